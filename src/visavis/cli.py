@@ -1,0 +1,138 @@
+"""The command line: `visavis serve | keys | render | watch | bench | demo`. It parses and hands over; each command lives with its part.
+
+Parts are imported when their command runs, so that `visavis --help` answers at once and a stage process never loads the service.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from visavis.errors import VisavisError
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, help="Live avatars that anyone can host.", pretty_exceptions_enable=False)
+keys = typer.Typer(no_args_is_help=True, help="Create, list and revoke API keys.")
+bench = typer.Typer(no_args_is_help=True, help="Measure this machine: a table, or one JSON object with --json.")
+app.add_typer(keys, name="keys")
+app.add_typer(bench, name="bench")
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, _, height = text.lower().partition("x")
+    if not (width.isdigit() and height.isdigit()) or not (64 <= int(width) <= 1920 and 64 <= int(height) <= 1920):
+        raise typer.BadParameter("a size is WIDTHxHEIGHT, each 64 to 1920, for example 512x512")
+    if int(width) % 2 or int(height) % 2:
+        raise typer.BadParameter("width and height must be even")
+    return int(width), int(height)
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8000,
+) -> None:
+    """Run the whole server."""
+    from visavis.server import serve as run
+
+    run(host=host, port=port)
+
+
+@keys.command("create")
+def keys_create(
+    name: Annotated[str, typer.Option(help="What the key is for.")],
+    test: Annotated[bool, typer.Option("--test", help="A test key: free sessions of at most 60 s.")] = False,
+) -> None:
+    """Create a key and print it, alone on its line. It is shown this once."""
+    from visavis.accounts.command import create_key
+
+    create_key(name=name, test=test)
+
+
+@keys.command("list")
+def keys_list() -> None:
+    """List keys: id, name, the start of the key, when it was made and last used, and whether it still opens anything."""
+    from visavis.accounts.command import list_keys
+
+    list_keys()
+
+
+@keys.command("revoke")
+def keys_revoke(key_id: Annotated[str, typer.Argument(help="The key's id, as `visavis keys list` prints it.")]) -> None:
+    """Revoke a key, at once."""
+    from visavis.accounts.command import revoke_key
+
+    revoke_key(key_id)
+
+
+@app.command()
+def render(
+    avatar: Annotated[str, typer.Option(help="A photo, or the id of an avatar of this server.")],
+    speech: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="A recording: WAV, FLAC, OGG or MP3.")],
+    out: Annotated[Path, typer.Option(help="The film to write (MP4).")],
+    size: Annotated[str, typer.Option(help="WIDTHxHEIGHT in pixels.")] = "512x512",
+    fps: Annotated[int, typer.Option(min=1, max=60, help="Frames a second.")] = 25,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same film.")] = 0,
+) -> None:
+    """Render speech spoken by an avatar to a film, offline."""
+    from visavis.offline import render_film
+
+    width_px, height_px = _size(size)
+    render_film(avatar=avatar, speech=speech, out=out, width_px=width_px, height_px=height_px, fps=fps, seed=seed)
+
+
+@app.command()
+def watch(
+    whep: Annotated[str, typer.Option(help="The room's WHEP address.")],
+    out: Annotated[Path, typer.Option(help="The film to write (MP4).")],
+    seconds: Annotated[float, typer.Option(min=0.1, help="How long to watch.")],
+    token: Annotated[str, typer.Option(help="The room's token.")] = "",
+) -> None:
+    """Record a room as a viewer sees and hears it."""
+    from visavis.rooms.watch import record_room
+
+    record_room(whep_url=whep, token=token, out=out, seconds=seconds)
+
+
+@bench.command("render")
+def bench_render(json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False) -> None:
+    """Frames a second on one core, render only."""
+    from visavis.bench.render import run
+
+    run(as_json=json)
+
+
+@bench.command("pipeline")
+def bench_pipeline(json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False) -> None:
+    """Frames a second on one core, from speech to encoded video and sound."""
+    from visavis.bench.pipeline import run
+
+    run(as_json=json)
+
+
+@app.command()
+def demo(
+    once: Annotated[bool, typer.Option("--once", help="Unattended: perform, record, measure, and exit non-zero if anything was wrong.")] = False,
+    out: Annotated[Path, typer.Option(help="With --once: the film of what a viewer received.")] = Path("demo.mp4"),
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8000,
+) -> None:
+    """Start the server with its playground; or, with --once, perform a whole session and check it."""
+    from visavis.demo import run
+
+    run(once=once, out=out, port=port)
+
+
+def main() -> None:
+    """Run the command line; an error of ours is one line on stderr and exit status 1."""
+    try:
+        app()
+    except VisavisError as error:
+        hint = f" {error.suggestion}." if error.suggestion else ""
+        print(f"visavis: {error.message} [{error.code}]{hint}", file=sys.stderr)
+        raise SystemExit(1) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""The motion contract: what every source of motion fills and every renderer shows.
+
+One `MotionFrame` describes the face at one instant; sources produce `MOTION_RATE_HZ` of them a second. Coefficients carry their ARKit names
+(Apple, ARFaceAnchor.BlendShapeLocation) and run from 0 (none) to 1 (full), except where a comment says otherwise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+MOTION_RATE_HZ = 100
+
+# Set by speech. The order is the column order of every speech-motion array.
+MOUTH_COEFFICIENTS: tuple[str, ...] = (
+    "jawOpen",
+    "mouthClose",  # lips drawn together while the jaw is open: jawOpen 0.3 with mouthClose 0.3 shows closed lips
+    "mouthFunnel",
+    "mouthPucker",
+    "mouthPress",  # both sides, as are all of these: speech is symmetric
+    "mouthLowerDown",
+    "mouthUpperUp",
+    "mouthStretch",
+    "mouthSmile",
+    "mouthRollLower",  # lower lip in towards the upper teeth: /f v/
+    "mouthRollUpper",
+    "tongueUp",  # not ARKit: tongue tip behind the upper teeth, for /l n t d th/
+)
+
+# Set by the performance (liveliness), never by speech.
+FACE_COEFFICIENTS: tuple[str, ...] = (
+    "eyeBlinkLeft",
+    "eyeBlinkRight",
+    "eyeLookX",  # -1 to 1: the viewer's left to the viewer's right
+    "eyeLookY",  # -1 to 1: up to down
+    "browInnerUp",
+    "browOuterUp",
+    "browDown",
+    "cheekSquint",
+    "breath",  # 0 to 1: shoulders and chest raised by a breath
+)
+
+COEFFICIENTS: tuple[str, ...] = MOUTH_COEFFICIENTS + FACE_COEFFICIENTS
+MOUTH_COUNT = len(MOUTH_COEFFICIENTS)
+INDEX: dict[str, int] = {name: i for i, name in enumerate(COEFFICIENTS)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MotionFrame:
+    """The face at one instant.
+
+    `coefficients`: float32 (len(COEFFICIENTS),) in the order of COEFFICIENTS. Exactly zero in the first MOUTH_COUNT places is the rest mouth:
+    closed, relaxed lips. Head angles are degrees: yaw > 0 turns the face to the viewer's right, pitch > 0 lowers the chin, roll > 0 tilts the
+    top of the head to the viewer's right.
+    """
+
+    coefficients: NDArray[np.float32]
+    yaw_deg: float = 0.0
+    pitch_deg: float = 0.0
+    roll_deg: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeechMotion:
+    """What speech says of the face, in consecutive steps of 10 ms.
+
+    `mouth`: float32 (n, MOUTH_COUNT) in the order of MOUTH_COEFFICIENTS. `rest`: float32 (n,), 1 where nobody speaks (the mouth row is then
+    exactly zero once the lips have come to rest). `loudness`: float32 (n,), 0 to 1. `pitch_hz`: float32 (n,), 0 where unvoiced. `stress`:
+    float32 (n,), 0 to 1, peaks on emphasised syllables.
+    """
+
+    mouth: NDArray[np.float32]
+    rest: NDArray[np.float32]
+    loudness: NDArray[np.float32]
+    pitch_hz: NDArray[np.float32]
+    stress: NDArray[np.float32] = field()
+
+    def __len__(self) -> int:
+        return len(self.mouth)
+
+    def __post_init__(self) -> None:
+        assert self.mouth.ndim == 2 and self.mouth.shape[1] == MOUTH_COUNT, self.mouth.shape
+        assert len(self.rest) == len(self.loudness) == len(self.pitch_hz) == len(self.stress) == len(self.mouth)
+
+    @classmethod
+    def concatenate(cls, parts: list[SpeechMotion]) -> SpeechMotion:
+        if not parts:
+            none = np.zeros(0, np.float32)
+            return cls(mouth=np.zeros((0, MOUTH_COUNT), np.float32), rest=none, loudness=none, pitch_hz=none, stress=none)
+        return cls(
+            mouth=np.concatenate([p.mouth for p in parts]),
+            rest=np.concatenate([p.rest for p in parts]),
+            loudness=np.concatenate([p.loudness for p in parts]),
+            pitch_hz=np.concatenate([p.pitch_hz for p in parts]),
+            stress=np.concatenate([p.stress for p in parts]),
+        )
+
+    def __getitem__(self, part: slice) -> SpeechMotion:
+        return SpeechMotion(
+            mouth=self.mouth[part], rest=self.rest[part], loudness=self.loudness[part], pitch_hz=self.pitch_hz[part], stress=self.stress[part]
+        )

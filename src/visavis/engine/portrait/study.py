@@ -1,0 +1,24 @@
+"""What is found in a photo before anything is baked: the hand-over from finding the face to baking the avatar pack."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PortraitStudy:
+    """One upright, level portrait and what is known of it. All arrays share the height H and width W of `picture`; W <= 1200.
+
+    `picture`: uint8 (H, W, 3), RGB, EXIF orientation applied, rolled level (eyes horizontal) when the tilt was more than 2 degrees.
+    `landmarks`: float32 (478, 3), MediaPipe Face Mesh with irises: x, y in px of `picture`, z in px too (relative depth, smaller is nearer).
+    `matte`: uint8 (H, W), 255 where the person (hair and shoulders included) is, soft edges.
+    `background`: uint8 (H, W, 3), RGB, the picture with the person's place filled in; only the band that a moving head can uncover must look right.
+    """
+
+    picture: NDArray[np.uint8]
+    landmarks: NDArray[np.float32]
+    matte: NDArray[np.uint8]
+    background: NDArray[np.uint8]
