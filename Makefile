@@ -1,0 +1,47 @@
+# Everything a developer or a visitor types. `make demo` and `make test` work on a fresh machine with python3 and nothing else of ours.
+SHELL := /bin/sh
+PORT ?= 8000
+OUT ?= demo.mp4
+UV := .uv/bin/uv
+
+.PHONY: help demo setup test lint web web-check bench clean
+
+help:
+	@echo "make demo                      start the server and its playground"
+	@echo "make demo ONCE=1 OUT=demo.mp4  perform one whole session unattended, record and check it"
+	@echo "make test                      all the tests, the browser's too"
+	@echo "make lint | bench | web        static checks | benchmarks | rebuild the pages"
+
+demo: setup
+ifdef ONCE
+	@.venv/bin/visavis demo --once --out "$(OUT)"
+else
+	@.venv/bin/visavis demo --port "$(PORT)"
+endif
+
+setup: .venv/.ready
+
+# uv in an environment of its own; the locked dependencies and, where the system has no Python 3.11 or 3.12, a Python too.
+.venv/.ready: uv.lock pyproject.toml scripts/setup
+	@sh scripts/setup
+	@touch .venv/.ready
+
+test: setup
+	@sh scripts/test
+
+lint: setup
+	$(UV) sync --quiet --frozen --group dev
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+web:
+	cd web && npm ci && npm run build
+
+bench: setup
+	.venv/bin/visavis bench render
+	.venv/bin/visavis bench pipeline
+
+clean:
+	rm -rf .venv .uv web/node_modules
