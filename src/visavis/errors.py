@@ -15,8 +15,13 @@
     │   ├── SessionNotStarted              SESSION_NOT_STARTED
     │   ├── SessionEnded                   SESSION_ENDED                 channel close 4410
     │   └── IdempotencyConflict            IDEMPOTENCY_KEY_REUSED
+    ├── Gone                           410 SESSION_ENDED                 a room after its session
+    ├── UnsupportedMediaType           415 UNSUPPORTED_MEDIA_TYPE
     ├── Unauthorized                   401 UNAUTHORIZED                  channel close 4401
-    ├── RateLimited                    429 RATE_LIMITED
+    │   └── ApiKeyRefused                  UNAUTHORIZED                  its body is a plain string
+    ├── InsufficientMinutes            402 INSUFFICIENT_MINUTES
+    ├── RateLimited                    429 RATE_LIMITED                  its body is a plain string
+    ├── ConcurrencyLimitReached        429 CONCURRENCY_LIMIT_REACHED     retryable
     ├── QueueFull                      429 QUEUE_FULL                    the channel stays open
     ├── OfferRefused                   400 OFFER_REFUSED
     ├── NoCapacity                     503 NO_CAPACITY                   retryable
@@ -39,6 +44,8 @@ class VisavisError(Exception):
     status: ClassVar[int] = 500
     close_code: ClassVar[int | None] = None
     retryable: ClassVar[bool] = False
+    retry_after_s: int | None = None  # sent as Retry-After where the same call can succeed later
+    details: dict[str, object] | None = None
 
     def __init__(self, message: str, *, code: str | None = None, suggestion: str | None = None) -> None:
         super().__init__(message)
@@ -107,6 +114,8 @@ class Conflict(VisavisError):
 
 class SessionNotStarted(Conflict):
     code = "SESSION_NOT_STARTED"
+    retryable = True
+    retry_after_s = 1
 
 
 class SessionEnded(Conflict):
@@ -118,16 +127,50 @@ class IdempotencyConflict(Conflict):
     code = "IDEMPOTENCY_KEY_REUSED"
 
 
+class Gone(VisavisError):
+    code = "SESSION_ENDED"
+    status = 410
+
+
+class UnsupportedMediaType(VisavisError):
+    code = "UNSUPPORTED_MEDIA_TYPE"
+    status = 415
+
+
 class Unauthorized(VisavisError):
     code = "UNAUTHORIZED"
     status = 401
     close_code = 4401
 
 
+class ApiKeyRefused(Unauthorized):
+    """No key, a wrong one or a revoked one."""
+
+
+class InsufficientMinutes(VisavisError):
+    code = "INSUFFICIENT_MINUTES"
+    status = 402
+
+    def __init__(self, *, total_remaining: int) -> None:
+        super().__init__("No minutes remaining. Please purchase additional minutes or upgrade your plan.")
+        self.details = {"minutes": {"total_remaining": total_remaining}}
+
+
 class RateLimited(VisavisError):
     code = "RATE_LIMITED"
     status = 429
     retryable = True
+
+
+class ConcurrencyLimitReached(VisavisError):
+    code = "CONCURRENCY_LIMIT_REACHED"
+    status = 429
+    retryable = True
+    retry_after_s = 10
+
+    def __init__(self, *, current: int, maximum: int) -> None:
+        super().__init__("As many sessions are running as the plan allows", suggestion="End a session, then start this one again")
+        self.details = {"concurrency": {"current": current, "max": maximum, "available": max(0, maximum - current)}}
 
 
 class QueueFull(VisavisError):
@@ -145,12 +188,14 @@ class NoCapacity(VisavisError):
     code = "NO_CAPACITY"
     status = 503
     retryable = True
+    retry_after_s = 5
 
 
 class PerformerLost(VisavisError):
     code = "PERFORMER_LOST"
     status = 503
     retryable = True
+    retry_after_s = 5
 
 
 class PackUnreadable(VisavisError):
