@@ -1,0 +1,159 @@
+"""The channel over WebSocket: reads frames, feeds the protocol, performs what it asks, forwards what the session tells.
+
+    app.include_router(channel_router(live))
+
+serves `/v1/channel` and `/v1/channel/{session_id}`. What is accepted, refused and answered is decided in protocol.py; who may attach, in
+`LiveSessions`.
+The server in front should take messages of up to WS_MAX_SIZE_BYTES, so that one that is a little too large is told so before it is closed with 1009.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import anyio
+import structlog
+from anyio.abc import TaskGroup
+from fastapi import APIRouter, WebSocket, WebSocketDisconnect
+
+from visavis.channel.port import AttachedSession, LiveSessions
+from visavis.channel.protocol import INIT_TIMEOUT_S, Attach, ChannelProtocol, Close, Interrupt, Output, Send, Speak
+from visavis.errors import VisavisError
+
+WS_MAX_SIZE_BYTES = 16 * 1024 * 1024  # above messages.MAX_TEXT_CHARS; uvicorn's `ws_max_size`
+SEND_TIMEOUT_S = 30.0  # a client that takes nothing for so long is gone
+DETACH_TIMEOUT_S = 5.0
+
+log = structlog.get_logger()
+
+
+def channel_router(live: LiveSessions, *, init_timeout_s: float = INIT_TIMEOUT_S) -> APIRouter:
+    """Return the two channel addresses over `live`."""
+    router = APIRouter()
+
+    @router.websocket("/v1/channel")
+    async def channel(websocket: WebSocket) -> None:
+        await _Connection(websocket, live, None, init_timeout_s).run()
+
+    @router.websocket("/v1/channel/{session_id}")
+    async def session_channel(websocket: WebSocket, session_id: str) -> None:
+        await _Connection(websocket, live, session_id, init_timeout_s).run()
+
+    return router
+
+
+class _Gone(Exception):
+    """The client has left, or takes nothing any more."""
+
+
+@dataclass(slots=True)
+class _Connection:
+    """One client's connection. One task reads and performs; a second, once attached, forwards events; the end of either ends both."""
+
+    websocket: WebSocket
+    live: LiveSessions
+    path_session_id: str | None
+    init_timeout_s: float
+    session: AttachedSession | None = None  # set when attached
+    close_code: int | None = None  # set when we close
+    protocol: ChannelProtocol = field(init=False)
+    lock: anyio.Lock = field(default_factory=anyio.Lock)  # frames leave in the order in which the protocol gave them
+
+    def __post_init__(self) -> None:
+        self.protocol = ChannelProtocol(path_session_id=self.path_session_id)
+
+    async def run(self) -> None:
+        """Hold the conversation until either side closes; always leaves the session detached."""
+        await self.websocket.accept()
+        try:
+            async with anyio.create_task_group() as tasks:
+                await self._converse(tasks)
+                tasks.cancel_scope.cancel()
+        except* (_Gone, WebSocketDisconnect):
+            pass
+        finally:
+            self.protocol.peer_closed()
+            if self.session is not None:
+                with anyio.CancelScope(shield=True), anyio.move_on_after(DETACH_TIMEOUT_S):
+                    await self.session.detach()
+                log.info("channel_closed", session_id=self.session.session_id, close_code=self.close_code)
+
+    async def _converse(self, tasks: TaskGroup) -> None:
+        deadline_s = anyio.current_time() + self.init_timeout_s
+        while self.close_code is None:
+            outputs = await self._read(deadline_s)
+            was_attached = self.session is not None
+            await self._perform(outputs)
+            if self.session is not None and not was_attached:
+                log.info("channel_opened", session_id=self.session.session_id)
+                tasks.start_soon(self._forward, self.session, tasks.cancel_scope)
+
+    async def _read(self, deadline_s: float) -> list[Output]:
+        """Take the next frame into the protocol, or the passing of `deadline_s` where no session is open by then."""
+        with anyio.CancelScope(deadline=deadline_s if self.protocol.awaiting_init else math.inf):
+            frame = await self.websocket.receive()
+            if frame["type"] == "websocket.disconnect":
+                raise _Gone
+            if frame.get("text") is not None:
+                return self.protocol.receive_text(frame["text"])
+            return self.protocol.receive_binary(frame["bytes"])
+        return self.protocol.init_timed_out()
+
+    async def _forward(self, session: AttachedSession, conversation: anyio.CancelScope) -> None:
+        """Pass the session's events on until it is over, which ends the conversation."""
+        try:
+            async for event in session.events():
+                await self._send(self.protocol.session_event(event))
+                if self.close_code is not None:
+                    break
+            else:
+                raise AssertionError("the session's events ended without SessionOver or TakenOver")
+        except (_Gone, WebSocketDisconnect):
+            pass
+        except Exception:  # the outermost edge of a channel
+            log.exception("channel_events_failed", session_id=session.session_id)
+            await self._send(self.protocol.failed())
+        conversation.cancel()
+
+    async def _perform(self, outputs: list[Output]) -> None:
+        """Do what the protocol asks, effects and what follows from them too."""
+        while outputs:
+            effect = outputs[-1]
+            if isinstance(effect, Send | Close):
+                await self._send(outputs)
+                return
+            await self._send(outputs[:-1])
+            try:
+                if isinstance(effect, Attach):
+                    self.session = await self.live.attach(effect.init)
+                    outputs = self.protocol.attached()
+                    continue
+                assert self.session is not None
+                if isinstance(effect, Speak):
+                    await self.session.speak(effect.pcm, sample_rate_hz=effect.sample_rate_hz, utterance_id=effect.utterance_id, final=effect.final)
+                else:
+                    assert isinstance(effect, Interrupt)
+                    await self.session.interrupt()
+                outputs = self.protocol.done()
+            except VisavisError as error:
+                outputs = self.protocol.refused(error)
+            except Exception:  # the outermost edge of a channel
+                log.exception("channel_effect_failed", effect=type(effect).__name__)
+                outputs = self.protocol.failed()
+
+    async def _send(self, outputs: list[Output]) -> None:
+        """Send and close, in order. Raises `_Gone` when the client takes nothing for SEND_TIMEOUT_S."""
+        async with self.lock:
+            for output in outputs:
+                if self.close_code is not None:
+                    return
+                with anyio.move_on_after(SEND_TIMEOUT_S) as timeout:
+                    if isinstance(output, Close):
+                        self.close_code = output.code
+                        await self.websocket.close(output.code, output.reason)
+                    else:
+                        assert isinstance(output, Send)
+                        await self.websocket.send_text(output.message.model_dump_json())
+                if timeout.cancelled_caught:
+                    raise _Gone

@@ -1,0 +1,86 @@
+"""Live sessions without performers: an implementation of `channel.port` that keeps what it was given and tells what it is told to tell."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+import anyio
+
+from visavis.channel.port import AttachedSession, SessionEvent, SessionInit, SessionOver, TakenOver
+from visavis.errors import NotFound, QueueFull, SessionEnded, Unauthorized
+
+QUEUE_LIMIT_S = 600.0
+
+
+@dataclass
+class FakeSession:
+    """One session; `spoken` is every accepted speech as (bytes, rate, utterance id, final), or "interrupt"."""
+
+    token: str
+    ended: bool = False
+    spoken: list[tuple[int, int, str | None, bool] | str] = field(default_factory=list)
+    queued_s: float = 0.0
+    attached: FakeAttachedSession | None = None
+    detached: int = 0
+    gone: anyio.Event = field(default_factory=anyio.Event)  # set at the first detachment
+    speak_gate: anyio.Event | None = None  # when set, speak waits for it
+    broken: bool = False  # speak raises what nobody expects
+
+
+class FakeAttachedSession(AttachedSession):
+    def __init__(self, session_id: str, session: FakeSession) -> None:
+        self.session_id = session_id
+        self.session = session
+        self._send, self._receive = anyio.create_memory_object_stream[SessionEvent](100)
+
+    async def speak(self, pcm: bytes, *, sample_rate_hz: int, utterance_id: str | None, final: bool) -> str:
+        if self.session.broken:
+            raise RuntimeError("the fake is broken")
+        if self.session.speak_gate is not None:
+            await self.session.speak_gate.wait()
+        seconds = len(pcm) / 2 / sample_rate_hz
+        if self.session.queued_s + seconds > QUEUE_LIMIT_S:
+            raise QueueFull("More than 600 s of speech are queued")
+        self.session.queued_s += seconds
+        self.session.spoken.append((len(pcm), sample_rate_hz, utterance_id, final))
+        return utterance_id or "utt_1"
+
+    async def interrupt(self) -> None:
+        self.session.queued_s = 0.0
+        self.session.spoken.append("interrupt")
+
+    def tell(self, event: SessionEvent) -> None:
+        self._send.send_nowait(event)
+
+    async def events(self) -> AsyncIterator[SessionEvent]:
+        async for event in self._receive:
+            yield event
+            if isinstance(event, SessionOver | TakenOver):
+                return
+
+    async def detach(self) -> None:
+        self.session.detached += 1
+        self.session.gone.set()
+        self._send.close()
+        self._receive.close()
+        if self.session.attached is self:
+            self.session.attached = None
+
+
+class FakeLiveSessions:
+    def __init__(self, sessions: dict[str, FakeSession]) -> None:
+        self.sessions = sessions
+
+    async def attach(self, init: SessionInit) -> AttachedSession:
+        session = self.sessions.get(init.session_id)
+        if session is None:
+            raise NotFound("Session not found", code="SESSION_NOT_FOUND")
+        if session.token != init.token:
+            raise Unauthorized("Invalid session token")
+        if session.ended:
+            raise SessionEnded("Session has ended")
+        if session.attached is not None:
+            session.attached.tell(TakenOver())
+        session.attached = FakeAttachedSession(init.session_id, session)
+        return session.attached

@@ -1,0 +1,199 @@
+"""What the golden transcripts cannot show: order under concurrency, counts, sizes, and input that nobody would write down."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from visavis.channel.messages import MAX_TEXT_CHARS, ErrorMessage, PlaybackStartedMessage, SpeakConfirmed
+from visavis.channel.port import SessionOver, TakenOver
+from visavis.channel.protocol import Attach, ChannelProtocol, ChannelState, Close, Output, Send, Speak
+from visavis.channel.video_size import is_valid_video_size
+from visavis.errors import QueueFull
+from visavis.fleet.port import PlaybackStarted
+
+# The machine may be busy: slowness is no fault of the protocol.
+calmly = settings(deadline=None, max_examples=60, database=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def flat_init(**members: object) -> str:
+    return json.dumps({"type": "session.init", "session_id": "sess_1", "session_token": "t", **members})
+
+
+def opened(*features: str) -> ChannelProtocol:
+    protocol = ChannelProtocol()
+    protocol.receive_text(flat_init(features=list(features)))
+    protocol.attached()
+    return protocol
+
+
+def speak(samples: int, rate: int = 16_000, **members: object) -> str:
+    return json.dumps({"type": "agent.speak", "audio": base64.b64encode(bytes(2 * samples)).decode(), "sample_rate": rate, **members})
+
+
+def confirmed(outputs: list[Output]) -> int:
+    (said,) = outputs
+    assert isinstance(said, Send) and isinstance(said.message, SpeakConfirmed)
+    return said.message.audio_samples
+
+
+@calmly
+@given(st.lists(st.integers(1, 2000), min_size=1, max_size=20), st.integers(8_000, 48_000))
+def test_confirmed_samples_sum_to_the_whole_utterance(pieces: list[int], rate: int) -> None:
+    protocol, total = opened(), 0
+    for piece in pieces:
+        protocol.receive_text(speak(piece, rate, utterance_id="u"))
+        total += confirmed(protocol.done())
+    assert abs(total - sum(pieces) * 16_000 / rate) <= 0.5
+
+
+def test_a_refused_message_is_not_counted() -> None:
+    protocol = opened()
+    protocol.receive_text(speak(1, 48_000))  # a third of a sample
+    assert confirmed(protocol.done()) == 0
+    protocol.receive_text(speak(1, 48_000))
+    protocol.refused(QueueFull("full"))
+    protocol.receive_text(speak(1, 48_000))
+    assert confirmed(protocol.done()) == 1  # two thirds, rounded
+
+
+def test_a_new_utterance_starts_its_own_count() -> None:
+    protocol = opened()
+    for utterance in ("a", "b"):
+        protocol.receive_text(speak(1, 48_000, utterance_id=utterance))
+        assert confirmed(protocol.done()) == 0
+
+
+def test_playback_never_overtakes_its_confirmation() -> None:
+    protocol = opened("playback")
+    protocol.receive_text(speak(160))
+    assert protocol.session_event(PlaybackStarted(utterance_id="u")) == []
+    first, second = protocol.done()
+    assert isinstance(first, Send) and isinstance(first.message, SpeakConfirmed)
+    assert isinstance(second, Send) and second.message == PlaybackStartedMessage(utterance_id="u")
+
+
+def test_session_over_during_an_effect_closes_at_once_and_its_outcome_is_no_news() -> None:
+    protocol = opened("playback")
+    protocol.receive_text(speak(160))
+    protocol.session_event(PlaybackStarted(utterance_id="u"))
+    held, close = protocol.session_event(SessionOver(reason="ended"))
+    assert isinstance(held, Send) and close == Close(code=1000, reason="ended")
+    assert protocol.done() == [] and protocol.receive_text(speak(160)) == [] and protocol.receive_binary(b"") == []
+    assert protocol.session_event(TakenOver()) == [] and protocol.init_timed_out() == []
+
+
+def test_the_ten_seconds_do_not_run_while_attaching_nor_after() -> None:
+    protocol = ChannelProtocol()
+    (attach,) = protocol.receive_text(flat_init())
+    assert isinstance(attach, Attach)
+    assert protocol.init_timed_out() == []
+    protocol.attached()
+    assert protocol.init_timed_out() == []
+
+
+def test_a_failed_attachment_is_not_an_open_session() -> None:
+    protocol = ChannelProtocol()
+    protocol.receive_text(flat_init())
+    protocol.refused(QueueFull("no room"))
+    said, close = protocol.receive_text(speak(160))
+    assert isinstance(said, Send) and isinstance(close, Close) and close.code == 4400
+
+
+def test_a_failure_of_ours_closes_1011() -> None:
+    protocol = opened()
+    protocol.receive_text(speak(160))
+    said, close = protocol.failed()
+    assert isinstance(said, Send) and close == Close(code=1011, reason="Internal error")
+
+
+def test_a_reason_too_long_for_a_close_frame_is_cut_between_characters() -> None:
+    (close,) = opened().session_event(SessionOver(reason="ä" * 100))
+    assert isinstance(close, Close) and close.reason == "ä" * 61
+
+
+def test_a_text_frame_beyond_the_limit_closes_before_it_is_parsed() -> None:
+    said, close = opened().receive_text("x" * (MAX_TEXT_CHARS + 1))
+    assert isinstance(said, Send) and isinstance(close, Close) and close.code == 1009
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"type": "agent.speak", "sample_rate": ' + "9" * 5000 + "}", '"\\ud800"', "", "null"])
+def test_monstrous_json_is_told_as_no_json(text: str) -> None:
+    (said,) = opened().receive_text(text)
+    assert isinstance(said, Send) and isinstance(said.message, ErrorMessage) and said.message.code == "INVALID_JSON"
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"session_id": 7},
+        {"session_id": ""},
+        {"session_id": "\ud800"},
+        {"session_id": "a\0b"},
+        {"session_id": "x" * 5000},
+        {"session_token": None},
+        {"config": None},
+        {"config": []},
+        {"config": {"session_id": "s"}},
+        {"config": {"session_id": "s", "access_token": ["t"]}},
+    ],
+    ids=str,
+)
+def test_an_init_with_a_wrong_member_is_refused_and_may_be_tried_again(members: dict[str, object]) -> None:
+    protocol = ChannelProtocol()
+    (said,) = protocol.receive_text(flat_init(**members))
+    assert isinstance(said, Send) and isinstance(said.message, ErrorMessage) and said.message.code == "INVALID_INIT"
+    assert protocol.state is ChannelState.AWAITING_INIT
+    (attach,) = protocol.receive_text(flat_init())
+    assert isinstance(attach, Attach)
+
+
+@pytest.mark.parametrize("features", [["telepathy"], "playback", {"playback": True}, [1], None, [None]], ids=str)
+def test_unknown_features_are_an_error(features: object) -> None:
+    (said,) = ChannelProtocol().receive_text(flat_init(features=features))
+    assert isinstance(said, Send) and isinstance(said.message, ErrorMessage) and said.message.code == "UNKNOWN_FEATURE"
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["type", "config", "room", "audio", "x"]), inner, max_size=4),
+    max_leaves=8,
+)
+
+
+@calmly
+@given(
+    st.dictionaries(
+        st.sampled_from(["session_id", "session_token", "access_token", "config", "features", "audio", "sample_rate", "utterance_id", "final"]),
+        JSON_VALUES,
+    ),
+    st.sampled_from(["session.init", "agent.speak", "agent.interrupt", "audio.format", "?"]),
+    st.booleans(),
+)
+def test_no_json_object_breaks_the_protocol(members: dict[str, object], kind: str, is_open: bool) -> None:
+    protocol = opened("binary") if is_open else ChannelProtocol()
+    outputs = protocol.receive_text(json.dumps({"type": kind, **members}))
+    assert outputs or kind == "audio.format"
+    for output in outputs:
+        if isinstance(output, Send):
+            output.message.model_dump_json().encode()
+        if isinstance(output, Speak):
+            assert len(output.pcm) % 2 == 0 and 8_000 <= output.sample_rate_hz <= 48_000
+
+
+LISTED = "1280x720 512x512 1920x1080 1080x1920 1920x960 854x480 1366x768 640x480 1280x768 1280x800 720x480 500x300"
+REFUSED = "0x0 -2x-2 1921x1080 2048x1152 1280x722 1278x722 641x480 1000x300 1280x600 1920x0"
+
+
+@pytest.mark.parametrize("size", LISTED.split())
+def test_listed_ratios_are_taken(size: str) -> None:
+    assert is_valid_video_size(*map(int, size.split("x")))
+
+
+@pytest.mark.parametrize("size", REFUSED.split())
+def test_other_sizes_are_refused(size: str) -> None:
+    assert not is_valid_video_size(*map(int, size.split("x")))
