@@ -1,0 +1,74 @@
+"""What is behind the person: the place is filled so that the band which a moving head uncovers looks like more of the same."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from visavis.engine.portrait.fill import fill_from_known
+
+NEVER_UNCOVERED = 0.03  # matte above which a pixel counts as the person's
+CLEARANCE = 0.05  # how far beyond the matte the person's colour may still bleed, in eye distances
+MIRROR_BAND = 0.55  # how far the surroundings' texture is continued inwards, in eye distances: a head that moves uncovers less than this
+
+
+def fill_background(picture: NDArray[np.uint8], matte: NDArray[np.uint8], eye_distance_px: float) -> NDArray[np.uint8]:
+    """Return `picture`, uint8 (H, W, 3), with the place of `matte`, uint8 (H, W), filled from around it.
+
+    Colours spread in smoothly; near the edge the detail of the surroundings (what is finer than the smooth colours) is mirrored inwards, so that
+    grain and pattern go on. Deep inside it is smooth and no more than plausible.
+    """
+    grow = max(1, round(CLEARANCE * eye_distance_px))
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * grow + 1, 2 * grow + 1))
+    hidden = cv2.dilate((matte > 255 * NEVER_UNCOVERED).astype(np.uint8), disc)
+    if not hidden.any():
+        return picture.copy()
+    if hidden.all():  # nothing to fill from: a blur of the picture itself is the least conspicuous
+        return np.asarray(cv2.GaussianBlur(picture, (0, 0), eye_distance_px), dtype=np.uint8)
+    image = picture.astype(np.float32)
+    smooth = _soften_inside(_half_size_fill(image, hidden), hidden, grow)
+    band_px = MIRROR_BAND * eye_distance_px
+    distance = cv2.distanceTransform(hidden, cv2.DIST_L2, 5)
+    there_x, there_y = _mirrored(distance)
+    # Detail is the picture minus its local mean over known pixels; both are taken at the mirrored place.
+    mean = _known_mean(image, hidden == 0, max(1.0, 0.12 * eye_distance_px))
+    detail = np.where((hidden == 0)[..., None], image - mean, 0.0).astype(np.float32)
+    mirrored = cv2.remap(detail, there_x, there_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+    fade = np.clip(1.0 - distance / band_px, 0.0, 1.0)[..., None]
+    filled = smooth + fade * mirrored
+    return np.where(hidden[..., None] > 0, np.clip(np.rint(filled), 0, 255), picture).astype(np.uint8)
+
+
+def _half_size_fill(image: NDArray[np.float32], hidden: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Fill at half the size; only smooth colours come of it anyway."""
+    height, width = hidden.shape
+    size = (width + 1) // 2, (height + 1) // 2
+    known = cv2.resize(1 - hidden, size, interpolation=cv2.INTER_NEAREST).astype(bool)
+    filled = fill_from_known(cv2.resize(image, size, interpolation=cv2.INTER_NEAREST), known)
+    return np.where(hidden[..., None] > 0, cv2.resize(filled, (width, height), interpolation=cv2.INTER_LINEAR), image)
+
+
+def _mirrored(distance: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """For each hidden pixel, the place as far outside the edge as it is inside, straight across; the smoothed distance's slope points the way."""
+    even = cv2.GaussianBlur(distance, (0, 0), 3.0)
+    slope_x, slope_y = cv2.Sobel(even, cv2.CV_32F, 1, 0, ksize=3), cv2.Sobel(even, cv2.CV_32F, 0, 1, ksize=3)
+    length = np.maximum(np.hypot(slope_x, slope_y), 1e-3)
+    height, width = distance.shape
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    return x - 2.0 * distance * slope_x / length, y - 2.0 * distance * slope_y / length
+
+
+def _known_mean(image: NDArray[np.float32], known: NDArray[np.bool_], sigma_px: float) -> NDArray[np.float32]:
+    weight = known.astype(np.float32)
+    total = cv2.GaussianBlur(image * weight[..., None], (0, 0), sigma_px)
+    mean: NDArray[np.float32] = total / np.maximum(cv2.GaussianBlur(weight, (0, 0), sigma_px), 1e-4)[..., None]
+    return mean
+
+
+def _soften_inside(filled: NDArray[np.float32], hidden: NDArray[np.uint8], edge_px: int) -> NDArray[np.float32]:
+    """Blur the filled place a little (the pyramid leaves faint squares), less towards its edge, where it must join the picture."""
+    blurred = cv2.GaussianBlur(filled, (0, 0), max(2.0, 1.5 * edge_px))
+    depth = np.clip(cv2.distanceTransform(hidden, cv2.DIST_L2, 3) / (4.0 * edge_px), 0.0, 1.0)[..., None]
+    softened: NDArray[np.float32] = filled + depth * (blurred - filled)
+    return softened

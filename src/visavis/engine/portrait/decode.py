@@ -1,0 +1,104 @@
+"""From untrusted bytes to upright RGB pixels. Runs in the worker process only: decoders of hostile bytes belong behind a wall."""
+
+from __future__ import annotations
+
+import io
+import struct
+import warnings
+import zlib
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageCms, ImageOps
+
+from visavis.engine.portrait.image_type import MAX_PIXELS, image_type
+from visavis.errors import ImageTooLarge, PortraitRefused
+
+WORKING_SIDE_PX = 2600  # photos are halved while their long side stays above this: a full figure of 2600 px still has about 80 px between the eyes
+BEHIND_TRANSPARENCY = (222, 222, 222)
+UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError, TypeError, OverflowError, MemoryError, struct.error, zlib.error)
+
+
+def decode_image(image: bytes) -> tuple[NDArray[np.uint8], int]:
+    """Return the first picture in `image` as uint8 (H, W, 3) sRGB, turned upright by its EXIF tag, and by how much it was reduced (1, 2, 4 ...).
+
+    Transparency lies on a light neutral grey; CMYK, palettes, 16 bit and embedded colour profiles become sRGB.
+    Raises ImageTooLarge (bytes, or pixels claimed, before any is decoded), ImageTypeRefused, PortraitRefused IMAGE_UNREADABLE.
+    """
+    kind = image_type(image)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # damaged metadata and big sizes are warned of; the size is judged below
+            with Image.open(io.BytesIO(image), formats=[kind]) as opened:
+                _judge_size(opened.size)
+                return _upright_rgb(opened)
+    except Image.DecompressionBombError as error:
+        raise _too_many_pixels() from error
+    except UNREADABLE as error:
+        raise PortraitRefused(
+            "The image is damaged or incomplete", code="IMAGE_UNREADABLE", suggestion="Save the photo again and send the new file"
+        ) from error
+
+
+def _judge_size(size: tuple[int, int]) -> None:
+    width_px, height_px = size
+    if width_px * height_px > MAX_PIXELS:
+        raise _too_many_pixels(size)
+
+
+def _too_many_pixels(size: tuple[int, int] | None = None) -> ImageTooLarge:
+    claimed = f"{size[0]} x {size[1]} px are" if size else "The image has"
+    return ImageTooLarge(f"{claimed} too many pixels; at most {MAX_PIXELS // 1_000_000} million are taken", suggestion="Send a smaller photo")
+
+
+def _upright_rgb(opened: Image.Image) -> tuple[NDArray[np.uint8], int]:
+    full_side_px = max(opened.size)
+    orientation = opened.getexif().get(0x0112, 1)
+    profile = opened.info.get("icc_profile")
+    if opened.format in ("JPEG", "MPO"):
+        shrink = 1
+        while shrink < 8 and full_side_px / (shrink * 2) >= WORKING_SIDE_PX:
+            shrink *= 2
+        if shrink > 1:  # the JPEG decoder reduces by itself, many times faster than decoding in full
+            opened.draft(opened.mode, (opened.width // shrink, opened.height // shrink))
+    opened.load()
+    picture = _eight_bit(opened)
+    while max(picture.size) / 2 >= WORKING_SIDE_PX:
+        picture = picture.reduce(2)
+    reduced = round(full_side_px / max(picture.size))
+    picture = _flat(picture, profile)
+    if orientation != 1:
+        picture.getexif()[0x0112] = orientation
+        ImageOps.exif_transpose(picture, in_place=True)
+    return np.array(picture, dtype=np.uint8), reduced
+
+
+def _eight_bit(picture: Image.Image) -> Image.Image:
+    """Return `picture` in a mode with 8 bits a channel that can be averaged: L, LA, RGB, RGBA or CMYK."""
+    if picture.mode in ("I;16", "I;16B", "I;16L", "I", "F"):
+        values = np.asarray(picture, dtype=np.float32)
+        top = 65535.0 if values.max(initial=0.0) > 255 else 255.0
+        return Image.fromarray(np.clip(values * (255.0 / top), 0, 255).astype(np.uint8), "L")
+    if picture.mode == "P" or "transparency" in picture.info:
+        return picture.convert("RGBA")
+    if picture.mode in ("L", "LA", "RGB", "RGBA", "CMYK"):
+        return picture
+    return picture.convert("RGB")
+
+
+def _flat(picture: Image.Image, profile: bytes | None) -> Image.Image:
+    """Return `picture` as opaque sRGB."""
+    if picture.mode in ("RGBA", "LA"):
+        picture = picture.convert("RGBA")
+        ground = Image.new("RGBA", picture.size, (*BEHIND_TRANSPARENCY, 255))
+        picture = Image.alpha_composite(ground, picture).convert("RGB")
+    if profile and picture.mode in ("RGB", "CMYK"):
+        try:
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            if "sRGB" not in ImageCms.getProfileDescription(source):
+                converted = ImageCms.profileToProfile(picture, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+                assert converted is not None  # only None when it works in place
+                return converted
+        except (ImageCms.PyCMSError, OSError):
+            pass  # a broken profile is no reason to refuse a photo whose pixels are sound
+    return picture.convert("RGB")

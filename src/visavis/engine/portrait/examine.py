@@ -1,0 +1,65 @@
+"""From photo bytes to a PortraitStudy, in this process. The worker calls it; in a server, `prepare_avatar` is the way in."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visavis.engine.portrait.background import fill_background
+from visavis.engine.portrait.crop import cut_out, map_points
+from visavis.engine.portrait.decode import decode_image
+from visavis.engine.portrait.face import describe_face, find_face
+from visavis.engine.portrait.framing import frame_portrait, preview
+from visavis.engine.portrait.matte import person_matte
+from visavis.engine.portrait.models import Models
+from visavis.engine.portrait.report import PreparationReport
+from visavis.engine.portrait.study import PortraitStudy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examination:
+    """A study, its `preview` (uint8 (500, 500, 3) RGB) and the report on how it came about."""
+
+    study: PortraitStudy
+    preview: NDArray[np.uint8]
+    report: PreparationReport
+
+
+def examine_photo(image: bytes, models: Models | None = None) -> Examination:
+    """Examine a JPEG, PNG, WebP or GIF of one person. Raises the PortraitRefused family, with a reason a person understands."""
+    steps_ms: dict[str, float] = {}
+    began = time.perf_counter()
+
+    def done(step: str) -> None:
+        nonlocal began
+        now = time.perf_counter()
+        steps_ms[step] = round((now - began) * 1000, 1)
+        began = now
+
+    photo, reduced = decode_image(image)
+    done("decode")
+    models = models or Models()
+    photo, found = find_face(photo, models, reduced=reduced)
+    done("find_face")
+    cut = frame_portrait(photo, found)
+    picture = cut_out(photo, cut)
+    face = describe_face(map_points(found.landmarks, cut.matrix()))
+    done("frame")
+    matte = person_matte(picture, face, models)
+    done("matte")
+    background = fill_background(picture, matte, face.eye_distance_px)
+    done("background")
+    report = PreparationReport(
+        width_px=picture.shape[1],
+        height_px=picture.shape[0],
+        eye_distance_px=round(face.eye_distance_px, 1),
+        roll_deg=round(found.roll_deg, 1),
+        yaw_deg=round(found.yaw_deg, 1),
+        pitch_deg=round(found.pitch_deg, 1),
+        steps_ms=steps_ms,
+    )
+    study = PortraitStudy(picture=picture, landmarks=face.landmarks, matte=matte, background=background)
+    return Examination(study=study, preview=preview(picture, face), report=report)

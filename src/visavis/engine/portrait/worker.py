@@ -1,0 +1,84 @@
+"""`python -m visavis.engine.portrait.worker DIR`: image bytes on stdin, a pack in the empty folder DIR, one JSON line on stdout.
+
+The one process in which an untrusted image is decoded and mediapipe is loaded. It lives for one photo, within limits on memory, time and file size,
+and imports neither network nor service code. Exit status: 0 done, 3 refused (the line says why), anything else a fault of ours or of the limits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import resource
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+from PIL import Image
+
+from visavis.engine.portrait.examine import Examination, examine_photo
+from visavis.engine.portrait.image_type import MAX_IMAGE_BYTES
+from visavis.engine.portrait.report import PICTURE_NAME, PREVIEW_NAME, PreparationReport, refusal_line, report_line
+from visavis.engine.portrait.study import save_study
+from visavis.errors import PortraitRefused
+
+REFUSED = 3
+MEMORY_LIMIT_BYTES = 4 << 30  # address space; the largest photos that pass need 1.5 GB of it, most of that reserved by the libraries
+CPU_LIMIT_S = 60
+FILE_LIMIT_BYTES = 128 << 20
+BE_NICE = 5  # a live session on the same machine goes first
+
+
+def set_limits() -> None:
+    """Bound this process. Where a system knows a limit only by name (macOS and address space), the caller's timeout remains."""
+    for limit, value in (
+        (resource.RLIMIT_AS, MEMORY_LIMIT_BYTES),
+        (resource.RLIMIT_CPU, CPU_LIMIT_S),
+        (resource.RLIMIT_FSIZE, FILE_LIMIT_BYTES),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(limit, (value, value))
+    with contextlib.suppress(OSError):
+        os.nice(BE_NICE)
+
+
+def save_examination(examination: Examination, folder: Path) -> PreparationReport:
+    """Bake the pack and write it with its pictures; return the report, baking time included."""
+    began = time.perf_counter()
+    if importlib.util.find_spec("visavis.engine.render.pack") is None:  # until baking is in the tree, the study is what there is to keep
+        save_study(examination.study, folder / "study.npz")
+    else:
+        importlib.import_module("visavis.engine.render.pack").bake(examination.study).save(folder)
+    steps_ms = examination.report.steps_ms | {"bake": round((time.perf_counter() - began) * 1000, 1)}
+    Image.fromarray(examination.study.picture).save(folder / PICTURE_NAME, quality=92, subsampling=0)
+    Image.fromarray(examination.preview).save(folder / PREVIEW_NAME, quality=90)
+    return replace(examination.report, steps_ms=steps_ms)
+
+
+def main() -> int:
+    """Work through one photo. stdout is kept for the answer and stderr for our own tracebacks; the C++ libraries log to neither."""
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    sys.stderr = os.fdopen(os.dup(2), "w", encoding="utf-8", buffering=1)
+    silence = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silence, 1)
+    os.dup2(silence, 2)
+    set_limits()
+    cv2.setNumThreads(1)
+    folder = Path(sys.argv[1])
+    image = sys.stdin.buffer.read(MAX_IMAGE_BYTES + 1)
+    try:
+        report = save_examination(examine_photo(image), folder)
+    except PortraitRefused as refusal:
+        print(refusal_line(refusal), file=answers, flush=True)
+        return REFUSED
+    print(report_line(report), file=answers, flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    status = main()
+    sys.stderr.flush()
+    os._exit(status)  # all is written; taking mediapipe apart in order would cost another tenth of a second
