@@ -43,7 +43,7 @@ ERROR_CODES: dict[str, str] = {
     "UNAUTHORIZED": "the token does not open this session; close 4401",
     "SESSION_ENDED": "close 4410",
     "SESSION_NOT_STARTED": "a hosted session before its start",
-    "INVALID_REQUEST": "config.room.url is not the session's own",
+    "INVALID_ROOM_URL": "config.room.url is not the session's own",
     "QUEUE_FULL": "more than 600 s of speech are queued; this message was not taken",
     "NO_CAPACITY": "no performer is free; try again",
     "PERFORMER_LOST": "the performer died; the session is about to end",
