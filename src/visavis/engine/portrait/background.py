@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from visavis.engine.portrait.fill import fill_from_known
 
-NEVER_UNCOVERED = 0.03  # matte above which a pixel counts as the person's
+PERSONS_OWN = 0.03  # matte above which a pixel counts as the person's
 CLEARANCE = 0.05  # how far beyond the matte the person's colour may still bleed, in eye distances
 MIRROR_BAND = 0.55  # how far the surroundings' texture is continued inwards, in eye distances: a head that moves uncovers less than this
 
@@ -21,37 +21,40 @@ def fill_background(picture: NDArray[np.uint8], matte: NDArray[np.uint8], eye_di
     """
     grow = max(1, round(CLEARANCE * eye_distance_px))
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * grow + 1, 2 * grow + 1))
-    hidden = cv2.dilate((matte > 255 * NEVER_UNCOVERED).astype(np.uint8), disc)
+    hidden = np.asarray(cv2.dilate((matte > 255 * PERSONS_OWN).astype(np.uint8), disc), dtype=np.uint8)
     if not hidden.any():
         return picture.copy()
     if hidden.all():  # nothing to fill from: a blur of the picture itself is the least conspicuous
         return np.asarray(cv2.GaussianBlur(picture, (0, 0), eye_distance_px), dtype=np.uint8)
-    image = picture.astype(np.float32)
-    smooth = _soften_inside(_half_size_fill(image, hidden), hidden, grow)
-    band_px = MIRROR_BAND * eye_distance_px
-    distance = cv2.distanceTransform(hidden, cv2.DIST_L2, 5)
-    there_x, there_y = _mirrored(distance)
-    # Detail is the picture minus its local mean over known pixels; both are taken at the mirrored place.
-    mean = _known_mean(image, hidden == 0, max(1.0, 0.12 * eye_distance_px))
-    detail = np.where((hidden == 0)[..., None], image - mean, 0.0).astype(np.float32)
-    mirrored = cv2.remap(detail, there_x, there_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
-    fade = np.clip(1.0 - distance / band_px, 0.0, 1.0)[..., None]
-    filled = smooth + fade * mirrored
-    return np.where(hidden[..., None] > 0, np.clip(np.rint(filled), 0, 255), picture).astype(np.uint8)
-
-
-def _half_size_fill(image: NDArray[np.float32], hidden: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Fill at half the size; only smooth colours come of it anyway."""
     height, width = hidden.shape
+    image = picture.astype(np.float32)
+    known = np.float32(1.0) - hidden
+    # Smooth colours lose nothing at half the size.
     size = (width + 1) // 2, (height + 1) // 2
-    known = cv2.resize(1 - hidden, size, interpolation=cv2.INTER_NEAREST).astype(bool)
-    filled = fill_from_known(cv2.resize(image, size, interpolation=cv2.INTER_NEAREST), known)
-    return np.where(hidden[..., None] > 0, cv2.resize(filled, (width, height), interpolation=cv2.INTER_LINEAR), image)
+    weight_half = _resized(known, size)
+    known_half = weight_half > 0.99
+    image_half = _resized(image, size)
+    smooth_half = _soften_inside(fill_from_known(image_half, known_half), known_half, max(1, grow // 2))
+    mean_half = _known_mean(image_half, known_half, max(1.0, 0.06 * eye_distance_px))
+    smooth, mean = _resized(smooth_half, (width, height)), _resized(mean_half, (width, height))
+    # Detail is the picture minus its local mean over known pixels; it is taken from as far outside the edge as it is laid inside.
+    detail = (image - mean) * known[..., None]
+    distance = np.asarray(cv2.distanceTransform(hidden, cv2.DIST_L2, 5), dtype=np.float32)
+    there_x, there_y = _mirrored(distance)
+    mirrored = cv2.remap(detail, there_x, there_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+    fade = np.clip(1.0 - distance / (MIRROR_BAND * eye_distance_px), 0.0, 1.0)[..., None]
+    filled = np.clip(smooth + fade * mirrored + 0.5, 0, 255).astype(np.uint8)
+    return np.where(hidden[..., None] > 0, filled, picture)
+
+
+def _resized(image: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
+    shrinks = size[0] < image.shape[1]
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR), dtype=np.float32)
 
 
 def _mirrored(distance: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """For each hidden pixel, the place as far outside the edge as it is inside, straight across; the smoothed distance's slope points the way."""
-    even = cv2.GaussianBlur(distance, (0, 0), 3.0)
+    even = cv2.GaussianBlur(distance, (13, 13), 3.0)
     slope_x, slope_y = cv2.Sobel(even, cv2.CV_32F, 1, 0, ksize=3), cv2.Sobel(even, cv2.CV_32F, 0, 1, ksize=3)
     length = np.maximum(np.hypot(slope_x, slope_y), 1e-3)
     height, width = distance.shape
@@ -66,9 +69,9 @@ def _known_mean(image: NDArray[np.float32], known: NDArray[np.bool_], sigma_px: 
     return mean
 
 
-def _soften_inside(filled: NDArray[np.float32], hidden: NDArray[np.uint8], edge_px: int) -> NDArray[np.float32]:
+def _soften_inside(filled: NDArray[np.float32], known: NDArray[np.bool_], edge_px: int) -> NDArray[np.float32]:
     """Blur the filled place a little (the pyramid leaves faint squares), less towards its edge, where it must join the picture."""
-    blurred = cv2.GaussianBlur(filled, (0, 0), max(2.0, 1.5 * edge_px))
-    depth = np.clip(cv2.distanceTransform(hidden, cv2.DIST_L2, 3) / (4.0 * edge_px), 0.0, 1.0)[..., None]
+    blurred = cv2.GaussianBlur(filled, (0, 0), max(1.0, 1.5 * edge_px))
+    depth = np.clip(cv2.distanceTransform((~known).astype(np.uint8), cv2.DIST_L2, 3) / (4.0 * edge_px), 0.0, 1.0)[..., None]
     softened: NDArray[np.float32] = filled + depth * (blurred - filled)
     return softened

@@ -30,7 +30,7 @@ def person_matte(picture: NDArray[np.uint8], face: FoundFace, models: Models) ->
     guided = guided_filter(image, coarse, GUIDE_RADIUS * unit, GUIDE_EPS)
     guided = np.clip((guided - 0.12) / 0.78, 0.0, 1.0)
     refined = _between_colours(image, guided, max(2, round(UNSURE_BAND * unit)))
-    refined = np.maximum(refined, _face_itself(picture.shape[:2], face))
+    refined = np.maximum(refined, _face_itself(picture, face))
     refined = np.maximum(refined, _holes(refined, limit_px=round(4 * unit * unit)))
     return np.rint(refined * 255.0).astype(np.uint8)
 
@@ -39,7 +39,7 @@ def _coarse_matte(picture: NDArray[np.uint8], face: FoundFace, models: Models) -
     """The model's guess for the whole picture, and around the head, where its grid is finest on the hair, for a square of its own."""
     height, width = picture.shape[:2]
     whole = models.person(cv2.resize(picture, (MODEL_SIDE_PX, MODEL_SIDE_PX), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False))
-    whole = cv2.resize(whole, (width, height), interpolation=cv2.INTER_LINEAR)
+    whole = np.asarray(cv2.resize(whole, (width, height), interpolation=cv2.INTER_LINEAR), dtype=np.float32)
     reach = HEAD_REACH * face.eye_distance_px
     x, y = face.eye_centre
     head = Cut(
@@ -68,7 +68,7 @@ def _between_colours(image: NDArray[np.float32], matte: NDArray[np.float32], ban
     # The colours known for sure are smooth and few: a quarter of the size is plenty.
     height, width = matte.shape
     size = max(1, width // 4), max(1, height // 4)
-    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    small = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.float32)
     depth_small = cv2.resize(depth, size, interpolation=cv2.INTER_AREA)
     reach = 3.0 * band_px  # colours farther away have nothing to say about this edge
     person = fill_from_known(small, (depth_small > band_px) & (depth_small < reach))
@@ -96,10 +96,10 @@ def _holes(matte: NDArray[np.float32], limit_px: int) -> NDArray[np.float32]:
     return enclosed[labels]
 
 
-def _face_itself(shape: tuple[int, int], face: FoundFace) -> NDArray[np.float32]:
+def _face_itself(picture: NDArray[np.uint8], face: FoundFace) -> NDArray[np.float32]:
     """1 within the mesh, whatever else was thought: glare or make-up never makes a hole in a face."""
-    hull = cv2.convexHull(np.rint(face.landmarks[:, :2]).astype(np.int32))
-    solid = np.zeros(shape, np.uint8)
-    cv2.fillConvexPoly(solid, hull, 1)
+    hull = np.asarray(cv2.convexHull(np.rint(face.landmarks[:, :2]).astype(np.int32)), dtype=np.int32)
+    solid = np.zeros(picture.shape[:2], np.uint8)
+    cv2.fillConvexPoly(solid, hull, (1,))
     shrink = max(1, round(0.12 * face.eye_distance_px))
     return cv2.erode(solid, np.ones((2 * shrink + 1, 2 * shrink + 1), np.uint8)).astype(np.float32)

@@ -14,10 +14,10 @@ from pathlib import Path
 import anyio
 
 from visavis.engine.portrait.image_type import image_type
-from visavis.engine.portrait.report import PICTURE_NAME, PREVIEW_NAME, PreparationReport, read_line
+from visavis.engine.portrait.report import IMAGE_NAME, PREVIEW_NAME, PreparationReport, read_line
 from visavis.errors import PortraitRefused, VisavisError
 
-__all__ = ["PICTURE_NAME", "PREVIEW_NAME", "PreparationReport", "prepare_avatar", "prepare_avatar_async"]
+__all__ = ["IMAGE_NAME", "PREVIEW_NAME", "PreparationReport", "prepare_avatar", "prepare_avatar_async"]
 
 TIMEOUT_S = 20.0
 # What the worker may know of this process's environment: enough to start, and no secrets.
@@ -27,9 +27,9 @@ QUIET = {"GLOG_minloglevel": "3", "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
 def prepare_avatar(image: bytes, out_dir: Path, *, timeout_s: float = TIMEOUT_S) -> PreparationReport:
-    """Make the avatar pack of the person in `image` at `out_dir`, which must not exist yet; it is complete or absent afterwards.
+    """Make the avatar pack of the person in `image` at `out_dir`, which must be absent or empty; afterwards it is a whole pack, or as it was.
 
-    The pack holds what `bake` writes, `picture.jpg` (the levelled, framed photo, at most 1200 px wide) and `preview.jpg` (500 x 500).
+    The pack holds what `bake` writes, `image.jpg` (the levelled, framed photo, at most 1200 px wide) and `preview.jpg` (500 x 500).
     Blocks for about two seconds. Raises the PortraitRefused family: `code`, `message` and `suggestion` say what is wrong with the photo;
     FileExistsError; VisavisError when the fault is ours.
     """
@@ -43,7 +43,7 @@ def prepare_avatar(image: bytes, out_dir: Path, *, timeout_s: float = TIMEOUT_S)
 
 
 async def prepare_avatar_async(image: bytes, out_dir: Path, *, timeout_s: float = TIMEOUT_S) -> PreparationReport:
-    """As `prepare_avatar`, without blocking the event loop. When cancelled, the worker is killed and `out_dir` is absent."""
+    """As `prepare_avatar`, without blocking the event loop. When cancelled, the worker is killed and `out_dir` is as it was."""
     image_type(image)
     with _built_aside(out_dir) as folder:
         try:
@@ -56,9 +56,9 @@ async def prepare_avatar_async(image: bytes, out_dir: Path, *, timeout_s: float 
 
 @contextmanager
 def _built_aside(out_dir: Path) -> Iterator[Path]:
-    """Give a fresh folder beside `out_dir`; rename it into place if all goes well, else remove it."""
-    if out_dir.exists():
-        raise FileExistsError(f"{out_dir} exists already")
+    """Give a fresh folder beside `out_dir`; rename it into place (an empty folder there is replaced) if all goes well, else remove it."""
+    if out_dir.exists() and any(out_dir.iterdir()):
+        raise FileExistsError(f"{out_dir} is not empty")
     out_dir.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{out_dir.name}-", dir=out_dir.parent))
     try:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 
 from visavis.errors import ImageTooLarge, ImageTypeRefused, PortraitRefused
 
-PICTURE_NAME, PREVIEW_NAME = "picture.jpg", "preview.jpg"  # in the pack's folder: the framed photo, and its 500 x 500 preview
+IMAGE_NAME, PREVIEW_NAME = "image.jpg", "preview.jpg"  # in the pack's folder: the framed photo, and its 500 x 500 preview
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,7 @@ from PIL import Image
 
 from visavis.engine.portrait.examine import Examination, examine_photo
 from visavis.engine.portrait.image_type import MAX_IMAGE_BYTES
-from visavis.engine.portrait.report import PICTURE_NAME, PREVIEW_NAME, PreparationReport, refusal_line, report_line
+from visavis.engine.portrait.report import IMAGE_NAME, PREVIEW_NAME, PreparationReport, refusal_line, report_line
 from visavis.engine.portrait.study import save_study
 from visavis.errors import PortraitRefused
 
@@ -53,7 +53,7 @@ def save_examination(examination: Examination, folder: Path) -> PreparationRepor
     else:
         importlib.import_module("visavis.engine.render.pack").bake(examination.study).save(folder)
     steps_ms = examination.report.steps_ms | {"bake": round((time.perf_counter() - began) * 1000, 1)}
-    Image.fromarray(examination.study.picture).save(folder / PICTURE_NAME, quality=92, subsampling=0)
+    Image.fromarray(examination.study.picture).save(folder / IMAGE_NAME, quality=92, subsampling=0)
     Image.fromarray(examination.preview).save(folder / PREVIEW_NAME, quality=90)
     return replace(examination.report, steps_ms=steps_ms)
 
