@@ -1,0 +1,115 @@
+"""Lids and gaze, painted into the texture of the resting face before the head is turned.
+
+A lid is skin: what lies between brow and lashes is drawn down over the eye, lashes and all, and the lower lid rises to meet it a little.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from visavis.engine.render.landmarks import EyeIndices, curve, smooth
+
+Array = NDArray[np.float32]
+
+LEVELS = 9  # maps baked between an open and a closed lid; those between are interpolated
+LOWER_SHARE = 0.16  # of the way that the lower lid goes
+GAZE_X, GAZE_Y = 0.036, 0.020  # reach of the iris in eye distances at eyeLookX, eyeLookY = 1 (about 15 degrees; the iris is 0.13 wide)
+
+
+class Eye:
+    """One eye in a texture. `paint` writes its look into a texture; the same arguments always give the same pixels."""
+
+    def __init__(self, texture: NDArray[np.uint8], landmarks: Array, unit: float, indices: EyeIndices) -> None:
+        """`texture` (H, W, 4), of which a part is kept; `landmarks` (478, 2) and `unit` in px of it."""
+        p = landmarks[:, :2]
+        upper, lower = p[list(indices.upper)], p[list(indices.lower)]
+        left, right = float(upper[:, 0].min()), float(upper[:, 0].max())
+        margin = 0.09 * unit
+        brow_y = float(p[list(indices.brow), 1].min())
+        h, w = texture.shape[:2]
+        self.left, self.right = max(0, int(left - margin)), min(w, int(right + margin) + 2)
+        self.top = max(0, int(brow_y - 0.02 * unit))
+        self.bottom = min(h, int(lower[:, 1].max() + 0.17 * unit) + 2)
+        self._open = texture[self.top : self.bottom, self.left : self.right].copy()
+        x = np.arange(self.left, self.right, dtype=np.float32)
+        y = np.arange(self.top, self.bottom, dtype=np.float32)
+        self._x, self._y = (a.astype(np.float32) for a in np.meshgrid(x - self.left, y - self.top))
+        lash = 0.012 * unit
+        lid = np.interp(x, *curve(upper)).astype(np.float32) - self.top
+        rim = np.interp(x, *curve(lower)).astype(np.float32) - self.top
+        within = smooth(np.minimum(x - left, right - x) / (0.05 * unit) + 0.15)
+        brow = np.interp(x, *curve(p[list(indices.brow)])).astype(np.float32) - self.top
+        self._bake_lid(lid + 0.4 * lash, rim, np.minimum(brow, lid - 0.12 * unit), within, lash, unit)
+        self._bake_gaze(p, indices, lid, rim, left, right, unit)
+
+    def _bake_lid(self, lid: Array, rim: Array, brow: Array, within: Array, lash: float, unit: float) -> None:
+        rows, columns = self._y.shape
+        sources = np.zeros((LEVELS, rows, columns), np.float32)
+        covers = np.zeros((LEVELS, rows, columns), np.float32)
+        closed = rim - LOWER_SHARE * (rim - lid)
+        reach = np.clip(closed - lid, 0, None) * within
+        y = np.arange(rows, dtype=np.float32)
+        fine = np.arange(0, rows, 0.25, dtype=np.float32)
+        for level in range(LEVELS):
+            share = level / (LEVELS - 1)
+            for c in range(columns):
+                # Where each px of skin goes, above the eye and below it; the inverse of a rising function is its swapped table.
+                drop = reach[c] * share
+                span = max(lid[c] - lash * 1.5 - brow[c], 2.0)
+                v = np.clip((fine - brow[c]) / span, 0, 1)
+                goes = fine + drop * (v * v * (3 - 2 * v) * 0.5 + v * 0.5)
+                upper = np.interp(y, np.maximum.accumulate(goes + fine * 1e-4), fine)
+                rise = LOWER_SHARE * (rim[c] - lid[c]) * within[c] * share
+                below = fine - rise * np.clip(1 - (fine - rim[c]) / (0.15 * unit), 0, 1) * (fine >= rim[c])
+                lower = np.interp(y, np.maximum.accumulate(below + fine * 1e-4), fine)
+                edge = lid[c] + drop
+                sources[level, :, c] = np.where(y <= edge, upper, np.where(y >= rim[c] - rise, lower, y))
+                cover = np.clip(edge - y + 0.5, 0, 1) + np.clip(y - (rim[c] - rise) + 0.5, 0, 1)
+                covers[level, :, c] = np.clip(cover, 0, 1)
+        self._sources, self._covers = sources, covers
+        frame = np.minimum.reduce([self._x, columns - 1 - self._x, self._y + 2, rows - 1 - self._y])
+        self._rim_fade = np.clip(frame / 3.0, 0, 1)[..., None].astype(np.float32)
+        # Lashes lie along the closed lid as a soft dark line.
+        distance = (self._y - closed[None, :]) / (0.014 * unit)
+        self._lash = (np.exp(-0.5 * distance**2) * within[None, :] * 0.34).astype(np.float32)[..., None]
+        self._shade = np.array([1.0, 0.0, 0.0, 0.0], np.float32)
+
+    def _bake_gaze(self, p: Array, indices: EyeIndices, lid: Array, rim: Array, left: float, right: float, unit: float) -> None:
+        centre = p[indices.iris] - (self.left, self.top)
+        radius = float(np.linalg.norm(p[list(indices.rim)] - p[indices.iris], axis=1).mean())
+        dx, dy = self._x - centre[0], self._y - centre[1]
+        room = np.where(dx < 0, centre[0] + self.left - left, right - self.left - centre[0])
+        d = np.sqrt(dx * dx + (0.8 * dy) ** 2)
+        self._gaze_weight = (1.0 - smooth((d - 1.1 * radius) / np.maximum(room - 1.1 * radius, 0.6 * radius))).astype(np.float32)
+        soft = 0.012 * unit
+        inside = np.minimum(self._y - (lid + soft)[None, :], (rim - 0.2 * soft)[None, :] - self._y)
+        self._eyeball = smooth(inside / soft + 0.5)[..., None]
+        self._gaze_px = (GAZE_X * unit, GAZE_Y * unit)
+
+    def paint(self, texture: NDArray[np.uint8], blink: float, look_x: float, look_y: float) -> None:
+        """Write the eye into `texture`: `blink` 0 to 1, `look_x` and `look_y` -1 to 1."""
+        area = texture[self.top : self.bottom, self.left : self.right]
+        ball: NDArray[np.generic] = self._open
+        if look_x or look_y:
+            gx, gy = look_x * self._gaze_px[0], look_y * self._gaze_px[1]
+            moved = cv2.remap(
+                self._open, self._x - gx * self._gaze_weight, self._y - gy * self._gaze_weight, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+            )
+            ball = self._open + (moved.astype(np.float32) - self._open) * self._eyeball
+        if blink <= 0:
+            np.copyto(area, ball if ball.dtype == np.uint8 else np.rint(ball).astype(np.uint8), casting="unsafe")
+            return
+        at = min(blink, 1.0) * (LEVELS - 1)
+        low = min(int(at), LEVELS - 2)
+        part = np.float32(at - low)
+        source = self._sources[low] + (self._sources[low + 1] - self._sources[low]) * part
+        cover = self._covers[low] + (self._covers[low + 1] - self._covers[low]) * part
+        skin = cv2.remap(self._open, self._x, source, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE).astype(np.float32)
+        look = ball + (skin - ball) * cover[..., None]
+        if blink > 0.7:
+            amount = np.float32((min(blink, 1.0) - 0.7) / 0.3)
+            look[..., :1] -= (look[..., :1] - 16.0) * (self._lash * amount)
+        look = self._open + (look - self._open) * self._rim_fade
+        np.copyto(area, np.rint(look).astype(np.uint8))

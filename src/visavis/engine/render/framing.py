@@ -1,0 +1,85 @@
+"""Where the head stands in a picture of any size: the head whole, centred, about 45 % of the height."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+HEAD_SHARE = 0.45  # of the output's height
+HEAD_SHARE_MAX = 0.62  # a head may grow to this before the picture's sides are continued
+TOP_SHARE = 0.14  # of the output's height above the head
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeadBox:
+    """The head, hair included, in px of the picture."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """Picture px to output px: x_out = scale * x + shift_x, likewise y (px centres at whole numbers plus a half)."""
+
+    scale: float
+    shift_x: float
+    shift_y: float
+
+
+def place(head: HeadBox, picture_width: int, picture_height: int, width_px: int, height_px: int) -> Frame:
+    """Return how to place the picture so that the head is well seen in width_px x height_px."""
+    head_height, head_width = head.bottom - head.top, head.right - head.left
+    scale = HEAD_SHARE * height_px / head_height
+    cover = max(width_px / picture_width, height_px / picture_height)
+    if scale < cover:
+        scale = min(cover, HEAD_SHARE_MAX * height_px / head_height)
+    scale = min(scale, 0.86 * width_px / head_width)
+    x = width_px / 2 - scale * (head.left + head.right) / 2
+    y = TOP_SHARE * height_px * (1.0 if scale * head_height < 0.5 * height_px else 0.75) - scale * head.top
+    if scale * picture_width >= width_px:
+        x = min(0.0, max(x, width_px - scale * picture_width))
+        # Keep the head near the middle rather than the picture's edge at any price.
+        middle = x + scale * (head.left + head.right) / 2
+        slack = 0.06 * width_px
+        x += float(np.clip(width_px / 2 - middle, -np.inf, np.inf)) if abs(width_px / 2 - middle) > slack else 0.0
+    if scale * picture_height >= height_px:
+        y = min(0.0, max(y, height_px - scale * picture_height)) if y < 0.3 * height_px else y
+    y = min(y, 0.0) if scale * (picture_height) + min(y, 0.0) >= height_px else max(y, height_px - scale * picture_height)
+    return Frame(scale=float(scale), shift_x=float(x), shift_y=float(y))
+
+
+def lay_out(image: NDArray[np.uint8], frame: Frame, width: int, height: int, zoom: float, border: int) -> NDArray[np.uint8]:
+    """Return `image` in the frame, `zoom` times the output's size (width x height are already zoomed); `border` is an OpenCV border mode."""
+    s = frame.scale * zoom
+    if s < 1.0:  # a Gaussian of the right width before thinning out: no shimmer of fine hair
+        image = cv2.GaussianBlur(image, (0, 0), max(0.1, 0.42 * (1.0 / s - 0.6))) if s < 0.75 else image
+    m = np.array([[s, 0, frame.shift_x * zoom + 0.5 * s - 0.5], [0, s, frame.shift_y * zoom + 0.5 * s - 0.5]], np.float64)
+    return cv2.warpAffine(image, m, (width, height), flags=cv2.INTER_CUBIC, borderMode=border)
+
+
+def outside(frame: Frame, picture_width: int, picture_height: int, width: int, height: int, feather: float) -> NDArray[np.float32]:
+    """Return, float32 (height, width), 0 inside the picture and 1 outside it, rising over `feather` px before its edge.
+
+    An edge that lies outside the output, or at its bottom, feathers nothing.
+    """
+    left, right = frame.shift_x, frame.shift_x + frame.scale * picture_width
+    top, bottom = frame.shift_y, frame.shift_y + frame.scale * picture_height
+    x = np.arange(width, dtype=np.float32) + 0.5
+    y = np.arange(height, dtype=np.float32) + 0.5
+    ax = np.zeros_like(x)
+    ay = np.zeros_like(y)
+    if left > 0.5:
+        ax = np.maximum(ax, np.clip(1 - (x - left) / feather, 0, 1))
+    if right < width - 0.5:
+        ax = np.maximum(ax, np.clip(1 - (right - x) / feather, 0, 1))
+    if top > 0.5:
+        ay = np.maximum(ay, np.clip(1 - (y - top) / feather, 0, 1))
+    if bottom < height - 0.5:
+        ay = np.maximum(ay, np.clip(1 - (bottom - y) / feather, 0, 1))
+    return np.maximum(ax[None, :], ay[:, None]).astype(np.float32)

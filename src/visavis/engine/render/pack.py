@@ -1,0 +1,155 @@
+"""The avatar pack: all that a renderer needs to know of one face, as data on disk. Baked once from a PortraitStudy."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from visavis.engine.portrait.study import PortraitStudy
+from visavis.engine.render.framing import HeadBox
+from visavis.engine.render.landmarks import FACE_OVAL, FaceGeometry
+from visavis.engine.render.neutral import close_lips
+from visavis.errors import PackUnreadable
+
+FORMAT_VERSION = 1
+UNIT_MIN_PX = 110.0  # a face with less between its outer eye corners is enlarged before baking, so that lips are cut finely
+_IMAGES = {"picture": ".jpg", "background": ".jpg", "matte": ".png", "teeth": ".png"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AvatarPack:
+    """One avatar. Arrays share height H and width W of `picture` unless said otherwise.
+
+    `picture`: uint8 (H, W, 3) RGB, the neutral face, lips closed. `background`: uint8 (H, W, 3) RGB. `matte`: uint8 (H, W).
+    `landmarks`: float32 (478, 3), px of `picture`, of the neutral face. `teeth`: uint8 (h, w, 4) RGBA, the person's own teeth where the photo shows
+    them, its left upper corner at `teeth_at` px of `picture`; (0, 0, 4) where it shows none. `parted`: how far the lips were apart in the photo, in
+    distances of the outer eye corners. `plans`: what renderers of this process have prepared for a size, shared between them; not saved.
+    """
+
+    picture: NDArray[np.uint8]
+    background: NDArray[np.uint8]
+    matte: NDArray[np.uint8]
+    landmarks: NDArray[np.float32]
+    head: HeadBox
+    teeth: NDArray[np.uint8]
+    teeth_at: tuple[float, float]
+    parted: float
+    plans: dict[tuple[int, int], Any] = field(default_factory=dict, compare=False, repr=False)
+
+    def save(self, folder: Path) -> None:
+        """Write the pack into `folder`, which is made if need be. The npz is written last: a pack without it is none."""
+        folder.mkdir(parents=True, exist_ok=True)
+        _write(folder / "picture.jpg", self.picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 97, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, 0x111111])
+        _write(folder / "background.jpg", self.background[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])
+        _write(folder / "matte.png", self.matte, [cv2.IMWRITE_PNG_COMPRESSION, 3])
+        if self.teeth.size:
+            _write(folder / "teeth.png", cv2.cvtColor(self.teeth, cv2.COLOR_RGBA2BGRA), [cv2.IMWRITE_PNG_COMPRESSION, 3])
+        head = np.array([self.head.left, self.head.top, self.head.right, self.head.bottom], np.float32)
+        with open(folder / "pack.npz", "wb") as file:
+            np.savez_compressed(
+                file,
+                format_version=np.int64(FORMAT_VERSION),
+                landmarks=self.landmarks,
+                head=head,
+                teeth_at=np.array(self.teeth_at, np.float32),
+                has_teeth=np.bool_(self.teeth.size > 0),
+                parted=np.float32(self.parted),
+            )
+
+    @classmethod
+    def load(cls, folder: Path) -> AvatarPack:
+        """Read a pack that `save` wrote. Raises PackUnreadable when it is not there, damaged, or of another format version."""
+        try:
+            with np.load(folder / "pack.npz", allow_pickle=False) as data:
+                version = int(data["format_version"])
+                if version != FORMAT_VERSION:
+                    raise PackUnreadable(f"The avatar pack has format {version}; this version reads {FORMAT_VERSION}", suggestion="Bake it again")
+                landmarks = data["landmarks"].astype(np.float32)
+                head = [float(v) for v in data["head"]]
+                teeth_at = (float(data["teeth_at"][0]), float(data["teeth_at"][1]))
+                has_teeth = bool(data["has_teeth"])
+                parted = float(data["parted"])
+        except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            raise PackUnreadable(f"The avatar pack in {folder.name} cannot be read", suggestion="Bake it again") from error
+        picture = _read(folder / "picture.jpg", cv2.IMREAD_COLOR)[..., ::-1]
+        background = _read(folder / "background.jpg", cv2.IMREAD_COLOR)[..., ::-1]
+        matte = _read(folder / "matte.png", cv2.IMREAD_GRAYSCALE)
+        teeth = np.zeros((0, 0, 4), np.uint8)
+        if has_teeth:
+            teeth = cv2.cvtColor(_read(folder / "teeth.png", cv2.IMREAD_UNCHANGED), cv2.COLOR_BGRA2RGBA)
+        if landmarks.shape != (478, 3) or not (picture.shape == background.shape and picture.shape[:2] == matte.shape):
+            raise PackUnreadable(f"The parts of the avatar pack in {folder.name} do not fit together", suggestion="Bake it again")
+        return cls(
+            picture=np.ascontiguousarray(picture),
+            background=np.ascontiguousarray(background),
+            matte=matte,
+            landmarks=landmarks,
+            head=HeadBox(left=head[0], top=head[1], right=head[2], bottom=head[3]),
+            teeth=teeth,
+            teeth_at=teeth_at,
+            parted=parted,
+        )
+
+
+def bake(study: PortraitStudy) -> AvatarPack:
+    """Return the pack of a studied portrait: lips closed, teeth kept, the background made to equal the picture wherever nobody stands."""
+    picture, matte, background, landmarks = study.picture, study.matte, study.background, study.landmarks.astype(np.float32)
+    unit = float(np.linalg.norm(landmarks[33, :2] - landmarks[263, :2]))
+    grow = min(UNIT_MIN_PX / unit, 2.5, 1400 / picture.shape[1])
+    if grow > 1.05:
+        size = (round(picture.shape[1] * grow), round(picture.shape[0] * grow))
+        grow = size[0] / picture.shape[1]
+        picture = cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC)
+        background = cv2.resize(background, size, interpolation=cv2.INTER_CUBIC)
+        matte = cv2.resize(matte, size, interpolation=cv2.INTER_LINEAR)
+        landmarks = landmarks * np.float32(grow)
+    neutral = close_lips(picture, landmarks)
+    background = np.where((matte < 3)[..., None], neutral.picture, background)
+    return AvatarPack(
+        picture=neutral.picture,
+        background=background,
+        matte=matte,
+        landmarks=neutral.landmarks,
+        head=_head_box(neutral.landmarks, matte),
+        teeth=np.zeros((0, 0, 4), np.uint8),
+        teeth_at=(0.0, 0.0),
+        parted=neutral.parted,
+    )
+
+
+def _head_box(landmarks: NDArray[np.float32], matte: NDArray[np.uint8]) -> HeadBox:
+    """The face oval, and the hair above and beside it as far as the matte goes (within a head's measure)."""
+    face = FaceGeometry.of(landmarks)
+    oval = landmarks[list(FACE_OVAL), :2]
+    left, top = oval.min(axis=0)
+    right, bottom = oval.max(axis=0)
+    height = bottom - top
+    person = matte > 127
+    band = person[:, int(max(0, left + 0.2 * (right - left))) : int(right - 0.2 * (right - left)) + 1].any(axis=1)
+    rows = np.flatnonzero(band)
+    hair_top = float(rows[0]) if len(rows) else float(top - 0.3 * height)
+    top = float(np.clip(hair_top, top - 0.75 * height, top - 0.08 * height))
+    side = person[int(max(0, top)) : int(face.nose_base_y)].any(axis=0)
+    columns = np.flatnonzero(side)
+    if len(columns):
+        left = float(np.clip(columns[0], left - 0.4 * height, left))
+        right = float(np.clip(columns[-1], right, right + 0.4 * height))
+    return HeadBox(left=float(left), top=top, right=float(right), bottom=float(bottom))
+
+
+def _write(path: Path, image: NDArray[np.uint8], parameters: list[int]) -> None:
+    if not cv2.imwrite(str(path), image, parameters):
+        raise OSError(f"could not write {path.name}")
+
+
+def _read(path: Path, flag: int) -> NDArray[np.uint8]:
+    image = cv2.imread(str(path), flag) if path.exists() else None
+    if image is None:
+        raise PackUnreadable(f"The avatar pack lacks a readable {path.name}", suggestion="Bake it again")
+    return np.asarray(image, np.uint8)

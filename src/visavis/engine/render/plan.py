@@ -1,0 +1,173 @@
+"""What renderers of one avatar at one size share: textures, still picture, fields on the output's grid. Immutable once made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from visavis.engine.render.colour import to_yuv
+from visavis.engine.render.fields import COLUMN, Fields, evaluate
+from visavis.engine.render.framing import Frame, lay_out, outside, place
+from visavis.engine.render.interior import Interior, draw
+from visavis.engine.render.landmarks import FaceGeometry
+from visavis.engine.render.neutral import lip_colours
+from visavis.engine.render.pack import AvatarPack
+from visavis.engine.render.warp import Grid
+
+Array = NDArray[np.float32]
+
+SEAM_POINTS = 41
+CELLS_PER_UNIT = 22  # nodes of the grid per distance of the outer eye corners
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenderPlan:
+    """One avatar at one output size. Output px unless said otherwise.
+
+    `still`: the I420 picture with the background everywhere and the person taken out, (height * 3 / 2, width).
+    `texture`: uint8 (H, W, 4): premultiplied Y, U, V of the person and 255 minus their opacity; `zoom` texture px to an output px, beginning
+    `margin` texture px to the left of and above the output. `region`: left, top, right, bottom of what may move, even numbers.
+    `grid` serves the region, `mouth_rows` and `mouth_columns` cut `mouth_grid` from it.
+    """
+
+    width_px: int
+    height_px: int
+    frame: Frame
+    face: FaceGeometry
+    still: NDArray[np.uint8]
+    texture: NDArray[np.uint8]
+    zoom: float
+    margin: int
+    region: tuple[int, int, int, int]
+    grid: Grid
+    upper: Array
+    mouth_grid: Grid
+    mouth_rows: slice
+    mouth_columns: slice
+    jump: Array
+    seam: Array
+    seam_upper: Array
+    seam_jump: Array
+    skull: Array
+    interior: Interior
+
+
+def plan_for(pack: AvatarPack, width_px: int, height_px: int) -> RenderPlan:
+    """Return the shared plan of `pack` at a size, made on the first call."""
+    key = (width_px, height_px)
+    if key not in pack.plans:
+        pack.plans[key] = _make(pack, width_px, height_px)
+    return pack.plans[key]
+
+
+def _make(pack: AvatarPack, width: int, height: int) -> RenderPlan:
+    ph, pw = pack.matte.shape
+    frame = place(pack.head, pw, ph, width, height)
+    s = frame.scale
+    zoom = float(np.clip(1.0 / s, 1.0, 1.5)) if s < 1.0 else 1.0
+    margin = 16
+    tw, th = round(width * zoom) + 2 * margin, round(height * zoom) + 2 * margin
+
+    still_rgb, edge = _still_rgb(pack, frame, width, height)
+    inner = Frame(scale=s, shift_x=frame.shift_x + margin / zoom, shift_y=frame.shift_y + margin / zoom)
+    picture = to_yuv(lay_out(pack.picture, inner, tw, th, zoom, cv2.BORDER_REPLICATE))
+    ground = to_yuv(lay_out(pack.background, inner, tw, th, zoom, cv2.BORDER_REPLICATE))
+    opacity = lay_out(pack.matte, inner, tw, th, zoom, cv2.BORDER_REPLICATE).astype(np.float32)[..., None] / 255.0
+    # Premultiplied so that person over background is the photo exactly, whatever stands in the background: P = I - (1 - a) B.
+    person = picture - (1.0 - opacity) * ground
+    if edge is not None:
+        keep = 1.0 - cv2.resize(edge, (tw, th), interpolation=cv2.INTER_LINEAR)[..., None]
+        person, opacity = person * keep, opacity * keep
+    opacity = np.where(opacity < 2 / 255, 0.0, opacity)
+    person = np.where(opacity > 0, person, 0.0)
+    texture = np.dstack([np.clip(person, 0, 255), 255.0 * (1.0 - opacity)])
+    texture = np.rint(texture).astype(np.uint8)
+
+    face = FaceGeometry.of(_scaled(pack.landmarks, frame))
+    region = _region(texture[..., 3], face, width, height, zoom, margin)
+    cell = max(3, round(face.unit / CELLS_PER_UNIT))
+    grid = Grid.over(*region, cell)
+    fields = evaluate(face, *grid.nodes())
+    e, mouth = face.unit, (face.corner_left + face.corner_right) / 2
+    rows, columns, mouth_grid = grid.part(
+        int(mouth[0] - 1.15 * e), int(face.nose_base_y - 0.35 * e), int(mouth[0] + 1.15 * e), int(face.chin[1] + 1.05 * e)
+    )
+    seam_x = np.linspace(face.corner_left[0], face.corner_right[0], SEAM_POINTS, dtype=np.float32)
+    seam = np.stack([seam_x, face.seam_y(seam_x)], axis=-1)
+    on_seam: Fields = evaluate(face, seam[None, :, 0], seam[None, :, 1])
+    lip_upper, lip_lower = lip_colours(pack.picture, FaceGeometry.of(pack.landmarks))
+    middle = SEAM_POINTS // 2
+    return RenderPlan(
+        width_px=width,
+        height_px=height,
+        frame=frame,
+        face=face,
+        still=_to_i420(still_rgb),
+        texture=texture,
+        zoom=zoom,
+        margin=margin,
+        region=region,
+        grid=grid,
+        upper=np.ascontiguousarray(fields.upper.reshape(len(COLUMN), -1)),
+        mouth_grid=mouth_grid,
+        mouth_rows=rows,
+        mouth_columns=columns,
+        jump=np.ascontiguousarray(fields.jump[:, rows, columns].reshape(len(COLUMN), -1)),
+        seam=seam,
+        seam_upper=np.ascontiguousarray(on_seam.upper[:, 0]).reshape(len(COLUMN), -1),
+        seam_jump=np.ascontiguousarray(on_seam.jump[:, 0]).reshape(len(COLUMN), -1),
+        skull=np.ascontiguousarray(on_seam.upper[[COLUMN["yaw"], COLUMN["pitch"], COLUMN["roll"]], 0, middle]),
+        interior=draw(FaceGeometry.of(pack.landmarks), pack.picture, lip_upper, lip_lower, face.unit),
+    )
+
+
+def _scaled(landmarks: Array, frame: Frame) -> Array:
+    """Landmarks in output px. Picture px centres are at whole numbers in both planes."""
+    out = landmarks * np.float32(frame.scale)
+    out[:, 0] += frame.shift_x + 0.5 * frame.scale - 0.5
+    out[:, 1] += frame.shift_y + 0.5 * frame.scale - 0.5
+    return out
+
+
+def _still_rgb(pack: AvatarPack, frame: Frame, width: int, height: int) -> tuple[NDArray[np.uint8], Array | None]:
+    """Return the background in the frame and, where the picture ends inside the frame, how much of each px is its continuation."""
+    ph, pw = pack.matte.shape
+    ground = lay_out(pack.background, frame, width, height, 1.0, cv2.BORDER_REPLICATE)
+    edge = outside(frame, pw, ph, width, height, feather=0.07 * min(width, height))
+    if not edge.any():
+        return ground, None
+    # Beyond the picture: its own mirror image, person and all, more and more blurred; the seam lies where the picture fades out.
+    mirrored = lay_out(pack.picture, frame, width, height, 1.0, cv2.BORDER_REFLECT_101).astype(np.float32)
+    small = cv2.resize(mirrored, (max(8, width // 8), max(8, height // 8)), interpolation=cv2.INTER_AREA)
+    wide = cv2.GaussianBlur(small, (0, 0), max(width, height) / 8 * 0.045, borderType=cv2.BORDER_REPLICATE)
+    blurred = cv2.resize(wide, (width, height), interpolation=cv2.INTER_CUBIC)
+    mix = edge[..., None]
+    return np.clip(ground * (1 - mix) + blurred * mix + 0.5, 0, 255).astype(np.uint8), edge
+
+
+def _region(clear: NDArray[np.uint8], face: FaceGeometry, width: int, height: int, zoom: float, margin: int) -> tuple[int, int, int, int]:
+    """The box that a moving person may touch, in even px: the opaque part and the reach of a head's turn about it."""
+    person = clear < 255
+    columns, rows = np.flatnonzero(person.any(axis=0)), np.flatnonzero(person.any(axis=1))
+    reach = 0.3 * face.unit
+    left = (columns[0] - margin) / zoom - reach
+    right = (columns[-1] - margin) / zoom + reach
+    top = (rows[0] - margin) / zoom - reach
+    bottom = (rows[-1] - margin) / zoom + reach
+    return (
+        max(0, int(left) // 2 * 2),
+        max(0, int(top) // 2 * 2),
+        min(width, (int(right) + 2) // 2 * 2),
+        min(height, (int(bottom) + 2) // 2 * 2),
+    )
+
+
+def _to_i420(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    height, width = rgb.shape[:2]
+    yuv = to_yuv(rgb)
+    half = cv2.resize(yuv, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
+    flat = np.concatenate([yuv[..., 0].reshape(-1), half[..., 1].reshape(-1), half[..., 2].reshape(-1)])
+    return np.rint(flat).astype(np.uint8).reshape(height * 3 // 2, width)
