@@ -1,0 +1,38 @@
+"""Reading speech from audio files: WAV, FLAC, OGG and MP3, of any rate and number of channels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+from numpy.typing import NDArray
+
+from visavis.engine.audio.mel import RATE_HZ
+from visavis.errors import InvalidRequest
+
+
+def to_pcm16(samples: NDArray[np.floating]) -> NDArray[np.int16]:
+    """Return samples of full scale 1.0 as int16, rounded; what lies beyond full scale is clipped, what is no number is silence."""
+    return np.clip(np.rint(np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0) * 32768.0), -32768, 32767).astype(np.int16)
+
+
+def read_speech(path: str | Path) -> tuple[NDArray[np.int16], int]:
+    """Return (samples as mono int16 (n,) at 16 kHz, the file's own rate in Hz).
+
+    Raises FileNotFoundError, and InvalidRequest (`AUDIO_UNREADABLE`) for a file that is no audio.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(path)
+    try:
+        samples, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
+    except soundfile.LibsndfileError as error:
+        raise InvalidRequest(
+            f"{path.name} is not an audio file that can be read: {error}", code="AUDIO_UNREADABLE", suggestion="Use WAV, FLAC, OGG or MP3"
+        ) from error
+    mono = np.ascontiguousarray(samples.mean(axis=1))
+    if rate_hz != RATE_HZ and len(mono):
+        mono = soxr.resample(mono, rate_hz, RATE_HZ)
+    return to_pcm16(mono), int(rate_hz)

@@ -1,0 +1,106 @@
+"""From phones with known times to the motion of the mouth: the co-articulation model.
+
+The network is trained towards these curves, and speech that comes with its timings is shown by them. Each articulator is a low-pass filter over
+its targets (jaw about 100 ms, lips about 70 ms; design.md section 2); sounds made with the lips begin early and end late, and lie over the
+others instead of being averaged with them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visavis.engine.motion.frame import INDEX, MOTION_RATE_HZ, MOUTH_COUNT
+from visavis.engine.speech.visemes import BILABIAL, CLASS_INDEX, CLASSES, LABIODENTAL, SILENCE, shape_table
+
+JAW = INDEX["jawOpen"]
+ROUNDING = (INDEX["mouthFunnel"], INDEX["mouthPucker"])
+_ROUND_CLASSES = tuple(CLASS_INDEX[name] for name in ("CH", "OH", "UW", "WW"))
+_JAW_SMOOTH_STEPS, _LIP_SMOOTH_STEPS = 11, 7  # lengths of the Hann windows
+_ROUND_LEAD_STEPS, _ROUND_LAG_STEPS = 6, 3
+_CLOSURE_LEAD_STEPS, _CLOSURE_LEAST_STEPS = 1, 6
+_CONTACT_LEAST_STEPS = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """One phone class from `start_s` to `end_s`, seconds from the start of the audio."""
+
+    start_s: float
+    end_s: float
+    viseme: int  # an index into CLASSES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Articulation:
+    """Per step of 10 ms: `viseme` int64 (n,), `mouth` float32 (n, MOUTH_COUNT) without closing, `closure` and `contact` float32 (n,), 0 to 1."""
+
+    viseme: NDArray[np.int64]
+    mouth: NDArray[np.float32]
+    closure: NDArray[np.float32]
+    contact: NDArray[np.float32]
+
+
+def _hann(steps: int) -> NDArray[np.float32]:
+    window = np.hanning(steps + 2)[1:-1]
+    return (window / window.sum()).astype(np.float32)
+
+
+def _spans(segments: list[Segment], viseme: int, steps: int, lead_steps: int, least_steps: int) -> NDArray[np.float32]:
+    """Return 1 where a segment of this class is shown: from lead_steps before it to its end, and for at least least_steps around its middle."""
+    shown = np.zeros(steps, np.float32)
+    for segment in segments:
+        if segment.viseme != viseme:
+            continue
+        first = round(segment.start_s * MOTION_RATE_HZ) - lead_steps
+        last = round(segment.end_s * MOTION_RATE_HZ)
+        short = least_steps - (last - first)
+        if short > 0:
+            first, last = first - short // 2, last + (short - short // 2)
+        shown[max(0, first) : max(0, last)] = 1.0
+    return shown
+
+
+def articulate(segments: list[Segment], steps: int) -> Articulation:
+    """Return the motion of `steps` steps for phones in the order of their times; what no phone covers is silence."""
+    viseme = np.full(steps, SILENCE, np.int64)
+    for segment in segments:
+        viseme[max(0, round(segment.start_s * MOTION_RATE_HZ)) : max(0, round(segment.end_s * MOTION_RATE_HZ))] = segment.viseme
+    mouth = shape_table()[viseme]
+    # Rounding spreads over its neighbours, consonants and vowels alike, but not far into silence.
+    for channel in ROUNDING:
+        for k in _ROUND_CLASSES:
+            for segment in segments:
+                if segment.viseme == k:
+                    first = max(0, round(segment.start_s * MOTION_RATE_HZ) - _ROUND_LEAD_STEPS)
+                    last = max(0, round(segment.end_s * MOTION_RATE_HZ) + _ROUND_LAG_STEPS)
+                    value = 0.8 * shape_table()[k, channel]
+                    mouth[first:last, channel] = np.maximum(mouth[first:last, channel], value)
+    smooth = np.empty_like(mouth)
+    for channel in range(MOUTH_COUNT):
+        window = _hann(_JAW_SMOOTH_STEPS if channel == JAW else _LIP_SMOOTH_STEPS)
+        smooth[:, channel] = np.convolve(np.pad(mouth[:, channel], len(window) // 2, mode="edge"), window, "valid")[:steps]
+    return Articulation(
+        viseme=viseme,
+        mouth=smooth,
+        closure=_spans(segments, BILABIAL, steps, _CLOSURE_LEAD_STEPS, _CLOSURE_LEAST_STEPS),
+        contact=_spans(segments, LABIODENTAL, steps, _CLOSURE_LEAD_STEPS, _CONTACT_LEAST_STEPS),
+    )
+
+
+def from_arpabet(phones: list[tuple[float, float, str]]) -> list[Segment]:
+    """Return segments for (start_s, end_s, ARPAbet) phones, stress digits allowed; diphthongs become two. Raises KeyError for an unknown phone."""
+    from visavis.engine.speech.visemes import ARPABET
+
+    segments: list[Segment] = []
+    for start_s, end_s, phone in phones:
+        halves = ARPABET[phone.upper().rstrip("012")]
+        middle_s = start_s + 0.55 * (end_s - start_s)
+        times_s = [start_s, end_s] if len(halves) == 1 else [start_s, middle_s, end_s]
+        segments += [Segment(start_s=a, end_s=b, viseme=CLASS_INDEX[half]) for a, b, half in zip(times_s[:-1], times_s[1:], halves, strict=True)]
+    return segments
+
+
+assert len(CLASSES) == len(CLASS_INDEX)

@@ -1,0 +1,100 @@
+"""From what the network heard to the motion of the mouth: closures that close, contacts that touch, and exact rest where nobody speaks.
+
+A step is shaped with its neighbours on both sides, so what is taken comes out one step later (LOOK_AHEAD). No filter here lags: the curves were
+learned smooth.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visavis.engine.motion.frame import INDEX, MOUTH_COUNT
+from visavis.engine.speech.network import Heard
+from visavis.engine.speech.visemes import CLASSES, SILENCE
+
+LOOK_AHEAD = 1
+
+_JAW, _CLOSE, _PRESS = INDEX["jawOpen"], INDEX["mouthClose"], INDEX["mouthPress"]
+_ROLL, _LOWER, _UPPER = INDEX["mouthRollLower"], INDEX["mouthLowerDown"], INDEX["mouthUpperUp"]
+_ROUND = [INDEX["mouthFunnel"], INDEX["mouthPucker"]]
+
+# Probabilities between which lips go from apart to closed; below one half, because an open /b/ is worse than a closed /d/.
+_CLOSURE_LOW, _CLOSURE_HIGH = 0.20, 0.55
+_CONTACT_LOW, _CONTACT_HIGH = 0.15, 0.40
+_CLOSE_PER_STEP, _OPEN_PER_STEP = 0.5, 0.3
+_HOLD_STEPS = 5  # a closure stays for 50 ms at least: one frame of a 25 fps video falls into it, whatever its phase
+# The mouth wakes at once and goes to rest over 120 ms.
+_SPEECH_ON, _SPEECH_OFF = 0.5, 0.35
+_WAKE_PER_STEP, _REST_PER_STEP = 0.34, 0.085
+_JAW_QUIET, _JAW_LOUD = 0.85, 1.1
+
+
+class _Gesture:
+    """A closing gesture: follows a probability with limited speed, and holds once it is complete."""
+
+    def __init__(self, low: float, high: float) -> None:
+        self._low, self._high = low, high
+        self.reset()
+
+    def reset(self) -> None:
+        self.value = 0.0  # 0 apart to 1 together; moves every step
+        self._hold = 0  # steps left for which it stays together
+
+    def take(self, probability: float) -> float:
+        goal = min(1.0, max(0.0, (probability - self._low) / (self._high - self._low)))
+        if self._hold:
+            goal, self._hold = 1.0, self._hold - 1
+        rising = goal > self.value
+        self.value = min(goal, self.value + _CLOSE_PER_STEP) if rising else max(goal, self.value - _OPEN_PER_STEP)
+        if rising and self.value >= 1.0:
+            self._hold = _HOLD_STEPS - 1
+        return self.value
+
+
+class MouthShaper:
+    """One stream of mouth rows."""
+
+    def __init__(self) -> None:
+        self._closure = _Gesture(_CLOSURE_LOW, _CLOSURE_HIGH)
+        self._contact = _Gesture(_CONTACT_LOW, _CONTACT_HIGH)
+        self.reset()
+
+    def reset(self) -> None:
+        self._closure.reset()
+        self._contact.reset()
+        self._wake = 0.0  # 0 at rest to 1 speaking
+        self._speaking = False
+        none = Heard(visemes=np.eye(len(CLASSES), dtype=np.float32)[SILENCE], closure=0.0, contact=0.0, mouth=np.zeros(MOUTH_COUNT, np.float32))
+        self._before = self._now = none
+
+    def start(self, heard: Heard) -> None:
+        """Take the first step of a stream."""
+        self._now = heard
+
+    def take(self, after: Heard, loudness: float) -> tuple[NDArray[np.float32], float]:
+        """Take the step after the one to show, and the loudness of that one; return its mouth row, float32 (MOUTH_COUNT,), and its rest, 0 to 1."""
+        before, now = self._before, self._now
+        self._before, self._now = now, after
+        speech = 1.0 - float(now.visemes[SILENCE])
+        coming = 1.0 - float(after.visemes[SILENCE])
+        self._speaking = max(speech, coming) > (_SPEECH_OFF if self._speaking else _SPEECH_ON) and loudness > 0.0
+        self._wake = min(1.0, self._wake + _WAKE_PER_STEP) if self._speaking else max(0.0, self._wake - _REST_PER_STEP)
+        closed = self._closure.take(max(now.closure, after.closure))
+        touching = self._contact.take(now.contact) * (1.0 - closed)
+        if self._wake == 0.0:
+            return np.zeros(MOUTH_COUNT, np.float32), 1.0
+        mouth = np.float32(0.25) * (before.mouth + after.mouth) + np.float32(0.5) * now.mouth
+        mouth[_JAW] *= _JAW_QUIET + (_JAW_LOUD - _JAW_QUIET) * loudness
+        np.clip(mouth, 0.0, 1.0, out=mouth)
+        mouth *= np.float32(self._wake)
+        touching *= self._wake
+        mouth[_ROLL] = max(float(mouth[_ROLL]), 0.75 * touching)
+        mouth[_JAW] = mouth[_JAW] * (1.0 - touching) + min(float(mouth[_JAW]), 0.1) * touching
+        mouth[_JAW] *= 1.0 - 0.4 * closed
+        mouth[[_LOWER, _UPPER]] *= np.float32((1.0 - closed) * (1.0 - 0.8 * touching))
+        mouth[_ROLL] *= np.float32(1.0 - closed)
+        mouth[_ROUND] *= np.float32(1.0 - 0.5 * closed)
+        mouth[_CLOSE] = mouth[_JAW] * closed
+        mouth[_PRESS] = 0.35 * closed * self._wake
+        return mouth, 1.0 - self._wake

@@ -1,0 +1,95 @@
+"""What a lip-reader looks for, on speech with known phones."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from visavis.engine.motion.frame import INDEX, SpeechMotion
+
+from .conftest import move
+
+OPEN_VOWELS = {"AA", "AE", "AY", "AW"}
+SENTENCES = (
+    "Bob may buy a map, a pipe and a bamboo mat.",
+    "Mum put the big brown box above the apple.",
+    "My father was a very happy man, and far above average.",
+    "You choose a new blue moon, and we move to the roof.",
+)
+VOICES = ("slt", "rms")  # rms is never heard in training
+
+
+def apart(motion: SpeechMotion) -> np.ndarray:
+    return motion.mouth[:, INDEX["jawOpen"]] - motion.mouth[:, INDEX["mouthClose"]]
+
+
+def rows(motion: SpeechMotion, start_s: float, end_s: float) -> slice:
+    return slice(max(0, int(start_s * 100)), min(len(motion), max(int(start_s * 100) + 1, int(end_s * 100))))
+
+
+def test_lips_close_for_bilabials_and_open_for_vowels(say) -> None:
+    closed, opened, shut = [], [], []
+    for voice in VOICES:
+        for text in SENTENCES:
+            pcm, phones = say(voice, text)
+            motion = move(pcm)
+            gap = apart(motion)
+            p90 = np.percentile(gap[motion.rest < 0.5], 90)
+            for a, b, phone in phones:
+                if phone in {"P", "B", "M"}:
+                    closed.append(gap[rows(motion, a - 0.03, b + 0.03)].min() <= 0.2 * p90)
+                if phone in OPEN_VOWELS and b - a > 0.07:
+                    opened.append(gap[rows(motion, a, b + 0.03)].max() >= 0.6 * p90)
+                    shut.append(gap[rows(motion, a + (b - a) / 4, b - (b - a) / 4)].min() <= 0.2 * p90)
+    assert len(closed) > 40 and np.mean(closed) >= 0.8, np.mean(closed)
+    assert len(opened) > 15 and np.mean(opened) >= 0.85, np.mean(opened)
+    assert np.mean(shut) <= 0.1, np.mean(shut)
+
+
+def test_a_complete_closure_lasts_at_least_one_frame_of_video(say) -> None:
+    motion = move(say("slt", SENTENCES[0])[0])
+    shut = motion.mouth[:, INDEX["mouthClose"]] >= motion.mouth[:, INDEX["jawOpen"]] - 1e-4
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], shut, [False]]).astype(int)))
+    lengths = edges[1::2] - edges[::2]
+    assert len(lengths) >= 5 and (lengths >= 4).all(), lengths
+
+
+def test_lips_round_for_rounded_vowels_and_not_for_spread_ones(say) -> None:
+    rounding = {"round": [], "spread": []}
+    for voice in VOICES:
+        for text in (SENTENCES[3], "He sees the green tree, and she eats these three sweets."):
+            pcm, phones = say(voice, text)
+            motion = move(pcm)
+            puckered = motion.mouth[:, INDEX["mouthPucker"]] + motion.mouth[:, INDEX["mouthFunnel"]]
+            for a, b, phone in phones:
+                kind = "round" if phone in {"UW", "W"} else "spread" if phone in {"IY", "EY"} else None
+                if kind and b - a > 0.05:
+                    rounding[kind].append(float(puckered[rows(motion, a, b)].mean()))
+    assert np.mean(rounding["round"]) > 2.5 * np.mean(rounding["spread"]), {k: np.mean(v) for k, v in rounding.items()}
+
+
+def test_lip_and_teeth_touch_for_labiodentals(say) -> None:
+    touched = []
+    for voice in VOICES:
+        pcm, phones = say(voice, "Five of the very fine waves have never left the foggy valley.")
+        motion = move(pcm)
+        touched += [
+            motion.mouth[rows(motion, a - 0.02, b + 0.02), INDEX["mouthRollLower"]].max() > 0.4 for a, b, phone in phones if phone in {"F", "V"}
+        ]
+    assert np.mean(touched) >= 0.35, np.mean(touched)
+
+
+def test_level_hardly_changes_the_lips(say) -> None:
+    pcm, _ = say("slt", SENTENCES[2])
+    loud = apart(move(pcm))
+    quiet = apart(move((pcm.astype(np.float32) * 0.06).astype(np.int16)))
+    assert np.corrcoef(loud, quiet)[0, 1] > 0.9
+    assert 0.7 < quiet.max() / loud.max() < 1.3
+
+
+def test_lips_rest_before_between_and_after_sentences(say) -> None:
+    pcm, _ = say("slt", "Hello, Bob.")
+    quiet = np.zeros(16_000, np.int16)
+    motion = move(np.concatenate([quiet, pcm, quiet, pcm, quiet]))
+    for start_s in (0.0, 1.0 + len(pcm) / 16_000, 2.0 + 2 * len(pcm) / 16_000):
+        part = motion.mouth[rows(motion, start_s + 0.3, start_s + 0.9)]
+        assert len(part) and not part.any()

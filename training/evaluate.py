@@ -1,0 +1,191 @@
+"""Measure speech-to-motion on the motion curves, with the figures of the lip-sync measure plus some that only the curves can give.
+
+    python -m training.evaluate --clips FOLDER [--clips FOLDER ...] [--json]
+
+FOLDER holds NAME.flac or NAME.wav with NAME.phones.tsv (start_s, end_s, ARPAbet phone). The gap is a proxy for the inner lips: jawOpen less
+mouthClose, plus what the lips' own muscles open. Video is sampled from it at 25 frames/s, in four phases.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visavis.engine.audio.files import read_speech
+from visavis.engine.motion.frame import INDEX, SpeechMotion
+from visavis.engine.speech.articulation import from_arpabet
+from visavis.engine.speech.stream import SpeechStream
+from visavis.engine.speech.visemes import BILABIAL, CLASSES, FIFTEEN, LABIODENTAL, SILENCE
+
+OPEN = {"AA", "AE", "AO", "AW", "AY"}
+VOWELS = OPEN | {"AH", "EH", "ER", "EY", "IH", "IY", "OW", "OY", "UH", "UW"}
+QUIET = {"SIL", "SP", "+SPN+", "+NSN+"}
+SPREAD, ROUND = {"IY", "EY", "EH", "AE", "IH"}, {"UW", "OW", "W", "UH"}
+# The coarse opening of each phone that the lip-sync measure correlates with.
+COARSE = {
+    **dict.fromkeys(QUIET | {"P", "B", "M"}, 0.0), "F": 0.12, "V": 0.12,
+    **dict.fromkeys(["S", "Z", "SH", "ZH", "CH", "JH", "T", "D", "N", "TH", "DH"], 0.28),
+    **dict.fromkeys(["K", "G", "NG", "HH", "L", "R", "Y"], 0.38), **dict.fromkeys(["W", "UW", "UH"], 0.25),
+    **dict.fromkeys(["IY", "IH", "ER"], 0.42), **dict.fromkeys(["EY", "EH", "AH", "OW", "OY"], 0.62), **dict.fromkeys(["AE", "AO", "AY", "AW", "AA"], 0.95),
+}  # fmt: skip
+
+Phones = list[tuple[float, float, str]]
+
+
+def read_phones(path: Path) -> Phones:
+    rows = [line.split("\t")[:3] for line in path.read_text().splitlines() if line.strip() and not line.startswith("#")]
+    return [(float(a), float(b), phone.strip()) for a, b, phone in rows]
+
+
+def proxy_gap(motion: SpeechMotion) -> NDArray[np.float32]:
+    """Return the inner-lip gap, in units of eye distances as the renderer would show it, roughly."""
+    mouth = motion.mouth
+    parted = 0.10 * mouth[:, INDEX["mouthLowerDown"]] + 0.06 * mouth[:, INDEX["mouthUpperUp"]] - 0.12 * mouth[:, INDEX["mouthRollLower"]]
+    return np.maximum(0.0, 0.45 * (mouth[:, INDEX["jawOpen"]] - mouth[:, INDEX["mouthClose"]]) + parted)
+
+
+def proxy_width(motion: SpeechMotion) -> NDArray[np.float32]:
+    mouth = motion.mouth
+    spread = mouth[:, INDEX["mouthStretch"]] + 0.6 * mouth[:, INDEX["mouthSmile"]]
+    return 0.1 * spread - 0.15 * mouth[:, INDEX["mouthPucker"]] - 0.1 * mouth[:, INDEX["mouthFunnel"]]
+
+
+def tally_clip(motion: SpeechMotion, phones: Phones) -> dict[str, list[float]]:
+    """Return the single judgements of one clip by figure; their means are the figures."""
+    t = np.arange(len(motion)) / 100.0
+    gap, width = proxy_gap(motion), proxy_width(motion)
+    speech = np.zeros(len(t), bool)
+    for a, b, phone in phones:
+        if phone not in QUIET:
+            speech |= (t >= a) & (t < b)
+    p90 = float(np.percentile(gap[speech], 90))
+    out: dict[str, list[float]] = {
+        name: [] for name in ("closure_recall", "opening_recall", "false_closure", "false_consonant", "contact", "silence_closed", "rest")
+    }
+
+    def frames(a: float, b: float, phase: int) -> NDArray[np.int64]:
+        ticks = np.arange(phase, len(t), 4)
+        inside = ticks[(t[ticks] >= a) & (t[ticks] <= b)]
+        return inside if len(inside) else ticks[[int(np.argmin(np.abs(t[ticks] - (a + b) / 2)))]]
+
+    for phase in range(4):
+        for a, b, phone in phones:
+            if phone in {"P", "B", "M"} and b - a >= 0.03:
+                out["closure_recall"].append(float(gap[frames(a - 0.04, b + 0.04, phase)].min() <= max(0.02, 0.2 * p90)))
+            if phone in OPEN and b - a >= 0.06:
+                out["opening_recall"].append(float(gap[frames(a, b + 0.04, phase)].max() >= 0.6 * p90))
+            if phone in VOWELS and b - a >= 0.06:
+                out["false_closure"].append(float(gap[frames(a + (b - a) / 4, b - (b - a) / 4, phase)].min() <= 0.2 * p90))
+            if phone in QUIET and b - a >= 0.25:
+                out["silence_closed"] += list((gap[frames(a + 0.08, b - 0.08, phase)] <= 0.25 * p90).astype(float))
+    closed = motion.mouth[:, INDEX["mouthClose"]] > 0.7 * np.maximum(motion.mouth[:, INDEX["jawOpen"]], 1e-3)
+    before = ("SIL",) + tuple(phone for _, _, phone in phones[:-1])
+    after = tuple(phone for _, _, phone in phones[1:]) + ("SIL",)
+    for (a, b, phone), left, right in zip(phones, before, after, strict=True):
+        part = slice(int(a * 100), max(int(a * 100) + 1, int(b * 100)))
+        if phone in {"F", "V"}:
+            out["contact"].append(float(motion.mouth[part, INDEX["mouthRollLower"]].max() >= 0.5))
+        elif phone not in QUIET | VOWELS | {"P", "B", "M"} and not {left, right} & {"P", "B", "M"}:
+            out["false_consonant"].append(float(closed[part].any()))
+        if phone in QUIET and b - a >= 0.4:
+            out["rest"] += list((motion.mouth[int(a * 100) + 20 : int(b * 100) - 10].max(axis=1, initial=0) == 0).astype(float))
+    out["wide"] = [float(width[int(a * 100) : int(b * 100) + 1].mean()) for a, b, p in phones if p in SPREAD and b - a >= 0.05]
+    out["small"] = [float(width[int(a * 100) : int(b * 100) + 1].mean()) for a, b, p in phones if p in ROUND and b - a >= 0.05]
+    return out
+
+
+def correlation(motion: SpeechMotion, phones: Phones) -> tuple[float, float, float]:
+    """Return (corr0, corr_best, offset_ms) of the gap with the coarse target; offset > 0: the picture is late."""
+    t = np.arange(0, min(len(motion) / 100.0, phones[-1][1]), 0.01)
+    gap = np.interp(t, np.arange(len(motion)) / 100.0, proxy_gap(motion))
+    target = np.zeros_like(t)
+    for a, b, phone in phones:
+        target[(t >= a) & (t < b)] = COARSE.get(phone, 0.3)
+    target = np.convolve(target, np.hanning(13) / np.hanning(13).sum(), "same")
+    by_lag = {}
+    for lag in range(-20, 21):
+        x, y = (gap[lag:], target[: len(target) - lag]) if lag >= 0 else (gap[:lag], target[-lag:])
+        by_lag[lag] = float(np.corrcoef(x, y)[0, 1])
+    best = max(by_lag, key=lambda lag: by_lag[lag])
+    return by_lag[0], by_lag[best], best * 10.0
+
+
+def viseme_track(pcm: NDArray[np.int16]) -> tuple[SpeechMotion, NDArray[np.int64], float]:
+    """Return (motion, the network's best class of each step, seconds of CPU spent) of speech pushed in pieces of 20 ms."""
+    stream = SpeechStream()
+    classes: list[int] = []
+    inner = stream._network.take
+
+    def spy(features: NDArray[np.float32]):
+        heard = inner(features)
+        classes.append(int(heard.visemes.argmax()))
+        return heard
+
+    stream._network.take = spy  # type: ignore[method-assign]
+    began = time.process_time()
+    parts = [stream.push(pcm[k : k + 320]) for k in range(0, len(pcm), 320)] + [stream.finish()]
+    spent_s = time.process_time() - began
+    motion = SpeechMotion.concatenate(parts)
+    return motion, np.array(classes[4 : 4 + len(motion)]), spent_s
+
+
+def evaluate(clips: list[tuple[NDArray[np.int16], Phones]]) -> dict[str, float]:
+    """Return the figures over all clips."""
+    sums: dict[str, list[float]] = {}
+    correlations, hits, hits15, spoken, cost, seconds, jumps = [], 0, 0, 0, 0.0, 0.0, []
+    fifteen = np.array([sorted(set(FIFTEEN.values())).index(FIFTEEN[name]) for name in CLASSES])
+    for pcm, phones in clips:
+        motion, best, spent_s = viseme_track(pcm)
+        cost, seconds = cost + spent_s, seconds + len(pcm) / 16000
+        for name, values in tally_clip(motion, phones).items():
+            sums.setdefault(name, []).extend(values)
+        correlations.append(correlation(motion, phones))
+        truth = np.full(len(best), SILENCE)
+        for segment in from_arpabet(phones):
+            truth[round(segment.start_s * 100) : round(segment.end_s * 100)] = segment.viseme
+        hits += int((best == truth).sum())
+        hits15 += int((fifteen[best] == fifteen[truth]).sum())
+        spoken += len(best)
+        jumps.append(float(np.abs(np.diff(proxy_gap(motion), n=2)).mean()))
+    wide, small = np.array(sums.pop("wide")), np.array(sums.pop("small"))
+    figures = {name: float(np.mean(values)) if values else float("nan") for name, values in sums.items()}
+    figures["closures"] = len(sums["closure_recall"]) / 4
+    figures["rounding_d"] = (
+        float((wide.mean() - small.mean()) / np.sqrt((wide.var() + small.var()) / 2)) if len(wide) and len(small) else float("nan")
+    )
+    figures["corr0"], figures["corr_best"], figures["offset_ms"] = (float(x) for x in np.mean(correlations, axis=0))
+    figures["accuracy_21"], figures["accuracy_15"] = hits / spoken, hits15 / spoken
+    figures["jerk"] = float(np.mean(jumps))
+    figures["core_percent"] = 100 * cost / seconds
+    return figures
+
+
+def main() -> int:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--clips", type=Path, action="append", required=True)
+    options.add_argument("--json", action="store_true")
+    a = options.parse_args()
+    for folder in a.clips:
+        clips = []
+        for phones in sorted(folder.glob("*.phones.tsv")):
+            audio = next(p for p in folder.glob(phones.name.removesuffix(".phones.tsv") + ".*") if p.suffix in {".flac", ".wav", ".ogg"})
+            clips.append((read_speech(audio)[0], read_phones(phones)))
+        figures = evaluate(clips)
+        if a.json:
+            print(json.dumps({"clips": folder.name, **{name: round(value, 4) for name, value in figures.items()}}))
+        else:
+            print(f"{folder.name} ({len(clips)} clips)")
+            print("\n".join(f"  {name:16s} {value:8.3f}" for name, value in figures.items()))
+    return 0
+
+
+assert BILABIAL != LABIODENTAL
+
+if __name__ == "__main__":
+    sys.exit(main())
