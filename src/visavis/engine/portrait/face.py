@@ -18,7 +18,8 @@ from visavis.engine.portrait.models import DetectedFace, Models
 from visavis.errors import PortraitRefused
 
 SIGHT_PX = 1024  # detectors see at most 192 px; this leaves tiles enough detail
-CERTAIN = 0.5
+CERTAIN, CERTAIN_IN_TILE = 0.5, 0.7  # detectors' scores; many tiles are many chances to be wrong
+DOUBTFUL = 0.75  # below, a face may be one seen upside down
 RIVAL_SIZE = 0.4  # a second face this large, relative to the first, makes the choice a guess; a smaller one is a passer-by
 LEAST_EYE_DISTANCE_PX = 28.0  # a face about 65 px wide; below, the enlarged picture shows more interpolation than person
 MOST_YAW_DEG, MOST_PITCH_DEG = 28.0, 26.0  # beyond, the far cheek and half of the lips are not in the picture to be moved
@@ -75,13 +76,7 @@ def find_face(picture: NDArray[np.uint8], models: Models, *, reduced: int = 1) -
     `reduced`: by how much the photo was scaled down before; its own resolution is what is judged.
     Raises PortraitRefused NO_FACE, SEVERAL_FACES, FACE_TOO_SMALL or FACE_TURNED_AWAY.
     """
-    seen: list[DetectedFace] = []
-    for quarter_turns in (0, 1, 3, 2):
-        turned = np.ascontiguousarray(np.rot90(picture, quarter_turns))
-        seen = _detect(turned, models, thorough=quarter_turns == 0)
-        if seen:
-            picture = turned
-            break
+    picture, seen = _look(picture, models)
     if not seen:
         raise PortraitRefused("No face can be seen in the photo", code="NO_FACE", suggestion="Send a photo of one person who faces the camera")
     main, *others = sorted(seen, key=lambda face: face.box[2] * face.score, reverse=True)
@@ -145,24 +140,33 @@ def fit_mesh(picture: NDArray[np.uint8], face: DetectedFace, models: Models) -> 
     return None
 
 
-def _detect(picture: NDArray[np.uint8], models: Models, *, thorough: bool) -> list[DetectedFace]:
+def _look(picture: NDArray[np.uint8], models: Models) -> tuple[NDArray[np.uint8], list[DetectedFace]]:
+    """Return the picture, turned as its faces were seen best, and those faces, surest first."""
     height, width = picture.shape[:2]
     ratio = min(1.0, SIGHT_PX / max(height, width))
     sight = picture
     if ratio < 1.0:
-        sight = cv2.resize(picture, (round(width * ratio) or 1, round(height * ratio) or 1), interpolation=cv2.INTER_AREA).astype(
-            np.uint8, copy=False
-        )
-    found = models.faces(sight, full_range=False, min_score=CERTAIN) + models.faces(sight, full_range=True, min_score=CERTAIN)
-    if not found and thorough:
-        for part in (0.6, 0.36):
-            found = _detect_in_tiles(sight, models, part)
-            if found:
-                break
-    return [
+        size = max(1, round(width * ratio)), max(1, round(height * ratio))
+        sight = cv2.resize(picture, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+    found = _detect(sight, models)
+    turns = 0
+    if not found or found[0].score < DOUBTFUL:  # lying on its side, or on its head?
+        for quarter_turns in (1, 3, 2):
+            turned = _detect(np.ascontiguousarray(np.rot90(sight, quarter_turns)), models)
+            if turned and turned[0].score > max(DOUBTFUL, found[0].score if found else 0.0):
+                found, turns = turned, quarter_turns
+    for part in (0.6, 0.36):
+        found = found or _detect_in_tiles(sight, models, part)
+    grown = [
         DetectedFace(box=(f.box[0] / ratio, f.box[1] / ratio, f.box[2] / ratio, f.box[3] / ratio), eyes=f.eyes / np.float32(ratio), score=f.score)
-        for f in _distinct(found)
+        for f in found
     ]
+    return np.ascontiguousarray(np.rot90(picture, turns)), grown
+
+
+def _detect(picture: NDArray[np.uint8], models: Models) -> list[DetectedFace]:
+    near = models.faces(picture, full_range=False, min_score=CERTAIN)
+    return _distinct(near + models.faces(picture, full_range=True, min_score=CERTAIN))
 
 
 def _detect_in_tiles(picture: NDArray[np.uint8], models: Models, part: float) -> list[DetectedFace]:
@@ -173,11 +177,11 @@ def _detect_in_tiles(picture: NDArray[np.uint8], models: Models, part: float) ->
     for top in _starts(height, side):
         for left in _starts(width, side):
             tile = np.ascontiguousarray(picture[top : top + side, left : left + side])
-            for face in models.faces(tile, full_range=True, min_score=CERTAIN):
+            for face in models.faces(tile, full_range=True, min_score=CERTAIN_IN_TILE):
                 x, y, w, h = face.box
                 shift = np.array([left, top], np.float32)
                 found.append(DetectedFace(box=(x + left, y + top, w, h), eyes=face.eyes + shift, score=face.score))
-    return found
+    return _distinct(found)
 
 
 def _starts(length: int, side: int) -> list[int]:

@@ -7,7 +7,6 @@ and imports neither network nor service code. Exit status: 0 done, 3 refused (th
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import os
 import resource
 import sys
@@ -21,7 +20,6 @@ from PIL import Image
 from visavis.engine.portrait.examine import Examination, examine_photo
 from visavis.engine.portrait.image_type import MAX_IMAGE_BYTES
 from visavis.engine.portrait.report import IMAGE_NAME, PREVIEW_NAME, PreparationReport, refusal_line, report_line
-from visavis.engine.portrait.study import save_study
 from visavis.errors import PortraitRefused
 
 REFUSED = 3
@@ -47,11 +45,10 @@ def set_limits() -> None:
 
 def save_examination(examination: Examination, folder: Path) -> PreparationReport:
     """Bake the pack and write it with its pictures; return the report, baking time included."""
+    from visavis.engine.render.pack import bake  # imported late: a refused photo needs none of it
+
     began = time.perf_counter()
-    if importlib.util.find_spec("visavis.engine.render.pack") is None:  # until baking is in the tree, the study is what there is to keep
-        save_study(examination.study, folder / "study.npz")
-    else:
-        importlib.import_module("visavis.engine.render.pack").bake(examination.study).save(folder)
+    bake(examination.study).save(folder)
     steps_ms = examination.report.steps_ms | {"bake": round((time.perf_counter() - began) * 1000, 1)}
     Image.fromarray(examination.study.picture).save(folder / IMAGE_NAME, quality=92, subsampling=0)
     Image.fromarray(examination.preview).save(folder / PREVIEW_NAME, quality=90)
