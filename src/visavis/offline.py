@@ -1,0 +1,122 @@
+"""`visavis render`: speech spoken by an avatar, written to a film. The engine alone: no session, no room, no clock."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from visavis.engine.audio.files import read_speech
+from visavis.engine.motion.frame import MOTION_RATE_HZ, MotionFrame, SpeechMotion
+from visavis.engine.motion.liveliness import Cue, Liveliness
+from visavis.engine.portrait.prepare import prepare_avatar
+from visavis.engine.render.cpu import CpuRenderer
+from visavis.engine.render.pack import AvatarPack
+from visavis.engine.speech.port import SPEECH_RATE_HZ
+from visavis.engine.speech.stream import SpeechStream
+from visavis.errors import InvalidRequest, NotFound
+
+
+def render_film(*, avatar: str, speech: Path, out: Path, width_px: int, height_px: int, fps: int, seed: int) -> None:
+    """Write `speech` spoken by `avatar` (a photo's path, or the id of an avatar of this server) to `out` as MP4 (H.264, AAC), with a progress bar.
+
+    Video time 0 is audio time 0. Raises `PortraitRefused` for a photo that cannot become an avatar, `NotFound` for an unknown avatar,
+    `InvalidRequest` for a recording that cannot be read.
+    """
+    pcm, _ = read_speech(speech)
+    sample_rate_hz = SPEECH_RATE_HZ
+    if not len(pcm):
+        raise InvalidRequest(f"{speech} holds no sound")
+    pack = load_avatar(avatar)
+    motion = hear(pcm)
+    frame_count = -(-len(pcm) * fps // sample_rate_hz)
+    renderer = CpuRenderer(pack, width_px, height_px)
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()
+    with Progress(*columns) as progress, FilmWriter(out, width_px, height_px, fps, sample_rate_hz) as film:
+        film.write_sound(pcm)
+        for frame in progress.track(perform(motion, frame_count, fps, seed), total=frame_count, description=f"Rendering {out.name}"):
+            film.write_picture(renderer.render(frame))
+
+
+def load_avatar(avatar: str) -> AvatarPack:
+    """Return the pack of `avatar`: a photo's path (prepared now) or an avatar's id in the data folder. Raises `PortraitRefused`, `NotFound`."""
+    photo = Path(avatar)
+    if photo.is_file():
+        with tempfile.TemporaryDirectory(prefix="visavis-") as folder:
+            pack_dir = Path(folder) / "pack"
+            prepare_avatar(photo.read_bytes(), pack_dir)
+            return AvatarPack.load(pack_dir)
+    from visavis.avatars.packs import find_pack  # the data folder is the service's; only an id needs it
+
+    pack_path = find_pack(avatar)
+    if pack_path is None:
+        raise NotFound(f"There is no photo and no avatar '{avatar}'", code="AVATAR_NOT_FOUND")
+    return AvatarPack.load(pack_path)
+
+
+def hear(pcm: NDArray[np.int16]) -> SpeechMotion:
+    """Return the motion of a whole recording: int16 (n,) at 16 kHz -> ceil(n / 160) rows."""
+    stream = SpeechStream()
+    return SpeechMotion.concatenate([stream.push(pcm), stream.finish()])
+
+
+def perform(motion: SpeechMotion, frame_count: int, fps: int, seed: int) -> Iterator[MotionFrame]:
+    """Yield the face for frame 0, 1, …: frame n shows the motion at n / fps seconds."""
+    life = Liveliness(seed)
+    for n in range(frame_count):
+        step = n * MOTION_RATE_HZ // fps
+        row = min(step, len(motion) - 1)
+        cue = Cue(rest=float(motion.rest[row]), loudness=float(motion.loudness[row]), stress=float(motion.stress[row]))
+        yield life.frame(step, motion.mouth[row], cue, "speaking" if cue.rest < 0.5 else "idle")
+
+
+class FilmWriter:
+    """An MP4 being written: I420 pictures at a fixed rate, and mono sound. A film that fails half-way leaves no file."""
+
+    def __init__(self, path: Path, width_px: int, height_px: int, fps: int, sample_rate_hz: int) -> None:
+        self._path = path
+        self._box = av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"})
+        self._video = self._box.add_stream("libx264", rate=fps, options={"preset": "veryfast", "crf": "17", "bf": "0", "threads": "1"})
+        self._video.width, self._video.height, self._video.pix_fmt = width_px, height_px, "yuv420p"
+        self._audio = self._box.add_stream("aac", rate=48_000, layout="mono")
+        self._audio.bit_rate = 128_000
+        self._resampler = av.AudioResampler(format="fltp", layout="mono", rate=48_000)
+        self._sample_rate_hz = sample_rate_hz
+        self._fps = fps
+        self._pictures = 0
+        self._sound: list[av.Packet] = []
+
+    def __enter__(self) -> FilmWriter:
+        return self
+
+    def write_sound(self, pcm: NDArray[np.int16]) -> None:
+        """Take the whole sound, int16 (n,); it is interleaved with the pictures as they come."""
+        frame = av.AudioFrame.from_ndarray(pcm.reshape(1, -1), format="s16", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = self._sample_rate_hz, 0, Fraction(1, self._sample_rate_hz)
+        for part in [*self._resampler.resample(frame), *self._resampler.resample(None)]:
+            self._sound += self._audio.encode(part)
+        self._sound += self._audio.encode(None)
+
+    def write_picture(self, i420: NDArray[np.uint8]) -> None:
+        """Take one picture, uint8 (height * 3 // 2, width)."""
+        frame = av.VideoFrame.from_ndarray(i420, format="yuv420p")
+        frame.pts, frame.time_base = self._pictures, Fraction(1, self._fps)
+        self._box.mux(self._video.encode(frame))
+        self._pictures += 1
+        now = Fraction(self._pictures, self._fps)
+        while self._sound and (self._sound[0].pts or 0) * self._sound[0].time_base <= now:
+            self._box.mux(self._sound.pop(0))
+
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        if error is None:
+            self._box.mux(self._video.encode(None))
+            self._box.mux(self._sound)
+        self._box.close()
+        if error is not None:
+            self._path.unlink(missing_ok=True)
