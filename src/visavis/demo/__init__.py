@@ -1,0 +1,80 @@
+"""`visavis demo`: the server with its playground; or one whole session performed, recorded, measured and judged, unattended."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import stat
+import sys
+import tempfile
+import webbrowser
+from pathlib import Path
+from types import FrameType
+
+import httpx
+
+from visavis.demo.server_process import ServerProcess
+
+KEY_FILE = "demo-key"  # in the data folder: the playground's address stays the same from one `make demo` to the next
+
+
+def run(*, once: bool, out: Path, port: int) -> None:
+    """Run the demo. With `once`, write what the viewer received to `out` and raise `ContractBroken` or `DemoFailed` where something was wrong."""
+    signal.signal(signal.SIGTERM, _stop)
+    if once:
+        _perform_once(out)
+    else:
+        _serve_playground(port)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)  # so that the server's context is left, as with Ctrl-C
+
+
+def _perform_once(out: Path) -> None:
+    from visavis.demo.findings import find
+    from visavis.demo.reception import write_film
+    from visavis.demo.report import print_findings
+    from visavis.demo.session_run import SIZE_PX, perform
+    from visavis.library import SAMPLE
+
+    with (
+        tempfile.TemporaryDirectory(prefix="visavis-demo-") as folder,
+        ServerProcess(data_dir=Path(folder) / "data", log=Path(folder) / "log") as server,
+    ):
+        print(f"visavis: starting a server at {server.base_url}", file=sys.stderr)
+        server.wait_ready()
+        key = server.create_key("demo")
+        print("visavis: performing a session, about 25 s", file=sys.stderr)
+        performed = asyncio.run(perform(server.base_url, key, SAMPLE))
+    sound, pictures = performed.reception.sound(), performed.reception.pictures_of_size(*SIZE_PX)
+    if sound is not None and pictures:
+        write_film(out, pictures, sound)
+    print_findings(find(performed), out)
+
+
+def _serve_playground(port: int) -> None:
+    with ServerProcess(port=port, settings={"VISAVIS_LOG_LEVEL": os.environ.get("VISAVIS_LOG_LEVEL", "warning")}) as server:
+        try:
+            server.wait_ready()
+            address = f"{server.base_url}/#key={_playground_key(server)}"
+            print(f"\n  Visavis is at  {address}\n\n  Ctrl-C stops it.\n", flush=True)
+            if sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
+                webbrowser.open(address)
+            raise SystemExit(server.wait())
+        except KeyboardInterrupt:
+            print("\nvisavis: stopping", file=sys.stderr)
+
+
+def _playground_key(server: ServerProcess) -> str:
+    """Return the playground's API key: the one kept from the last time, where it still opens this server, or a new one."""
+    path = Path(os.environ.get("VISAVIS_DATA_DIR", "data")) / KEY_FILE
+    if path.is_file():
+        key = path.read_text().strip()
+        if httpx.get(f"{server.base_url}/v1/avatars/public", headers={"x-api-key": key}, timeout=10).status_code == 200:
+            return key
+    key = server.create_key("playground")
+    path.touch(mode=stat.S_IRUSR | stat.S_IWUSR)
+    path.write_text(key + "\n")
+    return key

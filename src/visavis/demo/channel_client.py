@@ -1,0 +1,98 @@
+"""A strict client of the channel: it knows exactly the messages it has asked for, and takes any other for a broken contract."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed
+
+from visavis.demo.contract import ContractBroken, check
+
+ANSWER_WITHIN_S = 20.0
+MESSAGES: dict[str, dict[str, Any]] = {
+    "connection.established": {"type": str, "session_id": str},
+    "agent.speak.confirmed": {"type": str, "audio_samples": int},
+    "agent.interrupt.confirmed": {"type": str},
+    "agent.playback.started": {"type": str, "utterance_id": str},
+    "agent.playback.finished": {"type": str, "utterance_id": str, "position_s": float, "interrupted": bool},
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    message: dict[str, Any]
+    arrived_s: float  # time.monotonic
+
+
+class ChannelClient:
+    """One channel. `wait_for` takes messages in any order of types, so that events may come between answers."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self._connection = connection
+        self._waiting: list[Heard] = []
+
+    async def tell(self, **message: Any) -> float:
+        """Send a message; return when."""
+        now_s = time.monotonic()
+        await self._connection.send(json.dumps(message))
+        return now_s
+
+    async def wait_for(self, kind: str, *, within_s: float = ANSWER_WITHIN_S, **members: Any) -> Heard:
+        """Return the first message of `kind` with these members.
+
+        Raises `ContractBroken` for an error, an unknown message, a close, or none in time.
+        """
+        try:
+            async with asyncio.timeout(within_s):
+                while True:
+                    for heard in self._waiting:
+                        if heard.message["type"] == kind and members.items() <= heard.message.items():
+                            self._waiting.remove(heard)
+                            return heard
+                    self._waiting.append(self._checked(await self._connection.recv()))
+        except TimeoutError:
+            raise ContractBroken(f"The channel sent no {kind} within {within_s:.0f} s") from None
+        except ConnectionClosed as closed:
+            raise ContractBroken(f"The channel closed ({closed}) instead of sending {kind}") from None
+
+    async def wait_closed(self) -> tuple[int, str]:
+        """Return the code and the reason of the server's close; messages before it are checked and left."""
+        try:
+            async with asyncio.timeout(ANSWER_WITHIN_S):
+                while True:
+                    self._checked(await self._connection.recv())
+        except TimeoutError:
+            raise ContractBroken(f"The channel did not close within {ANSWER_WITHIN_S:.0f} s of the session's end") from None
+        except ConnectionClosed as closed:
+            return (closed.rcvd.code, closed.rcvd.reason) if closed.rcvd else (1006, "")
+
+    async def speak(self, pcm: bytes, *, sample_rate_hz: int, utterance_id: str) -> float:
+        """Send a whole utterance, a message a second of it, without waiting; return when the first was sent. Checks the confirmations."""
+        second = 2 * sample_rate_hz
+        pieces = [pcm[at : at + second] for at in range(0, len(pcm), second)]
+        sent_s = 0.0
+        for number, piece in enumerate(pieces):
+            audio, final = base64.b64encode(piece).decode(), number == len(pieces) - 1
+            at_s = await self.tell(type="agent.speak", audio=audio, sample_rate=sample_rate_hz, utterance_id=utterance_id, final=final)
+            sent_s = sent_s or at_s
+        confirmed = [(await self.wait_for("agent.speak.confirmed")).message["audio_samples"] for _ in pieces]
+        if sum(confirmed) != round(len(pcm) // 2 * 16_000 / sample_rate_hz):
+            raise ContractBroken(f"agent.speak.confirmed counted {sum(confirmed)} samples of {len(pcm) // 2} at {sample_rate_hz} Hz")
+        return sent_s
+
+    def _checked(self, text: str | bytes) -> Heard:
+        now_s = time.monotonic()
+        message = json.loads(text)
+        kind = message.get("type") if isinstance(message, dict) else None
+        if kind == "error":
+            raise ContractBroken(f"The channel answered an error: {message.get('error')} [{message.get('code')}]")
+        if kind not in MESSAGES:
+            raise ContractBroken(f"The channel sent what nobody asked for: {text!r:.200}")
+        check(f"channel {kind}", message, MESSAGES[kind])
+        return Heard(message=message, arrived_s=now_s)

@@ -1,0 +1,108 @@
+"""What one viewer of a room receives, kept as it comes: pictures and sound with their two times, and the film of it at the end."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from visavis.rooms.watch import HeardBlock, SeenPicture, WhepViewer
+
+SOUND_RATE_HZ = 48_000
+TICKS_HZ = 90_000
+CONTINUES_WITHIN_S = 0.005  # a block this close to the end of the one before is its continuation
+ROOM_CLOCK_SINCE_S = 1e9  # unix time; media times below it were stamped by arrival, before the first sender report
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sound:
+    """One timeline of sound. `samples`: float32 (n,), -1 to 1, gaps are 0; `arrived_s`: float64 (n,), when each sample's block arrived."""
+
+    begins_s: float  # media time of the first sample
+    samples: NDArray[np.float32]
+    arrived_s: NDArray[np.float64]
+
+
+@dataclass(slots=True)
+class Reception:
+    """Everything received since the viewer opened."""
+
+    pictures: list[SeenPicture] = field(default_factory=list)
+    blocks: list[HeardBlock] = field(default_factory=list)
+    _arrived: asyncio.Event = field(default_factory=asyncio.Event)  # set by each picture
+
+    async def take_pictures(self, viewer: WhepViewer) -> None:
+        async for picture in viewer.pictures():
+            self.pictures.append(picture)
+            self._arrived.set()
+
+    async def wait_for_picture(self, width_px: int, height_px: int) -> None:
+        """Wait until a picture of this size has come."""
+        while not self.pictures_of_size(width_px, height_px):
+            self._arrived.clear()
+            await self._arrived.wait()
+
+    async def take_sound(self, viewer: WhepViewer) -> None:
+        async for block in viewer.sound():
+            self.blocks.append(block)
+
+    def pictures_of_size(self, width_px: int, height_px: int) -> list[SeenPicture]:
+        """Return the pictures of one size whose media time is the room's, in order."""
+        return [
+            seen
+            for seen in self.pictures
+            if (seen.frame.width, seen.frame.height) == (width_px, height_px) and seen.media_time_s > ROOM_CLOCK_SINCE_S
+        ]
+
+    def sound(self) -> Sound | None:
+        """Return the sound on the room's clock; None when there was none."""
+        blocks = [block for block in self.blocks if block.media_time_s > ROOM_CLOCK_SINCE_S]
+        if not blocks:
+            return None
+        begins_s = blocks[0].media_time_s
+        places, end = [], 0
+        for block in blocks:
+            place = round((block.media_time_s - begins_s) * SOUND_RATE_HZ)
+            if abs(place - end) < CONTINUES_WITHIN_S * SOUND_RATE_HZ:
+                place = end
+            places.append(max(0, place))
+            end = max(end, places[-1] + len(block.samples))
+        samples, arrived_s = np.zeros(end, np.float32), np.zeros(end)
+        for place, block in zip(places, blocks, strict=True):
+            samples[place : place + len(block.samples)] = block.samples / np.float32(32_768)
+            arrived_s[place : place + len(block.samples)] = block.arrived_s
+        return Sound(begins_s=begins_s, samples=samples, arrived_s=np.maximum.accumulate(arrived_s))
+
+
+def write_film(path: Path, pictures: list[SeenPicture], sound: Sound) -> None:
+    """Write what was received as MP4 (H.264, AAC), each picture and sample at its media time. A film that fails half-way leaves no file."""
+    begins_s = pictures[0].media_time_s
+    first = round((begins_s - sound.begins_s) * SOUND_RATE_HZ)
+    heard = sound.samples[first:] if first >= 0 else np.concatenate([np.zeros(-first, np.float32), sound.samples])
+    try:
+        with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as box:
+            video = box.add_stream("libx264", rate=25, options={"preset": "veryfast", "crf": "18", "threads": "1", "bf": "0"})
+            video.width, video.height, video.pix_fmt = pictures[0].frame.width, pictures[0].frame.height, "yuv420p"
+            video.codec_context.time_base = Fraction(1, TICKS_HZ)
+            audio = box.add_stream("aac", rate=SOUND_RATE_HZ, layout="mono")
+            audio.bit_rate = 128_000
+            last = -1
+            for seen in pictures:
+                ticks = max(last + 1, round((seen.media_time_s - begins_s) * TICKS_HZ))
+                frame = av.VideoFrame.from_ndarray(seen.frame.to_ndarray(format="yuv420p"), format="yuv420p")
+                frame.pts, frame.time_base, last = ticks, Fraction(1, TICKS_HZ), ticks
+                box.mux(video.encode(frame))
+            for at in range(0, len(heard), 1024):
+                block = av.AudioFrame.from_ndarray(heard[at : at + 1024].reshape(1, -1), format="fltp", layout="mono")
+                block.sample_rate, block.pts, block.time_base = SOUND_RATE_HZ, at, Fraction(1, SOUND_RATE_HZ)
+                box.mux(audio.encode(block))
+            box.mux(video.encode(None))
+            box.mux(audio.encode(None))
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,108 @@
+"""A Visavis server as a child process, as an outside client would find it: an address, a key, and nothing of its insides."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import IO
+
+import httpx
+
+from visavis.errors import VisavisError
+
+READY_TIMEOUT_S = 90.0  # the first start bakes the default avatar
+STOP_TIMEOUT_S = 20.0
+LOG_TAIL_LINES = 25
+
+
+class ServerFailed(VisavisError):
+    """The server did not start, or stopped by itself; the message ends with what it last said."""
+
+    code = "SERVER_FAILED"
+
+
+def free_port() -> int:
+    """Return a TCP port of 127.0.0.1 that nobody listens on now."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+    return port
+
+
+class ServerProcess:
+    """`visavis serve` on 127.0.0.1, from entering the context to leaving it.
+
+    `log`: where its output goes; None lets it through to ours. A Ctrl-C of the terminal does not reach it: leaving the context stops it.
+    """
+
+    def __init__(self, *, port: int = 0, data_dir: Path | None = None, log: Path | None = None, settings: dict[str, str] | None = None) -> None:
+        self.port = port or free_port()
+        self.base_url = f"http://127.0.0.1:{self.port}"
+        self._env = {**os.environ, **(settings or {}), "OMP_NUM_THREADS": "1"}
+        if data_dir is not None:
+            self._env["VISAVIS_DATA_DIR"] = str(data_dir)
+        self._log_path = log
+        self._log: IO[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def __enter__(self) -> ServerProcess:
+        self._log = self._log_path.open("wb") if self._log_path else None
+        command = [sys.executable, "-m", "visavis.cli", "serve", "--host", "127.0.0.1", "--port", str(self.port)]
+        self._process = subprocess.Popen(command, env=self._env, stdout=self._log, stderr=self._log, start_new_session=True)
+        return self
+
+    def wait_ready(self, timeout_s: float = READY_TIMEOUT_S) -> float:
+        """Wait until the server says that it is ready; return how many seconds that took. Raises `ServerFailed`."""
+        assert self._process is not None
+        begun_s = time.monotonic()
+        while (waited_s := time.monotonic() - begun_s) < timeout_s:
+            if self._process.poll() is not None:
+                raise ServerFailed(f"The server stopped with status {self._process.returncode}{self._tail()}")
+            try:
+                if httpx.get(f"{self.base_url}/readyz", timeout=2).status_code == 200:
+                    return waited_s
+            except httpx.TransportError:
+                pass
+            time.sleep(0.1)  # there is nothing to wait on: the socket opens when it opens
+        raise ServerFailed(f"The server was not ready within {timeout_s:.0f} s{self._tail()}")
+
+    def wait(self) -> int:
+        """Wait until the server stops by itself; return its exit status."""
+        assert self._process is not None
+        return self._process.wait()
+
+    def create_key(self, name: str, *, test: bool = False) -> str:
+        """Make an API key with `visavis keys create`. Raises `ServerFailed`."""
+        command = [sys.executable, "-m", "visavis.cli", "keys", "create", "--name", name, *(["--test"] if test else [])]
+        made = subprocess.run(command, env=self._env, capture_output=True, text=True, timeout=60)
+        lines = [line for line in made.stdout.splitlines() if line.startswith("ah_")]
+        if made.returncode != 0 or len(lines) != 1:
+            raise ServerFailed(f"`visavis keys create` failed: {made.stderr.strip() or made.stdout.strip()}")
+        return lines[0]
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        assert self._process is not None
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(STOP_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        if self._log is not None:
+            self._log.close()
+
+    def _tail(self) -> str:
+        if self._log_path is None:
+            return "; what it said is above"
+        lines = self._log_path.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:]
+        return ". It last said:\n  " + "\n  ".join(lines) if lines else ", without a word"
