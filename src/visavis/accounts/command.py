@@ -1,0 +1,55 @@
+"""`visavis keys create | list | revoke`: the same database as a running server's, so that what they do holds there at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from visavis.accounts.service import Accounts
+from visavis.errors import NotFound
+from visavis.settings import Settings
+from visavis.store.database import Database
+from visavis.store.keys import KeyStore
+from visavis.store.records import KeyRecord
+from visavis.timestamps import shown, shown_or_none
+
+Result = TypeVar("Result")
+
+
+def _with_accounts(work: Callable[[Accounts], Awaitable[Result]]) -> Result:
+    async def run() -> Result:
+        database = await Database.open(Settings().resolved_database_url)
+        try:
+            return await work(Accounts(KeyStore(database)))
+        finally:
+            await database.aclose()
+
+    return asyncio.run(run())
+
+
+def create_key(*, name: str, test: bool) -> None:
+    """Print the new key, alone on its line."""
+    _, key = _with_accounts(lambda accounts: accounts.create(name=name, test=test))
+    print(key)
+
+
+def list_keys() -> None:
+    """Print one line per key, oldest first."""
+    records = _with_accounts(lambda accounts: accounts.all())
+    rows = [("ID", "NAME", "KEY", "CREATED", "LAST USED", "STATE"), *(_row(record) for record in records)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _row(record: KeyRecord) -> tuple[str, ...]:
+    state = "active" if record.revoked_at_ms is None else f"revoked {shown(record.revoked_at_ms)}"
+    return record.id, record.name, record.start + "…", shown(record.created_at_ms), shown_or_none(record.last_used_at_ms) or "never", state
+
+
+def revoke_key(key_id: str) -> None:
+    """Revoke a key. Raises `NotFound` for an id that names none."""
+    if not _with_accounts(lambda accounts: accounts.revoke(key_id)):
+        raise NotFound(f"There is no key {key_id!r}", code="KEY_NOT_FOUND", suggestion="`visavis keys list` prints the ids")
+    print(f"{key_id} revoked")

@@ -1,0 +1,65 @@
+"""Who is calling: keys made, recognised and revoked, and the plan they are on."""
+
+from __future__ import annotations
+
+from visavis.accounts.keys import has_key_form, key_hash, new_key
+from visavis.errors import ApiKeyRefused
+from visavis.ids import new_id
+from visavis.store.keys import KeyStore
+from visavis.store.records import KeyRecord, PlanRecord
+from visavis.timestamps import now_ms
+
+_TOUCH_EVERY_MS = 60_000
+
+
+class Accounts:
+    def __init__(self, store: KeyStore) -> None:
+        self._store = store
+
+    async def create(self, *, name: str, test: bool = False) -> tuple[KeyRecord, str]:
+        """Make a key; return its record and the key itself, which nothing can show again."""
+        key = new_key(test=test)
+        record = KeyRecord(
+            id=new_id("key"),
+            name=name,
+            hash=key_hash(key),
+            start=key[:12],
+            test=test,
+            plan_key="unlimited",
+            created_at_ms=now_ms(),
+            last_used_at_ms=None,
+            revoked_at_ms=None,
+        )
+        await self._store.add(record)
+        return record, key
+
+    async def create_first(self) -> str | None:
+        """Make the first key of a new server; None when there is one already, also a revoked one."""
+        if await self._store.any_exists():
+            return None
+        _, key = await self.create(name="first key")
+        return key
+
+    async def authenticate(self, key: str | None) -> KeyRecord:
+        """Return the key's record. Raises `ApiKeyRefused`. Looked up each time, so that a revoked key stops at once."""
+        if not key:
+            raise ApiKeyRefused("API key required")
+        record = await self._store.by_hash(key_hash(key)) if has_key_form(key) else None
+        if record is None:
+            raise ApiKeyRefused("Invalid API key")
+        if record.revoked_at_ms is not None:
+            raise ApiKeyRefused("API key has been deactivated")
+        now = now_ms()
+        if record.last_used_at_ms is None or now - record.last_used_at_ms > _TOUCH_EVERY_MS:
+            await self._store.touch(record.id, at_ms=now)
+        return record
+
+    async def plan_of(self, key: KeyRecord) -> PlanRecord:
+        return await self._store.plan(key.plan_key)
+
+    async def all(self) -> list[KeyRecord]:
+        return await self._store.all()
+
+    async def revoke(self, key_id: str) -> bool:
+        """Return whether there is such a key."""
+        return await self._store.revoke(key_id, at_ms=now_ms())

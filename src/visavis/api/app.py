@@ -1,0 +1,167 @@
+"""The application: everything the service is, put together and taken apart."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import anyio
+import structlog
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from visavis import __version__
+from visavis.accounts.service import Accounts
+from visavis.api import avatars, health, pages, rooms, sessions
+from visavis.api.envelope import Envelope
+from visavis.api.errors import add_error_handlers
+from visavis.api.gate import Gate
+from visavis.api.services import Readiness, Services
+from visavis.avatars.library import install_library
+from visavis.avatars.preparation import Preparation, Prepare, prepare_with_engine
+from visavis.avatars.service import Avatars
+from visavis.channel.websocket import channel_router
+from visavis.fleet.port import Fleet
+from visavis.sessions.live import LiveSessions
+from visavis.sessions.service import Sessions
+from visavis.sessions.sweep import end_left_behind, sweep_sessions
+from visavis.sessions.vigil import Patience
+from visavis.settings import Settings, load_secret
+from visavis.store.avatars import AvatarStore
+from visavis.store.blobs import FolderBlobs
+from visavis.store.database import Database
+from visavis.store.idempotency import IdempotencyStore
+from visavis.store.keys import KeyStore
+from visavis.store.sessions import SessionStore
+from visavis.timestamps import now_ms
+
+log = structlog.get_logger()
+
+
+def create_app(settings: Settings, fleet: Fleet | None = None, prepare: Prepare = prepare_with_engine) -> FastAPI:
+    """Return the application. Its lifespan opens the database, the fleet (a local one unless given) and the library, and closes what it opened.
+
+    `app.state.services` holds the services while it runs.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            app.state.services = await _open(settings, fleet, prepare, stack)
+            app.include_router(channel_router(app.state.services.live))
+            yield
+
+    app = FastAPI(
+        title="Visavis", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url="/openapi.json", redirect_slashes=False
+    )
+    app.openapi = _openapi(app)  # type: ignore[method-assign]
+    app.add_middleware(Gate, requests_per_minute=settings.rate_limit_per_minute)
+    app.add_middleware(Envelope)
+    add_error_handlers(app)
+    for part in (sessions.router, avatars.router, avatars.media, rooms.router, health.router, pages.router):
+        app.include_router(part)
+    return app
+
+
+async def _open(settings: Settings, fleet: Fleet | None, prepare: Prepare, stack: AsyncExitStack) -> Services:
+    secret = load_secret(settings)
+    database = await Database.open(settings.resolved_database_url)
+    stack.push_async_callback(database.aclose)
+    session_store, idempotency = SessionStore(database), IdempotencyStore(database)
+    await end_left_behind(session_store)
+    await idempotency.forget_unfinished()
+    accounts = Accounts(KeyStore(database))
+    readiness = Readiness()
+    if fleet is None:
+        from visavis.fleet.local import LocalFleet
+
+        fleet = LocalFleet(stages=settings.stages, sessions_per_stage=settings.sessions_per_stage, ice_servers=settings.ice_servers)
+    stack.push_async_callback(fleet.aclose)
+    patience = Patience(
+        join_timeout_s=settings.join_timeout_s, room_empty_grace_s=settings.room_empty_grace_s, channel_grace_s=settings.channel_grace_s
+    )
+    live = LiveSessions(fleet=fleet, store=session_store, patience=patience)
+    service = Avatars(
+        store=AvatarStore(database),
+        blobs=FolderBlobs(settings.data_dir.absolute()),
+        preparation=Preparation(prepare, at_once=settings.preparations, waiting=settings.preparations_waiting),
+        folder=settings.avatars_dir,
+    )
+    services = Services(
+        settings=settings,
+        accounts=accounts,
+        avatars=service,
+        sessions=Sessions(store=session_store, live=live, avatars=service, accounts=accounts, secret=secret, start_wait_s=settings.start_wait_s),
+        live=live,
+        fleet=fleet,
+        idempotency=idempotency,
+        readiness=readiness,
+        first_key=await accounts.create_first(),
+    )
+    background = await stack.enter_async_context(anyio.create_task_group())
+    stack.callback(background.cancel_scope.cancel)
+    await stack.enter_async_context(live.running())
+    background.start_soon(_warm_up, services)
+    background.start_soon(_sweep_always, services, session_store)
+    return services
+
+
+async def _warm_up(services: Services) -> None:
+    """Start the first stage and prepare the library, at once; a server that cannot do one of them still answers, and says so in /readyz."""
+
+    async def warm_stage() -> None:
+        start = getattr(services.fleet, "start", None)
+        try:
+            if start is not None:
+                await start()
+            services.readiness.stage = True
+        except Exception:  # the outermost edge of the warming up
+            log.exception("stage_not_started")
+
+    async def prepare_library() -> None:
+        try:
+            services.readiness.default_avatar = await install_library(services.avatars)
+        except Exception:  # the outermost edge of the warming up
+            log.exception("library_not_installed")
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(warm_stage)
+        tasks.start_soon(prepare_library)
+
+
+async def _sweep_always(services: Services, store: SessionStore) -> None:
+    while True:
+        await anyio.sleep(services.settings.sweep_interval_s)
+        try:
+            await sweep_sessions(store, services.live, created_ttl_s=services.settings.created_session_ttl_s)
+            await services.avatars.purge(spared=services.live.avatars_in_preparation())
+            await services.idempotency.forget_old(at_ms=now_ms())
+        except Exception:  # the outermost edge of a sweep: the next one tries again
+            log.exception("sweep_failed")
+
+
+def _openapi(app: FastAPI) -> Callable[[], dict[str, Any]]:
+    """The description of the API: what FastAPI finds, less its 422 (which never happens here), with the key that every `/v1` call needs."""
+
+    def describe() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            schema = get_openapi(title=app.title, version=app.version, routes=app.routes, summary="Live avatars that anyone can host.")
+            components = schema.setdefault("components", {})
+            components["securitySchemes"] = {
+                "ApiKey": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+                "RoomToken": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+            }
+            for path, operations in schema["paths"].items():
+                for operation in operations.values():
+                    operation["responses"].pop("422", None)
+                    if path.startswith("/v1/"):
+                        operation["security"] = [{"ApiKey": []}]
+                    elif path.startswith("/rooms/"):
+                        operation["security"] = [{"RoomToken": []}]
+            for unused in ("HTTPValidationError", "ValidationError"):
+                components.get("schemas", {}).pop(unused, None)
+            app.openapi_schema = schema
+        return app.openapi_schema
+
+    return describe

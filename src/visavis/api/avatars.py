@@ -1,0 +1,129 @@
+"""/v1/avatars, and the pictures of avatars."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from fastapi import APIRouter, Request
+from starlette.datastructures import UploadFile
+from starlette.responses import JSONResponse, Response
+
+from visavis.api import presenters, schemas
+from visavis.api.body import json_object
+from visavis.api.face import DEFAULT_NAME, decode_base64_image
+from visavis.api.services import Caller, PublicUrl, ServicesDep
+from visavis.api.sessions import reply
+from visavis.avatars.service import MAX_IMAGE_BYTES
+from visavis.errors import ImageTooLarge, InvalidRequest
+
+router = APIRouter(prefix="/v1/avatars", tags=["avatars"])
+media = APIRouter(prefix="/media/avatars", include_in_schema=False)
+
+_REFUSALS: dict[int | str, dict[str, Any]] = {status: {"model": schemas.Error} for status in (400, 401, 403, 404, 413, 415, 429, 503)}
+_FACE = {"image_url": {"type": "string"}, "image_base64": {"type": "string"}, "name": {"type": "string"}}
+_UPLOAD_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {"schema": {"type": "object", "properties": {"file": {"type": "string", "format": "binary"}, **_FACE}}},
+            "application/json": {"schema": {"type": "object", "properties": _FACE}},
+        },
+    }
+}
+_FLAGS = {"true": True, "1": True, "false": False, "0": False}
+
+
+def _flag(name: str, text: str) -> bool:
+    try:
+        return _FLAGS[text.lower()]
+    except KeyError:
+        raise InvalidRequest(f"Invalid {name}", suggestion="Use true or false") from None
+
+
+@router.get("", summary="List the avatars that you can use", response_model=schemas.ManyAvatars | schemas.FlatAvatars, responses=_REFUSALS)
+async def listed(
+    services: ServicesDep, key: Caller, base_url: PublicUrl, parent_id: str | None = None, characters_only: str = "true", view: str | None = None
+) -> JSONResponse:
+    if view not in (None, "flat"):
+        raise InvalidRequest("Invalid view", suggestion="Use flat, or leave it out")
+    only = _flag("characters_only", characters_only)
+    if view == "flat":
+        public, own = await services.avatars.flat(key)
+        return reply(
+            schemas.FlatAvatars(
+                public_avatars=[presenters.flat_avatar(avatar, base_url) for avatar in public],
+                my_avatars=[presenters.flat_avatar(avatar, base_url) for avatar in own],
+            )
+        )
+    found = await services.avatars.listed(key, parent_id=parent_id, characters_only=only)
+    return reply(schemas.ManyAvatars(avatars=[presenters.avatar(avatar, base_url) for avatar in found]))
+
+
+@router.get("/public", summary="List the public avatars", response_model=schemas.ManyAvatars, responses=_REFUSALS)
+async def public(services: ServicesDep, _key: Caller, base_url: PublicUrl, characters_only: str = "true") -> JSONResponse:
+    found = await services.avatars.public(characters_only=_flag("characters_only", characters_only))
+    return reply(schemas.ManyAvatars(avatars=[presenters.avatar(avatar, base_url) for avatar in found]))
+
+
+@router.post(
+    "/upload-face",
+    status_code=201,
+    summary="Make an avatar of a photo",
+    openapi_extra=_UPLOAD_BODY,
+    response_model=schemas.UploadedFace,
+    responses=_REFUSALS,
+)
+async def upload_face(request: Request, services: ServicesDep, key: Caller, base_url: PublicUrl) -> JSONResponse:
+    fields = await _fields(request)
+    given = [name for name in ("file", "image_url", "image_base64") if fields.get(name) not in (None, "")]
+    if len(given) != 1:
+        raise InvalidRequest("Give exactly one of file, image_url and image_base64", code="IMAGE_REQUIRED")
+    name = fields.get("name")
+    if name is not None and (not isinstance(name, str) or not 1 <= len(name.strip()) <= 100 or not name.isprintable()):
+        raise InvalidRequest("name must be 1 to 100 printable characters")
+    name = DEFAULT_NAME if name is None else name.strip()
+    image = fields[given[0]]
+    if given[0] != "file" and not isinstance(image, str):
+        raise InvalidRequest(f"{given[0]} must be a string")
+    if given[0] == "image_url":
+        look = await services.avatars.add_from_url(key, image, name=name)
+    else:
+        look = await services.avatars.add(image if isinstance(image, bytes) else decode_base64_image(image), name=name, owner=key)
+    return reply(presenters.uploaded_face(look, base_url), 201)
+
+
+async def _fields(request: Request) -> dict[str, Any]:
+    """The fields of a form or of a JSON object; `file` as bytes. Raises `InvalidRequest`, `ImageTooLarge`, `UnsupportedMediaType`."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind not in ("multipart/form-data", "application/x-www-form-urlencoded"):
+        body = await json_object(request)
+        if "file" in body:
+            raise InvalidRequest("file must be sent as multipart/form-data", suggestion="Send image_base64 in JSON")
+        return body
+    try:
+        form = await request.form(max_files=2, max_fields=10, max_part_size=14 * 1024 * 1024)
+    except (KeyError, AssertionError, UnicodeDecodeError):
+        raise InvalidRequest("The form cannot be read", code="INVALID_FORM") from None
+    fields: dict[str, Any] = dict(form)
+    if isinstance(fields.get("file"), UploadFile):
+        data = await fields["file"].read(MAX_IMAGE_BYTES + 1)
+        if len(data) > MAX_IMAGE_BYTES:
+            raise ImageTooLarge(f"The image is larger than {MAX_IMAGE_BYTES // 1_000_000} MB")
+        fields["file"] = data
+    elif isinstance(fields.get("file"), str):
+        raise InvalidRequest("file must be a file part, with a filename")
+    await form.close()
+    return fields
+
+
+@router.delete("/{avatar_id}", summary="Delete an avatar of your own", response_model=schemas.Done, responses=_REFUSALS)
+async def delete(avatar_id: str, services: ServicesDep, key: Caller) -> JSONResponse:
+    await services.avatars.delete(key, avatar_id)
+    await services.avatars.purge(spared=services.live.avatars_in_preparation())
+    return reply(schemas.Done())
+
+
+@media.get("/{avatar_id}/{name}")
+async def picture(avatar_id: str, name: Literal["preview.jpg", "image.jpg"], services: ServicesDep) -> Response:
+    data = await services.avatars.picture(avatar_id, name)
+    return Response(data, media_type="image/jpeg", headers={"Cache-Control": "public, max-age=3600", "Access-Control-Allow-Origin": "*"})

@@ -1,0 +1,86 @@
+"""What is around every request: its id, the bound on its body, the headers of safety, and the last catch of what nobody else caught."""
+
+from __future__ import annotations
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from visavis.api.errors import error_response, internal_error_response
+from visavis.errors import TooLarge
+from visavis.ids import new_id
+
+MAX_BODY_BYTES = 1024 * 1024
+MAX_UPLOAD_BYTES = 16 * 1024 * 1024  # 10 MB of image as base64 in JSON, with room to spare
+
+# The page's own scripts, styles and pictures; blob: and data: for recordings and previews; WebSocket to this server alone.
+_POLICY = (
+    "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; media-src 'self' data: blob:; "
+    "connect-src 'self' ws: wss:; worker-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'self'"
+)
+# Any page may show a room; its token says which.
+_CORS = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": "Location, Link, ETag, Retry-After, Request-Id"}
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": _POLICY,
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+log = structlog.get_logger()
+
+
+class _BodyTooLarge(Exception):
+    pass
+
+
+class Envelope:
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = new_id("req")
+        most = MAX_UPLOAD_BYTES if scope["path"].rstrip("/") in ("/v1/avatars/upload-face", "/v1/sessions") else MAX_BODY_BYTES
+        safety = _HEADERS | _CORS if scope["path"].startswith("/rooms/") and "/whep" in scope["path"] else _HEADERS
+        began = False
+
+        async def send_marked(message: Message) -> None:
+            nonlocal began
+            if message["type"] == "http.response.start":
+                began = True
+                headers = MutableHeaders(raw=message["headers"])
+                headers["Request-Id"] = request_id
+                for name, value in safety.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        received = 0
+
+        async def receive_bounded() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > most:
+                raise _BodyTooLarge
+            return message
+
+        answer: Response
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            try:
+                length = Headers(scope=scope).get("content-length", "")
+                if length.isascii() and length.isdigit() and int(length) > most:
+                    raise _BodyTooLarge
+                await self._app(scope, receive_bounded, send_marked)
+                return
+            except _BodyTooLarge:
+                answer = error_response(TooLarge(f"The body is larger than {most // 1024} KiB"))
+            except Exception:  # the outermost edge of a request
+                log.exception("request_crashed", method=scope["method"], path=scope["path"])
+                answer = internal_error_response()
+            if not began:
+                answer.headers["Connection"] = "close"
+                await answer(scope, receive, send_marked)

@@ -1,0 +1,65 @@
+"""How errors look over HTTP: contract section 1, odd shapes included."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+
+from visavis.errors import ApiKeyRefused, InvalidRequest, RateLimited, VisavisError
+
+log = structlog.get_logger()
+
+_CODES = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 413: "PAYLOAD_TOO_LARGE", 415: "UNSUPPORTED_MEDIA_TYPE"}
+_MESSAGES = {404: "There is nothing at this address", 405: "This address does not take that method"}
+
+
+def error_body(error: VisavisError) -> dict[str, Any]:
+    """The JSON of an error. A refused key and a full rate limit have published shapes of their own."""
+    if isinstance(error, ApiKeyRefused):
+        return {"error": error.message}
+    if isinstance(error, RateLimited):
+        return {"success": False, "error": error.message}
+    if error.details is not None:
+        body: dict[str, Any] = {"code": error.code, "message": error.message}
+        if error.suggestion is not None:
+            body["suggestion"] = error.suggestion
+        return {"success": False, "error": body | {"details": error.details}}
+    body = {"message": error.message}
+    if error.suggestion is not None:
+        body["suggestion"] = error.suggestion
+    return {"success": False, "error": body | {"code": error.code}}
+
+
+def error_response(error: VisavisError) -> JSONResponse:
+    headers = {} if error.retry_after_s is None else {"Retry-After": str(error.retry_after_s)}
+    return JSONResponse(error_body(error), status_code=error.status, headers=headers)
+
+
+def internal_error_response() -> JSONResponse:
+    return error_response(VisavisError("Something went wrong on our side", suggestion="Try again; the Request-Id finds it in the server's log"))
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    """Answer every error in our shapes; nothing is ever 422."""
+
+    @app.exception_handler(VisavisError)
+    async def ours(_request: Request, error: VisavisError) -> Response:
+        if error.status >= 500 and not error.retryable:
+            log.error("request_failed", code=error.code, detail=error.message)
+        return error_response(error)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_request: Request, error: RequestValidationError) -> Response:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"][1:])
+        return error_response(InvalidRequest(f"{place}: {first['msg']}" if place else str(first["msg"])))
+
+    @app.exception_handler(HTTPException)
+    async def http(_request: Request, error: HTTPException) -> Response:
+        refused = VisavisError(_MESSAGES.get(error.status_code, str(error.detail)), code=_CODES.get(error.status_code, "INVALID_REQUEST"))
+        return JSONResponse(error_body(refused), status_code=error.status_code, headers=error.headers)

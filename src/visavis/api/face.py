@@ -1,0 +1,42 @@
+"""Photos as clients send them: a file, an address, base64 with or without its data: prefix."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+
+from visavis.avatars.service import MAX_IMAGE_BYTES, Avatars
+from visavis.errors import ImageTooLarge, NotFound, PortraitRefused
+from visavis.store.records import AvatarRecord, KeyRecord
+
+_DATA_URL = re.compile(r"data:[\w.+-]*/?[\w.+-]*(?:;[\w.+=-]+)*;base64,", re.ASCII | re.IGNORECASE)
+_LONGEST_ID = 128  # anything longer that is no address is an image
+DEFAULT_NAME = "My avatar"
+
+
+def decode_base64_image(text: str) -> bytes:
+    """Raises `ImageTooLarge`, and `PortraitRefused` for what is not base64."""
+    if (prefix := _DATA_URL.match(text[:200])) is not None:
+        text = text[prefix.end() :]
+    compact = "".join(text.split())
+    if len(compact) > MAX_IMAGE_BYTES * 4 // 3 + 4:
+        raise ImageTooLarge(f"The image is larger than {MAX_IMAGE_BYTES // 1_000_000} MB")
+    try:
+        return base64.b64decode(compact + "=" * (-len(compact) % 4), altchars=b"-_" if "-" in compact or "_" in compact else None, validate=True)
+    except (binascii.Error, ValueError):
+        raise PortraitRefused("The image is not valid base64") from None
+
+
+async def avatar_from_text(avatars: Avatars, key: KeyRecord, text: str) -> AvatarRecord:
+    """Return the look that the own-room dialect's `avatar` names, making one of an image first.
+
+    Raises `NotFound`, `AccessDenied`, `PortraitRefused` and its kin, `NoCapacity`.
+    """
+    if text.lower().startswith(("http://", "https://")):
+        return await avatars.add_from_url(key, text, name=DEFAULT_NAME)
+    if text.lower().startswith("data:") or len(text) > _LONGEST_ID:
+        return await avatars.add(decode_base64_image(text), name=DEFAULT_NAME, owner=key)
+    if not text.isprintable():
+        raise NotFound("Avatar not found", code="AVATAR_NOT_FOUND")
+    return await avatars.look_of(key, text)

@@ -1,0 +1,140 @@
+"""What stands before every `/v1/*` handler: the API key, the rate limit, and the replay of idempotent requests. An ASGI middleware."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from visavis.api.errors import error_response
+from visavis.api.rate_limit import Allowance, RateLimit
+from visavis.api.services import Services
+from visavis.errors import IdempotencyConflict, InvalidRequest, RateLimited, VisavisError
+from visavis.store.records import KeyRecord
+from visavis.timestamps import now_ms
+
+log = structlog.get_logger()
+
+
+class Gate:
+    def __init__(self, app: ASGIApp, *, requests_per_minute: int) -> None:
+        self._app = app
+        self._limit = RateLimit(requests_per_minute)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not scope["path"].startswith("/v1/"):
+            await self._app(scope, receive, send)
+            return
+        services: Services = scope["app"].state.services
+        headers = Headers(scope=scope)
+        key: KeyRecord | None = None
+        refusal: VisavisError | None = None
+        try:
+            key = await services.accounts.authenticate(headers.get("x-api-key"))
+        except VisavisError as error:
+            refusal = error
+        client = scope.get("client") or ("unknown", 0)
+        allowance = self._limit.take(key.id if key is not None else f"address {client[0]}", now_s=time.time())
+        send = _with_allowance(send, allowance)
+        if not allowance.allowed:
+            refusal = RateLimited("Too many requests. Please retry after 1 minute.")
+            refusal.retry_after_s = allowance.retry_after_s
+        if refusal is not None:
+            await error_response(refusal)(scope, receive, send)
+            return
+        assert key is not None
+        scope["visavis.key"] = key
+        idempotency_key = headers.get("idempotency-key")
+        if scope["method"] == "POST" and idempotency_key is not None:
+            await self._once(services, key, idempotency_key, scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    async def _once(self, services: Services, key: KeyRecord, idempotency_key: str, scope: Scope, receive: Receive, send: Send) -> None:
+        """Perform the request unless it was performed before: then replay its answer."""
+        if not 1 <= len(idempotency_key) <= 255 or not idempotency_key.isprintable() or not idempotency_key.isascii():
+            await error_response(InvalidRequest("Idempotency-Key must be 1 to 255 printable characters"))(scope, receive, send)
+            return
+        body = await Request(scope, receive).body()
+        method_path = f"{scope['method']} {scope['path']}?".encode() + scope.get("query_string", b"")
+        fingerprint = hashlib.sha256(method_path + b"\n" + body).hexdigest()
+        store = services.idempotency
+        name = {"key_id": key.id, "idempotency_key": idempotency_key}
+        earlier = await store.claim(**name, fingerprint=fingerprint, at_ms=now_ms())
+        if earlier is not None:
+            if earlier.fingerprint != fingerprint:
+                refused = IdempotencyConflict("This Idempotency-Key was used for another request", suggestion="Use a fresh key for each new request")
+                await error_response(refused)(scope, receive, send)
+            elif earlier.status_code is None:
+                refused = IdempotencyConflict("The first request with this Idempotency-Key is still at work", code="IDEMPOTENCY_IN_PROGRESS")
+                refused.retry_after_s = 1
+                await error_response(refused)(scope, receive, send)
+            else:
+                replay = Response(earlier.body or "", earlier.status_code, media_type=earlier.content_type, headers={"Idempotency-Replayed": "true"})
+                await replay(scope, receive, send)
+            return
+        answer = _Answer(send)
+        kept = False
+        try:
+            await self._app(scope, _replaying(body, receive), answer.send)
+            if answer.worth_keeping:
+                text = answer.body.decode()
+                await store.keep(**name, status_code=answer.status, content_type=answer.content_type, body=text)
+                kept = True
+        finally:
+            if not kept:
+                await store.release(**name)
+
+
+class _Answer:
+    """Passes an answer on and remembers it."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.status = 500
+        self.content_type = ""
+        self.body = bytearray()
+
+    @property
+    def worth_keeping(self) -> bool:
+        """Refusals that say nothing about the request itself may be tried again with the same key, and so may `try_again`."""
+        return self.status < 500 and self.status != 429 and b'"ws_uri":"try_again"' not in self.body
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            self.content_type = MutableHeaders(raw=message["headers"]).get("content-type", "")
+        elif message["type"] == "http.response.body":
+            self.body += message.get("body", b"")
+        await self._send(message)
+
+
+def _replaying(body: bytes, receive: Receive) -> Receive:
+    """Give out a body that was read already, then whatever comes (a disconnect)."""
+    given = False
+
+    async def again() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return again
+
+
+def _with_allowance(send: Send, allowance: Allowance) -> Send:
+    async def with_headers(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(raw=message["headers"])
+            headers["X-RateLimit-Limit"] = str(allowance.limit)
+            headers["X-RateLimit-Remaining"] = str(allowance.remaining)
+            headers["X-RateLimit-Reset"] = str(allowance.resets_at_s)
+        await send(message)
+
+    return with_headers

@@ -1,0 +1,68 @@
+"""The pages: the playground, the room page, their assets, and the library's voice clips. Built files, served as they are."""
+
+from __future__ import annotations
+
+import mimetypes
+from pathlib import Path
+
+from fastapi import APIRouter
+from starlette.responses import FileResponse, Response
+
+import visavis.library
+from visavis.errors import NotFound
+
+router = APIRouter(include_in_schema=False)
+
+WEB = Path(__file__).parent.parent / "web"
+_SAMPLES = {"greeting.wav": visavis.library.GREETING, "sample.wav": visavis.library.SAMPLE}
+_TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".woff2": "font/woff2", ".webmanifest": "application/manifest+json"}
+
+
+def _page(path: Path, *, cache: str) -> Response:
+    if not path.is_file():
+        raise NotFound("There is nothing at this address")
+    kind = _TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+    return FileResponse(path, media_type=kind, headers={"Cache-Control": cache})
+
+
+@router.get("/")
+async def playground() -> Response:
+    return _page(WEB / "index.html", cache="no-cache")
+
+
+@router.get("/rooms/{name}")
+async def room(name: str) -> Response:
+    """The page says itself what it finds: whether the room is there is told to those with its token alone."""
+    return _page(WEB / "room.html", cache="no-cache")
+
+
+@router.get("/assets/{name:path}")
+async def asset(name: str) -> Response:
+    """Names of assets carry the hash of what they hold, so they may be kept for good."""
+    return _page(_inside(WEB / "assets", name), cache="public, max-age=31536000, immutable")
+
+
+@router.get("/samples/{name}")
+async def sample(name: str) -> Response:
+    if name not in _SAMPLES:
+        raise NotFound("There is nothing at this address")
+    return _page(_SAMPLES[name], cache="public, max-age=3600")
+
+
+@router.get("/{name}")
+async def root_file(name: str) -> Response:
+    """favicon.svg and the like. Pages have addresses of their own."""
+    path = _inside(WEB, name)
+    if path.suffix in (".html", ".py", ""):
+        raise NotFound("There is nothing at this address")
+    return _page(path, cache="public, max-age=3600")
+
+
+def _inside(folder: Path, name: str) -> Path:
+    """Raises `NotFound` for a name that leads out of the folder or that no file can have."""
+    if "\0" in name:
+        raise NotFound("There is nothing at this address")
+    path = (folder / name).resolve()
+    if not path.is_relative_to(folder.resolve()):
+        raise NotFound("There is nothing at this address")
+    return path

@@ -1,0 +1,162 @@
+"""From records to answers: each session in its own dialect, every address made for the caller."""
+
+from __future__ import annotations
+
+from visavis.api import schemas
+from visavis.avatars.preparation import IMAGE, PREVIEW
+from visavis.avatars.service import Listed
+from visavis.sessions.lifecycle import Status
+from visavis.sessions.service import OWN, Sessions, UsageNow
+from visavis.store.records import AvatarRecord, SessionRecord
+from visavis.timestamps import now_ms, shown, shown_or_none, whole_seconds_between
+
+
+def picture_url(base_url: str, avatar_id: str, name: str) -> str:
+    return f"{base_url}/media/avatars/{avatar_id}/{name}"
+
+
+def avatar_of(record: SessionRecord, base_url: str) -> schemas.SessionAvatar:
+    return schemas.SessionAvatar(avatar_id=record.avatar_id, name=record.avatar_name, url=picture_url(base_url, record.avatar_id, IMAGE))
+
+
+def room_url(record: SessionRecord, base_url: str) -> str:
+    return f"{base_url}/rooms/{record.room_name}"
+
+
+def daily_room(record: SessionRecord, sessions: Sessions, base_url: str) -> schemas.DailyRoom:
+    return schemas.DailyRoom(url=room_url(record, base_url), name=record.room_name, token=sessions.room_token(record))
+
+
+def channel_url(record: SessionRecord, base_url: str) -> str:
+    return f"ws{base_url.removeprefix('http')}/v1/channel/{record.id}"
+
+
+def usage(now: UsageNow) -> schemas.Usage:
+    available = None if now.maximum is None else max(0, now.maximum - now.current)
+    return schemas.Usage(
+        concurrency=schemas.Concurrency(current=now.current, max=now.maximum, available=available),
+        minutes=schemas.Minutes(total_remaining=now.minutes_remaining),
+    )
+
+
+def _duration(record: SessionRecord) -> int | None:
+    """Null until the end, and for a session that was never started."""
+    if record.started_at_ms is None or record.ended_at_ms is None:
+        return None
+    return whole_seconds_between(record.started_at_ms, record.ended_at_ms)
+
+
+def session(record: SessionRecord, sessions: Sessions, base_url: str) -> schemas.HostedSession | schemas.OwnSession:
+    """The session as GET shows it."""
+    if record.dialect == OWN:
+        return _own_session(record)
+    return schemas.HostedSession(
+        session_id=record.id,
+        avatar=avatar_of(record, base_url),
+        status=Status(record.status).value,
+        started_at=shown_or_none(record.started_at_ms),
+        ended_at=shown_or_none(record.ended_at_ms),
+        expiration=shown_or_none(record.expiration_ms),
+        duration=_duration(record),
+        daily_room=daily_room(record, sessions, base_url),
+        created_at=shown(record.created_at_ms),
+        metadata=record.metadata,
+    )
+
+
+def _own_session(record: SessionRecord) -> schemas.OwnSession:
+    started_at_ms = record.started_at_ms if record.started_at_ms is not None else record.created_at_ms
+    duration = whole_seconds_between(started_at_ms, record.ended_at_ms if record.ended_at_ms is not None else now_ms())
+    shape = schemas.OwnSession(
+        session_id=record.id,
+        status=Status(record.status).value,
+        started_at=shown_or_none(record.started_at_ms),
+        ended_at=shown_or_none(record.ended_at_ms),
+        expiration=shown_or_none(record.expiration_ms),
+        duration=max(0, duration),
+        metadata=record.metadata,
+    )
+    if record.ended_at_ms is None:
+        return shape
+    minutes = 0 if record.started_at_ms is None else -(-max(0, record.ended_at_ms - record.started_at_ms) // 60_000)
+    billing = schemas.Billing(minutes=minutes, included_minutes=minutes, purchased_minutes=0)
+    return schemas.EndedOwnSession(**dict(shape), billing=billing)
+
+
+def created_hosted(record: SessionRecord, token: str, sessions: Sessions, base_url: str, now: UsageNow) -> schemas.HostedCreated:
+    created = schemas.CreatedHostedSession(
+        session_id=record.id,
+        avatar=avatar_of(record, base_url),
+        status=Status(record.status).value,
+        access_token=token,
+        started_at=None,
+        ended_at=None,
+        expiration=None,
+        daily_room=daily_room(record, sessions, base_url),
+        created_at=shown(record.created_at_ms),
+        metadata=record.metadata,
+    )
+    return schemas.HostedCreated(session=created, usage=usage(now))
+
+
+def created_own(record: SessionRecord, token: str, sessions: Sessions, base_url: str, now: UsageNow) -> schemas.OwnCreated:
+    assert record.started_at_ms is not None and record.aspect_ratio is not None
+    created = schemas.CreatedOwnSession(
+        session_id=record.id,
+        status=Status(record.status).value,
+        session_token=token,
+        started_at=shown(record.started_at_ms),
+        ended_at=None,
+        expiration=shown_or_none(record.expiration_ms),
+        metadata=record.metadata,
+        aspect_ratio=record.aspect_ratio,
+    )
+    room = schemas.EmbeddedRoom(url=room_url(record, base_url), name=record.room_name, token=sessions.room_token(record))
+    return schemas.OwnCreated(session=created, room=room, usage=usage(now))
+
+
+def ended(record: SessionRecord, base_url: str) -> schemas.HostedEnded | schemas.OwnEnded:
+    status, started_at, ended_at = Status(record.status).value, shown_or_none(record.started_at_ms), shown_or_none(record.ended_at_ms)
+    if record.dialect == OWN:
+        return schemas.OwnEnded(session=schemas.OwnEnd(session_id=record.id, status=status, started_at=started_at, ended_at=ended_at))
+    shape = schemas.EndedHostedSession(
+        session_id=record.id,
+        avatar=avatar_of(record, base_url),
+        status=status,
+        started_at=started_at,
+        ended_at=ended_at,
+        created_at=shown(record.created_at_ms),
+    )
+    return schemas.HostedEnded(session=shape)
+
+
+def avatar(listed: Listed, base_url: str) -> schemas.Avatar:
+    record = listed.avatar
+    return schemas.Avatar(
+        avatar_id=record.id,
+        name=record.name,
+        preview_img_url=None if listed.face_id is None else picture_url(base_url, listed.face_id, PREVIEW),
+        parent_id=record.parent_id,
+        looks_count=listed.looks_count,
+        video_url=None,
+        is_favorite=0,
+        is_public=1 if record.is_public else 0,
+        active=1,
+        created_at=shown(record.created_at_ms),
+        updated_at=shown(record.updated_at_ms),
+    )
+
+
+def flat_avatar(record: AvatarRecord, base_url: str) -> schemas.FlatAvatar:
+    return schemas.FlatAvatar(
+        avatar_id=record.id,
+        tags=record.tags,
+        preview_url=picture_url(base_url, record.id, PREVIEW),
+        image_url=picture_url(base_url, record.id, IMAGE),
+    )
+
+
+def uploaded_face(record: AvatarRecord, base_url: str) -> schemas.UploadedFace:
+    return schemas.UploadedFace(
+        preview_url=picture_url(base_url, record.id, PREVIEW), image_url=picture_url(base_url, record.id, IMAGE), avatar_id=record.id
+    )

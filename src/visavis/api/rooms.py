@@ -1,0 +1,94 @@
+"""The embedded room over HTTP: WHEP (draft-ietf-wish-whep), for browsers, GStreamer and OBS alike."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from visavis.api.services import Services, ServicesDep
+from visavis.errors import Gone, InvalidRequest, OfferRefused, SessionNotStarted, TooLarge, Unauthorized, UnsupportedMediaType
+from visavis.ids import is_id, new_id
+from visavis.sessions.lifecycle import Status
+from visavis.settings import IceServer
+from visavis.store.records import SessionRecord
+
+router = APIRouter(prefix="/rooms", tags=["rooms"])
+
+MAX_OFFER_BYTES = 64 * 1024
+_PREFLIGHT = {
+    "Access-Control-Allow-Methods": "POST, DELETE, OPTIONS",
+    "Access-Control-Allow-Headers": "Authorization, Content-Type",
+    "Access-Control-Max-Age": "86400",
+    "Accept-Post": "application/sdp",
+}
+
+
+def _bearer(request: Request) -> str:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise Unauthorized("The room's token is required", suggestion="Send Authorization: Bearer <daily_room.token>")
+    return token.strip()
+
+
+def _link(server: IceServer) -> str:
+    link = f'<{server.url}>; rel="ice-server"'
+    if server.username is not None and server.credential is not None:
+        link += f'; username="{server.username}"; credential="{server.credential}"; credential-type="password"'
+    return link
+
+
+async def _open_room(name: str, request: Request, services: Services) -> SessionRecord:
+    record = await services.sessions.in_room(name, None if "authorization" not in request.headers else _bearer(request))
+    if record.status == Status.ENDED:
+        raise Gone("The session has ended")
+    return record
+
+
+@router.options("/{name}/whep", include_in_schema=False)
+@router.options("/{name}/whep/{viewer_id}", include_in_schema=False)
+async def preflight(services: ServicesDep) -> Response:
+    return Response(status_code=204, headers=_PREFLIGHT | _links(services))
+
+
+def _links(services: Services) -> dict[str, str]:
+    servers = services.settings.ice_servers
+    return {"Link": ", ".join(_link(server) for server in servers)} if servers else {}
+
+
+@router.post("/{name}/whep", status_code=201, summary="Watch a room (WHEP)", response_class=Response)
+async def watch(name: str, request: Request, services: ServicesDep) -> Response:
+    record = await _open_room(name, request, services)
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/sdp":
+        raise UnsupportedMediaType("The body must be an SDP offer", suggestion="Send Content-Type: application/sdp")
+    body = await request.body()
+    if len(body) > MAX_OFFER_BYTES:
+        raise TooLarge("The offer is larger than 64 KiB")
+    if record.status == Status.CREATED:
+        raise SessionNotStarted("The session has not been started yet", suggestion="Try again in a second")
+    try:
+        sdp = body.decode("utf-8")
+    except UnicodeDecodeError:
+        raise OfferRefused("The offer is not text") from None
+    if not sdp.startswith("v=0"):
+        raise OfferRefused("The body is not an SDP offer")
+    viewer_id = new_id("view")
+    answer = await services.live.offer(record.id, viewer_id=viewer_id, sdp=sdp)
+    # Relative to the host, so that it holds behind any proxy (RFC 9110, section 10.2.2).
+    headers = {"Location": f"/rooms/{name}/whep/{viewer_id}", "ETag": f'"{viewer_id}"'}
+    return Response(answer, 201, media_type="application/sdp", headers=headers | _links(services))
+
+
+@router.patch("/{name}/whep/{viewer_id}", include_in_schema=False)
+async def trickle(name: str, viewer_id: str, request: Request, services: ServicesDep) -> Response:
+    """Answers carry every candidate, and offers must: there is nothing to trickle."""
+    await _open_room(name, request, services)
+    return Response(status_code=405, headers={"Allow": "DELETE, OPTIONS"})
+
+
+@router.delete("/{name}/whep/{viewer_id}", summary="Stop watching", response_class=Response)
+async def leave(name: str, viewer_id: str, request: Request, services: ServicesDep) -> Response:
+    record = await _open_room(name, request, services)
+    if record.status == Status.CREATED or not is_id("view", viewer_id):
+        raise InvalidRequest("There is no such viewer", code="VIEWER_NOT_FOUND")
+    await services.live.remove_viewer(record.id, viewer_id)
+    return Response(status_code=200)

@@ -1,0 +1,253 @@
+"""The answers of the API. Fields are in the published order, and that order is the order on the wire."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Status = Literal["created", "started", "ended"]
+Timestamp = Field(description="UTC, whole seconds", examples=["2024-01-15T12:05:30Z"])
+
+
+class Answer(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class ErrorDetail(Answer):
+    message: str
+    suggestion: str | None = None
+    code: str
+
+
+class Error(Answer):
+    success: Literal[False] = False
+    error: ErrorDetail
+
+
+class SessionAvatar(Answer):
+    avatar_id: str
+    name: str
+    url: str
+
+
+class DailyRoom(Answer):
+    url: str = Field(description="A page that shows the room in any browser")
+    name: str
+    token: str = Field(description="HS256 JWT for this room alone")
+
+
+class Concurrency(Answer):
+    current: int
+    max: int | None
+    available: int | None
+
+
+class Minutes(Answer):
+    total_remaining: int | None
+
+
+class Usage(Answer):
+    concurrency: Concurrency
+    minutes: Minutes
+
+
+# The hosted-room dialect
+
+
+class CreatedHostedSession(Answer):
+    session_id: str
+    avatar: SessionAvatar
+    session_type: Literal["webrtc_video"] = "webrtc_video"
+    status: Status
+    access_token: str = Field(description="In this answer and nowhere else")
+    started_at: str | None = Timestamp
+    ended_at: str | None
+    expiration: str | None
+    daily_room: DailyRoom
+    created_at: str
+    metadata: dict[str, Any]
+
+
+class HostedSession(Answer):
+    session_id: str
+    avatar: SessionAvatar
+    session_type: Literal["webrtc_video"] = "webrtc_video"
+    status: Status
+    started_at: str | None
+    ended_at: str | None
+    expiration: str | None
+    duration: int | None = Field(description="Whole seconds; null until the end")
+    daily_room: DailyRoom
+    created_at: str
+    metadata: dict[str, Any]
+
+
+class EndedHostedSession(Answer):
+    session_id: str
+    avatar: SessionAvatar
+    session_type: Literal["webrtc_video"] = "webrtc_video"
+    status: Status
+    started_at: str | None
+    ended_at: str | None
+    created_at: str
+
+
+class HostedCreated(Answer):
+    success: Literal[True] = True
+    session: CreatedHostedSession
+    usage: Usage
+    message: str = "Session created successfully"
+
+
+class Started(Answer):
+    success: Literal[True] = True
+    ws_uri: str = Field(description="Where to open the channel, or `try_again` while the avatar is being readied: then repeat the call")
+    expiration: str | None
+    message: str = "Session started successfully"
+
+
+class HostedEnded(Answer):
+    success: Literal[True] = True
+    session: EndedHostedSession
+    message: str = "Session ended successfully"
+
+
+# The own-room dialect
+
+
+class EmbeddedRoom(Answer):
+    url: str
+    name: str
+    token: str
+
+
+class CreatedOwnSession(Answer):
+    session_id: str
+    status: Status
+    session_token: str
+    started_at: str
+    ended_at: None
+    expiration: str | None
+    metadata: dict[str, Any]
+    aspect_ratio: str
+
+
+class OwnSession(Answer):
+    session_id: str
+    status: Status
+    started_at: str | None
+    ended_at: str | None
+    expiration: str | None
+    duration: int
+    metadata: dict[str, Any]
+
+
+class Billing(Answer):
+    minutes: int
+    included_minutes: int
+    purchased_minutes: int
+
+
+class EndedOwnSession(OwnSession):
+    billing: Billing
+
+
+class OwnEnd(Answer):
+    session_id: str
+    status: Status
+    started_at: str | None
+    ended_at: str | None
+
+
+class OwnCreated(Answer):
+    success: Literal[True] = True
+    session: CreatedOwnSession
+    room: EmbeddedRoom
+    usage: Usage
+    message: str = "Session created successfully"
+
+
+class OwnEnded(Answer):
+    success: Literal[True] = True
+    session: OwnEnd
+
+
+# Both
+
+
+class OneSession(Answer):
+    success: Literal[True] = True
+    session: HostedSession | EndedOwnSession | OwnSession
+
+
+class ManySessions(Answer):
+    success: Literal[True] = True
+    sessions: list[HostedSession | EndedOwnSession | OwnSession]
+
+
+class SessionPage(ManySessions):
+    next_cursor: str | None
+
+
+# Avatars
+
+
+class Avatar(Answer):
+    avatar_id: str
+    name: str
+    preview_img_url: str | None
+    parent_id: str | None
+    looks_count: int
+    video_url: str | None
+    is_favorite: Literal[0, 1]
+    is_public: Literal[0, 1]
+    active: Literal[0, 1]
+    created_at: str
+    updated_at: str
+
+
+class ManyAvatars(Answer):
+    success: Literal[True] = True
+    avatars: list[Avatar]
+
+
+class FlatAvatar(Answer):
+    avatar_id: str
+    tags: list[str]
+    preview_url: str
+    image_url: str
+
+
+class FlatAvatars(Answer):
+    success: Literal[True] = True
+    public_avatars: list[FlatAvatar]
+    my_avatars: list[FlatAvatar]
+
+
+class UploadedFace(Answer):
+    success: Literal[True] = True
+    preview_url: str
+    image_url: str
+    avatar_id: str = Field(description="The look, ready to perform")
+
+
+class Done(Answer):
+    success: Literal[True] = True
+
+
+# What a client sends; the handlers read it themselves, so that each fault has its own answer
+
+
+class Room(BaseModel):
+    platform: Literal["livekit", "daily", "proxy", "embedded"]
+    url: str | None = None
+    token: str | None = None
+
+
+class CreateSession(BaseModel):
+    avatar_id: str | None = Field(default=None, description="Hosted-room dialect: a look")
+    avatar: str | None = Field(default=None, description="Own-room dialect: an avatar id, an image address or a base64 image")
+    aspect_ratio: Literal["4:3", "3:4", "1:1", "auto"] = "4:3"
+    room: Room | None = None
+    metadata: dict[str, Any] = {}

@@ -1,0 +1,73 @@
+"""What the handlers work with: one object, made when the application starts and found in its state."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from fastapi import Depends
+from starlette.requests import HTTPConnection
+
+from visavis.accounts.service import Accounts
+from visavis.avatars.service import Avatars
+from visavis.fleet.port import Fleet
+from visavis.sessions.live import LiveSessions
+from visavis.sessions.service import Sessions
+from visavis.settings import Settings
+from visavis.store.idempotency import IdempotencyStore
+from visavis.store.records import KeyRecord
+
+_HOST = re.compile(r"[A-Za-z0-9._-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
+
+
+@dataclass(slots=True, kw_only=True)
+class Readiness:
+    """What must have happened before the server can perform; each is set once."""
+
+    default_avatar: bool = False
+    stage: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class Services:
+    settings: Settings
+    accounts: Accounts
+    avatars: Avatars
+    sessions: Sessions
+    live: LiveSessions
+    fleet: Fleet
+    idempotency: IdempotencyStore
+    readiness: Readiness = field(default_factory=Readiness)
+    first_key: str | None = None  # the key made at this start, if this is the first
+
+
+def _services(connection: HTTPConnection) -> Services:
+    services = connection.app.state.services
+    assert isinstance(services, Services)
+    return services
+
+
+def _caller(connection: HTTPConnection) -> KeyRecord:
+    """The key that the gate has recognised."""
+    key = connection.scope["visavis.key"]
+    assert isinstance(key, KeyRecord)
+    return key
+
+
+def _public_url(connection: HTTPConnection) -> str:
+    """Where the caller reaches this server, without a slash at the end: the setting, or what this request came to."""
+    services = _services(connection)
+    if services.settings.public_url is not None:
+        return services.settings.public_url
+    host = connection.headers.get("host", "")
+    if not _HOST.fullmatch(host):
+        address, port = connection.scope.get("server") or ("localhost", None)
+        host = address if port is None else f"{address}:{port}"
+    scheme = {"ws": "http", "wss": "https"}.get(connection.scope["scheme"], connection.scope["scheme"])
+    return f"{scheme}://{host}"
+
+
+ServicesDep = Annotated[Services, Depends(_services)]
+Caller = Annotated[KeyRecord, Depends(_caller)]
+PublicUrl = Annotated[str, Depends(_public_url)]

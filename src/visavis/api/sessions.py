@@ -1,0 +1,130 @@
+"""/v1/sessions, in both dialects."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel
+from starlette.responses import JSONResponse
+
+from visavis.api import presenters, schemas
+from visavis.api.body import json_object, metadata_of
+from visavis.api.face import avatar_from_text
+from visavis.api.services import Caller, PublicUrl, Services, ServicesDep
+from visavis.errors import AvatarIdRequired, InvalidRequest
+from visavis.ids import is_id
+from visavis.sessions.service import NEWEST
+from visavis.store.records import KeyRecord
+from visavis.timestamps import shown_or_none
+
+router = APIRouter(prefix="/v1/sessions", tags=["sessions"])
+
+_CREATE_BODY = {"requestBody": {"required": True, "content": {"application/json": {"schema": schemas.CreateSession.model_json_schema()}}}}
+_REFUSALS: dict[int | str, dict[str, Any]] = {status: {"model": schemas.Error} for status in (400, 401, 403, 404, 409, 413, 415, 429, 503)}
+_RATIOS = {"4:3": "4:3", "3:4": "3:4", "1:1": "1:1", "auto": "4:3"}
+_STATUSES = {"all": ("created", "started", "ended"), "created": ("created",), "started": ("started",), "ended": ("ended",)}
+
+
+def reply(answer: BaseModel, status: int = 200) -> JSONResponse:
+    return JSONResponse(answer.model_dump(mode="json"), status)
+
+
+@router.post(
+    "",
+    status_code=201,
+    summary="Create a session",
+    openapi_extra=_CREATE_BODY,
+    response_model=schemas.HostedCreated | schemas.OwnCreated,
+    responses=_REFUSALS,
+)
+async def create(request: Request, services: ServicesDep, key: Caller, base_url: PublicUrl) -> JSONResponse:
+    body = await json_object(request)
+    if body.get("avatar") is not None or body.get("room") is not None:
+        return await _create_own(body, services, key, base_url)
+    avatar_id = body.get("avatar_id")
+    if avatar_id is None or avatar_id == "":
+        raise AvatarIdRequired
+    if not isinstance(avatar_id, str):
+        raise InvalidRequest("avatar_id must be a string")
+    record, token = await services.sessions.create_hosted(key, avatar_id=avatar_id, metadata=metadata_of(body))
+    return reply(presenters.created_hosted(record, token, services.sessions, base_url, await services.sessions.usage_now(key)), 201)
+
+
+async def _create_own(body: dict[str, Any], services: Services, key: KeyRecord, base_url: str) -> JSONResponse:
+    room = body.get("room")
+    if room is not None:
+        platform = room.get("platform") if isinstance(room, dict) else None
+        if platform in ("livekit", "daily", "proxy"):
+            raise InvalidRequest(f"This server has no {platform} rooms", code="ROOM_PLATFORM_UNAVAILABLE", suggestion="Leave room out")
+        if platform != "embedded":
+            raise InvalidRequest("Invalid room platform", code="INVALID_ROOM_PLATFORM")
+    ratio = body.get("aspect_ratio", "4:3")
+    if not isinstance(ratio, str) or ratio not in _RATIOS:
+        raise InvalidRequest("Invalid aspect_ratio", code="INVALID_ASPECT_RATIO", suggestion="Use 4:3, 3:4 or 1:1")
+    metadata = metadata_of(body)
+    text = body.get("avatar")
+    if not isinstance(text, str) or not text:
+        raise InvalidRequest("avatar must be an avatar id, an image address or a base64 image", code="AVATAR_REQUIRED")
+    avatar = await avatar_from_text(services.avatars, key, text)
+    record, token = await services.sessions.create_own(key, avatar=avatar, aspect_ratio=_RATIOS[ratio], metadata=metadata)
+    return reply(presenters.created_own(record, token, services.sessions, base_url, await services.sessions.usage_now(key)), 201)
+
+
+@router.get("", summary="List sessions", response_model=schemas.ManySessions | schemas.SessionPage, responses=_REFUSALS)
+async def newest(
+    request: Request,
+    services: ServicesDep,
+    key: Caller,
+    base_url: PublicUrl,
+    status: str = "all",
+    limit: str | None = None,
+    cursor: str | None = None,
+) -> JSONResponse:
+    if status not in _STATUSES:
+        raise InvalidRequest("Invalid status", suggestion="Use all, created, started or ended")
+    count = NEWEST if limit is None else _limit(limit)
+    if cursor is not None and not is_id("sess", cursor):
+        raise InvalidRequest("Invalid cursor", code="INVALID_CURSOR", suggestion="Use the next_cursor of the page before")
+    paged = limit is not None or cursor is not None
+    found = await services.sessions.newest(key, statuses=_STATUSES[status], limit=count + paged, before_id=cursor, metadata=_metadata_filter(request))
+    shown = [presenters.session(record, services.sessions, base_url) for record in found[:count]]
+    if not paged:
+        return reply(schemas.ManySessions(sessions=shown))
+    return reply(schemas.SessionPage(sessions=shown, next_cursor=found[count - 1].id if len(found) > count else None))
+
+
+def _limit(text: str) -> int:
+    if not re.fullmatch("[0-9]{1,3}", text, re.ASCII) or not 1 <= int(text) <= NEWEST:
+        raise InvalidRequest("Invalid limit", suggestion="Use 1 to 100")
+    return int(text)
+
+
+def _metadata_filter(request: Request) -> dict[str, str]:
+    wanted = {name.removeprefix("metadata."): value for name, value in request.query_params.items() if name.startswith("metadata.")}
+    for name, value in wanted.items():
+        if not re.fullmatch(r"[^\"\\\x00-\x1f\ud800-\udfff]{1,200}", name) or re.search("[\x00\ud800-\udfff]", value):
+            raise InvalidRequest("Invalid metadata filter", suggestion="Use ?metadata.KEY=VALUE with a plain top-level key")
+    return wanted
+
+
+@router.get("/{session_id}", summary="Get a session", response_model=schemas.OneSession, responses=_REFUSALS)
+async def get(session_id: str, services: ServicesDep, key: Caller, base_url: PublicUrl) -> JSONResponse:
+    record = await services.sessions.get(key, session_id)
+    return reply(schemas.OneSession(session=presenters.session(record, services.sessions, base_url)))
+
+
+@router.put("/{session_id}/start", summary="Start a session", response_model=schemas.Started, responses=_REFUSALS)
+@router.post("/{session_id}/start", include_in_schema=False)
+async def start(session_id: str, services: ServicesDep, key: Caller, base_url: PublicUrl) -> JSONResponse:
+    record = await services.sessions.start(key, session_id)
+    if record is None:
+        return reply(schemas.Started(ws_uri="try_again", expiration=None))
+    return reply(schemas.Started(ws_uri=presenters.channel_url(record, base_url), expiration=shown_or_none(record.expiration_ms)))
+
+
+@router.put("/{session_id}/end", summary="End a session", response_model=schemas.HostedEnded | schemas.OwnEnded, responses=_REFUSALS)
+@router.post("/{session_id}/end", include_in_schema=False)
+async def end(session_id: str, services: ServicesDep, key: Caller, base_url: PublicUrl) -> JSONResponse:
+    return reply(presenters.ended(await services.sessions.end(key, session_id), base_url))

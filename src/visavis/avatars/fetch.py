@@ -1,0 +1,102 @@
+"""An image from an address that a stranger chose, without letting the stranger reach into our network.
+
+The name is resolved first, every address it has is checked, and the connection goes to a checked address, so that a second resolution cannot
+change the answer. Redirects are followed by hand and checked alike. Time and size are bounded.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Awaitable, Callable
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
+import anyio
+import httpx
+
+from visavis.errors import ImageTooLarge, PortraitRefused
+
+Address = IPv4Address | IPv6Address
+Resolve = Callable[[str, int], Awaitable[list[str]]]
+
+MAX_REDIRECTS = 3
+TIMEOUT_S = 10.0
+
+
+def is_public(address: Address) -> bool:
+    """Whether the address is one of the public internet's, also inside its IPv6 disguises (mapped, 6to4, Teredo, NAT64)."""
+    if isinstance(address, IPv6Address):
+        inner: list[IPv4Address | None] = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
+        if address in _NAT64:
+            inner.append(IPv4Address(int(address) & 0xFFFFFFFF))
+        if any(hidden is not None and not is_public(hidden) for hidden in inner):
+            return False
+    return address.is_global and not address.is_multicast and not address.is_reserved and not address.is_unspecified
+
+
+class _Nat64:
+    """64:ff9b::/96, RFC 6052."""
+
+    def __contains__(self, address: IPv6Address) -> bool:
+        return int(address) >> 32 == 0x0064_FF9B_0000_0000_0000_0000
+
+
+_NAT64 = _Nat64()
+
+
+async def resolve(host: str, port: int) -> list[str]:
+    """Every address of a name, by the system's resolver."""
+    found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [sockaddr[0] for *_, sockaddr in found]
+
+
+def _refused(message: str) -> PortraitRefused:
+    return PortraitRefused(message, code="IMAGE_URL_REFUSED", suggestion="Use a public http(s) address of an image")
+
+
+async def fetch_image(
+    url: str, *, max_bytes: int, timeout_s: float = TIMEOUT_S, resolve: Resolve = resolve, allowed: Callable[[Address], bool] = is_public
+) -> bytes:
+    """Return what the address holds. Raises `PortraitRefused` (IMAGE_URL_REFUSED) and `ImageTooLarge`."""
+    with anyio.move_on_after(timeout_s):
+        try:
+            async with httpx.AsyncClient(trust_env=False, follow_redirects=False, timeout=timeout_s) as client:
+                for _ in range(MAX_REDIRECTS + 1):
+                    answer = await _fetch_once(client, url, max_bytes=max_bytes, resolve=resolve, allowed=allowed)
+                    if isinstance(answer, bytes):
+                        return answer
+                    url = answer
+                raise _refused("The image's address redirects too often")
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError, ValueError):
+            raise _refused("The image could not be fetched") from None
+    raise _refused("The image's address answers too slowly")
+
+
+async def _fetch_once(client: httpx.AsyncClient, url: str, *, max_bytes: int, resolve: Resolve, allowed: Callable[[Address], bool]) -> bytes | str:
+    """One request: the body, or the address that it redirects to."""
+    target = httpx.URL(url)
+    if target.scheme not in ("http", "https") or not target.host:
+        raise _refused("The image's address must start with http:// or https://")
+    port = target.port or (443 if target.scheme == "https" else 80)
+    addresses = [ip_address(text.partition("%")[0]) for text in await resolve(target.host, port)]
+    if not addresses or not all(allowed(address) for address in addresses):
+        raise _refused("The image's address is not on the public internet")
+    request = client.build_request(
+        "GET",
+        target.copy_with(host=str(addresses[0]), username=None, password=None),
+        headers={"Host": target.netloc.decode("ascii"), "Accept": "image/*", "User-Agent": "visavis"},
+        extensions={"sni_hostname": target.host},
+    )
+    response = await client.send(request, stream=True)
+    try:
+        if response.is_redirect:
+            return str(target.join(response.headers["location"]))
+        if response.status_code != 200:
+            raise _refused(f"The image's address answers {response.status_code}")
+        body = bytearray()
+        async for chunk in response.aiter_bytes():
+            body += chunk
+            if len(body) > max_bytes:
+                raise ImageTooLarge(f"The image is larger than {max_bytes // 1_000_000} MB")
+        return bytes(body)
+    finally:
+        await response.aclose()

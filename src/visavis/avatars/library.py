@@ -1,0 +1,42 @@
+"""The avatars that come with the server: prepared at first start, kept over restarts, prepared again when the picture or Visavis itself changed."""
+
+from __future__ import annotations
+
+import hashlib
+
+import anyio.to_thread
+import structlog
+
+from visavis import __version__
+from visavis.avatars.service import Avatars
+from visavis.errors import VisavisError
+from visavis.library import PORTRAITS, LibraryPortrait
+
+log = structlog.get_logger()
+
+
+async def install_library(avatars: Avatars) -> bool:
+    """Install or refresh every portrait, the default one first; return whether the default one is ready to perform."""
+    looks = {avatar.library_name: avatar for avatar in await avatars.of_library() if avatar.parent_id is not None}
+    default_ready = False
+    for portrait in sorted(PORTRAITS, key=lambda portrait: not portrait.is_default):
+        try:
+            image = await anyio.to_thread.run_sync(portrait.path.read_bytes)
+            look = looks.get(portrait.slug)
+            digest = hashlib.sha256(__version__.encode() + image).hexdigest()
+            if look is None:
+                await _add(avatars, portrait, image, digest)
+            elif look.digest != digest or not avatars.pack_path(look.id).exists():
+                await avatars.prepare(look.id, image)
+                await avatars.refreshed(look, digest)
+                log.info("library_avatar_refreshed", avatar_id=look.id, slug=portrait.slug)
+        except (VisavisError, OSError) as error:
+            log.error("library_avatar_failed", slug=portrait.slug, detail=str(error))
+        else:
+            default_ready = default_ready or portrait.is_default
+    return default_ready
+
+
+async def _add(avatars: Avatars, portrait: LibraryPortrait, image: bytes, digest: str) -> None:
+    look = await avatars.add(image, name=portrait.name, look_name=portrait.look, owner=None, public=True, library_name=portrait.slug, digest=digest)
+    log.info("library_avatar_added", avatar_id=look.id, slug=portrait.slug)

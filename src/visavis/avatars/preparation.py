@@ -1,0 +1,67 @@
+"""A photo becomes an avatar pack, a bounded number at a time."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+
+from visavis.errors import NoCapacity
+
+Prepare = Callable[[bytes, Path], Awaitable[object]]
+"""Prepare a photo: write the pack and its `image.jpg` (at most 1200 px wide) and `preview.jpg` (500x500) into a folder.
+
+Raises `PortraitRefused`. Decoding happens in a process of its own (engine/portrait/prepare.py).
+"""
+
+PREVIEW = "preview.jpg"
+IMAGE = "image.jpg"
+
+
+async def prepare_with_engine(image: bytes, out_dir: Path) -> object:
+    """The real preparation; imported when first used, as the service itself needs nothing of it."""
+    from visavis.engine.portrait.prepare import prepare_avatar_async
+
+    return await prepare_avatar_async(image, out_dir)
+
+
+class Preparation:
+    """Prepares photos into folders: whole or not at all."""
+
+    def __init__(self, prepare: Prepare, *, at_once: int, waiting: int) -> None:
+        self._prepare = prepare
+        self._turns = anyio.Semaphore(at_once)
+        self._waiting_most = waiting
+        self._waiting = 0
+
+    async def run(self, image: bytes, out_dir: Path) -> None:
+        """Prepare `image` into `out_dir`, replacing what is there. Raises `PortraitRefused`, or `NoCapacity` when too many wait already."""
+        if self._turns.value == 0 and self._waiting >= self._waiting_most:
+            raise NoCapacity("Too many photos are being prepared", suggestion="Try again in a few seconds")
+        self._waiting += 1
+        try:
+            await self._turns.acquire()
+        finally:
+            self._waiting -= 1
+        partial = out_dir.with_name(out_dir.name + ".part")
+        try:
+            await anyio.to_thread.run_sync(_empty, partial)
+            await self._prepare(image, partial)
+            await anyio.to_thread.run_sync(_replace, partial, out_dir)
+        finally:
+            self._turns.release()
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(lambda: shutil.rmtree(partial, ignore_errors=True))
+
+
+def _empty(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+
+
+def _replace(partial: Path, out_dir: Path) -> None:
+    shutil.rmtree(out_dir, ignore_errors=True)
+    partial.rename(out_dir)

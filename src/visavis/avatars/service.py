@@ -1,0 +1,195 @@
+"""Avatars: who may use which, new ones from photos, and the ones that come with the server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from visavis.avatars.fetch import fetch_image
+from visavis.avatars.preparation import IMAGE, PREVIEW, Preparation
+from visavis.errors import AccessDenied, AvatarNotALook, ImageTooLarge, NotFound
+from visavis.ids import is_id, new_id
+from visavis.store.avatars import AvatarStore
+from visavis.store.blobs import Blobs
+from visavis.store.records import AvatarRecord, KeyRecord
+from visavis.timestamps import now_ms
+
+MAX_IMAGE_BYTES = 10_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """An avatar as lists show it. `face_id`: the look whose pictures show it; None for a character without looks."""
+
+    avatar: AvatarRecord
+    looks_count: int
+    face_id: str | None
+
+
+def image_blob(look_id: str, name: str) -> str:
+    return f"avatars/{look_id}/{name}"
+
+
+class Avatars:
+    def __init__(self, *, store: AvatarStore, blobs: Blobs, preparation: Preparation, folder: Path) -> None:
+        self._store = store
+        self._blobs = blobs
+        self._preparation = preparation
+        self._folder = folder
+
+    def pack_path(self, look_id: str) -> Path:
+        """Where the look's pack is (or will be): a folder that a stage reads."""
+        return self._folder / look_id / "pack"
+
+    async def get(self, avatar_id: str) -> AvatarRecord | None:
+        return await self._store.get(avatar_id) if is_id("avat", avatar_id) else None
+
+    async def to_perform(self, key: KeyRecord, avatar_id: str) -> AvatarRecord:
+        """Return a look that the key may use. Raises `NotFound`, `AccessDenied`, `AvatarNotALook`."""
+        avatar = await self._accessible(key, avatar_id)
+        if avatar.parent_id is None:
+            looks = await self._store.looks_of([avatar.id])
+            hint = f"Use one of its looks: {', '.join(look.id for look in looks[:5])}" if looks else "It has no looks"
+            raise AvatarNotALook("This avatar is a character; only a look can perform", suggestion=hint)
+        return avatar
+
+    async def look_of(self, key: KeyRecord, avatar_id: str) -> AvatarRecord:
+        """As `to_perform`, but a character stands for its first look: the own-room dialect knows one level only."""
+        avatar = await self._accessible(key, avatar_id)
+        if avatar.parent_id is not None:
+            return avatar
+        looks = await self._store.looks_of([avatar.id])
+        if not looks:
+            raise AvatarNotALook("This avatar has no look that could perform")
+        return looks[0]
+
+    async def _accessible(self, key: KeyRecord, avatar_id: str) -> AvatarRecord:
+        avatar = await self.get(avatar_id)
+        if avatar is None:
+            raise NotFound("Avatar not found", code="AVATAR_NOT_FOUND")
+        if not avatar.is_public and avatar.owner_key_id != key.id:
+            raise AccessDenied("Access denied to this avatar", suggestion="You do not have permission to create sessions with this avatar")
+        return avatar
+
+    # Lists
+
+    async def listed(self, key: KeyRecord, *, parent_id: str | None, characters_only: bool) -> list[Listed]:
+        """What the key may use, its own and public ones, newest first. The looks of one character when `parent_id` is given."""
+        if parent_id is not None:
+            found = await self._store.visible(key.id, parent_id=parent_id)
+        else:
+            found = await self._store.visible(key.id, level="characters" if characters_only else "any")
+        return await self._with_faces(found)
+
+    async def public(self, *, characters_only: bool, limit: int = 100) -> list[Listed]:
+        level = "characters" if characters_only else "any"
+        return await self._with_faces(await self._store.visible("", own=False, level=level, limit=limit))
+
+    async def flat(self, key: KeyRecord) -> tuple[list[AvatarRecord], list[AvatarRecord]]:
+        """Looks alone: the public ones, and the key's own."""
+        public = await self._store.visible(key.id, own=False, level="looks", limit=100)
+        return public, await self._store.visible(key.id, public=False, level="looks")
+
+    async def _with_faces(self, avatars: list[AvatarRecord]) -> list[Listed]:
+        looks: dict[str, list[AvatarRecord]] = {}
+        for look in await self._store.looks_of([avatar.id for avatar in avatars if avatar.parent_id is None]):
+            looks.setdefault(look.parent_id or "", []).append(look)
+        listed = []
+        for avatar in avatars:
+            own = looks.get(avatar.id, [])
+            face_id = avatar.id if avatar.parent_id is not None else (own[0].id if own else None)
+            listed.append(Listed(avatar=avatar, looks_count=len(own), face_id=face_id))
+        return listed
+
+    # New ones, and the end of old ones
+
+    async def add_from_url(self, key: KeyRecord, url: str, *, name: str) -> AvatarRecord:
+        """As `add`. Raises `PortraitRefused` with IMAGE_URL_REFUSED too."""
+        return await self.add(await fetch_image(url, max_bytes=MAX_IMAGE_BYTES), name=name, owner=key)
+
+    async def add(
+        self,
+        image: bytes,
+        *,
+        name: str,
+        look_name: str = "Look",
+        owner: KeyRecord | None,
+        public: bool = False,
+        library_name: str | None = None,
+        digest: str | None = None,
+        tags: tuple[str, ...] = (),
+    ) -> AvatarRecord:
+        """Make a character with one look of a photo; return the look. Raises `PortraitRefused` and its kin, and `NoCapacity`."""
+        if len(image) > MAX_IMAGE_BYTES:
+            raise ImageTooLarge(f"The image is larger than {MAX_IMAGE_BYTES // 1_000_000} MB")
+        character_id, look_id = new_id("avat"), new_id("avat")
+        await self.prepare(look_id, image)
+        now = now_ms()
+        character, look = (
+            AvatarRecord(
+                id=avatar_id,
+                parent_id=parent_id,
+                owner_key_id=None if owner is None else owner.id,
+                name=shown_name,
+                is_public=public,
+                tags=list(tags),
+                library_name=library_name,
+                digest=digest,
+                created_at_ms=now,
+                updated_at_ms=now,
+                deleted_at_ms=None,
+                purged_at_ms=None,
+            )
+            for avatar_id, parent_id, shown_name in ((character_id, None, name), (look_id, character_id, f"{name} ({look_name})"))
+        )
+        await self._store.add([character, look])
+        return look
+
+    async def prepare(self, look_id: str, image: bytes) -> None:
+        """Prepare a look's pack and pictures, replacing what it had. Raises `PortraitRefused`: then a new look leaves nothing behind."""
+        pack = self.pack_path(look_id)
+        try:
+            await self._preparation.run(image, pack)
+        except BaseException:
+            if not pack.exists():
+                await self._blobs.delete_all(f"avatars/{look_id}")
+            raise
+        for name in (IMAGE, PREVIEW):
+            await self._blobs.put(image_blob(look_id, name), (pack / name).read_bytes())
+
+    async def delete(self, key: KeyRecord, avatar_id: str) -> None:
+        """Delete one of the key's own avatars; a character goes with its looks. Files go once no live session uses them.
+
+        Raises `NotFound`, also for another key's private avatar, and `AccessDenied` for a public one of another's.
+        """
+        avatar = await self.get(avatar_id)
+        if avatar is None or (avatar.owner_key_id != key.id and not avatar.is_public):
+            raise NotFound("Avatar not found", code="AVATAR_NOT_FOUND")
+        if avatar.owner_key_id != key.id:
+            raise AccessDenied("Access denied to this avatar", suggestion="Only avatars of your own can be deleted")
+        await self._store.delete(avatar.id, at_ms=now_ms())
+
+    async def purge(self, *, spared: set[str]) -> None:
+        """Remove the files of deleted avatars that no live session uses, nor any of `spared`."""
+        for avatar in await self._store.to_purge():
+            if avatar.id not in spared:
+                await self._blobs.delete_all(f"avatars/{avatar.id}")
+                await self._store.set_purged(avatar.id, at_ms=now_ms())
+
+    async def picture(self, avatar_id: str, name: str) -> bytes:
+        """The JPEG of an avatar, a character's being that of its first look. Raises `NotFound`."""
+        avatar = await self.get(avatar_id)
+        data = None
+        if avatar is not None:
+            face = (await self._with_faces([avatar]))[0].face_id
+            data = None if face is None else await self._blobs.get(image_blob(face, name))
+        if data is None:
+            raise NotFound("Avatar not found", code="AVATAR_NOT_FOUND")
+        return data
+
+    async def of_library(self) -> list[AvatarRecord]:
+        return await self._store.of_library()
+
+    async def refreshed(self, look: AvatarRecord, digest: str) -> None:
+        """A library look was prepared again."""
+        await self._store.set_digest(look.id, digest, at_ms=now_ms())

@@ -1,0 +1,178 @@
+"""The whole server in one process: settings, logs, the application, uvicorn around it, and a clean end.
+
+`serve` is what `visavis serve` runs; `RunningServer` is the same thing in a thread of a program that wants a server of its own, such as a test.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import sys
+import threading
+from types import TracebackType
+
+import anyio
+import structlog
+import uvicorn
+
+from visavis.api.app import create_app
+from visavis.api.services import Services
+from visavis.avatars.preparation import Prepare, prepare_with_engine
+from visavis.errors import VisavisError
+from visavis.fleet.port import Fleet
+from visavis.sessions.lifecycle import EndReason
+from visavis.settings import Settings
+
+WS_MAX_BYTES = 16 * 1024 * 1024
+_DRAIN_S = 2
+
+
+def serve(*, host: str, port: int) -> None:
+    """Run until SIGTERM or SIGINT. Prints the address, with the first key where this start made it."""
+    settings = Settings()
+    configure_logs(settings)
+    listener = _listen(host, port)
+    server = Server(settings, listener)
+    with listener:
+        server.run(sockets=[listener])
+    if not server.started:
+        raise SystemExit(1)
+
+
+def configure_logs(settings: Settings) -> None:
+    """Events on stderr: lines for a person, or JSON."""
+    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
+    renderer: structlog.types.Processor = (
+        structlog.processors.JSONRenderer() if settings.log_json else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    processors: list[structlog.types.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    if settings.log_json:
+        processors.append(structlog.processors.format_exc_info)
+    structlog.configure(
+        processors=[*processors, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Raises `VisavisError` when the address cannot be had."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+    except OSError as error:
+        raise VisavisError(f"Cannot listen on {host}:{port}: {error.strerror or error}", code="ADDRESS_UNAVAILABLE") from error
+    listener.set_inheritable(False)
+    return listener
+
+
+def address_of(listener: socket.socket) -> str:
+    """The address to open in a browser on this machine."""
+    host, port = listener.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+class Server(uvicorn.Server):
+    """Uvicorn with our application, which says where it is when it is there, and ends its sessions before it drops their connections."""
+
+    def __init__(self, settings: Settings, listener: socket.socket, fleet: Fleet | None = None, prepare: Prepare = prepare_with_engine) -> None:
+        self.app = create_app(settings, fleet, prepare)
+        self._address = address_of(listener)
+        config = uvicorn.Config(
+            self.app,
+            log_level="warning",
+            access_log=False,
+            ws="websockets-sansio",
+            ws_max_size=WS_MAX_BYTES,
+            ws_per_message_deflate=False,
+            timeout_graceful_shutdown=_DRAIN_S,
+            server_header=False,
+        )
+        super().__init__(config)
+
+    @property
+    def services(self) -> Services:
+        """Set from when the application has started."""
+        services = self.app.state.services
+        assert isinstance(services, Services)
+        return services
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self.announce()
+
+    def announce(self) -> None:
+        """Print the address line. The key is shown this once."""
+        key = self.services.first_key
+        print(f"Visavis is at {self._address}/" + ("" if key is None else f"#key={key}"), flush=True)
+        if key is not None:
+            print("This address holds the first API key, shown this once; `visavis keys create` makes more.", flush=True)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        with anyio.move_on_after(_DRAIN_S):
+            await self.services.live.end_all(EndReason.SERVER_STOPPED)
+        await super().shutdown(sockets)
+
+
+class RunningServer:
+    """A server in a thread, on a port of its own; entering returns when it accepts connections.
+
+    with RunningServer(Settings(data_dir=folder)) as server:
+        httpx.get(server.base_url + "/healthz")
+    """
+
+    def __init__(self, settings: Settings, *, fleet: Fleet | None = None, prepare: Prepare = prepare_with_engine, port: int = 0) -> None:
+        self._listener = _listen("127.0.0.1", port)
+        self._server = _Quiet(settings, self._listener, fleet, prepare)
+        self._up = self._server.up
+        self._thread = threading.Thread(target=self._run, name="visavis-server")
+        self.base_url = address_of(self._listener)
+
+    def _run(self) -> None:
+        try:
+            self._server.run(sockets=[self._listener])
+        finally:
+            self._up.set()
+
+    def __enter__(self) -> RunningServer:
+        self._thread.start()
+        self._up.wait()
+        if not self._server.started:
+            self.__exit__(None, None, None)
+            raise VisavisError("The server did not start", code="SERVER_NOT_STARTED")
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._server.should_exit = True
+        self._thread.join()
+        self._listener.close()
+
+    @property
+    def services(self) -> Services:
+        return self._server.services
+
+    @property
+    def api_key(self) -> str:
+        """The key made at first start. Raises `VisavisError` on a data folder that had one already."""
+        key = self._server.services.first_key
+        if key is None:
+            raise VisavisError("The first key was shown at the first start", code="KEY_NOT_FOUND", suggestion="`visavis keys create` makes another")
+        return key
+
+
+class _Quiet(Server):
+    def __init__(self, settings: Settings, listener: socket.socket, fleet: Fleet | None, prepare: Prepare) -> None:
+        super().__init__(settings, listener, fleet, prepare)
+        self.up = threading.Event()
+
+    def announce(self) -> None:
+        self.up.set()

@@ -1,0 +1,200 @@
+"""One live session: its performer's events, its channel, and the watch over when it should end."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import anyio
+import structlog
+
+from visavis.channel.port import SessionEvent, SessionOver, TakenOver
+from visavis.errors import SessionEnded
+from visavis.fleet.port import (
+    FirstFrameSent,
+    Performer,
+    PerformerEnded,
+    PerformerEvent,
+    PerformerMetrics,
+    PlaybackFinished,
+    PlaybackStarted,
+    ViewerJoined,
+    ViewerLeft,
+)
+from visavis.sessions.lifecycle import EndReason
+from visavis.sessions.vigil import Vigil
+
+_EVENTS_HELD = 1024  # some minutes of events; a channel that takes none for so long loses figures first
+_END_TIMEOUT_S = 4.0
+
+log = structlog.get_logger()
+
+
+class Attachment:
+    """A channel's hold on a live session; implements `channel.port.AttachedSession`."""
+
+    def __init__(self, session: LiveSession) -> None:
+        self.session_id = session.session_id
+        self._session = session
+        self._send, self._receive = anyio.create_memory_object_stream[SessionEvent](_EVENTS_HELD)
+        self._finished = False
+
+    async def speak(self, pcm: bytes, *, sample_rate_hz: int, utterance_id: str | None, final: bool) -> str:
+        return await self._performer().speak(pcm, sample_rate_hz=sample_rate_hz, utterance_id=utterance_id, final=final)
+
+    async def interrupt(self) -> None:
+        await self._performer().interrupt()
+
+    def _performer(self) -> Performer:
+        if self._finished:
+            raise SessionEnded("Session has already ended")
+        return self._session.performer
+
+    async def events(self) -> AsyncIterator[SessionEvent]:
+        async for event in self._receive:
+            yield event
+
+    async def detach(self) -> None:
+        self._close()
+        self._session.channel_closed(self)
+
+    def tell(self, event: SessionEvent) -> None:
+        if self._finished:
+            return
+        try:
+            self._send.send_nowait(event)
+        except anyio.WouldBlock:
+            log.warning("channel_event_dropped", session_id=self.session_id, event_type=type(event).__name__)
+        except anyio.BrokenResourceError:
+            pass
+
+    def finish(self, event: SessionOver | TakenOver) -> None:
+        """Tell the last event and no more. A full buffer gives up its oldest event for it."""
+        if self._finished:
+            return
+        if self._send.statistics().current_buffer_used >= _EVENTS_HELD:
+            self._receive.receive_nowait()
+        self.tell(event)
+        self._finished = True
+        self._send.close()
+
+    def _close(self) -> None:
+        self._finished = True
+        self._send.close()
+        self._receive.close()
+
+
+class LiveSession:
+    """A session in performance. `run` returns when it is over."""
+
+    def __init__(
+        self,
+        *,
+        session_id: str,
+        performer: Performer,
+        vigil: Vigil,
+        size_px: tuple[int, int],
+        end: Callable[[str, EndReason], Awaitable[Any]],
+        clock_ms: Callable[[], int],
+    ) -> None:
+        self.session_id = session_id
+        self.performer = performer
+        self._vigil = vigil
+        self._size_px = size_px  # changes with each channel that asks for another
+        self._end = end
+        self._clock_ms = clock_ms
+        self._attachment: Attachment | None = None  # the channel that holds the session now
+        self._viewers = 0
+        self._first_frame_at_ms: int | None = None  # set by the first FirstFrameSent
+        self._last_frame_at_ms: int | None = None  # moves while anybody watches
+        self._closing = False  # set once, when the end begins
+        self._over = anyio.Event()
+        self._changed = anyio.Event()  # replaced each time the watch wakes
+
+    async def run(self) -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._consume_events)
+            tasks.start_soon(self._keep_watch)
+            await self._over.wait()
+            tasks.cancel_scope.cancel()
+
+    async def _consume_events(self) -> None:
+        async for event in self.performer.events():
+            self._take(event)
+            if isinstance(event, PerformerEnded):
+                break
+        if not self._closing:
+            await self._end(self.session_id, EndReason.PERFORMER_LOST)
+
+    def _take(self, event: PerformerEvent) -> None:
+        if isinstance(event, PlaybackStarted | PlaybackFinished | PerformerMetrics) and self._attachment is not None:
+            self._attachment.tell(event)
+        if isinstance(event, FirstFrameSent):
+            now = self._clock_ms()
+            self._first_frame_at_ms = self._first_frame_at_ms or now
+            self._last_frame_at_ms = now
+        elif isinstance(event, PerformerMetrics) and event.frames > 0 and self._viewers > 0:
+            self._last_frame_at_ms = self._clock_ms()
+        elif isinstance(event, ViewerJoined | ViewerLeft):
+            if event.viewers == 0 and self._first_frame_at_ms is not None:
+                self._last_frame_at_ms = self._clock_ms()
+            self._viewers = event.viewers
+            self._vigil.viewers_changed(event.viewers, now_s=anyio.current_time())
+            self._changed.set()
+        elif isinstance(event, PerformerEnded) and event.reason == "lost":
+            log.error("performer_lost", session_id=self.session_id, detail=event.detail)
+
+    async def _keep_watch(self) -> None:
+        while True:
+            self._changed = anyio.Event()
+            deadline_s = self._vigil.next_deadline_s()
+            with anyio.move_on_after(None if deadline_s is None else max(0.0, deadline_s - anyio.current_time())):
+                await self._changed.wait()
+            reason = self._vigil.due(now_s=anyio.current_time())
+            if reason is not None:
+                await self._end(self.session_id, reason)
+                return
+
+    def metered(self) -> dict[str, int | None]:
+        return {"first_frame_at_ms": self._first_frame_at_ms, "last_frame_at_ms": self._last_frame_at_ms}
+
+    async def resize(self, *, width_px: int, height_px: int) -> None:
+        if (width_px, height_px) != self._size_px:
+            await self.performer.resize(width_px=width_px, height_px=height_px)
+            self._size_px = width_px, height_px
+
+    def open_channel(self) -> Attachment:
+        """Attach a channel; one that is attached already is taken over."""
+        if self._closing:
+            raise SessionEnded("Session has already ended")
+        if self._attachment is not None:
+            self._attachment.finish(TakenOver())
+        self._attachment = Attachment(self)
+        self._vigil.channel_opened()
+        self._changed.set()
+        return self._attachment
+
+    def channel_closed(self, attachment: Attachment) -> None:
+        """The channel left; says nothing about a session that another channel holds by now."""
+        if self._attachment is attachment:
+            self._attachment = None
+            self._vigil.channel_closed(now_s=anyio.current_time())
+            self._changed.set()
+
+    async def close(self, reason: EndReason) -> None:
+        """End the performance; idempotent, and a second caller returns when the first has done it."""
+        if self._closing:
+            await self._over.wait()
+            return
+        self._closing = True
+        try:
+            if self._attachment is not None:
+                self._attachment.finish(SessionOver(reason=reason.value))
+            with anyio.move_on_after(_END_TIMEOUT_S) as timeout:
+                await self.performer.end()
+            if timeout.cancelled_caught:
+                log.error("performer_end_timed_out", session_id=self.session_id)
+        except Exception:
+            log.exception("performer_end_failed", session_id=self.session_id)
+        finally:
+            self._over.set()

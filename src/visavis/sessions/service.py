@@ -1,0 +1,166 @@
+"""What a client can do with sessions: create, start, look at, list and end them. Says who may; live.py performs, the store remembers."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+from visavis.accounts.service import Accounts
+from visavis.avatars.service import Avatars
+from visavis.errors import ConcurrencyLimitReached, NotFound, SessionEnded
+from visavis.fleet.port import Casting
+from visavis.ids import is_id, new_id
+from visavis.sessions.lifecycle import Act, EndReason, Status, move
+from visavis.sessions.live import LiveSessions
+from visavis.sessions.tokens import check_room_token, new_access_token, sign_room_token, token_hash
+from visavis.store.records import AvatarRecord, KeyRecord, PlanRecord, SessionRecord
+from visavis.store.sessions import SessionStore
+from visavis.timestamps import now_ms
+
+HOSTED = "hosted"
+OWN = "own"
+TEST_SESSION_MS = 60_000
+SIZES_PX = {"4:3": (1280, 960), "3:4": (960, 1280), "1:1": (1280, 1280)}
+NEWEST = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageNow:
+    """None means unlimited."""
+
+    current: int
+    maximum: int | None
+    minutes_remaining: int | None
+
+
+class Sessions:
+    def __init__(self, *, store: SessionStore, live: LiveSessions, avatars: Avatars, accounts: Accounts, secret: bytes, start_wait_s: float) -> None:
+        self._store = store
+        self._live = live
+        self._avatars = avatars
+        self._accounts = accounts
+        self._secret = secret
+        self._start_wait_s = start_wait_s
+
+    async def create_hosted(self, key: KeyRecord, *, avatar_id: str, metadata: dict[str, Any]) -> tuple[SessionRecord, str]:
+        """Create a session; return it and its access token. Raises `NotFound`, `AccessDenied`, `AvatarNotALook`."""
+        avatar = await self._avatars.to_perform(key, avatar_id)
+        return await self._create(key, avatar=avatar, dialect=HOSTED, metadata=metadata)
+
+    async def create_own(self, key: KeyRecord, *, avatar: AvatarRecord, aspect_ratio: str, metadata: dict[str, Any]) -> tuple[SessionRecord, str]:
+        """Create a session and start it at once; return it and its session token. Raises what `start` raises: then nothing is left of it."""
+        record, token = await self._create(key, avatar=avatar, dialect=OWN, metadata=metadata, aspect_ratio=aspect_ratio)
+        try:
+            started = None
+            while started is None:
+                started = await self._start(key, record)
+        except BaseException:
+            await self._abandon(record)
+            raise
+        return started, token
+
+    async def _create(
+        self, key: KeyRecord, *, avatar: AvatarRecord, dialect: str, metadata: dict[str, Any], aspect_ratio: str | None = None
+    ) -> tuple[SessionRecord, str]:
+        token = new_access_token()
+        record = SessionRecord(
+            id=new_id("sess"),
+            key_id=key.id,
+            dialect=dialect,
+            status=Status.CREATED,
+            avatar_id=avatar.id,
+            avatar_name=avatar.name,
+            token_hash=token_hash(token),
+            room_name=f"vv-{secrets.token_hex(10)}",
+            metadata=metadata,
+            aspect_ratio=aspect_ratio,
+            created_at_ms=now_ms(),
+            started_at_ms=None,
+            ended_at_ms=None,
+            expiration_ms=None,
+            end_reason=None,
+            first_frame_at_ms=None,
+            last_frame_at_ms=None,
+            seen_at_ms=None,
+        )
+        await self._store.add(record)
+        return record, token
+
+    async def start(self, key: KeyRecord, session_id: str) -> SessionRecord | None:
+        """Start a session; None while its performer is still being allocated. Starting a started one changes nothing.
+
+        Raises `NotFound`, `SessionEnded`, `ConcurrencyLimitReached`, `NoCapacity`, `PackUnreadable`, `PerformerLost`.
+        """
+        return await self._start(key, await self.get(key, session_id))
+
+    async def _start(self, key: KeyRecord, record: SessionRecord) -> SessionRecord | None:
+        if record.status == Status.STARTED:
+            return record
+        move(Status(record.status), Act.START)
+        if await self._avatars.get(record.avatar_id) is None:
+            raise NotFound("Avatar not found", code="AVATAR_NOT_FOUND", suggestion="It was deleted after the session was created")
+        plan = await self._accounts.plan_of(key)
+        if not self._live.performing(record.id):
+            await self._check_concurrency(key, plan)
+        width_px, height_px = SIZES_PX.get(record.aspect_ratio or "", (1280, 720))
+        casting = Casting(session_id=record.id, pack_path=self._avatars.pack_path(record.avatar_id), width_px=width_px, height_px=height_px)
+        started = await self._live.start(record, casting, max_duration_ms=_max_duration_ms(key, plan), wait_s=self._start_wait_s)
+        if started is not None:
+            return started
+        again = await self._store.get(record.id)
+        if again is not None and again.status == Status.ENDED:
+            raise SessionEnded("Session has already ended")
+        return again if again is not None and again.status == Status.STARTED else None
+
+    async def _check_concurrency(self, key: KeyRecord, plan: PlanRecord) -> None:
+        if plan.max_concurrency is None:
+            return
+        current = await self._store.count_started(key.id) + self._live.building(key.id)
+        if current >= plan.max_concurrency:
+            raise ConcurrencyLimitReached(current=current, maximum=plan.max_concurrency)
+
+    async def _abandon(self, record: SessionRecord) -> None:
+        to = move(Status.CREATED, Act.ABANDON)
+        await self._store.move(record, to=to, ended_at_ms=now_ms(), end_reason=EndReason.NEVER_STARTED)
+
+    async def get(self, key: KeyRecord, session_id: str) -> SessionRecord:
+        """Raises `NotFound`, also for another key's session."""
+        record = await self._store.get(session_id) if is_id("sess", session_id) else None
+        if record is None or record.key_id != key.id:
+            raise NotFound("Session not found", code="SESSION_NOT_FOUND")
+        return record
+
+    async def end(self, key: KeyRecord, session_id: str) -> SessionRecord:
+        """End a session; ending an ended one changes nothing. Raises `NotFound`, `SessionNotStarted`."""
+        record = await self.get(key, session_id)
+        return await self._live.end(record.id, EndReason.CLIENT) or record
+
+    async def newest(
+        self, key: KeyRecord, *, statuses: tuple[str, ...], limit: int = NEWEST, before_id: str | None = None, metadata: dict[str, str] | None = None
+    ) -> list[SessionRecord]:
+        return await self._store.newest(key.id, statuses=statuses, limit=limit, before_id=before_id, metadata=metadata)
+
+    async def usage_now(self, key: KeyRecord) -> UsageNow:
+        plan = await self._accounts.plan_of(key)
+        current = await self._store.count_started(key.id) + self._live.building(key.id)
+        return UsageNow(current=current, maximum=plan.max_concurrency, minutes_remaining=plan.included_minutes)
+
+    # Rooms
+
+    def room_token(self, record: SessionRecord) -> str:
+        return sign_room_token(self._secret, room_name=record.room_name, session_id=record.id, created_at_ms=record.created_at_ms)
+
+    async def in_room(self, room_name: str, token: str | None) -> SessionRecord:
+        """Return the session whose room this is. Raises `NotFound` and `Unauthorized`."""
+        record = await self._store.by_room(room_name) if room_name.isascii() and len(room_name) <= 64 else None
+        if record is None:
+            raise NotFound("Room not found", code="ROOM_NOT_FOUND")
+        check_room_token(self._secret, room_name=room_name, token=token or "")
+        return record
+
+
+def _max_duration_ms(key: KeyRecord, plan: PlanRecord) -> int | None:
+    if key.test:
+        return TEST_SESSION_MS
+    return None if plan.max_session_minutes is None else plan.max_session_minutes * 60_000

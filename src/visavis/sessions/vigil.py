@@ -1,0 +1,51 @@
+"""When a live session ends by itself. Pure: it is told what happens and what time it is, and says what is due.
+
+Times are seconds of any monotonic clock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from visavis.sessions.lifecycle import EndReason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long a session bears being alone."""
+
+    join_timeout_s: float
+    room_empty_grace_s: float
+    channel_grace_s: float
+
+
+class Vigil:
+    """The deadlines of one live session: at most one for its room, one for its channel, one for its expiration."""
+
+    def __init__(self, patience: Patience, *, now_s: float, expires_at_s: float | None) -> None:
+        self._patience = patience
+        self._deadlines: dict[EndReason, float] = {EndReason.NOBODY_JOINED: now_s + patience.join_timeout_s}
+        if expires_at_s is not None:
+            self._deadlines[EndReason.EXPIRED] = expires_at_s
+
+    def viewers_changed(self, viewers: int, *, now_s: float) -> None:
+        """The room holds so many viewers now. Once somebody came, an empty room has its grace."""
+        self._deadlines.pop(EndReason.ROOM_EMPTY, None)
+        if viewers > 0:
+            self._deadlines.pop(EndReason.NOBODY_JOINED, None)
+        elif EndReason.NOBODY_JOINED not in self._deadlines:
+            self._deadlines[EndReason.ROOM_EMPTY] = now_s + self._patience.room_empty_grace_s
+
+    def channel_opened(self) -> None:
+        self._deadlines.pop(EndReason.CHANNEL_LOST, None)
+
+    def channel_closed(self, *, now_s: float) -> None:
+        self._deadlines[EndReason.CHANNEL_LOST] = now_s + self._patience.channel_grace_s
+
+    def next_deadline_s(self) -> float | None:
+        return min(self._deadlines.values(), default=None)
+
+    def due(self, *, now_s: float) -> EndReason | None:
+        """Return the reason whose deadline passed first, if any has."""
+        passed = [(deadline, reason) for reason, deadline in self._deadlines.items() if deadline <= now_s]
+        return min(passed)[1] if passed else None

@@ -1,0 +1,86 @@
+"""Every setting of a server, in one frozen tree read from `VISAVIS_…` variables. It is built in the command line and passed down.
+
+Values that a deployment must not lose are not settings: the server's secret is kept in the data folder.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class IceServer(BaseModel):
+    """A STUN or TURN server offered to viewers."""
+
+    model_config = ConfigDict(frozen=True)
+
+    url: str = Field(pattern=r"^(stun|stuns|turn|turns):[^\s<>\"]+$")
+    username: str | None = None
+    credential: str | None = None
+
+
+class Settings(BaseSettings):
+    """Times are in seconds. Durations of the contract are its defaults."""
+
+    model_config = SettingsConfigDict(env_prefix="VISAVIS_", frozen=True, extra="ignore")
+
+    data_dir: Path = Path("data")
+    public_url: str | None = Field(default=None, description="Where clients reach this server; by default the address that a request came to.")
+    database_url: str | None = Field(default=None, description="SQLAlchemy address; by default SQLite in the data folder.")
+    secret: SecretStr | None = Field(default=None, description="Signs room tokens; by default made at first start and kept in the data folder.")
+
+    rate_limit_per_minute: int = Field(default=60, ge=1)
+    join_timeout_s: float = Field(default=120, gt=0)
+    room_empty_grace_s: float = Field(default=15, ge=0)
+    channel_grace_s: float = Field(default=10, ge=0)
+    sweep_interval_s: float = Field(default=10, gt=0)
+    created_session_ttl_s: float = Field(default=86_400, gt=0, description="A session that was never started is closed after this long.")
+    start_wait_s: float = Field(default=5, gt=0, description="How long a start waits for its performer before it answers try_again.")
+
+    stages: int = Field(default=1, ge=1)
+    sessions_per_stage: int = Field(default=8, ge=1)
+    preparations: int = Field(default=1, ge=1, description="Photos prepared at once.")
+    preparations_waiting: int = Field(default=8, ge=0, description="Photos that may wait for their turn; more are refused with 503.")
+
+    ice_servers: tuple[IceServer, ...] = ()
+    log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
+    log_json: bool = False
+
+    @field_validator("public_url")
+    @classmethod
+    def _without_trailing_slash(cls, value: str | None) -> str | None:
+        if value is None or not value.strip():
+            return None
+        if not value.startswith(("http://", "https://")):
+            raise ValueError("must start with http:// or https://")
+        return value.strip().rstrip("/")
+
+    @property
+    def resolved_database_url(self) -> str:
+        return self.database_url or f"sqlite+aiosqlite:///{(self.data_dir / 'visavis.db').absolute()}"
+
+    @property
+    def avatars_dir(self) -> Path:
+        return self.data_dir.absolute() / "avatars"
+
+
+def load_secret(settings: Settings) -> bytes:
+    """Return the server's secret, at least 32 bytes; make and keep one (mode 0600) when there is none yet."""
+    if settings.secret is not None:
+        value = settings.secret.get_secret_value().encode()
+        if len(value) < 32:
+            raise ValueError("VISAVIS_SECRET must be at least 32 bytes long")
+        return value
+    path = settings.data_dir / "secret"
+    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_bytes()
+    with os.fdopen(handle, "wb") as file:
+        file.write(secrets.token_hex(32).encode())
+    return path.read_bytes()

@@ -1,0 +1,85 @@
+"""Avatars: characters, and the looks that perform."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from sqlalchemy import ColumnElement, exists, func, insert, or_, select, update
+
+from visavis.store.database import Database
+from visavis.store.models import avatars, sessions
+from visavis.store.records import AvatarRecord
+
+
+class AvatarStore:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, records: Sequence[AvatarRecord]) -> None:
+        """Add a character and its looks together, the character first."""
+        async with self._database.write() as connection:
+            for record in records:
+                await connection.execute(insert(avatars).values(**asdict(record)))
+
+    async def get(self, avatar_id: str) -> AvatarRecord | None:
+        """Return the avatar, unless it was deleted."""
+        found = await self._many(avatars.c.id == avatar_id, avatars.c.deleted_at_ms.is_(None), limit=1)
+        return found[0] if found else None
+
+    async def looks_of(self, character_ids: Sequence[str]) -> list[AvatarRecord]:
+        """The looks of these characters, oldest first."""
+        if not character_ids:
+            return []
+        found = await self._many(avatars.c.parent_id.in_(character_ids), avatars.c.deleted_at_ms.is_(None), limit=None)
+        return found[::-1]
+
+    async def visible(
+        self, key_id: str, *, own: bool = True, public: bool = True, parent_id: str | None = None, level: str = "any", limit: int | None = None
+    ) -> list[AvatarRecord]:
+        """What a key may use: its own and the public ones, newest first. `level`: any, characters or looks."""
+        reach = [condition for wanted, condition in ((own, avatars.c.owner_key_id == key_id), (public, avatars.c.is_public)) if wanted]
+        conditions: list[ColumnElement[bool]] = [or_(*reach), avatars.c.deleted_at_ms.is_(None)]
+        if parent_id is not None:
+            conditions.append(avatars.c.parent_id == parent_id)
+        if level == "characters":
+            conditions.append(avatars.c.parent_id.is_(None))
+        elif level == "looks":
+            conditions.append(avatars.c.parent_id.is_not(None))
+        return await self._many(*conditions, limit=limit)
+
+    async def of_library(self) -> list[AvatarRecord]:
+        return await self._many(avatars.c.library_name.is_not(None), avatars.c.deleted_at_ms.is_(None), limit=None)
+
+    async def set_digest(self, avatar_id: str, digest: str, *, at_ms: int) -> None:
+        async with self._database.write() as connection:
+            await connection.execute(update(avatars).where(avatars.c.id == avatar_id).values(digest=digest, updated_at_ms=at_ms))
+
+    async def delete(self, avatar_id: str, *, at_ms: int) -> None:
+        """Delete the avatar with its looks; deleting a character's last look deletes the character."""
+        async with self._database.write() as connection:
+            query = select(avatars.c.parent_id).where(avatars.c.id == avatar_id)
+            parent_id = (await connection.execute(query)).scalar_one_or_none()
+            family = or_(avatars.c.id == avatar_id, avatars.c.parent_id == avatar_id)
+            await connection.execute(update(avatars).where(family, avatars.c.deleted_at_ms.is_(None)).values(deleted_at_ms=at_ms))
+            if parent_id is not None:
+                left = select(func.count()).select_from(avatars).where(avatars.c.parent_id == parent_id, avatars.c.deleted_at_ms.is_(None))
+                if (await connection.execute(left)).scalar_one() == 0:
+                    await connection.execute(update(avatars).where(avatars.c.id == parent_id).values(deleted_at_ms=at_ms))
+
+    async def to_purge(self) -> list[AvatarRecord]:
+        """Deleted avatars whose files are still there and that no live session uses."""
+        live = exists().where(sessions.c.avatar_id == avatars.c.id, sessions.c.status == "started")
+        return await self._many(avatars.c.deleted_at_ms.is_not(None), avatars.c.purged_at_ms.is_(None), ~live, limit=None)
+
+    async def set_purged(self, avatar_id: str, *, at_ms: int) -> None:
+        async with self._database.write() as connection:
+            await connection.execute(update(avatars).where(avatars.c.id == avatar_id).values(purged_at_ms=at_ms))
+
+    async def _many(self, *conditions: ColumnElement[bool], limit: int | None) -> list[AvatarRecord]:
+        query = select(avatars).where(*conditions).order_by(avatars.c.id.desc())
+        if limit is not None:
+            query = query.limit(limit)
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query)).mappings().all()
+        return [AvatarRecord(**row) for row in rows]

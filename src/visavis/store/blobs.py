@@ -1,0 +1,60 @@
+"""Images, behind a small port: a folder now, an object store later. Avatar packs are not blobs: a stage maps them from disk."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Protocol
+
+import anyio.to_thread
+
+
+class Blobs(Protocol):
+    """Names are relative paths of plain parts (`avatars/avat_…/image.jpg`). Calls may block on disk or network, never on each other."""
+
+    async def put(self, name: str, data: bytes) -> None:
+        """Write, replacing what was there; a reader sees the old or the new whole."""
+        ...
+
+    async def get(self, name: str) -> bytes | None: ...
+
+    async def delete_all(self, prefix: str) -> None:
+        """Delete everything under a folder name; no error when nothing is there."""
+        ...
+
+
+class FolderBlobs:
+    """Blobs as files under one folder."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def _path(self, name: str) -> Path:
+        parts = name.split("/")
+        assert all(part and part not in (".", "..") and "\\" not in part and "\0" not in part for part in parts), name
+        return self._root.joinpath(*parts)
+
+    async def put(self, name: str, data: bytes) -> None:
+        path = self._path(name)
+
+        def write() -> None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            partial = path.with_name(path.name + ".part")
+            partial.write_bytes(data)
+            partial.replace(path)
+
+        await anyio.to_thread.run_sync(write)
+
+    async def get(self, name: str) -> bytes | None:
+        path = self._path(name)
+
+        def read() -> bytes | None:
+            try:
+                return path.read_bytes()
+            except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+                return None
+
+        return await anyio.to_thread.run_sync(read)
+
+    async def delete_all(self, prefix: str) -> None:
+        await anyio.to_thread.run_sync(lambda: shutil.rmtree(self._path(prefix), ignore_errors=True))

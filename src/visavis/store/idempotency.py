@@ -1,0 +1,55 @@
+"""First answers of requests that carried an Idempotency-Key, kept for a day."""
+
+from __future__ import annotations
+
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from visavis.store.database import Database
+from visavis.store.models import idempotency
+from visavis.store.records import IdempotencyRecord
+
+KEPT_MS = 24 * 3600 * 1000
+
+
+class IdempotencyStore:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def claim(self, *, key_id: str, idempotency_key: str, fingerprint: str, at_ms: int) -> IdempotencyRecord | None:
+        """Claim the key for this request: None when it is ours now, otherwise what the first request left (its `status_code` None while at work)."""
+        mine = (idempotency.c.key_id == key_id, idempotency.c.idempotency_key == idempotency_key)
+        async with self._database.write() as connection:
+            await connection.execute(delete(idempotency).where(*mine, idempotency.c.created_at_ms < at_ms - KEPT_MS))
+        try:
+            async with self._database.write() as connection:
+                await connection.execute(
+                    insert(idempotency).values(key_id=key_id, idempotency_key=idempotency_key, fingerprint=fingerprint, created_at_ms=at_ms)
+                )
+            return None
+        except IntegrityError:
+            async with self._database.read() as connection:
+                row = (await connection.execute(select(idempotency).where(*mine))).mappings().one()
+            return IdempotencyRecord(**row)
+
+    async def keep(self, *, key_id: str, idempotency_key: str, status_code: int, content_type: str, body: str) -> None:
+        async with self._database.write() as connection:
+            await connection.execute(
+                update(idempotency)
+                .where(idempotency.c.key_id == key_id, idempotency.c.idempotency_key == idempotency_key)
+                .values(status_code=status_code, content_type=content_type, body=body)
+            )
+
+    async def release(self, *, key_id: str, idempotency_key: str) -> None:
+        """Give the claim back: the request left nothing worth replaying."""
+        async with self._database.write() as connection:
+            await connection.execute(delete(idempotency).where(idempotency.c.key_id == key_id, idempotency.c.idempotency_key == idempotency_key))
+
+    async def forget_old(self, *, at_ms: int) -> None:
+        async with self._database.write() as connection:
+            await connection.execute(delete(idempotency).where(idempotency.c.created_at_ms < at_ms - KEPT_MS))
+
+    async def forget_unfinished(self) -> None:
+        """At server start: claims of requests that a dead server was at."""
+        async with self._database.write() as connection:
+            await connection.execute(delete(idempotency).where(idempotency.c.status_code.is_(None)))

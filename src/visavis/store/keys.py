@@ -1,0 +1,59 @@
+"""API keys and the plans they are on."""
+
+from __future__ import annotations
+
+from sqlalchemy import insert, select, update
+
+from visavis.store.database import Database
+from visavis.store.models import keys, plans
+from visavis.store.records import KeyRecord, PlanRecord
+
+
+class KeyStore:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, record: KeyRecord) -> None:
+        async with self._database.write() as connection:
+            await connection.execute(
+                insert(keys).values(
+                    id=record.id,
+                    name=record.name,
+                    hash=record.hash,
+                    start=record.start,
+                    test=record.test,
+                    plan_key=record.plan_key,
+                    created_at_ms=record.created_at_ms,
+                    last_used_at_ms=record.last_used_at_ms,
+                    revoked_at_ms=record.revoked_at_ms,
+                )
+            )
+
+    async def by_hash(self, key_hash: str) -> KeyRecord | None:
+        async with self._database.read() as connection:
+            row = (await connection.execute(select(keys).where(keys.c.hash == key_hash))).mappings().first()
+        return None if row is None else KeyRecord(**row)
+
+    async def all(self) -> list[KeyRecord]:
+        async with self._database.read() as connection:
+            rows = (await connection.execute(select(keys).order_by(keys.c.id))).mappings().all()
+        return [KeyRecord(**row) for row in rows]
+
+    async def any_exists(self) -> bool:
+        async with self._database.read() as connection:
+            return (await connection.execute(select(keys.c.id).limit(1))).first() is not None
+
+    async def revoke(self, key_id: str, *, at_ms: int) -> bool:
+        """Return whether there is such a key. A key that is revoked already keeps its first instant."""
+        async with self._database.write() as connection:
+            await connection.execute(update(keys).where(keys.c.id == key_id, keys.c.revoked_at_ms.is_(None)).values(revoked_at_ms=at_ms))
+            return (await connection.execute(select(keys.c.id).where(keys.c.id == key_id))).first() is not None
+
+    async def touch(self, key_id: str, *, at_ms: int) -> None:
+        async with self._database.write() as connection:
+            await connection.execute(update(keys).where(keys.c.id == key_id).values(last_used_at_ms=at_ms))
+
+    async def plan(self, plan_key: str) -> PlanRecord:
+        async with self._database.read() as connection:
+            row = (await connection.execute(select(plans).where(plans.c.key == plan_key))).mappings().one()
+        return PlanRecord(**row)

@@ -1,0 +1,94 @@
+"""The tables. Instants are unix milliseconds; JSON keeps its key order. Plain SQL types, so that the same tables stand on PostgreSQL."""
+
+from __future__ import annotations
+
+from sqlalchemy import JSON, BigInteger, Boolean, Column, ForeignKey, Index, Integer, MetaData, String, Table, Text
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+plans = Table(
+    "plans",
+    metadata,
+    Column("key", String(64), primary_key=True),
+    Column("name", String(200), nullable=False),
+    Column("included_minutes", Integer),  # null: unlimited
+    Column("max_concurrency", Integer),  # null: unlimited
+    Column("max_session_minutes", Integer),  # null: unlimited
+)
+
+keys = Table(
+    "keys",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("name", String(200), nullable=False),
+    Column("hash", String(64), nullable=False, unique=True),  # sha256 of the key, hex: keys are random, so a slow hash adds nothing
+    Column("start", String(16), nullable=False),  # the first letters, to recognise it by
+    Column("test", Boolean, nullable=False),
+    Column("plan_key", String(64), ForeignKey("plans.key"), nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("last_used_at_ms", BigInteger),
+    Column("revoked_at_ms", BigInteger),
+)
+
+avatars = Table(
+    "avatars",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("parent_id", String(40), ForeignKey("avatars.id")),  # null: a character; otherwise a look of it
+    Column("owner_key_id", String(40), ForeignKey("keys.id")),  # null: the server's own
+    Column("name", String(200), nullable=False),
+    Column("is_public", Boolean, nullable=False),
+    Column("tags", JSON, nullable=False),
+    Column("library_name", String(200)),  # which portrait of the library this is
+    Column("digest", String(64)),  # of the picture and of what prepared it: a look is prepared again when either has changed
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("updated_at_ms", BigInteger, nullable=False),
+    Column("deleted_at_ms", BigInteger),  # set at once; the row's files go when no live session uses them
+    Column("purged_at_ms", BigInteger),
+    Index("ix_avatars_parent_id", "parent_id"),
+    Index("ix_avatars_owner_key_id", "owner_key_id"),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("key_id", String(40), ForeignKey("keys.id"), nullable=False),
+    Column("dialect", String(16), nullable=False),  # hosted | own
+    Column("status", String(16), nullable=False),
+    Column("avatar_id", String(40), nullable=False),  # no foreign key: a session outlives its avatar
+    Column("avatar_name", String(200), nullable=False),
+    Column("token_hash", String(64), nullable=False),
+    Column("room_name", String(64), nullable=False, unique=True),
+    Column("metadata", JSON, nullable=False),
+    Column("aspect_ratio", String(8)),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("started_at_ms", BigInteger),
+    Column("ended_at_ms", BigInteger),
+    Column("expiration_ms", BigInteger),
+    Column("end_reason", String(32)),
+    Column("first_frame_at_ms", BigInteger),  # metering: the first frame sent to a viewer, and the last
+    Column("last_frame_at_ms", BigInteger),
+    Column("seen_at_ms", BigInteger),  # last sign of life, so that a dead server's sessions end when they did
+    Index("ix_sessions_key_id", "key_id"),
+    Index("ix_sessions_status", "status"),
+)
+
+idempotency = Table(
+    "idempotency",
+    metadata,
+    Column("key_id", String(40), primary_key=True),
+    Column("idempotency_key", String(255), primary_key=True),
+    Column("fingerprint", String(64), nullable=False),  # sha256 of method, path and body
+    Column("status_code", Integer),  # null while the first request is still at work
+    Column("content_type", String(100)),
+    Column("body", Text),
+    Column("created_at_ms", BigInteger, nullable=False),
+)

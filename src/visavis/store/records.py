@@ -1,0 +1,79 @@
+"""What the repositories hand out: one frozen record per row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanRecord:
+    """None means unlimited."""
+
+    key: str
+    name: str
+    included_minutes: int | None
+    max_concurrency: int | None
+    max_session_minutes: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyRecord:
+    id: str
+    name: str
+    hash: str
+    start: str
+    test: bool
+    plan_key: str
+    created_at_ms: int
+    last_used_at_ms: int | None
+    revoked_at_ms: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AvatarRecord:
+    id: str
+    parent_id: str | None
+    owner_key_id: str | None
+    name: str
+    is_public: bool
+    tags: list[str]
+    library_name: str | None
+    digest: str | None
+    created_at_ms: int
+    updated_at_ms: int
+    deleted_at_ms: int | None
+    purged_at_ms: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionRecord:
+    id: str
+    key_id: str
+    dialect: str
+    status: str
+    avatar_id: str
+    avatar_name: str
+    token_hash: str
+    room_name: str
+    metadata: dict[str, Any]
+    aspect_ratio: str | None
+    created_at_ms: int
+    started_at_ms: int | None
+    ended_at_ms: int | None
+    expiration_ms: int | None
+    end_reason: str | None
+    first_frame_at_ms: int | None
+    last_frame_at_ms: int | None
+    seen_at_ms: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdempotencyRecord:
+    key_id: str
+    idempotency_key: str
+    fingerprint: str
+    status_code: int | None
+    content_type: str | None
+    body: str | None
+    created_at_ms: int

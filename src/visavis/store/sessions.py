@@ -1,0 +1,77 @@
+"""Sessions. Their status moves by compare-and-set: of two that would move a session, one does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+
+from sqlalchemy import func, insert, select, update
+
+from visavis.store.database import Database
+from visavis.store.models import sessions
+from visavis.store.records import SessionRecord
+
+
+class SessionStore:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, record: SessionRecord) -> None:
+        async with self._database.write() as connection:
+            await connection.execute(insert(sessions).values(**asdict(record)))
+
+    async def get(self, session_id: str) -> SessionRecord | None:
+        return await self._one(sessions.c.id == session_id)
+
+    async def by_room(self, room_name: str) -> SessionRecord | None:
+        return await self._one(sessions.c.room_name == room_name)
+
+    async def _one(self, condition: object) -> SessionRecord | None:
+        async with self._database.read() as connection:
+            row = (await connection.execute(select(sessions).where(condition))).mappings().first()  # type: ignore[arg-type]
+        return None if row is None else SessionRecord(**row)
+
+    async def move(self, record: SessionRecord, *, to: str, **changes: object) -> SessionRecord | None:
+        """Move the session from `record.status` to `to`, with `changes`; return it as it is then, or None when its status was no longer that."""
+        async with self._database.write() as connection:
+            moved = await connection.execute(
+                update(sessions).where(sessions.c.id == record.id, sessions.c.status == record.status).values(status=to, **changes)
+            )
+            if moved.rowcount != 1:
+                return None
+        return replace(record, status=to, **changes)  # type: ignore[arg-type]
+
+    async def note(self, session_id: str, **figures: int | None) -> None:
+        """Keep figures of a live session: `seen_at_ms`, `first_frame_at_ms`, `last_frame_at_ms`."""
+        async with self._database.write() as connection:
+            await connection.execute(update(sessions).where(sessions.c.id == session_id).values(**figures))
+
+    async def count_started(self, key_id: str) -> int:
+        async with self._database.read() as connection:
+            query = select(func.count()).select_from(sessions).where(sessions.c.key_id == key_id, sessions.c.status == "started")
+            return (await connection.execute(query)).scalar_one()
+
+    async def with_status(self, status: str) -> list[SessionRecord]:
+        async with self._database.read() as connection:
+            rows = (await connection.execute(select(sessions).where(sessions.c.status == status))).mappings().all()
+        return [SessionRecord(**row) for row in rows]
+
+    async def created_before(self, instant_ms: int) -> list[SessionRecord]:
+        """Sessions that were never started, made before the instant."""
+        async with self._database.read() as connection:
+            query = select(sessions).where(sessions.c.status == "created", sessions.c.created_at_ms < instant_ms).limit(500)
+            rows = (await connection.execute(query)).mappings().all()
+        return [SessionRecord(**row) for row in rows]
+
+    async def newest(
+        self, key_id: str, *, statuses: Sequence[str], limit: int, before_id: str | None = None, metadata: dict[str, str] | None = None
+    ) -> list[SessionRecord]:
+        """At most `limit` sessions of the key, newest first, older than `before_id`, whose metadata has these strings at its top level."""
+        query = select(sessions).where(sessions.c.key_id == key_id, sessions.c.status.in_(statuses))
+        if before_id is not None:
+            query = query.where(sessions.c.id < before_id)
+        for name, value in (metadata or {}).items():
+            query = query.where(sessions.c.metadata[name].as_string() == value)
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query.order_by(sessions.c.id.desc()).limit(limit))).mappings().all()
+        return [SessionRecord(**row) for row in rows]

@@ -1,0 +1,82 @@
+"""Servers for tests: `server` is the whole thing with real stages and a real avatar; `app_client` is the service alone, over fakes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from tests.fakes import FakeFleet, FakePerformer, fake_prepare
+from visavis.api.app import create_app
+from visavis.api.services import Services
+from visavis.server import RunningServer
+from visavis.settings import Settings
+
+READY_WITHIN_S = 60.0
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+def wait_until_ready(base_url: str) -> None:
+    """Return when /readyz says so; raises TimeoutError with what was missing."""
+    deadline_s = time.monotonic() + READY_WITHIN_S
+    while (answer := httpx.get(base_url + "/readyz")).status_code != 200:
+        if time.monotonic() > deadline_s:
+            raise TimeoutError(answer.text)
+        time.sleep(0.1)  # polling another process's work; nothing is asserted about how long it takes
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """A whole server with real stages, one for all tests: `server.base_url`, `server.api_key`. Ready to perform."""
+    settings = Settings(data_dir=tmp_path_factory.mktemp("server"), rate_limit_per_minute=100_000, log_level="warning")
+    with RunningServer(settings) as running:
+        wait_until_ready(running.base_url)
+        yield running
+
+
+@dataclass(slots=True)
+class Service:
+    """The service over fakes: `client` carries the key; `fleet` is told what happens."""
+
+    app: FastAPI
+    client: httpx.AsyncClient
+    fleet: FakeFleet
+    services: Services
+    key: str
+    look_id: str = ""
+    made: list[str] = field(default_factory=list)
+
+    def performer(self, session_id: str) -> FakePerformer:
+        return self.fleet.performers[session_id]
+
+
+@asynccontextmanager
+async def open_service(folder: Path, *, fleet: FakeFleet | None = None, **settings: object) -> AsyncIterator[Service]:
+    """The application with its lifespan, without a socket, and one private avatar of the caller's own."""
+    fleet = fleet or FakeFleet()
+    chosen = Settings(**{"data_dir": folder, "rate_limit_per_minute": 100_000} | settings)  # type: ignore[arg-type]
+    app = create_app(chosen, fleet, fake_prepare)
+    async with app.router.lifespan_context(app):
+        services: Services = app.state.services
+        key = services.first_key or (await services.accounts.create(name="another start"))[1]
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://visavis.test", headers={"x-api-key": key}) as client:
+            owner = await services.accounts.authenticate(key)
+            look = await services.avatars.add(b"a face", name="Professional Avatar", owner=owner)
+            yield Service(app, client, fleet, services, key, look.id)
+
+
+@pytest.fixture
+async def service(tmp_path: Path) -> AsyncIterator[Service]:
+    async with open_service(tmp_path) as opened:
+        yield opened

@@ -1,0 +1,135 @@
+"""Small implementations of the ports, for tests of what stands on them: a fleet that performs nothing, a preparation that looks at nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from visavis.errors import NoCapacity, OfferRefused, PerformerLost, QueueFull, VisavisError
+from visavis.fleet.port import (
+    Casting,
+    FirstFrameSent,
+    PerformerEnded,
+    PerformerEvent,
+    PlaybackFinished,
+    PlaybackStarted,
+    ViewerJoined,
+    ViewerLeft,
+)
+
+
+class FakePerformer:
+    """Implements `fleet.port.Performer`: utterances play only when a test says so, and viewers are names in a set."""
+
+    def __init__(self, casting: Casting) -> None:
+        self.session_id = casting.session_id
+        self.casting = casting
+        self.size_px = (casting.width_px, casting.height_px)
+        self.spoken: list[tuple[str, bytes]] = []
+        self.queued: deque[str] = deque()
+        self.viewers: set[str] = set()
+        self.interrupts = 0
+        self.ended = False
+        self._events: asyncio.Queue[PerformerEvent] = asyncio.Queue()
+        self._count = 0
+
+    async def speak(self, pcm: bytes, *, sample_rate_hz: int, utterance_id: str | None = None, final: bool = False) -> str:
+        self._check()
+        if len(pcm) / 2 / sample_rate_hz > 600:
+            raise QueueFull("More than 600 s of speech are queued")
+        if utterance_id is None:
+            self._count += 1
+            utterance_id = self.queued[-1] if self.queued else f"utterance-{self._count}"
+        if utterance_id not in self.queued:
+            self.queued.append(utterance_id)
+            self.tell(PlaybackStarted(utterance_id=utterance_id))
+        self.spoken.append((utterance_id, pcm))
+        return utterance_id
+
+    async def interrupt(self) -> None:
+        self._check()
+        self.interrupts += 1
+        while self.queued:
+            self.tell(PlaybackFinished(utterance_id=self.queued.popleft(), position_s=0.0, interrupted=True))
+
+    async def resize(self, *, width_px: int, height_px: int) -> None:
+        self._check()
+        self.size_px = (width_px, height_px)
+
+    async def offer(self, *, viewer_id: str, sdp: str) -> str:
+        self._check()
+        if "m=video" not in sdp:
+            raise OfferRefused("The offer has no video")
+        self.viewers.add(viewer_id)
+        self.tell(ViewerJoined(viewer_id=viewer_id, viewers=len(self.viewers)))
+        self.tell(FirstFrameSent())
+        return "v=0\r\na=fake answer\r\n"
+
+    async def remove_viewer(self, viewer_id: str) -> bool:
+        self._check()
+        there = viewer_id in self.viewers
+        self.viewers.discard(viewer_id)
+        if there:
+            self.tell(ViewerLeft(viewer_id=viewer_id, viewers=len(self.viewers)))
+        return there
+
+    async def end(self) -> None:
+        if not self.ended:
+            self.ended = True
+            self._events.put_nowait(PerformerEnded(reason="ended"))
+
+    async def events(self) -> AsyncIterator[PerformerEvent]:
+        while True:
+            event = await self._events.get()
+            yield event
+            if isinstance(event, PerformerEnded):
+                return
+
+    def tell(self, event: PerformerEvent) -> None:
+        self._events.put_nowait(event)
+
+    def die(self) -> None:
+        """As when the stage process is killed."""
+        self.ended = True
+        self._events.put_nowait(PerformerEnded(reason="lost", detail="killed by the test"))
+
+    def _check(self) -> None:
+        if self.ended:
+            raise PerformerLost("The performance has ended")
+
+
+class FakeFleet:
+    """Implements `fleet.port.Fleet`. `gate` holds allocations back until it is set; `failure` is raised instead of allocating."""
+
+    def __init__(self, *, places: int = 100) -> None:
+        self.performers: dict[str, FakePerformer] = {}
+        self.places = places
+        self.allocations = 0
+        self.failure: VisavisError | None = None
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def allocate(self, casting: Casting) -> FakePerformer:
+        self.allocations += 1
+        await self.gate.wait()
+        if self.failure is not None:
+            raise self.failure
+        if self.capacity()[0] >= self.places:
+            raise NoCapacity("Every performer is busy")
+        performer = self.performers[casting.session_id] = FakePerformer(casting)
+        return performer
+
+    def capacity(self) -> tuple[int, int]:
+        return sum(not performer.ended for performer in self.performers.values()), self.places
+
+    async def aclose(self) -> None:
+        for performer in self.performers.values():
+            await performer.end()
+
+
+async def fake_prepare(image: bytes, out_dir: Path) -> None:
+    """Takes any bytes for a face; keeps them as pack and pictures."""
+    for name in ("pack.npz", "image.jpg", "preview.jpg"):
+        (out_dir / name).write_bytes(image)
