@@ -1,0 +1,330 @@
+"""A viewer without a screen: joins a room by WHEP, receives it over real WebRTC, and can write down what it saw and heard.
+
+Sound and picture are put on one clock by the room's RTCP sender reports, which is what a browser does to keep lips and voice together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+import av
+import httpx
+import numpy as np
+from aiortc import RTCBundlePolicy, RTCConfiguration, RTCPeerConnection, RTCRtpReceiver, RTCSessionDescription
+from aiortc.mediastreams import MediaStreamError
+from aiortc.rtp import RtcpSrPacket
+from numpy.typing import NDArray
+
+from visavis.errors import InvalidRequest
+from visavis.rooms.embedded.ice import settle_ice
+
+AUDIO_RATE_HZ = 48_000
+VIDEO_RATE_HZ = 90_000
+CONNECT_WITHIN_S = 15.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeenPicture:
+    """`media_time_s`: on the room's clock (unix time of its sender reports). `frame.pts`: 90 kHz since the first."""
+
+    media_time_s: float
+    arrived_s: float
+    frame: av.VideoFrame
+
+    def rgb(self) -> NDArray[np.uint8]:
+        """Return uint8 (H, W, 3)."""
+        return self.frame.to_ndarray(format="rgb24")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeardBlock:
+    """`media_time_s`: of its first sample, on the same clock. `pts`: 48 kHz since the first. `samples`: int16 (n,), mono, 48 kHz."""
+
+    media_time_s: float
+    arrived_s: float
+    pts: int
+    samples: NDArray[np.int16]
+
+
+class _RtpClock:
+    """Maps one stream's RTP time to the room's clock, by its newest sender report; by arrival until the first one has come."""
+
+    def __init__(self, receiver: RTCRtpReceiver, rate_hz: int) -> None:
+        self._receiver, self._rate_hz = receiver, rate_hz
+        self._report: tuple[float, int] | None = None
+        self._arrival: tuple[float, int] | None = None
+        handle = receiver._handle_rtcp_packet
+
+        async def handle_rtcp_packet(packet: object) -> None:
+            if isinstance(packet, RtcpSrPacket):
+                self._report = (packet.sender_info.ntp_timestamp / 2**32 - 2_208_988_800, packet.sender_info.rtp_timestamp)
+            await handle(packet)
+
+        receiver._handle_rtcp_packet = handle_rtcp_packet
+
+    @property
+    def synchronised(self) -> bool:
+        return self._report is not None
+
+    def time_of(self, pts: int, arrived_s: float) -> float:
+        """Return the media time of a decoded frame; aiortc counts its pts from the stream's first RTP timestamp."""
+        rtp = pts + self._receiver._RTCRtpReceiver__timestamp_mapper._origin
+        if self._report is None:
+            if self._arrival is None:
+                self._arrival = (arrived_s, rtp)
+            at_s, at_rtp = self._arrival
+        else:
+            at_s, at_rtp = self._report
+        ahead = (rtp - at_rtp + 2**31) % 2**32 - 2**31
+        return at_s + ahead / self._rate_hz
+
+
+class RoomViewer:
+    """One viewer of a room, however its offer gets there. `open` connects or leaves nothing behind; `aclose` is idempotent.
+
+    One consumer of `pictures`, one of `sound`; what nobody consumes is kept, so consume both or close soon.
+    """
+
+    def __init__(self, exchange: Callable[[str], Awaitable[str]]) -> None:
+        """`exchange` takes the SDP offer to the room and returns its answer."""
+        self._exchange = exchange
+        self._connection: RTCPeerConnection | None = None
+        self._video: RTCRtpReceiver | None = None
+        self._audio: RTCRtpReceiver | None = None
+        self._clocks: dict[str, _RtpClock] = {}
+        self._opened_s = 0.0
+        self.time_to_first_frame_s: float | None = None  # set when the first picture has been decoded; from open's call
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self.aclose()
+
+    async def open(self) -> None:
+        """Offer, and apply the answer. Raises what `exchange` raises."""
+        settle_ice()
+        self._opened_s = time.monotonic()
+        connection = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
+        self._connection = connection
+        try:
+            self._video = connection.addTransceiver("video", direction="recvonly").receiver
+            self._audio = connection.addTransceiver("audio", direction="recvonly").receiver
+            self._clocks = {"video": _RtpClock(self._video, VIDEO_RATE_HZ), "audio": _RtpClock(self._audio, AUDIO_RATE_HZ)}
+            await connection.setLocalDescription(await connection.createOffer())
+            answer = await self._exchange(connection.localDescription.sdp)
+            await connection.setRemoteDescription(RTCSessionDescription(sdp=answer, type="answer"))
+        except BaseException:
+            await self.aclose()
+            raise
+
+    @property
+    def synchronised(self) -> bool:
+        """Whether sender reports of both streams have come: media times of sound and picture are exact from then on."""
+        return all(clock.synchronised for clock in self._clocks.values())
+
+    async def pictures(self) -> AsyncIterator[SeenPicture]:
+        """Every decoded picture, until the room or this viewer closes."""
+        assert self._video is not None
+        async for frame in _frames(self._video):
+            now_s = time.monotonic()
+            if self.time_to_first_frame_s is None:
+                self.time_to_first_frame_s = now_s - self._opened_s
+            yield SeenPicture(media_time_s=self._clocks["video"].time_of(frame.pts, now_s), arrived_s=now_s, frame=frame)
+
+    async def sound(self) -> AsyncIterator[HeardBlock]:
+        """Every decoded block of sound, until the room or this viewer closes."""
+        assert self._audio is not None
+        async for frame in _frames(self._audio):
+            now_s = time.monotonic()
+            samples = frame.to_ndarray().reshape(-1, len(frame.layout.channels))[:, 0]
+            at_s = self._clocks["audio"].time_of(frame.pts, now_s)
+            yield HeardBlock(media_time_s=at_s, arrived_s=now_s, pts=frame.pts, samples=samples.astype(np.int16))
+
+    def media_time_s(self, kind: Literal["video", "audio"], pts: int) -> float:
+        """Return the media time of a pts seen before, by what is known now. Only once `synchronised`."""
+        return self._clocks[kind].time_of(pts, 0.0)
+
+    async def aclose(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
+
+
+class WhepViewer(RoomViewer):
+    """A viewer that joins by WHEP: the offer is POSTed with the room's token, and leaving DELETEs what the room made of it."""
+
+    def __init__(self, *, whep_url: str, token: str = "") -> None:
+        super().__init__(self._post)
+        self._url = whep_url
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._resource: str | None = None
+
+    async def _post(self, sdp: str) -> str:
+        """Raises `InvalidRequest` with the room's answer where it refuses."""
+        async with httpx.AsyncClient() as client:
+            try:
+                headers = {"Content-Type": "application/sdp", **self._headers}
+                answer = await client.post(self._url, content=sdp, headers=headers, timeout=CONNECT_WITHIN_S)
+            except (httpx.HTTPError, httpx.InvalidURL) as error:
+                raise InvalidRequest(f"The room cannot be reached: {error}", suggestion="Check the WHEP address") from error
+        if answer.status_code != 201:
+            raise InvalidRequest(f"The room answered {answer.status_code}: {answer.text[:300]}", suggestion="Check the address and the token")
+        if "location" in answer.headers:
+            self._resource = str(httpx.URL(self._url).join(answer.headers["location"]))
+        return answer.text
+
+    async def aclose(self) -> None:
+        resource, self._resource = self._resource, None
+        if resource:
+            try:
+                async with httpx.AsyncClient() as client:
+                    await client.delete(resource, headers=self._headers, timeout=2.0)
+            except httpx.HTTPError:
+                pass  # the room is gone already
+        await super().aclose()
+
+
+async def _frames(receiver: RTCRtpReceiver) -> AsyncIterator[av.VideoFrame | av.AudioFrame]:
+    while True:
+        try:
+            yield await receiver.track.recv()
+        except MediaStreamError:
+            return
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomRecording:
+    """What a recording contains. `synchronised`: whether sender reports said how sound and picture belong together."""
+
+    out: Path
+    time_to_first_frame_s: float
+    pictures: int
+    sound_s: float
+    width_px: int
+    height_px: int
+    synchronised: bool
+
+
+class _Film:
+    """An MP4 that grows with the pictures; the sound joins at the end, when both clocks are known for sure. Its time 0 is the first picture."""
+
+    def __init__(self, out: Path, width_px: int, height_px: int) -> None:
+        self.width_px, self.height_px = width_px, height_px
+        self.pictures = 0
+        self._container = av.open(str(out), "w", format="mp4")
+        self._video = self._container.add_stream("libx264", rate=25, options={"preset": "superfast", "crf": "20"})
+        self._video.width, self._video.height, self._video.pix_fmt = width_px, height_px, "yuv420p"
+        self._video.codec_context.time_base = Fraction(1, VIDEO_RATE_HZ)
+        self._video.codec_context.thread_count = 1
+        self._audio = self._container.add_stream("aac", rate=AUDIO_RATE_HZ, layout="mono")
+        self._last_pts = -1
+
+    def add(self, frame: av.VideoFrame) -> None:
+        """Add a picture at its pts (90 kHz, from 0)."""
+        if frame.pts <= self._last_pts:
+            return
+        self._last_pts = frame.pts
+        self.pictures += 1
+        if (frame.width, frame.height) != (self.width_px, self.height_px):
+            pts = frame.pts
+            frame = frame.reformat(width=self.width_px, height=self.height_px)
+            frame.pts = pts
+        plain = av.VideoFrame.from_ndarray(frame.to_ndarray(format="yuv420p"), format="yuv420p")
+        plain.pts, plain.time_base = frame.pts, Fraction(1, VIDEO_RATE_HZ)
+        self._container.mux(self._video.encode(plain))
+
+    def close(self, sound: NDArray[np.int16]) -> None:
+        """Add int16 (n,), whose first sample is heard at time 0, and write the file."""
+        for start in range(0, len(sound), 1024):
+            block = av.AudioFrame.from_ndarray(sound[start : start + 1024].reshape(1, -1), format="s16", layout="mono")
+            block.sample_rate, block.pts, block.time_base = AUDIO_RATE_HZ, start, Fraction(1, AUDIO_RATE_HZ)
+            self._container.mux(self._audio.encode(block))
+        self._container.mux(self._audio.encode(None))
+        self._container.mux(self._video.encode(None))
+        self._container.close()
+
+
+def lay_out(blocks: list[HeardBlock], starts_s: list[float]) -> NDArray[np.int16]:
+    """Return the blocks as one int16 (n,) array from time 0, each where it starts (s); silence between, what is before 0 cut off."""
+    placed = [(round(start_s * AUDIO_RATE_HZ), block.samples) for start_s, block in zip(starts_s, blocks, strict=True)]
+    sound = np.zeros(max((at + len(samples) for at, samples in placed), default=0), np.int16)
+    for at, samples in placed:
+        cut = max(0, -at)
+        if cut < len(samples):
+            sound[at + cut : at + len(samples)] = samples[cut:]
+    return sound
+
+
+async def record(viewer: RoomViewer, *, out: Path, seconds: float) -> RoomRecording:
+    """Write down what an open viewer gets in `seconds` from its first picture. Raises `InvalidRequest` when no picture comes."""
+    blocks: list[HeardBlock] = []
+    film: _Film | None = None
+    first_time_s = 0.0
+
+    async def see() -> None:
+        nonlocal film, first_time_s
+        pictures = viewer.pictures()
+        async for seen in pictures:
+            if film is None:
+                film = _Film(out, seen.frame.width, seen.frame.height)
+                first_time_s = seen.media_time_s
+            film.add(seen.frame)
+            if seen.frame.pts >= seconds * VIDEO_RATE_HZ:
+                return
+
+    async def hear() -> None:
+        async for block in viewer.sound():
+            blocks.append(block)
+
+    hearing = asyncio.create_task(hear())
+    try:
+        async with asyncio.timeout(seconds + CONNECT_WITHIN_S):
+            await see()
+    except TimeoutError:
+        pass  # what was seen until now is written down
+    finally:
+        hearing.cancel()
+        await asyncio.wait([hearing])
+    if film is None:
+        raise InvalidRequest("No picture came from the room", suggestion="Check that the session has started")
+    if viewer.synchronised:
+        zero_s = viewer.media_time_s("video", 0)
+        starts_s = [viewer.media_time_s("audio", block.pts) - zero_s for block in blocks]
+    else:
+        starts_s = [block.media_time_s - first_time_s for block in blocks]
+    sound = lay_out(blocks, starts_s)[: int(seconds * AUDIO_RATE_HZ)]
+    await asyncio.to_thread(film.close, sound)
+    assert viewer.time_to_first_frame_s is not None
+    return RoomRecording(
+        out=out,
+        time_to_first_frame_s=viewer.time_to_first_frame_s,
+        pictures=film.pictures,
+        sound_s=len(sound) / AUDIO_RATE_HZ,
+        width_px=film.width_px,
+        height_px=film.height_px,
+        synchronised=viewer.synchronised,
+    )
+
+
+def record_room(*, whep_url: str, token: str, out: Path, seconds: float) -> RoomRecording:
+    """Join a room, record it, and print what was recorded: the command `visavis watch`. Raises `InvalidRequest`."""
+
+    async def watch() -> RoomRecording:
+        async with WhepViewer(whep_url=whep_url, token=token) as viewer:
+            return await record(viewer, out=out, seconds=seconds)
+
+    recording = asyncio.run(watch())
+    print(
+        f"{recording.out}: {recording.pictures} pictures of {recording.width_px}x{recording.height_px}, {recording.sound_s:.2f} s of sound, "
+        f"first picture after {recording.time_to_first_frame_s * 1000:.0f} ms"
+    )
+    return recording

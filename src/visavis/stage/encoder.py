@@ -1,0 +1,99 @@
+"""Pictures to VP8 and sound to Opus, once per session whatever the number of viewers. Synchronous; one thread."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import av
+import numpy as np
+from av.video.frame import PictureType
+from numpy.typing import NDArray
+
+from visavis.rooms.port import EncodedPacket
+from visavis.stage.timeline import BLOCK_SAMPLES, PLAYOUT_RATE_HZ, SAMPLES_PER_MS
+
+TIME_BASE = Fraction(1, PLAYOUT_RATE_HZ)
+BITS_PER_S_AT_512 = 700_000  # a talking head with a still background needs no more at 25 frames a second
+MIN_BITS_PER_S, MAX_BITS_PER_S = 250_000, 2_500_000
+OPUS_BITS_PER_S = 48_000  # mono speech, transparent
+KEYFRAME_GAP_SAMPLES = 500 * SAMPLES_PER_MS  # between keyframes that viewers ask for
+JOIN_GAP_SAMPLES = 100 * SAMPLES_PER_MS  # and for a viewer that has no picture at all yet
+
+
+def bit_rate(width_px: int, height_px: int) -> int:
+    """Return the bits a second for a size: as the area to the power 0.75, since larger pictures of one scene are smoother."""
+    return int(min(MAX_BITS_PER_S, max(MIN_BITS_PER_S, BITS_PER_S_AT_512 * (width_px * height_px / 512**2) ** 0.75)))
+
+
+class VideoEncoder:
+    """VP8 of one size. `want_keyframe` may be called at any time; keyframes come at once, but not one after the other."""
+
+    def __init__(self, *, width_px: int, height_px: int, fps: int) -> None:
+        rate = bit_rate(width_px, height_px)
+        codec = av.CodecContext.create("libvpx", "w")
+        codec.width, codec.height, codec.pix_fmt = width_px, height_px, "yuv420p"
+        codec.time_base, codec.framerate = TIME_BASE, Fraction(fps, 1)
+        codec.bit_rate = rate
+        codec.gop_size = 3000  # keyframes come on request
+        codec.qmin, codec.qmax = 2, 50
+        codec.thread_count = 1
+        codec.options = {
+            "deadline": "realtime",
+            "cpu-used": "-8",
+            "lag-in-frames": "0",
+            "noise-sensitivity": "0",
+            "static-thresh": "1",
+            "minrate": str(rate),  # minrate = maxrate = bit rate is libvpx's constant bit rate
+            "maxrate": str(rate),
+            "bufsize": str(rate),
+            "undershoot-pct": "100",
+            "overshoot-pct": "15",
+        }
+        codec.open()
+        self._codec = codec
+        self._wanted_after: int | None = 0  # a keyframe is due from this position on; the first picture is one anyway
+        self._last_keyframe = -KEYFRAME_GAP_SAMPLES
+
+    def want_keyframe(self, *, joining: bool) -> None:
+        gap = JOIN_GAP_SAMPLES if joining else KEYFRAME_GAP_SAMPLES
+        due = self._last_keyframe + gap
+        self._wanted_after = due if self._wanted_after is None else min(due, self._wanted_after)
+
+    def encode(self, picture: NDArray[np.uint8], position: int) -> EncodedPacket | None:
+        """Encode I420, uint8 (height * 3 // 2, width), shown at `position`; None where the rate control has dropped the picture."""
+        frame = av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(picture), format="yuv420p")
+        frame.pts, frame.time_base = position, TIME_BASE
+        if self._wanted_after is not None and position >= self._wanted_after:
+            frame.pict_type = PictureType.I
+            self._wanted_after = None
+        packets = self._codec.encode(frame)
+        if not packets:
+            return None
+        assert len(packets) == 1
+        keyframe = packets[0].is_keyframe
+        if keyframe:
+            self._last_keyframe = position
+        return EncodedPacket(kind="video", data=bytes(packets[0]), position=position, keyframe=keyframe)
+
+
+class AudioEncoder:
+    """Opus, mono, 20 ms. Its packets carry the position of the sound that a decoder gives for them: 6.5 ms before what went in (its look-ahead)."""
+
+    def __init__(self) -> None:
+        codec = av.CodecContext.create("libopus", "w")
+        codec.sample_rate, codec.layout, codec.format = PLAYOUT_RATE_HZ, "mono", "s16"
+        codec.bit_rate, codec.time_base = OPUS_BITS_PER_S, TIME_BASE
+        codec.options = {"application": "voip", "frame_duration": "20"}
+        codec.open()
+        assert codec.frame_size == BLOCK_SAMPLES
+        self._codec = codec
+
+    def encode(self, block: NDArray[np.int16], position: int) -> EncodedPacket:
+        """Encode int16 (BLOCK_SAMPLES,) that begins at `position`."""
+        frame = av.AudioFrame.from_ndarray(block.reshape(1, -1), format="s16", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = PLAYOUT_RATE_HZ, position, TIME_BASE
+        (packet,) = self._codec.encode(frame)
+        return EncodedPacket(kind="audio", data=bytes(packet), position=position - OPUS_DELAY_SAMPLES)
+
+
+OPUS_DELAY_SAMPLES = 312  # of libopus at 48 kHz for application voip (its OPUS_GET_LOOKAHEAD)

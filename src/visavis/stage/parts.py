@@ -1,0 +1,68 @@
+"""What a stage is built of, so that a test can bring a renderer or a speech-to-motion of its own: named on the stage's command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Protocol
+
+from visavis.engine.render.port import Renderer
+from visavis.engine.speech.port import SpeechToMotion
+
+
+class Avatar(Protocol):
+    """An avatar pack in memory, shared by every session that shows it."""
+
+    def renderer(self, *, width_px: int, height_px: int) -> Renderer: ...
+
+
+class Parts(Protocol):
+    """`load_avatar` runs in a thread and may take long; the others run in the event loop and may not."""
+
+    def load_avatar(self, path: Path) -> Avatar:
+        """Raises `PackUnreadable`."""
+        ...
+
+    def open_speech(self) -> SpeechToMotion: ...
+
+
+BUILT_IN = "visavis.stage.parts:built_in"
+
+
+def load_parts(name: str) -> Parts:
+    """Return what the function `module:function` gives."""
+    module, _, function = name.partition(":")
+    parts: Parts = getattr(import_module(module), function)()
+    return parts
+
+
+@dataclass(frozen=True, slots=True)
+class _PackedAvatar:
+    pack: object
+
+    def renderer(self, *, width_px: int, height_px: int) -> Renderer:
+        from visavis.engine.render.cpu import CpuRenderer
+
+        return CpuRenderer(self.pack, width_px, height_px)
+
+
+class _BuiltIn:
+    def load_avatar(self, path: Path) -> Avatar:
+        from visavis.engine.render.pack import AvatarPack
+
+        return _PackedAvatar(AvatarPack.load(path))
+
+    def open_speech(self) -> SpeechToMotion:
+        from visavis.engine.speech.stream import SpeechStream
+
+        return SpeechStream()
+
+
+def built_in() -> Parts:
+    """The project's own renderer and speech-to-motion, imported now so that the first session does not wait for it."""
+    import visavis.engine.render.cpu
+    import visavis.engine.render.pack
+    import visavis.engine.speech.stream  # noqa: F401
+
+    return _BuiltIn()

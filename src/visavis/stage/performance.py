@@ -1,0 +1,200 @@
+"""What is heard and seen at every instant of a session. Pure: no clock and no I/O; whoever drives it says how far the sound has come.
+
+The caller takes one block of sound every 20 ms and asks for the face of each frame's instant, in order. Sound never waits for anything: where an
+utterance's audio runs out there is silence and the lips go to rest, and both go on when more comes.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visavis.engine.motion.frame import MotionFrame
+from visavis.engine.motion.liveliness import REST_MOUTH, Liveliness, State
+from visavis.engine.speech.port import SpeechToMotion
+from visavis.stage.timeline import BLOCK_SAMPLES, SAMPLES_PER_MS, STEP_SAMPLES
+from visavis.stage.utterances import Ended, Started, Utterances
+from visavis.stage.voice import AT_REST, Instant, Voice
+
+AHEAD_SAMPLES = 200 * SAMPLES_PER_MS  # sound and motion are made ready this far ahead ...
+AHEAD_PER_BLOCK = 60 * SAMPLES_PER_MS  # ... gaining on the clock by at most this much a block, so that no block does much work
+DRY_SAMPLES = BLOCK_SAMPLES  # less than this left: the audio has run out
+FADE_SAMPLES = 10 * SAMPLES_PER_MS
+REST_WITHIN_SAMPLES = 100 * SAMPLES_PER_MS  # lips are at rest this long after speech has run out
+CUT_WITHIN_SAMPLES = 60 * SAMPLES_PER_MS  # and after an interruption: with a block's and a frame's wait, 120 ms after the call
+RISE_WITHIN_SAMPLES = 60 * SAMPLES_PER_MS  # lips follow new speech fully after this
+REMEMBERED_SAMPLES = 1000 * SAMPLES_PER_MS
+
+Happening = Started | Ended
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Face:
+    """A frame's motion. `arrived_ns`: when the speech sample of that instant came, where speech is coming in at the pace at which it plays."""
+
+    motion: MotionFrame
+    arrived_ns: int | None
+
+
+@dataclass(slots=True)
+class _Span:
+    """From `position` on the clock, what is heard is `voice` from its sample `offset` on; None is silence. Lips change over within `within`."""
+
+    position: int
+    voice: Voice | None
+    offset: int
+    within: int
+
+
+class _Lips:
+    """Passes the mouth through, and smooths every change of who moves it: the step between them fades out on a raised cosine."""
+
+    def __init__(self) -> None:
+        self._shown: NDArray[np.float32] = REST_MOUTH
+        self._step: NDArray[np.float32] = REST_MOUTH
+        self._changed_at = 0
+        self._within = 1
+        self._source: Voice | None = None
+
+    def at(self, position: int, mouth: NDArray[np.float32], span: _Span) -> NDArray[np.float32]:
+        if span.voice is not self._source:
+            self._source = span.voice
+            self._step = self._shown - mouth
+            self._changed_at = span.position
+            self._within = span.within
+        passed = (position - self._changed_at) / self._within
+        if passed < 1.0:
+            mouth = np.clip(mouth + self._step * np.float32(0.5 + 0.5 * np.cos(np.pi * passed)), 0.0, 1.0)
+        self._shown = mouth
+        return mouth
+
+
+class Performance:
+    """One session's sound and motion. `position` is where the next block begins."""
+
+    def __init__(self, *, seed: int, open_speech: Callable[[], SpeechToMotion]) -> None:
+        self.position = 0
+        self._utterances = Utterances(open_speech)
+        self._liveliness = Liveliness(seed)
+        self._lips = _Lips()
+        self._spans: deque[_Span] = deque([_Span(0, None, 0, 1)])
+        self._happened: list[tuple[int, Happening]] = []  # with the position at which it is true
+        self._tail: NDArray[np.int16] | None = None  # the faded end of what was interrupted
+        self._paused = True  # the current utterance waits for enough to go on
+
+    # --- speech
+    def speak(self, pcm: NDArray[np.int16], rate_hz: int, *, utterance_id: str | None = None, final: bool = False, now_ns: int = 0) -> str:
+        """Queue int16 (n,) mono and return the id of its utterance. Raises `QueueFull`, and then nothing of it is queued."""
+        return self._utterances.add(pcm, rate_hz, utterance_id=utterance_id, final=final, position=self.position, now_ns=now_ns)
+
+    def interrupt(self) -> None:
+        """Drop all speech. The next block fades it out; from the next frame on the lips go to rest."""
+        heard = 0
+        current = self._utterances.current
+        if current is not None:
+            tail = np.zeros(0, np.int16) if self._paused else current.voice.take(FADE_SAMPLES)
+            heard = current.voice.played
+            if len(tail):
+                fade = 0.5 + 0.5 * np.cos(np.pi * np.arange(1, len(tail) + 1) / len(tail))
+                self._tail = np.rint(tail * fade).astype(np.int16)
+        for end in self._utterances.interrupt(heard_samples=heard):
+            self._happened.append((self.position, end))
+        self._hear(self.position, None, CUT_WITHIN_SAMPLES)
+        self._paused = True
+
+    @property
+    def queued_samples(self) -> int:
+        return self._utterances.queued_samples
+
+    @property
+    def speaking(self) -> bool:
+        return self._utterances.current is not None and not self._paused
+
+    def happenings(self) -> list[Happening]:
+        """Return what has come true when the block last taken begins to be heard, in order; each is returned once."""
+        now = self.position - BLOCK_SAMPLES
+        due = [h for at, h in self._happened if at <= now]
+        self._happened = [(at, h) for at, h in self._happened if at > now]
+        return due
+
+    # --- sound
+    def next_block(self) -> NDArray[np.int16]:
+        """Return the next 20 ms of sound, int16 (BLOCK_SAMPLES,), and move on."""
+        self._utterances.close_if_idle(self.position)
+        block = np.zeros(BLOCK_SAMPLES, np.int16)
+        filled = 0
+        if self._tail is not None:
+            block[: len(self._tail)] = self._tail
+            self._tail = None
+            filled = BLOCK_SAMPLES  # what comes next begins with the next block
+        while filled < BLOCK_SAMPLES:
+            voice = self._voice_at(self.position + filled)
+            if voice is None:
+                break
+            sound = voice.take(BLOCK_SAMPLES - filled)
+            block[filled : filled + len(sound)] = sound
+            filled += len(sound)
+            if filled < BLOCK_SAMPLES:
+                self._run_dry(voice, self.position + filled)
+        self.position += BLOCK_SAMPLES
+        return block
+
+    def _voice_at(self, position: int) -> Voice | None:
+        """Return the voice that is heard from `position` on, if one has enough to be heard."""
+        if self._utterances.current is None:
+            coming = self._utterances.next()
+            if coming is None:
+                return None
+            coming.voice.prepare(AHEAD_PER_BLOCK * 2)
+            if not coming.voice.may_begin():
+                return None
+            self._happened.append((position, self._utterances.begin_next()))
+            self._paused = False
+            self._hear(position, coming.voice, RISE_WITHIN_SAMPLES)
+            return coming.voice
+        voice = self._utterances.current.voice
+        ready = min(voice.ready_until, voice.certain_until)
+        voice.prepare(min(voice.played + AHEAD_SAMPLES, max(ready, voice.played) + AHEAD_PER_BLOCK))
+        if self._paused:
+            if not voice.may_begin():
+                return None
+            voice.go_on()
+            self._paused = False
+            self._hear(position, voice, RISE_WITHIN_SAMPLES)
+        elif voice.playable_samples < DRY_SAMPLES:
+            voice.run_out()
+        return voice
+
+    def _run_dry(self, voice: Voice, position: int) -> None:
+        voice.run_out()
+        if voice.playable_samples:  # the last of the sound, which had been held back
+            return
+        if voice.drained and voice.played == voice.ready_until:
+            self._happened.append((position, self._utterances.finish_current()))
+        self._hear(position, None, REST_WITHIN_SAMPLES)
+        self._paused = True
+
+    def _hear(self, position: int, voice: Voice | None, within: int) -> None:
+        self._spans.append(_Span(position, voice, voice.played if voice else 0, within))
+
+    # --- picture
+    def face(self, position: int) -> Face:
+        """Return the face of the instant `position`, which lies in a block that was taken; positions never go back."""
+        while len(self._spans) > 1 and self._spans[1].position <= position:
+            self._spans.popleft()
+        span = self._spans[0]
+        instant: Instant = AT_REST
+        arrived_ns = None
+        if span.voice is not None:
+            at = span.offset + position - span.position
+            instant = span.voice.at(at)
+            if not span.voice.closed and span.voice.unplayed_samples < REMEMBERED_SAMPLES:
+                arrived_ns = span.voice.arrived_ns(at)
+        mouth = self._lips.at(position, instant.mouth, span)
+        state: State = "speaking" if self.speaking else "idle"
+        motion = self._liveliness.frame(position // STEP_SAMPLES, mouth, instant.cue, state)
+        return Face(motion=motion, arrived_ns=arrived_ns)

@@ -1,0 +1,185 @@
+"""The stage process: performs the sessions that the service gives it over one link, and dies with it.
+
+Started as `python -m visavis.stage.process --link FD` by the fleet. It knows no accounts, no database and no HTTP, and imports none of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+
+import structlog
+
+from visavis import errors
+from visavis.errors import PackUnreadable, PerformerLost, VisavisError
+from visavis.rooms.embedded.room import EmbeddedRoom
+from visavis.rooms.port import IceServer
+from visavis.stage import messages
+from visavis.stage.messages import Done, End, Failed, Interrupt, Message, Offer, Open, Ready, RemoveViewer, Resize, Speak, read_message
+from visavis.stage.parts import BUILT_IN, Avatar, Parts, load_parts
+from visavis.stage.show import Show
+
+log = structlog.get_logger("visavis.stage")
+END_WITHIN_S = 2.0
+MAX_UNSENT_BYTES = 16 * 1024 * 1024  # a service that takes nothing for so long is not there any more
+
+
+class _LinkClosed(Exception):
+    """Ends the stage's tasks when the service is gone."""
+
+
+class Stage:
+    """Every session of this process, and the link to the service."""
+
+    def __init__(self, *, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, parts: Parts, ice_servers: tuple[IceServer, ...]) -> None:
+        self._reader, self._writer = reader, writer
+        self._parts, self._ice_servers = parts, ice_servers
+        self._shows: dict[str, Show] = {}
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._avatars: dict[str, tuple[Avatar, set[str]]] = {}  # by pack path, with the sessions that show it
+
+    async def run(self) -> None:
+        """Serve the link until its other end closes."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                self._tell(Ready())
+                while (message := await read_message(self._reader)) is not None:
+                    tasks.create_task(self._answer(message, tasks))
+                async with asyncio.timeout(END_WITHIN_S):
+                    for session_id in list(self._shows):
+                        await self._end(session_id)
+                raise _LinkClosed
+        except* (_LinkClosed, TimeoutError):
+            pass
+
+    def _tell(self, message: Message) -> None:
+        if self._writer.transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
+            raise PerformerLost("The service does not listen")
+        self._writer.write(messages.pack(message))
+
+    async def _answer(self, message: Message, tasks: asyncio.TaskGroup) -> None:
+        """Do what is asked and say so: the outermost edge of a request. Up to its first await, requests run in the order in which they came."""
+        request: int = message.request  # type: ignore[attr-defined]
+        try:
+            self._tell(Done(request=request, answer=await self._do(message, tasks)))
+        except VisavisError as error:
+            self._tell(_failed(request, error))
+        except Exception as error:
+            log.exception("request_failed", kind=message.kind)
+            self._tell(_failed(request, PerformerLost(f"The stage failed: {error!r}")))
+
+    async def _do(self, message: Message, tasks: asyncio.TaskGroup) -> str:
+        if isinstance(message, Open):
+            await self._open(message, tasks)
+            return ""
+        if isinstance(message, End):
+            await self._end(message.session_id)
+            return ""
+        assert isinstance(message, Speak | Interrupt | Resize | Offer | RemoveViewer)
+        show = self._shows.get(message.session_id)
+        if show is None or show.room is None:
+            raise PerformerLost("This session is not performed here any more")
+        match message:
+            case Speak():
+                return show.speak(message.pcm, message.sample_rate_hz, utterance_id=message.utterance_id, final=message.final)
+            case Interrupt():
+                await show.interrupt()
+            case Resize():
+                show.resize(width_px=message.width_px, height_px=message.height_px)
+            case Offer():
+                return await show.room.offer(viewer_id=message.viewer_id, sdp=message.sdp)
+            case RemoveViewer():
+                return "yes" if await show.room.remove_viewer(message.viewer_id) else ""
+        return ""
+
+    async def _open(self, message: Open, tasks: asyncio.TaskGroup) -> None:
+        session_id = message.session_id
+        assert session_id not in self._shows, session_id
+        avatar = await self._avatar(message.pack_path, session_id)
+        show = Show(
+            session_id=session_id,
+            avatar=avatar,
+            parts=self._parts,
+            width_px=message.width_px,
+            height_px=message.height_px,
+            fps=message.fps,
+            seed=message.seed,
+            tell=self._tell,
+        )
+        show.room = EmbeddedRoom(show, wall_clock_at_start_ns=time.time_ns(), ice_servers=self._ice_servers)
+        self._shows[session_id] = show
+        self._running[session_id] = tasks.create_task(self._perform(show))
+
+    async def _perform(self, show: Show) -> None:
+        """Run one session: its failure is its own."""
+        try:
+            await show.run()
+        except Exception as error:
+            log.exception("performance_failed", session_id=show.session_id)
+            self._tell(messages.PerformanceLost(session_id=show.session_id, detail=repr(error)))
+            await self._end(show.session_id, cancel=False)
+
+    async def _avatar(self, pack_path: str, session_id: str) -> Avatar:
+        if pack_path not in self._avatars:
+            try:
+                avatar = await asyncio.to_thread(self._parts.load_avatar, Path(pack_path))
+            except VisavisError:
+                raise
+            except Exception as error:
+                raise PackUnreadable(f"The avatar pack cannot be read: {error!r}") from error
+            self._avatars.setdefault(pack_path, (avatar, set()))
+        avatar, shown_by = self._avatars[pack_path]
+        shown_by.add(session_id)
+        return avatar
+
+    async def _end(self, session_id: str, *, cancel: bool = True) -> None:
+        show = self._shows.pop(session_id, None)
+        if show is None:
+            return
+        running = self._running.pop(session_id)
+        if cancel:
+            running.cancel()
+        if show.room:
+            await show.room.aclose()
+        for pack_path, (_, shown_by) in list(self._avatars.items()):
+            shown_by.discard(session_id)
+            if not shown_by:
+                del self._avatars[pack_path]
+
+
+def _failed(request: int, error: VisavisError) -> Failed:
+    name = type(error).__name__
+    assert hasattr(errors, name), name
+    return Failed(request=request, error=name, message=error.message, code=error.code, suggestion=error.suggestion)
+
+
+async def _serve(link_fd: int, parts: Parts, ice_servers: tuple[IceServer, ...]) -> None:
+    reader, writer = await asyncio.open_connection(sock=socket.socket(fileno=link_fd))
+    try:
+        await Stage(reader=reader, writer=writer, parts=parts, ice_servers=ice_servers).run()
+    finally:
+        writer.close()
+
+
+def main() -> None:
+    """Run a stage on the link inherited as a file descriptor."""
+    arguments = argparse.ArgumentParser(prog="visavis.stage.process")
+    arguments.add_argument("--link", type=int, required=True, help="file descriptor of the socket to the service")
+    arguments.add_argument("--parts", default=BUILT_IN, help="module:function that gives the renderer and the speech-to-motion")
+    arguments.add_argument("--ice-servers", default="[]", help="JSON: [[url, username, credential], ...]")
+    given = arguments.parse_args()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the service, which ends its stages by closing their links
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    ice_servers = tuple(IceServer(url=url, username=username, credential=credential) for url, username, credential in json.loads(given.ice_servers))
+    parts = load_parts(given.parts)
+    asyncio.run(_serve(given.link, parts, ice_servers))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,159 @@
+"""One session on stage: drives its performance against the real clock and sends what comes of it to its room."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from visavis.engine.render.port import Renderer
+from visavis.rooms.port import Room
+from visavis.stage import messages
+from visavis.stage.encoder import AudioEncoder, VideoEncoder
+from visavis.stage.parts import Avatar, Parts
+from visavis.stage.performance import Performance
+from visavis.stage.timeline import BLOCK_SAMPLES, PLAYOUT_RATE_HZ, duration_ns, frame_position
+from visavis.stage.utterances import Started
+
+MAX_BEHIND_NS = 500_000_000  # after a longer stall (a suspended machine) the clock starts anew instead of catching up
+METRICS_EVERY_BLOCKS = 50  # one second
+
+Tell = Callable[[messages.Event], None]
+
+
+class Show:
+    """A running session. Everything but `run` is called between its steps, in the same event loop."""
+
+    def __init__(self, *, session_id: str, avatar: Avatar, parts: Parts, width_px: int, height_px: int, fps: int, seed: int, tell: Tell) -> None:
+        self.session_id = session_id
+        self.room: Room | None = None  # set once, before run
+        self._avatar, self._fps, self._tell = avatar, fps, tell
+        self._performance = Performance(seed=seed, open_speech=parts.open_speech)
+        self._audio: AudioEncoder | None = None  # made when the first viewer comes
+        self._video: VideoEncoder | None = None
+        self._renderer: Renderer = avatar.renderer(width_px=width_px, height_px=height_px)
+        self._frame = 0  # the number of the next frame
+        self._block_taken = asyncio.Event()  # replaced with every block
+        self._frames = self._late_frames = 0
+        self._latencies_ms: list[float] = []
+
+    # --- the room's events
+    def viewer_joined(self, viewer_id: str, viewers: int) -> None:
+        self._tell(messages.ViewerJoined(session_id=self.session_id, viewer_id=viewer_id, viewers=viewers))
+
+    def viewer_left(self, viewer_id: str, viewers: int) -> None:
+        self._tell(messages.ViewerLeft(session_id=self.session_id, viewer_id=viewer_id, viewers=viewers))
+
+    def keyframe_wanted(self, *, joining: bool) -> None:
+        if self._video:
+            self._video.want_keyframe(joining=joining)
+
+    def first_frame_sent(self) -> None:
+        self._tell(messages.FirstFrameSent(session_id=self.session_id))
+
+    # --- what the session is asked to do
+    def speak(self, pcm: bytes, sample_rate_hz: int, *, utterance_id: str | None, final: bool) -> str:
+        """Queue PCM16 LE and return the utterance's id. Raises `QueueFull`."""
+        samples = np.frombuffer(pcm, dtype="<i2")
+        return self._performance.speak(samples, sample_rate_hz, utterance_id=utterance_id, final=final, now_ns=time.monotonic_ns())
+
+    async def interrupt(self) -> None:
+        """Drop all speech; return when the fade has been sent and the lips are on their way to rest."""
+        self._performance.interrupt()
+        if self.room:
+            self.room.drop_backlog()
+        await self._block_taken.wait()
+
+    def resize(self, *, width_px: int, height_px: int) -> None:
+        """Change the picture's size, from the next frame on."""
+        if (width_px, height_px) != (self._renderer.width_px, self._renderer.height_px):
+            self._renderer = self._avatar.renderer(width_px=width_px, height_px=height_px)
+            self._video = None
+
+    # --- the clock
+    async def run(self) -> None:
+        """Perform until cancelled."""
+        try:
+            await self._run()
+        finally:
+            self._block_taken.set()  # nobody waits for a block that does not come
+
+    async def _run(self) -> None:
+        origin_ns = time.monotonic_ns()
+        while True:
+            block_at = self._performance.position
+            frame_at = frame_position(self._frame, self._fps)
+            # A frame is shown within a block that has been taken: a block goes before a frame of the same instant.
+            due_at = min(block_at, frame_at)
+            wait_ns = origin_ns + duration_ns(due_at) - time.monotonic_ns()
+            if wait_ns > 0:
+                await asyncio.sleep(wait_ns / 1e9)
+            else:
+                if -wait_ns > MAX_BEHIND_NS:
+                    origin_ns -= wait_ns
+                await asyncio.sleep(0)  # what was published leaves before more is made
+            if block_at <= frame_at:
+                self._perform_block()
+            else:
+                behind = (time.monotonic_ns() - origin_ns) * PLAYOUT_RATE_HZ // 1_000_000_000
+                self._perform_frame(frame_at, late=frame_position(self._frame + 1, self._fps) <= behind)
+
+    def _perform_block(self) -> None:
+        position = self._performance.position
+        block = self._performance.next_block()
+        if self.room and self.room.watched:
+            if self._audio is None:
+                self._audio = AudioEncoder()
+            self.room.publish(self._audio.encode(block, position))
+        for happening in self._performance.happenings():
+            if isinstance(happening, Started):
+                self._tell(messages.PlaybackStarted(session_id=self.session_id, utterance_id=happening.utterance_id))
+            else:
+                self._tell(
+                    messages.PlaybackFinished(
+                        session_id=self.session_id,
+                        utterance_id=happening.utterance_id,
+                        position_s=happening.played_samples / PLAYOUT_RATE_HZ,
+                        interrupted=happening.interrupted,
+                    )
+                )
+        if position // BLOCK_SAMPLES % METRICS_EVERY_BLOCKS == METRICS_EVERY_BLOCKS - 1:
+            self._tell_metrics()
+        self._block_taken.set()
+        self._block_taken = asyncio.Event()
+
+    def _perform_frame(self, position: int, *, late: bool) -> None:
+        self._frame += 1
+        face = self._performance.face(position)
+        if not (self.room and self.room.watched):
+            return
+        if late:  # the next frame is due already: the viewer sees the last picture a little longer
+            self._late_frames += 1
+            return
+        if self._video is None:
+            self._video = VideoEncoder(width_px=self._renderer.width_px, height_px=self._renderer.height_px, fps=self._fps)
+        packet = self._video.encode(self._renderer.render(face.motion), position)
+        self._frames += 1
+        if packet is not None:
+            self.room.publish(packet)
+            if face.arrived_ns is not None:
+                self._latencies_ms.append((time.monotonic_ns() - face.arrived_ns) / 1e6)
+
+    def _tell_metrics(self) -> None:
+        p50 = p95 = None
+        if self._latencies_ms:
+            p50, p95 = (round(float(p), 1) for p in np.percentile(self._latencies_ms, (50, 95)))
+        self._tell(
+            messages.PerformerMetrics(
+                session_id=self.session_id,
+                frames=self._frames,
+                late_frames=self._late_frames,
+                queued_s=round(self._performance.queued_samples / PLAYOUT_RATE_HZ, 3),
+                sample_to_frame_ms_p50=p50,
+                sample_to_frame_ms_p95=p95,
+            )
+        )
+        self._frames = self._late_frames = 0
+        self._latencies_ms.clear()

@@ -1,0 +1,26 @@
+"""The one clock of a performance: samples of sound played, counted at 48 kHz. Everything else is counted in them.
+
+A `position` is such a count since the performance began; it is an integer and never a sum of floats.
+"""
+
+from __future__ import annotations
+
+PLAYOUT_RATE_HZ = 48_000  # what Opus and WebRTC run at
+BLOCK_SAMPLES = 960  # 20 ms: one Opus packet
+STEP_SAMPLES = 480  # 10 ms: one row of motion
+SAMPLES_PER_MS = PLAYOUT_RATE_HZ // 1000
+
+
+def duration_ns(samples: int) -> int:
+    """Return how long `samples` last, in whole nanoseconds."""
+    return samples * 1_000_000_000 // PLAYOUT_RATE_HZ
+
+
+def frame_position(number: int, fps: int) -> int:
+    """Return the position of the instant that frame `number` shows."""
+    return number * PLAYOUT_RATE_HZ // fps
+
+
+def first_frame_from(position: int, fps: int) -> int:
+    """Return the number of the first frame whose instant is not before `position`."""
+    return -(-position * fps // PLAYOUT_RATE_HZ)
