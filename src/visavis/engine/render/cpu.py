@@ -10,7 +10,7 @@ from visavis.engine.motion.frame import INDEX, MOUTH_COUNT, MotionFrame
 from visavis.engine.render.colour import planes
 from visavis.engine.render.eyes import Eye
 from visavis.engine.render.fields import COLUMNS
-from visavis.engine.render.landmarks import EYE_LEFT, EYE_RIGHT
+from visavis.engine.render.landmarks import EYE_LEFT, EYE_RIGHT, FaceGeometry
 from visavis.engine.render.mouth import Mouth
 from visavis.engine.render.pack import AvatarPack
 from visavis.engine.render.plan import RenderPlan, plan_for
@@ -28,7 +28,7 @@ class CpuRenderer:
         assert width_px % 2 == 0 and height_px % 2 == 0, (width_px, height_px)
         self.width_px, self.height_px = width_px, height_px
         plan = plan_for(pack, width_px, height_px)
-        self._plan: RenderPlan = plan
+        self.plan: RenderPlan = plan
         self._texture = plan.texture.copy()
         on_texture = plan.face.landmarks[:, :2] * np.float32(plan.zoom) + np.float32(plan.margin + 0.5 * plan.zoom - 0.5)
         self._eyes = [Eye(plan.texture, on_texture, plan.face.unit * plan.zoom, indices) for indices in (EYE_LEFT, EYE_RIGHT)]
@@ -42,6 +42,11 @@ class CpuRenderer:
         self._out = plan.still.copy()
         self._shown: tuple[bytes, float, float, float] | None = None
 
+    @property
+    def face(self) -> FaceGeometry:
+        """Where the resting face is in the output."""
+        return self.plan.face
+
     def render(self, motion: MotionFrame) -> NDArray[np.uint8]:
         """Return the picture as I420, uint8 (height_px * 3 // 2, width_px); see the port."""
         key = (motion.coefficients.tobytes(), motion.yaw_deg, motion.pitch_deg, motion.roll_deg)
@@ -52,7 +57,7 @@ class CpuRenderer:
         weights[len(motion.coefficients) :] = (motion.yaw_deg, motion.pitch_deg, motion.roll_deg)
         self._paint_eyes(motion)
         upper, lower = self._sources(weights)
-        plan = self._plan
+        plan = self.plan
         both = upper
         mouth = self._mouth.pose(weights) if lower is not None else None
         if lower is not None and mouth is not None:
@@ -77,7 +82,7 @@ class CpuRenderer:
 
     def _sources(self, weights: Array) -> tuple[Array, Array | None]:
         """Return where each node's px comes from, in texture px: for the upper layer on the grid, for the lower one on the mouth's part of it."""
-        plan = self._plan
+        plan = self.plan
         field = (weights @ plan.upper).reshape(plan.grid.ny, plan.grid.nx, 2)
         u = self._inverse.solve(field, 2)
         speaking = bool(weights[:MOUTH_COUNT].any())
@@ -91,14 +96,14 @@ class CpuRenderer:
         return self._to_texture(self._nodes - u), lower
 
     def _to_texture(self, at: Array) -> Array:
-        plan = self._plan
+        plan = self.plan
         at *= np.float32(plan.zoom)
         at += np.float32(plan.margin + 0.5 * plan.zoom - 0.5)
         return at
 
     def _draw(self, sources: Array, region: tuple[int, int, int, int]) -> None:
         """Warp the person over the still background in `region` of the output."""
-        plan = self._plan
+        plan = self.plan
         left, top, right, bottom = region
         fixed, fraction = cv2.convertMaps(spread(sources, plan.grid, *region), None, cv2.CV_16SC2)
         seen = cv2.remap(self._texture, fixed, fraction, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)

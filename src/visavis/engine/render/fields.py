@@ -1,6 +1,5 @@
 """How a face moves: one smooth displacement field per coefficient, evaluated on a coarse grid of nodes.
 
-The lips are split along their seam. Every coefficient has a field for the skin above the seam and, below it and between the corners of the mouth, a
 The lips are split along their seam. Every coefficient has a field for the skin above the seam and, below it and between the corners of the mouth,
 a jump that the lower lip makes against the upper one. `upper` holds for the upper layer everywhere; `upper + jump` for the lower layer. Both agree
 
@@ -23,8 +22,8 @@ HEAD_ANGLES = ("yaw", "pitch", "roll")  # degrees
 COLUMNS: tuple[str, ...] = COEFFICIENTS + HEAD_ANGLES
 COLUMN: dict[str, int] = {name: i for i, name in enumerate(COLUMNS)}
 
-CORNER_SHARE = 0.30  # of the jaw's drop that the corners of the mouth follow
-GAP_FULL = 0.43  # the gap of lips at jawOpen 1, in eye distances
+CORNER_SHARE = 0.20  # of the jaw's drop that the corners of the mouth follow
+GAP_FULL = 0.46  # the gap of lips at jawOpen 1, in eye distances
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +36,7 @@ class Fields:
 
 def opening(t: Array) -> Array:
     """Return the shape of open lips across the mouth: 1 in the middle, 0 at the corners and outside."""
-    return np.clip(1.0 - np.abs(t) ** 2.1, 0.0, 1.0) ** 0.8
+    return np.clip(1.0 - np.abs(t) ** 2.2, 0.0, 1.0) ** 0.66
 
 
 def bell(d: Array) -> Array:
@@ -83,19 +82,22 @@ class _MouthFields:
         self.base = face.nose_base_y
         self.lip_low = np.maximum(np.interp(x, *face.lower_outer) - self.seam, 0.03 * self.e).astype(np.float32)
         self.lip_up = np.maximum(self.seam - np.interp(x, *face.upper_outer), 0.02 * self.e).astype(np.float32)
-        self.side = np.sign(x - face.centre_x).astype(np.float32)
+        # How far each corner stands above (negative) or below the middle of the seam: a smile is flattened by rounding and by a falling jaw.
+        middle = float(face.seam_y(np.array([face.centre_x]))[0])
+        bend = np.where(x < face.centre_x, face.corner_left[1] - middle, face.corner_right[1] - middle) / face.unit
+        self.flat = (-bend * inside**2).astype(np.float32)
 
     def all(self):
         return {
             "jawOpen": (self.jaw_low, self.jaw_up),
             "mouthClose": (self.close_low, self.close_up),
-            "mouthFunnel": (lambda y: self.round(y, 0.30, 0.055, 0.03), lambda y: self.round(y, 0.30, -0.045, -0.03)),
-            "mouthPucker": (lambda y: self.round(y, 0.33, 0.012, 0.02), lambda y: self.round(y, 0.33, -0.006, -0.022)),
+            "mouthFunnel": (lambda y: self.round(y, 0.27, 0.055, 0.035), lambda y: self.round(y, 0.27, -0.045, -0.035)),
+            "mouthPucker": (lambda y: self.round(y, 0.34, 0.012, 0.03), lambda y: self.round(y, 0.34, -0.006, -0.03)),
             "mouthPress": (self.press_low, self.press_up),
             "mouthLowerDown": (lambda y: self.lip(y, 0.085, 0.7), lambda y: self.lip(y, 0.0, 0.7)),
             "mouthUpperUp": (lambda y: self.lip(y, 0.0, 0.7), lambda y: self.lip(y, -0.06, 0.8)),
             "mouthStretch": (lambda y: self.widen(y, 0.14, 0.01), lambda y: self.widen(y, 0.14, 0.01)),
-            "mouthSmile": (lambda y: self.widen(y, 0.16, -0.075), lambda y: self.widen(y, 0.16, -0.075)),
+            "mouthSmile": (lambda y: self.widen(y, 0.16, -0.06), lambda y: self.widen(y, 0.16, -0.06)),
             "mouthRollLower": (self.roll_low, lambda y: self.zero(y)),
             "mouthRollUpper": (lambda y: self.zero(y), self.roll_up),
         }
@@ -120,7 +122,7 @@ class _MouthFields:
         f, e = self.face, self.e
         drop = GAP_FULL - 0.035
         at_seam = CORNER_SHARE + (1 - CORNER_SHARE) * self.lens
-        at_seam = at_seam * self.cheek()
+        at_seam = at_seam * self.cheek() + 0.5 * self.flat * bell(self.outside / 0.2) / drop
         at_chin = bell((self.x - f.centre_x) / (0.46 * e)) * 0.97
         chin_y = f.chin[1]
         depth = np.maximum(chin_y - self.seam, 0.3 * e)
@@ -132,7 +134,7 @@ class _MouthFields:
 
     def jaw_up(self, y: Array) -> Array:
         follow = CORNER_SHARE * (1 - self.lens) * self.cheek() * (GAP_FULL - 0.035)
-        lift = -0.035 * self.lens
+        lift = -0.035 * self.lens + 0.5 * self.flat * bell(self.outside / 0.2)
         dx = -0.06 * np.clip((self.x - self.face.centre_x) / self.e, -1, 1) * CORNER_SHARE
         fade = self.up_fade(y)
         return self.pair(dx * self.cheek() * fade, (follow + lift) * fade)
@@ -167,7 +169,8 @@ class _MouthFields:
         lip = self.lip_low if part > 0 else self.lip_up
         out = smooth(np.abs(y - self.seam) / lip) * self.band(y, 0.42)
         body = self.band(y, 0.38) * np.clip(1.0 - np.abs(self.t) ** 2.4, 0, 1)
-        return self.pair(self.in_out(y, share), part * shape * self.band(y, 0.38) + swell * out * body)
+        flat = 1.9 * share * self.flat * bell(self.outside / 0.2) * self.band(y, 0.45)
+        return self.pair(self.in_out(y, share), part * shape * self.band(y, 0.38) + swell * out * body + flat)
 
     def lip(self, y: Array, part: float, width: float) -> Array:
         """The lip of this side drawn away from the seam by `part`, most of it over the middle."""

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from visavis.engine.render.colour import to_yuv
 from visavis.engine.render.landmarks import EYE_LEFT, EYE_RIGHT, FaceGeometry, smooth
+from visavis.engine.render.pack import AvatarPack
 
 Array = NDArray[np.float32]
 
@@ -40,22 +41,55 @@ class Interior:
     lip_lower: Array
 
 
-def draw(face: FaceGeometry, picture: NDArray[np.uint8], lip_upper: Array, lip_lower: Array, unit_px: float) -> Interior:
+def draw(face: FaceGeometry, pack: AvatarPack, lip_upper: Array, lip_lower: Array, unit_px: float) -> Interior:
     """Draw the inside of the mouth of `face` for an output in which the outer eye corners are `unit_px` apart."""
-    white = _white(face, picture)
-    skin = float(picture[_disc(face, 50)].mean() + picture[_disc(face, 280)].mean()) / 2
-    light = np.clip(white / 225.0, 0.35, 1.05)
-    warm = np.clip(skin / 170.0, 0.5, 1.1)
-    enamel = np.array([240, 229, 212], np.float32) * light
+    picture = pack.picture
+    cheeks = (picture[_disc(face, 50)].reshape(-1, 3).mean(axis=0) + picture[_disc(face, 280)].reshape(-1, 3).mean(axis=0)) / 2
+    warm = float(np.clip(cheeks.mean() / 170.0, 0.5, 1.1))
+    edge = 0.038
+    if pack.teeth.size:
+        enamel, lowest = _seen(pack)
+        edge = float(np.clip(lowest / face.unit - 0.012, 0.03, 0.06))
+    else:
+        tint = (cheeks / max(float(cheeks.max()), 1.0)) ** 0.3  # the colour of the light, as far as skin tells it
+        enamel = np.array([246, 240, 228], np.float32) * np.clip(_white(face, picture) / 225.0, 0.35, 1.05) * tint
+    enamel = enamel.astype(np.float32)
     gum = lip_upper * np.array([0.86, 0.72, 0.74], np.float32)
+    upper = _teeth(unit_px, enamel, gum, UPPER_WIDTHS, UPPER_HEIGHTS, edge=edge, down=True)
+    if pack.teeth.size:
+        upper = _with_own(upper, pack, unit_px / face.unit, edge * unit_px)
     return Interior(
-        cavity=_cavity(unit_px, lip_lower, float(warm)),
-        upper=_teeth(unit_px, enamel, gum, UPPER_WIDTHS, UPPER_HEIGHTS, edge=0.022, down=True),
-        lower=_teeth(unit_px, enamel * 0.86, gum, LOWER_WIDTHS, LOWER_HEIGHTS, edge=0.012, down=False),
+        cavity=_cavity(unit_px, lip_lower, warm),
+        upper=upper,
+        lower=_teeth(unit_px, enamel * 0.86, gum, LOWER_WIDTHS, LOWER_HEIGHTS, edge=0.010, down=False),
         tongue=_tongue(unit_px, lip_lower),
-        lip_upper=to_yuv(lip_upper * np.array([0.52, 0.40, 0.42], np.float32)),
-        lip_lower=to_yuv(lip_lower * np.array([0.80, 0.66, 0.68], np.float32)),
+        lip_upper=to_yuv(lip_upper * np.array([0.62, 0.49, 0.51], np.float32)),
+        lip_lower=to_yuv(lip_lower * np.array([0.86, 0.72, 0.73], np.float32)),
     )
+
+
+def _seen(pack: AvatarPack) -> tuple[Array, float]:
+    """Return the colour of the person's own teeth, RGB, and how far below the seam they end, px of the pack's picture."""
+    opaque = pack.teeth[..., 3] > 200
+    colours = pack.teeth[opaque][:, :3].astype(np.float32)
+    bright = colours[colours.mean(axis=1) >= np.percentile(colours.mean(axis=1), 55)]
+    middle = opaque[:, opaque.shape[1] // 3 : -(opaque.shape[1] // 3)].any(axis=1)
+    return bright.mean(axis=0), float(np.flatnonzero(middle)[-1] + 1 + pack.teeth_at[1]) if middle.any() else 0.0
+
+
+def _with_own(upper: Patch, pack: AvatarPack, scale: float, edge_px: float) -> Patch:
+    """Lay the person's own teeth over the drawn ones, their lower edges on the drawn ones' line."""
+    h, w = upper.yuva.shape[:2]
+    alpha = pack.teeth[..., 3:].astype(np.float32) / 255.0
+    own = np.dstack([to_yuv(pack.teeth[..., :3]) * alpha, alpha])
+    _, lowest = _seen(pack)
+    x = upper.anchor[0] + pack.teeth_at[0] * scale
+    y = upper.anchor[1] + pack.teeth_at[1] * scale + (edge_px - lowest * scale)
+    matrix = np.array([[scale, 0, x + 0.5 * scale - 0.5], [0, scale, y + 0.5 * scale - 0.5]], np.float64)
+    if scale < 0.75:
+        own = cv2.GaussianBlur(own, (0, 0), 0.45 / scale)
+    laid = cv2.warpAffine(own, matrix, (w, h), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+    return Patch(yuva=(upper.yuva * (1.0 - laid[..., 3:]) + laid).astype(np.float32), anchor=upper.anchor)
 
 
 def _disc(face: FaceGeometry, index: int) -> tuple[slice, slice]:
@@ -91,8 +125,8 @@ def _cavity(unit_px: float, lip: Array, warm: float) -> Patch:
     w, h = int(1.3 * work), int(1.1 * work)
     x, y = np.meshgrid((np.arange(w) - w / 2) / work, np.arange(h) / work - 0.25)
     deep = np.exp(-0.5 * ((x / 0.24) ** 2 + ((y - 0.12) / 0.17) ** 2))[..., None].astype(np.float32)
-    wall = lip * np.array([0.42, 0.26, 0.27], np.float32) * warm
-    dark = lip * np.array([0.16, 0.085, 0.085], np.float32) * warm + np.array([6, 2, 2], np.float32)
+    wall = lip * np.array([0.46, 0.27, 0.28], np.float32) * warm
+    dark = lip * np.array([0.24, 0.11, 0.115], np.float32) * warm + np.array([4, 1, 1], np.float32)
     rgb = wall + (dark - wall) * np.clip(deep * 1.15, 0, 1)
     return _finish(rgb.astype(np.float32), np.ones((h, w), np.float32), (w / 2, 0.25 * work), unit_px, work)
 
@@ -101,9 +135,9 @@ def _tongue(unit_px: float, lip: Array) -> Patch:
     work = 160.0
     w, h = int(0.62 * work), int(0.5 * work)
     x, y = np.meshgrid((np.arange(w) + 0.5 - w / 2) / work, (np.arange(h) + 0.5) / work)
-    top = 0.035 + 0.10 * (np.abs(x) / 0.29) ** 2.4
+    top = 0.02 + 0.13 * (np.abs(x) / 0.29) ** 2.0
     alpha = smooth(((y - top) / 0.03).astype(np.float32)) * smooth(((0.30 - np.abs(x)) / 0.03).astype(np.float32))
-    shade = 0.62 + 0.42 * np.exp(-0.5 * ((y - top - 0.085) / 0.07) ** 2) - 0.22 * (np.abs(x) / 0.29) ** 2
+    shade = 0.60 + 0.40 * np.exp(-0.5 * ((y - top - 0.085) / 0.07) ** 2) - 0.22 * (np.abs(x) / 0.29) ** 2
     shade -= 0.10 * np.exp(-0.5 * (x / 0.018) ** 2) * smooth(((y - top) / 0.1).astype(np.float32))
     base = lip * np.array([0.88, 0.74, 0.78], np.float32)
     rgb = base * np.clip(shade, 0.25, 1.1)[..., None]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -34,6 +34,7 @@ class MouthPose:
     shift: tuple[float, float]
     jaw: float
     tongue: float
+    rounded: float
 
 
 class Mouth:
@@ -88,6 +89,7 @@ class Mouth:
             shift=(float(shift[0]), float(shift[1])),
             jaw=float(weights[INDEX["jawOpen"]]),
             tongue=float(weights[INDEX["tongueUp"]]),
+            rounded=min(1.0, float(weights[INDEX["mouthPucker"]] + weights[INDEX["mouthFunnel"]])),
         )
 
     def below(self, nodes: Array, pose: MouthPose) -> NDArray[np.bool_]:
@@ -109,14 +111,24 @@ class Mouth:
                                          [[left - 9, pose.middle[0, 1]]]]), pose)  # fmt: skip
         face = layers[1] + (layers[0] - layers[1]) * is_upper[..., None]
         if pose.gap > 0.15:
-            hole = self._mask(np.vstack([pose.upper, pose.lower[::-1]]), pose)[..., None]
-            face += (self._inside(pose) - face) * hole
+            inner = self._inner_box(pose)
+            part = face[inner.box[1] - top : inner.box[3] - top, inner.box[0] - left : inner.box[2] - left]
+            hole = self._mask(np.vstack([pose.upper, pose.lower[::-1]]), inner)[..., None]
+            part += (self._inside(inner) - part) * hole
         face = np.rint(np.clip(face, 0, 255)).astype(np.uint8)
         half = cv2.resize(face, ((right - left) // 2, (bottom - top) // 2), interpolation=cv2.INTER_AREA)
         y, u, v = planes(out, plan.width_px, plan.height_px)
         y[top:bottom, left:right] = face[..., 0]
         u[top // 2 : bottom // 2, left // 2 : right // 2] = half[..., 1]
         v[top // 2 : bottom // 2, left // 2 : right // 2] = half[..., 2]
+
+    def _inner_box(self, pose: MouthPose) -> MouthPose:
+        """Return the pose with its box drawn close around the opening."""
+        rim = 4
+        left, right = pose.upper[:, 0].min() - rim, pose.upper[:, 0].max() + rim
+        top, bottom = pose.upper[:, 1].min() - rim, pose.lower[:, 1].max() + rim
+        box = (max(pose.box[0], int(left)), max(pose.box[1], int(top)), min(pose.box[2], int(right) + 1), min(pose.box[3], int(bottom) + 1))
+        return replace(pose, box=box)
 
     def _mask(self, polygon: Array, pose: MouthPose, soft: float = 1.0) -> Array:
         """Return, float32 (h, w), 1 inside `polygon` (n, 2) with a soft edge."""
@@ -132,19 +144,19 @@ class Mouth:
         e, jaw = self._unit, pose.jaw * _JAW_DROP * self._unit
         ground = self._lay(inner.cavity, pose, 0.0, 0.0, cv2.BORDER_REPLICATE)[..., :3]
         # The tongue lies on the floor of the mouth, and its tip rises behind the upper teeth.
-        at_rest = jaw * 0.97 + 0.03 * e
+        at_rest = jaw * 0.42 + 0.02 * e
         raised = 0.035 * e
         tongue_y = at_rest + (min(at_rest, raised) - at_rest) * pose.tongue
         self._over(ground, self._lay(inner.tongue, pose, 0.0, tongue_y))
         self._over(ground, self._lay(inner.lower, pose, 0.0, jaw))
         self._over(ground, self._lay(inner.upper, pose, 0.0, 0.0))
         self._shade(ground, pose)
-        thick = np.clip((pose.lower[:, 1] - pose.upper[:, 1]) * 0.28, 0, 0.035 * e)[:, None]
+        thick = np.clip((pose.lower[:, 1] - pose.upper[:, 1]) * 0.2, 0, 0.024 * e)[:, None]
         down = np.array([0.0, 1.0], np.float32)
         rolled = self._mask(np.vstack([pose.lower - thick * down, (pose.lower + 2 * down)[::-1]]), pose, 1.3)[..., None]
-        ground += (inner.lip_lower - ground) * (0.85 * rolled)
+        ground += (inner.lip_lower - ground) * (0.8 * rolled)
         rolled = self._mask(np.vstack([pose.upper - 2 * down, (pose.upper + 0.5 * thick * down)[::-1]]), pose, 1.3)[..., None]
-        ground += (inner.lip_upper - ground) * (0.8 * rolled)
+        ground += (inner.lip_upper - ground) * (0.65 * rolled)
         return ground
 
     def _shade(self, ground: Array, pose: MouthPose) -> None:
@@ -155,10 +167,10 @@ class Mouth:
         y = np.arange(top, bottom, dtype=np.float32)
         lip = np.interp(x, np.maximum.accumulate(pose.upper[:, 0]), pose.upper[:, 1]).astype(np.float32)
         below = (y[:, None] - lip[None, :]) / (0.085 * e)
-        light = 1.0 - 0.50 * np.exp(-np.clip(below, 0, None))
+        light = 1.0 - 0.26 * np.exp(-np.clip(below, 0, None))
         centre, half = (pose.upper[0, 0] + pose.upper[-1, 0]) / 2, max((pose.upper[-1, 0] - pose.upper[0, 0]) / 2, 1.0)
-        across = np.clip(1.0 - 0.6 * np.abs((x - centre) / half) ** 2.6, 0.2, 1.0)
-        light = (light * across[None, :]).astype(np.float32)
+        across = np.clip(1.0 - 0.5 * np.abs((x - centre) / half) ** 3.0, 0.2, 1.0)
+        light = (light * across[None, :] * (1.0 - 0.4 * pose.rounded)).astype(np.float32)  # rounded lips stand out and shade what is behind
         ground[..., 0] = 16.0 + (ground[..., 0] - 16.0) * light
         ground[..., 1:] = 128.0 + (ground[..., 1:] - 128.0) * light[..., None]
 

@@ -8,19 +8,28 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from visavis.engine.render.landmarks import INNER_LOWER, INNER_UPPER, NOSE_BASE, OUTER_LOWER, OUTER_UPPER, FaceGeometry, curve, smooth
+from visavis.engine.render.colour import to_yuv
+from visavis.engine.render.landmarks import CHIN, INNER_LOWER, INNER_UPPER, NOSE_BASE, OUTER_LOWER, OUTER_UPPER, FaceGeometry, curve, smooth
 
 OPEN_FROM = 0.025  # gap of the inner lips, in eye distances, from which a mouth counts as open
-UPPER_SHARE = 0.38  # of the gap that the upper lip closes; the lower lip closes the rest
+NO_TEETH: NDArray[np.uint8] = np.zeros((0, 0, 4), np.uint8)
+TEETH_FROM = 0.06  # gap, in eye distances, from which teeth are looked for
+UPPER_SHARE = 0.50  # of the gap that the upper lip closes; the lower lip closes the rest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Neutral:
-    """A picture (H, W, 3) uint8 RGB with closed lips and its landmarks (478, 3); `parted`: the gap that was closed, in eye distances."""
+    """A picture (H, W, 3) uint8 RGB with closed lips and its landmarks (478, 3); `parted`: the gap that was closed, in eye distances.
+
+    `teeth`: uint8 (h, w, 4) RGBA, the teeth that the photo showed, opaque where they were seen, their left upper corner at `teeth_at` px from the
+    middle of the closed seam; (0, 0, 4) where there were none.
+    """
 
     picture: NDArray[np.uint8]
     landmarks: NDArray[np.float32]
     parted: float
+    teeth: NDArray[np.uint8]
+    teeth_at: tuple[float, float]
 
 
 def close_lips(picture: NDArray[np.uint8], landmarks: NDArray[np.float32]) -> Neutral:
@@ -33,102 +42,123 @@ def close_lips(picture: NDArray[np.uint8], landmarks: NDArray[np.float32]) -> Ne
         middle = (landmarks[list(INNER_UPPER), 1] + landmarks[list(INNER_LOWER), 1]) / 2
         moved[list(INNER_UPPER), 1] = middle
         moved[list(INNER_LOWER), 1] = middle
-        return Neutral(picture=picture, landmarks=moved, parted=parted)
+        return Neutral(picture=picture, landmarks=moved, parted=parted, teeth=NO_TEETH, teeth_at=(0.0, 0.0))
     return _close(picture, landmarks, unit, parted)
+
+
+class _Closing:
+    """The displacement that brings parted lips together along a seam; px of the picture, columns [left, right)."""
+
+    def __init__(self, p: NDArray[np.float32], unit: float, left: int, right: int) -> None:
+        self.p, self.unit, self.left = p, unit, left
+        column = np.arange(left, right, dtype=np.float32)
+        within = smooth(np.minimum(column - p[78, 0], p[308, 0] - column) / (0.06 * unit))
+        margin = 0.014 * unit * within  # into the lips, so that no tooth is left along the seam
+        upper = np.interp(column, *curve(p[list(INNER_UPPER)])) - margin
+        lower = np.interp(column, *curve(p[list(INNER_LOWER)])) + margin
+        gap = np.clip(lower - upper, 0, None) * ((column > p[78, 0]) & (column < p[308, 0]))
+        self.gap = cv2.GaussianBlur(gap.reshape(1, -1).astype(np.float32), (0, 0), 0.03 * unit)[0]
+        self.upper, self.lower = upper.astype(np.float32), lower.astype(np.float32)
+        self.seam = (upper + UPPER_SHARE * self.gap).astype(np.float32)
+        # A lip that no longer is stretched by a smile is fuller: most of the way is made up within the lip, the rest by the skin beyond.
+        self.upper_rim = np.minimum(np.interp(column, *curve(p[list(OUTER_UPPER)])), upper - 0.03 * unit).astype(np.float32)
+        self.lower_rim = np.maximum(np.interp(column, *curve(p[list(OUTER_LOWER)])), lower + 0.05 * unit).astype(np.float32)
+        self._ease = float(np.clip((float(np.linalg.norm(p[61] - p[291])) / unit - 0.56) / 0.2, 0, 1))
+
+    def at(self, x: NDArray[np.float32]) -> NDArray[np.intp]:
+        """Return the columns of positions x."""
+        return np.clip(np.round(x - self.left).astype(np.intp), 0, len(self.gap) - 1)
+
+    def above(self, i: NDArray[np.intp], y: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return how far the skin over the mouth goes down, in columns i at heights y."""
+        edge, rim, nose = self.upper[i], self.upper_rim[i], self.p[NOSE_BASE, 1]
+        at_rim = 0.30 * smooth((y - nose) / np.maximum(rim - nose, 0.08 * self.unit))
+        return UPPER_SHARE * self.gap[i] * (at_rim + 0.70 * np.clip((y - rim) / (edge - rim), 0, 1))
+
+    def below(self, i: NDArray[np.intp], y: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return how far (negative: up) the skin under the mouth goes."""
+        edge, rim, chin = self.lower[i], self.lower_rim[i], self.p[CHIN, 1]
+        at_rim = 0.72 * (1.0 - smooth((y - rim) / np.maximum(0.95 * (chin - rim), 0.35 * self.unit)))
+        return -(1 - UPPER_SHARE) * self.gap[i] * (at_rim + 0.28 * np.clip((rim - y) / (rim - edge), 0, 1))
+
+    def relax(self, x: NDArray[np.float32], y: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return the displacement that eases a broad smile: the corners a little in and down."""
+        dx, dy = np.zeros_like(x), np.zeros_like(y)
+        for corner, side in ((self.p[61], 1.0), (self.p[291], -1.0)):
+            near = np.exp(-0.5 * (((x - corner[0]) / (0.2 * self.unit)) ** 2 + ((y - corner[1]) / (0.17 * self.unit)) ** 2))
+            dx = dx + side * 0.035 * self._ease * self.unit * near
+            dy = dy + 0.03 * self._ease * self.unit * near
+        return dx, dy
 
 
 def _close(picture: NDArray[np.uint8], landmarks: NDArray[np.float32], unit: float, parted: float) -> Neutral:
     p = landmarks[:, :2]
-    margin = 0.014 * unit
-    upper_x, upper_y = curve(p[list(INNER_UPPER)])
-    lower_x, lower_y = curve(p[list(INNER_LOWER)])
-    left, right = int(p[61, 0] - 0.7 * unit), int(p[291, 0] + 0.7 * unit)
-    top, bottom = int(p[NOSE_BASE, 1] - 0.3 * unit), int(p[152, 1] + 0.7 * unit)
     h, w = picture.shape[:2]
-    left, top, right, bottom = max(left, 0), max(top, 0), min(right, w), min(bottom, h)
-    filled = _fill_inside(picture, p, unit)
+    left, right = max(int(p[61, 0] - 0.7 * unit), 0), min(int(p[291, 0] + 0.7 * unit), w)
+    top, bottom = max(int(p[NOSE_BASE, 1] - 0.3 * unit), 0), min(int(p[CHIN, 1] + 0.7 * unit), h)
+    closing = _Closing(p, unit, left, right)
     x, y = np.meshgrid(np.arange(left, right, dtype=np.float32), np.arange(top, bottom, dtype=np.float32))
-    col = x[0]
-    inside = smooth(np.minimum(col - p[78, 0], p[308, 0] - col) / (0.06 * unit))
-    iu = np.interp(col, upper_x, upper_y) - margin * inside
-    il = np.interp(col, lower_x, lower_y) + margin * inside
-    gap = np.clip(il - iu, 0, None) * ((col > p[78, 0]) & (col < p[308, 0]))
-    gap = cv2.GaussianBlur(gap.reshape(1, -1).astype(np.float32), (0, 0), 0.03 * unit)[0]
-    seam = (iu + UPPER_SHARE * gap).astype(np.float32)
-    relax = _relaxed_corners(p, unit)
-
-    def upward(yy: NDArray[np.float32]) -> NDArray[np.float32]:
-        fade = smooth((yy - p[NOSE_BASE, 1]) / np.maximum(iu - p[NOSE_BASE, 1], 0.1 * unit))
-        return (UPPER_SHARE * gap * fade).astype(np.float32)
-
-    def downward(yy: NDArray[np.float32]) -> NDArray[np.float32]:
-        fade = 1.0 - smooth((yy - il) / np.maximum(1.0 * (p[152, 1] - il), 0.4 * unit))
-        return (-(1 - UPPER_SHARE) * gap * fade).astype(np.float32)
-
-    # First the smile is relaxed (one smooth field), then the lips meet: invert in the opposite order.
-    rx, ry = x.copy(), y.copy()
+    # First the lips meet, then the smile is eased; where a px comes from is found in the opposite order.
+    rx, ry = x, y
     for _ in range(5):
-        dx, dy = relax(rx, ry)
+        dx, dy = closing.relax(rx, ry)
         rx, ry = x - dx, y - dy
-    cols = np.clip(np.round(rx - left).astype(np.int32), 0, len(col) - 1)
-    gap_at, iu_at, il_at, seam_at = gap[cols], iu[cols], il[cols], seam[cols]
-    sources = []
-    for share, edge, sign in ((UPPER_SHARE, iu_at, 1.0), (1 - UPPER_SHARE, il_at, -1.0)):
-        src = ry.copy()
-        for _ in range(8):
-            if sign > 0:
-                fade = smooth((src - p[NOSE_BASE, 1]) / np.maximum(edge - p[NOSE_BASE, 1], 0.1 * unit))
-            else:
-                fade = 1.0 - smooth((src - edge) / np.maximum(p[152, 1] - edge, 0.4 * unit))
-            src = ry - sign * share * gap_at * fade
-        sources.append(src.astype(np.float32))
-    rx = rx.astype(np.float32)
-    above = cv2.remap(filled, rx, sources[0], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    below = cv2.remap(filled, rx, sources[1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    mix = np.clip(seam_at - ry + 0.5, 0, 1)[..., None]
-    closed = above * mix + below * (1 - mix)
+    i = closing.at(rx)
+    upper, lower = ry, ry
+    for _ in range(12):
+        upper, lower = ry - closing.above(i, upper), ry - closing.below(i, lower)
+    filled = _fill_inside(picture, p, unit)
+    layers = [
+        cv2.remap(filled, rx.astype(np.float32), source.astype(np.float32), cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+        for source in (upper, lower)
+    ]
+    seam = closing.seam[i]
+    mix = np.clip(seam - ry + 0.5, 0, 1)[..., None]
+    closed = layers[0] * mix + layers[1] * (1 - mix)
     # The line in which closed lips meet: a soft shade, gone at the corners.
-    line = np.exp(-0.5 * ((ry - seam_at) / (0.011 * unit)) ** 2) * np.clip(gap_at / (0.04 * unit), 0, 1)
-    closed *= 1.0 - 0.45 * line[..., None] * np.array([0.85, 1.0, 1.0], np.float32)
+    line = np.exp(-0.5 * ((ry - seam) / (0.010 * unit)) ** 2) * np.clip(closing.gap[i] / (0.04 * unit), 0, 1)
+    closed = closed * (1.0 - 0.5 * line[..., None] * np.array([0.85, 1.0, 1.0], np.float32))
+    closed = np.clip(closed + 0.5, 0, 255).astype(np.uint8)
+    moved = _move(landmarks, closing, (left, top, right, bottom))
     out = picture.copy()
-    out[top:bottom, left:right] = np.clip(closed + 0.5, 0, 255).astype(np.uint8)
+    out[top:bottom, left:right] = _ease_creases(closed, moved[:, :2] - (left, top), unit)
+    seam_middle = (moved[13, :2] + moved[14, :2]) / 2
+    teeth, (tx, ty) = _own_teeth(picture, p, unit)
+    return Neutral(picture=out, landmarks=moved, parted=parted, teeth=teeth, teeth_at=(tx - float(seam_middle[0]), ty - float(seam_middle[1])))
 
+
+def _move(landmarks: NDArray[np.float32], closing: _Closing, box: tuple[int, int, int, int]) -> NDArray[np.float32]:
+    """Return the landmarks of the closed mouth: all within the box moved as the picture was, the inner lips upon the seam."""
+    left, top, right, bottom = box
     moved = landmarks.copy()
-    for indices, sign in ((range(468), 0),):
-        q = p[list(indices)]
-        is_low = q[:, 1] > np.interp(q[:, 0], col, seam)
-        within = (q[:, 0] >= left) & (q[:, 0] < right) & (q[:, 1] >= top) & (q[:, 1] < bottom)
-        at = np.clip(np.round(q[:, 0] - left).astype(int), 0, len(col) - 1)
-        up = UPPER_SHARE * gap[at] * smooth((q[:, 1] - p[NOSE_BASE, 1]) / np.maximum(iu[at] - p[NOSE_BASE, 1], 0.1 * unit))
-        lo = -(1 - UPPER_SHARE) * gap[at] * (1 - smooth((q[:, 1] - il[at]) / np.maximum(p[152, 1] - il[at], 0.4 * unit)))
-        y2 = q[:, 1] + np.where(within, np.where(is_low, lo, up), 0)
-        dx, dy = relax(q[:, 0], y2)
-        moved[: len(q), 0] = q[:, 0] + np.where(within, dx, 0)
-        moved[: len(q), 1] = y2 + np.where(within, dy, 0)
-        assert sign == 0
-    on_seam = np.interp(p[list(INNER_UPPER), 0], col, seam)
-    dx, dy = relax(p[list(INNER_UPPER), 0], on_seam)
+    x, y = landmarks[:468, 0], landmarks[:468, 1]
+    i = closing.at(x)
+    within = (x >= left) & (x < right) & (y >= top) & (y < bottom)
+    shifted = y + np.where(within, np.where(y > closing.seam[i], closing.below(i, y), closing.above(i, y)), 0)
+    dx, dy = closing.relax(x, shifted)
+    moved[:468, 0] = x + np.where(within, dx, 0)
+    moved[:468, 1] = shifted + np.where(within, dy, 0)
+    x = (landmarks[list(INNER_UPPER), 0] + landmarks[list(INNER_LOWER), 0]) / 2
+    y = closing.seam[closing.at(x)]
+    dx, dy = closing.relax(x, y)
     for ring in (INNER_UPPER, INNER_LOWER):
-        moved[list(ring), 0] = p[list(INNER_UPPER), 0] + dx
-        moved[list(ring), 1] = on_seam + dy
-    return Neutral(picture=out, landmarks=moved, parted=parted)
+        moved[list(ring), 0] = x + dx
+        moved[list(ring), 1] = y + dy
+    return moved
 
 
-def _relaxed_corners(p: NDArray[np.float32], unit: float):
-    """Return the field that eases a broad smile: corners a little in and down."""
-    wide = float(np.linalg.norm(p[61] - p[291])) / unit
-    ease = float(np.clip((wide - 0.56) / 0.2, 0, 1))
-
-    def field(x, y):
-        dx = np.zeros_like(x)
-        dy = np.zeros_like(y)
-        for corner, side in ((p[61], 1.0), (p[291], -1.0)):
-            near = np.exp(-0.5 * (((x - corner[0]) / (0.2 * unit)) ** 2 + ((y - corner[1]) / (0.17 * unit)) ** 2))
-            dx = dx + side * 0.035 * ease * unit * near
-            dy = dy + 0.03 * ease * unit * near
-        return dx, dy
-
-    return field
+def _ease_creases(image: NDArray[np.uint8], p: NDArray[np.float32], unit: float) -> NDArray[np.uint8]:
+    """Take back some of the folds that a smile draws outside the corners of the mouth; they would crawl when the lips are rounded."""
+    y, x = np.mgrid[0 : image.shape[0], 0 : image.shape[1]].astype(np.float32)
+    size = max(3, round(0.09 * unit)) | 1
+    filled = cv2.morphologyEx(image, cv2.MORPH_CLOSE, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)))
+    filled = cv2.GaussianBlur(filled, (0, 0), 0.03 * unit).astype(np.float32)
+    zone = np.zeros(image.shape[:2], np.float32)
+    for corner, side in ((p[61], -1.0), (p[291], 1.0)):
+        outward = (x - corner[0]) * side / unit
+        near = np.exp(-0.5 * (((outward - 0.07) / 0.09) ** 2 + ((y - corner[1] + 0.03 * unit) / (0.13 * unit)) ** 2))
+        zone = np.maximum(zone, near * smooth((outward - 0.0) / 0.05))
+    return np.rint(image + (filled - image) * (0.75 * zone[..., None])).astype(np.uint8)
 
 
 def _fill_inside(picture: NDArray[np.uint8], p: NDArray[np.float32], unit: float) -> NDArray[np.uint8]:
@@ -143,6 +173,31 @@ def _fill_inside(picture: NDArray[np.uint8], p: NDArray[np.float32], unit: float
     out = picture.copy()
     out[y0:y1, x0:x1] = cv2.inpaint(picture[y0:y1, x0:x1], mask[y0:y1, x0:x1], 4, cv2.INPAINT_TELEA)
     return out
+
+
+def _own_teeth(picture: NDArray[np.uint8], p: NDArray[np.float32], unit: float) -> tuple[NDArray[np.uint8], tuple[float, float]]:
+    """Cut out the teeth between parted lips: what is bright there and less red than the lips. Nothing if that is little."""
+    ring = np.vstack([p[list(INNER_UPPER)], p[list(INNER_LOWER)][::-1]])
+    if float(np.max(p[list(INNER_LOWER), 1] - p[list(INNER_UPPER), 1])) < TEETH_FROM * unit:
+        return NO_TEETH, (0.0, 0.0)
+    x0, y0 = np.maximum(np.floor(ring.min(axis=0)).astype(int) - 2, 0)
+    x1, y1 = np.ceil(ring.max(axis=0)).astype(int) + 3
+    crop = picture[y0:y1, x0:x1]
+    mask = np.zeros(crop.shape[:2], np.uint8)
+    cv2.fillPoly(mask, [np.rint((ring - (x0, y0)) * 16).astype(np.int32)], 255, lineType=cv2.LINE_8, shift=4)
+    mask = cv2.erode(mask, np.ones((3, 3), np.uint8))
+    yuv = to_yuv(crop)
+    inside = mask > 0
+    if int(inside.sum()) < 40:
+        return NO_TEETH, (0.0, 0.0)
+    bright = float(np.percentile(yuv[inside, 0], 90))
+    lips = np.concatenate([picture[int(p[i, 1]), int(p[i, 0])].reshape(1, 3) for i in (17, 0, 84, 314)])
+    redness = (float(np.median(yuv[inside & (yuv[..., 0] > 0.8 * bright), 2])) + float(np.median(to_yuv(lips)[:, 2]))) / 2
+    tooth = smooth((yuv[..., 0] - 0.5 * bright) / (0.2 * bright)) * smooth((redness + 4 - yuv[..., 2]) / 6) * inside
+    if float(tooth.sum()) < 0.25 * float(inside.sum()) or bright < 90:
+        return NO_TEETH, (0.0, 0.0)
+    alpha = cv2.GaussianBlur(tooth.astype(np.float32), (0, 0), 0.008 * unit)
+    return np.dstack([crop, np.rint(alpha * 255).astype(np.uint8)]), (float(x0), float(y0))
 
 
 def lip_colours(picture: NDArray[np.uint8], face: FaceGeometry) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

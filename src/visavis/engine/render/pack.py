@@ -27,9 +27,10 @@ class AvatarPack:
     """One avatar. Arrays share height H and width W of `picture` unless said otherwise.
 
     `picture`: uint8 (H, W, 3) RGB, the neutral face, lips closed. `background`: uint8 (H, W, 3) RGB. `matte`: uint8 (H, W).
-    `landmarks`: float32 (478, 3), px of `picture`, of the neutral face. `teeth`: uint8 (h, w, 4) RGBA, the person's own teeth where the photo shows
-    them, its left upper corner at `teeth_at` px of `picture`; (0, 0, 4) where it shows none. `parted`: how far the lips were apart in the photo, in
-    distances of the outer eye corners. `plans`: what renderers of this process have prepared for a size, shared between them; not saved.
+    `landmarks`: float32 (478, 3), px of `picture`, of the neutral face. `head`: the head with its hair, px of `picture`.
+    `teeth`: uint8 (h, w, 4) RGBA, the person's own teeth where the photo shows them, its left upper corner `teeth_at` px of `picture` from the middle
+    of the seam; (0, 0, 4) where it shows none. `parted`: how far the lips were apart in the photo, in distances of the outer eye corners.
+    `plans`: what renderers of this process have prepared for a size, shared between them; not saved.
     """
 
     picture: NDArray[np.uint8]
@@ -117,8 +118,8 @@ def bake(study: PortraitStudy) -> AvatarPack:
         matte=matte,
         landmarks=neutral.landmarks,
         head=_head_box(neutral.landmarks, matte),
-        teeth=np.zeros((0, 0, 4), np.uint8),
-        teeth_at=(0.0, 0.0),
+        teeth=neutral.teeth,
+        teeth_at=neutral.teeth_at,
         parted=neutral.parted,
     )
 

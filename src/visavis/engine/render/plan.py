@@ -120,7 +120,7 @@ def _make(pack: AvatarPack, width: int, height: int) -> RenderPlan:
         seam_upper=np.ascontiguousarray(on_seam.upper[:, 0]).reshape(len(COLUMN), -1),
         seam_jump=np.ascontiguousarray(on_seam.jump[:, 0]).reshape(len(COLUMN), -1),
         skull=np.ascontiguousarray(on_seam.upper[[COLUMN["yaw"], COLUMN["pitch"], COLUMN["roll"]], 0, middle]),
-        interior=draw(FaceGeometry.of(pack.landmarks), pack.picture, lip_upper, lip_lower, face.unit),
+        interior=draw(FaceGeometry.of(pack.landmarks), pack, lip_upper, lip_lower, face.unit),
     )
 
 

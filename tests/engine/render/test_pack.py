@@ -1,0 +1,49 @@
+"""The pack on disk."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.engine.render.conftest import motion
+from visavis.engine.render import pack as packs
+from visavis.engine.render.cpu import CpuRenderer
+from visavis.engine.render.pack import AvatarPack
+from visavis.errors import PackUnreadable
+
+
+def test_a_saved_pack_renders_the_same_face(pack, tmp_path):
+    pack.save(tmp_path / "pack")
+    loaded = AvatarPack.load(tmp_path / "pack")
+    assert np.array_equal(loaded.landmarks, pack.landmarks)
+    assert np.array_equal(loaded.matte, pack.matte)
+    assert np.array_equal(loaded.teeth, pack.teeth)
+    assert loaded.head.top == pytest.approx(pack.head.top)
+    frame = motion(jawOpen=0.5)
+    before = CpuRenderer(pack, 256, 256).render(frame).astype(int)
+    after = CpuRenderer(loaded, 256, 256).render(frame).astype(int)
+    assert np.abs(before - after).mean() < 1.5  # the pictures are JPEGs
+
+
+def test_a_pack_is_at_most_ten_megabytes(pack, tmp_path):
+    pack.save(tmp_path)
+    assert sum(file.stat().st_size for file in tmp_path.iterdir()) <= 10_000_000
+
+
+def test_what_is_no_pack_is_refused(pack, tmp_path):
+    with pytest.raises(PackUnreadable):
+        AvatarPack.load(tmp_path / "nowhere")
+    for name in ("pack.npz", "picture.jpg", "matte.png"):
+        folder = tmp_path / name.partition(".")[0]
+        pack.save(folder)
+        (folder / name).write_bytes(b"not this")
+        with pytest.raises(PackUnreadable):
+            AvatarPack.load(folder)
+
+
+def test_a_pack_of_another_format_is_refused(pack, tmp_path, monkeypatch):
+    monkeypatch.setattr(packs, "FORMAT_VERSION", 999)
+    pack.save(tmp_path)
+    monkeypatch.undo()
+    with pytest.raises(PackUnreadable, match="999"):
+        AvatarPack.load(tmp_path)

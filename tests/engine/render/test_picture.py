@@ -1,0 +1,92 @@
+"""What holds for every picture that is rendered: stillness, sameness, framing, eyes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.engine.render.conftest import motion, rgb
+from visavis.engine.render.cpu import CpuRenderer
+
+
+@pytest.fixture(scope="module")
+def renderer(pack):
+    return CpuRenderer(pack, 512, 512)
+
+
+def test_the_same_motion_gives_the_same_pixels_whatever_came_between(renderer):
+    rest = renderer.render(motion()).copy()
+    renderer.render(motion(yaw=4, roll=-2, jawOpen=0.8, eyeBlinkLeft=1, eyeBlinkRight=0.6, eyeLookX=0.7, breath=1))
+    assert np.array_equal(renderer.render(motion()), rest)
+
+
+def test_two_renderers_of_one_pack_agree_and_share_their_plan(pack, renderer):
+    other = CpuRenderer(pack, 512, 512)
+    frame = motion(jawOpen=0.4, yaw=2)
+    assert np.array_equal(other.render(frame), renderer.render(frame))
+    assert other.plan is renderer.plan
+
+
+def test_the_background_is_bit_still(pack, renderer):
+    """Beyond a third of the eye distance from the person, not one bit changes, however the head moves."""
+    import cv2
+
+    person = (renderer.plan.texture[..., 3] < 255).astype(np.uint8)
+    person = cv2.resize(person, (renderer.width_px, renderer.height_px), interpolation=cv2.INTER_NEAREST)
+    reach = int(0.35 * renderer.face.unit) + 4
+    still = cv2.dilate(person, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)) == 0
+    assert still.mean() > 0.05
+    rest = renderer.render(motion())[:512].copy()
+    for moved in (motion(yaw=6, pitch=5, roll=4), motion(yaw=-6, pitch=-5, roll=-4, jawOpen=1, breath=1)):
+        luma = renderer.render(moved)[:512]
+        assert np.array_equal(luma[still], rest[still])
+        assert not np.array_equal(luma, rest)
+
+
+def test_at_rest_the_picture_is_the_neutral_photo(pack, renderer):
+    """Away from nothing but rounding: person over background gives the photo back."""
+    from visavis.engine.render.framing import lay_out
+
+    photo = lay_out(pack.picture, renderer.plan.frame, 512, 512, 1.0, 1)
+    shown = rgb(renderer.render(motion()))
+    difference = np.abs(photo.astype(int) - shown)[16:-16, 16:-16]
+    assert np.percentile(difference, 50) <= 3
+    assert difference.mean() < 6
+
+
+@pytest.mark.parametrize(("width", "height"), [(512, 512), (1280, 720), (240, 320), (1920, 1072), (720, 1280)])
+def test_the_head_stands_whole_and_in_the_middle(pack, find_points, width, height):
+    p = find_points(CpuRenderer(pack, width, height).render(motion()))
+    x, y = p[:, 0], p[:, 1]
+    assert abs((x.min() + x.max()) / 2 / width - 0.5) < 0.12
+    assert y.min() > 0.06 * height and y.max() < 0.85 * height
+    assert 0.2 < (y.max() - y.min()) / height < 0.6
+
+
+def test_the_head_turns_nods_and_tilts(renderer, find_points):
+    rest = find_points(renderer.render(motion()))
+    nose, brow = 1, 10
+    assert find_points(renderer.render(motion(yaw=6)))[nose, 0] > rest[nose, 0] + 2
+    assert find_points(renderer.render(motion(yaw=-6)))[nose, 0] < rest[nose, 0] - 2
+    assert find_points(renderer.render(motion(pitch=5)))[nose, 1] > rest[nose, 1] + 1
+    assert find_points(renderer.render(motion(roll=4)))[brow, 0] > rest[brow, 0] + 3
+
+
+def test_lids_close_one_by_one_and_are_skin(renderer, find_points):
+    rest = find_points(renderer.render(motion()))
+    open_left = rest[145, 1] - rest[159, 1]  # the viewer's left, the person's right
+    open_right = rest[374, 1] - rest[386, 1]
+    wink = find_points(renderer.render(motion(eyeBlinkLeft=1)))
+    assert wink[374, 1] - wink[386, 1] < 0.62 * open_right
+    assert wink[145, 1] - wink[159, 1] > 0.75 * open_left
+    frame = renderer.render(motion(eyeBlinkLeft=1, eyeBlinkRight=1))[:512]
+    x, y = rest[468].astype(int)
+    skin = frame[int(rest[50, 1]) - 3 : int(rest[50, 1]) + 4, int(rest[50, 0]) - 3 : int(rest[50, 0]) + 4].mean()
+    assert frame[y - 2 : y + 2, x - 3 : x + 4].mean() > 0.55 * skin  # no dark iris shines through
+
+
+def test_gaze_moves_the_iris(renderer, find_points):
+    left = find_points(renderer.render(motion(eyeLookX=-1)))
+    right = find_points(renderer.render(motion(eyeLookX=1)))
+    assert right[468, 0] - left[468, 0] > 1.5
+    assert right[473, 0] - left[473, 0] > 1.5
