@@ -14,11 +14,13 @@ from visavis.engine.speech.port import SpeechToMotion
 class Avatar(Protocol):
     """An avatar pack in memory, shared by every session that shows it."""
 
-    def renderer(self, *, width_px: int, height_px: int) -> Renderer: ...
+    def renderer(self, *, width_px: int, height_px: int) -> Renderer:
+        """Make a renderer; called in a thread, since it lays the avatar out for its size (half a second for the first of a size)."""
+        ...
 
 
 class Parts(Protocol):
-    """`load_avatar` runs in a thread and may take long; the others run in the event loop and may not."""
+    """`load_avatar` is called in a thread and may take long; `open_speech` is called in the event loop and may not."""
 
     def load_avatar(self, path: Path) -> Avatar:
         """Raises `PackUnreadable`."""

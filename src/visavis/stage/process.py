@@ -91,7 +91,7 @@ class Stage:
             case Interrupt():
                 await show.interrupt()
             case Resize():
-                show.resize(width_px=message.width_px, height_px=message.height_px)
+                await show.resize(width_px=message.width_px, height_px=message.height_px)
             case Offer():
                 return await show.room.offer(viewer_id=message.viewer_id, sdp=message.sdp)
             case RemoveViewer():
@@ -102,12 +102,12 @@ class Stage:
         session_id = message.session_id
         assert session_id not in self._shows, session_id
         avatar = await self._avatar(message.pack_path, session_id)
+        renderer = await asyncio.to_thread(avatar.renderer, width_px=message.width_px, height_px=message.height_px)
         show = Show(
             session_id=session_id,
             avatar=avatar,
+            renderer=renderer,
             parts=self._parts,
-            width_px=message.width_px,
-            height_px=message.height_px,
             fps=message.fps,
             seed=message.seed,
             tell=self._tell,

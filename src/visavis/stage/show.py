@@ -26,14 +26,14 @@ Tell = Callable[[messages.Event], None]
 class Show:
     """A running session. Everything but `run` is called between its steps, in the same event loop."""
 
-    def __init__(self, *, session_id: str, avatar: Avatar, parts: Parts, width_px: int, height_px: int, fps: int, seed: int, tell: Tell) -> None:
+    def __init__(self, *, session_id: str, avatar: Avatar, renderer: Renderer, parts: Parts, fps: int, seed: int, tell: Tell) -> None:
         self.session_id = session_id
         self.room: Room | None = None  # set once, before run
         self._avatar, self._fps, self._tell = avatar, fps, tell
         self._performance = Performance(seed=seed, open_speech=parts.open_speech)
         self._audio: AudioEncoder | None = None  # made when the first viewer comes
         self._video: VideoEncoder | None = None
-        self._renderer: Renderer = avatar.renderer(width_px=width_px, height_px=height_px)
+        self._renderer = renderer
         self._frame = 0  # the number of the next frame
         self._block_taken = asyncio.Event()  # replaced with every block
         self._frames = self._late_frames = 0
@@ -66,10 +66,10 @@ class Show:
             self.room.drop_backlog()
         await self._block_taken.wait()
 
-    def resize(self, *, width_px: int, height_px: int) -> None:
-        """Change the picture's size, from the next frame on."""
+    async def resize(self, *, width_px: int, height_px: int) -> None:
+        """Change the picture's size: the picture goes on in its old one until the new one is laid out."""
         if (width_px, height_px) != (self._renderer.width_px, self._renderer.height_px):
-            self._renderer = self._avatar.renderer(width_px=width_px, height_px=height_px)
+            self._renderer = await asyncio.to_thread(self._avatar.renderer, width_px=width_px, height_px=height_px)
             self._video = None
 
     # --- the clock

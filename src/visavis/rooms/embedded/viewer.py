@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from fractions import Fraction
 from typing import Literal, Protocol
 
 import av
 from aiortc import RTCRtpSender
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
-from aiortc.rtp import RtcpSrPacket
+from aiortc.rtp import RtcpSenderInfo, RtcpSrPacket
 
 from visavis.rooms.port import EncodedPacket
 
@@ -37,6 +37,7 @@ class PacketTrack(MediaStreamTrack):
         super().__init__()
         self.kind = kind
         self.last_sent: int | None = None  # the position of the last packet handed over
+        self.report: Callable[[], Awaitable[None]] | None = None  # sends the first sender report; called once, when the first packet has been sent
         self._viewer = viewer
         self._queue: deque[EncodedPacket] = deque()
         self._arrived = asyncio.Event()
@@ -70,6 +71,9 @@ class PacketTrack(MediaStreamTrack):
         if not self._taken:
             self._taken = True
             self._viewer.sending(self.kind)
+        elif self.report is not None and self.last_sent is not None:
+            report, self.report = self.report, None
+            await report()
         while not self._queue:
             if self.readyState != "live":
                 raise MediaStreamError
@@ -105,7 +109,18 @@ def stamp_with_media_clock(sender: RTCRtpSender, track: PacketTrack, ntp_at: Cal
             report.sender_info.ntp_timestamp = ntp_at(track.last_sent)
         await send(packets)
 
+    async def report() -> None:
+        # aiortc sends its first report after 0.5 to 1.5 s; until then a viewer could only guess how sound and picture belong together.
+        counts = RtcpSenderInfo(
+            ntp_timestamp=0,
+            rtp_timestamp=sender._RTCRtpSender__rtp_timestamp,
+            packet_count=sender._RTCRtpSender__packet_count,
+            octet_count=sender._RTCRtpSender__octet_count,
+        )
+        await send_rtcp([RtcpSrPacket(ssrc=sender._ssrc, sender_info=counts)])
+
     sender._send_rtcp = send_rtcp
+    track.report = report
 
 
 def hear_keyframe_requests(sender: RTCRtpSender, wanted: Callable[[], None]) -> None:
