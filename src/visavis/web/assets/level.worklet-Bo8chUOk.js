@@ -1,0 +1,1 @@
+class r extends AudioWorkletProcessor{sum=0;seen=0;process(t){const s=t[0]?.[0];if(s===void 0)return!0;for(const e of s)this.sum+=e*e;return this.seen+=s.length,this.seen>=512&&(this.port.postMessage(Math.sqrt(this.sum/this.seen)),this.sum=0,this.seen=0),!0}}globalThis.registerProcessor("level",r);

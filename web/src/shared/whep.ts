@@ -1,0 +1,88 @@
+// One WHEP connection (WebRTC-HTTP Egress Protocol, draft-ietf-wish-whep): offer, answer, and the DELETE that leaves.
+
+import type { JoinOutcome } from "./join-step";
+
+const GATHERING_LIMIT_MS = 1_000; // host candidates come at once; a browser that still looks for more does not hold up the picture
+
+export interface WhepConnection {
+  peer: RTCPeerConnection;
+  stream: MediaStream;
+  leave(): void;
+}
+
+export type WhepExchange = (entry: { status: number | null; offerBytes: number; answerBytes: number; elapsedMs: number }) => void;
+
+/** Offer to receive sound and picture. Returns the connection once the answer is in place, or what kept it from that. Never throws. */
+export async function joinRoom(
+  whepUrl: string,
+  token: string,
+  signal: AbortSignal,
+  exchanged: WhepExchange = () => {},
+): Promise<WhepConnection | Exclude<JoinOutcome, { kind: "joined" }>> {
+  const peer = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
+  const stream = new MediaStream();
+  peer.addEventListener("track", (event) => stream.addTrack(event.track));
+  peer.addTransceiver("video", { direction: "recvonly" });
+  peer.addTransceiver("audio", { direction: "recvonly" });
+  const sentAtMs = performance.now();
+  let offerBytes = 0;
+  let resource: string | null = null;
+  try {
+    await peer.setLocalDescription();
+    await gathered(peer);
+    const offer = peer.localDescription?.sdp ?? "";
+    offerBytes = offer.length;
+    const response = await fetch(whepUrl, {
+      method: "POST",
+      headers: { "content-type": "application/sdp", authorization: `Bearer ${token}` },
+      body: offer,
+      signal,
+    });
+    const answer = await response.text();
+    exchanged({ status: response.status, offerBytes, answerBytes: answer.length, elapsedMs: performance.now() - sentAtMs });
+    if (!response.ok) {
+      peer.close();
+      return { kind: "answered", status: response.status, retryAfterS: retryAfterS(response) };
+    }
+    const location = response.headers.get("location");
+    resource = location === null ? null : new URL(location, response.url).href;
+    await peer.setRemoteDescription({ type: "answer", sdp: answer });
+  } catch {
+    if (!signal.aborted && offerBytes > 0) exchanged({ status: null, offerBytes, answerBytes: 0, elapsedMs: performance.now() - sentAtMs });
+    peer.close();
+    leaveResource(resource, token);
+    return { kind: "unreachable" };
+  }
+  return {
+    peer,
+    stream,
+    leave() {
+      peer.close();
+      leaveResource(resource, token);
+      resource = null;
+    },
+  };
+}
+
+function leaveResource(resource: string | null, token: string): void {
+  if (resource === null) return;
+  // keepalive: this is also sent while the page goes away.
+  void fetch(resource, { method: "DELETE", headers: { authorization: `Bearer ${token}` }, keepalive: true }).catch(() => {});
+}
+
+function retryAfterS(response: Response): number | null {
+  const seconds = Number.parseFloat(response.headers.get("retry-after") ?? "");
+  return Number.isFinite(seconds) ? seconds : null;
+}
+
+function gathered(peer: RTCPeerConnection): Promise<void> {
+  if (peer.iceGatheringState === "complete") return Promise.resolve();
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, GATHERING_LIMIT_MS);
+    peer.addEventListener("icegatheringstatechange", () => {
+      if (peer.iceGatheringState !== "complete") return;
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}

@@ -1,0 +1,67 @@
+import { describe, expect, it } from "vitest";
+import { median, SpeechLedger } from "../src/playground/speech-ledger";
+
+describe("a named utterance", () => {
+  it("is measured from its first sample to its start and to its sound", () => {
+    const ledger = new SpeechLedger();
+    ledger.sent("sample-1", 1000);
+    ledger.sent("sample-1", 1040);
+    expect(ledger.isSpeaking).toBe(false);
+    expect(ledger.started("sample-1", 1150)).toBe(150);
+    expect(ledger.heard(1210)).toBe(210);
+    expect(ledger.isSpeaking).toBe(true);
+    ledger.finished("sample-1");
+    expect(ledger.isSpeaking).toBe(false);
+    expect(ledger.isBusy).toBe(false);
+  });
+  it("gives one sound figure, whatever follows", () => {
+    const ledger = new SpeechLedger();
+    ledger.sent("a", 0);
+    expect(ledger.heard(90)).toBe(90);
+    expect(ledger.heard(500)).toBeNull();
+  });
+  it("behind another one says nothing about the system, only about the queue", () => {
+    const ledger = new SpeechLedger();
+    ledger.sent("a", 0);
+    ledger.sent("b", 10);
+    expect(ledger.started("a", 100)).toBe(100);
+    ledger.finished("a");
+    expect(ledger.started("b", 3000)).toBeNull();
+    expect(ledger.heard(3050)).toBeNull();
+  });
+});
+
+describe("microphone speech", () => {
+  it("takes the name that the server gives it", () => {
+    const ledger = new SpeechLedger();
+    ledger.sent(null, 0);
+    ledger.sent(null, 20);
+    expect(ledger.started("utt_7", 120)).toBe(120);
+    ledger.sent(null, 140); // still the same one
+    ledger.finished("utt_7");
+    expect(ledger.isBusy).toBe(false);
+  });
+  it("is a new utterance after the gap at which the server ends one", () => {
+    const ledger = new SpeechLedger();
+    ledger.sent(null, 0);
+    ledger.started("utt_1", 100);
+    ledger.finished("utt_1");
+    ledger.sent(null, 400);
+    expect(ledger.started("utt_2", 510)).toBe(110);
+  });
+});
+
+it("forgets everything that an interrupt drops", () => {
+  const ledger = new SpeechLedger();
+  ledger.sent("a", 0);
+  ledger.started("a", 100);
+  ledger.cleared();
+  expect(ledger.isSpeaking).toBe(false);
+  expect(ledger.started("a", 200)).toBeNull();
+});
+
+it("has the middle value as median", () => {
+  expect(median([])).toBeNull();
+  expect(median([5, 1, 9])).toBe(5);
+  expect(median([1, 2, 3, 10])).toBe(2.5);
+});

@@ -1,0 +1,44 @@
+import { describe, expect, it, vi } from "vitest";
+import { MOST_ENTRIES, presentable, WireLog } from "../src/playground/wire-log";
+
+const log = (): WireLog => new WireLog(() => 0, () => {});
+
+it("keeps the newest few hundred entries", () => {
+  const wire = log();
+  for (let i = 0; i < MOST_ENTRIES + 50; i++) wire.add({ kind: "rest", direction: "out", title: String(i) });
+  expect(wire.entries).toHaveLength(MOST_ENTRIES);
+  expect(wire.entries.at(-1)?.title).toBe(String(MOST_ENTRIES + 49));
+});
+
+it("shows no token and no sound, and leaves the rest as it was", () => {
+  const shown = presentable({
+    type: "session.init",
+    config: { session_id: "sess_1", access_token: "secret-secret", room: { url: "http://x/rooms/y", token: "eyJhbGciOi" } },
+    audio: "AAAA".repeat(1000),
+    sizes: [960, 720],
+  });
+  expect(shown).toEqual({
+    type: "session.init",
+    config: { session_id: "sess_1", access_token: "secr…", room: { url: "http://x/rooms/y", token: "eyJh…" } },
+    audio: "‹3.0 kB of PCM16›",
+    sizes: [960, 720],
+  });
+});
+
+describe("a run of binary frames", () => {
+  it("is one entry that grows", () => {
+    const changed = vi.fn();
+    const wire = new WireLog(() => 0, changed);
+    for (let i = 0; i < 50; i++) wire.addSound(1920, 48_000);
+    expect(wire.entries).toHaveLength(1);
+    expect(wire.entries[0]?.note).toBe("50 × PCM16 · 1.0 s · 96 kB");
+    expect(changed).toHaveBeenCalledTimes(50);
+  });
+  it("ends with the next message", () => {
+    const wire = log();
+    wire.addSound(1920, 48_000);
+    wire.add({ kind: "channel", direction: "in", title: "agent.playback.started" });
+    wire.addSound(1920, 48_000);
+    expect(wire.entries.map((entry) => entry.title)).toEqual(["binary", "agent.playback.started", "binary"]);
+  });
+});

@@ -1,0 +1,28 @@
+import { defineConfig } from "vitest/config";
+
+// Builds both pages into the Python package. Names carry content hashes, so the server may let browsers keep /assets for ever, and a rebuild
+// of the same sources gives the same bytes (scripts/check-web compares). Nothing is inlined: the pages run under `default-src 'self'`.
+// `npm run dev` serves the sources and passes the API on to a server at VISAVIS_DEV_SERVER.
+declare const process: { env: Record<string, string | undefined> };
+const server = process.env.VISAVIS_DEV_SERVER ?? "http://127.0.0.1:8000";
+const roomPage = /^\/rooms\/[^/]+\/?(\?.*)?$/;
+
+export default defineConfig({
+  build: {
+    outDir: "../src/visavis/web",
+    emptyOutDir: true,
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    target: ["es2022", "chrome100", "firefox110", "safari15.4"],
+    rollupOptions: { input: ["index.html", "room.html"] },
+  },
+  worker: { format: "es" },
+  server: {
+    proxy: {
+      "/v1": { target: server, ws: true },
+      "/samples": server,
+      "/rooms": { target: server, bypass: (request) => (roomPage.test(request.url ?? "") ? "/room.html" : undefined) },
+    },
+  },
+  test: { include: ["tests/**/*.test.ts"] },
+});
