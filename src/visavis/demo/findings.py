@@ -60,13 +60,13 @@ def find(run: Run) -> Findings:
     times_s = np.array([seen.media_time_s for seen in pictures])
 
     heard = _voice(run, sound)
-    distance, moved, threshold = _mouth(run, pictures, arrivals_s)
+    distance, still, spoken = _mouth(run, pictures, arrivals_s)
     voice_begins_s = sound.begins_s + heard.seconds
     expected = measure.expected_distance(_motion(run))
     lips = measure.lips_lag(times_s, distance, expected, around_s=voice_begins_s)
     if lips.likeness < LEAST_LIPS_LIKENESS:
         raise DemoFailed(f"The lips do not follow the speech (likeness {lips.likeness:.2f})")
-    silence_s, rest_s = _flush(run, sound, distance, arrivals_s, threshold)
+    silence_s, rest_s = _flush(run, sound, distance, arrivals_s, REST_SHARE * (spoken - still))
     during = arrivals_s[(arrivals_s >= run.spoken_s) & (arrivals_s <= run.finished_s)]
     first_lips = int(np.searchsorted(times_s, lips.seconds))
     return Findings(
@@ -83,7 +83,7 @@ def find(run: Run) -> Findings:
         pictures=len(pictures),
         freezes_s=measure.freezes(arrivals_s),
         size_px=SIZE_PX,
-        mouth_moved=moved,
+        mouth_moved=spoken / still,
     )
 
 
@@ -109,7 +109,7 @@ def _voice(run: Run, sound: Sound) -> measure.Lag:
 
 
 def _mouth(run: Run, pictures: list[SeenPicture], arrivals_s: NDArray[np.float64]) -> tuple[NDArray[np.float32], float, float]:
-    """Return each picture's distance from the resting mouth, how much more speaking moves it than resting, and the threshold between the two."""
+    """Return each picture's distance from the resting mouth, and what it is usually at rest and while speaking. Raises `DemoFailed`."""
     grey = np.stack([_grey(seen) for seen in pictures])
     resting = slice(int(np.searchsorted(arrivals_s, run.spoken_s - IDLE_S * 0.9)), int(np.searchsorted(arrivals_s, run.spoken_s)))
     if resting.stop - resting.start < 10:
@@ -119,24 +119,27 @@ def _mouth(run: Run, pictures: list[SeenPicture], arrivals_s: NDArray[np.float64
         raise DemoFailed("There is no face in the picture")
     distance = measure.mouth_distance(grey, resting, face)
     speaking = distance[(arrivals_s > run.spoken_s + 0.5) & (arrivals_s < run.finished_s - 0.3)]
-    still, spoken = float(np.median(distance[resting])), float(np.percentile(speaking, 75)) if len(speaking) else 0.0
-    moved = spoken / max(still, 0.1)
-    if moved < LEAST_MOVEMENT:
+    still, spoken = max(0.1, float(np.median(distance[resting]))), float(np.percentile(speaking, 75)) if len(speaking) else 0.0
+    if spoken < LEAST_MOVEMENT * still:
         raise DemoFailed(f"The face did not move: speaking changes the mouth by {spoken:.2f} grey levels, resting by {still:.2f}")
-    return distance, moved, still + REST_SHARE * (spoken - still)
+    return distance, still, spoken
 
 
-def _flush(run: Run, sound: Sound, distance: NDArray[np.float32], arrivals_s: NDArray[np.float64], threshold: float) -> tuple[float, float]:
-    """Return seconds from the interrupt to silence and to rest. Raises `DemoFailed` where either is not there in time."""
+def _flush(run: Run, sound: Sound, distance: NDArray[np.float32], arrivals_s: NDArray[np.float64], moving: float) -> tuple[float, float]:
+    """Return seconds from the interrupt to silence and to rest. Raises `DemoFailed` where either is not there in time.
+
+    `moving`: how much further than at the end of the aftermath a mouth is that is not at rest.
+    """
     after = (sound.arrived_s > run.interrupted_s) & (sound.arrived_s < run.ended_s)
     silent_s = measure.last_audible_s(sound.arrived_s[after], sound.samples[after], SOUND_RATE_HZ)
     silence_s = 0.0 if silent_s is None else silent_s - run.interrupted_s
-    seen = arrivals_s < run.ended_s
-    rest_at_s = measure.rest_begins_s(arrivals_s[seen], distance[seen], threshold, after_s=run.interrupted_s)
     if silence_s > FLUSHED_WITHIN_S:
         raise DemoFailed(f"The interruption did not flush: sound went on for {silence_s:.2f} s")
+    seen = arrivals_s < run.ended_s
+    at_last = float(np.median(distance[seen & (arrivals_s > run.ended_s - AFTERMATH_S / 2)]))
+    rest_at_s = measure.rest_begins_s(arrivals_s[seen], distance[seen], at_last + moving, after_s=run.interrupted_s)
     if rest_at_s is None or rest_at_s - run.interrupted_s > FLUSHED_WITHIN_S:
-        raise DemoFailed(f"The interruption did not flush: the mouth went on moving for more than {min(FLUSHED_WITHIN_S, AFTERMATH_S):.1f} s")
+        raise DemoFailed(f"The interruption did not flush: the mouth went on moving for more than {FLUSHED_WITHIN_S:.0f} s")
     return silence_s, rest_at_s - run.interrupted_s
 
 

@@ -8,7 +8,8 @@ come later. A picture every 40 ms samples the lips coarsely, but some hundred of
 
 **Latency.** The same lags on the clock of arrival: from sending the first message of speech to receiving what it holds at its beginning.
 
-**Flush.** From sending the interrupt to the last sound above a whisper, and to the first of the pictures that all show the resting mouth.
+**Flush.** From sending the interrupt to the last sound above a whisper, and to the first of the pictures that all show the resting mouth, both on the
+clock of arrival. Times of arrival are those of the viewer's decoders: its jitter buffer for sound holds some 80 ms.
 """
 
 from __future__ import annotations
