@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import sys
 import threading
@@ -31,6 +32,7 @@ def serve(*, host: str, port: int) -> None:
     """Run until SIGTERM or SIGINT. Prints the address, with the first key where this start made it."""
     settings = Settings()
     configure_logs(settings)
+    os.umask(0o077)  # the data folder is nobody else's
     listener = _listen(host, port)
     server = Server(settings, listener)
     with listener:

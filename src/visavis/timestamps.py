@@ -23,3 +23,9 @@ def shown_or_none(instant_ms: int | None) -> str | None:
 def whole_seconds_between(start_ms: int, end_ms: int) -> int:
     """The difference of the two instants as they are shown, so that a reader can check it."""
     return end_ms // 1000 - start_ms // 1000
+
+
+def start_of_month_ms(instant_ms: int) -> int:
+    """The first instant of its month, UTC: where a plan's included minutes begin anew."""
+    month = datetime.fromtimestamp(instant_ms // 1000, UTC).replace(day=1, hour=0, minute=0, second=0)
+    return int(month.timestamp()) * 1000

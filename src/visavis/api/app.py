@@ -74,9 +74,7 @@ async def _open(settings: Settings, fleet: Fleet | None, prepare: Prepare, stack
     accounts = Accounts(KeyStore(database))
     readiness = Readiness()
     if fleet is None:
-        from visavis.fleet.local import LocalFleet
-
-        fleet = LocalFleet(stages=settings.stages, sessions_per_stage=settings.sessions_per_stage, ice_servers=settings.ice_servers)
+        fleet = _local_fleet(settings)
     stack.push_async_callback(fleet.aclose)
     patience = Patience(
         join_timeout_s=settings.join_timeout_s, room_empty_grace_s=settings.room_empty_grace_s, channel_grace_s=settings.channel_grace_s
@@ -105,6 +103,14 @@ async def _open(settings: Settings, fleet: Fleet | None, prepare: Prepare, stack
     background.start_soon(_warm_up, services)
     background.start_soon(_sweep_always, services, session_store)
     return services
+
+
+def _local_fleet(settings: Settings) -> Fleet:
+    from visavis.fleet.local import LocalFleet
+    from visavis.rooms.port import IceServer
+
+    servers = tuple(IceServer(**server.model_dump()) for server in settings.ice_servers)
+    return LocalFleet(stages=settings.stages, sessions_per_stage=settings.sessions_per_stage, ice_servers=servers)
 
 
 async def _warm_up(services: Services) -> None:

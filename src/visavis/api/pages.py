@@ -25,31 +25,31 @@ def _page(path: Path, *, cache: str) -> Response:
     return FileResponse(path, media_type=kind, headers={"Cache-Control": cache})
 
 
-@router.get("/")
+@router.api_route("/", methods=["GET", "HEAD"])
 async def playground() -> Response:
     return _page(WEB / "index.html", cache="no-cache")
 
 
-@router.get("/rooms/{name}")
+@router.api_route("/rooms/{name}", methods=["GET", "HEAD"])
 async def room(name: str) -> Response:
     """The page says itself what it finds: whether the room is there is told to those with its token alone."""
     return _page(WEB / "room.html", cache="no-cache")
 
 
-@router.get("/assets/{name:path}")
+@router.api_route("/assets/{name:path}", methods=["GET", "HEAD"])
 async def asset(name: str) -> Response:
     """Names of assets carry the hash of what they hold, so they may be kept for good."""
     return _page(_inside(WEB / "assets", name), cache="public, max-age=31536000, immutable")
 
 
-@router.get("/samples/{name}")
+@router.api_route("/samples/{name}", methods=["GET", "HEAD"])
 async def sample(name: str) -> Response:
     if name not in _SAMPLES:
         raise NotFound("There is nothing at this address")
     return _page(_SAMPLES[name], cache="public, max-age=3600")
 
 
-@router.get("/{name}")
+@router.api_route("/{name}", methods=["GET", "HEAD"])
 async def root_file(name: str) -> Response:
     """favicon.svg and the like. Pages have addresses of their own."""
     path = _inside(WEB, name)

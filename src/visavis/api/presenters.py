@@ -53,7 +53,7 @@ def session(record: SessionRecord, sessions: Sessions, base_url: str) -> schemas
     return schemas.HostedSession(
         session_id=record.id,
         avatar=avatar_of(record, base_url),
-        status=Status(record.status).value,
+        status=Status(record.status),
         started_at=shown_or_none(record.started_at_ms),
         ended_at=shown_or_none(record.ended_at_ms),
         expiration=shown_or_none(record.expiration_ms),
@@ -69,7 +69,7 @@ def _own_session(record: SessionRecord) -> schemas.OwnSession:
     duration = whole_seconds_between(started_at_ms, record.ended_at_ms if record.ended_at_ms is not None else now_ms())
     shape = schemas.OwnSession(
         session_id=record.id,
-        status=Status(record.status).value,
+        status=Status(record.status),
         started_at=shown_or_none(record.started_at_ms),
         ended_at=shown_or_none(record.ended_at_ms),
         expiration=shown_or_none(record.expiration_ms),
@@ -87,7 +87,7 @@ def created_hosted(record: SessionRecord, token: str, sessions: Sessions, base_u
     created = schemas.CreatedHostedSession(
         session_id=record.id,
         avatar=avatar_of(record, base_url),
-        status=Status(record.status).value,
+        status=Status(record.status),
         access_token=token,
         started_at=None,
         ended_at=None,
@@ -103,7 +103,7 @@ def created_own(record: SessionRecord, token: str, sessions: Sessions, base_url:
     assert record.started_at_ms is not None and record.aspect_ratio is not None
     created = schemas.CreatedOwnSession(
         session_id=record.id,
-        status=Status(record.status).value,
+        status=Status(record.status),
         session_token=token,
         started_at=shown(record.started_at_ms),
         ended_at=None,
@@ -116,7 +116,8 @@ def created_own(record: SessionRecord, token: str, sessions: Sessions, base_url:
 
 
 def ended(record: SessionRecord, base_url: str) -> schemas.HostedEnded | schemas.OwnEnded:
-    status, started_at, ended_at = Status(record.status).value, shown_or_none(record.started_at_ms), shown_or_none(record.ended_at_ms)
+    status = Status(record.status)
+    started_at, ended_at = shown_or_none(record.started_at_ms), shown_or_none(record.ended_at_ms)
     if record.dialect == OWN:
         return schemas.OwnEnded(session=schemas.OwnEnd(session_id=record.id, status=status, started_at=started_at, ended_at=ended_at))
     shape = schemas.EndedHostedSession(

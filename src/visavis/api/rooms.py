@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from visavis.api.services import Services, ServicesDep
-from visavis.errors import Gone, InvalidRequest, OfferRefused, SessionNotStarted, TooLarge, Unauthorized, UnsupportedMediaType
+from visavis.errors import Gone, NotFound, OfferRefused, SessionEnded, SessionNotStarted, TooLarge, Unauthorized, UnsupportedMediaType
 from visavis.ids import is_id, new_id
 from visavis.sessions.lifecycle import Status
 from visavis.settings import IceServer
@@ -72,7 +72,10 @@ async def watch(name: str, request: Request, services: ServicesDep) -> Response:
     if not sdp.startswith("v=0"):
         raise OfferRefused("The body is not an SDP offer")
     viewer_id = new_id("view")
-    answer = await services.live.offer(record.id, viewer_id=viewer_id, sdp=sdp)
+    try:
+        answer = await services.live.offer(record.id, viewer_id=viewer_id, sdp=sdp)
+    except SessionEnded:
+        raise Gone("The session has ended") from None
     # Relative to the host, so that it holds behind any proxy (RFC 9110, section 10.2.2).
     headers = {"Location": f"/rooms/{name}/whep/{viewer_id}", "ETag": f'"{viewer_id}"'}
     return Response(answer, 201, media_type="application/sdp", headers=headers | _links(services))
@@ -88,7 +91,7 @@ async def trickle(name: str, viewer_id: str, request: Request, services: Service
 @router.delete("/{name}/whep/{viewer_id}", summary="Stop watching", response_class=Response)
 async def leave(name: str, viewer_id: str, request: Request, services: ServicesDep) -> Response:
     record = await _open_room(name, request, services)
-    if record.status == Status.CREATED or not is_id("view", viewer_id):
-        raise InvalidRequest("There is no such viewer", code="VIEWER_NOT_FOUND")
-    await services.live.remove_viewer(record.id, viewer_id)
+    there = record.status == Status.STARTED and is_id("view", viewer_id) and await services.live.remove_viewer(record.id, viewer_id)
+    if not there:
+        raise NotFound("There is no such viewer", code="VIEWER_NOT_FOUND")
     return Response(status_code=200)

@@ -6,7 +6,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Status = Literal["created", "started", "ended"]
+from visavis.sessions.lifecycle import Status
+
 Timestamp = Field(description="UTC, whole seconds", examples=["2024-01-15T12:05:30Z"])
 
 

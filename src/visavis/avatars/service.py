@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from visavis.avatars.fetch import fetch_image
 from visavis.avatars.preparation import IMAGE, PREVIEW, Preparation
 from visavis.errors import AccessDenied, AvatarNotALook, ImageTooLarge, NotFound
 from visavis.ids import is_id, new_id
@@ -105,6 +104,8 @@ class Avatars:
 
     async def add_from_url(self, key: KeyRecord, url: str, *, name: str) -> AvatarRecord:
         """As `add`. Raises `PortraitRefused` with IMAGE_URL_REFUSED too."""
+        from visavis.avatars.fetch import fetch_image  # an HTTP client is much to carry for a server that may never fetch
+
         return await self.add(await fetch_image(url, max_bytes=MAX_IMAGE_BYTES), name=name, owner=key)
 
     async def add(

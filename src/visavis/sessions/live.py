@@ -153,22 +153,25 @@ class LiveSessions:
         """
         with anyio.CancelScope(shield=True):
             record = await self._store.get(session_id)
-            if record is None:
-                return None
-            session = self._live.get(session_id)
-            if record.status != Status.ENDED:
-                figures = {} if session is None else session.metered()
-                to = move(Status(record.status), Act.END)
-                ended = await self._store.move(record, to=to, ended_at_ms=self._clock_ms(), end_reason=reason, **figures)
-                if ended is None:
-                    record = await self._store.get(session_id) or record
-                else:
-                    record = ended
-                    log.info("session_ended", session_id=session_id, reason=reason)
-            if session is not None:
-                await session.close(EndReason(record.end_reason or reason))
-                self._live.pop(session_id, None)
-            return record
+            if record is not None:
+                record = await self._end(record, reason)
+        return record
+
+    async def _end(self, record: SessionRecord, reason: EndReason) -> SessionRecord:
+        session = self._live.get(record.id)
+        if record.status != Status.ENDED:
+            figures = {} if session is None else session.metered()
+            to = move(Status(record.status), Act.END)
+            ended = await self._store.move(record, to=to, ended_at_ms=self._clock_ms(), end_reason=reason, **figures)
+            if ended is None:
+                record = await self._store.get(record.id) or record  # another was first
+            else:
+                record = ended
+                log.info("session_ended", session_id=record.id, reason=reason)
+        if session is not None:
+            await session.close(EndReason(record.end_reason or reason))
+            self._live.pop(record.id, None)
+        return record
 
     async def end_all(self, reason: EndReason) -> None:
         """End every live session, all at once; bounded by the time one performer may take to end."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from visavis.accounts.service import Accounts
 from visavis.avatars.service import Avatars
-from visavis.errors import ConcurrencyLimitReached, NotFound, SessionEnded
+from visavis.errors import ConcurrencyLimitReached, InsufficientMinutes, NotFound, SessionEnded
 from visavis.fleet.port import Casting
 from visavis.ids import is_id, new_id
 from visavis.sessions.lifecycle import Act, EndReason, Status, move
@@ -16,7 +16,7 @@ from visavis.sessions.live import LiveSessions
 from visavis.sessions.tokens import check_room_token, new_access_token, sign_room_token, token_hash
 from visavis.store.records import AvatarRecord, KeyRecord, PlanRecord, SessionRecord
 from visavis.store.sessions import SessionStore
-from visavis.timestamps import now_ms
+from visavis.timestamps import now_ms, start_of_month_ms
 
 HOSTED = "hosted"
 OWN = "own"
@@ -44,8 +44,9 @@ class Sessions:
         self._start_wait_s = start_wait_s
 
     async def create_hosted(self, key: KeyRecord, *, avatar_id: str, metadata: dict[str, Any]) -> tuple[SessionRecord, str]:
-        """Create a session; return it and its access token. Raises `NotFound`, `AccessDenied`, `AvatarNotALook`."""
+        """Create a session; return it and its access token. Raises `NotFound`, `AccessDenied`, `AvatarNotALook`, `InsufficientMinutes`."""
         avatar = await self._avatars.to_perform(key, avatar_id)
+        await self._check_minutes(key, await self._accounts.plan_of(key))
         return await self._create(key, avatar=avatar, dialect=HOSTED, metadata=metadata)
 
     async def create_own(self, key: KeyRecord, *, avatar: AvatarRecord, aspect_ratio: str, metadata: dict[str, Any]) -> tuple[SessionRecord, str]:
@@ -90,7 +91,7 @@ class Sessions:
     async def start(self, key: KeyRecord, session_id: str) -> SessionRecord | None:
         """Start a session; None while its performer is still being allocated. Starting a started one changes nothing.
 
-        Raises `NotFound`, `SessionEnded`, `ConcurrencyLimitReached`, `NoCapacity`, `PackUnreadable`, `PerformerLost`.
+        Raises `NotFound`, `SessionEnded`, `ConcurrencyLimitReached`, `InsufficientMinutes`, `NoCapacity`, `PackUnreadable`, `PerformerLost`.
         """
         return await self._start(key, await self.get(key, session_id))
 
@@ -102,6 +103,7 @@ class Sessions:
             raise NotFound("Avatar not found", code="AVATAR_NOT_FOUND", suggestion="It was deleted after the session was created")
         plan = await self._accounts.plan_of(key)
         if not self._live.performing(record.id):
+            await self._check_minutes(key, plan)
             await self._check_concurrency(key, plan)
         width_px, height_px = SIZES_PX.get(record.aspect_ratio or "", (1280, 720))
         casting = Casting(session_id=record.id, pack_path=self._avatars.pack_path(record.avatar_id), width_px=width_px, height_px=height_px)
@@ -119,6 +121,18 @@ class Sessions:
         current = await self._store.count_started(key.id) + self._live.building(key.id)
         if current >= plan.max_concurrency:
             raise ConcurrencyLimitReached(current=current, maximum=plan.max_concurrency)
+
+    async def _check_minutes(self, key: KeyRecord, plan: PlanRecord) -> None:
+        remaining = await self._minutes_remaining(key, plan)
+        if remaining is not None and remaining <= 0:
+            raise InsufficientMinutes(total_remaining=0)
+
+    async def _minutes_remaining(self, key: KeyRecord, plan: PlanRecord) -> int | None:
+        """What is left of the plan's minutes this month; None where they are unlimited or, for a test key, free."""
+        if plan.included_minutes is None or key.test:
+            return None
+        used = await self._store.minutes_used(key.id, since_ms=start_of_month_ms(now_ms()))
+        return max(0, plan.included_minutes - used)
 
     async def _abandon(self, record: SessionRecord) -> None:
         to = move(Status.CREATED, Act.ABANDON)
@@ -144,7 +158,7 @@ class Sessions:
     async def usage_now(self, key: KeyRecord) -> UsageNow:
         plan = await self._accounts.plan_of(key)
         current = await self._store.count_started(key.id) + self._live.building(key.id)
-        return UsageNow(current=current, maximum=plan.max_concurrency, minutes_remaining=plan.included_minutes)
+        return UsageNow(current=current, maximum=plan.max_concurrency, minutes_remaining=await self._minutes_remaining(key, plan))
 
     # Rooms
 

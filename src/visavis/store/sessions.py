@@ -51,6 +51,15 @@ class SessionStore:
             query = select(func.count()).select_from(sessions).where(sessions.c.key_id == key_id, sessions.c.status == "started")
             return (await connection.execute(query)).scalar_one()
 
+    async def minutes_used(self, key_id: str, *, since_ms: int) -> int:
+        """Minutes of the key's sessions that ended since then, each session rounded up to whole minutes."""
+        minutes = (sessions.c.ended_at_ms - sessions.c.started_at_ms + 59_999) // 60_000
+        query = select(func.coalesce(func.sum(minutes), 0)).where(
+            sessions.c.key_id == key_id, sessions.c.status == "ended", sessions.c.started_at_ms.is_not(None), sessions.c.ended_at_ms >= since_ms
+        )
+        async with self._database.read() as connection:
+            return int((await connection.execute(query)).scalar_one())
+
     async def with_status(self, status: str) -> list[SessionRecord]:
         async with self._database.read() as connection:
             rows = (await connection.execute(select(sessions).where(sessions.c.status == status))).mappings().all()
