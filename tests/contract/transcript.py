@@ -4,7 +4,7 @@ A transcript is JSON lines. The first holds `title`, and for its replay against 
 (created | started | ended, default started). Then, in order:
     {"client": {…}} {"client_text": "…"} {"client_binary": "…"}      what the client sends
     {"time": "init_timeout"}                                         what time does
-    {"effect": "Speak", "with": {…}, "outcome": "done"}              what the protocol asks for, and what comes of it: done, attached or {Error: text, code?}
+    {"effect": "Speak", "with": {…}, "outcome": "done"}              what it asks, and what comes of it: done, attached, {Error: text, code?}
     {"session": "PlaybackStarted", "with": {…}}                      what the session tells
     {"server": {…}} {"close": 4400, "reason": "…"}                   what the client must then receive, to the last member
 $SESSION, $TOKEN, $ROOM_URL, $ROOM_TOKEN stand for the session's own; $PCM:n for n samples of silence; $BYTES:n for n bytes of 0; $ANY for any text.

@@ -1,0 +1,50 @@
+"""One real server for all of these tests, with a key, as an outside client would have it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+
+import httpx
+import pytest
+
+from visavis.demo.server_process import ServerProcess
+from visavis.demo.session_client import SessionClient
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveServer:
+    base_url: str
+    key: str
+    look: str  # an avatar's look to perform with
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    folder = tmp_path_factory.mktemp("server")
+    settings = {"VISAVIS_RATE_LIMIT_PER_MINUTE": "100000", "VISAVIS_CHANNEL_GRACE_S": "30"}
+    with ServerProcess(data_dir=folder / "data", log=folder / "log", settings=settings) as process:
+        process.wait_ready()
+        key = process.create_key("tests")
+        with httpx.Client(base_url=process.base_url, headers={"x-api-key": key}) as http:
+            character = http.get("/v1/avatars/public").json()["avatars"][0]["avatar_id"]
+            look = http.get("/v1/avatars", params={"parent_id": character, "characters_only": "false"}).json()["avatars"][0]["avatar_id"]
+        yield LiveServer(base_url=process.base_url, key=key, look=look)
+        log = (folder / "log").read_text()
+    assert "Traceback" not in log, log  # whatever the tests did, the server never stumbled
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+async def http(server: LiveServer, anyio_backend: str) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=server.base_url, headers={"x-api-key": server.key}, timeout=30) as client:
+        yield client
+
+
+@pytest.fixture
+def sessions(http: httpx.AsyncClient) -> SessionClient:
+    return SessionClient(http)

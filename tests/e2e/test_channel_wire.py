@@ -1,0 +1,165 @@
+"""The golden transcripts against a real server: real sessions, a real performer, real sockets. And what only the wire can show."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from tests.contract.transcript import TRANSCRIPTS, Transcript, assert_same, binary, filled
+from tests.e2e.conftest import LiveServer
+from visavis.demo.session_client import SessionClient
+
+pytestmark = pytest.mark.anyio
+ON_THE_WIRE = [path for path in TRANSCRIPTS if Transcript.read(path).head.get("wire")]
+
+
+async def hear(connection: ClientConnection) -> dict[str, Any]:
+    async with asyncio.timeout(20):
+        heard = json.loads(await connection.recv())
+    assert isinstance(heard, dict)
+    return heard
+
+
+async def closing(connection: ClientConnection) -> tuple[int, str]:
+    async with asyncio.timeout(20):
+        with pytest.raises(ConnectionClosed) as closed:
+            raise AssertionError(await connection.recv())
+    assert closed.value.rcvd is not None
+    return closed.value.rcvd.code, closed.value.rcvd.reason
+
+
+class WireSession:
+    """A session in the state that a transcript wants, and the names it stands for."""
+
+    def __init__(self, server: LiveServer, sessions: SessionClient) -> None:
+        self.server, self.sessions = server, sessions
+        self.names: dict[str, str] = {}
+        self.ws_uri = ""
+
+    async def bring_to(self, state: str) -> None:
+        session = await self.sessions.create(self.server.look, {})
+        room = session["daily_room"]
+        self.names = {"$SESSION": session["session_id"], "$TOKEN": session["access_token"], "$ROOM_URL": room["url"], "$ROOM_TOKEN": room["token"]}
+        self.ws_uri = f"{self.server.base_url.replace('http', 'ws')}/v1/channel/{session['session_id']}"
+        if state != "created":
+            assert await self.sessions.start(session["session_id"]) == self.ws_uri
+        if state == "ended":
+            await self.end()
+
+    async def end(self) -> None:
+        await self.sessions.end(self.names["$SESSION"])
+
+    @property
+    def init(self) -> dict[str, Any]:
+        room = {"platform": "daily", "url": self.names["$ROOM_URL"], "token": self.names["$ROOM_TOKEN"]}
+        config = {"session_id": self.names["$SESSION"], "access_token": self.names["$TOKEN"], "room": room, "video_width": 512, "video_height": 512}
+        return {"type": "session.init", "config": config}
+
+
+@pytest.fixture
+def wire(server: LiveServer, sessions: SessionClient) -> WireSession:
+    return WireSession(server, sessions)
+
+
+@pytest.mark.parametrize("path", ON_THE_WIRE, ids=lambda path: path.stem)
+async def test_server_follows_the_transcript(path: Path, wire: WireSession) -> None:
+    transcript = Transcript.read(path)
+    state = transcript.head.get("session", "started")
+    await wire.bring_to(state)
+    address = wire.ws_uri.rsplit("/", 1)[0] if transcript.head.get("address") == "own-room" else wire.ws_uri
+    async with connect(address, max_size=None) as connection:
+        for step in transcript.steps:
+            await follow(step, connection, wire)
+    if state == "started":
+        await wire.end()
+
+
+async def follow(step: dict[str, Any], connection: ClientConnection, wire: WireSession) -> None:
+    if "client" in step:
+        await connection.send(json.dumps(filled(step["client"], wire.names)))
+    elif "client_text" in step:
+        await connection.send(step["client_text"])
+    elif "client_binary" in step:
+        await connection.send(binary(step["client_binary"]))
+    elif "server" in step:
+        assert_same(await hear(connection), filled(step["server"], wire.names))
+    elif "close" in step:
+        code, reason = await closing(connection)
+        assert code == step["close"]
+        assert_same(reason, step["reason"])
+    elif step.get("session") == "SessionOver":
+        await wire.end()
+    else:
+        assert step.keys() & {"effect", "session", "time"}, step  # the real thing does these by itself
+
+
+async def test_a_second_channel_takes_the_session_over(wire: WireSession) -> None:
+    await wire.bring_to("started")
+    async with connect(wire.ws_uri) as first, connect(wire.ws_uri) as second:
+        await first.send(json.dumps(wire.init))
+        assert (await hear(first))["type"] == "connection.established"
+        await second.send(json.dumps(wire.init))
+        assert (await hear(second))["type"] == "connection.established"
+        assert (await closing(first))[0] == 4409
+        await second.send(json.dumps({"type": "agent.interrupt"}))
+        assert (await hear(second))["type"] == "agent.interrupt.confirmed"
+        await wire.end()
+        assert await closing(second) == (1000, "ended_by_client")
+
+
+async def test_what_was_accepted_is_played_although_the_channel_was_lost(wire: WireSession) -> None:
+    await wire.bring_to("started")
+    speech = {"type": "agent.speak", "audio": filled("$PCM:32000", {}), "utterance_id": "kept", "final": True}
+    async with connect(wire.ws_uri) as connection:
+        await connection.send(json.dumps(wire.init))
+        await hear(connection)
+        await connection.send(json.dumps(speech))
+        assert (await hear(connection))["audio_samples"] == 32_000
+        connection.transport.abort()
+    async with connect(wire.ws_uri) as connection:
+        await connection.send(json.dumps({**wire.init, "features": ["playback"]}))
+        assert (await hear(connection))["type"] == "connection.established"
+        heard = await hear(connection)
+        while heard["type"] != "agent.playback.finished":
+            heard = await hear(connection)
+        assert heard == {"type": "agent.playback.finished", "utterance_id": "kept", "position_s": 2.0, "interrupted": False}
+    await wire.end()
+
+
+async def test_every_utterance_finishes_exactly_once_and_in_order(wire: WireSession) -> None:
+    await wire.bring_to("started")
+    async with connect(wire.ws_uri) as connection:
+        await connection.send(json.dumps({**wire.init, "features": ["playback"]}))
+        await hear(connection)
+        audio = filled("$PCM:4800", {})
+        for utterance in ("a", "b", "c"):
+            await connection.send(json.dumps({"type": "agent.speak", "audio": audio, "utterance_id": utterance, "final": True}))
+        await connection.send(json.dumps({"type": "agent.speak", "audio": filled("$PCM:160000", {}), "utterance_id": "cut"}))
+        finished: list[dict[str, Any]] = []
+        while len(finished) < 4:
+            heard = await hear(connection)
+            if heard == {"type": "agent.playback.started", "utterance_id": "cut"}:
+                await connection.send(json.dumps({"type": "agent.interrupt"}))
+            if heard["type"] == "agent.playback.finished":
+                finished.append(heard)
+        assert [(f["utterance_id"], f["interrupted"]) for f in finished] == [("a", False), ("b", False), ("c", False), ("cut", True)]
+        assert all(f["position_s"] == 0.3 for f in finished[:3]) and finished[3]["position_s"] < 10
+    await wire.end()
+
+
+async def test_no_path_upgrades_but_the_channel(server: LiveServer) -> None:
+    for path in ("/v1/other", "/v1/channel/a/b"):
+        with pytest.raises(Exception, match=r"HTTP 40[34]"):
+            async with connect(server.base_url.replace("http", "ws") + path):
+                pass
+
+
+async def test_the_channel_over_plain_http_is_no_fault_of_the_server(http: httpx.AsyncClient) -> None:
+    assert (await http.get("/v1/channel")).status_code < 500
