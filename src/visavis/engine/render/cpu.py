@@ -8,9 +8,8 @@ from numpy.typing import NDArray
 
 from visavis.engine.motion.frame import INDEX, MOUTH_COUNT, MotionFrame
 from visavis.engine.render.colour import planes
-from visavis.engine.render.eyes import Eye
 from visavis.engine.render.fields import COLUMNS
-from visavis.engine.render.landmarks import EYE_LEFT, EYE_RIGHT, FaceGeometry
+from visavis.engine.render.landmarks import FaceGeometry
 from visavis.engine.render.mouth import Mouth
 from visavis.engine.render.pack import AvatarPack
 from visavis.engine.render.plan import RenderPlan, plan_for
@@ -30,8 +29,6 @@ class CpuRenderer:
         plan = plan_for(pack, width_px, height_px)
         self.plan: RenderPlan = plan
         self._texture = plan.texture.copy()
-        on_texture = plan.face.landmarks[:, :2] * np.float32(plan.zoom) + np.float32(plan.margin + 0.5 * plan.zoom - 0.5)
-        self._eyes = [Eye(plan.texture, on_texture, plan.face.unit * plan.zoom, indices) for indices in (EYE_LEFT, EYE_RIGHT)]
         self._painted = (0.0, 0.0, 0.0, 0.0)
         self._inverse = Inverse(plan.grid)
         self._mouth_inverse = Inverse(plan.mouth_grid)
@@ -76,7 +73,7 @@ class CpuRenderer:
         if wanted == self._painted:
             return
         follow = max(0.0, look_y) * 0.22  # lids follow a lowered gaze
-        for eye, lid in zip(self._eyes, (left_lid, right_lid), strict=True):
+        for eye, lid in zip(self.plan.eyes, (left_lid, right_lid), strict=True):
             eye.paint(self._texture, max(lid, follow), look_x, look_y)
         self._painted = wanted
 

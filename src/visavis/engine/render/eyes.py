@@ -19,7 +19,7 @@ GAZE_X, GAZE_Y = 0.036, 0.020  # reach of the iris in eye distances at eyeLookX,
 
 
 class Eye:
-    """One eye in a texture. `paint` writes its look into a texture; the same arguments always give the same pixels."""
+    """One eye of a texture. It keeps no state: `paint` writes a look into a texture, and the same arguments always give the same pixels."""
 
     def __init__(self, texture: NDArray[np.uint8], landmarks: Array, unit: float, indices: EyeIndices) -> None:
         """`texture` (H, W, 4), of which a part is kept; `landmarks` (478, 2) and `unit` in px of it."""
@@ -39,42 +39,39 @@ class Eye:
         lash = 0.012 * unit
         lid = np.interp(x, *curve(upper)).astype(np.float32) - self.top
         rim = np.interp(x, *curve(lower)).astype(np.float32) - self.top
-        within = smooth(np.minimum(x - left, right - x) / (0.05 * unit) + 0.15)
+        within = smooth(np.minimum(x - left, right - x) / (0.03 * unit) + 0.5)
         brow = np.interp(x, *curve(p[list(indices.brow)])).astype(np.float32) - self.top
+        lid, rim = (cv2.GaussianBlur(line.reshape(1, -1), (0, 0), 0.02 * unit, borderType=cv2.BORDER_REPLICATE)[0] for line in (lid, rim))
         self._bake_lid(lid + 0.4 * lash, rim, np.minimum(brow, lid - 0.12 * unit), within, lash, unit)
         self._bake_gaze(p, indices, lid, rim, left, right, unit)
 
     def _bake_lid(self, lid: Array, rim: Array, brow: Array, within: Array, lash: float, unit: float) -> None:
         rows, columns = self._y.shape
-        sources = np.zeros((LEVELS, rows, columns), np.float32)
-        covers = np.zeros((LEVELS, rows, columns), np.float32)
+        share = np.linspace(0, 1, LEVELS, dtype=np.float32)[:, None, None]
         closed = rim - LOWER_SHARE * (rim - lid)
-        reach = np.clip(closed - lid, 0, None) * within
-        y = np.arange(rows, dtype=np.float32)
-        fine = np.arange(0, rows, 0.25, dtype=np.float32)
-        for level in range(LEVELS):
-            share = level / (LEVELS - 1)
-            for c in range(columns):
-                # Where each px of skin goes, above the eye and below it; the inverse of a rising function is its swapped table.
-                drop = reach[c] * share
-                span = max(lid[c] - lash * 1.5 - brow[c], 2.0)
-                v = np.clip((fine - brow[c]) / span, 0, 1)
-                goes = fine + drop * (v * v * (3 - 2 * v) * 0.5 + v * 0.5)
-                upper = np.interp(y, np.maximum.accumulate(goes + fine * 1e-4), fine)
-                rise = LOWER_SHARE * (rim[c] - lid[c]) * within[c] * share
-                below = fine - rise * np.clip(1 - (fine - rim[c]) / (0.15 * unit), 0, 1) * (fine >= rim[c])
-                lower = np.interp(y, np.maximum.accumulate(below + fine * 1e-4), fine)
-                edge = lid[c] + drop
-                sources[level, :, c] = np.where(y <= edge, upper, np.where(y >= rim[c] - rise, lower, y))
-                cover = np.clip(edge - y + 0.5, 0, 1) + np.clip(y - (rim[c] - rise) + 0.5, 0, 1)
-                covers[level, :, c] = np.clip(cover, 0, 1)
+        drop = (np.clip(closed - lid, 0, None) * within)[None, None, :] * share
+        rise = (LOWER_SHARE * (rim - lid) * within)[None, None, :] * share
+        y = np.broadcast_to(self._y, (LEVELS, rows, columns))
+        # Where the skin above the eye comes from: s + drop * g(v(s)) = y with g rising from brow to lashes; Newton's method.
+        span = np.maximum(lid - lash * 1.5 - brow, 2.0)[None, None, :]
+        upper = y - drop
+        for _ in range(7):
+            v = np.clip((upper - brow) / span, 0, 1)
+            slope = np.where((v > 0) & (v < 1), (0.5 + 3 * v * (1 - v)) / span, 0)
+            upper = upper - (upper + drop * (0.5 * v + v * v * (1.5 - v)) - y) / (1 + drop * slope)
+        # And the skin below it, which rises by less and less down the cheek.
+        reach = 0.15 * unit
+        lower = np.where(y < rim - rise + reach, np.minimum(rim + (y - rim + rise) / (1 + rise / reach), rim + reach), y)
+        lower = np.where(y > rim + reach, y, lower)
+        edge, floor = lid + drop, rim - rise
+        sources = np.where(y <= edge, upper, np.where(y >= floor, lower, y)).astype(np.float32)
+        covers = np.clip(np.clip(edge - y + 0.5, 0, 1) + np.clip(y - floor + 0.5, 0, 1), 0, 1).astype(np.float32)
         self._sources, self._covers = sources, covers
         frame = np.minimum.reduce([self._x, columns - 1 - self._x, self._y + 2, rows - 1 - self._y])
         self._rim_fade = np.clip(frame / 3.0, 0, 1)[..., None].astype(np.float32)
         # Lashes lie along the closed lid as a soft dark line.
         distance = (self._y - closed[None, :]) / (0.014 * unit)
         self._lash = (np.exp(-0.5 * distance**2) * within[None, :] * 0.34).astype(np.float32)[..., None]
-        self._shade = np.array([1.0, 0.0, 0.0, 0.0], np.float32)
 
     def _bake_gaze(self, p: Array, indices: EyeIndices, lid: Array, rim: Array, left: float, right: float, unit: float) -> None:
         centre = p[indices.iris] - (self.left, self.top)

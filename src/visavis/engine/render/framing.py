@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 HEAD_SHARE = 0.45  # of the output's height
-HEAD_SHARE_MAX = 0.62  # a head may grow to this before the picture's sides are continued
+HEAD_SHARE_COVERING = 0.55  # to which a head may grow where the picture then fills the output
+HEAD_SHARE_CONTINUED = 0.50  # where the picture's sides are continued all the same
 TOP_SHARE = 0.14  # of the output's height above the head
 
 
@@ -38,20 +39,22 @@ def place(head: HeadBox, picture_width: int, picture_height: int, width_px: int,
     scale = HEAD_SHARE * height_px / head_height
     cover = max(width_px / picture_width, height_px / picture_height)
     if scale < cover:
-        scale = min(cover, HEAD_SHARE_MAX * height_px / head_height)
-    scale = min(scale, 0.86 * width_px / head_width)
-    x = width_px / 2 - scale * (head.left + head.right) / 2
-    y = TOP_SHARE * height_px * (1.0 if scale * head_height < 0.5 * height_px else 0.75) - scale * head.top
-    if scale * picture_width >= width_px:
-        x = min(0.0, max(x, width_px - scale * picture_width))
-        # Keep the head near the middle rather than the picture's edge at any price.
-        middle = x + scale * (head.left + head.right) / 2
-        slack = 0.06 * width_px
-        x += float(np.clip(width_px / 2 - middle, -np.inf, np.inf)) if abs(width_px / 2 - middle) > slack else 0.0
-    if scale * picture_height >= height_px:
-        y = min(0.0, max(y, height_px - scale * picture_height)) if y < 0.3 * height_px else y
-    y = min(y, 0.0) if scale * (picture_height) + min(y, 0.0) >= height_px else max(y, height_px - scale * picture_height)
+        fills = cover * head_height <= HEAD_SHARE_COVERING * height_px
+        scale = cover if fills else max(scale, min(height_px / picture_height, 1.2 * scale), HEAD_SHARE_CONTINUED * height_px / head_height)
+    scale = min(scale, 0.8 * width_px / head_width)
+    x = _slide(scale * picture_width, width_px, width_px / 2 - scale * (head.left + head.right) / 2, slack=0.04 * width_px)
+    y = _slide(scale * picture_height, height_px, TOP_SHARE * height_px - scale * head.top, slack=0.0)
+    if scale * picture_height < height_px:
+        y = height_px - scale * picture_height  # what is missing is missing above, never under the shoulders
     return Frame(scale=float(scale), shift_x=float(x), shift_y=float(y))
+
+
+def _slide(length: float, room: float, wanted: float, slack: float) -> float:
+    """Return where a picture of `length` begins in `room`: as wanted, but no further from covering the room than `slack` px would help."""
+    if length < room:
+        return wanted
+    covering = min(0.0, max(wanted, room - length))
+    return covering if abs(covering - wanted) <= slack or slack == 0.0 else wanted + slack * (1 if covering > wanted else -1)
 
 
 def lay_out(image: NDArray[np.uint8], frame: Frame, width: int, height: int, zoom: float, border: int) -> NDArray[np.uint8]:
@@ -60,7 +63,7 @@ def lay_out(image: NDArray[np.uint8], frame: Frame, width: int, height: int, zoo
     if s < 1.0:  # a Gaussian of the right width before thinning out: no shimmer of fine hair
         image = cv2.GaussianBlur(image, (0, 0), max(0.1, 0.42 * (1.0 / s - 0.6))) if s < 0.75 else image
     m = np.array([[s, 0, frame.shift_x * zoom + 0.5 * s - 0.5], [0, s, frame.shift_y * zoom + 0.5 * s - 0.5]], np.float64)
-    return cv2.warpAffine(image, m, (width, height), flags=cv2.INTER_CUBIC, borderMode=border)
+    return cv2.warpAffine(image, m, (width, height), flags=cv2.INTER_CUBIC if image.ndim == 3 else cv2.INTER_LINEAR, borderMode=border)
 
 
 def outside(frame: Frame, picture_width: int, picture_height: int, width: int, height: int, feather: float) -> NDArray[np.float32]:

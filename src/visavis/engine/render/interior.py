@@ -146,7 +146,7 @@ def _tongue(unit_px: float, lip: Array) -> Patch:
 
 def _teeth(unit_px: float, enamel: Array, gum: Array, widths: tuple[float, ...], heights: tuple[float, ...], *, edge: float, down: bool) -> Patch:
     """A row of teeth; `edge`: how far its biting edge lies below the seam (upper row, `down`) or above which it stands (lower row)."""
-    work = 400.0
+    work = 240.0
     half = sum(widths) + 0.02
     w, h = int(2 * half * work), int(0.24 * work)
     x, y = np.meshgrid((np.arange(w) + 0.5 - w / 2) / work, (np.arange(h) + 0.5) / work)

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visavis.engine.render.colour import to_yuv
+from visavis.engine.render.eyes import Eye
 from visavis.engine.render.fields import COLUMN, Fields, evaluate
 from visavis.engine.render.framing import Frame, lay_out, outside, place
 from visavis.engine.render.interior import Interior, draw
-from visavis.engine.render.landmarks import FaceGeometry
+from visavis.engine.render.landmarks import EYE_LEFT, EYE_RIGHT, FaceGeometry, smooth
 from visavis.engine.render.neutral import lip_colours
 from visavis.engine.render.pack import AvatarPack
 from visavis.engine.render.warp import Grid
@@ -53,6 +54,7 @@ class RenderPlan:
     seam_jump: Array
     skull: Array
     interior: Interior
+    eyes: tuple[Eye, Eye]
 
 
 def plan_for(pack: AvatarPack, width_px: int, height_px: int) -> RenderPlan:
@@ -100,6 +102,7 @@ def _make(pack: AvatarPack, width: int, height: int) -> RenderPlan:
     on_seam: Fields = evaluate(face, seam[None, :, 0], seam[None, :, 1])
     lip_upper, lip_lower = lip_colours(pack.picture, FaceGeometry.of(pack.landmarks))
     middle = SEAM_POINTS // 2
+    on_texture = face.landmarks[:, :2] * np.float32(zoom) + np.float32(margin + 0.5 * zoom - 0.5)
     return RenderPlan(
         width_px=width,
         height_px=height,
@@ -121,6 +124,7 @@ def _make(pack: AvatarPack, width: int, height: int) -> RenderPlan:
         seam_jump=np.ascontiguousarray(on_seam.jump[:, 0]).reshape(len(COLUMN), -1),
         skull=np.ascontiguousarray(on_seam.upper[[COLUMN["yaw"], COLUMN["pitch"], COLUMN["roll"]], 0, middle]),
         interior=draw(FaceGeometry.of(pack.landmarks), pack, lip_upper, lip_lower, face.unit),
+        eyes=(Eye(texture, on_texture, face.unit * zoom, EYE_LEFT), Eye(texture, on_texture, face.unit * zoom, EYE_RIGHT)),
     )
 
 
@@ -139,13 +143,27 @@ def _still_rgb(pack: AvatarPack, frame: Frame, width: int, height: int) -> tuple
     edge = outside(frame, pw, ph, width, height, feather=0.07 * min(width, height))
     if not edge.any():
         return ground, None
-    # Beyond the picture: its own mirror image, person and all, more and more blurred; the seam lies where the picture fades out.
-    mirrored = lay_out(pack.picture, frame, width, height, 1.0, cv2.BORDER_REFLECT_101).astype(np.float32)
-    small = cv2.resize(mirrored, (max(8, width // 8), max(8, height // 8)), interpolation=cv2.INTER_AREA)
-    wide = cv2.GaussianBlur(small, (0, 0), max(width, height) / 8 * 0.045, borderType=cv2.BORDER_REPLICATE)
-    blurred = cv2.resize(wide, (width, height), interpolation=cv2.INTER_CUBIC)
+    # Beyond the picture: its own mirror image, person and all, the more blurred the further out, so that no edge shows where it ends.
+    mirrored = lay_out(pack.picture, frame, width, height, 1.0, cv2.BORDER_REFLECT_101)
+    beyond = _beyond(frame, pw, ph, width, height)[..., None]
+    size = (max(8, width // 8), max(8, height // 8))
+    small = cv2.resize(mirrored, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+    long = max(width, height)
+    filled = mirrored.astype(np.float32)
+    for sigma, reach in ((0.008, 0.02), (0.022, 0.06), (0.05, 0.14)):
+        blurred = cv2.GaussianBlur(small, (0, 0), sigma * long / 8, borderType=cv2.BORDER_REPLICATE)
+        blurred = cv2.resize(blurred, (width, height), interpolation=cv2.INTER_CUBIC)
+        filled += (blurred - filled) * smooth(beyond / np.float32(reach * long))
     mix = edge[..., None]
-    return np.clip(ground * (1 - mix) + blurred * mix + 0.5, 0, 255).astype(np.uint8), edge
+    return np.clip(ground * (1 - mix) + filled * mix + 0.5, 0, 255).astype(np.uint8), edge
+
+
+def _beyond(frame: Frame, picture_width: int, picture_height: int, width: int, height: int) -> Array:
+    """Return how far outside the picture each px of the output lies, float32 (height, width); 0 inside."""
+    x, y = np.arange(width, dtype=np.float32) + 0.5, np.arange(height, dtype=np.float32) + 0.5
+    dx = np.maximum(frame.shift_x - x, x - frame.shift_x - frame.scale * picture_width)
+    dy = np.maximum(frame.shift_y - y, y - frame.shift_y - frame.scale * picture_height)
+    return np.maximum(np.maximum(dx[None, :], dy[:, None]), 0).astype(np.float32)
 
 
 def _region(clear: NDArray[np.uint8], face: FaceGeometry, width: int, height: int, zoom: float, margin: int) -> tuple[int, int, int, int]:
