@@ -170,9 +170,9 @@ def _detect(picture: NDArray[np.uint8], models: Models) -> list[DetectedFace]:
 
 
 def _detect_in_tiles(picture: NDArray[np.uint8], models: Models, part: float) -> list[DetectedFace]:
-    """Look again at overlapping squares, `part` of the short side each (of the long side in slender photos)."""
+    """Look again at overlapping squares, each `part` of the long side."""
     height, width = picture.shape[:2]
-    side = min(height, width, round(max(height, width) * part))
+    side = max(1, round(max(height, width) * part))
     found = []
     for top in _starts(height, side):
         for left in _starts(width, side):
@@ -185,8 +185,10 @@ def _detect_in_tiles(picture: NDArray[np.uint8], models: Models, part: float) ->
 
 
 def _starts(length: int, side: int) -> list[int]:
-    count = max(1, math.ceil((length - side) / (side * 0.6)) + 1) if length > side else 1
-    return [round(i * (length - side) / max(1, count - 1)) for i in range(count)]
+    if length <= side:
+        return [0]
+    count = math.ceil((length - side) / (side * 0.6)) + 1
+    return [round(i * (length - side) / (count - 1)) for i in range(count)]
 
 
 def _distinct(faces: list[DetectedFace]) -> list[DetectedFace]:

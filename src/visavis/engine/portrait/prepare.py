@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import anyio
 
@@ -22,7 +23,7 @@ __all__ = ["IMAGE_NAME", "PREVIEW_NAME", "PreparationReport", "prepare_avatar", 
 TIMEOUT_S = 20.0
 # What the worker may know of this process's environment: enough to start, and no secrets.
 KEPT_VARIABLES = ("PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LANG", "LC_ALL", "TMPDIR")
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+FRUGAL = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}  # arenas count against the address space
 QUIET = {"GLOG_minloglevel": "3", "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
@@ -34,9 +35,9 @@ def prepare_avatar(image: bytes, out_dir: Path, *, timeout_s: float = TIMEOUT_S)
     FileExistsError; VisavisError when the fault is ours.
     """
     image_type(image)
-    with _built_aside(out_dir) as folder:
+    with _built_aside(out_dir) as folder, _as_file(image) as stdin:
         try:
-            done = subprocess.run(_command(folder), input=image, capture_output=True, timeout=timeout_s, env=_environment(), check=False)
+            done = subprocess.run(_command(folder), stdin=stdin, capture_output=True, timeout=timeout_s, env=_environment(), check=False)
         except subprocess.TimeoutExpired:
             raise _took_too_long() from None
         return _outcome(done.returncode, done.stdout, done.stderr)
@@ -45,13 +46,22 @@ def prepare_avatar(image: bytes, out_dir: Path, *, timeout_s: float = TIMEOUT_S)
 async def prepare_avatar_async(image: bytes, out_dir: Path, *, timeout_s: float = TIMEOUT_S) -> PreparationReport:
     """As `prepare_avatar`, without blocking the event loop. When cancelled, the worker is killed and `out_dir` is as it was."""
     image_type(image)
-    with _built_aside(out_dir) as folder:
+    with _built_aside(out_dir) as folder, _as_file(image) as stdin:
         try:
             with anyio.fail_after(timeout_s):
-                done = await anyio.run_process(_command(folder), input=image, env=_environment(), check=False)
+                done = await anyio.run_process(_command(folder), stdin=stdin, env=_environment(), check=False)
         except TimeoutError:
             raise _took_too_long() from None
         return _outcome(done.returncode, done.stdout, done.stderr)
+
+
+@contextmanager
+def _as_file(image: bytes) -> Iterator[IO[bytes]]:
+    """Give an unnamed file that holds `image`: unlike a pipe, it cannot break when the worker dies before it has read all."""
+    with tempfile.TemporaryFile() as file:
+        file.write(image)
+        file.seek(0)
+        yield file
 
 
 @contextmanager
@@ -74,7 +84,7 @@ def _command(folder: Path) -> list[str]:
 
 
 def _environment() -> dict[str, str]:
-    return {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ} | ONE_THREAD | QUIET
+    return {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ} | FRUGAL | QUIET
 
 
 def _took_too_long() -> PortraitRefused:

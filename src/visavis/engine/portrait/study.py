@@ -45,7 +45,7 @@ def save_study(study: PortraitStudy, path: Path) -> None:
 def load_study(path: Path) -> PortraitStudy:
     """Read what `save_study` wrote. Raises PackUnreadable for anything else."""
     try:
-        with np.load(path, allow_pickle=False) as data:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
             return PortraitStudy(
                 picture=data["picture"].astype(np.uint8, copy=False),
                 landmarks=data["landmarks"].astype(np.float32, copy=False),

@@ -23,7 +23,7 @@ from visavis.engine.portrait.report import IMAGE_NAME, PREVIEW_NAME, Preparation
 from visavis.errors import PortraitRefused
 
 REFUSED = 3
-MEMORY_LIMIT_BYTES = 4 << 30  # address space; the largest photos that pass need 1.5 GB of it, most of that reserved by the libraries
+MEMORY_LIMIT_BYTES = 4 << 30  # address space; the largest photos that pass take 1.3 GB of it on 2 cores, and more cores reserve more
 CPU_LIMIT_S = 60
 FILE_LIMIT_BYTES = 128 << 20
 BE_NICE = 5  # a live session on the same machine goes first

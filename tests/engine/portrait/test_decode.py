@@ -1,0 +1,76 @@
+"""Untrusted bytes become upright RGB, or a refusal with a code."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+
+from tests.engine.portrait.photos import REFUSED_BEFORE_LOOKING, animated_gif, encoded, portrait, see_through, with_exif_orientation
+from visavis.engine.portrait.decode import BEHIND_TRANSPARENCY, decode_image
+from visavis.errors import PortraitRefused
+
+ORIGINAL = np.asarray(portrait()).astype(int)
+
+
+def difference(picture: np.ndarray) -> float:
+    return float(np.abs(picture.astype(int) - ORIGINAL).mean())
+
+
+@pytest.mark.parametrize("name", REFUSED_BEFORE_LOOKING)
+def test_what_is_no_sound_image_is_refused_with_its_code(name: str) -> None:
+    make, code = REFUSED_BEFORE_LOOKING[name]
+    with pytest.raises(PortraitRefused) as refused:
+        decode_image(make())
+    assert refused.value.code == code
+    assert refused.value.status == {"IMAGE_TOO_LARGE": 413, "IMAGE_TYPE": 415}.get(code, 400)
+    assert refused.value.suggestion
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_each_type_shows_the_same_picture(kind: str) -> None:
+    picture, reduced = decode_image(encoded(portrait(), kind, quality=95))
+    assert picture.shape == (512, 512, 3) and picture.dtype == np.uint8 and reduced == 1
+    assert difference(picture) < 4
+
+
+@pytest.mark.parametrize("mode", ["P", "CMYK", "RGBA"])
+def test_other_colour_modes_show_the_same_picture(mode: str) -> None:
+    picture = portrait().quantize(256) if mode == "P" else portrait().convert(mode)
+    decoded, _ = decode_image(encoded(picture, "JPEG" if mode == "CMYK" else "PNG", quality=95))
+    assert difference(decoded) < 7
+
+
+def test_sixteen_bit_grey_keeps_its_range() -> None:
+    grey = np.asarray(portrait().convert("L"))
+    decoded, _ = decode_image(encoded(Image.fromarray(grey.astype(np.uint16) * 257), "PNG"))
+    assert np.abs(decoded[..., 0].astype(int) - grey).max() <= 1
+
+
+@pytest.mark.parametrize("orientation", [3, 6, 8])
+def test_exif_orientation_is_applied(orientation: int) -> None:
+    picture, _ = decode_image(with_exif_orientation(orientation))
+    assert difference(picture) < 4
+
+
+def test_transparency_lies_on_light_grey() -> None:
+    picture, _ = decode_image(encoded(see_through(), "PNG"))
+    assert tuple(picture[5, 5]) == BEHIND_TRANSPARENCY
+    assert np.array_equal(picture[200, 225], ORIGINAL[200, 225])
+
+
+def test_an_animation_gives_its_first_picture() -> None:
+    picture, _ = decode_image(animated_gif(frames=30))
+    assert difference(picture) < 15  # 64 colours
+
+
+def test_a_large_photo_is_reduced_while_it_is_decoded() -> None:
+    picture, reduced = decode_image(encoded(portrait().resize((6000, 6000)), quality=50))
+    assert reduced == 2 and picture.shape == (3000, 3000, 3)
+
+
+def test_an_embedded_colour_profile_is_honoured() -> None:
+    lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+    tagged, _ = decode_image(encoded(portrait(), "PNG", icc_profile=lab.tobytes()))
+    broken, _ = decode_image(encoded(portrait(), "PNG", icc_profile=b"not a profile"))
+    assert difference(tagged) < 1 and difference(broken) == 0
