@@ -108,11 +108,13 @@ class FakeFleet:
         self.places = places
         self.allocations = 0
         self.failure: VisavisError | None = None
+        self.asked = asyncio.Event()  # set by the first allocation asked for
         self.gate = asyncio.Event()
         self.gate.set()
 
     async def allocate(self, casting: Casting) -> FakePerformer:
         self.allocations += 1
+        self.asked.set()
         await self.gate.wait()
         if self.failure is not None:
             raise self.failure

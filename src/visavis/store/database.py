@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -19,6 +20,11 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     cursor.close()
 
 
+def _json(value: Any) -> str:
+    """Letters as they are: SQLite finds no key that is written with escapes."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
 class Database:
     """An open database. `read` and `write` each give one connection; `write` is one transaction, committed when its block ends well."""
 
@@ -31,7 +37,7 @@ class Database:
         parsed = make_url(url)
         if parsed.get_backend_name() == "sqlite" and parsed.database:
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        engine = create_async_engine(url)
+        engine = create_async_engine(url, json_serializer=_json)
         if engine.dialect.name == "sqlite":
             event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         try:

@@ -1,0 +1,239 @@
+"""Every refusal in its exact shape, and no input that gets a 422 or a 500."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.conftest import Service, open_service
+
+pytestmark = pytest.mark.anyio
+
+
+def refusal(message: str, code: str, suggestion: str | None = None) -> str:
+    """The exact text of an error body."""
+    hint = {} if suggestion is None else {"suggestion": suggestion}
+    return json.dumps({"success": False, "error": {"message": message, **hint, "code": code}}, separators=(",", ":"))
+
+
+async def test_no_key_wrong_key_and_revoked_key(service: Service) -> None:
+    record, revoked = await service.services.accounts.create(name="short-lived")
+    assert (await service.client.get("/v1/sessions", headers={"x-api-key": revoked})).status_code == 200
+    await service.services.accounts.revoke(record.id)
+    for key, body in (
+        ("", '{"error":"API key required"}'),
+        ("nonsense", '{"error":"Invalid API key"}'),
+        ("ah_live_" + "a" * 32, '{"error":"Invalid API key"}'),
+        (revoked, '{"error":"API key has been deactivated"}'),
+    ):
+        answer = await service.client.get("/v1/sessions", headers={"x-api-key": key})
+        assert (answer.status_code, answer.text) == (401, body)
+
+
+async def test_unknown_addresses_need_a_key_first(service: Service) -> None:
+    assert (await service.client.get("/v1/nothing", headers={"x-api-key": ""})).status_code == 401
+    answer = await service.client.get("/v1/nothing")
+    assert (answer.status_code, answer.text) == (404, refusal("There is nothing at this address", "NOT_FOUND"))
+
+
+async def test_a_wrong_method_says_which_are_right(service: Service) -> None:
+    answer = await service.client.delete("/v1/sessions")
+    assert answer.status_code == 405
+    assert "GET" in answer.headers["allow"] or "POST" in answer.headers["allow"]
+    assert answer.json()["error"]["code"] == "METHOD_NOT_ALLOWED"
+
+
+@pytest.mark.parametrize("body", [{}, {"avatar_id": None}, {"avatar_id": ""}, {"metadata": {}}])
+async def test_avatar_id_is_required(service: Service, body: dict[str, Any]) -> None:
+    answer = await service.client.post("/v1/sessions", json=body)
+    expected = refusal("Avatar ID is required", "AVATAR_ID_REQUIRED", "Include avatar_id in the request body")
+    assert (answer.status_code, answer.text) == (400, expected)
+
+
+async def test_a_character_cannot_perform(service: Service) -> None:
+    character = (await service.client.get("/v1/avatars")).json()["avatars"][0]
+    answer = await service.client.post("/v1/sessions", json={"avatar_id": character["avatar_id"]})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "AVATAR_NOT_A_LOOK")
+    assert service.look_id in answer.json()["error"]["suggestion"]
+
+
+async def test_another_keys_avatar_is_denied_and_an_unknown_one_not_found(service: Service) -> None:
+    _, other = await service.services.accounts.create(name="other")
+    denied = await service.client.post("/v1/sessions", json={"avatar_id": service.look_id}, headers={"x-api-key": other})
+    expected = refusal("Access denied to this avatar", "ACCESS_DENIED", "You do not have permission to create sessions with this avatar")
+    assert (denied.status_code, denied.text) == (403, expected)
+    for unknown in ("avat_00000000000000000000000000", "avat", "\u0000", "x" * 5000, "../etc/passwd"):
+        answer = await service.client.post("/v1/sessions", json={"avatar_id": unknown})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (404, "AVATAR_NOT_FOUND")
+
+
+@pytest.mark.parametrize("metadata", [[], "text", 5, True, False, None, 1.5])
+async def test_metadata_must_be_an_object(service: Service, metadata: Any) -> None:
+    answer = await service.client.post("/v1/sessions", json={"avatar_id": service.look_id, "metadata": metadata})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "INVALID_METADATA")
+
+
+async def test_metadata_over_16_kib_is_too_large(service: Service) -> None:
+    fits = {"a": "é" * ((16 * 1024 - 8) // 2)}
+    over = {"a": "é" * ((16 * 1024 - 8) // 2 + 1)}
+    assert (await service.client.post("/v1/sessions", json={"avatar_id": service.look_id, "metadata": fits})).status_code == 201
+    answer = await service.client.post("/v1/sessions", json={"avatar_id": service.look_id, "metadata": over})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (413, "PAYLOAD_TOO_LARGE")
+
+
+@pytest.mark.parametrize(
+    "session_id", ["sess_00000000000000000000000000", "nonsense", "%00", "%ff", "sess_%F0%9F%98%80", "x" * 3000, "'; drop table sessions"]
+)
+@pytest.mark.parametrize(("method", "tail"), [("GET", ""), ("PUT", "/start"), ("POST", "/end")])
+async def test_an_odd_id_is_simply_not_found(service: Service, session_id: str, method: str, tail: str) -> None:
+    answer = await service.client.request(method, f"/v1/sessions/{session_id}{tail}")
+    assert (answer.status_code, answer.text) == (404, refusal("Session not found", "SESSION_NOT_FOUND"))
+
+
+async def test_another_keys_session_is_not_found(service: Service) -> None:
+    session_id = (await service.client.post("/v1/sessions", json={"avatar_id": service.look_id})).json()["session"]["session_id"]
+    _, other = await service.services.accounts.create(name="other")
+    for method, tail in (("GET", ""), ("PUT", "/start"), ("PUT", "/end")):
+        answer = await service.client.request(method, f"/v1/sessions/{session_id}{tail}", headers={"x-api-key": other})
+        assert (answer.status_code, answer.text) == (404, refusal("Session not found", "SESSION_NOT_FOUND"))
+    assert (await service.client.get("/v1/sessions", headers={"x-api-key": other})).json()["sessions"] == []
+
+
+async def test_the_wrong_order_of_calls_is_a_conflict(service: Service) -> None:
+    session_id = (await service.client.post("/v1/sessions", json={"avatar_id": service.look_id})).json()["session"]["session_id"]
+    early = await service.client.put(f"/v1/sessions/{session_id}/end")
+    assert (early.status_code, early.json()["error"]["code"]) == (409, "SESSION_NOT_STARTED")
+    await service.client.put(f"/v1/sessions/{session_id}/start")
+    await service.client.put(f"/v1/sessions/{session_id}/end")
+    late = await service.client.put(f"/v1/sessions/{session_id}/start")
+    assert (late.status_code, late.json()["error"]["code"]) == (409, "SESSION_ENDED")
+
+
+async def test_no_machine_free_is_503_with_retry_after(tmp_path: Path) -> None:
+    async with open_service(tmp_path) as service:
+        service.fleet.places = 0
+        session_id = (await service.client.post("/v1/sessions", json={"avatar_id": service.look_id})).json()["session"]["session_id"]
+        answer = await service.client.put(f"/v1/sessions/{session_id}/start")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "NO_CAPACITY")
+        assert int(answer.headers["retry-after"]) >= 1
+        service.fleet.places = 1
+        assert (await service.client.put(f"/v1/sessions/{session_id}/start")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("raw", "content_type", "status"),
+    [
+        (b"{", "application/json", 400),
+        (b"[]", "application/json", 400),
+        (b'"text"', "application/json", 400),
+        (b"\xff\xfe{}", "application/json", 400),
+        (b'{"avatar_id": NaN}', "application/json", 400),
+        (b'{"avatar_id": 5}', "application/json", 400),
+        (b'{"avatar_id": "\\ud800"}', "application/json", 400),
+        (b'{"avatar_id": "x", "metadata": {"a": "\\ud800"}}', "application/json", 400),
+        (b'{"avatar_id": "x", "metadata": {"a": 1e999}}', "application/json", 400),
+        (b'{"avatar_id": ' + b"9" * 5000 + b"}", "application/json", 400),
+        (b"[" * 100_000, "application/json", 400),
+        (b'{"avatar_id": "x", "metadata": ' + b'{"a":' * 500 + b"1" + b"}" * 501, "application/json", 400),
+        (b"avatar_id=x", "application/x-www-form-urlencoded", 415),
+        (b"{}", "text/plain", 415),
+        (b"{}", "multipart/form-data", 415),
+        (b"\x00", "application/json", 400),
+    ],
+)
+async def test_a_bad_body_is_refused_with_a_code(service: Service, raw: bytes, content_type: str, status: int) -> None:
+    answer = await service.client.post("/v1/sessions", content=raw, headers={"content-type": content_type})
+    assert answer.status_code == status
+    assert answer.json()["success"] is False
+    assert answer.json()["error"]["code"].isupper()
+
+
+async def test_a_huge_body_is_413_announced_or_not(service: Service) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(17):
+            yield b" " * 1024 * 1024
+
+    announced = await service.client.post("/v1/sessions", content=b" " * (17 * 1024 * 1024), headers={"content-type": "application/json"})
+    streamed = await service.client.post("/v1/sessions", content=pieces(), headers={"content-type": "application/json"})
+    for answer in (announced, streamed):
+        assert (answer.status_code, answer.json()["error"]["code"]) == (413, "PAYLOAD_TOO_LARGE")
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=10,
+)
+bodies = st.one_of(
+    st.binary(max_size=60),
+    st.fixed_dictionaries(
+        {},
+        optional=dict.fromkeys(("avatar_id", "avatar", "metadata", "room", "aspect_ratio", "image_base64", "file", "name"), json_values),
+    ).map(lambda value: json.dumps(value).encode()),
+)
+TARGETS = [
+    ("POST", "/v1/sessions"),
+    ("POST", "/v1/avatars/upload-face"),
+    ("POST", "/v1/sessions/odd/start"),
+    ("DELETE", "/v1/avatars/odd"),
+    ("POST", "/rooms/odd/whep"),
+]
+TYPES = [
+    "application/json",
+    "application/sdp",
+    "multipart/form-data; boundary=x",
+    "multipart/form-data",
+    "application/x-www-form-urlencoded",
+    "🙂",
+    "",
+]
+
+
+async def test_nothing_that_is_sent_gets_a_422_or_a_500(service: Service) -> None:
+    sent: list[httpx.Request] = []
+
+    @settings(max_examples=150, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @given(target=st.sampled_from(TARGETS), content_type=st.sampled_from(TYPES), body=bodies)
+    def collect(target: tuple[str, str], content_type: str, body: bytes) -> None:
+        sent.append(service.client.build_request(*target, content=body, headers={"content-type": content_type.encode()}))
+
+    collect()
+    for request in sent:
+        answer = await service.client.send(request)
+        assert answer.status_code in (400, 404, 413, 415), (request.method, request.url, request.content, answer.status_code, answer.text)
+        assert answer.json()["error"]["code"]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "status=odd",
+        "limit=0",
+        "limit=101",
+        "limit=x",
+        "limit=%D9%A3",
+        "cursor=odd",
+        "metadata.=x",
+        "metadata.a%22b=x",
+        "metadata.a=%00",
+        "limit=" + "9" * 5000,
+    ],
+)
+async def test_a_bad_query_is_400(service: Service, query: str) -> None:
+    answer = await service.client.get(f"/v1/sessions?{query}")
+    assert answer.status_code == 400
+    assert answer.json()["error"]["code"]
+
+
+async def test_every_answer_has_its_own_request_id(service: Service) -> None:
+    ids = {
+        (await service.client.get(path)).headers["request-id"] for path in ("/healthz", "/v1/sessions", "/nothing", "/v1/nothing", "/openapi.json")
+    }
+    assert len(ids) == 5

@@ -1,0 +1,76 @@
+"""What anyone may see: health, the description of the API, the pages, samples and pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import visavis.library
+from tests.conftest import Service
+from visavis.api import pages
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_healthz_is_there_before_readyz_says_ready(service: Service) -> None:
+    assert (await service.client.get("/healthz")).json() == {"status": "ok"}
+    service.services.readiness.default_avatar = service.services.readiness.stage = False
+    starting = await service.client.get("/readyz")
+    assert (starting.status_code, starting.json()) == (503, {"status": "starting", "default_avatar": False, "stage": False})
+    service.services.readiness.default_avatar = service.services.readiness.stage = True
+    assert (await service.client.get("/readyz")).status_code == 200
+
+
+async def test_openapi_describes_what_is_there(service: Service) -> None:
+    schema = (await service.client.get("/openapi.json")).json()
+    assert schema["openapi"].startswith("3.1")
+    create = schema["paths"]["/v1/sessions"]["post"]
+    assert create["requestBody"]["content"]["application/json"]["schema"]["properties"].keys() >= {"avatar_id", "metadata"}
+    assert "201" in create["responses"]
+    assert create["security"] == [{"ApiKey": []}]
+    for path, operations in schema["paths"].items():
+        assert not path.startswith("/assets")
+        for operation in operations.values():
+            assert "422" not in operation["responses"]
+    fields = schema["components"]["schemas"]["HostedSession"]["properties"]
+    assert list(fields)[:4] == ["session_id", "avatar", "session_type", "status"]
+
+
+async def test_pages_and_assets_are_served_and_nothing_else(service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    web = tmp_path / "web"
+    (web / "assets").mkdir(parents=True)
+    (web / "index.html").write_text("<h1>playground</h1>")
+    (web / "room.html").write_text("<h1>room</h1>")
+    (web / "assets" / "a-1234.js").write_text("1")
+    (tmp_path / "secret.txt").write_text("secret")
+    monkeypatch.setattr(pages, "WEB", web)
+    index = await service.client.get("/")
+    assert (index.status_code, index.text) == (200, "<h1>playground</h1>")
+    assert index.headers["content-type"].startswith("text/html")
+    assert "default-src 'self'" in index.headers["content-security-policy"]
+    assert (await service.client.get("/rooms/vv-any")).text == "<h1>room</h1>"
+    asset = await service.client.get("/assets/a-1234.js")
+    assert asset.headers["content-type"].startswith("text/javascript")
+    assert "immutable" in asset.headers["cache-control"]
+    for path in ("/assets/..%2f..%2fsecret.txt", "/assets/../../secret.txt", "/..%2fsecret.txt", "/assets/", "/assets/%00", "/index.html", "/%00.js"):
+        assert (await service.client.get(path)).status_code == 404, path
+
+
+async def test_samples_are_the_librarys(service: Service) -> None:
+    answer = await service.client.get("/samples/greeting.wav")
+    assert answer.headers["content-type"] in ("audio/x-wav", "audio/wav")
+    assert answer.content == visavis.library.GREETING.read_bytes()
+    assert (await service.client.get("/samples/none.wav")).status_code == 404
+
+
+async def test_pictures_of_looks_and_characters(service: Service) -> None:
+    character = (await service.client.get("/v1/avatars")).json()["avatars"][0]
+    for avatar_id in (service.look_id, character["avatar_id"]):
+        answer = await service.client.get(f"/media/avatars/{avatar_id}/image.jpg")
+        assert (answer.status_code, answer.content) == (200, b"a face")
+        assert answer.headers["content-type"] == "image/jpeg"
+        assert "max-age" in answer.headers["cache-control"]
+    assert (await service.client.get(character["preview_img_url"])).content == b"a face"
+    for path in (f"{service.look_id}/pack", f"{service.look_id}/..%2fpack%2fpack.npz", "odd/image.jpg", "%00/image.jpg"):
+        assert (await service.client.get(f"/media/avatars/{path}")).status_code in (400, 404), path

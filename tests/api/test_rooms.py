@@ -1,0 +1,119 @@
+"""The embedded room: its page, its token, and watching it over WHEP."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+
+from tests.conftest import Service, open_service
+
+pytestmark = pytest.mark.anyio
+
+OFFER = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\n"
+
+
+async def make(service: Service, *, start: bool = True) -> dict[str, Any]:
+    session = (await service.client.post("/v1/sessions", json={"avatar_id": service.look_id})).json()["session"]
+    if start:
+        await service.client.put(f"/v1/sessions/{session['session_id']}/start")
+    return session
+
+
+def headers(session: dict[str, Any]) -> dict[str, str]:
+    return {"authorization": f"Bearer {session['daily_room']['token']}", "content-type": "application/sdp"}
+
+
+async def test_a_viewer_joins_and_leaves(service: Service) -> None:
+    session = await make(service)
+    whep = session["daily_room"]["url"] + "/whep"
+    answer = await service.client.post(whep, content=OFFER, headers=headers(session))
+    assert answer.status_code == 201
+    assert answer.headers["content-type"] == "application/sdp"
+    assert answer.text.startswith("v=0")
+    assert answer.headers["access-control-allow-origin"] == "*"
+    location = answer.headers["location"]
+    assert location.startswith(f"/rooms/{session['daily_room']['name']}/whep/")
+    assert len(service.performer(session["session_id"]).viewers) == 1
+    assert (await service.client.delete(location)).status_code == 401
+    assert (await service.client.patch(location, headers=headers(session))).status_code == 405
+    assert (await service.client.delete(location, headers=headers(session))).status_code == 200
+    assert (await service.client.delete(location, headers=headers(session))).status_code == 404
+    assert service.performer(session["session_id"]).viewers == set()
+
+
+async def test_the_room_waits_for_the_start_and_is_gone_after_the_end(service: Service) -> None:
+    session = await make(service, start=False)
+    whep = session["daily_room"]["url"] + "/whep"
+    early = await service.client.post(whep, content=OFFER, headers=headers(session))
+    assert (early.status_code, early.json()["error"]["code"]) == (409, "SESSION_NOT_STARTED")
+    assert int(early.headers["retry-after"]) >= 1
+    assert early.headers["access-control-allow-origin"] == "*"
+    await service.client.put(f"/v1/sessions/{session['session_id']}/start")
+    assert (await service.client.post(whep, content=OFFER, headers=headers(session))).status_code == 201
+    await service.client.put(f"/v1/sessions/{session['session_id']}/end")
+    late = await service.client.post(whep, content=OFFER, headers=headers(session))
+    assert (late.status_code, late.json()["error"]["code"]) == (410, "SESSION_ENDED")
+
+
+async def test_only_the_rooms_own_token_opens_it(service: Service) -> None:
+    session, other = await make(service), await make(service)
+    whep = session["daily_room"]["url"] + "/whep"
+    name = session["daily_room"]["name"]
+    forged = jwt.encode({"room": name}, "0" * 32, algorithm="HS256")
+    unsigned = jwt.encode({"room": name}, None, algorithm="none")
+    for token in (other["daily_room"]["token"], session["access_token"], forged, unsigned, "x", "é"):
+        answer = await service.client.post(whep, content=OFFER, headers=headers(session) | {"authorization": f"Bearer {token}".encode("latin-1")})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (401, "UNAUTHORIZED"), token
+    for authorization in ({}, {"authorization": "Basic x"}, {"authorization": "Bearer "}):
+        answer = await service.client.post(whep, content=OFFER, headers={"content-type": "application/sdp"} | authorization)
+        assert answer.status_code == 401
+    unknown = await service.client.post("/rooms/vv-nothing/whep", content=OFFER, headers=headers(session))
+    assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "ROOM_NOT_FOUND")
+    assert service.performer(session["session_id"]).viewers == set()
+
+
+async def test_the_token_is_an_hs256_jwt_of_this_room(service: Service) -> None:
+    session = await make(service, start=False)
+    token = session["daily_room"]["token"]
+    assert jwt.get_unverified_header(token)["alg"] == "HS256"
+    claims = jwt.decode(token, options={"verify_signature": False})
+    assert claims["room"] == session["daily_room"]["name"]
+    assert (await service.client.get(f"/v1/sessions/{session['session_id']}")).json()["session"]["daily_room"]["token"] == token
+
+
+@pytest.mark.parametrize(
+    ("content", "content_type", "status", "code"),
+    [
+        (b"{}", "application/json", 415, "UNSUPPORTED_MEDIA_TYPE"),
+        (b"", "application/sdp", 400, "OFFER_REFUSED"),
+        (b"\xff\xfe", "application/sdp", 400, "OFFER_REFUSED"),
+        (b"v=0\r\nm=audio 9 RTP/AVP 0\r\n", "application/sdp", 400, "OFFER_REFUSED"),
+        (b"v=0\r\n" + b"a=x\r\n" * 20_000, "application/sdp", 413, "PAYLOAD_TOO_LARGE"),
+    ],
+)
+async def test_a_bad_offer_is_refused(service: Service, content: bytes, content_type: str, status: int, code: str) -> None:
+    session = await make(service)
+    answer = await service.client.post(
+        session["daily_room"]["url"] + "/whep", content=content, headers=headers(session) | {"content-type": content_type}
+    )
+    assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+
+
+async def test_preflight_and_ice_servers(tmp_path: Path) -> None:
+    ice = [{"url": "stun:stun.example.org"}, {"url": "turn:turn.example.org?transport=udp", "username": "u", "credential": "c"}]
+    async with open_service(tmp_path, ice_servers=ice) as service:
+        session = await make(service)
+        whep = session["daily_room"]["url"] + "/whep"
+        preflight = await service.client.options(whep, headers={"origin": "https://example.org", "access-control-request-method": "POST"})
+        assert preflight.status_code == 204
+        assert preflight.headers["access-control-allow-origin"] == "*"
+        assert "Authorization" in preflight.headers["access-control-allow-headers"]
+        assert preflight.headers["accept-post"] == "application/sdp"
+        answer = await service.client.post(whep, content=OFFER, headers=headers(session))
+        assert answer.headers["link"] == (
+            '<stun:stun.example.org>; rel="ice-server", <turn:turn.example.org?transport=udp>; rel="ice-server"; '
+            'username="u"; credential="c"; credential-type="password"'
+        )
