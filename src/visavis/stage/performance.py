@@ -26,7 +26,7 @@ DRY_SAMPLES = BLOCK_SAMPLES  # less than this left: the audio has run out
 FADE_SAMPLES = 10 * SAMPLES_PER_MS
 REST_WITHIN_SAMPLES = 100 * SAMPLES_PER_MS  # lips are at rest this long after speech has run out
 CUT_WITHIN_SAMPLES = 60 * SAMPLES_PER_MS  # and after an interruption: with a block's and a frame's wait, 120 ms after the call
-RISE_WITHIN_SAMPLES = 60 * SAMPLES_PER_MS  # lips follow new speech fully after this
+RISE_WITHIN_SAMPLES = 60 * SAMPLES_PER_MS  # what is left of the mouth before new speech has gone after this
 REMEMBERED_SAMPLES = 1000 * SAMPLES_PER_MS
 
 Happening = Started | Ended
@@ -51,11 +51,11 @@ class _Span:
 
 
 class _Lips:
-    """Passes the mouth through, and smooths every change of who moves it: the step between them fades out on a raised cosine."""
+    """Passes the mouth through; when who moves it changes, what it showed eases away under what it shows next, so that nothing begins late."""
 
     def __init__(self) -> None:
         self._shown: NDArray[np.float32] = REST_MOUTH
-        self._step: NDArray[np.float32] = REST_MOUTH
+        self._left: NDArray[np.float32] = REST_MOUTH  # what was shown when the source changed
         self._changed_at = 0
         self._within = 1
         self._source: Voice | None = None
@@ -63,12 +63,12 @@ class _Lips:
     def at(self, position: int, mouth: NDArray[np.float32], span: _Span) -> NDArray[np.float32]:
         if span.voice is not self._source:
             self._source = span.voice
-            self._step = self._shown - mouth
+            self._left = self._shown
             self._changed_at = span.position
             self._within = span.within
         passed = (position - self._changed_at) / self._within
         if passed < 1.0:
-            mouth = np.clip(mouth + self._step * np.float32(0.5 + 0.5 * np.cos(np.pi * passed)), 0.0, 1.0)
+            mouth = np.maximum(mouth, self._left * np.float32(0.5 + 0.5 * np.cos(np.pi * passed)))
         self._shown = mouth
         return mouth
 

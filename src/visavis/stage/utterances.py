@@ -54,6 +54,7 @@ class Utterance:
     utterance_id: str
     voice: Voice
     last_audio_at: int  # the position of the clock when its last audio came
+    waiting_samples: int = 0  # its length at 48 kHz while it waits for its turn; 0 from then on
     state: State = State.QUEUED
 
     def move(self, state: State) -> None:
@@ -69,11 +70,13 @@ class Utterances:
         self._waiting: deque[Utterance] = deque()
         self._open: Utterance | None = None
         self._named = 0
+        self._waiting_samples = 0  # of all that wait: kept, not summed, so that a flood of calls stays cheap
         self.current: Utterance | None = None
 
     def add(self, pcm: NDArray[np.int16], rate_hz: int, *, utterance_id: str | None, final: bool, position: int, now_ns: int) -> str:
         """Queue int16 (n,) and return the id of its utterance. Raises `QueueFull`, and then nothing of this call is queued."""
-        if self.queued_samples + len(pcm) * PLAYOUT_RATE_HZ // rate_hz > MAX_QUEUED_S * PLAYOUT_RATE_HZ:
+        samples = len(pcm) * PLAYOUT_RATE_HZ // rate_hz
+        if self.queued_samples + samples > MAX_QUEUED_S * PLAYOUT_RATE_HZ:
             raise QueueFull(f"More than {MAX_QUEUED_S} s of speech would be queued", suggestion="Send the rest when playback has caught up")
         continues = self._open is not None and utterance_id in (None, self._open.utterance_id)
         if not continues and len(self._waiting) >= MAX_QUEUED_UTTERANCES:
@@ -81,6 +84,9 @@ class Utterances:
         utterance = self._open if continues and self._open is not None else self._begin(utterance_id, position)
         utterance.voice.add(pcm, rate_hz, now_ns=now_ns)
         utterance.last_audio_at = position
+        if utterance.state is State.QUEUED:
+            utterance.waiting_samples += samples
+            self._waiting_samples += samples
         if final:
             self._close()
         return utterance.utterance_id
@@ -113,6 +119,8 @@ class Utterances:
         """Make the next utterance the current one. There must be one, and no current one."""
         assert self.current is None
         self.current = self._waiting.popleft()
+        self._waiting_samples -= self.current.waiting_samples
+        self.current.waiting_samples = 0
         self.current.move(State.PLAYING)
         return Started(utterance_id=self.current.utterance_id)
 
@@ -133,10 +141,11 @@ class Utterances:
             utterance.move(State.INTERRUPTED)
             ends.append(Ended(utterance_id=utterance.utterance_id, played_samples=heard, interrupted=True))
         self._waiting.clear()
+        self._waiting_samples = 0
         self.current = self._open = None
         return ends
 
     @property
     def queued_samples(self) -> int:
         """What is still to be heard, at 48 kHz."""
-        return sum(u.voice.unplayed_samples for u in self._waiting) + (self.current.voice.unplayed_samples if self.current else 0)
+        return self._waiting_samples + (self.current.voice.unplayed_samples if self.current else 0)

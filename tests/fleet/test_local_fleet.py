@@ -1,0 +1,212 @@
+"""The local fleet with real stage processes, which draw with the test's own renderer."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import os
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+
+import anyio
+import pytest
+
+from visavis.errors import NoCapacity, OfferRefused, PackUnreadable, PerformerLost, QueueFull
+from visavis.fleet.local import LocalFleet, LocalPerformer
+from visavis.fleet.port import Casting, PerformerEnded, PerformerEvent, PlaybackFinished, PlaybackStarted
+
+REPOSITORY = Path(__file__).parents[2]
+PARTS = "tests.stage.flashing_parts:parts"
+NUMBERS = itertools.count(100)
+
+Run = Callable[[Awaitable[None]], None]
+
+
+@pytest.fixture(scope="module")
+def runner() -> Iterator[asyncio.Runner]:
+    with asyncio.Runner() as runner, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(REPOSITORY))
+        yield runner
+
+
+@pytest.fixture
+def run(runner: asyncio.Runner) -> Run:
+    """Run one scenario within 30 s."""
+
+    async def bounded(scenario: Awaitable[None]) -> None:
+        with anyio.fail_after(30):
+            await scenario
+
+    return lambda scenario: runner.run(bounded(scenario))
+
+
+@pytest.fixture(scope="module")
+def fleet(runner: asyncio.Runner) -> Iterator[LocalFleet]:
+    """A fleet for the tests that leave it as they found it."""
+    fleet = runner.run(LocalFleet(stages=1, sessions_per_stage=8, parts=PARTS).start())
+    yield fleet
+    runner.run(fleet.aclose())
+
+
+@contextlib.asynccontextmanager
+async def own_fleet(*, stages: int = 1, sessions_per_stage: int = 4) -> AsyncIterator[LocalFleet]:
+    fleet = await LocalFleet(stages=stages, sessions_per_stage=sessions_per_stage, parts=PARTS).start()
+    try:
+        yield fleet
+    finally:
+        await fleet.aclose()
+
+
+async def allocated(fleet: LocalFleet, session_id: str | None = None) -> LocalPerformer:
+    return await fleet.allocate(Casting(session_id=session_id or f"sess_{next(NUMBERS)}", pack_path=REPOSITORY, width_px=160, height_px=120))
+
+
+async def wait_for(performer: LocalPerformer, kind: type[PerformerEvent]) -> PerformerEvent:
+    async for event in performer.events():
+        if isinstance(event, kind):
+            return event
+    raise AssertionError(f"{kind.__name__} never came")
+
+
+def test_speech_is_played_without_anyone_watching_and_each_utterance_ends_once(run: Run, fleet: LocalFleet) -> None:
+    async def scenario() -> None:
+        performer = await allocated(fleet)
+        assert await performer.speak(b"\1\1" * 3200, sample_rate_hz=16_000, utterance_id="a", final=True) == "a"
+        assert await performer.speak(b"\1\1" * 1600, sample_rate_hz=16_000, utterance_id="b", final=True) == "b"
+        told = []
+        async for event in performer.events():
+            told.append(event)
+            if event == PlaybackFinished(utterance_id="b", position_s=0.1, interrupted=False):
+                break
+        assert [e for e in told if isinstance(e, PlaybackStarted | PlaybackFinished)] == [
+            PlaybackStarted(utterance_id="a"),
+            PlaybackFinished(utterance_id="a", position_s=0.2, interrupted=False),
+            PlaybackStarted(utterance_id="b"),
+            PlaybackFinished(utterance_id="b", position_s=0.1, interrupted=False),
+        ]
+
+    run(scenario())
+
+
+def test_interrupt_returns_when_everything_dropped_has_been_told_with_its_position(run: Run, fleet: LocalFleet) -> None:
+    async def scenario() -> None:
+        performer = await allocated(fleet)
+        await performer.speak(b"\1\1" * 160_000, sample_rate_hz=16_000, utterance_id="a", final=True)
+        await performer.speak(b"\1\1" * 160_000, sample_rate_hz=16_000, utterance_id="b", final=True)
+        await wait_for(performer, PlaybackStarted)
+        await performer.interrupt()
+        finished = [e for e in list(performer._events) if isinstance(e, PlaybackFinished)]
+        assert [(e.utterance_id, e.interrupted) for e in finished] == [("a", True), ("b", True)]
+        assert 0.0 < finished[0].position_s < 5.0 and finished[1].position_s == 0.0
+
+    run(scenario())
+
+
+def test_a_killed_stage_loses_its_sessions_and_is_replaced(run: Run) -> None:
+    async def scenario() -> None:
+        async with own_fleet() as fleet:
+            one, other = await allocated(fleet, "sess_1"), await allocated(fleet, "sess_2")
+            os.kill(fleet._links[0].process.pid, signal.SIGKILL)
+            for performer in (one, other):
+                ended = await wait_for(performer, PerformerEnded)
+                assert isinstance(ended, PerformerEnded) and ended.reason == "lost"
+                with pytest.raises(PerformerLost):
+                    await performer.speak(b"\0\0", sample_rate_hz=16_000)
+                await performer.end()
+            assert fleet.capacity()[0] == 0
+            again = await allocated(fleet, "sess_1")
+            await again.speak(b"\1\1" * 320, sample_rate_hz=16_000, final=True)
+            await wait_for(again, PlaybackFinished)
+
+    run(scenario())
+
+
+def test_a_call_pending_when_the_stage_dies_fails(run: Run) -> None:
+    async def scenario() -> None:
+        async with own_fleet() as fleet:
+            performer = await allocated(fleet)
+            process = fleet._links[0].process
+            os.kill(process.pid, signal.SIGSTOP)  # it takes the call but never answers
+            pending = asyncio.create_task(performer.speak(b"\0\0", sample_rate_hz=16_000))
+            await asyncio.sleep(0)
+            os.kill(process.pid, signal.SIGKILL)
+            with pytest.raises(PerformerLost):
+                await pending
+
+    run(scenario())
+
+
+def test_a_stage_dies_with_the_service(run: Run) -> None:
+    async def scenario() -> None:
+        async with own_fleet() as fleet:
+            await allocated(fleet)
+            link = fleet._links[0]
+            link._writer.transport.abort()  # as when the service is killed: the link closes, and nobody says anything
+            assert await link.process.wait() == 0
+
+    run(scenario())
+
+
+def test_end_is_told_last_and_may_be_repeated(run: Run, fleet: LocalFleet) -> None:
+    async def scenario() -> None:
+        before, most = fleet.capacity()
+        performer = await allocated(fleet)
+        assert fleet.capacity() == (before + 1, most)
+        await performer.end()
+        await performer.end()
+        events = [event async for event in performer.events()]
+        assert events[-1] == PerformerEnded(reason="ended")
+        assert fleet.capacity() == (before, most)
+        with pytest.raises(PerformerLost):
+            await performer.interrupt()
+
+    run(scenario())
+
+
+def test_the_fleet_refuses_more_sessions_than_it_has_places(run: Run) -> None:
+    async def scenario() -> None:
+        async with own_fleet(stages=2, sessions_per_stage=1) as fleet:
+            first = await allocated(fleet, "sess_1")
+            await allocated(fleet, "sess_2")
+            assert len(fleet._links) == 2
+            with pytest.raises(NoCapacity):
+                await allocated(fleet, "sess_3")
+            await first.end()
+            await allocated(fleet, "sess_3")
+
+    run(scenario())
+
+
+def test_refusals_of_the_stage_arrive_as_they_were_raised(run: Run, fleet: LocalFleet) -> None:
+    async def scenario() -> None:
+        before = fleet.capacity()
+        with pytest.raises(PackUnreadable):
+            await fleet.allocate(Casting(session_id="sess_0", pack_path=REPOSITORY / "pyproject.toml", width_px=160, height_px=120))
+        assert fleet.capacity() == before
+        performer = await allocated(fleet)
+        for garbage in ("", "garbage", "v=0\r\nm=video\r\n", "v=0\r\no=- 0 0 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n", "\0" * 100, "v=0\n" * 20_000):
+            with pytest.raises(OfferRefused):
+                await performer.offer(viewer_id="v", sdp=garbage)
+        minute = b"\0\0" * 48_000 * 60
+        for _ in range(10):
+            await performer.speak(minute, sample_rate_hz=48_000, utterance_id="long")
+        with pytest.raises(QueueFull) as refusal:
+            await performer.speak(minute, sample_rate_hz=48_000, utterance_id="long")
+        assert refusal.value.code == "QUEUE_FULL" and refusal.value.suggestion
+
+    run(scenario())
+
+
+def test_closing_the_fleet_ends_every_performance_and_process(run: Run) -> None:
+    async def scenario() -> None:
+        fleet = await LocalFleet(stages=1, parts=PARTS).start()
+        performer = await allocated(fleet)
+        process = fleet._links[0].process
+        await fleet.aclose()
+        await fleet.aclose()
+        assert process.returncode == 0
+        assert [e async for e in performer.events()][-1] == PerformerEnded(reason="ended")
+
+    run(scenario())
