@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from visavis.engine.motion.frame import INDEX, MOUTH_COUNT, MotionFrame
 from visavis.engine.render.colour import planes
-from visavis.engine.render.fields import COLUMNS
+from visavis.engine.render.fields import weigh
 from visavis.engine.render.landmarks import FaceGeometry
 from visavis.engine.render.mouth import Mouth
 from visavis.engine.render.pack import AvatarPack
@@ -49,9 +49,7 @@ class CpuRenderer:
         key = (motion.coefficients.tobytes(), motion.yaw_deg, motion.pitch_deg, motion.roll_deg)
         if key == self._shown:
             return self._out
-        weights = np.zeros(len(COLUMNS), np.float32)
-        weights[: len(motion.coefficients)] = motion.coefficients
-        weights[len(motion.coefficients) :] = (motion.yaw_deg, motion.pitch_deg, motion.roll_deg)
+        weights = weigh(motion)
         self._paint_eyes(motion)
         upper, lower = self._sources(weights)
         plan = self.plan

@@ -13,17 +13,31 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from visavis.engine.motion.frame import COEFFICIENTS
+from visavis.engine.motion.frame import COEFFICIENTS, MotionFrame
 from visavis.engine.render.landmarks import FACE_OVAL, FaceGeometry, smooth
 
 Array = NDArray[np.float32]
 
 HEAD_ANGLES = ("yaw", "pitch", "roll")  # degrees
-COLUMNS: tuple[str, ...] = COEFFICIENTS + HEAD_ANGLES
+PARTED = "lipsParted"  # rounded lips stand a little apart, unless they are being closed
+COLUMNS: tuple[str, ...] = (*COEFFICIENTS, PARTED, *HEAD_ANGLES)
 COLUMN: dict[str, int] = {name: i for i, name in enumerate(COLUMNS)}
 
 CORNER_SHARE = 0.20  # of the jaw's drop that the corners of the mouth follow
 GAP_FULL = 0.46  # the gap of lips at jawOpen 1, in eye distances
+
+
+def weigh(motion: MotionFrame) -> Array:
+    """Return the weight of every column for a motion frame, float32 (len(COLUMNS),)."""
+    weights = np.zeros(len(COLUMNS), np.float32)
+    weights[: len(COEFFICIENTS)] = motion.coefficients
+    funnel, pucker = weights[COLUMN["mouthFunnel"]], weights[COLUMN["mouthPucker"]]
+    if funnel or pucker:
+        close, jaw = float(weights[COLUMN["mouthClose"]]), float(weights[COLUMN["jawOpen"]])
+        apart = 1.0 - min(1.0, close / max(jaw, 0.02))
+        weights[COLUMN[PARTED]] = (funnel + 0.2 * pucker) * apart
+    weights[COLUMN["yaw"] :] = (motion.yaw_deg, motion.pitch_deg, motion.roll_deg)
+    return weights
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,8 +105,9 @@ class _MouthFields:
         return {
             "jawOpen": (self.jaw_low, self.jaw_up),
             "mouthClose": (self.close_low, self.close_up),
-            "mouthFunnel": (lambda y: self.round(y, 0.27, 0.055, 0.035), lambda y: self.round(y, 0.27, -0.045, -0.035)),
-            "mouthPucker": (lambda y: self.round(y, 0.34, 0.012, 0.03), lambda y: self.round(y, 0.34, -0.006, -0.03)),
+            "mouthFunnel": (lambda y: self.round(y, 0.27, 0.035), lambda y: self.round(y, 0.27, -0.035)),
+            "mouthPucker": (lambda y: self.round(y, 0.34, 0.03), lambda y: self.round(y, 0.34, -0.03)),
+            PARTED: (lambda y: self.part(y, 0.055), lambda y: self.part(y, -0.045)),
             "mouthPress": (self.press_low, self.press_up),
             "mouthLowerDown": (lambda y: self.lip(y, 0.085, 0.7), lambda y: self.lip(y, 0.0, 0.7)),
             "mouthUpperUp": (lambda y: self.lip(y, 0.0, 0.7), lambda y: self.lip(y, -0.06, 0.8)),
@@ -163,14 +178,16 @@ class _MouthFields:
         fall = bell(self.outside / 0.2)
         return inner * fall * self.band(y, 0.5)
 
-    def round(self, y: Array, share: float, part: float, swell: float) -> Array:
-        """Corners in; the lips part by `part` in the middle and swell outwards by `swell` so that they keep their volume."""
-        shape = np.clip(1.0 - np.abs(self.t) ** 2.0, 0, 1)
-        lip = self.lip_low if part > 0 else self.lip_up
+    def part(self, y: Array, by: float) -> Array:
+        return self.pair(np.zeros_like(y), by * np.clip(1.0 - self.t**2, 0, 1) * self.band(y, 0.38))
+
+    def round(self, y: Array, share: float, swell: float) -> Array:
+        """Corners in; the lip swells outwards by `swell` so that it keeps its volume; a seam bent by a smile straightens."""
+        lip = self.lip_low if swell > 0 else self.lip_up
         out = smooth(np.abs(y - self.seam) / lip) * self.band(y, 0.42)
         body = self.band(y, 0.38) * np.clip(1.0 - np.abs(self.t) ** 2.4, 0, 1)
         flat = 1.9 * share * self.flat * bell(self.outside / 0.2) * self.band(y, 0.45)
-        return self.pair(self.in_out(y, share), part * shape * self.band(y, 0.38) + swell * out * body + flat)
+        return self.pair(self.in_out(y, share), swell * out * body + flat)
 
     def lip(self, y: Array, part: float, width: float) -> Array:
         """The lip of this side drawn away from the seam by `part`, most of it over the middle."""

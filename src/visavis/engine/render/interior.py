@@ -161,7 +161,7 @@ def _teeth(unit_px: float, enamel: Array, gum: Array, widths: tuple[float, ...],
         for side in (-1.0, 1.0):
             middle = side * (at + width / 2)
             u = ((x - middle) / (width / 2)).astype(np.float32)  # -1 to 1 across this tooth
-            tip = bite - rise - (0.010 + (0.012 if index == 2 else 0.0)) * np.abs(u) ** (3.5 if index < 2 else 2.0)
+            tip = bite - rise - ((0.008 if down else 0.004) + (0.010 if index == 2 and down else 0.0)) * np.abs(u) ** (3.5 if index < 2 else 2.0)
             neck = bite - rise - height
             narrow = 1.0 - 0.16 * smooth((tip - v - 0.3 * height) / (0.7 * height))
             inside = smooth((narrow - np.abs(u)) / 0.10 + 0.35) * smooth((tip - v) / 0.008 + 0.5)
@@ -180,7 +180,7 @@ def _teeth(unit_px: float, enamel: Array, gum: Array, widths: tuple[float, ...],
         at += width
     # Gaps between teeth are dark, not open: the row behind is a shade.
     span = smooth(((at - np.abs(x)) / 0.02).astype(np.float32)) * smooth((bite - 0.02 - v - rise * (np.abs(x) / at) ** 2) / 0.006)
-    shade = enamel * np.array([0.42, 0.33, 0.29], np.float32) * np.clip(1.0 - (np.abs(x) / at) ** 2 * 0.6, 0.2, 1)[..., None].astype(np.float32)
+    shade = enamel * np.array([0.55, 0.43, 0.38], np.float32) * np.clip(1.0 - (np.abs(x) / at) ** 2 * 0.6, 0.2, 1)[..., None].astype(np.float32)
     both = np.maximum(alpha, span)
     rgb = np.where(both[..., None] > 1e-4, (rgb * alpha[..., None] + shade * (both - alpha)[..., None]) / np.maximum(both, 1e-4)[..., None], 0)
     anchor_y = (bite - edge) * work if down else (h / work - bite + edge) * work

@@ -173,6 +173,7 @@ class Mouth:
         light = (light * across[None, :] * (1.0 - 0.4 * pose.rounded)).astype(np.float32)  # rounded lips stand out and shade what is behind
         ground[..., 0] = 16.0 + (ground[..., 0] - 16.0) * light
         ground[..., 1:] = 128.0 + (ground[..., 1:] - 128.0) * light[..., None]
+        ground[..., 2] += 10.0 * (1.0 - light)  # what light there is in a shaded mouth has been through red skin
 
     def _lay(self, patch: Patch, pose: MouthPose, dx: float, dy: float, border: int = cv2.BORDER_CONSTANT) -> Array:
         """Place a patch in the box: its anchor at the middle of the seam, moved by (dx, dy) and by the head."""

@@ -1,0 +1,125 @@
+"""`visavis bench render`: how fast one core renders a speaking face, and where the time goes.
+
+The default portrait speaks the library's sample, with head, eyes and breath alive, at 512x512; then at 1280x720, the hosted rooms' default.
+Processor time is what counts here: it is what a session costs, whatever else the machine does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import cv2
+import numpy as np
+import soundfile
+from rich.console import Console
+from rich.table import Table
+
+from visavis.engine.motion.frame import MotionFrame
+from visavis.engine.motion.liveliness import Cue, Liveliness
+from visavis.engine.portrait.prepare import prepare_avatar
+from visavis.engine.render.cpu import CpuRenderer
+from visavis.engine.render.pack import AvatarPack
+from visavis.engine.speech.stream import SpeechStream
+from visavis.library import DEFAULT_PORTRAIT, SAMPLE
+
+FPS = 25
+SIZES = ((512, 512), (1280, 720))
+SEED = 7
+
+
+class _TimedRenderer(CpuRenderer):
+    """A renderer that notes the processor time of its steps."""
+
+    def __init__(self, pack: AvatarPack, width_px: int, height_px: int) -> None:
+        super().__init__(pack, width_px, height_px)
+        self.spent_s: dict[str, float] = defaultdict(float)
+        self._paint_eyes = self._timed("eyes", self._paint_eyes)  # type: ignore[method-assign]
+        self._sources = self._timed("fields", self._sources)  # type: ignore[method-assign]
+        self._draw = self._timed("warp", self._draw)  # type: ignore[method-assign]
+        self._mouth.draw = self._timed("mouth", self._mouth.draw)  # type: ignore[method-assign]
+
+    def _timed(self, step, call):
+        def timed(*arguments):
+            began = time.process_time()
+            try:
+                return call(*arguments)
+            finally:
+                self.spent_s[step] += time.process_time() - began
+
+        return timed
+
+
+def speaking_motion(speech: Path = SAMPLE, fps: int = FPS, seed: int = SEED) -> list[MotionFrame]:
+    """Return the frames of a face that speaks a 16 kHz recording, as a session would show them."""
+    pcm, rate_hz = soundfile.read(speech, dtype="int16", always_2d=True)
+    assert rate_hz == 16_000, rate_hz
+    stream = SpeechStream()
+    said, rest = stream.push(np.ascontiguousarray(pcm[:, 0])), stream.finish()
+    motion = type(said).concatenate([said, rest])
+    life = Liveliness(seed)
+    frames = []
+    for n in range(len(motion) * fps // 100):
+        step = n * 100 // fps
+        cue = Cue(rest=float(motion.rest[step]), loudness=float(motion.loudness[step]), stress=float(motion.stress[step]))
+        frames.append(life.frame(step, motion.mouth[step], cue, "speaking"))
+    return frames
+
+
+def measure(pack: AvatarPack, width_px: int, height_px: int, frames: list[MotionFrame]) -> dict[str, float]:
+    """Return `fps` and the milliseconds of processor time of each step, `plan_ms` (once per avatar and size) apart."""
+    began = time.process_time()
+    renderer = _TimedRenderer(pack, width_px, height_px)
+    plan_ms = (time.process_time() - began) * 1000
+    for frame in frames[:10]:
+        renderer.render(frame)
+    renderer.spent_s.clear()
+    began = time.process_time()
+    for frame in frames:
+        renderer.render(frame)
+    spent_s = time.process_time() - began
+    steps = {f"{name}_ms": round(spent / len(frames) * 1000, 3) for name, spent in renderer.spent_s.items()}
+    return {"fps": round(len(frames) / spent_s, 1), "frame_ms": round(spent_s / len(frames) * 1000, 3), **steps, "plan_ms": round(plan_ms, 1)}
+
+
+def run(as_json: bool) -> None:
+    """Measure and print."""
+    cv2.setNumThreads(1)
+    frames = speaking_motion()
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.perf_counter()
+        prepare_avatar(DEFAULT_PORTRAIT.path.read_bytes(), Path(folder) / "pack")
+        prepare_ms = (time.perf_counter() - began) * 1000
+        results = {}
+        for width_px, height_px in SIZES:
+            results[f"{width_px}x{height_px}"] = measure(AvatarPack.load(Path(folder) / "pack"), width_px, height_px, frames)
+    first = next(iter(results.values()))
+    record = {
+        "benchmark": "render",
+        "frames": len(frames),
+        "render_fps_per_core": first["fps"],
+        "photo_to_pack_ms": round(prepare_ms, 1),
+        "sizes": results,
+        "cores": os.cpu_count(),
+    }
+    if as_json:
+        print(json.dumps(record))
+        return
+    _print(record)
+
+
+def _print(record: dict) -> None:
+    table = Table(title=f"Rendering {record['frames']} frames of speech, one core")
+    table.add_column("milliseconds of processor time")
+    sizes: dict[str, dict[str, float]] = record["sizes"]
+    for size in sizes:
+        table.add_column(size, justify="right")
+    for step in next(iter(sizes.values())):
+        table.add_row("frames a second" if step == "fps" else step.removesuffix("_ms"), *(f"{figures[step]:.2f}" for figures in sizes.values()))
+    console = Console()
+    console.print(table)
+    console.print(f"{record['render_fps_per_core']:.0f} frames a second per core; photo to pack in {record['photo_to_pack_ms'] / 1000:.1f} s")
