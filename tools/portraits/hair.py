@@ -1,0 +1,162 @@
+"""Strands of hair, brows and lashes as polylines: float64 (strands, points, 3), decimetres, axes of `figure`; and a radius per point in mm."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from paint import BROW, noise, scalp_line, step
+
+Array = NDArray[np.float64]
+HEAD_CENTRE = np.array([0.0, 6.85, 0.35])
+Cast = Callable[[Array, Array], tuple[Array, Array, NDArray[np.bool_]]]  # origins, directions -> hits, normals, whether hit
+
+
+def unit(vectors: Array) -> Array:
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9)
+
+
+class Skull:
+    """Distance from the head's centre to its surface in every direction, smoothed, so that hair can lie on it."""
+
+    def __init__(self, cast: Cast) -> None:
+        azimuth, height = np.meshgrid(np.linspace(-np.pi, np.pi, 181), np.linspace(-np.pi / 2, np.pi / 2, 91), indexing="ij")
+        way = np.stack([np.sin(azimuth) * np.cos(height), np.sin(height), np.cos(azimuth) * np.cos(height)], -1).reshape(-1, 3)
+        hits, _, found = cast(HEAD_CENTRE + 3 * way, -way)
+        radius = np.where(found, np.linalg.norm(hits - HEAD_CENTRE, axis=1), 0.8).reshape(181, 91)
+        for _ in range(3):  # a light blur; azimuth wraps
+            wrapped = np.concatenate([radius[-2:-1], radius, radius[1:2]])
+            radius = (wrapped[:-2] + 2 * radius + wrapped[2:]) / 4
+            radius[:, 1:-1] = (radius[:, :-2] + 2 * radius[:, 1:-1] + radius[:, 2:]) / 4
+        self._radius = radius
+
+    def radius(self, way: Array) -> Array:
+        a = (np.arctan2(way[..., 0], way[..., 2]) + np.pi) / (2 * np.pi) * 180
+        h = (np.arcsin(np.clip(way[..., 1], -1, 1)) / np.pi + 0.5) * 90
+        i, j = np.clip(a.astype(int), 0, 179), np.clip(h.astype(int), 0, 89)
+        s, t = a - i, h - j
+        r = self._radius
+        return (r[i, j] * (1 - s) + r[i + 1, j] * s) * (1 - t) + (r[i, j + 1] * (1 - s) + r[i + 1, j + 1] * s) * t
+
+
+def scalp_roots(count: int, skull: Skull, rng: np.random.Generator) -> Array:
+    """Unit directions from the head's centre, spread evenly over the scalp, thinning out at its edge."""
+    way = unit(rng.normal(size=(count * 6, 3)))
+    point = HEAD_CENTRE + way * skull.radius(way)[:, None]
+    azimuth = np.arctan2(way[:, 0], way[:, 2])
+    above = point[:, 1] - scalp_line(azimuth) + 0.04 * noise(point, 0.12, 21)
+    keep = rng.uniform(size=len(way)) < step(above, -0.015, 0.07)
+    return way[keep][:count]
+
+
+def long_hair(skull: Skull, style: dict, seed: int) -> tuple[Array, Array]:
+    """Parted hair that lies on the skull, falls beside the face and ends above the shoulders."""
+    rng = np.random.default_rng(seed)
+    count, steps = style["count"], 34
+    way = scalp_roots(count, skull, rng)
+    count = len(way)
+    centres = scalp_roots(style["clumps"], skull, np.random.default_rng(seed + 1))
+    nearest = np.concatenate([np.argmax(chunk @ centres.T, axis=1) for chunk in np.array_split(way, 40)])
+    lead = centres[nearest]
+    # A strand belongs to the side of the part where its root is; its clump must be on the same side.
+    part = style["part_x"]
+
+    def side_of(direction: Array) -> Array:
+        x = direction[:, 0] * 0.75
+        behind = step(direction[:, 2], -0.1, -0.7)  # the part fades into the crown
+        return np.where(x - part * (1 - behind) >= 0, 1.0, -1.0)
+
+    own_side = side_of(way)
+    lead = np.where((side_of(lead) == own_side)[:, None], lead, way)
+
+    def goal(direction: Array) -> Array:
+        """Where on the side of the head the hair starts to hang."""
+        x = np.abs(direction[:, 0] * 0.75 - part) + 0.10
+        azimuth = np.arctan2(x, direction[:, 2] * 0.85 + 0.12)
+        target = np.radians(np.interp(np.degrees(azimuth), [0, 40, 90, 140, 180], style["goal_degrees"]))
+        return unit(np.stack([own_side * np.sin(target), np.full(len(direction), -0.32), np.cos(target)], 1))
+
+    t = np.linspace(0, 1, steps)[None, :]
+    lying = np.clip(t / style["lying"], 0, 1)  # along the skull, then hanging
+    clump = style["clumping"] * step(t, 0.05, 0.8)
+    own_goal, lead_goal = goal(way), goal(lead)
+    start = unit(way[:, None] * (1 - clump[..., None]) + lead[:, None] * clump[..., None])
+    end = unit(own_goal[:, None] * (1 - clump[..., None]) + lead_goal[:, None] * clump[..., None])
+    angle = np.arccos(np.clip((start * end).sum(-1), -1, 1)) + 1e-6
+    along = lying
+    direction = (np.sin((1 - along) * angle)[..., None] * start + np.sin(along * angle)[..., None] * end) / np.sin(angle)[..., None]
+    direction = unit(direction)
+    layer = rng.uniform(0.15, 1, count)[:, None] ** 0.8
+    lift = style["volume"] * layer * (0.25 + 0.75 * step(t, 0, 0.22))
+    lift = lift + style["root_lift"] * np.exp(-(((lying - 0.12) / 0.16) ** 2)) * layer
+    points = HEAD_CENTRE + direction * (skull.radius(direction) + lift)[..., None]
+
+    # Hanging: from the last point on the head straight down, drawn in below the jaw, with a wave that is shared inside a clump.
+    fall = np.clip((t - style["lying"]) / (1 - style["lying"]), 0, 1)
+    length = style["length"] * (0.80 + 0.2 * rng.uniform(size=count)[:, None] ** 0.5)
+    points[..., 1] -= fall * length
+    inward = style["inward"] * np.sin(np.pi * np.clip(fall, 0, 1) ** 1.2) + style["tip_inward"] * fall**2.5
+    outward = unit((points - [0, 0, 0.1]) * [1, 0, 1])
+    points -= outward * inward[..., None]
+    key = lead.copy()
+    phase = 3 * noise(key, 0.35, 31)[:, None] + 0.5 * rng.normal(size=(count, 1))
+    wave = style["wave"] * step(t, 0.25, 0.9)
+    bend = 2 * np.pi * (t * style["wave_turns"]) + phase
+    tangent = np.stack([outward[..., 2], np.zeros_like(t + phase), -outward[..., 0]], -1)
+    points += tangent * (wave * np.sin(bend))[..., None] + outward * (0.6 * wave * np.cos(bend))[..., None]
+    wander = np.cumsum(rng.normal(size=(count, steps, 3)), axis=1) * style["frizz"]
+    stray = np.where(rng.uniform(size=count) < 0.012, 4.0, 1.0)[:, None, None]
+    points += wander * stray * step(t, 0.0, 0.3)[..., None]
+    radius_mm = np.full((count, steps), style["radius_mm"]) * (1 - 0.75 * step(t, 0.7, 1.0))
+    return points, radius_mm
+
+
+def brows(cast: Cast, person: dict, seed: int) -> tuple[Array, Array]:
+    rng = np.random.default_rng(seed)
+    count, steps = person["brow_count"], 6
+    u = rng.uniform(0, 1, count)
+    x = 0.105 + 0.385 * u
+    half = np.interp(x, [0.10, 0.15, 0.3, 0.42, 0.50], [0.016, 0.034, 0.028, 0.017, 0.004])
+    v = rng.uniform(-1, 1, count)
+    y = np.interp(x, *BROW.T) + v * half
+    keep = rng.uniform(size=count) < step(x, 0.09, 0.17) + 0.15
+    x, y, v, u = x[keep], y[keep], v[keep], u[keep]
+    # Hairs rise at the inner end, lie along the brow further out, and meet in its middle.
+    angle = np.radians(np.interp(u, [0, 0.15, 0.4, 1], [80, 50, 22, -18]) - 16 * v) + rng.normal(0, 0.13, len(x))
+    length = np.interp(u, [0, 0.2, 0.7, 1], [0.05, 0.075, 0.07, 0.045]) * rng.uniform(0.7, 1.15, len(x))
+    t = np.linspace(0, 1, steps)[None]
+    bend = angle[:, None] - 0.35 * t
+    px = x[:, None] + length[:, None] * t * np.cos(bend)
+    py = y[:, None] + length[:, None] * t * np.sin(bend)
+    points = np.stack([px, py, np.full_like(px, 3.0)], -1)
+    points = np.concatenate([points, points * [-1, 1, 1] + rng.normal(0, 0.004, (len(x), 1, 3)) * [1, 1, 0]])
+    points = points + np.array(person["brow_shift"]) * [0, 1, 0]
+    flat = points.reshape(-1, 3)
+    hits, normals, found = cast(flat, np.tile([0.0, 0.0, -1.0], (len(flat), 1)))
+    lift = 0.004 + 0.010 * np.sin(np.pi * np.tile(t, (len(points), 1)).ravel() * 0.8)
+    lifted = np.where(found[:, None], hits + normals * lift[:, None], flat * [1, 1, 0.3])
+    radius_mm = np.tile(0.07 * (1 - 0.8 * t**1.5), (len(points), 1)) * person.get("brow_thickness", 1.0)
+    return lifted.reshape(points.shape), radius_mm
+
+
+def lashes(upper: Array, lower: Array, eye_centre: Array, seed: int, fullness: float = 1.0) -> tuple[Array, Array]:
+    """`upper`, `lower`: margins of the figure's left lids, (n, 3), from the inner corner outwards. Returns both eyes' lashes."""
+    rng = np.random.default_rng(seed)
+    every, radii = [], []
+    t = np.linspace(0, 1, 7)[None]
+    for margin, count, longest, up in ((upper, int(120 * fullness), 0.085 * fullness, 1.0), (lower, int(55 * fullness), 0.036 * fullness, -1.0)):
+        at = np.sort(rng.uniform(0.06, 1, count))
+        run = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(margin, axis=0), axis=1))])
+        root = np.stack([np.interp(at * run[-1], run, margin[:, a]) for a in range(3)], 1)
+        out = root - eye_centre
+        fan = np.stack([(at - 0.42) * 1.1 + rng.normal(0, 0.07, count), np.full(count, 0.12 * up), np.full(count, 0.9)], 1)
+        fan = unit(fan + 0.4 * unit(out) * [1, 0, 1])
+        length = longest * np.interp(at, [0, 0.3, 0.75, 1], [0.45, 0.8, 1, 0.75]) * rng.uniform(0.75, 1.1, count)
+        rise = up * (0.15 * t + 0.95 * t**2)
+        points = root[:, None] + length[:, None, None] * t[..., None] * fan[:, None] + np.stack([0 * rise, rise, 0 * rise], -1) * length[:, None, None]
+        radius_mm = np.tile((0.055 if up > 0 else 0.035) * (1 - 0.9 * t**1.3), (count, 1))
+        every += [points, points * [-1, 1, 1]]
+        radii += [radius_mm, radius_mm]
+    return np.concatenate(every), np.concatenate(radii)

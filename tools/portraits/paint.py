@@ -1,0 +1,106 @@
+"""Colours and masks of the skin, computed per vertex. Positions are those of the *reference* shape, so that paint follows every other shape.
+
+All functions take float arrays of one length (decimetres, axes of `figure`) and return values of that length in 0..1, or linear RGB (n, 3).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+# Half of the lips' outline in the reference shape, from the middle to the corner: x, y in dm.
+UPPER_LIP = np.array([(0, 6.043), (0.022, 6.050), (0.045, 6.056), (0.07, 6.053), (0.1, 6.044), (0.13, 6.031), (0.16, 6.014), (0.19, 5.993), (0.213, 5.974)])
+LOWER_LIP = np.array([(0, 5.893), (0.04, 5.894), (0.08, 5.901), (0.12, 5.915), (0.16, 5.936), (0.19, 5.956), (0.213, 5.974)])
+BROW = np.array([(0.115, 6.752), (0.16, 6.772), (0.22, 6.793), (0.29, 6.812), (0.36, 6.816), (0.42, 6.800), (0.49, 6.762)])
+
+
+def step(value: Array, start: float, end: float) -> Array:
+    """Smooth 0..1 between `start` and `end` (either order)."""
+    t = np.clip((value - start) / (end - start), 0, 1)
+    return t * t * (3 - 2 * t)
+
+
+def blob(x: Array, y: Array, centre: tuple[float, float], radius: tuple[float, float]) -> Array:
+    return np.exp(-(((x - centre[0]) / radius[0]) ** 2) - ((y - centre[1]) / radius[1]) ** 2)
+
+
+def noise(points: Array, scale_dm: float, seed: int, octaves: int = 3) -> Array:
+    """Smooth value noise in about -1..1."""
+    rng = np.random.default_rng(seed)
+    total, weight = np.zeros(len(points)), 1.0
+    for _ in range(octaves):
+        grid = rng.uniform(-1, 1, (32, 32, 32))
+        p = points / scale_dm + rng.uniform(0, 32, 3)
+        base = np.floor(p).astype(int)
+        t = p - base
+        t = t * t * (3 - 2 * t)
+        value = np.zeros(len(points))
+        for corner in np.ndindex(2, 2, 2):
+            w = np.prod([t[:, a] if corner[a] else 1 - t[:, a] for a in range(3)], axis=0)
+            i = (base + corner) % 32
+            value += w * grid[i[:, 0], i[:, 1], i[:, 2]]
+        total += weight * value
+        weight, scale_dm = weight * 0.55, scale_dm / 2.03
+    return total
+
+
+def lip_mask(ref: Array, edge_dm: float = 0.011) -> Array:
+    x, y = np.abs(ref[:, 0]), ref[:, 1]
+    top = np.interp(x, *UPPER_LIP.T)
+    bottom = np.interp(x, *LOWER_LIP.T)
+    inside = np.minimum(top - y, y - bottom)
+    inside = np.where(x > 0.213, -1.0, inside)
+    return step(inside, -edge_dm * 0.5, edge_dm) * step(ref[:, 2], 0.9, 1.05)
+
+
+def brow_mask(ref: Array) -> Array:
+    x, y = np.abs(ref[:, 0]), ref[:, 1]
+    middle = np.interp(x, *BROW.T)
+    half = np.interp(x, [0.10, 0.15, 0.3, 0.42, 0.50], [0.012, 0.03, 0.026, 0.016, 0.004])
+    return step(np.abs(y - middle), half * 1.0 + 0.012, half * 0.35) * step(x, 0.095, 0.15) * step(x, 0.51, 0.47) * step(ref[:, 2], 0.7, 0.9)
+
+
+def skin(ref: Array, person: dict) -> Array:
+    """Linear RGB of the skin with lips, cheeks, lids, the shade of the brows and fine mottling."""
+    x, y, z = np.abs(ref[:, 0]), ref[:, 1], ref[:, 2]
+    base = np.array(person["skin"])
+    colour = np.tile(base, (len(ref), 1))
+    red = np.array(person["flush"])  # factor per channel where blood shows
+
+    def tint(mask: Array, factor: NDArray[np.float64] | tuple[float, float, float]) -> None:
+        colour[:] *= 1 + mask[:, None] * (np.array(factor) - 1)
+
+    face = step(z, 0.5, 0.9)
+    tint(0.85 * face * blob(x, y, (0.43, 6.27), (0.20, 0.15)), red)  # cheeks
+    tint(0.65 * face * blob(x, y, (0.0, 6.29), (0.13, 0.12)), red)  # nose
+    tint(0.30 * face * blob(x, y, (0.0, 5.68), (0.15, 0.10)), red)  # chin
+    tint(0.45 * step(x, 0.66, 0.8) * step(y, 6.0, 6.2), red)  # ears
+    tint(0.35 * blob(x, y, (0.12, 6.17), (0.06, 0.04)) * face, red)  # wings of the nose
+    tint(0.5 * blob(x, y, (0.29, 6.50), (0.17, 0.035)) * face, (0.93, 0.86, 0.88))  # under the eyes
+    lid = blob(x, y, (0.30, 6.665), (0.16, 0.04)) * face
+    tint(person["lid"] * lid, (0.78, 0.62, 0.60))
+    rim = np.maximum(blob(x, y, (0.285, 6.632), (0.13, 0.014)), 0)
+    tint(person["liner"] * rim * face, (0.35, 0.28, 0.26))
+    tint(0.55 * blob(x, y, (0.285, 6.54), (0.12, 0.012)) * face, (0.95, 0.72, 0.70))  # lower lid margin
+    tint(0.35 * (noise(ref, 0.12, 3) * 0.5), (1.10, 0.94, 0.92))  # mottling, both ways
+    tint(0.25 * (noise(ref, 0.035, 5, 2) * 0.5), (1.06, 0.90, 0.86))
+    spots = np.clip(noise(ref, 0.022, 9, 1) - 0.62, 0, 1) * 3 * face * (blob(x, y, (0.3, 6.33), (0.3, 0.18)) + 0.15)
+    tint(person["freckles"] * np.clip(spots, 0, 1), (0.75, 0.6, 0.5))
+    if person["stubble"] > 0:
+        beard = step(y, 6.16, 6.05) * step(y, 5.35, 5.55) * face * (1 - 0.6 * blob(x, y, (0.33, 6.12), (0.12, 0.12)))
+        tint(person["stubble"] * beard * (0.75 + 0.35 * noise(ref, 0.012, 11, 2)), (0.55, 0.58, 0.62))
+    tint(person["brow_shade"] * brow_mask(ref), person["brow_tint"])
+    lips = lip_mask(ref)
+    stripe = 0.10 * noise(ref * [1, 0.22, 0.22], 0.012, 7, 2) + 0.06 * noise(ref, 0.05, 8)
+    lip = np.array(person["lips"]) * (1 + stripe[:, None])
+    seam = np.abs(y - 5.981)
+    lip *= (1 - 0.25 * step(seam, 0.03, 0.0))[:, None]
+    return np.clip(colour * (1 - lips[:, None]) + lip * lips[:, None], 0.002, 0.95)
+
+
+def scalp_line(azimuth: Array) -> Array:
+    """Height (dm) above which hair grows, by azimuth about the head's axis (radians, 0 in front, pi behind)."""
+    degrees = np.degrees(np.abs(azimuth))
+    return np.interp(degrees, [0, 20, 35, 50, 62, 75, 90, 105, 130, 180], [7.32, 7.31, 7.24, 7.08, 6.86, 6.62, 6.72, 6.55, 6.15, 6.0])
