@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -24,7 +25,7 @@ from visavis.fleet.port import (
 from visavis.sessions.lifecycle import EndReason
 from visavis.sessions.vigil import Vigil
 
-_EVENTS_HELD = 1024  # some minutes of events; a channel that takes none for so long loses figures first
+_EVENTS_HELD = 1024  # a quarter of an hour of figures; the channel gives up on a client that takes nothing long before
 _END_TIMEOUT_S = 4.0
 
 log = structlog.get_logger()
@@ -36,8 +37,9 @@ class Attachment:
     def __init__(self, session: LiveSession) -> None:
         self.session_id = session.session_id
         self._session = session
-        self._send, self._receive = anyio.create_memory_object_stream[SessionEvent](_EVENTS_HELD)
-        self._finished = False
+        self._events: deque[SessionEvent] = deque()  # at most _EVENTS_HELD, and the last one
+        self._told = anyio.Event()  # replaced each time the channel waits
+        self._finished = False  # set once: no event follows those that are held
 
     async def speak(self, pcm: bytes, *, sample_rate_hz: int, utterance_id: str | None, final: bool) -> str:
         return await self._performer().speak(pcm, sample_rate_hz=sample_rate_hz, utterance_id=utterance_id, final=final)
@@ -51,37 +53,39 @@ class Attachment:
         return self._session.performer
 
     async def events(self) -> AsyncIterator[SessionEvent]:
-        async for event in self._receive:
-            yield event
+        while True:
+            while self._events:
+                event = self._events.popleft()
+                yield event
+                if isinstance(event, SessionOver | TakenOver):
+                    return
+            if self._finished:
+                return
+            self._told = anyio.Event()
+            await self._told.wait()
 
     async def detach(self) -> None:
-        self._close()
+        self._finished = True
+        self._told.set()
         self._session.channel_closed(self)
 
     def tell(self, event: SessionEvent) -> None:
+        """Hold an event for the channel. One that takes nothing loses what it has not taken beyond a bound, figures or not."""
         if self._finished:
             return
-        try:
-            self._send.send_nowait(event)
-        except anyio.WouldBlock:
+        if len(self._events) >= _EVENTS_HELD:
             log.warning("channel_event_dropped", session_id=self.session_id, event_type=type(event).__name__)
-        except anyio.BrokenResourceError:
-            pass
+            return
+        self._events.append(event)
+        self._told.set()
 
     def finish(self, event: SessionOver | TakenOver) -> None:
-        """Tell the last event and no more. A full buffer gives up its oldest event for it."""
+        """Tell the last event, and no more."""
         if self._finished:
             return
-        if self._send.statistics().current_buffer_used >= _EVENTS_HELD:
-            self._receive.receive_nowait()
-        self.tell(event)
         self._finished = True
-        self._send.close()
-
-    def _close(self) -> None:
-        self._finished = True
-        self._send.close()
-        self._receive.close()
+        self._events.append(event)
+        self._told.set()
 
 
 class LiveSession:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from visavis.engine.render.port import Renderer
-from visavis.engine.speech.port import SpeechToMotion
+if TYPE_CHECKING:  # the service names the parts of a stage and carries none of them, numpy least of all
+    from visavis.engine.render.port import Renderer
+    from visavis.engine.speech.port import SpeechToMotion
 
 
 class Avatar(Protocol):

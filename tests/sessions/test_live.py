@@ -1,0 +1,311 @@
+"""Live sessions: how they start, who may attach, and every way in which they end, over a real database and a fake fleet."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from tests.conftest import Service, open_service
+from visavis.channel.port import AttachedSession, SessionInit, SessionOver, TakenOver
+from visavis.errors import InvalidRequest, NotFound, PackUnreadable, SessionEnded, SessionNotStarted, Unauthorized
+from visavis.fleet.port import PerformerMetrics, PlaybackFinished, PlaybackStarted, ViewerJoined, ViewerLeft
+from visavis.sessions.lifecycle import EndReason
+from visavis.sessions.sweep import sweep_sessions
+from visavis.store.database import Database
+from visavis.store.records import SessionRecord
+from visavis.store.sessions import SessionStore
+
+pytestmark = pytest.mark.anyio
+
+SOON = 10.0  # a bound on waiting for what must happen, never asserted about
+
+
+async def create(service: Service, *, start: bool = True) -> dict[str, Any]:
+    session = (await service.client.post("/v1/sessions", json={"avatar_id": service.look_id})).json()["session"]
+    if start:
+        answer = await service.client.put(f"/v1/sessions/{session['session_id']}/start")
+        assert answer.status_code == 200, answer.text
+    return session
+
+
+def init(session: dict[str, Any], **changes: Any) -> SessionInit:
+    room = session["daily_room"]
+    values = {
+        "session_id": session["session_id"],
+        "token": session["access_token"],
+        "hosted": True,
+        "room_platform": "daily",
+        "room_url": room["url"],
+        "room_token": room["token"],
+    }
+    return SessionInit(**(values | changes))
+
+
+async def kept(service: Service, session_id: str) -> SessionRecord:
+    record = await store(service).get(session_id)
+    assert record is not None
+    return record
+
+
+def store(service: Service) -> SessionStore:
+    return service.services.sessions._store
+
+
+async def ended(service: Service, session_id: str) -> SessionRecord:
+    """Wait until the session has ended; the patience of these tests is a few hundredths of a second."""
+    with anyio.fail_after(SOON):
+        while (record := await kept(service, session_id)).status != "ended":  # noqa: ASYNC110 (the database tells nobody)
+            await anyio.sleep(0.005)
+    return record
+
+
+@asynccontextmanager
+async def impatient(folder: Path, **settings: float) -> AsyncIterator[Service]:
+    async with open_service(folder, **settings) as service:
+        yield service
+
+
+async def last_event(attached: AttachedSession) -> Any:
+    events = [event async for event in attached.events()]
+    return events[-1]
+
+
+# Starting
+
+
+async def test_concurrent_starts_allocate_once(service: Service) -> None:
+    session = await create(service, start=False)
+    answers: list[dict[str, Any]] = []
+
+    async def start() -> None:
+        answers.append((await service.client.put(f"/v1/sessions/{session['session_id']}/start")).json())
+
+    service.fleet.gate.clear()
+    async with anyio.create_task_group() as tasks:
+        for _ in range(5):
+            tasks.start_soon(start)
+        await service.fleet.asked.wait()
+        service.fleet.gate.set()
+    assert len({answer["ws_uri"] for answer in answers}) == 1
+    assert service.fleet.allocations == 1
+
+
+async def test_a_slow_allocation_answers_try_again_and_then_the_address(tmp_path: Path) -> None:
+    async with impatient(tmp_path, start_wait_s=0.01) as service:
+        session = await create(service, start=False)
+        url = f"/v1/sessions/{session['session_id']}"
+        service.fleet.gate.clear()
+        first = (await service.client.put(url + "/start")).json()
+        assert first == {"success": True, "ws_uri": "try_again", "expiration": None, "message": "Session started successfully"}
+        assert (await service.client.get(url)).json()["session"]["status"] == "created"
+        assert (await service.client.get("/v1/sessions?status=started")).json()["sessions"] == []
+        service.fleet.gate.set()
+        with anyio.fail_after(SOON):
+            while (again := (await service.client.put(url + "/start")).json())["ws_uri"] == "try_again":  # noqa: ASYNC110 (as a client does)
+                await anyio.sleep(0.005)
+        assert again["ws_uri"].endswith(session["session_id"])
+        assert service.fleet.allocations == 1
+
+
+async def test_a_session_being_built_counts(service: Service) -> None:
+    session = await create(service, start=False)
+    service.fleet.gate.clear()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(service.client.put, f"/v1/sessions/{session['session_id']}/start")
+        await service.fleet.asked.wait()
+        usage = (await service.client.post("/v1/sessions", json={"avatar_id": service.look_id})).json()["usage"]
+        assert usage["concurrency"]["current"] == 1
+        service.fleet.gate.set()
+
+
+async def test_a_start_that_fails_can_be_tried_again(service: Service) -> None:
+    session = await create(service, start=False)
+    service.fleet.failure = PackUnreadable("The pack is damaged")
+    url = f"/v1/sessions/{session['session_id']}/start"
+    assert (await service.client.put(url)).json()["error"]["code"] == "PACK_UNREADABLE"
+    service.fleet.failure = None
+    assert (await service.client.put(url)).status_code == 200
+
+
+# Ending
+
+
+async def test_the_client_ends_it(service: Service) -> None:
+    session = await create(service)
+    attached = await service.services.live.attach(init(session))
+    await service.client.put(f"/v1/sessions/{session['session_id']}/end")
+    assert await last_event(attached) == SessionOver(reason="ended_by_client")
+    assert service.performer(session["session_id"]).ended
+    assert (await kept(service, session["session_id"])).end_reason == EndReason.CLIENT
+    with pytest.raises(SessionEnded):
+        await attached.speak(b"", sample_rate_hz=16000, utterance_id=None, final=False)
+
+
+async def test_it_ends_when_nobody_joins(tmp_path: Path) -> None:
+    async with impatient(tmp_path, join_timeout_s=0.02) as service:
+        session = await create(service)
+        assert (await ended(service, session["session_id"])).end_reason == EndReason.NOBODY_JOINED
+
+
+async def test_it_ends_when_its_room_has_emptied(tmp_path: Path) -> None:
+    async with impatient(tmp_path, room_empty_grace_s=0.02) as service:
+        session = await create(service)
+        performer = service.performer(session["session_id"])
+        performer.tell(ViewerJoined(viewer_id="a", viewers=1))
+        performer.tell(ViewerLeft(viewer_id="a", viewers=0))
+        assert (await ended(service, session["session_id"])).end_reason == EndReason.ROOM_EMPTY
+        assert performer.ended
+
+
+async def test_it_ends_when_its_channel_stays_away(tmp_path: Path) -> None:
+    async with impatient(tmp_path, channel_grace_s=0.02) as service:
+        session = await create(service)
+        attached = await service.services.live.attach(init(session))
+        await attached.detach()
+        await attached.detach()
+        assert (await ended(service, session["session_id"])).end_reason == EndReason.CHANNEL_LOST
+
+
+async def test_it_ends_when_its_performer_is_lost_and_says_so(service: Service) -> None:
+    session = await create(service)
+    attached = await service.services.live.attach(init(session))
+    service.performer(session["session_id"]).die()
+    with anyio.fail_after(SOON):
+        assert await last_event(attached) == SessionOver(reason="performer_lost")
+    assert (await ended(service, session["session_id"])).end_reason == EndReason.PERFORMER_LOST
+
+
+async def test_a_test_keys_session_expires_after_a_minute(service: Service) -> None:
+    _, key = await service.services.accounts.create(name="test", test=True)
+    body = {"image_base64": "YSBmYWNl"}
+    look = (await service.client.post("/v1/avatars/upload-face", json=body, headers={"x-api-key": key})).json()["avatar_id"]
+    session = (await service.client.post("/v1/sessions", json={"avatar_id": look}, headers={"x-api-key": key})).json()["session"]
+    started = (await service.client.put(f"/v1/sessions/{session['session_id']}/start", headers={"x-api-key": key})).json()
+    record = await kept(service, session["session_id"])
+    assert record.started_at_ms is not None and record.expiration_ms == record.started_at_ms + 60_000
+    assert started["expiration"] is not None
+
+
+async def test_every_session_ends_with_the_server(tmp_path: Path) -> None:
+    async with open_service(tmp_path) as service:
+        session = await create(service)
+    async with open_service(tmp_path) as service:
+        record = await kept(service, session["session_id"])
+        assert (record.status, record.end_reason) == ("ended", EndReason.SERVER_STOPPED)
+
+
+async def test_what_a_dead_server_left_is_ended_as_of_its_last_sign_of_life(tmp_path: Path) -> None:
+    async with open_service(tmp_path) as service:
+        session = await create(service, start=False)
+    database = await Database.open(f"sqlite+aiosqlite:///{tmp_path}/visavis.db")
+    left = SessionStore(database)
+    record = await left.get(session["session_id"])
+    assert record is not None
+    await left.move(record, to="started", started_at_ms=1_000_000, seen_at_ms=1_009_000)
+    await database.aclose()
+    async with open_service(tmp_path) as service:
+        record = await kept(service, session["session_id"])
+        assert (record.status, record.end_reason, record.ended_at_ms) == ("ended", EndReason.SERVER_DIED, 1_009_000)
+
+
+async def test_the_sweep_ends_what_slipped_through(service: Service) -> None:
+    session, lost = await create(service, start=False), await create(service, start=False)
+    await store(service).move(await kept(service, lost["session_id"]), to="started", started_at_ms=1, seen_at_ms=1)
+    living = await create(service)
+    await sweep_sessions(store(service), service.services.live, created_ttl_s=3600)
+    assert (await kept(service, lost["session_id"])).end_reason == EndReason.PERFORMER_LOST
+    assert (await kept(service, session["session_id"])).status == "created"
+    await sweep_sessions(store(service), service.services.live, created_ttl_s=-1)
+    assert (await kept(service, session["session_id"])).end_reason == EndReason.NEVER_STARTED
+    never = (await service.client.get(f"/v1/sessions/{session['session_id']}")).json()["session"]
+    assert (never["status"], never["started_at"], never["duration"]) == ("ended", None, None)
+    assert (await kept(service, living["session_id"])).status == "started"
+
+
+async def test_of_two_ends_at_once_one_reason_is_recorded(service: Service) -> None:
+    session = await create(service)
+    live = service.services.live
+    async with anyio.create_task_group() as tasks:
+        for reason in (EndReason.EXPIRED, EndReason.CLIENT, EndReason.ROOM_EMPTY):
+            tasks.start_soon(live.end, session["session_id"], reason)
+    first = await kept(service, session["session_id"])
+    await live.end(session["session_id"], EndReason.CHANNEL_LOST)
+    assert await kept(service, session["session_id"]) == first
+
+
+async def test_seconds_are_metered_from_the_first_frame_to_the_last(service: Service) -> None:
+    session, unwatched = await create(service), await create(service)
+    performer = service.performer(session["session_id"])
+    await performer.offer(viewer_id="a", sdp="m=video")
+    performer.tell(PerformerMetrics(frames=25, late_frames=0, queued_s=0))
+    await performer.remove_viewer("a")
+    await performer.speak(b"\0\0", sample_rate_hz=16000, utterance_id="seen")
+    attached = await service.services.live.attach(init(session))
+    performer.tell(PlaybackStarted(utterance_id="mark"))
+    async for event in attached.events():
+        if event == PlaybackStarted(utterance_id="mark"):
+            break
+    for one in (session, unwatched):
+        await service.client.put(f"/v1/sessions/{one['session_id']}/end")
+    record = await kept(service, session["session_id"])
+    assert record.first_frame_at_ms is not None and record.last_frame_at_ms is not None and record.ended_at_ms is not None
+    assert record.first_frame_at_ms <= record.last_frame_at_ms <= record.ended_at_ms
+    assert (await kept(service, unwatched["session_id"])).first_frame_at_ms is None
+
+
+# The channel's hold
+
+
+async def test_a_channel_hears_of_playback_and_speaks(service: Service) -> None:
+    session = await create(service)
+    attached = await service.services.live.attach(init(session, width_px=640, height_px=480))
+    performer = service.performer(session["session_id"])
+    assert performer.size_px == (640, 480)
+    assert await attached.speak(b"\1\0", sample_rate_hz=16000, utterance_id="a", final=False) == "a"
+    await attached.interrupt()
+    await service.client.put(f"/v1/sessions/{session['session_id']}/end")
+    events = [event async for event in attached.events()]
+    assert events == [
+        PlaybackStarted(utterance_id="a"),
+        PlaybackFinished(utterance_id="a", position_s=0.0, interrupted=True),
+        SessionOver(reason="ended_by_client"),
+    ]
+
+
+async def test_a_second_channel_takes_over_and_the_first_ends_nothing(tmp_path: Path) -> None:
+    async with impatient(tmp_path, channel_grace_s=0.01) as service:
+        session = await create(service)
+        first = await service.services.live.attach(init(session))
+        second = await service.services.live.attach(init(session))
+        assert await last_event(first) == TakenOver()
+        await first.detach()
+        await anyio.sleep(0.05)  # longer than the grace that the first channel's leaving must not start
+        assert (await kept(service, session["session_id"])).status == "started"
+        await second.speak(b"\0\0", sample_rate_hz=16000, utterance_id="a", final=True)
+
+
+async def test_who_may_attach(service: Service) -> None:
+    live = service.services.live
+    session, other, created = await create(service), await create(service), await create(service, start=False)
+    for unknown in ("sess_00000000000000000000000000", "odd", "\ud800"):
+        with pytest.raises(NotFound):
+            await live.attach(init(session, session_id=unknown))
+    for token in (other["access_token"], session["daily_room"]["token"], "", "\ud800"):
+        with pytest.raises(Unauthorized):
+            await live.attach(init(session, token=token))
+    with pytest.raises(SessionNotStarted):
+        await live.attach(init(created))
+    with pytest.raises(Unauthorized):
+        await live.attach(init(created, token="x"))
+    with pytest.raises(InvalidRequest):
+        await live.attach(init(session, room_url=other["daily_room"]["url"]))
+    await service.client.put(f"/v1/sessions/{session['session_id']}/end")
+    with pytest.raises(SessionEnded):
+        await live.attach(init(session))
+    with pytest.raises(Unauthorized):
+        await live.attach(init(session, token="x"))
