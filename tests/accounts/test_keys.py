@@ -1,0 +1,74 @@
+"""API keys: made, shown once, listed and revoked, by the service and by the command line on a running server."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import httpx
+import pytest
+from typer.testing import CliRunner
+
+from tests.conftest import Service, open_service
+from tests.fakes import FakeFleet, fake_prepare
+from visavis.accounts.keys import has_key_form, key_hash, new_key
+from visavis.cli import app
+from visavis.server import RunningServer
+from visavis.settings import Settings
+
+
+def test_keys_have_the_published_form_and_are_all_different() -> None:
+    keys = [new_key(test=test) for test in (False, True) * 50]
+    assert len(set(keys)) == 100
+    for key, kind in zip(keys, ("live", "test") * 50, strict=True):
+        assert re.fullmatch(f"ah_{kind}_[A-Za-z0-9]{{32}}", key)
+        assert has_key_form(key)
+    assert not any(has_key_form(text) for text in ("", "ah_live_", keys[0] + "a", "ah_prod_" + "a" * 32, keys[0][:-1] + "é"))
+
+
+@pytest.mark.anyio
+async def test_no_key_is_kept_in_the_data_folder(service: Service, tmp_path: Path) -> None:
+    record, key = await service.services.accounts.create(name="shown once")
+    assert record.hash == key_hash(key)
+    for path in tmp_path.rglob("*"):  # noqa: ASYNC240
+        if path.is_file():
+            assert key.encode() not in path.read_bytes(), path
+
+
+@pytest.mark.anyio
+async def test_the_first_start_makes_a_key_and_later_ones_do_not(tmp_path: Path) -> None:
+    async with open_service(tmp_path) as first:
+        assert first.services.first_key is not None
+        (record,) = await first.services.accounts.all()
+        await first.services.accounts.revoke(record.id)
+    async with open_service(tmp_path) as second:
+        assert second.services.first_key is None
+
+
+@pytest.mark.anyio
+async def test_last_use_is_kept(service: Service) -> None:
+    record, key = await service.services.accounts.create(name="used")
+    await service.client.get("/v1/sessions", headers={"x-api-key": key})
+    (used,) = [one for one in await service.services.accounts.all() if one.id == record.id]
+    assert used.last_used_at_ms is not None and used.last_used_at_ms >= record.created_at_ms
+
+
+def test_the_command_line_works_on_a_running_server_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VISAVIS_DATA_DIR", str(tmp_path))
+    command = CliRunner()
+    with RunningServer(Settings(data_dir=tmp_path), fleet=FakeFleet(), prepare=fake_prepare) as server:
+        url = server.base_url + "/v1/sessions"
+        made = command.invoke(app, ["keys", "create", "--name", "bot"])
+        key = made.stdout.strip()
+        assert made.exit_code == 0 and made.stdout == key + "\n" and has_key_form(key)
+        assert httpx.get(url, headers={"x-api-key": key}).status_code == 200
+        listed = command.invoke(app, ["keys", "list"]).stdout
+        line = next(line for line in listed.splitlines() if " bot " in line)
+        assert "active" in line and key not in listed and line.split()[0].startswith("key_")
+        revoked = command.invoke(app, ["keys", "revoke", line.split()[0]])
+        assert revoked.exit_code == 0
+        assert httpx.get(url, headers={"x-api-key": key}).json() == {"error": "API key has been deactivated"}
+        assert "revoked" in next(line for line in command.invoke(app, ["keys", "list"]).stdout.splitlines() if " bot " in line)
+        assert command.invoke(app, ["keys", "revoke", "key_none"]).exit_code != 0
+        test_key = command.invoke(app, ["keys", "create", "--name", "free", "--test"]).stdout.strip()
+        assert test_key.startswith("ah_test_")

@@ -1,0 +1,69 @@
+"""What a plan with limits allows, through the API."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import insert, update
+
+from tests.conftest import Service
+from visavis.store.database import Database
+from visavis.store.models import keys, plans
+
+pytestmark = pytest.mark.anyio
+
+
+async def put_on_plan(service: Service, **limits: int) -> None:
+    values = {"included_minutes": None, "max_concurrency": None, "max_session_minutes": None} | limits
+    database: Database = service.services.sessions._store._database
+    async with database.write() as connection:
+        await connection.execute(insert(plans).values(key="small", name="Small", **values))
+        await connection.execute(update(keys).values(plan_key="small"))
+
+
+async def start(service: Service) -> tuple[str, int, dict[str, object]]:
+    session_id = (await service.client.post("/v1/sessions", json={"avatar_id": service.look_id})).json()["session"]["session_id"]
+    answer = await service.client.put(f"/v1/sessions/{session_id}/start")
+    return session_id, answer.status_code, answer.json()
+
+
+async def test_concurrency_is_limited_at_start_and_a_created_session_does_not_count(service: Service) -> None:
+    await put_on_plan(service, max_concurrency=1)
+    first, status, _ = await start(service)
+    assert status == 200
+    created = await service.client.post("/v1/sessions", json={"avatar_id": service.look_id})
+    assert created.json()["usage"]["concurrency"] == {"current": 1, "max": 1, "available": 0}
+    _, status, body = await start(service)
+    assert status == 429
+    assert body["error"]["code"] == "CONCURRENCY_LIMIT_REACHED"  # type: ignore[index]
+    assert body["error"]["details"] == {"concurrency": {"current": 1, "max": 1, "available": 0}}  # type: ignore[index]
+    assert (await service.client.put(f"/v1/sessions/{first}/start")).status_code == 200
+    await service.client.put(f"/v1/sessions/{first}/end")
+    assert (await start(service))[1] == 200
+
+
+async def test_a_plans_maximum_is_the_expiration(service: Service) -> None:
+    await put_on_plan(service, max_session_minutes=5)
+    session_id, _, body = await start(service)
+    session = (await service.client.get(f"/v1/sessions/{session_id}")).json()["session"]
+    assert session["expiration"] == body["expiration"] is not None
+    assert session["expiration"][:13] >= session["started_at"][:13] and session["expiration"] != session["started_at"]
+
+
+async def test_no_minutes_left_is_the_published_402(service: Service) -> None:
+    await put_on_plan(service, included_minutes=1)
+    created = await service.client.post("/v1/sessions", json={"avatar_id": service.look_id})
+    assert created.json()["usage"]["minutes"] == {"total_remaining": 1}
+    session_id, _, _ = await start(service)
+    await service.client.put(f"/v1/sessions/{session_id}/end")
+    answer = await service.client.post("/v1/sessions", json={"avatar_id": service.look_id})
+    assert (answer.status_code, answer.json()) == (
+        402,
+        {
+            "success": False,
+            "error": {
+                "code": "INSUFFICIENT_MINUTES",
+                "message": "No minutes remaining. Please purchase additional minutes or upgrade your plan.",
+                "details": {"minutes": {"total_remaining": 0}},
+            },
+        },
+    )

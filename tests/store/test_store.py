@@ -1,0 +1,155 @@
+"""The database: its migrations, its moves by compare-and-set, and the folder of blobs."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import AsyncIterator
+from dataclasses import fields
+from pathlib import Path
+
+import anyio
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import IntegrityError
+
+from visavis.settings import Settings, load_secret
+from visavis.store import migrations, models, records
+from visavis.store.blobs import FolderBlobs
+from visavis.store.database import Database
+from visavis.store.keys import KeyStore
+from visavis.store.records import KeyRecord, SessionRecord
+from visavis.store.sessions import SessionStore
+
+pytestmark = pytest.mark.anyio
+
+KEY = KeyRecord(
+    id="key_1",
+    name="k",
+    hash="h",
+    start="ah_live_abcd",
+    test=False,
+    plan_key="unlimited",
+    created_at_ms=1,
+    last_used_at_ms=None,
+    revoked_at_ms=None,
+)
+
+
+def a_session(session_id: str, **changes: object) -> SessionRecord:
+    values = dict.fromkeys(field.name for field in fields(SessionRecord)) | {
+        "id": session_id,
+        "key_id": "key_1",
+        "dialect": "hosted",
+        "status": "created",
+        "avatar_id": "a",
+        "avatar_name": "A",
+        "token_hash": "t",
+        "room_name": "room-" + session_id,
+        "metadata": {},
+        "created_at_ms": 1,
+    }
+    return SessionRecord(**values | changes)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    opened = await Database.open(f"sqlite+aiosqlite:///{tmp_path / 'folder' / 'test.db'}")
+    yield opened
+    await opened.aclose()
+
+
+async def test_migrations_make_exactly_the_models_and_run_once(database: Database) -> None:
+    def differences(connection: Connection) -> list[object]:
+        return list(compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), models.metadata))
+
+    async with database.write() as connection:
+        assert await connection.run_sync(differences) == []
+        await connection.run_sync(migrations.upgrade)
+
+
+async def test_the_newest_revision_is_alembics_head() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(migrations.FOLDER))
+    config.set_main_option("path_separator", "os")
+    assert ScriptDirectory.from_config(config).get_current_head() == migrations.newest_revision()
+
+
+@pytest.mark.parametrize(
+    ("table", "record"),
+    [
+        (models.sessions, records.SessionRecord),
+        (models.avatars, records.AvatarRecord),
+        (models.keys, records.KeyRecord),
+        (models.plans, records.PlanRecord),
+        (models.idempotency, records.IdempotencyRecord),
+    ],
+)
+async def test_records_have_a_field_for_each_column(table: object, record: type) -> None:
+    assert [column.name for column in table.columns] == [field.name for field in fields(record)]  # type: ignore[attr-defined]
+
+
+async def test_sqlite_is_set_up_for_a_server(database: Database) -> None:
+    async with database.read() as connection:
+        assert (await connection.execute(text("PRAGMA journal_mode"))).scalar() == "wal"
+        assert (await connection.execute(text("PRAGMA foreign_keys"))).scalar() == 1
+    with pytest.raises(IntegrityError):
+        await SessionStore(database).add(a_session("sess_1", key_id="nobody"))
+
+
+async def test_of_many_who_move_a_session_one_does(database: Database) -> None:
+    await KeyStore(database).add(KEY)
+    store = SessionStore(database)
+    record = a_session("sess_1")
+    await store.add(record)
+    moved: list[SessionRecord | None] = []
+
+    async def start(at_ms: int) -> None:
+        moved.append(await store.move(record, to="started", started_at_ms=at_ms))
+
+    async with anyio.create_task_group() as tasks:
+        for at_ms in range(10):
+            tasks.start_soon(start, at_ms)
+    (winner,) = [one for one in moved if one is not None]
+    assert await store.get("sess_1") == winner
+
+
+async def test_minutes_are_rounded_up_by_session(database: Database) -> None:
+    await KeyStore(database).add(KEY)
+    store = SessionStore(database)
+    for number, (started_at_ms, ended_at_ms) in enumerate([(0, 60_000), (0, 60_001), (0, 1), (5, 5), (None, 9)]):
+        await store.add(a_session(f"sess_{number}", status="ended", started_at_ms=started_at_ms, ended_at_ms=ended_at_ms))
+    await store.add(a_session("sess_live", status="started", started_at_ms=0))
+    assert await store.minutes_used("key_1", since_ms=0) == 1 + 2 + 1 + 0
+    assert await store.minutes_used("key_1", since_ms=60_001) == 2
+    assert await store.minutes_used("key_2", since_ms=0) == 0
+
+
+async def test_blobs_are_put_replaced_and_deleted(tmp_path: Path) -> None:
+    blobs = FolderBlobs(tmp_path)
+    assert await blobs.get("avatars/a/image.jpg") is None
+    await blobs.put("avatars/a/image.jpg", b"one")
+    await blobs.put("avatars/a/image.jpg", b"two")
+    assert await blobs.get("avatars/a/image.jpg") == b"two"
+    assert await blobs.get("avatars/a") is None
+    assert await blobs.get("avatars/a/image.jpg/x") is None
+    await blobs.delete_all("avatars/a")
+    await blobs.delete_all("avatars/a")
+    assert await blobs.get("avatars/a/image.jpg") is None
+    for name in ("../x", "a/../../x", "/etc/passwd", "a//b", "a\0b", ""):
+        with pytest.raises(AssertionError):
+            await blobs.put(name, b"")
+
+
+async def test_the_secret_is_made_once_and_is_nobody_elses(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path / "new")
+    secret = load_secret(settings)
+    assert len(secret) >= 32
+    assert load_secret(settings) == secret
+    assert stat.S_IMODE((tmp_path / "new" / "secret").stat().st_mode) == 0o600
+    assert load_secret(Settings(data_dir=tmp_path, secret="s" * 32)) == b"s" * 32  # type: ignore[arg-type]
+    with pytest.raises(ValueError):
+        load_secret(Settings(data_dir=tmp_path, secret="short"))  # type: ignore[arg-type]
