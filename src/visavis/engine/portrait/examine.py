@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from visavis.engine.portrait.background import fill_background
 from visavis.engine.portrait.crop import cut_out, map_points
 from visavis.engine.portrait.decode import decode_image
-from visavis.engine.portrait.face import describe_face, find_face
+from visavis.engine.portrait.face import describe_face, find_face, refine_mesh
 from visavis.engine.portrait.framing import frame_portrait, preview
 from visavis.engine.portrait.matte import person_matte
 from visavis.engine.portrait.models import Models
@@ -46,8 +46,9 @@ def examine_photo(image: bytes, models: Models | None = None) -> Examination:
     done("find_face")
     cut = frame_portrait(photo, found)
     picture = cut_out(photo, cut)
-    face = describe_face(map_points(found.landmarks, cut.matrix()))
     done("frame")
+    face = describe_face(refine_mesh(picture, describe_face(map_points(found.landmarks, cut.matrix())), models))
+    done("refine")
     matte = person_matte(picture, face, models)
     done("matte")
     background = fill_background(picture, matte, face.eye_distance_px)
