@@ -51,7 +51,7 @@ class VideoEncoder:
         }
         codec.open()
         self._codec = codec
-        self._wanted_after: int | None = 0  # a keyframe is due from this position on; the first picture is one anyway
+        self._wanted_after: int | None = None  # a keyframe is due from this position on; the first picture is one anyway
         self._last_keyframe = -KEYFRAME_GAP_SAMPLES
 
     def want_keyframe(self, *, joining: bool) -> None:
@@ -65,7 +65,6 @@ class VideoEncoder:
         frame.pts, frame.time_base = position, TIME_BASE
         if self._wanted_after is not None and position >= self._wanted_after:
             frame.pict_type = PictureType.I
-            self._wanted_after = None
         packets = self._codec.encode(frame)
         if not packets:
             return None
@@ -73,6 +72,7 @@ class VideoEncoder:
         keyframe = packets[0].is_keyframe
         if keyframe:
             self._last_keyframe = position
+            self._wanted_after = None
         return EncodedPacket(kind="video", data=bytes(packets[0]), position=position, keyframe=keyframe)
 
 

@@ -23,7 +23,7 @@ from visavis.rooms.port import IceServer
 from visavis.stage import messages
 from visavis.stage.messages import Done, End, Failed, Interrupt, Message, Offer, Open, Ready, RemoveViewer, Resize, Speak, read_message
 from visavis.stage.parts import BUILT_IN, Avatar, Parts, load_parts
-from visavis.stage.show import Show
+from visavis.stage.show import Camera, Show
 
 log = structlog.get_logger("visavis.stage")
 END_WITHIN_S = 2.0
@@ -102,11 +102,11 @@ class Stage:
         session_id = message.session_id
         assert session_id not in self._shows, session_id
         avatar = await self._avatar(message.pack_path, session_id)
-        renderer = await asyncio.to_thread(avatar.renderer, width_px=message.width_px, height_px=message.height_px)
+        camera = await asyncio.to_thread(Camera.set_up, avatar, width_px=message.width_px, height_px=message.height_px, fps=message.fps)
         show = Show(
             session_id=session_id,
             avatar=avatar,
-            renderer=renderer,
+            camera=camera,
             parts=self._parts,
             fps=message.fps,
             seed=message.seed,

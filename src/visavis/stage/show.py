@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from visavis.engine.motion.frame import COEFFICIENTS, MotionFrame
 from visavis.engine.render.port import Renderer
 from visavis.rooms.port import Room
 from visavis.stage import messages
@@ -18,22 +19,37 @@ from visavis.stage.timeline import BLOCK_SAMPLES, PLAYOUT_RATE_HZ, duration_ns, 
 from visavis.stage.utterances import Started
 
 MAX_BEHIND_NS = 500_000_000  # after a longer stall (a suspended machine) the clock starts anew instead of catching up
+BEFORE_ALL = -PLAYOUT_RATE_HZ  # the position of the picture that warms an encoder up
 METRICS_EVERY_BLOCKS = 50  # one second
 
 Tell = Callable[[messages.Event], None]
 
 
+class Camera:
+    """One size of a session's picture: its renderer and its encoder, warm, so that the first viewer waits for neither."""
+
+    def __init__(self, renderer: Renderer, encoder: VideoEncoder) -> None:
+        self.renderer, self.encoder = renderer, encoder
+
+    @classmethod
+    def set_up(cls, avatar: Avatar, *, width_px: int, height_px: int, fps: int) -> Camera:
+        """Lay the avatar out and draw and encode one picture: half a second of work, for a thread."""
+        renderer = avatar.renderer(width_px=width_px, height_px=height_px)
+        encoder = VideoEncoder(width_px=width_px, height_px=height_px, fps=fps)
+        encoder.encode(renderer.render(MotionFrame(coefficients=np.zeros(len(COEFFICIENTS), np.float32))), BEFORE_ALL)
+        return cls(renderer, encoder)
+
+
 class Show:
     """A running session. Everything but `run` is called between its steps, in the same event loop."""
 
-    def __init__(self, *, session_id: str, avatar: Avatar, renderer: Renderer, parts: Parts, fps: int, seed: int, tell: Tell) -> None:
+    def __init__(self, *, session_id: str, avatar: Avatar, camera: Camera, parts: Parts, fps: int, seed: int, tell: Tell) -> None:
         self.session_id = session_id
         self.room: Room | None = None  # set once, before run
         self._avatar, self._fps, self._tell = avatar, fps, tell
         self._performance = Performance(seed=seed, open_speech=parts.open_speech)
-        self._audio: AudioEncoder | None = None  # made when the first viewer comes
-        self._video: VideoEncoder | None = None
-        self._renderer = renderer
+        self._audio = AudioEncoder()
+        self._camera = camera  # replaced by a resize
         self._frame = 0  # the number of the next frame
         self._block_taken = asyncio.Event()  # replaced with every block
         self._frames = self._late_frames = 0
@@ -47,8 +63,7 @@ class Show:
         self._tell(messages.ViewerLeft(session_id=self.session_id, viewer_id=viewer_id, viewers=viewers))
 
     def keyframe_wanted(self, *, joining: bool) -> None:
-        if self._video:
-            self._video.want_keyframe(joining=joining)
+        self._camera.encoder.want_keyframe(joining=joining)
 
     def first_frame_sent(self) -> None:
         self._tell(messages.FirstFrameSent(session_id=self.session_id))
@@ -68,9 +83,11 @@ class Show:
 
     async def resize(self, *, width_px: int, height_px: int) -> None:
         """Change the picture's size: the picture goes on in its old one until the new one is laid out."""
-        if (width_px, height_px) != (self._renderer.width_px, self._renderer.height_px):
-            self._renderer = await asyncio.to_thread(self._avatar.renderer, width_px=width_px, height_px=height_px)
-            self._video = None
+        shown = self._camera.renderer
+        if (width_px, height_px) != (shown.width_px, shown.height_px):
+            camera = await asyncio.to_thread(Camera.set_up, self._avatar, width_px=width_px, height_px=height_px, fps=self._fps)
+            camera.encoder.want_keyframe(joining=True)
+            self._camera = camera
 
     # --- the clock
     async def run(self) -> None:
@@ -104,8 +121,6 @@ class Show:
         position = self._performance.position
         block = self._performance.next_block()
         if self.room and self.room.watched:
-            if self._audio is None:
-                self._audio = AudioEncoder()
             self.room.publish(self._audio.encode(block, position))
         for happening in self._performance.happenings():
             if isinstance(happening, Started):
@@ -132,9 +147,7 @@ class Show:
         if late:  # the next frame is due already: the viewer sees the last picture a little longer
             self._late_frames += 1
             return
-        if self._video is None:
-            self._video = VideoEncoder(width_px=self._renderer.width_px, height_px=self._renderer.height_px, fps=self._fps)
-        packet = self._video.encode(self._renderer.render(face.motion), position)
+        packet = self._camera.encoder.encode(self._camera.renderer.render(face.motion), position)
         self._frames += 1
         if packet is not None:
             self.room.publish(packet)
