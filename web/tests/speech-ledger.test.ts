@@ -51,6 +51,18 @@ describe("microphone speech", () => {
   });
 });
 
+it("counts the quiet beginning of speech off", () => {
+  const ledger = new SpeechLedger();
+  ledger.sent("file-1", 1000, 1250); // a quarter of a second of quiet leads
+  expect(ledger.heard(1100)).toBeNull(); // this cannot be its sound
+  expect(ledger.heard(1400)).toBe(150);
+  ledger.finished("file-1");
+  ledger.sent(null, 5000, null); // the microphone is open, nobody speaks yet
+  ledger.sent(null, 5040, 5040);
+  ledger.sent(null, 5080, 5080);
+  expect(ledger.heard(5200)).toBe(160);
+});
+
 it("forgets everything that an interrupt drops", () => {
   const ledger = new SpeechLedger();
   ledger.sent("a", 0);

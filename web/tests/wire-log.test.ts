@@ -34,6 +34,18 @@ describe("a run of binary frames", () => {
     expect(wire.entries[0]?.note).toBe("50 × PCM16 · 1.0 s · 96 kB");
     expect(changed).toHaveBeenCalledTimes(50);
   });
+  it("and the confirmations of its pieces are two entries that grow", () => {
+    const wire = log();
+    for (let i = 0; i < 20; i++) {
+      wire.addSound(1920, 48_000);
+      wire.addConfirmation("agent.speak.confirmed", { audio_samples: i });
+    }
+    expect(wire.entries.map((entry) => [entry.title, entry.note])).toEqual([
+      ["binary", "20 × PCM16 · 0.4 s · 38 kB"],
+      ["agent.speak.confirmed", "× 20"],
+    ]);
+    expect(wire.entries[1]?.body).toEqual({ audio_samples: 19 });
+  });
   it("ends with the next message", () => {
     const wire = log();
     wire.addSound(1920, 48_000);

@@ -1,4 +1,4 @@
-// Runs on the audio thread: gathers mono sound into pieces of about 20 ms and posts them, with no copy.
+// Runs on the audio thread: gathers mono sound into pieces of about 40 ms and posts them, with no copy.
 
 interface WorkletScope {
   sampleRate: number;
@@ -9,7 +9,7 @@ declare class AudioWorkletProcessor {
 }
 const scope = globalThis as unknown as WorkletScope;
 
-const PIECE_S = 0.02;
+const PIECE_S = 0.04;
 const HIGHEST_RATE_HZ = 48_000; // what the channel takes; faster sound cards are averaged down by a whole factor
 
 class Capture extends AudioWorkletProcessor {

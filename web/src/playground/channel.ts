@@ -4,7 +4,7 @@ import { bytesToBase64, chunks, pcm16Bytes } from "./pcm";
 import type { CreatedSession } from "./api";
 import type { WireLog } from "./wire-log";
 
-const CHUNK_S = 0.5;
+const CHUNK_S = 1;
 const RETRIES_MS = [300, 1_000, 2_500, 4_000]; // the server waits 10 s for a channel to come back
 
 export const PICTURE = { video_width: 960, video_height: 720 };
@@ -52,7 +52,7 @@ export class Channel {
     socket.addEventListener("close", (event) => this.lost(event.code, event.reason));
   }
 
-  /** Queue speech as `agent.speak` messages of half a second each, one utterance. */
+  /** Queue speech as `agent.speak` messages of a second each, one utterance. */
   speak(pcm: Int16Array, sampleRateHz: number, utteranceId: string): void {
     const pieces = chunks(pcm, Math.round(sampleRateHz * CHUNK_S));
     pieces.forEach((piece, index) => {
@@ -93,7 +93,8 @@ export class Channel {
 
   private receive(text: string): void {
     const message = JSON.parse(text) as ChannelMessage;
-    this.log.add({ kind: "channel", direction: "in", title: message.type, body: message, failed: message.type === "error" });
+    if (message.type === "agent.speak.confirmed") this.log.addConfirmation(message.type, message);
+    else this.log.add({ kind: "channel", direction: "in", title: message.type, body: message, failed: message.type === "error" });
     if (message.type === "connection.established") {
       this.ready = true;
       this.failures = 0;

@@ -1,4 +1,4 @@
-// The microphone: permission, capture on the audio thread, PCM16 pieces of 20 ms.
+// The microphone: permission, capture on the audio thread, PCM16 pieces of 40 ms.
 
 import captureUrl from "./capture.worklet.ts?worker&url";
 import { floatToPcm16 } from "./pcm";

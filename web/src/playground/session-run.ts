@@ -119,7 +119,7 @@ export class SessionRun {
 
   private leave(): void {
     this.over = true;
-    this.viewer?.stop();
+    this.viewer?.stop(true);
     this.channel?.close();
   }
 

@@ -7,6 +7,7 @@ interface Utterance {
   startsUnnamed: boolean; // sent without an id, by the microphone
   sentAtMs: number; // its first sample left
   lastSentAtMs: number;
+  soundAtMs: number | null; // when its first sound was spoken, its quiet beginning counted off; null while it is quiet
   ontoSilence: boolean; // nothing was queued or playing, so its latency is the system's and not the queue's
   startedAtMs: number | null;
   heardAtMs: number | null;
@@ -23,17 +24,20 @@ export class SpeechLedger {
     return this.utterances.length > 0;
   }
 
-  /** Audio leaves. Without an id it goes on with the open unnamed utterance, or opens one, as the server does. */
-  sent(id: string | null, atMs: number): void {
+  /** Audio leaves; `soundAtMs` is when its first sound is due if it plays at once, null for quiet. Without an id it goes on with the open unnamed utterance, or opens one, as the server does. */
+  sent(id: string | null, atMs: number, soundAtMs: number | null = atMs): void {
     const last = this.utterances.at(-1);
     const continues = last !== undefined && last.startsUnnamed === (id === null) && (id === null ? atMs - last.lastSentAtMs < UTTERANCE_GAP_MS : last.id === id);
-    if (continues) last.lastSentAtMs = atMs;
-    else {
+    if (continues) {
+      last.lastSentAtMs = atMs;
+      last.soundAtMs ??= soundAtMs;
+    } else {
       this.utterances.push({
         id,
         startsUnnamed: id === null,
         sentAtMs: atMs,
         lastSentAtMs: atMs,
+        soundAtMs,
         ontoSilence: this.utterances.length === 0,
         startedAtMs: null,
         heardAtMs: null,
@@ -50,12 +54,12 @@ export class SpeechLedger {
     return utterance.ontoSilence ? atMs - utterance.sentAtMs : null;
   }
 
-  /** Sound began in the room: returns the milliseconds since the speech that makes it was sent, once an utterance. */
+  /** Sound began in the room: returns the milliseconds since the sound was sent that makes it, once an utterance. */
   heard(atMs: number): number | null {
     const utterance = this.utterances.find((candidate) => candidate.heardAtMs === null);
-    if (utterance === undefined || !utterance.ontoSilence) return null;
+    if (utterance === undefined || !utterance.ontoSilence || utterance.soundAtMs === null || atMs < utterance.soundAtMs) return null;
     utterance.heardAtMs = atMs;
-    return atMs - utterance.sentAtMs;
+    return atMs - utterance.soundAtMs;
   }
 
   /** `agent.playback.finished`. */

@@ -9,6 +9,7 @@ import { rms } from "./pcm";
 import { endOfSession, photoProblem, problemOf, type Problem } from "./problems";
 import { RemoteSound } from "./remote-sound";
 import { SessionRun } from "./session-run";
+import { AUDIBLE, quietLeadS } from "./sound-onset";
 import { decodeSpeech, FILE_RATE_HZ, SpeechFileError } from "./speech-file";
 import { SpeechLedger } from "./speech-ledger";
 import { VoiceGate } from "./voice-gate";
@@ -24,7 +25,7 @@ export interface Upload {
   problem: Problem | null;
 }
 
-const PREPARING_POLL_MS = 1_500;
+const PREPARING_POLL_MS = 2_500; // far below the 60 requests a minute that a key may make
 const MOST_MEASURED = 50;
 const LARGEST_PHOTO_BYTES = 10_000_000;
 const GREETING = "/samples/greeting.wav";
@@ -95,9 +96,10 @@ export async function begin(): Promise<void> {
   if (key.value === "") return;
   const current = api;
   avatarsState.value = "loading";
-  for (;;) {
+  for (let asked = false; ; asked = true) {
     try {
-      await loadAvatars();
+      // While the server prepares its first avatar, one request at a time asks whether it is there.
+      if (!asked || serverProblem.value !== null || (await current.publicAvatars()).length > 0) await loadAvatars();
     } catch (error) {
       if (current !== api) return;
       const status = error instanceof ApiError ? error.status : -1;
@@ -205,10 +207,7 @@ export async function startSession(avatarId: string, options: { greet?: boolean;
       if (options.greet === true) void greet(current);
     },
     room: (state) => (room.value = state),
-    stream: (received) => {
-      stream.value = received;
-      void remoteSound.listen(received);
-    },
+    stream: (received) => (stream.value = received),
     stats: (stats) => {
       const read = readStats(stats, counted);
       counted = read.counted;
@@ -264,6 +263,12 @@ function close(): void {
 export function restart(): void {
   const avatarId = chosenId.value === "" ? (characters.value[0]?.avatar_id ?? "") : chosenId.value;
   if (avatarId !== "") void startSession(avatarId);
+}
+
+/** The stage plays the stream: with sound, or muted until a gesture. */
+export function playing(heard: boolean): void {
+  audible.value = heard;
+  if (stream.value !== null) void remoteSound.listen(stream.value, heard);
 }
 
 /** The stage has put the stream's first frame on the screen, with or without sound. */
@@ -336,7 +341,8 @@ async function speakData(load: () => Promise<ArrayBuffer>, label: string, target
     if (target !== run || target.channel === null || !canSpeak.value) return;
     spoken += 1;
     const id = `${label}-${spoken}`;
-    ledger.sent(id, performance.now());
+    const nowMs = performance.now();
+    ledger.sent(id, nowMs, nowMs + quietLeadS(pcm, FILE_RATE_HZ) * 1000);
     target.channel.speak(pcm, FILE_RATE_HZ, id);
   } catch (error) {
     say(error instanceof SpeechFileError ? error.message : "The recording could not be loaded.", true);
@@ -380,7 +386,8 @@ function streamSpeech(pcm: Int16Array, sampleRateHz: number): void {
   const pieces = microphone.value === "hold" ? [pcm] : gate.push(pcm, level, (pcm.length / sampleRateHz) * 1000);
   if (!canSpeak.value || microphone.value === "off") return;
   for (const piece of pieces) {
-    ledger.sent(null, performance.now());
+    const nowMs = performance.now();
+    ledger.sent(null, nowMs, level >= AUDIBLE ? nowMs : null);
     run?.channel?.stream(piece, sampleRateHz);
   }
 }

@@ -3,7 +3,7 @@
 const OPENS_ABOVE = 0.012; // RMS of full scale, about -38 dBFS: speech at arm's length, after the browser's noise suppression
 const STAYS_ABOVE = 0.006;
 const HANG_MS = 700; // pauses within a sentence are shorter
-const LEAD_MS = 240; // kept from before the opening: the onset of a word is softer than its vowel
+const LEAD_MS = 120; // kept from before the opening: the onset of a word is softer than its vowel
 
 interface Piece {
   pcm: Int16Array;

@@ -18,10 +18,17 @@ export const MOST_ENTRIES = 300;
 const SECRET_KEYS = new Set(["access_token", "session_token", "token", "x-api-key"]);
 const LONGEST_TEXT = 400;
 
+/** What comes many times a second in live speech: one entry stands for a run of it, and grows. */
+interface Run {
+  id: number;
+  count: number;
+  amount: number;
+}
+
 export class WireLog {
   entries: readonly WireEntry[] = [];
   private lastId = 0;
-  private stream: { id: number; pieces: number; bytes: number } | null = null; // the run of binary frames that the newest entry stands for
+  private runs = new Map<string, Run>(); // entries that still grow, by what they stand for; any other entry closes them all
 
   constructor(
     private readonly now: () => number,
@@ -29,29 +36,40 @@ export class WireLog {
   ) {}
 
   add(entry: Pick<WireEntry, "kind" | "direction" | "title"> & Partial<WireEntry>): void {
-    this.stream = null;
+    this.runs.clear();
     this.append(entry);
   }
 
-  /** Binary frames come fifty times a second: a run of them is one entry that grows. */
+  /** A binary frame of live speech. */
   addSound(bytes: number, sampleRateHz: number): void {
-    const stream = this.stream ?? { id: -1, pieces: 0, bytes: 0 };
-    stream.pieces += 1;
-    stream.bytes += bytes;
-    const note = `${stream.pieces} × PCM16 · ${(stream.bytes / 2 / sampleRateHz).toFixed(1)} s · ${formatBytes(stream.bytes)}`;
-    if (this.stream === null) {
-      this.append({ kind: "channel", direction: "out", title: "binary", note });
-      stream.id = this.lastId;
-      this.stream = stream;
+    this.grow({ kind: "channel", direction: "out", title: "binary" }, bytes, (run) => {
+      return `${run.count} × PCM16 · ${(run.amount / 2 / sampleRateHz).toFixed(1)} s · ${formatBytes(run.amount)}`;
+    });
+  }
+
+  /** An answer that comes once for every piece of speech. */
+  addConfirmation(title: string, body: unknown): void {
+    this.grow({ kind: "channel", direction: "in", title, body }, 0, (run) => (run.count === 1 ? "" : `× ${run.count}`));
+  }
+
+  private grow(entry: Pick<WireEntry, "kind" | "direction" | "title"> & Partial<WireEntry>, amount: number, note: (run: Run) => string): void {
+    const run = this.runs.get(entry.title) ?? { id: 0, count: 0, amount: 0 };
+    run.count += 1;
+    run.amount += amount;
+    if (run.count === 1) {
+      this.append({ ...entry, note: note(run) });
+      run.id = this.lastId;
+      this.runs.set(entry.title, run);
     } else {
-      this.entries = this.entries.map((entry) => (entry.id === stream.id ? { ...entry, note } : entry));
+      const body = presentable(entry.body);
+      this.entries = this.entries.map((known) => (known.id === run.id ? { ...known, body, note: note(run) } : known));
       this.changed();
     }
   }
 
   clear(): void {
     this.entries = [];
-    this.stream = null;
+    this.runs.clear();
     this.changed();
   }
 

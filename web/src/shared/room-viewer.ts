@@ -1,7 +1,7 @@
 // Watches one room until it ends: joins, notices that the connection or the picture has stopped, joins again. Owns its peer connection.
 
 import { nextJoinStep, type JoinOutcome, type RoomState } from "./join-step";
-import { joinRoom, type WhepConnection, type WhepExchange } from "./whep";
+import { iceServersOf, joinRoom, type WhepConnection, type WhepExchange } from "./whep";
 
 const WATCH_EVERY_MS = 1_000;
 const DISCONNECTED_FOR_S = 3; // a network hiccup shorter than this heals by itself
@@ -17,7 +17,9 @@ export interface RoomViewerEvents {
 
 export class RoomViewer {
   private connection: WhepConnection | null = null;
+  private lost: WhepConnection | null = null; // the connection before, until the room has been joined again
   private readonly stopped = new AbortController();
+  private iceServers: RTCIceServer[] | null = null; // null until asked for
   private attempt = 0;
   private framesSeen = 0;
   private idleS = 0;
@@ -36,23 +38,25 @@ export class RoomViewer {
     void this.join();
   }
 
-  /** Leave the room and tell the server so. Idempotent; no event follows. */
-  stop(): void {
+  /** Leave the room, and tell the server so unless the session is over, with which every viewer is gone. Idempotent; no event follows. */
+  stop(sessionIsOver = false): void {
     if (this.stopped.signal.aborted) return;
     this.stopped.abort();
     clearTimeout(this.retryTimer);
+    if (!sessionIsOver) this.connection?.leave();
     this.disconnect();
   }
 
   private disconnect(): void {
     clearInterval(this.watchTimer);
-    this.connection?.leave();
+    this.connection?.peer.close();
     this.connection = null;
     this.live = false;
   }
 
   private async join(): Promise<void> {
-    const joined = await joinRoom(this.whepUrl, this.token, this.stopped.signal, this.events.exchanged);
+    this.iceServers ??= await iceServersOf(this.whepUrl);
+    const joined = await joinRoom(this.whepUrl, this.token, this.iceServers, this.stopped.signal, this.events.exchanged);
     if (this.stopped.signal.aborted) {
       if ("peer" in joined) joined.leave();
       return;
@@ -61,6 +65,8 @@ export class RoomViewer {
       this.follow(joined);
       return;
     }
+    this.lost?.leave(); // the room is still there, so its server may still hold the lost connection
+    this.lost = null;
     this.connection = joined;
     this.framesSeen = 0;
     this.idleS = 0;
@@ -105,6 +111,7 @@ export class RoomViewer {
   private lose(): void {
     if (this.connection === null) return;
     const wasLive = this.live;
+    this.lost = this.connection;
     this.disconnect();
     this.follow(wasLive ? { kind: "lost" } : { kind: "unreachable" });
   }

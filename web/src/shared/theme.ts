@@ -1,4 +1,4 @@
-// The visitor's choice of light or dark. Without one the system's holds; public/assets/theme.js applies it before the first paint.
+// The visitor's choice of light or dark. Without one the system's holds; public/theme.js applies it before the first paint.
 
 const KEY = "visavis.theme";
 export type Theme = "light" | "dark";

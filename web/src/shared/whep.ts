@@ -7,7 +7,27 @@ const GATHERING_LIMIT_MS = 1_000; // host candidates come at once; a browser tha
 export interface WhepConnection {
   peer: RTCPeerConnection;
   stream: MediaStream;
-  leave(): void;
+  leave(): void; // closes, and tells the server
+}
+
+/** The ICE servers that a WHEP endpoint names in the Link headers of its OPTIONS answer; none where it names none. Never throws. */
+export async function iceServersOf(whepUrl: string): Promise<RTCIceServer[]> {
+  try {
+    return parseIceLinks((await fetch(whepUrl, { method: "OPTIONS" })).headers.get("link") ?? "");
+  } catch {
+    return [];
+  }
+}
+
+/** Reads `<turn:host>; rel="ice-server"; username="u"; credential="c"`, several separated by commas. */
+export function parseIceLinks(link: string): RTCIceServer[] {
+  return [...link.matchAll(/<([^>]+)>([^,]*)/g)].flatMap(([, url = "", rest = ""]) => {
+    const parameter = (name: string): string | undefined => new RegExp(`;\\s*${name}="([^"]*)"`).exec(rest)?.[1];
+    if (parameter("rel") !== "ice-server") return [];
+    const username = parameter("username");
+    const credential = parameter("credential");
+    return [{ urls: url, ...(username !== undefined && credential !== undefined ? { username, credential } : {}) }];
+  });
 }
 
 export type WhepExchange = (entry: { status: number | null; offerBytes: number; answerBytes: number; elapsedMs: number }) => void;
@@ -16,10 +36,11 @@ export type WhepExchange = (entry: { status: number | null; offerBytes: number; 
 export async function joinRoom(
   whepUrl: string,
   token: string,
+  iceServers: RTCIceServer[],
   signal: AbortSignal,
   exchanged: WhepExchange = () => {},
 ): Promise<WhepConnection | Exclude<JoinOutcome, { kind: "joined" }>> {
-  const peer = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
+  const peer = new RTCPeerConnection({ bundlePolicy: "max-bundle", iceServers });
   const stream = new MediaStream();
   peer.addEventListener("track", (event) => stream.addTrack(event.track));
   peer.addTransceiver("video", { direction: "recvonly" });

@@ -71,7 +71,9 @@ export function Avatars(): JSX.Element | null {
         )}
       </ul>
       <UploadState />
-      {upload.value === null && <p class="hint">Drop or paste a photo anywhere: one face, looking at the camera.</p>}
+      {upload.value === null && <p class="hint">
+          <span class="with-mouse">Drop or paste a photo anywhere.</span> One face, looking at the camera.
+        </p>}
       {over && (
         <div class="drop-veil" aria-hidden="true">
           <p>Drop the photo to give it a voice</p>

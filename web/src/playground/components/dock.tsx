@@ -38,13 +38,13 @@ export function Dock(): JSX.Element {
           <Icon name="hands" />
           <span>Hands-free</span>
         </button>
-        <button class="control" type="button" disabled={off} onClick={speakSample}>
+        <button class="control" type="button" disabled={off} title="Speak a recorded sample" onClick={speakSample}>
           <Icon name="sample" />
           <span>Sample</span>
         </button>
-        <button class="control" type="button" disabled={off} onClick={() => picker.current?.click()}>
+        <button class="control" type="button" disabled={off} title="Speak an audio file" onClick={() => picker.current?.click()}>
           <Icon name="file" />
-          <span>Audio file</span>
+          <span>File</span>
         </button>
         <input
           ref={picker}

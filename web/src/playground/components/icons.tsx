@@ -20,7 +20,6 @@ const PATHS = {
   trash: "M5 7h14M10 7V4.5h4V7M7 7l.8 12.5h8.4L17 7M10.3 10.5v5.5M13.7 10.5v5.5",
   copy: "M9 9h10.5v10.5H9zM5.5 15H4.5V4.5H15v1",
   check: "M5 12.5l4.5 4.5L19 7.5",
-  broom: "M5 6.5h14M8 12h8M10.5 17.5h3",
 } as const;
 
 export type IconName = keyof typeof PATHS;

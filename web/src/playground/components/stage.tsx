@@ -14,6 +14,7 @@ import {
   microphone,
   muted,
   phase,
+  playing,
   problem,
   restart,
   room,
@@ -48,7 +49,8 @@ export function Stage(): JSX.Element {
       frameShown();
     });
     void playWithSound(element).then((heard) => {
-      audible.value = heard;
+      if (element.srcObject !== current) return;
+      playing(heard);
       if (heard) element.muted = muted.value;
     });
   }, [stream.value]);
