@@ -13,7 +13,7 @@ from visavis.engine.portrait.face import FoundFace
 
 LEVEL_ABOVE_DEG = 2.0
 MAX_WIDTH_PX, MAX_HEIGHT_PX = 1200, 1600
-LEAST_EYE_DISTANCE_PX = 90.0  # what lips need to be moved smoothly: a mouth about 90 px wide
+LEAST_EYE_DISTANCE_PX = 92.0  # what lips need to be moved smoothly: a mouth about 90 px wide
 # How far the frame may reach from the middle of the eyes, in eye distances (62 mm in an adult): a landscape picture of head and shoulders.
 REACH_SIDE, REACH_UP, REACH_DOWN = 6.66, 4.2, 7.4
 KEEP_SIDE, KEEP_UP, KEEP_DOWN = 2.6, 2.9, 3.6  # the head with its hair and neck: never given up for straight edges
@@ -23,7 +23,7 @@ PREVIEW_REACH = 3.3  # half a preview's side, in eye distances
 
 
 def frame_portrait(picture: NDArray[np.uint8], face: FoundFace) -> Cut:
-    """Return the cut that makes the study's picture: level, at most 1200 px wide, eyes at least 90 px apart wherever the width allows it."""
+    """Return the cut that makes the study's picture: level, at most 1200 px wide, eyes about 92 px apart or more wherever the width allows it."""
     roll_deg = face.roll_deg if abs(face.roll_deg) > LEVEL_ABOVE_DEG else 0.0
     unit = face.eye_distance_px
     left, right, up, down = _reach_inside(picture, face, roll_deg)
