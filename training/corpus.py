@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import random
 import re
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -19,7 +18,7 @@ from visavis.engine.speech.articulation import Segment, articulate
 
 from . import texts
 from .augment import augment, no_speech
-from .features import features_of_pcm
+from .features import spectra_of
 from .voices import Spoken, festival, flite
 from .voices.espeak import Espeak
 
@@ -105,7 +104,7 @@ def targets_of(spoken: Spoken, steps: int) -> tuple[np.ndarray, np.ndarray]:
 def save_features(path: Path, utterances: list[Spoken]) -> None:
     features, visemes, curves = [], [], []
     for spoken in utterances:
-        x = features_of_pcm(spoken.pcm)
+        x = np.concatenate(spectra_of(spoken.pcm), axis=1)
         viseme, curve = targets_of(spoken, len(x))
         features.append(x.astype(np.float16))
         visemes.append(viseme)
@@ -127,9 +126,7 @@ def main() -> int:
     clean = a.out / "clean.npz"
     if not clean.exists():
         save_clean(clean, speak_corpus(a.utterances, a.seed))
-        print(
-            f"spoken in {time.monotonic() - began:.0f} s ({subprocess.run(['espeak-ng', '--version'], capture_output=True, text=True).stdout.strip()})"
-        )
+        print(f"spoken in {time.monotonic() - began:.0f} s")
     said = load_clean(clean)
     seen = [one for voice, all_said in said.items() if voice not in UNSEEN for one in all_said]
     babble = [one.pcm for one in seen[:: max(1, len(seen) // 60)]]

@@ -1,8 +1,9 @@
 """Measure speech-to-motion on the motion curves, with the figures of the lip-sync measure plus some that only the curves can give.
 
-    python -m training.evaluate --clips FOLDER [--clips FOLDER ...] [--json]
+    python -m training.evaluate [--clips FOLDER ...] [--corpus training/work] [--json]
 
-FOLDER holds NAME.flac or NAME.wav with NAME.phones.tsv (start_s, end_s, ARPAbet phone). The gap is a proxy for the inner lips: jawOpen less
+FOLDER holds NAME.flac or NAME.wav with NAME.phones.tsv (start_s, end_s, ARPAbet phone); of the corpus, the voices never seen in training are used,
+and some of the seen for comparison. The gap is a proxy for the inner lips: jawOpen less
 mouthClose, plus what the lips' own muscles open. Video is sampled from it at 25 frames/s, in four phases.
 """
 
@@ -20,8 +21,11 @@ from numpy.typing import NDArray
 from visavis.engine.audio.files import read_speech
 from visavis.engine.motion.frame import INDEX, SpeechMotion
 from visavis.engine.speech.articulation import from_arpabet
+from visavis.engine.speech.network import DELAY_STEPS, Heard
 from visavis.engine.speech.stream import SpeechStream
-from visavis.engine.speech.visemes import BILABIAL, CLASSES, FIFTEEN, LABIODENTAL, SILENCE
+from visavis.engine.speech.visemes import CLASSES, FIFTEEN, SILENCE
+
+from .corpus import UNSEEN, load_clean
 
 OPEN = {"AA", "AE", "AO", "AW", "AY"}
 VOWELS = OPEN | {"AH", "EH", "ER", "EY", "IH", "IY", "OW", "OY", "UH", "UW"}
@@ -32,10 +36,12 @@ COARSE = {
     **dict.fromkeys(QUIET | {"P", "B", "M"}, 0.0), "F": 0.12, "V": 0.12,
     **dict.fromkeys(["S", "Z", "SH", "ZH", "CH", "JH", "T", "D", "N", "TH", "DH"], 0.28),
     **dict.fromkeys(["K", "G", "NG", "HH", "L", "R", "Y"], 0.38), **dict.fromkeys(["W", "UW", "UH"], 0.25),
-    **dict.fromkeys(["IY", "IH", "ER"], 0.42), **dict.fromkeys(["EY", "EH", "AH", "OW", "OY"], 0.62), **dict.fromkeys(["AE", "AO", "AY", "AW", "AA"], 0.95),
+    **dict.fromkeys(["IY", "IH", "ER"], 0.42), **dict.fromkeys(["EY", "EH", "AH", "OW", "OY"], 0.62),
+    **dict.fromkeys(["AE", "AO", "AY", "AW", "AA"], 0.95),
 }  # fmt: skip
 
 Phones = list[tuple[float, float, str]]
+Clip = tuple[NDArray[np.int16], Phones]
 
 
 def read_phones(path: Path) -> Phones:
@@ -85,8 +91,8 @@ def tally_clip(motion: SpeechMotion, phones: Phones) -> dict[str, list[float]]:
             if phone in QUIET and b - a >= 0.25:
                 out["silence_closed"] += list((gap[frames(a + 0.08, b - 0.08, phase)] <= 0.25 * p90).astype(float))
     closed = motion.mouth[:, INDEX["mouthClose"]] > 0.7 * np.maximum(motion.mouth[:, INDEX["jawOpen"]], 1e-3)
-    before = ("SIL",) + tuple(phone for _, _, phone in phones[:-1])
-    after = tuple(phone for _, _, phone in phones[1:]) + ("SIL",)
+    before = ("SIL", *(phone for _, _, phone in phones[:-1]))
+    after = (*(phone for _, _, phone in phones[1:]), "SIL")
     for (a, b, phone), left, right in zip(phones, before, after, strict=True):
         part = slice(int(a * 100), max(int(a * 100) + 1, int(b * 100)))
         if phone in {"F", "V"}:
@@ -122,8 +128,8 @@ def viseme_track(pcm: NDArray[np.int16]) -> tuple[SpeechMotion, NDArray[np.int64
     classes: list[int] = []
     inner = stream._network.take
 
-    def spy(features: NDArray[np.float32]):
-        heard = inner(features)
+    def spy(*heard_of: NDArray[np.float32]) -> Heard:
+        heard = inner(*heard_of)
         classes.append(int(heard.visemes.argmax()))
         return heard
 
@@ -132,10 +138,10 @@ def viseme_track(pcm: NDArray[np.int16]) -> tuple[SpeechMotion, NDArray[np.int64
     parts = [stream.push(pcm[k : k + 320]) for k in range(0, len(pcm), 320)] + [stream.finish()]
     spent_s = time.process_time() - began
     motion = SpeechMotion.concatenate(parts)
-    return motion, np.array(classes[4 : 4 + len(motion)]), spent_s
+    return motion, np.array(classes[DELAY_STEPS : DELAY_STEPS + len(motion)]), spent_s
 
 
-def evaluate(clips: list[tuple[NDArray[np.int16], Phones]]) -> dict[str, float]:
+def evaluate(clips: list[Clip]) -> dict[str, float]:
     """Return the figures over all clips."""
     sums: dict[str, list[float]] = {}
     correlations, hits, hits15, spoken, cost, seconds, jumps = [], 0, 0, 0, 0.0, 0.0, []
@@ -166,26 +172,46 @@ def evaluate(clips: list[tuple[NDArray[np.int16], Phones]]) -> dict[str, float]:
     return figures
 
 
+def clips_of_folder(folder: Path) -> list[Clip]:
+    clips = []
+    for phones in sorted(folder.glob("*.phones.tsv")):
+        audio = next(p for p in folder.glob(phones.name.removesuffix(".phones.tsv") + ".*") if p.suffix in {".flac", ".wav", ".ogg"})
+        clips.append((read_speech(audio)[0], read_phones(phones)))
+    return clips
+
+
+def clips_of_corpus(corpus: Path, count: int) -> dict[str, list[Clip]]:
+    """Return `count` clean utterances of each unseen voice and of three seen ones; each viseme class is named by one phone of it."""
+    name = {"PP": "P", "FF": "F", "DD": "T", "NN": "N", "LL": "L", "KK": "K", "HH": "HH", "SS": "S", "RR": "R", "OH": "AO", "WW": "W"}
+    groups: dict[str, list[Clip]] = {}
+    for voice, said in load_clean(corpus / "clean.npz").items():
+        kind = "unseen" if voice in UNSEEN else "seen" if voice in {"flite:slt", "festival:ked_diphone", "espeak:en-us"} else None
+        if kind is None:
+            continue
+        groups[f"{kind} {voice}"] = [
+            (one.pcm, [(s.start_s, s.end_s, name.get(CLASSES[s.viseme], CLASSES[s.viseme])) for s in one.segments]) for one in said[:count]
+        ]
+    return groups
+
+
 def main() -> int:
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--clips", type=Path, action="append", required=True)
+    options.add_argument("--clips", type=Path, action="append", default=[])
+    options.add_argument("--corpus", type=Path)
+    options.add_argument("--count", type=int, default=12, help="utterances of each voice of the corpus")
     options.add_argument("--json", action="store_true")
     a = options.parse_args()
-    for folder in a.clips:
-        clips = []
-        for phones in sorted(folder.glob("*.phones.tsv")):
-            audio = next(p for p in folder.glob(phones.name.removesuffix(".phones.tsv") + ".*") if p.suffix in {".flac", ".wav", ".ogg"})
-            clips.append((read_speech(audio)[0], read_phones(phones)))
-        figures = evaluate(clips)
-        if a.json:
-            print(json.dumps({"clips": folder.name, **{name: round(value, 4) for name, value in figures.items()}}))
-        else:
-            print(f"{folder.name} ({len(clips)} clips)")
-            print("\n".join(f"  {name:16s} {value:8.3f}" for name, value in figures.items()))
+    groups = {folder.name: clips_of_folder(folder) for folder in a.clips} | (clips_of_corpus(a.corpus, a.count) if a.corpus else {})
+    table = {name: evaluate(clips) for name, clips in groups.items()}
+    if a.json:
+        print(json.dumps({name: {key: round(value, 4) for key, value in figures.items()} for name, figures in table.items()}))
+        return 0
+    names = list(table)
+    print(" " * 16 + "".join(f"{name.split(':')[-1][:14]:>16s}" for name in names))
+    for key in next(iter(table.values())):
+        print(f"{key:16s}" + "".join(f"{table[name][key]:16.3f}" for name in names))
     return 0
 
-
-assert BILABIAL != LABIODENTAL
 
 if __name__ == "__main__":
     sys.exit(main())

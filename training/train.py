@@ -17,24 +17,40 @@ import numpy as np
 import torch
 from torch import nn
 
+from visavis.engine.audio.mel import MEL_BANDS
 from visavis.engine.motion.frame import MOUTH_COUNT
+from visavis.engine.speech.acoustic import SCORES
 from visavis.engine.speech.network import DELAY_STEPS, STACK
 from visavis.engine.speech.visemes import BILABIAL, CLASSES, SILENCE
 
-CHUNK_STEPS, WARM_STEPS = 320, 20
-CLOSURE_WEIGHT, CONTACT_WEIGHT = 3.0, 2.0
+MEL = MEL_BANDS + 1
+CHUNK_STEPS, WARM_STEPS = 240, 16
+DEAF = 0.3
+CLOSURE_WEIGHT, CONTACT_WEIGHT = 3.0, 5.0
 
 
 class Network(nn.Module):
-    def __init__(self, features: int, front: int, hidden: int) -> None:
+    """What engine/speech/network.py computes. The listener is frozen: what it knows of natural speech, synthesised speech must not unlearn."""
+
+    def __init__(self, listener: dict[str, np.ndarray], front: int, hidden: int) -> None:
         super().__init__()
-        self.front = nn.Linear(features * STACK, front)
+        for name, array in listener.items():
+            self.register_buffer(f"listener_{name}", torch.from_numpy(array.astype(np.float16).astype(np.float32)))
+        self.front = nn.Linear(MEL * STACK + SCORES, front)
         self.first = nn.GRU(front, hidden, batch_first=True)
         self.second = nn.GRU(hidden, hidden, batch_first=True)
         self.head = nn.Linear(hidden, len(CLASSES) + 2 + MOUTH_COUNT)
 
-    def forward(self, x: torch.Tensor, drop: float = 0.0) -> torch.Tensor:
-        stacked = torch.cat([nn.functional.pad(x, (0, 0, k, 0))[:, : x.shape[1]] for k in range(STACK)], dim=2)
+    def listen(self, dynamic: torch.Tensor) -> torch.Tensor:
+        x = torch.relu((dynamic * self.listener_scale) @ self.listener_w1 + self.listener_b1)
+        return torch.log_softmax(torch.relu(x @ self.listener_w2 + self.listener_b2) @ self.listener_w3 + self.listener_b3, dim=-1)
+
+    def forward(self, x: torch.Tensor, drop: float = 0.0, deaf: float = 0.0) -> torch.Tensor:
+        """`deaf`: share of the chunks that go without mel, so that the listener's opinion is learned to be worth something of its own."""
+        mel, dynamic = x[..., :MEL], x[..., MEL:]
+        if deaf:
+            mel = mel * (torch.rand(len(x), 1, 1) >= deaf)
+        stacked = torch.cat([nn.functional.pad(mel, (0, 0, k, 0))[:, : x.shape[1]] for k in range(STACK)] + [self.listen(dynamic)], dim=2)
         y = nn.functional.dropout(torch.relu(self.front(stacked)), drop, self.training)
         y, _ = self.first(y)
         y, _ = self.second(nn.functional.dropout(y, drop, self.training))
@@ -118,14 +134,15 @@ def scores(model: Network, paths: list[Path]) -> dict[str, float]:
     return {"accuracy": hits / frames, "closure": closed / closures, "false": false / others, "jaw": jaw}
 
 
-def save(path: Path, model: Network, extra: dict[str, np.ndarray]) -> None:
+def save(path: Path, model: Network) -> None:
     """Write the weights as float16, in the layout that engine/speech/network.py reads."""
     state = {name: tensor.detach().numpy() for name, tensor in model.state_dict().items()}
-    arrays = {"front_w": state["front.weight"], "front_b": state["front.bias"], "head_w": state["head.weight"], "head_b": state["head.bias"]}
+    arrays = {name: array for name, array in state.items() if name.startswith("listener_")}
+    arrays |= {"front_w": state["front.weight"].T, "front_b": state["front.bias"], "head_w": state["head.weight"].T, "head_b": state["head.bias"]}
     for layer in ("first", "second"):
         for kind, name in (("weight_ih_l0", "wx"), ("weight_hh_l0", "wh"), ("bias_ih_l0", "bx"), ("bias_hh_l0", "bh")):
-            arrays[f"{layer}_{name}"] = state[f"{layer}.{kind}"]
-    np.savez_compressed(path, **{name: array.astype(np.float16) for name, array in arrays.items()}, **extra)
+            arrays[f"{layer}_{name}"] = state[f"{layer}.{kind}"].T
+    np.savez_compressed(path, **{name: array.astype(np.float16) for name, array in arrays.items()})
 
 
 def main() -> int:
@@ -133,9 +150,9 @@ def main() -> int:
     options.add_argument("--corpus", type=Path, default=Path(__file__).parent / "work")
     options.add_argument("--out", type=Path, default=Path("src/visavis/engine/speech/network.npz"))
     options.add_argument("--minutes", type=float, default=40.0)
-    options.add_argument("--front", type=int, default=96)
+    options.add_argument("--front", type=int, default=128)
     options.add_argument("--hidden", type=int, default=128)
-    options.add_argument("--batch", type=int, default=48)
+    options.add_argument("--batch", type=int, default=128)
     options.add_argument("--seed", type=int, default=1)
     a = options.parse_args()
     torch.manual_seed(a.seed)
@@ -145,8 +162,9 @@ def main() -> int:
     unseen = sorted(a.corpus.glob("unseen*.npz"))
     counts = np.bincount(corpus.visemes, minlength=len(CLASSES)) + 1
     class_weight = torch.tensor((counts.mean() / counts) ** 0.4, dtype=torch.float32)
-    model = Network(corpus.features.shape[1], a.front, a.hidden)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=1e-3)
+    with np.load(a.corpus / "listener.npz") as box:
+        model = Network({name: box[name] for name in box.files}, a.front, a.hidden)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=3e-3, weight_decay=1e-3)
     began, epoch, seen, total = time.monotonic(), 0, 0, 0.0
     while True:
         for x, v, c, w in corpus.batches(a.batch, rng):
@@ -154,18 +172,18 @@ def main() -> int:
             if spent >= 1:
                 break
             for group in optimiser.param_groups:  # one warm-up, then down to nothing along a cosine
-                group["lr"] = 2e-3 * min(1.0, spent / 0.03 + 0.05) * (0.5 + 0.5 * float(np.cos(np.pi * spent)))
-            loss = loss_of(model(torch.from_numpy(x), 0.1), torch.from_numpy(v), torch.from_numpy(c), torch.from_numpy(w), class_weight)
+                group["lr"] = 3e-3 * min(1.0, spent / 0.03 + 0.05) * (0.5 + 0.5 * float(np.cos(np.pi * spent)))
+            loss = loss_of(model(torch.from_numpy(x), 0.1, DEAF), torch.from_numpy(v), torch.from_numpy(c), torch.from_numpy(w), class_weight)
             optimiser.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), 2.0)
             optimiser.step()
-            seen, total = seen + 1, total + float(loss)
-            if seen % 100 == 0:
-                print(f"epoch {epoch} step {seen} loss {total / 100:.3f} {time.monotonic() - began:.0f} s", flush=True)
+            seen, total = seen + 1, total + float(loss.detach())
+            if seen % 50 == 0:
+                print(f"epoch {epoch} step {seen} loss {total / 50:.3f} {time.monotonic() - began:.0f} s", flush=True)
                 total = 0.0
         print({name: round(value, 3) for name, value in scores(model, unseen).items()}, flush=True)
-        save(a.out, model, {})
+        save(a.out, model)
         epoch += 1
         if time.monotonic() - began >= 60 * a.minutes:
             return 0

@@ -44,7 +44,7 @@ class Espeak:
         self._callback = kind(self._take)
         self._lib.espeak_SetSynthCallback(self._callback)
 
-    def _take(self, wave, count: int, events) -> int:  # noqa: ANN001
+    def _take(self, wave, count: int, events) -> int:
         if wave and count:
             self._pcm.append(np.ctypeslib.as_array(wave, (count,)).copy())
         i = 0

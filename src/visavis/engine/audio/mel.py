@@ -21,7 +21,7 @@ _LOW_HZ, _HIGH_HZ = 70.0, 7600.0
 _FLOOR = 1e-10
 
 # Level: the loudest frame of late, falling by PEAK_FALL_DB a step (2 dB/s); never taken below PEAK_FLOOR_DB, so that room noise stays silence.
-PEAK_FLOOR_DB = -52.0
+PEAK_FLOOR_DB = -70.0
 _PEAK_FALL_DB = 0.02
 _CLIP_LOW, _CLIP_HIGH = -4.0, 1.0  # in units of 20 dB below and above the peak
 _ACTIVE_DB = 30.0  # frames this far below the peak do not teach the mean
@@ -104,12 +104,9 @@ class RunningNorm:
         return out
 
 
-def features_of(pcm: NDArray[np.int16], prior_mean: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
-    """Return the features of a whole recording at once, float32 (ceil(n / 160), MEL_BANDS + 1): what the stream gives, to rounding. For training."""
+def frames_of(pcm: NDArray[np.int16]) -> NDArray[np.float32]:
+    """Return the power spectra of a whole recording at once, float32 (ceil(n / 160), 257): what the stream gives, to rounding. For training."""
     steps = -(-len(pcm) // STEP_SAMPLES)
     padded = np.zeros(_LEFT + 1 + (steps + 2) * STEP_SAMPLES, np.float32)
     padded[_LEFT + 1 : _LEFT + 1 + len(pcm)] = pcm.astype(np.float32) / 32768.0
-    frames = np.lib.stride_tricks.sliding_window_view(padded, WINDOW_SAMPLES + 1)[::STEP_SAMPLES][:steps]
-    norm = RunningNorm(prior_mean)
-    mel = log_mel_db(frame_spectrum(frames))
-    return np.stack([norm.take(row) for row in mel]) if steps else np.zeros((0, MEL_BANDS + 1), np.float32)
+    return frame_spectrum(np.lib.stride_tricks.sliding_window_view(padded, WINDOW_SAMPLES + 1)[::STEP_SAMPLES][:steps])

@@ -1,0 +1,94 @@
+"""Reading recordings, and what is heard of level, pitch and stress."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from visavis.engine.audio.files import read_speech, to_pcm16
+from visavis.engine.audio.mel import MelStream, RunningNorm, frames_of, log_mel_db
+from visavis.engine.audio.prosody import pitch_of
+from visavis.errors import InvalidRequest
+
+from .conftest import move
+
+
+def tone(rate_hz: int, seconds: float = 1.0, hz: float = 440.0) -> np.ndarray:
+    return (0.5 * np.sin(2 * np.pi * hz * np.arange(int(rate_hz * seconds)) / rate_hz)).astype(np.float32)
+
+
+def buzz(hz: float, seconds: float = 0.5) -> np.ndarray:
+    t = np.arange(int(16_000 * seconds)) / 16_000
+    return to_pcm16(0.1 * sum(np.sin(2 * np.pi * hz * h * t) / h for h in range(1, 12)))
+
+
+@pytest.mark.parametrize("ending", ["wav", "flac", "ogg", "mp3"])
+@pytest.mark.parametrize(("rate_hz", "channels"), [(8_000, 1), (16_000, 1), (44_100, 2), (48_000, 6)])
+def test_any_format_rate_and_number_of_channels_is_read(tmp_path: Path, ending: str, rate_hz: int, channels: int) -> None:
+    if ending == "mp3" and channels > 2:
+        pytest.skip("MP3 has two channels at most")
+    path = tmp_path / f"tone.{ending}"
+    soundfile.write(path, np.repeat(tone(rate_hz)[:, None], channels, axis=1), rate_hz)
+    pcm, own_rate_hz = read_speech(path)
+    assert pcm.dtype == np.int16 and pcm.ndim == 1 and own_rate_hz == rate_hz
+    assert abs(len(pcm) - 16_000) < 1_700  # lossy codecs pad
+    spectrum = np.abs(np.fft.rfft(pcm[2_000:14_000]))
+    assert abs(np.argmax(spectrum) * 16_000 / 12_000 - 440) < 3
+    assert 8_000 < np.abs(pcm[4_000:12_000]).max() < 24_000
+
+
+def test_what_is_no_audio_is_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "notes.wav"
+    path.write_text("not a sound")
+    with pytest.raises(InvalidRequest) as refused:
+        read_speech(path)
+    assert refused.value.code == "AUDIO_UNREADABLE"
+    with pytest.raises(FileNotFoundError):
+        read_speech(tmp_path / "nothing.wav")
+
+
+def test_loud_and_impossible_samples_are_clipped() -> None:
+    assert to_pcm16(np.array([2.0, -2.0, np.nan, np.inf, 0.5])).tolist() == [32767, -32768, 0, 32767, 16384]
+
+
+@pytest.mark.parametrize("hz", [100.0, 120.0, 180.0, 260.0, 350.0])
+def test_pitch_is_heard_within_three_percent(hz: float) -> None:
+    heard = [pitch_of(row) for row in frames_of(buzz(hz))[5:-5]]
+    assert abs(np.median(heard) / hz - 1) < 0.03
+
+
+def test_noise_has_no_pitch() -> None:
+    noise = np.random.default_rng(1).normal(0, 3000, 16_000).astype(np.int16)
+    assert np.mean([pitch_of(row) > 0 for row in frames_of(noise)]) < 0.1
+
+
+def test_a_louder_and_higher_syllable_is_heard_as_stress() -> None:
+    pause = np.zeros(1_280, np.int16)
+    syllables = [buzz(120, 0.12) // 8, buzz(120, 0.12) // 8, buzz(150, 0.16), buzz(120, 0.12) // 8, buzz(115, 0.12) // 8]
+    motion = move(np.concatenate([part for syllable in syllables for part in (syllable, pause)]))
+    assert motion.loudness[44:54].mean() > motion.loudness[20:30].mean() > 0
+    assert motion.stress[40:62].max() > 2 * motion.stress[70:].max()
+
+
+def test_features_do_not_depend_on_level_or_direct_current() -> None:
+    speech = buzz(110).astype(np.float32) * (0.6 + 0.4 * np.sin(np.arange(8_000) / 900.0))
+
+    def features(pcm: np.ndarray) -> np.ndarray:
+        norm = RunningNorm()
+        return np.stack([norm.take(row) for row in log_mel_db(frames_of(pcm.astype(np.int16)))])
+
+    plain, quiet, shifted = features(speech), features(speech * 0.1), features(speech + 3_000)
+    loud = plain > -1.0  # what quantisation does not reach
+    assert np.abs(plain - quiet)[loud].mean() < 0.02
+    assert np.abs(plain - shifted)[20:][loud[20:]].mean() < 0.05
+
+
+def test_the_stream_hears_the_frames_of_the_whole() -> None:
+    pcm = buzz(140)[:4_000]
+    stream = MelStream()
+    steps = [pcm[k : k + 160].astype(np.float32) / 32768 for k in range(0, 4_000, 160)]
+    heard = [frame for frame in (stream.take(step) for step in steps) if frame is not None]
+    assert np.allclose(np.stack(heard), frames_of(pcm)[: len(heard)], rtol=1e-4, atol=1e-9)

@@ -1,0 +1,80 @@
+"""Teach a small network what CMU Sphinx' acoustic model would say, so that the product hears natural speech at 0.1 % of a core.
+
+    python -m training.listen --corpus training/work [--minutes 6] [--seed 1]
+
+It learns from frames that the model itself imagines (drawn from its mixtures: natural speech, as far as a mixture knows it) and from the augmented
+corpus. Writes `listener.npz` into the corpus folder; training/train.py puts it into the product's weights.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from visavis.engine.speech.acoustic import DYNAMIC, SCORES
+
+from .augment import augment, no_speech
+from .corpus import UNSEEN, load_clean
+from .features import spectra_of
+from .teacher import imagine, load_teacher, score
+
+
+def main() -> int:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--corpus", type=Path, default=Path(__file__).parent / "work")
+    options.add_argument("--minutes", type=float, default=6.0)
+    options.add_argument("--frames", type=int, default=300_000, help="of each kind")
+    options.add_argument("--hidden", type=int, default=128)
+    options.add_argument("--seed", type=int, default=1)
+    a = options.parse_args()
+    torch.manual_seed(a.seed)
+    torch.set_num_threads(1)
+    rng = np.random.default_rng(a.seed)
+    teacher = load_teacher()
+    said = load_clean(a.corpus / "clean.npz")
+    seen = [one for voice, all_said in said.items() if voice not in UNSEEN for one in all_said]
+    heard, count = [], 0
+    while count < a.frames:
+        one = no_speech(2.0, rng) if rng.random() < 0.05 else augment(seen[rng.integers(len(seen))], rng, babble=[])
+        heard.append(spectra_of(one.pcm)[1])
+        count += len(heard[-1])
+    x = np.concatenate([*heard, imagine(a.frames, teacher, rng)])
+    y = np.concatenate([score(x[k : k + 500], teacher) for k in range(0, len(x), 500)])
+    kind = np.arange(len(x)) >= count
+    print(f"{len(x)} frames scored", flush=True)
+    scale = 1.0 / x.std(axis=0)
+    held = rng.random(len(x)) < 0.02
+    xs, ys = torch.from_numpy(x * scale), torch.from_numpy(y)
+    model = nn.Sequential(nn.Linear(DYNAMIC, a.hidden), nn.ReLU(), nn.Linear(a.hidden, a.hidden), nn.ReLU(), nn.Linear(a.hidden, SCORES))
+    optimiser = torch.optim.Adam(model.parameters(), lr=2e-3)
+    learn = torch.from_numpy(np.flatnonzero(~held))
+    began = time.monotonic()
+    while (spent := (time.monotonic() - began) / (60 * a.minutes)) < 1:
+        for group in optimiser.param_groups:
+            group["lr"] = 2e-3 * (0.5 + 0.5 * float(np.cos(np.pi * spent)))
+        pick = learn[torch.randint(0, len(learn), (512,))]
+        loss = nn.functional.kl_div(torch.log_softmax(model(xs[pick]), dim=1), ys[pick], log_target=True, reduction="batchmean")
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    with torch.no_grad():
+        guess = torch.log_softmax(model(xs[held]), dim=1).numpy()
+    for name, part in (("corpus", ~kind[held]), ("imagined", kind[held])):
+        agree = float((guess[part].argmax(1) // 3 == y[held][part].argmax(1) // 3).mean())
+        error = float((np.exp(y[held][part]) * (y[held][part] - guess[part])).sum(1).mean())
+        print(f"{name}: same best phone {agree:.3f}, divergence {error:.4f} nats", flush=True)
+    arrays = {"scale": scale}
+    for i, layer in enumerate(part for part in model if isinstance(part, nn.Linear)):
+        arrays[f"w{i + 1}"], arrays[f"b{i + 1}"] = layer.weight.detach().numpy().T, layer.bias.detach().numpy()
+    np.savez(a.corpus / "listener.npz", **arrays)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
