@@ -122,7 +122,7 @@ def test_idle_pictures_move_and_come_at_the_frame_rate(run: Run) -> None:
             assert grey[0].shape == (240, 320)
             assert all(np.abs(a - b).max() > 50 for a, b in itertools.pairwise(grey))
             steps = np.diff([p.frame.pts for p in watched.pictures])
-            assert set(steps[-20:]) <= {3600, 7200}
+            assert not (steps % 3600).any() and np.median(steps) == 3600, "a late picture is left out, never moved"
             assert not any(loudness(b) > 10 for b in watched.blocks)
             print(f"first picture after {watched.viewer.time_to_first_frame_s * 1000:.0f} ms")
 
@@ -159,17 +159,14 @@ def test_two_viewers_see_the_same_and_everything_is_encoded_once(run: Run) -> No
         async with watching(performer, "one") as one:
             await one.until(lambda: len(one.pictures) > 30)
             async with watching(performer, "two") as two:
-                await two.until(lambda: len(two.pictures) > 30)
-                joined_s = two.pictures[0].media_time_s
-                assert joined_s - one.pictures[0].media_time_s > 1.0, "the second joined late"
+                await two.until(lambda: len(two.pictures) > 30 and two.viewer.synchronised)
                 shown = {round(p.media_time_s * 1000): p for p in one.pictures}
                 both = [(p, shown[t]) for p in two.pictures for t in (round(p.media_time_s * 1000),) if t in shown]
                 assert len(both) > 15
                 for of_two, of_one in both:
                     assert np.array_equal(of_two.frame.to_ndarray(format="yuv420p"), of_one.frame.to_ndarray(format="yuv420p"))
                 metrics = [e for e in list(performer._events) if isinstance(e, PerformerMetrics)]
-                assert metrics[-1].frames <= 26, "one encode for both"
-                assert two.viewer.time_to_first_frame_s < 1.0
+                assert max(m.frames for m in metrics) <= 26, "one encode for both"
 
     run(scenario)
 

@@ -27,7 +27,7 @@ log = structlog.get_logger("visavis.fleet")
 class StageCommand:
     """How a stage process is started."""
 
-    parts: str
+    parts: str | None  # None: the built-in ones
     ice_servers: tuple[IceServer, ...] = ()
 
 
@@ -53,8 +53,7 @@ class StageLink:
                 "visavis.stage.process",
                 "--link",
                 str(theirs.fileno()),
-                "--parts",
-                command.parts,
+                *(["--parts", command.parts] if command.parts else []),
                 "--ice-servers",
                 json.dumps([[s.url, s.username, s.credential] for s in command.ice_servers]),
                 pass_fds=(theirs.fileno(),),

@@ -19,7 +19,6 @@ from visavis.fleet.link import StageCommand, StageLink
 from visavis.fleet.port import Casting, PerformerEnded, PerformerEvent, PerformerMetrics
 from visavis.rooms.port import IceServer
 from visavis.stage.messages import End, Interrupt, Message, Offer, Open, PerformanceLost, RemoveViewer, Resize, Speak
-from visavis.stage.parts import BUILT_IN
 
 SESSIONS_PER_STAGE = 5  # of 512x512 at 25 frames a second on one core
 SESSIONS_BEFORE_NEXT_STAGE = 2  # a stage with more than this has the next one started, while there are cores
@@ -107,7 +106,7 @@ class LocalFleet:
         stages: int | None = None,
         sessions_per_stage: int = SESSIONS_PER_STAGE,
         ice_servers: tuple[IceServer, ...] = (),
-        parts: str = BUILT_IN,
+        parts: str | None = None,
     ) -> None:
         self._max_stages = stages or os.cpu_count() or 1
         self._sessions_per_stage = sessions_per_stage
