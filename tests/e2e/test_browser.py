@@ -1,0 +1,122 @@
+"""The pages in a real Chromium: the room is seen and heard, and the playground performs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from itertools import pairwise
+from statistics import median
+
+import pytest
+from playwright.async_api import Browser, Page, expect
+
+from tests.e2e.browser import BARRIERS, CHROMIUM, RECEIVED, WATCH, chromium, opened_page
+from tests.e2e.conftest import LiveServer
+from tests.e2e.wire_session import hear, performing, speak
+from visavis.demo.session_client import SessionClient
+from visavis.library import SAMPLE
+
+pytestmark = [pytest.mark.anyio, pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")]
+PATIENCE_MS = 30_000
+
+
+@pytest.fixture(scope="module")
+async def browser(anyio_backend: str) -> AsyncIterator[Browser]:
+    async with chromium() as running:
+        yield running
+
+
+async def test_the_room_page_shows_and_sounds_the_avatar(server: LiveServer, sessions: SessionClient, browser: Browser) -> None:
+    async with performing(server, sessions, "playback") as (session, channel):
+        room = session["daily_room"]
+        async with opened_page(browser, f"{room['url']}?t={room['token']}", expected="410 (Gone)") as page:
+            await expect(page.locator("#room")).to_have_attribute("data-state", "live", timeout=PATIENCE_MS)
+            idle = await page.evaluate(WATCH, 50)
+            quiet = await page.evaluate(RECEIVED)
+            await speak(channel, SAMPLE, "sample")
+            assert (await hear(channel))["type"] == "agent.playback.started"
+            talking = await page.evaluate(WATCH, 75)
+            loud = await page.evaluate(RECEIVED)
+
+            assert (talking["width"], talking["height"]) == (512, 512)
+            assert talking["currentTime"] > idle["currentTime"] > 0
+            steps_s = [later - earlier for earlier, later in pairwise(idle["times"])]
+            assert median(steps_s) == pytest.approx(1 / 25, abs=0.004)  # by the pictures' own time stamps, whatever the machine is busy with
+            assert max(idle["differences"]) > 0, "the resting face is a still picture"
+            assert sum(talking["differences"]) / 75 > 1.5 * sum(idle["differences"]) / 50
+            assert quiet["audio"]["audioEnergy"] < 1e-4 < loud["audio"]["audioEnergy"]
+            assert loud["video"]["framesDecoded"] > quiet["video"]["framesDecoded"] > 0
+            assert await page.evaluate(BARRIERS) == []
+
+            await page.keyboard.press("m")
+            assert await page.evaluate("document.querySelector('video').muted") is True
+            await page.keyboard.press("m")
+            assert await page.evaluate("document.querySelector('video').muted") is False
+            assert await reached_by_tab(page) >= {"Mute", "Full screen"}
+
+            await sessions.end(session["session_id"])
+            await expect(page.locator("#headline")).to_have_text("This session has ended", timeout=PATIENCE_MS)
+
+
+async def test_the_room_page_asks_for_its_token(server: LiveServer, sessions: SessionClient, browser: Browser) -> None:
+    async with performing(server, sessions) as (session, _), opened_page(browser, session["daily_room"]["url"]) as page:
+        await expect(page.get_by_label("Room token")).to_be_focused(timeout=PATIENCE_MS)
+        assert await page.evaluate(BARRIERS) == []
+        await page.keyboard.type(session["daily_room"]["token"])
+        await page.keyboard.press("Enter")
+        await expect(page.locator("#room")).to_have_attribute("data-state", "live", timeout=PATIENCE_MS)
+
+
+async def test_the_playground_greets_speaks_and_is_interrupted(server: LiveServer, browser: Browser) -> None:
+    async with opened_page(browser, f"{server.base_url}/#key={server.key}") as page:
+        stage, status = page.locator(".stage"), page.locator(".chip [role=status]")
+        await expect(stage).to_have_attribute("data-phase", "live", timeout=PATIENCE_MS)
+        await expect(stage).to_have_attribute("data-shown", "true", timeout=PATIENCE_MS)
+        assert server.key not in page.url, "the key stays in the address bar"
+        await expect(status).to_have_text("Speaking", timeout=PATIENCE_MS)  # the greeting
+        await page.keyboard.press("Escape")
+        await expect(page.get_by_label("Wire messages")).to_contain_text("agent.interrupt.confirmed", timeout=PATIENCE_MS)
+        await expect(status).to_have_text("Idle", timeout=PATIENCE_MS)
+
+        await page.get_by_role("button", name="Sample").click()
+        await expect(status).to_have_text("Speaking", timeout=PATIENCE_MS)
+        heard = await page.evaluate(RECEIVED)
+        talking = await page.evaluate(WATCH, 50)
+        assert max(talking["differences"]) > 0.5
+        assert (await page.evaluate(RECEIVED))["audio"]["audioEnergy"] > heard["audio"]["audioEnergy"]
+        await page.get_by_role("button", name="Interrupt").click()
+        await expect(status).to_have_text("Idle", timeout=PATIENCE_MS)
+        await expect(page.locator(".figure").first).to_contain_text("ms")
+        assert await page.evaluate(BARRIERS) == []
+
+        await page.get_by_role("button", name="End", exact=True).click()
+        await expect(status).to_have_text("Ended", timeout=PATIENCE_MS)
+        await page.get_by_role("button", name="Start", exact=True).first.click()
+        await expect(stage).to_have_attribute("data-phase", "live", timeout=PATIENCE_MS)
+
+
+async def test_the_playground_can_be_used_without_a_mouse_and_in_both_themes(server: LiveServer, browser: Browser) -> None:
+    async with opened_page(browser, server.base_url) as page:
+        await expect(page.get_by_label("API key")).to_be_focused(timeout=PATIENCE_MS)
+        assert await page.evaluate(BARRIERS) == []
+        await page.keyboard.type(server.key)
+        await page.keyboard.press("Enter")
+        await expect(page.locator(".stage")).to_have_attribute("data-phase", "live", timeout=PATIENCE_MS)
+        reached = await reached_by_tab(page, presses=40)
+        assert {"Hold to talk", "Hands-free", "Sample", "File", "End"} <= reached, reached
+        colours = set()
+        for theme in ("light", "dark"):
+            await page.evaluate("theme => document.documentElement.dataset.theme = theme", theme)
+            colours.add(await page.evaluate("getComputedStyle(document.body).backgroundColor"))
+        assert len(colours) == 2
+
+
+async def reached_by_tab(page: Page, presses: int = 12) -> set[str]:
+    """Return the first words of everything that the Tab key reaches."""
+    reached = set()
+    for _ in range(presses):
+        await page.keyboard.press("Tab")
+        name = await page.evaluate(
+            "(document.activeElement.getAttribute('aria-label') || document.activeElement.innerText || '').trim().split('\\n')[0]"
+        )
+        reached.add(name)
+    return reached
