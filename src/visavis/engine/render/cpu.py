@@ -17,6 +17,8 @@ from visavis.engine.render.warp import Inverse, spread
 
 Array = NDArray[np.float32]
 
+STRIP_PX = 128  # even; measured: 64 to 192 are alike, the whole picture at once takes a fifth longer
+GAZE_STEPS = 50  # from the middle to the end of its reach; a step is a fifteenth of a px at 512x512
 _EYES = slice(INDEX["eyeBlinkLeft"], INDEX["eyeLookY"] + 1)
 
 
@@ -29,7 +31,7 @@ class CpuRenderer:
         plan = plan_for(pack, width_px, height_px)
         self.plan: RenderPlan = plan
         self._texture = plan.texture.copy()
-        self._painted = (0.0, 0.0, 0.0, 0.0)
+        self._painted = [(0.0, 0.0, 0.0), (0.0, 0.0, 0.0)]  # what each eye of the texture shows: lid, look_x, look_y
         self._inverse = Inverse(plan.grid)
         self._mouth_inverse = Inverse(plan.mouth_grid)
         x, y = plan.grid.nodes()
@@ -37,6 +39,8 @@ class CpuRenderer:
         self._mouth_nodes = np.ascontiguousarray(self._nodes[plan.mouth_rows, plan.mouth_columns])
         self._mouth = Mouth(plan)
         self._out = plan.still.copy()
+        self._planes = planes(self._out, width_px, height_px)
+        self._stills = planes(plan.still, width_px, height_px)
         self._shown: tuple[bytes, float, float, float] | None = None
 
     @property
@@ -67,13 +71,13 @@ class CpuRenderer:
 
     def _paint_eyes(self, motion: MotionFrame) -> None:
         right_lid, left_lid, look_x, look_y = (float(v) for v in motion.coefficients[_EYES])  # ARKit's left eye is on the viewer's right
-        wanted = (left_lid, right_lid, look_x, look_y)
-        if wanted == self._painted:
-            return
+        look_x, look_y = round(look_x * GAZE_STEPS) / GAZE_STEPS, round(look_y * GAZE_STEPS) / GAZE_STEPS
         follow = max(0.0, look_y) * 0.22  # lids follow a lowered gaze
-        for eye, lid in zip(self.plan.eyes, (left_lid, right_lid), strict=True):
-            eye.paint(self._texture, max(lid, follow), look_x, look_y)
-        self._painted = wanted
+        for i, lid in enumerate((left_lid, right_lid)):
+            wanted = (max(lid, follow), look_x, look_y)
+            if wanted != self._painted[i]:
+                self.plan.eyes[i].paint(self._texture, *wanted)
+                self._painted[i] = wanted
 
     def _sources(self, weights: Array) -> tuple[Array, Array | None]:
         """Return where each node's px comes from, in texture px: for the upper layer on the grid, for the lower one on the mouth's part of it."""
@@ -97,20 +101,20 @@ class CpuRenderer:
         return at
 
     def _draw(self, sources: Array, region: tuple[int, int, int, int]) -> None:
-        """Warp the person over the still background in `region` of the output."""
-        plan = self.plan
+        """Warp the person over the still background in `region` of the output, strip by strip: what one step writes the next finds in cache."""
         left, top, right, bottom = region
-        fixed, fraction = cv2.convertMaps(spread(sources, plan.grid, *region), None, cv2.CV_16SC2)
+        for begin in range(top, bottom, STRIP_PX):
+            self._draw_strip(sources, (left, begin, right, min(begin + STRIP_PX, bottom)))
+
+    def _draw_strip(self, sources: Array, strip: tuple[int, int, int, int]) -> None:
+        plan = self.plan
+        left, top, right, bottom = strip
+        rows, columns, grid = plan.grid.part(*strip)
+        fixed, fraction = cv2.convertMaps(spread(sources[rows, columns], grid, *strip), None, cv2.CV_16SC2)
         seen = cv2.remap(self._texture, fixed, fraction, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         half = cv2.resize(seen, ((right - left) // 2, (bottom - top) // 2), interpolation=cv2.INTER_AREA)
-        outs = planes(self._out, self.width_px, self.height_px)
-        stills = planes(plan.still, self.width_px, self.height_px)
-        rows, columns = slice(top, bottom), slice(left, right)
-        clear = cv2.extractChannel(seen, 3)
-        ground = cv2.multiply(stills[0][rows, columns], clear, scale=1 / 255)
-        outs[0][rows, columns] = cv2.add(cv2.extractChannel(seen, 0), ground)
-        rows, columns = slice(top // 2, bottom // 2), slice(left // 2, right // 2)
-        clear = cv2.extractChannel(half, 3)
-        for channel in (1, 2):
-            ground = cv2.multiply(stills[channel][rows, columns], clear, scale=1 / 255)
-            outs[channel][rows, columns] = cv2.add(cv2.extractChannel(half, channel), ground)
+        for channel, (picture, step) in enumerate(((seen, 1), (half, 2), (half, 2))):
+            rows, columns = slice(top // step, bottom // step), slice(left // step, right // step)
+            clear = cv2.extractChannel(picture, 3)
+            ground = cv2.multiply(self._stills[channel][rows, columns], clear, scale=1 / 255)
+            cv2.add(cv2.extractChannel(picture, channel), ground, dst=self._planes[channel][rows, columns])

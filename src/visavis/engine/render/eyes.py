@@ -82,21 +82,26 @@ class Eye:
         self._gaze_weight = (1.0 - smooth((d - 1.1 * radius) / np.maximum(room - 1.1 * radius, 0.6 * radius))).astype(np.float32)
         soft = 0.012 * unit
         inside = np.minimum(self._y - (lid + soft)[None, :], (rim - 0.2 * soft)[None, :] - self._y)
-        self._eyeball = smooth(inside / soft + 0.5)[..., None]
+        eyeball = smooth(inside / soft + 0.5) * smooth(np.minimum(self._x - (left - self.left), right - self.left - self._x) / soft + 0.5)
+        rows, columns = np.flatnonzero(eyeball.any(axis=1)), np.flatnonzero(eyeball.any(axis=0))
+        self._ball = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+        self._eyeball = eyeball[self._ball][..., None]
+        self._gaze_weight = self._gaze_weight[self._ball]
         self._gaze_px = (GAZE_X * unit, GAZE_Y * unit)
 
     def paint(self, texture: NDArray[np.uint8], blink: float, look_x: float, look_y: float) -> None:
         """Write the eye into `texture`: `blink` 0 to 1, `look_x` and `look_y` -1 to 1."""
         area = texture[self.top : self.bottom, self.left : self.right]
-        ball: NDArray[np.generic] = self._open
+        ball = self._open
         if look_x or look_y:
             gx, gy = look_x * self._gaze_px[0], look_y * self._gaze_px[1]
-            moved = cv2.remap(
-                self._open, self._x - gx * self._gaze_weight, self._y - gy * self._gaze_weight, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-            )
-            ball = self._open + (moved.astype(np.float32) - self._open) * self._eyeball
+            from_x, from_y = self._x[self._ball] - gx * self._gaze_weight, self._y[self._ball] - gy * self._gaze_weight
+            moved = cv2.remap(self._open, from_x, from_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+            still = self._open[self._ball]
+            ball = self._open.copy()
+            ball[self._ball] = np.rint(still + (moved.astype(np.float32) - still) * self._eyeball)
         if blink <= 0:
-            np.copyto(area, ball if ball.dtype == np.uint8 else np.rint(ball).astype(np.uint8), casting="unsafe")
+            np.copyto(area, ball)
             return
         at = min(blink, 1.0) * (LEVELS - 1)
         low = min(int(at), LEVELS - 2)

@@ -105,8 +105,8 @@ class _MouthFields:
         return {
             "jawOpen": (self.jaw_low, self.jaw_up),
             "mouthClose": (self.close_low, self.close_up),
-            "mouthFunnel": (lambda y: self.round(y, 0.27, 0.035), lambda y: self.round(y, 0.27, -0.035)),
-            "mouthPucker": (lambda y: self.round(y, 0.34, 0.03), lambda y: self.round(y, 0.34, -0.03)),
+            "mouthFunnel": (lambda y: self.round(y, 0.26, 0.035), lambda y: self.round(y, 0.26, -0.035)),
+            "mouthPucker": (lambda y: self.round(y, 0.33, 0.03), lambda y: self.round(y, 0.33, -0.03)),
             PARTED: (lambda y: self.part(y, 0.055), lambda y: self.part(y, -0.045)),
             "mouthPress": (self.press_low, self.press_up),
             "mouthLowerDown": (lambda y: self.lip(y, 0.085, 0.7), lambda y: self.lip(y, 0.0, 0.7)),
@@ -207,7 +207,7 @@ class _MouthFields:
         return self.pair(np.zeros_like(y), self._thin(y, self.lip_up, 0.42, 1.0))
 
     def roll_low(self, y: Array) -> Array:
-        return self.pair(np.zeros_like(y), self._thin(y, self.lip_low, 0.6, -1.0) - 0.02 * self.lens * self.band(y, 0.3))
+        return self.pair(np.zeros_like(y), self._thin(y, self.lip_low, 0.65, -1.0) - 0.03 * self.lens * self.band(y, 0.3))
 
     def roll_up(self, y: Array) -> Array:
         return self.pair(np.zeros_like(y), self._thin(y, self.lip_up, 0.55, 1.0))

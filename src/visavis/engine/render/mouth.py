@@ -100,22 +100,20 @@ class Mouth:
     def draw(self, out: NDArray[np.uint8], texture: NDArray[np.uint8], upper: Array, lower: Array, pose: MouthPose) -> None:
         """Draw the mouth into the I420 picture `out`; `upper`, `lower`: sources of the two layers on the mouth's grid, texture px."""
         plan = self._plan
-        layers = [
-            cv2.remap(texture, spread(source, plan.mouth_grid, *pose.box), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)[..., :3].astype(
-                np.float32
-            )
+        skin = [
+            cv2.remap(texture, spread(source, plan.mouth_grid, *pose.box), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
             for source in (upper, lower)
         ]
         left, top, right, bottom = pose.box
-        is_upper = self._mask(np.vstack([pose.middle, [[right + 9, pose.middle[-1, 1]], [right + 9, top - 9], [left - 9, top - 9]],
-                                         [[left - 9, pose.middle[0, 1]]]]), pose)  # fmt: skip
-        face = layers[1] + (layers[0] - layers[1]) * is_upper[..., None]
+        yl, yr = pose.middle[0, 1], pose.middle[-1, 1]
+        above = [[right + 9, yr], [right + 9, top - 9], [left - 9, top - 9], [left - 9, yl]]
+        is_upper = self._mask(np.vstack([pose.middle, above]), pose)
+        face = cv2.blendLinear(skin[0], skin[1], is_upper, 1.0 - is_upper)[..., :3]
         if pose.gap > 0.15:
             inner = self._inner_box(pose)
             part = face[inner.box[1] - top : inner.box[3] - top, inner.box[0] - left : inner.box[2] - left]
             hole = self._mask(np.vstack([pose.upper, pose.lower[::-1]]), inner)[..., None]
-            part += (self._inside(inner) - part) * hole
-        face = np.rint(np.clip(face, 0, 255)).astype(np.uint8)
+            part[...] = np.rint(np.clip(part + (self._inside(inner) - part) * hole, 0, 255))
         half = cv2.resize(face, ((right - left) // 2, (bottom - top) // 2), interpolation=cv2.INTER_AREA)
         y, u, v = planes(out, plan.width_px, plan.height_px)
         y[top:bottom, left:right] = face[..., 0]
