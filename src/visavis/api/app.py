@@ -22,7 +22,8 @@ from visavis.avatars.library import install_library
 from visavis.avatars.preparation import Preparation, Prepare, prepare_with_engine
 from visavis.avatars.service import Avatars
 from visavis.channel.websocket import channel_router
-from visavis.fleet.port import Fleet
+from visavis.fleet.port import Casting, Fleet
+from visavis.ids import new_id
 from visavis.sessions.live import LiveSessions
 from visavis.sessions.service import Sessions
 from visavis.sessions.sweep import end_left_behind, sweep_sessions
@@ -33,6 +34,7 @@ from visavis.store.blobs import FolderBlobs
 from visavis.store.database import Database
 from visavis.store.idempotency import IdempotencyStore
 from visavis.store.keys import KeyStore
+from visavis.store.records import AvatarRecord
 from visavis.store.sessions import SessionStore
 from visavis.timestamps import now_ms
 
@@ -114,7 +116,10 @@ def _local_fleet(settings: Settings) -> Fleet:
 
 
 async def _warm_up(services: Services) -> None:
-    """Start the first stage and prepare the library, at once; a server that cannot do one of them still answers, and says so in /readyz."""
+    """Start the first stage and prepare the library, at once; then let the default avatar rehearse, so that the first client need not wait for it.
+
+    A server that cannot do one of these still answers, and says so in /readyz.
+    """
 
     async def warm_stage() -> None:
         start = getattr(services.fleet, "start", None)
@@ -127,13 +132,22 @@ async def _warm_up(services: Services) -> None:
 
     async def prepare_library() -> None:
         try:
-            services.readiness.default_avatar = await install_library(services.avatars)
+            look = await install_library(services.avatars)
+            if look is not None:
+                await _rehearse(services, look)
+                services.readiness.default_avatar = True
         except Exception:  # the outermost edge of the warming up
             log.exception("library_not_installed")
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(warm_stage)
         tasks.start_soon(prepare_library)
+
+
+async def _rehearse(services: Services, look: AvatarRecord) -> None:
+    """Have a stage load the avatar once, unseen. Raises what `Fleet.allocate` raises: then it cannot perform."""
+    performer = await services.fleet.allocate(Casting(session_id=new_id("sess"), pack_path=services.avatars.pack_path(look.id)))
+    await performer.end()
 
 
 async def _sweep_always(services: Services, store: SessionStore) -> None:

@@ -14,7 +14,7 @@ from visavis.api.face import DEFAULT_NAME, decode_base64_image
 from visavis.api.services import Caller, PublicUrl, ServicesDep
 from visavis.api.sessions import reply
 from visavis.avatars.service import MAX_IMAGE_BYTES
-from visavis.errors import ImageTooLarge, InvalidRequest
+from visavis.errors import InvalidRequest
 
 router = APIRouter(prefix="/v1/avatars", tags=["avatars"])
 media = APIRouter(prefix="/media/avatars", include_in_schema=False)
@@ -101,18 +101,15 @@ async def _fields(request: Request) -> dict[str, Any]:
             raise InvalidRequest("file must be sent as multipart/form-data", suggestion="Send image_base64 in JSON")
         return body
     try:
-        form = await request.form(max_files=2, max_fields=10, max_part_size=14 * 1024 * 1024)
+        async with request.form(max_files=2, max_fields=10, max_part_size=14 * 1024 * 1024) as form:
+            fields: dict[str, Any] = dict(form)
+            file = fields.get("file")
+            if isinstance(file, UploadFile):
+                fields["file"] = await file.read(MAX_IMAGE_BYTES + 1)
     except (KeyError, AssertionError, UnicodeDecodeError):
         raise InvalidRequest("The form cannot be read", code="INVALID_FORM") from None
-    fields: dict[str, Any] = dict(form)
-    if isinstance(fields.get("file"), UploadFile):
-        data = await fields["file"].read(MAX_IMAGE_BYTES + 1)
-        if len(data) > MAX_IMAGE_BYTES:
-            raise ImageTooLarge(f"The image is larger than {MAX_IMAGE_BYTES // 1_000_000} MB")
-        fields["file"] = data
-    elif isinstance(fields.get("file"), str):
+    if isinstance(file, str):
         raise InvalidRequest("file must be a file part, with a filename")
-    await form.close()
     return fields
 
 

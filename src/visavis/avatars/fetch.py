@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Awaitable, Callable
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
 import anyio
 import httpx
@@ -20,27 +20,18 @@ Resolve = Callable[[str, int], Awaitable[list[str]]]
 
 MAX_REDIRECTS = 3
 TIMEOUT_S = 10.0
+_NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052
 
 
 def is_public(address: Address) -> bool:
-    """Whether the address is one of the public internet's, also inside its IPv6 disguises (mapped, 6to4, Teredo, NAT64)."""
+    """Whether the address is one of the public internet's, seen through its IPv6 disguises (mapped, 6to4, Teredo, NAT64)."""
     if isinstance(address, IPv6Address):
-        inner: list[IPv4Address | None] = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
-        if address in _NAT64:
-            inner.append(IPv4Address(int(address) & 0xFFFFFFFF))
-        if any(hidden is not None and not is_public(hidden) for hidden in inner):
+        if address in _NAT64:  # how an IPv6-only network reaches IPv4
+            return is_public(IPv4Address(int(address) & 0xFFFFFFFF))
+        disguised = (address.ipv4_mapped, address.sixtofour, *(address.teredo or ()))
+        if any(inner is not None and not is_public(inner) for inner in disguised):
             return False
     return address.is_global and not address.is_multicast and not address.is_reserved and not address.is_unspecified
-
-
-class _Nat64:
-    """64:ff9b::/96, RFC 6052."""
-
-    def __contains__(self, address: IPv6Address) -> bool:
-        return int(address) >> 32 == 0x0064_FF9B_0000_0000_0000_0000
-
-
-_NAT64 = _Nat64()
 
 
 async def resolve(host: str, port: int) -> list[str]:

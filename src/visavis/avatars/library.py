@@ -11,21 +11,22 @@ from visavis import __version__
 from visavis.avatars.service import Avatars
 from visavis.errors import VisavisError
 from visavis.library import PORTRAITS, LibraryPortrait
+from visavis.store.records import AvatarRecord
 
 log = structlog.get_logger()
 
 
-async def install_library(avatars: Avatars) -> bool:
-    """Install or refresh every portrait, the default one first; return whether the default one is ready to perform."""
+async def install_library(avatars: Avatars) -> AvatarRecord | None:
+    """Install or refresh every portrait, the default one first; return the default one's look, None when it could not be prepared."""
     looks = {avatar.library_name: avatar for avatar in await avatars.of_library() if avatar.parent_id is not None}
-    default_ready = False
+    default: AvatarRecord | None = None
     for portrait in sorted(PORTRAITS, key=lambda portrait: not portrait.is_default):
         try:
             image = await anyio.to_thread.run_sync(portrait.path.read_bytes)
             look = looks.get(portrait.slug)
             digest = hashlib.sha256(__version__.encode() + image).hexdigest()
             if look is None:
-                await _add(avatars, portrait, image, digest)
+                look = await _add(avatars, portrait, image, digest)
             elif look.digest != digest or not avatars.pack_path(look.id).exists():
                 await avatars.prepare(look.id, image)
                 await avatars.refreshed(look, digest)
@@ -33,10 +34,11 @@ async def install_library(avatars: Avatars) -> bool:
         except (VisavisError, OSError) as error:
             log.error("library_avatar_failed", slug=portrait.slug, detail=str(error))
         else:
-            default_ready = default_ready or portrait.is_default
-    return default_ready
+            default = look if portrait.is_default else default
+    return default
 
 
-async def _add(avatars: Avatars, portrait: LibraryPortrait, image: bytes, digest: str) -> None:
+async def _add(avatars: Avatars, portrait: LibraryPortrait, image: bytes, digest: str) -> AvatarRecord:
     look = await avatars.add(image, name=portrait.name, look_name=portrait.look, owner=None, public=True, library_name=portrait.slug, digest=digest)
     log.info("library_avatar_added", avatar_id=look.id, slug=portrait.slug)
+    return look

@@ -39,13 +39,7 @@ class Preparation:
 
     async def run(self, image: bytes, out_dir: Path) -> None:
         """Prepare `image` into `out_dir`, replacing what is there. Raises `PortraitRefused`, or `NoCapacity` when too many wait already."""
-        if self._turns.value == 0 and self._waiting >= self._waiting_most:
-            raise NoCapacity("Too many photos are being prepared", suggestion="Try again in a few seconds")
-        self._waiting += 1
-        try:
-            await self._turns.acquire()
-        finally:
-            self._waiting -= 1
+        await self._take_turn()
         partial = out_dir.with_name(out_dir.name + ".part")
         try:
             await anyio.to_thread.run_sync(_empty, partial)
@@ -55,6 +49,19 @@ class Preparation:
             self._turns.release()
             with anyio.CancelScope(shield=True):
                 await anyio.to_thread.run_sync(lambda: shutil.rmtree(partial, ignore_errors=True))
+
+    async def _take_turn(self) -> None:
+        try:
+            self._turns.acquire_nowait()
+            return
+        except anyio.WouldBlock:
+            if self._waiting >= self._waiting_most:
+                raise NoCapacity("Too many photos are being prepared", suggestion="Try again in a few seconds") from None
+        self._waiting += 1
+        try:
+            await self._turns.acquire()
+        finally:
+            self._waiting -= 1
 
 
 def _empty(folder: Path) -> None:

@@ -1,0 +1,218 @@
+"""Avatars over the API: lists, uploads in every form, deletion; preparation itself is the fake one that takes any bytes for a face."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+import visavis.avatars.library as library
+from tests.api.test_session_lifecycle import TIME, ordered
+from tests.conftest import Service, open_service
+from tests.fakes import fake_prepare
+from visavis.avatars.library import install_library
+from visavis.avatars.preparation import Preparation
+from visavis.errors import NoCapacity, PortraitRefused
+
+pytestmark = pytest.mark.anyio
+
+LIST_KEYS = [
+    "avatar_id", "name", "preview_img_url", "parent_id", "looks_count", "video_url", "is_favorite", "is_public", "active", "created_at", "updated_at",
+]  # fmt: skip
+
+
+async def listed(service: Service, query: str = "", **headers: str) -> list[dict[str, Any]]:
+    answer = await service.client.get(f"/v1/avatars{query}", headers=headers)
+    assert answer.status_code == 200, answer.text
+    assert list(answer.json()) == ["success", "avatars"]
+    return answer.json()["avatars"]
+
+
+async def own(service: Service, query: str = "") -> list[dict[str, Any]]:
+    return [avatar for avatar in await listed(service, query) if not avatar["is_public"]]
+
+
+async def installed(service: Service) -> None:
+    """Wait for the library."""
+    with anyio.fail_after(10):
+        while (await service.client.get("/readyz")).status_code != 200:  # noqa: ASYNC110 (as a client does)
+            await anyio.sleep(0.01)
+
+
+async def test_an_upload_is_a_character_with_one_look(service: Service) -> None:
+    answer = await service.client.post("/v1/avatars/upload-face", files={"file": ("me.jpg", b"photo", "image/jpeg")}, data={"name": "Ann"})
+    assert answer.status_code == 201
+    look_id = answer.json()["avatar_id"]
+    media = f"http://visavis.test/media/avatars/{look_id}"
+    expected = {"success": True, "preview_url": f"{media}/preview.jpg", "image_url": f"{media}/image.jpg", "avatar_id": look_id}
+    assert ordered(answer.json()) == ordered(expected)
+    assert (await service.client.get(answer.json()["image_url"])).content == b"photo"
+
+    character = (await own(service))[0]
+    expected_character = {
+        "avatar_id": character["avatar_id"], "name": "Ann", "preview_img_url": f"{media}/preview.jpg", "parent_id": None, "looks_count": 1,
+        "video_url": None, "is_favorite": 0, "is_public": 0, "active": 1, "created_at": character["created_at"],
+        "updated_at": character["updated_at"],
+    }  # fmt: skip
+    assert ordered(character) == ordered(expected_character)
+    assert TIME.fullmatch(character["created_at"])
+    (look,) = await listed(service, f"?parent_id={character['avatar_id']}")
+    assert (look["avatar_id"], look["name"], look["parent_id"], look["looks_count"]) == (look_id, "Ann (Look)", character["avatar_id"], 0)
+    assert [avatar["avatar_id"] for avatar in await own(service, "?characters_only=false")][:2] == [look_id, character["avatar_id"]]
+    assert list(look) == LIST_KEYS
+    assert (await service.client.post("/v1/sessions", json={"avatar_id": look_id})).status_code == 201
+
+
+async def test_base64_in_json_and_in_a_form(service: Service) -> None:
+    text = base64.b64encode(b"photo").decode()
+    for request in (
+        {"json": {"image_base64": text}},
+        {"json": {"image_base64": f"data:image/jpeg;base64,{text}"}},
+        {"data": {"image_base64": text}},
+        {"files": {"image_base64": (None, text)}},
+        {"json": {"image_base64": text.rstrip("=")}},
+    ):
+        answer = await service.client.post("/v1/avatars/upload-face", **request)
+        assert answer.status_code == 201, (request, answer.text)
+        assert (await service.client.get(answer.json()["image_url"])).content == b"photo"
+
+
+@pytest.mark.parametrize(
+    ("request_body", "status", "code"),
+    [
+        ({"json": {}}, 400, "IMAGE_REQUIRED"),
+        ({"json": {"image_base64": "eA==", "image_url": "http://example.org/"}}, 400, "IMAGE_REQUIRED"),
+        ({"json": {"image_base64": 5}}, 400, "INVALID_REQUEST"),
+        ({"json": {"image_base64": "***"}}, 400, "IMAGE_UNREADABLE"),
+        ({"json": {"image_base64": "é"}}, 400, "IMAGE_UNREADABLE"),
+        ({"json": {"image_url": "http://localhost/"}}, 400, "IMAGE_URL_REFUSED"),
+        ({"json": {"image_url": 5}}, 400, "INVALID_REQUEST"),
+        ({"json": {"file": "x"}}, 400, "INVALID_REQUEST"),
+        ({"data": {"file": "x"}}, 400, "INVALID_REQUEST"),
+        ({"json": {"image_base64": "eA==", "name": ""}}, 400, "INVALID_REQUEST"),
+        ({"json": {"image_base64": "eA==", "name": "a\u0000"}}, 400, "INVALID_REQUEST"),
+        ({"json": {"image_base64": "eA==", "name": 5}}, 400, "INVALID_REQUEST"),
+        ({"files": {"file": ("x", b"x" * 10_000_001)}}, 413, "IMAGE_TOO_LARGE"),
+        ({"json": {"image_base64": "A" * 13_400_000}}, 413, "IMAGE_TOO_LARGE"),
+        ({"content": b"--x", "headers": {"content-type": "multipart/form-data; boundary=x"}}, 400, "IMAGE_REQUIRED"),
+        ({"content": b"junk", "headers": {"content-type": "multipart/form-data; boundary=x"}}, 400, "INVALID_REQUEST"),
+        ({"content": b"junk", "headers": {"content-type": "multipart/form-data"}}, 400, "INVALID_REQUEST"),
+        ({"content": b"photo", "headers": {"content-type": "image/jpeg"}}, 415, "UNSUPPORTED_MEDIA_TYPE"),
+    ],
+    ids=lambda value: str(value)[:60],
+)
+async def test_a_bad_upload_is_refused_and_leaves_nothing(service: Service, request_body: dict[str, Any], status: int, code: str) -> None:
+    answer = await service.client.post("/v1/avatars/upload-face", **request_body)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (status, code), answer.text
+    assert len(await own(service)) == 1
+
+
+async def test_public_avatars_and_the_flat_view(service: Service) -> None:
+    await installed(service)
+    _, other = await service.services.accounts.create(name="other")
+    (public,) = (await service.client.get("/v1/avatars/public", headers={"x-api-key": other})).json()["avatars"]
+    assert list(public) == LIST_KEYS
+    assert (public["name"], public["is_public"], public["looks_count"]) == ("Iris", 1, 1)
+    assert await listed(service, **{"x-api-key": other}) == [public]
+    flat = (await service.client.get("/v1/avatars?view=flat")).json()
+    assert list(flat) == ["success", "public_avatars", "my_avatars"]
+    (shown,) = flat["public_avatars"]
+    assert list(shown) == ["avatar_id", "tags", "preview_url", "image_url"]
+    assert [avatar["avatar_id"] for avatar in flat["my_avatars"]] == [service.look_id]
+    assert (await service.client.post("/v1/sessions", json={"avatar_id": shown["avatar_id"]}, headers={"x-api-key": other})).status_code == 201
+    for query in ("?characters_only=odd", "?view=odd"):
+        assert (await service.client.get(f"/v1/avatars{query}")).status_code == 400
+
+
+async def test_only_own_avatars_can_be_deleted(service: Service) -> None:
+    await installed(service)
+    _, other = await service.services.accounts.create(name="other")
+    public = (await service.client.get("/v1/avatars/public")).json()["avatars"][0]["avatar_id"]
+    assert (await service.client.delete(f"/v1/avatars/{public}")).status_code == 403
+    assert (await service.client.delete(f"/v1/avatars/{service.look_id}", headers={"x-api-key": other})).status_code == 404
+    for odd in ("avat_00000000000000000000000000", "odd", "%00"):
+        assert (await service.client.delete(f"/v1/avatars/{odd}")).status_code == 404
+    answer = await service.client.delete(f"/v1/avatars/{service.look_id}")
+    assert (answer.status_code, answer.json()) == (200, {"success": True})
+    assert await own(service, "?characters_only=false") == []
+    assert not service.services.avatars.pack_path(service.look_id).parent.exists()
+    assert (await service.client.delete(f"/v1/avatars/{service.look_id}")).status_code == 404
+    assert (await service.client.post("/v1/sessions", json={"avatar_id": service.look_id})).status_code == 404
+
+
+async def test_a_deleted_avatars_files_stay_until_its_live_session_ends(service: Service) -> None:
+    waiting, live = [
+        (await service.client.post("/v1/sessions", json={"avatar_id": service.look_id})).json()["session"]["session_id"] for _ in range(2)
+    ]
+    await service.client.put(f"/v1/sessions/{live}/start")
+    character = (await own(service))[0]["avatar_id"]
+    assert (await service.client.delete(f"/v1/avatars/{character}")).status_code == 200
+    pack = service.services.avatars.pack_path(service.look_id)
+    assert pack.exists()
+    assert (await service.client.get(f"/v1/sessions/{live}")).json()["session"]["status"] == "started"
+    gone = await service.client.put(f"/v1/sessions/{waiting}/start")
+    assert (gone.status_code, gone.json()["error"]["code"]) == (404, "AVATAR_NOT_FOUND")
+    await service.client.put(f"/v1/sessions/{live}/end")
+    await service.services.avatars.purge(spared=set())
+    assert not pack.parent.exists()
+    assert (await service.client.get(f"/v1/sessions/{live}")).json()["session"]["avatar"]["name"] == "Professional Avatar (Look)"
+
+
+async def test_preparations_are_bounded(tmp_path: Path) -> None:
+    running = most = 0
+    both_running, all_asked = asyncio.Event(), asyncio.Event()
+
+    async def slow(image: bytes, out_dir: Path) -> None:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        if running == 2:
+            both_running.set()
+        await all_asked.wait()
+        await fake_prepare(image, out_dir)
+        running -= 1
+
+    preparation = Preparation(slow, at_once=2, waiting=1)
+    async with anyio.create_task_group() as tasks:
+        for number in range(2):
+            tasks.start_soon(preparation.run, b"x", tmp_path / str(number))
+        await both_running.wait()
+        tasks.start_soon(preparation.run, b"x", tmp_path / "waiting")
+        await anyio.wait_all_tasks_blocked()
+        with pytest.raises(NoCapacity):
+            await preparation.run(b"x", tmp_path / "refused")
+        all_asked.set()
+    assert most == 2
+    assert sorted(os.listdir(tmp_path)) == ["0", "1", "waiting"]
+
+
+async def test_a_refused_photo_leaves_nothing_behind(tmp_path: Path) -> None:
+    async def refuse(_image: bytes, out_dir: Path) -> None:
+        (out_dir / "half").write_bytes(b"x")
+        raise PortraitRefused("No face", code="NO_FACE")
+
+    with pytest.raises(PortraitRefused):
+        await Preparation(refuse, at_once=1, waiting=0).run(b"x", tmp_path / "pack")
+    assert os.listdir(tmp_path) == []
+
+
+async def test_the_library_is_prepared_once_and_again_when_it_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with open_service(tmp_path) as first:
+        await installed(first)
+        look = await install_library(first.services.avatars)
+        assert look is not None
+        marker = first.services.avatars.pack_path(look.id) / "marker"
+        marker.touch()
+    async with open_service(tmp_path) as second:
+        await installed(second)
+        again = await install_library(second.services.avatars)
+        assert again is not None and (again.id, marker.exists()) == (look.id, True)
+        monkeypatch.setattr(library, "__version__", "changed")
+        await install_library(second.services.avatars)
+        assert not marker.exists()
+        assert len((await second.client.get("/v1/avatars/public")).json()["avatars"]) == 1
