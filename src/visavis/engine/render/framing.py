@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 HEAD_SHARE = 0.45  # of the output's height
-HEAD_SHARE_COVERING = 0.55  # to which a head may grow where the picture then fills the output
+HEAD_SHARE_COVERING = 0.62  # to which a head may grow where the picture then fills the output
 HEAD_SHARE_CONTINUED = 0.50  # where the picture's sides are continued all the same
 TOP_SHARE = 0.14  # of the output's height above the head
 
@@ -64,25 +64,3 @@ def lay_out(image: NDArray[np.uint8], frame: Frame, width: int, height: int, zoo
         image = cv2.GaussianBlur(image, (0, 0), max(0.1, 0.42 * (1.0 / s - 0.6))) if s < 0.75 else image
     m = np.array([[s, 0, frame.shift_x * zoom + 0.5 * s - 0.5], [0, s, frame.shift_y * zoom + 0.5 * s - 0.5]], np.float64)
     return cv2.warpAffine(image, m, (width, height), flags=cv2.INTER_CUBIC if image.ndim == 3 else cv2.INTER_LINEAR, borderMode=border)
-
-
-def outside(frame: Frame, picture_width: int, picture_height: int, width: int, height: int, feather: float) -> NDArray[np.float32]:
-    """Return, float32 (height, width), 0 inside the picture and 1 outside it, rising over `feather` px before its edge.
-
-    An edge that lies outside the output, or at its bottom, feathers nothing.
-    """
-    left, right = frame.shift_x, frame.shift_x + frame.scale * picture_width
-    top, bottom = frame.shift_y, frame.shift_y + frame.scale * picture_height
-    x = np.arange(width, dtype=np.float32) + 0.5
-    y = np.arange(height, dtype=np.float32) + 0.5
-    ax = np.zeros_like(x)
-    ay = np.zeros_like(y)
-    if left > 0.5:
-        ax = np.maximum(ax, np.clip(1 - (x - left) / feather, 0, 1))
-    if right < width - 0.5:
-        ax = np.maximum(ax, np.clip(1 - (right - x) / feather, 0, 1))
-    if top > 0.5:
-        ay = np.maximum(ay, np.clip(1 - (y - top) / feather, 0, 1))
-    if bottom < height - 0.5:
-        ay = np.maximum(ay, np.clip(1 - (bottom - y) / feather, 0, 1))
-    return np.maximum(ax[None, :], ay[:, None]).astype(np.float32)

@@ -154,7 +154,7 @@ class Mouth:
         rolled = self._mask(np.vstack([pose.lower - thick * down, (pose.lower + 2 * down)[::-1]]), pose, 1.3)[..., None]
         ground += (inner.lip_lower - ground) * (0.8 * rolled)
         rolled = self._mask(np.vstack([pose.upper - 2 * down, (pose.upper + 0.5 * thick * down)[::-1]]), pose, 1.3)[..., None]
-        ground += (inner.lip_upper - ground) * (0.65 * rolled)
+        ground += (inner.lip_upper - ground) * (0.5 * rolled)
         return ground
 
     def _shade(self, ground: Array, pose: MouthPose) -> None:
@@ -165,10 +165,10 @@ class Mouth:
         y = np.arange(top, bottom, dtype=np.float32)
         lip = np.interp(x, np.maximum.accumulate(pose.upper[:, 0]), pose.upper[:, 1]).astype(np.float32)
         below = (y[:, None] - lip[None, :]) / (0.085 * e)
-        light = 1.0 - 0.26 * np.exp(-np.clip(below, 0, None))
+        light = 1.0 - 0.18 * np.exp(-np.clip(below, 0, None))
         centre, half = (pose.upper[0, 0] + pose.upper[-1, 0]) / 2, max((pose.upper[-1, 0] - pose.upper[0, 0]) / 2, 1.0)
-        across = np.clip(1.0 - 0.5 * np.abs((x - centre) / half) ** 3.0, 0.2, 1.0)
-        light = (light * across[None, :] * (1.0 - 0.4 * pose.rounded)).astype(np.float32)  # rounded lips stand out and shade what is behind
+        across = np.clip(1.0 - 0.45 * np.abs((x - centre) / half) ** 3.0, 0.2, 1.0)
+        light = (light * across[None, :] * (1.0 - 0.32 * pose.rounded)).astype(np.float32)  # rounded lips stand out and shade what is behind
         ground[..., 0] = 16.0 + (ground[..., 0] - 16.0) * light
         ground[..., 1:] = 128.0 + (ground[..., 1:] - 128.0) * light[..., None]
         ground[..., 2] += 10.0 * (1.0 - light)  # what light there is in a shaded mouth has been through red skin

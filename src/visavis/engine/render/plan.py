@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from visavis.engine.render.colour import to_yuv
 from visavis.engine.render.eyes import Eye
 from visavis.engine.render.fields import COLUMN, Fields, evaluate
-from visavis.engine.render.framing import Frame, lay_out, outside, place
+from visavis.engine.render.framing import Frame, lay_out, place
 from visavis.engine.render.interior import Interior, draw
-from visavis.engine.render.landmarks import EYE_LEFT, EYE_RIGHT, FaceGeometry, smooth
+from visavis.engine.render.landmarks import EYE_LEFT, EYE_RIGHT, FaceGeometry
 from visavis.engine.render.neutral import lip_colours
 from visavis.engine.render.pack import AvatarPack
+from visavis.engine.render.surroundings import surroundings
 from visavis.engine.render.warp import Grid
 
 Array = NDArray[np.float32]
@@ -74,7 +75,7 @@ def _make(pack: AvatarPack, width: int, height: int) -> RenderPlan:
     margin = 16
     tw, th = round(width * zoom) + 2 * margin, round(height * zoom) + 2 * margin
 
-    still_rgb, edge = _still_rgb(pack, frame, width, height)
+    still_rgb, edge = surroundings(pack, frame, width, height)
     inner = Frame(scale=s, shift_x=frame.shift_x + margin / zoom, shift_y=frame.shift_y + margin / zoom)
     picture = to_yuv(lay_out(pack.picture, inner, tw, th, zoom, cv2.BORDER_REPLICATE))
     ground = to_yuv(lay_out(pack.background, inner, tw, th, zoom, cv2.BORDER_REPLICATE))
@@ -135,36 +136,6 @@ def _scaled(landmarks: Array, frame: Frame) -> Array:
     out[:, 0] += frame.shift_x + 0.5 * frame.scale - 0.5
     out[:, 1] += frame.shift_y + 0.5 * frame.scale - 0.5
     return out
-
-
-def _still_rgb(pack: AvatarPack, frame: Frame, width: int, height: int) -> tuple[NDArray[np.uint8], Array | None]:
-    """Return the background in the frame and, where the picture ends inside the frame, how much of each px is its continuation."""
-    ph, pw = pack.matte.shape
-    ground = lay_out(pack.background, frame, width, height, 1.0, cv2.BORDER_REPLICATE)
-    edge = outside(frame, pw, ph, width, height, feather=0.07 * min(width, height))
-    if not edge.any():
-        return ground, None
-    # Beyond the picture: its own mirror image, person and all, the more blurred the further out, so that no edge shows where it ends.
-    mirrored = lay_out(pack.picture, frame, width, height, 1.0, cv2.BORDER_REFLECT_101)
-    beyond = _beyond(frame, pw, ph, width, height)[..., None]
-    size = (max(8, width // 8), max(8, height // 8))
-    small = cv2.resize(mirrored, size, interpolation=cv2.INTER_AREA).astype(np.float32)
-    long = max(width, height)
-    filled = mirrored.astype(np.float32)
-    for sigma, reach in ((0.008, 0.02), (0.022, 0.06), (0.05, 0.14)):
-        blurred = cv2.GaussianBlur(small, (0, 0), sigma * long / 8, borderType=cv2.BORDER_REPLICATE)
-        blurred = cv2.resize(blurred, (width, height), interpolation=cv2.INTER_CUBIC)
-        filled += (blurred - filled) * smooth(beyond / np.float32(reach * long))
-    mix = edge[..., None]
-    return np.clip(ground * (1 - mix) + filled * mix + 0.5, 0, 255).astype(np.uint8), edge
-
-
-def _beyond(frame: Frame, picture_width: int, picture_height: int, width: int, height: int) -> Array:
-    """Return how far outside the picture each px of the output lies, float32 (height, width); 0 inside."""
-    x, y = np.arange(width, dtype=np.float32) + 0.5, np.arange(height, dtype=np.float32) + 0.5
-    dx = np.maximum(frame.shift_x - x, x - frame.shift_x - frame.scale * picture_width)
-    dy = np.maximum(frame.shift_y - y, y - frame.shift_y - frame.scale * picture_height)
-    return np.maximum(np.maximum(dx[None, :], dy[:, None]), 0).astype(np.float32)
 
 
 def _region(clear: NDArray[np.uint8], face: FaceGeometry, width: int, height: int, zoom: float, margin: int) -> tuple[int, int, int, int]:
