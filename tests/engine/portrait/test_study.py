@@ -16,6 +16,7 @@ from visavis.engine.portrait.crop import Cut, cut_out, inverse, map_points
 from visavis.engine.portrait.examine import Examination, examine_photo
 from visavis.engine.portrait.face import describe_face
 from visavis.engine.portrait.fill import fill_from_known
+from visavis.engine.portrait.matte import without_islands
 from visavis.engine.portrait.models import Models
 from visavis.engine.portrait.study import load_study, save_study
 from visavis.errors import PackUnreadable
@@ -101,6 +102,17 @@ def test_the_matte_holds_the_person_and_not_the_wall(variant: str) -> None:
     beside = study.matte[int(max(0, y - 0.2 * unit)) : int(y + 0.4 * unit)]
     assert beside[:, int(x + 2.3 * unit) : int(x + 3.0 * unit)].mean() < 12  # the wall beside her right
     assert beside[:, int(max(0, x - 3.0 * unit)) : int(x - 2.3 * unit)].mean() < 12
+
+
+def test_islands_of_the_matte_are_no_part_of_the_person() -> None:
+    study = examined().study
+    matte = np.zeros(study.matte.shape, np.float32)
+    face = describe_face(study.landmarks)
+    middle = (round(face.eye_centre[0]), round(face.eye_centre[1] + 0.5 * face.eye_distance_px))
+    cv2.circle(matte, middle, round(2 * face.eye_distance_px), 1.0, -1)
+    person = matte.copy()
+    cv2.circle(matte, (matte.shape[1] - 60, 60), 40, 0.9, -1)
+    assert np.array_equal(without_islands(matte, face), person) and not np.array_equal(matte, person)
 
 
 def test_the_background_has_nobody_in_it() -> None:

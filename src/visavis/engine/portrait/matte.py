@@ -32,6 +32,7 @@ def person_matte(picture: NDArray[np.uint8], face: FoundFace, models: Models) ->
     refined = _between_colours(image, guided, max(2, round(UNSURE_BAND * unit)))
     refined = np.maximum(refined, _face_itself(picture, face))
     refined = np.maximum(refined, _holes(refined, limit_px=round(4 * unit * unit)))
+    refined = without_islands(refined, face)
     return np.rint(refined * 255.0).astype(np.uint8)
 
 
@@ -94,6 +95,15 @@ def _holes(matte: NDArray[np.float32], limit_px: int) -> NDArray[np.float32]:
         at_edge = left == 0 or top == 0 or left + across == width or top + down == height
         enclosed[label] = not at_edge and area <= limit_px
     return enclosed[labels]
+
+
+def without_islands(matte: NDArray[np.float32], face: FoundFace) -> NDArray[np.float32]:
+    """Return the part of `matte`, float32 (H, W), that the face is in: no passers-by, posters, specks."""
+    _, labels = cv2.connectedComponents((matte > 0.1).astype(np.uint8), connectivity=8)
+    x, y = np.rint(face.landmarks[[1, 33, 263, 152], :2]).astype(int).T
+    height, width = matte.shape
+    own = {int(label) for label in labels[np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)]} - {0}
+    return np.where(np.isin(labels, list(own)), matte, np.float32(0.0))
 
 
 def _face_itself(picture: NDArray[np.uint8], face: FoundFace) -> NDArray[np.float32]:
