@@ -21,7 +21,9 @@ KEY_FILE = "demo-key"  # in the data folder: the playground's address stays the 
 
 def run(*, once: bool, out: Path, port: int) -> None:
     """Run the demo. With `once`, write what the viewer received to `out` and raise `ContractBroken` or `DemoFailed` where something was wrong."""
-    signal.signal(signal.SIGTERM, _stop)
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, _stop)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job begins with it ignored
     if once:
         _perform_once(out)
     else:
@@ -57,6 +59,7 @@ def _perform_once(out: Path) -> None:
 def _serve_playground(port: int) -> None:
     with ServerProcess(port=port, settings={"VISAVIS_LOG_LEVEL": os.environ.get("VISAVIS_LOG_LEVEL", "warning")}) as server:
         try:
+            print(f"visavis: starting a server at {server.base_url}; the first time it also prepares the avatar", file=sys.stderr)
             server.wait_ready()
             address = f"{server.base_url}/#key={_playground_key(server)}"
             print(f"\n  Visavis is at  {address}\n\n  Ctrl-C stops it.\n", flush=True)

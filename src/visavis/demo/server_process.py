@@ -33,10 +33,21 @@ def free_port() -> int:
     return port
 
 
+def _check_free(port: int) -> None:
+    """Raises `ServerFailed`. Without this, whoever has the port would answer for the server that never came up."""
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError as error:
+        raise ServerFailed(
+            f"Cannot listen on 127.0.0.1:{port}: {os.strerror(error.errno or 0)}", suggestion="Choose another with --port or make demo PORT=…"
+        ) from None
+
+
 class ServerProcess:
     """`visavis serve` on 127.0.0.1, from entering the context to leaving it.
 
-    `log`: where its output goes; None lets it through to ours. A Ctrl-C of the terminal does not reach it: leaving the context stops it.
+    `log`: where its output goes; None lets its events through to our stderr and keeps back its greeting, which would show a key that nobody
+    uses here. A Ctrl-C of the terminal does not reach it: leaving the context stops it. Entering raises `ServerFailed` where the port is taken.
     """
 
     def __init__(self, *, port: int = 0, data_dir: Path | None = None, log: Path | None = None, settings: dict[str, str] | None = None) -> None:
@@ -55,9 +66,11 @@ class ServerProcess:
         return self._process.pid
 
     def __enter__(self) -> ServerProcess:
+        _check_free(self.port)
         self._log = self._log_path.open("wb") if self._log_path else None
         command = [sys.executable, "-m", "visavis.cli", "serve", "--host", "127.0.0.1", "--port", str(self.port)]
-        self._process = subprocess.Popen(command, env=self._env, stdout=self._log, stderr=self._log, start_new_session=True)
+        output = self._log or subprocess.DEVNULL
+        self._process = subprocess.Popen(command, env=self._env, stdout=output, stderr=self._log, start_new_session=True)
         return self
 
     def wait_ready(self, timeout_s: float = READY_TIMEOUT_S) -> float:
