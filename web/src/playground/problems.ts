@@ -39,19 +39,20 @@ export function problemOf(error: unknown): Problem {
   return { title: message, detail: suggestion, retryAfterS: status >= 500 ? (retryAfterS ?? 5) : null };
 }
 
-const END_REASONS: [RegExp, string][] = [
-  [/empty|no_?viewer|nobody/i, "Nobody was watching any more."],
-  [/channel/i, "Its channel was closed."],
-  [/expir/i, "It reached its longest duration."],
-  [/lost|performer|died|crash/i, "Its performer stopped unexpectedly."],
-  [/shut|stop/i, "The server is shutting down."],
-];
+const END_REASONS: Record<string, string> = {
+  ended_by_client: "It was ended through the API.",
+  room_empty: "Nobody was watching any more.",
+  nobody_joined: "Nobody came to watch.",
+  expired: "It reached its longest duration.",
+  channel_lost: "Its channel was closed.",
+  performer_lost: "Its performer stopped unexpectedly.",
+  server_stopped: "The server was shut down.",
+  server_died: "The server stopped unexpectedly.",
+};
 
-/** The reason with which a channel closed for good. */
+/** Why a channel closed for good. */
 export function endOfSession(code: number, reason: string): string {
   if (code === 4409) return "Another page has taken this session over.";
   if (code === 1006 || code === 1001 || code === 1012) return "The connection to the server was lost.";
-  if (code === 4401 || code === 4404 || code === 4410) return "The server has ended it.";
-  for (const [pattern, words] of END_REASONS) if (pattern.test(reason)) return words;
-  return reason === "" || reason === "ended" ? "" : `${reason.replaceAll("_", " ")}.`;
+  return END_REASONS[reason] ?? (code === 1000 ? "" : reason.replaceAll("_", " "));
 }

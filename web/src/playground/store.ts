@@ -27,6 +27,8 @@ export interface Upload {
 
 const PREPARING_POLL_MS = 2_500; // far below the 60 requests a minute that a key may make
 const MOST_MEASURED = 50;
+const MICROPHONE_REST_MS = 20_000;
+const NOTICE_MS = 5_000;
 const LARGEST_PHOTO_BYTES = 10_000_000;
 const GREETING = "/samples/greeting.wav";
 const SAMPLE = "/samples/sample.wav";
@@ -70,6 +72,8 @@ let greetingUnheard = false; // the greeting was spoken while the browser held s
 let spoken = 0;
 let device: Microphone | null = null;
 let gate = new VoiceGate();
+let wanted: "hold" | "open" | null = null; // what the microphone is being opened for; null once the visitor has let go
+let releaseTimer: ReturnType<typeof setTimeout> | undefined;
 
 const remoteSound = new RemoteSound(
   (atMs) => {
@@ -250,7 +254,7 @@ export function endSession(): void {
 
 function close(): void {
   run = null;
-  closeMicrophone();
+  releaseMicrophone();
   clearSpeech();
   stream.value = null;
   session.value = null;
@@ -283,8 +287,6 @@ function hear(message: { type: string } & Record<string, unknown>): void {
     if (ms !== null) toStartedMs.value = [...toStartedMs.value, ms].slice(-MOST_MEASURED);
   } else if (message.type === "agent.playback.finished") {
     ledger.finished(id);
-  } else if (message.type === "agent.interrupt.confirmed") {
-    ledger.cleared();
   } else if (message.type === "error") {
     say(String(message.error ?? "The server refused a message"), true);
   }
@@ -349,57 +351,76 @@ async function speakData(load: () => Promise<ArrayBuffer>, label: string, target
   }
 }
 
+/** What is sent after this is a new beginning, so the ledger is cleared now and not when the server confirms. */
 export function interrupt(): void {
-  if (canSpeak.value) run?.channel?.interrupt();
+  if (!canSpeak.value) return;
+  run?.channel?.interrupt();
+  clearSpeech();
 }
 
-/** Hold: until `closeMicrophone`. Open: hands-free, silence held back. */
+/** Hold: until `closeMicrophone`, over whatever is being said. Open: hands-free, silence held back. */
 export async function openMicrophone(mode: "hold" | "open"): Promise<void> {
   if (!canSpeak.value || microphone.value !== "off") return;
   notice.value = null;
-  microphone.value = "opening";
   wanted = mode;
   gate = new VoiceGate();
-  try {
-    const opened = await Microphone.open(streamSpeech, () => {
-      closeMicrophone();
-      say("The microphone was disconnected.", true);
-    });
-    if (wanted === null || !canSpeak.value) {
-      opened.close();
+  clearTimeout(releaseTimer);
+  if (mode === "hold" && ledger.isBusy) interrupt();
+  if (device === null) {
+    microphone.value = "opening";
+    try {
+      device = await Microphone.open(streamSpeech, microphoneLost);
+    } catch (error) {
       microphone.value = "off";
+      say(error instanceof MicrophoneError ? error.message : "The microphone could not be opened.", true);
       return;
     }
-    device = opened;
-    microphone.value = wanted;
-  } catch (error) {
-    microphone.value = "off";
-    say(error instanceof MicrophoneError ? error.message : "The microphone could not be opened.", true);
   }
+  if (!canSpeak.value) releaseMicrophone();
+  else if (wanted === null) closeMicrophone(true);
+  else microphone.value = wanted;
 }
 
-let wanted: "hold" | "open" | null = null; // null once the visitor has let go
+/** Stop sending. After talking by hand the device stays open a little while, so that the next word is not lost to its opening. */
+export function closeMicrophone(opened = microphone.value !== "opening"): void {
+  wanted = null;
+  if (!opened) return; // openMicrophone sees to it when the device is there
+  const byHand = microphone.value !== "open";
+  microphone.value = "off";
+  microphoneLevel.value = 0;
+  clearTimeout(releaseTimer);
+  releaseTimer = setTimeout(releaseMicrophone, byHand ? MICROPHONE_REST_MS : 0);
+}
+
+function releaseMicrophone(): void {
+  wanted = null;
+  clearTimeout(releaseTimer);
+  device?.close();
+  device = null;
+  microphone.value = "off";
+  microphoneLevel.value = 0;
+}
+
+function microphoneLost(): void {
+  releaseMicrophone();
+  say("The microphone was disconnected.", true);
+}
 
 function streamSpeech(pcm: Int16Array, sampleRateHz: number): void {
+  if (!canSpeak.value || (microphone.value !== "hold" && microphone.value !== "open")) return;
   const level = rms(pcm);
   microphoneLevel.value = level;
   const pieces = microphone.value === "hold" ? [pcm] : gate.push(pcm, level, (pcm.length / sampleRateHz) * 1000);
-  if (!canSpeak.value || microphone.value === "off") return;
+  const nowMs = performance.now();
   for (const piece of pieces) {
-    const nowMs = performance.now();
     ledger.sent(null, nowMs, level >= AUDIBLE ? nowMs : null);
     run?.channel?.stream(piece, sampleRateHz);
   }
 }
 
-export function closeMicrophone(): void {
-  wanted = null;
-  device?.close();
-  device = null;
-  if (microphone.value !== "opening") microphone.value = "off";
-  microphoneLevel.value = 0;
-}
-
+/** One line for the visitor; good news goes away by itself. */
 export function say(text: string, failed: boolean): void {
-  notice.value = { text, failed };
+  const line = { text, failed };
+  notice.value = line;
+  if (!failed) setTimeout(() => notice.value === line && (notice.value = null), NOTICE_MS);
 }

@@ -47,7 +47,7 @@ function Header(): JSX.Element {
           <span class="visually-hidden">Use another key</span>
         </button>
       )}
-      <a class="quiet" href="/openapi.json">
+      <a class="quiet" href="/openapi.json" target="_blank" rel="noopener">
         API
       </a>
       <button class="quiet square" type="button" aria-label={`Use the ${next} theme`} title={`Use the ${next} theme`} onClick={() => setTheme(toggleTheme())}>

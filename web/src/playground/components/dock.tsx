@@ -101,8 +101,8 @@ function HoldToTalk({ disabled }: { disabled: boolean }): JSX.Element {
         event.currentTarget.setPointerCapture(event.pointerId);
         hold();
       }}
-      onPointerUp={closeMicrophone}
-      onPointerCancel={closeMicrophone}
+      onPointerUp={() => closeMicrophone()}
+      onPointerCancel={() => closeMicrophone()}
       onContextMenu={(event) => event.preventDefault()}
       onKeyDown={(event) => {
         if ((event.key === " " || event.key === "Enter") && !event.repeat) {

@@ -8,11 +8,11 @@ export function Figures(): JSX.Element {
   const { fps, kbps, jitterMs, lostPart, width, height } = picture.value;
   return (
     <dl class="figures" aria-label="Measured">
-      <Figure name="Speech to playing" value={ms(toStartedMs.value.at(-1))} note={spread(toStartedMs.value)} hint="From the first sample sent to agent.playback.started" />
-      <Figure name="Speech to heard" value={ms(toHeardMs.value.at(-1))} note={spread(toHeardMs.value)} hint="From the first sample sent to the first sound received in this browser" />
-      <Figure name="Start to picture" value={ms(firstFrameMs.value ?? undefined)} note="first frame" hint="From the create request to the first frame on this screen" />
+      <Figure name="Playing after" value={ms(toStartedMs.value.at(-1))} note={spread(toStartedMs.value)} hint="From the first sample sent to agent.playback.started" />
+      <Figure name="Heard after" value={ms(toHeardMs.value.at(-1))} note={spread(toHeardMs.value)} hint="From the first sound sent to the first sound received in this browser" />
+      <Figure name="Picture after" value={ms(firstFrameMs.value ?? undefined)} note="from the start" hint="From the create request to the first frame on this screen" />
       <Figure
-        name="Picture"
+        name="Frames"
         value={fps === null ? null : [String(Math.round(fps)), "fps"]}
         note={[width !== null && `${width}×${height}`, kbps !== null && `${Math.round(kbps)} kbit/s`].filter(Boolean).join(" · ")}
         hint="Frames decoded a second, size, and bits received"

@@ -66,6 +66,11 @@ function line({ atMs, direction, title, note, body }: WireEntry): string {
   return [formatTime(atMs), direction === "out" ? "→" : "←", title, note, body === undefined ? "" : JSON.stringify(body)].filter(Boolean).join(" ");
 }
 
+/** Ids are 26 letters that say little: their last four are enough to tell them apart. */
+function shortened(title: string): string {
+  return title.replace(/(sess|avat|view)_[0-9A-Z]{22}([0-9A-Z]{4})/g, "$1_…$2");
+}
+
 const Entry = memo(function Entry({ entry }: { entry: WireEntry }): JSX.Element {
   const [open, setOpen] = useState(false);
   const head = (
@@ -75,7 +80,9 @@ const Entry = memo(function Entry({ entry }: { entry: WireEntry }): JSX.Element 
         <span aria-hidden="true">{entry.direction === "out" ? "↑" : "↓"}</span>
         <span class="visually-hidden">{entry.direction === "out" ? "sent" : "received"}</span>
       </span>
-      <span class="title">{entry.title}</span>
+      <span class="title" title={entry.title}>
+        {shortened(entry.title)}
+      </span>
       <span class="note">{entry.note}</span>
     </>
   );
