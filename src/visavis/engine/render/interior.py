@@ -172,8 +172,9 @@ def _teeth(unit_px: float, enamel: Array, gum: Array, widths: tuple[float, ...],
             tone = (1.0 - 0.10 * smooth((length - 0.55) / 0.45))[..., None] * np.array([1.0, 1.0, 1.0], np.float32)
             tone = tone - length[..., None] * np.array([0.0, 0.02, 0.06], np.float32)
             tone = tone * (1 - 0.10 * smooth((0.10 - length) / 0.10))[..., None]
-            depth = (1.0, 0.95, 0.86, 0.66, 0.46)[index]
-            tooth = enamel * tone * (form * depth)[..., None]
+            depth = np.array([1.0, 1.0, 1.0], np.float32) * (1.0, 0.97, 0.91, 0.76, 0.58)[index]
+            depth = depth ** np.array([1.0, 1.25, 1.5], np.float32)  # what lies deeper is lit by red skin
+            tooth = enamel * tone * form[..., None] * depth
             colour = gum * depth * 0.8 + (tooth - gum * depth * 0.8) * crown[..., None]
             rgb = rgb * (1 - inside[..., None]) + colour * inside[..., None]
             alpha = np.maximum(alpha, inside)

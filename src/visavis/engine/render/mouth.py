@@ -165,13 +165,15 @@ class Mouth:
         y = np.arange(top, bottom, dtype=np.float32)
         lip = np.interp(x, np.maximum.accumulate(pose.upper[:, 0]), pose.upper[:, 1]).astype(np.float32)
         below = (y[:, None] - lip[None, :]) / (0.085 * e)
-        light = 1.0 - 0.18 * np.exp(-np.clip(below, 0, None))
+        light = 1.0 - 0.14 * np.exp(-np.clip(below, 0, None))
         centre, half = (pose.upper[0, 0] + pose.upper[-1, 0]) / 2, max((pose.upper[-1, 0] - pose.upper[0, 0]) / 2, 1.0)
         across = np.clip(1.0 - 0.45 * np.abs((x - centre) / half) ** 3.0, 0.2, 1.0)
         light = (light * across[None, :] * (1.0 - 0.32 * pose.rounded)).astype(np.float32)  # rounded lips stand out and shade what is behind
         ground[..., 0] = 16.0 + (ground[..., 0] - 16.0) * light
         ground[..., 1:] = 128.0 + (ground[..., 1:] - 128.0) * light[..., None]
-        ground[..., 2] += 10.0 * (1.0 - light)  # what light there is in a shaded mouth has been through red skin
+        # What light there is in a shaded mouth has been through red skin.
+        ground[..., 1] -= 14.0 * (1.0 - light)
+        ground[..., 2] += 9.0 * (1.0 - light)
 
     def _lay(self, patch: Patch, pose: MouthPose, dx: float, dy: float, border: int = cv2.BORDER_CONSTANT) -> Array:
         """Place a patch in the box: its anchor at the middle of the seam, moved by (dx, dy) and by the head."""
