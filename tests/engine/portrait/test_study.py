@@ -18,7 +18,7 @@ from visavis.engine.portrait.face import describe_face
 from visavis.engine.portrait.fill import fill_from_known
 from visavis.engine.portrait.matte import without_islands
 from visavis.engine.portrait.models import Models
-from visavis.engine.portrait.study import load_study, save_study
+from visavis.engine.portrait.study import PortraitStudy, load_study, save_study
 from visavis.errors import PackUnreadable
 
 models = cache(Models)
@@ -176,3 +176,23 @@ def test_a_study_survives_its_file_and_other_files_are_refused(tmp_path: Path) -
     for name in ("torn.npz", "text.npz", "absent.npz"):
         with pytest.raises(PackUnreadable):
             load_study(tmp_path / name)
+
+
+def test_stray_hair_moves_with_the_head_and_a_busy_wall_does_not() -> None:
+    picture = np.array(portrait(1024))
+    hair, wall = picture.copy(), picture.copy()
+    cv2.line(hair, (560, 160), (690, 60), (60, 40, 20), 2, cv2.LINE_AA)  # from her hair out over the wall
+    for x in range(650, 1024, 12):
+        wall[:420, x : x + 3] //= 2
+    straight = examine_photo(encoded(Image.fromarray(hair), "PNG"), models()).study
+    striped = examine_photo(encoded(Image.fromarray(wall), "PNG"), models()).study
+    plain = examine_photo(encoded(Image.fromarray(picture), "PNG"), models()).study
+
+    def above_right(study: PortraitStudy) -> float:
+        face = describe_face(study.landmarks)
+        unit, (x, y) = face.eye_distance_px, face.eye_centre
+        return float((study.matte[int(max(0, y - 1.8 * unit)) : int(y - 0.8 * unit), int(x + 2.1 * unit) : int(x + 2.9 * unit)] > 100).sum())
+
+    assert above_right(plain) == 0
+    assert above_right(straight) > 30
+    assert above_right(striped) < above_right(straight)

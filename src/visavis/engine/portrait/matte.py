@@ -15,6 +15,8 @@ from visavis.engine.portrait.models import Models
 MODEL_SIDE_PX = 256
 HEAD_REACH = 3.4  # half the side of the square around the head that is looked at more closely, in eye distances
 GUIDE_RADIUS, GUIDE_EPS = 0.16, 2e-4  # of the eye distance; colour variance (range 0 to 1) below which the guide counts as flat
+STRAY_REACH, STRAY_DEPTH = 0.7, 3.0  # how far from the person stray hair is looked for, and how far below the eyes, in eye distances
+BUSY = 0.08  # the share of lines in that band from which they count as background
 UNSURE_BAND = 0.14  # how far around the coarse edge hair is looked for, in eye distances
 
 
@@ -32,7 +34,7 @@ def person_matte(picture: NDArray[np.uint8], face: FoundFace, models: Models) ->
     refined = _between_colours(image, guided, max(2, round(UNSURE_BAND * unit)))
     refined = np.maximum(refined, _face_itself(picture, face))
     refined = np.maximum(refined, _holes(refined, limit_px=round(4 * unit * unit)))
-    refined = without_islands(refined, face)
+    refined = without_islands(np.maximum(refined, _stray_strands(picture, refined, face)), face)
     return np.rint(refined * 255.0).astype(np.uint8)
 
 
@@ -97,9 +99,30 @@ def _holes(matte: NDArray[np.float32], limit_px: int) -> NDArray[np.float32]:
     return enclosed[labels]
 
 
+def _stray_strands(picture: NDArray[np.uint8], matte: NDArray[np.float32], face: FoundFace) -> NDArray[np.float32]:
+    """Thin lines around the head, float32 (H, W), 0 to 1: hair too fine for the model's grid, which would stay behind when the head moves.
+
+    Only before a calm background; where lines are many they are the background's own.
+    """
+    unit = face.eye_distance_px
+    outside = cv2.distanceTransform((matte < 0.5).astype(np.uint8), cv2.DIST_L2, 3)
+    band = (outside > 0) & (outside < STRAY_REACH * unit)
+    band[int(min(len(band), face.eye_centre[1] + STRAY_DEPTH * unit)) :] = False
+    if not band.any():
+        return np.zeros_like(matte)
+    light = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+    around = cv2.medianBlur(light, 2 * max(1, round(0.05 * unit)) + 1)
+    stands_out = np.abs(light.astype(np.float32) - around) / np.float32(255.0)
+    noise = 1.48 * float(np.median(stands_out[band]))
+    strands = np.where(band, np.clip((stands_out - 3.0 * noise - 0.015) / 0.06, 0.0, 1.0), np.float32(0.0))
+    busy = float((strands[band] > 0.3).mean())
+    return np.asarray(strands * max(0.0, min(1.0, (BUSY - busy) / (0.5 * BUSY))), dtype=np.float32)
+
+
 def without_islands(matte: NDArray[np.float32], face: FoundFace) -> NDArray[np.float32]:
     """Return the part of `matte`, float32 (H, W), that the face is in: no passers-by, posters, specks."""
-    _, labels = cv2.connectedComponents((matte > 0.1).astype(np.uint8), connectivity=8)
+    near = cv2.dilate((matte > 0.1).astype(np.uint8), np.ones((5, 5), np.uint8))  # a strand may be dashed
+    _, labels = cv2.connectedComponents(near, connectivity=8)
     x, y = np.rint(face.landmarks[[1, 33, 263, 152], :2]).astype(int).T
     height, width = matte.shape
     own = {int(label) for label in labels[np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)]} - {0}
