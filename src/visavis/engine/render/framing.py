@@ -57,10 +57,13 @@ def _slide(length: float, room: float, wanted: float, slack: float) -> float:
     return covering if abs(covering - wanted) <= slack or slack == 0.0 else wanted + slack * (1 if covering > wanted else -1)
 
 
-def lay_out(image: NDArray[np.uint8], frame: Frame, width: int, height: int, zoom: float, border: int) -> NDArray[np.uint8]:
-    """Return `image` in the frame, `zoom` times the output's size (width x height are already zoomed); `border` is an OpenCV border mode."""
+def lay_out(image: NDArray[np.uint8], frame: Frame, width: int, height: int, zoom: float, border: int, *, sharp: bool = False) -> NDArray[np.uint8]:
+    """Return `image` in the frame, `zoom` times the output's size (width x height are already zoomed); `border` is an OpenCV border mode.
+
+    `sharp` interpolates by cubics: three times the work, seen in faces only.
+    """
     s = frame.scale * zoom
-    if s < 1.0:  # a Gaussian of the right width before thinning out: no shimmer of fine hair
-        image = cv2.GaussianBlur(image, (0, 0), max(0.1, 0.42 * (1.0 / s - 0.6))) if s < 0.75 else image
+    if s < 0.75:  # a Gaussian of the right width before thinning out: no shimmer of fine hair
+        image = cv2.GaussianBlur(image, (0, 0), max(0.1, 0.42 * (1.0 / s - 0.6)))
     m = np.array([[s, 0, frame.shift_x * zoom + 0.5 * s - 0.5], [0, s, frame.shift_y * zoom + 0.5 * s - 0.5]], np.float64)
-    return cv2.warpAffine(image, m, (width, height), flags=cv2.INTER_CUBIC if image.ndim == 3 else cv2.INTER_LINEAR, borderMode=border)
+    return cv2.warpAffine(image, m, (width, height), flags=cv2.INTER_CUBIC if sharp else cv2.INTER_LINEAR, borderMode=border)

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from visavis.engine.render.colour import to_yuv
+from visavis.engine.render.colour import planes, to_yuv
 from visavis.engine.render.eyes import Eye
 from visavis.engine.render.fields import COLUMN, Fields, evaluate
 from visavis.engine.render.framing import Frame, lay_out, place
@@ -77,18 +77,7 @@ def _make(pack: AvatarPack, width: int, height: int) -> RenderPlan:
 
     still_rgb, edge = surroundings(pack, frame, width, height)
     inner = Frame(scale=s, shift_x=frame.shift_x + margin / zoom, shift_y=frame.shift_y + margin / zoom)
-    picture = to_yuv(lay_out(pack.picture, inner, tw, th, zoom, cv2.BORDER_REPLICATE))
-    ground = to_yuv(lay_out(pack.background, inner, tw, th, zoom, cv2.BORDER_REPLICATE))
-    opacity = lay_out(pack.matte, inner, tw, th, zoom, cv2.BORDER_REPLICATE).astype(np.float32)[..., None] / 255.0
-    # Premultiplied so that person over background is the photo exactly, whatever stands in the background: P = I - (1 - a) B.
-    person = picture - (1.0 - opacity) * ground
-    if edge is not None:
-        keep = 1.0 - cv2.resize(edge, (tw, th), interpolation=cv2.INTER_LINEAR)[..., None]
-        person, opacity = person * keep, opacity * keep
-    opacity = np.where(opacity < 2 / 255, 0.0, opacity)
-    person = np.where(opacity > 0, person, 0.0)
-    texture = np.dstack([np.clip(person, 0, 255), 255.0 * (1.0 - opacity)])
-    texture = np.rint(texture).astype(np.uint8)
+    texture = _texture(pack, inner, (tw, th), zoom, edge)
 
     face = FaceGeometry.of(_scaled(pack.landmarks, frame))
     region = _region(texture[..., 3], face, width, height, zoom, margin)
@@ -130,6 +119,32 @@ def _make(pack: AvatarPack, width: int, height: int) -> RenderPlan:
     )
 
 
+def _texture(pack: AvatarPack, frame: Frame, size: tuple[int, int], zoom: float, edge: Array | None) -> NDArray[np.uint8]:
+    """Return the person, premultiplied: P = I - (1 - a) B, so that person over background is the photo exactly, whatever stands in the background.
+
+    `size`: width and height of the texture; `edge`: how far the person gives way to the picture's continuation, at the output's size.
+    """
+    width, height = size
+    picture = lay_out(pack.picture, frame, width, height, zoom, cv2.BORDER_REPLICATE, sharp=True)
+    ground = lay_out(pack.background, frame, width, height, zoom, cv2.BORDER_REPLICATE)
+    matte = lay_out(pack.matte, frame, width, height, zoom, cv2.BORDER_REPLICATE)
+    if edge is not None:
+        keep = 1.0 - cv2.resize(edge, size, interpolation=cv2.INTER_LINEAR)
+    texture = np.empty((height, width, 4), np.uint8)
+    for top in range(0, height, 64):  # in strips: the whole in float32 would take a hundred megabytes
+        rows = slice(top, top + 64)
+        opacity = matte[rows].astype(np.float32)[..., None] / 255.0
+        opacity[opacity < 2 / 255] = 0.0
+        person = to_yuv(picture[rows]) - (1.0 - opacity) * to_yuv(ground[rows])
+        person *= opacity > 0
+        if edge is not None:
+            person *= keep[rows, :, None]
+            opacity *= keep[rows, :, None]
+        texture[rows, :, :3] = np.rint(np.clip(person, 0, 255))
+        texture[rows, :, 3:] = np.rint(255.0 * (1.0 - opacity))
+    return texture
+
+
 def _scaled(landmarks: Array, frame: Frame) -> Array:
     """Landmarks in output px. Picture px centres are at whole numbers in both planes."""
     out = landmarks * np.float32(frame.scale)
@@ -157,7 +172,11 @@ def _region(clear: NDArray[np.uint8], face: FaceGeometry, width: int, height: in
 
 def _to_i420(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
     height, width = rgb.shape[:2]
-    yuv = to_yuv(rgb)
-    half = cv2.resize(yuv, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
-    flat = np.concatenate([yuv[..., 0].reshape(-1), half[..., 1].reshape(-1), half[..., 2].reshape(-1)])
-    return np.rint(flat).astype(np.uint8).reshape(height * 3 // 2, width)
+    i420 = np.empty((height * 3 // 2, width), np.uint8)
+    y, u, v = planes(i420, width, height)
+    for top in range(0, height, 64):
+        yuv = to_yuv(rgb[top : top + 64])
+        half = cv2.resize(yuv, (width // 2, yuv.shape[0] // 2), interpolation=cv2.INTER_AREA)
+        y[top : top + 64] = np.rint(yuv[..., 0])
+        u[top // 2 : top // 2 + 32], v[top // 2 : top // 2 + 32] = np.rint(half[..., 1]), np.rint(half[..., 2])
+    return i420

@@ -27,7 +27,7 @@ def surroundings(pack: AvatarPack, frame: Frame, width: int, height: int) -> tup
     edge = _outside(frame, pw, ph, width, height, feather=FEATHER * min(width, height))
     if not edge.any():
         return ground, None
-    picture = lay_out(pack.picture, frame, width, height, 1.0, cv2.BORDER_REPLICATE)
+    picture = lay_out(pack.picture, frame, width, height, 1.0, cv2.BORDER_REPLICATE, sharp=True)
     matte = lay_out(pack.matte, frame, width, height, 1.0, cv2.BORDER_REPLICATE)
     further = ground.copy()
     left, right = int(np.ceil(frame.shift_x)) + 1, int(np.floor(frame.shift_x + frame.scale * pw)) - 2
@@ -37,15 +37,20 @@ def surroundings(pack: AvatarPack, frame: Frame, width: int, height: int) -> tup
         _continue_shoulder(further, picture, matte, left, -1)
     if right < width - 2:
         _continue_shoulder(further, picture, matte, right, 1)
-    beyond = _beyond(frame, pw, ph, width, height)[..., None]
-    small = cv2.resize(further, (max(8, width // 8), max(8, height // 8)), interpolation=cv2.INTER_AREA).astype(np.float32)
-    filled = further.astype(np.float32)
-    for sigma, reach in BLURS:
-        blurred = cv2.GaussianBlur(small, (0, 0), sigma * max(width, height) / 8, borderType=cv2.BORDER_REPLICATE)
-        blurred = cv2.resize(blurred, (width, height), interpolation=cv2.INTER_LINEAR)
-        filled += (blurred - filled) * smooth(beyond / np.float32(reach * max(width, height)))
-    mix = edge[..., None]
-    return np.clip(ground * (1 - mix) + filled * mix + 0.5, 0, 255).astype(np.uint8), edge
+    beyond = _beyond(frame, pw, ph, width, height)
+    long = max(width, height)
+    small = cv2.resize(further, (max(8, width // 8), max(8, height // 8)), interpolation=cv2.INTER_AREA)
+    softer = [
+        cv2.resize(cv2.GaussianBlur(small, (0, 0), sigma * long / 8, borderType=cv2.BORDER_REPLICATE), (width, height), interpolation=cv2.INTER_CUBIC)
+        for sigma, _ in BLURS
+    ]
+    for top in range(0, height, 64):
+        rows = slice(top, top + 64)
+        filled = further[rows].astype(np.float32)
+        for blurred, (_, reach) in zip(softer, BLURS, strict=True):
+            filled += (blurred[rows] - filled) * smooth(beyond[rows, :, None] / np.float32(reach * long))
+        ground[rows] = np.clip(ground[rows] + (filled - ground[rows]) * edge[rows, :, None] + 0.5, 0, 255)
+    return ground, edge
 
 
 def _continue_shoulder(out: NDArray[np.uint8], picture: NDArray[np.uint8], matte: NDArray[np.uint8], edge: int, outward: int) -> None:
