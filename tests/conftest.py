@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from tests.fakes import FakeFleet, FakePerformer, fake_prepare
 from visavis.api.app import create_app
 from visavis.api.services import Services
+from visavis.library import LibraryPortrait
 from visavis.server import RunningServer
 from visavis.settings import Settings
 
@@ -61,11 +62,13 @@ class Service:
 
 
 @asynccontextmanager
-async def open_service(folder: Path, *, fleet: FakeFleet | None = None, **settings: object) -> AsyncIterator[Service]:
-    """The application with its lifespan, without a socket, and one private avatar of the caller's own."""
+async def open_service(
+    folder: Path, *, fleet: FakeFleet | None = None, portraits: Sequence[LibraryPortrait] = (), **settings: object
+) -> AsyncIterator[Service]:
+    """The application with its lifespan, without a socket, one private avatar of the caller's own, and no library unless `portraits` are given."""
     fleet = fleet or FakeFleet()
     chosen = Settings(**{"data_dir": folder, "rate_limit_per_minute": 100_000} | settings)  # type: ignore[arg-type]
-    app = create_app(chosen, fleet, fake_prepare)
+    app = create_app(chosen, fleet, fake_prepare, portraits)
     async with app.router.lifespan_context(app):
         services: Services = app.state.services
         key = services.first_key or (await services.accounts.create(name="another start"))[1]

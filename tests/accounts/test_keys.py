@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import httpx
 import pytest
-from typer.testing import CliRunner
 
 from tests.conftest import Service, open_service
 from tests.fakes import FakeFleet, fake_prepare
 from visavis.accounts.keys import has_key_form, key_hash, new_key
-from visavis.cli import app
 from visavis.server import RunningServer
 from visavis.settings import Settings
 
@@ -53,22 +54,22 @@ async def test_last_use_is_kept(service: Service) -> None:
     assert used.last_used_at_ms is not None and used.last_used_at_ms >= record.created_at_ms
 
 
-def test_the_command_line_works_on_a_running_server_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("VISAVIS_DATA_DIR", str(tmp_path))
-    command = CliRunner()
+def test_the_command_line_works_on_a_running_server_at_once(tmp_path: Path) -> None:
+    def keys(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "visavis.cli", "keys", *arguments]
+        return subprocess.run(command, env=os.environ | {"VISAVIS_DATA_DIR": str(tmp_path)}, capture_output=True, text=True, check=False)
+
     with RunningServer(Settings(data_dir=tmp_path), fleet=FakeFleet(), prepare=fake_prepare) as server:
         url = server.base_url + "/v1/sessions"
-        made = command.invoke(app, ["keys", "create", "--name", "bot"])
+        made = keys("create", "--name", "bot", "--test")
         key = made.stdout.strip()
-        assert made.exit_code == 0 and made.stdout == key + "\n" and has_key_form(key)
+        assert made.returncode == 0 and made.stdout == key + "\n" and has_key_form(key) and key.startswith("ah_test_")
         assert httpx.get(url, headers={"x-api-key": key}).status_code == 200
-        listed = command.invoke(app, ["keys", "list"]).stdout
+        listed = keys("list").stdout
         line = next(line for line in listed.splitlines() if " bot " in line)
         assert "active" in line and key not in listed and line.split()[0].startswith("key_")
-        revoked = command.invoke(app, ["keys", "revoke", line.split()[0]])
-        assert revoked.exit_code == 0
+        assert keys("revoke", line.split()[0]).returncode == 0
         assert httpx.get(url, headers={"x-api-key": key}).json() == {"error": "API key has been deactivated"}
-        assert "revoked" in next(line for line in command.invoke(app, ["keys", "list"]).stdout.splitlines() if " bot " in line)
-        assert command.invoke(app, ["keys", "revoke", "key_none"]).exit_code != 0
-        test_key = command.invoke(app, ["keys", "create", "--name", "free", "--test"]).stdout.strip()
-        assert test_key.startswith("ah_test_")
+        assert "revoked" in next(line for line in keys("list").stdout.splitlines() if " bot " in line)
+        unknown = keys("revoke", "key_none")
+        assert unknown.returncode == 1 and "KEY_NOT_FOUND" in unknown.stderr and "Traceback" not in unknown.stderr

@@ -199,7 +199,7 @@ TYPES = [
 async def test_nothing_that_is_sent_gets_a_422_or_a_500(service: Service) -> None:
     sent: list[httpx.Request] = []
 
-    @settings(max_examples=150, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=80, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(target=st.sampled_from(TARGETS), content_type=st.sampled_from(TYPES), body=bodies)
     def collect(target: tuple[str, str], content_type: str, body: bytes) -> None:
         sent.append(service.client.build_request(*target, content=body, headers={"content-type": content_type.encode()}))

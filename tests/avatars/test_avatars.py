@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from tests.fakes import fake_prepare
 from visavis.avatars.library import install_library
 from visavis.avatars.preparation import Preparation
 from visavis.errors import NoCapacity, PortraitRefused
+from visavis.library import PORTRAITS
 
 pytestmark = pytest.mark.anyio
 
@@ -42,6 +44,14 @@ async def installed(service: Service) -> None:
     with anyio.fail_after(10):
         while (await service.client.get("/readyz")).status_code != 200:  # noqa: ASYNC110 (as a client does)
             await anyio.sleep(0.01)
+
+
+@pytest.fixture
+async def stocked(tmp_path: Path) -> AsyncIterator[Service]:
+    """The service with its library."""
+    async with open_service(tmp_path, portraits=PORTRAITS) as opened:
+        await installed(opened)
+        yield opened
 
 
 async def test_an_upload_is_a_character_with_one_look(service: Service) -> None:
@@ -112,8 +122,8 @@ async def test_a_bad_upload_is_refused_and_leaves_nothing(service: Service, requ
     assert len(await own(service)) == 1
 
 
-async def test_public_avatars_and_the_flat_view(service: Service) -> None:
-    await installed(service)
+async def test_public_avatars_and_the_flat_view(stocked: Service) -> None:
+    service = stocked
     _, other = await service.services.accounts.create(name="other")
     (public,) = (await service.client.get("/v1/avatars/public", headers={"x-api-key": other})).json()["avatars"]
     assert list(public) == LIST_KEYS
@@ -129,8 +139,8 @@ async def test_public_avatars_and_the_flat_view(service: Service) -> None:
         assert (await service.client.get(f"/v1/avatars{query}")).status_code == 400
 
 
-async def test_only_own_avatars_can_be_deleted(service: Service) -> None:
-    await installed(service)
+async def test_only_own_avatars_can_be_deleted(stocked: Service) -> None:
+    service = stocked
     _, other = await service.services.accounts.create(name="other")
     public = (await service.client.get("/v1/avatars/public")).json()["avatars"][0]["avatar_id"]
     assert (await service.client.delete(f"/v1/avatars/{public}")).status_code == 403
@@ -202,13 +212,13 @@ async def test_a_refused_photo_leaves_nothing_behind(tmp_path: Path) -> None:
 
 
 async def test_the_library_is_prepared_once_and_again_when_it_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with open_service(tmp_path) as first:
+    async with open_service(tmp_path, portraits=PORTRAITS) as first:
         await installed(first)
         look = await install_library(first.services.avatars)
         assert look is not None
         marker = first.services.avatars.pack_path(look.id) / "marker"
         marker.touch()
-    async with open_service(tmp_path) as second:
+    async with open_service(tmp_path, portraits=PORTRAITS) as second:
         await installed(second)
         again = await install_library(second.services.avatars)
         assert again is not None and (again.id, marker.exists()) == (look.id, True)

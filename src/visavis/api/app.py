@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -24,6 +24,7 @@ from visavis.avatars.service import Avatars
 from visavis.channel.websocket import channel_router
 from visavis.fleet.port import Casting, Fleet
 from visavis.ids import new_id
+from visavis.library import PORTRAITS, LibraryPortrait
 from visavis.sessions.live import LiveSessions
 from visavis.sessions.service import Sessions
 from visavis.sessions.sweep import end_left_behind, sweep_sessions
@@ -41,7 +42,12 @@ from visavis.timestamps import now_ms
 log = structlog.get_logger()
 
 
-def create_app(settings: Settings, fleet: Fleet | None = None, prepare: Prepare = prepare_with_engine) -> FastAPI:
+def create_app(
+    settings: Settings,
+    fleet: Fleet | None = None,
+    prepare: Prepare = prepare_with_engine,
+    portraits: Sequence[LibraryPortrait] = PORTRAITS,
+) -> FastAPI:
     """Return the application. Its lifespan opens the database, the fleet (a local one unless given) and the library, and closes what it opened.
 
     `app.state.services` holds the services while it runs.
@@ -50,7 +56,7 @@ def create_app(settings: Settings, fleet: Fleet | None = None, prepare: Prepare 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            app.state.services = await _open(settings, fleet, prepare, stack)
+            app.state.services = await _open(settings, fleet, prepare, portraits, stack)
             app.include_router(channel_router(app.state.services.live))
             yield
 
@@ -66,7 +72,7 @@ def create_app(settings: Settings, fleet: Fleet | None = None, prepare: Prepare 
     return app
 
 
-async def _open(settings: Settings, fleet: Fleet | None, prepare: Prepare, stack: AsyncExitStack) -> Services:
+async def _open(settings: Settings, fleet: Fleet | None, prepare: Prepare, portraits: Sequence[LibraryPortrait], stack: AsyncExitStack) -> Services:
     secret = load_secret(settings)
     database = await Database.open(settings.resolved_database_url)
     stack.push_async_callback(database.aclose)
@@ -102,7 +108,7 @@ async def _open(settings: Settings, fleet: Fleet | None, prepare: Prepare, stack
     background = await stack.enter_async_context(anyio.create_task_group())
     stack.callback(background.cancel_scope.cancel)
     await stack.enter_async_context(live.running())
-    background.start_soon(_warm_up, services)
+    background.start_soon(_warm_up, services, portraits)
     background.start_soon(_sweep_always, services, session_store)
     return services
 
@@ -115,7 +121,7 @@ def _local_fleet(settings: Settings) -> Fleet:
     return LocalFleet(stages=settings.stages, sessions_per_stage=settings.sessions_per_stage, ice_servers=servers)
 
 
-async def _warm_up(services: Services) -> None:
+async def _warm_up(services: Services, portraits: Sequence[LibraryPortrait]) -> None:
     """Start the first stage and prepare the library, at once; then let the default avatar rehearse, so that the first client need not wait for it.
 
     A server that cannot do one of these still answers, and says so in /readyz.
@@ -132,7 +138,7 @@ async def _warm_up(services: Services) -> None:
 
     async def prepare_library() -> None:
         try:
-            look = await install_library(services.avatars)
+            look = await install_library(services.avatars, portraits)
             if look is not None:
                 await _rehearse(services, look)
                 services.readiness.default_avatar = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 import anyio.to_thread
 import structlog
@@ -16,11 +17,11 @@ from visavis.store.records import AvatarRecord
 log = structlog.get_logger()
 
 
-async def install_library(avatars: Avatars) -> AvatarRecord | None:
+async def install_library(avatars: Avatars, portraits: Sequence[LibraryPortrait] = PORTRAITS) -> AvatarRecord | None:
     """Install or refresh every portrait, the default one first; return the default one's look, None when it could not be prepared."""
     looks = {avatar.library_name: avatar for avatar in await avatars.of_library() if avatar.parent_id is not None}
     default: AvatarRecord | None = None
-    for portrait in sorted(PORTRAITS, key=lambda portrait: not portrait.is_default):
+    for portrait in sorted(portraits, key=lambda portrait: not portrait.is_default):
         try:
             image = await anyio.to_thread.run_sync(portrait.path.read_bytes)
             look = looks.get(portrait.slug)

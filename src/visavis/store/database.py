@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import anyio
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -26,7 +27,10 @@ def _json(value: Any) -> str:
 
 
 class Database:
-    """An open database. `read` and `write` each give one connection; `write` is one transaction, committed when its block ends well."""
+    """An open database. `read` and `write` each give one connection; `write` is one transaction, committed when its block ends well.
+
+    Both are short and run to their end when their task is cancelled: a connection dropped in the middle of a statement would be closed by nobody.
+    """
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
@@ -52,13 +56,15 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
-        async with self._engine.connect() as connection:
-            yield connection
+        with anyio.CancelScope(shield=True):
+            async with self._engine.connect() as connection:
+                yield connection
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
-        async with self._engine.begin() as connection:
-            yield connection
+        with anyio.CancelScope(shield=True):
+            async with self._engine.begin() as connection:
+                yield connection
 
     async def aclose(self) -> None:
         await self._engine.dispose()
