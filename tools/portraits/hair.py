@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-
 from paint import BROW, noise, scalp_line, step
 
 Array = NDArray[np.float64]
@@ -30,7 +29,12 @@ class Skull:
             wrapped = np.concatenate([radius[-2:-1], radius, radius[1:2]])
             radius = (wrapped[:-2] + 2 * radius + wrapped[2:]) / 4
             radius[:, 1:-1] = (radius[:, :-2] + 2 * radius[:, 1:-1] + radius[:, 2:]) / 4
-        self._radius = radius
+        broad = radius.copy()
+        for _ in range(10):  # hair bridges the hollows before and behind the ears
+            wrapped = np.concatenate([broad[-2:-1], broad, broad[1:2]])
+            broad = np.maximum(radius, (wrapped[:-2] + 2 * broad + wrapped[2:]) / 4)
+            broad[:, 1:-1] = np.maximum(radius[:, 1:-1], (broad[:, :-2] + 2 * broad[:, 1:-1] + broad[:, 2:]) / 4)
+        self._radius = broad
 
     def radius(self, way: Array) -> Array:
         a = (np.arctan2(way[..., 0], way[..., 2]) + np.pi) / (2 * np.pi) * 180
@@ -95,19 +99,32 @@ def long_hair(skull: Skull, style: dict, seed: int) -> tuple[Array, Array]:
 
     # Hanging: from the last point on the head straight down, drawn in below the jaw, with a wave that is shared inside a clump.
     fall = np.clip((t - style["lying"]) / (1 - style["lying"]), 0, 1)
-    length = style["length"] * (0.80 + 0.2 * rng.uniform(size=count)[:, None] ** 0.5)
+    length = style["length"] * (0.70 + 0.18 * rng.uniform(size=count)[:, None] ** 0.6 + 0.12 * rng.uniform(size=len(centres))[nearest][:, None])
     points[..., 1] -= fall * length
     inward = style["inward"] * np.sin(np.pi * np.clip(fall, 0, 1) ** 1.2) + style["tip_inward"] * fall**2.5
     outward = unit((points - [0, 0, 0.1]) * [1, 0, 1])
     points -= outward * inward[..., None]
     key = lead.copy()
-    phase = 3 * noise(key, 0.35, 31)[:, None] + 0.5 * rng.normal(size=(count, 1))
+    phase = 3 * noise(key, 0.5, 31)[:, None] + 0.5 * rng.normal(size=(count, 1))
     wave = style["wave"] * step(t, 0.25, 0.9)
     bend = 2 * np.pi * (t * style["wave_turns"]) + phase
     tangent = np.stack([outward[..., 2], np.zeros_like(t + phase), -outward[..., 0]], -1)
     points += tangent * (wave * np.sin(bend))[..., None] + outward * (0.6 * wave * np.cos(bend))[..., None]
+    for _ in range(5):  # no kink where lying turns into hanging
+        points[:, 1:-1] = (points[:, :-2] + 2 * points[:, 1:-1] + points[:, 2:]) / 4
+    from_centre = points - HEAD_CENTRE
+    distance = np.linalg.norm(from_centre, axis=-1, keepdims=True)
+    way_now = from_centre / distance
+    least = (skull.radius(way_now) + 0.02 + 0.6 * lift)[..., None]
+    inside = step(way_now[..., 1:2], -0.62, -0.45)
+    points += way_now * np.maximum(least - distance, 0) * inside * step(t, 0, 0.1)[..., None]
+    for _ in range(2):
+        points[:, 1:-1] = (points[:, :-2] + 2 * points[:, 1:-1] + points[:, 2:]) / 4
+    lock = np.random.default_rng(seed + 9).normal(0, 1, (len(centres), 2))[nearest]
+    points += outward * (style["locks"] * lock[:, :1] * step(t, 0.2, 0.75))[..., None]
+    points += tangent * (1.3 * style["locks"] * lock[:, 1:] * step(t, 0.35, 1.0))[..., None]
     wander = np.cumsum(rng.normal(size=(count, steps, 3)), axis=1) * style["frizz"]
-    stray = np.where(rng.uniform(size=count) < 0.012, 4.0, 1.0)[:, None, None]
+    stray = np.where(rng.uniform(size=count) < 0.012, 2.4, 1.0)[:, None, None]
     points += wander * stray * step(t, 0.0, 0.3)[..., None]
     radius_mm = np.full((count, steps), style["radius_mm"]) * (1 - 0.75 * step(t, 0.7, 1.0))
     return points, radius_mm
@@ -121,13 +138,13 @@ def brows(cast: Cast, person: dict, seed: int) -> tuple[Array, Array]:
     half = np.interp(x, [0.10, 0.15, 0.3, 0.42, 0.50], [0.016, 0.034, 0.028, 0.017, 0.004])
     v = rng.uniform(-1, 1, count)
     y = np.interp(x, *BROW.T) + v * half
-    keep = rng.uniform(size=count) < step(x, 0.09, 0.17) + 0.15
+    keep = rng.uniform(size=count) < 0.25 + 0.75 * step(x, 0.09, 0.20)
     x, y, v, u = x[keep], y[keep], v[keep], u[keep]
     # Hairs rise at the inner end, lie along the brow further out, and meet in its middle.
-    angle = np.radians(np.interp(u, [0, 0.15, 0.4, 1], [80, 50, 22, -18]) - 16 * v) + rng.normal(0, 0.13, len(x))
+    angle = np.radians(np.interp(u, [0, 0.15, 0.4, 1], [66, 44, 20, -18]) - 14 * v) + rng.normal(0, 0.16, len(x))
     length = np.interp(u, [0, 0.2, 0.7, 1], [0.05, 0.075, 0.07, 0.045]) * rng.uniform(0.7, 1.15, len(x))
     t = np.linspace(0, 1, steps)[None]
-    bend = angle[:, None] - 0.35 * t
+    bend = angle[:, None] - 0.25 * t
     px = x[:, None] + length[:, None] * t * np.cos(bend)
     py = y[:, None] + length[:, None] * t * np.sin(bend)
     points = np.stack([px, py, np.full_like(px, 3.0)], -1)
@@ -137,7 +154,7 @@ def brows(cast: Cast, person: dict, seed: int) -> tuple[Array, Array]:
     hits, normals, found = cast(flat, np.tile([0.0, 0.0, -1.0], (len(flat), 1)))
     lift = 0.004 + 0.010 * np.sin(np.pi * np.tile(t, (len(points), 1)).ravel() * 0.8)
     lifted = np.where(found[:, None], hits + normals * lift[:, None], flat * [1, 1, 0.3])
-    radius_mm = np.tile(0.07 * (1 - 0.8 * t**1.5), (len(points), 1)) * person.get("brow_thickness", 1.0)
+    radius_mm = np.tile(0.052 * (1 - 0.8 * t**1.5), (len(points), 1)) * person.get("brow_thickness", 1.0)
     return lifted.reshape(points.shape), radius_mm
 
 
@@ -146,17 +163,21 @@ def lashes(upper: Array, lower: Array, eye_centre: Array, seed: int, fullness: f
     rng = np.random.default_rng(seed)
     every, radii = [], []
     t = np.linspace(0, 1, 7)[None]
-    for margin, count, longest, up in ((upper, int(120 * fullness), 0.085 * fullness, 1.0), (lower, int(55 * fullness), 0.036 * fullness, -1.0)):
+    for margin, count, longest, up in ((upper, int(190 * fullness), 0.078 * fullness, 1.0), (lower, int(50 * fullness), 0.028 * fullness, -1.0)):
         at = np.sort(rng.uniform(0.06, 1, count))
         run = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(margin, axis=0), axis=1))])
         root = np.stack([np.interp(at * run[-1], run, margin[:, a]) for a in range(3)], 1)
         out = root - eye_centre
-        fan = np.stack([(at - 0.42) * 1.1 + rng.normal(0, 0.07, count), np.full(count, 0.12 * up), np.full(count, 0.9)], 1)
+        fan = np.stack(
+            [(at - 0.38) * 1.5 + rng.normal(0, 0.07, count), np.full(count, 0.02 * up) + rng.normal(0, 0.05, count), np.full(count, 0.9)], 1
+        )
         fan = unit(fan + 0.4 * unit(out) * [1, 0, 1])
         length = longest * np.interp(at, [0, 0.3, 0.75, 1], [0.45, 0.8, 1, 0.75]) * rng.uniform(0.75, 1.1, count)
-        rise = up * (0.15 * t + 0.95 * t**2)
-        points = root[:, None] + length[:, None, None] * t[..., None] * fan[:, None] + np.stack([0 * rise, rise, 0 * rise], -1) * length[:, None, None]
-        radius_mm = np.tile((0.055 if up > 0 else 0.035) * (1 - 0.9 * t**1.3), (count, 1))
+        rise = up * (0.08 * t + 0.65 * t**2)
+        points = (
+            root[:, None] + length[:, None, None] * t[..., None] * fan[:, None] + np.stack([0 * rise, rise, 0 * rise], -1) * length[:, None, None]
+        )
+        radius_mm = np.tile((0.065 if up > 0 else 0.035) * (1 - 0.9 * t**1.3), (count, 1))
         every += [points, points * [-1, 1, 1]]
         radii += [radius_mm, radius_mm]
     return np.concatenate(every), np.concatenate(radii)

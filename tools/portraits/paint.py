@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 # Half of the lips' outline in the reference shape, from the middle to the corner: x, y in dm.
-UPPER_LIP = np.array([(0, 6.043), (0.022, 6.050), (0.045, 6.056), (0.07, 6.053), (0.1, 6.044), (0.13, 6.031), (0.16, 6.014), (0.19, 5.993), (0.213, 5.974)])
+UPPER_LIP = np.array(
+    [(0, 6.043), (0.022, 6.050), (0.045, 6.056), (0.07, 6.053), (0.1, 6.044), (0.13, 6.031), (0.16, 6.014), (0.19, 5.993), (0.213, 5.974)]
+)
 LOWER_LIP = np.array([(0, 5.893), (0.04, 5.894), (0.08, 5.901), (0.12, 5.915), (0.16, 5.936), (0.19, 5.956), (0.213, 5.974)])
 BROW = np.array([(0.115, 6.752), (0.16, 6.772), (0.22, 6.793), (0.29, 6.812), (0.36, 6.816), (0.42, 6.800), (0.49, 6.762)])
 
@@ -59,7 +61,7 @@ def brow_mask(ref: Array) -> Array:
     x, y = np.abs(ref[:, 0]), ref[:, 1]
     middle = np.interp(x, *BROW.T)
     half = np.interp(x, [0.10, 0.15, 0.3, 0.42, 0.50], [0.012, 0.03, 0.026, 0.016, 0.004])
-    return step(np.abs(y - middle), half * 1.0 + 0.012, half * 0.35) * step(x, 0.095, 0.15) * step(x, 0.51, 0.47) * step(ref[:, 2], 0.7, 0.9)
+    return step(np.abs(y - middle), half * 1.0 + 0.016, half * 0.2) * step(x, 0.09, 0.19) * step(x, 0.51, 0.47) * step(ref[:, 2], 0.7, 0.9)
 
 
 def skin(ref: Array, person: dict) -> Array:
@@ -73,7 +75,7 @@ def skin(ref: Array, person: dict) -> Array:
         colour[:] *= 1 + mask[:, None] * (np.array(factor) - 1)
 
     face = step(z, 0.5, 0.9)
-    tint(0.85 * face * blob(x, y, (0.43, 6.27), (0.20, 0.15)), red)  # cheeks
+    tint(0.7 * face * blob(x, y, (0.45, 6.26), (0.30, 0.20)), red)  # cheeks
     tint(0.65 * face * blob(x, y, (0.0, 6.29), (0.13, 0.12)), red)  # nose
     tint(0.30 * face * blob(x, y, (0.0, 5.68), (0.15, 0.10)), red)  # chin
     tint(0.45 * step(x, 0.66, 0.8) * step(y, 6.0, 6.2), red)  # ears
@@ -84,8 +86,8 @@ def skin(ref: Array, person: dict) -> Array:
     rim = np.maximum(blob(x, y, (0.285, 6.632), (0.13, 0.014)), 0)
     tint(person["liner"] * rim * face, (0.35, 0.28, 0.26))
     tint(0.55 * blob(x, y, (0.285, 6.54), (0.12, 0.012)) * face, (0.95, 0.72, 0.70))  # lower lid margin
-    tint(0.35 * (noise(ref, 0.12, 3) * 0.5), (1.10, 0.94, 0.92))  # mottling, both ways
-    tint(0.25 * (noise(ref, 0.035, 5, 2) * 0.5), (1.06, 0.90, 0.86))
+    tint(0.7 * (noise(ref, 0.12, 3) * 0.5), (1.10, 0.90, 0.88))  # mottling, both ways
+    tint(0.55 * (noise(ref, 0.03, 5, 2) * 0.5), (1.07, 0.88, 0.84))
     spots = np.clip(noise(ref, 0.022, 9, 1) - 0.62, 0, 1) * 3 * face * (blob(x, y, (0.3, 6.33), (0.3, 0.18)) + 0.15)
     tint(person["freckles"] * np.clip(spots, 0, 1), (0.75, 0.6, 0.5))
     if person["stubble"] > 0:
@@ -97,10 +99,12 @@ def skin(ref: Array, person: dict) -> Array:
     lip = np.array(person["lips"]) * (1 + stripe[:, None])
     seam = np.abs(y - 5.981)
     lip *= (1 - 0.25 * step(seam, 0.03, 0.0))[:, None]
-    return np.clip(colour * (1 - lips[:, None]) + lip * lips[:, None], 0.002, 0.95)
+    colour = colour * (1 - lips[:, None]) + lip * lips[:, None]
+    grown = 0.75 * step(y - scalp_line(np.arctan2(ref[:, 0], z - 0.35)), 0.0, 0.10)[:, None] * (y > 5.9)[:, None]  # the shade of the roots
+    return np.clip(colour * (1 - grown) + np.array(person["scalp"]) * grown, 0.002, 0.95)
 
 
 def scalp_line(azimuth: Array) -> Array:
     """Height (dm) above which hair grows, by azimuth about the head's axis (radians, 0 in front, pi behind)."""
     degrees = np.degrees(np.abs(azimuth))
-    return np.interp(degrees, [0, 20, 35, 50, 62, 75, 90, 105, 130, 180], [7.32, 7.31, 7.24, 7.08, 6.86, 6.62, 6.72, 6.55, 6.15, 6.0])
+    return np.interp(degrees, [0, 20, 35, 50, 62, 75, 90, 105, 130, 180], [7.24, 7.23, 7.17, 7.03, 6.84, 6.62, 6.72, 6.55, 6.15, 6.0])

@@ -16,7 +16,10 @@ from numpy.typing import NDArray
 VOICES = Path(__file__).parents[2] / "src" / "visavis" / "library" / "voices"
 TEXTS = {
     "greeting": "Hello! I am Iris. Say something, and I will say it with you.",
-    "sample": "My mother bought a big blue boat for the family. Before we move, open the window, and show me how five warm hopes will fly above you. You are very welcome.",
+    "sample": (
+        "My mother bought a big blue boat for the family. Before we move, open the window, "
+        "and show me how five warm hopes will fly above you. You are very welcome."
+    ),
 }
 EDGE_S = 0.15  # silence before and after the speech
 FADE_S = 0.01
