@@ -152,6 +152,20 @@ def test_streamed_speech_begins_once_its_first_motion_is_certain(stand: Stand) -
     assert end.played_samples == 1000 * SAMPLES_PER_MS
 
 
+def test_speech_that_comes_in_uneven_pieces_soon_plays_without_gaps_and_with_certain_lips(stand: Stand) -> None:
+    pcm = tone(1500)
+    for utterance in range(6):
+        begun_at = stand.performance.position
+        for k in range(15):
+            stand.performance.speak(pcm[k * 1600 : (k + 1) * 1600], RATE_HZ, utterance_id=str(utterance))
+            stand.run(60 if k % 2 else 140)
+        stand.performance.speak(pcm[:0], RATE_HZ, final=True)
+        stand.run(1000)
+    loud = np.flatnonzero(np.abs(stand.sound[begun_at:]) > 0)
+    assert np.diff(loud).max() < 3 * SAMPLES_PER_MS
+    assert loud[0] < 300 * SAMPLES_PER_MS, "what it waits for is bounded"
+
+
 def test_audio_that_runs_out_is_silence_and_rest_and_goes_on_later(stand: Stand) -> None:
     pcm = tone(600)
     stand.performance.speak(pcm[:3200], RATE_HZ)

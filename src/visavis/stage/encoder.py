@@ -83,7 +83,11 @@ class AudioEncoder:
         codec = av.CodecContext.create("libopus", "w")
         codec.sample_rate, codec.layout, codec.format = PLAYOUT_RATE_HZ, "mono", "s16"
         codec.bit_rate, codec.time_base = OPUS_BITS_PER_S, TIME_BASE
-        codec.options = {"application": "voip", "frame_duration": "20", "compression_level": "6"}  # 6 of 10: a third less work, no audible change for speech
+        codec.options = {
+            "application": "voip",
+            "frame_duration": "20",
+            "compression_level": "6",
+        }  # 6 of 10: a third less work, no audible change for speech
         codec.open()
         assert codec.frame_size == BLOCK_SAMPLES
         self._codec = codec

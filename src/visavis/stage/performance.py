@@ -27,6 +27,9 @@ FADE_SAMPLES = 10 * SAMPLES_PER_MS
 REST_WITHIN_SAMPLES = 100 * SAMPLES_PER_MS  # lips are at rest this long after speech has run out
 CUT_WITHIN_SAMPLES = 60 * SAMPLES_PER_MS  # and after an interruption: with a block's and a frame's wait, 120 ms after the call
 RISE_WITHIN_SAMPLES = 60 * SAMPLES_PER_MS  # what is left of the mouth before new speech has gone after this
+MAX_MARGIN_SAMPLES = 120 * SAMPLES_PER_MS  # what a session waits for at most beyond the look-ahead, so that uneven speech plays evenly
+RAN_OUT_GROWS = 40 * SAMPLES_PER_MS  # by how much the margin grows where the audio ran out and then went on ...
+UNCERTAIN_GROWS = 10 * SAMPLES_PER_MS  # ... and for each frame whose motion was not certain in time
 REMEMBERED_SAMPLES = 1000 * SAMPLES_PER_MS
 
 Happening = Started | Ended
@@ -85,6 +88,7 @@ class Performance:
         self._happened: list[tuple[int, Happening]] = []  # with the position at which it is true
         self._tail: NDArray[np.int16] | None = None  # the faded end of what was interrupted
         self._paused = True  # the current utterance waits for enough to go on
+        self._margin = 0  # learnt from how speech comes in; a little of it is forgotten with every utterance
 
     # --- speech
     def speak(self, pcm: NDArray[np.int16], rate_hz: int, *, utterance_id: str | None = None, final: bool = False, now_ns: int = 0) -> str:
@@ -149,9 +153,11 @@ class Performance:
             coming = self._utterances.next()
             if coming is None:
                 return None
-            coming.voice.prepare(AHEAD_PER_BLOCK * 2)
-            if not coming.voice.may_begin():
+            enough = BLOCK_SAMPLES + self._margin
+            coming.voice.prepare(max(enough, AHEAD_PER_BLOCK))
+            if not coming.voice.may_begin(enough):
                 return None
+            self._margin = self._margin * 31 // 32
             self._happened.append((position, self._utterances.begin_next()))
             self._paused = False
             self._hear(position, coming.voice, RISE_WITHIN_SAMPLES)
@@ -160,8 +166,11 @@ class Performance:
         ready = min(voice.ready_until, voice.certain_until)
         voice.prepare(min(voice.played + AHEAD_SAMPLES, max(ready, voice.played) + AHEAD_PER_BLOCK))
         if self._paused:
-            if not voice.may_begin():
+            margin = min(MAX_MARGIN_SAMPLES, self._margin + RAN_OUT_GROWS)
+            if not voice.may_begin(BLOCK_SAMPLES + margin):
                 return None
+            if not voice.drained:
+                self._margin = margin
             voice.go_on()
             self._paused = False
             self._hear(position, voice, RISE_WITHIN_SAMPLES)
@@ -192,6 +201,8 @@ class Performance:
         if span.voice is not None:
             at = span.offset + position - span.position
             instant = span.voice.at(at)
+            if at >= span.voice.certain_until and not span.voice.drained:
+                self._margin = min(MAX_MARGIN_SAMPLES, self._margin + UNCERTAIN_GROWS)
             if not span.voice.closed and span.voice.unplayed_samples < REMEMBERED_SAMPLES:
                 arrived_ns = span.voice.arrived_ns(at)
         mouth = self._lips.at(position, instant.mouth, span)

@@ -17,7 +17,7 @@ from visavis.engine.motion.frame import SpeechMotion
 from visavis.engine.motion.liveliness import REST_MOUTH, SILENCE, Cue
 from visavis.engine.speech.port import SPEECH_RATE_HZ, SpeechToMotion
 from visavis.stage.resampler import Resampler
-from visavis.stage.timeline import BLOCK_SAMPLES, PLAYOUT_RATE_HZ, STEP_SAMPLES
+from visavis.stage.timeline import PLAYOUT_RATE_HZ, STEP_SAMPLES
 
 KEPT_STEPS = 100  # motion behind the present that is kept before it is trimmed
 
@@ -179,11 +179,11 @@ class Voice:
         """What `take` would give at most, now."""
         return (self.ready_until if self._stop_at is None else self._stop_at) - self.played
 
-    def may_begin(self) -> bool:
-        """Whether sound and motion suffice to play on from here after a pause: a block of both, or all there will ever be."""
+    def may_begin(self, samples: int) -> bool:
+        """Whether sound and motion suffice to play on from here after a pause: `samples` of both, or all there will ever be."""
         if self.drained:
             return True
-        return min(self.ready_until, self.certain_until) >= self.played + BLOCK_SAMPLES
+        return min(self.ready_until, self.certain_until) >= self.played + samples
 
     def take(self, samples: int) -> NDArray[np.int16]:
         """Return the next sound, int16 (m,) with m <= samples: less where no more is ready."""
