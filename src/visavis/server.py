@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
 import sys
 import threading
-from types import TracebackType
+from types import FrameType, TracebackType
+from typing import NoReturn
 
 import anyio
 import structlog
@@ -22,7 +24,7 @@ from visavis.avatars.preparation import Prepare, prepare_with_engine
 from visavis.errors import VisavisError
 from visavis.fleet.port import Fleet
 from visavis.sessions.lifecycle import EndReason
-from visavis.settings import Settings
+from visavis.settings import Settings, load_secret, read_settings
 
 WS_MAX_BYTES = 16 * 1024 * 1024
 _DRAIN_S = 2
@@ -30,15 +32,22 @@ _DRAIN_S = 2
 
 def serve(*, host: str, port: int) -> None:
     """Run until SIGTERM or SIGINT. Prints the address, with the first key where this start made it."""
-    settings = Settings()
+    settings = read_settings()
+    load_secret(settings)
     configure_logs(settings)
     os.umask(0o077)  # the data folder is nobody else's
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _stopped)  # uvicorn hands the signal on when it has shut down
     listener = _listen(host, port)
     server = Server(settings, listener)
     with listener:
         server.run(sockets=[listener])
     if not server.started:
         raise SystemExit(1)
+
+
+def _stopped(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise SystemExit(0)
 
 
 def configure_logs(settings: Settings) -> None:

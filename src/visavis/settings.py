@@ -9,8 +9,10 @@ import os
 import secrets
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from visavis.errors import VisavisError
 
 
 class IceServer(BaseModel):
@@ -68,12 +70,22 @@ class Settings(BaseSettings):
         return self.data_dir.absolute() / "avatars"
 
 
+def read_settings() -> Settings:
+    """Return the settings of this process's environment. Raises `VisavisError` that names the one that is wrong."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "VISAVIS_" + ".".join(str(part) for part in first["loc"]).upper()
+        raise VisavisError(f"{name}: {first['msg']}", code="SETTING_INVALID") from error
+
+
 def load_secret(settings: Settings) -> bytes:
-    """Return the server's secret, at least 32 bytes; make and keep one (mode 0600) when there is none yet."""
+    """Return the server's secret, at least 32 bytes; make and keep one (mode 0600) when there is none yet. Raises `VisavisError` for a short one."""
     if settings.secret is not None:
         value = settings.secret.get_secret_value().encode()
         if len(value) < 32:
-            raise ValueError("VISAVIS_SECRET must be at least 32 bytes long")
+            raise VisavisError("VISAVIS_SECRET must be at least 32 bytes long", code="SETTING_INVALID")
         return value
     path = settings.data_dir / "secret"
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)

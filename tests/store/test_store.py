@@ -16,6 +16,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError
 
+from visavis.errors import VisavisError
 from visavis.settings import Settings, load_secret
 from visavis.store import migrations, models, records
 from visavis.store.blobs import FolderBlobs
@@ -151,5 +152,5 @@ async def test_the_secret_is_made_once_and_is_nobody_elses(tmp_path: Path) -> No
     assert load_secret(settings) == secret
     assert stat.S_IMODE((tmp_path / "new" / "secret").stat().st_mode) == 0o600
     assert load_secret(Settings(data_dir=tmp_path, secret="s" * 32)) == b"s" * 32  # type: ignore[arg-type]
-    with pytest.raises(ValueError):
+    with pytest.raises(VisavisError):
         load_secret(Settings(data_dir=tmp_path, secret="short"))  # type: ignore[arg-type]

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from visavis.accounts.service import Accounts
 from visavis.errors import NotFound
-from visavis.settings import Settings
+from visavis.settings import read_settings
 from visavis.store.database import Database
 from visavis.store.keys import KeyStore
 from visavis.store.records import KeyRecord
@@ -19,7 +19,7 @@ Result = TypeVar("Result")
 
 def _with_accounts(work: Callable[[Accounts], Awaitable[Result]]) -> Result:
     async def run() -> Result:
-        database = await Database.open(Settings().resolved_database_url)
+        database = await Database.open(read_settings().resolved_database_url)
         try:
             return await work(Accounts(KeyStore(database)))
         finally:

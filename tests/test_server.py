@@ -1,0 +1,119 @@
+"""The server as a process: what it prints, how it starts, and how it goes."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.conftest import wait_until_ready
+from tests.fakes import FakeFleet, fake_prepare
+from visavis.accounts.keys import has_key_form
+from visavis.server import RunningServer
+from visavis.settings import Settings
+
+PATIENCE_S = 90  # a bound on waiting for a process on a busy machine, never asserted about
+
+
+@contextmanager
+def serving(folder: Path, **environment: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """`visavis serve` on a free port, and the first line that it printed."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "visavis.cli", "serve", "--port", "0"],
+        env=os.environ | {"VISAVIS_DATA_DIR": str(folder)} | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        yield process, process.stdout.readline().strip()
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def children_of(pid: int) -> list[int]:
+    return [int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()]
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds the server's processes in /proc")
+def test_a_server_starts_performs_stops_cleanly_and_starts_again(tmp_path: Path) -> None:
+    with serving(tmp_path) as (process, line):
+        address = re.fullmatch(r"Visavis is at (http://127\.0\.0\.1:\d+)/#key=(\w+)", line)
+        assert address is not None, line
+        base_url, key = address.groups()
+        assert has_key_form(key)
+        assert httpx.get(base_url + "/healthz").status_code == 200
+        wait_until_ready(base_url)
+        headers = {"x-api-key": key}
+        look = httpx.get(base_url + "/v1/avatars?view=flat", headers=headers).json()["public_avatars"][0]["avatar_id"]
+        session = httpx.post(base_url + "/v1/sessions", json={"avatar": look}, headers=headers, timeout=PATIENCE_S).json()["session"]
+        assert session["status"] == "started"
+        stages = children_of(process.pid)
+        assert stages
+        process.send_signal(signal.SIGTERM)
+        rest, errors = process.communicate(timeout=PATIENCE_S)
+        assert process.returncode == 0, errors
+        assert key not in rest + errors
+        assert "Traceback" not in errors
+        assert not [stage for stage in stages if Path(f"/proc/{stage}").exists()]
+
+    with serving(tmp_path) as (process, line):
+        assert re.fullmatch(r"Visavis is at http://127\.0\.0\.1:\d+/", line)
+        base_url = line.removeprefix("Visavis is at ").rstrip("/")
+        again = httpx.get(f"{base_url}/v1/sessions/{session['session_id']}", headers=headers).json()["session"]
+        assert again["status"] == "ended"
+        assert again["billing"]["minutes"] == 1
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=PATIENCE_S)
+        assert process.returncode == 0
+
+
+def test_a_wrong_setting_or_a_taken_port_is_one_line(tmp_path: Path) -> None:
+    with serving(tmp_path, VISAVIS_STAGES="none") as (process, _):
+        _, errors = process.communicate(timeout=PATIENCE_S)
+        assert process.returncode == 1
+        assert errors.startswith("visavis: VISAVIS_STAGES: ") and len(errors.splitlines()) == 1
+    with RunningServer(Settings(data_dir=tmp_path), fleet=FakeFleet(), prepare=fake_prepare) as server:
+        port = server.base_url.rpartition(":")[2]
+        taken = subprocess.run(
+            [sys.executable, "-m", "visavis.cli", "serve", "--port", port],
+            env=os.environ | {"VISAVIS_DATA_DIR": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            check=False,
+        )
+        assert taken.returncode == 1
+        assert "ADDRESS_UNAVAILABLE" in taken.stderr and len(taken.stderr.splitlines()) == 1
+
+
+def test_addresses_are_made_of_the_public_url_where_there_is_one(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path, public_url="https://avatars.example.org/")
+    with RunningServer(settings, fleet=FakeFleet(), prepare=fake_prepare) as server:
+        headers = {"x-api-key": server.api_key}
+        look = httpx.post(server.base_url + "/v1/avatars/upload-face", json={"image_base64": "YQ=="}, headers=headers).json()
+        assert look["image_url"].startswith("https://avatars.example.org/media/avatars/avat_")
+        session = httpx.post(server.base_url + "/v1/sessions", json={"avatar_id": look["avatar_id"]}, headers=headers).json()["session"]
+        assert session["daily_room"]["url"].startswith("https://avatars.example.org/rooms/")
+        started = httpx.put(f"{server.base_url}/v1/sessions/{session['session_id']}/start", headers=headers).json()
+        assert started["ws_uri"] == f"wss://avatars.example.org/v1/channel/{session['session_id']}"
+
+
+def test_an_odd_host_header_is_not_put_into_addresses(tmp_path: Path) -> None:
+    with RunningServer(Settings(data_dir=tmp_path), fleet=FakeFleet(), prepare=fake_prepare) as server:
+        for host in ("[::", "a b", "x/../y", "exa\u00e9mple", "user@host", "a:b:c", "a:123456"):
+            headers = {"x-api-key": server.api_key.encode(), "host": host.encode("latin-1")}
+            answer = httpx.post(server.base_url + "/v1/avatars/upload-face", json={"image_base64": "YQ=="}, headers=headers)
+            if answer.status_code != 400:  # the HTTP parser may refuse it before we see it
+                assert answer.status_code == 201
+                assert answer.json()["image_url"].startswith(server.base_url), host
