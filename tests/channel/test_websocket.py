@@ -31,10 +31,10 @@ def anyio_backend() -> str:
 
 
 @asynccontextmanager
-async def serving(session: FakeSession, *, init_timeout_s: float = 10.0) -> AsyncIterator[str]:
+async def serving(session: FakeSession, **timeouts: float) -> AsyncIterator[str]:
     """Serve one session, `sess_1`, on a free port; yield the channel's address."""
     app = FastAPI()
-    app.include_router(channel_router(FakeLiveSessions({"sess_1": session}), init_timeout_s=init_timeout_s))
+    app.include_router(channel_router(FakeLiveSessions({"sess_1": session}), **timeouts))
     config = uvicorn.Config(app, ws="websockets-sansio", ws_max_size=WS_MAX_SIZE_BYTES, log_level="warning", lifespan="off")
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -190,3 +190,15 @@ async def test_a_fault_of_ours_closes_1011_and_detaches() -> None:
         assert (await hear(client))["code"] == "INTERNAL"
         assert (await closing(client))[0] == 1011
     assert session.detached == 1
+
+
+async def test_a_performer_that_does_not_answer_is_told_and_the_channel_stays_open() -> None:
+    session = FakeSession(token="token")
+    async with serving(session, effect_timeout_s=0.1) as address, connect(address) as client:
+        await opened(client)
+        session.speak_gate = anyio.Event()  # never set
+        await tell(client, type="agent.speak", audio=PCM)
+        assert (await hear(client))["code"] == "PERFORMER_LOST"
+        session.speak_gate = None
+        await tell(client, type="agent.speak", audio=PCM)
+        assert (await hear(client))["audio_samples"] == 1600

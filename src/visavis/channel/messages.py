@@ -28,7 +28,7 @@ ERROR_CODES: dict[str, str] = {
     "ALREADY_INITIALIZED": "a second session.init on an open session",
     "INVALID_INIT": "session.init lacks a member, or has one of the wrong type",
     "INVALID_ROOM_PLATFORM": "config.room.platform is not daily",
-    "INVALID_VIDEO_DIMENSIONS": "not even positive integers, too long, or no listed ratio",
+    "INVALID_VIDEO_DIMENSIONS": "not even integers, too small, too long, or no listed ratio",
     "UNKNOWN_FEATURE": "features names something that this server does not offer",
     "SESSION_MISMATCH": "session.init names another session than the address",
     "INVALID_JSON": "a text frame that is no JSON object",

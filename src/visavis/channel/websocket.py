@@ -18,27 +18,28 @@ from anyio.abc import TaskGroup
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from visavis.channel.port import AttachedSession, LiveSessions
-from visavis.channel.protocol import INIT_TIMEOUT_S, Attach, ChannelProtocol, Close, Interrupt, Output, Send, Speak
-from visavis.errors import VisavisError
+from visavis.channel.protocol import INIT_TIMEOUT_S, Attach, ChannelProtocol, Close, Effect, Interrupt, Output, Send, Speak
+from visavis.errors import PerformerLost, VisavisError
 
 WS_MAX_SIZE_BYTES = 16 * 1024 * 1024  # above messages.MAX_TEXT_CHARS; uvicorn's `ws_max_size`
+EFFECT_TIMEOUT_S = 18.0  # shorter than a keepalive's 20 s: a client that has sent on is not read meanwhile, its pongs neither
 SEND_TIMEOUT_S = 30.0  # a client that takes nothing for so long is gone
 DETACH_TIMEOUT_S = 5.0
 
 log = structlog.get_logger()
 
 
-def channel_router(live: LiveSessions, *, init_timeout_s: float = INIT_TIMEOUT_S) -> APIRouter:
+def channel_router(live: LiveSessions, *, init_timeout_s: float = INIT_TIMEOUT_S, effect_timeout_s: float = EFFECT_TIMEOUT_S) -> APIRouter:
     """Return the two channel addresses over `live`."""
     router = APIRouter()
 
     @router.websocket("/v1/channel")
     async def channel(websocket: WebSocket) -> None:
-        await _Connection(websocket, live, None, init_timeout_s).run()
+        await _Connection(websocket, live, None, init_timeout_s, effect_timeout_s).run()
 
     @router.websocket("/v1/channel/{session_id}")
     async def session_channel(websocket: WebSocket, session_id: str) -> None:
-        await _Connection(websocket, live, session_id, init_timeout_s).run()
+        await _Connection(websocket, live, session_id, init_timeout_s, effect_timeout_s).run()
 
     return router
 
@@ -55,6 +56,7 @@ class _Connection:
     live: LiveSessions
     path_session_id: str | None
     init_timeout_s: float
+    effect_timeout_s: float
     session: AttachedSession | None = None  # set when attached
     close_code: int | None = None  # set when we close
     protocol: ChannelProtocol = field(init=False)
@@ -125,22 +127,29 @@ class _Connection:
                 return
             await self._send(outputs[:-1])
             try:
-                if isinstance(effect, Attach):
-                    self.session = await self.live.attach(effect.init)
-                    outputs = self.protocol.attached()
-                    continue
-                assert self.session is not None
-                if isinstance(effect, Speak):
-                    await self.session.speak(effect.pcm, sample_rate_hz=effect.sample_rate_hz, utterance_id=effect.utterance_id, final=effect.final)
-                else:
-                    assert isinstance(effect, Interrupt)
-                    await self.session.interrupt()
-                outputs = self.protocol.done()
+                with anyio.fail_after(self.effect_timeout_s):
+                    await self._affect(effect)
+                outputs = self.protocol.attached() if isinstance(effect, Attach) else self.protocol.done()
             except VisavisError as error:
                 outputs = self.protocol.refused(error)
+            except TimeoutError:
+                log.error("channel_effect_timed_out", effect=type(effect).__name__)
+                outputs = self.protocol.refused(PerformerLost("The avatar does not answer", suggestion="Try again, or start a new session"))
             except Exception:  # the outermost edge of a channel
                 log.exception("channel_effect_failed", effect=type(effect).__name__)
                 outputs = self.protocol.failed()
+
+    async def _affect(self, effect: Effect) -> None:
+        """Do one thing to the session. Raises what the ports of channel/port.py raise."""
+        if isinstance(effect, Attach):
+            self.session = await self.live.attach(effect.init)
+            return
+        assert self.session is not None
+        if isinstance(effect, Speak):
+            await self.session.speak(effect.pcm, sample_rate_hz=effect.sample_rate_hz, utterance_id=effect.utterance_id, final=effect.final)
+        else:
+            assert isinstance(effect, Interrupt)
+            await self.session.interrupt()
 
     async def _send(self, outputs: list[Output]) -> None:
         """Send and close, in order. Raises `_Gone` when the client takes nothing for SEND_TIMEOUT_S."""
