@@ -60,6 +60,16 @@ def test_the_nose_and_the_eyes_stay_while_the_mouth_speaks(pack):
         assert np.abs(luma[tip] - rest[tip]).mean() < 1.0
 
 
+def test_the_jaw_moves_chin_and_neck_but_not_the_collar(pack):
+    renderer = CpuRenderer(pack, 512, 512)
+    face = renderer.face
+    chest = int(face.chin[1] + 0.95 * face.unit)
+    rest = renderer.render(motion())[:512].astype(int)
+    luma = renderer.render(motion(jawOpen=1.0))[:512].astype(int)
+    assert np.array_equal(luma[chest:], rest[chest:])
+    assert np.abs(luma[:chest] - rest[:chest]).mean() > 1
+
+
 def test_an_open_mouth_has_teeth_and_depth_in_it(pack):
     renderer = CpuRenderer(pack, 512, 512)
     face = renderer.face

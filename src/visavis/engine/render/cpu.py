@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from visavis.engine.motion.frame import INDEX, MOUTH_COUNT, MotionFrame
+from visavis.engine.motion.frame import INDEX, MotionFrame
 from visavis.engine.render.colour import planes
-from visavis.engine.render.fields import weigh
+from visavis.engine.render.fields import MOUTH_COLUMNS, SKIN_COLUMNS, weigh
 from visavis.engine.render.landmarks import FaceGeometry
 from visavis.engine.render.mouth import Mouth
 from visavis.engine.render.pack import AvatarPack
@@ -82,16 +82,17 @@ class CpuRenderer:
     def _sources(self, weights: Array) -> tuple[Array, Array | None]:
         """Return where each node's px comes from, in texture px: for the upper layer on the grid, for the lower one on the mouth's part of it."""
         plan = self.plan
-        field = (weights @ plan.upper).reshape(plan.grid.ny, plan.grid.nx, 2)
+        field = (weights[SKIN_COLUMNS] @ plan.skin).reshape(plan.grid.ny, plan.grid.nx, 2)
+        said = weights[MOUTH_COLUMNS]
+        if not said.any():
+            return self._to_texture(self._nodes - self._inverse.solve(field, 2)), None
+        rows, columns = plan.mouth_rows, plan.mouth_columns
+        part = np.ascontiguousarray(field[rows, columns])
         u = self._inverse.solve(field, 2)
-        speaking = bool(weights[:MOUTH_COUNT].any())
-        lower = None
-        if speaking:
-            rows, columns = plan.mouth_rows, plan.mouth_columns
-            part = np.ascontiguousarray(field[rows, columns])
-            u[rows, columns] = self._mouth_inverse.solve(part, 3, start=np.ascontiguousarray(u[rows, columns]))
-            low = part + (weights @ plan.jump).reshape(part.shape)
-            lower = self._to_texture(self._mouth_nodes - self._mouth_inverse.solve(low, 6))
+        part += (said @ plan.mouth).reshape(part.shape)
+        u[rows, columns] = self._mouth_inverse.solve(part, 5)
+        part += (said @ plan.jump).reshape(part.shape)
+        lower = self._to_texture(self._mouth_nodes - self._mouth_inverse.solve(part, 6))
         return self._to_texture(self._nodes - u), lower
 
     def _to_texture(self, at: Array) -> Array:

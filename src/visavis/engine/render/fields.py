@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from visavis.engine.motion.frame import COEFFICIENTS, MotionFrame
+from visavis.engine.motion.frame import COEFFICIENTS, MOUTH_COUNT, MotionFrame
 from visavis.engine.render.landmarks import FACE_OVAL, FaceGeometry, smooth
 
 Array = NDArray[np.float32]
@@ -21,6 +21,8 @@ Array = NDArray[np.float32]
 HEAD_ANGLES = ("yaw", "pitch", "roll")  # degrees
 PARTED = "lipsParted"  # rounded lips stand a little apart, unless they are being closed
 COLUMNS: tuple[str, ...] = (*COEFFICIENTS, PARTED, *HEAD_ANGLES)
+MOUTH_COLUMNS = [*range(MOUTH_COUNT), COLUMNS.index(PARTED)]  # they move nothing outside the mouth's part of the grid
+SKIN_COLUMNS = [k for k in range(len(COLUMNS)) if k not in MOUTH_COLUMNS]
 COLUMN: dict[str, int] = {name: i for i, name in enumerate(COLUMNS)}
 
 CORNER_SHARE = 0.20  # of the jaw's drop that the corners of the mouth follow
@@ -62,13 +64,14 @@ def evaluate(face: FaceGeometry, x: Array, y: Array) -> Fields:
     upper = np.zeros((len(COLUMNS), *x.shape, 2), np.float32)
     jump = np.zeros_like(upper)
     mouth = _MouthFields(face, x, y)
+    above = (y <= mouth.seam)[..., None]
+    # The cut is as deep as lips can open; further down both layers are one again.
+    cut = (1.0 - smooth((y - mouth.seam - 0.5 * face.unit) / (0.35 * face.unit)))[..., None]
     for name, (low, up) in mouth.all().items():
         k = COLUMN[name]
-        step = _at_seam(mouth, low) - _at_seam(mouth, up)
-        above = (y <= mouth.seam)[..., None]
-        jump[k] = step
+        step = (_at_seam(mouth, low) - _at_seam(mouth, up)) * cut
+        jump[k] = step * face.unit
         upper[k] = np.where(above, up(mouth.y), low(mouth.y) - step) * face.unit
-        jump[k] *= face.unit
     for name, field in _skin_fields(face, x, y).items():
         upper[COLUMN[name]] = field * face.unit
     for name, field in _head_fields(face, x, y).items():
@@ -143,7 +146,7 @@ class _MouthFields:
         depth = np.maximum(chin_y - self.seam, 0.3 * e)
         down = smooth((y - self.seam) / (0.75 * depth))
         w = at_seam + (at_chin - at_seam) * down
-        neck = 1.0 - smooth((y - chin_y + 0.02 * e) / (1.0 * e))
+        neck = 1.0 - smooth((y - chin_y + 0.02 * e) / (0.8 * e))
         dx = -0.06 * np.clip((self.x - f.centre_x) / e, -1, 1) * w  # the jaw grows no wider as it falls: the corners come in
         return self.pair(dx * neck, drop * w * neck)
 

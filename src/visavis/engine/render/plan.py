@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from visavis.engine.render.colour import planes, to_yuv
 from visavis.engine.render.eyes import Eye
-from visavis.engine.render.fields import COLUMN, Fields, evaluate
+from visavis.engine.render.fields import COLUMN, MOUTH_COLUMNS, SKIN_COLUMNS, Fields, evaluate
 from visavis.engine.render.framing import Frame, lay_out, place
 from visavis.engine.render.interior import Interior, draw
 from visavis.engine.render.landmarks import EYE_LEFT, EYE_RIGHT, FaceGeometry
@@ -33,7 +33,9 @@ class RenderPlan:
     `still`: the I420 picture with the background everywhere and the person taken out, (height * 3 / 2, width).
     `texture`: uint8 (H, W, 4): premultiplied Y, U, V of the person and 255 minus their opacity; `zoom` texture px to an output px, beginning
     `margin` texture px to the left of and above the output. `region`: left, top, right, bottom of what may move, even numbers.
-    `grid` serves the region, `mouth_rows` and `mouth_columns` cut `mouth_grid` from it.
+    `grid` serves the region, `mouth_rows` and `mouth_columns` cut `mouth_grid` from it. `skin`: the fields of SKIN_COLUMNS on the grid's nodes, a row
+    each; `mouth` and `jump`: those of MOUTH_COLUMNS on the mouth's grid. `seam` (SEAM_POINTS, 2), `seam_upper` and `seam_jump`: the fields of all
+    COLUMNS there, a row each; `skull` (3, 2): what a degree of yaw, pitch and roll does to the middle of the seam.
     """
 
     width_px: int
@@ -46,10 +48,11 @@ class RenderPlan:
     margin: int
     region: tuple[int, int, int, int]
     grid: Grid
-    upper: Array
+    skin: Array
     mouth_grid: Grid
     mouth_rows: slice
     mouth_columns: slice
+    mouth: Array
     jump: Array
     seam: Array
     seam_upper: Array
@@ -105,11 +108,12 @@ def _make(pack: AvatarPack, width: int, height: int) -> RenderPlan:
         margin=margin,
         region=region,
         grid=grid,
-        upper=np.ascontiguousarray(fields.upper.reshape(len(COLUMN), -1)),
+        skin=np.ascontiguousarray(fields.upper[SKIN_COLUMNS].reshape(len(SKIN_COLUMNS), -1)),
         mouth_grid=mouth_grid,
         mouth_rows=rows,
         mouth_columns=columns,
-        jump=np.ascontiguousarray(fields.jump[:, rows, columns].reshape(len(COLUMN), -1)),
+        mouth=np.ascontiguousarray(fields.upper[MOUTH_COLUMNS, rows, columns].reshape(len(MOUTH_COLUMNS), -1)),
+        jump=np.ascontiguousarray(fields.jump[MOUTH_COLUMNS, rows, columns].reshape(len(MOUTH_COLUMNS), -1)),
         seam=seam,
         seam_upper=np.ascontiguousarray(on_seam.upper[:, 0]).reshape(len(COLUMN), -1),
         seam_jump=np.ascontiguousarray(on_seam.jump[:, 0]).reshape(len(COLUMN), -1),

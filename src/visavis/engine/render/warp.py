@@ -57,9 +57,9 @@ class Inverse:
         self._index = np.ascontiguousarray(np.stack([i, j], axis=-1))
         self._per_px = np.float32(1.0 / grid.cell)
 
-    def solve(self, field: Array, rounds: int, start: Array | None = None) -> Array:
+    def solve(self, field: Array, rounds: int) -> Array:
         """Return u, float32 (ny, nx, 2) in px, for the forward displacement `field` of the same shape."""
-        u = field if start is None else start
+        u = field
         for _ in range(rounds):
             where = self._index - u * self._per_px
             u = cv2.remap(field, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
