@@ -11,10 +11,14 @@ import tempfile
 import webbrowser
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import httpx
 
 from visavis.demo.server_process import ServerProcess
+
+if TYPE_CHECKING:
+    from visavis.demo.session_run import Run
 
 KEY_FILE = "demo-key"  # in the data folder: the playground's address stays the same from one `make demo` to the next
 
@@ -25,7 +29,7 @@ def run(*, once: bool, out: Path, port: int) -> None:
         signal.signal(ending, _stop)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job begins with it ignored
     if once:
-        _perform_once(out)
+        perform_once(out)
     else:
         _serve_playground(port)
 
@@ -34,26 +38,27 @@ def _stop(number: int, frame: FrameType | None) -> None:
     raise SystemExit(128 + number)  # so that the server's context is left, as with Ctrl-C
 
 
-def _perform_once(out: Path) -> None:
+def perform_once(out: Path) -> Run:
+    """Perform a session on a server of its own, write what the viewer received to `out`, print the table; return what happened.
+
+    Raises `ServerFailed`, `ContractBroken`, `DemoFailed`. The film is written before it is judged.
+    """
     from visavis.demo.findings import find
     from visavis.demo.reception import write_film
     from visavis.demo.report import print_findings
     from visavis.demo.session_run import SIZE_PX, perform
     from visavis.library import SAMPLE
 
-    with (
-        tempfile.TemporaryDirectory(prefix="visavis-demo-") as folder,
-        ServerProcess(data_dir=Path(folder) / "data", log=Path(folder) / "log") as server,
-    ):
+    with tempfile.TemporaryDirectory(prefix="visavis-demo-") as name, ServerProcess(data_dir=Path(name, "data"), log=Path(name, "log")) as server:
         print(f"visavis: starting a server at {server.base_url}", file=sys.stderr)
         server.wait_ready()
-        key = server.create_key("demo")
-        print("visavis: performing a session, about 25 s", file=sys.stderr)
-        performed = asyncio.run(perform(server.base_url, key, SAMPLE))
+        print("visavis: performing a session, about 20 s", file=sys.stderr)
+        performed = asyncio.run(perform(server.base_url, server.create_key("demo"), SAMPLE))
     sound, pictures = performed.reception.sound(), performed.reception.pictures_of_size(*SIZE_PX)
     if sound is not None and pictures:
         write_film(out, pictures, sound)
     print_findings(find(performed), out)
+    return performed
 
 
 def _serve_playground(port: int) -> None:
