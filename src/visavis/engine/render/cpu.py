@@ -12,7 +12,7 @@ from visavis.engine.render.fields import MOUTH_COLUMNS, SKIN_COLUMNS, weigh
 from visavis.engine.render.landmarks import FaceGeometry
 from visavis.engine.render.mouth import Mouth
 from visavis.engine.render.pack import AvatarPack
-from visavis.engine.render.plan import RenderPlan, plan_for
+from visavis.engine.render.plan import RenderPlan, plan_for, to_texture
 from visavis.engine.render.warp import Inverse, spread
 
 Array = NDArray[np.float32]
@@ -85,21 +85,15 @@ class CpuRenderer:
         field = (weights[SKIN_COLUMNS] @ plan.skin).reshape(plan.grid.ny, plan.grid.nx, 2)
         said = weights[MOUTH_COLUMNS]
         if not said.any():
-            return self._to_texture(self._nodes - self._inverse.solve(field, 2)), None
+            return to_texture(self._nodes - self._inverse.solve(field, 2), plan.zoom, plan.origin), None
         rows, columns = plan.mouth_rows, plan.mouth_columns
         part = np.ascontiguousarray(field[rows, columns])
         u = self._inverse.solve(field, 2)
         part += (said @ plan.mouth).reshape(part.shape)
         u[rows, columns] = self._mouth_inverse.solve(part, 5)
         part += (said @ plan.jump).reshape(part.shape)
-        lower = self._to_texture(self._mouth_nodes - self._mouth_inverse.solve(part, 6))
-        return self._to_texture(self._nodes - u), lower
-
-    def _to_texture(self, at: Array) -> Array:
-        plan = self.plan
-        at *= np.float32(plan.zoom)
-        at += np.float32(plan.margin + 0.5 * plan.zoom - 0.5)
-        return at
+        lower = to_texture(self._mouth_nodes - self._mouth_inverse.solve(part, 6), plan.zoom, plan.origin)
+        return to_texture(self._nodes - u, plan.zoom, plan.origin), lower
 
     def _draw(self, sources: Array, region: tuple[int, int, int, int]) -> None:
         """Warp the person over the still background in `region` of the output, strip by strip: what one step writes the next finds in cache."""

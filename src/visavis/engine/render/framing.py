@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+Image = TypeVar("Image", NDArray[np.uint8], NDArray[np.float32])
 
 HEAD_SHARE = 0.45  # of the output's height
 HEAD_SHARE_COVERING = 0.62  # to which a head may grow where the picture then fills the output

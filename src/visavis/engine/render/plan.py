@@ -22,6 +22,7 @@ from visavis.engine.render.warp import Grid
 Array = NDArray[np.float32]
 
 SEAM_POINTS = 41
+MARGIN_PX = 12  # of texture about the region, in output px
 ZOOM_MAX = 1.25  # a texture finer than the output keeps a moving face as sharp as a still one (measured: 0.85 of the photo, 0.7 without)
 CELLS_PER_UNIT = 22  # nodes of the grid per distance of the outer eye corners
 
@@ -32,7 +33,7 @@ class RenderPlan:
 
     `still`: the I420 picture with the background everywhere and the person taken out, (height * 3 / 2, width).
     `texture`: uint8 (H, W, 4): premultiplied Y, U, V of the person and 255 minus their opacity; `zoom` texture px to an output px, beginning
-    `margin` texture px to the left of and above the output. `region`: left, top, right, bottom of what may move, even numbers.
+    at the output px `origin`. `region`: left, top, right, bottom of what may move, even numbers.
     `grid` serves the region, `mouth_rows` and `mouth_columns` cut `mouth_grid` from it. `skin`: the fields of SKIN_COLUMNS on the grid's nodes, a row
     each; `mouth` and `jump`: those of MOUTH_COLUMNS on the mouth's grid. `seam` (SEAM_POINTS, 2), `seam_upper` and `seam_jump`: the fields of all
     COLUMNS there, a row each; `skull` (3, 2): what a degree of yaw, pitch and roll does to the middle of the seam.
@@ -45,7 +46,7 @@ class RenderPlan:
     still: NDArray[np.uint8]
     texture: NDArray[np.uint8]
     zoom: float
-    margin: int
+    origin: tuple[int, int]
     region: tuple[int, int, int, int]
     grid: Grid
     skin: Array
@@ -75,15 +76,11 @@ def _make(pack: AvatarPack, width: int, height: int) -> RenderPlan:
     frame = place(pack.head, pw, ph, width, height)
     s = frame.scale
     zoom = float(np.clip(1.0 / s, 1.0, ZOOM_MAX))
-    margin = 16
-    tw, th = round(width * zoom) + 2 * margin, round(height * zoom) + 2 * margin
-
-    still_rgb, edge = surroundings(pack, frame, width, height)
-    inner = Frame(scale=s, shift_x=frame.shift_x + margin / zoom, shift_y=frame.shift_y + margin / zoom)
-    texture = _texture(pack, inner, (tw, th), zoom, edge)
-
     face = FaceGeometry.of(_scaled(pack.landmarks, frame))
-    region = _region(texture[..., 3], face, width, height, zoom, margin)
+    region = _region(pack, frame, face, width, height)
+    still_rgb, edge = surroundings(pack, frame, width, height)
+    origin = (region[0] - MARGIN_PX, region[1] - MARGIN_PX)
+    texture = _texture(pack, frame, region, zoom, edge)
     cell = max(3, round(face.unit / CELLS_PER_UNIT))
     grid = Grid.over(*region, cell)
     fields = evaluate(face, *grid.nodes())
@@ -96,7 +93,7 @@ def _make(pack: AvatarPack, width: int, height: int) -> RenderPlan:
     on_seam: Fields = evaluate(face, seam[None, :, 0], seam[None, :, 1])
     lip_upper, lip_lower = lip_colours(pack.picture, FaceGeometry.of(pack.landmarks))
     middle = SEAM_POINTS // 2
-    on_texture = face.landmarks[:, :2] * np.float32(zoom) + np.float32(margin + 0.5 * zoom - 0.5)
+    on_texture = to_texture(face.landmarks[:, :2].copy(), zoom, origin)
     return RenderPlan(
         width_px=width,
         height_px=height,
@@ -105,7 +102,7 @@ def _make(pack: AvatarPack, width: int, height: int) -> RenderPlan:
         still=_to_i420(still_rgb),
         texture=texture,
         zoom=zoom,
-        margin=margin,
+        origin=origin,
         region=region,
         grid=grid,
         skin=np.ascontiguousarray(fields.upper[SKIN_COLUMNS].reshape(len(SKIN_COLUMNS), -1)),
@@ -123,17 +120,28 @@ def _make(pack: AvatarPack, width: int, height: int) -> RenderPlan:
     )
 
 
-def _texture(pack: AvatarPack, frame: Frame, size: tuple[int, int], zoom: float, edge: Array | None) -> NDArray[np.uint8]:
+def to_texture(at: Array, zoom: float, origin: tuple[int, int]) -> Array:
+    """Turn positions (..., 2) in output px into texture px, in place, and return them. Px centres are at whole numbers in both."""
+    at -= np.array(origin, np.float32)
+    at *= np.float32(zoom)
+    at += np.float32(0.5 * zoom - 0.5)
+    return at
+
+
+def _texture(pack: AvatarPack, frame: Frame, region: tuple[int, int, int, int], zoom: float, edge: Array | None) -> NDArray[np.uint8]:
     """Return the person, premultiplied: P = I - (1 - a) B, so that person over background is the photo exactly, whatever stands in the background.
 
-    `size`: width and height of the texture; `edge`: how far the person gives way to the picture's continuation, at the output's size.
+    `region`: the output px that it serves, MARGIN_PX about it included; `edge`: how far the person gives way there to the picture's continuation.
     """
-    width, height = size
-    picture = lay_out(pack.picture, frame, width, height, zoom, cv2.BORDER_REPLICATE, sharp=True)
-    ground = lay_out(pack.background, frame, width, height, zoom, cv2.BORDER_REPLICATE)
-    matte = lay_out(pack.matte, frame, width, height, zoom, cv2.BORDER_REPLICATE)
+    left, top, right, bottom = region
+    width, height = round((right - left + 2 * MARGIN_PX) * zoom), round((bottom - top + 2 * MARGIN_PX) * zoom)
+    inner = Frame(scale=frame.scale, shift_x=frame.shift_x - left + MARGIN_PX, shift_y=frame.shift_y - top + MARGIN_PX)
+    picture = lay_out(pack.picture, inner, width, height, zoom, cv2.BORDER_REPLICATE, sharp=True)
+    ground = lay_out(pack.background, inner, width, height, zoom, cv2.BORDER_REPLICATE)
+    matte = lay_out(pack.matte, inner, width, height, zoom, cv2.BORDER_REPLICATE)
     if edge is not None:
-        keep = 1.0 - cv2.resize(edge, size, interpolation=cv2.INTER_LINEAR)
+        shown = Frame(scale=1.0, shift_x=float(MARGIN_PX - left), shift_y=float(MARGIN_PX - top))
+        keep = 1.0 - lay_out(edge, shown, width, height, zoom, cv2.BORDER_REPLICATE)
     texture = np.empty((height, width, 4), np.uint8)
     for top in range(0, height, 64):  # in strips: the whole in float32 would take a hundred megabytes
         rows = slice(top, top + 64)
@@ -157,20 +165,18 @@ def _scaled(landmarks: Array, frame: Frame) -> Array:
     return out
 
 
-def _region(clear: NDArray[np.uint8], face: FaceGeometry, width: int, height: int, zoom: float, margin: int) -> tuple[int, int, int, int]:
-    """The box that a moving person may touch, in even px: the opaque part and the reach of a head's turn about it."""
-    person = clear < 255
+def _region(pack: AvatarPack, frame: Frame, face: FaceGeometry, width: int, height: int) -> tuple[int, int, int, int]:
+    """The box that a moving person may touch, in even px: the matte, and the reach of a head's turn about it."""
+    person = pack.matte > 1
     columns, rows = np.flatnonzero(person.any(axis=0)), np.flatnonzero(person.any(axis=1))
     reach = 0.3 * face.unit
-    left = (columns[0] - margin) / zoom - reach
-    right = (columns[-1] - margin) / zoom + reach
-    top = (rows[0] - margin) / zoom - reach
-    bottom = (rows[-1] - margin) / zoom + reach
+    left, right = (frame.scale * float(c) + frame.shift_x for c in (columns[0], columns[-1] + 1))
+    top, bottom = (frame.scale * float(r) + frame.shift_y for r in (rows[0], rows[-1] + 1))
     return (
-        max(0, int(left) // 2 * 2),
-        max(0, int(top) // 2 * 2),
-        min(width, (int(right) + 2) // 2 * 2),
-        min(height, (int(bottom) + 2) // 2 * 2),
+        max(0, int(left - reach) // 2 * 2),
+        max(0, int(top - reach) // 2 * 2),
+        min(width, int(right + reach + 2) // 2 * 2),
+        min(height, int(bottom + reach + 2) // 2 * 2),
     )
 
 
