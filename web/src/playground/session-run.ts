@@ -4,7 +4,7 @@ import { ApiError, type Api, type CreatedSession } from "./api";
 import { Channel, type ChannelMessage } from "./channel";
 import { RoomViewer } from "../shared/room-viewer";
 import type { RoomState } from "../shared/join-step";
-import type { WireLog } from "./wire-log";
+import { formatBytes, type WireLog } from "./wire-log";
 
 const TRY_AGAIN_MS = 400;
 const TRY_AGAIN_FOR_MS = 30_000;
@@ -87,10 +87,14 @@ export class SessionRun {
       state: (state) => this.events.room(state),
       stream: (stream) => this.events.stream(stream),
       stats: (stats) => this.events.stats(stats),
-      exchanged: ({ status, offerBytes, answerBytes, elapsedMs }) => {
+      exchanged: (event) => {
         const title = "POST …/whep";
-        this.log.add({ kind: "room", direction: "out", title, note: `SDP offer, ${offerBytes} B` });
-        const note = status === null ? "no answer" : `${status} · ${Math.round(elapsedMs)} ms · ${answerBytes} B`;
+        if (event.kind === "offered") {
+          this.log.add({ kind: "room", direction: "out", title, note: `SDP offer · ${formatBytes(event.bytes)}` });
+          return;
+        }
+        const { status, bytes, elapsedMs } = event;
+        const note = status === null ? "no answer" : `${status} · ${Math.round(elapsedMs)} ms · ${formatBytes(bytes)}`;
         this.log.add({ kind: "room", direction: "in", title, note, failed: status === null || (status >= 400 && status !== 409) });
       },
     });

@@ -91,6 +91,9 @@ export function setKey(value: string): void {
   keepKey(key.value);
   api = new Api(key.value, log);
   characters.value = [];
+  chosenId.value = "";
+  phase.value = "idle";
+  serverProblem.value = null;
   keyState.value = key.value === "" ? "missing" : "checking";
   if (key.value !== "") void begin();
 }

@@ -30,7 +30,7 @@ export function parseIceLinks(link: string): RTCIceServer[] {
   });
 }
 
-export type WhepExchange = (entry: { status: number | null; offerBytes: number; answerBytes: number; elapsedMs: number }) => void;
+export type WhepExchange = (event: { kind: "offered"; bytes: number } | { kind: "answered"; status: number | null; bytes: number; elapsedMs: number }) => void;
 
 /** Offer to receive sound and picture. Returns the connection once the answer is in place, or what kept it from that. Never throws. */
 export async function joinRoom(
@@ -45,14 +45,14 @@ export async function joinRoom(
   peer.addEventListener("track", (event) => stream.addTrack(event.track));
   peer.addTransceiver("video", { direction: "recvonly" });
   peer.addTransceiver("audio", { direction: "recvonly" });
-  const sentAtMs = performance.now();
-  let offerBytes = 0;
+  let sentAtMs = 0; // 0 until the offer has been sent
   let resource: string | null = null;
   try {
     await peer.setLocalDescription();
     await gathered(peer);
     const offer = peer.localDescription?.sdp ?? "";
-    offerBytes = offer.length;
+    sentAtMs = performance.now();
+    exchanged({ kind: "offered", bytes: offer.length });
     const response = await fetch(whepUrl, {
       method: "POST",
       headers: { "content-type": "application/sdp", authorization: `Bearer ${token}` },
@@ -60,7 +60,7 @@ export async function joinRoom(
       signal,
     });
     const answer = await response.text();
-    exchanged({ status: response.status, offerBytes, answerBytes: answer.length, elapsedMs: performance.now() - sentAtMs });
+    exchanged({ kind: "answered", status: response.status, bytes: answer.length, elapsedMs: performance.now() - sentAtMs });
     if (!response.ok) {
       peer.close();
       return { kind: "answered", status: response.status, retryAfterS: retryAfterS(response) };
@@ -69,7 +69,7 @@ export async function joinRoom(
     resource = location === null ? null : new URL(location, response.url).href;
     await peer.setRemoteDescription({ type: "answer", sdp: answer });
   } catch {
-    if (!signal.aborted && offerBytes > 0) exchanged({ status: null, offerBytes, answerBytes: 0, elapsedMs: performance.now() - sentAtMs });
+    if (!signal.aborted && sentAtMs > 0) exchanged({ kind: "answered", status: null, bytes: 0, elapsedMs: performance.now() - sentAtMs });
     peer.close();
     leaveResource(resource, token);
     return { kind: "unreachable" };

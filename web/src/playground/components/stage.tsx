@@ -59,12 +59,14 @@ export function Stage(): JSX.Element {
     if (video.current !== null && audible.value) video.current.muted = muted.value;
   }, [muted.value, audible.value]);
 
+  // A lost connection leaves a black picture; the avatar's portrait stands in until it is back.
+  const lost = room.value?.kind === "reconnecting";
   const poster = characters.value.find((avatar) => avatar.avatar_id === chosenId.value)?.preview_img_url;
   const live = phase.value === "live";
   return (
     <div class="stage-room">
-      <div class="stage" ref={frame} data-phase={phase.value} data-shown={shown}>
-        {poster !== null && poster !== undefined && !shown && keyState.value === "good" && <img class="poster" src={poster} alt="" />}
+      <div class="stage" ref={frame} data-phase={phase.value} data-shown={shown && !lost}>
+        {poster !== null && poster !== undefined && (!shown || lost) && keyState.value === "good" && <img class="poster" src={poster} alt="" />}
         <video ref={video} playsInline autoPlay aria-label="The avatar, live" />
         <StatusChip />
         {live && <Tools frame={frame} />}
@@ -186,7 +188,7 @@ function Overlay(): JSX.Element | null {
     case "failed":
       return problem.value === null ? null : <Failure problem={problem.value} />;
     case "live":
-      return null;
+      return room.value?.kind === "reconnecting" ? <Message problem={{ title: "Reconnecting", detail: "The connection to the room was interrupted." }} busy /> : null;
   }
 }
 
