@@ -20,8 +20,9 @@ Samples = NDArray[np.float32]
 
 def _equalise(x: Samples, rng: np.random.Generator) -> Samples:
     """A microphone: a smooth gain curve of a few dB, sometimes a telephone's band."""
-    spectrum = np.fft.rfft(x)
-    hz = np.fft.rfftfreq(len(x), 1 / RATE_HZ)
+    size = 1 << len(x).bit_length()
+    spectrum = np.fft.rfft(x, size)
+    hz = np.fft.rfftfreq(size, 1 / RATE_HZ)
     knots_hz = np.array([0, 120, 300, 700, 1500, 3000, 5000, 8000])
     gain_db = np.interp(np.log(hz + 50), np.log(knots_hz + 50), rng.normal(0, 4.0, len(knots_hz)))
     gain_db += rng.uniform(-4, 4) * (np.log2((hz + 50) / 1000))  # tilt
@@ -30,7 +31,7 @@ def _equalise(x: Samples, rng: np.random.Generator) -> Samples:
         gain_db -= 24 * np.maximum(0, np.log2(low / (hz + 1))) + 48 * np.maximum(0, np.log2((hz + 1) / high))
     elif rng.random() < 0.3:
         gain_db -= 24 * np.maximum(0, np.log2(rng.uniform(60, 140) / (hz + 1)))
-    return np.fft.irfft(spectrum * 10 ** (np.clip(gain_db, -80, 30) / 20), len(x)).astype(np.float32)
+    return np.fft.irfft(spectrum * 10 ** (np.clip(gain_db, -80, 30) / 20), size)[: len(x)].astype(np.float32)
 
 
 def _reverberate(x: Samples, rng: np.random.Generator) -> Samples:
@@ -45,9 +46,10 @@ def _reverberate(x: Samples, rng: np.random.Generator) -> Samples:
 
 
 def coloured_noise(count: int, rng: np.random.Generator) -> Samples:
-    hz = np.fft.rfftfreq(count, 1 / RATE_HZ)
+    size = 1 << count.bit_length()
+    hz = np.fft.rfftfreq(size, 1 / RATE_HZ)
     spectrum = (rng.normal(size=len(hz)) + 1j * rng.normal(size=len(hz))) * (hz + 40) ** rng.uniform(-1.2, 0.2)
-    return np.fft.irfft(spectrum, count).astype(np.float32)
+    return np.fft.irfft(spectrum, size)[:count].astype(np.float32)
 
 
 def music(count: int, rng: np.random.Generator) -> Samples:

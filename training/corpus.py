@@ -22,6 +22,8 @@ from .features import spectra_of
 from .voices import Spoken, festival, flite
 from .voices.espeak import Espeak
 
+SHARD = 300  # utterances in a file
+
 # Never seen in training.
 UNSEEN = ("flite:rms", "festival:hy_fi_mv_diphone", "espeak:en-us+Annie", "espeak:en+klatt3", "espeak:it+male7")
 
@@ -110,7 +112,9 @@ def save_features(path: Path, utterances: list[Spoken]) -> None:
         visemes.append(viseme)
         curves.append(curve)
     ends = np.cumsum([len(x) for x in features])
-    np.savez(path, features=np.concatenate(features), visemes=np.concatenate(visemes), curves=np.concatenate(curves), ends=ends)
+    partial = path.with_suffix(".partial.npz")
+    np.savez(partial, features=np.concatenate(features), visemes=np.concatenate(visemes), curves=np.concatenate(curves), ends=ends)
+    partial.rename(path)
     print(f"{path.name}: {ends[-1] / 360_000:.2f} h", flush=True)
 
 
@@ -131,11 +135,15 @@ def main() -> int:
     seen = [one for voice, all_said in said.items() if voice not in UNSEEN for one in all_said]
     babble = [one.pcm for one in seen[:: max(1, len(seen) // 60)]]
     rng = np.random.default_rng(a.seed)
-    for copy in range(a.copies):
-        chosen = [augment(one, rng, babble=babble) for one in seen] + [no_speech(rng.uniform(2, 5), rng) for _ in range(len(seen) // 20)]
-        save_features(a.out / f"train{copy}.npz", chosen)
     for voice in UNSEEN:
-        save_features(a.out / f"unseen_{voice.replace(':', '_').replace('+', '_')}.npz", said[voice])
+        save_features(a.out / f"unseen_{voice.replace(':', '_').replace('+', '_')}.npz", said[voice][:40])
+    for copy in range(a.copies):
+        order = rng.permutation(len(seen))
+        for part, k in enumerate(range(0, len(order), SHARD)):  # in shards: a training can begin on the first
+            chosen = [augment(seen[i], rng, babble=babble) for i in order[k : k + SHARD]] + [
+                no_speech(rng.uniform(2, 5), rng) for _ in range(SHARD // 20)
+            ]
+            save_features(a.out / f"train{copy}_{part:02d}.npz", chosen)
     print(f"done in {time.monotonic() - began:.0f} s")
     return 0
 

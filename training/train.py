@@ -24,7 +24,7 @@ from visavis.engine.speech.network import DELAY_STEPS, STACK
 from visavis.engine.speech.visemes import BILABIAL, CLASSES, SILENCE
 
 MEL = MEL_BANDS + 1
-CHUNK_STEPS, WARM_STEPS = 240, 16
+CHUNK_STEPS, WARM_STEPS = 160, 12
 DEAF = 0.3
 CLOSURE_WEIGHT, CONTACT_WEIGHT = 3.0, 5.0
 
@@ -95,6 +95,10 @@ class Corpus:
             yield x, v, c, w
 
 
+def shards(corpus: Path) -> list[Path]:
+    return sorted(path for path in corpus.glob("train*.npz") if ".partial" not in path.name)
+
+
 def loss_of(out: torch.Tensor, v: torch.Tensor, c: torch.Tensor, w: torch.Tensor, class_weight: torch.Tensor) -> torch.Tensor:
     out, v, c, w = out[:, DELAY_STEPS:], v[:, :-DELAY_STEPS], c[:, :-DELAY_STEPS], w[:, DELAY_STEPS:] * w[:, :-DELAY_STEPS]
     total = w.sum()
@@ -152,13 +156,13 @@ def main() -> int:
     options.add_argument("--minutes", type=float, default=40.0)
     options.add_argument("--front", type=int, default=128)
     options.add_argument("--hidden", type=int, default=128)
-    options.add_argument("--batch", type=int, default=128)
+    options.add_argument("--batch", type=int, default=48)
     options.add_argument("--seed", type=int, default=1)
     a = options.parse_args()
     torch.manual_seed(a.seed)
     torch.set_num_threads(1)
     rng = np.random.default_rng(a.seed)
-    corpus = Corpus(sorted(a.corpus.glob("train*.npz")))
+    corpus = Corpus(found := shards(a.corpus))
     unseen = sorted(a.corpus.glob("unseen*.npz"))
     counts = np.bincount(corpus.visemes, minlength=len(CLASSES)) + 1
     class_weight = torch.tensor((counts.mean() / counts) ** 0.4, dtype=torch.float32)
@@ -185,6 +189,8 @@ def main() -> int:
         print({name: round(value, 3) for name, value in scores(model, unseen).items()}, flush=True)
         save(a.out, model)
         epoch += 1
+        if len(shards(a.corpus)) > len(found):  # the corpus is still growing
+            corpus = Corpus(found := shards(a.corpus))
         if time.monotonic() - began >= 60 * a.minutes:
             return 0
 

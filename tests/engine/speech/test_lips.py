@@ -93,3 +93,40 @@ def test_lips_rest_before_between_and_after_sentences(say) -> None:
     for start_s in (0.0, 1.0 + len(pcm) / 16_000, 2.0 + 2 * len(pcm) / 16_000):
         part = motion.mouth[rows(motion, start_s + 0.3, start_s + 0.9)]
         assert len(part) and not part.any()
+
+
+def chords(seconds: float) -> np.ndarray:
+    """Return decaying chords with harmonics, two a second."""
+    rng = np.random.default_rng(7)
+    x = np.zeros(int(seconds * 16_000))
+    for start in range(0, len(x), 8_000):
+        t = np.arange(min(12_000, len(x) - start)) / 16_000
+        for semitone in rng.choice([0, 3, 7, 10, 12, 15], 3, replace=False):
+            hz = 196 * 2 ** (semitone / 12)
+            x[start : start + len(t)] += np.exp(-3 * t) * sum(np.sin(2 * np.pi * hz * h * t) / h**1.5 for h in range(1, 8))
+    return (x / np.abs(x).max() * 12_000).astype(np.int16)
+
+
+def test_music_alone_moves_the_lips_much_less_than_speech(say) -> None:
+    speech = apart(move(say("slt", SENTENCES[2])[0]))
+    music = apart(move(chords(6.0)))
+    assert music.mean() < 0.4 * speech.mean(), (music.mean(), speech.mean())
+
+
+def test_noise_alone_hardly_moves_the_lips(say) -> None:
+    speech = apart(move(say("slt", SENTENCES[2])[0]))
+    noise = apart(move(np.random.default_rng(2).normal(0, 2_000, 64_000).astype(np.int16)))
+    assert noise[50:].mean() < 0.2 * speech.mean(), (noise[50:].mean(), speech.mean())
+
+
+def test_a_whisper_still_moves_the_lips(say) -> None:
+    pcm, _ = say("slt", SENTENCES[0])
+    rng = np.random.default_rng(4)
+    spectra = np.lib.stride_tricks.sliding_window_view(np.pad(pcm.astype(np.float64), 256), 512)[::128] * np.hanning(512)
+    noisy = np.fft.irfft(np.abs(np.fft.rfft(spectra)) * np.exp(2j * np.pi * rng.random((len(spectra), 257))))  # the voice's periods are gone
+    whisper = np.zeros(len(spectra) * 128 + 512)
+    for k, frame in enumerate(noisy):
+        whisper[k * 128 : k * 128 + 512] += frame * np.hanning(512)
+    voiced, whispered = apart(move(pcm)), apart(move((whisper / np.abs(whisper).max() * 1_500).astype(np.int16)))
+    assert whispered.max() > 0.5 * voiced.max()
+    assert whispered.std() > 0.5 * voiced.std()

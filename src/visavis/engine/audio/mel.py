@@ -23,7 +23,7 @@ _FLOOR = 1e-10
 # Level: the loudest frame of late, falling by PEAK_FALL_DB a step (2 dB/s); never taken below PEAK_FLOOR_DB, so that room noise stays silence.
 PEAK_FLOOR_DB = -70.0
 _PEAK_FALL_DB = 0.02
-_CLIP_LOW, _CLIP_HIGH = -4.0, 1.0  # in units of 20 dB below and above the peak
+_CLIP_LOW = np.float32(-4.0)  # in units of 20 dB from the peak
 _ACTIVE_DB = 30.0  # frames this far below the peak do not teach the mean
 _PRIOR_FRAMES, _LONGEST_FRAMES = 100.0, 600.0
 
@@ -94,13 +94,14 @@ class RunningNorm:
         """Take one frame in dB, (MEL_BANDS,); return float32 (MEL_BANDS + 1,): bands in units of 20 dB around their mean, then the level."""
         self.level_db = float(mel_db.max())
         self.peak_db = max(self.level_db, self.peak_db - _PEAK_FALL_DB, PEAK_FLOOR_DB)
-        relative = np.clip((mel_db - np.float32(self.peak_db)) * np.float32(0.05), _CLIP_LOW, _CLIP_HIGH)
+        relative = (mel_db - np.float32(self.peak_db)) * np.float32(0.05)
+        np.maximum(relative, _CLIP_LOW, out=relative)
         if self.level_db > self.peak_db - _ACTIVE_DB:
             self._seen = min(self._seen + 1.0, _LONGEST_FRAMES)
             self._mean += (relative - self._mean) * np.float32(1.0 / self._seen)
         out = np.empty(MEL_BANDS + 1, np.float32)
         out[:-1] = relative - self._mean
-        out[-1] = max((self.level_db - self.peak_db) * 0.05, _CLIP_LOW)
+        out[-1] = max((self.level_db - self.peak_db) * 0.05, float(_CLIP_LOW))
         return out
 
 

@@ -17,7 +17,7 @@ LOOK_AHEAD = 1
 
 _JAW, _CLOSE, _PRESS = INDEX["jawOpen"], INDEX["mouthClose"], INDEX["mouthPress"]
 _ROLL, _LOWER, _UPPER = INDEX["mouthRollLower"], INDEX["mouthLowerDown"], INDEX["mouthUpperUp"]
-_ROUND = [INDEX["mouthFunnel"], INDEX["mouthPucker"]]
+_ROUND = (INDEX["mouthFunnel"], INDEX["mouthPucker"])
 
 # Probabilities between which lips go from apart to closed; below one half, because an open /b/ is worse than a closed /d/.
 _CLOSURE_LOW, _CLOSURE_HIGH = 0.20, 0.55
@@ -27,7 +27,8 @@ _HOLD_STEPS = 5  # a closure stays for 50 ms at least: one frame of a 25 fps vid
 # The mouth wakes at once and goes to rest over 120 ms.
 _SPEECH_ON, _SPEECH_OFF = 0.5, 0.35
 _WAKE_PER_STEP, _REST_PER_STEP = 0.34, 0.085
-_JAW_QUIET, _JAW_LOUD = 0.85, 1.1
+_JAW_QUIET, _JAW_LOUD = 0.85, 1.05
+_JAW_CONTACT, _ROLL_CONTACT = 0.1, 0.75
 
 
 class _Gesture:
@@ -84,17 +85,16 @@ class MouthShaper:
         touching = self._contact.take(now.contact) * (1.0 - closed)
         if self._wake == 0.0:
             return np.zeros(MOUTH_COUNT, np.float32), 1.0
-        mouth = np.float32(0.25) * (before.mouth + after.mouth) + np.float32(0.5) * now.mouth
-        mouth[_JAW] *= _JAW_QUIET + (_JAW_LOUD - _JAW_QUIET) * loudness
-        np.clip(mouth, 0.0, 1.0, out=mouth)
-        mouth *= np.float32(self._wake)
+        mouth = (np.float32(0.25) * (before.mouth + after.mouth) + np.float32(0.5) * now.mouth).tolist()  # numbers: quicker than rows of twelve
+        mouth = [min(1.0, max(0.0, value)) * self._wake for value in mouth]
         touching *= self._wake
-        mouth[_ROLL] = max(float(mouth[_ROLL]), 0.75 * touching)
-        mouth[_JAW] = mouth[_JAW] * (1.0 - touching) + min(float(mouth[_JAW]), 0.1) * touching
-        mouth[_JAW] *= 1.0 - 0.4 * closed
-        mouth[[_LOWER, _UPPER]] *= np.float32((1.0 - closed) * (1.0 - 0.8 * touching))
-        mouth[_ROLL] *= np.float32(1.0 - closed)
-        mouth[_ROUND] *= np.float32(1.0 - 0.5 * closed)
-        mouth[_CLOSE] = mouth[_JAW] * closed
-        mouth[_PRESS] = 0.35 * closed * self._wake
-        return mouth, 1.0 - self._wake
+        jaw = min(1.0, mouth[_JAW] * (_JAW_QUIET + (_JAW_LOUD - _JAW_QUIET) * loudness))
+        jaw = jaw * (1.0 - touching) + min(jaw, _JAW_CONTACT) * touching
+        jaw *= 1.0 - 0.4 * closed
+        mouth[_JAW], mouth[_CLOSE], mouth[_PRESS] = jaw, jaw * closed, 0.35 * closed * self._wake
+        for channel in (_LOWER, _UPPER):
+            mouth[channel] *= (1.0 - closed) * (1.0 - 0.8 * touching)
+        mouth[_ROLL] = max(mouth[_ROLL], _ROLL_CONTACT * touching) * (1.0 - closed)
+        for channel in _ROUND:
+            mouth[channel] *= 1.0 - 0.5 * closed
+        return np.array(mouth, np.float32), 1.0 - self._wake
