@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import anyio
 import pytest
 from sqlalchemy import insert, update
 
@@ -39,6 +40,19 @@ async def test_concurrency_is_limited_at_start_and_a_created_session_does_not_co
     assert (await service.client.put(f"/v1/sessions/{first}/start")).status_code == 200
     await service.client.put(f"/v1/sessions/{first}/end")
     assert (await start(service))[1] == 200
+
+
+async def test_starts_at_once_cannot_share_one_place(service: Service) -> None:
+    await put_on_plan(service, max_concurrency=2)
+    statuses: list[int] = []
+
+    async def try_one() -> None:
+        statuses.append((await start(service))[1])
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(6):
+            tasks.start_soon(try_one)
+    assert sorted(statuses) == [200, 200, 429, 429, 429, 429]
 
 
 async def test_a_plans_maximum_is_the_expiration(service: Service) -> None:

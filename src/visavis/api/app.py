@@ -136,18 +136,21 @@ async def _warm_up(services: Services, portraits: Sequence[LibraryPortrait]) -> 
         except Exception:  # the outermost edge of the warming up
             log.exception("stage_not_started")
 
-    async def prepare_library() -> None:
-        try:
-            look = await install_library(services.avatars, portraits)
-            if look is not None:
-                await _rehearse(services, look)
-                services.readiness.default_avatar = True
-        except Exception:  # the outermost edge of the warming up
-            log.exception("library_not_installed")
-
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(warm_stage)
-        tasks.start_soon(prepare_library)
+        try:
+            default = await install_library(services.avatars, portraits)
+        except Exception:  # the outermost edge of the warming up
+            log.exception("library_not_installed")
+            default = None
+    if default is None or not services.readiness.stage:
+        return
+    try:
+        await _rehearse(services, default)
+    except Exception:  # the outermost edge of the warming up
+        log.exception("default_avatar_cannot_perform")
+    else:
+        services.readiness.default_avatar = True
 
 
 async def _rehearse(services: Services, look: AvatarRecord) -> None:

@@ -135,6 +135,7 @@ class LiveSessions:
         vigil = Vigil(self._patience, now_s=now_s, expires_at_s=None if max_duration_ms is None else now_s + max_duration_ms / 1000)
         session = LiveSession(
             session_id=record.id,
+            key_id=record.key_id,
             performer=performer,
             vigil=vigil,
             size_px=(casting.width_px, casting.height_px),
@@ -181,9 +182,10 @@ class LiveSessions:
 
     # What others ask
 
-    def building(self, key_id: str) -> int:
-        """How many sessions of the key are being started: they count, or a limit would forget them."""
-        return sum(starting.key_id == key_id for starting in self._starting.values())
+    def current(self, key_id: str) -> int:
+        """How many sessions of the key run now. Those being started count, or a limit would forget them."""
+        running = sum(session.key_id == key_id and not session.ending for session in self._live.values())
+        return running + sum(starting.key_id == key_id for starting in self._starting.values())
 
     def avatars_in_preparation(self) -> set[str]:
         """Avatars of sessions that are being started: their files stay."""

@@ -26,7 +26,7 @@ from visavis.sessions.lifecycle import EndReason
 from visavis.sessions.vigil import Vigil
 
 _EVENTS_HELD = 1024  # a quarter of an hour of figures; the channel gives up on a client that takes nothing long before
-_END_TIMEOUT_S = 4.0
+_END_TIMEOUT_S = 2.0
 
 log = structlog.get_logger()
 
@@ -95,6 +95,7 @@ class LiveSession:
         self,
         *,
         session_id: str,
+        key_id: str,
         performer: Performer,
         vigil: Vigil,
         size_px: tuple[int, int],
@@ -102,6 +103,7 @@ class LiveSession:
         clock_ms: Callable[[], int],
     ) -> None:
         self.session_id = session_id
+        self.key_id = key_id
         self.performer = performer
         self._vigil = vigil
         self._size_px = size_px  # changes with each channel that asks for another
@@ -158,6 +160,10 @@ class LiveSession:
             if reason is not None:
                 await self._end(self.session_id, reason)
                 return
+
+    @property
+    def ending(self) -> bool:
+        return self._closing
 
     def metered(self) -> dict[str, int | None]:
         return {"first_frame_at_ms": self._first_frame_at_ms, "last_frame_at_ms": self._last_frame_at_ms}

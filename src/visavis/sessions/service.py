@@ -104,7 +104,7 @@ class Sessions:
         plan = await self._accounts.plan_of(key)
         if not self._live.performing(record.id):
             await self._check_minutes(key, plan)
-            await self._check_concurrency(key, plan)
+            self._check_concurrency(key, plan)
         width_px, height_px = SIZES_PX.get(record.aspect_ratio or "", (1280, 720))
         casting = Casting(session_id=record.id, pack_path=self._avatars.pack_path(record.avatar_id), width_px=width_px, height_px=height_px)
         started = await self._live.start(record, casting, max_duration_ms=_max_duration_ms(key, plan), wait_s=self._start_wait_s)
@@ -115,11 +115,10 @@ class Sessions:
             raise SessionEnded("Session has already ended")
         return again if again is not None and again.status == Status.STARTED else None
 
-    async def _check_concurrency(self, key: KeyRecord, plan: PlanRecord) -> None:
-        if plan.max_concurrency is None:
-            return
-        current = await self._store.count_started(key.id) + self._live.building(key.id)
-        if current >= plan.max_concurrency:
+    def _check_concurrency(self, key: KeyRecord, plan: PlanRecord) -> None:
+        """Nothing is awaited between this check and the session's counting as current, so two starts cannot share one place."""
+        current = self._live.current(key.id)
+        if plan.max_concurrency is not None and current >= plan.max_concurrency:
             raise ConcurrencyLimitReached(current=current, maximum=plan.max_concurrency)
 
     async def _check_minutes(self, key: KeyRecord, plan: PlanRecord) -> None:
@@ -157,8 +156,7 @@ class Sessions:
 
     async def usage_now(self, key: KeyRecord) -> UsageNow:
         plan = await self._accounts.plan_of(key)
-        current = await self._store.count_started(key.id) + self._live.building(key.id)
-        return UsageNow(current=current, maximum=plan.max_concurrency, minutes_remaining=await self._minutes_remaining(key, plan))
+        return UsageNow(current=self._live.current(key.id), maximum=plan.max_concurrency, minutes_remaining=await self._minutes_remaining(key, plan))
 
     # Rooms
 

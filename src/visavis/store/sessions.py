@@ -46,11 +46,6 @@ class SessionStore:
         async with self._database.write() as connection:
             await connection.execute(update(sessions).where(sessions.c.id == session_id).values(**figures))
 
-    async def count_started(self, key_id: str) -> int:
-        async with self._database.read() as connection:
-            query = select(func.count()).select_from(sessions).where(sessions.c.key_id == key_id, sessions.c.status == "started")
-            return (await connection.execute(query)).scalar_one()
-
     async def minutes_used(self, key_id: str, *, since_ms: int) -> int:
         """Minutes of the key's sessions that ended since then, each session rounded up to whole minutes."""
         minutes = (sessions.c.ended_at_ms - sessions.c.started_at_ms + 59_999) // 60_000
