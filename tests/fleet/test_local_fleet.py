@@ -13,7 +13,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from visavis.errors import NoCapacity, OfferRefused, PackUnreadable, PerformerLost, QueueFull
+from visavis.errors import InvalidRequest, NoCapacity, OfferRefused, PackUnreadable, PerformerLost, QueueFull
 from visavis.fleet.local import LocalFleet, LocalPerformer
 from visavis.fleet.port import Casting, PerformerEnded, PerformerEvent, PlaybackFinished, PlaybackStarted
 
@@ -189,6 +189,9 @@ def test_refusals_of_the_stage_arrive_as_they_were_raised(run: Run, fleet: Local
         for garbage in ("", "garbage", "v=0\r\nm=video\r\n", "v=0\r\no=- 0 0 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n", "\0" * 100, "v=0\n" * 20_000):
             with pytest.raises(OfferRefused):
                 await performer.offer(viewer_id="v", sdp=garbage)
+        for pcm, rate_hz in ((b"\0", 16_000), (b"\0\0", 7999), (b"\0\0", 48_001)):
+            with pytest.raises(InvalidRequest):
+                await performer.speak(pcm, sample_rate_hz=rate_hz)
         minute = b"\0\0" * 48_000 * 60
         for _ in range(10):
             await performer.speak(minute, sample_rate_hz=48_000, utterance_id="long")

@@ -10,6 +10,7 @@ import numpy as np
 
 from visavis.engine.motion.frame import COEFFICIENTS, MotionFrame
 from visavis.engine.render.port import Renderer
+from visavis.errors import InvalidRequest
 from visavis.rooms.port import Room
 from visavis.stage import messages
 from visavis.stage.encoder import AudioEncoder, VideoEncoder
@@ -70,7 +71,11 @@ class Show:
 
     # --- what the session is asked to do
     def speak(self, pcm: bytes, sample_rate_hz: int, *, utterance_id: str | None, final: bool) -> str:
-        """Queue PCM16 LE and return the utterance's id. Raises `QueueFull`."""
+        """Queue PCM16 LE and return the utterance's id. Raises `QueueFull`, and `InvalidRequest` for what is no such sound."""
+        if len(pcm) % 2:
+            raise InvalidRequest("PCM16 has an even number of bytes")
+        if not 8000 <= sample_rate_hz <= 48_000:
+            raise InvalidRequest("sample_rate is 8000 to 48000")
         samples = np.frombuffer(pcm, dtype="<i2")
         return self._performance.speak(samples, sample_rate_hz, utterance_id=utterance_id, final=final, now_ns=time.monotonic_ns())
 

@@ -12,7 +12,7 @@ import aioice.ice
 from aiortc import RTCPeerConnection
 
 CONSENT_INTERVAL_S = 1  # a viewer is asked this often whether it is still there (RFC 7675 says 5) ...
-CONSENT_FAILURES = 6  # ... and is gone after so many unanswered, about 9 s with their half second each
+CONSENT_FAILURES = 4  # ... and is gone after so many unanswered, about 6 s with their half second each
 GATHER_TIMEOUT_S = 1  # for STUN and TURN servers
 
 

@@ -29,6 +29,8 @@ def check_offer(sdp: str) -> CheckedOffer:
     if len(sdp) > MAX_OFFER_BYTES:
         raise OfferRefused("The offer is larger than 64 KiB")
     try:
+        if not sdp.startswith("v=0"):  # RFC 8866: every description begins so; the parser does not mind
+            raise ValueError("no version line")
         offer = sdp_grammar.SessionDescription.parse(sdp)
     except Exception as error:  # the parser raises whatever its string handling raises
         raise OfferRefused("The offer is not SDP", suggestion="POST an SDP offer as application/sdp") from error

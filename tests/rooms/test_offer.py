@@ -1,0 +1,68 @@
+"""What is refused of a viewer's offer, and what is left out of it."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from aiortc import RTCBundlePolicy, RTCConfiguration, RTCPeerConnection
+
+from visavis.errors import OfferRefused
+from visavis.rooms.embedded.ice import settle_ice
+from visavis.rooms.embedded.offer import check_offer
+
+
+async def _offer(kinds: tuple[str, ...], direction: str) -> str:
+    settle_ice()
+    connection = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
+    try:
+        for kind in kinds:
+            connection.addTransceiver(kind, direction=direction)
+        await connection.setLocalDescription(await connection.createOffer())
+        return connection.localDescription.sdp
+    finally:
+        await connection.close()
+
+
+def offer(*kinds: str, direction: str = "recvonly") -> str:
+    return asyncio.run(_offer(kinds, direction))
+
+
+def test_a_viewers_offer_is_taken_in_the_order_of_its_sections() -> None:
+    assert check_offer(offer("audio", "video")).kinds == ("audio", "video")
+    assert check_offer(offer("video", "audio")).kinds == ("video", "audio")
+    assert check_offer(offer("video")).kinds == ("video",)
+
+
+def test_mdns_candidates_and_the_end_of_candidates_are_left_out() -> None:
+    sdp = offer("video").replace("a=end-of-candidates", "a=candidate:1 1 udp 2113937151 3d1b9f8e-52c0.local 51473 typ host\r\na=end-of-candidates")
+    checked = check_offer(sdp).sdp
+    assert ".local" in sdp and ".local" not in checked and "end-of-candidates" not in checked
+    assert " typ host" in checked, "its other candidates stay"
+
+
+@pytest.mark.parametrize(
+    ("sdp", "says"),
+    [
+        ("nonsense", "not SDP"),
+        ("v=0\r\no=- 0 0 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n", "no video"),
+        ("v=0\r\n" + "a=x\r\n" * 20_000, "larger than"),
+    ],
+)
+def test_what_is_no_offer_is_refused(sdp: str, says: str) -> None:
+    with pytest.raises(OfferRefused, match=says):
+        check_offer(sdp)
+
+
+def test_offers_that_this_room_cannot_answer_say_why() -> None:
+    video = offer("video")
+    with pytest.raises(OfferRefused, match="no video"):
+        check_offer(offer("audio"))
+    with pytest.raises(OfferRefused, match="sendonly"):
+        check_offer(offer("video", direction="sendonly"))
+    with pytest.raises(OfferRefused, match="more than one"):
+        check_offer(offer("video", "video"))
+    with pytest.raises(OfferRefused, match="VP8"):
+        check_offer(video.replace("VP8", "VP9"))
+    with pytest.raises(OfferRefused, match="fingerprint"):
+        check_offer("\r\n".join(line for line in video.split("\r\n") if "fingerprint" not in line))

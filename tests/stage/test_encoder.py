@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import av
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from visavis.rooms.port import EncodedPacket
+from visavis.stage.encoder import OPUS_DELAY_SAMPLES, AudioEncoder, VideoEncoder, bit_rate
+from visavis.stage.timeline import BLOCK_SAMPLES, PLAYOUT_RATE_HZ
+
+WIDTH_PX, HEIGHT_PX = 192, 128
+FRAME_SAMPLES = PLAYOUT_RATE_HZ // 25
+
+
+def picture(number: int) -> NDArray[np.uint8]:
+    """I420 of a bright square that moves over a shaded ground."""
+    i420 = np.full((HEIGHT_PX * 3 // 2, WIDTH_PX), 128, np.uint8)
+    i420[:HEIGHT_PX] = np.arange(WIDTH_PX) // 2 + 40
+    i420[40:70, 10 + number * 2 : 40 + number * 2] = 220
+    return i420
+
+
+def encoded(encoder: VideoEncoder, numbers: range) -> list[EncodedPacket]:
+    packets = [encoder.encode(picture(n), n * FRAME_SAMPLES) for n in numbers]
+    return [p for p in packets if p is not None]
+
+
+def decoded(packets: list[EncodedPacket]) -> list[NDArray[np.uint8]]:
+    codec = av.CodecContext.create("libvpx", "r")
+    return [frame.to_ndarray(format="yuv420p") for packet in packets for frame in codec.decode(av.Packet(packet.data))]
+
+
+def test_pictures_come_out_at_once_and_look_as_they_went_in() -> None:
+    packets = encoded(VideoEncoder(width_px=WIDTH_PX, height_px=HEIGHT_PX, fps=25), range(20))
+    assert [p.position for p in packets] == [n * FRAME_SAMPLES for n in range(20)]
+    for number, seen in enumerate(decoded(packets)):
+        assert np.abs(seen.astype(int) - picture(number)).mean() < 3
+
+
+def test_only_the_first_picture_is_a_keyframe_until_one_is_wanted() -> None:
+    encoder = VideoEncoder(width_px=WIDTH_PX, height_px=HEIGHT_PX, fps=25)
+    assert [p.keyframe for p in encoded(encoder, range(20))] == [True] + [False] * 19
+    encoder.want_keyframe(joining=True)
+    late = encoded(encoder, range(20, 25))
+    assert [p.keyframe for p in late] == [True] + [False] * 4
+    assert np.abs(decoded(late)[-1].astype(int) - picture(24)).mean() < 3, "a late viewer decodes from there"
+
+
+def test_keyframes_that_viewers_ask_for_are_half_a_second_apart() -> None:
+    encoder = VideoEncoder(width_px=WIDTH_PX, height_px=HEIGHT_PX, fps=25)
+    keyframes = []
+    for n in range(50):
+        encoder.want_keyframe(joining=False)
+        if any(p.keyframe for p in encoded(encoder, range(n, n + 1))):
+            keyframes.append(n)
+    assert keyframes == [0, 13, 26, 39]
+
+
+def test_a_viewer_that_joins_right_after_a_keyframe_waits_a_tenth_of_a_second() -> None:
+    encoder = VideoEncoder(width_px=WIDTH_PX, height_px=HEIGHT_PX, fps=25)
+    encoded(encoder, range(1))
+    encoder.want_keyframe(joining=True)
+    assert [p.keyframe for p in encoded(encoder, range(1, 6))] == [False, False, True, False, False]
+
+
+@pytest.mark.parametrize(("size", "kbps"), [((512, 512), 700), ((1280, 720), 1797), ((64, 64), 250), ((1920, 1920), 2500)])
+def test_the_bit_rate_follows_the_area(size: tuple[int, int], kbps: int) -> None:
+    assert bit_rate(*size) // 1000 == kbps
+
+
+def test_sound_comes_back_where_its_packets_say() -> None:
+    encoder = AudioEncoder()
+    sound = np.zeros(BLOCK_SAMPLES * 20, np.int16)
+    sound[9600:] = (np.sin(2 * np.pi * 440 * np.arange(9600) / PLAYOUT_RATE_HZ) * 9000).astype(np.int16)
+    packets = [encoder.encode(sound[at : at + BLOCK_SAMPLES], at) for at in range(0, len(sound), BLOCK_SAMPLES)]
+    assert packets[0].position == -OPUS_DELAY_SAMPLES
+    codec = av.CodecContext.create("libopus", "r")
+    heard = np.concatenate([f.to_ndarray().reshape(-1, len(f.layout.channels))[:, 0] for p in packets for f in codec.decode(av.Packet(p.data))])
+    onset = int(np.argmax(np.abs(heard) > 2000)) + packets[0].position
+    assert abs(onset - 9600) < 100
