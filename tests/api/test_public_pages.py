@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import pytest
@@ -26,15 +28,26 @@ async def test_openapi_describes_what_is_there(service: Service) -> None:
     schema = (await service.client.get("/openapi.json")).json()
     assert schema["openapi"].startswith("3.1")
     create = schema["paths"]["/v1/sessions"]["post"]
-    assert create["requestBody"]["content"]["application/json"]["schema"]["properties"].keys() >= {"avatar_id", "metadata"}
+    assert schema["components"]["schemas"]["CreateSession"]["properties"].keys() >= {"avatar_id", "metadata"}
     assert "201" in create["responses"]
     assert create["security"] == [{"ApiKey": []}]
     for path, operations in schema["paths"].items():
         assert not path.startswith("/assets")
         for operation in operations.values():
             assert "422" not in operation["responses"]
+    for name in re.findall(r'"\$ref": "([^"]+)"', json.dumps(schema)):
+        assert name.startswith("#/components/schemas/") and name.rpartition("/")[2] in schema["components"]["schemas"]
     fields = schema["components"]["schemas"]["HostedSession"]["properties"]
     assert list(fields)[:4] == ["session_id", "avatar", "session_type", "status"]
+
+
+async def test_docs_show_every_operation_and_need_nothing_from_elsewhere(service: Service) -> None:
+    page = (await service.client.get("/docs")).text
+    schema = (await service.client.get("/openapi.json")).json()
+    for path in schema["paths"]:
+        assert f"<code>{path}</code>" in page
+    assert "ws_uri" in page and "access_token" in page
+    assert "http://" not in page and "https://" not in page and "<script" not in page
 
 
 async def test_pages_and_assets_are_served_and_nothing_else(service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from fastapi.openapi.utils import get_openapi
 
 from visavis import __version__
 from visavis.accounts.service import Accounts
-from visavis.api import avatars, health, pages, rooms, sessions
+from visavis.api import avatars, docs, health, pages, rooms, schemas, sessions
 from visavis.api.envelope import Envelope
 from visavis.api.errors import add_error_handlers
 from visavis.api.gate import Gate
@@ -67,7 +67,7 @@ def create_app(
     app.add_middleware(Gate, requests_per_minute=settings.rate_limit_per_minute)
     app.add_middleware(Envelope)
     add_error_handlers(app)
-    for part in (sessions.router, avatars.router, avatars.media, rooms.router, health.router, pages.router):
+    for part in (sessions.router, avatars.router, avatars.media, rooms.router, health.router, docs.router, pages.router):
         app.include_router(part)
     return app
 
@@ -177,6 +177,8 @@ def _openapi(app: FastAPI) -> Callable[[], dict[str, Any]]:
         if app.openapi_schema is None:
             schema = get_openapi(title=app.title, version=app.version, routes=app.routes, summary="Live avatars that anyone can host.")
             components = schema.setdefault("components", {})
+            create = schemas.CreateSession.model_json_schema(ref_template="#/components/schemas/{model}")
+            components["schemas"] |= create.pop("$defs") | {"CreateSession": create}
             components["securitySchemes"] = {
                 "ApiKey": {"type": "apiKey", "in": "header", "name": "x-api-key"},
                 "RoomToken": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},

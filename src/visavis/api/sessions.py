@@ -21,7 +21,7 @@ from visavis.timestamps import shown_or_none
 
 router = APIRouter(prefix="/v1/sessions", tags=["sessions"])
 
-_CREATE_BODY = {"requestBody": {"required": True, "content": {"application/json": {"schema": schemas.CreateSession.model_json_schema()}}}}
+_CREATE_BODY = {"requestBody": {"required": True, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/CreateSession"}}}}}
 _REFUSALS: dict[int | str, dict[str, Any]] = {status: {"model": schemas.Error} for status in (400, 401, 403, 404, 409, 413, 415, 429, 503)}
 _RATIOS = {"4:3": "4:3", "3:4": "3:4", "1:1": "1:1", "auto": "4:3"}
 _STATUSES = {"all": ("created", "started", "ended"), "created": ("created",), "started": ("started",), "ended": ("ended",)}
