@@ -18,6 +18,7 @@ from visavis.engine.render.warp import Inverse, spread
 Array = NDArray[np.float32]
 
 STRIP_PX = 128  # even; measured: 64 to 192 are alike, the whole picture at once takes a fifth longer
+NOBODY = (0, 0, 0, 255)  # of the texture: fully clear; a constant border is a fifth faster than any other
 GAZE_STEPS = 50  # from the middle to the end of its reach; a step is a fifteenth of a px at 512x512
 _EYES = slice(INDEX["eyeBlinkLeft"], INDEX["eyeLookY"] + 1)
 
@@ -106,7 +107,7 @@ class CpuRenderer:
         left, top, right, bottom = strip
         rows, columns, grid = plan.grid.part(*strip)
         fixed, fraction = cv2.convertMaps(spread(sources[rows, columns], grid, *strip), None, cv2.CV_16SC2)
-        seen = cv2.remap(self._texture, fixed, fraction, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        seen = cv2.remap(self._texture, fixed, fraction, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=NOBODY)
         half = cv2.resize(seen, ((right - left) // 2, (bottom - top) // 2), interpolation=cv2.INTER_AREA)
         for channel, (picture, step) in enumerate(((seen, 1), (half, 2), (half, 2))):
             rows, columns = slice(top // step, bottom // step), slice(left // step, right // step)

@@ -172,8 +172,8 @@ class Mouth:
         ground[..., 0] = 16.0 + (ground[..., 0] - 16.0) * light
         ground[..., 1:] = 128.0 + (ground[..., 1:] - 128.0) * light[..., None]
         # What light there is in a shaded mouth has been through red skin.
-        ground[..., 1] -= 14.0 * (1.0 - light)
-        ground[..., 2] += 9.0 * (1.0 - light)
+        ground[..., 1] -= 7.0 * (1.0 - light)
+        ground[..., 2] += 12.0 * (1.0 - light)
 
     def _lay(self, patch: Patch, pose: MouthPose, dx: float, dy: float, border: int = cv2.BORDER_CONSTANT) -> Array:
         """Place a patch in the box: its anchor at the middle of the seam, moved by (dx, dy) and by the head."""

@@ -22,7 +22,7 @@ from visavis.engine.render.warp import Grid
 Array = NDArray[np.float32]
 
 SEAM_POINTS = 41
-MARGIN_PX = 12  # of texture about the region, in output px
+MARGIN = 0.3  # of texture about the region, in eye distances: as far as a head's turn reaches in from there
 ZOOM_MAX = 1.25  # a texture finer than the output keeps a moving face as sharp as a still one (measured: 0.85 of the photo, 0.7 without)
 CELLS_PER_UNIT = 22  # nodes of the grid per distance of the outer eye corners
 
@@ -79,8 +79,9 @@ def _make(pack: AvatarPack, width: int, height: int) -> RenderPlan:
     face = FaceGeometry.of(_scaled(pack.landmarks, frame))
     region = _region(pack, frame, face, width, height)
     still_rgb, edge = surroundings(pack, frame, width, height)
-    origin = (region[0] - MARGIN_PX, region[1] - MARGIN_PX)
-    texture = _texture(pack, frame, region, zoom, edge)
+    margin = max(8, int(MARGIN * face.unit))
+    origin = (region[0] - margin, region[1] - margin)
+    texture = _texture(pack, frame, (*origin, region[2] + margin, region[3] + margin), zoom, edge)
     cell = max(3, round(face.unit / CELLS_PER_UNIT))
     grid = Grid.over(*region, cell)
     fields = evaluate(face, *grid.nodes())
@@ -128,19 +129,19 @@ def to_texture(at: Array, zoom: float, origin: tuple[int, int]) -> Array:
     return at
 
 
-def _texture(pack: AvatarPack, frame: Frame, region: tuple[int, int, int, int], zoom: float, edge: Array | None) -> NDArray[np.uint8]:
+def _texture(pack: AvatarPack, frame: Frame, box: tuple[int, int, int, int], zoom: float, edge: Array | None) -> NDArray[np.uint8]:
     """Return the person, premultiplied: P = I - (1 - a) B, so that person over background is the photo exactly, whatever stands in the background.
 
-    `region`: the output px that it serves, MARGIN_PX about it included; `edge`: how far the person gives way there to the picture's continuation.
+    `box`: left, top, right, bottom of what it covers, output px; `edge`: how far the person gives way there to the picture's continuation.
     """
-    left, top, right, bottom = region
-    width, height = round((right - left + 2 * MARGIN_PX) * zoom), round((bottom - top + 2 * MARGIN_PX) * zoom)
-    inner = Frame(scale=frame.scale, shift_x=frame.shift_x - left + MARGIN_PX, shift_y=frame.shift_y - top + MARGIN_PX)
+    left, top, right, bottom = box
+    width, height = round((right - left) * zoom), round((bottom - top) * zoom)
+    inner = Frame(scale=frame.scale, shift_x=frame.shift_x - left, shift_y=frame.shift_y - top)
     picture = lay_out(pack.picture, inner, width, height, zoom, cv2.BORDER_REPLICATE, sharp=True)
     ground = lay_out(pack.background, inner, width, height, zoom, cv2.BORDER_REPLICATE)
     matte = lay_out(pack.matte, inner, width, height, zoom, cv2.BORDER_REPLICATE)
     if edge is not None:
-        shown = Frame(scale=1.0, shift_x=float(MARGIN_PX - left), shift_y=float(MARGIN_PX - top))
+        shown = Frame(scale=1.0, shift_x=float(-left), shift_y=float(-top))
         keep = 1.0 - lay_out(edge, shown, width, height, zoom, cv2.BORDER_REPLICATE)
     texture = np.empty((height, width, 4), np.uint8)
     for top in range(0, height, 64):  # in strips: the whole in float32 would take a hundred megabytes
