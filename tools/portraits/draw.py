@@ -15,7 +15,7 @@ import bpy
 import hair
 import numpy as np
 from blender import DM, from_blender, to_blender
-from figure import load_figure
+from figure import load_figure, load_person
 from materials import hair_material, lash_material
 from mathutils import Vector
 from mathutils.bvhtree import BVHTree
@@ -55,7 +55,7 @@ def main() -> None:
     for name in options.names:
         person = PEOPLE[name]
         bpy.ops.wm.read_factory_settings(use_empty=True)
-        figure = load_figure(package, person["blend"])
+        figure = load_person(package, person["blend"], reference)
         _, body = build_body(figure, reference, person)
         eye = build_eyes(figure, person)
         bpy.context.view_layer.update()
@@ -72,7 +72,9 @@ def main() -> None:
         upper, lower = figure.vertices[UPPER_LID], figure.vertices[LOWER_LID]
         build_strands("lashes", *hair.lashes(upper, lower, eye, person["seed"] + 3, person.get("lashes", 1.0)), lash_material())
         if not options.no_hair:
-            strands = hair.long_hair(hair.Skull(cast), person["hair"], person["seed"] + 4)
+            style = person["hair"]
+            grow = hair.short_hair if style.get("kind") == "short" else hair.long_hair
+            strands = grow(hair.Skull(cast, 0 if grow is hair.short_hair else 10), style, person["seed"] + 4)
             build_strands("hair", *strands, hair_material(person["hair_melanin"], person["hair_redness"]))
         build_garment(body, person)
         build_wall(person["background"], eye[1] * DM)

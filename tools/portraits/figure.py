@@ -28,6 +28,9 @@ class Figure:
         points = self.vertices[np.unique(self.quads[group])]
         return (points.min(0) + points.max(0)) / 2
 
+    def moved(self, scale: float, offset: NDArray[np.float64]) -> Figure:
+        return Figure(vertices=self.vertices * scale + offset, quads=self.quads)
+
 
 def load_figure(package: Path, blend: dict[str, float]) -> Figure:
     """Read the package unpacked at `package` and add `blend`: target path without suffix -> weight, `@` standing for both `l` and `r`."""
@@ -43,3 +46,12 @@ def load_figure(package: Path, blend: dict[str, float]) -> Figure:
     groups = [material["DbgName"] for material in model["materials"]]
     quads = {group: faces[faces[:, 5] == i, 1:5].astype(np.int32) for i, group in enumerate(groups) if not group.startswith("joint")}
     return Figure(vertices=vertices, quads=quads)
+
+
+def load_person(package: Path, blend: dict[str, float], reference: Figure) -> Figure:
+    """Load a figure with its eyes where the reference has them: scaled and moved by what its age, sex and origin (the macro targets) alone shift."""
+    plain = load_figure(package, {name: weight for name, weight in blend.items() if name.startswith("macrodetails/")})
+    eyes = [(figure.centre("helper-l-eye"), figure.centre("helper-r-eye")) for figure in (plain, reference)]
+    (left, right), (goal_left, goal_right) = eyes
+    scale = (goal_left[0] - goal_right[0]) / (left[0] - right[0])
+    return load_figure(package, blend).moved(scale, (goal_left + goal_right) / 2 - scale * (left + right) / 2)

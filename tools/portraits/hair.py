@@ -20,7 +20,8 @@ def unit(vectors: Array) -> Array:
 class Skull:
     """Distance from the head's centre to its surface in every direction, smoothed, so that hair can lie on it."""
 
-    def __init__(self, cast: Cast) -> None:
+    def __init__(self, cast: Cast, bridge: int = 10) -> None:
+        """`bridge`: how widely hair spans the hollows around the ears, in smoothing steps; 0 for hair too short to."""
         azimuth, height = np.meshgrid(np.linspace(-np.pi, np.pi, 181), np.linspace(-np.pi / 2, np.pi / 2, 91), indexing="ij")
         way = np.stack([np.sin(azimuth) * np.cos(height), np.sin(height), np.cos(azimuth) * np.cos(height)], -1).reshape(-1, 3)
         hits, _, found = cast(HEAD_CENTRE + 3 * way, -way)
@@ -30,7 +31,7 @@ class Skull:
             radius = (wrapped[:-2] + 2 * radius + wrapped[2:]) / 4
             radius[:, 1:-1] = (radius[:, :-2] + 2 * radius[:, 1:-1] + radius[:, 2:]) / 4
         broad = radius.copy()
-        for _ in range(10):  # hair bridges the hollows before and behind the ears
+        for _ in range(bridge):  # hair bridges the hollows before and behind the ears
             wrapped = np.concatenate([broad[-2:-1], broad, broad[1:2]])
             broad = np.maximum(radius, (wrapped[:-2] + 2 * broad + wrapped[2:]) / 4)
             broad[:, 1:-1] = np.maximum(radius[:, 1:-1], (broad[:, :-2] + 2 * broad[:, 1:-1] + broad[:, 2:]) / 4)
@@ -127,6 +128,35 @@ def long_hair(skull: Skull, style: dict, seed: int) -> tuple[Array, Array]:
     stray = np.where(rng.uniform(size=count) < 0.012, 2.4, 1.0)[:, None, None]
     points += wander * stray * step(t, 0.0, 0.3)[..., None]
     radius_mm = np.full((count, steps), style["radius_mm"]) * (1 - 0.75 * step(t, 0.7, 1.0))
+    return points, radius_mm
+
+
+def short_hair(skull: Skull, style: dict, seed: int) -> tuple[Array, Array]:
+    """Cropped sides, longer on top and combed up and to one side."""
+    rng = np.random.default_rng(seed)
+    steps = 12
+    way = scalp_roots(style["count"], skull, rng)
+    count = len(way)
+    root = HEAD_CENTRE + way * skull.radius(way)[:, None]
+    top = step(root[:, 1], 6.95, 7.35)
+    sweep = unit(np.array(style["sweep"]))
+    combed = unit(sweep + 0.25 * way * [1, 0, 0])
+    down = unit(np.stack([0.05 * way[:, 0], np.full(count, -1.0), -0.45 - 0.3 * way[:, 2]], 1))
+    along = combed * top[:, None] + down * (1 - top[:, None])
+    field = np.stack([noise(root, 0.10, seed + k, 2) for k in (1, 2, 3)], 1)
+    along = along + style["mess"] * field + 0.10 * rng.normal(size=(count, 3))
+    along = unit(along - (along * way).sum(1, keepdims=True) * way)
+    length = (style["side_length"] + (style["top_length"] - style["side_length"]) * top) * rng.uniform(0.7, 1.05, count)
+    t = np.linspace(0, 1, steps)[None]
+    rise = (style["side_rise"] + (style["top_rise"] - style["side_rise"]) * top)[:, None] * rng.uniform(0.5, 1.1, (count, 1))
+    curl = style["curl"] * top[:, None]
+    turn = 2 * np.pi * (style["curl_turns"] * t + rng.uniform(0, 0.25, (count, 1)) + 0.5 * noise(root, 0.06, seed + 4, 1)[:, None])
+    sideways = np.cross(way, along)
+    points = root[:, None] + (length[:, None] * t)[..., None] * along[:, None] + (curl * t * np.cos(turn))[..., None] * sideways[:, None]
+    direction = unit(points - HEAD_CENTRE)
+    lift = length[:, None] * rise * np.sin(np.clip(t * 1.25, 0, 1) * np.pi / 2) + curl * t * (1 + np.sin(turn)) + 0.004 * t
+    points = HEAD_CENTRE + direction * (skull.radius(direction) + lift)[..., None]
+    radius_mm = np.full((count, steps), style["radius_mm"]) * (1 - 0.75 * step(t, 0.5, 1.0))
     return points, radius_mm
 
 
