@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from visavis.engine.audio.mel import FRAME_LEAD_STEPS, MelStream, RunningNorm, log_mel_db
 from visavis.engine.audio.prosody import Prosody, ProsodyStep
 from visavis.engine.motion.frame import MOUTH_COUNT, SpeechMotion
+from visavis.engine.speech.acoustic import CepstraStream
 from visavis.engine.speech.curves import LOOK_AHEAD, MouthShaper
 from visavis.engine.speech.network import DELAY_STEPS, Network
 from visavis.engine.speech.port import LOOK_AHEAD_STEPS, STEP_SAMPLES
@@ -25,11 +26,11 @@ class SpeechStream:
 
     def __init__(self) -> None:
         self._mel, self._norm, self._prosody = MelStream(), RunningNorm(), Prosody()
-        self._network, self._shaper = Network(), MouthShaper()
+        self._cepstra, self._network, self._shaper = CepstraStream(), Network(), MouthShaper()
         self.reset()
 
     def reset(self) -> None:
-        for part in (self._mel, self._norm, self._prosody, self._network, self._shaper):
+        for part in (self._mel, self._norm, self._prosody, self._cepstra, self._network, self._shaper):
             part.reset()
         self._loose = np.zeros(0, np.int16)  # samples that do not fill a step yet
         self._samples = 0  # taken since the reset
@@ -72,9 +73,10 @@ class SpeechStream:
         power = self._mel.take(pcm.astype(np.float32) * np.float32(1 / 32768))
         if power is None:
             return None
-        features = self._norm.take(log_mel_db(power))
-        self._waiting.append(self._prosody.take(power, self._norm.level_db, self._norm.peak_db))
-        heard = self._network.take(features)
+        mel = self._norm.take(log_mel_db(power))
+        level_db, peak_db = self._norm.level_db, self._norm.peak_db
+        self._waiting.append(self._prosody.take(power, level_db, peak_db))
+        heard = self._network.take(mel, self._cepstra.take(power, level_db, peak_db))
         self._frames += 1
         if self._frames <= DELAY_STEPS:
             return None
