@@ -38,7 +38,7 @@ function Header(): JSX.Element {
         <Mark />
         <span>Visavis</span>
       </a>
-      <span class="place">Playground</span>
+      <h1 class="place">Playground</h1>
       <span class="spring" />
       {keyState.value === "good" && (
         <button class="quiet key-chip" type="button" onClick={() => setKey("")} title="Use another key">

@@ -10,11 +10,11 @@ export function Figures(): JSX.Element {
     <dl class="figures" aria-label="Measured">
       <Figure name="Playing after" value={ms(toStartedMs.value.at(-1))} note={spread(toStartedMs.value)} hint="From the first sample sent to agent.playback.started" />
       <Figure name="Heard after" value={ms(toHeardMs.value.at(-1))} note={spread(toHeardMs.value)} hint="From the first sound sent to the first sound received in this browser" />
-      <Figure name="Picture after" value={ms(firstFrameMs.value ?? undefined)} note="from the start" hint="From the create request to the first frame on this screen" />
+      <Figure name="Picture after" value={ms(firstFrameMs.value ?? undefined)} note={firstFrameMs.value === null ? "" : "from the start"} hint="From the create request to the first frame on this screen" />
       <Figure
         name="Frames"
         value={fps === null ? null : [String(Math.round(fps)), "fps"]}
-        note={[width !== null && `${width}×${height}`, kbps !== null && `${Math.round(kbps)} kbit/s`].filter(Boolean).join(" · ")}
+        note={[kbps !== null && `${Math.round(kbps)} kbit/s`, width !== null && `${width}×${height}`].filter(Boolean).join(" · ")}
         hint="Frames decoded a second, size, and bits received"
       />
       <Figure

@@ -61,12 +61,12 @@ export function Stage(): JSX.Element {
 
   // A lost connection leaves a black picture; the avatar's portrait stands in until it is back.
   const lost = room.value?.kind === "reconnecting";
+  const live = phase.value === "live"; // before it the channel may still change the picture's size, which is no sight
   const poster = characters.value.find((avatar) => avatar.avatar_id === chosenId.value)?.preview_img_url;
-  const live = phase.value === "live";
   return (
     <div class="stage-room">
-      <div class="stage" ref={frame} data-phase={phase.value} data-shown={shown && !lost}>
-        {poster !== null && poster !== undefined && (!shown || lost) && keyState.value === "good" && <img class="poster" src={poster} alt="" />}
+      <div class="stage" ref={frame} data-phase={phase.value} data-shown={shown && !lost && live}>
+        {poster !== null && poster !== undefined && (!shown || lost || !live) && keyState.value === "good" && <img class="poster" src={poster} alt="" />}
         <video ref={video} playsInline autoPlay aria-label="The avatar, live" />
         <StatusChip />
         {live && <Tools frame={frame} />}
