@@ -30,6 +30,7 @@ from visavis.library import DEFAULT_PORTRAIT, SAMPLE
 FPS = 25
 SIZES = ((512, 512), (1280, 720))
 SEED = 7
+PASSES = 4  # the quickest is the one least disturbed by whatever else the machine does
 
 
 class _TimedRenderer(CpuRenderer):
@@ -71,18 +72,19 @@ def speaking_motion(speech: Path = SAMPLE, fps: int = FPS, seed: int = SEED) -> 
 
 
 def measure(pack: AvatarPack, width_px: int, height_px: int, frames: list[MotionFrame]) -> dict[str, float]:
-    """Return `fps` and the milliseconds of processor time of each step, `plan_ms` (once per avatar and size) apart."""
+    """Return `fps` and the milliseconds of processor time of each step, of the quickest of PASSES passes; `plan_ms` is once per avatar and size."""
     began = time.process_time()
     renderer = _TimedRenderer(pack, width_px, height_px)
     plan_ms = (time.process_time() - began) * 1000
-    for frame in frames[:10]:
-        renderer.render(frame)
-    renderer.spent_s.clear()
-    began = time.process_time()
-    for frame in frames:
-        renderer.render(frame)
-    spent_s = time.process_time() - began
-    steps = {f"{name}_ms": round(spent / len(frames) * 1000, 3) for name, spent in renderer.spent_s.items()}
+    passes: list[tuple[float, dict[str, float]]] = []
+    for _ in range(PASSES):
+        renderer.spent_s.clear()
+        began = time.process_time()
+        for frame in frames:
+            renderer.render(frame)
+        passes.append((time.process_time() - began, dict(renderer.spent_s)))
+    spent_s, steps_s = min(passes, key=lambda one: one[0])
+    steps = {f"{name}_ms": round(spent / len(frames) * 1000, 3) for name, spent in steps_s.items()}
     return {"fps": round(len(frames) / spent_s, 1), "frame_ms": round(spent_s / len(frames) * 1000, 3), **steps, "plan_ms": round(plan_ms, 1)}
 
 
