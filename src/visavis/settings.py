@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
@@ -81,18 +82,27 @@ def read_settings() -> Settings:
 
 
 def load_secret(settings: Settings) -> bytes:
-    """Return the server's secret, at least 32 bytes; make and keep one (mode 0600) when there is none yet. Raises `VisavisError` for a short one."""
+    """Return the server's secret, at least 32 bytes; make and keep one (mode 0600) when there is none yet.
+
+    Raises `VisavisError` for a short one, and for a data folder that cannot be written.
+    """
     if settings.secret is not None:
         value = settings.secret.get_secret_value().encode()
         if len(value) < 32:
             raise VisavisError("VISAVIS_SECRET must be at least 32 bytes long", code="SETTING_INVALID")
         return value
     path = settings.data_dir / "secret"
-    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
+        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not path.exists():
+            partial = path.with_suffix(f".{os.getpid()}")
+            with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                file.write(secrets.token_hex(32).encode())
+            with suppress(FileExistsError):
+                os.link(partial, path)  # of two first starts at once, one's secret stays
+            partial.unlink()
         return path.read_bytes()
-    with os.fdopen(handle, "wb") as file:
-        file.write(secrets.token_hex(32).encode())
-    return path.read_bytes()
+    except OSError as error:
+        raise VisavisError(
+            f"The data folder {settings.data_dir} cannot be used: {error.strerror}", code="DATA_FOLDER_UNUSABLE", suggestion="Set VISAVIS_DATA_DIR"
+        ) from error

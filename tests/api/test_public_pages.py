@@ -62,7 +62,10 @@ async def test_pages_and_assets_are_served_and_nothing_else(service: Service, tm
     assert (index.status_code, index.text) == (200, "<h1>playground</h1>")
     assert index.headers["content-type"].startswith("text/html")
     assert "default-src 'self'" in index.headers["content-security-policy"]
-    assert (await service.client.get("/rooms/vv-any")).text == "<h1>room</h1>"
+    assert "frame-ancestors 'none'" in index.headers["content-security-policy"]
+    room = await service.client.get("/rooms/vv-any")
+    assert room.text == "<h1>room</h1>"
+    assert "frame-ancestors" not in room.headers["content-security-policy"]
     asset = await service.client.get("/assets/a-1234.js")
     assert asset.headers["content-type"].startswith("text/javascript")
     assert "immutable" in asset.headers["cache-control"]

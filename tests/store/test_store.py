@@ -151,6 +151,10 @@ async def test_the_secret_is_made_once_and_is_nobody_elses(tmp_path: Path) -> No
     assert len(secret) >= 32
     assert load_secret(settings) == secret
     assert stat.S_IMODE((tmp_path / "new" / "secret").stat().st_mode) == 0o600
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["secret"]
+    (tmp_path / "file").touch()
+    with pytest.raises(VisavisError):
+        load_secret(Settings(data_dir=tmp_path / "file"))
     assert load_secret(Settings(data_dir=tmp_path, secret="s" * 32)) == b"s" * 32  # type: ignore[arg-type]
     with pytest.raises(VisavisError):
         load_secret(Settings(data_dir=tmp_path, secret="short"))  # type: ignore[arg-type]

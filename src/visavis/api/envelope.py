@@ -31,6 +31,13 @@ _HEADERS = {
 log = structlog.get_logger()
 
 
+def _safety(path: str) -> dict[str, str]:
+    """Any page may hold a room in a frame; nothing else of ours, the playground with its key least of all."""
+    if path.startswith("/rooms/"):
+        return _HEADERS | _CORS if "/whep" in path else _HEADERS
+    return _HEADERS | {"Content-Security-Policy": _POLICY + "; frame-ancestors 'none'"}
+
+
 class _BodyTooLarge(Exception):
     pass
 
@@ -45,7 +52,7 @@ class Envelope:
             return
         request_id = new_id("req")
         most = MAX_UPLOAD_BYTES if scope["path"].rstrip("/") in ("/v1/avatars/upload-face", "/v1/sessions") else MAX_BODY_BYTES
-        safety = _HEADERS | _CORS if scope["path"].startswith("/rooms/") and "/whep" in scope["path"] else _HEADERS
+        safety = _safety(scope["path"])
         began = False
 
         async def send_marked(message: Message) -> None:

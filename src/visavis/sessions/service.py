@@ -108,12 +108,9 @@ class Sessions:
         width_px, height_px = SIZES_PX.get(record.aspect_ratio or "", (1280, 720))
         casting = Casting(session_id=record.id, pack_path=self._avatars.pack_path(record.avatar_id), width_px=width_px, height_px=height_px)
         started = await self._live.start(record, casting, max_duration_ms=_max_duration_ms(key, plan), wait_s=self._start_wait_s)
-        if started is not None:
-            return started
-        again = await self._store.get(record.id)
-        if again is not None and again.status == Status.ENDED:
+        if started is not None and started.status == Status.ENDED:  # it was started and ended while we looked
             raise SessionEnded("Session has already ended")
-        return again if again is not None and again.status == Status.STARTED else None
+        return started
 
     def _check_concurrency(self, key: KeyRecord, plan: PlanRecord) -> None:
         """Nothing is awaited between this check and the session's counting as current, so two starts cannot share one place."""
