@@ -29,6 +29,7 @@ const PREPARING_POLL_MS = 2_500; // far below the 60 requests a minute that a ke
 const MOST_MEASURED = 50;
 const MICROPHONE_REST_MS = 20_000;
 const NOTICE_MS = 5_000;
+const WIRE_EVERY_MS = 120;
 const LARGEST_PHOTO_BYTES = 10_000_000;
 const GREETING = "/samples/greeting.wav";
 const SAMPLE = "/samples/sample.wav";
@@ -63,7 +64,13 @@ export const toHeardMs = signal<number[]>([]);
 export const wire = signal<readonly WireEntry[]>([]);
 export const canSpeak = computed(() => phase.value === "live" && !channelBroken.value);
 
-export const log: WireLog = new WireLog(Date.now, () => (wire.value = log.entries));
+export const log: WireLog = new WireLog(Date.now, () => {
+  wireTimer ??= setTimeout(() => {
+    wireTimer = undefined;
+    wire.value = log.entries;
+  }, WIRE_EVERY_MS);
+});
+let wireTimer: ReturnType<typeof setTimeout> | undefined; // live speech logs fifty times a second, and nobody reads that fast
 let api = new Api(key.value, log);
 let run: SessionRun | null = null;
 let ledger = new SpeechLedger();
