@@ -165,6 +165,22 @@ def test_end_is_told_last_and_may_be_repeated(run: Run, fleet: LocalFleet) -> No
     run(scenario())
 
 
+def test_a_session_whose_allocation_is_given_up_is_not_left_on_stage(run: Run, fleet: LocalFleet) -> None:
+    async def scenario() -> None:
+        before = fleet.capacity()
+        waiting = asyncio.create_task(allocated(fleet, "sess_given_up"))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert fleet.capacity() == before
+        again = await allocated(fleet, "sess_given_up")
+        await again.speak(b"\1\1" * 320, sample_rate_hz=16_000, final=True)
+        await wait_for(again, PlaybackFinished)
+
+    run(scenario())
+
+
 def test_the_fleet_refuses_more_sessions_than_it_has_places(run: Run) -> None:
     async def scenario() -> None:
         async with own_fleet(stages=2, sessions_per_stage=1) as fleet:

@@ -6,6 +6,7 @@ A stage that dies takes its sessions with it, each of which says so by `Performe
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -113,6 +114,7 @@ class LocalFleet:
         self._command = StageCommand(parts=parts, ice_servers=ice_servers)
         self._links: list[StageLink] = []
         self._performers: dict[str, LocalPerformer] = {}
+        self._abandoned: dict[str, asyncio.Task[None]] = {}  # by session id: the ends of sessions whose allocation was given up
         self._changing = asyncio.Lock()  # one stage is started at a time
         self._tasks: set[asyncio.Task[None]] = set()  # owned: aclose ends them
         self._closing = False
@@ -124,23 +126,18 @@ class LocalFleet:
 
     async def allocate(self, casting: Casting) -> LocalPerformer:
         assert casting.session_id not in self._performers, casting.session_id
+        if (abandoned := self._abandoned.get(casting.session_id)) is not None:
+            await asyncio.shield(abandoned)
         link = await self._find_place()
         link.sessions.add(casting.session_id)
         performer = self._performers[casting.session_id] = LocalPerformer(casting.session_id, link, self._forget)
+        opening = self._in_background(self._open(link, casting))
         try:
-            await link.ask(
-                lambda n: Open(
-                    request=n,
-                    session_id=casting.session_id,
-                    pack_path=str(casting.pack_path),
-                    width_px=casting.width_px,
-                    height_px=casting.height_px,
-                    fps=casting.fps,
-                    seed=casting.seed,
-                )
-            )
+            await asyncio.shield(opening)
         except BaseException as error:
             self._forget(casting.session_id)
+            if isinstance(error, asyncio.CancelledError):
+                self._abandoned[casting.session_id] = self._in_background(self._abandon(link, casting.session_id, opening))
             if isinstance(error, PerformerLost):
                 raise NoCapacity("The stage was lost while the session was set up", suggestion="Try again") from error
             raise
@@ -205,10 +202,34 @@ class LocalFleet:
         except PerformerLost:
             log.error("stage_not_replaced")
 
-    def _in_background(self, work: Coroutine[None, None, None]) -> None:
+    async def _open(self, link: StageLink, casting: Casting) -> None:
+        await link.ask(
+            lambda n: Open(
+                request=n,
+                session_id=casting.session_id,
+                pack_path=str(casting.pack_path),
+                width_px=casting.width_px,
+                height_px=casting.height_px,
+                fps=casting.fps,
+                seed=casting.seed,
+            )
+        )
+
+    async def _abandon(self, link: StageLink, session_id: str, opening: asyncio.Task[None]) -> None:
+        """End a session that nobody waits for any more, once its stage has set it up."""
+        try:
+            await asyncio.wait([opening])
+            if opening.exception() is None:
+                with contextlib.suppress(PerformerLost):
+                    await link.ask(lambda n: End(request=n, session_id=session_id))
+        finally:
+            del self._abandoned[session_id]
+
+    def _in_background(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     def _heard(self, message: Message) -> None:
         session_id: str = message.session_id  # type: ignore[attr-defined]

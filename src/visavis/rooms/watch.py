@@ -19,7 +19,7 @@ import httpx
 import numpy as np
 from aiortc import RTCBundlePolicy, RTCConfiguration, RTCPeerConnection, RTCRtpReceiver, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError
-from aiortc.rtp import RtcpSrPacket
+from aiortc.rtp import AnyRtcpPacket, RtcpSrPacket
 from numpy.typing import NDArray
 
 from visavis.errors import InvalidRequest
@@ -40,7 +40,7 @@ class SeenPicture:
 
     def rgb(self) -> NDArray[np.uint8]:
         """Return uint8 (H, W, 3)."""
-        return self.frame.to_ndarray(format="rgb24")
+        return self.frame.to_ndarray(format="rgb24").astype(np.uint8, copy=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,12 +62,12 @@ class _RtpClock:
         self._arrival: tuple[float, int] | None = None
         handle = receiver._handle_rtcp_packet
 
-        async def handle_rtcp_packet(packet: object) -> None:
+        async def handle_rtcp_packet(packet: AnyRtcpPacket) -> None:
             if isinstance(packet, RtcpSrPacket):
                 self._report = (packet.sender_info.ntp_timestamp / 2**32 - 2_208_988_800, packet.sender_info.rtp_timestamp)
             await handle(packet)
 
-        receiver._handle_rtcp_packet = handle_rtcp_packet
+        receiver._handle_rtcp_packet = handle_rtcp_packet  # type: ignore[method-assign]
 
     @property
     def synchronised(self) -> bool:
@@ -75,7 +75,7 @@ class _RtpClock:
 
     def time_of(self, pts: int, arrived_s: float) -> float:
         """Return the media time of a decoded frame; aiortc counts its pts from the stream's first RTP timestamp."""
-        rtp = pts + self._receiver._RTCRtpReceiver__timestamp_mapper._origin
+        rtp = pts + self._receiver._RTCRtpReceiver__timestamp_mapper._origin  # type: ignore[attr-defined]
         if self._report is None:
             if self._arrival is None:
                 self._arrival = (arrived_s, rtp)
@@ -135,6 +135,7 @@ class RoomViewer:
         """Every decoded picture, until the room or this viewer closes."""
         assert self._video is not None
         async for frame in _frames(self._video):
+            assert isinstance(frame, av.VideoFrame) and frame.pts is not None
             now_s = time.monotonic()
             if self.time_to_first_frame_s is None:
                 self.time_to_first_frame_s = now_s - self._opened_s
@@ -144,6 +145,7 @@ class RoomViewer:
         """Every decoded block of sound, until the room or this viewer closes."""
         assert self._audio is not None
         async for frame in _frames(self._audio):
+            assert isinstance(frame, av.AudioFrame) and frame.pts is not None
             now_s = time.monotonic()
             samples = frame.to_ndarray().reshape(-1, len(frame.layout.channels))[:, 0]
             at_s = self._clocks["audio"].time_of(frame.pts, now_s)
@@ -193,7 +195,7 @@ class WhepViewer(RoomViewer):
         await super().aclose()
 
 
-async def _frames(receiver: RTCRtpReceiver) -> AsyncIterator[av.VideoFrame | av.AudioFrame]:
+async def _frames(receiver: RTCRtpReceiver) -> AsyncIterator[object]:
     while True:
         try:
             yield await receiver.track.recv()
@@ -230,6 +232,7 @@ class _Film:
 
     def add(self, frame: av.VideoFrame) -> None:
         """Add a picture at its pts (90 kHz, from 0)."""
+        assert frame.pts is not None
         if frame.pts <= self._last_pts:
             return
         self._last_pts = frame.pts
@@ -278,6 +281,7 @@ async def record(viewer: RoomViewer, *, out: Path, seconds: float) -> RoomRecord
                 film = _Film(out, seen.frame.width, seen.frame.height)
                 first_time_s = seen.media_time_s
             film.add(seen.frame)
+            assert seen.frame.pts is not None
             if seen.frame.pts >= seconds * VIDEO_RATE_HZ:
                 return
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:  # the service names the parts of a stage and carries none of them, numpy least of all
+    from visavis.engine.render.pack import AvatarPack
     from visavis.engine.render.port import Renderer
     from visavis.engine.speech.port import SpeechToMotion
 
@@ -30,6 +31,7 @@ class Parts(Protocol):
     def open_speech(self) -> SpeechToMotion: ...
 
 
+KEPT_SIZES = 4  # of an avatar that is laid out for many sizes while it is in memory
 BUILT_IN = "visavis.stage.parts:built_in"
 
 
@@ -42,11 +44,13 @@ def load_parts(name: str) -> Parts:
 
 @dataclass(frozen=True, slots=True)
 class _PackedAvatar:
-    pack: object
+    pack: AvatarPack
 
     def renderer(self, *, width_px: int, height_px: int) -> Renderer:
         from visavis.engine.render.cpu import CpuRenderer
 
+        if len(self.pack.plans) >= KEPT_SIZES:
+            self.pack.plans.clear()  # renderers keep their own; the next of a size lays it out anew
         return CpuRenderer(self.pack, width_px, height_px)
 
 
@@ -64,8 +68,11 @@ class _BuiltIn:
 
 def built_in() -> Parts:
     """The project's own renderer and speech-to-motion, imported now so that the first session does not wait for it."""
+    import cv2
+
     import visavis.engine.render.cpu
     import visavis.engine.render.pack
     import visavis.engine.speech.stream  # noqa: F401
 
+    cv2.setNumThreads(1)  # a stage is one core's worth; more cores get more stages
     return _BuiltIn()

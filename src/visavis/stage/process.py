@@ -29,6 +29,7 @@ from visavis.stage.parts import BUILT_IN, Avatar, Parts, load_parts
 from visavis.stage.show import Camera, Show
 
 log = structlog.get_logger("visavis.stage")
+KEPT_AVATARS = 1  # shown by nobody, the latest: the next session is most often of the same
 END_WITHIN_S = 2.0
 MAX_UNSENT_BYTES = 16 * 1024 * 1024  # a service that takes nothing for so long is not there any more
 
@@ -103,9 +104,13 @@ class Stage:
 
     async def _open(self, message: Open, tasks: asyncio.TaskGroup) -> None:
         session_id = message.session_id
-        assert session_id not in self._shows, session_id
-        avatar = await self._avatar(message.pack_path, session_id)
-        camera = await asyncio.to_thread(Camera.set_up, avatar, width_px=message.width_px, height_px=message.height_px, fps=message.fps)
+        assert session_id not in self._shows, session_id  # the fleet ends a session no earlier than it is open
+        try:
+            avatar = await self._avatar(message.pack_path, session_id)
+            camera = await asyncio.to_thread(Camera.set_up, avatar, width_px=message.width_px, height_px=message.height_px, fps=message.fps)
+        except BaseException:
+            self._put_away(session_id)
+            raise
         show = Show(
             session_id=session_id,
             avatar=avatar,
@@ -137,7 +142,7 @@ class Stage:
             except Exception as error:
                 raise PackUnreadable(f"The avatar pack cannot be read: {error!r}") from error
             self._avatars.setdefault(pack_path, (avatar, set()))
-        avatar, shown_by = self._avatars[pack_path]
+        avatar, shown_by = self._avatars[pack_path] = self._avatars.pop(pack_path)  # to the end: the latest
         shown_by.add(session_id)
         return avatar
 
@@ -150,13 +155,18 @@ class Stage:
             running.cancel()
         if show.room:
             await show.room.aclose()
-        for pack_path, (_, shown_by) in list(self._avatars.items()):
-            shown_by.discard(session_id)
-            if not shown_by:
-                del self._avatars[pack_path]
+        self._put_away(session_id)
         del show, running
         await asyncio.sleep(0)  # the session's tasks take their leave
         await asyncio.to_thread(_give_memory_back)
+
+    def _put_away(self, session_id: str) -> None:
+        """This session shows its avatar no more; of those that no session shows, the latest stays in memory."""
+        for _, shown_by in self._avatars.values():
+            shown_by.discard(session_id)
+        resting = [pack_path for pack_path, (_, shown_by) in self._avatars.items() if not shown_by]
+        for pack_path in resting[:-KEPT_AVATARS]:
+            del self._avatars[pack_path]
 
 
 def _give_memory_back() -> None:

@@ -38,4 +38,4 @@ def hurry_gathering(connection: RTCPeerConnection) -> None:
     """Let this connection's STUN and TURN servers have one second, after which its answer goes without them."""
     for transceiver in connection.getTransceivers():
         ice = transceiver.receiver.transport.transport.iceGatherer._connection
-        ice.get_component_candidates = functools.partial(ice.get_component_candidates, timeout=GATHER_TIMEOUT_S)
+        ice.get_component_candidates = functools.partial(ice.get_component_candidates, timeout=GATHER_TIMEOUT_S)  # type: ignore[method-assign]

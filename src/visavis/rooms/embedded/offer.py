@@ -34,7 +34,7 @@ def check_offer(sdp: str) -> CheckedOffer:
         offer = sdp_grammar.SessionDescription.parse(sdp)
     except Exception as error:  # the parser raises whatever its string handling raises
         raise OfferRefused("The offer is not SDP", suggestion="POST an SDP offer as application/sdp") from error
-    kinds = [media.kind for media in offer.media]
+    kinds: list[Literal["audio", "video"]] = [media.kind for media in offer.media]  # type: ignore[misc]
     if "video" not in kinds:
         raise OfferRefused("The offer has no video section", suggestion="Offer a recvonly video and a recvonly audio section")
     if any(kind not in ("audio", "video") for kind in kinds) or len(kinds) != len(set(kinds)):
@@ -45,7 +45,7 @@ def check_offer(sdp: str) -> CheckedOffer:
         wanted = "video/vp8" if media.kind == "video" else "audio/opus"
         if not any(codec.mimeType.lower() == wanted for codec in media.rtp.codecs):
             raise OfferRefused(f"The offer's {media.kind} does not include {wanted.split('/')[1].upper()}")
-        if media.dtls is None or not media.dtls.fingerprints or not media.ice.usernameFragment or not media.ice.password:
+        if not media.dtls or not media.dtls.fingerprints or not media.ice or not media.ice.usernameFragment or not media.ice.password:
             raise OfferRefused("The offer lacks its DTLS fingerprint or its ICE credentials")
         if not media.rtp.muxId:
             raise OfferRefused("The offer's sections have no mid")

@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 import av
 from aiortc import RTCRtpSender
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
-from aiortc.rtp import RtcpSenderInfo, RtcpSrPacket
+from aiortc.rtp import AnyRtcpPacket, RtcpSenderInfo, RtcpSrPacket
 
 from visavis.rooms.port import EncodedPacket
 
@@ -100,7 +100,7 @@ def stamp_with_media_clock(sender: RTCRtpSender, track: PacketTrack, ntp_at: Cal
     """
     send = sender._send_rtcp
 
-    async def send_rtcp(packets: list[object]) -> None:
+    async def send_rtcp(packets: list[AnyRtcpPacket]) -> None:
         reports = [p for p in packets if isinstance(p, RtcpSrPacket)]
         if reports and track.last_sent is None:
             return
@@ -113,16 +113,16 @@ def stamp_with_media_clock(sender: RTCRtpSender, track: PacketTrack, ntp_at: Cal
         # aiortc sends its first report after 0.5 to 1.5 s; until then a viewer could only guess how sound and picture belong together.
         counts = RtcpSenderInfo(
             ntp_timestamp=0,
-            rtp_timestamp=sender._RTCRtpSender__rtp_timestamp,
-            packet_count=sender._RTCRtpSender__packet_count,
-            octet_count=sender._RTCRtpSender__octet_count,
+            rtp_timestamp=sender._RTCRtpSender__rtp_timestamp,  # type: ignore[attr-defined]
+            packet_count=sender._RTCRtpSender__packet_count,  # type: ignore[attr-defined]
+            octet_count=sender._RTCRtpSender__octet_count,  # type: ignore[attr-defined]
         )
         await send_rtcp([RtcpSrPacket(ssrc=sender._ssrc, sender_info=counts)])
 
-    sender._send_rtcp = send_rtcp
+    sender._send_rtcp = send_rtcp  # type: ignore[method-assign]
     track.report = report
 
 
 def hear_keyframe_requests(sender: RTCRtpSender, wanted: Callable[[], None]) -> None:
     """Call `wanted` at every PLI and FIR of this viewer. aiortc would tell its own encoder, which is not used."""
-    sender._send_keyframe = wanted
+    sender._send_keyframe = wanted  # type: ignore[method-assign]
