@@ -60,7 +60,7 @@ def _slide(length: float, room: float, wanted: float, slack: float) -> float:
     return covering if abs(covering - wanted) <= slack or slack == 0.0 else wanted + slack * (1 if covering > wanted else -1)
 
 
-def lay_out(image: NDArray[np.uint8], frame: Frame, width: int, height: int, zoom: float, border: int, *, sharp: bool = False) -> NDArray[np.uint8]:
+def lay_out(image: Image, frame: Frame, width: int, height: int, zoom: float, border: int, *, sharp: bool = False) -> Image:
     """Return `image` in the frame, `zoom` times the output's size (width x height are already zoomed); `border` is an OpenCV border mode.
 
     `sharp` interpolates by cubics: three times the work, seen in faces only.

@@ -182,12 +182,15 @@ def _region(pack: AvatarPack, frame: Frame, face: FaceGeometry, width: int, heig
 
 
 def _to_i420(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return an RGB picture as I420, dithered (with always the same noise): a smooth wall in 8 bits of chroma would show bands."""
+    noise = np.random.default_rng(1)
     height, width = rgb.shape[:2]
     i420 = np.empty((height * 3 // 2, width), np.uint8)
     y, u, v = planes(i420, width, height)
     for top in range(0, height, 64):
         yuv = to_yuv(rgb[top : top + 64])
         half = cv2.resize(yuv, (width // 2, yuv.shape[0] // 2), interpolation=cv2.INTER_AREA)
-        y[top : top + 64] = np.rint(yuv[..., 0])
-        u[top // 2 : top // 2 + 32], v[top // 2 : top // 2 + 32] = np.rint(half[..., 1]), np.rint(half[..., 2])
+        y[top : top + 64] = yuv[..., 0] + noise.random(yuv.shape[:2], np.float32)
+        for plane, channel in ((u, 1), (v, 2)):
+            plane[top // 2 : top // 2 + 32] = half[..., channel] + noise.random(half.shape[:2], np.float32)
     return i420
