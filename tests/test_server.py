@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -122,6 +123,23 @@ def test_addresses_are_made_of_the_public_url_where_there_is_one(tmp_path: Path)
         assert session["daily_room"]["url"].startswith("https://avatars.example.org/rooms/")
         started = httpx.put(f"{server.base_url}/v1/sessions/{session['session_id']}/start", headers=headers).json()
         assert started["ws_uri"] == f"wss://avatars.example.org/v1/channel/{session['session_id']}"
+
+
+def test_connections_do_not_wait_for_acknowledgements(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    options: list[tuple[int, ...]] = []
+    keep = socket.socket.setsockopt
+
+    def watched(self: socket.socket, *arguments: Any) -> None:
+        options.append(arguments[:2])
+        keep(self, *arguments)
+
+    with RunningServer(Settings(data_dir=tmp_path), fleet=FakeFleet(), prepare=fake_prepare) as server:
+        monkeypatch.setattr(socket.socket, "setsockopt", watched)
+        with socket.create_connection(("127.0.0.1", int(server.base_url.rpartition(":")[2]))) as plain:
+            plain.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            while plain.recv(4096):
+                pass
+    assert (socket.IPPROTO_TCP, socket.TCP_NODELAY) in options
 
 
 def test_an_odd_host_header_is_not_put_into_addresses(tmp_path: Path) -> None:
