@@ -41,6 +41,17 @@ def test_what_is_no_pack_is_refused(pack, tmp_path):
             AvatarPack.load(folder)
 
 
+@pytest.mark.parametrize("at", [0.2, 0.5, 0.8])
+def test_a_pack_damaged_in_the_middle_is_refused(pack, tmp_path, at):
+    pack.save(tmp_path)
+    data = bytearray((tmp_path / "pack.npz").read_bytes())
+    begin = int(at * len(data))
+    data[begin : begin + 64] = bytes(64)
+    (tmp_path / "pack.npz").write_bytes(data)
+    with pytest.raises(PackUnreadable):
+        AvatarPack.load(tmp_path)
+
+
 def test_a_pack_of_another_format_is_refused(pack, tmp_path, monkeypatch):
     monkeypatch.setattr(packs, "FORMAT_VERSION", 999)
     pack.save(tmp_path)

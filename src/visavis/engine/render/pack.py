@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,7 @@ class AvatarPack:
                 teeth_at = (float(data["teeth_at"][0]), float(data["teeth_at"][1]))
                 has_teeth = bool(data["has_teeth"])
                 parted = float(data["parted"])
-        except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise PackUnreadable(f"The avatar pack in {folder.name} cannot be read", suggestion="Bake it again") from error
         picture = _read(folder / "picture.jpg", cv2.IMREAD_COLOR)[..., ::-1]
         background = _read(folder / "background.jpg", cv2.IMREAD_COLOR)[..., ::-1]
