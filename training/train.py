@@ -149,10 +149,25 @@ def save(path: Path, model: Network) -> None:
     np.savez_compressed(path, **{name: array.astype(np.float16) for name, array in arrays.items()})
 
 
+def load(path: Path, model: Network) -> None:
+    """Take up the weights that `save` wrote."""
+    with np.load(path) as box:
+        arrays = {name: torch.from_numpy(np.ascontiguousarray(box[name], np.float32)) for name in box.files}
+    state = {name: arrays[name] for name in arrays if name.startswith("listener_")}
+    for part in ("front", "head"):
+        state |= {f"{part}.weight": arrays[f"{part}_w"].T, f"{part}.bias": arrays[f"{part}_b"]}
+    for layer in ("first", "second"):
+        for kind, name in (("weight_ih_l0", "wx"), ("weight_hh_l0", "wh"), ("bias_ih_l0", "bx"), ("bias_hh_l0", "bh")):
+            state[f"{layer}.{kind}"] = arrays[f"{layer}_{name}"].T
+    model.load_state_dict(state)
+
+
 def main() -> int:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--corpus", type=Path, default=Path(__file__).parent / "work")
     options.add_argument("--out", type=Path, default=Path("src/visavis/engine/speech/network.npz"))
+    options.add_argument("--start", type=Path, help="weights to go on from")
+    options.add_argument("--rate", type=float, default=3e-3, help="learning rate at its highest")
     options.add_argument("--minutes", type=float, default=40.0)
     options.add_argument("--front", type=int, default=128)
     options.add_argument("--hidden", type=int, default=128)
@@ -168,7 +183,9 @@ def main() -> int:
     class_weight = torch.tensor((counts.mean() / counts) ** 0.4, dtype=torch.float32)
     with np.load(a.corpus / "listener.npz") as box:
         model = Network({name: box[name] for name in box.files}, a.front, a.hidden)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=3e-3, weight_decay=1e-3)
+    if a.start:
+        load(a.start, model)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=a.rate, weight_decay=1e-3)
     began, epoch, seen, total = time.monotonic(), 0, 0, 0.0
     while True:
         for x, v, c, w in corpus.batches(a.batch, rng):
@@ -176,7 +193,7 @@ def main() -> int:
             if spent >= 1:
                 break
             for group in optimiser.param_groups:  # one warm-up, then down to nothing along a cosine
-                group["lr"] = 3e-3 * min(1.0, spent / 0.03 + 0.05) * (0.5 + 0.5 * float(np.cos(np.pi * spent)))
+                group["lr"] = a.rate * min(1.0, spent / 0.03 + 0.05) * (0.5 + 0.5 * float(np.cos(np.pi * spent)))
             loss = loss_of(model(torch.from_numpy(x), 0.1, DEAF), torch.from_numpy(v), torch.from_numpy(c), torch.from_numpy(w), class_weight)
             optimiser.zero_grad()
             loss.backward()
