@@ -1,6 +1,7 @@
 // Shortcuts: Space held talks, Esc interrupts, M mutes. None of them works from within a control that has its own use for the key.
 
-import { canSpeak, closeMicrophone, interrupt, microphone, muted, openMicrophone } from "./store";
+import { closeMicrophone, interrupt, openMicrophone } from "./speaking";
+import { canSpeak, microphone, muted } from "./state";
 
 const CONTROLS = "input, textarea, select, button, a, summary, dialog[open], [contenteditable]";
 

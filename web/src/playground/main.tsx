@@ -3,7 +3,9 @@
 import { render } from "preact";
 import { App } from "./components/app";
 import { bindKeys } from "./keys";
-import { begin, endSession, wakeSound } from "./store";
+import { begin } from "./avatars";
+import { endSession } from "./live-session";
+import { wakeSound } from "./speaking";
 
 const root = document.getElementById("app");
 if (root !== null) {

@@ -3,7 +3,9 @@
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Avatar } from "../api";
-import { avatarsState, characters, chosenId, keyState, phase, removeAvatar, startSession, upload, uploadPhoto } from "../store";
+import { removeAvatar, uploadPhoto } from "../avatars";
+import { startSession } from "../live-session";
+import { avatarsState, characters, chosenId, keyState, phase, upload } from "../state";
 import { Icon } from "./icons";
 
 export function Avatars(): JSX.Element | null {

@@ -1,6 +1,6 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
-import { channelAddress, lookId, session } from "../store";
+import { channelAddress, lookId, session } from "../state";
 import { curlOf, javascriptOf } from "../snippets";
 import { CopyButton } from "./copy-button";
 

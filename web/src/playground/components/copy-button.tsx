@@ -1,6 +1,6 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
-import { say } from "../store";
+import { say } from "../state";
 import { Icon } from "./icons";
 
 export function CopyButton({ label, text }: { label: string; text: () => string }): JSX.Element {

@@ -2,22 +2,9 @@
 
 import type { JSX } from "preact";
 import { useRef } from "preact/hooks";
-import {
-  canSpeak,
-  characters,
-  closeMicrophone,
-  endSession,
-  interrupt,
-  keyState,
-  microphone,
-  microphoneLevel,
-  notice,
-  openMicrophone,
-  phase,
-  restart,
-  speakFile,
-  speakSample,
-} from "../store";
+import { endSession, restart } from "../live-session";
+import { closeMicrophone, interrupt, openMicrophone, speakFile, speakSample } from "../speaking";
+import { canSpeak, characters, keyState, microphone, microphoneLevel, notice, phase } from "../state";
 import { Icon } from "./icons";
 
 export function Dock(): JSX.Element {

@@ -2,7 +2,7 @@
 
 import type { JSX } from "preact";
 import { median } from "../speech-ledger";
-import { firstFrameMs, picture, toHeardMs, toStartedMs } from "../store";
+import { firstFrameMs, picture, toHeardMs, toStartedMs } from "../state";
 
 export function Figures(): JSX.Element {
   const { fps, kbps, jitterMs, lostPart, width, height } = picture.value;

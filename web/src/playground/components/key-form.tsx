@@ -1,6 +1,6 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
-import { setKey } from "../store";
+import { setKey } from "../avatars";
 import { Mark } from "./icons";
 
 export function KeyForm({ wrong }: { wrong: boolean }): JSX.Element {

@@ -3,30 +3,28 @@
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { onNextFrame, playWithSound } from "../../shared/play";
+import { frameShown, restart } from "../live-session";
+import { playing, soundAllowed } from "../speaking";
 import {
   audible,
+  avatarsState,
   channelBroken,
   characters,
   chosenId,
   endedBecause,
-  frameShown,
   keyState,
   microphone,
   muted,
   phase,
-  playing,
   problem,
-  restart,
   room,
   say,
   serverProblem,
   session,
-  soundAllowed,
   speaking,
   stream,
-  avatarsState,
   voiceLevel,
-} from "../store";
+} from "../state";
 import type { Problem } from "../problems";
 import { Icon } from "./icons";
 import { KeyForm } from "./key-form";

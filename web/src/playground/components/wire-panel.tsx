@@ -3,7 +3,7 @@
 import type { JSX } from "preact";
 import { memo } from "preact/compat";
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
-import { log, wire } from "../store";
+import { log, wire } from "../state";
 import { formatTime, type WireEntry, type WireKind } from "../wire-log";
 import { CopyButton } from "./copy-button";
 import { Icon } from "./icons";
