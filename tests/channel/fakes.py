@@ -25,6 +25,7 @@ class FakeSession:
     detached: int = 0
     gone: anyio.Event = field(default_factory=anyio.Event)  # set at the first detachment
     speak_gate: anyio.Event | None = None  # when set, speak waits for it
+    asked: int = 0  # calls of speak, also those that wait
     broken: bool = False  # speak raises what nobody expects
 
 
@@ -35,6 +36,7 @@ class FakeAttachedSession(AttachedSession):
         self._send, self._receive = anyio.create_memory_object_stream[SessionEvent](100)
 
     async def speak(self, pcm: bytes, *, sample_rate_hz: int, utterance_id: str | None, final: bool) -> str:
+        self.session.asked += 1
         if self.session.broken:
             raise RuntimeError("the fake is broken")
         if self.session.speak_gate is not None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from visavis.channel.messages import MAX_TEXT_CHARS, ErrorMessage, PlaybackStartedMessage, SpeakConfirmed
 from visavis.channel.port import SessionOver, TakenOver
-from visavis.channel.protocol import Attach, ChannelProtocol, ChannelState, Close, Output, Send, Speak
+from visavis.channel.protocol import Attach, ChannelProtocol, ChannelState, Close, Interrupt, Output, Send, Speak
 from visavis.channel.video_size import is_valid_video_size
 from visavis.errors import QueueFull
 from visavis.fleet.port import PlaybackStarted
@@ -75,6 +75,32 @@ def test_playback_never_overtakes_its_confirmation() -> None:
     first, second = protocol.done()
     assert isinstance(first, Send) and isinstance(first.message, SpeakConfirmed)
     assert isinstance(second, Send) and second.message == PlaybackStartedMessage(utterance_id="u")
+
+
+def codes(outputs: list[Output]) -> list[str]:
+    return [output.message.model_dump().get("code") or output.message.model_dump()["type"] for output in outputs if isinstance(output, Send)]
+
+
+def test_answers_stand_in_line_behind_the_effects_under_way() -> None:
+    protocol = opened("playback")
+    assert isinstance(protocol.receive_text(speak(160))[-1], Speak)
+    assert isinstance(protocol.receive_text(speak(320))[-1], Speak)
+    assert protocol.receive_text("nonsense") == []
+    assert isinstance(protocol.receive_text('{"type": "agent.interrupt"}')[-1], Interrupt)
+    assert protocol.session_event(PlaybackStarted(utterance_id="u")) == []
+    assert codes(protocol.done()) == ["agent.speak.confirmed"]
+    assert codes(protocol.refused(QueueFull("full"))) == ["QUEUE_FULL", "INVALID_JSON"]
+    assert codes(protocol.done()) == ["agent.interrupt.confirmed", "agent.playback.started"]
+
+
+def test_a_close_waits_for_what_was_accepted_before_it() -> None:
+    protocol = opened()
+    protocol.receive_text(speak(160))
+    assert protocol.receive_text("x" * (MAX_TEXT_CHARS + 1)) == []
+    assert protocol.receive_text(speak(160)) == []  # nothing more is taken
+    outputs = protocol.done()
+    assert codes(outputs) == ["agent.speak.confirmed", "MESSAGE_TOO_LARGE"]
+    assert isinstance(outputs[-1], Close) and outputs[-1].code == 1009 and protocol.state is ChannelState.CLOSED
 
 
 def test_session_over_during_an_effect_closes_at_once_and_its_outcome_is_no_news() -> None:

@@ -88,6 +88,35 @@ async def test_speech_is_taken_in_order_even_when_sent_before_any_answer() -> No
     assert session.spoken == [(3200, 16_000, None, False), (3200, 8_000, None, False), (3200, 32_000, None, False), "interrupt"]
 
 
+async def test_speech_in_small_pieces_does_not_wait_for_each_answer() -> None:
+    session = FakeSession(token="token", speak_gate=anyio.Event())
+    async with serving(session) as address, connect(address) as client:
+        await opened(client)
+        for rate in (16_000, 8_000, 32_000):
+            await tell(client, type="agent.speak", audio=PCM, sample_rate=rate)
+        await tell(client, type="nonsense")
+        await tell(client, type="agent.speak", audio="", final=True)
+        with anyio.fail_after(20):
+            while session.asked < 4:
+                await (await client.ping())  # one round trip
+        assert session.spoken == [] and session.speak_gate is not None
+        session.speak_gate.set()
+        heard = [await hear(client) for _ in range(5)]
+    assert [message.get("audio_samples", message.get("code")) for message in heard] == [1600, 3200, 800, "UNKNOWN_TYPE", 0]
+
+
+async def test_what_a_client_sent_before_it_left_is_taken() -> None:
+    session = FakeSession(token="token")
+    async with serving(session) as address:
+        async with connect(address) as client:
+            await opened(client)
+            for _ in range(50):
+                await tell(client, type="agent.speak", audio=PCM)
+        with anyio.fail_after(20):
+            await session.gone.wait()
+    assert len(session.spoken) == 50
+
+
 async def test_the_session_of_the_address_must_be_the_one_of_the_init() -> None:
     async with serving(FakeSession(token="token")) as address, connect(f"{address}/sess_other") as client:
         await tell(client, type="session.init", session_id="sess_1", session_token="token")

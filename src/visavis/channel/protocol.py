@@ -1,25 +1,28 @@
 """One channel's conversation as a pure state machine: no socket, no clock, no session; it is told what happens and says what to do.
 
-    AWAITING_INIT ──session.init──► ATTACHING ──attached──► OPEN ──agent.speak──► SPEAKING ──done──► OPEN
-          ▲                             │                     └──agent.interrupt──► INTERRUPTING ──done──► OPEN
-          └──────── refused ────────────┘          any state ──close──► CLOSED
+    AWAITING_INIT ──session.init──► ATTACHING ──attached──► OPEN ──a message that ends it──► CLOSING ──said──► CLOSED
+          ▲                             │
+          └──────── refused ────────────┘          from any state: SessionOver, TakenOver, 10 s, the client's close ──► CLOSED
 
 Inputs are the methods of `ChannelProtocol`; each returns what is to be done, in order: `Send` a message, `Close` the connection, or one effect
-(`Attach`, `Speak`, `Interrupt`). An effect is always last, and its outcome (`attached`, `done` or `refused`) must be told before the next message is
-given in, so confirmations come in the order of their messages and the one who does not read on is the client. Session events may come at any time
-after `attached`.
+(`Attach`, `Speak`, `Interrupt`), which is always last. Effects are begun in the order in which they are returned, and their outcomes (`attached`,
+`done` or `refused`) told in that order. Several may be under way, so that speech in small pieces does not wait for each one's way to the performer
+and back; only `Attach` is alone: no message may be given in before its outcome.
+
+What is said to the client stands in one line behind the effects that are under way: confirmations and errors come in the order of their messages, and
+no playback event overtakes the confirmation of the message that began its utterance.
 
 Decisions where the contract is open:
 - A refused `session.init` that does not close may be tried again, within the same 10 s.
 - `audio_samples` is n * 16000 / rate, rounded; within one utterance the remainder is carried on, so that the sum is the rounded count of the whole.
 - Binary frames are confirmed like `agent.speak`; `audio.format` holds from then on and has no answer of its own.
 - Audio of no bytes is confirmed as 0 samples; with `final` it ends the utterance, else it does nothing.
-- No playback event of an utterance overtakes the confirmation of the message that began it.
 """
 
 from __future__ import annotations
 
 import enum
+from collections import deque
 from dataclasses import dataclass
 
 from visavis.channel import messages
@@ -44,8 +47,7 @@ class ChannelState(enum.Enum):
     AWAITING_INIT = enum.auto()
     ATTACHING = enum.auto()
     OPEN = enum.auto()
-    SPEAKING = enum.auto()
-    INTERRUPTING = enum.auto()
+    CLOSING = enum.auto()  # a close stands in line behind effects; nothing more is taken in
     CLOSED = enum.auto()
 
 
@@ -112,8 +114,7 @@ class ChannelProtocol:
         self.features: frozenset[str] = frozenset()  # set when a session.init is accepted
         self.binary_rate_hz = DEFAULT_RATE_HZ  # changes with audio.format
         self._count = SampleCount()
-        self._pending: Effect | None = None  # the effect whose outcome is awaited
-        self._held: list[ServerMessage] = []  # playback events that wait for a confirmation
+        self._line: deque[Output] = deque()  # what is to be said; an effect stands where its answer will be
 
     @property
     def awaiting_init(self) -> bool:
@@ -123,9 +124,8 @@ class ChannelProtocol:
 
     def receive_text(self, text: str) -> list[Output]:
         """Take a text frame."""
-        if self.state is ChannelState.CLOSED:
+        if self._is_over():
             return []
-        self._assert_ready()
         try:
             if len(text) > messages.MAX_TEXT_CHARS:
                 raise messages.too_large()
@@ -135,9 +135,8 @@ class ChannelProtocol:
 
     def receive_binary(self, data: bytes) -> list[Output]:
         """Take a binary frame: PCM16 at the rate of the last `audio.format`."""
-        if self.state is ChannelState.CLOSED:
+        if self._is_over():
             return []
-        self._assert_ready()
         try:
             if self.awaiting_init:
                 raise _init_required()
@@ -149,8 +148,9 @@ class ChannelProtocol:
         return self._speak(data, rate_hz=self.binary_rate_hz, utterance_id=None, final=False)
 
     def peer_closed(self) -> None:
-        """The client has gone; nothing more is to be done."""
-        self.state, self._pending = ChannelState.CLOSED, None
+        """The client has gone; nothing more is to be said."""
+        self.state = ChannelState.CLOSED
+        self._line.clear()
 
     # What time and effects do
 
@@ -171,55 +171,52 @@ class ChannelProtocol:
         return [Send(message=messages.ConnectionEstablished(session_id=effect.init.session_id))]
 
     def done(self) -> list[Output]:
-        """`Speak` was accepted, or `Interrupt` has taken effect."""
+        """The oldest effect under way has succeeded: `Speak` was accepted, or `Interrupt` has taken effect."""
         effect = self._settle()
         if effect is None:
             return []
-        self.state = ChannelState.OPEN
         if isinstance(effect, Interrupt):
             self._count.restart()
-            return [Send(message=messages.InterruptConfirmed())]
+            return [Send(message=messages.InterruptConfirmed()), *self._sayable()]
         assert isinstance(effect, Speak)
-        return [self._confirmed(effect), *self._release()]
+        return [self._confirmed(effect), *self._sayable()]
 
     def refused(self, error: VisavisError) -> list[Output]:
-        """The effect has failed; nothing of its message was taken."""
+        """The oldest effect under way has failed; nothing of its message was taken."""
         effect = self._settle()
         if effect is None:
             return []
-        self.state = ChannelState.AWAITING_INIT if isinstance(effect, Attach) else ChannelState.OPEN
-        return [*self._error(error, close_with=error.close_code), *self._release()]
+        if isinstance(effect, Attach):
+            self.state = ChannelState.AWAITING_INIT
+        said = Send(message=ErrorMessage(error=error.message, code=error.code))
+        if error.close_code is not None:
+            return [said, *self._close_now(error.close_code, error.message)]
+        return [said, *self._sayable()]
 
     def failed(self) -> list[Output]:
         """Something of ours has broken."""
         if self.state is ChannelState.CLOSED:
             return []
-        self._pending = None
-        return self._error(ChannelError("Internal error", "INTERNAL"), close_with=CLOSE_INTERNAL)
+        return [Send(message=ErrorMessage(error="Internal error", code="INTERNAL")), *self._close_now(CLOSE_INTERNAL, "Internal error")]
 
     # What the session does
 
     def session_event(self, event: SessionEvent) -> list[Output]:
-        """Take the next event of the attached session."""
+        """Take the next event of the attached session. Its end waits for no effect; what can be said by then is said before."""
         if self.state is ChannelState.CLOSED:
             return []
         if isinstance(event, SessionOver):
-            return [*self._release(), self._close(CLOSE_NORMAL, event.reason)]
+            return self._close_now(CLOSE_NORMAL, event.reason)
         if isinstance(event, TakenOver):
-            return [*self._release(), self._close(CLOSE_TAKEN_OVER, "Another channel has taken over this session")]
+            return self._close_now(CLOSE_TAKEN_OVER, "Another channel has taken over this session")
         if "playback" not in self.features:
             return []
-        message: ServerMessage
         if isinstance(event, PlaybackStarted):
-            message = messages.PlaybackStartedMessage(utterance_id=event.utterance_id)
-        elif isinstance(event, PlaybackFinished):
-            message = messages.PlaybackFinishedMessage(utterance_id=event.utterance_id, position_s=event.position_s, interrupted=event.interrupted)
-        else:
-            return []
-        if self.state is ChannelState.SPEAKING:
-            self._held.append(message)  # as few as happen during one call of speak
-            return []
-        return [Send(message=message)]
+            return self._say(messages.PlaybackStartedMessage(utterance_id=event.utterance_id))
+        if isinstance(event, PlaybackFinished):
+            finished = messages.PlaybackFinishedMessage
+            return self._say(finished(utterance_id=event.utterance_id, position_s=event.position_s, interrupted=event.interrupted))
+        return []
 
     # Within
 
@@ -234,7 +231,7 @@ class ChannelProtocol:
         if self.path_session_id not in (None, init.session_id):
             raise ChannelError("session_id is not the session of this address", "SESSION_MISMATCH")
         self.state = ChannelState.ATTACHING
-        return [self._begin(Attach(init=init))]
+        return self._begin(Attach(init=init))
 
     def _command(self, text: str) -> list[Output]:
         message = messages.parse_object(text)
@@ -243,8 +240,7 @@ class ChannelProtocol:
                 speak, pcm = messages.parse_speak(message)
                 return self._speak(pcm, rate_hz=speak.sample_rate, utterance_id=speak.utterance_id, final=speak.final)
             case "agent.interrupt":
-                self.state = ChannelState.INTERRUPTING
-                return [self._begin(Interrupt())]
+                return self._begin(Interrupt())
             case "audio.format":
                 if "binary" not in self.features:
                     raise ChannelError('audio.format needs the feature "binary" in session.init', "FEATURE_NOT_ENABLED")
@@ -256,11 +252,9 @@ class ChannelProtocol:
                 raise ChannelError("Unknown message type", "UNKNOWN_TYPE")
 
     def _speak(self, pcm: bytes, *, rate_hz: int, utterance_id: str | None, final: bool) -> list[Output]:
-        effect = Speak(pcm=pcm, sample_rate_hz=rate_hz, utterance_id=utterance_id, final=final)
         if not pcm and not final:
-            return [self._confirmed(effect)]
-        self.state = ChannelState.SPEAKING
-        return [self._begin(effect)]
+            return self._say(messages.SpeakConfirmed(audio_samples=0))
+        return self._begin(Speak(pcm=pcm, sample_rate_hz=rate_hz, utterance_id=utterance_id, final=final))
 
     def _confirmed(self, effect: Speak) -> Send:
         share = self._count.add(len(effect.pcm) // 2, rate_hz=effect.sample_rate_hz, utterance_id=effect.utterance_id)
@@ -268,30 +262,52 @@ class ChannelProtocol:
             self._count.restart()
         return Send(message=messages.SpeakConfirmed(audio_samples=share))
 
-    def _begin(self, effect: Effect) -> Effect:
-        self._pending = effect
-        return effect
+    def _begin(self, effect: Effect) -> list[Output]:
+        self._line.append(effect)
+        return [effect]
 
     def _settle(self) -> Effect | None:
-        """Return the effect whose outcome has come, None when the channel closed meanwhile."""
-        effect, self._pending = self._pending, None
-        assert effect is not None or self.state is ChannelState.CLOSED
-        return effect if self.state is not ChannelState.CLOSED else None
+        """Take the oldest effect, whose outcome has come, out of the line; None when the channel has closed meanwhile."""
+        if self.state is ChannelState.CLOSED:
+            return None
+        effect = self._line.popleft()
+        assert isinstance(effect, Attach | Speak | Interrupt), effect
+        return effect
 
-    def _release(self) -> list[Output]:
-        held, self._held = self._held, []
-        return [] if self.state is ChannelState.CLOSED else [Send(message=message) for message in held]
+    def _say(self, message: ServerMessage) -> list[Output]:
+        self._line.append(Send(message=message))
+        return self._sayable()
+
+    def _sayable(self) -> list[Output]:
+        """Take out of the line what stands before the first effect."""
+        outputs: list[Output] = []
+        while self._line and isinstance(self._line[0], Send | Close):
+            outputs.append(self._line.popleft())
+        if outputs and isinstance(outputs[-1], Close):
+            self.state = ChannelState.CLOSED
+        return outputs
 
     def _error(self, error: VisavisError, *, close_with: int | None) -> list[Output]:
-        said = Send(message=ErrorMessage(error=error.message, code=error.code))
-        return [said] if close_with is None else [said, self._close(close_with, error.message)]
+        self._line.append(Send(message=ErrorMessage(error=error.message, code=error.code)))
+        if close_with is not None:
+            self.state = ChannelState.CLOSING
+            self._line.append(_close(close_with, error.message))
+        return self._sayable()
 
-    def _close(self, code: int, reason: str) -> Close:
+    def _close_now(self, code: int, reason: str) -> list[Output]:
+        """Close without waiting for effects: what stood in line is said, their answers are not."""
+        said = [output for output in self._line if isinstance(output, Send)]
         self.state = ChannelState.CLOSED
-        return Close(code=code, reason=reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore"))
+        self._line.clear()
+        return [*said, _close(code, reason)]
 
-    def _assert_ready(self) -> None:
-        assert self._pending is None, f"a message came while {self._pending!r:.80} was under way"
+    def _is_over(self) -> bool:
+        assert self.state is not ChannelState.ATTACHING, "a message came before the outcome of Attach"
+        return self.state in (ChannelState.CLOSING, ChannelState.CLOSED)
+
+
+def _close(code: int, reason: str) -> Close:
+    return Close(code=code, reason=reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore"))
 
 
 def _init_required() -> ChannelError:

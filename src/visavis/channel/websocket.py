@@ -10,7 +10,9 @@ The server in front should take messages of up to WS_MAX_SIZE_BYTES, so that one
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import anyio
 import structlog
@@ -18,10 +20,12 @@ from anyio.abc import TaskGroup
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from visavis.channel.port import AttachedSession, LiveSessions
-from visavis.channel.protocol import INIT_TIMEOUT_S, Attach, ChannelProtocol, Close, Effect, Interrupt, Output, Send, Speak
+from visavis.channel.protocol import INIT_TIMEOUT_S, Attach, ChannelProtocol, ChannelState, Close, Effect, Output, Send, Speak
 from visavis.errors import PerformerLost, VisavisError
 
 WS_MAX_SIZE_BYTES = 16 * 1024 * 1024  # above messages.MAX_TEXT_CHARS; uvicorn's `ws_max_size`
+MAX_UNDER_WAY = 32  # messages of speech on their way to the performer; then the client is not read
+LARGE_BYTES = 256 * 1024  # a message larger than this goes its way alone
 EFFECT_TIMEOUT_S = 18.0  # shorter than a keepalive's 20 s: a client that has sent on is not read meanwhile, its pongs neither
 SEND_TIMEOUT_S = 30.0  # a client that takes nothing for so long is gone
 DETACH_TIMEOUT_S = 5.0
@@ -50,7 +54,7 @@ class _Gone(Exception):
 
 @dataclass(slots=True)
 class _Connection:
-    """One client's connection. One task reads and performs; a second, once attached, forwards events; the end of either ends both."""
+    """One client's connection: a task reads, a task forwards events, and each effect is a task, all answering in their order."""
 
     websocket: WebSocket
     live: LiveSessions
@@ -59,11 +63,15 @@ class _Connection:
     effect_timeout_s: float
     session: AttachedSession | None = None  # set when attached
     close_code: int | None = None  # set when we close
+    has_left: bool = False  # set when a frame could not be sent
     protocol: ChannelProtocol = field(init=False)
     lock: anyio.Lock = field(default_factory=anyio.Lock)  # frames leave in the order in which the protocol gave them
+    under_way: anyio.Semaphore = field(default_factory=lambda: anyio.Semaphore(MAX_UNDER_WAY))
+    answered: anyio.Event = field(default_factory=anyio.Event)  # replaced by each effect: set when it and all before it have been answered
 
     def __post_init__(self) -> None:
         self.protocol = ChannelProtocol(path_session_id=self.path_session_id)
+        self.answered.set()
 
     async def run(self) -> None:
         """Hold the conversation until either side closes; always leaves the session detached."""
@@ -72,7 +80,7 @@ class _Connection:
             async with anyio.create_task_group() as tasks:
                 await self._converse(tasks)
                 tasks.cancel_scope.cancel()
-        except* (_Gone, WebSocketDisconnect):
+        except* _Gone:
             pass
         finally:
             self.protocol.peer_closed()
@@ -84,12 +92,16 @@ class _Connection:
     async def _converse(self, tasks: TaskGroup) -> None:
         deadline_s = anyio.current_time() + self.init_timeout_s
         while self.close_code is None:
-            outputs = await self._read(deadline_s)
-            was_attached = self.session is not None
-            await self._perform(outputs)
-            if self.session is not None and not was_attached:
-                log.info("channel_opened", session_id=self.session.session_id)
-                tasks.start_soon(self._forward, self.session, tasks.cancel_scope)
+            if self.protocol.state is ChannelState.CLOSING:
+                await self.answered.wait()
+                continue
+            try:
+                outputs = await self._read(deadline_s)
+            except _Gone:
+                self.protocol.peer_closed()
+                await self.answered.wait()  # what the client sent before it left is taken
+                raise
+            await self._perform(outputs, tasks)
 
     async def _read(self, deadline_s: float) -> list[Output]:
         """Take the next frame into the protocol, or the passing of `deadline_s` where no session is open by then."""
@@ -102,42 +114,42 @@ class _Connection:
             return self.protocol.receive_binary(frame["bytes"])
         return self.protocol.init_timed_out()
 
-    async def _forward(self, session: AttachedSession, conversation: anyio.CancelScope) -> None:
-        """Pass the session's events on until it is over, which ends the conversation."""
-        try:
-            async for event in session.events():
-                await self._send(self.protocol.session_event(event))
-                if self.close_code is not None:
-                    break
-            else:
-                raise AssertionError("the session's events ended without SessionOver or TakenOver")
-        except (_Gone, WebSocketDisconnect):
-            pass
-        except Exception:  # the outermost edge of a channel
-            log.exception("channel_events_failed", session_id=session.session_id)
-            await self._send(self.protocol.failed())
-        conversation.cancel()
+    async def _perform(self, outputs: list[Output], tasks: TaskGroup) -> None:
+        """Say what is to be said, and set the effect on its way. An attachment is waited for, and so is a large message."""
+        await self._send([output for output in outputs if isinstance(output, Send | Close)])
+        if not outputs or isinstance(outputs[-1], Send | Close):
+            return
+        effect = outputs[-1]
+        await self.under_way.acquire()
+        before, self.answered = self.answered, anyio.Event()
+        tasks.start_soon(self._carry_out, effect, before, self.answered)
+        if isinstance(effect, Attach) or (isinstance(effect, Speak) and len(effect.pcm) > LARGE_BYTES):
+            await self.answered.wait()
+        if isinstance(effect, Attach) and self.session is not None:
+            log.info("channel_opened", session_id=self.session.session_id)
+            tasks.start_soon(self._forward, self.session, tasks.cancel_scope)
 
-    async def _perform(self, outputs: list[Output]) -> None:
-        """Do what the protocol asks, effects and what follows from them too."""
-        while outputs:
-            effect = outputs[-1]
-            if isinstance(effect, Send | Close):
-                await self._send(outputs)
-                return
-            await self._send(outputs[:-1])
+    async def _carry_out(self, effect: Effect, before: anyio.Event, after: anyio.Event) -> None:
+        """Do one effect, and tell its outcome when those of all before it have been told. `after` is set then, whatever happens."""
+        try:
+            tell: Callable[[], list[Output]] = self.protocol.attached if isinstance(effect, Attach) else self.protocol.done
             try:
                 with anyio.fail_after(self.effect_timeout_s):
                     await self._affect(effect)
-                outputs = self.protocol.attached() if isinstance(effect, Attach) else self.protocol.done()
             except VisavisError as error:
-                outputs = self.protocol.refused(error)
+                tell = partial(self.protocol.refused, error)
             except TimeoutError:
                 log.error("channel_effect_timed_out", effect=type(effect).__name__)
-                outputs = self.protocol.refused(PerformerLost("The avatar does not answer", suggestion="Try again, or start a new session"))
+                lost = PerformerLost("The avatar does not answer", suggestion="Try again, or start a new session")
+                tell = partial(self.protocol.refused, lost)
             except Exception:  # the outermost edge of a channel
                 log.exception("channel_effect_failed", effect=type(effect).__name__)
-                outputs = self.protocol.failed()
+                tell = self.protocol.failed
+            await before.wait()
+            await self._send(tell())
+        finally:
+            after.set()
+            self.under_way.release()
 
     async def _affect(self, effect: Effect) -> None:
         """Do one thing to the session. Raises what the ports of channel/port.py raise."""
@@ -148,21 +160,41 @@ class _Connection:
         if isinstance(effect, Speak):
             await self.session.speak(effect.pcm, sample_rate_hz=effect.sample_rate_hz, utterance_id=effect.utterance_id, final=effect.final)
         else:
-            assert isinstance(effect, Interrupt)
             await self.session.interrupt()
 
-    async def _send(self, outputs: list[Output]) -> None:
-        """Send and close, in order. Raises `_Gone` when the client takes nothing for SEND_TIMEOUT_S."""
+    async def _forward(self, session: AttachedSession, conversation: anyio.CancelScope) -> None:
+        """Pass the session's events on until it is over, which ends the conversation."""
+        try:
+            async for event in session.events():
+                await self._send(self.protocol.session_event(event))
+                if self.close_code is not None:
+                    break
+            else:
+                raise AssertionError("the session's events ended without SessionOver or TakenOver")
+        except _Gone:
+            pass
+        except Exception:  # the outermost edge of a channel
+            log.exception("channel_events_failed", session_id=session.session_id)
+            await self._send(self.protocol.failed())
+        conversation.cancel()
+
+    async def _send(self, outputs: Sequence[Output]) -> None:
+        """Send and close, in order. Raises `_Gone` when the client takes nothing for SEND_TIMEOUT_S.
+
+        To a client that has left nothing is sent; what it sent before is still being read, until its disconnection is.
+        """
         async with self.lock:
             for output in outputs:
-                if self.close_code is not None:
+                if self.close_code is not None or self.has_left:
                     return
                 with anyio.move_on_after(SEND_TIMEOUT_S) as timeout:
-                    if isinstance(output, Close):
-                        self.close_code = output.code
-                        await self.websocket.close(output.code, output.reason)
-                    else:
-                        assert isinstance(output, Send)
-                        await self.websocket.send_text(output.message.model_dump_json())
+                    try:
+                        if isinstance(output, Close):
+                            self.close_code = output.code
+                            await self.websocket.close(output.code, output.reason)
+                        elif isinstance(output, Send):
+                            await self.websocket.send_text(output.message.model_dump_json())
+                    except (WebSocketDisconnect, RuntimeError):  # RuntimeError: the server has answered the client's close already
+                        self.has_left = True
                 if timeout.cancelled_caught:
                     raise _Gone

@@ -36,24 +36,22 @@ class LocalPerformer:
         self.session_id = session_id
         self._link = link
         self._has_ended = has_ended
-        self._turn = asyncio.Lock()  # first come, first served: calls complete in the order in which they were made
+        self._last = asyncio.Event()  # of the latest call: set when it and all before it have completed
+        self._last.set()
         self._events: deque[PerformerEvent] = deque()  # bounded by what the stage bounds, and metrics by MAX_UNHEARD_METRICS
         self._happened = asyncio.Event()
         self._ended = False
 
     async def speak(self, pcm: bytes, *, sample_rate_hz: int, utterance_id: str | None = None, final: bool = False) -> str:
-        async with self._turn:
-            return await self._ask(
-                lambda n: Speak(request=n, session_id=self.session_id, pcm=pcm, sample_rate_hz=sample_rate_hz, utterance_id=utterance_id, final=final)
-            )
+        return await self._ask_in_turn(
+            lambda n: Speak(request=n, session_id=self.session_id, pcm=pcm, sample_rate_hz=sample_rate_hz, utterance_id=utterance_id, final=final)
+        )
 
     async def interrupt(self) -> None:
-        async with self._turn:
-            await self._ask(lambda n: Interrupt(request=n, session_id=self.session_id))
+        await self._ask_in_turn(lambda n: Interrupt(request=n, session_id=self.session_id))
 
     async def resize(self, *, width_px: int, height_px: int) -> None:
-        async with self._turn:
-            await self._ask(lambda n: Resize(request=n, session_id=self.session_id, width_px=width_px, height_px=height_px))
+        await self._ask_in_turn(lambda n: Resize(request=n, session_id=self.session_id, width_px=width_px, height_px=height_px))
 
     async def offer(self, *, viewer_id: str, sdp: str) -> str:
         return await self._ask(lambda n: Offer(request=n, session_id=self.session_id, viewer_id=viewer_id, sdp=sdp))
@@ -80,6 +78,18 @@ class LocalPerformer:
                     return
             self._happened.clear()
             await self._happened.wait()
+
+    async def _ask_in_turn(self, make: Callable[[int], Message]) -> str:
+        """Ask at once, and complete when every call before has: many pieces of speech are on their way together, none overtakes another."""
+        before, self._last = self._last, asyncio.Event()
+        after = self._last
+        try:
+            try:
+                return await self._ask(make)
+            finally:
+                await before.wait()
+        finally:
+            after.set()
 
     async def _ask(self, make: Callable[[int], Message]) -> str:
         if self._ended:
