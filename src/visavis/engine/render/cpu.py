@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from visavis.engine.motion.frame import INDEX, MotionFrame
 from visavis.engine.render.colour import planes
-from visavis.engine.render.fields import MOUTH_COLUMNS, SKIN_COLUMNS, weigh
+from visavis.engine.render.fields import MOUTH_COLUMNS, SKIN_COLUMNS, total, weigh
 from visavis.engine.render.landmarks import FaceGeometry
 from visavis.engine.render.mouth import Mouth
 from visavis.engine.render.pack import AvatarPack
@@ -83,16 +83,16 @@ class CpuRenderer:
     def _sources(self, weights: Array) -> tuple[Array, Array | None]:
         """Return where each node's px comes from, in texture px: for the upper layer on the grid, for the lower one on the mouth's part of it."""
         plan = self.plan
-        field = (weights[SKIN_COLUMNS] @ plan.skin).reshape(plan.grid.ny, plan.grid.nx, 2)
+        field = total(weights[SKIN_COLUMNS], plan.skin).reshape(plan.grid.ny, plan.grid.nx, 2)
         said = weights[MOUTH_COLUMNS]
         if not said.any():
             return to_texture(self._nodes - self._inverse.solve(field, 2), plan.zoom, plan.origin), None
         rows, columns = plan.mouth_rows, plan.mouth_columns
         part = np.ascontiguousarray(field[rows, columns])
         u = self._inverse.solve(field, 2)
-        part += (said @ plan.mouth).reshape(part.shape)
+        part += total(said, plan.mouth).reshape(part.shape)
         u[rows, columns] = self._mouth_inverse.solve(part, 5)
-        part += (said @ plan.jump).reshape(part.shape)
+        part += total(said, plan.jump).reshape(part.shape)
         lower = to_texture(self._mouth_nodes - self._mouth_inverse.solve(part, 6), plan.zoom, plan.origin)
         return to_texture(self._nodes - u, plan.zoom, plan.origin), lower
 

@@ -42,6 +42,11 @@ def weigh(motion: MotionFrame) -> Array:
     return weights
 
 
+def total(weights: Array, rows: Array) -> Array:
+    """Return the weighted sum of `rows` (k, n). Not a matrix product: for so few rows BLAS only wakes its threads, in every process."""
+    return np.einsum("k,kn->n", weights, rows)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fields:
     """Displacements in px of the grid's plane. `upper`, `jump`: float32 (len(COLUMNS), ny, nx, 2), x before y."""
@@ -258,8 +263,8 @@ def depth(face: FaceGeometry, x: Array, y: Array) -> Array:
     wide = (0.16 * face.unit) ** 2
     d2 = (x.reshape(-1, 1) - p[chosen, 0]) ** 2 + (y.reshape(-1, 1) - p[chosen, 1]) ** 2
     weight = np.exp(-0.5 * d2 / wide)
-    total = weight.sum(axis=1)
-    inside = weight @ near / np.maximum(total, 1e-6)
+    whole = weight.sum(axis=1)
+    inside = weight @ near / np.maximum(whole, 1e-6)
     fade = smooth(1.0 - np.sqrt(d2.min(axis=1)) / (0.75 * face.unit))
     return (np.maximum(inside, 0.0) * fade).reshape(x.shape).astype(np.float32)
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from visavis.engine.motion.frame import INDEX
 from visavis.engine.render.colour import planes
-from visavis.engine.render.fields import COLUMN
+from visavis.engine.render.fields import COLUMN, total
 from visavis.engine.render.interior import Patch
 from visavis.engine.render.plan import RenderPlan
 from visavis.engine.render.warp import spread
@@ -59,8 +59,8 @@ class Mouth:
     def pose(self, weights: Array) -> MouthPose | None:
         """Return where the lips are for `weights`, or None when the mouth lies outside the picture."""
         plan = self._plan
-        upper = plan.seam + (weights @ plan.seam_upper).reshape(-1, 2)
-        lower = upper + (weights @ plan.seam_jump).reshape(-1, 2)
+        upper = plan.seam + total(weights, plan.seam_upper).reshape(-1, 2)
+        lower = upper + total(weights, plan.seam_jump).reshape(-1, 2)
         open_by = lower[:, 1] - upper[:, 1]
         gap = float(open_by.max())
         middle = np.where(open_by[:, None] > 0, (upper + lower) / 2, upper)
@@ -78,7 +78,7 @@ class Mouth:
         if box[2] - box[0] < 8 or box[3] - box[1] < 8:
             return None
         head = weights[COLUMN["yaw"] :]
-        shift = head @ plan.skull
+        shift = total(head, plan.skull)
         return MouthPose(
             upper=upper,
             lower=lower,
