@@ -23,9 +23,9 @@ _ROUND = (INDEX["mouthFunnel"], INDEX["mouthPucker"])
 
 # Outputs between which lips go from apart to closed. The network was trained with closures weighing three times their number, so that 0.5 stands for
 # a probability of one quarter: an open /b/ is worse than a closed /d/.
-_CLOSURE_LOW, _CLOSURE_HIGH = 0.30, 0.75
+_CLOSURE_LOW, _CLOSURE_HIGH = 0.45, 0.85
 _CONTACT_LOW, _CONTACT_HIGH = 0.15, 0.40
-_CLOSE_PER_STEP, _OPEN_PER_STEP = 0.5, 0.45
+_CLOSE_PER_STEP, _OPEN_PER_STEP = 0.5, 0.5
 _HOLD_STEPS = 5  # a closure stays for 50 ms at least: one frame of a 25 fps video falls into it, whatever its phase
 # The mouth wakes at once and goes to rest over 120 ms.
 _SPEECH_ON, _SPEECH_OFF = 0.5, 0.35
