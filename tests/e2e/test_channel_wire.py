@@ -154,6 +154,25 @@ async def test_every_utterance_finishes_exactly_once_and_in_order(wire: WireSess
     await wire.end()
 
 
+async def test_a_hundred_small_pieces_are_one_utterance_without_a_gap(wire: WireSession) -> None:
+    await wire.bring_to("started")
+    async with connect(wire.ws_uri) as connection:
+        await connection.send(json.dumps({**wire.init, "features": ["playback", "binary"]}))
+        await hear(connection)
+        for _ in range(100):
+            await connection.send(bytes(640))
+        heard = [await hear(connection)]
+        while heard[-1]["type"] != "agent.playback.finished":
+            heard.append(await hear(connection))
+        assert [message["audio_samples"] for message in heard if message["type"] == "agent.speak.confirmed"] == [320] * 100
+        assert [message["type"] for message in heard if message["type"] != "agent.speak.confirmed"] == [
+            "agent.playback.started",
+            "agent.playback.finished",
+        ]
+        assert heard[-1]["position_s"] == 2.0 and heard[-1]["interrupted"] is False
+    await wire.end()
+
+
 async def test_no_path_upgrades_but_the_channel(server: LiveServer) -> None:
     for path in ("/v1/other", "/v1/channel/a/b"):
         with pytest.raises(Exception, match=r"HTTP 40[34]"):
