@@ -46,6 +46,8 @@ def test_a_mouth_that_moves_is_far_and_a_head_that_moves_is_not() -> None:
     cv2.ellipse(speaking, (mouth.left + mouth.width // 2, mouth.top + mouth.height // 2), (25, 12), 0, 0, 360, 20, -1)
     at_rest, head_only, open_mouth = measure.mouth_distance(np.stack([still, nodded, speaking]), slice(0, 1), face)
     assert at_rest == 0 and head_only < 3 and open_mouth > 4 * head_only
+    often = measure.mouth_distance(np.stack([still] + [nodded] * 100), slice(0, 1), face)
+    assert often[1:] == pytest.approx(head_only, abs=0.01)  # the hundredth picture is measured like the first
 
 
 def test_a_picture_without_a_face_has_none() -> None:

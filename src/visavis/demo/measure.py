@@ -94,7 +94,7 @@ def mouth_distance(pictures: NDArray[np.uint8], resting: slice, face: Box) -> ND
     mouth_still = cv2.GaussianBlur(mouth.of(reference), (0, 0), 1.2).astype(np.float32)
     distance = np.zeros(len(pictures), np.float32)
     for number, picture in enumerate(pictures):
-        (dx, dy), _ = cv2.phaseCorrelate(eyes_still, eyes.of(picture).astype(np.float32), window)
+        (dx, dy), _ = cv2.phaseCorrelate(eyes_still.copy(), eyes.of(picture).astype(np.float32), window)  # it windows both in place
         shift = np.array([[1, 0, dx], [0, 1, dy]], np.float32)
         size = (picture.shape[1], picture.shape[0])
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
