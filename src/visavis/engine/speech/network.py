@@ -60,7 +60,7 @@ class Weights:
     listener: Listener
     front_w: Vector
     front_b: Vector
-    layers: tuple[_Layer, _Layer]
+    layers: tuple[_Layer, ...]
     head_w: Vector
     head_b: Vector
 
