@@ -5,6 +5,7 @@ Parts are imported when their command runs, so that `visavis --help` answers at 
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -126,6 +127,8 @@ def demo(
 
 def main() -> None:
     """Run the command line; an error of ours is one line on stderr and exit status 1."""
+    # The engine's matrices are small: BLAS threads cost twice the time they save. Read when numpy is first imported, so it is set here.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         app()
     except VisavisError as error:
