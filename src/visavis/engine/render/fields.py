@@ -26,6 +26,7 @@ SKIN_COLUMNS = [k for k in range(len(COLUMNS)) if k not in MOUTH_COLUMNS]
 COLUMN: dict[str, int] = {name: i for i, name in enumerate(COLUMNS)}
 
 CORNER_SHARE = 0.20  # of the jaw's drop that the corners of the mouth follow
+MOVED_WIDTH = 2.6  # eye distances from the middle of the face beyond which nothing moves: arms hang still while a chest breathes
 GAP_FULL = 0.46  # the gap of lips at jawOpen 1, in eye distances
 
 
@@ -77,10 +78,12 @@ def evaluate(face: FaceGeometry, x: Array, y: Array) -> Fields:
         step = (_at_seam(mouth, low) - _at_seam(mouth, up)) * cut
         jump[k] = step * face.unit
         upper[k] = np.where(above, up(mouth.y), low(mouth.y) - step) * face.unit
+    aside = np.abs(x - face.centre_x) / face.unit
+    still_beside = (1.0 - smooth((aside - MOVED_WIDTH + 0.8) / 0.75))[..., None]
     for name, field in _skin_fields(face, x, y).items():
-        upper[COLUMN[name]] = field * face.unit
+        upper[COLUMN[name]] = field * still_beside * face.unit
     for name, field in _head_fields(face, x, y).items():
-        upper[COLUMN[name]] = field
+        upper[COLUMN[name]] = field * still_beside
     return Fields(upper=upper, jump=jump)
 
 

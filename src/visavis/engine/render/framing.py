@@ -1,4 +1,4 @@
-"""Where the head stands in a picture of any size: the head whole, centred, about 45 % of the height."""
+"""Where the head stands in a picture of any size: the head whole and centred, the face about 45 % of the height."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 
 Image = TypeVar("Image", NDArray[np.uint8], NDArray[np.float32])
 
-HEAD_SHARE = 0.45  # of the output's height
-HEAD_SHARE_COVERING = 0.62  # to which a head may grow where the picture then fills the output
-HEAD_SHARE_CONTINUED = 0.50  # where the picture's sides are continued all the same
-TOP_SHARE = 0.14  # of the output's height above the head
+FACE_SHARE = 0.44  # of the output's height, from forehead to chin
+FACE_SHARE_COVERING = 0.485  # to which a face may grow where the picture then fills the output
+HEAD_SHARE_MOST = 0.72  # of the output's height, hair and all
+HEAD_WIDTH_MOST = 0.78  # of the output's width
+SCALE_MOST = 2.2  # a photo enlarged further looks soft
+TOP_SHARE = 0.085  # of the output's height above the head
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,15 +38,14 @@ class Frame:
     shift_y: float
 
 
-def place(head: HeadBox, picture_width: int, picture_height: int, width_px: int, height_px: int) -> Frame:
-    """Return how to place the picture so that the head is well seen in width_px x height_px."""
+def place(head: HeadBox, face_height: float, picture_width: int, picture_height: int, width_px: int, height_px: int) -> Frame:
+    """Return how to place the picture so that the head is well seen in width_px x height_px. `face_height`: forehead to chin, px of the picture."""
     head_height, head_width = head.bottom - head.top, head.right - head.left
-    scale = HEAD_SHARE * height_px / head_height
+    most = min(HEAD_SHARE_MOST * height_px / head_height, HEAD_WIDTH_MOST * width_px / head_width, SCALE_MOST)
+    scale = min(FACE_SHARE * height_px / face_height, most)
     cover = max(width_px / picture_width, height_px / picture_height)
-    if scale < cover:
-        fills = cover * head_height <= HEAD_SHARE_COVERING * height_px
-        scale = cover if fills else max(scale, min(height_px / picture_height, 1.2 * scale), HEAD_SHARE_CONTINUED * height_px / head_height)
-    scale = min(scale, 0.8 * width_px / head_width)
+    if scale < cover <= min(FACE_SHARE_COVERING * height_px / face_height, most):
+        scale = cover
     x = _slide(scale * picture_width, width_px, width_px / 2 - scale * (head.left + head.right) / 2, slack=0.04 * width_px)
     y = _slide(scale * picture_height, height_px, TOP_SHARE * height_px - scale * head.top, slack=0.0)
     if scale * picture_height < height_px:

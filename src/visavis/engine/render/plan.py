@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from visavis.engine.render.colour import planes, to_yuv
 from visavis.engine.render.eyes import Eye
-from visavis.engine.render.fields import COLUMN, MOUTH_COLUMNS, SKIN_COLUMNS, Fields, evaluate
+from visavis.engine.render.fields import COLUMN, MOUTH_COLUMNS, MOVED_WIDTH, SKIN_COLUMNS, Fields, evaluate
 from visavis.engine.render.framing import Frame, lay_out, place
 from visavis.engine.render.interior import Interior, draw
-from visavis.engine.render.landmarks import EYE_LEFT, EYE_RIGHT, FaceGeometry
+from visavis.engine.render.landmarks import CHIN, EYE_LEFT, EYE_RIGHT, FOREHEAD, FaceGeometry
 from visavis.engine.render.neutral import lip_colours
 from visavis.engine.render.pack import AvatarPack
-from visavis.engine.render.surroundings import surroundings
+from visavis.engine.render.surroundings import Scene, surroundings
 from visavis.engine.render.warp import Grid
 
 Array = NDArray[np.float32]
@@ -73,15 +73,15 @@ def plan_for(pack: AvatarPack, width_px: int, height_px: int) -> RenderPlan:
 
 def _make(pack: AvatarPack, width: int, height: int) -> RenderPlan:
     ph, pw = pack.matte.shape
-    frame = place(pack.head, pw, ph, width, height)
+    frame = place(pack.head, float(pack.landmarks[CHIN, 1] - pack.landmarks[FOREHEAD, 1]), pw, ph, width, height)
     s = frame.scale
     zoom = float(np.clip(1.0 / s, 1.0, ZOOM_MAX))
     face = FaceGeometry.of(_scaled(pack.landmarks, frame))
-    region = _region(pack, frame, face, width, height)
-    still_rgb, edge = surroundings(pack, frame, width, height)
+    scene = surroundings(pack, frame, width, height)
+    region = _region(scene, face, width, height)
     margin = max(8, int(MARGIN * face.unit))
     origin = (region[0] - margin, region[1] - margin)
-    texture = _texture(pack, frame, (*origin, region[2] + margin, region[3] + margin), zoom, edge)
+    texture = _texture(scene, (*origin, region[2] + margin, region[3] + margin), zoom)
     cell = max(3, round(face.unit / CELLS_PER_UNIT))
     grid = Grid.over(*region, cell)
     fields = evaluate(face, *grid.nodes())
@@ -100,7 +100,7 @@ def _make(pack: AvatarPack, width: int, height: int) -> RenderPlan:
         height_px=height,
         frame=frame,
         face=face,
-        still=_to_i420(still_rgb),
+        still=_to_i420(_still(scene, region, width, height)),
         texture=texture,
         zoom=zoom,
         origin=origin,
@@ -129,20 +129,27 @@ def to_texture(at: Array, zoom: float, origin: tuple[int, int]) -> Array:
     return at
 
 
-def _texture(pack: AvatarPack, frame: Frame, box: tuple[int, int, int, int], zoom: float, edge: Array | None) -> NDArray[np.uint8]:
+def _still(scene: Scene, region: tuple[int, int, int, int], width: int, height: int) -> NDArray[np.uint8]:
+    """Return the picture without the person, RGB (height, width, 3); beside the region, where nothing moves, with them."""
+    still = lay_out(scene.background, scene.frame, width, height, 1.0, cv2.BORDER_REPLICATE)
+    for left, right in ((0, region[0]), (region[2], width)):
+        if left < right:
+            beside = Frame(scale=scene.frame.scale, shift_x=scene.frame.shift_x - left, shift_y=scene.frame.shift_y)
+            still[:, left:right] = lay_out(scene.picture, beside, right - left, height, 1.0, cv2.BORDER_REPLICATE, sharp=True)
+    return still
+
+
+def _texture(scene: Scene, box: tuple[int, int, int, int], zoom: float) -> NDArray[np.uint8]:
     """Return the person, premultiplied: P = I - (1 - a) B, so that person over background is the photo exactly, whatever stands in the background.
 
-    `box`: left, top, right, bottom of what it covers, output px; `edge`: how far the person gives way there to the picture's continuation.
+    `box`: left, top, right, bottom of what it covers, output px.
     """
     left, top, right, bottom = box
     width, height = round((right - left) * zoom), round((bottom - top) * zoom)
-    inner = Frame(scale=frame.scale, shift_x=frame.shift_x - left, shift_y=frame.shift_y - top)
-    picture = lay_out(pack.picture, inner, width, height, zoom, cv2.BORDER_REPLICATE, sharp=True)
-    ground = lay_out(pack.background, inner, width, height, zoom, cv2.BORDER_REPLICATE)
-    matte = lay_out(pack.matte, inner, width, height, zoom, cv2.BORDER_REPLICATE)
-    if edge is not None:
-        shown = Frame(scale=1.0, shift_x=float(-left), shift_y=float(-top))
-        keep = 1.0 - lay_out(edge, shown, width, height, zoom, cv2.BORDER_REPLICATE)
+    inner = Frame(scale=scene.frame.scale, shift_x=scene.frame.shift_x - left, shift_y=scene.frame.shift_y - top)
+    picture = lay_out(scene.picture, inner, width, height, zoom, cv2.BORDER_REPLICATE, sharp=True)
+    ground = lay_out(scene.background, inner, width, height, zoom, cv2.BORDER_REPLICATE)
+    matte = lay_out(scene.matte, inner, width, height, zoom, cv2.BORDER_REPLICATE)
     texture = np.empty((height, width, 4), np.uint8)
     for top in range(0, height, 64):  # in strips: the whole in float32 would take a hundred megabytes
         rows = slice(top, top + 64)
@@ -150,9 +157,6 @@ def _texture(pack: AvatarPack, frame: Frame, box: tuple[int, int, int, int], zoo
         opacity[opacity < 2 / 255] = 0.0
         person = to_yuv(picture[rows]) - (1.0 - opacity) * to_yuv(ground[rows])
         person *= opacity > 0
-        if edge is not None:
-            person *= keep[rows, :, None]
-            opacity *= keep[rows, :, None]
         texture[rows, :, :3] = np.rint(np.clip(person, 0, 255))
         texture[rows, :, 3:] = np.rint(255.0 * (1.0 - opacity))
     return texture
@@ -166,17 +170,17 @@ def _scaled(landmarks: Array, frame: Frame) -> Array:
     return out
 
 
-def _region(pack: AvatarPack, frame: Frame, face: FaceGeometry, width: int, height: int) -> tuple[int, int, int, int]:
-    """The box that a moving person may touch, in even px: the matte, and the reach of a head's turn about it."""
-    person = pack.matte > 1
+def _region(scene: Scene, face: FaceGeometry, width: int, height: int) -> tuple[int, int, int, int]:
+    """The box that a moving person may touch, in even px: the matte, and the reach of a head's turn about it; no wider than anything moves."""
+    person = scene.matte > 1
     columns, rows = np.flatnonzero(person.any(axis=0)), np.flatnonzero(person.any(axis=1))
-    reach = 0.3 * face.unit
+    reach, wide, frame = 0.3 * face.unit, MOVED_WIDTH * face.unit, scene.frame
     left, right = (frame.scale * float(c) + frame.shift_x for c in (columns[0], columns[-1] + 1))
     top, bottom = (frame.scale * float(r) + frame.shift_y for r in (rows[0], rows[-1] + 1))
     return (
-        max(0, int(left - reach) // 2 * 2),
+        max(0, int(max(left - reach, face.centre_x - wide)) // 2 * 2),
         max(0, int(top - reach) // 2 * 2),
-        min(width, int(right + reach + 2) // 2 * 2),
+        min(width, int(min(right + reach, face.centre_x + wide) + 2) // 2 * 2),
         min(height, int(bottom + reach + 2) // 2 * 2),
     )
 
