@@ -1,7 +1,7 @@
 """What stands about the person beyond the edges of the photo: the background goes on, and so do shoulders that an edge cuts off.
 
-A portrait rarely has the shape of the output. The continuation is made once for a size and joined to the picture, the matte and the background, so that
-whoever renders them knows of no edge.
+A portrait rarely has the shape of the output. The continuation is made once for a size and joined to the picture, the matte and the background, so
+that whoever renders them knows of no edge.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ SPARE_PX = 4  # continued beyond what is seen, of the picture
 BAND_SHARE = 0.16  # of the picture's side: from this much beside an edge the continuation takes its colours, their slope and their grain
 SHOULDERS = 2.6  # eye distances from the middle of the face to where an arm hangs down (shoulders are 450 mm wide, outer eye corners 90 mm apart)
 SLOPE_LEAST, SLOPE_MOST = 0.15, 2.0  # of a shoulder's outline where the edge cuts it
+SEEK_PX = 16  # how far from the matte's edge the outline may lie
 RIM_PX = 2.5  # within this of its outline a person's colour still holds some of the background's
 
 
@@ -82,9 +83,10 @@ class _Sides:
     def continued(self, count: int, reach: float | None) -> _Sides:
         """Return the scene with `count` more columns; `reach`: px from the middle of the face to the edge, None where no shoulder can be."""
         picture, matte, background = self.picture, self.matte, self.background
-        near = cv2.dilate(matte, np.ones((3, 3), np.uint8), iterations=max(1, int(0.05 * self.unit)))  # a person's light and shade fall on what is near
+        # The light and shade of a person fall on what is near.
+        near = cv2.dilate(matte, np.ones((3, 3), np.uint8), iterations=max(1, int(0.05 * self.unit)))
         ground = _extend(background.astype(np.float32), count, detail_share=0.7, own=1.0 - np.minimum(near, 32).astype(np.float32) / 32.0)
-        outline = _outline(matte, int(0.8 * self.unit)) if reach is not None else None
+        outline = _outline(picture, matte, int(0.8 * self.unit)) if reach is not None else None
         opacity = np.zeros(ground.shape[:2], np.float32)
         whole = ground
         if outline is not None and reach is not None:
@@ -163,38 +165,44 @@ def _grain(strip: Array, shape: tuple[int, int]) -> Array:
     return (noise * (strength / max(float(noise.std()), 1e-6)))[..., None]
 
 
-def _outline(matte: Picture, most: int) -> Array | None:
-    """Return the height at which the person begins in each of the last columns (`most` or fewer), a smooth curve; None if no shoulder is cut there."""
+def _outline(picture: Picture, matte: Picture, most: int) -> Array | None:
+    """Return the height at which the person begins in each of the last `most` columns or fewer, a smooth curve; None if no shoulder is cut there."""
     count = min(most, matte.shape[1])
     clear = matte[::-1, -count:] <= 127
     if clear[0, -1] or not clear[:, -1].any():
         return None
     first = np.where(clear.any(axis=0), clear.argmax(axis=0), len(matte))
-    top = (len(matte) - first).astype(np.float32)
+    top = cv2.medianBlur((len(matte) - first).astype(np.float32).reshape(1, -1), 5)[0]
     jumps = np.flatnonzero(np.abs(np.diff(top)) > 8)
     begin = int(jumps[-1]) + 1 if len(jumps) else 0
-    if count - begin < 6:
+    if count - begin < 8:
         return None
-    x = np.arange(begin, count, dtype=np.float32)
-    near = x - (count - 1)
-    fit = np.polynomial.Polynomial.fit(near, top[begin:], 2 if len(x) > 24 else 1, w=np.exp(near / max(8.0, 0.4 * len(x))))
-    return fit(near).astype(np.float32)
+    near = np.arange(begin, count, dtype=np.float32) - (count - 1)
+    fit = np.polynomial.Polynomial.fit(near, top[begin:], 2 if len(near) > 24 else 1, w=np.exp(near / max(8.0, 0.4 * len(near))))
+    outline = fit(near).astype(np.float32)
+    # A matte is soft; where exactly cloth ends, the picture shows best.
+    depth = np.arange(-SEEK_PX, SEEK_PX + 1, dtype=np.float32)
+    profile = _laid_flat(picture, outline[-16:], depth).astype(np.float32).mean(axis=1)
+    profile = cv2.GaussianBlur(profile[:, None], (1, 0), sigmaX=0.1, sigmaY=1.5, borderType=cv2.BORDER_REPLICATE)[:, 0]
+    step = np.abs(np.diff(profile, axis=0)).sum(axis=1)
+    return outline + (depth[int(step.argmax())] + 0.5)
+
+
+def _laid_flat(picture: Picture, outline: Array, depth: Array) -> Picture:
+    """Return the cloth of the last len(outline) columns, rows being depths under the outline: uint8 (len(depth), len(outline), 3)."""
+    x = np.arange(picture.shape[1] - len(outline), picture.shape[1], dtype=np.float32)
+    map_x = np.broadcast_to(x[None, :], (len(depth), len(x))).copy()
+    map_y = (outline[None, :] + depth[:, None]).astype(np.float32)
+    return np.asarray(cv2.remap(picture, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8)
 
 
 def _shoulder(picture: Picture, outline: Array, count: int, room: float) -> tuple[Array, Array]:
     """Continue a shoulder by `count` columns; `room`: px to where its arm hangs straight down. Return cloth (H, count, 3) and opacity (H, count)."""
-    height, width = picture.shape[:2]
-    known = len(outline)
+    height = len(picture)
     slope = float(np.clip((outline[-1] - outline[-5]) / 4.0, SLOPE_LEAST, SLOPE_MOST))
     # The cloth is laid flat: rows are depths under the outline. So it is continued, then hung on the outline's own continuation.
     depth = np.arange(0, height - int(outline[-1]) + 2, dtype=np.float32)
-    flat = cv2.remap(
-        picture,
-        np.broadcast_to(np.arange(width - known, width, dtype=np.float32)[None, :], (len(depth), known)).copy(),
-        (outline[None, :] + np.maximum(depth, RIM_PX)[:, None]).astype(np.float32),
-        cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
+    flat = _laid_flat(picture, outline, np.maximum(depth, RIM_PX))
     cloth = _extend(flat.astype(np.float32), count, detail_share=1.6)
     d = np.arange(1, count + 1, dtype=np.float32)
     share = np.clip(d / room, 0, 0.98)
