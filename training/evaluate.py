@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from visavis.engine.audio.files import read_speech
 from visavis.engine.motion.frame import INDEX, SpeechMotion
 from visavis.engine.speech.articulation import from_arpabet
-from visavis.engine.speech.network import DELAY_STEPS, Heard
+from visavis.engine.speech.network import DELAY_STEPS, VISEMES
 from visavis.engine.speech.stream import SpeechStream
 from visavis.engine.speech.visemes import CLASSES, FIFTEEN, SILENCE
 
@@ -128,9 +128,9 @@ def viseme_track(pcm: NDArray[np.int16]) -> tuple[SpeechMotion, NDArray[np.int64
     classes: list[int] = []
     inner = stream._network.take
 
-    def spy(*heard_of: NDArray[np.float32]) -> Heard:
-        heard = inner(*heard_of)
-        classes.append(int(heard.visemes.argmax()))
+    def spy(mel: NDArray[np.float32], cepstra: NDArray[np.float32]) -> NDArray[np.float32]:
+        heard = inner(mel, cepstra)
+        classes.extend(heard[:, VISEMES].argmax(axis=1).tolist())
         return heard
 
     stream._network.take = spy  # type: ignore[method-assign]

@@ -5,26 +5,17 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from visavis.engine.audio.mel import MEL_BANDS, RunningNorm, frames_of, log_mel_db
-from visavis.engine.speech.acoustic import DYNAMIC, Listener, dynamics_of
+from visavis.engine.audio.mel import RunningNorm, frames_of
+from visavis.engine.speech.acoustic import DYNAMIC, CepstraStream, bands_of, dynamics_of
 
 Array = NDArray[np.float32]
 
 
 def spectra_of(pcm: NDArray[np.int16]) -> tuple[Array, Array]:
     """Return (normalised mel (n, MEL_BANDS + 1), dynamic cepstra (n, DYNAMIC) of 3 frames before), a row for every step."""
-    power = frames_of(pcm)
-    norm = RunningNorm()
-    mel, level_db, peak_db = np.zeros((len(power), MEL_BANDS + 1), np.float32), np.zeros(len(power), np.float32), np.zeros(len(power), np.float32)
-    for k, row in enumerate(log_mel_db(power)):
-        mel[k], level_db[k], peak_db[k] = norm.take(row), norm.level_db, norm.peak_db
-    return mel, dynamics_of(power, level_db, peak_db)
-
-
-def features_of(pcm: NDArray[np.int16], listener: Listener) -> Array:
-    """Return what the network takes, float32 (n, MEL_BANDS + 1 + SCORES)."""
-    mel, dynamic = spectra_of(pcm)
-    return np.concatenate([mel, listener.hear(dynamic)], axis=1)
+    mel_db, nats = bands_of(frames_of(pcm))
+    mel, levels_db, peaks_db = RunningNorm().take(mel_db)
+    return mel, dynamics_of(CepstraStream().take(nats, levels_db, peaks_db))
 
 
 assert DYNAMIC == 39

@@ -41,25 +41,37 @@ def mel_filters(bands: int = MEL_BANDS, low_hz: float = _LOW_HZ, high_hz: float 
     return np.maximum(0.0, np.minimum(rise, fall)).astype(np.float32)
 
 
-_FILTERS = mel_filters()
+MEL_FILTERS = mel_filters()
+NATS_TO_DB = np.float32(10 / np.log(10))
 _WINDOW = np.hanning(WINDOW_SAMPLES + 1)[:-1].astype(np.float32)
 _POWER_SCALE = np.float32(1.0 / (_WINDOW.sum() ** 2 / 4.0))  # a full-scale sine reads 0 dB in its bin
 
 
-def frame_spectrum(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the power spectrum, float32 (..., 257), of frames of 401 samples (the first only feeds the pre-emphasis), full scale 1.0."""
-    emphasised = samples[..., 1:] - np.float32(_PRE_EMPHASIS) * samples[..., :-1]
-    spectrum = np.fft.rfft(emphasised * _WINDOW, FFT_SIZE)
-    return ((spectrum.real**2 + spectrum.imag**2) * _POWER_SCALE).astype(np.float32)
+def rows_times(rows: NDArray[np.float32], matrix: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return `rows @ matrix`, float32 (n, columns), one row at a time, so that a row's result is bit for bit the same beside any others."""
+    return np.matmul(rows[:, None, :], matrix)[:, 0]
 
 
-def log_mel_db(power: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the mel bands of a power spectrum in dB, float32 (..., MEL_BANDS)."""
-    return (10.0 * np.log10(power @ _FILTERS.T + np.float32(_FLOOR))).astype(np.float32)
+def power_spectra(samples: NDArray[np.float32], count: int) -> NDArray[np.float32]:
+    """Return the power spectra, float32 (count, 257), of frames STEP_SAMPLES apart; full scale is 1.0.
+
+    `samples` begins one before the first frame (for the pre-emphasis) and reaches to the end of the last.
+    """
+    emphasised = samples[1:] - np.float32(_PRE_EMPHASIS) * samples[:-1]
+    windowed = np.zeros((count, FFT_SIZE), np.float32)
+    for k in range(count):
+        np.multiply(emphasised[k * STEP_SAMPLES : k * STEP_SAMPLES + WINDOW_SAMPLES], _WINDOW, out=windowed[k, :WINDOW_SAMPLES])
+    spectra = np.fft.rfft(windowed)
+    return ((spectra.real**2 + spectra.imag**2) * _POWER_SCALE).astype(np.float32)
+
+
+def log_bands(power: NDArray[np.float32], filters: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the natural logarithm, float32 (n, bands), of the bands that `filters` (257, bands) cut out of power spectra (n, 257)."""
+    return np.log(rows_times(power, filters) + np.float32(_FLOOR))
 
 
 class MelStream:
-    """Cuts a stream of samples into the frames above. `take` returns the power spectra that became known, one by one, always in the same way."""
+    """Cuts a stream of samples into the frames above. However the samples come, the spectra are bit for bit the same."""
 
     def __init__(self) -> None:
         self.reset()
@@ -67,47 +79,55 @@ class MelStream:
     def reset(self) -> None:
         self._tail = np.zeros(_LEFT + 1, np.float32)  # samples from one before the next frame's start
 
-    def take(self, step: NDArray[np.float32]) -> NDArray[np.float32] | None:
-        """Take one step of samples (full scale 1.0); return the spectrum, (257,), of the frame of the step before, or None at the start."""
-        self._tail = np.concatenate([self._tail, step])
-        if len(self._tail) < WINDOW_SAMPLES + 1:
-            return None
-        frame = frame_spectrum(self._tail[: WINDOW_SAMPLES + 1])
-        self._tail = self._tail[STEP_SAMPLES:]
-        return frame
+    def take(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Take samples (full scale 1.0); return the spectra, (n, 257), of the frames that are now whole."""
+        known = np.concatenate([self._tail, samples])
+        count = max(0, (len(known) - WINDOW_SAMPLES - 1) // STEP_SAMPLES + 1)
+        self._tail = known[count * STEP_SAMPLES :]
+        return power_spectra(known, count)
 
 
 class RunningNorm:
     """Takes level and colour out of log-mel frames, causally: divides by the recent peak level and subtracts a slow mean of each band."""
 
-    def __init__(self, prior_mean: NDArray[np.float32] | None = None) -> None:
-        self._prior = np.zeros(MEL_BANDS, np.float32) if prior_mean is None else prior_mean.astype(np.float32)
+    def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
-        self.peak_db = PEAK_FLOOR_DB  # moves with every frame
-        self.level_db = -100.0  # of the last frame
-        self._mean = self._prior.copy()
+        self._peak_db = PEAK_FLOOR_DB  # moves with every frame
+        self._mean = np.zeros(MEL_BANDS, np.float32)
         self._seen = _PRIOR_FRAMES
 
-    def take(self, mel_db: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Take one frame in dB, (MEL_BANDS,); return float32 (MEL_BANDS + 1,): bands in units of 20 dB around their mean, then the level."""
-        self.level_db = float(mel_db.max())
-        self.peak_db = max(self.level_db, self.peak_db - _PEAK_FALL_DB, PEAK_FLOOR_DB)
-        relative = (mel_db - np.float32(self.peak_db)) * np.float32(0.05)
-        np.maximum(relative, _CLIP_LOW, out=relative)
-        if self.level_db > self.peak_db - _ACTIVE_DB:
-            self._seen = min(self._seen + 1.0, _LONGEST_FRAMES)
-            self._mean += (relative - self._mean) * np.float32(1.0 / self._seen)
-        out = np.empty(MEL_BANDS + 1, np.float32)
-        out[:-1] = relative - self._mean
-        out[-1] = max((self.level_db - self.peak_db) * 0.05, float(_CLIP_LOW))
-        return out
+    def take(self, mel_db: NDArray[np.float32]) -> tuple[NDArray[np.float32], list[float], list[float]]:
+        """Take frames in dB, (n, MEL_BANDS); return (rows, levels in dB, peak levels of late in dB).
+
+        A row, float32 (MEL_BANDS + 1,), holds the bands in units of 20 dB around their mean, then the level below the peak.
+        """
+        levels_db: list[float] = np.maximum.reduce(mel_db, axis=1).tolist()
+        peaks_db = []
+        for level_db in levels_db:
+            self._peak_db = max(level_db, self._peak_db - _PEAK_FALL_DB, PEAK_FLOOR_DB)
+            peaks_db.append(self._peak_db)
+        rows = np.empty((len(mel_db), MEL_BANDS + 1), np.float32)
+        bands = rows[:, :-1]
+        np.subtract(mel_db, np.array(peaks_db, np.float32)[:, None], out=bands)
+        np.multiply(bands, np.float32(0.05), out=bands)
+        np.maximum(bands, _CLIP_LOW, out=bands)
+        for row, level_db, peak_db in zip(rows, levels_db, peaks_db, strict=True):
+            row[-1] = max((level_db - peak_db) * 0.05, float(_CLIP_LOW))
+            around = row[:-1]
+            around -= self._mean
+            if level_db > peak_db - _ACTIVE_DB:  # the mean moves with this frame first
+                self._seen = min(self._seen + 1.0, _LONGEST_FRAMES)
+                towards = around * np.float32(1.0 / self._seen)
+                self._mean += towards
+                around -= towards
+        return rows, levels_db, peaks_db
 
 
 def frames_of(pcm: NDArray[np.int16]) -> NDArray[np.float32]:
-    """Return the power spectra of a whole recording at once, float32 (ceil(n / 160), 257): what the stream gives, to rounding. For training."""
+    """Return the power spectra of a whole recording, float32 (ceil(n / 160), 257), as if silence followed it."""
     steps = -(-len(pcm) // STEP_SAMPLES)
     padded = np.zeros(_LEFT + 1 + (steps + 2) * STEP_SAMPLES, np.float32)
     padded[_LEFT + 1 : _LEFT + 1 + len(pcm)] = pcm.astype(np.float32) / 32768.0
-    return frame_spectrum(np.lib.stride_tricks.sliding_window_view(padded, WINDOW_SAMPLES + 1)[::STEP_SAMPLES][:steps])
+    return power_spectra(padded, steps)

@@ -12,22 +12,21 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from visavis.engine.audio.mel import mel_filters
+from visavis.engine.audio.mel import MEL_BANDS, MEL_FILTERS, NATS_TO_DB, log_bands, mel_filters, rows_times
 
 DELAY_STEPS = 3  # the second difference needs three frames more
 CEPSTRA = 13
+SPAN = 7  # frames that the differences reach over
 DYNAMIC = 3 * CEPSTRA
 SCORES = 126  # three states for each of 42 phones
 _BANDS, _LOW_HZ, _HIGH_HZ, _LIFTER = 25, 130.0, 6800.0, 22
-_NATS_PER_DB = np.float32(np.log(10) / 10)
 _PRIOR_FRAMES, _LONGEST_FRAMES, _ACTIVE_DB = 120.0, 600.0, 40.0
 # The mean of speech whose peak is 0 dB: of five synthesised voices.
 _PRIOR_MEAN = np.array([-35.3, 1.2, 2.4, 22.3, -7.0, 3.1, -0.5, -7.8, -3.1, -1.6, 4.7, -0.3, 0.3], np.float32)
-_FLOOR = np.float32(1e-10)
 
 Array = NDArray[np.float32]
 
-_FILTERS = mel_filters(_BANDS, _LOW_HZ, _HIGH_HZ)
+_BOTH = np.ascontiguousarray(np.concatenate([MEL_FILTERS, mel_filters(_BANDS, _LOW_HZ, _HIGH_HZ)]).T)
 
 
 def _cosines() -> Array:
@@ -41,14 +40,14 @@ def _cosines() -> Array:
 _DCT = _cosines()
 
 
-def cepstra(power: Array, peak_db: Array | float) -> Array:
-    """Return cepstra, float32 (..., CEPSTRA), of power spectra (..., 257), the peak level of late being 0."""
-    nats = np.log(power @ _FILTERS.T + _FLOOR) - np.asarray(peak_db, np.float32)[..., None] * _NATS_PER_DB
-    return nats @ _DCT
+def bands_of(power: Array) -> tuple[Array, Array]:
+    """Return (mel bands in dB (n, MEL_BANDS), Sphinx' bands in nats (n, 25)) of power spectra (n, 257): cut out together, it costs half."""
+    nats = log_bands(power, _BOTH)
+    return nats[:, :MEL_BANDS] * NATS_TO_DB, nats[:, MEL_BANDS:]
 
 
-class RunningMean:
-    """The cepstral mean of one stream, from a prior towards the voice; moves with every frame that is not silence."""
+class CepstraStream:
+    """One stream of cepstra, the peak level of late being 0, less their mean as it runs: from a prior towards the voice, silence left out."""
 
     def __init__(self) -> None:
         self.reset()
@@ -56,50 +55,40 @@ class RunningMean:
     def reset(self) -> None:
         self._mean, self._seen = _PRIOR_MEAN.copy(), _PRIOR_FRAMES
 
-    def take(self, frame: Array, below_peak_db: float) -> Array:
-        if below_peak_db < _ACTIVE_DB:
-            self._seen = min(self._seen + 1.0, _LONGEST_FRAMES)
-            self._mean += (frame - self._mean) * np.float32(1.0 / self._seen)
-        return frame - self._mean
+    def take(self, nats: Array, levels_db: list[float], peaks_db: list[float]) -> Array:
+        """Take frames of Sphinx' bands (n, 25), their levels and the peak levels of late; return float32 (n, CEPSTRA)."""
+        cepstra = rows_times(nats - np.array(peaks_db, np.float32)[:, None] / NATS_TO_DB, _DCT)
+        for frame, level_db, peak_db in zip(cepstra, levels_db, peaks_db, strict=True):
+            frame -= self._mean
+            if peak_db - level_db < _ACTIVE_DB:  # the mean moves with this frame first
+                self._seen = min(self._seen + 1.0, _LONGEST_FRAMES)
+                towards = frame * np.float32(1.0 / self._seen)
+                self._mean += towards
+                frame -= towards
+        return cepstra
 
 
-class CepstraStream:
-    """One stream of [c, d, dd]; `take` returns those of the frame DELAY_STEPS before."""
+def dynamics_of(cepstra: Array) -> Array:
+    """Return [c, d, dd], float32 (n, DYNAMIC), of a whole recording, row t for frame t - DELAY_STEPS: what the listener learned from.
 
-    def __init__(self) -> None:
-        self._mean = RunningMean()
-        self.reset()
-
-    def reset(self) -> None:
-        self._mean.reset()
-        self._recent: Array | None = None  # the last 7 frames, oldest first; the first frame stands for what was before it
-
-    def take(self, power: Array, level_db: float, peak_db: float) -> Array:
-        """Take the power spectrum (257,) of frame t, its level and the peak of late; return float32 (DYNAMIC,) of frame t - DELAY_STEPS."""
-        frame = self._mean.take(cepstra(power, peak_db), peak_db - level_db)
-        if self._recent is None:
-            self._recent = np.tile(frame, (7, 1))
-        self._recent[:-1] = self._recent[1:].copy()
-        self._recent[-1] = frame
-        r = self._recent
-        return np.concatenate([r[3], r[5] - r[1], (r[6] - r[2]) - (r[4] - r[0])])  # Sphinx: d[t] = c[t+2] - c[t-2], dd[t] = d[t+1] - d[t-1]
-
-
-def dynamics_of(power: Array, level_db: Array, peak_db: Array) -> Array:
-    """Return the same of a whole recording, float32 (n, DYNAMIC), row t for frame t - DELAY_STEPS: the stream's, to rounding. For training."""
-    if not len(power):
+    Sphinx: d[t] = c[t+2] - c[t-2], dd[t] = d[t+1] - d[t-1]; the first frame stands for what was before it.
+    """
+    if not len(cepstra):
         return np.zeros((0, DYNAMIC), np.float32)
-    mean = RunningMean()
-    rows = [mean.take(row, peak - level) for row, level, peak in zip(cepstra(power, peak_db), level_db, peak_db, strict=True)]
-    r = np.lib.stride_tricks.sliding_window_view(np.concatenate([np.repeat(rows[0][None], 6, axis=0), np.stack(rows)]), 7, axis=0)
+    r = np.lib.stride_tricks.sliding_window_view(np.concatenate([np.repeat(cepstra[:1], SPAN - 1, axis=0), cepstra]), SPAN, axis=0)
     return np.concatenate([r[..., 3], r[..., 5] - r[..., 1], (r[..., 6] - r[..., 2]) - (r[..., 4] - r[..., 0])], axis=1)
+
+
+def of_span(weights: Array) -> Array:
+    """Return weights for SPAN frames of cepstra, oldest first, float32 (SPAN * CEPSTRA, m), that do what `weights` (DYNAMIC, m) do for [c, d, dd]."""
+    c, d, dd = weights[:CEPSTRA], weights[CEPSTRA : 2 * CEPSTRA], weights[2 * CEPSTRA :]
+    return np.concatenate([dd, -d, -dd, c, -dd, d, dd])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listener:
-    """The small network: three layers of (inputs, outputs) weights with their biases; `scale` (DYNAMIC,) brings the input to about one."""
+    """The small network: three layers of (inputs, outputs) weights with their biases; the first takes SPAN frames of cepstra."""
 
-    scale: Array
     w1: Array
     b1: Array
     w2: Array
@@ -107,10 +96,16 @@ class Listener:
     w3: Array
     b3: Array
 
-    def hear(self, dynamic: Array) -> Array:
-        """Return the flattened log posteriors of the states of Sphinx' phones, float32 (..., SCORES)."""
-        x = np.maximum((dynamic * self.scale) @ self.w1 + self.b1, np.float32(0))
-        x = np.maximum(x @ self.w2 + self.b2, np.float32(0))
-        x = x @ self.w3 + self.b3
-        x = x - x.max(axis=-1, keepdims=True)
-        return x - np.log(np.exp(x).sum(axis=-1, keepdims=True))
+    def hear(self, spans: Array) -> Array:
+        """Return the flattened log posteriors of the states of Sphinx' phones, float32 (n, SCORES), for (n, SPAN * CEPSTRA)."""
+        x = rows_times(spans, self.w1)
+        x += self.b1
+        np.maximum(x, np.float32(0), out=x)
+        x = rows_times(x, self.w2)
+        x += self.b2
+        np.maximum(x, np.float32(0), out=x)
+        x = rows_times(x, self.w3)
+        x += self.b3
+        x -= np.maximum.reduce(x, axis=1, keepdims=True)
+        x -= np.log(np.add.reduce(np.exp(x), axis=1, keepdims=True))
+        return x

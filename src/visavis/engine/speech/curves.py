@@ -9,14 +9,16 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from visavis.engine.audio.mel import rows_times
 from visavis.engine.motion.frame import INDEX, MOUTH_COUNT
-from visavis.engine.speech.network import Heard
-from visavis.engine.speech.visemes import CLASSES, SILENCE, shape_table
+from visavis.engine.speech.network import CLOSURE, CONTACT, HEARD, MOUTH, VISEMES
+from visavis.engine.speech.visemes import SILENCE, shape_table
 
 LOOK_AHEAD = 1
 
-_SHAPES = shape_table()
-_BELIEVED = np.float32(0.4)  # share of the viseme's shapes; on unseen voices corr0 0.74 without, 0.75 with it
+_AT_REST = [0.0] * MOUTH_COUNT
+
+_BELIEVED = 0.4  # share of the viseme's shapes; on unseen voices corr0 0.74 without, 0.75 with it
 _JAW, _CLOSE, _PRESS = INDEX["jawOpen"], INDEX["mouthClose"], INDEX["mouthPress"]
 _ROLL, _LOWER, _UPPER = INDEX["mouthRollLower"], INDEX["mouthLowerDown"], INDEX["mouthUpperUp"]
 _ROUND = (INDEX["mouthFunnel"], INDEX["mouthPucker"])
@@ -56,6 +58,17 @@ class _Gesture:
         return self.value
 
 
+def _mixing() -> NDArray[np.float32]:
+    """Return what makes a mouth of what was heard, float32 (HEARD, MOUTH_COUNT): the expected curves mixed with the shapes believed in."""
+    mixing = np.zeros((HEARD, MOUTH_COUNT), np.float32)
+    mixing[VISEMES] = _BELIEVED * shape_table()
+    mixing[MOUTH] = (1.0 - _BELIEVED) * np.eye(MOUTH_COUNT)
+    return mixing
+
+
+_MIXING = _mixing()
+
+
 class MouthShaper:
     """One stream of mouth rows."""
 
@@ -69,37 +82,43 @@ class MouthShaper:
         self._contact.reset()
         self._wake = 0.0  # 0 at rest to 1 speaking
         self._speaking = False
-        none = Heard(visemes=np.eye(len(CLASSES), dtype=np.float32)[SILENCE], closure=0.0, contact=0.0, mouth=np.zeros(MOUTH_COUNT, np.float32))
-        self._before = self._now = none
+        self._heard = np.zeros((1, HEARD), np.float32)  # the last two steps; before the first there was silence
+        self._heard[0, SILENCE] = 1.0
 
-    def start(self, heard: Heard) -> None:
-        """Take the first step of a stream."""
-        self._now = heard
+    def take(self, heard: NDArray[np.float32], loudness: list[float]) -> tuple[list[list[float]], list[float]]:
+        """Take steps, (n, HEARD), and the loudness of the steps to show, each of them one before: n, or n - 1 at the start of a stream.
 
-    def take(self, after: Heard, loudness: float) -> tuple[NDArray[np.float32], float]:
-        """Take the step after the one to show, and the loudness of that one; return its mouth row, float32 (MOUTH_COUNT,), and its rest, 0 to 1."""
-        before, now = self._before, self._now
-        self._before, self._now = now, after
-        speech = 1.0 - float(now.visemes[SILENCE])
-        coming = 1.0 - float(after.visemes[SILENCE])
-        self._speaking = max(speech, coming) > (_SPEECH_OFF if self._speaking else _SPEECH_ON) and loudness > 0.0
+        Return their mouths, MOUTH_COUNT coefficients each, and their rest, 0 to 1.
+        """
+        heard = np.concatenate([self._heard, heard])
+        self._heard = heard[-2:]
+        smooth = np.float32(0.25) * (heard[:-2] + heard[2:]) + np.float32(0.5) * heard[1:-1]
+        mouths: list[list[float]] = rows_times(smooth, _MIXING).tolist()
+        silence, closure, contact = (heard[1:, column].tolist() for column in (SILENCE, CLOSURE, CONTACT))
+        rows, rests = [], []
+        for k, (mouth, loud) in enumerate(zip(mouths, loudness, strict=True)):
+            rests.append(self._wake_up(1.0 - min(silence[k], silence[k + 1]), loud))
+            closed = self._closure.take(max(closure[k], closure[k + 1]))
+            touching = self._contact.take(contact[k]) * (1.0 - closed)
+            rows.append(self._shape(mouth, closed, touching, loud) if self._wake else _AT_REST)
+        return rows, rests
+
+    def _wake_up(self, speech: float, loudness: float) -> float:
+        self._speaking = speech > (_SPEECH_OFF if self._speaking else _SPEECH_ON) and loudness > 0.0
         self._wake = min(1.0, self._wake + _WAKE_PER_STEP) if self._speaking else max(0.0, self._wake - _REST_PER_STEP)
-        closed = self._closure.take(max(now.closure, after.closure))
-        touching = self._contact.take(now.contact) * (1.0 - closed)
-        if self._wake == 0.0:
-            return np.zeros(MOUTH_COUNT, np.float32), 1.0
-        expected = np.float32(0.25) * (before.mouth + after.mouth) + np.float32(0.5) * now.mouth
-        believed = (np.float32(0.25) * (before.visemes + after.visemes) + np.float32(0.5) * now.visemes) @ _SHAPES
-        mouth = (expected + _BELIEVED * (believed - expected)).tolist()  # numbers: quicker than rows of twelve
-        mouth = [min(1.0, max(0.0, value)) * self._wake for value in mouth]
-        touching *= self._wake
+        return 1.0 - self._wake
+
+    def _shape(self, mouth: list[float], closed: float, touching: float, loudness: float) -> list[float]:
+        wake = self._wake
+        mouth = [(0.0 if value < 0.0 else 1.0 if value > 1.0 else value) * wake for value in mouth]
+        touching *= wake
         jaw = min(1.0, mouth[_JAW] * (_JAW_QUIET + (_JAW_LOUD - _JAW_QUIET) * loudness))
         jaw = jaw * (1.0 - touching) + min(jaw, _JAW_CONTACT) * touching
         jaw *= 1.0 - 0.4 * closed
-        mouth[_JAW], mouth[_CLOSE], mouth[_PRESS] = jaw, jaw * closed, 0.35 * closed * self._wake
+        mouth[_JAW], mouth[_CLOSE], mouth[_PRESS] = jaw, jaw * closed, 0.35 * closed * wake
         for channel in (_LOWER, _UPPER):
             mouth[channel] *= (1.0 - closed) * (1.0 - 0.8 * touching)
         mouth[_ROLL] = max(mouth[_ROLL], _ROLL_CONTACT * touching) * (1.0 - closed)
         for channel in _ROUND:
             mouth[channel] *= 1.0 - 0.5 * closed
-        return np.array(mouth, np.float32), 1.0 - self._wake
+        return mouth

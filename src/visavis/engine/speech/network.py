@@ -1,9 +1,8 @@
-"""The network that hears phones, in numpy: one step in, one step out, always by the same operations on the same shapes.
+"""The network that hears phones, in numpy: some steps in, as many out, each by the same operations whatever came with it.
 
-It takes the mel of three frames and the listener's opinion (acoustic.py), and passes them through two gated recurrent layers.
-
-That is what makes a stream bit-identical however it is cut: nothing is ever batched. Trained by `training/train.py`; `docs/speech-model.md` tells
-on what.
+It takes the mel of three frames and the listener's opinion (acoustic.py), and passes them through two gated recurrent layers. What does not depend
+on the step before is computed for all steps at hand, a row at a time (`rows_times`): weights come from memory once, numpy is called once, and a
+stream is still bit-identical however it is cut. Trained by `training/train.py`; `docs/speech-model.md` tells on what.
 """
 
 from __future__ import annotations
@@ -15,9 +14,9 @@ from importlib.resources import files
 import numpy as np
 from numpy.typing import NDArray
 
-from visavis.engine.audio.mel import MEL_BANDS
+from visavis.engine.audio.mel import MEL_BANDS, rows_times
 from visavis.engine.motion.frame import MOUTH_COUNT
-from visavis.engine.speech.acoustic import Listener
+from visavis.engine.speech.acoustic import SPAN, Listener, of_span
 from visavis.engine.speech.visemes import CLASSES
 
 STACK = 3  # frames of mel that the first layer sees: this one and the two before
@@ -27,40 +26,36 @@ WEIGHTS = "network.npz"
 Vector = NDArray[np.float32]
 
 
-def _sigmoid(x: Vector) -> Vector:
-    return np.float32(0.5) * np.tanh(np.float32(0.5) * x) + np.float32(0.5)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Heard:
-    """One step as the network hears it.
+class Layer:
+    """A gated recurrent layer of n units (Cho et al. 2014, in the form of cuDNN and PyTorch): reset, update, new.
 
-    `visemes`: float32 (len(CLASSES),), adding to 1. `closure`, `contact`: probabilities that the lips are closed, that lip and teeth touch.
-    `mouth`: float32 (MOUTH_COUNT,), the expected curves without closing.
+    The sigmoid is 1/2 + tanh(x/2)/2, and its halves are in the weights. `wx` (inputs, 3n), `bx` (3n,); `wh` (n + 1, 3n) takes the state and a 1.
     """
 
-    visemes: Vector
-    closure: float
-    contact: float
-    mouth: Vector
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Layer:
-    wx: Vector  # (inputs, 3 * hidden): reset, update, new
-    wh: Vector
+    wx: Vector
     bx: Vector
-    bh: Vector
+    wh: Vector
+
+    @classmethod
+    def of(cls, wx: Vector, wh: Vector, bx: Vector, bh: Vector) -> Layer:
+        """Return the layer of PyTorch's weights, (inputs, 3n) and (n, 3n), and its biases."""
+        n = len(wh)
+        half = np.repeat(np.array([0.5, 0.5, 1.0], np.float32), n)
+        bias = np.concatenate([np.zeros(2 * n, np.float32), bh[2 * n :]])
+        both = bx + np.concatenate([bh[: 2 * n], np.zeros(n, np.float32)])
+        return cls(wx=wx * half, bx=both * half, wh=np.concatenate([wh, bias[None]]) * np.float32(0.5))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weights:
-    """Shared by all streams of a process; never written to."""
+    """Shared by all streams of a process; never written to. Frames that are seen together come oldest first."""
 
     listener: Listener
-    front_w: Vector
+    front_mel: Vector
+    front_heard: Vector
     front_b: Vector
-    layers: tuple[_Layer, ...]
+    layers: tuple[Layer, ...]
     head_w: Vector
     head_b: Vector
 
@@ -70,11 +65,44 @@ def load_weights() -> Weights:
     """Return the weights shipped with the package."""
     with files(__package__).joinpath(WEIGHTS).open("rb") as file, np.load(file) as box:
         array = {name: np.ascontiguousarray(box[name], np.float32) for name in box.files}
-    listener = Listener(**{name: array[f"listener_{name}"] for name in ("scale", "w1", "b1", "w2", "b2", "w3", "b3")})
-    layers = tuple(_Layer(wx=array[f"{n}_wx"], wh=array[f"{n}_wh"], bx=array[f"{n}_bx"], bh=array[f"{n}_bh"]) for n in ("first", "second"))
+    listener = {name: array[f"listener_{name}"] for name in ("w1", "b1", "w2", "b2", "w3", "b3")}
+    listener["w1"] = of_span(listener["w1"] * array["listener_scale"][:, None])
+    layers = tuple(Layer.of(*(array[f"{name}_{part}"] for part in ("wx", "wh", "bx", "bh"))) for name in ("first", "second"))
+    width = MEL_BANDS + 1
+    mel = array["front_w"][: STACK * width].reshape(STACK, width, -1)[::-1].reshape(STACK * width, -1)  # trained newest first
     return Weights(
-        listener=listener, front_w=array["front_w"], front_b=array["front_b"], layers=layers, head_w=array["head_w"], head_b=array["head_b"]
+        listener=Listener(**listener),
+        front_mel=np.ascontiguousarray(mel),
+        front_heard=np.ascontiguousarray(array["front_w"][STACK * width :]),
+        front_b=array["front_b"],
+        layers=layers,
+        head_w=array["head_w"],
+        head_b=array["head_b"],
     )
+
+
+# The columns of what is heard.
+VISEMES = slice(0, len(CLASSES))  # probabilities, adding to 1
+CLOSURE, CONTACT = len(CLASSES), len(CLASSES) + 1  # that the lips are closed, that lip and teeth touch
+MOUTH = slice(len(CLASSES) + 2, len(CLASSES) + 2 + MOUTH_COUNT)  # the expected curves without closing
+HEARD = len(CLASSES) + 2 + MOUTH_COUNT
+
+
+class _Recent:
+    """The last frames of a stream, so that each can be seen with those before it."""
+
+    def __init__(self, frames: int) -> None:
+        self._frames = frames
+        self._rows: Vector | None = None
+
+    def spans(self, rows: Vector, first: Vector) -> Vector:
+        """Take rows (n, m); return each after the `frames - 1` before it, (n, frames * m). `first` stands for what was before the stream."""
+        before = np.repeat(first[None], self._frames - 1, axis=0) if self._rows is None else self._rows
+        rows = np.concatenate([before, rows])
+        self._rows = rows[1 - self._frames :]
+        width = rows.shape[1]
+        flat = rows.ravel()
+        return np.stack([flat[k * width : (k + self._frames) * width] for k in range(len(rows) - self._frames + 1)])
 
 
 class Network:
@@ -85,29 +113,52 @@ class Network:
         self.reset()
 
     def reset(self) -> None:
-        self._recent = np.zeros(STACK * (MEL_BANDS + 1), np.float32)  # newest mel first
-        self._states = [np.zeros(layer.wh.shape[0], np.float32) for layer in self._weights.layers]
+        self._mel, self._cepstra = _Recent(STACK), _Recent(SPAN)
+        self._states = [np.append(np.zeros(len(layer.wh) - 1, np.float32), np.float32(1)) for layer in self._weights.layers]
 
-    def take(self, mel: Vector, dynamic: Vector) -> Heard:
-        """Take the normalised mel (MEL_BANDS + 1,) of frame t and the cepstra as of then; return what was heard of step t - DELAY_STEPS."""
-        w, width = self._weights, len(mel)
-        self._recent[width:] = self._recent[:-width].copy()
-        self._recent[:width] = mel
-        x = np.concatenate([self._recent, w.listener.hear(dynamic)])
-        x = np.maximum(x @ w.front_w + w.front_b, np.float32(0))
-        for i, layer in enumerate(w.layers):
-            x = self._states[i] = _gru(x, self._states[i], layer)
-        out = x @ w.head_w + w.head_b
-        n = len(CLASSES)
-        likely = np.exp(out[:n] - np.maximum.reduce(out[:n]))
-        gates = _sigmoid(out[n : n + 2])
-        return Heard(visemes=likely / np.add.reduce(likely), closure=float(gates[0]), contact=float(gates[1]), mouth=out[n + 2 : n + 2 + MOUTH_COUNT])
+    def take(self, mel: Vector, cepstra: Vector) -> Vector:
+        """Take the normalised mel (n, MEL_BANDS + 1) and the cepstra (n, CEPSTRA) of n > 0 frames t.
+
+        Return what was heard of the steps t - DELAY_STEPS, float32 (n, HEARD); its columns are VISEMES, CLOSURE, CONTACT and MOUTH.
+        """
+        w = self._weights
+        x = rows_times(self._mel.spans(mel, np.zeros_like(mel[0])), w.front_mel)
+        x += rows_times(w.listener.hear(self._cepstra.spans(cepstra, cepstra[0])), w.front_heard)
+        x += w.front_b
+        np.maximum(x, np.float32(0), out=x)
+        for state, layer in zip(self._states, w.layers, strict=True):
+            x = _gru(x, state, layer)
+        heard = rows_times(x, w.head_w)
+        heard += w.head_b
+        likely = heard[:, VISEMES]
+        likely -= np.maximum.reduce(likely, axis=1, keepdims=True)
+        np.exp(likely, out=likely)
+        likely /= np.add.reduce(likely, axis=1, keepdims=True)
+        gates = heard[:, CLOSURE : CONTACT + 1]
+        gates[:] = np.tanh(gates * np.float32(0.5)) * np.float32(0.5) + np.float32(0.5)
+        return heard
 
 
-def _gru(x: Vector, h: Vector, layer: _Layer) -> Vector:
-    """One step of a gated recurrent unit (Cho et al. 2014, in the form of cuDNN and PyTorch)."""
-    size = len(h)
-    from_x, from_h = x @ layer.wx + layer.bx, h @ layer.wh + layer.bh
-    gates = _sigmoid(from_x[: 2 * size] + from_h[: 2 * size])
-    new = np.tanh(from_x[2 * size :] + gates[:size] * from_h[2 * size :])
-    return new + gates[size:] * (h - new)
+def _gru(x: Vector, state: Vector, layer: Layer) -> Vector:
+    """Pass steps (n, inputs) through a layer whose state, (units + 1,), moves; return its states after them, (n, units)."""
+    n = len(state) - 1
+    h = state[:n]
+    sums = rows_times(x, layer.wx)
+    sums += layer.bx
+    out = np.empty((len(x), n), np.float32)
+    from_h, half = np.empty(3 * n, np.float32), np.float32(0.5)
+    new_h = from_h[2 * n :]
+    for total, gates, reset, update, new, after in zip(sums, sums[:, : 2 * n], sums[:, :n], sums[:, n : 2 * n], sums[:, 2 * n :], out, strict=True):
+        np.dot(state, layer.wh, from_h)
+        total += from_h
+        np.tanh(gates, gates)
+        reset *= new_h
+        new += reset
+        np.tanh(new, new)
+        h -= new
+        h *= half
+        new += h
+        h *= update
+        h += new
+        after[:] = h
+    return out

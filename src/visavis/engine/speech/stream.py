@@ -1,22 +1,23 @@
 """The built-in speech-to-motion: samples to mel, mel to phones, phones to the mouth, 60 ms behind the sound.
 
-Every stage takes one step of 10 ms at a time, so how the speech was cut into pushes leaves no trace. Nothing here knows a clock or a file.
+Every stage takes the steps of 10 ms that are there and treats each alike, so how the speech was cut into pushes leaves no trace. Nothing here knows a
+clock or a file.
 """
 
 from __future__ import annotations
 
-from collections import deque
-
 import numpy as np
 from numpy.typing import NDArray
 
-from visavis.engine.audio.mel import FRAME_LEAD_STEPS, MelStream, RunningNorm, log_mel_db
+from visavis.engine.audio.mel import FRAME_LEAD_STEPS, MelStream, RunningNorm
 from visavis.engine.audio.prosody import Prosody, ProsodyStep
 from visavis.engine.motion.frame import MOUTH_COUNT, SpeechMotion
-from visavis.engine.speech.acoustic import CepstraStream
+from visavis.engine.speech.acoustic import CepstraStream, bands_of
 from visavis.engine.speech.curves import LOOK_AHEAD, MouthShaper
 from visavis.engine.speech.network import DELAY_STEPS, Network
 from visavis.engine.speech.port import LOOK_AHEAD_STEPS, STEP_SAMPLES
+
+BLOCK_STEPS = 16  # steps computed together at most: what they take of memory stays small
 
 assert FRAME_LEAD_STEPS + DELAY_STEPS + LOOK_AHEAD == LOOK_AHEAD_STEPS
 
@@ -36,53 +37,57 @@ class SpeechStream:
         self._samples = 0  # taken since the reset
         self._frames = 0  # mel frames seen since the reset
         self._rows = 0  # returned since the reset
-        self._waiting: deque[ProsodyStep] = deque()  # of the frames whose rows are not out yet; at most LOOK_AHEAD_STEPS
+        self._shaped = 0  # rows shaped since the reset
+        self._waiting: list[ProsodyStep] = []  # of the frames whose rows are not out yet; at most LOOK_AHEAD_STEPS after a push
 
     def push(self, pcm: NDArray[np.int16]) -> SpeechMotion:
         """Take samples; return the rows that are now certain: all but the last LOOK_AHEAD_STEPS whole steps."""
         assert pcm.dtype == np.int16 and pcm.ndim == 1, (pcm.dtype, pcm.shape)
         self._samples += len(pcm)
-        return self._take(np.concatenate([self._loose, pcm]))
+        motion = self._take(np.concatenate([self._loose, pcm]))
+        self._rows += len(motion)
+        return motion
 
     def finish(self) -> SpeechMotion:
         """Return the rows still due, as if silence followed. A push after this needs a `reset` first."""
         due = -(-self._samples // STEP_SAMPLES)
         missing = (due + LOOK_AHEAD_STEPS) * STEP_SAMPLES - (self._samples - len(self._loose))
-        return self._take(np.concatenate([self._loose, np.zeros(missing - len(self._loose), np.int16)]))[: max(0, due - self._rows_before)]
+        return self._take(np.concatenate([self._loose, np.zeros(missing - len(self._loose), np.int16)]))[: max(0, due - self._rows)]
 
     def _take(self, pcm: NDArray[np.int16]) -> SpeechMotion:
-        self._rows_before = self._rows
-        steps = len(pcm) // STEP_SAMPLES
-        self._loose = pcm[steps * STEP_SAMPLES :].copy()
-        rows: list[tuple[NDArray[np.float32], float, ProsodyStep]] = []
-        for k in range(steps):
-            row = self._step(pcm[k * STEP_SAMPLES : (k + 1) * STEP_SAMPLES])
-            if row is not None:
-                rows.append(row)
-        self._rows += len(rows)
+        whole = len(pcm) // STEP_SAMPLES * STEP_SAMPLES
+        self._loose = pcm[whole:].copy()
+        mouths: list[list[float]] = []
+        rests: list[float] = []
+        shown: list[ProsodyStep] = []
+        for first in range(0, whole, BLOCK_STEPS * STEP_SAMPLES):
+            more_mouths, more_rests, more_shown = self._steps(pcm[first : min(whole, first + BLOCK_STEPS * STEP_SAMPLES)])
+            mouths += more_mouths
+            rests += more_rests
+            shown += more_shown
         return SpeechMotion(
-            mouth=np.array([mouth for mouth, _, _ in rows], np.float32).reshape(len(rows), MOUTH_COUNT),
-            rest=np.array([rest for _, rest, _ in rows], np.float32),
-            loudness=np.array([step.loudness for _, _, step in rows], np.float32),
-            pitch_hz=np.array([step.pitch_hz for _, _, step in rows], np.float32),
-            stress=np.array([step.stress for _, _, step in rows], np.float32),
+            mouth=np.array(mouths, np.float32).reshape(len(mouths), MOUTH_COUNT),
+            rest=np.array(rests, np.float32),
+            loudness=np.array([step.loudness for step in shown], np.float32),
+            pitch_hz=np.array([step.pitch_hz for step in shown], np.float32),
+            stress=np.array([step.stress for step in shown], np.float32),
         )
 
-    def _step(self, pcm: NDArray[np.int16]) -> tuple[NDArray[np.float32], float, ProsodyStep] | None:
-        """Take one step of samples; return the row that it makes certain."""
-        power = self._mel.take(pcm.astype(np.float32) * np.float32(1 / 32768))
-        if power is None:
-            return None
-        mel = self._norm.take(log_mel_db(power))
-        level_db, peak_db = self._norm.level_db, self._norm.peak_db
-        self._waiting.append(self._prosody.take(power, level_db, peak_db))
-        heard = self._network.take(mel, self._cepstra.take(power, level_db, peak_db))
-        self._frames += 1
-        if self._frames <= DELAY_STEPS:
-            return None
-        if self._frames == DELAY_STEPS + LOOK_AHEAD:
-            self._shaper.start(heard)
-            return None
-        prosody = self._waiting.popleft()
-        mouth, rest = self._shaper.take(heard, prosody.loudness)
-        return mouth, rest, prosody
+    def _steps(self, pcm: NDArray[np.int16]) -> tuple[list[list[float]], list[float], list[ProsodyStep]]:
+        """Take whole steps of samples; return (mouths, rests, prosody) of the rows that they make certain."""
+        power = self._mel.take(pcm * np.float32(1 / 32768))
+        if not len(power):
+            return [], [], []
+        mel_db, nats = bands_of(power)
+        mel, levels_db, peaks_db = self._norm.take(mel_db)
+        self._waiting += self._prosody.take(power, levels_db, peaks_db)
+        heard = self._network.take(mel, self._cepstra.take(nats, levels_db, peaks_db))
+        heard = heard[max(0, DELAY_STEPS - self._frames) :]
+        self._frames += len(power)
+        certain = max(0, self._frames - DELAY_STEPS - LOOK_AHEAD - self._shaped)
+        shown, self._waiting = self._waiting[:certain], self._waiting[certain:]
+        self._shaped += certain
+        if not len(heard):
+            return [], [], []
+        mouths, rests = self._shaper.take(heard, [step.loudness for step in shown])
+        return mouths, rests, shown
