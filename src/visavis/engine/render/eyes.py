@@ -13,7 +13,8 @@ from visavis.engine.render.landmarks import EyeIndices, curve, smooth
 
 Array = NDArray[np.float32]
 
-LEVELS = 9  # maps baked between an open and a closed lid; those between are interpolated
+LEVELS = 5  # maps of lid skin baked between an open and a closed eye; those between are interpolated
+SHUT_AT = 0.9  # of a blink: its sampled peak may fall short of 1, and no eye shall stay a slit
 LOWER_SHARE = 0.16  # of the way that the lower lid goes
 GAZE_X, GAZE_Y = 0.036, 0.020  # reach of the iris in eye distances at eyeLookX, eyeLookY = 1 (about 15 degrees; the iris is 0.13 wide)
 
@@ -39,21 +40,24 @@ class Eye:
         lash = 0.012 * unit
         lid = np.interp(x, *curve(upper)).astype(np.float32) - self.top
         rim = np.interp(x, *curve(lower)).astype(np.float32) - self.top
-        within = smooth(np.minimum(x - left, right - x) / (0.03 * unit) + 0.5)
         brow = np.interp(x, *curve(p[list(indices.brow)])).astype(np.float32) - self.top
         lid, rim = (cv2.GaussianBlur(line.reshape(1, -1), (0, 0), 0.02 * unit, borderType=cv2.BORDER_REPLICATE)[0] for line in (lid, rim))
-        self._bake_lid(lid + 0.4 * lash, rim, np.minimum(brow, lid - 0.12 * unit), within, lash, unit)
-        self._bake_gaze(p, indices, lid, rim, left, right, unit)
+        # The skin of the lids begins a little beyond the lines of the mesh: no white, no wet rim is drawn over the closed eye.
+        within = smooth(np.minimum(x - left, right - x) / (0.04 * unit) + 1.0)
+        skin_lid, skin_rim = lid - 0.25 * lash, rim + 1.3 * lash * within
+        self._bake_lid(skin_lid, skin_rim, np.minimum(brow, lid - 0.12 * unit), within, lash, unit)
+        self._bake_gaze(p, indices, lid + 0.4 * lash, rim, left, right, unit)
 
     def _bake_lid(self, lid: Array, rim: Array, brow: Array, within: Array, lash: float, unit: float) -> None:
         rows, columns = self._y.shape
         share = np.linspace(0, 1, LEVELS, dtype=np.float32)[:, None, None]
-        closed = rim - LOWER_SHARE * (rim - lid)
-        drop = (np.clip(closed - lid, 0, None) * within)[None, None, :] * share
-        rise = (LOWER_SHARE * (rim - lid) * within)[None, None, :] * share
+        self._lid, self._rim = lid, rim
+        self._drop = np.clip((1.0 - LOWER_SHARE) * (rim - lid), 0, None) * within
+        self._rise = np.clip(rim - lid, 0, None) * within - self._drop
+        drop, rise = self._drop[None, None, :] * share, self._rise[None, None, :] * share
         y = np.broadcast_to(self._y, (LEVELS, rows, columns))
         # Where the skin above the eye comes from: s + drop * g(v(s)) = y with g rising from brow to lashes; Newton's method.
-        span = np.maximum(lid - lash * 1.5 - brow, 2.0)[None, None, :]
+        span = np.maximum(lid - lash - brow, 2.0)[None, None, :]
         upper = y - drop
         for _ in range(7):
             v = np.clip((upper - brow) / span, 0, 1)
@@ -62,16 +66,12 @@ class Eye:
         # And the skin below it, which rises by less and less down the cheek.
         reach = 0.15 * unit
         lower = np.where(y < rim - rise + reach, np.minimum(rim + (y - rim + rise) / (1 + rise / reach), rim + reach), y)
-        lower = np.where(y > rim + reach, y, lower)
-        edge, floor = lid + drop, rim - rise
-        sources = np.where(y <= edge, upper, np.where(y >= floor, lower, y)).astype(np.float32)
-        covers = np.clip(np.clip(edge - y + 0.5, 0, 1) + np.clip(y - floor + 0.5, 0, 1), 0, 1).astype(np.float32)
-        self._sources, self._covers = sources, covers
+        lower = np.maximum(np.where(y > rim + reach, y, lower), rim)
+        self._upper, self._lower = upper.astype(np.float32), lower.astype(np.float32)
         frame = np.minimum.reduce([self._x, columns - 1 - self._x, self._y + 2, rows - 1 - self._y])
         self._rim_fade = np.clip(frame / 3.0, 0, 1)[..., None].astype(np.float32)
-        # Lashes lie along the closed lid as a soft dark line.
-        distance = (self._y - closed[None, :]) / (0.014 * unit)
-        self._lash = (np.exp(-0.5 * distance**2) * within[None, :] * 0.34).astype(np.float32)[..., None]
+        self._lash_width = np.float32(1.15 * lash)
+        self._lash_strength = (0.42 * np.clip((rim - lid) / (0.05 * unit), 0, 1) * within).astype(np.float32)
 
     def _bake_gaze(self, p: Array, indices: EyeIndices, lid: Array, rim: Array, left: float, right: float, unit: float) -> None:
         centre = p[indices.iris] - (self.left, self.top)
@@ -103,15 +103,21 @@ class Eye:
         if blink <= 0:
             np.copyto(area, ball)
             return
-        at = min(blink, 1.0) * (LEVELS - 1)
+        shut = min(blink / SHUT_AT, 1.0)
+        at = shut * (LEVELS - 1)
         low = min(int(at), LEVELS - 2)
         part = np.float32(at - low)
-        source = self._sources[low] + (self._sources[low + 1] - self._sources[low]) * part
-        cover = self._covers[low] + (self._covers[low + 1] - self._covers[low]) * part
-        skin = cv2.remap(self._open, self._x, source, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE).astype(np.float32)
-        look = ball + (skin - ball) * cover[..., None]
-        if blink > 0.7:
-            amount = np.float32((min(blink, 1.0) - 0.7) / 0.3)
-            look[..., :1] -= (look[..., :1] - 16.0) * (self._lash * amount)
+        edge, floor = self._lid + np.float32(shut) * self._drop, self._rim - np.float32(shut) * self._rise
+        above = cv2.addWeighted(self._upper[low], 1.0 - float(part), self._upper[low + 1], float(part), 0.0)
+        under = cv2.addWeighted(self._lower[low], 1.0 - float(part), self._lower[low + 1], float(part), 0.0)
+        skins = [cv2.remap(self._open, self._x, source, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) for source in (above, under)]
+        covers = [np.clip(edge - self._y + 0.5, 0, 1), np.clip(self._y - floor + 0.5, 0, 1)]
+        look = ball.astype(np.float32)
+        for skin, cover in zip(skins, covers, strict=True):
+            look += (skin - look) * cover[..., None]
+        # Lashes lie along the lid's edge as a soft dark line, and all the light there is on a closed eye is above it.
+        distance = (self._y - edge) / self._lash_width
+        shade = np.exp(-0.5 * distance * distance) * (self._lash_strength * np.float32(min(1.0, shut / 0.4)))
+        look[..., 0] -= (look[..., 0] - 16.0) * shade
         look = self._open + (look - self._open) * self._rim_fade
         np.copyto(area, np.rint(look).astype(np.uint8))
