@@ -113,6 +113,7 @@ class Mouth:
             inner = self._inner_box(pose)
             part = face[inner.box[1] - top : inner.box[3] - top, inner.box[0] - left : inner.box[2] - left]
             hole = self._mask(np.vstack([pose.upper, pose.lower[::-1]]), inner)[..., None]
+            self._freshen(part, skin[1], inner, pose)
             part[...] = np.rint(np.clip(part + (self._inside(inner) - part) * hole, 0, 255))
         half = cv2.resize(face, ((right - left) // 2, (bottom - top) // 2), interpolation=cv2.INTER_AREA)
         y, u, v = planes(out, plan.width_px, plan.height_px)
@@ -120,11 +121,23 @@ class Mouth:
         u[top // 2 : bottom // 2, left // 2 : right // 2] = half[..., 1]
         v[top // 2 : bottom // 2, left // 2 : right // 2] = half[..., 2]
 
+    def _freshen(self, part: NDArray[np.uint8], lower_skin: NDArray[np.uint8], inner: MouthPose, pose: MouthPose) -> None:
+        """Take the shade of the line in which lips meet off the edge of the lower lip, by what lies a little below: an open lip is lit there."""
+        left, top, right, bottom = inner.box
+        below = max(2, round(0.032 * self._unit))
+        rows = slice(top - pose.box[1] + below, bottom - pose.box[1] + below)
+        if rows.stop > len(lower_skin):
+            return
+        shown = lower_skin[rows, left - pose.box[0] : right - pose.box[0], :3]
+        thick = np.clip((pose.lower[:, 1] - pose.upper[:, 1]) * 0.25, 0, 0.02 * self._unit)[:, None] * np.array([0.0, 1.0], np.float32)
+        edge = self._mask(np.vstack([pose.lower - 0.5 * thick, (pose.lower + thick)[::-1]]), inner, 1.3)
+        part[...] = cv2.blendLinear(np.ascontiguousarray(shown), np.ascontiguousarray(part), edge, 1.0 - edge)
+
     def _inner_box(self, pose: MouthPose) -> MouthPose:
         """Return the pose with its box drawn close around the opening."""
         rim = 4
         left, right = pose.upper[:, 0].min() - rim, pose.upper[:, 0].max() + rim
-        top, bottom = pose.upper[:, 1].min() - rim, pose.lower[:, 1].max() + rim
+        top, bottom = pose.upper[:, 1].min() - rim, pose.lower[:, 1].max() + rim + 0.025 * self._unit
         box = (max(pose.box[0], int(left)), max(pose.box[1], int(top)), min(pose.box[2], int(right) + 1), min(pose.box[3], int(bottom) + 1))
         return replace(pose, box=box)
 
