@@ -25,6 +25,7 @@
     ├── QueueFull                      429 QUEUE_FULL                    the channel stays open
     ├── OfferRefused                   400 OFFER_REFUSED
     ├── NoCapacity                     503 NO_CAPACITY                   retryable
+    │   └── RoomFull                       ROOM_FULL                     of viewers
     ├── PerformerLost                  503 PERFORMER_LOST                retryable
     └── PackUnreadable                 500 PACK_UNREADABLE
 
@@ -189,6 +190,13 @@ class NoCapacity(VisavisError):
     status = 503
     retryable = True
     retry_after_s = 5
+
+
+class RoomFull(NoCapacity):
+    """As many viewers watch the room as it takes."""
+
+    code = "ROOM_FULL"
+    retry_after_s = 10
 
 
 class PerformerLost(VisavisError):

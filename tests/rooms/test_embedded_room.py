@@ -13,11 +13,13 @@ import anyio
 import av
 import numpy as np
 import pytest
+from aiortc import RTCPeerConnection
 from numpy.typing import NDArray
 
-from visavis.errors import OfferRefused
+from visavis.errors import OfferRefused, RoomFull
 from visavis.fleet.local import LocalFleet, LocalPerformer
 from visavis.fleet.port import Casting, FirstFrameSent, PerformerMetrics, ViewerJoined, ViewerLeft
+from visavis.rooms.embedded.room import EmbeddedRoom
 from visavis.rooms.watch import HeardBlock, RoomViewer, SeenPicture, record
 
 REPOSITORY = Path(__file__).parents[2]
@@ -210,6 +212,36 @@ def test_viewers_coming_and_going_are_told(run: Run) -> None:
             assert await performer.remove_viewer("one") is False
 
     run(scenario)
+
+
+class Unheard:
+    """Implements `rooms.port.RoomEvents` and listens to nothing."""
+
+    def viewer_joined(self, viewer_id: str, viewers: int) -> None: ...
+    def viewer_left(self, viewer_id: str, viewers: int) -> None: ...
+    def keyframe_wanted(self, *, joining: bool) -> None: ...
+    def first_frame_sent(self) -> None: ...
+
+
+def test_a_full_room_refuses_one_viewer_more_until_one_has_left(runner: asyncio.Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        monkeypatch.setattr("visavis.rooms.embedded.room.MAX_VIEWERS", 2)
+        room = EmbeddedRoom(Unheard(), wall_clock_at_start_ns=0)
+        viewer = RTCPeerConnection()
+        for kind in ("audio", "video"):
+            viewer.addTransceiver(kind, direction="recvonly")
+        await viewer.setLocalDescription(await viewer.createOffer())
+        sdp = viewer.localDescription.sdp
+        for viewer_id in ("one", "two"):
+            await room.offer(viewer_id=viewer_id, sdp=sdp)
+        with pytest.raises(RoomFull):
+            await room.offer(viewer_id="three", sdp=sdp)
+        assert await room.remove_viewer("one")
+        assert (await room.offer(viewer_id="three", sdp=sdp)).startswith("v=0")
+        await room.aclose()
+        await viewer.close()
+
+    runner.run(scenario())
 
 
 def test_the_picture_changes_its_size_while_viewers_stay(run: Run) -> None:

@@ -104,7 +104,7 @@ class Performer(Protocol):
     async def offer(self, *, viewer_id: str, sdp: str) -> str:
         """Answer a viewer's SDP offer (recvonly audio and video); return the SDP answer, its ICE candidates gathered.
 
-        Raises `OfferRefused` when the SDP cannot be answered (no VP8, not recvonly, not SDP).
+        Raises `OfferRefused` when the SDP cannot be answered (no VP8, not recvonly, not SDP), `RoomFull`.
         """
         ...
 

@@ -41,7 +41,9 @@ def check_offer(sdp: str) -> CheckedOffer:
         raise OfferRefused("The offer has more than one section of video and one of audio", suggestion="Offer one recvonly section of each")
     for media in offer.media:
         if media.direction not in ("recvonly", "sendrecv"):
-            raise OfferRefused(f"The offer's {media.kind} is {media.direction}", suggestion="A viewer's sections are recvonly")
+            raise OfferRefused(
+                f"The offer's {media.kind} is {media.direction or 'of no stated direction'}", suggestion="A viewer's sections are recvonly"
+            )
         wanted = "video/vp8" if media.kind == "video" else "audio/opus"
         if not any(codec.mimeType.lower() == wanted for codec in media.rtp.codecs):
             raise OfferRefused(f"The offer's {media.kind} does not include {wanted.split('/')[1].upper()}")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import structlog
 from aiortc import RTCBundlePolicy, RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
 
-from visavis.errors import OfferRefused
+from visavis.errors import OfferRefused, RoomFull
 from visavis.rooms.embedded.ice import hurry_gathering, settle_ice
 from visavis.rooms.embedded.offer import CheckedOffer, check_offer
 from visavis.rooms.embedded.viewer import PacketTrack, hear_keyframe_requests, stamp_with_media_clock
@@ -16,7 +16,7 @@ from visavis.rooms.port import EncodedPacket, IceServer, RoomEvents
 
 JOIN_WITHIN_S = 15.0  # an answered offer that has not connected by then is forgotten
 CLOSE_WITHIN_S = 3.0
-MAX_VIEWERS = 64
+MAX_VIEWERS = 50  # with those whose offer is being answered
 NTP_EPOCH_OFFSET_S = 2_208_988_800  # from 1900 to 1970 (RFC 5905)
 
 log = structlog.get_logger("visavis.room")
@@ -82,8 +82,10 @@ class EmbeddedRoom:
     # --- viewers
     async def offer(self, *, viewer_id: str, sdp: str) -> str:
         checked = check_offer(sdp)
-        if self._closed or len(self._viewers) >= MAX_VIEWERS:
-            raise OfferRefused("The room takes no more viewers")
+        if self._closed:
+            raise OfferRefused("The room is closed")
+        if len(self._viewers) >= MAX_VIEWERS:
+            raise RoomFull(f"{MAX_VIEWERS} viewers are in the room, as many as it takes", suggestion="Try again when one has left")
         if viewer_id in self._viewers:
             raise OfferRefused("This viewer is already in the room")
         settle_ice()
