@@ -44,6 +44,8 @@ class Settings(BaseSettings):
     created_session_ttl_s: float = Field(default=86_400, gt=0, description="A session that was never started is closed after this long.")
     start_wait_s: float = Field(default=5, gt=0, description="How long a start waits for its performer before it answers try_again.")
 
+    first_answer_wait_s: float = Field(default=10, ge=0, description="How long a POST waits for the answer of the same one, still at work.")
+
     stages: int | None = Field(default=None, ge=1, description="Stage processes at most; by default one for each core.")
     sessions_per_stage: int = Field(default=5, ge=1)
     preparations: int = Field(default=1, ge=1, description="Photos prepared at once.")

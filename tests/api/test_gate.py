@@ -61,17 +61,51 @@ async def test_the_same_key_with_another_body_or_address_is_a_conflict(service: 
     assert answer.json()["error"]["code"] == "AVATAR_ID_REQUIRED"
 
 
-async def test_of_two_at_once_one_performs_and_the_other_is_told_so(service: Service) -> None:
+async def test_of_two_at_once_one_performs_and_both_hear_its_answer(service: Service) -> None:
     body = {"avatar": service.look_id}
     service.fleet.gate.clear()
     first = asyncio.create_task(service.client.post("/v1/sessions", json=body, headers={"Idempotency-Key": "one"}))
     await service.fleet.asked.wait()
-    second = await service.client.post("/v1/sessions", json=body, headers={"Idempotency-Key": "one"})
-    assert (second.status_code, second.json()["error"]["code"]) == (409, "IDEMPOTENCY_IN_PROGRESS")
+    second = asyncio.create_task(service.client.post("/v1/sessions", json=body, headers={"Idempotency-Key": "one"}))
+    other = await service.client.post("/v1/sessions", json=body | {"metadata": {}}, headers={"Idempotency-Key": "one"})
+    assert (other.status_code, other.json()["error"]["code"]) == (409, "IDEMPOTENCY_KEY_REUSED")
+    assert not second.done()
     service.fleet.gate.set()
     assert (await first).status_code == 201
-    third = await service.client.post("/v1/sessions", json=body, headers={"Idempotency-Key": "one"})
-    assert third.json() == (await first).json()
+    assert ((await second).status_code, (await second).content) == (201, (await first).content)
+    assert service.fleet.allocations == 1
+
+
+async def test_a_duplicate_that_has_waited_long_enough_is_told_so(tmp_path: Path) -> None:
+    async with open_service(tmp_path, first_answer_wait_s=0) as service:
+        body = {"avatar": service.look_id}
+        service.fleet.gate.clear()
+        first = asyncio.create_task(service.client.post("/v1/sessions", json=body, headers={"Idempotency-Key": "one"}))
+        await service.fleet.asked.wait()
+        second = await service.client.post("/v1/sessions", json=body, headers={"Idempotency-Key": "one"})
+        assert (second.status_code, second.json()["error"]["code"]) == (409, "IDEMPOTENCY_IN_PROGRESS")
+        assert int(second.headers["retry-after"]) >= 1
+        service.fleet.gate.set()
+        assert (await first).status_code == 201
+
+
+async def test_a_form_sent_again_is_the_same_request_though_its_boundary_is_another(service: Service) -> None:
+    files = {"file": ("face.jpg", b"photo", "image/jpeg")}
+    first, again = [await service.client.post("/v1/avatars/upload-face", files=files, headers={"Idempotency-Key": "one"}) for _ in range(2)]
+    assert first.request.headers["content-type"] != again.request.headers["content-type"]
+    assert (again.status_code, again.content) == (201, first.content)
+    changed = {"file": ("face.jpg", b"another", "image/jpeg")}
+    other = await service.client.post("/v1/avatars/upload-face", files=changed, headers={"Idempotency-Key": "one"})
+    assert (other.status_code, other.json()["error"]["code"]) == (409, "IDEMPOTENCY_KEY_REUSED")
+
+
+async def test_a_body_that_is_refused_for_its_size_counts_and_says_what_is_left(service: Service) -> None:
+    before = await service.client.get("/v1/sessions")
+    answer = await service.client.post("/v1/sessions", content=b"x" * (17 * 1024 * 1024))
+    assert answer.status_code == 413
+    assert int(answer.headers["x-ratelimit-remaining"]) == int(before.headers["x-ratelimit-remaining"]) - 1
+    unknown = await service.client.post("/v1/sessions", content=b"x" * (17 * 1024 * 1024), headers={"x-api-key": "ah_live_" + "x" * 32})
+    assert unknown.status_code == 401
 
 
 async def test_a_refusal_for_want_of_room_can_be_tried_again_with_the_same_key(service: Service) -> None:

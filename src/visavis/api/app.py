@@ -64,7 +64,7 @@ def create_app(
         title="Visavis", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url="/openapi.json", redirect_slashes=False
     )
     app.openapi = _openapi(app)  # type: ignore[method-assign]
-    app.add_middleware(Gate, requests_per_minute=settings.rate_limit_per_minute)
+    app.add_middleware(Gate, requests_per_minute=settings.rate_limit_per_minute, first_answer_wait_s=settings.first_answer_wait_s)
     app.add_middleware(Envelope)
     add_error_handlers(app)
     for part in (sessions.router, avatars.router, avatars.media, rooms.router, health.router, docs.router, pages.router):

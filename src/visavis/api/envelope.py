@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -61,14 +62,19 @@ class Envelope:
                 began = True
                 headers = MutableHeaders(raw=message["headers"])
                 headers["Request-Id"] = request_id
+                if (allowance := scope.get("visavis.allowance")) is not None:
+                    headers.update(allowance.headers())
                 for name, value in safety.items():
                     headers.setdefault(name, value)
             await send(message)
 
+        announced = Headers(scope=scope).get("content-length", "")
         received = 0
 
         async def receive_bounded() -> Message:
             nonlocal received
+            if announced.isascii() and announced.isdigit() and int(announced) > most:
+                raise _BodyTooLarge  # before any of it is waited for
             message = await receive()
             received += len(message.get("body", b""))
             if received > most:
@@ -78,13 +84,12 @@ class Envelope:
         answer: Response
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
-                length = Headers(scope=scope).get("content-length", "")
-                if length.isascii() and length.isdigit() and int(length) > most:
-                    raise _BodyTooLarge
                 await self._app(scope, receive_bounded, send_marked)
                 return
             except _BodyTooLarge:
                 answer = error_response(TooLarge(f"The body is larger than {most // 1024} KiB"))
+            except ClientDisconnect:
+                return  # it left before its body had come: nobody is there to be answered
             except Exception:  # the outermost edge of a request
                 log.exception("request_crashed", method=scope["method"], path=scope["path"])
                 answer = internal_error_response()

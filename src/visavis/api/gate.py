@@ -5,25 +5,31 @@ from __future__ import annotations
 import hashlib
 import time
 
+import anyio
 import structlog
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from visavis.api.errors import error_response
-from visavis.api.rate_limit import Allowance, RateLimit
+from visavis.api.rate_limit import RateLimit
 from visavis.api.services import Services
 from visavis.errors import IdempotencyConflict, InvalidRequest, RateLimited, VisavisError
-from visavis.store.records import KeyRecord
+from visavis.store.idempotency import IdempotencyStore
+from visavis.store.records import IdempotencyRecord, KeyRecord
 from visavis.timestamps import now_ms
+
+_LOOK_AGAIN_S = 0.1  # for the answer of a request that another process may be at
 
 log = structlog.get_logger()
 
 
 class Gate:
-    def __init__(self, app: ASGIApp, *, requests_per_minute: int) -> None:
+    def __init__(self, app: ASGIApp, *, requests_per_minute: int, first_answer_wait_s: float) -> None:
         self._app = app
+        self._first_answer_wait_s = first_answer_wait_s
         self._limit = RateLimit(requests_per_minute)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -40,7 +46,7 @@ class Gate:
             refusal = error
         client = scope.get("client") or ("unknown", 0)
         allowance = self._limit.take(key.id if key is not None else f"address {client[0]}", now_s=time.time())
-        send = _with_allowance(send, allowance)
+        scope["visavis.allowance"] = allowance  # the envelope shows it on whatever answer there is
         if not allowance.allowed:
             refusal = RateLimited("Too many requests. Please retry after 1 minute.")
             refusal.retry_after_s = allowance.retry_after_s
@@ -60,12 +66,13 @@ class Gate:
         if not 1 <= len(idempotency_key) <= 255 or not idempotency_key.isprintable() or not idempotency_key.isascii():
             await error_response(InvalidRequest("Idempotency-Key must be 1 to 255 printable characters"))(scope, receive, send)
             return
+        headers = Headers(scope=scope)
         body = await Request(scope, receive).body()
         method_path = f"{scope['method']} {scope['path']}?".encode() + scope.get("query_string", b"")
-        fingerprint = hashlib.sha256(method_path + b"\n" + body).hexdigest()
+        fingerprint = hashlib.sha256(method_path + b"\n" + _without_boundary(body, headers.get("content-type", ""))).hexdigest()
         store = services.idempotency
         name = {"key_id": key.id, "idempotency_key": idempotency_key}
-        earlier = await store.claim(**name, fingerprint=fingerprint, at_ms=now_ms())
+        earlier = await self._claim(store, name, fingerprint)
         if earlier is not None:
             if earlier.fingerprint != fingerprint:
                 refused = IdempotencyConflict("This Idempotency-Key was used for another request", suggestion="Use a fresh key for each new request")
@@ -89,6 +96,19 @@ class Gate:
         finally:
             if not kept:
                 await store.release(**name)
+
+    async def _claim(self, store: IdempotencyStore, name: dict[str, str], fingerprint: str) -> IdempotencyRecord | None:
+        """As `IdempotencyStore.claim`, but a duplicate of a request that is still at work waits a while for its answer."""
+        until_s = anyio.current_time() + self._first_answer_wait_s
+        while True:
+            earlier = await store.claim(**name, fingerprint=fingerprint, at_ms=now_ms())
+            if earlier is None or earlier.fingerprint != fingerprint:
+                return earlier
+            while earlier is not None and earlier.status_code is None and anyio.current_time() < until_s:
+                await anyio.sleep(_LOOK_AGAIN_S)
+                earlier = await store.get(**name)
+            if earlier is not None:
+                return earlier
 
 
 class _Answer:
@@ -114,6 +134,13 @@ class _Answer:
         await self._send(message)
 
 
+def _without_boundary(body: bytes, content_type: str) -> bytes:
+    """A form sent again is the same form, whatever its parts are parted by this time."""
+    kind, options = parse_options_header(content_type)
+    boundary = options.get(b"boundary", b"")
+    return body.replace(boundary, b"") if kind == b"multipart/form-data" and boundary else body
+
+
 def _replaying(body: bytes, receive: Receive) -> Receive:
     """Give out a body that was read already, then whatever comes (a disconnect)."""
     given = False
@@ -126,15 +153,3 @@ def _replaying(body: bytes, receive: Receive) -> Receive:
         return {"type": "http.request", "body": body, "more_body": False}
 
     return again
-
-
-def _with_allowance(send: Send, allowance: Allowance) -> Send:
-    async def with_headers(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            headers = MutableHeaders(raw=message["headers"])
-            headers["X-RateLimit-Limit"] = str(allowance.limit)
-            headers["X-RateLimit-Remaining"] = str(allowance.remaining)
-            headers["X-RateLimit-Reset"] = str(allowance.resets_at_s)
-        await send(message)
-
-    return with_headers

@@ -20,6 +20,9 @@ class Allowance:
     resets_at_s: int
     retry_after_s: int
 
+    def headers(self) -> dict[str, str]:
+        return {"X-RateLimit-Limit": str(self.limit), "X-RateLimit-Remaining": str(self.remaining), "X-RateLimit-Reset": str(self.resets_at_s)}
+
 
 class RateLimit:
     """Fixed windows of a minute per caller, each beginning with the caller's first request."""

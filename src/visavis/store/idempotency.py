@@ -21,16 +21,23 @@ class IdempotencyStore:
         mine = (idempotency.c.key_id == key_id, idempotency.c.idempotency_key == idempotency_key)
         async with self._database.write() as connection:
             await connection.execute(delete(idempotency).where(*mine, idempotency.c.created_at_ms < at_ms - KEPT_MS))
-        try:
-            async with self._database.write() as connection:
-                await connection.execute(
-                    insert(idempotency).values(key_id=key_id, idempotency_key=idempotency_key, fingerprint=fingerprint, created_at_ms=at_ms)
-                )
-            return None
-        except IntegrityError:
-            async with self._database.read() as connection:
-                row = (await connection.execute(select(idempotency).where(*mine))).mappings().one()
-            return IdempotencyRecord(**row)
+        while True:
+            try:
+                async with self._database.write() as connection:
+                    await connection.execute(
+                        insert(idempotency).values(key_id=key_id, idempotency_key=idempotency_key, fingerprint=fingerprint, created_at_ms=at_ms)
+                    )
+                return None
+            except IntegrityError:
+                earlier = await self.get(key_id=key_id, idempotency_key=idempotency_key)
+                if earlier is not None:  # else it was released in between
+                    return earlier
+
+    async def get(self, *, key_id: str, idempotency_key: str) -> IdempotencyRecord | None:
+        async with self._database.read() as connection:
+            mine = (idempotency.c.key_id == key_id, idempotency.c.idempotency_key == idempotency_key)
+            row = (await connection.execute(select(idempotency).where(*mine))).mappings().one_or_none()
+        return None if row is None else IdempotencyRecord(**row)
 
     async def keep(self, *, key_id: str, idempotency_key: str, status_code: int, content_type: str, body: str) -> None:
         async with self._database.write() as connection:
