@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+import structlog.testing
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -43,11 +44,48 @@ async def test_unknown_addresses_need_a_key_first(service: Service) -> None:
     assert (answer.status_code, answer.text) == (404, refusal("There is nothing at this address", "NOT_FOUND"))
 
 
-async def test_a_wrong_method_says_which_are_right(service: Service) -> None:
-    answer = await service.client.delete("/v1/sessions")
-    assert answer.status_code == 405
-    assert "GET" in answer.headers["allow"] or "POST" in answer.headers["allow"]
-    assert answer.json()["error"]["code"] == "METHOD_NOT_ALLOWED"
+@pytest.mark.parametrize(
+    ("address", "allowed"),
+    [
+        ("/v1/sessions", "GET, POST"),
+        ("/v1/sessions/sess_x/start", "POST, PUT"),
+        ("/v1/avatars/avat_x", "DELETE"),
+        ("/rooms/x/whep", "POST, OPTIONS"),
+    ],
+)
+async def test_a_wrong_method_says_which_are_right(service: Service, address: str, allowed: str) -> None:
+    answer = await service.client.patch(address)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (405, "METHOD_NOT_ALLOWED")
+    assert sorted(answer.headers["allow"].split(", ")) == sorted(allowed.split(", "))
+
+
+async def test_a_client_that_leaves_before_its_body_has_come_is_no_crash(service: Service) -> None:
+    answers: list[Any] = []
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": "POST",
+        "scheme": "http",
+        "path": "/v1/sessions",
+        "raw_path": b"/v1/sessions",
+        "query_string": b"",
+        "root_path": "",
+        "headers": [(b"x-api-key", service.key.encode()), (b"content-length", b"50")],
+        "client": ("127.0.0.1", 1),
+        "server": ("visavis.test", 80),
+    }
+    came = iter(({"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}))
+
+    async def receive() -> Any:
+        return next(came)
+
+    async def send(message: Any) -> None:
+        answers.append(message)
+
+    with structlog.testing.capture_logs() as logs:
+        await service.app(scope, receive, send)
+    assert (answers, logs) == ([], [])
 
 
 @pytest.mark.parametrize("body", [{}, {"avatar_id": None}, {"avatar_id": ""}, {"metadata": {}}])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.datastructures import UploadFile
@@ -13,8 +13,9 @@ from visavis.api.body import json_object
 from visavis.api.face import DEFAULT_NAME, decode_base64_image
 from visavis.api.services import Caller, PublicUrl, ServicesDep
 from visavis.api.sessions import reply
+from visavis.avatars.preparation import IMAGE, PREVIEW
 from visavis.avatars.service import MAX_IMAGE_BYTES
-from visavis.errors import InvalidRequest
+from visavis.errors import InvalidRequest, NotFound
 
 router = APIRouter(prefix="/v1/avatars", tags=["avatars"])
 media = APIRouter(prefix="/media/avatars", include_in_schema=False)
@@ -121,6 +122,8 @@ async def delete(avatar_id: str, services: ServicesDep, key: Caller) -> JSONResp
 
 
 @media.get("/{avatar_id}/{name}")
-async def picture(avatar_id: str, name: Literal["preview.jpg", "image.jpg"], services: ServicesDep) -> Response:
+async def picture(avatar_id: str, name: str, services: ServicesDep) -> Response:
+    if name not in (PREVIEW, IMAGE):
+        raise NotFound("There is nothing at this address")
     data = await services.avatars.picture(avatar_id, name)
     return Response(data, media_type="image/jpeg", headers={"Cache-Control": "public, max-age=3600", "Access-Control-Allow-Origin": "*"})

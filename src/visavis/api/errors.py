@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Match
 
 from visavis.errors import ApiKeyRefused, InvalidRequest, RateLimited, VisavisError
 
@@ -60,6 +61,16 @@ def add_error_handlers(app: FastAPI) -> None:
         return error_response(InvalidRequest(f"{place}: {first['msg']}" if place else str(first["msg"])))
 
     @app.exception_handler(HTTPException)
-    async def http(_request: Request, error: HTTPException) -> Response:
+    async def http(request: Request, error: HTTPException) -> Response:
         refused = VisavisError(_MESSAGES.get(error.status_code, str(error.detail)), code=_CODES.get(error.status_code, "INVALID_REQUEST"))
-        return JSONResponse(error_body(refused), status_code=error.status_code, headers=error.headers)
+        headers = {"Allow": _methods(request)} if error.status_code == 405 else error.headers
+        return JSONResponse(error_body(refused), status_code=error.status_code, headers=headers)
+
+
+def _methods(request: Request) -> str:
+    """Every method that the request's address takes: several routes may share one."""
+
+    def takes(method: str) -> bool:
+        return any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in request.app.routes)
+
+    return ", ".join(filter(takes, ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")))
