@@ -27,8 +27,10 @@ def render_film(*, avatar: str, speech: Path, out: Path, width_px: int, height_p
     """Write `speech` spoken by `avatar` (a photo's path, or the id of an avatar of this server) to `out` as MP4 (H.264, AAC), with a progress bar.
 
     Video time 0 is audio time 0. Raises `PortraitRefused` for a photo that cannot become an avatar, `NotFound` for an unknown avatar,
-    `InvalidRequest` for a recording that cannot be read.
+    `InvalidRequest` for a recording that cannot be read, or no folder to write to.
     """
+    if not out.absolute().parent.is_dir():
+        raise InvalidRequest(f"There is no folder {out.parent} to write {out.name} to")
     pcm, _ = read_speech(speech)
     sample_rate_hz = SPEECH_RATE_HZ
     if not len(pcm):
@@ -53,10 +55,15 @@ def load_avatar(avatar: str) -> AvatarPack:
             prepare_avatar(photo.read_bytes(), pack_dir)
             return AvatarPack.load(pack_dir)
     from visavis.avatars.packs import find_pack  # the data folder is the service's; only an id needs it
+    from visavis.settings import read_settings
 
-    pack_path = find_pack(avatar)
+    pack_path = find_pack(avatar, read_settings())
     if pack_path is None:
-        raise NotFound(f"There is no photo and no avatar '{avatar}'", code="AVATAR_NOT_FOUND")
+        raise NotFound(
+            f"There is no photo and no avatar '{avatar}'",
+            code="AVATAR_NOT_FOUND",
+            suggestion="Give a photo's path, or an id of GET /v1/avatars, with the server's VISAVIS_DATA_DIR",
+        )
     return AvatarPack.load(pack_path)
 
 

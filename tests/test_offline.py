@@ -1,0 +1,88 @@
+"""`visavis render`: films, from a photo and from an avatar of a server, without a session or a room."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import httpx
+import numpy as np
+import pytest
+import soundfile
+
+from visavis.errors import InvalidRequest, NotFound
+from visavis.library import PORTRAITS, SAMPLE
+from visavis.offline import render_film
+from visavis.server import RunningServer
+
+SECONDS = 1.2
+FPS = 25
+SIZE_PX = 128
+
+
+@pytest.fixture(scope="module")
+def speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    samples, rate_hz = soundfile.read(SAMPLE, frames=int(soundfile.info(SAMPLE).samplerate * SECONDS))
+    path = tmp_path_factory.mktemp("speech") / "speech.wav"
+    soundfile.write(path, samples, rate_hz)
+    return path
+
+
+def render(avatar: str, speech: Path, out: Path, *, seed: int = 0) -> None:
+    render_film(avatar=avatar, speech=speech, out=out, width_px=SIZE_PX, height_px=SIZE_PX, fps=FPS, seed=seed)
+
+
+def pictures_of(film: Path) -> list[np.ndarray]:
+    with av.open(str(film)) as box:
+        return [frame.to_ndarray(format="gray") for frame in box.decode(video=0)]
+
+
+def listed(server: RunningServer, query: str = "") -> dict[str, str]:
+    answer = httpx.get(f"{server.base_url}/v1/avatars{query}", headers={"x-api-key": server.api_key})
+    return answer.json()["avatars"][0]
+
+
+@pytest.fixture
+def character_id(server: RunningServer, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The default avatar of a running server, whose data folder is this process's too."""
+    monkeypatch.setenv("VISAVIS_DATA_DIR", str(server.services.settings.data_dir))
+    return listed(server)["avatar_id"]
+
+
+def test_a_character_stands_for_its_first_look(server: RunningServer, character_id: str, speech: Path, tmp_path: Path) -> None:
+    look_id = listed(server, f"?parent_id={character_id}")["avatar_id"]
+    render(look_id, speech, tmp_path / "look.mp4")
+    render(character_id, speech, tmp_path / "character.mp4")
+    assert np.array_equal(pictures_of(tmp_path / "look.mp4"), pictures_of(tmp_path / "character.mp4"))
+
+
+def test_a_seed_is_a_film(character_id: str, speech: Path, tmp_path: Path) -> None:
+    for name, seed in (("first", 1), ("again", 1), ("other", 2)):
+        render(character_id, speech, tmp_path / f"{name}.mp4", seed=seed)
+    first, again, other = (pictures_of(tmp_path / f"{name}.mp4") for name in ("first", "again", "other"))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_a_photo_speaks_for_as_long_as_the_recording(speech: Path, tmp_path: Path) -> None:
+    film = tmp_path / "film.mp4"
+    render(str(PORTRAITS[0].path), speech, film)
+    pictures = pictures_of(film)
+    assert len(pictures) == round(SECONDS * FPS)
+    assert pictures[0].shape == (SIZE_PX, SIZE_PX)
+    assert max(np.abs(picture.astype(int) - pictures[0]).max() for picture in pictures) > 30, "nothing moved"
+    with av.open(str(film)) as box:
+        sound = box.streams.audio[0]
+        assert float(sound.duration * sound.time_base) == pytest.approx(SECONDS, abs=0.05)
+
+
+@pytest.mark.parametrize("avatar", ["no-photo.jpg", "avat_01ARZ3NDEKTSV4RRFFQ69G5FAV"])
+def test_what_names_no_avatar_is_said(avatar: str, speech: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VISAVIS_DATA_DIR", str(tmp_path / "data"))
+    with pytest.raises(NotFound, match="no avatar"):
+        render(avatar, speech, tmp_path / "film.mp4")
+
+
+def test_a_missing_folder_is_said_before_anything_is_rendered(speech: Path, tmp_path: Path) -> None:
+    with pytest.raises(InvalidRequest, match="no folder"):
+        render(str(PORTRAITS[0].path), speech, tmp_path / "missing" / "film.mp4")
