@@ -4,13 +4,14 @@ PORT ?= 8000
 OUT ?= demo.mp4
 UV := .uv/bin/uv
 
-.PHONY: help demo setup test lint web web-check bench clean
+.PHONY: help demo setup test lint web web-check bench eval-lips clean
 
 help:
 	@echo "make demo                      start the server and its playground"
 	@echo "make demo ONCE=1 OUT=demo.mp4  perform one whole session unattended, record and check it"
 	@echo "make test                      all the tests, the browser's too"
 	@echo "make lint | bench | web        static checks | benchmarks | rebuild the pages"
+	@echo "make eval-lips                 measure the lips with the voices and recordings that are here"
 
 demo: setup
 ifdef ONCE
@@ -42,6 +43,10 @@ web:
 bench: setup
 	.venv/bin/visavis bench render
 	.venv/bin/visavis bench pipeline
+
+# Where synthesisers or ../shared are missing it says so and measures the rest. PAGE=docs/lips.md puts the tables into that page.
+eval-lips: setup
+	OPENBLAS_NUM_THREADS=1 PYTHONPATH=. .venv/bin/python -m training.eval_lips $(if $(PAGE),--write $(PAGE))
 
 clean:
 	rm -rf .venv .uv web/node_modules

@@ -40,6 +40,9 @@ COARSE = {
     **dict.fromkeys(["AE", "AO", "AY", "AW", "AA"], 0.95),
 }  # fmt: skip
 
+# Each class by one phone of it.
+PHONE_OF = {"PP": "P", "FF": "F", "DD": "T", "NN": "N", "LL": "L", "KK": "K", "HH": "HH", "SS": "S", "RR": "R", "OH": "AO", "WW": "W"}
+
 Phones = list[tuple[float, float, str]]
 Clip = tuple[NDArray[np.int16], Phones]
 
@@ -172,24 +175,24 @@ def evaluate(clips: list[Clip]) -> dict[str, float]:
     return figures
 
 
+def speech_of(phones: Path) -> Path:
+    """Return the recording that lies beside NAME.phones.tsv."""
+    return next(path for path in phones.parent.glob(phones.name.removesuffix(".phones.tsv") + ".*") if path.suffix in {".flac", ".wav", ".ogg"})
+
+
 def clips_of_folder(folder: Path) -> list[Clip]:
-    clips = []
-    for phones in sorted(folder.glob("*.phones.tsv")):
-        audio = next(p for p in folder.glob(phones.name.removesuffix(".phones.tsv") + ".*") if p.suffix in {".flac", ".wav", ".ogg"})
-        clips.append((read_speech(audio)[0], read_phones(phones)))
-    return clips
+    return [(read_speech(speech_of(phones))[0], read_phones(phones)) for phones in sorted(folder.glob("*.phones.tsv"))]
 
 
 def clips_of_corpus(corpus: Path, count: int) -> dict[str, list[Clip]]:
     """Return `count` clean utterances of each unseen voice and of three seen ones; each viseme class is named by one phone of it."""
-    name = {"PP": "P", "FF": "F", "DD": "T", "NN": "N", "LL": "L", "KK": "K", "HH": "HH", "SS": "S", "RR": "R", "OH": "AO", "WW": "W"}
     groups: dict[str, list[Clip]] = {}
     for voice, said in load_clean(corpus / "clean.npz").items():
         kind = "unseen" if voice in UNSEEN else "seen" if voice in {"flite:slt", "festival:ked_diphone", "espeak:en-us"} else None
         if kind is None:
             continue
         groups[f"{kind} {voice}"] = [
-            (one.pcm, [(s.start_s, s.end_s, name.get(CLASSES[s.viseme], CLASSES[s.viseme])) for s in one.segments]) for one in said[:count]
+            (one.pcm, [(s.start_s, s.end_s, PHONE_OF.get(CLASSES[s.viseme], CLASSES[s.viseme])) for s in one.segments]) for one in said[:count]
         ]
     return groups
 

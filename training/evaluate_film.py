@@ -16,6 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
+from .evaluate import speech_of
+
 COUNTED = {"closure_recall": "closures", "opening_recall": "openings", "false_closure": "vowels"}
 PLAIN = ("silence_closed", "rounding_d", "gap_p90", "corr0", "corr_best", "offset_ms", "face_found", "nose_jitter")
 
@@ -41,8 +43,7 @@ def main() -> int:
         folder.mkdir(parents=True, exist_ok=True)
         for phones in sorted(a.clips.glob("*.phones.tsv")):
             name = phones.name.removesuffix(".phones.tsv")
-            speech = next(path for path in a.clips.glob(name + ".*") if path.suffix in {".flac", ".wav", ".ogg"})
-            figures.append(measure_clip(a.portrait, speech, phones, a.measure, folder / f"{name}.mp4"))
+            figures.append(measure_clip(a.portrait, speech_of(phones), phones, a.measure, folder / f"{name}.mp4"))
             print(name, json.dumps(figures[-1]), flush=True)
     for key, count in COUNTED.items():
         hits = [(one[key] * one[count], one[count]) for one in figures if one[count]]

@@ -12,20 +12,21 @@ from numpy.typing import NDArray
 from visavis.engine.audio.mel import rows_times
 from visavis.engine.motion.frame import INDEX, MOUTH_COUNT
 from visavis.engine.speech.network import CLOSURE, CONTACT, HEARD, MOUTH, VISEMES
-from visavis.engine.speech.visemes import SILENCE, shape_table
+from visavis.engine.speech.visemes import BILABIAL, SILENCE, shape_table
 
 LOOK_AHEAD = 1
 
 _AT_REST = [0.0] * MOUTH_COUNT
 
-_BELIEVED = 0.4  # share of the viseme's shapes; on unseen voices corr0 0.74 without, 0.75 with it
+_BELIEVED = 0.6  # share of the viseme's shapes; on unseen voices corr0 gains 0.015
 _JAW, _CLOSE, _PRESS = INDEX["jawOpen"], INDEX["mouthClose"], INDEX["mouthPress"]
 _ROLL, _LOWER, _UPPER = INDEX["mouthRollLower"], INDEX["mouthLowerDown"], INDEX["mouthUpperUp"]
 _ROUND = (INDEX["mouthFunnel"], INDEX["mouthPucker"])
 
 # Outputs between which lips go from apart to closed. The network was trained with closures weighing three times their number, so that 0.5 stands for
 # a probability of one quarter: an open /b/ is worse than a closed /d/.
-_CLOSURE_LOW, _CLOSURE_HIGH = 0.45, 0.85
+_CLOSURE_LOW, _CLOSURE_HIGH = 0.45, 0.95
+_AGREED = np.float32(0.5)  # share of the visemes' own word in a closure: bilabials count from half belief on
 _CONTACT_LOW, _CONTACT_HIGH = 0.15, 0.40
 _CLOSE_PER_STEP, _OPEN_PER_STEP = 0.5, 0.5
 _HOLD_STEPS = 5  # a closure stays for 50 ms at least: one frame of a 25 fps video falls into it, whatever its phase
@@ -94,7 +95,9 @@ class MouthShaper:
         self._heard = heard[-2:]
         smooth = np.float32(0.25) * (heard[:-2] + heard[2:]) + np.float32(0.5) * heard[1:-1]
         mouths: list[list[float]] = rows_times(smooth, _MIXING).tolist()
-        silence, closure, contact = (heard[1:, column].tolist() for column in (SILENCE, CLOSURE, CONTACT))
+        silence, contact = heard[1:, SILENCE].tolist(), heard[1:, CONTACT].tolist()
+        agreed = np.minimum(np.float32(1), heard[1:, BILABIAL] * np.float32(2))
+        closure = (heard[1:, CLOSURE] + _AGREED * (agreed - heard[1:, CLOSURE])).tolist()
         rows, rests = [], []
         for k, (mouth, loud) in enumerate(zip(mouths, loudness, strict=True)):
             rests.append(self._wake_up(1.0 - min(silence[k], silence[k + 1]), loud))
