@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +14,12 @@ from visavis.engine.render.fields import MOUTH_COLUMNS, SKIN_COLUMNS, total, wei
 from visavis.engine.render.landmarks import FaceGeometry
 from visavis.engine.render.mouth import Mouth
 from visavis.engine.render.pack import AvatarPack
-from visavis.engine.render.plan import RenderPlan, plan_for, to_texture
-from visavis.engine.render.warp import Inverse, spread
+from visavis.engine.render.plan import Box, RenderPlan, plan_for, to_texture
+from visavis.engine.render.warp import Inverse
 
 Array = NDArray[np.float32]
+Planes = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]
 
-STRIP_PX = 192  # even; fewer make more calls, more leave the cache: 192 was best of 32 to 512
 NOBODY = (0, 0, 0, 255)  # of the texture: fully clear; a constant border is a fifth faster than any other
 GAZE_STEPS = 50  # from the middle to the end of its reach; a step is a fifteenth of a px at 512x512
 _EYES = slice(INDEX["eyeBlinkLeft"], INDEX["eyeLookY"] + 1)
@@ -40,8 +42,10 @@ class CpuRenderer:
         self._mouth_nodes = np.ascontiguousarray(self._nodes[plan.mouth_rows, plan.mouth_columns])
         self._mouth = Mouth(plan)
         self._out = plan.still.copy()
-        self._planes = planes(self._out, width_px, height_px)
-        self._stills = planes(plan.still, width_px, height_px)
+        stills, out = planes(plan.still, width_px, height_px), planes(self._out, width_px, height_px)
+        memory = _Memory()
+        largest_first = sorted(plan.strips, key=lambda strip: (strip[2] - strip[0]) * (strip[3] - strip[1]), reverse=True)
+        self._strips = [_Strip(plan, strip, stills, out, memory) for strip in largest_first]
         self._shown: tuple[bytes, float, float, float] | None = None
 
     @property
@@ -64,7 +68,7 @@ class CpuRenderer:
             both = upper.copy()
             part = both[plan.mouth_rows, plan.mouth_columns]
             np.copyto(part, lower, where=self._mouth.below(self._mouth_nodes, mouth)[..., None])
-        self._draw(both, plan.region)
+        self._draw(both)
         if mouth is not None and lower is not None:
             self._mouth.draw(self._out, self._texture, upper[plan.mouth_rows, plan.mouth_columns], lower, mouth)
         self._shown = key
@@ -96,21 +100,55 @@ class CpuRenderer:
         lower = to_texture(self._mouth_nodes - self._mouth_inverse.solve(part, 6), plan.zoom, plan.origin)
         return to_texture(self._nodes - u, plan.zoom, plan.origin), lower
 
-    def _draw(self, sources: Array, region: tuple[int, int, int, int]) -> None:
-        """Warp the person over the still background in `region` of the output, strip by strip: what one step writes the next finds in cache."""
-        left, top, right, bottom = region
-        for begin in range(top, bottom, STRIP_PX):
-            self._draw_strip(sources, (left, begin, right, min(begin + STRIP_PX, bottom)))
+    def _draw(self, sources: Array) -> None:
+        """Warp the person over the still background, strip by strip: what one step writes the next finds in cache."""
+        for strip in self._strips:
+            strip.draw(sources, self._texture)
 
-    def _draw_strip(self, sources: Array, strip: tuple[int, int, int, int]) -> None:
-        plan = self.plan
-        left, top, right, bottom = strip
-        rows, columns, grid = plan.grid.part(*strip)
-        fixed, fraction = cv2.convertMaps(spread(sources[rows, columns], grid, *strip), None, cv2.CV_16SC2)
-        seen = cv2.remap(self._texture, fixed, fraction, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=NOBODY)
-        half = cv2.resize(seen, ((right - left) // 2, (bottom - top) // 2), interpolation=cv2.INTER_AREA)
-        for channel, (picture, step) in enumerate(((seen, 1), (half, 2), (half, 2))):
-            rows, columns = slice(top // step, bottom // step), slice(left // step, right // step)
-            clear = cv2.extractChannel(picture, 3)
-            ground = cv2.multiply(self._stills[channel][rows, columns], clear, scale=1 / 255)
-            cv2.add(cv2.extractChannel(picture, channel), ground, dst=self._planes[channel][rows, columns])
+
+class _Strip:
+    """A part of the picture, and views of everything that drawing it needs: nothing is allocated for a frame."""
+
+    def __init__(self, plan: RenderPlan, box: Box, stills: Planes, out: Planes, memory: _Memory) -> None:
+        left, top, right, bottom = box
+        height, width = bottom - top, right - left
+        rows, columns, grid = plan.grid.part(*box)
+        self._nodes = rows, columns
+        self._map = memory.view("map", (grid.ny * grid.cell, grid.nx * grid.cell, 2), np.float32)
+        self._size = grid.nx * grid.cell, grid.ny * grid.cell
+        self._part = self._map[top - grid.y0 : bottom - grid.y0, left - grid.x0 : right - grid.x0]
+        self._fixed = memory.view("fixed", (height, width, 2), np.int16)
+        self._fraction = memory.view("fraction", (height, width), np.uint16)
+        self._seen = memory.view("seen", (height, width, 4), np.uint8)
+        self._half = memory.view("half", (height // 2, width // 2, 4), np.uint8)
+        self._layers = []
+        for channel, (picture, step) in enumerate(((self._seen, 1), (self._half, 2), (self._half, 2))):
+            at = slice(top // step, bottom // step), slice(left // step, right // step)
+            shape = picture.shape[:2]
+            ground, person = memory.view("ground", shape, np.uint8), memory.view("person", shape, np.uint8)
+            self._layers.append((channel, picture, stills[channel][at], out[channel][at], ground, person))
+
+    def draw(self, sources: Array, texture: NDArray[np.uint8]) -> None:
+        """Draw what the nodes' `sources`, texture px, bring here."""
+        cv2.resize(sources[self._nodes], self._size, dst=self._map, interpolation=cv2.INTER_LINEAR)
+        cv2.convertMaps(self._part, None, cv2.CV_16SC2, self._fixed, self._fraction)
+        cv2.remap(texture, self._fixed, self._fraction, cv2.INTER_LINEAR, self._seen, cv2.BORDER_CONSTANT, NOBODY)
+        cv2.resize(self._seen, self._half.shape[1::-1], dst=self._half, interpolation=cv2.INTER_AREA)
+        for channel, picture, still, out, ground, person in self._layers:
+            cv2.extractChannel(picture, 3, ground)
+            cv2.multiply(still, ground, ground, 1 / 255)
+            cv2.extractChannel(picture, channel, person)
+            cv2.add(person, ground, out)
+
+
+class _Memory:
+    """Buffers that strips share, since one is drawn after the other: what the last one read is still in cache. Ask for the largest first."""
+
+    def __init__(self) -> None:
+        self._buffers: dict[str, NDArray[np.uint8]] = {}
+
+    def view(self, kind: str, shape: tuple[int, ...], dtype: type[np.generic]) -> NDArray[np.generic]:
+        size = math.prod(shape) * np.dtype(dtype).itemsize
+        if len(self._buffers.get(kind, ())) < size:
+            self._buffers[kind] = np.empty(size, np.uint8)
+        return self._buffers[kind][:size].view(dtype).reshape(shape)

@@ -20,8 +20,11 @@ from visavis.engine.render.surroundings import Scene, surroundings
 from visavis.engine.render.warp import Grid
 
 Array = NDArray[np.float32]
+Box = tuple[int, int, int, int]  # left, top, right, bottom
 
 SEAM_POINTS = 41
+STRIP_PX = 96  # even; lower ones make more calls, higher ones leave the cache and hug the person less
+REACH = 0.3  # of a moving person about the matte, in eye distances
 MARGIN = 0.3  # of texture about the region, in eye distances: as far as a head's turn reaches in from there
 ZOOM_MAX = 1.25  # a texture finer than the output keeps a moving face as sharp as a still one (measured: 0.85 of the photo, 0.7 without)
 CELLS_PER_UNIT = 22  # nodes of the grid per distance of the outer eye corners
@@ -33,7 +36,8 @@ class RenderPlan:
 
     `still`: the I420 picture with the background everywhere and the person taken out, (height * 3 / 2, width).
     `texture`: uint8 (H, W, 4): premultiplied Y, U, V of the person and 255 minus their opacity; `zoom` texture px to an output px, beginning
-    at the output px `origin`. `region`: left, top, right, bottom of what may move, even numbers.
+    at the output px `origin`. `region`: left, top, right, bottom of what may move, even numbers; `strips`: the same for
+    parts of it, top down, each no wider than the person there.
     `grid` serves the region, `mouth_rows` and `mouth_columns` cut `mouth_grid` from it. `skin`: the fields of SKIN_COLUMNS on the grid's nodes, a row
     each; `mouth` and `jump`: those of MOUTH_COLUMNS on the mouth's grid. `seam` (SEAM_POINTS, 2), `seam_upper` and `seam_jump`: the fields of all
     COLUMNS there, a row each; `skull` (3, 2): what a degree of yaw, pitch and roll does to the middle of the seam.
@@ -47,7 +51,8 @@ class RenderPlan:
     texture: NDArray[np.uint8]
     zoom: float
     origin: tuple[int, int]
-    region: tuple[int, int, int, int]
+    region: Box
+    strips: tuple[Box, ...]
     grid: Grid
     skin: Array
     mouth_grid: Grid
@@ -105,6 +110,7 @@ def _make(pack: AvatarPack, width: int, height: int) -> RenderPlan:
         zoom=zoom,
         origin=origin,
         region=region,
+        strips=_strips(scene, region, face.unit),
         grid=grid,
         skin=np.ascontiguousarray(fields.upper[SKIN_COLUMNS].reshape(len(SKIN_COLUMNS), -1)),
         mouth_grid=mouth_grid,
@@ -129,7 +135,7 @@ def to_texture(at: Array, zoom: float, origin: tuple[int, int]) -> Array:
     return at
 
 
-def _still(scene: Scene, region: tuple[int, int, int, int], width: int, height: int) -> NDArray[np.uint8]:
+def _still(scene: Scene, region: Box, width: int, height: int) -> NDArray[np.uint8]:
     """Return the picture without the person, RGB (height, width, 3); beside the region, where nothing moves, with them."""
     still = lay_out(scene.background, scene.frame, width, height, 1.0, cv2.BORDER_REPLICATE)
     for left, right in ((0, region[0]), (region[2], width)):
@@ -139,7 +145,7 @@ def _still(scene: Scene, region: tuple[int, int, int, int], width: int, height: 
     return still
 
 
-def _texture(scene: Scene, box: tuple[int, int, int, int], zoom: float) -> NDArray[np.uint8]:
+def _texture(scene: Scene, box: Box, zoom: float) -> NDArray[np.uint8]:
     """Return the person, premultiplied: P = I - (1 - a) B, so that person over background is the photo exactly, whatever stands in the background.
 
     `box`: left, top, right, bottom of what it covers, output px.
@@ -170,11 +176,11 @@ def _scaled(landmarks: Array, frame: Frame) -> Array:
     return out
 
 
-def _region(scene: Scene, face: FaceGeometry, width: int, height: int) -> tuple[int, int, int, int]:
+def _region(scene: Scene, face: FaceGeometry, width: int, height: int) -> Box:
     """The box that a moving person may touch, in even px: the matte, and the reach of a head's turn about it; no wider than anything moves."""
     person = scene.matte > 1
     columns, rows = np.flatnonzero(person.any(axis=0)), np.flatnonzero(person.any(axis=1))
-    reach, wide, frame = 0.3 * face.unit, MOVED_WIDTH * face.unit, scene.frame
+    reach, wide, frame = REACH * face.unit, MOVED_WIDTH * face.unit, scene.frame
     left, right = (frame.scale * float(c) + frame.shift_x for c in (columns[0], columns[-1] + 1))
     top, bottom = (frame.scale * float(r) + frame.shift_y for r in (rows[0], rows[-1] + 1))
     return (
@@ -183,6 +189,22 @@ def _region(scene: Scene, face: FaceGeometry, width: int, height: int) -> tuple[
         min(width, int(min(right + reach, face.centre_x + wide) + 2) // 2 * 2),
         min(height, int(bottom + reach + 2) // 2 * 2),
     )
+
+
+def _strips(scene: Scene, region: Box, unit: float) -> tuple[Box, ...]:
+    """Cut the region into strips as wide as the person and the reach of its movement; even px."""
+    left, top, right, bottom = region
+    frame = Frame(scale=scene.frame.scale, shift_x=scene.frame.shift_x - left, shift_y=scene.frame.shift_y - top)
+    person = lay_out(scene.matte, frame, right - left, bottom - top, 1.0, cv2.BORDER_REPLICATE) > 0
+    reach = int(REACH * unit) + 2
+    strips = []
+    for begin in range(0, bottom - top, STRIP_PX):
+        end = min(begin + STRIP_PX, bottom - top)
+        columns = np.flatnonzero(person[max(0, begin - reach) : end + reach].any(axis=0))
+        if len(columns):
+            wide = max(0, int(columns[0]) - reach) // 2 * 2, min(right - left, (int(columns[-1]) + reach + 2) // 2 * 2)
+            strips.append((left + wide[0], top + begin, left + wide[1], top + end))
+    return tuple(strips)
 
 
 def _to_i420(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
