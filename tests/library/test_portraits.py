@@ -62,7 +62,8 @@ def test_the_file_is_a_jpeg_of_sensible_size(portrait: LibraryPortrait) -> None:
     assert portrait.path.stat().st_size <= 400_000
     with Image.open(portrait.path) as image:
         assert image.format == "JPEG"
-        assert image.width >= 1024 and image.height >= 1024
+        assert image.width / image.height == pytest.approx(4 / 3)  # no artificial sides in 4:3, little of them in 16:9
+        assert image.width == 1200  # as wide as a picture may be that nobody scales down
         assert not image.getexif()
 
 

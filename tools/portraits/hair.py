@@ -68,12 +68,12 @@ def long_hair(skull: Skull, style: dict, seed: int) -> tuple[Array, Array]:
     # A strand belongs to the side of the part where its root is; its clump must be on the same side.
     part = style["part_x"]
 
-    def side_of(direction: Array) -> Array:
+    def side_of(direction: Array, jitter: Array | float = 0.0) -> Array:
         x = direction[:, 0] * 0.75
         behind = step(direction[:, 2], -0.1, -0.7)  # the part fades into the crown
-        return np.where(x - part * (1 - behind) >= 0, 1.0, -1.0)
+        return np.where(x - part * (1 - behind) + jitter * step(direction[:, 2], 0.45, 0.20) >= 0, 1.0, -1.0)
 
-    own_side = side_of(way)
+    own_side = side_of(way, rng.normal(0, 0.10, count))  # further back, hair crosses the part and covers the skin
     lead = np.where((side_of(lead) == own_side)[:, None], lead, way)
 
     def goal(direction: Array) -> Array:
@@ -194,20 +194,20 @@ def lashes(upper: Array, lower: Array, eye_centre: Array, seed: int, fullness: f
     every, radii = [], []
     t = np.linspace(0, 1, 7)[None]
     for margin, count, longest, up in ((upper, int(190 * fullness), 0.078 * fullness, 1.0), (lower, int(50 * fullness), 0.028 * fullness, -1.0)):
-        at = np.sort(rng.uniform(0.06, 1, count))
+        at = np.sort(rng.uniform(0.06, 0.95, count))
         run = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(margin, axis=0), axis=1))])
         root = np.stack([np.interp(at * run[-1], run, margin[:, a]) for a in range(3)], 1)
         out = root - eye_centre
         fan = np.stack(
-            [(at - 0.38) * 1.5 + rng.normal(0, 0.07, count), np.full(count, 0.02 * up) + rng.normal(0, 0.05, count), np.full(count, 0.9)], 1
+            [(at - 0.40) * 1.1 + rng.normal(0, 0.07, count), np.full(count, 0.02 * up) + rng.normal(0, 0.05, count), np.full(count, 0.9)], 1
         )
         fan = unit(fan + 0.4 * unit(out) * [1, 0, 1])
-        length = longest * np.interp(at, [0, 0.3, 0.75, 1], [0.45, 0.8, 1, 0.75]) * rng.uniform(0.75, 1.1, count)
+        length = longest * np.interp(at, [0, 0.3, 0.7, 1], [0.3, 0.8, 1, 0.4]) * rng.uniform(0.75, 1.1, count)
         rise = up * (0.08 * t + 0.65 * t**2)
         points = (
             root[:, None] + length[:, None, None] * t[..., None] * fan[:, None] + np.stack([0 * rise, rise, 0 * rise], -1) * length[:, None, None]
         )
-        radius_mm = np.tile((0.065 if up > 0 else 0.035) * (1 - 0.9 * t**1.3), (count, 1))
+        radius_mm = np.tile((0.055 if up > 0 else 0.035) * (1 - 0.9 * t**1.3), (count, 1))
         every += [points, points * [-1, 1, 1]]
         radii += [radius_mm, radius_mm]
     return np.concatenate(every), np.concatenate(radii)

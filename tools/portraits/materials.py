@@ -53,14 +53,14 @@ def skin_material() -> bpy.types.Material:
     return n.material
 
 
-def hair_material(melanin: float, redness: float, roughness: float = 0.28) -> bpy.types.Material:
+def hair_material(melanin: float, redness: float, roughness: float = 0.34) -> bpy.types.Material:
     n = Nodes("hair")
     body = n.node("BsdfHairPrincipled")
     body.parametrization = "MELANIN"
     body.inputs["Melanin"].default_value = melanin
     body.inputs["Melanin Redness"].default_value = redness
     body.inputs["Roughness"].default_value = roughness
-    body.inputs["Radial Roughness"].default_value = 0.45
+    body.inputs["Radial Roughness"].default_value = 0.6
     body.inputs["Random Color"].default_value = 0.25
     body.inputs["Random Roughness"].default_value = 0.25
     n.link(body.outputs[0], n.output.inputs[0])
@@ -102,7 +102,7 @@ def cloth_material(colour: tuple[float, float, float]) -> bpy.types.Material:
     place = n.node("TexCoord")
     weave = n.node("TexNoise", Vector=place.outputs["Object"], Scale=900.0, Detail=3.0)
     folds = n.node("TexNoise", Vector=place.outputs["Object"], Scale=14.0, Detail=2.0)
-    ribs = n.node("TexWave", Vector=place.outputs["Object"], Scale=75.0, Distortion=0.6)
+    ribs = n.node("TexWave", Vector=place.outputs["Object"], Scale=130.0, Distortion=0.5)
     ribs.bands_direction = "X"
     knit = n.node("Math")
     n.link(weave.outputs[0], knit.inputs[0])

@@ -12,9 +12,20 @@ Array = NDArray[np.float64]
 
 # Half of the lips' outline in the reference shape, from the middle to the corner: x, y in dm.
 UPPER_LIP = np.array(
-    [(0, 6.043), (0.022, 6.050), (0.045, 6.056), (0.07, 6.053), (0.1, 6.044), (0.13, 6.031), (0.16, 6.014), (0.19, 5.993), (0.213, 5.974)]
+    [
+        (0, 6.043),
+        (0.022, 6.050),
+        (0.045, 6.056),
+        (0.07, 6.053),
+        (0.1, 6.044),
+        (0.13, 6.031),
+        (0.16, 6.014),
+        (0.19, 5.992),
+        (0.213, 5.977),
+        (0.232, 5.966),
+    ]
 )
-LOWER_LIP = np.array([(0, 5.893), (0.04, 5.894), (0.08, 5.901), (0.12, 5.915), (0.16, 5.936), (0.19, 5.956), (0.213, 5.974)])
+LOWER_LIP = np.array([(0, 5.893), (0.04, 5.894), (0.08, 5.901), (0.12, 5.915), (0.16, 5.934), (0.19, 5.950), (0.213, 5.960), (0.232, 5.966)])
 BROW = np.array([(0.115, 6.752), (0.16, 6.772), (0.22, 6.793), (0.29, 6.812), (0.36, 6.816), (0.42, 6.800), (0.49, 6.762)])
 
 
@@ -53,7 +64,7 @@ def lip_mask(ref: Array, edge_dm: float = 0.011) -> Array:
     top = np.interp(x, *UPPER_LIP.T)
     bottom = np.interp(x, *LOWER_LIP.T)
     inside = np.minimum(top - y, y - bottom)
-    inside = np.where(x > 0.213, -1.0, inside)
+    inside = np.where(x > 0.232, -1.0, inside)
     return step(inside, -edge_dm * 0.5, edge_dm) * step(ref[:, 2], 0.9, 1.05)
 
 
@@ -94,13 +105,14 @@ def skin(ref: Array, person: dict) -> Array:
         beard = step(y, 6.16, 6.05) * step(y, 5.35, 5.55) * face * (1 - 0.6 * blob(x, y, (0.33, 6.12), (0.12, 0.12)))
         tint(person["stubble"] * beard * (0.75 + 0.35 * noise(ref, 0.012, 11, 2)), (0.55, 0.58, 0.62))
     tint(person["brow_shade"] * brow_mask(ref), person["brow_tint"])
+    tint(0.6 * blob(x, y, (0.243, 5.967), (0.022, 0.014)) * face, (0.72, 0.56, 0.53))  # the lips end in a soft shade, not in a line
     lips = lip_mask(ref)
     stripe = 0.10 * noise(ref * [1, 0.22, 0.22], 0.012, 7, 2) + 0.06 * noise(ref, 0.05, 8)
     lip = np.array(person["lips"]) * (1 + stripe[:, None])
     seam = np.abs(y - 5.981)
     lip *= (1 - 0.25 * step(seam, 0.03, 0.0))[:, None]
     colour = colour * (1 - lips[:, None]) + lip * lips[:, None]
-    grown = 0.75 * step(y - scalp_line(np.arctan2(ref[:, 0], z - 0.35)), 0.0, 0.10)[:, None] * (y > 5.9)[:, None]  # the shade of the roots
+    grown = 0.85 * step(y - scalp_line(np.arctan2(ref[:, 0], z - 0.35)), 0.0, 0.10)[:, None] * (y > 5.9)[:, None]  # the shade of the roots
     return np.clip(colour * (1 - grown) + np.array(person["scalp"]) * grown, 0.002, 0.95)
 
 

@@ -10,6 +10,8 @@ from blender import DM, add, from_blender, get_points, make_mesh, set_colour, se
 from figure import Figure
 from materials import cloth_material, cornea_material, eye_material, skin_material
 
+CARUNCLE, CARUNCLE_RADII = np.array([0.158, 6.570, 1.219]), np.array([0.019, 0.018, 0.010])  # the left eye's, in the figure's axes
+
 
 def close_lips(points: np.ndarray, ref: np.ndarray, amount: float) -> np.ndarray:
     """The base mesh leaves a slit between the lips: bring their inner rims together."""
@@ -29,7 +31,7 @@ def settle(points: np.ndarray, ref: np.ndarray, ears_shown: float) -> np.ndarray
     below = paint.step(ref[:, 1], 5.5, 5.0)
     out = points.copy()
     out[:, 1] -= below * (0.20 * paint.step(x, 0.55, 1.9) + 0.9 * paint.step(x, 1.75, 3.0))
-    out[:, 0] *= 1 - below * 0.08 * paint.step(x, 0.7, 2.0)
+    out[:, 0] *= 1 - below * 0.16 * paint.step(x, 0.7, 2.0)
     ears = paint.step(x, 0.70, 0.78) * paint.step(ref[:, 1], 5.9, 6.1)
     out[:, 0] -= np.sign(ref[:, 0]) * ears * 0.72 * np.maximum(x - 0.70, 0) * (ears_shown < 1)
     return out
@@ -50,6 +52,8 @@ def build_body(figure: Figure, reference: Figure, person: dict) -> tuple[bpy.typ
     lips = paint.lip_mask(ref)
     oily = paint.blob(np.abs(ref[:, 0]), ref[:, 1], (0.0, 6.6), (0.2, 0.6)) * paint.step(ref[:, 2], 0.8, 1.2)
     rough = person.get("roughness", 0.47) - 0.07 * oily - 0.14 * lips + 0.05 * paint.noise(ref, 0.1, 40)
+    rough = rough + 0.3 * paint.step(ref[:, 1], 7.2, 7.3)  # the scalp does not shine through the part
+    rough = rough + 0.2 * paint.blob(np.abs(ref[:, 0]), ref[:, 1], (0.235, 5.976), (0.03, 0.02))
     set_colour(fine, "gloss", np.stack([rough, 0.5 + 0.1 * lips, 0 * rough], 1))
     fine.materials.append(skin_material())
     return add("body", fine), fine
@@ -94,6 +98,10 @@ def build_eyes(figure: Figure, person: dict) -> np.ndarray:
     faces = np.stack([index[:-1], np.roll(index[:-1], -1, 1), np.roll(index[1:], -1, 1), index[1:]], -1).reshape(-1, 4)
     clear = np.stack([np.sin(p) * np.cos(a), np.sin(p) * np.sin(a), np.cos(p)], -1) * (radius + 0.0006)
     clear[..., 2] += 0.020 * np.clip(1 - (r / 1.12) ** 2, 0, 1)
+    for shape in (ball, clear):  # the white goes on to the lids' corners, as the skin around a real eyeball does
+        shape[..., 0] *= 1 + 0.42 * paint.step(p, 0.50, 1.05)
+        shape[..., 2] -= 2.2 * np.maximum(np.abs(shape[..., 0]) - 0.134, 0)
+    nose = np.array([0.14, 6.575, 0.0]) - centre * [1, 1, 0]
     eye, cornea = eye_material(), cornea_material()
     toe_in = person.get("toe_in", 0.045)  # towards the camera
     for side in (1, -1):
@@ -102,10 +110,34 @@ def build_eyes(figure: Figure, person: dict) -> np.ndarray:
         for name, shape, material in (("eye", ball, eye), ("cornea", clear, cornea)):
             points = shape.reshape(-1, 3) @ turned.T + centre * [side, 1, 1]
             mesh = make_mesh(name, to_blender(points), faces)
-            set_colour(mesh, "paint", colour.reshape(-1, 3))
+            set_colour(mesh, "paint", blushed(colour, shape * [side, 1, 1], nose).reshape(-1, 3))
             mesh.materials.append(material)
             add(name, mesh)
+        build_caruncle(CARUNCLE * [side, 1, 1])
     return centre
+
+
+def blushed(colour: np.ndarray, ball: np.ndarray, nose: np.ndarray) -> np.ndarray:
+    """The white of the left eye turns pink in its corners, most in the inner one; `nose` is where that is, (3,) from the eye's centre."""
+    pink = np.array([0.52, 0.27, 0.22])
+    inner = paint.step(ball[..., 0] - nose[0], 0.055, 0.010)
+    outer = 0.7 * paint.step(ball[..., 0], 0.085, 0.14)
+    amount = (np.maximum(inner, outer) * (ball[..., 2] > 0))[..., None]
+    return colour * (1 - amount) + pink * amount
+
+
+def build_caruncle(centre: np.ndarray) -> None:
+    """The small pink lump in the inner corner of an eye."""
+    p, a = np.meshgrid(np.linspace(0, np.pi, 24), np.linspace(0, 2 * np.pi, 32, endpoint=False), indexing="ij")
+    way = np.stack([np.sin(p) * np.cos(a), np.cos(p), np.sin(p) * np.sin(a)], -1)
+    lumpy = 1 + 0.05 * paint.noise(way.reshape(-1, 3), 0.5, 60).reshape(p.shape)[..., None]
+    index = np.arange(p.size).reshape(p.shape)
+    turned = np.roll(index, -1, 1)
+    faces = np.stack([index[:-1], turned[:-1], turned[1:], index[1:]], -1).reshape(-1, 4)
+    mesh = make_mesh("caruncle", to_blender((way * lumpy * CARUNCLE_RADII + centre).reshape(-1, 3)), faces)
+    set_colour(mesh, "paint", np.tile([0.56, 0.31, 0.25], (p.size, 1)))
+    mesh.materials.append(eye_material())
+    add("caruncle", mesh)
 
 
 def build_strands(name: str, points: np.ndarray, radius_mm: np.ndarray, material: bpy.types.Material) -> None:
@@ -133,7 +165,10 @@ def build_garment(body: bpy.types.Mesh, person: dict) -> None:
     covered = (ref[:, 1] - line)[faces].max(1) < 0.02
     used, faces = np.unique(faces[covered], return_inverse=True)
     depth = paint.step(line[used] - ref[used, 1], 0, 0.5)
-    shell = points[used] + normals[used] * (0.045 + 0.06 * depth)[:, None]
+    across = np.stack([0.55 * np.abs(ref[used, 0]) + 0.8 * ref[used, 1], 0.8 * np.abs(ref[used, 0]) - 0.55 * ref[used, 1], ref[used, 2]], 1)
+    folds = paint.noise(across / [0.32, 1.3, 1.0], 1.0, person["seed"] + 5, 1)  # from the shoulders to the chest
+    folds *= paint.step(np.abs(ref[used, 0]), 0.05, 0.6)
+    shell = points[used] + normals[used] * (0.045 + depth * (0.06 + 0.035 * folds))[:, None]
     mesh = make_mesh("garment", to_blender(shell), faces.reshape(-1, 4))
     material = cloth_material(person["garment"])
     mesh.materials.append(material)

@@ -14,15 +14,16 @@ IRIS = {
     | {
         "eyes/@-eye-size-big": 0.85,
         "eyes/@-eye-height2-max": 0.28,
-        "head/head-scale-horiz-less": 0.25,
+        "head/head-scale-horiz-less": 0.40,
         "chin/chin-width-min": 0.4,
         "chin/chin-jaw-drop-less": 0.3,
         "neck/neck-scale-horiz-less": 0.45,
-        "expression/units/caucasian/mouth-corner-puller": 0.22,
+        "expression/units/caucasian/mouth-corner-puller": 0.20,
         "mouth/mouth-philtrum-volume-increase": 0.3,
         "mouth/mouth-upperlip-volume-inflate": 0.35,
         "mouth/mouth-lowerlip-volume-inflate": 0.35,
-        "mouth/mouth-angles-up": 0.35,
+        "mouth/mouth-angles-up": 0.45,
+        "mouth/mouth-dimples-out": 0.5,
         "nose/nose-scale-horiz-decr": 0.2,
         "cheek/@-cheek-bones-out": 0.3,
         "head/head-oval": 0.5,
@@ -57,11 +58,11 @@ IRIS = {
         "locks": 0.028,
         "radius_mm": 0.085,
     },
-    "hair_melanin": 0.70,
-    "hair_redness": 0.38,
+    "hair_melanin": 0.76,
+    "hair_redness": 0.04,
     "scalp": (0.10, 0.065, 0.045),
     "garment": (0.020, 0.050, 0.060),
-    "background": ((0.33, 0.38, 0.39), (0.13, 0.165, 0.175)),
+    "background": ((0.31, 0.355, 0.365), (0.25, 0.29, 0.30)),
 }
 
 MARCUS = IRIS | {
@@ -110,7 +111,7 @@ MARCUS = IRIS | {
     "hair_redness": 0.2,
     "scalp": (0.030, 0.018, 0.013),
     "garment": (0.045, 0.050, 0.058),
-    "background": ((0.40, 0.38, 0.36), (0.17, 0.165, 0.16)),
+    "background": ((0.36, 0.345, 0.33), (0.29, 0.28, 0.27)),
 }
 
 PEOPLE = {"iris": IRIS, "marcus": MARCUS}

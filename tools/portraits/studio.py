@@ -11,7 +11,7 @@ from materials import Nodes
 from mathutils import Vector
 from PIL import Image, ImageFilter
 
-WIDTH_PX, HEIGHT_PX = 1024, 1280
+WIDTH_PX, HEIGHT_PX = 1200, 900
 
 
 def light(name: str, place: tuple, target: tuple, size_m: float, power_w: float, colour: tuple = (1, 1, 1)) -> None:
@@ -88,8 +88,8 @@ def finish(rendered: Path, person: dict, output: Path, final: bool) -> None:
     height, width = picture.shape[:2]
     rng = np.random.default_rng(person["seed"])
     grey = picture @ [0.3, 0.59, 0.11]
-    picture = grey[..., None] + 1.14 * (picture - grey[..., None])
-    picture += rng.normal(0, 0.006, (height, width, 1))
+    picture = grey[..., None] + 1.10 * (picture - grey[..., None])
+    picture += rng.normal(0, 0.004, (height, width, 1))
     image = Image.fromarray((np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8))
     image = image.filter(ImageFilter.UnsharpMask(radius=1.2, percent=45, threshold=2))
     image.save(output, **({"quality": 92, "optimize": True, "subsampling": 0} if final else {}))

@@ -26,7 +26,7 @@ PORTRAITS: tuple[LibraryPortrait, ...] = (
         name="Iris",
         path=_FOLDER / "portraits" / "iris.jpg",
         look="Studio",
-        description="A woman of about thirty with brown shoulder-length hair and a dark teal pullover, in front of a soft grey studio wall.",
+        description="A woman of about thirty with brown shoulder-length hair and a dark teal pullover, in front of an even grey studio wall.",
         is_default=True,
     ),
 )
