@@ -2,13 +2,14 @@
 
     python examples/speak.py speech.wav --key ah_live_... [--base http://127.0.0.1:8000]
 
-Needs httpx and websockets. Prints the address of the page that shows the room; open it before the speech is over.
+Needs httpx and websockets. Prints the address of the page that shows the room; at a terminal it waits with the speech until you have opened it.
 """
 
 import argparse
 import asyncio
 import base64
 import json
+import sys
 import wave
 
 import httpx
@@ -32,6 +33,9 @@ async def speak(base: str, key: str, path: str) -> None:
         ws_uri = "try_again"
         while ws_uri == "try_again":
             ws_uri = (await api.post(f"/v1/sessions/{session['session_id']}/start")).raise_for_status().json()["ws_uri"]
+
+        if sys.stdin.isatty():
+            await asyncio.to_thread(input, "open that page, then press Enter: ")
 
         async with websockets.connect(ws_uri, max_size=None) as channel:
             config = {
