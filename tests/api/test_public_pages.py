@@ -6,11 +6,15 @@ import json
 import re
 from pathlib import Path
 
+import anyio
 import pytest
 
 import visavis.library
-from tests.conftest import Service
+from tests.conftest import Service, open_service
+from tests.fakes import FakeFleet
 from visavis.api import pages
+from visavis.errors import NoCapacity
+from visavis.library import PORTRAITS
 
 pytestmark = pytest.mark.anyio
 
@@ -22,6 +26,20 @@ async def test_healthz_is_there_before_readyz_says_ready(service: Service) -> No
     assert (starting.status_code, starting.json()) == (503, {"status": "starting", "default_avatar": False, "stage": False})
     service.services.readiness.default_avatar = service.services.readiness.stage = True
     assert (await service.client.get("/readyz")).status_code == 200
+
+
+async def test_a_first_rehearsal_that_fails_is_tried_again(tmp_path: Path) -> None:
+    fleet = FakeFleet()
+    fleet.failure = NoCapacity("The stage was lost while the session was set up")
+    async with open_service(tmp_path, fleet=fleet, portraits=PORTRAITS, sweep_interval_s=0.01) as service:
+        with anyio.fail_after(10):
+            while fleet.allocations < 2:  # noqa: ASYNC110 (as an operator watches)
+                await anyio.sleep(0.01)
+            starting = await service.client.get("/readyz")
+            assert (starting.status_code, starting.json()["default_avatar"]) == (503, False)
+            fleet.failure = None
+            while (await service.client.get("/readyz")).status_code != 200:  # noqa: ASYNC110
+                await anyio.sleep(0.01)
 
 
 async def test_openapi_describes_what_is_there(service: Service) -> None:

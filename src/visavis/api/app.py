@@ -124,33 +124,41 @@ def _local_fleet(settings: Settings) -> Fleet:
 async def _warm_up(services: Services, portraits: Sequence[LibraryPortrait]) -> None:
     """Start the first stage and prepare the library, at once; then let the default avatar rehearse, so that the first client need not wait for it.
 
-    A server that cannot do one of these still answers, and says so in /readyz.
+    A server that cannot do one of these still answers, says so in /readyz, and tries again.
     """
+    ready = services.readiness
+    default: AvatarRecord | None = None
 
     async def warm_stage() -> None:
         start = getattr(services.fleet, "start", None)
         try:
             if start is not None:
                 await start()
-            services.readiness.stage = True
+            ready.stage = True
         except Exception:  # the outermost edge of the warming up
             log.exception("stage_not_started")
 
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(warm_stage)
+    async def rehearse(look: AvatarRecord) -> None:
         try:
-            default = await install_library(services.avatars, portraits)
+            await _rehearse(services, look)
+            ready.default_avatar = True
         except Exception:  # the outermost edge of the warming up
-            log.exception("library_not_installed")
-            default = None
-    if default is None or not services.readiness.stage:
-        return
-    try:
-        await _rehearse(services, default)
-    except Exception:  # the outermost edge of the warming up
-        log.exception("default_avatar_cannot_perform")
-    else:
-        services.readiness.default_avatar = True
+            log.exception("default_avatar_cannot_perform")
+
+    while True:
+        async with anyio.create_task_group() as tasks:
+            if not ready.stage:
+                tasks.start_soon(warm_stage)
+            if default is None and portraits:
+                try:
+                    default = await install_library(services.avatars, portraits)
+                except Exception:  # the outermost edge of the warming up
+                    log.exception("library_not_installed")
+        if ready.stage and default is not None:
+            await rehearse(default)
+        if ready.stage and (ready.default_avatar or not portraits):
+            return
+        await anyio.sleep(services.settings.sweep_interval_s)
 
 
 async def _rehearse(services: Services, look: AvatarRecord) -> None:

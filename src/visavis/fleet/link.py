@@ -65,7 +65,10 @@ class StageLink:
         link = cls(process, reader, writer)
         try:
             first = await asyncio.wait_for(read_message(reader), START_WITHIN_S)
-        except (TimeoutError, asyncio.CancelledError):
+        except TimeoutError:
+            await link.stop()
+            raise PerformerLost(f"A stage process did not start within {START_WITHIN_S:.0f} s") from None
+        except asyncio.CancelledError:
             await link.stop()
             raise
         if not isinstance(first, Ready):

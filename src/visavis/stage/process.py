@@ -199,7 +199,9 @@ def main() -> None:
     arguments.add_argument("--ice-servers", default="[]", help="JSON: [[url, username, credential], ...]")
     given = arguments.parse_args()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the service, which ends its stages by closing their links
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)  # no locals: no speech
+    stamps = [structlog.contextvars.merge_contextvars, structlog.processors.add_log_level, structlog.processors.TimeStamper(fmt="iso", utc=True)]
+    structlog.configure(processors=[*stamps, renderer], logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     ice_servers = tuple(IceServer(url=url, username=username, credential=credential) for url, username, credential in json.loads(given.ice_servers))
     parts = load_parts(given.parts)
     gc.collect()
