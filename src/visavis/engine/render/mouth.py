@@ -17,7 +17,6 @@ from visavis.engine.render.warp import spread
 
 Array = NDArray[np.float32]
 
-_SUBPIXEL_BITS = 4
 _JAW_DROP = 0.395  # of the lower teeth at jawOpen 1, in eye distances
 
 
@@ -99,39 +98,47 @@ class Mouth:
 
     def draw(self, out: NDArray[np.uint8], texture: NDArray[np.uint8], upper: Array, lower: Array, pose: MouthPose) -> None:
         """Draw the mouth into the I420 picture `out`; `upper`, `lower`: sources of the two layers on the mouth's grid, texture px."""
-        plan = self._plan
-        skin = [
-            cv2.remap(texture, spread(source, plan.mouth_grid, *pose.box), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-            for source in (upper, lower)
-        ]
         left, top, right, bottom = pose.box
-        yl, yr = pose.middle[0, 1], pose.middle[-1, 1]
-        above = [[right + 9, yr], [right + 9, top - 9], [left - 9, top - 9], [left - 9, yl]]
-        is_upper = self._mask(np.vstack([pose.middle, above]), pose)
-        face = cv2.blendLinear(skin[0], skin[1], is_upper, 1.0 - is_upper)[..., :3]
+        face = self._skin(texture, upper, lower, pose)
         if pose.gap > 0.15:
             inner = self._inner_box(pose)
             part = face[inner.box[1] - top : inner.box[3] - top, inner.box[0] - left : inner.box[2] - left]
-            hole = self._mask(np.vstack([pose.upper, pose.lower[::-1]]), inner)[..., None]
-            self._freshen(part, skin[1], inner, pose)
-            part[...] = np.rint(np.clip(part + (self._inside(inner) - part) * hole, 0, 255))
+            lines = _Lines(inner)
+            self._freshen(face, part, lines, inner, pose)
+            hole = lines.between(lines.upper, lines.lower, self._soft)
+            part[...] = cv2.blendLinear(self._inside(inner, lines), np.ascontiguousarray(part), hole, 1.0 - hole)
         half = cv2.resize(face, ((right - left) // 2, (bottom - top) // 2), interpolation=cv2.INTER_AREA)
-        y, u, v = planes(out, plan.width_px, plan.height_px)
-        y[top:bottom, left:right] = face[..., 0]
-        u[top // 2 : bottom // 2, left // 2 : right // 2] = half[..., 1]
-        v[top // 2 : bottom // 2, left // 2 : right // 2] = half[..., 2]
+        y, u, v = planes(out, self._plan.width_px, self._plan.height_px)
+        cv2.extractChannel(face, 0, y[top:bottom, left:right])
+        cv2.extractChannel(half, 1, u[top // 2 : bottom // 2, left // 2 : right // 2])
+        cv2.extractChannel(half, 2, v[top // 2 : bottom // 2, left // 2 : right // 2])
 
-    def _freshen(self, part: NDArray[np.uint8], lower_skin: NDArray[np.uint8], inner: MouthPose, pose: MouthPose) -> None:
+    def _skin(self, texture: NDArray[np.uint8], upper: Array, lower: Array, pose: MouthPose) -> NDArray[np.uint8]:
+        """Return both lips about the line between them, uint8 (h, w, 4): each layer is only looked up on its side of the line."""
+        left, top, right, bottom = pose.box
+        grid, lines = self._plan.mouth_grid, _Lines(pose)
+        reach = int(self._soft + 3)
+        first, last = max(top, int(lines.middle.min()) - reach), min(bottom, int(lines.middle.max()) + reach + 1)
+        face = np.empty((bottom - top, right - left, 4), np.uint8)
+        over, under = max(last - top, 0), min(max(first - top, 0), bottom - top)
+        above = cv2.remap(texture, spread(upper, grid, left, top, right, top + over), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        below = cv2.remap(texture, spread(lower, grid, left, top + under, right, bottom), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        face[:under], face[over:] = above[:under], below[over - under :]
+        is_lower = lines.under(lines.middle, self._soft)[under:over]
+        face[under:over] = cv2.blendLinear(below[: over - under], above[under:], is_lower, 1.0 - is_lower)
+        return face
+
+    def _freshen(self, face: NDArray[np.uint8], part: NDArray[np.uint8], lines: _Lines, inner: MouthPose, pose: MouthPose) -> None:
         """Take the shade of the line in which lips meet off the edge of the lower lip, by what lies a little below: an open lip is lit there."""
         left, top, right, bottom = inner.box
         below = max(2, round(0.032 * self._unit))
         rows = slice(top - pose.box[1] + below, bottom - pose.box[1] + below)
-        if rows.stop > len(lower_skin):
+        if rows.stop > len(face):
             return
-        shown = lower_skin[rows, left - pose.box[0] : right - pose.box[0], :3]
-        thick = np.clip((pose.lower[:, 1] - pose.upper[:, 1]) * 0.25, 0, 0.02 * self._unit)[:, None] * np.array([0.0, 1.0], np.float32)
-        edge = self._mask(np.vstack([pose.lower - 0.5 * thick, (pose.lower + thick)[::-1]]), inner, 1.3)
-        part[...] = cv2.blendLinear(np.ascontiguousarray(shown), np.ascontiguousarray(part), edge, 1.0 - edge)
+        shown = np.ascontiguousarray(face[rows, left - pose.box[0] : right - pose.box[0]])
+        thick = np.clip((lines.lower - lines.upper) * 0.25, 0, 0.02 * self._unit)
+        edge = lines.between(lines.lower - 0.5 * thick, lines.lower + thick, 1.3 * self._soft)
+        part[...] = cv2.blendLinear(shown, np.ascontiguousarray(part), edge, 1.0 - edge)
 
     def _inner_box(self, pose: MouthPose) -> MouthPose:
         """Return the pose with its box drawn close around the opening."""
@@ -141,52 +148,51 @@ class Mouth:
         box = (max(pose.box[0], int(left)), max(pose.box[1], int(top)), min(pose.box[2], int(right) + 1), min(pose.box[3], int(bottom) + 1))
         return replace(pose, box=box)
 
-    def _mask(self, polygon: Array, pose: MouthPose, soft: float = 1.0) -> Array:
-        """Return, float32 (h, w), 1 inside `polygon` (n, 2) with a soft edge."""
-        left, top, right, bottom = pose.box
-        mask = np.zeros((bottom - top, right - left), np.uint8)
-        points = np.rint((polygon - (left, top)) * (1 << _SUBPIXEL_BITS)).astype(np.int32)
-        cv2.fillPoly(mask, [points], 255, lineType=cv2.LINE_AA, shift=_SUBPIXEL_BITS)
-        return cv2.GaussianBlur(mask, (0, 0), self._soft * soft).astype(np.float32) * np.float32(1 / 255)
-
-    def _inside(self, pose: MouthPose) -> Array:
-        """Return Y, U, V, float32 (h, w, 3), of what lies between the lips."""
+    def _inside(self, pose: MouthPose, lines: _Lines) -> NDArray[np.uint8]:
+        """Return Y, U, V and a spare channel, uint8 (h, w, 4), of what lies between the lips. Plane by plane: numpy is slow along short axes."""
         inner = self._plan.interior
         e, jaw = self._unit, pose.jaw * _JAW_DROP * self._unit
-        ground = self._lay(inner.cavity, pose, 0.0, 0.0, cv2.BORDER_REPLICATE)[..., :3]
+        y, u, v, spare = cv2.split(self._lay(inner.cavity, pose, 0.0, 0.0, cv2.BORDER_REPLICATE))
+        ground = (y, u, v)
         # The tongue lies on the floor of the mouth, and its tip rises behind the upper teeth.
         at_rest = jaw * 0.42 + 0.02 * e
         raised = 0.035 * e
         tongue_y = at_rest + (min(at_rest, raised) - at_rest) * pose.tongue
-        self._over(ground, self._lay(inner.tongue, pose, 0.0, tongue_y))
-        self._over(ground, self._lay(inner.lower, pose, 0.0, jaw))
-        self._over(ground, self._lay(inner.upper, pose, 0.0, 0.0))
-        self._shade(ground, pose)
-        thick = np.clip((pose.lower[:, 1] - pose.upper[:, 1]) * 0.2, 0, 0.024 * e)[:, None]
-        down = np.array([0.0, 1.0], np.float32)
-        rolled = self._mask(np.vstack([pose.lower - thick * down, (pose.lower + 2 * down)[::-1]]), pose, 1.3)[..., None]
-        ground += (inner.lip_lower - ground) * (0.8 * rolled)
-        rolled = self._mask(np.vstack([pose.upper - 2 * down, (pose.upper + 0.5 * thick * down)[::-1]]), pose, 1.3)[..., None]
-        ground += (inner.lip_upper - ground) * (0.5 * rolled)
-        return ground
+        for patch, down in ((inner.tongue, tongue_y), (inner.lower, jaw), (inner.upper, 0.0)):
+            *colours, opacity = cv2.split(self._lay(patch, pose, 0.0, down))
+            np.subtract(1.0, opacity, out=opacity)
+            for plane, colour in zip(ground, colours, strict=True):
+                plane *= opacity
+                plane += colour
+        light = self._light(pose, lines)
+        dark = 1.0 - light
+        # What light there is in a shaded mouth has been through red skin: black is (16, 121, 140) here, not (16, 128, 128).
+        for plane, black in zip(ground, (16.0, 121.0, 140.0), strict=True):
+            plane *= light
+            plane += np.float32(black) * dark
+        thick = np.clip((lines.lower - lines.upper) * 0.2, 0, 0.024 * e)
+        soft = 1.3 * self._soft
+        for rolled, colour, amount in (
+            (lines.between(lines.lower - thick, lines.lower + 2, soft), inner.lip_lower, 0.8),
+            (lines.between(lines.upper - 2, lines.upper + 0.5 * thick, soft), inner.lip_upper, 0.5),
+        ):
+            rolled *= np.float32(amount)
+            keep = 1.0 - rolled
+            for plane, value in zip(ground, colour, strict=True):
+                plane *= keep
+                plane += np.float32(value) * rolled
+        return cv2.convertScaleAbs(cv2.merge([y, u, v, spare]))
 
-    def _shade(self, ground: Array, pose: MouthPose) -> None:
-        """The shadow of the upper lip, deeper where the mouth is only parted, and the dark towards the corners."""
-        e = self._unit
-        left, top, right, bottom = pose.box
-        x = np.arange(left, right, dtype=np.float32)
-        y = np.arange(top, bottom, dtype=np.float32)
-        lip = np.interp(x, np.maximum.accumulate(pose.upper[:, 0]), pose.upper[:, 1]).astype(np.float32)
-        below = (y[:, None] - lip[None, :]) / (0.085 * e)
-        light = 1.0 - 0.14 * np.exp(-np.clip(below, 0, None))
+    def _light(self, pose: MouthPose, lines: _Lines) -> Array:
+        """The shadow of the upper lip, deeper where the mouth is only parted, and the dark towards the corners: float32 (h, w), 0 to 1."""
+        below = np.maximum((lines.y - lines.upper) * np.float32(-1 / (0.085 * self._unit)), -30.0)
+        light = np.exp(np.minimum(below, 0.0, out=below), out=below)
+        light *= -0.14
+        light += 1.0
         centre, half = (pose.upper[0, 0] + pose.upper[-1, 0]) / 2, max((pose.upper[-1, 0] - pose.upper[0, 0]) / 2, 1.0)
-        across = np.clip(1.0 - 0.45 * np.abs((x - centre) / half) ** 3.0, 0.2, 1.0)
-        light = (light * across[None, :] * (1.0 - 0.32 * pose.rounded)).astype(np.float32)  # rounded lips stand out and shade what is behind
-        ground[..., 0] = 16.0 + (ground[..., 0] - 16.0) * light
-        ground[..., 1:] = 128.0 + (ground[..., 1:] - 128.0) * light[..., None]
-        # What light there is in a shaded mouth has been through red skin.
-        ground[..., 1] -= 7.0 * (1.0 - light)
-        ground[..., 2] += 12.0 * (1.0 - light)
+        across = np.clip(1.0 - 0.45 * np.abs((lines.x - centre) / half) ** 3.0, 0.2, 1.0)
+        light *= (across * (1.0 - 0.32 * pose.rounded)).astype(np.float32)  # rounded lips stand out and shade what is behind
+        return light
 
     def _lay(self, patch: Patch, pose: MouthPose, dx: float, dy: float, border: int = cv2.BORDER_CONSTANT) -> Array:
         """Place a patch in the box: its anchor at the middle of the seam, moved by (dx, dy) and by the head."""
@@ -198,7 +204,25 @@ class Mouth:
         size = (pose.box[2] - pose.box[0], pose.box[3] - pose.box[1])
         return cv2.warpAffine(patch.yuva, matrix, size, flags=cv2.INTER_LINEAR, borderMode=border)
 
-    @staticmethod
-    def _over(ground: Array, patch: Array) -> None:
-        ground *= 1.0 - patch[..., 3:]
-        ground += patch[..., :3]
+
+class _Lines:
+    """The edges of the lips as heights at every column of a pose's box, and soft masks between such lines."""
+
+    def __init__(self, pose: MouthPose) -> None:
+        left, top, right, bottom = pose.box
+        self.x = np.arange(left, right, dtype=np.float32)
+        self.y = np.arange(top, bottom, dtype=np.float32)[:, None]
+        self.upper, self.lower, self.middle = (
+            np.interp(self.x, np.maximum.accumulate(line[:, 0]), line[:, 1]).astype(np.float32) for line in (pose.upper, pose.lower, pose.middle)
+        )
+
+    def under(self, line: Array, soft: float) -> Array:
+        """Return, float32 (h, w), 0 above `line` (w,) and 1 under it; `soft`: how wide the step between is, px of standard deviation."""
+        width = 2.6 * soft + 0.8
+        step = (self.y - line) * np.float32(1 / width)
+        step += 0.5
+        return np.minimum(np.maximum(step, 0.0, out=step), 1.0, out=step)
+
+    def between(self, upper: Array, lower: Array, soft: float) -> Array:
+        """Return, float32 (h, w), 1 between two lines with soft edges, 0 where they meet."""
+        return np.maximum(self.under(upper, soft) - self.under(lower, soft), 0.0)
