@@ -121,6 +121,8 @@ async def test_the_session_of_the_address_must_be_the_one_of_the_init() -> None:
     async with serving(FakeSession(token="token")) as address, connect(f"{address}/sess_other") as client:
         await tell(client, type="session.init", session_id="sess_1", session_token="token")
         assert (await hear(client))["code"] == "SESSION_MISMATCH"
+        assert (await closing(client))[0] == 4404
+    async with serving(FakeSession(token="token")) as address, connect(f"{address}/sess_other") as client:
         await tell(client, type="session.init", session_id="sess_other", session_token="token")
         assert (await hear(client))["code"] == "SESSION_NOT_FOUND"
         assert await closing(client) == (4404, "Session not found")

@@ -30,7 +30,7 @@ ERROR_CODES: dict[str, str] = {
     "INVALID_ROOM_PLATFORM": "config.room.platform is not daily",
     "INVALID_VIDEO_DIMENSIONS": "not even integers, too small, too long, or no listed ratio",
     "UNKNOWN_FEATURE": "features names something that this server does not offer",
-    "SESSION_MISMATCH": "session.init names another session than the address",
+    "SESSION_MISMATCH": "session.init names another session than the address; close 4404",
     "INVALID_JSON": "a text frame that is no JSON object",
     "UNKNOWN_TYPE": "type is absent or unknown",
     "INVALID_MESSAGE": "a known type with a member of the wrong type",

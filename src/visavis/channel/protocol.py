@@ -39,6 +39,7 @@ CLOSE_NORMAL = 1000
 CLOSE_TOO_LARGE = 1009
 CLOSE_INTERNAL = 1011
 CLOSE_INIT_REQUIRED = 4400
+CLOSE_UNKNOWN_SESSION = 4404
 CLOSE_INIT_TIMEOUT = 4408
 CLOSE_TAKEN_OVER = 4409
 
@@ -229,7 +230,7 @@ class ChannelProtocol:
             raise _init_required()
         init = messages.parse_init(message)
         if self.path_session_id not in (None, init.session_id):
-            raise ChannelError("session_id is not the session of this address", "SESSION_MISMATCH")
+            raise ChannelError("session_id is not the session of this address", "SESSION_MISMATCH", close_with=CLOSE_UNKNOWN_SESSION)
         self.state = ChannelState.ATTACHING
         return self._begin(Attach(init=init))
 
