@@ -22,10 +22,13 @@ endif
 
 setup: .venv/.ready
 
-# uv in an environment of its own; the locked dependencies and, where the system has no Python 3.11 or 3.12, a Python too.
+# uv in an environment of its own; the locked dependencies and, where the system has no Python 3.11 or 3.12, a Python too. An environment
+# knows where it stands: a checkout that was moved gets a new one.
+ifneq ($(shell cat .venv/.ready 2>/dev/null),$(CURDIR))
+.PHONY: .venv/.ready
+endif
 .venv/.ready: uv.lock pyproject.toml scripts/setup
 	@sh scripts/setup
-	@touch .venv/.ready
 
 test: setup
 	@sh scripts/test
