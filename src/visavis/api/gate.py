@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from visavis.accounts.keys import sealed_for
 from visavis.api.errors import error_response
 from visavis.api.rate_limit import RateLimit
 from visavis.api.services import Services
@@ -71,6 +72,7 @@ class Gate:
         method_path = f"{scope['method']} {scope['path']}?".encode() + scope.get("query_string", b"")
         fingerprint = hashlib.sha256(method_path + b"\n" + _without_boundary(body, headers.get("content-type", ""))).hexdigest()
         store = services.idempotency
+        seal = sealed_for(headers["x-api-key"])  # answers hold access tokens, which the store keeps nowhere in clear
         name = {"key_id": key.id, "idempotency_key": idempotency_key}
         earlier = await self._claim(store, name, fingerprint)
         if earlier is not None:
@@ -82,7 +84,8 @@ class Gate:
                 refused.retry_after_s = 1
                 await error_response(refused)(scope, receive, send)
             else:
-                replay = Response(earlier.body or "", earlier.status_code, media_type=earlier.content_type, headers={"Idempotency-Replayed": "true"})
+                text = seal.decrypt((earlier.body or "").encode())
+                replay = Response(text, earlier.status_code, media_type=earlier.content_type, headers={"Idempotency-Replayed": "true"})
                 await replay(scope, receive, send)
             return
         answer = _Answer(send)
@@ -90,8 +93,8 @@ class Gate:
         try:
             await self._app(scope, _replaying(body, receive), answer.send)
             if answer.worth_keeping:
-                text = answer.body.decode()
-                await store.keep(**name, status_code=answer.status, content_type=answer.content_type, body=text)
+                sealed = seal.encrypt(bytes(answer.body)).decode()
+                await store.keep(**name, status_code=answer.status, content_type=answer.content_type, body=sealed)
                 kept = True
         finally:
             if not kept:

@@ -89,6 +89,6 @@ idempotency = Table(
     Column("fingerprint", String(64), nullable=False),  # sha256 of method, path and body
     Column("status_code", Integer),  # null while the first request is still at work
     Column("content_type", String(100)),
-    Column("body", Text),
+    Column("body", Text),  # sealed for the API key: accounts/keys.py
     Column("created_at_ms", BigInteger, nullable=False),
 )
