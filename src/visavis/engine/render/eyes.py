@@ -69,7 +69,7 @@ class Eye:
         lower = np.maximum(np.where(y > rim + reach, y, lower), rim)
         self._upper, self._lower = upper.astype(np.float32), lower.astype(np.float32)
         frame = np.minimum.reduce([self._x, columns - 1 - self._x, self._y + 2, rows - 1 - self._y])
-        self._rim_fade = np.clip(frame / 3.0, 0, 1)[..., None].astype(np.float32)
+        self._rim_fade = np.clip(frame / 3.0, 0, 1).astype(np.float32)
         self._lash_width = np.float32(1.15 * lash)
         self._lash_strength = (0.42 * np.clip((rim - lid) / (0.05 * unit), 0, 1) * within).astype(np.float32)
 
@@ -85,7 +85,7 @@ class Eye:
         eyeball = smooth(inside / soft + 0.5) * smooth(np.minimum(self._x - (left - self.left), right - self.left - self._x) / soft + 0.5)
         rows, columns = np.flatnonzero(eyeball.any(axis=1)), np.flatnonzero(eyeball.any(axis=0))
         self._ball = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-        self._eyeball = eyeball[self._ball][..., None]
+        self._eyeball = np.ascontiguousarray(eyeball[self._ball], np.float32)
         self._gaze_weight = self._gaze_weight[self._ball]
         self._gaze_px = (GAZE_X * unit, GAZE_Y * unit)
 
@@ -97,9 +97,8 @@ class Eye:
             gx, gy = look_x * self._gaze_px[0], look_y * self._gaze_px[1]
             from_x, from_y = self._x[self._ball] - gx * self._gaze_weight, self._y[self._ball] - gy * self._gaze_weight
             moved = cv2.remap(self._open, from_x, from_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-            still = self._open[self._ball]
             ball = self._open.copy()
-            ball[self._ball] = np.rint(still + (moved.astype(np.float32) - still) * self._eyeball)
+            ball[self._ball] = _blend(moved, np.ascontiguousarray(self._open[self._ball]), self._eyeball)
         if blink <= 0:
             np.copyto(area, ball)
             return
@@ -111,13 +110,19 @@ class Eye:
         above = cv2.addWeighted(self._upper[low], 1.0 - float(part), self._upper[low + 1], float(part), 0.0)
         under = cv2.addWeighted(self._lower[low], 1.0 - float(part), self._lower[low + 1], float(part), 0.0)
         skins = [cv2.remap(self._open, self._x, source, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) for source in (above, under)]
-        covers = [np.clip(edge - self._y + 0.5, 0, 1), np.clip(self._y - floor + 0.5, 0, 1)]
-        look = ball.astype(np.float32)
+        covers = np.clip(edge - self._y + 0.5, 0, 1), np.clip(self._y - floor + 0.5, 0, 1)
+        look = ball
         for skin, cover in zip(skins, covers, strict=True):
-            look += (skin - look) * cover[..., None]
-        # Lashes lie along the lid's edge as a soft dark line, and all the light there is on a closed eye is above it.
+            look = _blend(skin, look, cover)
+        # Lashes lie along the lid's edge as a soft dark line.
         distance = (self._y - edge) / self._lash_width
         shade = np.exp(-0.5 * distance * distance) * (self._lash_strength * np.float32(min(1.0, shut / 0.4)))
-        look[..., 0] -= (look[..., 0] - 16.0) * shade
-        look = self._open + (look - self._open) * self._rim_fade
-        np.copyto(area, np.rint(look).astype(np.uint8))
+        luma = cv2.extractChannel(look, 0).astype(np.float32)
+        luma -= (luma - 16.0) * shade
+        cv2.insertChannel(np.rint(luma).astype(np.uint8), look, 0)
+        np.copyto(area, _blend(look, self._open, self._rim_fade))
+
+
+def _blend(over: NDArray[np.uint8], under: NDArray[np.uint8], weight: Array) -> NDArray[np.uint8]:
+    """Return uint8 (h, w, 4): `over` where `weight`, float32 (h, w), is 1, `under` where it is 0."""
+    return np.asarray(cv2.blendLinear(over, under, weight, 1.0 - weight), np.uint8)

@@ -23,11 +23,11 @@ Array = NDArray[np.float32]
 Box = tuple[int, int, int, int]  # left, top, right, bottom
 
 SEAM_POINTS = 41
-STRIP_PX = 96  # even; lower ones make more calls, higher ones leave the cache and hug the person less
-REACH = 0.3  # of a moving person about the matte, in eye distances
+STRIP_PX = 64  # even; lower ones make more calls, higher ones leave the cache and hug the person less
+REACH = 0.24  # of a moving person about the matte, in eye distances
 MARGIN = 0.3  # of texture about the region, in eye distances: as far as a head's turn reaches in from there
 ZOOM_MAX = 1.25  # a texture finer than the output keeps a moving face as sharp as a still one (measured: 0.85 of the photo, 0.7 without)
-CELLS_PER_UNIT = 22  # nodes of the grid per distance of the outer eye corners
+CELLS_PER_UNIT = 19  # nodes of the grid per distance of the outer eye corners
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
