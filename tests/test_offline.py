@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from visavis.errors import InvalidRequest, NotFound
+from visavis.errors import NotFound
 from visavis.library import PORTRAITS, SAMPLE
 from visavis.offline import render_film
 from visavis.server import RunningServer
@@ -81,8 +81,3 @@ def test_what_names_no_avatar_is_said(avatar: str, speech: Path, tmp_path: Path,
     monkeypatch.setenv("VISAVIS_DATA_DIR", str(tmp_path / "data"))
     with pytest.raises(NotFound, match="no avatar"):
         render(avatar, speech, tmp_path / "film.mp4")
-
-
-def test_a_missing_folder_is_said_before_anything_is_rendered(speech: Path, tmp_path: Path) -> None:
-    with pytest.raises(InvalidRequest, match="no folder"):
-        render(str(PORTRAITS[0].path), speech, tmp_path / "missing" / "film.mp4")

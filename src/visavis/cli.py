@@ -30,6 +30,15 @@ def _size(text: str) -> tuple[int, int]:
     return int(width), int(height)
 
 
+def _film(path: Path) -> Path:
+    """Refuse, before any work, a film that could not be written after it."""
+    if not path.absolute().parent.is_dir():
+        raise typer.BadParameter(f"there is no folder {path.parent}")
+    if path.is_dir():
+        raise typer.BadParameter(f"{path} is a folder")
+    return path
+
+
 @app.command()
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
@@ -72,7 +81,7 @@ def keys_revoke(key_id: Annotated[str, typer.Argument(help="The key's id, as `vi
 def render(
     avatar: Annotated[str, typer.Option(help="A photo, or the id of an avatar of this server.")],
     speech: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="A recording: WAV, FLAC, OGG or MP3.")],
-    out: Annotated[Path, typer.Option(help="The film to write (MP4).")],
+    out: Annotated[Path, typer.Option(callback=_film, help="The film to write (MP4).")],
     size: Annotated[str, typer.Option(help="WIDTHxHEIGHT in pixels.")] = "512x512",
     fps: Annotated[int, typer.Option(min=1, max=60, help="Frames a second.")] = 25,
     seed: Annotated[int, typer.Option(help="The same seed gives the same film.")] = 0,
@@ -87,7 +96,7 @@ def render(
 @app.command()
 def watch(
     whep: Annotated[str, typer.Option(help="The room's WHEP address.")],
-    out: Annotated[Path, typer.Option(help="The film to write (MP4).")],
+    out: Annotated[Path, typer.Option(callback=_film, help="The film to write (MP4).")],
     seconds: Annotated[float, typer.Option(min=0.1, help="How long to watch.")],
     token: Annotated[str, typer.Option(help="The room's token.")] = "",
 ) -> None:
@@ -116,7 +125,7 @@ def bench_pipeline(json: Annotated[bool, typer.Option("--json", help="One JSON o
 @app.command()
 def demo(
     once: Annotated[bool, typer.Option("--once", help="Unattended: perform, record, measure, and exit non-zero if anything was wrong.")] = False,
-    out: Annotated[Path, typer.Option(help="With --once: the film of what a viewer received.")] = Path("demo.mp4"),
+    out: Annotated[Path, typer.Option(callback=_film, help="With --once: the film of what a viewer received.")] = Path("demo.mp4"),
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8000,
 ) -> None:
     """Start the server with its playground; or, with --once, perform a whole session and check it."""

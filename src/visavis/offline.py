@@ -27,10 +27,8 @@ def render_film(*, avatar: str, speech: Path, out: Path, width_px: int, height_p
     """Write `speech` spoken by `avatar` (a photo's path, or the id of an avatar of this server) to `out` as MP4 (H.264, AAC), with a progress bar.
 
     Video time 0 is audio time 0. Raises `PortraitRefused` for a photo that cannot become an avatar, `NotFound` for an unknown avatar,
-    `InvalidRequest` for a recording that cannot be read, or no folder to write to.
+    `InvalidRequest` for a recording that cannot be read.
     """
-    if not out.absolute().parent.is_dir():
-        raise InvalidRequest(f"There is no folder {out.parent} to write {out.name} to")
     pcm, _ = read_speech(speech)
     sample_rate_hz = SPEECH_RATE_HZ
     if not len(pcm):
