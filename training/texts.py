@@ -96,7 +96,7 @@ def english(rng: random.Random, words: list[str]) -> str:
     kind = rng.random()
     if kind < 0.15:
         return rng.choice(_PARTS["phrases"])
-    if kind < 0.55 or (kind < 0.8 and not words):
+    if kind < 0.55 or (kind < 0.85 and not words):
         return _sentence(rng)
     if kind < 0.85:
         return _word_list(rng, words)

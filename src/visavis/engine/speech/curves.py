@@ -25,10 +25,10 @@ _ROUND = (INDEX["mouthFunnel"], INDEX["mouthPucker"])
 
 # Outputs between which lips go from apart to closed. The network was trained with closures weighing three times their number, so that 0.5 stands for
 # a probability of one quarter: an open /b/ is worse than a closed /d/.
-_CLOSURE_LOW, _CLOSURE_HIGH = 0.45, 0.75
+_CLOSURE_LOW, _CLOSURE_HIGH = 0.45, 0.78
 _AGREED = np.float32(0.5)  # share of the visemes' own word in a closure: bilabials count in full from half belief on
 # Lips that are not surely closed stay visibly apart: a thin gap looks wrong for either. 0.89 of all closures are complete so, 0.76 without.
-_CLOSURE_PARTLY, _CLOSURE_STAYS = 0.6, 0.70
+_CLOSURE_PARTLY, _CLOSURE_STAYS = 0.6, 0.72
 _CONTACT_LOW, _CONTACT_HIGH = 0.15, 0.40
 _CLOSE_PER_STEP, _OPEN_PER_STEP = 0.5, 0.5
 _HOLD_STEPS = 5  # a closure stays for 50 ms at least: one frame of a 25 fps video falls into it, whatever its phase
