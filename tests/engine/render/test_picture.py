@@ -57,7 +57,8 @@ def test_the_head_stands_whole_and_in_the_middle(pack, find_points, width, heigh
     x, y = p[:, 0], p[:, 1]
     assert abs((x.min() + x.max()) / 2 / width - 0.5) < 0.12
     assert y.min() > 0.06 * height and y.max() < 0.85 * height
-    assert 0.2 < (y.max() - y.min()) / height < 0.6
+    share = (y.max() - y.min()) / height  # the mesh seen; prominent, but never beyond the width of an upright picture
+    assert (0.39 if width >= height else 0.27) < share < 0.52
 
 
 def test_the_head_turns_nods_and_tilts(renderer, find_points):
@@ -87,3 +88,12 @@ def test_gaze_moves_the_iris(renderer, find_points):
     right = find_points(renderer.render(motion(eyeLookX=1)))
     assert right[468, 0] - left[468, 0] > 1.5
     assert right[473, 0] - left[473, 0] > 1.5
+
+
+def test_closed_eyes_show_nothing_of_the_eyeball(renderer):
+    """Where the eyes are, closed lids look the same whichever way the eyeballs beneath them look."""
+    ahead = renderer.render(motion(eyeBlinkLeft=1, eyeBlinkRight=1)).copy()
+    aside = renderer.render(motion(eyeBlinkLeft=1, eyeBlinkRight=1, eyeLookX=1)).copy()
+    assert np.abs(ahead.astype(int) - aside).max() <= 2
+    half = renderer.render(motion(eyeBlinkLeft=0.4, eyeBlinkRight=0.4)).copy()
+    assert np.abs(half.astype(int) - renderer.render(motion(eyeBlinkLeft=0.4, eyeBlinkRight=0.4, eyeLookX=1))).max() > 10

@@ -110,7 +110,8 @@ class Eye:
         above = cv2.addWeighted(self._upper[low], 1.0 - float(part), self._upper[low + 1], float(part), 0.0)
         under = cv2.addWeighted(self._lower[low], 1.0 - float(part), self._lower[low + 1], float(part), 0.0)
         skins = [cv2.remap(self._open, self._x, source, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) for source in (above, under)]
-        covers = np.clip(edge - self._y + 0.5, 0, 1), np.clip(self._y - floor + 0.5, 0, 1)
+        # Shut lids overlap by a px: nothing shines through where they meet.
+        covers = np.clip(edge - self._y + 0.5, 0, 1), np.clip(self._y - floor + 0.5 + shut, 0, 1)
         look = ball
         for skin, cover in zip(skins, covers, strict=True):
             look = _blend(skin, look, cover)

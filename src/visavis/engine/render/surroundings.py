@@ -85,7 +85,7 @@ class _Sides:
         picture, matte, background = self.picture, self.matte, self.background
         # The light and shade of a person fall on what is near.
         near = cv2.dilate(matte, np.ones((3, 3), np.uint8), iterations=max(1, int(0.05 * self.unit)))
-        ground = _extend(background.astype(np.float32), count, detail_share=0.7, own=1.0 - np.minimum(near, 32).astype(np.float32) / 32.0)
+        ground = _extend(background, count, detail_share=0.7, own=1.0 - np.minimum(near, 32).astype(np.float32) / 32.0)
         outline = _outline(picture, matte, int(0.8 * self.unit)) if reach is not None else None
         opacity = np.zeros(ground.shape[:2], np.float32)
         whole = ground
@@ -117,7 +117,7 @@ def _rounded(values: Array) -> Picture:
     return np.clip(values + 0.5, 0, 255).astype(np.uint8)
 
 
-def _extend(image: Array, count: int, detail_share: float, own: Array | None = None) -> Array:
+def _extend(image: Picture, count: int, detail_share: float, own: Array | None = None) -> Array:
     """Return `count` columns, float32 (H, count, 3), that go on where `image` (H, W, 3) ends at its right: same colours, same slope, same grain.
 
     Smooth colours run out level; what is finer is mirrored and dies away over `detail_share` bands, and grain takes its place. `own` (H, W): 0 where
@@ -125,7 +125,7 @@ def _extend(image: Array, count: int, detail_share: float, own: Array | None = N
     """
     height, width = image.shape[:2]
     band = min(width, max(8, int(BAND_SHARE * max(width, height))))
-    strip = np.ascontiguousarray(image[:, -band:])
+    strip = np.ascontiguousarray(image[:, -band:], np.float32)
     at = np.arange(1 - band, 1, dtype=np.float32)
     weight = 1.0 + at / band
     weight /= weight.sum()
@@ -141,8 +141,8 @@ def _extend(image: Array, count: int, detail_share: float, own: Array | None = N
     run = 0.8 * band
     most = 26.0  # levels: no wall grows darker or lighter than this beyond its edge
     rise = most * np.tanh(slope * run / most)
-    wide = _along(colour, 0.1 * height)
-    settled = np.clip(beyond / (3.0 * band), 0, 1)[None, :, None] ** 1.5
+    wide = _along(colour, 0.25 * height)
+    settled = np.clip(beyond / (2.0 * band), 0, 1)[None, :, None] ** 1.5
     out = colour[:, None] + (wide - colour)[:, None] * settled + rise[:, None] * (1.0 - np.exp(-beyond / run))[None, :, None]
     mirrored = np.abs(beyond.astype(np.intp) % (2 * band - 2) - (band - 1))
     fade = np.exp(-((beyond / (detail_share * band)) ** 2)).astype(np.float32)
@@ -168,15 +168,17 @@ def _grain(strip: Array, shape: tuple[int, int]) -> Array:
 def _outline(picture: Picture, matte: Picture, most: int) -> Array | None:
     """Return the height at which the person begins in each of the last `most` columns or fewer, a smooth curve; None if no shoulder is cut there."""
     count = min(most, matte.shape[1])
-    clear = matte[::-1, -count:] <= 127
+    whole = cv2.morphologyEx(matte[:, -count:], cv2.MORPH_CLOSE, np.ones((most // 3 + 1, 1), np.uint8))  # a hole in the matte is no shoulder
+    clear = whole[::-1] <= 127
     if clear[0, -1] or not clear[:, -1].any():
         return None
     first = np.where(clear.any(axis=0), clear.argmax(axis=0), len(matte))
     top = cv2.medianBlur((len(matte) - first).astype(np.float32).reshape(1, -1), 5)[0]
     jumps = np.flatnonzero(np.abs(np.diff(top)) > 8)
     begin = int(jumps[-1]) + 1 if len(jumps) else 0
-    if count - begin < 8:
+    if count < 8:
         return None
+    begin = min(begin, count - 8)
     near = np.arange(begin, count, dtype=np.float32) - (count - 1)
     fit = np.polynomial.Polynomial.fit(near, top[begin:], 2 if len(near) > 24 else 1, w=np.exp(near / max(8.0, 0.4 * len(near))))
     outline = fit(near).astype(np.float32)
@@ -203,7 +205,7 @@ def _shoulder(picture: Picture, outline: Array, count: int, room: float) -> tupl
     # The cloth is laid flat: rows are depths under the outline. So it is continued, then hung on the outline's own continuation.
     depth = np.arange(0, height - int(outline[-1]) + 2, dtype=np.float32)
     flat = _laid_flat(picture, outline, np.maximum(depth, RIM_PX))
-    cloth = _extend(flat.astype(np.float32), count, detail_share=1.6)
+    cloth = _extend(flat, count, detail_share=1.6)
     d = np.arange(1, count + 1, dtype=np.float32)
     share = np.clip(d / room, 0, 0.98)
     fall = slope * d / np.sqrt(1.0 - share * share) + np.where(d >= room, 4.0 * height, 0)
