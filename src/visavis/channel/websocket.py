@@ -9,7 +9,6 @@ The server in front should take messages of up to WS_MAX_SIZE_BYTES, so that one
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -105,14 +104,19 @@ class _Connection:
 
     async def _read(self, deadline_s: float) -> list[Output]:
         """Take the next frame into the protocol, or the passing of `deadline_s` where no session is open by then."""
-        with anyio.CancelScope(deadline=deadline_s if self.protocol.awaiting_init else math.inf):
-            frame = await self.websocket.receive()
-            if frame["type"] == "websocket.disconnect":
-                raise _Gone
-            if frame.get("text") is not None:
-                return self.protocol.receive_text(frame["text"])
-            return self.protocol.receive_binary(frame["bytes"])
+        if not self.protocol.awaiting_init:
+            return await self._take_frame()
+        with anyio.CancelScope(deadline=deadline_s):
+            return await self._take_frame()
         return self.protocol.init_timed_out()
+
+    async def _take_frame(self) -> list[Output]:
+        frame = await self.websocket.receive()
+        if frame["type"] == "websocket.disconnect":
+            raise _Gone
+        if frame.get("text") is not None:
+            return self.protocol.receive_text(frame["text"])
+        return self.protocol.receive_binary(frame["bytes"])
 
     async def _perform(self, outputs: list[Output], tasks: TaskGroup) -> None:
         """Say what is to be said, and set the effect on its way. An attachment is waited for, and so is a large message."""
@@ -183,6 +187,8 @@ class _Connection:
 
         To a client that has left nothing is sent; what it sent before is still being read, until its disconnection is.
         """
+        if not outputs:
+            return
         async with self.lock:
             for output in outputs:
                 if self.close_code is not None or self.has_left:
