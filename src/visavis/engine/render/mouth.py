@@ -136,7 +136,7 @@ class Mouth:
         if rows.stop > len(face):
             return
         shown = np.ascontiguousarray(face[rows, left - pose.box[0] : right - pose.box[0]])
-        thick = np.clip((lines.lower - lines.upper) * 0.25, 0, 0.02 * self._unit)
+        thick = np.clip((lines.lower - lines.upper - 0.03 * self._unit) * 0.3, 0, 0.02 * self._unit)  # parted lips keep their line
         edge = lines.between(lines.lower - 0.5 * thick, lines.lower + thick, 1.3 * self._soft)
         part[...] = cv2.blendLinear(shown, np.ascontiguousarray(part), edge, 1.0 - edge)
 
