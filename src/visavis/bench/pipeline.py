@@ -103,12 +103,13 @@ def run(as_json: bool) -> None:
     if as_json:
         print(json.dumps(record))
         return
-    table = Table(title=f"{record['frames']} frames of {record['size']}, speech in to encoded video and sound, one core")
+    table = Table()
     table.add_column("step")
     table.add_column("ms a frame", justify="right")
     for step in STEPS:
         table.add_row(step, f"{figures[step]:.2f}")
     table.add_row("all", f"{record['frame_ms']:.2f}")
     console = Console()
+    console.print(f"{record['frames']} frames of {record['size']}, from speech to encoded video and sound, on one core")
     console.print(table)
     console.print(f"{record['pipeline_fps_per_core']:.0f} frames a second per core, video at {record['video_kbps']} kbit/s")

@@ -18,8 +18,7 @@ def print_findings(findings: Findings, out: Path) -> None:
     table.add_row("start → first picture", _ms(findings.start_to_first_picture_s))
     table.add_row("speech sent → first sound of it", _ms(findings.speech_to_sound_s))
     table.add_row("speech sent → first lip movement of it", _ms(findings.speech_to_lips_s))
-    side = "lips after sound" if findings.av_offset_s >= 0 else "lips before sound"
-    table.add_row(f"A/V offset ({side})", f"{round(findings.av_offset_s * 1000):+d} ms")
+    table.add_row("A/V offset (+: lips after sound)", f"{round(findings.av_offset_s * 1000):+d} ms")
     table.add_row("interrupt → confirmed", _ms(findings.interrupt_to_confirmed_s))
     table.add_row("interrupt → silence", _ms(findings.interrupt_to_silence_s))
     table.add_row("interrupt → mouth at rest", _ms(findings.interrupt_to_rest_s))

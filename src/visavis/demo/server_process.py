@@ -77,15 +77,16 @@ class ServerProcess:
         """Wait until the server says that it is ready; return how many seconds that took. Raises `ServerFailed`."""
         assert self._process is not None
         begun_s = time.monotonic()
-        while (waited_s := time.monotonic() - begun_s) < timeout_s:
-            if self._process.poll() is not None:
-                raise ServerFailed(f"The server stopped with status {self._process.returncode}{self._tail()}")
-            try:
-                if httpx.get(f"{self.base_url}/readyz", timeout=2).status_code == 200:
-                    return waited_s
-            except httpx.TransportError:
-                pass
-            time.sleep(0.1)  # there is nothing to wait on: the socket opens when it opens
+        with httpx.Client(base_url=self.base_url, timeout=2) as client:
+            while (waited_s := time.monotonic() - begun_s) < timeout_s:
+                if self._process.poll() is not None:
+                    raise ServerFailed(f"The server stopped with status {self._process.returncode}{self._tail()}")
+                try:
+                    if client.get("/readyz").status_code == 200:
+                        return waited_s
+                except httpx.TransportError:
+                    pass
+                time.sleep(0.1)  # there is nothing to wait on: the socket opens when it opens
         raise ServerFailed(f"The server was not ready within {timeout_s:.0f} s{self._tail()}")
 
     def wait(self) -> int:

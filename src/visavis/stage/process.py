@@ -200,8 +200,13 @@ def main() -> None:
     given = arguments.parse_args()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the service, which ends its stages by closing their links
     renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)  # no locals: no speech
-    stamps = [structlog.contextvars.merge_contextvars, structlog.processors.add_log_level, structlog.processors.TimeStamper(fmt="iso", utc=True)]
-    structlog.configure(processors=[*stamps, renderer], logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    processors: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        renderer,
+    ]
+    structlog.configure(processors=processors, logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     ice_servers = tuple(IceServer(url=url, username=username, credential=credential) for url, username, credential in json.loads(given.ice_servers))
     parts = load_parts(given.parts)
     gc.collect()

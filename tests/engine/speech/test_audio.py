@@ -28,8 +28,7 @@ def buzz(hz: float, seconds: float = 0.5) -> np.ndarray:
 @pytest.mark.parametrize("ending", ["wav", "flac", "ogg", "mp3"])
 @pytest.mark.parametrize(("rate_hz", "channels"), [(8_000, 1), (16_000, 1), (44_100, 2), (48_000, 6)])
 def test_any_format_rate_and_number_of_channels_is_read(tmp_path: Path, ending: str, rate_hz: int, channels: int) -> None:
-    if ending == "mp3" and channels > 2:
-        pytest.skip("MP3 has two channels at most")
+    channels = min(channels, 2) if ending == "mp3" else channels  # MP3 has no more
     path = tmp_path / f"tone.{ending}"
     soundfile.write(path, np.repeat(tone(rate_hz)[:, None], channels, axis=1), rate_hz)
     pcm, own_rate_hz = read_speech(path)
