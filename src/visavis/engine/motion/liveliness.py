@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from visavis.engine.motion.eyes import Blinks, Gaze
 from visavis.engine.motion.frame import COEFFICIENTS, INDEX, MOUTH_COUNT, MotionFrame
 from visavis.engine.motion.head import Head
+from visavis.engine.motion.mood import NEUTRAL, Mood
 from visavis.engine.motion.springs import Spring
 
 State = Literal["idle", "listening", "thinking", "speaking"]
@@ -47,6 +48,7 @@ class Liveliness:
         self._brows = Spring(0.28)
         self._attention = Spring(0.8)
         self._frown = Spring(0.7)
+        self._mood = tuple(Spring(0.9) for _ in NEUTRAL.weights())
         self._breath_phase = self._random.random()
         self._breath_rate_hz = 0.22
         self._step = -1
@@ -54,23 +56,26 @@ class Liveliness:
         self._face = np.zeros(len(COEFFICIENTS), np.float32)
         self._angles = (0.0, 0.0, 0.0)
 
-    def frame(self, step: int, mouth: NDArray[np.float32] = REST_MOUTH, cue: Cue = SILENCE, state: State = "idle") -> MotionFrame:
+    def frame(
+        self, step: int, mouth: NDArray[np.float32] = REST_MOUTH, cue: Cue = SILENCE, state: State = "idle", mood: Mood = NEUTRAL
+    ) -> MotionFrame:
         """Return the face at `step` (10 ms each, never before the last one asked for), with `mouth`, float32 (MOUTH_COUNT,), as speech asks.
 
-        Steps that were left out are lived through with the same cue, so that any frame rate sees the same life.
+        Steps that were left out are lived through with the same cue, so that any frame rate sees the same life. A new `state` or `mood` is eased
+        into.
         """
         assert step >= self._step, (step, self._step)
         while self._step < step:
-            self._live(cue, state)
+            self._live(cue, state, mood)
             self._step += 1
         coefficients = self._face.copy()
         coefficients[:MOUTH_COUNT] = mouth
         smile = float(mouth[INDEX["mouthSmile"]])
-        coefficients[INDEX["cheekSquint"]] = min(1.0, 0.5 * smile)
+        coefficients[INDEX["cheekSquint"]] = min(1.0, self._face[INDEX["cheekSquint"]] + 0.5 * smile)
         yaw, pitch, roll = self._angles
         return MotionFrame(coefficients=coefficients, yaw_deg=yaw, pitch_deg=pitch, roll_deg=roll)
 
-    def _live(self, cue: Cue, state: State) -> None:
+    def _live(self, cue: Cue, state: State, mood: Mood) -> None:
         face = self._face
         phrase_ended = cue.rest > 0.5 >= self._rest_before
         self._rest_before = cue.rest
@@ -83,12 +88,14 @@ class Liveliness:
         brow = self._brows.step(0.55 * cue.stress if cue.rest < 0.5 else 0.0, STEP_S)
         attention = self._attention.step(0.16 if state == "listening" else 0.0, STEP_S)
         frown = self._frown.step(0.22 if state == "thinking" else 0.0, STEP_S)
+        happy, sad, surprised, serious = (spring.step(weight, STEP_S) for spring, weight in zip(self._mood, mood.weights(), strict=True))
         face[INDEX["eyeBlinkLeft"]] = face[INDEX["eyeBlinkRight"]] = lid
         face[INDEX["eyeLookX"]] = min(1.0, max(-1.0, held_x))
         face[INDEX["eyeLookY"]] = min(1.0, max(-1.0, held_y))
-        face[INDEX["browInnerUp"]] = min(1.0, max(0.0, brow + attention))
-        face[INDEX["browOuterUp"]] = min(1.0, max(0.0, 0.7 * brow + attention))
-        face[INDEX["browDown"]] = max(0.0, frown)
+        face[INDEX["browInnerUp"]] = min(1.0, max(0.0, brow + attention + 0.8 * sad + 0.9 * surprised))
+        face[INDEX["browOuterUp"]] = min(1.0, max(0.0, 0.7 * brow + attention + 0.9 * surprised))
+        face[INDEX["browDown"]] = min(1.0, max(0.0, frown + 0.3 * sad + 0.6 * serious))
+        face[INDEX["cheekSquint"]] = min(1.0, max(0.0, 0.7 * happy))
         face[INDEX["breath"]] = self._breathe()
 
     def _breathe(self) -> float:
