@@ -5,6 +5,8 @@
     │   ├── AvatarIdRequired               AVATAR_ID_REQUIRED
     │   ├── AvatarNotALook                 AVATAR_NOT_A_LOOK
     │   ├── InvalidMetadata                INVALID_METADATA
+    │   ├── BackgroundRefused              INVALID_BACKGROUND
+    │   ├── FramingRefused                 INVALID_FRAMING
     │   └── PortraitRefused                NO_FACE, SEVERAL_FACES, FACE_TOO_SMALL, FACE_TURNED_AWAY, IMAGE_UNREADABLE, IMAGE_URL_REFUSED
     │       ├── ImageTooLarge          413 IMAGE_TOO_LARGE
     │       └── ImageTypeRefused       415 IMAGE_TYPE
@@ -74,6 +76,16 @@ class AvatarNotALook(InvalidRequest):
 
 class InvalidMetadata(InvalidRequest):
     code = "INVALID_METADATA"
+
+
+class BackgroundRefused(InvalidRequest):
+    """A background that is none: an unknown type, no colour, no image."""
+
+    code = "INVALID_BACKGROUND"
+
+
+class FramingRefused(InvalidRequest):
+    code = "INVALID_FRAMING"
 
 
 class PortraitRefused(InvalidRequest):

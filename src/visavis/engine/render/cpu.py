@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visavis.engine.motion.frame import INDEX, MotionFrame
+from visavis.engine.render.backdrop import AS_EVER, PHOTO, Backdrop, Framing
 from visavis.engine.render.colour import planes
 from visavis.engine.render.fields import MOUTH_COLUMNS, SKIN_COLUMNS, total, weigh
 from visavis.engine.render.landmarks import FaceGeometry
@@ -28,9 +29,10 @@ _EYES = slice(INDEX["eyeBlinkLeft"], INDEX["eyeLookY"] + 1)
 class CpuRenderer:
     """One avatar at one output size (even numbers). Implements the Renderer port; what it can share with others of the same size it shares."""
 
-    def __init__(self, pack: AvatarPack, width_px: int, height_px: int) -> None:
+    def __init__(self, pack: AvatarPack, width_px: int, height_px: int, backdrop: Backdrop = PHOTO, framing: Framing = AS_EVER) -> None:
         assert width_px % 2 == 0 and height_px % 2 == 0, (width_px, height_px)
         self.width_px, self.height_px = width_px, height_px
+        self.backdrop, self.framing = backdrop, framing
         plan = plan_for(pack, width_px, height_px)
         self.plan: RenderPlan = plan
         self._texture = plan.texture.copy()
@@ -47,6 +49,11 @@ class CpuRenderer:
         largest_first = sorted(plan.strips, key=lambda strip: (strip[2] - strip[0]) * (strip[3] - strip[1]), reverse=True)
         self._strips = [_Strip(plan, strip, stills, out, memory) for strip in largest_first]
         self._shown: tuple[bytes, float, float, float] | None = None
+
+    @property
+    def picture_height_px(self) -> int:
+        """How high the pictures of `render` are: twice the height where the matte stands below the colours."""
+        return self.height_px * (2 if self.backdrop.transparent else 1)
 
     @property
     def face(self) -> FaceGeometry:
