@@ -22,6 +22,10 @@ class FlashingRenderer:
         self._frame = 0
         self._picture = np.full((height_px * 3 // 2, width_px), 128, np.uint8)
 
+    @property
+    def picture_height_px(self) -> int:
+        return self.height_px
+
     def render(self, motion: MotionFrame) -> NDArray[np.uint8]:
         luma = self._picture[: self.height_px]
         luma[:] = 16

@@ -13,6 +13,7 @@ from visavis.engine.render.backdrop import AS_EVER, PHOTO, Backdrop, Framing
 from visavis.engine.render.colour import planes
 from visavis.engine.render.fields import MOUTH_COLUMNS, SKIN_COLUMNS, total, weigh
 from visavis.engine.render.landmarks import FaceGeometry
+from visavis.engine.render.layers import MATTE_BLACK, MATTE_WHITE
 from visavis.engine.render.mouth import Mouth
 from visavis.engine.render.pack import AvatarPack
 from visavis.engine.render.plan import Box, RenderPlan, plan_for, to_texture
@@ -23,6 +24,7 @@ Planes = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]
 
 NOBODY = (0, 0, 0, 255)  # of the texture: fully clear; a constant border is a fifth faster than any other
 GAZE_STEPS = 50  # from the middle to the end of its reach; a step is a fifteenth of a px at 512x512
+MATTE_STEP = (MATTE_WHITE - MATTE_BLACK) / 255.0
 _EYES = slice(INDEX["eyeBlinkLeft"], INDEX["eyeLookY"] + 1)
 
 
@@ -33,7 +35,7 @@ class CpuRenderer:
         assert width_px % 2 == 0 and height_px % 2 == 0, (width_px, height_px)
         self.width_px, self.height_px = width_px, height_px
         self.backdrop, self.framing = backdrop, framing
-        plan = plan_for(pack, width_px, height_px)
+        plan = plan_for(pack, width_px, height_px, backdrop, framing)
         self.plan: RenderPlan = plan
         self._texture = plan.texture.copy()
         self._painted = [(0.0, 0.0, 0.0), (0.0, 0.0, 0.0)]  # what each eye of the texture shows: lid, look_x, look_y
@@ -44,10 +46,11 @@ class CpuRenderer:
         self._mouth_nodes = np.ascontiguousarray(self._nodes[plan.mouth_rows, plan.mouth_columns])
         self._mouth = Mouth(plan)
         self._out = plan.still.copy()
-        stills, out = planes(plan.still, width_px, height_px), planes(self._out, width_px, height_px)
+        stills, self._planes = (planes(picture, width_px, self.picture_height_px) for picture in (plan.still, self._out))
+        matte = self._planes[0][height_px:] if backdrop.transparent else None
         memory = _Memory()
         largest_first = sorted(plan.strips, key=lambda strip: (strip[2] - strip[0]) * (strip[3] - strip[1]), reverse=True)
-        self._strips = [_Strip(plan, strip, stills, out, memory) for strip in largest_first]
+        self._strips = [_Strip(plan, strip, stills, self._planes, matte, memory) for strip in largest_first]
         self._shown: tuple[bytes, float, float, float] | None = None
 
     @property
@@ -61,7 +64,7 @@ class CpuRenderer:
         return self.plan.face
 
     def render(self, motion: MotionFrame) -> NDArray[np.uint8]:
-        """Return the picture as I420, uint8 (height_px * 3 // 2, width_px); see the port."""
+        """Return the picture as I420, uint8 (picture_height_px * 3 // 2, width_px); see the port."""
         key = (motion.coefficients.tobytes(), motion.yaw_deg, motion.pitch_deg, motion.roll_deg)
         if key == self._shown:
             return self._out
@@ -77,7 +80,7 @@ class CpuRenderer:
             np.copyto(part, lower, where=self._mouth.below(self._mouth_nodes, mouth)[..., None])
         self._draw(both)
         if mouth is not None and lower is not None:
-            self._mouth.draw(self._out, self._texture, upper[plan.mouth_rows, plan.mouth_columns], lower, mouth)
+            self._mouth.draw(self._planes, self._texture, upper[plan.mouth_rows, plan.mouth_columns], lower, mouth)
         self._shown = key
         return self._out
 
@@ -116,7 +119,7 @@ class CpuRenderer:
 class _Strip:
     """A part of the picture, and views of everything that drawing it needs: nothing is allocated for a frame."""
 
-    def __init__(self, plan: RenderPlan, box: Box, stills: Planes, out: Planes, memory: _Memory) -> None:
+    def __init__(self, plan: RenderPlan, box: Box, stills: Planes, out: Planes, matte: NDArray[np.uint8] | None, memory: _Memory) -> None:
         left, top, right, bottom = box
         height, width = bottom - top, right - left
         rows, columns, grid = plan.grid.part(*box)
@@ -128,6 +131,7 @@ class _Strip:
         self._fraction = memory.view("fraction", (height, width), np.uint16)
         self._seen = memory.view("seen", (height, width, 4), np.uint8)
         self._half = memory.view("half", (height // 2, width // 2, 4), np.uint8)
+        self._matte = matte[top:bottom, left:right] if matte is not None else None
         self._layers = []
         for channel, (picture, step) in enumerate(((self._seen, 1), (self._half, 2), (self._half, 2))):
             at = slice(top // step, bottom // step), slice(left // step, right // step)
@@ -143,6 +147,8 @@ class _Strip:
         cv2.resize(self._seen, self._half.shape[1::-1], dst=self._half, interpolation=cv2.INTER_AREA)
         for channel, picture, still, out, ground, person in self._layers:
             cv2.extractChannel(picture, 3, ground)
+            if channel == 0 and self._matte is not None:
+                cv2.convertScaleAbs(ground, self._matte, -MATTE_STEP, MATTE_WHITE)
             cv2.multiply(still, ground, ground, 1 / 255)
             cv2.extractChannel(picture, channel, person)
             cv2.add(person, ground, out)

@@ -17,6 +17,7 @@ HEAD_SHARE_MOST = 0.72  # of the output's height, hair and all
 HEAD_WIDTH_MOST = 0.78  # of the output's width
 SCALE_MOST = 2.2  # a photo enlarged further looks soft
 TOP_SHARE = 0.085  # of the output's height above the head
+HEAD_SHARE_WHOLE, HEAD_WIDTH_WHOLE, TOP_SHARE_LEAST = 0.9, 0.94, 0.03  # however near it is wanted, a head stays whole, hair and a little air
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,16 +39,21 @@ class Frame:
     shift_y: float
 
 
-def place(head: HeadBox, face_height: float, picture_width: int, picture_height: int, width_px: int, height_px: int) -> Frame:
-    """Return how to place the picture so that the head is well seen in width_px x height_px. `face_height`: forehead to chin, px of the picture."""
+def place(head: HeadBox, face_height: float, picture_width: int, picture_height: int, width_px: int, height_px: int, nearness: float = 1.0) -> Frame:
+    """Return how to place the picture so that the head is well seen in width_px x height_px.
+
+    `face_height`: forehead to chin, px of the picture. `nearness`: how many times the usual size the head shall have, as far as it stays whole.
+    """
     head_height, head_width = head.bottom - head.top, head.right - head.left
-    most = min(HEAD_SHARE_MOST * height_px / head_height, HEAD_WIDTH_MOST * width_px / head_width, SCALE_MOST)
-    scale = min(FACE_SHARE * height_px / face_height, most)
+    height_most, width_most = min(HEAD_SHARE_MOST * nearness, HEAD_SHARE_WHOLE), min(HEAD_WIDTH_MOST * nearness, HEAD_WIDTH_WHOLE)
+    most = min(height_most * height_px / head_height, width_most * width_px / head_width, SCALE_MOST * max(1.0, nearness))
+    scale = min(FACE_SHARE * nearness * height_px / face_height, most)
     cover = max(width_px / picture_width, height_px / picture_height)
-    if scale < cover <= min(FACE_SHARE_COVERING * height_px / face_height, most):
+    if scale < cover <= min(FACE_SHARE_COVERING * nearness * height_px / face_height, most):
         scale = cover
+    top_share = min(TOP_SHARE, max(TOP_SHARE_LEAST, (1.0 - scale * head_height / height_px) / 3))
     x = _slide(scale * picture_width, width_px, width_px / 2 - scale * (head.left + head.right) / 2, slack=0.04 * width_px)
-    y = _slide(scale * picture_height, height_px, TOP_SHARE * height_px - scale * head.top, slack=0.0)
+    y = _slide(scale * picture_height, height_px, top_share * height_px - scale * head.top, slack=0.0)
     if scale * picture_height < height_px:
         y = height_px - scale * picture_height  # what is missing is missing above, never under the shoulders
     return Frame(scale=float(scale), shift_x=float(x), shift_y=float(y))

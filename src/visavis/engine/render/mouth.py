@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visavis.engine.motion.frame import INDEX
-from visavis.engine.render.colour import planes
 from visavis.engine.render.fields import COLUMN, total
 from visavis.engine.render.interior import Patch
 from visavis.engine.render.plan import RenderPlan
 from visavis.engine.render.warp import spread
 
 Array = NDArray[np.float32]
+Planes = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]
 
 _JAW_DROP = 0.395  # of the lower teeth at jawOpen 1, in eye distances
 
@@ -96,8 +96,8 @@ class Mouth:
         x = np.maximum.accumulate(pose.middle[:, 0])
         return nodes[..., 1] > np.interp(nodes[0, :, 0], x, pose.middle[:, 1])[None, :]
 
-    def draw(self, out: NDArray[np.uint8], texture: NDArray[np.uint8], upper: Array, lower: Array, pose: MouthPose) -> None:
-        """Draw the mouth into the I420 picture `out`; `upper`, `lower`: sources of the two layers on the mouth's grid, texture px."""
+    def draw(self, out: Planes, texture: NDArray[np.uint8], upper: Array, lower: Array, pose: MouthPose) -> None:
+        """Draw the mouth into the planes Y, U, V of a picture; `upper`, `lower`: sources of the two layers on the mouth's grid, texture px."""
         left, top, right, bottom = pose.box
         face = self._skin(texture, upper, lower, pose)
         if pose.gap > 0.15:
@@ -108,7 +108,7 @@ class Mouth:
             hole = lines.between(lines.upper, lines.lower, self._soft)
             part[...] = cv2.blendLinear(self._inside(inner, lines), np.ascontiguousarray(part), hole, 1.0 - hole)
         half = cv2.resize(face, ((right - left) // 2, (bottom - top) // 2), interpolation=cv2.INTER_AREA)
-        y, u, v = planes(out, self._plan.width_px, self._plan.height_px)
+        y, u, v = out
         cv2.extractChannel(face, 0, y[top:bottom, left:right])
         cv2.extractChannel(half, 1, u[top // 2 : bottom // 2, left // 2 : right // 2])
         cv2.extractChannel(half, 2, v[top // 2 : bottom // 2, left // 2 : right // 2])

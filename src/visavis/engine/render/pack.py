@@ -42,7 +42,7 @@ class AvatarPack:
     teeth: NDArray[np.uint8]
     teeth_at: tuple[float, float]
     parted: float
-    plans: dict[tuple[int, int], Any] = field(default_factory=dict, compare=False, repr=False)
+    plans: dict[tuple[Any, ...], Any] = field(default_factory=dict, compare=False, repr=False)
 
     def save(self, folder: Path) -> None:
         """Write the pack into `folder`, which is made if need be. The npz is written last: a pack without it is none."""

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from visavis.engine.render.colour import planes, to_yuv
+from visavis.engine.render.backdrop import AS_EVER, PHOTO, Backdrop, Framing
 from visavis.engine.render.eyes import Eye
 from visavis.engine.render.fields import COLUMN, MOUTH_COLUMNS, MOVED_WIDTH, SKIN_COLUMNS, Fields, evaluate
 from visavis.engine.render.framing import Frame, lay_out, place
 from visavis.engine.render.interior import Interior, draw
 from visavis.engine.render.landmarks import CHIN, EYE_LEFT, EYE_RIGHT, FOREHEAD, FaceGeometry
+from visavis.engine.render.layers import Layers
 from visavis.engine.render.neutral import lip_colours
 from visavis.engine.render.pack import AvatarPack
 from visavis.engine.render.surroundings import Scene, surroundings
@@ -34,7 +35,8 @@ CELLS_PER_UNIT = 19  # nodes of the grid per distance of the outer eye corners
 class RenderPlan:
     """One avatar at one output size. Output px unless said otherwise.
 
-    `still`: the I420 picture with the background everywhere and the person taken out, (height * 3 / 2, width).
+    `still`: the I420 picture with the background everywhere and the person taken out, (height * 3 / 2, width); of a transparent backdrop twice as
+    high: the person's colours spread outward, and below them a matte without the person.
     `texture`: uint8 (H, W, 4): premultiplied Y, U, V of the person and 255 minus their opacity; `zoom` texture px to an output px, beginning
     at the output px `origin`. `region`: left, top, right, bottom of what may move, even numbers; `strips`: the same for
     parts of it, top down, each no wider than the person there.
@@ -45,6 +47,8 @@ class RenderPlan:
 
     width_px: int
     height_px: int
+    backdrop: Backdrop
+    framing: Framing
     frame: Frame
     face: FaceGeometry
     still: NDArray[np.uint8]
@@ -68,17 +72,30 @@ class RenderPlan:
     eyes: tuple[Eye, Eye]
 
 
-def plan_for(pack: AvatarPack, width_px: int, height_px: int) -> RenderPlan:
-    """Return the shared plan of `pack` at a size, made on the first call."""
-    key = (width_px, height_px)
+def plan_for(pack: AvatarPack, width_px: int, height_px: int, backdrop: Backdrop = PHOTO, framing: Framing = AS_EVER) -> RenderPlan:
+    """Return the shared plan of `pack` at a size, before a backdrop, made on the first call. Raises BackgroundRefused."""
+    key = (width_px, height_px, backdrop, framing)
     if key not in pack.plans:
-        pack.plans[key] = _make(pack, width_px, height_px)
+        alike = next((plan for plan in pack.plans.values() if (plan.width_px, plan.height_px, plan.framing) == (width_px, height_px, framing)), None)
+        pack.plans[key] = _make(pack, width_px, height_px, backdrop, framing) if alike is None else _before(pack, alike, backdrop)
     return pack.plans[key]
 
 
-def _make(pack: AvatarPack, width: int, height: int) -> RenderPlan:
+def _before(pack: AvatarPack, plan: RenderPlan, backdrop: Backdrop) -> RenderPlan:
+    """Return `plan` before another backdrop: nothing of its geometry changes, so a session can change its background in passing."""
+    layers = Layers.of(surroundings(pack, plan.frame, plan.width_px, plan.height_px), backdrop)
+    margin = plan.region[0] - plan.origin[0]
+    return replace(
+        plan,
+        backdrop=backdrop,
+        still=layers.still(plan.region, plan.width_px, plan.height_px, plan.face.unit),
+        texture=layers.texture((*plan.origin, plan.region[2] + margin, plan.region[3] + margin), plan.zoom),
+    )
+
+
+def _make(pack: AvatarPack, width: int, height: int, backdrop: Backdrop, framing: Framing) -> RenderPlan:
     ph, pw = pack.matte.shape
-    frame = place(pack.head, float(pack.landmarks[CHIN, 1] - pack.landmarks[FOREHEAD, 1]), pw, ph, width, height)
+    frame = place(pack.head, float(pack.landmarks[CHIN, 1] - pack.landmarks[FOREHEAD, 1]), pw, ph, width, height, framing.zoom)
     s = frame.scale
     zoom = float(np.clip(1.0 / s, 1.0, ZOOM_MAX))
     face = FaceGeometry.of(_scaled(pack.landmarks, frame))
@@ -86,7 +103,8 @@ def _make(pack: AvatarPack, width: int, height: int) -> RenderPlan:
     region = _region(scene, face, width, height)
     margin = max(8, int(MARGIN * face.unit))
     origin = (region[0] - margin, region[1] - margin)
-    texture = _texture(scene, (*origin, region[2] + margin, region[3] + margin), zoom)
+    layers = Layers.of(scene, backdrop)
+    texture = layers.texture((*origin, region[2] + margin, region[3] + margin), zoom)
     cell = max(3, round(face.unit / CELLS_PER_UNIT))
     grid = Grid.over(*region, cell)
     fields = evaluate(face, *grid.nodes())
@@ -103,9 +121,11 @@ def _make(pack: AvatarPack, width: int, height: int) -> RenderPlan:
     return RenderPlan(
         width_px=width,
         height_px=height,
+        backdrop=backdrop,
+        framing=framing,
         frame=frame,
         face=face,
-        still=_to_i420(_still(scene, region, width, height)),
+        still=layers.still(region, width, height, face.unit),
         texture=texture,
         zoom=zoom,
         origin=origin,
@@ -133,39 +153,6 @@ def to_texture(at: Array, zoom: float, origin: tuple[int, int]) -> Array:
     at *= np.float32(zoom)
     at += np.float32(0.5 * zoom - 0.5)
     return at
-
-
-def _still(scene: Scene, region: Box, width: int, height: int) -> NDArray[np.uint8]:
-    """Return the picture without the person, RGB (height, width, 3); beside the region, where nothing moves, with them."""
-    still = lay_out(scene.background, scene.frame, width, height, 1.0, cv2.BORDER_REPLICATE)
-    for left, right in ((0, region[0]), (region[2], width)):
-        if left < right:
-            beside = Frame(scale=scene.frame.scale, shift_x=scene.frame.shift_x - left, shift_y=scene.frame.shift_y)
-            still[:, left:right] = lay_out(scene.picture, beside, right - left, height, 1.0, cv2.BORDER_REPLICATE, sharp=True)
-    return still
-
-
-def _texture(scene: Scene, box: Box, zoom: float) -> NDArray[np.uint8]:
-    """Return the person, premultiplied: P = I - (1 - a) B, so that person over background is the photo exactly, whatever stands in the background.
-
-    `box`: left, top, right, bottom of what it covers, output px.
-    """
-    left, top, right, bottom = box
-    width, height = round((right - left) * zoom), round((bottom - top) * zoom)
-    inner = Frame(scale=scene.frame.scale, shift_x=scene.frame.shift_x - left, shift_y=scene.frame.shift_y - top)
-    picture = lay_out(scene.picture, inner, width, height, zoom, cv2.BORDER_REPLICATE, sharp=True)
-    ground = lay_out(scene.background, inner, width, height, zoom, cv2.BORDER_REPLICATE)
-    matte = lay_out(scene.matte, inner, width, height, zoom, cv2.BORDER_REPLICATE)
-    texture = np.empty((height, width, 4), np.uint8)
-    for top in range(0, height, 64):  # in strips: the whole in float32 would take a hundred megabytes
-        rows = slice(top, top + 64)
-        opacity = matte[rows].astype(np.float32)[..., None] / 255.0
-        opacity[opacity < 2 / 255] = 0.0
-        person = to_yuv(picture[rows]) - (1.0 - opacity) * to_yuv(ground[rows])
-        person *= opacity > 0
-        texture[rows, :, :3] = np.rint(np.clip(person, 0, 255))
-        texture[rows, :, 3:] = np.rint(255.0 * (1.0 - opacity))
-    return texture
 
 
 def _scaled(landmarks: Array, frame: Frame) -> Array:
@@ -205,18 +192,3 @@ def _strips(scene: Scene, region: Box, unit: float) -> tuple[Box, ...]:
             wide = max(0, int(columns[0]) - reach) // 2 * 2, min(right - left, (int(columns[-1]) + reach + 2) // 2 * 2)
             strips.append((left + wide[0], top + begin, left + wide[1], top + end))
     return tuple(strips)
-
-
-def _to_i420(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return an RGB picture as I420, dithered (with always the same noise): a smooth wall in 8 bits of chroma would show bands."""
-    noise = np.random.default_rng(1)
-    height, width = rgb.shape[:2]
-    i420 = np.empty((height * 3 // 2, width), np.uint8)
-    y, u, v = planes(i420, width, height)
-    for top in range(0, height, 64):
-        yuv = to_yuv(rgb[top : top + 64])
-        half = cv2.resize(yuv, (width // 2, yuv.shape[0] // 2), interpolation=cv2.INTER_AREA)
-        y[top : top + 64] = yuv[..., 0] + noise.random(yuv.shape[:2], np.float32)
-        for plane, channel in ((u, 1), (v, 2)):
-            plane[top // 2 : top // 2 + 32] = half[..., channel] + noise.random(half.shape[:2], np.float32)
-    return i420

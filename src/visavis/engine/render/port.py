@@ -16,8 +16,13 @@ class Renderer(Protocol):
     width_px: int
     height_px: int
 
+    @property
+    def picture_height_px(self) -> int:
+        """How high its pictures are: height_px, or twice that where a matte stands below the colours (a transparent backdrop)."""
+        ...
+
     def render(self, motion: MotionFrame) -> NDArray[np.uint8]:
-        """Return the picture as I420: uint8 (height_px * 3 // 2, width_px), BT.601 limited range, planes Y, U, V.
+        """Return the picture as I420: uint8 (picture_height_px * 3 // 2, width_px), BT.601 limited range, planes Y, U, V.
 
         The array belongs to the renderer and holds until the next call.
         """
