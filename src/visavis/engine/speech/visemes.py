@@ -1,4 +1,4 @@
-"""The classes of phones that a lip-reader can tell apart, and how the mouth stands for each.
+"""How the mouth stands for each of the classes of phones that a lip-reader can tell apart (phones.py).
 
 The shapes follow the usual viseme charts (Oculus' fifteen, with vowels told apart further); `jawOpen` 1 is a gap of about 0.45 eye distances.
 """
@@ -9,50 +9,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visavis.engine.motion.frame import INDEX, MOUTH_COUNT
+from visavis.engine.speech.phones import (
+    ARPABET,
+    BILABIAL,
+    CLASS_INDEX,
+    CLASSES,
+    FIFTEEN,
+    IPA,
+    LABIODENTAL,
+    SILENCE,
+    VOWEL_CLASSES,
+    visemes_of_ipa,
+)
 
-CLASSES: tuple[str, ...] = (
-    "SIL", "PP", "FF", "TH", "DD", "NN", "LL", "KK", "HH", "CH", "SS", "RR",
-    "AA", "AE", "EH", "AH", "IH", "IY", "OH", "UW", "WW",
-)  # fmt: skip
-CLASS_INDEX: dict[str, int] = {name: i for i, name in enumerate(CLASSES)}
-SILENCE, BILABIAL, LABIODENTAL = CLASS_INDEX["SIL"], CLASS_INDEX["PP"], CLASS_INDEX["FF"]
-VOWEL_CLASSES: tuple[str, ...] = ("AA", "AE", "EH", "AH", "IH", "IY", "OH", "UW")
-
-# The usual fifteen, for comparison with other systems.
-FIFTEEN: dict[str, str] = {
-    "SIL": "sil", "PP": "PP", "FF": "FF", "TH": "TH", "DD": "DD", "NN": "nn", "LL": "nn", "KK": "kk", "HH": "kk", "CH": "CH", "SS": "SS",
-    "RR": "RR", "AA": "aa", "AE": "aa", "AH": "aa", "EH": "E", "IH": "ih", "IY": "ih", "OH": "oh", "UW": "ou", "WW": "ou",
-}  # fmt: skip
-
-# ARPAbet; diphthongs are two halves (the first takes 55 %).
-ARPABET: dict[str, tuple[str, ...]] = {
-    "SIL": ("SIL",), "SP": ("SIL",), "+SPN+": ("SIL",), "+NSN+": ("SIL",), "PAU": ("SIL",), "H#": ("SIL",), "BRTH": ("SIL",),
-    "P": ("PP",), "B": ("PP",), "M": ("PP",), "EM": ("PP",), "F": ("FF",), "V": ("FF",), "TH": ("TH",), "DH": ("TH",),
-    "T": ("DD",), "D": ("DD",), "DX": ("DD",), "N": ("NN",), "EN": ("NN",), "L": ("LL",), "EL": ("LL",),
-    "K": ("KK",), "G": ("KK",), "NG": ("KK",), "HH": ("HH",), "HV": ("HH",),
-    "CH": ("CH",), "JH": ("CH",), "SH": ("CH",), "ZH": ("CH",), "S": ("SS",), "Z": ("SS",), "R": ("RR",), "ER": ("RR",), "AXR": ("RR",),
-    "AA": ("AA",), "AE": ("AE",), "AH": ("AH",), "AX": ("AH",), "AO": ("OH",), "EH": ("EH",), "IH": ("IH",), "IX": ("IH",), "IY": ("IY",),
-    "Y": ("IY",), "UH": ("UW",), "UW": ("UW",), "W": ("WW",), "AY": ("AA", "IH"), "AW": ("AA", "UW"), "EY": ("EH", "IY"), "OW": ("OH", "UW"),
-    "OY": ("OH", "IH"),
-}  # fmt: skip
-
-# IPA, one symbol at a time; length, stress, tone and secondary articulation are left out before.
-IPA: dict[str, str] = {
-    **dict.fromkeys("pbmɓʙɸβ", "PP"), **dict.fromkeys("fvʋɱⱱ", "FF"), **dict.fromkeys("θð", "TH"), **dict.fromkeys("tdɾʈɖɗ", "DD"),
-    **dict.fromkeys("nɲɳ", "NN"), **dict.fromkeys("lɫɭʎɬɮʟ", "LL"), **dict.fromkeys("kgɡŋxɣqɢχɠcɟɴʔ", "KK"), **dict.fromkeys("hɦħʕʀʁ", "HH"),
-    **dict.fromkeys("ʃʒɕʑʂʐçʝ", "CH"), **dict.fromkeys("szʦʣ", "SS"), **dict.fromkeys("ɹɻrɚɝɽ", "RR"), **dict.fromkeys("aɑɒɐ", "AA"),
-    **dict.fromkeys("æ", "AE"), **dict.fromkeys("eɛɘ", "EH"), **dict.fromkeys("əʌɜɤɞɵɨᵻɯ", "AH"), **dict.fromkeys("ɪ", "IH"),
-    **dict.fromkeys("ij", "IY"), **dict.fromkeys("oɔøœɶ", "OH"), **dict.fromkeys("uʊyʏʉ", "UW"), **dict.fromkeys("wɥʍ", "WW"),
-}  # fmt: skip
-
-
-def visemes_of_ipa(symbol: str) -> tuple[str, ...]:
-    """Return the classes of one IPA phone; a diphthong or an affricate may give two. Empty for a symbol without sound of its own."""
-    classes = [IPA[letter] for letter in symbol if letter in IPA]
-    if classes[:1] == ["DD"] and len(classes) > 1:  # affricates: the lips stand for the fricative
-        classes = classes[1:]
-    return tuple(name for i, name in enumerate(classes) if i == 0 or name != classes[i - 1])
-
+__all__ = [
+    "ARPABET",
+    "BILABIAL",
+    "CLASSES",
+    "CLASS_INDEX",
+    "FIFTEEN",
+    "IPA",
+    "LABIODENTAL",
+    "SILENCE",
+    "VOWEL_CLASSES",
+    "shape_table",
+    "visemes_of_ipa",
+]
 
 _SHAPES: dict[str, dict[str, float]] = {
     "SIL": {},

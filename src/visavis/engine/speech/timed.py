@@ -1,0 +1,198 @@
+"""Speech that comes with the times of its phones: their motion replaces the network's, with co-articulation across whatever cuts the speech.
+
+A row depends on phones up to LOOK_AHEAD_STEPS after it and on nothing later, so it makes no difference in how many messages speech and phones come.
+Loudness, pitch and stress are still those of the sound. The shapes and how they blend are the co-articulation model's (articulation.py), in a form
+that looks no further ahead; how closures lie over them is as in curves.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visavis.engine.motion.frame import INDEX, MOUTH_COUNT, SpeechMotion
+from visavis.engine.speech.phones import BILABIAL, CLASS_INDEX, LABIODENTAL, SILENCE, PhonesRefused, TimedPhone, TimedViseme, time_visemes
+from visavis.engine.speech.port import LOOK_AHEAD_STEPS, SPEECH_RATE_HZ, STEP_SAMPLES, SpeechToMotion
+from visavis.engine.speech.visemes import shape_table
+
+__all__ = ["PhonesRefused", "TimedPhone", "TimedSpeech", "TimedViseme", "time_visemes"]
+
+_JAW, _CLOSE, _PRESS, _ROLL = INDEX["jawOpen"], INDEX["mouthClose"], INDEX["mouthPress"], INDEX["mouthRollLower"]
+_PARTING = (INDEX["mouthLowerDown"], INDEX["mouthUpperUp"])
+_ROUND = (INDEX["mouthFunnel"], INDEX["mouthPucker"])
+_ROUND_CLASSES = tuple(CLASS_INDEX[name] for name in ("CH", "OH", "UW", "WW"))
+_ROUND_LEAD_STEPS, _ROUND_LAG_STEPS, _ROUND_SHARE = 3, 3, 0.8  # with the lips' own 30 ms, rounding begins 60 ms before its sound
+_JAW_SIDE_STEPS, _LIP_SIDE_STEPS = 5, 3  # half lengths of the Hann windows
+_SHUT_LEAD_STEPS, _SHUT_LEAST_STEPS = 1, 6  # a closure is complete for one frame of 25 a second at least, whatever its phase
+_BACK_STEPS = 16  # how far back a row can depend on phones
+_HELD_STEPS = 8  # how far beyond its end a timed piece is thought to go on, where no timings follow
+_JAW_QUIET, _JAW_LOUD = 0.85, 1.05
+_JAW_CONTACT, _ROLL_CONTACT, _PRESS_CLOSED = 0.1, 0.75, 0.35
+
+_SHAPES = shape_table()
+_ROUND_LIFT = np.zeros_like(_SHAPES)  # what rounded sounds lend their neighbours
+for _k in _ROUND_CLASSES:
+    _ROUND_LIFT[_k, list(_ROUND)] = _ROUND_SHARE * _SHAPES[_k, list(_ROUND)]
+
+Array = NDArray[np.float32]
+
+assert max(_JAW_SIDE_STEPS, _ROUND_LEAD_STEPS + _LIP_SIDE_STEPS, _SHUT_LEAD_STEPS + _SHUT_LEAST_STEPS // 2 + 1) <= LOOK_AHEAD_STEPS
+
+
+def _hann(side_steps: int) -> Array:
+    window = np.hanning(2 * side_steps + 3)[1:-1]
+    return (window / window.sum()).astype(np.float32)
+
+
+_JAW_WINDOW, _LIP_WINDOW = _hann(_JAW_SIDE_STEPS), _hann(_LIP_SIDE_STEPS)
+
+
+class TimedSpeech:
+    """Implements `SpeechToMotion` over another one, whose rows it passes on where no phones were given, and eases over where they begin and end."""
+
+    def __init__(self, heard: SpeechToMotion) -> None:
+        self._heard = heard
+        self._forget()
+
+    def _forget(self) -> None:
+        self._rows = 0  # returned since the reset
+        self._phones: list[tuple[int, int, int]] = []  # (viseme, first step, last step + 1) in order; what no row can depend on any more is dropped
+        self._timed: list[tuple[int, int]] = []  # (first step, last step + 1) of the pieces that came with phones, likewise
+
+    def reset(self) -> None:
+        self._heard.reset()
+        self._forget()
+
+    def expect(self, visemes: Sequence[TimedViseme], *, start_sample: float, samples: float) -> None:
+        """Say what is spoken in the `samples` (at 16 kHz) from `start_sample` on, counted from the reset; what no viseme covers is silence.
+
+        To be said before the last LOOK_AHEAD_STEPS before `start_sample` are pushed, or with them; pieces come in their order.
+        """
+        end_step = round((start_sample + samples) / STEP_SAMPLES)
+        first_step = round(start_sample / STEP_SAMPLES)
+        if end_step <= first_step:
+            return
+        if self._timed and self._timed[-1][1] >= first_step:
+            self._timed[-1] = (self._timed[-1][0], end_step)
+        else:
+            self._timed.append((first_step, end_step))
+        steps_per_ms, start_steps = SPEECH_RATE_HZ / 1000 / STEP_SAMPLES, start_sample / STEP_SAMPLES
+        for viseme in visemes:
+            first = round(start_steps + viseme.start_ms * steps_per_ms)
+            last = min(round(start_steps + viseme.end_ms * steps_per_ms), end_step)
+            if self._phones and self._phones[-1][0] == viseme.viseme and self._phones[-1][2] >= first:  # one sound that was cut in two
+                self._phones[-1] = (viseme.viseme, self._phones[-1][1], max(last, self._phones[-1][2]))
+            else:
+                self._phones.append((viseme.viseme, first, last))
+
+    def push(self, pcm: NDArray[np.int16]) -> SpeechMotion:
+        return self._shown(self._heard.push(pcm))
+
+    def finish(self) -> SpeechMotion:
+        heard = self._heard.finish()
+        end = self._rows + len(heard)
+        if self._timed and self._timed[-1][1] >= end:
+            self._timed[-1] = (self._timed[-1][0], end + LOOK_AHEAD_STEPS)  # silence follows
+        return self._shown(heard)
+
+    def _shown(self, heard: SpeechMotion) -> SpeechMotion:
+        first = self._rows
+        self._rows += len(heard)
+        if not self._timed or not len(heard):
+            return heard
+        motion = self._replaced(heard, first)
+        oldest = self._rows - _BACK_STEPS - _SHUT_LEAST_STEPS
+        self._phones = [phone for phone in self._phones if phone[2] >= oldest]
+        self._timed = [piece for piece in self._timed if piece[1] >= oldest]
+        return motion
+
+    def _replaced(self, heard: SpeechMotion, first: int) -> SpeechMotion:
+        """Return the rows from `first` on, where phones were given by what they say."""
+        back = first - _BACK_STEPS
+        steps = len(heard) + _BACK_STEPS + LOOK_AHEAD_STEPS
+        timed = np.zeros(steps, bool)
+        for a, b in self._timed:
+            timed[max(0, a - back) : max(0, b - back)] = True
+        if not timed.any():
+            return heard
+        if self._timed[0][0] <= 0 and back < 0:
+            timed[:-back] = True  # silence comes before
+        shown = slice(_BACK_STEPS, _BACK_STEPS + len(heard))
+        share = 1 - _smoothed((~timed).astype(np.float32), _LIP_WINDOW)[shown]  # exactly 1 where all is timed
+        if not share.any():
+            return heard
+        viseme = self._visemes(timed, back)
+        speaking = _smoothed((viseme != SILENCE).astype(np.float32), _LIP_WINDOW)[shown]
+        mouth = self._mouth(viseme, back)[shown]
+        closed = self._spans(BILABIAL, steps, back)[shown]
+        mouth = _laid_over(mouth, closed, self._spans(LABIODENTAL, steps, back)[shown] * (1 - closed), speaking, heard.loudness)
+        rest = 1 - speaking
+        rest[~mouth.any(axis=1)] = 1.0
+        return SpeechMotion(
+            mouth=np.where(share[:, None] == 1, mouth, heard.mouth + share[:, None] * (mouth - heard.mouth)),
+            rest=np.where(share == 1, rest, heard.rest + share * (rest - heard.rest)),
+            loudness=heard.loudness,
+            pitch_hz=heard.pitch_hz,
+            stress=heard.stress,
+        )
+
+    def _visemes(self, timed: NDArray[np.bool_], back: int) -> NDArray[np.int64]:
+        """Return the class of each step of the window that begins at step `back`; a timed piece goes on for a while as it is at its edges."""
+        viseme = np.full(len(timed), SILENCE, np.int64)
+        for k, a, b in self._phones:
+            viseme[max(0, a - back) : max(0, b - back)] = k
+        places = np.arange(len(timed))
+        before = np.maximum.accumulate(np.where(timed, places, -1))
+        after = np.minimum.accumulate(np.where(timed, places, len(timed))[::-1])[::-1]
+        held = (before >= 0) & (places - before <= _HELD_STEPS)
+        source = np.where(held, before, np.where(after < len(timed), after, places))
+        return viseme[source]
+
+    def _mouth(self, viseme: NDArray[np.int64], back: int) -> Array:
+        """Return the smoothed shapes, float32 (n, MOUTH_COUNT), without closing."""
+        mouth = _SHAPES[viseme]
+        for k, a, b in self._phones:
+            if k in _ROUND_CLASSES:
+                part = slice(max(0, a - _ROUND_LEAD_STEPS - back), max(0, b + _ROUND_LAG_STEPS - back))
+                np.maximum(mouth[part], _ROUND_LIFT[k], out=mouth[part])
+        smooth = np.empty_like(mouth)
+        for channel in range(MOUTH_COUNT):
+            smooth[:, channel] = _smoothed(mouth[:, channel], _JAW_WINDOW if channel == _JAW else _LIP_WINDOW)
+        return smooth
+
+    def _spans(self, viseme: int, steps: int, back: int) -> Array:
+        """Return 1 where a sound of this class is shown: from a little before it to its end, for a least time, with a step of 1/2 on either side."""
+        spans = np.zeros(steps, np.float32)
+        for k, a, b in self._phones:
+            if k != viseme:
+                continue
+            first = a - _SHUT_LEAD_STEPS
+            short = max(0, _SHUT_LEAST_STEPS - (b - first))
+            first, last = first - short // 2 - back, b + short - short // 2 - back
+            part = spans[max(0, first - 1) : max(0, last + 1)]
+            np.maximum(part, np.float32(0.5), out=part)
+            spans[max(0, first) : max(0, last)] = 1.0
+        return spans
+
+
+def _smoothed(values: Array, window: Array) -> Array:
+    return np.convolve(values, window, "same")
+
+
+def _laid_over(mouth: Array, closed: Array, touching: Array, speaking: Array, loudness: Array) -> Array:
+    """Lay closures and contacts over the shapes, (n, MOUTH_COUNT) each; what is exactly silent is exactly at rest."""
+    quiet = (speaking == 0) & (closed == 0)
+    jaw = np.minimum(1, mouth[:, _JAW] * (_JAW_QUIET + (_JAW_LOUD - _JAW_QUIET) * loudness))
+    jaw = jaw * (1 - touching) + np.minimum(jaw, _JAW_CONTACT) * touching
+    jaw *= 1 - 0.4 * closed
+    mouth[:, _JAW], mouth[:, _CLOSE], mouth[:, _PRESS] = jaw, jaw * closed, _PRESS_CLOSED * closed
+    for channel in _PARTING:
+        mouth[:, channel] *= (1 - closed) * (1 - 0.8 * touching)
+    mouth[:, _ROLL] = np.maximum(mouth[:, _ROLL], _ROLL_CONTACT * touching) * (1 - closed)
+    for channel in _ROUND:
+        mouth[:, channel] *= 1 - 0.5 * closed
+    np.clip(mouth, 0, 1, out=mouth)
+    mouth[quiet & (mouth.max(axis=1) < 1e-3)] = 0
+    return mouth
