@@ -1,6 +1,7 @@
 """Lids and gaze, painted into the texture of the resting face before the head is turned.
 
-A lid is skin: what lies between brow and lashes is drawn down over the eye, lashes and all, and the lower lid rises to meet it a little.
+A lid is skin: what lies between brow and lashes is drawn down over the eye, without the lashes, which lie along its edge; the lower lid rises to
+meet it a little, and more when the eyes are screwed up. Behind the lids the eyeball goes on, so that a turned eye shows no lid where the iris was.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from visavis.engine.render.landmarks import EyeIndices, curve, smooth
 Array = NDArray[np.float32]
 
 LEVELS = 5  # maps of lid skin baked between an open and a closed eye; those between are interpolated
-SHUT_AT = 0.9  # of a blink: its sampled peak may fall short of 1, and no eye shall stay a slit
-LOWER_SHARE = 0.16  # of the way that the lower lid goes
+SHUT_AT = 0.8  # of a blink: its sampled peak may fall short of 1, and no eye shall stay a slit
+LOWER_SHARE = 0.16  # of the way between the lids that the lower one goes in a blink
+SQUINT_SHARE = 0.30  # that it goes at eyeSquint 1
 GAZE_X, GAZE_Y = 0.036, 0.020  # reach of the iris in eye distances at eyeLookX, eyeLookY = 1 (about 15 degrees; the iris is 0.13 wide)
 
 
@@ -46,6 +48,7 @@ class Eye:
         within = smooth(np.minimum(x - left, right - x) / (0.04 * unit) + 1.0)
         skin_lid, skin_rim = lid - 0.25 * lash, rim + 1.3 * lash * within
         self._bake_lid(skin_lid, skin_rim, np.minimum(brow, lid - 0.12 * unit), within, lash, unit)
+        self._clean = self._without_lashes(lid, within, unit)
         self._bake_gaze(p, indices, lid + 0.4 * lash, rim, left, right, unit)
 
     def _bake_lid(self, lid: Array, rim: Array, brow: Array, within: Array, lash: float, unit: float) -> None:
@@ -53,7 +56,7 @@ class Eye:
         share = np.linspace(0, 1, LEVELS, dtype=np.float32)[:, None, None]
         self._lid, self._rim = lid, rim
         self._drop = np.clip((1.0 - LOWER_SHARE) * (rim - lid), 0, None) * within
-        self._rise = np.clip(rim - lid, 0, None) * within - self._drop
+        self._rise = np.clip(SQUINT_SHARE * (rim - lid), 0, None) * within
         drop, rise = self._drop[None, None, :] * share, self._rise[None, None, :] * share
         y = np.broadcast_to(self._y, (LEVELS, rows, columns))
         # Where the skin above the eye comes from: s + drop * g(v(s)) = y with g rising from brow to lashes; Newton's method.
@@ -71,7 +74,26 @@ class Eye:
         frame = np.minimum.reduce([self._x, columns - 1 - self._x, self._y + 2, rows - 1 - self._y])
         self._rim_fade = np.clip(frame / 3.0, 0, 1).astype(np.float32)
         self._lash_width = np.float32(1.15 * lash)
-        self._lash_strength = (0.42 * np.clip((rim - lid) / (0.05 * unit), 0, 1) * within).astype(np.float32)
+        # As dark as the lashes of the open eye are against the skin over them.
+        luma, column = self._open[..., 0].astype(np.float32), np.arange(columns)
+        seen = (rim - lid > 0.03 * unit) & (within > 0.9)
+        rows_at = lambda line: np.clip(np.rint(line).astype(int), 0, rows - 1)[seen]  # noqa: E731
+        dark = np.minimum.reduce([luma[rows_at(lid + k * lash), column[seen]] for k in (-0.5, 0.0, 0.5, 1.0)])
+        skin = luma[rows_at(lid - 0.08 * unit), column[seen]]
+        strength = float(np.clip(1.0 - np.median(dark - 16.0) / max(float(np.median(skin - 16.0)), 1.0), 0.25, 0.8)) if seen.any() else 0.42
+        self._lash_strength = (strength * np.clip((rim - lid) / (0.05 * unit), 0, 1) * within).astype(np.float32)
+
+    def _without_lashes(self, lid: Array, within: Array, unit: float) -> NDArray[np.uint8]:
+        """Return the open eye with bare skin over the lid: drawn down over the eye, lashes and their shine would be long streaks."""
+        size = max(3, round(0.035 * unit)) | 1
+        bare = cv2.morphologyEx(self._open, cv2.MORPH_CLOSE, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)))
+        bare[..., 1:] = self._open[..., 1:]
+        # What lies on the lid's edge is eye and lash; the skin begins above it and is carried down.
+        from_y = np.minimum(self._y, np.maximum(lid - 0.03 * unit, 0)[None, :])
+        bare = cv2.remap(bare, self._x, from_y.astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        bare = cv2.GaussianBlur(bare, (0, 0), sigmaX=0.022 * unit, sigmaY=0.007 * unit, borderType=cv2.BORDER_REPLICATE)
+        band = smooth((self._y - (lid - 0.10 * unit)[None, :]) / (0.05 * unit)) * np.clip(within, 0, 1)[None, :]
+        return _blend(bare, self._open, band.astype(np.float32))
 
     def _bake_gaze(self, p: Array, indices: EyeIndices, lid: Array, rim: Array, left: float, right: float, unit: float) -> None:
         centre = p[indices.iris] - (self.left, self.top)
@@ -83,45 +105,73 @@ class Eye:
         soft = 0.012 * unit
         inside = np.minimum(self._y - (lid + soft)[None, :], (rim - 0.2 * soft)[None, :] - self._y)
         eyeball = smooth(inside / soft + 0.5) * smooth(np.minimum(self._x - (left - self.left), right - self.left - self._x) / soft + 0.5)
+        if not eyeball.any():  # closed in the photo: one px, of no weight
+            eyeball[:1, :1] = 1e-6
         rows, columns = np.flatnonzero(eyeball.any(axis=1)), np.flatnonzero(eyeball.any(axis=0))
         self._ball = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
         self._eyeball = np.ascontiguousarray(eyeball[self._ball], np.float32)
         self._gaze_weight = self._gaze_weight[self._ball]
         self._gaze_px = (GAZE_X * unit, GAZE_Y * unit)
+        self._behind = self._behind_lids(eyeball, np.sqrt(dx * dx + dy * dy), radius)
 
-    def paint(self, texture: NDArray[np.uint8], blink: float, look_x: float, look_y: float) -> None:
-        """Write the eye into `texture`: `blink` 0 to 1, `look_x` and `look_y` -1 to 1."""
+    def _behind_lids(self, eyeball: Array, from_iris: Array, radius: float) -> NDArray[np.uint8]:
+        """Return the eye as if it had no lids: the iris made round, and white about it, from what the lids leave to see."""
+        seen = eyeball > 0.9
+        disc = from_iris < 1.08 * radius
+        reach = max(2.0, 0.2 * radius)
+        near = cv2.dilate(seen.astype(np.uint8), np.ones((2 * round(radius) + 1,) * 2, np.uint8)) > 0
+        out = self._open.copy()
+        for part, shown in ((~disc, seen & ~disc), (disc, seen & (from_iris < 0.98 * radius))):
+            if shown.sum() < 12:
+                continue
+            hidden = (near & ~shown).astype(np.uint8)
+            # What is far is cheap to leave out: inpainting looks at its surroundings only.
+            filled = cv2.inpaint(np.where(shown[..., None], self._open[..., :3], 0).astype(np.uint8), hidden, reach, cv2.INPAINT_TELEA)
+            filled = cv2.GaussianBlur(filled, (0, 0), 0.12 * radius)
+            take = part & ~seen & near
+            out[take, :3] = filled[take]
+        soft = cv2.GaussianBlur(out, (0, 0), 0.06 * radius)
+        return np.where(seen[..., None], self._open, soft).astype(np.uint8)
+
+    def paint(self, texture: NDArray[np.uint8], blink: float, look_x: float, look_y: float, squint: float = 0.0) -> None:
+        """Write the eye into `texture`: `blink` and `squint` 0 to 1, `look_x` and `look_y` -1 to 1."""
         area = texture[self.top : self.bottom, self.left : self.right]
         ball = self._open
         if look_x or look_y:
             gx, gy = look_x * self._gaze_px[0], look_y * self._gaze_px[1]
             from_x, from_y = self._x[self._ball] - gx * self._gaze_weight, self._y[self._ball] - gy * self._gaze_weight
-            moved = cv2.remap(self._open, from_x, from_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+            moved = cv2.remap(self._behind, from_x, from_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
             ball = self._open.copy()
             ball[self._ball] = _blend(moved, np.ascontiguousarray(self._open[self._ball]), self._eyeball)
-        if blink <= 0:
+        if blink <= 0 and squint <= 0:
             np.copyto(area, ball)
             return
-        shut = min(blink / SHUT_AT, 1.0)
-        at = shut * (LEVELS - 1)
-        low = min(int(at), LEVELS - 2)
-        part = np.float32(at - low)
-        edge, floor = self._lid + np.float32(shut) * self._drop, self._rim - np.float32(shut) * self._rise
-        above = cv2.addWeighted(self._upper[low], 1.0 - float(part), self._upper[low + 1], float(part), 0.0)
-        under = cv2.addWeighted(self._lower[low], 1.0 - float(part), self._lower[low + 1], float(part), 0.0)
-        skins = [cv2.remap(self._open, self._x, source, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) for source in (above, under)]
+        shut = min(max(blink, 0.0) / SHUT_AT, 1.0)
+        risen = max(shut * LOWER_SHARE / SQUINT_SHARE, squint)
+        dropped = min(shut, (1.0 - risen * SQUINT_SHARE) / (1.0 - LOWER_SHARE))  # as far as the lower lid lets it
+        edge, floor = self._lid + np.float32(dropped) * self._drop, self._rim - np.float32(risen) * self._rise
+        bared = min(1.0, shut / 0.5)
+        lid_skin = cv2.addWeighted(self._open, 1.0 - bared, self._clean, bared, 0.0) if 0.0 < bared < 1.0 else self._clean if bared else self._open
+        above = cv2.remap(lid_skin, self._x, _between(self._upper, dropped), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        under = cv2.remap(self._open, self._x, _between(self._lower, risen), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         # Shut lids overlap by a px: nothing shines through where they meet.
-        covers = np.clip(edge - self._y + 0.5, 0, 1), np.clip(self._y - floor + 0.5 + shut, 0, 1)
-        look = ball
-        for skin, cover in zip(skins, covers, strict=True):
-            look = _blend(skin, look, cover)
+        look = _blend(above, ball, np.clip(edge - self._y + 0.5, 0, 1)) if dropped else ball
+        look = _blend(under, look, np.clip(self._y - floor + 0.5 + shut, 0, 1))
         # Lashes lie along the lid's edge as a soft dark line.
         distance = (self._y - edge) / self._lash_width
-        shade = np.exp(-0.5 * distance * distance) * (self._lash_strength * np.float32(min(1.0, shut / 0.4)))
+        shade = np.exp(-0.5 * distance * distance) * (self._lash_strength * np.float32(bared))
         luma = cv2.extractChannel(look, 0).astype(np.float32)
         luma -= (luma - 16.0) * shade
         cv2.insertChannel(np.rint(luma).astype(np.uint8), look, 0)
         np.copyto(area, _blend(look, self._open, self._rim_fade))
+
+
+def _between(maps: Array, share: float) -> Array:
+    """Return the map at `share`, 0 to 1, of the baked ones (LEVELS, h, w)."""
+    at = min(share, 1.0) * (LEVELS - 1)
+    low = min(int(at), LEVELS - 2)
+    part = float(at - low)
+    return np.asarray(cv2.addWeighted(maps[low], 1.0 - part, maps[low + 1], part, 0.0), np.float32)
 
 
 def _blend(over: NDArray[np.uint8], under: NDArray[np.uint8], weight: Array) -> NDArray[np.uint8]:

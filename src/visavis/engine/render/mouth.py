@@ -18,6 +18,7 @@ Array = NDArray[np.float32]
 Planes = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]
 
 _JAW_DROP = 0.395  # of the lower teeth at jawOpen 1, in eye distances
+_CLEAR = 12  # of the texture's transparency (255: nobody): less is skin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,10 +109,14 @@ class Mouth:
             hole = lines.between(lines.upper, lines.lower, self._soft)
             part[...] = cv2.blendLinear(self._inside(inner, lines), np.ascontiguousarray(part), hole, 1.0 - hole)
         half = cv2.resize(face, ((right - left) // 2, (bottom - top) // 2), interpolation=cv2.INTER_AREA)
-        y, u, v = out
-        cv2.extractChannel(face, 0, y[top:bottom, left:right])
-        cv2.extractChannel(half, 1, u[top // 2 : bottom // 2, left // 2 : right // 2])
-        cv2.extractChannel(half, 2, v[top // 2 : bottom // 2, left // 2 : right // 2])
+        beside = cv2.extractChannel(face, 3)  # the box of a narrow jaw reaches beyond the person: there the picture stays as it was drawn
+        whole = cv2.countNonZero(cv2.compare(beside, _CLEAR, cv2.CMP_GT)) == 0
+        for channel, (plane, picture, step) in enumerate(zip(out, (face, half, half), (1, 2, 2), strict=True)):
+            place = plane[top // step : bottom // step, left // step : right // step]
+            if whole:
+                cv2.extractChannel(picture, channel, place)
+            else:
+                np.copyto(place, picture[..., channel], where=picture[..., 3] <= _CLEAR)
 
     def _skin(self, texture: NDArray[np.uint8], upper: Array, lower: Array, pose: MouthPose) -> NDArray[np.uint8]:
         """Return both lips about the line between them, uint8 (h, w, 4): each layer is only looked up on its side of the line."""
