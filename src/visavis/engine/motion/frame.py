@@ -29,16 +29,21 @@ MOUTH_COEFFICIENTS: tuple[str, ...] = (
     "tongueUp",  # not ARKit: tongue tip behind the upper teeth, for /l n t d th/
 )
 
-# Set by the performance (liveliness), never by speech.
+# Set by the performance (liveliness), never by speech. Both sides at once, unless a name says otherwise.
 FACE_COEFFICIENTS: tuple[str, ...] = (
     "eyeBlinkLeft",
     "eyeBlinkRight",
     "eyeLookX",  # -1 to 1: the viewer's left to the viewer's right
     "eyeLookY",  # -1 to 1: up to down
+    "eyeSquint",  # the lower lids raised
+    "eyeWide",  # the upper lids raised
     "browInnerUp",
     "browOuterUp",
     "browDown",
     "cheekSquint",
+    "moodSmile",  # not ARKit: the smile that a mood holds; the lips speak over it with their own mouthSmile. A receiver adds the two
+    "mouthFrown",
+    "mouthShrugLower",  # the chin raised, and the lips with it
     "breath",  # 0 to 1: shoulders and chest raised by a breath
 )
 

@@ -1,12 +1,14 @@
-"""The head: it rests, shifts its posture now and then, and nods with the stress of the speech.
+"""The head: it rests, shifts its posture now and then, nods with the stress of its speech and, when it listens, to the other's.
 
 People hold a posture and move to the next one rather than sway; while speaking they shift more often and mark stressed syllables with small nods
-(Hadar et al. 1983; Munhall et al. 2004). Angles stay within yaw 6, pitch 5 and roll 4 degrees: a flat photo shows beyond.
+(Hadar et al. 1983; Munhall et al. 2004), while listening they nod now and then, often twice (Hadar, Steiner & Rose 1985). Angles stay within yaw 6,
+pitch 5 and roll 4 degrees: a flat photo shows beyond.
 """
 
 from __future__ import annotations
 
 import math
+from collections import deque
 from dataclasses import dataclass
 from random import Random
 
@@ -14,29 +16,62 @@ from visavis.engine.motion.springs import Spring
 
 STEP_S = 0.01
 YAW_LIMIT_DEG, PITCH_LIMIT_DEG, ROLL_LIMIT_DEG = 6.0, 5.0, 4.0
+_NOD_HOLD_STEPS = 13
+_NOD_AGAIN_STEPS = 44  # from one nod of a pair to the next
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Manner:
-    """How the head moves in one state: spread of the postures in degrees, and seconds between them."""
+    """How the head moves in one state: spread of the postures in degrees, seconds between them, and where they lie about.
+
+    `aside_deg`: the head is tilted by about so much, to either side. `nods_every_s`: unasked nods, as a listener's.
+    """
 
     yaw_deg: float
     pitch_deg: float
     roll_deg: float
     hold_s: tuple[float, float]
-    settle_s: float
+    lowered_deg: float = 0.0
+    aside_deg: float = 0.0
+    nods_every_s: tuple[float, float] | None = None
 
 
 MANNERS: dict[str, Manner] = {
-    "idle": Manner(1.3, 0.7, 0.8, (2.0, 5.5), 1.6),
-    "listening": Manner(0.9, 0.7, 1.2, (1.8, 4.5), 1.2),
-    "thinking": Manner(2.2, 1.0, 1.5, (1.5, 3.0), 1.4),
-    "speaking": Manner(2.0, 1.1, 1.2, (0.7, 2.2), 0.85),
+    "idle": Manner(yaw_deg=1.2, pitch_deg=0.6, roll_deg=0.7, hold_s=(2.5, 6.0)),
+    "listening": Manner(yaw_deg=0.7, pitch_deg=0.5, roll_deg=0.5, hold_s=(2.5, 5.5), lowered_deg=0.4, aside_deg=1.1, nods_every_s=(2.6, 7.5)),
+    "thinking": Manner(yaw_deg=2.4, pitch_deg=0.8, roll_deg=0.9, hold_s=(1.6, 3.4), lowered_deg=-1.1, aside_deg=0.9),
+    "speaking": Manner(yaw_deg=1.9, pitch_deg=1.0, roll_deg=1.1, hold_s=(0.8, 2.4)),
 }
 
 
 def _soft_limit(value: float, limit: float) -> float:
     return limit * math.tanh(value / limit)
+
+
+class _Nods:
+    """Nods as pulses through two springs, so that each begins as gently as it ends."""
+
+    def __init__(self) -> None:
+        self._guide, self._angle = Spring(0.2), Spring(0.3)
+        self._due: deque[tuple[int, float]] = deque(maxlen=4)  # steps until it begins, degrees; in the order of their times
+        self._hold_steps = 0
+        self._depth_deg = 0.0
+
+    def nod(self, depth_deg: float, in_steps: int = 0) -> None:
+        """Nod by about `depth_deg`; a nod too soon after others is left out."""
+        if len(self._due) < 4:
+            self._due.append((in_steps, depth_deg))
+
+    def step(self) -> float:
+        self._due = deque(((steps - 1, depth_deg) for steps, depth_deg in self._due), maxlen=4)
+        while self._due and self._due[0][0] < 0:
+            self._depth_deg, self._hold_steps = self._due.popleft()[1] * _PULSE_GAIN, _NOD_HOLD_STEPS
+        self._hold_steps = max(0, self._hold_steps - 1)
+        guide = self._guide.step(self._depth_deg if self._hold_steps else 0.0, STEP_S)
+        return self._angle.step(guide, STEP_S)
+
+
+_PULSE_GAIN = 2.2  # of the pulse over the nod that the springs let through
 
 
 class Head:
@@ -47,32 +82,56 @@ class Head:
         # The targets themselves are smoothed (a spring that chases a spring), so that a posture begins as gently as it ends.
         self._guides = (Spring(1.0), Spring(1.0), Spring(1.0))
         self._angles = (Spring(0.5), Spring(0.5), Spring(0.5))
-        self._nod = Spring(0.32)
+        self._nods = _Nods()
         self._target = (0.0, 0.0, 0.0)
-        self._wait_steps = self._random.randrange(20, 150)
-        self._sway = [(self._random.uniform(0.07, 0.23), self._random.uniform(0, 2 * math.pi)) for _ in range(3)]
+        self._wait_steps = random.randrange(20, 150)
+        self._nod_wait_steps = random.randrange(80, 400)
+        self._side = -1.0 if random.random() < 0.5 else 1.0
+        self._sway = [(random.uniform(0.07, 0.23), random.uniform(0, 2 * math.pi)) for _ in range(3)]
         self._time_steps = 0
         self._stress_before = 0.0
+        self._state_before = ""
 
-    def step(self, state: str, stress: float) -> tuple[float, float, float]:
-        """Return (yaw, pitch, roll) in degrees, now. `stress` is 0 to 1."""
-        manner = MANNERS.get(state, MANNERS["idle"])
+    def step(self, state: str, stress: float, bearing: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> tuple[float, float, float]:
+        """Return (yaw, pitch, roll) in degrees, now. `stress` is 0 to 1; `bearing`, degrees, is where a mood holds the head."""
+        manner = MANNERS[state]
         self._time_steps += 1
+        if state != self._state_before and self._state_before:
+            self._wait_steps = min(self._wait_steps, self._random.randrange(5, 45))
+        self._state_before = state
         self._wait_steps -= 1
         if self._wait_steps <= 0:
-            draw = self._random
-            yaw = draw.gauss(0.0, manner.yaw_deg)
-            self._target = (yaw, draw.gauss(0.0, manner.pitch_deg), draw.gauss(0.25 * yaw, manner.roll_deg))
-            self._wait_steps = round(draw.uniform(*manner.hold_s) / STEP_S)
-        if stress > 0.5 >= self._stress_before:
-            self._nod.nudge(self._random.uniform(14.0, 30.0) * stress)
-        self._stress_before = stress
-        nod = self._nod.step(0.0, STEP_S)
+            self._target = self._posture(manner)
+            self._wait_steps = round(self._random.uniform(*manner.hold_s) / STEP_S)
+        self._nod(manner, stress)
+        nod = self._nods.step()
         angles = []
         for axis in range(3):
             guide = self._guides[axis].step(self._target[axis], STEP_S)
             rate_hz, phase = self._sway[axis]
             sway = 0.18 * math.sin(2 * math.pi * rate_hz * self._time_steps * STEP_S + phase)
-            angles.append(self._angles[axis].step(guide, STEP_S) + sway)
+            angles.append(self._angles[axis].step(guide, STEP_S) + sway + bearing[axis])
         yaw, pitch, roll = angles
         return _soft_limit(yaw, YAW_LIMIT_DEG), _soft_limit(pitch + nod, PITCH_LIMIT_DEG), _soft_limit(roll, ROLL_LIMIT_DEG)
+
+    def _posture(self, manner: Manner) -> tuple[float, float, float]:
+        draw = self._random
+        if draw.random() < 0.3:
+            self._side = -self._side
+        yaw = draw.gauss(0.0, manner.yaw_deg)
+        return yaw, draw.gauss(manner.lowered_deg, manner.pitch_deg), draw.gauss(0.25 * yaw + self._side * manner.aside_deg, manner.roll_deg)
+
+    def _nod(self, manner: Manner, stress: float) -> None:
+        draw = self._random
+        if stress > 0.5 >= self._stress_before:
+            self._nods.nod(draw.uniform(0.6, 1.5) * stress)
+        self._stress_before = stress
+        if manner.nods_every_s is None:
+            return
+        self._nod_wait_steps -= 1
+        if self._nod_wait_steps <= 0:
+            depth_deg = draw.uniform(0.9, 2.0)
+            self._nods.nod(depth_deg)
+            if draw.random() < 0.45:
+                self._nods.nod(0.6 * depth_deg, _NOD_AGAIN_STEPS)
+            self._nod_wait_steps = round(draw.uniform(*manner.nods_every_s) / STEP_S)

@@ -1,11 +1,10 @@
-"""What a face does besides speaking: it blinks, looks, breathes, raises its brows and moves its head. Never a loop, never a jump.
+"""What a face does besides speaking: it feels, blinks, looks, breathes, raises its brows and moves its head. Never a loop, never a jump.
 
-It joins the mouth that speech asks for with all the rest into one `MotionFrame`. The same seed, cues and steps give the same frames.
+It joins the mouth that speech asks for with all the rest into one `MotionFrame`. The same seed, cues, states, moods and steps give the same frames.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from random import Random
 from typing import Literal
@@ -13,6 +12,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from visavis.engine.motion.breath import Breath
+from visavis.engine.motion.expressions import bearings, expressions, voice
 from visavis.engine.motion.eyes import Blinks, Gaze
 from visavis.engine.motion.frame import COEFFICIENTS, INDEX, MOUTH_COUNT, MotionFrame
 from visavis.engine.motion.head import Head
@@ -23,6 +24,13 @@ State = Literal["idle", "listening", "thinking", "speaking"]
 STEP_S = 0.01
 REST_MOUTH: NDArray[np.float32] = np.zeros(MOUTH_COUNT, np.float32)
 REST_MOUTH.flags.writeable = False
+
+_EXPRESSIONS, _BEARINGS = expressions(), bearings()
+_MOOD_SETTLE_S = (0.9, 1.4, 0.5, 1.1)  # in the order of Mood.weights(): surprise is quick, sadness slow
+_LOWEST = np.zeros(len(COEFFICIENTS), np.float32)
+_LOWEST[[INDEX["eyeLookX"], INDEX["eyeLookY"]]] = -1.0
+# What the brows do of themselves in a state: how far up, how far drawn together.
+_BROWS: dict[str, tuple[float, float]] = {"idle": (0.0, 0.0), "listening": (0.18, 0.0), "thinking": (0.0, 0.30), "speaking": (0.0, 0.0)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,16 +49,18 @@ class Liveliness:
     """One performance's life signs, in steps of 10 ms from step 0."""
 
     def __init__(self, seed: int) -> None:
-        self._random = Random(seed)
-        self._blinks = Blinks(Random(self._random.random()))
-        self._gaze = Gaze(Random(self._random.random()))
-        self._head = Head(Random(self._random.random()))
-        self._brows = Spring(0.28)
-        self._attention = Spring(0.8)
-        self._frown = Spring(0.7)
-        self._mood = tuple(Spring(0.9) for _ in NEUTRAL.weights())
-        self._breath_phase = self._random.random()
-        self._breath_rate_hz = 0.22
+        random = Random(seed)
+        self._blinks = Blinks(Random(random.random()))
+        self._gaze = Gaze(Random(random.random()))
+        self._head = Head(Random(random.random()))
+        self._breath = Breath(Random(random.random()))
+        self._stress = Spring(0.28)
+        self._brows = Spring(0.8), Spring(0.7)
+        self._moods = tuple(Spring(settle_s) for settle_s in _MOOD_SETTLE_S)
+        self._feeling = np.zeros(len(COEFFICIENTS), np.float32)  # the expression of this step
+        self._bearing = (0.0, 0.0, 0.0)
+        self._mood_before = NEUTRAL
+        self._eased = True  # no mood is on its way
         self._step = -1
         self._rest_before = 1.0
         self._face = np.zeros(len(COEFFICIENTS), np.float32)
@@ -62,47 +72,53 @@ class Liveliness:
         """Return the face at `step` (10 ms each, never before the last one asked for), with `mouth`, float32 (MOUTH_COUNT,), as speech asks.
 
         Steps that were left out are lived through with the same cue, so that any frame rate sees the same life. A new `state` or `mood` is eased
-        into.
+        into. In silence the mouth is what the mood holds, still to the bit once eased; with no mood exactly zero.
         """
         assert step >= self._step, (step, self._step)
         while self._step < step:
             self._live(cue, state, mood)
             self._step += 1
         coefficients = self._face.copy()
-        coefficients[:MOUTH_COUNT] = mouth
-        smile = float(mouth[INDEX["mouthSmile"]])
-        coefficients[INDEX["cheekSquint"]] = min(1.0, self._face[INDEX["cheekSquint"]] + 0.5 * smile)
+        voice(coefficients, self._feeling, mouth)
+        cheeks = INDEX["cheekSquint"]
+        coefficients[cheeks] = min(1.0, float(coefficients[cheeks]) + 0.5 * float(mouth[INDEX["mouthSmile"]]))
         yaw, pitch, roll = self._angles
         return MotionFrame(coefficients=coefficients, yaw_deg=yaw, pitch_deg=pitch, roll_deg=roll)
 
     def _live(self, cue: Cue, state: State, mood: Mood) -> None:
-        face = self._face
         phrase_ended = cue.rest > 0.5 >= self._rest_before
         self._rest_before = cue.rest
-        self._angles = self._head.step(state, cue.stress)
-        lid = self._blinks.step(phrase_ended=phrase_ended)
-        look_x, look_y = self._gaze.step(state)
-        # The eyes hold the viewer while the head turns (vestibulo-ocular reflex); 30 degrees is a full look.
-        held_x = look_x - self._angles[0] / 30.0
-        held_y = look_y - self._angles[1] / 30.0
-        brow = self._brows.step(0.55 * cue.stress if cue.rest < 0.5 else 0.0, STEP_S)
-        attention = self._attention.step(0.16 if state == "listening" else 0.0, STEP_S)
-        frown = self._frown.step(0.22 if state == "thinking" else 0.0, STEP_S)
-        happy, sad, surprised, serious = (spring.step(weight, STEP_S) for spring, weight in zip(self._mood, mood.weights(), strict=True))
+        self._feel(mood)
+        self._angles = self._head.step(state, cue.stress, self._bearing)
+        look_x, look_y, shifted = self._gaze.step(state)
+        lid = self._blinks.step(state, phrase_ended=phrase_ended, gaze_shifted=shifted)
+        stress = self._stress.step(0.55 * cue.stress if cue.rest < 0.5 else 0.0, STEP_S)
+        raised, drawn = (spring.step(target, STEP_S) for spring, target in zip(self._brows, _BROWS[state], strict=True))
+        face = self._face
         face[INDEX["eyeBlinkLeft"]] = face[INDEX["eyeBlinkRight"]] = lid
-        face[INDEX["eyeLookX"]] = min(1.0, max(-1.0, held_x))
-        face[INDEX["eyeLookY"]] = min(1.0, max(-1.0, held_y))
-        face[INDEX["browInnerUp"]] = min(1.0, max(0.0, brow + attention + 0.8 * sad + 0.9 * surprised))
-        face[INDEX["browOuterUp"]] = min(1.0, max(0.0, 0.7 * brow + attention + 0.9 * surprised))
-        face[INDEX["browDown"]] = min(1.0, max(0.0, frown + 0.3 * sad + 0.6 * serious))
-        face[INDEX["cheekSquint"]] = min(1.0, max(0.0, 0.7 * happy))
-        face[INDEX["breath"]] = self._breathe()
+        # The eyes hold the viewer while the head turns (vestibulo-ocular reflex); 30 degrees is a full look.
+        face[INDEX["eyeLookX"]] = look_x - self._angles[0] / 30.0
+        face[INDEX["eyeLookY"]] = look_y - self._angles[1] / 30.0
+        face[INDEX["browInnerUp"]] = stress + raised
+        face[INDEX["browOuterUp"]] = 0.7 * stress + raised
+        face[INDEX["browDown"]] = drawn
+        face[INDEX["eyeSquint"]] = 0.5 * drawn
+        face[INDEX["breath"]] = self._breath.step(state)
+        for name in _FELT:
+            face[name] = self._feeling[name] + (face[name] if name in _OWN else 0.0)
+        np.clip(face, _LOWEST, 1.0, out=face)
 
-    def _breathe(self) -> float:
-        phase = self._breath_phase + self._breath_rate_hz * STEP_S
-        if phase >= 1.0:
-            phase -= 1.0
-            self._breath_rate_hz = self._random.uniform(0.18, 0.27)
-        self._breath_phase = phase
-        # In for two fifths of the cycle, out for three.
-        return 0.5 - 0.5 * math.cos(math.pi * phase / 0.4) if phase < 0.4 else 0.5 + 0.5 * math.cos(math.pi * (phase - 0.4) / 0.6)
+    def _feel(self, mood: Mood) -> None:
+        if self._eased and mood == self._mood_before:
+            return
+        self._mood_before = mood
+        weights = np.array([spring.step(target, STEP_S) for spring, target in zip(self._moods, mood.weights(), strict=True)], np.float32)
+        np.minimum(np.einsum("k,kn->n", weights, _EXPRESSIONS), 1.0, out=self._feeling)
+        yaw, pitch, roll = (float(angle) for angle in np.einsum("k,kn->n", weights, _BEARINGS))
+        self._bearing = yaw, pitch, roll
+        self._eased = all(spring.velocity == 0.0 and spring.value == target for spring, target in zip(self._moods, mood.weights(), strict=True))
+
+
+# Coefficients outside the mouth that an expression moves, and those of them that a face also moves of itself.
+_FELT = [int(k) for k in np.flatnonzero(_EXPRESSIONS.any(axis=0)) if k >= MOUTH_COUNT]
+_OWN = {INDEX[name] for name in ("eyeBlinkLeft", "eyeBlinkRight", "browInnerUp", "browOuterUp", "browDown", "eyeSquint", "eyeLookY")}

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 
+STILL = 2e-4
+
 
 class Spring:
     """A value that follows its target without overshoot, however abruptly the target jumps.
 
     Critically damped second-order system, integrated in closed form, so that any step length gives the same path. `settle_s` is the time to come
-    within 5 % of a jump (4.74 / omega).
+    within 5 % of a jump (4.74 / omega). Within STILL of its target, and as slow, it stands exactly there: what has settled is still to the bit.
     """
 
     __slots__ = ("_omega", "value", "velocity")
@@ -26,6 +28,8 @@ class Spring:
         push = self.velocity + self._omega * offset
         self.value = target + (offset + push * dt_s) * decay
         self.velocity = (self.velocity - self._omega * push * dt_s) * decay
+        if abs(self.value - target) < STILL and abs(self.velocity) < STILL * self._omega:
+            self.value, self.velocity = target, 0.0
         return self.value
 
     def nudge(self, velocity: float) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from visavis.engine.motion.frame import INDEX, MotionFrame
 from visavis.engine.render.backdrop import AS_EVER, PHOTO, Backdrop, Framing
 from visavis.engine.render.colour import planes
-from visavis.engine.render.fields import MOUTH_COLUMNS, SKIN_COLUMNS, total, weigh
+from visavis.engine.render.fields import COLUMN, MOUTH_COLUMNS, SKIN_COLUMNS, total, weigh
 from visavis.engine.render.landmarks import FaceGeometry
 from visavis.engine.render.layers import MATTE_BLACK, MATTE_WHITE
 from visavis.engine.render.mouth import Mouth
@@ -25,7 +25,9 @@ Planes = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]
 NOBODY = (0, 0, 0, 255)  # of the texture: fully clear; a constant border is a fifth faster than any other
 GAZE_STEPS = 50  # from the middle to the end of its reach; a step is a fifteenth of a px at 512x512
 MATTE_STEP = (MATTE_WHITE - MATTE_BLACK) / 255.0
-_EYES = slice(INDEX["eyeBlinkLeft"], INDEX["eyeLookY"] + 1)
+LID_STEPS = 40  # of a squint
+_MOOD = [COLUMN[name] for name in ("moodSmile", "mouthFrown", "mouthShrugLower", "eyeWide")]  # they stretch skin more than a head's turn does
+_EYES = slice(INDEX["eyeBlinkLeft"], INDEX["eyeSquint"] + 1)
 
 
 class CpuRenderer:
@@ -38,7 +40,7 @@ class CpuRenderer:
         plan = plan_for(pack, width_px, height_px, backdrop, framing)
         self.plan: RenderPlan = plan
         self._texture = plan.texture.copy()
-        self._painted = [(0.0, 0.0, 0.0), (0.0, 0.0, 0.0)]  # what each eye of the texture shows: lid, look_x, look_y
+        self._painted = [(0.0, 0.0, 0.0, 0.0), (0.0, 0.0, 0.0, 0.0)]  # what each eye of the texture shows: lid, look_x, look_y, squint
         self._inverse = Inverse(plan.grid)
         self._mouth_inverse = Inverse(plan.mouth_grid)
         x, y = plan.grid.nodes()
@@ -85,11 +87,11 @@ class CpuRenderer:
         return self._out
 
     def _paint_eyes(self, motion: MotionFrame) -> None:
-        right_lid, left_lid, look_x, look_y = (float(v) for v in motion.coefficients[_EYES])  # ARKit's left eye is on the viewer's right
+        right_lid, left_lid, look_x, look_y, squint = (float(v) for v in motion.coefficients[_EYES])  # ARKit's left eye is on the viewer's right
         look_x, look_y = round(look_x * GAZE_STEPS) / GAZE_STEPS, round(look_y * GAZE_STEPS) / GAZE_STEPS
         follow = max(0.0, look_y) * 0.22  # lids follow a lowered gaze
         for i, lid in enumerate((left_lid, right_lid)):
-            wanted = (max(lid, follow), look_x, look_y)
+            wanted = (max(lid, follow), look_x, look_y, round(squint * LID_STEPS) / LID_STEPS)
             if wanted != self._painted[i]:
                 self.plan.eyes[i].paint(self._texture, *wanted)
                 self._painted[i] = wanted
@@ -99,11 +101,12 @@ class CpuRenderer:
         plan = self.plan
         field = total(weights[SKIN_COLUMNS], plan.skin).reshape(plan.grid.ny, plan.grid.nx, 2)
         said = weights[MOUTH_COLUMNS]
+        rounds = 4 if weights[_MOOD].any() else 2
         if not said.any():
-            return to_texture(self._nodes - self._inverse.solve(field, 2), plan.zoom, plan.origin), None
+            return to_texture(self._nodes - self._inverse.solve(field, rounds), plan.zoom, plan.origin), None
         rows, columns = plan.mouth_rows, plan.mouth_columns
         part = np.ascontiguousarray(field[rows, columns])
-        u = self._inverse.solve(field, 2)
+        u = self._inverse.solve(field, rounds)
         part += total(said, plan.mouth).reshape(part.shape)
         u[rows, columns] = self._mouth_inverse.solve(part, 5)
         part += total(said, plan.jump).reshape(part.shape)

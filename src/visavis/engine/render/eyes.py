@@ -17,7 +17,8 @@ Array = NDArray[np.float32]
 LEVELS = 5  # maps of lid skin baked between an open and a closed eye; those between are interpolated
 SHUT_AT = 0.8  # of a blink: its sampled peak may fall short of 1, and no eye shall stay a slit
 LOWER_SHARE = 0.16  # of the way between the lids that the lower one goes in a blink
-SQUINT_SHARE = 0.30  # that it goes at eyeSquint 1
+_LASH = (26, 126, 131, 0)  # Y, U, V of the texture, and nothing of the background
+SQUINT_SHARE = 0.38  # that it goes at eyeSquint 1
 GAZE_X, GAZE_Y = 0.036, 0.020  # reach of the iris in eye distances at eyeLookX, eyeLookY = 1 (about 15 degrees; the iris is 0.13 wide)
 
 
@@ -74,6 +75,8 @@ class Eye:
         frame = np.minimum.reduce([self._x, columns - 1 - self._x, self._y + 2, rows - 1 - self._y])
         self._rim_fade = np.clip(frame / 3.0, 0, 1).astype(np.float32)
         self._lash_width = np.float32(1.15 * lash)
+        self._lash = np.empty((rows, columns, 4), np.uint8)
+        self._lash[:] = _LASH
         # As dark as the lashes of the open eye are against the skin over them.
         luma, column = self._open[..., 0].astype(np.float32), np.arange(columns)
         seen = (rim - lid > 0.03 * unit) & (within > 0.9)
@@ -124,9 +127,8 @@ class Eye:
         for part, shown in ((~disc, seen & ~disc), (disc, seen & (from_iris < 0.98 * radius))):
             if shown.sum() < 12:
                 continue
-            hidden = (near & ~shown).astype(np.uint8)
-            # What is far is cheap to leave out: inpainting looks at its surroundings only.
-            filled = cv2.inpaint(np.where(shown[..., None], self._open[..., :3], 0).astype(np.uint8), hidden, reach, cv2.INPAINT_TELEA)
+            picture = np.ascontiguousarray(self._open[..., :3])
+            filled = cv2.inpaint(picture, (~shown).astype(np.uint8), reach, cv2.INPAINT_TELEA)
             filled = cv2.GaussianBlur(filled, (0, 0), 0.12 * radius)
             take = part & ~seen & near
             out[take, :3] = filled[take]
@@ -160,9 +162,7 @@ class Eye:
         # Lashes lie along the lid's edge as a soft dark line.
         distance = (self._y - edge) / self._lash_width
         shade = np.exp(-0.5 * distance * distance) * (self._lash_strength * np.float32(bared))
-        luma = cv2.extractChannel(look, 0).astype(np.float32)
-        luma -= (luma - 16.0) * shade
-        cv2.insertChannel(np.rint(luma).astype(np.uint8), look, 0)
+        look = _blend(self._lash, look, shade)
         np.copyto(area, _blend(look, self._open, self._rim_fade))
 
 

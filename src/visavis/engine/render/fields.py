@@ -80,7 +80,7 @@ def evaluate(face: FaceGeometry, x: Array, y: Array) -> Fields:
         upper[k] = np.where(above, up(mouth.y), low(mouth.y) - step) * face.unit
     aside = np.abs(x - face.centre_x) / face.unit
     still_beside = (1.0 - smooth((aside - MOVED_WIDTH + 0.8) / 0.75))[..., None]
-    for name, field in _skin_fields(face, x, y).items():
+    for name, field in (_skin_fields(face, x, y) | _mood_fields(face, mouth)).items():
         upper[COLUMN[name]] = field * still_beside * face.unit
     for name, field in _head_fields(face, x, y).items():
         upper[COLUMN[name]] = field * still_beside
@@ -244,17 +244,54 @@ def _skin_fields(face: FaceGeometry, x: Array, y: Array) -> dict[str, Array]:
     def vertical(dy: Array) -> Array:
         return np.stack([np.zeros_like(dy), dy], axis=-1).astype(np.float32)
 
-    inner = (blob(107, 0.17, 0.2) + blob(336, 0.17, 0.2)) * over_eye
+    inner = (blob(107, 0.14, 0.2) + blob(336, 0.14, 0.2)) * over_eye
     outer = (blob(70, 0.17, 0.2) + blob(300, 0.17, 0.2)) * over_eye
     cheeks = blob(50, 0.2, 0.16) + blob(280, 0.2, 0.16)
     under_eye = smooth((y - (p[145, 1] + p[374, 1]) / 2) / (0.1 * e))
     chest = smooth((y - face.chin[1] - 0.25 * e) / (1.1 * e))
+
+    def both(dx: Array, dy: Array) -> Array:
+        return np.stack([dx, dy], axis=-1).astype(np.float32)
+
+    together = blob(107, 0.15, 0.16) - blob(336, 0.15, 0.16)  # the brows' inner ends towards each other
+    # Upper lids, lashes and all, drawn up: most at the lid, less and less towards the brow and down to the pupil.
+    wide = np.zeros_like(x, np.float32)
+    for lid_at, iris_at in ((159, 468), (386, 473)):
+        lid_y, iris_y = float(p[lid_at, 1]), float(p[iris_at, 1])
+        below = 1.0 - smooth((y - lid_y) / max(iris_y + 0.01 * e - lid_y, 0.04 * e))
+        above = bell((y - lid_y) / (0.075 * e))
+        wide += np.where(y > lid_y, below, above) * bell((x - float(p[lid_at, 0])) / (0.105 * e))
     return {
-        "browInnerUp": vertical(-0.055 * inner),
+        "eyeWide": vertical(-0.024 * wide),
+        "browInnerUp": vertical(-0.068 * inner),
         "browOuterUp": vertical(-0.05 * outer),
-        "browDown": vertical(0.04 * (inner + 0.4 * outer)),
+        "browDown": both(0.022 * together * over_eye, 0.042 * (inner + 0.45 * outer)),
         "cheekSquint": vertical(-0.04 * cheeks * under_eye),
         "breath": vertical(-0.022 * chest),
+    }
+
+
+def _mood_fields(face: FaceGeometry, mouth: _MouthFields) -> dict[str, Array]:
+    """The mouth of a mood, in eye distances: both lips move as one, so that speech opens and closes them as ever."""
+    x, y, e, t = mouth.x, mouth.y, mouth.e, mouth.t
+    inside = np.clip(np.abs(t), 0, 1)
+    corner_y = float(face.corner_left[1] + face.corner_right[1]) / 2
+    # Full at the corners and level there, 0 in the middle, dying out over the cheek: no kink anywhere.
+    lift = np.where(inside < 1, inside**3 * (4 - 3 * inside), bell(mouth.outside / 0.25))
+    draw = np.sign(t) * np.where(inside < 1, inside * (1.5 - 0.5 * inside * inside), bell(mouth.outside / 0.25))
+    d = (y - corner_y) / e
+    height = bell(d / np.where(d < 0, 0.24, 0.26)) * smooth((y - face.nose_base_y + 0.22 * e) / (0.3 * e))
+    low = np.minimum(smooth((y - face.nose_base_y) / np.maximum(mouth.seam - face.nose_base_y, 0.1 * e)), 1.0)
+    chin_y = face.chin[1]
+    under = 1.0 - smooth((y - chin_y + 0.14 * e) / (0.22 * e))
+    centre = bell((x - face.centre_x) / (0.24 * e))
+    thin = mouth._thin(y, mouth.lip_up, 0.16, 1.0) * (y < mouth.seam) - mouth._thin(y, mouth.lip_low, 0.12, 1.0) * (y >= mouth.seam)
+    # Who smiles in the photo needs less of a smile: corners that stand higher than the middle already are on their way.
+    more = 1.0 - 0.55 * float(smooth(np.float32(mouth.flat.max() / 0.09)))
+    return {
+        "moodSmile": mouth.pair(0.075 * more * draw * height, more * (-0.068 * lift * height + 0.008 * centre * height + thin)),
+        "mouthFrown": mouth.pair(0.012 * draw * height, 0.05 * lift * height - 0.012 * centre * low * under),
+        "mouthShrugLower": mouth.pair(np.zeros_like(y), -0.04 * centre * low * under),
     }
 
 
