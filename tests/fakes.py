@@ -9,7 +9,9 @@ from pathlib import Path
 
 from visavis.errors import NoCapacity, OfferRefused, PerformerLost, QueueFull, VisavisError
 from visavis.fleet.port import (
+    PLAIN,
     Casting,
+    Delivery,
     FirstFrameSent,
     PerformerEnded,
     PerformerEvent,
@@ -28,6 +30,7 @@ class FakePerformer:
         self.casting = casting
         self.size_px = (casting.width_px, casting.height_px)
         self.spoken: list[tuple[str, bytes]] = []
+        self.deliveries: list[Delivery] = []  # one for each of `spoken`
         self.queued: deque[str] = deque()
         self.viewers: set[str] = set()
         self.interrupts = 0
@@ -35,7 +38,9 @@ class FakePerformer:
         self._events: asyncio.Queue[PerformerEvent] = asyncio.Queue()
         self._count = 0
 
-    async def speak(self, pcm: bytes, *, sample_rate_hz: int, utterance_id: str | None = None, final: bool = False) -> str:
+    async def speak(
+        self, pcm: bytes, *, sample_rate_hz: int, utterance_id: str | None = None, final: bool = False, delivery: Delivery = PLAIN
+    ) -> str:
         self._check()
         if len(pcm) / 2 / sample_rate_hz > 600:
             raise QueueFull("More than 600 s of speech are queued")
@@ -46,6 +51,7 @@ class FakePerformer:
             self.queued.append(utterance_id)
             self.tell(PlaybackStarted(utterance_id=utterance_id))
         self.spoken.append((utterance_id, pcm))
+        self.deliveries.append(delivery)
         return utterance_id
 
     async def interrupt(self) -> None:

@@ -9,6 +9,7 @@ import anyio
 
 from visavis.channel.port import AttachedSession, SessionEvent, SessionInit, SessionOver, TakenOver
 from visavis.errors import NotFound, QueueFull, SessionEnded, Unauthorized
+from visavis.fleet.port import PLAIN, Delivery
 
 QUEUE_LIMIT_S = 600.0
 
@@ -35,7 +36,7 @@ class FakeAttachedSession(AttachedSession):
         self.session = session
         self._send, self._receive = anyio.create_memory_object_stream[SessionEvent](100)
 
-    async def speak(self, pcm: bytes, *, sample_rate_hz: int, utterance_id: str | None, final: bool) -> str:
+    async def speak(self, pcm: bytes, *, sample_rate_hz: int, utterance_id: str | None, final: bool, delivery: Delivery = PLAIN) -> str:
         self.session.asked += 1
         if self.session.broken:
             raise RuntimeError("the fake is broken")

@@ -36,6 +36,8 @@ ERROR_CODES: dict[str, str] = {
     "INVALID_MESSAGE": "a known type with a member of the wrong type",
     "INVALID_AUDIO": "audio is absent or not base64",
     "ODD_AUDIO_LENGTH": "PCM16 has two bytes a sample",
+    "INVALID_PHONEMES": "phonemes that cannot be followed; the audio of the message is taken, and spoken as it is heard",
+    "INVALID_EMOTION": "no emotion of ours, or a weight that is none; the rest of the message is taken",
     "INVALID_SAMPLE_RATE": "not an integer from 8000 to 48000",
     "FEATURE_NOT_ENABLED": "a binary frame or audio.format without the feature `binary`",
     "MESSAGE_TOO_LARGE": "more than 10 MiB of audio in one message; close 1009",
@@ -102,6 +104,10 @@ class AgentSpeak(ClientMessage):
     sample_rate: SampleRate = CONFIRMED_RATE_HZ
     utterance_id: UtteranceId | None = None
     final: StrictBool = False
+    # How it is to be said: read by delivery.py, whose refusals cost the speech nothing.
+    phonemes: Any = None
+    alphabet: Any = None
+    emotion: Any = None
 
 
 class AudioFormat(ClientMessage):

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from visavis.fleet.port import PerformerMetrics, PlaybackFinished, PlaybackStarted
+from visavis.fleet.port import PLAIN, Delivery, PerformerMetrics, PlaybackFinished, PlaybackStarted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +45,7 @@ class AttachedSession(Protocol):
 
     session_id: str
 
-    async def speak(self, pcm: bytes, *, sample_rate_hz: int, utterance_id: str | None, final: bool) -> str:
+    async def speak(self, pcm: bytes, *, sample_rate_hz: int, utterance_id: str | None, final: bool, delivery: Delivery = PLAIN) -> str:
         """As `fleet.port.Performer.speak`. Raises `QueueFull`, `PerformerLost`, `SessionEnded`."""
         ...
 

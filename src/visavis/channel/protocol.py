@@ -16,6 +16,7 @@ Decisions where the contract is open:
 - A refused `session.init` that does not close may be tried again, within the same 10 s.
 - `audio_samples` is n * 16000 / rate, rounded; within one utterance the remainder is carried on, so that the sum is the rounded count of the whole.
 - Binary frames are confirmed like `agent.speak`; `audio.format` holds from then on and has no answer of its own.
+- Timings or an emotion that cannot be followed are an error, said before the confirmation of their speech, which is said without them.
 - Audio of no bytes is confirmed as 0 samples; with `final` it ends the utterance, else it does nothing.
 """
 
@@ -26,10 +27,11 @@ from collections import deque
 from dataclasses import dataclass
 
 from visavis.channel import messages
+from visavis.channel.delivery import parse_delivery
 from visavis.channel.messages import ChannelError, ErrorMessage, ServerMessage
 from visavis.channel.port import SessionEvent, SessionInit, SessionOver, TakenOver
 from visavis.errors import VisavisError
-from visavis.fleet.port import PlaybackFinished, PlaybackStarted
+from visavis.fleet.port import PLAIN, Delivery, PlaybackFinished, PlaybackStarted
 
 INIT_TIMEOUT_S = 10.0
 DEFAULT_RATE_HZ = 16_000
@@ -74,6 +76,7 @@ class Speak:
     sample_rate_hz: int
     utterance_id: str | None
     final: bool
+    delivery: Delivery = PLAIN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,7 +242,9 @@ class ChannelProtocol:
         match message.get("type"):
             case "agent.speak":
                 speak, pcm = messages.parse_speak(message)
-                return self._speak(pcm, rate_hz=speak.sample_rate, utterance_id=speak.utterance_id, final=speak.final)
+                delivery, refusals = parse_delivery(speak, duration_ms=len(pcm) * 500 / speak.sample_rate)
+                said = [output for refusal in refusals for output in self._error(refusal, close_with=None)]
+                return said + self._speak(pcm, rate_hz=speak.sample_rate, utterance_id=speak.utterance_id, final=speak.final, delivery=delivery)
             case "agent.interrupt":
                 return self._begin(Interrupt())
             case "audio.format":
@@ -252,10 +257,10 @@ class ChannelProtocol:
             case _:
                 raise ChannelError("Unknown message type", "UNKNOWN_TYPE")
 
-    def _speak(self, pcm: bytes, *, rate_hz: int, utterance_id: str | None, final: bool) -> list[Output]:
+    def _speak(self, pcm: bytes, *, rate_hz: int, utterance_id: str | None, final: bool, delivery: Delivery = PLAIN) -> list[Output]:
         if not pcm and not final:
             return self._say(messages.SpeakConfirmed(audio_samples=0))
-        return self._begin(Speak(pcm=pcm, sample_rate_hz=rate_hz, utterance_id=utterance_id, final=final))
+        return self._begin(Speak(pcm=pcm, sample_rate_hz=rate_hz, utterance_id=utterance_id, final=final, delivery=delivery))
 
     def _confirmed(self, effect: Speak) -> Send:
         share = self._count.add(len(effect.pcm) // 2, rate_hz=effect.sample_rate_hz, utterance_id=effect.utterance_id)

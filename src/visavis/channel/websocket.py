@@ -162,7 +162,13 @@ class _Connection:
             return
         assert self.session is not None
         if isinstance(effect, Speak):
-            await self.session.speak(effect.pcm, sample_rate_hz=effect.sample_rate_hz, utterance_id=effect.utterance_id, final=effect.final)
+            await self.session.speak(
+                effect.pcm,
+                sample_rate_hz=effect.sample_rate_hz,
+                utterance_id=effect.utterance_id,
+                final=effect.final,
+                delivery=effect.delivery,
+            )
         else:
             await self.session.interrupt()
 

@@ -17,7 +17,7 @@ import structlog
 from visavis.errors import NoCapacity, PerformerLost
 from visavis.fleet import port
 from visavis.fleet.link import StageCommand, StageLink
-from visavis.fleet.port import Casting, PerformerEnded, PerformerEvent, PerformerMetrics
+from visavis.fleet.port import PLAIN, Casting, Delivery, PerformerEnded, PerformerEvent, PerformerMetrics
 from visavis.rooms.port import IceServer
 from visavis.stage.messages import End, Interrupt, Message, Offer, Open, PerformanceLost, RemoveViewer, Resize, Speak
 
@@ -42,9 +42,21 @@ class LocalPerformer:
         self._happened = asyncio.Event()
         self._ended = False
 
-    async def speak(self, pcm: bytes, *, sample_rate_hz: int, utterance_id: str | None = None, final: bool = False) -> str:
+    async def speak(
+        self, pcm: bytes, *, sample_rate_hz: int, utterance_id: str | None = None, final: bool = False, delivery: Delivery = PLAIN
+    ) -> str:
+        visemes, mood = delivery.visemes, delivery.mood
         return await self._ask_in_turn(
-            lambda n: Speak(request=n, session_id=self.session_id, pcm=pcm, sample_rate_hz=sample_rate_hz, utterance_id=utterance_id, final=final)
+            lambda n: Speak(
+                request=n,
+                session_id=self.session_id,
+                pcm=pcm,
+                sample_rate_hz=sample_rate_hz,
+                utterance_id=utterance_id,
+                final=final,
+                visemes=None if visemes is None else [(v.viseme, v.start_ms, v.end_ms) for v in visemes],
+                mood=None if mood is None else list(mood.weights()),
+            )
         )
 
     async def interrupt(self) -> None:

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
+from visavis.engine.motion.mood import Mood
+from visavis.engine.speech.phones import TimedViseme
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Casting:
@@ -22,6 +25,19 @@ class Casting:
     height_px: int = 720
     fps: int = 25
     seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """How speech is to be said, where its sender knows. `visemes`: what is spoken in it, with times from its start on, None where it is to be heard;
+    `mood`: shown from its first sample to the end of its utterance, or until another piece brings another; None for the session's.
+    """
+
+    visemes: tuple[TimedViseme, ...] | None = None
+    mood: Mood | None = None
+
+
+PLAIN = Delivery()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +101,9 @@ class Performer(Protocol):
 
     session_id: str
 
-    async def speak(self, pcm: bytes, *, sample_rate_hz: int, utterance_id: str | None = None, final: bool = False) -> str:
+    async def speak(
+        self, pcm: bytes, *, sample_rate_hz: int, utterance_id: str | None = None, final: bool = False, delivery: Delivery = PLAIN
+    ) -> str:
         """Queue mono PCM16 LE; return the id of the utterance it belongs to.
 
         Without `utterance_id` it continues the open utterance, or opens one. An utterance ends by `final`, by another id, or when its audio has

@@ -12,6 +12,8 @@ import structlog
 from visavis.channel.port import SessionEvent, SessionOver, TakenOver
 from visavis.errors import SessionEnded
 from visavis.fleet.port import (
+    PLAIN,
+    Delivery,
     FirstFrameSent,
     Performer,
     PerformerEnded,
@@ -41,8 +43,8 @@ class Attachment:
         self._told = anyio.Event()  # replaced each time the channel waits
         self._finished = False  # set once: no event follows those that are held
 
-    async def speak(self, pcm: bytes, *, sample_rate_hz: int, utterance_id: str | None, final: bool) -> str:
-        return await self._performer().speak(pcm, sample_rate_hz=sample_rate_hz, utterance_id=utterance_id, final=final)
+    async def speak(self, pcm: bytes, *, sample_rate_hz: int, utterance_id: str | None, final: bool, delivery: Delivery = PLAIN) -> str:
+        return await self._performer().speak(pcm, sample_rate_hz=sample_rate_hz, utterance_id=utterance_id, final=final, delivery=delivery)
 
     async def interrupt(self) -> None:
         await self._performer().interrupt()

@@ -45,7 +45,7 @@ class Open(Message):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Speak(Message):
-    """Done carries the utterance's id."""
+    """Done carries the utterance's id. `visemes`: (viseme, start_ms, end_ms) each; `mood`: the weights of `Mood`."""
 
     request: int
     session_id: str
@@ -53,6 +53,8 @@ class Speak(Message):
     sample_rate_hz: int
     utterance_id: str | None
     final: bool
+    visemes: list[tuple[int, float, float]] | None = None
+    mood: list[float] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

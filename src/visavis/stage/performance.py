@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from visavis.engine.motion.frame import MotionFrame
 from visavis.engine.motion.liveliness import REST_MOUTH, Liveliness, State
+from visavis.engine.motion.mood import NEUTRAL, Mood
 from visavis.engine.speech.port import SpeechToMotion
 from visavis.stage.timeline import BLOCK_SAMPLES, SAMPLES_PER_MS, STEP_SAMPLES
 from visavis.stage.utterances import Ended, Started, Utterances
-from visavis.stage.voice import AT_REST, Instant, Voice
+from visavis.stage.voice import AT_REST, Instant, Timings, Voice
 
 AHEAD_SAMPLES = 200 * SAMPLES_PER_MS  # sound and motion are made ready this far ahead ...
 AHEAD_PER_BLOCK = 60 * SAMPLES_PER_MS  # ... gaining on the clock by at most this much a block, so that no block does much work
@@ -88,12 +89,28 @@ class Performance:
         self._happened: list[tuple[int, Happening]] = []  # with the position at which it is true
         self._tail: NDArray[np.int16] | None = None  # the faded end of what was interrupted
         self._paused = True  # the current utterance waits for enough to go on
+        self.mood = NEUTRAL  # the session's: what is shown where an utterance brings none of its own; set at any time, eased into
         self._margin = 0  # learnt from how speech comes in; a little of it is forgotten with every utterance
 
     # --- speech
-    def speak(self, pcm: NDArray[np.int16], rate_hz: int, *, utterance_id: str | None = None, final: bool = False, now_ns: int = 0) -> str:
-        """Queue int16 (n,) mono and return the id of its utterance. Raises `QueueFull`, and then nothing of it is queued."""
-        return self._utterances.add(pcm, rate_hz, utterance_id=utterance_id, final=final, position=self.position, now_ns=now_ns)
+    def speak(
+        self,
+        pcm: NDArray[np.int16],
+        rate_hz: int,
+        *,
+        utterance_id: str | None = None,
+        final: bool = False,
+        now_ns: int = 0,
+        visemes: Timings | None = None,
+        mood: Mood | None = None,
+    ) -> str:
+        """Queue int16 (n,) mono and return the id of its utterance. Raises `QueueFull`, and then nothing of it is queued.
+
+        `visemes`: what is spoken in it, from its start on; without them it is heard. `mood`: shown from its first sample to the utterance's last.
+        """
+        return self._utterances.add(
+            pcm, rate_hz, utterance_id=utterance_id, final=final, position=self.position, now_ns=now_ns, visemes=visemes, mood=mood
+        )
 
     def interrupt(self) -> None:
         """Drop all speech. The next block fades it out; from the next frame on the lips go to rest."""
@@ -207,5 +224,15 @@ class Performance:
                 arrived_ns = span.voice.arrived_ns(at)
         mouth = self._lips.at(position, instant.mouth, span)
         state: State = "speaking" if self.speaking else "idle"
-        motion = self._liveliness.frame(position // STEP_SAMPLES, mouth, instant.cue, state)
+        motion = self._liveliness.frame(position // STEP_SAMPLES, mouth, instant.cue, state, self._mood_in(span, position))
         return Face(motion=motion, arrived_ns=arrived_ns)
+
+    def _mood_in(self, span: _Span, position: int) -> Mood:
+        """Return the mood of what is said at `position`; a pause within an utterance keeps its mood."""
+        own = None
+        if span.voice is not None:
+            own = span.voice.mood_at(span.offset + position - span.position)
+        elif self._utterances.current is not None:
+            voice = self._utterances.current.voice
+            own = voice.mood_at(voice.played)
+        return self.mood if own is None else own

@@ -91,7 +91,7 @@ class Stage:
             raise PerformerLost("This session is not performed here any more")
         match message:
             case Speak():
-                return show.speak(message.pcm, message.sample_rate_hz, utterance_id=message.utterance_id, final=message.final)
+                return show.speak(message)
             case Interrupt():
                 await show.interrupt()
             case Resize():

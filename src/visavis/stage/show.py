@@ -9,7 +9,9 @@ from collections.abc import Callable
 import numpy as np
 
 from visavis.engine.motion.frame import COEFFICIENTS, MotionFrame
+from visavis.engine.motion.mood import Mood
 from visavis.engine.render.port import Renderer
+from visavis.engine.speech.phones import TimedViseme
 from visavis.errors import InvalidRequest
 from visavis.rooms.port import Room
 from visavis.stage import messages
@@ -41,6 +43,11 @@ class Camera:
         return cls(renderer, encoder)
 
 
+def mood_of(weights: list[float]) -> Mood:
+    happy, sad, surprised, serious = weights
+    return Mood(happy=happy, sad=sad, surprised=surprised, serious=serious)
+
+
 class Show:
     """A running session. Everything but `run` is called between its steps, in the same event loop."""
 
@@ -70,14 +77,21 @@ class Show:
         self._tell(messages.FirstFrameSent(session_id=self.session_id))
 
     # --- what the session is asked to do
-    def speak(self, pcm: bytes, sample_rate_hz: int, *, utterance_id: str | None, final: bool) -> str:
+    def speak(self, said: messages.Speak) -> str:
         """Queue PCM16 LE and return the utterance's id. Raises `QueueFull`, and `InvalidRequest` for what is no such sound."""
-        if len(pcm) % 2:
+        if len(said.pcm) % 2:
             raise InvalidRequest("PCM16 has an even number of bytes")
-        if not 8000 <= sample_rate_hz <= 48_000:
+        if not 8000 <= said.sample_rate_hz <= 48_000:
             raise InvalidRequest("sample_rate is 8000 to 48000")
-        samples = np.frombuffer(pcm, dtype="<i2")
-        return self._performance.speak(samples, sample_rate_hz, utterance_id=utterance_id, final=final, now_ns=time.monotonic_ns())
+        return self._performance.speak(
+            np.frombuffer(said.pcm, dtype="<i2"),
+            said.sample_rate_hz,
+            utterance_id=said.utterance_id,
+            final=said.final,
+            now_ns=time.monotonic_ns(),
+            visemes=None if said.visemes is None else tuple(TimedViseme(*viseme) for viseme in said.visemes),
+            mood=None if said.mood is None else mood_of(said.mood),
+        )
 
     async def interrupt(self) -> None:
         """Drop all speech; return when the fade has been sent and the lips are on their way to rest."""

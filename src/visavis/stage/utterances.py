@@ -10,10 +10,11 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
+from visavis.engine.motion.mood import Mood
 from visavis.engine.speech.port import SpeechToMotion
 from visavis.errors import QueueFull
 from visavis.stage.timeline import PLAYOUT_RATE_HZ, SAMPLES_PER_MS
-from visavis.stage.voice import Voice
+from visavis.stage.voice import Timings, Voice
 
 MAX_QUEUED_S = 600
 MAX_QUEUED_UTTERANCES = 4096
@@ -73,7 +74,18 @@ class Utterances:
         self._waiting_samples = 0  # of all that wait: kept, not summed, so that a flood of calls stays cheap
         self.current: Utterance | None = None
 
-    def add(self, pcm: NDArray[np.int16], rate_hz: int, *, utterance_id: str | None, final: bool, position: int, now_ns: int) -> str:
+    def add(
+        self,
+        pcm: NDArray[np.int16],
+        rate_hz: int,
+        *,
+        utterance_id: str | None,
+        final: bool,
+        position: int,
+        now_ns: int,
+        visemes: Timings | None = None,
+        mood: Mood | None = None,
+    ) -> str:
         """Queue int16 (n,) and return the id of its utterance. Raises `QueueFull`, and then nothing of this call is queued."""
         samples = len(pcm) * PLAYOUT_RATE_HZ // rate_hz
         if self.queued_samples + samples > MAX_QUEUED_S * PLAYOUT_RATE_HZ:
@@ -82,7 +94,7 @@ class Utterances:
         if not continues and len(self._waiting) >= MAX_QUEUED_UTTERANCES:
             raise QueueFull(f"More than {MAX_QUEUED_UTTERANCES} utterances would be queued", suggestion="Join short pieces under one utterance_id")
         utterance = self._open if continues and self._open is not None else self._begin(utterance_id, position)
-        utterance.voice.add(pcm, rate_hz, now_ns=now_ns)
+        utterance.voice.add(pcm, rate_hz, now_ns=now_ns, visemes=visemes, mood=mood)
         utterance.last_audio_at = position
         if utterance.state is State.QUEUED:
             utterance.waiting_samples += samples

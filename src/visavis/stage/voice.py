@@ -7,7 +7,7 @@ no stall. A `segment` is an unbroken run of audio: it ends with the utterance, a
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,11 +15,15 @@ from numpy.typing import NDArray
 
 from visavis.engine.motion.frame import SpeechMotion
 from visavis.engine.motion.liveliness import REST_MOUTH, SILENCE, Cue
+from visavis.engine.motion.mood import Mood
 from visavis.engine.speech.port import SPEECH_RATE_HZ, SpeechToMotion
+from visavis.engine.speech.timed import TimedSpeech, TimedViseme
 from visavis.stage.resampler import Resampler
 from visavis.stage.timeline import PLAYOUT_RATE_HZ, STEP_SAMPLES
 
 KEPT_STEPS = 100  # motion behind the present that is kept before it is trimmed
+
+Timings = tuple[TimedViseme, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,10 +40,11 @@ AT_REST = Instant(mouth=REST_MOUTH, cue=SILENCE)
 class _Segment:
     """An unbroken run of audio at one rate. Positions are 48 kHz samples since the utterance began."""
 
-    def __init__(self, *, start: int, rate_hz: int, speech: SpeechToMotion) -> None:
+    def __init__(self, *, start: int, rate_hz: int, speech: TimedSpeech) -> None:
         self.start = start
         self.rate_hz = rate_hz
         self._speech = speech
+        self._taken = 0  # samples at rate_hz
         self._to_playout = Resampler(rate_hz, PLAYOUT_RATE_HZ)
         self._to_speech = Resampler(rate_hz, SPEECH_RATE_HZ)
         self.finished = False
@@ -50,7 +55,13 @@ class _Segment:
     def certain_until(self) -> int:
         return self.start + (self.rows_from + len(self.rows)) * STEP_SAMPLES
 
+    def expect(self, visemes: Sequence[TimedViseme], *, samples: int) -> None:
+        """Say what is spoken in the next `samples` (at the segment's rate), with times from their start on."""
+        to_speech = SPEECH_RATE_HZ / self.rate_hz
+        self._speech.expect(visemes, start_sample=self._taken * to_speech, samples=samples * to_speech)
+
     def push(self, pcm: NDArray[np.int16]) -> NDArray[np.int16]:
+        self._taken += len(pcm)
         self._add(self._speech.push(self._to_speech.push(pcm)))
         return self._to_playout.push(pcm)
 
@@ -80,6 +91,18 @@ class _Segment:
 
 
 @dataclass(slots=True)
+class _Piece:
+    """What is left of one call's audio."""
+
+    pcm: NDArray[np.int16]
+    rate_hz: int
+    visemes: Timings | None  # what is spoken in the whole of it, where the client said so
+    mood: Mood | None  # from its first sample on
+    taken: int = 0  # samples of it that have become sound and motion
+    told: _Segment | None = None  # the segment that knows its visemes
+
+
+@dataclass(slots=True)
 class _Arrival:
     until: int  # the position up to which this call's audio reaches, at its own rate's exact length
     at_ns: int
@@ -90,12 +113,13 @@ class Voice:
 
     def __init__(self, open_speech: Callable[[], SpeechToMotion]) -> None:
         self._open_speech = open_speech
-        self._speech: SpeechToMotion | None = None
-        self._raw: deque[tuple[NDArray[np.int16], int]] = deque()
+        self._speech: TimedSpeech | None = None
+        self._raw: deque[_Piece] = deque()
         self._raw_samples = 0  # at 48 kHz, of what is still in _raw
         self._segments: deque[_Segment] = deque()
         self._sound: deque[NDArray[np.int16]] = deque()
         self._arrivals: deque[_Arrival] = deque()
+        self._moods: deque[tuple[int, Mood]] = deque()  # each with the position from which it holds
         self._received = 0  # at 48 kHz, rounded per call
         self.ready_until = 0  # sound is there up to this position
         self.played = 0
@@ -104,12 +128,12 @@ class Voice:
         self.drained = False  # closed, and everything has become sound and motion
 
     # --- what comes in
-    def add(self, pcm: NDArray[np.int16], rate_hz: int, *, now_ns: int) -> None:
+    def add(self, pcm: NDArray[np.int16], rate_hz: int, *, now_ns: int, visemes: Timings | None = None, mood: Mood | None = None) -> None:
         assert not self.closed
         if not len(pcm):
             return
         samples = len(pcm) * PLAYOUT_RATE_HZ // rate_hz
-        self._raw.append((pcm, rate_hz))
+        self._raw.append(_Piece(pcm, rate_hz, visemes, mood))
         self._raw_samples += samples
         self._received += samples
         self._arrivals.append(_Arrival(until=self._received, at_ns=now_ns))
@@ -125,19 +149,33 @@ class Voice:
     def prepare(self, until: int) -> None:
         """Turn audio into sound and motion until both are there up to `until`, or the audio is used up."""
         while self._raw and min(self.ready_until, self.certain_until) < until:
-            pcm, rate_hz = self._raw.popleft()
-            piece = rate_hz // 25  # 40 ms: fewer, larger pieces leave the network's weights in the cache; what comes in smaller ones does not wait
-            if len(pcm) > piece:
-                self._raw.appendleft((pcm[piece:], rate_hz))
-                pcm = pcm[:piece]
-            self._raw_samples -= len(pcm) * PLAYOUT_RATE_HZ // rate_hz
-            self._segment_for(rate_hz)
+            piece = self._raw[0]
+            most = (
+                piece.rate_hz // 25
+            )  # 40 ms: fewer, larger pieces leave the network's weights in the cache; what comes in smaller ones does not wait
+            pcm = piece.pcm[:most]
+            self._raw_samples -= len(pcm) * PLAYOUT_RATE_HZ // piece.rate_hz
+            self._segment_for(piece.rate_hz)
+            self._tell(piece, self._segments[-1])
             self._append(self._segments[-1].push(pcm))
+            piece.pcm, piece.taken = piece.pcm[most:], piece.taken + len(pcm)
+            if not len(piece.pcm):
+                self._raw.popleft()
         if not self._raw:
             self._raw_samples = 0
             if self.closed and not self.drained:
                 self._finish_segment()
                 self.drained = True
+
+    def _tell(self, piece: _Piece, segment: _Segment) -> None:
+        """Say what comes with a piece, before its audio does."""
+        if piece.mood is not None and not piece.taken and (not self._moods or self._moods[-1][1] != piece.mood):
+            self._moods.append((self.ready_until, piece.mood))
+        if piece.visemes is not None and piece.told is not segment:
+            piece.told = segment
+            behind_ms = piece.taken * 1000 / piece.rate_hz
+            later = [TimedViseme(v.viseme, max(0.0, v.start_ms - behind_ms), v.end_ms - behind_ms) for v in piece.visemes if v.end_ms > behind_ms]
+            segment.expect(later, samples=len(piece.pcm))
 
     def run_out(self) -> None:
         """No more has come in time: give out the sound and motion that were held back for what might follow, and stop there."""
@@ -159,7 +197,7 @@ class Voice:
                 return
             self._finish_segment()
         if self._speech is None:
-            self._speech = self._open_speech()
+            self._speech = TimedSpeech(self._open_speech())
         self._speech.reset()
         self._segments.append(_Segment(start=self.ready_until, rate_hz=rate_hz, speech=self._speech))
 
@@ -204,6 +242,12 @@ class Voice:
         while len(self._segments) > 1 and self._segments[1].start <= position:
             self._segments.popleft()
         return self._segments[0].at(position) if self._segments else AT_REST
+
+    def mood_at(self, position: int) -> Mood | None:
+        """Return the mood in which the sample at `position` is said, None where no mood was given; positions as for `at`."""
+        while len(self._moods) > 1 and self._moods[1][0] <= position - PLAYOUT_RATE_HZ:
+            self._moods.popleft()
+        return next((mood for start, mood in reversed(self._moods) if start <= position), None)
 
     def arrived_ns(self, position: int) -> int | None:
         """Return when the sample at `position` came, if it is known; positions never go back."""

@@ -121,9 +121,9 @@ def visemes_of(symbol: str, alphabet: Alphabet) -> tuple[str, ...]:
         if letter in IPA:
             letters.append(letter)
             continue
-        base, *marks = unicodedata.normalize("NFD", letter)  # a vowel with its tilde in one character
-        if base in IPA and all(unicodedata.category(mark) in _LEFT_OUT for mark in marks):
-            letters.append(base)
+        parts = unicodedata.normalize("NFD", letter)  # a vowel with its tilde in one character
+        if parts[0] in IPA and all(unicodedata.category(mark) in _LEFT_OUT for mark in parts[1:]):
+            letters.append(parts[0])
         elif unicodedata.category(letter) not in _LEFT_OUT and letter not in _AS_TYPED:
             return ()
     return visemes_of_ipa("".join(letters)) if len(letters) <= _MAX_LETTERS else ()
