@@ -6,32 +6,27 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from visavis.engine.portrait.closed_form import closed_form
 from visavis.engine.portrait.crop import Cut, cut_out, inverse
 from visavis.engine.portrait.face import FoundFace
-from visavis.engine.portrait.fill import fill_from_known
-from visavis.engine.portrait.guided import guided_filter
 from visavis.engine.portrait.models import Models
 
 MODEL_SIDE_PX = 256
 HEAD_REACH = 3.4  # half the side of the square around the head that is looked at more closely, in eye distances
-GUIDE_RADIUS, GUIDE_EPS = 0.16, 2e-4  # of the eye distance; colour variance (range 0 to 1) below which the guide counts as flat
+SURE_INSIDE, SURE_OUTSIDE = 0.06, 0.08  # this far from the coarse guess's edge, in eye distances, it is believed
+SOFT_MOST_PX = 70_000  # with more that is soft (a person of glass and smoke) half the size has to do
 STRAY_REACH, STRAY_DEPTH = 0.7, 3.0  # how far from the person stray hair is looked for, and how far below the eyes, in eye distances
 BUSY = 0.08  # the share of lines in that band from which they count as background
-UNSURE_BAND = 0.14  # how far around the coarse edge hair is looked for, in eye distances
 
 
 def person_matte(picture: NDArray[np.uint8], face: FoundFace, models: Models) -> NDArray[np.uint8]:
     """Return the matte of the person in `picture`: uint8 (H, W), 255 inside, soft at hair. `face` is measured in `picture`.
 
-    The coarse guess is refined by a guided filter (He et al. 2013), then, within a band around the edge, by where each colour lies between the
-    colours known for sure on either side (the compositing equation solved along one line).
+    The coarse guess says what is the person's for sure and what is not; between the two the photo's colours say (closed_form.py).
     """
-    coarse = _coarse_matte(picture, face, models)
     unit = face.eye_distance_px
-    image = picture.astype(np.float32) / 255.0
-    guided = guided_filter(image, coarse, GUIDE_RADIUS * unit, GUIDE_EPS)
-    guided = np.clip((guided - 0.12) / 0.78, 0.0, 1.0)
-    refined = _between_colours(image, guided, max(2, round(UNSURE_BAND * unit)))
+    refined = _along_colours(picture, np.clip(_coarse_matte(picture, face, models), 0.0, 1.0), unit)
+    refined = np.clip((refined - 0.02) / 0.96, 0.0, 1.0)
     refined = np.maximum(refined, _face_itself(picture, face))
     refined = np.maximum(refined, _holes(refined, limit_px=round(4 * unit * unit)))
     refined = without_islands(np.maximum(refined, _stray_strands(picture, refined, face)), face)
@@ -65,25 +60,28 @@ def _coarse_matte(picture: NDArray[np.uint8], face: FoundFace, models: Models) -
     return mixed
 
 
-def _between_colours(image: NDArray[np.float32], matte: NDArray[np.float32], band_px: int) -> NDArray[np.float32]:
-    solid = (matte > 0.5).astype(np.uint8)
-    depth = cv2.distanceTransform(solid, cv2.DIST_L2, 3) - cv2.distanceTransform(1 - solid, cv2.DIST_L2, 3)
-    # The colours known for sure are smooth and few: a quarter of the size is plenty.
-    height, width = matte.shape
-    size = max(1, width // 4), max(1, height // 4)
-    small = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.float32)
-    depth_small = cv2.resize(depth, size, interpolation=cv2.INTER_AREA)
-    reach = 3.0 * band_px  # colours farther away have nothing to say about this edge
-    person = fill_from_known(small, (depth_small > band_px) & (depth_small < reach))
-    behind = fill_from_known(small, (depth_small < -band_px) & (depth_small > -reach))
-    across = cv2.resize(person - behind, (width, height), interpolation=cv2.INTER_LINEAR)
-    offset = image - cv2.resize(behind, (width, height), interpolation=cv2.INTER_LINEAR)
-    contrast = np.einsum("hwc,hwc->hw", across, across)
-    along = np.einsum("hwc,hwc->hw", offset, across) / np.maximum(contrast, 1e-6)
-    along = np.clip((along - 0.1) / 0.8, 0.0, 1.0)
-    # Where both sides look alike the line says nothing, and away from the edge it mistakes lights in the hair for the wall: there the filter stands.
-    say = np.clip((contrast - 0.02) / 0.10, 0.0, 1.0) * np.clip(1.5 - 1.5 * np.abs(depth) / band_px, 0.0, 0.75)
-    return np.asarray(matte + say * (along - matte), dtype=np.float32)
+def _along_colours(picture: NDArray[np.uint8], coarse: NDArray[np.float32], unit: float) -> NDArray[np.float32]:
+    """Return the coarse guess redrawn, in a band around its edge, as the photo's colours have it: at half the size, then in full where it is soft."""
+    height, width = coarse.shape
+    small = _resized(picture, (width + 1) // 2, (height + 1) // 2).astype(np.float32) / 255.0
+    guess = _resized(coarse, (width + 1) // 2, (height + 1) // 2)
+    inside = cv2.erode((guess > 0.9).astype(np.uint8), _disc(SURE_INSIDE * unit / 2)) > 0
+    outside = cv2.erode((guess < 0.05).astype(np.uint8), _disc(SURE_OUTSIDE * unit / 2)) > 0
+    half = closed_form(small, np.where(inside, np.float32(1.0), np.where(outside, np.float32(0.0), guess)), ~(inside | outside))
+    matte = np.asarray(cv2.resize(half, (width, height), interpolation=cv2.INTER_LINEAR), dtype=np.float32)
+    soft = cv2.dilate(((matte > 0.03) & (matte < 0.97)).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+    if int(soft.sum()) > SOFT_MOST_PX:
+        return matte
+    return closed_form(picture.astype(np.float32) / np.float32(255.0), np.where(soft, matte, np.round(matte)), soft)
+
+
+def _resized(image: NDArray[np.generic], width: int, height: int) -> NDArray[np.float32]:
+    return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA))
+
+
+def _disc(radius_px: float) -> NDArray[np.uint8]:
+    radius = max(1, round(radius_px))
+    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1)), dtype=np.uint8)
 
 
 def _holes(matte: NDArray[np.float32], limit_px: int) -> NDArray[np.float32]:
@@ -110,9 +108,12 @@ def _stray_strands(picture: NDArray[np.uint8], matte: NDArray[np.float32], face:
     band[int(min(len(band), face.eye_centre[1] + STRAY_DEPTH * unit)) :] = False
     if not band.any():
         return np.zeros_like(matte)
-    light = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
-    around = cv2.medianBlur(light, 2 * max(1, round(0.05 * unit)) + 1)
-    stands_out = np.abs(light.astype(np.float32) - around) / np.float32(255.0)
+    light = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), dtype=np.float32) / np.float32(255.0)
+    # Compared with the background alone: next to dark hair a bright wall would stand out itself.
+    background = (matte < 0.02).astype(np.float32)
+    sigma = max(1.0, 0.05 * unit)
+    around = cv2.GaussianBlur(light * background, (0, 0), sigma) / np.maximum(cv2.GaussianBlur(background, (0, 0), sigma), 1e-3)
+    stands_out = np.abs(light - around) * background
     noise = 1.48 * float(np.median(stands_out[band]))
     strands = np.where(band, np.clip((stands_out - 3.0 * noise - 0.015) / 0.06, 0.0, 1.0), np.float32(0.0))
     busy = float((strands[band] > 0.3).mean())
