@@ -104,10 +104,10 @@ class Gaze:
         """Who thinks looks up and aside, wanders there, and comes back now and then (Doherty-Sneddon & Phelps 2005)."""
         draw = self._random
         chance = draw.random()
-        if chance < 0.18:
-            return (draw.gauss(0.0, 0.04), draw.gauss(0.0, 0.03)), draw.uniform(0.3, 0.8)
+        if chance < 0.28:
+            return (draw.gauss(0.0, 0.04), draw.gauss(0.0, 0.03)), draw.uniform(0.5, 1.1)
         if draw.random() < 0.3:
             self._side = -self._side
-        if chance < 0.32:
+        if chance < 0.40:
             return (self._side * draw.uniform(0.15, 0.4), draw.uniform(0.15, 0.35)), draw.uniform(0.4, 0.9)
         return (self._side * draw.uniform(0.3, 0.65), draw.uniform(-0.7, -0.3)), draw.uniform(0.6, 1.6)

@@ -63,7 +63,8 @@ class _Nods:
             self._due.append((in_steps, depth_deg))
 
     def step(self) -> float:
-        self._due = deque(((steps - 1, depth_deg) for steps, depth_deg in self._due), maxlen=4)
+        if self._due:
+            self._due = deque(((steps - 1, depth_deg) for steps, depth_deg in self._due), maxlen=4)
         while self._due and self._due[0][0] < 0:
             self._depth_deg, self._hold_steps = self._due.popleft()[1] * _PULSE_GAIN, _NOD_HOLD_STEPS
         self._hold_steps = max(0, self._hold_steps - 1)

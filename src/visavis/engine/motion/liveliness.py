@@ -27,8 +27,12 @@ REST_MOUTH.flags.writeable = False
 
 _EXPRESSIONS, _BEARINGS = expressions(), bearings()
 _MOOD_SETTLE_S = (0.9, 1.4, 0.5, 1.1)  # in the order of Mood.weights(): surprise is quick, sadness slow
+_LID_LEFT, _LID_RIGHT, _LOOK_X, _LOOK_Y, _SQUINT, _BROW_INNER, _BROW_OUTER, _BROW_DOWN, _BREATH = (
+    INDEX[name] for name in ("eyeBlinkLeft", "eyeBlinkRight", "eyeLookX", "eyeLookY", "eyeSquint", "browInnerUp", "browOuterUp", "browDown", "breath")
+)
+_CHEEKS, _SMILE = INDEX["cheekSquint"], INDEX["mouthSmile"]
 _LOWEST = np.zeros(len(COEFFICIENTS), np.float32)
-_LOWEST[[INDEX["eyeLookX"], INDEX["eyeLookY"]]] = -1.0
+_LOWEST[[_LOOK_X, _LOOK_Y]] = -1.0
 # What the brows do of themselves in a state: how far up, how far drawn together.
 _BROWS: dict[str, tuple[float, float]] = {"idle": (0.0, 0.0), "listening": (0.18, 0.0), "thinking": (0.0, 0.30), "speaking": (0.0, 0.0)}
 
@@ -63,7 +67,7 @@ class Liveliness:
         self._eased = True  # no mood is on its way
         self._step = -1
         self._rest_before = 1.0
-        self._face = np.zeros(len(COEFFICIENTS), np.float32)
+        self._face = [0.0] * len(COEFFICIENTS)  # what the face does of itself; changes every step
         self._angles = (0.0, 0.0, 0.0)
 
     def frame(
@@ -78,10 +82,11 @@ class Liveliness:
         while self._step < step:
             self._live(cue, state, mood)
             self._step += 1
-        coefficients = self._face.copy()
+        coefficients = np.array(self._face, np.float32) + self._feeling
+        np.minimum(coefficients, 1.0, out=coefficients)
+        np.maximum(coefficients, _LOWEST, out=coefficients)
         voice(coefficients, self._feeling, mouth)
-        cheeks = INDEX["cheekSquint"]
-        coefficients[cheeks] = min(1.0, float(coefficients[cheeks]) + 0.5 * float(mouth[INDEX["mouthSmile"]]))
+        coefficients[_CHEEKS] = min(1.0, float(coefficients[_CHEEKS]) + 0.5 * float(mouth[_SMILE]))
         yaw, pitch, roll = self._angles
         return MotionFrame(coefficients=coefficients, yaw_deg=yaw, pitch_deg=pitch, roll_deg=roll)
 
@@ -95,18 +100,15 @@ class Liveliness:
         stress = self._stress.step(0.55 * cue.stress if cue.rest < 0.5 else 0.0, STEP_S)
         raised, drawn = (spring.step(target, STEP_S) for spring, target in zip(self._brows, _BROWS[state], strict=True))
         face = self._face
-        face[INDEX["eyeBlinkLeft"]] = face[INDEX["eyeBlinkRight"]] = lid
+        face[_LID_LEFT] = face[_LID_RIGHT] = lid
         # The eyes hold the viewer while the head turns (vestibulo-ocular reflex); 30 degrees is a full look.
-        face[INDEX["eyeLookX"]] = look_x - self._angles[0] / 30.0
-        face[INDEX["eyeLookY"]] = look_y - self._angles[1] / 30.0
-        face[INDEX["browInnerUp"]] = stress + raised
-        face[INDEX["browOuterUp"]] = 0.7 * stress + raised
-        face[INDEX["browDown"]] = drawn
-        face[INDEX["eyeSquint"]] = 0.5 * drawn
-        face[INDEX["breath"]] = self._breath.step(state)
-        for name in _FELT:
-            face[name] = self._feeling[name] + (face[name] if name in _OWN else 0.0)
-        np.clip(face, _LOWEST, 1.0, out=face)
+        face[_LOOK_X] = look_x - self._angles[0] / 30.0
+        face[_LOOK_Y] = look_y - self._angles[1] / 30.0
+        face[_BROW_INNER] = stress + raised
+        face[_BROW_OUTER] = 0.7 * stress + raised
+        face[_BROW_DOWN] = drawn
+        face[_SQUINT] = 0.5 * drawn
+        face[_BREATH] = self._breath.step(state)
 
     def _feel(self, mood: Mood) -> None:
         if self._eased and mood == self._mood_before:
@@ -117,8 +119,3 @@ class Liveliness:
         yaw, pitch, roll = (float(angle) for angle in np.einsum("k,kn->n", weights, _BEARINGS))
         self._bearing = yaw, pitch, roll
         self._eased = all(spring.velocity == 0.0 and spring.value == target for spring, target in zip(self._moods, mood.weights(), strict=True))
-
-
-# Coefficients outside the mouth that an expression moves, and those of them that a face also moves of itself.
-_FELT = [int(k) for k in np.flatnonzero(_EXPRESSIONS.any(axis=0)) if k >= MOUTH_COUNT]
-_OWN = {INDEX[name] for name in ("eyeBlinkLeft", "eyeBlinkRight", "browInnerUp", "browOuterUp", "browDown", "eyeSquint", "eyeLookY")}

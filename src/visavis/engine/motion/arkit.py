@@ -1,0 +1,67 @@
+"""Our coefficients as ARKit's 52, for heads that others draw: game engines, three.js, Live Link Face.
+
+Names and order are Apple's (ARFaceAnchor.BlendShapeLocation); left and right are the person's own. What we hold once for both sides goes to both.
+
+| ours | ARKit |
+|---|---|
+| jawOpen, mouthClose, mouthFunnel, mouthPucker, mouthRollLower, mouthRollUpper, mouthShrugLower, browInnerUp | the same |
+| mouthPress, mouthLowerDown, mouthUpperUp, mouthStretch, mouthFrown, cheekSquint, eyeSquint, eyeWide, browOuterUp, browDown | Left and Right |
+| mouthSmile + moodSmile | mouthSmileLeft, mouthSmileRight, at most 1 |
+| eyeBlinkLeft, eyeBlinkRight | the same |
+| eyeLookX, eyeLookY | eyeLookIn, -Out, -Up, -Down of each eye |
+| tongueUp, breath | none: ARKit has no name for them |
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visavis.engine.motion.frame import COEFFICIENTS, INDEX
+
+_EYE = ("eyeBlink", "eyeLookDown", "eyeLookIn", "eyeLookOut", "eyeLookUp", "eyeSquint", "eyeWide")
+ARKIT: tuple[str, ...] = (
+    *(f"{name}Left" for name in _EYE),
+    *(f"{name}Right" for name in _EYE),
+    *("jawForward", "jawLeft", "jawRight", "jawOpen"),
+    *("mouthClose", "mouthFunnel", "mouthPucker", "mouthLeft", "mouthRight"),
+    *("mouthSmileLeft", "mouthSmileRight", "mouthFrownLeft", "mouthFrownRight", "mouthDimpleLeft", "mouthDimpleRight"),
+    *("mouthStretchLeft", "mouthStretchRight", "mouthRollLower", "mouthRollUpper", "mouthShrugLower", "mouthShrugUpper"),
+    *("mouthPressLeft", "mouthPressRight", "mouthLowerDownLeft", "mouthLowerDownRight", "mouthUpperUpLeft", "mouthUpperUpRight"),
+    *("browDownLeft", "browDownRight", "browInnerUp", "browOuterUpLeft", "browOuterUpRight"),
+    *("cheekPuff", "cheekSquintLeft", "cheekSquintRight", "noseSneerLeft", "noseSneerRight", "tongueOut"),
+)
+WITHOUT_NAME = ("tongueUp", "breath")
+_ADDED = {"moodSmile": "mouthSmile"}
+# A positive look is to the viewer's right, which is the person's left, and down.
+_LOOKS = {
+    "eyeLookX": (("eyeLookOutLeft", "eyeLookInRight"), ("eyeLookInLeft", "eyeLookOutRight")),
+    "eyeLookY": (("eyeLookDownLeft", "eyeLookDownRight"), ("eyeLookUpLeft", "eyeLookUpRight")),
+}
+assert len(ARKIT) == 52
+
+
+def _mixing() -> NDArray[np.float32]:
+    """Return what takes [positive parts, negative parts] of our coefficients to ARKit's, float32 (2 * len(COEFFICIENTS), 52)."""
+    mixing = np.zeros((2 * len(COEFFICIENTS), len(ARKIT)), np.float32)
+    for ours, place in INDEX.items():
+        if ours in WITHOUT_NAME:
+            continue
+        if ours in _LOOKS:
+            positive, negative = _LOOKS[ours]
+            for names, row in ((positive, place), (negative, len(COEFFICIENTS) + place)):
+                mixing[row, [ARKIT.index(name) for name in names]] = 1.0
+            continue
+        name = _ADDED.get(ours, ours)
+        names = (name,) if name in ARKIT else (f"{name}Left", f"{name}Right")
+        mixing[place, [ARKIT.index(one) for one in names]] = 1.0
+    return mixing
+
+
+_MIXING = _mixing()
+
+
+def to_arkit(coefficients: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return ARKit's coefficients of ours: (n, len(COEFFICIENTS)) to float32 (n, 52), 0 to 1, in the order of ARKIT."""
+    parts = np.concatenate([np.maximum(coefficients, 0), np.maximum(-coefficients, 0)], axis=1)
+    return np.minimum(parts @ _MIXING, np.float32(1))
