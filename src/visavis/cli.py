@@ -1,4 +1,4 @@
-"""The command line: `visavis serve | keys | render | watch | bench | demo`. It parses and hands over; each command lives with its part.
+"""The command line: `visavis serve | keys | render | motion | watch | bench | demo`. It parses and hands over; each command lives with its part.
 
 Parts are imported when their command runs, so that `visavis --help` answers at once and a stage process never loads the service.
 """
@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import os
 import sys
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from visavis.errors import VisavisError
+
+if TYPE_CHECKING:
+    from visavis.engine.motion.mood import Mood
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Live avatars that anyone can host.", pretty_exceptions_enable=False)
 keys = typer.Typer(no_args_is_help=True, help="Create, list and revoke API keys.")
@@ -28,6 +32,32 @@ def _size(text: str) -> tuple[int, int]:
     if int(width) % 2 or int(height) % 2:
         raise typer.BadParameter("width and height must be even")
     return int(width), int(height)
+
+
+def _mood(text: str) -> Mood:
+    """Read `happy` or `happy=0.6`."""
+    from visavis.engine.motion.mood import Mood
+
+    name, _, weight = text.partition("=")
+    try:
+        return Mood.of(name, float(weight) if weight else 1.0)
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}; write for example happy or happy=0.6") from None
+
+
+class Alphabet(StrEnum):
+    IPA = "ipa"
+    ARPABET = "arpabet"
+    SAPI = "sapi"
+
+
+Speech = Annotated[Path, typer.Option(exists=True, dir_okay=False, help="A recording: WAV, FLAC, OGG or MP3.")]
+Seed = Annotated[int, typer.Option(help="The same seed gives the same motion.")]
+Phones = Annotated[
+    Path | None, typer.Option(exists=True, dir_okay=False, help="What is spoken when: start_s, end_s and phone on each line, separated by tabs.")
+]
+AlphabetOption = Annotated[Alphabet, typer.Option(help="How --phones writes them.")]
+EmotionOption = Annotated[str, typer.Option(help="neutral, happy, sad, surprised or serious; happy=0.6 is a little.")]
 
 
 def _film(path: Path) -> Path:
@@ -80,17 +110,48 @@ def keys_revoke(key_id: Annotated[str, typer.Argument(help="The key's id, as `vi
 @app.command()
 def render(
     avatar: Annotated[str, typer.Option(help="A photo, or the id of an avatar of this server.")],
-    speech: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="A recording: WAV, FLAC, OGG or MP3.")],
+    speech: Speech,
     out: Annotated[Path, typer.Option(callback=_film, help="The film to write (MP4).")],
     size: Annotated[str, typer.Option(help="WIDTHxHEIGHT in pixels.")] = "512x512",
     fps: Annotated[int, typer.Option(min=1, max=60, help="Frames a second.")] = 25,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same film.")] = 0,
+    seed: Seed = 0,
+    phones: Phones = None,
+    alphabet: AlphabetOption = Alphabet.ARPABET,
+    emotion: EmotionOption = "neutral",
 ) -> None:
     """Render speech spoken by an avatar to a film, offline."""
     from visavis.offline import render_film
 
     width_px, height_px = _size(size)
-    render_film(avatar=avatar, speech=speech, out=out, width_px=width_px, height_px=height_px, fps=fps, seed=seed)
+    render_film(
+        avatar=avatar,
+        speech=speech,
+        out=out,
+        width_px=width_px,
+        height_px=height_px,
+        fps=fps,
+        seed=seed,
+        phones=phones,
+        alphabet=alphabet.value,
+        mood=_mood(emotion),
+    )
+
+
+@app.command()
+def motion(
+    speech: Speech,
+    out: Annotated[Path, typer.Option(callback=_film, help="The file to write: .jsonl or .csv.")],
+    fps: Annotated[int, typer.Option(min=1, max=100, help="Frames a second.")] = 60,
+    seed: Seed = 0,
+    phones: Phones = None,
+    alphabet: AlphabetOption = Alphabet.ARPABET,
+    emotion: EmotionOption = "neutral",
+) -> None:
+    """Write the motion of speech as ARKit coefficients, for a head of your own."""
+    from visavis.motion_file import write_motion
+
+    frames = write_motion(speech=speech, out=out, fps=fps, seed=seed, phones=phones, alphabet=alphabet.value, mood=_mood(emotion))
+    print(f"{out}: {frames} frames")
 
 
 @app.command()

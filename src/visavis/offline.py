@@ -15,32 +15,50 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from visavis.engine.audio.files import read_speech
 from visavis.engine.motion.frame import MOTION_RATE_HZ, MotionFrame, SpeechMotion
 from visavis.engine.motion.liveliness import Cue, Liveliness
+from visavis.engine.motion.mood import NEUTRAL, Mood
 from visavis.engine.portrait.prepare import prepare_avatar
 from visavis.engine.render.cpu import CpuRenderer
 from visavis.engine.render.pack import AvatarPack
+from visavis.engine.speech.phone_file import read_phone_file
+from visavis.engine.speech.phones import Alphabet, TimedViseme
 from visavis.engine.speech.port import SPEECH_RATE_HZ
 from visavis.engine.speech.stream import SpeechStream
+from visavis.engine.speech.timed import TimedSpeech
 from visavis.errors import InvalidRequest, NotFound
 
 
-def render_film(*, avatar: str, speech: Path, out: Path, width_px: int, height_px: int, fps: int, seed: int) -> None:
+def render_film(
+    *,
+    avatar: str,
+    speech: Path,
+    out: Path,
+    width_px: int,
+    height_px: int,
+    fps: int,
+    seed: int,
+    phones: Path | None = None,
+    alphabet: Alphabet = "arpabet",
+    mood: Mood = NEUTRAL,
+) -> None:
     """Write `speech` spoken by `avatar` (a photo's path, or the id of an avatar of this server) to `out` as MP4 (H.264, AAC), with a progress bar.
 
-    Video time 0 is audio time 0. Raises `PortraitRefused` for a photo that cannot become an avatar, `NotFound` for an unknown avatar,
-    `InvalidRequest` for a recording that cannot be read.
+    `phones`: a file with what is spoken when (phone_file.py); without it the speech is heard. Video time 0 is audio time 0.
+    Raises `PortraitRefused` for a photo that cannot become an avatar, `NotFound` for an unknown avatar, `InvalidRequest` for a recording or phones that
+    cannot be read.
     """
     pcm, _ = read_speech(speech)
     sample_rate_hz = SPEECH_RATE_HZ
     if not len(pcm):
         raise InvalidRequest(f"{speech} holds no sound")
+    visemes = timings_of(phones, alphabet, pcm)
     pack = load_avatar(avatar)
-    motion = hear(pcm)
+    motion = hear(pcm, visemes)
     frame_count = -(-len(pcm) * fps // sample_rate_hz)
     renderer = CpuRenderer(pack, width_px, height_px)
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()
     with Progress(*columns) as progress, FilmWriter(out, width_px, height_px, fps, sample_rate_hz) as film:
         film.write_sound(pcm)
-        for frame in progress.track(perform(motion, frame_count, fps, seed), total=frame_count, description=f"Rendering {out.name}"):
+        for frame in progress.track(perform(motion, frame_count, fps, seed, mood), total=frame_count, description=f"Rendering {out.name}"):
             film.write_picture(renderer.render(frame))
 
 
@@ -65,20 +83,27 @@ def load_avatar(avatar: str) -> AvatarPack:
     return AvatarPack.load(pack_path)
 
 
-def hear(pcm: NDArray[np.int16]) -> SpeechMotion:
-    """Return the motion of a whole recording: int16 (n,) at 16 kHz -> ceil(n / 160) rows."""
-    stream = SpeechStream()
+def timings_of(phones: Path | None, alphabet: Alphabet, pcm: NDArray[np.int16]) -> tuple[TimedViseme, ...] | None:
+    """Return what the file says is spoken in the recording, None without a file. Raises `InvalidRequest`."""
+    return None if phones is None else read_phone_file(phones, alphabet, duration_ms=len(pcm) * 1000 / SPEECH_RATE_HZ)
+
+
+def hear(pcm: NDArray[np.int16], visemes: tuple[TimedViseme, ...] | None = None) -> SpeechMotion:
+    """Return the motion of a whole recording: int16 (n,) at 16 kHz -> ceil(n / 160) rows, as `visemes` say, or as it is heard without them."""
+    stream = TimedSpeech(SpeechStream())
+    if visemes is not None:
+        stream.expect(visemes, start_sample=0, samples=len(pcm))
     return SpeechMotion.concatenate([stream.push(pcm), stream.finish()])
 
 
-def perform(motion: SpeechMotion, frame_count: int, fps: int, seed: int) -> Iterator[MotionFrame]:
+def perform(motion: SpeechMotion, frame_count: int, fps: int, seed: int, mood: Mood = NEUTRAL) -> Iterator[MotionFrame]:
     """Yield the face for frame 0, 1, …: frame n shows the motion at n / fps seconds."""
     life = Liveliness(seed)
     for n in range(frame_count):
         step = n * MOTION_RATE_HZ // fps
         row = min(step, len(motion) - 1)
         cue = Cue(rest=float(motion.rest[row]), loudness=float(motion.loudness[row]), stress=float(motion.stress[row]))
-        yield life.frame(step, motion.mouth[row], cue, "speaking" if cue.rest < 0.5 else "idle")
+        yield life.frame(step, motion.mouth[row], cue, "speaking" if cue.rest < 0.5 else "idle", mood)
 
 
 class FilmWriter:

@@ -49,12 +49,12 @@ def _mixing() -> NDArray[np.float32]:
             continue
         if ours in _LOOKS:
             positive, negative = _LOOKS[ours]
-            for names, row in ((positive, place), (negative, len(COEFFICIENTS) + place)):
-                mixing[row, [ARKIT.index(name) for name in names]] = 1.0
+            mixing[place, [ARKIT.index(name) for name in positive]] = 1.0
+            mixing[len(COEFFICIENTS) + place, [ARKIT.index(name) for name in negative]] = 1.0
             continue
         name = _ADDED.get(ours, ours)
-        names = (name,) if name in ARKIT else (f"{name}Left", f"{name}Right")
-        mixing[place, [ARKIT.index(one) for one in names]] = 1.0
+        both = [name] if name in ARKIT else [f"{name}Left", f"{name}Right"]
+        mixing[place, [ARKIT.index(one) for one in both]] = 1.0
     return mixing
 
 

@@ -1,0 +1,39 @@
+"""Phones with their times from a file, as aligners write them: start and end in seconds, the phone, and anything, separated by tabs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from visavis.engine.speech.phones import Alphabet, PhonesRefused, TimedPhone, TimedViseme, time_visemes
+from visavis.errors import InvalidRequest
+
+
+def read_phone_file(path: Path, alphabet: Alphabet, *, duration_ms: float) -> tuple[TimedViseme, ...]:
+    """Return what is spoken in a recording of `duration_ms`. Empty lines and lines that begin with # are passed over.
+
+    Raises `InvalidRequest` (INVALID_PHONEMES), which names the line.
+    """
+    phones, numbers = [], []
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidRequest(f"{path.name} cannot be read as text: {error}", code="INVALID_PHONEMES") from error
+    for number, line in enumerate(lines, start=1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        try:
+            start_s, end_s, symbol = line.split("\t")[:3]
+            phones.append(TimedPhone(symbol.strip(), float(start_s) * 1000, float(end_s) * 1000))
+        except ValueError:
+            raise _refused(path, number, "it must be start_s <tab> end_s <tab> phone") from None
+        numbers.append(number)
+    try:
+        return time_visemes(phones, alphabet, duration_ms=duration_ms)
+    except PhonesRefused as refused:
+        if refused.index is None:
+            raise InvalidRequest(f"{path.name}: {refused}", code="INVALID_PHONEMES") from None
+        raise _refused(path, numbers[refused.index], str(refused).partition(": ")[2]) from None
+
+
+def _refused(path: Path, number: int, why: str) -> InvalidRequest:
+    return InvalidRequest(f"{path.name}, line {number}: {why}", code="INVALID_PHONEMES")
