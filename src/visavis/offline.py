@@ -43,8 +43,8 @@ def render_film(
     """Write `speech` spoken by `avatar` (a photo's path, or the id of an avatar of this server) to `out` as MP4 (H.264, AAC), with a progress bar.
 
     `phones`: a file with what is spoken when (phone_file.py); without it the speech is heard. Video time 0 is audio time 0.
-    Raises `PortraitRefused` for a photo that cannot become an avatar, `NotFound` for an unknown avatar, `InvalidRequest` for a recording or phones that
-    cannot be read.
+    Raises `PortraitRefused` for a photo that cannot become an avatar, `NotFound` for an unknown avatar, `InvalidRequest` for a recording or phones
+    that cannot be read.
     """
     pcm, _ = read_speech(speech)
     sample_rate_hz = SPEECH_RATE_HZ

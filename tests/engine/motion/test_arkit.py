@@ -9,7 +9,7 @@ from visavis.engine.motion.arkit import ARKIT, WITHOUT_NAME, to_arkit
 from visavis.engine.motion.frame import COEFFICIENTS, INDEX
 
 
-def shown(**ours: float) -> dict[str, float]:
+def shown(**ours: float) -> dict[str, object]:
     """Return ARKit's coefficients that are not 0."""
     coefficients = np.zeros((1, len(COEFFICIENTS)), np.float32)
     for name, value in ours.items():
