@@ -163,4 +163,3 @@ def test_timings_and_mood_cross_to_the_stage() -> None:
     )
     back = unpack(pack(said)[4:])
     assert isinstance(back, Speak) and back.visemes is not None and [tuple(v) for v in back.visemes] == said.visemes and back.mood == said.mood
-
