@@ -41,6 +41,7 @@ class CpuRenderer:
         self.plan: RenderPlan = plan
         self._texture = plan.texture.copy()
         self._painted = [(0.0, 0.0, 0.0, 0.0), (0.0, 0.0, 0.0, 0.0)]  # what each eye of the texture shows: lid, look_x, look_y, squint
+        self._creased = plan.creases.depths(np.zeros(len(COLUMN), np.float32))  # the folds that the texture shows
         self._inverse = Inverse(plan.grid)
         self._mouth_inverse = Inverse(plan.mouth_grid)
         x, y = plan.grid.nodes()
@@ -72,6 +73,7 @@ class CpuRenderer:
             return self._out
         weights = weigh(motion)
         self._paint_eyes(motion)
+        self._paint_creases(weights)
         upper, lower = self._sources(weights)
         plan = self.plan
         both = upper
@@ -95,6 +97,12 @@ class CpuRenderer:
             if wanted != self._painted[i]:
                 self.plan.eyes[i].paint(self._texture, *wanted)
                 self._painted[i] = wanted
+
+    def _paint_creases(self, weights: Array) -> None:
+        wanted = self.plan.creases.depths(weights)
+        if wanted != self._creased:
+            self.plan.creases.paint(self._texture, wanted, self._creased)
+            self._creased = wanted
 
     def _sources(self, weights: Array) -> tuple[Array, Array | None]:
         """Return where each node's px comes from, in texture px: for the upper layer on the grid, for the lower one on the mouth's part of it."""

@@ -135,6 +135,11 @@ class Eye:
         soft = cv2.GaussianBlur(out, (0, 0), 0.06 * radius)
         return np.where(seen[..., None], self._open, soft).astype(np.uint8)
 
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        """Return the part of the texture that `paint` writes: left, top, right, bottom."""
+        return self.left, self.top, self.right, self.bottom
+
     def paint(self, texture: NDArray[np.uint8], blink: float, look_x: float, look_y: float, squint: float = 0.0) -> None:
         """Write the eye into `texture`: `blink` and `squint` 0 to 1, `look_x` and `look_y` -1 to 1."""
         area = texture[self.top : self.bottom, self.left : self.right]

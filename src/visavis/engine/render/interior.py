@@ -133,12 +133,14 @@ def _cavity(unit_px: float, lip: Array, warm: float) -> Patch:
 
 def _tongue(unit_px: float, lip: Array) -> Patch:
     work = 160.0
-    w, h = int(0.62 * work), int(0.5 * work)
+    w, h = int(0.66 * work), int(0.5 * work)
     x, y = np.meshgrid((np.arange(w) + 0.5 - w / 2) / work, (np.arange(h) + 0.5) / work)
-    top = 0.02 + 0.13 * (np.abs(x) / 0.29) ** 2.0
-    alpha = smooth(((y - top) / 0.03).astype(np.float32)) * smooth(((0.30 - np.abs(x)) / 0.03).astype(np.float32))
-    shade = 0.60 + 0.40 * np.exp(-0.5 * ((y - top - 0.085) / 0.07) ** 2) - 0.22 * (np.abs(x) / 0.29) ** 2
-    shade -= 0.10 * np.exp(-0.5 * (x / 0.018) ** 2) * smooth(((y - top) / 0.1).astype(np.float32))
+    top = 0.01 + 0.10 * (np.abs(x) / 0.29) ** 2.6
+    deep = (y - top).astype(np.float32)  # its back, far in the dark, has no edge; its front is lit
+    alpha = smooth(deep / 0.075) * smooth(((0.31 - np.abs(x)) / 0.06).astype(np.float32))
+    shade = 0.36 + 0.60 * smooth((deep - 0.01) / 0.13) - 0.16 * (np.abs(x) / 0.29) ** 2
+    shade += 0.07 * np.exp(-0.5 * (((np.abs(x) - 0.075) / 0.05) ** 2 + ((deep - 0.12) / 0.045) ** 2))  # two low ridges, and between them
+    shade -= 0.07 * np.exp(-0.5 * (x / 0.022) ** 2) * smooth(deep / 0.1)  # a soft furrow
     base = lip * np.array([0.88, 0.74, 0.78], np.float32)
     rgb = base * np.clip(shade, 0.25, 1.1)[..., None]
     return _finish(rgb.astype(np.float32), alpha.astype(np.float32), (w / 2, 0.0), unit_px, work)
@@ -157,17 +159,17 @@ def _teeth(unit_px: float, enamel: Array, gum: Array, widths: tuple[float, ...],
     at = 0.0
     rise = 0.0
     for index, (width, height) in enumerate(zip(widths, heights, strict=True)):
-        rise += (0.0, 0.010, -0.004, 0.012, 0.010)[index] if down else (0.0, 0.0, 0.002, 0.008, 0.008)[index]
+        rise += (0.0, 0.006, -0.003, 0.008, 0.008)[index] if down else (0.0, 0.0, 0.002, 0.008, 0.008)[index]
         for side in (-1.0, 1.0):
             middle = side * (at + width / 2)
             u = ((x - middle) / (width / 2)).astype(np.float32)  # -1 to 1 across this tooth
-            tip = bite - rise - ((0.008 if down else 0.004) + (0.010 if index == 2 and down else 0.0)) * np.abs(u) ** (3.5 if index < 2 else 2.0)
+            tip = bite - rise - ((0.006 if down else 0.004) + (0.006 if index == 2 and down else 0.0)) * np.abs(u) ** (4.0 if index < 2 else 2.4)
             neck = bite - rise - height
-            narrow = 1.0 - 0.16 * smooth((tip - v - 0.3 * height) / (0.7 * height))
+            narrow = 1.0 - 0.10 * smooth((tip - v - 0.3 * height) / (0.7 * height))
             inside = smooth((narrow - np.abs(u)) / 0.10 + 0.35) * smooth((tip - v) / 0.008 + 0.5)
             crown = smooth((v - neck - 0.014 * (1 - u * u) * -1.0) / 0.014)
             # Lit from the front and above: a round crown, bluish and thin at the biting edge, warm at the neck.
-            form = 1.0 - 0.20 * np.abs(u) ** 2.6 - 0.10 * (side * u > 0) * np.abs(u) ** 2
+            form = 1.0 - 0.13 * np.abs(u) ** 3.2 - 0.07 * (side * u > 0) * np.abs(u) ** 2
             length = np.clip((tip - v) / height, 0, 1)
             tone = (1.0 - 0.10 * smooth((length - 0.55) / 0.45))[..., None] * np.array([1.0, 1.0, 1.0], np.float32)
             tone = tone - length[..., None] * np.array([0.0, 0.02, 0.06], np.float32)
@@ -181,7 +183,7 @@ def _teeth(unit_px: float, enamel: Array, gum: Array, widths: tuple[float, ...],
         at += width
     # Gaps between teeth are dark, not open: the row behind is a shade.
     span = smooth(((at - np.abs(x)) / 0.02).astype(np.float32)) * smooth((bite - 0.02 - v - rise * (np.abs(x) / at) ** 2) / 0.006)
-    shade = enamel * np.array([0.55, 0.43, 0.38], np.float32) * np.clip(1.0 - (np.abs(x) / at) ** 2 * 0.6, 0.2, 1)[..., None].astype(np.float32)
+    shade = enamel * np.array([0.66, 0.55, 0.50], np.float32) * np.clip(1.0 - (np.abs(x) / at) ** 2 * 0.6, 0.2, 1)[..., None].astype(np.float32)
     both = np.maximum(alpha, span)
     rgb = np.where(both[..., None] > 1e-4, (rgb * alpha[..., None] + shade * (both - alpha)[..., None]) / np.maximum(both, 1e-4)[..., None], 0)
     anchor_y = (bite - edge) * work if down else (h / work - bite + edge) * work

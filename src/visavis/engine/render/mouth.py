@@ -35,6 +35,7 @@ class MouthPose:
     jaw: float
     tongue: float
     rounded: float
+    protruded: float
 
 
 class Mouth:
@@ -90,6 +91,7 @@ class Mouth:
             jaw=float(weights[INDEX["jawOpen"]]),
             tongue=float(weights[INDEX["tongueUp"]]),
             rounded=min(1.0, float(weights[INDEX["mouthPucker"]] + weights[INDEX["mouthFunnel"]])),
+            protruded=min(1.0, float(1.1 * weights[INDEX["mouthPucker"]] + 0.35 * weights[INDEX["mouthFunnel"]])),
         )
 
     def below(self, nodes: Array, pose: MouthPose) -> NDArray[np.bool_]:
@@ -160,11 +162,13 @@ class Mouth:
         y, u, v, spare = cv2.split(self._lay(inner.cavity, pose, 0.0, 0.0, cv2.BORDER_REPLICATE))
         ground = (y, u, v)
         # The tongue lies on the floor of the mouth, and its tip rises behind the upper teeth.
-        at_rest = jaw * 0.42 + 0.02 * e
-        raised = 0.035 * e
+        at_rest = jaw * 0.2 + 0.015 * e
+        raised = -0.06 * e
         tongue_y = at_rest + (min(at_rest, raised) - at_rest) * pose.tongue
         for patch, down in ((inner.tongue, tongue_y), (inner.lower, jaw), (inner.upper, 0.0)):
             *colours, opacity = cv2.split(self._lay(patch, pose, 0.0, down))
+            if patch is inner.tongue and pose.tongue:
+                colours[0] *= np.float32(1.0 + 0.35 * pose.tongue)  # a raised tip is near and catches the light
             np.subtract(1.0, opacity, out=opacity)
             for plane, colour in zip(ground, colours, strict=True):
                 plane *= opacity
@@ -195,8 +199,9 @@ class Mouth:
         light *= -0.14
         light += 1.0
         centre, half = (pose.upper[0, 0] + pose.upper[-1, 0]) / 2, max((pose.upper[-1, 0] - pose.upper[0, 0]) / 2, 1.0)
-        across = np.clip(1.0 - 0.45 * np.abs((lines.x - centre) / half) ** 3.0, 0.2, 1.0)
-        light *= (across * (1.0 - 0.32 * pose.rounded)).astype(np.float32)  # rounded lips stand out and shade what is behind
+        across = np.clip(1.0 - 0.55 * np.abs((lines.x - centre) / half) ** 2.6, 0.2, 1.0)
+        # Lips that stand out shade what is behind: the more they are pushed forward, the deeper the teeth lie in the dark.
+        light *= (across * (1.0 - 0.22 * pose.rounded) * (1.0 - 0.55 * pose.protruded)).astype(np.float32)
         return light
 
     def _lay(self, patch: Patch, pose: MouthPose, dx: float, dy: float, border: int = cv2.BORDER_CONSTANT) -> Array:

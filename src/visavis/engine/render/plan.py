@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visavis.engine.render.backdrop import AS_EVER, PHOTO, Backdrop, Framing
+from visavis.engine.render.creases import Creases
 from visavis.engine.render.eyes import Eye
 from visavis.engine.render.fields import COLUMN, MOUTH_COLUMNS, MOVED_WIDTH, SKIN_COLUMNS, Fields, evaluate
 from visavis.engine.render.framing import Frame, lay_out, place
@@ -70,6 +71,7 @@ class RenderPlan:
     skull: Array
     interior: Interior
     eyes: tuple[Eye, Eye]
+    creases: Creases
 
 
 def plan_for(pack: AvatarPack, width_px: int, height_px: int, backdrop: Backdrop = PHOTO, framing: Framing = AS_EVER) -> RenderPlan:
@@ -118,6 +120,7 @@ def _make(pack: AvatarPack, width: int, height: int, backdrop: Backdrop, framing
     lip_upper, lip_lower = lip_colours(pack.picture, FaceGeometry.of(pack.landmarks))
     middle = SEAM_POINTS // 2
     on_texture = to_texture(face.landmarks[:, :2].copy(), zoom, origin)
+    eyes = Eye(texture, on_texture, face.unit * zoom, EYE_LEFT), Eye(texture, on_texture, face.unit * zoom, EYE_RIGHT)
     return RenderPlan(
         width_px=width,
         height_px=height,
@@ -143,7 +146,8 @@ def _make(pack: AvatarPack, width: int, height: int, backdrop: Backdrop, framing
         seam_jump=np.ascontiguousarray(on_seam.jump[:, 0]).reshape(len(COLUMN), -1),
         skull=np.ascontiguousarray(on_seam.upper[[COLUMN["yaw"], COLUMN["pitch"], COLUMN["roll"]], 0, middle]),
         interior=draw(FaceGeometry.of(pack.landmarks), pack, lip_upper, lip_lower, face.unit),
-        eyes=(Eye(texture, on_texture, face.unit * zoom, EYE_LEFT), Eye(texture, on_texture, face.unit * zoom, EYE_RIGHT)),
+        eyes=eyes,
+        creases=Creases(texture, on_texture, face.unit * zoom, (eyes[0].box, eyes[1].box)),
     )
 
 
