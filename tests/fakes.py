@@ -10,6 +10,7 @@ from pathlib import Path
 from visavis.errors import NoCapacity, OfferRefused, PerformerLost, QueueFull, VisavisError
 from visavis.fleet.port import (
     PLAIN,
+    Attitude,
     Casting,
     Delivery,
     FirstFrameSent,
@@ -17,6 +18,7 @@ from visavis.fleet.port import (
     PerformerEvent,
     PlaybackFinished,
     PlaybackStarted,
+    StateChanged,
     ViewerJoined,
     ViewerLeft,
 )
@@ -34,6 +36,8 @@ class FakePerformer:
         self.queued: deque[str] = deque()
         self.viewers: set[str] = set()
         self.interrupts = 0
+        self.attitude: Attitude | None = None
+        self.streams_motion = False
         self.ended = False
         self._events: asyncio.Queue[PerformerEvent] = asyncio.Queue()
         self._count = 0
@@ -59,6 +63,15 @@ class FakePerformer:
         self.interrupts += 1
         while self.queued:
             self.tell(PlaybackFinished(utterance_id=self.queued.popleft(), position_s=0.0, interrupted=True))
+
+    async def attend(self, state: Attitude) -> None:
+        self._check()
+        self.attitude = state
+        self.tell(StateChanged(state=state))
+
+    async def stream_motion(self, on: bool) -> None:
+        self._check()
+        self.streams_motion = on
 
     async def resize(self, *, width_px: int, height_px: int) -> None:
         self._check()

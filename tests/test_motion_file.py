@@ -11,7 +11,7 @@ import soundfile
 from typer.testing import CliRunner
 
 from visavis.cli import app
-from visavis.engine.motion.arkit import ARKIT
+from visavis.engine.motion.arkit_names import ARKIT
 from visavis.errors import InvalidRequest
 from visavis.library import SAMPLE
 from visavis.motion_file import write_motion

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visavis.engine.audio.files import read_speech
-from visavis.engine.motion.arkit import ARKIT, to_arkit
+from visavis.engine.motion.arkit import to_arkit
+from visavis.engine.motion.arkit_names import ARKIT, HEAD
 from visavis.engine.motion.frame import MOTION_RATE_HZ
 from visavis.engine.motion.mood import NEUTRAL, Mood
 from visavis.engine.speech.phones import Alphabet
@@ -24,7 +25,6 @@ from visavis.engine.speech.port import SPEECH_RATE_HZ
 from visavis.errors import InvalidRequest
 from visavis.offline import hear, perform, timings_of
 
-HEAD = ("yaw_deg", "pitch_deg", "roll_deg")
 DIGITS = 4
 KINDS = (".jsonl", ".csv")
 

@@ -9,14 +9,14 @@ import anyio
 
 from visavis.channel.port import AttachedSession, SessionEvent, SessionInit, SessionOver, TakenOver
 from visavis.errors import NotFound, QueueFull, SessionEnded, Unauthorized
-from visavis.fleet.port import PLAIN, Delivery
+from visavis.fleet.port import PLAIN, Attitude, Delivery
 
 QUEUE_LIMIT_S = 600.0
 
 
 @dataclass
 class FakeSession:
-    """One session; `spoken` is every accepted speech as (bytes, rate, utterance id, final), or "interrupt"."""
+    """One session; `spoken` is every accepted speech as (bytes, rate, utterance id, final), or "interrupt", "listening", "thinking"."""
 
     token: str
     ended: bool = False
@@ -48,6 +48,9 @@ class FakeAttachedSession(AttachedSession):
         self.session.queued_s += seconds
         self.session.spoken.append((len(pcm), sample_rate_hz, utterance_id, final))
         return utterance_id or "utt_1"
+
+    async def attend(self, state: Attitude) -> None:
+        self.session.spoken.append(state)
 
     async def interrupt(self) -> None:
         self.session.queued_s = 0.0

@@ -13,7 +13,7 @@ import pytest
 from tests.conftest import Service, open_service
 from visavis.channel.port import AttachedSession, SessionInit, SessionOver, TakenOver
 from visavis.errors import InvalidRequest, NotFound, PackUnreadable, SessionEnded, SessionNotStarted, Unauthorized
-from visavis.fleet.port import PerformerMetrics, PlaybackFinished, PlaybackStarted, ViewerJoined, ViewerLeft
+from visavis.fleet.port import PerformerMetrics, PlaybackFinished, PlaybackStarted, StateChanged, ViewerJoined, ViewerLeft
 from visavis.sessions.lifecycle import EndReason
 from visavis.sessions.sweep import sweep_sessions
 from visavis.store.database import Database
@@ -271,6 +271,7 @@ async def test_a_channel_hears_of_playback_and_speaks(service: Service) -> None:
     await service.client.put(f"/v1/sessions/{session['session_id']}/end")
     events = [event async for event in attached.events()]
     assert events == [
+        StateChanged(state="idle"),
         PlaybackStarted(utterance_id="a"),
         PlaybackFinished(utterance_id="a", position_s=0.0, interrupted=True),
         SessionOver(reason="ended_by_client"),

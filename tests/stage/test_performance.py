@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from tests.stage.flashing_parts import LoudnessToMotion
 from visavis.engine.motion.frame import INDEX, MOUTH_COUNT
 from visavis.errors import QueueFull
-from visavis.stage.performance import Performance
+from visavis.stage.performance import Performance, StateChanged
 from visavis.stage.timeline import BLOCK_SAMPLES, PLAYOUT_RATE_HZ, SAMPLES_PER_MS
 from visavis.stage.utterances import Ended, Started
 
@@ -30,12 +30,17 @@ class Stand:
         self.jaws: list[tuple[int, float]] = []
         self.mouths: list[NDArray[np.float32]] = []
         self.told: list[tuple[int, Started | Ended]] = []
+        self.states: list[tuple[int, str]] = []
 
     def run(self, duration_ms: int) -> None:
         for _ in range(duration_ms // 20):
             at = self.performance.position
             self.sound = np.concatenate([self.sound, self.performance.next_block()])
-            self.told += [(at, happening) for happening in self.performance.happenings()]
+            for happening in self.performance.happenings():
+                if isinstance(happening, StateChanged):
+                    self.states.append((at, happening.state))
+                else:
+                    self.told.append((at, happening))
             if at % FRAME_SAMPLES == 0:
                 face = self.performance.face(at)
                 self.mouths.append(face.motion.coefficients[:MOUTH_COUNT].copy())
@@ -273,3 +278,44 @@ def test_the_same_seed_and_calls_give_the_same_performance() -> None:
 
     one, other = perform(), perform()
     assert (one.sound == other.sound).all() and one.jaws == other.jaws and one.told == other.told
+
+
+def test_states_are_told_in_the_audios_order(stand: Stand) -> None:
+    p = stand.performance
+    stand.run(100)
+    assert not stand.states
+    p.speak(tone(210), RATE_HZ, utterance_id="a", final=True)
+    p.speak(tone(210), RATE_HZ, utterance_id="b", final=True)
+    stand.run(600)
+    (started_at, _), _, _, (ended_at, _) = stand.told
+    assert stand.states == [(started_at, "speaking"), (ended_at, "idle")], "two utterances without a gap are one time of speaking"
+
+
+def test_a_client_has_the_avatar_listen_and_think(stand: Stand) -> None:
+    p = stand.performance
+    p.attend("listening")
+    stand.run(60)
+    p.attend("thinking")
+    stand.run(60)
+    p.speak(tone(100), RATE_HZ, final=True)
+    stand.run(300)
+    p.attend("listening")
+    stand.run(60)
+    assert [state for _, state in stand.states] == ["listening", "thinking", "speaking", "listening"]
+
+
+def test_thinking_that_is_set_while_it_speaks_comes_after(stand: Stand) -> None:
+    p = stand.performance
+    p.speak(tone(300), RATE_HZ, final=True)
+    stand.run(100)
+    p.attend("thinking")
+    stand.run(600)
+    assert [state for _, state in stand.states] == ["speaking", "thinking"]
+
+
+def test_an_interrupt_ends_speaking_at_once(stand: Stand) -> None:
+    stand.performance.speak(tone(2000), RATE_HZ)
+    stand.run(300)
+    stand.performance.interrupt()
+    stand.run(60)
+    assert [state for _, state in stand.states] == ["speaking", "idle"]

@@ -14,12 +14,14 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, S
 
 from visavis.channel.port import SessionInit
 from visavis.channel.video_size import is_valid_video_size
+from visavis.engine.motion.arkit_names import ARKIT, HEAD, MOTION_STREAM_RATE_HZ
 from visavis.errors import VisavisError
+from visavis.fleet.port import Attitude, State
 
 MAX_AUDIO_BYTES = 10 * 1024 * 1024  # of one message, decoded: 327 s at 16 kHz
 MAX_TEXT_CHARS = MAX_AUDIO_BYTES // 3 * 4 + 65_536  # the same in base64, and the rest of its message
 CONFIRMED_RATE_HZ = 16_000  # `audio_samples` counts at this rate, whatever the speech came in
-FEATURES = frozenset({"playback", "binary"})
+FEATURES = frozenset({"playback", "binary", "state", "motion"})
 
 # Every `code` that an error of the channel can carry. Codes of errors.py (attach, speak) pass through as they are.
 ERROR_CODES: dict[str, str] = {
@@ -37,9 +39,10 @@ ERROR_CODES: dict[str, str] = {
     "INVALID_AUDIO": "audio is absent or not base64",
     "ODD_AUDIO_LENGTH": "PCM16 has two bytes a sample",
     "INVALID_PHONEMES": "phonemes that cannot be followed; the audio of the message is taken, and spoken as it is heard",
+    "INVALID_STATE": "agent.state of a client is listening or thinking",
     "INVALID_EMOTION": "no emotion of ours, or a weight that is none; the rest of the message is taken",
     "INVALID_SAMPLE_RATE": "not an integer from 8000 to 48000",
-    "FEATURE_NOT_ENABLED": "a binary frame or audio.format without the feature `binary`",
+    "FEATURE_NOT_ENABLED": "a binary frame or audio.format without the feature `binary`, agent.state without `state`",
     "MESSAGE_TOO_LARGE": "more than 10 MiB of audio in one message; close 1009",
     "SESSION_NOT_FOUND": "no such session; close 4404",
     "UNAUTHORIZED": "the token does not open this session; close 4401",
@@ -146,6 +149,34 @@ class PlaybackFinishedMessage(ServerMessage):
     interrupted: bool
 
 
+class StateMessage(ServerMessage):
+    type: Literal["agent.state"] = "agent.state"
+    state: State
+
+
+class MotionFormat(ServerMessage):
+    """What the numbers of every `agent.motion` that follows stand for."""
+
+    type: Literal["agent.motion.format"] = "agent.motion.format"
+    rate_hz: int = MOTION_STREAM_RATE_HZ
+    coefficients: tuple[str, ...] = ARKIT
+    head: tuple[str, ...] = HEAD
+
+
+class MotionMessage(ServerMessage):
+    type: Literal["agent.motion"] = "agent.motion"
+    utterance_id: str | None
+    position_s: float
+    coefficients: list[list[float]]
+    head: list[list[float]]
+
+
+class MotionCutMessage(ServerMessage):
+    type: Literal["agent.motion.cut"] = "agent.motion.cut"
+    utterance_id: str
+    position_s: float
+
+
 class ErrorMessage(ServerMessage):
     type: Literal["error"] = "error"
     error: str
@@ -241,6 +272,16 @@ def parse_speak(message: dict[str, Any]) -> tuple[AgentSpeak, bytes]:
         raise ChannelError("audio is not base64 (RFC 4648, with its padding)", "INVALID_AUDIO") from None
     check_pcm(pcm)
     return speak, pcm
+
+
+def parse_state(message: dict[str, Any]) -> Attitude:
+    """Read an `agent.state` of a client. Raises `ChannelError`."""
+    match message.get("state"):
+        case "listening":
+            return "listening"
+        case "thinking":
+            return "thinking"
+    raise ChannelError("state must be listening or thinking", "INVALID_STATE")
 
 
 def parse_audio_format(message: dict[str, Any]) -> int:

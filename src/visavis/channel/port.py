@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from visavis.fleet.port import PLAIN, Delivery, PerformerMetrics, PlaybackFinished, PlaybackStarted
+from visavis.fleet.port import PLAIN, Attitude, Delivery, MotionCut, MotionFrames, PerformerMetrics, PlaybackFinished, PlaybackStarted, StateChanged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +37,7 @@ class TakenOver:
     """A second channel has attached to this session: this one closes 4409. Always the last event."""
 
 
-SessionEvent = PlaybackStarted | PlaybackFinished | PerformerMetrics | SessionOver | TakenOver
+SessionEvent = PlaybackStarted | PlaybackFinished | StateChanged | MotionFrames | MotionCut | PerformerMetrics | SessionOver | TakenOver
 
 
 class AttachedSession(Protocol):
@@ -51,8 +51,12 @@ class AttachedSession(Protocol):
 
     async def interrupt(self) -> None: ...
 
+    async def attend(self, state: Attitude) -> None:
+        """As `fleet.port.Performer.attend`."""
+        ...
+
     def events(self) -> AsyncIterator[SessionEvent]:
-        """Every event since the attachment, in order; one consumer; ends after SessionOver or TakenOver."""
+        """Every event since the attachment, in order, the first being the state it is in; one consumer; ends after SessionOver or TakenOver."""
         ...
 
     async def detach(self) -> None:
@@ -64,7 +68,7 @@ class LiveSessions(Protocol):
     """The sessions that are being performed now, as the channel sees them."""
 
     async def attach(self, init: SessionInit) -> AttachedSession:
-        """Check the token and attach; the picture takes the size asked for.
+        """Check the token and attach; the picture takes the size asked for, and motion is told if the features ask for it.
 
         Raises `NotFound` (unknown session), `Unauthorized` (wrong token), `SessionEnded`, `SessionNotStarted` (a hosted session before its start),
         `InvalidRequest` (room.url is not the session's own). A token is checked before anything else is told about the session.

@@ -5,9 +5,9 @@
           └──────── refused ────────────┘          from any state: SessionOver, TakenOver, 10 s, the client's close ──► CLOSED
 
 Inputs are the methods of `ChannelProtocol`; each returns what is to be done, in order: `Send` a message, `Close` the connection, or one effect
-(`Attach`, `Speak`, `Interrupt`), which is always last. Effects are begun in the order in which they are returned, and their outcomes (`attached`,
-`done` or `refused`) told in that order. Several may be under way, so that speech in small pieces does not wait for each one's way to the performer
-and back; only `Attach` is alone: no message may be given in before its outcome.
+(`Attach`, `Speak`, `Interrupt`, `Attend`), which is always last. Effects are begun in the order in which they are returned, and their outcomes
+(`attached`, `done` or `refused`) told in that order. Several may be under way, so that speech in small pieces does not wait for each one's way to the
+performer and back; only `Attach` is alone: no message may be given in before its outcome.
 
 What is said to the client stands in one line behind the effects that are under way: confirmations and errors come in the order of their messages, and
 no playback event overtakes the confirmation of the message that began its utterance.
@@ -31,7 +31,7 @@ from visavis.channel.delivery import parse_delivery
 from visavis.channel.messages import ChannelError, ErrorMessage, ServerMessage
 from visavis.channel.port import SessionEvent, SessionInit, SessionOver, TakenOver
 from visavis.errors import VisavisError
-from visavis.fleet.port import PLAIN, Delivery, PlaybackFinished, PlaybackStarted
+from visavis.fleet.port import PLAIN, Attitude, Delivery, MotionCut, MotionFrames, PlaybackFinished, PlaybackStarted, StateChanged
 
 INIT_TIMEOUT_S = 10.0
 DEFAULT_RATE_HZ = 16_000
@@ -84,7 +84,14 @@ class Interrupt:
     pass
 
 
-Effect = Attach | Speak | Interrupt
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attend:
+    """Listen or think where nothing is said. It has no answer of its own: the change of state is told when it comes."""
+
+    state: Attitude
+
+
+Effect = Attach | Speak | Interrupt | Attend
 Output = Send | Close | Effect
 
 
@@ -172,16 +179,19 @@ class ChannelProtocol:
         assert isinstance(effect, Attach)
         self.features = effect.init.features
         self.state = ChannelState.OPEN
-        return [Send(message=messages.ConnectionEstablished(session_id=effect.init.session_id))]
+        established = Send(message=messages.ConnectionEstablished(session_id=effect.init.session_id))
+        return [established, Send(message=messages.MotionFormat())] if "motion" in self.features else [established]
 
     def done(self) -> list[Output]:
-        """The oldest effect under way has succeeded: `Speak` was accepted, or `Interrupt` has taken effect."""
+        """The oldest effect under way has succeeded: `Speak` was accepted, `Interrupt` has taken effect, or `Attend` is known."""
         effect = self._settle()
         if effect is None:
             return []
         if isinstance(effect, Interrupt):
             self._count.restart()
             return [Send(message=messages.InterruptConfirmed()), *self._sayable()]
+        if isinstance(effect, Attend):
+            return self._sayable()
         assert isinstance(effect, Speak)
         return [self._confirmed(effect), *self._sayable()]
 
@@ -213,14 +223,8 @@ class ChannelProtocol:
             return self._close_now(CLOSE_NORMAL, event.reason)
         if isinstance(event, TakenOver):
             return self._close_now(CLOSE_TAKEN_OVER, "Another channel has taken over this session")
-        if "playback" not in self.features:
-            return []
-        if isinstance(event, PlaybackStarted):
-            return self._say(messages.PlaybackStartedMessage(utterance_id=event.utterance_id))
-        if isinstance(event, PlaybackFinished):
-            finished = messages.PlaybackFinishedMessage
-            return self._say(finished(utterance_id=event.utterance_id, position_s=event.position_s, interrupted=event.interrupted))
-        return []
+        message = _told(event, self.features)
+        return [] if message is None else self._say(message)
 
     # Within
 
@@ -247,6 +251,10 @@ class ChannelProtocol:
                 return said + self._speak(pcm, rate_hz=speak.sample_rate, utterance_id=speak.utterance_id, final=speak.final, delivery=delivery)
             case "agent.interrupt":
                 return self._begin(Interrupt())
+            case "agent.state":
+                if "state" not in self.features:
+                    raise ChannelError('agent.state needs the feature "state" in session.init', "FEATURE_NOT_ENABLED")
+                return self._begin(Attend(state=messages.parse_state(message)))
             case "audio.format":
                 if "binary" not in self.features:
                     raise ChannelError('audio.format needs the feature "binary" in session.init', "FEATURE_NOT_ENABLED")
@@ -277,7 +285,7 @@ class ChannelProtocol:
         if self.state is ChannelState.CLOSED:
             return None
         effect = self._line.popleft()
-        assert isinstance(effect, Attach | Speak | Interrupt), effect
+        assert not isinstance(effect, Send | Close), effect
         return effect
 
     def _say(self, message: ServerMessage) -> list[Output]:
@@ -310,6 +318,25 @@ class ChannelProtocol:
     def _is_over(self) -> bool:
         assert self.state is not ChannelState.ATTACHING, "a message came before the outcome of Attach"
         return self.state in (ChannelState.CLOSING, ChannelState.CLOSED)
+
+
+def _told(event: SessionEvent, features: frozenset[str]) -> ServerMessage | None:
+    """Return what a client with these features is told of an event."""
+    match event:
+        case PlaybackStarted() if "playback" in features:
+            return messages.PlaybackStartedMessage(utterance_id=event.utterance_id)
+        case PlaybackFinished() if "playback" in features:
+            finished = messages.PlaybackFinishedMessage
+            return finished(utterance_id=event.utterance_id, position_s=event.position_s, interrupted=event.interrupted)
+        case StateChanged() if "state" in features:
+            return messages.StateMessage(state=event.state)
+        case MotionFrames() if "motion" in features:
+            return messages.MotionMessage(
+                utterance_id=event.utterance_id, position_s=event.position_s, coefficients=event.coefficients, head=event.heads
+            )
+        case MotionCut() if "motion" in features:
+            return messages.MotionCutMessage(utterance_id=event.utterance_id, position_s=event.position_s)
+    return None
 
 
 def _close(code: int, reason: str) -> Close:

@@ -19,7 +19,7 @@ from anyio.abc import TaskGroup
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from visavis.channel.port import AttachedSession, LiveSessions
-from visavis.channel.protocol import INIT_TIMEOUT_S, Attach, ChannelProtocol, ChannelState, Close, Effect, Output, Send, Speak
+from visavis.channel.protocol import INIT_TIMEOUT_S, Attach, Attend, ChannelProtocol, ChannelState, Close, Effect, Output, Send, Speak
 from visavis.errors import PerformerLost, VisavisError
 
 WS_MAX_SIZE_BYTES = 16 * 1024 * 1024  # above messages.MAX_TEXT_CHARS; uvicorn's `ws_max_size`
@@ -169,6 +169,8 @@ class _Connection:
                 final=effect.final,
                 delivery=effect.delivery,
             )
+        elif isinstance(effect, Attend):
+            await self.session.attend(effect.state)
         else:
             await self.session.interrupt()
 

@@ -17,13 +17,13 @@ import structlog
 from visavis.errors import NoCapacity, PerformerLost
 from visavis.fleet import port
 from visavis.fleet.link import StageCommand, StageLink
-from visavis.fleet.port import PLAIN, Casting, Delivery, PerformerEnded, PerformerEvent, PerformerMetrics
+from visavis.fleet.port import PLAIN, Attitude, Casting, Delivery, MotionFrames, PerformerEnded, PerformerEvent, PerformerMetrics
 from visavis.rooms.port import IceServer
-from visavis.stage.messages import End, Interrupt, Message, Offer, Open, PerformanceLost, RemoveViewer, Resize, Speak
+from visavis.stage.messages import Attend, End, Interrupt, Message, Offer, Open, PerformanceLost, RemoveViewer, Resize, Speak, StreamMotion
 
 SESSIONS_PER_STAGE = 5  # of 512x512 at 25 frames a second on one core
 SESSIONS_BEFORE_NEXT_STAGE = 2  # a stage with more than this has the next one started, while there are cores
-MAX_UNHEARD_METRICS = 60
+MAX_UNHEARD_METRICS = 60  # and frames of motion
 CLOSE_WITHIN_S = 5.0
 
 log = structlog.get_logger("visavis.fleet")
@@ -64,6 +64,12 @@ class LocalPerformer:
 
     async def resize(self, *, width_px: int, height_px: int) -> None:
         await self._ask_in_turn(lambda n: Resize(request=n, session_id=self.session_id, width_px=width_px, height_px=height_px))
+
+    async def attend(self, state: Attitude) -> None:
+        await self._ask_in_turn(lambda n: Attend(request=n, session_id=self.session_id, state=state))
+
+    async def stream_motion(self, on: bool) -> None:
+        await self._ask_in_turn(lambda n: StreamMotion(request=n, session_id=self.session_id, on=on))
 
     async def offer(self, *, viewer_id: str, sdp: str) -> str:
         return await self._ask(lambda n: Offer(request=n, session_id=self.session_id, viewer_id=viewer_id, sdp=sdp))
@@ -114,7 +120,7 @@ class LocalPerformer:
         if isinstance(event, PerformerEnded):
             self._ended = True
             self._has_ended(self.session_id)
-        if isinstance(event, PerformerMetrics) and len(self._events) >= MAX_UNHEARD_METRICS:
+        if isinstance(event, PerformerMetrics | MotionFrames) and len(self._events) >= MAX_UNHEARD_METRICS:
             return
         self._events.append(event)
         self._happened.set()

@@ -14,6 +14,9 @@ from typing import Literal, Protocol
 from visavis.engine.motion.mood import Mood
 from visavis.engine.speech.phones import TimedViseme
 
+State = Literal["idle", "listening", "thinking", "speaking"]
+Attitude = Literal["listening", "thinking"]  # what a client may set
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Casting:
@@ -72,6 +75,34 @@ class PlaybackFinished:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StateChanged:
+    """What the avatar does now: speaking from an utterance's first sample to the last of those that follow it at once; in order with the playback."""
+
+    state: State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MotionFrames:
+    """Consecutive frames of motion, at MOTION_STREAM_RATE_HZ: ARKit's coefficients and the head's angles in degrees (engine/motion/arkit_names.py).
+
+    `position_s`: of the first, in the utterance's audio, before it is heard; without an utterance, on the session's clock.
+    """
+
+    utterance_id: str | None
+    position_s: float
+    coefficients: list[list[float]]
+    heads: list[list[float]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MotionCut:
+    """The utterance was cut at `position_s` of its audio: frames of it from there on are void."""
+
+    utterance_id: str
+    position_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PerformerMetrics:
     """Figures of the last second: frames shown, frames late, and milliseconds from a sample's arrival to its frame's leaving the encoder."""
 
@@ -90,7 +121,18 @@ class PerformerEnded:
     detail: str = ""
 
 
-PerformerEvent = FirstFrameSent | ViewerJoined | ViewerLeft | PlaybackStarted | PlaybackFinished | PerformerMetrics | PerformerEnded
+PerformerEvent = (
+    FirstFrameSent
+    | ViewerJoined
+    | ViewerLeft
+    | PlaybackStarted
+    | PlaybackFinished
+    | StateChanged
+    | MotionFrames
+    | MotionCut
+    | PerformerMetrics
+    | PerformerEnded
+)
 
 
 class Performer(Protocol):
@@ -117,6 +159,14 @@ class Performer(Protocol):
 
     async def resize(self, *, width_px: int, height_px: int) -> None:
         """Change the size of the picture; viewers stay connected."""
+        ...
+
+    async def attend(self, state: Attitude) -> None:
+        """Listen or think wherever nothing is said: listening lasts, thinking until speech begins."""
+        ...
+
+    async def stream_motion(self, on: bool) -> None:
+        """Tell MotionFrames and MotionCut from now on, or no more."""
         ...
 
     async def offer(self, *, viewer_id: str, sdp: str) -> str:

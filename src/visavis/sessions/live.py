@@ -228,4 +228,5 @@ class LiveSessions:
             if urlsplit(init.room_url or "").path.rstrip("/") != f"/rooms/{record.room_name}":
                 raise InvalidRequest("Invalid room url", code="INVALID_ROOM_URL", suggestion="Use the url of the session's daily_room")
             await session.resize(width_px=init.width_px, height_px=init.height_px)
+        await session.stream_motion("motion" in init.features)
         return session.open_channel()

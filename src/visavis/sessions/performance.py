@@ -13,14 +13,19 @@ from visavis.channel.port import SessionEvent, SessionOver, TakenOver
 from visavis.errors import SessionEnded
 from visavis.fleet.port import (
     PLAIN,
+    Attitude,
     Delivery,
     FirstFrameSent,
+    MotionCut,
+    MotionFrames,
     Performer,
     PerformerEnded,
     PerformerEvent,
     PerformerMetrics,
     PlaybackFinished,
     PlaybackStarted,
+    State,
+    StateChanged,
     ViewerJoined,
     ViewerLeft,
 )
@@ -28,6 +33,7 @@ from visavis.sessions.lifecycle import EndReason
 from visavis.sessions.vigil import Vigil
 
 _EVENTS_HELD = 1024  # a quarter of an hour of figures; the channel gives up on a client that takes nothing long before
+_MOTION_HELD = 128  # a dozen seconds of motion: what comes later than that is of no use
 _END_TIMEOUT_S = 2.0
 
 log = structlog.get_logger()
@@ -49,6 +55,9 @@ class Attachment:
     async def interrupt(self) -> None:
         await self._performer().interrupt()
 
+    async def attend(self, state: Attitude) -> None:
+        await self._performer().attend(state)
+
     def _performer(self) -> Performer:
         if self._finished:
             raise SessionEnded("Session has already ended")
@@ -69,13 +78,14 @@ class Attachment:
     async def detach(self) -> None:
         self._finished = True
         self._told.set()
-        self._session.channel_closed(self)
+        if self._session.channel_closed(self):
+            await self._session.stream_motion(False)
 
     def tell(self, event: SessionEvent) -> None:
         """Hold an event for the channel. One that takes nothing loses what it has not taken beyond a bound, figures or not."""
         if self._finished:
             return
-        if len(self._events) >= _EVENTS_HELD:
+        if len(self._events) >= (_MOTION_HELD if isinstance(event, MotionFrames) else _EVENTS_HELD):
             log.warning("channel_event_dropped", session_id=self.session_id, event_type=type(event).__name__)
             return
         self._events.append(event)
@@ -112,6 +122,8 @@ class LiveSession:
         self._end = end
         self._clock_ms = clock_ms
         self._attachment: Attachment | None = None  # the channel that holds the session now
+        self._state: State = "idle"  # as the performer told it last
+        self._streams_motion = False
         self._viewers = 0
         self._first_frame_at_ms: int | None = None  # set by the first FirstFrameSent
         self._last_frame_at_ms: int | None = None  # moves while anybody watches
@@ -135,7 +147,10 @@ class LiveSession:
             await self._end(self.session_id, EndReason.PERFORMER_LOST)
 
     def _take(self, event: PerformerEvent) -> None:
-        if isinstance(event, PlaybackStarted | PlaybackFinished | PerformerMetrics) and self._attachment is not None:
+        if isinstance(event, StateChanged):
+            self._state = event.state
+        told = PlaybackStarted | PlaybackFinished | StateChanged | MotionFrames | MotionCut | PerformerMetrics
+        if isinstance(event, told) and self._attachment is not None:
             self._attachment.tell(event)
         if isinstance(event, FirstFrameSent):
             now = self._clock_ms()
@@ -175,6 +190,11 @@ class LiveSession:
             await self.performer.resize(width_px=width_px, height_px=height_px)
             self._size_px = width_px, height_px
 
+    async def stream_motion(self, on: bool) -> None:
+        if on is not self._streams_motion and not self._closing:
+            await self.performer.stream_motion(on)
+            self._streams_motion = on
+
     def open_channel(self) -> Attachment:
         """Attach a channel; one that is attached already is taken over."""
         if self._closing:
@@ -182,16 +202,19 @@ class LiveSession:
         if self._attachment is not None:
             self._attachment.finish(TakenOver())
         self._attachment = Attachment(self)
+        self._attachment.tell(StateChanged(state=self._state))
         self._vigil.channel_opened()
         self._changed.set()
         return self._attachment
 
-    def channel_closed(self, attachment: Attachment) -> None:
-        """The channel left; says nothing about a session that another channel holds by now."""
-        if self._attachment is attachment:
-            self._attachment = None
-            self._vigil.channel_closed(now_s=anyio.current_time())
-            self._changed.set()
+    def channel_closed(self, attachment: Attachment) -> bool:
+        """The channel left: return whether the session has none now. Says nothing about a session that another channel holds by now."""
+        if self._attachment is not attachment:
+            return False
+        self._attachment = None
+        self._vigil.channel_closed(now_s=anyio.current_time())
+        self._changed.set()
+        return True
 
     async def close(self, reason: EndReason) -> None:
         """End the performance; idempotent, and a second caller returns when the first has done it."""

@@ -72,6 +72,24 @@ class Resize(Message):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Attend(Message):
+    """Listen or think where nothing is said."""
+
+    request: int
+    session_id: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamMotion(Message):
+    """Tell the session's motion as MotionFrames and MotionCut from now on, or no more."""
+
+    request: int
+    session_id: str
+    on: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Offer(Message):
     """Done carries the SDP answer."""
 
@@ -96,7 +114,7 @@ class End(Message):
     session_id: str
 
 
-Request = Open | Speak | Interrupt | Resize | Offer | RemoveViewer | End
+Request = Open | Speak | Interrupt | Resize | Attend | StreamMotion | Offer | RemoveViewer | End
 
 
 # --- stage to service
@@ -158,6 +176,28 @@ class PlaybackFinished(Message):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StateChanged(Message):
+    session_id: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MotionFrames(Message):
+    session_id: str
+    utterance_id: str | None
+    position_s: float
+    coefficients: list[list[float]]
+    heads: list[list[float]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MotionCut(Message):
+    session_id: str
+    utterance_id: str
+    position_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PerformerMetrics(Message):
     session_id: str
     frames: int
@@ -175,7 +215,18 @@ class PerformanceLost(Message):
     detail: str
 
 
-Event = FirstFrameSent | ViewerJoined | ViewerLeft | PlaybackStarted | PlaybackFinished | PerformerMetrics | PerformanceLost
+Event = (
+    FirstFrameSent
+    | ViewerJoined
+    | ViewerLeft
+    | PlaybackStarted
+    | PlaybackFinished
+    | StateChanged
+    | MotionFrames
+    | MotionCut
+    | PerformerMetrics
+    | PerformanceLost
+)
 
 
 def pack(message: Message) -> bytes:

@@ -18,7 +18,7 @@ from visavis.engine.motion.liveliness import REST_MOUTH, Liveliness, State
 from visavis.engine.motion.mood import NEUTRAL, Mood
 from visavis.engine.speech.port import SpeechToMotion
 from visavis.stage.timeline import BLOCK_SAMPLES, SAMPLES_PER_MS, STEP_SAMPLES
-from visavis.stage.utterances import Ended, Started, Utterances
+from visavis.stage.utterances import Ended, Started, Utterance, Utterances
 from visavis.stage.voice import AT_REST, Instant, Timings, Voice
 
 AHEAD_SAMPLES = 200 * SAMPLES_PER_MS  # sound and motion are made ready this far ahead ...
@@ -33,7 +33,15 @@ RAN_OUT_GROWS = 40 * SAMPLES_PER_MS  # by how much the margin grows where the au
 UNCERTAIN_GROWS = 10 * SAMPLES_PER_MS  # ... and for each frame whose motion was not certain in time
 REMEMBERED_SAMPLES = 1000 * SAMPLES_PER_MS
 
-Happening = Started | Ended
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateChanged:
+    """What the avatar does from here on: it speaks from an utterance's first sample to the last of those that follow it at once."""
+
+    state: State
+
+
+Happening = Started | Ended | StateChanged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +98,10 @@ class Performance:
         self._tail: NDArray[np.int16] | None = None  # the faded end of what was interrupted
         self._paused = True  # the current utterance waits for enough to go on
         self.mood = NEUTRAL  # the session's: what is shown where an utterance brings none of its own; set at any time, eased into
+        self._listens = False  # it listens where it does not speak, rather than idling; set by the client
+        self._thinks = False  # until it next speaks; set by the client
+        self._state: State = "idle"  # as last told
+        self.begun: list[Utterance] | None = None  # the utterances that began since this was last emptied; None where nobody asks
         self._margin = 0  # learnt from how speech comes in; a little of it is forgotten with every utterance
 
     # --- speech
@@ -131,6 +143,22 @@ class Performance:
     def queued_samples(self) -> int:
         return self._utterances.queued_samples
 
+    def attend(self, state: State) -> None:
+        """Listen or think wherever nothing is said: listening lasts, thinking until speech begins."""
+        assert state in ("listening", "thinking"), state
+        self._listens = self._listens or state == "listening"
+        self._thinks = state == "thinking"
+
+    @property
+    def attitude(self) -> State:
+        """What it does where it does not speak."""
+        return "thinking" if self._thinks else "listening" if self._listens else "idle"
+
+    @property
+    def current(self) -> Utterance | None:
+        """The utterance that is being said."""
+        return self._utterances.current
+
     @property
     def speaking(self) -> bool:
         return self._utterances.current is not None and not self._paused
@@ -161,6 +189,7 @@ class Performance:
             filled += len(sound)
             if filled < BLOCK_SAMPLES:
                 self._run_dry(voice, self.position + filled)
+        self._note_state(self.position + filled)
         self.position += BLOCK_SAMPLES
         return block
 
@@ -176,6 +205,10 @@ class Performance:
                 return None
             self._margin = self._margin * 31 // 32
             self._happened.append((position, self._utterances.begin_next()))
+            self._thinks = False
+            self._note_state(position)
+            if self.begun is not None:
+                self.begun.append(coming)
             self._paused = False
             self._hear(position, coming.voice, RISE_WITHIN_SAMPLES)
             return coming.voice
@@ -194,6 +227,12 @@ class Performance:
         elif voice.playable_samples < DRY_SAMPLES:
             voice.run_out()
         return voice
+
+    def _note_state(self, position: int) -> None:
+        state: State = self.attitude if self._utterances.current is None else "speaking"
+        if state != self._state:
+            self._state = state
+            self._happened.append((position, StateChanged(state=state)))
 
     def _run_dry(self, voice: Voice, position: int) -> None:
         voice.run_out()
@@ -223,7 +262,7 @@ class Performance:
             if not span.voice.closed and span.voice.unplayed_samples < REMEMBERED_SAMPLES:
                 arrived_ns = span.voice.arrived_ns(at)
         mouth = self._lips.at(position, instant.mouth, span)
-        state: State = "speaking" if self.speaking else "idle"
+        state: State = "speaking" if self.speaking else self.attitude
         motion = self._liveliness.frame(position // STEP_SAMPLES, mouth, instant.cue, state, self._mood_in(span, position))
         return Face(motion=motion, arrived_ns=arrived_ns)
 

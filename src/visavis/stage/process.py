@@ -24,7 +24,22 @@ from visavis.errors import PackUnreadable, PerformerLost, VisavisError
 from visavis.rooms.embedded.room import EmbeddedRoom
 from visavis.rooms.port import IceServer
 from visavis.stage import messages
-from visavis.stage.messages import Done, End, Failed, Interrupt, Message, Offer, Open, Ready, RemoveViewer, Resize, Speak, read_message
+from visavis.stage.messages import (
+    Attend,
+    Done,
+    End,
+    Failed,
+    Interrupt,
+    Message,
+    Offer,
+    Open,
+    Ready,
+    RemoveViewer,
+    Resize,
+    Speak,
+    StreamMotion,
+    read_message,
+)
 from visavis.stage.parts import BUILT_IN, Avatar, Parts, load_parts
 from visavis.stage.show import Camera, Show
 
@@ -85,7 +100,7 @@ class Stage:
         if isinstance(message, End):
             await self._end(message.session_id)
             return ""
-        assert isinstance(message, Speak | Interrupt | Resize | Offer | RemoveViewer)
+        assert isinstance(message, Speak | Interrupt | Resize | Attend | StreamMotion | Offer | RemoveViewer)
         show = self._shows.get(message.session_id)
         if show is None or show.room is None:
             raise PerformerLost("This session is not performed here any more")
@@ -96,6 +111,10 @@ class Stage:
                 await show.interrupt()
             case Resize():
                 await show.resize(width_px=message.width_px, height_px=message.height_px)
+            case Attend():
+                show.attend(message.state)
+            case StreamMotion():
+                show.stream_motion(message.on)
             case Offer():
                 return await show.room.offer(viewer_id=message.viewer_id, sdp=message.sdp)
             case RemoveViewer():

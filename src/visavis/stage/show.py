@@ -16,10 +16,11 @@ from visavis.errors import InvalidRequest
 from visavis.rooms.port import Room
 from visavis.stage import messages
 from visavis.stage.encoder import AudioEncoder, VideoEncoder
+from visavis.stage.motion_stream import Motion, MotionCut, MotionStream, seconds
 from visavis.stage.parts import Avatar, Parts
-from visavis.stage.performance import Performance
+from visavis.stage.performance import Happening, Performance, StateChanged
 from visavis.stage.timeline import BLOCK_SAMPLES, PLAYOUT_RATE_HZ, duration_ns, frame_position
-from visavis.stage.utterances import Started
+from visavis.stage.utterances import Ended, Started
 
 MAX_BEHIND_NS = 500_000_000  # after a longer stall (a suspended machine) the clock starts anew instead of catching up
 BEFORE_ALL = -PLAYOUT_RATE_HZ  # the position of the picture that warms an encoder up
@@ -54,9 +55,10 @@ class Show:
     def __init__(self, *, session_id: str, avatar: Avatar, camera: Camera, parts: Parts, fps: int, seed: int, tell: Tell) -> None:
         self.session_id = session_id
         self.room: Room | None = None  # set once, before run
-        self._avatar, self._fps, self._tell = avatar, fps, tell
+        self._avatar, self._fps, self._seed, self._tell = avatar, fps, seed, tell
         self._performance = Performance(seed=seed, open_speech=parts.open_speech)
         self._audio = AudioEncoder()
+        self._motion: MotionStream | None = None  # while somebody wants it
         self._camera = camera  # replaced by a resize
         self._frame = 0  # the number of the next frame
         self._block_taken = asyncio.Event()  # replaced with every block
@@ -100,6 +102,20 @@ class Show:
             self.room.drop_backlog()
         await self._block_taken.wait()
 
+    def attend(self, state: str) -> None:
+        """Listen or think where nothing is said. Raises `InvalidRequest` for anything else."""
+        if state not in ("listening", "thinking"):
+            raise InvalidRequest("state is listening or thinking")
+        self._performance.attend("listening" if state == "listening" else "thinking")
+
+    def stream_motion(self, on: bool) -> None:
+        """Tell the motion from now on, or no more."""
+        if on and self._motion is None:
+            self._motion = MotionStream(self._performance, seed=self._seed)
+        elif not on and self._motion is not None:
+            self._motion.close()
+            self._motion = None
+
     async def resize(self, *, width_px: int, height_px: int) -> None:
         """Change the picture's size: the picture goes on in its old one until the new one is laid out."""
         shown = self._camera.renderer
@@ -142,21 +158,35 @@ class Show:
         if self.room and self.room.watched:
             self.room.publish(self._audio.encode(block, position))
         for happening in self._performance.happenings():
-            if isinstance(happening, Started):
-                self._tell(messages.PlaybackStarted(session_id=self.session_id, utterance_id=happening.utterance_id))
-            else:
-                self._tell(
-                    messages.PlaybackFinished(
-                        session_id=self.session_id,
-                        utterance_id=happening.utterance_id,
-                        position_s=happening.played_samples / PLAYOUT_RATE_HZ,
-                        interrupted=happening.interrupted,
-                    )
-                )
+            self._tell(self._event_of(happening))
+        for motion in self._motion.step() if self._motion else ():
+            self._tell(self._event_of(motion))
         if position // BLOCK_SAMPLES % METRICS_EVERY_BLOCKS == METRICS_EVERY_BLOCKS - 1:
             self._tell_metrics()
         self._block_taken.set()
         self._block_taken = asyncio.Event()
+
+    def _event_of(self, said: Happening | Motion | MotionCut) -> messages.Event:
+        match said:
+            case Started():
+                return messages.PlaybackStarted(session_id=self.session_id, utterance_id=said.utterance_id)
+            case Ended():
+                position_s = seconds(said.played_samples)
+                return messages.PlaybackFinished(
+                    session_id=self.session_id, utterance_id=said.utterance_id, position_s=position_s, interrupted=said.interrupted
+                )
+            case StateChanged():
+                return messages.StateChanged(session_id=self.session_id, state=said.state)
+            case MotionCut():
+                return messages.MotionCut(session_id=self.session_id, utterance_id=said.utterance_id, position_s=seconds(said.position))
+            case Motion():
+                return messages.MotionFrames(
+                    session_id=self.session_id,
+                    utterance_id=said.utterance_id,
+                    position_s=seconds(said.position),
+                    coefficients=said.coefficients,
+                    heads=said.heads,
+                )
 
     def _perform_frame(self, position: int, *, late: bool) -> None:
         self._frame += 1

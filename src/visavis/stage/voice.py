@@ -243,6 +243,12 @@ class Voice:
             self._segments.popleft()
         return self._segments[0].at(position) if self._segments else AT_REST
 
+    def ahead(self, position: int) -> Instant | None:
+        """Return the motion at `position`, which is not behind the present, or None while it is not certain; forgets nothing."""
+        if position >= min(self.ready_until, self.certain_until):
+            return None
+        return next(segment for segment in reversed(self._segments) if segment.start <= position).at(position)
+
     def mood_at(self, position: int) -> Mood | None:
         """Return the mood in which the sample at `position` is said, None where no mood was given; positions as for `at`."""
         while len(self._moods) > 1 and self._moods[1][0] <= position - PLAYOUT_RATE_HZ:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from visavis.engine.motion.arkit import ARKIT, WITHOUT_NAME, to_arkit
+from visavis.engine.motion.arkit import WITHOUT_NAME, to_arkit
+from visavis.engine.motion.arkit_names import ARKIT
 from visavis.engine.motion.frame import COEFFICIENTS, INDEX
 
 

@@ -17,20 +17,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from visavis.engine.motion.arkit_names import ARKIT
 from visavis.engine.motion.frame import COEFFICIENTS, INDEX
 
-_EYE = ("eyeBlink", "eyeLookDown", "eyeLookIn", "eyeLookOut", "eyeLookUp", "eyeSquint", "eyeWide")
-ARKIT: tuple[str, ...] = (
-    *(f"{name}Left" for name in _EYE),
-    *(f"{name}Right" for name in _EYE),
-    *("jawForward", "jawLeft", "jawRight", "jawOpen"),
-    *("mouthClose", "mouthFunnel", "mouthPucker", "mouthLeft", "mouthRight"),
-    *("mouthSmileLeft", "mouthSmileRight", "mouthFrownLeft", "mouthFrownRight", "mouthDimpleLeft", "mouthDimpleRight"),
-    *("mouthStretchLeft", "mouthStretchRight", "mouthRollLower", "mouthRollUpper", "mouthShrugLower", "mouthShrugUpper"),
-    *("mouthPressLeft", "mouthPressRight", "mouthLowerDownLeft", "mouthLowerDownRight", "mouthUpperUpLeft", "mouthUpperUpRight"),
-    *("browDownLeft", "browDownRight", "browInnerUp", "browOuterUpLeft", "browOuterUpRight"),
-    *("cheekPuff", "cheekSquintLeft", "cheekSquintRight", "noseSneerLeft", "noseSneerRight", "tongueOut"),
-)
 WITHOUT_NAME = ("tongueUp", "breath")
 _ADDED = {"moodSmile": "mouthSmile"}
 # A positive look is to the viewer's right, which is the person's left, and down.
@@ -38,7 +27,6 @@ _LOOKS = {
     "eyeLookX": (("eyeLookOutLeft", "eyeLookInRight"), ("eyeLookInLeft", "eyeLookOutRight")),
     "eyeLookY": (("eyeLookDownLeft", "eyeLookDownRight"), ("eyeLookUpLeft", "eyeLookUpRight")),
 }
-assert len(ARKIT) == 52
 
 
 def _mixing() -> NDArray[np.float32]:
