@@ -16,21 +16,22 @@ EPS = 1e-4  # variance of colour (range 0 to 1) that a window is taken to have a
 PRIOR = 0.02  # the weight of the guess for what is unknown, against about nine windows a px
 ITERATIONS = 60  # of conjugate gradients at most
 CLOSE_ENOUGH = 3e-3  # residual, relative to that of the guess, at which they end
+RIM = 3  # px about the picture that windows reach
 _SIDE = np.arange(9)
 _DY, _DX = _SIDE // 3 - 1, _SIDE % 3 - 1
 
 
 def closed_form(image: Array, guess: Array, unknown: NDArray[np.bool_]) -> Array:
     """Return opacities, float32 (H, W), 0 to 1: `guess` wherever not `unknown`, and there what fits the colours of `image`, (H, W, 3), 0 to 1."""
-    height, width = guess.shape
-    inner = np.zeros_like(unknown)
-    inner[1:-1, 1:-1] = unknown[1:-1, 1:-1]
-    touched = cv2.dilate(inner.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
-    touched[[0, -1]] = touched[:, [0, -1]] = False
-    centres = np.flatnonzero(touched)
-    at = np.flatnonzero(inner)
-    if not len(at):
+    if not unknown.any():
         return guess.copy()
+    # With a rim about it every px has neighbours; the rim goes on as the edge does.
+    image = cv2.copyMakeBorder(image, RIM, RIM, RIM, RIM, cv2.BORDER_REFLECT_101)
+    padded = cv2.copyMakeBorder(guess, RIM, RIM, RIM, RIM, cv2.BORDER_REFLECT_101)
+    inner = cv2.copyMakeBorder(unknown.astype(np.uint8), RIM, RIM, RIM, RIM, cv2.BORDER_CONSTANT, value=(0,))
+    height, width = padded.shape
+    centres = np.flatnonzero(cv2.dilate(inner, np.ones((3, 3), np.uint8)))
+    at = np.flatnonzero(inner)
     members = centres[:, None] + (_DY * width + _DX)[None, :]
     affinities = _affinities(image.reshape(-1, 3)[members])
     # Row i of `stencil` holds what ties unknown px i to the 5 x 5 px about it.
@@ -42,8 +43,8 @@ def closed_form(image: Array, guess: Array, unknown: NDArray[np.bool_]) -> Array
     kept = rows >= 0
     stencil = np.bincount((rows * 25 + columns)[kept], weights=affinities[kept], minlength=25 * len(at)).reshape(-1, 25).astype(np.float32)
     reach = np.arange(25)
-    neighbours = np.clip(at[:, None] + ((reach // 5 - 2) * width + reach % 5 - 2)[None, :], 0, height * width - 1)
-    return _solve(guess, at, neighbours, stencil)
+    neighbours = at[:, None] + ((reach // 5 - 2) * width + reach % 5 - 2)[None, :]
+    return _solve(padded, at, neighbours, stencil)[RIM:-RIM, RIM:-RIM].copy()
 
 
 def _affinities(colours: Array) -> Array:
