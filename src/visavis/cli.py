@@ -1,4 +1,4 @@
-"""The command line: `visavis serve | keys | render | motion | watch | bench | demo`. It parses and hands over; each command lives with its part.
+"""The command line: `visavis serve | keys | render | inspect | motion | watch | bench | demo`. It parses and hands over; each lives with its part.
 
 Parts are imported when their command runs, so that `visavis --help` answers at once and a stage process never loads the service.
 """
@@ -152,6 +152,20 @@ def motion(
 
     frames = write_motion(speech=speech, out=out, fps=fps, seed=seed, phones=phones, alphabet=alphabet.value, mood=_mood(emotion))
     print(f"{out}: {frames} frames")
+
+
+@app.command()
+def inspect(
+    avatar: Annotated[str, typer.Argument(help="A photo, the id of an avatar of this server, or a portrait of the library: iris.")],
+    out: Annotated[Path, typer.Option(callback=_film, help="The sheet to write (PNG or JPEG).")] = Path("sheet.png"),
+    size: Annotated[str, typer.Option(help="WIDTHxHEIGHT in pixels at which the face is rendered.")] = "512x512",
+    only: Annotated[str | None, typer.Option(help="One part of the sheet: visemes, expressions, lids, gaze, head.")] = None,
+) -> None:
+    """Draw all that a face can do on one sheet: visemes, expressions, lids, gaze, turns of the head."""
+    from visavis.inspect.sheet import write_sheet
+
+    width_px, height_px = _size(size)
+    write_sheet(avatar=avatar, out=out, width_px=width_px, height_px=height_px, only=only)
 
 
 @app.command()
