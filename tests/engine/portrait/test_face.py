@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from tests.engine.portrait.photos import cat, on_wall, portrait, profile
 from visavis.engine.portrait.face import describe_face, find_face
@@ -43,6 +43,9 @@ def test_the_mesh_lies_on_the_face(models: Models) -> None:
         pytest.param(lambda: on_wall(2400, 1600, (portrait(), (1850, 1050))), 1.0, (1850, 1050), id="in a corner"),
         pytest.param(lambda: on_wall(2600, 3400, (portrait(700), (1000, 260))), 700 / 512, (1000, 260), id="a full figure"),
         pytest.param(lambda: portrait(2000), 2000 / 512, (0, 0), id="large"),
+        pytest.param(lambda: portrait(256), 0.5, (0, 0), id="small"),
+        pytest.param(lambda: portrait().point(lambda level: level // 6), 1.0, (0, 0), id="in the dark"),
+        pytest.param(lambda: portrait().filter(ImageFilter.ModeFilter(7)), 1.0, (0, 0), id="painted with a broad brush"),
         pytest.param(lambda: portrait().crop((165, 40, 285, 190)), 1.0, (-165, -40), id="nothing but the face"),
         pytest.param(
             lambda: on_wall(1024, 1024, (portrait(1024), (0, 0)), (portrait().crop((140, 20, 320, 200)).resize((90, 90)), (20, 500))),
@@ -81,8 +84,7 @@ def test_a_photo_without_its_orientation_tag_is_turned(quarter_turns: int, model
             "SEVERAL_FACES",
             id="two people",
         ),
-        pytest.param(lambda: on_wall(1200, 900, (portrait(150), (500, 300))), "FACE_TOO_SMALL", id="far away"),
-        pytest.param(lambda: portrait(256), "FACE_TOO_SMALL", id="a small photo"),
+        pytest.param(lambda: on_wall(600, 450, (portrait(110), (250, 150))), "FACE_TOO_SMALL", id="far away"),
         pytest.param(profile, "FACE_TURNED_AWAY", id="from the side"),
     ],
 )

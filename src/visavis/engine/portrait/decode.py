@@ -6,6 +6,7 @@ import io
 import struct
 import warnings
 import zlib
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +17,24 @@ from visavis.errors import ImageTooLarge, PortraitRefused
 
 WORKING_SIDE_PX = 2600  # photos are halved while their long side stays above this: a full figure of 2600 px still has about 80 px between the eyes
 BEHIND_TRANSPARENCY = (222, 222, 222)
+SEE_THROUGH_FROM = 0.04  # of the picture fully clear: rounded corners are no cut-out
 UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError, TypeError, OverflowError, MemoryError, struct.error, zlib.error)
 
 
-def decode_image(image: bytes) -> tuple[NDArray[np.uint8], int]:
-    """Return the first picture in `image` as uint8 (H, W, 3) sRGB, turned upright by its EXIF tag, and by how much it was reduced (1, 2, 4 ...).
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecodedPhoto:
+    """`picture`: uint8 (H, W, 3) sRGB, upright by its EXIF tag; `reduced`: by how much it was scaled down (1, 2, 4 ...).
+
+    `opacity`: uint8 (H, W), 0 where the picture is see-through, of one that is so in a part worth speaking of; else None.
+    """
+
+    picture: NDArray[np.uint8]
+    reduced: int
+    opacity: NDArray[np.uint8] | None
+
+
+def decode_image(image: bytes) -> DecodedPhoto:
+    """Return the first picture in `image`.
 
     Transparency lies on a light neutral grey; CMYK, palettes, 16 bit and embedded colour profiles become sRGB.
     Raises ImageTooLarge (bytes, or pixels claimed, before any is decoded), ImageTypeRefused, PortraitRefused IMAGE_UNREADABLE.
@@ -51,7 +65,7 @@ def _too_many_pixels(size: tuple[int, int] | None = None) -> ImageTooLarge:
     return ImageTooLarge(f"{claimed} too many pixels; at most {MAX_PIXELS // 1_000_000} million are taken", suggestion="Send a smaller photo")
 
 
-def _upright_rgb(opened: Image.Image) -> tuple[NDArray[np.uint8], int]:
+def _upright_rgb(opened: Image.Image) -> DecodedPhoto:
     full_side_px = max(opened.size)
     orientation = opened.getexif().get(0x0112, 1)
     profile = opened.info.get("icc_profile")
@@ -66,11 +80,19 @@ def _upright_rgb(opened: Image.Image) -> tuple[NDArray[np.uint8], int]:
     while max(picture.size) / 2 >= WORKING_SIDE_PX:
         picture = picture.reduce(2)
     reduced = round(full_side_px / max(picture.size))
-    picture = _flat(picture, profile)
-    if orientation != 1:
-        picture.getexif()[0x0112] = orientation
-        ImageOps.exif_transpose(picture, in_place=True)
-    return np.array(picture, dtype=np.uint8), reduced
+    opacity = picture.getchannel("A") if picture.mode in ("RGBA", "LA") else None
+    if opacity is not None and opacity.histogram()[0] < SEE_THROUGH_FROM * opacity.width * opacity.height:
+        opacity = None
+    picture = _upright(_flat(picture, profile), orientation)
+    matte = None if opacity is None else np.array(_upright(opacity, orientation), dtype=np.uint8)
+    return DecodedPhoto(picture=np.array(picture, dtype=np.uint8), reduced=reduced, opacity=matte)
+
+
+def _upright(picture: Image.Image, orientation: int) -> Image.Image:
+    if orientation == 1:
+        return picture
+    picture.getexif()[0x0112] = orientation
+    return ImageOps.exif_transpose(picture)
 
 
 def _eight_bit(picture: Image.Image) -> Image.Image:

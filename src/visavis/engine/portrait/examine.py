@@ -5,18 +5,22 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from visavis.engine.portrait.background import fill_background
-from visavis.engine.portrait.crop import cut_out, map_points
+from visavis.engine.portrait.coarse import inside_face
+from visavis.engine.portrait.crop import Cut, cut_out, map_points
 from visavis.engine.portrait.decode import decode_image
-from visavis.engine.portrait.face import describe_face, find_face, refine_mesh
+from visavis.engine.portrait.face import FoundFace, describe_face, find_face, refine_mesh
 from visavis.engine.portrait.framing import frame_portrait, preview
-from visavis.engine.portrait.matte import person_matte
+from visavis.engine.portrait.matte import person_matte, without_islands
 from visavis.engine.portrait.models import Models
 from visavis.engine.portrait.report import PreparationReport
 from visavis.engine.portrait.study import PortraitStudy
+
+CUT_ALONG = 0.75  # the share of what is opaque that must be the person's for the opacity to be believed: a round avatar shows a wall too
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,10 +43,10 @@ def examine_photo(image: bytes, models: Models | None = None) -> Examination:
         steps_ms[step] = round((now - began) * 1000, 1)
         began = now
 
-    photo, reduced = decode_image(image)
+    decoded = decode_image(image)
     done("decode")
     models = models or Models()
-    photo, found = find_face(photo, models, reduced=reduced)
+    photo, found = find_face(decoded.picture, models, reduced=decoded.reduced)
     done("find_face")
     cut = frame_portrait(photo, found)
     picture = cut_out(photo, cut)
@@ -50,6 +54,8 @@ def examine_photo(image: bytes, models: Models | None = None) -> Examination:
     face = describe_face(refine_mesh(picture, describe_face(map_points(found.landmarks, cut.matrix())), models))
     done("refine")
     matte = person_matte(picture, face, models)
+    if decoded.opacity is not None:
+        matte = _with_opacity(matte, decoded.opacity, found, cut, face)
     done("matte")
     background = fill_background(picture, matte, face.eye_distance_px)
     done("background")
@@ -64,3 +70,13 @@ def examine_photo(image: bytes, models: Models | None = None) -> Examination:
     )
     study = PortraitStudy(picture=picture, landmarks=face.landmarks, matte=matte, background=background)
     return Examination(study=study, preview=preview(picture, face), report=report)
+
+
+def _with_opacity(matte: NDArray[np.uint8], opacity: NDArray[np.uint8], found: FoundFace, cut: Cut, face: FoundFace) -> NDArray[np.uint8]:
+    """Return the matte of a picture that is see-through in part: its own opacity where that was cut along the person; else no more than both say."""
+    turned = np.ascontiguousarray(np.rot90(opacity, found.quarter_turns))
+    own = cut_out(turned, cut, border=cv2.BORDER_REPLICATE)
+    cut_along_person = float(matte[own > 127].mean()) > CUT_ALONG * 255 if (own > 127).any() else False
+    both = own if cut_along_person else np.minimum(own, matte)
+    whole = np.maximum(both.astype(np.float32) / np.float32(255.0), inside_face(both, face, 0.12))
+    return np.rint(without_islands(whole, face) * 255.0).astype(np.uint8)

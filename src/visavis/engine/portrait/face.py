@@ -1,30 +1,29 @@
 """Find the one face that the photo is of, or say why it cannot be used.
 
-A detector looks at the whole photo scaled down, then, where it saw nothing, at overlapping tiles of it (full figures, faces in a corner) and at the
-photo turned by quarters (lost EXIF tags). The mesh is then fitted on a level crop around the face, at good resolution.
+look.py says where faces are. The mesh is then fitted on a level crop around each, at good resolution, and the most prominent one is the portrait's.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from visavis.engine.portrait.crop import Cut, cut_out, inverse, map_points
+from visavis.engine.portrait.look import look_for_faces
 from visavis.engine.portrait.models import DetectedFace, Models
 from visavis.errors import PortraitRefused
 
-SIGHT_PX = 1024  # detectors see at most 192 px; this leaves tiles enough detail
-CERTAIN, CERTAIN_IN_TILE = 0.5, 0.7  # detectors' scores; many tiles are many chances to be wrong
-DOUBTFUL = 0.75  # below, a face may be one seen upside down
-RIVAL_SIZE = 0.4  # a second face this large, relative to the first, makes the choice a guess; a smaller one is a passer-by
-LEAST_EYE_DISTANCE_PX = 28.0  # a face about 65 px wide; below, the enlarged picture shows more interpolation than person
+RIVAL = 0.62  # a second face this prominent, relative to the first, makes the choice a guess; a lesser one is a passer-by
+LEAST_EYE_DISTANCE_PX = 11.0  # a face about 26 px wide; below, nothing tells lips from noise. The report warns from far above (quality.py)
 # Beyond these the far cheek is gone and half of the lips foreshortened: nothing is left to move. The estimates read up to 4 degrees high: a head
-# rendered at yaw 15, 30, 45 reads 18, 34, 45, at pitch -30, -15, 0, 15, 30 it reads -32, -14, 4, 19, 34.
-MOST_YAW_DEG, MOST_PITCH_DEG = 28.0, 26.0
+# rendered at yaw 15, 30, 45 reads 18, 34, 45, at pitch -30, -15, 0, 15, 30 it reads -32, -14, 4, 19, 34. Painters like three quarters of a face.
+MOST_YAW_DEG, MOST_PITCH_DEG = 38.0, 31.0
+BOX_TO_EYES = 1.2, 4.6  # how wide a detector's box may be, in eye distances of the mesh that was found in it: 1.8 to 2.9 in 60 faces
+UNSTEADY_MOST = 0.05  # spread of several looks, in eye distances: 120 faces, painted and far away ones too, have 0.003 to 0.035, what is none 0.07
 MESH_SIDE_PX = 448
 # Half the side of a crop, and its shift to the right and down, in eye distances.
 REFINING_LOOKS = ((2.0, 0.0, 0.0), (1.85, 0.05, 0.04), (2.2, -0.05, 0.04), (1.9, -0.06, -0.05), (2.1, 0.06, -0.04), (2.3, 0.0, 0.06))
@@ -38,7 +37,10 @@ MUST_BE_SEEN = (33, 133, 362, 263, 61, 291, 0, 17, 1, 152)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundFace:
-    """A face and how it is held. `landmarks`: float32 (478, 3) in px of the picture; angles in degrees, 0 when facing the camera upright."""
+    """A face and how it is held. `landmarks`: float32 (478, 3) in px of the picture; angles in degrees, 0 when facing the camera upright.
+
+    `quarter_turns`: how often the photo had to be turned against the clock (np.rot90) to show it; `others`: how many lesser faces there are.
+    """
 
     landmarks: NDArray[np.float32]
     eye_distance_px: float
@@ -46,6 +48,8 @@ class FoundFace:
     roll_deg: float
     yaw_deg: float
     pitch_deg: float
+    quarter_turns: int = 0
+    others: int = 0
 
 
 def describe_face(landmarks: NDArray[np.float32]) -> FoundFace:
@@ -80,21 +84,49 @@ def find_face(picture: NDArray[np.uint8], models: Models, *, reduced: int = 1) -
     `reduced`: by how much the photo was scaled down before; its own resolution is what is judged.
     Raises PortraitRefused NO_FACE, SEVERAL_FACES, FACE_TOO_SMALL or FACE_TURNED_AWAY.
     """
-    picture, seen = _look(picture, models)
-    if not seen:
+    sight = look_for_faces(picture, models)
+    if not sight.faces:
         raise PortraitRefused("No face can be seen in the photo", code="NO_FACE", suggestion="Send a photo of one person who faces the camera")
-    main, *others = sorted(seen, key=lambda face: face.box[2] * face.score, reverse=True)
-    landmarks = fit_mesh(picture, main, models)
+    picture = np.ascontiguousarray(np.rot90(picture, sight.quarter_turns))
+    seen = sorted(sight.faces, key=lambda face: _prominence(picture, face), reverse=True)
+    main, landmarks, rest = seen[0], None, []
+    for i, candidate in enumerate(seen):
+        landmarks = fit_mesh(picture, candidate, models)
+        if landmarks is not None:
+            main, rest = candidate, seen[i + 1 :]
+            break
     if landmarks is None:
-        raise PortraitRefused("No clear face can be seen in the photo", code="NO_FACE", suggestion="Send a sharp, well lit photo of one whole face")
+        raise _unclear()
     face = describe_face(landmarks)
-    for other in others:
-        if other.box[2] >= RIVAL_SIZE * main.box[2] and fit_mesh(picture, other, models) is not None:
-            raise PortraitRefused(
-                "More than one face can be seen in the photo", code="SEVERAL_FACES", suggestion="Crop the photo to one person and send it again"
-            )
+    others = [other for other in rest if _is_another(picture, other, face, models)]
+    if any(_prominence(picture, other) >= RIVAL * _prominence(picture, main) for other in others):
+        raise PortraitRefused(
+            "More than one face can be seen in the photo", code="SEVERAL_FACES", suggestion="Crop the photo to one person and send it again"
+        )
     _judge(picture, face, reduced)
-    return picture, face
+    return picture, replace(face, quarter_turns=sight.quarter_turns % 4, others=len(others))
+
+
+def _prominence(picture: NDArray[np.uint8], face: DetectedFace) -> float:
+    """Return how much the photo is of this face: its width, less where it is at the side, blurred, or no sure face."""
+    x, y, w, h = face.box
+    height, width = picture.shape[:2]
+    left, top, right, bottom = max(0, int(x)), max(0, int(y)), min(width, int(x + w)), min(height, int(y + h))
+    if right - left < 4 or bottom - top < 4:
+        return 0.0
+    grey = cv2.cvtColor(cv2.resize(picture[top:bottom, left:right], (96, 96), interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
+    sharp = min(1.0, float(cv2.Laplacian(grey, cv2.CV_32F).std()) / 20.0)
+    aside = abs((x + w / 2) / width - 0.5) * 2.0
+    return w * face.score * (1.0 - 0.35 * min(aside, 1.0)) * (0.6 + 0.4 * sharp)
+
+
+def _is_another(picture: NDArray[np.uint8], other: DetectedFace, face: FoundFace, models: Models) -> bool:
+    """Whether a detected face is one indeed, and not the same once more."""
+    landmarks = fit_mesh(picture, other, models)
+    if landmarks is None:
+        return False
+    centre = describe_face(landmarks).eye_centre
+    return math.dist(centre, face.eye_centre) > face.eye_distance_px
 
 
 def _judge(picture: NDArray[np.uint8], face: FoundFace, reduced: int) -> None:
@@ -127,114 +159,53 @@ def fit_mesh(picture: NDArray[np.uint8], face: DetectedFace, models: Models) -> 
     side = max(width, height)
     across = face.eyes[1] - face.eyes[0]
     roll_deg = math.degrees(math.atan2(float(across[1]), float(across[0])))
-    for spread in (1.7, 2.4, 1.3):
+    for spread, smoothed in ((1.7, False), (2.4, False), (1.3, False), (1.7, True), (2.1, True)):
         reach = side * spread / 2
-        cut = Cut(
-            anchor=(x + width / 2, y + height / 2),
-            roll_deg=roll_deg,
-            left=reach,
-            top=reach,
-            scale=MESH_SIDE_PX / (2 * reach),
-            width_px=MESH_SIDE_PX,
-            height_px=MESH_SIDE_PX,
-        )
-        landmarks = models.mesh(cut_out(picture, cut, border=cv2.BORDER_CONSTANT))
+        cut = _square((x + width / 2, y + height / 2), roll_deg, reach)
+        shown = cut_out(picture, cut, border=cv2.BORDER_CONSTANT)
+        landmarks = models.mesh(_smoothed(shown) if smoothed else shown, bold=smoothed)
         if landmarks is not None:
-            return map_points(landmarks, inverse(cut.matrix()))
+            landmarks = map_points(landmarks, inverse(cut.matrix()))
+            found = describe_face(landmarks)
+            inside = x <= found.eye_centre[0] <= x + width and y <= found.eye_centre[1] <= y + height
+            if inside and BOX_TO_EYES[0] <= side / found.eye_distance_px <= BOX_TO_EYES[1]:
+                return landmarks
     return None
+
+
+def _square(centre: tuple[float, float], roll_deg: float, reach: float) -> Cut:
+    scale = MESH_SIDE_PX / (2 * reach)
+    return Cut(anchor=centre, roll_deg=roll_deg, left=reach, top=reach, scale=scale, width_px=MESH_SIDE_PX, height_px=MESH_SIDE_PX)
 
 
 def refine_mesh(picture: NDArray[np.uint8], face: FoundFace, models: Models) -> NDArray[np.float32]:
     """Return the face's landmarks, float32 (478, 3), as the mean of several looks at it.
 
     One look, 12 ms long, is uncertain by 0.4 % of the eye distance (standard deviation over shifted crops, measured), the mean of six by 0.2 %.
+    Raises PortraitRefused NO_FACE where the looks do not agree: then each saw something else in what is no face.
     """
     unit = face.eye_distance_px
     x, y = face.eye_centre
-    looks = []
-    for reach, right, down in REFINING_LOOKS:
-        side = 2 * reach * unit
-        cut = Cut(
-            anchor=(x + right * unit, y + (0.5 + down) * unit),
-            roll_deg=face.roll_deg,
-            left=side / 2,
-            top=side / 2,
-            scale=MESH_SIDE_PX / side,
-            width_px=MESH_SIDE_PX,
-            height_px=MESH_SIDE_PX,
-        )
-        landmarks = models.mesh(cut_out(picture, cut, border=cv2.BORDER_CONSTANT))
-        if landmarks is not None:
-            looks.append(map_points(landmarks, inverse(cut.matrix())))
+    looks: list[NDArray[np.float32]] = []
+    for bold in (False, True):
+        for reach, right, down in REFINING_LOOKS:
+            cut = _square((x + right * unit, y + (0.5 + down) * unit), face.roll_deg, reach * unit)
+            shown = cut_out(picture, cut, border=cv2.BORDER_CONSTANT)
+            landmarks = models.mesh(_smoothed(shown) if bold else shown, bold=bold)
+            if landmarks is not None:
+                looks.append(map_points(landmarks, inverse(cut.matrix())))
+        if looks:
+            break
     if not looks:
         return face.landmarks
+    if float(np.std(looks, axis=0)[:, :2].mean()) > UNSTEADY_MOST * unit:
+        raise _unclear()
     return np.asarray(np.mean(looks, axis=0), dtype=np.float32)
 
 
-def _look(picture: NDArray[np.uint8], models: Models) -> tuple[NDArray[np.uint8], list[DetectedFace]]:
-    """Return the picture, turned as its faces were seen best, and those faces, surest first."""
-    height, width = picture.shape[:2]
-    ratio = min(1.0, SIGHT_PX / max(height, width))
-    sight = picture
-    if ratio < 1.0:
-        size = max(1, round(width * ratio)), max(1, round(height * ratio))
-        sight = cv2.resize(picture, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
-    found = _detect(sight, models)
-    turns = 0
-    if not found or found[0].score < DOUBTFUL:  # lying on its side, or on its head?
-        for quarter_turns in (1, 3, 2):
-            turned = _detect(np.ascontiguousarray(np.rot90(sight, quarter_turns)), models)
-            if turned and turned[0].score > max(DOUBTFUL, found[0].score if found else 0.0):
-                found, turns = turned, quarter_turns
-    for part in (0.6, 0.36):
-        found = found or _detect_in_tiles(sight, models, part)
-    grown = [
-        DetectedFace(box=(f.box[0] / ratio, f.box[1] / ratio, f.box[2] / ratio, f.box[3] / ratio), eyes=f.eyes / np.float32(ratio), score=f.score)
-        for f in found
-    ]
-    return np.ascontiguousarray(np.rot90(picture, turns)), grown
+def _smoothed(shown: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.asarray(cv2.medianBlur(shown, 7), dtype=np.uint8)
 
 
-def _detect(picture: NDArray[np.uint8], models: Models) -> list[DetectedFace]:
-    near = models.faces(picture, full_range=False, min_score=CERTAIN)
-    return _distinct(near + models.faces(picture, full_range=True, min_score=CERTAIN))
-
-
-def _detect_in_tiles(picture: NDArray[np.uint8], models: Models, part: float) -> list[DetectedFace]:
-    """Look again at overlapping squares, each `part` of the long side."""
-    height, width = picture.shape[:2]
-    side = max(1, round(max(height, width) * part))
-    found = []
-    for top in _starts(height, side):
-        for left in _starts(width, side):
-            tile = np.ascontiguousarray(picture[top : top + side, left : left + side])
-            for face in models.faces(tile, full_range=True, min_score=CERTAIN_IN_TILE):
-                x, y, w, h = face.box
-                shift = np.array([left, top], np.float32)
-                found.append(DetectedFace(box=(x + left, y + top, w, h), eyes=face.eyes + shift, score=face.score))
-    return _distinct(found)
-
-
-def _starts(length: int, side: int) -> list[int]:
-    if length <= side:
-        return [0]
-    count = math.ceil((length - side) / (side * 0.6)) + 1
-    return [round(i * (length - side) / (count - 1)) for i in range(count)]
-
-
-def _distinct(faces: list[DetectedFace]) -> list[DetectedFace]:
-    """Keep the surest of those that are one face: the middle of one lies in the box of the other."""
-    kept: list[DetectedFace] = []
-    for face in sorted(faces, key=lambda f: f.score, reverse=True):
-        if not any(_same(face, other) for other in kept):
-            kept.append(face)
-    return kept
-
-
-def _same(a: DetectedFace, b: DetectedFace) -> bool:
-    return _holds(a, b) or _holds(b, a)
-
-
-def _holds(outer: DetectedFace, inner: DetectedFace) -> bool:
-    x, y = inner.box[0] + inner.box[2] / 2, inner.box[1] + inner.box[3] / 2
-    return outer.box[0] <= x <= outer.box[0] + outer.box[2] and outer.box[1] <= y <= outer.box[1] + outer.box[3]
+def _unclear() -> PortraitRefused:
+    return PortraitRefused("No clear face can be seen in the photo", code="NO_FACE", suggestion="Send a sharp, well lit photo of one whole face")

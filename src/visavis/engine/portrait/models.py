@@ -45,7 +45,7 @@ class Models:
 
     def __init__(self) -> None:
         self._detectors: dict[int, Any] = {}
-        self._mesh: Any = None
+        self._meshes: dict[bool, Any] = {}
         self._segmentation: Any = None
 
     def faces(self, picture: NDArray[np.uint8], *, full_range: bool, min_score: float) -> list[DetectedFace]:
@@ -68,17 +68,18 @@ class Models:
             faces.append(DetectedFace(box=box, eyes=eyes, score=score))
         return faces
 
-    def mesh(self, square: NDArray[np.uint8]) -> NDArray[np.float32] | None:
-        """Return the landmarks of the face in `square`, float32 (478, 3) in px of it, or None.
+    def mesh(self, square: NDArray[np.uint8], *, bold: bool = False) -> NDArray[np.float32] | None:
+        """Return the landmarks of the face in `square`, float32 (478, 3) in px of it, or None. `bold` takes what hardly looks like a face too.
 
         The picture must be square: on others the model's own projection of the lips and irises is off.
         """
         assert square.shape[0] == square.shape[1], square.shape
-        if self._mesh is None:
-            self._mesh = _solution("face_mesh").FaceMesh(
-                static_image_mode=True, max_num_faces=1, refine_landmarks=True, min_detection_confidence=0.4, min_tracking_confidence=0.4
+        if bold not in self._meshes:
+            least = 0.15 if bold else 0.4
+            self._meshes[bold] = _solution("face_mesh").FaceMesh(
+                static_image_mode=True, max_num_faces=1, refine_landmarks=True, min_detection_confidence=least, min_tracking_confidence=least
             )
-        found = self._mesh.process(square).multi_face_landmarks
+        found = self._meshes[bold].process(square).multi_face_landmarks
         if not found:
             return None
         landmarks = np.array([(p.x, p.y, p.z) for p in found[0].landmark], np.float32) * square.shape[1]
