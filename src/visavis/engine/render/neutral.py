@@ -11,10 +11,14 @@ from numpy.typing import NDArray
 from visavis.engine.render.colour import to_yuv
 from visavis.engine.render.landmarks import CHIN, INNER_LOWER, INNER_UPPER, NOSE_BASE, OUTER_LOWER, OUTER_UPPER, FaceGeometry, curve, smooth
 
-OPEN_FROM = 0.025  # gap of the inner lips, in eye distances, from which a mouth counts as open
+OPEN_FROM = 0.011  # gap of the inner lips, in eye distances, from which a mouth counts as open: closed ones read up to 0.009 (60 faces)
 NO_TEETH: NDArray[np.uint8] = np.zeros((0, 0, 4), np.uint8)
 TEETH_FROM = 0.06  # gap, in eye distances, from which teeth are looked for
-UPPER_SHARE = 0.50  # of the gap that the upper lip closes; the lower lip closes the rest
+TOOTH_MOST = 0.13  # how much of an upper tooth can show, in eye distances: crowns are 10 to 11 mm long, eyes about 90 mm apart outside
+# The upper lip closes nearly half of a small gap and no more than UPPER_MOST, in eye distances, of a wide one; the lower lip and the jaw close the
+# rest. Measured on one man's smiles: gaps of 0.08, 0.12, 0.24 had raised his upper lip by 0.032, 0.046, 0.049, two fifths of it in the lip itself.
+UPPER_SHARE, UPPER_MOST = 0.45, 0.07
+UPPER_LIP_PART, LOWER_LIP_PART = 0.4, 0.12  # of a lip's way, made up by a fuller lip; the rest by the skin beyond
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +63,9 @@ class _Closing:
         gap = np.clip(lower - upper, 0, None) * ((column > p[78, 0]) & (column < p[308, 0]))
         self.gap = cv2.GaussianBlur(gap.reshape(1, -1).astype(np.float32), (0, 0), 0.03 * unit)[0]
         self.upper, self.lower = upper.astype(np.float32), lower.astype(np.float32)
-        self.seam = (upper + UPPER_SHARE * self.gap).astype(np.float32)
+        widest = max(float(self.gap.max()) / unit, 1e-3)
+        self.share = UPPER_MOST * (1.0 - float(np.exp(-UPPER_SHARE * widest / UPPER_MOST))) / widest
+        self.seam = (upper + self.share * self.gap).astype(np.float32)
         # A lip that no longer is stretched by a smile is fuller: most of the way is made up within the lip, the rest by the skin beyond.
         self.upper_rim = np.minimum(np.interp(column, *curve(p[list(OUTER_UPPER)])), upper - 0.03 * unit).astype(np.float32)
         self.lower_rim = np.maximum(np.interp(column, *curve(p[list(OUTER_LOWER)])), lower + 0.05 * unit).astype(np.float32)
@@ -72,21 +78,21 @@ class _Closing:
     def above(self, i: NDArray[np.intp], y: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return how far the skin over the mouth goes down, in columns i at heights y."""
         edge, rim, nose = self.upper[i], self.upper_rim[i], self.p[NOSE_BASE, 1]
-        at_rim = 0.30 * smooth((y - nose) / np.maximum(rim - nose, 0.08 * self.unit))
-        return UPPER_SHARE * self.gap[i] * (at_rim + 0.70 * np.clip((y - rim) / (edge - rim), 0, 1))
+        at_rim = (1.0 - UPPER_LIP_PART) * smooth((y - nose) / np.maximum(rim - nose, 0.08 * self.unit))
+        return self.share * self.gap[i] * (at_rim + UPPER_LIP_PART * np.clip((y - rim) / (edge - rim), 0, 1))
 
     def below(self, i: NDArray[np.intp], y: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return how far (negative: up) the skin under the mouth goes."""
         edge, rim, chin = self.lower[i], self.lower_rim[i], self.p[CHIN, 1]
-        at_rim = 0.72 * (1.0 - smooth((y - rim) / np.maximum(0.95 * (chin - rim), 0.35 * self.unit)))
-        return -(1 - UPPER_SHARE) * self.gap[i] * (at_rim + 0.28 * np.clip((rim - y) / (rim - edge), 0, 1))
+        at_rim = (1.0 - LOWER_LIP_PART) * (1.0 - smooth((y - rim) / np.maximum(0.95 * (chin - rim), 0.35 * self.unit)))
+        return -(1 - self.share) * self.gap[i] * (at_rim + LOWER_LIP_PART * np.clip((rim - y) / (rim - edge), 0, 1))
 
     def relax(self, x: NDArray[np.float32], y: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return the displacement that eases a broad smile: the corners a little in and down."""
         dx, dy = np.zeros_like(x), np.zeros_like(y)
         for corner, side in ((self.p[61], 1.0), (self.p[291], -1.0)):
             near = np.exp(-0.5 * (((x - corner[0]) / (0.2 * self.unit)) ** 2 + ((y - corner[1]) / (0.17 * self.unit)) ** 2))
-            dx = dx + side * 0.035 * self._ease * self.unit * near
+            dx = dx + side * 0.045 * self._ease * self.unit * near
             dy = dy + 0.03 * self._ease * self.unit * near
         return dx, dy
 
@@ -176,10 +182,14 @@ def _fill_inside(picture: NDArray[np.uint8], p: NDArray[np.float32], unit: float
 
 
 def _own_teeth(picture: NDArray[np.uint8], p: NDArray[np.float32], unit: float) -> tuple[NDArray[np.uint8], tuple[float, float]]:
-    """Cut out the teeth between parted lips: what is bright there and less red than the lips. Nothing if that is little."""
+    """Cut out the upper teeth between parted lips: what is bright there, less red than lips and skin, and begins at the upper lip.
+
+    Nothing if that is little, or only in places: a row half hidden by a hand or a moustache looks worse than a drawn one.
+    """
+    none = NO_TEETH, (0.0, 0.0)
     ring = np.vstack([p[list(INNER_UPPER)], p[list(INNER_LOWER)][::-1]])
     if float(np.max(p[list(INNER_LOWER), 1] - p[list(INNER_UPPER), 1])) < TEETH_FROM * unit:
-        return NO_TEETH, (0.0, 0.0)
+        return none
     x0, y0 = np.maximum(np.floor(ring.min(axis=0)).astype(int) - 2, 0)
     x1, y1 = np.ceil(ring.max(axis=0)).astype(int) + 3
     crop = picture[y0:y1, x0:x1]
@@ -189,15 +199,45 @@ def _own_teeth(picture: NDArray[np.uint8], p: NDArray[np.float32], unit: float) 
     yuv = to_yuv(crop)
     inside = mask > 0
     if int(inside.sum()) < 40:
-        return NO_TEETH, (0.0, 0.0)
+        return none
     bright = float(np.percentile(yuv[inside, 0], 90))
+    skin = _skin_colour(picture, p, unit)
     lips = np.concatenate([picture[int(p[i, 1]), int(p[i, 0])].reshape(1, 3) for i in (17, 0, 84, 314)])
     redness = (float(np.median(yuv[inside & (yuv[..., 0] > 0.8 * bright), 2])) + float(np.median(to_yuv(lips)[:, 2]))) / 2
     tooth = smooth((yuv[..., 0] - 0.5 * bright) / (0.2 * bright)) * smooth((redness + 4 - yuv[..., 2]) / 6) * inside
-    if float(tooth.sum()) < 0.25 * float(inside.sum()) or bright < 90:
-        return NO_TEETH, (0.0, 0.0)
+    tooth = tooth * _below_the_lip(tooth > 0.5, np.interp(np.arange(x0, x1), *curve(p[list(INNER_UPPER)])) - y0, unit)
+    if float(tooth.sum()) < 0.25 * float(inside.sum()) or bright < max(90.0, 0.72 * float(skin[0])):
+        return none
+    whole = tooth > 0.8
+    shown = whole.sum(axis=0) > 0.03 * unit
+    middle = slice(len(shown) // 4, len(shown) - len(shown) // 4)
+    if float(shown[middle].mean()) < 0.75 or int(whole.sum()) < 60:
+        return none
+    coloured = float(np.hypot(*(skin[1:] - 128.0))) > 8.0  # in a picture of one colour, redness says nothing
+    if coloured and float(np.median(yuv[whole, 2])) > float(skin[2]) - 3.0:
+        return none
     alpha = cv2.GaussianBlur(tooth.astype(np.float32), (0, 0), 0.008 * unit)
+    if int((alpha > 0.8).sum()) < 40:
+        return none
     return np.dstack([crop, np.rint(alpha * 255).astype(np.uint8)]), (float(x0), float(y0))
+
+
+def _below_the_lip(tooth: NDArray[np.bool_], lip: NDArray[np.float64], unit: float) -> NDArray[np.bool_]:
+    """Return which rows of each column belong to the row of teeth that begins at the upper lip, `lip` (columns,): lower teeth do not."""
+    rows = np.arange(len(tooth))[:, None]
+    first = np.where(tooth.any(axis=0), tooth.argmax(axis=0), len(tooth))
+    missed = np.cumsum(~tooth & (rows >= first), axis=0)
+    return (first <= lip + 0.05 * unit) & (rows >= first) & (missed <= 0.02 * unit) & (rows < first + TOOTH_MOST * unit)
+
+
+def _skin_colour(picture: NDArray[np.uint8], p: NDArray[np.float32], unit: float) -> NDArray[np.float32]:
+    """Return the median Y, U, V of both cheeks."""
+    reach = max(2, int(0.05 * unit))
+    patches = []
+    for x, y in p[[50, 280]].astype(int):
+        patches.append(picture[max(0, y - reach) : y + reach, max(0, x - reach) : x + reach].reshape(-1, 3))
+    both = np.concatenate(patches)
+    return np.median(to_yuv(both), axis=0).astype(np.float32) if len(both) else np.array([128, 128, 128], np.float32)
 
 
 def lip_colours(picture: NDArray[np.uint8], face: FaceGeometry) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
