@@ -7,12 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visavis.engine.portrait.closed_form import closed_form
-from visavis.engine.portrait.crop import Cut, cut_out, inverse
+from visavis.engine.portrait.coarse import coarse_matte, inside_face
 from visavis.engine.portrait.face import FoundFace
 from visavis.engine.portrait.models import Models
 
-MODEL_SIDE_PX = 256
-HEAD_REACH = 3.4  # half the side of the square around the head that is looked at more closely, in eye distances
 SURE_INSIDE, SURE_OUTSIDE = 0.06, 0.08  # this far from the coarse guess's edge, in eye distances, it is believed
 SOFT_MOST_PX = 70_000  # with more that is soft (a person of glass and smoke) half the size has to do
 STRAY_REACH, STRAY_DEPTH = 0.7, 3.0  # how far from the person stray hair is looked for, and how far below the eyes, in eye distances
@@ -25,39 +23,12 @@ def person_matte(picture: NDArray[np.uint8], face: FoundFace, models: Models) ->
     The coarse guess says what is the person's for sure and what is not; between the two the photo's colours say (closed_form.py).
     """
     unit = face.eye_distance_px
-    refined = _along_colours(picture, np.clip(_coarse_matte(picture, face, models), 0.0, 1.0), unit)
+    refined = _along_colours(picture, np.clip(coarse_matte(picture, face, models), 0.0, 1.0), unit)
     refined = np.clip((refined - 0.02) / 0.96, 0.0, 1.0)
-    refined = np.maximum(refined, _face_itself(picture, face))
+    refined = np.maximum(refined, inside_face(picture, face, 0.12))
     refined = np.maximum(refined, _holes(refined, limit_px=round(4 * unit * unit)))
     refined = without_islands(np.maximum(refined, _stray_strands(picture, refined, face)), face)
     return np.rint(refined * 255.0).astype(np.uint8)
-
-
-def _coarse_matte(picture: NDArray[np.uint8], face: FoundFace, models: Models) -> NDArray[np.float32]:
-    """The model's guess for the whole picture, and around the head, where its grid is finest on the hair, for a square of its own."""
-    height, width = picture.shape[:2]
-    whole = models.person(cv2.resize(picture, (MODEL_SIDE_PX, MODEL_SIDE_PX), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False))
-    whole = np.asarray(cv2.resize(whole, (width, height), interpolation=cv2.INTER_LINEAR), dtype=np.float32)
-    reach = HEAD_REACH * face.eye_distance_px
-    x, y = face.eye_centre
-    head = Cut(
-        anchor=(x, y + 0.6 * face.eye_distance_px),
-        roll_deg=0.0,
-        left=reach,
-        top=reach,
-        scale=MODEL_SIDE_PX / (2 * reach),
-        width_px=MODEL_SIDE_PX,
-        height_px=MODEL_SIDE_PX,
-    )
-    near = models.person(cut_out(picture, head, border=cv2.BORDER_REPLICATE))
-    # Trusted in its middle, fading to the whole picture's guess before its edge.
-    ramp = np.clip((1.0 - np.abs(np.linspace(-1, 1, MODEL_SIDE_PX, dtype=np.float32))) / 0.3, 0.0, 1.0)
-    trust = np.minimum(ramp[:, None], ramp[None, :])
-    back = inverse(head.matrix())
-    near_there = cv2.warpAffine(near, back, (width, height), flags=cv2.INTER_LINEAR)
-    trust_there = cv2.warpAffine(trust, back, (width, height), flags=cv2.INTER_LINEAR)
-    mixed: NDArray[np.float32] = whole + trust_there * (near_there - whole)
-    return mixed
 
 
 def _along_colours(picture: NDArray[np.uint8], coarse: NDArray[np.float32], unit: float) -> NDArray[np.float32]:
@@ -128,12 +99,3 @@ def without_islands(matte: NDArray[np.float32], face: FoundFace) -> NDArray[np.f
     height, width = matte.shape
     own = {int(label) for label in labels[np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)]} - {0}
     return np.where(np.isin(labels, list(own)), matte, np.float32(0.0))
-
-
-def _face_itself(picture: NDArray[np.uint8], face: FoundFace) -> NDArray[np.float32]:
-    """1 within the mesh, whatever else was thought: glare or make-up never makes a hole in a face."""
-    hull = np.asarray(cv2.convexHull(np.rint(face.landmarks[:, :2]).astype(np.int32)), dtype=np.int32)
-    solid = np.zeros(picture.shape[:2], np.uint8)
-    cv2.fillConvexPoly(solid, hull, (1,))
-    shrink = max(1, round(0.12 * face.eye_distance_px))
-    return cv2.erode(solid, np.ones((2 * shrink + 1, 2 * shrink + 1), np.uint8)).astype(np.float32)
