@@ -21,6 +21,8 @@ Picture = NDArray[np.uint8]
 Box = tuple[int, int, int, int]  # left, top, right, bottom
 
 SHEET_WIDTH_PX = 1680
+_JPEG, _PNG = [cv2.IMWRITE_JPEG_QUALITY, 84], [cv2.IMWRITE_PNG_COMPRESSION, 6]
+_SUFFIXES = {".jpg": _JPEG, ".jpeg": _JPEG, ".png": _PNG}
 _GAP_PX, _LABEL_PX, _TITLE_PX = 6, 20, 40
 _PAPER, _INK = (250, 250, 249), (32, 33, 36)
 
@@ -30,21 +32,28 @@ def write_sheet(*, avatar: str, out: Path, width_px: int, height_px: int, only: 
 
     Rendered at `width_px` by `height_px`; `only`: one section, by its title. Raises `PortraitRefused`, `NotFound`, `InvalidRequest`.
     """
+    if out.suffix.lower() not in _SUFFIXES:
+        raise InvalidRequest(f"{out} would be neither a PNG nor a JPEG", suggestion="Name it so: sheet.png or sheet.jpg")
+    _chosen(only)
     known = {portrait.slug: str(portrait.path) for portrait in PORTRAITS}
     pack = load_avatar(known.get(avatar.lower(), avatar))
     sheet = contact_sheet(pack, width_px, height_px, only=only)
-    options = [cv2.IMWRITE_JPEG_QUALITY, 84] if out.suffix.lower() in (".jpg", ".jpeg") else [cv2.IMWRITE_PNG_COMPRESSION, 6]
-    if out.suffix.lower() not in (".jpg", ".jpeg", ".png") or not cv2.imwrite(str(out), sheet[..., ::-1], options):
-        raise InvalidRequest(f"{out} cannot be written", suggestion="Name a PNG or a JPEG in a folder that exists")
+    if not cv2.imwrite(str(out), sheet[..., ::-1], _SUFFIXES[out.suffix.lower()]):
+        raise InvalidRequest(f"{out} cannot be written")
 
 
 def contact_sheet(pack: AvatarPack, width_px: int, height_px: int, only: str | None = None) -> Picture:
     """Return the sheet, uint8 (H, SHEET_WIDTH_PX, 3) RGB. Raises `InvalidRequest` for a section that is none."""
+    chosen = _chosen(only)
+    renderer = CpuRenderer(pack, width_px, height_px)
+    return np.vstack([_draw(renderer, section) for section in chosen])
+
+
+def _chosen(only: str | None) -> list[Section]:
     chosen = [section for section in sections() if only is None or section.title.lower() == only.lower()]
     if not chosen:
         raise InvalidRequest(f"There is no section '{only}'", suggestion=f"There are {', '.join(section.title for section in sections())}")
-    renderer = CpuRenderer(pack, width_px, height_px)
-    return np.vstack([_draw(renderer, section) for section in chosen])
+    return chosen
 
 
 def crop_box(face: FaceGeometry, part: Part, width_px: int, height_px: int) -> Box:
