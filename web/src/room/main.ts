@@ -3,6 +3,7 @@
 import { RoomViewer } from "../shared/room-viewer";
 import type { RoomState } from "../shared/join-step";
 import { onNextFrame, playWithSound } from "../shared/play";
+import { RoomPicture, pictureShape } from "../shared/room-picture";
 import { roomFromLocation } from "./address";
 
 function element<T extends HTMLElement>(id: string): T {
@@ -13,6 +14,7 @@ function element<T extends HTMLElement>(id: string): T {
 
 const room = element("room");
 const video = element<HTMLVideoElement>("picture");
+const composed = element<HTMLCanvasElement>("composed");
 const headline = element("headline");
 const detail = element("detail");
 const badge = element("badge-text");
@@ -26,6 +28,13 @@ const full = element<HTMLButtonElement>("full");
 const address = roomFromLocation(location);
 let token = address.token;
 let viewer: RoomViewer | null = null;
+
+// A transparent avatar stands before whatever is behind this page: in a frame of another page, or in OBS. By itself the page has a ground of its own.
+const embedded = window.top !== window.self || "obsstudio" in window || new URLSearchParams(location.search).get("ground") === "none";
+new RoomPicture(video, composed, () => pictureShape(address.whepUrl.replace(/\/whep$/, ""), token), (transparent) => {
+  room.toggleAttribute("data-transparent", transparent);
+  document.documentElement.toggleAttribute("data-see-through", transparent && embedded);
+});
 
 interface Words {
   badge: string;
