@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
+from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from visavis.library import PORTRAITS
 
 pytestmark = pytest.mark.anyio
 
+CHARACTERS = list(dict.fromkeys(portrait.name for portrait in PORTRAITS))
 LIST_KEYS = [
     "avatar_id", "name", "preview_img_url", "parent_id", "looks_count", "video_url", "is_favorite", "is_public", "active", "created_at", "updated_at",
 ]  # fmt: skip
@@ -40,8 +42,10 @@ async def own(service: Service, query: str = "") -> list[dict[str, Any]]:
 
 
 async def installed(service: Service) -> None:
-    """Wait for the library."""
-    with anyio.fail_after(10):
+    """Wait for the whole library."""
+    with anyio.fail_after(20):
+        while len(await service.services.avatars.public(characters_only=False)) < len(PORTRAITS) + len(CHARACTERS):
+            await anyio.sleep(0.01)
         while (await service.client.get("/readyz")).status_code != 200:  # noqa: ASYNC110 (as a client does)
             await anyio.sleep(0.01)
 
@@ -125,13 +129,17 @@ async def test_a_bad_upload_is_refused_and_leaves_nothing(service: Service, requ
 async def test_public_avatars_and_the_flat_view(stocked: Service) -> None:
     service = stocked
     _, other = await service.services.accounts.create(name="other")
-    (public,) = (await service.client.get("/v1/avatars/public", headers={"x-api-key": other})).json()["avatars"]
-    assert list(public) == LIST_KEYS
-    assert (public["name"], public["is_public"], public["looks_count"]) == ("Iris", 1, 1)
-    assert await listed(service, **{"x-api-key": other}) == [public]
+    public = (await service.client.get("/v1/avatars/public", headers={"x-api-key": other})).json()["avatars"]
+    assert [avatar["name"] for avatar in public] == CHARACTERS  # in the library's order: the one to be seen first is the newest
+    looks = Counter(portrait.name for portrait in PORTRAITS)
+    for avatar in public:
+        assert list(avatar) == LIST_KEYS
+        assert (avatar["is_public"], avatar["looks_count"]) == (1, looks[avatar["name"]])
+    assert await listed(service, **{"x-api-key": other}) == public
     flat = (await service.client.get("/v1/avatars?view=flat")).json()
     assert list(flat) == ["success", "public_avatars", "my_avatars"]
-    (shown,) = flat["public_avatars"]
+    assert len(flat["public_avatars"]) == len(PORTRAITS)
+    shown = flat["public_avatars"][0]
     assert list(shown) == ["avatar_id", "tags", "preview_url", "image_url"]
     assert [avatar["avatar_id"] for avatar in flat["my_avatars"]] == [service.look_id]
     assert (await service.client.post("/v1/sessions", json={"avatar_id": shown["avatar_id"]}, headers={"x-api-key": other})).status_code == 201
@@ -225,4 +233,4 @@ async def test_the_library_is_prepared_once_and_again_when_it_changed(tmp_path: 
         monkeypatch.setattr(library, "__version__", "changed")
         await install_library(second.services.avatars)
         assert not marker.exists()
-        assert len((await second.client.get("/v1/avatars/public")).json()["avatars"]) == 1
+        assert len((await second.client.get("/v1/avatars/public")).json()["avatars"]) == len(CHARACTERS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import anyio.to_thread
 import structlog
@@ -11,15 +11,26 @@ import structlog
 from visavis import __version__
 from visavis.avatars.service import Avatars
 from visavis.errors import VisavisError
+from visavis.ids import new_id
 from visavis.library import PORTRAITS, LibraryPortrait
 from visavis.store.records import AvatarRecord
 
 log = structlog.get_logger()
 
 
-async def install_library(avatars: Avatars, portraits: Sequence[LibraryPortrait] = PORTRAITS) -> AvatarRecord | None:
-    """Install or refresh every portrait, the default one first; return the default one's look, None when it could not be prepared."""
-    looks = {avatar.library_name: avatar for avatar in await avatars.of_library() if avatar.parent_id is not None}
+async def install_library(
+    avatars: Avatars, portraits: Sequence[LibraryPortrait] = PORTRAITS, on_default: Callable[[AvatarRecord], Awaitable[None]] | None = None
+) -> AvatarRecord | None:
+    """Install or refresh every portrait, the default one first; return the default one's look, None when it could not be prepared.
+
+    `on_default` is awaited as soon as that one is there. Lists show the newest avatars first: new ones get their ids so that lists keep the
+    order of `portraits`. Portraits of one name become looks of one character.
+    """
+    stored = await avatars.of_library()
+    looks = {avatar.library_name: avatar for avatar in stored if avatar.parent_id is not None}
+    characters = {avatar.name: avatar.id for avatar in stored if avatar.parent_id is None}
+    missing = list(dict.fromkeys(portrait.name for portrait in portraits if portrait.name not in characters))
+    fresh_ids = {name: new_id("avat") for name in reversed(missing)}
     default: AvatarRecord | None = None
     for portrait in sorted(portraits, key=lambda portrait: not portrait.is_default):
         try:
@@ -27,7 +38,8 @@ async def install_library(avatars: Avatars, portraits: Sequence[LibraryPortrait]
             look = looks.get(portrait.slug)
             digest = hashlib.sha256(__version__.encode() + image).hexdigest()
             if look is None:
-                look = await _add(avatars, portrait, image, digest)
+                look = await _add(avatars, portrait, image, digest, characters.get(portrait.name), fresh_ids.get(portrait.name))
+                characters[portrait.name] = look.parent_id or ""
             elif look.digest != digest or not avatars.pack_path(look.id).exists():
                 await avatars.prepare(look.id, image)
                 await avatars.refreshed(look, digest)
@@ -35,11 +47,27 @@ async def install_library(avatars: Avatars, portraits: Sequence[LibraryPortrait]
         except (VisavisError, OSError) as error:
             log.error("library_avatar_failed", slug=portrait.slug, detail=str(error))
         else:
-            default = look if portrait.is_default else default
+            if portrait.is_default:
+                default = look
+                if on_default is not None:
+                    await on_default(look)
     return default
 
 
-async def _add(avatars: Avatars, portrait: LibraryPortrait, image: bytes, digest: str) -> AvatarRecord:
-    look = await avatars.add(image, name=portrait.name, look_name=portrait.look, owner=None, public=True, library_name=portrait.slug, digest=digest)
+async def _add(
+    avatars: Avatars, portrait: LibraryPortrait, image: bytes, digest: str, character_id: str | None, fresh_id: str | None
+) -> AvatarRecord:
+    look = await avatars.add(
+        image,
+        name=portrait.name,
+        look_name=portrait.look,
+        owner=None,
+        public=True,
+        library_name=portrait.slug,
+        digest=digest,
+        tags=portrait.tags,
+        character_id=character_id,
+        new_character_id=fresh_id,
+    )
     log.info("library_avatar_added", avatar_id=look.id, slug=portrait.slug)
     return look

@@ -119,11 +119,13 @@ class Avatars:
         library_name: str | None = None,
         digest: str | None = None,
         tags: tuple[str, ...] = (),
+        character_id: str | None = None,
+        new_character_id: str | None = None,
     ) -> AvatarRecord:
-        """Make a character with one look of a photo; return the look. Raises `PortraitRefused` and its kin, and `NoCapacity`."""
+        """Make a character with one look of a photo (or one more look of `character_id`); return the look. Raises `PortraitRefused` and its kin, and `NoCapacity`."""
         if len(image) > MAX_IMAGE_BYTES:
             raise ImageTooLarge(f"The image is larger than {MAX_IMAGE_BYTES // 1_000_000} MB")
-        character_id, look_id = new_id("avat"), new_id("avat")
+        parent, look_id = character_id or new_character_id or new_id("avat"), new_id("avat")
         await self.prepare(look_id, image)
         now = now_ms()
         character, look = (
@@ -141,9 +143,9 @@ class Avatars:
                 deleted_at_ms=None,
                 purged_at_ms=None,
             )
-            for avatar_id, parent_id, shown_name in ((character_id, None, name), (look_id, character_id, f"{name} ({look_name})"))
+            for avatar_id, parent_id, shown_name in ((parent, None, name), (look_id, parent, f"{name} ({look_name})"))
         )
-        await self._store.add([character, look])
+        await self._store.add([character, look] if character_id is None else [look])
         return look
 
     async def prepare(self, look_id: str, image: bytes) -> None:

@@ -10,26 +10,39 @@ _FOLDER = Path(__file__).parent
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LibraryPortrait:
-    """One portrait of the library. Nobody's photo: the people are drawn by `tools/portraits`."""
+    """One portrait of the library. Nobody's photo: the people are drawn by `tools/portraits`. Portraits of one `name` are looks of one character."""
 
     slug: str
     name: str
     path: Path  # a JPEG, frontal, upright, one face
     look: str  # name of the look that is made from it
     description: str  # for a person choosing by words alone
+    tags: tuple[str, ...]  # for a person who filters
     is_default: bool = False
 
 
-PORTRAITS: tuple[LibraryPortrait, ...] = (
-    LibraryPortrait(
-        slug="iris",
-        name="Iris",
-        path=_FOLDER / "portraits" / "iris.jpg",
-        look="Studio",
-        description="A woman of about thirty with brown shoulder-length hair and a dark teal pullover, in front of an even grey studio wall.",
+def _portrait(slug: str, name: str, look: str, description: str, *tags: str, is_default: bool = False) -> LibraryPortrait:
+    path = _FOLDER / "portraits" / f"{slug}.jpg"
+    return LibraryPortrait(slug=slug, name=name, path=path, look=look, description=description, tags=tags, is_default=is_default)
+
+
+PORTRAITS: tuple[LibraryPortrait, ...] = (  # in the order in which lists show them
+    _portrait(
+        "iris",
+        "Iris",
+        "Studio",
+        "A woman of about thirty with brown shoulder-length hair and a dark teal pullover, in front of an even grey studio wall.",
+        "woman", "adult", "3d",
         is_default=True,
     ),
-)
+    _portrait(
+        "pip",
+        "Pip",
+        "Illustrated",
+        "A drawn young woman with teal bobbed hair, brown skin, freckles and a yellow roll-neck, before a peach glow and purple leaves.",
+        "woman", "young", "illustrated",
+    ),
+)  # fmt: skip
 DEFAULT_PORTRAIT: LibraryPortrait = next(portrait for portrait in PORTRAITS if portrait.is_default)
 
 GREETING: Path = _FOLDER / "voices" / "greeting.wav"  # Iris greets; mono PCM16 at 16 kHz, about 4 s
