@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from visavis.engine.output import Output
 from visavis.errors import NoCapacity, OfferRefused, PerformerLost, QueueFull, VisavisError
 from visavis.fleet.port import (
     PLAIN,
@@ -35,6 +36,7 @@ class FakePerformer:
         self.deliveries: list[Delivery] = []  # one for each of `spoken`
         self.queued: deque[str] = deque()
         self.viewers: set[str] = set()
+        self.output = casting.output
         self.interrupts = 0
         self.attitude: Attitude | None = None
         self.streams_motion = False
@@ -63,6 +65,10 @@ class FakePerformer:
         self.interrupts += 1
         while self.queued:
             self.tell(PlaybackFinished(utterance_id=self.queued.popleft(), position_s=0.0, interrupted=True))
+
+    async def dress(self, output: Output) -> None:
+        self._check()
+        self.output = output
 
     async def attend(self, state: Attitude) -> None:
         self._check()

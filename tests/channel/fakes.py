@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import anyio
 
 from visavis.channel.port import AttachedSession, SessionEvent, SessionInit, SessionOver, TakenOver
-from visavis.errors import NotFound, QueueFull, SessionEnded, Unauthorized
+from visavis.engine.output import AS_IS, Output, OutputChange
+from visavis.errors import BackgroundRefused, NotFound, QueueFull, SessionEnded, Unauthorized
 from visavis.fleet.port import PLAIN, Attitude, Delivery
 
 QUEUE_LIMIT_S = 600.0
@@ -26,6 +27,8 @@ class FakeSession:
     detached: int = 0
     gone: anyio.Event = field(default_factory=anyio.Event)  # set at the first detachment
     speak_gate: anyio.Event | None = None  # when set, speak waits for it
+    update_gate: anyio.Event | None = None  # when set, update waits for it
+    output: Output = AS_IS
     asked: int = 0  # calls of speak, also those that wait
     broken: bool = False  # speak raises what nobody expects
 
@@ -51,6 +54,14 @@ class FakeAttachedSession(AttachedSession):
 
     async def attend(self, state: Attitude) -> None:
         self.session.spoken.append(state)
+
+    async def update(self, change: OutputChange) -> Output:
+        if self.session.update_gate is not None:
+            await self.session.update_gate.wait()
+        if change.image is not None:
+            raise BackgroundRefused("The image is not valid base64")
+        self.session.output = change.made_to(self.session.output)
+        return self.session.output
 
     async def interrupt(self) -> None:
         self.session.queued_s = 0.0

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from visavis.channel.messages import ErrorMessage, SpeakConfirmed
-from visavis.channel.protocol import Attach, ChannelProtocol, Output, Send, Speak
+from visavis.channel.protocol import Attach, ChannelProtocol, Send, Speak, Step
 from visavis.engine.motion.mood import Mood
 from visavis.engine.speech.phones import CLASSES
 from visavis.fleet.port import PLAIN
@@ -31,7 +31,7 @@ def protocol() -> ChannelProtocol:
     return protocol
 
 
-def speak(protocol: ChannelProtocol, **members: Any) -> list[Output]:
+def speak(protocol: ChannelProtocol, **members: Any) -> list[Step]:
     return protocol.receive_text(json.dumps({"type": "agent.speak", "audio": AUDIO, **members}))
 
 

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from visavis.channel.messages import MAX_TEXT_CHARS, ErrorMessage, PlaybackStartedMessage, SpeakConfirmed
 from visavis.channel.port import SessionOver, TakenOver
-from visavis.channel.protocol import Attach, ChannelProtocol, ChannelState, Close, Interrupt, Output, Send, Speak
+from visavis.channel.protocol import MAX_UPDATES, Attach, ChannelProtocol, ChannelState, Close, Interrupt, Send, Speak, Step, Update
 from visavis.channel.video_size import is_valid_video_size
-from visavis.errors import QueueFull
+from visavis.engine.output import AS_IS
+from visavis.errors import QueueFull, SessionEnded
 from visavis.fleet.port import PlaybackStarted
 
 # The machine may be busy: slowness is no fault of the protocol.
@@ -35,7 +36,7 @@ def speak(samples: int, rate: int = 16_000, **members: object) -> str:
     return json.dumps({"type": "agent.speak", "audio": base64.b64encode(bytes(2 * samples)).decode(), "sample_rate": rate, **members})
 
 
-def confirmed(outputs: list[Output]) -> int:
+def confirmed(outputs: list[Step]) -> int:
     (said,) = outputs
     assert isinstance(said, Send) and isinstance(said.message, SpeakConfirmed)
     return said.message.audio_samples
@@ -77,7 +78,7 @@ def test_playback_never_overtakes_its_confirmation() -> None:
     assert isinstance(second, Send) and second.message == PlaybackStartedMessage(utterance_id="u")
 
 
-def codes(outputs: list[Output]) -> list[str]:
+def codes(outputs: list[Step]) -> list[str]:
     return [output.message.model_dump().get("code") or output.message.model_dump()["type"] for output in outputs if isinstance(output, Send)]
 
 
@@ -223,3 +224,37 @@ def test_listed_ratios_are_taken(size: str) -> None:
 @pytest.mark.parametrize("size", REFUSED.split())
 def test_other_sizes_are_refused(size: str) -> None:
     assert not is_valid_video_size(*map(int, size.split("x")))
+
+
+def test_updates_stand_in_no_line_and_only_so_many_are_under_way() -> None:
+    protocol = opened()
+    update = json.dumps({"type": "session.update", "output": {"emotion": "happy"}})
+    for _ in range(MAX_UPDATES):
+        (effect,) = protocol.receive_text(update)
+        assert isinstance(effect, Update)
+    (refused,) = protocol.receive_text(update)
+    assert isinstance(refused, Send) and refused.message.code == "UPDATE_PENDING"  # type: ignore[attr-defined]
+    protocol.receive_text(json.dumps({"type": "agent.interrupt"}))
+    (confirmed,) = protocol.done()
+    assert isinstance(confirmed, Send) and confirmed.message.type == "agent.interrupt.confirmed"  # type: ignore[attr-defined]
+    (updated,) = protocol.updated(AS_IS)
+    assert isinstance(updated, Send) and updated.message.type == "session.updated"  # type: ignore[attr-defined]
+    assert isinstance(protocol.receive_text(update)[0], Update)
+
+
+def test_an_update_that_comes_about_behind_speech_is_told_after_its_confirmation() -> None:
+    protocol = opened()
+    (update,) = protocol.receive_text(json.dumps({"type": "session.update", "output": {}}))
+    assert isinstance(update, Update)
+    protocol.receive_text(json.dumps({"type": "agent.interrupt"}))
+    assert protocol.updated(AS_IS) == []
+    confirmed, updated = protocol.done()
+    assert [step.message.type for step in (confirmed, updated)] == ["agent.interrupt.confirmed", "session.updated"]  # type: ignore[union-attr]
+
+
+def test_an_update_of_an_ended_session_closes_the_channel() -> None:
+    protocol = opened()
+    protocol.receive_text(json.dumps({"type": "session.update", "output": {}}))
+    said, close = protocol.update_refused(SessionEnded("Session has already ended"))
+    assert isinstance(said, Send) and isinstance(close, Close) and close.code == 4410
+    assert protocol.updated(AS_IS) == []

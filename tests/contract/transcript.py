@@ -4,7 +4,8 @@ A transcript is JSON lines. The first holds `title`, and for its replay against 
 (created | started | ended, default started). Then, in order:
     {"client": {…}} {"client_text": "…"} {"client_binary": "…"}      what the client sends
     {"time": "init_timeout"}                                         what time does
-    {"effect": "Speak", "with": {…}, "outcome": "done"}              what it asks, and what comes of it: done, attached, {Error: text, code?}
+    {"effect": "Speak", "with": {…}, "outcome": "done"}              what it asks, and what comes of it: done, attached, {Error: text, code?},
+                                                                     {updated: output}
     {"session": "PlaybackStarted", "with": {…}}                      what the session tells
     {"server": {…}} {"close": 4400, "reason": "…"}                   what the client must then receive, to the last member
 $SESSION, $TOKEN, $ROOM_URL, $ROOM_TOKEN stand for the session's own; $PCM:n for n samples of silence; $BYTES:n for n bytes of 0; $ANY for any text.
@@ -20,7 +21,8 @@ from typing import Any
 
 from visavis import errors
 from visavis.channel import port as channel_port
-from visavis.channel.protocol import ChannelProtocol, Close, Output, Send
+from visavis.channel.protocol import ChannelProtocol, Close, Send, Step
+from visavis.engine.output import AS_IS, read_output
 from visavis.fleet import port as fleet_port
 
 TRANSCRIPTS = sorted((Path(__file__).parent / "transcripts").glob("*.jsonl"))
@@ -76,7 +78,7 @@ def replay_pure(transcript: Transcript) -> None:
     protocol = ChannelProtocol()
     if transcript.name == "other_session":
         protocol = ChannelProtocol(path_session_id=names["$SESSION"])
-    outputs: list[Output] = []
+    outputs: list[Step] = []
     for number, raw in enumerate(transcript.steps, start=2):
         step = filled(raw, names) if "client_binary" not in raw else raw
         place = f"{transcript.name}:{number}"
@@ -96,14 +98,14 @@ def replay_pure(transcript: Transcript) -> None:
             asked = effect.init if step["effect"] == "Attach" else effect
             for name, value in step.get("with", {}).items():
                 assert getattr(asked, name) == value, (place, name)
-            outputs = _outcome(protocol, step["outcome"])
+            outputs = _outcome(protocol, step["outcome"], update=step["effect"] == "Update")
             continue
         assert not outputs, (place, outputs)
         outputs = _input(protocol, step)
     assert not outputs, (transcript.name, outputs)
 
 
-def _input(protocol: ChannelProtocol, step: dict[str, Any]) -> list[Output]:
+def _input(protocol: ChannelProtocol, step: dict[str, Any]) -> list[Step]:
     if "client" in step:
         return protocol.receive_text(json.dumps(step["client"]))
     if "client_text" in step:
@@ -117,11 +119,14 @@ def _input(protocol: ChannelProtocol, step: dict[str, Any]) -> list[Output]:
     return protocol.init_timed_out()
 
 
-def _outcome(protocol: ChannelProtocol, outcome: str | dict[str, str]) -> list[Output]:
+def _outcome(protocol: ChannelProtocol, outcome: str | dict[str, Any], *, update: bool) -> list[Step]:
     if outcome == "attached":
         return protocol.attached()
     if outcome == "done":
         return protocol.done()
     assert isinstance(outcome, dict)
+    if "updated" in outcome:
+        return protocol.updated(read_output(outcome["updated"]).made_to(AS_IS))
     name, text = next(iter(outcome.items()))
-    return protocol.refused(getattr(errors, name)("some text" if text == "$ANY" else text, code=outcome.get("code")))
+    tell = protocol.update_refused if update else protocol.refused
+    return tell(getattr(errors, name)("some text" if text == "$ANY" else text, code=outcome.get("code")))

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visavis.engine.motion.frame import INDEX, MOUTH_COUNT, MotionFrame, SpeechMotion
+from visavis.engine.render.backdrop import Backdrop, Framing
 from visavis.engine.speech.port import LOOK_AHEAD_STEPS, STEP_SAMPLES
 from visavis.errors import PackUnreadable
 
@@ -17,16 +18,18 @@ LOUD = 1000  # peak of int16 from which the mouth opens
 class FlashingRenderer:
     """White in the middle half when the jaw is open by more than half, else black; a bar on top moves with every frame."""
 
-    def __init__(self, width_px: int, height_px: int) -> None:
+    def __init__(self, width_px: int, height_px: int, *, transparent: bool = False) -> None:
         self.width_px, self.height_px = width_px, height_px
+        self.picture_height_px = height_px * (2 if transparent else 1)
         self._frame = 0
-        self._picture = np.full((height_px * 3 // 2, width_px), 128, np.uint8)
+        self._picture = np.full((self.picture_height_px * 3 // 2, width_px), 128, np.uint8)
 
     @property
     def picture_height_px(self) -> int:
         return self.height_px
 
     def render(self, motion: MotionFrame) -> NDArray[np.uint8]:
+        self._picture[self.height_px : self.picture_height_px] = 235
         luma = self._picture[: self.height_px]
         luma[:] = 16
         luma[self.height_px // 4 :, :] = 235 if motion.coefficients[INDEX["jawOpen"]] > 0.5 else 16
@@ -65,8 +68,8 @@ class LoudnessToMotion:
 
 
 class _FlashingAvatar:
-    def renderer(self, *, width_px: int, height_px: int) -> FlashingRenderer:
-        return FlashingRenderer(width_px, height_px)
+    def renderer(self, *, width_px: int, height_px: int, backdrop: Backdrop, framing: Framing) -> FlashingRenderer:
+        return FlashingRenderer(width_px, height_px, transparent=backdrop.transparent)
 
 
 class _FlashingParts:

@@ -16,6 +16,7 @@ from visavis.accounts.service import Accounts
 from visavis.api import avatars, docs, health, pages, rooms, schemas, sessions
 from visavis.api.envelope import Envelope
 from visavis.api.errors import add_error_handlers
+from visavis.api.face import read_image
 from visavis.api.gate import Gate
 from visavis.api.services import Readiness, Services
 from visavis.avatars.library import install_library
@@ -25,6 +26,7 @@ from visavis.channel.websocket import channel_router
 from visavis.fleet.port import Casting, Fleet
 from visavis.ids import new_id
 from visavis.library import PORTRAITS, LibraryPortrait
+from visavis.sessions.backgrounds import Backgrounds
 from visavis.sessions.live import LiveSessions
 from visavis.sessions.service import Sessions
 from visavis.sessions.sweep import end_left_behind, sweep_sessions
@@ -87,10 +89,13 @@ async def _open(settings: Settings, fleet: Fleet | None, prepare: Prepare, portr
     patience = Patience(
         join_timeout_s=settings.join_timeout_s, room_empty_grace_s=settings.room_empty_grace_s, channel_grace_s=settings.channel_grace_s
     )
-    live = LiveSessions(fleet=fleet, store=session_store, patience=patience)
+    folder = settings.data_dir.absolute()
+    blobs = FolderBlobs(folder)
+    backgrounds = Backgrounds(blobs=blobs, folder=folder, read_source=read_image)
+    live = LiveSessions(fleet=fleet, store=session_store, backgrounds=backgrounds, patience=patience)
     service = Avatars(
         store=AvatarStore(database),
-        blobs=FolderBlobs(settings.data_dir.absolute()),
+        blobs=blobs,
         preparation=Preparation(prepare, at_once=settings.preparations, waiting=settings.preparations_waiting),
         folder=settings.avatars_dir,
     )
@@ -98,7 +103,16 @@ async def _open(settings: Settings, fleet: Fleet | None, prepare: Prepare, portr
         settings=settings,
         accounts=accounts,
         avatars=service,
-        sessions=Sessions(store=session_store, live=live, avatars=service, accounts=accounts, secret=secret, start_wait_s=settings.start_wait_s),
+        sessions=Sessions(
+            store=session_store,
+            live=live,
+            backgrounds=backgrounds,
+            avatars=service,
+            accounts=accounts,
+            secret=secret,
+            start_wait_s=settings.start_wait_s,
+        ),
+        backgrounds=backgrounds,
         live=live,
         fleet=fleet,
         idempotency=idempotency,
@@ -128,6 +142,7 @@ async def _warm_up(services: Services, portraits: Sequence[LibraryPortrait]) -> 
     """
     ready = services.readiness
     default: AvatarRecord | None = None
+    stage_tried = anyio.Event()
 
     async def warm_stage() -> None:
         start = getattr(services.fleet, "start", None)
@@ -137,6 +152,13 @@ async def _warm_up(services: Services, portraits: Sequence[LibraryPortrait]) -> 
             ready.stage = True
         except Exception:  # the outermost edge of the warming up
             log.exception("stage_not_started")
+        stage_tried.set()
+
+    async def default_there(look: AvatarRecord) -> None:
+        """The default avatar rehearses before the rest of the library is prepared: clients need not wait for that."""
+        await stage_tried.wait()
+        if ready.stage:
+            await rehearse(look)
 
     async def rehearse(look: AvatarRecord) -> None:
         try:
@@ -151,10 +173,10 @@ async def _warm_up(services: Services, portraits: Sequence[LibraryPortrait]) -> 
                 tasks.start_soon(warm_stage)
             if default is None and portraits:
                 try:
-                    default = await install_library(services.avatars, portraits)
+                    default = await install_library(services.avatars, portraits, default_there)
                 except Exception:  # the outermost edge of the warming up
                     log.exception("library_not_installed")
-        if ready.stage and default is not None:
+        if ready.stage and default is not None and not ready.default_avatar:
             await rehearse(default)
         if ready.stage and (ready.default_avatar or not portraits):
             return
@@ -172,6 +194,7 @@ async def _sweep_always(services: Services, store: SessionStore) -> None:
         await anyio.sleep(services.settings.sweep_interval_s)
         try:
             await sweep_sessions(store, services.live, created_ttl_s=services.settings.created_session_ttl_s)
+            await services.backgrounds.purge(store)
             await services.avatars.purge(spared=services.live.avatars_in_preparation())
             await services.idempotency.forget_old(at_ms=now_ms())
         except Exception:  # the outermost edge of a sweep: the next one tries again

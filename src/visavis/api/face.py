@@ -28,6 +28,15 @@ def decode_base64_image(text: str) -> bytes:
         raise PortraitRefused("The image is not valid base64") from None
 
 
+async def read_image(text: str) -> bytes:
+    """Return the image at an http(s) address, or of base64 with or without its data: prefix. Raises `PortraitRefused` and its kin."""
+    if text.lower().startswith(("http://", "https://")):
+        from visavis.avatars.fetch import fetch_image  # an HTTP client is much to carry for a server that may never fetch
+
+        return await fetch_image(text, max_bytes=MAX_IMAGE_BYTES)
+    return decode_base64_image(text)
+
+
 async def avatar_from_text(avatars: Avatars, key: KeyRecord, text: str) -> AvatarRecord:
     """Return the look that the own-room dialect's `avatar` names, making one of an image first.
 

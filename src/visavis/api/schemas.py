@@ -246,9 +246,34 @@ class Room(BaseModel):
     token: str | None = None
 
 
+class Background(BaseModel):
+    type: Literal["photo", "color", "image", "blur", "transparent", "chroma"] = "photo"
+    color: str | None = Field(default=None, description='Of color and chroma, like "#1a2b3c"')
+    image: str | None = Field(default=None, description="Of image: an address or a base64 image")
+    strength: float | None = Field(default=None, description="Of blur: above 0, at most 1")
+
+
+class Framing(BaseModel):
+    zoom: float = Field(default=1.0, ge=0.5, le=2.0, description="How near the person is seen")
+
+
+class Emotion(BaseModel):
+    name: Literal["neutral", "happy", "sad", "surprised", "serious"]
+    weight: float = Field(default=1.0, ge=0, le=1)
+
+
+class Output(BaseModel):
+    """How the session looks; it can be changed over the channel at any time."""
+
+    background: Background | None = None
+    framing: Framing | None = None
+    emotion: Literal["neutral", "happy", "sad", "surprised", "serious"] | Emotion | None = None
+
+
 class CreateSession(BaseModel):
     avatar_id: str | None = Field(default=None, description="Hosted-room dialect: a look")
     avatar: str | None = Field(default=None, description="Own-room dialect: an avatar id, an image address or a base64 image")
     aspect_ratio: Literal["4:3", "3:4", "1:1", "auto"] = "4:3"
     room: Room | None = None
     metadata: dict[str, Any] = {}
+    output: Output | None = Field(default=None, description="How the session looks; beyond the published API")

@@ -12,6 +12,7 @@ from starlette.requests import HTTPConnection
 from visavis.accounts.service import Accounts
 from visavis.avatars.service import Avatars
 from visavis.fleet.port import Fleet
+from visavis.sessions.backgrounds import Backgrounds
 from visavis.sessions.live import LiveSessions
 from visavis.sessions.service import Sessions
 from visavis.settings import Settings
@@ -35,6 +36,7 @@ class Services:
     accounts: Accounts
     avatars: Avatars
     sessions: Sessions
+    backgrounds: Backgrounds
     live: LiveSessions
     fleet: Fleet
     idempotency: IdempotencyStore

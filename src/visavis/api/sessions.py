@@ -13,9 +13,10 @@ from visavis.api import presenters, schemas
 from visavis.api.body import json_object, metadata_of
 from visavis.api.face import avatar_from_text
 from visavis.api.services import Caller, PublicUrl, Services, ServicesDep
+from visavis.engine.output import read_output
 from visavis.errors import AvatarIdRequired, InvalidRequest
 from visavis.ids import is_id
-from visavis.sessions.service import NEWEST
+from visavis.sessions.service import NEWEST, FirstLook
 from visavis.store.records import KeyRecord
 from visavis.timestamps import shown_or_none
 
@@ -48,7 +49,9 @@ async def create(request: Request, services: ServicesDep, key: Caller, base_url:
         raise AvatarIdRequired
     if not isinstance(avatar_id, str):
         raise InvalidRequest("avatar_id must be a string")
-    record, token = await services.sessions.create_hosted(key, avatar_id=avatar_id, metadata=metadata_of(body))
+    metadata = metadata_of(body)
+    look = await _look_of(body, services)
+    record, token = await services.sessions.create_hosted(key, avatar_id=avatar_id, metadata=metadata, look=look)
     return reply(presenters.created_hosted(record, token, services.sessions, base_url, await services.sessions.usage_now(key)), 201)
 
 
@@ -67,9 +70,18 @@ async def _create_own(body: dict[str, Any], services: Services, key: KeyRecord, 
     text = body.get("avatar")
     if not isinstance(text, str) or not text:
         raise InvalidRequest("avatar must be an avatar id, an image address or a base64 image", code="AVATAR_REQUIRED")
+    look = await _look_of(body, services)
     avatar = await avatar_from_text(services.avatars, key, text)
-    record, token = await services.sessions.create_own(key, avatar=avatar, aspect_ratio=_RATIOS[ratio], metadata=metadata)
+    record, token = await services.sessions.create_own(key, avatar=avatar, aspect_ratio=_RATIOS[ratio], metadata=metadata, look=look)
     return reply(presenters.created_own(record, token, services.sessions, base_url, await services.sessions.usage_now(key)), 201)
+
+
+async def _look_of(body: dict[str, Any], services: Services) -> FirstLook | None:
+    """Read `output`, and fetch or decode its picture. Raises what `read_output` and `Backgrounds.take` raise."""
+    if "output" not in body:
+        return None
+    change = read_output(body["output"])
+    return FirstLook(change=change, picture=await services.backgrounds.take(change))
 
 
 @router.get("", summary="List sessions", response_model=schemas.ManySessions | schemas.SessionPage, responses=_REFUSALS)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from visavis.channel.messages import AgentSpeak, ChannelError
-from visavis.engine.motion.mood import EMOTIONS, Mood
+from visavis.engine.output import parse_emotion
 from visavis.engine.speech.phones import ALPHABETS, Alphabet, PhonesRefused, TimedPhone, TimedViseme, time_visemes
 from visavis.fleet.port import PLAIN, Delivery
 
@@ -64,21 +64,6 @@ def _visemes(phonemes: Any, alphabet: Any, duration_ms: float) -> tuple[TimedVis
         except OverflowError:  # an integer of hundreds of digits
             raise PhonesRefused(f"phonemes[{index}]: start_ms and end_ms must be numbers", index=index) from None
     return time_visemes(phones, alphabet, duration_ms=duration_ms)
-
-
-def parse_emotion(emotion: Any) -> Mood:
-    """Read `"happy"` or `{"name": "happy", "weight": 0.6}`. Raises ValueError, whose text is for the client."""
-    weight: Any = 1.0
-    if isinstance(emotion, dict):
-        if unknown := sorted(set(emotion) - {"name", "weight"}):
-            raise ValueError(f"emotion has no {unknown[0][:32]!r}; it takes name and weight")
-        weight = emotion.get("weight", 1.0)
-        emotion = emotion.get("name")
-    if not isinstance(emotion, str) or emotion not in EMOTIONS:
-        raise ValueError(f"emotion must be one of {', '.join(EMOTIONS)}")
-    if not _is_number(weight) or not 0 <= weight <= 1:
-        raise ValueError("emotion.weight must be a number from 0 to 1")
-    return Mood.of(emotion, float(weight))
 
 
 def _is_number(value: Any) -> bool:

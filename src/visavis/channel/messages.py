@@ -39,6 +39,11 @@ ERROR_CODES: dict[str, str] = {
     "INVALID_AUDIO": "audio is absent or not base64",
     "ODD_AUDIO_LENGTH": "PCM16 has two bytes a sample",
     "INVALID_PHONEMES": "phonemes that cannot be followed; the audio of the message is taken, and spoken as it is heard",
+    "INVALID_OUTPUT": "session.update without an output object, or with a member that it does not have",
+    "INVALID_BACKGROUND": "a background that is none: an unknown type, no colour, an image that cannot be fetched or read",
+    "INVALID_FRAMING": "a framing that is none",
+    "IMAGE_TOO_LARGE": "a background image of more than 10 MB, or of too many pixels",
+    "UPDATE_PENDING": "four updates of the session are under way already; this one was not taken",
     "INVALID_STATE": "agent.state of a client is listening or thinking",
     "INVALID_EMOTION": "no emotion of ours, or a weight that is none; the rest of the message is taken",
     "INVALID_SAMPLE_RATE": "not an integer from 8000 to 48000",
@@ -135,6 +140,13 @@ class SpeakConfirmed(ServerMessage):
 
 class InterruptConfirmed(ServerMessage):
     type: Literal["agent.interrupt.confirmed"] = "agent.interrupt.confirmed"
+
+
+class SessionUpdated(ServerMessage):
+    """The output as it is now, whole; of a background image only that there is one."""
+
+    type: Literal["session.updated"] = "session.updated"
+    output: dict[str, Any]
 
 
 class PlaybackStartedMessage(ServerMessage):

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from visavis.engine.output import Output, OutputChange
 from visavis.fleet.port import PLAIN, Attitude, Delivery, MotionCut, MotionFrames, PerformerMetrics, PlaybackFinished, PlaybackStarted, StateChanged
 
 
@@ -53,6 +54,13 @@ class AttachedSession(Protocol):
 
     async def attend(self, state: Attitude) -> None:
         """As `fleet.port.Performer.attend`."""
+        ...
+
+    async def update(self, change: OutputChange) -> Output:
+        """Have the session look otherwise; return how it looks now. One change at a time, in the order of the calls.
+
+        Raises `BackgroundRefused`, `ImageTooLarge`, `NoCapacity`, `PerformerLost`, `SessionEnded`: then it looks as before.
+        """
         ...
 
     def events(self) -> AsyncIterator[SessionEvent]:

@@ -5,9 +5,9 @@
           └──────── refused ────────────┘          from any state: SessionOver, TakenOver, 10 s, the client's close ──► CLOSED
 
 Inputs are the methods of `ChannelProtocol`; each returns what is to be done, in order: `Send` a message, `Close` the connection, or one effect
-(`Attach`, `Speak`, `Interrupt`, `Attend`), which is always last. Effects are begun in the order in which they are returned, and their outcomes
-(`attached`, `done` or `refused`) told in that order. Several may be under way, so that speech in small pieces does not wait for each one's way to the
-performer and back; only `Attach` is alone: no message may be given in before its outcome.
+(`Attach`, `Speak`, `Interrupt`, `Attend`, `Update`), which is always last. Effects are begun in the order in which they are returned, and their
+outcomes (`attached`, `done` or `refused`) told in that order. Several may be under way, so that speech in small pieces does not wait for each one's
+way to the performer and back; only `Attach` is alone: no message may be given in before its outcome.
 
 What is said to the client stands in one line behind the effects that are under way: confirmations and errors come in the order of their messages, and
 no playback event overtakes the confirmation of the message that began its utterance.
@@ -25,16 +25,19 @@ from __future__ import annotations
 import enum
 from collections import deque
 from dataclasses import dataclass
+from typing import Any
 
 from visavis.channel import messages
 from visavis.channel.delivery import parse_delivery
 from visavis.channel.messages import ChannelError, ErrorMessage, ServerMessage
 from visavis.channel.port import SessionEvent, SessionInit, SessionOver, TakenOver
-from visavis.errors import VisavisError
+from visavis.engine.output import Output, OutputChange, read_output
+from visavis.errors import InvalidRequest, VisavisError
 from visavis.fleet.port import PLAIN, Attitude, Delivery, MotionCut, MotionFrames, PlaybackFinished, PlaybackStarted, StateChanged
 
 INIT_TIMEOUT_S = 10.0
 DEFAULT_RATE_HZ = 16_000
+MAX_UPDATES = 4  # under way at once
 MAX_REASON_BYTES = 123  # RFC 6455, section 5.5: a control frame holds 125 bytes, two of them the close code
 
 CLOSE_NORMAL = 1000
@@ -91,8 +94,17 @@ class Attend:
     state: Attitude
 
 
-Effect = Attach | Speak | Interrupt | Attend
-Output = Send | Close | Effect
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Update:
+    """Have the session look otherwise. It may take seconds (a picture is fetched), so it is the one effect that stands in no line: its outcome is
+    told by `updated` or `update_refused` whenever it comes, and updates come about in their own order.
+    """
+
+    change: OutputChange
+
+
+Effect = Attach | Speak | Interrupt | Attend | Update
+Step = Send | Close | Effect
 
 
 @dataclass(slots=True)
@@ -124,8 +136,9 @@ class ChannelProtocol:
         self.path_session_id = path_session_id
         self.features: frozenset[str] = frozenset()  # set when a session.init is accepted
         self.binary_rate_hz = DEFAULT_RATE_HZ  # changes with audio.format
+        self._updates = 0  # under way
         self._count = SampleCount()
-        self._line: deque[Output] = deque()  # what is to be said; an effect stands where its answer will be
+        self._line: deque[Step] = deque()  # what is to be said; an effect stands where its answer will be
 
     @property
     def awaiting_init(self) -> bool:
@@ -133,7 +146,7 @@ class ChannelProtocol:
 
     # What the client does
 
-    def receive_text(self, text: str) -> list[Output]:
+    def receive_text(self, text: str) -> list[Step]:
         """Take a text frame."""
         if self._is_over():
             return []
@@ -144,7 +157,7 @@ class ChannelProtocol:
         except ChannelError as error:
             return self._error(error, close_with=error.close_with)
 
-    def receive_binary(self, data: bytes) -> list[Output]:
+    def receive_binary(self, data: bytes) -> list[Step]:
         """Take a binary frame: PCM16 at the rate of the last `audio.format`."""
         if self._is_over():
             return []
@@ -165,13 +178,13 @@ class ChannelProtocol:
 
     # What time and effects do
 
-    def init_timed_out(self) -> list[Output]:
+    def init_timed_out(self) -> list[Step]:
         """10 s have passed since the connection was made."""
         if not self.awaiting_init:
             return []
         return self._error(ChannelError("No session.init within 10 s", "INIT_TIMEOUT"), close_with=CLOSE_INIT_TIMEOUT)
 
-    def attached(self) -> list[Output]:
+    def attached(self) -> list[Step]:
         """`Attach` has succeeded: the avatar is in the room."""
         effect = self._settle()
         if effect is None:
@@ -182,7 +195,7 @@ class ChannelProtocol:
         established = Send(message=messages.ConnectionEstablished(session_id=effect.init.session_id))
         return [established, Send(message=messages.MotionFormat())] if "motion" in self.features else [established]
 
-    def done(self) -> list[Output]:
+    def done(self) -> list[Step]:
         """The oldest effect under way has succeeded: `Speak` was accepted, `Interrupt` has taken effect, or `Attend` is known."""
         effect = self._settle()
         if effect is None:
@@ -195,7 +208,7 @@ class ChannelProtocol:
         assert isinstance(effect, Speak)
         return [self._confirmed(effect), *self._sayable()]
 
-    def refused(self, error: VisavisError) -> list[Output]:
+    def refused(self, error: VisavisError) -> list[Step]:
         """The oldest effect under way has failed; nothing of its message was taken."""
         effect = self._settle()
         if effect is None:
@@ -207,7 +220,22 @@ class ChannelProtocol:
             return [said, *self._close_now(error.close_code, error.message)]
         return [said, *self._sayable()]
 
-    def failed(self) -> list[Output]:
+    def updated(self, output: Output) -> list[Step]:
+        """The oldest `Update` under way has come about; this is how the session looks now."""
+        self._updates -= 1
+        if self.state is ChannelState.CLOSED:
+            return []
+        return self._say(messages.SessionUpdated(output=output.shown()))
+
+    def update_refused(self, error: VisavisError) -> list[Step]:
+        """The oldest `Update` under way has failed; the session looks as before."""
+        self._updates -= 1
+        if self.state is ChannelState.CLOSED:
+            return []
+        said = self._say(ErrorMessage(error=error.message, code=error.code))
+        return said if error.close_code is None else [*said, *self._close_now(error.close_code, error.message)]
+
+    def failed(self) -> list[Step]:
         """Something of ours has broken."""
         if self.state is ChannelState.CLOSED:
             return []
@@ -215,7 +243,7 @@ class ChannelProtocol:
 
     # What the session does
 
-    def session_event(self, event: SessionEvent) -> list[Output]:
+    def session_event(self, event: SessionEvent) -> list[Step]:
         """Take the next event of the attached session. Its end waits for no effect; what can be said by then is said before."""
         if self.state is ChannelState.CLOSED:
             return []
@@ -228,7 +256,7 @@ class ChannelProtocol:
 
     # Within
 
-    def _init(self, text: str) -> list[Output]:
+    def _init(self, text: str) -> list[Step]:
         try:
             message = messages.parse_object(text)
         except ChannelError:
@@ -241,7 +269,7 @@ class ChannelProtocol:
         self.state = ChannelState.ATTACHING
         return self._begin(Attach(init=init))
 
-    def _command(self, text: str) -> list[Output]:
+    def _command(self, text: str) -> list[Step]:
         message = messages.parse_object(text)
         match message.get("type"):
             case "agent.speak":
@@ -251,6 +279,8 @@ class ChannelProtocol:
                 return said + self._speak(pcm, rate_hz=speak.sample_rate, utterance_id=speak.utterance_id, final=speak.final, delivery=delivery)
             case "agent.interrupt":
                 return self._begin(Interrupt())
+            case "session.update":
+                return self._update(message)
             case "agent.state":
                 if "state" not in self.features:
                     raise ChannelError('agent.state needs the feature "state" in session.init', "FEATURE_NOT_ENABLED")
@@ -265,10 +295,21 @@ class ChannelProtocol:
             case _:
                 raise ChannelError("Unknown message type", "UNKNOWN_TYPE")
 
-    def _speak(self, pcm: bytes, *, rate_hz: int, utterance_id: str | None, final: bool, delivery: Delivery = PLAIN) -> list[Output]:
+    def _speak(self, pcm: bytes, *, rate_hz: int, utterance_id: str | None, final: bool, delivery: Delivery = PLAIN) -> list[Step]:
         if not pcm and not final:
             return self._say(messages.SpeakConfirmed(audio_samples=0))
         return self._begin(Speak(pcm=pcm, sample_rate_hz=rate_hz, utterance_id=utterance_id, final=final, delivery=delivery))
+
+    def _update(self, message: dict[str, Any]) -> list[Step]:
+        if self._updates >= MAX_UPDATES:
+            raise ChannelError("Updates of the session are still under way; wait for session.updated", "UPDATE_PENDING")
+        try:
+            change = read_output(message.get("output"))
+        except InvalidRequest as refused:
+            hint = f". {refused.suggestion}" if refused.suggestion else ""
+            raise ChannelError(refused.message + hint, refused.code) from None
+        self._updates += 1
+        return [Update(change=change)]
 
     def _confirmed(self, effect: Speak) -> Send:
         share = self._count.add(len(effect.pcm) // 2, rate_hz=effect.sample_rate_hz, utterance_id=effect.utterance_id)
@@ -276,7 +317,7 @@ class ChannelProtocol:
             self._count.restart()
         return Send(message=messages.SpeakConfirmed(audio_samples=share))
 
-    def _begin(self, effect: Effect) -> list[Output]:
+    def _begin(self, effect: Effect) -> list[Step]:
         self._line.append(effect)
         return [effect]
 
@@ -288,27 +329,27 @@ class ChannelProtocol:
         assert not isinstance(effect, Send | Close), effect
         return effect
 
-    def _say(self, message: ServerMessage) -> list[Output]:
+    def _say(self, message: ServerMessage) -> list[Step]:
         self._line.append(Send(message=message))
         return self._sayable()
 
-    def _sayable(self) -> list[Output]:
+    def _sayable(self) -> list[Step]:
         """Take out of the line what stands before the first effect."""
-        outputs: list[Output] = []
+        outputs: list[Step] = []
         while self._line and isinstance(self._line[0], Send | Close):
             outputs.append(self._line.popleft())
         if outputs and isinstance(outputs[-1], Close):
             self.state = ChannelState.CLOSED
         return outputs
 
-    def _error(self, error: VisavisError, *, close_with: int | None) -> list[Output]:
+    def _error(self, error: VisavisError, *, close_with: int | None) -> list[Step]:
         self._line.append(Send(message=ErrorMessage(error=error.message, code=error.code)))
         if close_with is not None:
             self.state = ChannelState.CLOSING
             self._line.append(_close(close_with, error.message))
         return self._sayable()
 
-    def _close_now(self, code: int, reason: str) -> list[Output]:
+    def _close_now(self, code: int, reason: str) -> list[Step]:
         """Close without waiting for effects: what stood in line is said, their answers are not."""
         said = [output for output in self._line if isinstance(output, Send)]
         self.state = ChannelState.CLOSED

@@ -19,13 +19,14 @@ from anyio.abc import TaskGroup
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from visavis.channel.port import AttachedSession, LiveSessions
-from visavis.channel.protocol import INIT_TIMEOUT_S, Attach, Attend, ChannelProtocol, ChannelState, Close, Effect, Output, Send, Speak
+from visavis.channel.protocol import INIT_TIMEOUT_S, Attach, Attend, ChannelProtocol, ChannelState, Close, Effect, Send, Speak, Step, Update
 from visavis.errors import PerformerLost, VisavisError
 
 WS_MAX_SIZE_BYTES = 16 * 1024 * 1024  # above messages.MAX_TEXT_CHARS; uvicorn's `ws_max_size`
 MAX_UNDER_WAY = 32  # messages of speech on their way to the performer; then the client is not read
 LARGE_BYTES = 256 * 1024  # a message larger than this goes its way alone
 EFFECT_TIMEOUT_S = 18.0  # shorter than a keepalive's 20 s: a client that has sent on is not read meanwhile, its pongs neither
+UPDATE_TIMEOUT_S = 60.0  # a picture may be fetched and decoded, behind others
 SEND_TIMEOUT_S = 30.0  # a client that takes nothing for so long is gone
 DETACH_TIMEOUT_S = 5.0
 
@@ -102,7 +103,7 @@ class _Connection:
                 raise
             await self._perform(outputs, tasks)
 
-    async def _read(self, deadline_s: float) -> list[Output]:
+    async def _read(self, deadline_s: float) -> list[Step]:
         """Take the next frame into the protocol, or the passing of `deadline_s` where no session is open by then."""
         if not self.protocol.awaiting_init:
             return await self._take_frame()
@@ -110,7 +111,7 @@ class _Connection:
             return await self._take_frame()
         return self.protocol.init_timed_out()
 
-    async def _take_frame(self) -> list[Output]:
+    async def _take_frame(self) -> list[Step]:
         frame = await self.websocket.receive()
         if frame["type"] == "websocket.disconnect":
             raise _Gone
@@ -118,12 +119,15 @@ class _Connection:
             return self.protocol.receive_text(frame["text"])
         return self.protocol.receive_binary(frame["bytes"])
 
-    async def _perform(self, outputs: list[Output], tasks: TaskGroup) -> None:
+    async def _perform(self, outputs: list[Step], tasks: TaskGroup) -> None:
         """Say what is to be said, and set the effect on its way. An attachment is waited for, and so is a large message."""
         await self._send([output for output in outputs if isinstance(output, Send | Close)])
         if not outputs or isinstance(outputs[-1], Send | Close):
             return
         effect = outputs[-1]
+        if isinstance(effect, Update):
+            tasks.start_soon(self._update, effect)
+            return
         await self.under_way.acquire()
         before, self.answered = self.answered, anyio.Event()
         tasks.start_soon(self._carry_out, effect, before, self.answered)
@@ -136,7 +140,7 @@ class _Connection:
     async def _carry_out(self, effect: Effect, before: anyio.Event, after: anyio.Event) -> None:
         """Do one effect, and tell its outcome when those of all before it have been told. `after` is set then, whatever happens."""
         try:
-            tell: Callable[[], list[Output]] = self.protocol.attached if isinstance(effect, Attach) else self.protocol.done
+            tell: Callable[[], list[Step]] = self.protocol.attached if isinstance(effect, Attach) else self.protocol.done
             try:
                 with anyio.fail_after(self.effect_timeout_s):
                     await self._affect(effect)
@@ -154,6 +158,24 @@ class _Connection:
         finally:
             after.set()
             self.under_way.release()
+
+    async def _update(self, effect: Update) -> None:
+        """Have the session look otherwise, and tell its outcome whenever it comes."""
+        assert self.session is not None
+        try:
+            with anyio.fail_after(UPDATE_TIMEOUT_S):
+                output = await self.session.update(effect.change)
+        except VisavisError as error:
+            steps = self.protocol.update_refused(error)
+        except TimeoutError:
+            log.error("channel_effect_timed_out", effect="Update")
+            steps = self.protocol.update_refused(PerformerLost("The avatar does not answer", suggestion="Try again, or start a new session"))
+        except Exception:  # the outermost edge of a channel
+            log.exception("channel_effect_failed", effect="Update")
+            steps = self.protocol.failed()
+        else:
+            steps = self.protocol.updated(output)
+        await self._send(steps)
 
     async def _affect(self, effect: Effect) -> None:
         """Do one thing to the session. Raises what the ports of channel/port.py raise."""
@@ -190,7 +212,7 @@ class _Connection:
             await self._send(self.protocol.failed())
         conversation.cancel()
 
-    async def _send(self, outputs: Sequence[Output]) -> None:
+    async def _send(self, outputs: Sequence[Step]) -> None:
         """Send and close, in order. Raises `_Gone` when the client takes nothing for SEND_TIMEOUT_S.
 
         To a client that has left nothing is sent; what it sent before is still being read, until its disconnection is.

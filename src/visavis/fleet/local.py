@@ -14,12 +14,13 @@ from dataclasses import fields
 
 import structlog
 
+from visavis.engine.output import Output
 from visavis.errors import NoCapacity, PerformerLost
 from visavis.fleet import port
 from visavis.fleet.link import StageCommand, StageLink
 from visavis.fleet.port import PLAIN, Attitude, Casting, Delivery, MotionFrames, PerformerEnded, PerformerEvent, PerformerMetrics
 from visavis.rooms.port import IceServer
-from visavis.stage.messages import Attend, End, Interrupt, Message, Offer, Open, PerformanceLost, RemoveViewer, Resize, Speak, StreamMotion
+from visavis.stage.messages import Attend, Dress, End, Interrupt, Message, Offer, Open, PerformanceLost, RemoveViewer, Resize, Speak, StreamMotion
 
 SESSIONS_PER_STAGE = 5  # of 512x512 at 25 frames a second on one core
 SESSIONS_BEFORE_NEXT_STAGE = 2  # a stage with more than this has the next one started, while there are cores
@@ -64,6 +65,9 @@ class LocalPerformer:
 
     async def resize(self, *, width_px: int, height_px: int) -> None:
         await self._ask_in_turn(lambda n: Resize(request=n, session_id=self.session_id, width_px=width_px, height_px=height_px))
+
+    async def dress(self, output: Output) -> None:
+        await self._ask_in_turn(lambda n: Dress(request=n, session_id=self.session_id, output=output.plain()))
 
     async def attend(self, state: Attitude) -> None:
         await self._ask_in_turn(lambda n: Attend(request=n, session_id=self.session_id, state=state))
@@ -240,6 +244,7 @@ class LocalFleet:
                 height_px=casting.height_px,
                 fps=casting.fps,
                 seed=casting.seed,
+                output=casting.output.plain(),
             )
         )
 

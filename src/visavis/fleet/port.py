@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from visavis.engine.motion.mood import Mood
+from visavis.engine.output import AS_IS, Output
 from visavis.engine.speech.phones import TimedViseme
 
 State = Literal["idle", "listening", "thinking", "speaking"]
@@ -28,6 +29,7 @@ class Casting:
     height_px: int = 720
     fps: int = 25
     seed: int = 0
+    output: Output = AS_IS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +161,10 @@ class Performer(Protocol):
 
     async def resize(self, *, width_px: int, height_px: int) -> None:
         """Change the size of the picture; viewers stay connected."""
+        ...
+
+    async def dress(self, output: Output) -> None:
+        """Look otherwise; viewers stay connected. Raises `BackgroundRefused` for a picture that cannot be read: then nothing has changed."""
         ...
 
     async def attend(self, state: Attitude) -> None:

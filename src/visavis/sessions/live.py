@@ -16,9 +16,11 @@ import structlog
 from anyio.abc import TaskGroup
 
 from visavis.channel.port import SessionInit
+from visavis.engine.output import Output
 from visavis.errors import InvalidRequest, NotFound, PerformerLost, SessionEnded, SessionNotStarted, Unauthorized, VisavisError
 from visavis.fleet.port import Casting, Fleet, Performer
 from visavis.ids import is_id
+from visavis.sessions.backgrounds import Backgrounds
 from visavis.sessions.lifecycle import Act, EndReason, Status, move
 from visavis.sessions.performance import Attachment, LiveSession
 from visavis.sessions.tokens import opens
@@ -44,9 +46,12 @@ class _Starting:
 class LiveSessions:
     """Implements `channel.port.LiveSessions`. Works inside `running()` only."""
 
-    def __init__(self, *, fleet: Fleet, store: SessionStore, patience: Patience, clock_ms: Callable[[], int] = now_ms) -> None:
+    def __init__(
+        self, *, fleet: Fleet, store: SessionStore, backgrounds: Backgrounds, patience: Patience, clock_ms: Callable[[], int] = now_ms
+    ) -> None:
         self._fleet = fleet
         self._store = store
+        self._backgrounds = backgrounds
         self._patience = patience
         self._clock_ms = clock_ms
         self._live: dict[str, LiveSession] = {}
@@ -139,6 +144,9 @@ class LiveSessions:
             performer=performer,
             vigil=vigil,
             size_px=(casting.width_px, casting.height_px),
+            output=casting.output,
+            backgrounds=self._backgrounds,
+            keep_output=self._keep_output,
             end=self.end,
             clock_ms=self._clock_ms,
         )
@@ -172,7 +180,12 @@ class LiveSessions:
         if session is not None:
             await session.close(EndReason(record.end_reason or reason))
             self._live.pop(record.id, None)
+            if session.output.backdrop.image is not None:
+                await self._backgrounds.forget(record.id)
         return record
+
+    async def _keep_output(self, session_id: str, output: Output) -> None:
+        await self._store.note(session_id, output=output.plain())
 
     async def end_all(self, reason: EndReason) -> None:
         """End every live session, all at once; bounded by the time one performer may take to end."""

@@ -10,6 +10,7 @@ import anyio
 import structlog
 
 from visavis.channel.port import SessionEvent, SessionOver, TakenOver
+from visavis.engine.output import Output, OutputChange
 from visavis.errors import SessionEnded
 from visavis.fleet.port import (
     PLAIN,
@@ -29,6 +30,7 @@ from visavis.fleet.port import (
     ViewerJoined,
     ViewerLeft,
 )
+from visavis.sessions.backgrounds import Backgrounds
 from visavis.sessions.lifecycle import EndReason
 from visavis.sessions.vigil import Vigil
 
@@ -57,6 +59,10 @@ class Attachment:
 
     async def attend(self, state: Attitude) -> None:
         await self._performer().attend(state)
+
+    async def update(self, change: OutputChange) -> Output:
+        self._performer()
+        return await self._session.update(change)
 
     def _performer(self) -> Performer:
         if self._finished:
@@ -111,6 +117,9 @@ class LiveSession:
         performer: Performer,
         vigil: Vigil,
         size_px: tuple[int, int],
+        output: Output,
+        backgrounds: Backgrounds,
+        keep_output: Callable[[str, Output], Awaitable[None]],
         end: Callable[[str, EndReason], Awaitable[Any]],
         clock_ms: Callable[[], int],
     ) -> None:
@@ -119,6 +128,10 @@ class LiveSession:
         self.performer = performer
         self._vigil = vigil
         self._size_px = size_px  # changes with each channel that asks for another
+        self.output = output  # changes with `update`
+        self._backgrounds = backgrounds
+        self._keep_output = keep_output
+        self._updating = anyio.Lock()
         self._end = end
         self._clock_ms = clock_ms
         self._attachment: Attachment | None = None  # the channel that holds the session now
@@ -189,6 +202,28 @@ class LiveSession:
         if (width_px, height_px) != self._size_px:
             await self.performer.resize(width_px=width_px, height_px=height_px)
             self._size_px = width_px, height_px
+
+    async def update(self, change: OutputChange) -> Output:
+        """See `channel.port.AttachedSession.update`."""
+        async with self._updating:
+            picture, image = await self._backgrounds.take(change), None
+            if picture is not None:
+                image = self._backgrounds.place(self.session_id)
+                await self._backgrounds.keep(self.session_id, image, picture)
+            output = change.made_to(self.output, image=image)
+            try:
+                await self.performer.dress(output)
+            except BaseException:
+                if image is not None:
+                    with anyio.CancelScope(shield=True):
+                        await self._backgrounds.forget_others(self.session_id, self.output)
+                raise
+            with anyio.CancelScope(shield=True):
+                had_picture, self.output = self.output.backdrop.image is not None, output
+                await self._keep_output(self.session_id, output)
+                if had_picture:
+                    await self._backgrounds.forget_others(self.session_id, output)
+            return output
 
     async def stream_motion(self, on: bool) -> None:
         if on is not self._streams_motion and not self._closing:

@@ -6,11 +6,15 @@ import secrets
 from dataclasses import dataclass
 from typing import Any
 
+import anyio
+
 from visavis.accounts.service import Accounts
 from visavis.avatars.service import Avatars
+from visavis.engine.output import AS_IS, OutputChange
 from visavis.errors import ConcurrencyLimitReached, InsufficientMinutes, NotFound, SessionEnded
 from visavis.fleet.port import Casting
 from visavis.ids import is_id, new_id
+from visavis.sessions.backgrounds import Backgrounds
 from visavis.sessions.lifecycle import Act, EndReason, Status, move
 from visavis.sessions.live import LiveSessions
 from visavis.sessions.tokens import check_room_token, new_access_token, sign_room_token, token_hash
@@ -34,24 +38,47 @@ class UsageNow:
     minutes_remaining: int | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstLook:
+    """How a new session shall look; `picture`: what stands behind it, as a JPEG of ours, where it is one."""
+
+    change: OutputChange
+    picture: bytes | None = None
+
+
 class Sessions:
-    def __init__(self, *, store: SessionStore, live: LiveSessions, avatars: Avatars, accounts: Accounts, secret: bytes, start_wait_s: float) -> None:
+    def __init__(
+        self,
+        *,
+        store: SessionStore,
+        live: LiveSessions,
+        backgrounds: Backgrounds,
+        avatars: Avatars,
+        accounts: Accounts,
+        secret: bytes,
+        start_wait_s: float,
+    ) -> None:
         self._store = store
         self._live = live
+        self._backgrounds = backgrounds
         self._avatars = avatars
         self._accounts = accounts
         self._secret = secret
         self._start_wait_s = start_wait_s
 
-    async def create_hosted(self, key: KeyRecord, *, avatar_id: str, metadata: dict[str, Any]) -> tuple[SessionRecord, str]:
+    async def create_hosted(
+        self, key: KeyRecord, *, avatar_id: str, metadata: dict[str, Any], look: FirstLook | None = None
+    ) -> tuple[SessionRecord, str]:
         """Create a session; return it and its access token. Raises `NotFound`, `AccessDenied`, `AvatarNotALook`, `InsufficientMinutes`."""
         avatar = await self._avatars.to_perform(key, avatar_id)
         await self._check_minutes(key, await self._accounts.plan_of(key))
-        return await self._create(key, avatar=avatar, dialect=HOSTED, metadata=metadata)
+        return await self._create(key, avatar=avatar, dialect=HOSTED, metadata=metadata, look=look)
 
-    async def create_own(self, key: KeyRecord, *, avatar: AvatarRecord, aspect_ratio: str, metadata: dict[str, Any]) -> tuple[SessionRecord, str]:
+    async def create_own(
+        self, key: KeyRecord, *, avatar: AvatarRecord, aspect_ratio: str, metadata: dict[str, Any], look: FirstLook | None = None
+    ) -> tuple[SessionRecord, str]:
         """Create a session and start it at once; return it and its session token. Raises what `start` raises: then nothing is left of it."""
-        record, token = await self._create(key, avatar=avatar, dialect=OWN, metadata=metadata, aspect_ratio=aspect_ratio)
+        record, token = await self._create(key, avatar=avatar, dialect=OWN, metadata=metadata, aspect_ratio=aspect_ratio, look=look)
         try:
             started = None
             while started is None:
@@ -62,11 +89,19 @@ class Sessions:
         return started, token
 
     async def _create(
-        self, key: KeyRecord, *, avatar: AvatarRecord, dialect: str, metadata: dict[str, Any], aspect_ratio: str | None = None
+        self,
+        key: KeyRecord,
+        *,
+        avatar: AvatarRecord,
+        dialect: str,
+        metadata: dict[str, Any],
+        aspect_ratio: str | None = None,
+        look: FirstLook | None = None,
     ) -> tuple[SessionRecord, str]:
-        token = new_access_token()
+        token, session_id = new_access_token(), new_id("sess")
+        image = None if look is None or look.picture is None else self._backgrounds.place(session_id)
         record = SessionRecord(
-            id=new_id("sess"),
+            id=session_id,
             key_id=key.id,
             dialect=dialect,
             status=Status.CREATED,
@@ -84,8 +119,15 @@ class Sessions:
             first_frame_at_ms=None,
             last_frame_at_ms=None,
             seen_at_ms=None,
+            output=None if look is None else look.change.made_to(AS_IS, image=image).plain(),
         )
         await self._store.add(record)
+        if image is not None and look is not None and look.picture is not None:
+            try:
+                await self._backgrounds.keep(session_id, image, look.picture)
+            except BaseException:
+                await self._abandon(record)
+                raise
         return record, token
 
     async def start(self, key: KeyRecord, session_id: str) -> SessionRecord | None:
@@ -106,7 +148,13 @@ class Sessions:
             await self._check_minutes(key, plan)
             self._check_concurrency(key, plan)
         width_px, height_px = SIZES_PX.get(record.aspect_ratio or "", (1280, 720))
-        casting = Casting(session_id=record.id, pack_path=self._avatars.pack_path(record.avatar_id), width_px=width_px, height_px=height_px)
+        casting = Casting(
+            session_id=record.id,
+            pack_path=self._avatars.pack_path(record.avatar_id),
+            width_px=width_px,
+            height_px=height_px,
+            output=self._backgrounds.output_of(record),
+        )
         started = await self._live.start(record, casting, max_duration_ms=_max_duration_ms(key, plan), wait_s=self._start_wait_s)
         if started is not None and started.status == Status.ENDED:  # it was started and ended while we looked
             raise SessionEnded("Session has already ended")
@@ -132,7 +180,10 @@ class Sessions:
 
     async def _abandon(self, record: SessionRecord) -> None:
         to = move(Status.CREATED, Act.ABANDON)
-        await self._store.move(record, to=to, ended_at_ms=now_ms(), end_reason=EndReason.NEVER_STARTED)
+        with anyio.CancelScope(shield=True):
+            await self._store.move(record, to=to, ended_at_ms=now_ms(), end_reason=EndReason.NEVER_STARTED)
+            if record.output is not None:
+                await self._backgrounds.forget(record.id)
 
     async def get(self, key: KeyRecord, session_id: str) -> SessionRecord:
         """Raises `NotFound`, also for another key's session."""

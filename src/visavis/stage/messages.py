@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, fields
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import msgpack
 
@@ -41,6 +41,7 @@ class Open(Message):
     height_px: int
     fps: int
     seed: int
+    output: dict[str, Any]  # `Output.plain()`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +70,15 @@ class Resize(Message):
     session_id: str
     width_px: int
     height_px: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dress(Message):
+    """Look otherwise: `output` is the whole `Output.plain()`."""
+
+    request: int
+    session_id: str
+    output: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +124,7 @@ class End(Message):
     session_id: str
 
 
-Request = Open | Speak | Interrupt | Resize | Attend | StreamMotion | Offer | RemoveViewer | End
+Request = Open | Speak | Interrupt | Resize | Dress | Attend | StreamMotion | Offer | RemoveViewer | End
 
 
 # --- stage to service

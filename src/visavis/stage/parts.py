@@ -7,6 +7,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from visavis.engine.render.backdrop import Backdrop, Framing
+
 if TYPE_CHECKING:  # the service names the parts of a stage and carries none of them, numpy least of all
     from visavis.engine.render.pack import AvatarPack
     from visavis.engine.render.port import Renderer
@@ -16,8 +18,11 @@ if TYPE_CHECKING:  # the service names the parts of a stage and carries none of 
 class Avatar(Protocol):
     """An avatar pack in memory, shared by every session that shows it."""
 
-    def renderer(self, *, width_px: int, height_px: int) -> Renderer:
-        """Make a renderer; called in a thread, since it lays the avatar out for its size (half a second for the first of a size)."""
+    def renderer(self, *, width_px: int, height_px: int, backdrop: Backdrop, framing: Framing) -> Renderer:
+        """Make a renderer; called in a thread, since it lays the avatar out for its size (half a second for the first of a size).
+
+        Raises `BackgroundRefused` when a picture cannot be read.
+        """
         ...
 
 
@@ -31,7 +36,7 @@ class Parts(Protocol):
     def open_speech(self) -> SpeechToMotion: ...
 
 
-KEPT_SIZES = 4  # of an avatar that is laid out for many sizes while it is in memory
+KEPT_SIZES = 4  # and backgrounds, of an avatar that is laid out for many while it is in memory
 BUILT_IN = "visavis.stage.parts:built_in"
 
 
@@ -46,12 +51,12 @@ def load_parts(name: str) -> Parts:
 class _PackedAvatar:
     pack: AvatarPack
 
-    def renderer(self, *, width_px: int, height_px: int) -> Renderer:
+    def renderer(self, *, width_px: int, height_px: int, backdrop: Backdrop, framing: Framing) -> Renderer:
         from visavis.engine.render.cpu import CpuRenderer
 
         if len(self.pack.plans) >= KEPT_SIZES:
             self.pack.plans.clear()  # renderers keep their own; the next of a size lays it out anew
-        return CpuRenderer(self.pack, width_px, height_px)
+        return CpuRenderer(self.pack, width_px, height_px, backdrop, framing)
 
 
 class _BuiltIn:

@@ -20,6 +20,7 @@ from pathlib import Path
 import structlog
 
 from visavis import errors
+from visavis.engine.output import Output
 from visavis.errors import PackUnreadable, PerformerLost, VisavisError
 from visavis.rooms.embedded.room import EmbeddedRoom
 from visavis.rooms.port import IceServer
@@ -27,6 +28,7 @@ from visavis.stage import messages
 from visavis.stage.messages import (
     Attend,
     Done,
+    Dress,
     End,
     Failed,
     Interrupt,
@@ -100,7 +102,7 @@ class Stage:
         if isinstance(message, End):
             await self._end(message.session_id)
             return ""
-        assert isinstance(message, Speak | Interrupt | Resize | Attend | StreamMotion | Offer | RemoveViewer)
+        assert isinstance(message, Speak | Interrupt | Resize | Dress | Attend | StreamMotion | Offer | RemoveViewer)
         show = self._shows.get(message.session_id)
         if show is None or show.room is None:
             raise PerformerLost("This session is not performed here any more")
@@ -111,6 +113,8 @@ class Stage:
                 await show.interrupt()
             case Resize():
                 await show.resize(width_px=message.width_px, height_px=message.height_px)
+            case Dress():
+                await show.dress(Output.from_plain(message.output))
             case Attend():
                 show.attend(message.state)
             case StreamMotion():
@@ -126,7 +130,10 @@ class Stage:
         assert session_id not in self._shows, session_id  # the fleet ends a session no earlier than it is open
         try:
             avatar = await self._avatar(message.pack_path, session_id)
-            camera = await asyncio.to_thread(Camera.set_up, avatar, width_px=message.width_px, height_px=message.height_px, fps=message.fps)
+            output = Output.from_plain(message.output)
+            camera = await asyncio.to_thread(
+                Camera.set_up, avatar, width_px=message.width_px, height_px=message.height_px, fps=message.fps, output=output
+            )
         except BaseException:
             self._put_away(session_id)
             raise
@@ -134,6 +141,7 @@ class Stage:
             session_id=session_id,
             avatar=avatar,
             camera=camera,
+            output=output,
             parts=self._parts,
             fps=message.fps,
             seed=message.seed,

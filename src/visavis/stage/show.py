@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from visavis.engine.motion.frame import COEFFICIENTS, MotionFrame
-from visavis.engine.motion.mood import Mood
+from visavis.engine.output import Output, mood_of
 from visavis.engine.render.port import Renderer
 from visavis.engine.speech.phones import TimedViseme
 from visavis.errors import InvalidRequest
@@ -36,30 +36,27 @@ class Camera:
         self.renderer, self.encoder = renderer, encoder
 
     @classmethod
-    def set_up(cls, avatar: Avatar, *, width_px: int, height_px: int, fps: int) -> Camera:
-        """Lay the avatar out and draw and encode one picture: half a second of work, for a thread."""
-        renderer = avatar.renderer(width_px=width_px, height_px=height_px)
-        encoder = VideoEncoder(width_px=width_px, height_px=height_px, fps=fps)
+    def set_up(cls, avatar: Avatar, *, width_px: int, height_px: int, fps: int, output: Output) -> Camera:
+        """Lay the avatar out and draw and encode one picture: half a second of work, for a thread. Raises `BackgroundRefused`."""
+        renderer = avatar.renderer(width_px=width_px, height_px=height_px, backdrop=output.backdrop, framing=output.framing)
+        encoder = VideoEncoder(width_px=width_px, height_px=renderer.picture_height_px, fps=fps)
         encoder.encode(renderer.render(MotionFrame(coefficients=np.zeros(len(COEFFICIENTS), np.float32))), BEFORE_ALL)
         return cls(renderer, encoder)
-
-
-def mood_of(weights: list[float]) -> Mood:
-    happy, sad, surprised, serious = weights
-    return Mood(happy=happy, sad=sad, surprised=surprised, serious=serious)
 
 
 class Show:
     """A running session. Everything but `run` is called between its steps, in the same event loop."""
 
-    def __init__(self, *, session_id: str, avatar: Avatar, camera: Camera, parts: Parts, fps: int, seed: int, tell: Tell) -> None:
+    def __init__(self, *, session_id: str, avatar: Avatar, camera: Camera, output: Output, parts: Parts, fps: int, seed: int, tell: Tell) -> None:
         self.session_id = session_id
         self.room: Room | None = None  # set once, before run
         self._avatar, self._fps, self._seed, self._tell = avatar, fps, seed, tell
         self._performance = Performance(seed=seed, open_speech=parts.open_speech)
         self._audio = AudioEncoder()
         self._motion: MotionStream | None = None  # while somebody wants it
-        self._camera = camera  # replaced by a resize
+        self._performance.mood = output.mood
+        self._camera, self._output = camera, output  # replaced by a resize, or when the session shall look otherwise
+        self._setting_up = asyncio.Lock()  # one camera at a time, in the order in which they are asked for
         self._frame = 0  # the number of the next frame
         self._block_taken = asyncio.Event()  # replaced with every block
         self._frames = self._late_frames = 0
@@ -118,11 +115,24 @@ class Show:
 
     async def resize(self, *, width_px: int, height_px: int) -> None:
         """Change the picture's size: the picture goes on in its old one until the new one is laid out."""
-        shown = self._camera.renderer
-        if (width_px, height_px) != (shown.width_px, shown.height_px):
-            camera = await asyncio.to_thread(Camera.set_up, self._avatar, width_px=width_px, height_px=height_px, fps=self._fps)
-            camera.encoder.want_keyframe(joining=True)
-            self._camera = camera
+        async with self._setting_up:
+            shown = self._camera.renderer
+            if (width_px, height_px) != (shown.width_px, shown.height_px):
+                await self._set_up(width_px, height_px, self._output)
+
+    async def dress(self, output: Output) -> None:
+        """Look otherwise: the picture goes on as it was until the new one is laid out. Raises `BackgroundRefused`, and then nothing has changed."""
+        async with self._setting_up:
+            shown, before = self._camera.renderer, self._output
+            if (output.backdrop, output.framing) != (before.backdrop, before.framing):
+                await self._set_up(shown.width_px, shown.height_px, output)
+            self._output = output
+            self._performance.mood = output.mood
+
+    async def _set_up(self, width_px: int, height_px: int, output: Output) -> None:
+        camera = await asyncio.to_thread(Camera.set_up, self._avatar, width_px=width_px, height_px=height_px, fps=self._fps, output=output)
+        camera.encoder.want_keyframe(joining=True)
+        self._camera = camera
 
     # --- the clock
     async def run(self) -> None:

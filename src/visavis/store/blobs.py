@@ -18,6 +18,14 @@ class Blobs(Protocol):
 
     async def get(self, name: str) -> bytes | None: ...
 
+    async def names(self, prefix: str) -> list[str]:
+        """Return what stands directly under a folder name, sorted; nothing where there is no such folder."""
+        ...
+
+    async def delete(self, name: str) -> None:
+        """Delete one; no error when it is not there."""
+        ...
+
     async def delete_all(self, prefix: str) -> None:
         """Delete everything under a folder name; no error when nothing is there."""
         ...
@@ -55,6 +63,13 @@ class FolderBlobs:
                 return None
 
         return await anyio.to_thread.run_sync(read)
+
+    async def names(self, prefix: str) -> list[str]:
+        path = self._path(prefix)
+        return await anyio.to_thread.run_sync(lambda: sorted(found.name for found in path.iterdir()) if path.is_dir() else [])
+
+    async def delete(self, name: str) -> None:
+        await anyio.to_thread.run_sync(lambda: self._path(name).unlink(missing_ok=True))
 
     async def delete_all(self, prefix: str) -> None:
         await anyio.to_thread.run_sync(lambda: shutil.rmtree(self._path(prefix), ignore_errors=True))

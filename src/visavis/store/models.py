@@ -77,6 +77,7 @@ sessions = Table(
     Column("first_frame_at_ms", BigInteger),  # metering: the first frame sent to a viewer, and the last
     Column("last_frame_at_ms", BigInteger),
     Column("seen_at_ms", BigInteger),  # last sign of life, so that a dead server's sessions end when they did
+    Column("output", JSON(none_as_null=True)),  # null: as by default (engine/output.py)
     Index("ix_sessions_key_id", "key_id"),
     Index("ix_sessions_status", "status"),
 )

@@ -66,6 +66,7 @@ class SessionRecord:
     first_frame_at_ms: int | None
     last_frame_at_ms: int | None
     seen_at_ms: int | None
+    output: dict[str, Any] | None = None  # `Output.plain()`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,8 +41,8 @@ class SessionStore:
                 return None
         return replace(record, status=to, **changes)  # type: ignore[arg-type]
 
-    async def note(self, session_id: str, **figures: int | None) -> None:
-        """Keep figures of a live session: `seen_at_ms`, `first_frame_at_ms`, `last_frame_at_ms`."""
+    async def note(self, session_id: str, **figures: object) -> None:
+        """Keep what changes in a live session: `seen_at_ms`, `first_frame_at_ms`, `last_frame_at_ms`, `output`."""
         async with self._database.write() as connection:
             await connection.execute(update(sessions).where(sessions.c.id == session_id).values(**figures))
 
