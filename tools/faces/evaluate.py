@@ -1,0 +1,258 @@
+"""Measure the face of every public avatar on rendered frames: `make eval-face`.
+
+    python -m tools.faces.evaluate [--write docs/face.md] [--photo PHOTO ...]
+
+Each portrait is prepared as an upload is, speaks the library's sample, then keeps silent for a minute, at 512x512 and 25 frames/s. Prints a table as
+Markdown; `--write` puts it between the marks in a page. Exit status 1 when a figure is outside its bounds. Seeds are fixed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import mediapipe as mp
+import numpy as np
+from numpy.typing import NDArray
+
+from tools.faces import measures
+from tools.faces.measures import Points
+from visavis.engine.motion.frame import COEFFICIENTS, INDEX, MOTION_RATE_HZ, MOUTH_COUNT, MotionFrame
+from visavis.engine.motion.liveliness import Liveliness
+from visavis.engine.motion.mood import EMOTIONS, Mood
+from visavis.engine.portrait.prepare import prepare_avatar
+from visavis.engine.render.cpu import CpuRenderer
+from visavis.engine.render.framing import lay_out
+from visavis.engine.render.pack import AvatarPack
+from visavis.library import PORTRAITS, SAMPLE
+from visavis.offline import hear, perform
+
+Picture = NDArray[np.uint8]
+SIZE_PX, FPS, SEED = 512, 25, 7
+BEGIN, END = "<!-- eval-face -->", "<!-- /eval-face -->"
+CAMERA_NOISE = 2.0  # levels of 8 bits: a good webcam by daylight
+TRACK = 150  # frames that are tracked for the nose
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bound:
+    """What a figure shall be: `low` to `high`."""
+
+    text: str
+    low: float = -np.inf
+    high: float = np.inf
+    digits: int = 2
+
+
+FIGURES: dict[str, Bound] = {
+    "SSIM to the photo beside the moving person, speaking": Bound(text=">= 0.98", low=0.98, digits=3),
+    "SSIM to the photo beside mouth and eyes, at rest": Bound(text=">= 0.98", low=0.98, digits=3),
+    "px of the background that ever change": Bound(text="0", high=0, digits=0),
+    "px of a mouth in silence that ever change": Bound(text="0", high=0, digits=0),
+    "the same in any mood, once eased": Bound(text="0", high=0, digits=0),
+    "nose jitter, tracked, speaking": Bound(text="see below", digits=1),
+    "nose jitter, tracked, mouth at rest": Bound(text="<= the next", digits=1),
+    "nose jitter of a still picture with a camera's noise": Bound(text="", digits=1),
+    "nose jitter, registered, speaking": Bound(text="<= 3", high=3.0, digits=1),
+    "blinks a minute, silent": Bound(text="12 to 30", low=12, high=30, digits=0),
+    "blinks a minute, speaking": Bound(text="12 to 30", low=12, high=30, digits=0),
+    "mouth sharpness over the photo's, speaking": Bound(text="0.6 to 1.2", low=0.6, high=1.2),
+    "mesh of the neutral face from the photo's, % of the eye distance": Bound(text="<= 1", high=1.0),
+}
+
+
+def evaluate(photo: Path) -> dict[str, float]:
+    """Return every figure of FIGURES for one photo."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "pack"
+        prepare_avatar(photo.read_bytes(), out)
+        pack = AvatarPack.load(out)
+        seen = cv2.imread(str(out / "image.jpg"))[..., ::-1]
+    renderer = CpuRenderer(pack, SIZE_PX, SIZE_PX)
+    height, width = pack.matte.shape
+    seen = cv2.resize(np.ascontiguousarray(seen), (width, height), interpolation=cv2.INTER_CUBIC)
+    frame = renderer.plan.frame
+    as_shown = lay_out(seen, frame, SIZE_PX, SIZE_PX, 1.0, cv2.BORDER_CONSTANT, sharp=True)
+    inside = lay_out(np.full((height, width), 255, np.uint8), frame, SIZE_PX, SIZE_PX, 1.0, cv2.BORDER_CONSTANT) == 255
+    person = lay_out(pack.matte, frame, SIZE_PX, SIZE_PX, 1.0, cv2.BORDER_REPLICATE)
+    speaking = list(perform(hear(_read(SAMPLE)), TRACK, FPS, SEED))
+    views = [_rgb(renderer.render(motion)) for motion in speaking]
+    rest = _rgb(renderer.render(_of()))
+    return {
+        **_pictures(renderer, as_shown, inside, person, views, rest),
+        **_stillness(renderer, person, speaking),
+        **_noses(renderer, views, rest, speaking),
+        **_blinks(renderer),
+        "mesh of the neutral face from the photo's, % of the eye distance": measures.likeness(_find(as_shown), _find(rest)),
+    }
+
+
+def _pictures(renderer: CpuRenderer, photo: Picture, inside: NDArray[np.bool_], person: Picture, views: Sequence[Picture], rest: Picture) -> dict:
+    e = renderer.face.unit
+    moving = cv2.dilate(person, np.ones((2 * round(0.3 * e) + 1,) * 2, np.uint8)) > 2
+    features = np.zeros(person.shape, np.uint8)
+    for box in (_box(renderer, (13, 61, 291), 0.25), _box(renderer, (33, 133, 159, 145), 0.12), _box(renderer, (263, 362, 386, 374), 0.12)):
+        features[box[1] : box[3], box[0] : box[2]] = 1
+    still = inside & ~moving
+    mouth = _box(renderer, (13, 61, 291), 0.18)
+    sharp = measures.mouth_sharpness(photo, views, mouth)
+    beside = [measures.similarity(photo, view, still) for view in views[::25]] if still.sum() > 1000 else [float("nan")]
+    return {
+        "SSIM to the photo beside the moving person, speaking": float(np.mean(beside)),
+        "SSIM to the photo beside mouth and eyes, at rest": measures.similarity(photo, rest, inside & (features == 0)),
+        "mouth sharpness over the photo's, speaking": float(np.median(sharp)),
+    }
+
+
+def _stillness(renderer: CpuRenderer, person: Picture, speaking: Sequence[MotionFrame]) -> dict[str, float]:
+    e = renderer.face.unit
+    reach = cv2.dilate(person, np.ones((2 * round(0.4 * e) + 1,) * 2, np.uint8))
+    luma = [renderer.render(motion)[:SIZE_PX].copy() for motion in speaking[::5]]
+    lips = [*range(MOUTH_COUNT), *(INDEX[name] for name in ("moodSmile", "mouthFrown", "mouthShrugLower"))]
+    box = _box(renderer, (13, 61, 291), 0.1)
+
+    def silent(mood: Mood) -> int:
+        """The mouth alone: the head, the eyes and the breath, which move on in silence, are held."""
+        life, pictures = Liveliness(SEED), []
+        for n in range(20 * FPS):
+            row = np.zeros(len(COEFFICIENTS), np.float32)
+            row[lips] = life.frame(n * MOTION_RATE_HZ // FPS, mood=mood).coefficients[lips]
+            if n >= 8 * FPS:
+                pictures.append(_rgb(renderer.render(MotionFrame(coefficients=row)))[box[1] : box[3], box[0] : box[2]])
+        return measures.changed(pictures, np.ones(pictures[0].shape[:2], bool))
+
+    return {
+        "px of the background that ever change": measures.changed(luma, reach == 0),
+        "px of a mouth in silence that ever change": silent(Mood()),
+        "the same in any mood, once eased": sum(silent(Mood.of(emotion)) for emotion in EMOTIONS[1:]),
+    }
+
+
+def _noses(renderer: CpuRenderer, views: Sequence[Picture], rest: Picture, speaking: Sequence[MotionFrame]) -> dict[str, float]:
+    e, rng = renderer.face.unit, np.random.default_rng(SEED)
+    heads = []
+    for motion in speaking:
+        row = motion.coefficients.copy()
+        row[:MOUTH_COUNT] = 0
+        held = MotionFrame(coefficients=row, yaw_deg=motion.yaw_deg, pitch_deg=motion.pitch_deg, roll_deg=motion.roll_deg)
+        heads.append(_rgb(renderer.render(held)))
+    noisy = [np.clip(rest + rng.normal(0, CAMERA_NOISE, rest.shape), 0, 255).astype(np.uint8) for _ in views]
+    nose = _box(renderer, (6, 197, 195, 5, 4), 0.1)
+    return {
+        "nose jitter, tracked, speaking": _tracked(views),
+        "nose jitter, tracked, mouth at rest": _tracked(heads),
+        "nose jitter of a still picture with a camera's noise": _tracked(noisy),
+        "nose jitter, registered, speaking": measures.jitter(measures.registered(views, nose), e),
+    }
+
+
+def _blinks(renderer: CpuRenderer) -> dict[str, float]:
+    """Seen, not asked: the eyes' opening on rendered frames, a minute in silence and one of speech."""
+    said = list(perform(hear(_read(SAMPLE)), 60 * FPS, FPS, SEED))
+    figures = {}
+    for name, motions in (("silent", _idle(60 * FPS)), ("speaking", _looped_speech(said))):
+        tracks = [p for p in _follow(_rgb(renderer.render(motion)) for motion in motions) if p is not None]
+        figures[f"blinks a minute, {name}"] = float(measures.blinks(tracks))
+    return figures
+
+
+def _idle(count: int) -> list[MotionFrame]:
+    life = Liveliness(SEED)
+    return [life.frame(n * MOTION_RATE_HZ // FPS) for n in range(count)]
+
+
+def _looped_speech(said: list[MotionFrame]) -> list[MotionFrame]:
+    return said
+
+
+def _read(path: Path) -> NDArray[np.int16]:
+    from visavis.engine.audio.files import read_speech
+
+    return read_speech(path)[0]
+
+
+def _of() -> MotionFrame:
+    return MotionFrame(coefficients=np.zeros(len(COEFFICIENTS), np.float32))
+
+
+def _rgb(i420: NDArray[np.uint8]) -> Picture:
+    return np.asarray(cv2.cvtColor(i420, cv2.COLOR_YUV2RGB_I420), np.uint8)
+
+
+def _box(renderer: CpuRenderer, points: tuple[int, ...], margin: float) -> tuple[int, int, int, int]:
+    p, m = renderer.face.landmarks[list(points), :2], margin * renderer.face.unit
+    (left, top), (right, bottom) = p.min(axis=0) - m, p.max(axis=0) + m
+    return max(0, int(left)), max(0, int(top)), min(SIZE_PX, int(right) + 1), min(SIZE_PX, int(bottom) + 1)
+
+
+def _mesh(*, still: bool):
+    return mp.solutions.face_mesh.FaceMesh(static_image_mode=still, refine_landmarks=True)
+
+
+def _points(found, picture: Picture) -> Points | None:
+    if not found.multi_face_landmarks:
+        return None
+    return np.array([[q.x * picture.shape[1], q.y * picture.shape[0]] for q in found.multi_face_landmarks[0].landmark])
+
+
+def _find(picture: Picture) -> Points:
+    with _mesh(still=True) as mesh:
+        points = _points(mesh.process(np.ascontiguousarray(picture)), picture)
+    assert points is not None, "no face was found in a picture that is one"
+    return points
+
+
+def _follow(pictures) -> list[Points | None]:
+    with _mesh(still=False) as mesh:
+        return [_points(mesh.process(picture), picture) for picture in pictures]
+
+
+def _tracked(pictures: Sequence[Picture]) -> float:
+    """As `nose_jitter` of the lip-sync measure, but over the median eye distance: that of each frame alone is the tracker's noise."""
+    tracks = [p for p in _follow(pictures) if p is not None]
+    return measures.jitter(np.array([p[1] for p in tracks]), float(np.median([measures.unit(p) for p in tracks])))
+
+
+def table(columns: dict[str, dict[str, float]]) -> str:
+    """Return figures as Markdown: a row each, a column per portrait, and what it shall be."""
+    lines = ["| | shall be | " + " | ".join(columns) + " |", "|---|---|" + "---|" * len(columns)]
+    for name, bound in FIGURES.items():
+        lines.append(f"| {name} | {bound.text} | " + " | ".join(f"{figures[name]:.{bound.digits}f}" for figures in columns.values()) + " |")
+    return "\n".join(lines)
+
+
+def failures(columns: dict[str, dict[str, float]]) -> list[str]:
+    """Return what is out of its bounds; what could not be measured (not a number) is not."""
+    return [
+        f"{portrait}: {name} is {figures[name]:.3f}, shall be {bound.text}"
+        for portrait, figures in columns.items()
+        for name, bound in FIGURES.items()
+        if figures[name] < bound.low or figures[name] > bound.high
+    ]
+
+
+def main(measure: Callable[[Path], dict[str, float]] = evaluate) -> int:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--photo", type=Path, action="append", default=[], help="photos to measure besides the library's portraits")
+    options.add_argument("--write", type=Path, help="a page to put the table into")
+    a = options.parse_args()
+    cv2.setNumThreads(1)
+    photos = {portrait.name: portrait.path for portrait in PORTRAITS} | {photo.stem: photo for photo in a.photo}
+    columns = {name: measure(photo) for name, photo in photos.items()}
+    text = table(columns)
+    print(text)
+    if a.write:
+        before, rest = a.write.read_text().split(BEGIN)
+        a.write.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.split(END)[1]}")
+    for line in failures(columns):
+        print(line, file=sys.stderr)
+    return 1 if failures(columns) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,95 @@
+"""What can be measured on rendered frames of a face, and on the photo it was made from. Pure: arrays in, figures out.
+
+Pictures are uint8 (H, W, 3) RGB or luma (H, W); landmarks float (478, 2) px, those of MediaPipe's face mesh.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from skimage.metrics import structural_similarity
+
+Picture = NDArray[np.uint8]
+Points = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+EYES, MOUTH_CORNERS, LIPS = (33, 263), (61, 291), (13, 14)
+LIDS = ((159, 145), (386, 374))
+STEADY = (1, 4, 5, 6, 168, 195, 197, 10, 151, 9, 234, 454, 127, 356)  # nose, forehead, temples: they do not speak
+
+
+def unit(p: Points) -> float:
+    """The distance of the outer eye corners, px."""
+    return float(np.linalg.norm(p[EYES[0]] - p[EYES[1]]))
+
+
+def similarity(photo: Picture, frame: Picture, where: Mask) -> float:
+    """SSIM (Wang et al. 2004, Gaussian windows of sigma 1.5) of luma, averaged over `where` (H, W)."""
+    luma = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (photo, frame)]
+    _, each = structural_similarity(*luma, full=True, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=255)
+    return float(each[where].mean())
+
+
+def changed(frames: Sequence[NDArray[np.uint8]], where: Mask) -> int:
+    """How many px of `where` are not the same in all frames: to the bit, of any planes of that shape."""
+    first = frames[0][where]
+    differs = np.zeros(first.shape[0], bool)
+    for frame in frames[1:]:
+        other = frame[where]
+        differs |= (other != first).reshape(len(first), -1).any(axis=1)
+    return int(differs.sum())
+
+
+def sharpness(luma: NDArray[np.uint8]) -> float:
+    """The variance of the Laplacian: fine detail in a picture (Pech-Pacheco et al. 2000)."""
+    return float(cv2.Laplacian(luma, cv2.CV_64F).var())
+
+
+def mouth_sharpness(photo: Picture, frames: Sequence[Picture], box: tuple[int, int, int, int]) -> list[float]:
+    """Sharpness of the mouth in each frame over the photo's, in `box` (left, top, right, bottom)."""
+    left, top, right, bottom = box
+    of = [sharpness(cv2.cvtColor(picture[top:bottom, left:right], cv2.COLOR_RGB2GRAY)) for picture in (photo, *frames)]
+    return [each / of[0] for each in of[1:]]
+
+
+def likeness(photo: Points, frame: Points) -> float:
+    """Mean distance of the meshes of two pictures, in per cent of the eye distance."""
+    return 100.0 * float(np.linalg.norm(photo[:468] - frame[:468], axis=1).mean()) / unit(photo)
+
+
+def jitter(nose: NDArray[np.float64], eye_px: float) -> float:
+    """Median absolute second difference of a track (n, 2) px, in thousandths of the eye distance per frame squared."""
+    return 1000.0 * float(np.median(np.linalg.norm(np.diff(nose, n=2, axis=0), axis=1))) / eye_px
+
+
+def registered(frames: Sequence[Picture], box: tuple[int, int, int, int]) -> NDArray[np.float64]:
+    """Where the picture in `box` has moved to in every frame since the first, px (n, 2): by phase correlation, so what is drawn, not what a tracker
+    makes of a whole face whose mouth moves."""
+    left, top, right, bottom = box
+    parts = [cv2.cvtColor(frame[top:bottom, left:right], cv2.COLOR_RGB2GRAY).astype(np.float32) for frame in frames]
+    window = cv2.createHanningWindow((right - left, bottom - top), cv2.CV_32F)
+    moved, at = [np.zeros(2)], np.zeros(2)
+    for before, after in pairwise(parts):
+        at = at + np.array(cv2.phaseCorrelate(before, after, window)[0])
+        moved.append(at)
+    return np.array(moved)
+
+
+def blinks(tracks: Sequence[Points]) -> int:
+    """How often the eyes shut: their opening falls under a third of its median and rises again."""
+    opening = np.array([np.mean([np.linalg.norm(p[a] - p[b]) for a, b in LIDS]) / unit(p) for p in tracks])
+    usual, count, shut = float(np.median(opening)), 0, False
+    for value in opening:
+        if not shut and value < 0.4 * usual:
+            shut, count = True, count + 1
+        elif shut and value > 0.7 * usual:
+            shut = False
+    return count
+
+
+def median_of(values: Sequence[float], of: Callable[[float], float] = float) -> float:
+    return float(np.median([of(value) for value in values]))
