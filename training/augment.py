@@ -1,4 +1,4 @@
-"""Making one clean voice into many: speed and vocal tract, room, microphone, noise, codec, level. Works on float32 at 16 kHz, full scale 1.0."""
+"""Making one clean voice into many: another speaker (speaker.py), room, microphone, noise, codec, level. On float32 at 16 kHz, full scale 1.0."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from visavis.engine.audio.files import to_pcm16
 from visavis.engine.audio.mel import RATE_HZ
 from visavis.engine.speech.articulation import Segment
 
+from .speaker import another_speaker
 from .voices import Spoken
 
 Samples = NDArray[np.float32]
@@ -35,12 +36,14 @@ def _equalise(x: Samples, rng: np.random.Generator) -> Samples:
 
 
 def _reverberate(x: Samples, rng: np.random.Generator) -> Samples:
-    """A room: a direct sound and a tail of noise that falls by 60 dB in 0.1 to 0.6 s."""
+    """A room: a direct sound, a few walls' echoes and a tail of noise that falls by 60 dB in 0.1 to 0.6 s."""
     rt_s = rng.uniform(0.1, 0.6)
     tail = rng.normal(0, 1, int(rt_s * RATE_HZ)) * np.exp(-6.9 * np.arange(int(rt_s * RATE_HZ)) / (rt_s * RATE_HZ))
     tail[: int(rng.uniform(0.001, 0.008) * RATE_HZ)] = 0
     tail *= 10 ** (-rng.uniform(3, 18) / 20) / (np.linalg.norm(tail) + 1e-9)
     tail[0] = 1.0
+    for delay_s in rng.uniform(0.002, 0.03, rng.integers(0, 7)):
+        tail[int(delay_s * RATE_HZ)] += rng.choice([-1, 1]) * rng.uniform(0.05, 0.4) * np.exp(-delay_s / 0.02)
     size = 1 << (len(x) + len(tail)).bit_length()
     return np.fft.irfft(np.fft.rfft(x, size) * np.fft.rfft(tail, size), size)[: len(x)].astype(np.float32)
 
@@ -76,12 +79,24 @@ def _rms(x: Samples) -> float:
     return float(np.sqrt(np.mean(x**2) + 1e-12))
 
 
+def g711(x: Samples, *, a_law: bool) -> Samples:
+    """Return samples at 8 kHz as they come out of a telephone exchange: companded to eight bits and back."""
+    size = np.minimum(1.0, np.abs(x))
+    if a_law:
+        knee = 1 / 87.6
+        scale = 1 + np.log(87.6)
+        y = np.where(size < knee, 87.6 * size, 1 + np.log(np.maximum(size, knee) * 87.6)) / scale
+        y = np.rint(y * 127) / 127 * scale
+        size = np.where(y < 1, y / 87.6, np.exp(y - 1) / 87.6)
+    else:
+        y = np.rint(np.log1p(255 * size) / np.log(256) * 127) / 127
+        size = (256**y - 1) / 255
+    return (np.sign(x) * size).astype(np.float32)
+
+
 def _codec(x: Samples, rng: np.random.Generator) -> Samples:
-    if rng.random() < 0.5:  # G.711 mu-law at 8 kHz
-        low = soxr.resample(x, RATE_HZ, 8000)
-        y = np.sign(low) * np.log1p(255 * np.minimum(1, np.abs(low))) / np.log(256)
-        y = np.rint(y * 127) / 127
-        back = soxr.resample((np.sign(y) * (256 ** np.abs(y) - 1) / 255).astype(np.float32), 8000, RATE_HZ)
+    if rng.random() < 0.5:  # G.711 at 8 kHz
+        back = soxr.resample(g711(soxr.resample(x, RATE_HZ, 8000), a_law=rng.random() < 0.5), 8000, RATE_HZ)
     else:
         box = io.BytesIO()
         soundfile.write(box, np.clip(x, -1, 1), RATE_HZ, format="OGG", subtype="OPUS", compression_level=float(rng.uniform(0.5, 1.0)))
@@ -99,10 +114,7 @@ def augment(spoken: Spoken, rng: np.random.Generator, *, babble: list[NDArray[np
     """Return the utterance as another person, room and microphone would give it."""
     x = spoken.pcm.astype(np.float32) / 32768.0
     segments = spoken.segments
-    factor = 1.0
-    if rng.random() < 0.75:  # pitch, formants and tempo together, as a larger or smaller speaker
-        factor = float(rng.uniform(0.84, 1.22))
-        x = soxr.resample(x, RATE_HZ * factor, RATE_HZ)
+    x, factor = another_speaker(x, rng)
     lead, trail = int(rng.uniform(0, 0.5) * RATE_HZ), int(rng.uniform(0, 0.5) * RATE_HZ)
     x = np.concatenate([np.zeros(lead, np.float32), x, np.zeros(trail, np.float32)])
     segments = [Segment(start_s=s.start_s / factor + lead / RATE_HZ, end_s=s.end_s / factor + lead / RATE_HZ, viseme=s.viseme) for s in segments]
@@ -128,7 +140,7 @@ def augment(spoken: Spoken, rng: np.random.Generator, *, babble: list[NDArray[np
     x = x / (np.abs(x).max() + 1e-6)
     if rng.random() < 0.05:
         x = np.clip(x * rng.uniform(1.5, 6), -1, 1)
-    x = x * 10 ** (rng.uniform(-34, -0.5) / 20)
+    x = x * 10 ** (rng.uniform(-40, -0.5) / 20)
     if rng.random() < 0.1:
         x = x + rng.uniform(-0.05, 0.05)
     return Spoken(pcm=to_pcm16(x), segments=segments)

@@ -1,6 +1,10 @@
-"""Build the corpus: many synthesised voices saying many things, with the times of their phones; then features and targets of augmented copies.
+"""Build the corpus: many synthesised voices saying many things, with the times of their phones; then augmented copies of them and of recordings.
 
-python -m training.corpus --out training/work [--utterances 40] [--copies 3] [--seed 1]
+    python -m training.corpus --out training/work [--utterances 40] [--copies 2] [--natural-copies 3] [--seed 1]
+
+Every file holds `pcm` (int16 at 16 kHz, all utterances one after another), `ends` (samples), `voices` (one name per utterance) and `rows`
+(utterance, start_s, end_s, class of phone): `clean_synth.npz`, the `clean_natural_*.npz` of training.recordings, and `aug_*.npz`. Features and
+targets are computed from them by who trains.
 """
 
 from __future__ import annotations
@@ -14,11 +18,11 @@ from pathlib import Path
 
 import numpy as np
 
+from visavis.engine.audio.mel import RATE_HZ
 from visavis.engine.speech.articulation import Segment, articulate
 
 from . import texts
 from .augment import augment, no_speech
-from .features import spectra_of
 from .voices import Spoken, festival, flite
 from .voices.espeak import Espeak
 
@@ -103,47 +107,51 @@ def targets_of(spoken: Spoken, steps: int) -> tuple[np.ndarray, np.ndarray]:
     return motion.viseme.astype(np.uint8), curves.astype(np.float16)
 
 
-def save_features(path: Path, utterances: list[Spoken]) -> None:
-    features, visemes, curves = [], [], []
-    for spoken in utterances:
-        x = np.concatenate(spectra_of(spoken.pcm), axis=1)
-        viseme, curve = targets_of(spoken, len(x))
-        features.append(x.astype(np.float16))
-        visemes.append(viseme)
-        curves.append(curve)
-    ends = np.cumsum([len(x) for x in features])
+def save(path: Path, said: dict[str, list[Spoken]]) -> None:
+    """Write a file that is whole as soon as it has its name: a training may be waiting for it."""
     partial = path.with_suffix(".partial.npz")
-    np.savez(partial, features=np.concatenate(features), visemes=np.concatenate(visemes), curves=np.concatenate(curves), ends=ends)
+    save_clean(partial, said)
     partial.rename(path)
-    print(f"{path.name}: {ends[-1] / 360_000:.2f} h", flush=True)
+    print(f"{path.name}: {sum(len(one.pcm) for all_said in said.values() for one in all_said) / RATE_HZ / 3600:.2f} h", flush=True)
+
+
+def save_copies(out: Path, name: str, said: dict[str, list[Spoken]], copies: int, seed: int) -> None:
+    """Write augmented copies of everything said, in shards `aug_NAME_COPY_PART.npz` of mixed voices with a little noise and music between."""
+    rng = np.random.default_rng(seed)
+    everything = [(voice, one) for voice, all_said in said.items() for one in all_said]
+    babble = [one.pcm for _, one in everything[:: max(1, len(everything) // 60)]]
+    for copy in range(copies):
+        order = rng.permutation(len(everything))
+        for part, k in enumerate(range(0, len(order), SHARD)):
+            shard: dict[str, list[Spoken]] = {}
+            for i in order[k : k + SHARD]:
+                voice, one = everything[i]
+                shard.setdefault(voice, []).append(augment(one, rng, babble=babble))
+            shard["nobody"] = [no_speech(rng.uniform(2, 5), rng) for _ in range(len(order[k : k + SHARD]) // 20)]
+            save(out / f"aug_{name}_{copy}_{part:02d}.npz", shard)
 
 
 def main() -> int:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--out", type=Path, default=Path(__file__).parent / "work")
     options.add_argument("--utterances", type=int, default=40, help="per formant voice; the others say three times as much")
-    options.add_argument("--copies", type=int, default=3, help="augmented copies of each utterance of the seen voices")
+    options.add_argument("--copies", type=int, default=2, help="augmented copies of each synthesised utterance")
+    options.add_argument("--natural-copies", type=int, default=3, help="augmented copies of each recording (clean_natural_*.npz in the folder)")
     options.add_argument("--seed", type=int, default=1)
     a = options.parse_args()
     a.out.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
-    clean = a.out / "clean.npz"
+    clean = a.out / "clean_synth.npz"
     if not clean.exists():
-        save_clean(clean, speak_corpus(a.utterances, a.seed))
+        save(clean, speak_corpus(a.utterances, a.seed))
         print(f"spoken in {time.monotonic() - began:.0f} s")
     said = load_clean(clean)
-    seen = [one for voice, all_said in said.items() if voice not in UNSEEN for one in all_said]
-    babble = [one.pcm for one in seen[:: max(1, len(seen) // 60)]]
-    rng = np.random.default_rng(a.seed)
-    for voice in UNSEEN:
-        save_features(a.out / f"unseen_{voice.replace(':', '_').replace('+', '_')}.npz", said[voice][:40])
-    for copy in range(a.copies):
-        order = rng.permutation(len(seen))
-        for part, k in enumerate(range(0, len(order), SHARD)):  # in shards: a training can begin on the first
-            chosen = [augment(seen[i], rng, babble=babble) for i in order[k : k + SHARD]] + [
-                no_speech(rng.uniform(2, 5), rng) for _ in range(SHARD // 20)
-            ]
-            save_features(a.out / f"train{copy}_{part:02d}.npz", chosen)
+    natural: dict[str, list[Spoken]] = {}
+    for path in sorted(a.out.glob("clean_natural_*.npz")):
+        if ".partial" not in path.name:
+            natural |= load_clean(path)
+    save_copies(a.out, "natural", natural, a.natural_copies if natural else 0, a.seed + 1)
+    save_copies(a.out, "synth", {voice: all_said for voice, all_said in said.items() if voice not in UNSEEN}, a.copies, a.seed)
     print(f"done in {time.monotonic() - began:.0f} s")
     return 0
 

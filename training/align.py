@@ -1,0 +1,222 @@
+"""When each phone of a known sentence was said: forced alignment with the acoustic model in PocketSphinx' wheel.
+
+Words of any language are aligned by the English model's nearest phones, which stand in for the sound alone: what a phone looks like is taken from
+the word's own pronunciation (espeak-ng's IPA, or the wheel's dictionary for English). Sentences that fit badly are refused.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import re
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visavis.engine.speech.articulation import Segment
+from visavis.engine.speech.visemes import ARPABET, CLASS_INDEX, IPA, visemes_of_ipa
+
+LEAST_PHONES, LONGEST_PHONE_S, LONGEST_STOP_S = 3, 0.9, 0.35
+PHONES_PER_S = (4.0, 22.0)  # while somebody speaks
+LOUD_SILENCE_DB, LOUD_SILENCE_SHARE = 14.0, 0.25  # "silence" nearly as loud as speech: something is said that is not in the text
+UNSURE_FIT = -22.0  # log score per frame of phones that were found by the second way, which tells none
+_STOPS = frozenset({"P", "B", "T", "D", "K", "G"})
+
+# The letters of the IPA that sound most like each English phone.
+_LETTERS = """
+    P:p B:bɓʙ M:mɱ T:tʈ D:dɾɖɗ N:nɲɳ K:kqc G:gɡɣɢɠɟ F:fɸ V:vβʋⱱ S:s Z:z HH:hxχħʕɦʁʀ L:lɫɭʎɬɮʟ R:rɹɻɽ Y:j W:wɥʍɰ NG:ŋɴ TH:θ DH:ð SH:ʃɕʂç
+    ZH:ʒʑʐʝ IY:i IH:ɪɨᵻ EY:e EH:ɛ AE:æ AA:aɑɶ AO:ɒɔ AH:ɐʌəɘɤ ER:ɜɞøœɚɝ UH:ɵʊɯʏ OW:o UW:uʉy
+"""
+_SOUNDS = {letter: sound for sound, letters in (row.split(":") for row in _LETTERS.split()) for letter in letters}
+_TWO = {
+    "tʃ": "CH",
+    "dʒ": "JH",
+    "tɕ": "CH",
+    "dʑ": "JH",
+    "aɪ": "AY",
+    "aʊ": "AW",
+    "eɪ": "EY",
+    "oʊ": "OW",
+    "əʊ": "OW",
+    "ɔɪ": "OY",
+    "ɔʏ": "OY",
+    "aj": "AY",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One phone of a word: how it sounds in English (ARPAbet), and the classes it shows, one after the other."""
+
+    sound: str
+    classes: tuple[str, ...]
+
+
+class Pronouncer:
+    """espeak-ng's letter-to-sound rules (one per process: the library has global state)."""
+
+    def __init__(self) -> None:
+        self._lib = ctypes.CDLL("libespeak-ng.so.1")
+        self._lib.espeak_Initialize(1, 0, None, 0)
+        self._lib.espeak_TextToPhonemes.restype = ctypes.c_char_p
+
+    def words(self, text: str, language: str) -> list[list[Said]]:
+        """Return the phones of every word of `text` in an espeak-ng voice's language. Raises ValueError for a language it does not speak."""
+        if self._lib.espeak_SetVoiceByName(language.encode()) != 0:
+            raise ValueError(f"espeak-ng does not speak {language!r}")
+        raw = ctypes.c_char_p(text.encode())
+        pointer, clauses = ctypes.pointer(raw), []
+        while raw.value is not None:
+            clauses.append((self._lib.espeak_TextToPhonemes(pointer, 1, 0x02 | ord("_") << 8) or b"").decode("utf-8", "ignore"))
+        spoken = re.sub(r"\([^)]*\)", " ", " ".join(clauses))
+        words = [[said for symbol in word.split("_") for said in said_of_ipa(symbol)] for word in spoken.split()]
+        return [word for word in words if word]
+
+
+def said_of_ipa(symbol: str) -> list[Said]:
+    """Return the phones of one espeak symbol, such as "ˈaɪ" or "t͡s"; none for marks without sound."""
+    bare = "".join(letter for letter in symbol if letter in IPA)
+    if bare in _TWO:
+        return [Said(_TWO[bare], visemes_of_ipa(bare))]
+    shown = visemes_of_ipa(bare)
+    if len(bare) == 2 and bare[0] in "td" and shown == ("SS",):  # an affricate: the lips stand for the fricative from the start
+        return [Said(_SOUNDS[letter], shown) for letter in bare]
+    return [Said(_SOUNDS[letter], (IPA[letter],)) for letter in bare if letter in _SOUNDS]
+
+
+Found = tuple[Said | None, int, int, float]  # a phone or a pause, its first frame, its frames, its log score
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alignment:
+    """`segments` of classes, `sounds` (start_s, end_s, ARPAbet or SIL), and how well the model explains the speech, log score per frame."""
+
+    segments: list[Segment]
+    sounds: list[tuple[float, float, str]]
+    fit: float
+
+
+class Aligner:
+    """PocketSphinx, opened once; knows how English words are said from its dictionary and all others from espeak-ng."""
+
+    def __init__(self) -> None:
+        from pocketsphinx import Decoder
+
+        self._decoder = Decoder(lm=None, cmn="batch", loglevel="FATAL")
+        self._pronouncer = Pronouncer()
+        self._names: dict[tuple[str, ...], str] = {}
+
+    def pronounce(self, text: str, language: str) -> list[list[list[Said]]]:
+        """Return, for every word, the ways to say it."""
+        if not language.startswith("en"):
+            return [[word] for word in self._pronouncer.words(text, language)]
+        ways: list[list[list[Said]]] = []
+        for word in re.findall(r"[a-z0-9']+", text.lower().replace("’", "'")):
+            known = []
+            for name in (word, *(f"{word}({k})" for k in range(2, 6))):
+                phones = self._decoder.lookup_word(name)
+                if phones is None:
+                    break
+                known.append([Said(phone, ARPABET[phone]) for phone in phones.split()])
+            ways += [known] if known else [[one] for one in self._pronouncer.words(word, language)]
+        return ways
+
+    def _name(self, word: list[Said]) -> str:
+        """Return the name that the decoder's dictionary has for this row of sounds."""
+        sounds = tuple(said.sound for said in word)
+        if sounds not in self._names:
+            self._names[sounds] = f"word{len(self._names)}"
+            self._decoder.add_word(self._names[sounds], " ".join(sounds), False)
+        return self._names[sounds]
+
+    def align(self, pcm: NDArray[np.int16], text: str, language: str) -> Alignment | None:
+        """Return when each phone of `text` is said in speech at 16 kHz, or None when the model cannot find it there.
+
+        First the words are found, then the phones within them; where the second pass fails (a word shorter than its phones allow), phones are
+        searched for directly, at boundaries that are a little less sure.
+        """
+        ways = self.pronounce(text, language)
+        if not ways or len(pcm) < 3200:
+            return None
+        found = self._by_words(pcm, ways) or self._by_phones(pcm, ways)
+        if not found:
+            return None
+        segments: list[Segment] = []
+        sounds: list[tuple[float, float, str]] = []
+        total, frames = 0.0, 0
+        for said, start, duration, score in found:
+            start_s, end_s = start / 100, (start + duration) / 100
+            classes = said.classes if said else ("SIL",)
+            sounds.append((start_s, end_s, said.sound if said else "SIL"))
+            edges = [start_s, end_s] if len(classes) == 1 else [start_s, start_s + 0.55 * (end_s - start_s), end_s]
+            segments += [Segment(start_s=a, end_s=b, viseme=CLASS_INDEX[c]) for a, b, c in zip(edges[:-1], edges[1:], classes, strict=True)]
+            if said:
+                total, frames = total + score, frames + duration
+        return Alignment(segments=segments, sounds=sounds, fit=total / frames) if frames else None
+
+    def _by_words(self, pcm: NDArray[np.int16], ways: list[list[list[Said]]]) -> list[Found]:
+        named = [{self._name(way): way for way in word} for word in ways]
+        if not self._search(pcm, named):
+            return []
+        try:
+            self._decoder.set_alignment()
+            self._run(pcm)
+        except RuntimeError:
+            return []
+        by_name = {name: way for word in named for name, way in word.items()}
+        found: list[Found] = []
+        for word in self._decoder.get_alignment():
+            way = by_name.get(word.name)
+            for i, phone in enumerate(word):
+                found.append((way[i] if way else None, phone.start, phone.duration, float(phone.score)))
+        return found
+
+    def _by_phones(self, pcm: NDArray[np.int16], ways: list[list[list[Said]]]) -> list[Found]:
+        """Return the same with each phone a word of its own, and each word said in its first way."""
+        said = [phone for word in ways for phone in word[0]]
+        if not self._search(pcm, [{self._name([phone]): [phone]} for phone in said]):
+            return []
+        rest = iter(said)
+        found: list[Found] = []
+        for part in self._decoder.seg():
+            if not part.word.startswith("("):
+                phone = next(rest, None) if part.word.startswith("word") else None
+                duration = part.end_frame + 1 - part.start_frame
+                found.append((phone, part.start_frame, duration, UNSURE_FIT * duration))
+        return found if next(rest, None) is None else []
+
+    def _search(self, pcm: NDArray[np.int16], named: list[dict[str, list[Said]]]) -> bool:
+        """Find the words, each said in one of its ways, one after another, with pauses where there are any; return whether they are there."""
+        grammar = "#JSGF V1.0; grammar said; public <said> = " + " ".join("( " + " | ".join(word) + " )" for word in named) + " ;"
+        self._decoder.add_jsgf_string("said", grammar)
+        self._decoder.activate_search("said")
+        try:
+            self._run(pcm)
+        except RuntimeError:
+            return False
+        return self._decoder.hyp() is not None
+
+    def _run(self, pcm: NDArray[np.int16]) -> None:
+        self._decoder.start_utt()
+        self._decoder.process_raw(pcm.tobytes(), full_utt=True)
+        self._decoder.end_utt()
+
+
+def fault(pcm: NDArray[np.int16], alignment: Alignment) -> str | None:
+    """Return what is absurd about an alignment, or None."""
+    spoken = [(a, b, sound) for a, b, sound in alignment.sounds if sound != "SIL"]
+    if len(spoken) < LEAST_PHONES:
+        return "too short"
+    if any(b - a > (LONGEST_STOP_S if sound in _STOPS else LONGEST_PHONE_S) for a, b, sound in spoken):
+        return "a phone too long"
+    rate = len(spoken) / sum(b - a for a, b, _ in spoken)
+    if not PHONES_PER_S[0] <= rate <= PHONES_PER_S[1]:
+        return "too fast or too slow"
+    steps = len(pcm) // 160
+    level_db = 10 * np.log10(np.mean(pcm[: steps * 160].reshape(-1, 160).astype(np.float64) ** 2, axis=1) + 1.0)
+    silent = np.ones(steps, bool)
+    for a, b, _ in spoken:
+        silent[round(a * 100) : round(b * 100)] = False
+    if silent.sum() > 10 and np.mean(level_db[silent] > np.percentile(level_db[~silent], 80) - LOUD_SILENCE_DB) > LOUD_SILENCE_SHARE:
+        return "words that are not in the text"
+    return None

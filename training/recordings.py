@@ -1,0 +1,154 @@
+"""Recordings of people with what they say -> the corpus: aligned, the badly aligned refused, in pieces of a few seconds.
+
+    python -m training.recordings --out training/work/clean_mine.npz --clips FOLDER --language en-us --speaker me
+    python -m training.recordings --out training/work --packages / [--texts FOLDER] [--only fillets]
+
+FOLDER holds NAME.wav (or .flac, .ogg, .mp3, .g722) beside NAME.txt, or a `metadata.csv` with NAME|TEXT in each line (LJ Speech's form;
+the text is the last column), or a `transcripts.tsv` with FILE<tab>TEXT. `--packages` takes the
+recordings that Debian packages under this root carry (natural.py).
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import dataclasses
+import sys
+import time
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from visavis.engine.speech.articulation import Segment
+
+from . import natural
+from .align import Aligner, fault
+from .corpus import save
+from .natural import Recording, read_recording
+from .voices import Spoken
+
+SOUNDS = (".wav", ".flac", ".ogg", ".mp3", ".g722")
+PIECE_S = (3.0, 8.0)  # clips are put together to pieces of such lengths
+PAUSE_S = (0.1, 0.8)
+WORST_SHARE = 0.08  # of what was aligned without a fault, the worst fitting of each speaker are left out
+LONGEST_S = 40.0
+
+# Never trained on: whole speakers, and a tenth of the English prompts by what they say.
+HELD_OUT = ("tuxpaint:es", "fillets:nl_small")
+HELD_SPEAKER, HELD_SHARE = "asterisk:en_US_f_Allison", 10
+
+
+def recordings_of_folder(folder: Path, language: str, speaker: str) -> list[Recording]:
+    """Return the recordings of a folder whose words are known. Raises FileNotFoundError when it holds none."""
+    texts: dict[str, str] = {path.stem: path.read_text().strip() for path in folder.rglob("*.txt")}
+    for listed, mark in (("metadata.csv", "|"), ("transcripts.tsv", "\t")):
+        if (folder / listed).exists():
+            rows = [line.split(mark) for line in (folder / listed).read_text().splitlines() if mark in line]
+            texts |= {Path(row[0]).stem if Path(row[0]).suffix in SOUNDS else row[0]: row[-1].strip() for row in rows}
+    found = [
+        Recording(path=path, text=texts[path.stem], language=language, speaker=speaker)
+        for path in sorted(folder.rglob("*"))
+        if path.suffix.lower() in SOUNDS and texts.get(path.stem)
+    ]
+    if not found:
+        raise FileNotFoundError(f"no recording with a text in {folder}")
+    return found
+
+
+def held_apart(recording: Recording) -> Recording:
+    """Return the recording, under a name of its own where it is held out by what it says."""
+    held = recording.speaker == HELD_SPEAKER and zlib.crc32(recording.text.lower().encode()) % HELD_SHARE == 0
+    return dataclasses.replace(recording, speaker=f"{recording.speaker}+held") if held else recording
+
+
+def align_all(recordings: list[Recording]) -> tuple[dict[str, list[Spoken]], dict[str, collections.Counter]]:
+    """Return what every speaker said, with the times of phones, and for every speaker how many recordings were taken or why they were not."""
+    aligner = Aligner()
+    done: dict[str, list[tuple[float, Spoken]]] = {}
+    counts: dict[str, collections.Counter] = collections.defaultdict(collections.Counter)
+    for recording in recordings:
+        count = counts[recording.speaker]
+        try:
+            pcm = read_recording(recording.path)
+            alignment = aligner.align(pcm, recording.text, recording.language) if len(pcm) < LONGEST_S * 16000 else None
+        except Exception as error:  # one broken file of thousands
+            count[f"unreadable ({type(error).__name__})"] += 1
+            continue
+        why = fault(pcm, alignment) if alignment else "not found by the model"
+        if alignment is None or why:
+            count[why] += 1
+            continue
+        done.setdefault(recording.speaker, []).append((alignment.fit, Spoken(pcm=pcm, segments=alignment.segments)))
+    said: dict[str, list[Spoken]] = {}
+    for speaker, all_said in done.items():
+        least = float(np.quantile([fit for fit, _ in all_said], WORST_SHARE)) if len(all_said) > 20 else -np.inf
+        said[speaker] = [spoken for fit, spoken in all_said if fit >= least]
+        counts[speaker]["fits too badly"] = len(all_said) - len(said[speaker])
+        counts[speaker]["taken"] = len(said[speaker])
+    return said, counts
+
+
+def join(parts: list[Spoken], rng: np.random.Generator) -> Spoken:
+    """Return utterances one after another, with pauses."""
+    pcm: list[np.ndarray] = []
+    segments: list[Segment] = []
+    at = 0
+    for part in parts:
+        if at:
+            pause = rng.integers(-3, 4, int(rng.uniform(*PAUSE_S) * 16000)).astype(np.int16)
+            pcm.append(pause)
+            at += len(pause)
+        pcm.append(part.pcm)
+        segments += [Segment(start_s=s.start_s + at / 16000, end_s=s.end_s + at / 16000, viseme=s.viseme) for s in part.segments]
+        at += len(part.pcm)
+    return Spoken(pcm=np.concatenate(pcm), segments=segments)
+
+
+def pieces(said: list[Spoken], rng: np.random.Generator) -> list[Spoken]:
+    """Return the utterances of one speaker shuffled and joined to pieces of 3 to 8 seconds; longer ones stay as they are."""
+    out: list[Spoken] = []
+    row: list[Spoken] = []
+    aim_s = rng.uniform(*PIECE_S)
+    for i in rng.permutation(len(said)):
+        row.append(said[i])
+        if sum(len(one.pcm) for one in row) >= aim_s * 16000:
+            out.append(join(row, rng))
+            row, aim_s = [], rng.uniform(*PIECE_S)
+    return [*out, join(row, rng)] if row else out
+
+
+def main() -> int:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--out", type=Path, required=True)
+    options.add_argument("--clips", type=Path)
+    options.add_argument("--language", default="en-us")
+    options.add_argument("--speaker", default="recorded")
+    options.add_argument("--packages", type=Path, help="the root under which Debian packages are installed or unpacked")
+    options.add_argument("--texts", type=Path, help="folder with Asterisk's core-sounds-*.txt, from the source package")
+    options.add_argument("--only", default="", help="speakers whose names begin so")
+    options.add_argument("--seed", type=int, default=1)
+    a = options.parse_args()
+    rng = np.random.default_rng(a.seed)
+    began = time.monotonic()
+    if a.clips:
+        wanted = recordings_of_folder(a.clips, a.language, a.speaker)
+    else:
+        wanted = natural.fillets(a.packages) + natural.tuxpaint(a.packages) + (natural.asterisk(a.packages, a.texts) if a.texts else [])
+        wanted = [held_apart(one) for one in wanted if one.speaker.startswith(a.only)]
+    said, counts = align_all(wanted)
+    for speaker, count in counts.items():
+        print(f"{speaker}: " + ", ".join(f"{n} {what}" for what, n in count.most_common()), flush=True)
+    joined = {speaker: pieces(all_said, rng) for speaker, all_said in said.items()}
+    if a.clips:
+        save(a.out, joined)
+    else:
+        for speaker, all_said in joined.items():
+            kind = "valid" if speaker.startswith((*HELD_OUT, HELD_SPEAKER + "+held")) else "clean"
+            save(a.out / f"{kind}_natural_{speaker.replace(':', '_')}.npz", {speaker: all_said})
+    print(f"done in {time.monotonic() - began:.0f} s")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
