@@ -117,3 +117,25 @@ async def test_preflight_and_ice_servers(tmp_path: Path) -> None:
             '<stun:stun.example.org>; rel="ice-server", <turn:turn.example.org?transport=udp>; rel="ice-server"; '
             'username="u"; credential="c"; credential-type="password"'
         )
+
+
+async def test_a_room_says_what_it_shows(service: Service) -> None:
+    look = {"avatar_id": service.look_id, "output": {"background": {"type": "transparent"}}}
+    session = (await service.client.post("/v1/sessions", json=look)).json()["session"]
+    address = session["daily_room"]["url"] + "/picture"
+    assert (await service.client.get(address, headers=headers(session))).status_code == 409
+    await service.client.put(f"/v1/sessions/{session['session_id']}/start")
+    shown = await service.client.get(address, headers=headers(session))
+    assert shown.json() == {"video_width": 1280, "video_height": 720, "transparent": True}
+    assert shown.headers["cache-control"] == "no-store"
+    assert (await service.client.get(address)).status_code == 401
+    asked = await service.client.options(address)  # as a page of another origin does first
+    assert "GET" in asked.headers["access-control-allow-methods"] and asked.headers["access-control-allow-origin"] == "*"
+    await service.client.put(f"/v1/sessions/{session['session_id']}/end")
+    assert (await service.client.get(address, headers=headers(session))).status_code == 410
+
+
+async def test_a_room_of_an_ordinary_session_carries_no_matte(service: Service) -> None:
+    session = await make(service)
+    shown = (await service.client.get(session["daily_room"]["url"] + "/picture", headers=headers(session))).json()
+    assert shown["transparent"] is False

@@ -35,7 +35,9 @@ log = structlog.get_logger()
 def _safety(path: str) -> dict[str, str]:
     """Any page may hold a room in a frame; nothing else of ours, the playground with its key least of all."""
     if path.startswith("/rooms/"):
-        return _HEADERS | _CORS if "/whep" in path else _HEADERS
+        return _HEADERS | _CORS if "/whep" in path or path.endswith("/picture") else _HEADERS
+    if path == "/alpha.js":
+        return _HEADERS | _CORS
     return _HEADERS | {"Content-Security-Policy": _POLICY + "; frame-ancestors 'none'"}
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
+from visavis.api import schemas
 from visavis.api.services import Services, ServicesDep
 from visavis.errors import Gone, NotFound, OfferRefused, SessionEnded, SessionNotStarted, TooLarge, Unauthorized, UnsupportedMediaType
 from visavis.ids import is_id, new_id
@@ -16,7 +17,7 @@ router = APIRouter(prefix="/rooms", tags=["rooms"])
 
 MAX_OFFER_BYTES = 64 * 1024
 _PREFLIGHT = {
-    "Access-Control-Allow-Methods": "POST, DELETE, OPTIONS",
+    "Access-Control-Allow-Methods": "GET, POST, DELETE, OPTIONS",
     "Access-Control-Allow-Headers": "Authorization, Content-Type",
     "Access-Control-Max-Age": "86400",
     "Accept-Post": "application/sdp",
@@ -44,6 +45,7 @@ async def _open_room(name: str, request: Request, services: Services) -> Session
     return record
 
 
+@router.options("/{name}/picture", include_in_schema=False)
 @router.options("/{name}/whep", include_in_schema=False)
 @router.options("/{name}/whep/{viewer_id}", include_in_schema=False)
 async def preflight(services: ServicesDep) -> Response:
@@ -53,6 +55,20 @@ async def preflight(services: ServicesDep) -> Response:
 def _links(services: Services) -> dict[str, str]:
     servers = services.settings.ice_servers
     return {"Link": ", ".join(_link(server) for server in servers)} if servers else {}
+
+
+@router.get("/{name}/picture", summary="What a room shows", response_model=schemas.RoomPicture)
+async def picture(name: str, request: Request, services: ServicesDep) -> Response:
+    """For viewers of a transparent session: its video is twice as high as `video_height`, colour above and matte below. Ask when the size changes."""
+    record = await _open_room(name, request, services)
+    if record.status == Status.CREATED:
+        raise SessionNotStarted("The session has not been started yet", suggestion="Try again in a second")
+    try:
+        (width_px, height_px), output = services.live.picture(record.id)
+    except SessionEnded:
+        raise Gone("The session has ended") from None
+    shape = {"video_width": width_px, "video_height": height_px, "transparent": output.backdrop.transparent}
+    return JSONResponse(shape, headers={"Cache-Control": "no-store"})
 
 
 @router.post("/{name}/whep", status_code=201, summary="Watch a room (WHEP)", response_class=Response)

@@ -277,3 +277,11 @@ class CreateSession(BaseModel):
     room: Room | None = None
     metadata: dict[str, Any] = {}
     output: Output | None = Field(default=None, description="How the session looks; beyond the published API")
+
+
+class RoomPicture(BaseModel):
+    """What a room shows. The video of a transparent session is twice as high: colour above, matte below."""
+
+    video_width: int
+    video_height: int
+    transparent: bool

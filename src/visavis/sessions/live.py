@@ -207,6 +207,13 @@ class LiveSessions:
     def performing(self, session_id: str) -> bool:
         return session_id in self._live or session_id in self._starting
 
+    def picture(self, session_id: str) -> tuple[tuple[int, int], Output]:
+        """Return the size and the look of what is performed. Raises `SessionEnded`."""
+        session = self._live.get(session_id)
+        if session is None or session.ending:
+            raise SessionEnded("Session has already ended")
+        return session.size_px, session.output
+
     async def offer(self, session_id: str, *, viewer_id: str, sdp: str) -> str:
         """Answer a viewer. Raises `OfferRefused`, `PerformerLost`, `SessionEnded`."""
         return await self._performer(session_id).offer(viewer_id=viewer_id, sdp=sdp)

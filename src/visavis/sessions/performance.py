@@ -198,6 +198,11 @@ class LiveSession:
     def metered(self) -> dict[str, int | None]:
         return {"first_frame_at_ms": self._first_frame_at_ms, "last_frame_at_ms": self._last_frame_at_ms}
 
+    @property
+    def size_px(self) -> tuple[int, int]:
+        """The size of what is to be seen; a transparent picture travels twice as high."""
+        return self._size_px
+
     async def resize(self, *, width_px: int, height_px: int) -> None:
         if (width_px, height_px) != self._size_px:
             await self.performer.resize(width_px=width_px, height_px=height_px)
