@@ -4,7 +4,7 @@ PORT ?= 8000
 OUT ?= demo.mp4
 UV := .uv/bin/uv
 
-.PHONY: help demo setup test lint web web-check bench eval-lips clean
+.PHONY: help demo setup test lint web web-check bench eval-lips eval-face clean
 
 help:
 	@echo "make demo                      start the server and its playground"
@@ -12,6 +12,7 @@ help:
 	@echo "make test                      all the tests, the browser's too"
 	@echo "make lint | bench | web        static checks | benchmarks | rebuild the pages"
 	@echo "make eval-lips                 measure the lips with the voices and recordings that are here"
+	@echo "make eval-face                 measure the faces of the public avatars on rendered frames"
 
 demo: setup
 ifdef ONCE
@@ -50,6 +51,10 @@ bench: setup
 # Where synthesisers or ../shared are missing it says so and measures the rest. PAGE=docs/lips.md puts the tables into that page.
 eval-lips: setup
 	OPENBLAS_NUM_THREADS=1 PYTHONPATH=. .venv/bin/python -m training.eval_lips $(if $(PAGE),--write $(PAGE))
+
+# Every public avatar, on rendered frames. PAGE=docs/face.md puts the table into that page; fails when a figure is out of its bounds.
+eval-face: setup
+	OPENBLAS_NUM_THREADS=1 PYTHONPATH=. .venv/bin/python -m tools.faces.evaluate $(if $(PAGE),--write $(PAGE))
 
 clean:
 	rm -rf .venv .uv web/node_modules

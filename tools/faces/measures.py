@@ -5,7 +5,7 @@ Pictures are uint8 (H, W, 3) RGB or luma (H, W); landmarks float (478, 2) px, th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
 import cv2
@@ -17,9 +17,7 @@ Picture = NDArray[np.uint8]
 Points = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-EYES, MOUTH_CORNERS, LIPS = (33, 263), (61, 291), (13, 14)
-LIDS = ((159, 145), (386, 374))
-STEADY = (1, 4, 5, 6, 168, 195, 197, 10, 151, 9, 234, 454, 127, 356)  # nose, forehead, temples: they do not speak
+EYES = (33, 263)  # outer corners
 
 
 def unit(p: Points) -> float:
@@ -79,17 +77,14 @@ def registered(frames: Sequence[Picture], box: tuple[int, int, int, int]) -> NDA
     return np.array(moved)
 
 
-def blinks(tracks: Sequence[Points]) -> int:
-    """How often the eyes shut: their opening falls under a third of its median and rises again."""
-    opening = np.array([np.mean([np.linalg.norm(p[a] - p[b]) for a, b in LIDS]) / unit(p) for p in tracks])
-    usual, count, shut = float(np.median(opening)), 0, False
-    for value in opening:
-        if not shut and value < 0.4 * usual:
-            shut, count = True, count + 1
-        elif shut and value > 0.7 * usual:
-            shut = False
+def blinks(darkest: Sequence[float], wide_open: float, shut: float) -> int:
+    """How often eyes shut, from the darkest luma where the pupils are: in each frame, with the eyes open and with them shut. Halfway counts as shut
+    and a quarter of the way as open again."""
+    count, closed = 0, False
+    for value in darkest:
+        way = (value - wide_open) / (shut - wide_open)
+        if not closed and way > 0.5:
+            closed, count = True, count + 1
+        elif closed and way < 0.25:
+            closed = False
     return count
-
-
-def median_of(values: Sequence[float], of: Callable[[float], float] = float) -> float:
-    return float(np.median([of(value) for value in values]))
