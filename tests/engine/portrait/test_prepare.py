@@ -14,6 +14,7 @@ from PIL import Image
 from tests.engine.portrait.photos import REFUSED_BEFORE_LOOKING, cat, encoded, portrait
 from visavis.engine.portrait import prepare
 from visavis.engine.portrait.prepare import prepare_avatar, prepare_avatar_async
+from visavis.engine.portrait.report import REPORT_NAME, read_line
 from visavis.engine.render.pack import AvatarPack
 from visavis.errors import PortraitRefused, VisavisError
 
@@ -31,6 +32,7 @@ def test_a_photo_becomes_a_whole_pack(tmp_path: Path) -> None:
         assert image.size == (report.width_px, report.height_px) and image.width <= 1200
     with Image.open(tmp_path / "avatar" / prepare.PREVIEW_NAME) as preview:
         assert preview.size == (500, 500) and np.asarray(preview).std() > 30
+    assert read_line((tmp_path / "avatar" / REPORT_NAME).read_text()) == report
     assert report.eye_distance_px > 80 and abs(report.yaw_deg) < 10 and report.steps_ms.keys() >= {"decode", "find_face", "matte", "bake"}
 
 

@@ -17,6 +17,7 @@ from visavis.engine.portrait.face import FoundFace, describe_face, find_face, re
 from visavis.engine.portrait.framing import frame_portrait, preview
 from visavis.engine.portrait.matte import person_matte, without_islands
 from visavis.engine.portrait.models import Models
+from visavis.engine.portrait.quality import remarks_on_face, remarks_on_surroundings, take_chip
 from visavis.engine.portrait.report import PreparationReport
 from visavis.engine.portrait.study import PortraitStudy
 
@@ -59,16 +60,24 @@ def examine_photo(image: bytes, models: Models | None = None) -> Examination:
     done("matte")
     background = fill_background(picture, matte, face.eye_distance_px)
     done("background")
+    eye_distance_px = found.eye_distance_px * decoded.reduced
+    said, traits = remarks_on_face(take_chip(picture, face), found, eye_distance_px)
+    said += remarks_on_surroundings(picture, matte, face, cut_out_given=decoded.opacity is not None)
+    done("judge")
     report = PreparationReport(
+        photo_width_px=photo.shape[1] * decoded.reduced,
+        photo_height_px=photo.shape[0] * decoded.reduced,
+        photo_eye_distance_px=round(eye_distance_px, 1),
         width_px=picture.shape[1],
         height_px=picture.shape[0],
         eye_distance_px=round(face.eye_distance_px, 1),
         roll_deg=round(found.roll_deg, 1),
         yaw_deg=round(found.yaw_deg, 1),
         pitch_deg=round(found.pitch_deg, 1),
+        remarks=tuple(said),
         steps_ms=steps_ms,
     )
-    study = PortraitStudy(picture=picture, landmarks=face.landmarks, matte=matte, background=background)
+    study = PortraitStudy(picture=picture, landmarks=face.landmarks, matte=matte, background=background, lids=traits.lids)
     return Examination(study=study, preview=preview(picture, face), report=report)
 
 

@@ -20,7 +20,7 @@ from visavis.errors import PortraitRefused, VisavisError
 
 __all__ = ["IMAGE_NAME", "PREVIEW_NAME", "PreparationReport", "prepare_avatar", "prepare_avatar_async"]
 
-TIMEOUT_S = 20.0
+TIMEOUT_S = 60.0  # of the wall clock: two seconds of work may wait long on a busy machine, and a good photo must not be refused for that
 # What the worker may know of this process's environment: enough to start, and no secrets.
 KEPT_VARIABLES = ("PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LANG", "LC_ALL", "TMPDIR")
 FRUGAL = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}  # arenas count against the address space

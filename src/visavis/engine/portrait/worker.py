@@ -19,7 +19,8 @@ from PIL import Image
 
 from visavis.engine.portrait.examine import Examination, examine_photo
 from visavis.engine.portrait.image_type import MAX_IMAGE_BYTES
-from visavis.engine.portrait.report import IMAGE_NAME, PREVIEW_NAME, PreparationReport, refusal_line, report_line
+from visavis.engine.portrait.quality import remarks_on_mouth
+from visavis.engine.portrait.report import IMAGE_NAME, PREVIEW_NAME, REPORT_NAME, PreparationReport, refusal_line, report_line
 from visavis.errors import PortraitRefused
 
 REFUSED = 3
@@ -48,11 +49,15 @@ def save_examination(examination: Examination, folder: Path) -> PreparationRepor
     from visavis.engine.render.pack import bake  # imported late: a refused photo needs none of it
 
     began = time.perf_counter()
-    bake(examination.study).save(folder)
+    pack = bake(examination.study)
+    pack.save(folder)
     steps_ms = examination.report.steps_ms | {"bake": round((time.perf_counter() - began) * 1000, 1)}
+    remarks = (*examination.report.remarks, *remarks_on_mouth(pack.parted, pack.teeth.size > 0))
+    report = replace(examination.report, steps_ms=steps_ms, remarks=remarks)
     Image.fromarray(examination.study.picture).save(folder / IMAGE_NAME, quality=92, subsampling=0)
     Image.fromarray(examination.preview).save(folder / PREVIEW_NAME, quality=90)
-    return replace(examination.report, steps_ms=steps_ms)
+    (folder / REPORT_NAME).write_text(report_line(report), encoding="utf-8")
+    return report
 
 
 def main() -> int:

@@ -40,6 +40,7 @@ class CpuRenderer:
         plan = plan_for(pack, width_px, height_px, backdrop, framing)
         self.plan: RenderPlan = plan
         self._texture = plan.texture.copy()
+        self._lids = pack.lids
         self._painted = [(0.0, 0.0, 0.0, 0.0), (0.0, 0.0, 0.0, 0.0)]  # what each eye of the texture shows: lid, look_x, look_y, squint
         self._creased = plan.creases.depths(np.zeros(len(COLUMN), np.float32))  # the folds that the texture shows
         self._inverse = Inverse(plan.grid)
@@ -92,8 +93,8 @@ class CpuRenderer:
         right_lid, left_lid, look_x, look_y, squint = (float(v) for v in motion.coefficients[_EYES])  # ARKit's left eye is on the viewer's right
         look_x, look_y = round(look_x * GAZE_STEPS) / GAZE_STEPS, round(look_y * GAZE_STEPS) / GAZE_STEPS
         follow = max(0.0, look_y) * 0.22  # lids follow a lowered gaze
-        for i, lid in enumerate((left_lid, right_lid)):
-            wanted = (max(lid, follow), look_x, look_y, round(squint * LID_STEPS) / LID_STEPS)
+        for i, (lid, free) in enumerate(zip((left_lid, right_lid), self._lids, strict=True)):
+            wanted = (max(lid, follow) * free, look_x * free, look_y * free, round(squint * free * LID_STEPS) / LID_STEPS)
             if wanted != self._painted[i]:
                 self.plan.eyes[i].paint(self._texture, *wanted)
                 self._painted[i] = wanted

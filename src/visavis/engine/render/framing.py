@@ -15,8 +15,9 @@ FACE_SHARE = 0.44  # of the output's height, from forehead to chin
 FACE_SHARE_COVERING = 0.485  # to which a face may grow where the picture then fills the output
 HEAD_SHARE_MOST = 0.72  # of the output's height, hair and all
 HEAD_WIDTH_MOST = 0.78  # of the output's width
-FACE_SHARE_CROPPED = 0.7  # to which it may grow where the photo cuts the head off above
+FACE_SHARE_CROPPED = 0.92  # to which it may grow where the photo cuts the head off above
 SCALE_MOST = 2.2  # a photo enlarged further looks soft
+CUT_OFF = 0.012  # of the picture's height: a head that begins nearer its upper edge is cut off by it
 TOP_SHARE = 0.085  # of the output's height above the head
 HEAD_SHARE_WHOLE, HEAD_WIDTH_WHOLE, TOP_SHARE_LEAST = 0.9, 0.94, 0.03  # however near it is wanted, a head stays whole, hair and a little air
 
@@ -52,12 +53,12 @@ def place(head: HeadBox, face_height: float, picture_width: int, picture_height:
     cover = max(width_px / picture_width, height_px / picture_height)
     if scale < cover <= min(FACE_SHARE_COVERING * nearness * height_px / face_height, most):
         scale = cover
-    if head.top <= 1.0 and face_height * height_px / picture_height <= FACE_SHARE_CROPPED * height_px:
+    if head.top <= CUT_OFF * picture_height and face_height * height_px / picture_height <= FACE_SHARE_CROPPED * height_px:
         scale = max(scale, height_px / picture_height)  # a head that the photo cuts shall not end in the air
     top_share = min(TOP_SHARE, max(TOP_SHARE_LEAST, (1.0 - scale * head_height / height_px) / 3))
     x = _slide(scale * picture_width, width_px, width_px / 2 - scale * (head.left + head.right) / 2, slack=0.04 * width_px)
     y = _slide(scale * picture_height, height_px, top_share * height_px - scale * head.top, slack=0.0)
-    if scale * picture_height < height_px:
+    if scale * picture_height < height_px - 0.5:
         y = height_px - scale * picture_height  # what is missing is missing above, never under the shoulders
     return Frame(scale=float(scale), shift_x=float(x), shift_y=float(y))
 

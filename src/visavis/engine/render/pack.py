@@ -18,7 +18,7 @@ from visavis.engine.render.landmarks import FACE_OVAL, FaceGeometry
 from visavis.engine.render.neutral import close_lips
 from visavis.errors import PackUnreadable
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # grows when the content changes: packs of another version are made again from their photo (avatars/upkeep.py)
 UNIT_MIN_PX = 110.0  # a face with less between its outer eye corners is enlarged before baking, so that lips are cut finely
 _IMAGES = {"picture": ".jpg", "background": ".jpg", "matte": ".png", "teeth": ".png"}
 
@@ -31,6 +31,7 @@ class AvatarPack:
     `landmarks`: float32 (478, 3), px of `picture`, of the neutral face. `head`: the head with its hair, px of `picture`.
     `teeth`: uint8 (h, w, 4) RGBA, the person's own teeth where the photo shows them, its left upper corner `teeth_at` px of `picture` from the middle
     of the seam; (0, 0, 4) where it shows none. `parted`: how far the lips were apart in the photo, in distances of the outer eye corners.
+    `lids`: how far each eye, the viewer's left one first, may blink and look: 1 freely, 0 (closed in the photo, behind dark glasses) not at all.
     `plans`: what renderers of this process have prepared for a size, shared between them; not saved.
     """
 
@@ -42,6 +43,7 @@ class AvatarPack:
     teeth: NDArray[np.uint8]
     teeth_at: tuple[float, float]
     parted: float
+    lids: tuple[float, float] = (1.0, 1.0)
     plans: dict[tuple[Any, ...], Any] = field(default_factory=dict, compare=False, repr=False)
 
     def save(self, folder: Path) -> None:
@@ -62,6 +64,7 @@ class AvatarPack:
                 teeth_at=np.array(self.teeth_at, np.float32),
                 has_teeth=np.bool_(self.teeth.size > 0),
                 parted=np.float32(self.parted),
+                lids=np.array(self.lids, np.float32),
             )
 
     @classmethod
@@ -77,7 +80,8 @@ class AvatarPack:
                 teeth_at = (float(data["teeth_at"][0]), float(data["teeth_at"][1]))
                 has_teeth = bool(data["has_teeth"])
                 parted = float(data["parted"])
-        except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+                lids = (float(data["lids"][0]), float(data["lids"][1]))
+        except (OSError, KeyError, IndexError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise PackUnreadable(f"The avatar pack in {folder.name} cannot be read", suggestion="Bake it again") from error
         picture = _read(folder / "picture.jpg", cv2.IMREAD_COLOR)[..., ::-1]
         background = _read(folder / "background.jpg", cv2.IMREAD_COLOR)[..., ::-1]
@@ -96,6 +100,7 @@ class AvatarPack:
             teeth=teeth,
             teeth_at=teeth_at,
             parted=parted,
+            lids=lids,
         )
 
 
@@ -122,6 +127,7 @@ def bake(study: PortraitStudy) -> AvatarPack:
         teeth=neutral.teeth,
         teeth_at=neutral.teeth_at,
         parted=neutral.parted,
+        lids=study.lids,
     )
 
 
