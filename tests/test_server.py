@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -16,6 +17,8 @@ from typing import Any
 
 import httpx
 import pytest
+from websockets.exceptions import ConnectionClosedError
+from websockets.sync.client import connect
 
 from tests.conftest import wait_until_ready
 from tests.fakes import FakeFleet, fake_prepare
@@ -150,3 +153,19 @@ def test_an_odd_host_header_is_not_put_into_addresses(tmp_path: Path) -> None:
             if answer.status_code != 400:  # the HTTP parser may refuse it before we see it
                 assert answer.status_code == 201
                 assert answer.json()["image_url"].startswith(server.base_url), host
+
+
+def test_text_that_is_no_utf8_is_answered_and_closed_without_a_traceback(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with RunningServer(Settings(data_dir=tmp_path), fleet=FakeFleet(), prepare=fake_prepare) as server:
+        headers = {"x-api-key": server.api_key}
+        look = httpx.post(server.base_url + "/v1/avatars/upload-face", json={"image_base64": "YQ=="}, headers=headers, timeout=PATIENCE_S).json()
+        session = perform(server.base_url, look["avatar_id"], headers)
+        with connect(server.base_url.replace("http", "ws") + "/v1/channel") as channel:
+            channel.send(json.dumps({"type": "session.init", "session_id": session["session_id"], "session_token": session["session_token"]}))
+            assert json.loads(channel.recv())["type"] == "connection.established"
+            channel.send(b"\xff\xfe", text=True)
+            assert json.loads(channel.recv()) == {"type": "error", "error": "Text frames must be UTF-8", "code": "INVALID_UTF8"}
+            with pytest.raises(ConnectionClosedError) as closed:
+                channel.recv()
+            assert closed.value.rcvd is not None and closed.value.rcvd.code == 1007
+    assert "Traceback" not in capfd.readouterr().err

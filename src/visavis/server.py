@@ -12,11 +12,12 @@ import socket
 import sys
 import threading
 from types import FrameType, TracebackType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import anyio
 import structlog
 import uvicorn
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from visavis.api.app import create_app
 from visavis.api.services import Services
@@ -94,6 +95,22 @@ def address_of(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
+class _WebSocket(WebSocketsSansIOProtocol):
+    """Uvicorn's WebSocket, but that a text frame that is no UTF-8 is the channel's to answer, and not a traceback in the log."""
+
+    def send_receive_event_to_app(self) -> None:
+        if self.curr_msg_data_type == "text" and not self.close_sent:
+            data = self.frames[0] if len(self.frames) == 1 else b"".join(self.frames)
+            try:
+                data.decode()
+            except UnicodeDecodeError:
+                self.frames = []
+                no_text: Any = {"type": "websocket.receive"}
+                self.queue.put_nowait(no_text)
+                return
+        super().send_receive_event_to_app()
+
+
 class Server(uvicorn.Server):
     """Uvicorn with our application, which says where it is when it is there, and ends its sessions before it drops their connections."""
 
@@ -104,7 +121,7 @@ class Server(uvicorn.Server):
             self.app,
             log_level="warning",
             access_log=False,
-            ws="websockets-sansio",
+            ws=_WebSocket,
             ws_max_size=WS_MAX_BYTES,
             ws_per_message_deflate=False,
             timeout_graceful_shutdown=_DRAIN_S,

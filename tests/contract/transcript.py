@@ -3,6 +3,7 @@
 A transcript is JSON lines. The first holds `title`, and for its replay against a real server `wire: true` with the state of the `session` it wants
 (created | started | ended, default started). Then, in order:
     {"client": {…}} {"client_text": "…"} {"client_binary": "…"}      what the client sends
+    {"client_no_text": true}                                         a text frame that is no UTF-8
     {"time": "init_timeout"}                                         what time does
     {"effect": "Speak", "with": {…}, "outcome": "done"}              what it asks, and what comes of it: done, attached, {Error: text, code?},
                                                                      {updated: output}
@@ -110,6 +111,8 @@ def _input(protocol: ChannelProtocol, step: dict[str, Any]) -> list[Step]:
         return protocol.receive_text(json.dumps(step["client"]))
     if "client_text" in step:
         return protocol.receive_text(step["client_text"])
+    if "client_no_text" in step:
+        return protocol.receive_no_text()
     if "client_binary" in step:
         return protocol.receive_binary(binary(step["client_binary"]))
     if "session" in step:

@@ -34,6 +34,7 @@ ERROR_CODES: dict[str, str] = {
     "UNKNOWN_FEATURE": "features names something that this server does not offer",
     "SESSION_MISMATCH": "session.init names another session than the address; close 4404",
     "INVALID_JSON": "a text frame that is no JSON object",
+    "INVALID_UTF8": "a text frame that is no UTF-8; close 1007",
     "UNKNOWN_TYPE": "type is absent or unknown",
     "INVALID_MESSAGE": "a known type with a member of the wrong type",
     "INVALID_AUDIO": "audio is absent or not base64",

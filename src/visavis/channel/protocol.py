@@ -41,6 +41,7 @@ MAX_UPDATES = 4  # under way at once
 MAX_REASON_BYTES = 123  # RFC 6455, section 5.5: a control frame holds 125 bytes, two of them the close code
 
 CLOSE_NORMAL = 1000
+CLOSE_NO_UTF8 = 1007
 CLOSE_TOO_LARGE = 1009
 CLOSE_INTERNAL = 1011
 CLOSE_INIT_REQUIRED = 4400
@@ -170,6 +171,12 @@ class ChannelProtocol:
         except ChannelError as error:
             return self._error(error, close_with=error.close_with)
         return self._speak(data, rate_hz=self.binary_rate_hz, utterance_id=None, final=False)
+
+    def receive_no_text(self) -> list[Step]:
+        """Take a text frame that is no UTF-8: RFC 6455 has such a connection fail."""
+        if self._is_over():
+            return []
+        return self._error(ChannelError("Text frames must be UTF-8", "INVALID_UTF8"), close_with=CLOSE_NO_UTF8)
 
     def peer_closed(self) -> None:
         """The client has gone; nothing more is to be said."""

@@ -4,6 +4,7 @@
 
 serves `/v1/channel` and `/v1/channel/{session_id}`. What is accepted, refused and answered is decided in protocol.py; who may attach, in
 `LiveSessions`.
+A frame with neither text nor bytes is a text frame that was no UTF-8 (server.py).
 The server in front should take messages of up to WS_MAX_SIZE_BYTES, so that one that is a little too large is told so before it is closed with 1009.
 """
 
@@ -117,6 +118,8 @@ class _Connection:
             raise _Gone
         if frame.get("text") is not None:
             return self.protocol.receive_text(frame["text"])
+        if frame.get("bytes") is None:
+            return self.protocol.receive_no_text()
         return self.protocol.receive_binary(frame["bytes"])
 
     async def _perform(self, outputs: list[Step], tasks: TaskGroup) -> None:
