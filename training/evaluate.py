@@ -20,12 +20,14 @@ from numpy.typing import NDArray
 
 from visavis.engine.audio.files import read_speech
 from visavis.engine.motion.frame import INDEX, SpeechMotion
+from visavis.engine.speech import network
 from visavis.engine.speech.articulation import from_arpabet
 from visavis.engine.speech.network import DELAY_STEPS, VISEMES
 from visavis.engine.speech.stream import SpeechStream
 from visavis.engine.speech.visemes import CLASSES, FIFTEEN, SILENCE
 
 from .corpus import UNSEEN, load_clean
+from .voices import Spoken
 
 OPEN = {"AA", "AE", "AO", "AW", "AY"}
 VOWELS = OPEN | {"AH", "EH", "ER", "EY", "IH", "IY", "OW", "OY", "UH", "UW"}
@@ -187,14 +189,16 @@ def clips_of_folder(folder: Path) -> list[Clip]:
 def clips_of_corpus(corpus: Path, count: int) -> dict[str, list[Clip]]:
     """Return `count` clean utterances of each unseen voice and of three seen ones; each viseme class is named by one phone of it."""
     groups: dict[str, list[Clip]] = {}
-    for voice, said in load_clean(corpus / "clean.npz").items():
+    for voice, said in load_clean(corpus / "clean_synth.npz").items():
         kind = "unseen" if voice in UNSEEN else "seen" if voice in {"flite:slt", "festival:ked_diphone", "espeak:en-us"} else None
         if kind is None:
             continue
-        groups[f"{kind} {voice}"] = [
-            (one.pcm, [(s.start_s, s.end_s, PHONE_OF.get(CLASSES[s.viseme], CLASSES[s.viseme])) for s in one.segments]) for one in said[:count]
-        ]
+        groups[f"{kind} {voice}"] = clips_of_spoken(said[:count])
     return groups
+
+
+def clips_of_spoken(said: list[Spoken]) -> list[Clip]:
+    return [(one.pcm, [(s.start_s, s.end_s, PHONE_OF.get(CLASSES[s.viseme], CLASSES[s.viseme])) for s in one.segments]) for one in said]
 
 
 def main() -> int:
@@ -202,9 +206,15 @@ def main() -> int:
     options.add_argument("--clips", type=Path, action="append", default=[])
     options.add_argument("--corpus", type=Path)
     options.add_argument("--count", type=int, default=12, help="utterances of each voice of the corpus")
+    options.add_argument("--weights", type=Path, help="instead of those shipped")
+    options.add_argument("--said", type=Path, action="append", default=[], help="files of the corpus to take whole")
     options.add_argument("--json", action="store_true")
     a = options.parse_args()
+    if a.weights:
+        network.WEIGHTS = str(a.weights.resolve())
     groups = {folder.name: clips_of_folder(folder) for folder in a.clips} | (clips_of_corpus(a.corpus, a.count) if a.corpus else {})
+    for path in a.said:
+        groups |= {f"{path.stem} {voice}": clips_of_spoken(said[: a.count]) for voice, said in load_clean(path).items()}
     table = {name: evaluate(clips) for name, clips in groups.items()}
     if a.json:
         print(json.dumps({name: {key: round(value, 4) for key, value in figures.items()} for name, figures in table.items()}))

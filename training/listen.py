@@ -19,30 +19,31 @@ from torch import nn
 
 from visavis.engine.speech.acoustic import DYNAMIC, SCORES
 
-from .augment import augment, no_speech
-from .corpus import UNSEEN, load_clean
-from .features import spectra_of
+from .chunks import Pieces
+from .features import MEL
 from .teacher import imagine, load_teacher, score
+from .train import gather, weights_of
 
 
 def main() -> int:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--corpus", type=Path, default=Path(__file__).parent / "work")
+    options.add_argument("--shards", nargs="+", default=["*"], help="which files of the corpus, as glob patterns")
+    options.add_argument("--out", type=Path, help="listener.npz of the corpus if left out")
     options.add_argument("--minutes", type=float, default=6.0)
     options.add_argument("--frames", type=int, default=300_000, help="of each kind")
-    options.add_argument("--hidden", type=int, default=128)
+    options.add_argument("--hidden", type=int, default=192)
     options.add_argument("--seed", type=int, default=1)
     a = options.parse_args()
     torch.manual_seed(a.seed)
     torch.set_num_threads(1)
     rng = np.random.default_rng(a.seed)
     teacher = load_teacher()
-    said = load_clean(a.corpus / "clean.npz")
-    seen = [one for voice, all_said in said.items() if voice not in UNSEEN for one in all_said]
+    voices, _ = gather(a.corpus, a.shards)
+    pieces = Pieces(voices, weights_of(voices, 0.5), rng)
     heard, count = [], 0
     while count < a.frames:
-        one = no_speech(2.0, rng) if rng.random() < 0.05 else augment(seen[rng.integers(len(seen))], rng, babble=[])
-        heard.append(spectra_of(one.pcm)[1])
+        heard.append(pieces.batch(32)[0][..., MEL:].reshape(-1, DYNAMIC))
         count += len(heard[-1])
     x = np.concatenate([*heard, imagine(a.frames, teacher, rng)])
     y = np.concatenate([score(x[k : k + 500], teacher) for k in range(0, len(x), 500)])
@@ -72,7 +73,7 @@ def main() -> int:
     arrays = {"scale": scale}
     for i, layer in enumerate(part for part in model if isinstance(part, nn.Linear)):
         arrays[f"w{i + 1}"], arrays[f"b{i + 1}"] = layer.weight.detach().numpy().T, layer.bias.detach().numpy()
-    np.savez(a.corpus / "listener.npz", **arrays)
+    np.savez(a.out or a.corpus / "listener.npz", **arrays)
     return 0
 
 

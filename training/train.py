@@ -3,12 +3,13 @@
     python -m training.train --corpus training/work --out src/visavis/engine/speech/network.npz [--minutes 40] [--seed 1]
 
 It learns, of each step, from what was heard up to DELAY_STEPS later: the viseme class, whether the lips are closed, whether lip and teeth touch, and
-the curves of the co-articulation model. Closures weigh more than their number: a viewer forgives a vowel, never an open /b/.
+the curves of the co-articulation model. Natural voices are heard much more often than their share of the corpus.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 from pathlib import Path
@@ -17,16 +18,19 @@ import numpy as np
 import torch
 from torch import nn
 
-from visavis.engine.audio.mel import MEL_BANDS
 from visavis.engine.motion.frame import MOUTH_COUNT
 from visavis.engine.speech.acoustic import SCORES
-from visavis.engine.speech.network import DELAY_STEPS, STACK
+from visavis.engine.speech.network import BLOCK, DELAY_STEPS, HEARD, STACK
 from visavis.engine.speech.visemes import BILABIAL, CLASSES, SILENCE
 
-MEL = MEL_BANDS + 1
-CHUNK_STEPS, WARM_STEPS = 160, 12
-DEAF = 0.3
-CLOSURE_WEIGHT, CONTACT_WEIGHT = 3.0, 5.0
+from .chunks import Pieces, Recording, load_recordings
+from .corpus import UNSEEN
+from .features import MEL, features_of
+from .recurrent import Gru
+
+MEL_INPUTS, HEARD_INPUTS = MEL * STACK, SCORES * BLOCK
+OPINION_MEAN, OPINION_SCALE = -5.5, 0.4  # log posteriors are centred for learning; the weights as saved take them as they are
+GRU_PARTS = (("weight_ih_l0", "wx"), ("weight_hh_l0", "wh"), ("bias_ih_l0", "bx"), ("bias_hh_l0", "bh"))
 
 
 class Network(nn.Module):
@@ -36,180 +40,221 @@ class Network(nn.Module):
         super().__init__()
         for name, array in listener.items():
             self.register_buffer(f"listener_{name}", torch.from_numpy(array.astype(np.float16).astype(np.float32)))
-        self.front = nn.Linear(MEL * STACK + SCORES, front)
-        self.first = nn.GRU(front, hidden, batch_first=True)
-        self.second = nn.GRU(hidden, hidden, batch_first=True)
-        self.head = nn.Linear(hidden, len(CLASSES) + 2 + MOUTH_COUNT)
+        self.front = nn.Linear(MEL_INPUTS + HEARD_INPUTS, front)
+        self.first = Gru(front, hidden)
+        self.second = Gru(hidden, hidden)
+        self.head = nn.Linear(hidden, BLOCK * HEARD)
+        for layer in (self.first, self.second):
+            for k in range(3):
+                nn.init.orthogonal_(layer.weight_hh_l0[k * hidden : (k + 1) * hidden])
 
     def listen(self, dynamic: torch.Tensor) -> torch.Tensor:
         x = torch.relu((dynamic * self.listener_scale) @ self.listener_w1 + self.listener_b1)
         return torch.log_softmax(torch.relu(x @ self.listener_w2 + self.listener_b2) @ self.listener_w3 + self.listener_b3, dim=-1)
 
+    def _drop(self, y: torch.Tensor, drop: float) -> torch.Tensor:
+        """Drop units, each for a whole chunk (Gal and Ghahramani 2016)."""
+        return y * ((torch.rand(len(y), 1, y.shape[2]) >= drop) / (1 - drop)) if self.training and drop else y
+
     def forward(self, x: torch.Tensor, drop: float = 0.0, deaf: float = 0.0) -> torch.Tensor:
-        """`deaf`: share of the chunks that go without mel, so that the listener's opinion is learned to be worth something of its own."""
+        """Take (b, n, MEL + DYNAMIC), n even; return (b, n, HEARD), row t of step t - DELAY_STEPS.
+
+        `deaf`: share of the chunks that go without mel, so that the listener's opinion is learned to be worth something of its own.
+        """
         mel, dynamic = x[..., :MEL], x[..., MEL:]
         if deaf:
             mel = mel * (torch.rand(len(x), 1, 1) >= deaf)
-        stacked = torch.cat([nn.functional.pad(mel, (0, 0, k, 0))[:, : x.shape[1]] for k in range(STACK)] + [self.listen(dynamic)], dim=2)
-        y = nn.functional.dropout(torch.relu(self.front(stacked)), drop, self.training)
-        y, _ = self.first(y)
-        y, _ = self.second(nn.functional.dropout(y, drop, self.training))
-        return self.head(nn.functional.dropout(y, drop, self.training))
+        with torch.no_grad():
+            opinions = ((self.listen(dynamic) - OPINION_MEAN) * OPINION_SCALE).reshape(len(x), -1, HEARD_INPUTS)
+        before = nn.functional.pad(mel, (0, 0, STACK - BLOCK, 0))
+        stacked = [before[:, k : k + mel.shape[1]].reshape(len(x), -1, BLOCK * MEL) for k in range(0, STACK, BLOCK)]
+        y = self._drop(torch.relu(self.front(torch.cat([*stacked, opinions], dim=2))), drop)
+        y = self.first(y)
+        y = self.second(self._drop(y, drop))
+        return self.head(self._drop(y, drop)).reshape(len(x), -1, HEARD)
 
 
-class Corpus:
-    """Chunks of the training files, shuffled anew each epoch."""
-
-    def __init__(self, paths: list[Path]) -> None:
-        boxes = [np.load(path) for path in paths]
-        self.features = np.concatenate([box["features"] for box in boxes])
-        self.visemes = np.concatenate([box["visemes"] for box in boxes])
-        self.curves = np.concatenate([box["curves"] for box in boxes])
-        lengths = np.concatenate([np.diff(box["ends"], prepend=0) for box in boxes])
-        self.starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
-        self.lengths = lengths
-
-    def batches(self, size: int, rng: np.random.Generator):
-        """Yield (features, visemes, curves, weight) with time masked where a chunk is shorter or not yet warm."""
-        chunks = []
-        for start, length in zip(self.starts, self.lengths, strict=True):
-            first = -int(rng.integers(0, CHUNK_STEPS // 2))
-            while first < length - 30:
-                chunks.append((start, length, first))
-                first += CHUNK_STEPS - WARM_STEPS
-        rng.shuffle(chunks)
-        for k in range(0, len(chunks) - size + 1, size):
-            x = np.zeros((size, CHUNK_STEPS, self.features.shape[1]), np.float32)
-            v = np.zeros((size, CHUNK_STEPS), np.int64)
-            c = np.zeros((size, CHUNK_STEPS, self.curves.shape[1]), np.float32)
-            w = np.zeros((size, CHUNK_STEPS), np.float32)
-            for i, (start, length, first) in enumerate(chunks[k : k + size]):
-                a, b = max(first, 0), min(first + CHUNK_STEPS, length)
-                n = b - a
-                x[i, :n], v[i, :n], c[i, :n] = (
-                    self.features[start + a : start + b],
-                    self.visemes[start + a : start + b],
-                    self.curves[start + a : start + b],
-                )
-                w[i, (WARM_STEPS if a else 0) : n] = 1.0
-            yield x, v, c, w
-
-
-def shards(corpus: Path) -> list[Path]:
-    return sorted(path for path in corpus.glob("train*.npz") if ".partial" not in path.name)
-
-
-def loss_of(out: torch.Tensor, v: torch.Tensor, c: torch.Tensor, w: torch.Tensor, class_weight: torch.Tensor) -> torch.Tensor:
-    out, v, c, w = out[:, DELAY_STEPS:], v[:, :-DELAY_STEPS], c[:, :-DELAY_STEPS], w[:, DELAY_STEPS:] * w[:, :-DELAY_STEPS]
+def loss_of(out: torch.Tensor, v: torch.Tensor, c: torch.Tensor, w: torch.Tensor, class_weight: torch.Tensor, a: argparse.Namespace) -> torch.Tensor:
+    out, v, c, w = out[:, DELAY_STEPS:].float(), v[:, :-DELAY_STEPS], c[:, :-DELAY_STEPS], w[:, :-DELAY_STEPS]
     total = w.sum()
     n = len(CLASSES)
     phones = nn.functional.cross_entropy(out[..., :n].transpose(1, 2), v, weight=class_weight, reduction="none", label_smoothing=0.05)
     binary = nn.functional.binary_cross_entropy_with_logits
-    closure = binary(out[..., n], c[..., MOUTH_COUNT], pos_weight=torch.tensor(CLOSURE_WEIGHT), reduction="none")
-    contact = binary(out[..., n + 1], c[..., MOUTH_COUNT + 1], pos_weight=torch.tensor(CONTACT_WEIGHT), reduction="none")
+    closure = binary(out[..., n], c[..., MOUTH_COUNT], pos_weight=torch.tensor(a.closure_weight), reduction="none")
+    contact = binary(out[..., n + 1], c[..., MOUTH_COUNT + 1], pos_weight=torch.tensor(a.contact_weight), reduction="none")
     curves = ((out[..., n + 2 :] - c[..., :MOUTH_COUNT]) ** 2).sum(-1)
     return ((phones + 1.5 * closure + 0.7 * contact + 6.0 * curves) * w).sum() / total
 
 
 @torch.no_grad()
-def scores(model: Network, paths: list[Path]) -> dict[str, float]:
-    """Return per-frame figures on the unseen voices: viseme accuracy in speech, closure recall per frame, false closures, jaw correlation."""
+def heard_of(model: Network, recordings: list[Recording]) -> list[np.ndarray]:
+    """Return the outputs, (n, HEARD) before probabilities are made of them, for each recording."""
     model.eval()
-    hits = frames = closed = closures = false = others = 0
-    jaw_x, jaw_y = [], []
-    for path in paths:
-        with np.load(path) as box:
-            features, visemes, curves, ends = box["features"].astype(np.float32), box["visemes"], box["curves"].astype(np.float32), box["ends"]
-        for a, b in zip(np.concatenate([[0], ends[:-1]]), ends, strict=True):
-            x = np.concatenate([features[a:b], np.tile(features[b - 1 : b], (DELAY_STEPS, 1))])
-            out = model(torch.from_numpy(x)[None])[0, DELAY_STEPS:].numpy()
-            v = visemes[a:b]
-            speech = v != SILENCE
-            hits += int((out[:, : len(CLASSES)].argmax(1) == v)[speech].sum())
-            frames += int(speech.sum())
-            shut = out[:, len(CLASSES)] > 0
-            closed, closures = closed + int(shut[v == BILABIAL].sum()), closures + int((v == BILABIAL).sum())
-            far = speech & (curves[a:b, MOUTH_COUNT] == 0)
-            false, others = false + int(shut[far].sum()), others + int(far.sum())
-            jaw_x.append(out[:, len(CLASSES) + 2])
-            jaw_y.append(curves[a:b, 0])
+    outs = []
+    for part in recordings:
+        steps = len(part.bands) + DELAY_STEPS
+        more = np.repeat(part.bands[-1:], DELAY_STEPS + steps % BLOCK, axis=0)
+        x = features_of(np.concatenate([part.bands, more]).astype(np.float32)[None])
+        outs.append(model(torch.from_numpy(x))[0, DELAY_STEPS : DELAY_STEPS + len(part.bands)].numpy())
     model.train()
-    jaw = float(np.corrcoef(np.concatenate(jaw_x), np.concatenate(jaw_y))[0, 1])
-    return {"accuracy": hits / frames, "closure": closed / closures, "false": false / others, "jaw": jaw}
+    return outs
 
 
-def save(path: Path, model: Network) -> None:
+def scores(model: Network, recordings: list[Recording]) -> dict[str, float]:
+    """Return per-frame figures: accuracy of the visemes in speech, recall of closed frames, false closures, correlation of the jaw."""
+    out = np.concatenate(heard_of(model, recordings))
+    v = np.concatenate([part.visemes for part in recordings])
+    c = np.concatenate([part.curves for part in recordings]).astype(np.float32)
+    n, speech = len(CLASSES), v != SILENCE
+    shut = out[:, n] > 0
+    best = out[:, :n].argmax(axis=1)
+    return {
+        "accuracy": float((best == v)[speech].mean()),
+        "all": float((best == v).mean()),
+        "closure": float(shut[v == BILABIAL].mean()),
+        "false": float(shut[speech & (c[:, MOUTH_COUNT] == 0)].mean()),
+        "jaw": float(np.corrcoef(out[:, n + 2], c[:, 0])[0, 1]),
+    }
+
+
+def save(path: Path, model: Network, state: dict[str, torch.Tensor] | None = None) -> None:
     """Write the weights as float16, in the layout that engine/speech/network.py reads."""
-    state = {name: tensor.detach().numpy() for name, tensor in model.state_dict().items()}
-    arrays = {name: array for name, array in state.items() if name.startswith("listener_")}
-    arrays |= {"front_w": state["front.weight"].T, "front_b": state["front.bias"], "head_w": state["head.weight"].T, "head_b": state["head.bias"]}
+    arrays_of = {name: tensor.detach().numpy() for name, tensor in (state or model.state_dict()).items()}
+    arrays = {name: array for name, array in arrays_of.items() if name.startswith("listener_")}
+    for part in ("front", "head"):
+        arrays |= {f"{part}_w": arrays_of[f"{part}.weight"].T, f"{part}_b": arrays_of[f"{part}.bias"]}
+    heard = arrays["front_w"][MEL_INPUTS:] * OPINION_SCALE
+    arrays["front_w"] = np.concatenate([arrays["front_w"][:MEL_INPUTS], heard])
+    arrays["front_b"] = arrays["front_b"] - OPINION_MEAN * heard.sum(axis=0)
     for layer in ("first", "second"):
-        for kind, name in (("weight_ih_l0", "wx"), ("weight_hh_l0", "wh"), ("bias_ih_l0", "bx"), ("bias_hh_l0", "bh")):
-            arrays[f"{layer}_{name}"] = state[f"{layer}.{kind}"].T
+        for kind, name in GRU_PARTS:
+            arrays[f"{layer}_{name}"] = arrays_of[f"{layer}.{kind}"].T
     np.savez_compressed(path, **{name: array.astype(np.float16) for name, array in arrays.items()})
 
 
-def load(path: Path, model: Network) -> None:
-    """Take up the weights that `save` wrote."""
+def load(path: Path) -> Network:
+    """Return the network of weights that `save` wrote."""
     with np.load(path) as box:
-        arrays = {name: torch.from_numpy(np.ascontiguousarray(box[name], np.float32)) for name in box.files}
-    state = {name: arrays[name] for name in arrays if name.startswith("listener_")}
+        arrays = {name: np.ascontiguousarray(box[name], np.float32) for name in box.files}
+    listener = {name.removeprefix("listener_"): array for name, array in arrays.items() if name.startswith("listener_")}
+    model = Network(listener, arrays["front_w"].shape[1], len(arrays["first_wh"]))
+    heard = arrays["front_w"][MEL_INPUTS:]
+    arrays["front_b"] = arrays["front_b"] + OPINION_MEAN * heard.sum(axis=0)
+    arrays["front_w"] = np.concatenate([arrays["front_w"][:MEL_INPUTS], heard / OPINION_SCALE])
+    state = {name: torch.from_numpy(array) for name, array in arrays.items() if name.startswith("listener_")}
     for part in ("front", "head"):
-        state |= {f"{part}.weight": arrays[f"{part}_w"].T, f"{part}.bias": arrays[f"{part}_b"]}
+        state |= {f"{part}.weight": torch.from_numpy(arrays[f"{part}_w"].T), f"{part}.bias": torch.from_numpy(arrays[f"{part}_b"])}
     for layer in ("first", "second"):
-        for kind, name in (("weight_ih_l0", "wx"), ("weight_hh_l0", "wh"), ("bias_ih_l0", "bx"), ("bias_hh_l0", "bh")):
-            state[f"{layer}.{kind}"] = arrays[f"{layer}_{name}"].T
+        for kind, name in GRU_PARTS:
+            state[f"{layer}.{kind}"] = torch.from_numpy(arrays[f"{layer}_{name}"].T)
     model.load_state_dict(state)
+    return model
+
+
+def weights_of(voices: dict[str, list[Recording]], natural: float) -> dict[str, float]:
+    """Return how often each voice is drawn: by the root of its length, natural ones together for the share `natural`."""
+    lengths = {name: float(np.sqrt(sum(len(part.visemes) for part in parts))) for name, parts in voices.items()}
+    real = sum(length for name, length in lengths.items() if name.startswith("natural"))
+    made = sum(length for name, length in lengths.items() if not name.startswith("natural"))
+    share = natural if real and made else 1.0 if real else 0.0
+    return {name: length * (share / real if name.startswith("natural") else (1 - share) / made) for name, length in lengths.items()}
+
+
+def gather(corpus: Path, patterns: list[str]) -> tuple[dict[str, list[Recording]], dict[str, list[Recording]]]:
+    """Return (the voices to learn from, those held out) of the corpus' files; a voice out of a file named natural is called natural."""
+    voices: dict[str, list[Recording]] = {}
+    held: dict[str, list[Recording]] = {}
+    for path in sorted({path for pattern in patterns for path in corpus.glob(f"{pattern}.npz")}):
+        if ".bands" in path.name or path.name == "listener.npz":
+            continue
+        for voice, parts in load_recordings(path).items():
+            if path.name.startswith("valid"):
+                held.setdefault(f"{path.stem} {voice}", []).extend(parts[:60])
+            elif voice in UNSEEN:
+                held.setdefault(voice, []).extend(parts[:15])
+            else:
+                voices.setdefault(f"natural {voice}" if "natural" in path.name else voice, []).extend(parts)
+    return voices, held
 
 
 def main() -> int:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--corpus", type=Path, default=Path(__file__).parent / "work")
+    options.add_argument("--shards", nargs="+", default=["*"], help="which files of the corpus, as glob patterns")
     options.add_argument("--out", type=Path, default=Path("src/visavis/engine/speech/network.npz"))
     options.add_argument("--start", type=Path, help="weights to go on from")
     options.add_argument("--rate", type=float, default=3e-3, help="learning rate at its highest")
     options.add_argument("--minutes", type=float, default=40.0)
-    options.add_argument("--front", type=int, default=128)
-    options.add_argument("--hidden", type=int, default=128)
-    options.add_argument("--batch", type=int, default=48)
+    options.add_argument("--front", type=int, default=256)
+    options.add_argument("--hidden", type=int, default=256)
+    options.add_argument("--batch", type=int, default=64)
+    options.add_argument("--natural", type=float, default=0.6, help="share of the natural voices")
+    options.add_argument("--drop", type=float, default=0.15)
+    options.add_argument("--deaf", type=float, default=0.15)
+    options.add_argument("--closure-weight", type=float, default=2.0)
+    options.add_argument("--contact-weight", type=float, default=3.0)
+    options.add_argument("--rare", type=float, default=0.15, help="power by which rare classes weigh more")
+    options.add_argument("--average", type=float, default=0.995, help="of the weights, from step to step")
     options.add_argument("--seed", type=int, default=1)
     a = options.parse_args()
     torch.manual_seed(a.seed)
     torch.set_num_threads(1)
     rng = np.random.default_rng(a.seed)
-    corpus = Corpus(found := shards(a.corpus))
-    unseen = sorted(a.corpus.glob("unseen*.npz"))
-    counts = np.bincount(corpus.visemes, minlength=len(CLASSES)) + 1
-    class_weight = torch.tensor((counts.mean() / counts) ** 0.4, dtype=torch.float32)
-    with np.load(a.corpus / "listener.npz") as box:
-        model = Network({name: box[name] for name in box.files}, a.front, a.hidden)
+    voices, held = gather(a.corpus, a.shards)
+    hours = {kind: sum(len(p.visemes) for n, ps in voices.items() for p in ps if n.startswith("natural") == (kind == "natural")) / 360_000
+             for kind in ("natural", "made")}  # fmt: skip
+    print(f"{len(voices)} voices, hours: {json.dumps(hours)}; held out: {list(held)}", flush=True)
+    pieces = Pieces(voices, weights_of(voices, a.natural), rng)
+    count = sum(len(parts) for parts in voices.values())
+    counts = np.bincount(np.concatenate([part.visemes for parts in voices.values() for part in parts]), minlength=len(CLASSES)) + 1
+    class_weight = torch.tensor((counts.mean() / counts) ** a.rare, dtype=torch.float32)
     if a.start:
-        load(a.start, model)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=a.rate, weight_decay=1e-3)
-    began, epoch, seen, total = time.monotonic(), 0, 0, 0.0
-    while True:
-        for x, v, c, w in corpus.batches(a.batch, rng):
-            spent = (time.monotonic() - began) / (60 * a.minutes)
-            if spent >= 1:
-                break
-            for group in optimiser.param_groups:  # one warm-up, then down to nothing along a cosine
-                group["lr"] = a.rate * min(1.0, spent / 0.03 + 0.05) * (0.5 + 0.5 * float(np.cos(np.pi * spent)))
-            loss = loss_of(model(torch.from_numpy(x), 0.1, DEAF), torch.from_numpy(v), torch.from_numpy(c), torch.from_numpy(w), class_weight)
-            optimiser.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(model.parameters(), 2.0)
-            optimiser.step()
-            seen, total = seen + 1, total + float(loss.detach())
-            if seen % 50 == 0:
-                print(f"epoch {epoch} step {seen} loss {total / 50:.3f} {time.monotonic() - began:.0f} s", flush=True)
-                total = 0.0
-        print({name: round(value, 3) for name, value in scores(model, unseen).items()}, flush=True)
+        model = load(a.start)
+    else:
+        with np.load(a.corpus / "listener.npz") as box:
+            model = Network({name: box[name] for name in box.files}, a.front, a.hidden)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=a.rate, weight_decay=1e-2, betas=(0.9, 0.98))
+    mean = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    began, seen, total, shown = time.monotonic(), 0, 0.0, 0.0
+
+    def report() -> None:
+        own = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+        model.load_state_dict(mean)
+        for name, parts in held.items():
+            print("   ", name, {key: round(value, 3) for key, value in scores(model, parts).items()}, flush=True)
         save(a.out, model)
-        epoch += 1
-        if len(shards(a.corpus)) > len(found):  # the corpus is still growing
-            corpus = Corpus(found := shards(a.corpus))
-        if time.monotonic() - began >= 60 * a.minutes:
-            return 0
+        model.load_state_dict(own)
+
+    while (spent := (time.monotonic() - began) / (60 * a.minutes)) < 1:
+        for group in optimiser.param_groups:  # one warm-up, then down to nothing along a cosine
+            group["lr"] = a.rate * min(1.0, spent / 0.03 + 0.05) * (0.5 + 0.5 * float(np.cos(np.pi * spent)))
+        x, v, c, w = (torch.from_numpy(array) for array in pieces.batch(a.batch))
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            out = model(x, a.drop, a.deaf)
+        loss = loss_of(out, v, c, w, class_weight, a)
+        optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 2.0)
+        optimiser.step()
+        seen, total = seen + 1, total + float(loss.detach())
+        keep = min(a.average, seen / (seen + 20))
+        with torch.no_grad():
+            for name, tensor in model.state_dict().items():
+                if not name.startswith("listener_"):
+                    mean[name].lerp_(tensor, 1 - keep)
+        if seen % 50 == 0:
+            print(f"step {seen} loss {total / 50:.3f} {time.monotonic() - began:.0f} s", flush=True)
+            total = 0.0
+            if spent - shown > 0.14:
+                shown = spent
+                report()
+                voices, held = gather(a.corpus, a.shards)
+                if sum(len(parts) for parts in voices.values()) != count:  # the corpus is still growing
+                    count = sum(len(parts) for parts in voices.values())
+                    print(f"now {len(voices)} voices, {count} recordings", flush=True)
+                    pieces = Pieces(voices, weights_of(voices, a.natural), rng)
+    report()
+    return 0
 
 
 if __name__ == "__main__":

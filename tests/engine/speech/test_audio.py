@@ -79,7 +79,7 @@ def test_features_do_not_depend_on_level_or_direct_current() -> None:
         return RunningNorm().take(log_bands(frames_of(pcm.astype(np.int16)), MEL_FILTERS.T) * NATS_TO_DB)[0]
 
     plain, quiet, shifted = features(speech), features(speech * 0.1), features(speech + 3_000)
-    loud = plain > -1.0  # what quantisation does not reach
+    loud = plain > 0.3  # what quantisation does not reach
     assert np.abs(plain - quiet)[loud].mean() < 0.02
     assert np.abs(plain - shifted)[20:][loud[20:]].mean() < 0.05
 

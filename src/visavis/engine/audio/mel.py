@@ -17,18 +17,25 @@ FRAME_LEAD_STEPS = 1  # frame k needs the samples of step k + 1
 
 _LEFT = (WINDOW_SAMPLES - STEP_SAMPLES) // 2  # samples of a frame that come before its own step
 _PRE_EMPHASIS = 0.97
-_LOW_HZ, _HIGH_HZ = 70.0, 7600.0
+LOW_HZ, HIGH_HZ = 70.0, 7600.0
 _FLOOR = 1e-10
 
 # Level: the loudest frame of late, falling by PEAK_FALL_DB a step (2 dB/s); never taken below PEAK_FLOOR_DB, so that room noise stays silence.
 PEAK_FLOOR_DB = -70.0
-_PEAK_FALL_DB = 0.02
-_CLIP_LOW = np.float32(-4.0)  # in units of 20 dB from the peak
-_ACTIVE_DB = 30.0  # frames this far below the peak do not teach the mean
-_PRIOR_FRAMES, _LONGEST_FRAMES = 100.0, 600.0
+PEAK_FALL_DB = 0.02
+CLIP_LOW = np.float32(-4.0)  # in units of 20 dB from the peak
+ACTIVE_DB = 30.0  # frames this far below the peak do not teach the mean
+PRIOR_FRAMES, LONGEST_FRAMES = 100.0, 600.0
+# The mean that a stream begins with, in units of 20 dB from the peak: of all the voices of the corpus.
+# fmt: off
+PRIOR_MEAN = np.array([
+    -2.1, -1.9, -1.7, -1.7, -1.6, -1.5, -1.5, -1.5, -1.6, -1.7, -1.8, -1.9, -1.9, -1.9, -1.9, -1.9, -1.9, -1.9, -1.9, -1.9, -1.9, -1.9, -1.7,
+    -1.5, -1.4, -1.5, -1.5, -1.4, -1.4, -1.4, -1.5, -1.7, -1.9, -2.0, -2.1, -2.2, -2.1, -2.0, -1.8, -1.8,
+], np.float32)
+# fmt: on
 
 
-def mel_filters(bands: int = MEL_BANDS, low_hz: float = _LOW_HZ, high_hz: float = _HIGH_HZ) -> NDArray[np.float32]:
+def mel_filters(bands: int = MEL_BANDS, low_hz: float = LOW_HZ, high_hz: float = HIGH_HZ) -> NDArray[np.float32]:
     """Return triangular filters, float32 (bands, FFT_SIZE // 2 + 1), evenly spaced in mel (O'Shaughnessy: 2595 log10(1 + f/700))."""
 
     def mel(hz: float) -> float:
@@ -95,8 +102,8 @@ class RunningNorm:
 
     def reset(self) -> None:
         self._peak_db = PEAK_FLOOR_DB  # moves with every frame
-        self._mean = np.zeros(MEL_BANDS, np.float32)
-        self._seen = _PRIOR_FRAMES
+        self._mean = PRIOR_MEAN.copy()
+        self._seen = PRIOR_FRAMES
 
     def take(self, mel_db: NDArray[np.float32]) -> tuple[NDArray[np.float32], list[float], list[float]]:
         """Take frames in dB, (n, MEL_BANDS); return (rows, levels in dB, peak levels of late in dB).
@@ -106,19 +113,19 @@ class RunningNorm:
         levels_db: list[float] = np.maximum.reduce(mel_db, axis=1).tolist()
         peaks_db = []
         for level_db in levels_db:
-            self._peak_db = max(level_db, self._peak_db - _PEAK_FALL_DB, PEAK_FLOOR_DB)
+            self._peak_db = max(level_db, self._peak_db - PEAK_FALL_DB, PEAK_FLOOR_DB)
             peaks_db.append(self._peak_db)
         rows = np.empty((len(mel_db), MEL_BANDS + 1), np.float32)
         bands = rows[:, :-1]
         np.subtract(mel_db, np.array(peaks_db, np.float32)[:, None], out=bands)
         np.multiply(bands, np.float32(0.05), out=bands)
-        np.maximum(bands, _CLIP_LOW, out=bands)
+        np.maximum(bands, CLIP_LOW, out=bands)
         for row, level_db, peak_db in zip(rows, levels_db, peaks_db, strict=True):
-            row[-1] = max((level_db - peak_db) * 0.05, float(_CLIP_LOW))
+            row[-1] = max((level_db - peak_db) * 0.05, float(CLIP_LOW))
             around = row[:-1]
             around -= self._mean
-            if level_db > peak_db - _ACTIVE_DB:  # the mean moves with this frame first
-                self._seen = min(self._seen + 1.0, _LONGEST_FRAMES)
+            if level_db > peak_db - ACTIVE_DB:  # the mean moves with this frame first
+                self._seen = min(self._seen + 1.0, LONGEST_FRAMES)
                 towards = around * np.float32(1.0 / self._seen)
                 self._mean += towards
                 around -= towards

@@ -19,25 +19,25 @@ CEPSTRA = 13
 SPAN = 7  # frames that the differences reach over
 DYNAMIC = 3 * CEPSTRA
 SCORES = 126  # three states for each of 42 phones
-_BANDS, _LOW_HZ, _HIGH_HZ, _LIFTER = 25, 130.0, 6800.0, 22
-_PRIOR_FRAMES, _LONGEST_FRAMES, _ACTIVE_DB = 120.0, 600.0, 40.0
+SPHINX_BANDS, SPHINX_LOW_HZ, SPHINX_HIGH_HZ, _LIFTER = 25, 130.0, 6800.0, 22
+PRIOR_FRAMES, LONGEST_FRAMES, ACTIVE_DB = 120.0, 600.0, 40.0
 # The mean of speech whose peak is 0 dB: of five synthesised voices.
-_PRIOR_MEAN = np.array([-35.3, 1.2, 2.4, 22.3, -7.0, 3.1, -0.5, -7.8, -3.1, -1.6, 4.7, -0.3, 0.3], np.float32)
+PRIOR_MEAN = np.array([-35.3, 1.2, 2.4, 22.3, -7.0, 3.1, -0.5, -7.8, -3.1, -1.6, 4.7, -0.3, 0.3], np.float32)
 
 Array = NDArray[np.float32]
 
-_BOTH = np.ascontiguousarray(np.concatenate([MEL_FILTERS, mel_filters(_BANDS, _LOW_HZ, _HIGH_HZ)]).T)
+_BOTH = np.ascontiguousarray(np.concatenate([MEL_FILTERS, mel_filters(SPHINX_BANDS, SPHINX_LOW_HZ, SPHINX_HIGH_HZ)]).T)
 
 
 def _cosines() -> Array:
-    """Return the liftered orthonormal DCT-II, float32 (_BANDS, CEPSTRA)."""
-    k, n = np.arange(CEPSTRA)[None, :], np.arange(_BANDS)[:, None]
-    table = np.cos(np.pi * k * (n + 0.5) / _BANDS) * np.sqrt(2.0 / _BANDS)
+    """Return the liftered orthonormal DCT-II, float32 (SPHINX_BANDS, CEPSTRA)."""
+    k, n = np.arange(CEPSTRA)[None, :], np.arange(SPHINX_BANDS)[:, None]
+    table = np.cos(np.pi * k * (n + 0.5) / SPHINX_BANDS) * np.sqrt(2.0 / SPHINX_BANDS)
     table[:, 0] /= np.sqrt(2.0)
     return (table * (1.0 + _LIFTER / 2 * np.sin(np.pi * k / _LIFTER))).astype(np.float32)
 
 
-_DCT = _cosines()
+COSINES = _cosines()
 
 
 def bands_of(power: Array) -> tuple[Array, Array]:
@@ -53,15 +53,15 @@ class CepstraStream:
         self.reset()
 
     def reset(self) -> None:
-        self._mean, self._seen = _PRIOR_MEAN.copy(), _PRIOR_FRAMES
+        self._mean, self._seen = PRIOR_MEAN.copy(), PRIOR_FRAMES
 
     def take(self, nats: Array, levels_db: list[float], peaks_db: list[float]) -> Array:
         """Take frames of Sphinx' bands (n, 25), their levels and the peak levels of late; return float32 (n, CEPSTRA)."""
-        cepstra = rows_times(nats - np.array(peaks_db, np.float32)[:, None] / NATS_TO_DB, _DCT)
+        cepstra = rows_times(nats - np.array(peaks_db, np.float32)[:, None] / NATS_TO_DB, COSINES)
         for frame, level_db, peak_db in zip(cepstra, levels_db, peaks_db, strict=True):
             frame -= self._mean
-            if peak_db - level_db < _ACTIVE_DB:  # the mean moves with this frame first
-                self._seen = min(self._seen + 1.0, _LONGEST_FRAMES)
+            if peak_db - level_db < ACTIVE_DB:  # the mean moves with this frame first
+                self._seen = min(self._seen + 1.0, LONGEST_FRAMES)
                 towards = frame * np.float32(1.0 / self._seen)
                 self._mean += towards
                 frame -= towards

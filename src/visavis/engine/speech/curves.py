@@ -1,7 +1,7 @@
 """From what the network heard to the motion of the mouth: closures that close, contacts that touch, and exact rest where nobody speaks.
 
-A step is shaped with its neighbours on both sides, so what is taken comes out one step later (LOOK_AHEAD). No filter here lags: the curves were
-learned smooth. They are what the network expects on average, and so a little timid; the shapes of the visemes it believes in are mixed with them.
+No filter here lags: the curves were learned smooth, and the network has looked ahead. They are what it expects on average, and so a little timid; the
+shapes of the visemes it believes in are mixed with them.
 """
 
 from __future__ import annotations
@@ -14,8 +14,6 @@ from visavis.engine.motion.frame import INDEX, MOUTH_COUNT
 from visavis.engine.speech.network import CLOSURE, CONTACT, HEARD, MOUTH, VISEMES
 from visavis.engine.speech.visemes import BILABIAL, SILENCE, shape_table
 
-LOOK_AHEAD = 1
-
 _AT_REST = [0.0] * MOUTH_COUNT
 
 _BELIEVED = 0.6  # share of the viseme's shapes; on unseen voices corr0 gains 0.015
@@ -23,13 +21,13 @@ _JAW, _CLOSE, _PRESS = INDEX["jawOpen"], INDEX["mouthClose"], INDEX["mouthPress"
 _ROLL, _LOWER, _UPPER = INDEX["mouthRollLower"], INDEX["mouthLowerDown"], INDEX["mouthUpperUp"]
 _ROUND = (INDEX["mouthFunnel"], INDEX["mouthPucker"])
 
-# Outputs between which lips go from apart to closed. The network was trained with closures weighing three times their number, so that 0.5 stands for
-# a probability of one quarter: an open /b/ is worse than a closed /d/.
-_CLOSURE_LOW, _CLOSURE_HIGH = 0.45, 0.78
+# Outputs between which lips go from apart to closed. The network was trained with closures weighing twice their number, so that 0.5 stands for a
+# probability of one third: an open /b/ is worse than a closed /d/.
+_CLOSURE_LOW, _CLOSURE_HIGH = 0.5, 0.85
 _AGREED = np.float32(0.5)  # share of the visemes' own word in a closure: bilabials count in full from half belief on
-# Lips that are not surely closed stay visibly apart: a thin gap looks wrong for either. 0.89 of all closures are complete so, 0.76 without.
-_CLOSURE_PARTLY, _CLOSURE_STAYS = 0.6, 0.72
-_CONTACT_LOW, _CONTACT_HIGH = 0.15, 0.40
+# Lips that are not surely closed stay visibly apart: a thin gap looks wrong for either.
+_CLOSURE_PARTLY, _CLOSURE_STAYS = 0.5, 0.78
+_CONTACT_LOW, _CONTACT_HIGH = 0.3, 0.5
 _CLOSE_PER_STEP, _OPEN_PER_STEP = 0.5, 0.5
 _HOLD_STEPS = 5  # a closure stays for 50 ms at least: one frame of a 25 fps video falls into it, whatever its phase
 # The mouth wakes at once and goes to rest over 120 ms.
@@ -90,25 +88,17 @@ class MouthShaper:
         self._contact.reset()
         self._wake = 0.0  # 0 at rest to 1 speaking
         self._speaking = False
-        self._heard = np.zeros((1, HEARD), np.float32)  # the last two steps; before the first there was silence
-        self._heard[0, SILENCE] = 1.0
 
     def take(self, heard: NDArray[np.float32], loudness: list[float]) -> tuple[list[list[float]], list[float]]:
-        """Take steps, (n, HEARD), and the loudness of the steps to show, each of them one before: n, or n - 1 at the start of a stream.
-
-        Return their mouths, MOUTH_COUNT coefficients each, and their rest, 0 to 1.
-        """
-        heard = np.concatenate([self._heard, heard])
-        self._heard = heard[-2:]
-        smooth = np.float32(0.25) * (heard[:-2] + heard[2:]) + np.float32(0.5) * heard[1:-1]
-        mouths: list[list[float]] = rows_times(smooth, _MIXING).tolist()
-        silence, contact = heard[1:, SILENCE].tolist(), heard[1:, CONTACT].tolist()
-        agreed = np.minimum(np.float32(1), heard[1:, BILABIAL] * np.float32(2))
-        closure = (heard[1:, CLOSURE] + _AGREED * (agreed - heard[1:, CLOSURE])).tolist()
+        """Take steps, (n, HEARD), and their loudness; return their mouths, MOUTH_COUNT coefficients each, and their rest, 0 to 1."""
+        mouths: list[list[float]] = rows_times(heard, _MIXING).tolist()
+        silence, contact = heard[:, SILENCE].tolist(), heard[:, CONTACT].tolist()
+        agreed = np.minimum(np.float32(1), heard[:, BILABIAL] * np.float32(2))
+        closure = (heard[:, CLOSURE] + _AGREED * (agreed - heard[:, CLOSURE])).tolist()
         rows, rests = [], []
         for k, (mouth, loud) in enumerate(zip(mouths, loudness, strict=True)):
-            rests.append(self._wake_up(1.0 - min(silence[k], silence[k + 1]), loud))
-            closed = self._closure.take(max(closure[k], closure[k + 1]))
+            rests.append(self._wake_up(1.0 - silence[k], loud))
+            closed = self._closure.take(closure[k])
             touching = self._contact.take(contact[k]) * (1.0 - closed)
             rows.append(self._shape(mouth, closed, touching, loud) if self._wake else _AT_REST)
         return rows, rests

@@ -1,8 +1,9 @@
 """The network that hears phones, in numpy: some steps in, as many out, each by the same operations whatever came with it.
 
-It takes the mel of three frames and the listener's opinion (acoustic.py), and passes them through two gated recurrent layers. What does not depend
-on the step before is computed for all steps at hand, a row at a time (`rows_times`): weights come from memory once, numpy is called once, and a
-stream is still bit-identical however it is cut. Trained by `training/train.py`; `docs/speech-model.md` tells on what.
+It moves by blocks of two steps: the mel of four frames and two opinions of the listener (acoustic.py) go in, pass through two gated recurrent layers,
+and two steps come out; so it may be twice as large as one that moves every 10 ms, at the same cost. What does not depend on the block before is
+computed for all blocks at hand, a row at a time (`rows_times`): weights come from memory once, numpy is called once, and a stream is still
+bit-identical however it is cut. Trained by `training/train.py`; `docs/speech-model.md` tells on what.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from visavis.engine.motion.frame import MOUTH_COUNT
 from visavis.engine.speech.acoustic import SPAN, Listener, of_span
 from visavis.engine.speech.visemes import CLASSES
 
-STACK = 3  # frames of mel that the first layer sees: this one and the two before
-DELAY_STEPS = 4  # the output after frame t speaks of step t - DELAY_STEPS
+BLOCK = 2  # steps that the network moves by
+STACK = 4  # frames of mel that the first layer sees: those of the block and the two before
+DELAY_STEPS = 4  # what comes out for frame t speaks of step t - DELAY_STEPS: after a block of frames t, t + 1, the first has seen one frame more
 WEIGHTS = "network.npz"
 
 Vector = NDArray[np.float32]
@@ -68,12 +70,11 @@ def load_weights() -> Weights:
     listener = {name: array[f"listener_{name}"] for name in ("w1", "b1", "w2", "b2", "w3", "b3")}
     listener["w1"] = of_span(listener["w1"] * array["listener_scale"][:, None])
     layers = tuple(Layer.of(*(array[f"{name}_{part}"] for part in ("wx", "wh", "bx", "bh"))) for name in ("first", "second"))
-    width = MEL_BANDS + 1
-    mel = array["front_w"][: STACK * width].reshape(STACK, width, -1)[::-1].reshape(STACK * width, -1)  # trained newest first
+    mel_inputs = STACK * (MEL_BANDS + 1)
     return Weights(
         listener=Listener(**listener),
-        front_mel=np.ascontiguousarray(mel),
-        front_heard=np.ascontiguousarray(array["front_w"][STACK * width :]),
+        front_mel=np.ascontiguousarray(array["front_w"][:mel_inputs]),
+        front_heard=np.ascontiguousarray(array["front_w"][mel_inputs:]),
         front_b=array["front_b"],
         layers=layers,
         head_w=array["head_w"],
@@ -89,20 +90,27 @@ HEARD = len(CLASSES) + 2 + MOUTH_COUNT
 
 
 class _Recent:
-    """The last frames of a stream, so that each can be seen with those before it."""
+    """The last frames of a stream, so that they can be seen with those before them."""
 
-    def __init__(self, frames: int) -> None:
-        self._frames = frames
+    def __init__(self, frames: int, *, by: int = 1) -> None:
+        self._frames, self._by = frames, by
         self._rows: Vector | None = None
 
     def spans(self, rows: Vector, first: Vector) -> Vector:
-        """Take rows (n, m); return each after the `frames - 1` before it, (n, frames * m). `first` stands for what was before the stream."""
-        before = np.repeat(first[None], self._frames - 1, axis=0) if self._rows is None else self._rows
+        """Take rows (n, m); return the spans of `frames` rows that end with every `by`th row, (k, frames * m).
+
+        `first` stands for what was before the stream; rows that complete no span are kept for the next call.
+        """
+        before = np.repeat(first[None], self._frames - self._by, axis=0) if self._rows is None else self._rows
         rows = np.concatenate([before, rows])
-        self._rows = rows[1 - self._frames :]
+        count = max(0, len(rows) - self._frames + self._by) // self._by
+        self._rows = rows[count * self._by :]
         width = rows.shape[1]
         flat = rows.ravel()
-        return np.stack([flat[k * width : (k + self._frames) * width] for k in range(len(rows) - self._frames + 1)])
+        spans = np.empty((count, self._frames * width), np.float32)
+        for k in range(count):
+            spans[k] = flat[k * self._by * width : (k * self._by + self._frames) * width]
+        return spans
 
 
 class Network:
@@ -113,23 +121,29 @@ class Network:
         self.reset()
 
     def reset(self) -> None:
-        self._mel, self._cepstra = _Recent(STACK), _Recent(SPAN)
+        self._mel, self._cepstra, self._opinions = _Recent(STACK, by=BLOCK), _Recent(SPAN), _Recent(BLOCK, by=BLOCK)
         self._states = [np.append(np.zeros(len(layer.wh) - 1, np.float32), np.float32(1)) for layer in self._weights.layers]
 
     def take(self, mel: Vector, cepstra: Vector) -> Vector:
-        """Take the normalised mel (n, MEL_BANDS + 1) and the cepstra (n, CEPSTRA) of n > 0 frames t.
+        """Take the normalised mel (n, MEL_BANDS + 1) and the cepstra (n, CEPSTRA) of n > 0 frames.
 
-        Return what was heard of the steps t - DELAY_STEPS, float32 (n, HEARD); its columns are VISEMES, CLOSURE, CONTACT and MOUTH.
+        Return what was heard, float32 (m, HEARD), a row for every frame t of the blocks that are now whole: it speaks of step t - DELAY_STEPS.
+        The columns are VISEMES, CLOSURE, CONTACT and MOUTH.
         """
         w = self._weights
+        opinions = w.listener.hear(self._cepstra.spans(cepstra, cepstra[0]))
+        opinions = self._opinions.spans(opinions, opinions[0])
         x = rows_times(self._mel.spans(mel, np.zeros_like(mel[0])), w.front_mel)
-        x += rows_times(w.listener.hear(self._cepstra.spans(cepstra, cepstra[0])), w.front_heard)
+        if not len(x):
+            return np.zeros((0, HEARD), np.float32)
+        x += rows_times(opinions, w.front_heard)
         x += w.front_b
         np.maximum(x, np.float32(0), out=x)
         for state, layer in zip(self._states, w.layers, strict=True):
             x = _gru(x, state, layer)
         heard = rows_times(x, w.head_w)
         heard += w.head_b
+        heard = heard.reshape(-1, HEARD)
         likely = heard[:, VISEMES]
         likely -= np.maximum.reduce(likely, axis=1, keepdims=True)
         np.exp(likely, out=likely)

@@ -13,13 +13,15 @@ from visavis.engine.audio.mel import FRAME_LEAD_STEPS, MelStream, RunningNorm
 from visavis.engine.audio.prosody import Prosody, ProsodyStep
 from visavis.engine.motion.frame import MOUTH_COUNT, SpeechMotion
 from visavis.engine.speech.acoustic import CepstraStream, bands_of
-from visavis.engine.speech.curves import LOOK_AHEAD, MouthShaper
-from visavis.engine.speech.network import DELAY_STEPS, Network
+from visavis.engine.speech.curves import MouthShaper
+from visavis.engine.speech.network import BLOCK, DELAY_STEPS, HEARD, Network
 from visavis.engine.speech.port import LOOK_AHEAD_STEPS, STEP_SAMPLES
 
 BLOCK_STEPS = 16  # steps computed together at most: what they take of memory stays small
 
-assert FRAME_LEAD_STEPS + DELAY_STEPS + LOOK_AHEAD == LOOK_AHEAD_STEPS
+_HELD_BACK = LOOK_AHEAD_STEPS - FRAME_LEAD_STEPS  # steps that are seen and not shown yet
+
+assert DELAY_STEPS + BLOCK - 1 == _HELD_BACK
 
 
 class SpeechStream:
@@ -36,6 +38,8 @@ class SpeechStream:
         self._loose = np.zeros(0, np.int16)  # samples that do not fill a step yet
         self._samples = 0  # taken since the reset
         self._frames = 0  # mel frames seen since the reset
+        self._early = DELAY_STEPS  # what will be heard first speaks of steps before the first
+        self._heard = np.zeros((0, HEARD), np.float32)  # not shaped yet: at most BLOCK - 1 steps after a push
         self._rows = 0  # returned since the reset
         self._shaped = 0  # rows shaped since the reset
         self._waiting: list[ProsodyStep] = []  # of the frames whose rows are not out yet; at most LOOK_AHEAD_STEPS after a push
@@ -82,12 +86,14 @@ class SpeechStream:
         mel, levels_db, peaks_db = self._norm.take(mel_db)
         self._waiting += self._prosody.take(power, levels_db, peaks_db)
         heard = self._network.take(mel, self._cepstra.take(nats, levels_db, peaks_db))
-        heard = heard[max(0, DELAY_STEPS - self._frames) :]
+        early, self._early = self._early, max(0, self._early - len(heard))
         self._frames += len(power)
-        certain = max(0, self._frames - DELAY_STEPS - LOOK_AHEAD - self._shaped)
+        certain = max(0, self._frames - _HELD_BACK - self._shaped)
+        heard = np.concatenate([self._heard, heard[early:]])
+        heard, self._heard = heard[:certain], heard[certain:]
         shown, self._waiting = self._waiting[:certain], self._waiting[certain:]
         self._shaped += certain
-        if not len(heard):
+        if not certain:
             return [], [], []
         mouths, rests = self._shaper.take(heard, [step.loudness for step in shown])
         return mouths, rests, shown
