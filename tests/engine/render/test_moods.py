@@ -76,8 +76,8 @@ def test_an_expression_leaves_everything_else_alone(renderer: CpuRenderer) -> No
 
 
 def test_moods_are_gradual(renderer: CpuRenderer) -> None:
-    """A hundredth more of a mood changes the picture a little everywhere, never much anywhere: no seam opens, nothing pops."""
+    """A little more of a mood changes no px much more than the little before: no seam opens, nothing pops."""
     for emotion in EMOTIONS[1:]:
         pictures = [rgb(renderer.render(felt(emotion, weight)).copy()).astype(int) for weight in np.arange(0.0, 1.001, 0.05)]
         steps = [np.abs(b - a).max() for a, b in pairwise(pictures)]
-        assert max(steps) < 70, (emotion, steps)
+        assert max(steps) < 1.7 * np.median(steps) + 12, (emotion, steps)

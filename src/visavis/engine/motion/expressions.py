@@ -21,7 +21,7 @@ _EXPRESSIONS: dict[str, dict[str, float]] = {
     "happy": {"moodSmile": 1.0, "cheekSquint": 0.8, "eyeSquint": 0.75, "browOuterUp": 0.12},
     "sad": {"browInnerUp": 0.85, "browDown": 0.25, "mouthFrown": 0.9, "mouthShrugLower": 0.5,
             "eyeBlinkLeft": 0.1, "eyeBlinkRight": 0.1, "eyeLookY": 0.15},
-    "surprised": {"browInnerUp": 0.9, "browOuterUp": 1.0, "eyeWide": 1.0, "jawOpen": 0.13},
+    "surprised": {"browInnerUp": 0.9, "browOuterUp": 1.0, "eyeWide": 1.0, "jawOpen": 0.2, "mouthFunnel": 0.22},
     "serious": {"browDown": 0.8, "eyeSquint": 0.4, "mouthPress": 0.4, "mouthFrown": 0.15},
 }  # fmt: skip
 
@@ -34,6 +34,7 @@ _BEARING: dict[str, tuple[float, float, float]] = {
 }
 
 _JAW, _CLOSE, _PRESS, _ROLL = (INDEX[name] for name in ("jawOpen", "mouthClose", "mouthPress", "mouthRollLower"))
+_FUNNEL = INDEX["mouthFunnel"]
 _ROUND = [INDEX["mouthFunnel"], INDEX["mouthPucker"]]
 _LIPS = [INDEX["moodSmile"], INDEX["mouthFrown"], INDEX["mouthShrugLower"]]
 _ROUNDED_LEAVE = 0.45  # of a smile or frown: the muscle that rounds the lips draws against it
@@ -66,7 +67,9 @@ def voice(face: Array, feeling: Array, mouth: Array) -> None:
         closed = min(1.0, float(mouth[_CLOSE]) / max(jaw, 0.02))
         touching = min(1.0, float(mouth[_ROLL]) / _TOUCH_AT)
         free = 1.0 - max(closed, touching)
-        face[_JAW] = jaw + float(feeling[_JAW]) * free * max(0.0, 1.0 - 2.0 * jaw)  # a mouth wide open opens no further
+        room = np.float32(free * max(0.0, 1.0 - 2.0 * jaw))  # a mouth wide open opens no further
+        face[_JAW] += feeling[_JAW] * room
+        face[_FUNNEL] = min(1.0, float(face[_FUNNEL] + feeling[_FUNNEL] * room))
         face[_PRESS] = max(float(mouth[_PRESS]), float(feeling[_PRESS]) * max(0.0, 1.0 - 4.0 * jaw))
     if feeling[_LIPS].any():
         rounded = min(1.0, float(mouth[_ROUND].sum()))

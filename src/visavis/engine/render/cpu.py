@@ -25,9 +25,9 @@ Planes = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]
 NOBODY = (0, 0, 0, 255)  # of the texture: fully clear; a constant border is a fifth faster than any other
 GAZE_STEPS = 50  # from the middle to the end of its reach; a step is a fifteenth of a px at 512x512
 MATTE_STEP = (MATTE_WHITE - MATTE_BLACK) / 255.0
-LID_STEPS = 40  # of a squint
-_MOOD = [COLUMN[name] for name in ("moodSmile", "mouthFrown", "mouthShrugLower", "eyeWide")]  # they stretch skin more than a head's turn does
-_EYES = slice(INDEX["eyeBlinkLeft"], INDEX["eyeSquint"] + 1)
+LID_STEPS = 40  # of a squint and of eyes wide open
+_MOOD = [COLUMN[name] for name in ("moodSmile", "mouthFrown", "mouthShrugLower")]  # they stretch skin more than a head's turn does
+_EYES = slice(INDEX["eyeBlinkLeft"], INDEX["eyeWide"] + 1)
 
 
 class CpuRenderer:
@@ -41,7 +41,7 @@ class CpuRenderer:
         self.plan: RenderPlan = plan
         self._texture = plan.texture.copy()
         self._lids = pack.lids
-        self._painted = [(0.0, 0.0, 0.0, 0.0), (0.0, 0.0, 0.0, 0.0)]  # what each eye of the texture shows: lid, look_x, look_y, squint
+        self._painted = [(0.0,) * 5, (0.0,) * 5]  # what each eye of the texture shows: lid, look_x, look_y, squint, wide
         self._creased = plan.creases.depths(np.zeros(len(COLUMN), np.float32))  # the folds that the texture shows
         self._inverse = Inverse(plan.grid)
         self._mouth_inverse = Inverse(plan.mouth_grid)
@@ -90,11 +90,12 @@ class CpuRenderer:
         return self._out
 
     def _paint_eyes(self, motion: MotionFrame) -> None:
-        right_lid, left_lid, look_x, look_y, squint = (float(v) for v in motion.coefficients[_EYES])  # ARKit's left eye is on the viewer's right
+        right_lid, left_lid, look_x, look_y, squint, wide = (float(v) for v in motion.coefficients[_EYES])  # ARKit's left is on the viewer's right
         look_x, look_y = round(look_x * GAZE_STEPS) / GAZE_STEPS, round(look_y * GAZE_STEPS) / GAZE_STEPS
+        squint, wide = round(squint * LID_STEPS) / LID_STEPS, round(wide * LID_STEPS) / LID_STEPS
         follow = max(0.0, look_y) * 0.22  # lids follow a lowered gaze
         for i, (lid, free) in enumerate(zip((left_lid, right_lid), self._lids, strict=True)):
-            wanted = (max(lid, follow) * free, look_x * free, look_y * free, round(squint * free * LID_STEPS) / LID_STEPS)
+            wanted = (max(lid, follow) * free, look_x * free, look_y * free, squint * free, wide * free)
             if wanted != self._painted[i]:
                 self.plan.eyes[i].paint(self._texture, *wanted)
                 self._painted[i] = wanted

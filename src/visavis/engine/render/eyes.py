@@ -19,6 +19,7 @@ SHUT_AT = 0.8  # of a blink: its sampled peak may fall short of 1, and no eye sh
 LOWER_SHARE = 0.16  # of the way between the lids that the lower one goes in a blink
 _LASH = (26, 126, 131, 0)  # Y, U, V of the texture, and nothing of the background
 SQUINT_SHARE = 0.38  # that it goes at eyeSquint 1
+LIFT = 0.021  # of the upper lid at eyeWide 1, in eye distances
 GAZE_X, GAZE_Y = 0.036, 0.020  # reach of the iris in eye distances at eyeLookX, eyeLookY = 1 (about 15 degrees; the iris is 0.13 wide)
 
 
@@ -60,18 +61,15 @@ class Eye:
         self._rise = np.clip(SQUINT_SHARE * (rim - lid), 0, None) * within
         drop, rise = self._drop[None, None, :] * share, self._rise[None, None, :] * share
         y = np.broadcast_to(self._y, (LEVELS, rows, columns))
-        # Where the skin above the eye comes from: s + drop * g(v(s)) = y with g rising from brow to lashes; Newton's method.
-        span = np.maximum(lid - lash - brow, 2.0)[None, None, :]
-        upper = y - drop
-        for _ in range(7):
-            v = np.clip((upper - brow) / span, 0, 1)
-            slope = np.where((v > 0) & (v < 1), (0.5 + 3 * v * (1 - v)) / span, 0)
-            upper = upper - (upper + drop * (0.5 * v + v * v * (1.5 - v)) - y) / (1 + drop * slope)
+        self._lift = (LIFT * unit * np.clip((rim - lid) / (0.06 * unit), 0, 1) * within).astype(np.float32)
+        self._travel_px = float(self._drop.max()), float(self._lift.max())
+        self._raised = _drawn_down(self._y, -self._lift, brow, lid - lash)
+        upper = _drawn_down(y, drop, brow, lid - lash)
         # And the skin below it, which rises by less and less down the cheek.
         reach = 0.15 * unit
         lower = np.where(y < rim - rise + reach, np.minimum(rim + (y - rim + rise) / (1 + rise / reach), rim + reach), y)
         lower = np.maximum(np.where(y > rim + reach, y, lower), rim)
-        self._upper, self._lower = upper.astype(np.float32), lower.astype(np.float32)
+        self._upper, self._lower = upper, lower.astype(np.float32)
         frame = np.minimum.reduce([self._x, columns - 1 - self._x, self._y + 2, rows - 1 - self._y])
         self._rim_fade = np.clip(frame / 3.0, 0, 1).astype(np.float32)
         self._lash_width = np.float32(1.15 * lash)
@@ -111,7 +109,9 @@ class Eye:
         if not eyeball.any():  # closed in the photo: one px, of no weight
             eyeball[:1, :1] = 1e-6
         rows, columns = np.flatnonzero(eyeball.any(axis=1)), np.flatnonzero(eyeball.any(axis=0))
-        self._ball = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+        above = int(self._lift.max() + 3)  # where the eyeball may show when the lid is raised
+        self._ball = slice(max(0, rows[0] - above), rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+        self._under_lid = (1.0 - smooth((self._y - lid[None, :] - 2 * soft) / (2 * soft)))[self._ball]
         self._eyeball = np.ascontiguousarray(eyeball[self._ball], np.float32)
         self._gaze_weight = self._gaze_weight[self._ball]
         self._gaze_px = (GAZE_X * unit, GAZE_Y * unit)
@@ -140,43 +140,79 @@ class Eye:
         """Return the part of the texture that `paint` writes: left, top, right, bottom."""
         return self.left, self.top, self.right, self.bottom
 
-    def paint(self, texture: NDArray[np.uint8], blink: float, look_x: float, look_y: float, squint: float = 0.0) -> None:
-        """Write the eye into `texture`: `blink` and `squint` 0 to 1, `look_x` and `look_y` -1 to 1."""
+    def paint(self, texture: NDArray[np.uint8], blink: float, look_x: float, look_y: float, squint: float = 0.0, wide: float = 0.0) -> None:
+        """Write the eye into `texture`: `blink`, `squint` and `wide` 0 to 1, `look_x` and `look_y` -1 to 1."""
         area = texture[self.top : self.bottom, self.left : self.right]
-        ball = self._open
-        if look_x or look_y:
-            gx, gy = look_x * self._gaze_px[0], look_y * self._gaze_px[1]
-            from_x, from_y = self._x[self._ball] - gx * self._gaze_weight, self._y[self._ball] - gy * self._gaze_weight
-            moved = cv2.remap(self._behind, from_x, from_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-            ball = self._open.copy()
-            ball[self._ball] = _blend(moved, np.ascontiguousarray(self._open[self._ball]), self._eyeball)
-        if blink <= 0 and squint <= 0:
-            np.copyto(area, ball)
-            return
         shut = min(max(blink, 0.0) / SHUT_AT, 1.0)
         risen = max(shut * LOWER_SHARE / SQUINT_SHARE, squint)
         dropped = min(shut, (1.0 - risen * SQUINT_SHARE) / (1.0 - LOWER_SHARE))  # as far as the lower lid lets it
-        edge, floor = self._lid + np.float32(dropped) * self._drop, self._rim - np.float32(risen) * self._rise
+        drop_px, lift_px = self._travel_px
+        raised = 0.0
+        if wide > 0 and lift_px > 0:
+            down_px = dropped * drop_px - wide * (1.0 - shut) * lift_px
+            dropped, raised = max(0.0, down_px / max(drop_px, 1e-3)), max(0.0, -down_px / lift_px)
+        edge = self._lid + np.float32(dropped) * self._drop - np.float32(raised) * self._lift
+        look = self._eyeball_turned(look_x, look_y, edge, raised)
+        if not (shut or risen or raised):
+            np.copyto(area, look)
+            return
         bared = min(1.0, shut / 0.5)
-        lid_skin = cv2.addWeighted(self._open, 1.0 - bared, self._clean, bared, 0.0) if 0.0 < bared < 1.0 else self._clean if bared else self._open
-        above = cv2.remap(lid_skin, self._x, _between(self._upper, dropped), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        under = cv2.remap(self._open, self._x, _between(self._lower, risen), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        # Shut lids overlap by a px: nothing shines through where they meet.
-        look = _blend(above, ball, np.clip(edge - self._y + 0.5, 0, 1)) if dropped else ball
-        look = _blend(under, look, np.clip(self._y - floor + 0.5 + shut, 0, 1))
+        if raised:
+            above = self._skin(self._open, _mixed(self._y, self._raised, raised))
+        else:
+            above = self._skin(cv2.addWeighted(self._open, 1.0 - bared, self._clean, bared, 0.0), _between(self._upper, dropped))
+        if raised or dropped:
+            look = _blend(above, look, np.clip(edge - self._y + 0.5, 0, 1))
+        if risen:
+            # Shut lids overlap by a px: nothing shines through where they meet.
+            floor = self._rim - np.float32(risen) * self._rise
+            look = _blend(self._skin(self._open, _between(self._lower, risen)), look, np.clip(self._y - floor + 0.5 + shut, 0, 1))
         # Lashes lie along the lid's edge as a soft dark line.
         distance = (self._y - edge) / self._lash_width
-        shade = np.exp(-0.5 * distance * distance) * (self._lash_strength * np.float32(bared))
+        shade = np.exp(-0.5 * distance * distance) * (self._lash_strength * np.float32(max(bared, 0.6 * raised)))
         look = _blend(self._lash, look, shade)
         np.copyto(area, _blend(look, self._open, self._rim_fade))
+
+    def _skin(self, picture: NDArray[np.uint8], from_y: Array) -> NDArray[np.uint8]:
+        return np.asarray(cv2.remap(picture, self._x, from_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8)
+
+    def _eyeball_turned(self, look_x: float, look_y: float, edge: Array, raised: float) -> NDArray[np.uint8]:
+        """Return the eye between its lids as they are in the photo, the upper one raised by `raised`, 0 to 1, to `edge` (w,)."""
+        if not (look_x or look_y or raised):
+            return self._open
+        gx, gy = look_x * self._gaze_px[0], look_y * self._gaze_px[1]
+        from_x, from_y = self._x[self._ball] - gx * self._gaze_weight, self._y[self._ball] - gy * self._gaze_weight
+        moved = cv2.remap(self._behind, from_x, from_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        shown = self._eyeball
+        if raised:  # what the lid and its lashes hid comes to light, little by little
+            bare = np.clip(self._y[self._ball] - edge[self._ball[1]][None, :] + 0.5, 0, 1) * self._under_lid * (self._lift[self._ball[1]] > 0)
+            shown = np.maximum(shown, (bare * min(1.0, raised / 0.4)).astype(np.float32))
+        ball = self._open.copy()
+        ball[self._ball] = _blend(moved, np.ascontiguousarray(self._open[self._ball]), shown)
+        return ball
+
+
+def _drawn_down(y: Array, drop: Array, brow: Array, lashes: Array) -> Array:
+    """Return where skin shown at heights y (..., h, w) comes from, when it is drawn down by `drop` at the lashes and not at all at the brow."""
+    # s + drop * g(v(s)) = y with g rising from brow to lashes; Newton's method.
+    span = np.maximum(lashes - brow, 2.0)[None, :]
+    source = y - drop
+    for _ in range(7):
+        v = np.clip((source - brow) / span, 0, 1)
+        slope = np.where((v > 0) & (v < 1), (0.5 + 3 * v * (1 - v)) / span, 0)
+        source = source - (source + drop * (0.5 * v + v * v * (1.5 - v)) - y) / (1 + drop * slope)
+    return source.astype(np.float32)
+
+
+def _mixed(a: Array, b: Array, share: float) -> Array:
+    return np.asarray(cv2.addWeighted(a, 1.0 - share, b, share, 0.0), np.float32)
 
 
 def _between(maps: Array, share: float) -> Array:
     """Return the map at `share`, 0 to 1, of the baked ones (LEVELS, h, w)."""
     at = min(share, 1.0) * (LEVELS - 1)
     low = min(int(at), LEVELS - 2)
-    part = float(at - low)
-    return np.asarray(cv2.addWeighted(maps[low], 1.0 - part, maps[low + 1], part, 0.0), np.float32)
+    return _mixed(maps[low], maps[low + 1], float(at - low))
 
 
 def _blend(over: NDArray[np.uint8], under: NDArray[np.uint8], weight: Array) -> NDArray[np.uint8]:

@@ -254,15 +254,7 @@ def _skin_fields(face: FaceGeometry, x: Array, y: Array) -> dict[str, Array]:
         return np.stack([dx, dy], axis=-1).astype(np.float32)
 
     together = blob(107, 0.15, 0.16) - blob(336, 0.15, 0.16)  # the brows' inner ends towards each other
-    # Upper lids, lashes and all, drawn up: most at the lid, less and less towards the brow and down to the pupil.
-    wide = np.zeros_like(x, np.float32)
-    for lid_at, iris_at in ((159, 468), (386, 473)):
-        lid_y, iris_y = float(p[lid_at, 1]), float(p[iris_at, 1])
-        below = 1.0 - smooth((y - lid_y) / max(iris_y + 0.01 * e - lid_y, 0.04 * e))
-        above = bell((y - lid_y) / (0.075 * e))
-        wide += np.where(y > lid_y, below, above) * bell((x - float(p[lid_at, 0])) / (0.105 * e))
     return {
-        "eyeWide": vertical(-0.024 * wide),
         "browInnerUp": vertical(-0.068 * inner),
         "browOuterUp": vertical(-0.05 * outer),
         "browDown": both(0.022 * together * over_eye, 0.042 * (inner + 0.45 * outer)),
