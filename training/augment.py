@@ -13,6 +13,7 @@ from visavis.engine.audio.files import to_pcm16
 from visavis.engine.audio.mel import RATE_HZ
 from visavis.engine.speech.articulation import Segment
 
+from .g711 import g711
 from .speaker import another_speaker
 from .voices import Spoken
 
@@ -77,21 +78,6 @@ def music(count: int, rng: np.random.Generator) -> Samples:
 
 def _rms(x: Samples) -> float:
     return float(np.sqrt(np.mean(x**2) + 1e-12))
-
-
-def g711(x: Samples, *, a_law: bool) -> Samples:
-    """Return samples at 8 kHz as they come out of a telephone exchange: companded to eight bits and back."""
-    size = np.minimum(1.0, np.abs(x))
-    if a_law:
-        knee = 1 / 87.6
-        scale = 1 + np.log(87.6)
-        y = np.where(size < knee, 87.6 * size, 1 + np.log(np.maximum(size, knee) * 87.6)) / scale
-        y = np.rint(y * 127) / 127 * scale
-        size = np.where(y < 1, y / 87.6, np.exp(y - 1) / 87.6)
-    else:
-        y = np.rint(np.log1p(255 * size) / np.log(256) * 127) / 127
-        size = (256**y - 1) / 255
-    return (np.sign(x) * size).astype(np.float32)
 
 
 def _codec(x: Samples, rng: np.random.Generator) -> Samples:

@@ -1,75 +1,54 @@
 """What `make eval-lips` runs: the lips of the shipped weights, on motion curves and on film, with what this machine has. It needs no torch.
 
-    python -m training.eval_lips [--shared ../shared] [--sentences 12] [--portrait PHOTO ...] [--write docs/lips.md]
+    python -m training.eval_lips [--shared ../shared] [--clips FOLDER ...] [--corpus training/work] [--portrait PHOTO ...] [--no-film] [--write docs]
 
-Voices are synthesised where flite and espeak-ng are installed; recordings, their phones and the measure of film are taken from `--shared` where it is
-there. Prints Markdown; `--write` puts it between the marks in a page. Seeds are fixed: the same machine prints the same figures.
+Voices are synthesised where flite and espeak-ng are installed; recordings, their phones and the measure of film are taken from `--shared` where it
+is there; `--clips` adds folders of recordings with NAME.phones.tsv, `--corpus` the held-out recordings of a training (valid_natural_*.npz).
+Prints Markdown; `--write docs` puts it between the marks in docs/lips.md, the figures into docs/lips.json and a picture into docs/pictures. Where
+pocketsphinx is installed, it is measured beside. Seeds are fixed: the same machine prints the same figures.
 """
 
 from __future__ import annotations
 
 import argparse
-import random
-import shutil
+import json
 import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 
-from visavis.engine.speech.articulation import Segment
-from visavis.engine.speech.visemes import CLASSES
 from visavis.library import DEFAULT_PORTRAIT
 
-from . import evaluate, texts
+from . import eval_peers, eval_picture, eval_sounds, eval_voices, evaluate
+from .corpus import load_clean
 from .evaluate_film import COUNTED, measure_clip
 from .voices import flite
-from .voices.espeak import Espeak
 
-# Those in the first place were never heard in training.
-FLITE = {"rms": "unseen", "slt": "seen"}
-ESPEAK = {"en-us+Annie": "unseen", "en+klatt3": "unseen", "it+male7": "unseen", "en-us": "seen"}
-CURVES = ("closure_recall", "false_closure", "false_consonant", "opening_recall", "contact", "rest", "corr0", "accuracy_15", "offset_ms")
+CURVES = (
+    "closure_recall", "false_closure", "false_consonant", "opening_recall", "contact", "rest", "corr0", "accuracy_15", "offset_ms", "closures",
+)  # fmt: skip
 FILM = ("closure_recall", "opening_recall", "false_closure", "silence_closed", "rounding_d", "corr0", "offset_ms", "face_found")
+WHOLE = {"offset_ms", "closures"}
 BEGIN, END = "<!-- eval-lips -->", "<!-- /eval-lips -->"
+HELD_COUNT = 12  # utterances of each held-out speaker
+
+Columns = dict[str, dict[str, float]]
 
 
-def _clip(pcm: np.ndarray, segments: list[Segment]) -> evaluate.Clip:
-    return pcm, [(s.start_s, s.end_s, evaluate.PHONE_OF.get(CLASSES[s.viseme], CLASSES[s.viseme])) for s in segments]
+def table(columns: Columns, rows: tuple[str, ...], *, sideways: bool = False) -> str:
+    """Return a Markdown table of figures by column; `sideways`: by row."""
 
+    def cell(name: str, row: str) -> str:
+        value = columns[name].get(row, float("nan"))
+        return "-" if value is None or np.isnan(value) else f"{value:.0f}" if row in WHOLE else f"{value:.2f}"
 
-def synthesised(sentences: int) -> dict[str, list[evaluate.Clip]]:
-    """Return what the voices that are installed say, with its phones; says on stderr what is missing."""
-    rng = random.Random(5)
-    lines = [texts.english(rng, []) for _ in range(sentences)]
-    made_up = [texts.nonsense(rng) for _ in range(sentences)]
-    groups: dict[str, list[evaluate.Clip]] = {}
-    if shutil.which("flite"):
-        for voice, kind in FLITE.items():
-            said = [flite.speak(voice, line) for line in lines]
-            groups[f"{voice} ({kind})"] = [_clip(one.pcm, one.segments) for one in said]
+    if sideways:
+        lines = [["", *rows], *([name, *(cell(name, row) for row in rows)] for name in columns)]
     else:
-        print("flite is not installed: its voices are left out", file=sys.stderr)
-    try:
-        espeak = Espeak()
-    except OSError:
-        print("espeak-ng is not installed: its voices are left out", file=sys.stderr)
-        return groups
-    for voice, kind in ESPEAK.items():
-        spoken = [espeak.speak(voice, line) for line in (lines if voice.startswith("en") else made_up)]
-        groups[f"{voice} ({kind})"] = [_clip(one.pcm, one.segments) for one in spoken if one is not None]
-    return {name: clips for name, clips in groups.items() if clips}
-
-
-def table(columns: dict[str, dict[str, float]], rows: tuple[str, ...]) -> str:
-    """Return a Markdown table of figures by column."""
-    head = ["", *columns]
-    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
-    for row in rows:
-        cells = [columns[name].get(row, float("nan")) for name in columns]
-        written = ["-" if np.isnan(cell) else f"{cell:.0f}" if row == "offset_ms" else f"{cell:.2f}" for cell in cells]
-        lines.append("| " + " | ".join([row, *written]) + " |")
-    return "\n".join(lines)
+        lines = [["", *columns], *([row, *(cell(name, row) for name in columns)] for row in rows)]
+    written = ["| " + " | ".join(line) + " |" for line in lines]
+    return "\n".join([written[0], "|---" * len(lines[0]) + "|", *written[1:]])
 
 
 def on_film(portrait: Path, clips: Path, measure: Path) -> dict[str, float]:
@@ -86,34 +65,119 @@ def on_film(portrait: Path, clips: Path, measure: Path) -> dict[str, float]:
     return out
 
 
+def held_out(corpus: Path) -> eval_voices.Groups:
+    """Return recordings of people that a training was not given."""
+    groups: eval_voices.Groups = {}
+    for path in sorted(corpus.glob("valid_natural_*.npz")):
+        for speaker, said in load_clean(path).items():
+            groups[f"{speaker.replace('+held', '')} (natural)"] = evaluate.clips_of_spoken(said[:HELD_COUNT])
+    return groups
+
+
+def with_sounds(clips: list[evaluate.Clip]) -> tuple[Columns, Columns]:
+    """Return (figures of distorted speech by distortion, figures of sounds that are no speech). `turns` and `opening` are those of the jaw, the first
+    per second, the second as a share of what clean speech has."""
+    clean = [evaluate.viseme_track(pcm)[0] for pcm, _ in clips]
+    usual = float(np.mean([eval_sounds.opening(motion) for motion in clean]))
+    wide = float(np.percentile(np.concatenate([evaluate.proxy_gap(motion) for motion in clean]), 90))
+
+    def of_motions(motions: list[evaluate.SpeechMotion]) -> dict[str, float]:
+        gap = np.concatenate([evaluate.proxy_gap(motion) for motion in motions])
+        return {
+            "jaw turns/s": float(np.mean([eval_sounds.jaw_turns_per_s(motion) for motion in motions])),
+            "opening": float(np.mean([eval_sounds.opening(motion) for motion in motions])) / usual,
+            "open frames": float(np.mean(gap > 0.25 * wide)),
+        }
+
+    changed: Columns = {"clean": evaluate.evaluate(clips) | of_motions(clean)}
+    for name, change in eval_sounds.DISTORTIONS.items():
+        distorted = [(eval_sounds.distorted(pcm, change), phones) for pcm, phones in clips]
+        changed[name] = evaluate.evaluate(distorted) | of_motions([evaluate.viseme_track(pcm)[0] for pcm, _ in distorted])
+    return changed, {name: of_motions([evaluate.viseme_track(pcm)[0]]) for name, pcm in eval_sounds.alone().items()}
+
+
+def curves(a: argparse.Namespace) -> tuple[list[str], dict[str, Columns]]:
+    """Return (paragraphs, figures by table) of the motion curves."""
+    folders = [*sorted(path for path in (a.shared / "speech").glob("*") if any(path.glob("*.phones.tsv"))), *a.clips]
+    natural = {f"{folder.name} (natural)": evaluate.clips_of_folder(folder) for folder in folders}
+    natural |= held_out(a.corpus) if a.corpus else {}
+    made = eval_voices.synthesised(a.sentences)
+    parts: list[str] = []
+    figures: dict[str, Columns] = {}
+
+    def add(name: str, title: str, columns: Columns, rows: tuple[str, ...], *, sideways: bool = False) -> None:
+        figures[name] = {column: {row: round(one.get(row, float("nan")), 4) for row in rows} for column, one in columns.items()}
+        parts.append(f"### {title}\n\n" + table(columns, rows, sideways=sideways))
+
+    if natural or made:
+        add("voices", "Motion curves", {name: evaluate.evaluate(clips) for name, clips in (natural | made).items()}, CURVES)
+    if folders:
+        ways = {"this": None, "loudness": eval_peers.loudness, "PocketSphinx' phones": eval_peers.pocketsphinx_phones(),
+                "timings given": eval_peers.given_timings}  # fmt: skip
+        beside = [clip for folder in folders for clip in natural[f"{folder.name} (natural)"]]
+        peers = {name: evaluate.evaluate(beside, way) for name, way in ways.items() if way or name == "this"}
+        add("peers", "Beside other ways, on the natural recordings", peers, CURVES[:-1])
+    if languages := eval_voices.languages():
+        add("languages", "Languages", {name: evaluate.evaluate(clips) for name, clips in languages.items()}, CURVES)
+    speech = made.get("rms (unseen)") or next(iter(made.values()), None)
+    if speech:
+        changed, sounds = with_sounds(speech[:5])
+        rows = ("closure_recall", "false_closure", "corr0", "accuracy_15", "jaw turns/s", "opening")
+        add("distorted", "Distorted speech", changed, rows, sideways=True)
+        add("sounds", "No speech", sounds, ("jaw turns/s", "opening", "open frames"), sideways=True)
+    if quick := eval_voices.quick():
+        figures["quick"] = {name: {key: round(value, 4) for key, value in evaluate.evaluate(clips).items()} for name, clips in quick.items()}
+    return parts, figures
+
+
+def films(a: argparse.Namespace) -> Columns:
+    folders = [*sorted(path for path in (a.shared / "speech").glob("*") if any(path.glob("*.phones.tsv"))), *a.clips]
+    photos = {"default portrait": DEFAULT_PORTRAIT.path} | {photo.stem: photo for photo in a.portrait}
+    measure = a.shared / "lipsync" / "measure.py"
+    return {f"{folder.name}, {name}": on_film(photo, folder, measure) for name, photo in photos.items() for folder in folders}
+
+
+def written(folder: Path, text: str, figures: dict[str, Columns]) -> None:
+    """Put the tables, the figures and, where flite is installed, the picture into `folder`."""
+    page = (folder / "lips.md").read_text()
+    before, rest = page.split(BEGIN)
+    (folder / "lips.md").write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.split(END)[1]}")
+    plain = {name: {c: {k: None if np.isnan(v) else v for k, v in one.items()} for c, one in columns.items()} for name, columns in figures.items()}
+    (folder / "lips.json").write_text(json.dumps(plain, indent=1) + "\n")
+    try:
+        spoken = flite.speak("rms", eval_picture.SENTENCE)
+    except FileNotFoundError:
+        print("flite is not installed: the picture stays as it is", file=sys.stderr)
+    else:
+        eval_picture.draw(evaluate.clips_of_spoken([spoken])[0], folder / "pictures" / "lips.png")
+
+
 def main() -> int:
-    options = argparse.ArgumentParser(description=__doc__)
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--shared", type=Path, default=Path("../shared"))
+    options.add_argument("--clips", type=Path, action="append", default=[], help="folders of recordings with NAME.phones.tsv")
+    options.add_argument("--corpus", type=Path, help="a training's folder, for the recordings it held out")
     options.add_argument("--sentences", type=int, default=12, help="of each synthesised voice")
     options.add_argument("--portrait", type=Path, action="append", default=[], help="photos to film besides the default portrait")
-    options.add_argument("--write", type=Path, help="a page to put the tables into")
+    options.add_argument("--no-film", action="store_true", help="motion curves alone; the page keeps the film it has")
+    options.add_argument("--write", type=Path, help="the folder of lips.md, lips.json and pictures/lips.png")
     a = options.parse_args()
-    folders = sorted(path for path in (a.shared / "speech").glob("*") if any(path.glob("*.phones.tsv")))
-    groups = {f"{folder.name} (natural)": evaluate.clips_of_folder(folder) for folder in folders} | synthesised(a.sentences)
-    parts = []
-    if groups:
-        figures = {name: evaluate.evaluate(clips) for name, clips in groups.items()}
-        parts.append("Motion curves:\n\n" + table(figures, CURVES))
-        counts = [f"{name} {one['closures']:.0f}" for name, one in figures.items()]
-        parts.append(f"Closures measured: {', '.join(counts)}.")
-    measure = a.shared / "lipsync" / "measure.py"
-    if folders and measure.is_file():
-        photos = {"default portrait": DEFAULT_PORTRAIT.path} | {photo.stem: photo for photo in a.portrait}
-        films = {f"{folder.name}, {name}": on_film(photo, folder, measure) for name, photo in photos.items() for folder in folders}
-        parts.append("Rendered film:\n\n" + table(films, FILM))
+    parts, figures = curves(a)
+    old = json.loads((a.write / "lips.json").read_text()) if a.write and (a.write / "lips.json").exists() else {}
+    if a.no_film:
+        films_there = {c: {k: float("nan") if v is None else v for k, v in one.items()} for c, one in old.get("film", {}).items()}
+    elif (a.shared / "lipsync" / "measure.py").is_file():
+        films_there = films(a)
     else:
-        print(f"no recordings with phones and no measure in {a.shared}: no film is measured", file=sys.stderr)
+        print(f"no measure in {a.shared}: no film is measured", file=sys.stderr)
+        films_there = {}
+    if films_there:
+        figures["film"] = films_there
+        parts.append("### Rendered film\n\n" + table(films_there, FILM))
     text = "\n\n".join(parts)
     print(text)
     if a.write:
-        page = a.write.read_text()
-        before, rest = page.split(BEGIN)
-        a.write.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.split(END)[1]}")
+        written(a.write, text, figures)
     return 0 if parts else 1
 
 

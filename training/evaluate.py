@@ -171,9 +171,8 @@ def evaluate(clips: list[Clip], track: Callable[[Clip], Track] | None = None) ->
     wide, small = np.array(sums.pop("wide")), np.array(sums.pop("small"))
     figures = {name: float(np.mean(values)) if values else float("nan") for name, values in sums.items()}
     figures["closures"] = len(sums["closure_recall"]) / 4
-    figures["rounding_d"] = (
-        float((wide.mean() - small.mean()) / np.sqrt((wide.var() + small.var()) / 2)) if len(wide) and len(small) else float("nan")
-    )
+    spread = float(np.sqrt((wide.var() + small.var()) / 2)) if len(wide) and len(small) else 0.0
+    figures["rounding_d"] = float((wide.mean() - small.mean()) / spread) if spread else float("nan")
     figures["corr0"], figures["corr_best"], figures["offset_ms"] = (float(x) for x in np.mean(correlations, axis=0))
     figures["accuracy_21"], figures["accuracy_15"] = hits / spoken, hits15 / spoken
     figures["jerk"] = float(np.mean(jumps))
