@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 import shutil
 import sys
@@ -24,7 +25,9 @@ _TAGS = {"English": "en", "Spanish": "es", "French": "fr", "German": "de", "Mand
 Groups = dict[str, list[evaluate.Clip]]
 
 
+@functools.cache
 def _espeak() -> Espeak | None:
+    """Return espeak-ng, opened once: a second time it never answers."""
     try:
         return Espeak()
     except OSError:

@@ -37,6 +37,7 @@ LONGEST_S = 40.0
 # Never trained on: whole speakers, and a tenth of the English prompts by what they say.
 HELD_OUT = ("tuxpaint:es", "fillets:nl_small")
 HELD_SPEAKER, HELD_SHARE = "asterisk:en_US_f_Allison", 10
+RUSSIAN = "festvox:ru_nsh"
 
 
 def recordings_of_folder(folder: Path, language: str, speaker: str) -> list[Recording]:
@@ -118,6 +119,14 @@ def pieces(said: list[Spoken], rng: np.random.Generator) -> list[Spoken]:
     return [*out, join(row, rng)] if row else out
 
 
+def save_labelled(out: Path, root: Path, only: str) -> None:
+    """Write festvox-ru's sentences, whose phones need no aligning; each twentieth is held out."""
+    if RUSSIAN.startswith(only) and (root / natural.FESTVOX_RU).is_dir():
+        said = natural.festvox_ru(root / natural.FESTVOX_RU)
+        save(out / "clean_natural_ru_nsh.npz", {RUSSIAN: [one for i, one in enumerate(said) if i % 20 != 19]})
+        save(out / "valid_natural_ru_nsh.npz", {RUSSIAN: said[19::20]})
+
+
 def main() -> int:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--out", type=Path, required=True)
@@ -126,6 +135,7 @@ def main() -> int:
     options.add_argument("--speaker", default="recorded")
     options.add_argument("--packages", type=Path, help="the root under which Debian packages are installed or unpacked")
     options.add_argument("--texts", type=Path, help="folder with Asterisk's core-sounds-*.txt, from the source package")
+    options.add_argument("--licences", choices=("all", "permissive"), default="all", help="permissive: festvox-ru alone (decision 0007)")
     options.add_argument("--only", default="", help="speakers whose names begin so")
     options.add_argument("--seed", type=int, default=1)
     a = options.parse_args()
@@ -134,8 +144,9 @@ def main() -> int:
     if a.clips:
         wanted = recordings_of_folder(a.clips, a.language, a.speaker)
     else:
-        wanted = natural.fillets(a.packages) + natural.tuxpaint(a.packages) + (natural.asterisk(a.packages, a.texts) if a.texts else [])
-        wanted = [held_apart(one) for one in wanted if one.speaker.startswith(a.only)]
+        copyleft = natural.fillets(a.packages) + natural.tuxpaint(a.packages) + (natural.asterisk(a.packages, a.texts) if a.texts else [])
+        wanted = [held_apart(one) for one in copyleft if one.speaker.startswith(a.only)] if a.licences == "all" else []
+        save_labelled(a.out, a.packages, a.only)
     said, counts = align_all(wanted)
     for speaker, count in counts.items():
         print(f"{speaker}: " + ", ".join(f"{n} {what}" for what, n in count.most_common()), flush=True)
