@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from visavis.engine.output import Output
+from visavis.engine.portrait.points import SevenPoints
 from visavis.errors import NoCapacity, OfferRefused, PerformerLost, QueueFull, VisavisError
 from visavis.fleet.port import (
     PLAIN,
@@ -78,6 +79,9 @@ class FakePerformer:
     async def stream_motion(self, on: bool) -> None:
         self._check()
         self.streams_motion = on
+
+    async def hush(self, on: bool) -> None:
+        self._check()
 
     async def resize(self, *, width_px: int, height_px: int) -> None:
         self._check()
@@ -156,7 +160,7 @@ class FakeFleet:
             await performer.end()
 
 
-async def fake_prepare(image: bytes, out_dir: Path) -> None:
+async def fake_prepare(image: bytes, out_dir: Path, *, points: SevenPoints | None = None) -> None:
     """Takes any bytes for a face; keeps them as pack and pictures."""
     for name in ("pack.npz", "image.jpg", "preview.jpg"):
         (out_dir / name).write_bytes(image)

@@ -29,7 +29,9 @@ class FakeSession:
     speak_gate: anyio.Event | None = None  # when set, speak waits for it
     update_gate: anyio.Event | None = None  # when set, update waits for it
     output: Output = AS_IS
+    hushed: list[tuple[bool, int]] = field(default_factory=list)  # each with how much had been spoken by then
     asked: int = 0  # calls of speak, also those that wait
+    broken_interrupt: bool = False
     broken: bool = False  # speak raises what nobody expects
 
 
@@ -52,6 +54,9 @@ class FakeAttachedSession(AttachedSession):
         self.session.spoken.append((len(pcm), sample_rate_hz, utterance_id, final))
         return utterance_id or "utt_1"
 
+    async def hush(self, on: bool) -> None:
+        self.session.hushed.append((on, len(self.session.spoken)))
+
     async def attend(self, state: Attitude) -> None:
         self.session.spoken.append(state)
 
@@ -64,6 +69,8 @@ class FakeAttachedSession(AttachedSession):
         return self.session.output
 
     async def interrupt(self) -> None:
+        if self.session.broken_interrupt:
+            raise RuntimeError("the fake is broken")
         self.session.queued_s = 0.0
         self.session.spoken.append("interrupt")
 

@@ -233,3 +233,47 @@ async def test_a_performer_that_does_not_answer_is_told_and_the_channel_stays_op
         session.speak_gate = None
         await tell(client, type="agent.speak", audio=PCM)
         assert (await hear(client))["audio_samples"] == 1600
+
+
+async def test_an_interrupt_behind_a_burst_silences_before_its_turn_and_drops_in_its_turn() -> None:
+    session = FakeSession(token="token", speak_gate=anyio.Event())
+    async with serving(session) as address, connect(address) as client:
+        await opened(client)
+        for _ in range(100):
+            await tell(client, type="agent.speak", audio=PCM)
+        await tell(client, type="agent.interrupt")
+        await tell(client, type="agent.speak", audio=PCM, utterance_id="after")
+        with anyio.fail_after(20):
+            while not session.hushed:
+                await (await client.ping())
+        assert session.hushed == [(True, 0)] and session.speak_gate is not None
+        session.speak_gate.set()
+        kinds = [(await hear(client))["type"] for _ in range(102)]
+    assert kinds == ["agent.speak.confirmed"] * 100 + ["agent.interrupt.confirmed", "agent.speak.confirmed"]
+    assert session.spoken.index("interrupt") == 100 and session.spoken[101] == (3200, 16_000, "after", False)
+    assert [on for on, _ in session.hushed] == [True, False] and session.hushed[1][1] > 100
+
+
+async def test_an_interrupt_on_its_own_hushes_nothing() -> None:
+    session = FakeSession(token="token")
+    async with serving(session) as address, connect(address) as client:
+        await opened(client)
+        await tell(client, type="agent.interrupt")
+        assert (await hear(client))["type"] == "agent.interrupt.confirmed"
+    assert session.spoken == ["interrupt"] and session.hushed == []
+
+
+async def test_a_channel_that_is_lost_in_a_hush_leaves_the_avatar_speaking() -> None:
+    session = FakeSession(token="token", speak_gate=anyio.Event(), broken_interrupt=True)
+    async with serving(session) as address, connect(address) as client:
+        await opened(client)
+        await tell(client, type="agent.speak", audio=PCM)
+        await tell(client, type="agent.interrupt")
+        with anyio.fail_after(20):
+            while not session.hushed:
+                await (await client.ping())
+        assert session.speak_gate is not None
+        session.speak_gate.set()
+        with anyio.fail_after(20):
+            await session.gone.wait()
+    assert [on for on, _ in session.hushed] == [True, False]

@@ -319,3 +319,38 @@ def test_an_interrupt_ends_speaking_at_once(stand: Stand) -> None:
     stand.performance.interrupt()
     stand.run(60)
     assert [state for _, state in stand.states] == ["speaking", "idle"]
+
+
+def test_a_hush_silences_at_once_and_the_interrupt_that_follows_drops_what_came_meanwhile(stand: Stand) -> None:
+    p = stand.performance
+    p.speak(tone(1000), RATE_HZ, utterance_id="a")
+    stand.run(300)
+    called_at = p.position
+    p.hush(True)
+    for _ in range(20):
+        p.speak(tone(50), RATE_HZ, utterance_id="a")
+        p.speak(tone(50), RATE_HZ, utterance_id="b")
+        stand.run(20)
+    assert not stand.sound[called_at + 480 :].any() and stand.sound[called_at : called_at + 480].any()
+    assert all(jaw == 0.0 for at, jaw in stand.jaws if at >= called_at + 100 * SAMPLES_PER_MS)
+    assert not stand.ends, "nothing ends before its turn"
+    p.interrupt()
+    p.hush(False)
+    stand.run(100)
+    assert [(end.utterance_id, end.interrupted) for end in stand.ends][:2] == [("a", True), ("b", True)] and not stand.sound[called_at + 480 :].any()
+    assert stand.ends[0].played_samples == pytest.approx(called_at - 60 * SAMPLES_PER_MS, abs=70 * SAMPLES_PER_MS)
+    p.speak(tone(200), RATE_HZ, utterance_id="c", final=True)
+    stand.run(500)
+    assert (stand.ends[-1].utterance_id, stand.ends[-1].interrupted) == ("c", False)
+
+
+def test_a_hush_that_no_interrupt_follows_pauses_speech(stand: Stand) -> None:
+    p = stand.performance
+    p.speak(tone(600), RATE_HZ, utterance_id="a", final=True)
+    stand.run(200)
+    p.hush(True)
+    stand.run(200)
+    p.hush(False)
+    stand.run(800)
+    (end,) = stand.ends
+    assert end.played_samples == 600 * SAMPLES_PER_MS and not end.interrupted

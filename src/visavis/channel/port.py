@@ -52,6 +52,10 @@ class AttachedSession(Protocol):
 
     async def interrupt(self) -> None: ...
 
+    async def hush(self, on: bool) -> None:
+        """As `fleet.port.Performer.hush`."""
+        ...
+
     async def attend(self, state: Attitude) -> None:
         """As `fleet.port.Performer.attend`."""
         ...

@@ -145,6 +145,11 @@ class ChannelProtocol:
     def awaiting_init(self) -> bool:
         return self.state is ChannelState.AWAITING_INIT
 
+    @property
+    def under_way(self) -> int:
+        """How many effects wait for their outcomes."""
+        return sum(not isinstance(step, Send | Close) for step in self._line)
+
     # What the client does
 
     def receive_text(self, text: str) -> list[Step]:

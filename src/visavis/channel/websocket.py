@@ -10,6 +10,7 @@ The server in front should take messages of up to WS_MAX_SIZE_BYTES, so that one
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,9 +19,11 @@ import anyio
 import structlog
 from anyio.abc import TaskGroup
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
+from starlette.types import Message
 
 from visavis.channel.port import AttachedSession, LiveSessions
 from visavis.channel.protocol import INIT_TIMEOUT_S, Attach, Attend, ChannelProtocol, ChannelState, Close, Effect, Send, Speak, Step, Update
+from visavis.channel.read_ahead import ReadAhead, is_interrupt
 from visavis.errors import PerformerLost, VisavisError
 
 WS_MAX_SIZE_BYTES = 16 * 1024 * 1024  # above messages.MAX_TEXT_CHARS; uvicorn's `ws_max_size`
@@ -30,6 +33,7 @@ EFFECT_TIMEOUT_S = 18.0  # shorter than a keepalive's 20 s: a client that has se
 UPDATE_TIMEOUT_S = 60.0  # a picture may be fetched and decoded, behind others
 SEND_TIMEOUT_S = 30.0  # a client that takes nothing for so long is gone
 DETACH_TIMEOUT_S = 5.0
+HUSH_TIMEOUT_S = 2.0
 
 log = structlog.get_logger()
 
@@ -67,11 +71,14 @@ class _Connection:
     has_left: bool = False  # set when a frame could not be sent
     protocol: ChannelProtocol = field(init=False)
     lock: anyio.Lock = field(default_factory=anyio.Lock)  # frames leave in the order in which the protocol gave them
+    ahead: ReadAhead = field(init=False)
+    hushed: int = 0  # interrupts that were told ahead of their turn and are not done yet
     under_way: anyio.Semaphore = field(default_factory=lambda: anyio.Semaphore(MAX_UNDER_WAY))
     answered: anyio.Event = field(default_factory=anyio.Event)  # replaced by each effect: set when it and all before it have been answered
 
     def __post_init__(self) -> None:
         self.protocol = ChannelProtocol(path_session_id=self.path_session_id)
+        self.ahead = ReadAhead(self.websocket.receive, self._hushes, self._hush)
         self.answered.set()
 
     async def run(self) -> None:
@@ -79,6 +86,7 @@ class _Connection:
         await self.websocket.accept()
         try:
             async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self.ahead.run)
                 await self._converse(tasks)
                 tasks.cancel_scope.cancel()
         except* _Gone:
@@ -87,6 +95,8 @@ class _Connection:
             self.protocol.peer_closed()
             if self.session is not None:
                 with anyio.CancelScope(shield=True), anyio.move_on_after(DETACH_TIMEOUT_S):
+                    if self.hushed:
+                        await self._tell_hush(False)
                     await self.session.detach()
                 log.info("channel_closed", session_id=self.session.session_id, close_code=self.close_code)
 
@@ -97,35 +107,59 @@ class _Connection:
                 await self.answered.wait()
                 continue
             try:
-                outputs = await self._read(deadline_s)
+                outputs, hushed = await self._read(deadline_s)
             except _Gone:
                 self.protocol.peer_closed()
                 await self.answered.wait()  # what the client sent before it left is taken
                 raise
-            await self._perform(outputs, tasks)
+            await self._perform(outputs, tasks, hushed=hushed)
 
-    async def _read(self, deadline_s: float) -> list[Step]:
-        """Take the next frame into the protocol, or the passing of `deadline_s` where no session is open by then."""
+    async def _read(self, deadline_s: float) -> tuple[list[Step], bool]:
+        """Take the next frame into the protocol, or the passing of `deadline_s` where no session is open by then; return what is to be done, and
+        whether the frame hushed.
+        """
         if not self.protocol.awaiting_init:
             return await self._take_frame()
         with anyio.CancelScope(deadline=deadline_s):
             return await self._take_frame()
-        return self.protocol.init_timed_out()
+        return self.protocol.init_timed_out(), False
 
-    async def _take_frame(self) -> list[Step]:
-        frame = await self.websocket.receive()
+    async def _take_frame(self) -> tuple[list[Step], bool]:
+        frame, hushed = await self.ahead.next()
         if frame["type"] == "websocket.disconnect":
             raise _Gone
         if frame.get("text") is not None:
-            return self.protocol.receive_text(frame["text"])
+            return self.protocol.receive_text(frame["text"]), hushed
         if frame.get("bytes") is None:
-            return self.protocol.receive_no_text()
-        return self.protocol.receive_binary(frame["bytes"])
+            return self.protocol.receive_no_text(), hushed
+        return self.protocol.receive_binary(frame["bytes"]), hushed
 
-    async def _perform(self, outputs: list[Step], tasks: TaskGroup) -> None:
+    def _hushes(self, frame: Message, waiting: bool) -> bool:
+        """Whether the frame is an interrupt that has to wait for its turn: the avatar falls silent now, and in its turn what is queued is dropped."""
+        return self.session is not None and (waiting or self.protocol.under_way > 0) and is_interrupt(frame.get("text"))
+
+    async def _hush(self) -> None:
+        self.hushed += 1
+        if self.hushed == 1:
+            await self._tell_hush(True)
+
+    async def _unhush(self) -> None:
+        """An interrupt that was told ahead is done, or came to nothing: when no other is on its way, speech is heard again."""
+        self.hushed -= 1
+        if self.hushed == 0:
+            await self._tell_hush(False)
+
+    async def _tell_hush(self, on: bool) -> None:
+        assert self.session is not None
+        with anyio.move_on_after(HUSH_TIMEOUT_S), contextlib.suppress(VisavisError):  # a session that is gone needs neither
+            await self.session.hush(on)
+
+    async def _perform(self, outputs: list[Step], tasks: TaskGroup, *, hushed: bool) -> None:
         """Say what is to be said, and set the effect on its way. An attachment is waited for, and so is a large message."""
         await self._send([output for output in outputs if isinstance(output, Send | Close)])
         if not outputs or isinstance(outputs[-1], Send | Close):
+            if hushed:
+                await self._unhush()  # it was no interrupt after all
             return
         effect = outputs[-1]
         if isinstance(effect, Update):
@@ -133,14 +167,14 @@ class _Connection:
             return
         await self.under_way.acquire()
         before, self.answered = self.answered, anyio.Event()
-        tasks.start_soon(self._carry_out, effect, before, self.answered)
+        tasks.start_soon(self._carry_out, effect, before, self.answered, hushed)
         if isinstance(effect, Attach) or (isinstance(effect, Speak) and len(effect.pcm) > LARGE_BYTES):
             await self.answered.wait()
         if isinstance(effect, Attach) and self.session is not None:
             log.info("channel_opened", session_id=self.session.session_id)
             tasks.start_soon(self._forward, self.session, tasks.cancel_scope)
 
-    async def _carry_out(self, effect: Effect, before: anyio.Event, after: anyio.Event) -> None:
+    async def _carry_out(self, effect: Effect, before: anyio.Event, after: anyio.Event, hushed: bool) -> None:
         """Do one effect, and tell its outcome when those of all before it have been told. `after` is set then, whatever happens."""
         try:
             tell: Callable[[], list[Step]] = self.protocol.attached if isinstance(effect, Attach) else self.protocol.done
@@ -156,6 +190,8 @@ class _Connection:
             except Exception:  # the outermost edge of a channel
                 log.exception("channel_effect_failed", effect=type(effect).__name__)
                 tell = self.protocol.failed
+            if hushed:
+                await self._unhush()
             await before.wait()
             await self._send(tell())
         finally:

@@ -20,7 +20,21 @@ from visavis.fleet import port
 from visavis.fleet.link import StageCommand, StageLink
 from visavis.fleet.port import PLAIN, Attitude, Casting, Delivery, MotionFrames, PerformerEnded, PerformerEvent, PerformerMetrics
 from visavis.rooms.port import IceServer
-from visavis.stage.messages import Attend, Dress, End, Interrupt, Message, Offer, Open, PerformanceLost, RemoveViewer, Resize, Speak, StreamMotion
+from visavis.stage.messages import (
+    Attend,
+    Dress,
+    End,
+    Hush,
+    Interrupt,
+    Message,
+    Offer,
+    Open,
+    PerformanceLost,
+    RemoveViewer,
+    Resize,
+    Speak,
+    StreamMotion,
+)
 
 SESSIONS_PER_STAGE = 5  # of 512x512 at 25 frames a second on one core
 SESSIONS_BEFORE_NEXT_STAGE = 2  # a stage with more than this has the next one started, while there are cores
@@ -62,6 +76,9 @@ class LocalPerformer:
 
     async def interrupt(self) -> None:
         await self._ask_in_turn(lambda n: Interrupt(request=n, session_id=self.session_id))
+
+    async def hush(self, on: bool) -> None:
+        await self._ask(lambda n: Hush(request=n, session_id=self.session_id, on=on))
 
     async def resize(self, *, width_px: int, height_px: int) -> None:
         await self._ask_in_turn(lambda n: Resize(request=n, session_id=self.session_id, width_px=width_px, height_px=height_px))

@@ -138,7 +138,7 @@ PerformerEvent = (
 
 
 class Performer(Protocol):
-    """One session's performance. Calls may come from any task of one event loop; each completes in the order in which it was called.
+    """One session's performance. Calls may come from any task of one event loop; each completes in the order in which it was called, but for `hush`.
 
     After PerformerEnded every call raises `PerformerLost`. `end` is idempotent. Whoever allocated a performer ends it.
     """
@@ -157,6 +157,10 @@ class Performer(Protocol):
 
     async def interrupt(self) -> None:
         """Drop everything queued or playing; return when it has taken effect (the sound faded, the lips on their way to rest)."""
+        ...
+
+    async def hush(self, on: bool) -> None:
+        """Say nothing from now on, ahead of every call that is under way: an interrupt follows them. Or let speech be heard again."""
         ...
 
     async def resize(self, *, width_px: int, height_px: int) -> None:

@@ -6,7 +6,7 @@ A live session owns its performer from allocation to end, and consumes its event
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -17,7 +17,7 @@ from anyio.abc import TaskGroup
 
 from visavis.channel.port import SessionInit
 from visavis.engine.output import Output
-from visavis.errors import InvalidRequest, NotFound, PerformerLost, SessionEnded, SessionNotStarted, Unauthorized, VisavisError
+from visavis.errors import InvalidRequest, NotFound, PackUnreadable, PerformerLost, SessionEnded, SessionNotStarted, Unauthorized, VisavisError
 from visavis.fleet.port import Casting, Fleet, Performer
 from visavis.ids import is_id
 from visavis.sessions.backgrounds import Backgrounds
@@ -47,12 +47,21 @@ class LiveSessions:
     """Implements `channel.port.LiveSessions`. Works inside `running()` only."""
 
     def __init__(
-        self, *, fleet: Fleet, store: SessionStore, backgrounds: Backgrounds, patience: Patience, clock_ms: Callable[[], int] = now_ms
+        self,
+        *,
+        fleet: Fleet,
+        store: SessionStore,
+        backgrounds: Backgrounds,
+        patience: Patience,
+        mend: Callable[[str], Awaitable[None]],
+        clock_ms: Callable[[], int] = now_ms,
     ) -> None:
+        """`mend` makes an avatar's pack again; it is asked, once for a start, when a performer cannot read it."""
         self._fleet = fleet
         self._store = store
         self._backgrounds = backgrounds
         self._patience = patience
+        self._mend = mend
         self._clock_ms = clock_ms
         self._live: dict[str, LiveSession] = {}
         self._starting: dict[str, _Starting] = {}
@@ -95,7 +104,11 @@ class LiveSessions:
         structlog.contextvars.clear_contextvars()  # it outlives the request that started it
         session: LiveSession | None = None
         try:
-            performer = await self._fleet.allocate(casting)
+            try:
+                performer = await self._fleet.allocate(casting)
+            except PackUnreadable:
+                await self._mend(record.avatar_id)
+                performer = await self._fleet.allocate(casting)
             try:
                 session = await self._begin(record, performer, casting, max_duration_ms, starting)
             finally:

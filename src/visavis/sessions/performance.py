@@ -57,6 +57,9 @@ class Attachment:
     async def interrupt(self) -> None:
         await self._performer().interrupt()
 
+    async def hush(self, on: bool) -> None:
+        await self._performer().hush(on)
+
     async def attend(self, state: Attitude) -> None:
         await self._performer().attend(state)
 

@@ -65,6 +65,15 @@ class Interrupt(Message):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Hush(Message):
+    """Say nothing until an interrupt that is on its way has dropped what is queued, or speak again."""
+
+    request: int
+    session_id: str
+    on: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Resize(Message):
     request: int
     session_id: str
@@ -124,7 +133,7 @@ class End(Message):
     session_id: str
 
 
-Request = Open | Speak | Interrupt | Resize | Dress | Attend | StreamMotion | Offer | RemoveViewer | End
+Request = Open | Speak | Interrupt | Hush | Resize | Dress | Attend | StreamMotion | Offer | RemoveViewer | End
 
 
 # --- stage to service

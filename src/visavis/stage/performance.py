@@ -97,6 +97,7 @@ class Performance:
         self._happened: list[tuple[int, Happening]] = []  # with the position at which it is true
         self._tail: NDArray[np.int16] | None = None  # the faded end of what was interrupted
         self._paused = True  # the current utterance waits for enough to go on
+        self._hushed = False  # nothing is said: an interrupt is on its way behind speech that it will drop
         self.mood = NEUTRAL  # the session's: what is shown where an utterance brings none of its own; set at any time, eased into
         self._listens = False  # it listens where it does not speak, rather than idling; set by the client
         self._thinks = False  # until it next speaks; set by the client
@@ -126,17 +127,26 @@ class Performance:
 
     def interrupt(self) -> None:
         """Drop all speech. The next block fades it out; from the next frame on the lips go to rest."""
-        heard = 0
+        self._fall_silent()
+        heard = 0 if self._utterances.current is None else self._utterances.current.voice.played
+        for end in self._utterances.interrupt(heard_samples=heard):
+            self._happened.append((self.position, end))
+
+    def hush(self, on: bool) -> None:
+        """Say nothing from now on, though speech may still come: an interrupt that will drop it is on its way. Or let speech be heard again."""
+        if on and not self._hushed:
+            self._fall_silent()
+        self._hushed = on
+
+    def _fall_silent(self) -> None:
         current = self._utterances.current
-        if current is not None:
-            tail = np.zeros(0, np.int16) if self._paused else current.voice.take(FADE_SAMPLES)
-            heard = current.voice.played
+        if current is not None and not self._paused:
+            tail = current.voice.take(FADE_SAMPLES)
             if len(tail):
                 fade = 0.5 + 0.5 * np.cos(np.pi * np.arange(1, len(tail) + 1) / len(tail))
                 self._tail = np.rint(tail * fade).astype(np.int16)
-        for end in self._utterances.interrupt(heard_samples=heard):
-            self._happened.append((self.position, end))
-        self._hear(self.position, None, CUT_WITHIN_SAMPLES)
+        if not self._hushed:
+            self._hear(self.position, None, CUT_WITHIN_SAMPLES)
         self._paused = True
 
     @property
@@ -195,6 +205,8 @@ class Performance:
 
     def _voice_at(self, position: int) -> Voice | None:
         """Return the voice that is heard from `position` on, if one has enough to be heard."""
+        if self._hushed:
+            return None
         if self._utterances.current is None:
             coming = self._utterances.next()
             if coming is None:

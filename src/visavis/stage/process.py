@@ -31,6 +31,7 @@ from visavis.stage.messages import (
     Dress,
     End,
     Failed,
+    Hush,
     Interrupt,
     Message,
     Offer,
@@ -102,7 +103,7 @@ class Stage:
         if isinstance(message, End):
             await self._end(message.session_id)
             return ""
-        assert isinstance(message, Speak | Interrupt | Resize | Dress | Attend | StreamMotion | Offer | RemoveViewer)
+        assert isinstance(message, Speak | Interrupt | Hush | Resize | Dress | Attend | StreamMotion | Offer | RemoveViewer)
         show = self._shows.get(message.session_id)
         if show is None or show.room is None:
             raise PerformerLost("This session is not performed here any more")
@@ -111,6 +112,8 @@ class Stage:
                 return show.speak(message)
             case Interrupt():
                 await show.interrupt()
+            case Hush():
+                show.hush(message.on)
             case Resize():
                 await show.resize(width_px=message.width_px, height_px=message.height_px)
             case Dress():

@@ -99,6 +99,12 @@ class Show:
             self.room.drop_backlog()
         await self._block_taken.wait()
 
+    def hush(self, on: bool) -> None:
+        """Fall silent at once, the interrupt that drops the speech being on its way; or speak again."""
+        self._performance.hush(on)
+        if on and self.room:
+            self.room.drop_backlog()
+
     def attend(self, state: str) -> None:
         """Listen or think where nothing is said. Raises `InvalidRequest` for anything else."""
         if state not in ("listening", "thinking"):
