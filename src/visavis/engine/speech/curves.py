@@ -1,22 +1,26 @@
 """From what the network heard to the motion of the mouth: closures that close, contacts that touch, and exact rest where nobody speaks.
 
 No filter here lags: the curves were learned smooth, and the network has looked ahead. They are what it expects on average, and so a little timid; the
-shapes of the visemes it believes in are mixed with them.
+shapes of the visemes it believes in are mixed with them. The jaw makes up for what the lips leave of the opening that was heard.
 """
 
 from __future__ import annotations
+
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from visavis.engine.audio.mel import rows_times
 from visavis.engine.motion.frame import INDEX, MOUTH_COUNT
-from visavis.engine.speech.network import CLOSURE, CONTACT, HEARD, MOUTH, VISEMES
+from visavis.engine.speech.network import CLOSURE, CONTACT, HEARD, MOUTH, VISEMES, load_weights
 from visavis.engine.speech.visemes import BILABIAL, SILENCE, shape_table
 
 _AT_REST = [0.0] * MOUTH_COUNT
 
-_BELIEVED = 0.6  # share of the viseme's shapes; on unseen voices corr0 gains 0.015
+_BELIEVED = 0.6  # share of the viseme's shapes
+# What jawOpen 1 and the lips' own muscles part the lips by, in eye distances, as the renderer shows them.
+_JAW_GAP, _LOWER_GAP, _UPPER_GAP, _ROLL_GAP = 0.45, 0.10, 0.06, -0.12
 _JAW, _CLOSE, _PRESS = INDEX["jawOpen"], INDEX["mouthClose"], INDEX["mouthPress"]
 _ROLL, _LOWER, _UPPER = INDEX["mouthRollLower"], INDEX["mouthLowerDown"], INDEX["mouthUpperUp"]
 _ROUND = (INDEX["mouthFunnel"], INDEX["mouthPucker"])
@@ -27,14 +31,14 @@ _CLOSURE_LOW, _CLOSURE_HIGH = 0.5, 0.85
 _AGREED = np.float32(0.5)  # share of the visemes' own word in a closure: bilabials count in full from half belief on
 # Lips that are not surely closed stay visibly apart: a thin gap looks wrong for either.
 _CLOSURE_PARTLY, _CLOSURE_STAYS = 0.5, 0.78
-_CONTACT_LOW, _CONTACT_HIGH = 0.3, 0.5
+_CONTACT_LOW, _CONTACT_HIGH = 0.4, 0.6
 _CLOSE_PER_STEP, _OPEN_PER_STEP = 0.5, 0.5
-_HOLD_STEPS = 5  # a closure stays for 50 ms at least: one frame of a 25 fps video falls into it, whatever its phase
+_HOLD_STEPS = 4  # a closure stays for 40 ms at least: one frame of a 25 fps video falls into it, whatever its phase
 # The mouth wakes at once and goes to rest over 120 ms.
 _SPEECH_ON, _SPEECH_OFF = 0.5, 0.35
 _WAKE_PER_STEP, _REST_PER_STEP = 0.34, 0.085
-_JAW_QUIET, _JAW_LOUD = 0.85, 1.05
-_JAW_CONTACT, _ROLL_CONTACT = 0.1, 0.75
+_JAW_QUIET, _JAW_LOUD = 0.9, 1.05
+_JAW_CONTACT, _ROLL_CONTACT = 0.2, 0.6
 
 
 class _Gesture:
@@ -64,15 +68,15 @@ class _Gesture:
         return self.value
 
 
+@cache
 def _mixing() -> NDArray[np.float32]:
     """Return what makes a mouth of what was heard, float32 (HEARD, MOUTH_COUNT): the expected curves mixed with the shapes believed in."""
     mixing = np.zeros((HEARD, MOUTH_COUNT), np.float32)
     mixing[VISEMES] = _BELIEVED * shape_table()
     mixing[MOUTH] = (1.0 - _BELIEVED) * np.eye(MOUTH_COUNT)
+    parted = _LOWER_GAP * mixing[:, _LOWER] + _UPPER_GAP * mixing[:, _UPPER] + _ROLL_GAP * mixing[:, _ROLL]
+    mixing[:, _JAW] = load_weights().opening - parted / _JAW_GAP
     return mixing
-
-
-_MIXING = _mixing()
 
 
 class MouthShaper:
@@ -81,6 +85,7 @@ class MouthShaper:
     def __init__(self) -> None:
         self._closure = _Gesture(_CLOSURE_LOW, _CLOSURE_HIGH, partly=_CLOSURE_PARTLY, stays=_CLOSURE_STAYS)
         self._contact = _Gesture(_CONTACT_LOW, _CONTACT_HIGH, partly=1.0, stays=_CONTACT_HIGH)
+        self._mixing = _mixing()
         self.reset()
 
     def reset(self) -> None:
@@ -91,7 +96,7 @@ class MouthShaper:
 
     def take(self, heard: NDArray[np.float32], loudness: list[float]) -> tuple[list[list[float]], list[float]]:
         """Take steps, (n, HEARD), and their loudness; return their mouths, MOUTH_COUNT coefficients each, and their rest, 0 to 1."""
-        mouths: list[list[float]] = rows_times(heard, _MIXING).tolist()
+        mouths: list[list[float]] = rows_times(heard, self._mixing).tolist()
         silence, contact = heard[:, SILENCE].tolist(), heard[:, CONTACT].tolist()
         agreed = np.minimum(np.float32(1), heard[:, BILABIAL] * np.float32(2))
         closure = (heard[:, CLOSURE] + _AGREED * (agreed - heard[:, CLOSURE])).tolist()

@@ -51,7 +51,10 @@ class Layer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weights:
-    """Shared by all streams of a process; never written to. Frames that are seen together come oldest first."""
+    """Shared by all streams of a process; never written to. Frames that are seen together come oldest first.
+
+    `opening` (HEARD,) reads off what was heard how far the lips are apart, 1 being a jaw wide open (training/opening.py).
+    """
 
     listener: Listener
     front_mel: Vector
@@ -60,6 +63,7 @@ class Weights:
     layers: tuple[Layer, ...]
     head_w: Vector
     head_b: Vector
+    opening: Vector
 
 
 @cache
@@ -79,6 +83,7 @@ def load_weights() -> Weights:
         layers=layers,
         head_w=array["head_w"],
         head_b=array["head_b"],
+        opening=array["opening"],
     )
 
 
