@@ -48,9 +48,9 @@ bench: setup
 	.venv/bin/visavis bench render
 	.venv/bin/visavis bench pipeline
 
-# Where synthesisers or ../shared are missing it says so and measures the rest. PAGE=docs/lips.md puts the tables into that page.
+# Where synthesisers or ../shared are missing it says so and measures the rest. PAGE=docs puts the tables into docs/lips.md, and the figures and picture beside.
 eval-lips: setup
-	OPENBLAS_NUM_THREADS=1 PYTHONPATH=. .venv/bin/python -m training.eval_lips $(if $(PAGE),--write $(PAGE))
+	OPENBLAS_NUM_THREADS=1 PYTHONPATH=. .venv/bin/python -m training.eval_lips $(if $(PAGE),--write $(PAGE)) $(ARGS)
 
 # Every public avatar, on rendered frames. PAGE=docs/face.md puts the table into that page; fails when a figure is out of its bounds.
 eval-face: setup

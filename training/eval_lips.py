@@ -17,6 +17,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import soundfile
 
 from visavis.library import DEFAULT_PORTRAIT
 
@@ -31,6 +32,7 @@ CURVES = (
 FILM = ("closure_recall", "opening_recall", "false_closure", "silence_closed", "rounding_d", "corr0", "offset_ms", "face_found")
 WHOLE = {"offset_ms", "closures"}
 BEGIN, END = "<!-- eval-lips -->", "<!-- /eval-lips -->"
+FILMED_SENTENCES = 4
 HELD_COUNT = 12  # utterances of each held-out speaker
 
 Columns = dict[str, dict[str, float]]
@@ -131,10 +133,18 @@ def curves(a: argparse.Namespace) -> tuple[list[str], dict[str, Columns]]:
 
 
 def films(a: argparse.Namespace) -> Columns:
+    """Film the recordings with every portrait, and a few sentences of an unseen synthesised voice with the first."""
     folders = [*sorted(path for path in (a.shared / "speech").glob("*") if any(path.glob("*.phones.tsv"))), *a.clips]
     photos = {"default portrait": DEFAULT_PORTRAIT.path} | {photo.stem: photo for photo in a.portrait}
     measure = a.shared / "lipsync" / "measure.py"
-    return {f"{folder.name}, {name}": on_film(photo, folder, measure) for name, photo in photos.items() for folder in folders}
+    columns = {f"{folder.name}, {name}": on_film(photo, folder, measure) for name, photo in photos.items() for folder in folders}
+    if said := eval_voices.synthesised(FILMED_SENTENCES).get("rms (unseen)"):
+        with tempfile.TemporaryDirectory() as scratch:
+            for i, (pcm, phones) in enumerate(said):
+                soundfile.write(Path(scratch) / f"{i}.wav", pcm, 16000)
+                (Path(scratch) / f"{i}.phones.tsv").write_text("".join(f"{a:.3f}\t{b:.3f}\t{phone}\n" for a, b, phone in phones))
+            columns["rms (unseen), default portrait"] = on_film(DEFAULT_PORTRAIT.path, Path(scratch), measure)
+    return columns
 
 
 def written(folder: Path, text: str, figures: dict[str, Columns]) -> None:
