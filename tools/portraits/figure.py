@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 TARGET_UNIT_DM = 1e-3  # targets.bin keeps offsets as int16 thousandths of a decimetre
-CHEST_Y_DM = 3.2  # everything below is outside any portrait
+LIP_CORNERS = [10381, 3713]  # vertices of the base mesh
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,10 +48,25 @@ def load_figure(package: Path, blend: dict[str, float]) -> Figure:
     return Figure(vertices=vertices, quads=quads)
 
 
-def load_person(package: Path, blend: dict[str, float], reference: Figure) -> Figure:
-    """Load a figure with its eyes where the reference has them: scaled and moved by what its age, sex and origin (the macro targets) alone shift."""
+def load_person(package: Path, person: dict, reference: Figure) -> Figure:
+    """Load a figure with its eyes where the reference has them: scaled and moved by what its age, sex and origin (the macro targets) alone shift.
+
+    Then its features grow as `person["magnify"]` says: a drawn face may have larger eyes and a larger mouth than a measured one.
+    """
+    blend = person["blend"]
     plain = load_figure(package, {name: weight for name, weight in blend.items() if name.startswith("macrodetails/")})
     eyes = [(figure.centre("helper-l-eye"), figure.centre("helper-r-eye")) for figure in (plain, reference)]
     (left, right), (goal_left, goal_right) = eyes
     scale = (goal_left[0] - goal_right[0]) / (left[0] - right[0])
-    return load_figure(package, blend).moved(scale, (goal_left + goal_right) / 2 - scale * (left + right) / 2)
+    figure = load_figure(package, blend).moved(scale, (goal_left + goal_right) / 2 - scale * (left + right) / 2)
+    points = figure.vertices.copy()
+    factors = person.get("magnify", {})
+    for centre, name, core, reach in (
+        (figure.centre("helper-l-eye"), "eyes", 0.21, 0.50),
+        (figure.centre("helper-r-eye"), "eyes", 0.21, 0.50),
+        (figure.vertices[LIP_CORNERS].mean(0), "mouth", 0.26, 0.60),
+    ):
+        offset = figure.vertices - centre
+        near = np.clip((reach - np.linalg.norm(offset, axis=1)) / (reach - core), 0, 1)
+        points += (factors.get(name, 1.0) - 1) * (near * near * (3 - 2 * near))[:, None] * offset
+    return Figure(vertices=points, quads=figure.quads)

@@ -10,6 +10,7 @@ from paint import BROW, noise, scalp_line, step
 
 Array = NDArray[np.float64]
 HEAD_CENTRE = np.array([0.0, 6.85, 0.35])
+Place = Callable[[Array], tuple[Array, Array]]  # x, y in the reference shape's face -> place and normal in this one's
 Cast = Callable[[Array, Array], tuple[Array, Array, NDArray[np.bool_]]]  # origins, directions -> hits, normals, whether hit
 
 
@@ -101,6 +102,9 @@ def long_hair(skull: Skull, style: dict, seed: int) -> tuple[Array, Array]:
     # Hanging: from the last point on the head straight down, drawn in below the jaw, with a wave that is shared inside a clump.
     fall = np.clip((t - style["lying"]) / (1 - style["lying"]), 0, 1)
     length = style["length"] * (0.70 + 0.18 * rng.uniform(size=count)[:, None] ** 0.6 + 0.12 * rng.uniform(size=len(centres))[nearest][:, None])
+    if "cut_y" in style:  # blunt: whatever the root, all ends at one height
+        ends = style["cut_y"] + 0.03 * rng.normal(size=(count, 1)) + 0.04 * noise(lead, 0.3, seed + 3, 1)[:, None]
+        length = np.maximum(points[:, -1:, 1] - ends, 0.08)
     points[..., 1] -= fall * length
     inward = style["inward"] * np.sin(np.pi * np.clip(fall, 0, 1) ** 1.2) + style["tip_inward"] * fall**2.5
     outward = unit((points - [0, 0, 0.1]) * [1, 0, 1])
@@ -160,14 +164,14 @@ def short_hair(skull: Skull, style: dict, seed: int) -> tuple[Array, Array]:
     return points, radius_mm
 
 
-def brows(cast: Cast, person: dict, seed: int) -> tuple[Array, Array]:
+def brows(place: Place, person: dict, seed: int) -> tuple[Array, Array]:
     rng = np.random.default_rng(seed)
     count, steps = person["brow_count"], 6
     u = rng.uniform(0, 1, count)
-    x = 0.105 + 0.385 * u
-    half = np.interp(x, [0.10, 0.15, 0.3, 0.42, 0.50], [0.016, 0.034, 0.028, 0.017, 0.004])
+    x = 0.105 + 0.385 * u * person.get("brow_length", 0.90)
+    half = person.get("brow_height", 1.0) * np.interp(x, [0.10, 0.15, 0.3, 0.42, 0.50], [0.016, 0.034, 0.028, 0.017, 0.004])
     v = rng.uniform(-1, 1, count)
-    y = np.interp(x, *BROW.T) + v * half
+    y = 6.79 + person.get("brow_arch", 1.0) * (np.interp(x, *BROW.T) - 6.79) + v * half
     keep = rng.uniform(size=count) < 0.25 + 0.75 * step(x, 0.09, 0.20)
     x, y, v, u = x[keep], y[keep], v[keep], u[keep]
     # Hairs rise at the inner end, lie along the brow further out, and meet in its middle.
@@ -181,9 +185,9 @@ def brows(cast: Cast, person: dict, seed: int) -> tuple[Array, Array]:
     points = np.concatenate([points, points * [-1, 1, 1] + rng.normal(0, 0.004, (len(x), 1, 3)) * [1, 1, 0]])
     points = points + np.array(person["brow_shift"]) * [0, 1, 0]
     flat = points.reshape(-1, 3)
-    hits, normals, found = cast(flat, np.tile([0.0, 0.0, -1.0], (len(flat), 1)))
+    hits, normals = place(flat[:, :2])
     lift = 0.004 + 0.010 * np.sin(np.pi * np.tile(t, (len(points), 1)).ravel() * 0.8)
-    lifted = np.where(found[:, None], hits + normals * lift[:, None], flat * [1, 1, 0.3])
+    lifted = hits + normals * lift[:, None]
     radius_mm = np.tile(0.052 * (1 - 0.8 * t**1.5), (len(points), 1)) * person.get("brow_thickness", 1.0)
     return lifted.reshape(points.shape), radius_mm
 
@@ -193,7 +197,7 @@ def lashes(upper: Array, lower: Array, eye_centre: Array, seed: int, fullness: f
     rng = np.random.default_rng(seed)
     every, radii = [], []
     t = np.linspace(0, 1, 7)[None]
-    for margin, count, longest, up in ((upper, int(190 * fullness), 0.078 * fullness, 1.0), (lower, int(50 * fullness), 0.028 * fullness, -1.0)):
+    for margin, count, longest, up in ((upper, int(120 * fullness), 0.070 * fullness, 1.0), (lower, int(46 * fullness), 0.026 * fullness, -1.0)):
         at = np.sort(rng.uniform(0.06, 0.95, count))
         run = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(margin, axis=0), axis=1))])
         root = np.stack([np.interp(at * run[-1], run, margin[:, a]) for a in range(3)], 1)
@@ -207,7 +211,7 @@ def lashes(upper: Array, lower: Array, eye_centre: Array, seed: int, fullness: f
         points = (
             root[:, None] + length[:, None, None] * t[..., None] * fan[:, None] + np.stack([0 * rise, rise, 0 * rise], -1) * length[:, None, None]
         )
-        radius_mm = np.tile((0.055 if up > 0 else 0.035) * (1 - 0.9 * t**1.3), (count, 1))
+        radius_mm = np.tile((0.075 if up > 0 else 0.035) * (1 - 0.9 * t**1.3), (count, 1))
         every += [points, points * [-1, 1, 1]]
         radii += [radius_mm, radius_mm]
     return np.concatenate(every), np.concatenate(radii)

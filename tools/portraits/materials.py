@@ -29,7 +29,7 @@ class Nodes:
         self._tree.links.new(a, b)
 
 
-def skin_material() -> bpy.types.Material:
+def skin_material(pores_strength: float = 1.0, coat: float = 0.0) -> bpy.types.Material:
     n = Nodes("skin")
     colour = n.node("Attribute")
     colour.attribute_name = "paint"
@@ -42,13 +42,17 @@ def skin_material() -> bpy.types.Material:
     height = n.node("Math")
     n.link(pores.outputs["Distance"], height.inputs[0])
     n.link(lumps.outputs[0], height.inputs[1])
-    bump = n.node("Bump", Strength=split.outputs[1], Distance=0.00022, Height=height.outputs[0])
+    uneven = n.node("TexNoise", Vector=place.outputs["Object"], Scale=55.0, Detail=3.0)
+    broad = n.node("Bump", Strength=0.30 * pores_strength, Distance=0.0010, Height=uneven.outputs[0])
+    bump = n.node("Bump", Strength=split.outputs[1], Distance=0.00026 * pores_strength, Height=height.outputs[0], Normal=broad.outputs[0])
     body = n.node("BsdfPrincipled", Base_Color=colour.outputs["Color"], Roughness=split.outputs[0], Normal=bump.outputs[0])
     body.inputs["Subsurface Weight"].default_value = 1.0
     body.inputs["Subsurface Radius"].default_value = (1.0, 0.32, 0.16)
     body.inputs["Subsurface Scale"].default_value = 0.0045
     body.inputs["Specular IOR Level"].default_value = 0.42
     body.inputs["Sheen Weight"].default_value = 0.04
+    body.inputs["Coat Weight"].default_value = coat
+    body.inputs["Coat Roughness"].default_value = 0.30
     n.link(body.outputs[0], n.output.inputs[0])
     return n.material
 
@@ -97,20 +101,41 @@ def cornea_material() -> bpy.types.Material:
     return n.material
 
 
-def cloth_material(colour: tuple[float, float, float]) -> bpy.types.Material:
+def cloth_material(colour: tuple[float, float, float], knit: float = 1.0) -> bpy.types.Material:
+    """`knit`: how strongly its ribs show; 0 for woven cloth."""
     n = Nodes("cloth")
     place = n.node("TexCoord")
-    weave = n.node("TexNoise", Vector=place.outputs["Object"], Scale=900.0, Detail=3.0)
+    weave = n.node("TexNoise", Vector=place.outputs["Object"], Scale=900.0 if knit else 1500.0, Detail=3.0)
     folds = n.node("TexNoise", Vector=place.outputs["Object"], Scale=14.0, Detail=2.0)
     ribs = n.node("TexWave", Vector=place.outputs["Object"], Scale=130.0, Distortion=0.5)
     ribs.bands_direction = "X"
-    knit = n.node("Math")
-    n.link(weave.outputs[0], knit.inputs[0])
-    n.link(ribs.outputs["Fac"], knit.inputs[1])
-    fine = n.node("Bump", Strength=0.5, Distance=0.0006, Height=knit.outputs[0])
+    height = n.node("Math")
+    height.operation = "MULTIPLY_ADD"
+    n.link(ribs.outputs["Fac"], height.inputs[0])
+    height.inputs[1].default_value = knit
+    n.link(weave.outputs[0], height.inputs[2])
+    fine = n.node("Bump", Strength=0.5, Distance=0.0006, Height=height.outputs[0])
     bump = n.node("Bump", Strength=0.35, Distance=0.012, Height=folds.outputs[0], Normal=fine.outputs[0])
-    body = n.node("BsdfPrincipled", Base_Color=(*colour, 1), Roughness=0.85, Normal=bump.outputs[0])
-    body.inputs["Sheen Weight"].default_value = 0.25
+    dark, light = (tuple(min(c * f, 1) for c in colour) for f in (0.84, 1.13))
+    speckle = n.node("TexNoise", Vector=place.outputs["Object"], Scale=420.0, Detail=4.0)
+    mixed = n.node("ValToRGB", Fac=speckle.outputs[0])
+    mixed.color_ramp.elements[0].position, mixed.color_ramp.elements[0].color = 0.32, (*dark, 1)
+    mixed.color_ramp.elements[1].position, mixed.color_ramp.elements[1].color = 0.68, (*light, 1)
+    body = n.node("BsdfPrincipled", Base_Color=mixed.outputs["Color"], Roughness=0.85, Normal=bump.outputs[0])
+    body.inputs["Sheen Weight"].default_value = 0.22
     body.inputs["Sheen Roughness"].default_value = 0.4
+    n.link(body.outputs[0], n.output.inputs[0])
+    return n.material
+
+
+def shirt_material(colour: tuple[float, float, float]) -> bpy.types.Material:
+    n = Nodes("shirt")
+    place = n.node("TexCoord")
+    folds = n.node("TexNoise", Vector=place.outputs["Object"], Scale=18.0, Detail=2.5)
+    weave = n.node("TexNoise", Vector=place.outputs["Object"], Scale=1800.0, Detail=2.0)
+    fine = n.node("Bump", Strength=0.3, Distance=0.0003, Height=weave.outputs[0])
+    bump = n.node("Bump", Strength=0.5, Distance=0.010, Height=folds.outputs[0], Normal=fine.outputs[0])
+    body = n.node("BsdfPrincipled", Base_Color=(*colour, 1), Roughness=0.7, Normal=bump.outputs[0])
+    body.inputs["Sheen Weight"].default_value = 0.12
     n.link(body.outputs[0], n.output.inputs[0])
     return n.material

@@ -5,6 +5,8 @@ All functions take float arrays of one length (decimetres, axes of `figure`) and
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -106,14 +108,72 @@ def skin(ref: Array, person: dict) -> Array:
         tint(person["stubble"] * beard * (0.75 + 0.35 * noise(ref, 0.012, 11, 2)), (0.55, 0.58, 0.62))
     tint(person["brow_shade"] * brow_mask(ref), person["brow_tint"])
     tint(0.6 * blob(x, y, (0.243, 5.967), (0.022, 0.014)) * face, (0.72, 0.56, 0.53))  # the lips end in a soft shade, not in a line
-    lips = lip_mask(ref)
-    stripe = 0.10 * noise(ref * [1, 0.22, 0.22], 0.012, 7, 2) + 0.06 * noise(ref, 0.05, 8)
+    tint(np.clip(crease_depth(ref, person) / 0.012, 0, 1) * 0.45, (0.72, 0.58, 0.55))
+    age = person.get("age_spots", 0.0)
+    if age > 0:
+        marks = np.clip(noise(ref, 0.055, 91, 2) - 0.55, 0, 1) * 3 * step(z, 0.4, 0.7)
+        tint(age * np.clip(marks, 0, 1), (0.82, 0.66, 0.55))
+        tint(age * 0.8 * noise(ref, 0.2, 92), (1.06, 0.92, 0.90))
+    lips = lip_mask(ref) * person.get("lip_strength", 1.0)
+    stripe = 0.16 * noise(ref * [1, 0.22, 0.22], 0.012, 7, 2) + 0.06 * noise(ref, 0.05, 8)
     lip = np.array(person["lips"]) * (1 + stripe[:, None])
     seam = np.abs(y - 5.981)
     lip *= (1 - 0.25 * step(seam, 0.03, 0.0))[:, None]
     colour = colour * (1 - lips[:, None]) + lip * lips[:, None]
     grown = 0.85 * step(y - scalp_line(np.arctan2(ref[:, 0], z - 0.35)), 0.0, 0.10)[:, None] * (y > 5.9)[:, None]  # the shade of the roots
     return np.clip(colour * (1 - grown) + np.array(person["scalp"]) * grown, 0.002, 0.95)
+
+
+CREASES = {  # by name: width (dm), depth (dm), and lines of the left side in the reference shape
+    "smile": (0.040, 0.020, [[(0.165, 6.20), (0.21, 6.13), (0.265, 6.04), (0.295, 5.95)]]),
+    "feet": (
+        0.013,
+        0.0065,
+        [[(0.47, 6.60), (0.53, 6.63), (0.58, 6.67)], [(0.475, 6.58), (0.55, 6.58), (0.60, 6.57)], [(0.47, 6.56), (0.53, 6.53), (0.57, 6.49)]],
+    ),
+    "forehead": (
+        0.020,
+        0.0075,
+        [
+            [(0, 6.955), (0.15, 6.965), (0.30, 6.975), (0.40, 6.95)],
+            [(0, 7.045), (0.18, 7.06), (0.33, 7.06)],
+            [(0.05, 7.13), (0.2, 7.14), (0.3, 7.13)],
+        ],
+    ),
+    "frown": (0.016, 0.007, [[(0.052, 6.74), (0.060, 6.80), (0.055, 6.87)]]),
+    "bags": (0.022, 0.012, [[(0.17, 6.50), (0.24, 6.455), (0.32, 6.445), (0.40, 6.475)]]),
+    "corners": (0.025, 0.012, [[(0.262, 5.93), (0.285, 5.88), (0.29, 5.82)]]),
+    "lips": (0.007, 0.0022, [[(x, 6.065), (x * 1.05, 6.10)] for x in (0.05, 0.085, 0.12, 0.155)]),
+    "neck": (0.022, 0.010, [[(0, 5.30), (0.2, 5.32), (0.4, 5.38)], [(0, 5.18), (0.2, 5.20), (0.4, 5.27)]]),
+    "cheeks": (0.016, 0.004, [[(0.36, 6.30), (0.42, 6.20), (0.44, 6.08)], [(0.47, 6.32), (0.50, 6.22), (0.50, 6.12)]]),
+}
+
+
+def _distance(x: Array, y: Array, line: list[tuple[float, float]]) -> Array:
+    best = np.full(len(x), 9.0)
+    for (ax, ay), (bx, by) in pairwise(line):
+        t = np.clip(((x - ax) * (bx - ax) + (y - ay) * (by - ay)) / ((bx - ax) ** 2 + (by - ay) ** 2), 0, 1)
+        best = np.minimum(best, np.hypot(x - ax - t * (bx - ax), y - ay - t * (by - ay)))
+    return best
+
+
+def crease_depth(ref: Array, person: dict) -> Array:
+    """How deep the lines of the face cut, in dm; `person["creases"]` weighs them by name."""
+    x, y, z = np.abs(ref[:, 0]) + 0.012 * noise(ref, 0.10, 71, 2), ref[:, 1] + 0.010 * noise(ref, 0.12, 72, 2), ref[:, 2]
+    total = np.zeros(len(ref))
+    for name, weight in person.get("creases", {}).items():
+        width, depth, lines = CREASES[name]
+        for line in lines:
+            ends = [line[0], line[-1]]
+            fade = np.minimum(*(step(np.hypot(x - ex, y - ey), 0.0, 0.05 if ex > 0.03 else -1e-6) for ex, ey in ends))
+            total += weight * depth * np.exp(-((_distance(x, y, line) / width) ** 2)) * (0.25 + 0.75 * fade) * step(z, 0.3, 0.5)
+    return total
+
+
+def creases(ref: Array, person: dict) -> Array:
+    """How far the skin moves along its normal, in dm: into the lines of the face, and out beside them."""
+    lumps = person.get("sag", 0.0) * 0.006 * noise(ref, 0.09, 73, 2) * step(ref[:, 2], 0.4, 0.7) * (1 - lip_mask(ref))
+    return -crease_depth(ref, person) + lumps
 
 
 def scalp_line(azimuth: Array) -> Array:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import bpy
 import numpy as np
-from blender import add, make_mesh
-from materials import Nodes
+from backdrops import draw_backdrop
+from blender import add
 from mathutils import Vector
 from PIL import Image, ImageFilter
 
@@ -16,53 +16,29 @@ WIDTH_PX, HEIGHT_PX = 1200, 900
 
 def light(name: str, place: tuple, target: tuple, size_m: float, power_w: float, colour: tuple = (1, 1, 1)) -> None:
     lamp = bpy.data.lights.new(name, "AREA")
+    lamp.shape = "DISK"
     lamp.size, lamp.energy, lamp.color = size_m, power_w, colour
     thing = add(name, lamp)
     thing.location = place
     thing.rotation_euler = (Vector(target) - Vector(place)).to_track_quat("-Z", "Y").to_euler()
 
 
-def build_wall(colours: tuple, height_m: float) -> None:
-    """The studio wall, far out of focus: a glow that falls off, seen by the camera only."""
-    inner, outer = colours
-    n = Nodes("wall")
-    window = n.node("TexCoord").outputs["Window"]
-    offset = n.node("VectorMath")
-    offset.operation = "SUBTRACT"
-    n.link(window, offset.inputs[0])
-    offset.inputs[1].default_value = (0.47, 0.58, 0)
-    size = n.node("VectorMath")
-    size.operation = "LENGTH"
-    n.link(offset.outputs[0], size.inputs[0])
-    cloud = n.node("TexNoise", Vector=window, Scale=2.2, Detail=1.0)
-    uneven = n.node("Math")
-    uneven.operation = "MULTIPLY_ADD"
-    n.link(cloud.outputs[0], uneven.inputs[0])
-    uneven.inputs[1].default_value = 0.16
-    n.link(size.outputs["Value"], uneven.inputs[2])
-    ramp = n.node("ValToRGB", Fac=uneven.outputs[0])
-    ramp.color_ramp.interpolation = "EASE"
-    ramp.color_ramp.elements[0].position, ramp.color_ramp.elements[0].color = 0.02, (*inner, 1)
-    ramp.color_ramp.elements[1].position, ramp.color_ramp.elements[1].color = 0.85, (*outer, 1)
-    n.link(n.node("Emission", Color=ramp.outputs["Color"]).outputs[0], n.output.inputs[0])
-    square = np.array([(-4, 2, -4), (4, 2, -4), (4, 2, 4), (-4, 2, 4)]) + np.array([0, 0, height_m])
-    mesh = make_mesh("wall", square, np.array([(0, 1, 2, 3)]))
-    mesh.materials.append(n.material)
-    wall = add("wall", mesh)
-    wall.visible_diffuse = wall.visible_glossy = wall.visible_transmission = wall.visible_shadow = False
+LAMPS = {"key": 24.0, "fill": 7.5, "rim": 8.0, "hair": 5.0, "sky": 1.0, "eyes": 1.3}  # watts; the sky as a factor
 
 
-def build_studio(eye_height_m: float, scale: float, samples: int, threads: int) -> None:
+def build_studio(eye_height_m: float, person: dict, scale: float, samples: int, threads: int) -> None:
     scene = bpy.context.scene
     head = (0, -0.05, eye_height_m - 0.02)
-    light("key", (-0.75, -1.15, eye_height_m + 0.62), head, 0.75, 24, (1.0, 0.95, 0.89))
-    light("fill", (1.1, -1.2, eye_height_m - 0.05), head, 1.2, 7, (0.86, 0.94, 1.0))
-    light("rim", (0.85, 0.75, eye_height_m + 0.55), head, 0.5, 5, (0.92, 0.97, 1.0))
-    light("hair", (-0.5, 0.7, eye_height_m + 0.8), head, 0.6, 4, (0.97, 0.97, 1.0))
+    watts = LAMPS | person.get("lamps", {})
+    light("key", (-0.70, -1.15, eye_height_m + 0.60), head, 0.85, watts["key"], (1.0, 0.95, 0.88))
+    light("fill", (1.1, -1.2, eye_height_m - 0.05), head, 1.2, watts["fill"], (0.88, 0.94, 1.0))
+    light("eyes", (-0.20, -1.20, eye_height_m + 0.24), (0, -0.1, eye_height_m), 0.13, watts["eyes"])  # what eyes catch
+    light("rim", (0.80, 0.60, eye_height_m + 0.45), head, 0.5, watts["rim"], (1.0, 0.96, 0.90))
+    light("hair", (-0.55, 0.65, eye_height_m + 0.7), head, 0.6, watts["hair"], (0.95, 0.97, 1.0))
     world = bpy.data.worlds.new("world")
     scene.world = world
     world.use_nodes = True
-    world.node_tree.nodes["Background"].inputs[0].default_value = (0.20, 0.225, 0.235, 1)
+    world.node_tree.nodes["Background"].inputs[0].default_value = (0.20 * watts["sky"], 0.222 * watts["sky"], 0.235 * watts["sky"], 1)
     camera = bpy.data.cameras.new("camera")
     camera.lens, camera.sensor_fit, camera.sensor_height = 106, "VERTICAL", 36
     thing = add("camera", camera)
@@ -79,17 +55,51 @@ def build_studio(eye_height_m: float, scale: float, samples: int, threads: int) 
     scene.view_settings.view_transform = "AgX"
     scene.view_settings.look = "AgX - Medium High Contrast"
     scene.render.image_settings.file_format = "PNG"
-    scene.render.image_settings.color_mode = "RGB"
+    scene.render.image_settings.color_mode = "RGBA"
+    scene.render.film_transparent = True
 
 
-def finish(rendered: Path, person: dict, output: Path, final: bool) -> None:
-    """Lift the colours a little, add the faintest grain, sharpen, and write the JPEG (a PNG for a draft)."""
-    picture = np.asarray(Image.open(rendered).convert("RGB"), np.float64) / 255
-    height, width = picture.shape[:2]
+def blurred(image: np.ndarray, weights: tuple) -> np.ndarray:
+    """Each pixel becomes the mean of those around it, by `weights` across and down."""
+    for axis in (0, 1):
+        image = sum(w * np.roll(image, k - len(weights) // 2, axis) for k, w in enumerate(weights)) / sum(weights)
+    return image
+
+
+def read_figure(whole: Path, sharp: Path | None, border: tuple[float, float, float, float]) -> np.ndarray:
+    """The rendered figure, RGBA in 0..1 with the colour multiplied by alpha; `sharp` replaces the part of the picture within `border`."""
+    image = Image.open(whole).convert("RGBa")
+    if sharp is None:
+        return np.asarray(image, np.float64) / 255
+    figure = np.asarray(image.resize((WIDTH_PX, HEIGHT_PX), Image.Resampling.LANCZOS), np.float64) / 255
+    patch = np.asarray(Image.open(sharp).convert("RGBa"), np.float64) / 255
+    height, width = patch.shape[:2]
+    left, top = round(border[0] * WIDTH_PX), HEIGHT_PX - round(border[2] * HEIGHT_PX) - height
+    y, x = np.mgrid[0:height, 0:width]
+    edge = np.minimum(np.minimum(x, width - 1 - x), np.minimum(y, height - 1 - y)) / 40
+    weight = np.clip(edge, 0, 1)[..., None]
+    part = figure[top : top + height, left : left + width]
+    part[:] = part * (1 - weight) + patch * weight
+    return figure
+
+
+def finish(figure: np.ndarray, person: dict, output: Path, final: bool, window: list[float] | None) -> None:
+    """Set the figure before its backdrop, lift the colours a little, add the faintest grain, sharpen, and write the JPEG (a PNG for a draft)."""
+    height, width = figure.shape[:2]
     rng = np.random.default_rng(person["seed"])
+    name, options = person["backdrop"]
+    grey_card = np.full((height, width, 3), 0.55)
+    behind = draw_backdrop(name, width, height, person["seed"], **options) if window is None else grey_card
+    calm = blurred(figure, (1, 2, 1))
+    edge = np.clip(3 * blurred((np.abs(figure[..., 3:] - 0.5) < 0.49).astype(float), (1, 3, 4, 3, 1)), 0, 1)
+    # The renderer's denoiser leaves the figure's outline as it is.
+    figure = figure * (1 - edge) + calm * edge
+    alpha = figure[..., 3:]
+    picture = figure[..., :3] + behind * (1 - alpha)
     grey = picture @ [0.3, 0.59, 0.11]
-    picture = grey[..., None] + 1.10 * (picture - grey[..., None])
+    lively = 1 + (person.get("saturation", 1.12) - 1) * alpha
+    picture = grey[..., None] + lively * (picture - grey[..., None])
     picture += rng.normal(0, 0.004, (height, width, 1))
     image = Image.fromarray((np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8))
     image = image.filter(ImageFilter.UnsharpMask(radius=1.2, percent=45, threshold=2))
-    image.save(output, **({"quality": 92, "optimize": True, "subsampling": 0} if final else {}))
+    image.save(output, **({"quality": 91, "optimize": True, "subsampling": 0} if final else {}))

@@ -36,11 +36,32 @@ PORTRAITS: tuple[LibraryPortrait, ...] = (  # in the order in which lists show t
         is_default=True,
     ),
     _portrait(
+        "leo",
+        "Leo",
+        "Garden",
+        "A young man with brown curls, tan skin and hazel eyes in a green hooded jumper, before trees in the sun.",
+        "man", "young", "3d",
+    ),
+    _portrait(
         "pip",
         "Pip",
         "Illustrated",
         "A drawn young woman with teal bobbed hair, brown skin, freckles and a yellow roll-neck, before a peach glow and purple leaves.",
         "woman", "young", "illustrated",
+    ),
+    _portrait(
+        "amara",
+        "Amara",
+        "Illustrated",
+        "A drawn woman with dark skin, a round cloud of curls, a coral top and a fine gold chain, before a sea-green glow and leaves.",
+        "woman", "adult", "illustrated",
+    ),
+    _portrait(
+        "tomas",
+        "Tomas",
+        "Illustrated",
+        "A drawn man of about seventy with white hair and beard, blue eyes and a navy jumper over a white collar, before pale green.",
+        "man", "old", "illustrated",
     ),
 )  # fmt: skip
 DEFAULT_PORTRAIT: LibraryPortrait = next(portrait for portrait in PORTRAITS if portrait.is_default)
