@@ -140,8 +140,8 @@ class _Draw:
             along = np.interp(self.y, line[:, 1], at[:, 0], left=-0.3, right=1.3)
             across = (self.x - x_at) * side / e * 0.82  # the line leans: what is level is longer than what is straight across
             length = smooth((along + 0.06) / 0.28) * smooth((1.12 - along) / 0.45)
-            groove = -0.10 * _bell(across / 0.026) - 0.05 * _bell((across - 0.02) / 0.055)
-            swell = 0.055 * _bell((across - 0.115) / 0.06)
+            groove = -0.075 * _bell(across / 0.027) - 0.045 * _bell((across - 0.02) / 0.06)
+            swell = 0.045 * _bell((across - 0.12) / 0.06)
             share += (groove + swell) * length
         return self._shade(share)
 

@@ -115,11 +115,17 @@ class Eye:
         self._eyeball = np.ascontiguousarray(eyeball[self._ball], np.float32)
         self._gaze_weight = self._gaze_weight[self._ball]
         self._gaze_px = (GAZE_X * unit, GAZE_Y * unit)
-        self._behind = self._behind_lids(eyeball, np.sqrt(dx * dx + dy * dy), radius)
-
-    def _behind_lids(self, eyeball: Array, from_iris: Array, radius: float) -> NDArray[np.uint8]:
-        """Return the eye as if it had no lids: the iris made round, and white about it, from what the lids leave to see."""
+        from_iris = np.sqrt(dx * dx + dy * dy)
         seen = eyeball > 0.9
+        self._behind = self._behind_lids(seen, from_iris, radius)
+        # Lashes lie over the white that is seen; a lid that is raised takes them along.
+        luma = self._open[..., 0].astype(np.float32)
+        white = luma[seen & (from_iris > 1.5 * radius)]
+        clear = seen & ((from_iris < 1.5 * radius) | (luma > (0.75 * float(np.percentile(white, 70)) if len(white) else 0.0)))
+        self._bare = self._behind_lids(clear, from_iris, radius)
+
+    def _behind_lids(self, seen: NDArray[np.bool_], from_iris: Array, radius: float) -> NDArray[np.uint8]:
+        """Return the eye as if it had no lids: the iris made round, and white about it, from what is `seen` of it (h, w)."""
         disc = from_iris < 1.08 * radius
         reach = max(2.0, 0.2 * radius)
         near = cv2.dilate(seen.astype(np.uint8), np.ones((2 * round(radius) + 1,) * 2, np.uint8)) > 0
@@ -182,11 +188,13 @@ class Eye:
             return self._open
         gx, gy = look_x * self._gaze_px[0], look_y * self._gaze_px[1]
         from_x, from_y = self._x[self._ball] - gx * self._gaze_weight, self._y[self._ball] - gy * self._gaze_weight
-        moved = cv2.remap(self._behind, from_x, from_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        come = min(1.0, raised / 0.4)
+        behind = cv2.addWeighted(self._behind, 1.0 - come, self._bare, come, 0.0) if raised else self._behind
+        moved = cv2.remap(behind, from_x, from_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         shown = self._eyeball
         if raised:  # what the lid and its lashes hid comes to light, little by little
             bare = np.clip(self._y[self._ball] - edge[self._ball[1]][None, :] + 0.5, 0, 1) * self._under_lid * (self._lift[self._ball[1]] > 0)
-            shown = np.maximum(shown, (bare * min(1.0, raised / 0.4)).astype(np.float32))
+            shown = np.maximum(shown, (bare * come).astype(np.float32))
         ball = self._open.copy()
         ball[self._ball] = _blend(moved, np.ascontiguousarray(self._open[self._ball]), shown)
         return ball

@@ -149,12 +149,15 @@ class _MouthFields:
         drop = GAP_FULL - 0.035
         at_seam = CORNER_SHARE + (1 - CORNER_SHARE) * self.lens
         at_seam = at_seam * self.cheek() + 0.5 * self.flat * bell(self.outside / 0.2) / drop
-        at_chin = bell((self.x - f.centre_x) / (0.46 * e)) * 0.97
+        aside = np.abs(self.x - f.centre_x) / e
+        at_chin = bell(aside / 0.44) * (1.0 - smooth((aside - 0.5) / 0.35)) * 0.97  # hair and ears beside the jaw hang still
         chin_y = f.chin[1]
         depth = np.maximum(chin_y - self.seam, 0.3 * e)
         down = smooth((y - self.seam) / (0.75 * depth))
         w = at_seam + (at_chin - at_seam) * down
-        neck = 1.0 - smooth((y - chin_y + 0.02 * e) / (0.8 * e))
+        # The neck takes it up before a collar begins; as evenly as it can, for skin that is squeezed to nothing would fold.
+        below = np.clip((y - chin_y + 0.02 * e) / (0.54 * e), 0, 1)
+        neck = 1.0 - (0.6 * below + 0.4 * smooth(below))
         dx = -0.06 * np.clip((self.x - f.centre_x) / e, -1, 1) * w  # the jaw grows no wider as it falls: the corners come in
         return self.pair(dx * neck, drop * w * neck)
 

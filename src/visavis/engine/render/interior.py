@@ -14,6 +14,7 @@ from visavis.engine.render.pack import AvatarPack
 
 Array = NDArray[np.float32]
 
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 # Widths of teeth seen from the front, in eye distances (about 90 mm): from Wheeler's Dental Anatomy, foreshortened along the arch.
 UPPER_WIDTHS = (0.092, 0.070, 0.064, 0.050, 0.040)
 UPPER_HEIGHTS = (0.115, 0.102, 0.108, 0.090, 0.080)
@@ -51,8 +52,8 @@ def draw(face: FaceGeometry, pack: AvatarPack, lip_upper: Array, lip_lower: Arra
         enamel, lowest = _seen(pack)
         edge = float(np.clip(lowest / face.unit - 0.012, 0.03, 0.06))
     else:
-        tint = (cheeks / max(float(cheeks.max()), 1.0)) ** 0.3  # the colour of the light, as far as skin tells it
-        enamel = np.array([246, 240, 228], np.float32) * np.clip(_white(face, picture) / 225.0, 0.35, 1.05) * tint
+        tint = (cheeks / max(float(cheeks.max()), 1.0)) ** 0.36  # the colour of the light, as far as skin tells it
+        enamel = np.array([246, 240, 228], np.float32) * np.clip(max(_white(face, picture), 1.05 * float(cheeks @ _LUMA)) / 225.0, 0.35, 1.05) * tint
     enamel = enamel.astype(np.float32)
     gum = lip_upper * np.array([0.86, 0.72, 0.74], np.float32)
     upper = _teeth(unit_px, enamel, gum, UPPER_WIDTHS, UPPER_HEIGHTS, edge=edge, down=True)
@@ -105,7 +106,7 @@ def _white(face: FaceGeometry, picture: NDArray[np.uint8]) -> float:
         ring = np.vstack([face.landmarks[list(eye.upper), :2], face.landmarks[list(eye.lower)[::-1], :2]])
         mask = np.zeros(picture.shape[:2], np.uint8)
         cv2.fillPoly(mask, [np.round(ring).astype(np.int32)], 255)
-        values = picture[mask > 0].astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
+        values = picture[mask > 0].astype(np.float32) @ _LUMA
         if len(values):
             found.append(float(np.percentile(values, 88)))
     return float(np.clip(max(found, default=190.0) * 1.04, 110.0, 235.0))
