@@ -74,6 +74,7 @@ async def test_the_playground_greets_speaks_and_is_interrupted(server: LiveServe
         assert server.key not in page.url, "the key stays in the address bar"
         await expect(status).to_have_text("Speaking", timeout=PATIENCE_MS)  # the greeting
         await page.keyboard.press("Escape")
+        await page.get_by_role("tab", name="Wire").click()
         await expect(page.get_by_label("Wire messages")).to_contain_text("agent.interrupt.confirmed", timeout=PATIENCE_MS)
         await expect(status).to_have_text("Idle", timeout=PATIENCE_MS)
 

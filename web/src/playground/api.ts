@@ -53,8 +53,8 @@ export class Api {
     await this.call("DELETE", `/v1/avatars/${encodeURIComponent(avatarId)}`);
   }
 
-  async createSession(lookId: string): Promise<CreatedSession> {
-    const body = { avatar_id: lookId, metadata: { made_by: "playground" } };
+  async createSession(lookId: string, output: object | undefined): Promise<CreatedSession> {
+    const body = { avatar_id: lookId, metadata: { made_by: "playground" }, ...(output === undefined ? {} : { output }) };
     return (await this.call<{ session: CreatedSession }>("POST", "/v1/sessions", body)).session;
   }
 

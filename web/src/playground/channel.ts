@@ -2,12 +2,11 @@
 
 import { bytesToBase64, chunks, pcm16Bytes } from "./pcm";
 import type { CreatedSession } from "./api";
+import { format, type Output } from "./scene";
 import type { WireLog } from "./wire-log";
 
 const CHUNK_S = 1;
 const RETRIES_MS = [300, 1_000, 2_500, 4_000]; // the server waits 10 s for a channel to come back
-
-export const PICTURE = { video_width: 960, video_height: 720 };
 
 export type ChannelMessage = { type: string } & Record<string, unknown>;
 
@@ -38,18 +37,19 @@ export class Channel {
 
   open(): void {
     const socket = new WebSocket(this.address);
+    const picture = { video_width: format.value.width, video_height: format.value.height };
     socket.binaryType = "arraybuffer";
     this.socket = socket;
     socket.addEventListener("open", () => {
       const { session_id, access_token, daily_room } = this.session;
       this.send({
         type: "session.init",
-        config: { session_id, access_token, room: { platform: "daily", url: daily_room.url, token: daily_room.token, display_name: "Visavis playground" }, ...PICTURE },
-        features: ["playback", "binary"],
+        config: { session_id, access_token, room: { platform: "daily", url: daily_room.url, token: daily_room.token, display_name: "Visavis playground" }, ...picture },
+        features: ["playback", "binary", "state"],
       });
     });
-    socket.addEventListener("message", (event) => this.receive(String(event.data)));
-    socket.addEventListener("close", (event) => this.lost(event.code, event.reason));
+    socket.addEventListener("message", (event) => this.socket === socket && this.receive(String(event.data)));
+    socket.addEventListener("close", (event) => this.socket === socket && this.lost(event.code, event.reason));
   }
 
   /** Queue speech as `agent.speak` messages of a second each, one utterance. */
@@ -75,6 +75,26 @@ export class Channel {
 
   interrupt(): void {
     this.send({ type: "agent.interrupt" });
+  }
+
+  /** Have the session look otherwise; false where the channel is not open. */
+  update(output: Partial<Output>): boolean {
+    if (!this.ready) return false;
+    this.send({ type: "session.update", output });
+    return true;
+  }
+
+  attend(state: "listening" | "thinking"): void {
+    this.send({ type: "agent.state", state });
+  }
+
+  /** Come back with the picture's size as it is chosen now: a channel asks for one when it is opened. The session and its viewers stay. */
+  reshape(): void {
+    const before = this.socket;
+    this.ready = false;
+    this.events.interrupted();
+    this.open();
+    before?.close(1000);
   }
 
   /** Close without further events. */

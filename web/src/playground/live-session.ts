@@ -3,6 +3,7 @@
 import { ApiError } from "./api";
 import { NO_PICTURE, readStats, type Counted } from "./figures";
 import { endOfSession, problemOf } from "./problems";
+import { attitude, forgetUpdates, updateAnswered } from "./scene";
 import { SessionRun } from "./session-run";
 import { clearSpeech, greet, releaseMicrophone } from "./speaking";
 import { SpeechLedger } from "./speech-ledger";
@@ -83,6 +84,7 @@ export async function startSession(avatarId: string, options: { greet?: boolean;
     channel: (state) => {
       channelBroken.value = state === "interrupted";
       if (state === "interrupted") clearSpeech();
+      if (state === "interrupted") forgetUpdates();
     },
     message: (message) => hear(message),
     ended: (code, reason) => {
@@ -117,6 +119,7 @@ export function endSession(): void {
 
 function close(): void {
   current.run = null;
+  forgetUpdates();
   releaseMicrophone();
   clearSpeech();
   stream.value = null;
@@ -143,7 +146,12 @@ function hear(message: { type: string } & Record<string, unknown>): void {
     if (ms !== null) toStartedMs.value = [...toStartedMs.value, ms].slice(-MOST_MEASURED);
   } else if (message.type === "agent.playback.finished") {
     current.ledger.finished(id);
+  } else if (message.type === "agent.state") {
+    attitude.value = String(message.state ?? "");
+  } else if (message.type === "session.updated") {
+    updateAnswered();
   } else if (message.type === "error") {
+    updateAnswered(); // the only answer that an update which is refused has
     say(String(message.error ?? "The server refused a message"), true);
   }
   speaking.value = current.ledger.isSpeaking;

@@ -4,6 +4,7 @@ import { ApiError, type Api, type CreatedSession } from "./api";
 import { Channel, type ChannelMessage } from "./channel";
 import { RoomViewer } from "../shared/room-viewer";
 import type { RoomState } from "../shared/join-step";
+import { wantedOutput } from "./scene";
 import { formatBytes, type WireLog } from "./wire-log";
 
 const TRY_AGAIN_MS = 400;
@@ -40,7 +41,7 @@ export class SessionRun {
   /** Create, start, open the channel and join the room. Never throws: what goes wrong is an event. */
   async open(lookId: string): Promise<void> {
     try {
-      this.session = await this.api.createSession(lookId);
+      this.session = await this.api.createSession(lookId, wantedOutput());
       if (this.over) return; // ended while it was being created; a created session costs nothing
       this.events.created(this.session);
       const address = await this.start(this.session.session_id);

@@ -1,18 +1,26 @@
 // What this page has just done, as code to start from. The key stays a variable.
 
 export interface SnippetFacts {
+  output: object | undefined; // what the session is to look like, where that is not as ever
+  picture: { width: number; height: number };
   origin: string;
   lookId: string;
   sessionId: string;
   channelAddress: string;
 }
 
-export function curlOf({ origin, lookId, sessionId, channelAddress }: SnippetFacts): string {
+/** The body of the create request; a picture is left to be filled in. */
+function bodyOf({ lookId, output }: SnippetFacts): string {
+  return JSON.stringify({ avatar_id: lookId, output }, (name, value: unknown) => (name === "image" ? "https://…" : value)).replace(/":/g, '": ').replace(/,"/g, ', "');
+}
+
+export function curlOf(facts: SnippetFacts): string {
+  const { origin, sessionId, channelAddress } = facts;
   return `# a session needs a look: GET /v1/avatars/public, then ?parent_id=
 curl -s -X POST ${origin}/v1/sessions \\
   -H "x-api-key: $VISAVIS_KEY" \\
   -H 'content-type: application/json' \\
-  -d '{"avatar_id": "${lookId}"}'
+  -d '${bodyOf(facts)}'
 
 # answers ws_uri, the channel:
 # ${channelAddress}
@@ -25,7 +33,8 @@ curl -s -X POST ${origin}/v1/sessions/${sessionId}/end \\
 `;
 }
 
-export function javascriptOf({ origin, lookId }: SnippetFacts): string {
+export function javascriptOf(facts: SnippetFacts): string {
+  const { origin, picture } = facts;
   return `const server = "${origin}";
 const call = async (path, body) =>
   (await fetch(server + path, {
@@ -34,7 +43,7 @@ const call = async (path, body) =>
     body: body && JSON.stringify(body),
   })).json();
 
-const { session } = await call("/v1/sessions", { avatar_id: "${lookId}" });
+const { session } = await call("/v1/sessions", ${bodyOf(facts)});
 const { ws_uri } = await call(\`/v1/sessions/\${session.session_id}/start\`);
 
 const channel = new WebSocket(ws_uri);
@@ -44,7 +53,7 @@ channel.onopen = () => channel.send(JSON.stringify({
     session_id: session.session_id,
     access_token: session.access_token,
     room: { platform: "daily", url: session.daily_room.url, token: session.daily_room.token },
-    video_width: 960, video_height: 720,
+    video_width: ${picture.width}, video_height: ${picture.height},
   },
 }));
 channel.onmessage = ({ data }) => {

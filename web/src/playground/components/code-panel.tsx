@@ -1,5 +1,6 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
+import { format, wantedOutput } from "../scene";
 import { channelAddress, lookId, session } from "../state";
 import { curlOf, javascriptOf } from "../snippets";
 import { CopyButton } from "./copy-button";
@@ -7,6 +8,8 @@ import { CopyButton } from "./copy-button";
 export function CodePanel(): JSX.Element {
   const [language, setLanguage] = useState<"curl" | "javascript">("curl");
   const facts = {
+    output: wantedOutput(),
+    picture: format.value,
     origin: location.origin,
     lookId: lookId.value === "" ? "LOOK_ID" : lookId.value,
     sessionId: session.value?.session_id ?? "SESSION_ID",

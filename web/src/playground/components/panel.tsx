@@ -1,20 +1,23 @@
-// The lower right: the wire, and the code that does the same.
+// The lower right: how the avatar looks, the wire, and the code that does the same.
 
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { CodePanel } from "./code-panel";
+import { LookPanel } from "./look-panel";
 import { WirePanel } from "./wire-panel";
 
-const TABS = [
+type Tab = "look" | "wire" | "code";
+const TABS: readonly (readonly [Tab, string])[] = [
+  ["look", "Look"],
   ["wire", "Wire"],
   ["code", "Code"],
-] as const;
+];
 
 export function Panel(): JSX.Element {
-  const [tab, setTab] = useState<"wire" | "code">("wire");
+  const [tab, setTab] = useState<Tab>("look");
   return (
     <section class="card panel">
-      <div class="tabs" role="tablist" aria-label="Behind the page">
+      <div class="tabs" role="tablist" aria-label="Look, and behind the page">
         {TABS.map(([id, name]) => (
           <button
             key={id}
@@ -27,7 +30,8 @@ export function Panel(): JSX.Element {
             onClick={() => setTab(id)}
             onKeyDown={(event) => {
               if (event.key !== "ArrowLeft" && event.key !== "ArrowRight") return;
-              const other = id === "wire" ? "code" : "wire";
+              const step = event.key === "ArrowRight" ? 1 : TABS.length - 1;
+              const [other] = TABS[(TABS.findIndex(([known]) => known === id) + step) % TABS.length]!;
               setTab(other);
               document.getElementById(`tab-${other}`)?.focus();
             }}
@@ -37,7 +41,7 @@ export function Panel(): JSX.Element {
         ))}
       </div>
       <div class="tab-body" role="tabpanel" id={`panel-${tab}`} aria-labelledby={`tab-${tab}`}>
-        {tab === "wire" ? <WirePanel /> : <CodePanel />}
+        {tab === "look" ? <LookPanel /> : tab === "wire" ? <WirePanel /> : <CodePanel />}
       </div>
     </section>
   );

@@ -3,6 +3,7 @@
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { onNextFrame, playWithSound } from "../../shared/play";
+import { pictureShape, RoomPicture } from "../../shared/room-picture";
 import { frameShown, restart } from "../live-session";
 import { playing, soundAllowed } from "../speaking";
 import {
@@ -32,7 +33,19 @@ import { KeyForm } from "./key-form";
 export function Stage(): JSX.Element {
   const frame = useRef<HTMLDivElement>(null);
   const video = useRef<HTMLVideoElement>(null);
+  const composed = useRef<HTMLCanvasElement>(null);
   const [shown, setShown] = useState(false);
+  const [transparent, setTransparent] = useState(false);
+
+  useEffect(() => {
+    if (video.current === null || composed.current === null) return;
+    const ask = async (): Promise<Awaited<ReturnType<typeof pictureShape>>> => {
+      const where = session.value?.daily_room;
+      return where === undefined ? null : pictureShape(new URL(where.url).pathname.replace(/\/+$/, ""), where.token);
+    };
+    const picture = new RoomPicture(video.current, composed.current, ask, setTransparent);
+    return () => picture.stop();
+  }, []);
 
   useEffect(() => {
     const element = video.current;
@@ -63,9 +76,10 @@ export function Stage(): JSX.Element {
   const poster = characters.value.find((avatar) => avatar.avatar_id === chosenId.value)?.preview_img_url;
   return (
     <div class="stage-room">
-      <div class="stage" ref={frame} data-phase={phase.value} data-shown={shown && !lost && live}>
+      <div class="stage" ref={frame} data-phase={phase.value} data-shown={shown && !lost && live} data-transparent={transparent}>
         {poster !== null && poster !== undefined && (!shown || lost || !live) && keyState.value === "good" && <img class="poster" src={poster} alt="" />}
         <video ref={video} playsInline autoPlay aria-label="The avatar, live" />
+        <canvas ref={composed} aria-hidden="true" />
         <StatusChip />
         {live && <Tools frame={frame} />}
         <Overlay />
