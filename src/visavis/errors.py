@@ -7,12 +7,13 @@
     │   ├── InvalidMetadata                INVALID_METADATA
     │   ├── BackgroundRefused              INVALID_BACKGROUND
     │   ├── FramingRefused                 INVALID_FRAMING
-    │   └── PortraitRefused                NO_FACE, SEVERAL_FACES, FACE_TOO_SMALL, FACE_TURNED_AWAY, IMAGE_UNREADABLE, IMAGE_URL_REFUSED
+    │   └── PortraitRefused                NO_FACE, SEVERAL_FACES, FACE_TOO_SMALL, FACE_TURNED_AWAY, IMAGE_UNREADABLE, IMAGE_URL_REFUSED,
+    │   │                                  INVALID_POINTS
     │       ├── ImageTooLarge          413 IMAGE_TOO_LARGE
     │       └── ImageTypeRefused       415 IMAGE_TYPE
     ├── TooLarge                       413 PAYLOAD_TOO_LARGE
     ├── AccessDenied                   403 ACCESS_DENIED
-    ├── NotFound                       404 NOT_FOUND, SESSION_NOT_FOUND, AVATAR_NOT_FOUND, ROOM_NOT_FOUND
+    ├── NotFound                       404 NOT_FOUND, SESSION_NOT_FOUND, AVATAR_NOT_FOUND, ROOM_NOT_FOUND, REPORT_NOT_FOUND
     ├── Conflict                       409
     │   ├── SessionNotStarted              SESSION_NOT_STARTED
     │   ├── SessionEnded                   SESSION_ENDED                 channel close 4410

@@ -19,6 +19,7 @@ from tests.conftest import Service, open_service
 from tests.fakes import fake_prepare
 from visavis.avatars.library import install_library
 from visavis.avatars.preparation import Preparation
+from visavis.engine.portrait.points import SevenPoints
 from visavis.errors import NoCapacity, PortraitRefused
 from visavis.library import PORTRAITS
 
@@ -44,7 +45,7 @@ async def own(service: Service, query: str = "") -> list[dict[str, Any]]:
 async def installed(service: Service) -> None:
     """Wait for the whole library."""
     with anyio.fail_after(20):
-        while len(await service.services.avatars.public(characters_only=False)) < len(PORTRAITS) + len(CHARACTERS):
+        while len(await service.services.avatars.public(characters_only=False)) < len(PORTRAITS) + len(CHARACTERS):  # noqa: ASYNC110
             await anyio.sleep(0.01)
         while (await service.client.get("/readyz")).status_code != 200:  # noqa: ASYNC110 (as a client does)
             await anyio.sleep(0.01)
@@ -185,7 +186,7 @@ async def test_preparations_are_bounded(tmp_path: Path) -> None:
     running = most = 0
     both_running, all_asked = asyncio.Event(), asyncio.Event()
 
-    async def slow(image: bytes, out_dir: Path) -> None:
+    async def slow(image: bytes, out_dir: Path, *, points: SevenPoints | None = None) -> None:
         nonlocal running, most
         running += 1
         most = max(most, running)
@@ -210,7 +211,7 @@ async def test_preparations_are_bounded(tmp_path: Path) -> None:
 
 
 async def test_a_refused_photo_leaves_nothing_behind(tmp_path: Path) -> None:
-    async def refuse(_image: bytes, out_dir: Path) -> None:
+    async def refuse(image: bytes, out_dir: Path, *, points: SevenPoints | None = None) -> None:
         (out_dir / "half").write_bytes(b"x")
         raise PortraitRefused("No face", code="NO_FACE")
 

@@ -23,6 +23,7 @@ from visavis.avatars.library import install_library
 from visavis.avatars.preparation import Preparation, Prepare, prepare_with_engine
 from visavis.avatars.service import Avatars
 from visavis.channel.websocket import channel_router
+from visavis.errors import PackUnreadable
 from visavis.fleet.port import Casting, Fleet
 from visavis.ids import new_id
 from visavis.library import PORTRAITS, LibraryPortrait
@@ -92,13 +93,13 @@ async def _open(settings: Settings, fleet: Fleet | None, prepare: Prepare, portr
     folder = settings.data_dir.absolute()
     blobs = FolderBlobs(folder)
     backgrounds = Backgrounds(blobs=blobs, folder=folder, read_source=read_image)
-    live = LiveSessions(fleet=fleet, store=session_store, backgrounds=backgrounds, patience=patience)
     service = Avatars(
         store=AvatarStore(database),
         blobs=blobs,
         preparation=Preparation(prepare, at_once=settings.preparations, waiting=settings.preparations_waiting),
         folder=settings.avatars_dir,
     )
+    live = LiveSessions(fleet=fleet, store=session_store, backgrounds=backgrounds, patience=patience, mend=service.mend)
     services = Services(
         settings=settings,
         accounts=accounts,
@@ -185,7 +186,12 @@ async def _warm_up(services: Services, portraits: Sequence[LibraryPortrait]) -> 
 
 async def _rehearse(services: Services, look: AvatarRecord) -> None:
     """Have a stage load the avatar once, unseen. Raises what `Fleet.allocate` raises: then it cannot perform."""
-    performer = await services.fleet.allocate(Casting(session_id=new_id("sess"), pack_path=services.avatars.pack_path(look.id)))
+    casting = Casting(session_id=new_id("sess"), pack_path=services.avatars.pack_path(look.id))
+    try:
+        performer = await services.fleet.allocate(casting)
+    except PackUnreadable:
+        await services.avatars.mend(look.id)
+        performer = await services.fleet.allocate(casting)
     await performer.end()
 
 

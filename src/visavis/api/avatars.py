@@ -15,13 +15,21 @@ from visavis.api.services import Caller, PublicUrl, ServicesDep
 from visavis.api.sessions import reply
 from visavis.avatars.preparation import IMAGE, PREVIEW
 from visavis.avatars.service import MAX_IMAGE_BYTES
+from visavis.engine.portrait.points import NAMES, read_points
 from visavis.errors import InvalidRequest, NotFound
 
 router = APIRouter(prefix="/v1/avatars", tags=["avatars"])
 media = APIRouter(prefix="/media/avatars", include_in_schema=False)
 
 _REFUSALS: dict[int | str, dict[str, Any]] = {status: {"model": schemas.Error} for status in (400, 401, 403, 404, 413, 415, 429, 503)}
-_FACE = {"image_url": {"type": "string"}, "image_base64": {"type": "string"}, "name": {"type": "string"}}
+_PLACE = {"type": "array", "items": {"type": "number", "minimum": 0, "maximum": 1}, "minItems": 2, "maxItems": 2}
+_POINTS = {
+    "type": "object",
+    "description": "Where the face is, for one that is not found: seven places in the upright picture, x and y 0 to 1; in a form as JSON",
+    "properties": dict.fromkeys(NAMES, _PLACE),
+    "required": list(NAMES),
+}
+_FACE = {"image_url": {"type": "string"}, "image_base64": {"type": "string"}, "name": {"type": "string"}, "points": _POINTS}
 _UPLOAD_BODY = {
     "requestBody": {
         "required": True,
@@ -71,10 +79,11 @@ async def public(services: ServicesDep, _key: Caller, base_url: PublicUrl, chara
     status_code=201,
     summary="Make an avatar of a photo",
     openapi_extra=_UPLOAD_BODY,
-    response_model=schemas.UploadedFace,
+    response_model=schemas.UploadedFace | schemas.UploadedFaceWithReport,
     responses=_REFUSALS,
 )
-async def upload_face(request: Request, services: ServicesDep, key: Caller, base_url: PublicUrl) -> JSONResponse:
+async def upload_face(request: Request, services: ServicesDep, key: Caller, base_url: PublicUrl, report: str = "false") -> JSONResponse:
+    told = _flag("report", report)
     fields = await _fields(request)
     given = [name for name in ("file", "image_url", "image_base64") if fields.get(name) not in (None, "")]
     if len(given) != 1:
@@ -83,14 +92,25 @@ async def upload_face(request: Request, services: ServicesDep, key: Caller, base
     if name is not None and (not isinstance(name, str) or not 1 <= len(name.strip()) <= 100 or not name.isprintable()):
         raise InvalidRequest("name must be 1 to 100 printable characters")
     name = DEFAULT_NAME if name is None else name.strip()
+    points = None if fields.get("points") in (None, "") else read_points(fields["points"])
     image = fields[given[0]]
     if given[0] != "file" and not isinstance(image, str):
         raise InvalidRequest(f"{given[0]} must be a string")
     if given[0] == "image_url":
-        look = await services.avatars.add_from_url(key, image, name=name)
+        look = await services.avatars.add_from_url(key, image, name=name, points=points)
     else:
-        look = await services.avatars.add(image if isinstance(image, bytes) else decode_base64_image(image), name=name, owner=key)
-    return reply(presenters.uploaded_face(look, base_url), 201)
+        photo = image if isinstance(image, bytes) else decode_base64_image(image)
+        look = await services.avatars.add(photo, name=name, owner=key, points=points)
+    answer = presenters.uploaded_face(look, base_url)
+    if told:
+        found = presenters.face_report(await services.avatars.report(key, look.id))
+        return reply(schemas.UploadedFaceWithReport(**dict(answer), report=found), 201)
+    return reply(answer, 201)
+
+
+@router.get("/{avatar_id}/report", summary="What was found in an avatar's photo", response_model=schemas.FaceReportAnswer, responses=_REFUSALS)
+async def report(avatar_id: str, services: ServicesDep, key: Caller) -> JSONResponse:
+    return reply(schemas.FaceReportAnswer(report=presenters.face_report(await services.avatars.report(key, avatar_id))))
 
 
 async def _fields(request: Request) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from visavis.api import schemas
 from visavis.avatars.preparation import IMAGE, PREVIEW
 from visavis.avatars.service import Listed
+from visavis.engine.portrait.report import PreparationReport
 from visavis.sessions.lifecycle import Status
 from visavis.sessions.service import OWN, Sessions, UsageNow
 from visavis.store.records import AvatarRecord, SessionRecord
@@ -160,4 +161,22 @@ def flat_avatar(record: AvatarRecord, base_url: str) -> schemas.FlatAvatar:
 def uploaded_face(record: AvatarRecord, base_url: str) -> schemas.UploadedFace:
     return schemas.UploadedFace(
         preview_url=picture_url(base_url, record.id, PREVIEW), image_url=picture_url(base_url, record.id, IMAGE), avatar_id=record.id
+    )
+
+
+def face_report(report: PreparationReport) -> schemas.FaceReport:
+    """Warnings come first; within a severity, the order in which a person would say it."""
+    remarks = sorted(report.remarks, key=lambda remark: remark.severity != "warning")
+    return schemas.FaceReport(
+        verdict=report.verdict,
+        photo_width_px=report.photo_width_px,
+        photo_height_px=report.photo_height_px,
+        eye_distance_px=report.photo_eye_distance_px,
+        roll_deg=report.roll_deg,
+        yaw_deg=report.yaw_deg,
+        pitch_deg=report.pitch_deg,
+        remarks=[
+            schemas.FaceRemark(code=remark.code, kind=remark.kind, severity=remark.severity, message=remark.message, suggestion=remark.suggestion)
+            for remark in remarks
+        ],
     )

@@ -233,6 +233,34 @@ class UploadedFace(Answer):
     avatar_id: str = Field(description="The look, ready to perform")
 
 
+class FaceRemark(Answer):
+    code: str = Field(description="Stable, SNAKE_CASE", examples=["FACE_SMALL"])
+    kind: Literal["found", "guessed"]
+    severity: Literal["info", "warning"]
+    message: str
+    suggestion: str | None = Field(description="What would make a better photo; null where nothing need be better")
+
+
+class FaceReport(Answer):
+    verdict: Literal["good", "fair", "poor"] = Field(description="How good an avatar to expect: no warning, one or two, more")
+    photo_width_px: int
+    photo_height_px: int
+    eye_distance_px: float = Field(description="Between the eyes, in the photo as it came")
+    roll_deg: float
+    yaw_deg: float
+    pitch_deg: float
+    remarks: list[FaceRemark]
+
+
+class FaceReportAnswer(Answer):
+    success: Literal[True] = True
+    report: FaceReport
+
+
+class UploadedFaceWithReport(UploadedFace):
+    report: FaceReport
+
+
 class Done(Answer):
     success: Literal[True] = True
 

@@ -10,6 +10,7 @@ import structlog
 
 from visavis import __version__
 from visavis.avatars.service import Avatars
+from visavis.engine.render.version import FORMAT_VERSION
 from visavis.errors import VisavisError
 from visavis.ids import new_id
 from visavis.library import PORTRAITS, LibraryPortrait
@@ -36,7 +37,7 @@ async def install_library(
         try:
             image = await anyio.to_thread.run_sync(portrait.path.read_bytes)
             look = looks.get(portrait.slug)
-            digest = hashlib.sha256(__version__.encode() + image).hexdigest()
+            digest = hashlib.sha256(f"{__version__}/{FORMAT_VERSION}".encode() + image).hexdigest()
             if look is None:
                 look = await _add(avatars, portrait, image, digest, characters.get(portrait.name), fresh_ids.get(portrait.name))
                 characters[portrait.name] = look.parent_id or ""

@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Protocol
 
 import anyio
 import anyio.to_thread
 
+from visavis.engine.portrait.points import SevenPoints
 from visavis.errors import NoCapacity
-
-Prepare = Callable[[bytes, Path], Awaitable[object]]
-"""Prepare a photo: write the pack and its `image.jpg` (at most 1200 px wide) and `preview.jpg` (500x500) into a folder.
-
-Raises `PortraitRefused`. Decoding happens in a process of its own (engine/portrait/prepare.py).
-"""
 
 PREVIEW = "preview.jpg"
 IMAGE = "image.jpg"
+REPORT = "report.json"
 
 
-async def prepare_with_engine(image: bytes, out_dir: Path) -> object:
+class Prepare(Protocol):
+    """Prepare a photo: write the pack, `image.jpg` (at most 1200 px wide), `preview.jpg` (500x500) and `report.json` into a folder.
+
+    `points` say where the face is; without them it is found. Raises `PortraitRefused`. Decoding happens in a process of its own
+    (engine/portrait/prepare.py).
+    """
+
+    async def __call__(self, image: bytes, out_dir: Path, *, points: SevenPoints | None = None) -> object: ...
+
+
+async def prepare_with_engine(image: bytes, out_dir: Path, *, points: SevenPoints | None = None) -> object:
     """The real preparation; imported when first used, as the service itself needs nothing of it."""
     from visavis.engine.portrait.prepare import prepare_avatar_async
 
-    return await prepare_avatar_async(image, out_dir)
+    return await prepare_avatar_async(image, out_dir, points=points)
 
 
 class Preparation:
@@ -37,13 +43,13 @@ class Preparation:
         self._waiting_most = waiting
         self._waiting = 0
 
-    async def run(self, image: bytes, out_dir: Path) -> None:
+    async def run(self, image: bytes, out_dir: Path, *, points: SevenPoints | None = None) -> None:
         """Prepare `image` into `out_dir`, replacing what is there. Raises `PortraitRefused`, or `NoCapacity` when too many wait already."""
         await self._take_turn()
         partial = out_dir.with_name(out_dir.name + ".part")
         try:
             await anyio.to_thread.run_sync(_empty, partial)
-            await self._prepare(image, partial)
+            await self._prepare(image, partial, points=points)
             await anyio.to_thread.run_sync(_replace, partial, out_dir)
         finally:
             self._turns.release()

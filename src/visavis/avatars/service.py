@@ -5,8 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from visavis.avatars.preparation import IMAGE, PREVIEW, Preparation
-from visavis.errors import AccessDenied, AvatarNotALook, ImageTooLarge, NotFound
+import anyio
+import structlog
+
+from visavis.avatars.preparation import IMAGE, PREVIEW, REPORT, Preparation
+from visavis.engine.portrait.points import SevenPoints, read_points
+from visavis.engine.portrait.report import PreparationReport, read_line
+from visavis.errors import AccessDenied, AvatarNotALook, ImageTooLarge, NotFound, PackUnreadable, PortraitRefused
 from visavis.ids import is_id, new_id
 from visavis.store.avatars import AvatarStore
 from visavis.store.blobs import Blobs
@@ -14,6 +19,9 @@ from visavis.store.records import AvatarRecord, KeyRecord
 from visavis.timestamps import now_ms
 
 MAX_IMAGE_BYTES = 10_000_000
+PHOTO, POINTS = "photo", "points.json"  # what a look was made of, kept so that its pack can be made again
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +43,7 @@ class Avatars:
         self._blobs = blobs
         self._preparation = preparation
         self._folder = folder
+        self._mending: dict[str, anyio.Lock] = {}  # by look, while its pack is made again
 
     def pack_path(self, look_id: str) -> Path:
         """Where the look's pack is (or will be): a folder that a stage reads."""
@@ -102,11 +111,11 @@ class Avatars:
 
     # New ones, and the end of old ones
 
-    async def add_from_url(self, key: KeyRecord, url: str, *, name: str) -> AvatarRecord:
+    async def add_from_url(self, key: KeyRecord, url: str, *, name: str, points: SevenPoints | None = None) -> AvatarRecord:
         """As `add`. Raises `PortraitRefused` with IMAGE_URL_REFUSED too."""
         from visavis.avatars.fetch import fetch_image  # an HTTP client is much to carry for a server that may never fetch
 
-        return await self.add(await fetch_image(url, max_bytes=MAX_IMAGE_BYTES), name=name, owner=key)
+        return await self.add(await fetch_image(url, max_bytes=MAX_IMAGE_BYTES), name=name, owner=key, points=points)
 
     async def add(
         self,
@@ -121,12 +130,16 @@ class Avatars:
         tags: tuple[str, ...] = (),
         character_id: str | None = None,
         new_character_id: str | None = None,
+        points: SevenPoints | None = None,
     ) -> AvatarRecord:
-        """Make a character with one look of a photo (or one more look of `character_id`); return the look. Raises `PortraitRefused` and its kin, and `NoCapacity`."""
+        """Make a character with one look of a photo (or one more look of `character_id`); return the look. `points`: where its face is, if told.
+
+        Raises `PortraitRefused` and its kin, and `NoCapacity`.
+        """
         if len(image) > MAX_IMAGE_BYTES:
             raise ImageTooLarge(f"The image is larger than {MAX_IMAGE_BYTES // 1_000_000} MB")
         parent, look_id = character_id or new_character_id or new_id("avat"), new_id("avat")
-        await self.prepare(look_id, image)
+        await self.prepare(look_id, image, points)
         now = now_ms()
         character, look = (
             AvatarRecord(
@@ -148,17 +161,63 @@ class Avatars:
         await self._store.add([character, look] if character_id is None else [look])
         return look
 
-    async def prepare(self, look_id: str, image: bytes) -> None:
+    async def prepare(self, look_id: str, image: bytes, points: SevenPoints | None = None) -> None:
         """Prepare a look's pack and pictures, replacing what it had. Raises `PortraitRefused`: then a new look leaves nothing behind."""
         pack = self.pack_path(look_id)
         try:
-            await self._preparation.run(image, pack)
+            await self._preparation.run(image, pack, points=points)
         except BaseException:
             if not pack.exists():
                 await self._blobs.delete_all(f"avatars/{look_id}")
             raise
-        for name in (IMAGE, PREVIEW):
-            await self._blobs.put(image_blob(look_id, name), (pack / name).read_bytes())
+        await self._blobs.put(image_blob(look_id, PHOTO), image)
+        if points is not None:
+            await self._blobs.put(image_blob(look_id, POINTS), points.json().encode())
+        for name in (IMAGE, PREVIEW, REPORT):
+            if (pack / name).exists():
+                await self._blobs.put(image_blob(look_id, name), (pack / name).read_bytes())
+
+    async def mend(self, look_id: str) -> None:
+        """Make a look's pack again from its photo: it is damaged, gone or of another version. Several that ask at once wait for one.
+
+        Raises `PackUnreadable` where that cannot be done, and `NoCapacity`.
+        """
+        lock = self._mending.setdefault(look_id, anyio.Lock())
+        waited = lock.locked()
+        try:
+            async with lock:
+                if not waited:
+                    await self._make_again(look_id)
+        finally:
+            if not lock.locked():
+                self._mending.pop(look_id, None)
+
+    async def _make_again(self, look_id: str) -> None:
+        photo = await self._blobs.get(image_blob(look_id, PHOTO))
+        marked = await self._blobs.get(image_blob(look_id, POINTS))
+        if photo is None:  # made before photos were kept: its framed picture is nearly as good
+            photo, marked = await self._blobs.get(image_blob(look_id, IMAGE)), None
+        if photo is None:
+            raise PackUnreadable("The avatar's files are damaged, and so is its photo", suggestion="Upload the photo again")
+        try:
+            await self.prepare(look_id, photo, None if marked is None else read_points(marked.decode(errors="replace")))
+        except PortraitRefused as refusal:
+            problem = f"The avatar's files are damaged, and its photo cannot be used any more: {refusal.message}"
+            raise PackUnreadable(problem, suggestion="Upload another photo") from refusal
+        log.info("avatar_mended", avatar_id=look_id)
+
+    async def report(self, key: KeyRecord, avatar_id: str) -> PreparationReport:
+        """Return what was found in the photo of a look, or of a character's first look. Raises `NotFound`, `AccessDenied`, `AvatarNotALook`."""
+        look = await self.look_of(key, avatar_id)
+        stored = await self._blobs.get(image_blob(look.id, REPORT))
+        try:
+            if stored is not None:
+                return read_line(stored.decode())
+        except ValueError:
+            log.warning("report_unreadable", avatar_id=look.id)
+        raise NotFound(
+            "There is no report on this avatar's photo", code="REPORT_NOT_FOUND", suggestion="It was made before reports were kept: upload it again"
+        )
 
     async def delete(self, key: KeyRecord, avatar_id: str) -> None:
         """Delete one of the key's own avatars; a character goes with its looks. Files go once no live session uses them.

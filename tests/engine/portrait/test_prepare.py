@@ -46,7 +46,7 @@ def test_a_refusal_says_why_and_leaves_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["nothing", "svg", "too_many_bytes"])
 def test_what_is_no_photo_at_all_starts_no_process(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prepare, "_command", lambda folder: pytest.fail("started"))
+    monkeypatch.setattr(prepare, "_command", lambda folder, points: pytest.fail("started"))
     make, code = REFUSED_BEFORE_LOOKING[name]
     with pytest.raises(PortraitRefused) as refused:
         prepare_avatar(make(), tmp_path / "avatar")
@@ -71,7 +71,7 @@ def test_a_folder_that_holds_something_is_not_touched(tmp_path: Path) -> None:
 def worker_that(does: str) -> object:
     """A worker of another mind, started like the real one; it may use `folder` and `photo`."""
     program = f"import os, sys, signal, time\nfrom pathlib import Path\nfolder = Path(sys.argv[1])\n{does}"
-    return lambda folder: [sys.executable, "-c", program, str(folder)]
+    return lambda folder, points: [sys.executable, "-c", program, str(folder)]
 
 
 HANGS = "(folder / 'half').write_text('x'); Path(sys.argv[1] + '.pid').write_text(str(os.getpid())); time.sleep(600)"

@@ -17,8 +17,10 @@ from visavis.engine.portrait.face import FoundFace, describe_face, find_face, re
 from visavis.engine.portrait.framing import frame_portrait, preview
 from visavis.engine.portrait.matte import person_matte, without_islands
 from visavis.engine.portrait.models import Models
+from visavis.engine.portrait.placed import place_face
+from visavis.engine.portrait.points import SevenPoints
 from visavis.engine.portrait.quality import remarks_on_face, remarks_on_surroundings, take_chip
-from visavis.engine.portrait.report import PreparationReport
+from visavis.engine.portrait.report import PreparationReport, Remark
 from visavis.engine.portrait.study import PortraitStudy
 
 CUT_ALONG = 0.75  # the share of what is opaque that must be the person's for the opacity to be believed: a round avatar shows a wall too
@@ -33,8 +35,11 @@ class Examination:
     report: PreparationReport
 
 
-def examine_photo(image: bytes, models: Models | None = None) -> Examination:
-    """Examine a JPEG, PNG, WebP or GIF of one person. Raises the PortraitRefused family, with a reason a person understands."""
+def examine_photo(image: bytes, models: Models | None = None, points: SevenPoints | None = None) -> Examination:
+    """Examine a JPEG, PNG, WebP or GIF of one person, whose face is where `points` say if they are given, and else is found.
+
+    Raises the PortraitRefused family, with a reason a person understands.
+    """
     steps_ms: dict[str, float] = {}
     began = time.perf_counter()
 
@@ -47,12 +52,17 @@ def examine_photo(image: bytes, models: Models | None = None) -> Examination:
     decoded = decode_image(image)
     done("decode")
     models = models or Models()
-    photo, found = find_face(decoded.picture, models, reduced=decoded.reduced)
+    if points is None:
+        photo, found = find_face(decoded.picture, models, reduced=decoded.reduced)
+    else:
+        photo, found = decoded.picture, place_face(decoded.picture, points, models, reduced=decoded.reduced)
     done("find_face")
     cut = frame_portrait(photo, found)
     picture = cut_out(photo, cut)
     done("frame")
-    face = describe_face(refine_mesh(picture, describe_face(map_points(found.landmarks, cut.matrix())), models))
+    face = describe_face(map_points(found.landmarks, cut.matrix()))
+    if points is None:
+        face = describe_face(refine_mesh(picture, face, models))
     done("refine")
     matte = person_matte(picture, face, models)
     if decoded.opacity is not None:
@@ -63,6 +73,8 @@ def examine_photo(image: bytes, models: Models | None = None) -> Examination:
     eye_distance_px = found.eye_distance_px * decoded.reduced
     said, traits = remarks_on_face(take_chip(picture, face), found, eye_distance_px)
     said += remarks_on_surroundings(picture, matte, face, cut_out_given=decoded.opacity is not None)
+    if points is not None:
+        said.insert(0, Remark.found("PLACED_BY_HAND", "The face is where its points were placed by hand"))
     done("judge")
     report = PreparationReport(
         photo_width_px=photo.shape[1] * decoded.reduced,

@@ -15,10 +15,11 @@ from typing import IO
 import anyio
 
 from visavis.engine.portrait.image_type import image_type
+from visavis.engine.portrait.points import SevenPoints
 from visavis.engine.portrait.report import IMAGE_NAME, PREVIEW_NAME, PreparationReport, read_line
 from visavis.errors import PortraitRefused, VisavisError
 
-__all__ = ["IMAGE_NAME", "PREVIEW_NAME", "PreparationReport", "prepare_avatar", "prepare_avatar_async"]
+__all__ = ["IMAGE_NAME", "PREVIEW_NAME", "PreparationReport", "SevenPoints", "prepare_avatar", "prepare_avatar_async"]
 
 TIMEOUT_S = 60.0  # of the wall clock: two seconds of work may wait long on a busy machine, and a good photo must not be refused for that
 # What the worker may know of this process's environment: enough to start, and no secrets.
@@ -27,29 +28,29 @@ FRUGAL = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX
 QUIET = {"GLOG_minloglevel": "3", "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
-def prepare_avatar(image: bytes, out_dir: Path, *, timeout_s: float = TIMEOUT_S) -> PreparationReport:
+def prepare_avatar(image: bytes, out_dir: Path, *, points: SevenPoints | None = None, timeout_s: float = TIMEOUT_S) -> PreparationReport:
     """Make the avatar pack of the person in `image` at `out_dir`, which must be absent or empty; afterwards it is a whole pack, or as it was.
 
-    The pack holds what `bake` writes, `image.jpg` (the levelled, framed photo, at most 1200 px wide) and `preview.jpg` (500 x 500).
-    Blocks for about two seconds. Raises the PortraitRefused family: `code`, `message` and `suggestion` say what is wrong with the photo;
-    FileExistsError; VisavisError when the fault is ours.
+    The pack holds what `bake` writes, `image.jpg` (the levelled, framed photo, at most 1200 px wide), `preview.jpg` (500 x 500) and `report.json`.
+    `points` say where the face is; without them it is found. Blocks for about two seconds. Raises the PortraitRefused family: `code`, `message` and
+    `suggestion` say what is wrong with the photo; FileExistsError; VisavisError when the fault is ours.
     """
     image_type(image)
     with _built_aside(out_dir) as folder, _as_file(image) as stdin:
         try:
-            done = subprocess.run(_command(folder), stdin=stdin, capture_output=True, timeout=timeout_s, env=_environment(), check=False)
+            done = subprocess.run(_command(folder, points), stdin=stdin, capture_output=True, timeout=timeout_s, env=_environment(), check=False)
         except subprocess.TimeoutExpired:
             raise _took_too_long() from None
         return _outcome(done.returncode, done.stdout, done.stderr)
 
 
-async def prepare_avatar_async(image: bytes, out_dir: Path, *, timeout_s: float = TIMEOUT_S) -> PreparationReport:
+async def prepare_avatar_async(image: bytes, out_dir: Path, *, points: SevenPoints | None = None, timeout_s: float = TIMEOUT_S) -> PreparationReport:
     """As `prepare_avatar`, without blocking the event loop. When cancelled, the worker is killed and `out_dir` is as it was."""
     image_type(image)
     with _built_aside(out_dir) as folder, _as_file(image) as stdin:
         try:
             with anyio.fail_after(timeout_s):
-                done = await anyio.run_process(_command(folder), stdin=stdin, env=_environment(), check=False)
+                done = await anyio.run_process(_command(folder, points), stdin=stdin, env=_environment(), check=False)
         except TimeoutError:
             raise _took_too_long() from None
         return _outcome(done.returncode, done.stdout, done.stderr)
@@ -79,8 +80,9 @@ def _built_aside(out_dir: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _command(folder: Path) -> list[str]:
-    return [sys.executable, "-P", "-m", "visavis.engine.portrait.worker", str(folder)]
+def _command(folder: Path, points: SevenPoints | None = None) -> list[str]:
+    given = [] if points is None else [points.json()]
+    return [sys.executable, "-P", "-m", "visavis.engine.portrait.worker", str(folder), *given]
 
 
 def _environment() -> dict[str, str]:

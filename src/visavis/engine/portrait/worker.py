@@ -1,4 +1,6 @@
-"""`python -m visavis.engine.portrait.worker DIR`: image bytes on stdin, a pack in the empty folder DIR, one JSON line on stdout.
+"""`python -m visavis.engine.portrait.worker DIR [POINTS]`: image bytes on stdin, a pack in the empty folder DIR, one JSON line on stdout.
+
+POINTS are seven places in the picture as json (points.py), of a face that is not to be looked for.
 
 The one process in which an untrusted image is decoded and mediapipe is loaded. It lives for one photo, within limits on memory, time and file size,
 and imports neither network nor service code. Exit status: 0 done, 3 refused (the line says why), anything else a fault of ours or of the limits.
@@ -19,6 +21,7 @@ from PIL import Image
 
 from visavis.engine.portrait.examine import Examination, examine_photo
 from visavis.engine.portrait.image_type import MAX_IMAGE_BYTES
+from visavis.engine.portrait.points import read_points
 from visavis.engine.portrait.quality import remarks_on_mouth
 from visavis.engine.portrait.report import IMAGE_NAME, PREVIEW_NAME, REPORT_NAME, PreparationReport, refusal_line, report_line
 from visavis.errors import PortraitRefused
@@ -72,7 +75,8 @@ def main() -> int:
     folder = Path(sys.argv[1])
     image = sys.stdin.buffer.read(MAX_IMAGE_BYTES + 1)
     try:
-        report = save_examination(examine_photo(image), folder)
+        points = read_points(sys.argv[2]) if len(sys.argv) > 2 else None
+        report = save_examination(examine_photo(image, points=points), folder)
     except PortraitRefused as refusal:
         print(refusal_line(refusal), file=answers, flush=True)
         return REFUSED

@@ -16,9 +16,9 @@ from visavis.engine.portrait.study import PortraitStudy
 from visavis.engine.render.framing import HeadBox
 from visavis.engine.render.landmarks import FACE_OVAL, FaceGeometry
 from visavis.engine.render.neutral import close_lips
+from visavis.engine.render.version import FORMAT_VERSION
 from visavis.errors import PackUnreadable
 
-FORMAT_VERSION = 2  # grows when the content changes: packs of another version are made again from their photo (avatars/upkeep.py)
 UNIT_MIN_PX = 110.0  # a face with less between its outer eye corners is enlarged before baking, so that lips are cut finely
 _IMAGES = {"picture": ".jpg", "background": ".jpg", "matte": ".png", "teeth": ".png"}
 

@@ -1,0 +1,200 @@
+"""Packs that are damaged, gone or of another version are made again from the photo that was kept; and what was found in that photo is told."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+import visavis.library
+from tests.conftest import Service, open_service, wait_until_ready
+from tests.fakes import FakeFleet, FakePerformer, fake_prepare
+from visavis.avatars.service import PHOTO, image_blob
+from visavis.engine.portrait.points import NAMES, SevenPoints
+from visavis.engine.portrait.report import PreparationReport, Remark, report_line
+from visavis.engine.render.version import FORMAT_VERSION
+from visavis.errors import PackUnreadable
+from visavis.fleet.port import Casting
+from visavis.server import RunningServer
+from visavis.settings import Settings
+
+pytestmark = pytest.mark.anyio
+
+HANDS = {name: [0.3 + 0.05 * i, 0.2 + 0.1 * i] for i, name in enumerate(NAMES)}
+REPORT = PreparationReport(
+    photo_width_px=256,
+    photo_height_px=256,
+    photo_eye_distance_px=21.4,
+    width_px=600,
+    height_px=600,
+    eye_distance_px=92.0,
+    roll_deg=3.0,
+    yaw_deg=-1.0,
+    pitch_deg=8.0,
+    remarks=(
+        Remark.guessed("TEETH_DRAWN", "Teeth are drawn"),
+        Remark.warned("FACE_SMALL", "The face is small", "Send a larger photo"),
+    ),
+    steps_ms={"decode": 1.0},
+)
+
+
+class ReadingFleet(FakeFleet):
+    """A fleet that looks into the pack as a stage does: anything but the photo it was made of is damaged."""
+
+    async def allocate(self, casting: Casting) -> FakePerformer:
+        file = casting.pack_path / "pack.npz"
+        if not file.exists() or file.read_bytes() != b"a face":
+            raise PackUnreadable("The avatar pack cannot be read")
+        return await super().allocate(casting)
+
+
+async def start(service: Service) -> httpx.Response:
+    made = await service.client.post("/v1/sessions", json={"avatar_id": service.look_id})
+    return await service.client.put(f"/v1/sessions/{made.json()['session']['session_id']}/start")
+
+
+@pytest.mark.parametrize("damage", ["truncated", "gone"])
+async def test_a_damaged_pack_is_made_again_when_it_is_needed(tmp_path: Path, damage: str) -> None:
+    async with open_service(tmp_path, fleet=ReadingFleet()) as service:
+        file = service.services.avatars.pack_path(service.look_id) / "pack.npz"
+        file.write_bytes(b"a f") if damage == "truncated" else file.unlink()
+        answer = await start(service)
+        assert answer.status_code == 200 and answer.json()["ws_uri"].startswith("ws"), answer.text
+        assert file.read_bytes() == b"a face"
+
+
+async def test_an_avatar_of_before_photos_were_kept_is_made_again_from_its_picture(tmp_path: Path) -> None:
+    async with open_service(tmp_path, fleet=ReadingFleet()) as service:
+        folder = service.services.avatars.pack_path(service.look_id)
+        (folder / "pack.npz").write_bytes(b"")
+        (tmp_path / image_blob(service.look_id, PHOTO)).unlink()
+        assert (await start(service)).status_code == 200
+
+
+async def test_without_any_photo_the_answer_says_what_is_wrong(tmp_path: Path) -> None:
+    async with open_service(tmp_path, fleet=ReadingFleet()) as service:
+        (service.services.avatars.pack_path(service.look_id) / "pack.npz").unlink()
+        for name in (PHOTO, "image.jpg"):
+            (tmp_path / image_blob(service.look_id, name)).unlink()
+        answer = await start(service)
+        error = answer.json()["error"]
+        assert (answer.status_code, error["code"], error["suggestion"]) == (500, "PACK_UNREADABLE", "Upload the photo again")
+
+
+async def test_a_pack_that_stays_unreadable_is_made_again_once_for_a_start(tmp_path: Path) -> None:
+    async with open_service(tmp_path) as service:
+        service.fleet.failure = PackUnreadable("The avatar pack cannot be read")
+        before = service.fleet.allocations
+        answer = await start(service)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (500, "PACK_UNREADABLE")
+        assert service.fleet.allocations == before + 2
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[SevenPoints | None]:
+    """A preparation that writes a report; the list fills with the points it was given."""
+    seen: list[SevenPoints | None] = []
+
+    async def prepare(image: bytes, out_dir: Path, *, points: SevenPoints | None = None) -> None:
+        seen.append(points)
+        await fake_prepare(image, out_dir)
+        (out_dir / "report.json").write_text(report_line(REPORT))
+
+    monkeypatch.setattr("tests.conftest.fake_prepare", prepare)
+    return seen
+
+
+async def test_a_report_is_told_with_the_upload_and_later_on(tmp_path: Path, told: list[SevenPoints | None]) -> None:
+    async with open_service(tmp_path) as service:
+        plain = await service.client.post("/v1/avatars/upload-face", files={"file": b"photo"})
+        assert list(plain.json()) == ["success", "preview_url", "image_url", "avatar_id"]
+        full = await service.client.post("/v1/avatars/upload-face?report=true", files={"file": b"photo"})
+        assert list(full.json()) == ["success", "preview_url", "image_url", "avatar_id", "report"]
+        report = full.json()["report"]
+        assert (report["verdict"], report["photo_width_px"], report["eye_distance_px"]) == ("fair", 256, 21.4)
+        assert [remark["code"] for remark in report["remarks"]] == ["FACE_SMALL", "TEETH_DRAWN"]  # warnings first
+        assert report["remarks"][0] == asdict(REPORT.remarks[1])
+        again = await service.client.get(f"/v1/avatars/{full.json()['avatar_id']}/report")
+        assert again.json() == {"success": True, "report": report}
+
+
+async def test_a_report_is_its_owners_and_may_be_missing(service: Service, tmp_path: Path) -> None:
+    missing = await service.client.get(f"/v1/avatars/{service.look_id}/report")
+    assert (missing.status_code, missing.json()["error"]["code"]) == (404, "REPORT_NOT_FOUND")
+    assert (await service.client.get("/v1/avatars/avat_0/report")).json()["error"]["code"] == "AVATAR_NOT_FOUND"
+    _, other = await service.services.accounts.create(name="another")
+    refused = await service.client.get(f"/v1/avatars/{service.look_id}/report", headers={"x-api-key": other})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (403, "ACCESS_DENIED")
+    assert (await service.client.post("/v1/avatars/upload-face?report=maybe", files={"file": b"photo"})).status_code == 400
+
+
+async def test_points_reach_the_preparation_from_forms_and_json_and_again_when_it_is_repeated(tmp_path: Path, told: list[SevenPoints | None]) -> None:
+    async with open_service(tmp_path) as service:
+        form = await service.client.post("/v1/avatars/upload-face", files={"file": b"photo"}, data={"points": json.dumps(HANDS)})
+        sent = await service.client.post("/v1/avatars/upload-face", json={"image_base64": "cGhvdG8=", "points": HANDS})
+        assert (form.status_code, sent.status_code) == (201, 201), form.text + sent.text
+        await service.services.avatars.mend(form.json()["avatar_id"])
+        assert told[0] is None and told[1] is not None and told[1] == told[2] == told[3]
+        assert told[1].chin == tuple(HANDS["chin"])
+
+
+@pytest.mark.parametrize(
+    "points",
+    [
+        "{",
+        "[]",
+        {},
+        HANDS | {"nose": [0.5, 0.5]},
+        HANDS | {"chin": [0.5]},
+        HANDS | {"chin": [0.5, 1.5]},
+        HANDS | {"chin": ["0.5", 0.5]},
+        HANDS | {"chin": None},
+    ],
+    ids=lambda points: str(points)[-40:],
+)
+async def test_points_that_are_none_are_refused(service: Service, points: Any) -> None:
+    answer = await service.client.post("/v1/avatars/upload-face", json={"image_base64": "cGhvdG8=", "points": points})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "INVALID_POINTS"), answer.text
+
+
+def perform(base_url: str, key: str, avatar_id: str) -> httpx.Response:
+    """Create a session and start it; return the answer that ends the trying."""
+    headers = {"x-api-key": key}
+    created = httpx.post(base_url + "/v1/sessions", json={"avatar_id": avatar_id}, headers=headers, timeout=60)
+    url = f"{base_url}/v1/sessions/{created.json()['session']['session_id']}"
+    while True:
+        started = httpx.put(url + "/start", headers=headers, timeout=60)
+        if started.status_code != 200 or started.json()["ws_uri"] != "try_again":
+            httpx.put(url + "/end", headers=headers, timeout=60)
+            return started
+
+
+def test_a_server_that_starts_anew_mends_packs_that_time_or_a_disk_has_spoilt(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path, rate_limit_per_minute=100_000, log_level="error", stages=1)
+    photo = visavis.library.DEFAULT_PORTRAIT.path.read_bytes()
+    with RunningServer(settings) as first:
+        wait_until_ready(first.base_url)
+        key = first.api_key
+        address = first.base_url + "/v1/avatars/upload-face?report=true"
+        made = httpx.post(address, files={"file": photo}, headers={"x-api-key": key}, timeout=120)
+        assert made.status_code == 201 and made.json()["report"]["verdict"] == "good", made.text
+        look = made.json()["avatar_id"]
+    pack = tmp_path / "avatars" / look / "pack" / "pack.npz"
+    with np.load(pack) as stored:
+        older = dict(stored) | {"format_version": np.int64(1)}
+    np.savez_compressed(pack, **older)
+    cut = next(path for path in tmp_path.glob("avatars/*/pack/picture.jpg") if path.parent != pack.parent)
+    cut.write_bytes(cut.read_bytes()[:2000])
+    with RunningServer(settings) as second:
+        wait_until_ready(second.base_url)  # which the default avatar must be, and its pack is the one that was cut
+        started = perform(second.base_url, key, look)
+        assert started.status_code == 200 and started.json()["ws_uri"].startswith("ws"), started.text
+    assert len(cut.read_bytes()) > 10_000
+    with np.load(pack) as stored:
+        assert int(stored["format_version"]) == FORMAT_VERSION
