@@ -46,6 +46,7 @@ def draw(clip: Clip, path: Path) -> None:
     level_db = 20 * np.log10(np.abs(np.fft.rfft(frames, axis=1)) + 1.0)[:, 1:256].T[::-1]
     shade = np.clip((level_db - level_db.max() + 65) / 65, 0, 1)
     spectrum = cv2.resize((255 - 225 * shade).astype(np.uint8), (_WIDTH - _LEFT - _RIGHT, _SPECTRUM - 8), interpolation=cv2.INTER_AREA)
+    spectrum = spectrum // 16 * 16 + 15  # sixteen greys are enough, and pack well
     picture[4 : _SPECTRUM - 4, _LEFT : _WIDTH - _RIGHT] = spectrum[..., None]
     _write(picture, "8 kHz", 20, 16)
     _write(picture, "0", 70, _SPECTRUM - 6)
@@ -59,10 +60,10 @@ def draw(clip: Clip, path: Path) -> None:
         cv2.line(picture, (x, _SPECTRUM), (x, bottom), _PALE, 1)
         if phone != "SIL":
             _write(picture, phone.lower(), _LEFT + (start_s + end_s) / 2 * at, _SPECTRUM + 22, size=0.38, centred=True)
-    shut = [np.minimum(1, m.mouth[:, INDEX["mouthClose"]] / np.maximum(m.mouth[:, INDEX["jawOpen"]], 0.05)) for m in (true, heard)]
+    shut = [(1 - np.minimum(1, proxy_gap(motion) / 0.05)) * (motion.rest < 0.5) for motion in (true, heard)]
     rows = (
         ("gap", [proxy_gap(true), proxy_gap(heard)], 0.32),
-        ("closing", shut, 1.0),
+        ("lips shut", shut, 1.0),
         ("lip to teeth", [true.mouth[:, INDEX["mouthRollLower"]], heard.mouth[:, INDEX["mouthRollLower"]]], 0.9),
         ("rounding", [_rounding(true), _rounding(heard)], 1.3),
     )
