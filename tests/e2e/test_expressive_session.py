@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 from websockets.asyncio.client import ClientConnection
 
 from tests.e2e.conftest import LiveServer
@@ -100,7 +101,9 @@ async def test_the_picture_looks_as_it_was_asked_to_at_once_and_live(server: Liv
 
 
 async def test_the_example_drives_a_head(server: LiveServer, tmp_path: Path) -> None:
-    command = [sys.executable, str(EXAMPLE), str(SAMPLE), "--key", server.key, "--base", server.base_url, "--emotion", "happy"]
+    speech = tmp_path / "speech.wav"
+    soundfile.write(speech, read_speech(SAMPLE)[0][:32_000], 16_000)
+    command = [sys.executable, str(EXAMPLE), str(speech), "--key", server.key, "--base", server.base_url, "--emotion", "happy"]
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
     out, errors = await process.communicate()
     assert process.returncode == 0, errors.decode()
