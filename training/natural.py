@@ -63,7 +63,7 @@ def festvox_ru(folder: Path) -> list[Spoken]:
     return spoken
 
 
-def fillets(root: Path) -> list[Recording]:
+def fillets(root: Path, _: Path | None = None) -> list[Recording]:
     """Return what the fish say in fillets-ng-data-cs and -nl: actors in Czech and Dutch, two of them most of it."""
     recordings: list[Recording] = []
     for language in ("cs", "nl"):
@@ -77,7 +77,7 @@ def fillets(root: Path) -> list[Recording]:
     return recordings
 
 
-def tuxpaint(root: Path) -> list[Recording]:
+def tuxpaint(root: Path, _: Path | None = None) -> list[Recording]:
     """Return the names of the stamps of tuxpaint-stamps-default, read by volunteers in a dozen languages; a second or two each."""
     recordings: list[Recording] = []
     for path in sorted((root / TUXPAINT).rglob("*_desc*.ogg")):
@@ -94,10 +94,10 @@ def tuxpaint(root: Path) -> list[Recording]:
     return recordings
 
 
-def asterisk(root: Path, texts: Path) -> list[Recording]:
+def asterisk(root: Path, texts: Path | None) -> list[Recording]:
     """Return Asterisk's prompts in G.722, of the languages whose list of texts ("name: what is said") lies in the folder `texts`."""
     recordings: list[Recording] = []
-    for voice, language in PROMPTS.items():
+    for voice, language in PROMPTS.items() if texts else ():
         listed = texts / f"core-sounds-{voice[:2]}.txt"
         if not listed.exists():
             continue

@@ -1,7 +1,7 @@
 """Recordings of people with what they say -> the corpus: aligned, the badly aligned refused, in pieces of a few seconds.
 
     python -m training.recordings --out training/work/clean_mine.npz --clips FOLDER --language en-us --speaker me
-    python -m training.recordings --out training/work --packages / [--texts FOLDER] [--only fillets]
+    python -m training.recordings --out training/work --packages / [--texts training/prompts] [--licences permissive|attribution|all]
 
 FOLDER holds NAME.wav (or .flac, .ogg, .mp3, .g722) beside NAME.txt, or a `metadata.csv` with NAME|TEXT in each line (LJ Speech's form;
 the text is the last column), or a `transcripts.tsv` with FILE<tab>TEXT. `--packages` takes the
@@ -16,6 +16,7 @@ import dataclasses
 import sys
 import time
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -34,10 +35,15 @@ PAUSE_S = (0.1, 0.8)
 WORST_SHARE = 0.08  # of what was aligned without a fault, the worst fitting of each speaker are left out
 LONGEST_S = 40.0
 
-# Never trained on: whole speakers, and a tenth of the English prompts by what they say.
-HELD_OUT = ("tuxpaint:es", "fillets:nl_small")
+# Never trained on: those under the GPL (decision 0007), and a tenth of the English prompts by what they say.
+HELD_OUT = ("fillets:", "tuxpaint:")
 HELD_SPEAKER, HELD_SHARE = "asterisk:en_US_f_Allison", 10
 RUSSIAN = "festvox:ru_nsh"
+
+# What is aligned besides festvox-ru, by how free it is: nothing; CC-BY-SA as well; the GPL's too, for measurement.
+_SOURCES: dict[str, list[Callable[[Path, Path | None], list[Recording]]]] = {
+    "permissive": [], "attribution": [natural.asterisk], "all": [natural.asterisk, natural.fillets, natural.tuxpaint],
+}  # fmt: skip
 
 
 def recordings_of_folder(folder: Path, language: str, speaker: str) -> list[Recording]:
@@ -135,7 +141,7 @@ def main() -> int:
     options.add_argument("--speaker", default="recorded")
     options.add_argument("--packages", type=Path, help="the root under which Debian packages are installed or unpacked")
     options.add_argument("--texts", type=Path, help="folder with Asterisk's core-sounds-*.txt, from the source package")
-    options.add_argument("--licences", choices=("all", "permissive"), default="all", help="permissive: festvox-ru alone (decision 0007)")
+    options.add_argument("--licences", choices=tuple(_SOURCES), default="attribution", help="decision 0007")
     options.add_argument("--only", default="", help="speakers whose names begin so")
     options.add_argument("--seed", type=int, default=1)
     a = options.parse_args()
@@ -144,8 +150,8 @@ def main() -> int:
     if a.clips:
         wanted = recordings_of_folder(a.clips, a.language, a.speaker)
     else:
-        copyleft = natural.fillets(a.packages) + natural.tuxpaint(a.packages) + (natural.asterisk(a.packages, a.texts) if a.texts else [])
-        wanted = [held_apart(one) for one in copyleft if one.speaker.startswith(a.only)] if a.licences == "all" else []
+        found = [one for source in _SOURCES[a.licences] for one in source(a.packages, a.texts)]
+        wanted = [held_apart(one) for one in found if one.speaker.startswith(a.only)]
         save_labelled(a.out, a.packages, a.only)
     said, counts = align_all(wanted)
     for speaker, count in counts.items():
