@@ -72,7 +72,7 @@ def evaluate(photo: Path) -> dict[str, float]:
     """Return every figure of FIGURES for one photo."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "pack"
-        prepare_avatar(photo.read_bytes(), out)
+        prepare_avatar(photo.read_bytes(), out, timeout_s=600)  # a busy machine measures as well as an idle one
         pack = AvatarPack.load(out)
         seen = cv2.imread(str(out / "image.jpg"))[..., ::-1]
     renderer = CpuRenderer(pack, SIZE_PX, SIZE_PX)

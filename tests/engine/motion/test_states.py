@@ -96,7 +96,7 @@ def test_corners_stay_up_in_speech_and_give_way_to_rounding() -> None:
     open_mouth, round_mouth = np.zeros(MOUTH_COUNT, np.float32), np.zeros(MOUTH_COUNT, np.float32)
     open_mouth[INDEX["jawOpen"]], round_mouth[INDEX["mouthPucker"]] = 0.6, 0.8
     smile = INDEX["moodSmile"]
-    assert life.frame(401, open_mouth, mood=happy).coefficients[smile] > 0.95
+    assert life.frame(401, open_mouth, mood=happy).coefficients[smile] > 0.7
     assert 0.3 < life.frame(402, round_mouth, mood=happy).coefficients[smile] < 0.7
 
 

@@ -37,7 +37,8 @@ _JAW, _CLOSE, _PRESS, _ROLL = (INDEX[name] for name in ("jawOpen", "mouthClose",
 _FUNNEL = INDEX["mouthFunnel"]
 _ROUND = [INDEX["mouthFunnel"], INDEX["mouthPucker"]]
 _LIPS = [INDEX["moodSmile"], INDEX["mouthFrown"], INDEX["mouthShrugLower"]]
-_ROUNDED_LEAVE = 0.45  # of a smile or frown: the muscle that rounds the lips draws against it
+_SPREAD = [INDEX["mouthStretch"], INDEX["mouthSmile"]]
+_GIVEN_MOST = 0.6  # of a smile or frown: what rounds the lips draws against it, what spreads them or drops the jaw has taken the way already
 _TOUCH_AT = 0.6  # of mouthRollLower: from there on a lip touches teeth
 
 
@@ -72,5 +73,6 @@ def voice(face: Array, feeling: Array, mouth: Array) -> None:
         face[_FUNNEL] = min(1.0, float(face[_FUNNEL] + feeling[_FUNNEL] * room))
         face[_PRESS] = max(float(mouth[_PRESS]), float(feeling[_PRESS]) * max(0.0, 1.0 - 4.0 * jaw))
     if feeling[_LIPS].any():
-        rounded = min(1.0, float(mouth[_ROUND].sum()))
-        face[_LIPS] = feeling[_LIPS] * np.float32(1.0 - (1.0 - _ROUNDED_LEAVE) * rounded)
+        rounded, spread = min(1.0, float(mouth[_ROUND].sum())), min(1.0, float(mouth[_SPREAD].sum()))
+        given = min(_GIVEN_MOST, 0.55 * rounded + 0.45 * spread + 0.4 * jaw)
+        face[_LIPS] = feeling[_LIPS] * np.float32(1.0 - given)
