@@ -48,6 +48,8 @@ class CpuRenderer:
         x, y = plan.grid.nodes()
         self._nodes = np.ascontiguousarray(np.stack([x, y], axis=-1))
         self._mouth_nodes = np.ascontiguousarray(self._nodes[plan.mouth_rows, plan.mouth_columns])
+        self._at_rest = to_texture(self._nodes.copy(), plan.zoom, plan.origin)
+        self._mouth_at_rest = np.ascontiguousarray(self._at_rest[plan.mouth_rows, plan.mouth_columns])
         self._mouth = Mouth(plan)
         self._out = plan.still.copy()
         stills, self._planes = (planes(picture, width_px, self.picture_height_px) for picture in (plan.still, self._out))
@@ -113,15 +115,15 @@ class CpuRenderer:
         said = weights[MOUTH_COLUMNS]
         rounds = 4 if weights[_MOOD].any() else 2
         if not said.any():
-            return to_texture(self._nodes - self._inverse.solve(field, rounds), plan.zoom, plan.origin), None
+            return cv2.scaleAdd(self._inverse.solve(field, rounds), -plan.zoom, self._at_rest), None
         rows, columns = plan.mouth_rows, plan.mouth_columns
         part = np.ascontiguousarray(field[rows, columns])
         u = self._inverse.solve(field, rounds)
         part += total(said, plan.mouth).reshape(part.shape)
         u[rows, columns] = self._mouth_inverse.solve(part, 5)
         part += total(said, plan.jump).reshape(part.shape)
-        lower = to_texture(self._mouth_nodes - self._mouth_inverse.solve(part, 6), plan.zoom, plan.origin)
-        return to_texture(self._nodes - u, plan.zoom, plan.origin), lower
+        lower = cv2.scaleAdd(self._mouth_inverse.solve(part, 6), -plan.zoom, self._mouth_at_rest)
+        return cv2.scaleAdd(u, -plan.zoom, self._at_rest), lower
 
     def _draw(self, sources: Array) -> None:
         """Warp the person over the still background, strip by strip: what one step writes the next finds in cache."""

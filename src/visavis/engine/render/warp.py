@@ -55,14 +55,15 @@ class Inverse:
     def __init__(self, grid: Grid) -> None:
         i, j = np.meshgrid(np.arange(grid.nx, dtype=np.float32), np.arange(grid.ny, dtype=np.float32))
         self._index = np.ascontiguousarray(np.stack([i, j], axis=-1))
-        self._per_px = np.float32(1.0 / grid.cell)
+        self._where = np.empty_like(self._index)
+        self._per_px = 1.0 / grid.cell
 
     def solve(self, field: Array, rounds: int) -> Array:
         """Return u, float32 (ny, nx, 2) in px, for the forward displacement `field` of the same shape."""
         u = field
         for _ in range(rounds):
-            where = self._index - u * self._per_px
-            u = cv2.remap(field, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+            cv2.scaleAdd(u, -self._per_px, self._index, self._where)
+            u = cv2.remap(field, self._where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         return u
 
 
