@@ -33,34 +33,38 @@ FILM = ("closure_recall", "opening_recall", "false_closure", "silence_closed", "
 WHOLE = {"offset_ms", "closures"}
 BEGIN, END = "<!-- eval-lips -->", "<!-- /eval-lips -->"
 FILMED_SENTENCES = 4
+TAUGHT = ("asterisk:", "festvox:")  # speakers whose other sentences teach (decision 0007)
 HELD_COUNT = 12  # utterances of each held-out speaker
 
-Columns = dict[str, dict[str, float]]
+Columns = dict[str, dict[str, float]]  # the figures of each voice, or whatever is measured
 
 
-def table(columns: Columns, rows: tuple[str, ...], *, sideways: bool = False) -> str:
-    """Return a Markdown table of figures by column; `sideways`: by row."""
+def table(rows: Columns, figures: tuple[str, ...]) -> str:
+    """Return a Markdown table: a row for each voice, a column for each figure."""
 
-    def cell(name: str, row: str) -> str:
-        value = columns[name].get(row, float("nan"))
-        return "-" if value is None or np.isnan(value) else f"{value:.0f}" if row in WHOLE else f"{value:.2f}"
+    def cell(name: str, figure: str) -> str:
+        value = rows[name].get(figure, float("nan"))
+        return "-" if np.isnan(value) else f"{value:.0f}" if figure in WHOLE else f"{value:.2f}"
 
-    if sideways:
-        lines = [["", *rows], *([name, *(cell(name, row) for row in rows)] for name in columns)]
-    else:
-        lines = [["", *columns], *([row, *(cell(name, row) for name in columns)] for row in rows)]
+    lines = [["", *figures], *([name, *(cell(name, figure) for figure in figures)] for name in rows)]
     written = ["| " + " | ".join(line) + " |" for line in lines]
     return "\n".join([written[0], "|---" * len(lines[0]) + "|", *written[1:]])
 
 
+def _middle(values: list[float], name: str) -> float:
+    """Return the mean of what is known; of rounding_d, which a clip with few rounded vowels makes huge, the median."""
+    known = [value for value in values if np.isfinite(value)]
+    return float("nan") if not known else float(np.median(known) if name == "rounding_d" else np.mean(known))
+
+
 def on_film(portrait: Path, clips: Path, measure: Path) -> dict[str, float]:
-    """Return the measure's figures over all clips: shares of sounds are weighted by their counts, the rest are means."""
+    """Return the measure's figures over all clips: shares of sounds are weighted by their counts."""
     figures: list[dict[str, float]] = []
     with tempfile.TemporaryDirectory() as folder:
         for phones in sorted(clips.glob("*.phones.tsv")):
             speech = evaluate.speech_of(phones)
             figures.append(measure_clip(portrait, speech, phones, measure, Path(folder) / "film.mp4"))
-    out = {name: float(np.nanmean([one[name] for one in figures])) for name in FILM if name not in COUNTED}
+    out = {name: _middle([one[name] for one in figures], name) for name in FILM if name not in COUNTED}
     for name, count in COUNTED.items():
         some = [one for one in figures if one[count]]
         out[name] = sum(one[name] * one[count] for one in some) / sum(one[count] for one in some) if some else float("nan")
@@ -72,7 +76,8 @@ def held_out(corpus: Path) -> eval_voices.Groups:
     groups: eval_voices.Groups = {}
     for path in sorted(corpus.glob("valid_natural_*.npz")):
         for speaker, said in load_clean(path).items():
-            groups[f"{speaker.replace('+held', '')} (natural)"] = evaluate.clips_of_spoken(said[:HELD_COUNT])
+            kind = "seen speaker" if speaker.startswith(TAUGHT) else "unseen"
+            groups[f"{speaker.replace('+held', '')} (natural, {kind})"] = evaluate.clips_of_spoken(said[:HELD_COUNT])
     return groups
 
 
@@ -101,22 +106,22 @@ def with_sounds(clips: list[evaluate.Clip]) -> tuple[Columns, Columns]:
 def curves(a: argparse.Namespace) -> tuple[list[str], dict[str, Columns]]:
     """Return (paragraphs, figures by table) of the motion curves."""
     folders = [*sorted(path for path in (a.shared / "speech").glob("*") if any(path.glob("*.phones.tsv"))), *a.clips]
-    natural = {f"{folder.name} (natural)": evaluate.clips_of_folder(folder) for folder in folders}
+    natural = {f"{folder.name} (natural, unseen)": evaluate.clips_of_folder(folder) for folder in folders}
     natural |= held_out(a.corpus) if a.corpus else {}
     made = eval_voices.synthesised(a.sentences)
     parts: list[str] = []
     figures: dict[str, Columns] = {}
 
-    def add(name: str, title: str, columns: Columns, rows: tuple[str, ...], *, sideways: bool = False) -> None:
+    def add(name: str, title: str, columns: Columns, rows: tuple[str, ...]) -> None:
         figures[name] = {column: {row: round(one.get(row, float("nan")), 4) for row in rows} for column, one in columns.items()}
-        parts.append(f"### {title}\n\n" + table(columns, rows, sideways=sideways))
+        parts.append(f"### {title}\n\n" + table(columns, rows))
 
     if natural or made:
         add("voices", "Motion curves", {name: evaluate.evaluate(clips) for name, clips in (natural | made).items()}, CURVES)
     if folders:
         ways = {"this": None, "loudness": eval_peers.loudness, "PocketSphinx' phones": eval_peers.pocketsphinx_phones(),
                 "timings given": eval_peers.given_timings}  # fmt: skip
-        beside = [clip for folder in folders for clip in natural[f"{folder.name} (natural)"]]
+        beside = [clip for folder in folders for clip in natural[f"{folder.name} (natural, unseen)"]]
         peers = {name: evaluate.evaluate(beside, way) for name, way in ways.items() if way or name == "this"}
         add("peers", "Beside other ways, on the natural recordings", peers, CURVES[:-1])
     if languages := eval_voices.languages():
@@ -125,16 +130,16 @@ def curves(a: argparse.Namespace) -> tuple[list[str], dict[str, Columns]]:
     if speech:
         changed, sounds = with_sounds(speech[:5])
         rows = ("closure_recall", "false_closure", "corr0", "accuracy_15", "jaw turns/s", "opening")
-        add("distorted", "Distorted speech", changed, rows, sideways=True)
-        add("sounds", "No speech", sounds, ("jaw turns/s", "opening", "open frames"), sideways=True)
+        add("distorted", "Distorted speech", changed, rows)
+        add("sounds", "No speech", sounds, ("jaw turns/s", "opening", "open frames"))
     if quick := eval_voices.quick():
         figures["quick"] = {name: {key: round(value, 4) for key, value in evaluate.evaluate(clips).items()} for name, clips in quick.items()}
     return parts, figures
 
 
 def films(a: argparse.Namespace) -> Columns:
-    """Film the recordings with every portrait, and a few sentences of an unseen synthesised voice with the first."""
-    folders = [*sorted(path for path in (a.shared / "speech").glob("*") if any(path.glob("*.phones.tsv"))), *a.clips]
+    """Film the shared recordings and the first other folder's with every portrait, and sentences of an unseen synthesised voice with the first."""
+    folders = [*sorted(path for path in (a.shared / "speech").glob("*") if any(path.glob("*.phones.tsv"))), *a.clips[:1]]
     photos = {"default portrait": DEFAULT_PORTRAIT.path} | {photo.stem: photo for photo in a.portrait}
     measure = a.shared / "lipsync" / "measure.py"
     columns = {f"{folder.name}, {name}": on_film(photo, folder, measure) for name, photo in photos.items() for folder in folders}
