@@ -1,5 +1,6 @@
 // The REST half of the contract, as far as the playground uses it. Every exchange goes to the log.
 
+import type { Points, Report } from "./photo";
 import type { WireLog } from "./wire-log";
 
 export interface Avatar {
@@ -9,6 +10,12 @@ export interface Avatar {
   parent_id: string | null;
   looks_count: number;
   is_public: 0 | 1;
+}
+
+export interface UploadedFace {
+  avatar_id: string;
+  preview_url: string;
+  report?: Report;
 }
 
 export interface CreatedSession {
@@ -69,21 +76,22 @@ export class Api {
   }
 
   /** `progress` runs from 0 to 1 while the photo travels, and is 1 while the server studies it. */
-  uploadFace(file: File, progress: (part: number) => void): Promise<{ avatar_id: string; preview_url: string }> {
+  uploadFace(file: File, progress: (part: number) => void, points?: Points): Promise<UploadedFace> {
     const startedAtMs = performance.now();
     const form = new FormData();
     form.append("file", file);
-    this.log.add({ kind: "rest", direction: "out", title: "POST /v1/avatars/upload-face", note: `${Math.round(file.size / 1000)} kB`, body: { file: file.name } });
+    if (points !== undefined) form.append("points", JSON.stringify(points));
+    this.log.add({ kind: "rest", direction: "out", title: "POST /v1/avatars/upload-face", note: `${Math.round(file.size / 1000)} kB`, body: { file: file.name, points } });
     return new Promise((resolve, reject) => {
       const request = new XMLHttpRequest(); // fetch cannot tell how far an upload is
-      request.open("POST", "/v1/avatars/upload-face");
+      request.open("POST", "/v1/avatars/upload-face?report=true");
       request.setRequestHeader("x-api-key", this.key);
       request.upload.addEventListener("progress", (event) => event.lengthComputable && progress(event.loaded / event.total));
       request.addEventListener("error", () => reject(unreachable()));
       request.addEventListener("load", () => {
         const body = parsed(request.responseText);
         this.answered("POST /v1/avatars/upload-face", request.status, performance.now() - startedAtMs, body);
-        if (request.status >= 200 && request.status < 300) resolve(body as { avatar_id: string; preview_url: string });
+        if (request.status >= 200 && request.status < 300) resolve(body as UploadedFace);
         else reject(errorOf(request.status, body, request.getResponseHeader("retry-after")));
       });
       request.send(form);

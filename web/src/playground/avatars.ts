@@ -3,6 +3,7 @@
 import { Api, ApiError, type Avatar } from "./api";
 import { keepKey } from "./key";
 import { endSession, startSession } from "./live-session";
+import { type Points, photoReport, unfound } from "./photo";
 import { photoProblem, problemOf } from "./problems";
 import { avatarsState, characters, chosenId, current, key, keyState, log, phase, say, serverProblem, upload } from "./state";
 
@@ -71,16 +72,24 @@ export async function removeAvatar(avatar: Avatar): Promise<void> {
   }
 }
 
-export async function uploadPhoto(file: File): Promise<void> {
+/** `points` say where the face is, after the server found none. */
+export async function uploadPhoto(file: File, points?: Points): Promise<void> {
   if (keyState.value !== "good" || (upload.value !== null && upload.value.problem === null)) return;
   const name = file.name === "" ? "Photo" : file.name;
-  const refuse = (error: unknown): void => void (upload.value = { name, part: 0, problem: photoProblem(error) });
+  const refuse = (error: unknown): void => {
+    const again = error instanceof ApiError && (error.code === "NO_FACE" || error.code === "INVALID_POINTS");
+    unfound.value = again ? { file, open: false } : null;
+    upload.value = { name, part: 0, problem: photoProblem(error) };
+  };
+  photoReport.value = null;
+  unfound.value = null;
   if (file.size > LARGEST_PHOTO_BYTES) return refuse(new ApiError(413, "IMAGE_TOO_LARGE", "", "", null));
   upload.value = { name, part: 0, problem: null };
   try {
-    const made = await current.api.uploadFace(file, (part) => (upload.value = { name, part, problem: null }));
+    const made = await current.api.uploadFace(file, (part) => (upload.value = { name, part, problem: null }), points);
     await loadAvatars();
     upload.value = null;
+    if (made.report !== undefined) photoReport.value = { name, report: made.report };
     const looks = await current.api.looks(made.avatar_id);
     const character = looks.length > 0 ? made.avatar_id : (await characterOf(made.avatar_id)) ?? made.avatar_id;
     await startSession(character, { greet: true, look: looks[0]?.avatar_id ?? made.avatar_id });

@@ -15,13 +15,13 @@ const PHOTO_REFUSALS: Record<string, [string, string]> = {
   FACE_TURNED_AWAY: ["The face is turned away", "Use a photo in which the person looks towards the camera."],
   IMAGE_UNREADABLE: ["This file could not be read as a picture", "It may be damaged. Save it again as JPEG or PNG."],
   IMAGE_TOO_LARGE: ["This picture is too large", "Use one of at most 10 MB."],
-  IMAGE_TYPE: ["This kind of picture is not taken", "Use a JPEG, PNG, WebP or GIF."],
 };
 
 export function photoProblem(error: unknown): Problem {
   if (error instanceof ApiError) {
     const words = PHOTO_REFUSALS[error.code];
     if (words !== undefined) return { title: words[0], detail: words[1], retryAfterS: null };
+    if (error.status === 415 || error.code === "INVALID_POINTS") return { title: error.message, detail: error.suggestion, retryAfterS: null }; // it says which
   }
   return problemOf(error);
 }

@@ -87,12 +87,17 @@ def _before(pack: AvatarPack, plan: RenderPlan, backdrop: Backdrop) -> RenderPla
     """Return `plan` before another backdrop: nothing of its geometry changes, so a session can change its background in passing."""
     layers = Layers.of(surroundings(pack, plan.frame, plan.width_px, plan.height_px), backdrop)
     margin = plan.region[0] - plan.origin[0]
-    return replace(
-        plan,
-        backdrop=backdrop,
-        still=layers.still(plan.region, plan.width_px, plan.height_px, plan.face.unit),
-        texture=layers.texture((*plan.origin, plan.region[2] + margin, plan.region[3] + margin), plan.zoom),
-    )
+    texture = layers.texture((*plan.origin, plan.region[2] + margin, plan.region[3] + margin), plan.zoom)
+    eyes, creases = _painted(texture, plan.face, plan.zoom, plan.origin)
+    still = layers.still(plan.region, plan.width_px, plan.height_px, plan.face.unit)
+    return replace(plan, backdrop=backdrop, still=still, texture=texture, eyes=eyes, creases=creases)
+
+
+def _painted(texture: NDArray[np.uint8], face: FaceGeometry, zoom: float, origin: tuple[int, int]) -> tuple[tuple[Eye, Eye], Creases]:
+    """Return what paints into a texture: it keeps parts of it."""
+    on_texture = to_texture(face.landmarks[:, :2].copy(), zoom, origin)
+    eyes = Eye(texture, on_texture, face.unit * zoom, EYE_LEFT), Eye(texture, on_texture, face.unit * zoom, EYE_RIGHT)
+    return eyes, Creases(texture, on_texture, face.unit * zoom, (eyes[0].box, eyes[1].box))
 
 
 def _make(pack: AvatarPack, width: int, height: int, backdrop: Backdrop, framing: Framing) -> RenderPlan:
@@ -119,8 +124,7 @@ def _make(pack: AvatarPack, width: int, height: int, backdrop: Backdrop, framing
     on_seam: Fields = evaluate(face, seam[None, :, 0], seam[None, :, 1])
     lip_upper, lip_lower = lip_colours(pack.picture, FaceGeometry.of(pack.landmarks))
     middle = SEAM_POINTS // 2
-    on_texture = to_texture(face.landmarks[:, :2].copy(), zoom, origin)
-    eyes = Eye(texture, on_texture, face.unit * zoom, EYE_LEFT), Eye(texture, on_texture, face.unit * zoom, EYE_RIGHT)
+    eyes, creases = _painted(texture, face, zoom, origin)
     return RenderPlan(
         width_px=width,
         height_px=height,
@@ -147,7 +151,7 @@ def _make(pack: AvatarPack, width: int, height: int, backdrop: Backdrop, framing
         skull=np.ascontiguousarray(on_seam.upper[[COLUMN["yaw"], COLUMN["pitch"], COLUMN["roll"]], 0, middle]),
         interior=draw(FaceGeometry.of(pack.landmarks), pack, lip_upper, lip_lower, face.unit),
         eyes=eyes,
-        creases=Creases(texture, on_texture, face.unit * zoom, (eyes[0].box, eyes[1].box)),
+        creases=creases,
     )
 
 

@@ -5,8 +5,11 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import type { Avatar } from "../api";
 import { removeAvatar, uploadPhoto } from "../avatars";
 import { startSession } from "../live-session";
+import { unfound } from "../photo";
 import { avatarsState, characters, chosenId, keyState, phase, upload } from "../state";
 import { Icon } from "./icons";
+import { PhotoReport } from "./photo-report";
+import { PlacePoints } from "./place-points";
 
 export function Avatars(): JSX.Element | null {
   const picker = useRef<HTMLInputElement>(null);
@@ -73,6 +76,8 @@ export function Avatars(): JSX.Element | null {
         )}
       </ul>
       <UploadState />
+      <PhotoReport />
+      <PlacePoints />
       {upload.value === null && <p class="hint">
           <span class="with-mouse">Drop or paste a photo anywhere.</span> One face, looking at the camera.
         </p>}
@@ -123,8 +128,13 @@ function UploadState(): JSX.Element | null {
         <div>
           <strong>{current.problem.title}</strong>
           <p>{current.problem.detail}</p>
+          {unfound.value !== null && (
+            <button type="button" onClick={() => unfound.value !== null && (unfound.value = { ...unfound.value, open: true })}>
+              Show where the face is
+            </button>
+          )}
         </div>
-        <button class="quiet square" type="button" aria-label="Dismiss" onClick={() => (upload.value = null)}>
+        <button class="quiet square" type="button" aria-label="Dismiss" onClick={() => (upload.value = unfound.value = null)}>
           <Icon name="end" />
         </button>
       </div>

@@ -5,6 +5,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { onNextFrame, playWithSound } from "../../shared/play";
 import { pictureShape, RoomPicture } from "../../shared/room-picture";
 import { frameShown, restart } from "../live-session";
+import { attitude } from "../scene";
 import { playing, soundAllowed } from "../speaking";
 import {
   audible,
@@ -119,7 +120,8 @@ function status(): { word: string; tone: "live" | "busy" | "off" | "bad" } {
     case "live":
       if (channelBroken.value || room.value?.kind === "reconnecting") return { word: "Reconnecting", tone: "busy" };
       if (speaking.value) return { word: "Speaking", tone: "live" };
-      if (microphone.value === "hold" || microphone.value === "open") return { word: "Listening", tone: "live" };
+      if (microphone.value === "hold" || microphone.value === "open" || attitude.value === "listening") return { word: "Listening", tone: "live" };
+      if (attitude.value === "thinking") return { word: "Thinking", tone: "live" };
       return { word: "Idle", tone: "live" };
   }
 }
