@@ -197,6 +197,19 @@ def bench_pipeline(json: Annotated[bool, typer.Option("--json", help="One JSON o
     run(as_json=json)
 
 
+@bench.command("density")
+def bench_density(
+    first: Annotated[int, typer.Option(min=1, max=200, help="Sessions to begin with; then one more at a time.")] = 4,
+    most: Annotated[int, typer.Option(min=1, max=200, help="Sessions to end with, late frames or not.")] = 30,
+    stages: Annotated[int | None, typer.Option(min=1, help="Stage processes; by default one for each core.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Live sessions at once without a late frame, each speaking and watched."""
+    from visavis.bench.density import run
+
+    run(as_json=json, first=first, most=most, stages=stages)
+
+
 @app.command()
 def demo(
     once: Annotated[bool, typer.Option("--once", help="Unattended: perform, record, measure, and exit non-zero if anything was wrong.")] = False,

@@ -1,0 +1,214 @@
+"""`visavis bench density`: how many live sessions this machine performs at once, each watched and speaking all the time, without a late frame.
+
+Real stage processes perform them, as the service would have it; real WebRTC viewers in one more process take their packets over loopback and count
+the pictures, which they neither decrypt nor decode (sink.py). Sessions join one step at a time and are measured at every step; a picture is late when
+the stage left it out because the next was due. The service's HTTP and channel are not in it: speech goes straight over the fleet's port.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from visavis.engine.portrait.prepare import prepare_avatar
+from visavis.fleet.local import LocalFleet, LocalPerformer
+from visavis.fleet.port import Casting, PerformerEnded, PerformerMetrics
+from visavis.library import DEFAULT_PORTRAIT, SAMPLE
+
+WIDTH_PX = HEIGHT_PX = 512
+FPS = 25
+SETTLE_S, MEASURE_S = 4.0, 8.0
+QUEUE_S = 3.0  # of speech that a session is kept supplied with
+MOST_SESSIONS = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What was measured with `sessions` at once. Processor time is a share of one core; memory is proportional (Pss)."""
+
+    sessions: int
+    late_frames: int
+    fps_least: float
+    fps_mean: float
+    longest_gap_ms: int
+    stage_cores: float
+    viewer_cores: float
+    stage_mb: float
+
+
+class _Session:
+    """A session that speaks on and on, from a place in the sample of its own."""
+
+    def __init__(self, performer: LocalPerformer, pcm: NDArray[np.int16], rate_hz: int) -> None:
+        self.late_frames = 0
+        self._performer, self._pcm, self._rate_hz = performer, pcm, rate_hz
+
+    async def run(self) -> None:
+        await self._say(QUEUE_S)
+        async for event in self._performer.events():
+            if isinstance(event, PerformerMetrics):  # once a second
+                self.late_frames += event.late_frames
+                if event.queued_s < QUEUE_S:
+                    await self._say(QUEUE_S - event.queued_s + 1.0)
+            elif isinstance(event, PerformerEnded):
+                return
+
+    async def _say(self, seconds: float) -> None:
+        count = int(seconds * self._rate_hz)
+        said, self._pcm = np.resize(self._pcm, count), np.roll(self._pcm, -count)
+        await self._performer.speak(said.tobytes(), sample_rate_hz=self._rate_hz, utterance_id="on and on")
+
+
+class _Viewers:
+    """The process of the viewers."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @classmethod
+    async def start(cls) -> _Viewers:
+        pipe = asyncio.subprocess.PIPE
+        return cls(await asyncio.create_subprocess_exec(sys.executable, "-m", "visavis.bench.sink", stdin=pipe, stdout=pipe, limit=1024 * 1024))
+
+    async def join(self, number: int, performer: LocalPerformer) -> None:
+        self._tell({"join": number})
+        offer = await self._hear()
+        self._tell({"viewer": number, "answer": await performer.offer(viewer_id=f"viewer-{number}", sdp=offer["offer"])})
+
+    async def count(self) -> dict[str, list[int]]:
+        self._tell({"count": True})
+        return await self._hear()
+
+    async def aclose(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        try:
+            await asyncio.wait_for(self._process.wait(), 10.0)
+        except TimeoutError:
+            self._process.kill()
+
+    def _tell(self, message: dict[str, Any]) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(message).encode() + b"\n")
+
+    async def _hear(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        heard: dict[str, Any] = json.loads(await self._process.stdout.readline())
+        return heard
+
+
+async def measure(pack_path: Path, *, first: int, most: int, stages: int, settle_s: float = SETTLE_S, measure_s: float = MEASURE_S) -> list[Step]:
+    """Measure `first` sessions, then one more at a time up to `most`, until a step has late frames."""
+    sound, rate_hz = soundfile.read(SAMPLE, dtype="int16", always_2d=True)
+    pcm = np.ascontiguousarray(sound[:, 0])
+    fleet = await LocalFleet(stages=stages, sessions_per_stage=MOST_SESSIONS).start()
+    viewers = await _Viewers.start()
+    sessions: list[_Session] = []
+    steps: list[Step] = []
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            running = []
+            while len(sessions) < most and not (steps and steps[-1].late_frames):
+                for _ in range(first if not sessions else 1):
+                    number = len(sessions)
+                    casting = Casting(
+                        session_id=f"density-{number}", pack_path=pack_path, width_px=WIDTH_PX, height_px=HEIGHT_PX, fps=FPS, seed=number
+                    )
+                    performer = await fleet.allocate(casting)
+                    sessions.append(_Session(performer, np.roll(pcm, -number * rate_hz), rate_hz))
+                    running.append(tasks.create_task(sessions[-1].run()))
+                    await viewers.join(number, performer)
+                await asyncio.sleep(settle_s)
+                steps.append(await _measured(fleet, viewers, sessions, measure_s))
+            for task in running:
+                task.cancel()
+    finally:
+        await viewers.aclose()
+        await fleet.aclose()
+    return steps
+
+
+async def _measured(fleet: LocalFleet, viewers: _Viewers, sessions: list[_Session], measure_s: float) -> Step:
+    pids = [link.process.pid for link in fleet._links]
+    await viewers.count()
+    for session in sessions:
+        session.late_frames = 0
+    began_s, stage_s, viewer_s = time.monotonic(), sum(map(_cpu_s, pids)), _cpu_s(viewers.pid)
+    await asyncio.sleep(measure_s)
+    counted = await viewers.count()
+    passed_s = time.monotonic() - began_s
+    rates = [n / passed_s for n in counted["pictures"]] or [0.0]
+    return Step(
+        sessions=len(sessions),
+        late_frames=sum(session.late_frames for session in sessions),
+        fps_least=round(min(rates), 1),
+        fps_mean=round(sum(rates) / len(sessions), 1),
+        longest_gap_ms=max(counted["gaps_ms"], default=0),
+        stage_cores=round((sum(map(_cpu_s, pids)) - stage_s) / passed_s, 2),
+        viewer_cores=round((_cpu_s(viewers.pid) - viewer_s) / passed_s, 2),
+        stage_mb=round(sum(map(_pss_mb, pids)), 1),
+    )
+
+
+def _cpu_s(pid: int) -> float:
+    """Return a process's processor time so far; 0 where /proc does not tell (Linux only)."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _pss_mb(pid: int) -> float:
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
+
+
+def run(as_json: bool, *, first: int, most: int, stages: int | None) -> None:
+    """Measure and print."""
+    stages = stages or os.cpu_count() or 1
+    with tempfile.TemporaryDirectory(prefix="visavis-") as folder:
+        prepare_avatar(DEFAULT_PORTRAIT.path.read_bytes(), Path(folder) / "pack")
+        steps = asyncio.run(measure(Path(folder) / "pack", first=first, most=most, stages=stages))
+    without = [step.sessions for step in steps if not step.late_frames and step.fps_least > 0.96 * FPS]
+    record = {
+        "benchmark": "density",
+        "size": f"{WIDTH_PX}x{HEIGHT_PX}",
+        "fps": FPS,
+        "sessions_without_late_frames": max(without, default=0),
+        "stages": stages,
+        "cores": os.cpu_count(),
+        "steps": [asdict(step) for step in steps],
+    }
+    if as_json:
+        print(json.dumps(record))
+        return
+    table = Table()
+    for heading in ("sessions", "late frames", "fps, least", "fps, mean", "longest gap, ms", "stages, cores", "viewers, cores", "stages, MB"):
+        table.add_column(heading, justify="right")
+    for step in steps:
+        table.add_row(*(str(value) for value in asdict(step).values()))
+    console = Console()
+    console.print(f"Sessions of {record['size']} at {FPS} frames a second, all speaking and watched, {stages} stages on {record['cores']} cores")
+    console.print(table)
+    console.print(f"{record['sessions_without_late_frames']} sessions without a late frame in {MEASURE_S:.0f} s")
