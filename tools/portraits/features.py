@@ -33,6 +33,8 @@ class Sitter:
     glow: str
     leaves: tuple[str, str, str]
     outline: tuple = FACE
+    hair_gloss: str = "#8fd6c8"
+    hair_drop: float = 0.0  # how much longer than a bob, as a part of its length below the eyes
     freckles: int = 0
     age: float = 0.0  # how deep the lines of the face are
     liner: float = 1.0  # how dark the lashes are drawn

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import numpy as np
 import skia
-from brushes import both, curve, inside, linear, mirrored, paint
+from brushes import AXIS, both, curve, inside, linear, mirrored, paint
 from features import Sitter
 
 
+def hung(who: Sitter, *points: tuple) -> list[tuple]:
+    """The points of a bob, drawn down to the length of this person's hair."""
+    return [(x, y + who.hair_drop * max(0.0, y - 380), *rest) for x, y, *rest in points]
+
+
 def bob_behind(canvas: skia.Canvas, who: Sitter, _rng: np.random.Generator) -> None:
-    shape = curve(
+    shape = curve(*hung(who,
         (600, 84), (692, 100), (765, 168), (800, 270), (806, 380), (812, 470), (797, 566), (744, 610), (690, 596),
         (510, 596), (456, 610), (403, 566), (388, 470), (394, 380), (400, 270), (435, 168), (508, 100),
-    )  # fmt: skip
+    ))  # fmt: skip
     canvas.drawPath(shape, linear((600, 90), (600, 620), (who.hair[1], 1), (who.hair[2], 1), (who.hair[2], 1)))
     with inside(canvas, shape):
         for k in range(13):
             x = 755 + 5.0 * k
 
             def lock(c: skia.Canvas, x: float = x, k: int = k) -> None:
-                path = curve((x - 20, 330), (x, 430), (x - 4 - k, 520), (x - 34 - 2 * k, 610), closed=False)
+                path = curve(*hung(who, (x - 20, 330), (x, 430), (x - 4 - k, 520), (x - 34 - 2 * k, 610)), closed=False)
                 c.drawPath(path, paint(who.hair[0] if k % 3 == 0 else who.hair[1], 0.35, stroke=2.2 if k % 3 else 3.5, blur=0.6))
 
             both(canvas, lock)
@@ -27,14 +32,14 @@ def bob_behind(canvas: skia.Canvas, who: Sitter, _rng: np.random.Generator) -> N
 
 def bob_before(canvas: skia.Canvas, who: Sitter, rng: np.random.Generator) -> None:
     """A side part: one sweep over the forehead, a smaller one on the other side."""
-    sweep = curve(
+    sweep = curve(*hung(who,
         (554, 92, 1), (630, 82), (712, 112), (774, 196), (796, 300), (804, 400), (808, 500), (792, 570), (756, 606), (738, 588),
         (752, 540), (756, 460), (748, 390), (742, 330), (722, 276), (672, 236), (612, 210), (566, 176),
-    )  # fmt: skip
-    small = curve(
+    ))  # fmt: skip
+    small = curve(*hung(who,
         (558, 92, 1), (492, 104), (430, 182), (404, 290), (396, 390), (392, 500), (408, 570), (444, 606), (462, 588),
         (448, 540), (444, 460), (452, 390), (456, 330), (470, 276), (504, 228), (540, 186),
-    )  # fmt: skip
+    ))  # fmt: skip
     with inside(canvas, who.face):
         canvas.save()
         canvas.translate(6, 16)
@@ -57,7 +62,7 @@ def bob_before(canvas: skia.Canvas, who: Sitter, rng: np.random.Generator) -> No
     ):
         canvas.drawPath(shape, linear((600, 100), (600 + 190 * side, 560), (who.hair[1], 1), (who.hair[1], 1), (who.hair[2], 1)))
         with inside(canvas, shape):
-            outer_at, inner_at = np.array(outer, float), np.array(inner, float)
+            outer_at, inner_at = (np.array(hung(who, *line), float) for line in (outer, inner))
             for _ in range(150):
                 u = rng.uniform(0, 1)
                 path = [tuple(p) for p in outer_at * (1 - u) + inner_at * u + rng.normal(0, 2.5, (6, 2))]
@@ -65,8 +70,95 @@ def bob_before(canvas: skia.Canvas, who: Sitter, rng: np.random.Generator) -> No
                 canvas.drawPath(curve(*path, closed=False), paint(tone, strength, stroke=rng.uniform(1.0, 4.5), blur=0.7))
             for u, strength in ((0.22, 0.55), (0.34, 0.40), (0.62, 0.35)):
                 band = outer_at * (1 - u) + inner_at * u
-                canvas.drawPath(curve(*[tuple(p) for p in band[1:4]], closed=False), paint("#8fd6c8", strength, stroke=9, blur=7))
+                canvas.drawPath(curve(*[tuple(p) for p in band[1:4]], closed=False), paint(who.hair_gloss, strength, stroke=9, blur=7))
             canvas.drawPath(shape, paint(who.hair[2], 0.55, stroke=7, blur=4))
+
+
+def mirrored_line(*left: tuple) -> list[tuple]:
+    """An open line over the face, given from its middle down the left side: from the lower left to the lower right."""
+    return [*left[::-1], *((2 * AXIS - x, y) for x, y in left)]
+
+
+def top_knot(canvas: skia.Canvas, who: Sitter, _rng: np.random.Generator, *, front: bool) -> None:
+    """Hair drawn up into a knot; a lock hangs before each ear."""
+    rng = np.random.default_rng(3)
+    light, middle, dark = who.hair
+    if not front:
+        canvas.drawPath(curve(*mirrored((600, 112), (690, 124), (752, 196), (768, 300), (764, 400), (740, 470), (600, 520))), paint(dark))
+        canvas.save()
+        canvas.translate(0, 16)
+        knot = curve((600, 32), (646, 42), (668, 78), (652, 118), (600, 132), (548, 118), (532, 78), (554, 42))
+        canvas.drawPath(knot, linear((550, 40), (650, 130), (middle, 1), (middle, 1), (dark, 1)))
+        with inside(canvas, knot):
+            for _ in range(150):
+                size, lean = rng.uniform(0.15, 1.0), rng.uniform(-0.5, 0.5)
+                turn = rng.uniform(0, 2 * np.pi) + np.linspace(0, 1.9, 6)
+                x, y = 600 + 66 * size * np.cos(turn), 82 + 48 * size * np.sin(turn + lean)
+                tone = (light, middle, dark)[rng.integers(3)]
+                canvas.drawPath(curve(*zip(x, y, strict=True), closed=False), paint(tone, 0.5, stroke=rng.uniform(1.2, 4), blur=0.6))
+            canvas.drawPath(curve((548, 66), (580, 48), (620, 50), closed=False), paint(who.hair_gloss, 0.5, stroke=9, blur=7))
+        canvas.restore()
+        return
+    root = np.array(
+        [
+            (452, 392),
+            (450, 340),
+            (460, 284),
+            (486, 238),
+            (528, 206),
+            (572, 192),
+            (628, 192),
+            (672, 206),
+            (714, 238),
+            (740, 284),
+            (750, 340),
+            (748, 392),
+        ]
+    )
+    tip = np.array(
+        [
+            (438, 400),
+            (430, 320),
+            (436, 234),
+            (466, 164),
+            (516, 120),
+            (568, 104),
+            (632, 104),
+            (684, 120),
+            (734, 164),
+            (764, 234),
+            (770, 320),
+            (762, 400),
+        ]
+    )
+    shape = curve(*(tuple(p) for p in root), *(tuple(p) for p in tip[::-1]))
+    with inside(canvas, who.face):
+        canvas.save()
+        canvas.translate(3, 12)
+        canvas.drawPath(shape, paint(who.deep, 0.45, blur=10))
+        canvas.restore()
+    canvas.drawPath(shape, linear((470, 120), (760, 400), (middle, 1), (middle, 1), (dark, 1)))
+    crown = np.array([600.0, 108.0])
+    with inside(canvas, shape):
+        for _ in range(420):
+            at = rng.uniform(0, len(root) - 1)
+            start, over = (np.array([np.interp(at, np.arange(len(root)), side[:, axis]) for axis in range(2)]) for side in (root, tip))
+            first = start + (over - start) * rng.uniform(-0.05, 0.7)
+            last = crown + (over - crown) * rng.uniform(0.1, 0.5)
+            bend = (first + last) / 2 + (over - (first + last) / 2) * 0.45
+            tone, strength = [(light, 0.30), (dark, 0.42), (middle, 0.5)][rng.integers(3)]
+            canvas.drawPath(
+                curve(tuple(first), tuple(bend), tuple(last), closed=False), paint(tone, strength, stroke=rng.uniform(1.0, 4.0), blur=0.6)
+            )
+        canvas.drawPath(curve((462, 240), (500, 172), (566, 136), closed=False), paint(who.hair_gloss, 0.42, stroke=12, blur=9))
+        canvas.drawPath(curve((700, 158), (736, 206), (752, 270), closed=False), paint(who.hair_gloss, 0.28, stroke=10, blur=9))
+
+    def lock(c: skia.Canvas) -> None:
+        for k in range(7):
+            path = curve((744 + k, 350), (757 + k, 410), (752 + 0.8 * k, 470), (760 + k, 530 - 6 * k), closed=False)
+            c.drawPath(path, paint((light, middle, dark, middle)[k % 4], 0.9, stroke=2.4, blur=0.4))
+
+    both(canvas, lock)
 
 
 def afro(canvas: skia.Canvas, who: Sitter, _rng: np.random.Generator, *, front: bool) -> None:

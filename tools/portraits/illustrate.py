@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import skia
 from brushes import AXIS, HEIGHT_PX, WIDTH_PX, both, curve, inside, leaf, linear, mirrored, oval, paint
 from features import BROAD_FACE, Sitter, brow, ear, eye, face, mouth
-from hairdos import afro, beard, bob_before, bob_behind, combed_back
+from hairdos import afro, beard, bob_before, bob_behind, combed_back, top_knot
 from PIL import Image
 
 OVERSAMPLING = 2
@@ -35,6 +36,35 @@ PIP = Sitter(
     glow="#fff0dc",
     leaves=("#9c4f58", "#b5636a", "#8a424f"),
     freckles=64,
+)
+PIP_EVENING = replace(
+    PIP,
+    cloth=("#b98fd6", "#7f55a8", "#533277", "#2d1748"),
+    sky=("#4a4483", "#352f68", "#211d49"),
+    glow="#a98bd0",
+    leaves=("#2b3a66", "#3a4a7c", "#232f58"),
+)
+IRIS = Sitter(
+    shine="#fff0e0",
+    light="#fbd8bf",
+    skin="#efbd9f",
+    shade="#cf8f72",
+    deep="#97583f",
+    blush="#e0735f",
+    lips=("#b4524f", "#cf7470", "#6d2826"),
+    gloss="#ffe6dc",
+    iris=("#c2b25c", "#7f9a68", "#4d7260", "#263c36"),
+    line="#2f1a14",
+    brows=("#5a3a28", "#472c1e"),
+    hair=("#a8703f", "#6d4024", "#3a2013"),
+    hair_gloss="#e0aa6e",
+    hair_drop=0.42,
+    cloth=("#4f9a9c", "#2c7479", "#1a4f56", "#0c2f35"),
+    sky=("#dfe6e6", "#b4c2c4", "#87999e"),
+    glow="#fbfaf4",
+    leaves=("#6f8f8c", "#86a5a0", "#5d7d7c"),
+    freckles=26,
+    earrings=False,
 )
 AMARA = Sitter(
     shine="#d39a6d",
@@ -205,6 +235,8 @@ def lights_in_eyes(canvas: skia.Canvas) -> None:
 
 PEOPLE: dict[str, tuple[Sitter, list[Draw], list[Draw]]] = {  # who, what is drawn behind the face, what before it
     "pip": (PIP, [bob_behind, roll_neck], [bob_before]),
+    "pip-evening": (PIP_EVENING, [lambda c, w, r: top_knot(c, w, r, front=False), round_neck], [lambda c, w, r: top_knot(c, w, r, front=True)]),
+    "iris-illustrated": (IRIS, [bob_behind, roll_neck], [bob_before]),
     "amara": (AMARA, [lambda c, w, r: afro(c, w, r, front=False), round_neck], [lambda c, w, r: afro(c, w, r, front=True)]),
     "tomas": (TOMAS, [jumper_and_shirt], [beard, combed_back]),
 }

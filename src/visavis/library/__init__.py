@@ -36,6 +36,13 @@ PORTRAITS: tuple[LibraryPortrait, ...] = (  # in the order in which lists show t
         is_default=True,
     ),
     _portrait(
+        "iris-illustrated",
+        "Iris",
+        "Illustrated",
+        "The same woman, drawn: brown hair to the shoulders, green eyes and a teal roll-neck, before a pale grey glow and leaves.",
+        "woman", "adult", "illustrated",
+    ),
+    _portrait(
         "leo",
         "Leo",
         "Garden",
@@ -47,6 +54,13 @@ PORTRAITS: tuple[LibraryPortrait, ...] = (  # in the order in which lists show t
         "Pip",
         "Illustrated",
         "A drawn young woman with teal bobbed hair, brown skin, freckles and a yellow roll-neck, before a peach glow and purple leaves.",
+        "woman", "young", "illustrated",
+    ),
+    _portrait(
+        "pip-evening",
+        "Pip",
+        "Evening",
+        "The same young woman with her hair in a knot, a violet top and a fine gold chain, before a night sky and dark leaves.",
         "woman", "young", "illustrated",
     ),
     _portrait(
