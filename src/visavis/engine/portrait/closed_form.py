@@ -16,7 +16,7 @@ EPS = 1e-4  # variance of colour (range 0 to 1) that a window is taken to have a
 PRIOR = 0.02  # the weight of the guess for what is unknown, against about nine windows a px
 ITERATIONS = 60  # of conjugate gradients at most
 CLOSE_ENOUGH = 3e-3  # residual, relative to that of the guess, at which they end
-RIM = 3  # px about the picture that windows reach
+RIM = 3  # px about the picture that a stencil may reach
 _SIDE = np.arange(9)
 _DY, _DX = _SIDE // 3 - 1, _SIDE % 3 - 1
 
@@ -25,12 +25,15 @@ def closed_form(image: Array, guess: Array, unknown: NDArray[np.bool_]) -> Array
     """Return opacities, float32 (H, W), 0 to 1: `guess` wherever not `unknown`, and there what fits the colours of `image`, (H, W, 3), 0 to 1."""
     if not unknown.any():
         return guess.copy()
-    # With a rim about it every px has neighbours; the rim goes on as the edge does.
+    # With a rim about it every px has neighbours; only windows within the picture say anything.
     image = cv2.copyMakeBorder(image, RIM, RIM, RIM, RIM, cv2.BORDER_REFLECT_101)
     padded = cv2.copyMakeBorder(guess, RIM, RIM, RIM, RIM, cv2.BORDER_REFLECT_101)
     inner = cv2.copyMakeBorder(unknown.astype(np.uint8), RIM, RIM, RIM, RIM, cv2.BORDER_CONSTANT, value=(0,))
     height, width = padded.shape
-    centres = np.flatnonzero(cv2.dilate(inner, np.ones((3, 3), np.uint8)))
+    touched = cv2.dilate(inner, np.ones((3, 3), np.uint8))
+    within = np.zeros_like(touched)
+    within[RIM + 1 : -RIM - 1, RIM + 1 : -RIM - 1] = 1
+    centres = np.flatnonzero(touched & within)
     at = np.flatnonzero(inner)
     members = centres[:, None] + (_DY * width + _DX)[None, :]
     affinities = _affinities(image.reshape(-1, 3)[members])
