@@ -46,7 +46,9 @@ def _hann(side_steps: int) -> Array:
     return (window / window.sum()).astype(np.float32)
 
 
-_JAW_WINDOW, _LIP_WINDOW = _hann(_JAW_SIDE_STEPS), _hann(_LIP_SIDE_STEPS)
+_LIP_WINDOW = _hann(_LIP_SIDE_STEPS)
+_WINDOWS = np.tile(np.pad(_LIP_WINDOW, _JAW_SIDE_STEPS - _LIP_SIDE_STEPS), (MOUTH_COUNT, 1))  # of each coefficient
+_WINDOWS[_JAW] = _hann(_JAW_SIDE_STEPS)
 
 
 class TimedSpeech:
@@ -125,7 +127,7 @@ class TimedSpeech:
             return heard
         viseme = self._visemes(timed, back)
         speaking = _smoothed((viseme != SILENCE).astype(np.float32), _LIP_WINDOW)[shown]
-        mouth = self._mouth(viseme, back)[shown]
+        mouth = self._mouth(viseme, back, shown)
         closed = self._spans(BILABIAL, steps, back)[shown]
         mouth = _laid_over(mouth, closed, self._spans(LABIODENTAL, steps, back)[shown] * (1 - closed), speaking, heard.loudness)
         rest = 1 - speaking
@@ -150,16 +152,16 @@ class TimedSpeech:
         source = np.where(held, before, np.where(after < len(timed), after, places))
         return viseme[source]
 
-    def _mouth(self, viseme: NDArray[np.int64], back: int) -> Array:
-        """Return the smoothed shapes, float32 (n, MOUTH_COUNT), without closing."""
+    def _mouth(self, viseme: NDArray[np.int64], back: int, shown: slice) -> Array:
+        """Return the smoothed shapes of the steps to show, float32 (n, MOUTH_COUNT), without closing."""
         mouth = _SHAPES[viseme]
         for k, a, b in self._phones:
             if k in _ROUND_CLASSES:
                 part = slice(max(0, a - _ROUND_LEAD_STEPS - back), max(0, b + _ROUND_LAG_STEPS - back))
                 np.maximum(mouth[part], _ROUND_LIFT[k], out=mouth[part])
-        smooth = np.empty_like(mouth)
-        for channel in range(MOUTH_COUNT):
-            smooth[:, channel] = _smoothed(mouth[:, channel], _JAW_WINDOW if channel == _JAW else _LIP_WINDOW)
+        around = mouth[shown.start - _JAW_SIDE_STEPS : shown.stop + _JAW_SIDE_STEPS]
+        windows = np.lib.stride_tricks.sliding_window_view(around, _WINDOWS.shape[1], axis=0)
+        smooth: Array = np.einsum("nck,ck->nc", windows, _WINDOWS)
         return smooth
 
     def _spans(self, viseme: int, steps: int, back: int) -> Array:
