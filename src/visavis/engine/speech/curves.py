@@ -31,7 +31,7 @@ _CLOSURE_LOW, _CLOSURE_HIGH = 0.5, 0.85
 _AGREED = np.float32(0.5)  # share of the visemes' own word in a closure: bilabials count in full from half belief on
 # Lips that are not surely closed stay visibly apart: a thin gap looks wrong for either.
 _CLOSURE_PARTLY, _CLOSURE_STAYS = 0.5, 0.78
-_CONTACT_LOW, _CONTACT_HIGH = 0.4, 0.6
+_CONTACT_LOW, _CONTACT_HIGH = 0.3, 0.5
 _CLOSE_PER_STEP, _OPEN_PER_STEP = 0.5, 0.5
 _HOLD_STEPS = 4  # a closure stays for 40 ms at least: one frame of a 25 fps video falls into it, whatever its phase
 # The mouth wakes at once and goes to rest over 120 ms.
@@ -39,6 +39,7 @@ _SPEECH_ON, _SPEECH_OFF = 0.5, 0.35
 _WAKE_PER_STEP, _REST_PER_STEP = 0.34, 0.085
 _JAW_QUIET, _JAW_LOUD = 0.9, 1.05
 _JAW_CONTACT, _ROLL_CONTACT = 0.2, 0.6
+_JAW_LEAST = 0.03  # while somebody speaks: only a closure closes the lips
 
 
 class _Gesture:
@@ -117,7 +118,7 @@ class MouthShaper:
         wake = self._wake
         mouth = [(0.0 if value < 0.0 else 1.0 if value > 1.0 else value) * wake for value in mouth]
         touching *= wake
-        jaw = min(1.0, mouth[_JAW] * (_JAW_QUIET + (_JAW_LOUD - _JAW_QUIET) * loudness))
+        jaw = min(1.0, max(_JAW_LEAST * wake, mouth[_JAW]) * (_JAW_QUIET + (_JAW_LOUD - _JAW_QUIET) * loudness))
         jaw = jaw * (1.0 - touching) + min(jaw, _JAW_CONTACT) * touching
         jaw *= 1.0 - 0.4 * closed
         mouth[_JAW], mouth[_CLOSE], mouth[_PRESS] = jaw, jaw * closed, 0.35 * closed * wake
