@@ -253,7 +253,7 @@ def main(measure: Callable[[Path], dict[str, float]] = evaluate) -> int:
     options.add_argument("--write", type=Path, help="a page to put the table into")
     a = options.parse_args()
     cv2.setNumThreads(1)
-    photos = {portrait.name: portrait.path for portrait in PORTRAITS} | {photo.stem: photo for photo in a.photo}
+    photos = {portrait.slug: portrait.path for portrait in PORTRAITS} | {photo.stem: photo for photo in a.photo}
     columns = {name: measure(photo) for name, photo in photos.items()}
     text = table(columns)
     print(text)
