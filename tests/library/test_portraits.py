@@ -82,6 +82,20 @@ def test_the_head_is_frontal_large_and_wholly_inside(portrait: LibraryPortrait) 
 
 
 @EVERY
+def test_the_report_suggests_nothing_better(portrait: LibraryPortrait) -> None:
+    report = examined(portrait).report
+    assert report.verdict == "good"
+    assert [remark.code for remark in report.remarks if remark.severity == "warning" or remark.suggestion] == []
+
+
+@EVERY
+def test_lips_are_closed_at_rest(portrait: LibraryPortrait) -> None:
+    points = examined(portrait).study.landmarks[:, :2]
+    gap, width = np.linalg.norm(points[13] - points[14]), np.linalg.norm(points[61] - points[291])
+    assert gap <= 0.05 * width
+
+
+@EVERY
 def test_landmarks_lie_on_the_drawn_lips(portrait: LibraryPortrait) -> None:
     study = examined(portrait).study
     points = study.landmarks[:, :2]
