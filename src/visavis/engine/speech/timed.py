@@ -7,7 +7,9 @@ that looks no further ahead; how closures lie over them is as in curves.py.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
+from itertools import takewhile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +39,7 @@ for _k in _ROUND_CLASSES:
     _ROUND_LIFT[_k, list(_ROUND)] = _ROUND_SHARE * _SHAPES[_k, list(_ROUND)]
 
 Array = NDArray[np.float32]
+Phone = tuple[int, int, int]  # viseme, first step, last step + 1
 
 assert max(_JAW_SIDE_STEPS, _ROUND_LEAD_STEPS + _LIP_SIDE_STEPS, _SHUT_LEAD_STEPS + _SHUT_LEAST_STEPS // 2 + 1) <= LOOK_AHEAD_STEPS
 
@@ -47,8 +50,9 @@ def _hann(side_steps: int) -> Array:
 
 
 _LIP_WINDOW = _hann(_LIP_SIDE_STEPS)
-_WINDOWS = np.tile(np.pad(_LIP_WINDOW, _JAW_SIDE_STEPS - _LIP_SIDE_STEPS), (MOUTH_COUNT, 1))  # of each coefficient
-_WINDOWS[_JAW] = _hann(_JAW_SIDE_STEPS)
+_WINDOWS = np.tile(np.pad(_LIP_WINDOW, _JAW_SIDE_STEPS - _LIP_SIDE_STEPS)[:, None], (1, MOUTH_COUNT))  # of each coefficient
+_WINDOWS[:, _JAW] = _hann(_JAW_SIDE_STEPS)
+_WINDOW_STEPS = np.arange(len(_WINDOWS))
 
 
 class TimedSpeech:
@@ -60,8 +64,8 @@ class TimedSpeech:
 
     def _forget(self) -> None:
         self._rows = 0  # returned since the reset
-        self._phones: list[tuple[int, int, int]] = []  # (viseme, first step, last step + 1) in order; what no row can depend on any more is dropped
-        self._timed: list[tuple[int, int]] = []  # (first step, last step + 1) of the pieces that came with phones, likewise
+        self._phones: deque[Phone] = deque()  # in order; what no row can depend on any more is dropped
+        self._timed: deque[tuple[int, int]] = deque()  # (first step, last step + 1) of the pieces that came with phones, likewise
 
     def reset(self) -> None:
         self._heard.reset()
@@ -106,8 +110,10 @@ class TimedSpeech:
             return heard
         motion = self._replaced(heard, first)
         oldest = self._rows - _BACK_STEPS - _SHUT_LEAST_STEPS
-        self._phones = [phone for phone in self._phones if phone[2] >= oldest]
-        self._timed = [piece for piece in self._timed if piece[1] >= oldest]
+        while self._phones and self._phones[0][2] < oldest:
+            self._phones.popleft()
+        while self._timed and self._timed[0][1] < oldest:
+            self._timed.popleft()
         return motion
 
     def _replaced(self, heard: SpeechMotion, first: int) -> SpeechMotion:
@@ -125,11 +131,12 @@ class TimedSpeech:
         share = 1 - _smoothed((~timed).astype(np.float32), _LIP_WINDOW)[shown]  # exactly 1 where all is timed
         if not share.any():
             return heard
-        viseme = self._visemes(timed, back)
+        near = list(takewhile(lambda phone: phone[1] < back + steps + _SHUT_LEAST_STEPS, self._phones))
+        viseme = _visemes(near, timed, back)
         speaking = _smoothed((viseme != SILENCE).astype(np.float32), _LIP_WINDOW)[shown]
-        mouth = self._mouth(viseme, back, shown)
-        closed = self._spans(BILABIAL, steps, back)[shown]
-        mouth = _laid_over(mouth, closed, self._spans(LABIODENTAL, steps, back)[shown] * (1 - closed), speaking, heard.loudness)
+        mouth = _mouth(near, viseme, back, shown)
+        closed = _spans(near, BILABIAL, steps, back)[shown]
+        mouth = _laid_over(mouth, closed, _spans(near, LABIODENTAL, steps, back)[shown] * (1 - closed), speaking, heard.loudness)
         rest = 1 - speaking
         rest[~mouth.any(axis=1)] = 1.0
         return SpeechMotion(
@@ -140,43 +147,46 @@ class TimedSpeech:
             stress=heard.stress,
         )
 
-    def _visemes(self, timed: NDArray[np.bool_], back: int) -> NDArray[np.int64]:
-        """Return the class of each step of the window that begins at step `back`; a timed piece goes on for a while as it is at its edges."""
-        viseme = np.full(len(timed), SILENCE, np.int64)
-        for k, a, b in self._phones:
-            viseme[max(0, a - back) : max(0, b - back)] = k
-        places = np.arange(len(timed))
-        before = np.maximum.accumulate(np.where(timed, places, -1))
-        after = np.minimum.accumulate(np.where(timed, places, len(timed))[::-1])[::-1]
-        held = (before >= 0) & (places - before <= _HELD_STEPS)
-        source = np.where(held, before, np.where(after < len(timed), after, places))
-        return viseme[source]
 
-    def _mouth(self, viseme: NDArray[np.int64], back: int, shown: slice) -> Array:
-        """Return the smoothed shapes of the steps to show, float32 (n, MOUTH_COUNT), without closing."""
-        mouth = _SHAPES[viseme]
-        for k, a, b in self._phones:
-            if k in _ROUND_CLASSES:
-                part = slice(max(0, a - _ROUND_LEAD_STEPS - back), max(0, b + _ROUND_LAG_STEPS - back))
-                np.maximum(mouth[part], _ROUND_LIFT[k], out=mouth[part])
-        around = mouth[shown.start - _JAW_SIDE_STEPS : shown.stop + _JAW_SIDE_STEPS]
-        windows = np.lib.stride_tricks.sliding_window_view(around, _WINDOWS.shape[1], axis=0)
-        smooth: Array = np.einsum("nck,ck->nc", windows, _WINDOWS)
-        return smooth
+def _visemes(phones: list[Phone], timed: NDArray[np.bool_], back: int) -> NDArray[np.int64]:
+    """Return the class of each step of the window that begins at step `back`; a timed piece goes on for a while as it is at its edges."""
+    viseme = np.full(len(timed), SILENCE, np.int64)
+    for k, a, b in phones:
+        viseme[max(0, a - back) : max(0, b - back)] = k
+    places = np.arange(len(timed))
+    before = np.maximum.accumulate(np.where(timed, places, -1))
+    after = np.minimum.accumulate(np.where(timed, places, len(timed))[::-1])[::-1]
+    held = (before >= 0) & (places - before <= _HELD_STEPS)
+    source = np.where(held, before, np.where(after < len(timed), after, places))
+    return viseme[source]
 
-    def _spans(self, viseme: int, steps: int, back: int) -> Array:
-        """Return 1 where a sound of this class is shown: from a little before it to its end, for a least time, with a step of 1/2 on either side."""
-        spans = np.zeros(steps, np.float32)
-        for k, a, b in self._phones:
-            if k != viseme:
-                continue
-            first = a - _SHUT_LEAD_STEPS
-            short = max(0, _SHUT_LEAST_STEPS - (b - first))
-            first, last = first - short // 2 - back, b + short - short // 2 - back
-            part = spans[max(0, first - 1) : max(0, last + 1)]
-            np.maximum(part, np.float32(0.5), out=part)
-            spans[max(0, first) : max(0, last)] = 1.0
-        return spans
+
+def _mouth(phones: list[Phone], viseme: NDArray[np.int64], back: int, shown: slice) -> Array:
+    """Return the smoothed shapes of the steps to show, float32 (n, MOUTH_COUNT), without closing."""
+    mouth = _SHAPES[viseme]
+    for k, a, b in phones:
+        if k in _ROUND_CLASSES:
+            part = slice(max(0, a - _ROUND_LEAD_STEPS - back), max(0, b + _ROUND_LAG_STEPS - back))
+            np.maximum(mouth[part], _ROUND_LIFT[k], out=mouth[part])
+    around = mouth[shown.start - _JAW_SIDE_STEPS : shown.stop + _JAW_SIDE_STEPS]
+    windows = around[np.arange(shown.stop - shown.start)[:, None] + _WINDOW_STEPS]
+    smooth: Array = np.einsum("nkc,kc->nc", windows, _WINDOWS)
+    return smooth
+
+
+def _spans(phones: list[Phone], viseme: int, steps: int, back: int) -> Array:
+    """Return 1 where a sound of this class is shown: from a little before it to its end, for a least time, with a step of 1/2 on either side."""
+    spans = np.zeros(steps, np.float32)
+    for k, a, b in phones:
+        if k != viseme:
+            continue
+        first = a - _SHUT_LEAD_STEPS
+        short = max(0, _SHUT_LEAST_STEPS - (b - first))
+        first, last = first - short // 2 - back, b + short - short // 2 - back
+        part = spans[max(0, first - 1) : max(0, last + 1)]
+        np.maximum(part, np.float32(0.5), out=part)
+        spans[max(0, first) : max(0, last)] = 1.0
+    return spans
 
 
 def _smoothed(values: Array, window: Array) -> Array:
