@@ -14,7 +14,7 @@ from tests.conftest import Service, open_service
 from tests.fakes import FakeFleet
 from visavis.api import pages
 from visavis.errors import NoCapacity
-from visavis.library import PORTRAITS
+from visavis.library import DEFAULT_PORTRAIT
 
 pytestmark = pytest.mark.anyio
 
@@ -31,7 +31,7 @@ async def test_healthz_is_there_before_readyz_says_ready(service: Service) -> No
 async def test_a_first_rehearsal_that_fails_is_tried_again(tmp_path: Path) -> None:
     fleet = FakeFleet()
     fleet.failure = NoCapacity("The stage was lost while the session was set up")
-    async with open_service(tmp_path, fleet=fleet, portraits=PORTRAITS, sweep_interval_s=0.01) as service:
+    async with open_service(tmp_path, fleet=fleet, portraits=[DEFAULT_PORTRAIT], sweep_interval_s=0.01) as service:
         with anyio.fail_after(10):
             while fleet.allocations < 2:  # noqa: ASYNC110 (as an operator watches)
                 await anyio.sleep(0.01)
