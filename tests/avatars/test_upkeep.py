@@ -7,21 +7,23 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import anyio
+import anyio.to_thread
 import httpx
 import numpy as np
 import pytest
 
 import visavis.library
-from tests.conftest import Service, open_service, wait_until_ready
+from tests.conftest import Service, open_service
 from tests.fakes import FakeFleet, FakePerformer, fake_prepare
+from visavis.avatars.preparation import prepare_with_engine
 from visavis.avatars.service import PHOTO, image_blob
 from visavis.engine.portrait.points import NAMES, SevenPoints
 from visavis.engine.portrait.report import PreparationReport, Remark, report_line
+from visavis.engine.render.pack import AvatarPack
 from visavis.engine.render.version import FORMAT_VERSION
 from visavis.errors import PackUnreadable
 from visavis.fleet.port import Casting
-from visavis.server import RunningServer
-from visavis.settings import Settings
 
 pytestmark = pytest.mark.anyio
 
@@ -163,38 +165,45 @@ async def test_points_that_are_none_are_refused(service: Service, points: Any) -
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "INVALID_POINTS"), answer.text
 
 
-def perform(base_url: str, key: str, avatar_id: str) -> httpx.Response:
-    """Create a session and start it; return the answer that ends the trying."""
-    headers = {"x-api-key": key}
-    created = httpx.post(base_url + "/v1/sessions", json={"avatar_id": avatar_id}, headers=headers, timeout=60)
-    url = f"{base_url}/v1/sessions/{created.json()['session']['session_id']}"
-    while True:
-        started = httpx.put(url + "/start", headers=headers, timeout=60)
-        if started.status_code != 200 or started.json()["ws_uri"] != "try_again":
-            httpx.put(url + "/end", headers=headers, timeout=60)
-            return started
+class EngineFleet(FakeFleet):
+    """A fleet whose performers perform nothing, but which reads the pack as every stage does."""
+
+    async def allocate(self, casting: Casting) -> FakePerformer:
+        if not (casting.pack_path / "pack.npz").read_bytes().startswith(b"a face"):
+            await anyio.to_thread.run_sync(AvatarPack.load, casting.pack_path)
+        return await super().allocate(casting)
 
 
-def test_a_server_that_starts_anew_mends_packs_that_time_or_a_disk_has_spoilt(tmp_path: Path) -> None:
-    settings = Settings(data_dir=tmp_path, rate_limit_per_minute=100_000, log_level="error", stages=1)
+async def test_a_server_that_starts_anew_mends_packs_that_time_or_a_disk_has_spoilt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def prepare(image: bytes, out_dir: Path, *, points: SevenPoints | None = None) -> object:
+        return await (fake_prepare if image == b"a face" else prepare_with_engine)(image, out_dir, points=points)
+
+    monkeypatch.setattr("tests.conftest.fake_prepare", prepare)
     photo = visavis.library.DEFAULT_PORTRAIT.path.read_bytes()
-    with RunningServer(settings) as first:
-        wait_until_ready(first.base_url)
-        key = first.api_key
-        address = first.base_url + "/v1/avatars/upload-face?report=true"
-        made = httpx.post(address, files={"file": photo}, headers={"x-api-key": key}, timeout=120)
+    async with open_service(tmp_path, fleet=EngineFleet()) as first:
+        made = await first.client.post("/v1/avatars/upload-face?report=true", files={"file": photo})
         assert made.status_code == 201 and made.json()["report"]["verdict"] == "good", made.text
-        look = made.json()["avatar_id"]
-    pack = tmp_path / "avatars" / look / "pack" / "pack.npz"
-    with np.load(pack) as stored:
-        older = dict(stored) | {"format_version": np.int64(1)}
-    np.savez_compressed(pack, **older)
-    cut = next(path for path in tmp_path.glob("avatars/*/pack/picture.jpg") if path.parent != pack.parent)
-    cut.write_bytes(cut.read_bytes()[:2000])
-    with RunningServer(settings) as second:
-        wait_until_ready(second.base_url)  # which the default avatar must be, and its pack is the one that was cut
-        started = perform(second.base_url, key, look)
-        assert started.status_code == 200 and started.json()["ws_uri"].startswith("ws"), started.text
-    assert len(cut.read_bytes()) > 10_000
-    with np.load(pack) as stored:
-        assert int(stored["format_version"]) == FORMAT_VERSION
+        look, key = made.json()["avatar_id"], first.key
+    pack = tmp_path / "avatars" / look / "pack"
+
+    def grow_old() -> None:
+        with np.load(pack / "pack.npz") as stored:
+            older = dict(stored) | {"format_version": np.int64(FORMAT_VERSION - 1)}
+        np.savez_compressed(pack / "pack.npz", **older)
+
+    def cut_short() -> None:
+        (pack / "picture.jpg").write_bytes((pack / "picture.jpg").read_bytes()[:2000])
+
+    for spoil in (grow_old, cut_short):
+        spoil()
+        with pytest.raises(PackUnreadable):
+            AvatarPack.load(pack)
+        async with open_service(tmp_path, fleet=EngineFleet()) as again:
+            again.client.headers["x-api-key"] = key
+            again.look_id = look
+            started = await start(again)
+            while started.status_code == 200 and started.json()["ws_uri"] == "try_again":
+                session_id = started.request.url.path.split("/")[3]
+                started = await again.client.put(f"/v1/sessions/{session_id}/start")
+            assert started.status_code == 200, started.text
+        assert AvatarPack.load(pack).landmarks.shape == (478, 3)

@@ -49,11 +49,13 @@ class AvatarPack:
     def save(self, folder: Path) -> None:
         """Write the pack into `folder`, which is made if need be. The npz is written last: a pack without it is none."""
         folder.mkdir(parents=True, exist_ok=True)
-        _write(folder / "picture.jpg", self.picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 97, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, 0x111111])
-        _write(folder / "background.jpg", self.background[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])
-        _write(folder / "matte.png", self.matte, [cv2.IMWRITE_PNG_COMPRESSION, 3])
+        checks = np.zeros(4, np.uint32)
+        finest = [cv2.IMWRITE_JPEG_QUALITY, 97, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, 0x111111]
+        checks[0] = _write(folder / "picture.jpg", self.picture[..., ::-1], finest)
+        checks[1] = _write(folder / "background.jpg", self.background[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])
+        checks[2] = _write(folder / "matte.png", self.matte, [cv2.IMWRITE_PNG_COMPRESSION, 3])
         if self.teeth.size:
-            _write(folder / "teeth.png", cv2.cvtColor(self.teeth, cv2.COLOR_RGBA2BGRA), [cv2.IMWRITE_PNG_COMPRESSION, 3])
+            checks[3] = _write(folder / "teeth.png", cv2.cvtColor(self.teeth, cv2.COLOR_RGBA2BGRA), [cv2.IMWRITE_PNG_COMPRESSION, 3])
         head = np.array([self.head.left, self.head.top, self.head.right, self.head.bottom], np.float32)
         with open(folder / "pack.npz", "wb") as file:
             np.savez_compressed(
@@ -65,6 +67,7 @@ class AvatarPack:
                 has_teeth=np.bool_(self.teeth.size > 0),
                 parted=np.float32(self.parted),
                 lids=np.array(self.lids, np.float32),
+                checks=checks,
             )
 
     @classmethod
@@ -81,14 +84,15 @@ class AvatarPack:
                 has_teeth = bool(data["has_teeth"])
                 parted = float(data["parted"])
                 lids = (float(data["lids"][0]), float(data["lids"][1]))
+                checks = [int(check) for check in data["checks"]]
         except (OSError, KeyError, IndexError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise PackUnreadable(f"The avatar pack in {folder.name} cannot be read", suggestion="Bake it again") from error
-        picture = _read(folder / "picture.jpg", cv2.IMREAD_COLOR)[..., ::-1]
-        background = _read(folder / "background.jpg", cv2.IMREAD_COLOR)[..., ::-1]
-        matte = _read(folder / "matte.png", cv2.IMREAD_GRAYSCALE)
+        picture = _read(folder / "picture.jpg", cv2.IMREAD_COLOR, checks[0])[..., ::-1]
+        background = _read(folder / "background.jpg", cv2.IMREAD_COLOR, checks[1])[..., ::-1]
+        matte = _read(folder / "matte.png", cv2.IMREAD_GRAYSCALE, checks[2])
         teeth = np.zeros((0, 0, 4), np.uint8)
         if has_teeth:
-            teeth = cv2.cvtColor(_read(folder / "teeth.png", cv2.IMREAD_UNCHANGED), cv2.COLOR_BGRA2RGBA)
+            teeth = cv2.cvtColor(_read(folder / "teeth.png", cv2.IMREAD_UNCHANGED, checks[3]), cv2.COLOR_BGRA2RGBA)
         if landmarks.shape != (478, 3) or not (picture.shape == background.shape and picture.shape[:2] == matte.shape):
             raise PackUnreadable(f"The parts of the avatar pack in {folder.name} do not fit together", suggestion="Bake it again")
         return cls(
@@ -151,13 +155,17 @@ def _head_box(landmarks: NDArray[np.float32], matte: NDArray[np.uint8]) -> HeadB
     return HeadBox(left=float(left), top=top, right=float(right), bottom=float(bottom))
 
 
-def _write(path: Path, image: NDArray[np.uint8], parameters: list[int]) -> None:
+def _write(path: Path, image: NDArray[np.uint8], parameters: list[int]) -> int:
+    """Write an image file; return the check sum of its bytes."""
     if not cv2.imwrite(str(path), image, parameters):
         raise OSError(f"could not write {path.name}")
+    return zlib.crc32(path.read_bytes())
 
 
-def _read(path: Path, flag: int) -> NDArray[np.uint8]:
-    image = cv2.imread(str(path), flag) if path.exists() else None
+def _read(path: Path, flag: int, check: int) -> NDArray[np.uint8]:
+    """Read an image file whose bytes are those that were written: a decoder shows half a JPEG without a word."""
+    data = path.read_bytes() if path.exists() else b""
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), flag) if data and zlib.crc32(data) == check else None
     if image is None:
         raise PackUnreadable(f"The avatar pack lacks a readable {path.name}", suggestion="Bake it again")
     return np.asarray(image, np.uint8)
