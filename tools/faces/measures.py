@@ -6,7 +6,6 @@ Pictures are uint8 (H, W, 3) RGB or luma (H, W); landmarks float (478, 2) px, th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -65,15 +64,15 @@ def jitter(nose: NDArray[np.float64], eye_px: float) -> float:
 
 
 def registered(frames: Sequence[Picture], box: tuple[int, int, int, int]) -> NDArray[np.float64]:
-    """Where the picture in `box` has moved to in every frame since the first, px (n, 2): by phase correlation, so what is drawn, not what a tracker
-    makes of a whole face whose mouth moves."""
+    """Where the picture in `box` has moved to in every frame since the first, px (n, 2): by maximising correlation (Evangelidis & Psarakis 2008), so
+    what is drawn, not what a tracker makes of a whole face whose mouth moves."""
     left, top, right, bottom = box
-    parts = [cv2.cvtColor(frame[top:bottom, left:right], cv2.COLOR_RGB2GRAY).astype(np.float32) for frame in frames]
-    window = cv2.createHanningWindow((right - left, bottom - top), cv2.CV_32F)
-    moved, at = [np.zeros(2)], np.zeros(2)
-    for before, after in pairwise(parts):
-        at = at + np.array(cv2.phaseCorrelate(before, after, window)[0])
-        moved.append(at)
+    luma = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(np.float32) for frame in frames]
+    stop = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 40, 1e-5)
+    moved, warp = [np.zeros(2)], np.array([[1, 0, left], [0, 1, top]], np.float32)
+    for frame in luma[1:]:
+        _, warp = cv2.findTransformECC(luma[0][top:bottom, left:right], frame, warp, cv2.MOTION_TRANSLATION, stop, None, 3)
+        moved.append(np.array([float(warp[0, 2]) - left, float(warp[1, 2]) - top]))
     return np.array(moved)
 
 
