@@ -282,7 +282,7 @@ def _mood_fields(face: FaceGeometry, mouth: _MouthFields) -> dict[str, Array]:
     centre = bell((x - face.centre_x) / (0.24 * e))
     thin = mouth._thin(y, mouth.lip_up, 0.16, 1.0) * (y < mouth.seam) - mouth._thin(y, mouth.lip_low, 0.12, 1.0) * (y >= mouth.seam)
     # Who smiles in the photo needs less of a smile: corners that stand higher than the middle already are on their way.
-    more = 1.0 - 0.55 * float(smooth(np.float32(mouth.flat.max() / 0.09)))
+    more = 1.0 - 0.55 * float(smooth(np.array(mouth.flat.max() / 0.09, np.float32)))
     return {
         "moodSmile": mouth.pair(0.075 * more * draw * height, more * (-0.068 * lift * height + 0.008 * centre * height + thin)),
         "mouthFrown": mouth.pair(0.012 * draw * height, 0.05 * lift * height - 0.012 * centre * low * under),
