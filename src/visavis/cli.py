@@ -210,6 +210,14 @@ def bench_density(
     run(as_json=json, first=first, most=most, stages=stages)
 
 
+@app.command("photo")
+def photo_report(photo: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A photo of one person.")]) -> None:
+    """Say what a photo is like as an avatar: what is found, what is guessed, what would make a better one."""
+    from visavis.engine.portrait.command import tell
+
+    tell(photo)
+
+
 @app.command()
 def demo(
     once: Annotated[bool, typer.Option("--once", help="Unattended: perform, record, measure, and exit non-zero if anything was wrong.")] = False,
