@@ -90,7 +90,8 @@ class _Sides:
     def continued(self, count: int, reach: float | None) -> _Sides:
         """Return the scene with `count` more columns; `reach`: px from the middle of the face to the edge, None where no shoulder can be."""
         # At the height of the head an edge cuts hair or a hand, lower down a shoulder. A shoulder goes on.
-        scene, outline, head_end = self, None, len(self.matte)
+        outline: Array | None = None
+        head_end = len(self.matte)
         if reach is not None:
             head_end = int(np.clip(self.chin + 0.1 * self.unit, 0, len(self.matte)))
             outline = _outline(self.picture, self.matte, int(0.8 * self.unit), head_end)
@@ -98,7 +99,8 @@ class _Sides:
         ground = self._ground(count)
         if scene is not self:  # near the edge goes on what is cut there, far from it what is behind
             far = np.clip(np.arange(count, dtype=np.float32) / (1.2 * self.unit), 0.0, 1.0)[None, :, None] ** 0.7
-            ground = scene._ground(count) * (1.0 - far) + ground * far
+            near = scene._ground(count)
+            ground = near + (ground - near) * far
         opacity = np.zeros(ground.shape[:2], np.float32)
         whole = ground
         if outline is not None and reach is not None:
