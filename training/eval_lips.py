@@ -33,7 +33,7 @@ FILM = ("closure_recall", "opening_recall", "false_closure", "silence_closed", "
 WHOLE = {"offset_ms", "closures"}
 BEGIN, END = "<!-- eval-lips -->", "<!-- /eval-lips -->"
 FILMED_SENTENCES = 4
-TAUGHT = ("asterisk:", "festvox:")  # speakers whose other sentences teach (decision 0007)
+TAUGHT = ("asterisk:", "festvox:", "fillets:nl_big")  # speakers whose other sentences teach (decision 0007)
 HELD_COUNT = 12  # utterances of each held-out speaker
 
 Columns = dict[str, dict[str, float]]  # the figures of each voice, or whatever is measured
