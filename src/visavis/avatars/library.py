@@ -25,13 +25,14 @@ async def install_library(
     """Install or refresh every portrait, the default one first; return the default one's look, None when it could not be prepared.
 
     `on_default` is awaited as soon as that one is there. Lists show the newest avatars first: new ones get their ids so that lists keep the
-    order of `portraits`. Portraits of one name become looks of one character.
+    order of `portraits`, characters and looks. Portraits of one name become looks of one character.
     """
     stored = await avatars.of_library()
     looks = {avatar.library_name: avatar for avatar in stored if avatar.parent_id is not None}
     characters = {avatar.name: avatar.id for avatar in stored if avatar.parent_id is None}
     missing = list(dict.fromkeys(portrait.name for portrait in portraits if portrait.name not in characters))
     fresh_ids = {name: new_id("avat") for name in reversed(missing)}
+    fresh_looks = {portrait.slug: new_id("avat") for portrait in reversed(portraits)}
     default: AvatarRecord | None = None
     for portrait in sorted(portraits, key=lambda portrait: not portrait.is_default):
         try:
@@ -39,7 +40,8 @@ async def install_library(
             look = looks.get(portrait.slug)
             digest = hashlib.sha256(f"{__version__}/{FORMAT_VERSION}".encode() + image).hexdigest()
             if look is None:
-                look = await _add(avatars, portrait, image, digest, characters.get(portrait.name), fresh_ids.get(portrait.name))
+                fresh = fresh_ids.get(portrait.name), fresh_looks[portrait.slug]
+                look = await _add(avatars, portrait, image, digest, characters.get(portrait.name), fresh)
                 characters[portrait.name] = look.parent_id or ""
             elif look.digest != digest or not avatars.pack_path(look.id).exists():
                 await avatars.prepare(look.id, image)
@@ -56,7 +58,7 @@ async def install_library(
 
 
 async def _add(
-    avatars: Avatars, portrait: LibraryPortrait, image: bytes, digest: str, character_id: str | None, fresh_id: str | None
+    avatars: Avatars, portrait: LibraryPortrait, image: bytes, digest: str, character_id: str | None, fresh: tuple[str | None, str]
 ) -> AvatarRecord:
     look = await avatars.add(
         image,
@@ -68,7 +70,8 @@ async def _add(
         digest=digest,
         tags=portrait.tags,
         character_id=character_id,
-        new_character_id=fresh_id,
+        new_character_id=fresh[0],
+        new_look_id=fresh[1],
     )
     log.info("library_avatar_added", avatar_id=look.id, slug=portrait.slug)
     return look

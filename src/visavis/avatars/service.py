@@ -130,15 +130,18 @@ class Avatars:
         tags: tuple[str, ...] = (),
         character_id: str | None = None,
         new_character_id: str | None = None,
+        new_look_id: str | None = None,
         points: SevenPoints | None = None,
     ) -> AvatarRecord:
         """Make a character with one look of a photo (or one more look of `character_id`); return the look. `points`: where its face is, if told.
+
+        Lists show the greatest ids first; `new_character_id` and `new_look_id` say where in them the new ones stand.
 
         Raises `PortraitRefused` and its kin, and `NoCapacity`.
         """
         if len(image) > MAX_IMAGE_BYTES:
             raise ImageTooLarge(f"The image is larger than {MAX_IMAGE_BYTES // 1_000_000} MB")
-        parent, look_id = character_id or new_character_id or new_id("avat"), new_id("avat")
+        parent, look_id = character_id or new_character_id or new_id("avat"), new_look_id or new_id("avat")
         await self.prepare(look_id, image, points)
         now = now_ms()
         character, look = (

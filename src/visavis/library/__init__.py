@@ -43,6 +43,13 @@ PORTRAITS: tuple[LibraryPortrait, ...] = (  # in the order in which lists show t
         "woman", "adult", "illustrated",
     ),
     _portrait(
+        "edith",
+        "Edith",
+        "Library",
+        "A woman of about seventy with short white hair, blue eyes and a raspberry cardigan, in front of shelves of books.",
+        "woman", "old", "3d",
+    ),
+    _portrait(
         "leo",
         "Leo",
         "Garden",
