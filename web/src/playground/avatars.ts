@@ -3,7 +3,7 @@
 import { Api, ApiError, type Avatar } from "./api";
 import { keepKey } from "./key";
 import { endSession, startSession } from "./live-session";
-import { type Points, photoReport, unfound } from "./photo";
+import { type Points, photoReport, startingPoints, unfound } from "./photo";
 import { photoProblem, problemOf } from "./problems";
 import { avatarsState, characters, chosenId, current, key, keyState, log, phase, say, serverProblem, upload } from "./state";
 
@@ -77,9 +77,11 @@ export async function uploadPhoto(file: File, points?: Points): Promise<void> {
   if (keyState.value !== "good" || (upload.value !== null && upload.value.problem === null)) return;
   const name = file.name === "" ? "Photo" : file.name;
   const refuse = (error: unknown): void => {
-    const again = error instanceof ApiError && (error.code === "NO_FACE" || error.code === "INVALID_POINTS");
-    unfound.value = again ? { file, open: false } : null;
-    upload.value = { name, part: 0, problem: photoProblem(error) };
+    const misplaced = error instanceof ApiError && error.code === "INVALID_POINTS";
+    const again = points !== undefined || (error instanceof ApiError && error.code === "NO_FACE");
+    const problem = photoProblem(error);
+    unfound.value = again ? { file, open: misplaced, points: points ?? startingPoints(), problem: misplaced ? problem.title : null } : null;
+    upload.value = { name, part: 0, problem };
   };
   photoReport.value = null;
   unfound.value = null;

@@ -16,14 +16,15 @@ export interface Report {
   remarks: Remark[];
 }
 
+/** `grip`: on which side of its point a handle lies, so that neither it nor a finger on it hides the place that is meant. */
 export const POINTS = [
-  { name: "left_eye", label: "Eye on the left", at: [0.4, 0.4] },
-  { name: "right_eye", label: "Eye on the right", at: [0.6, 0.4] },
-  { name: "mouth_left", label: "Left corner of the mouth", at: [0.43, 0.6] },
-  { name: "mouth_right", label: "Right corner of the mouth", at: [0.57, 0.6] },
-  { name: "upper_lip", label: "Middle of the upper lip", at: [0.5, 0.58] },
-  { name: "lower_lip", label: "Middle of the lower lip", at: [0.5, 0.63] },
-  { name: "chin", label: "Chin", at: [0.5, 0.72] },
+  { name: "left_eye", label: "Eye on the left", at: [0.4, 0.4], grip: "above" },
+  { name: "right_eye", label: "Eye on the right", at: [0.6, 0.4], grip: "above" },
+  { name: "mouth_left", label: "Left corner of the mouth", at: [0.43, 0.6], grip: "left" },
+  { name: "mouth_right", label: "Right corner of the mouth", at: [0.57, 0.6], grip: "right" },
+  { name: "upper_lip", label: "Middle of the upper lip, its upper edge", at: [0.5, 0.58], grip: "above" },
+  { name: "lower_lip", label: "Middle of the lower lip, its lower edge", at: [0.5, 0.63], grip: "below" },
+  { name: "chin", label: "Chin", at: [0.5, 0.78], grip: "below" },
 ] as const;
 
 export type Place = [number, number];
@@ -32,8 +33,15 @@ export type Points = Record<string, Place>;
 /** The last photo's report, until it is dismissed or another photo is sent. */
 export const photoReport = signal<{ name: string; report: Report } | null>(null);
 
-/** A photo in which no face was found: it can be sent again with points. `open` while they are being placed. */
-export const unfound = signal<{ file: File; open: boolean } | null>(null);
+/** A photo in which no face was found: it can be sent again with points. `open` while they are being placed; `points` as they were left. */
+export interface Unfound {
+  file: File;
+  open: boolean;
+  points: Points;
+  problem: string | null; // why these points were refused
+}
+
+export const unfound = signal<Unfound | null>(null);
 
 export function startingPoints(): Points {
   return Object.fromEntries(POINTS.map(({ name, at }) => [name, [at[0], at[1]] as Place]));

@@ -21,7 +21,8 @@ export function photoProblem(error: unknown): Problem {
   if (error instanceof ApiError) {
     const words = PHOTO_REFUSALS[error.code];
     if (words !== undefined) return { title: words[0], detail: words[1], retryAfterS: null };
-    if (error.status === 415 || error.code === "INVALID_POINTS") return { title: error.message, detail: error.suggestion, retryAfterS: null }; // it says which
+    if (error.code === "INVALID_POINTS") return { title: error.message, detail: "Move the points to where the face has these parts.", retryAfterS: null };
+    if (error.status === 415) return { title: error.message, detail: error.suggestion, retryAfterS: null }; // it says which
   }
   return problemOf(error);
 }

@@ -128,8 +128,9 @@ function UploadState(): JSX.Element | null {
         <div>
           <strong>{current.problem.title}</strong>
           <p>{current.problem.detail}</p>
+          {unfound.value !== null && <p>A drawing, a mask, a statue? Seven points tell where its face is.</p>}
           {unfound.value !== null && (
-            <button type="button" onClick={() => unfound.value !== null && (unfound.value = { ...unfound.value, open: true })}>
+            <button class="control" type="button" onClick={() => unfound.value !== null && (unfound.value = { ...unfound.value, open: true, problem: null })}>
               Show where the face is
             </button>
           )}

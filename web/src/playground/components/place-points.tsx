@@ -3,17 +3,19 @@
 import type { JSX } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { uploadPhoto } from "../avatars";
-import { POINTS, type Place, type Points, startingPoints, stepped, unfound, within } from "../photo";
+import { POINTS, type Place, type Points, stepped, type Unfound, unfound, within } from "../photo";
 
 export function PlacePoints(): JSX.Element | null {
   const current = unfound.value;
-  return current?.open ? <Dialog file={current.file} /> : null;
+  return current?.open ? <Dialog of={current} /> : null;
 }
 
-function Dialog({ file }: { file: File }): JSX.Element {
+function Dialog({ of: { file, points: first, problem } }: { of: Unfound }): JSX.Element {
   const dialog = useRef<HTMLDialogElement>(null);
   const picture = useRef<HTMLDivElement>(null);
-  const [points, setPoints] = useState<Points>(startingPoints);
+  const [points, setPoints] = useState<Points>(first);
+  const [aspect, setAspect] = useState(1);
+  const grabbed = useRef<Place>([0, 0]); // from the pointer to the point, in parts of the picture: a grip does not jump when it is taken
   const address = useMemo(() => URL.createObjectURL(file), [file]);
 
   useEffect(() => {
@@ -22,12 +24,21 @@ function Dialog({ file }: { file: File }): JSX.Element {
   }, [address]);
 
   const move = (name: string, place: Place): void => setPoints((before) => ({ ...before, [name]: within(place) }));
-  const dragged = (name: string, event: PointerEvent): void => {
-    const box = picture.current?.getBoundingClientRect();
-    if (box === undefined || !(event.currentTarget as Element).hasPointerCapture(event.pointerId)) return;
-    move(name, [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height]);
+  const pointed = (event: PointerEvent): Place => {
+    const box = picture.current?.getBoundingClientRect() ?? new DOMRect(0, 0, 1, 1);
+    return [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
   };
-  const close = (): void => void (unfound.value = { file, open: false });
+  const grab = (place: Place, event: PointerEvent): void => {
+    (event.currentTarget as Element).setPointerCapture(event.pointerId);
+    const [x, y] = pointed(event);
+    grabbed.current = [place[0] - x, place[1] - y];
+  };
+  const drag = (name: string, event: PointerEvent): void => {
+    if (!(event.currentTarget as Element).hasPointerCapture(event.pointerId)) return;
+    const [x, y] = pointed(event);
+    move(name, [x + grabbed.current[0], y + grabbed.current[1]]);
+  };
+  const close = (): void => void (unfound.value = { file, open: false, points, problem: null });
   const send = (): void => {
     unfound.value = null;
     void uploadPhoto(file, points);
@@ -36,27 +47,39 @@ function Dialog({ file }: { file: File }): JSX.Element {
   return (
     <dialog ref={dialog} class="place-points" aria-labelledby="place-points-title" onClose={close}>
       <h2 id="place-points-title">Show where the face is</h2>
-      <p>Drag the seven points, or choose one with Tab and move it with the arrow keys. Left and right are as you see them.</p>
-      <div class="picture" ref={picture}>
-        <img src={address} alt="Your photo" draggable={false} />
+      <p>
+        Drag the seven points<span class="with-mouse">, or choose one with Tab and move it with the arrow keys</span>. Left and right are as you see them.
+      </p>
+      {problem !== null && (
+        <p class="refused" role="alert">
+          {problem}.
+        </p>
+      )}
+      <div class="picture" ref={picture} style={{ "--aspect": aspect }}>
+        <img
+          src={address}
+          alt="Your photo"
+          draggable={false}
+          onLoad={({ currentTarget: { naturalWidth, naturalHeight } }) => setAspect(naturalWidth / naturalHeight)}
+        />
         <svg viewBox="0 0 1 1" preserveAspectRatio="none" aria-hidden="true">
           {[["left_eye", "right_eye"], ["mouth_left", "upper_lip", "mouth_right", "lower_lip", "mouth_left"]].map((names) => (
             <polyline key={names[0]} points={names.map((name) => points[name]?.join(",")).join(" ")} />
           ))}
         </svg>
-        {POINTS.map(({ name, label }) => {
+        {POINTS.map(({ name, label, grip }) => {
           const [x, y] = points[name] ?? [0.5, 0.5];
           return (
             <button
               key={name}
               type="button"
               class="handle"
-              style={{ left: `${x * 100}%`, top: `${y * 100}%` }}
+              style={{ "--x": x, "--y": y }}
+              data-grip={grip}
               aria-label={`${label}: ${Math.round(x * 100)} % from the left, ${Math.round(y * 100)} % from above`}
-              title={label}
               data-point={name}
-              onPointerDown={(event) => event.currentTarget.setPointerCapture(event.pointerId)}
-              onPointerMove={(event) => dragged(name, event)}
+              onPointerDown={(event) => grab([x, y], event)}
+              onPointerMove={(event) => drag(name, event)}
               onKeyDown={(event) => {
                 const next = stepped([x, y], event.key, event.shiftKey);
                 if (next === null) return;
@@ -70,7 +93,7 @@ function Dialog({ file }: { file: File }): JSX.Element {
         })}
       </div>
       <div class="actions">
-        <button type="button" onClick={() => dialog.current?.close()}>
+        <button class="control" type="button" onClick={() => dialog.current?.close()}>
           Cancel
         </button>
         <button class="solid" type="button" onClick={send}>
