@@ -1,10 +1,13 @@
 """Recordings of people with what they say -> the corpus: aligned, the badly aligned refused, in pieces of a few seconds.
 
     python -m training.recordings --out training/work/clean_mine.npz --clips FOLDER --language en-us --speaker me
+    python -m training.recordings --out training/work --untold FOLDER [--minutes 60] [--measure]
     python -m training.recordings --out training/work --packages / [--texts training/prompts] [--licences permissive|attribution|all]
 
 FOLDER holds NAME.wav (or .flac, .ogg, .mp3, .g722) beside NAME.txt, or a `metadata.csv` with NAME|TEXT in each line (LJ Speech's form;
-the text is the last column), or a `transcripts.tsv` with FILE<tab>TEXT. `--packages` takes the
+the text is the last column), or a `transcripts.tsv` with FILE<tab>TEXT. Nobody need have written down what is said in the FOLDER of
+`--untold`: English is recognised, and what can be believed is kept (recognise.py); each folder in it is a speaker, and they take turns until the
+minutes are over. `--packages` takes the
 recordings that Debian packages under this root carry (natural.py).
 """
 
@@ -27,6 +30,7 @@ from . import natural
 from .align import Aligner, fault
 from .corpus import save
 from .natural import Recording, read_recording
+from .recognise import Transcriber
 from .voices import Spoken
 
 SOUNDS = (".wav", ".flac", ".ogg", ".mp3", ".g722")
@@ -96,6 +100,46 @@ def align_all(recordings: list[Recording]) -> tuple[dict[str, list[Spoken]], dic
     return said, counts
 
 
+def untold_by_speaker(folder: Path, speaker: str) -> dict[str, list[Path]]:
+    """Return the recordings of each speaker: each folder within `folder`, and of `speaker` those beside them. Raises FileNotFoundError for none."""
+    found: dict[str, list[Path]] = {}
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() in SOUNDS:
+            inside = path.relative_to(folder).parts
+            found.setdefault(inside[0] if len(inside) > 1 else speaker, []).append(path)
+    if not found:
+        raise FileNotFoundError(f"no recording in {folder}")
+    return found
+
+
+def transcribe_all(
+    found: dict[str, list[Path]], transcribe: Callable[[np.ndarray], list[Spoken]], rng: np.random.Generator, *, until_s: float
+) -> tuple[dict[str, list[Spoken]], dict[str, collections.Counter]]:
+    """Return what can be believed of what every speaker said, and the seconds heard and kept; one recording of each after another, in random
+    order, until all are heard or `time.monotonic()` reaches `until_s`."""
+    said: dict[str, list[Spoken]] = {}
+    counts: dict[str, collections.Counter] = collections.defaultdict(collections.Counter)
+    waiting = {speaker: [paths[i] for i in rng.permutation(len(paths))] for speaker, paths in found.items()}
+    while waiting:
+        for speaker in list(waiting):
+            if time.monotonic() >= until_s:
+                return said, counts
+            path, count = waiting[speaker].pop(), counts[speaker]
+            if not waiting[speaker]:
+                del waiting[speaker]
+            try:
+                pcm = read_recording(path)
+                parts = transcribe(pcm) if len(pcm) < LONGEST_S * 16000 else []
+            except Exception as error:  # one broken file of thousands
+                count[f"unreadable ({type(error).__name__})"] += 1
+                continue
+            count["s heard"] += round(len(pcm) / 16000)
+            count["s kept"] += round(sum(len(part.pcm) for part in parts) / 16000)
+            if parts:
+                said.setdefault(speaker, []).extend(parts)
+    return said, counts
+
+
 def join(parts: list[Spoken], rng: np.random.Generator) -> Spoken:
     """Return utterances one after another, with pauses."""
     pcm: list[np.ndarray] = []
@@ -133,10 +177,18 @@ def save_labelled(out: Path, root: Path, only: str) -> None:
         save(out / "valid_natural_ru_nsh.npz", {RUSSIAN: said[19::20]})
 
 
+def report(counts: dict[str, collections.Counter]) -> None:
+    for speaker, count in counts.items():
+        print(f"{speaker}: " + ", ".join(f"{n} {what}" for what, n in count.most_common()), flush=True)
+
+
 def main() -> int:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--out", type=Path, required=True)
     options.add_argument("--clips", type=Path)
+    options.add_argument("--untold", type=Path, help="folder of English recordings without a text, one folder in it for each speaker")
+    options.add_argument("--minutes", type=float, default=float("inf"), help="how long to go on with --untold")
+    options.add_argument("--measure", action="store_true", help="what comes of --untold measures, and teaches nothing")
     options.add_argument("--language", default="en-us")
     options.add_argument("--speaker", default="recorded")
     options.add_argument("--packages", type=Path, help="the root under which Debian packages are installed or unpacked")
@@ -147,15 +199,21 @@ def main() -> int:
     a = options.parse_args()
     rng = np.random.default_rng(a.seed)
     began = time.monotonic()
+    if a.untold:
+        found = untold_by_speaker(a.untold, a.speaker)
+        said, counts = transcribe_all(found, Transcriber().transcribe, rng, until_s=began + 60 * a.minutes)
+        report(counts)
+        for speaker, all_said in said.items():
+            save(a.out / f"{'valid' if a.measure else 'clean'}_natural_{speaker}.npz", {speaker: pieces(all_said, rng)})
+        return 0
     if a.clips:
         wanted = recordings_of_folder(a.clips, a.language, a.speaker)
     else:
-        found = [one for source in _SOURCES[a.licences] for one in source(a.packages, a.texts)]
-        wanted = [held_apart(one) for one in found if one.speaker.startswith(a.only)]
+        listed = [one for source in _SOURCES[a.licences] for one in source(a.packages, a.texts)]
+        wanted = [held_apart(one) for one in listed if one.speaker.startswith(a.only)]
         save_labelled(a.out, a.packages, a.only)
     said, counts = align_all(wanted)
-    for speaker, count in counts.items():
-        print(f"{speaker}: " + ", ".join(f"{n} {what}" for what, n in count.most_common()), flush=True)
+    report(counts)
     joined = {speaker: pieces(all_said, rng) for speaker, all_said in said.items()}
     if a.clips:
         save(a.out, joined)

@@ -1,0 +1,87 @@
+"""Speech of old adventure games that Debian carries -> files in a folder of their own for each speaker, for `training.recordings --untold`.
+
+    python -m training.talkies --packages / --out FOLDER
+
+Flight of the Amazon Queen (its speech is MP3 in one archive) and Drascula (raw bytes at 11,025 Hz): actors, English, no words beside. Their licences
+let anybody copy and change the games but not charge for them, so they measure and do not teach (decision 0007).
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import struct
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+QUEEN = Path("usr/share/scummvm/flight-of-the-amazon-queen/queen.1c")
+DRASCULA = Path("usr/share/scummvm/drascula/en")
+DRASCULA_RATE_HZ = 11025
+_HEAD, _ENTRY = struct.Struct(">4s6s2xBH"), struct.Struct(">12sBII")  # of queen.1c: QTBL, version, compression, entries; name, bundle, offset, size
+_MP3 = 1
+
+
+def queen_files(archive: bytes) -> Iterator[tuple[str, bytes]]:
+    """Return (name, content) of each file in a rebuilt queen.1c. Raises ValueError when it is none, or holds no MP3."""
+    if len(archive) < _HEAD.size or archive[:4] != b"QTBL":
+        raise ValueError("no archive of Flight of the Amazon Queen")
+    _, _, compression, count = _HEAD.unpack_from(archive)
+    if compression != _MP3 or _HEAD.size + count * _ENTRY.size > len(archive):
+        raise ValueError(f"speech compressed in way {compression}, {count} files: not what is known here")
+    for k in range(count):
+        name, _, offset, size = _ENTRY.unpack_from(archive, _HEAD.size + k * _ENTRY.size)
+        if offset + size > len(archive):
+            raise ValueError(f"file {k} lies beyond the end")
+        yield name.rstrip(b"\0").decode("ascii", "replace"), archive[offset : offset + size]
+
+
+def queen_speaker(name: str) -> str | None:
+    """Return who speaks in a file such as 020001P2.SB: the hero (J), or whom he talks to in the dialogue that the first two digits tell."""
+    told = re.fullmatch(r"(\w{2})\w{3,4}([JP])\w{1,2}\.SB", name.replace(" ", "0"))
+    return None if told is None else "joe" if told[2] == "J" else f"p{told[1]}"
+
+
+def drascula_speaker(name: str) -> str | None:
+    """Return who speaks in a file such as VB12.ALS: the letters are the role, the hero has none."""
+    told = re.fullmatch(r"([A-Z]*)\d+\.ALS", name)
+    return None if told is None else told[1].lower() or "hacker"
+
+
+def unpack(root: Path, out: Path) -> dict[str, int]:
+    """Write the speech of the games installed under `root`; return how many files each speaker has. Raises FileNotFoundError without a game."""
+    counts: dict[str, int] = {}
+
+    def place(speaker: str, name: str) -> Path:
+        counts[speaker] = counts.get(speaker, 0) + 1
+        (out / speaker).mkdir(parents=True, exist_ok=True)
+        return out / speaker / name
+
+    if (root / QUEEN).exists():
+        for name, content in queen_files((root / QUEEN).read_bytes()):
+            if (speaker := queen_speaker(name)) and content:
+                place(f"queen_{speaker}", Path(name.replace(" ", "0")).stem + ".mp3").write_bytes(content)
+    for path in sorted((root / DRASCULA).glob("*.ALS")):
+        if speaker := drascula_speaker(path.name):
+            samples = (np.frombuffer(path.read_bytes(), np.uint8).astype(np.int16) - 128) * 256
+            soundfile.write(place(f"drascula_{speaker}", path.stem + ".wav"), samples, DRASCULA_RATE_HZ)
+    if not counts:
+        raise FileNotFoundError(f"neither of the games is installed under {root}")
+    return counts
+
+
+def main() -> int:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--packages", type=Path, required=True, help="the root under which Debian packages are installed or unpacked")
+    options.add_argument("--out", type=Path, required=True)
+    a = options.parse_args()
+    for speaker, count in sorted(unpack(a.packages, a.out).items()):
+        print(f"{speaker}: {count}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
