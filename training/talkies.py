@@ -1,9 +1,10 @@
-"""Speech of old adventure games that Debian carries -> files in a folder of their own for each speaker, for `training.recordings --untold`.
+"""Speech of old adventure games that Debian carries -> files in a folder of their own for each speaker, for `training.recordings`.
 
     python -m training.talkies --packages / --out FOLDER
 
-Flight of the Amazon Queen (its speech is MP3 in one archive) and Drascula (raw bytes at 11,025 Hz): actors, English, no words beside. Their licences
-let anybody copy and change the games but not charge for them, so they measure and do not teach (decision 0007).
+Flight of the Amazon Queen (MP3 in one archive, with the words of the dialogues in others of its files: they become a `transcripts.tsv` beside
+the speech) and Drascula (raw bytes at 11,025 Hz, no words): actors, English. Their licences let anybody copy and change the games but not charge
+for them, so they measure and do not teach (decision 0007).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ DRASCULA = Path("usr/share/scummvm/drascula/en")
 DRASCULA_RATE_HZ = 11025
 _HEAD, _ENTRY = struct.Struct(">4s6s2xBH"), struct.Struct(">12sBII")  # of queen.1c: QTBL, version, compression, entries; name, bundle, offset, size
 _MP3 = 1
+_DIALOGUE = 20  # bytes before what is told of a dialogue: levels, an id, the key of its voices, how many lines of the hero and of the others
 
 
 def queen_files(archive: bytes) -> Iterator[tuple[str, bytes]]:
@@ -37,6 +39,30 @@ def queen_files(archive: bytes) -> Iterator[tuple[str, bytes]]:
         if offset + size > len(archive):
             raise ValueError(f"file {k} lies beyond the end")
         yield name.rstrip(b"\0").decode("ascii", "replace"), archive[offset : offset + size]
+
+
+def queen_words(dialogue: bytes) -> dict[str, str]:
+    """Return what is said in each voice file of a dialogue (.DOG): a line's id, who says it, and which part of it: split at gestures (*12).
+
+    A line lies behind two zero bytes and its id, with its length before it; first the hero's lines, from some offset on the others'.
+    """
+    if len(dialogue) < _DIALOGUE + 28:
+        return {}
+    key, others = struct.unpack_from(">h", dialogue, _DIALOGUE + 4)[0], struct.unpack_from(">H", dialogue, _DIALOGUE + 22)[0] + _DIALOGUE
+    said: dict[str, str] = {}
+    at = _DIALOGUE + 32
+    while at + 5 < len(dialogue):
+        zero, line, length = struct.unpack_from(">HHB", dialogue, at)
+        text = dialogue[at + 5 : at + 5 + length]
+        if zero or length < 2 or len(text) < length or not re.fullmatch(rb"[ -~\x80-\xff]+", text) or not re.search(rb"[A-Za-z]", text):
+            at += 1
+            continue
+        who = "P" if at + 4 >= others else "J"
+        for k, part in enumerate(re.split(r"\*(?:XY\d\d\([\d,]+\)|\w\w)", text.decode("cp437"))):
+            if part.strip():
+                said[f"{key:02d}{line:04X}{who}{k + 1:X}"] = " ".join(part.split())
+        at += 5 + length
+    return said
 
 
 def queen_speaker(name: str) -> str | None:
@@ -61,9 +87,16 @@ def unpack(root: Path, out: Path) -> dict[str, int]:
         return out / speaker / name
 
     if (root / QUEEN).exists():
-        for name, content in queen_files((root / QUEEN).read_bytes()):
+        files = [(name.replace(" ", "0"), content) for name, content in queen_files((root / QUEEN).read_bytes())]
+        words = {file: text for name, content in files if name.endswith(".DOG") for file, text in queen_words(content).items()}
+        listed: dict[str, list[str]] = {}
+        for name, content in files:
             if (speaker := queen_speaker(name)) and content:
-                place(f"queen_{speaker}", Path(name.replace(" ", "0")).stem + ".mp3").write_bytes(content)
+                place(f"queen_{speaker}", Path(name).stem + ".mp3").write_bytes(content)
+                if text := words.get(Path(name).stem):
+                    listed.setdefault(speaker, []).append(f"{Path(name).stem}.mp3\t{text}\n")
+        for speaker, rows in listed.items():
+            (out / f"queen_{speaker}" / "transcripts.tsv").write_text("".join(rows))
     for path in sorted((root / DRASCULA).glob("*.ALS")):
         if speaker := drascula_speaker(path.name):
             samples = (np.frombuffer(path.read_bytes(), np.uint8).astype(np.int16) - 128) * 256

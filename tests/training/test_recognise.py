@@ -12,7 +12,7 @@ import soundfile
 
 from training.recognise import Word, agreement, believed, classes_of, cut, runs
 from training.recordings import transcribe_all, untold_by_speaker
-from training.talkies import drascula_speaker, queen_files, queen_speaker, unpack
+from training.talkies import drascula_speaker, queen_files, queen_speaker, queen_words, unpack
 from training.voices import Spoken
 from visavis.engine.speech.articulation import Segment
 from visavis.engine.speech.visemes import CLASS_INDEX
@@ -93,6 +93,17 @@ def test_files_of_the_amazon_queen() -> None:
         with pytest.raises(ValueError, match=r"archive|compressed|beyond"):
             list(queen_files(broken))
     assert [queen_speaker(name) for name, _ in files] == ["p02", None, "joe"]
+
+
+def test_words_of_a_dialogue_name_their_voice_files() -> None:
+    def lines(*told: tuple[int, bytes]) -> bytes:
+        return b"".join(struct.pack(">HHB", 0, line, len(text)) + text + b"\0" * (-len(text) % 4 + 1) for line, text in told)
+
+    hero, other = lines((6, b"Why a gorilla?*15"), (0x1F, b"Bye.*16*02")), lines((6, b"Well*00I like it."))
+    head = struct.pack(">5h6h3H", 1, 9, 7, 2, 1, 0, 0, 0, 0, 0, 0, 32 + len(hero), 0, 0).ljust(32, b"\0")
+    said = queen_words(b"AmBk".ljust(20, b"\0") + head + hero + other)
+    assert said == {"070006J1": "Why a gorilla?", "07001FJ1": "Bye.", "070006P1": "Well", "070006P2": "I like it."}
+    assert queen_words(b"") == {}
 
 
 def test_speech_of_the_games_is_unpacked_by_speaker(tmp_path: Path) -> None:
