@@ -18,6 +18,7 @@ import {
   keyState,
   log,
   lookId,
+  looks,
   notice,
   phase,
   picture,
@@ -38,7 +39,8 @@ let counted: Counted | null = null; // bytes at the last report, for the rate
 
 /** Only a look performs: the first look of a character, or the id itself where it has none. */
 async function lookOf(avatarId: string): Promise<string> {
-  return (await current.api.looks(avatarId))[0]?.avatar_id ?? avatarId;
+  looks.value = await current.api.looks(avatarId);
+  return looks.value[0]?.avatar_id ?? avatarId;
 }
 
 export async function startSession(avatarId: string, options: { greet?: boolean; look?: string } = {}): Promise<void> {
@@ -56,7 +58,8 @@ export async function startSession(avatarId: string, options: { greet?: boolean;
   counted = null;
   let look: string;
   try {
-    look = options.look ?? (await lookOf(avatarId));
+    const first = await lookOf(avatarId);
+    look = options.look ?? first;
   } catch (error) {
     if (chosenId.value === avatarId && phase.value === "starting") fail(error);
     return;

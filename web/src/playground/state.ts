@@ -34,6 +34,7 @@ export const endedBecause = signal("");
 export const session = signal<CreatedSession | null>(null);
 export const channelAddress = signal("");
 export const lookId = signal("");
+export const looks = signal<Avatar[]>([]); // of the chosen character
 export const room = signal<RoomState | null>(null);
 export const channelBroken = signal(false);
 export const stream = signal<MediaStream | null>(null);

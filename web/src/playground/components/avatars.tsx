@@ -6,7 +6,7 @@ import type { Avatar } from "../api";
 import { removeAvatar, uploadPhoto } from "../avatars";
 import { startSession } from "../live-session";
 import { unfound } from "../photo";
-import { avatarsState, characters, chosenId, keyState, phase, upload } from "../state";
+import { avatarsState, characters, chosenId, keyState, lookId, looks, phase, upload } from "../state";
 import { Icon } from "./icons";
 import { PhotoReport } from "./photo-report";
 import { PlacePoints } from "./place-points";
@@ -75,6 +75,7 @@ export function Avatars(): JSX.Element | null {
           </li>
         )}
       </ul>
+      <Looks />
       <UploadState />
       <PhotoReport />
       <PlacePoints />
@@ -93,6 +94,26 @@ export function Avatars(): JSX.Element | null {
 function take(files: FileList | null | undefined): void {
   const file = files?.[0];
   if (file !== undefined) void uploadPhoto(file);
+}
+
+/** The looks of the chosen character, where it has several. */
+function Looks(): JSX.Element | null {
+  if (looks.value.length < 2) return null;
+  return (
+    <div class="looks choices" role="group" aria-label="Looks">
+      {looks.value.map((look) => (
+        <button
+          key={look.avatar_id}
+          class="choice-button"
+          type="button"
+          aria-pressed={look.avatar_id === lookId.value}
+          onClick={() => look.avatar_id !== lookId.value && void startSession(chosenId.value, { greet: true, look: look.avatar_id })}
+        >
+          {/\((.+)\)$/.exec(look.name)?.[1] ?? look.name}
+        </button>
+      ))}
+    </div>
+  );
 }
 
 function Face({ avatar }: { avatar: Avatar }): JSX.Element {
