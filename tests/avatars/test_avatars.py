@@ -138,6 +138,7 @@ async def test_public_avatars_and_the_flat_view(stocked: Service) -> None:
         assert (avatar["is_public"], avatar["looks_count"]) == (1, looks[avatar["name"]])
         shown_looks = (await service.client.get(f"/v1/avatars?parent_id={avatar['avatar_id']}")).json()["avatars"]
         assert [look["name"] for look in shown_looks] == [f"{p.name} ({p.look})" for p in PORTRAITS if p.name == avatar["name"]]
+        assert avatar["preview_img_url"] == shown_looks[0]["preview_img_url"]  # a character is shown by the look that is listed first
     assert await listed(service, **{"x-api-key": other}) == public
     flat = (await service.client.get("/v1/avatars?view=flat")).json()
     assert list(flat) == ["success", "public_avatars", "my_avatars"]

@@ -28,11 +28,10 @@ class AvatarStore:
         return found[0] if found else None
 
     async def looks_of(self, character_ids: Sequence[str]) -> list[AvatarRecord]:
-        """The looks of these characters, oldest first."""
+        """The looks of these characters, in the order of lists: newest first."""
         if not character_ids:
             return []
-        found = await self._many(avatars.c.parent_id.in_(character_ids), avatars.c.deleted_at_ms.is_(None), limit=None)
-        return found[::-1]
+        return await self._many(avatars.c.parent_id.in_(character_ids), avatars.c.deleted_at_ms.is_(None), limit=None)
 
     async def visible(
         self, key_id: str, *, own: bool = True, public: bool = True, parent_id: str | None = None, level: str = "any", limit: int | None = None
