@@ -21,8 +21,8 @@ from visavis.engine.speech.visemes import CLASSES, FIFTEEN
 from .align import Aligner, fault
 from .voices import Spoken
 
-LEAST_SURE = 0.2  # posterior of a word
-LEAST_AGREED = 0.4  # share of a word's steps in which the witness has the same of the fifteen visemes
+LEAST_SURE = 0.5  # posterior of a word
+LEAST_AGREED = 0.5  # share of a word's steps in which the witness has the same of the fifteen visemes
 LEAST_WORDS, LEAST_RUN_S = 3, 0.8  # of a run
 LONGEST_PAUSE_S = 0.7  # within a run; a longer pause may be speech that was taken for none
 
