@@ -37,7 +37,7 @@ def test_a_photo_becomes_a_whole_pack(tmp_path: Path) -> None:
 
 
 def test_a_refusal_says_why_and_leaves_nothing(tmp_path: Path) -> None:
-    for photo, code in ((encoded(cat()), "NO_FACE"), (encoded(portrait(200)), "FACE_TOO_SMALL"), (encoded(portrait())[:9000], "IMAGE_UNREADABLE")):
+    for photo, code in ((encoded(cat()), "NO_FACE"), (encoded(portrait(100)), "FACE_TOO_SMALL"), (encoded(portrait())[:9000], "IMAGE_UNREADABLE")):
         with pytest.raises(PortraitRefused) as refused:
             prepare_avatar(photo, tmp_path / "avatar")
         assert refused.value.code == code and refused.value.message and refused.value.suggestion
