@@ -25,6 +25,7 @@ MOST_YAW_DEG, MOST_PITCH_DEG = 38.0, 31.0
 BOX_TO_EYES = 1.2, 4.6  # how wide a detector's box may be, in eye distances of the mesh that was found in it: 1.8 to 2.9 in 60 faces
 UNSTEADY_MOST = 0.05  # spread of several looks, in eye distances: 120 faces, painted and far away ones too, have 0.003 to 0.035, what is none 0.07
 STRAY = 0.3  # a look that lies this far from the mesh it should refine, in eye distances, saw something else: in a drawing, a face in an eye
+AGREEING_LEAST = 3  # of six looks: what one alone takes for a face is a cat as well
 MESH_SIDE_PX = 448
 # Half the side of a crop, and its shift to the right and down, in eye distances.
 REFINING_LOOKS = ((2.0, 0.0, 0.0), (1.85, 0.05, 0.04), (2.2, -0.05, 0.04), (1.9, -0.06, -0.05), (2.1, 0.06, -0.04), (2.3, 0.0, 0.06))
@@ -197,10 +198,10 @@ def refine_mesh(picture: NDArray[np.uint8], face: FoundFace, models: Models) -> 
                 landmarks = map_points(landmarks, inverse(cut.matrix()))
                 if float(np.hypot(*(landmarks - face.landmarks)[:, :2].T).mean()) < STRAY * unit:
                     looks.append(landmarks)
-        if looks:
+        if len(looks) >= AGREEING_LEAST:
             break
-    if not looks:
-        return face.landmarks
+    if len(looks) < AGREEING_LEAST:
+        raise _unclear()
     if float(np.std(looks, axis=0)[:, :2].mean()) > UNSTEADY_MOST * unit:
         raise _unclear()
     return np.asarray(np.mean(looks, axis=0), dtype=np.float32)
