@@ -104,6 +104,9 @@ def test_landmarks_lie_on_the_drawn_lips(portrait: LibraryPortrait) -> None:
     assert lips > pinkness(around(study.picture, points[ABOVE_LIPS])) + 0.015
 
 
+PALE_BROWED = {"edith"}
+
+
 @EVERY
 def test_landmarks_lie_on_the_drawn_irises_and_brows(portrait: LibraryPortrait) -> None:
     study = examined(portrait).study
@@ -111,4 +114,4 @@ def test_landmarks_lie_on_the_drawn_irises_and_brows(portrait: LibraryPortrait) 
     forehead = brightness(around(study.picture, points[[9]], 8))
     for eye, brow, iris in zip(EYES, BROWS, IRIS_CENTRES, strict=True):
         assert brightness(around(study.picture, points[[iris]], 3)) < 0.6 * brightness(inside(study.picture, points[eye]))
-        assert brightness(inside(study.picture, points[brow])) < 0.93 * forehead  # white hair has pale brows
+        assert brightness(inside(study.picture, points[brow])) < (0.93 if portrait.slug in PALE_BROWED else 0.85) * forehead
