@@ -104,6 +104,15 @@ def test_interrupt_returns_when_everything_dropped_has_been_told_with_its_positi
     run(scenario())
 
 
+def test_sessions_that_come_at_once_are_shared_out_between_the_stages(run: Run) -> None:
+    async def scenario() -> None:
+        async with own_fleet(stages=2, sessions_per_stage=8) as fleet:
+            await asyncio.gather(*(allocated(fleet) for _ in range(8)))
+            assert sorted(len(link.sessions) for link in fleet._links) == [4, 4]
+
+    run(scenario())
+
+
 def test_a_killed_stage_loses_its_sessions_and_is_replaced(run: Run) -> None:
     async def scenario() -> None:
         async with own_fleet() as fleet:

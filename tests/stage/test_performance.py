@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.stage.flashing_parts import LoudnessToMotion
-from visavis.engine.motion.frame import INDEX, MOUTH_COUNT
+from visavis.engine.motion.frame import INDEX, MOUTH_COUNT, SpeechMotion
 from visavis.errors import QueueFull
 from visavis.stage.performance import Performance, StateChanged
 from visavis.stage.timeline import BLOCK_SAMPLES, PLAYOUT_RATE_HZ, SAMPLES_PER_MS
@@ -155,6 +155,28 @@ def test_streamed_speech_begins_once_its_first_motion_is_certain(stand: Stand) -
     assert np.diff(loud).max() < 3 * SAMPLES_PER_MS, "no gap in what came in time"
     (end,) = stand.ends
     assert end.played_samples == 1000 * SAMPLES_PER_MS
+
+
+@pytest.mark.parametrize("piece_ms", [10, 20, 50])
+def test_small_pieces_that_wait_are_taken_together(piece_ms: int) -> None:
+    """Each step of the network costs about the same for 80 ms as for 20: speech that lies ready is not taken in crumbs, nor held back at its end."""
+    taken: list[int] = []
+
+    class Counting(LoudnessToMotion):
+        def push(self, pcm: NDArray[np.int16]) -> SpeechMotion:
+            taken.append(len(pcm))
+            return super().push(pcm)
+
+    stand = Stand()
+    stand.performance = Performance(seed=1, open_speech=Counting)
+    speech = tone(2000)
+    for piece in np.split(speech, range(0, len(speech), piece_ms * 16)[1:]):
+        stand.performance.speak(piece, RATE_HZ, utterance_id="a")
+    stand.run(3000)
+    assert sum(taken) == len(speech) and np.median(taken) == 80 * 16
+    assert [end.played_samples for end in stand.ends] == [2000 * SAMPLES_PER_MS]
+    heard = np.flatnonzero(stand.sound)
+    assert abs(heard[-1] - heard[0] - 2000 * SAMPLES_PER_MS) < 20 * SAMPLES_PER_MS
 
 
 def test_speech_that_comes_in_uneven_pieces_soon_plays_without_gaps_and_with_certain_lips(stand: Stand) -> None:

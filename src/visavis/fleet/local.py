@@ -38,6 +38,7 @@ from visavis.stage.messages import (
 
 SESSIONS_PER_STAGE = 5  # of 512x512 at 25 frames a second on one core
 SESSIONS_BEFORE_NEXT_STAGE = 2  # a stage with more than this has the next one started, while there are cores
+SESSIONS_WHILE_NEXT_STARTS = 3  # and no more than these come to it before the next one is there: sessions stay where they began
 MAX_UNHEARD_METRICS = 60  # and frames of motion
 CLOSE_WITHIN_S = 5.0
 
@@ -213,13 +214,20 @@ class LocalFleet:
     # --- stages
     async def _find_place(self) -> StageLink:
         """Return the stage with the fewest sessions, or a new one. Raises `NoCapacity`."""
-        free = [link for link in self._links if link.alive and len(link.sessions) < self._sessions_per_stage]
-        if not free and len(self._links) < self._max_stages:
-            await self._add_stage()
-            free = [link for link in self._links if link.alive and len(link.sessions) < self._sessions_per_stage]
+        free = self._free_links()
+        if all(len(link.sessions) >= SESSIONS_WHILE_NEXT_STARTS for link in free) and len(self._links) < self._max_stages:
+            try:
+                await self._add_stage()
+            except PerformerLost:
+                if not free:
+                    raise
+            free = self._free_links()
         if not free:
             raise NoCapacity("Every stage is performing as many sessions as it can", suggestion="Try again in a moment")
         return min(free, key=lambda link: len(link.sessions))
+
+    def _free_links(self) -> list[StageLink]:
+        return [link for link in self._links if link.alive and len(link.sessions) < self._sessions_per_stage]
 
     async def _add_stage(self) -> None:
         async with self._changing:

@@ -19,8 +19,12 @@ from visavis.engine.motion.mood import Mood
 from visavis.engine.speech.port import SPEECH_RATE_HZ, SpeechToMotion
 from visavis.engine.speech.timed import TimedSpeech, TimedViseme
 from visavis.stage.resampler import Resampler
-from visavis.stage.timeline import PLAYOUT_RATE_HZ, STEP_SAMPLES
+from visavis.stage.timeline import PLAYOUT_RATE_HZ, SAMPLES_PER_MS, STEP_SAMPLES
 
+# What becomes sound and motion at once: large pieces stay in the network's weights while they are in the cache, and cost half as much as small ones,
+# but are taken only while enough is ready to wait for them.
+PIECE_MS, LARGE_PIECE_MS = 40, 80
+CALM_SAMPLES = 100 * SAMPLES_PER_MS
 KEPT_STEPS = 100  # motion behind the present that is kept before it is trimmed
 
 Timings = tuple[TimedViseme, ...]
@@ -148,11 +152,14 @@ class Voice:
     # --- work ahead
     def prepare(self, until: int) -> None:
         """Turn audio into sound and motion until both are there up to `until`, or the audio is used up."""
-        while self._raw and min(self.ready_until, self.certain_until) < until:
+        while self._raw and (ready := min(self.ready_until, self.certain_until)) < until:
             piece = self._raw[0]
-            most = (
-                piece.rate_hz // 25
-            )  # 40 ms: fewer, larger pieces leave the network's weights in the cache; what comes in smaller ones does not wait
+            calm = ready - self.played >= CALM_SAMPLES
+            if calm:
+                self._join_small_pieces(piece)
+            most = piece.rate_hz * (LARGE_PIECE_MS if calm else PIECE_MS) // 1000
+            if calm and len(piece.pcm) < most and piece is self._raw[-1] and not self.closed:
+                break  # there is time to see whether more comes
             pcm = piece.pcm[:most]
             self._raw_samples -= len(pcm) * PLAYOUT_RATE_HZ // piece.rate_hz
             self._segment_for(piece.rate_hz)
@@ -166,6 +173,17 @@ class Voice:
             if self.closed and not self.drained:
                 self._finish_segment()
                 self.drained = True
+
+    def _join_small_pieces(self, piece: _Piece) -> None:
+        """Let the first piece take in those that follow and bring nothing but sound, up to a large one."""
+        most = piece.rate_hz * LARGE_PIECE_MS // 1000
+        while len(piece.pcm) < most and len(self._raw) > 1:
+            following = self._raw[1]
+            timed = piece.visemes is not None or following.visemes is not None
+            if timed or following.rate_hz != piece.rate_hz or following.mood not in (None, piece.mood):
+                return
+            piece.pcm = np.concatenate([piece.pcm, following.pcm])
+            del self._raw[1]
 
     def _tell(self, piece: _Piece, segment: _Segment) -> None:
         """Say what comes with a piece, before its audio does."""

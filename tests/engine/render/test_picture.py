@@ -22,6 +22,31 @@ def test_the_same_motion_gives_the_same_pixels_whatever_came_between(renderer):
     assert np.array_equal(renderer.render(motion()), rest)
 
 
+def test_a_head_that_creeps_is_never_shown_further_back_than_it_stands(pack, renderer):
+    """What has hardly moved is not drawn anew; yet after a hundred small steps the picture is that of a renderer that takes them in one."""
+    still = renderer.render(motion()).copy()
+    assert np.array_equal(renderer.render(motion(yaw=0.005)), still)
+    for step in range(1, 101):
+        crept = renderer.render(motion(yaw=0.03 * step, pitch=-0.01 * step))
+    fresh = CpuRenderer(pack, 512, 512).render(motion(yaw=3.0, pitch=-1.0))
+    off = np.abs(crept[:512].astype(np.int16) - fresh[:512])
+    moved = np.abs(still[:512].astype(np.int16) - fresh[:512])
+    assert moved.mean() > 2.0
+    assert off.mean() < 0.1 * moved.mean()
+
+
+def test_lids_and_folds_change_where_nothing_moves(pack, renderer):
+    renderer.render(motion())
+    shut = motion(eyeBlinkLeft=1, eyeBlinkRight=1, browDown=1)
+    assert np.array_equal(renderer.render(shut), CpuRenderer(pack, 512, 512).render(shut))
+
+
+def test_a_mouth_that_closes_leaves_nothing_behind(pack, renderer):
+    renderer.render(motion(jawOpen=0.9))
+    renderer.render(motion(jawOpen=0.4, mouthPucker=1))
+    assert np.array_equal(renderer.render(motion()), CpuRenderer(pack, 512, 512).render(motion()))
+
+
 def test_two_renderers_of_one_pack_agree_and_share_their_plan(pack, renderer):
     other = CpuRenderer(pack, 512, 512)
     frame = motion(jawOpen=0.4, yaw=2)

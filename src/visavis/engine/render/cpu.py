@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import cv2
 import numpy as np
@@ -16,7 +17,7 @@ from visavis.engine.render.landmarks import FaceGeometry
 from visavis.engine.render.layers import MATTE_BLACK, MATTE_WHITE
 from visavis.engine.render.mouth import Mouth
 from visavis.engine.render.pack import AvatarPack
-from visavis.engine.render.plan import Box, RenderPlan, plan_for, to_texture
+from visavis.engine.render.plan import REACH, Box, RenderPlan, plan_for, to_texture
 from visavis.engine.render.warp import Inverse
 
 Array = NDArray[np.float32]
@@ -27,6 +28,7 @@ GAZE_STEPS = 50  # from the middle to the end of its reach; a step is a fifteent
 MATTE_STEP = (MATTE_WHITE - MATTE_BLACK) / 255.0
 LID_STEPS = 40  # of a squint and of eyes wide open
 _MOOD = [COLUMN[name] for name in ("moodSmile", "mouthFrown", "mouthShrugLower")]  # they stretch skin more than a head's turn does
+STILL_PX = 0.08  # output px: a strip in which nothing has moved by more since it was drawn is left as it is
 _EYES = slice(INDEX["eyeBlinkLeft"], INDEX["eyeWide"] + 1)
 
 
@@ -57,6 +59,8 @@ class CpuRenderer:
         memory = _Memory()
         largest_first = sorted(plan.strips, key=lambda strip: (strip[2] - strip[0]) * (strip[3] - strip[1]), reverse=True)
         self._strips = [_Strip(plan, strip, stills, self._planes, matte, memory) for strip in largest_first]
+        self._painted_rows: list[tuple[int, int]] = []  # of the picture, that show what was painted into the texture for this frame
+        self._mouth_rows = (0, 0)  # of the picture, that the mouth was last drawn over
         self._shown: tuple[bytes, float, float, float] | None = None
 
     @property
@@ -75,6 +79,7 @@ class CpuRenderer:
         if key == self._shown:
             return self._out
         weights = weigh(motion)
+        self._painted_rows = []
         self._paint_eyes(motion)
         self._paint_creases(weights)
         upper, lower = self._sources(weights)
@@ -86,6 +91,7 @@ class CpuRenderer:
             part = both[plan.mouth_rows, plan.mouth_columns]
             np.copyto(part, lower, where=self._mouth.below(self._mouth_nodes, mouth)[..., None])
         self._draw(both)
+        self._mouth_rows = (mouth.box[1], mouth.box[3]) if mouth is not None else (0, 0)
         if mouth is not None and lower is not None:
             self._mouth.draw(self._planes, self._texture, upper[plan.mouth_rows, plan.mouth_columns], lower, mouth)
         self._shown = key
@@ -101,12 +107,20 @@ class CpuRenderer:
             if wanted != self._painted[i]:
                 self.plan.eyes[i].paint(self._texture, *wanted)
                 self._painted[i] = wanted
+                self._note_painted(self.plan.eyes[i].box)
 
     def _paint_creases(self, weights: Array) -> None:
         wanted = self.plan.creases.depths(weights)
         if wanted != self._creased:
-            self.plan.creases.paint(self._texture, wanted, self._creased)
+            for box in self.plan.creases.paint(self._texture, wanted, self._creased):
+                self._note_painted(box)
             self._creased = wanted
+
+    def _note_painted(self, box: Box) -> None:
+        """Remember which rows of the picture may show a part of the texture that has changed: texture px, left, top, right, bottom."""
+        plan = self.plan
+        reach = REACH * plan.face.unit
+        self._painted_rows.append((int(plan.origin[1] + box[1] / plan.zoom - reach), int(plan.origin[1] + box[3] / plan.zoom + reach) + 1))
 
     def _sources(self, weights: Array) -> tuple[Array, Array | None]:
         """Return where each node's px comes from, in texture px: for the upper layer on the grid, for the lower one on the mouth's part of it."""
@@ -127,8 +141,9 @@ class CpuRenderer:
 
     def _draw(self, sources: Array) -> None:
         """Warp the person over the still background, strip by strip: what one step writes the next finds in cache."""
+        changed = (*self._painted_rows, self._mouth_rows)  # the mouth of the frame before lies over them
         for strip in self._strips:
-            strip.draw(sources, self._texture)
+            strip.draw(sources, self._texture, changed=strip.touches(changed))
 
 
 class _Strip:
@@ -137,8 +152,11 @@ class _Strip:
     def __init__(self, plan: RenderPlan, box: Box, stills: Planes, out: Planes, matte: NDArray[np.uint8] | None, memory: _Memory) -> None:
         left, top, right, bottom = box
         height, width = bottom - top, right - left
-        rows, columns, grid = plan.grid.part(*box)
+        rows, columns, grid = plan.grid.under(*box)
+        self._top, self._bottom = top, bottom
         self._nodes = rows, columns
+        self._drawn: Array | None = None  # the sources that it was last drawn from
+        self._still = STILL_PX * plan.zoom
         self._map = memory.view("map", (grid.ny * grid.cell, grid.nx * grid.cell, 2), np.float32)
         self._size = grid.nx * grid.cell, grid.ny * grid.cell
         self._part = self._map[top - grid.y0 : bottom - grid.y0, left - grid.x0 : right - grid.x0]
@@ -154,9 +172,17 @@ class _Strip:
             ground, person = memory.view("ground", shape, np.uint8), memory.view("person", shape, np.uint8)
             self._layers.append((channel, picture, stills[channel][at], out[channel][at], ground, person))
 
-    def draw(self, sources: Array, texture: NDArray[np.uint8]) -> None:
-        """Draw what the nodes' `sources`, texture px, bring here."""
-        cv2.resize(sources[self._nodes], self._size, dst=self._map, interpolation=cv2.INTER_LINEAR)
+    def touches(self, rows: Iterable[tuple[int, int]]) -> bool:
+        """Whether any of these rows, each from and up to, lies here."""
+        return any(first < self._bottom and last > self._top for first, last in rows)
+
+    def draw(self, sources: Array, texture: NDArray[np.uint8], *, changed: bool) -> None:
+        """Draw what the nodes' `sources`, texture px, bring here, unless that is seen already; `changed`: picture or texture is another."""
+        nodes = np.ascontiguousarray(sources[self._nodes])
+        if not changed and self._drawn is not None and cv2.norm(nodes, self._drawn, cv2.NORM_INF) <= self._still:
+            return
+        self._drawn = nodes
+        cv2.resize(nodes, self._size, dst=self._map, interpolation=cv2.INTER_LINEAR)
         cv2.convertMaps(self._part, None, cv2.CV_16SC2, self._fixed, self._fraction)
         cv2.remap(texture, self._fixed, self._fraction, cv2.INTER_LINEAR, self._seen, cv2.BORDER_CONSTANT, NOBODY)
         cv2.resize(self._seen, self._half.shape[1::-1], dst=self._half, interpolation=cv2.INTER_AREA)

@@ -91,8 +91,9 @@ class Creases:
         """Return how deep the folds of every area are, in STEPS, for the weights of a frame's columns."""
         return tuple(tuple(round(min(1.0, max(0.0, float(fold.depths @ weights))) * STEPS) for fold in area.folds) for area in self._areas)
 
-    def paint(self, texture: NDArray[np.uint8], depths: tuple[tuple[int, ...], ...], shown: tuple[tuple[int, ...], ...]) -> None:
-        """Write the folds into `texture`, which shows them at the depths `shown`: only areas that change are touched."""
+    def paint(self, texture: NDArray[np.uint8], depths: tuple[tuple[int, ...], ...], shown: tuple[tuple[int, ...], ...]) -> list[Box]:
+        """Write the folds into `texture`, which shows them at the depths `shown`; return the boxes of the areas that change: no other is touched."""
+        painted: list[Box] = []
         for area, wanted, before in zip(self._areas, depths, shown, strict=True):
             if wanted == before:
                 continue
@@ -102,6 +103,8 @@ class Creases:
                     luma = cv2.scaleAdd(fold.change, depth / STEPS, luma)
             part = texture[area.rows, area.columns]
             cv2.insertChannel(cv2.convertScaleAbs(luma), part, 0)
+            painted.append((area.columns.start, area.rows.start, area.columns.stop, area.rows.stop))
+        return painted
 
 
 def _depths(name: str) -> Array:

@@ -45,6 +45,14 @@ class Grid:
         j1 = min(self.ny, (bottom - self.y0) // self.cell + 3)
         return slice(j0, j1), slice(i0, i1), Grid(self.x0 + i0 * self.cell, self.y0 + j0 * self.cell, i1 - i0, j1 - j0, self.cell)
 
+    def under(self, left: int, top: int, right: int, bottom: int) -> tuple[slice, slice, Grid]:
+        """Return the same with no node to spare: those between which the px of [left, right) x [top, bottom) lie."""
+        half = (self.cell - 1) / 2  # a node stands in the middle of its cell
+        i0, j0 = (max(0, int((at - origin - half) // self.cell)) for at, origin in ((left, self.x0), (top, self.y0)))
+        i1 = min(self.nx, int((right - 1 - self.x0 - half) // self.cell) + 2)
+        j1 = min(self.ny, int((bottom - 1 - self.y0 - half) // self.cell) + 2)
+        return slice(j0, j1), slice(i0, i1), Grid(self.x0 + i0 * self.cell, self.y0 + j0 * self.cell, i1 - i0, j1 - j0, self.cell)
+
 
 class Inverse:
     """Finds, for every node of a grid, where the px shown there comes from: u(q) = F(q - u(q)), by repeated substitution.
@@ -69,5 +77,6 @@ class Inverse:
 
 def spread(coarse: Array, grid: Grid, left: int, top: int, right: int, bottom: int) -> Array:
     """Return a quantity of the nodes at every px of [left, right) x [top, bottom), which the grid must serve."""
-    wide = cv2.resize(coarse, (grid.nx * grid.cell, grid.ny * grid.cell), interpolation=cv2.INTER_LINEAR)
+    rows, columns, grid = grid.under(left, top, right, bottom)
+    wide = cv2.resize(coarse[rows, columns], (grid.nx * grid.cell, grid.ny * grid.cell), interpolation=cv2.INTER_LINEAR)
     return wide[top - grid.y0 : bottom - grid.y0, left - grid.x0 : right - grid.x0]
