@@ -1,0 +1,123 @@
+"""Sentences in many neural voices -> the corpus: spoken by Kokoro, aligned like the recordings of people, the badly aligned refused.
+
+    python -m training.neural --kokoro FOLDER --out training/work [--minutes 40] [--seed 1]
+
+A shard is written about every five minutes, so that a training may begin while it goes on. English voices read English; the others read English and
+made-up words of their own language. Half of what the English voices say is said by somebody between two of them. `HELD_OUT` are never trained on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import random
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from . import texts
+from .align import Aligner, fault
+from .corpus import dictionary_words, save
+from .recordings import WORST_SHARE
+from .voices import Spoken
+from .voices.kokoro import ENGLISH, LANGUAGES, Kokoro
+
+HELD_OUT = ("af_sarah", "am_michael", "bf_emma")
+HELD_SAY = 12  # sentences each
+SHARD_S = 300.0
+OTHERS_SHARE = 0.2  # of the voices of other languages
+QUIET_NAMES = ("nicole",)  # whispers
+
+
+def read_prose() -> list[str]:
+    """Return sentences of connected prose, 5 to 22 words, from Debian's bible-kjv where it is installed, else none."""
+    try:
+        whole = subprocess.run(["bible", "-f", "gen1:1-rev22:21"], check=True, capture_output=True, text=True, timeout=60).stdout
+    except (OSError, subprocess.SubprocessError):
+        return []
+    verses = [re.sub(r"^\S+\s+", "", line) for line in whole.splitlines()]
+    parts = [part.strip(" ,;:") for verse in verses for part in re.split(r"[.;:?!]", re.sub(r"[\[\]()]", "", verse))]
+    return [part[0].upper() + part[1:] + "." for part in parts if 5 <= len(part.split()) <= 22 and re.fullmatch(r"[A-Za-z ,']+", part)]
+
+
+def best_fitting(said: list[tuple[str, float, Spoken]]) -> dict[str, list[Spoken]]:
+    """Return, by voice, what was said, but for the worst fitting share of English voices and of the others."""
+    kept: dict[str, list[Spoken]] = {}
+    for english in (True, False):
+        of_kind = [one for one in said if (one[0].removeprefix("kokoro:")[0] in ENGLISH) == english]
+        least = float(np.quantile([fit for _, fit, _ in of_kind], WORST_SHARE)) if of_kind else 0.0
+        for label, fit, spoken in of_kind:
+            if fit >= least:
+                kept.setdefault(label, []).append(spoken)
+    return kept
+
+
+def main() -> int:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--kokoro", type=Path, required=True)
+    options.add_argument("--out", type=Path, default=Path(__file__).parent / "work")
+    options.add_argument("--minutes", type=float, default=40.0)
+    options.add_argument("--seed", type=int, default=1)
+    a = options.parse_args()
+    a.out.mkdir(parents=True, exist_ok=True)
+    rng = random.Random(a.seed)
+    kokoro, aligner, words, prose = Kokoro(a.kokoro), Aligner(), dictionary_words(), read_prose()
+    english = [name for name in kokoro.voices if name[0] in ENGLISH and name not in HELD_OUT]
+    others = [name for name in kokoro.voices if name[0] not in ENGLISH]
+    counts: collections.Counter[str] = collections.Counter()
+
+    def say_something(name: str, voice: np.ndarray) -> tuple[float, Spoken] | None:
+        """Return how well a sentence of this voice fits, and the sentence with the times of its phones; None where the model does not find it."""
+        language = LANGUAGES[name[0]]
+        if name[0] not in ENGLISH and rng.random() < 0.6:
+            text = texts.nonsense(rng)
+        else:
+            language = ENGLISH.get(name[0], "en-us")
+            text = rng.choice(prose) if prose and rng.random() < 0.6 else texts.english(rng, words)
+        pcm = kokoro.speak(text, language, voice, speed=rng.uniform(0.85, 1.25))
+        alignment = aligner.align(pcm, text, language) if pcm is not None else None
+        why = "not found by the model" if pcm is None or alignment is None else fault(pcm, alignment)
+        if pcm is None or alignment is None or why:
+            counts[str(why)] += 1
+            return None
+        counts["aligned"] += 1
+        return alignment.fit, Spoken(pcm=pcm, segments=alignment.segments)
+
+    held: dict[str, list[Spoken]] = {}
+    for name in HELD_OUT:
+        held[f"kokoro:{name}"] = [said[1] for _ in range(HELD_SAY) if (said := say_something(name, kokoro.voices[name]))]
+    save(a.out / "valid_natural_kokoro.npz", held)
+
+    began, shard, said_s = time.monotonic(), 0, 0.0
+    said: list[tuple[str, float, Spoken]] = []
+    while (over := time.monotonic() - began >= 60 * a.minutes) or True:
+        if said and (over or said_s >= SHARD_S):
+            while (path := a.out / f"clean_natural_kokoro_{shard:02d}.npz").exists():
+                shard += 1
+            save(path, best_fitting(said))
+            print(dict(counts), flush=True)
+            said_s, said = 0.0, []
+        if over:
+            return 0
+        if rng.random() < OTHERS_SHARE:
+            name = rng.choice(others)
+            label, voice = f"kokoro:{name}", kokoro.voices[name]
+        elif rng.random() < 0.5:
+            name = rng.choice([one for one in english if not one.endswith(QUIET_NAMES)])
+            other = rng.choice([one for one in english if one != name])
+            share = rng.uniform(0.35, 0.65)
+            label, voice = f"kokoro:{name}+", share * kokoro.voices[name] + (1 - share) * kokoro.voices[other]
+        else:
+            name = rng.choice(english)
+            label, voice = f"kokoro:{name}", kokoro.voices[name]
+        if (one := say_something(name, voice)) is not None:
+            said.append((label, *one))
+            said_s += len(one[1].pcm) / 16000
+
+
+if __name__ == "__main__":
+    sys.exit(main())
