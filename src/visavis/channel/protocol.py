@@ -24,16 +24,18 @@ from __future__ import annotations
 
 import enum
 from collections import deque
-from dataclasses import dataclass
 from typing import Any
 
 from visavis.channel import messages
 from visavis.channel.delivery import parse_delivery
 from visavis.channel.messages import ChannelError, ErrorMessage, ServerMessage
-from visavis.channel.port import SessionEvent, SessionInit, SessionOver, TakenOver
-from visavis.engine.output import Output, OutputChange, read_output
+from visavis.channel.port import SessionEvent, SessionOver, TakenOver
+from visavis.channel.sample_count import SampleCount
+from visavis.channel.steps import Attach, Attend, Close, Effect, Interrupt, Send, Speak, Step, Update
+from visavis.channel.telling import message_of
+from visavis.engine.output import Output, read_output
 from visavis.errors import InvalidRequest, VisavisError
-from visavis.fleet.port import PLAIN, Attitude, Delivery, MotionCut, MotionFrames, PlaybackFinished, PlaybackStarted, StateChanged
+from visavis.fleet.port import PLAIN, Delivery
 
 INIT_TIMEOUT_S = 10.0
 DEFAULT_RATE_HZ = 16_000
@@ -56,77 +58,6 @@ class ChannelState(enum.Enum):
     OPEN = enum.auto()
     CLOSING = enum.auto()  # a close stands in line behind effects; nothing more is taken in
     CLOSED = enum.auto()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Send:
-    message: ServerMessage
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Close:
-    code: int
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attach:
-    init: SessionInit
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Speak:
-    pcm: bytes
-    sample_rate_hz: int
-    utterance_id: str | None
-    final: bool
-    delivery: Delivery = PLAIN
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Interrupt:
-    pass
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attend:
-    """Listen or think where nothing is said. It has no answer of its own: the change of state is told when it comes."""
-
-    state: Attitude
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Update:
-    """Have the session look otherwise. It may take seconds (a picture is fetched), so it is the one effect that stands in no line: its outcome is
-    told by `updated` or `update_refused` whenever it comes, and updates come about in their own order.
-    """
-
-    change: OutputChange
-
-
-Effect = Attach | Speak | Interrupt | Attend | Update
-Step = Send | Close | Effect
-
-
-@dataclass(slots=True)
-class SampleCount:
-    """Counts one utterance's samples at 16 kHz: each message gets its share, and the shares sum to the rounded whole."""
-
-    rate_hz: int = DEFAULT_RATE_HZ
-    utterance_id: str | None = None
-    received: int = 0  # samples at rate_hz, of this utterance
-    confirmed: int = 0  # samples at 16 kHz, of this utterance
-
-    def add(self, samples: int, *, rate_hz: int, utterance_id: str | None) -> int:
-        if (rate_hz, utterance_id) != (self.rate_hz, self.utterance_id):
-            self.rate_hz, self.utterance_id, self.received, self.confirmed = rate_hz, utterance_id, 0, 0
-        self.received += samples
-        total = (2 * self.received * messages.CONFIRMED_RATE_HZ + rate_hz) // (2 * rate_hz)  # rounded half up, in integers
-        share, self.confirmed = total - self.confirmed, total
-        return share
-
-    def restart(self) -> None:
-        self.received = self.confirmed = 0
 
 
 class ChannelProtocol:
@@ -263,7 +194,7 @@ class ChannelProtocol:
             return self._close_now(CLOSE_NORMAL, event.reason)
         if isinstance(event, TakenOver):
             return self._close_now(CLOSE_TAKEN_OVER, "Another channel has taken over this session")
-        message = _told(event, self.features)
+        message = message_of(event, self.features)
         return [] if message is None else self._say(message)
 
     # Within
@@ -371,25 +302,6 @@ class ChannelProtocol:
     def _is_over(self) -> bool:
         assert self.state is not ChannelState.ATTACHING, "a message came before the outcome of Attach"
         return self.state in (ChannelState.CLOSING, ChannelState.CLOSED)
-
-
-def _told(event: SessionEvent, features: frozenset[str]) -> ServerMessage | None:
-    """Return what a client with these features is told of an event."""
-    match event:
-        case PlaybackStarted() if "playback" in features:
-            return messages.PlaybackStartedMessage(utterance_id=event.utterance_id)
-        case PlaybackFinished() if "playback" in features:
-            finished = messages.PlaybackFinishedMessage
-            return finished(utterance_id=event.utterance_id, position_s=event.position_s, interrupted=event.interrupted)
-        case StateChanged() if "state" in features:
-            return messages.StateMessage(state=event.state)
-        case MotionFrames() if "motion" in features:
-            return messages.MotionMessage(
-                utterance_id=event.utterance_id, position_s=event.position_s, coefficients=event.coefficients, head=event.heads
-            )
-        case MotionCut() if "motion" in features:
-            return messages.MotionCutMessage(utterance_id=event.utterance_id, position_s=event.position_s)
-    return None
 
 
 def _close(code: int, reason: str) -> Close:

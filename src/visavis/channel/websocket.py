@@ -22,8 +22,9 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from starlette.types import Message
 
 from visavis.channel.port import AttachedSession, LiveSessions
-from visavis.channel.protocol import INIT_TIMEOUT_S, Attach, Attend, ChannelProtocol, ChannelState, Close, Effect, Send, Speak, Step, Update
+from visavis.channel.protocol import INIT_TIMEOUT_S, ChannelProtocol, ChannelState
 from visavis.channel.read_ahead import ReadAhead, is_interrupt
+from visavis.channel.steps import Attach, Attend, Close, Effect, Send, Speak, Step, Update
 from visavis.errors import PerformerLost, VisavisError
 
 WS_MAX_SIZE_BYTES = 16 * 1024 * 1024  # above messages.MAX_TEXT_CHARS; uvicorn's `ws_max_size`
