@@ -30,7 +30,7 @@ REFUSED = 3
 MEMORY_LIMIT_BYTES = 4 << 30  # address space; the largest photos that pass take 1.3 GB of it on 2 cores, and more cores reserve more
 CPU_LIMIT_S = 60
 FILE_LIMIT_BYTES = 128 << 20
-BE_NICE = 3  # a live session on the same machine goes first, but an upload must not starve
+BE_NICE = 10  # live sessions on the same machine go first; an upload takes what they leave
 
 
 def set_limits() -> None:

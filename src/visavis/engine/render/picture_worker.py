@@ -23,7 +23,7 @@ from visavis.errors import ImageTooLarge, PortraitRefused
 LONG_SIDE_PX = 1920  # of the largest output
 MEMORY_LIMIT_BYTES = 4 << 30  # address space, as for portraits
 CPU_LIMIT_S = 30
-BE_NICE = 3
+BE_NICE = 10
 
 
 def _set_limits() -> None:
