@@ -33,7 +33,8 @@ FILM = ("closure_recall", "opening_recall", "false_closure", "silence_closed", "
 WHOLE = {"offset_ms", "closures"}
 BEGIN, END = "<!-- eval-lips -->", "<!-- /eval-lips -->"
 FILMED_SENTENCES = 4
-TAUGHT = ("asterisk:", "festvox:", "fillets:nl_big")  # speakers whose other sentences teach (decision 0007)
+TAUGHT = ("asterisk:", "festvox:")  # speakers whose other sentences teach (decision 0007)
+NEURAL = "kokoro:"  # synthesised, but much as people sound (decision 0013)
 HELD_COUNT = 12  # utterances of each held-out speaker
 
 Columns = dict[str, dict[str, float]]  # the figures of each voice, or whatever is measured
@@ -72,12 +73,13 @@ def on_film(portrait: Path, clips: Path, measure: Path) -> dict[str, float]:
 
 
 def held_out(corpus: Path) -> eval_voices.Groups:
-    """Return recordings of people that a training was not given."""
+    """Return recordings of people, and neural voices, that a training was not given."""
     groups: eval_voices.Groups = {}
     for path in sorted(corpus.glob("valid_natural_*.npz")):
         for speaker, said in load_clean(path).items():
             kind = "seen speaker" if speaker.startswith(TAUGHT) else "unseen"
-            groups[f"{speaker.replace('+held', '')} (natural, {kind})"] = evaluate.clips_of_spoken(said[:HELD_COUNT])
+            nature = "neural" if speaker.startswith(NEURAL) else "natural"
+            groups[f"{speaker.replace('+held', '')} ({nature}, {kind})"] = evaluate.clips_of_spoken(said[:HELD_COUNT])
     return groups
 
 

@@ -2,8 +2,8 @@
 
     python -m training.opening --corpus training/work --weights src/visavis/engine/speech/network.npz
 
-What is learned for each class of sounds is how it is seen; what is heard is never sure. So the opening is fitted to all that was heard at once, on
-voices of the training: 0.04 of correlation more than the shapes of the likeliest visemes give, on voices never heard.
+What is learned for each class of sounds is how it is seen; what is heard is never sure. So the opening is fitted to all that was heard at once and
+40 ms before, on voices of the training. A diphthong is two classes to the network and one movement of the jaw: its second half is hardly less open.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from visavis.engine.speech.network import CLOSURE, CONTACT, VISEMES
+from visavis.engine.speech.network import CLOSURE, CONTACT, OPENING_LAGS, VISEMES
 from visavis.engine.speech.phones import CLASSES
 
 from .chunks import Recording
@@ -27,6 +27,11 @@ OPENING = {
     "AA": 0.95, "AE": 0.95, "EH": 0.62, "AH": 0.62, "IH": 0.42, "IY": 0.42, "OH": 0.85, "UW": 0.25, "WW": 0.25,
 }  # fmt: skip
 WIDE = 0.65
+# The same of two classes in a row that are a diphthong: of its first half, of its second.
+DIPHTHONGS = {
+    ("AA", "IH"): (0.95, 0.80), ("AA", "UW"): (0.95, 0.80), ("EH", "IY"): (0.62, 0.58), ("OH", "UW"): (0.70, 0.55), ("OH", "IH"): (0.70, 0.60),
+}  # fmt: skip
+LONGEST_DIPHTHONG_STEPS = 40
 SMOOTH_STEPS = 11  # the Hann window of a jaw
 RIDGE = 30.0
 
@@ -39,14 +44,28 @@ def heard_as_shown(out: np.ndarray) -> np.ndarray:
     return out
 
 
-def fit_opening(model: Network, recordings: list[Recording]) -> np.ndarray:
-    """Return the weights of the outputs, float32 (HEARD,), whose sum is the opening in units of jawOpen."""
+def opening_of(visemes: np.ndarray) -> np.ndarray:
+    """Return how far the lips are apart for the class of each step, (n,), in units of jawOpen, at the speed of a jaw."""
+    at = np.array([OPENING[name] for name in CLASSES])[visemes]
+    firsts = np.r_[0, np.flatnonzero(np.diff(visemes)) + 1, len(visemes)]
+    for begin, middle, end in zip(firsts[:-2], firsts[1:-1], firsts[2:], strict=True):
+        halves = DIPHTHONGS.get((CLASSES[visemes[begin]], CLASSES[visemes[middle]]))
+        if halves and end - begin <= LONGEST_DIPHTHONG_STEPS:
+            at[begin:middle], at[middle:end] = halves
     window = np.hanning(SMOOTH_STEPS + 2)[1:-1]
-    window /= window.sum()
-    of_class = np.array([OPENING[name] for name in CLASSES]) * WIDE
-    x = heard_as_shown(np.concatenate(heard_of(model, recordings))).astype(np.float64)
-    y = np.concatenate([np.convolve(of_class[part.visemes], window, "same") for part in recordings])
-    return np.linalg.solve(x.T @ x + RIDGE * np.eye(x.shape[1]), x.T @ y).astype(np.float32)
+    return np.convolve(at * WIDE, window / window.sum(), "same")
+
+
+def with_before(out: np.ndarray) -> np.ndarray:
+    """Return the outputs (n, HEARD) beside those of OPENING_LAGS before, (n, len(OPENING_LAGS) * HEARD)."""
+    return np.concatenate([np.pad(out, ((lag, 0), (0, 0)), mode="edge")[: len(out)] for lag in OPENING_LAGS], axis=1)
+
+
+def fit_opening(model: Network, recordings: list[Recording]) -> np.ndarray:
+    """Return the weights of the outputs, float32 (len(OPENING_LAGS), HEARD), whose sum is the opening in units of jawOpen."""
+    x = np.concatenate([with_before(heard_as_shown(out)) for out in heard_of(model, recordings)]).astype(np.float64)
+    y = np.concatenate([opening_of(part.visemes) for part in recordings])
+    return np.linalg.solve(x.T @ x + RIDGE * np.eye(x.shape[1]), x.T @ y).reshape(len(OPENING_LAGS), -1).astype(np.float32)
 
 
 def main() -> int:

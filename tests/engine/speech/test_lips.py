@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from visavis.engine.motion.frame import INDEX, SpeechMotion
+from visavis.engine.speech.curves import MouthShaper
+from visavis.engine.speech.network import HEARD
+from visavis.engine.speech.phones import CLASS_INDEX
 
 from .conftest import move
 
@@ -47,10 +50,35 @@ def test_lips_close_for_bilabials_and_open_for_vowels(say) -> None:
 
 def test_a_complete_closure_lasts_at_least_one_frame_of_video(say) -> None:
     motion = move(say("slt", SENTENCES[0])[0])
-    shut = motion.mouth[:, INDEX["mouthClose"]] >= motion.mouth[:, INDEX["jawOpen"]] - 1e-4
+    shut = (motion.mouth[:, INDEX["mouthClose"]] >= motion.mouth[:, INDEX["jawOpen"]] - 1e-4) & (motion.rest < 1)  # at rest lips are closed anyway
     edges = np.flatnonzero(np.diff(np.concatenate([[False], shut, [False]]).astype(int)))
     lengths = edges[1::2] - edges[::2]
     assert len(lengths) >= 5 and (lengths >= 4).all(), lengths
+
+
+def heard_classes(*row: tuple[str, int]) -> np.ndarray:
+    """Return what the network would say of classes heard for sure, each for so many steps."""
+    heard = np.zeros((sum(steps for _, steps in row), HEARD), np.float32)
+    at = 0
+    for name, steps in row:
+        heard[at : at + steps, CLASS_INDEX[name]] = 1
+        at += steps
+    return heard
+
+
+def test_a_diphthong_stays_open_longer_than_its_second_half_alone() -> None:
+    glide = MouthShaper().take(heard_classes(("AA", 12), ("UW", 8)), [1.0] * 20)[0]
+    alone = MouthShaper().take(heard_classes(("KK", 12), ("UW", 8)), [1.0] * 20)[0]
+    jaw = INDEX["jawOpen"]
+    assert glide[13][jaw] > 1.2 * alone[13][jaw]
+
+
+def test_the_quiet_of_a_stop_does_not_begin_to_rest_the_mouth_and_a_pause_does() -> None:
+    heard = heard_classes(("AA", 20), ("SIL", 40), ("AA", 10))
+    mouths, rests = MouthShaper().take(heard, [1.0] * 20 + [0.0] * 40 + [1.0] * 10)
+    assert rests[19] == rests[25] == 0.0
+    assert rests[40] == 1.0 and not any(mouths[40])
+    assert 0.0 < rests[30] < 1.0
 
 
 def test_lips_round_for_rounded_vowels_and_not_for_spread_ones(say) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from visavis.engine.audio.mel import rows_times
 from visavis.engine.motion.frame import INDEX, MOUTH_COUNT
-from visavis.engine.speech.network import CLOSURE, CONTACT, HEARD, MOUTH, VISEMES, load_weights
+from visavis.engine.speech.network import CLOSURE, CONTACT, HEARD, MOUTH, OPENING_LAGS, VISEMES, load_weights
 from visavis.engine.speech.visemes import BILABIAL, SILENCE, shape_table
 
 _AT_REST = [0.0] * MOUTH_COUNT
@@ -27,18 +27,19 @@ _ROUND = (INDEX["mouthFunnel"], INDEX["mouthPucker"])
 
 # Outputs between which lips go from apart to closed. The network was trained with closures weighing twice their number, so that 0.5 stands for a
 # probability of one third: an open /b/ is worse than a closed /d/.
-_CLOSURE_LOW, _CLOSURE_HIGH = 0.3, 0.85
+_CLOSURE_LOW, _CLOSURE_HIGH = 0.3, 0.75
 _AGREED = np.float32(0.5)  # share of the visemes' own word in a closure: bilabials count in full from half belief on
 # Lips that are likely closed come near each other and touch when it is sure: on natural voices 0.02 more closures are seen than by touching alone.
-_CLOSURE_PARTLY, _CLOSURE_STAYS = 0.85, 0.78
+_CLOSURE_PARTLY, _CLOSURE_STAYS = 0.85, 0.65
 _CONTACT_LOW, _CONTACT_HIGH = 0.3, 0.5
 _CLOSE_PER_STEP, _OPEN_PER_STEP = 0.5, 0.5
 _HOLD_STEPS = 4  # a closure stays for 40 ms at least: one frame of a 25 fps video falls into it, whatever its phase
-# The mouth wakes at once and goes to rest over 120 ms.
+# The mouth wakes at once and is at rest 150 ms after the last word.
 _SPEECH_ON, _SPEECH_OFF = 0.5, 0.35
-_WAKE_PER_STEP, _REST_PER_STEP = 0.34, 0.085
+_WAKE_PER_STEP, _REST_PER_STEP = 0.34, 0.12
+_REST_AFTER_STEPS = 6  # a stop's silence is not the end
 _JAW_QUIET, _JAW_LOUD = 0.9, 1.05
-_JAW_CONTACT, _ROLL_CONTACT = 0.2, 0.6
+_JAW_CONTACT, _ROLL_CONTACT = 0.27, 0.65
 _JAW_LEAST = 0.03  # while somebody speaks: only a closure closes the lips
 
 
@@ -76,8 +77,14 @@ def _mixing() -> NDArray[np.float32]:
     mixing[VISEMES] = _BELIEVED * shape_table()
     mixing[MOUTH] = (1.0 - _BELIEVED) * np.eye(MOUTH_COUNT)
     parted = _LOWER_GAP * mixing[:, _LOWER] + _UPPER_GAP * mixing[:, _UPPER] + _ROLL_GAP * mixing[:, _ROLL]
-    mixing[:, _JAW] = load_weights().opening - parted / _JAW_GAP
+    mixing[:, _JAW] = load_weights().opening[0] - parted / _JAW_GAP
     return mixing
+
+
+@cache
+def _remembering() -> NDArray[np.float32]:
+    """Return what each output says of the opening later on, float32 (HEARD, len(OPENING_LAGS) - 1)."""
+    return np.ascontiguousarray(load_weights().opening[1:].T)
 
 
 class MouthShaper:
@@ -86,18 +93,26 @@ class MouthShaper:
     def __init__(self) -> None:
         self._closure = _Gesture(_CLOSURE_LOW, _CLOSURE_HIGH, partly=_CLOSURE_PARTLY, stays=_CLOSURE_STAYS)
         self._contact = _Gesture(_CONTACT_LOW, _CONTACT_HIGH, partly=1.0, stays=_CONTACT_HIGH)
-        self._mixing = _mixing()
+        self._mixing, self._remembering = _mixing(), _remembering()
         self.reset()
 
     def reset(self) -> None:
         self._closure.reset()
         self._contact.reset()
+        self._said = np.repeat(self._remembering[None, SILENCE], OPENING_LAGS[-1], axis=0)  # of the last steps: what they say of the opening later on
         self._wake = 0.0  # 0 at rest to 1 speaking
         self._speaking = False
+        self._quiet = 0  # steps since somebody spoke
 
     def take(self, heard: NDArray[np.float32], loudness: list[float]) -> tuple[list[list[float]], list[float]]:
         """Take steps, (n, HEARD), and their loudness; return their mouths, MOUTH_COUNT coefficients each, and their rest, 0 to 1."""
-        mouths: list[list[float]] = rows_times(heard, self._mixing).tolist()
+        shown = rows_times(heard, self._mixing)
+        said = np.concatenate([self._said, rows_times(heard, self._remembering)])
+        for k, lag in enumerate(OPENING_LAGS[1:]):
+            first = OPENING_LAGS[-1] - lag
+            shown[:, _JAW] += said[first : first + len(heard), k]
+        self._said = said[len(said) - OPENING_LAGS[-1] :]
+        mouths: list[list[float]] = shown.tolist()
         silence, contact = heard[:, SILENCE].tolist(), heard[:, CONTACT].tolist()
         agreed = np.minimum(np.float32(1), heard[:, BILABIAL] * np.float32(2))
         closure = (heard[:, CLOSURE] + _AGREED * (agreed - heard[:, CLOSURE])).tolist()
@@ -111,7 +126,11 @@ class MouthShaper:
 
     def _wake_up(self, speech: float, loudness: float) -> float:
         self._speaking = speech > (_SPEECH_OFF if self._speaking else _SPEECH_ON) and loudness > 0.0
-        self._wake = min(1.0, self._wake + _WAKE_PER_STEP) if self._speaking else max(0.0, self._wake - _REST_PER_STEP)
+        self._quiet = 0 if self._speaking else self._quiet + 1
+        if self._speaking:
+            self._wake = min(1.0, self._wake + _WAKE_PER_STEP)
+        elif self._quiet > _REST_AFTER_STEPS:
+            self._wake = max(0.0, self._wake - _REST_PER_STEP)
         return 1.0 - self._wake
 
     def _shape(self, mouth: list[float], closed: float, touching: float, loudness: float) -> list[float]:

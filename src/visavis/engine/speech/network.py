@@ -53,7 +53,7 @@ class Layer:
 class Weights:
     """Shared by all streams of a process; never written to. Frames that are seen together come oldest first.
 
-    `opening` (HEARD,) reads off what was heard how far the lips are apart, 1 being a jaw wide open (training/opening.py).
+    `opening` (len(OPENING_LAGS), HEARD) reads off what was heard how far the lips are apart, 1 being a jaw wide open (training/opening.py).
     """
 
     listener: Listener
@@ -92,6 +92,8 @@ VISEMES = slice(0, len(CLASSES))  # probabilities, adding to 1
 CLOSURE, CONTACT = len(CLASSES), len(CLASSES) + 1  # that the lips are closed, that lip and teeth touch
 MOUTH = slice(len(CLASSES) + 2, len(CLASSES) + 2 + MOUTH_COUNT)  # the expected curves without closing
 HEARD = len(CLASSES) + 2 + MOUTH_COUNT
+
+OPENING_LAGS = (0, 4)  # steps back at which the opening is read off: the end of a diphthong is as open as its beginning lets it be
 
 
 class _Recent:
