@@ -170,7 +170,7 @@ def _teeth(unit_px: float, enamel: Array, gum: Array, widths: tuple[float, ...],
             inside = smooth((narrow - np.abs(u)) / 0.10 + 0.35) * smooth((tip - v) / 0.008 + 0.5)
             crown = smooth((v - neck - 0.014 * (1 - u * u) * -1.0) / 0.014)
             # Lit from the front and above: a round crown, bluish and thin at the biting edge, warm at the neck.
-            form = 1.0 - 0.13 * np.abs(u) ** 3.2 - 0.07 * (side * u > 0) * np.abs(u) ** 2
+            form = 1.0 - 0.10 * np.abs(u) ** 3.2 - 0.05 * (side * u > 0) * np.abs(u) ** 2
             length = np.clip((tip - v) / height, 0, 1)
             tone = (1.0 - 0.10 * smooth((length - 0.55) / 0.45))[..., None] * np.array([1.0, 1.0, 1.0], np.float32)
             tone = tone - length[..., None] * np.array([0.0, 0.02, 0.06], np.float32)
@@ -184,7 +184,7 @@ def _teeth(unit_px: float, enamel: Array, gum: Array, widths: tuple[float, ...],
         at += width
     # Gaps between teeth are dark, not open: the row behind is a shade.
     span = smooth(((at - np.abs(x)) / 0.02).astype(np.float32)) * smooth((bite - 0.02 - v - rise * (np.abs(x) / at) ** 2) / 0.006)
-    shade = enamel * np.array([0.66, 0.55, 0.50], np.float32) * np.clip(1.0 - (np.abs(x) / at) ** 2 * 0.6, 0.2, 1)[..., None].astype(np.float32)
+    shade = enamel * np.array([0.80, 0.70, 0.64], np.float32) * np.clip(1.0 - (np.abs(x) / at) ** 2 * 0.6, 0.2, 1)[..., None].astype(np.float32)
     both = np.maximum(alpha, span)
     rgb = np.where(both[..., None] > 1e-4, (rgb * alpha[..., None] + shade * (both - alpha)[..., None]) / np.maximum(both, 1e-4)[..., None], 0)
     anchor_y = (bite - edge) * work if down else (h / work - bite + edge) * work
