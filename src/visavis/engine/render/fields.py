@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from visavis.engine.motion.frame import COEFFICIENTS, MOUTH_COUNT, MotionFrame
+from visavis.engine.motion.frame import COEFFICIENTS, SPOKEN_COUNT, MotionFrame
 from visavis.engine.render.landmarks import FACE_OVAL, FaceGeometry, smooth
 
 Array = NDArray[np.float32]
@@ -21,7 +21,7 @@ Array = NDArray[np.float32]
 HEAD_ANGLES = ("yaw", "pitch", "roll")  # degrees
 PARTED = "lipsParted"  # rounded lips stand a little apart, unless they are being closed
 COLUMNS: tuple[str, ...] = (*COEFFICIENTS, PARTED, *HEAD_ANGLES)
-MOUTH_COLUMNS = [*range(MOUTH_COUNT), COLUMNS.index(PARTED)]  # they move nothing outside the mouth's part of the grid
+MOUTH_COLUMNS = [*range(SPOKEN_COUNT), COLUMNS.index(PARTED)]  # they move nothing outside the mouth's part of the grid
 SKIN_COLUMNS = [k for k in range(len(COLUMNS)) if k not in MOUTH_COLUMNS]
 COLUMN: dict[str, int] = {name: i for i, name in enumerate(COLUMNS)}
 

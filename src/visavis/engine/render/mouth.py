@@ -19,6 +19,7 @@ Array = NDArray[np.float32]
 Planes = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]
 
 _JAW_DROP = 0.395  # of the lower teeth at jawOpen 1, in eye distances
+_TIP_HIDDEN = 0.03  # below where the lower teeth stand: a tip that is not out, in eye distances
 _STEEP = 3.0  # rows a column by which an edge falls; a steeper one is softened no further
 _CLEAR = 12  # of the texture's transparency (255: nobody): less is skin
 
@@ -36,6 +37,7 @@ class MouthPose:
     shift: tuple[float, float]
     jaw: float
     tongue: float
+    out: float
     rounded: float
     protruded: float
 
@@ -92,6 +94,7 @@ class Mouth:
             shift=(float(shift[0]), float(shift[1])),
             jaw=float(weights[INDEX["jawOpen"]]),
             tongue=float(weights[INDEX["tongueUp"]]),
+            out=float(weights[INDEX["tongueOut"]]),
             rounded=min(1.0, float(weights[INDEX["mouthPucker"]] + weights[INDEX["mouthFunnel"]])),
             protruded=min(1.0, float(1.1 * weights[INDEX["mouthPucker"]] + 0.35 * weights[INDEX["mouthFunnel"]])),
         )
@@ -167,7 +170,10 @@ class Mouth:
         at_rest = jaw * 0.2 + 0.015 * e
         raised = -0.06 * e
         tongue_y = at_rest + (min(at_rest, raised) - at_rest) * pose.tongue
-        for patch, down in ((inner.tongue, tongue_y), (inner.lower, jaw), (inner.upper, 0.0)):
+        layers = [(inner.tongue, tongue_y), (inner.lower, jaw), (inner.upper, 0.0)]
+        if pose.out > 0.02:  # the tip comes forward over the lower teeth, up to the edge of the upper ones
+            layers.append((inner.tip, (1.0 - pose.out) * (jaw + _TIP_HIDDEN * e)))
+        for patch, down in layers:
             *colours, opacity = cv2.split(self._lay(patch, pose, 0.0, down))
             if patch is inner.tongue and pose.tongue:
                 colours[0] *= np.float32(1.0 + 0.35 * pose.tongue)  # a raised tip is near and catches the light
