@@ -22,7 +22,7 @@ _EXPRESSIONS: dict[str, dict[str, float]] = {
     "sad": {"browInnerUp": 0.85, "browDown": 0.25, "mouthFrown": 0.9, "mouthShrugLower": 0.5,
             "eyeBlinkLeft": 0.1, "eyeBlinkRight": 0.1, "eyeLookY": 0.15},
     "surprised": {"browInnerUp": 0.9, "browOuterUp": 1.0, "eyeWide": 1.0, "jawOpen": 0.2, "mouthFunnel": 0.22},
-    "serious": {"browDown": 0.8, "eyeSquint": 0.4, "mouthPress": 0.4, "mouthFrown": 0.15},
+    "serious": {"browDown": 0.8, "eyeSquint": 0.4, "mouthPress": 0.4, "mouthFrown": 0.25},
 }  # fmt: skip
 
 # Degrees of the head at weight 1: (yaw, pitch, roll). The sad look down, the surprised draw back.
