@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from tools.faces import measures
 from tools.faces.measures import Points
 from visavis.engine.audio.files import read_speech
-from visavis.engine.motion.frame import COEFFICIENTS, INDEX, MOTION_RATE_HZ, MOUTH_COUNT, MotionFrame
+from visavis.engine.motion.frame import COEFFICIENTS, INDEX, MOTION_RATE_HZ, SPOKEN_COUNT, MotionFrame
 from visavis.engine.motion.liveliness import Liveliness
 from visavis.engine.motion.mood import EMOTIONS, Mood
 from visavis.engine.portrait.prepare import prepare_avatar
@@ -115,7 +115,7 @@ def _stillness(renderer: CpuRenderer, person: Picture, speaking: Sequence[Motion
     e = renderer.face.unit
     reach = cv2.dilate(person, np.ones((2 * round(0.4 * e) + 1,) * 2, np.uint8))
     luma = [renderer.render(motion)[:SIZE_PX].copy() for motion in speaking[::5]]
-    lips = [*range(MOUTH_COUNT), *(INDEX[name] for name in ("moodSmile", "mouthFrown", "mouthShrugLower"))]
+    lips = [*range(SPOKEN_COUNT), *(INDEX[name] for name in ("moodSmile", "mouthFrown", "mouthShrugLower"))]
     box = _box(renderer, (13, 61, 291), 0.1)
 
     def silent(mood: Mood) -> int:
@@ -140,7 +140,7 @@ def _noses(renderer: CpuRenderer, views: Sequence[Picture], rest: Picture, speak
     heads = []
     for motion in speaking:
         row = motion.coefficients.copy()
-        row[:MOUTH_COUNT] = 0
+        row[:SPOKEN_COUNT] = 0
         still = MotionFrame(coefficients=row, yaw_deg=motion.yaw_deg, pitch_deg=motion.pitch_deg, roll_deg=motion.roll_deg)
         heads.append(_rgb(renderer.render(still)))
     noisy = [np.clip(rest + rng.normal(0, CAMERA_NOISE, rest.shape), 0, 255).astype(np.uint8) for _ in views]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from visavis.engine.motion.expressions import expressions, voice
 from visavis.engine.motion.frame import COEFFICIENTS, INDEX, MOUTH_COUNT, MotionFrame
 from visavis.engine.motion.mood import EMOTIONS
-from visavis.engine.speech.visemes import BILABIAL, CLASSES, shape_table
+from visavis.engine.speech.visemes import BILABIAL, CLASSES, spoken_table
 
 Part = Literal["mouth", "eyes", "face", "head"]
 
@@ -42,8 +42,8 @@ class Section:
 
 
 def mouths() -> dict[str, NDArray[np.float32]]:
-    """Return the mouth of every class of phones, float32 (MOUTH_COUNT,), bilabials with closed lips as speech shows them."""
-    table = shape_table()
+    """Return the mouth of every class of phones, float32 (SPOKEN_COUNT,), bilabials with closed lips as speech shows them."""
+    table = spoken_table()
     table[BILABIAL, INDEX["mouthClose"]] = table[BILABIAL, INDEX["jawOpen"]]
     return dict(zip(CLASSES, table, strict=True))
 

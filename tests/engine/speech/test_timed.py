@@ -122,3 +122,10 @@ def test_recordings_with_their_phones_close_every_closure_and_no_vowel() -> None
                 shut.append(apart[row(start + quarter) : row(end - quarter)].min() <= 0.2 * p90)
     assert len(closed) > 80 and np.mean(closed) >= 0.97, np.mean(closed)
     assert len(shut) > 50 and np.mean(shut) == 0, np.mean(shut)
+
+
+def test_the_tongue_is_between_the_teeth_while_a_th_is_said_and_at_no_other_time() -> None:
+    tongue = timed(PCM, [("SIL", 0, 80), ("AH", 80, 200), ("TH", 200, 300), ("IY", 300, 420), ("D", 420, 500), ("B", 500, 620), ("SIL", 620, 1000)])
+    out = tongue.mouth[:, INDEX["tongueOut"]]
+    assert out[row(230) : row(270)].min() > 0.9
+    assert out[: row(150)].max() == 0 and out[row(340) :].max() == 0

@@ -4,7 +4,7 @@ Names and order are Apple's (ARFaceAnchor.BlendShapeLocation); left and right ar
 
 | ours | ARKit |
 |---|---|
-| jawOpen, mouthClose, mouthFunnel, mouthPucker, mouthRollLower, mouthRollUpper, mouthShrugLower, browInnerUp | the same |
+| jawOpen, mouthClose, mouthFunnel, mouthPucker, mouthRollLower, mouthRollUpper, mouthShrugLower, browInnerUp, tongueOut | the same |
 | mouthPress, mouthLowerDown, mouthUpperUp, mouthStretch, mouthFrown, cheekSquint, eyeSquint, eyeWide, browOuterUp, browDown | Left and Right |
 | mouthSmile + moodSmile | mouthSmileLeft, mouthSmileRight, at most 1 |
 | eyeBlinkLeft, eyeBlinkRight | the same |

@@ -22,7 +22,7 @@ _EXPRESSIONS: dict[str, dict[str, float]] = {
     "sad": {"browInnerUp": 0.85, "browDown": 0.25, "mouthFrown": 0.9, "mouthShrugLower": 0.5,
             "eyeBlinkLeft": 0.1, "eyeBlinkRight": 0.1, "eyeLookY": 0.15},
     "surprised": {"browInnerUp": 0.9, "browOuterUp": 1.0, "eyeWide": 1.0, "jawOpen": 0.2, "mouthFunnel": 0.22},
-    "serious": {"browDown": 0.8, "eyeSquint": 0.4, "mouthPress": 0.4, "mouthFrown": 0.15},
+    "serious": {"browDown": 0.8, "eyeSquint": 0.4, "mouthPress": 0.4, "mouthFrown": 0.25},
 }  # fmt: skip
 
 # Degrees of the head at weight 1: (yaw, pitch, roll). The sad look down, the surprised draw back.
@@ -57,12 +57,12 @@ def bearings() -> Array:
 
 
 def voice(face: Array, feeling: Array, mouth: Array) -> None:
-    """Lay `mouth`, float32 (MOUTH_COUNT,), as speech asks for it, over a face that feels: write it into `face`, float32 (len(COEFFICIENTS),).
+    """Lay `mouth`, as speech asks for it, over a face that feels: write it into `face`, float32 (len(COEFFICIENTS),).
 
-    `feeling`: the expression, float32 (len(COEFFICIENTS),); `face` already holds its part outside the mouth. What closes, closes; what touches,
-    touches; with no feeling the mouth is exactly what speech asks.
+    `mouth`: float32 (SPOKEN_COUNT,), or the first MOUTH_COUNT of it. `feeling`: the expression, float32 (len(COEFFICIENTS),); `face` already holds
+    its part outside the mouth. What closes, closes; what touches, touches; with no feeling the mouth is exactly what speech asks.
     """
-    face[:MOUTH_COUNT] = mouth
+    face[: len(mouth)] = mouth
     jaw = float(mouth[_JAW])
     if feeling[:MOUTH_COUNT].any():
         closed = min(1.0, float(mouth[_CLOSE]) / max(jaw, 0.02))

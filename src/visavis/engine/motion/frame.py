@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 MOTION_RATE_HZ = 100
 
-# Set by speech. The order is the column order of every speech-motion array.
+# Set by speech, and what the network is trained towards: the first columns of every speech-motion array, in this order.
 MOUTH_COEFFICIENTS: tuple[str, ...] = (
     "jawOpen",
     "mouthClose",  # lips drawn together while the jaw is open: jawOpen 0.3 with mouthClose 0.3 shows closed lips
@@ -28,6 +28,9 @@ MOUTH_COEFFICIENTS: tuple[str, ...] = (
     "mouthRollUpper",
     "tongueUp",  # not ARKit: tongue tip behind the upper teeth, for /l n t d th/
 )
+
+# Set by speech too, derived from the phones it is thought to hold: the further columns of every speech-motion array.
+DERIVED_COEFFICIENTS: tuple[str, ...] = ("tongueOut",)  # the tip between the teeth, for /th/; no further
 
 # Set by the performance (liveliness), never by speech. Both sides at once, unless a name says otherwise.
 FACE_COEFFICIENTS: tuple[str, ...] = (
@@ -47,8 +50,9 @@ FACE_COEFFICIENTS: tuple[str, ...] = (
     "breath",  # 0 to 1: shoulders and chest raised by a breath
 )
 
-COEFFICIENTS: tuple[str, ...] = MOUTH_COEFFICIENTS + FACE_COEFFICIENTS
+COEFFICIENTS: tuple[str, ...] = MOUTH_COEFFICIENTS + DERIVED_COEFFICIENTS + FACE_COEFFICIENTS
 MOUTH_COUNT = len(MOUTH_COEFFICIENTS)
+SPOKEN_COUNT = MOUTH_COUNT + len(DERIVED_COEFFICIENTS)
 INDEX: dict[str, int] = {name: i for i, name in enumerate(COEFFICIENTS)}
 
 
@@ -56,7 +60,7 @@ INDEX: dict[str, int] = {name: i for i, name in enumerate(COEFFICIENTS)}
 class MotionFrame:
     """The face at one instant.
 
-    `coefficients`: float32 (len(COEFFICIENTS),) in the order of COEFFICIENTS. Exactly zero in the first MOUTH_COUNT places is the rest mouth:
+    `coefficients`: float32 (len(COEFFICIENTS),) in the order of COEFFICIENTS. Exactly zero in the first SPOKEN_COUNT places is the rest mouth:
     closed, relaxed lips. Head angles are degrees: yaw > 0 turns the face to the viewer's right, pitch > 0 lowers the chin, roll > 0 tilts the
     top of the head to the viewer's right.
     """
@@ -71,9 +75,9 @@ class MotionFrame:
 class SpeechMotion:
     """What speech says of the face, in consecutive steps of 10 ms.
 
-    `mouth`: float32 (n, MOUTH_COUNT) in the order of MOUTH_COEFFICIENTS. `rest`: float32 (n,), 1 where nobody speaks (the mouth row is then
-    exactly zero once the lips have come to rest). `loudness`: float32 (n,), 0 to 1. `pitch_hz`: float32 (n,), 0 where unvoiced. `stress`:
-    float32 (n,), 0 to 1, peaks on emphasised syllables.
+    `mouth`: float32 (n, SPOKEN_COUNT) in the order of COEFFICIENTS; given without the derived ones, (n, MOUTH_COUNT), those are 0.
+    `rest`: float32 (n,), 1 where nobody speaks (the mouth row is then exactly zero once the lips have come to rest). `loudness`: float32 (n,), 0 to
+    1. `pitch_hz`: float32 (n,), 0 where unvoiced. `stress`: float32 (n,), 0 to 1, peaks on emphasised syllables.
     """
 
     mouth: NDArray[np.float32]
@@ -86,14 +90,16 @@ class SpeechMotion:
         return len(self.mouth)
 
     def __post_init__(self) -> None:
-        assert self.mouth.ndim == 2 and self.mouth.shape[1] == MOUTH_COUNT, self.mouth.shape
+        assert self.mouth.ndim == 2 and self.mouth.shape[1] in (MOUTH_COUNT, SPOKEN_COUNT), self.mouth.shape
+        if self.mouth.shape[1] == MOUTH_COUNT:
+            object.__setattr__(self, "mouth", np.pad(self.mouth, ((0, 0), (0, SPOKEN_COUNT - MOUTH_COUNT))))
         assert len(self.rest) == len(self.loudness) == len(self.pitch_hz) == len(self.stress) == len(self.mouth)
 
     @classmethod
     def concatenate(cls, parts: list[SpeechMotion]) -> SpeechMotion:
         if not parts:
             none = np.zeros(0, np.float32)
-            return cls(mouth=np.zeros((0, MOUTH_COUNT), np.float32), rest=none, loudness=none, pitch_hz=none, stress=none)
+            return cls(mouth=np.zeros((0, SPOKEN_COUNT), np.float32), rest=none, loudness=none, pitch_hz=none, stress=none)
         return cls(
             mouth=np.concatenate([p.mouth for p in parts]),
             rest=np.concatenate([p.rest for p in parts]),

@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 from visavis.engine.motion.breath import Breath
 from visavis.engine.motion.expressions import bearings, expressions, voice
 from visavis.engine.motion.eyes import Blinks, Gaze
-from visavis.engine.motion.frame import COEFFICIENTS, INDEX, MOUTH_COUNT, MotionFrame
+from visavis.engine.motion.frame import COEFFICIENTS, INDEX, SPOKEN_COUNT, MotionFrame
 from visavis.engine.motion.head import Head
 from visavis.engine.motion.mood import NEUTRAL, Mood
 from visavis.engine.motion.springs import Spring
 
 State = Literal["idle", "listening", "thinking", "speaking"]
 STEP_S = 0.01
-REST_MOUTH: NDArray[np.float32] = np.zeros(MOUTH_COUNT, np.float32)
+REST_MOUTH: NDArray[np.float32] = np.zeros(SPOKEN_COUNT, np.float32)
 REST_MOUTH.flags.writeable = False
 
 _EXPRESSIONS, _BEARINGS = expressions(), bearings()
@@ -73,7 +73,7 @@ class Liveliness:
     def frame(
         self, step: int, mouth: NDArray[np.float32] = REST_MOUTH, cue: Cue = SILENCE, state: State = "idle", mood: Mood = NEUTRAL
     ) -> MotionFrame:
-        """Return the face at `step` (10 ms each, never before the last one asked for), with `mouth`, float32 (MOUTH_COUNT,), as speech asks.
+        """Return the face at `step` (10 ms each, never before the last one asked for), with `mouth`, float32 (SPOKEN_COUNT,), as speech asks.
 
         Steps that were left out are lived through with the same cue, so that any frame rate sees the same life. A new `state` or `mood` is eased
         into. In silence the mouth is what the mood holds, still to the bit once eased; with no mood exactly zero.

@@ -13,20 +13,22 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from visavis.engine.motion.frame import COEFFICIENTS, MOUTH_COUNT, MotionFrame
+from visavis.engine.motion.frame import COEFFICIENTS, SPOKEN_COUNT, MotionFrame
 from visavis.engine.render.landmarks import FACE_OVAL, FaceGeometry, smooth
 
 Array = NDArray[np.float32]
 
 HEAD_ANGLES = ("yaw", "pitch", "roll")  # degrees
 PARTED = "lipsParted"  # rounded lips stand a little apart, unless they are being closed
-COLUMNS: tuple[str, ...] = (*COEFFICIENTS, PARTED, *HEAD_ANGLES)
-MOUTH_COLUMNS = [*range(MOUTH_COUNT), COLUMNS.index(PARTED)]  # they move nothing outside the mouth's part of the grid
+RELAXED = "smileRelaxed"  # who frowns has stopped smiling first, though the photo smiles
+COLUMNS: tuple[str, ...] = (*COEFFICIENTS, PARTED, RELAXED, *HEAD_ANGLES)
+MOUTH_COLUMNS = [*range(SPOKEN_COUNT), COLUMNS.index(PARTED)]  # they move nothing outside the mouth's part of the grid
 SKIN_COLUMNS = [k for k in range(len(COLUMNS)) if k not in MOUTH_COLUMNS]
 COLUMN: dict[str, int] = {name: i for i, name in enumerate(COLUMNS)}
 
 CORNER_SHARE = 0.20  # of the jaw's drop that the corners of the mouth follow
 MOVED_WIDTH = 2.6  # eye distances from the middle of the face beyond which nothing moves: arms hang still while a chest breathes
+SMILE_FULL = 0.06  # eye distances by which the corners stand above the middle of the seam in a broad smile
 GAP_FULL = 0.46  # the gap of lips at jawOpen 1, in eye distances
 
 
@@ -39,6 +41,9 @@ def weigh(motion: MotionFrame) -> Array:
         close, jaw = float(weights[COLUMN["mouthClose"]]), float(weights[COLUMN["jawOpen"]])
         apart = 1.0 - min(1.0, close / max(jaw, 0.02))
         weights[COLUMN[PARTED]] = (funnel + 0.2 * pucker) * apart
+    # The sad frown with their mouths, the serious with their brows and hardly with their mouths: neither smiles.
+    frown, brows = float(weights[COLUMN["mouthFrown"]]), float(weights[COLUMN["browDown"]])
+    weights[COLUMN[RELAXED]] = min(1.0, frown + min(brows, 3.0 * frown))
     weights[COLUMN["yaw"] :] = (motion.yaw_deg, motion.pitch_deg, motion.roll_deg)
     return weights
 
@@ -283,9 +288,12 @@ def _mood_fields(face: FaceGeometry, mouth: _MouthFields) -> dict[str, Array]:
     thin = mouth._thin(y, mouth.lip_up, 0.16, 1.0) * (y < mouth.seam) - mouth._thin(y, mouth.lip_low, 0.12, 1.0) * (y >= mouth.seam)
     # Who smiles in the photo needs less of a smile: corners that stand higher than the middle already are on their way.
     more = 1.0 - 0.55 * float(smooth(np.array(mouth.flat.max() / 0.09, np.float32)))
+    smile = float(smooth(np.array(max(0.0, float(mouth.flat.max())) / SMILE_FULL, np.float32)))
+    level = 0.75 * np.maximum(mouth.flat, 0.0) * np.where(inside < 1, 1.0, bell(mouth.outside / 0.25)) * height
     return {
+        RELAXED: mouth.pair(-0.035 * smile * draw * height, level - smile * (0.008 * centre * height + 0.5 * thin)),
         "moodSmile": mouth.pair(0.075 * more * draw * height, more * (-0.068 * lift * height + 0.008 * centre * height + thin)),
-        "mouthFrown": mouth.pair(0.012 * draw * height, 0.05 * lift * height - 0.012 * centre * low * under),
+        "mouthFrown": mouth.pair(0.012 * draw * height, (0.05 - 0.015 * smile) * lift * height - 0.012 * centre * low * under),
         "mouthShrugLower": mouth.pair(np.zeros_like(y), -0.04 * centre * low * under),
     }
 

@@ -32,12 +32,16 @@ class Patch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interior:
-    """`cavity` and `upper` stay with the skull, anchored at the middle of the seam; `lower` and `tongue` go with the jaw. Lip colours are Y, U, V."""
+    """`cavity` and `upper` stay with the skull, anchored at the middle of the seam; `lower` and `tongue` go with the jaw. Lip colours are Y, U, V.
+
+    `tip`: of the tongue, as it is seen between the teeth; its place is the edge of the upper ones.
+    """
 
     cavity: Patch
     upper: Patch
     lower: Patch
     tongue: Patch
+    tip: Patch
     lip_upper: Array
     lip_lower: Array
 
@@ -64,6 +68,7 @@ def draw(face: FaceGeometry, pack: AvatarPack, lip_upper: Array, lip_lower: Arra
         upper=upper,
         lower=_teeth(unit_px, enamel * 0.86, gum, LOWER_WIDTHS, LOWER_HEIGHTS, edge=0.010, down=False),
         tongue=_tongue(unit_px, lip_lower),
+        tip=_tip(unit_px, lip_lower, edge),
         lip_upper=to_yuv(lip_upper * np.array([0.62, 0.49, 0.51], np.float32)),
         lip_lower=to_yuv(lip_lower * np.array([0.86, 0.72, 0.73], np.float32)),
     )
@@ -147,6 +152,20 @@ def _tongue(unit_px: float, lip: Array) -> Patch:
     return _finish(rgb.astype(np.float32), alpha.astype(np.float32), (w / 2, 0.0), unit_px, work)
 
 
+def _tip(unit_px: float, lip: Array, edge: float) -> Patch:
+    """The tip of the tongue between the teeth: broad, round, lit from above; `edge`: of the upper teeth below the seam, in eye distances."""
+    work = 200.0
+    w, h = int(0.44 * work), int(0.22 * work)
+    x, y = np.meshgrid((np.arange(w) + 0.5 - w / 2) / work, (np.arange(h) + 0.5) / work)
+    across = np.abs(x) / 0.19
+    deep = (y - 0.02 - 0.035 * across**2.4).astype(np.float32)  # below its upper edge, which falls off to the sides
+    alpha = smooth(deep / 0.016) * smooth(((1.06 - across) / 0.22).astype(np.float32))
+    shade = 0.70 + 0.40 * smooth(deep / 0.03) - 0.22 * smooth((deep - 0.05) / 0.08) - 0.2 * across**2  # in the shadow of the teeth, lit, and under
+    shade += 0.05 * np.exp(-0.5 * (((x + 0.03) / 0.05) ** 2 + ((deep - 0.035) / 0.012) ** 2))  # wet
+    rgb = lip * np.array([0.95, 0.78, 0.80], np.float32) * np.clip(shade, 0.3, 1.15)[..., None]
+    return _finish(rgb.astype(np.float32), alpha.astype(np.float32), (w / 2, (0.02 - edge + 0.020) * work), unit_px, work)
+
+
 def _teeth(unit_px: float, enamel: Array, gum: Array, widths: tuple[float, ...], heights: tuple[float, ...], *, edge: float, down: bool) -> Patch:
     """A row of teeth; `edge`: how far its biting edge lies below the seam (upper row, `down`) or above which it stands (lower row)."""
     work = 240.0
@@ -170,7 +189,7 @@ def _teeth(unit_px: float, enamel: Array, gum: Array, widths: tuple[float, ...],
             inside = smooth((narrow - np.abs(u)) / 0.10 + 0.35) * smooth((tip - v) / 0.008 + 0.5)
             crown = smooth((v - neck - 0.014 * (1 - u * u) * -1.0) / 0.014)
             # Lit from the front and above: a round crown, bluish and thin at the biting edge, warm at the neck.
-            form = 1.0 - 0.13 * np.abs(u) ** 3.2 - 0.07 * (side * u > 0) * np.abs(u) ** 2
+            form = 1.0 - 0.10 * np.abs(u) ** 3.2 - 0.05 * (side * u > 0) * np.abs(u) ** 2
             length = np.clip((tip - v) / height, 0, 1)
             tone = (1.0 - 0.10 * smooth((length - 0.55) / 0.45))[..., None] * np.array([1.0, 1.0, 1.0], np.float32)
             tone = tone - length[..., None] * np.array([0.0, 0.02, 0.06], np.float32)
@@ -184,7 +203,7 @@ def _teeth(unit_px: float, enamel: Array, gum: Array, widths: tuple[float, ...],
         at += width
     # Gaps between teeth are dark, not open: the row behind is a shade.
     span = smooth(((at - np.abs(x)) / 0.02).astype(np.float32)) * smooth((bite - 0.02 - v - rise * (np.abs(x) / at) ** 2) / 0.006)
-    shade = enamel * np.array([0.66, 0.55, 0.50], np.float32) * np.clip(1.0 - (np.abs(x) / at) ** 2 * 0.6, 0.2, 1)[..., None].astype(np.float32)
+    shade = enamel * np.array([0.80, 0.70, 0.64], np.float32) * np.clip(1.0 - (np.abs(x) / at) ** 2 * 0.6, 0.2, 1)[..., None].astype(np.float32)
     both = np.maximum(alpha, span)
     rgb = np.where(both[..., None] > 1e-4, (rgb * alpha[..., None] + shade * (both - alpha)[..., None]) / np.maximum(both, 1e-4)[..., None], 0)
     anchor_y = (bite - edge) * work if down else (h / work - bite + edge) * work

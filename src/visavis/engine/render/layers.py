@@ -64,6 +64,12 @@ class Layers:
         opacity = matte.astype(np.float32) / 255.0
         return np.asarray(cv2.blendLinear(picture, np.ascontiguousarray(ground), opacity, 1.0 - opacity), np.uint8), matte
 
+    def luma(self, box: Box) -> Array:
+        """Return the Y of the scene's picture in `box`, output px, as it is shown where nothing moves: float32 (height, width)."""
+        left, top, right, bottom = box
+        shown = lay_out(self.scene.picture, _moved(self.scene.frame, left, top), right - left, bottom - top, 1.0, cv2.BORDER_REPLICATE, sharp=True)
+        return to_yuv(shown)[..., 0]
+
     def texture(self, box: Box, zoom: float) -> NDArray[np.uint8]:
         """Return the person, premultiplied Y, U, V and 255 minus their opacity, uint8 (H, W, 4). `box`: what it covers, output px.
 
@@ -74,7 +80,7 @@ class Layers:
         width, height = round((right - left) * zoom), round((bottom - top) * zoom)
         scene, inner = self.scene, _moved(self.scene.frame, left, top)
         picture = lay_out(scene.picture, inner, width, height, zoom, cv2.BORDER_REPLICATE, sharp=True)
-        matte = lay_out(scene.matte, inner, width, height, zoom, cv2.BORDER_REPLICATE)
+        matte = lay_out(scene.matte, inner, width, height, zoom, cv2.BORDER_REPLICATE, sharp=True)
         ground = lay_out(scene.background, inner, width, height, zoom, cv2.BORDER_REPLICATE) if self.backdrop.kind == "photo" else None
         texture = np.empty((height, width, 4), np.uint8)
         for top in range(0, height, STRIP_PX):

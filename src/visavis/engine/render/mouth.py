@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -18,6 +19,8 @@ Array = NDArray[np.float32]
 Planes = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]
 
 _JAW_DROP = 0.395  # of the lower teeth at jawOpen 1, in eye distances
+_TIP_HIDDEN = 0.03  # below where the lower teeth stand: a tip that is not out, in eye distances
+_STEEP = 3.0  # rows a column by which an edge falls; a steeper one is softened no further
 _CLEAR = 12  # of the texture's transparency (255: nobody): less is skin
 
 
@@ -34,6 +37,7 @@ class MouthPose:
     shift: tuple[float, float]
     jaw: float
     tongue: float
+    out: float
     rounded: float
     protruded: float
 
@@ -90,6 +94,7 @@ class Mouth:
             shift=(float(shift[0]), float(shift[1])),
             jaw=float(weights[INDEX["jawOpen"]]),
             tongue=float(weights[INDEX["tongueUp"]]),
+            out=float(weights[INDEX["tongueOut"]]),
             rounded=min(1.0, float(weights[INDEX["mouthPucker"]] + weights[INDEX["mouthFunnel"]])),
             protruded=min(1.0, float(1.1 * weights[INDEX["mouthPucker"]] + 0.35 * weights[INDEX["mouthFunnel"]])),
         )
@@ -108,7 +113,7 @@ class Mouth:
             part = face[inner.box[1] - top : inner.box[3] - top, inner.box[0] - left : inner.box[2] - left]
             lines = _Lines(inner)
             self._freshen(face, part, lines, inner, pose)
-            hole = lines.between(lines.upper, lines.lower, self._soft)
+            hole = lines.between(lines.upper, lines.lower, self._soft, lines.across)
             part[...] = cv2.blendLinear(self._inside(inner, lines), np.ascontiguousarray(part), hole, 1.0 - hole)
         half = cv2.resize(face, ((right - left) // 2, (bottom - top) // 2), interpolation=cv2.INTER_AREA)
         beside = cv2.extractChannel(face, 3)  # the box of a narrow jaw reaches beyond the person: there the picture stays as it was drawn
@@ -144,7 +149,7 @@ class Mouth:
             return
         shown = np.ascontiguousarray(face[rows, left - pose.box[0] : right - pose.box[0]])
         thick = np.clip((lines.lower - lines.upper - 0.03 * self._unit) * 0.3, 0, 0.02 * self._unit)  # parted lips keep their line
-        edge = lines.between(lines.lower - 0.5 * thick, lines.lower + thick, 1.3 * self._soft)
+        edge = lines.between(lines.lower - 0.5 * thick, lines.lower + thick, 1.3 * self._soft, (lines.across[1],) * 2)
         part[...] = cv2.blendLinear(shown, np.ascontiguousarray(part), edge, 1.0 - edge)
 
     def _inner_box(self, pose: MouthPose) -> MouthPose:
@@ -165,7 +170,10 @@ class Mouth:
         at_rest = jaw * 0.2 + 0.015 * e
         raised = -0.06 * e
         tongue_y = at_rest + (min(at_rest, raised) - at_rest) * pose.tongue
-        for patch, down in ((inner.tongue, tongue_y), (inner.lower, jaw), (inner.upper, 0.0)):
+        layers = [(inner.tongue, tongue_y), (inner.lower, jaw), (inner.upper, 0.0)]
+        if pose.out > 0.02:  # the tip comes forward over the lower teeth, up to the edge of the upper ones
+            layers.append((inner.tip, (1.0 - pose.out) * (jaw + _TIP_HIDDEN * e)))
+        for patch, down in layers:
             *colours, opacity = cv2.split(self._lay(patch, pose, 0.0, down))
             if patch is inner.tongue and pose.tongue:
                 colours[0] *= np.float32(1.0 + 0.35 * pose.tongue)  # a raised tip is near and catches the light
@@ -180,10 +188,10 @@ class Mouth:
             plane *= light
             plane += np.float32(black) * dark
         thick = np.clip((lines.lower - lines.upper) * 0.2, 0, 0.024 * e)
-        soft = 1.3 * self._soft
+        soft, (across_upper, across_lower) = 1.3 * self._soft, lines.across
         for rolled, colour, amount in (
-            (lines.between(lines.lower - thick, lines.lower + 2, soft), inner.lip_lower, 0.8),
-            (lines.between(lines.upper - 2, lines.upper + 0.5 * thick, soft), inner.lip_upper, 0.5),
+            (lines.between(lines.lower - thick, lines.lower + 2, soft, (across_lower, across_lower)), inner.lip_lower, 0.8),
+            (lines.between(lines.upper - 2, lines.upper + 0.5 * thick, soft, (across_upper, across_upper)), inner.lip_upper, 0.5),
         ):
             rolled *= np.float32(amount)
             keep = 1.0 - rolled
@@ -232,13 +240,22 @@ class _Lines:
             np.interp(self.x, np.maximum.accumulate(line[:, 0]), line[:, 1]).astype(np.float32) for line in (pose.upper, pose.lower, pose.middle)
         )
 
-    def under(self, line: Array, soft: float) -> Array:
-        """Return, float32 (h, w), 0 above `line` (w,) and 1 under it; `soft`: how wide the step between is, px of standard deviation."""
-        width = 2.6 * soft + 0.8
-        step = (self.y - line) * np.float32(1 / width)
+    @cached_property
+    def across(self) -> tuple[Array, Array]:
+        """How long a px across the upper and across the lower edge is for one down them, float32 (w,) each: a steep edge shall not show steps."""
+        fall = np.zeros((2, len(self.x)), np.float32)
+        for row, line in zip(fall, (self.upper, self.lower), strict=True):
+            np.subtract(line[2:], line[:-2], out=row[1:-1])  # over two columns
+        fall *= fall
+        upper, lower = 1.0 / np.sqrt(1.0 + np.minimum(0.25 * fall, _STEEP * _STEEP))
+        return upper, lower
+
+    def under(self, line: Array, soft: float, across: Array | float = 1.0) -> Array:
+        """Return, float32 (h, w), 0 above `line` (w,) and 1 under it; `soft`: px of standard deviation of the step, counted by `across`."""
+        step = (self.y - line) * (np.float32(1 / (2.6 * soft + 0.8)) * across)
         step += 0.5
         return np.minimum(np.maximum(step, 0.0, out=step), 1.0, out=step)
 
-    def between(self, upper: Array, lower: Array, soft: float) -> Array:
-        """Return, float32 (h, w), 1 between two lines with soft edges, 0 where they meet."""
-        return np.maximum(self.under(upper, soft) - self.under(lower, soft), 0.0)
+    def between(self, upper: Array, lower: Array, soft: float, across: tuple[Array, Array]) -> Array:
+        """Return, float32 (h, w), 1 between two lines with soft edges, 0 where they meet; `across`: that of the upper and of the lower line."""
+        return np.maximum(self.under(upper, soft, across[0]) - self.under(lower, soft, across[1]), 0.0)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from visavis.engine.render.backdrop import AS_EVER, PHOTO, Backdrop, Framing
 from visavis.engine.render.creases import Creases
+from visavis.engine.render.detail import sharpen, strength_for
 from visavis.engine.render.eyes import Eye
 from visavis.engine.render.fields import COLUMN, MOUTH_COLUMNS, MOVED_WIDTH, SKIN_COLUMNS, Fields, evaluate
 from visavis.engine.render.framing import Frame, lay_out, place
@@ -87,10 +88,22 @@ def _before(pack: AvatarPack, plan: RenderPlan, backdrop: Backdrop) -> RenderPla
     """Return `plan` before another backdrop: nothing of its geometry changes, so a session can change its background in passing."""
     layers = Layers.of(surroundings(pack, plan.frame, plan.width_px, plan.height_px), backdrop)
     margin = plan.region[0] - plan.origin[0]
-    texture = layers.texture((*plan.origin, plan.region[2] + margin, plan.region[3] + margin), plan.zoom)
+    texture = _texture(layers, plan.face, (*plan.origin, plan.region[2] + margin, plan.region[3] + margin), plan.zoom)
     eyes, creases = _painted(texture, plan.face, plan.zoom, plan.origin)
     still = layers.still(plan.region, plan.width_px, plan.height_px, plan.face.unit)
     return replace(plan, backdrop=backdrop, still=still, texture=texture, eyes=eyes, creases=creases)
+
+
+def _texture(layers: Layers, face: FaceGeometry, box: Box, zoom: float) -> NDArray[np.uint8]:
+    """Return the layers' texture of `box`, as detailed about the mouth as the picture is, though it is looked up between its px."""
+    texture = layers.texture(box, zoom)
+    corners, m = np.vstack([face.corner_left, face.corner_right]), 0.18 * face.unit
+    (left, top), (right, bottom) = np.floor(corners.min(axis=0) - m).astype(int), np.ceil(corners.max(axis=0) + m).astype(int)
+    mouth = max(box[0], int(left)), max(box[1], int(top)), min(box[2], int(right)), min(box[3], int(bottom))
+    if mouth[2] - mouth[0] >= 16 and mouth[3] - mouth[1] >= 16:
+        columns, rows = (slice(round((mouth[i] - box[i]) * zoom), round((mouth[i + 2] - box[i]) * zoom)) for i in (0, 1))
+        sharpen(texture, strength_for(texture[rows, columns], layers.luma(mouth), zoom))
+    return texture
 
 
 def _painted(texture: NDArray[np.uint8], face: FaceGeometry, zoom: float, origin: tuple[int, int]) -> tuple[tuple[Eye, Eye], Creases]:
@@ -111,7 +124,7 @@ def _make(pack: AvatarPack, width: int, height: int, backdrop: Backdrop, framing
     margin = max(8, int(MARGIN * face.unit))
     origin = (region[0] - margin, region[1] - margin)
     layers = Layers.of(scene, backdrop)
-    texture = layers.texture((*origin, region[2] + margin, region[3] + margin), zoom)
+    texture = _texture(layers, face, (*origin, region[2] + margin, region[3] + margin), zoom)
     cell = max(3, round(face.unit / CELLS_PER_UNIT))
     grid = Grid.over(*region, cell)
     fields = evaluate(face, *grid.nodes())

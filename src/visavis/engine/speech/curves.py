@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visavis.engine.audio.mel import rows_times
-from visavis.engine.motion.frame import INDEX, MOUTH_COUNT
+from visavis.engine.motion.frame import INDEX, MOUTH_COUNT, SPOKEN_COUNT
 from visavis.engine.speech.network import CLOSURE, CONTACT, HEARD, MOUTH, OPENING_LAGS, VISEMES, load_weights
-from visavis.engine.speech.visemes import BILABIAL, SILENCE, shape_table
+from visavis.engine.speech.visemes import BILABIAL, SILENCE, TONGUE_OUT, shape_table
 
-_AT_REST = [0.0] * MOUTH_COUNT
+_AT_REST = [0.0] * SPOKEN_COUNT
 
 _BELIEVED = 0.6  # share of the viseme's shapes
 # What jawOpen 1 and the lips' own muscles part the lips by, in eye distances, as the renderer shows them.
@@ -40,11 +40,13 @@ _WAKE_PER_STEP, _REST_PER_STEP = 0.34, 0.12
 _REST_AFTER_STEPS = 6  # a stop's silence is not the end
 _JAW_QUIET, _JAW_LOUD = 0.9, 1.05
 _JAW_CONTACT, _ROLL_CONTACT = 0.27, 0.65
+# Probabilities of /th/ between which the tongue comes out: one that is seen without cause is worse than one that is missing.
+_TONGUE_LOW, _TONGUE_HIGH, _TONGUE_STAYS = 0.35, 0.6, 0.45
 _JAW_LEAST = 0.03  # while somebody speaks: only a closure closes the lips
 
 
 class _Gesture:
-    """A closing gesture: follows a probability with limited speed, and holds once it is complete.
+    """A gesture, closing most of them: follows a probability with limited speed, and holds once it is complete.
 
     It nears `partly` between `low` and `high`, is complete from `high` on, and stays so down to `stays`.
     """
@@ -93,19 +95,21 @@ class MouthShaper:
     def __init__(self) -> None:
         self._closure = _Gesture(_CLOSURE_LOW, _CLOSURE_HIGH, partly=_CLOSURE_PARTLY, stays=_CLOSURE_STAYS)
         self._contact = _Gesture(_CONTACT_LOW, _CONTACT_HIGH, partly=1.0, stays=_CONTACT_HIGH)
+        self._tongue = _Gesture(_TONGUE_LOW, _TONGUE_HIGH, partly=0.7, stays=_TONGUE_STAYS)
         self._mixing, self._remembering = _mixing(), _remembering()
         self.reset()
 
     def reset(self) -> None:
         self._closure.reset()
         self._contact.reset()
+        self._tongue.reset()
         self._said = np.repeat(self._remembering[None, SILENCE], OPENING_LAGS[-1], axis=0)  # of the last steps: what they say of the opening later on
         self._wake = 0.0  # 0 at rest to 1 speaking
         self._speaking = False
         self._quiet = 0  # steps since somebody spoke
 
     def take(self, heard: NDArray[np.float32], loudness: list[float]) -> tuple[list[list[float]], list[float]]:
-        """Take steps, (n, HEARD), and their loudness; return their mouths, MOUTH_COUNT coefficients each, and their rest, 0 to 1."""
+        """Take steps, (n, HEARD), and their loudness; return their mouths, SPOKEN_COUNT coefficients each, and their rest, 0 to 1."""
         shown = rows_times(heard, self._mixing)
         said = np.concatenate([self._said, rows_times(heard, self._remembering)])
         for k, lag in enumerate(OPENING_LAGS[1:]):
@@ -113,7 +117,7 @@ class MouthShaper:
             shown[:, _JAW] += said[first : first + len(heard), k]
         self._said = said[len(said) - OPENING_LAGS[-1] :]
         mouths: list[list[float]] = shown.tolist()
-        silence, contact = heard[:, SILENCE].tolist(), heard[:, CONTACT].tolist()
+        silence, contact, between = heard[:, SILENCE].tolist(), heard[:, CONTACT].tolist(), heard[:, TONGUE_OUT].tolist()
         agreed = np.minimum(np.float32(1), heard[:, BILABIAL] * np.float32(2))
         closure = (heard[:, CLOSURE] + _AGREED * (agreed - heard[:, CLOSURE])).tolist()
         rows, rests = [], []
@@ -121,7 +125,8 @@ class MouthShaper:
             rests.append(self._wake_up(1.0 - silence[k], loud))
             closed = self._closure.take(closure[k])
             touching = self._contact.take(contact[k]) * (1.0 - closed)
-            rows.append(self._shape(mouth, closed, touching, loud) if self._wake else _AT_REST)
+            out = self._tongue.take(between[k]) * (1.0 - closed) * (1.0 - touching) * self._wake
+            rows.append([*self._shape(mouth, closed, touching, loud), out] if self._wake else _AT_REST)
         return rows, rests
 
     def _wake_up(self, speech: float, loudness: float) -> float:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from visavis.engine.audio.mel import FRAME_LEAD_STEPS, MelStream, RunningNorm
 from visavis.engine.audio.prosody import Prosody, ProsodyStep
-from visavis.engine.motion.frame import MOUTH_COUNT, SpeechMotion
+from visavis.engine.motion.frame import SPOKEN_COUNT, SpeechMotion
 from visavis.engine.speech.acoustic import CepstraStream, bands_of
 from visavis.engine.speech.curves import MouthShaper
 from visavis.engine.speech.network import BLOCK, DELAY_STEPS, HEARD, Network
@@ -70,7 +70,7 @@ class SpeechStream:
             rests += more_rests
             shown += more_shown
         return SpeechMotion(
-            mouth=np.array(mouths, np.float32).reshape(len(mouths), MOUTH_COUNT),
+            mouth=np.array(mouths, np.float32).reshape(len(mouths), SPOKEN_COUNT),
             rest=np.array(rests, np.float32),
             loudness=np.array([step.loudness for step in shown], np.float32),
             pitch_hz=np.array([step.pitch_hz for step in shown], np.float32),

@@ -14,14 +14,15 @@ from itertools import takewhile
 import numpy as np
 from numpy.typing import NDArray
 
-from visavis.engine.motion.frame import INDEX, MOUTH_COUNT, SpeechMotion
+from visavis.engine.motion.frame import INDEX, SPOKEN_COUNT, SpeechMotion
 from visavis.engine.speech.phones import BILABIAL, CLASS_INDEX, LABIODENTAL, SILENCE, PhonesRefused, TimedPhone, TimedViseme, time_visemes
 from visavis.engine.speech.port import LOOK_AHEAD_STEPS, SPEECH_RATE_HZ, STEP_SAMPLES, SpeechToMotion
-from visavis.engine.speech.visemes import shape_table
+from visavis.engine.speech.visemes import spoken_table
 
 __all__ = ["PhonesRefused", "TimedPhone", "TimedSpeech", "TimedViseme", "time_visemes"]
 
 _JAW, _CLOSE, _PRESS, _ROLL = INDEX["jawOpen"], INDEX["mouthClose"], INDEX["mouthPress"], INDEX["mouthRollLower"]
+_TONGUE = INDEX["tongueOut"]
 _PARTING = (INDEX["mouthLowerDown"], INDEX["mouthUpperUp"])
 _ROUND = (INDEX["mouthFunnel"], INDEX["mouthPucker"])
 _ROUND_CLASSES = tuple(CLASS_INDEX[name] for name in ("CH", "OH", "UW", "WW"))
@@ -33,7 +34,7 @@ _HELD_STEPS = 8  # how far beyond its end a timed piece is thought to go on, whe
 _JAW_QUIET, _JAW_LOUD = 0.85, 1.05
 _JAW_CONTACT, _ROLL_CONTACT, _PRESS_CLOSED = 0.1, 0.75, 0.35
 
-_SHAPES = shape_table()
+_SHAPES = spoken_table()
 _ROUND_LIFT = np.zeros_like(_SHAPES)  # what rounded sounds lend their neighbours
 for _k in _ROUND_CLASSES:
     _ROUND_LIFT[_k, list(_ROUND)] = _ROUND_SHARE * _SHAPES[_k, list(_ROUND)]
@@ -50,7 +51,7 @@ def _hann(side_steps: int) -> Array:
 
 
 _LIP_WINDOW = _hann(_LIP_SIDE_STEPS)
-_WINDOWS = np.tile(np.pad(_LIP_WINDOW, _JAW_SIDE_STEPS - _LIP_SIDE_STEPS)[:, None], (1, MOUTH_COUNT))  # of each coefficient
+_WINDOWS = np.tile(np.pad(_LIP_WINDOW, _JAW_SIDE_STEPS - _LIP_SIDE_STEPS)[:, None], (1, SPOKEN_COUNT))  # of each coefficient
 _WINDOWS[:, _JAW] = _hann(_JAW_SIDE_STEPS)
 _WINDOW_STEPS = np.arange(len(_WINDOWS))
 
@@ -162,7 +163,7 @@ def _visemes(phones: list[Phone], timed: NDArray[np.bool_], back: int) -> NDArra
 
 
 def _mouth(phones: list[Phone], viseme: NDArray[np.int64], back: int, shown: slice) -> Array:
-    """Return the smoothed shapes of the steps to show, float32 (n, MOUTH_COUNT), without closing."""
+    """Return the smoothed shapes of the steps to show, float32 (n, SPOKEN_COUNT), without closing."""
     mouth = _SHAPES[viseme]
     for k, a, b in phones:
         if k in _ROUND_CLASSES:
@@ -194,7 +195,7 @@ def _smoothed(values: Array, window: Array) -> Array:
 
 
 def _laid_over(mouth: Array, closed: Array, touching: Array, speaking: Array, loudness: Array) -> Array:
-    """Lay closures and contacts over the shapes, (n, MOUTH_COUNT) each; what is exactly silent is exactly at rest."""
+    """Lay closures and contacts over the shapes, (n, SPOKEN_COUNT) each; what is exactly silent is exactly at rest."""
     quiet = (speaking == 0) & (closed == 0)
     jaw = np.minimum(1, mouth[:, _JAW] * (_JAW_QUIET + (_JAW_LOUD - _JAW_QUIET) * loudness))
     jaw = jaw * (1 - touching) + np.minimum(jaw, _JAW_CONTACT) * touching
@@ -205,6 +206,7 @@ def _laid_over(mouth: Array, closed: Array, touching: Array, speaking: Array, lo
     mouth[:, _ROLL] = np.maximum(mouth[:, _ROLL], _ROLL_CONTACT * touching) * (1 - closed)
     for channel in _ROUND:
         mouth[:, channel] *= 1 - 0.5 * closed
+    mouth[:, _TONGUE] *= (1 - closed) * (1 - touching)
     np.clip(mouth, 0, 1, out=mouth)
     mouth[quiet & (mouth.max(axis=1) < 1e-3)] = 0
     return mouth

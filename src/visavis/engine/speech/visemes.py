@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from visavis.engine.motion.frame import INDEX, MOUTH_COUNT
+from visavis.engine.motion.frame import INDEX, MOUTH_COUNT, SPOKEN_COUNT
 from visavis.engine.speech.phones import (
     ARPABET,
     BILABIAL,
@@ -31,11 +31,14 @@ __all__ = [
     "IPA",
     "LABIODENTAL",
     "SILENCE",
+    "TONGUE_OUT",
     "VOWEL_CLASSES",
     "shape_table",
+    "spoken_table",
     "visemes_of_ipa",
 ]
 
+TONGUE_OUT = CLASS_INDEX["TH"]  # the class whose tongue is seen between the teeth
 _SHAPES: dict[str, dict[str, float]] = {
     "SIL": {},
     "PP": {"jawOpen": 0.10, "mouthPress": 0.35},
@@ -67,4 +70,12 @@ def shape_table() -> NDArray[np.float32]:
     for name, shape in _SHAPES.items():
         for coefficient, value in shape.items():
             table[CLASS_INDEX[name], INDEX[coefficient]] = value
+    return table
+
+
+def spoken_table() -> NDArray[np.float32]:
+    """Return `shape_table` with what is derived for each class, float32 (len(CLASSES), SPOKEN_COUNT)."""
+    table = np.zeros((len(CLASSES), SPOKEN_COUNT), np.float32)
+    table[:, :MOUTH_COUNT] = shape_table()
+    table[TONGUE_OUT, INDEX["tongueOut"]] = 1.0
     return table
