@@ -202,12 +202,13 @@ def bench_density(
     first: Annotated[int, typer.Option(min=1, max=200, help="Sessions to begin with; then one more at a time.")] = 4,
     most: Annotated[int, typer.Option(min=1, max=200, help="Sessions to end with, late frames or not.")] = 30,
     stages: Annotated[int | None, typer.Option(min=1, help="Stage processes; by default one for each core.")] = None,
+    talk: Annotated[float, typer.Option(min=0, max=1, help="Share of the time that each speaks; below 1 in turns.")] = 1.0,
     json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
-    """Live sessions at once without a late frame, each speaking and watched."""
+    """Live sessions at once without a late frame, each watched, and speaking all the time or a share of it."""
     from visavis.bench.density import run
 
-    run(as_json=json, first=first, most=most, stages=stages)
+    run(as_json=json, first=first, most=most, stages=stages, talk=talk)
 
 
 @app.command("photo")

@@ -1,4 +1,6 @@
-"""`visavis bench density`: how many live sessions this machine performs at once, each watched and speaking all the time, without a late frame.
+"""`visavis bench density`: how many live sessions this machine performs at once, each watched, without a late frame.
+
+They speak all the time, which is the most that can be asked of them, or for a share of it, in turns, as in conversations (`talk`).
 
 Real stage processes perform them, as the service would have it; real WebRTC viewers in one more process take their packets over loopback and count
 the pictures, which they neither decrypt nor decode (sink.py). Sessions join one step at a time and are measured at every step; a picture is late when
@@ -32,6 +34,7 @@ WIDTH_PX = HEIGHT_PX = 512
 FPS = 25
 SETTLE_S, MEASURE_S = 4.0, 8.0
 QUEUE_S = 3.0  # of speech that a session is kept supplied with
+TURN_S = 8  # from one turn of a conversation to the next
 MOST_SESSIONS = 200
 
 
@@ -44,32 +47,42 @@ class Step:
     fps_least: float
     fps_mean: float
     longest_gap_ms: int
+    spoken: float  # share of the time
     stage_cores: float
     viewer_cores: float
     stage_mb: float
 
 
 class _Session:
-    """A session that speaks on and on, from a place in the sample of its own."""
+    """A session that speaks for the share `talk` of the time, from a place in the sample of its own."""
 
-    def __init__(self, performer: LocalPerformer, pcm: NDArray[np.int16], rate_hz: int) -> None:
-        self.late_frames = 0
+    def __init__(self, performer: LocalPerformer, pcm: NDArray[np.int16], rate_hz: int, *, number: int, talk: float) -> None:
+        self.late_frames, self.said_s = 0, 0.0
         self._performer, self._pcm, self._rate_hz = performer, pcm, rate_hz
+        self._second, self._talk = 3 * number, talk  # turns do not come together
 
     async def run(self) -> None:
-        await self._say(QUEUE_S)
         async for event in self._performer.events():
             if isinstance(event, PerformerMetrics):  # once a second
                 self.late_frames += event.late_frames
-                if event.queued_s < QUEUE_S:
-                    await self._say(QUEUE_S - event.queued_s + 1.0)
+                await self._keep_supplied(event.queued_s)
             elif isinstance(event, PerformerEnded):
                 return
 
-    async def _say(self, seconds: float) -> None:
+    async def _keep_supplied(self, queued_s: float) -> None:
+        turn, second = divmod(self._second, TURN_S)
+        self._second += 1
+        if self._talk >= 1.0:
+            if queued_s < QUEUE_S:
+                await self._say(QUEUE_S - queued_s + 1.0, "on and on")
+        elif (left_s := TURN_S * self._talk - second) > 0 and queued_s < 1.0:
+            await self._say(min(left_s, 1.2 - queued_s), f"turn {turn}")
+
+    async def _say(self, seconds: float, utterance_id: str) -> None:
+        self.said_s += seconds
         count = int(seconds * self._rate_hz)
         said, self._pcm = np.resize(self._pcm, count), np.roll(self._pcm, -count)
-        await self._performer.speak(said.tobytes(), sample_rate_hz=self._rate_hz, utterance_id="on and on")
+        await self._performer.speak(said.tobytes(), sample_rate_hz=self._rate_hz, utterance_id=utterance_id)
 
 
 class _Viewers:
@@ -114,7 +127,9 @@ class _Viewers:
         return heard
 
 
-async def measure(pack_path: Path, *, first: int, most: int, stages: int, settle_s: float = SETTLE_S, measure_s: float = MEASURE_S) -> list[Step]:
+async def measure(
+    pack_path: Path, *, first: int, most: int, stages: int, talk: float = 1.0, settle_s: float = SETTLE_S, measure_s: float = MEASURE_S
+) -> list[Step]:
     """Measure `first` sessions, then one more at a time up to `most`, until a step has late frames."""
     sound, rate_hz = soundfile.read(SAMPLE, dtype="int16", always_2d=True)
     pcm = np.ascontiguousarray(sound[:, 0])
@@ -132,7 +147,7 @@ async def measure(pack_path: Path, *, first: int, most: int, stages: int, settle
                         session_id=f"density-{number}", pack_path=pack_path, width_px=WIDTH_PX, height_px=HEIGHT_PX, fps=FPS, seed=number
                     )
                     performer = await fleet.allocate(casting)
-                    sessions.append(_Session(performer, np.roll(pcm, -number * rate_hz), rate_hz))
+                    sessions.append(_Session(performer, np.roll(pcm, -number * rate_hz), rate_hz, number=number, talk=talk))
                     running.append(tasks.create_task(sessions[-1].run()))
                     await viewers.join(number, performer)
                 await asyncio.sleep(settle_s)
@@ -149,7 +164,7 @@ async def _measured(fleet: LocalFleet, viewers: _Viewers, sessions: list[_Sessio
     pids = [link.process.pid for link in fleet._links]
     await viewers.count()
     for session in sessions:
-        session.late_frames = 0
+        session.late_frames, session.said_s = 0, 0.0
     began_s, stage_s, viewer_s = time.monotonic(), sum(map(_cpu_s, pids)), _cpu_s(viewers.pid)
     await asyncio.sleep(measure_s)
     counted = await viewers.count()
@@ -161,6 +176,7 @@ async def _measured(fleet: LocalFleet, viewers: _Viewers, sessions: list[_Sessio
         fps_least=round(min(rates), 1),
         fps_mean=round(sum(rates) / len(sessions), 1),
         longest_gap_ms=max(counted["gaps_ms"], default=0),
+        spoken=round(sum(session.said_s for session in sessions) / passed_s / len(sessions), 2),
         stage_cores=round((sum(map(_cpu_s, pids)) - stage_s) / passed_s, 2),
         viewer_cores=round((_cpu_s(viewers.pid) - viewer_s) / passed_s, 2),
         stage_mb=round(sum(map(_pss_mb, pids)), 1),
@@ -184,18 +200,19 @@ def _pss_mb(pid: int) -> float:
     return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
 
 
-def run(as_json: bool, *, first: int, most: int, stages: int | None) -> None:
+def run(as_json: bool, *, first: int, most: int, stages: int | None, talk: float) -> None:
     """Measure and print."""
     stages = stages or os.cpu_count() or 1
     with tempfile.TemporaryDirectory(prefix="visavis-") as folder:
         prepare_avatar(DEFAULT_PORTRAIT.path.read_bytes(), Path(folder) / "pack")
-        steps = asyncio.run(measure(Path(folder) / "pack", first=first, most=most, stages=stages))
+        steps = asyncio.run(measure(Path(folder) / "pack", first=first, most=most, stages=stages, talk=talk))
     without = [step.sessions for step in steps if not step.late_frames and step.fps_least > 0.96 * FPS]
     record = {
         "benchmark": "density",
         "size": f"{WIDTH_PX}x{HEIGHT_PX}",
         "fps": FPS,
         "sessions_without_late_frames": max(without, default=0),
+        "talk": talk,
         "stages": stages,
         "cores": os.cpu_count(),
         "steps": [asdict(step) for step in steps],
@@ -204,11 +221,23 @@ def run(as_json: bool, *, first: int, most: int, stages: int | None) -> None:
         print(json.dumps(record))
         return
     table = Table()
-    for heading in ("sessions", "late frames", "fps, least", "fps, mean", "longest gap, ms", "stages, cores", "viewers, cores", "stages, MB"):
+    for heading in (
+        "sessions",
+        "late frames",
+        "fps, least",
+        "fps, mean",
+        "longest gap, ms",
+        "spoken",
+        "stages, cores",
+        "viewers, cores",
+        "stages, MB",
+    ):
         table.add_column(heading, justify="right")
     for step in steps:
         table.add_row(*(str(value) for value in asdict(step).values()))
     console = Console()
-    console.print(f"Sessions of {record['size']} at {FPS} frames a second, all speaking and watched, {stages} stages on {record['cores']} cores")
+    console.print(
+        f"Sessions of {record['size']} at {FPS} frames a second, watched, speaking {talk:.0%} of the time, {stages} stages on {record['cores']} cores"
+    )
     console.print(table)
     console.print(f"{record['sessions_without_late_frames']} sessions without a late frame in {MEASURE_S:.0f} s")
