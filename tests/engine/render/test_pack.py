@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
@@ -58,3 +59,13 @@ def test_a_pack_of_another_format_is_refused(pack, tmp_path, monkeypatch):
     monkeypatch.undo()
     with pytest.raises(PackUnreadable, match="999"):
         AvatarPack.load(tmp_path)
+
+
+def test_a_closed_smile_has_no_dark_spots_in_its_corners(pack: AvatarPack) -> None:
+    """What an open smile shows dark in its corners stood on closed lips as two spots."""
+    luma = cv2.cvtColor(pack.picture, cv2.COLOR_RGB2GRAY).astype(float)
+    p, e = pack.landmarks[:, :2], float(np.linalg.norm(pack.landmarks[33, :2] - pack.landmarks[263, :2]))
+    for corner, side in ((p[61], -1), (p[291], 1)):
+        xs = sorted((int(corner[0] + side * 0.02 * e), int(corner[0] + side * 0.1 * e)))
+        beside = luma[int(corner[1] - 0.06 * e) : int(corner[1] + 0.06 * e), xs[0] : xs[1]]
+        assert beside.min() > 0.82 * np.median(beside)

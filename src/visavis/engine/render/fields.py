@@ -63,7 +63,7 @@ class Fields:
 
 def opening(t: Array) -> Array:
     """Return the shape of open lips across the mouth: 1 in the middle, 0 at the corners and outside."""
-    return np.clip(1.0 - np.abs(t) ** 2.5, 0.0, 1.0) ** 0.6
+    return np.clip(1.0 - np.abs(t) ** 2.5, 0.0, 1.0) ** 0.66
 
 
 def bell(d: Array) -> Array:

@@ -163,7 +163,7 @@ def _tip(unit_px: float, lip: Array, edge: float) -> Patch:
     shade = 0.70 + 0.40 * smooth(deep / 0.03) - 0.22 * smooth((deep - 0.05) / 0.08) - 0.2 * across**2  # in the shadow of the teeth, lit, and under
     shade += 0.05 * np.exp(-0.5 * (((x + 0.03) / 0.05) ** 2 + ((deep - 0.035) / 0.012) ** 2))  # wet
     rgb = lip * np.array([0.95, 0.78, 0.80], np.float32) * np.clip(shade, 0.3, 1.15)[..., None]
-    return _finish(rgb.astype(np.float32), alpha.astype(np.float32), (w / 2, (0.02 - edge + 0.020) * work), unit_px, work)
+    return _finish(rgb.astype(np.float32), alpha.astype(np.float32), (w / 2, (0.02 - edge + 0.008) * work), unit_px, work)
 
 
 def _teeth(unit_px: float, enamel: Array, gum: Array, widths: tuple[float, ...], heights: tuple[float, ...], *, edge: float, down: bool) -> Patch:
@@ -179,7 +179,7 @@ def _teeth(unit_px: float, enamel: Array, gum: Array, widths: tuple[float, ...],
     at = 0.0
     rise = 0.0
     for index, (width, height) in enumerate(zip(widths, heights, strict=True)):
-        rise += (0.0, 0.006, -0.003, 0.008, 0.008)[index] if down else (0.0, 0.0, 0.002, 0.008, 0.008)[index]
+        rise += (0.0, 0.007, -0.001, 0.011, 0.012)[index] if down else (0.0, 0.0, 0.002, 0.008, 0.008)[index]
         for side in (-1.0, 1.0):
             middle = side * (at + width / 2)
             u = ((x - middle) / (width / 2)).astype(np.float32)  # -1 to 1 across this tooth

@@ -207,7 +207,7 @@ class Mouth:
         light *= -0.14
         light += 1.0
         centre, half = (pose.upper[0, 0] + pose.upper[-1, 0]) / 2, max((pose.upper[-1, 0] - pose.upper[0, 0]) / 2, 1.0)
-        across = np.clip(1.0 - 0.55 * np.abs((lines.x - centre) / half) ** 2.6, 0.2, 1.0)
+        across = np.clip(1.0 - 0.7 * np.abs((lines.x - centre) / half) ** 2.6, 0.2, 1.0)
         # Lips that stand out shade what is behind: the more they are pushed forward, the deeper the teeth lie in the dark.
         light *= (across * (1.0 - 0.22 * pose.rounded) * (1.0 - 0.55 * pose.protruded)).astype(np.float32)
         return light

@@ -120,14 +120,15 @@ def _close(picture: NDArray[np.uint8], landmarks: NDArray[np.float32], unit: flo
     ]
     seam = closing.seam[i]
     mix = np.clip(seam - ry + 0.5, 0, 1)[..., None]
-    closed = layers[0] * mix + layers[1] * (1 - mix)
+    moved = _move(landmarks, closing, (left, top, right, bottom))
+    at = moved[:, :2] - (left, top)
+    closed = _without_shadows(np.rint(layers[0] * mix + layers[1] * (1 - mix)).astype(np.uint8), at, unit)
     # The line in which closed lips meet: a soft shade, gone at the corners.
     line = np.exp(-0.5 * ((ry - seam) / (0.010 * unit)) ** 2) * np.clip(closing.gap[i] / (0.04 * unit), 0, 1)
     closed = closed * (1.0 - 0.5 * line[..., None] * np.array([0.85, 1.0, 1.0], np.float32))
     closed = np.clip(closed + 0.5, 0, 255).astype(np.uint8)
-    moved = _move(landmarks, closing, (left, top, right, bottom))
     out = picture.copy()
-    out[top:bottom, left:right] = _ease_creases(closed, moved[:, :2] - (left, top), unit)
+    out[top:bottom, left:right] = _ease_creases(closed, at, unit)
     seam_middle = (moved[13, :2] + moved[14, :2]) / 2
     teeth, (tx, ty) = _own_teeth(picture, p, unit)
     return Neutral(picture=out, landmarks=moved, parted=parted, teeth=teeth, teeth_at=(tx - float(seam_middle[0]), ty - float(seam_middle[1])))
@@ -151,6 +152,20 @@ def _move(landmarks: NDArray[np.float32], closing: _Closing, box: tuple[int, int
         moved[list(ring), 0] = x + dx
         moved[list(ring), 1] = y + dy
     return moved
+
+
+def _without_shadows(image: NDArray[np.uint8], p: NDArray[np.float32], unit: float) -> NDArray[np.float32]:
+    """Take away the dark that an open smile shows in its corners: on closed lips it would stand there as two spots. The lips' line comes after."""
+    y, x = np.mgrid[0 : image.shape[0], 0 : image.shape[1]].astype(np.float32)
+    size = max(3, round(0.15 * unit)) | 1
+    filled = cv2.morphologyEx(image, cv2.MORPH_CLOSE, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)))
+    filled = cv2.GaussianBlur(filled, (0, 0), 0.02 * unit).astype(np.float32)
+    zone = np.zeros(image.shape[:2], np.float32)
+    for corner, side in ((p[61], -1.0), (p[291], 1.0)):
+        outward = (x - corner[0]) * side / unit
+        near = np.exp(-0.5 * ((np.minimum(outward - 0.01, 0.0) / 0.045) ** 2 + (np.maximum(outward - 0.03, 0.0) / 0.05) ** 2))
+        zone = np.maximum(zone, near * np.exp(-0.5 * ((y - corner[1]) / (0.055 * unit)) ** 2))
+    return image + np.maximum(filled - image, 0.0) * zone[..., None]
 
 
 def _ease_creases(image: NDArray[np.uint8], p: NDArray[np.float32], unit: float) -> NDArray[np.uint8]:
