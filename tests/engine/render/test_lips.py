@@ -31,7 +31,7 @@ def test_the_smile_of_the_photo_is_closed_at_rest(lips, study):
 def test_the_jaw_opens_the_mouth_in_step(lips):
     gaps = [lips(jawOpen=value)[0] for value in (0.0, 0.25, 0.55, 1.0)]
     assert gaps == sorted(gaps)
-    assert 0.18 <= gaps[2] <= 0.31
+    assert 0.18 <= gaps[2] <= 0.30
     assert gaps[3] >= 0.33
 
 
@@ -44,7 +44,7 @@ def test_lips_meet_though_the_jaw_is_open(lips, jaw):
 def test_rounding_narrows_and_spreading_widens(lips):
     _, rest = lips()
     assert lips(mouthPucker=1.0)[1] <= 0.8 * rest
-    assert lips(mouthFunnel=1.0)[1] <= 0.82 * rest
+    assert lips(mouthFunnel=1.0)[1] <= 0.8 * rest
     assert lips(mouthStretch=1.0)[1] >= 1.08 * rest
 
 

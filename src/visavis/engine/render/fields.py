@@ -29,7 +29,7 @@ COLUMN: dict[str, int] = {name: i for i, name in enumerate(COLUMNS)}
 CORNER_SHARE = 0.20  # of the jaw's drop that the corners of the mouth follow
 MOVED_WIDTH = 2.6  # eye distances from the middle of the face beyond which nothing moves: arms hang still while a chest breathes
 SMILE_FULL = 0.06  # eye distances by which the corners stand above the middle of the seam in a broad smile
-GAP_FULL = 0.46  # the gap of lips at jawOpen 1, in eye distances
+GAP_FULL = 0.455  # the gap of lips at jawOpen 1, in eye distances
 
 
 def weigh(motion: MotionFrame) -> Array:
@@ -121,7 +121,7 @@ class _MouthFields:
         return {
             "jawOpen": (self.jaw_low, self.jaw_up),
             "mouthClose": (self.close_low, self.close_up),
-            "mouthFunnel": (lambda y: self.round(y, 0.26, 0.035), lambda y: self.round(y, 0.26, -0.035)),
+            "mouthFunnel": (lambda y: self.round(y, 0.275, 0.035), lambda y: self.round(y, 0.275, -0.035)),
             "mouthPucker": (lambda y: self.round(y, 0.33, 0.03), lambda y: self.round(y, 0.33, -0.03)),
             PARTED: (lambda y: self.part(y, 0.055), lambda y: self.part(y, -0.045)),
             "mouthPress": (self.press_low, self.press_up),
