@@ -76,6 +76,12 @@ def test_a_photo_speaks_for_as_long_as_the_recording(speech: Path, tmp_path: Pat
         assert float(sound.duration * sound.time_base) == pytest.approx(SECONDS, abs=0.05)
 
 
+def test_a_portrait_of_the_library_speaks_by_its_name(speech: Path, tmp_path: Path) -> None:
+    render("tomas", speech, tmp_path / "film.mp4")
+    with av.open(str(tmp_path / "film.mp4")) as box:
+        assert sum(1 for _ in box.decode(video=0)) == round(SECONDS * FPS)
+
+
 @pytest.mark.parametrize("avatar", ["no-photo.jpg", "avat_01ARZ3NDEKTSV4RRFFQ69G5FAV"])
 def test_what_names_no_avatar_is_said(avatar: str, speech: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VISAVIS_DATA_DIR", str(tmp_path / "data"))

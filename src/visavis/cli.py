@@ -109,7 +109,7 @@ def keys_revoke(key_id: Annotated[str, typer.Argument(help="The key's id, as `vi
 
 @app.command()
 def render(
-    avatar: Annotated[str, typer.Option(help="A photo, or the id of an avatar of this server.")],
+    avatar: Annotated[str, typer.Option(help="A photo, the id of an avatar of this server, or a portrait of the library: iris.")],
     speech: Speech,
     out: Annotated[Path, typer.Option(callback=_film, help="The film to write (MP4).")],
     size: Annotated[str, typer.Option(help="WIDTHxHEIGHT in pixels.")] = "512x512",

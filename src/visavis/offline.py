@@ -25,6 +25,7 @@ from visavis.engine.speech.port import SPEECH_RATE_HZ
 from visavis.engine.speech.stream import SpeechStream
 from visavis.engine.speech.timed import TimedSpeech
 from visavis.errors import InvalidRequest, NotFound
+from visavis.library import PORTRAITS
 
 
 def render_film(
@@ -63,8 +64,11 @@ def render_film(
 
 
 def load_avatar(avatar: str) -> AvatarPack:
-    """Return the pack of `avatar`: a photo's path (prepared now) or an avatar's id in the data folder. Raises `PortraitRefused`, `NotFound`."""
-    photo = Path(avatar)
+    """Return the pack of `avatar`: a photo's path (prepared now), the name of a portrait of the library, or an avatar's id in the data folder.
+
+    Raises `PortraitRefused`, `NotFound`.
+    """
+    photo = next((portrait.path for portrait in PORTRAITS if portrait.slug == avatar.lower()), Path(avatar))
     if photo.is_file():
         with tempfile.TemporaryDirectory(prefix="visavis-") as folder:
             pack_dir = Path(folder) / "pack"
@@ -78,7 +82,7 @@ def load_avatar(avatar: str) -> AvatarPack:
         raise NotFound(
             f"There is no photo and no avatar '{avatar}'",
             code="AVATAR_NOT_FOUND",
-            suggestion="Give a photo's path, or an id of GET /v1/avatars, with the server's VISAVIS_DATA_DIR",
+            suggestion="Give a photo's path, a portrait of the library such as iris, or an id of GET /v1/avatars, with the server's VISAVIS_DATA_DIR",
         )
     return AvatarPack.load(pack_path)
 

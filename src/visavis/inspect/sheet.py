@@ -14,7 +14,6 @@ from visavis.engine.render.landmarks import CHIN, EYE_OUTER_LEFT, EYE_OUTER_RIGH
 from visavis.engine.render.pack import AvatarPack
 from visavis.errors import InvalidRequest
 from visavis.inspect.poses import Part, Section, sections
-from visavis.library import PORTRAITS
 from visavis.offline import load_avatar
 
 Picture = NDArray[np.uint8]
@@ -35,8 +34,7 @@ def write_sheet(*, avatar: str, out: Path, width_px: int, height_px: int, only: 
     if out.suffix.lower() not in _SUFFIXES:
         raise InvalidRequest(f"{out} would be neither a PNG nor a JPEG", suggestion="Name it so: sheet.png or sheet.jpg")
     _chosen(only)
-    known = {portrait.slug: str(portrait.path) for portrait in PORTRAITS}
-    pack = load_avatar(known.get(avatar.lower(), avatar))
+    pack = load_avatar(avatar)
     sheet = contact_sheet(pack, width_px, height_px, only=only)
     if not cv2.imwrite(str(out), sheet[..., ::-1], _SUFFIXES[out.suffix.lower()]):
         raise InvalidRequest(f"{out} cannot be written")
