@@ -27,10 +27,10 @@ _ROUND = (INDEX["mouthFunnel"], INDEX["mouthPucker"])
 
 # Outputs between which lips go from apart to closed. The network was trained with closures weighing twice their number, so that 0.5 stands for a
 # probability of one third: an open /b/ is worse than a closed /d/.
-_CLOSURE_LOW, _CLOSURE_HIGH = 0.3, 0.75
+_CLOSURE_LOW, _CLOSURE_HIGH = 0.2, 0.6
 _AGREED = np.float32(0.5)  # share of the visemes' own word in a closure: bilabials count in full from half belief on
 # Lips that are likely closed come near each other and touch when it is sure: on natural voices 0.02 more closures are seen than by touching alone.
-_CLOSURE_PARTLY, _CLOSURE_STAYS = 0.85, 0.65
+_CLOSURE_PARTLY, _CLOSURE_STAYS = 0.85, 0.5
 _CONTACT_LOW, _CONTACT_HIGH = 0.3, 0.5
 _CLOSE_PER_STEP, _OPEN_PER_STEP = 0.5, 0.5
 _HOLD_STEPS = 4  # a closure stays for 40 ms at least: one frame of a 25 fps video falls into it, whatever its phase
