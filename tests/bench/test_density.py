@@ -19,7 +19,7 @@ def test_sessions_are_performed_and_their_pictures_counted_at_the_viewers(tmp_pa
     assert step.sessions == 2
     assert 0 < step.fps_least <= step.fps_mean < 35  # 25, and the first keyframe's burst at most
     assert step.longest_gap_ms > 0
-    assert step.spoken > 0.7
+    assert step.spoken > 0.2
     if sys.platform != "linux":
         pytest.skip("processor time and memory are read from /proc")
     assert step.stage_cores > 0 and step.stage_mb > 20

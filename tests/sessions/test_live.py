@@ -242,7 +242,7 @@ async def test_seconds_are_metered_from_the_first_frame_to_the_last(service: Ser
     session, unwatched = await create(service), await create(service)
     performer = service.performer(session["session_id"])
     await performer.offer(viewer_id="a", sdp="m=video")
-    performer.tell(PerformerMetrics(frames=25, late_frames=0, queued_s=0))
+    performer.tell(PerformerMetrics(frames=25, late_frames=0, hurried_frames=0, queued_s=0))
     await performer.remove_viewer("a")
     await performer.speak(b"\0\0", sample_rate_hz=16000, utterance_id="seen")
     attached = await service.services.live.attach(init(session))

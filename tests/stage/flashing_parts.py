@@ -24,7 +24,7 @@ class FlashingRenderer:
         self._frame = 0
         self._picture = np.full((self.picture_height_px * 3 // 2, width_px), 128, np.uint8)
 
-    def render(self, motion: MotionFrame) -> NDArray[np.uint8]:
+    def render(self, motion: MotionFrame, *, hurried: bool = False) -> NDArray[np.uint8]:
         self._picture[self.height_px : self.picture_height_px] = 235
         luma = self._picture[: self.height_px]
         luma[:] = 16

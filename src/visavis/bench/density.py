@@ -44,6 +44,7 @@ class Step:
 
     sessions: int
     late_frames: int
+    hurried_frames: int  # drawn a little behind their time, with less care for what hardly moves
     fps_least: float
     fps_mean: float
     longest_gap_ms: int
@@ -57,7 +58,9 @@ class _Session:
     """A session that speaks for the share `talk` of the time, from a place in the sample of its own."""
 
     def __init__(self, performer: LocalPerformer, pcm: NDArray[np.int16], rate_hz: int, *, number: int, talk: float) -> None:
-        self.late_frames, self.said_s = 0, 0.0
+        self.late_frames, self.hurried_frames = 0, 0
+        self.spoken_s = 0.0  # since it was last set to nothing; known once a second
+        self._queued_s = 0.0
         self._performer, self._pcm, self._rate_hz = performer, pcm, rate_hz
         self._second, self._talk = 3 * number, talk  # turns do not come together
 
@@ -65,6 +68,9 @@ class _Session:
         async for event in self._performer.events():
             if isinstance(event, PerformerMetrics):  # once a second
                 self.late_frames += event.late_frames
+                self.hurried_frames += event.hurried_frames
+                self.spoken_s += max(0.0, self._queued_s - event.queued_s)
+                self._queued_s = event.queued_s
                 await self._keep_supplied(event.queued_s)
             elif isinstance(event, PerformerEnded):
                 return
@@ -79,7 +85,7 @@ class _Session:
             await self._say(min(left_s, 1.2 - queued_s), f"turn {turn}")
 
     async def _say(self, seconds: float, utterance_id: str) -> None:
-        self.said_s += seconds
+        self._queued_s += seconds
         count = int(seconds * self._rate_hz)
         said, self._pcm = np.resize(self._pcm, count), np.roll(self._pcm, -count)
         await self._performer.speak(said.tobytes(), sample_rate_hz=self._rate_hz, utterance_id=utterance_id)
@@ -164,7 +170,7 @@ async def _measured(fleet: LocalFleet, viewers: _Viewers, sessions: list[_Sessio
     pids = [link.process.pid for link in fleet._links]
     await viewers.count()
     for session in sessions:
-        session.late_frames, session.said_s = 0, 0.0
+        session.late_frames, session.hurried_frames, session.spoken_s = 0, 0, 0.0
     began_s, stage_s, viewer_s = time.monotonic(), sum(map(_cpu_s, pids)), _cpu_s(viewers.pid)
     await asyncio.sleep(measure_s)
     counted = await viewers.count()
@@ -173,10 +179,11 @@ async def _measured(fleet: LocalFleet, viewers: _Viewers, sessions: list[_Sessio
     return Step(
         sessions=len(sessions),
         late_frames=sum(session.late_frames for session in sessions),
+        hurried_frames=sum(session.hurried_frames for session in sessions),
         fps_least=round(min(rates), 1),
         fps_mean=round(sum(rates) / len(sessions), 1),
         longest_gap_ms=max(counted["gaps_ms"], default=0),
-        spoken=round(sum(session.said_s for session in sessions) / passed_s / len(sessions), 2),
+        spoken=round(sum(session.spoken_s for session in sessions) / passed_s / len(sessions), 2),
         stage_cores=round((sum(map(_cpu_s, pids)) - stage_s) / passed_s, 2),
         viewer_cores=round((_cpu_s(viewers.pid) - viewer_s) / passed_s, 2),
         stage_mb=round(sum(map(_pss_mb, pids)), 1),
@@ -224,6 +231,7 @@ def run(as_json: bool, *, first: int, most: int, stages: int | None, talk: float
     for heading in (
         "sessions",
         "late frames",
+        "hurried",
         "fps, least",
         "fps, mean",
         "longest gap, ms",

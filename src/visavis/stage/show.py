@@ -19,9 +19,10 @@ from visavis.stage.encoder import AudioEncoder, VideoEncoder
 from visavis.stage.motion_stream import Motion, MotionCut, MotionStream, seconds
 from visavis.stage.parts import Avatar, Parts
 from visavis.stage.performance import Happening, Performance, StateChanged
-from visavis.stage.timeline import BLOCK_SAMPLES, PLAYOUT_RATE_HZ, duration_ns, frame_position
+from visavis.stage.timeline import BLOCK_SAMPLES, PLAYOUT_RATE_HZ, SAMPLES_PER_MS, duration_ns, frame_position
 from visavis.stage.utterances import Ended, Started
 
+HURRY_SAMPLES = 16 * SAMPLES_PER_MS  # a frame that is so far behind is drawn in a hurry: the next one must not be late
 MAX_BEHIND_NS = 500_000_000  # after a longer stall (a suspended machine) the clock starts anew instead of catching up
 BEFORE_ALL = -PLAYOUT_RATE_HZ  # the position of the picture that warms an encoder up
 METRICS_EVERY_BLOCKS = 50  # one second
@@ -59,7 +60,7 @@ class Show:
         self._setting_up = asyncio.Lock()  # one camera at a time, in the order in which they are asked for
         self._frame = 0  # the number of the next frame
         self._block_taken = asyncio.Event()  # replaced with every block
-        self._frames = self._late_frames = 0
+        self._frames = self._late_frames = self._hurried_frames = 0
         self._latencies_ms: list[float] = []
 
     # --- the room's events
@@ -166,7 +167,8 @@ class Show:
                 self._perform_block()
             else:
                 behind = (time.monotonic_ns() - origin_ns) * PLAYOUT_RATE_HZ // 1_000_000_000
-                self._perform_frame(frame_at, late=frame_position(self._frame + 1, self._fps) <= behind)
+                late = frame_position(self._frame + 1, self._fps) <= behind
+                self._perform_frame(frame_at, late=late, hurried=behind - frame_at > HURRY_SAMPLES)
 
     def _perform_block(self) -> None:
         position = self._performance.position
@@ -204,7 +206,7 @@ class Show:
                     heads=said.heads,
                 )
 
-    def _perform_frame(self, position: int, *, late: bool) -> None:
+    def _perform_frame(self, position: int, *, late: bool, hurried: bool) -> None:
         self._frame += 1
         face = self._performance.face(position)
         if not (self.room and self.room.watched):
@@ -212,8 +214,9 @@ class Show:
         if late:  # the next frame is due already: the viewer sees the last picture a little longer
             self._late_frames += 1
             return
-        packet = self._camera.encoder.encode(self._camera.renderer.render(face.motion), position)
+        packet = self._camera.encoder.encode(self._camera.renderer.render(face.motion, hurried=hurried), position)
         self._frames += 1
+        self._hurried_frames += hurried
         if packet is not None:
             self.room.publish(packet)
             if face.arrived_ns is not None:
@@ -228,10 +231,11 @@ class Show:
                 session_id=self.session_id,
                 frames=self._frames,
                 late_frames=self._late_frames,
+                hurried_frames=self._hurried_frames,
                 queued_s=round(self._performance.queued_samples / PLAYOUT_RATE_HZ, 3),
                 sample_to_frame_ms_p50=p50,
                 sample_to_frame_ms_p95=p95,
             )
         )
-        self._frames = self._late_frames = 0
+        self._frames = self._late_frames = self._hurried_frames = 0
         self._latencies_ms.clear()

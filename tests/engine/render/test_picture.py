@@ -47,6 +47,19 @@ def test_a_mouth_that_closes_leaves_nothing_behind(pack, renderer):
     assert np.array_equal(renderer.render(motion()), CpuRenderer(pack, 512, 512).render(motion()))
 
 
+def test_a_hurried_frame_shows_the_lips_as_ever_and_what_hardly_moves_a_little_later(pack, renderer):
+    renderer.render(motion())
+    moved = motion(yaw=0.12, jawOpen=0.6, mouthFunnel=0.3)
+    fresh = CpuRenderer(pack, 512, 512).render(moved).copy()
+    hurried = renderer.render(moved, hurried=True).copy()
+    face = renderer.face
+    mouth = slice(int(face.nose_base_y), int(face.chin[1])), slice(int(face.corner_left[0]) - 10, int(face.corner_right[0]) + 11)
+    assert np.array_equal(hurried[mouth], fresh[mouth])
+    behind = np.abs(hurried.astype(np.int16) - fresh).mean()
+    assert behind > 0
+    assert np.abs(renderer.render(moved).astype(np.int16) - fresh).mean() < 0.5 * behind
+
+
 def test_two_renderers_of_one_pack_agree_and_share_their_plan(pack, renderer):
     other = CpuRenderer(pack, 512, 512)
     frame = motion(jawOpen=0.4, yaw=2)

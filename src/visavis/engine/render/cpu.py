@@ -28,7 +28,8 @@ GAZE_STEPS = 50  # from the middle to the end of its reach; a step is a fifteent
 MATTE_STEP = (MATTE_WHITE - MATTE_BLACK) / 255.0
 LID_STEPS = 40  # of a squint and of eyes wide open
 _MOOD = [COLUMN[name] for name in ("moodSmile", "mouthFrown", "mouthShrugLower")]  # they stretch skin more than a head's turn does
-STILL_PX = 0.08  # output px: a strip in which nothing has moved by more since it was drawn is left as it is
+# Output px: a strip in which nothing has moved by more since it was drawn is left as it is; the same of a frame that is late already.
+STILL_PX, STILL_IN_HURRY_PX = 0.08, 0.5
 _EYES = slice(INDEX["eyeBlinkLeft"], INDEX["eyeWide"] + 1)
 
 
@@ -73,7 +74,7 @@ class CpuRenderer:
         """Where the resting face is in the output."""
         return self.plan.face
 
-    def render(self, motion: MotionFrame) -> NDArray[np.uint8]:
+    def render(self, motion: MotionFrame, *, hurried: bool = False) -> NDArray[np.uint8]:
         """Return the picture as I420, uint8 (picture_height_px * 3 // 2, width_px); see the port."""
         key = (motion.coefficients.tobytes(), motion.yaw_deg, motion.pitch_deg, motion.roll_deg)
         if key == self._shown:
@@ -90,11 +91,11 @@ class CpuRenderer:
             both = upper.copy()
             part = both[plan.mouth_rows, plan.mouth_columns]
             np.copyto(part, lower, where=self._mouth.below(self._mouth_nodes, mouth)[..., None])
-        self._draw(both)
+        self._draw(both, (STILL_IN_HURRY_PX if hurried else STILL_PX) * plan.zoom)
         self._mouth_rows = (mouth.box[1], mouth.box[3]) if mouth is not None else (0, 0)
         if mouth is not None and lower is not None:
             self._mouth.draw(self._planes, self._texture, upper[plan.mouth_rows, plan.mouth_columns], lower, mouth)
-        self._shown = key
+        self._shown = None if hurried else key
         return self._out
 
     def _paint_eyes(self, motion: MotionFrame) -> None:
@@ -139,11 +140,11 @@ class CpuRenderer:
         lower = cv2.scaleAdd(self._mouth_inverse.solve(part, 6), -plan.zoom, self._mouth_at_rest)
         return cv2.scaleAdd(u, -plan.zoom, self._at_rest), lower
 
-    def _draw(self, sources: Array) -> None:
-        """Warp the person over the still background, strip by strip: what one step writes the next finds in cache."""
+    def _draw(self, sources: Array, still_by: float) -> None:
+        """Warp the person over the still background, strip by strip: what one step writes the next finds in cache. `still_by`: see _Strip.draw."""
         changed = (*self._painted_rows, self._mouth_rows)  # the mouth of the frame before lies over them
         for strip in self._strips:
-            strip.draw(sources, self._texture, changed=strip.touches(changed))
+            strip.draw(sources, self._texture, still_by=-1.0 if strip.touches(changed) else still_by)
 
 
 class _Strip:
@@ -156,7 +157,6 @@ class _Strip:
         self._top, self._bottom = top, bottom
         self._nodes = rows, columns
         self._drawn: Array | None = None  # the sources that it was last drawn from
-        self._still = STILL_PX * plan.zoom
         self._map = memory.view("map", (grid.ny * grid.cell, grid.nx * grid.cell, 2), np.float32)
         self._size = grid.nx * grid.cell, grid.ny * grid.cell
         self._part = self._map[top - grid.y0 : bottom - grid.y0, left - grid.x0 : right - grid.x0]
@@ -176,10 +176,10 @@ class _Strip:
         """Whether any of these rows, each from and up to, lies here."""
         return any(first < self._bottom and last > self._top for first, last in rows)
 
-    def draw(self, sources: Array, texture: NDArray[np.uint8], *, changed: bool) -> None:
-        """Draw what the nodes' `sources`, texture px, bring here, unless that is seen already; `changed`: picture or texture is another."""
+    def draw(self, sources: Array, texture: NDArray[np.uint8], *, still_by: float) -> None:
+        """Draw what the nodes' `sources`, texture px, bring here, unless none moved by more than `still_by` since they last did; below 0: always."""
         nodes = np.ascontiguousarray(sources[self._nodes])
-        if not changed and self._drawn is not None and cv2.norm(nodes, self._drawn, cv2.NORM_INF) <= self._still:
+        if self._drawn is not None and cv2.norm(nodes, self._drawn, cv2.NORM_INF) <= still_by:
             return
         self._drawn = nodes
         cv2.resize(nodes, self._size, dst=self._map, interpolation=cv2.INTER_LINEAR)
