@@ -199,6 +199,7 @@ def main() -> int:
     a = options.parse_args()
     rng = np.random.default_rng(a.seed)
     began = time.monotonic()
+    (a.out.parent if a.out.suffix == ".npz" else a.out).mkdir(parents=True, exist_ok=True)
     if a.untold:
         found = untold_by_speaker(a.untold, a.speaker)
         said, counts = transcribe_all(found, Transcriber().transcribe, rng, until_s=began + 60 * a.minutes)
