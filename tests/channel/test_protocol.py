@@ -9,9 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from visavis.channel.messages import MAX_TEXT_CHARS, ErrorMessage, PlaybackStartedMessage, SpeakConfirmed
+from visavis.channel.client_message import MAX_TEXT_CHARS
 from visavis.channel.port import SessionOver, TakenOver
-from visavis.channel.protocol import MAX_UPDATES, Attach, ChannelProtocol, ChannelState, Close, Interrupt, Send, Speak, Step, Update
+from visavis.channel.protocol import MAX_UPDATES, ChannelProtocol, ChannelState
+from visavis.channel.server_messages import ErrorMessage, PlaybackStartedMessage, SpeakConfirmed
+from visavis.channel.steps import Attach, Close, Interrupt, Send, Speak, Step, Update
 from visavis.channel.video_size import is_valid_video_size
 from visavis.engine.output import AS_IS
 from visavis.errors import QueueFull, SessionEnded

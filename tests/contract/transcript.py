@@ -22,7 +22,8 @@ from typing import Any
 
 from visavis import errors
 from visavis.channel import port as channel_port
-from visavis.channel.protocol import ChannelProtocol, Close, Send, Step
+from visavis.channel.protocol import ChannelProtocol
+from visavis.channel.steps import Close, Send, Step
 from visavis.engine.output import AS_IS, read_output
 from visavis.fleet import port as fleet_port
 

@@ -22,11 +22,12 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from starlette.types import Message
 
 from visavis.channel.port import AttachedSession, LiveSessions
-from visavis.channel.protocol import INIT_TIMEOUT_S, Attach, Attend, ChannelProtocol, ChannelState, Close, Effect, Send, Speak, Step, Update
+from visavis.channel.protocol import INIT_TIMEOUT_S, ChannelProtocol, ChannelState
 from visavis.channel.read_ahead import ReadAhead, is_interrupt
+from visavis.channel.steps import Attach, Attend, Close, Effect, Send, Speak, Step, Update
 from visavis.errors import PerformerLost, VisavisError
 
-WS_MAX_SIZE_BYTES = 16 * 1024 * 1024  # above messages.MAX_TEXT_CHARS; uvicorn's `ws_max_size`
+WS_MAX_SIZE_BYTES = 16 * 1024 * 1024  # above client_message.MAX_TEXT_CHARS; uvicorn's `ws_max_size`
 MAX_UNDER_WAY = 32  # messages of speech on their way to the performer; then the client is not read
 LARGE_BYTES = 256 * 1024  # a message larger than this goes its way alone
 EFFECT_TIMEOUT_S = 18.0  # shorter than a keepalive's 20 s: a client that has sent on is not read meanwhile, its pongs neither
