@@ -106,6 +106,17 @@ def test_a_close_waits_for_what_was_accepted_before_it() -> None:
     assert isinstance(outputs[-1], Close) and outputs[-1].code == 1009 and protocol.state is ChannelState.CLOSED
 
 
+def test_nothing_is_said_behind_a_close() -> None:
+    protocol = opened("playback")
+    protocol.receive_text(json.dumps({"type": "session.update", "output": {}}))
+    protocol.receive_text(speak(160))
+    protocol.receive_text("x" * (MAX_TEXT_CHARS + 1))
+    assert protocol.session_event(PlaybackStarted(utterance_id="u")) == [] and protocol.updated(AS_IS) == []
+    outputs = protocol.done()
+    assert codes(outputs) == ["agent.speak.confirmed", "MESSAGE_TOO_LARGE"]
+    assert isinstance(outputs[-1], Close) and protocol.state is ChannelState.CLOSED
+
+
 def test_session_over_during_an_effect_closes_at_once_and_its_outcome_is_no_news() -> None:
     protocol = opened("playback")
     protocol.receive_text(speak(160))

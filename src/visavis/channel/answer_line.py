@@ -32,11 +32,13 @@ class AnswerLine:
         return effect
 
     def sayable(self) -> list[Said]:
-        """Take out what stands before the first effect."""
+        """Take out what stands before the first effect, up to a close: nothing is said behind one."""
         said: list[Said] = []
         while self._steps and isinstance(step := self._steps[0], Send | Close):
             self._steps.popleft()
             said.append(step)
+            if isinstance(step, Close):
+                self._steps.clear()
         return said
 
     def cut(self) -> list[Send]:
