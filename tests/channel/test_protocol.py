@@ -198,25 +198,47 @@ def test_unknown_features_are_an_error(features: object) -> None:
     assert isinstance(said, Send) and isinstance(said.message, ErrorMessage) and said.message.code == "UNKNOWN_FEATURE"
 
 
+@pytest.mark.parametrize(
+    ("output", "code"),
+    [
+        ({"background": {"type": "color", "\ud800": 1}}, "INVALID_BACKGROUND"),
+        ({"framing": {"\ud800": 1}}, "INVALID_FRAMING"),
+        ({"\ud800": 1}, "INVALID_OUTPUT"),
+        ({"emotion": {"\ud800": 1}}, "INVALID_EMOTION"),
+        ({"framing": {"zoom": 10**400}}, "INVALID_OUTPUT"),
+        ({"background": {"type": "blur", "strength": -(10**400)}}, "INVALID_OUTPUT"),
+        ({"emotion": {"name": "sad", "weight": 10**400}}, "INVALID_EMOTION"),
+    ],
+    ids=lambda value: str(value)[:50],
+)
+def test_an_update_that_nobody_would_write_down_is_told_what_is_wrong(output: dict[str, object], code: str) -> None:
+    (said,) = opened().receive_text(json.dumps({"type": "session.update", "output": output}))
+    assert isinstance(said, Send) and isinstance(said.message, ErrorMessage) and said.message.code == code
+    said.message.model_dump_json().encode()
+
+
+NAMES = ["type", "config", "room", "audio", "background", "framing", "zoom", "emotion", "name", "weight", "strength", "symbol", "start_ms", "\ud800"]
+ODD_TEXTS = ["\ud800", "a\0b", "blur", "happy", "ipa", "sapi", "listening"]
+PCM_OF_100_MS = base64.b64encode(bytes(3200)).decode()
 JSON_VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["type", "config", "room", "audio", "x"]), inner, max_size=4),
+    st.none() | st.booleans() | st.integers() | st.just(10**400) | st.floats() | st.text(max_size=8) | st.sampled_from(ODD_TEXTS),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=4),
     max_leaves=8,
 )
+MEMBERS = ["session_id", "session_token", "access_token", "config", "features", "audio", "sample_rate", "utterance_id", "final"]
+MEMBERS += ["phonemes", "alphabet", "emotion", "output", "state"]
+KINDS = ["session.init", "agent.speak", "agent.interrupt", "audio.format", "session.update", "agent.state", "?"]
 
 
 @calmly
 @given(
-    st.dictionaries(
-        st.sampled_from(["session_id", "session_token", "access_token", "config", "features", "audio", "sample_rate", "utterance_id", "final"]),
-        JSON_VALUES,
-    ),
-    st.sampled_from(["session.init", "agent.speak", "agent.interrupt", "audio.format", "?"]),
+    st.dictionaries(st.sampled_from(MEMBERS), JSON_VALUES),
+    st.sampled_from(KINDS),
     st.booleans(),
 )
 def test_no_json_object_breaks_the_protocol(members: dict[str, object], kind: str, is_open: bool) -> None:
-    protocol = opened("binary") if is_open else ChannelProtocol()
-    outputs = protocol.receive_text(json.dumps({"type": kind, **members}))
+    protocol = opened("binary", "state") if is_open else ChannelProtocol()
+    outputs = protocol.receive_text(json.dumps({"type": kind, "audio": PCM_OF_100_MS, **members}))
     assert outputs or kind == "audio.format"
     for output in outputs:
         if isinstance(output, Send):

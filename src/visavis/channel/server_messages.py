@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from visavis.channel.port import SessionEvent
 from visavis.engine.motion.arkit_names import ARKIT, HEAD, MOTION_STREAM_RATE_HZ
@@ -78,9 +78,15 @@ class MotionCutMessage(ServerMessage):
     position_s: float
 
 
+def _sayable(text: str) -> str:
+    return text.encode(errors="backslashreplace").decode()
+
+
 class ErrorMessage(ServerMessage):
+    """An error may quote what the client sent, and JSON's \\ud800 is no text that could be sent back: it is written as its escape."""
+
     type: Literal["error"] = "error"
-    error: str
+    error: Annotated[str, BeforeValidator(_sayable)]
     code: str
 
 
