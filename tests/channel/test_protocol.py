@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from visavis.channel.client_message import MAX_TEXT_CHARS
+from visavis.channel.client_message import MAX_AUDIO_BYTES, MAX_TEXT_CHARS
 from visavis.channel.port import SessionOver, TakenOver
 from visavis.channel.protocol import MAX_UPDATES, ChannelProtocol, ChannelState
 from visavis.channel.server_messages import ErrorMessage, PlaybackStartedMessage, SpeakConfirmed
@@ -159,6 +159,22 @@ def test_a_reason_too_long_for_a_close_frame_is_cut_between_characters() -> None
 def test_a_text_frame_beyond_the_limit_closes_before_it_is_parsed() -> None:
     said, close = opened().receive_text("x" * (MAX_TEXT_CHARS + 1))
     assert isinstance(said, Send) and isinstance(close, Close) and close.code == 1009
+
+
+def test_a_first_message_beyond_the_limits_closes_too() -> None:
+    said, close = ChannelProtocol().receive_text("x" * (MAX_TEXT_CHARS + 1))
+    assert isinstance(said, Send) and isinstance(close, Close) and close.code == 1009
+    said, close = ChannelProtocol().receive_binary(bytes(MAX_AUDIO_BYTES + 2))
+    assert isinstance(said, Send) and isinstance(close, Close) and close.code == 4400
+
+
+def test_of_two_tokens_the_published_name_counts_and_features_are_gathered_from_both_places() -> None:
+    (attach,) = ChannelProtocol().receive_text(flat_init(access_token="other"))
+    assert isinstance(attach, Attach) and attach.init.token == "t"
+    room = {"platform": "daily", "url": "u", "token": "r"}
+    config = {"session_id": "s", "access_token": "t", "session_token": "other", "room": room, "features": ["binary"]}
+    (attach,) = ChannelProtocol().receive_text(json.dumps({"type": "session.init", "config": config, "features": ["playback"]}))
+    assert isinstance(attach, Attach) and attach.init.token == "t" and attach.init.features == {"binary", "playback"}
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, '{"type": "agent.speak", "sample_rate": ' + "9" * 5000 + "}", '"\\ud800"', "", "null"])
