@@ -22,12 +22,12 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from visavis.api.app import create_app
 from visavis.api.services import Services
 from visavis.avatars.preparation import Prepare, prepare_with_engine
+from visavis.channel.websocket import WS_MAX_SIZE_BYTES
 from visavis.errors import VisavisError
 from visavis.fleet.port import Fleet
 from visavis.sessions.lifecycle import EndReason
 from visavis.settings import Settings, load_secret, read_settings
 
-WS_MAX_BYTES = 16 * 1024 * 1024
 _DRAIN_S = 2
 
 
@@ -122,7 +122,7 @@ class Server(uvicorn.Server):
             log_level="warning",
             access_log=False,
             ws=_WebSocket,
-            ws_max_size=WS_MAX_BYTES,
+            ws_max_size=WS_MAX_SIZE_BYTES,
             ws_per_message_deflate=False,
             timeout_graceful_shutdown=_DRAIN_S,
             server_header=False,

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from visavis.channel.messages import ErrorMessage, SpeakConfirmed
 from visavis.channel.protocol import ChannelProtocol
+from visavis.channel.server_messages import ErrorMessage, SpeakConfirmed
 from visavis.channel.steps import Attach, Send, Speak, Step
 from visavis.engine.motion.mood import Mood
 from visavis.engine.speech.phones import CLASSES

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from visavis.channel.messages import MAX_TEXT_CHARS, ErrorMessage, PlaybackStartedMessage, SpeakConfirmed
+from visavis.channel.client_message import MAX_AUDIO_BYTES, MAX_TEXT_CHARS
 from visavis.channel.port import SessionOver, TakenOver
 from visavis.channel.protocol import MAX_UPDATES, ChannelProtocol, ChannelState
+from visavis.channel.server_messages import ErrorMessage, PlaybackStartedMessage, SpeakConfirmed
 from visavis.channel.steps import Attach, Close, Interrupt, Send, Speak, Step, Update
 from visavis.channel.video_size import is_valid_video_size
 from visavis.engine.output import AS_IS
@@ -105,6 +106,17 @@ def test_a_close_waits_for_what_was_accepted_before_it() -> None:
     assert isinstance(outputs[-1], Close) and outputs[-1].code == 1009 and protocol.state is ChannelState.CLOSED
 
 
+def test_nothing_is_said_behind_a_close() -> None:
+    protocol = opened("playback")
+    protocol.receive_text(json.dumps({"type": "session.update", "output": {}}))
+    protocol.receive_text(speak(160))
+    protocol.receive_text("x" * (MAX_TEXT_CHARS + 1))
+    assert protocol.session_event(PlaybackStarted(utterance_id="u")) == [] and protocol.updated(AS_IS) == []
+    outputs = protocol.done()
+    assert codes(outputs) == ["agent.speak.confirmed", "MESSAGE_TOO_LARGE"]
+    assert isinstance(outputs[-1], Close) and protocol.state is ChannelState.CLOSED
+
+
 def test_session_over_during_an_effect_closes_at_once_and_its_outcome_is_no_news() -> None:
     protocol = opened("playback")
     protocol.receive_text(speak(160))
@@ -149,6 +161,22 @@ def test_a_text_frame_beyond_the_limit_closes_before_it_is_parsed() -> None:
     assert isinstance(said, Send) and isinstance(close, Close) and close.code == 1009
 
 
+def test_a_first_message_beyond_the_limits_closes_too() -> None:
+    said, close = ChannelProtocol().receive_text("x" * (MAX_TEXT_CHARS + 1))
+    assert isinstance(said, Send) and isinstance(close, Close) and close.code == 1009
+    said, close = ChannelProtocol().receive_binary(bytes(MAX_AUDIO_BYTES + 2))
+    assert isinstance(said, Send) and isinstance(close, Close) and close.code == 4400
+
+
+def test_of_two_tokens_the_published_name_counts_and_features_are_gathered_from_both_places() -> None:
+    (attach,) = ChannelProtocol().receive_text(flat_init(access_token="other"))
+    assert isinstance(attach, Attach) and attach.init.token == "t"
+    room = {"platform": "daily", "url": "u", "token": "r"}
+    config = {"session_id": "s", "access_token": "t", "session_token": "other", "room": room, "features": ["binary"]}
+    (attach,) = ChannelProtocol().receive_text(json.dumps({"type": "session.init", "config": config, "features": ["playback"]}))
+    assert isinstance(attach, Attach) and attach.init.token == "t" and attach.init.features == {"binary", "playback"}
+
+
 @pytest.mark.parametrize("text", ["[" * 100_000, '{"type": "agent.speak", "sample_rate": ' + "9" * 5000 + "}", '"\\ud800"', "", "null"])
 def test_monstrous_json_is_told_as_no_json(text: str) -> None:
     (said,) = opened().receive_text(text)
@@ -186,25 +214,47 @@ def test_unknown_features_are_an_error(features: object) -> None:
     assert isinstance(said, Send) and isinstance(said.message, ErrorMessage) and said.message.code == "UNKNOWN_FEATURE"
 
 
+@pytest.mark.parametrize(
+    ("output", "code"),
+    [
+        ({"background": {"type": "color", "\ud800": 1}}, "INVALID_BACKGROUND"),
+        ({"framing": {"\ud800": 1}}, "INVALID_FRAMING"),
+        ({"\ud800": 1}, "INVALID_OUTPUT"),
+        ({"emotion": {"\ud800": 1}}, "INVALID_EMOTION"),
+        ({"framing": {"zoom": 10**400}}, "INVALID_OUTPUT"),
+        ({"background": {"type": "blur", "strength": -(10**400)}}, "INVALID_OUTPUT"),
+        ({"emotion": {"name": "sad", "weight": 10**400}}, "INVALID_EMOTION"),
+    ],
+    ids=lambda value: str(value)[:50],
+)
+def test_an_update_that_nobody_would_write_down_is_told_what_is_wrong(output: dict[str, object], code: str) -> None:
+    (said,) = opened().receive_text(json.dumps({"type": "session.update", "output": output}))
+    assert isinstance(said, Send) and isinstance(said.message, ErrorMessage) and said.message.code == code
+    said.message.model_dump_json().encode()
+
+
+NAMES = ["type", "config", "room", "audio", "background", "framing", "zoom", "emotion", "name", "weight", "strength", "symbol", "start_ms", "\ud800"]
+ODD_TEXTS = ["\ud800", "a\0b", "blur", "happy", "ipa", "sapi", "listening"]
+PCM_OF_100_MS = base64.b64encode(bytes(3200)).decode()
 JSON_VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["type", "config", "room", "audio", "x"]), inner, max_size=4),
+    st.none() | st.booleans() | st.integers() | st.just(10**400) | st.floats() | st.text(max_size=8) | st.sampled_from(ODD_TEXTS),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=4),
     max_leaves=8,
 )
+MEMBERS = ["session_id", "session_token", "access_token", "config", "features", "audio", "sample_rate", "utterance_id", "final"]
+MEMBERS += ["phonemes", "alphabet", "emotion", "output", "state"]
+KINDS = ["session.init", "agent.speak", "agent.interrupt", "audio.format", "session.update", "agent.state", "?"]
 
 
 @calmly
 @given(
-    st.dictionaries(
-        st.sampled_from(["session_id", "session_token", "access_token", "config", "features", "audio", "sample_rate", "utterance_id", "final"]),
-        JSON_VALUES,
-    ),
-    st.sampled_from(["session.init", "agent.speak", "agent.interrupt", "audio.format", "?"]),
+    st.dictionaries(st.sampled_from(MEMBERS), JSON_VALUES),
+    st.sampled_from(KINDS),
     st.booleans(),
 )
 def test_no_json_object_breaks_the_protocol(members: dict[str, object], kind: str, is_open: bool) -> None:
-    protocol = opened("binary") if is_open else ChannelProtocol()
-    outputs = protocol.receive_text(json.dumps({"type": kind, **members}))
+    protocol = opened("binary", "state") if is_open else ChannelProtocol()
+    outputs = protocol.receive_text(json.dumps({"type": kind, "audio": PCM_OF_100_MS, **members}))
     assert outputs or kind == "audio.format"
     for output in outputs:
         if isinstance(output, Send):

@@ -19,7 +19,7 @@ from websockets.exceptions import ConnectionClosed
 from tests.channel.fakes import FakeLiveSessions, FakeSession
 from visavis.channel.port import SessionOver
 from visavis.channel.websocket import WS_MAX_SIZE_BYTES, channel_router
-from visavis.fleet.port import PlaybackFinished
+from visavis.fleet.port import PlaybackFinished, PlaybackStarted
 
 pytestmark = pytest.mark.anyio
 PCM = base64.b64encode(bytes(3200)).decode()
@@ -233,6 +233,26 @@ async def test_a_performer_that_does_not_answer_is_told_and_the_channel_stays_op
         session.speak_gate = None
         await tell(client, type="agent.speak", audio=PCM)
         assert (await hear(client))["audio_samples"] == 1600
+
+
+async def test_a_client_that_leaves_before_it_is_closed_is_detached() -> None:
+    session = FakeSession(token="token", speak_gate=anyio.Event())
+    async with serving(session) as address:
+        async with connect(address) as client:
+            await opened(client, "playback", "binary")
+            await tell(client, type="agent.speak", audio=PCM)
+            await client.send(bytes(10 * 1024 * 1024 + 2))
+            for _ in range(10):
+                await (await client.ping())  # the close stands in line behind the speech
+            assert session.attached is not None and session.speak_gate is not None
+            session.attached.tell(PlaybackStarted(utterance_id="u"))
+            client.transport.abort()
+        for _ in range(10):
+            async with connect(address):  # round trips: the server has seen the client leave
+                pass
+        session.speak_gate.set()
+        with anyio.fail_after(20):
+            await session.gone.wait()
 
 
 async def test_an_interrupt_behind_a_burst_silences_before_its_turn_and_drops_in_its_turn() -> None:

@@ -303,8 +303,9 @@ async def test_who_may_attach(service: Service) -> None:
         await live.attach(init(created))
     with pytest.raises(Unauthorized):
         await live.attach(init(created, token="x"))
-    with pytest.raises(InvalidRequest):
-        await live.attach(init(session, room_url=other["daily_room"]["url"]))
+    for url in (other["daily_room"]["url"], "", "no address", "http://[::1/rooms/x", "http://\u2100/rooms/x"):
+        with pytest.raises(InvalidRequest):
+            await live.attach(init(session, room_url=url))
     await service.client.put(f"/v1/sessions/{session['session_id']}/end")
     with pytest.raises(SessionEnded):
         await live.attach(init(session))

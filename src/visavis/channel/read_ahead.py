@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable
 import anyio
 from starlette.types import Message
 
-from visavis.channel.messages import ChannelError, parse_object
+from visavis.channel.client_message import parse_object
+from visavis.channel.errors import ChannelError
 
 MAX_FRAMES = 8192
 MAX_BYTES = 4 * 1024 * 1024  # and the frame that goes beyond it; then nothing is read until some have had their turn

@@ -1,10 +1,10 @@
-"""How many samples of an utterance are confirmed with each message, at the one rate in which the contract counts them."""
+"""How much speech has been confirmed: `audio_samples` counts at 16 kHz, whatever the speech came in."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from visavis.channel.messages import CONFIRMED_RATE_HZ
+CONFIRMED_RATE_HZ = 16_000
 
 
 @dataclass(slots=True)
@@ -17,6 +17,7 @@ class SampleCount:
     confirmed: int = 0  # samples at 16 kHz, of this utterance
 
     def add(self, samples: int, *, rate_hz: int, utterance_id: str | None) -> int:
+        """Return the share of the next message of the utterance, or of the first of another."""
         if (rate_hz, utterance_id) != (self.rate_hz, self.utterance_id):
             self.rate_hz, self.utterance_id, self.received, self.confirmed = rate_hz, utterance_id, 0, 0
         self.received += samples

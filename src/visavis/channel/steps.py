@@ -1,13 +1,15 @@
-"""What a conversation has its connection do: say a message, close, or one effect on the session (protocol.py)."""
+"""What the protocol asks to be done, in order: say a message, close the connection, or bring about one effect on the session."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from visavis.channel.messages import ServerMessage
 from visavis.channel.port import SessionInit
+from visavis.channel.server_messages import ServerMessage
 from visavis.engine.output import OutputChange
 from visavis.fleet.port import PLAIN, Attitude, Delivery
+
+MAX_REASON_BYTES = 123  # RFC 6455, section 5.5: a control frame holds 125 bytes, two of them the close code
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,4 +59,10 @@ class Update:
 
 
 Effect = Attach | Speak | Interrupt | Attend | Update
-Step = Send | Close | Effect
+Said = Send | Close
+Step = Said | Effect
+
+
+def close(code: int, reason: str) -> Close:
+    """Close with as much of the reason as a close frame holds."""
+    return Close(code=code, reason=reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore"))

@@ -24,10 +24,10 @@ from starlette.types import Message
 from visavis.channel.port import AttachedSession, LiveSessions
 from visavis.channel.protocol import INIT_TIMEOUT_S, ChannelProtocol, ChannelState
 from visavis.channel.read_ahead import ReadAhead, is_interrupt
-from visavis.channel.steps import Attach, Attend, Close, Effect, Send, Speak, Step, Update
+from visavis.channel.steps import Attach, Attend, Close, Effect, Interrupt, Send, Speak, Step, Update
 from visavis.errors import PerformerLost, VisavisError
 
-WS_MAX_SIZE_BYTES = 16 * 1024 * 1024  # above messages.MAX_TEXT_CHARS; uvicorn's `ws_max_size`
+WS_MAX_SIZE_BYTES = 16 * 1024 * 1024  # above client_message.MAX_TEXT_CHARS; uvicorn's `ws_max_size`
 MAX_UNDER_WAY = 32  # messages of speech on their way to the performer; then the client is not read
 LARGE_BYTES = 256 * 1024  # a message larger than this goes its way alone
 EFFECT_TIMEOUT_S = 18.0  # shorter than a keepalive's 20 s: a client that has sent on is not read meanwhile, its pongs neither
@@ -35,6 +35,8 @@ UPDATE_TIMEOUT_S = 60.0  # a picture may be fetched and decoded, behind others
 SEND_TIMEOUT_S = 30.0  # a client that takes nothing for so long is gone
 DETACH_TIMEOUT_S = 5.0
 HUSH_TIMEOUT_S = 2.0
+
+Tell = Callable[[], list[Step]]  # tells the protocol the outcome of an effect; returns what is to be done then
 
 log = structlog.get_logger()
 
@@ -178,19 +180,7 @@ class _Connection:
     async def _carry_out(self, effect: Effect, before: anyio.Event, after: anyio.Event, hushed: bool) -> None:
         """Do one effect, and tell its outcome when those of all before it have been told. `after` is set then, whatever happens."""
         try:
-            tell: Callable[[], list[Step]] = self.protocol.attached if isinstance(effect, Attach) else self.protocol.done
-            try:
-                with anyio.fail_after(self.effect_timeout_s):
-                    await self._affect(effect)
-            except VisavisError as error:
-                tell = partial(self.protocol.refused, error)
-            except TimeoutError:
-                log.error("channel_effect_timed_out", effect=type(effect).__name__)
-                lost = PerformerLost("The avatar does not answer", suggestion="Try again, or start a new session")
-                tell = partial(self.protocol.refused, lost)
-            except Exception:  # the outermost edge of a channel
-                log.exception("channel_effect_failed", effect=type(effect).__name__)
-                tell = self.protocol.failed
+            tell = await self._outcome(effect, self.protocol.refused, timeout_s=self.effect_timeout_s)
             if hushed:
                 await self._unhush()
             await before.wait()
@@ -201,40 +191,45 @@ class _Connection:
 
     async def _update(self, effect: Update) -> None:
         """Have the session look otherwise, and tell its outcome whenever it comes."""
-        assert self.session is not None
-        try:
-            with anyio.fail_after(UPDATE_TIMEOUT_S):
-                output = await self.session.update(effect.change)
-        except VisavisError as error:
-            steps = self.protocol.update_refused(error)
-        except TimeoutError:
-            log.error("channel_effect_timed_out", effect="Update")
-            steps = self.protocol.update_refused(PerformerLost("The avatar does not answer", suggestion="Try again, or start a new session"))
-        except Exception:  # the outermost edge of a channel
-            log.exception("channel_effect_failed", effect="Update")
-            steps = self.protocol.failed()
-        else:
-            steps = self.protocol.updated(output)
-        await self._send(steps)
+        tell = await self._outcome(effect, self.protocol.update_refused, timeout_s=UPDATE_TIMEOUT_S)
+        await self._send(tell())
 
-    async def _affect(self, effect: Effect) -> None:
-        """Do one thing to the session. Raises what the ports of channel/port.py raise."""
+    async def _outcome(self, effect: Effect, refused: Callable[[VisavisError], list[Step]], *, timeout_s: float) -> Tell:
+        """Do one effect; return what tells the protocol how that went, be it by `refused` or as a failure of ours."""
+        try:
+            with anyio.fail_after(timeout_s):
+                return await self._affect(effect)
+        except VisavisError as error:
+            return partial(refused, error)
+        except TimeoutError:
+            log.error("channel_effect_timed_out", effect=type(effect).__name__)
+            return partial(refused, PerformerLost("The avatar does not answer", suggestion="Try again, or start a new session"))
+        except Exception:  # the outermost edge of a channel
+            log.exception("channel_effect_failed", effect=type(effect).__name__)
+            return self.protocol.failed
+
+    async def _affect(self, effect: Effect) -> Tell:
+        """Do one thing to the session; return what tells the protocol that it is done. Raises what the ports of channel/port.py raise."""
         if isinstance(effect, Attach):
             self.session = await self.live.attach(effect.init)
-            return
+            return self.protocol.attached
         assert self.session is not None
-        if isinstance(effect, Speak):
-            await self.session.speak(
-                effect.pcm,
-                sample_rate_hz=effect.sample_rate_hz,
-                utterance_id=effect.utterance_id,
-                final=effect.final,
-                delivery=effect.delivery,
-            )
-        elif isinstance(effect, Attend):
-            await self.session.attend(effect.state)
-        else:
-            await self.session.interrupt()
+        match effect:
+            case Update():
+                return partial(self.protocol.updated, await self.session.update(effect.change))
+            case Speak():
+                await self.session.speak(
+                    effect.pcm,
+                    sample_rate_hz=effect.sample_rate_hz,
+                    utterance_id=effect.utterance_id,
+                    final=effect.final,
+                    delivery=effect.delivery,
+                )
+            case Attend():
+                await self.session.attend(effect.state)
+            case Interrupt():
+                await self.session.interrupt()
+        return self.protocol.done
 
     async def _forward(self, session: AttachedSession, conversation: anyio.CancelScope) -> None:
         """Pass the session's events on until it is over, which ends the conversation."""

@@ -110,7 +110,7 @@ class PerformerMetrics:
 
     frames: int
     late_frames: int
-    hurried_frames: int  # drawn a little behind their time, with less care for what hardly moves
+    hurried_frames: int = 0  # drawn a little behind their time, with less care for what hardly moves
     queued_s: float
     sample_to_frame_ms_p50: float | None = None
     sample_to_frame_ms_p95: float | None = None

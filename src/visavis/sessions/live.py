@@ -258,8 +258,16 @@ class LiveSessions:
         if record.status == Status.ENDED or session is None:
             raise SessionEnded("Session has already ended")
         if init.hosted:
-            if urlsplit(init.room_url or "").path.rstrip("/") != f"/rooms/{record.room_name}":
+            if not _leads_to(init.room_url or "", record.room_name):
                 raise InvalidRequest("Invalid room url", code="INVALID_ROOM_URL", suggestion="Use the url of the session's daily_room")
             await session.resize(width_px=init.width_px, height_px=init.height_px)
         await session.stream_motion("motion" in init.features)
         return session.open_channel()
+
+
+def _leads_to(url: str, room_name: str) -> bool:
+    """Whether an address is the room's, whatever name this server was reached by."""
+    try:
+        return urlsplit(url).path.rstrip("/") == f"/rooms/{room_name}"
+    except ValueError:  # an unclosed bracket, or a host that no host can be
+        return False

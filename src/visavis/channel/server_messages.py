@@ -1,0 +1,106 @@
+"""What a client is told: answers to its messages, errors, and the session's events, as they are on the wire."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict
+
+from visavis.channel.port import SessionEvent
+from visavis.engine.motion.arkit_names import ARKIT, HEAD, MOTION_STREAM_RATE_HZ
+from visavis.fleet.port import MotionCut, MotionFrames, PlaybackFinished, PlaybackStarted, State, StateChanged
+
+
+class ServerMessage(BaseModel):
+    """One text frame to the client; members in the order of their declaration, `type` first."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class ConnectionEstablished(ServerMessage):
+    type: Literal["connection.established"] = "connection.established"
+    session_id: str
+
+
+class SpeakConfirmed(ServerMessage):
+    type: Literal["agent.speak.confirmed"] = "agent.speak.confirmed"
+    audio_samples: int
+
+
+class InterruptConfirmed(ServerMessage):
+    type: Literal["agent.interrupt.confirmed"] = "agent.interrupt.confirmed"
+
+
+class SessionUpdated(ServerMessage):
+    """The output as it is now, whole; of a background image only that there is one."""
+
+    type: Literal["session.updated"] = "session.updated"
+    output: dict[str, Any]
+
+
+class PlaybackStartedMessage(ServerMessage):
+    type: Literal["agent.playback.started"] = "agent.playback.started"
+    utterance_id: str
+
+
+class PlaybackFinishedMessage(ServerMessage):
+    type: Literal["agent.playback.finished"] = "agent.playback.finished"
+    utterance_id: str
+    position_s: float
+    interrupted: bool
+
+
+class StateMessage(ServerMessage):
+    type: Literal["agent.state"] = "agent.state"
+    state: State
+
+
+class MotionFormat(ServerMessage):
+    """What the numbers of every `agent.motion` that follows stand for."""
+
+    type: Literal["agent.motion.format"] = "agent.motion.format"
+    rate_hz: int = MOTION_STREAM_RATE_HZ
+    coefficients: tuple[str, ...] = ARKIT
+    head: tuple[str, ...] = HEAD
+
+
+class MotionMessage(ServerMessage):
+    type: Literal["agent.motion"] = "agent.motion"
+    utterance_id: str | None
+    position_s: float
+    coefficients: list[list[float]]
+    head: list[list[float]]
+
+
+class MotionCutMessage(ServerMessage):
+    type: Literal["agent.motion.cut"] = "agent.motion.cut"
+    utterance_id: str
+    position_s: float
+
+
+def _sayable(text: str) -> str:
+    return text.encode(errors="backslashreplace").decode()
+
+
+class ErrorMessage(ServerMessage):
+    """An error may quote what the client sent, and JSON's \\ud800 is no text that could be sent back: it is written as its escape."""
+
+    type: Literal["error"] = "error"
+    error: Annotated[str, BeforeValidator(_sayable)]
+    code: str
+
+
+def told(event: SessionEvent, features: frozenset[str]) -> ServerMessage | None:
+    """Return what a client with these features is told of an event; None where that is nothing."""
+    match event:
+        case PlaybackStarted() if "playback" in features:
+            return PlaybackStartedMessage(utterance_id=event.utterance_id)
+        case PlaybackFinished() if "playback" in features:
+            return PlaybackFinishedMessage(utterance_id=event.utterance_id, position_s=event.position_s, interrupted=event.interrupted)
+        case StateChanged() if "state" in features:
+            return StateMessage(state=event.state)
+        case MotionFrames() if "motion" in features:
+            return MotionMessage(utterance_id=event.utterance_id, position_s=event.position_s, coefficients=event.coefficients, head=event.heads)
+        case MotionCut() if "motion" in features:
+            return MotionCutMessage(utterance_id=event.utterance_id, position_s=event.position_s)
+    return None

@@ -1,0 +1,88 @@
+"""Speech as it comes in: `agent.speak`, binary frames and their `audio.format`, read into what the session is to speak."""
+
+from __future__ import annotations
+
+import binascii
+from typing import Annotated, Any, TypeVar
+
+from pydantic import AfterValidator, Field, StrictBool, StrictInt, StrictStr, ValidationError
+
+from visavis.channel.client_message import MAX_AUDIO_BYTES, ClientMessage, encodable, too_large
+from visavis.channel.delivery import read_delivery
+from visavis.channel.errors import ChannelError
+from visavis.channel.steps import Speak
+
+DEFAULT_RATE_HZ = 16_000
+
+UtteranceId = Annotated[StrictStr, Field(min_length=1, max_length=128), AfterValidator(encodable)]
+SampleRate = Annotated[StrictInt, Field(ge=8_000, le=48_000)]
+
+
+class AgentSpeak(ClientMessage):
+    audio: StrictStr
+    sample_rate: SampleRate = DEFAULT_RATE_HZ
+    utterance_id: UtteranceId | None = None
+    final: StrictBool = False
+    # How it is to be said: read by delivery.py, whose refusals cost the speech nothing.
+    phonemes: Any = None
+    alphabet: Any = None
+    emotion: Any = None
+
+
+class AudioFormat(ClientMessage):
+    sample_rate: SampleRate
+
+
+def read_speak(message: dict[str, Any]) -> tuple[Speak, list[ChannelError]]:
+    """Read an `agent.speak`; return with it what was refused of how it is to be said. Raises `ChannelError`."""
+    speak = _validated(AgentSpeak, message)
+    pcm = _decoded(speak.audio)
+    duration_ms = len(pcm) * 500 / speak.sample_rate
+    delivery, refusals = read_delivery(speak.phonemes, speak.alphabet, speak.emotion, duration_ms=duration_ms)
+    return Speak(pcm=pcm, sample_rate_hz=speak.sample_rate, utterance_id=speak.utterance_id, final=speak.final, delivery=delivery), refusals
+
+
+def read_binary(data: bytes, *, rate_hz: int) -> Speak:
+    """Read a binary frame. Raises `ChannelError`."""
+    _check_pcm(data)
+    return Speak(pcm=data, sample_rate_hz=rate_hz, utterance_id=None, final=False)
+
+
+def read_audio_format(message: dict[str, Any]) -> int:
+    """Read an `audio.format`; return the rate in Hz. Raises `ChannelError`."""
+    return _validated(AudioFormat, message).sample_rate
+
+
+def _decoded(audio: str) -> bytes:
+    try:
+        pcm = binascii.a2b_base64(audio, strict_mode=True)
+    except ValueError:  # binascii.Error for what is not base64, ValueError for what is not ASCII
+        raise ChannelError("audio is not base64 (RFC 4648, with its padding)", "INVALID_AUDIO") from None
+    _check_pcm(pcm)
+    return pcm
+
+
+def _check_pcm(pcm: bytes) -> None:
+    """Raises `ChannelError` for more than 10 MiB (close 1009) and for half a sample."""
+    if len(pcm) > MAX_AUDIO_BYTES:
+        raise too_large()
+    if len(pcm) % 2:
+        raise ChannelError("audio has an odd number of bytes; PCM16 has two a sample", "ODD_AUDIO_LENGTH")
+
+
+_REFUSALS = {  # of each member
+    "audio": ("audio must be a base64 string", "INVALID_AUDIO"),
+    "sample_rate": ("sample_rate must be an integer from 8000 to 48000", "INVALID_SAMPLE_RATE"),
+    "utterance_id": ("utterance_id must be a string of 1 to 128 characters", "INVALID_MESSAGE"),
+    "final": ("final must be true or false", "INVALID_MESSAGE"),
+}
+
+_Message = TypeVar("_Message", AgentSpeak, AudioFormat)
+
+
+def _validated(model: type[_Message], message: dict[str, Any]) -> _Message:
+    try:
+        return model.model_validate(message)
+    except ValidationError as error:
+        member = str(error.errors(include_url=False, include_context=False, include_input=False)[0]["loc"][0])
+        raise ChannelError(*_REFUSALS[member]) from None

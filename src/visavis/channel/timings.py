@@ -1,0 +1,53 @@
+"""Timings: the phones of a message's speech with their times, read strictly into visemes that the lips follow.
+
+    "phonemes": [{"symbol": "tʃ", "start_ms": 0, "end_ms": 80}, ...], "alphabet": "ipa"
+
+Times are from the start of the message's own audio. What its phones may be, and how they follow each other, is for engine/speech/phones.py to say.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from visavis.engine.speech.phones import ALPHABETS, Alphabet, PhonesRefused, TimedPhone, TimedViseme, time_visemes
+
+DEFAULT_ALPHABET: Alphabet = "ipa"
+MAX_PHONEMES = 65_536  # of one message; how many its audio bears is for phones.py to say
+
+
+def read_timings(phonemes: Any, alphabet: Any, *, duration_ms: float) -> tuple[TimedViseme, ...]:
+    """Return the visemes of audio of `duration_ms`. Raises `PhonesRefused`, whose text is for the client."""
+    if not isinstance(phonemes, list):
+        raise PhonesRefused("phonemes must be a list")
+    if len(phonemes) > MAX_PHONEMES:
+        raise PhonesRefused(f"there are {len(phonemes)} phonemes; at most {MAX_PHONEMES} are taken")
+    alphabet = DEFAULT_ALPHABET if alphabet is None else alphabet
+    if alphabet not in ALPHABETS:
+        raise PhonesRefused(f"alphabet must be one of {', '.join(ALPHABETS)}")
+    phones = [_timed_phone(phoneme, alphabet, index) for index, phoneme in enumerate(phonemes)]
+    return time_visemes(phones, alphabet, duration_ms=duration_ms)
+
+
+def _timed_phone(phoneme: Any, alphabet: Alphabet, index: int) -> TimedPhone:
+    place = f"phonemes[{index}]"
+    if not isinstance(phoneme, dict):
+        raise PhonesRefused(f"{place} must be an object with symbol, start_ms and end_ms", index=index)
+    symbol = phoneme.get("symbol")
+    if alphabet == "sapi" and isinstance(symbol, int) and not isinstance(symbol, bool):
+        symbol = str(symbol)
+    if not isinstance(symbol, str):
+        raise PhonesRefused(f"{place}: symbol must be a string{' or a viseme id' if alphabet == 'sapi' else ''}", index=index)
+    try:
+        return TimedPhone(symbol, _time_ms(phoneme.get("start_ms")), _time_ms(phoneme.get("end_ms")))
+    except ValueError:
+        raise PhonesRefused(f"{place}: start_ms and end_ms must be numbers", index=index) from None
+
+
+def _time_ms(value: Any) -> float:
+    """Raises ValueError for what is no number, and for an integer that no float holds."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise ValueError
+    try:
+        return float(value)
+    except OverflowError:  # an integer of hundreds of digits
+        raise ValueError from None
