@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import socket
 from collections.abc import AsyncIterator
@@ -12,6 +13,7 @@ from typing import Any
 import anyio
 import pytest
 import uvicorn
+from anyio.lowlevel import checkpoint
 from fastapi import FastAPI
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
@@ -142,6 +144,26 @@ async def test_the_time_for_an_init_is_not_prolonged_by_refused_ones() -> None:
             codes.add((await hear(client))["code"])
             await anyio.sleep(0.02)
         assert codes == {"INVALID_INIT", "INIT_TIMEOUT"}
+
+
+async def test_a_flood_of_refused_inits_does_not_prolong_the_time_either() -> None:
+    """Without sockets, as a server's buffers would decide how much of the flood there is to be read at that time."""
+    app, told = FastAPI(), []
+    app.include_router(channel_router(FakeLiveSessions({}), init_timeout_s=0.1))
+    frames = itertools.chain([{"type": "websocket.connect"}], itertools.repeat({"type": "websocket.receive", "text": '{"type": "session.init"}'}))
+
+    async def receive() -> Any:
+        await checkpoint()
+        return next(frames)
+
+    async def send(message: Any) -> None:
+        await checkpoint()
+        told.append(message)
+
+    scope = {"type": "websocket", "path": "/v1/channel", "query_string": b"", "headers": [], "subprotocols": []}
+    with anyio.fail_after(20):
+        await app(scope, receive, send)
+    assert json.loads(told[-2]["text"])["code"] == "INIT_TIMEOUT" and told[-1]["code"] == 4408
 
 
 async def test_an_open_channel_outlives_the_time_for_an_init() -> None:

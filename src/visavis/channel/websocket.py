@@ -123,8 +123,9 @@ class _Connection:
         """
         if not self.protocol.awaiting_init:
             return await self._take_frame()
-        with anyio.CancelScope(deadline=deadline_s):
-            return await self._take_frame()
+        if anyio.current_time() < deadline_s:  # frames that wait already are taken without a wait that a deadline could end
+            with anyio.CancelScope(deadline=deadline_s):
+                return await self._take_frame()
         return self.protocol.init_timed_out(), False
 
     async def _take_frame(self) -> tuple[list[Step], bool]:
