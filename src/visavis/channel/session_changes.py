@@ -27,5 +27,3 @@ def read_update(message: dict[str, Any]) -> Update:
     except InvalidRequest as refused:
         hint = f". {refused.suggestion}" if refused.suggestion else ""
         raise ChannelError(refused.message + hint, refused.code) from None
-    except OverflowError:  # an integer of hundreds of digits
-        raise ChannelError("output has a number that is out of all bounds", "INVALID_OUTPUT") from None

@@ -17,7 +17,6 @@ decoded by the caller; the file that comes of it is given to `parse`. `plain()` 
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,7 +81,7 @@ class Backdrop:
         kind = _kind(value)
         assert isinstance(value, dict)
         if unknown := sorted(set(value) - _FIELDS[kind] - {"type"}):
-            raise BackgroundRefused(f"A background of type {kind} has no {unknown[0]}")
+            raise BackgroundRefused(f"A background of type {kind} has no {_shown(unknown[0])}")
         if kind == "image":
             image_source(value)
             if image is None:
@@ -136,7 +135,7 @@ class Framing:
         if not isinstance(value, dict):
             raise FramingRefused('The framing is an object like {"zoom": 1.2}')
         if unknown := sorted(set(value) - {"zoom"}):
-            raise FramingRefused(f"The framing has no {unknown[0]}")
+            raise FramingRefused(f"The framing has no {_shown(unknown[0])}")
         zoom = value.get("zoom", 1.0)
         if not _is_number(zoom):
             raise FramingRefused(f"The zoom is a number from {ZOOM_LEAST:g} to {ZOOM_MOST:g}")
@@ -189,4 +188,10 @@ def _suggest(kinds: tuple[Kind, ...]) -> str:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    """Whether it is a number of a size that may be meant; integers of any length come in, and not all become a float."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e9
+
+
+def _shown(name: object) -> str:
+    """Return an unknown member's name as an error may repeat it: not at any length, and fit for UTF-8."""
+    return str(name)[:64].encode(errors="replace").decode()
