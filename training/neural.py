@@ -87,6 +87,17 @@ def main() -> int:
         counts["aligned"] += 1
         return alignment.fit, Spoken(pcm=pcm, segments=alignment.segments)
 
+    def choose() -> tuple[str, str, np.ndarray]:
+        """Return the name of a voice, what it is called in the corpus, and the voice itself, which may stand between two."""
+        if rng.random() < OTHERS_SHARE:
+            name = rng.choice(others)
+        else:
+            name = rng.choice(english)
+            if rng.random() < 0.5 and not name.endswith(QUIET_NAMES):
+                other, share = rng.choice([one for one in english if one != name]), rng.uniform(0.35, 0.65)
+                return name, f"kokoro:{name}+", share * kokoro.voices[name] + (1 - share) * kokoro.voices[other]
+        return name, f"kokoro:{name}", kokoro.voices[name]
+
     held: dict[str, list[Spoken]] = {}
     for name in HELD_OUT:
         held[f"kokoro:{name}"] = [said[1] for _ in range(HELD_SAY) if (said := say_something(name, kokoro.voices[name]))]
@@ -94,7 +105,8 @@ def main() -> int:
 
     began, shard, said_s = time.monotonic(), 0, 0.0
     said: list[tuple[str, float, Spoken]] = []
-    while (over := time.monotonic() - began >= 60 * a.minutes) or True:
+    while True:
+        over = time.monotonic() - began >= 60 * a.minutes
         if said and (over or said_s >= SHARD_S):
             while (path := a.out / f"clean_natural_kokoro_{shard:02d}.npz").exists():
                 shard += 1
@@ -103,17 +115,7 @@ def main() -> int:
             said_s, said = 0.0, []
         if over:
             return 0
-        if rng.random() < OTHERS_SHARE:
-            name = rng.choice(others)
-            label, voice = f"kokoro:{name}", kokoro.voices[name]
-        elif rng.random() < 0.5:
-            name = rng.choice([one for one in english if not one.endswith(QUIET_NAMES)])
-            other = rng.choice([one for one in english if one != name])
-            share = rng.uniform(0.35, 0.65)
-            label, voice = f"kokoro:{name}+", share * kokoro.voices[name] + (1 - share) * kokoro.voices[other]
-        else:
-            name = rng.choice(english)
-            label, voice = f"kokoro:{name}", kokoro.voices[name]
+        name, label, voice = choose()
         if (one := say_something(name, voice)) is not None:
             said.append((label, *one))
             said_s += len(one[1].pcm) / 16000
