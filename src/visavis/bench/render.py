@@ -40,7 +40,7 @@ class _TimedRenderer(CpuRenderer):
         super().__init__(pack, width_px, height_px)
         self.spent_s: dict[str, float] = defaultdict(float)
         self._paint_eyes = self._timed("eyes", self._paint_eyes)  # type: ignore[method-assign]
-        self._sources = self._timed("fields", self._sources)  # type: ignore[method-assign]
+        self._find_sources = self._timed("fields", self._find_sources)  # type: ignore[method-assign]
         self._draw = self._timed("warp", self._draw)  # type: ignore[method-assign]
         self._mouth.draw = self._timed("mouth", self._mouth.draw)  # type: ignore[method-assign]
 

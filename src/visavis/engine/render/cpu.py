@@ -1,31 +1,25 @@
-"""The CPU renderer: displacement fields summed, inverted and applied with one cv2.remap; the mouth's layers on top; straight to I420."""
+"""The CPU renderer: displacement fields summed, inverted and applied by compiled kernels; the mouth's layers on top; straight to I420."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
-
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from visavis.engine import native
 from visavis.engine.motion.frame import INDEX, MotionFrame
 from visavis.engine.render.backdrop import AS_EVER, PHOTO, Backdrop, Framing
 from visavis.engine.render.colour import planes
-from visavis.engine.render.fields import COLUMN, MOUTH_COLUMNS, SKIN_COLUMNS, total, weigh
+from visavis.engine.render.fields import COLUMN, MOUTH_COLUMNS, SKIN_COLUMNS, weigh
 from visavis.engine.render.landmarks import FaceGeometry
-from visavis.engine.render.layers import MATTE_BLACK, MATTE_WHITE
 from visavis.engine.render.mouth import Mouth
 from visavis.engine.render.pack import AvatarPack
 from visavis.engine.render.plan import REACH, Box, RenderPlan, plan_for, to_texture
-from visavis.engine.render.warp import Inverse
 
 Array = NDArray[np.float32]
 Planes = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]
 
-NOBODY = (0, 0, 0, 255)  # of the texture: fully clear; a constant border is a fifth faster than any other
+NOBODY = (0, 0, 0, 255)  # of the texture: fully clear
 GAZE_STEPS = 50  # from the middle to the end of its reach; a step is a fifteenth of a px at 512x512
-MATTE_STEP = (MATTE_WHITE - MATTE_BLACK) / 255.0
 LID_STEPS = 40  # of a squint and of eyes wide open
 _MOOD = [COLUMN[name] for name in ("moodSmile", "mouthFrown", "mouthShrugLower")]  # they stretch skin more than a head's turn does
 # Output px: a strip in which nothing has moved by more since it was drawn is left as it is; the same of a frame that is late already.
@@ -42,24 +36,28 @@ class CpuRenderer:
         self.backdrop, self.framing = backdrop, framing
         plan = plan_for(pack, width_px, height_px, backdrop, framing)
         self.plan: RenderPlan = plan
-        self._texture = plan.texture.copy()
+        self._texture = native.framed(plan.texture, NOBODY)
         self._lids = pack.lids
         self._painted = [(0.0,) * 5, (0.0,) * 5]  # what each eye of the texture shows: lid, look_x, look_y, squint, wide
         self._creased = plan.creases.depths(np.zeros(len(COLUMN), np.float32))  # the folds that the texture shows
-        self._inverse = Inverse(plan.grid)
-        self._mouth_inverse = Inverse(plan.mouth_grid)
         x, y = plan.grid.nodes()
         self._nodes = np.ascontiguousarray(np.stack([x, y], axis=-1))
         self._mouth_nodes = np.ascontiguousarray(self._nodes[plan.mouth_rows, plan.mouth_columns])
         self._at_rest = to_texture(self._nodes.copy(), plan.zoom, plan.origin)
         self._mouth_at_rest = np.ascontiguousarray(self._at_rest[plan.mouth_rows, plan.mouth_columns])
+        self._field, self._u, self._upper, self._both = (np.empty_like(self._nodes) for _ in range(4))
+        self._mouth_field, self._mouth_u, self._lower = (np.empty_like(self._mouth_nodes) for _ in range(3))
+        self._work = native.work_for(plan.grid.nx, plan.grid.ny)
+        self._scratch = native.scratch_for(plan.region[2] - plan.region[0], plan.grid.cell)
         self._mouth = Mouth(plan)
         self._out = plan.still.copy()
-        stills, self._planes = (planes(picture, width_px, self.picture_height_px) for picture in (plan.still, self._out))
-        matte = self._planes[0][height_px:] if backdrop.transparent else None
-        memory = _Memory()
-        largest_first = sorted(plan.strips, key=lambda strip: (strip[2] - strip[0]) * (strip[3] - strip[1]), reverse=True)
-        self._strips = [_Strip(plan, strip, stills, self._planes, matte, memory) for strip in largest_first]
+        self._planes = planes(self._out, width_px, self.picture_height_px)
+        self._grid = native.Grid(nodes=native.address(self._both), across=plan.grid.nx, cell=plan.grid.cell)
+        upper_lip = native.address(self._upper[plan.mouth_rows, plan.mouth_columns])
+        self._upper_lip = native.Grid(nodes=upper_lip, across=plan.grid.nx, cell=plan.grid.cell)
+        self._lower_lip = native.Grid(nodes=native.address(self._lower), across=plan.mouth_grid.nx, cell=plan.grid.cell)
+        self._looked_up = native.Texture.of(self._texture)
+        self._strips = _Strips(plan, self._planes, height_px if backdrop.transparent else None)
         self._painted_rows: list[tuple[int, int]] = []  # of the picture, that show what was painted into the texture for this frame
         self._mouth_rows = (0, 0)  # of the picture, that the mouth was last drawn over
         self._shown: tuple[bytes, float, float, float] | None = None
@@ -83,18 +81,17 @@ class CpuRenderer:
         self._painted_rows = []
         self._paint_eyes(motion)
         self._paint_creases(weights)
-        upper, lower = self._sources(weights)
+        speaks = self._find_sources(weights)
         plan = self.plan
-        both = upper
-        mouth = self._mouth.pose(weights) if lower is not None else None
-        if lower is not None and mouth is not None:
-            both = upper.copy()
-            part = both[plan.mouth_rows, plan.mouth_columns]
-            np.copyto(part, lower, where=self._mouth.below(self._mouth_nodes, mouth)[..., None])
-        self._draw(both, (STILL_IN_HURRY_PX if hurried else STILL_PX) * plan.zoom)
+        mouth = self._mouth.pose(weights) if speaks else None
+        np.copyto(self._both, self._upper)
+        if mouth is not None:
+            part = self._both[plan.mouth_rows, plan.mouth_columns]
+            np.copyto(part, self._lower, where=self._mouth.below(self._mouth_nodes, mouth)[..., None])
+        self._draw((STILL_IN_HURRY_PX if hurried else STILL_PX) * plan.zoom)
         self._mouth_rows = (mouth.box[1], mouth.box[3]) if mouth is not None else (0, 0)
-        if mouth is not None and lower is not None:
-            self._mouth.draw(self._planes, self._texture, upper[plan.mouth_rows, plan.mouth_columns], lower, mouth)
+        if mouth is not None:
+            self._mouth.draw(self._planes, self._looked_up, self._upper_lip, self._lower_lip, mouth)
         self._shown = None if hurried else key
         return self._out
 
@@ -123,86 +120,57 @@ class CpuRenderer:
         reach = REACH * plan.face.unit
         self._painted_rows.append((int(plan.origin[1] + box[1] / plan.zoom - reach), int(plan.origin[1] + box[3] / plan.zoom + reach) + 1))
 
-    def _sources(self, weights: Array) -> tuple[Array, Array | None]:
-        """Return where each node's px comes from, in texture px: for the upper layer on the grid, for the lower one on the mouth's part of it."""
-        plan = self.plan
-        field = total(weights[SKIN_COLUMNS], plan.skin).reshape(plan.grid.ny, plan.grid.nx, 2)
+    def _find_sources(self, weights: Array) -> bool:
+        """Find where each node's px comes from, in texture px: for the upper layer on the grid, and, if the mouth speaks, for the lower one on the
+        mouth's part of it. Return whether it does."""
+        plan, cell = self.plan, self.plan.grid.cell
+        native.total(weights[SKIN_COLUMNS], plan.skin, self._field.reshape(-1))
         said = weights[MOUTH_COLUMNS]
         rounds = 4 if weights[_MOOD].any() else 2
         if not said.any():
-            return cv2.scaleAdd(self._inverse.solve(field, rounds), -plan.zoom, self._at_rest), None
-        rows, columns = plan.mouth_rows, plan.mouth_columns
-        part = np.ascontiguousarray(field[rows, columns])
-        u = self._inverse.solve(field, rounds)
-        part += total(said, plan.mouth).reshape(part.shape)
-        u[rows, columns] = self._mouth_inverse.solve(part, 5)
-        part += total(said, plan.jump).reshape(part.shape)
-        lower = cv2.scaleAdd(self._mouth_inverse.solve(part, 6), -plan.zoom, self._mouth_at_rest)
-        return cv2.scaleAdd(u, -plan.zoom, self._at_rest), lower
+            native.invert(self._field, cell, rounds, self._at_rest, plan.zoom, self._work, self._upper)
+            return False
+        at = plan.mouth_rows, plan.mouth_columns
+        native.invert(self._field, cell, rounds, None, 1.0, self._work, self._u)
+        np.copyto(self._mouth_field, self._field[at])
+        native.total(said, plan.mouth, self._mouth_field.reshape(-1), add=True)
+        native.invert(self._mouth_field, cell, 5, None, 1.0, self._work, self._mouth_u)
+        self._u[at] = self._mouth_u
+        native.total(said, plan.jump, self._mouth_field.reshape(-1), add=True)
+        native.invert(self._mouth_field, cell, 6, self._mouth_at_rest, plan.zoom, self._work, self._lower)
+        np.multiply(self._u, np.float32(-plan.zoom), out=self._upper)
+        np.add(self._upper, self._at_rest, out=self._upper)
+        return True
 
-    def _draw(self, sources: Array, still_by: float) -> None:
-        """Warp the person over the still background, strip by strip: what one step writes the next finds in cache. `still_by`: see _Strip.draw."""
-        changed = (*self._painted_rows, self._mouth_rows)  # the mouth of the frame before lies over them
-        for strip in self._strips:
-            strip.draw(sources, self._texture, still_by=-1.0 if strip.touches(changed) else still_by)
-
-
-class _Strip:
-    """A part of the picture, and views of everything that drawing it needs: nothing is allocated for a frame."""
-
-    def __init__(self, plan: RenderPlan, box: Box, stills: Planes, out: Planes, matte: NDArray[np.uint8] | None, memory: _Memory) -> None:
-        left, top, right, bottom = box
-        height, width = bottom - top, right - left
-        rows, columns, grid = plan.grid.under(*box)
-        self._top, self._bottom = top, bottom
-        self._nodes = rows, columns
-        self._drawn: Array | None = None  # the sources that it was last drawn from
-        self._map = memory.view("map", (grid.ny * grid.cell, grid.nx * grid.cell, 2), np.float32)
-        self._size = grid.nx * grid.cell, grid.ny * grid.cell
-        self._part = self._map[top - grid.y0 : bottom - grid.y0, left - grid.x0 : right - grid.x0]
-        self._fixed = memory.view("fixed", (height, width, 2), np.int16)
-        self._fraction = memory.view("fraction", (height, width), np.uint16)
-        self._seen = memory.view("seen", (height, width, 4), np.uint8)
-        self._half = memory.view("half", (height // 2, width // 2, 4), np.uint8)
-        self._matte = matte[top:bottom, left:right] if matte is not None else None
-        self._layers = []
-        for channel, (picture, step) in enumerate(((self._seen, 1), (self._half, 2), (self._half, 2))):
-            at = slice(top // step, bottom // step), slice(left // step, right // step)
-            shape = picture.shape[:2]
-            ground, person = memory.view("ground", shape, np.uint8), memory.view("person", shape, np.uint8)
-            self._layers.append((channel, picture, stills[channel][at], out[channel][at], ground, person))
-
-    def touches(self, rows: Iterable[tuple[int, int]]) -> bool:
-        """Whether any of these rows, each from and up to, lies here."""
-        return any(first < self._bottom and last > self._top for first, last in rows)
-
-    def draw(self, sources: Array, texture: NDArray[np.uint8], *, still_by: float) -> None:
-        """Draw what the nodes' `sources`, texture px, bring here, unless none moved by more than `still_by` since they last did; below 0: always."""
-        nodes = np.ascontiguousarray(sources[self._nodes])
-        if self._drawn is not None and cv2.norm(nodes, self._drawn, cv2.NORM_INF) <= still_by:
-            return
-        self._drawn = nodes
-        cv2.resize(nodes, self._size, dst=self._map, interpolation=cv2.INTER_LINEAR)
-        cv2.convertMaps(self._part, None, cv2.CV_16SC2, self._fixed, self._fraction)
-        cv2.remap(texture, self._fixed, self._fraction, cv2.INTER_LINEAR, self._seen, cv2.BORDER_CONSTANT, NOBODY)
-        cv2.resize(self._seen, self._half.shape[1::-1], dst=self._half, interpolation=cv2.INTER_AREA)
-        for channel, picture, still, out, ground, person in self._layers:
-            cv2.extractChannel(picture, 3, ground)
-            if channel == 0 and self._matte is not None:
-                cv2.convertScaleAbs(ground, self._matte, -MATTE_STEP, MATTE_WHITE)
-            cv2.multiply(still, ground, ground, 1 / 255)
-            cv2.extractChannel(picture, channel, person)
-            cv2.add(person, ground, out)
+    def _draw(self, still_by: float) -> None:
+        """Warp the person over the still background: the strips in which a node has moved by more than `still_by` texture px, and those that show
+        what has been painted since, or the mouth of the frame before."""
+        changed = np.array([*self._painted_rows, self._mouth_rows], np.int32) - self.plan.grid.y0
+        native.draw(self._strips.all, self._grid, self._looked_up, still_by, changed, self._scratch)
 
 
-class _Memory:
-    """Buffers that strips share, since one is drawn after the other: what the last one read is still in cache. Ask for the largest first."""
+class _Strips:
+    """The parts of the picture as the kernel takes them, and the arrays that these point at."""
 
-    def __init__(self) -> None:
-        self._buffers: dict[str, NDArray[np.uint8]] = {}
-
-    def view(self, kind: str, shape: tuple[int, ...], dtype: type[np.generic]) -> NDArray[np.generic]:
-        size = math.prod(shape) * np.dtype(dtype).itemsize
-        if len(self._buffers.get(kind, ())) < size:
-            self._buffers[kind] = np.empty(size, np.uint8)
-        return self._buffers[kind][:size].view(dtype).reshape(shape)
+    def __init__(self, plan: RenderPlan, out: Planes, matte_top: int | None) -> None:
+        """`matte_top`: the row at which the matte begins, if there is one."""
+        self._kept: list[NDArray[np.generic]] = [plan.still, *out]
+        height = len(out[0])
+        still = planes(plan.still, plan.width_px, height)
+        self.all = (native.Strip * len(plan.strips))()
+        for strip, box in zip(self.all, plan.strips, strict=True):
+            left, top, right, bottom = box
+            rows, columns, _ = plan.grid.under(*box)
+            first = (top - plan.region[1]) // 2
+            spans = np.ascontiguousarray(np.maximum(plan.spans[first : first + (bottom - top) // 2] - left, 0), np.int32)
+            drawn = np.empty((rows.stop - rows.start, columns.stop - columns.start, 2), np.float32)
+            self._kept += [spans, drawn]
+            strip.left, strip.top, strip.width, strip.height = left - plan.grid.x0, top - plan.grid.y0, right - left, bottom - top
+            strip.spans, strip.drawn = native.address(spans), native.address(drawn)
+            strip.first_row, strip.last_row, strip.first_column, strip.last_column = rows.start, rows.stop - 1, columns.start, columns.stop - 1
+            for channel, step in enumerate((1, 2, 2)):
+                at = slice(top // step, bottom // step), slice(left // step, right // step)
+                strip.still[channel], strip.out[channel] = native.address(still[channel][at]), native.address(out[channel][at])
+                strip.stride[channel] = out[channel].strides[0]
+            if matte_top is not None:
+                strip.matte, strip.matte_stride = native.address(out[0][matte_top + top : matte_top + bottom, left:right]), out[0].strides[0]

@@ -24,7 +24,8 @@ LOWER_HEIGHTS = (0.095, 0.095, 0.098, 0.085, 0.080)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patch:
-    """A picture with its own transparency: `yuva` float32 (h, w, 4), premultiplied, alpha 0 to 1; `anchor`: the px of it that lies at its place."""
+    """A picture with its own transparency: `yuva` float32 (h, w, 4), premultiplied, alpha 0 to 1, its rim clear but for the cavity's; `anchor`: the
+    px of it that lies at its place."""
 
     yuva: Array
     anchor: tuple[float, float]
@@ -117,13 +118,14 @@ def _white(face: FaceGeometry, picture: NDArray[np.uint8]) -> float:
     return float(np.clip(max(found, default=190.0) * 1.04, 110.0, 235.0))
 
 
-def _finish(rgb: Array, alpha: Array, anchor: tuple[float, float], unit_px: float, work: float) -> Patch:
-    """Scale a patch drawn at `work` px a unit down to the output's scale and premultiply it."""
+def _finish(rgb: Array, alpha: Array, anchor: tuple[float, float], unit_px: float, work: float, rim: int = 1) -> Patch:
+    """Scale a patch drawn at `work` px a unit down to the output's scale and premultiply it; `rim`: clear px about it."""
     yuva = np.dstack([to_yuv(rgb) * alpha[..., None], alpha]).astype(np.float32)
     s = unit_px / work
     size = (max(2, round(rgb.shape[1] * s)), max(2, round(rgb.shape[0] * s)))
     yuva = cv2.resize(yuva, size, interpolation=cv2.INTER_AREA)
-    return Patch(yuva=yuva, anchor=(anchor[0] * s, anchor[1] * s))
+    yuva = cv2.copyMakeBorder(yuva, rim, rim, rim, rim, cv2.BORDER_CONSTANT)
+    return Patch(yuva=yuva, anchor=(anchor[0] * s + rim, anchor[1] * s + rim))
 
 
 def _cavity(unit_px: float, lip: Array, warm: float) -> Patch:
@@ -134,7 +136,7 @@ def _cavity(unit_px: float, lip: Array, warm: float) -> Patch:
     wall = lip * np.array([0.46, 0.27, 0.28], np.float32) * warm
     dark = lip * np.array([0.24, 0.11, 0.115], np.float32) * warm + np.array([4, 1, 1], np.float32)
     rgb = wall + (dark - wall) * np.clip(deep * 1.15, 0, 1)
-    return _finish(rgb.astype(np.float32), np.ones((h, w), np.float32), (w / 2, 0.25 * work), unit_px, work)
+    return _finish(rgb.astype(np.float32), np.ones((h, w), np.float32), (w / 2, 0.25 * work), unit_px, work, rim=0)
 
 
 def _tongue(unit_px: float, lip: Array) -> Patch:

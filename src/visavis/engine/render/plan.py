@@ -26,7 +26,7 @@ Array = NDArray[np.float32]
 Box = tuple[int, int, int, int]  # left, top, right, bottom
 
 SEAM_POINTS = 41
-STRIP_PX = 64  # even; lower ones make more calls, higher ones leave the cache and hug the person less
+STRIP_PX = 64  # even; the picture is drawn anew by strips in which something moves
 REACH = 0.24  # of a moving person about the matte, in eye distances
 MARGIN = 0.3  # of texture about the region, in eye distances: as far as a head's turn reaches in from there
 ZOOM_MAX = 1.25  # a texture finer than the output keeps a moving face as sharp as a still one (measured: 0.85 of the photo, 0.7 without)
@@ -41,7 +41,8 @@ class RenderPlan:
     high: the person's colours spread outward, and below them a matte without the person.
     `texture`: uint8 (H, W, 4): premultiplied Y, U, V of the person and 255 minus their opacity; `zoom` texture px to an output px, beginning
     at the output px `origin`. `region`: left, top, right, bottom of what may move, even numbers; `strips`: the same for
-    parts of it, top down, each no wider than the person there.
+    parts of it, top down, each no wider than the person there; `spans`, int32 (height of the region / 2, 2): for each two rows of it, from which px
+    to which one the person may show, even numbers, 8 apart at least or equal.
     `grid` serves the region, `mouth_rows` and `mouth_columns` cut `mouth_grid` from it. `skin`: the fields of SKIN_COLUMNS on the grid's nodes, a row
     each; `mouth` and `jump`: those of MOUTH_COLUMNS on the mouth's grid. `seam` (SEAM_POINTS, 2), `seam_upper` and `seam_jump`: the fields of all
     COLUMNS there, a row each; `skull` (3, 2): what a degree of yaw, pitch and roll does to the middle of the seam.
@@ -59,6 +60,7 @@ class RenderPlan:
     origin: tuple[int, int]
     region: Box
     strips: tuple[Box, ...]
+    spans: NDArray[np.int32]
     grid: Grid
     skin: Array
     mouth_grid: Grid
@@ -138,6 +140,7 @@ def _make(pack: AvatarPack, width: int, height: int, backdrop: Backdrop, framing
     lip_upper, lip_lower = lip_colours(pack.picture, FaceGeometry.of(pack.landmarks))
     middle = SEAM_POINTS // 2
     eyes, creases = _painted(texture, face, zoom, origin)
+    spans = _spans(scene, region, face.unit)
     return RenderPlan(
         width_px=width,
         height_px=height,
@@ -150,7 +153,8 @@ def _make(pack: AvatarPack, width: int, height: int, backdrop: Backdrop, framing
         zoom=zoom,
         origin=origin,
         region=region,
-        strips=_strips(scene, region, face.unit),
+        strips=_strips(region, spans),
+        spans=spans,
         grid=grid,
         skin=np.ascontiguousarray(fields.upper[SKIN_COLUMNS].reshape(len(SKIN_COLUMNS), -1)),
         mouth_grid=mouth_grid,
@@ -199,17 +203,29 @@ def _region(scene: Scene, face: FaceGeometry, width: int, height: int) -> Box:
     )
 
 
-def _strips(scene: Scene, region: Box, unit: float) -> tuple[Box, ...]:
-    """Cut the region into strips as wide as the person and the reach of its movement; even px."""
+def _spans(scene: Scene, region: Box, unit: float) -> NDArray[np.int32]:
+    """Return between which px the person may show in each two rows of the region, the reach of its movement included; see RenderPlan."""
     left, top, right, bottom = region
     frame = Frame(scale=scene.frame.scale, shift_x=scene.frame.shift_x - left, shift_y=scene.frame.shift_y - top)
     person = lay_out(scene.matte, frame, right - left, bottom - top, 1.0, cv2.BORDER_REPLICATE) > 0
-    reach = int(REACH * unit) + 2
-    strips = []
-    for begin in range(0, bottom - top, STRIP_PX):
-        end = min(begin + STRIP_PX, bottom - top)
-        columns = np.flatnonzero(person[max(0, begin - reach) : end + reach].any(axis=0))
+    reach, width = int(REACH * unit) + 2, right - left
+    spans = np.zeros(((bottom - top) // 2, 2), np.int32)
+    for k in range(len(spans)):
+        columns = np.flatnonzero(person[max(0, 2 * k - reach) : 2 * k + 2 + reach].any(axis=0))
         if len(columns):
-            wide = max(0, int(columns[0]) - reach) // 2 * 2, min(right - left, (int(columns[-1]) + reach + 2) // 2 * 2)
-            strips.append((left + wide[0], top + begin, left + wide[1], top + end))
+            begin, end = max(0, int(columns[0]) - reach) // 2 * 2, min(width, (int(columns[-1]) + reach + 2) // 2 * 2)
+            begin = max(0, min(begin, end - 8))
+            spans[k] = left + begin, left + max(end, begin + 8)
+    return spans
+
+
+def _strips(region: Box, spans: NDArray[np.int32]) -> tuple[Box, ...]:
+    """Cut the region into strips as wide as what shows there."""
+    strips = []
+    for begin in range(region[1], region[3], STRIP_PX):
+        end = min(begin + STRIP_PX, region[3])
+        shown = spans[(begin - region[1]) // 2 : (end - region[1]) // 2]
+        shown = shown[shown[:, 1] > 0]
+        if len(shown):
+            strips.append((int(shown[:, 0].min()), begin, int(shown[:, 1].max()), end))
     return tuple(strips)

@@ -1,10 +1,9 @@
-"""Turn forward displacements on a coarse grid into the maps that cv2.remap wants. Pure; numpy and OpenCV only."""
+"""The coarse grid of nodes on which displacements are known; the kernels (engine/native) spread them over the px."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,7 +14,7 @@ Array = NDArray[np.float32]
 class Grid:
     """Nodes every `cell` px over a plane: node (i, j) lies at x0 + i * cell + (cell - 1) / 2, likewise y; nx by ny of them.
 
-    So placed, cv2.resize by `cell` yields values at whole px from x0, y0 on, right up to half a cell from the rim.
+    So placed, px from x0, y0 on lie between nodes, right up to half a cell from the rim.
     """
 
     x0: int
@@ -52,31 +51,3 @@ class Grid:
         i1 = min(self.nx, int((right - 1 - self.x0 - half) // self.cell) + 2)
         j1 = min(self.ny, int((bottom - 1 - self.y0 - half) // self.cell) + 2)
         return slice(j0, j1), slice(i0, i1), Grid(self.x0 + i0 * self.cell, self.y0 + j0 * self.cell, i1 - i0, j1 - j0, self.cell)
-
-
-class Inverse:
-    """Finds, for every node of a grid, where the px shown there comes from: u(q) = F(q - u(q)), by repeated substitution.
-
-    Converges where F stretches less than twofold, as the fields of a face do; four to six rounds bring it under a tenth of a px.
-    """
-
-    def __init__(self, grid: Grid) -> None:
-        i, j = np.meshgrid(np.arange(grid.nx, dtype=np.float32), np.arange(grid.ny, dtype=np.float32))
-        self._index = np.ascontiguousarray(np.stack([i, j], axis=-1))
-        self._where = np.empty_like(self._index)
-        self._per_px = 1.0 / grid.cell
-
-    def solve(self, field: Array, rounds: int) -> Array:
-        """Return u, float32 (ny, nx, 2) in px, for the forward displacement `field` of the same shape."""
-        u = field
-        for _ in range(rounds):
-            cv2.scaleAdd(u, -self._per_px, self._index, self._where)
-            u = cv2.remap(field, self._where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        return u
-
-
-def spread(coarse: Array, grid: Grid, left: int, top: int, right: int, bottom: int) -> Array:
-    """Return a quantity of the nodes at every px of [left, right) x [top, bottom), which the grid must serve."""
-    rows, columns, grid = grid.under(left, top, right, bottom)
-    wide = cv2.resize(coarse[rows, columns], (grid.nx * grid.cell, grid.ny * grid.cell), interpolation=cv2.INTER_LINEAR)
-    return wide[top - grid.y0 : bottom - grid.y0, left - grid.x0 : right - grid.x0]

@@ -1,0 +1,57 @@
+"""Build hook of the package (hatchling calls it): compiles src/visavis/engine/native/*.c into one shared library beside the Python.
+
+With the machine's C compiler where it has one (or what CC names), else with the one in the wheel `ziglang`, which is then asked for as a further
+requirement of the build. The library talks plain C (ctypes): no Python headers are needed, and one wheel serves every Python 3.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from pathlib import Path
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+ZIG = "ziglang==0.15.2"
+FLAGS = ("-std=c11", "-O3", "-Wall", "-Wextra", "-shared", "-fPIC", "-fvisibility=hidden", "-ffp-contract=off")
+SOURCES = "src/visavis/engine/native"
+LIBRARY = "visavis_native"  # a folder beside the package, in an editable installation too: sources and what is built from them stay apart
+
+
+def own_compiler() -> list[str] | None:
+    """Return the machine's C compiler, or None."""
+    if named := os.environ.get("CC"):
+        return named.split()
+    found = next((path for name in ("cc", "gcc", "clang") if (path := shutil.which(name))), None)
+    return [found] if found else None
+
+
+class NativeBuildHook(BuildHookInterface):
+    PLUGIN_NAME = "custom"
+
+    def dependencies(self) -> list[str]:
+        return [] if own_compiler() else [ZIG]
+
+    def initialize(self, version: str, build_data: dict) -> None:
+        if self.target_name != "wheel":
+            return
+        self._folder = tempfile.TemporaryDirectory(prefix="visavis-build-")
+        library = Path(self._folder.name) / "kernels.so"
+        sources = sorted(str(path) for path in (Path(self.root) / SOURCES).glob("*.c"))
+        environment = dict(os.environ, ZIG_GLOBAL_CACHE_DIR=self._folder.name, ZIG_LOCAL_CACHE_DIR=self._folder.name)
+        compiler = own_compiler() or [sys.executable, "-m", "ziglang", "cc"]
+        done = subprocess.run([*compiler, *FLAGS, "-o", str(library), *sources], capture_output=True, text=True, env=environment)
+        if done.returncode:
+            raise RuntimeError(f"the drawing kernels could not be compiled with {' '.join(compiler)}:\n{done.stderr}")
+        build_data["pure_python"] = False
+        build_data["tag"] = f"py3-none-{sysconfig.get_platform().replace('-', '_').replace('.', '_')}"
+        for kind in ("force_include", "force_include_editable"):
+            build_data[kind] = {**build_data.get(kind, {}), str(library): f"{LIBRARY}/kernels.so"}
+
+    def finalize(self, version: str, build_data: dict, artifact_path: str) -> None:
+        if self.target_name == "wheel":
+            self._folder.cleanup()

@@ -1,0 +1,54 @@
+/* Displacement fields on a coarse grid: their weighted sum, and for every node where the px shown there comes from. */
+#include "lookup.h"
+
+/* sum (n) = weights (rows) x fields (rows, n); rows without weight cost nothing. `add`: on top of what is there. */
+API void visavis_total(const float *weights, const float *fields, int32_t rows, int32_t n, float *sum, int32_t add) {
+    if (!add) memset(sum, 0, (size_t)n * sizeof(float));
+    for (int32_t r = 0; r < rows; r++) {
+        const float weight = weights[r];
+        if (weight == 0.0f) continue;
+        const float *field = fields + (int64_t)r * n;
+        for (int32_t k = 0; k < n; k++) sum[k] += weight * field[k];
+    }
+}
+
+/* Write into `places`, cell by cell from the first one, and `shares` where `from` says that nodes of a row come from. */
+static void places_of(const float *from, int across, int row, float per_px, float right, float bottom, int32_t *cells, float *shares) {
+    for (int i = 0; i < across; i++) {
+        const float x = bounded((float)i - from[2 * i] * per_px, 0.0f, right), y = bounded((float)row - from[2 * i + 1] * per_px, 0.0f, bottom);
+        const int32_t ix = (int32_t)x, iy = (int32_t)y;
+        cells[i] = iy * across + ix;
+        shares[2 * i] = x - (float)ix;
+        shares[2 * i + 1] = y - (float)iy;
+    }
+}
+
+/* u(q) = F(q - u(q)), by `rounds` of substitution: F and u are pairs in px on across x down nodes, `cell` px apart; beyond the rim it goes on as
+ * there. Then out = rest - zoom * u, or without a rest u itself. `work`: two times the pairs, and three rows' numbers. */
+API void visavis_invert(
+    const float *field, int32_t across, int32_t down, int32_t cell, int32_t rounds, const float *rest, float zoom, float *work, float *out) {
+    const float per_px = 1.0f / (float)cell;
+    const float right = (float)(across - 1) - 1e-3f, bottom = (float)(down - 1) - 1e-3f; /* a node to the right and one below there always are */
+    const int64_t pairs = (int64_t)across * down;
+    float *shares = work + 4 * pairs;
+    int32_t *cells = (int32_t *)(shares + 2 * across);
+    const float *before = field;
+    for (int32_t round = 0; round < rounds; round++) {
+        float *now = work + (round & 1) * 2 * pairs;
+        for (int32_t j = 0; j < down; j++) {
+            float *to = now + 2 * (int64_t)j * across;
+            places_of(before + 2 * (int64_t)j * across, across, j, per_px, right, bottom, cells, shares);
+            for (int32_t i = 0; i < across; i++) {
+                const float *corner = field + 2 * (int64_t)cells[i];
+                const Four upper = load_four(corner), both = upper + (load_four(corner + 2 * across) - upper) * shares[2 * i + 1];
+                to[2 * i] = both[0] + (both[2] - both[0]) * shares[2 * i];
+                to[2 * i + 1] = both[1] + (both[3] - both[1]) * shares[2 * i];
+            }
+        }
+        before = now;
+    }
+    if (rest)
+        for (int64_t k = 0; k < 2 * pairs; k++) out[k] = rest[k] - zoom * before[k];
+    else
+        memcpy(out, before, (size_t)pairs * 2 * sizeof(float));
+}
