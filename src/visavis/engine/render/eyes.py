@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visavis.engine.render.landmarks import EyeIndices, curve, smooth
+from visavis.engine.render.lid_lines import LidLines
 
 Array = NDArray[np.float32]
 
@@ -26,17 +27,17 @@ GAZE_X, GAZE_Y = 0.036, 0.020  # reach of the iris in eye distances at eyeLookX,
 class Eye:
     """One eye of a texture. It keeps no state: `paint` writes a look into a texture, and the same arguments always give the same pixels."""
 
-    def __init__(self, texture: NDArray[np.uint8], landmarks: Array, unit: float, indices: EyeIndices) -> None:
-        """`texture` (H, W, 4), of which a part is kept; `landmarks` (478, 2) and `unit` in px of it."""
+    def __init__(self, texture: NDArray[np.uint8], landmarks: Array, unit: float, indices: EyeIndices, lines: LidLines) -> None:
+        """`texture` (H, W, 4), of which a part is kept; `landmarks` (478, 2), `unit` and `lines` in px of it."""
         p = landmarks[:, :2]
         upper, lower = p[list(indices.upper)], p[list(indices.lower)]
         left, right = float(upper[:, 0].min()), float(upper[:, 0].max())
         margin = 0.09 * unit
         brow_y = float(p[list(indices.brow), 1].min())
         h, w = texture.shape[:2]
-        self.left, self.right = max(0, int(left - margin)), min(w, int(right + margin) + 2)
+        self.left, self.right = max(0, int(min(left, lines.left) - margin)), min(w, int(max(right, lines.right) + margin) + 2)
         self.top = max(0, int(brow_y - 0.02 * unit))
-        self.bottom = min(h, int(lower[:, 1].max() + 0.17 * unit) + 2)
+        self.bottom = min(h, int(max(float(lower[:, 1].max()), float(lines.lower[1].max())) + 0.17 * unit) + 2)
         self._open = texture[self.top : self.bottom, self.left : self.right].copy()
         x = np.arange(self.left, self.right, dtype=np.float32)
         y = np.arange(self.top, self.bottom, dtype=np.float32)
@@ -45,13 +46,20 @@ class Eye:
         lid = np.interp(x, *curve(upper)).astype(np.float32) - self.top
         rim = np.interp(x, *curve(lower)).astype(np.float32) - self.top
         brow = np.interp(x, *curve(p[list(indices.brow)])).astype(np.float32) - self.top
-        lid, rim = (cv2.GaussianBlur(line.reshape(1, -1), (0, 0), 0.02 * unit, borderType=cv2.BORDER_REPLICATE)[0] for line in (lid, rim))
+        lid, rim = self._soft(lid, unit), self._soft(rim, unit)
         # The skin of the lids begins a little beyond the lines of the mesh: no white, no wet rim is drawn over the closed eye.
-        within = smooth(np.minimum(x - left, right - x) / (0.04 * unit) + 1.0)
-        skin_lid, skin_rim = lid - 0.25 * lash, rim + 1.3 * lash * within
-        self._bake_lid(skin_lid, skin_rim, np.minimum(brow, lid - 0.12 * unit), within, lash, unit)
-        self._clean = self._without_lashes(lid, within, unit)
+        within = smooth(np.minimum(x - lines.left, lines.right - x) / (0.04 * unit) + 1.0)
+        closing_lid, closing_rim = (np.interp(x, *line).astype(np.float32) - self.top for line in (lines.upper, lines.lower))
+        closing_lid, closing_rim = self._soft(closing_lid, unit), self._soft(closing_rim, unit)
+        bare = self._soft(np.interp(x, *lines.bare).astype(np.float32) - self.top, unit) if lines.bare else lid - 0.03 * unit
+        skin_lid, skin_rim = closing_lid - 0.25 * lash, closing_rim + 1.3 * lash * within
+        self._bake_lid(skin_lid, skin_rim, np.minimum(brow, bare - 0.09 * unit), within, lash, unit)
+        self._clean = self._without_lashes(bare, within, unit)
         self._bake_gaze(p, indices, lid + 0.4 * lash, rim, left, right, unit)
+
+    @staticmethod
+    def _soft(line: Array, unit: float) -> Array:
+        return np.asarray(cv2.GaussianBlur(line.reshape(1, -1), (0, 0), 0.02 * unit, borderType=cv2.BORDER_REPLICATE)[0], np.float32)
 
     def _bake_lid(self, lid: Array, rim: Array, brow: Array, within: Array, lash: float, unit: float) -> None:
         rows, columns = self._y.shape
@@ -84,16 +92,17 @@ class Eye:
         strength = float(np.clip(1.0 - np.median(dark - 16.0) / max(float(np.median(skin - 16.0)), 1.0), 0.25, 0.8)) if seen.any() else 0.42
         self._lash_strength = (strength * np.clip((rim - lid) / (0.05 * unit), 0, 1) * within).astype(np.float32)
 
-    def _without_lashes(self, lid: Array, within: Array, unit: float) -> NDArray[np.uint8]:
-        """Return the open eye with bare skin over the lid: drawn down over the eye, lashes and their shine would be long streaks."""
+    def _without_lashes(self, above: Array, within: Array, unit: float) -> NDArray[np.uint8]:
+        """Return the open eye with bare skin over the lid, as it is `above` the lashes: drawn down over the eye, these and their shine would be long
+        streaks."""
         size = max(3, round(0.035 * unit)) | 1
         bare = cv2.morphologyEx(self._open, cv2.MORPH_CLOSE, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)))
         bare[..., 1:] = self._open[..., 1:]
         # What lies on the lid's edge is eye and lash; the skin begins above it and is carried down.
-        from_y = np.minimum(self._y, np.maximum(lid - 0.03 * unit, 0)[None, :])
+        from_y = np.minimum(self._y, np.maximum(above, 0)[None, :])
         bare = cv2.remap(bare, self._x, from_y.astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         bare = cv2.GaussianBlur(bare, (0, 0), sigmaX=0.022 * unit, sigmaY=0.007 * unit, borderType=cv2.BORDER_REPLICATE)
-        band = smooth((self._y - (lid - 0.10 * unit)[None, :]) / (0.05 * unit)) * np.clip(within, 0, 1)[None, :]
+        band = smooth((self._y - (above - 0.07 * unit)[None, :]) / (0.05 * unit)) * np.clip(within, 0, 1)[None, :]
         return _blend(bare, self._open, band.astype(np.float32))
 
     def _bake_gaze(self, p: Array, indices: EyeIndices, lid: Array, rim: Array, left: float, right: float, unit: float) -> None:

@@ -17,6 +17,7 @@ from visavis.engine.render.framing import Frame, lay_out, place
 from visavis.engine.render.interior import Interior, draw
 from visavis.engine.render.landmarks import CHIN, EYE_LEFT, EYE_RIGHT, FOREHEAD, FaceGeometry
 from visavis.engine.render.layers import Layers
+from visavis.engine.render.lid_lines import lid_lines
 from visavis.engine.render.neutral import lip_colours
 from visavis.engine.render.pack import AvatarPack
 from visavis.engine.render.surroundings import Scene, surroundings
@@ -111,8 +112,10 @@ def _texture(layers: Layers, face: FaceGeometry, box: Box, zoom: float) -> NDArr
 def _painted(texture: NDArray[np.uint8], face: FaceGeometry, zoom: float, origin: tuple[int, int]) -> tuple[tuple[Eye, Eye], Creases]:
     """Return what paints into a texture: it keeps parts of it."""
     on_texture = to_texture(face.landmarks[:, :2].copy(), zoom, origin)
-    eyes = Eye(texture, on_texture, face.unit * zoom, EYE_LEFT), Eye(texture, on_texture, face.unit * zoom, EYE_RIGHT)
-    return eyes, Creases(texture, on_texture, face.unit * zoom, (eyes[0].box, eyes[1].box))
+    unit = face.unit * zoom
+    left, right = lid_lines(texture, on_texture, unit)
+    eyes = Eye(texture, on_texture, unit, EYE_LEFT, left), Eye(texture, on_texture, unit, EYE_RIGHT, right)
+    return eyes, Creases(texture, on_texture, unit, (eyes[0].box, eyes[1].box))
 
 
 def _make(pack: AvatarPack, width: int, height: int, backdrop: Backdrop, framing: Framing) -> RenderPlan:
