@@ -27,7 +27,8 @@ from .evaluate_film import COUNTED, measure_clip
 from .voices import flite
 
 CURVES = (
-    "closure_recall", "false_closure", "false_consonant", "opening_recall", "contact", "rest", "corr0", "accuracy_15", "offset_ms", "closures",
+    "closure_recall", "false_closure", "false_consonant", "opening_recall", "contact", "rest", "corr0", "opening_corr", "accuracy_15",
+    "offset_ms", "closures",
 )  # fmt: skip
 FILM = ("closure_recall", "opening_recall", "false_closure", "silence_closed", "rounding_d", "corr0", "offset_ms", "face_found")
 WHOLE = {"offset_ms", "closures"}

@@ -41,7 +41,7 @@ def given_timings(clip: Clip) -> Track:
     began = time.process_time()
     segments = from_arpabet(phones)
     motion = _moved_by(segments, pcm)
-    return motion, _classes(segments, len(motion)), time.process_time() - began
+    return Track(motion, _classes(segments, len(motion)), time.process_time() - began)
 
 
 def loudness(clip: Clip) -> Track:
@@ -59,7 +59,7 @@ def loudness(clip: Clip) -> Track:
     mouth[:, INDEX["jawOpen"]] = 0.6 * smooth
     zeros = np.zeros(steps, np.float32)
     motion = SpeechMotion(mouth=mouth, rest=zeros, loudness=zeros, pitch_hz=zeros, stress=zeros)
-    return motion, np.where(smooth < 0.02, SILENCE, CLASS_INDEX["AH"]), time.process_time() - began
+    return Track(motion, np.where(smooth < 0.02, SILENCE, CLASS_INDEX["AH"]), time.process_time() - began)
 
 
 def pocketsphinx_phones() -> Callable[[Clip], Track] | None:
@@ -80,6 +80,6 @@ def pocketsphinx_phones() -> Callable[[Clip], Track] | None:
         phones = [(part.start_frame / 100, (part.end_frame + 1) / 100, part.word) for part in decoder.seg() if not part.word.startswith("(")]
         segments = from_arpabet([(a, b, p if p.isalpha() else "SIL") for a, b, p in phones])
         motion = _moved_by(segments, pcm)
-        return motion, _classes(segments, len(motion)), time.process_time() - began
+        return Track(motion, _classes(segments, len(motion)), time.process_time() - began)
 
     return track

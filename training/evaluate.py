@@ -4,7 +4,8 @@
 
 FOLDER holds NAME.flac or NAME.wav with NAME.phones.tsv (start_s, end_s, ARPAbet phone); of the corpus, the voices never seen in training are used,
 and some of the seen for comparison. The gap is a proxy for the inner lips: jawOpen less
-mouthClose, plus what the lips' own muscles open. Video is sampled from it at 25 frames/s, in four phases.
+mouthClose, plus what the lips' own muscles open. Video is sampled from it at 25 frames/s, in four phases. `corr0` compares it with a coarse chart
+of the phones; `opening_corr` compares how open the network expects the jaw to be with what the co-articulation model makes of the true phones.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +24,8 @@ from numpy.typing import NDArray
 from visavis.engine.audio.files import read_speech
 from visavis.engine.motion.frame import INDEX, SpeechMotion
 from visavis.engine.speech import network
-from visavis.engine.speech.articulation import from_arpabet
-from visavis.engine.speech.network import DELAY_STEPS, VISEMES
+from visavis.engine.speech.articulation import articulate, from_arpabet
+from visavis.engine.speech.network import DELAY_STEPS, MOUTH, VISEMES
 from visavis.engine.speech.stream import SpeechStream
 from visavis.engine.speech.visemes import CLASSES, FIFTEEN, SILENCE
 
@@ -128,15 +130,27 @@ def correlation(motion: SpeechMotion, phones: Phones) -> tuple[float, float, flo
     return by_lag[0], by_lag[best], best * 10.0
 
 
-def viseme_track(pcm: NDArray[np.int16]) -> tuple[SpeechMotion, NDArray[np.int64], float]:
-    """Return (motion, the network's best class of each step, seconds of CPU spent) of speech pushed in pieces of 20 ms."""
+class Track(NamedTuple):
+    """What a way from speech to motion made of a clip: the motion, the class of each step, seconds of processor time, and, of a network that tells
+    it, how open it expects the jaw to be (n,), before anything is closed or touched."""
+
+    motion: SpeechMotion
+    best: NDArray[np.int64]
+    cpu_s: float
+    opening: NDArray[np.float32] | None = None
+
+
+def viseme_track(pcm: NDArray[np.int16]) -> Track:
+    """Follow speech pushed in pieces of 20 ms."""
     stream = SpeechStream()
     classes: list[int] = []
+    openings: list[float] = []
     inner = stream._network.take
 
     def spy(mel: NDArray[np.float32], cepstra: NDArray[np.float32]) -> NDArray[np.float32]:
         heard = inner(mel, cepstra)
         classes.extend(heard[:, VISEMES].argmax(axis=1).tolist())
+        openings.extend(heard[:, MOUTH.start + INDEX["jawOpen"]].tolist())
         return heard
 
     stream._network.take = spy  # type: ignore[method-assign]
@@ -144,20 +158,21 @@ def viseme_track(pcm: NDArray[np.int16]) -> tuple[SpeechMotion, NDArray[np.int64
     parts = [stream.push(pcm[k : k + 320]) for k in range(0, len(pcm), 320)] + [stream.finish()]
     spent_s = time.process_time() - began
     motion = SpeechMotion.concatenate(parts)
-    return motion, np.array(classes[DELAY_STEPS : DELAY_STEPS + len(motion)]), spent_s
-
-
-Track = tuple[SpeechMotion, NDArray[np.int64], float]  # motion, class of each step, seconds of CPU
+    shown = slice(DELAY_STEPS, DELAY_STEPS + len(motion))
+    return Track(motion, np.array(classes[shown]), spent_s, np.array(openings[shown], np.float32))
 
 
 def evaluate(clips: list[Clip], track: Callable[[Clip], Track] | None = None) -> dict[str, float]:
     """Return the figures over all clips, of the shipped hearing or of another way from speech to motion."""
     sums: dict[str, list[float]] = {}
     correlations, hits, hits15, spoken, cost, seconds, jumps = [], 0, 0, 0, 0.0, 0.0, []
+    openings: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []
     fifteen = np.array([sorted(set(FIFTEEN.values())).index(FIFTEEN[name]) for name in CLASSES])
     for pcm, phones in clips:
-        motion, best, spent_s = track((pcm, phones)) if track else viseme_track(pcm)
-        cost, seconds = cost + spent_s, seconds + len(pcm) / 16000
+        motion, best, cpu_s, opening = track((pcm, phones)) if track else viseme_track(pcm)
+        cost, seconds = cost + cpu_s, seconds + len(pcm) / 16000
+        if opening is not None:
+            openings.append((opening, articulate(from_arpabet(phones), len(opening)).mouth[:, INDEX["jawOpen"]]))
         for name, values in tally_clip(motion, phones).items():
             sums.setdefault(name, []).extend(values)
         correlations.append(correlation(motion, phones))
@@ -174,6 +189,8 @@ def evaluate(clips: list[Clip], track: Callable[[Clip], Track] | None = None) ->
     spread = float(np.sqrt((wide.var() + small.var()) / 2)) if len(wide) and len(small) else 0.0
     figures["rounding_d"] = float((wide.mean() - small.mean()) / spread) if spread else float("nan")
     figures["corr0"], figures["corr_best"], figures["offset_ms"] = (float(x) for x in np.mean(correlations, axis=0))
+    if openings:
+        figures["opening_corr"] = float(np.corrcoef(*(np.concatenate(one) for one in zip(*openings, strict=True)))[0, 1])
     figures["accuracy_21"], figures["accuracy_15"] = hits / spoken, hits15 / spoken
     figures["jerk"] = float(np.mean(jumps))
     figures["core_percent"] = 100 * cost / seconds
