@@ -141,9 +141,9 @@ AVX2 static inline void spread_avx2(const Grid *grid, int left, int y, int width
 
 /* Four times eight bytes, at `places` from `base`: no slower than a gather, and much faster where gathers are mitigated. */
 AVX2 static inline __m256i load4(const uint8_t *base, const int32_t *places) {
-    const __m128d low = _mm_loadh_pd(_mm_load_sd((const double *)(base + places[0])), (const double *)(base + places[1]));
-    const __m128d high = _mm_loadh_pd(_mm_load_sd((const double *)(base + places[2])), (const double *)(base + places[3]));
-    return _mm256_castpd_si256(_mm256_insertf128_pd(_mm256_castpd128_pd256(low), high, 1));
+    long long at[4];
+    for (int k = 0; k < 4; k++) memcpy(at + k, base + places[k], 8);
+    return _mm256_set_epi64x(at[3], at[2], at[1], at[0]);
 }
 
 /* Look eight texels up, as two times four; what `sample` does. */
