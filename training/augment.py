@@ -132,6 +132,18 @@ def augment(spoken: Spoken, rng: np.random.Generator, *, babble: list[NDArray[np
     return Spoken(pcm=to_pcm16(x), segments=segments)
 
 
+def spoil(pcm: NDArray[np.int16], rng: np.random.Generator) -> NDArray[np.int16]:
+    """Return speech as a bad recording or a bad line gives it: clipped hard, coded, or both. What cannot be done to bands (chunks.py)."""
+    x = pcm.astype(np.float32) / 32768.0
+    x = x / (np.abs(x).max() + 1e-6)
+    kind = rng.random()
+    if kind < 0.65:
+        x = np.clip(x * 10 ** (rng.uniform(4, 22) / 20), -1, 1)
+    if kind > 0.5:
+        x = _codec(x, rng)
+    return to_pcm16(x * np.float32(10 ** (rng.uniform(-12, -0.5) / 20)))
+
+
 def no_speech(seconds: float, rng: np.random.Generator) -> Spoken:
     """Return noise or music alone: the mouth rests."""
     count = int(seconds * RATE_HZ)

@@ -15,12 +15,14 @@ import re
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from . import texts
 from .align import Aligner, fault
+from .augment import spoil
 from .corpus import dictionary_words, save
 from .recordings import WORST_SHARE
 from .voices import Spoken
@@ -30,6 +32,7 @@ HELD_OUT = ("af_sarah", "am_michael", "bf_emma")
 HELD_SAY = 12  # sentences each
 SHARD_S = 300.0
 OTHERS_SHARE = 0.2  # of the voices of other languages
+SPOILT_SHARE = 0.15  # clipped or coded, once they are aligned
 QUIET_NAMES = ("nicole",)  # whispers
 
 
@@ -64,7 +67,7 @@ def main() -> int:
     options.add_argument("--seed", type=int, default=1)
     a = options.parse_args()
     a.out.mkdir(parents=True, exist_ok=True)
-    rng = random.Random(a.seed)
+    rng, spoiling = random.Random(a.seed), np.random.default_rng(a.seed)
     kokoro, aligner, words, prose = Kokoro(a.kokoro), Aligner(), dictionary_words(), read_prose()
     english = [name for name in kokoro.voices if name[0] in ENGLISH and name not in HELD_OUT]
     others = [name for name in kokoro.voices if name[0] not in ENGLISH]
@@ -117,8 +120,11 @@ def main() -> int:
             return 0
         name, label, voice = choose()
         if (one := say_something(name, voice)) is not None:
-            said.append((label, *one))
-            said_s += len(one[1].pcm) / 16000
+            fit, spoken = one
+            if spoiling.random() < SPOILT_SHARE:
+                spoken = replace(spoken, pcm=spoil(spoken.pcm, spoiling))
+            said.append((label, fit, spoken))
+            said_s += len(spoken.pcm) / 16000
 
 
 if __name__ == "__main__":
