@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from visavis.engine.render.eyes import Eye
+from visavis.engine.render.eyes import Eye, _drawn_down
 from visavis.engine.render.landmarks import EYE_LEFT, EYE_RIGHT
 from visavis.engine.render.lid_lines import lid_lines
 
@@ -32,7 +32,7 @@ def points() -> NDArray[np.float32]:
     return p
 
 
-def face(larger: float, skin: tuple[int, int, int], line_px: int = 10, other: float | None = None) -> NDArray[np.uint8]:
+def face(larger: float, skin: tuple[int, int, int], line_px: int = 10, other: float | None = None, iris_px: int = 17) -> NDArray[np.uint8]:
     """A texture with two eyes, `larger` than the mesh's (the right one by `other`), and a thick line along the upper lids."""
     texture = np.zeros((280, 500, 4), np.uint8)
     texture[..., :3] = skin
@@ -41,7 +41,7 @@ def face(larger: float, skin: tuple[int, int, int], line_px: int = 10, other: fl
         centre, axes = (int(at[0]), int(at[1])), (round(HALF_WIDTH * size), round(HALF_HEIGHT * size))
         cv2.ellipse(colours, centre, (axes[0] + line_px // 2, axes[1] + line_px), 0, 180, 360, LINE, -1, cv2.LINE_AA)
         cv2.ellipse(colours, centre, axes, 0, 0, 360, WHITE, -1, cv2.LINE_AA)
-        cv2.circle(colours, centre, 17, (70, 118, 120), -1, cv2.LINE_AA)
+        cv2.circle(colours, centre, iris_px, (70, 118, 120), -1, cv2.LINE_AA)
     texture[..., :3] = colours
     return texture
 
@@ -90,3 +90,23 @@ def test_a_blink_leaves_no_white(skin: str, larger: float) -> None:
     assert np.abs(middle - SKINS[skin][0]).max() < 0.2 * SKINS[skin][0], "the lid is skin, without the line of the lashes"
     eye.paint(texture, 0.0, 0.0, 0.0)
     assert np.array_equal(texture, face(larger, SKINS[skin]))
+
+
+@pytest.mark.parametrize("iris_px", [17, 22])
+def test_the_iris_is_as_large_as_it_is_drawn(iris_px: int) -> None:
+    for lines, centre in zip(lid_lines(face(1.25, SKINS["light"], iris_px=iris_px), points(), UNIT), CENTRES.values(), strict=True):
+        assert lines.drawn and np.abs(np.array(lines.iris) - (*centre, iris_px)).max() < 2.5, lines.iris
+        assert abs(lines.whites[0] - (centre[0] - 1.25 * HALF_WIDTH)) < 4 and abs(lines.whites[1] - (centre[0] + 1.25 * HALF_WIDTH)) < 4
+
+
+@pytest.mark.parametrize("drop_px", [-4.0, 0.5, 25.0, 70.0, 160.0])
+def test_skin_that_is_drawn_down_comes_from_one_place(drop_px: float) -> None:
+    """Far travel in a narrow lid, too: a search that jumps past it left flat patches on a lid."""
+    rows, columns = 120, 9
+    y = np.broadcast_to(np.arange(rows, dtype=np.float32)[:, None], (rows, columns))
+    brow, lashes = np.linspace(20, 50, columns, dtype=np.float32), np.full(columns, 58, np.float32)
+    drop = np.full(columns, drop_px, np.float32)
+    source = _drawn_down(y, drop, brow, lashes)
+    v = np.clip((source - brow) / np.maximum(lashes - brow, 2), 0, 1)
+    assert np.abs(source + drop * (0.5 * v + v * v * (1.5 - v)) - y).max() < 0.2
+    assert (np.diff(source, axis=0) > -0.05).all(), "no fold"

@@ -17,6 +17,8 @@ Array = NDArray[np.float32]
 
 LEVELS = 5  # maps of lid skin baked between an open and a closed eye; those between are interpolated
 SHUT_AT = 0.8  # of a blink: its sampled peak may fall short of 1, and no eye shall stay a slit
+HALVINGS = 14  # of the way that a lid's skin may come from: a hundredth of a px
+CORNERS_AT = 0.7  # of the way to shut: from here on skin lies over the corners that lids leave free
 LOWER_SHARE = 0.16  # of the way between the lids that the lower one goes in a blink
 _LASH = (26, 126, 131, 0)  # Y, U, V of the texture, and nothing of the background
 SQUINT_SHARE = 0.38  # that it goes at eyeSquint 1
@@ -54,8 +56,11 @@ class Eye:
         bare = self._soft(np.interp(x, *lines.bare).astype(np.float32) - self.top, unit) if lines.bare else lid - 0.03 * unit
         skin_lid, skin_rim = closing_lid - 0.25 * lash, closing_rim + 1.3 * lash * within
         self._bake_lid(skin_lid, skin_rim, np.minimum(brow, bare - 0.09 * unit), within, lash, unit)
-        self._clean = self._without_lashes(bare, within, unit)
-        self._bake_gaze(p, indices, lid + 0.4 * lash, rim, left, right, unit)
+        self._without_eye = self._skin_alone(closing_lid, closing_rim, lines, unit)
+        self._clean = _blend(self._without_lashes(bare, within, unit), self._without_eye, np.broadcast_to(within, self._y.shape).astype(np.float32))
+        if lines.drawn:
+            lid, rim, (left, right) = closing_lid, closing_rim, lines.whites
+        self._bake_gaze(lines.iris, lid + 0.4 * lash, rim, left, right, unit)
 
     @staticmethod
     def _soft(line: Array, unit: float) -> Array:
@@ -105,9 +110,18 @@ class Eye:
         band = smooth((self._y - (above - 0.07 * unit)[None, :]) / (0.05 * unit)) * np.clip(within, 0, 1)[None, :]
         return _blend(bare, self._open, band.astype(np.float32))
 
-    def _bake_gaze(self, p: Array, indices: EyeIndices, lid: Array, rim: Array, left: float, right: float, unit: float) -> None:
-        centre = p[indices.iris] - (self.left, self.top)
-        radius = float(np.linalg.norm(p[list(indices.rim)] - p[indices.iris], axis=1).mean())
+    def _skin_alone(self, lid: Array, rim: Array, lines: LidLines, unit: float) -> NDArray[np.uint8]:
+        """Return the place without an eye: what a shut lid leaves free at the corners, red flesh and wet rims, lies under skin then."""
+        beyond, aside = 0.035 * unit, 0.06 * unit
+        x = np.arange(self.left, self.right, dtype=np.float32)
+        eye = (self._y > lid - beyond) & (self._y < rim + beyond) & ((x > lines.left - aside) & (x < lines.right + aside))[None, :]
+        picture = np.ascontiguousarray(self._open[..., :3])
+        out = self._open.copy()
+        out[..., :3] = cv2.inpaint(picture, eye.astype(np.uint8), 3.0, cv2.INPAINT_TELEA)
+        return _blend(out, self._open, cv2.GaussianBlur(eye.astype(np.float32), (0, 0), 0.01 * unit))
+
+    def _bake_gaze(self, iris: tuple[float, float, float], lid: Array, rim: Array, left: float, right: float, unit: float) -> None:
+        centre, radius = (iris[0] - self.left, iris[1] - self.top), iris[2]
         dx, dy = self._x - centre[0], self._y - centre[1]
         room = np.where(dx < 0, centre[0] + self.left - left, right - self.left - centre[0])
         d = np.sqrt(dx * dx + (0.8 * dy) ** 2)
@@ -168,6 +182,9 @@ class Eye:
             dropped, raised = max(0.0, down_px / max(drop_px, 1e-3)), max(0.0, -down_px / lift_px)
         edge = self._lid + np.float32(dropped) * self._drop - np.float32(raised) * self._lift
         look = self._eyeball_turned(look_x, look_y, edge, raised)
+        if shut > CORNERS_AT:
+            hidden = (shut - CORNERS_AT) / (1.0 - CORNERS_AT)
+            look = np.asarray(cv2.addWeighted(look, 1.0 - hidden, self._without_eye, hidden, 0.0), np.uint8)
         if not (shut or risen or raised):
             np.copyto(area, look)
             return
@@ -211,14 +228,15 @@ class Eye:
 
 def _drawn_down(y: Array, drop: Array, brow: Array, lashes: Array) -> Array:
     """Return where skin shown at heights y (..., h, w) comes from, when it is drawn down by `drop` at the lashes and not at all at the brow."""
-    # s + drop * g(v(s)) = y with g rising from brow to lashes; Newton's method.
+    # s + drop * g(v(s)) = y with g rising from brow to lashes: what is left of y rises with s, so halving what is between two bounds finds it.
     span = np.maximum(lashes - brow, 2.0)[None, :]
-    source = y - drop
-    for _ in range(7):
+    least, most = np.minimum(y, y - drop), np.maximum(y, y - drop)
+    for _ in range(HALVINGS):
+        source = 0.5 * (least + most)
         v = np.clip((source - brow) / span, 0, 1)
-        slope = np.where((v > 0) & (v < 1), (0.5 + 3 * v * (1 - v)) / span, 0)
-        source = source - (source + drop * (0.5 * v + v * v * (1.5 - v)) - y) / (1 + drop * slope)
-    return source.astype(np.float32)
+        below = source + drop * (0.5 * v + v * v * (1.5 - v)) > y
+        least, most = np.where(below, least, source), np.where(below, source, most)
+    return (0.5 * (least + most)).astype(np.float32)
 
 
 def _mixed(a: Array, b: Array, share: float) -> Array:

@@ -27,12 +27,15 @@ _WHITE_LEAST, _WHITE_MEAN, _WHITE_MOST = 0.025, 0.045, 0.3
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LidLines:
     """Heights are functions of x in px of the texture, float32 like it; `left`, `right`: the corners. `bare`: where skin without lashes begins above
-    the upper lid. `drawn`: whether the picture has told them."""
+    the upper lid. `iris`: its centre and radius; `whites`: where the white of the eye ends to the left and to the right. `drawn`: whether the picture
+    has told them."""
 
     left: float
     right: float
     upper: tuple[Array, Array]
     lower: tuple[Array, Array]
+    iris: tuple[float, float, float]
+    whites: tuple[float, float]
     bare: tuple[Array, Array] | None = None
 
     @property
@@ -56,7 +59,16 @@ def lid_lines(texture: NDArray[np.uint8], points: Array, unit: float) -> tuple[L
 
 def _look(texture: NDArray[np.uint8], points: Array, unit: float, indices: EyeIndices) -> _Look:
     upper, lower = points[list(indices.upper)], points[list(indices.lower)]
-    mesh = LidLines(left=float(upper[:, 0].min()), right=float(upper[:, 0].max()), upper=curve(upper), lower=curve(lower))
+    radius = float(np.linalg.norm(points[list(indices.rim)] - points[indices.iris], axis=1).mean())
+    left, right = float(upper[:, 0].min()), float(upper[:, 0].max())
+    mesh = LidLines(
+        left=left,
+        right=right,
+        whites=(left, right),
+        upper=curve(upper),
+        lower=curve(lower),
+        iris=(float(points[indices.iris, 0]), float(points[indices.iris, 1]), radius),
+    )
     box = (
         max(0, int(mesh.left - 0.17 * unit)),
         max(0, int(upper[:, 1].min() - 0.14 * unit)),
@@ -83,7 +95,7 @@ class _Look:
         below = self._area[(self._y > rim + 0.045 * unit) & (self._y < rim + 0.10 * unit) & beside]
         self._skins = [np.median(part, axis=0) for part in (above, below) if len(part) > 20]
         self._iris = points[indices.iris] - (left, top)
-        self._radius = float(np.linalg.norm(points[list(indices.rim)] - points[indices.iris], axis=1).mean())
+        self._radius = mesh.iris[2]
         self._outline = np.round(np.vstack([points[list(indices.upper)], points[list(indices.lower)][::-1]]) - (left, top)).astype(np.int32)
 
     def white_beyond(self, no_skin: float) -> float:
@@ -94,8 +106,10 @@ class _Look:
         cv2.fillPoly(inside, [self._outline], 1)
         reach = 2 * max(1, round(0.012 * self._unit)) + 1
         beyond = cv2.dilate(inside, np.ones((reach, reach), np.uint8)) == 0
-        white = self._area[..., 0] > max(float(skin[0]) for skin in self._skins) + _BRIGHTER
-        return float((self._eye(no_skin) & beyond & white & (self._y > self._lid - 0.06 * self._unit)).sum()) / max(int(inside.sum()), 1)
+        return float((self._eye(no_skin) & beyond & self._white() & (self._y > self._lid - 0.06 * self._unit)).sum()) / max(int(inside.sum()), 1)
+
+    def _white(self) -> NDArray[np.bool_]:
+        return np.asarray(self._area[..., 0] > max(float(skin[0]) for skin in self._skins) + _BRIGHTER)
 
     def _eye(self, no_skin: float) -> NDArray[np.bool_]:
         """Which px hang together with the iris and are no skin."""
@@ -123,8 +137,32 @@ class _Look:
         top, bottom = (cv2.GaussianBlur(line[None], (0, 0), 0.012 * unit, borderType=cv2.BORDER_REPLICATE)[0] for line in (top, bottom))
         lid = np.interp(x, *mesh.upper)
         within = (x > mesh.left) & (x < mesh.right)
+        white = np.flatnonzero((eye & self._white()).any(axis=0))
+        if not len(white):
+            return None
         thick = float(np.clip(np.median((lid - top)[within]), 0.0, 0.06 * unit)) if within.any() else 0.0  # the line of the lashes
         upper = top + np.minimum(thick, 0.5 * (bottom - top))
         return LidLines(
-            left=float(x[0]), right=float(x[-1]), upper=(x, upper.astype(np.float32)), lower=(x, bottom), bare=(x, top - 0.014 * np.float32(unit))
+            left=float(x[0]),
+            right=float(x[-1]),
+            upper=(x, upper.astype(np.float32)),
+            lower=(x, bottom),
+            iris=self._iris_seen(),
+            whites=(float(self._x[white[0]]), float(self._x[white[-1]])),
+            bare=(x, top - 0.014 * np.float32(unit)),
         )
+
+    def _iris_seen(self) -> tuple[float, float, float]:
+        """Return the iris as it is drawn: between the whites to both sides of its middle, or as the mesh has it."""
+        x, y = self._iris
+        white = self._white()
+        radii, middles = [], []
+        for row in range(int(y - 0.4 * self._radius), int(y + 0.8 * self._radius) + 1):
+            at = np.flatnonzero(white[min(max(row, 0), len(white) - 1)])
+            left, right = at[at < x - 0.7 * self._radius], at[at > x + 0.7 * self._radius]  # highlights lie further in
+            if len(left) and len(right):
+                radii.append(float(np.hypot((right[0] - left[-1]) / 2, row - y)))
+                middles.append((right[0] + left[-1]) / 2)
+        if len(radii) < 3 or not 0.8 < float(np.median(radii)) / self._radius < 1.9:
+            return self.mesh.iris
+        return self._left + float(np.median(middles)), self._top + float(y), float(np.median(radii))
