@@ -126,7 +126,7 @@ def curves(a: argparse.Namespace) -> tuple[list[str], dict[str, Columns]]:
                 "timings given": eval_peers.given_timings}  # fmt: skip
         beside = [clip for folder in folders for clip in natural[f"{folder.name} (natural, unseen)"]]
         peers = {name: evaluate.evaluate(beside, way) for name, way in ways.items() if way or name == "this"}
-        add("peers", "Beside other ways, on the natural recordings", peers, CURVES[:-1])
+        add("peers", "Beside other ways, on the recordings of ../shared and --clips", peers, CURVES[:-1])
     if languages := eval_voices.languages():
         add("languages", "Languages", {name: evaluate.evaluate(clips) for name, clips in languages.items()}, CURVES)
     speech = made.get("rms (unseen)") or next(iter(made.values()), None)

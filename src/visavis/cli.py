@@ -166,6 +166,7 @@ def inspect(
 
     width_px, height_px = _size(size)
     write_sheet(avatar=avatar, out=out, width_px=width_px, height_px=height_px, only=only)
+    print(f"{out}: the sheet of {avatar}")
 
 
 @app.command()
