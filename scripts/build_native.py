@@ -12,6 +12,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+from functools import cache
 from pathlib import Path
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
@@ -22,12 +23,22 @@ SOURCES = "src/visavis/engine/native"
 LIBRARY = "visavis_native"  # a folder beside the package, in an editable installation too: sources and what is built from them stay apart
 
 
+PROBE = "#include <stdint.h>\n#include <string.h>\nint32_t probe(const void *a) { int32_t b; memcpy(&b, a, sizeof b); return b; }\n"
+
+
+@cache
 def own_compiler() -> list[str] | None:
-    """Return the machine's C compiler, or None."""
+    """Return the machine's C compiler, or None where it has none that works: a gcc may be there without the headers of C's library."""
     if named := os.environ.get("CC"):
         return named.split()
-    found = next((path for name in ("cc", "gcc", "clang") if (path := shutil.which(name))), None)
-    return [found] if found else None
+    with tempfile.TemporaryDirectory(prefix="visavis-build-") as folder:
+        source = Path(folder) / "probe.c"
+        source.write_text(PROBE)
+        for path in filter(None, map(shutil.which, ("cc", "gcc", "clang"))):
+            done = subprocess.run([path, *FLAGS, "-o", str(source.with_suffix(".so")), str(source)], capture_output=True)
+            if done.returncode == 0:
+                return [path]
+    return None
 
 
 class NativeBuildHook(BuildHookInterface):
