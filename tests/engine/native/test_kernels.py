@@ -209,6 +209,43 @@ def test_each_lip_is_seen_on_its_side_of_the_line(way: str) -> None:
         assert np.array_equal(skin(line), both)
 
 
+def test_between_the_lips_the_inside_is_seen_and_beyond_them_nothing_changes() -> None:
+    """A ground of one colour, teeth in front of its upper half, a shadow that halves the light on its first row."""
+    width, height = 40, 30
+    face = np.full((height + 6, width + 8, 4), (150, 110, 140, 0), np.uint8)
+    ground, teeth = np.full((8, 8, 4), (60, 120, 150, 1), np.float32), np.zeros((14, 60, 4), np.float32)
+    teeth[1:-1, 1:-1] = (200, 126, 130, 1)
+    patches = (native.Patch * 2)()
+    for placed, yuva, at in ((patches[0], ground, (0.0, 0.0)), (patches[1], teeth, (-10.0, 2.0))):
+        placed.yuva, placed.height, placed.width, placed.light = native.address(yuva), *yuva.shape[:2], 1.0
+        placed.x, placed.y = at
+    columns = np.zeros((8, width), np.float32)
+    columns[0], columns[1], columns[2:4], columns[6], columns[7] = 6.0, 24.0, 1.0, 1.0, 1.0
+
+    def look(depth: float) -> NDArray[np.uint8]:
+        shown = face.copy()
+        opening = native.Opening(
+            face=native.address(shown), face_width=width + 8, face_height=height + 6, left=4, top=3, width=width, height=height, fresh_rows=2,
+            shadow_depth=depth, shadow_fall=0.5, edge=1.0, soft_edge=1.0, cosine=1.0, sine=0.0, patches=patches, patch_count=2,
+        )  # fmt: skip
+        rows = columns.copy()
+        for k, name in enumerate(("upper", "lower", "across_upper", "across_lower", "fresh", "rolled", "light", "shadow")):
+            setattr(opening, name, native.address(rows[k]))
+        native.open_mouth(opening)
+        return shown
+
+    plain = look(0.0)
+    inside = plain[3:-3, 4:-4]
+    assert np.array_equal(inside[8:14, :, :3], np.broadcast_to((200, 126, 130), (6, width, 3))), "teeth"
+    assert np.array_equal(inside[17:23, :, :3], np.broadcast_to((60, 120, 150), (6, width, 3))), "and below them the ground"
+    untouched = np.ones(face.shape[:2], bool)
+    untouched[3 + 5 : 3 + 26, 4:-4] = False
+    assert np.array_equal(plain[untouched], face[untouched])
+    shaded = look(0.5)[3:-3, 4:-4, 0].astype(float)
+    light = (shaded[8:14, 5] - 16) / (200 - 16)
+    assert np.allclose(light, 1 - 0.5 * 0.5 ** np.arange(1, 7), atol=0.01), light
+
+
 def test_what_is_clear_is_not_put_into_the_picture() -> None:
     face = np.zeros((4, 8, 4), np.uint8)
     face[..., :3] = (200, 90, 160)

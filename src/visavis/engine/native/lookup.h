@@ -182,4 +182,17 @@ AVX2 static inline __m256i packed8(const __m256i at[2]) {
 }
 #endif
 
+/* Spread a row with the widest means that may be used. */
+static inline void spread(const Grid *grid, int left, int y, int width, float *line, float *at_x, float *at_y, int avx2) {
+#if defined(__x86_64__)
+    if (avx2) {
+        spread_avx2(grid, left, y, width, line, at_x, at_y);
+        return;
+    }
+#else
+    (void)avx2;
+#endif
+    spread_c(grid, left, y, width, line, at_x, at_y);
+}
+
 #endif

@@ -58,7 +58,7 @@ AVX2 static void skin_row_avx2(const Lips *l, const Texture *t, int row, float *
 
 /* Look both lips up, each on its side of the line between them. `scratch`: six times row_room of the box. `plain`: without AVX2. */
 API void visavis_skin(const Lips *l, const Grid *upper, const Grid *lower, const Texture *texture, float *scratch, int32_t plain) {
-    const int room = row_room(l->width, upper->cell);
+    const int room = row_room(l->width, upper->cell), avx2 = !plain && has_avx2();
     float *const begin = scratch + 2 * room + SLACK + upper->cell;
     float *const over[2] = {begin, begin + room}, *const under[2] = {begin + 2 * room, begin + 3 * room};
     float first = l->middle[0], last = l->middle[0];
@@ -69,18 +69,14 @@ API void visavis_skin(const Lips *l, const Grid *upper, const Grid *lower, const
     const float soft = 0.5f / l->steepness + 1.0f;
     for (int row = 0; row < l->height; row++) {
         const int some_over = (float)row < last + soft, some_under = (float)row > first - soft;
+        if (some_over) spread(upper, l->left, l->top + row, l->width, scratch, over[0], over[1], avx2);
+        if (some_under) spread(lower, l->left, l->top + row, l->width, scratch, under[0], under[1], avx2);
 #if defined(__x86_64__)
-        if (!plain && has_avx2()) {
-            if (some_over) spread_avx2(upper, l->left, l->top + row, l->width, scratch, over[0], over[1]);
-            if (some_under) spread_avx2(lower, l->left, l->top + row, l->width, scratch, under[0], under[1]);
+        if (avx2) {
             skin_row_avx2(l, texture, row, over, under);
             continue;
         }
-#else
-        (void)plain;
 #endif
-        if (some_over) spread_c(upper, l->left, l->top + row, l->width, scratch, over[0], over[1]);
-        if (some_under) spread_c(lower, l->left, l->top + row, l->width, scratch, under[0], under[1]);
         skin_row_c(l, texture, row, over, under);
     }
 }

@@ -20,6 +20,7 @@ static inline uint8_t over(int person, int clear, int still) {
     return (uint8_t)(sum > 255 ? 255 : sum);
 }
 
+/* 16 to 235: MATTE_BLACK and MATTE_WHITE of render/layers.py. */
 static inline uint8_t matte_of(int clear) { return (uint8_t)(235 - (clear * 219 + 127) / 255); }
 
 static inline int average(int a, int b) { return (a + b + 1) >> 1; }
@@ -43,18 +44,6 @@ static void blend_rows_c(const Strip *s, const Texture *texture, int row, int fr
             const int64_t place = (int64_t)(row / 2) * s->stride[c] + x / 2;
             s->out[c][place] = over(mean[c], mean[3], s->still[c][place]);
         }
-    }
-}
-
-static void draw_c(const Strip *s, const Grid *grid, const Texture *texture, float *scratch) {
-    const int room = row_room(s->width, grid->cell);
-    float *const begin = scratch + 2 * room + SLACK + grid->cell, *const at[4] = {begin, begin + room, begin + 2 * room, begin + 3 * room};
-    for (int row = 0; row < s->height; row += 2) {
-        const int from = s->spans[row], to = s->spans[row + 1];
-        if (from >= to) continue;
-        for (int r = 0; r < 2; r++)
-            spread_c(grid, s->left + from, s->top + row + r, to - from, scratch, at[2 * r] + from, at[2 * r + 1] + from);
-        blend_rows_c(s, texture, row, from, to, at);
     }
 }
 
@@ -111,26 +100,36 @@ AVX2 static inline void chroma4(const Strip *s, int row, int x, const __m256i up
     }
 }
 
-AVX2 static void draw_avx2(const Strip *s, const Grid *grid, const Texture *texture, float *scratch) {
+AVX2 static void blend_rows_avx2(const Strip *s, const Texture *texture, int row, int from, int to, float *const at[4]) {
+    for (int x = from; x < to; x += 8) {
+        if (x > to - 8) x = to - 8; /* some px twice: nothing that is written is read */
+        __m256i upper[2], lower[2];
+        sample8(texture, at[0] + x, at[1] + x, upper);
+        sample8(texture, at[2] + x, at[3] + x, lower);
+        luma8(s, row, x, packed8(upper));
+        luma8(s, row + 1, x, packed8(lower));
+        chroma4(s, row, x, upper, lower);
+    }
+}
+#endif
+
+static void draw(const Strip *s, const Grid *grid, const Texture *texture, float *scratch, int avx2) {
     const int room = row_room(s->width, grid->cell);
     float *const begin = scratch + 2 * room + SLACK + grid->cell, *const at[4] = {begin, begin + room, begin + 2 * room, begin + 3 * room};
     for (int row = 0; row < s->height; row += 2) {
         const int from = s->spans[row], to = s->spans[row + 1];
         if (from >= to) continue;
         for (int r = 0; r < 2; r++)
-            spread_avx2(grid, s->left + from, s->top + row + r, to - from, scratch, at[2 * r] + from, at[2 * r + 1] + from);
-        for (int x = from; x < to; x += 8) {
-            if (x > to - 8) x = to - 8; /* some px twice: nothing that is written is read */
-            __m256i upper[2], lower[2];
-            sample8(texture, at[0] + x, at[1] + x, upper);
-            sample8(texture, at[2] + x, at[3] + x, lower);
-            luma8(s, row, x, packed8(upper));
-            luma8(s, row + 1, x, packed8(lower));
-            chroma4(s, row, x, upper, lower);
+            spread(grid, s->left + from, s->top + row + r, to - from, scratch, at[2 * r] + from, at[2 * r + 1] + from, avx2);
+#if defined(__x86_64__)
+        if (avx2) {
+            blend_rows_avx2(s, texture, row, from, to, at);
+            continue;
         }
+#endif
+        blend_rows_c(s, texture, row, from, to, at);
     }
 }
-#endif
 
 /* Whether a node of the strip has moved by more than `still_by` since it was drawn; notes where they are now if one has. */
 static int has_moved(Strip *s, const Grid *grid, float still_by) {
@@ -155,25 +154,15 @@ static int has_moved(Strip *s, const Grid *grid, float still_by) {
 API int32_t visavis_draw(
     Strip *strips, int32_t count, const Grid *grid, const Texture *texture, float still_by, const int32_t *changed, int32_t changes, float *scratch,
     int32_t plain) {
-    int32_t drawn = 0;
-#if defined(__x86_64__)
     const int avx2 = !plain && has_avx2();
-#else
-    (void)plain;
-#endif
+    int32_t drawn = 0;
     for (int32_t k = 0; k < count; k++) {
         Strip *s = strips + k;
         int touched = 0;
         for (int32_t c = 0; c < changes; c++) touched |= changed[2 * c] < s->top + s->height && changed[2 * c + 1] > s->top;
         if (!has_moved(s, grid, touched ? -1.0f : still_by)) continue;
         drawn++;
-#if defined(__x86_64__)
-        if (avx2) {
-            draw_avx2(s, grid, texture, scratch);
-            continue;
-        }
-#endif
-        draw_c(s, grid, texture, scratch);
+        draw(s, grid, texture, scratch, avx2);
     }
     return drawn;
 }

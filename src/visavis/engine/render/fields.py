@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from visavis.engine import native
 from visavis.engine.motion.frame import COEFFICIENTS, SPOKEN_COUNT, MotionFrame
 from visavis.engine.render.landmarks import FACE_OVAL, FaceGeometry, smooth
 
@@ -49,8 +50,10 @@ def weigh(motion: MotionFrame) -> Array:
 
 
 def total(weights: Array, rows: Array) -> Array:
-    """Return the weighted sum of `rows` (k, n). Not a matrix product: for so few rows BLAS only wakes its threads, in every process."""
-    return np.einsum("k,kn->n", weights, rows)
+    """Return the weighted sum of `rows` (k, n), float32, contiguous like `weights`."""
+    out = np.empty(rows.shape[1], np.float32)
+    native.total(weights, rows, out)
+    return out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ Planes = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]
 _JAW_DROP = 0.395  # of the lower teeth at jawOpen 1, in eye distances
 _TIP_HIDDEN = 0.03  # below where the lower teeth stand: a tip that is not out, in eye distances
 _STEEP = 3.0  # rows a column by which an edge falls; a steeper one is softened no further
-SHADOW_FALL = 0.085  # of the upper lip's shadow to a third, in eye distances
+_SHADOW_FALL = 0.085  # of the upper lip's shadow to a third, in eye distances
 _CLEAR = 12  # of the texture's transparency (255: nobody): less is skin
 
 
@@ -46,7 +46,8 @@ class Mouth:
 
     def __init__(self, plan: RenderPlan) -> None:
         self._plan = plan
-        self._soft = max(0.55, 0.0075 * plan.face.unit)  # px; the softness of a lip's edge
+        soft = max(0.55, 0.0075 * plan.face.unit)  # px; the softness of a lip's edge
+        self._edge, self._soft_edge = (1 / (2.6 * px + 0.8) for px in (soft, 1.3 * soft))  # how steep edges are: 1 / px
         e = plan.face.unit
         mouth = plan.mouth_grid
         self._limits = (
@@ -113,9 +114,8 @@ class Mouth:
         if pose.gap > 0.15:
             self._open(face, pose)
         # The box of a narrow jaw reaches beyond the person: there the picture stays as it was drawn.
-        native.settle(
-            face, _CLEAR, tuple(plane[top // step : bottom // step, left // step : right // step] for plane, step in zip(out, (1, 2, 2), strict=True))
-        )
+        places = tuple(plane[top // step : bottom // step, left // step : right // step] for plane, step in zip(out, (1, 2, 2), strict=True))
+        native.settle(face, _CLEAR, places)
 
     def _skin(self, texture: native.Texture, upper: native.Grid, lower: native.Grid, pose: MouthPose) -> NDArray[np.uint8]:
         """Return both lips about the line between them, uint8 (h, w, 4): each layer is only looked up on its side of the line."""
@@ -130,7 +130,7 @@ class Mouth:
             width=right - left,
             height=bottom - top,
             middle=native.address(middle),
-            steepness=1 / (2.6 * self._soft + 0.8),
+            steepness=self._edge,
             face=native.address(face),
         )
         native.skin(lips, upper, lower, texture, self._scratch)
@@ -149,7 +149,7 @@ class Mouth:
         np.clip((gap - 0.03 * e) * 0.3, 0, 0.02 * e, out=columns[4])  # parted lips keep their line
         np.clip(gap * 0.2, 0, 0.024 * e, out=columns[5])
         columns[6] = self._light(x, pose)
-        columns[7] = np.exp(-(np.maximum(np.floor(columns[0]) + 1, 0) - columns[0]) / (SHADOW_FALL * e))
+        columns[7] = np.exp(-(np.maximum(np.floor(columns[0]) + 1, 0) - columns[0]) / (_SHADOW_FALL * e))
         patches = self._patches(pose, left, top)
         roll = np.deg2rad(pose.head[2])
         opening = native.Opening(
@@ -162,9 +162,9 @@ class Mouth:
             height=bottom - top,
             fresh_rows=max(2, round(0.032 * e)),
             shadow_depth=0.14,
-            shadow_fall=float(np.exp(-1 / (SHADOW_FALL * e))),
-            edge=1 / (2.6 * self._soft + 0.8),
-            soft_edge=1 / (2.6 * 1.3 * self._soft + 0.8),
+            shadow_fall=float(np.exp(-1 / (_SHADOW_FALL * e))),
+            edge=self._edge,
+            soft_edge=self._soft_edge,
             lip_upper=self._lip_colours[0],
             lip_lower=self._lip_colours[1],
             cosine=float(np.cos(roll)),
