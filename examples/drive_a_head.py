@@ -1,8 +1,10 @@
-"""Drive a 3D head of your own: send speech, receive ARKit coefficients ahead of it, and pose the head at the position of your own playback.
+"""Drive a 3D head of your own: send speech, receive ARKit coefficients ahead of it, and pose the head at the position
+of your own playback.
 
     python examples/drive_a_head.py speech.wav --key ah_live_... [--base http://127.0.0.1:8000] [--emotion happy]
 
-Needs httpx and websockets. Where your engine would pose its head and play the sound, this prints the jaw as a bar, 25 times a second.
+Needs httpx and websockets. Where your engine would pose its head and play the sound, this prints the jaw as a bar, 25
+times a second.
 """
 
 import argparse
@@ -58,9 +60,20 @@ async def drive(base: str, key: str, path: str, emotion: str) -> None:
         avatar = (await api.get("/v1/avatars/public")).raise_for_status().json()["avatars"][0]["avatar_id"]
         session = (await api.post("/v1/sessions", json={"avatar": avatar})).raise_for_status().json()["session"]
         async with websockets.connect(base.replace("http", "ws") + "/v1/channel", max_size=None) as channel:
-            init = {"type": "session.init", "session_id": session["session_id"], "session_token": session["session_token"], "features": ["motion"]}
+            init = {
+                "type": "session.init",
+                "session_id": session["session_id"],
+                "session_token": session["session_token"],
+                "features": ["motion"],
+            }
             await channel.send(json.dumps(init))
-            speech = {"type": "agent.speak", "audio": base64.b64encode(pcm).decode(), "sample_rate": rate_hz, "utterance_id": "one", "final": True}
+            speech = {
+                "type": "agent.speak",
+                "audio": base64.b64encode(pcm).decode(),
+                "sample_rate": rate_hz,
+                "utterance_id": "one",
+                "final": True,
+            }
             await channel.send(json.dumps({**speech, "emotion": emotion}))
             head, began = Head(), asyncio.Event()
             receiving = asyncio.create_task(receive(channel, head, began))

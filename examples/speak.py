@@ -2,7 +2,8 @@
 
     python examples/speak.py speech.wav --key ah_live_... [--base http://127.0.0.1:8000]
 
-Needs httpx and websockets. Prints the address of the page that shows the room; at a terminal it waits with the speech until you have opened it.
+Needs httpx and websockets. Prints the address of the page that shows the room; at a terminal it waits with the speech
+until you have opened it.
 """
 
 import argparse
@@ -24,8 +25,14 @@ async def speak(base: str, key: str, path: str) -> None:
 
     async with httpx.AsyncClient(base_url=base, headers={"x-api-key": key}, timeout=30) as api:
         character = (await api.get("/v1/avatars/public")).raise_for_status().json()["avatars"][0]
-        looks = (await api.get("/v1/avatars", params={"parent_id": character["avatar_id"]})).raise_for_status().json()["avatars"]
-        created = await api.post("/v1/sessions", json={"avatar_id": looks[0]["avatar_id"], "metadata": {"purpose": "example"}})
+        looks = (
+            (await api.get("/v1/avatars", params={"parent_id": character["avatar_id"]}))
+            .raise_for_status()
+            .json()["avatars"]
+        )
+        created = await api.post(
+            "/v1/sessions", json={"avatar_id": looks[0]["avatar_id"], "metadata": {"purpose": "example"}}
+        )
         session = created.raise_for_status().json()["session"]
         room = session["daily_room"]
         print(f"watch: {room['url']}?t={room['token']}")
@@ -47,7 +54,12 @@ async def speak(base: str, key: str, path: str) -> None:
             second = sample_rate * 2
             for at in range(0, len(pcm), second):
                 audio = base64.b64encode(pcm[at : at + second]).decode()
-                message = {"type": "agent.speak", "audio": audio, "sample_rate": sample_rate, "final": at + second >= len(pcm)}
+                message = {
+                    "type": "agent.speak",
+                    "audio": audio,
+                    "sample_rate": sample_rate,
+                    "final": at + second >= len(pcm),
+                }
                 await channel.send(json.dumps(message))
             async for text in channel:
                 print(text)

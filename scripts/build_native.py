@@ -1,7 +1,9 @@
-"""Build hook of the package (hatchling calls it): compiles src/visavis/engine/native/*.c into one shared library beside the Python.
+"""Build hook of the package (hatchling calls it): compiles src/visavis/engine/native/*.c into one shared library beside
+the Python.
 
-With the machine's C compiler where it has one (or what CC names), else with the one in the wheel `ziglang`, which is then asked for as a further
-requirement of the build. The library talks plain C (ctypes): no Python headers are needed, and one wheel serves every Python 3.
+With the machine's C compiler where it has one (or what CC names), else with the one in the wheel `ziglang`, which is
+then asked for as a further requirement of the build. The library talks plain C (ctypes): no Python headers are needed,
+and one wheel serves every Python 3.
 """
 
 from __future__ import annotations
@@ -20,22 +22,30 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 ZIG = "ziglang==0.15.2"
 FLAGS = ("-std=c11", "-O3", "-Wall", "-Wextra", "-shared", "-fPIC", "-fvisibility=hidden", "-ffp-contract=off")
 SOURCES = "src/visavis/engine/native"
-LIBRARY = "visavis_native"  # a folder beside the package, in an editable installation too: sources and what is built from them stay apart
+# a folder beside the package, in an editable installation too: sources and what is built from them stay apart
+LIBRARY = "visavis_native"
 
 
-PROBE = "#include <stdint.h>\n#include <string.h>\nint32_t probe(const void *a) { int32_t b; memcpy(&b, a, sizeof b); return b; }\n"
+PROBE = """#include <stdint.h>
+#include <string.h>
+int32_t probe(const void *a) { int32_t b; memcpy(&b, a, sizeof b); return b; }
+"""
 
 
 @cache
 def own_compiler() -> list[str] | None:
-    """Return the machine's C compiler, or None where it has none that works: a gcc may be there without the headers of C's library."""
+    """Return the machine's C compiler, or None where it has none that works: a gcc may be there without the headers of
+    C's library.
+    """
     if named := os.environ.get("CC"):
         return named.split()
     with tempfile.TemporaryDirectory(prefix="visavis-build-") as folder:
         source = Path(folder) / "probe.c"
         source.write_text(PROBE)
         for path in filter(None, map(shutil.which, ("cc", "gcc", "clang"))):
-            done = subprocess.run([path, *FLAGS, "-o", str(source.with_suffix(".so")), str(source)], capture_output=True)
+            done = subprocess.run(
+                [path, *FLAGS, "-o", str(source.with_suffix(".so")), str(source)], capture_output=True
+            )
             if done.returncode == 0:
                 return [path]
     return None
@@ -55,7 +65,9 @@ class NativeBuildHook(BuildHookInterface):
         sources = sorted(str(path) for path in (Path(self.root) / SOURCES).glob("*.c"))
         environment = dict(os.environ, ZIG_GLOBAL_CACHE_DIR=self._folder.name, ZIG_LOCAL_CACHE_DIR=self._folder.name)
         compiler = own_compiler() or [sys.executable, "-m", "ziglang", "cc"]
-        done = subprocess.run([*compiler, *FLAGS, "-o", str(library), *sources], capture_output=True, text=True, env=environment)
+        done = subprocess.run(
+            [*compiler, *FLAGS, "-o", str(library), *sources], capture_output=True, text=True, env=environment
+        )
         if done.returncode:
             raise RuntimeError(f"the drawing kernels could not be compiled with {' '.join(compiler)}:\n{done.stderr}")
         build_data["pure_python"] = False

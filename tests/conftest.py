@@ -1,4 +1,6 @@
-"""Servers for tests: `server` is the whole thing with real stages and a real avatar; `app_client` is the service alone, over fakes."""
+"""Servers for tests: `server` is the whole thing with real stages and a real avatar; `app_client` is the service alone,
+over fakes.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +67,9 @@ class Service:
 async def open_service(
     folder: Path, *, fleet: FakeFleet | None = None, portraits: Sequence[LibraryPortrait] = (), **settings: object
 ) -> AsyncIterator[Service]:
-    """The application with its lifespan, without a socket, one private avatar of the caller's own, and no library unless `portraits` are given."""
+    """The application with its lifespan, without a socket, one private avatar of the caller's own, and no library
+    unless `portraits` are given.
+    """
     fleet = fleet or FakeFleet()
     chosen = Settings(**{"data_dir": folder, "rate_limit_per_minute": 100_000} | settings)  # type: ignore[arg-type]
     app = create_app(chosen, fleet, fake_prepare, portraits)
@@ -73,7 +77,9 @@ async def open_service(
         services: Services = app.state.services
         key = services.first_key or (await services.accounts.create(name="another start"))[1]
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://visavis.test", headers={"x-api-key": key}) as client:
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://visavis.test", headers={"x-api-key": key}
+        ) as client:
             owner = await services.accounts.authenticate(key)
             look = await services.avatars.add(b"a face", name="Professional Avatar", owner=owner)
             yield Service(app, client, fleet, services, key, look.id)

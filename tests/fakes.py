@@ -1,4 +1,6 @@
-"""Small implementations of the ports, for tests of what stands on them: a fleet that performs nothing, a preparation that looks at nothing."""
+"""Small implementations of the ports, for tests of what stands on them: a fleet that performs nothing, a preparation
+that looks at nothing.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,13 @@ class FakePerformer:
         self._count = 0
 
     async def speak(
-        self, pcm: bytes, *, sample_rate_hz: int, utterance_id: str | None = None, final: bool = False, delivery: Delivery = PLAIN
+        self,
+        pcm: bytes,
+        *,
+        sample_rate_hz: int,
+        utterance_id: str | None = None,
+        final: bool = False,
+        delivery: Delivery = PLAIN,
     ) -> str:
         self._check()
         if len(pcm) / 2 / sample_rate_hz > 600:
@@ -130,7 +138,9 @@ class FakePerformer:
 
 
 class FakeFleet:
-    """Implements `fleet.port.Fleet`. `gate` holds allocations back until it is set; `failure` is raised instead of allocating."""
+    """Implements `fleet.port.Fleet`. `gate` holds allocations back until it is set; `failure` is raised instead of
+    allocating.
+    """
 
     def __init__(self, *, places: int = 100) -> None:
         self.performers: dict[str, FakePerformer] = {}

@@ -19,8 +19,12 @@ COMMANDS = {
 
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize(("out", "said"), [("missing/film.mp4", "there is no folder"), ("", "is a folder")])
-def test_a_film_that_cannot_be_written_is_refused_before_the_work(command: str, out: str, said: str, tmp_path: Path) -> None:
-    result = CliRunner(env={"COLUMNS": "400", "NO_COLOR": "1"}).invoke(app, [*COMMANDS[command], "--out", str(tmp_path / out)])
+def test_a_film_that_cannot_be_written_is_refused_before_the_work(
+    command: str, out: str, said: str, tmp_path: Path
+) -> None:
+    result = CliRunner(env={"COLUMNS": "400", "NO_COLOR": "1"}).invoke(
+        app, [*COMMANDS[command], "--out", str(tmp_path / out)]
+    )
     assert result.exit_code == 2
     assert said in result.output
 

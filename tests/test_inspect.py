@@ -34,7 +34,9 @@ def test_a_sheet_of_a_library_portrait_shows_eyes_open_and_shut(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(("avatar", "only", "error"), [("nobody", "lids", NotFound), ("iris", "ears", InvalidRequest)])
-def test_what_cannot_be_shown_is_refused_in_words(tmp_path: Path, avatar: str, only: str, error: type[Exception]) -> None:
+def test_what_cannot_be_shown_is_refused_in_words(
+    tmp_path: Path, avatar: str, only: str, error: type[Exception]
+) -> None:
     with pytest.raises(error):
         write_sheet(avatar=avatar, out=tmp_path / "sheet.png", width_px=256, height_px=256, only=only)
     assert not (tmp_path / "sheet.png").exists()

@@ -40,10 +40,19 @@ def lines_of(path: Path) -> list[dict]:
 
 def test_json_lines_hold_a_frame_each_with_its_time(speech: Path, phones: Path, tmp_path: Path) -> None:
     out = tmp_path / "motion.jsonl"
-    assert CliRunner().invoke(app, ["motion", "--speech", str(speech), "--out", str(out), "--phones", str(phones), "--fps", "60"]).exit_code == 0
+    assert (
+        CliRunner()
+        .invoke(app, ["motion", "--speech", str(speech), "--out", str(out), "--phones", str(phones), "--fps", "60"])
+        .exit_code
+        == 0
+    )
     frames = lines_of(out)
     assert len(frames) == 72 and [frame["time_s"] for frame in frames[::6]] == [round(k / 10, 6) for k in range(12)]
-    assert list(frames[0]["coefficients"]) == list(ARKIT) and set(frames[0]["head"]) == {"yaw_deg", "pitch_deg", "roll_deg"}
+    assert list(frames[0]["coefficients"]) == list(ARKIT) and set(frames[0]["head"]) == {
+        "yaw_deg",
+        "pitch_deg",
+        "roll_deg",
+    }
     gaps = [frame["coefficients"]["jawOpen"] - frame["coefficients"]["mouthClose"] for frame in frames]
     assert gaps[12] == 0 and gaps[36] > 0.4 and gaps[60] == 0
     assert all(0 <= value <= 1 for frame in frames for value in frame["coefficients"].values())
@@ -54,7 +63,11 @@ def test_csv_holds_the_same(speech: Path, phones: Path, tmp_path: Path) -> None:
         assert write_motion(speech=speech, out=tmp_path / name, fps=25, phones=phones, alphabet="arpabet", seed=3) == 30
     rows = list(csv.DictReader((tmp_path / "motion.csv").read_text().splitlines()))
     for row, frame in zip(rows, lines_of(tmp_path / "motion.jsonl"), strict=True):
-        assert {name: float(value) for name, value in row.items()} == {"time_s": frame["time_s"], **frame["coefficients"], **frame["head"]}
+        assert {name: float(value) for name, value in row.items()} == {
+            "time_s": frame["time_s"],
+            **frame["coefficients"],
+            **frame["head"],
+        }
 
 
 def test_speech_without_phones_is_heard_and_a_seed_is_a_motion(speech: Path, tmp_path: Path) -> None:

@@ -49,7 +49,9 @@ def character_id(server: RunningServer, monkeypatch: pytest.MonkeyPatch) -> str:
     return listed(server)["avatar_id"]
 
 
-def test_a_character_stands_for_its_first_look(server: RunningServer, character_id: str, speech: Path, tmp_path: Path) -> None:
+def test_a_character_stands_for_its_first_look(
+    server: RunningServer, character_id: str, speech: Path, tmp_path: Path
+) -> None:
     look_id = listed(server, f"?parent_id={character_id}")["avatar_id"]
     render(look_id, speech, tmp_path / "look.mp4")
     render(character_id, speech, tmp_path / "character.mp4")
@@ -83,7 +85,9 @@ def test_a_portrait_of_the_library_speaks_by_its_name(speech: Path, tmp_path: Pa
 
 
 @pytest.mark.parametrize("avatar", ["no-photo.jpg", "avat_01ARZ3NDEKTSV4RRFFQ69G5FAV"])
-def test_what_names_no_avatar_is_said(avatar: str, speech: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_names_no_avatar_is_said(
+    avatar: str, speech: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("VISAVIS_DATA_DIR", str(tmp_path / "data"))
     with pytest.raises(NotFound, match="no avatar"):
         render(avatar, speech, tmp_path / "film.mp4")

@@ -49,7 +49,9 @@ def serving(folder: Path, **environment: str) -> Iterator[tuple[subprocess.Popen
 
 def perform(base_url: str, look: str, headers: dict[str, str]) -> dict[str, Any]:
     """Create a session that starts at once; while no stage is there, ask again."""
-    while (answer := httpx.post(base_url + "/v1/sessions", json={"avatar": look}, headers=headers, timeout=PATIENCE_S)).status_code == 503:
+    while (
+        answer := httpx.post(base_url + "/v1/sessions", json={"avatar": look}, headers=headers, timeout=PATIENCE_S)
+    ).status_code == 503:
         time.sleep(int(answer.headers["retry-after"]))
     session = answer.json()["session"]
     assert session["status"] == "started"
@@ -57,7 +59,9 @@ def perform(base_url: str, look: str, headers: dict[str, str]) -> dict[str, Any]
 
 
 def children_of(pid: int) -> list[int]:
-    return [int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()]
+    return [
+        int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()
+    ]
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds the server's processes in /proc")
@@ -74,7 +78,10 @@ def test_a_server_survives_its_stage_stops_cleanly_and_starts_again(tmp_path: Pa
         lost = perform(base_url, look, headers)
         for stage in children_of(process.pid):
             os.kill(stage, signal.SIGKILL)
-        while httpx.get(f"{base_url}/v1/sessions/{lost['session_id']}", headers=headers).json()["session"]["status"] != "ended":
+        while (
+            httpx.get(f"{base_url}/v1/sessions/{lost['session_id']}", headers=headers).json()["session"]["status"]
+            != "ended"
+        ):
             time.sleep(0.1)  # polling, as a client does
         session = perform(base_url, look, headers)
         stages = children_of(process.pid)
@@ -120,9 +127,13 @@ def test_addresses_are_made_of_the_public_url_where_there_is_one(tmp_path: Path)
     settings = Settings(data_dir=tmp_path, public_url="https://avatars.example.org/")
     with RunningServer(settings, fleet=FakeFleet(), prepare=fake_prepare) as server:
         headers = {"x-api-key": server.api_key}
-        look = httpx.post(server.base_url + "/v1/avatars/upload-face", json={"image_base64": "YQ=="}, headers=headers).json()
+        look = httpx.post(
+            server.base_url + "/v1/avatars/upload-face", json={"image_base64": "YQ=="}, headers=headers
+        ).json()
         assert look["image_url"].startswith("https://avatars.example.org/media/avatars/avat_")
-        session = httpx.post(server.base_url + "/v1/sessions", json={"avatar_id": look["avatar_id"]}, headers=headers).json()["session"]
+        session = httpx.post(
+            server.base_url + "/v1/sessions", json={"avatar_id": look["avatar_id"]}, headers=headers
+        ).json()["session"]
         assert session["daily_room"]["url"].startswith("https://avatars.example.org/rooms/")
         started = httpx.put(f"{server.base_url}/v1/sessions/{session['session_id']}/start", headers=headers).json()
         assert started["ws_uri"] == f"wss://avatars.example.org/v1/channel/{session['session_id']}"
@@ -149,22 +160,43 @@ def test_an_odd_host_header_is_not_put_into_addresses(tmp_path: Path) -> None:
     with RunningServer(Settings(data_dir=tmp_path), fleet=FakeFleet(), prepare=fake_prepare) as server:
         for host in ("[::", "a b", "x/../y", "exa\u00e9mple", "user@host", "a:b:c", "a:123456"):
             headers = {"x-api-key": server.api_key.encode(), "host": host.encode("latin-1")}
-            answer = httpx.post(server.base_url + "/v1/avatars/upload-face", json={"image_base64": "YQ=="}, headers=headers)
+            answer = httpx.post(
+                server.base_url + "/v1/avatars/upload-face", json={"image_base64": "YQ=="}, headers=headers
+            )
             if answer.status_code != 400:  # the HTTP parser may refuse it before we see it
                 assert answer.status_code == 201
                 assert answer.json()["image_url"].startswith(server.base_url), host
 
 
-def test_text_that_is_no_utf8_is_answered_and_closed_without_a_traceback(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_text_that_is_no_utf8_is_answered_and_closed_without_a_traceback(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     with RunningServer(Settings(data_dir=tmp_path), fleet=FakeFleet(), prepare=fake_prepare) as server:
         headers = {"x-api-key": server.api_key}
-        look = httpx.post(server.base_url + "/v1/avatars/upload-face", json={"image_base64": "YQ=="}, headers=headers, timeout=PATIENCE_S).json()
+        look = httpx.post(
+            server.base_url + "/v1/avatars/upload-face",
+            json={"image_base64": "YQ=="},
+            headers=headers,
+            timeout=PATIENCE_S,
+        ).json()
         session = perform(server.base_url, look["avatar_id"], headers)
         with connect(server.base_url.replace("http", "ws") + "/v1/channel") as channel:
-            channel.send(json.dumps({"type": "session.init", "session_id": session["session_id"], "session_token": session["session_token"]}))
+            channel.send(
+                json.dumps(
+                    {
+                        "type": "session.init",
+                        "session_id": session["session_id"],
+                        "session_token": session["session_token"],
+                    }
+                )
+            )
             assert json.loads(channel.recv())["type"] == "connection.established"
             channel.send(b"\xff\xfe", text=True)
-            assert json.loads(channel.recv()) == {"type": "error", "error": "Text frames must be UTF-8", "code": "INVALID_UTF8"}
+            assert json.loads(channel.recv()) == {
+                "type": "error",
+                "error": "Text frames must be UTF-8",
+                "code": "INVALID_UTF8",
+            }
             with pytest.raises(ConnectionClosedError) as closed:
                 channel.recv()
             assert closed.value.rcvd is not None and closed.value.rcvd.code == 1007

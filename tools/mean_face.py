@@ -1,6 +1,8 @@
-"""`python tools/mean_face.py`: write the mean face that seven points placed by hand are fitted with (engine/portrait/placed.py).
+"""`python tools/mean_face.py`: write the mean face that seven points placed by hand are fitted with
+(engine/portrait/placed.py).
 
-It is the mean of the meshes of the library's drawn portraits, each with its mirror image, so that it is nobody's and the same on both sides.
+It is the mean of the meshes of the library's drawn portraits, each with its mirror image, so that it is nobody's and
+the same on both sides.
 """
 
 from __future__ import annotations

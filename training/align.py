@@ -1,7 +1,8 @@
 """When each phone of a known sentence was said: forced alignment with the acoustic model in PocketSphinx' wheel.
 
-Words of any language are aligned by the English model's nearest phones, which stand in for the sound alone: what a phone looks like is taken from
-the word's own pronunciation (espeak-ng's IPA, or the wheel's dictionary for English). Sentences that fit badly are refused.
+Words of any language are aligned by the English model's nearest phones, which stand in for the sound alone: what a
+phone looks like is taken from the word's own pronunciation (espeak-ng's IPA, or the wheel's dictionary for English).
+Sentences that fit badly are refused.
 """
 
 from __future__ import annotations
@@ -18,13 +19,15 @@ from visavis.engine.speech.visemes import ARPABET, CLASS_INDEX, IPA, visemes_of_
 
 LEAST_PHONES, LONGEST_PHONE_S, LONGEST_STOP_S = 3, 0.9, 0.35
 PHONES_PER_S = (4.0, 22.0)  # while somebody speaks
-LOUD_SILENCE_DB, LOUD_SILENCE_SHARE = 14.0, 0.25  # "silence" nearly as loud as speech: something is said that is not in the text
+# "silence" nearly as loud as speech: something is said that is not in the text
+LOUD_SILENCE_DB, LOUD_SILENCE_SHARE = 14.0, 0.25
 UNSURE_FIT = -22.0  # log score per frame of phones that were found by the second way, which tells none
 _STOPS = frozenset({"P", "B", "T", "D", "K", "G"})
 
 # The letters of the IPA that sound most like each English phone.
 _LETTERS = """
-    P:p B:bɓʙ M:mɱ T:tʈ D:dɾɖɗ N:nɲɳ K:kqc G:gɡɣɢɠɟ F:fɸ V:vβʋⱱ S:s Z:z HH:hxχħʕɦʁʀ L:lɫɭʎɬɮʟ R:rɹɻɽ Y:j W:wɥʍɰ NG:ŋɴ TH:θ DH:ð SH:ʃɕʂç
+    P:p B:bɓʙ M:mɱ T:tʈ D:dɾɖɗ N:nɲɳ K:kqc G:gɡɣɢɠɟ F:fɸ V:vβʋⱱ S:s Z:z HH:hxχħʕɦʁʀ L:lɫɭʎɬɮʟ R:rɹɻɽ Y:j W:wɥʍɰ NG:ŋɴ
+    TH:θ DH:ð SH:ʃɕʂç
     ZH:ʒʑʐʝ IY:i IH:ɪɨᵻ EY:e EH:ɛ AE:æ AA:aɑɶ AO:ɒɔ AH:ɐʌəɘɤ ER:ɜɞøœɚɝ UH:ɵʊɯʏ OW:o UW:uʉy
 """
 _SOUNDS = {letter: sound for sound, letters in (row.split(":") for row in _LETTERS.split()) for letter in letters}
@@ -61,13 +64,17 @@ class Pronouncer:
         self._lib.espeak_TextToPhonemes.restype = ctypes.c_char_p
 
     def words(self, text: str, language: str) -> list[list[Said]]:
-        """Return the phones of every word of `text` in an espeak-ng voice's language. Raises ValueError for a language it does not speak."""
+        """Return the phones of every word of `text` in an espeak-ng voice's language. Raises ValueError for a language
+        it does not speak.
+        """
         if self._lib.espeak_SetVoiceByName(language.encode()) != 0:
             raise ValueError(f"espeak-ng does not speak {language!r}")
         raw = ctypes.c_char_p(text.encode())
         pointer, clauses = ctypes.pointer(raw), []
         while raw.value is not None:
-            clauses.append((self._lib.espeak_TextToPhonemes(pointer, 1, 0x02 | ord("_") << 8) or b"").decode("utf-8", "ignore"))
+            clauses.append(
+                (self._lib.espeak_TextToPhonemes(pointer, 1, 0x02 | ord("_") << 8) or b"").decode("utf-8", "ignore")
+            )
         spoken = re.sub(r"\([^)]*\)", " ", " ".join(clauses))
         words = [[said for symbol in word.split("_") for said in said_of_ipa(symbol)] for word in spoken.split()]
         return [word for word in words if word]
@@ -79,7 +86,8 @@ def said_of_ipa(symbol: str) -> list[Said]:
     if bare in _TWO:
         return [Said(_TWO[bare], visemes_of_ipa(bare))]
     shown = visemes_of_ipa(bare)
-    if len(bare) == 2 and bare[0] in "td" and shown == ("SS",):  # an affricate: the lips stand for the fricative from the start
+    # an affricate: the lips stand for the fricative from the start
+    if len(bare) == 2 and bare[0] in "td" and shown == ("SS",):
         return [Said(_SOUNDS[letter], shown) for letter in bare]
     return [Said(_SOUNDS[letter], (IPA[letter],)) for letter in bare if letter in _SOUNDS]
 
@@ -89,7 +97,9 @@ Found = tuple[Said | None, int, int, float]  # a phone or a pause, its first fra
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alignment:
-    """`segments` of classes, `sounds` (start_s, end_s, ARPAbet or SIL), and how well the model explains the speech, log score per frame."""
+    """`segments` of classes, `sounds` (start_s, end_s, ARPAbet or SIL), and how well the model explains the speech, log
+    score per frame.
+    """
 
     segments: list[Segment]
     sounds: list[tuple[float, float, str]]
@@ -132,8 +142,8 @@ class Aligner:
     def align(self, pcm: NDArray[np.int16], text: str, language: str) -> Alignment | None:
         """Return when each phone of `text` is said in speech at 16 kHz, or None when the model cannot find it there.
 
-        First the words are found, then the phones within them; where the second pass fails (a word shorter than its phones allow), phones are
-        searched for directly, at boundaries that are a little less sure.
+        First the words are found, then the phones within them; where the second pass fails (a word shorter than its
+        phones allow), phones are searched for directly, at boundaries that are a little less sure.
         """
         ways = self.pronounce(text, language)
         if not ways or len(pcm) < 3200:
@@ -149,7 +159,10 @@ class Aligner:
             classes = said.classes if said else ("SIL",)
             sounds.append((start_s, end_s, said.sound if said else "SIL"))
             edges = [start_s, end_s] if len(classes) == 1 else [start_s, start_s + 0.55 * (end_s - start_s), end_s]
-            segments += [Segment(start_s=a, end_s=b, viseme=CLASS_INDEX[c]) for a, b, c in zip(edges[:-1], edges[1:], classes, strict=True)]
+            segments += [
+                Segment(start_s=a, end_s=b, viseme=CLASS_INDEX[c])
+                for a, b, c in zip(edges[:-1], edges[1:], classes, strict=True)
+            ]
             if said:
                 total, frames = total + score, frames + duration
         return Alignment(segments=segments, sounds=sounds, fit=total / frames) if frames else None
@@ -186,8 +199,14 @@ class Aligner:
         return found if next(rest, None) is None else []
 
     def _search(self, pcm: NDArray[np.int16], named: list[dict[str, list[Said]]]) -> bool:
-        """Find the words, each said in one of its ways, one after another, with pauses where there are any; return whether they are there."""
-        grammar = "#JSGF V1.0; grammar said; public <said> = " + " ".join("( " + " | ".join(word) + " )" for word in named) + " ;"
+        """Find the words, each said in one of its ways, one after another, with pauses where there are any; return
+        whether they are there.
+        """
+        grammar = (
+            "#JSGF V1.0; grammar said; public <said> = "
+            + " ".join("( " + " | ".join(word) + " )" for word in named)
+            + " ;"
+        )
         self._decoder.add_jsgf_string("said", grammar)
         self._decoder.activate_search("said")
         try:
@@ -217,6 +236,9 @@ def fault(pcm: NDArray[np.int16], alignment: Alignment) -> str | None:
     silent = np.ones(steps, bool)
     for a, b, _ in spoken:
         silent[round(a * 100) : round(b * 100)] = False
-    if silent.sum() > 10 and np.mean(level_db[silent] > np.percentile(level_db[~silent], 80) - LOUD_SILENCE_DB) > LOUD_SILENCE_SHARE:
+    if (
+        silent.sum() > 10
+        and np.mean(level_db[silent] > np.percentile(level_db[~silent], 80) - LOUD_SILENCE_DB) > LOUD_SILENCE_SHARE
+    ):
         return "words that are not in the text"
     return None

@@ -1,4 +1,6 @@
-"""Making one clean voice into many: another speaker (speaker.py), room, microphone, noise, codec, level. On float32 at 16 kHz, full scale 1.0."""
+"""Making one clean voice into many: another speaker (speaker.py), room, microphone, noise, codec, level. On float32 at
+16 kHz, full scale 1.0.
+"""
 
 from __future__ import annotations
 
@@ -67,12 +69,14 @@ def music(count: int, rng: np.random.Generator) -> Samples:
             decay = np.exp(-t * rng.uniform(1, 8))
             for h in range(1, 9):
                 if f0 * h < 7500:
-                    x[start : start + len(t)] += (decay * np.sin(2 * np.pi * f0 * h * t + rng.uniform(0, 6)) / h ** rng.uniform(0.8, 2)).astype(
-                        np.float32
-                    )
+                    x[start : start + len(t)] += (
+                        decay * np.sin(2 * np.pi * f0 * h * t + rng.uniform(0, 6)) / h ** rng.uniform(0.8, 2)
+                    ).astype(np.float32)
         if rng.random() < 0.6:
             n = min(len(t), 1600)
-            x[start : start + n] += (rng.normal(size=n) * np.exp(-np.arange(n) / rng.uniform(80, 500))).astype(np.float32)
+            x[start : start + n] += (rng.normal(size=n) * np.exp(-np.arange(n) / rng.uniform(80, 500))).astype(
+                np.float32
+            )
     return x
 
 
@@ -85,7 +89,14 @@ def _codec(x: Samples, rng: np.random.Generator) -> Samples:
         back = soxr.resample(g711(soxr.resample(x, RATE_HZ, 8000), a_law=rng.random() < 0.5), 8000, RATE_HZ)
     else:
         box = io.BytesIO()
-        soundfile.write(box, np.clip(x, -1, 1), RATE_HZ, format="OGG", subtype="OPUS", compression_level=float(rng.uniform(0.5, 1.0)))
+        soundfile.write(
+            box,
+            np.clip(x, -1, 1),
+            RATE_HZ,
+            format="OGG",
+            subtype="OPUS",
+            compression_level=float(rng.uniform(0.5, 1.0)),
+        )
         box.seek(0)
         back, rate = soundfile.read(box, dtype="float32")
         if rate != RATE_HZ:
@@ -103,7 +114,10 @@ def augment(spoken: Spoken, rng: np.random.Generator, *, babble: list[NDArray[np
     x, factor = another_speaker(x, rng)
     lead, trail = int(rng.uniform(0, 0.5) * RATE_HZ), int(rng.uniform(0, 0.5) * RATE_HZ)
     x = np.concatenate([np.zeros(lead, np.float32), x, np.zeros(trail, np.float32)])
-    segments = [Segment(start_s=s.start_s / factor + lead / RATE_HZ, end_s=s.end_s / factor + lead / RATE_HZ, viseme=s.viseme) for s in segments]
+    segments = [
+        Segment(start_s=s.start_s / factor + lead / RATE_HZ, end_s=s.end_s / factor + lead / RATE_HZ, viseme=s.viseme)
+        for s in segments
+    ]
     x = x / (np.abs(x).max() + 1e-6) * 0.7
     if rng.random() < 0.8:
         x = _equalise(x, rng)
@@ -119,7 +133,10 @@ def augment(spoken: Spoken, rng: np.random.Generator, *, babble: list[NDArray[np
         elif kind < 0.75 or not babble:
             other = coloured_noise(len(x), rng)
         else:
-            other = sum((np.resize(babble[rng.integers(len(babble))], len(x)).astype(np.float32) for _ in range(4)), np.zeros(len(x), np.float32))
+            other = sum(
+                (np.resize(babble[rng.integers(len(babble))], len(x)).astype(np.float32) for _ in range(4)),
+                np.zeros(len(x), np.float32),
+            )
         x = x + other * (speech_rms / _rms(other) * 10 ** (-rng.uniform(6, 25) / 20))
     if rng.random() < 0.15:
         x = _codec((x / (np.abs(x).max() + 1e-6)).astype(np.float32), rng)
@@ -133,7 +150,9 @@ def augment(spoken: Spoken, rng: np.random.Generator, *, babble: list[NDArray[np
 
 
 def spoil(pcm: NDArray[np.int16], rng: np.random.Generator) -> NDArray[np.int16]:
-    """Return speech as a bad recording or a bad line gives it: clipped hard, coded, or both. What cannot be done to bands (chunks.py)."""
+    """Return speech as a bad recording or a bad line gives it: clipped hard, coded, or both. What cannot be done to
+    bands (chunks.py).
+    """
     x = pcm.astype(np.float32) / 32768.0
     x = x / (np.abs(x).max() + 1e-6)
     kind = rng.random()

@@ -1,4 +1,5 @@
-"""Blend two trainings of one descent, weight by weight: `--start A` and what it became. Often better than either (Wortsman et al. 2022).
+"""Blend two trainings of one descent, weight by weight: `--start A` and what it became. Often better than either
+(Wortsman et al. 2022).
 
 python -m training.blend A.npz B.npz --share 0.6 --out src/visavis/engine/speech/network.npz
 """
@@ -20,7 +21,10 @@ def main() -> int:
     options.add_argument("--out", type=Path, required=True)
     a = options.parse_args()
     with np.load(a.first) as first, np.load(a.second) as second:
-        both = {name: (1 - a.share) * first[name].astype(np.float32) + a.share * second[name].astype(np.float32) for name in first.files}
+        both = {
+            name: (1 - a.share) * first[name].astype(np.float32) + a.share * second[name].astype(np.float32)
+            for name in first.files
+        }
     np.savez_compressed(a.out, **{name: array.astype(np.float16) for name, array in both.items()})
     return 0
 

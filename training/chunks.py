@@ -1,8 +1,9 @@
 """What a training step sees: pieces of recordings, each time another speaker, tempo, microphone and noise.
 
-The recordings are kept as bands (features.py). Changing those costs next to nothing, so no piece is ever seen twice as it was: the axis of frequency
-is stretched (vocal tract), time is stretched, a microphone or a telephone colours, a room answers, a noise floor, music or other voices cover. Pieces
-of one voice are strung together as one speech; now and then there is no speech at all.
+The recordings are kept as bands (features.py). Changing those costs next to nothing, so no piece is ever seen twice as
+it was: the axis of frequency is stretched (vocal tract), time is stretched, a microphone or a telephone colours, a room
+answers, a noise floor, music or other voices cover. Pieces of one voice are strung together as one speech; now and then
+there is no speech at all.
 """
 
 from __future__ import annotations
@@ -39,7 +40,9 @@ class Recording:
 
 
 def load_recordings(path: Path) -> dict[str, list[Recording]]:
-    """Return the recordings of a file that `corpus.save_clean` wrote, by voice. Bands are kept beside it, once computed."""
+    """Return the recordings of a file that `corpus.save_clean` wrote, by voice. Bands are kept beside it, once
+    computed.
+    """
     kept = path.with_suffix(".bands.npz")
     if not kept.exists() or kept.stat().st_mtime < path.stat().st_mtime:
         voices, bands, visemes, curves = [], [], [], []
@@ -53,7 +56,12 @@ def load_recordings(path: Path) -> dict[str, list[Recording]]:
                 curves.append(curve)
         ends = np.cumsum([len(rows) for rows in bands])
         np.savez(
-            kept, voices=np.array(voices), bands=np.concatenate(bands), visemes=np.concatenate(visemes), curves=np.concatenate(curves), ends=ends
+            kept,
+            voices=np.array(voices),
+            bands=np.concatenate(bands),
+            visemes=np.concatenate(visemes),
+            curves=np.concatenate(curves),
+            ends=ends,
         )
     with np.load(kept) as box:
         voices, bands, visemes, curves, ends = (box[name] for name in ("voices", "bands", "visemes", "curves", "ends"))
@@ -72,12 +80,15 @@ def _centres_hz(count: int, low_hz: float, high_hz: float) -> NDArray[np.float64
 
 
 def _warping(factor: float) -> NDArray[np.float32]:
-    """Return what stretches the axis of frequency of bands, float32 (BANDS, BANDS): a band is read at `factor` times its frequency."""
+    """Return what stretches the axis of frequency of bands, float32 (BANDS, BANDS): a band is read at `factor` times
+    its frequency.
+    """
     matrix = np.zeros((BANDS, BANDS), np.float32)
     first = 0
     for count, low_hz, high_hz in _BANKS:
         centres_hz = _centres_hz(count, low_hz, high_hz)
-        read_hz = np.minimum(centres_hz * factor, centres_hz + (centres_hz[-1] - centres_hz) * 0.8)  # the top band stays in reach
+        # the top band stays in reach
+        read_hz = np.minimum(centres_hz * factor, centres_hz + (centres_hz[-1] - centres_hz) * 0.8)
         at = np.clip(np.interp(read_hz, centres_hz, np.arange(count)), 0, count - 1)
         below = np.minimum(at.astype(int), count - 2)
         for k in range(count):
@@ -91,7 +102,9 @@ def _knots(rng: np.random.Generator, spread_db: float) -> NDArray[np.float32]:
     """Return a smooth random gain over the bands, dB (BANDS,), the same for both kinds of bands."""
     values = rng.normal(0, spread_db, 6)
     sphinx = np.interp(np.linspace(0.06, 0.97, SPHINX_BANDS), np.linspace(0, 1, 6), values)
-    return np.concatenate([np.interp(np.linspace(0, 1, ear.MEL_BANDS), np.linspace(0, 1, 6), values), sphinx]).astype(np.float32)
+    return np.concatenate([np.interp(np.linspace(0, 1, ear.MEL_BANDS), np.linspace(0, 1, 6), values), sphinx]).astype(
+        np.float32
+    )
 
 
 def _telephone(rng: np.random.Generator) -> NDArray[np.float32]:
@@ -115,7 +128,8 @@ def _room(bands: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.fl
     return (np.log(power + np.float32(1e-10)) * ear.NATS_TO_DB * _UNIT).astype(np.float32)
 
 
-_UNIT = np.concatenate([np.ones(ear.MEL_BANDS, np.float32), np.full(SPHINX_BANDS, 1 / ear.NATS_TO_DB, np.float32)])  # dB in a band's unit
+# dB in a band's unit
+_UNIT = np.concatenate([np.ones(ear.MEL_BANDS, np.float32), np.full(SPHINX_BANDS, 1 / ear.NATS_TO_DB, np.float32)])
 
 
 def _sum(bands: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -127,7 +141,9 @@ def _sum(bands: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.
 class Pieces:
     """The recordings to learn from. A voice is drawn by its weight, then pieces of it."""
 
-    def __init__(self, voices: dict[str, list[Recording]], weight_of: dict[str, float], rng: np.random.Generator) -> None:
+    def __init__(
+        self, voices: dict[str, list[Recording]], weight_of: dict[str, float], rng: np.random.Generator
+    ) -> None:
         self._voices = [voices[name] for name in voices]
         weights = np.array([weight_of[name] for name in voices])
         self._chances = weights / weights.sum()
@@ -183,9 +199,18 @@ class Pieces:
         if rng.random() < 0.08:
             bands = bands + _telephone(rng) * _UNIT
         if rng.random() < 0.04:  # nobody speaks
-            bands, visemes, curves = self._sounds[rng.integers(SOUNDS)], np.full_like(visemes, SILENCE), np.zeros_like(curves)
+            bands, visemes, curves = (
+                self._sounds[rng.integers(SOUNDS)],
+                np.full_like(visemes, SILENCE),
+                np.zeros_like(curves),
+            )
         elif rng.random() < 0.7:
-            floor_db = _knots(rng, 5.0) + speech_db - rng.uniform(12, 45) + 2.0 * rng.normal(size=(len(bands), BANDS)).astype(np.float32)
+            floor_db = (
+                _knots(rng, 5.0)
+                + speech_db
+                - rng.uniform(12, 45)
+                + 2.0 * rng.normal(size=(len(bands), BANDS)).astype(np.float32)
+            )
             bands = _sum(bands, floor_db * _UNIT)
         return bands, visemes, curves
 
@@ -201,8 +226,12 @@ class Pieces:
                 other = _sum(other, np.resize(more, (SPEECH_STEPS, BANDS)))
         return other + (level_db - float(np.percentile(other[:, : ear.MEL_BANDS], 90))) * _UNIT
 
-    def batch(self, size: int) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
-        """Return (features (size, CHUNK_STEPS, WIDTH), visemes, curves, weight) of chunks: two of each speech, the second warmed up first."""
+    def batch(
+        self, size: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
+        """Return (features (size, CHUNK_STEPS, WIDTH), visemes, curves, weight) of chunks: two of each speech, the
+        second warmed up first.
+        """
         speeches = [self._speech() for _ in range(size // 2)]
         x = features_of(np.stack([bands for bands, _, _ in speeches]))
         v = np.stack([visemes for _, visemes, _ in speeches]).astype(np.int64)

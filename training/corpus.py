@@ -1,10 +1,11 @@
-"""Build the corpus: many synthesised voices saying many things, with the times of their phones; then augmented copies of them and of recordings.
+"""Build the corpus: many synthesised voices saying many things, with the times of their phones; then augmented copies
+of them and of recordings.
 
     python -m training.corpus --out training/work [--utterances 40] [--copies 2] [--natural-copies 3] [--seed 1]
 
-Every file holds `pcm` (int16 at 16 kHz, all utterances one after another), `ends` (samples), `voices` (one name per utterance) and `rows`
-(utterance, start_s, end_s, class of phone): `clean_synth.npz`, the `clean_natural_*.npz` of training.recordings, and `aug_*.npz`. Features and
-targets are computed from them by who trains.
+Every file holds `pcm` (int16 at 16 kHz, all utterances one after another), `ends` (samples), `voices` (one name per
+utterance) and `rows` (utterance, start_s, end_s, class of phone): `clean_synth.npz`, the `clean_natural_*.npz` of
+training.recordings, and `aug_*.npz`. Features and targets are computed from them by who trains.
 """
 
 from __future__ import annotations
@@ -32,9 +33,12 @@ SHARD = 300  # utterances in a file
 UNSEEN = ("flite:rms", "festival:hy_fi_mv_diphone", "espeak:en-us+Annie", "espeak:en+klatt3", "espeak:it+male7")
 
 ESPEAK_VOICES = (
-    "en-us", "en-us+f2", "en-us+female3", "en", "en+female5", "en+Michael", "en-gb-scotland", "en-gb-scotland+f4", "en-gb-x-rp", "en-029",
-    "en-us-nyc+klatt", "en-us+Andy", "en-us+Alicia", "en-us+Henrique", "en+Tweaky", "en-us+Storm", "en-us+klatt4", "en-us+whisper", "en+male4",
-    "en-us+steph", "en-us+linda", "es", "es+f3", "fr", "fr+female2", "de", "de+f5", "it", "pt-br+female4", "cmn", "cmn+f2", "ru", "hi", "tr+male3",
+    "en-us", "en-us+f2", "en-us+female3", "en", "en+female5", "en+Michael", "en-gb-scotland", "en-gb-scotland+f4",
+    "en-gb-x-rp", "en-029",
+    "en-us-nyc+klatt", "en-us+Andy", "en-us+Alicia", "en-us+Henrique", "en+Tweaky", "en-us+Storm", "en-us+klatt4",
+    "en-us+whisper", "en+male4",
+    "en-us+steph", "en-us+linda", "es", "es+f3", "fr", "fr+female2", "de", "de+f5", "it", "pt-br+female4", "cmn",
+    "cmn+f2", "ru", "hi", "tr+male3",
     "pl+f1", "nl", "sv+f4", "ja", "id",
 )  # fmt: skip
 
@@ -51,13 +55,20 @@ def dictionary_words() -> list[str]:
 
 
 def speak_corpus(utterances: int, seed: int) -> dict[str, list[Spoken]]:
-    """Return what every voice said. Natural-sounding voices (diphones, HTS, flite) say three times as much as formant ones."""
+    """Return what every voice said. Natural-sounding voices (diphones, HTS, flite) say three times as much as formant
+    ones.
+    """
     rng = random.Random(seed)
     words = dictionary_words()
     said: dict[str, list[Spoken]] = {}
     for voice in flite.VOICES:
         said[f"flite:{voice}"] = [
-            flite.speak(voice, texts.english(rng, words), stretch=rng.uniform(0.75, 1.25), pitch_hz=rng.choice([None, rng.uniform(80, 220)]))
+            flite.speak(
+                voice,
+                texts.english(rng, words),
+                stretch=rng.uniform(0.75, 1.25),
+                pitch_hz=rng.choice([None, rng.uniform(80, 220)]),
+            )
             for _ in range(utterances * 3)
         ]
         print(f"flite:{voice}", flush=True)
@@ -83,7 +94,9 @@ def speak_corpus(utterances: int, seed: int) -> dict[str, list[Spoken]]:
 def save_clean(path: Path, said: dict[str, list[Spoken]]) -> None:
     voices = [voice for voice, all_said in said.items() for _ in all_said]
     spoken = [one for all_said in said.values() for one in all_said]
-    rows = np.array([(i, s.start_s, s.end_s, s.viseme) for i, one in enumerate(spoken) for s in one.segments], np.float64)
+    rows = np.array(
+        [(i, s.start_s, s.end_s, s.viseme) for i, one in enumerate(spoken) for s in one.segments], np.float64
+    )
     ends = np.cumsum([len(one.pcm) for one in spoken])
     np.savez(path, voices=np.array(voices), pcm=np.concatenate([one.pcm for one in spoken]), ends=ends, rows=rows)
 
@@ -112,11 +125,16 @@ def save(path: Path, said: dict[str, list[Spoken]]) -> None:
     partial = path.with_suffix(".partial.npz")
     save_clean(partial, said)
     partial.rename(path)
-    print(f"{path.name}: {sum(len(one.pcm) for all_said in said.values() for one in all_said) / RATE_HZ / 3600:.2f} h", flush=True)
+    print(
+        f"{path.name}: {sum(len(one.pcm) for all_said in said.values() for one in all_said) / RATE_HZ / 3600:.2f} h",
+        flush=True,
+    )
 
 
 def save_copies(out: Path, name: str, said: dict[str, list[Spoken]], copies: int, seed: int) -> None:
-    """Write augmented copies of everything said, in shards `aug_NAME_COPY_PART.npz` of mixed voices with a little noise and music between."""
+    """Write augmented copies of everything said, in shards `aug_NAME_COPY_PART.npz` of mixed voices with a little noise
+    and music between.
+    """
     rng = np.random.default_rng(seed)
     everything = [(voice, one) for voice, all_said in said.items() for one in all_said]
     babble = [one.pcm for _, one in everything[:: max(1, len(everything) // 60)]]
@@ -134,9 +152,16 @@ def save_copies(out: Path, name: str, said: dict[str, list[Spoken]], copies: int
 def main() -> int:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--out", type=Path, default=Path(__file__).parent / "work")
-    options.add_argument("--utterances", type=int, default=40, help="per formant voice; the others say three times as much")
+    options.add_argument(
+        "--utterances", type=int, default=40, help="per formant voice; the others say three times as much"
+    )
     options.add_argument("--copies", type=int, default=2, help="augmented copies of each synthesised utterance")
-    options.add_argument("--natural-copies", type=int, default=3, help="augmented copies of each recording (clean_natural_*.npz in the folder)")
+    options.add_argument(
+        "--natural-copies",
+        type=int,
+        default=3,
+        help="augmented copies of each recording (clean_natural_*.npz in the folder)",
+    )
     options.add_argument("--seed", type=int, default=1)
     a = options.parse_args()
     a.out.mkdir(parents=True, exist_ok=True)
@@ -151,7 +176,9 @@ def main() -> int:
         if ".partial" not in path.name:
             natural |= load_clean(path)
     save_copies(a.out, "natural", natural, a.natural_copies if natural else 0, a.seed + 1)
-    save_copies(a.out, "synth", {voice: all_said for voice, all_said in said.items() if voice not in UNSEEN}, a.copies, a.seed)
+    save_copies(
+        a.out, "synth", {voice: all_said for voice, all_said in said.items() if voice not in UNSEEN}, a.copies, a.seed
+    )
     print(f"done in {time.monotonic() - began:.0f} s")
     return 0
 

@@ -1,11 +1,14 @@
-"""What `make eval-lips` runs: the lips of the shipped weights, on motion curves and on film, with what this machine has. It needs no torch.
+"""What `make eval-lips` runs: the lips of the shipped weights, on motion curves and on film, with what this machine
+has. It needs no torch.
 
-    python -m training.eval_lips [--shared ../shared] [--clips FOLDER ...] [--corpus training/work] [--portrait PHOTO ...] [--no-film] [--write docs]
+    python -m training.eval_lips [--shared ../shared] [--clips FOLDER ...] [--corpus training/work] [--portrait PHOTO
+    ...] [--no-film] [--write docs]
 
-Voices are synthesised where flite and espeak-ng are installed; recordings, their phones and the measure of film are taken from `--shared` where it
-is there; `--clips` adds folders of recordings with NAME.phones.tsv, `--corpus` the held-out recordings of a training (valid_natural_*.npz).
-Prints Markdown; `--write docs` puts it between the marks in docs/lips.md, the figures into docs/lips.json and a picture into docs/pictures. Where
-pocketsphinx is installed, it is measured beside. Seeds are fixed: the same machine prints the same figures.
+Voices are synthesised where flite and espeak-ng are installed; recordings, their phones and the measure of film are
+taken from `--shared` where it is there; `--clips` adds folders of recordings with NAME.phones.tsv, `--corpus` the
+held-out recordings of a training (valid_natural_*.npz). Prints Markdown; `--write docs` puts it between the marks in
+docs/lips.md, the figures into docs/lips.json and a picture into docs/pictures. Where pocketsphinx is installed, it is
+measured beside. Seeds are fixed: the same machine prints the same figures.
 """
 
 from __future__ import annotations
@@ -27,10 +30,20 @@ from .evaluate_film import COUNTED, measure_clip
 from .voices import flite
 
 CURVES = (
-    "closure_recall", "false_closure", "false_consonant", "opening_recall", "contact", "rest", "corr0", "opening_corr", "accuracy_15",
+    "closure_recall", "false_closure", "false_consonant", "opening_recall", "contact", "rest", "corr0",
+    "opening_corr", "accuracy_15",
     "offset_ms", "closures",
 )  # fmt: skip
-FILM = ("closure_recall", "opening_recall", "false_closure", "silence_closed", "rounding_d", "corr0", "offset_ms", "face_found")
+FILM = (
+    "closure_recall",
+    "opening_recall",
+    "false_closure",
+    "silence_closed",
+    "rounding_d",
+    "corr0",
+    "offset_ms",
+    "face_found",
+)
 WHOLE = {"offset_ms", "closures"}
 BEGIN, END = "<!-- eval-lips -->", "<!-- /eval-lips -->"
 FILMED_SENTENCES = 4
@@ -69,7 +82,9 @@ def on_film(portrait: Path, clips: Path, measure: Path) -> dict[str, float]:
     out = {name: _middle([one[name] for one in figures], name) for name in FILM if name not in COUNTED}
     for name, count in COUNTED.items():
         some = [one for one in figures if one[count]]
-        out[name] = sum(one[name] * one[count] for one in some) / sum(one[count] for one in some) if some else float("nan")
+        out[name] = (
+            sum(one[name] * one[count] for one in some) / sum(one[count] for one in some) if some else float("nan")
+        )
     return out
 
 
@@ -85,8 +100,9 @@ def held_out(corpus: Path) -> eval_voices.Groups:
 
 
 def with_sounds(clips: list[evaluate.Clip]) -> tuple[Columns, Columns]:
-    """Return (figures of distorted speech by distortion, figures of sounds that are no speech). `turns` and `opening` are those of the jaw, the first
-    per second, the second as a share of what clean speech has."""
+    """Return (figures of distorted speech by distortion, figures of sounds that are no speech). `turns` and `opening`
+    are those of the jaw, the first per second, the second as a share of what clean speech has.
+    """
     clean = [evaluate.viseme_track(pcm)[0] for pcm, _ in clips]
     usual = float(np.mean([eval_sounds.opening(motion) for motion in clean]))
     wide = float(np.percentile(np.concatenate([evaluate.proxy_gap(motion) for motion in clean]), 90))
@@ -102,7 +118,9 @@ def with_sounds(clips: list[evaluate.Clip]) -> tuple[Columns, Columns]:
     changed: Columns = {"clean": evaluate.evaluate(clips) | of_motions(clean)}
     for name, change in eval_sounds.DISTORTIONS.items():
         distorted = [(eval_sounds.distorted(pcm, change), phones) for pcm, phones in clips]
-        changed[name] = evaluate.evaluate(distorted) | of_motions([evaluate.viseme_track(pcm)[0] for pcm, _ in distorted])
+        changed[name] = evaluate.evaluate(distorted) | of_motions(
+            [evaluate.viseme_track(pcm)[0] for pcm, _ in distorted]
+        )
     return changed, {name: of_motions([evaluate.viseme_track(pcm)[0]]) for name, pcm in eval_sounds.alone().items()}
 
 
@@ -116,11 +134,18 @@ def curves(a: argparse.Namespace) -> tuple[list[str], dict[str, Columns]]:
     figures: dict[str, Columns] = {}
 
     def add(name: str, title: str, columns: Columns, rows: tuple[str, ...]) -> None:
-        figures[name] = {column: {row: round(one.get(row, float("nan")), 4) for row in rows} for column, one in columns.items()}
+        figures[name] = {
+            column: {row: round(one.get(row, float("nan")), 4) for row in rows} for column, one in columns.items()
+        }
         parts.append(f"### {title}\n\n" + table(columns, rows))
 
     if natural or made:
-        add("voices", "Motion curves", {name: evaluate.evaluate(clips) for name, clips in (natural | made).items()}, CURVES)
+        add(
+            "voices",
+            "Motion curves",
+            {name: evaluate.evaluate(clips) for name, clips in (natural | made).items()},
+            CURVES,
+        )
     if folders:
         ways = {"this": None, "loudness": eval_peers.loudness, "PocketSphinx' phones": eval_peers.pocketsphinx_phones(),
                 "timings given": eval_peers.given_timings}  # fmt: skip
@@ -136,21 +161,35 @@ def curves(a: argparse.Namespace) -> tuple[list[str], dict[str, Columns]]:
         add("distorted", "Distorted speech", changed, rows)
         add("sounds", "No speech", sounds, ("jaw turns/s", "opening", "open frames"))
     if quick := eval_voices.quick():
-        figures["quick"] = {name: {key: round(value, 4) for key, value in evaluate.evaluate(clips).items()} for name, clips in quick.items()}
+        figures["quick"] = {
+            name: {key: round(value, 4) for key, value in evaluate.evaluate(clips).items()}
+            for name, clips in quick.items()
+        }
     return parts, figures
 
 
 def films(a: argparse.Namespace) -> Columns:
-    """Film the shared recordings and the first other folder's with every portrait, and sentences of an unseen synthesised voice with the first."""
-    folders = [*sorted(path for path in (a.shared / "speech").glob("*") if any(path.glob("*.phones.tsv"))), *a.clips[:1]]
+    """Film the shared recordings and the first other folder's with every portrait, and sentences of an unseen
+    synthesised voice with the first.
+    """
+    folders = [
+        *sorted(path for path in (a.shared / "speech").glob("*") if any(path.glob("*.phones.tsv"))),
+        *a.clips[:1],
+    ]
     photos = {"default portrait": DEFAULT_PORTRAIT.path} | {photo.stem: photo for photo in a.portrait}
     measure = a.shared / "lipsync" / "measure.py"
-    columns = {f"{folder.name}, {name}": on_film(photo, folder, measure) for name, photo in photos.items() for folder in folders}
+    columns = {
+        f"{folder.name}, {name}": on_film(photo, folder, measure)
+        for name, photo in photos.items()
+        for folder in folders
+    }
     if said := eval_voices.synthesised(FILMED_SENTENCES).get("rms (unseen)"):
         with tempfile.TemporaryDirectory() as scratch:
             for i, (pcm, phones) in enumerate(said):
                 soundfile.write(Path(scratch) / f"{i}.wav", pcm, 16000)
-                (Path(scratch) / f"{i}.phones.tsv").write_text("".join(f"{a:.3f}\t{b:.3f}\t{phone}\n" for a, b, phone in phones))
+                (Path(scratch) / f"{i}.phones.tsv").write_text(
+                    "".join(f"{a:.3f}\t{b:.3f}\t{phone}\n" for a, b, phone in phones)
+                )
             columns["rms (unseen), default portrait"] = on_film(DEFAULT_PORTRAIT.path, Path(scratch), measure)
     return columns
 
@@ -160,7 +199,10 @@ def written(folder: Path, text: str, figures: dict[str, Columns]) -> None:
     page = (folder / "lips.md").read_text()
     before, rest = page.split(BEGIN)
     (folder / "lips.md").write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.split(END)[1]}")
-    plain = {name: {c: {k: None if np.isnan(v) else v for k, v in one.items()} for c, one in columns.items()} for name, columns in figures.items()}
+    plain = {
+        name: {c: {k: None if np.isnan(v) else v for k, v in one.items()} for c, one in columns.items()}
+        for name, columns in figures.items()
+    }
     (folder / "lips.json").write_text(json.dumps(plain, indent=1) + "\n")
     try:
         spoken = flite.speak("rms", eval_picture.SENTENCE)
@@ -173,17 +215,23 @@ def written(folder: Path, text: str, figures: dict[str, Columns]) -> None:
 def main() -> int:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--shared", type=Path, default=Path("../shared"))
-    options.add_argument("--clips", type=Path, action="append", default=[], help="folders of recordings with NAME.phones.tsv")
+    options.add_argument(
+        "--clips", type=Path, action="append", default=[], help="folders of recordings with NAME.phones.tsv"
+    )
     options.add_argument("--corpus", type=Path, help="a training's folder, for the recordings it held out")
     options.add_argument("--sentences", type=int, default=12, help="of each synthesised voice")
-    options.add_argument("--portrait", type=Path, action="append", default=[], help="photos to film besides the default portrait")
+    options.add_argument(
+        "--portrait", type=Path, action="append", default=[], help="photos to film besides the default portrait"
+    )
     options.add_argument("--no-film", action="store_true", help="motion curves alone; the page keeps the film it has")
     options.add_argument("--write", type=Path, help="the folder of lips.md, lips.json and pictures/lips.png")
     a = options.parse_args()
     parts, figures = curves(a)
     old = json.loads((a.write / "lips.json").read_text()) if a.write and (a.write / "lips.json").exists() else {}
     if a.no_film:
-        films_there = {c: {k: float("nan") if v is None else v for k, v in one.items()} for c, one in old.get("film", {}).items()}
+        films_there = {
+            c: {k: float("nan") if v is None else v for k, v in one.items()} for c, one in old.get("film", {}).items()
+        }
     elif (a.shared / "lipsync" / "measure.py").is_file():
         films_there = films(a)
     else:

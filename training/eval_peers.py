@@ -1,7 +1,8 @@
-"""Other ways from speech to motion, measured beside the shipped one: the level of the sound, phones from PocketSphinx, and the true phones.
+"""Other ways from speech to motion, measured beside the shipped one: the level of the sound, phones from PocketSphinx,
+and the true phones.
 
-Rhubarb and its like are PocketSphinx with other mouths: its phone decoder, which hears the whole recording before it says anything, stands for
-them. It moves the same mouth as given timings do, so that hearing alone is compared.
+Rhubarb and its like are PocketSphinx with other mouths: its phone decoder, which hears the whole recording before it
+says anything, stands for them. It moves the same mouth as given timings do, so that hearing alone is compared.
 """
 
 from __future__ import annotations
@@ -45,7 +46,9 @@ def given_timings(clip: Clip) -> Track:
 
 
 def loudness(clip: Clip) -> Track:
-    """The jaw follows the level, as the simplest avatars have it: wide open at the clip's 95th percentile, closed 30 dB below."""
+    """The jaw follows the level, as the simplest avatars have it: wide open at the clip's 95th percentile, closed 30 dB
+    below.
+    """
     pcm, _ = clip
     began = time.process_time()
     steps = -(-len(pcm) // 160)
@@ -69,7 +72,9 @@ def pocketsphinx_phones() -> Callable[[Clip], Track] | None:
     except ImportError:
         return None
     model = f"{pocketsphinx.get_model_path()}/en-us/en-us-phone.lm.bin"
-    decoder = pocketsphinx.Decoder(allphone=model, lm=None, cmn="batch", loglevel="FATAL", beam=1e-20, pbeam=1e-20, lw=2.0)
+    decoder = pocketsphinx.Decoder(
+        allphone=model, lm=None, cmn="batch", loglevel="FATAL", beam=1e-20, pbeam=1e-20, lw=2.0
+    )
 
     def track(clip: Clip) -> Track:
         pcm, _ = clip
@@ -77,7 +82,11 @@ def pocketsphinx_phones() -> Callable[[Clip], Track] | None:
         decoder.start_utt()
         decoder.process_raw(pcm.tobytes(), full_utt=True)
         decoder.end_utt()
-        phones = [(part.start_frame / 100, (part.end_frame + 1) / 100, part.word) for part in decoder.seg() if not part.word.startswith("(")]
+        phones = [
+            (part.start_frame / 100, (part.end_frame + 1) / 100, part.word)
+            for part in decoder.seg()
+            if not part.word.startswith("(")
+        ]
         segments = from_arpabet([(a, b, p if p.isalpha() else "SIL") for a, b, p in phones])
         motion = _moved_by(segments, pcm)
         return Track(motion, _classes(segments, len(motion)), time.process_time() - began)

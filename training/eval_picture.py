@@ -21,10 +21,14 @@ _HEARD, _TRUE, _SHUT, _TOUCH = (180, 90, 20), (150, 150, 150), (60, 60, 210), (4
 
 def _write(picture: np.ndarray, text: str, x: float, y: int, *, size: float = 0.42, centred: bool = False) -> None:
     width = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, size, 1)[0][0]
-    cv2.putText(picture, text, (round(x - width / 2 if centred else x), y), cv2.FONT_HERSHEY_SIMPLEX, size, _INK, 1, cv2.LINE_AA)
+    cv2.putText(
+        picture, text, (round(x - width / 2 if centred else x), y), cv2.FONT_HERSHEY_SIMPLEX, size, _INK, 1, cv2.LINE_AA
+    )
 
 
-def _curve(picture: np.ndarray, top: int, values: np.ndarray, scale: float, colour: tuple[int, int, int], thick: int) -> None:
+def _curve(
+    picture: np.ndarray, top: int, values: np.ndarray, scale: float, colour: tuple[int, int, int], thick: int
+) -> None:
     x = np.linspace(_LEFT, _WIDTH - _RIGHT, len(values))
     y = top + _CURVE - 10 - np.clip(values / scale, 0, 1.1) * (_CURVE - 24)
     points = np.stack([x, y], axis=1).astype(np.float32)
@@ -42,10 +46,14 @@ def draw(clip: Clip, path: Path) -> None:
     duration_s = len(pcm) / 16000
     at = (_WIDTH - _LEFT - _RIGHT) / duration_s
     picture = np.full((_SPECTRUM + _PHONES + 4 * _CURVE + 22, _WIDTH, 3), 255, np.uint8)
-    frames = np.lib.stride_tricks.sliding_window_view(np.pad(pcm.astype(np.float32), 256), 512)[::80] * np.hanning(512).astype(np.float32)
+    frames = np.lib.stride_tricks.sliding_window_view(np.pad(pcm.astype(np.float32), 256), 512)[::80] * np.hanning(
+        512
+    ).astype(np.float32)
     level_db = 20 * np.log10(np.abs(np.fft.rfft(frames, axis=1)) + 1.0)[:, 1:256].T[::-1]
     shade = np.clip((level_db - level_db.max() + 65) / 65, 0, 1)
-    spectrum = cv2.resize((255 - 225 * shade).astype(np.uint8), (_WIDTH - _LEFT - _RIGHT, _SPECTRUM - 8), interpolation=cv2.INTER_AREA)
+    spectrum = cv2.resize(
+        (255 - 225 * shade).astype(np.uint8), (_WIDTH - _LEFT - _RIGHT, _SPECTRUM - 8), interpolation=cv2.INTER_AREA
+    )
     spectrum = spectrum // 16 * 16 + 15  # sixteen greys are enough, and pack well
     picture[4 : _SPECTRUM - 4, _LEFT : _WIDTH - _RIGHT] = spectrum[..., None]
     _write(picture, "8 kHz", 20, 16)
@@ -73,6 +81,12 @@ def draw(clip: Clip, path: Path) -> None:
         _write(picture, name, 6, top + _CURVE - 14)
         _curve(picture, top, with_phones, scale, _TRUE, 1)
         _curve(picture, top, by_ear, scale, _HEARD, 2)
-    _write(picture, "blue: heard, 60 ms behind the sound; grey: with the true phones; red: /p b m/; orange: /f v/", _LEFT, bottom + 15, size=0.38)
+    _write(
+        picture,
+        "blue: heard, 60 ms behind the sound; grey: with the true phones; red: /p b m/; orange: /f v/",
+        _LEFT,
+        bottom + 15,
+        size=0.38,
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(path), picture, [cv2.IMWRITE_PNG_COMPRESSION, 9])

@@ -1,4 +1,5 @@
-"""What may come to the lips' ears besides clean speech: distorted speech, speech with other sounds behind it, and sounds that are no speech at all.
+"""What may come to the lips' ears besides clean speech: distorted speech, speech with other sounds behind it, and
+sounds that are no speech at all.
 
 Everything is made from clean speech or out of nothing, with fixed seeds, at 16 kHz.
 """
@@ -34,12 +35,18 @@ def song(count: int, rng: np.random.Generator) -> Samples:
         t = np.arange(beat) / RATE_HZ
         voices = [(float(rng.choice(_NOTES_HZ)) * 2, 0.5, 4.0)]
         if k % 4 == 0:
-            voices += [(float(f), 0.25, 1.5) for f in rng.choice(_NOTES_HZ, 3, replace=False)] + [(float(rng.choice(_NOTES_HZ[:3])) / 2, 0.6, 3.0)]
+            voices += [(float(f), 0.25, 1.5) for f in rng.choice(_NOTES_HZ, 3, replace=False)] + [
+                (float(rng.choice(_NOTES_HZ[:3])) / 2, 0.6, 3.0)
+            ]
         for hz, loud, fall in voices:
             note = sum(np.sin(2 * np.pi * hz * h * t) / h**1.3 for h in range(1, 9) if hz * h < 7600)
             x[start : start + beat] += (loud * np.exp(-fall * t) * np.minimum(1, t * 200) * note).astype(np.float32)
         hit = np.arange(2400) / RATE_HZ
-        drum = np.sin(2 * np.pi * 60 * hit) * np.exp(-25 * hit) if k % 4 == 0 else 0.5 * rng.normal(size=2400) * np.exp(-40 * hit)
+        drum = (
+            np.sin(2 * np.pi * 60 * hit) * np.exp(-25 * hit)
+            if k % 4 == 0
+            else 0.5 * rng.normal(size=2400) * np.exp(-40 * hit)
+        )
         x[start : start + 2400] += (0.8 * drum).astype(np.float32)
     return x[:count]
 
@@ -52,7 +59,10 @@ def cough(rng: np.random.Generator) -> Samples:
         rise = np.minimum(1, t / 0.012) * (np.exp(-t / 0.045) + 0.25 * np.exp(-(((t - 0.22) / 0.06) ** 2)))
         noise = np.fft.rfft(rng.normal(size=RATE_HZ))
         hz = np.fft.rfftfreq(RATE_HZ, 1 / RATE_HZ)
-        formed = sum(np.exp(-(((hz - f) / w) ** 2)) * a for f, w, a in ((650, 250, 1.0), (1400, 350, 0.6), (2600, 500, 0.4), (4500, 1500, 0.2)))
+        formed = sum(
+            np.exp(-(((hz - f) / w) ** 2)) * a
+            for f, w, a in ((650, 250, 1.0), (1400, 350, 0.6), (2600, 500, 0.4), (4500, 1500, 0.2))
+        )
         out.append(np.fft.irfft(noise * formed, RATE_HZ) * rise)
     x = np.concatenate(out)
     return (0.5 * x / np.abs(x).max()).astype(np.float32)
@@ -113,8 +123,9 @@ def distorted(pcm: Pcm, change: Callable[[Samples], Samples]) -> Pcm:
 
 
 def jaw_turns_per_s(motion: SpeechMotion) -> float:
-    """Return how often the jaw turns round in a second, counting movements of 0.05 and more: a chattering jaw turns far more often than one that
-    speaks."""
+    """Return how often the jaw turns round in a second, counting movements of 0.05 and more: a chattering jaw turns far
+    more often than one that speaks.
+    """
     turns, goal, extreme = 0, 0, 0.0
     for value in motion.mouth[:, INDEX["jawOpen"]] - motion.mouth[:, INDEX["mouthClose"]]:
         if goal >= 0 and value < extreme - _TURN:

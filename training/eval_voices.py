@@ -1,4 +1,6 @@
-"""Whose speech the lips are measured on: synthesised voices, seen in training and not, and sentences in five languages. Seeds are fixed."""
+"""Whose speech the lips are measured on: synthesised voices, seen in training and not, and sentences in five languages.
+Seeds are fixed.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,8 @@ FLITE = {"rms": "unseen", "slt": "seen"}
 ESPEAK = {"en-us+Annie": "unseen", "en+klatt3": "unseen", "it+male7": "unseen", "en-us": "seen"}
 # Variants that training does not use either; the languages themselves were heard from other variants.
 LANGUAGES = {
-    "English": ("en-us+Annie", "en-gb+male3"), "Spanish": ("es+Annie", "es-419+male3"), "French": ("fr-fr+Annie", "fr-be+male3"),
+    "English": ("en-us+Annie", "en-gb+male3"), "Spanish": ("es+Annie", "es-419+male3"),
+    "French": ("fr-fr+Annie", "fr-be+male3"),
     "German": ("de+Annie", "de+male3"), "Mandarin": ("cmn+Annie", "cmn+male3"),
 }  # fmt: skip
 _TAGS = {"English": "en", "Spanish": "es", "French": "fr", "German": "de", "Mandarin": "cmn"}
@@ -65,7 +68,9 @@ def language_sentences() -> dict[str, list[str]]:
 
 
 def languages() -> Groups:
-    """Return the same few sentences' worth of speech in each language, by espeak-ng voices that training did not hear."""
+    """Return the same few sentences' worth of speech in each language, by espeak-ng voices that training
+    did not hear.
+    """
     espeak = _espeak()
     if espeak is None:
         return {}

@@ -1,11 +1,13 @@
-"""Measure speech-to-motion on the motion curves, with the figures of the lip-sync measure plus some that only the curves can give.
+"""Measure speech-to-motion on the motion curves, with the figures of the lip-sync measure plus some that only the
+curves can give.
 
     python -m training.evaluate [--clips FOLDER ...] [--corpus training/work] [--json]
 
-FOLDER holds NAME.flac or NAME.wav with NAME.phones.tsv (start_s, end_s, ARPAbet phone); of the corpus, the voices never seen in training are used,
-and some of the seen for comparison. The gap is a proxy for the inner lips: jawOpen less
-mouthClose, plus what the lips' own muscles open. Video is sampled from it at 25 frames/s, in four phases. `corr0` compares it with a coarse chart
-of the phones; `opening_corr` compares how open the network expects the jaw to be with what the co-articulation model makes of the true phones.
+FOLDER holds NAME.flac or NAME.wav with NAME.phones.tsv (start_s, end_s, ARPAbet phone); of the corpus, the voices never
+seen in training are used, and some of the seen for comparison. The gap is a proxy for the inner lips: jawOpen less
+mouthClose, plus what the lips' own muscles open. Video is sampled from it at 25 frames/s, in four phases. `corr0`
+compares it with a coarse chart of the phones; `opening_corr` compares how open the network expects the jaw to be with
+what the co-articulation model makes of the true phones.
 """
 
 from __future__ import annotations
@@ -46,7 +48,19 @@ COARSE = {
 }  # fmt: skip
 
 # Each class by one phone of it.
-PHONE_OF = {"PP": "P", "FF": "F", "DD": "T", "NN": "N", "LL": "L", "KK": "K", "HH": "HH", "SS": "S", "RR": "R", "OH": "AO", "WW": "W"}
+PHONE_OF = {
+    "PP": "P",
+    "FF": "F",
+    "DD": "T",
+    "NN": "N",
+    "LL": "L",
+    "KK": "K",
+    "HH": "HH",
+    "SS": "S",
+    "RR": "R",
+    "OH": "AO",
+    "WW": "W",
+}
 
 Phones = list[tuple[float, float, str]]
 Clip = tuple[NDArray[np.int16], Phones]
@@ -60,7 +74,11 @@ def read_phones(path: Path) -> Phones:
 def proxy_gap(motion: SpeechMotion) -> NDArray[np.float32]:
     """Return the inner-lip gap, in units of eye distances as the renderer would show it, roughly."""
     mouth = motion.mouth
-    parted = 0.10 * mouth[:, INDEX["mouthLowerDown"]] + 0.06 * mouth[:, INDEX["mouthUpperUp"]] - 0.12 * mouth[:, INDEX["mouthRollLower"]]
+    parted = (
+        0.10 * mouth[:, INDEX["mouthLowerDown"]]
+        + 0.06 * mouth[:, INDEX["mouthUpperUp"]]
+        - 0.12 * mouth[:, INDEX["mouthRollLower"]]
+    )
     return np.maximum(0.0, 0.45 * (mouth[:, INDEX["jawOpen"]] - mouth[:, INDEX["mouthClose"]]) + parted)
 
 
@@ -80,7 +98,16 @@ def tally_clip(motion: SpeechMotion, phones: Phones) -> dict[str, list[float]]:
             speech |= (t >= a) & (t < b)
     p90 = float(np.percentile(gap[speech], 90))
     out: dict[str, list[float]] = {
-        name: [] for name in ("closure_recall", "opening_recall", "false_closure", "false_consonant", "contact", "silence_closed", "rest")
+        name: []
+        for name in (
+            "closure_recall",
+            "opening_recall",
+            "false_closure",
+            "false_consonant",
+            "contact",
+            "silence_closed",
+            "rest",
+        )
     }
 
     def frames(a: float, b: float, phase: int) -> NDArray[np.int64]:
@@ -91,11 +118,15 @@ def tally_clip(motion: SpeechMotion, phones: Phones) -> dict[str, list[float]]:
     for phase in range(4):
         for a, b, phone in phones:
             if phone in {"P", "B", "M"} and b - a >= 0.03:
-                out["closure_recall"].append(float(gap[frames(a - 0.04, b + 0.04, phase)].min() <= max(0.02, 0.2 * p90)))
+                out["closure_recall"].append(
+                    float(gap[frames(a - 0.04, b + 0.04, phase)].min() <= max(0.02, 0.2 * p90))
+                )
             if phone in OPEN and b - a >= 0.06:
                 out["opening_recall"].append(float(gap[frames(a, b + 0.04, phase)].max() >= 0.6 * p90))
             if phone in VOWELS and b - a >= 0.06:
-                out["false_closure"].append(float(gap[frames(a + (b - a) / 4, b - (b - a) / 4, phase)].min() <= 0.2 * p90))
+                out["false_closure"].append(
+                    float(gap[frames(a + (b - a) / 4, b - (b - a) / 4, phase)].min() <= 0.2 * p90)
+                )
             if phone in QUIET and b - a >= 0.25:
                 out["silence_closed"] += list((gap[frames(a + 0.08, b - 0.08, phase)] <= 0.25 * p90).astype(float))
     closed = motion.mouth[:, INDEX["mouthClose"]] > 0.7 * np.maximum(motion.mouth[:, INDEX["jawOpen"]], 1e-3)
@@ -108,9 +139,15 @@ def tally_clip(motion: SpeechMotion, phones: Phones) -> dict[str, list[float]]:
         elif phone not in QUIET | VOWELS | {"P", "B", "M"} and not {left, right} & {"P", "B", "M"}:
             out["false_consonant"].append(float(closed[part].any()))
         if phone in QUIET and b - a >= 0.4:
-            out["rest"] += list((motion.mouth[int(a * 100) + 20 : int(b * 100) - 10].max(axis=1, initial=0) == 0).astype(float))
-    out["wide"] = [float(width[int(a * 100) : int(b * 100) + 1].mean()) for a, b, p in phones if p in SPREAD and b - a >= 0.05]
-    out["small"] = [float(width[int(a * 100) : int(b * 100) + 1].mean()) for a, b, p in phones if p in ROUND and b - a >= 0.05]
+            out["rest"] += list(
+                (motion.mouth[int(a * 100) + 20 : int(b * 100) - 10].max(axis=1, initial=0) == 0).astype(float)
+            )
+    out["wide"] = [
+        float(width[int(a * 100) : int(b * 100) + 1].mean()) for a, b, p in phones if p in SPREAD and b - a >= 0.05
+    ]
+    out["small"] = [
+        float(width[int(a * 100) : int(b * 100) + 1].mean()) for a, b, p in phones if p in ROUND and b - a >= 0.05
+    ]
     return out
 
 
@@ -131,8 +168,9 @@ def correlation(motion: SpeechMotion, phones: Phones) -> tuple[float, float, flo
 
 
 class Track(NamedTuple):
-    """What a way from speech to motion made of a clip: the motion, the class of each step, seconds of processor time, and, of a network that tells
-    it, how open it expects the jaw to be (n,), before anything is closed or touched."""
+    """What a way from speech to motion made of a clip: the motion, the class of each step, seconds of processor time,
+    and, of a network that tells it, how open it expects the jaw to be (n,), before anything is closed or touched.
+    """
 
     motion: SpeechMotion
     best: NDArray[np.int64]
@@ -190,7 +228,9 @@ def evaluate(clips: list[Clip], track: Callable[[Clip], Track] | None = None) ->
     figures["rounding_d"] = float((wide.mean() - small.mean()) / spread) if spread else float("nan")
     figures["corr0"], figures["corr_best"], figures["offset_ms"] = (float(x) for x in np.mean(correlations, axis=0))
     if openings:
-        figures["opening_corr"] = float(np.corrcoef(*(np.concatenate(one) for one in zip(*openings, strict=True)))[0, 1])
+        figures["opening_corr"] = float(
+            np.corrcoef(*(np.concatenate(one) for one in zip(*openings, strict=True)))[0, 1]
+        )
     figures["accuracy_21"], figures["accuracy_15"] = hits / spoken, hits15 / spoken
     figures["jerk"] = float(np.mean(jumps))
     figures["core_percent"] = 100 * cost / seconds
@@ -199,7 +239,11 @@ def evaluate(clips: list[Clip], track: Callable[[Clip], Track] | None = None) ->
 
 def speech_of(phones: Path) -> Path:
     """Return the recording that lies beside NAME.phones.tsv."""
-    return next(path for path in phones.parent.glob(phones.name.removesuffix(".phones.tsv") + ".*") if path.suffix in {".flac", ".wav", ".ogg"})
+    return next(
+        path
+        for path in phones.parent.glob(phones.name.removesuffix(".phones.tsv") + ".*")
+        if path.suffix in {".flac", ".wav", ".ogg"}
+    )
 
 
 def clips_of_folder(folder: Path) -> list[Clip]:
@@ -207,10 +251,18 @@ def clips_of_folder(folder: Path) -> list[Clip]:
 
 
 def clips_of_corpus(corpus: Path, count: int) -> dict[str, list[Clip]]:
-    """Return `count` clean utterances of each unseen voice and of three seen ones; each viseme class is named by one phone of it."""
+    """Return `count` clean utterances of each unseen voice and of three seen ones; each viseme class is named by one
+    phone of it.
+    """
     groups: dict[str, list[Clip]] = {}
     for voice, said in load_clean(corpus / "clean_synth.npz").items():
-        kind = "unseen" if voice in UNSEEN else "seen" if voice in {"flite:slt", "festival:ked_diphone", "espeak:en-us"} else None
+        kind = (
+            "unseen"
+            if voice in UNSEEN
+            else "seen"
+            if voice in {"flite:slt", "festival:ked_diphone", "espeak:en-us"}
+            else None
+        )
         if kind is None:
             continue
         groups[f"{kind} {voice}"] = clips_of_spoken(said[:count])
@@ -218,7 +270,10 @@ def clips_of_corpus(corpus: Path, count: int) -> dict[str, list[Clip]]:
 
 
 def clips_of_spoken(said: list[Spoken]) -> list[Clip]:
-    return [(one.pcm, [(s.start_s, s.end_s, PHONE_OF.get(CLASSES[s.viseme], CLASSES[s.viseme])) for s in one.segments]) for one in said]
+    return [
+        (one.pcm, [(s.start_s, s.end_s, PHONE_OF.get(CLASSES[s.viseme], CLASSES[s.viseme])) for s in one.segments])
+        for one in said
+    ]
 
 
 def main() -> int:
@@ -232,12 +287,18 @@ def main() -> int:
     a = options.parse_args()
     if a.weights:
         network.WEIGHTS = str(a.weights.resolve())
-    groups = {folder.name: clips_of_folder(folder) for folder in a.clips} | (clips_of_corpus(a.corpus, a.count) if a.corpus else {})
+    groups = {folder.name: clips_of_folder(folder) for folder in a.clips} | (
+        clips_of_corpus(a.corpus, a.count) if a.corpus else {}
+    )
     for path in a.said:
         groups |= {f"{path.stem} {voice}": clips_of_spoken(said[: a.count]) for voice, said in load_clean(path).items()}
     table = {name: evaluate(clips) for name, clips in groups.items()}
     if a.json:
-        print(json.dumps({name: {key: round(value, 4) for key, value in figures.items()} for name, figures in table.items()}))
+        print(
+            json.dumps(
+                {name: {key: round(value, 4) for key, value in figures.items()} for name, figures in table.items()}
+            )
+        )
         return 0
     names = list(table)
     print(" " * 16 + "".join(f"{name.split(':')[-1][:14]:>16s}" for name in names))

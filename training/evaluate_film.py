@@ -1,8 +1,10 @@
-"""Measure the lips on rendered film: every clip through `visavis render`, then through a lip-sync measure that tracks the face.
+"""Measure the lips on rendered film: every clip through `visavis render`, then through a lip-sync measure that tracks
+the face.
 
     python -m training.evaluate_film --portrait PHOTO --clips FOLDER --measure measure.py
 
-FOLDER as for training.evaluate. `measure.py FILM --phones TSV` prints one JSON object; counted figures are weighted by their counts.
+FOLDER as for training.evaluate. `measure.py FILM --phones TSV` prints one JSON object; counted figures are weighted by
+their counts.
 """
 
 from __future__ import annotations
@@ -25,8 +27,14 @@ PLAIN = ("silence_closed", "rounding_d", "gap_p90", "corr0", "corr_best", "offse
 def measure_clip(portrait: Path, speech: Path, phones: Path, measure: Path, film: Path) -> dict[str, float]:
     """Return the figures of one clip. Raises CalledProcessError when a step fails."""
     visavis = [sys.executable, "-m", "visavis.cli"]
-    subprocess.run([*visavis, "render", "--avatar", str(portrait), "--speech", str(speech), "--out", str(film)], check=True, capture_output=True)
-    out = subprocess.run([sys.executable, str(measure), str(film), "--phones", str(phones)], check=True, capture_output=True, text=True).stdout
+    subprocess.run(
+        [*visavis, "render", "--avatar", str(portrait), "--speech", str(speech), "--out", str(film)],
+        check=True,
+        capture_output=True,
+    )
+    out = subprocess.run(
+        [sys.executable, str(measure), str(film), "--phones", str(phones)], check=True, capture_output=True, text=True
+    ).stdout
     return json.loads(out.strip().splitlines()[-1])
 
 
@@ -47,7 +55,9 @@ def main() -> int:
             print(name, json.dumps(figures[-1]), flush=True)
     for key, count in COUNTED.items():
         hits = [(one[key] * one[count], one[count]) for one in figures if one[count]]
-        print(f"{key:16s} {sum(h for h, _ in hits) / max(1, sum(n for _, n in hits)):8.3f}  of {sum(n for _, n in hits)}")
+        print(
+            f"{key:16s} {sum(h for h, _ in hits) / max(1, sum(n for _, n in hits)):8.3f}  of {sum(n for _, n in hits)}"
+        )
     for key in PLAIN:
         values = [one[key] for one in figures if key in one and np.isfinite(one[key])]
         print(f"{key:16s} {np.mean(values) if values else float('nan'):8.3f}")

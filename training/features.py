@@ -1,6 +1,7 @@
 """What the network is given, for training: what the product computes, over many recordings at once.
 
-First the bands of a recording (they are kept); then, of a batch of recordings, what is left of them without level and colour.
+First the bands of a recording (they are kept); then, of a batch of recordings, what is left of them without level and
+colour.
 """
 
 from __future__ import annotations
@@ -24,13 +25,16 @@ def bands_of(pcm: NDArray[np.int16]) -> Array:
 
 
 def spectra_of(pcm: NDArray[np.int16]) -> tuple[Array, Array]:
-    """Return (normalised mel (n, MEL), dynamic cepstra (n, DYNAMIC) of 3 frames before) of one recording, a row for every step begun."""
+    """Return (normalised mel (n, MEL), dynamic cepstra (n, DYNAMIC) of 3 frames before) of one recording, a row for
+    every step begun.
+    """
     rows = features_of(bands_of(pcm)[None])[0]
     return rows[:, :MEL], rows[:, MEL:]
 
 
 def features_of(bands: Array) -> Array:
-    """Return [normalised mel with its level (MEL), dynamic cepstra of 3 frames before (DYNAMIC)], float32 (b, n, WIDTH), of recordings (b, n, BANDS).
+    """Return [normalised mel with its level (MEL), dynamic cepstra of 3 frames before (DYNAMIC)], float32 (b, n,
+    WIDTH), of recordings (b, n, BANDS).
 
     As `RunningNorm` and `CepstraStream` do it, a step of all recordings at a time.
     """
@@ -40,18 +44,24 @@ def features_of(bands: Array) -> Array:
     peak_db = np.empty_like(level_db)
     peak = np.full(count, ear.PEAK_FLOOR_DB, np.float32)
     for t in range(steps):
-        peak = np.maximum(np.maximum(level_db[:, t], peak - np.float32(ear.PEAK_FALL_DB)), np.float32(ear.PEAK_FLOOR_DB))
+        peak = np.maximum(
+            np.maximum(level_db[:, t], peak - np.float32(ear.PEAK_FALL_DB)), np.float32(ear.PEAK_FLOOR_DB)
+        )
         peak_db[:, t] = peak
     rows = np.maximum((mel_db - peak_db[..., None]) * np.float32(0.05), np.float32(ear.CLIP_LOW))
     below = level_db - peak_db
     _take_off_mean(rows, below > -ear.ACTIVE_DB, ear.PRIOR_MEAN, ear.PRIOR_FRAMES, ear.LONGEST_FRAMES)
     cepstra = (nats - peak_db[..., None] / ear.NATS_TO_DB) @ acoustic.COSINES
-    _take_off_mean(cepstra, -below < acoustic.ACTIVE_DB, acoustic.PRIOR_MEAN, acoustic.PRIOR_FRAMES, acoustic.LONGEST_FRAMES)
+    _take_off_mean(
+        cepstra, -below < acoustic.ACTIVE_DB, acoustic.PRIOR_MEAN, acoustic.PRIOR_FRAMES, acoustic.LONGEST_FRAMES
+    )
     level = np.maximum(below * np.float32(0.05), np.float32(ear.CLIP_LOW))
     return np.concatenate([rows, level[..., None], _dynamics(cepstra)], axis=2)
 
 
-def _take_off_mean(rows: Array, active: NDArray[np.bool_], prior: Array, prior_frames: float, longest_frames: float) -> None:
+def _take_off_mean(
+    rows: Array, active: NDArray[np.bool_], prior: Array, prior_frames: float, longest_frames: float
+) -> None:
     """Take the running mean off rows (b, n, m) in place; frames that are not active do not teach it."""
     mean = np.repeat(prior[None].astype(np.float32), len(rows), axis=0)
     seen = np.full(len(rows), prior_frames, np.float32)

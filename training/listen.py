@@ -1,9 +1,11 @@
-"""Teach a small network what CMU Sphinx' acoustic model would say, so that the product hears natural speech at 0.1 % of a core.
+"""Teach a small network what CMU Sphinx' acoustic model would say, so that the product hears natural speech at 0.1 % of
+a core.
 
     python -m training.listen --corpus training/work [--minutes 6] [--seed 1]
 
-It learns from frames that the model itself imagines (drawn from its mixtures: natural speech, as far as a mixture knows it) and from the augmented
-corpus. Writes `listener.npz` into the corpus folder; training/train.py puts it into the product's weights.
+It learns from frames that the model itself imagines (drawn from its mixtures: natural speech, as far as a mixture knows
+it) and from the augmented corpus. Writes `listener.npz` into the corpus folder; training/train.py puts it into the
+product's weights.
 """
 
 from __future__ import annotations
@@ -52,7 +54,9 @@ def main() -> int:
     scale = 1.0 / x.std(axis=0)
     held = rng.random(len(x)) < 0.02
     xs, ys = torch.from_numpy(x * scale), torch.from_numpy(y)
-    model = nn.Sequential(nn.Linear(DYNAMIC, a.hidden), nn.ReLU(), nn.Linear(a.hidden, a.hidden), nn.ReLU(), nn.Linear(a.hidden, SCORES))
+    model = nn.Sequential(
+        nn.Linear(DYNAMIC, a.hidden), nn.ReLU(), nn.Linear(a.hidden, a.hidden), nn.ReLU(), nn.Linear(a.hidden, SCORES)
+    )
     optimiser = torch.optim.Adam(model.parameters(), lr=2e-3)
     learn = torch.from_numpy(np.flatnonzero(~held))
     began = time.monotonic()
@@ -60,7 +64,9 @@ def main() -> int:
         for group in optimiser.param_groups:
             group["lr"] = 2e-3 * (0.5 + 0.5 * float(np.cos(np.pi * spent)))
         pick = learn[torch.randint(0, len(learn), (512,))]
-        loss = nn.functional.kl_div(torch.log_softmax(model(xs[pick]), dim=1), ys[pick], log_target=True, reduction="batchmean")
+        loss = nn.functional.kl_div(
+            torch.log_softmax(model(xs[pick]), dim=1), ys[pick], log_target=True, reduction="batchmean"
+        )
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

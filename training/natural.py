@@ -1,4 +1,6 @@
-"""Speech of people that Debian's packages carry, with the times of its phones. Which packages, whose voices, under which licences: decision 0007."""
+"""Speech of people that Debian's packages carry, with the times of its phones. Which packages, whose voices, under
+which licences: decision 0007.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +22,15 @@ FILLETS = Path("usr/share/games/fillets-ng")
 TUXPAINT = Path("usr/share/tuxpaint/stamps")
 ASTERISK = Path("usr/share/asterisk/sounds")
 
-# Asterisk's prompts by their folder, and the list of what they say in the source package (core-sounds-en.txt and so on).
-PROMPTS = {"en_US_f_Allison": "en-us", "es_MX_f_Allison": "es-419", "fr_CA_f_June": "fr", "it_IT_m_Carlo": "it", "ru_RU_f_IvrvoiceRU": "ru"}
+# Asterisk's prompts by their folder, and the list of what they say in the source package (core-sounds-en.txt and so
+# on).
+PROMPTS = {
+    "en_US_f_Allison": "en-us",
+    "es_MX_f_Allison": "es-419",
+    "fr_CA_f_June": "fr",
+    "it_IT_m_Carlo": "it",
+    "ru_RU_f_IvrvoiceRU": "ru",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,20 +43,26 @@ class Recording:
     speaker: str
 
 
-# Russian as the voice's builder labelled it; a doubled letter is a soft consonant or a stressed vowel, "ae" a vowel reduced after a soft
-# consonant and "ay" after a hard one.
+# Russian as the voice's builder labelled it; a doubled letter is a soft consonant or a stressed vowel, "ae" a vowel
+# reduced after a soft consonant and "ay" after a hard one.
 _RUSSIAN = {
-    "pau": "SIL", **dict.fromkeys(["p", "pp", "b", "bb", "m", "mm"], "PP"), **dict.fromkeys(["f", "ff", "v", "vv"], "FF"),
-    **dict.fromkeys(["t", "tt", "d", "dd"], "DD"), **dict.fromkeys(["n", "nn"], "NN"), **dict.fromkeys(["l", "ll"], "LL"),
+    "pau": "SIL", **dict.fromkeys(["p", "pp", "b", "bb", "m", "mm"], "PP"),
+    **dict.fromkeys(["f", "ff", "v", "vv"], "FF"),
+    **dict.fromkeys(["t", "tt", "d", "dd"], "DD"), **dict.fromkeys(["n", "nn"], "NN"), **dict.fromkeys(["l", "ll"],
+    "LL"),
     **dict.fromkeys(["k", "kk", "g", "gg", "h", "hh"], "KK"), **dict.fromkeys(["sh", "sch", "zh", "ch"], "CH"),
-    **dict.fromkeys(["s", "ss", "z", "zz", "c"], "SS"), **dict.fromkeys(["r", "rr"], "RR"), **dict.fromkeys(["a", "aa"], "AA"),
-    **dict.fromkeys(["e", "ee"], "EH"), **dict.fromkeys(["y", "yy", "ay"], "AH"), "ae": "IH", **dict.fromkeys(["i", "ii", "j"], "IY"),
+    **dict.fromkeys(["s", "ss", "z", "zz", "c"], "SS"), **dict.fromkeys(["r", "rr"], "RR"), **dict.fromkeys(["a",
+    "aa"], "AA"),
+    **dict.fromkeys(["e", "ee"], "EH"), **dict.fromkeys(["y", "yy", "ay"], "AH"), "ae": "IH", **dict.fromkeys(["i",
+    "ii", "j"], "IY"),
     "oo": "OH", **dict.fromkeys(["u", "uu", "ur"], "UW"),
 }  # fmt: skip
 
 
 def festvox_ru(folder: Path) -> list[Spoken]:
-    """Return the 620 sentences (100 minutes) that festvox-ru cuts its units from: one man reading Russian, labelled by the voice's builder."""
+    """Return the 620 sentences (100 minutes) that festvox-ru cuts its units from: one man reading Russian, labelled by
+    the voice's builder.
+    """
     spoken: list[Spoken] = []
     for labels in sorted(folder.glob("lab/*.lab")):
         start_s, segments = 0.0, []
@@ -68,17 +83,28 @@ def fillets(root: Path, _: Path | None = None) -> list[Recording]:
     recordings: list[Recording] = []
     for language in ("cs", "nl"):
         for dialogs in sorted((root / FILLETS).glob(f"script/*/dialogs_{language}.lua")):
-            lines = re.findall(r'dialogId\("([^"]+)",\s*"([^"]+)".*?dialogStr\("((?:[^"\\]|\\.)*)"\)', dialogs.read_text(), re.DOTALL)
+            lines = re.findall(
+                r'dialogId\("([^"]+)",\s*"([^"]+)".*?dialogStr\("((?:[^"\\]|\\.)*)"\)', dialogs.read_text(), re.DOTALL
+            )
             for name, font, text in lines:
                 path = root / FILLETS / "sound" / dialogs.parent.name / language / f"{name}.ogg"
                 who = {"font_small": "small", "font_big": "big"}.get(font, "others")
                 if path.exists():
-                    recordings.append(Recording(path=path, text=text.replace("\\", ""), language=language, speaker=f"fillets:{language}_{who}"))
+                    recordings.append(
+                        Recording(
+                            path=path,
+                            text=text.replace("\\", ""),
+                            language=language,
+                            speaker=f"fillets:{language}_{who}",
+                        )
+                    )
     return recordings
 
 
 def tuxpaint(root: Path, _: Path | None = None) -> list[Recording]:
-    """Return the names of the stamps of tuxpaint-stamps-default, read by volunteers in a dozen languages; a second or two each."""
+    """Return the names of the stamps of tuxpaint-stamps-default, read by volunteers in a dozen languages; a second or
+    two each.
+    """
     recordings: list[Recording] = []
     for path in sorted((root / TUXPAINT).rglob("*_desc*.ogg")):
         stamp, _, language = path.stem.partition("_desc")
@@ -90,12 +116,21 @@ def tuxpaint(root: Path, _: Path | None = None) -> list[Recording]:
         texts = dict(line.split(".utf8=", 1) for line in lines if ".utf8=" in line)
         text = lines[0] if language == "en" else texts.get(language)
         if text and "?" not in text[:1]:
-            recordings.append(Recording(path=path, text=text, language={"en": "en-us"}.get(language, language), speaker=f"tuxpaint:{language}"))
+            recordings.append(
+                Recording(
+                    path=path,
+                    text=text,
+                    language={"en": "en-us"}.get(language, language),
+                    speaker=f"tuxpaint:{language}",
+                )
+            )
     return recordings
 
 
 def asterisk(root: Path, texts: Path | None) -> list[Recording]:
-    """Return Asterisk's prompts in G.722, of the languages whose list of texts ("name: what is said") lies in the folder `texts`."""
+    """Return Asterisk's prompts in G.722, of the languages whose list of texts ("name: what is said") lies in the
+    folder `texts`.
+    """
     recordings: list[Recording] = []
     for voice, language in PROMPTS.items() if texts else ():
         listed = texts / f"core-sounds-{voice[:2]}.txt"

@@ -1,9 +1,11 @@
-"""Sentences in many neural voices -> the corpus: spoken by Kokoro, aligned like the recordings of people, the badly aligned refused.
+"""Sentences in many neural voices -> the corpus: spoken by Kokoro, aligned like the recordings of people, the badly
+aligned refused.
 
     python -m training.neural --kokoro FOLDER --out training/work [--minutes 40] [--seed 1]
 
-A shard is written about every five minutes, so that a training may begin while it goes on. English voices read English; the others read English and
-made-up words of their own language. Half of what the English voices say is said by somebody between two of them. `HELD_OUT` are never trained on.
+A shard is written about every five minutes, so that a training may begin while it goes on. English voices read English;
+the others read English and made-up words of their own language. Half of what the English voices say is said by somebody
+between two of them. `HELD_OUT` are never trained on.
 """
 
 from __future__ import annotations
@@ -39,12 +41,18 @@ QUIET_NAMES = ("nicole",)  # whispers
 def read_prose() -> list[str]:
     """Return sentences of connected prose, 5 to 22 words, from Debian's bible-kjv where it is installed, else none."""
     try:
-        whole = subprocess.run(["bible", "-f", "gen1:1-rev22:21"], check=True, capture_output=True, text=True, timeout=60).stdout
+        whole = subprocess.run(
+            ["bible", "-f", "gen1:1-rev22:21"], check=True, capture_output=True, text=True, timeout=60
+        ).stdout
     except (OSError, subprocess.SubprocessError):
         return []
     verses = [re.sub(r"^\S+\s+", "", line) for line in whole.splitlines()]
     parts = [part.strip(" ,;:") for verse in verses for part in re.split(r"[.;:?!]", re.sub(r"[\[\]()]", "", verse))]
-    return [part[0].upper() + part[1:] + "." for part in parts if 5 <= len(part.split()) <= 22 and re.fullmatch(r"[A-Za-z ,']+", part)]
+    return [
+        part[0].upper() + part[1:] + "."
+        for part in parts
+        if 5 <= len(part.split()) <= 22 and re.fullmatch(r"[A-Za-z ,']+", part)
+    ]
 
 
 def best_fitting(said: list[tuple[str, float, Spoken]]) -> dict[str, list[Spoken]]:
@@ -74,7 +82,9 @@ def main() -> int:
     counts: collections.Counter[str] = collections.Counter()
 
     def say_something(name: str, voice: np.ndarray) -> tuple[float, Spoken] | None:
-        """Return how well a sentence of this voice fits, and the sentence with the times of its phones; None where the model does not find it."""
+        """Return how well a sentence of this voice fits, and the sentence with the times of its phones; None where the
+        model does not find it.
+        """
         language = LANGUAGES[name[0]]
         if name[0] not in ENGLISH and rng.random() < 0.6:
             text = texts.nonsense(rng)
@@ -91,7 +101,9 @@ def main() -> int:
         return alignment.fit, Spoken(pcm=pcm, segments=alignment.segments)
 
     def choose() -> tuple[str, str, np.ndarray]:
-        """Return the name of a voice, what it is called in the corpus, and the voice itself, which may stand between two."""
+        """Return the name of a voice, what it is called in the corpus, and the voice itself, which may stand between
+        two.
+        """
         if rng.random() < OTHERS_SHARE:
             name = rng.choice(others)
         else:
@@ -103,7 +115,9 @@ def main() -> int:
 
     held: dict[str, list[Spoken]] = {}
     for name in HELD_OUT:
-        held[f"kokoro:{name}"] = [said[1] for _ in range(HELD_SAY) if (said := say_something(name, kokoro.voices[name]))]
+        held[f"kokoro:{name}"] = [
+            said[1] for _ in range(HELD_SAY) if (said := say_something(name, kokoro.voices[name]))
+        ]
     save(a.out / "valid_natural_kokoro.npz", held)
 
     began, shard, said_s = time.monotonic(), 0, 0.0

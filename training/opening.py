@@ -2,8 +2,9 @@
 
     python -m training.opening --corpus training/work --weights src/visavis/engine/speech/network.npz
 
-What is learned for each class of sounds is how it is seen; what is heard is never sure. So the opening is fitted to all that was heard at once and
-40 ms before, on voices of the training. A diphthong is two classes to the network and one movement of the jaw: its second half is hardly less open.
+What is learned for each class of sounds is how it is seen; what is heard is never sure. So the opening is fitted to all
+that was heard at once and 40 ms before, on voices of the training. A diphthong is two classes to the network and one
+movement of the jaw: its second half is hardly less open.
 """
 
 from __future__ import annotations
@@ -23,13 +24,15 @@ from .train import Network, gather, heard_of, load
 
 # How far each class parts the lips, 0 closed to 1 wide open, from the usual viseme charts; in units of jawOpen by WIDE.
 OPENING = {
-    "SIL": 0.0, "PP": 0.0, "FF": 0.12, "TH": 0.28, "DD": 0.28, "NN": 0.28, "LL": 0.38, "KK": 0.38, "HH": 0.38, "CH": 0.28, "SS": 0.28, "RR": 0.40,
+    "SIL": 0.0, "PP": 0.0, "FF": 0.12, "TH": 0.28, "DD": 0.28, "NN": 0.28, "LL": 0.38, "KK": 0.38, "HH": 0.38,
+    "CH": 0.28, "SS": 0.28, "RR": 0.40,
     "AA": 0.95, "AE": 0.95, "EH": 0.62, "AH": 0.62, "IH": 0.42, "IY": 0.42, "OH": 0.85, "UW": 0.25, "WW": 0.25,
 }  # fmt: skip
 WIDE = 0.65
 # The same of two classes in a row that are a diphthong: of its first half, of its second.
 DIPHTHONGS = {
-    ("AA", "IH"): (0.95, 0.80), ("AA", "UW"): (0.95, 0.80), ("EH", "IY"): (0.62, 0.58), ("OH", "UW"): (0.70, 0.55), ("OH", "IH"): (0.70, 0.60),
+    ("AA", "IH"): (0.95, 0.80), ("AA", "UW"): (0.95, 0.80), ("EH", "IY"): (0.62, 0.58), ("OH", "UW"): (0.70, 0.55),
+    ("OH", "IH"): (0.70, 0.60),
 }  # fmt: skip
 LONGEST_DIPHTHONG_STEPS = 40
 SMOOTH_STEPS = 11  # the Hann window of a jaw
@@ -45,7 +48,9 @@ def heard_as_shown(out: np.ndarray) -> np.ndarray:
 
 
 def opening_of(visemes: np.ndarray) -> np.ndarray:
-    """Return how far the lips are apart for the class of each step, (n,), in units of jawOpen, at the speed of a jaw."""
+    """Return how far the lips are apart for the class of each step, (n,), in units of jawOpen, at the speed
+    of a jaw.
+    """
     at = np.array([OPENING[name] for name in CLASSES])[visemes]
     firsts = np.r_[0, np.flatnonzero(np.diff(visemes)) + 1, len(visemes)]
     for begin, middle, end in zip(firsts[:-2], firsts[1:-1], firsts[2:], strict=True):
@@ -62,10 +67,14 @@ def with_before(out: np.ndarray) -> np.ndarray:
 
 
 def fit_opening(model: Network, recordings: list[Recording]) -> np.ndarray:
-    """Return the weights of the outputs, float32 (len(OPENING_LAGS), HEARD), whose sum is the opening in units of jawOpen."""
+    """Return the weights of the outputs, float32 (len(OPENING_LAGS), HEARD), whose sum is the opening in units of
+    jawOpen.
+    """
     x = np.concatenate([with_before(heard_as_shown(out)) for out in heard_of(model, recordings)]).astype(np.float64)
     y = np.concatenate([opening_of(part.visemes) for part in recordings])
-    return np.linalg.solve(x.T @ x + RIDGE * np.eye(x.shape[1]), x.T @ y).reshape(len(OPENING_LAGS), -1).astype(np.float32)
+    return (
+        np.linalg.solve(x.T @ x + RIDGE * np.eye(x.shape[1]), x.T @ y).reshape(len(OPENING_LAGS), -1).astype(np.float32)
+    )
 
 
 def main() -> int:

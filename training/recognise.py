@@ -1,9 +1,10 @@
 """Speech whose words nobody wrote down -> the parts of it that can be believed, with the times of their phones.
 
-PocketSphinx' own large-vocabulary English model writes down what it hears, `align.py` says when each phone of that was said, and then doubt has its
-say: a word stays only if the recogniser is sure of it (its posterior on the best path) and if a second witness, who knows no words, hears the same
-lips in most of its steps (the shipped network; for `witness` anything that returns a class for each step will do). What is left are runs of believed
-words, cut out of the recording in the middle of the doubtful ones. How right such labels are: decision 0007.
+PocketSphinx' own large-vocabulary English model writes down what it hears, `align.py` says when each phone of that was
+said, and then doubt has its say: a word stays only if the recogniser is sure of it (its posterior on the best path) and
+if a second witness, who knows no words, hears the same lips in most of its steps (the shipped network; for `witness`
+anything that returns a class for each step will do). What is left are runs of believed words, cut out of the recording
+in the middle of the doubtful ones. How right such labels are: decision 0007.
 """
 
 from __future__ import annotations
@@ -51,7 +52,9 @@ class Recogniser:
         self._decoder = Decoder(cmn="batch", loglevel="FATAL")
 
     def words(self, pcm: NDArray[np.int16]) -> list[Word]:
-        """Return what is said in speech at 16 kHz on the best path through the lattice; nothing when the recogniser finds no path."""
+        """Return what is said in speech at 16 kHz on the best path through the lattice; nothing when the recogniser
+        finds no path.
+        """
         self._decoder.start_utt()
         self._decoder.process_raw(pcm.tobytes(), full_utt=True)
         self._decoder.end_utt()
@@ -80,12 +83,16 @@ def classes_of(segments: list[Segment], steps: int) -> Classes:
 
 
 def agreement(ours: Classes, theirs: Classes) -> NDArray[np.bool_]:
-    """Return in which steps two witnesses have the same of the fifteen visemes; a step early or late is no disagreement."""
+    """Return in which steps two witnesses have the same of the fifteen visemes; a step early or late is no
+    disagreement.
+    """
     a, b = _FIFTEEN[ours], np.pad(_FIFTEEN[theirs], 1, constant_values=-1)
     return (a == b[1:-1]) | (a == b[:-2]) | (a == b[2:])
 
 
-def believed(words: list[Word], agreed: NDArray[np.bool_], *, least_sure: float = LEAST_SURE, least_agreed: float = LEAST_AGREED) -> list[bool]:
+def believed(
+    words: list[Word], agreed: NDArray[np.bool_], *, least_sure: float = LEAST_SURE, least_agreed: float = LEAST_AGREED
+) -> list[bool]:
     """Return of each word whether it is believed; pauses are, where the witness has nothing against them."""
     return [_share(agreed, word) >= least_agreed and (not word.text or word.sure >= least_sure) for word in words]
 

@@ -1,14 +1,15 @@
-"""Recordings of people with what they say -> the corpus: aligned, the badly aligned refused, in pieces of a few seconds.
+"""Recordings of people with what they say -> the corpus: aligned, the badly aligned refused, in pieces of a few
+seconds.
 
-    python -m training.recordings --out training/work/clean_mine.npz --clips FOLDER --language en-us --speaker me
-    python -m training.recordings --out training/work --untold FOLDER [--minutes 60] [--measure]
-    python -m training.recordings --out training/work --packages / [--texts training/prompts] [--licences permissive|attribution|all]
+    python -m training.recordings --out training/work/clean_mine.npz --clips FOLDER --language en-us --speaker me python
+    -m training.recordings --out training/work --untold FOLDER [--minutes 60] [--measure] python -m training.recordings
+    --out training/work --packages / [--texts training/prompts] [--licences permissive|attribution|all]
 
-FOLDER holds NAME.wav (or .flac, .ogg, .mp3, .g722) beside NAME.txt, or a `metadata.csv` with NAME|TEXT in each line (LJ Speech's form;
-the text is the last column), or a `transcripts.tsv` with FILE<tab>TEXT. Nobody need have written down what is said in the FOLDER of
-`--untold`: English is recognised, and what can be believed is kept (recognise.py); each folder in it is a speaker, and they take turns until the
-minutes are over. `--packages` takes the
-recordings that Debian packages under this root carry (natural.py).
+FOLDER holds NAME.wav (or .flac, .ogg, .mp3, .g722) beside NAME.txt, or a `metadata.csv` with NAME|TEXT in each line (LJ
+Speech's form; the text is the last column), or a `transcripts.tsv` with FILE<tab>TEXT. Nobody need have written down
+what is said in the FOLDER of `--untold`: English is recognised, and what can be believed is kept (recognise.py); each
+folder in it is a speaker, and they take turns until the minutes are over. `--packages` takes the recordings that Debian
+packages under this root carry (natural.py).
 """
 
 from __future__ import annotations
@@ -74,7 +75,9 @@ def held_apart(recording: Recording) -> Recording:
 
 
 def align_all(recordings: list[Recording]) -> tuple[dict[str, list[Spoken]], dict[str, collections.Counter]]:
-    """Return what every speaker said, with the times of phones, and for every speaker how many recordings were taken or why they were not."""
+    """Return what every speaker said, with the times of phones, and for every speaker how many recordings were taken or
+    why they were not.
+    """
     aligner = Aligner()
     done: dict[str, list[tuple[float, Spoken]]] = {}
     counts: dict[str, collections.Counter] = collections.defaultdict(collections.Counter)
@@ -101,7 +104,9 @@ def align_all(recordings: list[Recording]) -> tuple[dict[str, list[Spoken]], dic
 
 
 def untold_by_speaker(folder: Path, speaker: str) -> dict[str, list[Path]]:
-    """Return the recordings of each speaker: each folder within `folder`, and of `speaker` those beside them. Raises FileNotFoundError for none."""
+    """Return the recordings of each speaker: each folder within `folder`, and of `speaker` those beside them. Raises
+    FileNotFoundError for none.
+    """
     found: dict[str, list[Path]] = {}
     for path in sorted(folder.rglob("*")):
         if path.suffix.lower() in SOUNDS:
@@ -113,10 +118,15 @@ def untold_by_speaker(folder: Path, speaker: str) -> dict[str, list[Path]]:
 
 
 def transcribe_all(
-    found: dict[str, list[Path]], transcribe: Callable[[np.ndarray], list[Spoken]], rng: np.random.Generator, *, until_s: float
+    found: dict[str, list[Path]],
+    transcribe: Callable[[np.ndarray], list[Spoken]],
+    rng: np.random.Generator,
+    *,
+    until_s: float,
 ) -> tuple[dict[str, list[Spoken]], dict[str, collections.Counter]]:
-    """Return what can be believed of what every speaker said, and the seconds heard and kept; one recording of each after another, in random
-    order, until all are heard or `time.monotonic()` reaches `until_s`."""
+    """Return what can be believed of what every speaker said, and the seconds heard and kept; one recording of each
+    after another, in random order, until all are heard or `time.monotonic()` reaches `until_s`.
+    """
     said: dict[str, list[Spoken]] = {}
     counts: dict[str, collections.Counter] = collections.defaultdict(collections.Counter)
     waiting = {speaker: [paths[i] for i in rng.permutation(len(paths))] for speaker, paths in found.items()}
@@ -151,13 +161,17 @@ def join(parts: list[Spoken], rng: np.random.Generator) -> Spoken:
             pcm.append(pause)
             at += len(pause)
         pcm.append(part.pcm)
-        segments += [Segment(start_s=s.start_s + at / 16000, end_s=s.end_s + at / 16000, viseme=s.viseme) for s in part.segments]
+        segments += [
+            Segment(start_s=s.start_s + at / 16000, end_s=s.end_s + at / 16000, viseme=s.viseme) for s in part.segments
+        ]
         at += len(part.pcm)
     return Spoken(pcm=np.concatenate(pcm), segments=segments)
 
 
 def pieces(said: list[Spoken], rng: np.random.Generator) -> list[Spoken]:
-    """Return the utterances of one speaker shuffled and joined to pieces of 3 to 8 seconds; longer ones stay as they are."""
+    """Return the utterances of one speaker shuffled and joined to pieces of 3 to 8 seconds; longer ones stay as they
+    are.
+    """
     out: list[Spoken] = []
     row: list[Spoken] = []
     aim_s = rng.uniform(*PIECE_S)
@@ -186,7 +200,9 @@ def main() -> int:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--out", type=Path, required=True)
     options.add_argument("--clips", type=Path)
-    options.add_argument("--untold", type=Path, help="folder of English recordings without a text, one folder in it for each speaker")
+    options.add_argument(
+        "--untold", type=Path, help="folder of English recordings without a text, one folder in it for each speaker"
+    )
     options.add_argument("--minutes", type=float, default=float("inf"), help="how long to go on with --untold")
     options.add_argument("--measure", action="store_true", help="what comes of --untold measures, and teaches nothing")
     options.add_argument("--language", default="en-us")

@@ -1,4 +1,5 @@
-"""A gated recurrent layer for training on a CPU: products in bfloat16, everything else in float32, the weights' gradient in one product.
+"""A gated recurrent layer for training on a CPU: products in bfloat16, everything else in float32, the weights'
+gradient in one product.
 
 The same function as `torch.nn.GRU` of one layer that begins at zero, at about 60 % of its time.
 """
@@ -13,7 +14,9 @@ Tensor = torch.Tensor
 
 
 class _Recurrence(torch.autograd.Function):
-    """(from inputs (t, b, 3n), weights (3n, n), bias of the new gate (n,)) -> states (t, b, n); gates in the order reset, update, new."""
+    """(from inputs (t, b, 3n), weights (3n, n), bias of the new gate (n,)) -> states (t, b, n); gates in the order
+    reset, update, new.
+    """
 
     @staticmethod
     def forward(ctx: Any, sums: Tensor, weights: Tensor, bias: Tensor) -> Tensor:

@@ -1,7 +1,9 @@
-"""Making one speaker into many: another vocal tract, pitch, tempo and manner of voice, each independent of the others. Float32 at 16 kHz.
+"""Making one speaker into many: another vocal tract, pitch, tempo and manner of voice, each independent of the others.
+Float32 at 16 kHz.
 
-The vocal tract is warped in the short-time spectrum: its envelope, smoothed by the cepstrum, is stretched along frequency while the harmonics stay
-(VTLP, Jaitly and Hinton 2013, but on the sound itself). Tempo changes by WSOLA (Verhelst and Roelands 1993), pitch by resampling.
+The vocal tract is warped in the short-time spectrum: its envelope, smoothed by the cepstrum, is stretched along
+frequency while the harmonics stay (VTLP, Jaitly and Hinton 2013, but on the sound itself). Tempo changes by WSOLA
+(Verhelst and Roelands 1993), pitch by resampling.
 """
 
 from __future__ import annotations
@@ -39,8 +41,9 @@ def _overlap_add(frames: NDArray[np.float64], window: NDArray[np.float64], count
 
 
 def reshape_voice(x: Samples, *, formants: float, tilt_db: float, whisper: bool, rng: np.random.Generator) -> Samples:
-    """Return speech with its formants `formants` times as high and its spectrum `tilt_db` louder per octave above 500 Hz (effort: 3 to 8);
-    `whisper` blows noise through the vocal tract instead of a voice."""
+    """Return speech with its formants `formants` times as high and its spectrum `tilt_db` louder per octave above 500
+    Hz (effort: 3 to 8); `whisper` blows noise through the vocal tract instead of a voice.
+    """
     window = np.sqrt(np.hanning(_FRAME + 1)[:-1])
     padded = np.pad(x.astype(np.float64), (_FRAME // 2, _FRAME))
     frames = np.lib.stride_tricks.sliding_window_view(padded, _FRAME)[::_HOP][: len(x) // _HOP + 2] * window

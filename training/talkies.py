@@ -1,10 +1,11 @@
-"""Speech of old adventure games that Debian carries -> files in a folder of their own for each speaker, for `training.recordings`.
+"""Speech of old adventure games that Debian carries -> files in a folder of their own for each speaker, for
+`training.recordings`.
 
     python -m training.talkies --packages / --out FOLDER
 
-Flight of the Amazon Queen (MP3 in one archive, with the words of the dialogues in others of its files: they become a `transcripts.tsv` beside
-the speech) and Drascula (raw bytes at 11,025 Hz, no words): actors, English. Their licences let anybody copy and change the games but not charge
-for them, so they measure and do not teach (decision 0007).
+Flight of the Amazon Queen (MP3 in one archive, with the words of the dialogues in others of its files: they become a
+`transcripts.tsv` beside the speech) and Drascula (raw bytes at 11,025 Hz, no words): actors, English. Their licences
+let anybody copy and change the games but not charge for them, so they measure and do not teach (decision 0007).
 """
 
 from __future__ import annotations
@@ -22,9 +23,12 @@ import soundfile
 QUEEN = Path("usr/share/scummvm/flight-of-the-amazon-queen/queen.1c")
 DRASCULA = Path("usr/share/scummvm/drascula/en")
 DRASCULA_RATE_HZ = 11025
-_HEAD, _ENTRY = struct.Struct(">4s6s2xBH"), struct.Struct(">12sBII")  # of queen.1c: QTBL, version, compression, entries; name, bundle, offset, size
+# of queen.1c: QTBL, version, compression, entries; name, bundle, offset, size
+_HEAD, _ENTRY = struct.Struct(">4s6s2xBH"), struct.Struct(">12sBII")
 _MP3 = 1
-_DIALOGUE = 20  # bytes before what is told of a dialogue: levels, an id, the key of its voices, how many lines of the hero and of the others
+# bytes before what is told of a dialogue: levels, an id, the key of its voices, how many lines of the hero and of the
+# others
+_DIALOGUE = 20
 
 
 def queen_files(archive: bytes) -> Iterator[tuple[str, bytes]]:
@@ -42,19 +46,30 @@ def queen_files(archive: bytes) -> Iterator[tuple[str, bytes]]:
 
 
 def queen_words(dialogue: bytes) -> dict[str, str]:
-    """Return what is said in each voice file of a dialogue (.DOG): a line's id, who says it, and which part of it: split at gestures (*12).
+    """Return what is said in each voice file of a dialogue (.DOG): a line's id, who says it, and which part of it:
+    split at gestures (*12).
 
-    A line lies behind two zero bytes and its id, with its length before it; first the hero's lines, from some offset on the others'.
+    A line lies behind two zero bytes and its id, with its length before it; first the hero's lines, from some offset on
+    the others'.
     """
     if len(dialogue) < _DIALOGUE + 28:
         return {}
-    key, others = struct.unpack_from(">h", dialogue, _DIALOGUE + 4)[0], struct.unpack_from(">H", dialogue, _DIALOGUE + 22)[0] + _DIALOGUE
+    key, others = (
+        struct.unpack_from(">h", dialogue, _DIALOGUE + 4)[0],
+        struct.unpack_from(">H", dialogue, _DIALOGUE + 22)[0] + _DIALOGUE,
+    )
     said: dict[str, str] = {}
     at = _DIALOGUE + 32
     while at + 5 < len(dialogue):
         zero, line, length = struct.unpack_from(">HHB", dialogue, at)
         text = dialogue[at + 5 : at + 5 + length]
-        if zero or length < 2 or len(text) < length or not re.fullmatch(rb"[ -~\x80-\xff]+", text) or not re.search(rb"[A-Za-z]", text):
+        if (
+            zero
+            or length < 2
+            or len(text) < length
+            or not re.fullmatch(rb"[ -~\x80-\xff]+", text)
+            or not re.search(rb"[A-Za-z]", text)
+        ):
             at += 1
             continue
         who = "P" if at + 4 >= others else "J"
@@ -66,7 +81,9 @@ def queen_words(dialogue: bytes) -> dict[str, str]:
 
 
 def queen_speaker(name: str) -> str | None:
-    """Return who speaks in a file such as 020001P2.SB: the hero (J), or whom he talks to in the dialogue that the first two digits tell."""
+    """Return who speaks in a file such as 020001P2.SB: the hero (J), or whom he talks to in the dialogue that the first
+    two digits tell.
+    """
     told = re.fullmatch(r"(\w{2})\w{3,4}([JP])\w{1,2}\.SB", name.replace(" ", "0"))
     return None if told is None else "joe" if told[2] == "J" else f"p{told[1]}"
 
@@ -78,7 +95,9 @@ def drascula_speaker(name: str) -> str | None:
 
 
 def unpack(root: Path, out: Path) -> dict[str, int]:
-    """Write the speech of the games installed under `root`; return how many files each speaker has. Raises FileNotFoundError without a game."""
+    """Write the speech of the games installed under `root`; return how many files each speaker has. Raises
+    FileNotFoundError without a game.
+    """
     counts: dict[str, int] = {}
 
     def place(speaker: str, name: str) -> Path:
@@ -88,7 +107,12 @@ def unpack(root: Path, out: Path) -> dict[str, int]:
 
     if (root / QUEEN).exists():
         files = [(name.replace(" ", "0"), content) for name, content in queen_files((root / QUEEN).read_bytes())]
-        words = {file: text for name, content in files if name.endswith(".DOG") for file, text in queen_words(content).items()}
+        words = {
+            file: text
+            for name, content in files
+            if name.endswith(".DOG")
+            for file, text in queen_words(content).items()
+        }
         listed: dict[str, list[str]] = {}
         for name, content in files:
             if (speaker := queen_speaker(name)) and content:
@@ -108,7 +132,9 @@ def unpack(root: Path, out: Path) -> dict[str, int]:
 
 def main() -> int:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--packages", type=Path, required=True, help="the root under which Debian packages are installed or unpacked")
+    options.add_argument(
+        "--packages", type=Path, required=True, help="the root under which Debian packages are installed or unpacked"
+    )
     options.add_argument("--out", type=Path, required=True)
     a = options.parse_args()
     for speaker, count in sorted(unpack(a.packages, a.out).items()):

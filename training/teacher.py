@@ -1,7 +1,8 @@
 """The teacher: how well each context-independent state of CMU Sphinx' US English model explains a frame.
 
-The model (PocketSphinx wheel, BSD licence: 42 phones of three states, each a mixture over its phone's 128 Gaussians in three streams) was trained
-on a great deal of natural speech, which we have none of. Scoring it takes 2-3 % of a core; a small network learns its answers (training/listen.py).
+The model (PocketSphinx wheel, BSD licence: 42 phones of three states, each a mixture over its phone's 128 Gaussians in
+three streams) was trained on a great deal of natural speech, which we have none of. Scoring it takes 2-3 % of a core; a
+small network learns its answers (training/listen.py).
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ Array = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mixtures:
-    """`means`, `variances`: (phones, streams, densities, width). `mixing`: (streams, phones, densities, states). `quadratic`: (streams,
-    2 * width + 1, phones * densities), log densities as a product with [x^2, x, 1]."""
+    """`means`, `variances`: (phones, streams, densities, width). `mixing`: (streams, phones, densities, states).
+    `quadratic`: (streams, 2 * width + 1, phones * densities), log densities as a product with [x^2, x, 1].
+    """
 
     means: Array
     variances: Array
@@ -41,7 +43,9 @@ def _gaussians(path: Path) -> Array:
 
 
 def _mixing(path: Path) -> Array:
-    """Read the weights of the context-independent senones, the first ones, from `sendump` (8 bits: -log base 1.0001, shifted right by 10)."""
+    """Read the weights of the context-independent senones, the first ones, from `sendump` (8 bits: -log base 1.0001,
+    shifted right by 10).
+    """
     raw, at = path.read_bytes(), 0
     while (length := struct.unpack("<i", raw[at : at + 4])[0]) != 0:
         at += 4 + length
@@ -62,11 +66,18 @@ def load_teacher() -> Mixtures:
     constant = -0.5 * (means**2 * precision + np.log(2 * np.pi * variances)).sum(-1)
     quadratic = np.concatenate([-0.5 * precision, means * precision, constant[..., None]], axis=-1)
     flat = quadratic.transpose(1, 3, 0, 2).reshape(STREAMS, 2 * WIDTH + 1, PHONES * DENSITIES)
-    return Mixtures(means=means, variances=variances, mixing=_mixing(folder / "sendump"), quadratic=np.ascontiguousarray(flat, np.float32))
+    return Mixtures(
+        means=means,
+        variances=variances,
+        mixing=_mixing(folder / "sendump"),
+        quadratic=np.ascontiguousarray(flat, np.float32),
+    )
 
 
 def score(dynamic: Array, model: Mixtures) -> Array:
-    """Return flattened log posteriors of the states, float32 (n, SCORES), of frames [c, d, dd], (n, STREAMS * WIDTH)."""
+    """Return flattened log posteriors of the states, float32 (n, SCORES), of frames [c, d, dd], (n, STREAMS
+    * WIDTH).
+    """
     dynamic = dynamic.reshape(-1, STREAMS, WIDTH)
     total = np.zeros((len(dynamic), PHONES, STATES), np.float32)
     for k in range(STREAMS):
@@ -83,7 +94,9 @@ def score(dynamic: Array, model: Mixtures) -> Array:
 
 
 def imagine(count: int, model: Mixtures, rng: np.random.Generator) -> Array:
-    """Return frames of natural speech as the model imagines it, float32 (count, STREAMS * WIDTH): drawn from states chosen evenly."""
+    """Return frames of natural speech as the model imagines it, float32 (count, STREAMS * WIDTH): drawn from states
+    chosen evenly.
+    """
     phone, state = rng.integers(0, PHONES, count), rng.integers(0, STATES, count)
     out = np.empty((count, STREAMS, WIDTH), np.float32)
     for k in range(STREAMS):

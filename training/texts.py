@@ -1,4 +1,6 @@
-"""What the corpus says: sentences put together from the parts in sentences.txt, and nonsense words that meet every consonant with every vowel."""
+"""What the corpus says: sentences put together from the parts in sentences.txt, and nonsense words that meet every
+consonant with every vowel.
+"""
 
 from __future__ import annotations
 
@@ -80,11 +82,13 @@ def nonsense(rng: random.Random, *, simple: bool = True) -> str:
     for _ in range(rng.randint(4, 8)):
         syllables = rng.randint(1 if not simple else 2, 3)
         if simple:
-            word = "".join(rng.choice(_SIMPLE_ONSETS) + rng.choice(_SIMPLE_NUCLEI) for _ in range(syllables)) + rng.choice(
-                ["", "", "n", "s", "l", "r"]
-            )
+            word = "".join(
+                rng.choice(_SIMPLE_ONSETS) + rng.choice(_SIMPLE_NUCLEI) for _ in range(syllables)
+            ) + rng.choice(["", "", "n", "s", "l", "r"])
         else:
-            word = "".join(rng.choice(_ONSETS) + rng.choice(_NUCLEI) + rng.choice(_CODAS) for _ in range(min(2, syllables)))
+            word = "".join(
+                rng.choice(_ONSETS) + rng.choice(_NUCLEI) + rng.choice(_CODAS) for _ in range(min(2, syllables))
+            )
         words.append(word)
     if rng.random() < 0.4:
         words[len(words) // 2] += ","

@@ -1,9 +1,11 @@
 """Train the network on the corpus and write it as the product ships it.
 
-    python -m training.train --corpus training/work --out src/visavis/engine/speech/network.npz [--minutes 40] [--seed 1]
+    python -m training.train --corpus training/work --out src/visavis/engine/speech/network.npz [--minutes 40] [--seed
+    1]
 
-It learns, of each step, from what was heard up to DELAY_STEPS later: the viseme class, whether the lips are closed, whether lip and teeth touch, and
-the curves of the co-articulation model. Natural voices are heard much more often than their share of the corpus.
+It learns, of each step, from what was heard up to DELAY_STEPS later: the viseme class, whether the lips are closed,
+whether lip and teeth touch, and the curves of the co-articulation model. Natural voices are heard much more often than
+their share of the corpus.
 """
 
 from __future__ import annotations
@@ -29,12 +31,15 @@ from .features import MEL, features_of
 from .recurrent import Gru
 
 MEL_INPUTS, HEARD_INPUTS = MEL * STACK, SCORES * BLOCK
-OPINION_MEAN, OPINION_SCALE = -5.5, 0.4  # log posteriors are centred for learning; the weights as saved take them as they are
+# log posteriors are centred for learning; the weights as saved take them as they are
+OPINION_MEAN, OPINION_SCALE = -5.5, 0.4
 GRU_PARTS = (("weight_ih_l0", "wx"), ("weight_hh_l0", "wh"), ("bias_ih_l0", "bx"), ("bias_hh_l0", "bh"))
 
 
 class Network(nn.Module):
-    """What engine/speech/network.py computes. The listener is frozen: what it knows of natural speech, synthesised speech must not unlearn."""
+    """What engine/speech/network.py computes. The listener is frozen: what it knows of natural speech, synthesised
+    speech must not unlearn.
+    """
 
     def __init__(self, listener: dict[str, np.ndarray], front: int, hidden: int) -> None:
         super().__init__()
@@ -50,7 +55,9 @@ class Network(nn.Module):
 
     def listen(self, dynamic: torch.Tensor) -> torch.Tensor:
         x = torch.relu((dynamic * self.listener_scale) @ self.listener_w1 + self.listener_b1)
-        return torch.log_softmax(torch.relu(x @ self.listener_w2 + self.listener_b2) @ self.listener_w3 + self.listener_b3, dim=-1)
+        return torch.log_softmax(
+            torch.relu(x @ self.listener_w2 + self.listener_b2) @ self.listener_w3 + self.listener_b3, dim=-1
+        )
 
     def _drop(self, y: torch.Tensor, drop: float) -> torch.Tensor:
         """Drop units, each for a whole chunk (Gal and Ghahramani 2016)."""
@@ -59,7 +66,8 @@ class Network(nn.Module):
     def forward(self, x: torch.Tensor, drop: float = 0.0, deaf: float = 0.0) -> torch.Tensor:
         """Take (b, n, MEL + DYNAMIC), n even; return (b, n, HEARD), row t of step t - DELAY_STEPS.
 
-        `deaf`: share of the chunks that go without mel, so that the listener's opinion is learned to be worth something of its own.
+        `deaf`: share of the chunks that go without mel, so that the listener's opinion is learned to be worth something
+        of its own.
         """
         mel, dynamic = x[..., :MEL], x[..., MEL:]
         if deaf:
@@ -74,14 +82,25 @@ class Network(nn.Module):
         return self.head(self._drop(y, drop)).reshape(len(x), -1, HEARD)
 
 
-def loss_of(out: torch.Tensor, v: torch.Tensor, c: torch.Tensor, w: torch.Tensor, class_weight: torch.Tensor, a: argparse.Namespace) -> torch.Tensor:
+def loss_of(
+    out: torch.Tensor,
+    v: torch.Tensor,
+    c: torch.Tensor,
+    w: torch.Tensor,
+    class_weight: torch.Tensor,
+    a: argparse.Namespace,
+) -> torch.Tensor:
     out, v, c, w = out[:, DELAY_STEPS:].float(), v[:, :-DELAY_STEPS], c[:, :-DELAY_STEPS], w[:, :-DELAY_STEPS]
     total = w.sum()
     n = len(CLASSES)
-    phones = nn.functional.cross_entropy(out[..., :n].transpose(1, 2), v, weight=class_weight, reduction="none", label_smoothing=0.05)
+    phones = nn.functional.cross_entropy(
+        out[..., :n].transpose(1, 2), v, weight=class_weight, reduction="none", label_smoothing=0.05
+    )
     binary = nn.functional.binary_cross_entropy_with_logits
     closure = binary(out[..., n], c[..., MOUTH_COUNT], pos_weight=torch.tensor(a.closure_weight), reduction="none")
-    contact = binary(out[..., n + 1], c[..., MOUTH_COUNT + 1], pos_weight=torch.tensor(a.contact_weight), reduction="none")
+    contact = binary(
+        out[..., n + 1], c[..., MOUTH_COUNT + 1], pos_weight=torch.tensor(a.contact_weight), reduction="none"
+    )
     curves = ((out[..., n + 2 :] - c[..., :MOUTH_COUNT]) ** 2).sum(-1)
     return ((phones + 1.5 * closure + 0.7 * contact + 6.0 * curves) * w).sum() / total
 
@@ -101,7 +120,9 @@ def heard_of(model: Network, recordings: list[Recording]) -> list[np.ndarray]:
 
 
 def scores(model: Network, recordings: list[Recording]) -> dict[str, float]:
-    """Return per-frame figures: accuracy of the visemes in speech, recall of closed frames, false closures, correlation of the jaw."""
+    """Return per-frame figures: accuracy of the visemes in speech, recall of closed frames, false closures, correlation
+    of the jaw.
+    """
     out = np.concatenate(heard_of(model, recordings))
     v = np.concatenate([part.visemes for part in recordings])
     c = np.concatenate([part.curves for part in recordings]).astype(np.float32)
@@ -143,7 +164,10 @@ def load(path: Path) -> Network:
     arrays["front_w"] = np.concatenate([arrays["front_w"][:MEL_INPUTS], heard / OPINION_SCALE])
     state = {name: torch.from_numpy(array) for name, array in arrays.items() if name.startswith("listener_")}
     for part in ("front", "head"):
-        state |= {f"{part}.weight": torch.from_numpy(arrays[f"{part}_w"].T), f"{part}.bias": torch.from_numpy(arrays[f"{part}_b"])}
+        state |= {
+            f"{part}.weight": torch.from_numpy(arrays[f"{part}_w"].T),
+            f"{part}.bias": torch.from_numpy(arrays[f"{part}_b"]),
+        }
     for layer in ("first", "second"):
         for kind, name in GRU_PARTS:
             state[f"{layer}.{kind}"] = torch.from_numpy(arrays[f"{layer}_{name}"].T)
@@ -152,16 +176,23 @@ def load(path: Path) -> Network:
 
 
 def weights_of(voices: dict[str, list[Recording]], natural: float) -> dict[str, float]:
-    """Return how often each voice is drawn: by the root of its length, natural ones together for the share `natural`."""
+    """Return how often each voice is drawn: by the root of its length, natural ones together for the share
+    `natural`.
+    """
     lengths = {name: float(np.sqrt(sum(len(part.visemes) for part in parts))) for name, parts in voices.items()}
     real = sum(length for name, length in lengths.items() if name.startswith("natural"))
     made = sum(length for name, length in lengths.items() if not name.startswith("natural"))
     share = natural if real and made else 1.0 if real else 0.0
-    return {name: length * (share / real if name.startswith("natural") else (1 - share) / made) for name, length in lengths.items()}
+    return {
+        name: length * (share / real if name.startswith("natural") else (1 - share) / made)
+        for name, length in lengths.items()
+    }
 
 
 def gather(corpus: Path, patterns: list[str]) -> tuple[dict[str, list[Recording]], dict[str, list[Recording]]]:
-    """Return (the voices to learn from, those held out) of the corpus' files; a voice out of a file named natural is called natural."""
+    """Return (the voices to learn from, those held out) of the corpus' files; a voice out of a file named natural is
+    called natural.
+    """
     voices: dict[str, list[Recording]] = {}
     held: dict[str, list[Recording]] = {}
     for path in sorted({path for pattern in patterns for path in corpus.glob(f"{pattern}.npz")}):
@@ -184,7 +215,9 @@ def main() -> int:
     options.add_argument("--out", type=Path, default=Path("src/visavis/engine/speech/network.npz"))
     options.add_argument("--start", type=Path, help="weights to go on from")
     options.add_argument("--rate", type=float, default=3e-3, help="learning rate at its highest")
-    options.add_argument("--minutes", type=float, default=40.0, help="of processor time: what else the machine does changes nothing")
+    options.add_argument(
+        "--minutes", type=float, default=40.0, help="of processor time: what else the machine does changes nothing"
+    )
     options.add_argument("--front", type=int, default=256)
     options.add_argument("--hidden", type=int, default=256)
     options.add_argument("--batch", type=int, default=64)
@@ -201,12 +234,19 @@ def main() -> int:
     torch.set_num_threads(1)
     rng = np.random.default_rng(a.seed)
     voices, held = gather(a.corpus, a.shards)
-    hours = {kind: sum(len(p.visemes) for n, ps in voices.items() for p in ps if n.startswith("natural") == (kind == "natural")) / 360_000
-             for kind in ("natural", "made")}  # fmt: skip
+    hours = {"natural": 0.0, "made": 0.0}
+    for name, pieces_of_voice in voices.items():
+        frames = sum(len(piece.visemes) for piece in pieces_of_voice)
+        hours["natural" if name.startswith("natural") else "made"] += frames / 360_000
     print(f"{len(voices)} voices, hours: {json.dumps(hours)}; held out: {list(held)}", flush=True)
     pieces = Pieces(voices, weights_of(voices, a.natural), rng)
     count = sum(len(parts) for parts in voices.values())
-    counts = np.bincount(np.concatenate([part.visemes for parts in voices.values() for part in parts]), minlength=len(CLASSES)) + 1
+    counts = (
+        np.bincount(
+            np.concatenate([part.visemes for parts in voices.values() for part in parts]), minlength=len(CLASSES)
+        )
+        + 1
+    )
     class_weight = torch.tensor((counts.mean() / counts) ** a.rare, dtype=torch.float32)
     if a.start:
         model = load(a.start)

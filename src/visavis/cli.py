@@ -1,6 +1,8 @@
-"""The command line: `visavis serve | keys | render | inspect | motion | watch | bench | demo`. It parses and hands over; each lives with its part.
+"""The command line: `visavis serve | keys | render | inspect | motion | watch | bench | demo`. It parses and hands
+over; each lives with its part.
 
-Parts are imported when their command runs, so that `visavis --help` answers at once and a stage process never loads the service.
+Parts are imported when their command runs, so that `visavis --help` answers at once and a stage process never loads the
+service.
 """
 
 from __future__ import annotations
@@ -18,7 +20,12 @@ from visavis.errors import VisavisError
 if TYPE_CHECKING:
     from visavis.engine.motion.mood import Mood
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help="Live avatars that anyone can host.", pretty_exceptions_enable=False)
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    help="Live avatars that anyone can host.",
+    pretty_exceptions_enable=False,
+)
 keys = typer.Typer(no_args_is_help=True, help="Create, list and revoke API keys.")
 bench = typer.Typer(no_args_is_help=True, help="Measure this machine: a table, or one JSON object with --json.")
 app.add_typer(keys, name="keys")
@@ -54,7 +61,12 @@ class Alphabet(StrEnum):
 Speech = Annotated[Path, typer.Option(exists=True, dir_okay=False, help="A recording: WAV, FLAC, OGG or MP3.")]
 Seed = Annotated[int, typer.Option(help="The same seed gives the same motion.")]
 Phones = Annotated[
-    Path | None, typer.Option(exists=True, dir_okay=False, help="What is spoken when: start_s, end_s and phone on each line, separated by tabs.")
+    Path | None,
+    typer.Option(
+        exists=True,
+        dir_okay=False,
+        help="What is spoken when: start_s, end_s and phone on each line, separated by tabs.",
+    ),
 ]
 AlphabetOption = Annotated[Alphabet, typer.Option(help="How --phones writes them.")]
 EmotionOption = Annotated[str, typer.Option(help="neutral, happy, sad, surprised or serious; happy=0.6 is a little.")]
@@ -93,7 +105,9 @@ def keys_create(
 
 @keys.command("list")
 def keys_list() -> None:
-    """List keys: id, name, the start of the key, when it was made and last used, and whether it still opens anything."""
+    """List keys: id, name, the start of the key, when it was made and last used, and whether it still opens
+    anything.
+    """
     from visavis.accounts.command import list_keys
 
     list_keys()
@@ -109,7 +123,9 @@ def keys_revoke(key_id: Annotated[str, typer.Argument(help="The key's id, as `vi
 
 @app.command()
 def render(
-    avatar: Annotated[str, typer.Option(help="A photo, the id of an avatar of this server, or a portrait of the library: iris.")],
+    avatar: Annotated[
+        str, typer.Option(help="A photo, the id of an avatar of this server, or a portrait of the library: iris.")
+    ],
     speech: Speech,
     out: Annotated[Path, typer.Option(callback=_film, help="The film to write (MP4).")],
     size: Annotated[str, typer.Option(help="WIDTHxHEIGHT in pixels.")] = "512x512",
@@ -150,16 +166,22 @@ def motion(
     """Write the motion of speech as ARKit coefficients, for a head of your own."""
     from visavis.motion_file import write_motion
 
-    frames = write_motion(speech=speech, out=out, fps=fps, seed=seed, phones=phones, alphabet=alphabet.value, mood=_mood(emotion))
+    frames = write_motion(
+        speech=speech, out=out, fps=fps, seed=seed, phones=phones, alphabet=alphabet.value, mood=_mood(emotion)
+    )
     print(f"{out}: {frames} frames")
 
 
 @app.command()
 def inspect(
-    avatar: Annotated[str, typer.Argument(help="A photo, the id of an avatar of this server, or a portrait of the library: iris.")],
+    avatar: Annotated[
+        str, typer.Argument(help="A photo, the id of an avatar of this server, or a portrait of the library: iris.")
+    ],
     out: Annotated[Path, typer.Option(callback=_film, help="The sheet to write (PNG or JPEG).")] = Path("sheet.png"),
     size: Annotated[str, typer.Option(help="WIDTHxHEIGHT in pixels at which the face is rendered.")] = "512x512",
-    only: Annotated[str | None, typer.Option(help="One part of the sheet: visemes, expressions, lids, gaze, head.")] = None,
+    only: Annotated[
+        str | None, typer.Option(help="One part of the sheet: visemes, expressions, lids, gaze, head.")
+    ] = None,
 ) -> None:
     """Draw all that a face can do on one sheet: visemes, expressions, lids, gaze, turns of the head."""
     from visavis.inspect.sheet import write_sheet
@@ -203,7 +225,9 @@ def bench_density(
     first: Annotated[int, typer.Option(min=1, max=200, help="Sessions to begin with; then one more at a time.")] = 4,
     most: Annotated[int, typer.Option(min=1, max=200, help="Sessions to end with, late frames or not.")] = 30,
     stages: Annotated[int | None, typer.Option(min=1, help="Stage processes; by default one for each core.")] = None,
-    talk: Annotated[float, typer.Option(min=0, max=1, help="Share of the time that each speaks; below 1 in turns.")] = 1.0,
+    talk: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of the time that each speaks; below 1 in turns.")
+    ] = 1.0,
     json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Live sessions at once without a late frame, each watched, and speaking all the time or a share of it."""
@@ -213,7 +237,9 @@ def bench_density(
 
 
 @app.command("photo")
-def photo_report(photo: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A photo of one person.")]) -> None:
+def photo_report(
+    photo: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A photo of one person.")],
+) -> None:
     """Say what a photo is like as an avatar: what is found, what is guessed, what would make a better one."""
     from visavis.engine.portrait.command import tell
 
@@ -222,8 +248,13 @@ def photo_report(photo: Annotated[Path, typer.Argument(exists=True, dir_okay=Fal
 
 @app.command()
 def demo(
-    once: Annotated[bool, typer.Option("--once", help="Unattended: perform, record, measure, and exit non-zero if anything was wrong.")] = False,
-    out: Annotated[Path, typer.Option(callback=_film, help="With --once: the film of what a viewer received.")] = Path("demo.mp4"),
+    once: Annotated[
+        bool,
+        typer.Option("--once", help="Unattended: perform, record, measure, and exit non-zero if anything was wrong."),
+    ] = False,
+    out: Annotated[Path, typer.Option(callback=_film, help="With --once: the film of what a viewer received.")] = Path(
+        "demo.mp4"
+    ),
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8000,
 ) -> None:
     """Start the server with its playground; or, with --once, perform a whole session and check it."""
@@ -234,7 +265,8 @@ def demo(
 
 def main() -> None:
     """Run the command line; an error of ours is one line on stderr and exit status 1."""
-    # The engine's matrices are small: BLAS threads cost twice the time they save. Read when numpy is first imported, so it is set here.
+    # The engine's matrices are small: BLAS threads cost twice the time they save. Read when numpy is first imported, so
+    # it is set here.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         app()

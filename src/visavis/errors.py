@@ -7,13 +7,14 @@
     │   ├── InvalidMetadata                INVALID_METADATA
     │   ├── BackgroundRefused              INVALID_BACKGROUND
     │   ├── FramingRefused                 INVALID_FRAMING
-    │   └── PortraitRefused                NO_FACE, SEVERAL_FACES, FACE_TOO_SMALL, FACE_TURNED_AWAY, IMAGE_UNREADABLE, IMAGE_URL_REFUSED,
-    │   │                                  INVALID_POINTS
+    │   └── PortraitRefused                NO_FACE, SEVERAL_FACES, FACE_TOO_SMALL, FACE_TURNED_AWAY,
+    │   │                                  IMAGE_UNREADABLE, IMAGE_URL_REFUSED, INVALID_POINTS
     │       ├── ImageTooLarge          413 IMAGE_TOO_LARGE
     │       └── ImageTypeRefused       415 IMAGE_TYPE
     ├── TooLarge                       413 PAYLOAD_TOO_LARGE
     ├── AccessDenied                   403 ACCESS_DENIED
-    ├── NotFound                       404 NOT_FOUND, SESSION_NOT_FOUND, AVATAR_NOT_FOUND, ROOM_NOT_FOUND, REPORT_NOT_FOUND
+    ├── NotFound                       404 NOT_FOUND, SESSION_NOT_FOUND, AVATAR_NOT_FOUND, ROOM_NOT_FOUND,
+    │                                      REPORT_NOT_FOUND
     ├── Conflict                       409
     │   ├── SessionNotStarted              SESSION_NOT_STARTED
     │   ├── SessionEnded                   SESSION_ENDED                 channel close 4410
@@ -32,8 +33,9 @@
     ├── PerformerLost                  503 PERFORMER_LOST                retryable
     └── PackUnreadable                 500 PACK_UNREADABLE
 
-Each class carries its stable `code`, its HTTP `status`, the channel's `close_code` (None: the channel stays open) and whether the same call may be
-`retryable`. `message` is for a person; `suggestion` says what to do next, where there is something to do.
+Each class carries its stable `code`, its HTTP `status`, the channel's `close_code` (None: the channel stays open) and
+whether the same call may be `retryable`. `message` is for a person; `suggestion` says what to do next, where there is
+something to do.
 """
 
 from __future__ import annotations
@@ -183,7 +185,9 @@ class ConcurrencyLimitReached(VisavisError):
     retry_after_s = 10
 
     def __init__(self, *, current: int, maximum: int) -> None:
-        super().__init__("As many sessions are running as the plan allows", suggestion="End a session, then start this one again")
+        super().__init__(
+            "As many sessions are running as the plan allows", suggestion="End a session, then start this one again"
+        )
         self.details = {"concurrency": {"current": current, "max": maximum, "available": max(0, maximum - current)}}
 
 

@@ -24,5 +24,7 @@ def new_id(kind: Kind) -> str:
 
 
 def is_id(kind: Kind, text: str) -> bool:
-    """Whether the text could be such an id at all; anything else names nothing, and is not worth asking the database."""
+    """Whether the text could be such an id at all; anything else names nothing, and is not worth asking the
+    database.
+    """
     return re.fullmatch(f"{kind}_{_ULID}", text) is not None

@@ -1,8 +1,9 @@
 """`visavis motion`: the motion of speech as ARKit coefficients in a file, so that a head drawn elsewhere can speak it.
 
-JSON lines, one for each frame: {"time_s": 0.04, "coefficients": {"jawOpen": 0.31, …}, "head": {"yaw_deg": …, "pitch_deg": …, "roll_deg": …}};
-or CSV with the same as columns. `engine/motion/arkit.py` says how ours become ARKit's; yaw > 0 turns the face to the viewer's right, pitch > 0 lowers
-the chin, roll > 0 tilts the top of the head to the viewer's right.
+JSON lines, one for each frame: {"time_s": 0.04, "coefficients": {"jawOpen": 0.31, …}, "head": {"yaw_deg": …,
+"pitch_deg": …, "roll_deg": …}}; or CSV with the same as columns. `engine/motion/arkit.py` says how ours become ARKit's;
+yaw > 0 turns the face to the viewer's right, pitch > 0 lowers the chin, roll > 0 tilts the top of the head to the
+viewer's right.
 """
 
 from __future__ import annotations
@@ -30,11 +31,20 @@ KINDS = (".jsonl", ".csv")
 
 
 def write_motion(
-    *, speech: Path, out: Path, fps: int = 60, phones: Path | None = None, alphabet: Alphabet = "arpabet", mood: Mood = NEUTRAL, seed: int = 0
+    *,
+    speech: Path,
+    out: Path,
+    fps: int = 60,
+    phones: Path | None = None,
+    alphabet: Alphabet = "arpabet",
+    mood: Mood = NEUTRAL,
+    seed: int = 0,
 ) -> int:
-    """Write the motion of `speech` at `fps` frames a second to `out`, .jsonl or .csv; return how many frames. Time 0 is the start of the recording.
+    """Write the motion of `speech` at `fps` frames a second to `out`, .jsonl or .csv; return how many frames. Time 0 is
+    the start of the recording.
 
-    Raises `InvalidRequest` for a recording, phones or a name that are none. A file that fails half-way is not left behind.
+    Raises `InvalidRequest` for a recording, phones or a name that are none. A file that fails half-way is not left
+    behind.
     """
     if out.suffix.lower() not in KINDS:
         raise InvalidRequest(f"{out.name} must end in .jsonl or .csv")
@@ -58,9 +68,17 @@ def write_motion(
 
 
 def motion_of(
-    pcm: NDArray[np.int16], *, fps: int, phones: Path | None = None, alphabet: Alphabet = "arpabet", mood: Mood = NEUTRAL, seed: int = 0
+    pcm: NDArray[np.int16],
+    *,
+    fps: int,
+    phones: Path | None = None,
+    alphabet: Alphabet = "arpabet",
+    mood: Mood = NEUTRAL,
+    seed: int = 0,
 ) -> tuple[list[float], list[list[float]]]:
-    """Return the times of the frames and their rows: the 52 coefficients and the head's three angles, interpolated between steps of 10 ms."""
+    """Return the times of the frames and their rows: the 52 coefficients and the head's three angles, interpolated
+    between steps of 10 ms.
+    """
     motion = hear(pcm, timings_of(phones, alphabet, pcm))
     frames = list(perform(motion, len(motion), MOTION_RATE_HZ, seed, mood))
     coefficients = to_arkit(np.stack([frame.coefficients for frame in frames]))
@@ -74,5 +92,9 @@ def motion_of(
 
 def _lines(times_s: list[float], rows: list[list[float]]) -> Iterator[str]:
     for time_s, row in zip(times_s, rows, strict=True):
-        frame = {"time_s": time_s, "coefficients": dict(zip(ARKIT, row, strict=False)), "head": dict(zip(HEAD, row[len(ARKIT) :], strict=True))}
+        frame = {
+            "time_s": time_s,
+            "coefficients": dict(zip(ARKIT, row, strict=False)),
+            "head": dict(zip(HEAD, row[len(ARKIT) :], strict=True)),
+        }
         yield json.dumps(frame, separators=(",", ":")) + "\n"

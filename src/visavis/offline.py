@@ -41,11 +41,12 @@ def render_film(
     alphabet: Alphabet = "arpabet",
     mood: Mood = NEUTRAL,
 ) -> None:
-    """Write `speech` spoken by `avatar` (a photo's path, or the id of an avatar of this server) to `out` as MP4 (H.264, AAC), with a progress bar.
+    """Write `speech` spoken by `avatar` (a photo's path, or the id of an avatar of this server) to `out` as MP4 (H.264,
+    AAC), with a progress bar.
 
-    `phones`: a file with what is spoken when (phone_file.py); without it the speech is heard. Video time 0 is audio time 0.
-    Raises `PortraitRefused` for a photo that cannot become an avatar, `NotFound` for an unknown avatar, `InvalidRequest` for a recording or phones
-    that cannot be read.
+    `phones`: a file with what is spoken when (phone_file.py); without it the speech is heard. Video time 0 is audio
+    time 0. Raises `PortraitRefused` for a photo that cannot become an avatar, `NotFound` for an unknown avatar,
+    `InvalidRequest` for a recording or phones that cannot be read.
     """
     pcm, _ = read_speech(speech)
     sample_rate_hz = SPEECH_RATE_HZ
@@ -56,15 +57,24 @@ def render_film(
     motion = hear(pcm, visemes)
     frame_count = -(-len(pcm) * fps // sample_rate_hz)
     renderer = CpuRenderer(pack, width_px, height_px)
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns) as progress, FilmWriter(out, width_px, height_px, fps, sample_rate_hz) as film:
         film.write_sound(pcm)
-        for frame in progress.track(perform(motion, frame_count, fps, seed, mood), total=frame_count, description=f"Rendering {out.name}"):
+        for frame in progress.track(
+            perform(motion, frame_count, fps, seed, mood), total=frame_count, description=f"Rendering {out.name}"
+        ):
             film.write_picture(renderer.render(frame))
 
 
 def load_avatar(avatar: str) -> AvatarPack:
-    """Return the pack of `avatar`: a photo's path (prepared now), the name of a portrait of the library, or an avatar's id in the data folder.
+    """Return the pack of `avatar`: a photo's path (prepared now), the name of a portrait of the library, or an avatar's
+    id in the data folder.
 
     Raises `PortraitRefused`, `NotFound`.
     """
@@ -82,7 +92,8 @@ def load_avatar(avatar: str) -> AvatarPack:
         raise NotFound(
             f"There is no photo and no avatar '{avatar}'",
             code="AVATAR_NOT_FOUND",
-            suggestion="Give a photo's path, a portrait of the library such as iris, or an id of GET /v1/avatars, with the server's VISAVIS_DATA_DIR",
+            suggestion="Give a photo's path, a portrait of the library such as iris, or an id of GET "
+            "/v1/avatars, with the server's VISAVIS_DATA_DIR",
         )
     return AvatarPack.load(pack_path)
 
@@ -93,7 +104,9 @@ def timings_of(phones: Path | None, alphabet: Alphabet, pcm: NDArray[np.int16]) 
 
 
 def hear(pcm: NDArray[np.int16], visemes: tuple[TimedViseme, ...] | None = None) -> SpeechMotion:
-    """Return the motion of a whole recording: int16 (n,) at 16 kHz -> ceil(n / 160) rows, as `visemes` say, or as it is heard without them."""
+    """Return the motion of a whole recording: int16 (n,) at 16 kHz -> ceil(n / 160) rows, as `visemes` say, or as it is
+    heard without them.
+    """
     stream = TimedSpeech(SpeechStream())
     if visemes is not None:
         stream.expect(visemes, start_sample=0, samples=len(pcm))
@@ -111,12 +124,16 @@ def perform(motion: SpeechMotion, frame_count: int, fps: int, seed: int, mood: M
 
 
 class FilmWriter:
-    """An MP4 being written: I420 pictures at a fixed rate, and mono sound. A film that fails half-way leaves no file."""
+    """An MP4 being written: I420 pictures at a fixed rate, and mono sound. A film that fails half-way
+    leaves no file.
+    """
 
     def __init__(self, path: Path, width_px: int, height_px: int, fps: int, sample_rate_hz: int) -> None:
         self._path = path
         self._box = av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"})
-        self._video = self._box.add_stream("libx264", rate=fps, options={"preset": "veryfast", "crf": "17", "bf": "0", "threads": "1"})
+        self._video = self._box.add_stream(
+            "libx264", rate=fps, options={"preset": "veryfast", "crf": "17", "bf": "0", "threads": "1"}
+        )
         self._video.width, self._video.height, self._video.pix_fmt = width_px, height_px, "yuv420p"
         self._audio = self._box.add_stream("aac", rate=48_000, layout="mono")
         self._audio.bit_rate = 128_000

@@ -1,6 +1,7 @@
 """The whole server in one process: settings, logs, the application, uvicorn around it, and a clean end.
 
-`serve` is what `visavis serve` runs; `RunningServer` is the same thing in a thread of a program that wants a server of its own, such as a test.
+`serve` is what `visavis serve` runs; `RunningServer` is the same thing in a thread of a program that wants a server of
+its own, such as a test.
 """
 
 from __future__ import annotations
@@ -57,7 +58,9 @@ def configure_logs(settings: Settings) -> None:
     renderer: structlog.types.Processor = (
         structlog.processors.JSONRenderer()
         if settings.log_json
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
+        else structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
     )
     processors: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -78,12 +81,15 @@ def _listen(host: str, port: int) -> socket.socket:
     """Raises `VisavisError` when the address cannot be had."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        # asyncio turns Nagle's algorithm off only where the protocol is named; with it on, an answer waits 40 ms for an acknowledgement.
+        # asyncio turns Nagle's algorithm off only where the protocol is named; with it on, an answer waits 40 ms for an
+        # acknowledgement.
         listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
     except OSError as error:
-        raise VisavisError(f"Cannot listen on {host}:{port}: {error.strerror or error}", code="ADDRESS_UNAVAILABLE") from error
+        raise VisavisError(
+            f"Cannot listen on {host}:{port}: {error.strerror or error}", code="ADDRESS_UNAVAILABLE"
+        ) from error
     listener.set_inheritable(False)
     return listener
 
@@ -96,7 +102,9 @@ def address_of(listener: socket.socket) -> str:
 
 
 class _WebSocket(WebSocketsSansIOProtocol):
-    """Uvicorn's WebSocket, but that a text frame that is no UTF-8 is the channel's to answer, and not a traceback in the log."""
+    """Uvicorn's WebSocket, but that a text frame that is no UTF-8 is the channel's to answer, and not a traceback in
+    the log.
+    """
 
     def send_receive_event_to_app(self) -> None:
         if self.curr_msg_data_type == "text" and not self.close_sent:
@@ -112,9 +120,17 @@ class _WebSocket(WebSocketsSansIOProtocol):
 
 
 class Server(uvicorn.Server):
-    """Uvicorn with our application, which says where it is when it is there, and ends its sessions before it drops their connections."""
+    """Uvicorn with our application, which says where it is when it is there, and ends its sessions before it drops
+    their connections.
+    """
 
-    def __init__(self, settings: Settings, listener: socket.socket, fleet: Fleet | None = None, prepare: Prepare = prepare_with_engine) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        listener: socket.socket,
+        fleet: Fleet | None = None,
+        prepare: Prepare = prepare_with_engine,
+    ) -> None:
         self.app = create_app(settings, fleet, prepare)
         self._address = address_of(listener)
         config = uvicorn.Config(
@@ -146,7 +162,9 @@ class Server(uvicorn.Server):
         key = self.services.first_key
         print(f"Visavis is at {self._address}/" + ("" if key is None else f"#key={key}"), flush=True)
         if key is not None:
-            print("This address holds the first API key, shown this once; `visavis keys create` makes more.", flush=True)
+            print(
+                "This address holds the first API key, shown this once; `visavis keys create` makes more.", flush=True
+            )
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         with anyio.move_on_after(_DRAIN_S):
@@ -161,7 +179,9 @@ class RunningServer:
         httpx.get(server.base_url + "/healthz")
     """
 
-    def __init__(self, settings: Settings, *, fleet: Fleet | None = None, prepare: Prepare = prepare_with_engine, port: int = 0) -> None:
+    def __init__(
+        self, settings: Settings, *, fleet: Fleet | None = None, prepare: Prepare = prepare_with_engine, port: int = 0
+    ) -> None:
         self._listener = _listen("127.0.0.1", port)
         self._server = _Quiet(settings, self._listener, fleet, prepare)
         self._up = self._server.up
@@ -182,7 +202,9 @@ class RunningServer:
             raise VisavisError("The server did not start", code="SERVER_NOT_STARTED")
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._server.should_exit = True
         self._thread.join()
         self._listener.close()
@@ -196,7 +218,11 @@ class RunningServer:
         """The key made at first start. Raises `VisavisError` on a data folder that had one already."""
         key = self._server.services.first_key
         if key is None:
-            raise VisavisError("The first key was shown at the first start", code="KEY_NOT_FOUND", suggestion="`visavis keys create` makes another")
+            raise VisavisError(
+                "The first key was shown at the first start",
+                code="KEY_NOT_FOUND",
+                suggestion="`visavis keys create` makes another",
+            )
         return key
 
 

@@ -1,4 +1,5 @@
-"""Every setting of a server, in one frozen tree read from `VISAVIS_…` variables. It is built in the command line and passed down.
+"""Every setting of a server, in one frozen tree read from `VISAVIS_…` variables. It is built in the command line and
+passed down.
 
 Values that a deployment must not lose are not settings: the server's secret is kept in the data folder.
 """
@@ -32,24 +33,38 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="VISAVIS_", frozen=True, extra="ignore")
 
     data_dir: Path = Path("data")
-    public_url: str | None = Field(default=None, description="Where clients reach this server; by default the address that a request came to.")
-    database_url: str | None = Field(default=None, description="SQLAlchemy address; by default SQLite in the data folder.")
-    secret: SecretStr | None = Field(default=None, description="Signs room tokens; by default made at first start and kept in the data folder.")
+    public_url: str | None = Field(
+        default=None, description="Where clients reach this server; by default the address that a request came to."
+    )
+    database_url: str | None = Field(
+        default=None, description="SQLAlchemy address; by default SQLite in the data folder."
+    )
+    secret: SecretStr | None = Field(
+        default=None, description="Signs room tokens; by default made at first start and kept in the data folder."
+    )
 
     rate_limit_per_minute: int = Field(default=60, ge=1)
     join_timeout_s: float = Field(default=120, gt=0)
     room_empty_grace_s: float = Field(default=15, ge=0)
     channel_grace_s: float = Field(default=10, ge=0)
     sweep_interval_s: float = Field(default=10, gt=0)
-    created_session_ttl_s: float = Field(default=86_400, gt=0, description="A session that was never started is closed after this long.")
-    start_wait_s: float = Field(default=5, gt=0, description="How long a start waits for its performer before it answers try_again.")
+    created_session_ttl_s: float = Field(
+        default=86_400, gt=0, description="A session that was never started is closed after this long."
+    )
+    start_wait_s: float = Field(
+        default=5, gt=0, description="How long a start waits for its performer before it answers try_again."
+    )
 
-    first_answer_wait_s: float = Field(default=10, ge=0, description="How long a POST waits for the answer of the same one, still at work.")
+    first_answer_wait_s: float = Field(
+        default=10, ge=0, description="How long a POST waits for the answer of the same one, still at work."
+    )
 
     stages: int | None = Field(default=None, ge=1, description="Stage processes at most; by default one for each core.")
     sessions_per_stage: int = Field(default=5, ge=1)
     preparations: int = Field(default=1, ge=1, description="Photos prepared at once.")
-    preparations_waiting: int = Field(default=8, ge=0, description="Photos that may wait for their turn; more are refused with 503.")
+    preparations_waiting: int = Field(
+        default=8, ge=0, description="Photos that may wait for their turn; more are refused with 503."
+    )
 
     ice_servers: tuple[IceServer, ...] = ()
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
@@ -106,5 +121,7 @@ def load_secret(settings: Settings) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise VisavisError(
-            f"The data folder {settings.data_dir} cannot be used: {error.strerror}", code="DATA_FOLDER_UNUSABLE", suggestion="Set VISAVIS_DATA_DIR"
+            f"The data folder {settings.data_dir} cannot be used: {error.strerror}",
+            code="DATA_FOLDER_UNUSABLE",
+            suggestion="Set VISAVIS_DATA_DIR",
         ) from error

@@ -1,4 +1,6 @@
-"""Instants as the service keeps them (integer milliseconds of the unix clock) and as it shows them (`2024-01-15T12:05:30Z`)."""
+"""Instants as the service keeps them (integer milliseconds of the unix clock) and as it shows them
+(`2024-01-15T12:05:30Z`).
+"""
 
 from __future__ import annotations
 

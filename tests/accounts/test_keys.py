@@ -24,7 +24,9 @@ def test_keys_have_the_published_form_and_are_all_different() -> None:
     for key, kind in zip(keys, ("live", "test") * 50, strict=True):
         assert re.fullmatch(f"ah_{kind}_[A-Za-z0-9]{{32}}", key)
         assert has_key_form(key)
-    assert not any(has_key_form(text) for text in ("", "ah_live_", keys[0] + "a", "ah_prod_" + "a" * 32, keys[0][:-1] + "é"))
+    assert not any(
+        has_key_form(text) for text in ("", "ah_live_", keys[0] + "a", "ah_prod_" + "a" * 32, keys[0][:-1] + "é")
+    )
 
 
 @pytest.mark.anyio
@@ -57,7 +59,9 @@ async def test_last_use_is_kept(service: Service) -> None:
 def test_the_command_line_works_on_a_running_server_at_once(tmp_path: Path) -> None:
     def keys(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "visavis.cli", "keys", *arguments]
-        return subprocess.run(command, env=os.environ | {"VISAVIS_DATA_DIR": str(tmp_path)}, capture_output=True, text=True, check=False)
+        return subprocess.run(
+            command, env=os.environ | {"VISAVIS_DATA_DIR": str(tmp_path)}, capture_output=True, text=True, check=False
+        )
 
     with RunningServer(Settings(data_dir=tmp_path), fleet=FakeFleet(), prepare=fake_prepare) as server:
         url = server.base_url + "/v1/sessions"

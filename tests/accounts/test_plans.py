@@ -22,7 +22,9 @@ async def put_on_plan(service: Service, **limits: int) -> None:
 
 
 async def start(service: Service) -> tuple[str, int, dict[str, object]]:
-    session_id = (await service.client.post("/v1/sessions", json={"avatar_id": service.look_id})).json()["session"]["session_id"]
+    session_id = (await service.client.post("/v1/sessions", json={"avatar_id": service.look_id})).json()["session"][
+        "session_id"
+    ]
     answer = await service.client.put(f"/v1/sessions/{session_id}/start")
     return session_id, answer.status_code, answer.json()
 

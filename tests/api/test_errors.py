@@ -104,8 +104,14 @@ async def test_a_character_cannot_perform(service: Service) -> None:
 
 async def test_another_keys_avatar_is_denied_and_an_unknown_one_not_found(service: Service) -> None:
     _, other = await service.services.accounts.create(name="other")
-    denied = await service.client.post("/v1/sessions", json={"avatar_id": service.look_id}, headers={"x-api-key": other})
-    expected = refusal("Access denied to this avatar", "ACCESS_DENIED", "You do not have permission to create sessions with this avatar")
+    denied = await service.client.post(
+        "/v1/sessions", json={"avatar_id": service.look_id}, headers={"x-api-key": other}
+    )
+    expected = refusal(
+        "Access denied to this avatar",
+        "ACCESS_DENIED",
+        "You do not have permission to create sessions with this avatar",
+    )
     assert (denied.status_code, denied.text) == (403, expected)
     for unknown in ("avat_00000000000000000000000000", "avat", "\u0000", "x" * 5000, "../etc/passwd"):
         answer = await service.client.post("/v1/sessions", json={"avatar_id": unknown})
@@ -121,13 +127,24 @@ async def test_metadata_must_be_an_object(service: Service, metadata: Any) -> No
 async def test_metadata_over_16_kib_is_too_large(service: Service) -> None:
     fits = {"a": "é" * ((16 * 1024 - 8) // 2)}
     over = {"a": "é" * ((16 * 1024 - 8) // 2 + 1)}
-    assert (await service.client.post("/v1/sessions", json={"avatar_id": service.look_id, "metadata": fits})).status_code == 201
+    assert (
+        await service.client.post("/v1/sessions", json={"avatar_id": service.look_id, "metadata": fits})
+    ).status_code == 201
     answer = await service.client.post("/v1/sessions", json={"avatar_id": service.look_id, "metadata": over})
     assert (answer.status_code, answer.json()["error"]["code"]) == (413, "PAYLOAD_TOO_LARGE")
 
 
 @pytest.mark.parametrize(
-    "session_id", ["sess_00000000000000000000000000", "nonsense", "%00", "%ff", "sess_%F0%9F%98%80", "x" * 3000, "'; drop table sessions"]
+    "session_id",
+    [
+        "sess_00000000000000000000000000",
+        "nonsense",
+        "%00",
+        "%ff",
+        "sess_%F0%9F%98%80",
+        "x" * 3000,
+        "'; drop table sessions",
+    ],
 )
 @pytest.mark.parametrize(("method", "tail"), [("GET", ""), ("PUT", "/start"), ("POST", "/end")])
 async def test_an_odd_id_is_simply_not_found(service: Service, session_id: str, method: str, tail: str) -> None:
@@ -136,7 +153,9 @@ async def test_an_odd_id_is_simply_not_found(service: Service, session_id: str, 
 
 
 async def test_another_keys_session_is_not_found(service: Service) -> None:
-    session_id = (await service.client.post("/v1/sessions", json={"avatar_id": service.look_id})).json()["session"]["session_id"]
+    session_id = (await service.client.post("/v1/sessions", json={"avatar_id": service.look_id})).json()["session"][
+        "session_id"
+    ]
     _, other = await service.services.accounts.create(name="other")
     for method, tail in (("GET", ""), ("PUT", "/start"), ("PUT", "/end")):
         answer = await service.client.request(method, f"/v1/sessions/{session_id}{tail}", headers={"x-api-key": other})
@@ -145,7 +164,9 @@ async def test_another_keys_session_is_not_found(service: Service) -> None:
 
 
 async def test_the_wrong_order_of_calls_is_a_conflict(service: Service) -> None:
-    session_id = (await service.client.post("/v1/sessions", json={"avatar_id": service.look_id})).json()["session"]["session_id"]
+    session_id = (await service.client.post("/v1/sessions", json={"avatar_id": service.look_id})).json()["session"][
+        "session_id"
+    ]
     early = await service.client.put(f"/v1/sessions/{session_id}/end")
     assert (early.status_code, early.json()["error"]["code"]) == (409, "SESSION_NOT_STARTED")
     await service.client.put(f"/v1/sessions/{session_id}/start")
@@ -157,7 +178,9 @@ async def test_the_wrong_order_of_calls_is_a_conflict(service: Service) -> None:
 async def test_no_machine_free_is_503_with_retry_after(tmp_path: Path) -> None:
     async with open_service(tmp_path) as service:
         service.fleet.places = 0
-        session_id = (await service.client.post("/v1/sessions", json={"avatar_id": service.look_id})).json()["session"]["session_id"]
+        session_id = (await service.client.post("/v1/sessions", json={"avatar_id": service.look_id})).json()["session"][
+            "session_id"
+        ]
         answer = await service.client.put(f"/v1/sessions/{session_id}/start")
         assert (answer.status_code, answer.json()["error"]["code"]) == (503, "NO_CAPACITY")
         assert int(answer.headers["retry-after"]) >= 1
@@ -198,7 +221,9 @@ async def test_a_huge_body_is_413_announced_or_not(service: Service) -> None:
         for _ in range(17):
             yield b" " * 1024 * 1024
 
-    announced = await service.client.post("/v1/sessions", content=b" " * (17 * 1024 * 1024), headers={"content-type": "application/json"})
+    announced = await service.client.post(
+        "/v1/sessions", content=b" " * (17 * 1024 * 1024), headers={"content-type": "application/json"}
+    )
     streamed = await service.client.post("/v1/sessions", content=pieces(), headers={"content-type": "application/json"})
     for answer in (announced, streamed):
         assert (answer.status_code, answer.json()["error"]["code"]) == (413, "PAYLOAD_TOO_LARGE")
@@ -213,7 +238,9 @@ bodies = st.one_of(
     st.binary(max_size=60),
     st.fixed_dictionaries(
         {},
-        optional=dict.fromkeys(("avatar_id", "avatar", "metadata", "room", "aspect_ratio", "image_base64", "file", "name"), json_values),
+        optional=dict.fromkeys(
+            ("avatar_id", "avatar", "metadata", "room", "aspect_ratio", "image_base64", "file", "name"), json_values
+        ),
     ).map(lambda value: json.dumps(value).encode()),
 )
 TARGETS = [
@@ -240,12 +267,20 @@ async def test_nothing_that_is_sent_gets_a_422_or_a_500(service: Service) -> Non
     @settings(max_examples=80, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(target=st.sampled_from(TARGETS), content_type=st.sampled_from(TYPES), body=bodies)
     def collect(target: tuple[str, str], content_type: str, body: bytes) -> None:
-        sent.append(service.client.build_request(*target, content=body, headers={"content-type": content_type.encode()}))
+        sent.append(
+            service.client.build_request(*target, content=body, headers={"content-type": content_type.encode()})
+        )
 
     collect()
     for request in sent:
         answer = await service.client.send(request)
-        assert answer.status_code in (400, 404, 413, 415), (request.method, request.url, request.content, answer.status_code, answer.text)
+        assert answer.status_code in (400, 404, 413, 415), (
+            request.method,
+            request.url,
+            request.content,
+            answer.status_code,
+            answer.text,
+        )
         assert answer.json()["error"]["code"]
 
 
@@ -272,6 +307,7 @@ async def test_a_bad_query_is_400(service: Service, query: str) -> None:
 
 async def test_every_answer_has_its_own_request_id(service: Service) -> None:
     ids = {
-        (await service.client.get(path)).headers["request-id"] for path in ("/healthz", "/v1/sessions", "/nothing", "/v1/nothing", "/openapi.json")
+        (await service.client.get(path)).headers["request-id"]
+        for path in ("/healthz", "/v1/sessions", "/nothing", "/v1/nothing", "/openapi.json")
     }
     assert len(ids) == 5

@@ -46,7 +46,11 @@ def pictures(service: Service) -> list[Path]:
     return sorted((service.services.settings.data_dir / "sessions").glob("*/*"))
 
 
-FULL = {"background": {"type": "color", "color": "#102030"}, "framing": {"zoom": 1.5}, "emotion": {"name": "happy", "weight": 0.5}}
+FULL = {
+    "background": {"type": "color", "color": "#102030"},
+    "framing": {"zoom": 1.5},
+    "emotion": {"name": "happy", "weight": 0.5},
+}
 
 
 @pytest.mark.parametrize("own", [False, True])
@@ -58,7 +62,9 @@ async def test_a_session_looks_as_it_was_created_and_answers_as_any(service: Ser
     assert list(body) == list(plain.json()) and list(session) == list(plain.json()["session"])
     if not own:
         await service.client.put(f"/v1/sessions/{session['session_id']}/start")
-    wanted = Output(backdrop=Backdrop(kind="color", color=(16, 32, 48)), framing=Framing(zoom=1.5), mood=Mood(happy=0.5))
+    wanted = Output(
+        backdrop=Backdrop(kind="color", color=(16, 32, 48)), framing=Framing(zoom=1.5), mood=Mood(happy=0.5)
+    )
     assert service.performer(session["session_id"]).casting.output == wanted
     shown = (await service.client.get(f"/v1/sessions/{session['session_id']}")).json()
     assert "output" not in str(shown)
@@ -84,8 +90,16 @@ async def test_a_session_without_output_looks_as_ever(service: Service) -> None:
         ({"background": {"type": "blur", "strength": 2}}, "INVALID_BACKGROUND", "strength"),
         ({"background": {"type": "image", "image": 3}}, "INVALID_BACKGROUND", "image"),
         ({"background": {"type": "image", "image": "!!!"}}, "INVALID_BACKGROUND", "base64"),
-        ({"background": {"type": "image", "image": base64.b64encode(b"no picture at all").decode()}}, "INVALID_BACKGROUND", "JPEG"),
-        ({"background": {"type": "image", "image": base64.b64encode(base64.b64decode(png())[:50]).decode()}}, "INVALID_BACKGROUND", "damaged"),
+        (
+            {"background": {"type": "image", "image": base64.b64encode(b"no picture at all").decode()}},
+            "INVALID_BACKGROUND",
+            "JPEG",
+        ),
+        (
+            {"background": {"type": "image", "image": base64.b64encode(base64.b64decode(png())[:50]).decode()}},
+            "INVALID_BACKGROUND",
+            "damaged",
+        ),
         ({"background": {"type": "image", "image": "http://127.0.0.1/a.png"}}, "INVALID_BACKGROUND", "public internet"),
         ({"background": {"type": "image", "image": "file:///etc/passwd"}}, "INVALID_BACKGROUND", "base64"),
         ({"framing": {"zoom": 0}}, "INVALID_FRAMING", "0.5 to 2"),
@@ -96,7 +110,9 @@ async def test_a_session_without_output_looks_as_ever(service: Service) -> None:
         ({"emotion": {"name": "sad", "weight": -1}}, "INVALID_EMOTION", "0 to 1"),
     ],
 )
-async def test_what_is_no_output_is_refused_and_leaves_nothing(service: Service, output: Any, code: str, says: str) -> None:
+async def test_what_is_no_output_is_refused_and_leaves_nothing(
+    service: Service, output: Any, code: str, says: str
+) -> None:
     for own in (False, True):
         answer = await create(service, output, own=own)
         assert answer.status_code == 400, answer.text
@@ -108,7 +124,9 @@ async def test_what_is_no_output_is_refused_and_leaves_nothing(service: Service,
 async def test_a_picture_is_kept_while_the_session_lives(service: Service) -> None:
     session = await started(service, picture())
     (file,) = pictures(service)
-    assert service.performer(session["session_id"]).casting.output.backdrop == Backdrop(kind="image", image=file.absolute())
+    assert service.performer(session["session_id"]).casting.output.backdrop == Backdrop(
+        kind="image", image=file.absolute()
+    )
     red, green, blue = Image.open(file).convert("RGB").getpixel((5, 5))
     assert red > 180 and green < 60 and blue < 60
     await service.client.put(f"/v1/sessions/{session['session_id']}/end")
@@ -142,7 +160,11 @@ async def test_a_session_can_be_changed_while_it_runs(service: Service) -> None:
     attached = await service.services.live.attach(init(session))
     performer = service.performer(session["session_id"])
     shown = await attached.update(read_output({"background": {"type": "blur"}}))
-    assert shown == performer.output == Output(backdrop=Backdrop(kind="blur"), framing=Framing(zoom=1.5), mood=Mood(happy=0.5))
+    assert (
+        shown
+        == performer.output
+        == Output(backdrop=Backdrop(kind="blur"), framing=Framing(zoom=1.5), mood=Mood(happy=0.5))
+    )
     await attached.update(read_output({"emotion": None, "framing": None}))
     assert performer.output == Output(backdrop=Backdrop(kind="blur"))
     record = await store(service).get(session["session_id"])
@@ -186,7 +208,9 @@ async def test_changes_come_about_one_after_the_other(service: Service) -> None:
     attached = await service.services.live.attach(init(session))
     async with anyio.create_task_group() as tasks:
         for zoom in (0.5, 1.0, 1.75):
-            tasks.start_soon(attached.update, read_output({"framing": {"zoom": zoom}} | (picture() if zoom == 0.5 else {})))
+            tasks.start_soon(
+                attached.update, read_output({"framing": {"zoom": zoom}} | (picture() if zoom == 0.5 else {}))
+            )
     assert service.performer(session["session_id"]).output.framing.zoom == 1.75
 
 

@@ -13,7 +13,9 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_create_starts_at_once_and_answers_its_own_shape(service: Service) -> None:
-    answer = await service.client.post("/v1/sessions", json={"avatar": service.look_id, "aspect_ratio": "3:4", "metadata": {"a": "b"}})
+    answer = await service.client.post(
+        "/v1/sessions", json={"avatar": service.look_id, "aspect_ratio": "3:4", "metadata": {"a": "b"}}
+    )
     assert answer.status_code == 201
     body = answer.json()
     session, room = body["session"], body["room"]
@@ -39,12 +41,16 @@ async def test_create_starts_at_once_and_answers_its_own_shape(service: Service)
 
 
 async def test_get_and_end_answer_in_the_dialect(service: Service) -> None:
-    session = (await service.client.post("/v1/sessions", json={"avatar": service.look_id, "room": {"platform": "embedded"}})).json()["session"]
+    session = (
+        await service.client.post("/v1/sessions", json={"avatar": service.look_id, "room": {"platform": "embedded"}})
+    ).json()["session"]
     url = f"/v1/sessions/{session['session_id']}"
     live = (await service.client.get(url)).json()["session"]
     assert list(live) == ["session_id", "status", "started_at", "ended_at", "expiration", "duration", "metadata"]
     assert isinstance(live["duration"], int)
-    ended = [(await service.client.request(method, url + "/end", content=b"not json")).json() for method in ("POST", "PUT")]
+    ended = [
+        (await service.client.request(method, url + "/end", content=b"not json")).json() for method in ("POST", "PUT")
+    ]
     assert ended[0] == ended[1]
     assert list(ended[0]) == ["success", "session"]
     assert list(ended[0]["session"]) == ["session_id", "status", "started_at", "ended_at"]
@@ -63,7 +69,9 @@ async def test_an_image_becomes_an_avatar_first(service: Service) -> None:
 async def test_a_character_stands_for_its_look(service: Service) -> None:
     character = (await service.client.get("/v1/avatars")).json()["avatars"][0]["avatar_id"]
     answer = await service.client.post("/v1/sessions", json={"avatar": character})
-    assert service.performer(answer.json()["session"]["session_id"]).casting.pack_path == service.services.avatars.pack_path(service.look_id)
+    assert service.performer(
+        answer.json()["session"]["session_id"]
+    ).casting.pack_path == service.services.avatars.pack_path(service.look_id)
 
 
 async def test_nothing_is_left_of_a_session_that_found_no_performer(service: Service) -> None:
@@ -82,7 +90,11 @@ async def test_nothing_is_left_of_a_session_that_found_no_performer(service: Ser
         ({"avatar": "LOOK", "aspect_ratio": 1}, 400, "INVALID_ASPECT_RATIO"),
         ({"avatar": "LOOK", "room": {"platform": "zoom"}}, 400, "INVALID_ROOM_PLATFORM"),
         ({"avatar": "LOOK", "room": []}, 400, "INVALID_ROOM_PLATFORM"),
-        ({"avatar": "LOOK", "room": {"platform": "livekit", "url": "wss://x", "token": "y"}}, 400, "ROOM_PLATFORM_UNAVAILABLE"),
+        (
+            {"avatar": "LOOK", "room": {"platform": "livekit", "url": "wss://x", "token": "y"}},
+            400,
+            "ROOM_PLATFORM_UNAVAILABLE",
+        ),
         ({"avatar": "LOOK", "metadata": []}, 400, "INVALID_METADATA"),
         ({"avatar": "data:image/png;base64,***"}, 400, "IMAGE_UNREADABLE"),
         ({"avatar": "http://127.0.0.1/a.jpg"}, 400, "IMAGE_URL_REFUSED"),

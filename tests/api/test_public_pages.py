@@ -23,7 +23,10 @@ async def test_healthz_is_there_before_readyz_says_ready(service: Service) -> No
     assert (await service.client.get("/healthz")).json() == {"status": "ok"}
     service.services.readiness.default_avatar = service.services.readiness.stage = False
     starting = await service.client.get("/readyz")
-    assert (starting.status_code, starting.json()) == (503, {"status": "starting", "default_avatar": False, "stage": False})
+    assert (starting.status_code, starting.json()) == (
+        503,
+        {"status": "starting", "default_avatar": False, "stage": False},
+    )
     service.services.readiness.default_avatar = service.services.readiness.stage = True
     assert (await service.client.get("/readyz")).status_code == 200
 
@@ -68,7 +71,9 @@ async def test_docs_show_every_operation_and_need_nothing_from_elsewhere(service
     assert "http://" not in page and "https://" not in page and "<script" not in page
 
 
-async def test_pages_and_assets_are_served_and_nothing_else(service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_pages_and_assets_are_served_and_nothing_else(
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     web = tmp_path / "web"
     (web / "assets").mkdir(parents=True)
     (web / "index.html").write_text("<h1>playground</h1>")
@@ -87,7 +92,15 @@ async def test_pages_and_assets_are_served_and_nothing_else(service: Service, tm
     asset = await service.client.get("/assets/a-1234.js")
     assert asset.headers["content-type"].startswith("text/javascript")
     assert "immutable" in asset.headers["cache-control"]
-    for path in ("/assets/..%2f..%2fsecret.txt", "/assets/../../secret.txt", "/..%2fsecret.txt", "/assets/", "/assets/%00", "/index.html", "/%00.js"):
+    for path in (
+        "/assets/..%2f..%2fsecret.txt",
+        "/assets/../../secret.txt",
+        "/..%2fsecret.txt",
+        "/assets/",
+        "/assets/%00",
+        "/index.html",
+        "/%00.js",
+    ):
         assert (await service.client.get(path)).status_code == 404, path
 
 
@@ -106,5 +119,10 @@ async def test_pictures_of_looks_and_characters(service: Service) -> None:
         assert answer.headers["content-type"] == "image/jpeg"
         assert "max-age" in answer.headers["cache-control"]
     assert (await service.client.get(character["preview_img_url"])).content == b"a face"
-    for path in (f"{service.look_id}/pack", f"{service.look_id}/..%2fpack%2fpack.npz", "odd/image.jpg", "%00/image.jpg"):
+    for path in (
+        f"{service.look_id}/pack",
+        f"{service.look_id}/..%2fpack%2fpack.npz",
+        "odd/image.jpg",
+        "%00/image.jpg",
+    ):
         assert (await service.client.get(f"/media/avatars/{path}")).status_code in (400, 404), path

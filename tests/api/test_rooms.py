@@ -65,10 +65,14 @@ async def test_only_the_rooms_own_token_opens_it(service: Service) -> None:
     forged = jwt.encode({"room": name}, "0" * 32, algorithm="HS256")
     unsigned = jwt.encode({"room": name}, None, algorithm="none")
     for token in (other["daily_room"]["token"], session["access_token"], forged, unsigned, "x", "é"):
-        answer = await service.client.post(whep, content=OFFER, headers=headers(session) | {"authorization": f"Bearer {token}".encode("latin-1")})
+        answer = await service.client.post(
+            whep, content=OFFER, headers=headers(session) | {"authorization": f"Bearer {token}".encode("latin-1")}
+        )
         assert (answer.status_code, answer.json()["error"]["code"]) == (401, "UNAUTHORIZED"), token
     for authorization in ({}, {"authorization": "Basic x"}, {"authorization": "Bearer "}):
-        answer = await service.client.post(whep, content=OFFER, headers={"content-type": "application/sdp"} | authorization)
+        answer = await service.client.post(
+            whep, content=OFFER, headers={"content-type": "application/sdp"} | authorization
+        )
         assert answer.status_code == 401
     unknown = await service.client.post("/rooms/vv-nothing/whep", content=OFFER, headers=headers(session))
     assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "ROOM_NOT_FOUND")
@@ -81,7 +85,9 @@ async def test_the_token_is_an_hs256_jwt_of_this_room(service: Service) -> None:
     assert jwt.get_unverified_header(token)["alg"] == "HS256"
     claims = jwt.decode(token, options={"verify_signature": False})
     assert claims["room"] == session["daily_room"]["name"]
-    assert (await service.client.get(f"/v1/sessions/{session['session_id']}")).json()["session"]["daily_room"]["token"] == token
+    assert (await service.client.get(f"/v1/sessions/{session['session_id']}")).json()["session"]["daily_room"][
+        "token"
+    ] == token
 
 
 @pytest.mark.parametrize(
@@ -94,20 +100,29 @@ async def test_the_token_is_an_hs256_jwt_of_this_room(service: Service) -> None:
         (b"v=0\r\n" + b"a=x\r\n" * 20_000, "application/sdp", 413, "PAYLOAD_TOO_LARGE"),
     ],
 )
-async def test_a_bad_offer_is_refused(service: Service, content: bytes, content_type: str, status: int, code: str) -> None:
+async def test_a_bad_offer_is_refused(
+    service: Service, content: bytes, content_type: str, status: int, code: str
+) -> None:
     session = await make(service)
     answer = await service.client.post(
-        session["daily_room"]["url"] + "/whep", content=content, headers=headers(session) | {"content-type": content_type}
+        session["daily_room"]["url"] + "/whep",
+        content=content,
+        headers=headers(session) | {"content-type": content_type},
     )
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
 
 
 async def test_preflight_and_ice_servers(tmp_path: Path) -> None:
-    ice = [{"url": "stun:stun.example.org"}, {"url": "turn:turn.example.org?transport=udp", "username": "u", "credential": "c"}]
+    ice = [
+        {"url": "stun:stun.example.org"},
+        {"url": "turn:turn.example.org?transport=udp", "username": "u", "credential": "c"},
+    ]
     async with open_service(tmp_path, ice_servers=ice) as service:
         session = await make(service)
         whep = session["daily_room"]["url"] + "/whep"
-        preflight = await service.client.options(whep, headers={"origin": "https://example.org", "access-control-request-method": "POST"})
+        preflight = await service.client.options(
+            whep, headers={"origin": "https://example.org", "access-control-request-method": "POST"}
+        )
         assert preflight.status_code == 204
         assert preflight.headers["access-control-allow-origin"] == "*"
         assert "Authorization" in preflight.headers["access-control-allow-headers"]
@@ -130,7 +145,9 @@ async def test_a_room_says_what_it_shows(service: Service) -> None:
     assert shown.headers["cache-control"] == "no-store"
     assert (await service.client.get(address)).status_code == 401
     asked = await service.client.options(address)  # as a page of another origin does first
-    assert "GET" in asked.headers["access-control-allow-methods"] and asked.headers["access-control-allow-origin"] == "*"
+    assert (
+        "GET" in asked.headers["access-control-allow-methods"] and asked.headers["access-control-allow-origin"] == "*"
+    )
     await service.client.put(f"/v1/sessions/{session['session_id']}/end")
     assert (await service.client.get(address, headers=headers(session))).status_code == 410
 

@@ -49,7 +49,11 @@ async def test_create_answers_the_published_shape(service: Service) -> None:
             "started_at": None,
             "ended_at": None,
             "expiration": None,
-            "daily_room": {"url": f"http://visavis.test/rooms/{room['name']}", "name": room["name"], "token": room["token"]},
+            "daily_room": {
+                "url": f"http://visavis.test/rooms/{room['name']}",
+                "name": room["name"],
+                "token": room["token"],
+            },
             "created_at": session["created_at"],
             "metadata": {"user_name": "John Doe"},
         },
@@ -88,7 +92,9 @@ async def test_get_answers_the_founding_document_in_all_three_states(service: Se
     await service.client.put(url + "/end")
     ended = (await service.client.get(url)).json()["session"]
     assert TIME.fullmatch(ended["ended_at"])
-    assert ordered(ended) == ordered(started | {"status": "ended", "ended_at": ended["ended_at"], "duration": ended["duration"]})
+    assert ordered(ended) == ordered(
+        started | {"status": "ended", "ended_at": ended["ended_at"], "duration": ended["duration"]}
+    )
     assert isinstance(ended["duration"], int)
 
 

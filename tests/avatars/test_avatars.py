@@ -1,4 +1,6 @@
-"""Avatars over the API: lists, uploads in every form, deletion; preparation itself is the fake one that takes any bytes for a face."""
+"""Avatars over the API: lists, uploads in every form, deletion; preparation itself is the fake one that takes any bytes
+for a face.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,8 @@ pytestmark = pytest.mark.anyio
 
 CHARACTERS = list(dict.fromkeys(portrait.name for portrait in PORTRAITS))
 LIST_KEYS = [
-    "avatar_id", "name", "preview_img_url", "parent_id", "looks_count", "video_url", "is_favorite", "is_public", "active", "created_at", "updated_at",
+    "avatar_id", "name", "preview_img_url", "parent_id", "looks_count", "video_url", "is_favorite", "is_public",
+    "active", "created_at", "updated_at",
 ]  # fmt: skip
 
 
@@ -60,25 +63,41 @@ async def stocked(tmp_path: Path) -> AsyncIterator[Service]:
 
 
 async def test_an_upload_is_a_character_with_one_look(service: Service) -> None:
-    answer = await service.client.post("/v1/avatars/upload-face", files={"file": ("me.jpg", b"photo", "image/jpeg")}, data={"name": "Ann"})
+    answer = await service.client.post(
+        "/v1/avatars/upload-face", files={"file": ("me.jpg", b"photo", "image/jpeg")}, data={"name": "Ann"}
+    )
     assert answer.status_code == 201
     look_id = answer.json()["avatar_id"]
     media = f"http://visavis.test/media/avatars/{look_id}"
-    expected = {"success": True, "preview_url": f"{media}/preview.jpg", "image_url": f"{media}/image.jpg", "avatar_id": look_id}
+    expected = {
+        "success": True,
+        "preview_url": f"{media}/preview.jpg",
+        "image_url": f"{media}/image.jpg",
+        "avatar_id": look_id,
+    }
     assert ordered(answer.json()) == ordered(expected)
     assert (await service.client.get(answer.json()["image_url"])).content == b"photo"
 
     character = (await own(service))[0]
     expected_character = {
-        "avatar_id": character["avatar_id"], "name": "Ann", "preview_img_url": f"{media}/preview.jpg", "parent_id": None, "looks_count": 1,
+        "avatar_id": character["avatar_id"], "name": "Ann", "preview_img_url": f"{media}/preview.jpg",
+        "parent_id": None, "looks_count": 1,
         "video_url": None, "is_favorite": 0, "is_public": 0, "active": 1, "created_at": character["created_at"],
         "updated_at": character["updated_at"],
     }  # fmt: skip
     assert ordered(character) == ordered(expected_character)
     assert TIME.fullmatch(character["created_at"])
     (look,) = await listed(service, f"?parent_id={character['avatar_id']}")
-    assert (look["avatar_id"], look["name"], look["parent_id"], look["looks_count"]) == (look_id, "Ann (Look)", character["avatar_id"], 0)
-    assert [avatar["avatar_id"] for avatar in await own(service, "?characters_only=false")][:2] == [look_id, character["avatar_id"]]
+    assert (look["avatar_id"], look["name"], look["parent_id"], look["looks_count"]) == (
+        look_id,
+        "Ann (Look)",
+        character["avatar_id"],
+        0,
+    )
+    assert [avatar["avatar_id"] for avatar in await own(service, "?characters_only=false")][:2] == [
+        look_id,
+        character["avatar_id"],
+    ]
     assert list(look) == LIST_KEYS
     assert (await service.client.post("/v1/sessions", json={"avatar_id": look_id})).status_code == 201
 
@@ -121,7 +140,9 @@ async def test_base64_in_json_and_in_a_form(service: Service) -> None:
     ],
     ids=lambda value: str(value)[:60],
 )
-async def test_a_bad_upload_is_refused_and_leaves_nothing(service: Service, request_body: dict[str, Any], status: int, code: str) -> None:
+async def test_a_bad_upload_is_refused_and_leaves_nothing(
+    service: Service, request_body: dict[str, Any], status: int, code: str
+) -> None:
     answer = await service.client.post("/v1/avatars/upload-face", **request_body)
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, code), answer.text
     assert len(await own(service)) == 1
@@ -131,14 +152,18 @@ async def test_public_avatars_and_the_flat_view(stocked: Service) -> None:
     service = stocked
     _, other = await service.services.accounts.create(name="other")
     public = (await service.client.get("/v1/avatars/public", headers={"x-api-key": other})).json()["avatars"]
-    assert [avatar["name"] for avatar in public] == CHARACTERS  # in the library's order: the one to be seen first is the newest
+    # in the library's order: the one to be seen first is the newest
+    assert [avatar["name"] for avatar in public] == CHARACTERS
     looks = Counter(portrait.name for portrait in PORTRAITS)
     for avatar in public:
         assert list(avatar) == LIST_KEYS
         assert (avatar["is_public"], avatar["looks_count"]) == (1, looks[avatar["name"]])
         shown_looks = (await service.client.get(f"/v1/avatars?parent_id={avatar['avatar_id']}")).json()["avatars"]
-        assert [look["name"] for look in shown_looks] == [f"{p.name} ({p.look})" for p in PORTRAITS if p.name == avatar["name"]]
-        assert avatar["preview_img_url"] == shown_looks[0]["preview_img_url"]  # a character is shown by the look that is listed first
+        assert [look["name"] for look in shown_looks] == [
+            f"{p.name} ({p.look})" for p in PORTRAITS if p.name == avatar["name"]
+        ]
+        # a character is shown by the look that is listed first
+        assert avatar["preview_img_url"] == shown_looks[0]["preview_img_url"]
     assert await listed(service, **{"x-api-key": other}) == public
     flat = (await service.client.get("/v1/avatars?view=flat")).json()
     assert list(flat) == ["success", "public_avatars", "my_avatars"]
@@ -146,7 +171,9 @@ async def test_public_avatars_and_the_flat_view(stocked: Service) -> None:
     shown = flat["public_avatars"][0]
     assert list(shown) == ["avatar_id", "tags", "preview_url", "image_url"]
     assert [avatar["avatar_id"] for avatar in flat["my_avatars"]] == [service.look_id]
-    assert (await service.client.post("/v1/sessions", json={"avatar_id": shown["avatar_id"]}, headers={"x-api-key": other})).status_code == 201
+    assert (
+        await service.client.post("/v1/sessions", json={"avatar_id": shown["avatar_id"]}, headers={"x-api-key": other})
+    ).status_code == 201
     for query in ("?characters_only=odd", "?view=odd"):
         assert (await service.client.get(f"/v1/avatars{query}")).status_code == 400
 
@@ -156,7 +183,9 @@ async def test_only_own_avatars_can_be_deleted(stocked: Service) -> None:
     _, other = await service.services.accounts.create(name="other")
     public = (await service.client.get("/v1/avatars/public")).json()["avatars"][0]["avatar_id"]
     assert (await service.client.delete(f"/v1/avatars/{public}")).status_code == 403
-    assert (await service.client.delete(f"/v1/avatars/{service.look_id}", headers={"x-api-key": other})).status_code == 404
+    assert (
+        await service.client.delete(f"/v1/avatars/{service.look_id}", headers={"x-api-key": other})
+    ).status_code == 404
     for odd in ("avat_00000000000000000000000000", "odd", "%00"):
         assert (await service.client.delete(f"/v1/avatars/{odd}")).status_code == 404
     answer = await service.client.delete(f"/v1/avatars/{service.look_id}")
@@ -169,7 +198,8 @@ async def test_only_own_avatars_can_be_deleted(stocked: Service) -> None:
 
 async def test_a_deleted_avatars_files_stay_until_its_live_session_ends(service: Service) -> None:
     waiting, live = [
-        (await service.client.post("/v1/sessions", json={"avatar_id": service.look_id})).json()["session"]["session_id"] for _ in range(2)
+        (await service.client.post("/v1/sessions", json={"avatar_id": service.look_id})).json()["session"]["session_id"]
+        for _ in range(2)
     ]
     await service.client.put(f"/v1/sessions/{live}/start")
     character = (await own(service))[0]["avatar_id"]
@@ -182,7 +212,9 @@ async def test_a_deleted_avatars_files_stay_until_its_live_session_ends(service:
     await service.client.put(f"/v1/sessions/{live}/end")
     await service.services.avatars.purge(spared=set())
     assert not pack.parent.exists()
-    assert (await service.client.get(f"/v1/sessions/{live}")).json()["session"]["avatar"]["name"] == "Professional Avatar (Look)"
+    assert (await service.client.get(f"/v1/sessions/{live}")).json()["session"]["avatar"][
+        "name"
+    ] == "Professional Avatar (Look)"
 
 
 async def test_preparations_are_bounded(tmp_path: Path) -> None:
@@ -223,7 +255,9 @@ async def test_a_refused_photo_leaves_nothing_behind(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
 
 
-async def test_the_library_is_prepared_once_and_again_when_it_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_library_is_prepared_once_and_again_when_it_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with open_service(tmp_path, portraits=PORTRAITS) as first:
         await installed(first)
         look = await install_library(first.services.avatars)

@@ -20,8 +20,10 @@ pytestmark = pytest.mark.anyio
 @pytest.mark.parametrize(
     "address",
     [
-        "127.0.0.1", "127.1.2.3", "0.0.0.0", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "192.0.2.1",
-        "198.18.0.1", "224.0.0.1", "240.0.0.1", "255.255.255.255", "::", "::1", "fe80::1", "fc00::1", "ff02::1", "2001:db8::1", "::ffff:127.0.0.1",
+        "127.0.0.1", "127.1.2.3", "0.0.0.0", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254",
+        "100.64.0.1", "192.0.2.1",
+        "198.18.0.1", "224.0.0.1", "240.0.0.1", "255.255.255.255", "::", "::1", "fe80::1", "fc00::1", "ff02::1",
+        "2001:db8::1", "::ffff:127.0.0.1",
         "::ffff:10.0.0.1",
         "2002:7f00:1::", "2002:a00:1::", "64:ff9b::7f00:1", "64:ff9b::a00:1", "::127.0.0.1",
     ],
@@ -36,7 +38,9 @@ def test_the_internets_addresses_are(address: str) -> None:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """/image: an image; /loop: itself; /away: to the address in the query; /large: 2 MB; /slow: nothing, until the server stops."""
+    """/image: an image; /loop: itself; /away: to the address in the query; /large: 2 MB; /slow: nothing, until the
+    server stops.
+    """
 
     stopped: threading.Event
     seen: list[tuple[str, str]]
@@ -110,7 +114,13 @@ async def test_follows_redirects_and_checks_each() -> None:
     with serving() as (base, seen):
         assert await fetch(base + "/away?/image") == b"an image"
         assert await fetch(base + f"/away?{base}/image") == b"an image"
-        for inner in ("http://10.0.0.1/", "http://[::1]/", "file:///etc/passwd", "ftp://example.org/", "http://169.254.169.254/latest/meta-data"):
+        for inner in (
+            "http://10.0.0.1/",
+            "http://[::1]/",
+            "file:///etc/passwd",
+            "ftp://example.org/",
+            "http://169.254.169.254/latest/meta-data",
+        ):
             with pytest.raises(PortraitRefused) as refused:
                 await fetch(base + f"/away?{inner}")
             assert refused.value.code == "IMAGE_URL_REFUSED"
@@ -138,7 +148,8 @@ async def test_size_and_time_are_bounded() -> None:
     [
         "http://127.0.0.1/", "http://localhost/", "http://[::1]/", "http://0x7f.1/", "http://2130706433/", "http://127.1/", 
         "https://10.1.1.1/a.jpg",
-        "http://user:pass@192.168.0.1/", "file:///etc/passwd", "gopher://x", "", "http://", "http:///x", "http://[", "http://a b/", "//example.org",
+        "http://user:pass@192.168.0.1/", "file:///etc/passwd", "gopher://x", "", "http://", "http:///x",
+        "http://[", "http://a b/", "//example.org",
         "\0",
         "http://exa\u0000mple.org/", "http://example.org:99999/", "http://\ud800.org/",
     ],

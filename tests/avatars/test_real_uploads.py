@@ -21,7 +21,10 @@ def png(picture: Image.Image) -> bytes:
 
 def upload(server: RunningServer, photo: bytes) -> httpx.Response:
     return httpx.post(
-        server.base_url + "/v1/avatars/upload-face", files={"file": ("photo", photo)}, headers={"x-api-key": server.api_key}, timeout=60
+        server.base_url + "/v1/avatars/upload-face",
+        files={"file": ("photo", photo)},
+        headers={"x-api-key": server.api_key},
+        timeout=60,
     )
 
 
@@ -33,7 +36,9 @@ def test_a_photo_becomes_an_avatar_that_performs(server: RunningServer) -> None:
     assert (preview.format, preview.size) == ("JPEG", (500, 500))
     assert image.format == "JPEG" and image.width <= 1200
     headers = {"x-api-key": server.api_key}
-    created = httpx.post(server.base_url + "/v1/sessions", json={"avatar_id": answer.json()["avatar_id"]}, headers=headers)
+    created = httpx.post(
+        server.base_url + "/v1/sessions", json={"avatar_id": answer.json()["avatar_id"]}, headers=headers
+    )
     url = f"{server.base_url}/v1/sessions/{created.json()['session']['session_id']}"
     ws_uri = "try_again"
     while ws_uri == "try_again":
@@ -56,12 +61,16 @@ def refused_photos() -> list[Any]:
         pytest.param(png(portrait)[:5000], 400, "IMAGE_UNREADABLE", id="cut short"),
         pytest.param(png(Image.new("RGB", (400, 400), "grey")), 400, "NO_FACE", id="no face"),
         pytest.param(png(pair), 400, "SEVERAL_FACES", id="two faces"),
-        pytest.param(png(Image.new("L", (12_000, 12_000))), (400, 413), ("IMAGE_UNREADABLE", "IMAGE_TOO_LARGE"), id="bomb"),
+        pytest.param(
+            png(Image.new("L", (12_000, 12_000))), (400, 413), ("IMAGE_UNREADABLE", "IMAGE_TOO_LARGE"), id="bomb"
+        ),
     ]
 
 
 @pytest.mark.parametrize(("photo", "status", "code"), refused_photos())
-def test_a_photo_that_cannot_be_an_avatar_is_refused_with_its_reason(server: RunningServer, photo: bytes, status: Any, code: Any) -> None:
+def test_a_photo_that_cannot_be_an_avatar_is_refused_with_its_reason(
+    server: RunningServer, photo: bytes, status: Any, code: Any
+) -> None:
     answer = upload(server, photo)
     assert answer.status_code in (status if isinstance(status, tuple) else (status,)), answer.text
     assert answer.json()["error"]["code"] in (code if isinstance(code, tuple) else (code,))

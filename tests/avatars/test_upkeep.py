@@ -1,4 +1,6 @@
-"""Packs that are damaged, gone or of another version are made again from the photo that was kept; and what was found in that photo is told."""
+"""Packs that are damaged, gone or of another version are made again from the photo that was kept; and what was found in
+that photo is told.
+"""
 
 from __future__ import annotations
 
@@ -86,7 +88,11 @@ async def test_without_any_photo_the_answer_says_what_is_wrong(tmp_path: Path) -
             (tmp_path / image_blob(service.look_id, name)).unlink()
         answer = await start(service)
         error = answer.json()["error"]
-        assert (answer.status_code, error["code"], error["suggestion"]) == (500, "PACK_UNREADABLE", "Upload the photo again")
+        assert (answer.status_code, error["code"], error["suggestion"]) == (
+            500,
+            "PACK_UNREADABLE",
+            "Upload the photo again",
+        )
 
 
 async def test_a_pack_that_stays_unreadable_is_made_again_once_for_a_start(tmp_path: Path) -> None:
@@ -133,12 +139,18 @@ async def test_a_report_is_its_owners_and_may_be_missing(service: Service, tmp_p
     _, other = await service.services.accounts.create(name="another")
     refused = await service.client.get(f"/v1/avatars/{service.look_id}/report", headers={"x-api-key": other})
     assert (refused.status_code, refused.json()["error"]["code"]) == (403, "ACCESS_DENIED")
-    assert (await service.client.post("/v1/avatars/upload-face?report=maybe", files={"file": b"photo"})).status_code == 400
+    assert (
+        await service.client.post("/v1/avatars/upload-face?report=maybe", files={"file": b"photo"})
+    ).status_code == 400
 
 
-async def test_points_reach_the_preparation_from_forms_and_json_and_again_when_it_is_repeated(tmp_path: Path, told: list[SevenPoints | None]) -> None:
+async def test_points_reach_the_preparation_from_forms_and_json_and_again_when_it_is_repeated(
+    tmp_path: Path, told: list[SevenPoints | None]
+) -> None:
     async with open_service(tmp_path) as service:
-        form = await service.client.post("/v1/avatars/upload-face", files={"file": b"photo"}, data={"points": json.dumps(HANDS)})
+        form = await service.client.post(
+            "/v1/avatars/upload-face", files={"file": b"photo"}, data={"points": json.dumps(HANDS)}
+        )
         sent = await service.client.post("/v1/avatars/upload-face", json={"image_base64": "cGhvdG8=", "points": HANDS})
         assert (form.status_code, sent.status_code) == (201, 201), form.text + sent.text
         await service.services.avatars.mend(form.json()["avatar_id"])
@@ -174,7 +186,9 @@ class EngineFleet(FakeFleet):
         return await super().allocate(casting)
 
 
-async def test_a_server_that_starts_anew_mends_packs_that_time_or_a_disk_has_spoilt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_server_that_starts_anew_mends_packs_that_time_or_a_disk_has_spoilt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def prepare(image: bytes, out_dir: Path, *, points: SevenPoints | None = None) -> object:
         return await (fake_prepare if image == b"a face" else prepare_with_engine)(image, out_dir, points=points)
 

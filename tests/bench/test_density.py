@@ -1,4 +1,6 @@
-"""The density benchmark counts what viewers really get: without pictures on the wire its figures would be worth nothing."""
+"""The density benchmark counts what viewers really get: without pictures on the wire its figures would be worth
+nothing.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Live sessions without performers: an implementation of `channel.port` that keeps what it was given and tells what it is told to tell."""
+"""Live sessions without performers: an implementation of `channel.port` that keeps what it was given and tells what it
+is told to tell.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ QUEUE_LIMIT_S = 600.0
 
 @dataclass
 class FakeSession:
-    """One session; `spoken` is every accepted speech as (bytes, rate, utterance id, final), or "interrupt", "listening", "thinking"."""
+    """One session; `spoken` is every accepted speech as (bytes, rate, utterance id, final), or "interrupt",
+    "listening", "thinking".
+    """
 
     token: str
     ended: bool = False
@@ -41,7 +45,9 @@ class FakeAttachedSession(AttachedSession):
         self.session = session
         self._send, self._receive = anyio.create_memory_object_stream[SessionEvent](100)
 
-    async def speak(self, pcm: bytes, *, sample_rate_hz: int, utterance_id: str | None, final: bool, delivery: Delivery = PLAIN) -> str:
+    async def speak(
+        self, pcm: bytes, *, sample_rate_hz: int, utterance_id: str | None, final: bool, delivery: Delivery = PLAIN
+    ) -> str:
         self.session.asked += 1
         if self.session.broken:
             raise RuntimeError("the fake is broken")

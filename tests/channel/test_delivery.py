@@ -1,4 +1,6 @@
-"""How speech is to be said, as it reaches the session: visemes of every alphabet, moods, and nothing of what was refused."""
+"""How speech is to be said, as it reaches the session: visemes of every alphabet, moods, and nothing of what was
+refused.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ PHONEMES = {
 @pytest.fixture
 def protocol() -> ChannelProtocol:
     protocol = ChannelProtocol()
-    (attach,) = protocol.receive_text(json.dumps({"type": "session.init", "session_id": "sess_1", "session_token": "t"}))
+    (attach,) = protocol.receive_text(
+        json.dumps({"type": "session.init", "session_id": "sess_1", "session_token": "t"})
+    )
     assert isinstance(attach, Attach)
     protocol.attached()
     return protocol
@@ -44,7 +48,10 @@ def listed(rows: list[tuple[Any, float, float]]) -> list[dict[str, Any]]:
 def test_phonemes_of_every_alphabet_reach_the_session_as_visemes(protocol: ChannelProtocol, alphabet: str) -> None:
     (effect,) = speak(protocol, phonemes=listed(PHONEMES[alphabet]), alphabet=alphabet)
     assert isinstance(effect, Speak) and effect.delivery.visemes is not None
-    assert [(CLASSES[v.viseme], v.start_ms, v.end_ms) for v in effect.delivery.visemes] == [("PP", 0, 80), ("AA", 80, 200)]
+    assert [(CLASSES[v.viseme], v.start_ms, v.end_ms) for v in effect.delivery.visemes] == [
+        ("PP", 0, 80),
+        ("AA", 80, 200),
+    ]
     assert effect.delivery.mood is None
 
 
@@ -54,19 +61,31 @@ def test_refused_phonemes_are_said_in_their_turn_and_their_speech_is_heard(proto
     assert isinstance(first, Speak) and isinstance(second, Speak)
     assert second.delivery.visemes is None and second.delivery.mood == Mood(sad=1.0) and len(second.pcm) == 6400
     confirmed, refused = (output.message for output in protocol.done() if isinstance(output, Send))
-    assert isinstance(confirmed, SpeakConfirmed) and isinstance(refused, ErrorMessage) and refused.code == "INVALID_PHONEMES"
+    assert (
+        isinstance(confirmed, SpeakConfirmed)
+        and isinstance(refused, ErrorMessage)
+        and refused.code == "INVALID_PHONEMES"
+    )
     (confirmed,) = (output.message for output in protocol.done() if isinstance(output, Send))
     assert confirmed == SpeakConfirmed(audio_samples=3200)
 
 
 def test_numbers_that_no_float_holds_are_refused(protocol: ChannelProtocol) -> None:
-    text = json.dumps({"type": "agent.speak", "audio": AUDIO, "phonemes": listed([("p", 0, 1)])}).replace('"end_ms": 1', '"end_ms": ' + "9" * 400)
+    text = json.dumps({"type": "agent.speak", "audio": AUDIO, "phonemes": listed([("p", 0, 1)])}).replace(
+        '"end_ms": 1', '"end_ms": ' + "9" * 400
+    )
     refused, effect = protocol.receive_text(text)
     assert isinstance(refused, Send) and isinstance(effect, Speak) and effect.delivery.visemes is None
 
 
 @pytest.mark.parametrize(
-    ("emotion", "mood"), [("happy", Mood(happy=1.0)), ({"name": "serious", "weight": 0.25}, Mood(serious=0.25)), ("neutral", Mood()), (None, None)]
+    ("emotion", "mood"),
+    [
+        ("happy", Mood(happy=1.0)),
+        ({"name": "serious", "weight": 0.25}, Mood(serious=0.25)),
+        ("neutral", Mood()),
+        (None, None),
+    ],
 )
 def test_an_emotion_reaches_the_session_as_a_mood(protocol: ChannelProtocol, emotion: Any, mood: Mood | None) -> None:
     (effect,) = speak(protocol, emotion=emotion)

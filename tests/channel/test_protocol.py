@@ -1,4 +1,6 @@
-"""What the golden transcripts cannot show: order under concurrency, counts, sizes, and input that nobody would write down."""
+"""What the golden transcripts cannot show: order under concurrency, counts, sizes, and input that nobody would write
+down.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ def opened(*features: str) -> ChannelProtocol:
 
 
 def speak(samples: int, rate: int = 16_000, **members: object) -> str:
-    return json.dumps({"type": "agent.speak", "audio": base64.b64encode(bytes(2 * samples)).decode(), "sample_rate": rate, **members})
+    return json.dumps(
+        {"type": "agent.speak", "audio": base64.b64encode(bytes(2 * samples)).decode(), "sample_rate": rate, **members}
+    )
 
 
 def confirmed(outputs: list[Step]) -> int:
@@ -81,7 +85,11 @@ def test_playback_never_overtakes_its_confirmation() -> None:
 
 
 def codes(outputs: list[Step]) -> list[str]:
-    return [output.message.model_dump().get("code") or output.message.model_dump()["type"] for output in outputs if isinstance(output, Send)]
+    return [
+        output.message.model_dump().get("code") or output.message.model_dump()["type"]
+        for output in outputs
+        if isinstance(output, Send)
+    ]
 
 
 def test_answers_stand_in_line_behind_the_effects_under_way() -> None:
@@ -173,11 +181,15 @@ def test_of_two_tokens_the_published_name_counts_and_features_are_gathered_from_
     assert isinstance(attach, Attach) and attach.init.token == "t"
     room = {"platform": "daily", "url": "u", "token": "r"}
     config = {"session_id": "s", "access_token": "t", "session_token": "other", "room": room, "features": ["binary"]}
-    (attach,) = ChannelProtocol().receive_text(json.dumps({"type": "session.init", "config": config, "features": ["playback"]}))
+    (attach,) = ChannelProtocol().receive_text(
+        json.dumps({"type": "session.init", "config": config, "features": ["playback"]})
+    )
     assert isinstance(attach, Attach) and attach.init.token == "t" and attach.init.features == {"binary", "playback"}
 
 
-@pytest.mark.parametrize("text", ["[" * 100_000, '{"type": "agent.speak", "sample_rate": ' + "9" * 5000 + "}", '"\\ud800"', "", "null"])
+@pytest.mark.parametrize(
+    "text", ["[" * 100_000, '{"type": "agent.speak", "sample_rate": ' + "9" * 5000 + "}", '"\\ud800"', "", "null"]
+)
 def test_monstrous_json_is_told_as_no_json(text: str) -> None:
     (said,) = opened().receive_text(text)
     assert isinstance(said, Send) and isinstance(said.message, ErrorMessage) and said.message.code == "INVALID_JSON"
@@ -233,15 +245,46 @@ def test_an_update_that_nobody_would_write_down_is_told_what_is_wrong(output: di
     said.message.model_dump_json().encode()
 
 
-NAMES = ["type", "config", "room", "audio", "background", "framing", "zoom", "emotion", "name", "weight", "strength", "symbol", "start_ms", "\ud800"]
+NAMES = [
+    "type",
+    "config",
+    "room",
+    "audio",
+    "background",
+    "framing",
+    "zoom",
+    "emotion",
+    "name",
+    "weight",
+    "strength",
+    "symbol",
+    "start_ms",
+    "\ud800",
+]
 ODD_TEXTS = ["\ud800", "a\0b", "blur", "happy", "ipa", "sapi", "listening"]
 PCM_OF_100_MS = base64.b64encode(bytes(3200)).decode()
 JSON_VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.just(10**400) | st.floats() | st.text(max_size=8) | st.sampled_from(ODD_TEXTS),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.just(10**400)
+    | st.floats()
+    | st.text(max_size=8)
+    | st.sampled_from(ODD_TEXTS),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=4),
     max_leaves=8,
 )
-MEMBERS = ["session_id", "session_token", "access_token", "config", "features", "audio", "sample_rate", "utterance_id", "final"]
+MEMBERS = [
+    "session_id",
+    "session_token",
+    "access_token",
+    "config",
+    "features",
+    "audio",
+    "sample_rate",
+    "utterance_id",
+    "final",
+]
 MEMBERS += ["phonemes", "alphabet", "emotion", "output", "state"]
 KINDS = ["session.init", "agent.speak", "agent.interrupt", "audio.format", "session.update", "agent.state", "?"]
 
@@ -263,7 +306,8 @@ def test_no_json_object_breaks_the_protocol(members: dict[str, object], kind: st
             assert len(output.pcm) % 2 == 0 and 8_000 <= output.sample_rate_hz <= 48_000
 
 
-LISTED = "64x64 128x64 1280x720 512x512 1920x1080 1080x1920 1920x960 854x480 1366x768 640x480 1280x768 1280x800 720x480 500x300"
+LISTED = "64x64 128x64 1280x720 512x512 1920x1080 1080x1920 1920x960 854x480 1366x768 640x480 1280x768 1280x800 "
+LISTED += "720x480 500x300"
 REFUSED = "0x0 2x2 62x62 -2x-2 1921x1080 2048x1152 1280x722 1278x722 641x480 1000x300 1280x600 1920x0"
 
 

@@ -37,7 +37,9 @@ async def serving(session: FakeSession, **timeouts: float) -> AsyncIterator[str]
     """Serve one session, `sess_1`, on a free port; yield the channel's address."""
     app = FastAPI()
     app.include_router(channel_router(FakeLiveSessions({"sess_1": session}), **timeouts))
-    config = uvicorn.Config(app, ws="websockets-sansio", ws_max_size=WS_MAX_SIZE_BYTES, log_level="warning", lifespan="off")
+    config = uvicorn.Config(
+        app, ws="websockets-sansio", ws_max_size=WS_MAX_SIZE_BYTES, log_level="warning", lifespan="off"
+    )
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         async with anyio.create_task_group() as tasks:
@@ -87,7 +89,12 @@ async def test_speech_is_taken_in_order_even_when_sent_before_any_answer() -> No
         800,
         "agent.interrupt.confirmed",
     ]
-    assert session.spoken == [(3200, 16_000, None, False), (3200, 8_000, None, False), (3200, 32_000, None, False), "interrupt"]
+    assert session.spoken == [
+        (3200, 16_000, None, False),
+        (3200, 8_000, None, False),
+        (3200, 32_000, None, False),
+        "interrupt",
+    ]
 
 
 async def test_speech_in_small_pieces_does_not_wait_for_each_answer() -> None:
@@ -104,7 +111,13 @@ async def test_speech_in_small_pieces_does_not_wait_for_each_answer() -> None:
         assert session.spoken == [] and session.speak_gate is not None
         session.speak_gate.set()
         heard = [await hear(client) for _ in range(5)]
-    assert [message.get("audio_samples", message.get("code")) for message in heard] == [1600, 3200, 800, "UNKNOWN_TYPE", 0]
+    assert [message.get("audio_samples", message.get("code")) for message in heard] == [
+        1600,
+        3200,
+        800,
+        "UNKNOWN_TYPE",
+        0,
+    ]
 
 
 async def test_what_a_client_sent_before_it_left_is_taken() -> None:
@@ -150,7 +163,10 @@ async def test_a_flood_of_refused_inits_does_not_prolong_the_time_either() -> No
     """Without sockets, as a server's buffers would decide how much of the flood there is to be read at that time."""
     app, told = FastAPI(), []
     app.include_router(channel_router(FakeLiveSessions({}), init_timeout_s=0.1))
-    frames = itertools.chain([{"type": "websocket.connect"}], itertools.repeat({"type": "websocket.receive", "text": '{"type": "session.init"}'}))
+    frames = itertools.chain(
+        [{"type": "websocket.connect"}],
+        itertools.repeat({"type": "websocket.receive", "text": '{"type": "session.init"}'}),
+    )
 
     async def receive() -> Any:
         await checkpoint()

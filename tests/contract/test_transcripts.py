@@ -17,5 +17,8 @@ def test_protocol_follows_the_transcript(path: Path) -> None:
 def test_every_error_code_of_a_message_appears_in_a_transcript() -> None:
     from visavis.channel.errors import ERROR_CODES
 
-    said = {step["server"].get("code") for path in TRANSCRIPTS for step in Transcript.read(path).steps if "server" in step}
-    assert set(ERROR_CODES) - said == {"NO_CAPACITY", "INTERNAL", "UPDATE_PENDING"}  # none can be brought about by a message alone
+    said = {
+        step["server"].get("code") for path in TRANSCRIPTS for step in Transcript.read(path).steps if "server" in step
+    }
+    # none can be brought about by a message alone
+    assert set(ERROR_CODES) - said == {"NO_CAPACITY", "INTERNAL", "UPDATE_PENDING"}

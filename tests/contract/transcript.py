@@ -1,15 +1,16 @@
 """Golden transcripts of the channel: what they say, line by line, and their replay against the pure protocol.
 
-A transcript is JSON lines. The first holds `title`, and for its replay against a real server `wire: true` with the state of the `session` it wants
-(created | started | ended, default started). Then, in order:
+A transcript is JSON lines. The first holds `title`, and for its replay against a real server `wire: true` with the
+state of the `session` it wants (created | started | ended, default started). Then, in order:
     {"client": {…}} {"client_text": "…"} {"client_binary": "…"}      what the client sends
     {"client_no_text": true}                                         a text frame that is no UTF-8
     {"time": "init_timeout"}                                         what time does
-    {"effect": "Speak", "with": {…}, "outcome": "done"}              what it asks, and what comes of it: done, attached, {Error: text, code?},
-                                                                     {updated: output}
+    {"effect": "Speak", "with": {…}, "outcome": "done"}  what it asks, and its outcome: done, attached,
+                                                         {Error: text, code?}, {updated: output}
     {"session": "PlaybackStarted", "with": {…}}                      what the session tells
-    {"server": {…}} {"close": 4400, "reason": "…"}                   what the client must then receive, to the last member
-$SESSION, $TOKEN, $ROOM_URL, $ROOM_TOKEN stand for the session's own; $PCM:n for n samples of silence; $BYTES:n for n bytes of 0; $ANY for any text.
+    {"server": {…}} {"close": 4400, "reason": "…"}     what the client must then receive, to the last member
+$SESSION, $TOKEN, $ROOM_URL, $ROOM_TOKEN stand for the session's own; $PCM:n for n samples of silence; $BYTES:n for n
+bytes of 0; $ANY for any text.
 """
 
 from __future__ import annotations
@@ -75,8 +76,15 @@ def assert_same(received: Any, expected: Any) -> None:
 
 
 def replay_pure(transcript: Transcript) -> None:
-    """Replay against the protocol alone: after each input exactly the outputs that follow it in the transcript, no more, no less."""
-    names = {"$SESSION": "sess_1", "$TOKEN": "token_1", "$ROOM_URL": "https://here.example/rooms/1", "$ROOM_TOKEN": "jwt_1"}
+    """Replay against the protocol alone: after each input exactly the outputs that follow it in the transcript, no
+    more, no less.
+    """
+    names = {
+        "$SESSION": "sess_1",
+        "$TOKEN": "token_1",
+        "$ROOM_URL": "https://here.example/rooms/1",
+        "$ROOM_TOKEN": "jwt_1",
+    }
     protocol = ChannelProtocol()
     if transcript.name == "other_session":
         protocol = ChannelProtocol(path_session_id=names["$SESSION"])

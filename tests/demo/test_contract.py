@@ -12,14 +12,22 @@ from visavis.demo.contract import CREATED, ContractBroken, check, check_answer, 
 
 FOUNDING: dict[str, Any] = {
     "session_id": "sess_01H3Z8G9YR3K2N5M6P7Q8W4TAB",
-    "avatar": {"avatar_id": "avat_01H3Z8G9YR3K2N5M6P7Q8W4TAB", "name": "Professional Avatar", "url": "https://example.com/avatar.jpg"},
+    "avatar": {
+        "avatar_id": "avat_01H3Z8G9YR3K2N5M6P7Q8W4TAB",
+        "name": "Professional Avatar",
+        "url": "https://example.com/avatar.jpg",
+    },
     "session_type": "webrtc_video",
     "status": "ended",
     "started_at": "2024-01-15T12:00:00Z",
     "ended_at": "2024-01-15T12:05:30Z",
     "expiration": "2024-01-15T14:35:00Z",
     "duration": 330,
-    "daily_room": {"url": "https://agenthuman.daily.co/example-room-name", "name": "example-room-name", "token": "eyJ.eyJ.abc"},
+    "daily_room": {
+        "url": "https://agenthuman.daily.co/example-room-name",
+        "name": "example-room-name",
+        "token": "eyJ.eyJ.abc",
+    },
     "created_at": "2024-01-15T12:00:00Z",
     "metadata": {"user_name": "John Doe", "session_purpose": "Customer Support", "custom_field": "any value"},
 }

@@ -21,7 +21,9 @@ def test_sound_is_found_to_a_fraction_of_a_millisecond_in_noise() -> None:
 
 def test_sound_that_was_never_sent_is_not_found() -> None:
     chance = np.random.default_rng(2)
-    lag = measure.sound_lag(chance.normal(0, 0.1, 96_000).astype(np.float32), chance.normal(0, 0.1, 48_000).astype(np.float32), 48_000)
+    lag = measure.sound_lag(
+        chance.normal(0, 0.1, 96_000).astype(np.float32), chance.normal(0, 0.1, 48_000).astype(np.float32), 48_000
+    )
     assert lag.likeness < 0.2
     assert measure.sound_lag(np.zeros(96_000, np.float32), np.ones(48_000, np.float32), 48_000).likeness == 0.0
 

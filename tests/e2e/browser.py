@@ -9,7 +9,12 @@ from contextlib import asynccontextmanager
 
 from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
 
-CHROMIUM = os.environ.get("VISAVIS_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+CHROMIUM = (
+    os.environ.get("VISAVIS_CHROMIUM")
+    or shutil.which("chromium")
+    or shutil.which("chromium-browser")
+    or shutil.which("google-chrome")
+)
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -44,7 +49,8 @@ async () => {
 }
 """
 
-# Watches the first <video> for n frames: media times of what was presented, and how much each picture differs from the one before (grey levels).
+# Watches the first <video> for n frames: media times of what was presented, and how much each picture differs from the
+# one before (grey levels).
 WATCH = """
 async (n) => {
   const video = document.querySelector("video");
@@ -79,14 +85,18 @@ BARRIERS = """
   if (!document.title.trim()) faults.push("the page has no title");
   if (!document.querySelector("main")) faults.push("there is no main landmark");
   const ids = [...document.querySelectorAll("[id]")].map((e) => e.id);
-  for (const id of new Set(ids)) if (ids.filter((other) => other === id).length > 1) faults.push(`two elements have the id ${id}`);
+  for (const id of new Set(ids))
+    if (ids.filter((other) => other === id).length > 1) faults.push(`two elements have the id ${id}`);
   const named = (e) => (e.getAttribute("aria-label") || e.textContent || e.title || "").trim() !== ""
     || (e.getAttribute("aria-labelledby") || "").split(" ").some((id) => id && document.getElementById(id))
     || (e.labels && e.labels.length > 0);
-  for (const e of document.querySelectorAll("button, a[href], input, select, textarea, video, [role=button], [role=tab]"))
+  const operable = "button, a[href], input, select, textarea, video, [role=button], [role=tab]";
+  for (const e of document.querySelectorAll(operable))
     if (!named(e)) faults.push(`no name: ${e.outerHTML.slice(0, 120)}`);
-  for (const e of document.querySelectorAll("img")) if (!e.hasAttribute("alt")) faults.push(`no alt: ${e.outerHTML.slice(0, 120)}`);
-  for (const e of document.querySelectorAll("[tabindex]")) if (e.tabIndex > 0) faults.push(`tabindex above 0: ${e.outerHTML.slice(0, 120)}`);
+  for (const e of document.querySelectorAll("img"))
+    if (!e.hasAttribute("alt")) faults.push(`no alt: ${e.outerHTML.slice(0, 120)}`);
+  for (const e of document.querySelectorAll("[tabindex]"))
+    if (e.tabIndex > 0) faults.push(`tabindex above 0: ${e.outerHTML.slice(0, 120)}`);
   for (const e of document.querySelectorAll("[aria-controls]"))
     if (e.getAttribute("aria-selected") !== "false" && !document.getElementById(e.getAttribute("aria-controls")))
       faults.push(`controls nothing: ${e.outerHTML.slice(0, 120)}`);
@@ -108,7 +118,9 @@ async def chromium() -> AsyncIterator[Browser]:
 
 @asynccontextmanager
 async def opened_page(browser: Browser, url: str, *, expected: str | None = None) -> AsyncIterator[Page]:
-    """Open a page in a profile of its own; at the end, no error may be in its console but those that contain `expected`."""
+    """Open a page in a profile of its own; at the end, no error may be in its console but those that contain
+    `expected`.
+    """
     context = await browser.new_context(viewport={"width": 1280, "height": 860})
     page = await context.new_page()
     errors: list[str] = []

@@ -28,7 +28,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
         key = process.create_key("tests")
         with httpx.Client(base_url=process.base_url, headers={"x-api-key": key}) as http:
             character = http.get("/v1/avatars/public").json()["avatars"][0]["avatar_id"]
-            look = http.get("/v1/avatars", params={"parent_id": character, "characters_only": "false"}).json()["avatars"][0]["avatar_id"]
+            look = http.get("/v1/avatars", params={"parent_id": character, "characters_only": "false"}).json()[
+                "avatars"
+            ][0]["avatar_id"]
         yield LiveServer(base_url=process.base_url, key=key, look=look)
         log = (folder / "log").read_text()
     assert "Traceback" not in log, log  # whatever the tests did, the server never stumbled

@@ -1,4 +1,6 @@
-"""True transparency in a page of another origin, in a real Chromium: around the person is the page, and no light of the photo's wall is left."""
+"""True transparency in a page of another origin, in a real Chromium: around the person is the page, and no light of the
+photo's wall is left.
+"""
 
 from __future__ import annotations
 
@@ -22,16 +24,22 @@ from tests.e2e.conftest import LiveServer
 from tests.e2e.wire_session import hear, performing
 from visavis.demo.session_client import SessionClient
 
-pytestmark = [pytest.mark.anyio, pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")]
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine"),
+]
 PATIENCE_MS = 30_000
 SIDE = 512
 MAGENTA = np.array([255, 0, 255])
 PAGE = """<!doctype html><html lang="en"><title>A page of somebody's</title>
-<style>body {{ margin: 0; background: {ground} }} visavis-avatar, iframe {{ width: 512px; height: 512px; border: 0 }}</style>
+<style>body {{ margin: 0; background: {ground} }}
+visavis-avatar, iframe {{ width: 512px; height: 512px; border: 0 }}</style>
 <body>{content}</body></html>"""
 WITHOUT_WEBGL = """
 const found = HTMLCanvasElement.prototype.getContext;
-HTMLCanvasElement.prototype.getContext = function (kind, ...rest) { return kind.startsWith("webgl") ? null : found.call(this, kind, ...rest); };
+HTMLCanvasElement.prototype.getContext = function (kind, ...rest) {
+  return kind.startsWith("webgl") ? null : found.call(this, kind, ...rest); };
 """
 
 
@@ -54,7 +62,10 @@ async def page_with(browser: Browser, content: str, *, ground: str, script: str 
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % len(body) + body)
+        writer.write(
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % len(body)
+            + body
+        )
         await writer.drain()
         writer.close()
 
@@ -80,18 +91,22 @@ async def update(channel: ClientConnection, background: dict[str, Any]) -> None:
 
 
 def element(server: LiveServer, room: dict[str, Any]) -> str:
-    return f'<script src="{server.base_url}/alpha.js"></script><visavis-avatar room="{room["url"]}#t={room["token"]}"></visavis-avatar>'
+    address = f"{room['url']}#t={room['token']}"
+    return f'<script src="{server.base_url}/alpha.js"></script><visavis-avatar room="{address}"></visavis-avatar>'
 
 
 @pytest.mark.parametrize("script", ["", WITHOUT_WEBGL], ids=["webgl", "pixels"])
-async def test_a_page_shows_through_around_the_person(server: LiveServer, sessions: SessionClient, browser: Browser, script: str) -> None:
+async def test_a_page_shows_through_around_the_person(
+    server: LiveServer, sessions: SessionClient, browser: Browser, script: str
+) -> None:
     async with performing(server, sessions) as (session, channel):
         await update(channel, {"type": "transparent"})
         async with page_with(browser, element(server, session["daily_room"]), ground="#f0f", script=script) as page:
             avatar = page.locator("visavis-avatar")
             await expect(avatar).to_have_attribute("transparent", "", timeout=PATIENCE_MS)
             await page.wait_for_function(
-                "document.querySelector('visavis-avatar').shadowRoot.querySelector('canvas').width === 512", timeout=PATIENCE_MS
+                "document.querySelector('visavis-avatar').shadowRoot.querySelector('canvas').width === 512",
+                timeout=PATIENCE_MS,
             )
             await page.wait_for_timeout(500)  # the first pictures of a stream are coarse
             picture = await seen(page)
@@ -103,7 +118,8 @@ async def test_a_page_shows_through_around_the_person(server: LiveServer, sessio
         assert np.abs(corner - MAGENTA).max() <= 1, "the page does not show through"
     face = picture[200:260, 236:276].reshape(-1, 3).mean(axis=0)
     assert face[0] > face[1] > face[2] > 60 and face[1] > 90, face  # skin
-    # At the edges the picture lies between magenta and the person's own colours nearby: light of the wall would bring in more green than those have.
+    # At the edges the picture lies between magenta and the person's own colours nearby: light of the wall would bring
+    # in more green than those have.
     outside = (np.abs(picture - MAGENTA).sum(axis=2) <= 30).astype(np.uint8)
     edge = (cv2.dilate(outside, np.ones((9, 9), np.uint8)) > 0) & (outside == 0)
     assert 1_000 < edge.sum() < 20_000
@@ -114,7 +130,9 @@ async def test_a_page_shows_through_around_the_person(server: LiveServer, sessio
     assert np.abs(opaque[200:260, 236:276].reshape(-1, 3).mean(axis=0) - face).max() < 14
 
 
-async def test_the_room_page_is_see_through_in_a_frame(server: LiveServer, sessions: SessionClient, browser: Browser) -> None:
+async def test_the_room_page_is_see_through_in_a_frame(
+    server: LiveServer, sessions: SessionClient, browser: Browser
+) -> None:
     async with performing(server, sessions) as (session, channel):
         await update(channel, {"type": "transparent"})
         room = session["daily_room"]

@@ -15,7 +15,11 @@ from tests.e2e.wire_session import hear, performing, speak
 from visavis.demo.session_client import SessionClient
 from visavis.library import SAMPLE
 
-pytestmark = [pytest.mark.anyio, pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")]
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine"),
+]
 PATIENCE_MS = 30_000
 
 
@@ -25,7 +29,9 @@ async def browser(anyio_backend: str) -> AsyncIterator[Browser]:
         yield running
 
 
-async def test_the_room_page_shows_and_sounds_the_avatar(server: LiveServer, sessions: SessionClient, browser: Browser) -> None:
+async def test_the_room_page_shows_and_sounds_the_avatar(
+    server: LiveServer, sessions: SessionClient, browser: Browser
+) -> None:
     async with performing(server, sessions, "playback") as (session, channel):
         room = session["daily_room"]
         async with opened_page(browser, f"{room['url']}?t={room['token']}", expected="410 (Gone)") as page:
@@ -40,7 +46,8 @@ async def test_the_room_page_shows_and_sounds_the_avatar(server: LiveServer, ses
             assert (talking["width"], talking["height"]) == (512, 512)
             assert talking["currentTime"] > idle["currentTime"] > 0
             steps_s = [later - earlier for earlier, later in pairwise(idle["times"])]
-            assert median(steps_s) == pytest.approx(1 / 25, abs=0.004)  # by the pictures' own time stamps, whatever the machine is busy with
+            # by the pictures' own time stamps, whatever the machine is busy with
+            assert median(steps_s) == pytest.approx(1 / 25, abs=0.004)
             assert max(idle["differences"]) > 0, "the resting face is a still picture"
             assert sum(talking["differences"]) / 75 > 1.5 * sum(idle["differences"]) / 50
             assert quiet["audio"]["audioEnergy"] < 1e-4 < loud["audio"]["audioEnergy"]
@@ -75,7 +82,9 @@ async def test_the_playground_greets_speaks_and_is_interrupted(server: LiveServe
         await expect(status).to_have_text("Speaking", timeout=PATIENCE_MS)  # the greeting
         await page.keyboard.press("Escape")
         await page.get_by_role("tab", name="Wire").click()
-        await expect(page.get_by_label("Wire messages")).to_contain_text("agent.interrupt.confirmed", timeout=PATIENCE_MS)
+        await expect(page.get_by_label("Wire messages")).to_contain_text(
+            "agent.interrupt.confirmed", timeout=PATIENCE_MS
+        )
         await expect(status).to_have_text("Idle", timeout=PATIENCE_MS)
 
         await page.get_by_role("button", name="Sample").click()
@@ -95,7 +104,9 @@ async def test_the_playground_greets_speaks_and_is_interrupted(server: LiveServe
         await expect(stage).to_have_attribute("data-phase", "live", timeout=PATIENCE_MS)
 
 
-async def test_the_playground_can_be_used_without_a_mouse_and_in_both_themes(server: LiveServer, browser: Browser) -> None:
+async def test_the_playground_can_be_used_without_a_mouse_and_in_both_themes(
+    server: LiveServer, browser: Browser
+) -> None:
     async with opened_page(browser, server.base_url) as page:
         await expect(page.get_by_label("API key")).to_be_focused(timeout=PATIENCE_MS)
         assert await page.evaluate(BARRIERS) == []
@@ -117,7 +128,8 @@ async def reached_by_tab(page: Page, presses: int = 12) -> set[str]:
     for _ in range(presses):
         await page.keyboard.press("Tab")
         name = await page.evaluate(
-            "(document.activeElement.getAttribute('aria-label') || document.activeElement.innerText || '').trim().split('\\n')[0]"
+            "(document.activeElement.getAttribute('aria-label') || document.activeElement.innerText || '')"
+            ".trim().split('\\n')[0]"
         )
         reached.add(name)
     return reached

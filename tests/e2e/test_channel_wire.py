@@ -1,4 +1,6 @@
-"""The golden transcripts against a real server: real sessions, a real performer, real sockets. And what only the wire can show."""
+"""The golden transcripts against a real server: real sessions, a real performer, real sockets. And what only the wire
+can show.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,12 @@ class WireSession:
     async def bring_to(self, state: str) -> None:
         session = await self.sessions.create(self.server.look, {})
         room = session["daily_room"]
-        self.names = {"$SESSION": session["session_id"], "$TOKEN": session["access_token"], "$ROOM_URL": room["url"], "$ROOM_TOKEN": room["token"]}
+        self.names = {
+            "$SESSION": session["session_id"],
+            "$TOKEN": session["access_token"],
+            "$ROOM_URL": room["url"],
+            "$ROOM_TOKEN": room["token"],
+        }
         self.ws_uri = f"{self.server.base_url.replace('http', 'ws')}/v1/channel/{session['session_id']}"
         if state != "created":
             assert await self.sessions.start(session["session_id"]) == self.ws_uri
@@ -59,7 +66,13 @@ class WireSession:
     @property
     def init(self) -> dict[str, Any]:
         room = {"platform": "daily", "url": self.names["$ROOM_URL"], "token": self.names["$ROOM_TOKEN"]}
-        config = {"session_id": self.names["$SESSION"], "access_token": self.names["$TOKEN"], "room": room, "video_width": 512, "video_height": 512}
+        config = {
+            "session_id": self.names["$SESSION"],
+            "access_token": self.names["$TOKEN"],
+            "room": room,
+            "video_width": 512,
+            "video_height": 512,
+        }
         return {"type": "session.init", "config": config}
 
 
@@ -129,7 +142,12 @@ async def test_what_was_accepted_is_played_although_the_channel_was_lost(wire: W
         heard = await hear(connection)
         while heard["type"] != "agent.playback.finished":
             heard = await hear(connection)
-        assert heard == {"type": "agent.playback.finished", "utterance_id": "kept", "position_s": 2.0, "interrupted": False}
+        assert heard == {
+            "type": "agent.playback.finished",
+            "utterance_id": "kept",
+            "position_s": 2.0,
+            "interrupted": False,
+        }
     await wire.end()
 
 
@@ -140,8 +158,12 @@ async def test_every_utterance_finishes_exactly_once_and_in_order(wire: WireSess
         await hear(connection)
         audio = filled("$PCM:4800", {})
         for utterance in ("a", "b", "c"):
-            await connection.send(json.dumps({"type": "agent.speak", "audio": audio, "utterance_id": utterance, "final": True}))
-        await connection.send(json.dumps({"type": "agent.speak", "audio": filled("$PCM:160000", {}), "utterance_id": "cut"}))
+            await connection.send(
+                json.dumps({"type": "agent.speak", "audio": audio, "utterance_id": utterance, "final": True})
+            )
+        await connection.send(
+            json.dumps({"type": "agent.speak", "audio": filled("$PCM:160000", {}), "utterance_id": "cut"})
+        )
         finished: list[dict[str, Any]] = []
         while len(finished) < 4:
             heard = await hear(connection)
@@ -149,7 +171,12 @@ async def test_every_utterance_finishes_exactly_once_and_in_order(wire: WireSess
                 await connection.send(json.dumps({"type": "agent.interrupt"}))
             if heard["type"] == "agent.playback.finished":
                 finished.append(heard)
-        assert [(f["utterance_id"], f["interrupted"]) for f in finished] == [("a", False), ("b", False), ("c", False), ("cut", True)]
+        assert [(f["utterance_id"], f["interrupted"]) for f in finished] == [
+            ("a", False),
+            ("b", False),
+            ("c", False),
+            ("cut", True),
+        ]
         assert all(f["position_s"] == 0.3 for f in finished[:3]) and finished[3]["position_s"] < 10
     await wire.end()
 
@@ -164,7 +191,9 @@ async def test_a_hundred_small_pieces_are_one_utterance_without_a_gap(wire: Wire
         heard = [await hear(connection)]
         while heard[-1]["type"] != "agent.playback.finished":
             heard.append(await hear(connection))
-        assert [message["audio_samples"] for message in heard if message["type"] == "agent.speak.confirmed"] == [320] * 100
+        assert [message["audio_samples"] for message in heard if message["type"] == "agent.speak.confirmed"] == [
+            320
+        ] * 100
         assert [message["type"] for message in heard if message["type"] != "agent.speak.confirmed"] == [
             "agent.playback.started",
             "agent.playback.finished",

@@ -51,14 +51,20 @@ def test_a_session_is_seen_and_heard_in_time(run: Run) -> None:
 
 def test_a_still_picture_is_no_face_that_moves(run: Run) -> None:
     first = run.reception.pictures_of_size(*SIZE_PX)[0]
-    frozen = [SeenPicture(media_time_s=seen.media_time_s, arrived_s=seen.arrived_s, frame=first.frame) for seen in run.reception.pictures]
+    frozen = [
+        SeenPicture(media_time_s=seen.media_time_s, arrived_s=seen.arrived_s, frame=first.frame)
+        for seen in run.reception.pictures
+    ]
     with pytest.raises(DemoFailed, match="did not move"):
         find(doctored(run, reception=Reception(pictures=frozen, blocks=run.reception.blocks)))
 
 
 def test_a_black_picture_is_no_face(run: Run) -> None:
     black = av.VideoFrame.from_ndarray(np.full((SIZE_PX[1] * 3 // 2, SIZE_PX[0]), 16, np.uint8), format="yuv420p")
-    pictures = [SeenPicture(media_time_s=seen.media_time_s, arrived_s=seen.arrived_s, frame=black) for seen in run.reception.pictures]
+    pictures = [
+        SeenPicture(media_time_s=seen.media_time_s, arrived_s=seen.arrived_s, frame=black)
+        for seen in run.reception.pictures
+    ]
     with pytest.raises(DemoFailed, match="no face"):
         find(doctored(run, reception=Reception(pictures=pictures, blocks=run.reception.blocks)))
 
@@ -88,7 +94,9 @@ def test_the_film_holds_what_was_received(run: Run, film: Path, table: io.String
         video, audio = box.streams.video[0], box.streams.audio[0]
         assert (video.codec.canonical_name, audio.codec.canonical_name) == ("h264", "aac")
         assert (video.width, video.height, video.frames) == (*SIZE_PX, len(pictures))
-        assert box.duration / av.time_base == pytest.approx(pictures[-1].media_time_s - pictures[0].media_time_s, abs=0.5)
+        assert box.duration / av.time_base == pytest.approx(
+            pictures[-1].media_time_s - pictures[0].media_time_s, abs=0.5
+        )
     assert "A/V offset" in table.getvalue() and str(film) in table.getvalue().replace("\n", "")
 
 

@@ -1,4 +1,6 @@
-"""What a client can say of how speech is said and how the avatar looks, on a real server: timings, motion, states, emotion, output."""
+"""What a client can say of how speech is said and how the avatar looks, on a real server: timings, motion, states,
+emotion, output.
+"""
 
 from __future__ import annotations
 
@@ -36,10 +38,20 @@ async def hear_until(channel: ClientConnection, kind: str) -> list[dict[str, Any
     return heard
 
 
-async def test_motion_follows_the_timings_and_comes_before_its_sound(server: LiveServer, sessions: SessionClient) -> None:
+async def test_motion_follows_the_timings_and_comes_before_its_sound(
+    server: LiveServer, sessions: SessionClient
+) -> None:
     pcm = read_speech(SAMPLE)[0][: 16_000 * 2]
-    phonemes = [{"symbol": s, "start_ms": a, "end_ms": b} for s, a, b in (("m", 0, 500), ("ɑː", 500, 1000), ("p", 1000, 1500), ("æ", 1500, 2000))]
-    speech = {"type": "agent.speak", "audio": base64.b64encode(pcm.tobytes()).decode(), "utterance_id": "one", "final": True}
+    phonemes = [
+        {"symbol": s, "start_ms": a, "end_ms": b}
+        for s, a, b in (("m", 0, 500), ("ɑː", 500, 1000), ("p", 1000, 1500), ("æ", 1500, 2000))
+    ]
+    speech = {
+        "type": "agent.speak",
+        "audio": base64.b64encode(pcm.tobytes()).decode(),
+        "utterance_id": "one",
+        "final": True,
+    }
     async with performing(server, sessions, "motion", "playback", "state") as (_, channel):
         assert (await hear(channel))["type"] == "agent.motion.format"
         assert await hear(channel) == {"type": "agent.state", "state": "idle"}
@@ -52,8 +64,14 @@ async def test_motion_follows_the_timings_and_comes_before_its_sound(server: Liv
     assert sorted(frames) == [round(0.02 * k, 2) for k in range(100)]
     gaps = {time_s: row[JAW] - row[CLOSE] for time_s, row in frames.items()}
     assert gaps[0.3] == gaps[1.24] == 0 and gaps[0.76] > 0.3 and gaps[1.76] > 0.3
-    kinds = [message["type"] for message in heard if message.get("utterance_id") == "one" or message["type"] == "agent.state"]
-    assert [kind for kind in kinds if kind != "agent.motion"] == ["agent.playback.started", "agent.state", "agent.playback.finished"]
+    kinds = [
+        message["type"] for message in heard if message.get("utterance_id") == "one" or message["type"] == "agent.state"
+    ]
+    assert [kind for kind in kinds if kind != "agent.motion"] == [
+        "agent.playback.started",
+        "agent.state",
+        "agent.playback.finished",
+    ]
     assert [message["state"] for message in heard if message["type"] == "agent.state"] == ["speaking"]
 
 
@@ -83,18 +101,25 @@ def corner(rgb: np.ndarray) -> np.ndarray:
     return rgb[8:40, 8:40].reshape(-1, 3).mean(axis=0)
 
 
-async def test_the_picture_looks_as_it_was_asked_to_at_once_and_live(server: LiveServer, sessions: SessionClient) -> None:
+async def test_the_picture_looks_as_it_was_asked_to_at_once_and_live(
+    server: LiveServer, sessions: SessionClient
+) -> None:
     async with performing(server, sessions) as (session, channel):
         room = session["daily_room"]
         async with WhepViewer(whep_url=room["url"] + "/whep", token=room["token"]) as viewer:
-            await channel.send(json.dumps({"type": "session.update", "output": {"background": {"type": "color", "color": "#0020f0"}}}))
+            await channel.send(
+                json.dumps({"type": "session.update", "output": {"background": {"type": "color", "color": "#0020f0"}}})
+            )
             assert (await hear(channel))["output"]["background"] == {"type": "color", "color": "#0020f0"}
             blue = await seen(viewer, lambda rgb: np.abs(corner(rgb) - (0, 32, 240)).max() < 40)
             assert blue.rgb().shape == (512, 512, 3)
-            await channel.send(json.dumps({"type": "session.update", "output": {"background": {"type": "transparent"}}}))
+            await channel.send(
+                json.dumps({"type": "session.update", "output": {"background": {"type": "transparent"}}})
+            )
             assert (await hear(channel))["type"] == "session.updated"
             double = (await seen(viewer, lambda rgb: rgb.shape[0] == 1024)).rgb()
-            assert corner(double[512:]).max() < 40 and double[512 + 256, 256].min() > 200  # the matte below: black behind, white on the face
+            # the matte below: black behind, white on the face
+            assert corner(double[512:]).max() < 40 and double[512 + 256, 256].min() > 200
             await channel.send(json.dumps({"type": "session.update", "output": {"background": None}}))
             assert (await hear(channel))["type"] == "session.updated"
             assert (await seen(viewer, lambda rgb: rgb.shape[0] == 512)).rgb().shape == (512, 512, 3)
@@ -103,8 +128,20 @@ async def test_the_picture_looks_as_it_was_asked_to_at_once_and_live(server: Liv
 async def test_the_example_drives_a_head(server: LiveServer, tmp_path: Path) -> None:
     speech = tmp_path / "speech.wav"
     soundfile.write(speech, read_speech(SAMPLE)[0][:32_000], 16_000)
-    command = [sys.executable, str(EXAMPLE), str(speech), "--key", server.key, "--base", server.base_url, "--emotion", "happy"]
-    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
+    command = [
+        sys.executable,
+        str(EXAMPLE),
+        str(speech),
+        "--key",
+        server.key,
+        "--base",
+        server.base_url,
+        "--emotion",
+        "happy",
+    ]
+    process = await asyncio.create_subprocess_exec(
+        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
     out, errors = await process.communicate()
     assert process.returncode == 0, errors.decode()
     jaws = [float(found) for found in re.findall(r"jaw (\d\.\d+)", out.decode())]

@@ -1,4 +1,6 @@
-"""The lips on film, as a viewer would judge them: recordings of a voice never trained on, rendered, and the face tracked in the pictures."""
+"""The lips on film, as a viewer would judge them: recordings of a voice never trained on, rendered, and the face
+tracked in the pictures.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,10 @@ CLIPS = ("LJ001-0001", "LJ001-0006")  # twelve closures, thirteen open vowels
 
 pytestmark = [
     pytest.mark.shared,
-    pytest.mark.skipif(not (MEASURE.is_file() and SPEECH.is_dir()), reason="the recordings or the lip-sync measure of ../shared are not there"),
+    pytest.mark.skipif(
+        not (MEASURE.is_file() and SPEECH.is_dir()),
+        reason="the recordings or the lip-sync measure of ../shared are not there",
+    ),
 ]
 
 
@@ -27,7 +32,9 @@ def film_figures(clip: str, folder: Path) -> dict[str, float]:
     """Render a clip with the command a user types and return what the lip-sync measure says of the film."""
     film = folder / f"{clip}.mp4"
     render = [sys.executable, "-m", "visavis.cli", "render", "--avatar", str(DEFAULT_PORTRAIT.path)]
-    subprocess.run([*render, "--speech", str(SPEECH / f"{clip}.flac"), "--out", str(film)], check=True, capture_output=True)
+    subprocess.run(
+        [*render, "--speech", str(SPEECH / f"{clip}.flac"), "--out", str(film)], check=True, capture_output=True
+    )
     measure = [sys.executable, str(MEASURE), str(film), "--phones", str(SPEECH / f"{clip}.phones.tsv")]
     printed = subprocess.run(measure, check=True, capture_output=True, text=True).stdout
     return json.loads(printed.strip().splitlines()[-1])

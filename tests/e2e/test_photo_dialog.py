@@ -1,4 +1,6 @@
-"""A drawing in which no face is found, in a real Chromium: refused in words, shown where its face is by mouse and keys, then it speaks."""
+"""A drawing in which no face is found, in a real Chromium: refused in words, shown where its face is by mouse and keys,
+then it speaks.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,11 @@ from playwright.async_api import Browser, FilePayload, Locator, Page, expect
 from tests.e2e.browser import BARRIERS, CHROMIUM, chromium, opened_page
 from tests.e2e.conftest import LiveServer
 
-pytestmark = [pytest.mark.anyio, pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")]
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine"),
+]
 PATIENCE_MS = 30_000
 WIDTH_PX, HEIGHT_PX = 320, 400
 # Where the drawing below has its parts, in px.
@@ -48,7 +54,9 @@ def drawing() -> FilePayload:
 
 
 async def drag(page: Page, handle: Locator, x: float, y: float) -> None:
-    """Take a handle off its middle and carry its point to x, y (parts of the picture): the point must not jump when taken."""
+    """Take a handle off its middle and carry its point to x, y (parts of the picture): the point must not jump when
+    taken.
+    """
     grip, picture = await handle.bounding_box(), await page.locator(".place-points .picture").bounding_box()
     assert grip is not None
     assert picture is not None
@@ -56,7 +64,9 @@ async def drag(page: Page, handle: Locator, x: float, y: float) -> None:
     taken_x, taken_y = grip["x"] + grip["width"] / 2 + 3, grip["y"] + grip["height"] / 2 - 3
     await page.mouse.move(taken_x, taken_y)
     await page.mouse.down()
-    await page.mouse.move(taken_x + (x - from_x) * picture["width"], taken_y + (y - from_y) * picture["height"], steps=3)
+    await page.mouse.move(
+        taken_x + (x - from_x) * picture["width"], taken_y + (y - from_y) * picture["height"], steps=3
+    )
     await page.mouse.up()
     assert await handle.evaluate(PLACE) == pytest.approx([x, y], abs=0.004)
 
@@ -103,6 +113,7 @@ async def test_a_face_that_is_not_found_is_placed_by_hand_and_speaks(server: Liv
         await expect(report).to_have_attribute("data-verdict", "fair", timeout=PATIENCE_MS)
         await report.get_by_text("What was found and guessed").click()
         await expect(report).to_contain_text("by hand")
-        await expect(page.locator(".chip [role=status]")).to_have_text("Speaking", timeout=PATIENCE_MS)  # the greeting, by the new face
+        # the greeting, by the new face
+        await expect(page.locator(".chip [role=status]")).to_have_text("Speaking", timeout=PATIENCE_MS)
         await expect(page.locator(".face[aria-pressed=true]")).to_contain_text("My avatar")
         assert await page.evaluate(BARRIERS) == []

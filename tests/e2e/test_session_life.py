@@ -41,11 +41,15 @@ async def test_a_session_lives_from_created_to_ended_as_the_contract_says(
     listed = (await http.get("/v1/sessions", params={"status": "ended"})).json()
     assert list(listed) == ["success", "sessions"]
     assert ended in listed["sessions"]
-    assert session_id not in [one["session_id"] for one in (await http.get("/v1/sessions", params={"status": "started"})).json()["sessions"]]
+    assert session_id not in [
+        one["session_id"] for one in (await http.get("/v1/sessions", params={"status": "started"})).json()["sessions"]
+    ]
     assert list(listed["sessions"][0]) == list(session_document("ended"))
 
 
-async def test_a_wrong_state_is_a_conflict(server: LiveServer, sessions: SessionClient, http: httpx.AsyncClient) -> None:
+async def test_a_wrong_state_is_a_conflict(
+    server: LiveServer, sessions: SessionClient, http: httpx.AsyncClient
+) -> None:
     session_id = (await sessions.create(server.look, {}))["session_id"]
     too_early = await http.put(f"/v1/sessions/{session_id}/end")
     assert (too_early.status_code, too_early.json()["error"]["code"]) == (409, "SESSION_NOT_STARTED")
@@ -75,11 +79,17 @@ async def test_bad_creates_have_their_typed_answers(server: LiveServer, http: ht
     required = (await http.post("/v1/sessions", json={})).json()
     assert required == {
         "success": False,
-        "error": {"message": "Avatar ID is required", "suggestion": "Include avatar_id in the request body", "code": "AVATAR_ID_REQUIRED"},
+        "error": {
+            "message": "Avatar ID is required",
+            "suggestion": "Include avatar_id in the request body",
+            "code": "AVATAR_ID_REQUIRED",
+        },
     }
 
 
-@pytest.mark.parametrize("key", [None, "", "ah_live_" + "x" * 32, "nonsense", "ä", "ah_live_" + "x" * 5000], ids=lambda key: str(key)[:12])
+@pytest.mark.parametrize(
+    "key", [None, "", "ah_live_" + "x" * 32, "nonsense", "ä", "ah_live_" + "x" * 5000], ids=lambda key: str(key)[:12]
+)
 async def test_no_key_and_wrong_keys(server: LiveServer, key: str | None) -> None:
     headers = {} if key is None else {"x-api-key": key.encode()}
     async with httpx.AsyncClient(base_url=server.base_url, headers=headers) as stranger:
@@ -106,7 +116,11 @@ ODD_IDS = [
 
 @pytest.mark.parametrize("odd", ODD_IDS, ids=lambda odd: odd[:14])
 async def test_unknown_and_odd_ids_are_not_found(http: httpx.AsyncClient, odd: str) -> None:
-    for method, path in [("GET", f"/v1/sessions/{odd}"), ("PUT", f"/v1/sessions/{odd}/start"), ("POST", f"/v1/sessions/{odd}/end")]:
+    for method, path in [
+        ("GET", f"/v1/sessions/{odd}"),
+        ("PUT", f"/v1/sessions/{odd}/start"),
+        ("POST", f"/v1/sessions/{odd}/end"),
+    ]:
         answer = await http.request(method, path)
         assert answer.status_code in (404, 405), (method, path, answer.status_code, answer.text)
 
@@ -135,7 +149,12 @@ BODIES: list[tuple[bytes, str]] = [
 async def test_no_body_breaks_the_server(http: httpx.AsyncClient, path: str) -> None:
     for body, kind in BODIES:
         answer = await http.post(path, content=body, headers={"content-type": kind})
-        assert 400 <= answer.status_code < 500 and answer.status_code != 422, (body[:40], kind, answer.status_code, answer.text)
+        assert 400 <= answer.status_code < 500 and answer.status_code != 422, (
+            body[:40],
+            kind,
+            answer.status_code,
+            answer.text,
+        )
         error = answer.json()["error"]
         assert answer.json()["success"] is False and error["message"] and error["code"]
 
@@ -149,12 +168,18 @@ async def test_rooms_refuse_strangers_and_nonsense(server: LiveServer, sessions:
     other = (await sessions.create(server.look, {}))["daily_room"]["token"]
     async with httpx.AsyncClient() as stranger:
         assert (await stranger.post(whep, content="v=0", headers=sdp)).status_code == 401
-        assert (await stranger.post(whep, content="v=0", headers={**sdp, "authorization": "Bearer nonsense"})).status_code == 401
-        assert (await stranger.post(whep, content="v=0", headers={**sdp, "authorization": f"Bearer {other}"})).status_code in (401, 403)
+        assert (
+            await stranger.post(whep, content="v=0", headers={**sdp, "authorization": "Bearer nonsense"})
+        ).status_code == 401
+        assert (
+            await stranger.post(whep, content="v=0", headers={**sdp, "authorization": f"Bearer {other}"})
+        ).status_code in (401, 403)
         for nonsense in ("", "v=0", "v=0\r\nm=video", "hello", "v=0\r\n" + "a=x\r\n" * 20_000, b"\xff\xff"):
             answer = await stranger.post(whep, content=nonsense, headers=own)
             assert answer.status_code in (400, 413), (nonsense[:20], answer.status_code, answer.text)
-        assert (await stranger.post(whep, content="{}", headers={**own, "content-type": "application/json"})).status_code == 415
+        assert (
+            await stranger.post(whep, content="{}", headers={**own, "content-type": "application/json"})
+        ).status_code == 415
     await sessions.end(session["session_id"])
 
 

@@ -17,12 +17,26 @@ CLIP = "LJ001-0002"
 
 
 @pytest.mark.shared
-@pytest.mark.skipif(not (MEASURE.is_file() and SPEECH.is_dir()), reason="the recordings or the lip-sync measure of ../shared are not there")
+@pytest.mark.skipif(
+    not (MEASURE.is_file() and SPEECH.is_dir()),
+    reason="the recordings or the lip-sync measure of ../shared are not there",
+)
 def test_film_follows_the_phones(tmp_path: Path) -> None:
     film, phones = tmp_path / "film.mp4", SPEECH / f"{CLIP}.phones.tsv"
-    render = [sys.executable, "-m", "visavis.cli", "render", "--avatar", str(DEFAULT_PORTRAIT.path), "--speech", str(SPEECH / f"{CLIP}.flac")]
+    render = [
+        sys.executable,
+        "-m",
+        "visavis.cli",
+        "render",
+        "--avatar",
+        str(DEFAULT_PORTRAIT.path),
+        "--speech",
+        str(SPEECH / f"{CLIP}.flac"),
+    ]
     subprocess.run([*render, "--phones", str(phones), "--out", str(film)], check=True, capture_output=True)
-    printed = subprocess.run([sys.executable, str(MEASURE), str(film), "--phones", str(phones)], check=True, capture_output=True, text=True).stdout
+    printed = subprocess.run(
+        [sys.executable, str(MEASURE), str(film), "--phones", str(phones)], check=True, capture_output=True, text=True
+    ).stdout
     figures = json.loads(printed.strip().splitlines()[-1])
     assert figures["closures"] >= 4 and figures["closure_recall"] == 1.0, figures
     assert figures["false_closure"] == 0.0 and figures["corr0"] >= 0.9 and abs(figures["offset_ms"]) <= 20, figures

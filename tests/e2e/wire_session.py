@@ -18,7 +18,9 @@ from visavis.demo.session_client import SessionClient
 
 
 @asynccontextmanager
-async def performing(server: LiveServer, sessions: SessionClient, *features: str) -> AsyncIterator[tuple[dict[str, Any], ClientConnection]]:
+async def performing(
+    server: LiveServer, sessions: SessionClient, *features: str
+) -> AsyncIterator[tuple[dict[str, Any], ClientConnection]]:
     """Create and start a session and open its channel at 512x512; yield its document and the channel; end it."""
     session = await sessions.create(server.look, {})
     room = session["daily_room"]

@@ -60,7 +60,9 @@ async def own_fleet(*, stages: int = 1, sessions_per_stage: int = 4) -> AsyncIte
 
 
 async def allocated(fleet: LocalFleet, session_id: str | None = None) -> LocalPerformer:
-    return await fleet.allocate(Casting(session_id=session_id or f"sess_{next(NUMBERS)}", pack_path=REPOSITORY, width_px=160, height_px=120))
+    return await fleet.allocate(
+        Casting(session_id=session_id or f"sess_{next(NUMBERS)}", pack_path=REPOSITORY, width_px=160, height_px=120)
+    )
 
 
 async def wait_for(performer: LocalPerformer, kind: type[PerformerEvent]) -> PerformerEvent:
@@ -208,10 +210,19 @@ def test_refusals_of_the_stage_arrive_as_they_were_raised(run: Run, fleet: Local
     async def scenario() -> None:
         before = fleet.capacity()
         with pytest.raises(PackUnreadable):
-            await fleet.allocate(Casting(session_id="sess_0", pack_path=REPOSITORY / "pyproject.toml", width_px=160, height_px=120))
+            await fleet.allocate(
+                Casting(session_id="sess_0", pack_path=REPOSITORY / "pyproject.toml", width_px=160, height_px=120)
+            )
         assert fleet.capacity() == before
         performer = await allocated(fleet)
-        for garbage in ("", "garbage", "v=0\r\nm=video\r\n", "v=0\r\no=- 0 0 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n", "\0" * 100, "v=0\n" * 20_000):
+        for garbage in (
+            "",
+            "garbage",
+            "v=0\r\nm=video\r\n",
+            "v=0\r\no=- 0 0 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n",
+            "\0" * 100,
+            "v=0\n" * 20_000,
+        ):
             with pytest.raises(OfferRefused):
                 await performer.offer(viewer_id="v", sdp=garbage)
         for pcm, rate_hz in ((b"\0", 16_000), (b"\0\0", 7999), (b"\0\0", 48_001)):

@@ -1,4 +1,6 @@
-"""The portraits of the library make good avatars: the service accepts them, and Face Mesh lands on the drawn eyes, brows and lips."""
+"""The portraits of the library make good avatars: the service accepts them, and Face Mesh lands on the drawn eyes,
+brows and lips.
+"""
 
 from __future__ import annotations
 
@@ -44,12 +46,17 @@ def brightness(pixels: NDArray[np.float64]) -> float:
 
 
 def pinkness(pixels: NDArray[np.float64]) -> float:
-    """How little green there is: lips differ in it from skin of any tone, which brown skin's red alone does not tell."""
+    """How little green there is: lips differ in it from skin of any tone, which brown skin's red alone does
+    not tell.
+    """
     return float((1 - pixels[:, 1] / pixels.sum(1)).mean())
 
 
 def around(picture: NDArray[np.uint8], points: NDArray[np.float32], radius_px: int = 3) -> NDArray[np.float64]:
-    patches = [picture[int(y) - radius_px : int(y) + radius_px, int(x) - radius_px : int(x) + radius_px].reshape(-1, 3) for x, y in points]
+    patches = [
+        picture[int(y) - radius_px : int(y) + radius_px, int(x) - radius_px : int(x) + radius_px].reshape(-1, 3)
+        for x, y in points
+    ]
     return np.concatenate(patches).astype(np.float64)
 
 
@@ -113,5 +120,10 @@ def test_landmarks_lie_on_the_drawn_irises_and_brows(portrait: LibraryPortrait) 
     points = study.landmarks[:, :2]
     forehead = brightness(around(study.picture, points[[9]], 8))
     for eye, brow, iris in zip(EYES, BROWS, IRIS_CENTRES, strict=True):
-        assert brightness(around(study.picture, points[[iris]], 3)) < 0.6 * brightness(inside(study.picture, points[eye]))
-        assert brightness(inside(study.picture, points[brow])) < (0.93 if portrait.slug in PALE_BROWED else 0.85) * forehead
+        assert brightness(around(study.picture, points[[iris]], 3)) < 0.6 * brightness(
+            inside(study.picture, points[eye])
+        )
+        assert (
+            brightness(inside(study.picture, points[brow]))
+            < (0.93 if portrait.slug in PALE_BROWED else 0.85) * forehead
+        )

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from visavis.library import GREETING, SAMPLE
 
-CLIPS = pytest.mark.parametrize(("path", "shortest_s", "longest_s"), [(GREETING, 4.0, 6.0), (SAMPLE, 8.0, 10.0)], ids=["greeting", "sample"])
+CLIPS = pytest.mark.parametrize(
+    ("path", "shortest_s", "longest_s"), [(GREETING, 4.0, 6.0), (SAMPLE, 8.0, 10.0)], ids=["greeting", "sample"]
+)
 
 
 def read(path: Path) -> tuple[NDArray[np.float64], int]:

@@ -1,4 +1,6 @@
-"""The embedded room over real WebRTC on this machine: a stage process, viewers that decode, and what they see and hear."""
+"""The embedded room over real WebRTC on this machine: a stage process, viewers that decode, and what they
+see and hear.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +53,9 @@ def run(runner: asyncio.Runner, fleet: LocalFleet) -> Run:
 
     async def bounded(scenario: Scenario) -> None:
         with anyio.fail_after(40):
-            performer = await fleet.allocate(Casting(session_id="sess_1", pack_path=REPOSITORY, width_px=320, height_px=240))
+            performer = await fleet.allocate(
+                Casting(session_id="sess_1", pack_path=REPOSITORY, width_px=320, height_px=240)
+            )
             try:
                 await scenario(performer)
             finally:
@@ -141,18 +145,26 @@ def test_a_click_is_seen_in_the_first_picture_after_it(run: Run, capsys: pytest.
                 await performer.speak(tone(200), sample_rate_hz=16_000, final=True)
                 await watched.until(
                     lambda seen=seen, heard=heard: (
-                        any(brightness(p) > WHITE for p in watched.pictures[seen:]) and any(loudness(b) > LOUD for b in watched.blocks[heard:])
+                        any(brightness(p) > WHITE for p in watched.pictures[seen:])
+                        and any(loudness(b) > LOUD for b in watched.blocks[heard:])
                     )
                 )
-                before, flash = next(pair for pair in itertools.pairwise(watched.pictures[seen - 1 :]) if brightness(pair[1]) > WHITE)
+                before, flash = next(
+                    pair for pair in itertools.pairwise(watched.pictures[seen - 1 :]) if brightness(pair[1]) > WHITE
+                )
                 offset_ms = (flash.media_time_s - onset_s(watched.blocks[heard:])) * 1000
-                # The first picture after the click shows it: 40 ms at most, and 40 more for each that a busy machine has left out.
+                # The first picture after the click shows it: 40 ms at most, and 40 more for each that a busy machine
+                # has left out.
                 assert -10 <= offset_ms <= (flash.frame.pts - before.frame.pts) / 90 + 1
                 offsets_ms.append(offset_ms)
                 heard = len(watched.blocks)
-                await watched.until(lambda heard=heard: len(watched.blocks) > heard + 25 and loudness(watched.blocks[-1]) < 10)
+                await watched.until(
+                    lambda heard=heard: len(watched.blocks) > heard + 25 and loudness(watched.blocks[-1]) < 10
+                )
         with capsys.disabled():
-            print(f"\nflash after click: {', '.join(f'{o:+.1f}' for o in offsets_ms)} ms (a frame every 40 ms: 0 to +40)")
+            print(
+                f"\nflash after click: {', '.join(f'{o:+.1f}' for o in offsets_ms)} ms (a frame every 40 ms: 0 to +40)"
+            )
 
     run(scenario)
 
@@ -167,7 +179,9 @@ def test_two_viewers_see_the_same_and_everything_is_encoded_once(run: Run) -> No
                 both = [(p, shown[t]) for p in two.pictures for t in (round(p.media_time_s * 1000),) if t in shown]
                 assert len(both) > 15
                 for of_two, of_one in both:
-                    assert np.array_equal(of_two.frame.to_ndarray(format="yuv420p"), of_one.frame.to_ndarray(format="yuv420p"))
+                    assert np.array_equal(
+                        of_two.frame.to_ndarray(format="yuv420p"), of_one.frame.to_ndarray(format="yuv420p")
+                    )
                 metrics = [e for e in list(performer._events) if isinstance(e, PerformerMetrics)]
                 assert max(m.frames for m in metrics) <= 26, "one encode for both"
 
@@ -179,11 +193,15 @@ def test_interrupt_silences_what_a_viewer_hears_and_rests_what_it_sees(run: Run)
         async with watching(performer) as watched:
             await watched.until(lambda: watched.viewer.synchronised and len(watched.pictures) > 5)
             await performer.speak(tone(10_000), sample_rate_hz=16_000, final=True)
-            await watched.until(lambda: brightness(watched.pictures[-1]) > WHITE and loudness(watched.blocks[-1]) > LOUD)
+            await watched.until(
+                lambda: brightness(watched.pictures[-1]) > WHITE and loudness(watched.blocks[-1]) > LOUD
+            )
             await performer.interrupt()
             heard, seen = len(watched.blocks), len(watched.pictures)
             await watched.until(lambda: len(watched.blocks) > heard + 30 and len(watched.pictures) > seen + 15)
-            assert all(loudness(b) < 100 for b in watched.blocks[heard + 15 :]), "what was on its way in jitter buffers, and no more"
+            assert all(loudness(b) < 100 for b in watched.blocks[heard + 15 :]), (
+                "what was on its way in jitter buffers, and no more"
+            )
             assert all(brightness(p) < WHITE for p in watched.pictures[seen + 6 :])
 
     run(scenario)
@@ -223,7 +241,9 @@ class Unheard:
     def first_frame_sent(self) -> None: ...
 
 
-def test_a_full_room_refuses_one_viewer_more_until_one_has_left(runner: asyncio.Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_room_refuses_one_viewer_more_until_one_has_left(
+    runner: asyncio.Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def scenario() -> None:
         monkeypatch.setattr("visavis.rooms.embedded.room.MAX_VIEWERS", 2)
         room = EmbeddedRoom(Unheard(), wall_clock_at_start_ns=0)
@@ -249,7 +269,9 @@ def test_the_picture_changes_its_size_while_viewers_stay(run: Run) -> None:
         async with watching(performer) as watched:
             await watched.until(lambda: len(watched.pictures) > 5)
             await performer.resize(width_px=640, height_px=360)
-            await watched.until(lambda: (watched.pictures[-1].frame.width, watched.pictures[-1].frame.height) == (640, 360))
+            await watched.until(
+                lambda: (watched.pictures[-1].frame.width, watched.pictures[-1].frame.height) == (640, 360)
+            )
 
     run(scenario)
 

@@ -35,7 +35,10 @@ def test_a_viewers_offer_is_taken_in_the_order_of_its_sections() -> None:
 
 
 def test_mdns_candidates_and_the_end_of_candidates_are_left_out() -> None:
-    sdp = offer("video").replace("a=end-of-candidates", "a=candidate:1 1 udp 2113937151 3d1b9f8e-52c0.local 51473 typ host\r\na=end-of-candidates")
+    sdp = offer("video").replace(
+        "a=end-of-candidates",
+        "a=candidate:1 1 udp 2113937151 3d1b9f8e-52c0.local 51473 typ host\r\na=end-of-candidates",
+    )
     checked = check_offer(sdp).sdp
     assert ".local" in sdp and ".local" not in checked and "end-of-candidates" not in checked
     assert " typ host" in checked, "its other candidates stay"

@@ -1,4 +1,6 @@
-"""Live sessions: how they start, who may attach, and every way in which they end, over a real database and a fake fleet."""
+"""Live sessions: how they start, who may attach, and every way in which they end, over a real database and a fake
+fleet.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,14 @@ import pytest
 from tests.conftest import Service, open_service
 from visavis.channel.port import AttachedSession, SessionInit, SessionOver, TakenOver
 from visavis.errors import InvalidRequest, NotFound, PackUnreadable, SessionEnded, SessionNotStarted, Unauthorized
-from visavis.fleet.port import PerformerMetrics, PlaybackFinished, PlaybackStarted, StateChanged, ViewerJoined, ViewerLeft
+from visavis.fleet.port import (
+    PerformerMetrics,
+    PlaybackFinished,
+    PlaybackStarted,
+    StateChanged,
+    ViewerJoined,
+    ViewerLeft,
+)
 from visavis.sessions.lifecycle import EndReason
 from visavis.sessions.sweep import sweep_sessions
 from visavis.store.database import Database
@@ -101,7 +110,12 @@ async def test_a_slow_allocation_answers_try_again_and_then_the_address(tmp_path
         url = f"/v1/sessions/{session['session_id']}"
         service.fleet.gate.clear()
         first = (await service.client.put(url + "/start")).json()
-        assert first == {"success": True, "ws_uri": "try_again", "expiration": None, "message": "Session started successfully"}
+        assert first == {
+            "success": True,
+            "ws_uri": "try_again",
+            "expiration": None,
+            "message": "Session started successfully",
+        }
         assert (await service.client.get(url)).json()["session"]["status"] == "created"
         assert (await service.client.get("/v1/sessions?status=started")).json()["sessions"] == []
         service.fleet.gate.set()
@@ -183,9 +197,15 @@ async def test_it_ends_when_its_performer_is_lost_and_says_so(service: Service) 
 async def test_a_test_keys_session_expires_after_a_minute(service: Service) -> None:
     _, key = await service.services.accounts.create(name="test", test=True)
     body = {"image_base64": "YSBmYWNl"}
-    look = (await service.client.post("/v1/avatars/upload-face", json=body, headers={"x-api-key": key})).json()["avatar_id"]
-    session = (await service.client.post("/v1/sessions", json={"avatar_id": look}, headers={"x-api-key": key})).json()["session"]
-    started = (await service.client.put(f"/v1/sessions/{session['session_id']}/start", headers={"x-api-key": key})).json()
+    look = (await service.client.post("/v1/avatars/upload-face", json=body, headers={"x-api-key": key})).json()[
+        "avatar_id"
+    ]
+    session = (await service.client.post("/v1/sessions", json={"avatar_id": look}, headers={"x-api-key": key})).json()[
+        "session"
+    ]
+    started = (
+        await service.client.put(f"/v1/sessions/{session['session_id']}/start", headers={"x-api-key": key})
+    ).json()
     record = await kept(service, session["session_id"])
     assert record.started_at_ms is not None and record.expiration_ms == record.started_at_ms + 60_000
     assert started["expiration"] is not None
@@ -253,7 +273,9 @@ async def test_seconds_are_metered_from_the_first_frame_to_the_last(service: Ser
     for one in (session, unwatched):
         await service.client.put(f"/v1/sessions/{one['session_id']}/end")
     record = await kept(service, session["session_id"])
-    assert record.first_frame_at_ms is not None and record.last_frame_at_ms is not None and record.ended_at_ms is not None
+    assert (
+        record.first_frame_at_ms is not None and record.last_frame_at_ms is not None and record.ended_at_ms is not None
+    )
     assert record.first_frame_at_ms <= record.last_frame_at_ms <= record.ended_at_ms
     assert (await kept(service, unwatched["session_id"])).first_frame_at_ms is None
 

@@ -1,4 +1,6 @@
-"""A renderer and a speech-to-motion for tests: the picture flashes white while the mouth is open, and a bar moves with the head's time."""
+"""A renderer and a speech-to-motion for tests: the picture flashes white while the mouth is open, and a bar moves with
+the head's time.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ LOUD = 1000  # peak of int16 from which the mouth opens
 
 
 class FlashingRenderer:
-    """White in the middle half when the jaw is open by more than half, else black; a bar on top moves with every frame."""
+    """White in the middle half when the jaw is open by more than half, else black; a bar on top moves with
+    every frame.
+    """
 
     def __init__(self, width_px: int, height_px: int, *, transparent: bool = False) -> None:
         self.width_px, self.height_px = width_px, height_px
@@ -54,13 +58,22 @@ class LoudnessToMotion:
 
     def _rows(self, until: int) -> SpeechMotion:
         count = max(0, until - self._given)
-        steps = [self._pcm[k * STEP_SAMPLES : (k + 1) * STEP_SAMPLES].astype(np.int32) for k in range(self._given, self._given + count)]
+        steps = [
+            self._pcm[k * STEP_SAMPLES : (k + 1) * STEP_SAMPLES].astype(np.int32)
+            for k in range(self._given, self._given + count)
+        ]
         peaks = np.array([np.abs(step).max() for step in steps])
         self._given += count
         loud = (peaks > LOUD).astype(np.float32) if count else np.zeros(0, np.float32)
         mouth = np.zeros((count, MOUTH_COUNT), np.float32)
         mouth[:, INDEX["jawOpen"]] = loud
-        return SpeechMotion(mouth=mouth, rest=1 - loud, loudness=loud, pitch_hz=np.zeros(count, np.float32), stress=np.zeros(count, np.float32))
+        return SpeechMotion(
+            mouth=mouth,
+            rest=1 - loud,
+            loudness=loud,
+            pitch_hz=np.zeros(count, np.float32),
+            stress=np.zeros(count, np.float32),
+        )
 
 
 class _FlashingAvatar:

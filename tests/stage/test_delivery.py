@@ -1,4 +1,6 @@
-"""Timings and moods on stage: the mouth and the face of each instant of the sound are those that were sent with it, however it comes."""
+"""Timings and moods on stage: the mouth and the face of each instant of the sound are those that were sent with it,
+however it comes.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,11 @@ def stand() -> Stand:
 
 def timings(start_ms: float = 0, end_ms: float = 800) -> Timings:
     """Return what is said from `start_ms` to `end_ms`, timed from there, as a client that streams would send it."""
-    phones = [TimedPhone(p, max(0.0, s - start_ms), min(e, end_ms) - start_ms) for p, s, e in PHONES if s < end_ms and e > start_ms]
+    phones = [
+        TimedPhone(p, max(0.0, s - start_ms), min(e, end_ms) - start_ms)
+        for p, s, e in PHONES
+        if s < end_ms and e > start_ms
+    ]
     return time_visemes(phones, "arpabet", duration_ms=end_ms - start_ms)
 
 
@@ -122,14 +128,18 @@ def test_an_interrupt_drops_timings_with_their_speech(stand: Stand) -> None:
 
 def test_timed_and_untimed_messages_of_one_utterance(stand: Stand) -> None:
     stand.performance.speak(tone(300), RATE_HZ)
-    stand.performance.speak(tone(200), RATE_HZ, visemes=time_visemes([TimedPhone("M", 0, 200)], "arpabet", duration_ms=200))
+    stand.performance.speak(
+        tone(200), RATE_HZ, visemes=time_visemes([TimedPhone("M", 0, 200)], "arpabet", duration_ms=200)
+    )
     stand.performance.speak(tone(300), RATE_HZ, final=True)
     stand.run(1200)
     assert stand.gap(150) == 1.0 and stand.gap(400) < 0.02 and stand.gap(650) == 1.0
 
 
 def smile(face: NDArray[np.float32]) -> float:
-    """Return how much a face differs from the neutral one, mouth, eyes and breath aside: by the cheeks and what moods hold."""
+    """Return how much a face differs from the neutral one, mouth, eyes and breath aside: by the cheeks and what moods
+    hold.
+    """
     return float(face[INDEX["moodSmile"]] + face[INDEX["mouthSmile"]])
 
 
@@ -159,7 +169,19 @@ def test_the_sessions_mood_holds_where_speech_brings_none(stand: Stand) -> None:
 
 def test_timings_and_mood_cross_to_the_stage() -> None:
     said = Speak(
-        request=1, session_id="s", pcm=b"\0\0", sample_rate_hz=8000, utterance_id=None, final=False, visemes=[(1, 0.0, 12.5)], mood=[0.5, 0, 0, 0]
+        request=1,
+        session_id="s",
+        pcm=b"\0\0",
+        sample_rate_hz=8000,
+        utterance_id=None,
+        final=False,
+        visemes=[(1, 0.0, 12.5)],
+        mood=[0.5, 0, 0, 0],
     )
     back = unpack(pack(said)[4:])
-    assert isinstance(back, Speak) and back.visemes is not None and [tuple(v) for v in back.visemes] == said.visemes and back.mood == said.mood
+    assert (
+        isinstance(back, Speak)
+        and back.visemes is not None
+        and [tuple(v) for v in back.visemes] == said.visemes
+        and back.mood == said.mood
+    )

@@ -64,7 +64,9 @@ def test_a_viewer_that_joins_right_after_a_keyframe_waits_a_tenth_of_a_second() 
     assert [p.keyframe for p in encoded(encoder, range(1, 6))] == [False, False, True, False, False]
 
 
-@pytest.mark.parametrize(("size", "kbps"), [((512, 512), 700), ((1280, 720), 1797), ((64, 64), 250), ((1920, 1920), 2500)])
+@pytest.mark.parametrize(
+    ("size", "kbps"), [((512, 512), 700), ((1280, 720), 1797), ((64, 64), 250), ((1920, 1920), 2500)]
+)
 def test_the_bit_rate_follows_the_area(size: tuple[int, int], kbps: int) -> None:
     assert bit_rate(*size) // 1000 == kbps
 
@@ -76,6 +78,12 @@ def test_sound_comes_back_where_its_packets_say() -> None:
     packets = [encoder.encode(sound[at : at + BLOCK_SAMPLES], at) for at in range(0, len(sound), BLOCK_SAMPLES)]
     assert packets[0].position == -OPUS_DELAY_SAMPLES
     codec = av.CodecContext.create("libopus", "r")
-    heard = np.concatenate([f.to_ndarray().reshape(-1, len(f.layout.channels))[:, 0] for p in packets for f in codec.decode(av.Packet(p.data))])
+    heard = np.concatenate(
+        [
+            f.to_ndarray().reshape(-1, len(f.layout.channels))[:, 0]
+            for p in packets
+            for f in codec.decode(av.Packet(p.data))
+        ]
+    )
     onset = int(np.argmax(np.abs(heard) > 2000)) + packets[0].position
     assert abs(onset - 9600) < 100

@@ -1,4 +1,6 @@
-"""Motion for another's head: whole, ahead of its sound, the same mouth as the picture's, void where it was cut, and alive in silence."""
+"""Motion for another's head: whole, ahead of its sound, the same mouth as the picture's, void where it was cut, and
+alive in silence.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,10 @@ class Stand:
                 if isinstance(happening, Started):
                     self.started[happening.utterance_id] = at
             self.told += [(at, motion) for motion in self.stream.step()]
-            self.jaws += [float(self.performance.face(at + k).motion.coefficients[INDEX["jawOpen"]]) for k in (0, BLOCK_SAMPLES // 2)]
+            self.jaws += [
+                float(self.performance.face(at + k).motion.coefficients[INDEX["jawOpen"]])
+                for k in (0, BLOCK_SAMPLES // 2)
+            ]
 
     def frames(self, utterance_id: str | None) -> dict[int, list[float]]:
         """Return the frames of an utterance by their positions; none may come twice."""
@@ -66,7 +71,11 @@ def test_frames_of_an_utterance_are_whole_and_ahead_of_their_sound(stand: Stand)
     frames = stand.frames("a")
     assert list(frames) == [k * FRAME_SAMPLES for k in range(50)]
     begun = stand.started["a"]
-    leads = [begun + motion.position - at for at, motion in stand.told if isinstance(motion, Motion) and motion.utterance_id == "a"]
+    leads = [
+        begun + motion.position - at
+        for at, motion in stand.told
+        if isinstance(motion, Motion) and motion.utterance_id == "a"
+    ]
     assert min(leads) >= 0 and min(leads[2:]) >= 80 * SAMPLES_PER_MS
     assert not stand.cuts
 
@@ -99,7 +108,11 @@ def test_an_interrupt_says_from_where_on_frames_are_void(stand: Stand) -> None:
     (cut,) = stand.cuts
     assert cut.utterance_id == "a" and 380 * SAMPLES_PER_MS < cut.position < 520 * SAMPLES_PER_MS
     assert max(stand.frames("a")) > cut.position and not stand.frames("b")
-    after = [motion for _, motion in stand.told[[motion for _, motion in stand.told].index(cut) + 1 :] if isinstance(motion, Motion)]
+    after = [
+        motion
+        for _, motion in stand.told[[motion for _, motion in stand.told].index(cut) + 1 :]
+        if isinstance(motion, Motion)
+    ]
     jaws = [row[JAW] for motion in after for row in motion.coefficients]
     assert all(motion.utterance_id is None for motion in after) and jaws[0] > 0.5 and jaws[-1] == 0
     stand.performance.speak(tone(200), RATE_HZ, utterance_id="c", final=True)

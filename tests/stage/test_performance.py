@@ -22,7 +22,9 @@ def tone(duration_ms: int, rate_hz: int = RATE_HZ, level: int = 8000) -> NDArray
 
 
 class Stand:
-    """Drives a performance and keeps what came of it: all sound, the jaw at each frame, and every happening with when it was told."""
+    """Drives a performance and keeps what came of it: all sound, the jaw at each frame, and every happening with when
+    it was told.
+    """
 
     def __init__(self) -> None:
         self.performance = Performance(seed=1, open_speech=LoudnessToMotion)
@@ -159,7 +161,9 @@ def test_streamed_speech_begins_once_its_first_motion_is_certain(stand: Stand) -
 
 @pytest.mark.parametrize("piece_ms", [10, 20, 50])
 def test_small_pieces_that_wait_are_taken_together(piece_ms: int) -> None:
-    """Each step of the network costs about the same for 80 ms as for 20: speech that lies ready is not taken in crumbs, nor held back at its end."""
+    """Each step of the network costs about the same for 80 ms as for 20: speech that lies ready is not taken in crumbs,
+    nor held back at its end.
+    """
     taken: list[int] = []
 
     class Counting(LoudnessToMotion):
@@ -205,14 +209,17 @@ def test_audio_that_runs_out_is_silence_and_rest_and_goes_on_later(stand: Stand)
     assert max(jaw for at, jaw in stand.jaws if at > 420 * SAMPLES_PER_MS) > 0.9
     (end,) = stand.ends
     assert end.played_samples == 600 * SAMPLES_PER_MS
-    assert np.count_nonzero(np.abs(stand.sound) > 100) == pytest.approx(600 * SAMPLES_PER_MS, rel=0.03), "nothing lost, nothing twice"
+    assert np.count_nonzero(np.abs(stand.sound) > 100) == pytest.approx(600 * SAMPLES_PER_MS, rel=0.03), (
+        "nothing lost, nothing twice"
+    )
 
 
 def test_running_out_leaves_no_click(stand: Stand) -> None:
     slow = (np.sin(2 * np.pi * 100 * np.arange(3200) / RATE_HZ) * 8000).astype(np.int16)
     stand.performance.speak(slow, RATE_HZ)
     stand.run(400)
-    # A 100 Hz sine of 8000 moves by at most 105 in a sample at 48 kHz; a cut off resampler would leave a step of thousands.
+    # A 100 Hz sine of 8000 moves by at most 105 in a sample at 48 kHz; a cut off resampler would leave a step of
+    # thousands.
     assert np.abs(np.diff(stand.sound.astype(int))).max() < 400
 
 
@@ -278,7 +285,10 @@ def test_a_flood_of_empty_utterances_is_refused(stand: Stand) -> None:
 def test_an_empty_final_utterance_starts_and_finishes(stand: Stand) -> None:
     stand.performance.speak(np.zeros(0, np.int16), RATE_HZ, utterance_id="e", final=True)
     stand.run(40)
-    assert [h for _, h in stand.told] == [Started(utterance_id="e"), Ended(utterance_id="e", played_samples=0, interrupted=False)]
+    assert [h for _, h in stand.told] == [
+        Started(utterance_id="e"),
+        Ended(utterance_id="e", played_samples=0, interrupted=False),
+    ]
 
 
 def test_a_change_of_rate_within_an_utterance_is_heard_without_a_gap(stand: Stand) -> None:
@@ -310,7 +320,9 @@ def test_states_are_told_in_the_audios_order(stand: Stand) -> None:
     p.speak(tone(210), RATE_HZ, utterance_id="b", final=True)
     stand.run(600)
     (started_at, _), _, _, (ended_at, _) = stand.told
-    assert stand.states == [(started_at, "speaking"), (ended_at, "idle")], "two utterances without a gap are one time of speaking"
+    assert stand.states == [(started_at, "speaking"), (ended_at, "idle")], (
+        "two utterances without a gap are one time of speaking"
+    )
 
 
 def test_a_client_has_the_avatar_listen_and_think(stand: Stand) -> None:
@@ -359,7 +371,10 @@ def test_a_hush_silences_at_once_and_the_interrupt_that_follows_drops_what_came_
     p.interrupt()
     p.hush(False)
     stand.run(100)
-    assert [(end.utterance_id, end.interrupted) for end in stand.ends][:2] == [("a", True), ("b", True)] and not stand.sound[called_at + 480 :].any()
+    assert [(end.utterance_id, end.interrupted) for end in stand.ends][:2] == [
+        ("a", True),
+        ("b", True),
+    ] and not stand.sound[called_at + 480 :].any()
     assert stand.ends[0].played_samples == pytest.approx(called_at - 60 * SAMPLES_PER_MS, abs=70 * SAMPLES_PER_MS)
     p.speak(tone(200), RATE_HZ, utterance_id="c", final=True)
     stand.run(500)

@@ -65,7 +65,9 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
 
 async def test_migrations_make_exactly_the_models_and_run_once(database: Database) -> None:
     def differences(connection: Connection) -> list[object]:
-        return list(compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), models.metadata))
+        return list(
+            compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), models.metadata)
+        )
 
     async with database.write() as connection:
         assert await connection.run_sync(differences) == []
@@ -122,7 +124,9 @@ async def test_minutes_are_rounded_up_by_session(database: Database) -> None:
     await KeyStore(database).add(KEY)
     store = SessionStore(database)
     for number, (started_at_ms, ended_at_ms) in enumerate([(0, 60_000), (0, 60_001), (0, 1), (5, 5), (None, 9)]):
-        await store.add(a_session(f"sess_{number}", status="ended", started_at_ms=started_at_ms, ended_at_ms=ended_at_ms))
+        await store.add(
+            a_session(f"sess_{number}", status="ended", started_at_ms=started_at_ms, ended_at_ms=ended_at_ms)
+        )
     await store.add(a_session("sess_live", status="started", started_at_ms=0))
     assert await store.minutes_used("key_1", since_ms=0) == 1 + 2 + 1 + 0
     assert await store.minutes_used("key_1", since_ms=60_001) == 2

@@ -9,7 +9,9 @@ from training.voices import Spoken
 
 
 def test_the_worst_fitting_are_left_out_of_english_and_of_other_voices_by_themselves() -> None:
-    """Other languages are aligned by English phones and fit worse throughout: by one measure they would all be left out."""
+    """Other languages are aligned by English phones and fit worse throughout: by one measure they would all be left
+    out.
+    """
     spoken = Spoken(pcm=np.zeros(16, np.int16), segments=[])
     said = [("kokoro:af_heart", -10.0 - k / 100, spoken) for k in range(50)]
     said += [("kokoro:bm_george+", -10.0 - k / 100, spoken) for k in range(50)]

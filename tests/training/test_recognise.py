@@ -46,12 +46,15 @@ def test_runs_end_at_doubt_and_at_long_pauses() -> None:
     row = [("a", 0.4, 1.0), ("b", 0.4, 1.0), ("c", 0.4, 1.0)]
     said = words(("", 0.3, 1.0), *row, ("?", 0.5, 0.0), *row, ("", 0.2, 1.0), ("d", 0.4, 1.0), ("", 1.0, 1.0), *row[:2])
     keep = [word.text != "?" for word in said]
-    assert list(runs(said, keep)) == [pytest.approx((0.3, 1.5)), pytest.approx((2.0, 3.8))]  # two words at the end are too few
+    # two words at the end are too few
+    assert list(runs(said, keep)) == [pytest.approx((0.3, 1.5)), pytest.approx((2.0, 3.8))]
 
 
 def test_what_is_cut_keeps_its_times() -> None:
     pcm = np.arange(16000, dtype=np.int16)
-    whole = Spoken(pcm=pcm, segments=[Segment(start_s=0.0, end_s=0.4, viseme=AA), Segment(start_s=0.4, end_s=1.0, viseme=PP)])
+    whole = Spoken(
+        pcm=pcm, segments=[Segment(start_s=0.0, end_s=0.4, viseme=AA), Segment(start_s=0.4, end_s=1.0, viseme=PP)]
+    )
     part = cut(whole, 0.25, 0.75)
     assert part.pcm[0] == 4000 and len(part.pcm) == 8000
     assert list(classes_of(part.segments, 50)) == [AA] * 15 + [PP] * 35
@@ -70,7 +73,10 @@ def test_speakers_take_turns_and_the_unreadable_are_counted(tmp_path: Path) -> N
 
     said, counts = transcribe_all(found, half, np.random.default_rng(1), until_s=float("inf"))
     assert {speaker: len(parts) for speaker, parts in said.items()} == {"ann": 2, "bob": 1, "me": 1}
-    assert counts["ann"]["s heard"] == 2 and sum(n for what, n in counts["bob"].items() if what.startswith("unreadable")) == 1
+    assert (
+        counts["ann"]["s heard"] == 2
+        and sum(n for what, n in counts["bob"].items() if what.startswith("unreadable")) == 1
+    )
     assert transcribe_all(found, half, np.random.default_rng(1), until_s=time.monotonic())[0] == {}
     with pytest.raises(FileNotFoundError):
         untold_by_speaker(tmp_path / "nobody", "me")
@@ -97,7 +103,9 @@ def test_files_of_the_amazon_queen() -> None:
 
 def test_words_of_a_dialogue_name_their_voice_files() -> None:
     def lines(*told: tuple[int, bytes]) -> bytes:
-        return b"".join(struct.pack(">HHB", 0, line, len(text)) + text + b"\0" * (-len(text) % 4 + 1) for line, text in told)
+        return b"".join(
+            struct.pack(">HHB", 0, line, len(text)) + text + b"\0" * (-len(text) % 4 + 1) for line, text in told
+        )
 
     hero, other = lines((6, b"Why a gorilla?*15"), (0x1F, b"Bye.*16*02")), lines((6, b"Well*00I like it."))
     head = struct.pack(">5h6h3H", 1, 9, 7, 2, 1, 0, 0, 0, 0, 0, 0, 32 + len(hero), 0, 0).ljust(32, b"\0")

@@ -1,4 +1,6 @@
-"""Recordings of people on their way into the corpus: found with their words, judged, joined, and made into other speakers."""
+"""Recordings of people on their way into the corpus: found with their words, judged, joined, and made into other
+speakers.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ RATE = 16000
 def syllables(count: int = 6) -> np.ndarray:
     """Return bursts of a buzz with formants, 0.2 s each with 0.2 s of quiet between, from 0.2 s on."""
     t = np.arange(RATE // 5) / RATE
-    buzz = sum(np.sin(2 * np.pi * 120 * h * t) * np.exp(-(((120 * h - 700) / 300) ** 2)) for h in range(1, 40)) * np.hanning(len(t))
+    buzz = sum(
+        np.sin(2 * np.pi * 120 * h * t) * np.exp(-(((120 * h - 700) / 300) ** 2)) for h in range(1, 40)
+    ) * np.hanning(len(t))
     return np.tile(np.concatenate([np.zeros(RATE // 5), buzz / np.abs(buzz).max()]), count).astype(np.float32)
 
 
@@ -45,7 +49,8 @@ def test_words_lie_beside_the_sound_or_in_a_list(tmp_path: Path) -> None:
 
 def test_sounds_of_any_language_have_an_english_neighbour_and_their_own_mouth() -> None:
     assert [(one.sound, one.classes) for one in said_of_ipa("ˈaɪ")] == [("AY", ("AA", "IH"))]
-    assert [(one.sound, one.classes) for one in said_of_ipa("β")] == [("V", ("PP",))]  # sounds like a v, and is made with both lips
+    # sounds like a v, and is made with both lips
+    assert [(one.sound, one.classes) for one in said_of_ipa("β")] == [("V", ("PP",))]
     assert [(one.sound, one.classes) for one in said_of_ipa("ts")] == [("T", ("SS",)), ("S", ("SS",))]
     assert said_of_ipa("ː") == []
 
@@ -79,7 +84,10 @@ def test_what_is_held_out_is_held_out_in_every_copy() -> None:
     from training.natural import Recording
     from training.recordings import HELD_SPEAKER
 
-    prompts = [Recording(path=Path(f"{k}.g722"), text=f"Press {k % 50}", language="en-us", speaker=HELD_SPEAKER) for k in range(100)]
+    prompts = [
+        Recording(path=Path(f"{k}.g722"), text=f"Press {k % 50}", language="en-us", speaker=HELD_SPEAKER)
+        for k in range(100)
+    ]
     held = [held_apart(one).speaker != HELD_SPEAKER for one in prompts]
     assert held[:50] == held[50:] and 1 <= sum(held[:50]) <= 15
 

@@ -2,8 +2,9 @@
 
     python -m tools.faces.evaluate [--write docs/face.md] [--photo PHOTO ...]
 
-Each portrait is prepared as an upload is, speaks the library's sample, then keeps silent for a minute, at 512x512 and 25 frames/s. Prints a table as
-Markdown; `--write` puts it between the marks in a page. Exit status 1 when a figure is outside its bounds. Seeds are fixed.
+Each portrait is prepared as an upload is, speaks the library's sample, then keeps silent for a minute, at 512x512 and
+25 frames/s. Prints a table as Markdown; `--write` puts it between the marks in a page. Exit status 1 when a figure is
+outside its bounds. Seeds are fixed.
 """
 
 from __future__ import annotations
@@ -90,15 +91,28 @@ def evaluate(photo: Path) -> dict[str, float]:
         **_stillness(renderer, person, speaking),
         **_noses(renderer, views, rest, speaking),
         **_blinks(pack),
-        "mesh of the neutral face from the photo's, % of the eye distance": measures.likeness(_find(as_shown), _find(rest)),
+        "mesh of the neutral face from the photo's, % of the eye distance": measures.likeness(
+            _find(as_shown), _find(rest)
+        ),
     }
 
 
-def _pictures(renderer: CpuRenderer, photo: Picture, inside: NDArray[np.bool_], person: Picture, views: Sequence[Picture], rest: Picture) -> dict:
+def _pictures(
+    renderer: CpuRenderer,
+    photo: Picture,
+    inside: NDArray[np.bool_],
+    person: Picture,
+    views: Sequence[Picture],
+    rest: Picture,
+) -> dict:
     e = renderer.face.unit
     moving = cv2.dilate(person, np.ones((2 * round(0.3 * e) + 1,) * 2, np.uint8)) > 2
     features = np.zeros(person.shape, np.uint8)
-    for box in (_box(renderer, (13, 61, 291), 0.25), _box(renderer, (33, 133, 159, 145), 0.12), _box(renderer, (263, 362, 386, 374), 0.12)):
+    for box in (
+        _box(renderer, (13, 61, 291), 0.25),
+        _box(renderer, (33, 133, 159, 145), 0.12),
+        _box(renderer, (263, 362, 386, 374), 0.12),
+    ):
         features[box[1] : box[3], box[0] : box[2]] = 1
     still = inside & ~moving
     mouth = _box(renderer, (13, 61, 291), 0.18)
@@ -135,13 +149,17 @@ def _stillness(renderer: CpuRenderer, person: Picture, speaking: Sequence[Motion
     }
 
 
-def _noses(renderer: CpuRenderer, views: Sequence[Picture], rest: Picture, speaking: Sequence[MotionFrame]) -> dict[str, float]:
+def _noses(
+    renderer: CpuRenderer, views: Sequence[Picture], rest: Picture, speaking: Sequence[MotionFrame]
+) -> dict[str, float]:
     e, rng = renderer.face.unit, np.random.default_rng(SEED)
     heads = []
     for motion in speaking:
         row = motion.coefficients.copy()
         row[:SPOKEN_COUNT] = 0
-        still = MotionFrame(coefficients=row, yaw_deg=motion.yaw_deg, pitch_deg=motion.pitch_deg, roll_deg=motion.roll_deg)
+        still = MotionFrame(
+            coefficients=row, yaw_deg=motion.yaw_deg, pitch_deg=motion.pitch_deg, roll_deg=motion.roll_deg
+        )
         heads.append(_rgb(renderer.render(still)))
     noisy = [np.clip(rest + rng.normal(0, CAMERA_NOISE, rest.shape), 0, 255).astype(np.uint8) for _ in views]
     nose = _box(renderer, (6, 197, 195, 5, 4), 0.1)
@@ -162,7 +180,9 @@ def _blinks(pack: AvatarPack) -> dict[str, float]:
     silent = (life.frame(n * MOTION_RATE_HZ // FPS) for n in range(60 * FPS))
     figures = {}
     for name, motions in (("silent", silent), ("speaking", perform(hear(said), 60 * FPS, FPS, SEED))):
-        figures[f"blinks a minute, {name}"] = float(measures.blinks([_eyes_dark(renderer, motion) for motion in motions], *_open_and_shut(renderer)))
+        figures[f"blinks a minute, {name}"] = float(
+            measures.blinks([_eyes_dark(renderer, motion) for motion in motions], *_open_and_shut(renderer))
+        )
     return figures
 
 
@@ -198,7 +218,12 @@ def _rgb(i420: NDArray[np.uint8]) -> Picture:
 def _box(renderer: CpuRenderer, points: tuple[int, ...], margin: float) -> tuple[int, int, int, int]:
     p, m = renderer.face.landmarks[list(points), :2], margin * renderer.face.unit
     (left, top), (right, bottom) = p.min(axis=0) - m, p.max(axis=0) + m
-    return max(0, int(left)), max(0, int(top)), min(renderer.width_px, int(right) + 1), min(renderer.height_px, int(bottom) + 1)
+    return (
+        max(0, int(left)),
+        max(0, int(top)),
+        min(renderer.width_px, int(right) + 1),
+        min(renderer.height_px, int(bottom) + 1),
+    )
 
 
 def _mesh(*, still: bool):
@@ -224,7 +249,9 @@ def _follow(pictures) -> list[Points | None]:
 
 
 def _tracked(pictures: Sequence[Picture]) -> float:
-    """As `nose_jitter` of the lip-sync measure, but over the median eye distance: that of each frame alone is the tracker's noise."""
+    """As `nose_jitter` of the lip-sync measure, but over the median eye distance: that of each frame alone is the
+    tracker's noise.
+    """
     tracks = [p for p in _follow(pictures) if p is not None]
     return measures.jitter(np.array([p[1] for p in tracks]), float(np.median([measures.unit(p) for p in tracks])))
 
@@ -233,7 +260,11 @@ def table(columns: dict[str, dict[str, float]]) -> str:
     """Return figures as Markdown: a row each, a column per portrait, and what it shall be."""
     lines = ["| | shall be | " + " | ".join(columns) + " |", "|---|---|" + "---|" * len(columns)]
     for name, bound in FIGURES.items():
-        lines.append(f"| {name} | {bound.text} | " + " | ".join(f"{figures[name]:.{bound.digits}f}" for figures in columns.values()) + " |")
+        lines.append(
+            f"| {name} | {bound.text} | "
+            + " | ".join(f"{figures[name]:.{bound.digits}f}" for figures in columns.values())
+            + " |"
+        )
     return "\n".join(lines)
 
 
@@ -249,7 +280,9 @@ def failures(columns: dict[str, dict[str, float]]) -> list[str]:
 
 def main(measure: Callable[[Path], dict[str, float]] = evaluate) -> int:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--photo", type=Path, action="append", default=[], help="photos to measure besides the library's portraits")
+    options.add_argument(
+        "--photo", type=Path, action="append", default=[], help="photos to measure besides the library's portraits"
+    )
     options.add_argument("--write", type=Path, help="a page to put the table into")
     a = options.parse_args()
     cv2.setNumThreads(1)

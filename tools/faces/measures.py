@@ -27,7 +27,9 @@ def unit(p: Points) -> float:
 def similarity(photo: Picture, frame: Picture, where: Mask) -> float:
     """SSIM (Wang et al. 2004, Gaussian windows of sigma 1.5) of luma, averaged over `where` (H, W)."""
     luma = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (photo, frame)]
-    _, each = structural_similarity(*luma, full=True, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=255)
+    _, each = structural_similarity(
+        *luma, full=True, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=255
+    )
     return float(each[where].mean())
 
 
@@ -64,21 +66,25 @@ def jitter(nose: NDArray[np.float64], eye_px: float) -> float:
 
 
 def registered(frames: Sequence[Picture], box: tuple[int, int, int, int]) -> NDArray[np.float64]:
-    """Where the picture in `box` has moved to in every frame since the first, px (n, 2): by maximising correlation (Evangelidis & Psarakis 2008), so
-    what is drawn, not what a tracker makes of a whole face whose mouth moves."""
+    """Where the picture in `box` has moved to in every frame since the first, px (n, 2): by maximising correlation
+    (Evangelidis & Psarakis 2008), so what is drawn, not what a tracker makes of a whole face whose mouth moves.
+    """
     left, top, right, bottom = box
     luma = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(np.float32) for frame in frames]
     stop = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 40, 1e-5)
     moved, warp = [np.zeros(2)], np.array([[1, 0, left], [0, 1, top]], np.float32)
     for frame in luma[1:]:
-        _, warp = cv2.findTransformECC(luma[0][top:bottom, left:right], frame, warp, cv2.MOTION_TRANSLATION, stop, None, 3)
+        _, warp = cv2.findTransformECC(
+            luma[0][top:bottom, left:right], frame, warp, cv2.MOTION_TRANSLATION, stop, None, 3
+        )
         moved.append(np.array([float(warp[0, 2]) - left, float(warp[1, 2]) - top]))
     return np.array(moved)
 
 
 def blinks(darkest: Sequence[float], wide_open: float, shut: float) -> int:
-    """How often eyes shut, from the darkest luma where the pupils are: in each frame, with the eyes open and with them shut. Halfway counts as shut
-    and a quarter of the way as open again."""
+    """How often eyes shut, from the darkest luma where the pupils are: in each frame, with the eyes open and with them
+    shut. Halfway counts as shut and a quarter of the way as open again.
+    """
     count, closed = 0, False
     for value in darkest:
         way = (value - wide_open) / (shut - wide_open)

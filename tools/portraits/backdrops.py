@@ -1,6 +1,8 @@
-"""What is behind the person, far out of focus: drawn in linear light, then blurred with the disc of an open lens. Nothing here is a photo.
+"""What is behind the person, far out of focus: drawn in linear light, then blurred with the disc of an open lens.
+Nothing here is a photo.
 
-Every function takes width, height (pixels) and a random generator and returns float RGB (height, width, 3) in 0..1 as a screen shows it.
+Every function takes width, height (pixels) and a random generator and returns float RGB (height, width, 3) in 0..1 as a
+screen shows it.
 """
 
 from __future__ import annotations
@@ -31,7 +33,9 @@ def cloud(width: int, height: int, rng: np.random.Generator, scale: float) -> Ar
 
 def box(image: Array, left: float, top: float, right: float, bottom: float, colour: tuple, amount: float = 1.0) -> None:
     x, y = grid(image.shape[1], image.shape[0])
-    inside = (soft(x - left, 0.004) * soft(right - x, 0.004) * soft(y - top, 0.005) * soft(bottom - y, 0.005) * amount)[..., None]
+    inside = (soft(x - left, 0.004) * soft(right - x, 0.004) * soft(y - top, 0.005) * soft(bottom - y, 0.005) * amount)[
+        ..., None
+    ]
     image[:] = image * (1 - inside) + np.array(colour) * inside
 
 
@@ -51,10 +55,14 @@ def shown(linear: Array) -> Array:
     """Linear light to what a screen shows, with a soft shoulder."""
     linear = np.maximum(linear, 0)
     rolled = np.where(linear > 0.7, 0.7 + 0.3 * np.tanh((linear - 0.7) / 0.3), linear)
-    return np.clip(np.where(rolled < 0.0031308, 12.92 * rolled, 1.055 * np.maximum(rolled, 1e-9) ** (1 / 2.4) - 0.055), 0, 1)
+    return np.clip(
+        np.where(rolled < 0.0031308, 12.92 * rolled, 1.055 * np.maximum(rolled, 1e-9) ** (1 / 2.4) - 0.055), 0, 1
+    )
 
 
-def studio(width: int, height: int, rng: np.random.Generator, inner: tuple, outer: tuple, centre: tuple = (0.46, 0.42)) -> Array:
+def studio(
+    width: int, height: int, rng: np.random.Generator, inner: tuple, outer: tuple, centre: tuple = (0.46, 0.42)
+) -> Array:
     """A painted paper wall with a glow on it."""
     x, y = grid(width, height)
     far = np.hypot((x - centre[0]) * 1.15, (y - centre[1]) * 0.95)
@@ -76,7 +84,11 @@ def office(width: int, height: int, rng: np.random.Generator) -> Array:
         left = 0.715
         while left < 0.97:
             wide, tall = rng.uniform(0.010, 0.026), rng.uniform(0.10, 0.17)
-            hue = np.array([(0.36, 0.16, 0.10), (0.10, 0.20, 0.26), (0.52, 0.46, 0.36), (0.14, 0.18, 0.14), (0.45, 0.30, 0.14)][rng.integers(5)])
+            hue = np.array(
+                [(0.36, 0.16, 0.10), (0.10, 0.20, 0.26), (0.52, 0.46, 0.36), (0.14, 0.18, 0.14), (0.45, 0.30, 0.14)][
+                    rng.integers(5)
+                ]
+            )
             if rng.uniform() > 0.22:
                 box(image, left, top + 0.19 - tall, left + wide, top + 0.19, tuple(hue * rng.uniform(0.7, 1.2)))
             left += wide + 0.003 + 0.03 * (k == 1) * (rng.uniform() > 0.8)
@@ -116,11 +128,22 @@ def library(width: int, height: int, rng: np.random.Generator) -> Array:
         left = 0.0
         while left < 1.0:
             wide, tall = rng.uniform(0.013, 0.032), rng.uniform(0.13, 0.19)
-            box(image, left, base - tall, left + wide, base, tuple(np.array(palette[rng.integers(7)]) * rng.uniform(0.6, 1.3)))
+            box(
+                image,
+                left,
+                base - tall,
+                left + wide,
+                base,
+                tuple(np.array(palette[rng.integers(7)]) * rng.uniform(0.6, 1.3)),
+            )
             left += wide + 0.002
         box(image, 0, base, 1, base + 0.022, (0.17, 0.095, 0.05))
     box(image, 0.0, 0.0, 0.018, 1.0, (0.15, 0.085, 0.045))
-    image *= (0.55 + 1.5 * np.exp(-(((x - 0.16) / 0.30) ** 2) - ((y - 0.30) / 0.42) ** 2))[..., None] * [1.12, 0.98, 0.82]
+    image *= (0.55 + 1.5 * np.exp(-(((x - 0.16) / 0.30) ** 2) - ((y - 0.30) / 0.42) ** 2))[..., None] * [
+        1.12,
+        0.98,
+        0.82,
+    ]
     lamp = soft(0.055 - np.hypot(x - 0.105, (y - 0.44) * 0.8), 0.01)[..., None]
     image = image * (1 - lamp) + np.array([2.2, 1.55, 0.85]) * lamp
     return shown(disc_blur(image, width * 0.021))
@@ -142,10 +165,17 @@ def garden(width: int, height: int, rng: np.random.Generator) -> Array:
 def evening(width: int, height: int, rng: np.random.Generator) -> Array:
     """A town at dusk behind a window: discs of warm and cool light on deep blue."""
     x, y = grid(width, height)
-    image = np.array([0.020, 0.035, 0.075]) * (1.6 - y[..., None]) + np.array([0.16, 0.07, 0.045]) * np.exp(-(((y - 0.62) / 0.25) ** 2))[..., None]
+    image = (
+        np.array([0.020, 0.035, 0.075]) * (1.6 - y[..., None])
+        + np.array([0.16, 0.07, 0.045]) * np.exp(-(((y - 0.62) / 0.25) ** 2))[..., None]
+    )
     for _ in range(90):
         cx, cy, size = rng.uniform(0, 1), 0.35 + 0.6 * rng.uniform() ** 0.8, rng.uniform(0.0015, 0.004)
-        colour = np.array([(1.0, 0.62, 0.28), (1.0, 0.80, 0.50), (0.55, 0.75, 1.0), (1.0, 0.40, 0.30)][rng.choice(4, p=[0.4, 0.35, 0.17, 0.08])])
+        colour = np.array(
+            [(1.0, 0.62, 0.28), (1.0, 0.80, 0.50), (0.55, 0.75, 1.0), (1.0, 0.40, 0.30)][
+                rng.choice(4, p=[0.4, 0.35, 0.17, 0.08])
+            ]
+        )
         spot = soft(size - np.hypot(x - cx, (y - cy) * height / width), 0.002)[..., None]
         image = image + spot * colour * rng.uniform(3, 14)
     return shown(disc_blur(image, width * 0.024))
@@ -160,14 +190,24 @@ def sunlit_wall(width: int, height: int, rng: np.random.Generator, colour: tuple
     for i in range(3):
         for j in range(2):
             light += (
-                soft(u - 0.05 - 0.30 * i, 0.03) * soft(0.31 + 0.30 * i - u, 0.03) * soft(v + 0.05 - 0.42 * j, 0.03) * soft(0.33 + 0.42 * j - v, 0.03)
+                soft(u - 0.05 - 0.30 * i, 0.03)
+                * soft(0.31 + 0.30 * i - u, 0.03)
+                * soft(v + 0.05 - 0.42 * j, 0.03)
+                * soft(0.33 + 0.42 * j - v, 0.03)
             )
     image *= (1 + 0.42 * light * (0.9 - 0.5 * x))[..., None] * np.array([1.03, 1.0, 0.94])
     image *= (1 + 0.03 * cloud(width, height, rng, 0.02))[..., None]
     return shown(disc_blur(image, width * 0.016))
 
 
-ROOMS = {"studio": studio, "office": office, "library": library, "garden": garden, "evening": evening, "sunlit wall": sunlit_wall}
+ROOMS = {
+    "studio": studio,
+    "office": office,
+    "library": library,
+    "garden": garden,
+    "evening": evening,
+    "sunlit wall": sunlit_wall,
+}
 
 
 def draw_backdrop(name: str, width: int, height: int, seed: int, **options: object) -> Array:

@@ -38,7 +38,9 @@ def set_vector(mesh: bpy.types.Mesh, name: str, values: np.ndarray) -> None:
 
 def set_colour(mesh: bpy.types.Mesh, name: str, values: np.ndarray) -> None:
     attribute = mesh.attributes.new(name, "FLOAT_COLOR", "POINT")
-    attribute.data.foreach_set("color", np.concatenate([values, np.ones((len(values), 1))], 1).astype(np.float32).ravel())
+    attribute.data.foreach_set(
+        "color", np.concatenate([values, np.ones((len(values), 1))], 1).astype(np.float32).ravel()
+    )
 
 
 def get_points(mesh: bpy.types.Mesh, attribute: str | None = None) -> np.ndarray:

@@ -1,4 +1,6 @@
-"""Brushes and shapes for illustrations: colours, gradients, smooth paths, mirror images. Lengths are pixels of the finished picture."""
+"""Brushes and shapes for illustrations: colours, gradients, smooth paths, mirror images. Lengths are pixels of the
+finished picture.
+"""
 
 from __future__ import annotations
 
@@ -97,7 +99,12 @@ def leaf(canvas: skia.Canvas, x: float, y: float, size: float, turn: float, tone
     canvas.translate(x, y)
     canvas.rotate(turn)
     shape = curve(
-        (0, 0, 1), (size * 0.3, -size * 0.19), (size * 0.72, -size * 0.15), (size, 0, 1), (size * 0.7, size * 0.14), (size * 0.28, size * 0.17)
+        (0, 0, 1),
+        (size * 0.3, -size * 0.19),
+        (size * 0.72, -size * 0.15),
+        (size, 0, 1),
+        (size * 0.7, size * 0.14),
+        (size * 0.28, size * 0.17),
     )
     canvas.drawPath(shape, paint(tone, 0.92))
     with inside(canvas, shape):
@@ -105,7 +112,9 @@ def leaf(canvas: skia.Canvas, x: float, y: float, size: float, turn: float, tone
         for k in range(1, 8):
             at = size * (0.06 + 0.115 * k)
             for way in (1, -1):
-                vein = curve((at, 0), (at + size * 0.09, way * size * 0.09), (at + size * 0.20, way * size * 0.15), closed=False)
+                vein = curve(
+                    (at, 0), (at + size * 0.09, way * size * 0.09), (at + size * 0.20, way * size * 0.15), closed=False
+                )
                 canvas.drawPath(vein, paint(veins, 0.28, stroke=2))
         canvas.drawLine(0, 0, size, 0, paint(veins, 0.45, stroke=3))
     canvas.restore()

@@ -1,4 +1,5 @@
-"""Clothes: shells around the body, with collars, lapels and bands laid upon them. What is not seen from the front is not made.
+"""Clothes: shells around the body, with collars, lapels and bands laid upon them. What is not seen from the front is
+not made.
 
 `person["clothes"]` names a cut of `CUTS`; `garment` is its colour, `under` that of what is worn below it.
 """
@@ -16,14 +17,17 @@ from blender import DM, add, from_blender, get_points, make_mesh, to_blender
 from materials import cloth_material, shirt_material
 
 Array = np.ndarray
-CREW = ([0, 0.6, 1.2, 2.0, np.pi], [4.93, 4.98, 5.10, 5.19, 5.22])  # azimuth about the neck, height of the neckline there
+# azimuth about the neck, height of the neckline there
+CREW = ([0, 0.6, 1.2, 2.0, np.pi], [4.93, 4.98, 5.10, 5.19, 5.22])
 HIGH = ([0, 0.6, 1.2, 2.0, np.pi], [5.10, 5.12, 5.17, 5.24, 5.28])
 OPEN = ([0, 0.35, 0.6, 1.2, 2.0, np.pi], [4.55, 4.86, 4.98, 5.12, 5.20, 5.23])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surface:
-    """The body's fine mesh as arrays: `ref` places in the reference shape, `points` and `normals` in this one (decimetres), and quads."""
+    """The body's fine mesh as arrays: `ref` places in the reference shape, `points` and `normals` in this one
+    (decimetres), and quads.
+    """
 
     ref: Array
     points: Array
@@ -50,18 +54,23 @@ class Surface:
         return np.interp(azimuth, *curve)
 
 
-def shell(surface: Surface, name: str, covered: Array, off: float, material: object, seed: int, folds: float = 1.0) -> None:
+def shell(
+    surface: Surface, name: str, covered: Array, off: float, material: object, seed: int, folds: float = 1.0
+) -> None:
     """The part of the body where `covered`, blown up by `off` and creased."""
     ref = surface.ref
     used, faces = np.unique(surface.faces[covered[surface.faces].all(1)], return_inverse=True)
     x, y = np.abs(ref[used, 0]), ref[used, 1]
     across = np.stack([0.55 * x + 0.8 * y, 0.8 * x - 0.55 * y, ref[used, 2]], 1)
     depth = paint.step(5.0 - y, 0, 0.5)
-    crease = paint.noise(across / [0.32, 1.3, 1.0], 1.0, seed, 1) * paint.step(x, 0.05, 0.6)  # from the shoulders to the chest
+    # from the shoulders to the chest
+    crease = paint.noise(across / [0.32, 1.3, 1.0], 1.0, seed, 1) * paint.step(x, 0.05, 0.6)
     small = paint.noise(across / [0.11, 0.5, 0.5], 1.0, seed + 1, 2) * paint.step(x, 0.7, 1.4)  # about the sleeves
     seam = np.exp(-(((x - 1.40 - 0.12 * (y - 4.5)) / 0.022) ** 2)) * (y > 3.4)
     lift = off + depth * (0.03 + folds * (0.034 * crease + 0.016 * small)) - 0.020 * seam
-    mesh = make_mesh(name, to_blender(surface.points[used] + surface.normals[used] * lift[:, None]), faces.reshape(-1, 4))
+    mesh = make_mesh(
+        name, to_blender(surface.points[used] + surface.normals[used] * lift[:, None]), faces.reshape(-1, 4)
+    )
     mesh.materials.append(material)
     add(name, mesh)
 
@@ -82,7 +91,9 @@ def neck_ring(surface: Surface, line: Array, off: float = 0.05) -> Array:
     return ring
 
 
-def collar(ring: Array, material: object, *, thick: float, high: float, rise: float = 0.0, flare: float = 0.0, gap: float = 0.0) -> None:
+def collar(
+    ring: Array, material: object, *, thick: float, high: float, rise: float = 0.0, flare: float = 0.0, gap: float = 0.0
+) -> None:
     """A band along `ring`: a closed tube `thick` by `high`, standing `rise` above it and leaning out by `flare`.
 
     It is open in front by `gap` radians to each side.
@@ -105,8 +116,19 @@ def collar(ring: Array, material: object, *, thick: float, high: float, rise: fl
     add("collar", mesh)
 
 
-def panel(surface: Surface, inner: list, outer: list, material: object, *, off: float, thick: float = 0.03, sides: tuple = (1, -1)) -> None:
-    """A flat piece of cloth between two curves [(x, y), …] of the left side, seen from the front, laid on the body `off` away."""
+def panel(
+    surface: Surface,
+    inner: list,
+    outer: list,
+    material: object,
+    *,
+    off: float,
+    thick: float = 0.03,
+    sides: tuple = (1, -1),
+) -> None:
+    """A flat piece of cloth between two curves [(x, y), …] of the left side, seen from the front, laid on the body
+    `off` away.
+    """
     t, across = np.linspace(0, 1, 90), np.linspace(0, 1, 22)
 
     def along(curve: list) -> Array:
@@ -127,7 +149,9 @@ def panel(surface: Surface, inner: list, outer: list, material: object, *, off: 
         for _ in range(25):
             z[1:-1] = (z[:-2] + 2 * z[1:-1] + z[2:]) / 4
             z[:, 1:-1] = (z[:, :-2] + 2 * z[:, 1:-1] + z[:, 2:]) / 4
-        rim = np.minimum(np.minimum(across, 1 - across)[None, :] * 10, 1.0) * np.minimum(np.minimum(t, 1 - t)[:, None] * 40, 1.0)
+        rim = np.minimum(np.minimum(across, 1 - across)[None, :] * 10, 1.0) * np.minimum(
+            np.minimum(t, 1 - t)[:, None] * 40, 1.0
+        )
         z = z + off + thick * (np.sqrt(1 - (1 - rim) ** 2) - 1) * 1.2 + thick * 0.35 * np.sin(np.pi * across)[None, :]
         points = np.concatenate([grid, z[..., None]], -1)
         index = np.arange(z.size).reshape(z.shape)
@@ -162,7 +186,15 @@ def blazer(surface: Surface, person: dict) -> None:
     """A jacket with lapels over a fine jumper."""
     inner, outer = cloth_material(person["under"], knit=0.5), cloth_material(person["garment"], knit=0.0)
     line = surface.neckline(CREW)
-    shell(surface, "under", (surface.ref[:, 1] - line < 0.02) & (np.abs(surface.ref[:, 0]) < 1.0), 0.03, inner, person["seed"] + 5, 0.5)
+    shell(
+        surface,
+        "under",
+        (surface.ref[:, 1] - line < 0.02) & (np.abs(surface.ref[:, 0]) < 1.0),
+        0.03,
+        inner,
+        person["seed"] + 5,
+        0.5,
+    )
     collar(neck_ring(surface, line, 0.035), inner, thick=0.028, high=0.06)
     _jacket(surface, person, outer)
 
@@ -180,7 +212,15 @@ def shirt(surface: Surface, person: dict) -> None:
 def _shirt(surface: Surface, colour: tuple, seed: int, half_width: float) -> None:
     cloth = shirt_material(colour)
     line = surface.neckline(OPEN)
-    shell(surface, "shirt", (surface.ref[:, 1] - line < 0.02) & (np.abs(surface.ref[:, 0]) < half_width), 0.035, cloth, seed + 5, 0.9)
+    shell(
+        surface,
+        "shirt",
+        (surface.ref[:, 1] - line < 0.02) & (np.abs(surface.ref[:, 0]) < half_width),
+        0.035,
+        cloth,
+        seed + 5,
+        0.9,
+    )
     wing_inner = [(0.46, 5.16), (0.36, 5.02), (0.20, 4.80), (0.06, 4.56)]
     wing_outer = [(0.58, 5.10), (0.56, 4.92), (0.44, 4.70), (0.32, 4.48)]
     panel(surface, wing_inner, wing_outer, cloth, off=0.10, thick=0.045)

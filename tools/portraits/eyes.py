@@ -1,4 +1,6 @@
-"""Eyes: balls with painted irises under clear corneas, the moist rim along the lower lid, the small pink lump in the inner corner."""
+"""Eyes: balls with painted irises under clear corneas, the moist rim along the lower lid, the small pink lump in the
+inner corner.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,8 @@ from blender import add, make_mesh, set_colour, to_blender
 from figure import Figure
 from materials import cornea_material, eye_material
 
-UPPER_LID = [14766, 14773, 14774, 14775, 14794, 14795, 14791, 14790, 14789, 14788, 14787, 14786]  # vertices of the left lids' margins,
+# vertices of the left lids' margins,
+UPPER_LID = [14766, 14773, 14774, 14775, 14794, 14795, 14791, 14790, 14789, 14788, 14787, 14786]
 LOWER_LID = [14776, 14777, 14778, 14779, 14780, 14781, 14782, 14783, 14784]  # from the inner corner outwards
 CARUNCLE_OFFSET = np.array([0.010, -0.014, -0.030])  # from the inner corner of the left eye, decimetres
 CARUNCLE_RADII = np.array([0.018, 0.013, 0.010])
@@ -33,11 +36,14 @@ def build_eyes(figure: Figure, person: dict) -> np.ndarray:
     ball[..., 2] -= 0.010 * size * np.minimum(dish * 3, 1)
     colour = iris_colour(r, a, person, rng)
     white = np.array(person.get("white", (0.62, 0.565, 0.525))) * (1 - 0.14 * np.clip((r - 1.2) / 1.2, 0, 1))[..., None]
-    vein = np.clip(paint.noise((ball * [1, 3, 1] / size).reshape(-1, 3), 0.02, 50).reshape(r.shape), 0, 1) * np.clip((r - 1.4) / 1.2, 0, 1)
+    vein = np.clip(paint.noise((ball * [1, 3, 1] / size).reshape(-1, 3), 0.02, 50).reshape(r.shape), 0, 1) * np.clip(
+        (r - 1.4) / 1.2, 0, 1
+    )
     white = white * (1 - vein[..., None] * [0.02, 0.16, 0.15])
     edge = paint.step(r, 0.92, 1.10)[..., None]
     colour = colour * (1 - edge) + white * edge
-    shade = paint.step(ball[..., 1] / radius, person.get("lid_shade_from", 0.10), 0.62)  # what the upper lid and its lashes keep from the ball
+    # what the upper lid and its lashes keep from the ball
+    shade = paint.step(ball[..., 1] / radius, person.get("lid_shade_from", 0.10), 0.62)
     colour = np.clip(colour * (1 - shade[..., None] * [0.50, 0.54, 0.56]), 0.001, 0.9)
     index = np.arange(rings * spokes).reshape(rings, spokes)
     faces = np.stack([index[:-1], np.roll(index[:-1], -1, 1), np.roll(index[1:], -1, 1), index[1:]], -1).reshape(-1, 4)
@@ -69,20 +75,27 @@ def iris_colour(r: np.ndarray, a: np.ndarray, person: dict, rng: np.random.Gener
     """Linear RGB by radius `r` (1 at the edge) and angle `a`: fibres, two rings of colour, a dark border, a pupil."""
     outer, inner = (np.array(c) for c in person["iris"])
     fibre = (
-        sum(rng.uniform(0.4, 1) * np.sin(a * k + rng.uniform(0, 6.3) + 1.5 * np.sin(r * rng.uniform(2, 6))) for k in (17, 29, 43, 61, 83, 107)) / 3.2
+        sum(
+            rng.uniform(0.4, 1) * np.sin(a * k + rng.uniform(0, 6.3) + 1.5 * np.sin(r * rng.uniform(2, 6)))
+            for k in (17, 29, 43, 61, 83, 107)
+        )
+        / 3.2
     )
     crypt = sum(np.sin(a * k + rng.uniform(0, 6.3) + r * rng.uniform(-9, 9)) for k in (5, 7, 11)) / 3
     mix = np.clip((r - 0.46 + 0.10 * crypt) / 0.30, 0, 1)[..., None]
     colour = inner * (1 - mix) + outer * mix
     colour = colour * (1 + 0.60 * fibre[..., None] * np.clip((r - 0.36) * 4, 0, 1)[..., None])
     colour *= (1.25 - 0.95 * np.clip((r - 0.72) / 0.26, 0, 1) ** 1.4)[..., None]
-    colour *= (1 + 0.9 * np.clip(-np.sin(a), 0, 1) * np.clip(1 - r, 0, 1) * 2)[..., None]  # light gathers opposite the key
+    # light gathers opposite the key
+    colour *= (1 + 0.9 * np.clip(-np.sin(a), 0, 1) * np.clip(1 - r, 0, 1) * 2)[..., None]
     pupil = paint.step(r, person.get("pupil", 0.46), person.get("pupil", 0.46) - 0.06)[..., None]
     return colour * (1 - pupil) + 0.002 * pupil
 
 
 def blushed(colour: np.ndarray, ball: np.ndarray, nose: np.ndarray, temple: np.ndarray, size: float) -> np.ndarray:
-    """The white of the left eye turns pink and darker towards its corners; `nose`, `temple`: where those are, (3,) from the eye's centre."""
+    """The white of the left eye turns pink and darker towards its corners; `nose`, `temple`: where those are, (3,) from
+    the eye's centre.
+    """
     pink = np.array([0.40, 0.20, 0.16])
     inner = paint.step(ball[..., 0] - nose[0], 0.065 * size, 0.010)
     outer = 0.85 * paint.step(temple[0] - ball[..., 0], 0.085 * size, 0.015)
@@ -98,7 +111,9 @@ def build_caruncle(centre: np.ndarray, size: float, person: dict) -> None:
     turned = np.roll(index, -1, 1)
     faces = np.stack([index[:-1], turned[:-1], turned[1:], index[1:]], -1).reshape(-1, 4)
     mesh = make_mesh("caruncle", to_blender((way * lumpy * CARUNCLE_RADII * size + centre).reshape(-1, 3)), faces)
-    set_colour(mesh, "paint", np.tile(0.6 * np.array(person["skin"]) * person["flush"] + [0.06, 0.015, 0.01], (p.size, 1)))
+    set_colour(
+        mesh, "paint", np.tile(0.6 * np.array(person["skin"]) * person["flush"] + [0.06, 0.015, 0.01], (p.size, 1))
+    )
     mesh.materials.append(eye_material())
     add("caruncle", mesh)
 

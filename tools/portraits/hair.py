@@ -1,4 +1,6 @@
-"""Strands of hair, brows and lashes as polylines: float64 (strands, points, 3), decimetres, axes of `figure`; and a radius per point in mm."""
+"""Strands of hair, brows and lashes as polylines: float64 (strands, points, 3), decimetres, axes of `figure`; and a
+radius per point in mm.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,8 @@ from paint import BROW, noise, scalp_line, step
 Array = NDArray[np.float64]
 HEAD_CENTRE = np.array([0.0, 6.85, 0.35])
 Place = Callable[[Array], tuple[Array, Array]]  # x, y in the reference shape's face -> place and normal in this one's
-Cast = Callable[[Array, Array], tuple[Array, Array, NDArray[np.bool_]]]  # origins, directions -> hits, normals, whether hit
+# origins, directions -> hits, normals, whether hit
+Cast = Callable[[Array, Array], tuple[Array, Array, NDArray[np.bool_]]]
 
 
 def unit(vectors: Array) -> Array:
@@ -23,8 +26,12 @@ class Skull:
 
     def __init__(self, cast: Cast, bridge: int = 10) -> None:
         """`bridge`: how widely hair spans the hollows around the ears, in smoothing steps; 0 for hair too short to."""
-        azimuth, height = np.meshgrid(np.linspace(-np.pi, np.pi, 181), np.linspace(-np.pi / 2, np.pi / 2, 91), indexing="ij")
-        way = np.stack([np.sin(azimuth) * np.cos(height), np.sin(height), np.cos(azimuth) * np.cos(height)], -1).reshape(-1, 3)
+        azimuth, height = np.meshgrid(
+            np.linspace(-np.pi, np.pi, 181), np.linspace(-np.pi / 2, np.pi / 2, 91), indexing="ij"
+        )
+        way = np.stack(
+            [np.sin(azimuth) * np.cos(height), np.sin(height), np.cos(azimuth) * np.cos(height)], -1
+        ).reshape(-1, 3)
         hits, _, found = cast(HEAD_CENTRE + 3 * way, -way)
         radius = np.where(found, np.linalg.norm(hits - HEAD_CENTRE, axis=1), 0.8).reshape(181, 91)
         for _ in range(3):  # a light blur; azimuth wraps
@@ -92,16 +99,21 @@ def long_hair(skull: Skull, style: dict, seed: int) -> tuple[Array, Array]:
     end = unit(own_goal[:, None] * (1 - clump[..., None]) + lead_goal[:, None] * clump[..., None])
     angle = np.arccos(np.clip((start * end).sum(-1), -1, 1)) + 1e-6
     along = lying
-    direction = (np.sin((1 - along) * angle)[..., None] * start + np.sin(along * angle)[..., None] * end) / np.sin(angle)[..., None]
+    direction = (np.sin((1 - along) * angle)[..., None] * start + np.sin(along * angle)[..., None] * end) / np.sin(
+        angle
+    )[..., None]
     direction = unit(direction)
     layer = rng.uniform(0.15, 1, count)[:, None] ** 0.8
     lift = style["volume"] * layer * (0.25 + 0.75 * step(t, 0, 0.22))
     lift = lift + style["root_lift"] * np.exp(-(((lying - 0.12) / 0.16) ** 2)) * layer
     points = HEAD_CENTRE + direction * (skull.radius(direction) + lift)[..., None]
 
-    # Hanging: from the last point on the head straight down, drawn in below the jaw, with a wave that is shared inside a clump.
+    # Hanging: from the last point on the head straight down, drawn in below the jaw, with a wave that is shared inside
+    # a clump.
     fall = np.clip((t - style["lying"]) / (1 - style["lying"]), 0, 1)
-    length = style["length"] * (0.70 + 0.18 * rng.uniform(size=count)[:, None] ** 0.6 + 0.12 * rng.uniform(size=len(centres))[nearest][:, None])
+    length = style["length"] * (
+        0.70 + 0.18 * rng.uniform(size=count)[:, None] ** 0.6 + 0.12 * rng.uniform(size=len(centres))[nearest][:, None]
+    )
     if "cut_y" in style:  # blunt: whatever the root, all ends at one height
         ends = style["cut_y"] + 0.03 * rng.normal(size=(count, 1)) + 0.04 * noise(lead, 0.3, seed + 3, 1)[:, None]
         length = np.maximum(points[:, -1:, 1] - ends, 0.08)
@@ -152,13 +164,25 @@ def short_hair(skull: Skull, style: dict, seed: int) -> tuple[Array, Array]:
     along = unit(along - (along * way).sum(1, keepdims=True) * way)
     length = (style["side_length"] + (style["top_length"] - style["side_length"]) * top) * rng.uniform(0.7, 1.05, count)
     t = np.linspace(0, 1, steps)[None]
-    rise = (style["side_rise"] + (style["top_rise"] - style["side_rise"]) * top)[:, None] * rng.uniform(0.5, 1.1, (count, 1))
+    rise = (style["side_rise"] + (style["top_rise"] - style["side_rise"]) * top)[:, None] * rng.uniform(
+        0.5, 1.1, (count, 1)
+    )
     curl = style["curl"] * top[:, None]
-    turn = 2 * np.pi * (style["curl_turns"] * t + rng.uniform(0, 0.25, (count, 1)) + 0.5 * noise(root, 0.06, seed + 4, 1)[:, None])
+    turn = (
+        2
+        * np.pi
+        * (style["curl_turns"] * t + rng.uniform(0, 0.25, (count, 1)) + 0.5 * noise(root, 0.06, seed + 4, 1)[:, None])
+    )
     sideways = np.cross(way, along)
-    points = root[:, None] + (length[:, None] * t)[..., None] * along[:, None] + (curl * t * np.cos(turn))[..., None] * sideways[:, None]
+    points = (
+        root[:, None]
+        + (length[:, None] * t)[..., None] * along[:, None]
+        + (curl * t * np.cos(turn))[..., None] * sideways[:, None]
+    )
     direction = unit(points - HEAD_CENTRE)
-    lift = length[:, None] * rise * np.sin(np.clip(t * 1.25, 0, 1) * np.pi / 2) + curl * t * (1 + np.sin(turn)) + 0.004 * t
+    lift = (
+        length[:, None] * rise * np.sin(np.clip(t * 1.25, 0, 1) * np.pi / 2) + curl * t * (1 + np.sin(turn)) + 0.004 * t
+    )
     points = HEAD_CENTRE + direction * (skull.radius(direction) + lift)[..., None]
     radius_mm = np.full((count, steps), style["radius_mm"]) * (1 - 0.75 * step(t, 0.5, 1.0))
     return points, radius_mm
@@ -169,7 +193,9 @@ def brows(place: Place, person: dict, seed: int) -> tuple[Array, Array]:
     count, steps = person["brow_count"], 6
     u = rng.uniform(0, 1, count)
     x = 0.105 + 0.385 * u * person.get("brow_length", 0.90)
-    half = person.get("brow_height", 1.0) * np.interp(x, [0.10, 0.15, 0.3, 0.42, 0.50], [0.016, 0.034, 0.028, 0.017, 0.004])
+    half = person.get("brow_height", 1.0) * np.interp(
+        x, [0.10, 0.15, 0.3, 0.42, 0.50], [0.016, 0.034, 0.028, 0.017, 0.004]
+    )
     v = rng.uniform(-1, 1, count)
     y = 6.79 + person.get("brow_arch", 1.0) * (np.interp(x, *BROW.T) - 6.79) + v * half
     keep = rng.uniform(size=count) < 0.25 + 0.75 * step(x, 0.09, 0.20)
@@ -193,23 +219,35 @@ def brows(place: Place, person: dict, seed: int) -> tuple[Array, Array]:
 
 
 def lashes(upper: Array, lower: Array, eye_centre: Array, seed: int, fullness: float = 1.0) -> tuple[Array, Array]:
-    """`upper`, `lower`: margins of the figure's left lids, (n, 3), from the inner corner outwards. Returns both eyes' lashes."""
+    """`upper`, `lower`: margins of the figure's left lids, (n, 3), from the inner corner outwards. Returns both eyes'
+    lashes.
+    """
     rng = np.random.default_rng(seed)
     every, radii = [], []
     t = np.linspace(0, 1, 7)[None]
-    for margin, count, longest, up in ((upper, int(120 * fullness), 0.070 * fullness, 1.0), (lower, int(46 * fullness), 0.026 * fullness, -1.0)):
+    for margin, count, longest, up in (
+        (upper, int(120 * fullness), 0.070 * fullness, 1.0),
+        (lower, int(46 * fullness), 0.026 * fullness, -1.0),
+    ):
         at = np.sort(rng.uniform(0.06, 0.95, count))
         run = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(margin, axis=0), axis=1))])
         root = np.stack([np.interp(at * run[-1], run, margin[:, a]) for a in range(3)], 1)
         out = root - eye_centre
         fan = np.stack(
-            [(at - 0.40) * 1.1 + rng.normal(0, 0.07, count), np.full(count, 0.02 * up) + rng.normal(0, 0.05, count), np.full(count, 0.9)], 1
+            [
+                (at - 0.40) * 1.1 + rng.normal(0, 0.07, count),
+                np.full(count, 0.02 * up) + rng.normal(0, 0.05, count),
+                np.full(count, 0.9),
+            ],
+            1,
         )
         fan = unit(fan + 0.4 * unit(out) * [1, 0, 1])
         length = longest * np.interp(at, [0, 0.3, 0.7, 1], [0.3, 0.8, 1, 0.4]) * rng.uniform(0.75, 1.1, count)
         rise = up * (0.08 * t + 0.65 * t**2)
         points = (
-            root[:, None] + length[:, None, None] * t[..., None] * fan[:, None] + np.stack([0 * rise, rise, 0 * rise], -1) * length[:, None, None]
+            root[:, None]
+            + length[:, None, None] * t[..., None] * fan[:, None]
+            + np.stack([0 * rise, rise, 0 * rise], -1) * length[:, None, None]
         )
         radius_mm = np.tile((0.075 if up > 0 else 0.035) * (1 - 0.9 * t**1.3), (count, 1))
         every += [points, points * [-1, 1, 1]]

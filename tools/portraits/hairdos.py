@@ -25,7 +25,10 @@ def bob_behind(canvas: skia.Canvas, who: Sitter, _rng: np.random.Generator) -> N
 
             def lock(c: skia.Canvas, x: float = x, k: int = k) -> None:
                 path = curve(*hung(who, (x - 20, 330), (x, 430), (x - 4 - k, 520), (x - 34 - 2 * k, 610)), closed=False)
-                c.drawPath(path, paint(who.hair[0] if k % 3 == 0 else who.hair[1], 0.35, stroke=2.2 if k % 3 else 3.5, blur=0.6))
+                c.drawPath(
+                    path,
+                    paint(who.hair[0] if k % 3 == 0 else who.hair[1], 0.35, stroke=2.2 if k % 3 else 3.5, blur=0.6),
+                )
 
             both(canvas, lock)
 
@@ -33,7 +36,8 @@ def bob_behind(canvas: skia.Canvas, who: Sitter, _rng: np.random.Generator) -> N
 def bob_before(canvas: skia.Canvas, who: Sitter, rng: np.random.Generator) -> None:
     """A side part: one sweep over the forehead, a smaller one on the other side."""
     sweep = curve(*hung(who,
-        (554, 92, 1), (630, 82), (712, 112), (774, 196), (796, 300), (804, 400), (808, 500), (792, 570), (756, 606), (738, 588),
+        (554, 92, 1), (630, 82), (712, 112), (774, 196), (796, 300), (804, 400), (808, 500), (792, 570), (756, 606),
+        (738, 588),
         (752, 540), (756, 460), (748, 390), (742, 330), (722, 276), (672, 236), (612, 210), (566, 176),
     ))  # fmt: skip
     small = curve(*hung(who,
@@ -60,17 +64,24 @@ def bob_before(canvas: skia.Canvas, who: Sitter, rng: np.random.Generator) -> No
             1,
         ),
     ):
-        canvas.drawPath(shape, linear((600, 100), (600 + 190 * side, 560), (who.hair[1], 1), (who.hair[1], 1), (who.hair[2], 1)))
+        canvas.drawPath(
+            shape, linear((600, 100), (600 + 190 * side, 560), (who.hair[1], 1), (who.hair[1], 1), (who.hair[2], 1))
+        )
         with inside(canvas, shape):
             outer_at, inner_at = (np.array(hung(who, *line), float) for line in (outer, inner))
             for _ in range(150):
                 u = rng.uniform(0, 1)
                 path = [tuple(p) for p in outer_at * (1 - u) + inner_at * u + rng.normal(0, 2.5, (6, 2))]
                 tone, strength = [(who.hair[0], 0.22), (who.hair[2], 0.42), (who.hair[1], 0.5)][rng.integers(3)]
-                canvas.drawPath(curve(*path, closed=False), paint(tone, strength, stroke=rng.uniform(1.0, 4.5), blur=0.7))
+                canvas.drawPath(
+                    curve(*path, closed=False), paint(tone, strength, stroke=rng.uniform(1.0, 4.5), blur=0.7)
+                )
             for u, strength in ((0.22, 0.55), (0.34, 0.40), (0.62, 0.35)):
                 band = outer_at * (1 - u) + inner_at * u
-                canvas.drawPath(curve(*[tuple(p) for p in band[1:4]], closed=False), paint(who.hair_gloss, strength, stroke=9, blur=7))
+                canvas.drawPath(
+                    curve(*[tuple(p) for p in band[1:4]], closed=False),
+                    paint(who.hair_gloss, strength, stroke=9, blur=7),
+                )
             canvas.drawPath(shape, paint(who.hair[2], 0.55, stroke=7, blur=4))
 
 
@@ -84,7 +95,10 @@ def top_knot(canvas: skia.Canvas, who: Sitter, _rng: np.random.Generator, *, fro
     rng = np.random.default_rng(3)
     light, middle, dark = who.hair
     if not front:
-        canvas.drawPath(curve(*mirrored((600, 112), (690, 124), (752, 196), (768, 300), (764, 400), (740, 470), (600, 520))), paint(dark))
+        canvas.drawPath(
+            curve(*mirrored((600, 112), (690, 124), (752, 196), (768, 300), (764, 400), (740, 470), (600, 520))),
+            paint(dark),
+        )
         canvas.save()
         canvas.translate(0, 16)
         knot = curve((600, 32), (646, 42), (668, 78), (652, 118), (600, 132), (548, 118), (532, 78), (554, 42))
@@ -95,8 +109,12 @@ def top_knot(canvas: skia.Canvas, who: Sitter, _rng: np.random.Generator, *, fro
                 turn = rng.uniform(0, 2 * np.pi) + np.linspace(0, 1.9, 6)
                 x, y = 600 + 66 * size * np.cos(turn), 82 + 48 * size * np.sin(turn + lean)
                 tone = (light, middle, dark)[rng.integers(3)]
-                canvas.drawPath(curve(*zip(x, y, strict=True), closed=False), paint(tone, 0.5, stroke=rng.uniform(1.2, 4), blur=0.6))
-            canvas.drawPath(curve((548, 66), (580, 48), (620, 50), closed=False), paint(who.hair_gloss, 0.5, stroke=9, blur=7))
+                canvas.drawPath(
+                    curve(*zip(x, y, strict=True), closed=False), paint(tone, 0.5, stroke=rng.uniform(1.2, 4), blur=0.6)
+                )
+            canvas.drawPath(
+                curve((548, 66), (580, 48), (620, 50), closed=False), paint(who.hair_gloss, 0.5, stroke=9, blur=7)
+            )
         canvas.restore()
         return
     root = np.array(
@@ -142,16 +160,24 @@ def top_knot(canvas: skia.Canvas, who: Sitter, _rng: np.random.Generator, *, fro
     with inside(canvas, shape):
         for _ in range(420):
             at = rng.uniform(0, len(root) - 1)
-            start, over = (np.array([np.interp(at, np.arange(len(root)), side[:, axis]) for axis in range(2)]) for side in (root, tip))
+            start, over = (
+                np.array([np.interp(at, np.arange(len(root)), side[:, axis]) for axis in range(2)])
+                for side in (root, tip)
+            )
             first = start + (over - start) * rng.uniform(-0.05, 0.7)
             last = crown + (over - crown) * rng.uniform(0.1, 0.5)
             bend = (first + last) / 2 + (over - (first + last) / 2) * 0.45
             tone, strength = [(light, 0.30), (dark, 0.42), (middle, 0.5)][rng.integers(3)]
             canvas.drawPath(
-                curve(tuple(first), tuple(bend), tuple(last), closed=False), paint(tone, strength, stroke=rng.uniform(1.0, 4.0), blur=0.6)
+                curve(tuple(first), tuple(bend), tuple(last), closed=False),
+                paint(tone, strength, stroke=rng.uniform(1.0, 4.0), blur=0.6),
             )
-        canvas.drawPath(curve((462, 240), (500, 172), (566, 136), closed=False), paint(who.hair_gloss, 0.42, stroke=12, blur=9))
-        canvas.drawPath(curve((700, 158), (736, 206), (752, 270), closed=False), paint(who.hair_gloss, 0.28, stroke=10, blur=9))
+        canvas.drawPath(
+            curve((462, 240), (500, 172), (566, 136), closed=False), paint(who.hair_gloss, 0.42, stroke=12, blur=9)
+        )
+        canvas.drawPath(
+            curve((700, 158), (736, 206), (752, 270), closed=False), paint(who.hair_gloss, 0.28, stroke=10, blur=9)
+        )
 
     def lock(c: skia.Canvas) -> None:
         for k in range(7):
@@ -170,7 +196,19 @@ def afro(canvas: skia.Canvas, who: Sitter, _rng: np.random.Generator, *, front: 
     light, middle, dark = who.hair
     if not front:
         canvas.drawPath(curve(*cloud), linear((460, 110), (760, 520), (middle, 1), (dark, 1), (dark, 1)))
-    hairline = [(462, 372), (460, 318), (474, 268), (510, 232), (556, 214), (600, 210), (644, 214), (690, 232), (726, 268), (740, 318), (738, 372)]
+    hairline = [
+        (462, 372),
+        (460, 318),
+        (474, 268),
+        (510, 232),
+        (556, 214),
+        (600, 210),
+        (644, 214),
+        (690, 232),
+        (726, 268),
+        (740, 318),
+        (738, 372),
+    ]
     line = np.array(hairline, float)
     if front:
         shade = curve(*hairline, (770, 330), (720, 180), (600, 150), (480, 180), (430, 330))
@@ -191,7 +229,11 @@ def afro(canvas: skia.Canvas, who: Sitter, _rng: np.random.Generator, *, front: 
             t, r = rng.uniform(0, 2 * np.pi), np.sqrt(rng.uniform(0.12, 1.045))
             x, y = 600 + 238 * r * np.cos(t), 304 + 222 * r * np.sin(t)
         lit = np.clip(0.55 - (x - 560) / 520 - (y - 260) / 420, 0, 1)
-        tone, strength = (light, 0.20 + 0.55 * lit) if rng.uniform() < 0.30 + 0.35 * lit else (dark if rng.uniform() < 0.5 else middle, 0.75)
+        tone, strength = (
+            (light, 0.20 + 0.55 * lit)
+            if rng.uniform() < 0.30 + 0.35 * lit
+            else (dark if rng.uniform() < 0.5 else middle, 0.75)
+        )
         curl(canvas, x, y, rng.uniform(3.5, 8.5), rng, paint(tone, strength, stroke=rng.uniform(1.4, 3.2)))
 
 
@@ -199,7 +241,9 @@ def curl(canvas: skia.Canvas, x: float, y: float, size: float, rng: np.random.Ge
     start = rng.uniform(0, 2 * np.pi)
     turn = start + rng.choice([-1, 1]) * np.linspace(0, 4.6, 7)
     wide = size * np.linspace(1, 0.55, 7)
-    canvas.drawPath(curve(*zip(x + wide * np.cos(turn), y + 0.85 * wide * np.sin(turn), strict=True), closed=False), brush)
+    canvas.drawPath(
+        curve(*zip(x + wide * np.cos(turn), y + 0.85 * wide * np.sin(turn), strict=True), closed=False), brush
+    )
 
 
 def combed_back(canvas: skia.Canvas, who: Sitter, _rng: np.random.Generator) -> None:
@@ -223,7 +267,20 @@ def combed_back(canvas: skia.Canvas, who: Sitter, _rng: np.random.Generator) -> 
         ]
     )
     tip = np.array(
-        [(438, 396), (428, 330), (424, 250), (446, 168), (500, 112), (572, 84), (650, 84), (716, 118), (762, 178), (778, 256), (772, 334), (762, 396)]
+        [
+            (438, 396),
+            (428, 330),
+            (424, 250),
+            (446, 168),
+            (500, 112),
+            (572, 84),
+            (650, 84),
+            (716, 118),
+            (762, 178),
+            (778, 256),
+            (772, 334),
+            (762, 396),
+        ]
     )
     shape = curve(*(tuple(p) for p in root), *(tuple(p) for p in tip[::-1]))
     with inside(canvas, who.face):
@@ -290,5 +347,8 @@ def beard(canvas: skia.Canvas, who: Sitter, _rng: np.random.Generator) -> None:
         bend = (x + 0.5 * long * np.cos(angle + 0.3), y + 0.5 * long * np.sin(angle + 0.3))
         lit = np.clip(0.6 - (x - 540) / 330 - max(0, y - 590) / 90, 0, 1)
         tone = dark if rng.uniform() < 0.50 - 0.32 * lit else (light if rng.uniform() < 0.30 + 0.5 * lit else middle)
-        canvas.drawPath(curve((x, y), bend, end, closed=False), paint(tone, 0.6 if k % 4 else 0.85, stroke=rng.uniform(0.9, 2.4), blur=0.3))
+        canvas.drawPath(
+            curve((x, y), bend, end, closed=False),
+            paint(tone, 0.6 if k % 4 else 0.85, stroke=rng.uniform(0.9, 2.4), blur=0.3),
+        )
     canvas.drawPath(curve((580, 574), (600, 569), (620, 574), (612, 590), (588, 590)), paint(dark, 0.35, blur=5))

@@ -1,4 +1,6 @@
-"""Draw the illustrated people: shapes, gradients and soft shadows, no 3D. One command, from the repository root: see README.md."""
+"""Draw the illustrated people: shapes, gradients and soft shadows, no 3D. One command, from the repository root: see
+README.md.
+"""
 
 from __future__ import annotations
 
@@ -138,12 +140,16 @@ def background(canvas: skia.Canvas, who: Sitter, rng: np.random.Generator) -> No
 
 
 def neck(canvas: skia.Canvas, who: Sitter, wide: float = 0.0) -> None:
-    shape = curve((536 - wide, 520), (664 + wide, 520), (666 + wide, 620), (690 + wide, 700), (510 - wide, 700), (534 - wide, 620))
+    shape = curve(
+        (536 - wide, 520), (664 + wide, 520), (666 + wide, 620), (690 + wide, 700), (510 - wide, 700), (534 - wide, 620)
+    )
     canvas.drawPath(shape, linear((520, 540), (690, 700), (who.skin, 1), (who.shade, 1)))
     with inside(canvas, shape):
         shadow = curve((470, 500), (730, 500), (716, 585), (668, 640), (612, 662), (560, 652), (512, 612), (480, 570))
         canvas.drawPath(shadow, paint(who.deep, 0.62, blur=9))
-        canvas.drawPath(curve((672, 560), (700, 560), (760, 720), (668, 700), (656, 640)), paint(who.deep, 0.35, blur=10))
+        canvas.drawPath(
+            curve((672, 560), (700, 560), (760, 720), (668, 700), (656, 640)), paint(who.deep, 0.35, blur=10)
+        )
 
 
 def jumper(canvas: skia.Canvas, who: Sitter, broad: float = 1.0) -> None:
@@ -153,7 +159,9 @@ def jumper(canvas: skia.Canvas, who: Sitter, broad: float = 1.0) -> None:
     canvas.drawPath(shape, linear((380, 660), (860, 930), (light, 1), (cloth, 1), (dark, 1)))
 
     def sleeve(c: skia.Canvas) -> None:
-        c.drawPath(curve((872, 960), (856, 870), (872, 800), (884, 780), closed=False), paint(dark, 0.75, stroke=5, blur=1.5))
+        c.drawPath(
+            curve((872, 960), (856, 870), (872, 800), (884, 780), closed=False), paint(dark, 0.75, stroke=5, blur=1.5)
+        )
         c.drawPath(curve((862, 960), (846, 870), (862, 800), closed=False), paint(dark, 0.35, stroke=26, blur=12))
 
     with inside(canvas, shape):
@@ -169,27 +177,42 @@ def roll_neck(canvas: skia.Canvas, who: Sitter, _rng: np.random.Generator) -> No
     light, cloth, dark, deep = who.cloth
     jumper(canvas, who)
     neck(canvas, who)
-    collar = curve(*mirrored((600, 664), (650, 656), (690, 634), (708, 640), (724, 690), (690, 722), (640, 742), (600, 746)))
+    collar = curve(
+        *mirrored((600, 664), (650, 656), (690, 634), (708, 640), (724, 690), (690, 722), (640, 742), (600, 746))
+    )
     canvas.drawPath(collar, linear((490, 640), (730, 750), (light, 1), (cloth, 1), (dark, 1)))
     with inside(canvas, collar):
         for k in range(-13, 14):
             path = curve((600 + 8.0 * k, 620), (600 + 8.9 * k, 760), closed=False)
             canvas.drawPath(path, paint(dark, 0.38, stroke=3.2, blur=0.7))
-        canvas.drawPath(curve((490, 636), (540, 662), (600, 670), (660, 662), (710, 636), closed=False), paint(deep, 0.45, stroke=10, blur=5))
-    canvas.drawPath(curve((492, 640), (540, 658), (600, 665), (660, 658), (708, 640), closed=False), paint(light, 0.65, stroke=3, blur=0.8))
+        canvas.drawPath(
+            curve((490, 636), (540, 662), (600, 670), (660, 662), (710, 636), closed=False),
+            paint(deep, 0.45, stroke=10, blur=5),
+        )
+    canvas.drawPath(
+        curve((492, 640), (540, 658), (600, 665), (660, 658), (708, 640), closed=False),
+        paint(light, 0.65, stroke=3, blur=0.8),
+    )
 
 
 def round_neck(canvas: skia.Canvas, who: Sitter, _rng: np.random.Generator) -> None:
     """Bare collarbones above a wide neckline."""
     light, cloth, _, deep = who.cloth
     jumper(canvas, who)
-    chest = curve(*mirrored((600, 640), (640, 640), (664, 676), (716, 690), (760, 696), (742, 742), (690, 782), (600, 800)))
+    chest = curve(
+        *mirrored((600, 640), (640, 640), (664, 676), (716, 690), (760, 696), (742, 742), (690, 782), (600, 800))
+    )
     canvas.drawPath(chest, linear((500, 640), (700, 800), (who.skin, 1), (who.shade, 1)))
     with inside(canvas, chest):
 
         def bone(c: skia.Canvas) -> None:
-            c.drawPath(curve((616, 706), (650, 700), (700, 690), (760, 684), closed=False), paint(who.deep, 0.40, stroke=6, blur=4))
-            c.drawPath(curve((622, 698), (660, 691), (720, 680), closed=False), paint(who.shine, 0.40, stroke=6, blur=4))
+            c.drawPath(
+                curve((616, 706), (650, 700), (700, 690), (760, 684), closed=False),
+                paint(who.deep, 0.40, stroke=6, blur=4),
+            )
+            c.drawPath(
+                curve((622, 698), (660, 691), (720, 680), closed=False), paint(who.shine, 0.40, stroke=6, blur=4)
+            )
 
         both(canvas, bone)
         oval(canvas, 600, 726, 16, 22, paint(who.deep, 0.35, blur=8))
@@ -209,8 +232,12 @@ def jumper_and_shirt(canvas: skia.Canvas, who: Sitter, _rng: np.random.Generator
     light, cloth, _, deep = who.cloth
     jumper(canvas, who, 1.10)
     neck(canvas, who, 16)
-    canvas.drawPath(curve(*mirrored((600, 716), (640, 690), (672, 700), (668, 740), (640, 770), (600, 784))), paint("#e9ecef"))
-    canvas.drawPath(curve((556, 690, 1), (600, 700), (644, 690, 1), (622, 722), (600, 738, 1), (578, 722)), paint(who.shade))
+    canvas.drawPath(
+        curve(*mirrored((600, 716), (640, 690), (672, 700), (668, 740), (640, 770), (600, 784))), paint("#e9ecef")
+    )
+    canvas.drawPath(
+        curve((556, 690, 1), (600, 700), (644, 690, 1), (622, 722), (600, 738, 1), (578, 722)), paint(who.shade)
+    )
     canvas.drawLine(600, 738, 600, 784, paint("#9aa6b2", 0.7, stroke=1.8))
     edge = curve((488, 664), (516, 730), (562, 772), (600, 782), (638, 772), (684, 730), (712, 664), closed=False)
     canvas.drawPath(edge, paint(deep, 0.45, stroke=26, blur=8))
@@ -218,10 +245,15 @@ def jumper_and_shirt(canvas: skia.Canvas, who: Sitter, _rng: np.random.Generator
     canvas.drawPath(edge, paint(light, 0.6, stroke=3, blur=0.9))
 
     def wing(c: skia.Canvas) -> None:
-        shape = curve((700, 628, 1), (714, 650), (716, 690), (690, 748, 1), (650, 738), (612, 714, 1), (646, 690), (680, 656))
+        shape = curve(
+            (700, 628, 1), (714, 650), (716, 690), (690, 748, 1), (650, 738), (612, 714, 1), (646, 690), (680, 656)
+        )
         c.drawPath(shape, paint(deep, 0.40, blur=7))
         c.drawPath(shape, linear((620, 640), (710, 750), ("#ffffff", 1), ("#dfe5ea", 1), ("#b9c3cd", 1)))
-        c.drawPath(curve((706, 656), (706, 690), (686, 740), (650, 731), (622, 714), closed=False), paint("#9aa6b2", 0.6, stroke=1.6))
+        c.drawPath(
+            curve((706, 656), (706, 690), (686, 740), (650, 731), (622, 714), closed=False),
+            paint("#9aa6b2", 0.6, stroke=1.6),
+        )
 
     both(canvas, wing)
 
@@ -235,9 +267,17 @@ def lights_in_eyes(canvas: skia.Canvas) -> None:
 
 PEOPLE: dict[str, tuple[Sitter, list[Draw], list[Draw]]] = {  # who, what is drawn behind the face, what before it
     "pip": (PIP, [bob_behind, roll_neck], [bob_before]),
-    "pip-evening": (PIP_EVENING, [lambda c, w, r: top_knot(c, w, r, front=False), round_neck], [lambda c, w, r: top_knot(c, w, r, front=True)]),
+    "pip-evening": (
+        PIP_EVENING,
+        [lambda c, w, r: top_knot(c, w, r, front=False), round_neck],
+        [lambda c, w, r: top_knot(c, w, r, front=True)],
+    ),
     "iris-illustrated": (IRIS, [bob_behind, roll_neck], [bob_before]),
-    "amara": (AMARA, [lambda c, w, r: afro(c, w, r, front=False), round_neck], [lambda c, w, r: afro(c, w, r, front=True)]),
+    "amara": (
+        AMARA,
+        [lambda c, w, r: afro(c, w, r, front=False), round_neck],
+        [lambda c, w, r: afro(c, w, r, front=True)],
+    ),
     "tomas": (TOMAS, [jumper_and_shirt], [beard, combed_back]),
 }
 

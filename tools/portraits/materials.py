@@ -44,8 +44,16 @@ def skin_material(pores_strength: float = 1.0, coat: float = 0.0) -> bpy.types.M
     n.link(lumps.outputs[0], height.inputs[1])
     uneven = n.node("TexNoise", Vector=place.outputs["Object"], Scale=55.0, Detail=3.0)
     broad = n.node("Bump", Strength=0.30 * pores_strength, Distance=0.0010, Height=uneven.outputs[0])
-    bump = n.node("Bump", Strength=split.outputs[1], Distance=0.00026 * pores_strength, Height=height.outputs[0], Normal=broad.outputs[0])
-    body = n.node("BsdfPrincipled", Base_Color=colour.outputs["Color"], Roughness=split.outputs[0], Normal=bump.outputs[0])
+    bump = n.node(
+        "Bump",
+        Strength=split.outputs[1],
+        Distance=0.00026 * pores_strength,
+        Height=height.outputs[0],
+        Normal=broad.outputs[0],
+    )
+    body = n.node(
+        "BsdfPrincipled", Base_Color=colour.outputs["Color"], Roughness=split.outputs[0], Normal=bump.outputs[0]
+    )
     body.inputs["Subsurface Weight"].default_value = 1.0
     body.inputs["Subsurface Radius"].default_value = (1.0, 0.32, 0.16)
     body.inputs["Subsurface Scale"].default_value = 0.0045

@@ -1,6 +1,8 @@
-"""Colours and masks of the skin, computed per vertex. Positions are those of the *reference* shape, so that paint follows every other shape.
+"""Colours and masks of the skin, computed per vertex. Positions are those of the *reference* shape, so that paint
+follows every other shape.
 
-All functions take float arrays of one length (decimetres, axes of `figure`) and return values of that length in 0..1, or linear RGB (n, 3).
+All functions take float arrays of one length (decimetres, axes of `figure`) and return values of that length in 0..1,
+or linear RGB (n, 3).
 """
 
 from __future__ import annotations
@@ -27,8 +29,21 @@ UPPER_LIP = np.array(
         (0.232, 5.966),
     ]
 )
-LOWER_LIP = np.array([(0, 5.893), (0.04, 5.894), (0.08, 5.901), (0.12, 5.915), (0.16, 5.934), (0.19, 5.950), (0.213, 5.960), (0.232, 5.966)])
-BROW = np.array([(0.115, 6.752), (0.16, 6.772), (0.22, 6.793), (0.29, 6.812), (0.36, 6.816), (0.42, 6.800), (0.49, 6.762)])
+LOWER_LIP = np.array(
+    [
+        (0, 5.893),
+        (0.04, 5.894),
+        (0.08, 5.901),
+        (0.12, 5.915),
+        (0.16, 5.934),
+        (0.19, 5.950),
+        (0.213, 5.960),
+        (0.232, 5.966),
+    ]
+)
+BROW = np.array(
+    [(0.115, 6.752), (0.16, 6.772), (0.22, 6.793), (0.29, 6.812), (0.36, 6.816), (0.42, 6.800), (0.49, 6.762)]
+)
 
 
 def step(value: Array, start: float, end: float) -> Array:
@@ -74,7 +89,12 @@ def brow_mask(ref: Array) -> Array:
     x, y = np.abs(ref[:, 0]), ref[:, 1]
     middle = np.interp(x, *BROW.T)
     half = np.interp(x, [0.10, 0.15, 0.3, 0.42, 0.50], [0.012, 0.03, 0.026, 0.016, 0.004])
-    return step(np.abs(y - middle), half * 1.0 + 0.016, half * 0.2) * step(x, 0.09, 0.19) * step(x, 0.51, 0.47) * step(ref[:, 2], 0.7, 0.9)
+    return (
+        step(np.abs(y - middle), half * 1.0 + 0.016, half * 0.2)
+        * step(x, 0.09, 0.19)
+        * step(x, 0.51, 0.47)
+        * step(ref[:, 2], 0.7, 0.9)
+    )
 
 
 def skin(ref: Array, person: dict) -> Array:
@@ -107,7 +127,8 @@ def skin(ref: Array, person: dict) -> Array:
         beard = step(y, 6.16, 6.05) * step(y, 5.35, 5.55) * face * (1 - 0.6 * blob(x, y, (0.33, 6.12), (0.12, 0.12)))
         tint(person["stubble"] * beard * (0.75 + 0.35 * noise(ref, 0.012, 11, 2)), (0.55, 0.58, 0.62))
     tint(person["brow_shade"] * brow_mask(ref), person["brow_tint"])
-    tint(0.6 * blob(x, y, (0.243, 5.967), (0.022, 0.014)) * face, (0.72, 0.56, 0.53))  # the lips end in a soft shade, not in a line
+    # the lips end in a soft shade, not in a line
+    tint(0.6 * blob(x, y, (0.243, 5.967), (0.022, 0.014)) * face, (0.72, 0.56, 0.53))
     tint(np.clip(crease_depth(ref, person) / 0.012, 0, 1) * 0.45, (0.72, 0.58, 0.55))
     age = person.get("age_spots", 0.0)
     if age > 0:
@@ -120,7 +141,8 @@ def skin(ref: Array, person: dict) -> Array:
     seam = np.abs(y - 5.981)
     lip *= (1 - 0.25 * step(seam, 0.03, 0.0))[:, None]
     colour = colour * (1 - lips[:, None]) + lip * lips[:, None]
-    grown = 0.85 * step(y - scalp_line(np.arctan2(ref[:, 0], z - 0.35)), 0.0, 0.10)[:, None] * (y > 5.9)[:, None]  # the shade of the roots
+    # the shade of the roots
+    grown = 0.85 * step(y - scalp_line(np.arctan2(ref[:, 0], z - 0.35)), 0.0, 0.10)[:, None] * (y > 5.9)[:, None]
     return np.clip(colour * (1 - grown) + np.array(person["scalp"]) * grown, 0.002, 0.95)
 
 
@@ -129,7 +151,11 @@ CREASES = {  # by name: width (dm), depth (dm), and lines of the left side in th
     "feet": (
         0.013,
         0.0065,
-        [[(0.47, 6.60), (0.53, 6.63), (0.58, 6.67)], [(0.475, 6.58), (0.55, 6.58), (0.60, 6.57)], [(0.47, 6.56), (0.53, 6.53), (0.57, 6.49)]],
+        [
+            [(0.47, 6.60), (0.53, 6.63), (0.58, 6.67)],
+            [(0.475, 6.58), (0.55, 6.58), (0.60, 6.57)],
+            [(0.47, 6.56), (0.53, 6.53), (0.57, 6.49)],
+        ],
     ),
     "forehead": (
         0.020,
@@ -159,14 +185,24 @@ def _distance(x: Array, y: Array, line: list[tuple[float, float]]) -> Array:
 
 def crease_depth(ref: Array, person: dict) -> Array:
     """How deep the lines of the face cut, in dm; `person["creases"]` weighs them by name."""
-    x, y, z = np.abs(ref[:, 0]) + 0.012 * noise(ref, 0.10, 71, 2), ref[:, 1] + 0.010 * noise(ref, 0.12, 72, 2), ref[:, 2]
+    x, y, z = (
+        np.abs(ref[:, 0]) + 0.012 * noise(ref, 0.10, 71, 2),
+        ref[:, 1] + 0.010 * noise(ref, 0.12, 72, 2),
+        ref[:, 2],
+    )
     total = np.zeros(len(ref))
     for name, weight in person.get("creases", {}).items():
         width, depth, lines = CREASES[name]
         for line in lines:
             ends = [line[0], line[-1]]
             fade = np.minimum(*(step(np.hypot(x - ex, y - ey), 0.0, 0.05 if ex > 0.03 else -1e-6) for ex, ey in ends))
-            total += weight * depth * np.exp(-((_distance(x, y, line) / width) ** 2)) * (0.25 + 0.75 * fade) * step(z, 0.3, 0.5)
+            total += (
+                weight
+                * depth
+                * np.exp(-((_distance(x, y, line) / width) ** 2))
+                * (0.25 + 0.75 * fade)
+                * step(z, 0.3, 0.5)
+            )
     return total
 
 
@@ -179,4 +215,6 @@ def creases(ref: Array, person: dict) -> Array:
 def scalp_line(azimuth: Array) -> Array:
     """Height (dm) above which hair grows, by azimuth about the head's axis (radians, 0 in front, pi behind)."""
     degrees = np.degrees(np.abs(azimuth))
-    return np.interp(degrees, [0, 20, 35, 50, 62, 75, 90, 105, 130, 180], [7.24, 7.23, 7.17, 7.03, 6.84, 6.62, 6.72, 6.55, 6.15, 6.0])
+    return np.interp(
+        degrees, [0, 20, 35, 50, 62, 75, 90, 105, 130, 180], [7.24, 7.23, 7.17, 7.03, 6.84, 6.62, 6.72, 6.55, 6.15, 6.0]
+    )

@@ -1,4 +1,5 @@
-"""Who is drawn: the shape (blend of targets), the colours, the hair and the clothes of each person. Colours are linear RGB.
+"""Who is drawn: the shape (blend of targets), the colours, the hair and the clothes of each person. Colours are linear
+RGB.
 
 An entry is a look; `iris` and `iris-evening` are the same woman.
 """
@@ -260,7 +261,17 @@ EDITH = IRIS | {
     "freckles": 0.3,
     "age_spots": 0.4,
     "sag": 0.8,
-    "creases": {"smile": 0.8, "feet": 1.0, "forehead": 0.9, "frown": 0.6, "bags": 1.0, "corners": 0.7, "lips": 1.0, "neck": 1.0, "cheeks": 1.0},
+    "creases": {
+        "smile": 0.8,
+        "feet": 1.0,
+        "forehead": 0.9,
+        "frown": 0.6,
+        "bags": 1.0,
+        "corners": 0.7,
+        "lips": 1.0,
+        "neck": 1.0,
+        "cheeks": 1.0,
+    },
     "lashes": 0.7,
     "brow_melanin": 0.16,
     "brow_shade": 0.25,

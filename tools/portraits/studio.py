@@ -38,7 +38,12 @@ def build_studio(eye_height_m: float, person: dict, scale: float, samples: int, 
     world = bpy.data.worlds.new("world")
     scene.world = world
     world.use_nodes = True
-    world.node_tree.nodes["Background"].inputs[0].default_value = (0.20 * watts["sky"], 0.222 * watts["sky"], 0.235 * watts["sky"], 1)
+    world.node_tree.nodes["Background"].inputs[0].default_value = (
+        0.20 * watts["sky"],
+        0.222 * watts["sky"],
+        0.235 * watts["sky"],
+        1,
+    )
     camera = bpy.data.cameras.new("camera")
     camera.lens, camera.sensor_fit, camera.sensor_height = 106, "VERTICAL", 36
     thing = add("camera", camera)
@@ -48,7 +53,12 @@ def build_studio(eye_height_m: float, person: dict, scale: float, samples: int, 
     scene.render.engine = "CYCLES"
     scene.cycles.samples, scene.cycles.use_denoising, scene.cycles.seed = samples, True, 1
     scene.cycles.use_adaptive_sampling, scene.cycles.adaptive_threshold = True, 0.03
-    scene.cycles.max_bounces, scene.cycles.diffuse_bounces, scene.cycles.glossy_bounces, scene.cycles.transmission_bounces = 9, 3, 3, 9
+    (
+        scene.cycles.max_bounces,
+        scene.cycles.diffuse_bounces,
+        scene.cycles.glossy_bounces,
+        scene.cycles.transmission_bounces,
+    ) = 9, 3, 3, 9
     scene.cycles.transparent_max_bounces = 16
     scene.render.resolution_x, scene.render.resolution_y = int(WIDTH_PX * scale), int(HEIGHT_PX * scale)
     scene.render.threads_mode, scene.render.threads = "FIXED", threads
@@ -67,7 +77,9 @@ def blurred(image: np.ndarray, weights: tuple) -> np.ndarray:
 
 
 def read_figure(whole: Path, sharp: Path | None, border: tuple[float, float, float, float]) -> np.ndarray:
-    """The rendered figure, RGBA in 0..1 with the colour multiplied by alpha; `sharp` replaces the part of the picture within `border`."""
+    """The rendered figure, RGBA in 0..1 with the colour multiplied by alpha; `sharp` replaces the part of the picture
+    within `border`.
+    """
     image = Image.open(whole).convert("RGBa")
     if sharp is None:
         return np.asarray(image, np.float64) / 255
@@ -84,7 +96,9 @@ def read_figure(whole: Path, sharp: Path | None, border: tuple[float, float, flo
 
 
 def finish(figure: np.ndarray, person: dict, output: Path, final: bool, window: list[float] | None) -> None:
-    """Set the figure before its backdrop, lift the colours a little, add the faintest grain, sharpen, and write the JPEG (a PNG for a draft)."""
+    """Set the figure before its backdrop, lift the colours a little, add the faintest grain, sharpen, and write the
+    JPEG (a PNG for a draft).
+    """
     height, width = figure.shape[:2]
     rng = np.random.default_rng(person["seed"])
     name, options = person["backdrop"]

@@ -38,7 +38,9 @@ def synthesise(text: str) -> tuple[NDArray[np.float64], int]:
 
 
 def level(samples: NDArray[np.float64], sample_rate_hz: int) -> NDArray[np.float64]:
-    """Trim to the speech, give it silent edges with short fades, and scale to the target level without passing the peak limit."""
+    """Trim to the speech, give it silent edges with short fades, and scale to the target level without passing the peak
+    limit.
+    """
     window = sample_rate_hz // 100
     loudness = np.sqrt(np.convolve(samples**2, np.ones(window) / window, mode="same"))
     loud = np.flatnonzero(loudness > 10 ** (SILENCE_DBFS / 20))
@@ -61,7 +63,10 @@ def main() -> None:
         clip = level(samples, sample_rate_hz)
         soundfile.write(VOICES / f"{name}.wav", clip, sample_rate_hz, subtype="PCM_16")
         rms_dbfs, peak_dbfs = 20 * np.log10(np.sqrt(np.mean(clip**2))), 20 * np.log10(np.abs(clip).max())
-        print(f"{name}: {len(clip) / sample_rate_hz:.2f} s at {sample_rate_hz} Hz, RMS {rms_dbfs:.1f} dBFS, peak {peak_dbfs:.1f} dBFS")
+        print(
+            f"{name}: {len(clip) / sample_rate_hz:.2f} s at {sample_rate_hz} Hz, RMS {rms_dbfs:.1f} dBFS, peak "
+            f"{peak_dbfs:.1f} dBFS"
+        )
 
 
 if __name__ == "__main__":

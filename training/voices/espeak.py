@@ -1,4 +1,6 @@
-"""espeak-ng's formant voices, all languages and variants, through its C API (speak_lib.h): phoneme events carry the times."""
+"""espeak-ng's formant voices, all languages and variants, through its C API (speak_lib.h): phoneme events carry the
+times.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,8 @@ class _Id(ctypes.Union):
 
 class _Event(ctypes.Structure):
     _fields_ = [
-        ("type", ctypes.c_int), ("unique_identifier", ctypes.c_uint), ("text_position", ctypes.c_int), ("length", ctypes.c_int),
+        ("type", ctypes.c_int), ("unique_identifier", ctypes.c_uint), ("text_position", ctypes.c_int),
+        ("length", ctypes.c_int),
         ("audio_position", ctypes.c_int), ("sample", ctypes.c_int), ("user_data", ctypes.c_void_p), ("id", _Id),
     ]  # fmt: skip
 
@@ -54,7 +57,9 @@ class Espeak:
             i += 1
         return 0
 
-    def speak(self, voice: str, text: str, *, words_per_minute: int = 165, pitch: int = 50, pitch_range: int = 50) -> Spoken | None:
+    def speak(
+        self, voice: str, text: str, *, words_per_minute: int = 165, pitch: int = 50, pitch_range: int = 50
+    ) -> Spoken | None:
         """Return `text` spoken by a voice such as "en-us+Annie", or None where espeak has no such voice."""
         self._pcm, self._events = [], []
         if self._lib.espeak_SetVoiceByName(voice.encode()) != 0:
@@ -71,7 +76,9 @@ class Espeak:
         return Spoken(pcm=to_pcm16(soxr.resample(pcm, self._rate_hz, RATE_HZ)), segments=segments)
 
     def _segments(self, pcm: NDArray[np.float32]) -> list[Segment]:
-        """Phones from events. An event marks a stop's burst: its closure is the quiet before, which espeak counts to the phone before."""
+        """Phones from events. An event marks a stop's burst: its closure is the quiet before, which espeak counts to
+        the phone before.
+        """
         rate, total = self._rate_hz, len(pcm)
         hop = rate // 200  # 5 ms
         level = np.sqrt(np.convolve(pcm**2, np.ones(hop) / hop, "same")[::hop] + 1e-12)
@@ -82,7 +89,10 @@ class Espeak:
             bare = symbol.lstrip("ˈˌ")
             if not bare or bare[0] not in _STOPS or i == 0:
                 continue
-            first, earliest = starts[i] // hop, max(starts[i - 1] // hop + 2, (starts[i] - int(_LONGEST_CLOSURE_S * rate)) // hop)
+            first, earliest = (
+                starts[i] // hop,
+                max(starts[i - 1] // hop + 2, (starts[i] - int(_LONGEST_CLOSURE_S * rate)) // hop),
+            )
             while first > earliest and quiet[min(first - 1, len(quiet) - 1)]:
                 first -= 1
             starts[i] = min(starts[i], first * hop)

@@ -1,4 +1,6 @@
-"""festival's voices: diphones cut from recordings, and HTS; phones from the Segment relation. One process says many texts."""
+"""festival's voices: diphones cut from recordings, and HTS; phones from the Segment relation. One process says many
+texts.
+"""
 
 from __future__ import annotations
 
@@ -14,23 +16,30 @@ from . import Spoken
 
 # voice -> phone set
 VOICES: dict[str, str] = {
-    "kal_diphone": "radio", "ked_diphone": "radio", "cmu_us_slt_arctic_hts": "radio", "lp_diphone": "romance", "pc_diphone": "romance",
-    "upc_ca_ona_hts": "romance", "hy_fi_mv_diphone": "finnish", "suo_fi_lj_diphone": "finnish", "czech_dita": "czech", "czech_machac": "czech",
+    "kal_diphone": "radio", "ked_diphone": "radio", "cmu_us_slt_arctic_hts": "radio", "lp_diphone": "romance",
+    "pc_diphone": "romance",
+    "upc_ca_ona_hts": "romance", "hy_fi_mv_diphone": "finnish", "suo_fi_lj_diphone": "finnish",
+    "czech_dita": "czech", "czech_machac": "czech",
     "czech_ph": "czech", "czech_krb": "czech",
 }  # fmt: skip
 
 _COMMON = {
-    "#": "SIL", "pau": "SIL", "_": "SIL", "p": "PP", "b": "PP", "m": "PP", "f": "FF", "v": "FF", "t": "DD", "d": "DD", "n": "NN", "l": "LL",
-    "k": "KK", "g": "KK", "ng": "KK", "N": "KK", "s": "SS", "z": "SS", "ts": "SS", "dz": "SS", "r": "RR", "R": "RR", "rr": "RR",
-    "a": "AA", "e": "EH", "E": "EH", "i": "IY", "o": "OH", "O": "OH", "u": "UW", "ax": "AH", "j": "IY", "y": "IY", "w": "WW", "h": "HH",
-    "S": "CH", "Z": "CH", "tS": "CH", "dZ": "CH", "J": "NN", "JJ": "NN", "L": "LL", "LL": "LL", "D": "TH", "T": "TH", "B": "PP", "G": "KK", "x": "HH",
+    "#": "SIL", "pau": "SIL", "_": "SIL", "p": "PP", "b": "PP", "m": "PP", "f": "FF", "v": "FF", "t": "DD",
+    "d": "DD", "n": "NN", "l": "LL",
+    "k": "KK", "g": "KK", "ng": "KK", "N": "KK", "s": "SS", "z": "SS", "ts": "SS", "dz": "SS", "r": "RR", "R": "RR",
+    "rr": "RR",
+    "a": "AA", "e": "EH", "E": "EH", "i": "IY", "o": "OH", "O": "OH", "u": "UW", "ax": "AH", "j": "IY", "y": "IY",
+    "w": "WW", "h": "HH",
+    "S": "CH", "Z": "CH", "tS": "CH", "dZ": "CH", "J": "NN", "JJ": "NN", "L": "LL", "LL": "LL", "D": "TH", "T": "TH",
+    "B": "PP", "G": "KK", "x": "HH",
     "nf": "FF", "M": "FF", "@": "AH",
 }  # fmt: skip
 _PHONES: dict[str, dict[str, str]] = {
     "romance": _COMMON | {"uw": "UW", "iw": "IY", "nX": "KK"},
     "finnish": _COMMON | {"{": "AE", "2": "OH", "y": "UW", "d:": "DD"},
     "czech": _COMMON
-    | {"c": "SS", "ch": "HH", "c~": "CH", "s~": "CH", "z~": "CH", "r~": "RR", "dz~": "CH", "d~": "DD", "t~": "DD", "n~": "NN", "n*": "KK",
+    | {"c": "SS", "ch": "HH", "c~": "CH", "s~": "CH", "z~": "CH", "r~": "RR", "dz~": "CH", "d~": "DD", "t~": "DD",
+    "n~": "NN", "n*": "KK",
        "m*": "FF", "j": "IY", "h": "HH", "e": "EH", "dz*": "SS", "g*": "KK"},
 }  # fmt: skip
 
@@ -55,7 +64,9 @@ def _segments(rows: list[tuple[float, str]], phone_set: str) -> list[Segment]:
 
 
 def speak_all(voice: str, texts: list[str], *, stretches: list[float]) -> list[Spoken]:
-    """Return the texts spoken, each `stretches[i]` times as slow. A text that festival fails on, or with an unknown phone, is left out."""
+    """Return the texts spoken, each `stretches[i]` times as slow. A text that festival fails on, or with an unknown
+    phone, is left out.
+    """
     spoken: list[Spoken] = []
     with tempfile.TemporaryDirectory() as folder:
         lines = [f"(voice_{voice})"]
@@ -63,7 +74,8 @@ def speak_all(voice: str, texts: list[str], *, stretches: list[float]) -> list[S
             plain = text.replace('"', "").replace("\\", "")
             lines += [
                 f"(Parameter.set 'Duration_Stretch {stretch:.3f})",
-                f'(unwind-protect (begin (set! u (utt.synth (Utterance Text "{plain}"))) (utt.save.segs u "{folder}/{i}.seg") '
+                f'(unwind-protect (begin (set! u (utt.synth (Utterance Text "{plain}"))) (utt.save.segs u '
+                f'"{folder}/{i}.seg") '
                 f'(utt.save.wave u "{folder}/{i}.wav" \'riff)) nil)',
             ]
         script = Path(folder) / "all.scm"
@@ -75,7 +87,11 @@ def speak_all(voice: str, texts: list[str], *, stretches: list[float]) -> list[S
                 continue
             rows = [
                 (float(a), p)
-                for a, _, p in (line.split()[:3] for line in seg.read_text().splitlines() if line.split()[0] != "#" or len(line.split()) > 1)
+                for a, _, p in (
+                    line.split()[:3]
+                    for line in seg.read_text().splitlines()
+                    if line.split()[0] != "#" or len(line.split()) > 1
+                )
             ]
             try:
                 spoken.append(Spoken(pcm=read_speech(wav)[0], segments=_segments(rows, VOICES[voice])))

@@ -21,7 +21,9 @@ def speak(voice: str, text: str, *, stretch: float = 1.0, pitch_hz: float | None
         command = ["flite", "-voice", voice, "-psdur", "--setf", f"duration_stretch={stretch:.3f}"]
         if pitch_hz is not None:
             command += ["--setf", f"int_f0_target_mean={pitch_hz:.1f}"]
-        out = subprocess.run([*command, "-t", text, "-o", str(wav)], check=True, capture_output=True, text=True, timeout=60).stdout
+        out = subprocess.run(
+            [*command, "-t", text, "-o", str(wav)], check=True, capture_output=True, text=True, timeout=60
+        ).stdout
         pcm, _ = read_speech(wav)
     phones, start_s = [], 0.0
     for part in out.split():

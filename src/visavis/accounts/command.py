@@ -1,4 +1,6 @@
-"""`visavis keys create | list | revoke`: the same database as a running server's, so that what they do holds there at once."""
+"""`visavis keys create | list | revoke`: the same database as a running server's, so that what they do holds there at
+once.
+"""
 
 from __future__ import annotations
 
@@ -45,11 +47,20 @@ def list_keys() -> None:
 
 def _row(record: KeyRecord) -> tuple[str, ...]:
     state = "active" if record.revoked_at_ms is None else f"revoked {shown(record.revoked_at_ms)}"
-    return record.id, record.name, record.start + "…", shown(record.created_at_ms), shown_or_none(record.last_used_at_ms) or "never", state
+    return (
+        record.id,
+        record.name,
+        record.start + "…",
+        shown(record.created_at_ms),
+        shown_or_none(record.last_used_at_ms) or "never",
+        state,
+    )
 
 
 def revoke_key(key_id: str) -> None:
     """Revoke a key. Raises `NotFound` for an id that names none."""
     if not _with_accounts(lambda accounts: accounts.revoke(key_id)):
-        raise NotFound(f"There is no key {key_id!r}", code="KEY_NOT_FOUND", suggestion="`visavis keys list` prints the ids")
+        raise NotFound(
+            f"There is no key {key_id!r}", code="KEY_NOT_FOUND", suggestion="`visavis keys list` prints the ids"
+        )
     print(f"{key_id} revoked")

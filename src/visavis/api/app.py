@@ -51,7 +51,8 @@ def create_app(
     prepare: Prepare = prepare_with_engine,
     portraits: Sequence[LibraryPortrait] = PORTRAITS,
 ) -> FastAPI:
-    """Return the application. Its lifespan opens the database, the fleet (a local one unless given) and the library, and closes what it opened.
+    """Return the application. Its lifespan opens the database, the fleet (a local one unless given) and the library,
+    and closes what it opened.
 
     `app.state.services` holds the services while it runs.
     """
@@ -64,18 +65,40 @@ def create_app(
             yield
 
     app = FastAPI(
-        title="Visavis", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url="/openapi.json", redirect_slashes=False
+        title="Visavis",
+        version=__version__,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json",
+        redirect_slashes=False,
     )
     app.openapi = _openapi(app)  # type: ignore[method-assign]
-    app.add_middleware(Gate, requests_per_minute=settings.rate_limit_per_minute, first_answer_wait_s=settings.first_answer_wait_s)
+    app.add_middleware(
+        Gate, requests_per_minute=settings.rate_limit_per_minute, first_answer_wait_s=settings.first_answer_wait_s
+    )
     app.add_middleware(Envelope)
     add_error_handlers(app)
-    for part in (sessions.router, avatars.router, avatars.media, rooms.router, health.router, docs.router, pages.router):
+    for part in (
+        sessions.router,
+        avatars.router,
+        avatars.media,
+        rooms.router,
+        health.router,
+        docs.router,
+        pages.router,
+    ):
         app.include_router(part)
     return app
 
 
-async def _open(settings: Settings, fleet: Fleet | None, prepare: Prepare, portraits: Sequence[LibraryPortrait], stack: AsyncExitStack) -> Services:
+async def _open(
+    settings: Settings,
+    fleet: Fleet | None,
+    prepare: Prepare,
+    portraits: Sequence[LibraryPortrait],
+    stack: AsyncExitStack,
+) -> Services:
     secret = load_secret(settings)
     database = await Database.open(settings.resolved_database_url)
     stack.push_async_callback(database.aclose)
@@ -88,7 +111,9 @@ async def _open(settings: Settings, fleet: Fleet | None, prepare: Prepare, portr
         fleet = _local_fleet(settings)
     stack.push_async_callback(fleet.aclose)
     patience = Patience(
-        join_timeout_s=settings.join_timeout_s, room_empty_grace_s=settings.room_empty_grace_s, channel_grace_s=settings.channel_grace_s
+        join_timeout_s=settings.join_timeout_s,
+        room_empty_grace_s=settings.room_empty_grace_s,
+        channel_grace_s=settings.channel_grace_s,
     )
     folder = settings.data_dir.absolute()
     blobs = FolderBlobs(folder)
@@ -137,7 +162,8 @@ def _local_fleet(settings: Settings) -> Fleet:
 
 
 async def _warm_up(services: Services, portraits: Sequence[LibraryPortrait]) -> None:
-    """Start the first stage and prepare the library, at once; then let the default avatar rehearse, so that the first client need not wait for it.
+    """Start the first stage and prepare the library, at once; then let the default avatar rehearse, so that the first
+    client need not wait for it.
 
     A server that cannot do one of these still answers, says so in /readyz, and tries again.
     """
@@ -208,11 +234,15 @@ async def _sweep_always(services: Services, store: SessionStore) -> None:
 
 
 def _openapi(app: FastAPI) -> Callable[[], dict[str, Any]]:
-    """The description of the API: what FastAPI finds, less its 422 (which never happens here), with the key that every `/v1` call needs."""
+    """The description of the API: what FastAPI finds, less its 422 (which never happens here), with the key that every
+    `/v1` call needs.
+    """
 
     def describe() -> dict[str, Any]:
         if app.openapi_schema is None:
-            schema = get_openapi(title=app.title, version=app.version, routes=app.routes, summary="Live avatars that anyone can host.")
+            schema = get_openapi(
+                title=app.title, version=app.version, routes=app.routes, summary="Live avatars that anyone can host."
+            )
             components = schema.setdefault("components", {})
             create = schemas.CreateSession.model_json_schema(ref_template="#/components/schemas/{model}")
             components["schemas"] |= create.pop("$defs") | {"CreateSession": create}

@@ -21,20 +21,29 @@ from visavis.errors import InvalidRequest, NotFound
 router = APIRouter(prefix="/v1/avatars", tags=["avatars"])
 media = APIRouter(prefix="/media/avatars", include_in_schema=False)
 
-_REFUSALS: dict[int | str, dict[str, Any]] = {status: {"model": schemas.Error} for status in (400, 401, 403, 404, 413, 415, 429, 503)}
+_REFUSALS: dict[int | str, dict[str, Any]] = {
+    status: {"model": schemas.Error} for status in (400, 401, 403, 404, 413, 415, 429, 503)
+}
 _PLACE = {"type": "array", "items": {"type": "number", "minimum": 0, "maximum": 1}, "minItems": 2, "maxItems": 2}
 _POINTS = {
     "type": "object",
-    "description": "Where the face is, for one that is not found: seven places in the upright picture, x and y 0 to 1; in a form as JSON",
+    "description": "The face by seven points of the upright picture, x and y from 0 to 1; in a form, as JSON",
     "properties": dict.fromkeys(NAMES, _PLACE),
     "required": list(NAMES),
 }
-_FACE = {"image_url": {"type": "string"}, "image_base64": {"type": "string"}, "name": {"type": "string"}, "points": _POINTS}
+_FACE = {
+    "image_url": {"type": "string"},
+    "image_base64": {"type": "string"},
+    "name": {"type": "string"},
+    "points": _POINTS,
+}
 _UPLOAD_BODY = {
     "requestBody": {
         "required": True,
         "content": {
-            "multipart/form-data": {"schema": {"type": "object", "properties": {"file": {"type": "string", "format": "binary"}, **_FACE}}},
+            "multipart/form-data": {
+                "schema": {"type": "object", "properties": {"file": {"type": "string", "format": "binary"}, **_FACE}}
+            },
             "application/json": {"schema": {"type": "object", "properties": _FACE}},
         },
     }
@@ -49,9 +58,19 @@ def _flag(name: str, text: str) -> bool:
         raise InvalidRequest(f"Invalid {name}", suggestion="Use true or false") from None
 
 
-@router.get("", summary="List the avatars that you can use", response_model=schemas.ManyAvatars | schemas.FlatAvatars, responses=_REFUSALS)
+@router.get(
+    "",
+    summary="List the avatars that you can use",
+    response_model=schemas.ManyAvatars | schemas.FlatAvatars,
+    responses=_REFUSALS,
+)
 async def listed(
-    services: ServicesDep, key: Caller, base_url: PublicUrl, parent_id: str | None = None, characters_only: str = "true", view: str | None = None
+    services: ServicesDep,
+    key: Caller,
+    base_url: PublicUrl,
+    parent_id: str | None = None,
+    characters_only: str = "true",
+    view: str | None = None,
 ) -> JSONResponse:
     if view not in (None, "flat"):
         raise InvalidRequest("Invalid view", suggestion="Use flat, or leave it out")
@@ -69,7 +88,9 @@ async def listed(
 
 
 @router.get("/public", summary="List the public avatars", response_model=schemas.ManyAvatars, responses=_REFUSALS)
-async def public(services: ServicesDep, _key: Caller, base_url: PublicUrl, characters_only: str = "true") -> JSONResponse:
+async def public(
+    services: ServicesDep, _key: Caller, base_url: PublicUrl, characters_only: str = "true"
+) -> JSONResponse:
     found = await services.avatars.public(characters_only=_flag("characters_only", characters_only))
     return reply(schemas.ManyAvatars(avatars=[presenters.avatar(avatar, base_url) for avatar in found]))
 
@@ -82,7 +103,9 @@ async def public(services: ServicesDep, _key: Caller, base_url: PublicUrl, chara
     response_model=schemas.UploadedFace | schemas.UploadedFaceWithReport,
     responses=_REFUSALS,
 )
-async def upload_face(request: Request, services: ServicesDep, key: Caller, base_url: PublicUrl, report: str = "false") -> JSONResponse:
+async def upload_face(
+    request: Request, services: ServicesDep, key: Caller, base_url: PublicUrl, report: str = "false"
+) -> JSONResponse:
     told = _flag("report", report)
     fields = await _fields(request)
     given = [name for name in ("file", "image_url", "image_base64") if fields.get(name) not in (None, "")]
@@ -108,13 +131,20 @@ async def upload_face(request: Request, services: ServicesDep, key: Caller, base
     return reply(answer, 201)
 
 
-@router.get("/{avatar_id}/report", summary="What was found in an avatar's photo", response_model=schemas.FaceReportAnswer, responses=_REFUSALS)
+@router.get(
+    "/{avatar_id}/report",
+    summary="What was found in an avatar's photo",
+    response_model=schemas.FaceReportAnswer,
+    responses=_REFUSALS,
+)
 async def report(avatar_id: str, services: ServicesDep, key: Caller) -> JSONResponse:
     return reply(schemas.FaceReportAnswer(report=presenters.face_report(await services.avatars.report(key, avatar_id))))
 
 
 async def _fields(request: Request) -> dict[str, Any]:
-    """The fields of a form or of a JSON object; `file` as bytes. Raises `InvalidRequest`, `ImageTooLarge`, `UnsupportedMediaType`."""
+    """The fields of a form or of a JSON object; `file` as bytes. Raises `InvalidRequest`, `ImageTooLarge`,
+    `UnsupportedMediaType`.
+    """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in ("multipart/form-data", "application/x-www-form-urlencoded"):
         body = await json_object(request)
@@ -146,4 +176,8 @@ async def picture(avatar_id: str, name: str, services: ServicesDep) -> Response:
     if name not in (PREVIEW, IMAGE):
         raise NotFound("There is nothing at this address")
     data = await services.avatars.picture(avatar_id, name)
-    return Response(data, media_type="image/jpeg", headers={"Cache-Control": "public, max-age=3600", "Access-Control-Allow-Origin": "*"})
+    return Response(
+        data,
+        media_type="image/jpeg",
+        headers={"Cache-Control": "public, max-age=3600", "Access-Control-Allow-Origin": "*"},
+    )

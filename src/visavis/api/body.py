@@ -18,7 +18,9 @@ def _no_constant(name: str) -> NoReturn:
 
 
 def parse_json(raw: bytes) -> Any:
-    """Raises `InvalidRequest` for anything but RFC 8259 JSON in UTF-8: NaN, lone surrogates and nesting beyond reason included."""
+    """Raises `InvalidRequest` for anything but RFC 8259 JSON in UTF-8: NaN, lone surrogates and nesting beyond reason
+    included.
+    """
     try:
         value = json.loads(raw.decode("utf-8"), parse_constant=_no_constant)
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8")

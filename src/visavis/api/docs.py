@@ -1,4 +1,6 @@
-"""/docs: the description of the API as a page of plain HTML. No script and nothing from elsewhere, so that it is there where there is no internet."""
+"""/docs: the description of the API as a page of plain HTML. No script and nothing from elsewhere, so that it is there
+where there is no internet.
+"""
 
 from __future__ import annotations
 
@@ -29,20 +31,25 @@ async def docs(request: Request) -> HTMLResponse:
     groups: dict[str, list[str]] = {}
     for path, operations in schema["paths"].items():
         for method, operation in operations.items():
-            groups.setdefault(operation.get("tags", ["other"])[0], []).append(_operation(schema, method, path, operation))
+            groups.setdefault(operation.get("tags", ["other"])[0], []).append(
+                _operation(schema, method, path, operation)
+            )
     parts = "".join(f"<h2>{escape(name)}</h2>{''.join(operations)}" for name, operations in groups.items())
     return HTMLResponse(
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Visavis API</title>'
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" '
+        f'content="width=device-width"><title>Visavis API</title>'
         f"<style>{_STYLE}</style><h1>Visavis API</h1>"
         "<p>Every call under <code>/v1</code> carries the header <code>x-api-key</code>; rooms take their own token. "
-        'For programs: <a href="/openapi.json">openapi.json</a>. The channel, over WebSocket, is described in the project\'s docs.</p>'
+        'For programs: <a href="/openapi.json">openapi.json</a>. The channel, over WebSocket, is described in '
+        "the project's docs.</p>"
         f"{parts}</html>"
     )
 
 
 def _operation(schema: dict[str, Any], method: str, path: str, operation: dict[str, Any]) -> str:
     parts = [
-        f'<section><h3><code class="method">{method.upper()}</code> <code>{escape(path)}</code></h3><p>{escape(operation.get("summary", ""))}</p>'
+        f'<section><h3><code class="method">{method.upper()}</code> '
+        f"<code>{escape(path)}</code></h3><p>{escape(operation.get('summary', ''))}</p>"
     ]
     if parameters := operation.get("parameters"):
         names = ", ".join(f"<code>{escape(one['name'])}</code> ({one['in']})" for one in parameters)
@@ -57,7 +64,8 @@ def _operation(schema: dict[str, Any], method: str, path: str, operation: dict[s
 
 
 def _details(title: str, example: Any) -> str:
-    return f"<details><summary>{escape(title)}</summary><pre>{escape(json.dumps(example, indent=2, ensure_ascii=False))}</pre></details>"
+    text = json.dumps(example, indent=2, ensure_ascii=False)
+    return f"<details><summary>{escape(title)}</summary><pre>{escape(text)}</pre></details>"
 
 
 def _example(schema: dict[str, Any], shape: dict[str, Any]) -> Any:

@@ -1,4 +1,6 @@
-"""What is around every request: its id, the bound on its body, the headers of safety, and the last catch of what nobody else caught."""
+"""What is around every request: its id, the bound on its body, the headers of safety, and the last catch of what nobody
+else caught.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +17,18 @@ from visavis.ids import new_id
 MAX_BODY_BYTES = 1024 * 1024
 MAX_UPLOAD_BYTES = 16 * 1024 * 1024  # 10 MB of image as base64 in JSON, with room to spare
 
-# The page's own scripts, styles and pictures; blob: and data: for recordings and previews; WebSocket to this server alone.
+# The page's own scripts, styles and pictures; blob: and data: for recordings and previews; WebSocket to this server
+# alone.
 _POLICY = (
-    "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; media-src 'self' data: blob:; "
+    "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
+    "media-src 'self' data: blob:; "
     "connect-src 'self' ws: wss:; worker-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'self'"
 )
 # Any page may show a room; its token says which.
-_CORS = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": "Location, Link, ETag, Retry-After, Request-Id"}
+_CORS = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Expose-Headers": "Location, Link, ETag, Retry-After, Request-Id",
+}
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -54,7 +61,11 @@ class Envelope:
             await self._app(scope, receive, send)
             return
         request_id = new_id("req")
-        most = MAX_UPLOAD_BYTES if scope["path"].rstrip("/") in ("/v1/avatars/upload-face", "/v1/sessions") else MAX_BODY_BYTES
+        most = (
+            MAX_UPLOAD_BYTES
+            if scope["path"].rstrip("/") in ("/v1/avatars/upload-face", "/v1/sessions")
+            else MAX_BODY_BYTES
+        )
         safety = _safety(scope["path"])
         began = False
 

@@ -42,7 +42,11 @@ def error_response(error: VisavisError) -> JSONResponse:
 
 
 def internal_error_response() -> JSONResponse:
-    return error_response(VisavisError("Something went wrong on our side", suggestion="Try again; the Request-Id finds it in the server's log"))
+    return error_response(
+        VisavisError(
+            "Something went wrong on our side", suggestion="Try again; the Request-Id finds it in the server's log"
+        )
+    )
 
 
 def add_error_handlers(app: FastAPI) -> None:
@@ -62,7 +66,9 @@ def add_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> Response:
-        refused = VisavisError(_MESSAGES.get(error.status_code, str(error.detail)), code=_CODES.get(error.status_code, "INVALID_REQUEST"))
+        refused = VisavisError(
+            _MESSAGES.get(error.status_code, str(error.detail)), code=_CODES.get(error.status_code, "INVALID_REQUEST")
+        )
         headers = {"Allow": _methods(request)} if error.status_code == 405 else error.headers
         return JSONResponse(error_body(refused), status_code=error.status_code, headers=headers)
 

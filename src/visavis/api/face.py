@@ -23,15 +23,22 @@ def decode_base64_image(text: str) -> bytes:
     if len(compact) > MAX_IMAGE_BYTES * 4 // 3 + 4:
         raise ImageTooLarge(f"The image is larger than {MAX_IMAGE_BYTES // 1_000_000} MB")
     try:
-        return base64.b64decode(compact + "=" * (-len(compact) % 4), altchars=b"-_" if "-" in compact or "_" in compact else None, validate=True)
+        return base64.b64decode(
+            compact + "=" * (-len(compact) % 4),
+            altchars=b"-_" if "-" in compact or "_" in compact else None,
+            validate=True,
+        )
     except (binascii.Error, ValueError):
         raise PortraitRefused("The image is not valid base64") from None
 
 
 async def read_image(text: str) -> bytes:
-    """Return the image at an http(s) address, or of base64 with or without its data: prefix. Raises `PortraitRefused` and its kin."""
+    """Return the image at an http(s) address, or of base64 with or without its data: prefix. Raises `PortraitRefused`
+    and its kin.
+    """
     if text.lower().startswith(("http://", "https://")):
-        from visavis.avatars.fetch import fetch_image  # an HTTP client is much to carry for a server that may never fetch
+        # an HTTP client is much to carry for a server that may never fetch
+        from visavis.avatars.fetch import fetch_image
 
         return await fetch_image(text, max_bytes=MAX_IMAGE_BYTES)
     return decode_base64_image(text)

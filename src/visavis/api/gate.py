@@ -1,4 +1,6 @@
-"""What stands before every `/v1/*` handler: the API key, the rate limit, and the replay of idempotent requests. An ASGI middleware."""
+"""What stands before every `/v1/*` handler: the API key, the rate limit, and the replay of idempotent requests. An ASGI
+middleware.
+"""
 
 from __future__ import annotations
 
@@ -62,30 +64,43 @@ class Gate:
         else:
             await self._app(scope, receive, send)
 
-    async def _once(self, services: Services, key: KeyRecord, idempotency_key: str, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _once(
+        self, services: Services, key: KeyRecord, idempotency_key: str, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         """Perform the request unless it was performed before: then replay its answer."""
         if not 1 <= len(idempotency_key) <= 255 or not idempotency_key.isprintable() or not idempotency_key.isascii():
-            await error_response(InvalidRequest("Idempotency-Key must be 1 to 255 printable characters"))(scope, receive, send)
+            await error_response(InvalidRequest("Idempotency-Key must be 1 to 255 printable characters"))(
+                scope, receive, send
+            )
             return
         headers = Headers(scope=scope)
         body = await Request(scope, receive).body()
         method_path = f"{scope['method']} {scope['path']}?".encode() + scope.get("query_string", b"")
-        fingerprint = hashlib.sha256(method_path + b"\n" + _without_boundary(body, headers.get("content-type", ""))).hexdigest()
+        fingerprint = hashlib.sha256(
+            method_path + b"\n" + _without_boundary(body, headers.get("content-type", ""))
+        ).hexdigest()
         store = services.idempotency
         seal = sealed_for(headers["x-api-key"])  # answers hold access tokens, which the store keeps nowhere in clear
         name = {"key_id": key.id, "idempotency_key": idempotency_key}
         earlier = await self._claim(store, name, fingerprint)
         if earlier is not None:
             if earlier.fingerprint != fingerprint:
-                refused = IdempotencyConflict("This Idempotency-Key was used for another request", suggestion="Use a fresh key for each new request")
+                refused = IdempotencyConflict(
+                    "This Idempotency-Key was used for another request",
+                    suggestion="Use a fresh key for each new request",
+                )
                 await error_response(refused)(scope, receive, send)
             elif earlier.status_code is None:
-                refused = IdempotencyConflict("The first request with this Idempotency-Key is still at work", code="IDEMPOTENCY_IN_PROGRESS")
+                refused = IdempotencyConflict(
+                    "The first request with this Idempotency-Key is still at work", code="IDEMPOTENCY_IN_PROGRESS"
+                )
                 refused.retry_after_s = 1
                 await error_response(refused)(scope, receive, send)
             else:
                 text = seal.decrypt((earlier.body or "").encode())
-                replay = Response(text, earlier.status_code, media_type=earlier.content_type, headers={"Idempotency-Replayed": "true"})
+                replay = Response(
+                    text, earlier.status_code, media_type=earlier.content_type, headers={"Idempotency-Replayed": "true"}
+                )
                 await replay(scope, receive, send)
             return
         answer = _Answer(send)
@@ -101,7 +116,9 @@ class Gate:
                 await store.release(**name)
 
     async def _claim(self, store: IdempotencyStore, name: dict[str, str], fingerprint: str) -> IdempotencyRecord | None:
-        """As `IdempotencyStore.claim`, but a duplicate of a request that is still at work waits a while for its answer."""
+        """As `IdempotencyStore.claim`, but a duplicate of a request that is still at work waits a while for
+        its answer.
+        """
         until_s = anyio.current_time() + self._first_answer_wait_s
         while True:
             earlier = await store.claim(**name, fingerprint=fingerprint, at_ms=now_ms())
@@ -125,7 +142,9 @@ class _Answer:
 
     @property
     def worth_keeping(self) -> bool:
-        """Refusals that say nothing about the request itself may be tried again with the same key, and so may `try_again`."""
+        """Refusals that say nothing about the request itself may be tried again with the same key, and so may
+        `try_again`.
+        """
         return self.status < 500 and self.status != 429 and b'"ws_uri":"try_again"' not in self.body
 
     async def send(self, message: Message) -> None:

@@ -29,5 +29,9 @@ async def healthz() -> JSONResponse:
 @router.get("/readyz", summary="Can the server perform", response_model=Ready, responses={503: {"model": Ready}})
 async def readyz(services: ServicesDep) -> JSONResponse:
     ready = services.readiness.default_avatar and services.readiness.stage
-    body = {"status": "ready" if ready else "starting", "default_avatar": services.readiness.default_avatar, "stage": services.readiness.stage}
+    body = {
+        "status": "ready" if ready else "starting",
+        "default_avatar": services.readiness.default_avatar,
+        "stage": services.readiness.stage,
+    }
     return JSONResponse(body, 200 if ready else 503, headers={} if ready else {"Retry-After": "1"})

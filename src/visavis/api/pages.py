@@ -1,4 +1,6 @@
-"""The pages: the playground, the room page, their assets, and the library's voice clips. Built files, served as they are."""
+"""The pages: the playground, the room page, their assets, and the library's voice clips. Built files, served as they
+are.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,13 @@ router = APIRouter(include_in_schema=False)
 
 WEB = Path(__file__).parent.parent / "web"
 _SAMPLES = {"greeting.wav": visavis.library.GREETING, "sample.wav": visavis.library.SAMPLE}
-_TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".woff2": "font/woff2", ".webmanifest": "application/manifest+json"}
+_TYPES = {
+    ".js": "text/javascript",
+    ".css": "text/css",
+    ".svg": "image/svg+xml",
+    ".woff2": "font/woff2",
+    ".webmanifest": "application/manifest+json",
+}
 
 
 def _page(path: Path, *, cache: str) -> Response:

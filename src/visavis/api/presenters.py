@@ -17,7 +17,9 @@ def picture_url(base_url: str, avatar_id: str, name: str) -> str:
 
 
 def avatar_of(record: SessionRecord, base_url: str) -> schemas.SessionAvatar:
-    return schemas.SessionAvatar(avatar_id=record.avatar_id, name=record.avatar_name, url=picture_url(base_url, record.avatar_id, IMAGE))
+    return schemas.SessionAvatar(
+        avatar_id=record.avatar_id, name=record.avatar_name, url=picture_url(base_url, record.avatar_id, IMAGE)
+    )
 
 
 def room_url(record: SessionRecord, base_url: str) -> str:
@@ -84,7 +86,9 @@ def _own_session(record: SessionRecord) -> schemas.OwnSession:
     return schemas.EndedOwnSession(**dict(shape), billing=billing)
 
 
-def created_hosted(record: SessionRecord, token: str, sessions: Sessions, base_url: str, now: UsageNow) -> schemas.HostedCreated:
+def created_hosted(
+    record: SessionRecord, token: str, sessions: Sessions, base_url: str, now: UsageNow
+) -> schemas.HostedCreated:
     created = schemas.CreatedHostedSession(
         session_id=record.id,
         avatar=avatar_of(record, base_url),
@@ -100,7 +104,9 @@ def created_hosted(record: SessionRecord, token: str, sessions: Sessions, base_u
     return schemas.HostedCreated(session=created, usage=usage(now))
 
 
-def created_own(record: SessionRecord, token: str, sessions: Sessions, base_url: str, now: UsageNow) -> schemas.OwnCreated:
+def created_own(
+    record: SessionRecord, token: str, sessions: Sessions, base_url: str, now: UsageNow
+) -> schemas.OwnCreated:
     assert record.started_at_ms is not None and record.aspect_ratio is not None
     created = schemas.CreatedOwnSession(
         session_id=record.id,
@@ -112,7 +118,9 @@ def created_own(record: SessionRecord, token: str, sessions: Sessions, base_url:
         metadata=record.metadata,
         aspect_ratio=record.aspect_ratio,
     )
-    room = schemas.EmbeddedRoom(url=room_url(record, base_url), name=record.room_name, token=sessions.room_token(record))
+    room = schemas.EmbeddedRoom(
+        url=room_url(record, base_url), name=record.room_name, token=sessions.room_token(record)
+    )
     return schemas.OwnCreated(session=created, room=room, usage=usage(now))
 
 
@@ -120,7 +128,9 @@ def ended(record: SessionRecord, base_url: str) -> schemas.HostedEnded | schemas
     status = Status(record.status)
     started_at, ended_at = shown_or_none(record.started_at_ms), shown_or_none(record.ended_at_ms)
     if record.dialect == OWN:
-        return schemas.OwnEnded(session=schemas.OwnEnd(session_id=record.id, status=status, started_at=started_at, ended_at=ended_at))
+        return schemas.OwnEnded(
+            session=schemas.OwnEnd(session_id=record.id, status=status, started_at=started_at, ended_at=ended_at)
+        )
     shape = schemas.EndedHostedSession(
         session_id=record.id,
         avatar=avatar_of(record, base_url),
@@ -160,7 +170,9 @@ def flat_avatar(record: AvatarRecord, base_url: str) -> schemas.FlatAvatar:
 
 def uploaded_face(record: AvatarRecord, base_url: str) -> schemas.UploadedFace:
     return schemas.UploadedFace(
-        preview_url=picture_url(base_url, record.id, PREVIEW), image_url=picture_url(base_url, record.id, IMAGE), avatar_id=record.id
+        preview_url=picture_url(base_url, record.id, PREVIEW),
+        image_url=picture_url(base_url, record.id, IMAGE),
+        avatar_id=record.id,
     )
 
 
@@ -176,7 +188,13 @@ def face_report(report: PreparationReport) -> schemas.FaceReport:
         yaw_deg=report.yaw_deg,
         pitch_deg=report.pitch_deg,
         remarks=[
-            schemas.FaceRemark(code=remark.code, kind=remark.kind, severity=remark.severity, message=remark.message, suggestion=remark.suggestion)
+            schemas.FaceRemark(
+                code=remark.code,
+                kind=remark.kind,
+                severity=remark.severity,
+                message=remark.message,
+                suggestion=remark.suggestion,
+            )
             for remark in remarks
         ],
     )

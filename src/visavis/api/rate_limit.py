@@ -21,7 +21,11 @@ class Allowance:
     retry_after_s: int
 
     def headers(self) -> dict[str, str]:
-        return {"X-RateLimit-Limit": str(self.limit), "X-RateLimit-Remaining": str(self.remaining), "X-RateLimit-Reset": str(self.resets_at_s)}
+        return {
+            "X-RateLimit-Limit": str(self.limit),
+            "X-RateLimit-Remaining": str(self.remaining),
+            "X-RateLimit-Reset": str(self.resets_at_s),
+        }
 
 
 class RateLimit:
@@ -29,7 +33,8 @@ class RateLimit:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._windows: OrderedDict[str, tuple[float, int]] = OrderedDict()  # caller -> start of its window (unix s), requests in it
+        # caller -> start of its window (unix s), requests in it
+        self._windows: OrderedDict[str, tuple[float, int]] = OrderedDict()
 
     def take(self, caller: str, *, now_s: float) -> Allowance:
         """Count one request."""

@@ -7,7 +7,16 @@ from starlette.responses import JSONResponse, Response
 
 from visavis.api import schemas
 from visavis.api.services import Services, ServicesDep
-from visavis.errors import Gone, NotFound, OfferRefused, SessionEnded, SessionNotStarted, TooLarge, Unauthorized, UnsupportedMediaType
+from visavis.errors import (
+    Gone,
+    NotFound,
+    OfferRefused,
+    SessionEnded,
+    SessionNotStarted,
+    TooLarge,
+    Unauthorized,
+    UnsupportedMediaType,
+)
 from visavis.ids import is_id, new_id
 from visavis.sessions.lifecycle import Status
 from visavis.settings import IceServer
@@ -59,7 +68,9 @@ def _links(services: Services) -> dict[str, str]:
 
 @router.get("/{name}/picture", summary="What a room shows", response_model=schemas.RoomPicture)
 async def picture(name: str, request: Request, services: ServicesDep) -> Response:
-    """For viewers of a transparent session: its video is twice as high as `video_height`, colour above and matte below. Ask when the size changes."""
+    """For viewers of a transparent session: its video is twice as high as `video_height`, colour above and matte below.
+    Ask when the size changes.
+    """
     record = await _open_room(name, request, services)
     if record.status == Status.CREATED:
         raise SessionNotStarted("The session has not been started yet", suggestion="Try again in a second")
@@ -107,7 +118,11 @@ async def trickle(name: str, viewer_id: str, request: Request, services: Service
 @router.delete("/{name}/whep/{viewer_id}", summary="Stop watching", response_class=Response)
 async def leave(name: str, viewer_id: str, request: Request, services: ServicesDep) -> Response:
     record = await _open_room(name, request, services)
-    there = record.status == Status.STARTED and is_id("view", viewer_id) and await services.live.remove_viewer(record.id, viewer_id)
+    there = (
+        record.status == Status.STARTED
+        and is_id("view", viewer_id)
+        and await services.live.remove_viewer(record.id, viewer_id)
+    )
     if not there:
         raise NotFound("There is no such viewer", code="VIEWER_NOT_FOUND")
     return Response(status_code=200)

@@ -103,7 +103,9 @@ class HostedCreated(Answer):
 
 class Started(Answer):
     success: Literal[True] = True
-    ws_uri: str = Field(description="Where to open the channel, or `try_again` while the avatar is being readied: then repeat the call")
+    ws_uri: str = Field(
+        description="Where to open the channel, or `try_again` while the avatar is being readied: then repeat the call"
+    )
     expiration: str | None
     message: str = "Session started successfully"
 
@@ -242,7 +244,9 @@ class FaceRemark(Answer):
 
 
 class FaceReport(Answer):
-    verdict: Literal["good", "fair", "poor"] = Field(description="How good an avatar to expect: no warning, one or two, more")
+    verdict: Literal["good", "fair", "poor"] = Field(
+        description="How good an avatar to expect: no warning, one or two, more"
+    )
     photo_width_px: int
     photo_height_px: int
     eye_distance_px: float = Field(description="Between the eyes, in the photo as it came")
@@ -300,7 +304,9 @@ class Output(BaseModel):
 
 class CreateSession(BaseModel):
     avatar_id: str | None = Field(default=None, description="Hosted-room dialect: a look")
-    avatar: str | None = Field(default=None, description="Own-room dialect: an avatar id, an image address or a base64 image")
+    avatar: str | None = Field(
+        default=None, description="Own-room dialect: an avatar id, an image address or a base64 image"
+    )
     aspect_ratio: Literal["4:3", "3:4", "1:1", "auto"] = "4:3"
     room: Room | None = None
     metadata: dict[str, Any] = {}

@@ -22,10 +22,22 @@ from visavis.timestamps import shown_or_none
 
 router = APIRouter(prefix="/v1/sessions", tags=["sessions"])
 
-_CREATE_BODY = {"requestBody": {"required": True, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/CreateSession"}}}}}
-_REFUSALS: dict[int | str, dict[str, Any]] = {status: {"model": schemas.Error} for status in (400, 401, 403, 404, 409, 413, 415, 429, 503)}
+_CREATE_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/CreateSession"}}},
+    }
+}
+_REFUSALS: dict[int | str, dict[str, Any]] = {
+    status: {"model": schemas.Error} for status in (400, 401, 403, 404, 409, 413, 415, 429, 503)
+}
 _RATIOS = {"4:3": "4:3", "3:4": "3:4", "1:1": "1:1", "auto": "4:3"}
-_STATUSES = {"all": ("created", "started", "ended"), "created": ("created",), "started": ("started",), "ended": ("ended",)}
+_STATUSES = {
+    "all": ("created", "started", "ended"),
+    "created": ("created",),
+    "started": ("started",),
+    "ended": ("ended",),
+}
 
 
 def reply(answer: BaseModel, status: int = 200) -> JSONResponse:
@@ -52,7 +64,10 @@ async def create(request: Request, services: ServicesDep, key: Caller, base_url:
     metadata = metadata_of(body)
     look = await _look_of(body, services)
     record, token = await services.sessions.create_hosted(key, avatar_id=avatar_id, metadata=metadata, look=look)
-    return reply(presenters.created_hosted(record, token, services.sessions, base_url, await services.sessions.usage_now(key)), 201)
+    return reply(
+        presenters.created_hosted(record, token, services.sessions, base_url, await services.sessions.usage_now(key)),
+        201,
+    )
 
 
 async def _create_own(body: dict[str, Any], services: Services, key: KeyRecord, base_url: str) -> JSONResponse:
@@ -60,7 +75,9 @@ async def _create_own(body: dict[str, Any], services: Services, key: KeyRecord, 
     if room is not None:
         platform = room.get("platform") if isinstance(room, dict) else None
         if platform in ("livekit", "daily", "proxy"):
-            raise InvalidRequest(f"This server has no {platform} rooms", code="ROOM_PLATFORM_UNAVAILABLE", suggestion="Leave room out")
+            raise InvalidRequest(
+                f"This server has no {platform} rooms", code="ROOM_PLATFORM_UNAVAILABLE", suggestion="Leave room out"
+            )
         if platform != "embedded":
             raise InvalidRequest("Invalid room platform", code="INVALID_ROOM_PLATFORM")
     ratio = body.get("aspect_ratio", "4:3")
@@ -72,8 +89,12 @@ async def _create_own(body: dict[str, Any], services: Services, key: KeyRecord, 
         raise InvalidRequest("avatar must be an avatar id, an image address or a base64 image", code="AVATAR_REQUIRED")
     look = await _look_of(body, services)
     avatar = await avatar_from_text(services.avatars, key, text)
-    record, token = await services.sessions.create_own(key, avatar=avatar, aspect_ratio=_RATIOS[ratio], metadata=metadata, look=look)
-    return reply(presenters.created_own(record, token, services.sessions, base_url, await services.sessions.usage_now(key)), 201)
+    record, token = await services.sessions.create_own(
+        key, avatar=avatar, aspect_ratio=_RATIOS[ratio], metadata=metadata, look=look
+    )
+    return reply(
+        presenters.created_own(record, token, services.sessions, base_url, await services.sessions.usage_now(key)), 201
+    )
 
 
 async def _look_of(body: dict[str, Any], services: Services) -> FirstLook | None:
@@ -98,9 +119,13 @@ async def newest(
         raise InvalidRequest("Invalid status", suggestion="Use all, created, started or ended")
     count = NEWEST if limit is None else _limit(limit)
     if cursor is not None and not is_id("sess", cursor):
-        raise InvalidRequest("Invalid cursor", code="INVALID_CURSOR", suggestion="Use the next_cursor of the page before")
+        raise InvalidRequest(
+            "Invalid cursor", code="INVALID_CURSOR", suggestion="Use the next_cursor of the page before"
+        )
     paged = limit is not None or cursor is not None
-    found = await services.sessions.newest(key, statuses=_STATUSES[status], limit=count + paged, before_id=cursor, metadata=_metadata_filter(request))
+    found = await services.sessions.newest(
+        key, statuses=_STATUSES[status], limit=count + paged, before_id=cursor, metadata=_metadata_filter(request)
+    )
     shown = [presenters.session(record, services.sessions, base_url) for record in found[:count]]
     if not paged:
         return reply(schemas.ManySessions(sessions=shown))
@@ -114,10 +139,16 @@ def _limit(text: str) -> int:
 
 
 def _metadata_filter(request: Request) -> dict[str, str]:
-    wanted = {name.removeprefix("metadata."): value for name, value in request.query_params.items() if name.startswith("metadata.")}
+    wanted = {
+        name.removeprefix("metadata."): value
+        for name, value in request.query_params.items()
+        if name.startswith("metadata.")
+    }
     for name, value in wanted.items():
         if not re.fullmatch(r"[^\"\\\x00-\x1f\ud800-\udfff]{1,200}", name) or re.search("[\x00\ud800-\udfff]", value):
-            raise InvalidRequest("Invalid metadata filter", suggestion="Use ?metadata.KEY=VALUE with a plain top-level key")
+            raise InvalidRequest(
+                "Invalid metadata filter", suggestion="Use ?metadata.KEY=VALUE with a plain top-level key"
+            )
     return wanted
 
 
@@ -133,10 +164,17 @@ async def start(session_id: str, services: ServicesDep, key: Caller, base_url: P
     record = await services.sessions.start(key, session_id)
     if record is None:
         return reply(schemas.Started(ws_uri="try_again", expiration=None))
-    return reply(schemas.Started(ws_uri=presenters.channel_url(record, base_url), expiration=shown_or_none(record.expiration_ms)))
+    return reply(
+        schemas.Started(ws_uri=presenters.channel_url(record, base_url), expiration=shown_or_none(record.expiration_ms))
+    )
 
 
-@router.put("/{session_id}/end", summary="End a session", response_model=schemas.HostedEnded | schemas.OwnEnded, responses=_REFUSALS)
+@router.put(
+    "/{session_id}/end",
+    summary="End a session",
+    response_model=schemas.HostedEnded | schemas.OwnEnded,
+    responses=_REFUSALS,
+)
 @router.post("/{session_id}/end", include_in_schema=False)
 async def end(session_id: str, services: ServicesDep, key: Caller, base_url: PublicUrl) -> JSONResponse:
     return reply(presenters.ended(await services.sessions.end(key, session_id), base_url))

@@ -1,7 +1,7 @@
 """An image from an address that a stranger chose, without letting the stranger reach into our network.
 
-The name is resolved first, every address it has is checked, and the connection goes to a checked address, so that a second resolution cannot
-change the answer. Redirects are followed by hand and checked alike. Time and size are bounded.
+The name is resolved first, every address it has is checked, and the connection goes to a checked address, so that a
+second resolution cannot change the answer. Redirects are followed by hand and checked alike. Time and size are bounded.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ _NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052
 
 
 def is_public(address: Address) -> bool:
-    """Whether the address is one of the public internet's, seen through its IPv6 disguises (mapped, 6to4, Teredo, NAT64)."""
+    """Whether the address is one of the public internet's, seen through its IPv6 disguises (mapped, 6to4, Teredo,
+    NAT64).
+    """
     if isinstance(address, IPv6Address):
         if address in _NAT64:  # how an IPv6-only network reaches IPv4
             return is_public(IPv4Address(int(address) & 0xFFFFFFFF))
@@ -45,7 +47,12 @@ def _refused(message: str) -> PortraitRefused:
 
 
 async def fetch_image(
-    url: str, *, max_bytes: int, timeout_s: float = TIMEOUT_S, resolve: Resolve = resolve, allowed: Callable[[Address], bool] = is_public
+    url: str,
+    *,
+    max_bytes: int,
+    timeout_s: float = TIMEOUT_S,
+    resolve: Resolve = resolve,
+    allowed: Callable[[Address], bool] = is_public,
 ) -> bytes:
     """Return what the address holds. Raises `PortraitRefused` (IMAGE_URL_REFUSED) and `ImageTooLarge`."""
     with anyio.move_on_after(timeout_s):
@@ -62,7 +69,9 @@ async def fetch_image(
     raise _refused("The image's address answers too slowly")
 
 
-async def _fetch_once(client: httpx.AsyncClient, url: str, *, max_bytes: int, resolve: Resolve, allowed: Callable[[Address], bool]) -> bytes | str:
+async def _fetch_once(
+    client: httpx.AsyncClient, url: str, *, max_bytes: int, resolve: Resolve, allowed: Callable[[Address], bool]
+) -> bytes | str:
     """One request: the body, or the address that it redirects to."""
     target = httpx.URL(url)
     if target.scheme not in ("http", "https") or not target.host:

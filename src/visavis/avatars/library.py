@@ -1,4 +1,6 @@
-"""The avatars that come with the server: prepared at first start, kept over restarts, prepared again when the picture or Visavis itself changed."""
+"""The avatars that come with the server: prepared at first start, kept over restarts, prepared again when the picture
+or Visavis itself changed.
+"""
 
 from __future__ import annotations
 
@@ -20,12 +22,15 @@ log = structlog.get_logger()
 
 
 async def install_library(
-    avatars: Avatars, portraits: Sequence[LibraryPortrait] = PORTRAITS, on_default: Callable[[AvatarRecord], Awaitable[None]] | None = None
+    avatars: Avatars,
+    portraits: Sequence[LibraryPortrait] = PORTRAITS,
+    on_default: Callable[[AvatarRecord], Awaitable[None]] | None = None,
 ) -> AvatarRecord | None:
-    """Install or refresh every portrait, the default one first; return the default one's look, None when it could not be prepared.
+    """Install or refresh every portrait, the default one first; return the default one's look, None when it could not
+    be prepared.
 
-    `on_default` is awaited as soon as that one is there. Lists show the newest avatars first: new ones get their ids so that lists keep the
-    order of `portraits`, characters and looks. Portraits of one name become looks of one character.
+    `on_default` is awaited as soon as that one is there. Lists show the newest avatars first: new ones get their ids so
+    that lists keep the order of `portraits`, characters and looks. Portraits of one name become looks of one character.
     """
     stored = await avatars.of_library()
     looks = {avatar.library_name: avatar for avatar in stored if avatar.parent_id is not None}
@@ -58,7 +63,12 @@ async def install_library(
 
 
 async def _add(
-    avatars: Avatars, portrait: LibraryPortrait, image: bytes, digest: str, character_id: str | None, fresh: tuple[str | None, str]
+    avatars: Avatars,
+    portrait: LibraryPortrait,
+    image: bytes,
+    digest: str,
+    character_id: str | None,
+    fresh: tuple[str | None, str],
 ) -> AvatarRecord:
     look = await avatars.add(
         image,

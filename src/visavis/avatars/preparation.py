@@ -18,10 +18,11 @@ REPORT = "report.json"
 
 
 class Prepare(Protocol):
-    """Prepare a photo: write the pack, `image.jpg` (at most 1200 px wide), `preview.jpg` (500x500) and `report.json` into a folder.
+    """Prepare a photo: write the pack, `image.jpg` (at most 1200 px wide), `preview.jpg` (500x500) and `report.json`
+    into a folder.
 
-    `points` say where the face is; without them it is found. Raises `PortraitRefused`. Decoding happens in a process of its own
-    (engine/portrait/prepare.py).
+    `points` say where the face is; without them it is found. Raises `PortraitRefused`. Decoding happens in a process of
+    its own (engine/portrait/prepare.py).
     """
 
     async def __call__(self, image: bytes, out_dir: Path, *, points: SevenPoints | None = None) -> object: ...
@@ -44,7 +45,9 @@ class Preparation:
         self._waiting = 0
 
     async def run(self, image: bytes, out_dir: Path, *, points: SevenPoints | None = None) -> None:
-        """Prepare `image` into `out_dir`, replacing what is there. Raises `PortraitRefused`, or `NoCapacity` when too many wait already."""
+        """Prepare `image` into `out_dir`, replacing what is there. Raises `PortraitRefused`, or `NoCapacity` when too
+        many wait already.
+        """
         await self._take_turn()
         partial = out_dir.with_name(out_dir.name + ".part")
         try:
@@ -62,7 +65,9 @@ class Preparation:
             return
         except anyio.WouldBlock:
             if self._waiting >= self._waiting_most:
-                raise NoCapacity("Too many photos are being prepared", suggestion="Try again in a few seconds") from None
+                raise NoCapacity(
+                    "Too many photos are being prepared", suggestion="Try again in a few seconds"
+                ) from None
         self._waiting += 1
         try:
             await self._turns.acquire()

@@ -76,13 +76,18 @@ class Avatars:
         if avatar is None:
             raise NotFound("Avatar not found", code="AVATAR_NOT_FOUND")
         if not avatar.is_public and avatar.owner_key_id != key.id:
-            raise AccessDenied("Access denied to this avatar", suggestion="You do not have permission to create sessions with this avatar")
+            raise AccessDenied(
+                "Access denied to this avatar",
+                suggestion="You do not have permission to create sessions with this avatar",
+            )
         return avatar
 
     # Lists
 
     async def listed(self, key: KeyRecord, *, parent_id: str | None, characters_only: bool) -> list[Listed]:
-        """What the key may use, its own and public ones, newest first. The looks of one character when `parent_id` is given."""
+        """What the key may use, its own and public ones, newest first. The looks of one character when `parent_id` is
+        given.
+        """
         if parent_id is not None:
             found = await self._store.visible(key.id, parent_id=parent_id)
         else:
@@ -111,9 +116,12 @@ class Avatars:
 
     # New ones, and the end of old ones
 
-    async def add_from_url(self, key: KeyRecord, url: str, *, name: str, points: SevenPoints | None = None) -> AvatarRecord:
+    async def add_from_url(
+        self, key: KeyRecord, url: str, *, name: str, points: SevenPoints | None = None
+    ) -> AvatarRecord:
         """As `add`. Raises `PortraitRefused` with IMAGE_URL_REFUSED too."""
-        from visavis.avatars.fetch import fetch_image  # an HTTP client is much to carry for a server that may never fetch
+        # an HTTP client is much to carry for a server that may never fetch
+        from visavis.avatars.fetch import fetch_image
 
         return await self.add(await fetch_image(url, max_bytes=MAX_IMAGE_BYTES), name=name, owner=key, points=points)
 
@@ -133,7 +141,8 @@ class Avatars:
         new_look_id: str | None = None,
         points: SevenPoints | None = None,
     ) -> AvatarRecord:
-        """Make a character with one look of a photo (or one more look of `character_id`); return the look. `points`: where its face is, if told.
+        """Make a character with one look of a photo (or one more look of `character_id`); return the look. `points`:
+        where its face is, if told.
 
         Lists show the greatest ids first; `new_character_id` and `new_look_id` say where in them the new ones stand.
 
@@ -165,7 +174,9 @@ class Avatars:
         return look
 
     async def prepare(self, look_id: str, image: bytes, points: SevenPoints | None = None) -> None:
-        """Prepare a look's pack and pictures, replacing what it had. Raises `PortraitRefused`: then a new look leaves nothing behind."""
+        """Prepare a look's pack and pictures, replacing what it had. Raises `PortraitRefused`: then a new look leaves
+        nothing behind.
+        """
         pack = self.pack_path(look_id)
         try:
             await self._preparation.run(image, pack, points=points)
@@ -181,7 +192,8 @@ class Avatars:
                 await self._blobs.put(image_blob(look_id, name), (pack / name).read_bytes())
 
     async def mend(self, look_id: str) -> None:
-        """Make a look's pack again from its photo: it is damaged, gone or of another version. Several that ask at once wait for one.
+        """Make a look's pack again from its photo: it is damaged, gone or of another version. Several that ask at once
+        wait for one.
 
         Raises `PackUnreadable` where that cannot be done, and `NoCapacity`.
         """
@@ -201,7 +213,9 @@ class Avatars:
         if photo is None:  # made before photos were kept: its framed picture is nearly as good
             photo, marked = await self._blobs.get(image_blob(look_id, IMAGE)), None
         if photo is None:
-            raise PackUnreadable("The avatar's files are damaged, and so is its photo", suggestion="Upload the photo again")
+            raise PackUnreadable(
+                "The avatar's files are damaged, and so is its photo", suggestion="Upload the photo again"
+            )
         try:
             await self.prepare(look_id, photo, None if marked is None else read_points(marked.decode(errors="replace")))
         except PortraitRefused as refusal:
@@ -210,7 +224,9 @@ class Avatars:
         log.info("avatar_mended", avatar_id=look_id)
 
     async def report(self, key: KeyRecord, avatar_id: str) -> PreparationReport:
-        """Return what was found in the photo of a look, or of a character's first look. Raises `NotFound`, `AccessDenied`, `AvatarNotALook`."""
+        """Return what was found in the photo of a look, or of a character's first look. Raises `NotFound`,
+        `AccessDenied`, `AvatarNotALook`.
+        """
         look = await self.look_of(key, avatar_id)
         stored = await self._blobs.get(image_blob(look.id, REPORT))
         try:
@@ -219,11 +235,14 @@ class Avatars:
         except ValueError:
             log.warning("report_unreadable", avatar_id=look.id)
         raise NotFound(
-            "There is no report on this avatar's photo", code="REPORT_NOT_FOUND", suggestion="It was made before reports were kept: upload it again"
+            "There is no report on this avatar's photo",
+            code="REPORT_NOT_FOUND",
+            suggestion="It was made before reports were kept: upload it again",
         )
 
     async def delete(self, key: KeyRecord, avatar_id: str) -> None:
-        """Delete one of the key's own avatars; a character goes with its looks. Files go once no live session uses them.
+        """Delete one of the key's own avatars; a character goes with its looks. Files go once no live session uses
+        them.
 
         Raises `NotFound`, also for another key's private avatar, and `AccessDenied` for a public one of another's.
         """

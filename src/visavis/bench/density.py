@@ -1,10 +1,12 @@
 """`visavis bench density`: how many live sessions this machine performs at once, each watched, without a late frame.
 
-They speak all the time, which is the most that can be asked of them, or for a share of it, in turns, as in conversations (`talk`).
+They speak all the time, which is the most that can be asked of them, or for a share of it, in turns, as in
+conversations (`talk`).
 
-Real stage processes perform them, as the service would have it; real WebRTC viewers in one more process take their packets over loopback and count
-the pictures, which they neither decrypt nor decode (sink.py). Sessions join one step at a time and are measured at every step; a picture is late when
-the stage left it out because the next was due. The service's HTTP and channel are not in it: speech goes straight over the fleet's port.
+Real stage processes perform them, as the service would have it; real WebRTC viewers in one more process take their
+packets over loopback and count the pictures, which they neither decrypt nor decode (sink.py). Sessions join one step at
+a time and are measured at every step; a picture is late when the stage left it out because the next was due. The
+service's HTTP and channel are not in it: speech goes straight over the fleet's port.
 """
 
 from __future__ import annotations
@@ -40,7 +42,9 @@ MOST_SESSIONS = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """What was measured with `sessions` at once. Processor time is a share of one core; memory is proportional (Pss)."""
+    """What was measured with `sessions` at once. Processor time is a share of one core; memory is
+    proportional (Pss).
+    """
 
     sessions: int
     late_frames: int
@@ -57,7 +61,9 @@ class Step:
 class _Session:
     """A session that speaks for the share `talk` of the time, from a place in the sample of its own."""
 
-    def __init__(self, performer: LocalPerformer, pcm: NDArray[np.int16], rate_hz: int, *, number: int, talk: float) -> None:
+    def __init__(
+        self, performer: LocalPerformer, pcm: NDArray[np.int16], rate_hz: int, *, number: int, talk: float
+    ) -> None:
         self.late_frames, self.hurried_frames = 0, 0
         self.spoken_s = 0.0  # since it was last set to nothing; known once a second
         self._queued_s = 0.0
@@ -104,12 +110,18 @@ class _Viewers:
     @classmethod
     async def start(cls) -> _Viewers:
         pipe = asyncio.subprocess.PIPE
-        return cls(await asyncio.create_subprocess_exec(sys.executable, "-m", "visavis.bench.sink", stdin=pipe, stdout=pipe, limit=1024 * 1024))
+        return cls(
+            await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "visavis.bench.sink", stdin=pipe, stdout=pipe, limit=1024 * 1024
+            )
+        )
 
     async def join(self, number: int, performer: LocalPerformer) -> None:
         self._tell({"join": number})
         offer = await self._hear()
-        self._tell({"viewer": number, "answer": await performer.offer(viewer_id=f"viewer-{number}", sdp=offer["offer"])})
+        self._tell(
+            {"viewer": number, "answer": await performer.offer(viewer_id=f"viewer-{number}", sdp=offer["offer"])}
+        )
 
     async def count(self) -> dict[str, list[int]]:
         self._tell({"count": True})
@@ -134,7 +146,14 @@ class _Viewers:
 
 
 async def measure(
-    pack_path: Path, *, first: int, most: int, stages: int, talk: float = 1.0, settle_s: float = SETTLE_S, measure_s: float = MEASURE_S
+    pack_path: Path,
+    *,
+    first: int,
+    most: int,
+    stages: int,
+    talk: float = 1.0,
+    settle_s: float = SETTLE_S,
+    measure_s: float = MEASURE_S,
 ) -> list[Step]:
     """Measure `first` sessions, then one more at a time up to `most`, until a step has late frames."""
     sound, rate_hz = soundfile.read(SAMPLE, dtype="int16", always_2d=True)
@@ -150,10 +169,17 @@ async def measure(
                 for _ in range(first if not sessions else 1):
                     number = len(sessions)
                     casting = Casting(
-                        session_id=f"density-{number}", pack_path=pack_path, width_px=WIDTH_PX, height_px=HEIGHT_PX, fps=FPS, seed=number
+                        session_id=f"density-{number}",
+                        pack_path=pack_path,
+                        width_px=WIDTH_PX,
+                        height_px=HEIGHT_PX,
+                        fps=FPS,
+                        seed=number,
                     )
                     performer = await fleet.allocate(casting)
-                    sessions.append(_Session(performer, np.roll(pcm, -number * rate_hz), rate_hz, number=number, talk=talk))
+                    sessions.append(
+                        _Session(performer, np.roll(pcm, -number * rate_hz), rate_hz, number=number, talk=talk)
+                    )
                     running.append(tasks.create_task(sessions[-1].run()))
                     await viewers.join(number, performer)
                 await asyncio.sleep(settle_s)
@@ -245,7 +271,8 @@ def run(as_json: bool, *, first: int, most: int, stages: int | None, talk: float
         table.add_row(*(str(value) for value in asdict(step).values()))
     console = Console()
     console.print(
-        f"Sessions of {record['size']} at {FPS} frames a second, watched, speaking {talk:.0%} of the time, {stages} stages on {record['cores']} cores"
+        f"Sessions of {record['size']} at {FPS} frames a second, watched, speaking {talk:.0%} of the time, "
+        f"{stages} stages on {record['cores']} cores"
     )
     console.print(table)
     console.print(f"{record['sessions_without_late_frames']} sessions without a late frame in {MEASURE_S:.0f} s")

@@ -1,8 +1,10 @@
-"""`visavis bench pipeline`: how many frames a second one core makes, from speech as it comes in to encoded video and sound.
+"""`visavis bench pipeline`: how many frames a second one core makes, from speech as it comes in to encoded video and
+sound.
 
-A session is performed as fast as it goes instead of by the clock: the default portrait says the library's sample at 512x512, with the same
-performance, renderer and encoders as on stage; then at 1280x720, then in silence. What WebRTC adds for each viewer (packets, encryption) is not in
-it. Processor time is what counts. Frames a second are of passes without a clock inside, since to read one costs up to 20 us; steps are of another.
+A session is performed as fast as it goes instead of by the clock: the default portrait says the library's sample at
+512x512, with the same performance, renderer and encoders as on stage; then at 1280x720, then in silence. What WebRTC
+adds for each viewer (packets, encryption) is not in it. Processor time is what counts. Frames a second are of passes
+without a clock inside, since to read one costs up to 20 us; steps are of another.
 """
 
 from __future__ import annotations
@@ -62,10 +64,17 @@ class _Spent:
 
 
 def perform(
-    pack: AvatarPack, pcm: NDArray[np.int16], rate_hz: int, size: tuple[int, int] = SIZES[0], *, idle_s: float = 0.0, timed: bool = False
+    pack: AvatarPack,
+    pcm: NDArray[np.int16],
+    rate_hz: int,
+    size: tuple[int, int] = SIZES[0],
+    *,
+    idle_s: float = 0.0,
+    timed: bool = False,
 ) -> dict[str, float]:
-    """Perform int16 (n,) of speech, then `idle_s` of silence; return `frames`, `seconds` of processor time, `video_bits_per_s`, and, if `timed`, the
-    milliseconds a frame of each step."""
+    """Perform int16 (n,) of speech, then `idle_s` of silence; return `frames`, `seconds` of processor time,
+    `video_bits_per_s`, and, if `timed`, the milliseconds a frame of each step.
+    """
     renderer = CpuRenderer(pack, *size)
     video, audio = VideoEncoder(width_px=size[0], height_px=size[1], fps=FPS), AudioEncoder()
     performance = Performance(seed=7, open_speech=SpeechStream)

@@ -1,7 +1,7 @@
 """`visavis bench render`: how fast one core renders a speaking face, and where the time goes.
 
-The default portrait speaks the library's sample, with head, eyes and breath alive, at 512x512; then at 1280x720, the hosted rooms' default.
-Processor time is what counts here: it is what a session costs, whatever else the machine does.
+The default portrait speaks the library's sample, with head, eyes and breath alive, at 512x512; then at 1280x720, the
+hosted rooms' default. Processor time is what counts here: it is what a session costs, whatever else the machine does.
 """
 
 from __future__ import annotations
@@ -66,17 +66,22 @@ def speaking_motion(speech: Path = SAMPLE, fps: int = FPS, seed: int = SEED) -> 
     frames = []
     for n in range(len(motion) * fps // 100):
         step = n * 100 // fps
-        cue = Cue(rest=float(motion.rest[step]), loudness=float(motion.loudness[step]), stress=float(motion.stress[step]))
+        cue = Cue(
+            rest=float(motion.rest[step]), loudness=float(motion.loudness[step]), stress=float(motion.stress[step])
+        )
         frames.append(life.frame(step, motion.mouth[step], cue, "speaking"))
     return frames
 
 
 def measure(pack: AvatarPack, width_px: int, height_px: int, frames: list[MotionFrame]) -> dict[str, float]:
-    """Return `fps` and the milliseconds of processor time of each step, of the quickest of PASSES passes; `plan_ms` is once per avatar and size."""
+    """Return `fps` and the milliseconds of processor time of each step, of the quickest of PASSES passes; `plan_ms` is
+    once per avatar and size.
+    """
     began = time.process_time()
     renderer = _TimedRenderer(pack, width_px, height_px)
     plan_ms = (time.process_time() - began) * 1000
-    untimed = CpuRenderer(pack, width_px, height_px)  # to read a clock costs up to 20 us: the frames a second are of passes without one inside
+    # to read a clock costs up to 20 us: the frames a second are of passes without one inside
+    untimed = CpuRenderer(pack, width_px, height_px)
     whole_s: list[float] = []
     steps_of: list[dict[str, float]] = []
     for _ in range(PASSES):
@@ -90,7 +95,12 @@ def measure(pack: AvatarPack, width_px: int, height_px: int, frames: list[Motion
         steps_of.append(dict(renderer.spent_s))
     spent_s, steps_s = min(whole_s), min(steps_of, key=lambda one: sum(one.values()))
     steps = {f"{name}_ms": round(spent / len(frames) * 1000, 3) for name, spent in steps_s.items()}
-    return {"fps": round(len(frames) / spent_s, 1), "frame_ms": round(spent_s / len(frames) * 1000, 3), **steps, "plan_ms": round(plan_ms, 1)}
+    return {
+        "fps": round(len(frames) / spent_s, 1),
+        "frame_ms": round(spent_s / len(frames) * 1000, 3),
+        **steps,
+        "plan_ms": round(plan_ms, 1),
+    }
 
 
 def run(as_json: bool) -> None:
@@ -103,7 +113,9 @@ def run(as_json: bool) -> None:
         prepare_ms = (time.perf_counter() - began) * 1000
         results = {}
         for width_px, height_px in SIZES:
-            results[f"{width_px}x{height_px}"] = measure(AvatarPack.load(Path(folder) / "pack"), width_px, height_px, frames)
+            results[f"{width_px}x{height_px}"] = measure(
+                AvatarPack.load(Path(folder) / "pack"), width_px, height_px, frames
+            )
     first = next(iter(results.values()))
     record = {
         "benchmark": "render",
@@ -126,7 +138,13 @@ def _print(record: dict) -> None:
     for size in sizes:
         table.add_column(size, justify="right")
     for step in next(iter(sizes.values())):
-        table.add_row("frames a second" if step == "fps" else step.removesuffix("_ms"), *(f"{figures[step]:.2f}" for figures in sizes.values()))
+        table.add_row(
+            "frames a second" if step == "fps" else step.removesuffix("_ms"),
+            *(f"{figures[step]:.2f}" for figures in sizes.values()),
+        )
     console = Console()
     console.print(table)
-    console.print(f"{record['render_fps_per_core']:.0f} frames a second per core; photo to pack in {record['photo_to_pack_ms'] / 1000:.1f} s")
+    console.print(
+        f"{record['render_fps_per_core']:.0f} frames a second per core; photo to pack in "
+        f"{record['photo_to_pack_ms'] / 1000:.1f} s"
+    )

@@ -1,8 +1,10 @@
-"""Viewers that only count: real WebRTC connections whose packets are taken off the wire and counted, neither decrypted nor decoded.
+"""Viewers that only count: real WebRTC connections whose packets are taken off the wire and counted, neither decrypted
+nor decoded.
 
-A child process of `visavis bench density`, so that what viewers cost is a figure of its own. Lines of JSON: it writes {"viewer": n, "offer": sdp} for
-every line {"join": n} and takes {"viewer": n, "answer": sdp}; for {"count": true} it writes {"pictures": [...], "gaps_ms": [...]}, per viewer: the
-pictures that have come since the last count, and the longest time between two of them.
+A child process of `visavis bench density`, so that what viewers cost is a figure of its own. Lines of JSON: it writes
+{"viewer": n, "offer": sdp} for every line {"join": n} and takes {"viewer": n, "answer": sdp}; for {"count": true} it
+writes {"pictures": [...], "gaps_ms": [...]}, per viewer: the pictures that have come since the last count, and the
+longest time between two of them.
 """
 
 from __future__ import annotations
@@ -15,7 +17,8 @@ from typing import Any
 
 from visavis.rooms.watch import RoomViewer
 
-_MARKER, _PAYLOAD_TYPE = 0x80, 0x7F  # of the second byte of an RTP header (RFC 3550, section 5.1); the header is not encrypted
+# of the second byte of an RTP header (RFC 3550, section 5.1); the header is not encrypted
+_MARKER, _PAYLOAD_TYPE = 0x80, 0x7F
 
 
 class _Unopened:
@@ -94,7 +97,9 @@ class _Sink:
         state_changed()
         await connected.wait()
         video = connection.getTransceivers()[0]
-        counter.video_type = next(codec.payloadType or 0 for codec in video._codecs if codec.mimeType.lower() == "video/vp8")
+        counter.video_type = next(
+            codec.payloadType or 0 for codec in video._codecs if codec.mimeType.lower() == "video/vp8"
+        )
         transport = video.receiver.transport
         transport._rx_srtp = _Unopened(transport._rx_srtp)  # type: ignore[assignment]
         transport._handle_rtp_data = counter.take  # type: ignore[method-assign]

@@ -1,7 +1,7 @@
 """The line in which everything stands that is to be said to a client, behind the effects that are under way.
 
-An effect stands where its answer will be: so confirmations and errors come in the order of their messages, and no playback event overtakes the
-confirmation of the message that began its utterance.
+An effect stands where its answer will be: so confirmations and errors come in the order of their messages, and no
+playback event overtakes the confirmation of the message that began its utterance.
 """
 
 from __future__ import annotations

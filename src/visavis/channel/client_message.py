@@ -1,7 +1,8 @@
-"""What all of a client's messages have in common: a JSON object, whose texts can be kept, and whose members are taken strictly.
+"""What all of a client's messages have in common: a JSON object, whose texts can be kept, and whose members are taken
+strictly.
 
-Parsing never guesses: `true` is no number, `"16000"` is no rate, base64 has its padding and nothing else. Members that a message does not know are
-ignored, so that a client newer than this server still speaks.
+Parsing never guesses: `true` is no number, `"16000"` is no rate, base64 has its padding and nothing else. Members that
+a message does not know are ignored, so that a client newer than this server still speaks.
 """
 
 from __future__ import annotations

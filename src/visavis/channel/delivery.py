@@ -1,9 +1,10 @@
-"""How a message's speech is to be said: its timings (`phonemes` and their `alphabet`, read by timings.py) and its `emotion`.
+"""How a message's speech is to be said: its timings (`phonemes` and their `alphabet`, read by timings.py) and its
+`emotion`.
 
     {"type": "agent.speak", "audio": "...", "phonemes": [...], "alphabet": "ipa", "emotion": "happy"}
 
-What cannot be followed is refused with its place and the reason, and the speech is taken without it: a listener would rather see lips that guess
-than hear nothing.
+What cannot be followed is refused with its place and the reason, and the speech is taken without it: a listener would
+rather see lips that guess than hear nothing.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from visavis.engine.speech.phones import PhonesRefused
 from visavis.fleet.port import PLAIN, Delivery
 
 
-def read_delivery(phonemes: Any, alphabet: Any, emotion: Any, *, duration_ms: float) -> tuple[Delivery, list[ChannelError]]:
+def read_delivery(
+    phonemes: Any, alphabet: Any, emotion: Any, *, duration_ms: float
+) -> tuple[Delivery, list[ChannelError]]:
     """Return how the speech is to be said, and what was refused of that: INVALID_PHONEMES, INVALID_EMOTION."""
     if phonemes is None and emotion is None:
         return PLAIN, []

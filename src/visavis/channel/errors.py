@@ -1,6 +1,7 @@
 """What a client is refused over the channel: every error code, and the codes with which a connection is closed for one.
 
-Errors of `visavis.errors` that the session raises (attach, speak, update) pass through with their own codes and close codes.
+Errors of `visavis.errors` that the session raises (attach, speak, update) pass through with their own codes and close
+codes.
 """
 
 from __future__ import annotations
@@ -32,9 +33,9 @@ ERROR_CODES: dict[str, str] = {
     "INVALID_MESSAGE": "a known type with a member of the wrong type",
     "INVALID_AUDIO": "audio is absent or not base64",
     "ODD_AUDIO_LENGTH": "PCM16 has two bytes a sample",
-    "INVALID_PHONEMES": "phonemes that cannot be followed; the audio of the message is taken, and spoken as it is heard",
+    "INVALID_PHONEMES": "phonemes that cannot be followed; the audio of the message is spoken as it is heard",
     "INVALID_OUTPUT": "session.update without an output object, or with a member that it does not have",
-    "INVALID_BACKGROUND": "a background that is none: an unknown type, no colour, an image that cannot be fetched or read",
+    "INVALID_BACKGROUND": "a background of an unknown type, without a colour, or whose image cannot be read",
     "INVALID_FRAMING": "a framing that is none",
     "IMAGE_TOO_LARGE": "a background image of more than 10 MB, or of too many pixels",
     "UPDATE_PENDING": "four updates of the session are under way already; this one was not taken",
@@ -56,7 +57,9 @@ ERROR_CODES: dict[str, str] = {
 
 
 class ChannelError(VisavisError):
-    """A message that the channel cannot take. `close_with`: the close code that follows, None where the channel stays open."""
+    """A message that the channel cannot take. `close_with`: the close code that follows, None where the channel stays
+    open.
+    """
 
     status = 400
 

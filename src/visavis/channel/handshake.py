@@ -30,7 +30,9 @@ class HostedConfig(ClientMessage):
 
 
 def read_first_message(text: str, *, path_session_id: str | None) -> SessionInit:
-    """Read a text frame that must be a `session.init`, of the session named in the address where it names one. Raises `ChannelError`."""
+    """Read a text frame that must be a `session.init`, of the session named in the address where it names one. Raises
+    `ChannelError`.
+    """
     try:
         message = parse_object(text)
     except ChannelError:
@@ -39,7 +41,9 @@ def read_first_message(text: str, *, path_session_id: str | None) -> SessionInit
         raise init_required()
     init = parse_init(message)
     if path_session_id not in (None, init.session_id):
-        raise ChannelError("session_id is not the session of this address", "SESSION_MISMATCH", close_with=CLOSE_UNKNOWN_SESSION)
+        raise ChannelError(
+            "session_id is not the session of this address", "SESSION_MISMATCH", close_with=CLOSE_UNKNOWN_SESSION
+        )
     return init
 
 
@@ -50,7 +54,12 @@ def init_required() -> ChannelError:
 def parse_init(message: dict[str, Any]) -> SessionInit:
     """Read a `session.init` in either form: `config` (hosted-room) or flat (own-room). Raises `ChannelError`."""
     if "config" not in message:
-        return SessionInit(session_id=_text(message, "session_id"), token=_token(message), hosted=False, features=_features(message, {}))
+        return SessionInit(
+            session_id=_text(message, "session_id"),
+            token=_token(message),
+            hosted=False,
+            features=_features(message, {}),
+        )
     config = message["config"]
     if not isinstance(config, dict):
         raise ChannelError("config must be an object", "INVALID_INIT")

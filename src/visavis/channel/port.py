@@ -7,12 +7,24 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from visavis.engine.output import Output, OutputChange
-from visavis.fleet.port import PLAIN, Attitude, Delivery, MotionCut, MotionFrames, PerformerMetrics, PlaybackFinished, PlaybackStarted, StateChanged
+from visavis.fleet.port import (
+    PLAIN,
+    Attitude,
+    Delivery,
+    MotionCut,
+    MotionFrames,
+    PerformerMetrics,
+    PlaybackFinished,
+    PlaybackStarted,
+    StateChanged,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionInit:
-    """A valid `session.init`, in either form. `room_platform`, `room_url` and `room_token` are None in the flat (own-room) form."""
+    """A valid `session.init`, in either form. `room_platform`, `room_url` and `room_token` are None in the flat
+    (own-room) form.
+    """
 
     session_id: str
     token: str
@@ -38,7 +50,16 @@ class TakenOver:
     """A second channel has attached to this session: this one closes 4409. Always the last event."""
 
 
-SessionEvent = PlaybackStarted | PlaybackFinished | StateChanged | MotionFrames | MotionCut | PerformerMetrics | SessionOver | TakenOver
+SessionEvent = (
+    PlaybackStarted
+    | PlaybackFinished
+    | StateChanged
+    | MotionFrames
+    | MotionCut
+    | PerformerMetrics
+    | SessionOver
+    | TakenOver
+)
 
 
 class AttachedSession(Protocol):
@@ -46,7 +67,9 @@ class AttachedSession(Protocol):
 
     session_id: str
 
-    async def speak(self, pcm: bytes, *, sample_rate_hz: int, utterance_id: str | None, final: bool, delivery: Delivery = PLAIN) -> str:
+    async def speak(
+        self, pcm: bytes, *, sample_rate_hz: int, utterance_id: str | None, final: bool, delivery: Delivery = PLAIN
+    ) -> str:
         """As `fleet.port.Performer.speak`. Raises `QueueFull`, `PerformerLost`, `SessionEnded`."""
         ...
 
@@ -63,16 +86,21 @@ class AttachedSession(Protocol):
     async def update(self, change: OutputChange) -> Output:
         """Have the session look otherwise; return how it looks now. One change at a time, in the order of the calls.
 
-        Raises `BackgroundRefused`, `ImageTooLarge`, `NoCapacity`, `PerformerLost`, `SessionEnded`: then it looks as before.
+        Raises `BackgroundRefused`, `ImageTooLarge`, `NoCapacity`, `PerformerLost`, `SessionEnded`: then it looks as
+        before.
         """
         ...
 
     def events(self) -> AsyncIterator[SessionEvent]:
-        """Every event since the attachment, in order, the first being the state it is in; one consumer; ends after SessionOver or TakenOver."""
+        """Every event since the attachment, in order, the first being the state it is in; one consumer; ends after
+        SessionOver or TakenOver.
+        """
         ...
 
     async def detach(self) -> None:
-        """The channel has closed: the session lives on for its grace. Idempotent; never ends a session that another channel has taken over."""
+        """The channel has closed: the session lives on for its grace. Idempotent; never ends a session that another
+        channel has taken over.
+        """
         ...
 
 
@@ -80,9 +108,11 @@ class LiveSessions(Protocol):
     """The sessions that are being performed now, as the channel sees them."""
 
     async def attach(self, init: SessionInit) -> AttachedSession:
-        """Check the token and attach; the picture takes the size asked for, and motion is told if the features ask for it.
+        """Check the token and attach; the picture takes the size asked for, and motion is told if the features ask for
+        it.
 
-        Raises `NotFound` (unknown session), `Unauthorized` (wrong token), `SessionEnded`, `SessionNotStarted` (a hosted session before its start),
-        `InvalidRequest` (room.url is not the session's own). A token is checked before anything else is told about the session.
+        Raises `NotFound` (unknown session), `Unauthorized` (wrong token), `SessionEnded`, `SessionNotStarted` (a hosted
+        session before its start), `InvalidRequest` (room.url is not the session's own). A token is checked before
+        anything else is told about the session.
         """
         ...

@@ -1,23 +1,27 @@
-"""One channel's conversation as a pure state machine: no socket, no clock, no session; it is told what happens and says what to do.
+"""One channel's conversation as a pure state machine: no socket, no clock, no session; it is told what happens and says
+what to do.
 
     AWAITING_INIT ──session.init──► ATTACHING ──attached──► OPEN ──a message that ends it──► CLOSING ──said──► CLOSED
           ▲                             │
-          └──────── refused ────────────┘          from any state: SessionOver, TakenOver, 10 s, the client's close ──► CLOSED
+          └──────── refused ────────────┘    from any state: SessionOver, TakenOver, 10 s, the client's close ──► CLOSED
 
-Inputs are the methods of `ChannelProtocol`; each returns what is to be done, in order: `Send` a message, `Close` the connection, or one effect
-(`Attach`, `Speak`, `Interrupt`, `Attend`, `Update`), which is always last. Effects are begun in the order in which they are returned, and their
-outcomes (`attached`, `done` or `refused`) told in that order. Several may be under way, so that speech in small pieces does not wait for each one's
-way to the performer and back; only `Attach` is alone: no message may be given in before its outcome.
+Inputs are the methods of `ChannelProtocol`; each returns what is to be done, in order: `Send` a message, `Close` the
+connection, or one effect (`Attach`, `Speak`, `Interrupt`, `Attend`, `Update`), which is always last. Effects are begun
+in the order in which they are returned, and their outcomes (`attached`, `done` or `refused`) told in that order.
+Several may be under way, so that speech in small pieces does not wait for each one's way to the performer and back;
+only `Attach` is alone: no message may be given in before its outcome.
 
-What is said to the client stands in one line behind the effects that are under way (answer_line.py). Here is decided what may come when, and what
-follows; what a message must be like, where it is read: handshake.py, speech.py (with delivery.py and timings.py) and session_changes.py. All of them
-have no I/O and no clock either.
+What is said to the client stands in one line behind the effects that are under way (answer_line.py). Here is decided
+what may come when, and what follows; what a message must be like, where it is read: handshake.py, speech.py (with
+delivery.py and timings.py) and session_changes.py. All of them have no I/O and no clock either.
 
 Decisions where the contract is open:
 - A refused `session.init` that does not close may be tried again, within the same 10 s.
-- `audio_samples` is n * 16000 / rate, rounded; within one utterance the remainder is carried on, so that the sum is the rounded count of the whole.
+- `audio_samples` is n * 16000 / rate, rounded; within one utterance the remainder is carried on, so that the sum is the
+  rounded count of the whole.
 - Binary frames are confirmed like `agent.speak`; `audio.format` holds from then on and has no answer of its own.
-- Timings or an emotion that cannot be followed are an error, said before the confirmation of their speech, which is said without them.
+- Timings or an emotion that cannot be followed are an error, said before the confirmation of their speech, which is
+  said without them.
 - Audio of no bytes is confirmed as 0 samples; with `final` it ends the utterance, else it does nothing.
 """
 
@@ -28,7 +32,14 @@ from typing import Any
 
 from visavis.channel.answer_line import AnswerLine
 from visavis.channel.client_message import MAX_TEXT_CHARS, parse_object, too_large
-from visavis.channel.errors import CLOSE_INIT_TIMEOUT, CLOSE_INTERNAL, CLOSE_NO_UTF8, CLOSE_NORMAL, CLOSE_TAKEN_OVER, ChannelError
+from visavis.channel.errors import (
+    CLOSE_INIT_TIMEOUT,
+    CLOSE_INTERNAL,
+    CLOSE_NO_UTF8,
+    CLOSE_NORMAL,
+    CLOSE_TAKEN_OVER,
+    ChannelError,
+)
 from visavis.channel.handshake import init_required, read_first_message
 from visavis.channel.port import SessionEvent, SessionOver, TakenOver
 from visavis.channel.sample_count import SampleCount
@@ -61,7 +72,9 @@ class ChannelState(enum.Enum):
 
 
 class ChannelProtocol:
-    """One connection, from its acceptance to its close. `path_session_id`: the session named in the address, None at `/v1/channel`."""
+    """One connection, from its acceptance to its close. `path_session_id`: the session named in the address, None at
+    `/v1/channel`.
+    """
 
     def __init__(self, *, path_session_id: str | None = None) -> None:
         self.state = ChannelState.AWAITING_INIT
@@ -137,7 +150,9 @@ class ChannelProtocol:
         return [established, Send(message=MotionFormat())] if "motion" in self.features else [established]
 
     def done(self) -> list[Step]:
-        """The oldest effect under way has succeeded: `Speak` was accepted, `Interrupt` has taken effect, or `Attend` is known."""
+        """The oldest effect under way has succeeded: `Speak` was accepted, `Interrupt` has taken effect, or `Attend` is
+        known.
+        """
         effect = self._settle()
         if effect is None:
             return []
@@ -180,12 +195,17 @@ class ChannelProtocol:
         """Something of ours has broken."""
         if self.state is ChannelState.CLOSED:
             return []
-        return [Send(message=ErrorMessage(error="Internal error", code="INTERNAL")), *self._close_now(CLOSE_INTERNAL, "Internal error")]
+        return [
+            Send(message=ErrorMessage(error="Internal error", code="INTERNAL")),
+            *self._close_now(CLOSE_INTERNAL, "Internal error"),
+        ]
 
     # What the session does
 
     def session_event(self, event: SessionEvent) -> list[Step]:
-        """Take the next event of the attached session. Its end waits for no effect; what can be said by then is said before."""
+        """Take the next event of the attached session. Its end waits for no effect; what can be said by then is said
+        before.
+        """
         if self.state is ChannelState.CLOSED:
             return []
         if isinstance(event, SessionOver):
@@ -251,7 +271,9 @@ class ChannelProtocol:
         return [effect]
 
     def _settle(self) -> Effect | None:
-        """Take the oldest effect, whose outcome has come, out of the line; None when the channel has closed meanwhile."""
+        """Take the oldest effect, whose outcome has come, out of the line; None when the channel has closed
+        meanwhile.
+        """
         return None if self.state is ChannelState.CLOSED else self._line.settle()
 
     def _say(self, message: ServerMessage) -> list[Step]:

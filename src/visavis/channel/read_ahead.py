@@ -17,13 +17,17 @@ MAX_INTERRUPT_CHARS = 1024  # a longer one waits for its turn
 
 
 class ReadAhead:
-    """A client's frames in their order, each with whether it `hushes`: that is asked of each when it is read, with whether others stand before it.
+    """A client's frames in their order, each with whether it `hushes`: that is asked of each when it is read, with
+    whether others stand before it.
 
     `hush` is called for one that does, before it has its turn. `run` returns when the client has left.
     """
 
     def __init__(
-        self, receive: Callable[[], Awaitable[Message]], hushes: Callable[[Message, bool], bool], hush: Callable[[], Awaitable[None]]
+        self,
+        receive: Callable[[], Awaitable[Message]],
+        hushes: Callable[[Message, bool], bool],
+        hush: Callable[[], Awaitable[None]],
     ) -> None:
         self._receive, self._hushes, self._hush = receive, hushes, hush
         self._frames: deque[tuple[Message, bool]] = deque()

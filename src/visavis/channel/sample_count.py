@@ -9,7 +9,9 @@ CONFIRMED_RATE_HZ = 16_000
 
 @dataclass(slots=True)
 class SampleCount:
-    """Counts one utterance's samples at 16 kHz: each message gets its share, and the shares sum to the rounded whole."""
+    """Counts one utterance's samples at 16 kHz: each message gets its share, and the shares sum to the
+    rounded whole.
+    """
 
     rate_hz: int = CONFIRMED_RATE_HZ
     utterance_id: str | None = None

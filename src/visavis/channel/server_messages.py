@@ -83,7 +83,9 @@ def _sayable(text: str) -> str:
 
 
 class ErrorMessage(ServerMessage):
-    """An error may quote what the client sent, and JSON's \\ud800 is no text that could be sent back: it is written as its escape."""
+    """An error may quote what the client sent, and JSON's \\ud800 is no text that could be sent back: it is written as
+    its escape.
+    """
 
     type: Literal["error"] = "error"
     error: Annotated[str, BeforeValidator(_sayable)]
@@ -96,11 +98,18 @@ def told(event: SessionEvent, features: frozenset[str]) -> ServerMessage | None:
         case PlaybackStarted() if "playback" in features:
             return PlaybackStartedMessage(utterance_id=event.utterance_id)
         case PlaybackFinished() if "playback" in features:
-            return PlaybackFinishedMessage(utterance_id=event.utterance_id, position_s=event.position_s, interrupted=event.interrupted)
+            return PlaybackFinishedMessage(
+                utterance_id=event.utterance_id, position_s=event.position_s, interrupted=event.interrupted
+            )
         case StateChanged() if "state" in features:
             return StateMessage(state=event.state)
         case MotionFrames() if "motion" in features:
-            return MotionMessage(utterance_id=event.utterance_id, position_s=event.position_s, coefficients=event.coefficients, head=event.heads)
+            return MotionMessage(
+                utterance_id=event.utterance_id,
+                position_s=event.position_s,
+                coefficients=event.coefficients,
+                head=event.heads,
+            )
         case MotionCut() if "motion" in features:
             return MotionCutMessage(utterance_id=event.utterance_id, position_s=event.position_s)
     return None

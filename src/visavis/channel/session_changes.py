@@ -1,4 +1,6 @@
-"""How a client has the session be otherwise, speech apart: its attitude (`agent.state`) and its looks (`session.update`)."""
+"""How a client has the session be otherwise, speech apart: its attitude (`agent.state`) and its looks
+(`session.update`).
+"""
 
 from __future__ import annotations
 

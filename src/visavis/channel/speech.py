@@ -1,4 +1,6 @@
-"""Speech as it comes in: `agent.speak`, binary frames and their `audio.format`, read into what the session is to speak."""
+"""Speech as it comes in: `agent.speak`, binary frames and their `audio.format`, read into what the session
+is to speak.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,9 @@ def read_speak(message: dict[str, Any]) -> tuple[Speak, list[ChannelError]]:
     pcm = _decoded(speak.audio)
     duration_ms = len(pcm) * 500 / speak.sample_rate
     delivery, refusals = read_delivery(speak.phonemes, speak.alphabet, speak.emotion, duration_ms=duration_ms)
-    return Speak(pcm=pcm, sample_rate_hz=speak.sample_rate, utterance_id=speak.utterance_id, final=speak.final, delivery=delivery), refusals
+    return Speak(
+        pcm=pcm, sample_rate_hz=speak.sample_rate, utterance_id=speak.utterance_id, final=speak.final, delivery=delivery
+    ), refusals
 
 
 def read_binary(data: bytes, *, rate_hz: int) -> Speak:

@@ -1,4 +1,6 @@
-"""What the protocol asks to be done, in order: say a message, close the connection, or bring about one effect on the session."""
+"""What the protocol asks to be done, in order: say a message, close the connection, or bring about one effect on the
+session.
+"""
 
 from __future__ import annotations
 
@@ -51,8 +53,9 @@ class Attend:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Update:
-    """Have the session look otherwise. It may take seconds (a picture is fetched), so it is the one effect that stands in no line: its outcome is
-    told by `updated` or `update_refused` whenever it comes, and updates come about in their own order.
+    """Have the session look otherwise. It may take seconds (a picture is fetched), so it is the one effect that stands
+    in no line: its outcome is told by `updated` or `update_refused` whenever it comes, and updates come about in their
+    own order.
     """
 
     change: OutputChange

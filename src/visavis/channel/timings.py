@@ -2,7 +2,8 @@
 
     "phonemes": [{"symbol": "tʃ", "start_ms": 0, "end_ms": 80}, ...], "alphabet": "ipa"
 
-Times are from the start of the message's own audio. What its phones may be, and how they follow each other, is for engine/speech/phones.py to say.
+Times are from the start of the message's own audio. What its phones may be, and how they follow each other, is for
+engine/speech/phones.py to say.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ def _timed_phone(phoneme: Any, alphabet: Alphabet, index: int) -> TimedPhone:
     if alphabet == "sapi" and isinstance(symbol, int) and not isinstance(symbol, bool):
         symbol = str(symbol)
     if not isinstance(symbol, str):
-        raise PhonesRefused(f"{place}: symbol must be a string{' or a viseme id' if alphabet == 'sapi' else ''}", index=index)
+        raise PhonesRefused(
+            f"{place}: symbol must be a string{' or a viseme id' if alphabet == 'sapi' else ''}", index=index
+        )
     try:
         return TimedPhone(symbol, _time_ms(phoneme.get("start_ms")), _time_ms(phoneme.get("end_ms")))
     except ValueError:

@@ -2,10 +2,10 @@
 
     app.include_router(channel_router(live))
 
-serves `/v1/channel` and `/v1/channel/{session_id}`. What is accepted, refused and answered is decided in protocol.py; who may attach, in
-`LiveSessions`.
-A frame with neither text nor bytes is a text frame that was no UTF-8 (server.py).
-The server in front should take messages of up to WS_MAX_SIZE_BYTES, so that one that is a little too large is told so before it is closed with 1009.
+serves `/v1/channel` and `/v1/channel/{session_id}`. What is accepted, refused and answered is decided in protocol.py;
+who may attach, in `LiveSessions`. A frame with neither text nor bytes is a text frame that was no UTF-8 (server.py).
+The server in front should take messages of up to WS_MAX_SIZE_BYTES, so that one that is a little too large is told so
+before it is closed with 1009.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ from visavis.errors import PerformerLost, VisavisError
 WS_MAX_SIZE_BYTES = 16 * 1024 * 1024  # above client_message.MAX_TEXT_CHARS; uvicorn's `ws_max_size`
 MAX_UNDER_WAY = 32  # messages of speech on their way to the performer; then the client is not read
 LARGE_BYTES = 256 * 1024  # a message larger than this goes its way alone
-EFFECT_TIMEOUT_S = 18.0  # shorter than a keepalive's 20 s: a client that has sent on is not read meanwhile, its pongs neither
+# shorter than a keepalive's 20 s: a client that has sent on is not read meanwhile, its pongs neither
+EFFECT_TIMEOUT_S = 18.0
 UPDATE_TIMEOUT_S = 60.0  # a picture may be fetched and decoded, behind others
 SEND_TIMEOUT_S = 30.0  # a client that takes nothing for so long is gone
 DETACH_TIMEOUT_S = 5.0
@@ -41,7 +42,9 @@ Tell = Callable[[], list[Step]]  # tells the protocol the outcome of an effect; 
 log = structlog.get_logger()
 
 
-def channel_router(live: LiveSessions, *, init_timeout_s: float = INIT_TIMEOUT_S, effect_timeout_s: float = EFFECT_TIMEOUT_S) -> APIRouter:
+def channel_router(
+    live: LiveSessions, *, init_timeout_s: float = INIT_TIMEOUT_S, effect_timeout_s: float = EFFECT_TIMEOUT_S
+) -> APIRouter:
     """Return the two channel addresses over `live`."""
     router = APIRouter()
 
@@ -62,7 +65,9 @@ class _Gone(Exception):
 
 @dataclass(slots=True)
 class _Connection:
-    """One client's connection: a task reads, a task forwards events, and each effect is a task, all answering in their order."""
+    """One client's connection: a task reads, a task forwards events, and each effect is a task, all answering in their
+    order.
+    """
 
     websocket: WebSocket
     live: LiveSessions
@@ -77,7 +82,8 @@ class _Connection:
     ahead: ReadAhead = field(init=False)
     hushed: int = 0  # interrupts that were told ahead of their turn and are not done yet
     under_way: anyio.Semaphore = field(default_factory=lambda: anyio.Semaphore(MAX_UNDER_WAY))
-    answered: anyio.Event = field(default_factory=anyio.Event)  # replaced by each effect: set when it and all before it have been answered
+    # replaced by each effect: set when it and all before it have been answered
+    answered: anyio.Event = field(default_factory=anyio.Event)
 
     def __post_init__(self) -> None:
         self.protocol = ChannelProtocol(path_session_id=self.path_session_id)
@@ -118,12 +124,13 @@ class _Connection:
             await self._perform(outputs, tasks, hushed=hushed)
 
     async def _read(self, deadline_s: float) -> tuple[list[Step], bool]:
-        """Take the next frame into the protocol, or the passing of `deadline_s` where no session is open by then; return what is to be done, and
-        whether the frame hushed.
+        """Take the next frame into the protocol, or the passing of `deadline_s` where no session is open by then;
+        return what is to be done, and whether the frame hushed.
         """
         if not self.protocol.awaiting_init:
             return await self._take_frame()
-        if anyio.current_time() < deadline_s:  # frames that wait already are taken without a wait that a deadline could end
+        # frames that wait already are taken without a wait that a deadline could end
+        if anyio.current_time() < deadline_s:
             with anyio.CancelScope(deadline=deadline_s):
                 return await self._take_frame()
         return self.protocol.init_timed_out(), False
@@ -139,7 +146,9 @@ class _Connection:
         return self.protocol.receive_binary(frame["bytes"]), hushed
 
     def _hushes(self, frame: Message, waiting: bool) -> bool:
-        """Whether the frame is an interrupt that has to wait for its turn: the avatar falls silent now, and in its turn what is queued is dropped."""
+        """Whether the frame is an interrupt that has to wait for its turn: the avatar falls silent now, and in its turn
+        what is queued is dropped.
+        """
         return self.session is not None and (waiting or self.protocol.under_way > 0) and is_interrupt(frame.get("text"))
 
     async def _hush(self) -> None:
@@ -148,18 +157,23 @@ class _Connection:
             await self._tell_hush(True)
 
     async def _unhush(self) -> None:
-        """An interrupt that was told ahead is done, or came to nothing: when no other is on its way, speech is heard again."""
+        """An interrupt that was told ahead is done, or came to nothing: when no other is on its way, speech is heard
+        again.
+        """
         self.hushed -= 1
         if self.hushed == 0:
             await self._tell_hush(False)
 
     async def _tell_hush(self, on: bool) -> None:
         assert self.session is not None
-        with anyio.move_on_after(HUSH_TIMEOUT_S), contextlib.suppress(VisavisError):  # a session that is gone needs neither
+        # a session that is gone needs neither
+        with anyio.move_on_after(HUSH_TIMEOUT_S), contextlib.suppress(VisavisError):
             await self.session.hush(on)
 
     async def _perform(self, outputs: list[Step], tasks: TaskGroup, *, hushed: bool) -> None:
-        """Say what is to be said, and set the effect on its way. An attachment is waited for, and so is a large message."""
+        """Say what is to be said, and set the effect on its way. An attachment is waited for, and so is a large
+        message.
+        """
         await self._send([output for output in outputs if isinstance(output, Send | Close)])
         if not outputs or isinstance(outputs[-1], Send | Close):
             if hushed:
@@ -179,7 +193,9 @@ class _Connection:
             tasks.start_soon(self._forward, self.session, tasks.cancel_scope)
 
     async def _carry_out(self, effect: Effect, before: anyio.Event, after: anyio.Event, hushed: bool) -> None:
-        """Do one effect, and tell its outcome when those of all before it have been told. `after` is set then, whatever happens."""
+        """Do one effect, and tell its outcome when those of all before it have been told. `after` is set then, whatever
+        happens.
+        """
         try:
             tell = await self._outcome(effect, self.protocol.refused, timeout_s=self.effect_timeout_s)
             if hushed:
@@ -195,7 +211,9 @@ class _Connection:
         tell = await self._outcome(effect, self.protocol.update_refused, timeout_s=UPDATE_TIMEOUT_S)
         await self._send(tell())
 
-    async def _outcome(self, effect: Effect, refused: Callable[[VisavisError], list[Step]], *, timeout_s: float) -> Tell:
+    async def _outcome(
+        self, effect: Effect, refused: Callable[[VisavisError], list[Step]], *, timeout_s: float
+    ) -> Tell:
         """Do one effect; return what tells the protocol how that went, be it by `refused` or as a failure of ours."""
         try:
             with anyio.fail_after(timeout_s):
@@ -204,13 +222,17 @@ class _Connection:
             return partial(refused, error)
         except TimeoutError:
             log.error("channel_effect_timed_out", effect=type(effect).__name__)
-            return partial(refused, PerformerLost("The avatar does not answer", suggestion="Try again, or start a new session"))
+            return partial(
+                refused, PerformerLost("The avatar does not answer", suggestion="Try again, or start a new session")
+            )
         except Exception:  # the outermost edge of a channel
             log.exception("channel_effect_failed", effect=type(effect).__name__)
             return self.protocol.failed
 
     async def _affect(self, effect: Effect) -> Tell:
-        """Do one thing to the session; return what tells the protocol that it is done. Raises what the ports of channel/port.py raise."""
+        """Do one thing to the session; return what tells the protocol that it is done. Raises what the ports of
+        channel/port.py raise.
+        """
         if isinstance(effect, Attach):
             self.session = await self.live.attach(effect.init)
             return self.protocol.attached
@@ -266,7 +288,8 @@ class _Connection:
                             await self.websocket.close(output.code, output.reason)
                         elif isinstance(output, Send):
                             await self.websocket.send_text(output.message.model_dump_json())
-                    except (WebSocketDisconnect, RuntimeError):  # RuntimeError: the server has answered the client's close already
+                    # RuntimeError: the server has answered the client's close already
+                    except (WebSocketDisconnect, RuntimeError):
                         self.has_left = True
                 if timeout.cancelled_caught:
                     raise _Gone

@@ -1,4 +1,6 @@
-"""`visavis demo`: the server with its playground; or one whole session performed, recorded, measured and judged, unattended."""
+"""`visavis demo`: the server with its playground; or one whole session performed, recorded, measured and judged,
+unattended.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ KEY_FILE = "demo-key"  # in the data folder: the playground's address stays the 
 
 
 def run(*, once: bool, out: Path, port: int) -> None:
-    """Run the demo. With `once`, write what the viewer received to `out` and raise `ContractBroken` or `DemoFailed` where something was wrong."""
+    """Run the demo. With `once`, write what the viewer received to `out` and raise `ContractBroken` or `DemoFailed`
+    where something was wrong.
+    """
     for ending in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(ending, _stop)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job begins with it ignored
@@ -39,7 +43,8 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 
 def perform_once(out: Path) -> Run:
-    """Perform a session on a server of its own, write what the viewer received to `out`, print the table; return what happened.
+    """Perform a session on a server of its own, write what the viewer received to `out`, print the table; return what
+    happened.
 
     Raises `ServerFailed`, `ContractBroken`, `DemoFailed`. The film is written before it is judged.
     """
@@ -49,7 +54,10 @@ def perform_once(out: Path) -> Run:
     from visavis.demo.session_run import SIZE_PX, perform
     from visavis.library import SAMPLE
 
-    with tempfile.TemporaryDirectory(prefix="visavis-demo-") as name, ServerProcess(data_dir=Path(name, "data"), log=Path(name, "log")) as server:
+    with (
+        tempfile.TemporaryDirectory(prefix="visavis-demo-") as name,
+        ServerProcess(data_dir=Path(name, "data"), log=Path(name, "log")) as server,
+    ):
         print(f"visavis: starting a server at {server.base_url}", file=sys.stderr)
         server.wait_ready()
         print("visavis: performing a session, about 20 s", file=sys.stderr)
@@ -62,9 +70,14 @@ def perform_once(out: Path) -> Run:
 
 
 def _serve_playground(port: int) -> None:
-    with ServerProcess(port=port, settings={"VISAVIS_LOG_LEVEL": os.environ.get("VISAVIS_LOG_LEVEL", "warning")}) as server:
+    with ServerProcess(
+        port=port, settings={"VISAVIS_LOG_LEVEL": os.environ.get("VISAVIS_LOG_LEVEL", "warning")}
+    ) as server:
         try:
-            print(f"visavis: starting a server at {server.base_url}; the first time it also prepares the avatar", file=sys.stderr)
+            print(
+                f"visavis: starting a server at {server.base_url}; the first time it also prepares the avatar",
+                file=sys.stderr,
+            )
             server.wait_ready()
             address = f"{server.base_url}/#key={_playground_key(server)}"
             print(f"\n  Visavis is at  {address}\n\n  Ctrl-C stops it.\n", flush=True)
@@ -76,7 +89,9 @@ def _serve_playground(port: int) -> None:
 
 
 def _playground_key(server: ServerProcess) -> str:
-    """Return the playground's API key: the one kept from the last time, where it still opens this server, or a new one."""
+    """Return the playground's API key: the one kept from the last time, where it still opens this server,
+    or a new one.
+    """
     path = Path(os.environ.get("VISAVIS_DATA_DIR", "data")) / KEY_FILE
     if path.is_file():
         key = path.read_text().strip()

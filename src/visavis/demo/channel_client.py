@@ -1,4 +1,6 @@
-"""A strict client of the channel: it knows exactly the messages it has asked for, and takes any other for a broken contract."""
+"""A strict client of the channel: it knows exactly the messages it has asked for, and takes any other for a broken
+contract.
+"""
 
 from __future__ import annotations
 
@@ -68,22 +70,30 @@ class ChannelClient:
                 while True:
                     self._checked(await self._connection.recv())
         except TimeoutError:
-            raise ContractBroken(f"The channel did not close within {ANSWER_WITHIN_S:.0f} s of the session's end") from None
+            raise ContractBroken(
+                f"The channel did not close within {ANSWER_WITHIN_S:.0f} s of the session's end"
+            ) from None
         except ConnectionClosed as closed:
             return (closed.rcvd.code, closed.rcvd.reason) if closed.rcvd else (1006, "")
 
     async def speak(self, pcm: bytes, *, sample_rate_hz: int, utterance_id: str) -> float:
-        """Send a whole utterance, a message a second of it, without waiting; return when the first was sent. Checks the confirmations."""
+        """Send a whole utterance, a message a second of it, without waiting; return when the first was sent. Checks the
+        confirmations.
+        """
         second = 2 * sample_rate_hz
         pieces = [pcm[at : at + second] for at in range(0, len(pcm), second)]
         sent_s = 0.0
         for number, piece in enumerate(pieces):
             audio, final = base64.b64encode(piece).decode(), number == len(pieces) - 1
-            at_s = await self.tell(type="agent.speak", audio=audio, sample_rate=sample_rate_hz, utterance_id=utterance_id, final=final)
+            at_s = await self.tell(
+                type="agent.speak", audio=audio, sample_rate=sample_rate_hz, utterance_id=utterance_id, final=final
+            )
             sent_s = sent_s or at_s
         confirmed = [(await self.wait_for("agent.speak.confirmed")).message["audio_samples"] for _ in pieces]
         if sum(confirmed) != round(len(pcm) // 2 * 16_000 / sample_rate_hz):
-            raise ContractBroken(f"agent.speak.confirmed counted {sum(confirmed)} samples of {len(pcm) // 2} at {sample_rate_hz} Hz")
+            raise ContractBroken(
+                f"agent.speak.confirmed counted {sum(confirmed)} samples of {len(pcm) // 2} at {sample_rate_hz} Hz"
+            )
         return sent_s
 
     def _checked(self, text: str | bytes) -> Heard:

@@ -1,7 +1,8 @@
-"""The contract as a strict client sees it: the hosted-room answers, key by key, in their order, with the type of every value.
+"""The contract as a strict client sees it: the hosted-room answers, key by key, in their order, with the type of every
+value.
 
-A pattern is a value that must be equal, a type, a compiled regular expression, a tuple of patterns of which one must fit, or a dict of patterns whose
-keys must be there in this order and no others.
+A pattern is a value that must be equal, a type, a compiled regular expression, a tuple of patterns of which one must
+fit, or a dict of patterns whose keys must be there in this order and no others.
 """
 
 from __future__ import annotations
@@ -52,7 +53,12 @@ CREATED = {
     "usage": USAGE,
     "message": "Session created successfully",
 }
-STARTED = {"success": True, "ws_uri": re.compile(r"wss?://\S+|try_again"), "expiration": (TIME, None), "message": "Session started successfully"}
+STARTED = {
+    "success": True,
+    "ws_uri": re.compile(r"wss?://\S+|try_again"),
+    "expiration": (TIME, None),
+    "message": "Session started successfully",
+}
 ENDED = {
     "success": True,
     "session": {
@@ -123,7 +129,9 @@ def _fits(value: Any, pattern: Any) -> bool:
 
 
 def check_answer(place: str, answer: httpx.Response, *, status: int, pattern: dict[str, Any]) -> dict[str, Any]:
-    """Check an HTTP answer's status, the headers that every answer has, and its body; return the body. Raises `ContractBroken`."""
+    """Check an HTTP answer's status, the headers that every answer has, and its body; return the body. Raises
+    `ContractBroken`.
+    """
     if answer.status_code != status:
         raise ContractBroken(f"{place} answered {answer.status_code} instead of {status}: {answer.text:.200}")
     for header in ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "Request-Id"):

@@ -1,4 +1,6 @@
-"""What a run shows: the figures, and whether a face moved, a voice was heard and the interruption flushed. How is told in measure.py."""
+"""What a run shows: the figures, and whether a face moved, a voice was heard and the interruption flushed. How is told
+in measure.py.
+"""
 
 from __future__ import annotations
 
@@ -71,7 +73,8 @@ def find(run: Run) -> Findings:
     first_lips = int(np.searchsorted(times_s, lips.seconds))
     return Findings(
         start_to_first_picture_s=run.first_picture_s - run.start_sent_s,
-        speech_to_sound_s=float(sound.arrived_s[min(round(heard.seconds * SOUND_RATE_HZ), len(sound.arrived_s) - 1)]) - run.spoken_s,
+        speech_to_sound_s=float(sound.arrived_s[min(round(heard.seconds * SOUND_RATE_HZ), len(sound.arrived_s) - 1)])
+        - run.spoken_s,
         speech_to_lips_s=float(arrivals_s[min(first_lips, len(arrivals_s) - 1)]) - run.spoken_s,
         av_offset_s=lips.seconds - voice_begins_s,
         sound_likeness=heard.likeness,
@@ -108,24 +111,39 @@ def _voice(run: Run, sound: Sound) -> measure.Lag:
     return measure.Lag(seconds=lag.seconds + from_ / SOUND_RATE_HZ, likeness=lag.likeness)
 
 
-def _mouth(run: Run, pictures: list[SeenPicture], arrivals_s: NDArray[np.float64]) -> tuple[NDArray[np.float32], float, float]:
-    """Return each picture's distance from the resting mouth, and what it is usually at rest and while speaking. Raises `DemoFailed`."""
+def _mouth(
+    run: Run, pictures: list[SeenPicture], arrivals_s: NDArray[np.float64]
+) -> tuple[NDArray[np.float32], float, float]:
+    """Return each picture's distance from the resting mouth, and what it is usually at rest and while speaking. Raises
+    `DemoFailed`.
+    """
     grey = np.stack([_grey(seen) for seen in pictures])
-    resting = slice(int(np.searchsorted(arrivals_s, run.spoken_s - IDLE_S * 0.9)), int(np.searchsorted(arrivals_s, run.spoken_s)))
+    resting = slice(
+        int(np.searchsorted(arrivals_s, run.spoken_s - IDLE_S * 0.9)), int(np.searchsorted(arrivals_s, run.spoken_s))
+    )
     if resting.stop - resting.start < 10:
-        raise DemoFailed(f"Only {resting.stop - resting.start} pictures reached the viewer in the {IDLE_S:.0f} s before the speech")
+        raise DemoFailed(
+            f"Only {resting.stop - resting.start} pictures reached the viewer in the {IDLE_S:.0f} s before the speech"
+        )
     face = measure.find_face(grey[(resting.start + resting.stop) // 2])
     if face is None:
         raise DemoFailed("There is no face in the picture")
     distance = measure.mouth_distance(grey, resting, face)
     speaking = distance[(arrivals_s > run.spoken_s + 0.5) & (arrivals_s < run.finished_s - 0.3)]
-    still, spoken = max(0.1, float(np.median(distance[resting]))), float(np.percentile(speaking, 75)) if len(speaking) else 0.0
+    still, spoken = (
+        max(0.1, float(np.median(distance[resting]))),
+        float(np.percentile(speaking, 75)) if len(speaking) else 0.0,
+    )
     if spoken < LEAST_MOVEMENT * still:
-        raise DemoFailed(f"The face did not move: speaking changes the mouth by {spoken:.2f} grey levels, resting by {still:.2f}")
+        raise DemoFailed(
+            f"The face did not move: speaking changes the mouth by {spoken:.2f} grey levels, resting by {still:.2f}"
+        )
     return distance, still, spoken
 
 
-def _flush(run: Run, sound: Sound, distance: NDArray[np.float32], arrivals_s: NDArray[np.float64], moving: float) -> tuple[float, float]:
+def _flush(
+    run: Run, sound: Sound, distance: NDArray[np.float32], arrivals_s: NDArray[np.float64], moving: float
+) -> tuple[float, float]:
     """Return seconds from the interrupt to silence and to rest. Raises `DemoFailed` where either is not there in time.
 
     `moving`: how much further than at the end of the aftermath a mouth is that is not at rest.
@@ -139,7 +157,9 @@ def _flush(run: Run, sound: Sound, distance: NDArray[np.float32], arrivals_s: ND
     at_last = float(np.median(distance[seen & (arrivals_s > run.ended_s - AFTERMATH_S / 2)]))
     rest_at_s = measure.rest_begins_s(arrivals_s[seen], distance[seen], at_last + moving, after_s=run.interrupted_s)
     if rest_at_s is None or rest_at_s - run.interrupted_s > FLUSHED_WITHIN_S:
-        raise DemoFailed(f"The interruption did not flush: the mouth went on moving for more than {FLUSHED_WITHIN_S:.0f} s")
+        raise DemoFailed(
+            f"The interruption did not flush: the mouth went on moving for more than {FLUSHED_WITHIN_S:.0f} s"
+        )
     return silence_s, rest_at_s - run.interrupted_s
 
 

@@ -1,15 +1,19 @@
 """What a viewer received, measured by its content: pure functions on pictures and samples.
 
-**A/V offset.** Both streams are compared with the speech that was sent, each at the time at which it is presented to the viewer. Sound: the lag at
-which the received samples correlate best with the sent ones. Lips: each picture's distance from the resting face in the mouth's region, after the
-head's own movement has been taken out (phase correlation of the eyes' region); the lag at which it correlates best with how far the engine opens,
-rounds or closes the mouth for that speech (the motion that `visavis render` would show). Offset = lag of lips - lag of sound: positive when the lips
-come later. A picture every 40 ms samples the lips coarsely, but some hundred of them place the lag within a few milliseconds.
+**A/V offset.** Both streams are compared with the speech that was sent, each at the time at which it is presented to
+the viewer. Sound: the lag at which the received samples correlate best with the sent ones. Lips: each picture's
+distance from the resting face in the mouth's region, after the head's own movement has been taken out (phase
+correlation of the eyes' region); the lag at which it correlates best with how far the engine opens, rounds or closes
+the mouth for that speech (the motion that `visavis render` would show). Offset = lag of lips - lag of sound: positive
+when the lips come later. A picture every 40 ms samples the lips coarsely, but some hundred of them place the lag within
+a few milliseconds.
 
-**Latency.** The same lags on the clock of arrival: from sending the first message of speech to receiving what it holds at its beginning.
+**Latency.** The same lags on the clock of arrival: from sending the first message of speech to receiving what it holds
+at its beginning.
 
-**Flush.** From sending the interrupt to the last sound above a whisper, and to the first of the pictures that all show the resting mouth, both on the
-clock of arrival. Times of arrival are those of the viewer's decoders: its jitter buffer for sound holds some 80 ms.
+**Flush.** From sending the interrupt to the last sound above a whisper, and to the first of the pictures that all show
+the resting mouth, both on the clock of arrival. Times of arrival are those of the viewer's decoders: its jitter buffer
+for sound holds some 80 ms.
 """
 
 from __future__ import annotations
@@ -27,7 +31,8 @@ SPEECH_RATE_HZ = 16_000
 AUDIBLE = 0.01  # of full scale, RMS of 10 ms: -40 dBFS, a whisper
 FREEZE_EXTRA_S = 0.150  # W3C webrtc-stats, freezeCount: a gap longer than max(3 frames, 1 frame + 150 ms)
 
-# How much each coefficient changes the picture of the mouth, by the pixels it moves: jaw and lips most, the rest little.
+# How much each coefficient changes the picture of the mouth, by the pixels it moves: jaw and lips most, the rest
+# little.
 WEIGHTS = {
     "jawOpen": 1.0,
     "mouthClose": -0.8,
@@ -62,7 +67,9 @@ class Lag:
 
 
 def find_face(picture: NDArray[np.uint8]) -> Box | None:
-    """Return the largest frontal face of a grey picture (uint8 (h, w)), None without one. Viola-Jones, with the cascade that OpenCV carries."""
+    """Return the largest frontal face of a grey picture (uint8 (h, w)), None without one. Viola-Jones, with the cascade
+    that OpenCV carries.
+    """
     cascade = cv2.CascadeClassifier(str(Path(cv2.__file__).parent / "data" / "haarcascade_frontalface_default.xml"))
     least_px = min(picture.shape) // 6
     faces = cascade.detectMultiScale(picture, scaleFactor=1.05, minNeighbors=4, minSize=(least_px, least_px))
@@ -74,17 +81,29 @@ def find_face(picture: NDArray[np.uint8]) -> Box | None:
 
 def mouth_of(face: Box) -> Box:
     """Return the mouth's part of a Viola-Jones face: its lower third, the middle three fifths."""
-    return Box(left=face.left + face.width // 5, top=face.top + face.height * 13 // 20, width=face.width * 3 // 5, height=face.height * 7 // 20)
+    return Box(
+        left=face.left + face.width // 5,
+        top=face.top + face.height * 13 // 20,
+        width=face.width * 3 // 5,
+        height=face.height * 7 // 20,
+    )
 
 
 def eyes_of(face: Box) -> Box:
-    return Box(left=face.left + face.width // 8, top=face.top + face.height // 5, width=face.width * 3 // 4, height=face.height * 3 // 10)
+    return Box(
+        left=face.left + face.width // 8,
+        top=face.top + face.height // 5,
+        width=face.width * 3 // 4,
+        height=face.height * 3 // 10,
+    )
 
 
 def mouth_distance(pictures: NDArray[np.uint8], resting: slice, face: Box) -> NDArray[np.float32]:
-    """Return how far each picture's mouth is from the resting one: float32 (n,), mean absolute difference in grey levels (0 to 255).
+    """Return how far each picture's mouth is from the resting one: float32 (n,), mean absolute difference in grey
+    levels (0 to 255).
 
-    `pictures`: uint8 (n, h, w), grey. `resting`: those in which nobody speaks; the first of them is the measure, their spread the noise.
+    `pictures`: uint8 (n, h, w), grey. `resting`: those in which nobody speaks; the first of them is the measure, their
+    spread the noise.
     """
     eyes, mouth = eyes_of(face), mouth_of(face)
     still = pictures[resting]
@@ -94,7 +113,8 @@ def mouth_distance(pictures: NDArray[np.uint8], resting: slice, face: Box) -> ND
     mouth_still = cv2.GaussianBlur(mouth.of(reference), (0, 0), 1.2).astype(np.float32)
     distance = np.zeros(len(pictures), np.float32)
     for number, picture in enumerate(pictures):
-        (dx, dy), _ = cv2.phaseCorrelate(eyes_still.copy(), eyes.of(picture).astype(np.float32), window)  # it windows both in place
+        # it windows both in place
+        (dx, dy), _ = cv2.phaseCorrelate(eyes_still.copy(), eyes.of(picture).astype(np.float32), window)
         shift = np.array([[1, 0, dx], [0, 1, dy]], np.float32)
         size = (picture.shape[1], picture.shape[0])
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
@@ -110,12 +130,18 @@ def expected_distance(motion: SpeechMotion) -> NDArray[np.float32]:
 
 
 def lips_lag(
-    times_s: NDArray[np.float64], distance: NDArray[np.float32], expected: NDArray[np.float32], *, around_s: float, within_s: float = 0.6
+    times_s: NDArray[np.float64],
+    distance: NDArray[np.float32],
+    expected: NDArray[np.float32],
+    *,
+    around_s: float,
+    within_s: float = 0.6,
 ) -> Lag:
     """Find when the expected movement begins among the pictures.
 
-    `times_s`, `distance`: float (n,), one per picture. `expected`: float32 (m,), one per 10 ms from the speech's beginning. The lag is sought from
-    `around_s - within_s` to `around_s + within_s`, in steps of 1 ms. Pictures hold the instant they show, so nothing is added for their duration.
+    `times_s`, `distance`: float (n,), one per picture. `expected`: float32 (m,), one per 10 ms from the speech's
+    beginning. The lag is sought from `around_s - within_s` to `around_s + within_s`, in steps of 1 ms. Pictures hold
+    the instant they show, so nothing is added for their duration.
     """
     grid_s = np.arange(len(expected)) / MOTION_RATE_HZ
     best = Lag(seconds=around_s, likeness=-1.0)
@@ -130,7 +156,9 @@ def lips_lag(
 
 
 def sound_lag(received: NDArray[np.float32], sent: NDArray[np.float32], rate_hz: int) -> Lag:
-    """Find where `sent` begins in `received`, both float32 (n,) at `rate_hz`: the peak of their cross-correlation, to a part of a sample."""
+    """Find where `sent` begins in `received`, both float32 (n,) at `rate_hz`: the peak of their cross-correlation, to a
+    part of a sample.
+    """
     size = 1 << (len(received) + len(sent) - 1).bit_length()
     product = np.fft.irfft(np.fft.rfft(received, size) * np.conj(np.fft.rfft(sent, size)), size)
     product = product[: max(1, len(received))]
@@ -140,7 +168,9 @@ def sound_lag(received: NDArray[np.float32], sent: NDArray[np.float32], rate_hz:
     shift = 0.0
     if 0 < peak < len(product) - 1:  # a parabola through the peak and its neighbours
         before, at, after = product[peak - 1 : peak + 2]
-        shift = float(0.5 * (before - after) / max(before - 2 * at + after, -1e30)) if before - 2 * at + after < 0 else 0.0
+        shift = (
+            float(0.5 * (before - after) / max(before - 2 * at + after, -1e30)) if before - 2 * at + after < 0 else 0.0
+        )
     return Lag(seconds=(peak + shift) / rate_hz, likeness=likeness)
 
 
@@ -151,15 +181,21 @@ def _correlation(one: NDArray[np.floating], other: NDArray[np.floating]) -> floa
 
 
 def last_audible_s(times_s: NDArray[np.float64], samples: NDArray[np.float32], rate_hz: int) -> float | None:
-    """Return the time of the last sound above a whisper; None when there is none. `times_s`: float64 (n,), each sample's; `samples`: float32 (n,)."""
+    """Return the time of the last sound above a whisper; None when there is none. `times_s`: float64 (n,), each
+    sample's; `samples`: float32 (n,).
+    """
     step = rate_hz // 100
     blocks = samples[: len(samples) // step * step].reshape(-1, step)
     loud = np.flatnonzero(np.sqrt((blocks**2).mean(axis=1)) > AUDIBLE)
     return float(times_s[(loud[-1] + 1) * step - 1]) if len(loud) else None
 
 
-def rest_begins_s(times_s: NDArray[np.float64], distance: NDArray[np.float32], threshold: float, *, after_s: float) -> float | None:
-    """Return the time of the first picture after `after_s` from which on every mouth is at rest (below `threshold`); None when the last is not."""
+def rest_begins_s(
+    times_s: NDArray[np.float64], distance: NDArray[np.float32], threshold: float, *, after_s: float
+) -> float | None:
+    """Return the time of the first picture after `after_s` from which on every mouth is at rest (below `threshold`);
+    None when the last is not.
+    """
     late = np.flatnonzero(times_s > after_s)
     moving = late[distance[late] > threshold]
     first = (moving[-1] + 1) if len(moving) else (late[0] if len(late) else len(times_s))

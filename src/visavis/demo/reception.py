@@ -1,4 +1,6 @@
-"""What one viewer of a room receives, kept as it comes: pictures and sound with their two times, and the film of it at the end."""
+"""What one viewer of a room receives, kept as it comes: pictures and sound with their two times, and the film of it at
+the end.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ ROOM_CLOCK_SINCE_S = 1e9  # unix time; media times below it were stamped by arri
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sound:
-    """One timeline of sound. `samples`: float32 (n,), -1 to 1, gaps are 0; `arrived_s`: float64 (n,), when each sample's block arrived."""
+    """One timeline of sound. `samples`: float32 (n,), -1 to 1, gaps are 0; `arrived_s`: float64 (n,), when each
+    sample's block arrived.
+    """
 
     begins_s: float  # media time of the first sample
     samples: NDArray[np.float32]
@@ -80,13 +84,17 @@ class Reception:
 
 
 def write_film(path: Path, pictures: list[SeenPicture], sound: Sound) -> None:
-    """Write what was received as MP4 (H.264, AAC), each picture and sample at its media time. A film that fails half-way leaves no file."""
+    """Write what was received as MP4 (H.264, AAC), each picture and sample at its media time. A film that fails
+    half-way leaves no file.
+    """
     begins_s = pictures[0].media_time_s
     first = round((begins_s - sound.begins_s) * SOUND_RATE_HZ)
     heard = sound.samples[first:] if first >= 0 else np.concatenate([np.zeros(-first, np.float32), sound.samples])
     try:
         with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as box:
-            video = box.add_stream("libx264", rate=25, options={"preset": "veryfast", "crf": "18", "threads": "1", "bf": "0"})
+            video = box.add_stream(
+                "libx264", rate=25, options={"preset": "veryfast", "crf": "18", "threads": "1", "bf": "0"}
+            )
             video.width, video.height, video.pix_fmt = pictures[0].frame.width, pictures[0].frame.height, "yuv420p"
             video.codec_context.time_base = Fraction(1, TICKS_HZ)
             audio = box.add_stream("aac", rate=SOUND_RATE_HZ, layout="mono")

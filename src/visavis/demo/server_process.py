@@ -1,4 +1,6 @@
-"""A Visavis server as a child process, as an outside client would find it: an address, a key, and nothing of its insides."""
+"""A Visavis server as a child process, as an outside client would find it: an address, a key, and nothing of its
+insides.
+"""
 
 from __future__ import annotations
 
@@ -39,18 +41,27 @@ def _check_free(port: int) -> None:
         socket.create_server(("127.0.0.1", port)).close()
     except OSError as error:
         raise ServerFailed(
-            f"Cannot listen on 127.0.0.1:{port}: {os.strerror(error.errno or 0)}", suggestion="Choose another with --port or make demo PORT=…"
+            f"Cannot listen on 127.0.0.1:{port}: {os.strerror(error.errno or 0)}",
+            suggestion="Choose another with --port or make demo PORT=…",
         ) from None
 
 
 class ServerProcess:
     """`visavis serve` on 127.0.0.1, from entering the context to leaving it.
 
-    `log`: where its output goes; None lets its events through to our stderr and keeps back its greeting, which would show a key that nobody
-    uses here. A Ctrl-C of the terminal does not reach it: leaving the context stops it. Entering raises `ServerFailed` where the port is taken.
+    `log`: where its output goes; None lets its events through to our stderr and keeps back its greeting, which would
+    show a key that nobody uses here. A Ctrl-C of the terminal does not reach it: leaving the context stops it. Entering
+    raises `ServerFailed` where the port is taken.
     """
 
-    def __init__(self, *, port: int = 0, data_dir: Path | None = None, log: Path | None = None, settings: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        port: int = 0,
+        data_dir: Path | None = None,
+        log: Path | None = None,
+        settings: dict[str, str] | None = None,
+    ) -> None:
         self.port = port or free_port()
         self.base_url = f"http://127.0.0.1:{self.port}"
         self._env = {**os.environ, **(settings or {}), "OMP_NUM_THREADS": "1"}
@@ -70,7 +81,9 @@ class ServerProcess:
         self._log = self._log_path.open("wb") if self._log_path else None
         command = [sys.executable, "-m", "visavis.cli", "serve", "--host", "127.0.0.1", "--port", str(self.port)]
         output = self._log or subprocess.DEVNULL
-        self._process = subprocess.Popen(command, env=self._env, stdout=output, stderr=self._log, start_new_session=True)
+        self._process = subprocess.Popen(
+            command, env=self._env, stdout=output, stderr=self._log, start_new_session=True
+        )
         return self
 
     def wait_ready(self, timeout_s: float = READY_TIMEOUT_S) -> float:
@@ -103,7 +116,9 @@ class ServerProcess:
             raise ServerFailed(f"`visavis keys create` failed: {made.stderr.strip() or made.stdout.strip()}")
         return lines[0]
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         assert self._process is not None
         if self._process.poll() is None:
             self._process.terminate()

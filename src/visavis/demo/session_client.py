@@ -7,7 +7,16 @@ from typing import Any
 
 import httpx
 
-from visavis.demo.contract import AVATARS, CREATED, ENDED, STARTED, ContractBroken, check, check_answer, session_document
+from visavis.demo.contract import (
+    AVATARS,
+    CREATED,
+    ENDED,
+    STARTED,
+    ContractBroken,
+    check,
+    check_answer,
+    session_document,
+)
 
 START_ATTEMPTS = 20
 
@@ -28,7 +37,9 @@ class SessionClient:
         character = next((one for one in body["avatars"] if one["parent_id"] is None), None)
         if character is None:
             return str(body["avatars"][0]["avatar_id"])
-        looks = await self._get("/v1/avatars", {"success": True, "avatars": list}, parent_id=character["avatar_id"], characters_only="false")
+        looks = await self._get(
+            "/v1/avatars", {"success": True, "avatars": list}, parent_id=character["avatar_id"], characters_only="false"
+        )
         if not looks["avatars"]:
             raise ContractBroken(f"The character {character['name']} has no look")
         for number, avatar in enumerate(looks["avatars"]):

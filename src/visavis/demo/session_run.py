@@ -1,7 +1,8 @@
-"""One whole session by the public API alone, exactly as an outside client would: REST, the channel, and a viewer over WebRTC.
+"""One whole session by the public API alone, exactly as an outside client would: REST, the channel, and a viewer over
+WebRTC.
 
-create -> start -> join the room -> session.init -> speak a sample to its end -> speak it again and interrupt it -> end. What happened when is kept in
-`Run`; nothing is judged here but the contract.
+create -> start -> join the room -> session.init -> speak a sample to its end -> speak it again and interrupt it -> end.
+What happened when is kept in `Run`; nothing is judged here but the contract.
 """
 
 from __future__ import annotations
@@ -42,7 +43,10 @@ class Speech:
     def read(cls, path: Path) -> Speech:
         with wave.open(str(path)) as file:
             assert file.getnchannels() == 1 and file.getsampwidth() == 2, "the library's voices are mono PCM16"
-            return cls(samples=np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.int16), rate_hz=file.getframerate())
+            return cls(
+                samples=np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.int16),
+                rate_hz=file.getframerate(),
+            )
 
     @property
     def seconds(self) -> float:
@@ -79,8 +83,14 @@ async def perform(base_url: str, key: str, sample: Path) -> Run:
         await sessions.read(session_id, "created")
         run.start_sent_s = time.monotonic()
         ws_uri = await sessions.start(session_id)
-        async with WhepViewer(whep_url=f"{room['url']}/whep", token=room["token"]) as viewer, connect(ws_uri, max_size=None) as connection:
-            receiving = [asyncio.create_task(run.reception.take_pictures(viewer)), asyncio.create_task(run.reception.take_sound(viewer))]
+        async with (
+            WhepViewer(whep_url=f"{room['url']}/whep", token=room["token"]) as viewer,
+            connect(ws_uri, max_size=None) as connection,
+        ):
+            receiving = [
+                asyncio.create_task(run.reception.take_pictures(viewer)),
+                asyncio.create_task(run.reception.take_sound(viewer)),
+            ]
             try:
                 channel = ChannelClient(connection)
                 await _join(run, channel, session)
@@ -91,7 +101,9 @@ async def perform(base_url: str, key: str, sample: Path) -> Run:
                 await sessions.end(session_id)
                 code, reason = await channel.wait_closed()
                 if code != 1000 or not reason:
-                    raise ContractBroken(f"The channel closed with {code} {reason!r} at the session's end instead of 1000 and the reason")
+                    raise ContractBroken(
+                        f"The channel closed with {code} {reason!r} at the session's end instead of 1000 and the reason"
+                    )
                 await sessions.read(session_id, "ended")
             finally:
                 for task in receiving:
@@ -117,7 +129,8 @@ async def _join(run: Run, channel: ChannelClient, session: dict) -> None:
     except TimeoutError:
         sizes = {(seen.frame.width, seen.frame.height) for seen in run.reception.pictures}
         raise ContractBroken(
-            f"No picture of {SIZE_PX} reached the viewer within {FIRST_PICTURE_WITHIN_S:.0f} s (sizes seen: {sizes or 'none'})"
+            f"No picture of {SIZE_PX} reached the viewer within {FIRST_PICTURE_WITHIN_S:.0f} s (sizes seen: "
+            f"{sizes or 'none'})"
         ) from None
     run.first_picture_s = run.reception.pictures[0].arrived_s
     await asyncio.sleep(IDLE_S)
@@ -126,7 +139,9 @@ async def _join(run: Run, channel: ChannelClient, session: dict) -> None:
 async def _speak_to_the_end(run: Run, channel: ChannelClient) -> None:
     run.spoken_s = await channel.speak(run.speech.pcm, sample_rate_hz=run.speech.rate_hz, utterance_id="sample")
     await channel.wait_for("agent.playback.started", utterance_id="sample")
-    finished = await channel.wait_for("agent.playback.finished", within_s=run.speech.seconds + 20, utterance_id="sample")
+    finished = await channel.wait_for(
+        "agent.playback.finished", within_s=run.speech.seconds + 20, utterance_id="sample"
+    )
     run.finished_s = finished.arrived_s
     position_s = finished.message["position_s"]
     if finished.message["interrupted"] or abs(position_s - run.speech.seconds) > POSITION_TOLERANCE_S:

@@ -1,8 +1,11 @@
-"""How a session looks: what is behind the person, how near they are, and the mood they are in. A value, and its JSON as the API takes it.
+"""How a session looks: what is behind the person, how near they are, and the mood they are in. A value, and its JSON as
+the API takes it.
 
-    {"background": {"type": "color", "color": "#1a2b3c"}, "framing": {"zoom": 1.2}, "emotion": {"name": "happy", "weight": 0.6}}
+    {"background": {"type": "color", "color": "#1a2b3c"}, "framing": {"zoom": 1.2}, "emotion": {"name": "happy",
+    "weight": 0.6}}
 
-Each member may be left out, which leaves it as it is, or null, which makes it what it is by default. Unknown members are refused.
+Each member may be left out, which leaves it as it is, or null, which makes it what it is by default. Unknown members
+are refused.
 """
 
 from __future__ import annotations
@@ -74,11 +77,17 @@ class OutputChange:
 
 
 def read_output(value: Any) -> OutputChange:
-    """Read the JSON of an output. Raises `InvalidRequest` (INVALID_OUTPUT, INVALID_EMOTION), `BackgroundRefused`, `FramingRefused`."""
+    """Read the JSON of an output. Raises `InvalidRequest` (INVALID_OUTPUT, INVALID_EMOTION), `BackgroundRefused`,
+    `FramingRefused`.
+    """
     if not isinstance(value, dict):
-        raise InvalidRequest("output must be an object", code="INVALID_OUTPUT", suggestion=f"It takes {', '.join(MEMBERS)}")
+        raise InvalidRequest(
+            "output must be an object", code="INVALID_OUTPUT", suggestion=f"It takes {', '.join(MEMBERS)}"
+        )
     if unknown := sorted(set(value) - set(MEMBERS)):
-        raise InvalidRequest(f"output has no {unknown[0][:64]!r}", code="INVALID_OUTPUT", suggestion=f"It takes {', '.join(MEMBERS)}")
+        raise InvalidRequest(
+            f"output has no {unknown[0][:64]!r}", code="INVALID_OUTPUT", suggestion=f"It takes {', '.join(MEMBERS)}"
+        )
     background, framing, mood = None, None, None
     if "background" in value:
         background = {"type": "photo"} if value["background"] is None else value["background"]

@@ -32,9 +32,13 @@ class StageCommand:
 
 
 class StageLink:
-    """A stage process and the socket to it. `heard` gets every event, `lost` is called once when the process or its link is gone."""
+    """A stage process and the socket to it. `heard` gets every event, `lost` is called once when the process or its
+    link is gone.
+    """
 
-    def __init__(self, process: asyncio.subprocess.Process, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(
+        self, process: asyncio.subprocess.Process, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         self.process = process
         self._reader, self._writer = reader, writer
         self._asked: dict[int, asyncio.Future[str]] = {}
@@ -58,7 +62,8 @@ class StageLink:
                 json.dumps([[s.url, s.username, s.credential] for s in command.ice_servers]),
                 pass_fds=(theirs.fileno(),),
                 stdin=asyncio.subprocess.DEVNULL,
-                # One thread each (a core gets a stage), and glibc's memory in few arenas: both are read before the first import.
+                # One thread each (a core gets a stage), and glibc's memory in few arenas: both are read before the
+                # first import.
                 env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"},
             )
         reader, writer = await asyncio.open_connection(sock=ours)
@@ -105,7 +110,9 @@ class StageLink:
             asked.set_exception(error)
 
     async def ask(self, make: Callable[[int], Message]) -> str:
-        """Send the request that `make` makes of a number, and return its answer. Raises what the stage raised, or `PerformerLost`."""
+        """Send the request that `make` makes of a number, and return its answer. Raises what the stage raised, or
+        `PerformerLost`.
+        """
         if not self.alive:
             raise PerformerLost("The stage that performed this session is gone")
         self._numbered += 1

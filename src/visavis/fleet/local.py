@@ -1,6 +1,8 @@
-"""Performers in child processes of this machine: one warm stage from the start, more as sessions come, up to one for each core.
+"""Performers in child processes of this machine: one warm stage from the start, more as sessions come, up to one for
+each core.
 
-A stage that dies takes its sessions with it, each of which says so by `PerformerEnded(reason="lost")`; a new stage takes its place.
+A stage that dies takes its sessions with it, each of which says so by `PerformerEnded(reason="lost")`; a new stage
+takes its place.
 """
 
 from __future__ import annotations
@@ -18,7 +20,16 @@ from visavis.engine.output import Output
 from visavis.errors import NoCapacity, PerformerLost
 from visavis.fleet import port
 from visavis.fleet.link import StageCommand, StageLink
-from visavis.fleet.port import PLAIN, Attitude, Casting, Delivery, MotionFrames, PerformerEnded, PerformerEvent, PerformerMetrics
+from visavis.fleet.port import (
+    PLAIN,
+    Attitude,
+    Casting,
+    Delivery,
+    MotionFrames,
+    PerformerEnded,
+    PerformerEvent,
+    PerformerMetrics,
+)
 from visavis.rooms.port import IceServer
 from visavis.stage.messages import (
     Attend,
@@ -38,7 +49,8 @@ from visavis.stage.messages import (
 
 SESSIONS_PER_STAGE = 5  # of 512x512 at 25 frames a second on one core
 SESSIONS_BEFORE_NEXT_STAGE = 2  # a stage with more than this has the next one started, while there are cores
-SESSIONS_WHILE_NEXT_STARTS = 3  # and no more than these come to it before the next one is there: sessions stay where they began
+# and no more than these come to it before the next one is there: sessions stay where they began
+SESSIONS_WHILE_NEXT_STARTS = 3
 MAX_UNHEARD_METRICS = 60  # and frames of motion
 CLOSE_WITHIN_S = 5.0
 
@@ -54,12 +66,19 @@ class LocalPerformer:
         self._has_ended = has_ended
         self._last = asyncio.Event()  # of the latest call: set when it and all before it have completed
         self._last.set()
-        self._events: deque[PerformerEvent] = deque()  # bounded by what the stage bounds, and metrics by MAX_UNHEARD_METRICS
+        # bounded by what the stage bounds, and metrics by MAX_UNHEARD_METRICS
+        self._events: deque[PerformerEvent] = deque()
         self._happened = asyncio.Event()
         self._ended = False
 
     async def speak(
-        self, pcm: bytes, *, sample_rate_hz: int, utterance_id: str | None = None, final: bool = False, delivery: Delivery = PLAIN
+        self,
+        pcm: bytes,
+        *,
+        sample_rate_hz: int,
+        utterance_id: str | None = None,
+        final: bool = False,
+        delivery: Delivery = PLAIN,
     ) -> str:
         visemes, mood = delivery.visemes, delivery.mood
         return await self._ask_in_turn(
@@ -82,7 +101,9 @@ class LocalPerformer:
         await self._ask(lambda n: Hush(request=n, session_id=self.session_id, on=on))
 
     async def resize(self, *, width_px: int, height_px: int) -> None:
-        await self._ask_in_turn(lambda n: Resize(request=n, session_id=self.session_id, width_px=width_px, height_px=height_px))
+        await self._ask_in_turn(
+            lambda n: Resize(request=n, session_id=self.session_id, width_px=width_px, height_px=height_px)
+        )
 
     async def dress(self, output: Output) -> None:
         await self._ask_in_turn(lambda n: Dress(request=n, session_id=self.session_id, output=output.plain()))
@@ -120,7 +141,9 @@ class LocalPerformer:
             await self._happened.wait()
 
     async def _ask_in_turn(self, make: Callable[[int], Message]) -> str:
-        """Ask at once, and complete when every call before has: many pieces of speech are on their way together, none overtakes another."""
+        """Ask at once, and complete when every call before has: many pieces of speech are on their way together, none
+        overtakes another.
+        """
         before, self._last = self._last, asyncio.Event()
         after = self._last
         try:
@@ -164,7 +187,8 @@ class LocalFleet:
         self._command = StageCommand(parts=parts, ice_servers=ice_servers)
         self._links: list[StageLink] = []
         self._performers: dict[str, LocalPerformer] = {}
-        self._abandoned: dict[str, asyncio.Task[None]] = {}  # by session id: the ends of sessions whose allocation was given up
+        # by session id: the ends of sessions whose allocation was given up
+        self._abandoned: dict[str, asyncio.Task[None]] = {}
         self._changing = asyncio.Lock()  # one stage is started at a time
         self._tasks: set[asyncio.Task[None]] = set()  # owned: aclose ends them
         self._closing = False
@@ -187,11 +211,15 @@ class LocalFleet:
         except BaseException as error:
             self._forget(casting.session_id)
             if isinstance(error, asyncio.CancelledError):
-                self._abandoned[casting.session_id] = self._in_background(self._abandon(link, casting.session_id, opening))
+                self._abandoned[casting.session_id] = self._in_background(
+                    self._abandon(link, casting.session_id, opening)
+                )
             if isinstance(error, PerformerLost):
                 raise NoCapacity("The stage was lost while the session was set up", suggestion="Try again") from error
             raise
-        if len(self._links) < self._max_stages and all(len(stage.sessions) > SESSIONS_BEFORE_NEXT_STAGE for stage in self._links):
+        if len(self._links) < self._max_stages and all(
+            len(stage.sessions) > SESSIONS_BEFORE_NEXT_STAGE for stage in self._links
+        ):
             self._in_background(self._add_stage())
         return performer
 
@@ -215,7 +243,10 @@ class LocalFleet:
     async def _find_place(self) -> StageLink:
         """Return the stage with the fewest sessions, or a new one. Raises `NoCapacity`."""
         free = self._free_links()
-        if all(len(link.sessions) >= SESSIONS_WHILE_NEXT_STARTS for link in free) and len(self._links) < self._max_stages:
+        if (
+            all(len(link.sessions) >= SESSIONS_WHILE_NEXT_STARTS for link in free)
+            and len(self._links) < self._max_stages
+        ):
             try:
                 await self._add_stage()
             except PerformerLost:

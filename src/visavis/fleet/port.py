@@ -1,7 +1,7 @@
 """The port between the service and whatever performs sessions: allocate, speak, interrupt, offer, end; events back.
 
-A performer in a child process, on another core or on another machine is the same thing to the service. Everything that crosses this port is plain
-data (see stage/messages.py for its form on the wire).
+A performer in a child process, on another core or on another machine is the same thing to the service. Everything that
+crosses this port is plain data (see stage/messages.py for its form on the wire).
 """
 
 from __future__ import annotations
@@ -34,8 +34,9 @@ class Casting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """How speech is to be said, where its sender knows. `visemes`: what is spoken in it, with times from its start on, None where it is to be heard;
-    `mood`: shown from its first sample to the end of its utterance, or until another piece brings another; None for the session's.
+    """How speech is to be said, where its sender knows. `visemes`: what is spoken in it, with times from its start on,
+    None where it is to be heard; `mood`: shown from its first sample to the end of its utterance, or until another
+    piece brings another; None for the session's.
     """
 
     visemes: tuple[TimedViseme, ...] | None = None
@@ -78,16 +79,20 @@ class PlaybackFinished:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StateChanged:
-    """What the avatar does now: speaking from an utterance's first sample to the last of those that follow it at once; in order with the playback."""
+    """What the avatar does now: speaking from an utterance's first sample to the last of those that follow it at once;
+    in order with the playback.
+    """
 
     state: State
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MotionFrames:
-    """Consecutive frames of motion, at MOTION_STREAM_RATE_HZ: ARKit's coefficients and the head's angles in degrees (engine/motion/arkit_names.py).
+    """Consecutive frames of motion, at MOTION_STREAM_RATE_HZ: ARKit's coefficients and the head's angles in degrees
+    (engine/motion/arkit_names.py).
 
-    `position_s`: of the first, in the utterance's audio, before it is heard; without an utterance, on the session's clock.
+    `position_s`: of the first, in the utterance's audio, before it is heard; without an utterance, on the session's
+    clock.
     """
 
     utterance_id: str | None
@@ -106,7 +111,9 @@ class MotionCut:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PerformerMetrics:
-    """Figures of the last second: frames shown, frames late, and milliseconds from a sample's arrival to its frame's leaving the encoder."""
+    """Figures of the last second: frames shown, frames late, and milliseconds from a sample's arrival to its frame's
+    leaving the encoder.
+    """
 
     frames: int
     late_frames: int
@@ -139,7 +146,8 @@ PerformerEvent = (
 
 
 class Performer(Protocol):
-    """One session's performance. Calls may come from any task of one event loop; each completes in the order in which it was called, but for `hush`.
+    """One session's performance. Calls may come from any task of one event loop; each completes in the order in which
+    it was called, but for `hush`.
 
     After PerformerEnded every call raises `PerformerLost`. `end` is idempotent. Whoever allocated a performer ends it.
     """
@@ -147,21 +155,32 @@ class Performer(Protocol):
     session_id: str
 
     async def speak(
-        self, pcm: bytes, *, sample_rate_hz: int, utterance_id: str | None = None, final: bool = False, delivery: Delivery = PLAIN
+        self,
+        pcm: bytes,
+        *,
+        sample_rate_hz: int,
+        utterance_id: str | None = None,
+        final: bool = False,
+        delivery: Delivery = PLAIN,
     ) -> str:
         """Queue mono PCM16 LE; return the id of the utterance it belongs to.
 
-        Without `utterance_id` it continues the open utterance, or opens one. An utterance ends by `final`, by another id, or when its audio has
-        been idle for 300 ms. Raises `QueueFull` (nothing of this call is queued) beyond 600 s of queued speech.
+        Without `utterance_id` it continues the open utterance, or opens one. An utterance ends by `final`, by another
+        id, or when its audio has been idle for 300 ms. Raises `QueueFull` (nothing of this call is queued) beyond 600 s
+        of queued speech.
         """
         ...
 
     async def interrupt(self) -> None:
-        """Drop everything queued or playing; return when it has taken effect (the sound faded, the lips on their way to rest)."""
+        """Drop everything queued or playing; return when it has taken effect (the sound faded, the lips on their way to
+        rest).
+        """
         ...
 
     async def hush(self, on: bool) -> None:
-        """Say nothing from now on, ahead of every call that is under way: an interrupt follows them. Or let speech be heard again."""
+        """Say nothing from now on, ahead of every call that is under way: an interrupt follows them. Or let speech be
+        heard again.
+        """
         ...
 
     async def resize(self, *, width_px: int, height_px: int) -> None:
@@ -169,7 +188,9 @@ class Performer(Protocol):
         ...
 
     async def dress(self, output: Output) -> None:
-        """Look otherwise; viewers stay connected. Raises `BackgroundRefused` for a picture that cannot be read: then nothing has changed."""
+        """Look otherwise; viewers stay connected. Raises `BackgroundRefused` for a picture that cannot be read: then
+        nothing has changed.
+        """
         ...
 
     async def attend(self, state: Attitude) -> None:
@@ -204,7 +225,9 @@ class Fleet(Protocol):
     """Where performers come from."""
 
     async def allocate(self, casting: Casting) -> Performer:
-        """Return a performer whose idle picture is running. Raises `NoCapacity`, or `PackUnreadable` for an avatar pack that cannot be loaded."""
+        """Return a performer whose idle picture is running. Raises `NoCapacity`, or `PackUnreadable` for an avatar pack
+        that cannot be loaded.
+        """
         ...
 
     def capacity(self) -> tuple[int, int]:

@@ -1,1 +1,3 @@
-"""`visavis inspect`: everything a face can do, on one sheet to look at. Most faults of a face are seen in seconds and found by no assertion."""
+"""`visavis inspect`: everything a face can do, on one sheet to look at. Most faults of a face are seen in seconds and
+found by no assertion.
+"""

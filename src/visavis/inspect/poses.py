@@ -18,8 +18,10 @@ Part = Literal["mouth", "eyes", "face", "head"]
 
 # What each class of phones is heard in.
 _HEARD_IN: dict[str, str] = {
-    "SIL": "silence", "PP": "pie, my, boy", "FF": "fee, vie", "TH": "thin, this", "DD": "do, tie", "NN": "no", "LL": "lie", "KK": "key, go, sing",
-    "HH": "he", "CH": "she, chew", "SS": "see, zoo", "RR": "row, fur", "AA": "father", "AE": "cat", "EH": "bed", "AH": "cup, about", "IH": "bit",
+    "SIL": "silence", "PP": "pie, my, boy", "FF": "fee, vie", "TH": "thin, this", "DD": "do, tie", "NN": "no",
+    "LL": "lie", "KK": "key, go, sing",
+    "HH": "he", "CH": "she, chew", "SS": "see, zoo", "RR": "row, fur", "AA": "father", "AE": "cat", "EH": "bed",
+    "AH": "cup, about", "IH": "bit",
     "IY": "bee", "OH": "law", "UW": "boot", "WW": "way",
 }  # fmt: skip
 _SAID = ("PP", "AA", "IY", "UW")  # what moods are shown with: closed, open, spread, round
@@ -42,7 +44,9 @@ class Section:
 
 
 def mouths() -> dict[str, NDArray[np.float32]]:
-    """Return the mouth of every class of phones, float32 (SPOKEN_COUNT,), bilabials with closed lips as speech shows them."""
+    """Return the mouth of every class of phones, float32 (SPOKEN_COUNT,), bilabials with closed lips as speech shows
+    them.
+    """
     table = spoken_table()
     table[BILABIAL, INDEX["mouthClose"]] = table[BILABIAL, INDEX["jawOpen"]]
     return dict(zip(CLASSES, table, strict=True))
@@ -68,21 +72,59 @@ def _of(yaw: float = 0.0, pitch: float = 0.0, roll: float = 0.0, **coefficients:
 def sections() -> Iterator[Section]:
     """Yield the sections of a sheet, from the mouth outwards."""
     shapes = mouths()
-    said = tuple(Pose(label=f"{name}  {_HEARD_IN.get(name, '')}", motion=felt("neutral", 0, shape)) for name, shape in shapes.items())
+    said = tuple(
+        Pose(label=f"{name}  {_HEARD_IN.get(name, '')}", motion=felt("neutral", 0, shape))
+        for name, shape in shapes.items()
+    )
     yield Section(title="Visemes", part="mouth", columns=7, poses=said)
-    moods = [Pose(label=f"{emotion} {weight}", motion=felt(emotion, weight)) for weight in (0.5, 1.0) for emotion in EMOTIONS[1:]]
-    at_rest = [Pose(label="neutral", motion=felt("neutral", 0)), *moods[:4], Pose(label="happy + surprised", motion=_blend()), *moods[4:]]
+    moods = [
+        Pose(label=f"{emotion} {weight}", motion=felt(emotion, weight))
+        for weight in (0.5, 1.0)
+        for emotion in EMOTIONS[1:]
+    ]
+    at_rest = [
+        Pose(label="neutral", motion=felt("neutral", 0)),
+        *moods[:4],
+        Pose(label="happy + surprised", motion=_blend()),
+        *moods[4:],
+    ]
     yield Section(title="Expressions", part="face", columns=5, poses=tuple(at_rest))
-    speaking = tuple(Pose(label=f"{emotion}, {name}", motion=felt(emotion, 1.0, shapes[name])) for name in _SAID for emotion in EMOTIONS)
+    speaking = tuple(
+        Pose(label=f"{emotion}, {name}", motion=felt(emotion, 1.0, shapes[name]))
+        for name in _SAID
+        for emotion in EMOTIONS
+    )
     yield Section(title="Expressions while speaking", part="face", columns=5, poses=speaking)
-    lids = tuple(Pose(label=f"lids {share:g}", motion=_of(eyeBlinkLeft=share, eyeBlinkRight=share)) for share in (0, 0.2, 0.4, 0.6, 0.7, 0.8, 0.9, 1))
+    lids = tuple(
+        Pose(label=f"lids {share:g}", motion=_of(eyeBlinkLeft=share, eyeBlinkRight=share))
+        for share in (0, 0.2, 0.4, 0.6, 0.7, 0.8, 0.9, 1)
+    )
     yield Section(title="Lids", part="eyes", columns=4, poses=lids)
-    looks = (("left", -1, 0), ("right", 1, 0), ("up", 0, -1), ("down", 0, 1), ("up left", -0.7, -0.7), ("down right", 0.7, 0.7))
+    looks = (
+        ("left", -1, 0),
+        ("right", 1, 0),
+        ("up", 0, -1),
+        ("down", 0, 1),
+        ("up left", -0.7, -0.7),
+        ("down right", 0.7, 0.7),
+    )
     gaze = [Pose(label=f"gaze {name}", motion=_of(eyeLookX=x, eyeLookY=y)) for name, x, y in looks]
     gaze += [Pose(label="squint", motion=_of(eyeSquint=1)), Pose(label="wide", motion=_of(eyeWide=1))]
     yield Section(title="Gaze", part="eyes", columns=4, poses=tuple(gaze))
-    turns = (("yaw -6", -6, 0, 0), ("yaw 6", 6, 0, 0), ("pitch -5", 0, -5, 0), ("pitch 5", 0, 5, 0), ("roll -4", 0, 0, -4), ("roll 4", 0, 0, 4))
-    yield Section(title="Head", part="head", columns=6, poses=tuple(Pose(label=name, motion=_of(y, p, r)) for name, y, p, r in turns))
+    turns = (
+        ("yaw -6", -6, 0, 0),
+        ("yaw 6", 6, 0, 0),
+        ("pitch -5", 0, -5, 0),
+        ("pitch 5", 0, 5, 0),
+        ("roll -4", 0, 0, -4),
+        ("roll 4", 0, 0, 4),
+    )
+    yield Section(
+        title="Head",
+        part="head",
+        columns=6,
+        poses=tuple(Pose(label=name, motion=_of(y, p, r)) for name, y, p, r in turns),
+    )
 
 
 def _blend() -> MotionFrame:

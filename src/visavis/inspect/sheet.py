@@ -27,12 +27,16 @@ _PAPER, _INK = (250, 250, 249), (32, 33, 36)
 
 
 def write_sheet(*, avatar: str, out: Path, width_px: int, height_px: int, only: str | None = None) -> None:
-    """Write the contact sheet of `avatar` (a photo's path, an avatar's id, or the name of a library portrait) to `out`, PNG or JPEG.
+    """Write the contact sheet of `avatar` (a photo's path, an avatar's id, or the name of a library portrait) to `out`,
+    PNG or JPEG.
 
-    Rendered at `width_px` by `height_px`; `only`: one section, by its title. Raises `PortraitRefused`, `NotFound`, `InvalidRequest`.
+    Rendered at `width_px` by `height_px`; `only`: one section, by its title. Raises `PortraitRefused`, `NotFound`,
+    `InvalidRequest`.
     """
     if out.suffix.lower() not in _SUFFIXES:
-        raise InvalidRequest(f"{out} would be neither a PNG nor a JPEG", suggestion="Name it so: sheet.png or sheet.jpg")
+        raise InvalidRequest(
+            f"{out} would be neither a PNG nor a JPEG", suggestion="Name it so: sheet.png or sheet.jpg"
+        )
     _chosen(only)
     pack = load_avatar(avatar)
     sheet = contact_sheet(pack, width_px, height_px, only=only)
@@ -50,7 +54,10 @@ def contact_sheet(pack: AvatarPack, width_px: int, height_px: int, only: str | N
 def _chosen(only: str | None) -> list[Section]:
     chosen = [section for section in sections() if only is None or section.title.lower() == only.lower()]
     if not chosen:
-        raise InvalidRequest(f"There is no section '{only}'", suggestion=f"There are {', '.join(section.title for section in sections())}")
+        raise InvalidRequest(
+            f"There is no section '{only}'",
+            suggestion=f"There are {', '.join(section.title for section in sections())}",
+        )
     return chosen
 
 
@@ -85,7 +92,9 @@ def _draw(renderer: CpuRenderer, section: Section) -> Picture:
     small = ImageFont.load_default(13)
     for n, pose in enumerate(section.poses):
         seen = cv2.cvtColor(renderer.render(pose.motion), cv2.COLOR_YUV2RGB_I420)[top:bottom, left:right]
-        tile = cv2.resize(seen, (width, height), interpolation=cv2.INTER_CUBIC if width > right - left else cv2.INTER_AREA)
+        tile = cv2.resize(
+            seen, (width, height), interpolation=cv2.INTER_CUBIC if width > right - left else cv2.INTER_AREA
+        )
         x = _GAP_PX + n % section.columns * (width + _GAP_PX)
         y = _TITLE_PX + n // section.columns * (height + _LABEL_PX + _GAP_PX)
         image.paste(Image.fromarray(tile), (x, y))

@@ -1,4 +1,6 @@
-"""What comes with Visavis to begin with: default portraits and voice clips, all of our own making (PROVENANCE.md says how)."""
+"""What comes with Visavis to begin with: default portraits and voice clips, all of our own making (PROVENANCE.md says
+how).
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ _FOLDER = Path(__file__).parent
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LibraryPortrait:
-    """One portrait of the library. Nobody's photo: the people are drawn by `tools/portraits`. Portraits of one `name` are looks of one character."""
+    """One portrait of the library. Nobody's photo: the people are drawn by `tools/portraits`. Portraits of one `name`
+    are looks of one character.
+    """
 
     slug: str
     name: str
@@ -21,9 +25,13 @@ class LibraryPortrait:
     is_default: bool = False
 
 
-def _portrait(slug: str, name: str, look: str, description: str, *tags: str, is_default: bool = False) -> LibraryPortrait:
+def _portrait(
+    slug: str, name: str, look: str, description: str, *tags: str, is_default: bool = False
+) -> LibraryPortrait:
     path = _FOLDER / "portraits" / f"{slug}.jpg"
-    return LibraryPortrait(slug=slug, name=name, path=path, look=look, description=description, tags=tags, is_default=is_default)
+    return LibraryPortrait(
+        slug=slug, name=name, path=path, look=look, description=description, tags=tags, is_default=is_default
+    )
 
 
 PORTRAITS: tuple[LibraryPortrait, ...] = (  # in the order in which lists show them
@@ -31,7 +39,8 @@ PORTRAITS: tuple[LibraryPortrait, ...] = (  # in the order in which lists show t
         "iris",
         "Iris",
         "Studio",
-        "A woman of about thirty with brown shoulder-length hair and a dark teal pullover, in front of an even grey studio wall.",
+        "A woman of about thirty with brown shoulder-length hair and a dark teal pullover, in front of an even "
+        "grey studio wall.",
         "woman", "adult", "3d",
         is_default=True,
     ),
@@ -39,14 +48,16 @@ PORTRAITS: tuple[LibraryPortrait, ...] = (  # in the order in which lists show t
         "iris-illustrated",
         "Iris",
         "Illustrated",
-        "The same woman, drawn: brown hair to the shoulders, green eyes and a teal roll-neck, before a pale grey glow and leaves.",
+        "The same woman, drawn: brown hair to the shoulders, green eyes and a teal roll-neck, before a pale "
+        "grey glow and leaves.",
         "woman", "adult", "illustrated",
     ),
     _portrait(
         "edith",
         "Edith",
         "Library",
-        "A woman of about seventy with short white hair, blue eyes and a raspberry cardigan, in front of shelves of books.",
+        "A woman of about seventy with short white hair, blue eyes and a raspberry cardigan, in front of "
+        "shelves of books.",
         "woman", "old", "3d",
     ),
     _portrait(
@@ -60,32 +71,37 @@ PORTRAITS: tuple[LibraryPortrait, ...] = (  # in the order in which lists show t
         "pip",
         "Pip",
         "Illustrated",
-        "A drawn young woman with teal bobbed hair, brown skin, freckles and a yellow roll-neck, before a peach glow and purple leaves.",
+        "A drawn young woman with teal bobbed hair, brown skin, freckles and a yellow roll-neck, before a peach "
+        "glow and purple leaves.",
         "woman", "young", "illustrated",
     ),
     _portrait(
         "pip-evening",
         "Pip",
         "Evening",
-        "The same young woman with her hair in a knot, a violet top and a fine gold chain, before a night sky and dark leaves.",
+        "The same young woman with her hair in a knot, a violet top and a fine gold chain, before a night sky "
+        "and dark leaves.",
         "woman", "young", "illustrated",
     ),
     _portrait(
         "amara",
         "Amara",
         "Illustrated",
-        "A drawn woman with dark skin, a round cloud of curls, a coral top and a fine gold chain, before a sea-green glow and leaves.",
+        "A drawn woman with dark skin, a round cloud of curls, a coral top and a fine gold chain, before a "
+        "sea-green glow and leaves.",
         "woman", "adult", "illustrated",
     ),
     _portrait(
         "tomas",
         "Tomas",
         "Illustrated",
-        "A drawn man of about seventy with white hair and beard, blue eyes and a navy jumper over a white collar, before pale green.",
+        "A drawn man of about seventy with white hair and beard, blue eyes and a navy jumper over a white "
+        "collar, before pale green.",
         "man", "old", "illustrated",
     ),
 )  # fmt: skip
 DEFAULT_PORTRAIT: LibraryPortrait = next(portrait for portrait in PORTRAITS if portrait.is_default)
 
 GREETING: Path = _FOLDER / "voices" / "greeting.wav"  # Iris greets; mono PCM16 at 16 kHz, about 4 s
-SAMPLE: Path = _FOLDER / "voices" / "sample.wav"  # rich in /p b m/, /f v/, open and rounded vowels; same format, about 9 s
+# rich in /p b m/, /f v/, open and rounded vowels; same format, about 9 s
+SAMPLE: Path = _FOLDER / "voices" / "sample.wav"

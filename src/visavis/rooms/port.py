@@ -1,4 +1,6 @@
-"""The port to where viewers are: encoded sound and pictures go in, viewers come and go. Implemented by the embedded WebRTC room."""
+"""The port to where viewers are: encoded sound and pictures go in, viewers come and go. Implemented by the embedded
+WebRTC room.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,9 @@ from typing import Literal, Protocol
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncodedPacket:
-    """One encoded frame (VP8) or block (Opus, 20 ms). `position`: its instant on the performance's clock, samples at 48 kHz."""
+    """One encoded frame (VP8) or block (Opus, 20 ms). `position`: its instant on the performance's clock, samples at 48
+    kHz.
+    """
 
     kind: Literal["video", "audio"]
     data: bytes
@@ -42,7 +46,9 @@ class RoomEvents(Protocol):
 
 
 class Room(Protocol):
-    """One session's room. Whoever opened it closes it. `publish` never blocks: a viewer that cannot keep up loses packets, not the others."""
+    """One session's room. Whoever opened it closes it. `publish` never blocks: a viewer that cannot keep up loses
+    packets, not the others.
+    """
 
     @property
     def watched(self) -> bool:

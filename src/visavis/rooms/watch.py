@@ -1,6 +1,8 @@
-"""A viewer without a screen: joins a room by WHEP, receives it over real WebRTC, and can write down what it saw and heard.
+"""A viewer without a screen: joins a room by WHEP, receives it over real WebRTC, and can write down what it saw and
+heard.
 
-Sound and picture are put on one clock by the room's RTCP sender reports, which is what a browser does to keep lips and voice together.
+Sound and picture are put on one clock by the room's RTCP sender reports, which is what a browser does to keep lips and
+voice together.
 """
 
 from __future__ import annotations
@@ -45,7 +47,9 @@ class SeenPicture:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeardBlock:
-    """`media_time_s`: of its first sample, on the same clock. `pts`: 48 kHz since the first. `samples`: int16 (n,), mono, 48 kHz."""
+    """`media_time_s`: of its first sample, on the same clock. `pts`: 48 kHz since the first. `samples`: int16 (n,),
+    mono, 48 kHz.
+    """
 
     media_time_s: float
     arrived_s: float
@@ -54,7 +58,9 @@ class HeardBlock:
 
 
 class _RtpClock:
-    """Maps one stream's RTP time to the room's clock, by its newest sender report; by arrival until the first one has come."""
+    """Maps one stream's RTP time to the room's clock, by its newest sender report; by arrival until the first one has
+    come.
+    """
 
     def __init__(self, receiver: RTCRtpReceiver, rate_hz: int) -> None:
         self._receiver, self._rate_hz = receiver, rate_hz
@@ -64,7 +70,10 @@ class _RtpClock:
 
         async def handle_rtcp_packet(packet: AnyRtcpPacket) -> None:
             if isinstance(packet, RtcpSrPacket):
-                self._report = (packet.sender_info.ntp_timestamp / 2**32 - 2_208_988_800, packet.sender_info.rtp_timestamp)
+                self._report = (
+                    packet.sender_info.ntp_timestamp / 2**32 - 2_208_988_800,
+                    packet.sender_info.rtp_timestamp,
+                )
             await handle(packet)
 
         receiver._handle_rtcp_packet = handle_rtcp_packet  # type: ignore[method-assign]
@@ -87,7 +96,8 @@ class _RtpClock:
 
 
 class RoomViewer:
-    """One viewer of a room, however its offer gets there. `open` connects or leaves nothing behind; `aclose` is idempotent.
+    """One viewer of a room, however its offer gets there. `open` connects or leaves nothing behind; `aclose` is
+    idempotent.
 
     One consumer of `pictures`, one of `sound`; what nobody consumes is kept, so consume both or close soon.
     """
@@ -106,7 +116,9 @@ class RoomViewer:
         await self.open()
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         await self.aclose()
 
     async def open(self) -> None:
@@ -118,7 +130,10 @@ class RoomViewer:
         try:
             self._video = connection.addTransceiver("video", direction="recvonly").receiver
             self._audio = connection.addTransceiver("audio", direction="recvonly").receiver
-            self._clocks = {"video": _RtpClock(self._video, VIDEO_RATE_HZ), "audio": _RtpClock(self._audio, AUDIO_RATE_HZ)}
+            self._clocks = {
+                "video": _RtpClock(self._video, VIDEO_RATE_HZ),
+                "audio": _RtpClock(self._audio, AUDIO_RATE_HZ),
+            }
             await connection.setLocalDescription(await connection.createOffer())
             answer = await self._exchange(connection.localDescription.sdp)
             await connection.setRemoteDescription(RTCSessionDescription(sdp=answer, type="answer"))
@@ -139,7 +154,9 @@ class RoomViewer:
             now_s = time.monotonic()
             if self.time_to_first_frame_s is None:
                 self.time_to_first_frame_s = now_s - self._opened_s
-            yield SeenPicture(media_time_s=self._clocks["video"].time_of(frame.pts, now_s), arrived_s=now_s, frame=frame)
+            yield SeenPicture(
+                media_time_s=self._clocks["video"].time_of(frame.pts, now_s), arrived_s=now_s, frame=frame
+            )
 
     async def sound(self) -> AsyncIterator[HeardBlock]:
         """Every decoded block of sound, until the room or this viewer closes."""
@@ -162,7 +179,9 @@ class RoomViewer:
 
 
 class WhepViewer(RoomViewer):
-    """A viewer that joins by WHEP: the offer is POSTed with the room's token, and leaving DELETEs what the room made of it."""
+    """A viewer that joins by WHEP: the offer is POSTed with the room's token, and leaving DELETEs what the room made of
+    it.
+    """
 
     def __init__(self, *, whep_url: str, token: str = "") -> None:
         super().__init__(self._post)
@@ -177,9 +196,14 @@ class WhepViewer(RoomViewer):
                 headers = {"Content-Type": "application/sdp", **self._headers}
                 answer = await client.post(self._url, content=sdp, headers=headers, timeout=CONNECT_WITHIN_S)
             except (httpx.HTTPError, httpx.InvalidURL) as error:
-                raise InvalidRequest(f"The room cannot be reached: {error}", suggestion="Check the WHEP address") from error
+                raise InvalidRequest(
+                    f"The room cannot be reached: {error}", suggestion="Check the WHEP address"
+                ) from error
         if answer.status_code != 201:
-            raise InvalidRequest(f"The room answered {answer.status_code}: {answer.text[:300]}", suggestion="Check the address and the token")
+            raise InvalidRequest(
+                f"The room answered {answer.status_code}: {answer.text[:300]}",
+                suggestion="Check the address and the token",
+            )
         if "location" in answer.headers:
             self._resource = str(httpx.URL(self._url).join(answer.headers["location"]))
         return answer.text
@@ -217,7 +241,9 @@ class RoomRecording:
 
 
 class _Film:
-    """An MP4 that grows with the pictures; the sound joins at the end, when both clocks are known for sure. Its time 0 is the first picture."""
+    """An MP4 that grows with the pictures; the sound joins at the end, when both clocks are known for sure. Its time 0
+    is the first picture.
+    """
 
     def __init__(self, out: Path, width_px: int, height_px: int) -> None:
         self.width_px, self.height_px = width_px, height_px
@@ -257,7 +283,9 @@ class _Film:
 
 
 def lay_out(blocks: list[HeardBlock], starts_s: list[float]) -> NDArray[np.int16]:
-    """Return the blocks as one int16 (n,) array from time 0, each where it starts (s); silence between, what is before 0 cut off."""
+    """Return the blocks as one int16 (n,) array from time 0, each where it starts (s); silence between, what is before
+    0 cut off.
+    """
     placed = [(round(start_s * AUDIO_RATE_HZ), block.samples) for start_s, block in zip(starts_s, blocks, strict=True)]
     sound = np.zeros(max((at + len(samples) for at, samples in placed), default=0), np.int16)
     for at, samples in placed:
@@ -268,7 +296,9 @@ def lay_out(blocks: list[HeardBlock], starts_s: list[float]) -> NDArray[np.int16
 
 
 async def record(viewer: RoomViewer, *, out: Path, seconds: float) -> RoomRecording:
-    """Write down what an open viewer gets in `seconds` from its first picture. Raises `InvalidRequest` when no picture comes."""
+    """Write down what an open viewer gets in `seconds` from its first picture. Raises `InvalidRequest` when no picture
+    comes.
+    """
     blocks: list[HeardBlock] = []
     film: _Film | None = None
     first_time_s = 0.0
@@ -328,7 +358,8 @@ def record_room(*, whep_url: str, token: str, out: Path, seconds: float) -> Room
 
     recording = asyncio.run(watch())
     print(
-        f"{recording.out}: {recording.pictures} pictures of {recording.width_px}x{recording.height_px}, {recording.sound_s:.2f} s of sound, "
+        f"{recording.out}: {recording.pictures} pictures of {recording.width_px}x{recording.height_px}, "
+        f"{recording.sound_s:.2f} s of sound, "
         f"first picture after {recording.time_to_first_frame_s * 1000:.0f} ms"
     )
     return recording

@@ -1,4 +1,6 @@
-"""The pictures behind sessions: fetched or decoded when a client gives one, kept while the session lives, and gone with it."""
+"""The pictures behind sessions: fetched or decoded when a client gives one, kept while the session lives, and gone with
+it.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ FOLDER = "sessions"
 ReadSource = Callable[[str], Awaitable[bytes]]
 """Return the bytes behind an address or base64. Raises the `PortraitRefused` family."""
 ReadPicture = Callable[[bytes], Awaitable[bytes]]
-"""Decode a stranger's picture in a process of its own and return it as a JPEG. Raises `BackgroundRefused`, `ImageTooLarge`."""
+"""Decode a stranger's picture in a process of its own and return it as a JPEG. Raises `BackgroundRefused`,
+`ImageTooLarge`.
+"""
 
 
 async def read_with_engine(image: bytes) -> bytes:
@@ -35,7 +39,9 @@ async def read_with_engine(image: bytes) -> bytes:
 class Backgrounds:
     """`folder`: where `blobs` keeps them as files, which a stage reads."""
 
-    def __init__(self, *, blobs: Blobs, folder: Path, read_source: ReadSource, read_picture: ReadPicture = read_with_engine) -> None:
+    def __init__(
+        self, *, blobs: Blobs, folder: Path, read_source: ReadSource, read_picture: ReadPicture = read_with_engine
+    ) -> None:
         self._blobs, self._folder = blobs, folder
         self._read_source, self._read_picture = read_source, read_picture
         self._turns = anyio.Semaphore(AT_ONCE)
@@ -63,7 +69,9 @@ class Backgrounds:
             self._taking -= 1
 
     def place(self, session_id: str) -> Path:
-        """Return the path of a new picture of the session: each has its own, as equal paths are taken to look the same."""
+        """Return the path of a new picture of the session: each has its own, as equal paths are taken to
+        look the same.
+        """
         return self._folder / FOLDER / session_id / f"background-{secrets.token_hex(8)}.jpg"
 
     async def keep(self, session_id: str, path: Path, picture: bytes) -> None:

@@ -43,8 +43,8 @@ _MOVES: dict[tuple[Status, Act], Status] = {
 def move(status: Status, act: Act) -> Status:
     """Return the status after the act.
 
-    Raises `SessionEnded` for an act on an ended session and `SessionNotStarted` for ending one that was only created. Starting a started session and
-    ending an ended one are answered before they get here: both are safe to repeat.
+    Raises `SessionEnded` for an act on an ended session and `SessionNotStarted` for ending one that was only created.
+    Starting a started session and ending an ended one are answered before they get here: both are safe to repeat.
     """
     try:
         return _MOVES[status, act]

@@ -1,7 +1,8 @@
 """The sessions that are being performed now: who performs them, who speaks into them, and when they end by themselves.
 
-A live session owns its performer from allocation to end, and consumes its events in one task. Everything that ends one goes through
-`LiveSessions.end`: the store moves first, by compare-and-set, then the channel hears of it, then the performer ends.
+A live session owns its performer from allocation to end, and consumes its events in one task. Everything that ends one
+goes through `LiveSessions.end`: the store moves first, by compare-and-set, then the channel hears of it, then the
+performer ends.
 """
 
 from __future__ import annotations
@@ -17,7 +18,16 @@ from anyio.abc import TaskGroup
 
 from visavis.channel.port import SessionInit
 from visavis.engine.output import Output
-from visavis.errors import InvalidRequest, NotFound, PackUnreadable, PerformerLost, SessionEnded, SessionNotStarted, Unauthorized, VisavisError
+from visavis.errors import (
+    InvalidRequest,
+    NotFound,
+    PackUnreadable,
+    PerformerLost,
+    SessionEnded,
+    SessionNotStarted,
+    Unauthorized,
+    VisavisError,
+)
 from visavis.fleet.port import Casting, Fleet, Performer
 from visavis.ids import is_id
 from visavis.sessions.backgrounds import Backgrounds
@@ -81,8 +91,11 @@ class LiveSessions:
 
     # Starting and ending
 
-    async def start(self, record: SessionRecord, casting: Casting, *, max_duration_ms: int | None, wait_s: float) -> SessionRecord | None:
-        """Allocate a performer and move the session to started; return it as it is then, or None when that takes longer than `wait_s`: call again.
+    async def start(
+        self, record: SessionRecord, casting: Casting, *, max_duration_ms: int | None, wait_s: float
+    ) -> SessionRecord | None:
+        """Allocate a performer and move the session to started; return it as it is then, or None when that takes longer
+        than `wait_s`: call again.
 
         Raises what `Fleet.allocate` raises, and `SessionEnded`.
         """
@@ -99,7 +112,9 @@ class LiveSessions:
             raise starting.error
         return starting.started
 
-    async def _perform(self, record: SessionRecord, casting: Casting, max_duration_ms: int | None, starting: _Starting) -> None:
+    async def _perform(
+        self, record: SessionRecord, casting: Casting, max_duration_ms: int | None, starting: _Starting
+    ) -> None:
         """One session's task: allocate, then live until it is over."""
         structlog.contextvars.clear_contextvars()  # it outlives the request that started it
         session: LiveSession | None = None
@@ -133,7 +148,12 @@ class LiveSessions:
             await self.end(record.id, EndReason.PERFORMER_LOST)
 
     async def _begin(
-        self, record: SessionRecord, performer: Performer, casting: Casting, max_duration_ms: int | None, starting: _Starting
+        self,
+        record: SessionRecord,
+        performer: Performer,
+        casting: Casting,
+        max_duration_ms: int | None,
+        starting: _Starting,
     ) -> LiveSession | None:
         """Move the session to started; None when another start was first."""
         now = self._clock_ms()
@@ -150,7 +170,11 @@ class LiveSessions:
                 raise SessionEnded("Session has already ended")
             return None
         now_s = anyio.current_time()
-        vigil = Vigil(self._patience, now_s=now_s, expires_at_s=None if max_duration_ms is None else now_s + max_duration_ms / 1000)
+        vigil = Vigil(
+            self._patience,
+            now_s=now_s,
+            expires_at_s=None if max_duration_ms is None else now_s + max_duration_ms / 1000,
+        )
         session = LiveSession(
             session_id=record.id,
             key_id=record.key_id,
@@ -169,7 +193,8 @@ class LiveSessions:
         return session
 
     async def end(self, session_id: str, reason: EndReason) -> SessionRecord | None:
-        """End a session; of several that want to, one does, and its reason is the one recorded. Return it as it is then, None if unknown.
+        """End a session; of several that want to, one does, and its reason is the one recorded. Return it as it is
+        then, None if unknown.
 
         Raises `SessionNotStarted` for a session that was only created.
         """
@@ -259,7 +284,9 @@ class LiveSessions:
             raise SessionEnded("Session has already ended")
         if init.hosted:
             if not _leads_to(init.room_url or "", record.room_name):
-                raise InvalidRequest("Invalid room url", code="INVALID_ROOM_URL", suggestion="Use the url of the session's daily_room")
+                raise InvalidRequest(
+                    "Invalid room url", code="INVALID_ROOM_URL", suggestion="Use the url of the session's daily_room"
+                )
             await session.resize(width_px=init.width_px, height_px=init.height_px)
         await session.stream_motion("motion" in init.features)
         return session.open_channel()

@@ -51,8 +51,12 @@ class Attachment:
         self._told = anyio.Event()  # replaced each time the channel waits
         self._finished = False  # set once: no event follows those that are held
 
-    async def speak(self, pcm: bytes, *, sample_rate_hz: int, utterance_id: str | None, final: bool, delivery: Delivery = PLAIN) -> str:
-        return await self._performer().speak(pcm, sample_rate_hz=sample_rate_hz, utterance_id=utterance_id, final=final, delivery=delivery)
+    async def speak(
+        self, pcm: bytes, *, sample_rate_hz: int, utterance_id: str | None, final: bool, delivery: Delivery = PLAIN
+    ) -> str:
+        return await self._performer().speak(
+            pcm, sample_rate_hz=sample_rate_hz, utterance_id=utterance_id, final=final, delivery=delivery
+        )
 
     async def interrupt(self) -> None:
         await self._performer().interrupt()
@@ -91,7 +95,9 @@ class Attachment:
             await self._session.stream_motion(False)
 
     def tell(self, event: SessionEvent) -> None:
-        """Hold an event for the channel. One that takes nothing loses what it has not taken beyond a bound, figures or not."""
+        """Hold an event for the channel. One that takes nothing loses what it has not taken beyond a bound, figures or
+        not.
+        """
         if self._finished:
             return
         if len(self._events) >= (_MOTION_HELD if isinstance(event, MotionFrames) else _EVENTS_HELD):
@@ -251,7 +257,9 @@ class LiveSession:
         return self._attachment
 
     def channel_closed(self, attachment: Attachment) -> bool:
-        """The channel left: return whether the session has none now. Says nothing about a session that another channel holds by now."""
+        """The channel left: return whether the session has none now. Says nothing about a session that another channel
+        holds by now.
+        """
         if self._attachment is not attachment:
             return False
         self._attachment = None

@@ -1,4 +1,6 @@
-"""What a client can do with sessions: create, start, look at, list and end them. Says who may; live.py performs, the store remembers."""
+"""What a client can do with sessions: create, start, look at, list and end them. Says who may; live.py performs, the
+store remembers.
+"""
 
 from __future__ import annotations
 
@@ -69,16 +71,28 @@ class Sessions:
     async def create_hosted(
         self, key: KeyRecord, *, avatar_id: str, metadata: dict[str, Any], look: FirstLook | None = None
     ) -> tuple[SessionRecord, str]:
-        """Create a session; return it and its access token. Raises `NotFound`, `AccessDenied`, `AvatarNotALook`, `InsufficientMinutes`."""
+        """Create a session; return it and its access token. Raises `NotFound`, `AccessDenied`, `AvatarNotALook`,
+        `InsufficientMinutes`.
+        """
         avatar = await self._avatars.to_perform(key, avatar_id)
         await self._check_minutes(key, await self._accounts.plan_of(key))
         return await self._create(key, avatar=avatar, dialect=HOSTED, metadata=metadata, look=look)
 
     async def create_own(
-        self, key: KeyRecord, *, avatar: AvatarRecord, aspect_ratio: str, metadata: dict[str, Any], look: FirstLook | None = None
+        self,
+        key: KeyRecord,
+        *,
+        avatar: AvatarRecord,
+        aspect_ratio: str,
+        metadata: dict[str, Any],
+        look: FirstLook | None = None,
     ) -> tuple[SessionRecord, str]:
-        """Create a session and start it at once; return it and its session token. Raises what `start` raises: then nothing is left of it."""
-        record, token = await self._create(key, avatar=avatar, dialect=OWN, metadata=metadata, aspect_ratio=aspect_ratio, look=look)
+        """Create a session and start it at once; return it and its session token. Raises what `start` raises: then
+        nothing is left of it.
+        """
+        record, token = await self._create(
+            key, avatar=avatar, dialect=OWN, metadata=metadata, aspect_ratio=aspect_ratio, look=look
+        )
         try:
             started = None
             while started is None:
@@ -133,7 +147,8 @@ class Sessions:
     async def start(self, key: KeyRecord, session_id: str) -> SessionRecord | None:
         """Start a session; None while its performer is still being allocated. Starting a started one changes nothing.
 
-        Raises `NotFound`, `SessionEnded`, `ConcurrencyLimitReached`, `InsufficientMinutes`, `NoCapacity`, `PackUnreadable`, `PerformerLost`.
+        Raises `NotFound`, `SessionEnded`, `ConcurrencyLimitReached`, `InsufficientMinutes`, `NoCapacity`,
+        `PackUnreadable`, `PerformerLost`.
         """
         return await self._start(key, await self.get(key, session_id))
 
@@ -142,7 +157,9 @@ class Sessions:
             return record
         move(Status(record.status), Act.START)
         if await self._avatars.get(record.avatar_id) is None:
-            raise NotFound("Avatar not found", code="AVATAR_NOT_FOUND", suggestion="It was deleted after the session was created")
+            raise NotFound(
+                "Avatar not found", code="AVATAR_NOT_FOUND", suggestion="It was deleted after the session was created"
+            )
         plan = await self._accounts.plan_of(key)
         if not self._live.performing(record.id):
             await self._check_minutes(key, plan)
@@ -155,13 +172,17 @@ class Sessions:
             height_px=height_px,
             output=self._backgrounds.output_of(record),
         )
-        started = await self._live.start(record, casting, max_duration_ms=_max_duration_ms(key, plan), wait_s=self._start_wait_s)
+        started = await self._live.start(
+            record, casting, max_duration_ms=_max_duration_ms(key, plan), wait_s=self._start_wait_s
+        )
         if started is not None and started.status == Status.ENDED:  # it was started and ended while we looked
             raise SessionEnded("Session has already ended")
         return started
 
     def _check_concurrency(self, key: KeyRecord, plan: PlanRecord) -> None:
-        """Nothing is awaited between this check and the session's counting as current, so two starts cannot share one place."""
+        """Nothing is awaited between this check and the session's counting as current, so two starts cannot share one
+        place.
+        """
         current = self._live.current(key.id)
         if plan.max_concurrency is not None and current >= plan.max_concurrency:
             raise ConcurrencyLimitReached(current=current, maximum=plan.max_concurrency)
@@ -198,18 +219,30 @@ class Sessions:
         return await self._live.end(record.id, EndReason.CLIENT) or record
 
     async def newest(
-        self, key: KeyRecord, *, statuses: tuple[str, ...], limit: int = NEWEST, before_id: str | None = None, metadata: dict[str, str] | None = None
+        self,
+        key: KeyRecord,
+        *,
+        statuses: tuple[str, ...],
+        limit: int = NEWEST,
+        before_id: str | None = None,
+        metadata: dict[str, str] | None = None,
     ) -> list[SessionRecord]:
         return await self._store.newest(key.id, statuses=statuses, limit=limit, before_id=before_id, metadata=metadata)
 
     async def usage_now(self, key: KeyRecord) -> UsageNow:
         plan = await self._accounts.plan_of(key)
-        return UsageNow(current=self._live.current(key.id), maximum=plan.max_concurrency, minutes_remaining=await self._minutes_remaining(key, plan))
+        return UsageNow(
+            current=self._live.current(key.id),
+            maximum=plan.max_concurrency,
+            minutes_remaining=await self._minutes_remaining(key, plan),
+        )
 
     # Rooms
 
     def room_token(self, record: SessionRecord) -> str:
-        return sign_room_token(self._secret, room_name=record.room_name, session_id=record.id, created_at_ms=record.created_at_ms)
+        return sign_room_token(
+            self._secret, room_name=record.room_name, session_id=record.id, created_at_ms=record.created_at_ms
+        )
 
     async def in_room(self, room_name: str, token: str | None) -> SessionRecord:
         """Return the session whose room this is. Raises `NotFound` and `Unauthorized`."""

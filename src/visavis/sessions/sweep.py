@@ -1,4 +1,6 @@
-"""What slips through: sessions nobody started, sessions without a performer, and sessions that a dead server left behind."""
+"""What slips through: sessions nobody started, sessions without a performer, and sessions that a dead server left
+behind.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ log = structlog.get_logger()
 
 
 async def end_left_behind(store: SessionStore) -> None:
-    """At server start, before anything is performed: end what a server that died was performing, as of its last sign of life."""
+    """At server start, before anything is performed: end what a server that died was performing, as of its last sign of
+    life.
+    """
     for record in await store.with_status(Status.STARTED):
         ended_at_ms = max(record.started_at_ms or 0, record.seen_at_ms or 0)
         to = move(Status.STARTED, Act.END)

@@ -21,12 +21,16 @@ JOIN_GAP_SAMPLES = 100 * SAMPLES_PER_MS  # and for a viewer that has no picture 
 
 
 def bit_rate(width_px: int, height_px: int) -> int:
-    """Return the bits a second for a size: as the area to the power 0.75, since larger pictures of one scene are smoother."""
+    """Return the bits a second for a size: as the area to the power 0.75, since larger pictures of one scene are
+    smoother.
+    """
     return int(min(MAX_BITS_PER_S, max(MIN_BITS_PER_S, BITS_PER_S_AT_512 * (width_px * height_px / 512**2) ** 0.75)))
 
 
 class VideoEncoder:
-    """VP8 of one size. `want_keyframe` may be called at any time; keyframes come at once, but not one after the other."""
+    """VP8 of one size. `want_keyframe` may be called at any time; keyframes come at once, but not one after
+    the other.
+    """
 
     def __init__(self, *, width_px: int, height_px: int, fps: int) -> None:
         rate = bit_rate(width_px, height_px)
@@ -42,7 +46,9 @@ class VideoEncoder:
             "cpu-used": "-12",  # a seventh less work than -8 for 0.9 dB at the mouth, which keeps 44.8 (decision 0010)
             "lag-in-frames": "0",
             "noise-sensitivity": "0",
-            "static-thresh": "400",  # blocks that changed less are left as they are: a third less work, and more bits for the lips (decision 0003)
+            # blocks that changed less are left as they are: a third less work, and more bits for the lips (decision
+            # 0003)
+            "static-thresh": "400",
             "minrate": str(rate),  # minrate = maxrate = bit rate is libvpx's constant bit rate
             "maxrate": str(rate),
             "bufsize": str(rate),
@@ -51,7 +57,8 @@ class VideoEncoder:
         }
         codec.open()
         self._codec = codec
-        self._wanted_after: int | None = None  # a keyframe is due from this position on; the first picture is one anyway
+        # a keyframe is due from this position on; the first picture is one anyway
+        self._wanted_after: int | None = None
         self._last_keyframe = -KEYFRAME_GAP_SAMPLES
 
     def want_keyframe(self, *, joining: bool) -> None:
@@ -60,7 +67,9 @@ class VideoEncoder:
         self._wanted_after = due if self._wanted_after is None else min(due, self._wanted_after)
 
     def encode(self, picture: NDArray[np.uint8], position: int) -> EncodedPacket | None:
-        """Encode I420, uint8 (height * 3 // 2, width), shown at `position`; None where the rate control has dropped the picture."""
+        """Encode I420, uint8 (height * 3 // 2, width), shown at `position`; None where the rate control has dropped the
+        picture.
+        """
         frame = av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(picture), format="yuv420p")
         frame.pts, frame.time_base = position, TIME_BASE
         if self._wanted_after is not None and position >= self._wanted_after:
@@ -77,14 +86,17 @@ class VideoEncoder:
 
 
 class AudioEncoder:
-    """Opus, mono, 20 ms. Its packets carry the position of the sound that a decoder gives for them: 6.5 ms before what went in (its look-ahead)."""
+    """Opus, mono, 20 ms. Its packets carry the position of the sound that a decoder gives for them: 6.5 ms before what
+    went in (its look-ahead).
+    """
 
     def __init__(self) -> None:
         codec = av.CodecContext.create("libopus", "w")
         codec.sample_rate, codec.layout, codec.format = PLAYOUT_RATE_HZ, "mono", "s16"
         codec.bit_rate, codec.time_base = OPUS_BITS_PER_S, TIME_BASE
         codec.options = {
-            "application": "audio",  # not voip: at this bit rate libopus then codes speech as it does music, at less than half the work
+            # not voip: at this bit rate libopus then codes speech as it does music, at less than half the work
+            "application": "audio",
             "frame_duration": "20",
             "compression_level": "5",
         }

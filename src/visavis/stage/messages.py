@@ -1,7 +1,9 @@
-"""What the service and a stage process say to each other: plain data, one msgpack map each, behind a 4-byte big-endian length.
+"""What the service and a stage process say to each other: plain data, one msgpack map each, behind a 4-byte big-endian
+length.
 
-Requests carry a `request` number and get exactly one `Done` or `Failed` with it; events carry their session. The link is ordered both ways. A frame
-beyond MAX_FRAME_BYTES, or one that is no known message, breaks the link: both ends are ours.
+Requests carry a `request` number and get exactly one `Done` or `Failed` with it; events carry their session. The link
+is ordered both ways. A frame beyond MAX_FRAME_BYTES, or one that is no known message, breaks the link: both ends are
+ours.
 """
 
 from __future__ import annotations

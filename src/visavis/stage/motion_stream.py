@@ -1,8 +1,10 @@
-"""The motion of a session for a head that somebody else draws: ahead of the sound, tied to it, and alive where nobody speaks. Pure.
+"""The motion of a session for a head that somebody else draws: ahead of the sound, tied to it, and alive where nobody
+speaks. Pure.
 
-Frames of speech carry their utterance and their position in its audio, and come as soon as they are certain: while the sound plays, some 100 to
-200 ms before it does. Where nothing is said, the life of the face goes on in frames of no utterance, at the pace of the clock. Frames that an
-interrupt made void are told by a `MotionCut`. The face lives a life of its own here, since it is seen ahead of the picture: its mouth is the same.
+Frames of speech carry their utterance and their position in its audio, and come as soon as they are certain: while the
+sound plays, some 100 to 200 ms before it does. Where nothing is said, the life of the face goes on in frames of no
+utterance, at the pace of the clock. Frames that an interrupt made void are told by a `MotionCut`. The face lives a life
+of its own here, since it is seen ahead of the picture: its mouth is the same.
 """
 
 from __future__ import annotations
@@ -35,7 +37,8 @@ AT_REST = Instant(mouth=REST_MOUTH, cue=SILENCE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Motion:
-    """Consecutive frames, FRAME_SAMPLES apart. `position`: of the first, in the audio of `utterance_id`; on the session's clock where that is None.
+    """Consecutive frames, FRAME_SAMPLES apart. `position`: of the first, in the audio of `utterance_id`; on the
+    session's clock where that is None.
 
     `coefficients`: of each frame, in the order of ARKIT. `heads`: yaw, pitch and roll of each, in degrees.
     """
@@ -72,7 +75,8 @@ class MotionStream:
         self._shown = REST_MOUTH
         self._left, self._easing = REST_MOUTH, 0
         self._spoke = False
-        self._mouths: dict[int, NDArray[np.float32]] = {}  # of the utterance's frames that may still lie ahead of the sound, by position
+        # of the utterance's frames that may still lie ahead of the sound, by position
+        self._mouths: dict[int, NDArray[np.float32]] = {}
         performance.begun = []
 
     def close(self) -> None:
@@ -104,7 +108,9 @@ class MotionStream:
         voice = utterance.voice
         while (instant := voice.ahead(self._next)) is not None:
             own = voice.mood_at(self._next)
-            out += self._add(utterance.utterance_id, self._next, instant, "speaking", self._performance.mood if own is None else own)
+            out += self._add(
+                utterance.utterance_id, self._next, instant, "speaking", self._performance.mood if own is None else own
+            )
             self._mouths[self._next] = self._shown
             if len(self._mouths) > KEPT_MOUTHS:
                 del self._mouths[next(iter(self._mouths))]
@@ -118,7 +124,9 @@ class MotionStream:
             self._utterance = None
 
     def _cut(self, utterance: Utterance, out: list[Motion | MotionCut]) -> None:
-        """Take back what was told of an interrupted utterance beyond what was heard; the mouth goes on from where it was."""
+        """Take back what was told of an interrupted utterance beyond what was heard; the mouth goes on from where it
+        was.
+        """
         heard = utterance.voice.played
         if self._batch[0] == utterance.utterance_id:
             self._frames.clear()
@@ -141,7 +149,10 @@ class MotionStream:
     def _add(self, utterance_id: str | None, position: int, instant: Instant, state: State, mood: Mood) -> list[Motion]:
         """Add a frame to the batch; return the one before it where the frame does not continue it."""
         out: list[Motion] = []
-        if self._frames and (utterance_id, position) != (self._batch[0], self._batch[1] + len(self._frames) * FRAME_SAMPLES):
+        if self._frames and (utterance_id, position) != (
+            self._batch[0],
+            self._batch[1] + len(self._frames) * FRAME_SAMPLES,
+        ):
             out = self._flush()
         if not self._frames:
             self._batch = (utterance_id, position)
@@ -162,7 +173,10 @@ class MotionStream:
         if not frames:
             return []
         coefficients = to_arkit(np.stack([frame.coefficients for frame in frames]))
-        heads = [[round(angle, ANGLE_DIGITS) for angle in (frame.yaw_deg, frame.pitch_deg, frame.roll_deg)] for frame in frames]
+        heads = [
+            [round(angle, ANGLE_DIGITS) for angle in (frame.yaw_deg, frame.pitch_deg, frame.roll_deg)]
+            for frame in frames
+        ]
         return [
             Motion(
                 utterance_id=self._batch[0],

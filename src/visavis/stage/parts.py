@@ -1,4 +1,6 @@
-"""What a stage is built of, so that a test can bring a renderer or a speech-to-motion of its own: named on the stage's command line."""
+"""What a stage is built of, so that a test can bring a renderer or a speech-to-motion of its own: named on the stage's
+command line.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,8 @@ class Avatar(Protocol):
     """An avatar pack in memory, shared by every session that shows it."""
 
     def renderer(self, *, width_px: int, height_px: int, backdrop: Backdrop, framing: Framing) -> Renderer:
-        """Make a renderer; called in a thread, since it lays the avatar out for its size (half a second for the first of a size).
+        """Make a renderer; called in a thread, since it lays the avatar out for its size (half a second for the first
+        of a size).
 
         Raises `BackgroundRefused` when a picture cannot be read.
         """

@@ -1,7 +1,9 @@
-"""What is heard and seen at every instant of a session. Pure: no clock and no I/O; whoever drives it says how far the sound has come.
+"""What is heard and seen at every instant of a session. Pure: no clock and no I/O; whoever drives it says how far the
+sound has come.
 
-The caller takes one block of sound every 20 ms and asks for the face of each frame's instant, in order. Sound never waits for anything: where an
-utterance's audio runs out there is silence and the lips go to rest, and both go on when more comes.
+The caller takes one block of sound every 20 ms and asks for the face of each frame's instant, in order. Sound never
+waits for anything: where an utterance's audio runs out there is silence and the lips go to rest, and both go on when
+more comes.
 """
 
 from __future__ import annotations
@@ -22,13 +24,16 @@ from visavis.stage.utterances import Ended, Started, Utterance, Utterances
 from visavis.stage.voice import AT_REST, Instant, Timings, Voice
 
 AHEAD_SAMPLES = 200 * SAMPLES_PER_MS  # sound and motion are made ready this far ahead ...
-AHEAD_PER_BLOCK = 60 * SAMPLES_PER_MS  # ... gaining on the clock by at most this much a block, so that no block does much work
+# ... gaining on the clock by at most this much a block, so that no block does much work
+AHEAD_PER_BLOCK = 60 * SAMPLES_PER_MS
 DRY_SAMPLES = BLOCK_SAMPLES  # less than this left: the audio has run out
 FADE_SAMPLES = 10 * SAMPLES_PER_MS
 REST_WITHIN_SAMPLES = 100 * SAMPLES_PER_MS  # lips are at rest this long after speech has run out
-CUT_WITHIN_SAMPLES = 60 * SAMPLES_PER_MS  # and after an interruption: with a block's and a frame's wait, 120 ms after the call
+# and after an interruption: with a block's and a frame's wait, 120 ms after the call
+CUT_WITHIN_SAMPLES = 60 * SAMPLES_PER_MS
 RISE_WITHIN_SAMPLES = 60 * SAMPLES_PER_MS  # what is left of the mouth before new speech has gone after this
-MAX_MARGIN_SAMPLES = 120 * SAMPLES_PER_MS  # what a session waits for at most beyond the look-ahead, so that uneven speech plays evenly
+# what a session waits for at most beyond the look-ahead, so that uneven speech plays evenly
+MAX_MARGIN_SAMPLES = 120 * SAMPLES_PER_MS
 RAN_OUT_GROWS = 40 * SAMPLES_PER_MS  # by how much the margin grows where the audio ran out and then went on ...
 UNCERTAIN_GROWS = 10 * SAMPLES_PER_MS  # ... and for each frame whose motion was not certain in time
 REMEMBERED_SAMPLES = 1000 * SAMPLES_PER_MS
@@ -36,7 +41,9 @@ REMEMBERED_SAMPLES = 1000 * SAMPLES_PER_MS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StateChanged:
-    """What the avatar does from here on: it speaks from an utterance's first sample to the last of those that follow it at once."""
+    """What the avatar does from here on: it speaks from an utterance's first sample to the last of those that follow it
+    at once.
+    """
 
     state: State
 
@@ -46,7 +53,9 @@ Happening = Started | Ended | StateChanged
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Face:
-    """A frame's motion. `arrived_ns`: when the speech sample of that instant came, where speech is coming in at the pace at which it plays."""
+    """A frame's motion. `arrived_ns`: when the speech sample of that instant came, where speech is coming in at the
+    pace at which it plays.
+    """
 
     motion: MotionFrame
     arrived_ns: int | None
@@ -54,7 +63,9 @@ class Face:
 
 @dataclass(slots=True)
 class _Span:
-    """From `position` on the clock, what is heard is `voice` from its sample `offset` on; None is silence. Lips change over within `within`."""
+    """From `position` on the clock, what is heard is `voice` from its sample `offset` on; None is silence. Lips change
+    over within `within`.
+    """
 
     position: int
     voice: Voice | None
@@ -63,7 +74,9 @@ class _Span:
 
 
 class _Lips:
-    """Passes the mouth through; when who moves it changes, what it showed eases away under what it shows next, so that nothing begins late."""
+    """Passes the mouth through; when who moves it changes, what it showed eases away under what it shows next, so that
+    nothing begins late.
+    """
 
     def __init__(self) -> None:
         self._shown: NDArray[np.float32] = REST_MOUTH
@@ -98,11 +111,13 @@ class Performance:
         self._tail: NDArray[np.int16] | None = None  # the faded end of what was interrupted
         self._paused = True  # the current utterance waits for enough to go on
         self._hushed = False  # nothing is said: an interrupt is on its way behind speech that it will drop
-        self.mood = NEUTRAL  # the session's: what is shown where an utterance brings none of its own; set at any time, eased into
+        # the session's: what is shown where an utterance brings none of its own; set at any time, eased into
+        self.mood = NEUTRAL
         self._listens = False  # it listens where it does not speak, rather than idling; set by the client
         self._thinks = False  # until it next speaks; set by the client
         self._state: State = "idle"  # as last told
-        self.begun: list[Utterance] | None = None  # the utterances that began since this was last emptied; None where nobody asks
+        # the utterances that began since this was last emptied; None where nobody asks
+        self.begun: list[Utterance] | None = None
         self._margin = 0  # learnt from how speech comes in; a little of it is forgotten with every utterance
 
     # --- speech
@@ -117,12 +132,21 @@ class Performance:
         visemes: Timings | None = None,
         mood: Mood | None = None,
     ) -> str:
-        """Queue int16 (n,) mono and return the id of its utterance. Raises `QueueFull`, and then nothing of it is queued.
+        """Queue int16 (n,) mono and return the id of its utterance. Raises `QueueFull`, and then nothing of it is
+        queued.
 
-        `visemes`: what is spoken in it, from its start on; without them it is heard. `mood`: shown from its first sample to the utterance's last.
+        `visemes`: what is spoken in it, from its start on; without them it is heard. `mood`: shown from its first
+        sample to the utterance's last.
         """
         return self._utterances.add(
-            pcm, rate_hz, utterance_id=utterance_id, final=final, position=self.position, now_ns=now_ns, visemes=visemes, mood=mood
+            pcm,
+            rate_hz,
+            utterance_id=utterance_id,
+            final=final,
+            position=self.position,
+            now_ns=now_ns,
+            visemes=visemes,
+            mood=mood,
         )
 
     def interrupt(self) -> None:
@@ -133,7 +157,9 @@ class Performance:
             self._happened.append((self.position, end))
 
     def hush(self, on: bool) -> None:
-        """Say nothing from now on, though speech may still come: an interrupt that will drop it is on its way. Or let speech be heard again."""
+        """Say nothing from now on, though speech may still come: an interrupt that will drop it is on its way. Or let
+        speech be heard again.
+        """
         if on and not self._hushed:
             self._fall_silent()
         self._hushed = on
@@ -275,7 +301,9 @@ class Performance:
                 arrived_ns = span.voice.arrived_ns(at)
         mouth = self._lips.at(position, instant.mouth, span)
         state: State = "speaking" if self.speaking else self.attitude
-        motion = self._liveliness.frame(position // STEP_SAMPLES, mouth, instant.cue, state, self._mood_in(span, position))
+        motion = self._liveliness.frame(
+            position // STEP_SAMPLES, mouth, instant.cue, state, self._mood_in(span, position)
+        )
         return Face(motion=motion, arrived_ns=arrived_ns)
 
     def _mood_in(self, span: _Span, position: int) -> Mood:

@@ -1,6 +1,7 @@
 """The stage process: performs the sessions that the service gives it over one link, and dies with it.
 
-Started as `python -m visavis.stage.process --link FD` by the fleet. It knows no accounts, no database and no HTTP, and imports none of them.
+Started as `python -m visavis.stage.process --link FD` by the fleet. It knows no accounts, no database and no HTTP, and
+imports none of them.
 """
 
 from __future__ import annotations
@@ -59,7 +60,14 @@ class _LinkClosed(Exception):
 class Stage:
     """Every session of this process, and the link to the service."""
 
-    def __init__(self, *, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, parts: Parts, ice_servers: tuple[IceServer, ...]) -> None:
+    def __init__(
+        self,
+        *,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        parts: Parts,
+        ice_servers: tuple[IceServer, ...],
+    ) -> None:
         self._reader, self._writer = reader, writer
         self._parts, self._ice_servers = parts, ice_servers
         self._shows: dict[str, Show] = {}
@@ -86,7 +94,9 @@ class Stage:
         self._writer.write(messages.pack(message))
 
     async def _answer(self, message: Message, tasks: asyncio.TaskGroup) -> None:
-        """Do what is asked and say so: the outermost edge of a request. Up to its first await, requests run in the order in which they came."""
+        """Do what is asked and say so: the outermost edge of a request. Up to its first await, requests run in the
+        order in which they came.
+        """
         request: int = message.request  # type: ignore[attr-defined]
         try:
             self._tell(Done(request=request, answer=await self._do(message, tasks)))
@@ -103,7 +113,9 @@ class Stage:
         if isinstance(message, End):
             await self._end(message.session_id)
             return ""
-        assert isinstance(message, Speak | Interrupt | Hush | Resize | Dress | Attend | StreamMotion | Offer | RemoveViewer)
+        assert isinstance(
+            message, Speak | Interrupt | Hush | Resize | Dress | Attend | StreamMotion | Offer | RemoveViewer
+        )
         show = self._shows.get(message.session_id)
         if show is None or show.room is None:
             raise PerformerLost("This session is not performed here any more")
@@ -135,7 +147,12 @@ class Stage:
             avatar = await self._avatar(message.pack_path, session_id)
             output = Output.from_plain(message.output)
             camera = await asyncio.to_thread(
-                Camera.set_up, avatar, width_px=message.width_px, height_px=message.height_px, fps=message.fps, output=output
+                Camera.set_up,
+                avatar,
+                width_px=message.width_px,
+                height_px=message.height_px,
+                fps=message.fps,
+                output=output,
             )
         except BaseException:
             self._put_away(session_id)
@@ -200,7 +217,9 @@ class Stage:
 
 
 def _give_memory_back() -> None:
-    """Free what an ended session held: pictures are few objects but many megabytes, which the collector's counting does not see."""
+    """Free what an ended session held: pictures are few objects but many megabytes, which the collector's counting does
+    not see.
+    """
     gc.collect()
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):  # another libc than glibc
@@ -225,11 +244,17 @@ def main() -> None:
     """Run a stage on the link inherited as a file descriptor."""
     arguments = argparse.ArgumentParser(prog="visavis.stage.process")
     arguments.add_argument("--link", type=int, required=True, help="file descriptor of the socket to the service")
-    arguments.add_argument("--parts", default=BUILT_IN, help="module:function that gives the renderer and the speech-to-motion")
+    arguments.add_argument(
+        "--parts", default=BUILT_IN, help="module:function that gives the renderer and the speech-to-motion"
+    )
     arguments.add_argument("--ice-servers", default="[]", help="JSON: [[url, username, credential], ...]")
     given = arguments.parse_args()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the service, which ends its stages by closing their links
-    renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)  # no locals: no speech
+    # Ctrl-C goes to the service, which ends its stages by closing their links
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # no locals: no speech
+    renderer = structlog.dev.ConsoleRenderer(
+        colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+    )
     processors: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -237,7 +262,10 @@ def main() -> None:
         renderer,
     ]
     structlog.configure(processors=processors, logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-    ice_servers = tuple(IceServer(url=url, username=username, credential=credential) for url, username, credential in json.loads(given.ice_servers))
+    ice_servers = tuple(
+        IceServer(url=url, username=username, credential=credential)
+        for url, username, credential in json.loads(given.ice_servers)
+    )
     parts = load_parts(given.parts)
     gc.collect()
     gc.freeze()  # what is loaded now stays: later collections pass it by and take a millisecond

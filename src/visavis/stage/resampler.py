@@ -1,7 +1,8 @@
 """A streaming resampler that holds back 1.5 ms, for speech that must be heard and turned into motion at once.
 
-libsoxr's streaming resampler gives its output in blocks: measured here at quality HQ, it holds back 37 ms of 16 kHz and 171 ms of 8 kHz input,
-more than half of the whole latency budget. A windowed sinc evaluated sample by sample holds back its own half width and nothing more.
+libsoxr's streaming resampler gives its output in blocks: measured here at quality HQ, it holds back 37 ms of 16 kHz and
+171 ms of 8 kHz input, more than half of the whole latency budget. A windowed sinc evaluated sample by sample holds back
+its own half width and nothing more.
 """
 
 from __future__ import annotations
@@ -15,13 +16,16 @@ from numpy.typing import NDArray
 ZERO_CROSSINGS = 16  # on either side, of the lower of the two rates
 KAISER_BETA = 8.0  # about 80 dB of stop band (Kaiser 1974)
 PASS_BAND = 0.92  # of the lower Nyquist frequency
-FEW_PHASES = 8  # of rates that go into each other, such as 16 to 48 kHz: a correlation for each, a quarter of the work of gathering
+# of rates that go into each other, such as 16 to 48 kHz: a correlation for each, a quarter of the work of gathering
+FEW_PHASES = 8
 MAX_PHASES = 1024  # more distinct phases than these are rounded to the nearest: 65 dB below a 3 kHz tone at 16 kHz
 
 
 @lru_cache(maxsize=16)
 def _kernel(rate_in_hz: int, rate_out_hz: int) -> NDArray[np.float32]:
-    """Return the filter of each phase: float32 (phases, 2 * half), where half is the reach in input samples on either side."""
+    """Return the filter of each phase: float32 (phases, 2 * half), where half is the reach in input samples on either
+    side.
+    """
     phases = min(rate_out_hz // gcd(rate_in_hz, rate_out_hz), MAX_PHASES)
     lower = min(1.0, rate_out_hz / rate_in_hz)
     half = int(np.ceil(ZERO_CROSSINGS / lower))
@@ -33,7 +37,9 @@ def _kernel(rate_in_hz: int, rate_out_hz: int) -> NDArray[np.float32]:
 
 
 class Resampler:
-    """Mono int16 from one rate to another; the same input gives the same output however it is cut. Output n lies at input time n * in / out."""
+    """Mono int16 from one rate to another; the same input gives the same output however it is cut. Output n lies at
+    input time n * in / out.
+    """
 
     def __init__(self, rate_in_hz: int, rate_out_hz: int) -> None:
         self._in_hz, self._out_hz = rate_in_hz, rate_out_hz
@@ -76,7 +82,9 @@ class Resampler:
         return np.clip(np.rint(out), -32768, 32767).astype(np.int16)
 
     def _by_phase(self, end: int) -> NDArray[np.float32]:
-        """Return the outputs from `_given` to `end`, those of each phase together: they lie evenly apart in the input."""
+        """Return the outputs from `_given` to `end`, those of each phase together: they lie evenly apart in
+        the input.
+        """
         phases = len(self._kernel)
         apart = self._in_hz * phases // self._out_hz  # input samples from an output to the next of its phase
         out = np.empty(end - self._given, np.float32)

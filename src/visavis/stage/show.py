@@ -31,15 +31,21 @@ Tell = Callable[[messages.Event], None]
 
 
 class Camera:
-    """One size of a session's picture: its renderer and its encoder, warm, so that the first viewer waits for neither."""
+    """One size of a session's picture: its renderer and its encoder, warm, so that the first viewer waits
+    for neither.
+    """
 
     def __init__(self, renderer: Renderer, encoder: VideoEncoder) -> None:
         self.renderer, self.encoder = renderer, encoder
 
     @classmethod
     def set_up(cls, avatar: Avatar, *, width_px: int, height_px: int, fps: int, output: Output) -> Camera:
-        """Lay the avatar out and draw and encode one picture: half a second of work, for a thread. Raises `BackgroundRefused`."""
-        renderer = avatar.renderer(width_px=width_px, height_px=height_px, backdrop=output.backdrop, framing=output.framing)
+        """Lay the avatar out and draw and encode one picture: half a second of work, for a thread. Raises
+        `BackgroundRefused`.
+        """
+        renderer = avatar.renderer(
+            width_px=width_px, height_px=height_px, backdrop=output.backdrop, framing=output.framing
+        )
         encoder = VideoEncoder(width_px=width_px, height_px=renderer.picture_height_px, fps=fps)
         encoder.encode(renderer.render(MotionFrame(coefficients=np.zeros(len(COEFFICIENTS), np.float32))), BEFORE_ALL)
         return cls(renderer, encoder)
@@ -48,7 +54,18 @@ class Camera:
 class Show:
     """A running session. Everything but `run` is called between its steps, in the same event loop."""
 
-    def __init__(self, *, session_id: str, avatar: Avatar, camera: Camera, output: Output, parts: Parts, fps: int, seed: int, tell: Tell) -> None:
+    def __init__(
+        self,
+        *,
+        session_id: str,
+        avatar: Avatar,
+        camera: Camera,
+        output: Output,
+        parts: Parts,
+        fps: int,
+        seed: int,
+        tell: Tell,
+    ) -> None:
         self.session_id = session_id
         self.room: Room | None = None  # set once, before run
         self._avatar, self._fps, self._seed, self._tell = avatar, fps, seed, tell
@@ -78,7 +95,9 @@ class Show:
 
     # --- what the session is asked to do
     def speak(self, said: messages.Speak) -> str:
-        """Queue PCM16 LE and return the utterance's id. Raises `QueueFull`, and `InvalidRequest` for what is no such sound."""
+        """Queue PCM16 LE and return the utterance's id. Raises `QueueFull`, and `InvalidRequest` for what is no such
+        sound.
+        """
         if len(said.pcm) % 2:
             raise InvalidRequest("PCM16 has an even number of bytes")
         if not 8000 <= said.sample_rate_hz <= 48_000:
@@ -128,7 +147,9 @@ class Show:
                 await self._set_up(width_px, height_px, self._output)
 
     async def dress(self, output: Output) -> None:
-        """Look otherwise: the picture goes on as it was until the new one is laid out. Raises `BackgroundRefused`, and then nothing has changed."""
+        """Look otherwise: the picture goes on as it was until the new one is laid out. Raises `BackgroundRefused`, and
+        then nothing has changed.
+        """
         async with self._setting_up:
             shown, before = self._camera.renderer, self._output
             if (output.backdrop, output.framing) != (before.backdrop, before.framing):
@@ -137,7 +158,9 @@ class Show:
             self._performance.mood = output.mood
 
     async def _set_up(self, width_px: int, height_px: int, output: Output) -> None:
-        camera = await asyncio.to_thread(Camera.set_up, self._avatar, width_px=width_px, height_px=height_px, fps=self._fps, output=output)
+        camera = await asyncio.to_thread(
+            Camera.set_up, self._avatar, width_px=width_px, height_px=height_px, fps=self._fps, output=output
+        )
         camera.encoder.want_keyframe(joining=True)
         self._camera = camera
 
@@ -191,12 +214,17 @@ class Show:
             case Ended():
                 position_s = seconds(said.played_samples)
                 return messages.PlaybackFinished(
-                    session_id=self.session_id, utterance_id=said.utterance_id, position_s=position_s, interrupted=said.interrupted
+                    session_id=self.session_id,
+                    utterance_id=said.utterance_id,
+                    position_s=position_s,
+                    interrupted=said.interrupted,
                 )
             case StateChanged():
                 return messages.StateChanged(session_id=self.session_id, state=said.state)
             case MotionCut():
-                return messages.MotionCut(session_id=self.session_id, utterance_id=said.utterance_id, position_s=seconds(said.position))
+                return messages.MotionCut(
+                    session_id=self.session_id, utterance_id=said.utterance_id, position_s=seconds(said.position)
+                )
             case Motion():
                 return messages.MotionFrames(
                     session_id=self.session_id,

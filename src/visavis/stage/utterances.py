@@ -1,4 +1,6 @@
-"""The queue of utterances: what is said when, where one ends and the next begins, and that each has exactly one end. Pure."""
+"""The queue of utterances: what is said when, where one ends and the next begins, and that each has exactly one end.
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -64,7 +66,9 @@ class Utterance:
 
 
 class Utterances:
-    """Every utterance that has not ended yet, in the order in which they are said. The last of them may be open: more audio may join it."""
+    """Every utterance that has not ended yet, in the order in which they are said. The last of them may be open: more
+    audio may join it.
+    """
 
     def __init__(self, open_speech: Callable[[], SpeechToMotion]) -> None:
         self._open_speech = open_speech
@@ -86,13 +90,21 @@ class Utterances:
         visemes: Timings | None = None,
         mood: Mood | None = None,
     ) -> str:
-        """Queue int16 (n,) and return the id of its utterance. Raises `QueueFull`, and then nothing of this call is queued."""
+        """Queue int16 (n,) and return the id of its utterance. Raises `QueueFull`, and then nothing of this call is
+        queued.
+        """
         samples = len(pcm) * PLAYOUT_RATE_HZ // rate_hz
         if self.queued_samples + samples > MAX_QUEUED_S * PLAYOUT_RATE_HZ:
-            raise QueueFull(f"More than {MAX_QUEUED_S} s of speech would be queued", suggestion="Send the rest when playback has caught up")
+            raise QueueFull(
+                f"More than {MAX_QUEUED_S} s of speech would be queued",
+                suggestion="Send the rest when playback has caught up",
+            )
         continues = self._open is not None and utterance_id in (None, self._open.utterance_id)
         if not continues and len(self._waiting) >= MAX_QUEUED_UTTERANCES:
-            raise QueueFull(f"More than {MAX_QUEUED_UTTERANCES} utterances would be queued", suggestion="Join short pieces under one utterance_id")
+            raise QueueFull(
+                f"More than {MAX_QUEUED_UTTERANCES} utterances would be queued",
+                suggestion="Join short pieces under one utterance_id",
+            )
         utterance = self._open if continues and self._open is not None else self._begin(utterance_id, position)
         utterance.voice.add(pcm, rate_hz, now_ns=now_ns, visemes=visemes, mood=mood)
         utterance.last_audio_at = position

@@ -1,7 +1,9 @@
-"""One utterance's sound and motion: PCM in at any rate, 48 kHz sound and the mouth of any instant out. Pure; works only as far ahead as asked.
+"""One utterance's sound and motion: PCM in at any rate, 48 kHz sound and the mouth of any instant out. Pure; works only
+as far ahead as asked.
 
-Audio is kept as it came and turned into sound and motion shortly before it is played, so that ten minutes of speech sent at once cost memory but
-no stall. A `segment` is an unbroken run of audio: it ends with the utterance, at a change of rate, or where the audio ran out before more came.
+Audio is kept as it came and turned into sound and motion shortly before it is played, so that ten minutes of speech
+sent at once cost memory but no stall. A `segment` is an unbroken run of audio: it ends with the utterance, at a change
+of rate, or where the audio ran out before more came.
 """
 
 from __future__ import annotations
@@ -21,8 +23,8 @@ from visavis.engine.speech.timed import TimedSpeech, TimedViseme
 from visavis.stage.resampler import Resampler
 from visavis.stage.timeline import PLAYOUT_RATE_HZ, SAMPLES_PER_MS, STEP_SAMPLES
 
-# What becomes sound and motion at once: large pieces stay in the network's weights while they are in the cache, and cost half as much as small ones,
-# but are taken only while enough is ready to wait for them.
+# What becomes sound and motion at once: large pieces stay in the network's weights while they are in the cache, and
+# cost half as much as small ones, but are taken only while enough is ready to wait for them.
 PIECE_MS, LARGE_PIECE_MS = 40, 80
 CALM_SAMPLES = 100 * SAMPLES_PER_MS
 KEPT_STEPS = 100  # motion behind the present that is kept before it is trimmed
@@ -113,7 +115,9 @@ class _Arrival:
 
 
 class Voice:
-    """One utterance's sound. `speech` is used by this voice alone from `open_speech` on; a voice that has not begun holds none."""
+    """One utterance's sound. `speech` is used by this voice alone from `open_speech` on; a voice that has not begun
+    holds none.
+    """
 
     def __init__(self, open_speech: Callable[[], SpeechToMotion]) -> None:
         self._open_speech = open_speech
@@ -127,12 +131,21 @@ class Voice:
         self._received = 0  # at 48 kHz, rounded per call
         self.ready_until = 0  # sound is there up to this position
         self.played = 0
-        self._stop_at: int | None = None  # set where the audio ran out: what came since waits until there is enough to go on
+        # set where the audio ran out: what came since waits until there is enough to go on
+        self._stop_at: int | None = None
         self.closed = False  # no more audio will come
         self.drained = False  # closed, and everything has become sound and motion
 
     # --- what comes in
-    def add(self, pcm: NDArray[np.int16], rate_hz: int, *, now_ns: int, visemes: Timings | None = None, mood: Mood | None = None) -> None:
+    def add(
+        self,
+        pcm: NDArray[np.int16],
+        rate_hz: int,
+        *,
+        now_ns: int,
+        visemes: Timings | None = None,
+        mood: Mood | None = None,
+    ) -> None:
         assert not self.closed
         if not len(pcm):
             return
@@ -192,11 +205,17 @@ class Voice:
         if piece.visemes is not None and piece.told is not segment:
             piece.told = segment
             behind_ms = piece.taken * 1000 / piece.rate_hz
-            later = [TimedViseme(v.viseme, max(0.0, v.start_ms - behind_ms), v.end_ms - behind_ms) for v in piece.visemes if v.end_ms > behind_ms]
+            later = [
+                TimedViseme(v.viseme, max(0.0, v.start_ms - behind_ms), v.end_ms - behind_ms)
+                for v in piece.visemes
+                if v.end_ms > behind_ms
+            ]
             segment.expect(later, samples=len(piece.pcm))
 
     def run_out(self) -> None:
-        """No more has come in time: give out the sound and motion that were held back for what might follow, and stop there."""
+        """No more has come in time: give out the sound and motion that were held back for what might follow, and stop
+        there.
+        """
         if self._stop_at is None and not self.drained:
             self._finish_segment()
             self._stop_at = self.ready_until
@@ -236,7 +255,9 @@ class Voice:
         return (self.ready_until if self._stop_at is None else self._stop_at) - self.played
 
     def may_begin(self, samples: int) -> bool:
-        """Whether sound and motion suffice to play on from here after a pause: `samples` of both, or all there will ever be."""
+        """Whether sound and motion suffice to play on from here after a pause: `samples` of both, or all there will
+        ever be.
+        """
         if self.drained:
             return True
         return min(self.ready_until, self.certain_until) >= self.played + samples
@@ -262,13 +283,17 @@ class Voice:
         return self._segments[0].at(position) if self._segments else AT_REST
 
     def ahead(self, position: int) -> Instant | None:
-        """Return the motion at `position`, which is not behind the present, or None while it is not certain; forgets nothing."""
+        """Return the motion at `position`, which is not behind the present, or None while it is not certain; forgets
+        nothing.
+        """
         if position >= min(self.ready_until, self.certain_until):
             return None
         return next(segment for segment in reversed(self._segments) if segment.start <= position).at(position)
 
     def mood_at(self, position: int) -> Mood | None:
-        """Return the mood in which the sample at `position` is said, None where no mood was given; positions as for `at`."""
+        """Return the mood in which the sample at `position` is said, None where no mood was given; positions as for
+        `at`.
+        """
         while len(self._moods) > 1 and self._moods[1][0] <= position - PLAYOUT_RATE_HZ:
             self._moods.popleft()
         return next((mood for start, mood in reversed(self._moods) if start <= position), None)

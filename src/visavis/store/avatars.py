@@ -34,10 +34,21 @@ class AvatarStore:
         return await self._many(avatars.c.parent_id.in_(character_ids), avatars.c.deleted_at_ms.is_(None), limit=None)
 
     async def visible(
-        self, key_id: str, *, own: bool = True, public: bool = True, parent_id: str | None = None, level: str = "any", limit: int | None = None
+        self,
+        key_id: str,
+        *,
+        own: bool = True,
+        public: bool = True,
+        parent_id: str | None = None,
+        level: str = "any",
+        limit: int | None = None,
     ) -> list[AvatarRecord]:
         """What a key may use: its own and the public ones, newest first. `level`: any, characters or looks."""
-        reach = [condition for wanted, condition in ((own, avatars.c.owner_key_id == key_id), (public, avatars.c.is_public)) if wanted]
+        reach = [
+            condition
+            for wanted, condition in ((own, avatars.c.owner_key_id == key_id), (public, avatars.c.is_public))
+            if wanted
+        ]
         conditions: list[ColumnElement[bool]] = [or_(*reach), avatars.c.deleted_at_ms.is_(None)]
         if parent_id is not None:
             conditions.append(avatars.c.parent_id == parent_id)
@@ -52,7 +63,9 @@ class AvatarStore:
 
     async def set_digest(self, avatar_id: str, digest: str, *, at_ms: int) -> None:
         async with self._database.write() as connection:
-            await connection.execute(update(avatars).where(avatars.c.id == avatar_id).values(digest=digest, updated_at_ms=at_ms))
+            await connection.execute(
+                update(avatars).where(avatars.c.id == avatar_id).values(digest=digest, updated_at_ms=at_ms)
+            )
 
     async def delete(self, avatar_id: str, *, at_ms: int) -> None:
         """Delete the avatar with its looks; deleting a character's last look deletes the character."""
@@ -60,16 +73,26 @@ class AvatarStore:
             query = select(avatars.c.parent_id).where(avatars.c.id == avatar_id)
             parent_id = (await connection.execute(query)).scalar_one_or_none()
             family = or_(avatars.c.id == avatar_id, avatars.c.parent_id == avatar_id)
-            await connection.execute(update(avatars).where(family, avatars.c.deleted_at_ms.is_(None)).values(deleted_at_ms=at_ms))
+            await connection.execute(
+                update(avatars).where(family, avatars.c.deleted_at_ms.is_(None)).values(deleted_at_ms=at_ms)
+            )
             if parent_id is not None:
-                left = select(func.count()).select_from(avatars).where(avatars.c.parent_id == parent_id, avatars.c.deleted_at_ms.is_(None))
+                left = (
+                    select(func.count())
+                    .select_from(avatars)
+                    .where(avatars.c.parent_id == parent_id, avatars.c.deleted_at_ms.is_(None))
+                )
                 if (await connection.execute(left)).scalar_one() == 0:
-                    await connection.execute(update(avatars).where(avatars.c.id == parent_id).values(deleted_at_ms=at_ms))
+                    await connection.execute(
+                        update(avatars).where(avatars.c.id == parent_id).values(deleted_at_ms=at_ms)
+                    )
 
     async def to_purge(self) -> list[AvatarRecord]:
         """Deleted avatars whose files are still there and that no live session uses."""
         live = exists().where(sessions.c.avatar_id == avatars.c.id, sessions.c.status == "started")
-        return await self._many(avatars.c.deleted_at_ms.is_not(None), avatars.c.purged_at_ms.is_(None), ~live, limit=None)
+        return await self._many(
+            avatars.c.deleted_at_ms.is_not(None), avatars.c.purged_at_ms.is_(None), ~live, limit=None
+        )
 
     async def set_purged(self, avatar_id: str, *, at_ms: int) -> None:
         async with self._database.write() as connection:

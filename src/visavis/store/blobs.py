@@ -1,4 +1,6 @@
-"""Images, behind a small port: a folder now, an object store later. Avatar packs are not blobs: a stage maps them from disk."""
+"""Images, behind a small port: a folder now, an object store later. Avatar packs are not blobs: a stage maps them from
+disk.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ import anyio.to_thread
 
 
 class Blobs(Protocol):
-    """Names are relative paths of plain parts (`avatars/avat_…/image.jpg`). Calls may block on disk or network, never on each other."""
+    """Names are relative paths of plain parts (`avatars/avat_…/image.jpg`). Calls may block on disk or network, never
+    on each other.
+    """
 
     async def put(self, name: str, data: bytes) -> None:
         """Write, replacing what was there; a reader sees the old or the new whole."""
@@ -66,7 +70,9 @@ class FolderBlobs:
 
     async def names(self, prefix: str) -> list[str]:
         path = self._path(prefix)
-        return await anyio.to_thread.run_sync(lambda: sorted(found.name for found in path.iterdir()) if path.is_dir() else [])
+        return await anyio.to_thread.run_sync(
+            lambda: sorted(found.name for found in path.iterdir()) if path.is_dir() else []
+        )
 
     async def delete(self, name: str) -> None:
         await anyio.to_thread.run_sync(lambda: self._path(name).unlink(missing_ok=True))

@@ -27,9 +27,11 @@ def _json(value: Any) -> str:
 
 
 class Database:
-    """An open database. `read` and `write` each give one connection; `write` is one transaction, committed when its block ends well.
+    """An open database. `read` and `write` each give one connection; `write` is one transaction, committed when its
+    block ends well.
 
-    Both are short and run to their end when their task is cancelled: a connection dropped in the middle of a statement would be closed by nobody.
+    Both are short and run to their end when their task is cancelled: a connection dropped in the middle of a statement
+    would be closed by nobody.
     """
 
     def __init__(self, engine: AsyncEngine) -> None:

@@ -16,8 +16,12 @@ class IdempotencyStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def claim(self, *, key_id: str, idempotency_key: str, fingerprint: str, at_ms: int) -> IdempotencyRecord | None:
-        """Claim the key for this request: None when it is ours now, otherwise what the first request left (its `status_code` None while at work)."""
+    async def claim(
+        self, *, key_id: str, idempotency_key: str, fingerprint: str, at_ms: int
+    ) -> IdempotencyRecord | None:
+        """Claim the key for this request: None when it is ours now, otherwise what the first request left (its
+        `status_code` None while at work).
+        """
         mine = (idempotency.c.key_id == key_id, idempotency.c.idempotency_key == idempotency_key)
         async with self._database.write() as connection:
             await connection.execute(delete(idempotency).where(*mine, idempotency.c.created_at_ms < at_ms - KEPT_MS))
@@ -25,7 +29,9 @@ class IdempotencyStore:
             try:
                 async with self._database.write() as connection:
                     await connection.execute(
-                        insert(idempotency).values(key_id=key_id, idempotency_key=idempotency_key, fingerprint=fingerprint, created_at_ms=at_ms)
+                        insert(idempotency).values(
+                            key_id=key_id, idempotency_key=idempotency_key, fingerprint=fingerprint, created_at_ms=at_ms
+                        )
                     )
                 return None
             except IntegrityError:
@@ -50,7 +56,11 @@ class IdempotencyStore:
     async def release(self, *, key_id: str, idempotency_key: str) -> None:
         """Give the claim back: the request left nothing worth replaying."""
         async with self._database.write() as connection:
-            await connection.execute(delete(idempotency).where(idempotency.c.key_id == key_id, idempotency.c.idempotency_key == idempotency_key))
+            await connection.execute(
+                delete(idempotency).where(
+                    idempotency.c.key_id == key_id, idempotency.c.idempotency_key == idempotency_key
+                )
+            )
 
     async def forget_old(self, *, at_ms: int) -> None:
         async with self._database.write() as connection:

@@ -46,7 +46,9 @@ class KeyStore:
     async def revoke(self, key_id: str, *, at_ms: int) -> bool:
         """Return whether there is such a key. A key that is revoked already keeps its first instant."""
         async with self._database.write() as connection:
-            await connection.execute(update(keys).where(keys.c.id == key_id, keys.c.revoked_at_ms.is_(None)).values(revoked_at_ms=at_ms))
+            await connection.execute(
+                update(keys).where(keys.c.id == key_id, keys.c.revoked_at_ms.is_(None)).values(revoked_at_ms=at_ms)
+            )
             return (await connection.execute(select(keys.c.id).where(keys.c.id == key_id))).first() is not None
 
     async def touch(self, key_id: str, *, at_ms: int) -> None:

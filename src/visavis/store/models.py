@@ -1,4 +1,6 @@
-"""The tables. Instants are unix milliseconds; JSON keeps its key order. Plain SQL types, so that the same tables stand on PostgreSQL."""
+"""The tables. Instants are unix milliseconds; JSON keeps its key order. Plain SQL types, so that the same tables stand
+on PostgreSQL.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,8 @@ keys = Table(
     metadata,
     Column("id", String(40), primary_key=True),
     Column("name", String(200), nullable=False),
-    Column("hash", String(64), nullable=False, unique=True),  # sha256 of the key, hex: keys are random, so a slow hash adds nothing
+    # sha256 of the key, hex: keys are random, so a slow hash adds nothing
+    Column("hash", String(64), nullable=False, unique=True),
     Column("start", String(16), nullable=False),  # the first letters, to recognise it by
     Column("test", Boolean, nullable=False),
     Column("plan_key", String(64), ForeignKey("plans.key"), nullable=False),
@@ -47,7 +50,8 @@ avatars = Table(
     Column("is_public", Boolean, nullable=False),
     Column("tags", JSON, nullable=False),
     Column("library_name", String(200)),  # which portrait of the library this is
-    Column("digest", String(64)),  # of the picture and of what prepared it: a look is prepared again when either has changed
+    # of the picture and of what prepared it: a look is prepared again when either has changed
+    Column("digest", String(64)),
     Column("created_at_ms", BigInteger, nullable=False),
     Column("updated_at_ms", BigInteger, nullable=False),
     Column("deleted_at_ms", BigInteger),  # set at once; the row's files go when no live session uses them

@@ -32,10 +32,14 @@ class SessionStore:
         return None if row is None else SessionRecord(**row)
 
     async def move(self, record: SessionRecord, *, to: str, **changes: object) -> SessionRecord | None:
-        """Move the session from `record.status` to `to`, with `changes`; return it as it is then, or None when its status was no longer that."""
+        """Move the session from `record.status` to `to`, with `changes`; return it as it is then, or None when its
+        status was no longer that.
+        """
         async with self._database.write() as connection:
             moved = await connection.execute(
-                update(sessions).where(sessions.c.id == record.id, sessions.c.status == record.status).values(status=to, **changes)
+                update(sessions)
+                .where(sessions.c.id == record.id, sessions.c.status == record.status)
+                .values(status=to, **changes)
             )
             if moved.rowcount != 1:
                 return None
@@ -50,7 +54,10 @@ class SessionStore:
         """Minutes of the key's sessions that ended since then, each session rounded up to whole minutes."""
         minutes = (sessions.c.ended_at_ms - sessions.c.started_at_ms + 59_999) // 60_000
         query = select(func.coalesce(func.sum(minutes), 0)).where(
-            sessions.c.key_id == key_id, sessions.c.status == "ended", sessions.c.started_at_ms.is_not(None), sessions.c.ended_at_ms >= since_ms
+            sessions.c.key_id == key_id,
+            sessions.c.status == "ended",
+            sessions.c.started_at_ms.is_not(None),
+            sessions.c.ended_at_ms >= since_ms,
         )
         async with self._database.read() as connection:
             return int((await connection.execute(query)).scalar_one())
@@ -63,14 +70,24 @@ class SessionStore:
     async def created_before(self, instant_ms: int) -> list[SessionRecord]:
         """Sessions that were never started, made before the instant."""
         async with self._database.read() as connection:
-            query = select(sessions).where(sessions.c.status == "created", sessions.c.created_at_ms < instant_ms).limit(500)
+            query = (
+                select(sessions).where(sessions.c.status == "created", sessions.c.created_at_ms < instant_ms).limit(500)
+            )
             rows = (await connection.execute(query)).mappings().all()
         return [SessionRecord(**row) for row in rows]
 
     async def newest(
-        self, key_id: str, *, statuses: Sequence[str], limit: int, before_id: str | None = None, metadata: dict[str, str] | None = None
+        self,
+        key_id: str,
+        *,
+        statuses: Sequence[str],
+        limit: int,
+        before_id: str | None = None,
+        metadata: dict[str, str] | None = None,
     ) -> list[SessionRecord]:
-        """At most `limit` sessions of the key, newest first, older than `before_id`, whose metadata has these strings at its top level."""
+        """At most `limit` sessions of the key, newest first, older than `before_id`, whose metadata has these strings
+        at its top level.
+        """
         query = select(sessions).where(sessions.c.key_id == key_id, sessions.c.status.in_(statuses))
         if before_id is not None:
             query = query.where(sessions.c.id < before_id)

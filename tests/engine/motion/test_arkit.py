@@ -15,7 +15,9 @@ def shown(**ours: float) -> dict[str, object]:
     coefficients = np.zeros((1, len(COEFFICIENTS)), np.float32)
     for name, value in ours.items():
         coefficients[0, INDEX[name]] = value
-    return {name: pytest.approx(float(value)) for name, value in zip(ARKIT, to_arkit(coefficients)[0], strict=True) if value}
+    return {
+        name: pytest.approx(float(value)) for name, value in zip(ARKIT, to_arkit(coefficients)[0], strict=True) if value
+    }
 
 
 @pytest.mark.parametrize("name", [name for name in COEFFICIENTS if name not in WITHOUT_NAME])
@@ -31,7 +33,8 @@ def test_sides() -> None:
 
 
 def test_looks_are_the_persons_own() -> None:
-    assert shown(eyeLookX=0.5) == {"eyeLookOutLeft": 0.5, "eyeLookInRight": 0.5}  # to the viewer's right: the person's left
+    # to the viewer's right: the person's left
+    assert shown(eyeLookX=0.5) == {"eyeLookOutLeft": 0.5, "eyeLookInRight": 0.5}
     assert shown(eyeLookX=-0.5) == {"eyeLookInLeft": 0.5, "eyeLookOutRight": 0.5}
     assert shown(eyeLookY=0.5) == {"eyeLookDownLeft": 0.5, "eyeLookDownRight": 0.5}
     assert shown(eyeLookY=-0.5) == {"eyeLookUpLeft": 0.5, "eyeLookUpRight": 0.5}

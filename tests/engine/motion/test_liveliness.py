@@ -70,7 +70,10 @@ def test_life_is_never_a_loop() -> None:
 def test_a_head_nods_and_brows_rise_on_stress() -> None:
     def life(stressed: bool) -> list[MotionFrame]:
         one = Liveliness(2)
-        return [one.frame(s, cue=Cue(rest=0.0, stress=0.9 if stressed and 300 <= s < 315 else 0.0), state="speaking") for s in range(400)]
+        return [
+            one.frame(s, cue=Cue(rest=0.0, stress=0.9 if stressed and 300 <= s < 315 else 0.0), state="speaking")
+            for s in range(400)
+        ]
 
     nod = angles(life(True))[:, 1] - angles(life(False))[:, 1]
     assert np.allclose(nod[:300], 0.0)

@@ -15,7 +15,10 @@ def test_every_emotion_has_a_mood_and_neutral_is_none():
     assert Mood.of("happy") == Mood(happy=1.0)
 
 
-@pytest.mark.parametrize(("emotion", "weight"), [("furious", 1.0), ("happy", 1.2), ("sad", -0.1), ("sad", math.nan), ("neutral", 7.0), ("", 0.5)])
+@pytest.mark.parametrize(
+    ("emotion", "weight"),
+    [("furious", 1.0), ("happy", 1.2), ("sad", -0.1), ("sad", math.nan), ("neutral", 7.0), ("", 0.5)],
+)
 def test_what_is_no_mood_is_refused(emotion: str, weight: float):
     with pytest.raises(ValueError, match=r"emotion|weight"):
         Mood.of(emotion, weight)

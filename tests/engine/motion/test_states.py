@@ -38,7 +38,11 @@ def performance(seed: int, steps: int) -> list[MotionFrame]:
         if random.random() < 0.03:
             stress = random.choice((0.0, random.random()))
         speaking = state == "speaking"
-        frames.append(life.frame(step, cue=Cue(rest=0.0, loudness=0.5, stress=stress) if speaking else SILENCE, state=state, mood=mood))
+        frames.append(
+            life.frame(
+                step, cue=Cue(rest=0.0, loudness=0.5, stress=stress) if speaking else SILENCE, state=state, mood=mood
+            )
+        )
     return frames
 
 
@@ -54,7 +58,10 @@ def rows(frames: list[MotionFrame]) -> np.ndarray:
 def test_no_channel_jumps_whatever_changes_and_whenever() -> None:
     frames = performance(4, 3 * MINUTE)
     path = rows(frames)
-    speed, push = np.abs(np.diff(path, axis=0)).max(axis=0) * 100, np.abs(np.diff(path, n=2, axis=0)).max(axis=0) * 100**2
+    speed, push = (
+        np.abs(np.diff(path, axis=0)).max(axis=0) * 100,
+        np.abs(np.diff(path, n=2, axis=0)).max(axis=0) * 100**2,
+    )
     for k, name in enumerate(COEFFICIENTS):
         assert speed[k] <= LIMITS[name][0], (name, speed[k])
         assert push[k] <= LIMITS[name][1], (name, push[k])
@@ -79,14 +86,20 @@ def test_a_mood_held_in_silence_is_still_to_the_bit(emotion: str) -> None:
 @pytest.mark.parametrize("emotion", EMOTIONS[1:])
 def test_speech_over_a_mood_closes_and_touches_as_without(emotion: str) -> None:
     life = Liveliness(2)
-    mouths = {"p": {"jawOpen": 0.08, "mouthClose": 0.08, "mouthPress": 0.35}, "f": {"jawOpen": 0.1, "mouthRollLower": 0.75, "mouthUpperUp": 0.25}}
+    mouths = {
+        "p": {"jawOpen": 0.08, "mouthClose": 0.08, "mouthPress": 0.35},
+        "f": {"jawOpen": 0.1, "mouthRollLower": 0.75, "mouthUpperUp": 0.25},
+    }
     life.frame(400, mood=Mood.of(emotion))
     for n, shape in enumerate(mouths.values()):
         mouth = np.zeros(MOUTH_COUNT, np.float32)
         for name, value in shape.items():
             mouth[INDEX[name]] = value
         shown = life.frame(401 + n, mouth, Cue(rest=0.0), "speaking", Mood.of(emotion)).coefficients
-        assert shown[INDEX["jawOpen"]] == mouth[INDEX["jawOpen"]] and shown[INDEX["mouthClose"]] == mouth[INDEX["mouthClose"]]
+        assert (
+            shown[INDEX["jawOpen"]] == mouth[INDEX["jawOpen"]]
+            and shown[INDEX["mouthClose"]] == mouth[INDEX["mouthClose"]]
+        )
         assert shown[INDEX["mouthRollLower"]] == mouth[INDEX["mouthRollLower"]]
 
 
@@ -113,7 +126,9 @@ def test_blinks_come_twelve_to_thirty_times_a_minute_in_every_state(state: State
     life, count, before = Liveliness(1), 0, 0.0
     for step in range(0, 5 * MINUTE, 4):
         phrase = state == "speaking" and step % 320 < 230
-        lid = float(life.frame(step, cue=Cue(rest=0.0) if phrase else SILENCE, state=state).coefficients[INDEX["eyeBlinkLeft"]])
+        lid = float(
+            life.frame(step, cue=Cue(rest=0.0) if phrase else SILENCE, state=state).coefficients[INDEX["eyeBlinkLeft"]]
+        )
         count += lid > 0.85 >= before
         before = lid
     assert 12 <= count / 5 <= 30, (state, count / 5)
@@ -121,14 +136,22 @@ def test_blinks_come_twelve_to_thirty_times_a_minute_in_every_state(state: State
 
 def test_who_thinks_looks_away_and_frowns_and_who_listens_holds_the_gaze_and_nods() -> None:
     seen = {state: live(state, 6, 2 * MINUTE) for state in STATES}
-    away = {state: (np.hypot(*rows(frames)[:, [INDEX["eyeLookX"], INDEX["eyeLookY"]]].T) > 0.25).mean() for state, frames in seen.items()}
+    away = {
+        state: (np.hypot(*rows(frames)[:, [INDEX["eyeLookX"], INDEX["eyeLookY"]]].T) > 0.25).mean()
+        for state, frames in seen.items()
+    }
     assert away["thinking"] > 0.5 and max(away["listening"], away["speaking"]) < 0.15
     assert rows(seen["thinking"])[-1, INDEX["browDown"]] > 0.2 > rows(seen["listening"])[-1, INDEX["browDown"]]
     assert rows(seen["listening"])[-1, INDEX["browInnerUp"]] > 0.1
 
     def nods(state: State) -> int:
         pitch = np.array([frame.pitch_deg for frame in seen[state]])
-        return int(np.sum(pitch[25:-25] - np.minimum(pitch[:-50], pitch[50:]) * 0.5 - np.maximum(pitch[:-50], pitch[50:]) * 0.5 > 0.45))
+        return int(
+            np.sum(
+                pitch[25:-25] - np.minimum(pitch[:-50], pitch[50:]) * 0.5 - np.maximum(pitch[:-50], pitch[50:]) * 0.5
+                > 0.45
+            )
+        )
 
     assert nods("listening") > 3 * max(nods("idle"), 20), "quick dips of the head"
 

@@ -25,7 +25,9 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
 def person(rng: np.random.Generator, width: int, height: int) -> NDArray[np.uint8]:
     """A premultiplied texture with every degree of transparency."""
     clear = cv2.resize(rng.integers(0, 2, (6, 6)).astype(np.float32) * 255, (width, height)).astype(np.uint8)
-    colours = cv2.resize(rng.integers(16, 236, (9, 9, 3)).astype(np.uint8), (width, height)) * ((255.0 - clear[..., None]) / 255)
+    colours = cv2.resize(rng.integers(16, 236, (9, 9, 3)).astype(np.uint8), (width, height)) * (
+        (255.0 - clear[..., None]) / 255
+    )
     return np.dstack([colours.astype(np.uint8), clear])
 
 
@@ -39,7 +41,9 @@ def sources(rng: np.random.Generator, grid: Grid, zoom: float, by_px: float) -> 
 class Canvas:
     """One strip of a picture, and all that drawing it needs."""
 
-    def __init__(self, rng: np.random.Generator, box: tuple[int, int, int, int], cell: int, zoom: float = 1.1, by_px: float = 6.0) -> None:
+    def __init__(
+        self, rng: np.random.Generator, box: tuple[int, int, int, int], cell: int, zoom: float = 1.1, by_px: float = 6.0
+    ) -> None:
         left, top, right, bottom = self.box = box
         self.texture = person(rng, 150, 130)
         self.framed = native.framed(self.texture, NOBODY)
@@ -53,12 +57,20 @@ class Canvas:
         self.out = [plane.copy() for plane in self.still]
         self.matte = np.zeros((200, 220), np.uint8)
         strip = self.strips[0]
-        strip.left, strip.top, strip.width, strip.height = left - self.grid.x0, top - self.grid.y0, right - left, bottom - top
+        strip.left, strip.top, strip.width, strip.height = (
+            left - self.grid.x0,
+            top - self.grid.y0,
+            right - left,
+            bottom - top,
+        )
         strip.spans, strip.drawn = native.address(self.spans), native.address(self.drawn)
         strip.last_row, strip.last_column = self.grid.ny - 1, self.grid.nx - 1
         for channel, step in enumerate((1, 2, 2)):
             at = slice(top // step, bottom // step), slice(left // step, right // step)
-            strip.still[channel], strip.out[channel] = native.address(self.still[channel][at]), native.address(self.out[channel][at])
+            strip.still[channel], strip.out[channel] = (
+                native.address(self.still[channel][at]),
+                native.address(self.out[channel][at]),
+            )
             strip.stride[channel] = self.still[channel].strides[0]
         strip.matte, strip.matte_stride = native.address(self.matte[top:bottom, left:right]), 220
 
@@ -69,7 +81,9 @@ class Canvas:
 
     def planes(self) -> Drawn:
         left, top, right, bottom = self.box
-        y, u, v = (plane[top // s : bottom // s, left // s : right // s] for plane, s in zip(self.out, (1, 2, 2), strict=True))
+        y, u, v = (
+            plane[top // s : bottom // s, left // s : right // s] for plane, s in zip(self.out, (1, 2, 2), strict=True)
+        )
         return y, u, v, self.matte[top:bottom, left:right]
 
     def expected(self) -> tuple[NDArray[np.float32], ...]:
@@ -99,13 +113,24 @@ def test_a_strip_is_what_its_sources_say(cell: int, way: str) -> None:
     canvas = Canvas(np.random.default_rng(cell), (12, 20, 182, 90), cell)
     assert canvas.draw() == 1
     for got, meant in zip(canvas.planes(), canvas.expected(), strict=True):
-        # Sixteen-bit fractions: half a level for rounding, and what a 64th of a texel is worth on the steepest edge of this texture.
+        # Sixteen-bit fractions: half a level for rounding, and what a 64th of a texel is worth on the steepest edge of
+        # this texture.
         assert np.abs(got - meant).max() <= 3.0 and np.abs(got - meant).mean() < 0.5
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(0, 2**31), st.integers(3, 24), st.integers(4, 90), st.integers(1, 40), st.integers(0, 9), st.integers(0, 9), st.floats(0.3, 400))
-def test_both_ways_give_the_same_bytes(seed: int, cell: int, half_width: int, half_height: int, left: int, top: int, by_px: float) -> None:
+@given(
+    st.integers(0, 2**31),
+    st.integers(3, 24),
+    st.integers(4, 90),
+    st.integers(1, 40),
+    st.integers(0, 9),
+    st.integers(0, 9),
+    st.floats(0.3, 400),
+)
+def test_both_ways_give_the_same_bytes(
+    seed: int, cell: int, half_width: int, half_height: int, left: int, top: int, by_px: float
+) -> None:
     box = (2 * left, 2 * top, 2 * (left + half_width), 2 * (top + half_height))
     drawn = []
     for plain in (0, 1):
@@ -140,7 +165,9 @@ def test_what_has_not_moved_is_left_as_it_is(way: str) -> None:
     canvas.sources[3, 4, 1] -= 0.2
     assert canvas.draw(0.1) == 1 and canvas.draw(0.1) == 0
     rows = canvas.strips[0].top
-    assert canvas.draw(0.1, ((0, rows),)) == 0 and canvas.draw(0.1, ((0, rows + 1),)) == 1, "rows up to the first one of the strip lie above it"
+    assert canvas.draw(0.1, ((0, rows),)) == 0 and canvas.draw(0.1, ((0, rows + 1),)) == 1, (
+        "rows up to the first one of the strip lie above it"
+    )
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3e38])
@@ -158,8 +185,12 @@ def test_displacements_are_inverted() -> None:
     u = np.empty_like(field)
     native.invert(field, grid.cell, 8, None, 1.0, native.work_for(grid.nx, grid.ny), u)
     i, j = np.meshgrid(np.arange(grid.nx, dtype=np.float32), np.arange(grid.ny, dtype=np.float32))
-    there = cv2.remap(field, i - u[..., 0] / grid.cell, j - u[..., 1] / grid.cell, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    assert np.abs(field).max() > 4 and np.abs(u - there).max() < 0.25, "cv2 looks up in 32nds of a node, a fifth of a px"
+    there = cv2.remap(
+        field, i - u[..., 0] / grid.cell, j - u[..., 1] / grid.cell, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    assert np.abs(field).max() > 4 and np.abs(u - there).max() < 0.25, (
+        "cv2 looks up in 32nds of a node, a fifth of a px"
+    )
     rest, out = rng.normal(size=field.shape).astype(np.float32), np.empty_like(field)
     native.invert(field, grid.cell, 8, rest, 1.5, native.work_for(grid.nx, grid.ny), out)
     assert np.allclose(out, rest - 1.5 * u, atol=1e-4)
@@ -201,7 +232,9 @@ def test_each_lip_is_seen_on_its_side_of_the_line(way: str) -> None:
     line = (20 + 6 * np.sin(np.arange(66) / 9)).astype(np.float32)
     both = skin(line)
     below = np.arange(40)[:, None] - line[None, :]
-    assert np.array_equal(both[below < -1.3], upper[below < -1.3]) and np.array_equal(both[below > 1.3], lower[below > 1.3])
+    assert np.array_equal(both[below < -1.3], upper[below < -1.3]) and np.array_equal(
+        both[below > 1.3], lower[below > 1.3]
+    )
     share = np.clip(0.4 * below + 0.5, 0, 1)[..., None]
     assert np.abs(both - (upper * (1 - share) + lower * share)).max() <= 1.01
     with pytest.MonkeyPatch.context() as patch:
@@ -225,11 +258,15 @@ def test_between_the_lips_the_inside_is_seen_and_beyond_them_nothing_changes() -
     def look(depth: float) -> NDArray[np.uint8]:
         shown = face.copy()
         opening = native.Opening(
-            face=native.address(shown), face_width=width + 8, face_height=height + 6, left=4, top=3, width=width, height=height, fresh_rows=2,
-            shadow_depth=depth, shadow_fall=0.5, edge=1.0, soft_edge=1.0, cosine=1.0, sine=0.0, patches=patches, patch_count=2,
+            face=native.address(shown), face_width=width + 8, face_height=height + 6, left=4, top=3, width=width,
+            height=height, fresh_rows=2,
+            shadow_depth=depth, shadow_fall=0.5, edge=1.0, soft_edge=1.0, cosine=1.0, sine=0.0,
+            patches=patches, patch_count=2,
         )  # fmt: skip
         rows = columns.copy()
-        for k, name in enumerate(("upper", "lower", "across_upper", "across_lower", "fresh", "rolled", "light", "shadow")):
+        for k, name in enumerate(
+            ("upper", "lower", "across_upper", "across_lower", "fresh", "rolled", "light", "shadow")
+        ):
             setattr(opening, name, native.address(rows[k]))
         native.open_mouth(opening)
         return shown
@@ -237,7 +274,9 @@ def test_between_the_lips_the_inside_is_seen_and_beyond_them_nothing_changes() -
     plain = look(0.0)
     inside = plain[3:-3, 4:-4]
     assert np.array_equal(inside[8:14, :, :3], np.broadcast_to((200, 126, 130), (6, width, 3))), "teeth"
-    assert np.array_equal(inside[17:23, :, :3], np.broadcast_to((60, 120, 150), (6, width, 3))), "and below them the ground"
+    assert np.array_equal(inside[17:23, :, :3], np.broadcast_to((60, 120, 150), (6, width, 3))), (
+        "and below them the ground"
+    )
     untouched = np.ones(face.shape[:2], bool)
     untouched[3 + 5 : 3 + 26, 4:-4] = False
     assert np.array_equal(plain[untouched], face[untouched])

@@ -1,4 +1,6 @@
-"""Photos for the tests: NASA's portrait of Eileen Collins (public domain, 512 x 512, a smile with teeth) and what becomes of it in the wild."""
+"""Photos for the tests: NASA's portrait of Eileen Collins (public domain, 512 x 512, a smile with teeth) and what
+becomes of it in the wild.
+"""
 
 from __future__ import annotations
 

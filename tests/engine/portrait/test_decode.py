@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from tests.engine.portrait.photos import REFUSED_BEFORE_LOOKING, animated_gif, encoded, portrait, see_through, with_exif_orientation
+from tests.engine.portrait.photos import (
+    REFUSED_BEFORE_LOOKING,
+    animated_gif,
+    encoded,
+    portrait,
+    see_through,
+    with_exif_orientation,
+)
 from visavis.engine.portrait.decode import BEHIND_TRANSPARENCY, decode_image
 from visavis.errors import PortraitRefused
 

@@ -41,21 +41,29 @@ def test_the_mesh_lies_on_the_face(models: Models) -> None:
     ("picture", "scale", "place"),
     [
         pytest.param(lambda: on_wall(2400, 1600, (portrait(), (1850, 1050))), 1.0, (1850, 1050), id="in a corner"),
-        pytest.param(lambda: on_wall(2600, 3400, (portrait(700), (1000, 260))), 700 / 512, (1000, 260), id="a full figure"),
+        pytest.param(
+            lambda: on_wall(2600, 3400, (portrait(700), (1000, 260))), 700 / 512, (1000, 260), id="a full figure"
+        ),
         pytest.param(lambda: portrait(2000), 2000 / 512, (0, 0), id="large"),
         pytest.param(lambda: portrait(256), 0.5, (0, 0), id="small"),
         pytest.param(lambda: portrait().point(lambda level: level // 6), 1.0, (0, 0), id="in the dark"),
-        pytest.param(lambda: portrait().filter(ImageFilter.ModeFilter(7)), 1.0, (0, 0), id="painted with a broad brush"),
+        pytest.param(
+            lambda: portrait().filter(ImageFilter.ModeFilter(7)), 1.0, (0, 0), id="painted with a broad brush"
+        ),
         pytest.param(lambda: portrait().crop((165, 40, 285, 190)), 1.0, (-165, -40), id="nothing but the face"),
         pytest.param(
-            lambda: on_wall(1024, 1024, (portrait(1024), (0, 0)), (portrait().crop((140, 20, 320, 200)).resize((90, 90)), (20, 500))),
+            lambda: on_wall(
+                1024, 1024, (portrait(1024), (0, 0)), (portrait().crop((140, 20, 320, 200)).resize((90, 90)), (20, 500))
+            ),
             2.0,
             (0, 0),
             id="with a passer-by",
         ),
     ],
 )
-def test_the_face_is_found_where_it_is(picture: Callable[[], Image.Image], scale: float, place: tuple[int, int], models: Models) -> None:
+def test_the_face_is_found_where_it_is(
+    picture: Callable[[], Image.Image], scale: float, place: tuple[int, int], models: Models
+) -> None:
     _, face = find_face(pixels(picture()), models)
     assert np.hypot(*(np.array(face.eye_centre) - (EYE_CENTRE * scale + place))) < 5 * scale
     assert face.eye_distance_px == pytest.approx(EYE_DISTANCE_PX * scale, rel=0.08)
@@ -80,7 +88,9 @@ def test_a_photo_without_its_orientation_tag_is_turned(quarter_turns: int, model
         pytest.param(lambda: portrait().crop((222, 0, 500, 400)), "NO_FACE", id="half a face"),
         pytest.param(lambda: portrait().crop((60, 0, 400, 158)), "NO_FACE", id="without a chin"),
         pytest.param(
-            lambda: on_wall(1024, 512, (portrait(), (0, 0)), (portrait().transpose(Image.Transpose.FLIP_LEFT_RIGHT), (512, 0))),
+            lambda: on_wall(
+                1024, 512, (portrait(), (0, 0)), (portrait().transpose(Image.Transpose.FLIP_LEFT_RIGHT), (512, 0))
+            ),
             "SEVERAL_FACES",
             id="two people",
         ),
@@ -88,7 +98,9 @@ def test_a_photo_without_its_orientation_tag_is_turned(quarter_turns: int, model
         pytest.param(profile, "FACE_TURNED_AWAY", id="from the side"),
     ],
 )
-def test_what_cannot_be_used_is_refused_with_its_code(picture: Callable[[], Image.Image], code: str, models: Models) -> None:
+def test_what_cannot_be_used_is_refused_with_its_code(
+    picture: Callable[[], Image.Image], code: str, models: Models
+) -> None:
     with pytest.raises(PortraitRefused) as refused:
         find_face(pixels(picture()), models)
     assert refused.value.code == code and refused.value.suggestion

@@ -33,11 +33,19 @@ def test_a_photo_becomes_a_whole_pack(tmp_path: Path) -> None:
     with Image.open(tmp_path / "avatar" / prepare.PREVIEW_NAME) as preview:
         assert preview.size == (500, 500) and np.asarray(preview).std() > 30
     assert read_line((tmp_path / "avatar" / REPORT_NAME).read_text()) == report
-    assert report.eye_distance_px > 80 and abs(report.yaw_deg) < 10 and report.steps_ms.keys() >= {"decode", "find_face", "matte", "bake"}
+    assert (
+        report.eye_distance_px > 80
+        and abs(report.yaw_deg) < 10
+        and report.steps_ms.keys() >= {"decode", "find_face", "matte", "bake"}
+    )
 
 
 def test_a_refusal_says_why_and_leaves_nothing(tmp_path: Path) -> None:
-    for photo, code in ((encoded(cat()), "NO_FACE"), (encoded(portrait(100)), "FACE_TOO_SMALL"), (encoded(portrait())[:9000], "IMAGE_UNREADABLE")):
+    for photo, code in (
+        (encoded(cat()), "NO_FACE"),
+        (encoded(portrait(100)), "FACE_TOO_SMALL"),
+        (encoded(portrait())[:9000], "IMAGE_UNREADABLE"),
+    ):
         with pytest.raises(PortraitRefused) as refused:
             prepare_avatar(photo, tmp_path / "avatar")
         assert refused.value.code == code and refused.value.message and refused.value.suggestion
@@ -100,7 +108,11 @@ def process_is_gone(tmp_path: Path) -> bool:
     (pid_file,) = tmp_path.glob(".avatar-*.pid")
     pid = pid_file.read_text()
     pid_file.unlink()
-    return not Path(f"/proc/{pid}").exists() if Path("/proc").exists() else subprocess.run(["kill", "-0", pid], check=False).returncode != 0
+    return (
+        not Path(f"/proc/{pid}").exists()
+        if Path("/proc").exists()
+        else subprocess.run(["kill", "-0", pid], check=False).returncode != 0
+    )
 
 
 def test_a_worker_that_hangs_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,7 +173,9 @@ def test_the_worker_sees_no_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_the_worker_loads_no_network_and_no_service() -> None:
     program = "import sys, visavis.engine.portrait.worker, visavis.engine.render.pack; print('\\n'.join(sys.modules))"
-    loaded = set(subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split())
+    loaded = set(
+        subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+    )
     ours = {name for name in loaded if name.startswith("visavis.")}
     assert all(name.startswith(("visavis.engine", "visavis.errors")) for name in ours), ours
     assert not loaded & {"asyncio", "anyio", "fastapi", "httpx", "sqlalchemy", "aiortc", "uvicorn", "matplotlib", "jax"}

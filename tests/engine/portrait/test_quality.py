@@ -55,7 +55,9 @@ def smaller(share: float) -> Image.Image:
     [
         pytest.param(lambda: drawn().point(lambda level: level // 5), "LIGHT_DARK", id="in the dark"),
         pytest.param(lambda: drawn().point(lambda level: min(255, level * 4)), "LIGHT_BURNT", id="burnt out"),
-        pytest.param(lambda: drawn().filter(ImageFilter.GaussianBlur(drawn().width / 90)), "FACE_BLURRED", id="out of focus"),
+        pytest.param(
+            lambda: drawn().filter(ImageFilter.GaussianBlur(drawn().width / 90)), "FACE_BLURRED", id="out of focus"
+        ),
         pytest.param(lambda: drawn().convert("L").convert("RGB"), "GREYSCALE", id="in grey"),
         pytest.param(lambda: smaller(22 / plain().report.photo_eye_distance_px), "FACE_SMALL", id="a thumbnail"),
         pytest.param(lambda: drawn().rotate(15, fillcolor=(150, 150, 150)), "FACE_TILTED", id="tilted"),
@@ -70,7 +72,12 @@ def placed() -> SevenPoints:
     """Where Iris has the seven places, in her framed picture."""
     study = plain().study
     height, width = study.matte.shape
-    return SevenPoints(**{name: (float(x / width), float(y / height)) for name, (x, y) in zip(NAMES, seven_places(study.landmarks), strict=True)})
+    return SevenPoints(
+        **{
+            name: (float(x / width), float(y / height))
+            for name, (x, y) in zip(NAMES, seven_places(study.landmarks), strict=True)
+        }
+    )
 
 
 def test_points_on_a_face_that_no_model_sees_bend_the_mean_face_to_it() -> None:
@@ -82,7 +89,8 @@ def test_points_on_a_face_that_no_model_sees_bend_the_mean_face_to_it() -> None:
     unit = float(np.hypot(*(targets[1] - targets[0])))
     assert np.abs(seven_places(face.landmarks) - targets).max() < 0.02 * unit
     assert np.array_equal(face.landmarks[13], face.landmarks[14])  # lips of which nothing is seen are closed
-    assert face.landmarks[1, 1] > targets[:2, 1].mean() and face.landmarks[1, 1] < targets[4, 1]  # the nose between eyes and lip
+    # the nose between eyes and lip
+    assert face.landmarks[1, 1] > targets[:2, 1].mean() and face.landmarks[1, 1] < targets[4, 1]
 
 
 def test_points_where_the_face_is_find_what_the_finder_finds() -> None:

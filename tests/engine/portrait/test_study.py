@@ -57,14 +57,22 @@ def test_the_landmarks_still_lie_on_the_face_after_framing(variant: str) -> None
     """The lips' landmarks enclose what is reddest, the irises' what is darkest, in the framed picture itself."""
     study = examined(variant).study
     red = study.picture[..., 0].astype(float) - study.picture[..., 1]
-    lips = study.landmarks[[61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185], :2]
+    lips = study.landmarks[
+        [61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185], :2
+    ]
     on_lips, around = np.zeros(red.shape, np.uint8), np.zeros(red.shape, np.uint8)
     centre = lips.mean(axis=0)
     cv2.fillPoly(on_lips, [np.rint(lips).astype(np.int32)], (1,))
     cv2.fillPoly(around, [np.rint(centre + 1.5 * (lips - centre)).astype(np.int32)], (1,))
     cv2.fillPoly(
         on_lips,
-        [np.rint(study.landmarks[[78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191], :2]).astype(np.int32)],
+        [
+            np.rint(
+                study.landmarks[
+                    [78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191], :2
+                ]
+            ).astype(np.int32)
+        ],
         (0,),
     )
     assert red[on_lips > 0].mean() > red[(around > 0) & (on_lips == 0)].mean() + 5
@@ -121,8 +129,16 @@ def test_the_background_has_nobody_in_it() -> None:
     face = describe_face(study.landmarks)
     unit, (x, y) = face.eye_distance_px, face.eye_centre
     # Behind her head it has the colour of the wall beside her head, and the wall itself is as it was.
-    behind = study.background[int(y - 0.5 * unit) : int(y + 0.5 * unit), int(x - unit) : int(x + unit)].reshape(-1, 3).mean(axis=0)
-    beside = study.picture[int(y - 0.5 * unit) : int(y + 0.5 * unit), int(x + 2.2 * unit) : int(x + 3 * unit)].reshape(-1, 3).mean(axis=0)
+    behind = (
+        study.background[int(y - 0.5 * unit) : int(y + 0.5 * unit), int(x - unit) : int(x + unit)]
+        .reshape(-1, 3)
+        .mean(axis=0)
+    )
+    beside = (
+        study.picture[int(y - 0.5 * unit) : int(y + 0.5 * unit), int(x + 2.2 * unit) : int(x + 3 * unit)]
+        .reshape(-1, 3)
+        .mean(axis=0)
+    )
     assert np.abs(behind - beside).max() < 25
     empty = cv2.erode((study.matte == 0).astype(np.uint8), np.ones((15, 15), np.uint8)) > 0
     assert np.array_equal(study.background[empty], study.picture[empty])
@@ -156,7 +172,15 @@ def test_a_cut_moves_pixels_and_points_alike() -> None:
     picture = np.zeros((300, 400, 3), np.uint8)
     cv2.circle(picture, (250, 120), 6, (255, 255, 255), -1)
     for scale in (0.4, 1.0, 2.5):
-        cut = Cut(anchor=(240, 130), roll_deg=12, left=80, top=60, scale=scale, width_px=round(160 * scale), height_px=round(120 * scale))
+        cut = Cut(
+            anchor=(240, 130),
+            roll_deg=12,
+            left=80,
+            top=60,
+            scale=scale,
+            width_px=round(160 * scale),
+            height_px=round(120 * scale),
+        )
         seen = cut_out(picture, cut)[..., 0].astype(float)
         y, x = np.mgrid[0 : seen.shape[0], 0 : seen.shape[1]]
         middle = np.array([(x * seen).sum(), (y * seen).sum()]) / seen.sum()
@@ -191,7 +215,14 @@ def test_stray_hair_moves_with_the_head_and_a_busy_wall_does_not() -> None:
     def above_right(study: PortraitStudy) -> float:
         face = describe_face(study.landmarks)
         unit, (x, y) = face.eye_distance_px, face.eye_centre
-        return float((study.matte[int(max(0, y - 1.8 * unit)) : int(y - 0.8 * unit), int(x + 2.1 * unit) : int(x + 2.9 * unit)] > 100).sum())
+        return float(
+            (
+                study.matte[
+                    int(max(0, y - 1.8 * unit)) : int(y - 0.8 * unit), int(x + 2.1 * unit) : int(x + 2.9 * unit)
+                ]
+                > 100
+            ).sum()
+        )
 
     assert above_right(plain) == 0
     assert above_right(straight) > 30

@@ -1,4 +1,6 @@
-"""A real face for the renderer's tests: a photo with an open smile, studied as any upload is, and eyes of our own to look at what was rendered."""
+"""A real face for the renderer's tests: a photo with an open smile, studied as any upload is, and eyes of our own to
+look at what was rendered.
+"""
 
 from __future__ import annotations
 

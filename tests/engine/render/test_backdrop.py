@@ -81,7 +81,9 @@ def test_an_image_is_named_by_its_source_and_shown_from_its_file():
     assert Backdrop.from_plain(shown.plain()) == shown == Backdrop(kind="image", image=Path("office.jpg"))
 
 
-@pytest.mark.parametrize("value", [None, 1.2, {"zoom": "near"}, {"zoom": 0.1}, {"zoom": 9}, {"zoom": 10**400}, {"zoom": True}, {"tilt": 3}])
+@pytest.mark.parametrize(
+    "value", [None, 1.2, {"zoom": "near"}, {"zoom": 0.1}, {"zoom": 9}, {"zoom": 10**400}, {"zoom": True}, {"tilt": 3}]
+)
 def test_a_framing_that_is_none_is_refused_in_words(value):
     with pytest.raises(FramingRefused):
         Framing.parse(value)
@@ -102,7 +104,13 @@ def test_a_colour_stands_still_and_flat_behind_a_moving_head(pack):
 
 def test_an_image_covers_the_frame_with_its_middle(pack, tmp_path):
     image = np.zeros((300, 900, 3), np.uint8)
-    image[:, :300], image[:, 300:450], image[:, 450:600], image[:, 600:] = (255, 0, 0), (0, 200, 0), (0, 0, 200), (255, 0, 0)  # BGR
+    # BGR
+    image[:, :300], image[:, 300:450], image[:, 450:600], image[:, 600:] = (
+        (255, 0, 0),
+        (0, 200, 0),
+        (0, 0, 200),
+        (255, 0, 0),
+    )
     assert cv2.imwrite(str(tmp_path / "image.png"), image)
     picture = rgb(CpuRenderer(pack, SIDE, SIDE, Backdrop(kind="image", image=tmp_path / "image.png")).render(motion()))
     left, right = picture[10, 10].astype(int), picture[10, -10].astype(int)
@@ -141,7 +149,8 @@ def test_a_transparent_picture_carries_the_person_and_a_matte_that_moves_with_th
     assert _grey_below(rest)
     moved = renderer.render(motion(yaw=6))
     assert np.abs(moved[SIDE : 2 * SIDE].astype(int) - matte).max() > 60
-    # Composed over the photo's own background it is the photo again; over black no light of the wall is left at the edge.
+    # Composed over the photo's own background it is the photo again; over black no light of the wall is left at the
+    # edge.
     opacity = ((matte.astype(np.float32) - 16) / 219)[..., None]
     colours = rgb(rest)[:SIDE].astype(np.float32)
     photo = rgb(CpuRenderer(pack, SIDE, SIDE).render(motion())).astype(np.float32)
@@ -192,7 +201,9 @@ def test_the_head_stays_whole_with_air_above_it_in_every_format(pack, ratio, zoo
     long, short = 1280, 1280 * ratio[1] // ratio[0] // 2 * 2
     rows, columns = pack.matte.shape
     for width, height in ((long, short), (short, long)):
-        frame = place(pack.head, float(pack.landmarks[CHIN, 1] - pack.landmarks[FOREHEAD, 1]), columns, rows, width, height, zoom)
+        frame = place(
+            pack.head, float(pack.landmarks[CHIN, 1] - pack.landmarks[FOREHEAD, 1]), columns, rows, width, height, zoom
+        )
         top, bottom = (frame.scale * y + frame.shift_y for y in (pack.head.top, pack.head.bottom))
         left, right = (frame.scale * x + frame.shift_x for x in (pack.head.left, pack.head.right))
         assert 0.01 * height < top < bottom < height

@@ -1,4 +1,6 @@
-"""Detail that survives look-ups: on rendered frames of a drawn portrait with paper grain, and on textures of our own."""
+"""Detail that survives look-ups: on rendered frames of a drawn portrait with paper grain, and on textures
+of our own.
+"""
 
 from __future__ import annotations
 

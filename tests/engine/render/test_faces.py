@@ -34,7 +34,9 @@ def test_jitter_is_that_of_the_track_and_drift_is_none() -> None:
 def test_a_picture_is_registered_to_a_part_of_a_px() -> None:
     rng = np.random.default_rng(2)
     picture = cv2.GaussianBlur(rng.integers(0, 255, (120, 120, 3), np.uint8), (0, 0), 3)
-    moved = cv2.warpAffine(picture, np.array([[1, 0, 0.4], [0, 1, -1.3]]), (120, 120), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
+    moved = cv2.warpAffine(
+        picture, np.array([[1, 0, 0.4], [0, 1, -1.3]]), (120, 120), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT
+    )
     at = measures.registered([picture, moved], (10, 10, 110, 110))
     assert np.allclose(at[1], (0.4, -1.3), atol=0.12)
 
@@ -47,19 +49,26 @@ def test_a_blurred_mouth_is_less_sharp_and_a_changed_px_is_seen() -> None:
     other = sharp.copy()
     other[7, 9, 1] ^= 1
     everywhere = np.ones((60, 60), bool)
-    assert measures.changed([sharp, sharp.copy()], everywhere) == 0 and measures.changed([sharp, other], everywhere) == 1
+    assert (
+        measures.changed([sharp, sharp.copy()], everywhere) == 0 and measures.changed([sharp, other], everywhere) == 1
+    )
     assert measures.similarity(sharp, sharp, everywhere) == 1.0 > 0.9 > measures.similarity(sharp, soft, everywhere)
 
 
 def test_at_rest_the_picture_is_the_photo_and_walls_never_change(pack: AvatarPack) -> None:
     renderer, size = CpuRenderer(pack, 512, 512), 512
     photo = lay_out(pack.picture, renderer.plan.frame, size, size, 1.0, cv2.BORDER_CONSTANT, sharp=True)
-    inside = lay_out(np.full(pack.matte.shape, 255, np.uint8), renderer.plan.frame, size, size, 1.0, cv2.BORDER_CONSTANT) == 255
+    inside = (
+        lay_out(np.full(pack.matte.shape, 255, np.uint8), renderer.plan.frame, size, size, 1.0, cv2.BORDER_CONSTANT)
+        == 255
+    )
     assert measures.similarity(photo, rgb(renderer.render(motion()).copy()), inside) >= 0.98
     person = lay_out(pack.matte, renderer.plan.frame, size, size, 1.0, cv2.BORDER_REPLICATE)
     wall = cv2.dilate(person, np.ones((2 * round(0.4 * renderer.face.unit) + 1,) * 2, np.uint8)) == 0
     life, mood = Liveliness(5), Mood.of("happy")
-    frames = [renderer.render(life.frame(step, state="thinking", mood=mood))[:size].copy() for step in range(0, 300, 30)]
+    frames = [
+        renderer.render(life.frame(step, state="thinking", mood=mood))[:size].copy() for step in range(0, 300, 30)
+    ]
     assert measures.changed(frames, wall) == 0
     assert measures.changed(frames, ~wall) > 1000, "but the person moves"
 

@@ -32,8 +32,12 @@ def points() -> NDArray[np.float32]:
     return p
 
 
-def face(larger: float, skin: tuple[int, int, int], line_px: int = 10, other: float | None = None, iris_px: int = 17) -> NDArray[np.uint8]:
-    """A texture with two eyes, `larger` than the mesh's (the right one by `other`), and a thick line along the upper lids."""
+def face(
+    larger: float, skin: tuple[int, int, int], line_px: int = 10, other: float | None = None, iris_px: int = 17
+) -> NDArray[np.uint8]:
+    """A texture with two eyes, `larger` than the mesh's (the right one by `other`), and a thick line along the upper
+    lids.
+    """
     texture = np.zeros((280, 500, 4), np.uint8)
     texture[..., :3] = skin
     colours = np.ascontiguousarray(texture[..., :3])
@@ -54,7 +58,10 @@ def drawn(texture: NDArray[np.uint8]) -> list[bool]:
 def test_a_drawn_eye_has_the_lines_that_are_drawn(skin: str) -> None:
     lines, other = lid_lines(face(1.2, SKINS[skin]), points(), UNIT)
     assert lines.drawn and other.drawn and lines.bare is not None
-    assert abs(lines.left - (CENTRE[0] - 1.2 * HALF_WIDTH - 5)) < 5 and abs(lines.right - (CENTRE[0] + 1.2 * HALF_WIDTH + 5)) < 5
+    assert (
+        abs(lines.left - (CENTRE[0] - 1.2 * HALF_WIDTH - 5)) < 5
+        and abs(lines.right - (CENTRE[0] + 1.2 * HALF_WIDTH + 5)) < 5
+    )
     middle = float(CENTRE[0])
     assert abs(np.interp(middle, *lines.lower) - (CENTRE[1] + 1.2 * HALF_HEIGHT)) < 3
     top = CENTRE[1] - 1.2 * HALF_HEIGHT - 10
@@ -87,16 +94,23 @@ def test_a_blink_leaves_no_white(skin: str, larger: float) -> None:
     eye.paint(texture, 1.0, 0.0, 0.0)
     assert texture[:, :250, 0].max() <= SKINS[skin][0] + 6, "white shows"
     middle = texture[int(CENTRE[1] - 0.5 * HALF_HEIGHT), int(CENTRE[0] - 20) : int(CENTRE[0] + 20), 0].astype(int)
-    assert np.abs(middle - SKINS[skin][0]).max() < 0.2 * SKINS[skin][0], "the lid is skin, without the line of the lashes"
+    assert np.abs(middle - SKINS[skin][0]).max() < 0.2 * SKINS[skin][0], (
+        "the lid is skin, without the line of the lashes"
+    )
     eye.paint(texture, 0.0, 0.0, 0.0)
     assert np.array_equal(texture, face(larger, SKINS[skin]))
 
 
 @pytest.mark.parametrize("iris_px", [17, 22])
 def test_the_iris_is_as_large_as_it_is_drawn(iris_px: int) -> None:
-    for lines, centre in zip(lid_lines(face(1.25, SKINS["light"], iris_px=iris_px), points(), UNIT), CENTRES.values(), strict=True):
+    for lines, centre in zip(
+        lid_lines(face(1.25, SKINS["light"], iris_px=iris_px), points(), UNIT), CENTRES.values(), strict=True
+    ):
         assert lines.drawn and np.abs(np.array(lines.iris) - (*centre, iris_px)).max() < 2.5, lines.iris
-        assert abs(lines.whites[0] - (centre[0] - 1.25 * HALF_WIDTH)) < 4 and abs(lines.whites[1] - (centre[0] + 1.25 * HALF_WIDTH)) < 4
+        assert (
+            abs(lines.whites[0] - (centre[0] - 1.25 * HALF_WIDTH)) < 4
+            and abs(lines.whites[1] - (centre[0] + 1.25 * HALF_WIDTH)) < 4
+        )
 
 
 @pytest.mark.parametrize("drop_px", [-4.0, 0.5, 25.0, 70.0, 160.0])

@@ -82,7 +82,9 @@ def test_an_open_mouth_has_teeth_and_depth_in_it(pack):
 
 
 def test_the_tongue_comes_between_the_teeth_for_th_alone(pack):
-    """Seen below the upper teeth: light teeth over a dark gap give way to something redder; and what is not open shows no tongue."""
+    """Seen below the upper teeth: light teeth over a dark gap give way to something redder; and what is not open shows
+    no tongue.
+    """
     renderer = CpuRenderer(pack, 512, 512)
     face = renderer.face
     x, seam = int(face.centre_x), int(face.seam_y(np.array([face.centre_x]))[0])
@@ -91,7 +93,10 @@ def test_the_tongue_comes_between_the_teeth_for_th_alone(pack):
     behind, between = (rgb(renderer.render(motion(**said, tongueOut=out)).copy()).astype(int) for out in (0.0, 1.0))
     redness = [float((picture[gap][..., 0] - picture[gap][..., 1]).mean()) for picture in (behind, between)]
     assert redness[1] > redness[0] + 15, redness
-    cheek = slice(seam - 5, seam + 5), slice(int(face.corner_right[0] + 0.15 * face.unit), int(face.corner_right[0] + 0.3 * face.unit))
+    cheek = (
+        slice(seam - 5, seam + 5),
+        slice(int(face.corner_right[0] + 0.15 * face.unit), int(face.corner_right[0] + 0.3 * face.unit)),
+    )
     assert np.array_equal(behind[cheek], between[cheek])
     closed = [renderer.render(motion(jawOpen=0.1, mouthClose=0.1, tongueOut=out)).copy() for out in (0.0, 1.0)]
     assert np.abs(closed[0].astype(int) - closed[1].astype(int)).max() <= 8

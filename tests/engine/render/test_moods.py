@@ -27,7 +27,11 @@ def renderer(pack: AvatarPack) -> CpuRenderer:
 
 
 def felt(emotion: str, weight: float = 1.0, **mouth: float) -> MotionFrame:
-    feeling = expressions()[EMOTIONS.index(emotion) - 1] * np.float32(weight) if emotion != "neutral" else np.zeros(len(COEFFICIENTS), np.float32)
+    feeling = (
+        expressions()[EMOTIONS.index(emotion) - 1] * np.float32(weight)
+        if emotion != "neutral"
+        else np.zeros(len(COEFFICIENTS), np.float32)
+    )
     said = np.zeros(MOUTH_COUNT, np.float32)
     for name, value in mouth.items():
         said[INDEX[name]] = value
@@ -53,15 +57,24 @@ class Seen:
 def test_each_emotion_shows_where_people_look_for_it(renderer: CpuRenderer, find_points: Find) -> None:
     seen = {emotion: Seen(find_points(renderer.render(felt(emotion)))) for emotion in EMOTIONS}
     rest = seen["neutral"]
-    assert seen["happy"].corners > rest.corners + 0.008 and seen["happy"].width > rest.width + 0.02 and seen["happy"].eyes < rest.eyes
+    assert (
+        seen["happy"].corners > rest.corners + 0.008
+        and seen["happy"].width > rest.width + 0.02
+        and seen["happy"].eyes < rest.eyes
+    )
     assert seen["sad"].corners < rest.corners - 0.01 and seen["sad"].brows_inner > rest.brows_inner + 0.01
-    assert seen["surprised"].brows_inner > rest.brows_inner + 0.02 and seen["surprised"].brows_outer > rest.brows_outer + 0.01
+    assert (
+        seen["surprised"].brows_inner > rest.brows_inner + 0.02
+        and seen["surprised"].brows_outer > rest.brows_outer + 0.01
+    )
     assert seen["surprised"].eyes > rest.eyes + 0.005 and seen["surprised"].gap > rest.gap + 0.015
     assert seen["serious"].brows_inner < rest.brows_inner - 0.01
 
 
 def test_a_smile_of_the_photo_is_gone_when_it_is_sad_or_serious(renderer: CpuRenderer, find_points: Find) -> None:
-    rest, serious, sad = (Seen(find_points(renderer.render(felt(emotion)))) for emotion in ("neutral", "serious", "sad"))
+    rest, serious, sad = (
+        Seen(find_points(renderer.render(felt(emotion)))) for emotion in ("neutral", "serious", "sad")
+    )
     assert rest.corners > 0.02, "the photo smiles"
     assert serious.corners < 0.4 * rest.corners and serious.width < rest.width - 0.01
     assert sad.corners < 0.0 and sad.width < rest.width
@@ -97,6 +110,8 @@ def test_an_expression_leaves_everything_else_alone(renderer: CpuRenderer) -> No
 def test_moods_are_gradual(renderer: CpuRenderer) -> None:
     """A little more of a mood changes no px much more than the little before: no seam opens, nothing pops."""
     for emotion in EMOTIONS[1:]:
-        pictures = [rgb(renderer.render(felt(emotion, weight)).copy()).astype(int) for weight in np.arange(0.0, 1.001, 0.05)]
+        pictures = [
+            rgb(renderer.render(felt(emotion, weight)).copy()).astype(int) for weight in np.arange(0.0, 1.001, 0.05)
+        ]
         steps = [np.abs(b - a).max() for a, b in pairwise(pictures)]
         assert max(steps) < 1.7 * np.median(steps) + 12, (emotion, steps)

@@ -23,7 +23,9 @@ def test_the_same_motion_gives_the_same_pixels_whatever_came_between(renderer):
 
 
 def test_a_head_that_creeps_is_never_shown_further_back_than_it_stands(pack, renderer):
-    """What has hardly moved is not drawn anew; yet after a hundred small steps the picture is that of a renderer that takes them in one."""
+    """What has hardly moved is not drawn anew; yet after a hundred small steps the picture is that of a renderer that
+    takes them in one.
+    """
     still = renderer.render(motion()).copy()
     assert np.array_equal(renderer.render(motion(yaw=0.005)), still)
     for step in range(1, 101):
@@ -53,7 +55,10 @@ def test_a_hurried_frame_shows_the_lips_as_ever_and_what_hardly_moves_a_little_l
     fresh = CpuRenderer(pack, 512, 512).render(moved).copy()
     hurried = renderer.render(moved, hurried=True).copy()
     face = renderer.face
-    mouth = slice(int(face.nose_base_y), int(face.chin[1])), slice(int(face.corner_left[0]) - 10, int(face.corner_right[0]) + 11)
+    mouth = (
+        slice(int(face.nose_base_y), int(face.chin[1])),
+        slice(int(face.corner_left[0]) - 10, int(face.corner_right[0]) + 11),
+    )
     assert np.array_equal(hurried[mouth], fresh[mouth])
     behind = np.abs(hurried.astype(np.int16) - fresh).mean()
     assert behind > 0
@@ -134,4 +139,6 @@ def test_closed_eyes_show_nothing_of_the_eyeball(renderer):
     aside = renderer.render(motion(eyeBlinkLeft=1, eyeBlinkRight=1, eyeLookX=1)).copy()
     assert np.abs(ahead.astype(int) - aside).max() <= 2
     half = renderer.render(motion(eyeBlinkLeft=0.4, eyeBlinkRight=0.4)).copy()
-    assert np.abs(half.astype(int) - renderer.render(motion(eyeBlinkLeft=0.4, eyeBlinkRight=0.4, eyeLookX=1))).max() > 10
+    assert (
+        np.abs(half.astype(int) - renderer.render(motion(eyeBlinkLeft=0.4, eyeBlinkRight=0.4, eyeLookX=1))).max() > 10
+    )

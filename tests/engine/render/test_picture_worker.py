@@ -1,4 +1,6 @@
-"""Pictures for backgrounds: whatever a stranger sends becomes a JPEG of ours or a refusal, decoded in a process of its own."""
+"""Pictures for backgrounds: whatever a stranger sends becomes a JPEG of ours or a refusal, decoded in a process of its
+own.
+"""
 
 from __future__ import annotations
 

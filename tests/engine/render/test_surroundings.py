@@ -41,13 +41,19 @@ def narrow(pack) -> AvatarPack:
 
 @pytest.fixture(scope="module")
 def scene(narrow) -> Scene:
-    return surroundings(narrow, Frame(scale=1.0, shift_x=300.0, shift_y=0.0), narrow.matte.shape[1] + 600, len(narrow.matte))
+    return surroundings(
+        narrow, Frame(scale=1.0, shift_x=300.0, shift_y=0.0), narrow.matte.shape[1] + 600, len(narrow.matte)
+    )
 
 
 def test_what_the_photo_shows_stays_as_it_is(narrow, scene):
     left = int(-scene.frame.shift_x + 300)
     rows, columns = narrow.matte.shape
-    for whole, part in ((scene.picture, narrow.picture), (scene.matte, narrow.matte), (scene.background, narrow.background)):
+    for whole, part in (
+        (scene.picture, narrow.picture),
+        (scene.matte, narrow.matte),
+        (scene.background, narrow.background),
+    ):
         assert np.array_equal(whole[:rows, left : left + columns], part)
 
 
@@ -87,7 +93,9 @@ def test_nothing_moves_beside_the_person(narrow):
 
 
 def test_where_motion_ends_the_picture_shows_no_edge(narrow):
-    """Beside the region the person is part of the still picture: the seam between both must not be seen, at rest or in a breath."""
+    """Beside the region the person is part of the still picture: the seam between both must not be seen, at rest or in
+    a breath.
+    """
     renderer = CpuRenderer(narrow, 1280, 720)
     left = renderer.plan.region[0]
     chin = int(renderer.face.landmarks[CHIN, 1])

@@ -34,7 +34,9 @@ def say(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], tuple[
 
     def speak(voice: str, text: str) -> tuple[NDArray[np.int16], Phones]:
         wav = folder / "speech.wav"
-        out = subprocess.run(["flite", "-voice", voice, "-psdur", "-t", text, "-o", str(wav)], check=True, capture_output=True, text=True).stdout
+        out = subprocess.run(
+            ["flite", "-voice", voice, "-psdur", "-t", text, "-o", str(wav)], check=True, capture_output=True, text=True
+        ).stdout
         phones, start_s = [], 0.0
         for part in out.split():
             phone, _, end = part.partition(":")

@@ -27,7 +27,9 @@ def buzz(hz: float, seconds: float = 0.5) -> np.ndarray:
 
 @pytest.mark.parametrize("ending", ["wav", "flac", "ogg", "mp3"])
 @pytest.mark.parametrize(("rate_hz", "channels"), [(8_000, 1), (16_000, 1), (44_100, 2), (48_000, 6)])
-def test_any_format_rate_and_number_of_channels_is_read(tmp_path: Path, ending: str, rate_hz: int, channels: int) -> None:
+def test_any_format_rate_and_number_of_channels_is_read(
+    tmp_path: Path, ending: str, rate_hz: int, channels: int
+) -> None:
     channels = min(channels, 2) if ending == "mp3" else channels  # MP3 has no more
     path = tmp_path / f"tone.{ending}"
     soundfile.write(path, np.repeat(tone(rate_hz)[:, None], channels, axis=1), rate_hz)
@@ -66,7 +68,13 @@ def test_noise_has_no_pitch() -> None:
 
 def test_a_louder_and_higher_syllable_is_heard_as_stress() -> None:
     pause = np.zeros(1_280, np.int16)
-    syllables = [buzz(120, 0.12) // 8, buzz(120, 0.12) // 8, buzz(150, 0.16), buzz(120, 0.12) // 8, buzz(115, 0.12) // 8]
+    syllables = [
+        buzz(120, 0.12) // 8,
+        buzz(120, 0.12) // 8,
+        buzz(150, 0.16),
+        buzz(120, 0.12) // 8,
+        buzz(115, 0.12) // 8,
+    ]
     motion = move(np.concatenate([part for syllable in syllables for part in (syllable, pause)]))
     assert motion.loudness[44:54].mean() > motion.loudness[20:30].mean() > 0
     assert motion.stress[40:62].max() > 2 * motion.stress[70:].max()

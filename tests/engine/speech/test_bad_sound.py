@@ -1,4 +1,6 @@
-"""Speech as it may come: clipped, shouted, whispered, over the telephone, with music behind it; and sounds that are no speech. No jaw may chatter."""
+"""Speech as it may come: clipped, shouted, whispered, over the telephone, with music behind it; and sounds that are no
+speech. No jaw may chatter.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,8 @@ from visavis.engine.motion.frame import INDEX, MOUTH_COUNT, SpeechMotion
 from .conftest import move
 
 TEXTS = ("Bob may buy a map, a pipe and a bamboo mat.", "My father was a very happy man, and far above average.")
-# How alike the opening must be to the clean one's course. Whisper has no voice to hear; clipping, and music as loud as that, hide consonants.
+# How alike the opening must be to the clean one's course. Whisper has no voice to hear; clipping, and music as loud as
+# that, hide consonants.
 ALIKE = {"with direct current": 0.9, "very soft (-50 dBFS)": 0.75, "whispered": 0.5, "music 5 dB below": 0.5}
 USUALLY_ALIKE = 0.6
 
@@ -49,7 +52,8 @@ def test_what_is_no_speech_moves_the_lips_hardly_or_never_quickly(clean, name: s
 
 def test_a_jaw_that_chatters_is_counted_as_one() -> None:
     steps = np.arange(200)
-    still = SpeechMotion(mouth=np.zeros((200, MOUTH_COUNT), np.float32), rest=np.zeros(200, np.float32), loudness=np.zeros(200, np.float32),
+    still = SpeechMotion(mouth=np.zeros((200,
+    MOUTH_COUNT), np.float32), rest=np.zeros(200, np.float32), loudness=np.zeros(200, np.float32),
                          pitch_hz=np.zeros(200, np.float32), stress=np.zeros(200, np.float32))  # fmt: skip
     assert eval_sounds.jaw_turns_per_s(still) == 0
     for hz in (3, 8):

@@ -1,4 +1,6 @@
-"""The figures of the lips must not fall: a small part of `make eval-lips` is measured anew and compared with what docs/lips.json says."""
+"""The figures of the lips must not fall: a small part of `make eval-lips` is measured anew and compared with what
+docs/lips.json says.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,8 @@ import pytest
 from training import eval_voices, evaluate
 
 COMMITTED = Path(__file__).parents[3] / "docs" / "lips.json"
-# By how much a figure of one voice may be worse than the committed one; other versions of the synthesisers speak a little differently.
+# By how much a figure of one voice may be worse than the committed one; other versions of the synthesisers speak a
+# little differently.
 MAY_FALL = {"closure_recall": 0.06, "opening_recall": 0.06, "contact": 0.1, "corr0": 0.04, "accuracy_15": 0.04}
 MAY_RISE = {"false_closure": 0.03, "false_consonant": 0.06}
 

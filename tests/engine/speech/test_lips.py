@@ -50,7 +50,8 @@ def test_lips_close_for_bilabials_and_open_for_vowels(say) -> None:
 
 def test_a_complete_closure_lasts_at_least_one_frame_of_video(say) -> None:
     motion = move(say("slt", SENTENCES[0])[0])
-    shut = (motion.mouth[:, INDEX["mouthClose"]] >= motion.mouth[:, INDEX["jawOpen"]] - 1e-4) & (motion.rest < 1)  # at rest lips are closed anyway
+    # at rest lips are closed anyway
+    shut = (motion.mouth[:, INDEX["mouthClose"]] >= motion.mouth[:, INDEX["jawOpen"]] - 1e-4) & (motion.rest < 1)
     edges = np.flatnonzero(np.diff(np.concatenate([[False], shut, [False]]).astype(int)))
     lengths = edges[1::2] - edges[::2]
     assert len(lengths) >= 5 and (lengths >= 4).all(), lengths
@@ -101,7 +102,9 @@ def test_lip_and_teeth_touch_for_labiodentals(say) -> None:
         pcm, phones = say(voice, "Five of the very fine waves have never left the foggy valley.")
         motion = move(pcm)
         touched += [
-            motion.mouth[rows(motion, a - 0.02, b + 0.02), INDEX["mouthRollLower"]].max() > 0.4 for a, b, phone in phones if phone in {"F", "V"}
+            motion.mouth[rows(motion, a - 0.02, b + 0.02), INDEX["mouthRollLower"]].max() > 0.4
+            for a, b, phone in phones
+            if phone in {"F", "V"}
         ]
     assert np.mean(touched) >= 0.6, np.mean(touched)
 
@@ -131,7 +134,9 @@ def chords(seconds: float) -> np.ndarray:
         t = np.arange(min(12_000, len(x) - start)) / 16_000
         for semitone in rng.choice([0, 3, 7, 10, 12, 15], 3, replace=False):
             hz = 196 * 2 ** (semitone / 12)
-            x[start : start + len(t)] += np.exp(-3 * t) * sum(np.sin(2 * np.pi * hz * h * t) / h**1.5 for h in range(1, 8))
+            x[start : start + len(t)] += np.exp(-3 * t) * sum(
+                np.sin(2 * np.pi * hz * h * t) / h**1.5 for h in range(1, 8)
+            )
     return (x / np.abs(x).max() * 12_000).astype(np.int16)
 
 
@@ -150,8 +155,11 @@ def test_noise_alone_hardly_moves_the_lips(say) -> None:
 def test_a_whisper_still_moves_the_lips(say) -> None:
     pcm, _ = say("slt", SENTENCES[0])
     rng = np.random.default_rng(4)
-    spectra = np.lib.stride_tricks.sliding_window_view(np.pad(pcm.astype(np.float64), 256), 512)[::128] * np.hanning(512)
-    noisy = np.fft.irfft(np.abs(np.fft.rfft(spectra)) * np.exp(2j * np.pi * rng.random((len(spectra), 257))))  # the voice's periods are gone
+    spectra = np.lib.stride_tricks.sliding_window_view(np.pad(pcm.astype(np.float64), 256), 512)[::128] * np.hanning(
+        512
+    )
+    # the voice's periods are gone
+    noisy = np.fft.irfft(np.abs(np.fft.rfft(spectra)) * np.exp(2j * np.pi * rng.random((len(spectra), 257))))
     whisper = np.zeros(len(spectra) * 128 + 512)
     for k, frame in enumerate(noisy):
         whisper[k * 128 : k * 128 + 512] += frame * np.hanning(512)

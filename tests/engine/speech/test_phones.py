@@ -1,4 +1,6 @@
-"""Phones are read as their alphabets write them, and timings that cannot be followed are refused with their place and the reason."""
+"""Phones are read as their alphabets write them, and timings that cannot be followed are refused with their place and
+the reason.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,10 @@ def test_ipa_is_read_with_its_marks(symbol: str, classes: tuple[str, ...]) -> No
     assert visemes_of(symbol, "ipa") == classes
 
 
-@pytest.mark.parametrize(("symbol", "classes"), [("AA1", ("AA",)), ("oy", ("OH", "IH")), ("NG", ("KK",)), ("SIL", ("SIL",)), ("sp", ("SIL",))])
+@pytest.mark.parametrize(
+    ("symbol", "classes"),
+    [("AA1", ("AA",)), ("oy", ("OH", "IH")), ("NG", ("KK",)), ("SIL", ("SIL",)), ("sp", ("SIL",))],
+)
 def test_arpabet_is_read_with_and_without_stress(symbol: str, classes: tuple[str, ...]) -> None:
     assert visemes_of(symbol, "arpabet") == classes
 
@@ -65,7 +70,9 @@ def test_diphthongs_are_two_mouths_and_short_gaps_are_shared() -> None:
 
 
 def test_what_rounding_does_to_times_is_mended() -> None:
-    visemes = time_visemes(phones(("P", 0, 103), ("AA", 100, 200), ("T", 200, 200), ("S", 200, 315)), "arpabet", duration_ms=300)
+    visemes = time_visemes(
+        phones(("P", 0, 103), ("AA", 100, 200), ("T", 200, 200), ("S", 200, 315)), "arpabet", duration_ms=300
+    )
     assert [(v.start_ms, v.end_ms) for v in visemes] == [(0, 103), (103, 200), (200, 300)]
 
 
@@ -83,7 +90,9 @@ def test_what_rounding_does_to_times_is_mended() -> None:
         ([("P", k, k + 1) for k in range(1000)], None, "at most 100 a second"),
     ],
 )
-def test_timings_that_cannot_be_followed_are_refused(rows: list[tuple[str, float, float]], index: int | None, why: str) -> None:
+def test_timings_that_cannot_be_followed_are_refused(
+    rows: list[tuple[str, float, float]], index: int | None, why: str
+) -> None:
     with pytest.raises(PhonesRefused, match=why) as refused:
         time_visemes(phones(*rows), "arpabet", duration_ms=1000)
     assert refused.value.index == index

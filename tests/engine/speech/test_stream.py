@@ -26,7 +26,10 @@ def murmur(seconds: float, seed: int = 3) -> np.ndarray:
 
 
 def same(a: SpeechMotion, b: SpeechMotion) -> bool:
-    return all(np.array_equal(getattr(a, name), getattr(b, name)) for name in ("mouth", "rest", "loudness", "pitch_hz", "stress"))
+    return all(
+        np.array_equal(getattr(a, name), getattr(b, name))
+        for name in ("mouth", "rest", "loudness", "pitch_hz", "stress")
+    )
 
 
 WHOLE = murmur(1.5)[:-77]
@@ -77,7 +80,9 @@ def _odd_inputs() -> dict[str, np.ndarray]:
         "lowest sample throughout": np.full(16_000, -32768, np.int16),
         "white noise": rng.integers(-32768, 32768, 16_000).astype(np.int16),
         "telephone": np.repeat(tone[::2], 2)[:16_000].astype(np.int16),
-        "one click": np.concatenate([np.zeros(8000, np.int16), np.array([32767, -32768], np.int16), np.zeros(8000, np.int16)]),
+        "one click": np.concatenate(
+            [np.zeros(8000, np.int16), np.array([32767, -32768], np.int16), np.zeros(8000, np.int16)]
+        ),
     }
 
 
@@ -100,5 +105,8 @@ def test_cost_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     began = time.process_time()
     motion = move(speech, 320)
     with capsys.disabled():
-        print(f"\nspeech-to-motion: {(time.process_time() - began) / 4.0 * 1000:.1f} ms of CPU for a second of speech, in pieces of 20 ms")
+        print(
+            f"\nspeech-to-motion: {(time.process_time() - began) / 4.0 * 1000:.1f} ms of CPU for a second of "
+            f"speech, in pieces of 20 ms"
+        )
     assert len(motion) == 400

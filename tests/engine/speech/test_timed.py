@@ -1,4 +1,6 @@
-"""Speech with timings: the mouth follows them, however speech and timings are cut, and passes to and from what is heard without a jump."""
+"""Speech with timings: the mouth follows them, however speech and timings are cut, and passes to and from what is heard
+without a jump.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,16 @@ from visavis.engine.speech.timed import TimedPhone, TimedSpeech, time_visemes
 from .test_stream import murmur, same
 
 SPEECH = Path(__file__).parents[4] / "shared" / "speech" / "lj"
-PHONES = [("SIL", 0, 80), ("B", 80, 150), ("AA", 150, 300), ("P", 300, 330), ("IY", 330, 480), ("F", 480, 560), ("UW", 560, 700), ("SIL", 700, 1000)]
+PHONES = [
+    ("SIL", 0, 80),
+    ("B", 80, 150),
+    ("AA", 150, 300),
+    ("P", 300, 330),
+    ("IY", 330, 480),
+    ("F", 480, 560),
+    ("UW", 560, 700),
+    ("SIL", 700, 1000),
+]
 PCM = murmur(1.0)
 
 
@@ -27,11 +38,17 @@ def gap(motion: SpeechMotion) -> np.ndarray:
     return motion.mouth[:, INDEX["jawOpen"]] - motion.mouth[:, INDEX["mouthClose"]]
 
 
-def timed(pcm: np.ndarray, phones: list[tuple[str, float, float]], *, cuts: list[int] | None = None, piece: int = 640) -> SpeechMotion:
+def timed(
+    pcm: np.ndarray, phones: list[tuple[str, float, float]], *, cuts: list[int] | None = None, piece: int = 640
+) -> SpeechMotion:
     """Speak `pcm` as messages cut at `cuts` (samples), each with its own phones and their times, pushed in pieces."""
     stream, parts = TimedSpeech(SpeechStream()), []
     for a, b in zip([0, *(cuts or [])], [*(cuts or []), len(pcm)], strict=True):
-        own = [TimedPhone(p, max(0, s - a / 16), min(e, b / 16) - a / 16) for p, s, e in phones if e > a / 16 and s < b / 16]
+        own = [
+            TimedPhone(p, max(0, s - a / 16), min(e, b / 16) - a / 16)
+            for p, s, e in phones
+            if e > a / 16 and s < b / 16
+        ]
         stream.expect(time_visemes(own, "arpabet", duration_ms=(b - a) / 16), start_sample=a, samples=b - a)
         parts += [stream.push(pcm[k : min(b, k + piece)]) for k in range(a, b, piece)]
     return SpeechMotion.concatenate([*parts, stream.finish()])
@@ -96,7 +113,9 @@ def test_timed_and_untimed_messages_follow_each_other_without_a_jump() -> None:
 
 def test_a_reset_forgets_the_timings() -> None:
     stream = TimedSpeech(SpeechStream())
-    stream.expect(time_visemes([TimedPhone("AA", 0, 1000)], "arpabet", duration_ms=1000), start_sample=0, samples=16_000)
+    stream.expect(
+        time_visemes([TimedPhone("AA", 0, 1000)], "arpabet", duration_ms=1000), start_sample=0, samples=16_000
+    )
     stream.push(PCM)
     stream.reset()
     heard = SpeechMotion.concatenate([(other := SpeechStream()).push(PCM), other.finish()])
@@ -114,7 +133,8 @@ def test_recordings_with_their_phones_close_every_closure_and_no_vowel() -> None
         apart = gap(timed(pcm, phones))
         p90 = np.percentile(apart, 90)
         for phone, start, end in phones:
-            frames = [apart[row(max(0, start - 40)) : row(end + 40)][phase::4].min() for phase in range(4)]  # 25 frames a second, in every phase
+            # 25 frames a second, in every phase
+            frames = [apart[row(max(0, start - 40)) : row(end + 40)][phase::4].min() for phase in range(4)]
             if phone in {"P", "B", "M"} and end - start >= 30:
                 closed += [least <= 0.2 * p90 for least in frames]
             elif phone[0] in "AEIOU" and end - start >= 60:
@@ -125,7 +145,18 @@ def test_recordings_with_their_phones_close_every_closure_and_no_vowel() -> None
 
 
 def test_the_tongue_is_between_the_teeth_while_a_th_is_said_and_at_no_other_time() -> None:
-    tongue = timed(PCM, [("SIL", 0, 80), ("AH", 80, 200), ("TH", 200, 300), ("IY", 300, 420), ("D", 420, 500), ("B", 500, 620), ("SIL", 620, 1000)])
+    tongue = timed(
+        PCM,
+        [
+            ("SIL", 0, 80),
+            ("AH", 80, 200),
+            ("TH", 200, 300),
+            ("IY", 300, 420),
+            ("D", 420, 500),
+            ("B", 500, 620),
+            ("SIL", 620, 1000),
+        ],
+    )
     out = tongue.mouth[:, INDEX["tongueOut"]]
     assert out[row(230) : row(270)].min() > 0.9
     assert out[: row(150)].max() == 0 and out[row(340) :].max() == 0

@@ -14,8 +14,12 @@ from visavis.errors import InvalidRequest
 
 
 def to_pcm16(samples: NDArray[np.floating]) -> NDArray[np.int16]:
-    """Return samples of full scale 1.0 as int16, rounded; what lies beyond full scale is clipped, what is no number is silence."""
-    return np.clip(np.rint(np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0) * 32768.0), -32768, 32767).astype(np.int16)
+    """Return samples of full scale 1.0 as int16, rounded; what lies beyond full scale is clipped, what is no number is
+    silence.
+    """
+    return np.clip(np.rint(np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0) * 32768.0), -32768, 32767).astype(
+        np.int16
+    )
 
 
 def read_speech(path: str | Path) -> tuple[NDArray[np.int16], int]:
@@ -30,7 +34,9 @@ def read_speech(path: str | Path) -> tuple[NDArray[np.int16], int]:
         samples, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
         raise InvalidRequest(
-            f"{path.name} is not an audio file that can be read: {error}", code="AUDIO_UNREADABLE", suggestion="Use WAV, FLAC, OGG or MP3"
+            f"{path.name} is not an audio file that can be read: {error}",
+            code="AUDIO_UNREADABLE",
+            suggestion="Use WAV, FLAC, OGG or MP3",
         ) from error
     mono = np.ascontiguousarray(samples.mean(axis=1))
     if rate_hz != RATE_HZ and len(mono):

@@ -1,6 +1,8 @@
-"""What the ear of the network hears: log-mel every 10 ms, freed of level and microphone by a running normalisation that never looks ahead.
+"""What the ear of the network hears: log-mel every 10 ms, freed of level and microphone by a running normalisation that
+never looks ahead.
 
-Frame k is centred on the middle of step k (samples [k*160, (k+1)*160) at 16 kHz) and spans 25 ms, so it is known once step k + 1 is complete.
+Frame k is centred on the middle of step k (samples [k*160, (k+1)*160) at 16 kHz) and spans 25 ms, so it is known once
+step k + 1 is complete.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ _PRE_EMPHASIS = 0.97
 LOW_HZ, HIGH_HZ = 70.0, 7600.0
 _FLOOR = 1e-10
 
-# Level: the loudest frame of late, falling by PEAK_FALL_DB a step (2 dB/s); never taken below PEAK_FLOOR_DB, so that room noise stays silence.
+# Level: the loudest frame of late, falling by PEAK_FALL_DB a step (2 dB/s); never taken below PEAK_FLOOR_DB, so that
+# room noise stays silence.
 PEAK_FLOOR_DB = -70.0
 PEAK_FALL_DB = 0.02
 CLIP_LOW = np.float32(-4.0)  # in units of 20 dB from the peak
@@ -29,14 +32,17 @@ PRIOR_FRAMES, LONGEST_FRAMES = 100.0, 600.0
 # The mean that a stream begins with, in units of 20 dB from the peak: of all the voices of the corpus.
 # fmt: off
 PRIOR_MEAN = np.array([
-    -2.1, -1.9, -1.7, -1.7, -1.6, -1.5, -1.5, -1.5, -1.6, -1.7, -1.8, -1.9, -1.9, -1.9, -1.9, -1.9, -1.9, -1.9, -1.9, -1.9, -1.9, -1.9, -1.7,
+    -2.1, -1.9, -1.7, -1.7, -1.6, -1.5, -1.5, -1.5, -1.6, -1.7, -1.8, -1.9, -1.9, -1.9, -1.9, -1.9,
+    -1.9, -1.9, -1.9, -1.9, -1.9, -1.9, -1.7,
     -1.5, -1.4, -1.5, -1.5, -1.4, -1.4, -1.4, -1.5, -1.7, -1.9, -2.0, -2.1, -2.2, -2.1, -2.0, -1.8, -1.8,
 ], np.float32)
 # fmt: on
 
 
 def mel_filters(bands: int = MEL_BANDS, low_hz: float = LOW_HZ, high_hz: float = HIGH_HZ) -> NDArray[np.float32]:
-    """Return triangular filters, float32 (bands, FFT_SIZE // 2 + 1), evenly spaced in mel (O'Shaughnessy: 2595 log10(1 + f/700))."""
+    """Return triangular filters, float32 (bands, FFT_SIZE // 2 + 1), evenly spaced in mel (O'Shaughnessy: 2595 log10(1
+    + f/700)).
+    """
 
     def mel(hz: float) -> float:
         return 2595.0 * float(np.log10(1.0 + hz / 700.0))
@@ -55,7 +61,9 @@ _POWER_SCALE = np.float32(1.0 / (_WINDOW.sum() ** 2 / 4.0))  # a full-scale sine
 
 
 def rows_times(rows: NDArray[np.float32], matrix: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return `rows @ matrix`, float32 (n, columns), one row at a time, so that a row's result is bit for bit the same beside any others."""
+    """Return `rows @ matrix`, float32 (n, columns), one row at a time, so that a row's result is bit for bit the same
+    beside any others.
+    """
     return np.matmul(rows[:, None, :], matrix)[:, 0]
 
 
@@ -67,18 +75,24 @@ def power_spectra(samples: NDArray[np.float32], count: int) -> NDArray[np.float3
     emphasised = samples[1:] - np.float32(_PRE_EMPHASIS) * samples[:-1]
     windowed = np.zeros((count, FFT_SIZE), np.float32)
     for k in range(count):
-        np.multiply(emphasised[k * STEP_SAMPLES : k * STEP_SAMPLES + WINDOW_SAMPLES], _WINDOW, out=windowed[k, :WINDOW_SAMPLES])
+        np.multiply(
+            emphasised[k * STEP_SAMPLES : k * STEP_SAMPLES + WINDOW_SAMPLES], _WINDOW, out=windowed[k, :WINDOW_SAMPLES]
+        )
     spectra = np.fft.rfft(windowed)
     return ((spectra.real**2 + spectra.imag**2) * _POWER_SCALE).astype(np.float32)
 
 
 def log_bands(power: NDArray[np.float32], filters: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the natural logarithm, float32 (n, bands), of the bands that `filters` (257, bands) cut out of power spectra (n, 257)."""
+    """Return the natural logarithm, float32 (n, bands), of the bands that `filters` (257, bands) cut out of power
+    spectra (n, 257).
+    """
     return np.log(rows_times(power, filters) + np.float32(_FLOOR))
 
 
 class MelStream:
-    """Cuts a stream of samples into the frames above. However the samples come, the spectra are bit for bit the same."""
+    """Cuts a stream of samples into the frames above. However the samples come, the spectra are bit for bit
+    the same.
+    """
 
     def __init__(self) -> None:
         self.reset()
@@ -95,7 +109,9 @@ class MelStream:
 
 
 class RunningNorm:
-    """Takes level and colour out of log-mel frames, causally: divides by the recent peak level and subtracts a slow mean of each band."""
+    """Takes level and colour out of log-mel frames, causally: divides by the recent peak level and subtracts a slow
+    mean of each band.
+    """
 
     def __init__(self) -> None:
         self.reset()
@@ -108,7 +124,8 @@ class RunningNorm:
     def take(self, mel_db: NDArray[np.float32]) -> tuple[NDArray[np.float32], list[float], list[float]]:
         """Take frames in dB, (n, MEL_BANDS); return (rows, levels in dB, peak levels of late in dB).
 
-        A row, float32 (MEL_BANDS + 1,), holds the bands in units of 20 dB around their mean, then the level below the peak.
+        A row, float32 (MEL_BANDS + 1,), holds the bands in units of 20 dB around their mean, then the level below the
+        peak.
         """
         levels_db: list[float] = np.maximum.reduce(mel_db, axis=1).tolist()
         peaks_db = []

@@ -22,9 +22,11 @@ _FIRST_BIN, _LAST_BIN = 2, 79  # 62 to 2470 Hz: what voices are made of
 
 
 def _correlating() -> NDArray[np.float32]:
-    """Return what turns the magnitudes of a voice's bins into autocorrelations, float32 (bins, 1 + lags): of lag 0, then from _FIRST_LAG - 1 on.
+    """Return what turns the magnitudes of a voice's bins into autocorrelations, float32 (bins, 1 + lags): of lag 0,
+    then from _FIRST_LAG - 1 on.
 
-    Each is divided by the autocorrelation of the window, as Boersma (1993) does, so that long periods are not held back.
+    Each is divided by the autocorrelation of the window, as Boersma (1993) does, so that long periods are not held
+    back.
     """
     hann = np.hanning(WINDOW_SAMPLES + 1)[:-1]
     fall = np.fft.irfft(np.abs(np.fft.rfft(hann, 2 * FFT_SIZE)) ** 2)[: _LAST_LAG + 2]
@@ -51,7 +53,9 @@ SILENT_STEP = ProsodyStep(loudness=0.0, pitch_hz=0.0, stress=0.0)
 
 
 def pitches_of(power: NDArray[np.float32]) -> list[float]:
-    """Return the pitch in Hz of each power spectrum of (n, 257), or 0 where no period stands out of the magnitudes (after Boersma 1993)."""
+    """Return the pitch in Hz of each power spectrum of (n, 257), or 0 where no period stands out of the magnitudes
+    (after Boersma 1993).
+    """
     correlations = rows_times(np.sqrt(power[:, _FIRST_BIN : _LAST_BIN + 1]), _CORRELATING)
     pitches = []
     for row, place in zip(correlations, correlations[:, 2:-1].argmax(axis=1).tolist(), strict=True):
@@ -72,7 +76,8 @@ class Prosody:
         self.reset()
 
     def reset(self) -> None:
-        self._short, self._long = 0.0, _USUAL  # fast and slow means of the loudness of what is voiced; move with every frame
+        # fast and slow means of the loudness of what is voiced; move with every frame
+        self._short, self._long = 0.0, _USUAL
         self._pitch = 0.0  # slow mean of the pitch in octaves over 100 Hz; moves while voiced
 
     def take(self, power: NDArray[np.float32], levels_db: list[float], peaks_db: list[float]) -> list[ProsodyStep]:

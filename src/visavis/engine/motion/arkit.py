@@ -1,11 +1,14 @@
 """Our coefficients as ARKit's 52, for heads that others draw: game engines, three.js, Live Link Face.
 
-Names and order are Apple's (ARFaceAnchor.BlendShapeLocation); left and right are the person's own. What we hold once for both sides goes to both.
+Names and order are Apple's (ARFaceAnchor.BlendShapeLocation); left and right are the person's own. What we hold once
+for both sides goes to both.
 
 | ours | ARKit |
 |---|---|
-| jawOpen, mouthClose, mouthFunnel, mouthPucker, mouthRollLower, mouthRollUpper, mouthShrugLower, browInnerUp, tongueOut | the same |
-| mouthPress, mouthLowerDown, mouthUpperUp, mouthStretch, mouthFrown, cheekSquint, eyeSquint, eyeWide, browOuterUp, browDown | Left and Right |
+| jawOpen, mouthClose, mouthFunnel, mouthPucker, mouthRollLower, mouthRollUpper, mouthShrugLower, browInnerUp, tongueOut
+| the same |
+| mouthPress, mouthLowerDown, mouthUpperUp, mouthStretch, mouthFrown, cheekSquint, eyeSquint, eyeWide, browOuterUp,
+browDown | Left and Right |
 | mouthSmile + moodSmile | mouthSmileLeft, mouthSmileRight, at most 1 |
 | eyeBlinkLeft, eyeBlinkRight | the same |
 | eyeLookX, eyeLookY | eyeLookIn, -Out, -Up, -Down of each eye |
@@ -30,7 +33,9 @@ _LOOKS = {
 
 
 def _mixing() -> NDArray[np.float32]:
-    """Return what takes [positive parts, negative parts] of our coefficients to ARKit's, float32 (2 * len(COEFFICIENTS), 52)."""
+    """Return what takes [positive parts, negative parts] of our coefficients to ARKit's, float32 (2 *
+    len(COEFFICIENTS), 52).
+    """
     mixing = np.zeros((2 * len(COEFFICIENTS), len(ARKIT)), np.float32)
     for ours, place in INDEX.items():
         if ours in WITHOUT_NAME:

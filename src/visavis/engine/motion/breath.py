@@ -1,7 +1,7 @@
 """Breath: shoulders rise and fall, never twice alike.
 
-Adults at rest breathe 12-18 times a minute, in for about two fifths of the cycle; who speaks breathes in quickly between phrases and spends the
-air slowly (Hixon 1973).
+Adults at rest breathe 12-18 times a minute, in for about two fifths of the cycle; who speaks breathes in quickly
+between phrases and spends the air slowly (Hixon 1973).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What each emotion does to the face, and how a mouth that speaks carries it.
 
-An expression lies over speech: corners stay up while a happy face talks, yet its /p/ closes and its /f/ touches exactly as without a mood. Which
-muscles go together follows the Facial Action Coding System (Ekman, Friesen & Hager 2002; EMFACS); how far, a face in conversation rather than a
-posed one, was set by eye on rendered faces.
+An expression lies over speech: corners stay up while a happy face talks, yet its /p/ closes and its /f/ touches exactly
+as without a mood. Which muscles go together follows the Facial Action Coding System (Ekman, Friesen & Hager 2002;
+EMFACS); how far, a face in conversation rather than a posed one, was set by eye on rendered faces.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from visavis.engine.motion.mood import EMOTIONS
 
 Array = NDArray[np.float32]
 
-# Action units: happy 6 + 12, sad 1 + 4 + 15 + 17, surprised 1 + 2 + 5 + 26, serious 4 + 7 + 24. The coefficients of the mouth are what lips at rest
-# show; over speech `voice` lays as much of them as the sound allows.
+# Action units: happy 6 + 12, sad 1 + 4 + 15 + 17, surprised 1 + 2 + 5 + 26, serious 4 + 7 + 24. The coefficients of the
+# mouth are what lips at rest show; over speech `voice` lays as much of them as the sound allows.
 _EXPRESSIONS: dict[str, dict[str, float]] = {
     "happy": {"moodSmile": 1.0, "cheekSquint": 0.8, "eyeSquint": 0.75, "browOuterUp": 0.12},
     "sad": {"browInnerUp": 0.85, "browDown": 0.25, "mouthFrown": 0.9, "mouthShrugLower": 0.5,
@@ -38,7 +38,9 @@ _FUNNEL = INDEX["mouthFunnel"]
 _ROUND = [INDEX["mouthFunnel"], INDEX["mouthPucker"]]
 _LIPS = [INDEX["moodSmile"], INDEX["mouthFrown"], INDEX["mouthShrugLower"]]
 _SPREAD = [INDEX["mouthStretch"], INDEX["mouthSmile"]]
-_GIVEN_MOST = 0.6  # of a smile or frown: what rounds the lips draws against it, what spreads them or drops the jaw has taken the way already
+# of a smile or frown: what rounds the lips draws against it, what spreads them or drops the jaw has taken the way
+# already
+_GIVEN_MOST = 0.6
 _TOUCH_AT = 0.6  # of mouthRollLower: from there on a lip touches teeth
 
 
@@ -59,8 +61,9 @@ def bearings() -> Array:
 def voice(face: Array, feeling: Array, mouth: Array) -> None:
     """Lay `mouth`, as speech asks for it, over a face that feels: write it into `face`, float32 (len(COEFFICIENTS),).
 
-    `mouth`: float32 (SPOKEN_COUNT,), or the first MOUTH_COUNT of it. `feeling`: the expression, float32 (len(COEFFICIENTS),); `face` already holds
-    its part outside the mouth. What closes, closes; what touches, touches; with no feeling the mouth is exactly what speech asks.
+    `mouth`: float32 (SPOKEN_COUNT,), or the first MOUTH_COUNT of it. `feeling`: the expression, float32
+    (len(COEFFICIENTS),); `face` already holds its part outside the mouth. What closes, closes; what touches, touches;
+    with no feeling the mouth is exactly what speech asks.
     """
     face[: len(mouth)] = mouth
     jaw = float(mouth[_JAW])

@@ -1,8 +1,9 @@
 """Blinks and gaze: when the lids fall and where the eyes look.
 
-Figures: spontaneous blinks come 15-20 a minute at rest and more often in conversation, with log-normal gaps and a preference for phrase ends
-(Bentivoglio et al. 1997; Nakano & Kitazawa 2010); a lid closes in about 80 ms and opens in about 160 ms (VanderWerf et al. 2003); small
-saccades take 30-50 ms (Bahill et al. 1975); a listener's gaze is held about three quarters of the time (Argyle & Cook 1976).
+Figures: spontaneous blinks come 15-20 a minute at rest and more often in conversation, with log-normal gaps and a
+preference for phrase ends (Bentivoglio et al. 1997; Nakano & Kitazawa 2010); a lid closes in about 80 ms and opens in
+about 160 ms (VanderWerf et al. 2003); small saccades take 30-50 ms (Bahill et al. 1975); a listener's gaze is held
+about three quarters of the time (Argyle & Cook 1976).
 """
 
 from __future__ import annotations
@@ -43,10 +44,14 @@ class Blinks:
         self._wait_steps = self._gap("idle")
 
     def _gap(self, state: str) -> int:
-        return max(SHORTEST_GAP_STEPS, round(self._random.lognormvariate(math.log(_BLINK_GAP_S[state]), _GAP_SPREAD) / STEP_S))
+        return max(
+            SHORTEST_GAP_STEPS, round(self._random.lognormvariate(math.log(_BLINK_GAP_S[state]), _GAP_SPREAD) / STEP_S)
+        )
 
     def step(self, state: str, *, phrase_ended: bool, gaze_shifted: bool) -> float:
-        """Return how far the lids are closed, 0 to 1, now. Phrases that end and eyes that turn far draw a blink now and then."""
+        """Return how far the lids are closed, 0 to 1, now. Phrases that end and eyes that turn far draw a blink now and
+        then.
+        """
         self._age_steps += 1
         self._wait_steps -= 1
         rested = self._age_steps > BLINK_STEPS + SHORTEST_GAP_STEPS
@@ -54,7 +59,8 @@ class Blinks:
         drawn = rested and likely > 0.0 and self._random.random() < likely
         if self._wait_steps <= 0 or drawn:
             self._age_steps = 0
-            self._wait_steps = BLINK_STEPS + (14 if self._random.random() < 0.06 else self._gap(state))  # now and then two in a row
+            # now and then two in a row
+            self._wait_steps = BLINK_STEPS + (14 if self._random.random() < 0.06 else self._gap(state))
         return lid(self._age_steps)
 
 
@@ -79,7 +85,8 @@ class Gaze:
         """Return the gaze (x, y), each -1 to 1 (see `eyeLookX`, `eyeLookY`), and whether it just turned far."""
         self._wait_steps -= 1
         if state != self._state_before and self._state_before:
-            self._wait_steps = min(self._wait_steps, self._random.randrange(8, 35))  # a new state shows in the eyes first
+            # a new state shows in the eyes first
+            self._wait_steps = min(self._wait_steps, self._random.randrange(8, 35))
         self._state_before = state
         far = False
         if self._wait_steps <= 0:

@@ -1,7 +1,8 @@
 """The motion contract: what every source of motion fills and every renderer shows.
 
-One `MotionFrame` describes the face at one instant; sources produce `MOTION_RATE_HZ` of them a second. Coefficients carry their ARKit names
-(Apple, ARFaceAnchor.BlendShapeLocation) and run from 0 (none) to 1 (full), except where a comment says otherwise.
+One `MotionFrame` describes the face at one instant; sources produce `MOTION_RATE_HZ` of them a second. Coefficients
+carry their ARKit names (Apple, ARFaceAnchor.BlendShapeLocation) and run from 0 (none) to 1 (full), except where a
+comment says otherwise.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ FACE_COEFFICIENTS: tuple[str, ...] = (
     "browOuterUp",
     "browDown",
     "cheekSquint",
-    "moodSmile",  # not ARKit: the smile that a mood holds; the lips speak over it with their own mouthSmile. A receiver adds the two
+    # not ARKit: the smile that a mood holds; the lips speak over it with their own mouthSmile. A receiver adds the two
+    "moodSmile",
     "mouthFrown",
     "mouthShrugLower",  # the chin raised, and the lips with it
     "breath",  # 0 to 1: shoulders and chest raised by a breath
@@ -60,9 +62,9 @@ INDEX: dict[str, int] = {name: i for i, name in enumerate(COEFFICIENTS)}
 class MotionFrame:
     """The face at one instant.
 
-    `coefficients`: float32 (len(COEFFICIENTS),) in the order of COEFFICIENTS. Exactly zero in the first SPOKEN_COUNT places is the rest mouth:
-    closed, relaxed lips. Head angles are degrees: yaw > 0 turns the face to the viewer's right, pitch > 0 lowers the chin, roll > 0 tilts the
-    top of the head to the viewer's right.
+    `coefficients`: float32 (len(COEFFICIENTS),) in the order of COEFFICIENTS. Exactly zero in the first SPOKEN_COUNT
+    places is the rest mouth: closed, relaxed lips. Head angles are degrees: yaw > 0 turns the face to the viewer's
+    right, pitch > 0 lowers the chin, roll > 0 tilts the top of the head to the viewer's right.
     """
 
     coefficients: NDArray[np.float32]
@@ -75,8 +77,9 @@ class MotionFrame:
 class SpeechMotion:
     """What speech says of the face, in consecutive steps of 10 ms.
 
-    `mouth`: float32 (n, SPOKEN_COUNT) in the order of COEFFICIENTS; given without the derived ones, (n, MOUTH_COUNT), those are 0.
-    `rest`: float32 (n,), 1 where nobody speaks (the mouth row is then exactly zero once the lips have come to rest). `loudness`: float32 (n,), 0 to
+    `mouth`: float32 (n, SPOKEN_COUNT) in the order of COEFFICIENTS; given without the derived ones, (n, MOUTH_COUNT),
+    those are 0. `rest`: float32 (n,), 1 where nobody speaks (the mouth row is then exactly zero once the lips have come
+    to rest). `loudness`: float32 (n,), 0 to
     1. `pitch_hz`: float32 (n,), 0 where unvoiced. `stress`: float32 (n,), 0 to 1, peaks on emphasised syllables.
     """
 
@@ -99,7 +102,9 @@ class SpeechMotion:
     def concatenate(cls, parts: list[SpeechMotion]) -> SpeechMotion:
         if not parts:
             none = np.zeros(0, np.float32)
-            return cls(mouth=np.zeros((0, SPOKEN_COUNT), np.float32), rest=none, loudness=none, pitch_hz=none, stress=none)
+            return cls(
+                mouth=np.zeros((0, SPOKEN_COUNT), np.float32), rest=none, loudness=none, pitch_hz=none, stress=none
+            )
         return cls(
             mouth=np.concatenate([p.mouth for p in parts]),
             rest=np.concatenate([p.rest for p in parts]),
@@ -110,5 +115,9 @@ class SpeechMotion:
 
     def __getitem__(self, part: slice) -> SpeechMotion:
         return SpeechMotion(
-            mouth=self.mouth[part], rest=self.rest[part], loudness=self.loudness[part], pitch_hz=self.pitch_hz[part], stress=self.stress[part]
+            mouth=self.mouth[part],
+            rest=self.rest[part],
+            loudness=self.loudness[part],
+            pitch_hz=self.pitch_hz[part],
+            stress=self.stress[part],
         )

@@ -1,8 +1,9 @@
-"""The head: it rests, shifts its posture now and then, nods with the stress of its speech and, when it listens, to the other's.
+"""The head: it rests, shifts its posture now and then, nods with the stress of its speech and, when it listens, to the
+other's.
 
-People hold a posture and move to the next one rather than sway; while speaking they shift more often and mark stressed syllables with small nods
-(Hadar et al. 1983; Munhall et al. 2004), while listening they nod now and then, often twice (Hadar, Steiner & Rose 1985). Angles stay within yaw 6,
-pitch 5 and roll 4 degrees: a flat photo shows beyond.
+People hold a posture and move to the next one rather than sway; while speaking they shift more often and mark stressed
+syllables with small nods (Hadar et al. 1983; Munhall et al. 2004), while listening they nod now and then, often twice
+(Hadar, Steiner & Rose 1985). Angles stay within yaw 6, pitch 5 and roll 4 degrees: a flat photo shows beyond.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ _NOD_AGAIN_STEPS = 44  # from one nod of a pair to the next
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manner:
-    """How the head moves in one state: spread of the postures in degrees, seconds between them, and where they lie about.
+    """How the head moves in one state: spread of the postures in degrees, seconds between them, and where they lie
+    about.
 
     `aside_deg`: the head is tilted by about so much, to either side. `nods_every_s`: unasked nods, as a listener's.
     """
@@ -38,7 +40,15 @@ class Manner:
 
 MANNERS: dict[str, Manner] = {
     "idle": Manner(yaw_deg=1.2, pitch_deg=0.6, roll_deg=0.7, hold_s=(2.5, 6.0)),
-    "listening": Manner(yaw_deg=0.7, pitch_deg=0.5, roll_deg=0.5, hold_s=(2.5, 5.5), lowered_deg=0.4, aside_deg=1.1, nods_every_s=(2.6, 7.5)),
+    "listening": Manner(
+        yaw_deg=0.7,
+        pitch_deg=0.5,
+        roll_deg=0.5,
+        hold_s=(2.5, 5.5),
+        lowered_deg=0.4,
+        aside_deg=1.1,
+        nods_every_s=(2.6, 7.5),
+    ),
     "thinking": Manner(yaw_deg=2.4, pitch_deg=0.8, roll_deg=0.9, hold_s=(1.6, 3.4), lowered_deg=-1.1, aside_deg=0.9),
     "speaking": Manner(yaw_deg=1.9, pitch_deg=1.0, roll_deg=1.1, hold_s=(0.8, 2.4)),
 }
@@ -53,7 +63,8 @@ class _Nods:
 
     def __init__(self) -> None:
         self._guide, self._angle = Spring(0.2), Spring(0.3)
-        self._due: deque[tuple[int, float]] = deque(maxlen=4)  # steps until it begins, degrees; in the order of their times
+        # steps until it begins, degrees; in the order of their times
+        self._due: deque[tuple[int, float]] = deque(maxlen=4)
         self._hold_steps = 0
         self._depth_deg = 0.0
 
@@ -80,7 +91,8 @@ class Head:
 
     def __init__(self, random: Random) -> None:
         self._random = random
-        # The targets themselves are smoothed (a spring that chases a spring), so that a posture begins as gently as it ends.
+        # The targets themselves are smoothed (a spring that chases a spring), so that a posture begins as gently as it
+        # ends.
         self._guides = (Spring(1.0), Spring(1.0), Spring(1.0))
         self._angles = (Spring(0.5), Spring(0.5), Spring(0.5))
         self._nods = _Nods()
@@ -93,8 +105,12 @@ class Head:
         self._stress_before = 0.0
         self._state_before = ""
 
-    def step(self, state: str, stress: float, bearing: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> tuple[float, float, float]:
-        """Return (yaw, pitch, roll) in degrees, now. `stress` is 0 to 1; `bearing`, degrees, is where a mood holds the head."""
+    def step(
+        self, state: str, stress: float, bearing: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    ) -> tuple[float, float, float]:
+        """Return (yaw, pitch, roll) in degrees, now. `stress` is 0 to 1; `bearing`, degrees, is where a mood holds the
+        head.
+        """
         manner = MANNERS[state]
         self._time_steps += 1
         if state != self._state_before and self._state_before:
@@ -113,14 +129,22 @@ class Head:
             sway = 0.18 * math.sin(2 * math.pi * rate_hz * self._time_steps * STEP_S + phase)
             angles.append(self._angles[axis].step(guide, STEP_S) + sway + bearing[axis])
         yaw, pitch, roll = angles
-        return _soft_limit(yaw, YAW_LIMIT_DEG), _soft_limit(pitch + nod, PITCH_LIMIT_DEG), _soft_limit(roll, ROLL_LIMIT_DEG)
+        return (
+            _soft_limit(yaw, YAW_LIMIT_DEG),
+            _soft_limit(pitch + nod, PITCH_LIMIT_DEG),
+            _soft_limit(roll, ROLL_LIMIT_DEG),
+        )
 
     def _posture(self, manner: Manner) -> tuple[float, float, float]:
         draw = self._random
         if draw.random() < 0.3:
             self._side = -self._side
         yaw = draw.gauss(0.0, manner.yaw_deg)
-        return yaw, draw.gauss(manner.lowered_deg, manner.pitch_deg), draw.gauss(0.25 * yaw + self._side * manner.aside_deg, manner.roll_deg)
+        return (
+            yaw,
+            draw.gauss(manner.lowered_deg, manner.pitch_deg),
+            draw.gauss(0.25 * yaw + self._side * manner.aside_deg, manner.roll_deg),
+        )
 
     def _nod(self, manner: Manner, stress: float) -> None:
         draw = self._random

@@ -1,6 +1,8 @@
-"""What a face does besides speaking: it feels, blinks, looks, breathes, raises its brows and moves its head. Never a loop, never a jump.
+"""What a face does besides speaking: it feels, blinks, looks, breathes, raises its brows and moves its head. Never a
+loop, never a jump.
 
-It joins the mouth that speech asks for with all the rest into one `MotionFrame`. The same seed, cues, states, moods and steps give the same frames.
+It joins the mouth that speech asks for with all the rest into one `MotionFrame`. The same seed, cues, states, moods and
+steps give the same frames.
 """
 
 from __future__ import annotations
@@ -28,13 +30,29 @@ REST_MOUTH.flags.writeable = False
 _EXPRESSIONS, _BEARINGS = expressions(), bearings()
 _MOOD_SETTLE_S = (0.9, 1.4, 0.5, 1.1)  # in the order of Mood.weights(): surprise is quick, sadness slow
 _LID_LEFT, _LID_RIGHT, _LOOK_X, _LOOK_Y, _SQUINT, _BROW_INNER, _BROW_OUTER, _BROW_DOWN, _BREATH = (
-    INDEX[name] for name in ("eyeBlinkLeft", "eyeBlinkRight", "eyeLookX", "eyeLookY", "eyeSquint", "browInnerUp", "browOuterUp", "browDown", "breath")
+    INDEX[name]
+    for name in (
+        "eyeBlinkLeft",
+        "eyeBlinkRight",
+        "eyeLookX",
+        "eyeLookY",
+        "eyeSquint",
+        "browInnerUp",
+        "browOuterUp",
+        "browDown",
+        "breath",
+    )
 )
 _CHEEKS, _SMILE = INDEX["cheekSquint"], INDEX["mouthSmile"]
 _LOWEST = np.zeros(len(COEFFICIENTS), np.float32)
 _LOWEST[[_LOOK_X, _LOOK_Y]] = -1.0
 # What the brows do of themselves in a state: how far up, how far drawn together.
-_BROWS: dict[str, tuple[float, float]] = {"idle": (0.0, 0.0), "listening": (0.18, 0.0), "thinking": (0.0, 0.30), "speaking": (0.0, 0.0)}
+_BROWS: dict[str, tuple[float, float]] = {
+    "idle": (0.0, 0.0),
+    "listening": (0.18, 0.0),
+    "thinking": (0.0, 0.30),
+    "speaking": (0.0, 0.0),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,12 +89,19 @@ class Liveliness:
         self._angles = (0.0, 0.0, 0.0)
 
     def frame(
-        self, step: int, mouth: NDArray[np.float32] = REST_MOUTH, cue: Cue = SILENCE, state: State = "idle", mood: Mood = NEUTRAL
+        self,
+        step: int,
+        mouth: NDArray[np.float32] = REST_MOUTH,
+        cue: Cue = SILENCE,
+        state: State = "idle",
+        mood: Mood = NEUTRAL,
     ) -> MotionFrame:
-        """Return the face at `step` (10 ms each, never before the last one asked for), with `mouth`, float32 (SPOKEN_COUNT,), as speech asks.
+        """Return the face at `step` (10 ms each, never before the last one asked for), with `mouth`, float32
+        (SPOKEN_COUNT,), as speech asks.
 
-        Steps that were left out are lived through with the same cue, so that any frame rate sees the same life. A new `state` or `mood` is eased
-        into. In silence the mouth is what the mood holds, still to the bit once eased; with no mood exactly zero.
+        Steps that were left out are lived through with the same cue, so that any frame rate sees the same life. A new
+        `state` or `mood` is eased into. In silence the mouth is what the mood holds, still to the bit once eased; with
+        no mood exactly zero.
         """
         assert step >= self._step, (step, self._step)
         while self._step < step:
@@ -114,8 +139,14 @@ class Liveliness:
         if self._eased and mood == self._mood_before:
             return
         self._mood_before = mood
-        weights = np.array([spring.step(target, STEP_S) for spring, target in zip(self._moods, mood.weights(), strict=True)], np.float32)
+        weights = np.array(
+            [spring.step(target, STEP_S) for spring, target in zip(self._moods, mood.weights(), strict=True)],
+            np.float32,
+        )
         np.minimum(np.einsum("k,kn->n", weights, _EXPRESSIONS), 1.0, out=self._feeling)
         yaw, pitch, roll = (float(angle) for angle in np.einsum("k,kn->n", weights, _BEARINGS))
         self._bearing = yaw, pitch, roll
-        self._eased = all(spring.velocity == 0.0 and spring.value == target for spring, target in zip(self._moods, mood.weights(), strict=True))
+        self._eased = all(
+            spring.velocity == 0.0 and spring.value == target
+            for spring, target in zip(self._moods, mood.weights(), strict=True)
+        )

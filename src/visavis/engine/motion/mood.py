@@ -1,6 +1,7 @@
 """Moods: how a face feels, as a blend of a few named expressions.
 
-A mood says what to show; how fast the face gets there is for `Liveliness` to say, and what an expression looks like for the renderer.
+A mood says what to show; how fast the face gets there is for `Liveliness` to say, and what an expression looks like for
+the renderer.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ EMOTIONS: tuple[Emotion, ...] = ("neutral", "happy", "sad", "surprised", "seriou
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mood:
-    """Weights, 0 to 1 each, of the expressions that are blended; all zero is the neutral face. Raises ValueError for a weight outside."""
+    """Weights, 0 to 1 each, of the expressions that are blended; all zero is the neutral face. Raises ValueError for a
+    weight outside.
+    """
 
     happy: float = 0.0
     sad: float = 0.0
@@ -28,7 +31,9 @@ class Mood:
 
     @classmethod
     def of(cls, emotion: str, weight: float = 1.0) -> Mood:
-        """Return one emotion at `weight`, 0 to 1; "neutral" is none at any weight. Raises ValueError for an emotion that is none of EMOTIONS."""
+        """Return one emotion at `weight`, 0 to 1; "neutral" is none at any weight. Raises ValueError for an emotion
+        that is none of EMOTIONS.
+        """
         if emotion not in EMOTIONS:
             raise ValueError(f"{emotion!r} is no emotion; there are {', '.join(EMOTIONS)}")
         if not 0.0 <= weight <= 1.0:

@@ -10,8 +10,9 @@ STILL = 2e-4
 class Spring:
     """A value that follows its target without overshoot, however abruptly the target jumps.
 
-    Critically damped second-order system, integrated in closed form, so that any step length gives the same path. `settle_s` is the time to come
-    within 5 % of a jump (4.74 / omega). Within STILL of its target, and as slow, it stands exactly there: what has settled is still to the bit.
+    Critically damped second-order system, integrated in closed form, so that any step length gives the same path.
+    `settle_s` is the time to come within 5 % of a jump (4.74 / omega). Within STILL of its target, and as slow, it
+    stands exactly there: what has settled is still to the bit.
     """
 
     __slots__ = ("_decay", "_dt_s", "_omega", "value", "velocity")

@@ -1,7 +1,9 @@
-"""The kernels: what is done for every pixel of every frame, compiled from the C beside this when the package is installed (decision 15).
+"""The kernels: what is done for every pixel of every frame, compiled from the C beside this when the package is
+installed (decision 15).
 
-Arrays are handed over as pointers: whoever calls keeps them alive, contiguous (rows apart by their stride where a function takes one) and of the type
-that is named. No call keeps a pointer; every call gives the interpreter free for others. The same arguments give the same bytes on every machine.
+Arrays are handed over as pointers: whoever calls keeps them alive, contiguous (rows apart by their stride where a
+function takes one) and of the type that is named. No call keeps a pointer; every call gives the interpreter free for
+others. The same arguments give the same bytes on every machine.
 """
 
 from __future__ import annotations
@@ -29,7 +31,9 @@ class Grid(ctypes.Structure):
 
 
 class Texture(ctypes.Structure):
-    """Y, U, V and transparency, uint8 (height, width, 4), within FRAME_PX of further texels; `texels` that of (0, 0), `stride` bytes a row."""
+    """Y, U, V and transparency, uint8 (height, width, 4), within FRAME_PX of further texels; `texels` that of (0, 0),
+    `stride` bytes a row.
+    """
 
     _fields_ = [("texels", _P), ("stride", _I), ("width", _I), ("height", _I)]
 
@@ -59,7 +63,12 @@ class Strip(ctypes.Structure):
 class Lips(ctypes.Structure):
     """See mouth.c."""
 
-    _fields_ = [*((name, _I) for name in ("left", "top", "width", "height")), ("middle", _P), ("steepness", _F), ("face", _P)]
+    _fields_ = [
+        *((name, _I) for name in ("left", "top", "width", "height")),
+        ("middle", _P),
+        ("steepness", _F),
+        ("face", _P),
+    ]
 
 
 class Patch(ctypes.Structure):
@@ -74,7 +83,10 @@ class Opening(ctypes.Structure):
     _fields_ = [
         ("face", _P),
         *((name, _I) for name in ("face_width", "face_height", "left", "top", "width", "height", "fresh_rows")),
-        *((name, _P) for name in ("upper", "lower", "across_upper", "across_lower", "fresh", "rolled", "light", "shadow")),
+        *(
+            (name, _P)
+            for name in ("upper", "lower", "across_upper", "across_lower", "fresh", "rolled", "light", "shadow")
+        ),
         *((name, _F) for name in ("shadow_depth", "shadow_fall", "edge", "soft_edge")),
         ("lip_upper", _F * 4),
         ("lip_lower", _F * 4),
@@ -109,16 +121,30 @@ def work_for(nx: int, ny: int) -> NDArray[np.float32]:
     return np.empty(4 * nx * ny + 3 * nx, np.float32)
 
 
-def draw(strips: ctypes.Array[Strip], grid: Grid, texture: Texture, still_by: float, changed: NDArray[np.int32], scratch: NDArray[np.float32]) -> int:
-    """Draw the strips in which a node has moved by more than `still_by` texture px, and those that touch rows that have `changed`, int32 (n, 2): from
-    which to which, px from the beginning of the grid. Return how many were drawn."""
+def draw(
+    strips: ctypes.Array[Strip],
+    grid: Grid,
+    texture: Texture,
+    still_by: float,
+    changed: NDArray[np.int32],
+    scratch: NDArray[np.float32],
+) -> int:
+    """Draw the strips in which a node has moved by more than `still_by` texture px, and those that touch rows that have
+    `changed`, int32 (n, 2): from which to which, px from the beginning of the grid. Return how many were drawn.
+    """
     pointers = ctypes.byref(grid), ctypes.byref(texture)
-    return int(_library.visavis_draw(strips, len(strips), *pointers, still_by, address(changed), len(changed), address(scratch), _PLAIN))
+    return int(
+        _library.visavis_draw(
+            strips, len(strips), *pointers, still_by, address(changed), len(changed), address(scratch), _PLAIN
+        )
+    )
 
 
 def skin(lips: Lips, upper: Grid, lower: Grid, texture: Texture, scratch: NDArray[np.float32]) -> None:
     """Look both lips up, each on its side of the line between them."""
-    _library.visavis_skin(ctypes.byref(lips), ctypes.byref(upper), ctypes.byref(lower), ctypes.byref(texture), address(scratch), _PLAIN)
+    _library.visavis_skin(
+        ctypes.byref(lips), ctypes.byref(upper), ctypes.byref(lower), ctypes.byref(texture), address(scratch), _PLAIN
+    )
 
 
 def open_mouth(opening: Opening) -> None:
@@ -127,15 +153,23 @@ def open_mouth(opening: Opening) -> None:
 
 
 def settle(face: NDArray[np.uint8], clear: int, planes: tuple[NDArray[np.uint8], ...]) -> None:
-    """Put `face`, uint8 (h, w, 4), even, into the views `planes` of a picture, (h, w) and twice (h / 2, w / 2), where it is no clearer than
-    `clear`."""
+    """Put `face`, uint8 (h, w, 4), even, into the views `planes` of a picture, (h, w) and twice (h / 2, w / 2), where
+    it is no clearer than `clear`.
+    """
     height, width = face.shape[:2]
     _library.visavis_settle(
-        address(face), width, height, clear, (_P * 3)(*(address(plane) for plane in planes)), (_I * 3)(*(plane.strides[0] for plane in planes))
+        address(face),
+        width,
+        height,
+        clear,
+        (_P * 3)(*(address(plane) for plane in planes)),
+        (_I * 3)(*(plane.strides[0] for plane in planes)),
     )
 
 
-def total(weights: NDArray[np.float32], fields: NDArray[np.float32], out: NDArray[np.float32], *, add: bool = False) -> None:
+def total(
+    weights: NDArray[np.float32], fields: NDArray[np.float32], out: NDArray[np.float32], *, add: bool = False
+) -> None:
     """Write the sum of `fields` (k, n), weighted, into `out` (n,), or on top of what is there. float32, contiguous."""
     assert weights.flags.c_contiguous and weights.dtype == fields.dtype == out.dtype == np.float32
     _library.visavis_total(address(weights), address(fields), fields.shape[0], fields.shape[1], address(out), int(add))
@@ -150,13 +184,16 @@ def invert(
     work: NDArray[np.float32],
     out: NDArray[np.float32],
 ) -> None:
-    """Write into `out` (ny, nx, 2) u(q) = F(q - u(q)) for the forward displacements `field` of the same shape, or `rest` - zoom * u.
+    """Write into `out` (ny, nx, 2) u(q) = F(q - u(q)) for the forward displacements `field` of the same shape, or
+    `rest` - zoom * u.
 
-    `rounds` of repeated substitution: it converges where F stretches less than twofold, as the fields of a face do; four to six rounds bring it under
-    a tenth of a px. `work`: what `work_for` returned. All float32, contiguous.
+    `rounds` of repeated substitution: it converges where F stretches less than twofold, as the fields of a face do;
+    four to six rounds bring it under a tenth of a px. `work`: what `work_for` returned. All float32, contiguous.
     """
     ny, nx = field.shape[:2]
-    _library.visavis_invert(address(field), nx, ny, cell, rounds, None if rest is None else address(rest), zoom, address(work), address(out))
+    _library.visavis_invert(
+        address(field), nx, ny, cell, rounds, None if rest is None else address(rest), zoom, address(work), address(out)
+    )
 
 
 def _load() -> ctypes.CDLL:

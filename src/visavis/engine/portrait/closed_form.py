@@ -1,7 +1,9 @@
-"""A matte drawn along the photo's own colours: Levin, Lischinski & Weiss 2008, "A Closed-Form Solution to Natural Image Matting".
+"""A matte drawn along the photo's own colours: Levin, Lischinski & Weiss 2008, "A Closed-Form Solution to Natural Image
+Matting".
 
-In every 3 x 3 window opacity is taken to be a linear function of colour; what is unknown is found so that this holds as well as it can, given what is
-known on either side. Hair comes out strand by strand, and an ear of one colour is all there or not at all.
+In every 3 x 3 window opacity is taken to be a linear function of colour; what is unknown is found so that this holds as
+well as it can, given what is known on either side. Hair comes out strand by strand, and an ear of one colour is all
+there or not at all.
 """
 
 from __future__ import annotations
@@ -12,7 +14,8 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
 
-EPS = 1e-4  # variance of colour (range 0 to 1) that a window is taken to have at least: grain says nothing about opacity
+# variance of colour (range 0 to 1) that a window is taken to have at least: grain says nothing about opacity
+EPS = 1e-4
 PRIOR = 0.02  # the weight of the guess for what is unknown, against about nine windows a px
 ITERATIONS = 60  # of conjugate gradients at most
 CLOSE_ENOUGH = 3e-3  # residual, relative to that of the guess, at which they end
@@ -22,7 +25,9 @@ _DY, _DX = _SIDE // 3 - 1, _SIDE % 3 - 1
 
 
 def closed_form(image: Array, guess: Array, unknown: NDArray[np.bool_]) -> Array:
-    """Return opacities, float32 (H, W), 0 to 1: `guess` wherever not `unknown`, and there what fits the colours of `image`, (H, W, 3), 0 to 1."""
+    """Return opacities, float32 (H, W), 0 to 1: `guess` wherever not `unknown`, and there what fits the colours of
+    `image`, (H, W, 3), 0 to 1.
+    """
     if not unknown.any():
         return guess.copy()
     # With a rim about it every px has neighbours; only windows within the picture say anything.
@@ -44,7 +49,11 @@ def closed_form(image: Array, guess: Array, unknown: NDArray[np.bool_]) -> Array
     step_y, step_x = _DY[None, :] - _DY[:, None], _DX[None, :] - _DX[:, None]
     columns = np.broadcast_to(((step_y + 2) * 5 + step_x + 2)[None], affinities.shape)
     kept = rows >= 0
-    stencil = np.bincount((rows * 25 + columns)[kept], weights=affinities[kept], minlength=25 * len(at)).reshape(-1, 25).astype(np.float32)
+    stencil = (
+        np.bincount((rows * 25 + columns)[kept], weights=affinities[kept], minlength=25 * len(at))
+        .reshape(-1, 25)
+        .astype(np.float32)
+    )
     reach = np.arange(25)
     neighbours = at[:, None] + ((reach // 5 - 2) * width + reach % 5 - 2)[None, :]
     return _solve(padded, at, neighbours, stencil)[RIM:-RIM, RIM:-RIM].copy()
@@ -60,7 +69,9 @@ def _affinities(colours: Array) -> Array:
 
 
 def _solve(guess: Array, at: NDArray[np.intp], neighbours: NDArray[np.intp], stencil: Array) -> Array:
-    """Conjugate gradients with the diagonal as preconditioner, over the unknown px `at`; all others stay at the guess."""
+    """Conjugate gradients with the diagonal as preconditioner, over the unknown px `at`; all others stay at
+    the guess.
+    """
     whole = guess.ravel().copy()
     wanted = whole[at].copy()
     diagonal = stencil[:, 12] + np.float32(PRIOR)

@@ -1,7 +1,9 @@
-"""Where the person is, roughly: the segmentation model's guess at the whole picture and at the head, and what stands in where it sees nobody.
+"""Where the person is, roughly: the segmentation model's guess at the whole picture and at the head, and what stands in
+where it sees nobody.
 
-The model was taught on photos of people at a desk. A face that fills the picture, a drawing or a painting may be nobody to it. It is then asked again
-with more around the face, and at last a head and shoulders of usual measures are laid over the face and drawn to the picture's colours.
+The model was taught on photos of people at a desk. A face that fills the picture, a drawing or a painting may be nobody
+to it. It is then asked again with more around the face, and at last a head and shoulders of usual measures are laid
+over the face and drawn to the picture's colours.
 """
 
 from __future__ import annotations
@@ -17,19 +19,28 @@ from visavis.engine.portrait.models import Models
 Array = NDArray[np.float32]
 
 MODEL_SIDE_PX = 256
-HEAD_REACH, NEAR_REACH = 3.4, 2.4  # half the side of the square around the head that is looked at more closely, in eye distances
+# half the side of the square around the head that is looked at more closely, in eye distances
+HEAD_REACH, NEAR_REACH = 3.4, 2.4
 SEEN = 0.85  # the mean guess within a face from which the model has seen it
 CUT_SIDE_PX = 192  # of the picture on which colours are cut apart
 
 
 def coarse_matte(picture: NDArray[np.uint8], face: FoundFace, models: Models) -> Array:
-    """Return how much each pixel is the person's, float32 (H, W), 0 to 1, as coarse as the model's grid. `face` is measured in `picture`."""
+    """Return how much each pixel is the person's, float32 (H, W), 0 to 1, as coarse as the model's grid. `face` is
+    measured in `picture`.
+    """
     height, width = picture.shape[:2]
-    whole = models.person(cv2.resize(picture, (MODEL_SIDE_PX, MODEL_SIDE_PX), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False))
+    whole = models.person(
+        cv2.resize(picture, (MODEL_SIDE_PX, MODEL_SIDE_PX), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+    )
     whole = np.asarray(cv2.resize(whole, (width, height), interpolation=cv2.INTER_LINEAR), dtype=np.float32)
     inner = inside_face(picture, face, 0.12) > 0
     best, most = _near(picture, face, models, whole, HEAD_REACH, cv2.BORDER_REPLICATE), -1.0
-    for reach, border in ((HEAD_REACH, cv2.BORDER_REPLICATE), (HEAD_REACH, cv2.BORDER_CONSTANT), (NEAR_REACH, cv2.BORDER_REPLICATE)):
+    for reach, border in (
+        (HEAD_REACH, cv2.BORDER_REPLICATE),
+        (HEAD_REACH, cv2.BORDER_CONSTANT),
+        (NEAR_REACH, cv2.BORDER_REPLICATE),
+    ):
         guess = best if most < 0 else _near(picture, face, models, whole, reach, border)
         seen = float(guess[inner].mean()) if inner.any() else 1.0
         if seen > most:
@@ -48,8 +59,12 @@ def inside_face(picture: NDArray[np.generic], face: FoundFace, shrink: float) ->
     return np.asarray(cv2.erode(solid, np.ones((side, side), np.uint8)), dtype=np.float32)
 
 
-def _near(picture: NDArray[np.uint8], face: FoundFace, models: Models, whole: Array, reach: float, border: int) -> Array:
-    """The guess around the head, where the model's grid is finest on the hair, fading into that for the whole picture."""
+def _near(
+    picture: NDArray[np.uint8], face: FoundFace, models: Models, whole: Array, reach: float, border: int
+) -> Array:
+    """The guess around the head, where the model's grid is finest on the hair, fading into that for the
+    whole picture.
+    """
     height, width = picture.shape[:2]
     side = reach * face.eye_distance_px
     x, y = face.eye_centre
@@ -73,10 +88,17 @@ def _near(picture: NDArray[np.uint8], face: FoundFace, models: Models, whole: Ar
 
 
 def _cut_by_colour(picture: NDArray[np.uint8], face: FoundFace) -> Array:
-    """Head and shoulders of usual measures, moved to where colours part (GrabCut, Rother et al. 2004), float32 (H, W)."""
+    """Head and shoulders of usual measures, moved to where colours part (GrabCut, Rother et al. 2004),
+    float32 (H, W).
+    """
     height, width = picture.shape[:2]
     ratio = CUT_SIDE_PX / max(height, width)
-    small = np.asarray(cv2.resize(picture, (max(8, round(width * ratio)), max(8, round(height * ratio))), interpolation=cv2.INTER_AREA), np.uint8)
+    small = np.asarray(
+        cv2.resize(
+            picture, (max(8, round(width * ratio)), max(8, round(height * ratio))), interpolation=cv2.INTER_AREA
+        ),
+        np.uint8,
+    )
     usual, widest = (_head_and_shoulders(small.shape[1], small.shape[0], face, ratio, wider) for wider in (0.0, 0.7))
     surely = cv2.resize(inside_face(picture, face, 0.05), small.shape[1::-1], interpolation=cv2.INTER_AREA) > 0.5
     labels = np.full(small.shape[:2], cv2.GC_BGD, np.uint8)
@@ -93,7 +115,10 @@ def _cut_by_colour(picture: NDArray[np.uint8], face: FoundFace) -> Array:
         if (cut & usual).sum() > 0.6 * usual.sum():
             found = cut
     return np.asarray(
-        cv2.resize(cv2.GaussianBlur(found.astype(np.float32), (0, 0), 1.0), (width, height), interpolation=cv2.INTER_LINEAR), np.float32
+        cv2.resize(
+            cv2.GaussianBlur(found.astype(np.float32), (0, 0), 1.0), (width, height), interpolation=cv2.INTER_LINEAR
+        ),
+        np.float32,
     )
 
 
@@ -105,7 +130,13 @@ def _head_and_shoulders(width: int, height: int, face: FoundFace, ratio: float, 
     axes = (round((1.45 + 0.6 * wider) * unit), round((0.5 * (chin - y) + 1.15 * unit) + wider * unit))
     cv2.ellipse(solid, (round(x), round((y - 1.6 * unit + chin) / 2)), axes, 0, 0, 360, (1,), -1)
     neck, shoulder = (0.85 + wider) * unit, (3.0 + wider) * unit
-    body = [(x - neck, y), (x + neck, y), (x + neck, chin + 0.3 * unit), (x + shoulder, chin + 1.6 * unit), (x + shoulder, height + unit)]
+    body = [
+        (x - neck, y),
+        (x + neck, y),
+        (x + neck, chin + 0.3 * unit),
+        (x + shoulder, chin + 1.6 * unit),
+        (x + shoulder, height + unit),
+    ]
     body += [(x - shoulder, height + unit), (x - shoulder, chin + 1.6 * unit), (x - neck, chin + 0.3 * unit)]
     cv2.fillPoly(solid, [np.rint(body).astype(np.int32)], (1,))
     return solid > 0

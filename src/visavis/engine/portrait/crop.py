@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cut:
-    """A rectangle of a picture, turned by `roll_deg` (clockwise in the picture) about its anchor, and how large it becomes.
+    """A rectangle of a picture, turned by `roll_deg` (clockwise in the picture) about its anchor, and how large it
+    becomes.
 
-    `anchor`: a point of the source in px; `left`, `top`: how far the rectangle reaches from the anchor, in source px along its own axes;
-    `scale`: target px per source px; `width_px`, `height_px`: the target.
+    `anchor`: a point of the source in px; `left`, `top`: how far the rectangle reaches from the anchor, in source px
+    along its own axes; `scale`: target px per source px; `width_px`, `height_px`: the target.
     """
 
     anchor: tuple[float, float]
@@ -49,7 +50,9 @@ def inverse(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def cut_out(picture: NDArray[np.uint8], cut: Cut, *, border: int = cv2.BORDER_REFLECT_101) -> NDArray[np.uint8]:
-    """Return what `cut` takes from `picture`: uint8 (cut.height_px, cut.width_px, 3). What lies outside is filled as `border` says."""
+    """Return what `cut` takes from `picture`: uint8 (cut.height_px, cut.width_px, 3). What lies outside is filled as
+    `border` says.
+    """
     matrix = cut.matrix()
     if cut.scale < 0.75:  # averaged down first, so that the warp itself hardly shrinks
         picture, matrix = _averaged(picture, matrix, cut)
@@ -57,14 +60,20 @@ def cut_out(picture: NDArray[np.uint8], cut: Cut, *, border: int = cv2.BORDER_RE
     return np.asarray(out, dtype=np.uint8)
 
 
-def _averaged(picture: NDArray[np.uint8], matrix: NDArray[np.float64], cut: Cut) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """Scale the part of `picture` that `cut` needs by the scale of `cut`; return it with the map from it to the target."""
+def _averaged(
+    picture: NDArray[np.uint8], matrix: NDArray[np.float64], cut: Cut
+) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """Scale the part of `picture` that `cut` needs by the scale of `cut`; return it with the map from it to
+    the target.
+    """
     height, width = picture.shape[:2]
     corners = np.array([[0, 0], [cut.width_px, 0], [0, cut.height_px], [cut.width_px, cut.height_px]], np.float32)
     needed = map_points(corners, inverse(matrix))
     margin = 2.0 / cut.scale
     x0, y0 = (int(max(0, math.floor(low - margin))) for low in needed.min(axis=0))
-    x1, y1 = (int(min(end, math.ceil(high + margin))) for end, high in zip((width, height), needed.max(axis=0), strict=True))
+    x1, y1 = (
+        int(min(end, math.ceil(high + margin))) for end, high in zip((width, height), needed.max(axis=0), strict=True)
+    )
     part = picture[y0 : max(y1, y0 + 1), x0 : max(x1, x0 + 1)]
     size = max(1, round(part.shape[1] * cut.scale)), max(1, round(part.shape[0] * cut.scale))
     step_x, step_y = part.shape[1] / size[0], part.shape[0] / size[1]

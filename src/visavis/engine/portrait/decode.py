@@ -1,4 +1,6 @@
-"""From untrusted bytes to upright RGB pixels. Runs in the worker process only: decoders of hostile bytes belong behind a wall."""
+"""From untrusted bytes to upright RGB pixels. Runs in the worker process only: decoders of hostile bytes belong behind
+a wall.
+"""
 
 from __future__ import annotations
 
@@ -15,17 +17,33 @@ from PIL import Image, ImageCms, ImageOps
 from visavis.engine.portrait.image_type import MAX_PIXELS, image_type
 from visavis.errors import ImageTooLarge, PortraitRefused
 
-WORKING_SIDE_PX = 2600  # photos are halved while their long side stays above this: a full figure of 2600 px still has about 80 px between the eyes
+# photos are halved while their long side stays above this: a full figure of 2600 px still has about 80 px between the
+# eyes
+WORKING_SIDE_PX = 2600
 BEHIND_TRANSPARENCY = (222, 222, 222)
 SEE_THROUGH_FROM = 0.04  # of the picture fully clear: rounded corners are no cut-out
-UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError, TypeError, OverflowError, MemoryError, struct.error, zlib.error)
+UNREADABLE = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    EOFError,
+    IndexError,
+    KeyError,
+    TypeError,
+    OverflowError,
+    MemoryError,
+    struct.error,
+    zlib.error,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecodedPhoto:
-    """`picture`: uint8 (H, W, 3) sRGB, upright by its EXIF tag; `reduced`: by how much it was scaled down (1, 2, 4 ...).
+    """`picture`: uint8 (H, W, 3) sRGB, upright by its EXIF tag; `reduced`: by how much it was scaled down (1, 2, 4
+    ...).
 
-    `opacity`: uint8 (H, W), 0 where the picture is see-through, of one that is so in a part worth speaking of; else None.
+    `opacity`: uint8 (H, W), 0 where the picture is see-through, of one that is so in a part worth speaking of; else
+    None.
     """
 
     picture: NDArray[np.uint8]
@@ -36,8 +54,8 @@ class DecodedPhoto:
 def decode_image(image: bytes) -> DecodedPhoto:
     """Return the first picture in `image`.
 
-    Transparency lies on a light neutral grey; CMYK, palettes, 16 bit and embedded colour profiles become sRGB.
-    Raises ImageTooLarge (bytes, or pixels claimed, before any is decoded), ImageTypeRefused, PortraitRefused IMAGE_UNREADABLE.
+    Transparency lies on a light neutral grey; CMYK, palettes, 16 bit and embedded colour profiles become sRGB. Raises
+    ImageTooLarge (bytes, or pixels claimed, before any is decoded), ImageTypeRefused, PortraitRefused IMAGE_UNREADABLE.
     """
     kind = image_type(image)
     try:
@@ -50,7 +68,9 @@ def decode_image(image: bytes) -> DecodedPhoto:
         raise _too_many_pixels() from error
     except UNREADABLE as error:
         raise PortraitRefused(
-            "The image is damaged or incomplete", code="IMAGE_UNREADABLE", suggestion="Save the photo again and send the new file"
+            "The image is damaged or incomplete",
+            code="IMAGE_UNREADABLE",
+            suggestion="Save the photo again and send the new file",
         ) from error
 
 
@@ -62,7 +82,10 @@ def _judge_size(size: tuple[int, int]) -> None:
 
 def _too_many_pixels(size: tuple[int, int] | None = None) -> ImageTooLarge:
     claimed = f"{size[0]} x {size[1]} px are" if size else "The image has"
-    return ImageTooLarge(f"{claimed} too many pixels; at most {MAX_PIXELS // 1_000_000} million are taken", suggestion="Send a smaller photo")
+    return ImageTooLarge(
+        f"{claimed} too many pixels; at most {MAX_PIXELS // 1_000_000} million are taken",
+        suggestion="Send a smaller photo",
+    )
 
 
 def _upright_rgb(opened: Image.Image) -> DecodedPhoto:

@@ -1,4 +1,6 @@
-"""From photo bytes to a PortraitStudy, in this process. The worker calls it; in a server, `prepare_avatar` is the way in."""
+"""From photo bytes to a PortraitStudy, in this process. The worker calls it; in a server, `prepare_avatar` is the way
+in.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,8 @@ from visavis.engine.portrait.quality import remarks_on_face, remarks_on_surround
 from visavis.engine.portrait.report import PreparationReport, Remark
 from visavis.engine.portrait.study import PortraitStudy
 
-CUT_ALONG = 0.75  # the share of what is opaque that must be the person's for the opacity to be believed: a round avatar shows a wall too
+# the share of what is opaque that must be the person's for the opacity to be believed: a round avatar shows a wall too
+CUT_ALONG = 0.75
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +39,8 @@ class Examination:
 
 
 def examine_photo(image: bytes, models: Models | None = None, points: SevenPoints | None = None) -> Examination:
-    """Examine a JPEG, PNG, WebP or GIF of one person, whose face is where `points` say if they are given, and else is found.
+    """Examine a JPEG, PNG, WebP or GIF of one person, whose face is where `points` say if they are given, and else is
+    found.
 
     Raises the PortraitRefused family, with a reason a person understands.
     """
@@ -89,12 +93,18 @@ def examine_photo(image: bytes, models: Models | None = None, points: SevenPoint
         remarks=tuple(said),
         steps_ms=steps_ms,
     )
-    study = PortraitStudy(picture=picture, landmarks=face.landmarks, matte=matte, background=background, lids=traits.lids)
+    study = PortraitStudy(
+        picture=picture, landmarks=face.landmarks, matte=matte, background=background, lids=traits.lids
+    )
     return Examination(study=study, preview=preview(picture, face), report=report)
 
 
-def _with_opacity(matte: NDArray[np.uint8], opacity: NDArray[np.uint8], found: FoundFace, cut: Cut, face: FoundFace) -> NDArray[np.uint8]:
-    """Return the matte of a picture that is see-through in part: its own opacity where that was cut along the person; else no more than both say."""
+def _with_opacity(
+    matte: NDArray[np.uint8], opacity: NDArray[np.uint8], found: FoundFace, cut: Cut, face: FoundFace
+) -> NDArray[np.uint8]:
+    """Return the matte of a picture that is see-through in part: its own opacity where that was cut along the person;
+    else no more than both say.
+    """
     turned = np.ascontiguousarray(np.rot90(opacity, found.quarter_turns))
     own = cut_out(turned, cut, border=cv2.BORDER_REPLICATE)
     cut_along_person = float(matte[own > 127].mean()) > CUT_ALONG * 255 if (own > 127).any() else False

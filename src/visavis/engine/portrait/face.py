@@ -1,6 +1,7 @@
 """Find the one face that the photo is of, or say why it cannot be used.
 
-look.py says where faces are. The mesh is then fitted on a level crop around each, at good resolution, and the most prominent one is the portrait's.
+look.py says where faces are. The mesh is then fitted on a level crop around each, at good resolution, and the most
+prominent one is the portrait's.
 """
 
 from __future__ import annotations
@@ -17,18 +18,33 @@ from visavis.engine.portrait.look import look_for_faces
 from visavis.engine.portrait.models import DetectedFace, Models
 from visavis.errors import PortraitRefused
 
-RIVAL = 0.62  # a second face this prominent, relative to the first, makes the choice a guess; a lesser one is a passer-by
-LEAST_EYE_DISTANCE_PX = 11.0  # a face about 26 px wide; below, nothing tells lips from noise. The report warns from far above (quality.py)
-# Beyond these the far cheek is gone and half of the lips foreshortened: nothing is left to move. The estimates read up to 4 degrees high: a head
-# rendered at yaw 15, 30, 45 reads 18, 34, 45, at pitch -30, -15, 0, 15, 30 it reads -32, -14, 4, 19, 34. Painters like three quarters of a face.
+# a second face this prominent, relative to the first, makes the choice a guess; a lesser one is a passer-by
+RIVAL = 0.62
+# a face about 26 px wide; below, nothing tells lips from noise. The report warns from far above (quality.py)
+LEAST_EYE_DISTANCE_PX = 11.0
+# Beyond these the far cheek is gone and half of the lips foreshortened: nothing is left to move. The estimates read up
+# to 4 degrees high: a head rendered at yaw 15, 30, 45 reads 18, 34, 45, at pitch -30, -15, 0, 15, 30 it reads -32, -14,
+# 4, 19, 34. Painters like three quarters of a face.
 MOST_YAW_DEG, MOST_PITCH_DEG = 38.0, 31.0
-BOX_TO_EYES = 1.2, 4.6  # how wide a detector's box may be, in eye distances of the mesh that was found in it: 1.8 to 2.9 in 60 faces
-UNSTEADY_MOST = 0.05  # spread of several looks, in eye distances: 120 faces, painted and far away ones too, have 0.003 to 0.035, what is none 0.07
-STRAY = 0.3  # a look that lies this far from the mesh it should refine, in eye distances, saw something else: in a drawing, a face in an eye
+# how wide a detector's box may be, in eye distances of the mesh that was found in it: 1.8 to 2.9 in 60 faces
+BOX_TO_EYES = 1.2, 4.6
+# spread of several looks, in eye distances: 120 faces, painted and far away ones too, have 0.003 to 0.035, what is none
+# 0.07
+UNSTEADY_MOST = 0.05
+# a look that lies this far from the mesh it should refine, in eye distances, saw something else: in a drawing, a face
+# in an eye
+STRAY = 0.3
 AGREEING_LEAST = 3  # of six looks: what one alone takes for a face is a cat as well
 MESH_SIDE_PX = 448
 # Half the side of a crop, and its shift to the right and down, in eye distances.
-REFINING_LOOKS = ((2.0, 0.0, 0.0), (1.85, 0.05, 0.04), (2.2, -0.05, 0.04), (1.9, -0.06, -0.05), (2.1, 0.06, -0.04), (2.3, 0.0, 0.06))
+REFINING_LOOKS = (
+    (2.0, 0.0, 0.0),
+    (1.85, 0.05, 0.04),
+    (2.2, -0.05, 0.04),
+    (1.9, -0.06, -0.05),
+    (2.1, 0.06, -0.04),
+    (2.3, 0.0, 0.06),
+)
 
 LEFT_EYE_CORNERS, RIGHT_EYE_CORNERS = (33, 133), (362, 263)  # left and right in the picture
 # Landmarks that face each other across the middle of the face: jaw, temple, outer eye corners, mouth corners, cheeks.
@@ -39,9 +55,11 @@ MUST_BE_SEEN = (33, 133, 362, 263, 61, 291, 0, 17, 1, 152)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundFace:
-    """A face and how it is held. `landmarks`: float32 (478, 3) in px of the picture; angles in degrees, 0 when facing the camera upright.
+    """A face and how it is held. `landmarks`: float32 (478, 3) in px of the picture; angles in degrees, 0 when facing
+    the camera upright.
 
-    `quarter_turns`: how often the photo had to be turned against the clock (np.rot90) to show it; `others`: how many lesser faces there are.
+    `quarter_turns`: how often the photo had to be turned against the clock (np.rot90) to show it; `others`: how many
+    lesser faces there are.
     """
 
     landmarks: NDArray[np.float32]
@@ -88,7 +106,11 @@ def find_face(picture: NDArray[np.uint8], models: Models, *, reduced: int = 1) -
     """
     sight = look_for_faces(picture, models)
     if not sight.faces:
-        raise PortraitRefused("No face can be seen in the photo", code="NO_FACE", suggestion="Send a photo of one person who faces the camera")
+        raise PortraitRefused(
+            "No face can be seen in the photo",
+            code="NO_FACE",
+            suggestion="Send a photo of one person who faces the camera",
+        )
     picture = np.ascontiguousarray(np.rot90(picture, sight.quarter_turns))
     seen = sorted(sight.faces, key=lambda face: _prominence(picture, face), reverse=True)
     main, landmarks, rest = seen[0], None, []
@@ -103,7 +125,9 @@ def find_face(picture: NDArray[np.uint8], models: Models, *, reduced: int = 1) -
     others = [other for other in rest if _is_another(picture, other, face, models)]
     if any(_prominence(picture, other) >= RIVAL * _prominence(picture, main) for other in others):
         raise PortraitRefused(
-            "More than one face can be seen in the photo", code="SEVERAL_FACES", suggestion="Crop the photo to one person and send it again"
+            "More than one face can be seen in the photo",
+            code="SEVERAL_FACES",
+            suggestion="Crop the photo to one person and send it again",
         )
     _judge(picture, face, reduced)
     return picture, replace(face, quarter_turns=sight.quarter_turns % 4, others=len(others))
@@ -116,7 +140,9 @@ def _prominence(picture: NDArray[np.uint8], face: DetectedFace) -> float:
     left, top, right, bottom = max(0, int(x)), max(0, int(y)), min(width, int(x + w)), min(height, int(y + h))
     if right - left < 4 or bottom - top < 4:
         return 0.0
-    grey = cv2.cvtColor(cv2.resize(picture[top:bottom, left:right], (96, 96), interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
+    grey = cv2.cvtColor(
+        cv2.resize(picture[top:bottom, left:right], (96, 96), interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY
+    )
     sharp = min(1.0, float(cv2.Laplacian(grey, cv2.CV_32F).std()) / 20.0)
     aside = abs((x + w / 2) / width - 0.5) * 2.0
     return w * face.score * (1.0 - 0.35 * min(aside, 1.0)) * (0.6 + 0.4 * sharp)
@@ -134,7 +160,8 @@ def _is_another(picture: NDArray[np.uint8], other: DetectedFace, face: FoundFace
 def _judge(picture: NDArray[np.uint8], face: FoundFace, reduced: int) -> None:
     if abs(face.yaw_deg) > MOST_YAW_DEG or abs(face.pitch_deg) > MOST_PITCH_DEG:
         raise PortraitRefused(
-            f"The face is turned away (about {abs(face.yaw_deg):.0f} degrees sideways, {abs(face.pitch_deg):.0f} up or down)",
+            f"The face is turned away (about {abs(face.yaw_deg):.0f} degrees sideways, "
+            f"{abs(face.pitch_deg):.0f} up or down)",
             code="FACE_TURNED_AWAY",
             suggestion="Send a photo in which the person faces the camera",
         )
@@ -142,7 +169,8 @@ def _judge(picture: NDArray[np.uint8], face: FoundFace, reduced: int) -> None:
     if eye_distance_px < LEAST_EYE_DISTANCE_PX:
         needed = math.ceil(LEAST_EYE_DISTANCE_PX / eye_distance_px * 10) / 10
         raise PortraitRefused(
-            f"The face is too small: {eye_distance_px:.0f} px between the eyes, at least {LEAST_EYE_DISTANCE_PX:.0f} are needed",
+            f"The face is too small: {eye_distance_px:.0f} px between the eyes, at least "
+            f"{LEAST_EYE_DISTANCE_PX:.0f} are needed",
             code="FACE_TOO_SMALL",
             suggestion=f"Send the photo at least {needed:.1f} times as large, or one taken from nearer",
         )
@@ -151,12 +179,16 @@ def _judge(picture: NDArray[np.uint8], face: FoundFace, reduced: int) -> None:
     x, y = face.landmarks[list(MUST_BE_SEEN), 0], face.landmarks[list(MUST_BE_SEEN), 1]
     if x.min() < -margin or y.min() < -margin or x.max() > width + margin or y.max() > height + margin:
         raise PortraitRefused(
-            "The face is cut off by the edge of the photo", code="NO_FACE", suggestion="Send a photo that shows the whole face, chin and brows"
+            "The face is cut off by the edge of the photo",
+            code="NO_FACE",
+            suggestion="Send a photo that shows the whole face, chin and brows",
         )
 
 
 def fit_mesh(picture: NDArray[np.uint8], face: DetectedFace, models: Models) -> NDArray[np.float32] | None:
-    """Return the landmarks of a detected face, float32 (478, 3) in px of `picture`, or None where the mesh finds no face after all."""
+    """Return the landmarks of a detected face, float32 (478, 3) in px of `picture`, or None where the mesh finds no
+    face after all.
+    """
     x, y, width, height = face.box
     side = max(width, height)
     across = face.eyes[1] - face.eyes[0]
@@ -177,14 +209,23 @@ def fit_mesh(picture: NDArray[np.uint8], face: DetectedFace, models: Models) -> 
 
 def _square(centre: tuple[float, float], roll_deg: float, reach: float) -> Cut:
     scale = MESH_SIDE_PX / (2 * reach)
-    return Cut(anchor=centre, roll_deg=roll_deg, left=reach, top=reach, scale=scale, width_px=MESH_SIDE_PX, height_px=MESH_SIDE_PX)
+    return Cut(
+        anchor=centre,
+        roll_deg=roll_deg,
+        left=reach,
+        top=reach,
+        scale=scale,
+        width_px=MESH_SIDE_PX,
+        height_px=MESH_SIDE_PX,
+    )
 
 
 def refine_mesh(picture: NDArray[np.uint8], face: FoundFace, models: Models) -> NDArray[np.float32]:
     """Return the face's landmarks, float32 (478, 3), as the mean of several looks at it.
 
-    One look, 12 ms long, is uncertain by 0.4 % of the eye distance (standard deviation over shifted crops, measured), the mean of six by 0.2 %.
-    Raises PortraitRefused NO_FACE where the looks do not agree: then each saw something else in what is no face.
+    One look, 12 ms long, is uncertain by 0.4 % of the eye distance (standard deviation over shifted crops, measured),
+    the mean of six by 0.2 %. Raises PortraitRefused NO_FACE where the looks do not agree: then each saw something else
+    in what is no face.
     """
     unit = face.eye_distance_px
     x, y = face.eye_centre
@@ -212,4 +253,8 @@ def _smoothed(shown: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _unclear() -> PortraitRefused:
-    return PortraitRefused("No clear face can be seen in the photo", code="NO_FACE", suggestion="Send a sharp, well lit photo of one whole face")
+    return PortraitRefused(
+        "No clear face can be seen in the photo",
+        code="NO_FACE",
+        suggestion="Send a sharp, well lit photo of one whole face",
+    )

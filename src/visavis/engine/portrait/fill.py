@@ -1,4 +1,6 @@
-"""Fill what is not known from what is: a pull-push pyramid (Gortler et al. 1996, "The Lumigraph", section 3.4). Smooth, without seams, fast."""
+"""Fill what is not known from what is: a pull-push pyramid (Gortler et al. 1996, "The Lumigraph", section 3.4). Smooth,
+without seams, fast.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,8 @@ from numpy.typing import NDArray
 
 
 def fill_from_known(image: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Return `image`, float32 (H, W, 3), with every pixel outside `known`, bool (H, W), spread in from the known ones. All known: the same.
+    """Return `image`, float32 (H, W, 3), with every pixel outside `known`, bool (H, W), spread in from the known ones.
+    All known: the same.
 
     None known: zeros.
     """
@@ -18,7 +21,9 @@ def fill_from_known(image: NDArray[np.float32], known: NDArray[np.bool_]) -> NDA
         colour, weight = levels[-1]
         size = (weight.shape[1] + 1) // 2, (weight.shape[0] + 1) // 2
         colour = cv2.resize(cv2.GaussianBlur(colour, (5, 5), 1.0), size, interpolation=cv2.INTER_AREA)
-        weight = np.asarray(cv2.resize(cv2.GaussianBlur(weight, (5, 5), 1.0), size, interpolation=cv2.INTER_AREA), np.float32)
+        weight = np.asarray(
+            cv2.resize(cv2.GaussianBlur(weight, (5, 5), 1.0), size, interpolation=cv2.INTER_AREA), np.float32
+        )
         # A few known pixels are enough to say a colour: the weight saturates, and with it the colour's sum.
         gain = np.minimum(1.0, 4.0 * weight) / np.maximum(weight, 1e-6)
         levels.append((colour * gain[..., None], weight * gain))

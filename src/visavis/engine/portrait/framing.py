@@ -1,4 +1,6 @@
-"""Level the photo and frame it: the face prominent, and as much of the surroundings as any session's format can show."""
+"""Level the photo and frame it: the face prominent, and as much of the surroundings as any session's format
+can show.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,8 @@ from visavis.engine.portrait.face import FoundFace
 LEVEL_ABOVE_DEG = 2.0
 MAX_WIDTH_PX, MAX_HEIGHT_PX = 1200, 1600
 LEAST_EYE_DISTANCE_PX = 92.0  # what lips need to be moved smoothly: a mouth about 90 px wide
-# How far the frame may reach from the middle of the eyes, in eye distances (62 mm in an adult): a landscape picture of head and shoulders.
+# How far the frame may reach from the middle of the eyes, in eye distances (62 mm in an adult): a landscape picture of
+# head and shoulders.
 REACH_SIDE, REACH_UP, REACH_DOWN = 6.66, 4.2, 7.4
 KEEP_SIDE, KEEP_UP, KEEP_DOWN = 2.6, 2.9, 3.6  # the head with its hair and neck: never given up for straight edges
 OVERHANG = 0.6  # how far a corner may lie outside the photo
@@ -23,7 +26,9 @@ PREVIEW_REACH = 3.3  # half a preview's side, in eye distances
 
 
 def frame_portrait(picture: NDArray[np.uint8], face: FoundFace) -> Cut:
-    """Return the cut that makes the study's picture: level, at most 1200 px wide, eyes about 92 px apart or more wherever the width allows it."""
+    """Return the cut that makes the study's picture: level, at most 1200 px wide, eyes about 92 px apart or more
+    wherever the width allows it.
+    """
     roll_deg = face.roll_deg if abs(face.roll_deg) > LEVEL_ABOVE_DEG else 0.0
     unit = face.eye_distance_px
     left, right, up, down = _reach_inside(picture, face, roll_deg)
@@ -49,7 +54,9 @@ def frame_portrait(picture: NDArray[np.uint8], face: FoundFace) -> Cut:
 
 
 def _reach_inside(picture: NDArray[np.uint8], face: FoundFace, roll_deg: float) -> tuple[float, float, float, float]:
-    """Return how far left, right, up and down the frame may go: within the photo, and no farther than any format shows."""
+    """Return how far left, right, up and down the frame may go: within the photo, and no farther than any
+    format shows.
+    """
     height, width = picture.shape[:2]
     x, y = face.eye_centre
     unit = face.eye_distance_px
@@ -57,8 +64,8 @@ def _reach_inside(picture: NDArray[np.uint8], face: FoundFace, roll_deg: float) 
     if roll_deg == 0.0:
         inside = np.minimum(wanted, [x, width - x, y, height - y])
         return float(inside[0]), float(inside[1]), float(inside[2]), float(inside[3])
-    # A turned frame meets the photo's edges at a slant. Its corners may hang over a little (that much is mirrored in); otherwise the sides that
-    # meet there give way, but never the head.
+    # A turned frame meets the photo's edges at a slant. Its corners may hang over a little (that much is mirrored in);
+    # otherwise the sides that meet there give way, but never the head.
     turn = math.radians(roll_deg)
     along, upright = np.array([math.cos(turn), math.sin(turn)]), np.array([-math.sin(turn), math.cos(turn)])
     ways = [_way_out(x, y, direction, width, height) for direction in (-along, along, -upright, upright)]
@@ -68,7 +75,11 @@ def _reach_inside(picture: NDArray[np.uint8], face: FoundFace, roll_deg: float) 
     for _ in range(100):
         outside = np.zeros(4, bool)
         for side, rise in ((0, 2), (0, 3), (1, 2), (1, 3)):
-            corner = np.array([x, y]) + along * (reach[side] if side == 1 else -reach[side]) + upright * (reach[rise] if rise == 3 else -reach[rise])
+            corner = (
+                np.array([x, y])
+                + along * (reach[side] if side == 1 else -reach[side])
+                + upright * (reach[rise] if rise == 3 else -reach[rise])
+            )
             if not (-over <= corner[0] <= width + over and -over <= corner[1] <= height + over):
                 outside[[side, rise]] = True
         shrunk = np.where(outside, np.maximum(reach * 0.98, kept), reach)
@@ -106,6 +117,12 @@ def preview(picture: NDArray[np.uint8], face: FoundFace) -> NDArray[np.uint8]:
     x = min(max(face.eye_centre[0], reach), width - reach)
     y = min(max(face.eye_centre[1] + 0.35 * face.eye_distance_px, reach), height - reach)
     cut = Cut(
-        anchor=(x, y), roll_deg=0.0, left=reach, top=reach, scale=PREVIEW_SIDE_PX / (2 * reach), width_px=PREVIEW_SIDE_PX, height_px=PREVIEW_SIDE_PX
+        anchor=(x, y),
+        roll_deg=0.0,
+        left=reach,
+        top=reach,
+        scale=PREVIEW_SIDE_PX / (2 * reach),
+        width_px=PREVIEW_SIDE_PX,
+        height_px=PREVIEW_SIDE_PX,
     )
     return cut_out(picture, cut, border=cv2.BORDER_REPLICATE)

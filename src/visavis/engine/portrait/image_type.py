@@ -1,4 +1,6 @@
-"""Which uploads are worth a decoder's time: told from the first bytes and the size alone, so that it is safe in any process."""
+"""Which uploads are worth a decoder's time: told from the first bytes and the size alone, so that it is safe in any
+process.
+"""
 
 from __future__ import annotations
 
@@ -10,17 +12,24 @@ ImageType = Literal["JPEG", "PNG", "GIF", "WEBP"]
 
 MAX_IMAGE_BYTES = 10_000_000
 MAX_PIXELS = 80_000_000  # an 8,000 px square photo passes; 16 bit RGBA of that size needs 512 MB while decoding
-TYPE_HINTS = {"a HEIC photo": "; phones do so when the photo is shared as most compatible", "a PDF document": "; a screenshot of the page will do"}
+TYPE_HINTS = {
+    "a HEIC photo": "; phones do so when the photo is shared as most compatible",
+    "a PDF document": "; a screenshot of the page will do",
+}
 TYPE_SUGGESTION = "Send a JPEG, PNG, WebP or GIF"
 
 
 def image_type(image: bytes) -> ImageType:
     """Return the type that the content shows, whatever name or label it came with.
 
-    Raises ImageTooLarge (over MAX_IMAGE_BYTES), PortraitRefused IMAGE_UNREADABLE (empty) and ImageTypeRefused (anything else).
+    Raises ImageTooLarge (over MAX_IMAGE_BYTES), PortraitRefused IMAGE_UNREADABLE (empty) and ImageTypeRefused (anything
+    else).
     """
     if len(image) > MAX_IMAGE_BYTES:
-        raise ImageTooLarge(f"The image has {len(image) / 1e6:.1f} MB; at most 10 MB are taken", suggestion="Send a smaller or more compressed photo")
+        raise ImageTooLarge(
+            f"The image has {len(image) / 1e6:.1f} MB; at most 10 MB are taken",
+            suggestion="Send a smaller or more compressed photo",
+        )
     if not image:
         raise PortraitRefused("The image is empty", suggestion=TYPE_SUGGESTION)
     if image[:3] == b"\xff\xd8\xff":
@@ -33,8 +42,12 @@ def image_type(image: bytes) -> ImageType:
         return "WEBP"
     named = _other_type(image)
     raise ImageTypeRefused(
-        f"The file is {named}; JPEG, PNG, WebP and GIF are taken" if named else "The file is not a JPEG, PNG, WebP or GIF image",
-        suggestion=f"Save it as a JPEG or PNG and send that{TYPE_HINTS.get(named or '', '')}" if named else TYPE_SUGGESTION,
+        f"The file is {named}; JPEG, PNG, WebP and GIF are taken"
+        if named
+        else "The file is not a JPEG, PNG, WebP or GIF image",
+        suggestion=f"Save it as a JPEG or PNG and send that{TYPE_HINTS.get(named or '', '')}"
+        if named
+        else TYPE_SUGGESTION,
     )
 
 

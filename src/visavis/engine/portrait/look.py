@@ -1,6 +1,8 @@
-"""Where in a photo there are faces: two detectors, tiles for small ones, turns for lost EXIF tags, eased copies where paint or darkness hides them.
+"""Where in a photo there are faces: two detectors, tiles for small ones, turns for lost EXIF tags, eased copies where
+paint or darkness hides them.
 
-What is cheap comes first: an ordinary photo needs one look of each detector. Which of the faces is meant is for face.py to say.
+What is cheap comes first: an ordinary photo needs one look of each detector. Which of the faces is meant is for face.py
+to say.
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ PADDED_BY = 0.4  # of the long side: a face that fills the picture is larger tha
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sight:
-    """What was seen: the faces, surest first, in px of the picture turned by `quarter_turns` against the clock (np.rot90)."""
+    """What was seen: the faces, surest first, in px of the picture turned by `quarter_turns` against the clock
+    (np.rot90).
+    """
 
     faces: list[DetectedFace]
     quarter_turns: int
@@ -94,12 +98,16 @@ def _starts(length: int, side: int) -> list[int]:
 
 def _shifted(face: DetectedFace, right: float, down: float) -> DetectedFace:
     x, y, width, height = face.box
-    return DetectedFace(box=(x + right, y + down, width, height), eyes=face.eyes + np.array([right, down], np.float32), score=face.score)
+    return DetectedFace(
+        box=(x + right, y + down, width, height), eyes=face.eyes + np.array([right, down], np.float32), score=face.score
+    )
 
 
 def _scaled(face: DetectedFace, by: float) -> DetectedFace:
     x, y, width, height = face.box
-    return DetectedFace(box=(x * by, y * by, width * by, height * by), eyes=face.eyes * np.float32(by), score=face.score)
+    return DetectedFace(
+        box=(x * by, y * by, width * by, height * by), eyes=face.eyes * np.float32(by), score=face.score
+    )
 
 
 def _distinct(faces: list[DetectedFace]) -> list[DetectedFace]:

@@ -13,14 +13,17 @@ from visavis.engine.portrait.models import Models
 
 SURE_INSIDE, SURE_OUTSIDE = 0.06, 0.08  # this far from the coarse guess's edge, in eye distances, it is believed
 SOFT_MOST_PX = 70_000  # with more that is soft (a person of glass and smoke) half the size has to do
-STRAY_REACH, STRAY_DEPTH = 0.7, 3.0  # how far from the person stray hair is looked for, and how far below the eyes, in eye distances
+# how far from the person stray hair is looked for, and how far below the eyes, in eye distances
+STRAY_REACH, STRAY_DEPTH = 0.7, 3.0
 BUSY = 0.08  # the share of lines in that band from which they count as background
 
 
 def person_matte(picture: NDArray[np.uint8], face: FoundFace, models: Models) -> NDArray[np.uint8]:
-    """Return the matte of the person in `picture`: uint8 (H, W), 255 inside, soft at hair. `face` is measured in `picture`.
+    """Return the matte of the person in `picture`: uint8 (H, W), 255 inside, soft at hair. `face` is measured in
+    `picture`.
 
-    The coarse guess says what is the person's for sure and what is not; between the two the photo's colours say (closed_form.py).
+    The coarse guess says what is the person's for sure and what is not; between the two the photo's colours say
+    (closed_form.py).
     """
     unit = face.eye_distance_px
     refined = _along_colours(picture, np.clip(coarse_matte(picture, face, models), 0.0, 1.0), unit)
@@ -32,13 +35,17 @@ def person_matte(picture: NDArray[np.uint8], face: FoundFace, models: Models) ->
 
 
 def _along_colours(picture: NDArray[np.uint8], coarse: NDArray[np.float32], unit: float) -> NDArray[np.float32]:
-    """Return the coarse guess redrawn, in a band around its edge, as the photo's colours have it: at half the size, then in full where it is soft."""
+    """Return the coarse guess redrawn, in a band around its edge, as the photo's colours have it: at half the size,
+    then in full where it is soft.
+    """
     height, width = coarse.shape
     small = _resized(picture, (width + 1) // 2, (height + 1) // 2).astype(np.float32) / 255.0
     guess = _resized(coarse, (width + 1) // 2, (height + 1) // 2)
     inside = cv2.erode((guess > 0.9).astype(np.uint8), _disc(SURE_INSIDE * unit / 2)) > 0
     outside = cv2.erode((guess < 0.05).astype(np.uint8), _disc(SURE_OUTSIDE * unit / 2)) > 0
-    half = closed_form(small, np.where(inside, np.float32(1.0), np.where(outside, np.float32(0.0), guess)), ~(inside | outside))
+    half = closed_form(
+        small, np.where(inside, np.float32(1.0), np.where(outside, np.float32(0.0), guess)), ~(inside | outside)
+    )
     matte = np.asarray(cv2.resize(half, (width, height), interpolation=cv2.INTER_LINEAR), dtype=np.float32)
     soft = cv2.dilate(((matte > 0.03) & (matte < 0.97)).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
     if int(soft.sum()) > SOFT_MOST_PX:
@@ -69,7 +76,8 @@ def _holes(matte: NDArray[np.float32], limit_px: int) -> NDArray[np.float32]:
 
 
 def _stray_strands(picture: NDArray[np.uint8], matte: NDArray[np.float32], face: FoundFace) -> NDArray[np.float32]:
-    """Thin lines around the head, float32 (H, W), 0 to 1: hair too fine for the model's grid, which would stay behind when the head moves.
+    """Thin lines around the head, float32 (H, W), 0 to 1: hair too fine for the model's grid, which would stay behind
+    when the head moves.
 
     Only before a calm background; where lines are many they are the background's own.
     """
@@ -83,7 +91,9 @@ def _stray_strands(picture: NDArray[np.uint8], matte: NDArray[np.float32], face:
     # Compared with the background alone: next to dark hair a bright wall would stand out itself.
     background = (matte < 0.02).astype(np.float32)
     sigma = max(1.0, 0.05 * unit)
-    around = cv2.GaussianBlur(light * background, (0, 0), sigma) / np.maximum(cv2.GaussianBlur(background, (0, 0), sigma), 1e-3)
+    around = cv2.GaussianBlur(light * background, (0, 0), sigma) / np.maximum(
+        cv2.GaussianBlur(background, (0, 0), sigma), 1e-3
+    )
     stands_out = np.abs(light - around) * background
     noise = 1.48 * float(np.median(stands_out[band]))
     strands = np.where(band, np.clip((stands_out - 3.0 * noise - 0.015) / 0.06, 0.0, 1.0), np.float32(0.0))

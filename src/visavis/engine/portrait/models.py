@@ -1,6 +1,8 @@
-"""The three MediaPipe models in use (face detection, face mesh, selfie segmentation), loaded in a fraction of mediapipe's usual time and noise.
+"""The three MediaPipe models in use (face detection, face mesh, selfie segmentation), loaded in a fraction of
+mediapipe's usual time and noise.
 
-mediapipe's drawing module imports matplotlib, which nothing here draws with; an empty stand-in takes its place (decision 0001).
+mediapipe's drawing module imports matplotlib, which nothing here draws with; an empty stand-in takes its place
+(decision 0001).
 """
 
 from __future__ import annotations
@@ -33,7 +35,9 @@ def _solution(name: str) -> Any:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DetectedFace:
-    """A face that a detector saw. `box`: x, y, width, height in px; `eyes`: float32 (2, 2), the left one in the picture first; `score` 0 to 1."""
+    """A face that a detector saw. `box`: x, y, width, height in px; `eyes`: float32 (2, 2), the left one in the picture
+    first; `score` 0 to 1.
+    """
 
     box: tuple[float, float, float, float]
     eyes: NDArray[np.float32]
@@ -49,11 +53,16 @@ class Models:
         self._segmentation: Any = None
 
     def faces(self, picture: NDArray[np.uint8], *, full_range: bool, min_score: float) -> list[DetectedFace]:
-        """Return the faces in `picture`, uint8 (H, W, 3). The short-range model sees large faces best, the full-range one small ones."""
+        """Return the faces in `picture`, uint8 (H, W, 3). The short-range model sees large faces best, the full-range
+        one small ones.
+        """
         selection = int(full_range)
         if selection not in self._detectors:
-            # The thresholds are fixed when a graph is built: it is built with the lowest in use, and the score is judged here.
-            self._detectors[selection] = _solution("face_detection").FaceDetection(model_selection=selection, min_detection_confidence=0.3)
+            # The thresholds are fixed when a graph is built: it is built with the lowest in use, and the score is
+            # judged here.
+            self._detectors[selection] = _solution("face_detection").FaceDetection(
+                model_selection=selection, min_detection_confidence=0.3
+            )
         height, width = picture.shape[:2]
         found = self._detectors[selection].process(picture).detections or []
         faces = []
@@ -69,7 +78,8 @@ class Models:
         return faces
 
     def mesh(self, square: NDArray[np.uint8], *, bold: bool = False) -> NDArray[np.float32] | None:
-        """Return the landmarks of the face in `square`, float32 (478, 3) in px of it, or None. `bold` takes what hardly looks like a face too.
+        """Return the landmarks of the face in `square`, float32 (478, 3) in px of it, or None. `bold` takes what hardly
+        looks like a face too.
 
         The picture must be square: on others the model's own projection of the lips and irises is off.
         """
@@ -77,7 +87,11 @@ class Models:
         if bold not in self._meshes:
             least = 0.15 if bold else 0.4
             self._meshes[bold] = _solution("face_mesh").FaceMesh(
-                static_image_mode=True, max_num_faces=1, refine_landmarks=True, min_detection_confidence=least, min_tracking_confidence=least
+                static_image_mode=True,
+                max_num_faces=1,
+                refine_landmarks=True,
+                min_detection_confidence=least,
+                min_tracking_confidence=least,
             )
         found = self._meshes[bold].process(square).multi_face_landmarks
         if not found:
@@ -87,7 +101,9 @@ class Models:
         return landmarks
 
     def person(self, picture: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return how much each pixel belongs to a person: float32 (H, W), 0 to 1, as coarse as the model's 256 x 256 grid."""
+        """Return how much each pixel belongs to a person: float32 (H, W), 0 to 1, as coarse as the model's 256 x 256
+        grid.
+        """
         if self._segmentation is None:
             self._segmentation = _solution("selfie_segmentation").SelfieSegmentation(model_selection=0)
         mask: NDArray[np.float32] = self._segmentation.process(picture).segmentation_mask

@@ -1,4 +1,6 @@
-"""A mesh for a face that was marked by hand: the mean face, or what the model sees there, bent until seven places lie where they were put."""
+"""A mesh for a face that was marked by hand: the mean face, or what the model sees there, bent until seven places lie
+where they were put.
+"""
 
 from __future__ import annotations
 
@@ -15,17 +17,21 @@ from visavis.engine.portrait.models import Models
 from visavis.engine.portrait.points import SevenPoints, judge_points
 from visavis.errors import PortraitRefused
 
-MEAN_FACE = Path(__file__).with_name("mean_face.npy")  # float32 (478, 3), eyes 1 apart, (0, 0) between them; tools/mean_face.py made it
+# float32 (478, 3), eyes 1 apart, (0, 0) between them; tools/mean_face.py made it
+MEAN_FACE = Path(__file__).with_name("mean_face.npy")
 EYES = (33, 133), (362, 263)
 INNER_UPPER = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308)
 INNER_LOWER = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308)
 SINGLE = (61, 291, 0, 17, 152)  # mouth corners, lips, chin
 SEEN_WITHIN = 0.22  # the model's seven places must lie this near to those given, in eye distances, to be believed
-STIFFNESS = 1e-4  # of the bending, relative to the size of its system: the seven places are met to a hundredth of the eye distance
+# of the bending, relative to the size of its system: the seven places are met to a hundredth of the eye distance
+STIFFNESS = 1e-4
 
 
 def place_face(picture: NDArray[np.uint8], points: SevenPoints, models: Models, *, reduced: int = 1) -> FoundFace:
-    """Return the face that `points` mark in `picture`, uint8 (H, W, 3). Raises PortraitRefused INVALID_POINTS or FACE_TOO_SMALL."""
+    """Return the face that `points` mark in `picture`, uint8 (H, W, 3). Raises PortraitRefused INVALID_POINTS or
+    FACE_TOO_SMALL.
+    """
     height, width = picture.shape[:2]
     px = points.in_px(width, height)
     judge_points(px)
@@ -33,7 +39,9 @@ def place_face(picture: NDArray[np.uint8], points: SevenPoints, models: Models, 
     eyes_px = float(np.hypot(*(targets[1] - targets[0])))
     if eyes_px * reduced < LEAST_EYE_DISTANCE_PX:
         raise PortraitRefused(
-            f"The face is too small: {eyes_px * reduced:.0f} px between the eyes", code="FACE_TOO_SMALL", suggestion="Send a larger picture"
+            f"The face is too small: {eyes_px * reduced:.0f} px between the eyes",
+            code="FACE_TOO_SMALL",
+            suggestion="Send a larger picture",
         )
     base = _seen(picture, targets, eyes_px, models)
     if base is not None:
@@ -52,7 +60,9 @@ def seven_places(landmarks: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def bend(landmarks: NDArray[np.float32], targets: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Return the mesh laid over the picture by a similarity, then bent by a thin-plate spline (Bookstein 1989) so that its places meet `targets`."""
+    """Return the mesh laid over the picture by a similarity, then bent by a thin-plate spline (Bookstein 1989) so that
+    its places meet `targets`.
+    """
     places = seven_places(landmarks)
     scale, turn, shift = _similarity(places, targets)
     laid = landmarks.astype(np.float64)
@@ -77,8 +87,12 @@ def _bending(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float
     return np.asarray(0.5 * square * np.log(np.maximum(square, 1e-12)))
 
 
-def _similarity(places: NDArray[np.float64], targets: NDArray[np.float64]) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
-    """Scale, rotation and shift that bring `places` nearest to `targets` in the mean of squares (Umeyama 1991, without mirrors)."""
+def _similarity(
+    places: NDArray[np.float64], targets: NDArray[np.float64]
+) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
+    """Scale, rotation and shift that bring `places` nearest to `targets` in the mean of squares (Umeyama 1991, without
+    mirrors).
+    """
     a, b = places - places.mean(axis=0), targets - targets.mean(axis=0)
     along, across = float((a * b).sum()), float((a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).sum())
     angle = math.atan2(across, along)
@@ -87,7 +101,9 @@ def _similarity(places: NDArray[np.float64], targets: NDArray[np.float64]) -> tu
     return scale, turn, targets.mean(axis=0) - scale * turn @ places.mean(axis=0)
 
 
-def _seen(picture: NDArray[np.uint8], targets: NDArray[np.float64], eyes_px: float, models: Models) -> NDArray[np.float32] | None:
+def _seen(
+    picture: NDArray[np.uint8], targets: NDArray[np.float64], eyes_px: float, models: Models
+) -> NDArray[np.float32] | None:
     """What the model sees where the points say that a face is, if it agrees with them."""
     across = targets[1] - targets[0]
     centre = targets[:6].mean(axis=0)

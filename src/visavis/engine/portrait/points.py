@@ -1,4 +1,6 @@
-"""Seven points that a person places on a face which no finder sees: where they come from is json, what they mean is said here."""
+"""Seven points that a person places on a face which no finder sees: where they come from is json, what they mean is
+said here.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +18,12 @@ SUGGESTION = f"Give each of {', '.join(NAMES)} as [x, y] between 0 and 1; left i
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SevenPoints:
-    """Places in the upright picture: x from its left edge, y from its upper edge, 0 to 1. Left and right are the viewer's.
+    """Places in the upright picture: x from its left edge, y from its upper edge, 0 to 1. Left and right are the
+    viewer's.
 
-    `left_eye`, `right_eye`: the middles of the eyes; `mouth_left`, `mouth_right`: the corners of the mouth; `upper_lip`: the middle of the upper
-    edge of the upper lip; `lower_lip`: the middle of the lower edge of the lower lip; `chin`: its lowest point.
+    `left_eye`, `right_eye`: the middles of the eyes; `mouth_left`, `mouth_right`: the corners of the mouth;
+    `upper_lip`: the middle of the upper edge of the upper lip; `lower_lip`: the middle of the lower edge of the lower
+    lip; `chin`: its lowest point.
     """
 
     left_eye: Point
@@ -61,12 +65,15 @@ def _within(part: object) -> bool:
 
 
 def judge_points(px: list[Point]) -> None:
-    """Raise PortraitRefused INVALID_POINTS unless `px`, as `in_px` gives them, could be a face: a drawn one may be far from a real one's measures."""
+    """Raise PortraitRefused INVALID_POINTS unless `px`, as `in_px` gives them, could be a face: a drawn one may be far
+    from a real one's measures.
+    """
     (lx, ly), (rx, ry), *_ = px
     eyes = math.hypot(rx - lx, ry - ly)
     if eyes < 2.0:
         raise _refused("The eyes are in one place")
-    # In the face's own axes: x from the left eye to the right one, y down the face, in eye distances from between the eyes.
+    # In the face's own axes: x from the left eye to the right one, y down the face, in eye distances from between the
+    # eyes.
     ax, ay = (rx - lx) / eyes, (ry - ly) / eyes
     cx, cy = (lx + rx) / 2, (ly + ry) / 2
     own = [(((x - cx) * ax + (y - cy) * ay) / eyes, ((y - cy) * ax - (x - cx) * ay) / eyes) for x, y in px]

@@ -1,4 +1,6 @@
-"""A photo becomes an avatar pack: the way in for everyone outside this folder. The work is done by a process of its own (worker.py)."""
+"""A photo becomes an avatar pack: the way in for everyone outside this folder. The work is done by a process of its own
+(worker.py).
+"""
 
 from __future__ import annotations
 
@@ -21,31 +23,57 @@ from visavis.errors import PortraitRefused, VisavisError
 
 __all__ = ["IMAGE_NAME", "PREVIEW_NAME", "PreparationReport", "SevenPoints", "prepare_avatar", "prepare_avatar_async"]
 
-TIMEOUT_S = 60.0  # of the wall clock: two seconds of work may wait long on a busy machine, and a good photo must not be refused for that
+# of the wall clock: two seconds of work may wait long on a busy machine, and a good photo must not be refused for that
+TIMEOUT_S = 60.0
 # What the worker may know of this process's environment: enough to start, and no secrets.
-KEPT_VARIABLES = ("PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LANG", "LC_ALL", "TMPDIR")
-FRUGAL = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}  # arenas count against the address space
+KEPT_VARIABLES = (
+    "PATH",
+    "PYTHONPATH",
+    "PYTHONHOME",
+    "LD_LIBRARY_PATH",
+    "DYLD_LIBRARY_PATH",
+    "LANG",
+    "LC_ALL",
+    "TMPDIR",
+)
+# arenas count against the address space
+FRUGAL = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
 QUIET = {"GLOG_minloglevel": "3", "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
-def prepare_avatar(image: bytes, out_dir: Path, *, points: SevenPoints | None = None, timeout_s: float = TIMEOUT_S) -> PreparationReport:
-    """Make the avatar pack of the person in `image` at `out_dir`, which must be absent or empty; afterwards it is a whole pack, or as it was.
+def prepare_avatar(
+    image: bytes, out_dir: Path, *, points: SevenPoints | None = None, timeout_s: float = TIMEOUT_S
+) -> PreparationReport:
+    """Make the avatar pack of the person in `image` at `out_dir`, which must be absent or empty; afterwards it is a
+    whole pack, or as it was.
 
-    The pack holds what `bake` writes, `image.jpg` (the levelled, framed photo, at most 1200 px wide), `preview.jpg` (500 x 500) and `report.json`.
-    `points` say where the face is; without them it is found. Blocks for about two seconds. Raises the PortraitRefused family: `code`, `message` and
-    `suggestion` say what is wrong with the photo; FileExistsError; VisavisError when the fault is ours.
+    The pack holds what `bake` writes, `image.jpg` (the levelled, framed photo, at most 1200 px wide), `preview.jpg`
+    (500 x 500) and `report.json`. `points` say where the face is; without them it is found. Blocks for about two
+    seconds. Raises the PortraitRefused family: `code`, `message` and `suggestion` say what is wrong with the photo;
+    FileExistsError; VisavisError when the fault is ours.
     """
     image_type(image)
     with _built_aside(out_dir) as folder, _as_file(image) as stdin:
         try:
-            done = subprocess.run(_command(folder, points), stdin=stdin, capture_output=True, timeout=timeout_s, env=_environment(), check=False)
+            done = subprocess.run(
+                _command(folder, points),
+                stdin=stdin,
+                capture_output=True,
+                timeout=timeout_s,
+                env=_environment(),
+                check=False,
+            )
         except subprocess.TimeoutExpired:
             raise _took_too_long() from None
         return _outcome(done.returncode, done.stdout, done.stderr)
 
 
-async def prepare_avatar_async(image: bytes, out_dir: Path, *, points: SevenPoints | None = None, timeout_s: float = TIMEOUT_S) -> PreparationReport:
-    """As `prepare_avatar`, without blocking the event loop. When cancelled, the worker is killed and `out_dir` is as it was."""
+async def prepare_avatar_async(
+    image: bytes, out_dir: Path, *, points: SevenPoints | None = None, timeout_s: float = TIMEOUT_S
+) -> PreparationReport:
+    """As `prepare_avatar`, without blocking the event loop. When cancelled, the worker is killed and `out_dir` is as it
+    was.
+    """
     image_type(image)
     with _built_aside(out_dir) as folder, _as_file(image) as stdin:
         try:
@@ -58,7 +86,9 @@ async def prepare_avatar_async(image: bytes, out_dir: Path, *, points: SevenPoin
 
 @contextmanager
 def _as_file(image: bytes) -> Iterator[IO[bytes]]:
-    """Give an unnamed file that holds `image`: unlike a pipe, it cannot break when the worker dies before it has read all."""
+    """Give an unnamed file that holds `image`: unlike a pipe, it cannot break when the worker dies before it has read
+    all.
+    """
     with tempfile.TemporaryFile() as file:
         file.write(image)
         file.seek(0)
@@ -67,7 +97,9 @@ def _as_file(image: bytes) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def _built_aside(out_dir: Path) -> Iterator[Path]:
-    """Give a fresh folder beside `out_dir`; rename it into place (an empty folder there is replaced) if all goes well, else remove it."""
+    """Give a fresh folder beside `out_dir`; rename it into place (an empty folder there is replaced) if all goes well,
+    else remove it.
+    """
     if out_dir.exists() and any(out_dir.iterdir()):
         raise FileExistsError(f"{out_dir} is not empty")
     out_dir.parent.mkdir(parents=True, exist_ok=True)
@@ -90,7 +122,9 @@ def _environment() -> dict[str, str]:
 
 
 def _took_too_long() -> PortraitRefused:
-    return PortraitRefused("The image took too long to work through", suggestion="Save the photo again, smaller, and send the new file")
+    return PortraitRefused(
+        "The image took too long to work through", suggestion="Save the photo again, smaller, and send the new file"
+    )
 
 
 def _outcome(status: int, answer: bytes, complaint: bytes) -> PreparationReport:
@@ -98,6 +132,10 @@ def _outcome(status: int, answer: bytes, complaint: bytes) -> PreparationReport:
         return read_line(answer.decode())
     except ValueError:
         if status < 0:  # ended by a signal: a limit was reached, or a decoder fell over the image
-            raise PortraitRefused("The image could not be worked through", suggestion="Save the photo again and send the new file") from None
+            raise PortraitRefused(
+                "The image could not be worked through", suggestion="Save the photo again and send the new file"
+            ) from None
         last_line = complaint.decode(errors="replace").strip().rpartition("\n")[2]
-        raise VisavisError(f"The portrait worker failed with status {status}: {last_line}", code="PREPARATION_FAILED") from None
+        raise VisavisError(
+            f"The portrait worker failed with status {status}: {last_line}", code="PREPARATION_FAILED"
+        ) from None

@@ -1,7 +1,9 @@
-"""What a photo is like as the source of an avatar: what was found, what had to be guessed, and what would make a better one, in plain words.
+"""What a photo is like as the source of an avatar: what was found, what had to be guessed, and what would make a better
+one, in plain words.
 
-Every remark has a stable code. It is measured on a chip: the face upright and always of one size, so that a threshold means the same on every photo.
-The thresholds were set on 116 real, painted and drawn faces and 43 variants of them (docs/decisions/0012).
+Every remark has a stable code. It is measured on a chip: the face upright and always of one size, so that a threshold
+means the same on every photo. The thresholds were set on 116 real, painted and drawn faces and 43 variants of them
+(docs/decisions/0012).
 """
 
 from __future__ import annotations
@@ -17,14 +19,18 @@ from visavis.engine.portrait.face import FoundFace
 from visavis.engine.portrait.report import Remark
 
 CHIP_SIDE_PX, CHIP_EYES_PX = 256, 80.0  # eyes at (128, 96), 80 px apart
-SMALL_PX, SMALLISH_PX = 28.0, 55.0  # between the eyes in the photo: below, lips are guessed; below, they are soft at full size
+# between the eyes in the photo: below, lips are guessed; below, they are soft at full size
+SMALL_PX, SMALLISH_PX = 28.0, 55.0
 TURNED_DEG, FAR_TURNED_DEG = 14.0, 24.0
 TILTED_DEG, UP_DOWN_DEG = 8.0, 24.0
-BLURRED = 0.05  # deviation of the Laplacian of a face 128 px wide, relative to its light: sharp ones have 0.09 to 0.5, blurred ones up to 0.04
+# deviation of the Laplacian of a face 128 px wide, relative to its light: sharp ones have 0.09 to 0.5, blurred ones up
+# to 0.04
+BLURRED = 0.05
 DARK, BURNT = 95.0, 0.2  # the 95th percentile of a face's light (0 to 255); the share of it that is white
 ONE_SIDED = 2.0  # the lighter cheek's light, relative to the other's
 RIM, BRIDGE = 0.6, 0.6  # slopes across the lower rims and the bridge of spectacles, relative to the face's light
-SHADED_EYES = 0.55, 0.72  # the bright end of eyes behind dark glasses, relative to the face's light: alone, and with rims that stand out
+# the bright end of eyes behind dark glasses, relative to the face's light: alone, and with rims that stand out
+SHADED_EYES = 0.55, 0.72
 CLOSED = 0.13  # the height of an open eye, relative to its width
 BUSY = 11.0  # mean slope of what is behind the person, levels a px
 EDGE = 0.10  # how near to the photo's edge a face counts as cut, in eye distances
@@ -32,14 +38,18 @@ EDGE = 0.10  # how near to the photo's edge a face counts as cut, in eye distanc
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traits:
-    """What of a face changes how it may be moved. `lids`: how far each eye, the viewer's left first, may blink and look: 1 freely, 0 not at all."""
+    """What of a face changes how it may be moved. `lids`: how far each eye, the viewer's left first, may blink and
+    look: 1 freely, 0 not at all.
+    """
 
     lids: tuple[float, float] = (1.0, 1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chip:
-    """The face upright at one size: `grey` float32 (256, 256), slightly smoothed; `points` float32 (478, 2) in px of it; `light`: its usual level."""
+    """The face upright at one size: `grey` float32 (256, 256), slightly smoothed; `points` float32 (478, 2) in px of
+    it; `light`: its usual level.
+    """
 
     grey: NDArray[np.float32]
     coloured: bool
@@ -71,7 +81,9 @@ def take_chip(picture: NDArray[np.uint8], face: FoundFace) -> Chip:
 
 
 def remarks_on_face(chip: Chip, face: FoundFace, eye_distance_px: float) -> tuple[list[Remark], Traits]:
-    """Return what is to be said of the face itself; `eye_distance_px` in the photo as it came, `face` as it was found there."""
+    """Return what is to be said of the face itself; `eye_distance_px` in the photo as it came, `face` as it was found
+    there.
+    """
     said = _size(eye_distance_px) + _hold(face) + _sharpness(chip, eye_distance_px) + _light(chip)
     eyes, traits = _eyes(chip)
     said += eyes
@@ -80,7 +92,9 @@ def remarks_on_face(chip: Chip, face: FoundFace, eye_distance_px: float) -> tupl
     return said, traits
 
 
-def remarks_on_surroundings(picture: NDArray[np.uint8], matte: NDArray[np.uint8], face: FoundFace, *, cut_out_given: bool) -> list[Remark]:
+def remarks_on_surroundings(
+    picture: NDArray[np.uint8], matte: NDArray[np.uint8], face: FoundFace, *, cut_out_given: bool
+) -> list[Remark]:
     """Return what is to be said of the framed picture around the face. `face` is measured in `picture`."""
     said: list[Remark] = []
     height, width = matte.shape
@@ -95,11 +109,16 @@ def remarks_on_surroundings(picture: NDArray[np.uint8], matte: NDArray[np.uint8]
         where = " and ".join(word for word, is_cut in (("top", above), ("side", beside), ("chin", below)) if is_cut)
         said.append(
             Remark.warned(
-                "HEAD_CROPPED", f"The photo cuts the head off ({where}): the avatar is shown from near", "Take a photo with some room around"
+                "HEAD_CROPPED",
+                f"The photo cuts the head off ({where}): the avatar is shown from near",
+                "Take a photo with some room around",
             )
         )
     if cut_out_given:
-        return [*said, Remark.found("CUT_OUT", "The picture is see-through around the person: it was taken at its word")]
+        return [
+            *said,
+            Remark.found("CUT_OUT", "The picture is see-through around the person: it was taken at its word"),
+        ]
     said.append(Remark.guessed("BACKGROUND_CONTINUED", "What is hidden behind the head is continued from around it"))
     outside = cv2.erode((matte < 8).astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
     if int(outside.sum()) > 2000:
@@ -112,26 +131,48 @@ def remarks_on_surroundings(picture: NDArray[np.uint8], matte: NDArray[np.uint8]
 
 
 def remarks_on_mouth(parted: float, has_teeth: bool) -> list[Remark]:
-    """Return what is to be said of the mouth. `parted`: how far the lips were apart, in distances of the outer eye corners."""
+    """Return what is to be said of the mouth. `parted`: how far the lips were apart, in distances of the outer eye
+    corners.
+    """
     said: list[Remark] = []
     if parted > 0.2:
         advice = "A photo with closed or nearly closed lips rests more naturally"
-        said.append(Remark.warned("MOUTH_WIDE_OPEN", "The mouth is wide open: lips and chin at rest are guessed", advice))
+        said.append(
+            Remark.warned("MOUTH_WIDE_OPEN", "The mouth is wide open: lips and chin at rest are guessed", advice)
+        )
     elif parted > 0.011 and not has_teeth:
         said.append(Remark.found("LIPS_PARTED", "The lips are parted: they are closed for the avatar's rest"))
     if has_teeth:
-        said.append(Remark.found("SMILE_WITH_TEETH", "A smile shows the teeth: the avatar has them, and its lips are closed for rest"))
+        said.append(
+            Remark.found(
+                "SMILE_WITH_TEETH", "A smile shows the teeth: the avatar has them, and its lips are closed for rest"
+            )
+        )
     else:
-        said.append(Remark.guessed("TEETH_DRAWN", "No whole row of teeth shows: the avatar's are drawn in the light of the face"))
+        said.append(
+            Remark.guessed(
+                "TEETH_DRAWN", "No whole row of teeth shows: the avatar's are drawn in the light of the face"
+            )
+        )
     return said
 
 
 def _size(eye_distance_px: float) -> list[Remark]:
     advice = "Send a larger photo, or one taken from nearer: 90 px between the eyes and more look sharp"
     if eye_distance_px < SMALL_PX:
-        return [Remark.warned("FACE_SMALL", f"The face is small ({eye_distance_px:.0f} px between the eyes) and was enlarged: it looks soft", advice)]
+        return [
+            Remark.warned(
+                "FACE_SMALL",
+                f"The face is small ({eye_distance_px:.0f} px between the eyes) and was enlarged: it looks soft",
+                advice,
+            )
+        ]
     if eye_distance_px < SMALLISH_PX:
-        return [Remark.noted("FACE_SMALLISH", f"The face is rather small ({eye_distance_px:.0f} px between the eyes)", advice)]
+        return [
+            Remark.noted(
+                "FACE_SMALLISH", f"The face is rather small ({eye_distance_px:.0f} px between the eyes)", advice
+            )
+        ]
     return []
 
 
@@ -139,17 +180,37 @@ def _hold(face: FoundFace) -> list[Remark]:
     said: list[Remark] = []
     straight = "A photo in which the person looks straight into the camera moves best"
     if abs(face.yaw_deg) > FAR_TURNED_DEG:
-        said.append(Remark.warned("FACE_TURNED", f"The face is turned by about {abs(face.yaw_deg):.0f} degrees: its far side is narrow", straight))
+        said.append(
+            Remark.warned(
+                "FACE_TURNED",
+                f"The face is turned by about {abs(face.yaw_deg):.0f} degrees: its far side is narrow",
+                straight,
+            )
+        )
     elif abs(face.yaw_deg) > TURNED_DEG:
-        said.append(Remark.noted("FACE_TURNED", f"The face is turned a little, by about {abs(face.yaw_deg):.0f} degrees", straight))
+        said.append(
+            Remark.noted(
+                "FACE_TURNED", f"The face is turned a little, by about {abs(face.yaw_deg):.0f} degrees", straight
+            )
+        )
     if abs(face.pitch_deg) > UP_DOWN_DEG:
         said.append(Remark.warned("FACE_UP_OR_DOWN", "The face is raised or lowered", straight))
     if abs(face.roll_deg) > TILTED_DEG:
-        said.append(Remark.found("FACE_TILTED", f"The head is tilted by {abs(face.roll_deg):.0f} degrees: the picture was levelled"))
+        said.append(
+            Remark.found(
+                "FACE_TILTED", f"The head is tilted by {abs(face.roll_deg):.0f} degrees: the picture was levelled"
+            )
+        )
     if face.quarter_turns:
         said.append(Remark.found("PHOTO_TURNED", "The photo lay on its side or its head: it was turned upright"))
     if face.others:
-        said.append(Remark.noted("OTHER_FACES", "There are other, lesser faces: the most prominent one was taken", "Crop the photo to one person"))
+        said.append(
+            Remark.noted(
+                "OTHER_FACES",
+                "There are other, lesser faces: the most prominent one was taken",
+                "Crop the photo to one person",
+            )
+        )
     return said
 
 
@@ -168,12 +229,18 @@ def _light(chip: Chip) -> list[Remark]:
     if float(np.percentile(face, 95)) < DARK:
         said.append(Remark.warned("LIGHT_DARK", "The face is dark", "Send a photo in better light"))
     elif float((face > 246).mean()) > BURNT:
-        said.append(Remark.warned("LIGHT_BURNT", "Parts of the face are overexposed and show no skin", "Send a photo in softer light"))
+        said.append(
+            Remark.warned(
+                "LIGHT_BURNT", "Parts of the face are overexposed and show no skin", "Send a photo in softer light"
+            )
+        )
     left, right = float(np.median(chip.grey[130:170, 75:105])), float(np.median(chip.grey[130:170, 152:182]))
     if max(left, right) > ONE_SIDED * max(min(left, right), 8.0):
         said.append(
             Remark.noted(
-                "LIGHT_ONE_SIDED", "The light comes from one side: the inside of the mouth is lit evenly", "Even light from the front looks best"
+                "LIGHT_ONE_SIDED",
+                "The light comes from one side: the inside of the mouth is lit evenly",
+                "Even light from the front looks best",
             )
         )
     if not chip.coloured:
@@ -196,14 +263,22 @@ def _eyes(chip: Chip) -> tuple[list[Remark], Traits]:
         shine.append(float(np.percentile(within, 95)) / light if within.size else 1.0)
     inner_left, inner_right = float(points[133, 0]), float(points[362, 0])
     third = (inner_right - inner_left) / 3
-    across = slope[int(points[168, 1]) - 10 : int(points[6, 1]) + 12, int(inner_left + third) : int(inner_right - third)]
+    across = slope[
+        int(points[168, 1]) - 10 : int(points[6, 1]) + 12, int(inner_left + third) : int(inner_right - third)
+    ]
     bridge = float(across.mean(axis=1).max()) if across.size else 0.0
     if max(shine) < SHADED_EYES[0] or (max(shine) < SHADED_EYES[1] and min(rims) > 0.9):
         advice = "Send a photo in which the eyes show"
-        return [Remark.warned("SUNGLASSES", "The eyes are behind dark glasses, or in deep shade: they do not move", advice)], Traits(lids=(0.0, 0.0))
+        return [
+            Remark.warned("SUNGLASSES", "The eyes are behind dark glasses, or in deep shade: they do not move", advice)
+        ], Traits(lids=(0.0, 0.0))
     said: list[Remark] = []
     if max(heights) < CLOSED:
-        said.append(Remark.warned("EYES_CLOSED", "The eyes are closed: the avatar cannot open them", "Send a photo with open eyes"))
+        said.append(
+            Remark.warned(
+                "EYES_CLOSED", "The eyes are closed: the avatar cannot open them", "Send a photo with open eyes"
+            )
+        )
         return said, Traits(lids=(0.0, 0.0))
     if bridge > BRIDGE and min(rims) > RIM:
         said.append(Remark.found("GLASSES", "There are glasses: lids and eyes move behind them"))
@@ -220,7 +295,11 @@ def _has_beard(chip: Chip) -> bool:
             patches.append(image[max(0, y - reach) : max(0, y + reach), max(0, x - reach) : max(0, x + reach)].ravel())
         return np.concatenate(patches)
 
-    cheeks, chin, lip = around(chip.grey, (50, 280)), around(chip.grey, (199, 208, 428, 176, 400)), around(chip.grey, (165, 391, 186, 410), 4)
+    cheeks, chin, lip = (
+        around(chip.grey, (50, 280)),
+        around(chip.grey, (199, 208, 428, 176, 400)),
+        around(chip.grey, (165, 391, 186, 410), 4),
+    )
     grain, cheek_grain = around(fine, (199, 208, 428)), around(fine, (50, 280))
     if not (cheeks.size and chin.size and lip.size and grain.size):
         return False

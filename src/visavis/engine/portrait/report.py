@@ -1,4 +1,6 @@
-"""What the worker process answers: one JSON line, either a report or a refusal. The report is also kept beside the avatar (REPORT_NAME)."""
+"""What the worker process answers: one JSON line, either a report or a refusal. The report is also kept beside the
+avatar (REPORT_NAME).
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,8 @@ from typing import Any, Literal
 
 from visavis.errors import ImageTooLarge, ImageTypeRefused, PortraitRefused
 
-IMAGE_NAME, PREVIEW_NAME = "image.jpg", "preview.jpg"  # in the pack's folder: the framed photo, and its 500 x 500 preview
+# in the pack's folder: the framed photo, and its 500 x 500 preview
+IMAGE_NAME, PREVIEW_NAME = "image.jpg", "preview.jpg"
 REPORT_NAME = "report.json"
 
 Verdict = Literal["good", "fair", "poor"]
@@ -16,7 +19,9 @@ Verdict = Literal["good", "fair", "poor"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remark:
-    """One thing about a photo. `code` is stable; `message` and `suggestion` are for a person, the latter None where nothing needs to be better."""
+    """One thing about a photo. `code` is stable; `message` and `suggestion` are for a person, the latter None where
+    nothing needs to be better.
+    """
 
     code: str
     kind: Literal["found", "guessed"]
@@ -47,8 +52,9 @@ class Remark:
 class PreparationReport:
     """What became of a photo.
 
-    `photo_width_px`, `photo_height_px`, `photo_eye_distance_px`: of the photo as it came, upright; the angles too, in degrees, 0 when facing the
-    camera. `width_px`, `height_px`, `eye_distance_px`: of the framed picture. `steps_ms`: where the worker's time went, process start left out.
+    `photo_width_px`, `photo_height_px`, `photo_eye_distance_px`: of the photo as it came, upright; the angles too, in
+    degrees, 0 when facing the camera. `width_px`, `height_px`, `eye_distance_px`: of the framed picture. `steps_ms`:
+    where the worker's time went, process start left out.
     """
 
     photo_width_px: int

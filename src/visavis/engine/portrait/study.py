@@ -16,13 +16,15 @@ LANDMARK_COUNT = 478  # 468 of the face mesh, then 5 of each iris
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PortraitStudy:
-    """One upright, level portrait and what is known of it. All arrays share the height H and width W of `picture`; W <= 1200.
+    """One upright, level portrait and what is known of it. All arrays share the height H and width W of `picture`; W <=
+    1200.
 
-    `picture`: uint8 (H, W, 3), RGB, EXIF orientation applied, rolled level (eyes horizontal) when the tilt was more than 2 degrees.
-    `landmarks`: float32 (478, 3), MediaPipe Face Mesh with irises: x, y in px of `picture`, z in px too (relative depth, smaller is nearer).
-    `matte`: uint8 (H, W), 255 where the person (hair and shoulders included) is, soft edges.
-    `background`: uint8 (H, W, 3), RGB, the picture with the person's place filled in; only the band that a moving head can uncover must look right.
-    `lids`: how far each eye, the viewer's left one first, may blink and look: 1 freely, 0 (closed, or behind dark glasses) not at all.
+    `picture`: uint8 (H, W, 3), RGB, EXIF orientation applied, rolled level (eyes horizontal) when the tilt was more
+    than 2 degrees. `landmarks`: float32 (478, 3), MediaPipe Face Mesh with irises: x, y in px of `picture`, z in px too
+    (relative depth, smaller is nearer). `matte`: uint8 (H, W), 255 where the person (hair and shoulders included) is,
+    soft edges. `background`: uint8 (H, W, 3), RGB, the picture with the person's place filled in; only the band that a
+    moving head can uncover must look right. `lids`: how far each eye, the viewer's left one first, may blink and look:
+    1 freely, 0 (closed, or behind dark glasses) not at all.
     """
 
     picture: NDArray[np.uint8]
@@ -39,9 +41,18 @@ class PortraitStudy:
 
 
 def save_study(study: PortraitStudy, path: Path) -> None:
-    """Write a study as one uncompressed .npz file (5 to 10 MB; compressing it would cost more time than finding the face)."""
+    """Write a study as one uncompressed .npz file (5 to 10 MB; compressing it would cost more time than finding the
+    face).
+    """
     with path.open("wb") as file:
-        np.savez(file, picture=study.picture, landmarks=study.landmarks, matte=study.matte, background=study.background, lids=study.lids)
+        np.savez(
+            file,
+            picture=study.picture,
+            landmarks=study.landmarks,
+            matte=study.matte,
+            background=study.background,
+            lids=study.lids,
+        )
 
 
 def load_study(path: Path) -> PortraitStudy:

@@ -1,9 +1,11 @@
-"""`python -m visavis.engine.portrait.worker DIR [POINTS]`: image bytes on stdin, a pack in the empty folder DIR, one JSON line on stdout.
+"""`python -m visavis.engine.portrait.worker DIR [POINTS]`: image bytes on stdin, a pack in the empty folder DIR, one
+JSON line on stdout.
 
 POINTS are seven places in the picture as json (points.py), of a face that is not to be looked for.
 
-The one process in which an untrusted image is decoded and mediapipe is loaded. It lives for one photo, within limits on memory, time and file size,
-and imports neither network nor service code. Exit status: 0 done, 3 refused (the line says why), anything else a fault of ours or of the limits.
+The one process in which an untrusted image is decoded and mediapipe is loaded. It lives for one photo, within limits on
+memory, time and file size, and imports neither network nor service code. Exit status: 0 done, 3 refused (the line says
+why), anything else a fault of ours or of the limits.
 """
 
 from __future__ import annotations
@@ -23,18 +25,28 @@ from visavis.engine.portrait.examine import Examination, examine_photo
 from visavis.engine.portrait.image_type import MAX_IMAGE_BYTES
 from visavis.engine.portrait.points import read_points
 from visavis.engine.portrait.quality import remarks_on_mouth
-from visavis.engine.portrait.report import IMAGE_NAME, PREVIEW_NAME, REPORT_NAME, PreparationReport, refusal_line, report_line
+from visavis.engine.portrait.report import (
+    IMAGE_NAME,
+    PREVIEW_NAME,
+    REPORT_NAME,
+    PreparationReport,
+    refusal_line,
+    report_line,
+)
 from visavis.errors import PortraitRefused
 
 REFUSED = 3
-MEMORY_LIMIT_BYTES = 4 << 30  # address space; the largest photos that pass take 1.3 GB of it on 2 cores, and more cores reserve more
+# address space; the largest photos that pass take 1.3 GB of it on 2 cores, and more cores reserve more
+MEMORY_LIMIT_BYTES = 4 << 30
 CPU_LIMIT_S = 60
 FILE_LIMIT_BYTES = 128 << 20
 BE_NICE = 10  # live sessions on the same machine go first; an upload takes what they leave
 
 
 def set_limits() -> None:
-    """Bound this process. Where a system knows a limit only by name (macOS and address space), the caller's timeout remains."""
+    """Bound this process. Where a system knows a limit only by name (macOS and address space), the caller's timeout
+    remains.
+    """
     for limit, value in (
         (resource.RLIMIT_AS, MEMORY_LIMIT_BYTES),
         (resource.RLIMIT_CPU, CPU_LIMIT_S),
@@ -64,7 +76,9 @@ def save_examination(examination: Examination, folder: Path) -> PreparationRepor
 
 
 def main() -> int:
-    """Work through one photo. stdout is kept for the answer and stderr for our own tracebacks; the C++ libraries log to neither."""
+    """Work through one photo. stdout is kept for the answer and stderr for our own tracebacks; the C++ libraries log to
+    neither.
+    """
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     sys.stderr = os.fdopen(os.dup(2), "w", encoding="utf-8", buffering=1)
     silence = os.open(os.devnull, os.O_WRONLY)

@@ -1,18 +1,20 @@
-"""What stands behind the person and how near they are seen: values, and how they are read from the JSON that the API takes.
+"""What stands behind the person and how near they are seen: values, and how they are read from the JSON that the API
+takes.
 
 A background in JSON is an object with a `type`:
 
     {"type": "photo"}                              the photo's own (the default)
     {"type": "color", "color": "#1a2b3c"}          one colour; "#abc" is short for "#aabbcc"
     {"type": "image", "image": "<URL or base64>"}  a picture that covers the whole frame
-    {"type": "blur", "strength": 0.5}              the photo's own out of focus; strength above 0, at most 1, default 0.5
-    {"type": "transparent"}                        true alpha: colour above, matte below, in one picture of twice the height
+    {"type": "blur", "strength": 0.5}              the photo's own out of focus; strength above 0, at most 1
+    {"type": "transparent"}                        true alpha: colour above, matte below, twice the height
     {"type": "chroma", "color": "#00b140"}         a flat key colour; this green is the default
 
 How near: {"zoom": 1.2}, ZOOM_LEAST to ZOOM_MOST, default 1.
 
-`Backdrop.parse(value, image=path)` and `Framing.parse(value)` read these. Of an image, `image_source(value)` is the URL or base64 to be fetched and
-decoded by the caller; the file that comes of it is given to `parse`. `plain()` and `from_plain()` carry both values between processes.
+`Backdrop.parse(value, image=path)` and `Framing.parse(value)` read these. Of an image, `image_source(value)` is the URL
+or base64 to be fetched and decoded by the caller; the file that comes of it is given to `parse`. `plain()` and
+`from_plain()` carry both values between processes.
 """
 
 from __future__ import annotations
@@ -44,8 +46,9 @@ _FIELDS: dict[Kind, frozenset[str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backdrop:
-    """What stands behind the person. `color` (r, g, b), 0 to 255: of kinds "color" and "chroma". `image`: a picture file, of kind "image"; whoever
-    changes the background writes a new file, since equal values are taken to look the same. `strength`: of kind "blur", above 0, at most 1.
+    """What stands behind the person. `color` (r, g, b), 0 to 255: of kinds "color" and "chroma". `image`: a picture
+    file, of kind "image"; whoever changes the background writes a new file, since equal values are taken to look the
+    same. `strength`: of kind "blur", above 0, at most 1.
 
     Raises BackgroundRefused for what does not fit together.
     """
@@ -64,7 +67,9 @@ class Backdrop:
             object.__setattr__(self, "strength", BLUR_STRENGTH)
         for name in ("color", "image", "strength"):
             if (getattr(self, name) is not None) != (name in _FIELDS[self.kind]):
-                raise BackgroundRefused(f"A background of type {self.kind} {'needs' if name in _FIELDS[self.kind] else 'has no'} {name}")
+                raise BackgroundRefused(
+                    f"A background of type {self.kind} {'needs' if name in _FIELDS[self.kind] else 'has no'} {name}"
+                )
         if self.color is not None and not (len(self.color) == 3 and all(0 <= c <= 255 for c in self.color)):
             raise BackgroundRefused("A colour is three values from 0 to 255")
         if self.strength is not None and not 0.0 < self.strength <= 1.0:
@@ -77,7 +82,9 @@ class Backdrop:
 
     @classmethod
     def parse(cls, value: object, *, image: Path | None = None) -> Backdrop:
-        """Read the JSON form; `image`: the decoded picture, where `image_source` named one. Raises BackgroundRefused."""
+        """Read the JSON form; `image`: the decoded picture, where `image_source` named one. Raises
+        BackgroundRefused.
+        """
         kind = _kind(value)
         assert isinstance(value, dict)
         if unknown := sorted(set(value) - _FIELDS[kind] - {"type"}):
@@ -118,7 +125,8 @@ class Backdrop:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Framing:
-    """How near the person is seen: at a `zoom` of 1 the face is about 45 % of the picture's height, at 2 up to twice that, the head kept whole.
+    """How near the person is seen: at a `zoom` of 1 the face is about 45 % of the picture's height, at 2 up to twice
+    that, the head kept whole.
 
     Raises FramingRefused.
     """
@@ -156,13 +164,17 @@ AS_EVER = Framing()
 
 
 def image_source(value: object) -> str | None:
-    """Return the URL or base64 of a JSON background of type "image", None for any other type. Raises BackgroundRefused."""
+    """Return the URL or base64 of a JSON background of type "image", None for any other type. Raises
+    BackgroundRefused.
+    """
     if _kind(value) != "image":
         return None
     assert isinstance(value, dict)
     source = value.get("image")
     if not isinstance(source, str) or not source:
-        raise BackgroundRefused("A background of type image needs image", suggestion="Give an http(s) URL or a base64 image")
+        raise BackgroundRefused(
+            "A background of type image needs image", suggestion="Give an http(s) URL or a base64 image"
+        )
     return source
 
 
@@ -188,7 +200,9 @@ def _suggest(kinds: tuple[Kind, ...]) -> str:
 
 
 def _is_number(value: object) -> bool:
-    """Whether it is a number of a size that may be meant; integers of any length come in, and not all become a float."""
+    """Whether it is a number of a size that may be meant; integers of any length come in, and not all
+    become a float.
+    """
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e9
 
 

@@ -1,4 +1,6 @@
-"""The CPU renderer: displacement fields summed, inverted and applied by compiled kernels; the mouth's layers on top; straight to I420."""
+"""The CPU renderer: displacement fields summed, inverted and applied by compiled kernels; the mouth's layers on top;
+straight to I420.
+"""
 
 from __future__ import annotations
 
@@ -21,16 +23,22 @@ Planes = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]
 NOBODY = (0, 0, 0, 255)  # of the texture: fully clear
 GAZE_STEPS = 50  # from the middle to the end of its reach; a step is a fifteenth of a px at 512x512
 LID_STEPS = 40  # of a squint and of eyes wide open
-_MOOD = [COLUMN[name] for name in ("moodSmile", "mouthFrown", "mouthShrugLower")]  # they stretch skin more than a head's turn does
-# Output px: a strip in which nothing has moved by more since it was drawn is left as it is; the same of a frame that is late already.
+# they stretch skin more than a head's turn does
+_MOOD = [COLUMN[name] for name in ("moodSmile", "mouthFrown", "mouthShrugLower")]
+# Output px: a strip in which nothing has moved by more since it was drawn is left as it is; the same of a frame that is
+# late already.
 STILL_PX, STILL_IN_HURRY_PX = 0.08, 0.5
 _EYES = slice(INDEX["eyeBlinkLeft"], INDEX["eyeWide"] + 1)
 
 
 class CpuRenderer:
-    """One avatar at one output size (even numbers). Implements the Renderer port; what it can share with others of the same size it shares."""
+    """One avatar at one output size (even numbers). Implements the Renderer port; what it can share with others of the
+    same size it shares.
+    """
 
-    def __init__(self, pack: AvatarPack, width_px: int, height_px: int, backdrop: Backdrop = PHOTO, framing: Framing = AS_EVER) -> None:
+    def __init__(
+        self, pack: AvatarPack, width_px: int, height_px: int, backdrop: Backdrop = PHOTO, framing: Framing = AS_EVER
+    ) -> None:
         assert width_px % 2 == 0 and height_px % 2 == 0, (width_px, height_px)
         self.width_px, self.height_px = width_px, height_px
         self.backdrop, self.framing = backdrop, framing
@@ -38,7 +46,8 @@ class CpuRenderer:
         self.plan: RenderPlan = plan
         self._texture = native.framed(plan.texture, NOBODY)
         self._lids = pack.lids
-        self._painted = [(0.0,) * 5, (0.0,) * 5]  # what each eye of the texture shows: lid, look_x, look_y, squint, wide
+        # what each eye of the texture shows: lid, look_x, look_y, squint, wide
+        self._painted = [(0.0,) * 5, (0.0,) * 5]
         self._creased = plan.creases.depths(np.zeros(len(COLUMN), np.float32))  # the folds that the texture shows
         x, y = plan.grid.nodes()
         self._nodes = np.ascontiguousarray(np.stack([x, y], axis=-1))
@@ -58,7 +67,8 @@ class CpuRenderer:
         self._lower_lip = native.Grid(nodes=native.address(self._lower), across=plan.mouth_grid.nx, cell=plan.grid.cell)
         self._looked_up = native.Texture.of(self._texture)
         self._strips = _Strips(plan, self._planes, height_px if backdrop.transparent else None)
-        self._painted_rows: list[tuple[int, int]] = []  # of the picture, that show what was painted into the texture for this frame
+        # of the picture, that show what was painted into the texture for this frame
+        self._painted_rows: list[tuple[int, int]] = []
         self._mouth_rows = (0, 0)  # of the picture, that the mouth was last drawn over
         self._shown: tuple[bytes, float, float, float] | None = None
 
@@ -96,7 +106,8 @@ class CpuRenderer:
         return self._out
 
     def _paint_eyes(self, motion: MotionFrame) -> None:
-        right_lid, left_lid, look_x, look_y, squint, wide = (float(v) for v in motion.coefficients[_EYES])  # ARKit's left is on the viewer's right
+        # ARKit's left is on the viewer's right
+        right_lid, left_lid, look_x, look_y, squint, wide = (float(v) for v in motion.coefficients[_EYES])
         look_x, look_y = round(look_x * GAZE_STEPS) / GAZE_STEPS, round(look_y * GAZE_STEPS) / GAZE_STEPS
         squint, wide = round(squint * LID_STEPS) / LID_STEPS, round(wide * LID_STEPS) / LID_STEPS
         follow = max(0.0, look_y) * 0.22  # lids follow a lowered gaze
@@ -115,14 +126,19 @@ class CpuRenderer:
             self._creased = wanted
 
     def _note_painted(self, box: Box) -> None:
-        """Remember which rows of the picture may show a part of the texture that has changed: texture px, left, top, right, bottom."""
+        """Remember which rows of the picture may show a part of the texture that has changed: texture px, left, top,
+        right, bottom.
+        """
         plan = self.plan
         reach = REACH * plan.face.unit
-        self._painted_rows.append((int(plan.origin[1] + box[1] / plan.zoom - reach), int(plan.origin[1] + box[3] / plan.zoom + reach) + 1))
+        self._painted_rows.append(
+            (int(plan.origin[1] + box[1] / plan.zoom - reach), int(plan.origin[1] + box[3] / plan.zoom + reach) + 1)
+        )
 
     def _find_sources(self, weights: Array) -> bool:
-        """Find where each node's px comes from, in texture px: for the upper layer on the grid, and, if the mouth speaks, for the lower one on the
-        mouth's part of it. Return whether it does."""
+        """Find where each node's px comes from, in texture px: for the upper layer on the grid, and, if the mouth
+        speaks, for the lower one on the mouth's part of it. Return whether it does.
+        """
         plan, cell = self.plan, self.plan.grid.cell
         native.total(weights[SKIN_COLUMNS], plan.skin, self._field.reshape(-1))
         said = weights[MOUTH_COLUMNS]
@@ -143,8 +159,9 @@ class CpuRenderer:
         return True
 
     def _draw(self, still_by: float) -> None:
-        """Warp the person over the still background: the strips in which a node has moved by more than `still_by` texture px, and those that show
-        what has been painted since, or the mouth of the frame before."""
+        """Warp the person over the still background: the strips in which a node has moved by more than `still_by`
+        texture px, and those that show what has been painted since, or the mouth of the frame before.
+        """
         changed = np.array([*self._painted_rows, self._mouth_rows], np.int32) - self.plan.grid.y0
         native.draw(self._strips.all, self._grid, self._looked_up, still_by, changed, self._scratch)
 
@@ -162,15 +179,33 @@ class _Strips:
             left, top, right, bottom = box
             rows, columns, _ = plan.grid.under(*box)
             first = (top - plan.region[1]) // 2
-            spans = np.ascontiguousarray(np.maximum(plan.spans[first : first + (bottom - top) // 2] - left, 0), np.int32)
+            spans = np.ascontiguousarray(
+                np.maximum(plan.spans[first : first + (bottom - top) // 2] - left, 0), np.int32
+            )
             drawn = np.empty((rows.stop - rows.start, columns.stop - columns.start, 2), np.float32)
             self._kept += [spans, drawn]
-            strip.left, strip.top, strip.width, strip.height = left - plan.grid.x0, top - plan.grid.y0, right - left, bottom - top
+            strip.left, strip.top, strip.width, strip.height = (
+                left - plan.grid.x0,
+                top - plan.grid.y0,
+                right - left,
+                bottom - top,
+            )
             strip.spans, strip.drawn = native.address(spans), native.address(drawn)
-            strip.first_row, strip.last_row, strip.first_column, strip.last_column = rows.start, rows.stop - 1, columns.start, columns.stop - 1
+            strip.first_row, strip.last_row, strip.first_column, strip.last_column = (
+                rows.start,
+                rows.stop - 1,
+                columns.start,
+                columns.stop - 1,
+            )
             for channel, step in enumerate((1, 2, 2)):
                 at = slice(top // step, bottom // step), slice(left // step, right // step)
-                strip.still[channel], strip.out[channel] = native.address(still[channel][at]), native.address(out[channel][at])
+                strip.still[channel], strip.out[channel] = (
+                    native.address(still[channel][at]),
+                    native.address(out[channel][at]),
+                )
                 strip.stride[channel] = out[channel].strides[0]
             if matte_top is not None:
-                strip.matte, strip.matte_stride = native.address(out[0][matte_top + top : matte_top + bottom, left:right]), out[0].strides[0]
+                strip.matte, strip.matte_stride = (
+                    native.address(out[0][matte_top + top : matte_top + bottom, left:right]),
+                    out[0].strides[0],
+                )

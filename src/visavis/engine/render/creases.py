@@ -1,7 +1,8 @@
 """Creases: how the light on the skin changes where a face folds, as maps that darken and brighten the texture.
 
-A displaced picture keeps the shading of the resting face; what makes a smile more than a bent line is the fold beside it. Each map is the change
-of luma that one fold makes at its full depth, drawn along the landmarks once for a face and a size; what a frame shows is their weighted sum.
+A displaced picture keeps the shading of the resting face; what makes a smile more than a bent line is the fold beside
+it. Each map is the change of luma that one fold makes at its full depth, drawn along the landmarks once for a face and
+a size; what a frame shows is their weighted sum.
 """
 
 from __future__ import annotations
@@ -24,7 +25,14 @@ _BLACK = 16.0  # luma
 # How deep each fold is for the columns of a frame, and its depth at most. Set by eye.
 _DEPTHS: dict[str, dict[str, float]] = {
     "cheeks": {"moodSmile": 0.8, "mouthSmile": 0.5, "mouthStretch": 0.25, "cheekSquint": 0.2, "mouthPucker": -0.3},
-    "underlip": {"mouthPucker": 0.6, "mouthFunnel": 0.45, "mouthPress": 0.3, "mouthShrugLower": 1.0, "mouthRollLower": 0.3, "jawOpen": -0.4},
+    "underlip": {
+        "mouthPucker": 0.6,
+        "mouthFunnel": 0.45,
+        "mouthPress": 0.3,
+        "mouthShrugLower": 1.0,
+        "mouthRollLower": 0.3,
+        "jawOpen": -0.4,
+    },
     "corners": {"jawOpen": 4.0, "mouthFunnel": 1.0, "mouthPucker": 1.0},
     "frown": {"browDown": 0.9, "browInnerUp": 0.15},
     "forehead": {"browInnerUp": 0.6, "browOuterUp": 0.4},
@@ -50,10 +58,14 @@ class _Area:
 
 
 class Creases:
-    """The folds of one texture. It keeps no state: `paint` writes them into a texture, and the same depths always give the same pixels."""
+    """The folds of one texture. It keeps no state: `paint` writes them into a texture, and the same depths always give
+    the same pixels.
+    """
 
     def __init__(self, texture: NDArray[np.uint8], landmarks: Array, unit: float, eyes: tuple[Box, Box]) -> None:
-        """`texture` (H, W, 4), `landmarks` (478, 2 or 3), `unit` and the boxes of the `eyes` (painted by others, so never touched) in px of it."""
+        """`texture` (H, W, 4), `landmarks` (478, 2 or 3), `unit` and the boxes of the `eyes` (painted by others, so
+        never touched) in px of it.
+        """
         p = np.concatenate([landmarks[:, :2], np.zeros((len(landmarks), 1), np.float32)], axis=1).astype(np.float32)
         face = FaceGeometry.of(p)
         height, width = texture.shape[:2]
@@ -84,15 +96,25 @@ class Creases:
             frame = np.minimum.reduce([x - left, right - 1 - x, y - top, bottom - 1 - y])
             inner = smooth(frame / (0.06 * unit)) * (texture[rows, columns, 3] == 0)
             draw = _Draw(face, p, unit, x, y, luma)
-            folds = tuple(_Fold(change=np.ascontiguousarray(getattr(draw, name)() * inner, np.float32), depths=_depths(name)) for name in names)
+            folds = tuple(
+                _Fold(change=np.ascontiguousarray(getattr(draw, name)() * inner, np.float32), depths=_depths(name))
+                for name in names
+            )
             self._areas.append(_Area(rows=rows, columns=columns, luma=luma, folds=folds))
 
     def depths(self, weights: Array) -> tuple[tuple[int, ...], ...]:
         """Return how deep the folds of every area are, in STEPS, for the weights of a frame's columns."""
-        return tuple(tuple(round(min(1.0, max(0.0, float(fold.depths @ weights))) * STEPS) for fold in area.folds) for area in self._areas)
+        return tuple(
+            tuple(round(min(1.0, max(0.0, float(fold.depths @ weights))) * STEPS) for fold in area.folds)
+            for area in self._areas
+        )
 
-    def paint(self, texture: NDArray[np.uint8], depths: tuple[tuple[int, ...], ...], shown: tuple[tuple[int, ...], ...]) -> list[Box]:
-        """Write the folds into `texture`, which shows them at the depths `shown`; return the boxes of the areas that change: no other is touched."""
+    def paint(
+        self, texture: NDArray[np.uint8], depths: tuple[tuple[int, ...], ...], shown: tuple[tuple[int, ...], ...]
+    ) -> list[Box]:
+        """Write the folds into `texture`, which shows them at the depths `shown`; return the boxes of the areas that
+        change: no other is touched.
+        """
         painted: list[Box] = []
         for area, wanted, before in zip(self._areas, depths, shown, strict=True):
             if wanted == before:
@@ -129,10 +151,15 @@ class _Draw:
         return (self.luma - _BLACK) * share
 
     def cheeks(self) -> Array:
-        """The nasolabial fold: a groove from the wing of the nose past the corner of the mouth, and the cheek that swells beside it."""
+        """The nasolabial fold: a groove from the wing of the nose past the corner of the mouth, and the cheek that
+        swells beside it.
+        """
         share = np.zeros_like(self.luma)
         e = self.e
-        for wing, corner, side in ((self.p[129], self.face.corner_left, -1.0), (self.p[358], self.face.corner_right, 1.0)):
+        for wing, corner, side in (
+            (self.p[129], self.face.corner_left, -1.0),
+            (self.p[358], self.face.corner_right, 1.0),
+        ):
             begin = np.array([wing[0] + side * 0.035 * e, wing[1] - 0.02 * e])
             end = np.array([corner[0] + side * 0.10 * e, corner[1] + 0.07 * e])
             bend = np.array([corner[0] + side * 0.10 * e, (begin[1] + end[1]) / 2 - 0.03 * e])
@@ -141,7 +168,8 @@ class _Draw:
             # Distance to the line, outwards positive, and how far along it the nearest point lies.
             x_at = np.interp(self.y, line[:, 1], line[:, 0])
             along = np.interp(self.y, line[:, 1], at[:, 0], left=-0.3, right=1.3)
-            across = (self.x - x_at) * side / e * 0.82  # the line leans: what is level is longer than what is straight across
+            # the line leans: what is level is longer than what is straight across
+            across = (self.x - x_at) * side / e * 0.82
             length = smooth((along + 0.06) / 0.28) * smooth((1.12 - along) / 0.45)
             groove = -0.075 * _bell(across / 0.027) - 0.045 * _bell((across - 0.02) / 0.06)
             swell = 0.045 * _bell((across - 0.12) / 0.06)
@@ -164,7 +192,11 @@ class _Draw:
         zone = np.zeros_like(self.luma)
         for corner, side in ((self.face.corner_left, -1.0), (self.face.corner_right, 1.0)):
             outward = (self.x - corner[0]) * side / self.e
-            near = smooth((outward + 0.012) / 0.025) * smooth((0.17 - outward) / 0.06) * _bell((self.y - corner[1]) / (0.05 * self.e))
+            near = (
+                smooth((outward + 0.012) / 0.025)
+                * smooth((0.17 - outward) / 0.06)
+                * _bell((self.y - corner[1]) / (0.05 * self.e))
+            )
             zone = np.maximum(zone, near)
         return np.maximum(bare - self.luma, 0.0) * zone
 

@@ -1,4 +1,6 @@
-"""The person cut out: their own colours, free of what stood behind them, and an opacity without haze, so that they can stand before anything."""
+"""The person cut out: their own colours, free of what stood behind them, and an opacity without haze, so that they can
+stand before anything.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,8 @@ Array = NDArray[np.float32]
 Picture = NDArray[np.uint8]
 
 SOLID = 247  # of 255: from this opacity on a px is the person's alone
-HAZE, FULL = 0.04, 0.97  # opacities that count as nothing and as all: a matte's faint errors glow before another background
+# opacities that count as nothing and as all: a matte's faint errors glow before another background
+HAZE, FULL = 0.04, 0.97
 
 
 def without_haze(matte: Picture) -> Picture:
@@ -22,10 +25,12 @@ def without_haze(matte: Picture) -> Picture:
 
 
 def own_colours(picture: Picture, matte: Picture, background: Picture) -> Picture:
-    """Return the person's colours, uint8 (H, W, 3): the picture's where they are solid, unmixed along soft edges, and beyond them spread outward.
+    """Return the person's colours, uint8 (H, W, 3): the picture's where they are solid, unmixed along soft edges, and
+    beyond them spread outward.
 
-    At a soft edge a px is I = a F + (1 - a) B. F is guessed from the solid px about it and corrected by what the guess leaves unexplained
-    (Forte 2021, "Approximate Fast Foreground Colour Estimation"), as far as the px looks like the person rather than like the background.
+    At a soft edge a px is I = a F + (1 - a) B. F is guessed from the solid px about it and corrected by what the guess
+    leaves unexplained (Forte 2021, "Approximate Fast Foreground Colour Estimation"), as far as the px looks like the
+    person rather than like the background.
     """
     solid = matte >= SOLID
     if not solid.any():
@@ -38,7 +43,8 @@ def own_colours(picture: Picture, matte: Picture, background: Picture) -> Pictur
     across = guess - behind
     contrast = np.einsum("ij,ij->i", across, across)[:, None]
     along = np.einsum("ij,ij->i", seen - behind, across)[:, None] / np.maximum(contrast, 1.0)
-    believed = np.clip(along / np.maximum(opacity, 1e-3), 0.0, 1.0) ** 2  # what looks like the background though the matte takes it in is left out
+    # what looks like the background though the matte takes it in is left out
+    believed = np.clip(along / np.maximum(opacity, 1e-3), 0.0, 1.0) ** 2
     unexplained = seen - opacity * guess - (1.0 - opacity) * behind
     out[soft] = np.clip(guess + believed * opacity * unexplained + 0.5, 0, 255).astype(np.uint8)
     out[solid] = picture[solid]

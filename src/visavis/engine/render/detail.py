@@ -1,7 +1,8 @@
-"""Detail that a look-up takes away, given back beforehand: the texture is sharpened once by as much as bilinear interpolation will soften it.
+"""Detail that a look-up takes away, given back beforehand: the texture is sharpened once by as much as bilinear
+interpolation will soften it.
 
-A prefilter (Unser 1999, "Splines: A Perfect Fit for Signal and Image Processing") costs nothing per frame, where a cubic look-up would cost it in
-every one. How much is found for each picture: drawn grain needs more than a soft photo.
+A prefilter (Unser 1999, "Splines: A Perfect Fit for Signal and Image Processing") costs nothing per frame, where a
+cubic look-up would cost it in every one. How much is found for each picture: drawn grain needs more than a soft photo.
 """
 
 from __future__ import annotations
@@ -13,21 +14,27 @@ from numpy.typing import NDArray
 Array = NDArray[np.float32]
 Picture = NDArray[np.uint8]
 
-KEPT = 0.8  # of the picture's detail (mean square of the Laplacian) that a face shall keep whatever part of a px it moves by
+# of the picture's detail (mean square of the Laplacian) that a face shall keep whatever part of a px it moves by
+KEPT = 0.8
 STRENGTH_MOST = (
-    0.16  # of the filter [-s, 1 + 2 s, -s]; 0.13 equals what bilinear interpolation takes of the frequencies of a 1.25 times finer texture
+    # of the filter [-s, 1 + 2 s, -s]; 0.13 equals what bilinear interpolation takes of the frequencies of a 1.25 times
+    # finer texture
+    0.16
 )
-HALO_MOST = 6.0  # levels of luma by which an edge may overshoot what is beside it: grain comes back whole, lips get no seam of light
+# levels of luma by which an edge may overshoot what is beside it: grain comes back whole, lips get no seam of light
+HALO_MOST = 6.0
 OUTLINE = 2.0  # times as much for the outline: opacity ends at 1, cannot overshoot and so gets less back
 STRIP_PX = 128  # of a texture worked on at once: the whole in float32 would take tens of megabytes
-_PHASES = ((0.0, 0.0), (0.25, 0.5), (0.5, 0.25), (0.75, 0.75))  # px by which a picture is moved to see what look-ups leave of it
+# px by which a picture is moved to see what look-ups leave of it
+_PHASES = ((0.0, 0.0), (0.25, 0.5), (0.5, 0.25), (0.75, 0.75))
 
 
 def strength_for(texture: Picture, picture: Array, zoom: float) -> float:
-    """Return how much a texture, uint8 (h, w, 4), `zoom` times finer than the output, needs to be sharpened to look as `picture` does.
+    """Return how much a texture, uint8 (h, w, 4), `zoom` times finer than the output, needs to be sharpened to look as
+    `picture` does.
 
-    `picture`: luma of the same part as the output shows it, float32 (about h / zoom, w / zoom). What counts is where the person is opaque. 0 where
-    look-ups leave KEPT of it anyway, or nothing is there to be compared.
+    `picture`: luma of the same part as the output shows it, float32 (about h / zoom, w / zoom). What counts is where
+    the person is opaque. 0 where look-ups leave KEPT of it anyway, or nothing is there to be compared.
     """
     rows, columns = picture.shape[0] - 1, picture.shape[1] - 1
     solid = cv2.resize(texture[..., 3], (columns + 1, rows + 1), interpolation=cv2.INTER_AREA)[:rows, :columns] == 0
@@ -41,18 +48,25 @@ def strength_for(texture: Picture, picture: Array, zoom: float) -> float:
     square, mixed, extra = 0.0, 0.0, 0.0
     for dx, dy in _PHASES:
         matrix = np.array([[zoom, 0, (dx + 0.5) * zoom - 0.5], [0, zoom, (dy + 0.5) * zoom - 0.5]], np.float64)
-        seen = (cv2.warpAffine(plane, matrix, (columns, rows), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP) for plane in (luma, fine))
+        seen = (
+            cv2.warpAffine(plane, matrix, (columns, rows), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+            for plane in (luma, fine)
+        )
         a, b = (cv2.Laplacian(plane, cv2.CV_32F)[solid] for plane in seen)
         square += float(np.mean(a * a)) / len(_PHASES)
         mixed += float(np.mean(a * b)) / len(_PHASES)
         extra += float(np.mean(b * b)) / len(_PHASES)
     if square >= wanted or extra <= 0.0:
         return 0.0
-    return float(np.clip((np.sqrt(max(mixed * mixed + extra * (wanted - square), 0.0)) - mixed) / extra, 0.0, STRENGTH_MOST))
+    return float(
+        np.clip((np.sqrt(max(mixed * mixed + extra * (wanted - square), 0.0)) - mixed) / extra, 0.0, STRENGTH_MOST)
+    )
 
 
 def sharpen(texture: Picture, strength: float) -> None:
-    """Sharpen in place a texture, uint8 (H, W, 4): premultiplied Y, U, V and 255 minus opacity. Where nobody is, nobody comes to be."""
+    """Sharpen in place a texture, uint8 (H, W, 4): premultiplied Y, U, V and 255 minus opacity. Where nobody is, nobody
+    comes to be.
+    """
     if strength <= 0.0:
         return
     luma, clear = texture[..., 0].copy(), texture[..., 3].copy()
@@ -69,7 +83,9 @@ def sharpen(texture: Picture, strength: float) -> None:
 
 
 def _steepen(strip: Picture, clear: Array, inner: slice, strength: float) -> None:
-    """Make the outline of the person steeper; their own colours, which the texture holds premultiplied, stay what they are."""
+    """Make the outline of the person steeper; their own colours, which the texture holds premultiplied, stay what they
+    are.
+    """
     steep = _within(clear + strength * _high_pass(clear), clear, 0.0)[inner]
     clear = clear[inner]
     edge = (clear > 0) & (clear < 255)

@@ -1,7 +1,8 @@
 """Lids and gaze, painted into the texture of the resting face before the head is turned.
 
-A lid is skin: what lies between brow and lashes is drawn down over the eye, without the lashes, which lie along its edge; the lower lid rises to
-meet it a little, and more when the eyes are screwed up. Behind the lids the eyeball goes on, so that a turned eye shows no lid where the iris was.
+A lid is skin: what lies between brow and lashes is drawn down over the eye, without the lashes, which lie along its
+edge; the lower lid rises to meet it a little, and more when the eyes are screwed up. Behind the lids the eyeball goes
+on, so that a turned eye shows no lid where the iris was.
 """
 
 from __future__ import annotations
@@ -23,13 +24,18 @@ LOWER_SHARE = 0.16  # of the way between the lids that the lower one goes in a b
 _LASH = (26, 126, 131, 0)  # Y, U, V of the texture, and nothing of the background
 SQUINT_SHARE = 0.38  # that it goes at eyeSquint 1
 LIFT = 0.021  # of the upper lid at eyeWide 1, in eye distances
-GAZE_X, GAZE_Y = 0.036, 0.020  # reach of the iris in eye distances at eyeLookX, eyeLookY = 1 (about 15 degrees; the iris is 0.13 wide)
+# reach of the iris in eye distances at eyeLookX, eyeLookY = 1 (about 15 degrees; the iris is 0.13 wide)
+GAZE_X, GAZE_Y = 0.036, 0.020
 
 
 class Eye:
-    """One eye of a texture. It keeps no state: `paint` writes a look into a texture, and the same arguments always give the same pixels."""
+    """One eye of a texture. It keeps no state: `paint` writes a look into a texture, and the same arguments always give
+    the same pixels.
+    """
 
-    def __init__(self, texture: NDArray[np.uint8], landmarks: Array, unit: float, indices: EyeIndices, lines: LidLines) -> None:
+    def __init__(
+        self, texture: NDArray[np.uint8], landmarks: Array, unit: float, indices: EyeIndices, lines: LidLines
+    ) -> None:
         """`texture` (H, W, 4), of which a part is kept; `landmarks` (478, 2), `unit` and `lines` in px of it."""
         p = landmarks[:, :2]
         upper, lower = p[list(indices.upper)], p[list(indices.lower)]
@@ -37,7 +43,10 @@ class Eye:
         margin = 0.09 * unit
         brow_y = float(p[list(indices.brow), 1].min())
         h, w = texture.shape[:2]
-        self.left, self.right = max(0, int(min(left, lines.left) - margin)), min(w, int(max(right, lines.right) + margin) + 2)
+        self.left, self.right = (
+            max(0, int(min(left, lines.left) - margin)),
+            min(w, int(max(right, lines.right) + margin) + 2),
+        )
         self.top = max(0, int(brow_y - 0.02 * unit))
         self.bottom = min(h, int(max(float(lower[:, 1].max()), float(lines.lower[1].max())) + 0.17 * unit) + 2)
         self._open = texture[self.top : self.bottom, self.left : self.right].copy()
@@ -49,22 +58,35 @@ class Eye:
         rim = np.interp(x, *curve(lower)).astype(np.float32) - self.top
         brow = np.interp(x, *curve(p[list(indices.brow)])).astype(np.float32) - self.top
         lid, rim = self._soft(lid, unit), self._soft(rim, unit)
-        # The skin of the lids begins a little beyond the lines of the mesh: no white, no wet rim is drawn over the closed eye.
+        # The skin of the lids begins a little beyond the lines of the mesh: no white, no wet rim is drawn over the
+        # closed eye.
         within = smooth(np.minimum(x - lines.left, lines.right - x) / (0.04 * unit) + 1.0)
-        closing_lid, closing_rim = (np.interp(x, *line).astype(np.float32) - self.top for line in (lines.upper, lines.lower))
+        closing_lid, closing_rim = (
+            np.interp(x, *line).astype(np.float32) - self.top for line in (lines.upper, lines.lower)
+        )
         closing_lid, closing_rim = self._soft(closing_lid, unit), self._soft(closing_rim, unit)
-        bare = self._soft(np.interp(x, *lines.bare).astype(np.float32) - self.top, unit) if lines.bare else lid - 0.03 * unit
+        bare = (
+            self._soft(np.interp(x, *lines.bare).astype(np.float32) - self.top, unit)
+            if lines.bare
+            else lid - 0.03 * unit
+        )
         skin_lid, skin_rim = closing_lid - 0.25 * lash, closing_rim + 1.3 * lash * within
         self._bake_lid(skin_lid, skin_rim, np.minimum(brow, bare - 0.09 * unit), within, lash, unit)
         self._without_eye = self._skin_alone(closing_lid, closing_rim, lines, unit)
-        self._clean = _blend(self._without_lashes(bare, within, unit), self._without_eye, np.broadcast_to(within, self._y.shape).astype(np.float32))
+        self._clean = _blend(
+            self._without_lashes(bare, within, unit),
+            self._without_eye,
+            np.broadcast_to(within, self._y.shape).astype(np.float32),
+        )
         if lines.drawn:
             lid, rim, (left, right) = closing_lid, closing_rim, lines.whites
         self._bake_gaze(lines.iris, lid + 0.4 * lash, rim, left, right, unit)
 
     @staticmethod
     def _soft(line: Array, unit: float) -> Array:
-        return np.asarray(cv2.GaussianBlur(line.reshape(1, -1), (0, 0), 0.02 * unit, borderType=cv2.BORDER_REPLICATE)[0], np.float32)
+        return np.asarray(
+            cv2.GaussianBlur(line.reshape(1, -1), (0, 0), 0.02 * unit, borderType=cv2.BORDER_REPLICATE)[0], np.float32
+        )
 
     def _bake_lid(self, lid: Array, rim: Array, brow: Array, within: Array, lash: float, unit: float) -> None:
         rows, columns = self._y.shape
@@ -80,7 +102,9 @@ class Eye:
         upper = _drawn_down(y, drop, brow, lid - lash)
         # And the skin below it, which rises by less and less down the cheek.
         reach = 0.15 * unit
-        lower = np.where(y < rim - rise + reach, np.minimum(rim + (y - rim + rise) / (1 + rise / reach), rim + reach), y)
+        lower = np.where(
+            y < rim - rise + reach, np.minimum(rim + (y - rim + rise) / (1 + rise / reach), rim + reach), y
+        )
         lower = np.maximum(np.where(y > rim + reach, y, lower), rim)
         self._upper, self._lower = upper, lower.astype(np.float32)
         frame = np.minimum.reduce([self._x, columns - 1 - self._x, self._y + 2, rows - 1 - self._y])
@@ -94,12 +118,17 @@ class Eye:
         rows_at = lambda line: np.clip(np.rint(line).astype(int), 0, rows - 1)[seen]  # noqa: E731
         dark = np.minimum.reduce([luma[rows_at(lid + k * lash), column[seen]] for k in (-0.5, 0.0, 0.5, 1.0)])
         skin = luma[rows_at(lid - 0.08 * unit), column[seen]]
-        strength = float(np.clip(1.0 - np.median(dark - 16.0) / max(float(np.median(skin - 16.0)), 1.0), 0.25, 0.8)) if seen.any() else 0.42
+        strength = (
+            float(np.clip(1.0 - np.median(dark - 16.0) / max(float(np.median(skin - 16.0)), 1.0), 0.25, 0.8))
+            if seen.any()
+            else 0.42
+        )
         self._lash_strength = (strength * np.clip((rim - lid) / (0.05 * unit), 0, 1) * within).astype(np.float32)
 
     def _without_lashes(self, above: Array, within: Array, unit: float) -> NDArray[np.uint8]:
-        """Return the open eye with bare skin over the lid, as it is `above` the lashes: drawn down over the eye, these and their shine would be long
-        streaks."""
+        """Return the open eye with bare skin over the lid, as it is `above` the lashes: drawn down over the eye, these
+        and their shine would be long streaks.
+        """
         size = max(3, round(0.035 * unit)) | 1
         bare = cv2.morphologyEx(self._open, cv2.MORPH_CLOSE, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)))
         bare[..., 1:] = self._open[..., 1:]
@@ -111,24 +140,36 @@ class Eye:
         return _blend(bare, self._open, band.astype(np.float32))
 
     def _skin_alone(self, lid: Array, rim: Array, lines: LidLines, unit: float) -> NDArray[np.uint8]:
-        """Return the place without an eye: what a shut lid leaves free at the corners, red flesh and wet rims, lies under skin then."""
+        """Return the place without an eye: what a shut lid leaves free at the corners, red flesh and wet rims, lies
+        under skin then.
+        """
         beyond, aside = 0.035 * unit, 0.06 * unit
         x = np.arange(self.left, self.right, dtype=np.float32)
-        eye = (self._y > lid - beyond) & (self._y < rim + beyond) & ((x > lines.left - aside) & (x < lines.right + aside))[None, :]
+        eye = (
+            (self._y > lid - beyond)
+            & (self._y < rim + beyond)
+            & ((x > lines.left - aside) & (x < lines.right + aside))[None, :]
+        )
         picture = np.ascontiguousarray(self._open[..., :3])
         out = self._open.copy()
         out[..., :3] = cv2.inpaint(picture, eye.astype(np.uint8), 3.0, cv2.INPAINT_TELEA)
         return _blend(out, self._open, cv2.GaussianBlur(eye.astype(np.float32), (0, 0), 0.01 * unit))
 
-    def _bake_gaze(self, iris: tuple[float, float, float], lid: Array, rim: Array, left: float, right: float, unit: float) -> None:
+    def _bake_gaze(
+        self, iris: tuple[float, float, float], lid: Array, rim: Array, left: float, right: float, unit: float
+    ) -> None:
         centre, radius = (iris[0] - self.left, iris[1] - self.top), iris[2]
         dx, dy = self._x - centre[0], self._y - centre[1]
         room = np.where(dx < 0, centre[0] + self.left - left, right - self.left - centre[0])
         d = np.sqrt(dx * dx + (0.8 * dy) ** 2)
-        self._gaze_weight = (1.0 - smooth((d - 1.1 * radius) / np.maximum(room - 1.1 * radius, 0.6 * radius))).astype(np.float32)
+        self._gaze_weight = (1.0 - smooth((d - 1.1 * radius) / np.maximum(room - 1.1 * radius, 0.6 * radius))).astype(
+            np.float32
+        )
         soft = 0.012 * unit
         inside = np.minimum(self._y - (lid + soft)[None, :], (rim - 0.2 * soft)[None, :] - self._y)
-        eyeball = smooth(inside / soft + 0.5) * smooth(np.minimum(self._x - (left - self.left), right - self.left - self._x) / soft + 0.5)
+        eyeball = smooth(inside / soft + 0.5) * smooth(
+            np.minimum(self._x - (left - self.left), right - self.left - self._x) / soft + 0.5
+        )
         if not eyeball.any():  # closed in the photo: one px, of no weight
             eyeball[:1, :1] = 1e-6
         rows, columns = np.flatnonzero(eyeball.any(axis=1)), np.flatnonzero(eyeball.any(axis=0))
@@ -144,11 +185,15 @@ class Eye:
         # Lashes lie over the white that is seen; a lid that is raised takes them along.
         luma = self._open[..., 0].astype(np.float32)
         white = luma[seen & (from_iris > 1.5 * radius)]
-        clear = seen & ((from_iris < 1.5 * radius) | (luma > (0.75 * float(np.percentile(white, 70)) if len(white) else 0.0)))
+        clear = seen & (
+            (from_iris < 1.5 * radius) | (luma > (0.75 * float(np.percentile(white, 70)) if len(white) else 0.0))
+        )
         self._bare = self._behind_lids(clear, from_iris, radius)
 
     def _behind_lids(self, seen: NDArray[np.bool_], from_iris: Array, radius: float) -> NDArray[np.uint8]:
-        """Return the eye as if it had no lids: the iris made round, and white about it, from what is `seen` of it (h, w)."""
+        """Return the eye as if it had no lids: the iris made round, and white about it, from what is `seen` of it (h,
+        w).
+        """
         disc = from_iris < 1.08 * radius
         reach = max(2.0, 0.2 * radius)
         near = cv2.dilate(seen.astype(np.uint8), np.ones((2 * round(radius) + 1,) * 2, np.uint8)) > 0
@@ -169,7 +214,15 @@ class Eye:
         """Return the part of the texture that `paint` writes: left, top, right, bottom."""
         return self.left, self.top, self.right, self.bottom
 
-    def paint(self, texture: NDArray[np.uint8], blink: float, look_x: float, look_y: float, squint: float = 0.0, wide: float = 0.0) -> None:
+    def paint(
+        self,
+        texture: NDArray[np.uint8],
+        blink: float,
+        look_x: float,
+        look_y: float,
+        squint: float = 0.0,
+        wide: float = 0.0,
+    ) -> None:
         """Write the eye into `texture`: `blink`, `squint` and `wide` 0 to 1, `look_x` and `look_y` -1 to 1."""
         area = texture[self.top : self.bottom, self.left : self.right]
         shut = min(max(blink, 0.0) / SHUT_AT, 1.0)
@@ -192,13 +245,17 @@ class Eye:
         if raised:
             above = self._skin(self._open, _mixed(self._y, self._raised, raised))
         else:
-            above = self._skin(cv2.addWeighted(self._open, 1.0 - bared, self._clean, bared, 0.0), _between(self._upper, dropped))
+            above = self._skin(
+                cv2.addWeighted(self._open, 1.0 - bared, self._clean, bared, 0.0), _between(self._upper, dropped)
+            )
         if raised or dropped:
             look = _blend(above, look, np.clip(edge - self._y + 0.5, 0, 1))
         if risen:
             # Shut lids overlap by a px: nothing shines through where they meet.
             floor = self._rim - np.float32(risen) * self._rise
-            look = _blend(self._skin(self._open, _between(self._lower, risen)), look, np.clip(self._y - floor + 0.5 + shut, 0, 1))
+            look = _blend(
+                self._skin(self._open, _between(self._lower, risen)), look, np.clip(self._y - floor + 0.5 + shut, 0, 1)
+            )
         # Lashes lie along the lid's edge as a soft dark line.
         distance = (self._y - edge) / self._lash_width
         shade = np.exp(-0.5 * distance * distance) * (self._lash_strength * np.float32(max(bared, 0.6 * raised)))
@@ -206,10 +263,14 @@ class Eye:
         np.copyto(area, _blend(look, self._open, self._rim_fade))
 
     def _skin(self, picture: NDArray[np.uint8], from_y: Array) -> NDArray[np.uint8]:
-        return np.asarray(cv2.remap(picture, self._x, from_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8)
+        return np.asarray(
+            cv2.remap(picture, self._x, from_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8
+        )
 
     def _eyeball_turned(self, look_x: float, look_y: float, edge: Array, raised: float) -> NDArray[np.uint8]:
-        """Return the eye between its lids as they are in the photo, the upper one raised by `raised`, 0 to 1, to `edge` (w,)."""
+        """Return the eye between its lids as they are in the photo, the upper one raised by `raised`, 0 to 1, to `edge`
+        (w,).
+        """
         if not (look_x or look_y or raised):
             return self._open
         gx, gy = look_x * self._gaze_px[0], look_y * self._gaze_px[1]
@@ -219,7 +280,11 @@ class Eye:
         moved = cv2.remap(behind, from_x, from_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         shown = self._eyeball
         if raised:  # what the lid and its lashes hid comes to light, little by little
-            bare = np.clip(self._y[self._ball] - edge[self._ball[1]][None, :] + 0.5, 0, 1) * self._under_lid * (self._lift[self._ball[1]] > 0)
+            bare = (
+                np.clip(self._y[self._ball] - edge[self._ball[1]][None, :] + 0.5, 0, 1)
+                * self._under_lid
+                * (self._lift[self._ball[1]] > 0)
+            )
             shown = np.maximum(shown, (bare * come).astype(np.float32))
         ball = self._open.copy()
         ball[self._ball] = _blend(moved, np.ascontiguousarray(self._open[self._ball]), shown)
@@ -227,8 +292,11 @@ class Eye:
 
 
 def _drawn_down(y: Array, drop: Array, brow: Array, lashes: Array) -> Array:
-    """Return where skin shown at heights y (..., h, w) comes from, when it is drawn down by `drop` at the lashes and not at all at the brow."""
-    # s + drop * g(v(s)) = y with g rising from brow to lashes: what is left of y rises with s, so halving what is between two bounds finds it.
+    """Return where skin shown at heights y (..., h, w) comes from, when it is drawn down by `drop` at the lashes and
+    not at all at the brow.
+    """
+    # s + drop * g(v(s)) = y with g rising from brow to lashes: what is left of y rises with s, so halving what is
+    # between two bounds finds it.
     span = np.maximum(lashes - brow, 2.0)[None, :]
     least, most = np.minimum(y, y - drop), np.maximum(y, y - drop)
     for _ in range(HALVINGS):

@@ -1,9 +1,11 @@
 """How a face moves: one smooth displacement field per coefficient, evaluated on a coarse grid of nodes.
 
-The lips are split along their seam. Every coefficient has a field for the skin above the seam and, below it and between the corners of the mouth,
-a jump that the lower lip makes against the upper one. `upper` holds for the upper layer everywhere; `upper + jump` for the lower layer. Both agree
+The lips are split along their seam. Every coefficient has a field for the skin above the seam and, below it and between
+the corners of the mouth, a jump that the lower lip makes against the upper one. `upper` holds for the upper layer
+everywhere; `upper + jump` for the lower layer. Both agree
 
-Displacements are fractions of the distance of the outer eye corners; what is 1.0 here was set by eye and by measuring the lips of rendered frames.
+Displacements are fractions of the distance of the outer eye corners; what is 1.0 here was set by eye and by measuring
+the lips of rendered frames.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ SKIN_COLUMNS = [k for k in range(len(COLUMNS)) if k not in MOUTH_COLUMNS]
 COLUMN: dict[str, int] = {name: i for i, name in enumerate(COLUMNS)}
 
 CORNER_SHARE = 0.20  # of the jaw's drop that the corners of the mouth follow
-MOVED_WIDTH = 2.6  # eye distances from the middle of the face beyond which nothing moves: arms hang still while a chest breathes
+# eye distances from the middle of the face beyond which nothing moves: arms hang still while a chest breathes
+MOVED_WIDTH = 2.6
 SMILE_FULL = 0.06  # eye distances by which the corners stand above the middle of the seam in a broad smile
 GAP_FULL = 0.455  # the gap of lips at jawOpen 1, in eye distances
 
@@ -101,7 +104,9 @@ def _at_seam(mouth: _MouthFields, field) -> Array:
 
 
 class _MouthFields:
-    """The mouth's coefficients as pairs of fields: (below the seam, above the seam), each a function of y at fixed x."""
+    """The mouth's coefficients as pairs of fields: (below the seam, above the seam), each a function of y
+    at fixed x.
+    """
 
     def __init__(self, face: FaceGeometry, x: Array, y: Array) -> None:
         self.face, self.x, self.y = face, x.astype(np.float32), y.astype(np.float32)
@@ -115,7 +120,8 @@ class _MouthFields:
         self.base = face.nose_base_y
         self.lip_low = np.maximum(np.interp(x, *face.lower_outer) - self.seam, 0.03 * self.e).astype(np.float32)
         self.lip_up = np.maximum(self.seam - np.interp(x, *face.upper_outer), 0.02 * self.e).astype(np.float32)
-        # How far each corner stands above (negative) or below the middle of the seam: a smile is flattened by rounding and by a falling jaw.
+        # How far each corner stands above (negative) or below the middle of the seam: a smile is flattened by rounding
+        # and by a falling jaw.
         middle = float(face.seam_y(np.array([face.centre_x]))[0])
         bend = np.where(x < face.centre_x, face.corner_left[1] - middle, face.corner_right[1] - middle) / face.unit
         self.flat = (-bend * inside**2).astype(np.float32)
@@ -151,22 +157,26 @@ class _MouthFields:
         """1 between the corners, 0 where the cheek ends."""
         return bell(self.outside / 0.26)
 
-    # The jaw turns about a hinge before the ears: chin and lower lip go down (and a little back), cheeks follow, the neck takes it up.
+    # The jaw turns about a hinge before the ears: chin and lower lip go down (and a little back), cheeks follow, the
+    # neck takes it up.
     def jaw_low(self, y: Array) -> Array:
         f, e = self.face, self.e
         drop = GAP_FULL - 0.035
         at_seam = CORNER_SHARE + (1 - CORNER_SHARE) * self.lens
         at_seam = at_seam * self.cheek() + 0.5 * self.flat * bell(self.outside / 0.2) / drop
         aside = np.abs(self.x - f.centre_x) / e
-        at_chin = bell(aside / 0.44) * (1.0 - smooth((aside - 0.5) / 0.35)) * 0.97  # hair and ears beside the jaw hang still
+        # hair and ears beside the jaw hang still
+        at_chin = bell(aside / 0.44) * (1.0 - smooth((aside - 0.5) / 0.35)) * 0.97
         chin_y = f.chin[1]
         depth = np.maximum(chin_y - self.seam, 0.3 * e)
         down = smooth((y - self.seam) / (0.75 * depth))
         w = at_seam + (at_chin - at_seam) * down
-        # The neck takes it up before a collar begins; as evenly as it can, for skin that is squeezed to nothing would fold.
+        # The neck takes it up before a collar begins; as evenly as it can, for skin that is squeezed to nothing would
+        # fold.
         below = np.clip((y - chin_y + 0.02 * e) / (0.54 * e), 0, 1)
         neck = 1.0 - (0.6 * below + 0.4 * smooth(below))
-        dx = -0.06 * np.clip((self.x - f.centre_x) / e, -1, 1) * w  # the jaw grows no wider as it falls: the corners come in
+        # the jaw grows no wider as it falls: the corners come in
+        dx = -0.06 * np.clip((self.x - f.centre_x) / e, -1, 1) * w
         return self.pair(dx * neck, drop * w * neck)
 
     def jaw_up(self, y: Array) -> Array:
@@ -204,7 +214,9 @@ class _MouthFields:
         return self.pair(np.zeros_like(y), by * np.clip(1.0 - self.t**2, 0, 1) * self.band(y, 0.38))
 
     def round(self, y: Array, share: float, swell: float) -> Array:
-        """Corners in; the lip swells outwards by `swell` so that it keeps its volume; a seam bent by a smile straightens."""
+        """Corners in; the lip swells outwards by `swell` so that it keeps its volume; a seam bent by a smile
+        straightens.
+        """
         lip = self.lip_low if swell > 0 else self.lip_up
         out = smooth(np.abs(y - self.seam) / lip) * self.band(y, 0.42)
         body = self.band(y, 0.38) * np.clip(1.0 - np.abs(self.t) ** 2.4, 0, 1)
@@ -219,7 +231,11 @@ class _MouthFields:
 
     def widen(self, y: Array, share: float, rise: float) -> Array:
         dx = -self.in_out(y, share)
-        lift = rise * (self.corner * self.cheek() * np.where(self.outside > 0, bell(self.outside / 0.2), 1.0)) * self.band(y, 0.5)
+        lift = (
+            rise
+            * (self.corner * self.cheek() * np.where(self.outside > 0, bell(self.outside / 0.2), 1.0))
+            * self.band(y, 0.5)
+        )
         return self.pair(dx, lift)
 
     def press_low(self, y: Array) -> Array:
@@ -229,7 +245,9 @@ class _MouthFields:
         return self.pair(np.zeros_like(y), self._thin(y, self.lip_up, 0.42, 1.0))
 
     def roll_low(self, y: Array) -> Array:
-        return self.pair(np.zeros_like(y), self._thin(y, self.lip_low, 0.65, -1.0) - 0.03 * self.lens * self.band(y, 0.3))
+        return self.pair(
+            np.zeros_like(y), self._thin(y, self.lip_low, 0.65, -1.0) - 0.03 * self.lens * self.band(y, 0.3)
+        )
 
     def roll_up(self, y: Array) -> Array:
         return self.pair(np.zeros_like(y), self._thin(y, self.lip_up, 0.55, 1.0))
@@ -288,21 +306,29 @@ def _mood_fields(face: FaceGeometry, mouth: _MouthFields) -> dict[str, Array]:
     chin_y = face.chin[1]
     under = 1.0 - smooth((y - chin_y + 0.14 * e) / (0.22 * e))
     centre = bell((x - face.centre_x) / (0.24 * e))
-    thin = mouth._thin(y, mouth.lip_up, 0.16, 1.0) * (y < mouth.seam) - mouth._thin(y, mouth.lip_low, 0.12, 1.0) * (y >= mouth.seam)
+    thin = mouth._thin(y, mouth.lip_up, 0.16, 1.0) * (y < mouth.seam) - mouth._thin(y, mouth.lip_low, 0.12, 1.0) * (
+        y >= mouth.seam
+    )
     # Who smiles in the photo needs less of a smile: corners that stand higher than the middle already are on their way.
     more = 1.0 - 0.55 * float(smooth(np.array(mouth.flat.max() / 0.09, np.float32)))
     smile = float(smooth(np.array(max(0.0, float(mouth.flat.max())) / SMILE_FULL, np.float32)))
     level = 0.75 * np.maximum(mouth.flat, 0.0) * np.where(inside < 1, 1.0, bell(mouth.outside / 0.25)) * height
     return {
         RELAXED: mouth.pair(-0.035 * smile * draw * height, level - smile * (0.008 * centre * height + 0.5 * thin)),
-        "moodSmile": mouth.pair(0.075 * more * draw * height, more * (-0.068 * lift * height + 0.008 * centre * height + thin)),
-        "mouthFrown": mouth.pair(0.012 * draw * height, (0.05 - 0.015 * smile) * lift * height - 0.012 * centre * low * under),
+        "moodSmile": mouth.pair(
+            0.075 * more * draw * height, more * (-0.068 * lift * height + 0.008 * centre * height + thin)
+        ),
+        "mouthFrown": mouth.pair(
+            0.012 * draw * height, (0.05 - 0.015 * smile) * lift * height - 0.012 * centre * low * under
+        ),
         "mouthShrugLower": mouth.pair(np.zeros_like(y), -0.04 * centre * low * under),
     }
 
 
 def depth(face: FaceGeometry, x: Array, y: Array) -> Array:
-    """Return how far before the axis of the head each node lies, px: from the mesh inside the face, falling to 0 at the outline of the hair."""
+    """Return how far before the axis of the head each node lies, px: from the mesh inside the face, falling to 0 at the
+    outline of the hair.
+    """
     p = face.landmarks
     chosen = np.unique(np.r_[np.arange(0, 468, 4), list(FACE_OVAL)])
     near = (float(p[list(FACE_OVAL), 2].mean()) - p[chosen, 2]) + 0.22 * face.unit
@@ -316,7 +342,9 @@ def depth(face: FaceGeometry, x: Array, y: Array) -> Array:
 
 
 def _head_fields(face: FaceGeometry, x: Array, y: Array) -> dict[str, Array]:
-    """px per degree: parallax by depth for yaw and pitch, a turn about the neck for roll, all dying out on the shoulders."""
+    """px per degree: parallax by depth for yaw and pitch, a turn about the neck for roll, all dying out on the
+    shoulders.
+    """
     e, chin = face.unit, face.chin
     near = depth(face, x, y)
     head = 1.0 - smooth((y - chin[1] - 0.05 * e) / (1.15 * e))

@@ -1,4 +1,6 @@
-"""What stands behind the person in the output: the photo's own background or another, made once for a size. It never moves."""
+"""What stands behind the person in the output: the photo's own background or another, made once for a size. It never
+moves.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,8 @@ GAMMA = 2.2  # light adds up before a display's gamma, not after: lights in the 
 
 
 def ground_of(scene: Scene, backdrop: Backdrop, width: int, height: int, unit: float) -> Picture:
-    """Return RGB, uint8 (height, width, 3), for any kind but "transparent"; `unit`: px between the outer corners of the eyes.
+    """Return RGB, uint8 (height, width, 3), for any kind but "transparent"; `unit`: px between the outer corners of the
+    eyes.
 
     Raises BackgroundRefused when an image cannot be read.
     """
@@ -44,7 +47,9 @@ def covering(image: Picture, width: int, height: int) -> Picture:
     cut_columns, cut_rows = min(columns, max(1, round(width / scale))), min(rows, max(1, round(height / scale)))
     left, top = (columns - cut_columns) // 2, (rows - cut_rows) // 2
     part = image[top : top + cut_rows, left : left + cut_columns]
-    return cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC).astype(np.uint8, copy=False)
+    return cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC).astype(
+        np.uint8, copy=False
+    )
 
 
 def out_of_focus(image: Picture, radius_px: float) -> Picture:

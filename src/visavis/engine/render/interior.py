@@ -15,7 +15,8 @@ from visavis.engine.render.pack import AvatarPack
 Array = NDArray[np.float32]
 
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-# Widths of teeth seen from the front, in eye distances (about 90 mm): from Wheeler's Dental Anatomy, foreshortened along the arch.
+# Widths of teeth seen from the front, in eye distances (about 90 mm): from Wheeler's Dental Anatomy, foreshortened
+# along the arch.
 UPPER_WIDTHS = (0.092, 0.070, 0.064, 0.050, 0.040)
 UPPER_HEIGHTS = (0.115, 0.102, 0.108, 0.090, 0.080)
 LOWER_WIDTHS = (0.058, 0.062, 0.062, 0.052, 0.042)
@@ -24,8 +25,9 @@ LOWER_HEIGHTS = (0.095, 0.095, 0.098, 0.085, 0.080)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patch:
-    """A picture with its own transparency: `yuva` float32 (h, w, 4), premultiplied, alpha 0 to 1, its rim clear but for the cavity's; `anchor`: the
-    px of it that lies at its place."""
+    """A picture with its own transparency: `yuva` float32 (h, w, 4), premultiplied, alpha 0 to 1, its rim clear but for
+    the cavity's; `anchor`: the px of it that lies at its place.
+    """
 
     yuva: Array
     anchor: tuple[float, float]
@@ -33,7 +35,8 @@ class Patch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interior:
-    """`cavity` and `upper` stay with the skull, anchored at the middle of the seam; `lower` and `tongue` go with the jaw. Lip colours are Y, U, V.
+    """`cavity` and `upper` stay with the skull, anchored at the middle of the seam; `lower` and `tongue` go with the
+    jaw. Lip colours are Y, U, V.
 
     `tip`: of the tongue, as it is seen between the teeth; its place is the edge of the upper ones.
     """
@@ -50,7 +53,9 @@ class Interior:
 def draw(face: FaceGeometry, pack: AvatarPack, lip_upper: Array, lip_lower: Array, unit_px: float) -> Interior:
     """Draw the inside of the mouth of `face` for an output in which the outer eye corners are `unit_px` apart."""
     picture = pack.picture
-    cheeks = (picture[_disc(face, 50)].reshape(-1, 3).mean(axis=0) + picture[_disc(face, 280)].reshape(-1, 3).mean(axis=0)) / 2
+    cheeks = (
+        picture[_disc(face, 50)].reshape(-1, 3).mean(axis=0) + picture[_disc(face, 280)].reshape(-1, 3).mean(axis=0)
+    ) / 2
     warm = float(np.clip(cheeks.mean() / 170.0, 0.5, 1.1))
     edge = 0.038
     if pack.teeth.size:
@@ -58,7 +63,11 @@ def draw(face: FaceGeometry, pack: AvatarPack, lip_upper: Array, lip_lower: Arra
         edge = float(np.clip(lowest / face.unit - 0.012, 0.03, 0.06))
     else:
         tint = (cheeks / max(float(cheeks.max()), 1.0)) ** 0.36  # the colour of the light, as far as skin tells it
-        enamel = np.array([246, 240, 228], np.float32) * np.clip(max(_white(face, picture), 1.05 * float(cheeks @ _LUMA)) / 225.0, 0.35, 1.05) * tint
+        enamel = (
+            np.array([246, 240, 228], np.float32)
+            * np.clip(max(_white(face, picture), 1.05 * float(cheeks @ _LUMA)) / 225.0, 0.35, 1.05)
+            * tint
+        )
     enamel = enamel.astype(np.float32)
     gum = lip_upper * np.array([0.86, 0.72, 0.74], np.float32)
     upper = _teeth(unit_px, enamel, gum, UPPER_WIDTHS, UPPER_HEIGHTS, edge=edge, down=True)
@@ -76,7 +85,9 @@ def draw(face: FaceGeometry, pack: AvatarPack, lip_upper: Array, lip_lower: Arra
 
 
 def _seen(pack: AvatarPack) -> tuple[Array, float]:
-    """Return the colour of the person's own teeth, RGB, and how far below the seam they end, px of the pack's picture."""
+    """Return the colour of the person's own teeth, RGB, and how far below the seam they end, px of the
+    pack's picture.
+    """
     opaque = pack.teeth[..., 3] > 200
     colours = pack.teeth[opaque][:, :3].astype(np.float32)
     bright = colours[colours.mean(axis=1) >= np.percentile(colours.mean(axis=1), 55)]
@@ -119,7 +130,9 @@ def _white(face: FaceGeometry, picture: NDArray[np.uint8]) -> float:
 
 
 def _finish(rgb: Array, alpha: Array, anchor: tuple[float, float], unit_px: float, work: float, rim: int = 1) -> Patch:
-    """Scale a patch drawn at `work` px a unit down to the output's scale and premultiply it; `rim`: clear px about it."""
+    """Scale a patch drawn at `work` px a unit down to the output's scale and premultiply it; `rim`: clear
+    px about it.
+    """
     yuva = np.dstack([to_yuv(rgb) * alpha[..., None], alpha]).astype(np.float32)
     s = unit_px / work
     size = (max(2, round(rgb.shape[1] * s)), max(2, round(rgb.shape[0] * s)))
@@ -147,7 +160,8 @@ def _tongue(unit_px: float, lip: Array) -> Patch:
     deep = (y - top).astype(np.float32)  # its back, far in the dark, has no edge; its front is lit
     alpha = smooth(deep / 0.075) * smooth(((0.31 - np.abs(x)) / 0.06).astype(np.float32))
     shade = 0.36 + 0.60 * smooth((deep - 0.01) / 0.13) - 0.16 * (np.abs(x) / 0.29) ** 2
-    shade += 0.07 * np.exp(-0.5 * (((np.abs(x) - 0.075) / 0.05) ** 2 + ((deep - 0.12) / 0.045) ** 2))  # two low ridges, and between them
+    # two low ridges, and between them
+    shade += 0.07 * np.exp(-0.5 * (((np.abs(x) - 0.075) / 0.05) ** 2 + ((deep - 0.12) / 0.045) ** 2))
     shade -= 0.07 * np.exp(-0.5 * (x / 0.022) ** 2) * smooth(deep / 0.1)  # a soft furrow
     base = lip * np.array([0.88, 0.74, 0.78], np.float32)
     rgb = base * np.clip(shade, 0.25, 1.1)[..., None]
@@ -155,21 +169,37 @@ def _tongue(unit_px: float, lip: Array) -> Patch:
 
 
 def _tip(unit_px: float, lip: Array, edge: float) -> Patch:
-    """The tip of the tongue between the teeth: broad, round, lit from above; `edge`: of the upper teeth below the seam, in eye distances."""
+    """The tip of the tongue between the teeth: broad, round, lit from above; `edge`: of the upper teeth below the seam,
+    in eye distances.
+    """
     work = 200.0
     w, h = int(0.44 * work), int(0.22 * work)
     x, y = np.meshgrid((np.arange(w) + 0.5 - w / 2) / work, (np.arange(h) + 0.5) / work)
     across = np.abs(x) / 0.19
     deep = (y - 0.02 - 0.035 * across**2.4).astype(np.float32)  # below its upper edge, which falls off to the sides
     alpha = smooth(deep / 0.016) * smooth(((1.06 - across) / 0.22).astype(np.float32))
-    shade = 0.70 + 0.40 * smooth(deep / 0.03) - 0.22 * smooth((deep - 0.05) / 0.08) - 0.2 * across**2  # in the shadow of the teeth, lit, and under
+    # in the shadow of the teeth, lit, and under
+    shade = 0.70 + 0.40 * smooth(deep / 0.03) - 0.22 * smooth((deep - 0.05) / 0.08) - 0.2 * across**2
     shade += 0.05 * np.exp(-0.5 * (((x + 0.03) / 0.05) ** 2 + ((deep - 0.035) / 0.012) ** 2))  # wet
     rgb = lip * np.array([0.95, 0.78, 0.80], np.float32) * np.clip(shade, 0.3, 1.15)[..., None]
-    return _finish(rgb.astype(np.float32), alpha.astype(np.float32), (w / 2, (0.02 - edge + 0.008) * work), unit_px, work)
+    return _finish(
+        rgb.astype(np.float32), alpha.astype(np.float32), (w / 2, (0.02 - edge + 0.008) * work), unit_px, work
+    )
 
 
-def _teeth(unit_px: float, enamel: Array, gum: Array, widths: tuple[float, ...], heights: tuple[float, ...], *, edge: float, down: bool) -> Patch:
-    """A row of teeth; `edge`: how far its biting edge lies below the seam (upper row, `down`) or above which it stands (lower row)."""
+def _teeth(
+    unit_px: float,
+    enamel: Array,
+    gum: Array,
+    widths: tuple[float, ...],
+    heights: tuple[float, ...],
+    *,
+    edge: float,
+    down: bool,
+) -> Patch:
+    """A row of teeth; `edge`: how far its biting edge lies below the seam (upper row, `down`) or above which it stands
+    (lower row).
+    """
     work = 240.0
     half = sum(widths) + 0.02
     w, h = int(2 * half * work), int(0.24 * work)
@@ -185,7 +215,12 @@ def _teeth(unit_px: float, enamel: Array, gum: Array, widths: tuple[float, ...],
         for side in (-1.0, 1.0):
             middle = side * (at + width / 2)
             u = ((x - middle) / (width / 2)).astype(np.float32)  # -1 to 1 across this tooth
-            tip = bite - rise - ((0.006 if down else 0.004) + (0.006 if index == 2 and down else 0.0)) * np.abs(u) ** (4.0 if index < 2 else 2.4)
+            tip = (
+                bite
+                - rise
+                - ((0.006 if down else 0.004) + (0.006 if index == 2 and down else 0.0))
+                * np.abs(u) ** (4.0 if index < 2 else 2.4)
+            )
             neck = bite - rise - height
             narrow = 1.0 - 0.10 * smooth((tip - v - 0.3 * height) / (0.7 * height))
             inside = smooth((narrow - np.abs(u)) / 0.10 + 0.35) * smooth((tip - v) / 0.008 + 0.5)
@@ -204,9 +239,19 @@ def _teeth(unit_px: float, enamel: Array, gum: Array, widths: tuple[float, ...],
             alpha = np.maximum(alpha, inside)
         at += width
     # Gaps between teeth are dark, not open: the row behind is a shade.
-    span = smooth(((at - np.abs(x)) / 0.02).astype(np.float32)) * smooth((bite - 0.02 - v - rise * (np.abs(x) / at) ** 2) / 0.006)
-    shade = enamel * np.array([0.80, 0.70, 0.64], np.float32) * np.clip(1.0 - (np.abs(x) / at) ** 2 * 0.6, 0.2, 1)[..., None].astype(np.float32)
+    span = smooth(((at - np.abs(x)) / 0.02).astype(np.float32)) * smooth(
+        (bite - 0.02 - v - rise * (np.abs(x) / at) ** 2) / 0.006
+    )
+    shade = (
+        enamel
+        * np.array([0.80, 0.70, 0.64], np.float32)
+        * np.clip(1.0 - (np.abs(x) / at) ** 2 * 0.6, 0.2, 1)[..., None].astype(np.float32)
+    )
     both = np.maximum(alpha, span)
-    rgb = np.where(both[..., None] > 1e-4, (rgb * alpha[..., None] + shade * (both - alpha)[..., None]) / np.maximum(both, 1e-4)[..., None], 0)
+    rgb = np.where(
+        both[..., None] > 1e-4,
+        (rgb * alpha[..., None] + shade * (both - alpha)[..., None]) / np.maximum(both, 1e-4)[..., None],
+        0,
+    )
     anchor_y = (bite - edge) * work if down else (h / work - bite + edge) * work
     return _finish(rgb.astype(np.float32), both.astype(np.float32), (w / 2, anchor_y), unit_px, work)

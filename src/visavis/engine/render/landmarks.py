@@ -14,7 +14,8 @@ OUTER_UPPER = (61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291)
 OUTER_LOWER = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291)
 INNER_UPPER = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308)
 INNER_LOWER = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308)
-FACE_OVAL = (10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152, 148, 176, 149, 150, 136, 172, 58, 132, 93,
+FACE_OVAL = (10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152, 148, 176,
+             149, 150, 136, 172, 58, 132, 93,
              234, 127, 162, 21, 54, 103, 67, 109)  # fmt: skip
 NOSE_TIP, NOSE_BASE, CHIN, FOREHEAD = 1, 2, 152, 10
 EYE_OUTER_LEFT, EYE_OUTER_RIGHT = 33, 263
@@ -22,7 +23,9 @@ EYE_OUTER_LEFT, EYE_OUTER_RIGHT = 33, 263
 
 @dataclass(frozen=True, slots=True)
 class EyeIndices:
-    """One eye: lids from the viewer's left to the viewer's right, iris centre and rim, and the lower edge of its brow."""
+    """One eye: lids from the viewer's left to the viewer's right, iris centre and rim, and the lower edge
+    of its brow.
+    """
 
     upper: tuple[int, ...]
     lower: tuple[int, ...]

@@ -1,4 +1,6 @@
-"""The two layers of every picture, made once for a size and a backdrop: what stands still, and the person as a texture to be warped over it."""
+"""The two layers of every picture, made once for a size and a backdrop: what stands still, and the person as a texture
+to be warped over it.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ MATTE_BLACK, MATTE_WHITE = 16, 235  # Y of a matte of nothing and of all: limite
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layers:
-    """A scene before a backdrop, not yet laid out. `scene`: its picture holds the person's own colours wherever the backdrop is not the photo's."""
+    """A scene before a backdrop, not yet laid out. `scene`: its picture holds the person's own colours wherever the
+    backdrop is not the photo's.
+    """
 
     scene: Scene
     backdrop: Backdrop
@@ -39,9 +43,11 @@ class Layers:
         return cls(scene=person, backdrop=backdrop)
 
     def still(self, region: Box, width: int, height: int, unit: float) -> Picture:
-        """Return the I420 picture without the person; beside `region`, where nothing moves, with them. `unit`: px between the outer eye corners.
+        """Return the I420 picture without the person; beside `region`, where nothing moves, with them. `unit`: px
+        between the outer eye corners.
 
-        uint8 (height * 3 / 2, width), or (height * 3, width) with the matte below the colours. Raises BackgroundRefused when an image is unreadable.
+        uint8 (height * 3 / 2, width), or (height * 3, width) with the matte below the colours. Raises BackgroundRefused
+        when an image is unreadable.
         """
         scene, backdrop = self.scene, self.backdrop
         if backdrop.transparent:
@@ -52,7 +58,9 @@ class Layers:
         for left, right in ((0, region[0]), (region[2], width)):
             if left < right:
                 colours[:, left:right], matte[:, left:right] = self._beside(colours[:, left:right], left)
-        return _to_i420(colours, matte if backdrop.transparent else None, dithered=backdrop.kind not in ("color", "chroma"))
+        return _to_i420(
+            colours, matte if backdrop.transparent else None, dithered=backdrop.kind not in ("color", "chroma")
+        )
 
     def _beside(self, ground: Picture, left: int) -> tuple[Picture, Picture]:
         height, width = ground.shape[:2]
@@ -62,26 +70,43 @@ class Layers:
         if self.backdrop.kind == "photo" or self.backdrop.transparent:
             return picture, matte
         opacity = matte.astype(np.float32) / 255.0
-        return np.asarray(cv2.blendLinear(picture, np.ascontiguousarray(ground), opacity, 1.0 - opacity), np.uint8), matte
+        return np.asarray(
+            cv2.blendLinear(picture, np.ascontiguousarray(ground), opacity, 1.0 - opacity), np.uint8
+        ), matte
 
     def luma(self, box: Box) -> Array:
-        """Return the Y of the scene's picture in `box`, output px, as it is shown where nothing moves: float32 (height, width)."""
+        """Return the Y of the scene's picture in `box`, output px, as it is shown where nothing moves: float32 (height,
+        width).
+        """
         left, top, right, bottom = box
-        shown = lay_out(self.scene.picture, _moved(self.scene.frame, left, top), right - left, bottom - top, 1.0, cv2.BORDER_REPLICATE, sharp=True)
+        shown = lay_out(
+            self.scene.picture,
+            _moved(self.scene.frame, left, top),
+            right - left,
+            bottom - top,
+            1.0,
+            cv2.BORDER_REPLICATE,
+            sharp=True,
+        )
         return to_yuv(shown)[..., 0]
 
     def texture(self, box: Box, zoom: float) -> NDArray[np.uint8]:
-        """Return the person, premultiplied Y, U, V and 255 minus their opacity, uint8 (H, W, 4). `box`: what it covers, output px.
+        """Return the person, premultiplied Y, U, V and 255 minus their opacity, uint8 (H, W, 4). `box`: what it covers,
+        output px.
 
-        Before the photo's own background it is P = I - (1 - a) B, so that person over background is the photo exactly, whatever stands in the
-        background; before another it is a F.
+        Before the photo's own background it is P = I - (1 - a) B, so that person over background is the photo exactly,
+        whatever stands in the background; before another it is a F.
         """
         left, top, right, bottom = box
         width, height = round((right - left) * zoom), round((bottom - top) * zoom)
         scene, inner = self.scene, _moved(self.scene.frame, left, top)
         picture = lay_out(scene.picture, inner, width, height, zoom, cv2.BORDER_REPLICATE, sharp=True)
         matte = lay_out(scene.matte, inner, width, height, zoom, cv2.BORDER_REPLICATE, sharp=True)
-        ground = lay_out(scene.background, inner, width, height, zoom, cv2.BORDER_REPLICATE) if self.backdrop.kind == "photo" else None
+        ground = (
+            lay_out(scene.background, inner, width, height, zoom, cv2.BORDER_REPLICATE)
+            if self.backdrop.kind == "photo"
+            else None
+        )
         texture = np.empty((height, width, 4), np.uint8)
         for top in range(0, height, STRIP_PX):
             rows = slice(top, top + STRIP_PX)
@@ -105,7 +130,8 @@ def _moved(frame: Frame, left: float, top: float) -> Frame:
 def _to_i420(rgb: Picture, matte: Picture | None, *, dithered: bool) -> Picture:
     """Return an RGB picture as I420, its matte below it if there is one.
 
-    Dithered (with always the same noise): a smooth wall in 8 bits of chroma would show bands. A flat colour is left flat, for keys.
+    Dithered (with always the same noise): a smooth wall in 8 bits of chroma would show bands. A flat colour is left
+    flat, for keys.
     """
     noise = np.random.default_rng(1)
     height, width = rgb.shape[:2]
@@ -117,7 +143,9 @@ def _to_i420(rgb: Picture, matte: Picture | None, *, dithered: bool) -> Picture:
         half = cv2.resize(yuv, (width // 2, yuv.shape[0] // 2), interpolation=cv2.INTER_AREA)
         y[top : top + yuv.shape[0]] = yuv[..., 0] + (noise.random(yuv.shape[:2], np.float32) if dithered else 0.5)
         for plane, channel in ((u, 1), (v, 2)):
-            plane[top // 2 : top // 2 + half.shape[0]] = half[..., channel] + (noise.random(half.shape[:2], np.float32) if dithered else 0.5)
+            plane[top // 2 : top // 2 + half.shape[0]] = half[..., channel] + (
+                noise.random(half.shape[:2], np.float32) if dithered else 0.5
+            )
     if matte is not None:
         y[height:] = np.rint(MATTE_BLACK + matte * np.float32((MATTE_WHITE - MATTE_BLACK) / 255.0))
         u[height // 2 :] = v[height // 2 :] = 128

@@ -1,7 +1,8 @@
-"""Where an eye opens: by the lines of the mesh, or, where an eye is drawn larger than the mesh believes, by the picture itself.
+"""Where an eye opens: by the lines of the mesh, or, where an eye is drawn larger than the mesh believes, by the picture
+itself.
 
-The mesh of a photo lies along the lids. Illustrations have eyes larger than anybody's, and the mesh lies inside them: lids that followed it would
-leave white at the corners and draw the thick line of the lashes down over the eye.
+The mesh of a photo lies along the lids. Illustrations have eyes larger than anybody's, and the mesh lies inside them:
+lids that followed it would leave white at the corners and draw the thick line of the lashes down over the eye.
 """
 
 from __future__ import annotations
@@ -16,19 +17,22 @@ from visavis.engine.render.landmarks import EYE_LEFT, EYE_RIGHT, EyeIndices, cur
 
 Array = NDArray[np.float32]
 
-_SEEN_BY = np.array([0.7, 1.3, 1.3], np.float32)  # how much a difference of Y, of U, of V tells skin from what is no skin
+# how much a difference of Y, of U, of V tells skin from what is no skin
+_SEEN_BY = np.array([0.7, 1.3, 1.3], np.float32)
 _NO_SKIN, _NO_DRAWN_SKIN = 18.0, 11.0  # such differences; in a drawing, which is smooth, less is enough
 _BRIGHTER = 8.0  # than skin, by levels of luma: white of the eye
-# White that lies beyond the mesh's eye, as a share of that eye. Five drawings, both eyes each: 0.03 to 0.13, 0.05 and more in the mean; 28 photos and
-# figures: one eye of nine of them 0.14 to 2.9, where its skin lies in a shadow, the other 0.02 at most but in one.
+# White that lies beyond the mesh's eye, as a share of that eye. Five drawings, both eyes each: 0.03 to 0.13, 0.05 and
+# more in the mean; 28 photos and figures: one eye of nine of them 0.14 to 2.9, where its skin lies in a shadow, the
+# other 0.02 at most but in one.
 _WHITE_LEAST, _WHITE_MEAN, _WHITE_MOST = 0.025, 0.045, 0.3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LidLines:
-    """Heights are functions of x in px of the texture, float32 like it; `left`, `right`: the corners. `bare`: where skin without lashes begins above
-    the upper lid. `iris`: its centre and radius; `whites`: where the white of the eye ends to the left and to the right. `drawn`: whether the picture
-    has told them."""
+    """Heights are functions of x in px of the texture, float32 like it; `left`, `right`: the corners. `bare`: where
+    skin without lashes begins above the upper lid. `iris`: its centre and radius; `whites`: where the white of the eye
+    ends to the left and to the right. `drawn`: whether the picture has told them.
+    """
 
     left: float
     right: float
@@ -82,7 +86,13 @@ class _Look:
     """What the picture shows in a box about an eye."""
 
     def __init__(
-        self, texture: NDArray[np.uint8], points: Array, unit: float, indices: EyeIndices, mesh: LidLines, box: tuple[int, int, int, int]
+        self,
+        texture: NDArray[np.uint8],
+        points: Array,
+        unit: float,
+        indices: EyeIndices,
+        mesh: LidLines,
+        box: tuple[int, int, int, int],
     ) -> None:
         left, top, right, bottom = box
         self._left, self._top, self._unit, self.mesh = left, top, unit, mesh
@@ -96,17 +106,23 @@ class _Look:
         self._skins = [np.median(part, axis=0) for part in (above, below) if len(part) > 20]
         self._iris = points[indices.iris] - (left, top)
         self._radius = mesh.iris[2]
-        self._outline = np.round(np.vstack([points[list(indices.upper)], points[list(indices.lower)][::-1]]) - (left, top)).astype(np.int32)
+        self._outline = np.round(
+            np.vstack([points[list(indices.upper)], points[list(indices.lower)][::-1]]) - (left, top)
+        ).astype(np.int32)
 
     def white_beyond(self, no_skin: float) -> float:
-        """Return how much of what belongs to the eye and is brighter than skin lies outside of the mesh's lids; 1: as much as the area between."""
+        """Return how much of what belongs to the eye and is brighter than skin lies outside of the mesh's lids; 1: as
+        much as the area between.
+        """
         if not self._skins:
             return 0.0
         inside = np.zeros(self._area.shape[:2], np.uint8)
         cv2.fillPoly(inside, [self._outline], 1)
         reach = 2 * max(1, round(0.012 * self._unit)) + 1
         beyond = cv2.dilate(inside, np.ones((reach, reach), np.uint8)) == 0
-        return float((self._eye(no_skin) & beyond & self._white() & (self._y > self._lid - 0.06 * self._unit)).sum()) / max(int(inside.sum()), 1)
+        return float(
+            (self._eye(no_skin) & beyond & self._white() & (self._y > self._lid - 0.06 * self._unit)).sum()
+        ) / max(int(inside.sum()), 1)
 
     def _white(self) -> NDArray[np.bool_]:
         return np.asarray(self._area[..., 0] > max(float(skin[0]) for skin in self._skins) + _BRIGHTER)
@@ -116,7 +132,8 @@ class _Look:
         differences = [np.sqrt((((self._area - skin) * _SEEN_BY) ** 2).sum(axis=-1)) for skin in self._skins]
         other = (np.minimum.reduce(differences) > no_skin).astype(np.uint8)
         size = 2 * max(1, round(0.008 * self._unit)) + 1
-        other = cv2.morphologyEx(other, cv2.MORPH_OPEN, np.ones((size, size), np.uint8))  # lashes and wrinkles that touch it are thin
+        # lashes and wrinkles that touch it are thin
+        other = cv2.morphologyEx(other, cv2.MORPH_OPEN, np.ones((size, size), np.uint8))
         x, y = int(self._iris[0]), int(self._iris[1])
         cv2.circle(other, (x, y), round(self._radius), 1, -1)
         _, parts = cv2.connectedComponents(other)
@@ -134,13 +151,17 @@ class _Look:
         bottom = (len(seen) - 1 - seen[::-1].argmax(axis=0) + self._top).astype(np.float32)
         if not 0.9 < (x[-1] - x[0]) / (mesh.right - mesh.left) < 2.0 or float((bottom - top).max()) > 0.45 * unit:
             return None
-        top, bottom = (cv2.GaussianBlur(line[None], (0, 0), 0.012 * unit, borderType=cv2.BORDER_REPLICATE)[0] for line in (top, bottom))
+        top, bottom = (
+            cv2.GaussianBlur(line[None], (0, 0), 0.012 * unit, borderType=cv2.BORDER_REPLICATE)[0]
+            for line in (top, bottom)
+        )
         lid = np.interp(x, *mesh.upper)
         within = (x > mesh.left) & (x < mesh.right)
         white = np.flatnonzero((eye & self._white()).any(axis=0))
         if not len(white):
             return None
-        thick = float(np.clip(np.median((lid - top)[within]), 0.0, 0.06 * unit)) if within.any() else 0.0  # the line of the lashes
+        # the line of the lashes
+        thick = float(np.clip(np.median((lid - top)[within]), 0.0, 0.06 * unit)) if within.any() else 0.0
         upper = top + np.minimum(thick, 0.5 * (bottom - top))
         return LidLines(
             left=float(x[0]),

@@ -25,7 +25,9 @@ _CLEAR = 12  # of the texture's transparency (255: nobody): less is skin
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MouthPose:
-    """The edges of the lips in output px, float32 (SEAM_POINTS, 2), from the left corner to the right one, and the box they need, even numbers."""
+    """The edges of the lips in output px, float32 (SEAM_POINTS, 2), from the left corner to the right one, and the box
+    they need, even numbers.
+    """
 
     upper: Array
     lower: Array
@@ -60,7 +62,8 @@ class Mouth:
         self._unit = e
         self._scratch = native.scratch_for(mouth.nx * mouth.cell, mouth.cell)
         floats = ctypes.c_float * 4
-        self._lip_colours = floats(*plan.interior.lip_upper, 0.5), floats(*plan.interior.lip_lower, 0.8)  # and how much of them is seen
+        # and how much of them is seen
+        self._lip_colours = floats(*plan.interior.lip_upper, 0.5), floats(*plan.interior.lip_lower, 0.8)
         middle = plan.seam[len(plan.seam) // 2]
         self._home = (float(middle[0]), float(middle[1]))
 
@@ -107,18 +110,29 @@ class Mouth:
         x = np.maximum.accumulate(pose.middle[:, 0])
         return nodes[..., 1] > np.interp(nodes[0, :, 0], x, pose.middle[:, 1])[None, :]
 
-    def draw(self, out: Planes, texture: native.Texture, upper: native.Grid, lower: native.Grid, pose: MouthPose) -> None:
-        """Draw the mouth into the planes Y, U, V of a picture; `upper`, `lower`: sources of the two layers on the mouth's grid, texture px."""
+    def draw(
+        self, out: Planes, texture: native.Texture, upper: native.Grid, lower: native.Grid, pose: MouthPose
+    ) -> None:
+        """Draw the mouth into the planes Y, U, V of a picture; `upper`, `lower`: sources of the two layers on the
+        mouth's grid, texture px.
+        """
         left, top, right, bottom = pose.box
         face = self._skin(texture, upper, lower, pose)
         if pose.gap > 0.15:
             self._open(face, pose)
         # The box of a narrow jaw reaches beyond the person: there the picture stays as it was drawn.
-        places = tuple(plane[top // step : bottom // step, left // step : right // step] for plane, step in zip(out, (1, 2, 2), strict=True))
+        places = tuple(
+            plane[top // step : bottom // step, left // step : right // step]
+            for plane, step in zip(out, (1, 2, 2), strict=True)
+        )
         native.settle(face, _CLEAR, places)
 
-    def _skin(self, texture: native.Texture, upper: native.Grid, lower: native.Grid, pose: MouthPose) -> NDArray[np.uint8]:
-        """Return both lips about the line between them, uint8 (h, w, 4): each layer is only looked up on its side of the line."""
+    def _skin(
+        self, texture: native.Texture, upper: native.Grid, lower: native.Grid, pose: MouthPose
+    ) -> NDArray[np.uint8]:
+        """Return both lips about the line between them, uint8 (h, w, 4): each layer is only looked up on its side of
+        the line.
+        """
         left, top, right, bottom = pose.box
         grid = self._plan.mouth_grid
         x = np.arange(left, right, dtype=np.float32)
@@ -141,7 +155,9 @@ class Mouth:
         left, top, right, bottom = self._about_opening(pose)
         width, e = right - left, self._unit
         x = np.arange(left, right, dtype=np.float32)
-        upper, lower = (np.interp(x, np.maximum.accumulate(line[:, 0]), line[:, 1] - top) for line in (pose.upper, pose.lower))
+        upper, lower = (
+            np.interp(x, np.maximum.accumulate(line[:, 0]), line[:, 1] - top) for line in (pose.upper, pose.lower)
+        )
         columns = np.empty((8, width), np.float32)
         columns[0], columns[1] = upper, lower
         columns[2:4] = _across(columns[:2])
@@ -172,7 +188,9 @@ class Mouth:
             patches=patches,
             patch_count=len(patches),
         )
-        for k, name in enumerate(("upper", "lower", "across_upper", "across_lower", "fresh", "rolled", "light", "shadow")):
+        for k, name in enumerate(
+            ("upper", "lower", "across_upper", "across_lower", "fresh", "rolled", "light", "shadow")
+        ):
             setattr(opening, name, native.address(columns[k]))
         native.open_mouth(opening)
 
@@ -181,7 +199,12 @@ class Mouth:
         rim = 4
         left, right = pose.upper[:, 0].min() - rim, pose.upper[:, 0].max() + rim
         top, bottom = pose.upper[:, 1].min() - rim, pose.lower[:, 1].max() + rim + 0.025 * self._unit
-        return max(pose.box[0], int(left)), max(pose.box[1], int(top)), min(pose.box[2], int(right) + 1), min(pose.box[3], int(bottom) + 1)
+        return (
+            max(pose.box[0], int(left)),
+            max(pose.box[1], int(top)),
+            min(pose.box[2], int(right) + 1),
+            min(pose.box[3], int(bottom) + 1),
+        )
 
     def _patches(self, pose: MouthPose, left: int, top: int) -> ctypes.Array[native.Patch]:
         """Return what lies in the mouth from the back to the front, placed in a box that begins at (left, top)."""
@@ -192,7 +215,12 @@ class Mouth:
         raised = -0.06 * e
         tongue_y = at_rest + (min(at_rest, raised) - at_rest) * pose.tongue
         near = 1.0 + 0.35 * pose.tongue  # a raised tip is near and catches the light
-        layers = [(inner.cavity, 0.0, 1.0), (inner.tongue, tongue_y, near), (inner.lower, jaw, 1.0), (inner.upper, 0.0, 1.0)]
+        layers = [
+            (inner.cavity, 0.0, 1.0),
+            (inner.tongue, tongue_y, near),
+            (inner.lower, jaw, 1.0),
+            (inner.upper, 0.0, 1.0),
+        ]
         if pose.out > 0.02:  # the tip comes forward over the lower teeth, up to the edge of the upper ones
             layers.append((inner.tip, (1.0 - pose.out) * (jaw + _TIP_HIDDEN * e), 1.0))
         patches = (native.Patch * len(layers))()
@@ -208,12 +236,15 @@ class Mouth:
         """The dark towards the corners, 0 to 1, in every column `x`."""
         centre, half = (pose.upper[0, 0] + pose.upper[-1, 0]) / 2, max((pose.upper[-1, 0] - pose.upper[0, 0]) / 2, 1.0)
         across = np.clip(1.0 - 0.7 * np.abs((x - centre) / half) ** 2.6, 0.2, 1.0)
-        # Lips that stand out shade what is behind: the more they are pushed forward, the deeper the teeth lie in the dark.
+        # Lips that stand out shade what is behind: the more they are pushed forward, the deeper the teeth lie in the
+        # dark.
         return across * ((1.0 - 0.22 * pose.rounded) * (1.0 - 0.55 * pose.protruded))
 
 
 def _across(edges: Array) -> Array:
-    """How long a px across an edge is for one down it, float32 like `edges` (n, w), their heights: a steep edge shall not show steps."""
+    """How long a px across an edge is for one down it, float32 like `edges` (n, w), their heights: a steep edge shall
+    not show steps.
+    """
     fall = np.zeros_like(edges)
     np.subtract(edges[:, 2:], edges[:, :-2], out=fall[:, 1:-1])  # over two columns
     return 1.0 / np.sqrt(1.0 + np.minimum(0.25 * fall * fall, _STEEP * _STEEP))

@@ -9,24 +9,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visavis.engine.render.colour import to_yuv
-from visavis.engine.render.landmarks import CHIN, INNER_LOWER, INNER_UPPER, NOSE_BASE, OUTER_LOWER, OUTER_UPPER, FaceGeometry, curve, smooth
+from visavis.engine.render.landmarks import (
+    CHIN,
+    INNER_LOWER,
+    INNER_UPPER,
+    NOSE_BASE,
+    OUTER_LOWER,
+    OUTER_UPPER,
+    FaceGeometry,
+    curve,
+    smooth,
+)
 
-OPEN_FROM = 0.011  # gap of the inner lips, in eye distances, from which a mouth counts as open: closed ones read up to 0.009 (60 faces)
+# gap of the inner lips, in eye distances, from which a mouth counts as open: closed ones read up to 0.009 (60 faces)
+OPEN_FROM = 0.011
 NO_TEETH: NDArray[np.uint8] = np.zeros((0, 0, 4), np.uint8)
 TEETH_FROM = 0.06  # gap, in eye distances, from which teeth are looked for
-TOOTH_MOST = 0.13  # how much of an upper tooth can show, in eye distances: crowns are 10 to 11 mm long, eyes about 90 mm apart outside
-# The upper lip closes nearly half of a small gap and no more than UPPER_MOST, in eye distances, of a wide one; the lower lip and the jaw close the
-# rest. Measured on one man's smiles: gaps of 0.08, 0.12, 0.24 had raised his upper lip by 0.032, 0.046, 0.049, two fifths of it in the lip itself.
+# how much of an upper tooth can show, in eye distances: crowns are 10 to 11 mm long, eyes about 90 mm apart outside
+TOOTH_MOST = 0.13
+# The upper lip closes nearly half of a small gap and no more than UPPER_MOST, in eye distances, of a wide one; the
+# lower lip and the jaw close the rest. Measured on one man's smiles: gaps of 0.08, 0.12, 0.24 had raised his upper lip
+# by 0.032, 0.046, 0.049, two fifths of it in the lip itself.
 UPPER_SHARE, UPPER_MOST = 0.45, 0.07
 UPPER_LIP_PART, LOWER_LIP_PART = 0.4, 0.12  # of a lip's way, made up by a fuller lip; the rest by the skin beyond
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Neutral:
-    """A picture (H, W, 3) uint8 RGB with closed lips and its landmarks (478, 3); `parted`: the gap that was closed, in eye distances.
+    """A picture (H, W, 3) uint8 RGB with closed lips and its landmarks (478, 3); `parted`: the gap that was closed, in
+    eye distances.
 
-    `teeth`: uint8 (h, w, 4) RGBA, the teeth that the photo showed, opaque where they were seen, their left upper corner at `teeth_at` px from the
-    middle of the closed seam; (0, 0, 4) where there were none.
+    `teeth`: uint8 (h, w, 4) RGBA, the teeth that the photo showed, opaque where they were seen, their left upper corner
+    at `teeth_at` px from the middle of the closed seam; (0, 0, 4) where there were none.
     """
 
     picture: NDArray[np.uint8]
@@ -37,7 +51,9 @@ class Neutral:
 
 
 def close_lips(picture: NDArray[np.uint8], landmarks: NDArray[np.float32]) -> Neutral:
-    """Return the face with its lips closed along one seam. A mouth that is closed already only has its inner lip lines joined."""
+    """Return the face with its lips closed along one seam. A mouth that is closed already only has its inner lip lines
+    joined.
+    """
     p = landmarks[:, :2]
     unit = float(np.linalg.norm(p[33] - p[263]))
     parted = float(np.max(p[list(INNER_LOWER), 1] - p[list(INNER_UPPER), 1])) / unit
@@ -66,9 +82,14 @@ class _Closing:
         widest = max(float(self.gap.max()) / unit, 1e-3)
         self.share = UPPER_MOST * (1.0 - float(np.exp(-UPPER_SHARE * widest / UPPER_MOST))) / widest
         self.seam = (upper + self.share * self.gap).astype(np.float32)
-        # A lip that no longer is stretched by a smile is fuller: most of the way is made up within the lip, the rest by the skin beyond.
-        self.upper_rim = np.minimum(np.interp(column, *curve(p[list(OUTER_UPPER)])), upper - 0.03 * unit).astype(np.float32)
-        self.lower_rim = np.maximum(np.interp(column, *curve(p[list(OUTER_LOWER)])), lower + 0.05 * unit).astype(np.float32)
+        # A lip that no longer is stretched by a smile is fuller: most of the way is made up within the lip, the rest by
+        # the skin beyond.
+        self.upper_rim = np.minimum(np.interp(column, *curve(p[list(OUTER_UPPER)])), upper - 0.03 * unit).astype(
+            np.float32
+        )
+        self.lower_rim = np.maximum(np.interp(column, *curve(p[list(OUTER_LOWER)])), lower + 0.05 * unit).astype(
+            np.float32
+        )
         self._ease = float(np.clip((float(np.linalg.norm(p[61] - p[291])) / unit - 0.56) / 0.2, 0, 1))
 
     def at(self, x: NDArray[np.float32]) -> NDArray[np.intp]:
@@ -91,7 +112,9 @@ class _Closing:
         """Return the displacement that eases a broad smile: the corners a little in and down."""
         dx, dy = np.zeros_like(x), np.zeros_like(y)
         for corner, side in ((self.p[61], 1.0), (self.p[291], -1.0)):
-            near = np.exp(-0.5 * (((x - corner[0]) / (0.2 * self.unit)) ** 2 + ((y - corner[1]) / (0.17 * self.unit)) ** 2))
+            near = np.exp(
+                -0.5 * (((x - corner[0]) / (0.2 * self.unit)) ** 2 + ((y - corner[1]) / (0.17 * self.unit)) ** 2)
+            )
             dx = dx + side * 0.045 * self._ease * self.unit * near
             dy = dy + 0.03 * self._ease * self.unit * near
         return dx, dy
@@ -115,7 +138,9 @@ def _close(picture: NDArray[np.uint8], landmarks: NDArray[np.float32], unit: flo
         upper, lower = ry - closing.above(i, upper), ry - closing.below(i, lower)
     filled = _fill_inside(picture, p, unit)
     layers = [
-        cv2.remap(filled, rx.astype(np.float32), source.astype(np.float32), cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+        cv2.remap(
+            filled, rx.astype(np.float32), source.astype(np.float32), cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+        )
         for source in (upper, lower)
     ]
     seam = closing.seam[i]
@@ -131,11 +156,19 @@ def _close(picture: NDArray[np.uint8], landmarks: NDArray[np.float32], unit: flo
     out[top:bottom, left:right] = _ease_creases(closed, at, unit)
     seam_middle = (moved[13, :2] + moved[14, :2]) / 2
     teeth, (tx, ty) = _own_teeth(picture, p, unit)
-    return Neutral(picture=out, landmarks=moved, parted=parted, teeth=teeth, teeth_at=(tx - float(seam_middle[0]), ty - float(seam_middle[1])))
+    return Neutral(
+        picture=out,
+        landmarks=moved,
+        parted=parted,
+        teeth=teeth,
+        teeth_at=(tx - float(seam_middle[0]), ty - float(seam_middle[1])),
+    )
 
 
 def _move(landmarks: NDArray[np.float32], closing: _Closing, box: tuple[int, int, int, int]) -> NDArray[np.float32]:
-    """Return the landmarks of the closed mouth: all within the box moved as the picture was, the inner lips upon the seam."""
+    """Return the landmarks of the closed mouth: all within the box moved as the picture was, the inner lips upon the
+    seam.
+    """
     left, top, right, bottom = box
     moved = landmarks.copy()
     x, y = landmarks[:468, 0], landmarks[:468, 1]
@@ -155,7 +188,9 @@ def _move(landmarks: NDArray[np.float32], closing: _Closing, box: tuple[int, int
 
 
 def _without_shadows(image: NDArray[np.uint8], p: NDArray[np.float32], unit: float) -> NDArray[np.float32]:
-    """Take away the dark that an open smile shows in its corners: on closed lips it would stand there as two spots. The lips' line comes after."""
+    """Take away the dark that an open smile shows in its corners: on closed lips it would stand there as two spots. The
+    lips' line comes after.
+    """
     y, x = np.mgrid[0 : image.shape[0], 0 : image.shape[1]].astype(np.float32)
     size = max(3, round(0.15 * unit)) | 1
     filled = cv2.morphologyEx(image, cv2.MORPH_CLOSE, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)))
@@ -163,13 +198,17 @@ def _without_shadows(image: NDArray[np.uint8], p: NDArray[np.float32], unit: flo
     zone = np.zeros(image.shape[:2], np.float32)
     for corner, side in ((p[61], -1.0), (p[291], 1.0)):
         outward = (x - corner[0]) * side / unit
-        near = np.exp(-0.5 * ((np.minimum(outward - 0.01, 0.0) / 0.045) ** 2 + (np.maximum(outward - 0.03, 0.0) / 0.05) ** 2))
+        near = np.exp(
+            -0.5 * ((np.minimum(outward - 0.01, 0.0) / 0.045) ** 2 + (np.maximum(outward - 0.03, 0.0) / 0.05) ** 2)
+        )
         zone = np.maximum(zone, near * np.exp(-0.5 * ((y - corner[1]) / (0.055 * unit)) ** 2))
     return image + np.maximum(filled - image, 0.0) * zone[..., None]
 
 
 def _ease_creases(image: NDArray[np.uint8], p: NDArray[np.float32], unit: float) -> NDArray[np.uint8]:
-    """Take back some of the folds that a smile draws outside the corners of the mouth; they would crawl when the lips are rounded."""
+    """Take back some of the folds that a smile draws outside the corners of the mouth; they would crawl when the lips
+    are rounded.
+    """
     y, x = np.mgrid[0 : image.shape[0], 0 : image.shape[1]].astype(np.float32)
     size = max(3, round(0.09 * unit)) | 1
     filled = cv2.morphologyEx(image, cv2.MORPH_CLOSE, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)))
@@ -183,7 +222,9 @@ def _ease_creases(image: NDArray[np.uint8], p: NDArray[np.float32], unit: float)
 
 
 def _fill_inside(picture: NDArray[np.uint8], p: NDArray[np.float32], unit: float) -> NDArray[np.uint8]:
-    """Return the picture with the inside of the mouth painted over from the lips, so that no tooth is left along the seam."""
+    """Return the picture with the inside of the mouth painted over from the lips, so that no tooth is left along the
+    seam.
+    """
     ring = np.vstack([p[list(INNER_UPPER)], p[list(INNER_LOWER)][::-1]])
     mask = np.zeros(picture.shape[:2], np.uint8)
     cv2.fillPoly(mask, [np.round(ring).astype(np.int32)], 255)
@@ -196,10 +237,14 @@ def _fill_inside(picture: NDArray[np.uint8], p: NDArray[np.float32], unit: float
     return out
 
 
-def _own_teeth(picture: NDArray[np.uint8], p: NDArray[np.float32], unit: float) -> tuple[NDArray[np.uint8], tuple[float, float]]:
-    """Cut out the upper teeth between parted lips: what is bright there, less red than lips and skin, and begins at the upper lip.
+def _own_teeth(
+    picture: NDArray[np.uint8], p: NDArray[np.float32], unit: float
+) -> tuple[NDArray[np.uint8], tuple[float, float]]:
+    """Cut out the upper teeth between parted lips: what is bright there, less red than lips and skin, and begins at the
+    upper lip.
 
-    Nothing if that is little, or only in places: a row half hidden by a hand or a moustache looks worse than a drawn one.
+    Nothing if that is little, or only in places: a row half hidden by a hand or a moustache looks worse than a drawn
+    one.
     """
     none = NO_TEETH, (0.0, 0.0)
     ring = np.vstack([p[list(INNER_UPPER)], p[list(INNER_LOWER)][::-1]])
@@ -218,7 +263,9 @@ def _own_teeth(picture: NDArray[np.uint8], p: NDArray[np.float32], unit: float) 
     bright = float(np.percentile(yuv[inside, 0], 90))
     skin = _skin_colour(picture, p, unit)
     lips = np.concatenate([picture[int(p[i, 1]), int(p[i, 0])].reshape(1, 3) for i in (17, 0, 84, 314)])
-    redness = (float(np.median(yuv[inside & (yuv[..., 0] > 0.8 * bright), 2])) + float(np.median(to_yuv(lips)[:, 2]))) / 2
+    redness = (
+        float(np.median(yuv[inside & (yuv[..., 0] > 0.8 * bright), 2])) + float(np.median(to_yuv(lips)[:, 2]))
+    ) / 2
     tooth = smooth((yuv[..., 0] - 0.5 * bright) / (0.2 * bright)) * smooth((redness + 4 - yuv[..., 2]) / 6) * inside
     tooth = tooth * _below_the_lip(tooth > 0.5, np.interp(np.arange(x0, x1), *curve(p[list(INNER_UPPER)])) - y0, unit)
     if float(tooth.sum()) < 0.25 * float(inside.sum()) or bright < max(90.0, 0.72 * float(skin[0])):
@@ -238,7 +285,9 @@ def _own_teeth(picture: NDArray[np.uint8], p: NDArray[np.float32], unit: float) 
 
 
 def _below_the_lip(tooth: NDArray[np.bool_], lip: NDArray[np.float64], unit: float) -> NDArray[np.bool_]:
-    """Return which rows of each column belong to the row of teeth that begins at the upper lip, `lip` (columns,): lower teeth do not."""
+    """Return which rows of each column belong to the row of teeth that begins at the upper lip, `lip` (columns,): lower
+    teeth do not.
+    """
     rows = np.arange(len(tooth))[:, None]
     first = np.where(tooth.any(axis=0), tooth.argmax(axis=0), len(tooth))
     missed = np.cumsum(~tooth & (rows >= first), axis=0)

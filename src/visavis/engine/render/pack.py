@@ -19,7 +19,8 @@ from visavis.engine.render.neutral import close_lips
 from visavis.engine.render.version import FORMAT_VERSION
 from visavis.errors import PackUnreadable
 
-UNIT_MIN_PX = 110.0  # a face with less between its outer eye corners is enlarged before baking, so that lips are cut finely
+# a face with less between its outer eye corners is enlarged before baking, so that lips are cut finely
+UNIT_MIN_PX = 110.0
 _IMAGES = {"picture": ".jpg", "background": ".jpg", "matte": ".png", "teeth": ".png"}
 
 
@@ -27,12 +28,13 @@ _IMAGES = {"picture": ".jpg", "background": ".jpg", "matte": ".png", "teeth": ".
 class AvatarPack:
     """One avatar. Arrays share height H and width W of `picture` unless said otherwise.
 
-    `picture`: uint8 (H, W, 3) RGB, the neutral face, lips closed. `background`: uint8 (H, W, 3) RGB. `matte`: uint8 (H, W).
-    `landmarks`: float32 (478, 3), px of `picture`, of the neutral face. `head`: the head with its hair, px of `picture`.
-    `teeth`: uint8 (h, w, 4) RGBA, the person's own teeth where the photo shows them, its left upper corner `teeth_at` px of `picture` from the middle
-    of the seam; (0, 0, 4) where it shows none. `parted`: how far the lips were apart in the photo, in distances of the outer eye corners.
-    `lids`: how far each eye, the viewer's left one first, may blink and look: 1 freely, 0 (closed in the photo, behind dark glasses) not at all.
-    `plans`: what renderers of this process have prepared for a size, shared between them; not saved.
+    `picture`: uint8 (H, W, 3) RGB, the neutral face, lips closed. `background`: uint8 (H, W, 3) RGB. `matte`: uint8 (H,
+    W). `landmarks`: float32 (478, 3), px of `picture`, of the neutral face. `head`: the head with its hair, px of
+    `picture`. `teeth`: uint8 (h, w, 4) RGBA, the person's own teeth where the photo shows them, its left upper corner
+    `teeth_at` px of `picture` from the middle of the seam; (0, 0, 4) where it shows none. `parted`: how far the lips
+    were apart in the photo, in distances of the outer eye corners. `lids`: how far each eye, the viewer's left one
+    first, may blink and look: 1 freely, 0 (closed in the photo, behind dark glasses) not at all. `plans`: what
+    renderers of this process have prepared for a size, shared between them; not saved.
     """
 
     picture: NDArray[np.uint8]
@@ -47,7 +49,9 @@ class AvatarPack:
     plans: dict[tuple[Any, ...], Any] = field(default_factory=dict, compare=False, repr=False)
 
     def save(self, folder: Path) -> None:
-        """Write the pack into `folder`, which is made if need be. The npz is written last: a pack without it is none."""
+        """Write the pack into `folder`, which is made if need be. The npz is written last: a pack without
+        it is none.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         checks = np.zeros(4, np.uint32)
         finest = [cv2.IMWRITE_JPEG_QUALITY, 97, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, 0x111111]
@@ -55,7 +59,9 @@ class AvatarPack:
         checks[1] = _write(folder / "background.jpg", self.background[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])
         checks[2] = _write(folder / "matte.png", self.matte, [cv2.IMWRITE_PNG_COMPRESSION, 3])
         if self.teeth.size:
-            checks[3] = _write(folder / "teeth.png", cv2.cvtColor(self.teeth, cv2.COLOR_RGBA2BGRA), [cv2.IMWRITE_PNG_COMPRESSION, 3])
+            checks[3] = _write(
+                folder / "teeth.png", cv2.cvtColor(self.teeth, cv2.COLOR_RGBA2BGRA), [cv2.IMWRITE_PNG_COMPRESSION, 3]
+            )
         head = np.array([self.head.left, self.head.top, self.head.right, self.head.bottom], np.float32)
         with open(folder / "pack.npz", "wb") as file:
             np.savez_compressed(
@@ -72,12 +78,17 @@ class AvatarPack:
 
     @classmethod
     def load(cls, folder: Path) -> AvatarPack:
-        """Read a pack that `save` wrote. Raises PackUnreadable when it is not there, damaged, or of another format version."""
+        """Read a pack that `save` wrote. Raises PackUnreadable when it is not there, damaged, or of another format
+        version.
+        """
         try:
             with np.load(folder / "pack.npz", allow_pickle=False) as data:
                 version = int(data["format_version"])
                 if version != FORMAT_VERSION:
-                    raise PackUnreadable(f"The avatar pack has format {version}; this version reads {FORMAT_VERSION}", suggestion="Bake it again")
+                    raise PackUnreadable(
+                        f"The avatar pack has format {version}; this version reads {FORMAT_VERSION}",
+                        suggestion="Bake it again",
+                    )
                 landmarks = data["landmarks"].astype(np.float32)
                 head = [float(v) for v in data["head"]]
                 teeth_at = (float(data["teeth_at"][0]), float(data["teeth_at"][1]))
@@ -86,7 +97,9 @@ class AvatarPack:
                 lids = (float(data["lids"][0]), float(data["lids"][1]))
                 checks = [int(check) for check in data["checks"]]
         except (OSError, KeyError, IndexError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-            raise PackUnreadable(f"The avatar pack in {folder.name} cannot be read", suggestion="Bake it again") from error
+            raise PackUnreadable(
+                f"The avatar pack in {folder.name} cannot be read", suggestion="Bake it again"
+            ) from error
         picture = _read(folder / "picture.jpg", cv2.IMREAD_COLOR, checks[0])[..., ::-1]
         background = _read(folder / "background.jpg", cv2.IMREAD_COLOR, checks[1])[..., ::-1]
         matte = _read(folder / "matte.png", cv2.IMREAD_GRAYSCALE, checks[2])
@@ -94,7 +107,9 @@ class AvatarPack:
         if has_teeth:
             teeth = cv2.cvtColor(_read(folder / "teeth.png", cv2.IMREAD_UNCHANGED, checks[3]), cv2.COLOR_BGRA2RGBA)
         if landmarks.shape != (478, 3) or not (picture.shape == background.shape and picture.shape[:2] == matte.shape):
-            raise PackUnreadable(f"The parts of the avatar pack in {folder.name} do not fit together", suggestion="Bake it again")
+            raise PackUnreadable(
+                f"The parts of the avatar pack in {folder.name} do not fit together", suggestion="Bake it again"
+            )
         return cls(
             picture=np.ascontiguousarray(picture),
             background=np.ascontiguousarray(background),
@@ -109,8 +124,15 @@ class AvatarPack:
 
 
 def bake(study: PortraitStudy) -> AvatarPack:
-    """Return the pack of a studied portrait: lips closed, teeth kept, the background made to equal the picture wherever nobody stands."""
-    picture, matte, background, landmarks = study.picture, study.matte, study.background, study.landmarks.astype(np.float32)
+    """Return the pack of a studied portrait: lips closed, teeth kept, the background made to equal the picture wherever
+    nobody stands.
+    """
+    picture, matte, background, landmarks = (
+        study.picture,
+        study.matte,
+        study.background,
+        study.landmarks.astype(np.float32),
+    )
     unit = float(np.linalg.norm(landmarks[33, :2] - landmarks[263, :2]))
     grow = min(UNIT_MIN_PX / unit, 2.5, 1400 / picture.shape[1])
     if grow > 1.05:

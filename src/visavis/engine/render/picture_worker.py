@@ -1,7 +1,8 @@
-"""`python -m visavis.engine.render.picture_worker`: image bytes on stdin, a JPEG on stdout. Decoders of hostile bytes belong behind a wall.
+"""`python -m visavis.engine.render.picture_worker`: image bytes on stdin, a JPEG on stdout. Decoders of hostile bytes
+belong behind a wall.
 
-It lives for one picture, within limits on memory and time, and imports neither network nor service code. Exit status: 0 done, 3 refused (stdout is
-one JSON object that says why), anything else a fault of ours or of the limits.
+It lives for one picture, within limits on memory and time, and imports neither network nor service code. Exit status: 0
+done, 3 refused (stdout is one JSON object that says why), anything else a fault of ours or of the limits.
 """
 
 from __future__ import annotations
@@ -27,8 +28,13 @@ BE_NICE = 10
 
 
 def _set_limits() -> None:
-    for limit, value in ((resource.RLIMIT_AS, MEMORY_LIMIT_BYTES), (resource.RLIMIT_CPU, CPU_LIMIT_S), (resource.RLIMIT_CORE, 0)):
-        with contextlib.suppress(OSError, ValueError):  # where a system knows a limit only by name, the caller's timeout remains
+    for limit, value in (
+        (resource.RLIMIT_AS, MEMORY_LIMIT_BYTES),
+        (resource.RLIMIT_CPU, CPU_LIMIT_S),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        # where a system knows a limit only by name, the caller's timeout remains
+        with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(limit, (value, value))
     with contextlib.suppress(OSError):
         os.nice(BE_NICE)
@@ -41,7 +47,11 @@ def main() -> int:
     try:
         pixels = decode_image(image).picture
     except PortraitRefused as refusal:
-        said = {"message": refusal.message, "suggestion": refusal.suggestion, "too_large": isinstance(refusal, ImageTooLarge)}
+        said = {
+            "message": refusal.message,
+            "suggestion": refusal.suggestion,
+            "too_large": isinstance(refusal, ImageTooLarge),
+        }
         answers.write(json.dumps(said).encode())
         return REFUSED
     picture = Image.fromarray(pixels)

@@ -1,4 +1,6 @@
-"""What renderers of one avatar at one size share: textures, still picture, fields on the output's grid. Immutable once made."""
+"""What renderers of one avatar at one size share: textures, still picture, fields on the output's grid. Immutable once
+made.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,8 @@ SEAM_POINTS = 41
 STRIP_PX = 64  # even; the picture is drawn anew by strips in which something moves
 REACH = 0.24  # of a moving person about the matte, in eye distances
 MARGIN = 0.3  # of texture about the region, in eye distances: as far as a head's turn reaches in from there
-ZOOM_MAX = 1.25  # a texture finer than the output keeps a moving face as sharp as a still one (measured: 0.85 of the photo, 0.7 without)
+# a texture finer than the output keeps a moving face as sharp as a still one (measured: 0.85 of the photo, 0.7 without)
+ZOOM_MAX = 1.25
 CELLS_PER_UNIT = 19  # nodes of the grid per distance of the outer eye corners
 
 
@@ -38,15 +41,16 @@ CELLS_PER_UNIT = 19  # nodes of the grid per distance of the outer eye corners
 class RenderPlan:
     """One avatar at one output size. Output px unless said otherwise.
 
-    `still`: the I420 picture with the background everywhere and the person taken out, (height * 3 / 2, width); of a transparent backdrop twice as
-    high: the person's colours spread outward, and below them a matte without the person.
-    `texture`: uint8 (H, W, 4): premultiplied Y, U, V of the person and 255 minus their opacity; `zoom` texture px to an output px, beginning
-    at the output px `origin`. `region`: left, top, right, bottom of what may move, even numbers; `strips`: the same for
-    parts of it, top down, each no wider than the person there; `spans`, int32 (height of the region / 2, 2): for each two rows of it, from which px
-    to which one the person may show, even numbers, 8 apart at least or equal.
-    `grid` serves the region, `mouth_rows` and `mouth_columns` cut `mouth_grid` from it. `skin`: the fields of SKIN_COLUMNS on the grid's nodes, a row
-    each; `mouth` and `jump`: those of MOUTH_COLUMNS on the mouth's grid. `seam` (SEAM_POINTS, 2), `seam_upper` and `seam_jump`: the fields of all
-    COLUMNS there, a row each; `skull` (3, 2): what a degree of yaw, pitch and roll does to the middle of the seam.
+    `still`: the I420 picture with the background everywhere and the person taken out, (height * 3 / 2, width); of a
+    transparent backdrop twice as high: the person's colours spread outward, and below them a matte without the person.
+    `texture`: uint8 (H, W, 4): premultiplied Y, U, V of the person and 255 minus their opacity; `zoom` texture px to an
+    output px, beginning at the output px `origin`. `region`: left, top, right, bottom of what may move, even numbers;
+    `strips`: the same for parts of it, top down, each no wider than the person there; `spans`, int32 (height of the
+    region / 2, 2): for each two rows of it, from which px to which one the person may show, even numbers, 8 apart at
+    least or equal. `grid` serves the region, `mouth_rows` and `mouth_columns` cut `mouth_grid` from it. `skin`: the
+    fields of SKIN_COLUMNS on the grid's nodes, a row each; `mouth` and `jump`: those of MOUTH_COLUMNS on the mouth's
+    grid. `seam` (SEAM_POINTS, 2), `seam_upper` and `seam_jump`: the fields of all COLUMNS there, a row each; `skull`
+    (3, 2): what a degree of yaw, pitch and roll does to the middle of the seam.
     """
 
     width_px: int
@@ -78,17 +82,32 @@ class RenderPlan:
     creases: Creases
 
 
-def plan_for(pack: AvatarPack, width_px: int, height_px: int, backdrop: Backdrop = PHOTO, framing: Framing = AS_EVER) -> RenderPlan:
-    """Return the shared plan of `pack` at a size, before a backdrop, made on the first call. Raises BackgroundRefused."""
+def plan_for(
+    pack: AvatarPack, width_px: int, height_px: int, backdrop: Backdrop = PHOTO, framing: Framing = AS_EVER
+) -> RenderPlan:
+    """Return the shared plan of `pack` at a size, before a backdrop, made on the first call. Raises
+    BackgroundRefused.
+    """
     key = (width_px, height_px, backdrop, framing)
     if key not in pack.plans:
-        alike = next((plan for plan in pack.plans.values() if (plan.width_px, plan.height_px, plan.framing) == (width_px, height_px, framing)), None)
-        pack.plans[key] = _make(pack, width_px, height_px, backdrop, framing) if alike is None else _before(pack, alike, backdrop)
+        alike = next(
+            (
+                plan
+                for plan in pack.plans.values()
+                if (plan.width_px, plan.height_px, plan.framing) == (width_px, height_px, framing)
+            ),
+            None,
+        )
+        pack.plans[key] = (
+            _make(pack, width_px, height_px, backdrop, framing) if alike is None else _before(pack, alike, backdrop)
+        )
     return pack.plans[key]
 
 
 def _before(pack: AvatarPack, plan: RenderPlan, backdrop: Backdrop) -> RenderPlan:
-    """Return `plan` before another backdrop: nothing of its geometry changes, so a session can change its background in passing."""
+    """Return `plan` before another backdrop: nothing of its geometry changes, so a session can change its background in
+    passing.
+    """
     layers = Layers.of(surroundings(pack, plan.frame, plan.width_px, plan.height_px), backdrop)
     margin = plan.region[0] - plan.origin[0]
     texture = _texture(layers, plan.face, (*plan.origin, plan.region[2] + margin, plan.region[3] + margin), plan.zoom)
@@ -98,18 +117,27 @@ def _before(pack: AvatarPack, plan: RenderPlan, backdrop: Backdrop) -> RenderPla
 
 
 def _texture(layers: Layers, face: FaceGeometry, box: Box, zoom: float) -> NDArray[np.uint8]:
-    """Return the layers' texture of `box`, as detailed about the mouth as the picture is, though it is looked up between its px."""
+    """Return the layers' texture of `box`, as detailed about the mouth as the picture is, though it is looked up
+    between its px.
+    """
     texture = layers.texture(box, zoom)
     corners, m = np.vstack([face.corner_left, face.corner_right]), 0.18 * face.unit
-    (left, top), (right, bottom) = np.floor(corners.min(axis=0) - m).astype(int), np.ceil(corners.max(axis=0) + m).astype(int)
+    (left, top), (right, bottom) = (
+        np.floor(corners.min(axis=0) - m).astype(int),
+        np.ceil(corners.max(axis=0) + m).astype(int),
+    )
     mouth = max(box[0], int(left)), max(box[1], int(top)), min(box[2], int(right)), min(box[3], int(bottom))
     if mouth[2] - mouth[0] >= 16 and mouth[3] - mouth[1] >= 16:
-        columns, rows = (slice(round((mouth[i] - box[i]) * zoom), round((mouth[i + 2] - box[i]) * zoom)) for i in (0, 1))
+        columns, rows = (
+            slice(round((mouth[i] - box[i]) * zoom), round((mouth[i + 2] - box[i]) * zoom)) for i in (0, 1)
+        )
         sharpen(texture, strength_for(texture[rows, columns], layers.luma(mouth), zoom))
     return texture
 
 
-def _painted(texture: NDArray[np.uint8], face: FaceGeometry, zoom: float, origin: tuple[int, int]) -> tuple[tuple[Eye, Eye], Creases]:
+def _painted(
+    texture: NDArray[np.uint8], face: FaceGeometry, zoom: float, origin: tuple[int, int]
+) -> tuple[tuple[Eye, Eye], Creases]:
     """Return what paints into a texture: it keeps parts of it."""
     on_texture = to_texture(face.landmarks[:, :2].copy(), zoom, origin)
     unit = face.unit * zoom
@@ -120,7 +148,9 @@ def _painted(texture: NDArray[np.uint8], face: FaceGeometry, zoom: float, origin
 
 def _make(pack: AvatarPack, width: int, height: int, backdrop: Backdrop, framing: Framing) -> RenderPlan:
     ph, pw = pack.matte.shape
-    frame = place(pack.head, float(pack.landmarks[CHIN, 1] - pack.landmarks[FOREHEAD, 1]), pw, ph, width, height, framing.zoom)
+    frame = place(
+        pack.head, float(pack.landmarks[CHIN, 1] - pack.landmarks[FOREHEAD, 1]), pw, ph, width, height, framing.zoom
+    )
     s = frame.scale
     zoom = float(np.clip(1.0 / s, 1.0, ZOOM_MAX))
     face = FaceGeometry.of(_scaled(pack.landmarks, frame))
@@ -135,7 +165,10 @@ def _make(pack: AvatarPack, width: int, height: int, backdrop: Backdrop, framing
     fields = evaluate(face, *grid.nodes())
     e, mouth = face.unit, (face.corner_left + face.corner_right) / 2
     rows, columns, mouth_grid = grid.part(
-        int(mouth[0] - 1.15 * e), int(face.nose_base_y - 0.35 * e), int(mouth[0] + 1.15 * e), int(face.chin[1] + 1.05 * e)
+        int(mouth[0] - 1.15 * e),
+        int(face.nose_base_y - 0.35 * e),
+        int(mouth[0] + 1.15 * e),
+        int(face.chin[1] + 1.05 * e),
     )
     seam_x = np.linspace(face.corner_left[0], face.corner_right[0], SEAM_POINTS, dtype=np.float32)
     seam = np.stack([seam_x, face.seam_y(seam_x)], axis=-1)
@@ -176,7 +209,9 @@ def _make(pack: AvatarPack, width: int, height: int, backdrop: Backdrop, framing
 
 
 def to_texture(at: Array, zoom: float, origin: tuple[int, int]) -> Array:
-    """Turn positions (..., 2) in output px into texture px, in place, and return them. Px centres are at whole numbers in both."""
+    """Turn positions (..., 2) in output px into texture px, in place, and return them. Px centres are at whole numbers
+    in both.
+    """
     at -= np.array(origin, np.float32)
     at *= np.float32(zoom)
     at += np.float32(0.5 * zoom - 0.5)
@@ -192,7 +227,9 @@ def _scaled(landmarks: Array, frame: Frame) -> Array:
 
 
 def _region(scene: Scene, face: FaceGeometry, width: int, height: int) -> Box:
-    """The box that a moving person may touch, in even px: the matte, and the reach of a head's turn about it; no wider than anything moves."""
+    """The box that a moving person may touch, in even px: the matte, and the reach of a head's turn about it; no wider
+    than anything moves.
+    """
     person = scene.matte > 1
     columns, rows = np.flatnonzero(person.any(axis=0)), np.flatnonzero(person.any(axis=1))
     reach, wide, frame = REACH * face.unit, MOVED_WIDTH * face.unit, scene.frame
@@ -207,7 +244,9 @@ def _region(scene: Scene, face: FaceGeometry, width: int, height: int) -> Box:
 
 
 def _spans(scene: Scene, region: Box, unit: float) -> NDArray[np.int32]:
-    """Return between which px the person may show in each two rows of the region, the reach of its movement included; see RenderPlan."""
+    """Return between which px the person may show in each two rows of the region, the reach of its movement included;
+    see RenderPlan.
+    """
     left, top, right, bottom = region
     frame = Frame(scale=scene.frame.scale, shift_x=scene.frame.shift_x - left, shift_y=scene.frame.shift_y - top)
     person = lay_out(scene.matte, frame, right - left, bottom - top, 1.0, cv2.BORDER_REPLICATE) > 0

@@ -1,7 +1,8 @@
-"""What stands about the person beyond the edges of the photo: the background goes on, and so do shoulders that an edge cuts off.
+"""What stands about the person beyond the edges of the photo: the background goes on, and so do shoulders that an edge
+cuts off.
 
-A portrait rarely has the shape of the output. The continuation is made once for a size and joined to the picture, the matte and the background, so
-that whoever renders them knows of no edge.
+A portrait rarely has the shape of the output. The continuation is made once for a size and joined to the picture, the
+matte and the background, so that whoever renders them knows of no edge.
 """
 
 from __future__ import annotations
@@ -21,10 +22,14 @@ Array = NDArray[np.float32]
 Picture = NDArray[np.uint8]
 
 SPARE_PX = 4  # continued beyond what is seen, of the picture
-BAND_SHARE = 0.16  # of the picture's side: from this much beside an edge the continuation takes its colours and their slope
-BLUR_GROWTH, BLUR_MOST = 0.4, 0.09  # what goes on is the more out of focus the further it is: px a px beyond the edge, and of the edge's length
+# of the picture's side: from this much beside an edge the continuation takes its colours and their slope
+BAND_SHARE = 0.16
+# what goes on is the more out of focus the further it is: px a px beyond the edge, and of the edge's length
+BLUR_GROWTH, BLUR_MOST = 0.4, 0.09
 BLURS = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0)  # px; of a Gaussian
-SHOULDERS = 2.5  # eye distances from the middle of the face to where an arm hangs down (shoulders are 450 mm wide, outer eye corners 90 mm apart)
+# eye distances from the middle of the face to where an arm hangs down (shoulders are 450 mm wide, outer eye corners 90
+# mm apart)
+SHOULDERS = 2.5
 SHOULDER_DROP = 1.0  # and from the chin down to the end of the collar bone
 SLOPE_LEAST, SLOPE_MOST = 0.18, 2.0  # of a shoulder's outline where the edge cuts it
 SEEK_PX = 16  # how far from the matte's edge the outline may lie
@@ -33,7 +38,9 @@ RIM_PX = 2.5  # within this of its outline a person's colour still holds some of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """A picture that covers the output, with its matte and its background, arrays as in an AvatarPack; `frame` places them."""
+    """A picture that covers the output, with its matte and its background, arrays as in an AvatarPack; `frame` places
+    them.
+    """
 
     picture: Picture
     matte: Picture
@@ -52,7 +59,9 @@ def surroundings(pack: AvatarPack, frame: Frame, width: int, height: int) -> Sce
     p = pack.landmarks
     unit, middle, chin = float(np.linalg.norm(p[33, :2] - p[263, :2])), float(p[1, 0]), float(p[CHIN, 1])
     seen = min(rows, int(np.ceil((height - frame.shift_y) / s + 0.3 * unit)) + SPARE_PX)
-    scene = _Sides(picture=pack.picture[:seen], matte=pack.matte[:seen], background=pack.background[:seen], unit=unit, chin=chin)
+    scene = _Sides(
+        picture=pack.picture[:seen], matte=pack.matte[:seen], background=pack.background[:seen], unit=unit, chin=chin
+    )
     if top:
         turned = scene.turned().continued(top, None).turned()
         scene = replace(turned, chin=chin + top)
@@ -71,7 +80,9 @@ def _missing(gap: float, scale: float) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Sides:
-    """A scene that is continued at its right side; turn or mirror it for the others. `chin`: the row it is in, while the scene stands upright."""
+    """A scene that is continued at its right side; turn or mirror it for the others. `chin`: the row it is in, while
+    the scene stands upright.
+    """
 
     picture: Picture
     matte: Picture
@@ -80,15 +91,21 @@ class _Sides:
     chin: float
 
     def mirrored(self) -> _Sides:
-        return replace(self, picture=self.picture[:, ::-1], matte=self.matte[:, ::-1], background=self.background[:, ::-1])
+        return replace(
+            self, picture=self.picture[:, ::-1], matte=self.matte[:, ::-1], background=self.background[:, ::-1]
+        )
 
     def turned(self) -> _Sides:
         """Top to the right and back again."""
-        picture, matte, background = (np.ascontiguousarray(np.swapaxes(a[::-1, ::-1], 0, 1)) for a in (self.picture, self.matte, self.background))
+        picture, matte, background = (
+            np.ascontiguousarray(np.swapaxes(a[::-1, ::-1], 0, 1)) for a in (self.picture, self.matte, self.background)
+        )
         return replace(self, picture=picture, matte=matte, background=background)
 
     def continued(self, count: int, reach: float | None) -> _Sides:
-        """Return the scene with `count` more columns; `reach`: px from the middle of the face to the edge, None where no shoulder can be."""
+        """Return the scene with `count` more columns; `reach`: px from the middle of the face to the edge, None where
+        no shoulder can be.
+        """
         # At the height of the head an edge cuts hair or a hand, lower down a shoulder. A shoulder goes on.
         outline: Array | None = None
         head_end = len(self.matte)
@@ -118,14 +135,19 @@ class _Sides:
         """Return the background's continuation, float32 (H, count, 3)."""
         # The light and shade of a person fall on what is near.
         near = cv2.dilate(self.matte, np.ones((3, 3), np.uint8), iterations=max(1, int(0.05 * self.unit)))
-        return _extend(self.background, count, own=1.0 - np.minimum(near, 32).astype(np.float32) / 32.0, blur_growth=BLUR_GROWTH)
+        return _extend(
+            self.background, count, own=1.0 - np.minimum(near, 32).astype(np.float32) / 32.0, blur_growth=BLUR_GROWTH
+        )
 
     def _settled(self, rows: int) -> _Sides:
-        """Return the scene with a person whom the edge cuts in the first `rows` (hair, a hand) coming to rest there: part of what stands still.
+        """Return the scene with a person whom the edge cuts in the first `rows` (hair, a hand) coming to rest there:
+        part of what stands still.
 
         So nothing that moves is cut, and what goes on beyond the edge goes on from what is seen.
         """
-        cut = cv2.dilate((self.matte[:, -1:] > 127).astype(np.uint8), np.ones((int(0.2 * self.unit) | 1, 1), np.uint8))[:, 0].astype(np.float32)
+        cut = cv2.dilate((self.matte[:, -1:] > 127).astype(np.uint8), np.ones((int(0.2 * self.unit) | 1, 1), np.uint8))[
+            :, 0
+        ].astype(np.float32)
         cut[rows:] = 0.0
         if not cut.any():
             return self
@@ -145,10 +167,12 @@ def _rounded(values: Array) -> Picture:
 
 
 def _extend(image: Picture, count: int, *, blur_growth: float, own: Array | None = None) -> Array:
-    """Return `count` columns, float32 (H, count, 3), that go on where `image` (H, W, 3) ends at its right: same colours, same slope, same grain.
+    """Return `count` columns, float32 (H, count, 3), that go on where `image` (H, W, 3) ends at its right: same
+    colours, same slope, same grain.
 
-    Wide colours run on with their slope until it levels out; what is finer is mirrored, and goes out of focus with the distance, as things behind a
-    portrait do: nobody sees the same vase twice. `own` (H, W): 0 where the image's detail is not its own and shall not go on.
+    Wide colours run on with their slope until it levels out; what is finer is mirrored, and goes out of focus with the
+    distance, as things behind a portrait do: nobody sees the same vase twice. `own` (H, W): 0 where the image's detail
+    is not its own and shall not go on.
     """
     height, width = image.shape[:2]
     band = min(width, max(8, int(BAND_SHARE * max(width, height))))
@@ -168,12 +192,20 @@ def _extend(image: Picture, count: int, *, blur_growth: float, own: Array | None
     if own is not None:
         detail *= own[:, -reach:, None]
     beyond = np.arange(1, count + 1, dtype=np.float32)
-    mirrored = np.abs((beyond.astype(np.intp) - 1) % max(1, 2 * reach - 2) - (reach - 1)) if reach > 1 else np.zeros(count, np.intp)
+    mirrored = (
+        np.abs((beyond.astype(np.intp) - 1) % max(1, 2 * reach - 2) - (reach - 1))
+        if reach > 1
+        else np.zeros(count, np.intp)
+    )
     run = 0.8 * band
     most = 26.0  # levels: no wall grows darker or lighter than this beyond its edge
     rise = most * np.tanh(slope * run / most)
     settled = np.clip(beyond / (2.0 * band), 0, 1)[None, :, None] ** 1.5
-    out = colour[:, None] + (_along(colour, 0.25 * height) - colour)[:, None] * settled + rise[:, None] * (1.0 - np.exp(-beyond / run))[None, :, None]
+    out = (
+        colour[:, None]
+        + (_along(colour, 0.25 * height) - colour)[:, None] * settled
+        + rise[:, None] * (1.0 - np.exp(-beyond / run))[None, :, None]
+    )
     sigma = np.minimum(blur_growth * beyond, BLUR_MOST * height)
     out += _out_of_focus(np.hstack([detail, detail[:, mirrored]]), reach, sigma)
     out += _grain(strip, (height, count)) * np.sqrt(1.0 - np.exp(-sigma * sigma))[None, :, None]
@@ -181,10 +213,15 @@ def _extend(image: Picture, count: int, *, blur_growth: float, own: Array | None
 
 
 def _out_of_focus(joined: Array, begin: int, sigma: Array) -> Array:
-    """Return the columns of `joined`, (H, W, 3), from `begin` on, each blurred by its own `sigma`, px, which only grows."""
+    """Return the columns of `joined`, (H, W, 3), from `begin` on, each blurred by its own `sigma`, px, which only
+    grows.
+    """
     out = np.empty((joined.shape[0], len(sigma), 3), np.float32)
     for low, high in pairwise(BLURS):
-        first, last = int(np.searchsorted(sigma, low, "right" if low else "left")), int(np.searchsorted(sigma, high, "right"))
+        first, last = (
+            int(np.searchsorted(sigma, low, "right" if low else "left")),
+            int(np.searchsorted(sigma, high, "right")),
+        )
         if first == last:
             continue
         # Between two widths of blur the pictures are mixed.
@@ -203,13 +240,21 @@ def _blurred(image: Array, first: int, last: int, sigma: float) -> Array:
     part, shrink = image[:, left:right], max(1.0, sigma / 3.0)
     height, width = part.shape[:2]
     size = max(1, round(width / shrink)), max(1, round(height / shrink))
-    small = cv2.GaussianBlur(cv2.resize(part, size, interpolation=cv2.INTER_AREA), (0, 0), sigma / shrink, borderType=cv2.BORDER_REFLECT)
+    small = cv2.GaussianBlur(
+        cv2.resize(part, size, interpolation=cv2.INTER_AREA), (0, 0), sigma / shrink, borderType=cv2.BORDER_REFLECT
+    )
     return cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)[:, first - left : last - left]
 
 
 def _along(values: Array, sigma: float) -> Array:
     """Blur (H, 3) along the edge."""
-    return cv2.GaussianBlur(values[:, None, :].astype(np.float32), (1, 0), sigmaX=0.1, sigmaY=max(sigma, 0.5), borderType=cv2.BORDER_REPLICATE)[:, 0]
+    return cv2.GaussianBlur(
+        values[:, None, :].astype(np.float32),
+        (1, 0),
+        sigmaX=0.1,
+        sigmaY=max(sigma, 0.5),
+        borderType=cv2.BORDER_REPLICATE,
+    )[:, 0]
 
 
 def _grain(strip: Array, shape: tuple[int, int]) -> Array:
@@ -222,12 +267,14 @@ def _grain(strip: Array, shape: tuple[int, int]) -> Array:
 
 
 def _outline(picture: Picture, matte: Picture, most: int, head_end: int) -> Array | None:
-    """Return the height at which the shoulder begins in each of the last `most` columns or fewer, a smooth curve; None if no shoulder is cut there.
+    """Return the height at which the shoulder begins in each of the last `most` columns or fewer, a smooth curve; None
+    if no shoulder is cut there.
 
     `head_end`: the row from which on it is looked for.
     """
     count = min(most, matte.shape[1])
-    whole = cv2.morphologyEx(matte[:, -count:], cv2.MORPH_CLOSE, np.ones((most // 3 + 1, 1), np.uint8))  # a hole in the matte is no shoulder
+    # a hole in the matte is no shoulder
+    whole = cv2.morphologyEx(matte[:, -count:], cv2.MORPH_CLOSE, np.ones((most // 3 + 1, 1), np.uint8))
     clear = whole[::-1] <= 127
     if count < 8 or clear[0, -1]:
         return None
@@ -237,7 +284,9 @@ def _outline(picture: Picture, matte: Picture, most: int, head_end: int) -> Arra
     begin = int(jumps[-1]) + 1 if len(jumps) else 0
     begin = min(begin, count - 8)
     near = np.arange(begin, count, dtype=np.float32) - (count - 1)
-    fit = np.polynomial.Polynomial.fit(near, top[begin:], 2 if len(near) > 24 else 1, w=np.exp(near / max(8.0, 0.4 * len(near))))
+    fit = np.polynomial.Polynomial.fit(
+        near, top[begin:], 2 if len(near) > 24 else 1, w=np.exp(near / max(8.0, 0.4 * len(near)))
+    )
     outline = fit(near).astype(np.float32)
     # A matte is soft; where exactly cloth ends, the picture shows best.
     depth = np.arange(-SEEK_PX, SEEK_PX + 1, dtype=np.float32)
@@ -250,7 +299,9 @@ def _outline(picture: Picture, matte: Picture, most: int, head_end: int) -> Arra
 
 
 def _laid_flat(picture: Picture, outline: Array, depth: Array) -> Picture:
-    """Return the cloth of the last len(outline) columns, rows being depths under the outline: uint8 (len(depth), len(outline), 3)."""
+    """Return the cloth of the last len(outline) columns, rows being depths under the outline: uint8 (len(depth),
+    len(outline), 3).
+    """
     x = np.arange(picture.shape[1] - len(outline), picture.shape[1], dtype=np.float32)
     map_x = np.broadcast_to(x[None, :], (len(depth), len(x))).copy()
     map_y = (outline[None, :] + depth[:, None]).astype(np.float32)
@@ -265,7 +316,8 @@ def _shoulder(picture: Picture, outline: Array, count: int, room: float, drop: f
     height = len(picture)
     first = float(np.clip((outline[-1] - outline[-5]) / 4.0, SLOPE_LEAST, SLOPE_MOST))
     slope = min(SLOPE_MOST, max(first, 0.6 * (drop - float(outline[-1])) / room))
-    # The cloth is laid flat: rows are depths under the outline. So it is continued, then hung on the outline's own continuation.
+    # The cloth is laid flat: rows are depths under the outline. So it is continued, then hung on the outline's own
+    # continuation.
     depth = np.arange(0, height - int(outline[-1]) + 2, dtype=np.float32)
     flat = _laid_flat(picture, outline, np.maximum(depth, RIM_PX))
     cloth = _extend(flat, count, blur_growth=0.08)

@@ -12,7 +12,8 @@ Array = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Nodes every `cell` px over a plane: node (i, j) lies at x0 + i * cell + (cell - 1) / 2, likewise y; nx by ny of them.
+    """Nodes every `cell` px over a plane: node (i, j) lies at x0 + i * cell + (cell - 1) / 2, likewise y; nx by ny of
+    them.
 
     So placed, px from x0, y0 on lie between nodes, right up to half a cell from the rim.
     """
@@ -42,7 +43,11 @@ class Grid:
         i0, j0 = max(0, (left - self.x0) // self.cell - 1), max(0, (top - self.y0) // self.cell - 1)
         i1 = min(self.nx, (right - self.x0) // self.cell + 3)
         j1 = min(self.ny, (bottom - self.y0) // self.cell + 3)
-        return slice(j0, j1), slice(i0, i1), Grid(self.x0 + i0 * self.cell, self.y0 + j0 * self.cell, i1 - i0, j1 - j0, self.cell)
+        return (
+            slice(j0, j1),
+            slice(i0, i1),
+            Grid(self.x0 + i0 * self.cell, self.y0 + j0 * self.cell, i1 - i0, j1 - j0, self.cell),
+        )
 
     def under(self, left: int, top: int, right: int, bottom: int) -> tuple[slice, slice, Grid]:
         """Return the same with no node to spare: those between which the px of [left, right) x [top, bottom) lie."""
@@ -50,4 +55,8 @@ class Grid:
         i0, j0 = (max(0, int((at - origin - half) // self.cell)) for at, origin in ((left, self.x0), (top, self.y0)))
         i1 = min(self.nx, int((right - 1 - self.x0 - half) // self.cell) + 2)
         j1 = min(self.ny, int((bottom - 1 - self.y0 - half) // self.cell) + 2)
-        return slice(j0, j1), slice(i0, i1), Grid(self.x0 + i0 * self.cell, self.y0 + j0 * self.cell, i1 - i0, j1 - j0, self.cell)
+        return (
+            slice(j0, j1),
+            slice(i0, i1),
+            Grid(self.x0 + i0 * self.cell, self.y0 + j0 * self.cell, i1 - i0, j1 - j0, self.cell),
+        )

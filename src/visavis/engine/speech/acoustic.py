@@ -1,8 +1,10 @@
-"""A second opinion from natural speech: which sounds of English a frame could be, as the acoustic model of CMU Sphinx would say.
+"""A second opinion from natural speech: which sounds of English a frame could be, as the acoustic model of CMU Sphinx
+would say.
 
-Synthesised voices alone leave a network deaf to many natural closures. The US English model of PocketSphinx (BSD licence) was trained on a great deal
-of natural speech; a small network that learned its answers (training/listen.py) is heard here, beside the mel. It gets cepstra as Sphinx makes them
-(`1s_c_d_dd`): 13 of 25 mel bands, with their differences over 4 and 6 steps; the mean is taken off as it runs.
+Synthesised voices alone leave a network deaf to many natural closures. The US English model of PocketSphinx (BSD
+licence) was trained on a great deal of natural speech; a small network that learned its answers (training/listen.py) is
+heard here, beside the mel. It gets cepstra as Sphinx makes them (`1s_c_d_dd`): 13 of 25 mel bands, with their
+differences over 4 and 6 steps; the mean is taken off as it runs.
 """
 
 from __future__ import annotations
@@ -41,13 +43,17 @@ COSINES = _cosines()
 
 
 def bands_of(power: Array) -> tuple[Array, Array]:
-    """Return (mel bands in dB (n, MEL_BANDS), Sphinx' bands in nats (n, 25)) of power spectra (n, 257): cut out together, it costs half."""
+    """Return (mel bands in dB (n, MEL_BANDS), Sphinx' bands in nats (n, 25)) of power spectra (n, 257): cut out
+    together, it costs half.
+    """
     nats = log_bands(power, _BOTH)
     return nats[:, :MEL_BANDS] * NATS_TO_DB, nats[:, MEL_BANDS:]
 
 
 class CepstraStream:
-    """One stream of cepstra, the peak level of late being 0, less their mean as it runs: from a prior towards the voice, silence left out."""
+    """One stream of cepstra, the peak level of late being 0, less their mean as it runs: from a prior towards the
+    voice, silence left out.
+    """
 
     def __init__(self) -> None:
         self.reset()
@@ -56,7 +62,9 @@ class CepstraStream:
         self._mean, self._seen = PRIOR_MEAN.copy(), PRIOR_FRAMES
 
     def take(self, nats: Array, levels_db: list[float], peaks_db: list[float]) -> Array:
-        """Take frames of Sphinx' bands (n, 25), their levels and the peak levels of late; return float32 (n, CEPSTRA)."""
+        """Take frames of Sphinx' bands (n, 25), their levels and the peak levels of late; return float32
+        (n, CEPSTRA).
+        """
         cepstra = rows_times(nats - np.array(peaks_db, np.float32)[:, None] / NATS_TO_DB, COSINES)
         for frame, level_db, peak_db in zip(cepstra, levels_db, peaks_db, strict=True):
             frame -= self._mean
@@ -69,25 +77,32 @@ class CepstraStream:
 
 
 def dynamics_of(cepstra: Array) -> Array:
-    """Return [c, d, dd], float32 (n, DYNAMIC), of a whole recording, row t for frame t - DELAY_STEPS: what the listener learned from.
+    """Return [c, d, dd], float32 (n, DYNAMIC), of a whole recording, row t for frame t - DELAY_STEPS: what the listener
+    learned from.
 
     Sphinx: d[t] = c[t+2] - c[t-2], dd[t] = d[t+1] - d[t-1]; the first frame stands for what was before it.
     """
     if not len(cepstra):
         return np.zeros((0, DYNAMIC), np.float32)
-    r = np.lib.stride_tricks.sliding_window_view(np.concatenate([np.repeat(cepstra[:1], SPAN - 1, axis=0), cepstra]), SPAN, axis=0)
+    r = np.lib.stride_tricks.sliding_window_view(
+        np.concatenate([np.repeat(cepstra[:1], SPAN - 1, axis=0), cepstra]), SPAN, axis=0
+    )
     return np.concatenate([r[..., 3], r[..., 5] - r[..., 1], (r[..., 6] - r[..., 2]) - (r[..., 4] - r[..., 0])], axis=1)
 
 
 def of_span(weights: Array) -> Array:
-    """Return weights for SPAN frames of cepstra, oldest first, float32 (SPAN * CEPSTRA, m), that do what `weights` (DYNAMIC, m) do for [c, d, dd]."""
+    """Return weights for SPAN frames of cepstra, oldest first, float32 (SPAN * CEPSTRA, m), that do what `weights`
+    (DYNAMIC, m) do for [c, d, dd].
+    """
     c, d, dd = weights[:CEPSTRA], weights[CEPSTRA : 2 * CEPSTRA], weights[2 * CEPSTRA :]
     return np.concatenate([dd, -d, -dd, c, -dd, d, dd])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listener:
-    """The small network: three layers of (inputs, outputs) weights with their biases; the first takes SPAN frames of cepstra."""
+    """The small network: three layers of (inputs, outputs) weights with their biases; the first takes SPAN frames of
+    cepstra.
+    """
 
     w1: Array
     b1: Array
@@ -97,7 +112,9 @@ class Listener:
     b3: Array
 
     def hear(self, spans: Array) -> Array:
-        """Return the flattened log posteriors of the states of Sphinx' phones, float32 (n, SCORES), for (n, SPAN * CEPSTRA)."""
+        """Return the flattened log posteriors of the states of Sphinx' phones, float32 (n, SCORES), for (n, SPAN *
+        CEPSTRA).
+        """
         x = rows_times(spans, self.w1)
         x += self.b1
         np.maximum(x, np.float32(0), out=x)

@@ -1,8 +1,8 @@
 """From phones with known times to the motion of the mouth: the co-articulation model.
 
-The network is trained towards these curves, and speech that comes with its timings is shown by them. Each articulator is a low-pass filter over
-its targets (jaw about 100 ms, lips about 70 ms; design.md section 2); sounds made with the lips begin early and end late, and lie over the
-others instead of being averaged with them.
+The network is trained towards these curves, and speech that comes with its timings is shown by them. Each articulator
+is a low-pass filter over its targets (jaw about 100 ms, lips about 70 ms; design.md section 2); sounds made with the
+lips begin early and end late, and lie over the others instead of being averaged with them.
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ class Segment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Articulation:
-    """Per step of 10 ms: `viseme` int64 (n,), `mouth` float32 (n, MOUTH_COUNT) without closing, `closure` and `contact` float32 (n,), 0 to 1."""
+    """Per step of 10 ms: `viseme` int64 (n,), `mouth` float32 (n, MOUTH_COUNT) without closing, `closure` and `contact`
+    float32 (n,), 0 to 1.
+    """
 
     viseme: NDArray[np.int64]
     mouth: NDArray[np.float32]
@@ -49,7 +51,9 @@ def _hann(steps: int) -> NDArray[np.float32]:
 
 
 def _spans(segments: list[Segment], viseme: int, steps: int, lead_steps: int, least_steps: int) -> NDArray[np.float32]:
-    """Return 1 where a segment of this class is shown: from lead_steps before it to its end, and for at least least_steps around its middle."""
+    """Return 1 where a segment of this class is shown: from lead_steps before it to its end, and for at least
+    least_steps around its middle.
+    """
     shown = np.zeros(steps, np.float32)
     for segment in segments:
         if segment.viseme != viseme:
@@ -67,7 +71,9 @@ def articulate(segments: list[Segment], steps: int) -> Articulation:
     """Return the motion of `steps` steps for phones in the order of their times; what no phone covers is silence."""
     viseme = np.full(steps, SILENCE, np.int64)
     for segment in segments:
-        viseme[max(0, round(segment.start_s * MOTION_RATE_HZ)) : max(0, round(segment.end_s * MOTION_RATE_HZ))] = segment.viseme
+        viseme[max(0, round(segment.start_s * MOTION_RATE_HZ)) : max(0, round(segment.end_s * MOTION_RATE_HZ))] = (
+            segment.viseme
+        )
     mouth = shape_table()[viseme]
     # Rounding spreads over its neighbours, consonants and vowels alike, but not far into silence.
     for channel in ROUNDING:
@@ -81,7 +87,9 @@ def articulate(segments: list[Segment], steps: int) -> Articulation:
     smooth = np.empty_like(mouth)
     for channel in range(MOUTH_COUNT):
         window = _hann(_JAW_SMOOTH_STEPS if channel == JAW else _LIP_SMOOTH_STEPS)
-        smooth[:, channel] = np.convolve(np.pad(mouth[:, channel], len(window) // 2, mode="edge"), window, "valid")[:steps]
+        smooth[:, channel] = np.convolve(np.pad(mouth[:, channel], len(window) // 2, mode="edge"), window, "valid")[
+            :steps
+        ]
     return Articulation(
         viseme=viseme,
         mouth=smooth,
@@ -91,7 +99,9 @@ def articulate(segments: list[Segment], steps: int) -> Articulation:
 
 
 def from_arpabet(phones: list[tuple[float, float, str]]) -> list[Segment]:
-    """Return segments for (start_s, end_s, ARPAbet) phones, stress digits allowed; diphthongs become two. Raises KeyError for an unknown phone."""
+    """Return segments for (start_s, end_s, ARPAbet) phones, stress digits allowed; diphthongs become two. Raises
+    KeyError for an unknown phone.
+    """
     from visavis.engine.speech.visemes import ARPABET
 
     segments: list[Segment] = []
@@ -99,7 +109,10 @@ def from_arpabet(phones: list[tuple[float, float, str]]) -> list[Segment]:
         halves = ARPABET[phone.upper().rstrip("012")]
         middle_s = start_s + 0.55 * (end_s - start_s)
         times_s = [start_s, end_s] if len(halves) == 1 else [start_s, middle_s, end_s]
-        segments += [Segment(start_s=a, end_s=b, viseme=CLASS_INDEX[half]) for a, b, half in zip(times_s[:-1], times_s[1:], halves, strict=True)]
+        segments += [
+            Segment(start_s=a, end_s=b, viseme=CLASS_INDEX[half])
+            for a, b, half in zip(times_s[:-1], times_s[1:], halves, strict=True)
+        ]
     return segments
 
 

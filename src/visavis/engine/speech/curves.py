@@ -1,7 +1,9 @@
-"""From what the network heard to the motion of the mouth: closures that close, contacts that touch, and exact rest where nobody speaks.
+"""From what the network heard to the motion of the mouth: closures that close, contacts that touch, and exact rest
+where nobody speaks.
 
-No filter here lags: the curves were learned smooth, and the network has looked ahead. They are what it expects on average, and so a little timid; the
-shapes of the visemes it believes in are mixed with them. The jaw makes up for what the lips leave of the opening that was heard.
+No filter here lags: the curves were learned smooth, and the network has looked ahead. They are what it expects on
+average, and so a little timid; the shapes of the visemes it believes in are mixed with them. The jaw makes up for what
+the lips leave of the opening that was heard.
 """
 
 from __future__ import annotations
@@ -25,11 +27,12 @@ _JAW, _CLOSE, _PRESS = INDEX["jawOpen"], INDEX["mouthClose"], INDEX["mouthPress"
 _ROLL, _LOWER, _UPPER = INDEX["mouthRollLower"], INDEX["mouthLowerDown"], INDEX["mouthUpperUp"]
 _ROUND = (INDEX["mouthFunnel"], INDEX["mouthPucker"])
 
-# Outputs between which lips go from apart to closed. The network was trained with closures weighing twice their number, so that 0.5 stands for a
-# probability of one third: an open /b/ is worse than a closed /d/.
+# Outputs between which lips go from apart to closed. The network was trained with closures weighing twice their number,
+# so that 0.5 stands for a probability of one third: an open /b/ is worse than a closed /d/.
 _CLOSURE_LOW, _CLOSURE_HIGH = 0.2, 0.6
 _AGREED = np.float32(0.5)  # share of the visemes' own word in a closure: bilabials count in full from half belief on
-# Lips that are likely closed come near each other and touch when it is sure: on natural voices 0.02 more closures are seen than by touching alone.
+# Lips that are likely closed come near each other and touch when it is sure: on natural voices 0.02 more closures are
+# seen than by touching alone.
 _CLOSURE_PARTLY, _CLOSURE_STAYS = 0.85, 0.5
 _CONTACT_LOW, _CONTACT_HIGH = 0.3, 0.5
 _CLOSE_PER_STEP, _OPEN_PER_STEP = 0.5, 0.5
@@ -40,7 +43,8 @@ _WAKE_PER_STEP, _REST_PER_STEP = 0.34, 0.12
 _REST_AFTER_STEPS = 6  # a stop's silence is not the end
 _JAW_QUIET, _JAW_LOUD = 0.9, 1.05
 _JAW_CONTACT, _ROLL_CONTACT = 0.27, 0.65
-# Probabilities of /th/ between which the tongue comes out: one that is seen without cause is worse than one that is missing.
+# Probabilities of /th/ between which the tongue comes out: one that is seen without cause is worse than one that is
+# missing.
 _TONGUE_LOW, _TONGUE_HIGH, _TONGUE_STAYS = 0.35, 0.6, 0.45
 _JAW_LEAST = 0.03  # while somebody speaks: only a closure closes the lips
 
@@ -62,7 +66,11 @@ class _Gesture:
 
     def take(self, probability: float) -> float:
         self._sure = probability >= (self._stays if self._sure else self._high)
-        goal = 1.0 if self._sure else max(0.0, self._partly * min(1.0, (probability - self._low) / (self._high - self._low)))
+        goal = (
+            1.0
+            if self._sure
+            else max(0.0, self._partly * min(1.0, (probability - self._low) / (self._high - self._low)))
+        )
         if self._hold:
             goal, self._hold = 1.0, self._hold - 1
         rising = goal > self.value
@@ -74,7 +82,9 @@ class _Gesture:
 
 @cache
 def _mixing() -> NDArray[np.float32]:
-    """Return what makes a mouth of what was heard, float32 (HEARD, MOUTH_COUNT): the expected curves mixed with the shapes believed in."""
+    """Return what makes a mouth of what was heard, float32 (HEARD, MOUTH_COUNT): the expected curves mixed with the
+    shapes believed in.
+    """
     mixing = np.zeros((HEARD, MOUTH_COUNT), np.float32)
     mixing[VISEMES] = _BELIEVED * shape_table()
     mixing[MOUTH] = (1.0 - _BELIEVED) * np.eye(MOUTH_COUNT)
@@ -103,13 +113,16 @@ class MouthShaper:
         self._closure.reset()
         self._contact.reset()
         self._tongue.reset()
-        self._said = np.repeat(self._remembering[None, SILENCE], OPENING_LAGS[-1], axis=0)  # of the last steps: what they say of the opening later on
+        # of the last steps: what they say of the opening later on
+        self._said = np.repeat(self._remembering[None, SILENCE], OPENING_LAGS[-1], axis=0)
         self._wake = 0.0  # 0 at rest to 1 speaking
         self._speaking = False
         self._quiet = 0  # steps since somebody spoke
 
     def take(self, heard: NDArray[np.float32], loudness: list[float]) -> tuple[list[list[float]], list[float]]:
-        """Take steps, (n, HEARD), and their loudness; return their mouths, SPOKEN_COUNT coefficients each, and their rest, 0 to 1."""
+        """Take steps, (n, HEARD), and their loudness; return their mouths, SPOKEN_COUNT coefficients each, and their
+        rest, 0 to 1.
+        """
         shown = rows_times(heard, self._mixing)
         said = np.concatenate([self._said, rows_times(heard, self._remembering)])
         for k, lag in enumerate(OPENING_LAGS[1:]):
@@ -117,7 +130,11 @@ class MouthShaper:
             shown[:, _JAW] += said[first : first + len(heard), k]
         self._said = said[len(said) - OPENING_LAGS[-1] :]
         mouths: list[list[float]] = shown.tolist()
-        silence, contact, between = heard[:, SILENCE].tolist(), heard[:, CONTACT].tolist(), heard[:, TONGUE_OUT].tolist()
+        silence, contact, between = (
+            heard[:, SILENCE].tolist(),
+            heard[:, CONTACT].tolist(),
+            heard[:, TONGUE_OUT].tolist(),
+        )
         agreed = np.minimum(np.float32(1), heard[:, BILABIAL] * np.float32(2))
         closure = (heard[:, CLOSURE] + _AGREED * (agreed - heard[:, CLOSURE])).tolist()
         rows, rests = [], []

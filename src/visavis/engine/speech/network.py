@@ -1,9 +1,11 @@
-"""The network that hears phones, in numpy: some steps in, as many out, each by the same operations whatever came with it.
+"""The network that hears phones, in numpy: some steps in, as many out, each by the same operations whatever came with
+it.
 
-It moves by blocks of two steps: the mel of four frames and two opinions of the listener (acoustic.py) go in, pass through two gated recurrent layers,
-and two steps come out; so it may be twice as large as one that moves every 10 ms, at the same cost. What does not depend on the block before is
-computed for all blocks at hand, a row at a time (`rows_times`): weights come from memory once, numpy is called once, and a stream is still
-bit-identical however it is cut. Trained by `training/train.py`; `docs/speech-model.md` tells on what.
+It moves by blocks of two steps: the mel of four frames and two opinions of the listener (acoustic.py) go in, pass
+through two gated recurrent layers, and two steps come out; so it may be twice as large as one that moves every 10 ms,
+at the same cost. What does not depend on the block before is computed for all blocks at hand, a row at a time
+(`rows_times`): weights come from memory once, numpy is called once, and a stream is still bit-identical however it is
+cut. Trained by `training/train.py`; `docs/speech-model.md` tells on what.
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ from visavis.engine.speech.visemes import CLASSES
 
 BLOCK = 2  # steps that the network moves by
 STACK = 4  # frames of mel that the first layer sees: those of the block and the two before
-DELAY_STEPS = 4  # what comes out for frame t speaks of step t - DELAY_STEPS: after a block of frames t, t + 1, the first has seen one frame more
+# what comes out for frame t speaks of step t - DELAY_STEPS: after a block of frames t, t + 1, the first has seen one
+# frame more
+DELAY_STEPS = 4
 WEIGHTS = "network.npz"
 
 Vector = NDArray[np.float32]
@@ -32,7 +36,8 @@ Vector = NDArray[np.float32]
 class Layer:
     """A gated recurrent layer of n units (Cho et al. 2014, in the form of cuDNN and PyTorch): reset, update, new.
 
-    The sigmoid is 1/2 + tanh(x/2)/2, and its halves are in the weights. `wx` (inputs, 3n), `bx` (3n,); `wh` (n + 1, 3n) takes the state and a 1.
+    The sigmoid is 1/2 + tanh(x/2)/2, and its halves are in the weights. `wx` (inputs, 3n), `bx` (3n,); `wh` (n + 1, 3n)
+    takes the state and a 1.
     """
 
     wx: Vector
@@ -53,7 +58,8 @@ class Layer:
 class Weights:
     """Shared by all streams of a process; never written to. Frames that are seen together come oldest first.
 
-    `opening` (len(OPENING_LAGS), HEARD) reads off what was heard how far the lips are apart, 1 being a jaw wide open (training/opening.py).
+    `opening` (len(OPENING_LAGS), HEARD) reads off what was heard how far the lips are apart, 1 being a jaw wide open
+    (training/opening.py).
     """
 
     listener: Listener
@@ -73,7 +79,9 @@ def load_weights() -> Weights:
         array = {name: np.ascontiguousarray(box[name], np.float32) for name in box.files}
     listener = {name: array[f"listener_{name}"] for name in ("w1", "b1", "w2", "b2", "w3", "b3")}
     listener["w1"] = of_span(listener["w1"] * array["listener_scale"][:, None])
-    layers = tuple(Layer.of(*(array[f"{name}_{part}"] for part in ("wx", "wh", "bx", "bh"))) for name in ("first", "second"))
+    layers = tuple(
+        Layer.of(*(array[f"{name}_{part}"] for part in ("wx", "wh", "bx", "bh"))) for name in ("first", "second")
+    )
     mel_inputs = STACK * (MEL_BANDS + 1)
     return Weights(
         listener=Listener(**listener),
@@ -93,7 +101,8 @@ CLOSURE, CONTACT = len(CLASSES), len(CLASSES) + 1  # that the lips are closed, t
 MOUTH = slice(len(CLASSES) + 2, len(CLASSES) + 2 + MOUTH_COUNT)  # the expected curves without closing
 HEARD = len(CLASSES) + 2 + MOUTH_COUNT
 
-OPENING_LAGS = (0, 4)  # steps back at which the opening is read off: the end of a diphthong is as open as its beginning lets it be
+# steps back at which the opening is read off: the end of a diphthong is as open as its beginning lets it be
+OPENING_LAGS = (0, 4)
 
 
 class _Recent:
@@ -129,13 +138,15 @@ class Network:
 
     def reset(self) -> None:
         self._mel, self._cepstra, self._opinions = _Recent(STACK, by=BLOCK), _Recent(SPAN), _Recent(BLOCK, by=BLOCK)
-        self._states = [np.append(np.zeros(len(layer.wh) - 1, np.float32), np.float32(1)) for layer in self._weights.layers]
+        self._states = [
+            np.append(np.zeros(len(layer.wh) - 1, np.float32), np.float32(1)) for layer in self._weights.layers
+        ]
 
     def take(self, mel: Vector, cepstra: Vector) -> Vector:
         """Take the normalised mel (n, MEL_BANDS + 1) and the cepstra (n, CEPSTRA) of n > 0 frames.
 
-        Return what was heard, float32 (m, HEARD), a row for every frame t of the blocks that are now whole: it speaks of step t - DELAY_STEPS.
-        The columns are VISEMES, CLOSURE, CONTACT and MOUTH.
+        Return what was heard, float32 (m, HEARD), a row for every frame t of the blocks that are now whole: it speaks
+        of step t - DELAY_STEPS. The columns are VISEMES, CLOSURE, CONTACT and MOUTH.
         """
         w = self._weights
         opinions = w.listener.hear(self._cepstra.spans(cepstra, cepstra[0]))
@@ -161,7 +172,9 @@ class Network:
 
 
 def _gru(x: Vector, state: Vector, layer: Layer) -> Vector:
-    """Pass steps (n, inputs) through a layer whose state, (units + 1,), moves; return its states after them, (n, units)."""
+    """Pass steps (n, inputs) through a layer whose state, (units + 1,), moves; return its states after them, (n,
+    units).
+    """
     n = len(state) - 1
     h = state[:n]
     sums = rows_times(x, layer.wx)
@@ -169,7 +182,9 @@ def _gru(x: Vector, state: Vector, layer: Layer) -> Vector:
     out = np.empty((len(x), n), np.float32)
     from_h, half = np.empty(3 * n, np.float32), np.float32(0.5)
     new_h = from_h[2 * n :]
-    for total, gates, reset, update, new, after in zip(sums, sums[:, : 2 * n], sums[:, :n], sums[:, n : 2 * n], sums[:, 2 * n :], out, strict=True):
+    for total, gates, reset, update, new, after in zip(
+        sums, sums[:, : 2 * n], sums[:, :n], sums[:, n : 2 * n], sums[:, 2 * n :], out, strict=True
+    ):
         np.dot(state, layer.wh, from_h)
         total += from_h
         np.tanh(gates, gates)

@@ -1,4 +1,6 @@
-"""Phones with their times from a file, as aligners write them: start and end in seconds, the phone, and anything, separated by tabs."""
+"""Phones with their times from a file, as aligners write them: start and end in seconds, the phone, and anything,
+separated by tabs.
+"""
 
 from __future__ import annotations
 

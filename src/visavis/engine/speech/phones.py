@@ -1,7 +1,8 @@
-"""Phones by their symbols: which of the mouth's classes each of an alphabet stands for, and when those of a piece of speech are said.
+"""Phones by their symbols: which of the mouth's classes each of an alphabet stands for, and when those of a piece of
+speech are said.
 
-Plain data without numpy, so that whoever takes timings from a client can check them. How the mouth stands for a class is in visemes.py, how phones
-with times become motion in timed.py.
+Plain data without numpy, so that whoever takes timings from a client can check them. How the mouth stands for a class
+is in visemes.py, how phones with times become motion in timed.py.
 """
 
 from __future__ import annotations
@@ -22,36 +23,50 @@ VOWEL_CLASSES: tuple[str, ...] = ("AA", "AE", "EH", "AH", "IH", "IY", "OH", "UW"
 
 # The usual fifteen, for comparison with other systems.
 FIFTEEN: dict[str, str] = {
-    "SIL": "sil", "PP": "PP", "FF": "FF", "TH": "TH", "DD": "DD", "NN": "nn", "LL": "nn", "KK": "kk", "HH": "kk", "CH": "CH", "SS": "SS",
-    "RR": "RR", "AA": "aa", "AE": "aa", "AH": "aa", "EH": "E", "IH": "ih", "IY": "ih", "OH": "oh", "UW": "ou", "WW": "ou",
+    "SIL": "sil", "PP": "PP", "FF": "FF", "TH": "TH", "DD": "DD", "NN": "nn", "LL": "nn", "KK": "kk", "HH": "kk",
+    "CH": "CH", "SS": "SS",
+    "RR": "RR", "AA": "aa", "AE": "aa", "AH": "aa", "EH": "E", "IH": "ih", "IY": "ih", "OH": "oh", "UW": "ou",
+    "WW": "ou",
 }  # fmt: skip
 
 # ARPAbet; diphthongs are two halves (the first takes 55 %).
 ARPABET: dict[str, tuple[str, ...]] = {
-    "SIL": ("SIL",), "SP": ("SIL",), "+SPN+": ("SIL",), "+NSN+": ("SIL",), "PAU": ("SIL",), "H#": ("SIL",), "BRTH": ("SIL",),
+    "SIL": ("SIL",), "SP": ("SIL",), "+SPN+": ("SIL",), "+NSN+": ("SIL",), "PAU": ("SIL",), "H#": ("SIL",),
+    "BRTH": ("SIL",),
     "P": ("PP",), "B": ("PP",), "M": ("PP",), "EM": ("PP",), "F": ("FF",), "V": ("FF",), "TH": ("TH",), "DH": ("TH",),
     "T": ("DD",), "D": ("DD",), "DX": ("DD",), "N": ("NN",), "EN": ("NN",), "L": ("LL",), "EL": ("LL",),
     "K": ("KK",), "G": ("KK",), "NG": ("KK",), "HH": ("HH",), "HV": ("HH",),
-    "CH": ("CH",), "JH": ("CH",), "SH": ("CH",), "ZH": ("CH",), "S": ("SS",), "Z": ("SS",), "R": ("RR",), "ER": ("RR",), "AXR": ("RR",),
-    "AA": ("AA",), "AE": ("AE",), "AH": ("AH",), "AX": ("AH",), "AO": ("OH",), "EH": ("EH",), "IH": ("IH",), "IX": ("IH",), "IY": ("IY",),
-    "Y": ("IY",), "UH": ("UW",), "UW": ("UW",), "W": ("WW",), "AY": ("AA", "IH"), "AW": ("AA", "UW"), "EY": ("EH", "IY"), "OW": ("OH", "UW"),
+    "CH": ("CH",), "JH": ("CH",), "SH": ("CH",), "ZH": ("CH",), "S": ("SS",), "Z": ("SS",), "R": ("RR",),
+    "ER": ("RR",), "AXR": ("RR",),
+    "AA": ("AA",), "AE": ("AE",), "AH": ("AH",), "AX": ("AH",), "AO": ("OH",), "EH": ("EH",), "IH": ("IH",),
+    "IX": ("IH",), "IY": ("IY",),
+    "Y": ("IY",), "UH": ("UW",), "UW": ("UW",), "W": ("WW",), "AY": ("AA", "IH"), "AW": ("AA", "UW"),
+    "EY": ("EH", "IY"), "OW": ("OH", "UW"),
     "OY": ("OH", "IH"),
-    "UX": ("UW",), "NX": ("NN",), "ENG": ("KK",), "Q": ("KK",), "EPI": ("SIL",), "PCL": ("PP",), "BCL": ("PP",), "TCL": ("DD",),
+    "UX": ("UW",), "NX": ("NN",), "ENG": ("KK",), "Q": ("KK",), "EPI": ("SIL",), "PCL": ("PP",), "BCL": ("PP",),
+    "TCL": ("DD",),
     "DCL": ("DD",), "KCL": ("KK",), "GCL": ("KK",),  # of TIMIT
 }  # fmt: skip
 
 # IPA, one symbol at a time; length, stress, tone and secondary articulation are left out before.
 IPA: dict[str, str] = {
-    **dict.fromkeys("pbmɓʙɸβ", "PP"), **dict.fromkeys("fvʋɱⱱ", "FF"), **dict.fromkeys("θð", "TH"), **dict.fromkeys("tdɾʈɖɗ", "DD"),
-    **dict.fromkeys("nɲɳ", "NN"), **dict.fromkeys("lɫɭʎɬɮʟ", "LL"), **dict.fromkeys("kgɡŋxɣqɢχɠcɟɴʔ", "KK"), **dict.fromkeys("hɦħʕʀʁ", "HH"),
-    **dict.fromkeys("ʃʒɕʑʂʐçʝ", "CH"), **dict.fromkeys("szʦʣ", "SS"), **dict.fromkeys("ɹɻrɚɝɽ", "RR"), **dict.fromkeys("aɑɒɐ", "AA"),
-    **dict.fromkeys("æ", "AE"), **dict.fromkeys("eɛɘ", "EH"), **dict.fromkeys("əʌɜɤɞɵɨᵻɯ", "AH"), **dict.fromkeys("ɪ", "IH"),
-    **dict.fromkeys("ij", "IY"), **dict.fromkeys("oɔøœɶ", "OH"), **dict.fromkeys("uʊyʏʉ", "UW"), **dict.fromkeys("wɥʍ", "WW"),
+    **dict.fromkeys("pbmɓʙɸβ", "PP"), **dict.fromkeys("fvʋɱⱱ", "FF"), **dict.fromkeys("θð", "TH"),
+    **dict.fromkeys("tdɾʈɖɗ", "DD"),
+    **dict.fromkeys("nɲɳ", "NN"), **dict.fromkeys("lɫɭʎɬɮʟ", "LL"), **dict.fromkeys("kgɡŋxɣqɢχɠcɟɴʔ", "KK"),
+    **dict.fromkeys("hɦħʕʀʁ", "HH"),
+    **dict.fromkeys("ʃʒɕʑʂʐçʝ", "CH"), **dict.fromkeys("szʦʣ", "SS"), **dict.fromkeys("ɹɻrɚɝɽ", "RR"),
+    **dict.fromkeys("aɑɒɐ", "AA"),
+    **dict.fromkeys("æ", "AE"), **dict.fromkeys("eɛɘ", "EH"), **dict.fromkeys("əʌɜɤɞɵɨᵻɯ", "AH"),
+    **dict.fromkeys("ɪ", "IH"),
+    **dict.fromkeys("ij", "IY"), **dict.fromkeys("oɔøœɶ", "OH"), **dict.fromkeys("uʊyʏʉ", "UW"),
+    **dict.fromkeys("wɥʍ", "WW"),
 }  # fmt: skip
 
 
 def visemes_of_ipa(symbol: str) -> tuple[str, ...]:
-    """Return the classes of one IPA phone; a diphthong or an affricate may give two. Empty for a symbol without sound of its own."""
+    """Return the classes of one IPA phone; a diphthong or an affricate may give two. Empty for a symbol without sound
+    of its own.
+    """
     classes = [IPA[letter] for letter in symbol if letter in IPA]
     if classes[:1] == ["DD"] and len(classes) > 1:  # affricates: the lips stand for the fricative
         classes = classes[1:]
@@ -60,16 +75,19 @@ def visemes_of_ipa(symbol: str) -> tuple[str, ...]:
 
 # The 22 visemes of SAPI 5, which Azure's speech service tells too (Microsoft, "Map phonemes to visemes").
 SAPI: tuple[tuple[str, ...], ...] = (
-    ("SIL",), ("AH",), ("AA",), ("OH",), ("EH",), ("RR",), ("IY",), ("UW",), ("OH", "UW"), ("AA", "UW"), ("OH", "IH"), ("AA", "IH"),
+    ("SIL",), ("AH",), ("AA",), ("OH",), ("EH",), ("RR",), ("IY",), ("UW",), ("OH", "UW"), ("AA", "UW"),
+    ("OH", "IH"), ("AA", "IH"),
     ("HH",), ("RR",), ("LL",), ("SS",), ("CH",), ("TH",), ("FF",), ("DD",), ("KK",), ("PP",),
 )  # fmt: skip
 
 Alphabet = Literal["ipa", "arpabet", "sapi"]
 ALPHABETS: tuple[Alphabet, ...] = ("ipa", "arpabet", "sapi")
-PAUSES = frozenset({"sil", "sp", "spn", "pau", "_", "|", "‖", "#"})  # as aligners and synthesisers write them, in either alphabet
+# as aligners and synthesisers write them, in either alphabet
+PAUSES = frozenset({"sil", "sp", "spn", "pau", "_", "|", "‖", "#"})
 MAX_SYMBOL_CHARS = 16
 _MAX_LETTERS = 3  # a triphthong; more is a word
-_LEFT_OUT = frozenset({"Mn", "Lm", "Sk"})  # Unicode categories of what modifies a letter: diacritics, ties, length, tones
+# Unicode categories of what modifies a letter: diacritics, ties, length, tones
+_LEFT_OUT = frozenset({"Mn", "Lm", "Sk"})
 _AS_TYPED = "',:012345"  # stress, length and tones on a plain keyboard
 
 OVERLAP_MS = 5.0  # rounding of times; cut off
@@ -81,7 +99,9 @@ _FIRST_HALF = 0.55  # share of a diphthong's time
 
 
 class PhonesRefused(ValueError):
-    """Timings that cannot be followed. The text says which phone and why; `index` is its place, None where it is about all of them."""
+    """Timings that cannot be followed. The text says which phone and why; `index` is its place, None where it is about
+    all of them.
+    """
 
     def __init__(self, why: str, *, index: int | None = None) -> None:
         super().__init__(why)
@@ -130,25 +150,36 @@ def visemes_of(symbol: str, alphabet: Alphabet) -> tuple[str, ...]:
 
 
 def time_visemes(phones: Sequence[TimedPhone], alphabet: Alphabet, *, duration_ms: float) -> tuple[TimedViseme, ...]:
-    """Return when the mouth takes which shape in a piece of speech of `duration_ms`. Raises `PhonesRefused`; nothing is guessed.
+    """Return when the mouth takes which shape in a piece of speech of `duration_ms`. Raises `PhonesRefused`; nothing is
+    guessed.
 
-    Phones come in the order of their times. What rounding does to times (OVERLAP_MS, BEYOND_END_MS) is mended, and so are short gaps.
+    Phones come in the order of their times. What rounding does to times (OVERLAP_MS, BEYOND_END_MS) is mended, and so
+    are short gaps.
     """
     if len(phones) > PHONES_AT_LEAST + duration_ms * PHONES_PER_S / 1000:
-        raise PhonesRefused(f"there are {len(phones)} phonemes for {duration_ms:.0f} ms of audio; at most {PHONES_PER_S} a second are taken")
+        raise PhonesRefused(
+            f"there are {len(phones)} phonemes for {duration_ms:.0f} ms of audio; at most {PHONES_PER_S} a "
+            f"second are taken"
+        )
     visemes: list[TimedViseme] = []
     before_ms = 0.0
     for index, phone in enumerate(phones):
         classes = visemes_of(phone.symbol, alphabet)
         if not classes:
-            raise PhonesRefused(f"phonemes[{index}]: {phone.symbol[:MAX_SYMBOL_CHARS]!r} is no symbol of {alphabet}", index=index)
+            raise PhonesRefused(
+                f"phonemes[{index}]: {phone.symbol[:MAX_SYMBOL_CHARS]!r} is no symbol of {alphabet}", index=index
+            )
         if not (math.isfinite(phone.start_ms) and math.isfinite(phone.end_ms) and 0 <= phone.start_ms <= phone.end_ms):
             raise PhonesRefused(f"phonemes[{index}]: its times must be 0 <= start_ms <= end_ms", index=index)
         if phone.end_ms > duration_ms + BEYOND_END_MS:
-            raise PhonesRefused(f"phonemes[{index}]: it ends at {phone.end_ms:g} ms, after the audio ({duration_ms:g} ms)", index=index)
+            raise PhonesRefused(
+                f"phonemes[{index}]: it ends at {phone.end_ms:g} ms, after the audio ({duration_ms:g} ms)", index=index
+            )
         if phone.start_ms < before_ms - OVERLAP_MS:
             raise PhonesRefused(
-                f"phonemes[{index}]: it starts at {phone.start_ms:g} ms, before the one before it ends ({before_ms:g} ms)", index=index
+                f"phonemes[{index}]: it starts at {phone.start_ms:g} ms, before the one before it ends "
+                f"({before_ms:g} ms)",
+                index=index,
             )
         start_ms, end_ms = max(phone.start_ms, before_ms), min(phone.end_ms, duration_ms)
         before_ms = max(before_ms, phone.end_ms)
@@ -158,7 +189,11 @@ def time_visemes(phones: Sequence[TimedPhone], alphabet: Alphabet, *, duration_m
             last, start_ms = visemes[-1], (start_ms + visemes[-1].end_ms) / 2
             visemes[-1] = TimedViseme(last.viseme, last.start_ms, start_ms)
         middle_ms = start_ms + _FIRST_HALF * (end_ms - start_ms)
-        ends_ms = [middle_ms, end_ms] if len(classes) == 2 else [start_ms + (end_ms - start_ms) * (k + 1) / len(classes) for k in range(len(classes))]
+        ends_ms = (
+            [middle_ms, end_ms]
+            if len(classes) == 2
+            else [start_ms + (end_ms - start_ms) * (k + 1) / len(classes) for k in range(len(classes))]
+        )
         for name, until_ms in zip(classes, ends_ms, strict=True):
             visemes.append(TimedViseme(CLASS_INDEX[name], start_ms, until_ms))
             start_ms = until_ms

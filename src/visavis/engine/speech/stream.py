@@ -1,7 +1,7 @@
 """The built-in speech-to-motion: samples to mel, mel to phones, phones to the mouth, 60 ms behind the sound.
 
-Every stage takes the steps of 10 ms that are there and treats each alike, so how the speech was cut into pushes leaves no trace. Nothing here knows a
-clock or a file.
+Every stage takes the steps of 10 ms that are there and treats each alike, so how the speech was cut into pushes leaves
+no trace. Nothing here knows a clock or a file.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ class SpeechStream:
         self._heard = np.zeros((0, HEARD), np.float32)  # not shaped yet: at most BLOCK - 1 steps after a push
         self._rows = 0  # returned since the reset
         self._shaped = 0  # rows shaped since the reset
-        self._waiting: list[ProsodyStep] = []  # of the frames whose rows are not out yet; at most LOOK_AHEAD_STEPS after a push
+        # of the frames whose rows are not out yet; at most LOOK_AHEAD_STEPS after a push
+        self._waiting: list[ProsodyStep] = []
 
     def push(self, pcm: NDArray[np.int16]) -> SpeechMotion:
         """Take samples; return the rows that are now certain: all but the last LOOK_AHEAD_STEPS whole steps."""
@@ -56,7 +57,9 @@ class SpeechStream:
         """Return the rows still due, as if silence followed. A push after this needs a `reset` first."""
         due = -(-self._samples // STEP_SAMPLES)
         missing = (due + LOOK_AHEAD_STEPS) * STEP_SAMPLES - (self._samples - len(self._loose))
-        return self._take(np.concatenate([self._loose, np.zeros(missing - len(self._loose), np.int16)]))[: max(0, due - self._rows)]
+        return self._take(np.concatenate([self._loose, np.zeros(missing - len(self._loose), np.int16)]))[
+            : max(0, due - self._rows)
+        ]
 
     def _take(self, pcm: NDArray[np.int16]) -> SpeechMotion:
         whole = len(pcm) // STEP_SAMPLES * STEP_SAMPLES
@@ -65,7 +68,9 @@ class SpeechStream:
         rests: list[float] = []
         shown: list[ProsodyStep] = []
         for first in range(0, whole, BLOCK_STEPS * STEP_SAMPLES):
-            more_mouths, more_rests, more_shown = self._steps(pcm[first : min(whole, first + BLOCK_STEPS * STEP_SAMPLES)])
+            more_mouths, more_rests, more_shown = self._steps(
+                pcm[first : min(whole, first + BLOCK_STEPS * STEP_SAMPLES)]
+            )
             mouths += more_mouths
             rests += more_rests
             shown += more_shown

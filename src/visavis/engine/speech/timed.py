@@ -1,8 +1,10 @@
-"""Speech that comes with the times of its phones: their motion replaces the network's, with co-articulation across whatever cuts the speech.
+"""Speech that comes with the times of its phones: their motion replaces the network's, with co-articulation across
+whatever cuts the speech.
 
-A row depends on phones up to LOOK_AHEAD_STEPS after it and on nothing later, so it makes no difference in how many messages speech and phones come.
-Loudness, pitch and stress are still those of the sound. The shapes and how they blend are the co-articulation model's (articulation.py), in a form
-that looks no further ahead; how closures lie over them is as in curves.py.
+A row depends on phones up to LOOK_AHEAD_STEPS after it and on nothing later, so it makes no difference in how many
+messages speech and phones come. Loudness, pitch and stress are still those of the sound. The shapes and how they blend
+are the co-articulation model's (articulation.py), in a form that looks no further ahead; how closures lie over them is
+as in curves.py.
 """
 
 from __future__ import annotations
@@ -15,7 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visavis.engine.motion.frame import INDEX, SPOKEN_COUNT, SpeechMotion
-from visavis.engine.speech.phones import BILABIAL, CLASS_INDEX, LABIODENTAL, SILENCE, PhonesRefused, TimedPhone, TimedViseme, time_visemes
+from visavis.engine.speech.phones import (
+    BILABIAL,
+    CLASS_INDEX,
+    LABIODENTAL,
+    SILENCE,
+    PhonesRefused,
+    TimedPhone,
+    TimedViseme,
+    time_visemes,
+)
 from visavis.engine.speech.port import LOOK_AHEAD_STEPS, SPEECH_RATE_HZ, STEP_SAMPLES, SpeechToMotion
 from visavis.engine.speech.visemes import spoken_table
 
@@ -26,9 +37,11 @@ _TONGUE = INDEX["tongueOut"]
 _PARTING = (INDEX["mouthLowerDown"], INDEX["mouthUpperUp"])
 _ROUND = (INDEX["mouthFunnel"], INDEX["mouthPucker"])
 _ROUND_CLASSES = tuple(CLASS_INDEX[name] for name in ("CH", "OH", "UW", "WW"))
-_ROUND_LEAD_STEPS, _ROUND_LAG_STEPS, _ROUND_SHARE = 3, 3, 0.8  # with the lips' own 30 ms, rounding begins 60 ms before its sound
+# with the lips' own 30 ms, rounding begins 60 ms before its sound
+_ROUND_LEAD_STEPS, _ROUND_LAG_STEPS, _ROUND_SHARE = 3, 3, 0.8
 _JAW_SIDE_STEPS, _LIP_SIDE_STEPS = 5, 3  # half lengths of the Hann windows
-_SHUT_LEAD_STEPS, _SHUT_LEAST_STEPS = 1, 6  # a closure is complete for one frame of 25 a second at least, whatever its phase
+# a closure is complete for one frame of 25 a second at least, whatever its phase
+_SHUT_LEAD_STEPS, _SHUT_LEAST_STEPS = 1, 6
 _BACK_STEPS = 16  # how far back a row can depend on phones
 _HELD_STEPS = 8  # how far beyond its end a timed piece is thought to go on, where no timings follow
 _JAW_QUIET, _JAW_LOUD = 0.85, 1.05
@@ -42,7 +55,10 @@ for _k in _ROUND_CLASSES:
 Array = NDArray[np.float32]
 Phone = tuple[int, int, int]  # viseme, first step, last step + 1
 
-assert max(_JAW_SIDE_STEPS, _ROUND_LEAD_STEPS + _LIP_SIDE_STEPS, _SHUT_LEAD_STEPS + _SHUT_LEAST_STEPS // 2 + 1) <= LOOK_AHEAD_STEPS
+assert (
+    max(_JAW_SIDE_STEPS, _ROUND_LEAD_STEPS + _LIP_SIDE_STEPS, _SHUT_LEAD_STEPS + _SHUT_LEAST_STEPS // 2 + 1)
+    <= LOOK_AHEAD_STEPS
+)
 
 
 def _hann(side_steps: int) -> Array:
@@ -51,13 +67,16 @@ def _hann(side_steps: int) -> Array:
 
 
 _LIP_WINDOW = _hann(_LIP_SIDE_STEPS)
-_WINDOWS = np.tile(np.pad(_LIP_WINDOW, _JAW_SIDE_STEPS - _LIP_SIDE_STEPS)[:, None], (1, SPOKEN_COUNT))  # of each coefficient
+# of each coefficient
+_WINDOWS = np.tile(np.pad(_LIP_WINDOW, _JAW_SIDE_STEPS - _LIP_SIDE_STEPS)[:, None], (1, SPOKEN_COUNT))
 _WINDOWS[:, _JAW] = _hann(_JAW_SIDE_STEPS)
 _WINDOW_STEPS = np.arange(len(_WINDOWS))
 
 
 class TimedSpeech:
-    """Implements `SpeechToMotion` over another one, whose rows it passes on where no phones were given, and eases over where they begin and end."""
+    """Implements `SpeechToMotion` over another one, whose rows it passes on where no phones were given, and eases over
+    where they begin and end.
+    """
 
     def __init__(self, heard: SpeechToMotion) -> None:
         self._heard = heard
@@ -66,16 +85,19 @@ class TimedSpeech:
     def _forget(self) -> None:
         self._rows = 0  # returned since the reset
         self._phones: deque[Phone] = deque()  # in order; what no row can depend on any more is dropped
-        self._timed: deque[tuple[int, int]] = deque()  # (first step, last step + 1) of the pieces that came with phones, likewise
+        # (first step, last step + 1) of the pieces that came with phones, likewise
+        self._timed: deque[tuple[int, int]] = deque()
 
     def reset(self) -> None:
         self._heard.reset()
         self._forget()
 
     def expect(self, visemes: Sequence[TimedViseme], *, start_sample: float, samples: float) -> None:
-        """Say what is spoken in the `samples` (at 16 kHz) from `start_sample` on, counted from the reset; what no viseme covers is silence.
+        """Say what is spoken in the `samples` (at 16 kHz) from `start_sample` on, counted from the reset; what no
+        viseme covers is silence.
 
-        To be said before the last LOOK_AHEAD_STEPS before `start_sample` are pushed, or with them; pieces come in their order.
+        To be said before the last LOOK_AHEAD_STEPS before `start_sample` are pushed, or with them; pieces come in their
+        order.
         """
         end_step = round((start_sample + samples) / STEP_SAMPLES)
         first_step = round(start_sample / STEP_SAMPLES)
@@ -89,7 +111,8 @@ class TimedSpeech:
         for viseme in visemes:
             first = round(start_steps + viseme.start_ms * steps_per_ms)
             last = min(round(start_steps + viseme.end_ms * steps_per_ms), end_step)
-            if self._phones and self._phones[-1][0] == viseme.viseme and self._phones[-1][2] >= first:  # one sound that was cut in two
+            # one sound that was cut in two
+            if self._phones and self._phones[-1][0] == viseme.viseme and self._phones[-1][2] >= first:
                 self._phones[-1] = (viseme.viseme, self._phones[-1][1], max(last, self._phones[-1][2]))
             else:
                 self._phones.append((viseme.viseme, first, last))
@@ -137,7 +160,9 @@ class TimedSpeech:
         speaking = _smoothed((viseme != SILENCE).astype(np.float32), _LIP_WINDOW)[shown]
         mouth = _mouth(near, viseme, back, shown)
         closed = _spans(near, BILABIAL, steps, back)[shown]
-        mouth = _laid_over(mouth, closed, _spans(near, LABIODENTAL, steps, back)[shown] * (1 - closed), speaking, heard.loudness)
+        mouth = _laid_over(
+            mouth, closed, _spans(near, LABIODENTAL, steps, back)[shown] * (1 - closed), speaking, heard.loudness
+        )
         rest = 1 - speaking
         rest[~mouth.any(axis=1)] = 1.0
         return SpeechMotion(
@@ -150,7 +175,9 @@ class TimedSpeech:
 
 
 def _visemes(phones: list[Phone], timed: NDArray[np.bool_], back: int) -> NDArray[np.int64]:
-    """Return the class of each step of the window that begins at step `back`; a timed piece goes on for a while as it is at its edges."""
+    """Return the class of each step of the window that begins at step `back`; a timed piece goes on for a while as it
+    is at its edges.
+    """
     viseme = np.full(len(timed), SILENCE, np.int64)
     for k, a, b in phones:
         viseme[max(0, a - back) : max(0, b - back)] = k
@@ -176,7 +203,9 @@ def _mouth(phones: list[Phone], viseme: NDArray[np.int64], back: int, shown: sli
 
 
 def _spans(phones: list[Phone], viseme: int, steps: int, back: int) -> Array:
-    """Return 1 where a sound of this class is shown: from a little before it to its end, for a least time, with a step of 1/2 on either side."""
+    """Return 1 where a sound of this class is shown: from a little before it to its end, for a least time, with a step
+    of 1/2 on either side.
+    """
     spans = np.zeros(steps, np.float32)
     for k, a, b in phones:
         if k != viseme:

@@ -1,6 +1,7 @@
 """How the mouth stands for each of the classes of phones that a lip-reader can tell apart (phones.py).
 
-The shapes follow the usual viseme charts (Oculus' fifteen, with vowels told apart further); `jawOpen` 1 is a gap of about 0.45 eye distances.
+The shapes follow the usual viseme charts (Oculus' fifteen, with vowels told apart further); `jawOpen` 1 is a gap of
+about 0.45 eye distances.
 """
 
 from __future__ import annotations
@@ -65,7 +66,9 @@ _SHAPES: dict[str, dict[str, float]] = {
 
 
 def shape_table() -> NDArray[np.float32]:
-    """Return the mouth of each class, float32 (len(CLASSES), MOUTH_COUNT). `mouthClose` is zero here: closing is laid over it (curves.py)."""
+    """Return the mouth of each class, float32 (len(CLASSES), MOUTH_COUNT). `mouthClose` is zero here: closing is laid
+    over it (curves.py).
+    """
     table = np.zeros((len(CLASSES), MOUTH_COUNT), np.float32)
     for name, shape in _SHAPES.items():
         for coefficient, value in shape.items():

@@ -1,7 +1,8 @@
 """What the embedded room changes in aioice, all in one place and only in the process that calls it.
 
-Three of its constants suit a peer on the internet rather than a server: it leaves out loopback addresses even where there are no others; it takes
-30 s to notice a viewer that is gone; and it waits 5 s for an unreachable STUN server before anyone gets an answer.
+Three of its constants suit a peer on the internet rather than a server: it leaves out loopback addresses even where
+there are no others; it takes 30 s to notice a viewer that is gone; and it waits 5 s for an unreachable STUN server
+before anyone gets an answer.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""The embedded room: viewers join by WHEP, each over a WebRTC connection of this process, and all get the same packets."""
+"""The embedded room: viewers join by WHEP, each over a WebRTC connection of this process, and all get the
+same packets.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,14 @@ import asyncio
 from dataclasses import dataclass, field
 
 import structlog
-from aiortc import RTCBundlePolicy, RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
+from aiortc import (
+    RTCBundlePolicy,
+    RTCConfiguration,
+    RTCIceServer,
+    RTCPeerConnection,
+    RTCRtpSender,
+    RTCSessionDescription,
+)
 
 from visavis.errors import OfferRefused, RoomFull
 from visavis.rooms.embedded.ice import hurry_gathering, settle_ice
@@ -24,7 +33,9 @@ log = structlog.get_logger("visavis.room")
 
 @dataclass(slots=True, eq=False)
 class _Viewer:
-    """One viewer, and the listener of its two tracks. `joined` from the first packet taken, `gone` once it is being closed."""
+    """One viewer, and the listener of its two tracks. `joined` from the first packet taken, `gone` once it is being
+    closed.
+    """
 
     viewer_id: str
     room: EmbeddedRoom
@@ -46,12 +57,18 @@ class _Viewer:
 
 
 class EmbeddedRoom:
-    """Implements `rooms.port.Room`. `wall_clock_at_start_ns`: unix time of the performance's position 0, for the viewers' sender reports."""
+    """Implements `rooms.port.Room`. `wall_clock_at_start_ns`: unix time of the performance's position 0, for the
+    viewers' sender reports.
+    """
 
-    def __init__(self, events: RoomEvents, *, wall_clock_at_start_ns: int, ice_servers: tuple[IceServer, ...] = ()) -> None:
+    def __init__(
+        self, events: RoomEvents, *, wall_clock_at_start_ns: int, ice_servers: tuple[IceServer, ...] = ()
+    ) -> None:
         self._events = events
         self._origin_ns = wall_clock_at_start_ns
-        self._ice_servers = [RTCIceServer(urls=s.url, username=s.username, credential=s.credential) for s in ice_servers]
+        self._ice_servers = [
+            RTCIceServer(urls=s.url, username=s.username, credential=s.credential) for s in ice_servers
+        ]
         self._viewers: dict[str, _Viewer] = {}
         self._closing: set[asyncio.Task[None]] = set()  # owned: aclose waits for them
         self._first_frame_sent = False
@@ -85,11 +102,15 @@ class EmbeddedRoom:
         if self._closed:
             raise OfferRefused("The room is closed")
         if len(self._viewers) >= MAX_VIEWERS:
-            raise RoomFull(f"{MAX_VIEWERS} viewers are in the room, as many as it takes", suggestion="Try again when one has left")
+            raise RoomFull(
+                f"{MAX_VIEWERS} viewers are in the room, as many as it takes", suggestion="Try again when one has left"
+            )
         if viewer_id in self._viewers:
             raise OfferRefused("This viewer is already in the room")
         settle_ice()
-        connection = RTCPeerConnection(RTCConfiguration(iceServers=self._ice_servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
+        connection = RTCPeerConnection(
+            RTCConfiguration(iceServers=self._ice_servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
+        )
         viewer = _Viewer(viewer_id, self, connection)
         self._viewers[viewer_id] = viewer
         try:
@@ -110,12 +131,15 @@ class EmbeddedRoom:
             if connection.connectionState in ("failed", "closed"):
                 self._forget(viewer)
 
-        # In the offer's order: aiortc stops the shared transport when the first section's is not the first transceiver's.
+        # In the offer's order: aiortc stops the shared transport when the first section's is not the first
+        # transceiver's.
         for kind in offer.kinds:
             track = PacketTrack(kind, viewer)
             transceiver = connection.addTransceiver(track, direction="sendonly")
             wanted = ("video/VP8", "video/rtx") if kind == "video" else ("audio/opus",)
-            transceiver.setCodecPreferences([c for c in RTCRtpSender.getCapabilities(kind).codecs if c.mimeType in wanted])
+            transceiver.setCodecPreferences(
+                [c for c in RTCRtpSender.getCapabilities(kind).codecs if c.mimeType in wanted]
+            )
             stamp_with_media_clock(transceiver.sender, track, self._ntp_at)
             if kind == "video":
                 hear_keyframe_requests(transceiver.sender, lambda: viewer.keyframe_wanted(joining=False))

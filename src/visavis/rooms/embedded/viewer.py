@@ -37,7 +37,8 @@ class PacketTrack(MediaStreamTrack):
         super().__init__()
         self.kind = kind
         self.last_sent: int | None = None  # the position of the last packet handed over
-        self.report: Callable[[], Awaitable[None]] | None = None  # sends the first sender report; called once, when the first packet has been sent
+        # sends the first sender report; called once, when the first packet has been sent
+        self.report: Callable[[], Awaitable[None]] | None = None
         self._viewer = viewer
         self._queue: deque[EncodedPacket] = deque()
         self._arrived = asyncio.Event()
@@ -95,8 +96,8 @@ class PacketTrack(MediaStreamTrack):
 def stamp_with_media_clock(sender: RTCRtpSender, track: PacketTrack, ntp_at: Callable[[int], int]) -> None:
     """Let the sender's reports map RTP time to the instant of the media, not to when a packet happened to be sent.
 
-    A report says that the packet last sent shows `ntp_at(its position)`. Sound and picture then carry one time base however long either waited, and a
-    viewer that has had no packet of a kind gets no report about it.
+    A report says that the packet last sent shows `ntp_at(its position)`. Sound and picture then carry one time base
+    however long either waited, and a viewer that has had no packet of a kind gets no report about it.
     """
     send = sender._send_rtcp
 
@@ -110,7 +111,8 @@ def stamp_with_media_clock(sender: RTCRtpSender, track: PacketTrack, ntp_at: Cal
         await send(packets)
 
     async def report() -> None:
-        # aiortc sends its first report after 0.5 to 1.5 s; until then a viewer could only guess how sound and picture belong together.
+        # aiortc sends its first report after 0.5 to 1.5 s; until then a viewer could only guess how sound and picture
+        # belong together.
         counts = RtcpSenderInfo(
             ntp_timestamp=0,
             rtp_timestamp=sender._RTCRtpSender__rtp_timestamp,  # type: ignore[attr-defined]

@@ -10,7 +10,9 @@ FOLDER = Path(__file__).parent
 
 
 def newest_revision() -> str:
-    """The revision that the last file in `versions/` leads to: files are named by their revision, and revisions count up."""
+    """The revision that the last file in `versions/` leads to: files are named by their revision, and revisions count
+    up.
+    """
     return max(path.name.partition("_")[0] for path in (FOLDER / "versions").glob("[0-9]*.py"))
 
 

@@ -21,7 +21,18 @@ def upgrade() -> None:
         sa.Column("max_session_minutes", sa.Integer),
         sa.PrimaryKeyConstraint("key", name="pk_plans"),
     )
-    op.bulk_insert(plans, [{"key": "unlimited", "name": "Unlimited", "included_minutes": None, "max_concurrency": None, "max_session_minutes": None}])
+    op.bulk_insert(
+        plans,
+        [
+            {
+                "key": "unlimited",
+                "name": "Unlimited",
+                "included_minutes": None,
+                "max_concurrency": None,
+                "max_session_minutes": None,
+            }
+        ],
+    )
     op.create_table(
         "keys",
         sa.Column("id", sa.String(40), nullable=False),
