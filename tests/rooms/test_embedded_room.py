@@ -22,6 +22,7 @@ from visavis.errors import OfferRefused, RoomFull
 from visavis.fleet.local import LocalFleet, LocalPerformer
 from visavis.fleet.port import Casting, FirstFrameSent, PerformerMetrics, ViewerJoined, ViewerLeft
 from visavis.rooms.embedded.room import EmbeddedRoom
+from visavis.rooms.port import RoomSpeech
 from visavis.rooms.watch import HeardBlock, RoomViewer, SeenPicture, record
 
 REPOSITORY = Path(__file__).parents[2]
@@ -239,6 +240,8 @@ class Unheard:
     def viewer_left(self, viewer_id: str, viewers: int) -> None: ...
     def keyframe_wanted(self, *, joining: bool) -> None: ...
     def first_frame_sent(self) -> None: ...
+    def speech_arrived(self, speech: RoomSpeech) -> None: ...
+    def interrupted(self) -> None: ...
 
 
 def test_a_full_room_refuses_one_viewer_more_until_one_has_left(

@@ -155,7 +155,7 @@ async def _open(
 
 def _local_fleet(settings: Settings) -> Fleet:
     from visavis.fleet.local import LocalFleet
-    from visavis.rooms.port import IceServer
+    from visavis.rooms.spec import IceServer
 
     servers = tuple(IceServer(**server.model_dump()) for server in settings.ice_servers)
     return LocalFleet(stages=settings.stages, sessions_per_stage=settings.sessions_per_stage, ice_servers=servers)

@@ -14,7 +14,7 @@ import structlog
 
 from visavis import errors
 from visavis.errors import PerformerLost, VisavisError
-from visavis.rooms.port import IceServer
+from visavis.rooms.spec import IceServer
 from visavis.stage.messages import Done, Failed, Message, Ready, pack, read_message
 
 START_WITHIN_S = 30.0

@@ -30,7 +30,7 @@ from visavis.fleet.port import (
     PerformerEvent,
     PerformerMetrics,
 )
-from visavis.rooms.port import IceServer
+from visavis.rooms.spec import IceServer
 from visavis.stage.messages import (
     Attend,
     Dress,

@@ -22,9 +22,10 @@ import structlog
 
 from visavis import errors
 from visavis.engine.output import Output
-from visavis.errors import PackUnreadable, PerformerLost, VisavisError
-from visavis.rooms.embedded.room import EmbeddedRoom
-from visavis.rooms.port import IceServer
+from visavis.errors import OfferRefused, PackUnreadable, PerformerLost, VisavisError
+from visavis.rooms.opening import open_room
+from visavis.rooms.port import ViewerEntrance
+from visavis.rooms.spec import EmbeddedRoomSpec, IceServer
 from visavis.stage import messages
 from visavis.stage.messages import (
     Attend,
@@ -135,9 +136,9 @@ class Stage:
             case StreamMotion():
                 show.stream_motion(message.on)
             case Offer():
-                return await show.room.offer(viewer_id=message.viewer_id, sdp=message.sdp)
+                return await _entrance(show).offer(viewer_id=message.viewer_id, sdp=message.sdp)
             case RemoveViewer():
-                return "yes" if await show.room.remove_viewer(message.viewer_id) else ""
+                return "yes" if await _entrance(show).remove_viewer(message.viewer_id) else ""
         return ""
 
     async def _open(self, message: Open, tasks: asyncio.TaskGroup) -> None:
@@ -154,20 +155,24 @@ class Stage:
                 fps=message.fps,
                 output=output,
             )
+            show = Show(
+                session_id=session_id,
+                avatar=avatar,
+                camera=camera,
+                output=output,
+                parts=self._parts,
+                fps=message.fps,
+                seed=message.seed,
+                tell=self._tell,
+            )
+            show.enter(
+                await open_room(
+                    EmbeddedRoomSpec(), show, wall_clock_at_start_ns=time.time_ns(), ice_servers=self._ice_servers
+                )
+            )
         except BaseException:
             self._put_away(session_id)
             raise
-        show = Show(
-            session_id=session_id,
-            avatar=avatar,
-            camera=camera,
-            output=output,
-            parts=self._parts,
-            fps=message.fps,
-            seed=message.seed,
-            tell=self._tell,
-        )
-        show.room = EmbeddedRoom(show, wall_clock_at_start_ns=time.time_ns(), ice_servers=self._ice_servers)
         self._shows[session_id] = show
         self._running[session_id] = tasks.create_task(self._perform(show))
 
@@ -200,8 +205,7 @@ class Stage:
         running = self._running.pop(session_id)
         if cancel:
             running.cancel()
-        if show.room:
-            await show.room.aclose()
+        await show.leave()
         self._put_away(session_id)
         del show, running
         await asyncio.sleep(0)  # the session's tasks take their leave
@@ -224,6 +228,12 @@ def _give_memory_back() -> None:
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):  # another libc than glibc
             ctypes.CDLL(None).malloc_trim(0)
+
+
+def _entrance(show: Show) -> ViewerEntrance:
+    if show.room is None or show.room.entrance is None:
+        raise OfferRefused("This session's room admits its viewers itself")
+    return show.room.entrance
 
 
 def _failed(request: int, error: VisavisError) -> Failed:

@@ -9,11 +9,13 @@ from collections.abc import Callable
 import numpy as np
 
 from visavis.engine.motion.frame import COEFFICIENTS, MotionFrame
+from visavis.engine.motion.mood import Mood
 from visavis.engine.output import Output, mood_of
 from visavis.engine.render.port import Renderer
 from visavis.engine.speech.phones import TimedViseme
 from visavis.errors import InvalidRequest
-from visavis.rooms.port import Room
+from visavis.rooms.port import OpenRoom, RawPicture, RawSound, RoomSpeech
+from visavis.rooms.sinks import Sinks
 from visavis.stage import messages
 from visavis.stage.encoder import AudioEncoder, VideoEncoder
 from visavis.stage.motion_stream import Motion, MotionCut, MotionStream, seconds
@@ -67,7 +69,8 @@ class Show:
         tell: Tell,
     ) -> None:
         self.session_id = session_id
-        self.room: Room | None = None  # set once, before run
+        self.room: OpenRoom | None = None  # set by `enter`, before run
+        self._sinks = Sinks()
         self._avatar, self._fps, self._seed, self._tell = avatar, fps, seed, tell
         self._performance = Performance(seed=seed, open_speech=parts.open_speech)
         self._audio = AudioEncoder()
@@ -79,6 +82,16 @@ class Show:
         self._block_taken = asyncio.Event()  # replaced with every block
         self._frames = self._late_frames = self._hurried_frames = 0
         self._latencies_ms: list[float] = []
+
+    # --- the room
+    def enter(self, room: OpenRoom) -> None:
+        """Perform in this room from now on; `leave` closes it."""
+        self.room = room
+        self._sinks.add(room.sink)
+
+    async def leave(self) -> None:
+        """Close the room, and every other sink."""
+        await self._sinks.aclose()
 
     # --- the room's events
     def viewer_joined(self, viewer_id: str, viewers: int) -> None:
@@ -93,37 +106,61 @@ class Show:
     def first_frame_sent(self) -> None:
         self._tell(messages.FirstFrameSent(session_id=self.session_id))
 
+    def speech_arrived(self, speech: RoomSpeech) -> None:
+        self._queue(speech.pcm, speech.sample_rate_hz, utterance_id=speech.segment_id, final=speech.final)
+
+    def interrupted(self) -> None:
+        self._performance.interrupt()
+        self._sinks.drop_backlog()
+
     # --- what the session is asked to do
     def speak(self, said: messages.Speak) -> str:
         """Queue PCM16 LE and return the utterance's id. Raises `QueueFull`, and `InvalidRequest` for what is no such
         sound.
         """
-        if len(said.pcm) % 2:
-            raise InvalidRequest("PCM16 has an even number of bytes")
-        if not 8000 <= said.sample_rate_hz <= 48_000:
-            raise InvalidRequest("sample_rate is 8000 to 48000")
-        return self._performance.speak(
-            np.frombuffer(said.pcm, dtype="<i2"),
+        return self._queue(
+            said.pcm,
             said.sample_rate_hz,
             utterance_id=said.utterance_id,
             final=said.final,
-            now_ns=time.monotonic_ns(),
             visemes=None if said.visemes is None else tuple(TimedViseme(*viseme) for viseme in said.visemes),
             mood=None if said.mood is None else mood_of(said.mood),
         )
 
+    def _queue(
+        self,
+        pcm: bytes,
+        sample_rate_hz: int,
+        *,
+        utterance_id: str | None,
+        final: bool,
+        visemes: tuple[TimedViseme, ...] | None = None,
+        mood: Mood | None = None,
+    ) -> str:
+        if len(pcm) % 2:
+            raise InvalidRequest("PCM16 has an even number of bytes")
+        if not 8000 <= sample_rate_hz <= 48_000:
+            raise InvalidRequest("sample_rate is 8000 to 48000")
+        return self._performance.speak(
+            np.frombuffer(pcm, dtype="<i2"),
+            sample_rate_hz,
+            utterance_id=utterance_id,
+            final=final,
+            now_ns=time.monotonic_ns(),
+            visemes=visemes,
+            mood=mood,
+        )
+
     async def interrupt(self) -> None:
         """Drop all speech; return when the fade has been sent and the lips are on their way to rest."""
-        self._performance.interrupt()
-        if self.room:
-            self.room.drop_backlog()
+        self.interrupted()
         await self._block_taken.wait()
 
     def hush(self, on: bool) -> None:
         """Fall silent at once, the interrupt that drops the speech being on its way; or speak again."""
         self._performance.hush(on)
-        if on and self.room:
-            self.room.drop_backlog()
+        if on:
+            self._sinks.drop_backlog()
 
     def attend(self, state: str) -> None:
         """Listen or think where nothing is said. Raises `InvalidRequest` for anything else."""
@@ -196,8 +233,10 @@ class Show:
     def _perform_block(self) -> None:
         position = self._performance.position
         block = self._performance.next_block()
-        if self.room and self.room.watched:
-            self.room.publish(self._audio.encode(block, position))
+        if self._sinks.want("encoded"):
+            self._sinks.publish(self._audio.encode(block, position))
+        if self._sinks.want("raw"):
+            self._sinks.publish(RawSound(samples=block, position=position))
         for happening in self._performance.happenings():
             self._tell(self._event_of(happening))
         for motion in self._motion.step() if self._motion else ():
@@ -237,18 +276,22 @@ class Show:
     def _perform_frame(self, position: int, *, late: bool, hurried: bool) -> None:
         self._frame += 1
         face = self._performance.face(position)
-        if not (self.room and self.room.watched):
+        encoded_wanted, raw_wanted = self._sinks.want("encoded"), self._sinks.want("raw")
+        if not (encoded_wanted or raw_wanted):
             return
         if late:  # the next frame is due already: the viewer sees the last picture a little longer
             self._late_frames += 1
             return
-        packet = self._camera.encoder.encode(self._camera.renderer.render(face.motion, hurried=hurried), position)
+        picture = self._camera.renderer.render(face.motion, hurried=hurried)
         self._frames += 1
         self._hurried_frames += hurried
+        if raw_wanted:
+            self._sinks.publish(RawPicture(pixels=picture, position=position))
+        packet = self._camera.encoder.encode(picture, position) if encoded_wanted else None
         if packet is not None:
-            self.room.publish(packet)
-            if face.arrived_ns is not None:
-                self._latencies_ms.append((time.monotonic_ns() - face.arrived_ns) / 1e6)
+            self._sinks.publish(packet)
+        if (raw_wanted or packet is not None) and face.arrived_ns is not None:
+            self._latencies_ms.append((time.monotonic_ns() - face.arrived_ns) / 1e6)
 
     def _tell_metrics(self) -> None:
         p50 = p95 = None

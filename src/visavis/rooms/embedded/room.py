@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from typing import Literal
 
 import structlog
 from aiortc import (
@@ -21,7 +22,8 @@ from visavis.errors import OfferRefused, RoomFull
 from visavis.rooms.embedded.ice import hurry_gathering, settle_ice
 from visavis.rooms.embedded.offer import CheckedOffer, check_offer
 from visavis.rooms.embedded.viewer import PacketTrack, hear_keyframe_requests, stamp_with_media_clock
-from visavis.rooms.port import EncodedPacket, IceServer, RoomEvents
+from visavis.rooms.port import EncodedPacket, RoomEvents
+from visavis.rooms.spec import IceServer
 
 JOIN_WITHIN_S = 15.0  # an answered offer that has not connected by then is forgotten
 CLOSE_WITHIN_S = 3.0
@@ -57,9 +59,12 @@ class _Viewer:
 
 
 class EmbeddedRoom:
-    """Implements `rooms.port.Room`. `wall_clock_at_start_ns`: unix time of the performance's position 0, for the
-    viewers' sender reports.
+    """Both halves of the port: implements `rooms.port.EncodedSink` and `rooms.port.ViewerEntrance`.
+
+    `wall_clock_at_start_ns`: unix time of the performance's position 0, for the viewers' sender reports.
     """
+
+    takes: Literal["encoded"] = "encoded"
 
     def __init__(
         self, events: RoomEvents, *, wall_clock_at_start_ns: int, ice_servers: tuple[IceServer, ...] = ()
@@ -79,11 +84,11 @@ class EmbeddedRoom:
     def watched(self) -> bool:
         return any(viewer.joined for viewer in self._viewers.values())
 
-    def publish(self, packet: EncodedPacket) -> None:
+    def publish(self, item: EncodedPacket) -> None:
         for viewer in self._viewers.values():
             for track in viewer.tracks:
-                if track.kind == packet.kind:
-                    track.put(packet)
+                if track.kind == item.kind:
+                    track.put(item)
 
     def drop_backlog(self) -> None:
         for viewer in self._viewers.values():

@@ -1,0 +1,21 @@
+"""Opens the room that a session asks for: the one place that knows every kind of room."""
+
+from __future__ import annotations
+
+from visavis.rooms.embedded.room import EmbeddedRoom
+from visavis.rooms.port import OpenRoom, RoomEvents
+from visavis.rooms.spec import EmbeddedRoomSpec, IceServer, RoomSpec
+
+
+async def open_room(
+    spec: RoomSpec, events: RoomEvents, *, wall_clock_at_start_ns: int, ice_servers: tuple[IceServer, ...] = ()
+) -> OpenRoom:
+    """Open a room, or leave nothing behind. The caller closes it by its sink.
+
+    `wall_clock_at_start_ns`: unix time of the performance's position 0. The room sends it to its viewers, so that sound
+    and picture have one clock.
+    """
+    match spec:
+        case EmbeddedRoomSpec():
+            room = EmbeddedRoom(events, wall_clock_at_start_ns=wall_clock_at_start_ns, ice_servers=ice_servers)
+            return OpenRoom(sink=room, entrance=room)

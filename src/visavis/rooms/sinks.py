@@ -1,0 +1,45 @@
+"""The sinks of one session: each item goes to every sink that takes its form."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from visavis.rooms.port import EncodedPacket, MediaForm, MediaItem, Sink
+
+log = structlog.get_logger("visavis.rooms")
+
+
+class Sinks:
+    """Where one session's media goes. The sinks that were added close with it."""
+
+    def __init__(self) -> None:
+        self._sinks: tuple[Sink, ...] = ()  # replaced when one is added
+
+    def add(self, sink: Sink) -> None:
+        self._sinks = (*self._sinks, sink)
+
+    def want(self, form: MediaForm) -> bool:
+        """Return whether anybody would get media of this form."""
+        return any(sink.takes == form and sink.watched for sink in self._sinks)
+
+    def publish(self, item: MediaItem) -> None:
+        """Give an item to every sink that takes its form; never blocks."""
+        for sink in self._sinks:
+            if sink.takes == "encoded":
+                if isinstance(item, EncodedPacket):
+                    sink.publish(item)
+            elif not isinstance(item, EncodedPacket):
+                sink.publish(item)
+
+    def drop_backlog(self) -> None:
+        for sink in self._sinks:
+            sink.drop_backlog()
+
+    async def aclose(self) -> None:
+        """Close every sink, all at once; one that fails to close does not keep the others open. Bounded to 3 s."""
+        sinks, self._sinks = self._sinks, ()
+        for outcome in await asyncio.gather(*(sink.aclose() for sink in sinks), return_exceptions=True):
+            if isinstance(outcome, Exception):
+                log.warning("sink_close_failed", error=repr(outcome))
