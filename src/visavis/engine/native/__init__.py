@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -45,7 +46,7 @@ class Texture(ctypes.Structure):
 
 
 class Strip(ctypes.Structure):
-    """See strip.c."""
+    """See structs.h."""
 
     _fields_ = [
         *((name, _I) for name in ("left", "top", "width", "height")),
@@ -61,7 +62,7 @@ class Strip(ctypes.Structure):
 
 
 class Lips(ctypes.Structure):
-    """See mouth.c."""
+    """See structs.h."""
 
     _fields_ = [
         *((name, _I) for name in ("left", "top", "width", "height")),
@@ -72,13 +73,13 @@ class Lips(ctypes.Structure):
 
 
 class Patch(ctypes.Structure):
-    """See mouth.c."""
+    """See structs.h."""
 
     _fields_ = [("yuva", _P), ("width", _I), ("height", _I), ("x", _F), ("y", _F), ("light", _F)]
 
 
 class Opening(ctypes.Structure):
-    """See mouth.c."""
+    """See structs.h."""
 
     _fields_ = [
         ("face", _P),
@@ -95,6 +96,9 @@ class Opening(ctypes.Structure):
         ("patches", ctypes.POINTER(Patch)),
         ("patch_count", _I),
     ]
+
+
+STRUCTS: tuple[type[ctypes.Structure], ...] = (Grid, Texture, Strip, Lips, Patch, Opening)
 
 
 def address(array: NDArray[np.generic]) -> int:
@@ -196,6 +200,24 @@ def invert(
     )
 
 
+def check_layout(library: ctypes.CDLL, structs: Sequence[type[ctypes.Structure]] = STRUCTS) -> None:
+    """Raise an ImportError that names the struct if `library` was compiled with another layout than its mirror here."""
+    if not hasattr(library, "visavis_layout"):
+        raise ImportError("the drawing kernels are older than this program: install the package again (make setup)")
+    library.visavis_layout.argtypes, library.visavis_layout.restype = [ctypes.c_char_p, ctypes.POINTER(_I)], _I
+    for struct in structs:
+        fields = [(f"{struct.__name__}.{name}", getattr(struct, name)) for name, *_ in struct._fields_]
+        layout = {name: (field.offset, field.size) for name, field in fields}
+        for name, expected in {struct.__name__: (0, ctypes.sizeof(struct)), **layout}.items():
+            size = _I(0)
+            actual = library.visavis_layout(name.encode(), ctypes.byref(size)), size.value
+            if actual != expected:
+                raise ImportError(
+                    f"the drawing kernels were compiled with another struct {struct.__name__}: {name} has "
+                    f"(offset, size) {actual}, not {expected}; install the package again (make setup)"
+                )
+
+
 def _load() -> ctypes.CDLL:
     spec = find_spec(LIBRARY)
     places = [Path(place) / "kernels.so" for place in (spec.submodule_search_locations or [])] if spec else []
@@ -203,6 +225,7 @@ def _load() -> ctypes.CDLL:
     if path is None:
         raise ImportError("the drawing kernels are not built: install the package (make setup), which compiles them")
     library = ctypes.CDLL(str(path))
+    check_layout(library)
     library.visavis_draw.argtypes = [_P, _I, _P, _P, _F, _P, _I, _P, _I]
     library.visavis_draw.restype = _I
     library.visavis_skin.argtypes = [_P, _P, _P, _P, _P, _I]

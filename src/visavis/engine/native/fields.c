@@ -12,10 +12,13 @@ API void visavis_total(const float *weights, const float *fields, int32_t rows, 
     }
 }
 
-/* Write into `places`, cell by cell from the first one, and `shares` where `from` says that nodes of a row come from. */
-static void places_of(const float *from, int across, int row, float per_px, float right, float bottom, int32_t *cells, float *shares) {
+/* Write where the nodes of a row come from, as `from` says: into `cells` the cell, counted from the first one, and into
+ * `shares` the place within it. */
+static void places_of(
+    const float *from, int across, int row, float per_px, float right, float bottom, int32_t *cells, float *shares) {
     for (int i = 0; i < across; i++) {
-        const float x = bounded((float)i - from[2 * i] * per_px, 0.0f, right), y = bounded((float)row - from[2 * i + 1] * per_px, 0.0f, bottom);
+        const float x = bounded((float)i - from[2 * i] * per_px, 0.0f, right);
+        const float y = bounded((float)row - from[2 * i + 1] * per_px, 0.0f, bottom);
         const int32_t ix = (int32_t)x, iy = (int32_t)y;
         cells[i] = iy * across + ix;
         shares[2 * i] = x - (float)ix;
@@ -23,12 +26,15 @@ static void places_of(const float *from, int across, int row, float per_px, floa
     }
 }
 
-/* u(q) = F(q - u(q)), by `rounds` of substitution: F and u are pairs in px on across x down nodes, `cell` px apart; beyond the rim it goes on as
- * there. Then out = rest - zoom * u, or without a rest u itself. `work`: two times the pairs, and three rows' numbers. */
+/* u(q) = F(q - u(q)), by `rounds` of substitution: F and u are pairs in px on across x down nodes, `cell` px apart;
+ * beyond the rim F goes on as it is there. Then out = rest - zoom * u, or u itself without a rest. `work`: two times
+ * the pairs, and three rows' numbers. */
 API void visavis_invert(
-    const float *field, int32_t across, int32_t down, int32_t cell, int32_t rounds, const float *rest, float zoom, float *work, float *out) {
+    const float *field, int32_t across, int32_t down, int32_t cell, int32_t rounds, const float *rest, float zoom,
+    float *work, float *out) {
     const float per_px = 1.0f / (float)cell;
-    const float right = (float)(across - 1) - 1e-3f, bottom = (float)(down - 1) - 1e-3f; /* a node to the right and one below there always are */
+    /* so that there is always one more node to the right and one more below */
+    const float right = (float)(across - 1) - 1e-3f, bottom = (float)(down - 1) - 1e-3f;
     const int64_t pairs = (int64_t)across * down;
     float *shares = work + 4 * pairs;
     int32_t *cells = (int32_t *)(shares + 2 * across);
@@ -40,7 +46,8 @@ API void visavis_invert(
             places_of(before + 2 * (int64_t)j * across, across, j, per_px, right, bottom, cells, shares);
             for (int32_t i = 0; i < across; i++) {
                 const float *corner = field + 2 * (int64_t)cells[i];
-                const Four upper = load_four(corner), both = upper + (load_four(corner + 2 * across) - upper) * shares[2 * i + 1];
+                const Four upper = load_four(corner), lower = load_four(corner + 2 * across);
+                const Four both = upper + (lower - upper) * shares[2 * i + 1];
                 to[2 * i] = both[0] + (both[2] - both[0]) * shares[2 * i];
                 to[2 * i + 1] = both[1] + (both[3] - both[1]) * shares[2 * i];
             }

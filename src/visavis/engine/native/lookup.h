@@ -1,12 +1,13 @@
 /* Looking a texture up where a coarse grid of nodes says, in plain C and with AVX2: the same bytes from both.
  *
- * Integers from the first rounding on, and before it only sums and products that no compiler contracts (-ffp-contract=off): the same motion gives the
- * same picture on every machine.
+ * Integers from the first rounding on, and before it only sums and products that no compiler contracts
+ * (-ffp-contract=off): the same motion gives the same picture on every machine.
  */
 #ifndef VISAVIS_LOOKUP_H
 #define VISAVIS_LOOKUP_H
 
-#include <stdint.h>
+#include "structs.h"
+
 #include <string.h>
 
 #if defined(__x86_64__)
@@ -20,20 +21,6 @@
 #define ONE (1 << FRACTION_BITS)
 #define SLACK 16 /* floats about a row of places that may be written */
 
-/* Pairs (x, y) at the nodes of a grid: node (i, j) stands at i * cell + (cell - 1) / 2 px, likewise y. */
-typedef struct {
-    const float *nodes; /* rows of `across` pairs */
-    int32_t across;
-    int32_t cell;
-} Grid;
-
-/* Y, U, V and transparency, premultiplied. Two texels of frame lie about it and belong to it: places beyond are taken for there. */
-typedef struct {
-    const uint8_t *texels; /* of (0, 0) */
-    int32_t stride;        /* bytes, below 32768 */
-    int32_t width, height;
-} Texture;
-
 /* Four floats at once, on any machine. */
 typedef float Four __attribute__((vector_size(16)));
 
@@ -43,7 +30,8 @@ static inline Four load_four(const float *from) {
     return four;
 }
 
-/* Whether the processor has AVX2 and the system keeps its registers. Asked once: in a virtual machine a CPUID costs microseconds. */
+/* Whether the processor has AVX2 and the system keeps its registers. Asked once: in a virtual machine a CPUID costs
+ * microseconds. */
 static inline int has_avx2(void) {
 #if defined(__x86_64__)
     static int known = -1;
@@ -73,11 +61,13 @@ typedef struct {
 
 /* Mix the rows of nodes above and below the px at `y` into `line`. */
 static inline __attribute__((always_inline)) Span mix_rows(const Grid *grid, int left, int y, int width, float *line) {
-    const int cell = grid->cell, twice = 2 * cell; /* in half px nodes in the middle of even cells stand at whole numbers too */
+    /* in half px, so that nodes in the middle of even cells stand at whole numbers too */
+    const int cell = grid->cell, twice = 2 * cell;
     const float per_cell = 1.0f / (float)cell;
     const int row = floor_div(2 * y - (cell - 1), twice);
     const float down = (float)(2 * y - (cell - 1) - twice * row) * 0.5f * per_cell;
-    const int first = floor_div(2 * left - (cell - 1), twice), last = floor_div(2 * (left + width - 1) - (cell - 1), twice) + 1;
+    const int first = floor_div(2 * left - (cell - 1), twice);
+    const int last = floor_div(2 * (left + width - 1) - (cell - 1), twice) + 1;
     const float *above = grid->nodes + 2 * ((int64_t)row * grid->across + first), *below = above + 2 * grid->across;
     for (int k = 0; k < 2 * (last - first + 1); k++) line[k] = above[k] + (below[k] - above[k]) * down;
     return (Span){first, last, (cell & 1) ? 0.0f : 0.5f * per_cell, per_cell};
@@ -96,8 +86,11 @@ static inline void spread_c(const Grid *grid, int left, int y, int width, float 
     }
 }
 
-/* What is no number is taken for `low`, as MAXPS takes it: nothing is looked up outside a texture whatever the nodes say. */
-static inline float bounded(float value, float low, float high) { return value > low ? (value < high ? value : high) : low; }
+/* What is no number is taken for `low`, as MAXPS takes it: nothing is looked up outside a texture whatever the nodes
+ * say. */
+static inline float bounded(float value, float low, float high) {
+    return value > low ? (value < high ? value : high) : low;
+}
 
 /* a + (b - a) * share / 32768, rounded as PMULHRSW does. */
 static inline int32_t mixed(int32_t a, int32_t b, int32_t share) { return a + (((b - a) * share + 0x4000) >> 15); }
@@ -109,29 +102,38 @@ static inline void sample(const Texture *t, float x, float y, int32_t out[4]) {
     const int ix = (int)x, iy = (int)y;
     const int fx = (int)((x - (float)ix) * (float)ONE + 0.5f), fy = (int)((y - (float)iy) * 32767.0f);
     const uint8_t *top = t->texels + (int64_t)(iy - 1) * t->stride + (ix - 1) * 4, *bottom = top + t->stride;
-    for (int c = 0; c < 4; c++) out[c] = mixed(top[c] * (ONE - fx) + top[c + 4] * fx, bottom[c] * (ONE - fx) + bottom[c + 4] * fx, fy);
+    for (int c = 0; c < 4; c++) {
+        const int above = top[c] * (ONE - fx) + top[c + 4] * fx;
+        const int below = bottom[c] * (ONE - fx) + bottom[c + 4] * fx;
+        out[c] = mixed(above, below, fy);
+    }
 }
 
 static inline int whole(int32_t value) { return (value + ONE / 2) >> FRACTION_BITS; }
 
 #if defined(__x86_64__)
-AVX2 static inline void spread_avx2(const Grid *grid, int left, int y, int width, float *line, float *at_x, float *at_y) {
+AVX2 static inline void spread_avx2(
+    const Grid *grid, int left, int y, int width, float *line, float *at_x, float *at_y) {
     const Span span = mix_rows(grid, left, y, width, line);
     const __m256 eight = _mm256_setr_ps(0, 1, 2, 3, 4, 5, 6, 7);
     for (int p = 0; p < grid->cell; p += 8) {
         const __m256 behind = _mm256_add_ps(eight, _mm256_set1_ps((float)p));
-        const __m256 share = _mm256_add_ps(_mm256_set1_ps(span.begin), _mm256_mul_ps(behind, _mm256_set1_ps(span.per_cell)));
+        const __m256 cells = _mm256_mul_ps(behind, _mm256_set1_ps(span.per_cell));
+        const __m256 share = _mm256_add_ps(_mm256_set1_ps(span.begin), cells);
         const int rest = grid->cell - p;
         const float *node = line;
         for (int i = span.first; i < span.last; i++, node += 2) {
             const int to = i * grid->cell + grid->cell / 2 - left + p;
-            const __m256 dx = _mm256_mul_ps(_mm256_set1_ps(node[2] - node[0]), share), dy = _mm256_mul_ps(_mm256_set1_ps(node[3] - node[1]), share);
-            const __m256 x8 = _mm256_add_ps(_mm256_set1_ps(node[0]), dx), y8 = _mm256_add_ps(_mm256_set1_ps(node[1]), dy);
+            const __m256 dx = _mm256_mul_ps(_mm256_set1_ps(node[2] - node[0]), share);
+            const __m256 dy = _mm256_mul_ps(_mm256_set1_ps(node[3] - node[1]), share);
+            const __m256 x8 = _mm256_add_ps(_mm256_set1_ps(node[0]), dx);
+            const __m256 y8 = _mm256_add_ps(_mm256_set1_ps(node[1]), dy);
             if (p == 0 || rest >= 8) { /* what is written beyond the cell is written again with the next one */
                 _mm256_storeu_ps(at_x + to, x8);
                 _mm256_storeu_ps(at_y + to, y8);
             } else { /* the next one's beginning is written already */
-                const __m256i own = _mm256_cmpgt_epi32(_mm256_set1_epi32(rest), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+                const __m256i order = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+                const __m256i own = _mm256_cmpgt_epi32(_mm256_set1_epi32(rest), order);
                 _mm256_maskstore_ps(at_x + to, own, x8);
                 _mm256_maskstore_ps(at_y + to, own, y8);
             }
@@ -139,7 +141,8 @@ AVX2 static inline void spread_avx2(const Grid *grid, int left, int y, int width
     }
 }
 
-/* Four times eight bytes, at `places` from `base`: no slower than a gather, and much faster where gathers are mitigated. */
+/* Four times eight bytes, at `places` from `base`: no slower than a gather, and much faster where gathers are
+ * mitigated. */
 AVX2 static inline __m256i load4(const uint8_t *base, const int32_t *places) {
     long long at[4];
     for (int k = 0; k < 4; k++) memcpy(at + k, base + places[k], 8);
@@ -149,19 +152,23 @@ AVX2 static inline __m256i load4(const uint8_t *base, const int32_t *places) {
 /* Look eight texels up, as two times four; what `sample` does. */
 AVX2 static inline void sample8(const Texture *t, const float *at_x, const float *at_y, __m256i out[2]) {
     const __m256 one = _mm256_set1_ps(1.0f), least = _mm256_set1_ps(-1.0f);
-    const __m256 x = _mm256_add_ps(_mm256_min_ps(_mm256_max_ps(_mm256_loadu_ps(at_x), least), _mm256_set1_ps((float)t->width)), one);
-    const __m256 y = _mm256_add_ps(_mm256_min_ps(_mm256_max_ps(_mm256_loadu_ps(at_y), least), _mm256_set1_ps((float)t->height)), one);
+    const __m256 width = _mm256_set1_ps((float)t->width), height = _mm256_set1_ps((float)t->height);
+    const __m256 x = _mm256_add_ps(_mm256_min_ps(_mm256_max_ps(_mm256_loadu_ps(at_x), least), width), one);
+    const __m256 y = _mm256_add_ps(_mm256_min_ps(_mm256_max_ps(_mm256_loadu_ps(at_y), least), height), one);
     const __m256i ix = _mm256_cvttps_epi32(x), iy = _mm256_cvttps_epi32(y);
     const __m256 across = _mm256_sub_ps(x, _mm256_cvtepi32_ps(ix)), down = _mm256_sub_ps(y, _mm256_cvtepi32_ps(iy));
-    const __m256i fx = _mm256_cvttps_epi32(_mm256_add_ps(_mm256_mul_ps(across, _mm256_set1_ps((float)ONE)), _mm256_set1_ps(0.5f)));
+    const __m256 steps = _mm256_mul_ps(across, _mm256_set1_ps((float)ONE));
+    const __m256i fx = _mm256_cvttps_epi32(_mm256_add_ps(steps, _mm256_set1_ps(0.5f)));
     const __m256i fy = _mm256_cvttps_epi32(_mm256_mul_ps(down, _mm256_set1_ps(32767.0f)));
-    const __m256i place = _mm256_add_epi32(_mm256_madd_epi16(iy, _mm256_set1_epi32(t->stride)), _mm256_slli_epi32(ix, 2));
+    const __m256i rows = _mm256_madd_epi16(iy, _mm256_set1_epi32(t->stride));
+    const __m256i place = _mm256_add_epi32(rows, _mm256_slli_epi32(ix, 2));
     int32_t places[8];
     _mm256_storeu_si256((__m256i *)places, place);
     /* (ONE - fx, fx) as bytes in every 16 bits of a texel's 64, and fy likewise */
     const __m256i wx = _mm256_or_si256(_mm256_sub_epi32(_mm256_set1_epi32(ONE), fx), _mm256_slli_epi32(fx, 8));
     const __m256i halves[2] = {_mm256_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3), _mm256_setr_epi32(4, 4, 5, 5, 6, 6, 7, 7)};
-    const __m256i twice = _mm256_setr_epi8(0, 1, 0, 1, 4, 5, 4, 5, 8, 9, 8, 9, 12, 13, 12, 13, 0, 1, 0, 1, 4, 5, 4, 5, 8, 9, 8, 9, 12, 13, 12, 13);
+    const __m256i twice = _mm256_setr_epi8(
+        0, 1, 0, 1, 4, 5, 4, 5, 8, 9, 8, 9, 12, 13, 12, 13, 0, 1, 0, 1, 4, 5, 4, 5, 8, 9, 8, 9, 12, 13, 12, 13);
     const __m256i pairs = _mm256_setr_epi8( /* Y Y' U U' V V' A A' */
         0, 4, 1, 5, 2, 6, 3, 7, 8, 12, 9, 13, 10, 14, 11, 15, 0, 4, 1, 5, 2, 6, 3, 7, 8, 12, 9, 13, 10, 14, 11, 15);
     const uint8_t *top = t->texels - t->stride - 4, *bottom = t->texels - 4;
@@ -174,7 +181,9 @@ AVX2 static inline void sample8(const Texture *t, const float *at_x, const float
     }
 }
 
-AVX2 static inline __m256i whole16(__m256i value) { return _mm256_srli_epi16(_mm256_add_epi16(value, _mm256_set1_epi16(ONE / 2)), FRACTION_BITS); }
+AVX2 static inline __m256i whole16(__m256i value) {
+    return _mm256_srli_epi16(_mm256_add_epi16(value, _mm256_set1_epi16(ONE / 2)), FRACTION_BITS);
+}
 
 /* Eight texels of four bytes. */
 AVX2 static inline __m256i packed8(const __m256i at[2]) {
@@ -183,7 +192,8 @@ AVX2 static inline __m256i packed8(const __m256i at[2]) {
 #endif
 
 /* Spread a row with the widest means that may be used. */
-static inline void spread(const Grid *grid, int left, int y, int width, float *line, float *at_x, float *at_y, int avx2) {
+static inline void spread(
+    const Grid *grid, int left, int y, int width, float *line, float *at_x, float *at_y, int avx2) {
 #if defined(__x86_64__)
     if (avx2) {
         spread_avx2(grid, left, y, width, line, at_x, at_y);

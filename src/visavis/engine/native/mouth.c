@@ -2,14 +2,7 @@
 #include "lookup.h"
 
 #define FULL 32767 /* of a share in 15 bits */
-
-/* A box in the picture, px from the beginning of the mouth's grid; width at least 8. */
-typedef struct {
-    int32_t left, top, width, height;
-    const float *middle; /* of every column: the line between the lips, px from `top` */
-    float steepness;     /* how much more of the lower lip is seen a px further down */
-    uint8_t *face;       /* Y, U, V, transparency: what is drawn; rows of 4 * width bytes */
-} Lips;
+#define FOURFOLD 0x1000100010001LL /* times a number of 16 bits: four of it side by side */
 
 static inline int lower_share(const Lips *l, int row, int x) {
     return (int)(bounded(((float)row - l->middle[x]) * l->steepness + 0.5f, 0.0f, 1.0f) * (float)FULL);
@@ -22,7 +15,8 @@ static void skin_row_c(const Lips *l, const Texture *t, int row, float *const up
         if (share < FULL) sample(t, upper[0][x], upper[1][x], above);
         if (share > 0) sample(t, lower[0][x], lower[1][x], below);
         for (int c = 0; c < 4; c++)
-            l->face[4 * ((int64_t)row * l->width + x) + c] = (uint8_t)whole(share <= 0 ? above[c] : share >= FULL ? below[c] : mixed(above[c], below[c], share));
+            l->face[4 * ((int64_t)row * l->width + x) + c] =
+                (uint8_t)whole(share <= 0 ? above[c] : share >= FULL ? below[c] : mixed(above[c], below[c], share));
     }
 }
 
@@ -44,8 +38,10 @@ AVX2 static void skin_row_avx2(const Lips *l, const Texture *t, int row, float *
         if (least < FULL && most > 0) {
             for (int half = 0; half < 2; half++) {
                 const int32_t *s = shares + 4 * half;
-                const __m256i share = _mm256_setr_epi64x(s[0] * 0x1000100010001LL, s[1] * 0x1000100010001LL, s[2] * 0x1000100010001LL, s[3] * 0x1000100010001LL);
-                const __m256i both = _mm256_add_epi16(above[half], _mm256_mulhrs_epi16(_mm256_sub_epi16(below[half], above[half]), share));
+                const __m256i share =
+                    _mm256_setr_epi64x(s[0] * FOURFOLD, s[1] * FOURFOLD, s[2] * FOURFOLD, s[3] * FOURFOLD);
+                const __m256i apart = _mm256_sub_epi16(below[half], above[half]);
+                const __m256i both = _mm256_add_epi16(above[half], _mm256_mulhrs_epi16(apart, share));
                 /* a full share is the lower lip to the bit, as none is the upper one */
                 below[half] = _mm256_blendv_epi8(both, below[half], _mm256_cmpeq_epi16(share, _mm256_set1_epi16(FULL)));
             }
@@ -56,8 +52,10 @@ AVX2 static void skin_row_avx2(const Lips *l, const Texture *t, int row, float *
 }
 #endif
 
-/* Look both lips up, each on its side of the line between them. `scratch`: six times row_room of the box. `plain`: without AVX2. */
-API void visavis_skin(const Lips *l, const Grid *upper, const Grid *lower, const Texture *texture, float *scratch, int32_t plain) {
+/* Look both lips up, each on its side of the line between them. `scratch`: six times row_room of the box. `plain`:
+ * without AVX2. */
+API void visavis_skin(
+    const Lips *l, const Grid *upper, const Grid *lower, const Texture *texture, float *scratch, int32_t plain) {
     const int room = row_room(l->width, upper->cell), avx2 = !plain && has_avx2();
     float *const begin = scratch + 2 * room + SLACK + upper->cell;
     float *const over[2] = {begin, begin + room}, *const under[2] = {begin + 2 * room, begin + 3 * room};
@@ -81,34 +79,6 @@ API void visavis_skin(const Lips *l, const Grid *upper, const Grid *lower, const
     }
 }
 
-/* A picture with its own transparency: Y, U, V, opacity, premultiplied, at least 2 x 2, its rim clear unless it is the ground. A px (x, y) of the box shows
- * what lies at the place of the patch that a turn by the head's roll brings there. */
-typedef struct {
-    const float *yuva;
-    int32_t width, height;
-    float x, y;  /* of its (0, 0) in the box */
-    float light; /* by which its luma is multiplied */
-} Patch;
-
-/* The box about the opening, px of the face; lines are px from its top. */
-typedef struct {
-    uint8_t *face; /* Y, U, V, transparency */
-    int32_t face_width, face_height;
-    int32_t left, top, width, height;
-    int32_t fresh_rows;             /* how far below the edge of the lower lip it looks as its edge shall */
-    const float *upper, *lower;     /* of every column: the edges of the lips */
-    const float *across_upper, *across_lower; /* how long a px across the edge is for one down it */
-    const float *fresh, *rolled;    /* how far the edge is made fresh, and rolls inwards, px */
-    const float *light;             /* how much there is, 0 to 1, but for the shadow of the upper lip */
-    float *shadow;                  /* of the upper lip on the first row below it, 0 to 1; is written over */
-    float shadow_depth, shadow_fall; /* how dark it is, and what a row further down leaves of it */
-    float edge, soft_edge;          /* how steep the edges of opening and of lips are: 1 / px */
-    float lip_upper[4], lip_lower[4]; /* Y, U, V and how much of it is seen */
-    float cosine, sine;             /* of the head's roll */
-    const Patch *patches;           /* from the back to the front; the first one is the ground, and goes on beyond its rim */
-    int32_t patch_count;
-} Opening;
-
 /* What light there is in a shaded mouth has been through red skin: black is not (16, 128, 128) there. */
 static const Four BLACK = {16.0f, 121.0f, 140.0f, 0.0f};
 
@@ -124,7 +94,9 @@ static inline Four look_up_patch(const Patch *p, float x, float y) {
 }
 
 /* 0 above a line and 1 under it. */
-static inline float under(float row, float line, float steepness) { return bounded((row - line) * steepness + 0.5f, 0.0f, 1.0f); }
+static inline float under(float row, float line, float steepness) {
+    return bounded((row - line) * steepness + 0.5f, 0.0f, 1.0f);
+}
 
 static inline float within(float row, float from, float to, float steepness) {
     const float share = under(row, from, steepness) - under(row, to, steepness);
@@ -152,7 +124,8 @@ static Four inside_at(const Opening *o, int row, int x, float shadow) {
     return seen * (1.0f - rolled_up) + up * rolled_up;
 }
 
-/* Draw what is seen between the lips, and take the shade of the line in which they meet off the edge of the lower one: an open lip is lit there. */
+/* Draw what is seen between the lips, and take the shade of the line in which they meet off the edge of the lower one:
+ * an open lip is lit there. */
 API void visavis_open(const Opening *o) {
     const int fresh = o->top + o->height + o->fresh_rows <= o->face_height;
     for (int row = 0; row < o->height; row++) {
@@ -169,7 +142,8 @@ API void visavis_open(const Opening *o) {
             float opening = under(y, o->upper[x], by_up) - under(y, o->lower[x], by_low);
             if (opening < 0.0f) opening = 0.0f;
             const float soft = o->soft_edge * o->across_lower[x];
-            const float edge = fresh ? within(y, o->lower[x] - 0.5f * o->fresh[x], o->lower[x] + o->fresh[x], soft) : 0.0f;
+            const float edge =
+                fresh ? within(y, o->lower[x] - 0.5f * o->fresh[x], o->lower[x] + o->fresh[x], soft) : 0.0f;
             if (opening == 0.0f && edge == 0.0f) continue;
             Four seen = {px[0], px[1], px[2], px[3]};
             if (edge > 0.0f) seen = seen * (1.0f - edge) + (Four){lit[0], lit[1], lit[2], lit[3]} * edge;
@@ -183,8 +157,11 @@ API void visavis_open(const Opening *o) {
     }
 }
 
-/* Put what was drawn, Y, U, V, transparency (height, width), even, into the planes of a picture: wherever it is no clearer than `clear`. */
-API void visavis_settle(const uint8_t *face, int32_t width, int32_t height, int32_t clear, uint8_t *const planes[3], const int32_t strides[3]) {
+/* Put what was drawn, Y, U, V, transparency (height, width), even, into the planes of a picture: wherever it is no
+ * clearer than `clear`. */
+API void visavis_settle(
+    const uint8_t *face, int32_t width, int32_t height, int32_t clear, uint8_t *const planes[3],
+    const int32_t strides[3]) {
     for (int row = 0; row < height; row += 2) {
         const uint8_t *upper = face + 4 * (int64_t)row * width, *lower = upper + 4 * (int64_t)width;
         uint8_t *y0 = planes[0] + (int64_t)row * strides[0], *y1 = y0 + strides[0];
