@@ -141,7 +141,7 @@ class FilmWriter:
         self._sample_rate_hz = sample_rate_hz
         self._fps = fps
         self._pictures = 0
-        self._sound: list[av.Packet] = []
+        self._sound: list[av.Packet[av.AudioStream]] = []
 
     def __enter__(self) -> FilmWriter:
         return self

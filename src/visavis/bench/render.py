@@ -11,7 +11,9 @@ import os
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
 
 import cv2
 import numpy as np
@@ -26,6 +28,9 @@ from visavis.engine.render.cpu import CpuRenderer
 from visavis.engine.render.pack import AvatarPack
 from visavis.engine.speech.stream import SpeechStream
 from visavis.library import DEFAULT_PORTRAIT, SAMPLE
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 FPS = 25
 SIZES = ((512, 512), (1280, 720))
@@ -44,11 +49,11 @@ class _TimedRenderer(CpuRenderer):
         self._draw = self._timed("warp", self._draw)  # type: ignore[method-assign]
         self._mouth.draw = self._timed("mouth", self._mouth.draw)  # type: ignore[method-assign]
 
-    def _timed(self, step, call):
-        def timed(*arguments):
+    def _timed(self, step: str, call: Callable[P, R]) -> Callable[P, R]:
+        def timed(*arguments: P.args, **named: P.kwargs) -> R:
             began = time.process_time()
             try:
-                return call(*arguments)
+                return call(*arguments, **named)
             finally:
                 self.spent_s[step] += time.process_time() - began
 
@@ -131,7 +136,7 @@ def run(as_json: bool) -> None:
     _print(record)
 
 
-def _print(record: dict) -> None:
+def _print(record: dict[str, Any]) -> None:
     table = Table(title=f"Rendering {record['frames']} frames of speech, one core")
     table.add_column("milliseconds of processor time")
     sizes: dict[str, dict[str, float]] = record["sizes"]

@@ -78,7 +78,8 @@ class _Sink:
 
     async def _join(self, number: int) -> None:
         async def exchange(sdp: str) -> str:
-            answer = self._answers[number] = asyncio.get_running_loop().create_future()
+            answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+            self._answers[number] = answer
             _tell({"viewer": number, "offer": sdp})
             return await answer
 

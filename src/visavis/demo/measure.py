@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -174,7 +175,7 @@ def sound_lag(received: NDArray[np.float32], sent: NDArray[np.float32], rate_hz:
     return Lag(seconds=(peak + shift) / rate_hz, likeness=likeness)
 
 
-def _correlation(one: NDArray[np.floating], other: NDArray[np.floating]) -> float:
+def _correlation(one: NDArray[np.floating[Any]], other: NDArray[np.floating[Any]]) -> float:
     if one.std() < 1e-9 or other.std() < 1e-9:
         return 0.0
     return float(np.corrcoef(one, other)[0, 1])

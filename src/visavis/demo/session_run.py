@@ -12,6 +12,7 @@ import time
 import wave
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -112,7 +113,7 @@ async def perform(base_url: str, key: str, sample: Path) -> Run:
     return run
 
 
-async def _join(run: Run, channel: ChannelClient, session: dict) -> None:
+async def _join(run: Run, channel: ChannelClient, session: dict[str, Any]) -> None:
     room = session["daily_room"]
     config = {
         "session_id": session["session_id"],

@@ -117,7 +117,8 @@ class StageLink:
             raise PerformerLost("The stage that performed this session is gone")
         self._numbered += 1
         number = self._numbered
-        asked = self._asked[number] = asyncio.get_running_loop().create_future()
+        asked: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._asked[number] = asked
         try:
             self._writer.write(pack(make(number)))
             await self._writer.drain()

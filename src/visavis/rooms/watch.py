@@ -84,7 +84,7 @@ class _RtpClock:
 
     def time_of(self, pts: int, arrived_s: float) -> float:
         """Return the media time of a decoded frame; aiortc counts its pts from the stream's first RTP timestamp."""
-        rtp = pts + self._receiver._RTCRtpReceiver__timestamp_mapper._origin  # type: ignore[attr-defined]
+        rtp: int = pts + self._receiver._RTCRtpReceiver__timestamp_mapper._origin  # type: ignore[attr-defined]
         if self._report is None:
             if self._arrival is None:
                 self._arrival = (arrived_s, rtp)

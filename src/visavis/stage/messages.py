@@ -253,7 +253,8 @@ Event = (
 
 def pack(message: Message) -> bytes:
     """Return the message as a frame."""
-    body = msgpack.packb({"kind": message.kind, **{f.name: getattr(message, f.name) for f in fields(message)}})  # type: ignore[arg-type]
+    values = {f.name: getattr(message, f.name) for f in fields(message)}  # type: ignore[arg-type]
+    body: bytes = msgpack.packb({"kind": message.kind, **values})
     assert len(body) <= MAX_FRAME_BYTES, len(body)
     return len(body).to_bytes(4, "big") + body
 

@@ -33,7 +33,8 @@ def _kernel(rate_in_hz: int, rate_out_hz: int) -> NDArray[np.float32]:
     offsets = np.arange(-half + 1, half + 1)[None, :] - (np.arange(phases) / phases)[:, None]
     window = np.i0(KAISER_BETA * np.sqrt(np.clip(1.0 - (offsets / half) ** 2, 0.0, None))) / np.i0(KAISER_BETA)
     kernel = cutoff * np.sinc(cutoff * offsets) * window
-    return (kernel / kernel.sum(axis=1, keepdims=True)).astype(np.float32)
+    table: NDArray[np.float32] = (kernel / kernel.sum(axis=1, keepdims=True)).astype(np.float32)
+    return table
 
 
 class Resampler:

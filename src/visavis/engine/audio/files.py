@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -13,13 +14,13 @@ from visavis.engine.audio.mel import RATE_HZ
 from visavis.errors import InvalidRequest
 
 
-def to_pcm16(samples: NDArray[np.floating]) -> NDArray[np.int16]:
+def to_pcm16(samples: NDArray[np.floating[Any]]) -> NDArray[np.int16]:
     """Return samples of full scale 1.0 as int16, rounded; what lies beyond full scale is clipped, what is no number is
     silence.
     """
-    return np.clip(np.rint(np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0) * 32768.0), -32768, 32767).astype(
-        np.int16
-    )
+    whole = np.rint(np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0) * 32768.0)
+    pcm: NDArray[np.int16] = np.clip(whole, -32768, 32767).astype(np.int16)
+    return pcm
 
 
 def read_speech(path: str | Path) -> tuple[NDArray[np.int16], int]:

@@ -51,7 +51,8 @@ def mel_filters(bands: int = MEL_BANDS, low_hz: float = LOW_HZ, high_hz: float =
     bins_hz = np.arange(FFT_SIZE // 2 + 1) * RATE_HZ / FFT_SIZE
     rise = (bins_hz[None, :] - edges_hz[:-2, None]) / (edges_hz[1:-1] - edges_hz[:-2])[:, None]
     fall = (edges_hz[2:, None] - bins_hz[None, :]) / (edges_hz[2:] - edges_hz[1:-1])[:, None]
-    return np.maximum(0.0, np.minimum(rise, fall)).astype(np.float32)
+    filters: NDArray[np.float32] = np.maximum(0.0, np.minimum(rise, fall)).astype(np.float32)
+    return filters
 
 
 MEL_FILTERS = mel_filters()
@@ -64,7 +65,8 @@ def rows_times(rows: NDArray[np.float32], matrix: NDArray[np.float32]) -> NDArra
     """Return `rows @ matrix`, float32 (n, columns), one row at a time, so that a row's result is bit for bit the same
     beside any others.
     """
-    return np.matmul(rows[:, None, :], matrix)[:, 0]
+    products: NDArray[np.float32] = np.matmul(rows[:, None, :], matrix)[:, 0]
+    return products
 
 
 def power_spectra(samples: NDArray[np.float32], count: int) -> NDArray[np.float32]:
@@ -86,7 +88,8 @@ def log_bands(power: NDArray[np.float32], filters: NDArray[np.float32]) -> NDArr
     """Return the natural logarithm, float32 (n, bands), of the bands that `filters` (257, bands) cut out of power
     spectra (n, 257).
     """
-    return np.log(rows_times(power, filters) + np.float32(_FLOOR))
+    bands: NDArray[np.float32] = np.log(rows_times(power, filters) + np.float32(_FLOOR))
+    return bands
 
 
 class MelStream:

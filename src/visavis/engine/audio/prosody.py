@@ -33,7 +33,8 @@ def _correlating() -> NDArray[np.float32]:
     fall = np.sqrt(np.maximum(fall / fall[0], 0.3))
     lags = np.concatenate([[0], np.arange(_FIRST_LAG - 1, _LAST_LAG + 2)])
     bins = np.arange(_FIRST_BIN, _LAST_BIN + 1)
-    return (np.cos(2 * np.pi * bins[:, None] * lags / FFT_SIZE) / fall[lags]).astype(np.float32)
+    waves: NDArray[np.float32] = (np.cos(2 * np.pi * bins[:, None] * lags / FFT_SIZE) / fall[lags]).astype(np.float32)
+    return waves
 
 
 _CORRELATING = _correlating()

@@ -57,4 +57,5 @@ _MIXING = _mixing()
 def to_arkit(coefficients: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return ARKit's coefficients of ours: (n, len(COEFFICIENTS)) to float32 (n, 52), 0 to 1, in the order of ARKIT."""
     parts = np.concatenate([np.maximum(coefficients, 0), np.maximum(-coefficients, 0)], axis=1)
-    return np.minimum(parts @ _MIXING, np.float32(1))
+    mixed: NDArray[np.float32] = np.minimum(parts @ _MIXING, np.float32(1))
+    return mixed

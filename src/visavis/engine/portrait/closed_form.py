@@ -65,7 +65,8 @@ def _affinities(colours: Array) -> Array:
     across = np.ascontiguousarray(centred.transpose(0, 2, 1))
     covariance = across @ centred / np.float32(9.0) + np.float32(EPS) * np.eye(3, dtype=np.float32)
     alike = centred @ (np.linalg.inv(covariance) @ across)
-    return np.eye(9, dtype=np.float32) - (alike + np.float32(1.0)) / np.float32(9.0)
+    laplacian: Array = np.eye(9, dtype=np.float32) - (alike + np.float32(1.0)) / np.float32(9.0)
+    return laplacian
 
 
 def _solve(guess: Array, at: NDArray[np.intp], neighbours: NDArray[np.intp], stencil: Array) -> Array:
@@ -77,7 +78,8 @@ def _solve(guess: Array, at: NDArray[np.intp], neighbours: NDArray[np.intp], ste
     diagonal = stencil[:, 12] + np.float32(PRIOR)
 
     def times(values: Array) -> Array:
-        return np.einsum("ij,ij->i", stencil, values[neighbours])
+        products: Array = np.einsum("ij,ij->i", stencil, values[neighbours])
+        return products
 
     x = wanted.copy()
     rest = PRIOR * wanted - (times(whole) + PRIOR * x)

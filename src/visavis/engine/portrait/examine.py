@@ -110,4 +110,5 @@ def _with_opacity(
     cut_along_person = float(matte[own > 127].mean()) > CUT_ALONG * 255 if (own > 127).any() else False
     both = own if cut_along_person else np.minimum(own, matte)
     whole = np.maximum(both.astype(np.float32) / np.float32(255.0), inside_face(both, face, 0.12))
-    return np.rint(without_islands(whole, face) * 255.0).astype(np.uint8)
+    seen: NDArray[np.uint8] = np.rint(without_islands(whole, face) * 255.0).astype(np.uint8)
+    return seen

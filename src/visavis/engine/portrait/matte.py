@@ -31,7 +31,8 @@ def person_matte(picture: NDArray[np.uint8], face: FoundFace, models: Models) ->
     refined = np.maximum(refined, inside_face(picture, face, 0.12))
     refined = np.maximum(refined, _holes(refined, limit_px=round(4 * unit * unit)))
     refined = without_islands(np.maximum(refined, _stray_strands(picture, refined, face)), face)
-    return np.rint(refined * 255.0).astype(np.uint8)
+    matte: NDArray[np.uint8] = np.rint(refined * 255.0).astype(np.uint8)
+    return matte
 
 
 def _along_colours(picture: NDArray[np.uint8], coarse: NDArray[np.float32], unit: float) -> NDArray[np.float32]:
@@ -72,7 +73,8 @@ def _holes(matte: NDArray[np.float32], limit_px: int) -> NDArray[np.float32]:
         left, top, across, down, area = stats[label]
         at_edge = left == 0 or top == 0 or left + across == width or top + down == height
         enclosed[label] = not at_edge and area <= limit_px
-    return enclosed[labels]
+    holes: NDArray[np.float32] = enclosed[labels]
+    return holes
 
 
 def _stray_strands(picture: NDArray[np.uint8], matte: NDArray[np.float32], face: FoundFace) -> NDArray[np.float32]:

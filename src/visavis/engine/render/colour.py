@@ -16,7 +16,8 @@ _AFFINE = np.column_stack([_MATRIX, np.array([16.0, 128.0, 128.0], np.float32)])
 def to_yuv(rgb: NDArray[np.generic]) -> NDArray[np.float32]:
     """Return Y, U, V (..., 3), float32, for RGB (..., 3), 0 to 255."""
     rgb = np.ascontiguousarray(rgb, np.float32)
-    return cv2.transform(rgb.reshape(1, -1, 3), _AFFINE).reshape(rgb.shape)
+    yuv: NDArray[np.float32] = cv2.transform(rgb.reshape(1, -1, 3), _AFFINE).reshape(rgb.shape)
+    return yuv
 
 
 def planes(

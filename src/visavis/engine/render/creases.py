@@ -137,7 +137,8 @@ def _depths(name: str) -> Array:
 
 
 def _bell(d: Array) -> Array:
-    return np.exp(-0.5 * d * d)
+    height: Array = np.exp(-0.5 * d * d)
+    return height
 
 
 class _Draw:
@@ -198,7 +199,8 @@ class _Draw:
                 * _bell((self.y - corner[1]) / (0.05 * self.e))
             )
             zone = np.maximum(zone, near)
-        return np.maximum(bare - self.luma, 0.0) * zone
+        lost: Array = np.maximum(bare - self.luma, 0.0) * zone
+        return lost
 
     def frown(self) -> Array:
         """The upright lines between the brows."""

@@ -21,7 +21,8 @@ HAZE, FULL = 0.04, 0.97
 def without_haze(matte: Picture) -> Picture:
     """Return `matte`, uint8 (H, W), with its faint beginnings and near-solid places made clean."""
     levels = (np.arange(256, dtype=np.float32) / 255.0 - HAZE) / (FULL - HAZE)
-    return cv2.LUT(matte, np.rint(np.clip(levels, 0.0, 1.0) * 255.0).astype(np.uint8))
+    clean: NDArray[np.uint8] = cv2.LUT(matte, np.rint(np.clip(levels, 0.0, 1.0) * 255.0).astype(np.uint8))
+    return clean
 
 
 def own_colours(picture: Picture, matte: Picture, background: Picture) -> Picture:

@@ -115,7 +115,11 @@ class Eye:
         # As dark as the lashes of the open eye are against the skin over them.
         luma, column = self._open[..., 0].astype(np.float32), np.arange(columns)
         seen = (rim - lid > 0.03 * unit) & (within > 0.9)
-        rows_at = lambda line: np.clip(np.rint(line).astype(int), 0, rows - 1)[seen]  # noqa: E731
+
+        def rows_at(line: Array) -> NDArray[np.int64]:
+            found: NDArray[np.int64] = np.clip(np.rint(line).astype(int), 0, rows - 1)[seen]
+            return found
+
         dark = np.minimum.reduce([luma[rows_at(lid + k * lash), column[seen]] for k in (-0.5, 0.0, 0.5, 1.0)])
         skin = luma[rows_at(lid - 0.08 * unit), column[seen]]
         strength = (
@@ -304,7 +308,8 @@ def _drawn_down(y: Array, drop: Array, brow: Array, lashes: Array) -> Array:
         v = np.clip((source - brow) / span, 0, 1)
         below = source + drop * (0.5 * v + v * v * (1.5 - v)) > y
         least, most = np.where(below, least, source), np.where(below, source, most)
-    return (0.5 * (least + most)).astype(np.float32)
+    found: Array = (0.5 * (least + most)).astype(np.float32)
+    return found
 
 
 def _mixed(a: Array, b: Array, share: float) -> Array:

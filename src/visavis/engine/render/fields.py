@@ -10,6 +10,7 @@ the lips of rendered frames.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,7 @@ from visavis.engine.motion.frame import COEFFICIENTS, SPOKEN_COUNT, MotionFrame
 from visavis.engine.render.landmarks import FACE_OVAL, FaceGeometry, smooth
 
 Array = NDArray[np.float32]
+FieldOfY = Callable[[Array], Array]  # of heights y at fixed x
 
 HEAD_ANGLES = ("yaw", "pitch", "roll")  # degrees
 PARTED = "lipsParted"  # rounded lips stand a little apart, unless they are being closed
@@ -73,7 +75,8 @@ def opening(t: Array) -> Array:
 
 
 def bell(d: Array) -> Array:
-    return np.exp(-0.5 * d * d)
+    height: Array = np.exp(-0.5 * d * d)
+    return height
 
 
 def evaluate(face: FaceGeometry, x: Array, y: Array) -> Fields:
@@ -98,7 +101,7 @@ def evaluate(face: FaceGeometry, x: Array, y: Array) -> Fields:
     return Fields(upper=upper, jump=jump)
 
 
-def _at_seam(mouth: _MouthFields, field) -> Array:
+def _at_seam(mouth: _MouthFields, field: FieldOfY) -> Array:
     inside = (np.abs(mouth.t) < 1.0)[..., None]
     return np.where(inside, field(mouth.seam), 0.0).astype(np.float32)
 
@@ -126,7 +129,7 @@ class _MouthFields:
         bend = np.where(x < face.centre_x, face.corner_left[1] - middle, face.corner_right[1] - middle) / face.unit
         self.flat = (-bend * inside**2).astype(np.float32)
 
-    def all(self):
+    def all(self) -> dict[str, tuple[FieldOfY, FieldOfY]]:
         return {
             "jawOpen": (self.jaw_low, self.jaw_up),
             "mouthClose": (self.close_low, self.close_up),
@@ -144,7 +147,8 @@ class _MouthFields:
 
     @staticmethod
     def pair(dx: Array, dy: Array) -> Array:
-        return np.stack(np.broadcast_arrays(dx, dy), axis=-1).astype(np.float32)
+        pairs: Array = np.stack(np.broadcast_arrays(dx, dy), axis=-1).astype(np.float32)
+        return pairs
 
     def zero(self, y: Array) -> Array:
         return self.pair(np.zeros_like(y), np.zeros_like(y))
@@ -200,7 +204,9 @@ class _MouthFields:
     def band(self, y: Array, reach: float) -> Array:
         """1 at the seam, fading with distance from it over `reach` eye distances; never above the base of the nose."""
         d = np.abs(y - self.seam) / (reach * self.e)
-        return (1.0 - smooth(d)) * np.where(y < self.seam, smooth((y - self.base) / (0.12 * self.e)), 1.0)
+        below_nose = np.where(y < self.seam, smooth((y - self.base) / (0.12 * self.e)), 1.0)
+        share: Array = (1.0 - smooth(d)) * below_nose
+        return share
 
     def in_out(self, y: Array, share: float) -> Array:
         """Horizontal draw towards the middle by `share` of the half width at the corners, dying out over the cheek."""
@@ -258,7 +264,8 @@ class _MouthFields:
         towards = np.where(d < lip, d, lip * (1.0 - smooth((d - lip) / (0.26 * self.e))))
         keep = np.clip(1.0 - np.abs(self.t) ** 4, 0, 1)
         nose = np.where(y < self.seam, smooth((y - self.base) / (0.1 * self.e)), 1.0)
-        return sign * share * towards / self.e * keep * nose
+        moved: Array = sign * share * towards / self.e * keep * nose
+        return moved
 
 
 def _skin_fields(face: FaceGeometry, x: Array, y: Array) -> dict[str, Array]:
@@ -268,10 +275,12 @@ def _skin_fields(face: FaceGeometry, x: Array, y: Array) -> dict[str, Array]:
     over_eye = smooth((lids - 0.02 * e - y) / (0.14 * e))
 
     def blob(i: int, sx: float, sy: float) -> Array:
-        return np.exp(-0.5 * (((x - p[i, 0]) / (sx * e)) ** 2 + ((y - p[i, 1]) / (sy * e)) ** 2))
+        height: Array = np.exp(-0.5 * (((x - p[i, 0]) / (sx * e)) ** 2 + ((y - p[i, 1]) / (sy * e)) ** 2))
+        return height
 
     def vertical(dy: Array) -> Array:
-        return np.stack([np.zeros_like(dy), dy], axis=-1).astype(np.float32)
+        pairs: Array = np.stack([np.zeros_like(dy), dy], axis=-1).astype(np.float32)
+        return pairs
 
     inner = (blob(107, 0.14, 0.2) + blob(336, 0.14, 0.2)) * over_eye
     outer = (blob(70, 0.17, 0.2) + blob(300, 0.17, 0.2)) * over_eye
@@ -338,7 +347,8 @@ def depth(face: FaceGeometry, x: Array, y: Array) -> Array:
     whole = weight.sum(axis=1)
     inside = weight @ near / np.maximum(whole, 1e-6)
     fade = smooth(1.0 - np.sqrt(d2.min(axis=1)) / (0.75 * face.unit))
-    return (np.maximum(inside, 0.0) * fade).reshape(x.shape).astype(np.float32)
+    depth: Array = (np.maximum(inside, 0.0) * fade).reshape(x.shape).astype(np.float32)
+    return depth
 
 
 def _head_fields(face: FaceGeometry, x: Array, y: Array) -> dict[str, Array]:

@@ -111,6 +111,7 @@ def lay_out(
     m = np.array(
         [[s, 0, frame.shift_x * zoom + 0.5 * s - 0.5], [0, s, frame.shift_y * zoom + 0.5 * s - 0.5]], np.float64
     )
-    return cv2.warpAffine(
+    shown: Image = cv2.warpAffine(
         image, m, (width, height), flags=cv2.INTER_CUBIC if sharp else cv2.INTER_LINEAR, borderMode=border
     )
+    return shown

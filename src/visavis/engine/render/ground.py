@@ -47,9 +47,9 @@ def covering(image: Picture, width: int, height: int) -> Picture:
     cut_columns, cut_rows = min(columns, max(1, round(width / scale))), min(rows, max(1, round(height / scale)))
     left, top = (columns - cut_columns) // 2, (rows - cut_rows) // 2
     part = image[top : top + cut_rows, left : left + cut_columns]
-    return cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC).astype(
-        np.uint8, copy=False
-    )
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    cover: Picture = cv2.resize(part, (width, height), interpolation=how).astype(np.uint8, copy=False)
+    return cover
 
 
 def out_of_focus(image: Picture, radius_px: float) -> Picture:
@@ -63,7 +63,8 @@ def out_of_focus(image: Picture, radius_px: float) -> Picture:
     blurred = cv2.filter2D(light, cv2.CV_32F, _disc(radius_px / shrink), borderType=cv2.BORDER_REFLECT)
     shown = np.clip(blurred, 0.0, 1.0) ** (1.0 / GAMMA) * 255.0
     wide = cv2.resize(shown, (width, height), interpolation=cv2.INTER_CUBIC)
-    return np.clip(wide + 0.5, 0, 255).astype(np.uint8)
+    seen: Picture = np.clip(wide + 0.5, 0, 255).astype(np.uint8)
+    return seen
 
 
 def _disc(radius: float) -> Array:
@@ -71,7 +72,8 @@ def _disc(radius: float) -> Array:
     reach = int(np.ceil(radius)) + 1
     y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1].astype(np.float32)
     disc = np.clip(radius + 0.5 - np.hypot(x, y), 0.0, 1.0)
-    return (disc / disc.sum()).astype(np.float32)
+    lens: NDArray[np.float32] = (disc / disc.sum()).astype(np.float32)
+    return lens
 
 
 def _read(path: Path) -> Picture:

@@ -238,7 +238,8 @@ class Mouth:
         across = np.clip(1.0 - 0.7 * np.abs((x - centre) / half) ** 2.6, 0.2, 1.0)
         # Lips that stand out shade what is behind: the more they are pushed forward, the deeper the teeth lie in the
         # dark.
-        return across * ((1.0 - 0.22 * pose.rounded) * (1.0 - 0.55 * pose.protruded))
+        lit: NDArray[np.float32] = across * ((1.0 - 0.22 * pose.rounded) * (1.0 - 0.55 * pose.protruded))
+        return lit
 
 
 def _across(edges: Array) -> Array:
@@ -247,4 +248,5 @@ def _across(edges: Array) -> Array:
     """
     fall = np.zeros_like(edges)
     np.subtract(edges[:, 2:], edges[:, :-2], out=fall[:, 1:-1])  # over two columns
-    return 1.0 / np.sqrt(1.0 + np.minimum(0.25 * fall * fall, _STEEP * _STEEP))
+    across: NDArray[np.float32] = 1.0 / np.sqrt(1.0 + np.minimum(0.25 * fall * fall, _STEEP * _STEEP))
+    return across

@@ -94,19 +94,24 @@ class _Closing:
 
     def at(self, x: NDArray[np.float32]) -> NDArray[np.intp]:
         """Return the columns of positions x."""
-        return np.clip(np.round(x - self.left).astype(np.intp), 0, len(self.gap) - 1)
+        columns: NDArray[np.intp] = np.clip(np.round(x - self.left).astype(np.intp), 0, len(self.gap) - 1)
+        return columns
 
     def above(self, i: NDArray[np.intp], y: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return how far the skin over the mouth goes down, in columns i at heights y."""
         edge, rim, nose = self.upper[i], self.upper_rim[i], self.p[NOSE_BASE, 1]
         at_rim = (1.0 - UPPER_LIP_PART) * smooth((y - nose) / np.maximum(rim - nose, 0.08 * self.unit))
-        return self.share * self.gap[i] * (at_rim + UPPER_LIP_PART * np.clip((y - rim) / (edge - rim), 0, 1))
+        within_lip = UPPER_LIP_PART * np.clip((y - rim) / (edge - rim), 0, 1)
+        moved: NDArray[np.float32] = self.share * self.gap[i] * (at_rim + within_lip)
+        return moved
 
     def below(self, i: NDArray[np.intp], y: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return how far (negative: up) the skin under the mouth goes."""
         edge, rim, chin = self.lower[i], self.lower_rim[i], self.p[CHIN, 1]
         at_rim = (1.0 - LOWER_LIP_PART) * (1.0 - smooth((y - rim) / np.maximum(0.95 * (chin - rim), 0.35 * self.unit)))
-        return -(1 - self.share) * self.gap[i] * (at_rim + LOWER_LIP_PART * np.clip((rim - y) / (rim - edge), 0, 1))
+        within_lip = LOWER_LIP_PART * np.clip((rim - y) / (rim - edge), 0, 1)
+        moved: NDArray[np.float32] = -(1 - self.share) * self.gap[i] * (at_rim + within_lip)
+        return moved
 
     def relax(self, x: NDArray[np.float32], y: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return the displacement that eases a broad smile: the corners a little in and down."""
@@ -202,7 +207,8 @@ def _without_shadows(image: NDArray[np.uint8], p: NDArray[np.float32], unit: flo
             -0.5 * ((np.minimum(outward - 0.01, 0.0) / 0.045) ** 2 + (np.maximum(outward - 0.03, 0.0) / 0.05) ** 2)
         )
         zone = np.maximum(zone, near * np.exp(-0.5 * ((y - corner[1]) / (0.055 * unit)) ** 2))
-    return image + np.maximum(filled - image, 0.0) * zone[..., None]
+    lit: NDArray[np.float32] = image + np.maximum(filled - image, 0.0) * zone[..., None]
+    return lit
 
 
 def _ease_creases(image: NDArray[np.uint8], p: NDArray[np.float32], unit: float) -> NDArray[np.uint8]:
@@ -218,7 +224,8 @@ def _ease_creases(image: NDArray[np.uint8], p: NDArray[np.float32], unit: float)
         outward = (x - corner[0]) * side / unit
         near = np.exp(-0.5 * (((outward - 0.07) / 0.09) ** 2 + ((y - corner[1] + 0.03 * unit) / (0.13 * unit)) ** 2))
         zone = np.maximum(zone, near * smooth((outward - 0.0) / 0.05))
-    return np.rint(image + (filled - image) * (0.75 * zone[..., None])).astype(np.uint8)
+    calm: NDArray[np.uint8] = np.rint(image + (filled - image) * (0.75 * zone[..., None])).astype(np.uint8)
+    return calm
 
 
 def _fill_inside(picture: NDArray[np.uint8], p: NDArray[np.float32], unit: float) -> NDArray[np.uint8]:

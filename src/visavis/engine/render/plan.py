@@ -101,7 +101,8 @@ def plan_for(
         pack.plans[key] = (
             _make(pack, width_px, height_px, backdrop, framing) if alike is None else _before(pack, alike, backdrop)
         )
-    return pack.plans[key]
+    plan: RenderPlan = pack.plans[key]
+    return plan
 
 
 def _before(pack: AvatarPack, plan: RenderPlan, backdrop: Backdrop) -> RenderPlan:

@@ -209,7 +209,8 @@ def _extend(image: Picture, count: int, *, blur_growth: float, own: Array | None
     sigma = np.minimum(blur_growth * beyond, BLUR_MOST * height)
     out += _out_of_focus(np.hstack([detail, detail[:, mirrored]]), reach, sigma)
     out += _grain(strip, (height, count)) * np.sqrt(1.0 - np.exp(-sigma * sigma))[None, :, None]
-    return out.astype(np.float32)
+    beside: Array = out.astype(np.float32)
+    return beside
 
 
 def _out_of_focus(joined: Array, begin: int, sigma: Array) -> Array:
@@ -243,18 +244,17 @@ def _blurred(image: Array, first: int, last: int, sigma: float) -> Array:
     small = cv2.GaussianBlur(
         cv2.resize(part, size, interpolation=cv2.INTER_AREA), (0, 0), sigma / shrink, borderType=cv2.BORDER_REFLECT
     )
-    return cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)[:, first - left : last - left]
+    wide: Array = cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
+    return wide[:, first - left : last - left]
 
 
 def _along(values: Array, sigma: float) -> Array:
     """Blur (H, 3) along the edge."""
-    return cv2.GaussianBlur(
-        values[:, None, :].astype(np.float32),
-        (1, 0),
-        sigmaX=0.1,
-        sigmaY=max(sigma, 0.5),
-        borderType=cv2.BORDER_REPLICATE,
-    )[:, 0]
+    column = values[:, None, :].astype(np.float32)
+    blurred: Array = cv2.GaussianBlur(
+        column, (1, 0), sigmaX=0.1, sigmaY=max(sigma, 0.5), borderType=cv2.BORDER_REPLICATE
+    )
+    return blurred[:, 0]
 
 
 def _grain(strip: Array, shape: tuple[int, int]) -> Array:
@@ -263,7 +263,8 @@ def _grain(strip: Array, shape: tuple[int, int]) -> Array:
     fine = luma - cv2.GaussianBlur(luma, (0, 0), 1.2)
     strength = min(1.48 * float(np.median(np.abs(fine))), 6.0)
     noise = cv2.GaussianBlur(np.random.default_rng(3).standard_normal(shape, np.float32), (0, 0), 0.7)
-    return (noise * (strength / max(float(noise.std()), 1e-6)))[..., None]
+    grain: Array = noise * (strength / max(float(noise.std()), 1e-6))
+    return grain[..., None]
 
 
 def _outline(picture: Picture, matte: Picture, most: int, head_end: int) -> Array | None:
@@ -284,7 +285,7 @@ def _outline(picture: Picture, matte: Picture, most: int, head_end: int) -> Arra
     begin = int(jumps[-1]) + 1 if len(jumps) else 0
     begin = min(begin, count - 8)
     near = np.arange(begin, count, dtype=np.float32) - (count - 1)
-    fit = np.polynomial.Polynomial.fit(
+    fit = np.polynomial.Polynomial.fit(  # type: ignore[no-untyped-call]  # numpy 1.26 leaves its polynomials untyped
         near, top[begin:], 2 if len(near) > 24 else 1, w=np.exp(near / max(8.0, 0.4 * len(near)))
     )
     outline = fit(near).astype(np.float32)

@@ -36,7 +36,8 @@ def _cosines() -> Array:
     k, n = np.arange(CEPSTRA)[None, :], np.arange(SPHINX_BANDS)[:, None]
     table = np.cos(np.pi * k * (n + 0.5) / SPHINX_BANDS) * np.sqrt(2.0 / SPHINX_BANDS)
     table[:, 0] /= np.sqrt(2.0)
-    return (table * (1.0 + _LIFTER / 2 * np.sin(np.pi * k / _LIFTER))).astype(np.float32)
+    lifted: NDArray[np.float32] = (table * (1.0 + _LIFTER / 2 * np.sin(np.pi * k / _LIFTER))).astype(np.float32)
+    return lifted
 
 
 COSINES = _cosines()

@@ -47,7 +47,8 @@ class Articulation:
 
 def _hann(steps: int) -> NDArray[np.float32]:
     window = np.hanning(steps + 2)[1:-1]
-    return (window / window.sum()).astype(np.float32)
+    weights: NDArray[np.float32] = (window / window.sum()).astype(np.float32)
+    return weights
 
 
 def _spans(segments: list[Segment], viseme: int, steps: int, lead_steps: int, least_steps: int) -> NDArray[np.float32]:

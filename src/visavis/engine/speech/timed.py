@@ -63,7 +63,8 @@ assert (
 
 def _hann(side_steps: int) -> Array:
     window = np.hanning(2 * side_steps + 3)[1:-1]
-    return (window / window.sum()).astype(np.float32)
+    weights: Array = (window / window.sum()).astype(np.float32)
+    return weights
 
 
 _LIP_WINDOW = _hann(_LIP_SIDE_STEPS)
@@ -186,7 +187,8 @@ def _visemes(phones: list[Phone], timed: NDArray[np.bool_], back: int) -> NDArra
     after = np.minimum.accumulate(np.where(timed, places, len(timed))[::-1])[::-1]
     held = (before >= 0) & (places - before <= _HELD_STEPS)
     source = np.where(held, before, np.where(after < len(timed), after, places))
-    return viseme[source]
+    filled: NDArray[np.int64] = viseme[source]
+    return filled
 
 
 def _mouth(phones: list[Phone], viseme: NDArray[np.int64], back: int, shown: slice) -> Array:

@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 from fractions import Fraction
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import av
 from aiortc import RTCRtpSender
@@ -68,7 +68,7 @@ class PacketTrack(MediaStreamTrack):
         self._queue.clear()
         self._arrived.clear()
 
-    async def recv(self) -> av.Packet:
+    async def recv(self) -> av.Packet[Any]:
         if not self._taken:
             self._taken = True
             self._viewer.sending(self.kind)
