@@ -1,227 +1,594 @@
-"""Every error that a user of Visavis can meet, in one tree.
+"""Every error that a user of Visavis can meet, in one tree. This drawing is held to the classes by a test.
 
     VisavisError
-    ├── InvalidRequest                 400
-    │   ├── AvatarIdRequired               AVATAR_ID_REQUIRED
-    │   ├── AvatarNotALook                 AVATAR_NOT_A_LOOK
-    │   ├── InvalidMetadata                INVALID_METADATA
-    │   ├── BackgroundRefused              INVALID_BACKGROUND
-    │   ├── FramingRefused                 INVALID_FRAMING
-    │   └── PortraitRefused                NO_FACE, SEVERAL_FACES, FACE_TOO_SMALL, FACE_TURNED_AWAY,
-    │   │                                  IMAGE_UNREADABLE, IMAGE_URL_REFUSED, INVALID_POINTS
-    │       ├── ImageTooLarge          413 IMAGE_TOO_LARGE
-    │       └── ImageTypeRefused       415 IMAGE_TYPE
-    ├── TooLarge                       413 PAYLOAD_TOO_LARGE
-    ├── AccessDenied                   403 ACCESS_DENIED
-    ├── NotFound                       404 NOT_FOUND, SESSION_NOT_FOUND, AVATAR_NOT_FOUND, ROOM_NOT_FOUND,
-    │                                      REPORT_NOT_FOUND
-    ├── Conflict                       409
-    │   ├── SessionNotStarted              SESSION_NOT_STARTED
-    │   ├── SessionEnded                   SESSION_ENDED                 channel close 4410
-    │   └── IdempotencyConflict            IDEMPOTENCY_KEY_REUSED
-    ├── Gone                           410 SESSION_ENDED                 a room after its session
-    ├── UnsupportedMediaType           415 UNSUPPORTED_MEDIA_TYPE
-    ├── Unauthorized                   401 UNAUTHORIZED                  channel close 4401
-    │   └── ApiKeyRefused                  UNAUTHORIZED                  its body is a plain string
-    ├── InsufficientMinutes            402 INSUFFICIENT_MINUTES
-    ├── RateLimited                    429 RATE_LIMITED                  its body is a plain string
-    ├── ConcurrencyLimitReached        429 CONCURRENCY_LIMIT_REACHED     retryable
-    ├── QueueFull                      429 QUEUE_FULL                    the channel stays open
-    ├── OfferRefused                   400 OFFER_REFUSED
-    ├── NoCapacity                     503 NO_CAPACITY                   retryable
-    │   └── RoomFull                       ROOM_FULL                     of viewers
-    ├── PerformerLost                  503 PERFORMER_LOST                retryable
-    └── PackUnreadable                 500 PACK_UNREADABLE
+    ├── InvalidRequest                  400  INVALID_REQUEST
+    │   ├── AvatarIdRequired            400  AVATAR_ID_REQUIRED
+    │   ├── AvatarRequired              400  AVATAR_REQUIRED
+    │   ├── AvatarNotALook              400  AVATAR_NOT_A_LOOK
+    │   ├── InvalidMetadata             400  INVALID_METADATA
+    │   ├── InvalidAspectRatio          400  INVALID_ASPECT_RATIO
+    │   ├── InvalidCursor               400  INVALID_CURSOR
+    │   ├── InvalidForm                 400  INVALID_FORM
+    │   ├── InvalidJson                 400  INVALID_JSON
+    │   ├── InvalidRoomPlatform         400  INVALID_ROOM_PLATFORM
+    │   ├── RoomPlatformUnavailable     400  ROOM_PLATFORM_UNAVAILABLE
+    │   ├── OfferRefused                400  OFFER_REFUSED
+    │   ├── InvalidOutput               400  INVALID_OUTPUT
+    │   ├── BackgroundRefused           400  INVALID_BACKGROUND
+    │   ├── FramingRefused              400  INVALID_FRAMING
+    │   ├── InvalidEmotion              400  INVALID_EMOTION
+    │   ├── ImageRequired               400  IMAGE_REQUIRED
+    │   ├── PortraitRefused             400  IMAGE_UNREADABLE
+    │   │   ├── NoFace                  400  NO_FACE
+    │   │   ├── SeveralFaces            400  SEVERAL_FACES
+    │   │   ├── FaceTooSmall            400  FACE_TOO_SMALL
+    │   │   ├── FaceTurnedAway          400  FACE_TURNED_AWAY
+    │   │   ├── ImageUrlRefused         400  IMAGE_URL_REFUSED
+    │   │   ├── InvalidPoints           400  INVALID_POINTS
+    │   │   ├── ImageTooLarge           413  IMAGE_TOO_LARGE
+    │   │   └── ImageTypeRefused        415  IMAGE_TYPE
+    │   ├── AudioUnreadable                  AUDIO_UNREADABLE
+    │   └── InvalidMessage                   INVALID_MESSAGE
+    │       ├── InitRequired                 INIT_REQUIRED               close 4400
+    │       ├── InitTimeout                  INIT_TIMEOUT                close 4408
+    │       ├── InvalidInit                  INVALID_INIT
+    │       ├── InvalidVideoDimensions       INVALID_VIDEO_DIMENSIONS
+    │       ├── InvalidRoomUrl               INVALID_ROOM_URL
+    │       ├── UnknownFeature               UNKNOWN_FEATURE
+    │       ├── SessionMismatch              SESSION_MISMATCH            close 4404
+    │       ├── AlreadyInitialized           ALREADY_INITIALIZED
+    │       ├── InvalidUtf8                  INVALID_UTF8                close 1007
+    │       ├── UnknownType                  UNKNOWN_TYPE
+    │       ├── FeatureNotEnabled            FEATURE_NOT_ENABLED
+    │       ├── InvalidAudio                 INVALID_AUDIO
+    │       ├── OddAudioLength               ODD_AUDIO_LENGTH
+    │       ├── InvalidSampleRate            INVALID_SAMPLE_RATE
+    │       ├── MessageTooLarge              MESSAGE_TOO_LARGE           close 1009
+    │       ├── InvalidPhonemes              INVALID_PHONEMES
+    │       ├── InvalidState                 INVALID_STATE
+    │       └── UpdatePending                UPDATE_PENDING
+    ├── Unauthorized                    401  UNAUTHORIZED                close 4401
+    │   └── ApiKeyRefused               401  (UNAUTHORIZED)
+    ├── InsufficientMinutes             402  INSUFFICIENT_MINUTES
+    ├── AccessDenied                    403  ACCESS_DENIED
+    ├── NotFound                        404  NOT_FOUND
+    │   ├── SessionNotFound             404  SESSION_NOT_FOUND           close 4404
+    │   ├── AvatarNotFound              404  AVATAR_NOT_FOUND
+    │   ├── ReportNotFound              404  REPORT_NOT_FOUND
+    │   ├── RoomNotFound                404  ROOM_NOT_FOUND
+    │   └── ViewerNotFound              404  VIEWER_NOT_FOUND
+    ├── MethodNotAllowed                405  METHOD_NOT_ALLOWED
+    ├── Conflict                        409
+    │   ├── SessionNotStarted           409  SESSION_NOT_STARTED
+    │   ├── SessionEnded                409  SESSION_ENDED               close 4410
+    │   │   └── Gone                    410  (SESSION_ENDED)
+    │   ├── IdempotencyConflict         409  IDEMPOTENCY_KEY_REUSED
+    │   └── IdempotencyInProgress       409  IDEMPOTENCY_IN_PROGRESS
+    ├── TooLarge                        413  PAYLOAD_TOO_LARGE
+    ├── UnsupportedMediaType            415  UNSUPPORTED_MEDIA_TYPE
+    ├── RateLimited                     429  RATE_LIMITED
+    ├── ConcurrencyLimitReached         429  CONCURRENCY_LIMIT_REACHED
+    ├── QueueFull                            QUEUE_FULL
+    ├── NoCapacity                      503  NO_CAPACITY
+    │   └── RoomFull                    503  ROOM_FULL
+    ├── PerformerLost                   503  PERFORMER_LOST
+    ├── InternalError                   500  INTERNAL                    close 1011
+    ├── PackUnreadable                  500  PACK_UNREADABLE
+    ├── PreparationFailed               500  PREPARATION_FAILED
+    └── CommandFailed
+        ├── SettingInvalid                   SETTING_INVALID
+        ├── DataFolderUnusable               DATA_FOLDER_UNUSABLE
+        ├── AddressUnavailable               ADDRESS_UNAVAILABLE
+        ├── ServerNotStarted                 SERVER_NOT_STARTED
+        ├── KeyNotFound                      KEY_NOT_FOUND
+        ├── DemoFailed                       DEMO_FAILED
+        ├── ContractBroken                   CONTRACT_BROKEN
+        └── ServerFailed                     SERVER_FAILED
 
-Each class carries its stable `code`, its HTTP `status`, the channel's `close_code` (None: the channel stays open) and
-whether the same call may be `retryable`. `message` is for a person; `suggestion` says what to do next, where there is
-something to do.
+A class that names a `code` declares it: its HTTP status, the close code of the channel (without one the channel stays
+open), whether the same call can succeed later, and where it is told. A subclass without a code is a variant of its
+parent. docs/reference/errors.md describes every code for clients.
 """
 
 from __future__ import annotations
 
+from enum import Flag, IntEnum, auto
 from typing import ClassVar
 
 
-class VisavisError(Exception):
-    """The root. `message` and `suggestion` are shown to users as they are."""
+class CloseCode(IntEnum):
+    """Why the server closes a channel: RFC 6455's codes below 4000, ours above."""
 
-    code: str = "INTERNAL"
+    NORMAL = 1000  # the session has ended; the close carries the reason
+    INVALID_UTF8 = 1007
+    MESSAGE_TOO_LARGE = 1009
+    INTERNAL_ERROR = 1011
+    INIT_REQUIRED = 4400
+    UNAUTHORIZED = 4401
+    SESSION_NOT_FOUND = 4404
+    INIT_TIMEOUT = 4408
+    TAKEN_OVER = 4409
+    SESSION_ENDED = 4410
+
+
+class ToldOver(Flag):
+    """Where a client meets an error."""
+
+    HTTP = auto()
+    CHANNEL = auto()
+    COMMAND = auto()  # printed by a command, and told nowhere else
+
+
+HTTP, CHANNEL, COMMAND = ToldOver.HTTP, ToldOver.CHANNEL, ToldOver.COMMAND
+
+_BY_CODE: dict[str, type[VisavisError]] = {}
+
+
+class VisavisError(Exception):
+    """The root. `message` and `suggestion` are shown to users as they are; a class may bring its own.
+
+    `retry_after_s` is sent as Retry-After: the same call can succeed after that time. `details`: more members of the
+    error's JSON.
+    """
+
+    code: ClassVar[str]
     status: ClassVar[int] = 500
-    close_code: ClassVar[int | None] = None
+    close_code: ClassVar[CloseCode | None] = None
     retryable: ClassVar[bool] = False
-    retry_after_s: int | None = None  # sent as Retry-After where the same call can succeed later
+    told_over: ClassVar[ToldOver] = HTTP
+    message: str = ""
+    suggestion: str | None = None
+    retry_after_s: int | None = None
     details: dict[str, object] | None = None
 
-    def __init__(self, message: str, *, code: str | None = None, suggestion: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.suggestion = suggestion
+    def __init_subclass__(
+        cls,
+        *,
+        code: str | None = None,
+        status: int | None = None,
+        close: CloseCode | None = None,
+        retryable: bool | None = None,
+        told_over: ToldOver | None = None,
+    ) -> None:
+        """Take what the class declares; what it leaves out is its parent's."""
         if code is not None:
-            self.code = code
+            assert code not in _BY_CODE, f"{code} is declared by {_BY_CODE[code].__name__} already"
+            cls.code = code
+            _BY_CODE[code] = cls
+        if status is not None:
+            cls.status = status
+        if close is not None:
+            cls.close_code = close
+        if retryable is not None:
+            cls.retryable = retryable
+        if told_over is not None:
+            cls.told_over = told_over
+
+    def __init__(self, message: str | None = None, *, suggestion: str | None = None) -> None:
+        if message is not None:
+            self.message = message
+        if suggestion is not None:
+            self.suggestion = suggestion
+        super().__init__(self.message)
 
 
-class InvalidRequest(VisavisError):
-    code = "INVALID_REQUEST"
-    status = 400
+def declared_errors() -> dict[str, type[VisavisError]]:
+    """Return every code with the class that declares it, in the order of the tree."""
+    return dict(_BY_CODE)
 
 
-class AvatarIdRequired(InvalidRequest):
-    code = "AVATAR_ID_REQUIRED"
-
-    def __init__(self) -> None:
-        super().__init__("Avatar ID is required", suggestion="Include avatar_id in the request body")
-
-
-class AvatarNotALook(InvalidRequest):
-    code = "AVATAR_NOT_A_LOOK"
-
-
-class InvalidMetadata(InvalidRequest):
-    code = "INVALID_METADATA"
+def error_of(code: str, message: str, *, suggestion: str | None = None) -> VisavisError:
+    """Return the error of a code, as another process told it. A code that is unknown here becomes an `InternalError`
+    that names it.
+    """
+    kind = _BY_CODE.get(code)
+    if kind is None:
+        return InternalError(f"{message} [{code}]", suggestion=suggestion)
+    error = kind.__new__(kind)  # a class may take its figures where it is raised; here the message holds them
+    VisavisError.__init__(error, message, suggestion=suggestion)
+    return error
 
 
-class BackgroundRefused(InvalidRequest):
-    """A background that is none: an unknown type, no colour, no image."""
-
-    code = "INVALID_BACKGROUND"
+# A request or a message that must be changed before it is sent again
 
 
-class FramingRefused(InvalidRequest):
-    code = "INVALID_FRAMING"
+class InvalidRequest(VisavisError, code="INVALID_REQUEST", status=400):
+    """A parameter or member is wrong, and no other code says so more closely."""
 
 
-class PortraitRefused(InvalidRequest):
-    """A photo that cannot become an avatar; `code` says why."""
+class AvatarIdRequired(InvalidRequest, code="AVATAR_ID_REQUIRED"):
+    """A session is to be created without `avatar_id`."""
 
-    code = "IMAGE_UNREADABLE"
-
-
-class ImageTooLarge(PortraitRefused):
-    code = "IMAGE_TOO_LARGE"
-    status = 413
+    message = "Avatar ID is required"
+    suggestion = "Include avatar_id in the request body"
 
 
-class ImageTypeRefused(PortraitRefused):
-    code = "IMAGE_TYPE"
-    status = 415
+class AvatarRequired(InvalidRequest, code="AVATAR_REQUIRED"):
+    """An own-room session is to be created without `avatar`."""
 
 
-class TooLarge(VisavisError):
-    code = "PAYLOAD_TOO_LARGE"
-    status = 413
+class AvatarNotALook(InvalidRequest, code="AVATAR_NOT_A_LOOK"):
+    """The avatar is a character; only a look performs."""
 
 
-class AccessDenied(VisavisError):
-    code = "ACCESS_DENIED"
-    status = 403
+class InvalidMetadata(InvalidRequest, code="INVALID_METADATA"):
+    """`metadata` is not a JSON object."""
 
 
-class NotFound(VisavisError):
-    code = "NOT_FOUND"
-    status = 404
-    close_code = 4404
+class InvalidAspectRatio(InvalidRequest, code="INVALID_ASPECT_RATIO"):
+    """`aspect_ratio` is none of those that the service draws."""
 
 
-class Conflict(VisavisError):
-    code = "CONFLICT"
-    status = 409
+class InvalidCursor(InvalidRequest, code="INVALID_CURSOR"):
+    """`cursor` is not the `next_cursor` of a page."""
 
 
-class SessionNotStarted(Conflict):
-    code = "SESSION_NOT_STARTED"
-    retryable = True
-    retry_after_s = 1
+class InvalidForm(InvalidRequest, code="INVALID_FORM"):
+    """A form cannot be read."""
 
 
-class SessionEnded(Conflict):
-    code = "SESSION_ENDED"
-    close_code = 4410
+class InvalidJson(InvalidRequest, code="INVALID_JSON", told_over=HTTP | CHANNEL):
+    """A body or a text frame is not JSON; a text frame must also be an object."""
 
 
-class IdempotencyConflict(Conflict):
-    code = "IDEMPOTENCY_KEY_REUSED"
+class InvalidRoomPlatform(InvalidRequest, code="INVALID_ROOM_PLATFORM", told_over=HTTP | CHANNEL):
+    """`room.platform` is unknown; in `session.init` it must be `daily`."""
+
+    message = "Invalid room platform"
 
 
-class Gone(VisavisError):
-    code = "SESSION_ENDED"
-    status = 410
+class RoomPlatformUnavailable(InvalidRequest, code="ROOM_PLATFORM_UNAVAILABLE"):
+    """`room.platform` is known, but this server has no such rooms."""
 
 
-class UnsupportedMediaType(VisavisError):
-    code = "UNSUPPORTED_MEDIA_TYPE"
-    status = 415
+class OfferRefused(InvalidRequest, code="OFFER_REFUSED"):
+    """A viewer's SDP offer cannot be answered."""
 
 
-class Unauthorized(VisavisError):
-    code = "UNAUTHORIZED"
-    status = 401
-    close_code = 4401
+class InvalidOutput(InvalidRequest, code="INVALID_OUTPUT", told_over=HTTP | CHANNEL):
+    """`output` is not an object, or has an unknown member."""
 
 
-class ApiKeyRefused(Unauthorized):
-    """No key, a wrong one or a revoked one."""
+class BackgroundRefused(InvalidRequest, code="INVALID_BACKGROUND", told_over=HTTP | CHANNEL):
+    """An invalid background: unknown type, missing colour or unreadable image."""
 
 
-class InsufficientMinutes(VisavisError):
-    code = "INSUFFICIENT_MINUTES"
-    status = 402
+class FramingRefused(InvalidRequest, code="INVALID_FRAMING", told_over=HTTP | CHANNEL):
+    """An invalid framing: unknown member, or a zoom out of its range."""
+
+
+class InvalidEmotion(InvalidRequest, code="INVALID_EMOTION", told_over=HTTP | CHANNEL):
+    """An unknown emotion, or a weight out of its range."""
+
+
+# Photos
+
+
+class ImageRequired(InvalidRequest, code="IMAGE_REQUIRED"):
+    """A face is uploaded with no image, or with several."""
+
+
+class PortraitRefused(InvalidRequest, code="IMAGE_UNREADABLE"):
+    """A photo that cannot become an avatar. The class itself: its image cannot be read."""
+
+
+class NoFace(PortraitRefused, code="NO_FACE"):
+    """No clear face was found in the photo."""
+
+
+class SeveralFaces(PortraitRefused, code="SEVERAL_FACES"):
+    """More than one face was found in the photo."""
+
+
+class FaceTooSmall(PortraitRefused, code="FACE_TOO_SMALL"):
+    """The face has too few pixels."""
+
+
+class FaceTurnedAway(PortraitRefused, code="FACE_TURNED_AWAY"):
+    """The face does not look into the camera."""
+
+
+class ImageUrlRefused(PortraitRefused, code="IMAGE_URL_REFUSED"):
+    """An image's address is private, not http(s), too slow, or holds no image."""
+
+
+class InvalidPoints(PortraitRefused, code="INVALID_POINTS"):
+    """The seven points are incomplete, out of the picture, or form no face."""
+
+
+class ImageTooLarge(PortraitRefused, code="IMAGE_TOO_LARGE", status=413, told_over=HTTP | CHANNEL):
+    """An image has too many bytes or pixels."""
+
+
+class ImageTypeRefused(PortraitRefused, code="IMAGE_TYPE", status=415):
+    """An image is not JPEG, PNG, WebP or GIF."""
+
+
+class AudioUnreadable(InvalidRequest, code="AUDIO_UNREADABLE", told_over=COMMAND):
+    """A sound file cannot be read."""
+
+
+# Messages of the channel
+
+
+class InvalidMessage(InvalidRequest, code="INVALID_MESSAGE", told_over=CHANNEL):
+    """A member of a known message has the wrong type."""
+
+
+class InitRequired(InvalidMessage, code="INIT_REQUIRED", close=CloseCode.INIT_REQUIRED):
+    """The first message is not `session.init`."""
+
+    message = "First message must be session.init"
+
+
+class InitTimeout(InvalidMessage, code="INIT_TIMEOUT", close=CloseCode.INIT_TIMEOUT):
+    """No session was opened within 10 s."""
+
+
+class InvalidInit(InvalidMessage, code="INVALID_INIT"):
+    """A member of `session.init` is missing, or has the wrong type."""
+
+
+class InvalidVideoDimensions(InvalidMessage, code="INVALID_VIDEO_DIMENSIONS"):
+    """`video_width` and `video_height` are no size that the service draws."""
+
+    message = "Invalid video dimensions"
+
+
+class InvalidRoomUrl(InvalidMessage, code="INVALID_ROOM_URL"):
+    """`config.room.url` is not the session's own."""
+
+
+class UnknownFeature(InvalidMessage, code="UNKNOWN_FEATURE"):
+    """`features` names something that this server does not have."""
+
+
+class SessionMismatch(InvalidMessage, code="SESSION_MISMATCH", close=CloseCode.SESSION_NOT_FOUND):
+    """`session.init` names another session than the channel's address."""
+
+
+class AlreadyInitialized(InvalidMessage, code="ALREADY_INITIALIZED"):
+    """A second `session.init` on an open channel."""
+
+
+class InvalidUtf8(InvalidMessage, code="INVALID_UTF8", close=CloseCode.INVALID_UTF8):
+    """A text frame is not UTF-8."""
+
+
+class UnknownType(InvalidMessage, code="UNKNOWN_TYPE"):
+    """`type` is missing or unknown."""
+
+
+class FeatureNotEnabled(InvalidMessage, code="FEATURE_NOT_ENABLED"):
+    """A message needs a feature that `session.init` did not ask for."""
+
+
+class InvalidAudio(InvalidMessage, code="INVALID_AUDIO"):
+    """`audio` is missing or not base64."""
+
+
+class OddAudioLength(InvalidMessage, code="ODD_AUDIO_LENGTH"):
+    """Audio ends within a sample: PCM16 has two bytes a sample."""
+
+
+class InvalidSampleRate(InvalidMessage, code="INVALID_SAMPLE_RATE"):
+    """`sample_rate` is not an integer from 8000 to 48000."""
+
+
+class MessageTooLarge(InvalidMessage, code="MESSAGE_TOO_LARGE", close=CloseCode.MESSAGE_TOO_LARGE):
+    """A message holds more than 10 MiB of audio."""
+
+
+class InvalidPhonemes(InvalidMessage, code="INVALID_PHONEMES"):
+    """`phonemes` cannot be followed; the audio is spoken without them."""
+
+
+class InvalidState(InvalidMessage, code="INVALID_STATE"):
+    """`agent.state` of a client is neither listening nor thinking."""
+
+
+class UpdatePending(InvalidMessage, code="UPDATE_PENDING", retryable=True):
+    """Four updates of the session are in progress; this one was not taken."""
+
+
+# What is not there, not allowed, or not possible now
+
+
+class Unauthorized(
+    VisavisError, code="UNAUTHORIZED", status=401, close=CloseCode.UNAUTHORIZED, told_over=HTTP | CHANNEL
+):
+    """A token does not open this session or room."""
+
+
+class ApiKeyRefused(Unauthorized, told_over=HTTP):
+    """No API key, a wrong one or a revoked one. Its body is a plain string, without a code."""
+
+
+class InsufficientMinutes(VisavisError, code="INSUFFICIENT_MINUTES", status=402):
+    """The plan has no minutes left."""
+
+    message = "No minutes remaining. Please purchase additional minutes or upgrade your plan."
 
     def __init__(self, *, total_remaining: int) -> None:
-        super().__init__("No minutes remaining. Please purchase additional minutes or upgrade your plan.")
+        super().__init__()
         self.details = {"minutes": {"total_remaining": total_remaining}}
 
 
-class RateLimited(VisavisError):
-    code = "RATE_LIMITED"
-    status = 429
-    retryable = True
+class AccessDenied(VisavisError, code="ACCESS_DENIED", status=403):
+    """The avatar belongs to another key."""
+
+    message = "Access denied to this avatar"
 
 
-class ConcurrencyLimitReached(VisavisError):
-    code = "CONCURRENCY_LIMIT_REACHED"
-    status = 429
-    retryable = True
+class NotFound(VisavisError, code="NOT_FOUND", status=404):
+    """Nothing is at this address."""
+
+    message = "There is nothing at this address"
+
+
+class SessionNotFound(NotFound, code="SESSION_NOT_FOUND", close=CloseCode.SESSION_NOT_FOUND, told_over=HTTP | CHANNEL):
+    """No such session, or it belongs to another key."""
+
+    message = "Session not found"
+
+
+class AvatarNotFound(NotFound, code="AVATAR_NOT_FOUND"):
+    """No such avatar, or it was deleted."""
+
+    message = "Avatar not found"
+
+
+class ReportNotFound(NotFound, code="REPORT_NOT_FOUND"):
+    """The avatar has no report: it was made before reports were kept."""
+
+
+class RoomNotFound(NotFound, code="ROOM_NOT_FOUND"):
+    """No such room."""
+
+    message = "Room not found"
+
+
+class ViewerNotFound(NotFound, code="VIEWER_NOT_FOUND"):
+    """No such viewer in the room, or no longer."""
+
+
+class MethodNotAllowed(VisavisError, code="METHOD_NOT_ALLOWED", status=405):
+    """The address does not take this method; `Allow` lists those that it takes."""
+
+    message = "This address does not take that method"
+
+
+class Conflict(VisavisError, status=409):
+    """The request does not fit the state that its object is in."""
+
+
+class SessionNotStarted(Conflict, code="SESSION_NOT_STARTED", retryable=True, told_over=HTTP | CHANNEL):
+    """The session has not been started."""
+
+    retry_after_s = 1
+
+
+class SessionEnded(Conflict, code="SESSION_ENDED", close=CloseCode.SESSION_ENDED, told_over=HTTP | CHANNEL):
+    """The session has ended."""
+
+    message = "Session has already ended"
+
+
+class Gone(SessionEnded, status=410, told_over=HTTP):
+    """A room whose session has ended."""
+
+    message = "The session has ended"
+
+
+class IdempotencyConflict(Conflict, code="IDEMPOTENCY_KEY_REUSED"):
+    """The `Idempotency-Key` came with another request before."""
+
+
+class IdempotencyInProgress(Conflict, code="IDEMPOTENCY_IN_PROGRESS", retryable=True):
+    """The first request with this `Idempotency-Key` is still in progress."""
+
+    retry_after_s = 1
+
+
+class TooLarge(VisavisError, code="PAYLOAD_TOO_LARGE", status=413):
+    """A body, metadata or an offer is larger than its limit."""
+
+
+class UnsupportedMediaType(VisavisError, code="UNSUPPORTED_MEDIA_TYPE", status=415):
+    """The body's content type is not what the address takes."""
+
+
+# Limits and faults: the same call can succeed later
+
+
+class RateLimited(VisavisError, code="RATE_LIMITED", status=429, retryable=True):
+    """Too many requests in a minute. Its body is a plain string, without a code."""
+
+    message = "Too many requests. Please retry after 1 minute."
+
+
+class ConcurrencyLimitReached(VisavisError, code="CONCURRENCY_LIMIT_REACHED", status=429, retryable=True):
+    """As many sessions are running as the plan allows."""
+
+    message = "As many sessions are running as the plan allows"
+    suggestion = "End a session, then start this one again"
     retry_after_s = 10
 
     def __init__(self, *, current: int, maximum: int) -> None:
-        super().__init__(
-            "As many sessions are running as the plan allows", suggestion="End a session, then start this one again"
-        )
+        super().__init__()
         self.details = {"concurrency": {"current": current, "max": maximum, "available": max(0, maximum - current)}}
 
 
-class QueueFull(VisavisError):
-    code = "QUEUE_FULL"
-    status = 429
-    retryable = True
+class QueueFull(VisavisError, code="QUEUE_FULL", status=429, retryable=True, told_over=CHANNEL):
+    """600 s of speech are queued; this message was not taken."""
 
 
-class OfferRefused(VisavisError):
-    code = "OFFER_REFUSED"
-    status = 400
+class NoCapacity(VisavisError, code="NO_CAPACITY", status=503, retryable=True, told_over=HTTP | CHANNEL):
+    """As much is in progress as the server can do at once."""
 
-
-class NoCapacity(VisavisError):
-    code = "NO_CAPACITY"
-    status = 503
-    retryable = True
     retry_after_s = 5
 
 
-class RoomFull(NoCapacity):
-    """As many viewers watch the room as it takes."""
+class RoomFull(NoCapacity, code="ROOM_FULL", told_over=HTTP):
+    """The room has as many viewers as it takes."""
 
-    code = "ROOM_FULL"
     retry_after_s = 10
 
 
-class PerformerLost(VisavisError):
-    code = "PERFORMER_LOST"
-    status = 503
-    retryable = True
+class PerformerLost(VisavisError, code="PERFORMER_LOST", status=503, retryable=True, told_over=HTTP | CHANNEL):
+    """The process that performed the session is gone or does not answer."""
+
     retry_after_s = 5
 
 
-class PackUnreadable(VisavisError):
-    code = "PACK_UNREADABLE"
+class InternalError(
+    VisavisError, code="INTERNAL", status=500, close=CloseCode.INTERNAL_ERROR, told_over=HTTP | CHANNEL
+):
+    """A fault of the server; its log has the details."""
+
+
+class PackUnreadable(VisavisError, code="PACK_UNREADABLE", status=500):
+    """The avatar's pack cannot be read, and could not be made again."""
+
+
+class PreparationFailed(VisavisError, code="PREPARATION_FAILED", status=500, told_over=HTTP | CHANNEL):
+    """The process that reads images failed, through no fault of the image."""
+
+
+# What only a command prints
+
+
+class CommandFailed(VisavisError, told_over=COMMAND):
+    """A command cannot do what it was asked to do."""
+
+
+class SettingInvalid(CommandFailed, code="SETTING_INVALID"):
+    """A setting (`VISAVIS_…`) has an invalid value."""
+
+
+class DataFolderUnusable(CommandFailed, code="DATA_FOLDER_UNUSABLE"):
+    """The data folder cannot be made, read or written."""
+
+
+class AddressUnavailable(CommandFailed, code="ADDRESS_UNAVAILABLE"):
+    """The server cannot listen on its address."""
+
+
+class ServerNotStarted(CommandFailed, code="SERVER_NOT_STARTED"):
+    """The server stopped before it was up."""
+
+
+class KeyNotFound(CommandFailed, code="KEY_NOT_FOUND"):
+    """No such API key."""
+
+
+class DemoFailed(CommandFailed, code="DEMO_FAILED"):
+    """The demo's performance was not what it must be; the message says what was missing."""
+
+
+class ContractBroken(CommandFailed, code="CONTRACT_BROKEN"):
+    """An answer is not what the reference says; the message names the place."""
+
+
+class ServerFailed(CommandFailed, code="SERVER_FAILED"):
+    """The demo's server did not start, or stopped by itself; the message ends with what it last said."""

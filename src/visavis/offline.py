@@ -24,7 +24,7 @@ from visavis.engine.speech.phones import Alphabet, TimedViseme
 from visavis.engine.speech.port import SPEECH_RATE_HZ
 from visavis.engine.speech.stream import SpeechStream
 from visavis.engine.speech.timed import TimedSpeech
-from visavis.errors import InvalidRequest, NotFound
+from visavis.errors import AvatarNotFound, InvalidRequest
 from visavis.library import PORTRAITS
 
 
@@ -89,9 +89,8 @@ def load_avatar(avatar: str) -> AvatarPack:
 
     pack_path = find_pack(avatar, read_settings())
     if pack_path is None:
-        raise NotFound(
+        raise AvatarNotFound(
             f"There is no photo and no avatar '{avatar}'",
-            code="AVATAR_NOT_FOUND",
             suggestion="Give a photo's path, a portrait of the library such as iris, or an id of GET "
             "/v1/avatars, with the server's VISAVIS_DATA_DIR",
         )

@@ -24,7 +24,7 @@ from visavis.api.app import create_app
 from visavis.api.services import Services
 from visavis.avatars.preparation import Prepare, prepare_with_engine
 from visavis.channel.websocket import WS_MAX_SIZE_BYTES
-from visavis.errors import VisavisError
+from visavis.errors import AddressUnavailable, KeyNotFound, ServerNotStarted
 from visavis.fleet.port import Fleet
 from visavis.sessions.lifecycle import EndReason
 from visavis.settings import Settings, load_secret, read_settings
@@ -78,7 +78,7 @@ def configure_logs(settings: Settings) -> None:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """Raises `VisavisError` when the address cannot be had."""
+    """Raises `AddressUnavailable` when the address cannot be had."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         # asyncio turns Nagle's algorithm off only where the protocol is named; with it on, an answer waits 40 ms for an
@@ -87,9 +87,7 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
     except OSError as error:
-        raise VisavisError(
-            f"Cannot listen on {host}:{port}: {error.strerror or error}", code="ADDRESS_UNAVAILABLE"
-        ) from error
+        raise AddressUnavailable(f"Cannot listen on {host}:{port}: {error.strerror or error}") from error
     listener.set_inheritable(False)
     return listener
 
@@ -199,7 +197,7 @@ class RunningServer:
         self._up.wait()
         if not self._server.started:
             self.__exit__(None, None, None)
-            raise VisavisError("The server did not start", code="SERVER_NOT_STARTED")
+            raise ServerNotStarted("The server did not start")
         return self
 
     def __exit__(
@@ -215,13 +213,11 @@ class RunningServer:
 
     @property
     def api_key(self) -> str:
-        """The key made at first start. Raises `VisavisError` on a data folder that had one already."""
+        """The key made at first start. Raises `KeyNotFound` on a data folder that had one already."""
         key = self._server.services.first_key
         if key is None:
-            raise VisavisError(
-                "The first key was shown at the first start",
-                code="KEY_NOT_FOUND",
-                suggestion="`visavis keys create` makes another",
+            raise KeyNotFound(
+                "The first key was shown at the first start", suggestion="`visavis keys create` makes another"
             )
         return key
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from visavis.errors import VisavisError
+from visavis.errors import DataFolderUnusable, SettingInvalid
 
 
 class IceServer(BaseModel):
@@ -89,24 +89,24 @@ class Settings(BaseSettings):
 
 
 def read_settings() -> Settings:
-    """Return the settings of this process's environment. Raises `VisavisError` that names the one that is wrong."""
+    """Return the settings of this process's environment. Raises `SettingInvalid` that names the one that is wrong."""
     try:
         return Settings()
     except ValidationError as error:
         first = error.errors()[0]
         name = "VISAVIS_" + ".".join(str(part) for part in first["loc"]).upper()
-        raise VisavisError(f"{name}: {first['msg']}", code="SETTING_INVALID") from error
+        raise SettingInvalid(f"{name}: {first['msg']}") from error
 
 
 def load_secret(settings: Settings) -> bytes:
     """Return the server's secret, at least 32 bytes; make and keep one (mode 0600) when there is none yet.
 
-    Raises `VisavisError` for a short one, and for a data folder that cannot be written.
+    Raises `SettingInvalid` for a short one, `DataFolderUnusable` for a data folder that cannot be written.
     """
     if settings.secret is not None:
         value = settings.secret.get_secret_value().encode()
         if len(value) < 32:
-            raise VisavisError("VISAVIS_SECRET must be at least 32 bytes long", code="SETTING_INVALID")
+            raise SettingInvalid("VISAVIS_SECRET must be at least 32 bytes long")
         return value
     path = settings.data_dir / "secret"
     try:
@@ -120,8 +120,7 @@ def load_secret(settings: Settings) -> bytes:
             partial.unlink()
         return path.read_bytes()
     except OSError as error:
-        raise VisavisError(
+        raise DataFolderUnusable(
             f"The data folder {settings.data_dir} cannot be used: {error.strerror}",
-            code="DATA_FOLDER_UNUSABLE",
             suggestion="Set VISAVIS_DATA_DIR",
         ) from error

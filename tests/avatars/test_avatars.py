@@ -22,7 +22,7 @@ from tests.fakes import fake_prepare
 from visavis.avatars.library import install_library
 from visavis.avatars.preparation import Preparation
 from visavis.engine.portrait.points import SevenPoints
-from visavis.errors import NoCapacity, PortraitRefused
+from visavis.errors import NoCapacity, NoFace
 from visavis.library import PORTRAITS
 
 pytestmark = pytest.mark.anyio
@@ -248,9 +248,9 @@ async def test_preparations_are_bounded(tmp_path: Path) -> None:
 async def test_a_refused_photo_leaves_nothing_behind(tmp_path: Path) -> None:
     async def refuse(image: bytes, out_dir: Path, *, points: SevenPoints | None = None) -> None:
         (out_dir / "half").write_bytes(b"x")
-        raise PortraitRefused("No face", code="NO_FACE")
+        raise NoFace("No face")
 
-    with pytest.raises(PortraitRefused):
+    with pytest.raises(NoFace):
         await Preparation(refuse, at_once=1, waiting=0).run(b"x", tmp_path / "pack")
     assert os.listdir(tmp_path) == []
 

@@ -11,7 +11,7 @@ import anyio
 
 from visavis.channel.port import AttachedSession, SessionEvent, SessionInit, SessionOver, TakenOver
 from visavis.engine.output import AS_IS, Output, OutputChange
-from visavis.errors import BackgroundRefused, NotFound, QueueFull, SessionEnded, Unauthorized
+from visavis.errors import BackgroundRefused, QueueFull, SessionEnded, SessionNotFound, Unauthorized
 from visavis.fleet.port import PLAIN, Attitude, Delivery
 
 QUEUE_LIMIT_S = 600.0
@@ -105,7 +105,7 @@ class FakeLiveSessions:
     async def attach(self, init: SessionInit) -> AttachedSession:
         session = self.sessions.get(init.session_id)
         if session is None:
-            raise NotFound("Session not found", code="SESSION_NOT_FOUND")
+            raise SessionNotFound
         if session.token != init.token:
             raise Unauthorized("Invalid session token")
         if session.ended:

@@ -263,17 +263,12 @@ NAMES = [
 ]
 ODD_TEXTS = ["\ud800", "a\0b", "blur", "happy", "ipa", "sapi", "listening"]
 PCM_OF_100_MS = base64.b64encode(bytes(3200)).decode()
-JSON_VALUES = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.just(10**400)
-    | st.floats()
-    | st.text(max_size=8)
-    | st.sampled_from(ODD_TEXTS),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=4),
-    max_leaves=8,
+JSON_NUMBERS = st.integers() | st.just(10**400) | st.floats()
+JSON_LEAVES = st.none() | st.booleans() | JSON_NUMBERS | st.text(max_size=8) | st.sampled_from(ODD_TEXTS)
+JSON_VALUES: st.SearchStrategy[object] = st.deferred(
+    lambda: JSON_LEAVES | st.lists(JSON_VALUES, max_size=3) | JSON_OBJECTS
 )
+JSON_OBJECTS = st.dictionaries(st.sampled_from(NAMES), JSON_VALUES, max_size=4)
 MEMBERS = [
     "session_id",
     "session_token",

@@ -6,7 +6,7 @@ state of the `session` it wants (created | started | ended, default started). Th
     {"client_no_text": true}                                         a text frame that is no UTF-8
     {"time": "init_timeout"}                                         what time does
     {"effect": "Speak", "with": {…}, "outcome": "done"}  what it asks, and its outcome: done, attached,
-                                                         {Error: text, code?}, {updated: output}
+                                                         {Error: text}, {updated: output}
     {"session": "PlaybackStarted", "with": {…}}                      what the session tells
     {"server": {…}} {"close": 4400, "reason": "…"}     what the client must then receive, to the last member
 $SESSION, $TOKEN, $ROOM_URL, $ROOM_TOKEN stand for the session's own; $PCM:n for n samples of silence; $BYTES:n for n
@@ -141,4 +141,4 @@ def _outcome(protocol: ChannelProtocol, outcome: str | dict[str, Any], *, update
         return protocol.updated(read_output(outcome["updated"]).made_to(AS_IS))
     name, text = next(iter(outcome.items()))
     tell = protocol.update_refused if update else protocol.refused
-    return tell(getattr(errors, name)("some text" if text == "$ANY" else text, code=outcome.get("code")))
+    return tell(getattr(errors, name)("some text" if text == "$ANY" else text))

@@ -8,7 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from visavis.demo.contract import CREATED, ContractBroken, check, check_answer, session_document
+from visavis.demo.contract import CREATED, check, check_answer, session_document
+from visavis.errors import ContractBroken
 
 FOUNDING: dict[str, Any] = {
     "session_id": "sess_01H3Z8G9YR3K2N5M6P7Q8W4TAB",

@@ -15,9 +15,10 @@ import pytest
 
 import visavis.demo
 from visavis.cli import main
-from visavis.demo.findings import DemoFailed, find
+from visavis.demo.findings import find
 from visavis.demo.reception import Reception
 from visavis.demo.session_run import SIZE_PX, Run
+from visavis.errors import DemoFailed
 from visavis.rooms.watch import SeenPicture
 
 

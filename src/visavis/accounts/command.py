@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from visavis.accounts.service import Accounts
-from visavis.errors import NotFound
+from visavis.errors import KeyNotFound
 from visavis.settings import read_settings
 from visavis.store.database import Database
 from visavis.store.keys import KeyStore
@@ -58,9 +58,7 @@ def _row(record: KeyRecord) -> tuple[str, ...]:
 
 
 def revoke_key(key_id: str) -> None:
-    """Revoke a key. Raises `NotFound` for an id that names none."""
+    """Revoke a key. Raises `KeyNotFound` for an id that names none."""
     if not _with_accounts(lambda accounts: accounts.revoke(key_id)):
-        raise NotFound(
-            f"There is no key {key_id!r}", code="KEY_NOT_FOUND", suggestion="`visavis keys list` prints the ids"
-        )
+        raise KeyNotFound(f"There is no key {key_id!r}", suggestion="`visavis keys list` prints the ids")
     print(f"{key_id} revoked")

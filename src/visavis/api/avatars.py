@@ -16,7 +16,7 @@ from visavis.api.sessions import reply
 from visavis.avatars.preparation import IMAGE, PREVIEW
 from visavis.avatars.service import MAX_IMAGE_BYTES
 from visavis.engine.portrait.points import NAMES, read_points
-from visavis.errors import InvalidRequest, NotFound
+from visavis.errors import ImageRequired, InvalidForm, InvalidRequest, NotFound
 
 router = APIRouter(prefix="/v1/avatars", tags=["avatars"])
 media = APIRouter(prefix="/media/avatars", include_in_schema=False)
@@ -110,7 +110,7 @@ async def upload_face(
     fields = await _fields(request)
     given = [name for name in ("file", "image_url", "image_base64") if fields.get(name) not in (None, "")]
     if len(given) != 1:
-        raise InvalidRequest("Give exactly one of file, image_url and image_base64", code="IMAGE_REQUIRED")
+        raise ImageRequired("Give exactly one of file, image_url and image_base64")
     name = fields.get("name")
     if name is not None and (not isinstance(name, str) or not 1 <= len(name.strip()) <= 100 or not name.isprintable()):
         raise InvalidRequest("name must be 1 to 100 printable characters")
@@ -158,7 +158,7 @@ async def _fields(request: Request) -> dict[str, Any]:
             if isinstance(file, UploadFile):
                 fields["file"] = await file.read(MAX_IMAGE_BYTES + 1)
     except (KeyError, AssertionError, UnicodeDecodeError):
-        raise InvalidRequest("The form cannot be read", code="INVALID_FORM") from None
+        raise InvalidForm("The form cannot be read") from None
     if isinstance(file, str):
         raise InvalidRequest("file must be a file part, with a filename")
     return fields
@@ -174,7 +174,7 @@ async def delete(avatar_id: str, services: ServicesDep, key: Caller) -> JSONResp
 @media.get("/{avatar_id}/{name}")
 async def picture(avatar_id: str, name: str, services: ServicesDep) -> Response:
     if name not in (PREVIEW, IMAGE):
-        raise NotFound("There is nothing at this address")
+        raise NotFound
     data = await services.avatars.picture(avatar_id, name)
     return Response(
         data,

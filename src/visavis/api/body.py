@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 from fastapi import Request
 
-from visavis.errors import InvalidMetadata, InvalidRequest, TooLarge, UnsupportedMediaType
+from visavis.errors import InvalidJson, InvalidMetadata, InvalidRequest, TooLarge, UnsupportedMediaType
 
 MAX_METADATA_BYTES = 16 * 1024
 _MAX_DEPTH = 64
@@ -18,16 +18,16 @@ def _no_constant(name: str) -> NoReturn:
 
 
 def parse_json(raw: bytes) -> Any:
-    """Raises `InvalidRequest` for anything but RFC 8259 JSON in UTF-8: NaN, lone surrogates and nesting beyond reason
+    """Raises `InvalidJson` for anything but RFC 8259 JSON in UTF-8: NaN, lone surrogates and nesting beyond reason
     included.
     """
     try:
         value = json.loads(raw.decode("utf-8"), parse_constant=_no_constant)
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8")
     except (ValueError, RecursionError):
-        raise InvalidRequest("The body is not valid JSON", code="INVALID_JSON") from None
+        raise InvalidJson("The body is not valid JSON") from None
     if _depth(value) > _MAX_DEPTH:
-        raise InvalidRequest("The body is nested too deeply", code="INVALID_JSON")
+        raise InvalidJson("The body is nested too deeply")
     return value
 
 

@@ -11,12 +11,19 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Match
 
-from visavis.errors import ApiKeyRefused, InvalidRequest, RateLimited, VisavisError
+from visavis.errors import (
+    ApiKeyRefused,
+    InternalError,
+    InvalidRequest,
+    MethodNotAllowed,
+    NotFound,
+    RateLimited,
+    TooLarge,
+    UnsupportedMediaType,
+    VisavisError,
+)
 
 log = structlog.get_logger()
-
-_CODES = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 413: "PAYLOAD_TOO_LARGE", 415: "UNSUPPORTED_MEDIA_TYPE"}
-_MESSAGES = {404: "There is nothing at this address", 405: "This address does not take that method"}
 
 
 def error_body(error: VisavisError) -> dict[str, Any]:
@@ -42,11 +49,8 @@ def error_response(error: VisavisError) -> JSONResponse:
 
 
 def internal_error_response() -> JSONResponse:
-    return error_response(
-        VisavisError(
-            "Something went wrong on our side", suggestion="Try again; the Request-Id finds it in the server's log"
-        )
-    )
+    hint = "Try again; the Request-Id finds it in the server's log"
+    return error_response(InternalError("Something went wrong on our side", suggestion=hint))
 
 
 def add_error_handlers(app: FastAPI) -> None:
@@ -66,11 +70,23 @@ def add_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> Response:
-        refused = VisavisError(
-            _MESSAGES.get(error.status_code, str(error.detail)), code=_CODES.get(error.status_code, "INVALID_REQUEST")
-        )
-        headers = {"Allow": _methods(request)} if error.status_code == 405 else error.headers
+        refused = _of_framework(error)
+        headers = {"Allow": _methods(request)} if isinstance(refused, MethodNotAllowed) else error.headers
         return JSONResponse(error_body(refused), status_code=error.status_code, headers=headers)
+
+
+def _of_framework(error: HTTPException) -> VisavisError:
+    """Return our error for one that the framework raised before any handler of ours."""
+    match error.status_code:
+        case 404:
+            return NotFound()
+        case 405:
+            return MethodNotAllowed()
+        case 413:
+            return TooLarge(str(error.detail))
+        case 415:
+            return UnsupportedMediaType(str(error.detail))
+    return InvalidRequest(str(error.detail))
 
 
 def _methods(request: Request) -> str:

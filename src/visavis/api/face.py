@@ -7,7 +7,7 @@ import binascii
 import re
 
 from visavis.avatars.service import MAX_IMAGE_BYTES, Avatars
-from visavis.errors import ImageTooLarge, NotFound, PortraitRefused
+from visavis.errors import AvatarNotFound, ImageTooLarge, PortraitRefused
 from visavis.store.records import AvatarRecord, KeyRecord
 
 _DATA_URL = re.compile(r"data:[\w.+-]*/?[\w.+-]*(?:;[\w.+=-]+)*;base64,", re.ASCII | re.IGNORECASE)
@@ -54,5 +54,5 @@ async def avatar_from_text(avatars: Avatars, key: KeyRecord, text: str) -> Avata
     if text.lower().startswith("data:") or len(text) > _LONGEST_ID:
         return await avatars.add(decode_base64_image(text), name=DEFAULT_NAME, owner=key)
     if not text.isprintable():
-        raise NotFound("Avatar not found", code="AVATAR_NOT_FOUND")
+        raise AvatarNotFound
     return await avatars.look_of(key, text)

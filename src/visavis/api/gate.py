@@ -19,7 +19,7 @@ from visavis.accounts.keys import sealed_for
 from visavis.api.errors import error_response
 from visavis.api.rate_limit import RateLimit
 from visavis.api.services import Services
-from visavis.errors import IdempotencyConflict, InvalidRequest, RateLimited, VisavisError
+from visavis.errors import IdempotencyConflict, IdempotencyInProgress, InvalidRequest, RateLimited, VisavisError
 from visavis.store.idempotency import IdempotencyStore
 from visavis.store.records import IdempotencyRecord, KeyRecord
 from visavis.timestamps import now_ms
@@ -51,7 +51,7 @@ class Gate:
         allowance = self._limit.take(key.id if key is not None else f"address {client[0]}", now_s=time.time())
         scope["visavis.allowance"] = allowance  # the envelope shows it on whatever answer there is
         if not allowance.allowed:
-            refusal = RateLimited("Too many requests. Please retry after 1 minute.")
+            refusal = RateLimited()
             refusal.retry_after_s = allowance.retry_after_s
         if refusal is not None:
             await error_response(refusal)(scope, receive, send)
@@ -91,11 +91,8 @@ class Gate:
                 )
                 await error_response(refused)(scope, receive, send)
             elif earlier.status_code is None:
-                refused = IdempotencyConflict(
-                    "The first request with this Idempotency-Key is still at work", code="IDEMPOTENCY_IN_PROGRESS"
-                )
-                refused.retry_after_s = 1
-                await error_response(refused)(scope, receive, send)
+                at_work = IdempotencyInProgress("The first request with this Idempotency-Key is still at work")
+                await error_response(at_work)(scope, receive, send)
             else:
                 text = seal.decrypt((earlier.body or "").encode())
                 replay = Response(

@@ -28,7 +28,7 @@ _TYPES = {
 
 def _page(path: Path, *, cache: str) -> Response:
     if not path.is_file():
-        raise NotFound("There is nothing at this address")
+        raise NotFound
     kind = _TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
     return FileResponse(path, media_type=kind, headers={"Cache-Control": cache})
 
@@ -53,7 +53,7 @@ async def asset(name: str) -> Response:
 @router.api_route("/samples/{name}", methods=["GET", "HEAD"])
 async def sample(name: str) -> Response:
     if name not in _SAMPLES:
-        raise NotFound("There is nothing at this address")
+        raise NotFound
     return _page(_SAMPLES[name], cache="public, max-age=3600")
 
 
@@ -62,15 +62,15 @@ async def root_file(name: str) -> Response:
     """favicon.svg and the like. Pages have addresses of their own."""
     path = _inside(WEB, name)
     if path.suffix in (".html", ".py", ""):
-        raise NotFound("There is nothing at this address")
+        raise NotFound
     return _page(path, cache="public, max-age=3600")
 
 
 def _inside(folder: Path, name: str) -> Path:
     """Raises `NotFound` for a name that leads out of the folder or that no file can have."""
     if "\0" in name:
-        raise NotFound("There is nothing at this address")
+        raise NotFound
     path = (folder / name).resolve()
     if not path.is_relative_to(folder.resolve()):
-        raise NotFound("There is nothing at this address")
+        raise NotFound
     return path

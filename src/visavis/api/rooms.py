@@ -9,13 +9,13 @@ from visavis.api import schemas
 from visavis.api.services import Services, ServicesDep
 from visavis.errors import (
     Gone,
-    NotFound,
     OfferRefused,
     SessionEnded,
     SessionNotStarted,
     TooLarge,
     Unauthorized,
     UnsupportedMediaType,
+    ViewerNotFound,
 )
 from visavis.ids import is_id, new_id
 from visavis.sessions.lifecycle import Status
@@ -50,7 +50,7 @@ def _link(server: IceServer) -> str:
 async def _open_room(name: str, request: Request, services: Services) -> SessionRecord:
     record = await services.sessions.in_room(name, None if "authorization" not in request.headers else _bearer(request))
     if record.status == Status.ENDED:
-        raise Gone("The session has ended")
+        raise Gone
     return record
 
 
@@ -77,7 +77,7 @@ async def picture(name: str, request: Request, services: ServicesDep) -> Respons
     try:
         (width_px, height_px), output = services.live.picture(record.id)
     except SessionEnded:
-        raise Gone("The session has ended") from None
+        raise Gone from None
     shape = {"video_width": width_px, "video_height": height_px, "transparent": output.backdrop.transparent}
     return JSONResponse(shape, headers={"Cache-Control": "no-store"})
 
@@ -102,7 +102,7 @@ async def watch(name: str, request: Request, services: ServicesDep) -> Response:
     try:
         answer = await services.live.offer(record.id, viewer_id=viewer_id, sdp=sdp)
     except SessionEnded:
-        raise Gone("The session has ended") from None
+        raise Gone from None
     # Relative to the host, so that it holds behind any proxy (RFC 9110, section 10.2.2).
     headers = {"Location": f"/rooms/{name}/whep/{viewer_id}", "ETag": f'"{viewer_id}"'}
     return Response(answer, 201, media_type="application/sdp", headers=headers | _links(services))
@@ -124,5 +124,5 @@ async def leave(name: str, viewer_id: str, request: Request, services: ServicesD
         and await services.live.remove_viewer(record.id, viewer_id)
     )
     if not there:
-        raise NotFound("There is no such viewer", code="VIEWER_NOT_FOUND")
+        raise ViewerNotFound("There is no such viewer")
     return Response(status_code=200)

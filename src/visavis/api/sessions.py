@@ -14,7 +14,15 @@ from visavis.api.body import json_object, metadata_of
 from visavis.api.face import avatar_from_text
 from visavis.api.services import Caller, PublicUrl, Services, ServicesDep
 from visavis.engine.output import read_output
-from visavis.errors import AvatarIdRequired, InvalidRequest
+from visavis.errors import (
+    AvatarIdRequired,
+    AvatarRequired,
+    InvalidAspectRatio,
+    InvalidCursor,
+    InvalidRequest,
+    InvalidRoomPlatform,
+    RoomPlatformUnavailable,
+)
 from visavis.ids import is_id
 from visavis.sessions.service import NEWEST, FirstLook
 from visavis.store.records import KeyRecord
@@ -75,18 +83,16 @@ async def _create_own(body: dict[str, Any], services: Services, key: KeyRecord, 
     if room is not None:
         platform = room.get("platform") if isinstance(room, dict) else None
         if platform in ("livekit", "daily", "proxy"):
-            raise InvalidRequest(
-                f"This server has no {platform} rooms", code="ROOM_PLATFORM_UNAVAILABLE", suggestion="Leave room out"
-            )
+            raise RoomPlatformUnavailable(f"This server has no {platform} rooms", suggestion="Leave room out")
         if platform != "embedded":
-            raise InvalidRequest("Invalid room platform", code="INVALID_ROOM_PLATFORM")
+            raise InvalidRoomPlatform
     ratio = body.get("aspect_ratio", "4:3")
     if not isinstance(ratio, str) or ratio not in _RATIOS:
-        raise InvalidRequest("Invalid aspect_ratio", code="INVALID_ASPECT_RATIO", suggestion="Use 4:3, 3:4 or 1:1")
+        raise InvalidAspectRatio("Invalid aspect_ratio", suggestion="Use 4:3, 3:4 or 1:1")
     metadata = metadata_of(body)
     text = body.get("avatar")
     if not isinstance(text, str) or not text:
-        raise InvalidRequest("avatar must be an avatar id, an image address or a base64 image", code="AVATAR_REQUIRED")
+        raise AvatarRequired("avatar must be an avatar id, an image address or a base64 image")
     look = await _look_of(body, services)
     avatar = await avatar_from_text(services.avatars, key, text)
     record, token = await services.sessions.create_own(
@@ -119,9 +125,7 @@ async def newest(
         raise InvalidRequest("Invalid status", suggestion="Use all, created, started or ended")
     count = NEWEST if limit is None else _limit(limit)
     if cursor is not None and not is_id("sess", cursor):
-        raise InvalidRequest(
-            "Invalid cursor", code="INVALID_CURSOR", suggestion="Use the next_cursor of the page before"
-        )
+        raise InvalidCursor("Invalid cursor", suggestion="Use the next_cursor of the page before")
     paged = limit is not None or cursor is not None
     found = await services.sessions.newest(
         key, statuses=_STATUSES[status], limit=count + paged, before_id=cursor, metadata=_metadata_filter(request)

@@ -13,7 +13,7 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 import anyio
 import httpx
 
-from visavis.errors import ImageTooLarge, PortraitRefused
+from visavis.errors import ImageTooLarge, ImageUrlRefused, PortraitRefused
 
 Address = IPv4Address | IPv6Address
 Resolve = Callable[[str, int], Awaitable[list[str]]]
@@ -43,7 +43,7 @@ async def resolve(host: str, port: int) -> list[str]:
 
 
 def _refused(message: str) -> PortraitRefused:
-    return PortraitRefused(message, code="IMAGE_URL_REFUSED", suggestion="Use a public http(s) address of an image")
+    return ImageUrlRefused(message, suggestion="Use a public http(s) address of an image")
 
 
 async def fetch_image(

@@ -11,7 +11,15 @@ import structlog
 from visavis.avatars.preparation import IMAGE, PREVIEW, REPORT, Preparation
 from visavis.engine.portrait.points import SevenPoints, read_points
 from visavis.engine.portrait.report import PreparationReport, read_line
-from visavis.errors import AccessDenied, AvatarNotALook, ImageTooLarge, NotFound, PackUnreadable, PortraitRefused
+from visavis.errors import (
+    AccessDenied,
+    AvatarNotALook,
+    AvatarNotFound,
+    ImageTooLarge,
+    PackUnreadable,
+    PortraitRefused,
+    ReportNotFound,
+)
 from visavis.ids import is_id, new_id
 from visavis.store.avatars import AvatarStore
 from visavis.store.blobs import Blobs
@@ -74,7 +82,7 @@ class Avatars:
     async def _accessible(self, key: KeyRecord, avatar_id: str) -> AvatarRecord:
         avatar = await self.get(avatar_id)
         if avatar is None:
-            raise NotFound("Avatar not found", code="AVATAR_NOT_FOUND")
+            raise AvatarNotFound
         if not avatar.is_public and avatar.owner_key_id != key.id:
             raise AccessDenied(
                 "Access denied to this avatar",
@@ -234,9 +242,8 @@ class Avatars:
                 return read_line(stored.decode())
         except ValueError:
             log.warning("report_unreadable", avatar_id=look.id)
-        raise NotFound(
+        raise ReportNotFound(
             "There is no report on this avatar's photo",
-            code="REPORT_NOT_FOUND",
             suggestion="It was made before reports were kept: upload it again",
         )
 
@@ -248,7 +255,7 @@ class Avatars:
         """
         avatar = await self.get(avatar_id)
         if avatar is None or (avatar.owner_key_id != key.id and not avatar.is_public):
-            raise NotFound("Avatar not found", code="AVATAR_NOT_FOUND")
+            raise AvatarNotFound
         if avatar.owner_key_id != key.id:
             raise AccessDenied("Access denied to this avatar", suggestion="Only avatars of your own can be deleted")
         await self._store.delete(avatar.id, at_ms=now_ms())
@@ -268,7 +275,7 @@ class Avatars:
             face = (await self._with_faces([avatar]))[0].face_id
             data = None if face is None else await self._blobs.get(image_blob(face, name))
         if data is None:
-            raise NotFound("Avatar not found", code="AVATAR_NOT_FOUND")
+            raise AvatarNotFound
         return data
 
     async def of_library(self) -> list[AvatarRecord]:

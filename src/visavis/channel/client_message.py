@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr
 
-from visavis.channel.errors import CLOSE_TOO_LARGE, ChannelError
+from visavis.errors import InvalidJson, MessageTooLarge
 
 MAX_AUDIO_BYTES = 10 * 1024 * 1024  # of one message, decoded: 327 s at 16 kHz
 MAX_TEXT_CHARS = MAX_AUDIO_BYTES // 3 * 4 + 65_536  # the same in base64, and the rest of its message
@@ -20,13 +20,13 @@ MAX_MEMBER_CHARS = 4096  # of a text among a message's members
 
 
 def parse_object(text: str) -> dict[str, Any]:
-    """Read a text frame. Raises `ChannelError` INVALID_JSON for anything but a JSON object."""
+    """Read a text frame. Raises `InvalidJson` for anything but a JSON object."""
     try:
         parsed = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
-        raise ChannelError("Message is not valid JSON", "INVALID_JSON") from None
+        raise InvalidJson("Message is not valid JSON") from None
     if not isinstance(parsed, dict):
-        raise ChannelError("Message must be a JSON object", "INVALID_JSON")
+        raise InvalidJson("Message must be a JSON object")
     return parsed
 
 
@@ -45,8 +45,8 @@ def encodable(text: str) -> str:
     return text
 
 
-def too_large() -> ChannelError:
-    return ChannelError("Message too large; at most 10 MB of audio", "MESSAGE_TOO_LARGE", close_with=CLOSE_TOO_LARGE)
+def too_large() -> MessageTooLarge:
+    return MessageTooLarge("Message too large; at most 10 MB of audio")
 
 
 Text = Annotated[StrictStr, Field(max_length=MAX_MEMBER_CHARS), AfterValidator(encodable)]

@@ -7,9 +7,17 @@ from typing import Any
 from pydantic import StrictInt, ValidationError
 
 from visavis.channel.client_message import MAX_MEMBER_CHARS, ClientMessage, Text, encodable, parse_object
-from visavis.channel.errors import CLOSE_INIT_REQUIRED, CLOSE_UNKNOWN_SESSION, ChannelError
 from visavis.channel.port import SessionInit
 from visavis.channel.video_size import is_valid_video_size
+from visavis.errors import (
+    InitRequired,
+    InvalidInit,
+    InvalidJson,
+    InvalidRoomPlatform,
+    InvalidVideoDimensions,
+    SessionMismatch,
+    UnknownFeature,
+)
 
 FEATURES = frozenset({"playback", "binary", "state", "motion"})
 
@@ -31,28 +39,24 @@ class HostedConfig(ClientMessage):
 
 def read_first_message(text: str, *, path_session_id: str | None) -> SessionInit:
     """Read a text frame that must be a `session.init`, of the session named in the address where it names one. Raises
-    `ChannelError`.
+    the errors of `InvalidRequest`.
     """
     try:
         message = parse_object(text)
-    except ChannelError:
-        raise init_required() from None
+    except InvalidJson:
+        raise InitRequired from None
     if message.get("type") != "session.init":
-        raise init_required()
+        raise InitRequired
     init = parse_init(message)
     if path_session_id not in (None, init.session_id):
-        raise ChannelError(
-            "session_id is not the session of this address", "SESSION_MISMATCH", close_with=CLOSE_UNKNOWN_SESSION
-        )
+        raise SessionMismatch("session_id is not the session of this address")
     return init
 
 
-def init_required() -> ChannelError:
-    return ChannelError("First message must be session.init", "INIT_REQUIRED", close_with=CLOSE_INIT_REQUIRED)
-
-
 def parse_init(message: dict[str, Any]) -> SessionInit:
-    """Read a `session.init` in either form: `config` (hosted-room) or flat (own-room). Raises `ChannelError`."""
+    """Read a `session.init` in either form: `config` (hosted-room) or flat (own-room). Raises the errors of
+    `InvalidRequest`.
+    """
     if "config" not in message:
         return SessionInit(
             session_id=_text(message, "session_id"),
@@ -62,7 +66,7 @@ def parse_init(message: dict[str, Any]) -> SessionInit:
         )
     config = message["config"]
     if not isinstance(config, dict):
-        raise ChannelError("config must be an object", "INVALID_INIT")
+        raise InvalidInit("config must be an object")
     hosted = _hosted(config)
     return SessionInit(
         session_id=hosted.session_id,
@@ -83,21 +87,17 @@ def _hosted(config: dict[str, Any]) -> HostedConfig:
     session_id, token = _text(config, "session_id", within="config."), _token(config, within="config.")
     room = config.get("room")
     if not isinstance(room, dict) or room.get("platform") != "daily":
-        raise ChannelError("Invalid room platform", "INVALID_ROOM_PLATFORM")
+        raise InvalidRoomPlatform
     try:
         hosted = HostedConfig.model_validate({**config, "session_id": session_id, "token": token})
     except ValidationError as error:
         place = error.errors(include_url=False, include_context=False, include_input=False)[0]["loc"]
         if place[0] in ("video_width", "video_height"):
-            raise _invalid_dimensions() from None
-        raise ChannelError(f"config.{'.'.join(map(str, place))} must be a string", "INVALID_INIT") from None
+            raise InvalidVideoDimensions from None
+        raise InvalidInit(f"config.{'.'.join(map(str, place))} must be a string") from None
     if not is_valid_video_size(hosted.video_width, hosted.video_height):
-        raise _invalid_dimensions()
+        raise InvalidVideoDimensions
     return hosted
-
-
-def _invalid_dimensions() -> ChannelError:
-    return ChannelError("Invalid video dimensions", "INVALID_VIDEO_DIMENSIONS")
 
 
 def _text(members: dict[str, Any], name: str, *, within: str = "") -> str:
@@ -107,7 +107,7 @@ def _text(members: dict[str, Any], name: str, *, within: str = "") -> str:
             raise ValueError
         return encodable(value)
     except ValueError:
-        raise ChannelError(f"{within}{name} must be a string", "INVALID_INIT") from None
+        raise InvalidInit(f"{within}{name} must be a string") from None
 
 
 def _token(members: dict[str, Any], *, within: str = "") -> str:
@@ -122,9 +122,9 @@ def _features(*places: dict[str, Any]) -> frozenset[str]:
     for place in places:
         given = place.get("features", [])
         if not isinstance(given, list) or not all(isinstance(name, str) for name in given):
-            raise ChannelError("features must be a list of strings", "UNKNOWN_FEATURE")
+            raise UnknownFeature("features must be a list of strings")
         names.update(given)
     unknown = sorted(names - FEATURES)
     if unknown:
-        raise ChannelError(f"Unknown feature; this server offers {', '.join(sorted(FEATURES))}", "UNKNOWN_FEATURE")
+        raise UnknownFeature(f"Unknown feature; this server offers {', '.join(sorted(FEATURES))}")
     return frozenset(names)

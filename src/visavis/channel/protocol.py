@@ -32,15 +32,7 @@ from typing import Any
 
 from visavis.channel.answer_line import AnswerLine
 from visavis.channel.client_message import MAX_TEXT_CHARS, parse_object, too_large
-from visavis.channel.errors import (
-    CLOSE_INIT_TIMEOUT,
-    CLOSE_INTERNAL,
-    CLOSE_NO_UTF8,
-    CLOSE_NORMAL,
-    CLOSE_TAKEN_OVER,
-    ChannelError,
-)
-from visavis.channel.handshake import init_required, read_first_message
+from visavis.channel.handshake import read_first_message
 from visavis.channel.port import SessionEvent, SessionOver, TakenOver
 from visavis.channel.sample_count import SampleCount
 from visavis.channel.server_messages import (
@@ -57,7 +49,18 @@ from visavis.channel.session_changes import read_state, read_update
 from visavis.channel.speech import DEFAULT_RATE_HZ, read_audio_format, read_binary, read_speak
 from visavis.channel.steps import Attach, Attend, Close, Effect, Interrupt, Send, Speak, Step, close
 from visavis.engine.output import Output
-from visavis.errors import VisavisError
+from visavis.errors import (
+    AlreadyInitialized,
+    CloseCode,
+    FeatureNotEnabled,
+    InitRequired,
+    InitTimeout,
+    InternalError,
+    InvalidUtf8,
+    UnknownType,
+    UpdatePending,
+    VisavisError,
+)
 
 INIT_TIMEOUT_S = 10.0
 MAX_UPDATES = 4  # under way at once
@@ -104,7 +107,7 @@ class ChannelProtocol:
             if len(text) > MAX_TEXT_CHARS:
                 raise too_large()
             return self._init(text) if self.awaiting_init else self._command(parse_object(text))
-        except ChannelError as error:
+        except VisavisError as error:
             return self._refuse(error)
 
     def receive_binary(self, data: bytes) -> list[Step]:
@@ -113,17 +116,17 @@ class ChannelProtocol:
             return []
         try:
             if self.awaiting_init:
-                raise init_required()
+                raise InitRequired
             self._check_feature("binary", "Binary frames need")
             return self._speak(read_binary(data, rate_hz=self.binary_rate_hz))
-        except ChannelError as error:
+        except VisavisError as error:
             return self._refuse(error)
 
     def receive_no_text(self) -> list[Step]:
         """Take a text frame that is no UTF-8: RFC 6455 has such a connection fail."""
         if self._is_over():
             return []
-        return self._refuse(ChannelError("Text frames must be UTF-8", "INVALID_UTF8", close_with=CLOSE_NO_UTF8))
+        return self._refuse(InvalidUtf8("Text frames must be UTF-8"))
 
     def peer_closed(self) -> None:
         """The client has gone; nothing more is to be said."""
@@ -136,7 +139,7 @@ class ChannelProtocol:
         """10 s have passed since the connection was made."""
         if not self.awaiting_init:
             return []
-        return self._refuse(ChannelError("No session.init within 10 s", "INIT_TIMEOUT", close_with=CLOSE_INIT_TIMEOUT))
+        return self._refuse(InitTimeout("No session.init within 10 s"))
 
     def attached(self) -> list[Step]:
         """`Attach` has succeeded: the avatar is in the room."""
@@ -195,10 +198,8 @@ class ChannelProtocol:
         """Something of ours has broken."""
         if self.state is ChannelState.CLOSED:
             return []
-        return [
-            Send(message=ErrorMessage(error="Internal error", code="INTERNAL")),
-            *self._close_now(CLOSE_INTERNAL, "Internal error"),
-        ]
+        said = Send(message=ErrorMessage(error="Internal error", code=InternalError.code))
+        return [said, *self._close_now(CloseCode.INTERNAL_ERROR, "Internal error")]
 
     # What the session does
 
@@ -209,9 +210,9 @@ class ChannelProtocol:
         if self.state is ChannelState.CLOSED:
             return []
         if isinstance(event, SessionOver):
-            return self._close_now(CLOSE_NORMAL, event.reason)
+            return self._close_now(CloseCode.NORMAL, event.reason)
         if isinstance(event, TakenOver):
-            return self._close_now(CLOSE_TAKEN_OVER, "Another channel has taken over this session")
+            return self._close_now(CloseCode.TAKEN_OVER, "Another channel has taken over this session")
         message = told(event, self.features)
         return [] if message is None else self._say(message)
 
@@ -240,13 +241,13 @@ class ChannelProtocol:
                 self.binary_rate_hz = read_audio_format(message)
                 return []
             case "session.init":
-                raise ChannelError("The session is open already", "ALREADY_INITIALIZED")
+                raise AlreadyInitialized("The session is open already")
             case _:
-                raise ChannelError("Unknown message type", "UNKNOWN_TYPE")
+                raise UnknownType("Unknown message type")
 
     def _check_feature(self, feature: str, what_needs: str) -> None:
         if feature not in self.features:
-            raise ChannelError(f'{what_needs} the feature "{feature}" in session.init', "FEATURE_NOT_ENABLED")
+            raise FeatureNotEnabled(f'{what_needs} the feature "{feature}" in session.init')
 
     def _speak(self, speak: Speak) -> list[Step]:
         if not speak.pcm and not speak.final:
@@ -255,7 +256,7 @@ class ChannelProtocol:
 
     def _update(self, message: dict[str, Any]) -> list[Step]:
         if self._updates >= MAX_UPDATES:
-            raise ChannelError("Updates of the session are still under way; wait for session.updated", "UPDATE_PENDING")
+            raise UpdatePending("Updates of the session are still under way; wait for session.updated")
         update = read_update(message)
         self._updates += 1
         return [update]
@@ -286,15 +287,15 @@ class ChannelProtocol:
             self.state = ChannelState.CLOSED
         return [*said]
 
-    def _refuse(self, error: ChannelError) -> list[Step]:
+    def _refuse(self, error: VisavisError) -> list[Step]:
         """Say why a message is not taken, and close behind it where the error says so."""
         self._line.add(Send(message=ErrorMessage(error=error.message, code=error.code)))
-        if error.close_with is not None:
+        if error.close_code is not None:
             self.state = ChannelState.CLOSING
-            self._line.add(close(error.close_with, error.message))
+            self._line.add(close(error.close_code, error.message))
         return self._sayable()
 
-    def _close_now(self, code: int, reason: str) -> list[Step]:
+    def _close_now(self, code: CloseCode, reason: str) -> list[Step]:
         """Close without waiting for effects: what stood in line is said, their answers are not."""
         self.state = ChannelState.CLOSED
         return [*self._line.cut(), close(code, reason)]

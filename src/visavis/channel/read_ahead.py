@@ -9,7 +9,7 @@ import anyio
 from starlette.types import Message
 
 from visavis.channel.client_message import parse_object
-from visavis.channel.errors import ChannelError
+from visavis.errors import InvalidJson
 
 MAX_FRAMES = 8192
 MAX_BYTES = 4 * 1024 * 1024  # and the frame that goes beyond it; then nothing is read until some have had their turn
@@ -67,7 +67,7 @@ def is_interrupt(text: str | None) -> bool:
         return False
     try:
         return parse_object(text).get("type") == "agent.interrupt"
-    except ChannelError:
+    except InvalidJson:
         return False
 
 

@@ -11,8 +11,8 @@ from pydantic import AfterValidator, Field, StrictBool, StrictInt, StrictStr, Va
 
 from visavis.channel.client_message import MAX_AUDIO_BYTES, ClientMessage, encodable, too_large
 from visavis.channel.delivery import read_delivery
-from visavis.channel.errors import ChannelError
 from visavis.channel.steps import Speak
+from visavis.errors import InvalidAudio, InvalidMessage, InvalidRequest, InvalidSampleRate, OddAudioLength
 
 DEFAULT_RATE_HZ = 16_000
 
@@ -35,8 +35,8 @@ class AudioFormat(ClientMessage):
     sample_rate: SampleRate
 
 
-def read_speak(message: dict[str, Any]) -> tuple[Speak, list[ChannelError]]:
-    """Read an `agent.speak`; return with it what was refused of how it is to be said. Raises `ChannelError`."""
+def read_speak(message: dict[str, Any]) -> tuple[Speak, list[InvalidRequest]]:
+    """Read an `agent.speak`; return with it what was refused of how it is to be said. Raises `InvalidMessage`."""
     speak = _validated(AgentSpeak, message)
     pcm = _decoded(speak.audio)
     duration_ms = len(pcm) * 500 / speak.sample_rate
@@ -47,13 +47,13 @@ def read_speak(message: dict[str, Any]) -> tuple[Speak, list[ChannelError]]:
 
 
 def read_binary(data: bytes, *, rate_hz: int) -> Speak:
-    """Read a binary frame. Raises `ChannelError`."""
+    """Read a binary frame. Raises `InvalidMessage`."""
     _check_pcm(data)
     return Speak(pcm=data, sample_rate_hz=rate_hz, utterance_id=None, final=False)
 
 
 def read_audio_format(message: dict[str, Any]) -> int:
-    """Read an `audio.format`; return the rate in Hz. Raises `ChannelError`."""
+    """Read an `audio.format`; return the rate in Hz. Raises `InvalidMessage`."""
     return _validated(AudioFormat, message).sample_rate
 
 
@@ -61,24 +61,24 @@ def _decoded(audio: str) -> bytes:
     try:
         pcm = binascii.a2b_base64(audio, strict_mode=True)
     except ValueError:  # binascii.Error for what is not base64, ValueError for what is not ASCII
-        raise ChannelError("audio is not base64 (RFC 4648, with its padding)", "INVALID_AUDIO") from None
+        raise InvalidAudio("audio is not base64 (RFC 4648, with its padding)") from None
     _check_pcm(pcm)
     return pcm
 
 
 def _check_pcm(pcm: bytes) -> None:
-    """Raises `ChannelError` for more than 10 MiB (close 1009) and for half a sample."""
+    """Raises `MessageTooLarge` for more than 10 MiB, and `OddAudioLength` for half a sample."""
     if len(pcm) > MAX_AUDIO_BYTES:
         raise too_large()
     if len(pcm) % 2:
-        raise ChannelError("audio has an odd number of bytes; PCM16 has two a sample", "ODD_AUDIO_LENGTH")
+        raise OddAudioLength("audio has an odd number of bytes; PCM16 has two a sample")
 
 
-_REFUSALS = {  # of each member
-    "audio": ("audio must be a base64 string", "INVALID_AUDIO"),
-    "sample_rate": ("sample_rate must be an integer from 8000 to 48000", "INVALID_SAMPLE_RATE"),
-    "utterance_id": ("utterance_id must be a string of 1 to 128 characters", "INVALID_MESSAGE"),
-    "final": ("final must be true or false", "INVALID_MESSAGE"),
+_REFUSALS: dict[str, tuple[type[InvalidMessage], str]] = {  # of each member
+    "audio": (InvalidAudio, "audio must be a base64 string"),
+    "sample_rate": (InvalidSampleRate, "sample_rate must be an integer from 8000 to 48000"),
+    "utterance_id": (InvalidMessage, "utterance_id must be a string of 1 to 128 characters"),
+    "final": (InvalidMessage, "final must be true or false"),
 }
 
 _Message = TypeVar("_Message", AgentSpeak, AudioFormat)
@@ -89,4 +89,5 @@ def _validated(model: type[_Message], message: dict[str, Any]) -> _Message:
         return model.model_validate(message)
     except ValidationError as error:
         member = str(error.errors(include_url=False, include_context=False, include_input=False)[0]["loc"][0])
-        raise ChannelError(*_REFUSALS[member]) from None
+        kind, text = _REFUSALS[member]
+        raise kind(text) from None

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from visavis.channel.port import SessionInit
 from visavis.channel.server_messages import ServerMessage
 from visavis.engine.output import OutputChange
+from visavis.errors import CloseCode
 from visavis.fleet.port import PLAIN, Attitude, Delivery
 
 MAX_REASON_BYTES = 123  # RFC 6455, section 5.5: a control frame holds 125 bytes, two of them the close code
@@ -21,7 +22,7 @@ class Send:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Close:
-    code: int
+    code: CloseCode
     reason: str
 
 
@@ -66,6 +67,6 @@ Said = Send | Close
 Step = Said | Effect
 
 
-def close(code: int, reason: str) -> Close:
+def close(code: CloseCode, reason: str) -> Close:
     """Close with as much of the reason as a close frame holds."""
     return Close(code=code, reason=reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore"))

@@ -25,7 +25,7 @@ from visavis.channel.port import AttachedSession, LiveSessions
 from visavis.channel.protocol import INIT_TIMEOUT_S, ChannelProtocol, ChannelState
 from visavis.channel.read_ahead import ReadAhead, is_interrupt
 from visavis.channel.steps import Attach, Attend, Close, Effect, Interrupt, Send, Speak, Step, Update
-from visavis.errors import PerformerLost, VisavisError
+from visavis.errors import CloseCode, PerformerLost, VisavisError
 
 WS_MAX_SIZE_BYTES = 16 * 1024 * 1024  # above client_message.MAX_TEXT_CHARS; uvicorn's `ws_max_size`
 MAX_UNDER_WAY = 32  # messages of speech on their way to the performer; then the client is not read
@@ -75,7 +75,7 @@ class _Connection:
     init_timeout_s: float
     effect_timeout_s: float
     session: AttachedSession | None = None  # set when attached
-    close_code: int | None = None  # set when we close
+    close_code: CloseCode | None = None  # set when we close
     has_left: bool = False  # set when a frame could not be sent
     protocol: ChannelProtocol = field(init=False)
     lock: anyio.Lock = field(default_factory=anyio.Lock)  # frames leave in the order in which the protocol gave them
@@ -107,7 +107,8 @@ class _Connection:
                     if self.hushed:
                         await self._tell_hush(False)
                     await self.session.detach()
-                log.info("channel_closed", session_id=self.session.session_id, close_code=self.close_code)
+                closed_with = None if self.close_code is None else self.close_code.value
+                log.info("channel_closed", session_id=self.session.session_id, close_code=closed_with)
 
     async def _converse(self, tasks: TaskGroup) -> None:
         deadline_s = anyio.current_time() + self.init_timeout_s

@@ -14,7 +14,8 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
-from visavis.demo.contract import ContractBroken, check
+from visavis.demo.contract import check
+from visavis.errors import ContractBroken
 
 ANSWER_WITHIN_S = 20.0
 MESSAGES: dict[str, dict[str, Any]] = {

@@ -12,14 +12,7 @@ from typing import Any
 
 import httpx
 
-from visavis.errors import VisavisError
-
-
-class ContractBroken(VisavisError):
-    """An answer is not what the contract says; the message names the place."""
-
-    code = "CONTRACT_BROKEN"
-
+from visavis.errors import ContractBroken
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 URL = re.compile(r"https?://\S+")

@@ -14,7 +14,7 @@ from visavis.demo.reception import SOUND_RATE_HZ, Sound
 from visavis.demo.session_run import AFTERMATH_S, IDLE_S, SIZE_PX, Run
 from visavis.engine.motion.frame import SpeechMotion
 from visavis.engine.speech.stream import SpeechStream
-from visavis.errors import VisavisError
+from visavis.errors import DemoFailed
 from visavis.rooms.watch import SeenPicture
 
 LEAST_SOUND_LIKENESS = 0.5
@@ -22,12 +22,6 @@ LEAST_LIPS_LIKENESS = 0.3
 LEAST_MOVEMENT = 2.0  # speaking moves the mouth's region at least so many times as much as resting
 FLUSHED_WITHIN_S = 1.0  # far above what is aimed at: a figure is printed, this is the line to a fault
 REST_SHARE = 0.3  # of the way from the resting to the speaking mouth: below it a mouth is at rest
-
-
-class DemoFailed(VisavisError):
-    """The performance was not what it must be; the message says what was missing."""
-
-    code = "DEMO_FAILED"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

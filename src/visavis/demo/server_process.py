@@ -15,17 +15,11 @@ from typing import IO
 
 import httpx
 
-from visavis.errors import VisavisError
+from visavis.errors import ServerFailed
 
 READY_TIMEOUT_S = 90.0  # the first start bakes the default avatar
 STOP_TIMEOUT_S = 20.0
 LOG_TAIL_LINES = 25
-
-
-class ServerFailed(VisavisError):
-    """The server did not start, or stopped by itself; the message ends with what it last said."""
-
-    code = "SERVER_FAILED"
 
 
 def free_port() -> int:

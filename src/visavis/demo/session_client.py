@@ -12,11 +12,11 @@ from visavis.demo.contract import (
     CREATED,
     ENDED,
     STARTED,
-    ContractBroken,
     check,
     check_answer,
     session_document,
 )
+from visavis.errors import ContractBroken
 
 START_ATTEMPTS = 20
 

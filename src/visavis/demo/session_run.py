@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from websockets.asyncio.client import connect
 
 from visavis.demo.channel_client import ChannelClient
-from visavis.demo.contract import ContractBroken
 from visavis.demo.reception import Reception
 from visavis.demo.session_client import SessionClient
+from visavis.errors import CloseCode, ContractBroken
 from visavis.rooms.watch import WhepViewer
 
 SIZE_PX = (512, 512)
@@ -101,7 +101,7 @@ async def perform(base_url: str, key: str, sample: Path) -> Run:
                 run.ended_s = time.monotonic()
                 await sessions.end(session_id)
                 code, reason = await channel.wait_closed()
-                if code != 1000 or not reason:
+                if code != CloseCode.NORMAL or not reason:
                     raise ContractBroken(
                         f"The channel closed with {code} {reason!r} at the session's end instead of 1000 and the reason"
                     )

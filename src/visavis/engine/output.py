@@ -16,7 +16,7 @@ from typing import Any
 
 from visavis.engine.motion.mood import EMOTIONS, NEUTRAL, Mood
 from visavis.engine.render.backdrop import AS_EVER, PHOTO, Backdrop, Framing, image_source
-from visavis.errors import InvalidRequest
+from visavis.errors import InvalidEmotion, InvalidOutput
 
 MEMBERS = ("background", "framing", "emotion")
 _NO_FILE = Path("image")  # stands for the picture while the rest of a background is checked
@@ -77,17 +77,11 @@ class OutputChange:
 
 
 def read_output(value: Any) -> OutputChange:
-    """Read the JSON of an output. Raises `InvalidRequest` (INVALID_OUTPUT, INVALID_EMOTION), `BackgroundRefused`,
-    `FramingRefused`.
-    """
+    """Read the JSON of an output. Raises `InvalidOutput`, `BackgroundRefused`, `FramingRefused`, `InvalidEmotion`."""
     if not isinstance(value, dict):
-        raise InvalidRequest(
-            "output must be an object", code="INVALID_OUTPUT", suggestion=f"It takes {', '.join(MEMBERS)}"
-        )
+        raise InvalidOutput("output must be an object", suggestion=f"It takes {', '.join(MEMBERS)}")
     if unknown := sorted(set(value) - set(MEMBERS)):
-        raise InvalidRequest(
-            f"output has no {unknown[0][:64]!r}", code="INVALID_OUTPUT", suggestion=f"It takes {', '.join(MEMBERS)}"
-        )
+        raise InvalidOutput(f"output has no {unknown[0][:64]!r}", suggestion=f"It takes {', '.join(MEMBERS)}")
     background, framing, mood = None, None, None
     if "background" in value:
         background = {"type": "photo"} if value["background"] is None else value["background"]
@@ -98,7 +92,7 @@ def read_output(value: Any) -> OutputChange:
         try:
             mood = NEUTRAL if value["emotion"] is None else parse_emotion(value["emotion"])
         except ValueError as refused:
-            raise InvalidRequest(str(refused), code="INVALID_EMOTION") from None
+            raise InvalidEmotion(str(refused)) from None
     return OutputChange(background=background, framing=framing, mood=mood)
 
 

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from visavis import errors
-from visavis.errors import PerformerLost, VisavisError
+from visavis.errors import PerformerLost, error_of
 from visavis.rooms.spec import IceServer
 from visavis.stage.messages import Done, Failed, Message, Ready, pack, read_message
 
@@ -104,10 +103,7 @@ class StageLink:
         if isinstance(answer, Done):
             asked.set_result(answer.answer)
         else:
-            kind: type[VisavisError] = getattr(errors, answer.error)
-            error = kind.__new__(kind)
-            VisavisError.__init__(error, answer.message, code=answer.code, suggestion=answer.suggestion)
-            asked.set_exception(error)
+            asked.set_exception(error_of(answer.code, answer.message, suggestion=answer.suggestion))
 
     async def ask(self, make: Callable[[int], Message]) -> str:
         """Send the request that `make` makes of a number, and return its answer. Raises what the stage raised, or

@@ -50,7 +50,7 @@ def move(status: Status, act: Act) -> Status:
         return _MOVES[status, act]
     except KeyError:
         if status is Status.ENDED:
-            raise SessionEnded("Session has already ended", suggestion="Create a new session") from None
+            raise SessionEnded(suggestion="Create a new session") from None
         if status is Status.CREATED:
             raise SessionNotStarted("Session has not been started", suggestion="Start the session first") from None
         raise AssertionError(f"{act} of a {status} session") from None

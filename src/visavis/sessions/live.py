@@ -19,11 +19,11 @@ from anyio.abc import TaskGroup
 from visavis.channel.port import SessionInit
 from visavis.engine.output import Output
 from visavis.errors import (
-    InvalidRequest,
-    NotFound,
+    InvalidRoomUrl,
     PackUnreadable,
     PerformerLost,
     SessionEnded,
+    SessionNotFound,
     SessionNotStarted,
     Unauthorized,
     VisavisError,
@@ -167,7 +167,7 @@ class LiveSessions:
         if started is None:
             starting.started = await self._store.get(record.id)
             if starting.started is None or starting.started.status != Status.STARTED:
-                raise SessionEnded("Session has already ended")
+                raise SessionEnded
             return None
         now_s = anyio.current_time()
         vigil = Vigil(
@@ -249,7 +249,7 @@ class LiveSessions:
         """Return the size and the look of what is performed. Raises `SessionEnded`."""
         session = self._live.get(session_id)
         if session is None or session.ending:
-            raise SessionEnded("Session has already ended")
+            raise SessionEnded
         return session.size_px, session.output
 
     async def offer(self, session_id: str, *, viewer_id: str, sdp: str) -> str:
@@ -262,7 +262,7 @@ class LiveSessions:
     def _performer(self, session_id: str) -> Performer:
         session = self._live.get(session_id)
         if session is None:
-            raise SessionEnded("Session has already ended")
+            raise SessionEnded
         return session.performer
 
     async def note_signs_of_life(self) -> None:
@@ -274,19 +274,17 @@ class LiveSessions:
         """See `channel.port.LiveSessions.attach`."""
         record = await self._store.get(init.session_id) if is_id("sess", init.session_id) else None
         if record is None:
-            raise NotFound("Session not found", code="SESSION_NOT_FOUND")
+            raise SessionNotFound
         if not opens(init.token, record.token_hash):
             raise Unauthorized("Invalid access token")
         if record.status == Status.CREATED:
             raise SessionNotStarted("Session has not been started", suggestion="Start the session first")
         session = self._live.get(record.id)
         if record.status == Status.ENDED or session is None:
-            raise SessionEnded("Session has already ended")
+            raise SessionEnded
         if init.hosted:
             if not _leads_to(init.room_url or "", record.room_name):
-                raise InvalidRequest(
-                    "Invalid room url", code="INVALID_ROOM_URL", suggestion="Use the url of the session's daily_room"
-                )
+                raise InvalidRoomUrl("Invalid room url", suggestion="Use the url of the session's daily_room")
             await session.resize(width_px=init.width_px, height_px=init.height_px)
         await session.stream_motion("motion" in init.features)
         return session.open_channel()

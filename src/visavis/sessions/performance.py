@@ -73,7 +73,7 @@ class Attachment:
 
     def _performer(self) -> Performer:
         if self._finished:
-            raise SessionEnded("Session has already ended")
+            raise SessionEnded
         return self._session.performer
 
     async def events(self) -> AsyncIterator[SessionEvent]:
@@ -247,7 +247,7 @@ class LiveSession:
     def open_channel(self) -> Attachment:
         """Attach a channel; one that is attached already is taken over."""
         if self._closing:
-            raise SessionEnded("Session has already ended")
+            raise SessionEnded
         if self._attachment is not None:
             self._attachment.finish(TakenOver())
         self._attachment = Attachment(self)

@@ -13,7 +13,14 @@ import anyio
 from visavis.accounts.service import Accounts
 from visavis.avatars.service import Avatars
 from visavis.engine.output import AS_IS, OutputChange
-from visavis.errors import ConcurrencyLimitReached, InsufficientMinutes, NotFound, SessionEnded
+from visavis.errors import (
+    AvatarNotFound,
+    ConcurrencyLimitReached,
+    InsufficientMinutes,
+    RoomNotFound,
+    SessionEnded,
+    SessionNotFound,
+)
 from visavis.fleet.port import Casting
 from visavis.ids import is_id, new_id
 from visavis.sessions.backgrounds import Backgrounds
@@ -157,9 +164,7 @@ class Sessions:
             return record
         move(Status(record.status), Act.START)
         if await self._avatars.get(record.avatar_id) is None:
-            raise NotFound(
-                "Avatar not found", code="AVATAR_NOT_FOUND", suggestion="It was deleted after the session was created"
-            )
+            raise AvatarNotFound(suggestion="It was deleted after the session was created")
         plan = await self._accounts.plan_of(key)
         if not self._live.performing(record.id):
             await self._check_minutes(key, plan)
@@ -176,7 +181,7 @@ class Sessions:
             record, casting, max_duration_ms=_max_duration_ms(key, plan), wait_s=self._start_wait_s
         )
         if started is not None and started.status == Status.ENDED:  # it was started and ended while we looked
-            raise SessionEnded("Session has already ended")
+            raise SessionEnded
         return started
 
     def _check_concurrency(self, key: KeyRecord, plan: PlanRecord) -> None:
@@ -207,14 +212,14 @@ class Sessions:
                 await self._backgrounds.forget(record.id)
 
     async def get(self, key: KeyRecord, session_id: str) -> SessionRecord:
-        """Raises `NotFound`, also for another key's session."""
+        """Raises `SessionNotFound`, also for another key's session."""
         record = await self._store.get(session_id) if is_id("sess", session_id) else None
         if record is None or record.key_id != key.id:
-            raise NotFound("Session not found", code="SESSION_NOT_FOUND")
+            raise SessionNotFound
         return record
 
     async def end(self, key: KeyRecord, session_id: str) -> SessionRecord:
-        """End a session; ending an ended one changes nothing. Raises `NotFound`, `SessionNotStarted`."""
+        """End a session; ending an ended one changes nothing. Raises `SessionNotFound`, `SessionNotStarted`."""
         record = await self.get(key, session_id)
         return await self._live.end(record.id, EndReason.CLIENT) or record
 
@@ -245,10 +250,10 @@ class Sessions:
         )
 
     async def in_room(self, room_name: str, token: str | None) -> SessionRecord:
-        """Return the session whose room this is. Raises `NotFound` and `Unauthorized`."""
+        """Return the session whose room this is. Raises `RoomNotFound` and `Unauthorized`."""
         record = await self._store.by_room(room_name) if room_name.isascii() and len(room_name) <= 64 else None
         if record is None:
-            raise NotFound("Room not found", code="ROOM_NOT_FOUND")
+            raise RoomNotFound
         check_room_token(self._secret, room_name=room_name, token=token or "")
         return record
 

@@ -11,7 +11,7 @@ import soxr
 from numpy.typing import NDArray
 
 from visavis.engine.audio.mel import RATE_HZ
-from visavis.errors import InvalidRequest
+from visavis.errors import AudioUnreadable
 
 
 def to_pcm16(samples: NDArray[np.floating[Any]]) -> NDArray[np.int16]:
@@ -26,7 +26,7 @@ def to_pcm16(samples: NDArray[np.floating[Any]]) -> NDArray[np.int16]:
 def read_speech(path: str | Path) -> tuple[NDArray[np.int16], int]:
     """Return (samples as mono int16 (n,) at 16 kHz, the file's own rate in Hz).
 
-    Raises FileNotFoundError, and InvalidRequest (`AUDIO_UNREADABLE`) for a file that is no audio.
+    Raises FileNotFoundError, and AudioUnreadable for a file that is no audio.
     """
     path = Path(path)
     if not path.is_file():
@@ -34,9 +34,8 @@ def read_speech(path: str | Path) -> tuple[NDArray[np.int16], int]:
     try:
         samples, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
-        raise InvalidRequest(
+        raise AudioUnreadable(
             f"{path.name} is not an audio file that can be read: {error}",
-            code="AUDIO_UNREADABLE",
             suggestion="Use WAV, FLAC, OGG or MP3",
         ) from error
     mono = np.ascontiguousarray(samples.mean(axis=1))

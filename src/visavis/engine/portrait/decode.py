@@ -55,7 +55,7 @@ def decode_image(image: bytes) -> DecodedPhoto:
     """Return the first picture in `image`.
 
     Transparency lies on a light neutral grey; CMYK, palettes, 16 bit and embedded colour profiles become sRGB. Raises
-    ImageTooLarge (bytes, or pixels claimed, before any is decoded), ImageTypeRefused, PortraitRefused IMAGE_UNREADABLE.
+    ImageTooLarge (bytes, or pixels claimed, before any is decoded), ImageTypeRefused, PortraitRefused.
     """
     kind = image_type(image)
     try:
@@ -69,7 +69,6 @@ def decode_image(image: bytes) -> DecodedPhoto:
     except UNREADABLE as error:
         raise PortraitRefused(
             "The image is damaged or incomplete",
-            code="IMAGE_UNREADABLE",
             suggestion="Save the photo again and send the new file",
         ) from error
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from visavis.engine.portrait.crop import Cut, cut_out, inverse, map_points
 from visavis.engine.portrait.look import look_for_faces
 from visavis.engine.portrait.models import DetectedFace, Models
-from visavis.errors import PortraitRefused
+from visavis.errors import FaceTooSmall, FaceTurnedAway, NoFace, SeveralFaces
 
 # a second face this prominent, relative to the first, makes the choice a guess; a lesser one is a passer-by
 RIVAL = 0.62
@@ -102,13 +102,12 @@ def find_face(picture: NDArray[np.uint8], models: Models, *, reduced: int = 1) -
     """Return the picture, turned by quarters if only that showed a face, and its one face.
 
     `reduced`: by how much the photo was scaled down before; its own resolution is what is judged.
-    Raises PortraitRefused NO_FACE, SEVERAL_FACES, FACE_TOO_SMALL or FACE_TURNED_AWAY.
+    Raises NoFace, SeveralFaces, FaceTooSmall or FaceTurnedAway.
     """
     sight = look_for_faces(picture, models)
     if not sight.faces:
-        raise PortraitRefused(
+        raise NoFace(
             "No face can be seen in the photo",
-            code="NO_FACE",
             suggestion="Send a photo of one person who faces the camera",
         )
     picture = np.ascontiguousarray(np.rot90(picture, sight.quarter_turns))
@@ -124,9 +123,8 @@ def find_face(picture: NDArray[np.uint8], models: Models, *, reduced: int = 1) -
     face = describe_face(landmarks)
     others = [other for other in rest if _is_another(picture, other, face, models)]
     if any(_prominence(picture, other) >= RIVAL * _prominence(picture, main) for other in others):
-        raise PortraitRefused(
+        raise SeveralFaces(
             "More than one face can be seen in the photo",
-            code="SEVERAL_FACES",
             suggestion="Crop the photo to one person and send it again",
         )
     _judge(picture, face, reduced)
@@ -159,28 +157,25 @@ def _is_another(picture: NDArray[np.uint8], other: DetectedFace, face: FoundFace
 
 def _judge(picture: NDArray[np.uint8], face: FoundFace, reduced: int) -> None:
     if abs(face.yaw_deg) > MOST_YAW_DEG or abs(face.pitch_deg) > MOST_PITCH_DEG:
-        raise PortraitRefused(
+        raise FaceTurnedAway(
             f"The face is turned away (about {abs(face.yaw_deg):.0f} degrees sideways, "
             f"{abs(face.pitch_deg):.0f} up or down)",
-            code="FACE_TURNED_AWAY",
             suggestion="Send a photo in which the person faces the camera",
         )
     eye_distance_px = face.eye_distance_px * reduced
     if eye_distance_px < LEAST_EYE_DISTANCE_PX:
         needed = math.ceil(LEAST_EYE_DISTANCE_PX / eye_distance_px * 10) / 10
-        raise PortraitRefused(
+        raise FaceTooSmall(
             f"The face is too small: {eye_distance_px:.0f} px between the eyes, at least "
             f"{LEAST_EYE_DISTANCE_PX:.0f} are needed",
-            code="FACE_TOO_SMALL",
             suggestion=f"Send the photo at least {needed:.1f} times as large, or one taken from nearer",
         )
     height, width = picture.shape[:2]
     margin = 0.05 * face.eye_distance_px
     x, y = face.landmarks[list(MUST_BE_SEEN), 0], face.landmarks[list(MUST_BE_SEEN), 1]
     if x.min() < -margin or y.min() < -margin or x.max() > width + margin or y.max() > height + margin:
-        raise PortraitRefused(
+        raise NoFace(
             "The face is cut off by the edge of the photo",
-            code="NO_FACE",
             suggestion="Send a photo that shows the whole face, chin and brows",
         )
 
@@ -224,7 +219,7 @@ def refine_mesh(picture: NDArray[np.uint8], face: FoundFace, models: Models) -> 
     """Return the face's landmarks, float32 (478, 3), as the mean of several looks at it.
 
     One look, 12 ms long, is uncertain by 0.4 % of the eye distance (standard deviation over shifted crops, measured),
-    the mean of six by 0.2 %. Raises PortraitRefused NO_FACE where the looks do not agree: then each saw something else
+    the mean of six by 0.2 %. Raises NoFace where the looks do not agree: then each saw something else
     in what is no face.
     """
     unit = face.eye_distance_px
@@ -252,9 +247,8 @@ def _smoothed(shown: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(cv2.medianBlur(shown, 7), dtype=np.uint8)
 
 
-def _unclear() -> PortraitRefused:
-    return PortraitRefused(
+def _unclear() -> NoFace:
+    return NoFace(
         "No clear face can be seen in the photo",
-        code="NO_FACE",
         suggestion="Send a sharp, well lit photo of one whole face",
     )

@@ -15,7 +15,7 @@ from visavis.engine.portrait.crop import Cut, cut_out, inverse, map_points
 from visavis.engine.portrait.face import LEAST_EYE_DISTANCE_PX, FoundFace, describe_face
 from visavis.engine.portrait.models import Models
 from visavis.engine.portrait.points import SevenPoints, judge_points
-from visavis.errors import PortraitRefused
+from visavis.errors import FaceTooSmall
 
 # float32 (478, 3), eyes 1 apart, (0, 0) between them; tools/mean_face.py made it
 MEAN_FACE = Path(__file__).with_name("mean_face.npy")
@@ -38,9 +38,8 @@ def place_face(picture: NDArray[np.uint8], points: SevenPoints, models: Models, 
     targets = np.array(px, np.float64)
     eyes_px = float(np.hypot(*(targets[1] - targets[0])))
     if eyes_px * reduced < LEAST_EYE_DISTANCE_PX:
-        raise PortraitRefused(
+        raise FaceTooSmall(
             f"The face is too small: {eyes_px * reduced:.0f} px between the eyes",
-            code="FACE_TOO_SMALL",
             suggestion="Send a larger picture",
         )
     base = _seen(picture, targets, eyes_px, models)

@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from visavis.errors import PortraitRefused
+from visavis.errors import InvalidPoints
 
 Point = tuple[float, float]
 NAMES = ("left_eye", "right_eye", "mouth_left", "mouth_right", "upper_lip", "lower_lip", "chin")
@@ -43,7 +43,7 @@ class SevenPoints:
 
 
 def read_points(given: object) -> SevenPoints:
-    """Return the points in `given`: json text, or what json holds. Raises PortraitRefused INVALID_POINTS."""
+    """Return the points in `given`: json text, or what json holds. Raises InvalidPoints."""
     if isinstance(given, str):
         try:
             given = json.loads(given)
@@ -65,7 +65,7 @@ def _within(part: object) -> bool:
 
 
 def judge_points(px: list[Point]) -> None:
-    """Raise PortraitRefused INVALID_POINTS unless `px`, as `in_px` gives them, could be a face: a drawn one may be far
+    """Raise InvalidPoints unless `px`, as `in_px` gives them, could be a face: a drawn one may be far
     from a real one's measures.
     """
     (lx, ly), (rx, ry), *_ = px
@@ -90,5 +90,5 @@ def judge_points(px: list[Point]) -> None:
         raise _refused("The chin is not below the mouth")
 
 
-def _refused(message: str) -> PortraitRefused:
-    return PortraitRefused(message, code="INVALID_POINTS", suggestion=SUGGESTION)
+def _refused(message: str) -> InvalidPoints:
+    return InvalidPoints(message, suggestion=SUGGESTION)

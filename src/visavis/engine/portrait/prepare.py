@@ -19,7 +19,7 @@ import anyio
 from visavis.engine.portrait.image_type import image_type
 from visavis.engine.portrait.points import SevenPoints
 from visavis.engine.portrait.report import IMAGE_NAME, PREVIEW_NAME, PreparationReport, read_line
-from visavis.errors import PortraitRefused, VisavisError
+from visavis.errors import PortraitRefused, PreparationFailed
 
 __all__ = ["IMAGE_NAME", "PREVIEW_NAME", "PreparationReport", "SevenPoints", "prepare_avatar", "prepare_avatar_async"]
 
@@ -136,6 +136,4 @@ def _outcome(status: int, answer: bytes, complaint: bytes) -> PreparationReport:
                 "The image could not be worked through", suggestion="Save the photo again and send the new file"
             ) from None
         last_line = complaint.decode(errors="replace").strip().rpartition("\n")[2]
-        raise VisavisError(
-            f"The portrait worker failed with status {status}: {last_line}", code="PREPARATION_FAILED"
-        ) from None
+        raise PreparationFailed(f"The portrait worker failed with status {status}: {last_line}") from None

@@ -8,7 +8,7 @@ import json
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
-from visavis.errors import ImageTooLarge, ImageTypeRefused, PortraitRefused
+from visavis.errors import PortraitRefused, error_of
 
 # in the pack's folder: the framed photo, and its 500 x 500 preview
 IMAGE_NAME, PREVIEW_NAME = "image.jpg", "preview.jpg"
@@ -96,8 +96,7 @@ def read_line(line: str) -> PreparationReport:
         code, message, suggestion = refusal["code"], refusal["message"], refusal["suggestion"]
     except (KeyError, TypeError) as error:
         raise ValueError("neither a report nor a refusal") from error
-    by_code: dict[str, type[PortraitRefused]] = {"IMAGE_TOO_LARGE": ImageTooLarge, "IMAGE_TYPE": ImageTypeRefused}
-    raise by_code.get(code, PortraitRefused)(message, code=code, suggestion=suggestion)
+    raise error_of(code, message, suggestion=suggestion)
 
 
 def _report(stored: dict[str, Any]) -> PreparationReport:

@@ -12,7 +12,7 @@ import tempfile
 import anyio
 
 from visavis.engine.portrait.image_type import image_type
-from visavis.errors import BackgroundRefused, ImageTooLarge, VisavisError
+from visavis.errors import BackgroundRefused, ImageTooLarge, PreparationFailed, VisavisError
 
 TIMEOUT_S = 10.0
 REFUSED = 3  # the worker's exit status; its answer says why
@@ -63,6 +63,4 @@ async def read_picture(image: bytes) -> bytes:
     if done.returncode < 0:  # ended by a signal: a limit was reached, or a decoder fell over the image
         raise BackgroundRefused("The background image could not be read", suggestion=SUGGESTION)
     complaint = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
-    raise VisavisError(
-        f"The picture worker failed with status {done.returncode}: {complaint}", code="PREPARATION_FAILED"
-    )
+    raise PreparationFailed(f"The picture worker failed with status {done.returncode}: {complaint}")

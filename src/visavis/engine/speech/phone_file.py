@@ -7,19 +7,19 @@ from __future__ import annotations
 from pathlib import Path
 
 from visavis.engine.speech.phones import Alphabet, PhonesRefused, TimedPhone, TimedViseme, time_visemes
-from visavis.errors import InvalidRequest
+from visavis.errors import InvalidPhonemes
 
 
 def read_phone_file(path: Path, alphabet: Alphabet, *, duration_ms: float) -> tuple[TimedViseme, ...]:
     """Return what is spoken in a recording of `duration_ms`. Empty lines and lines that begin with # are passed over.
 
-    Raises `InvalidRequest` (INVALID_PHONEMES), which names the line.
+    Raises `InvalidPhonemes` (INVALID_PHONEMES), which names the line.
     """
     phones, numbers = [], []
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidRequest(f"{path.name} cannot be read as text: {error}", code="INVALID_PHONEMES") from error
+        raise InvalidPhonemes(f"{path.name} cannot be read as text: {error}") from error
     for number, line in enumerate(lines, start=1):
         if not line.strip() or line.startswith("#"):
             continue
@@ -33,9 +33,9 @@ def read_phone_file(path: Path, alphabet: Alphabet, *, duration_ms: float) -> tu
         return time_visemes(phones, alphabet, duration_ms=duration_ms)
     except PhonesRefused as refused:
         if refused.index is None:
-            raise InvalidRequest(f"{path.name}: {refused}", code="INVALID_PHONEMES") from None
+            raise InvalidPhonemes(f"{path.name}: {refused}") from None
         raise _refused(path, numbers[refused.index], str(refused).partition(": ")[2]) from None
 
 
-def _refused(path: Path, number: int, why: str) -> InvalidRequest:
-    return InvalidRequest(f"{path.name}, line {number}: {why}", code="INVALID_PHONEMES")
+def _refused(path: Path, number: int, why: str) -> InvalidPhonemes:
+    return InvalidPhonemes(f"{path.name}, line {number}: {why}")
