@@ -15,6 +15,7 @@ from tests.conftest import Service
 from tests.sessions.test_live import init, store
 from visavis.engine.motion.mood import Mood
 from visavis.engine.output import AS_IS, Output, read_output
+from visavis.engine.pack_ref import picture_id_of
 from visavis.engine.render.backdrop import Backdrop, Framing
 from visavis.errors import BackgroundRefused, PerformerLost, SessionEnded
 
@@ -124,9 +125,9 @@ async def test_what_is_no_output_is_refused_and_leaves_nothing(
 async def test_a_picture_is_kept_while_the_session_lives(service: Service) -> None:
     session = await started(service, picture())
     (file,) = pictures(service)
-    assert service.performer(session["session_id"]).casting.output.backdrop == Backdrop(
-        kind="image", image=file.absolute()
-    )
+    backdrop = service.performer(session["session_id"]).casting.output.backdrop
+    assert backdrop == Backdrop(kind="image", picture_id=picture_id_of(file.read_bytes()))
+    assert file.name == f"{backdrop.picture_id}.jpg"
     red, green, blue = Image.open(file).convert("RGB").getpixel((5, 5))
     assert red > 180 and green < 60 and blue < 60
     await service.client.put(f"/v1/sessions/{session['session_id']}/end")
@@ -178,7 +179,7 @@ async def test_a_new_picture_replaces_the_old_one_and_a_refused_one_does_not(ser
     (first,) = pictures(service)
     await attached.update(read_output(picture((10, 10, 200))))
     (second,) = pictures(service)
-    assert second != first and performer.output.backdrop.image == second.absolute()
+    assert second != first and performer.output.backdrop.picture_id == second.stem
     with pytest.raises(BackgroundRefused):
         await attached.update(read_output({"background": {"type": "image", "image": "AAAA"}}))
     assert pictures(service) == [second]

@@ -22,7 +22,7 @@ from tests.fakes import fake_prepare
 from visavis.avatars.library import install_library
 from visavis.avatars.preparation import Preparation
 from visavis.engine.portrait.points import SevenPoints
-from visavis.errors import NoCapacity, NoFace
+from visavis.errors import NoCapacity
 from visavis.library import PORTRAITS
 
 pytestmark = pytest.mark.anyio
@@ -178,6 +178,10 @@ async def test_public_avatars_and_the_flat_view(stocked: Service) -> None:
         assert (await service.client.get(f"/v1/avatars{query}")).status_code == 400
 
 
+def look_folder(service: Service) -> Path:
+    return service.services.settings.avatars_dir / service.look_id
+
+
 async def test_only_own_avatars_can_be_deleted(stocked: Service) -> None:
     service = stocked
     _, other = await service.services.accounts.create(name="other")
@@ -191,7 +195,7 @@ async def test_only_own_avatars_can_be_deleted(stocked: Service) -> None:
     answer = await service.client.delete(f"/v1/avatars/{service.look_id}")
     assert (answer.status_code, answer.json()) == (200, {"success": True})
     assert await own(service, "?characters_only=false") == []
-    assert not service.services.avatars.pack_path(service.look_id).parent.exists()
+    assert not look_folder(service).exists()
     assert (await service.client.delete(f"/v1/avatars/{service.look_id}")).status_code == 404
     assert (await service.client.post("/v1/sessions", json={"avatar_id": service.look_id})).status_code == 404
 
@@ -204,14 +208,13 @@ async def test_a_deleted_avatars_files_stay_until_its_live_session_ends(service:
     await service.client.put(f"/v1/sessions/{live}/start")
     character = (await own(service))[0]["avatar_id"]
     assert (await service.client.delete(f"/v1/avatars/{character}")).status_code == 200
-    pack = service.services.avatars.pack_path(service.look_id)
-    assert pack.exists()
+    assert look_folder(service).exists()
     assert (await service.client.get(f"/v1/sessions/{live}")).json()["session"]["status"] == "started"
     gone = await service.client.put(f"/v1/sessions/{waiting}/start")
     assert (gone.status_code, gone.json()["error"]["code"]) == (404, "AVATAR_NOT_FOUND")
     await service.client.put(f"/v1/sessions/{live}/end")
     await service.services.avatars.purge(spared=set())
-    assert not pack.parent.exists()
+    assert not look_folder(service).exists()
     assert (await service.client.get(f"/v1/sessions/{live}")).json()["session"]["avatar"][
         "name"
     ] == "Professional Avatar (Look)"
@@ -231,6 +234,8 @@ async def test_preparations_are_bounded(tmp_path: Path) -> None:
         await fake_prepare(image, out_dir)
         running -= 1
 
+    for name in ("0", "1", "waiting", "refused"):
+        (tmp_path / name).mkdir()
     preparation = Preparation(slow, at_once=2, waiting=1)
     async with anyio.create_task_group() as tasks:
         for number in range(2):
@@ -242,17 +247,7 @@ async def test_preparations_are_bounded(tmp_path: Path) -> None:
             await preparation.run(b"x", tmp_path / "refused")
         all_asked.set()
     assert most == 2
-    assert sorted(os.listdir(tmp_path)) == ["0", "1", "waiting"]
-
-
-async def test_a_refused_photo_leaves_nothing_behind(tmp_path: Path) -> None:
-    async def refuse(image: bytes, out_dir: Path, *, points: SevenPoints | None = None) -> None:
-        (out_dir / "half").write_bytes(b"x")
-        raise NoFace("No face")
-
-    with pytest.raises(NoFace):
-        await Preparation(refuse, at_once=1, waiting=0).run(b"x", tmp_path / "pack")
-    assert os.listdir(tmp_path) == []
+    assert [os.listdir(tmp_path / name) != [] for name in ("0", "1", "waiting", "refused")] == [True, True, True, False]
 
 
 async def test_the_library_is_prepared_once_and_again_when_it_changed(
@@ -262,7 +257,7 @@ async def test_the_library_is_prepared_once_and_again_when_it_changed(
         await installed(first)
         look = await install_library(first.services.avatars)
         assert look is not None
-        marker = first.services.avatars.pack_path(look.id) / "marker"
+        marker = first.services.avatars.pack_folder(await first.services.avatars.pack_ref(look.id)) / "marker"
         marker.touch()
     async with open_service(tmp_path, portraits=PORTRAITS) as second:
         await installed(second)

@@ -19,7 +19,6 @@ import visavis.library
 from tests.conftest import Service, open_service
 from tests.fakes import FakeFleet, FakePerformer, fake_prepare
 from visavis.avatars.preparation import prepare_with_engine
-from visavis.avatars.service import PHOTO, image_blob
 from visavis.engine.portrait.points import NAMES, SevenPoints
 from visavis.engine.portrait.report import PreparationReport, Remark, report_line
 from visavis.engine.render.pack import AvatarPack
@@ -58,6 +57,16 @@ class ReadingFleet(FakeFleet):
         return await super().allocate(casting)
 
 
+async def pack_of(service: Service) -> Path:
+    avatars = service.services.avatars
+    return avatars.pack_folder(await avatars.pack_ref(service.look_id))
+
+
+def portrait_file(data_dir: Path, look_id: str, name: str) -> Path:
+    (found,) = (data_dir / "avatars" / look_id / "portraits").glob(f"*/{name}")
+    return found
+
+
 async def start(service: Service) -> httpx.Response:
     made = await service.client.post("/v1/sessions", json={"avatar_id": service.look_id})
     return await service.client.put(f"/v1/sessions/{made.json()['session']['session_id']}/start")
@@ -66,7 +75,7 @@ async def start(service: Service) -> httpx.Response:
 @pytest.mark.parametrize("damage", ["truncated", "gone"])
 async def test_a_damaged_pack_is_made_again_when_it_is_needed(tmp_path: Path, damage: str) -> None:
     async with open_service(tmp_path, fleet=ReadingFleet()) as service:
-        file = service.services.avatars.pack_path(service.look_id) / "pack.npz"
+        file = await pack_of(service) / "pack.npz"
         file.write_bytes(b"a f") if damage == "truncated" else file.unlink()
         answer = await start(service)
         assert answer.status_code == 200 and answer.json()["ws_uri"].startswith("ws"), answer.text
@@ -75,17 +84,16 @@ async def test_a_damaged_pack_is_made_again_when_it_is_needed(tmp_path: Path, da
 
 async def test_an_avatar_of_before_photos_were_kept_is_made_again_from_its_picture(tmp_path: Path) -> None:
     async with open_service(tmp_path, fleet=ReadingFleet()) as service:
-        folder = service.services.avatars.pack_path(service.look_id)
-        (folder / "pack.npz").write_bytes(b"")
-        (tmp_path / image_blob(service.look_id, PHOTO)).unlink()
+        (await pack_of(service) / "pack.npz").write_bytes(b"")
+        portrait_file(tmp_path, service.look_id, "photo").unlink()
         assert (await start(service)).status_code == 200
 
 
 async def test_without_any_photo_the_answer_says_what_is_wrong(tmp_path: Path) -> None:
     async with open_service(tmp_path, fleet=ReadingFleet()) as service:
-        (service.services.avatars.pack_path(service.look_id) / "pack.npz").unlink()
-        for name in (PHOTO, "image.jpg"):
-            (tmp_path / image_blob(service.look_id, name)).unlink()
+        (await pack_of(service) / "pack.npz").unlink()
+        for name in ("photo", "image.jpg"):
+            portrait_file(tmp_path, service.look_id, name).unlink()
         answer = await start(service)
         error = answer.json()["error"]
         assert (answer.status_code, error["code"], error["suggestion"]) == (
@@ -198,7 +206,7 @@ async def test_a_server_that_starts_anew_mends_packs_that_time_or_a_disk_has_spo
         made = await first.client.post("/v1/avatars/upload-face?report=true", files={"file": photo})
         assert made.status_code == 201 and made.json()["report"]["verdict"] == "good", made.text
         look, key = made.json()["avatar_id"], first.key
-    pack = tmp_path / "avatars" / look / "pack"
+    (pack,) = (tmp_path / "avatars" / look / "packs").iterdir()
 
     def grow_old() -> None:
         with np.load(pack / "pack.npz") as stored:

@@ -77,7 +77,9 @@ class LoudnessToMotion:
 
 
 class _FlashingAvatar:
-    def renderer(self, *, width_px: int, height_px: int, backdrop: Backdrop, framing: Framing) -> FlashingRenderer:
+    def renderer(
+        self, *, width_px: int, height_px: int, backdrop: Backdrop, framing: Framing, image: Path | None
+    ) -> FlashingRenderer:
         return FlashingRenderer(width_px, height_px, transparent=backdrop.transparent)
 
 

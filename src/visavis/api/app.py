@@ -20,13 +20,15 @@ from visavis.api.face import read_image
 from visavis.api.gate import Gate
 from visavis.api.services import Readiness, Services
 from visavis.avatars.library import install_library
+from visavis.avatars.look_files import LookFiles
 from visavis.avatars.preparation import Preparation, Prepare, prepare_with_engine
 from visavis.avatars.service import Avatars
 from visavis.channel.websocket import channel_router
 from visavis.errors import PackUnreadable
-from visavis.fleet.port import Casting, Fleet
+from visavis.fleet.port import Casting, Fleet, Performer
 from visavis.ids import new_id
 from visavis.library import PORTRAITS, LibraryPortrait
+from visavis.sessions.backgrounds import FOLDER as PICTURES_FOLDER
 from visavis.sessions.backgrounds import Backgrounds
 from visavis.sessions.live import LiveSessions
 from visavis.sessions.service import Sessions
@@ -115,14 +117,11 @@ async def _open(
         room_empty_grace_s=settings.room_empty_grace_s,
         channel_grace_s=settings.channel_grace_s,
     )
-    folder = settings.data_dir.absolute()
-    blobs = FolderBlobs(folder)
-    backgrounds = Backgrounds(blobs=blobs, folder=folder, read_source=read_image)
+    backgrounds = Backgrounds(blobs=FolderBlobs(settings.data_dir.absolute()), read_source=read_image)
     service = Avatars(
         store=AvatarStore(database),
-        blobs=blobs,
+        files=LookFiles(settings.avatars_dir),
         preparation=Preparation(prepare, at_once=settings.preparations, waiting=settings.preparations_waiting),
-        folder=settings.avatars_dir,
     )
     live = LiveSessions(fleet=fleet, store=session_store, backgrounds=backgrounds, patience=patience, mend=service.mend)
     services = Services(
@@ -158,7 +157,12 @@ def _local_fleet(settings: Settings) -> Fleet:
     from visavis.rooms.spec import IceServer
 
     servers = tuple(IceServer(**server.model_dump()) for server in settings.ice_servers)
-    return LocalFleet(stages=settings.stages, sessions_per_stage=settings.sessions_per_stage, ice_servers=servers)
+    return LocalFleet(
+        stages=settings.stages,
+        sessions_per_stage=settings.sessions_per_stage,
+        ice_servers=servers,
+        pictures_dir=settings.data_dir.absolute() / PICTURES_FOLDER,
+    )
 
 
 async def _warm_up(services: Services, portraits: Sequence[LibraryPortrait]) -> None:
@@ -212,13 +216,17 @@ async def _warm_up(services: Services, portraits: Sequence[LibraryPortrait]) -> 
 
 async def _rehearse(services: Services, look: AvatarRecord) -> None:
     """Have a stage load the avatar once, unseen. Raises what `Fleet.allocate` raises: then it cannot perform."""
-    casting = Casting(session_id=new_id("sess"), pack_path=services.avatars.pack_path(look.id))
     try:
-        performer = await services.fleet.allocate(casting)
+        performer = await _allocate(services, look)
     except PackUnreadable:
         await services.avatars.mend(look.id)
-        performer = await services.fleet.allocate(casting)
+        performer = await _allocate(services, look)
     await performer.end()
+
+
+async def _allocate(services: Services, look: AvatarRecord) -> Performer:
+    pack_path = services.avatars.pack_folder(await services.avatars.pack_ref(look.id))
+    return await services.fleet.allocate(Casting(session_id=new_id("sess"), pack_path=pack_path))
 
 
 async def _sweep_always(services: Services, store: SessionStore) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from visavis.api import schemas
-from visavis.avatars.preparation import IMAGE, PREVIEW
+from visavis.avatars.look_files import IMAGE, PREVIEW
 from visavis.avatars.service import Listed
 from visavis.engine.portrait.report import PreparationReport
 from visavis.sessions.lifecycle import Status

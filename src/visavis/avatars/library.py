@@ -13,7 +13,7 @@ import structlog
 from visavis import __version__
 from visavis.avatars.service import Avatars
 from visavis.engine.render.version import FORMAT_VERSION
-from visavis.errors import VisavisError
+from visavis.errors import NotFound, PackUnreadable, VisavisError
 from visavis.ids import new_id
 from visavis.library import PORTRAITS, LibraryPortrait
 from visavis.store.records import AvatarRecord
@@ -48,7 +48,7 @@ async def install_library(
                 fresh = fresh_ids.get(portrait.name), fresh_looks[portrait.slug]
                 look = await _add(avatars, portrait, image, digest, characters.get(portrait.name), fresh)
                 characters[portrait.name] = look.parent_id or ""
-            elif look.digest != digest or not avatars.pack_path(look.id).exists():
+            elif look.digest != digest or not await _has_pack(avatars, look.id):
                 await avatars.prepare(look.id, image)
                 await avatars.refreshed(look, digest)
                 log.info("library_avatar_refreshed", avatar_id=look.id, slug=portrait.slug)
@@ -60,6 +60,14 @@ async def install_library(
                 if on_default is not None:
                     await on_default(look)
     return default
+
+
+async def _has_pack(avatars: Avatars, look_id: str) -> bool:
+    try:
+        await avatars.pack_ref(look_id)
+    except (NotFound, PackUnreadable):
+        return False
+    return True
 
 
 async def _add(

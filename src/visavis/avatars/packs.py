@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 
+from visavis.avatars.look_files import LookFiles
+from visavis.errors import NotFound
 from visavis.ids import is_id
 from visavis.settings import Settings
 from visavis.store.avatars import AvatarStore
@@ -12,12 +15,22 @@ from visavis.store.database import Database
 
 
 def find_pack(avatar_id: str, settings: Settings) -> Path | None:
-    """Return the pack folder of a look, or of a character's first look, in the data folder; None for any other text."""
+    """Return the pack folder of a look, or of a character's first look, in the data folder; None for any other text.
+    Raises `PackUnreadable` where the look's pack must be made again: a server does that when it needs it.
+    """
     if not is_id("avat", avatar_id):
         return None
-    look_id = asyncio.run(_find_look(avatar_id, settings))
-    pack_path = settings.avatars_dir / (look_id or "") / "pack"
-    return pack_path if look_id is not None and pack_path.exists() else None
+    return asyncio.run(_find_pack(avatar_id, settings))
+
+
+async def _find_pack(avatar_id: str, settings: Settings) -> Path | None:
+    look_id = await _find_look(avatar_id, settings)
+    if look_id is None:
+        return None
+    files = LookFiles(settings.avatars_dir)
+    with suppress(NotFound):
+        return files.pack_folder(await files.pack_ref(look_id))
+    return None
 
 
 async def _find_look(avatar_id: str, settings: Settings) -> str | None:

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Protocol
 
 import anyio
-import anyio.to_thread
 
 from visavis.engine.portrait.points import SevenPoints
 from visavis.errors import NoCapacity
-
-PREVIEW = "preview.jpg"
-IMAGE = "image.jpg"
-REPORT = "report.json"
 
 
 class Prepare(Protocol):
@@ -36,7 +30,7 @@ async def prepare_with_engine(image: bytes, out_dir: Path, *, points: SevenPoint
 
 
 class Preparation:
-    """Prepares photos into folders: whole or not at all."""
+    """Prepares photos, at most `at_once` at a time while at most `waiting` wait."""
 
     def __init__(self, prepare: Prepare, *, at_once: int, waiting: int) -> None:
         self._prepare = prepare
@@ -45,19 +39,14 @@ class Preparation:
         self._waiting = 0
 
     async def run(self, image: bytes, out_dir: Path, *, points: SevenPoints | None = None) -> None:
-        """Prepare `image` into `out_dir`, replacing what is there. Raises `PortraitRefused`, or `NoCapacity` when too
-        many wait already.
+        """Prepare `image` into the empty folder `out_dir`. Raises `PortraitRefused`, and `NoCapacity` when too many
+        wait already.
         """
         await self._take_turn()
-        partial = out_dir.with_name(out_dir.name + ".part")
         try:
-            await anyio.to_thread.run_sync(_empty, partial)
-            await self._prepare(image, partial, points=points)
-            await anyio.to_thread.run_sync(_replace, partial, out_dir)
+            await self._prepare(image, out_dir, points=points)
         finally:
             self._turns.release()
-            with anyio.CancelScope(shield=True):
-                await anyio.to_thread.run_sync(lambda: shutil.rmtree(partial, ignore_errors=True))
 
     async def _take_turn(self) -> None:
         try:
@@ -73,13 +62,3 @@ class Preparation:
             await self._turns.acquire()
         finally:
             self._waiting -= 1
-
-
-def _empty(folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-
-
-def _replace(partial: Path, out_dir: Path) -> None:
-    shutil.rmtree(out_dir, ignore_errors=True)
-    partial.rename(out_dir)

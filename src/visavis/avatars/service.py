@@ -7,8 +7,11 @@ from pathlib import Path
 
 import anyio
 import structlog
+from anyio.to_thread import run_sync
 
-from visavis.avatars.preparation import IMAGE, PREVIEW, REPORT, Preparation
+from visavis.avatars.look_files import PHOTO, POINTS, REPORT, LookFiles
+from visavis.avatars.preparation import Preparation
+from visavis.engine.pack_ref import PackRef
 from visavis.engine.portrait.points import SevenPoints, read_points
 from visavis.engine.portrait.report import PreparationReport, read_line
 from visavis.errors import (
@@ -22,12 +25,10 @@ from visavis.errors import (
 )
 from visavis.ids import is_id, new_id
 from visavis.store.avatars import AvatarStore
-from visavis.store.blobs import Blobs
 from visavis.store.records import AvatarRecord, KeyRecord
 from visavis.timestamps import now_ms
 
 MAX_IMAGE_BYTES = 10_000_000
-PHOTO, POINTS = "photo", "points.json"  # what a look was made of, kept so that its pack can be made again
 
 log = structlog.get_logger()
 
@@ -41,21 +42,22 @@ class Listed:
     face_id: str | None
 
 
-def image_blob(look_id: str, name: str) -> str:
-    return f"avatars/{look_id}/{name}"
-
-
 class Avatars:
-    def __init__(self, *, store: AvatarStore, blobs: Blobs, preparation: Preparation, folder: Path) -> None:
+    def __init__(self, *, store: AvatarStore, files: LookFiles, preparation: Preparation) -> None:
         self._store = store
-        self._blobs = blobs
+        self._files = files
         self._preparation = preparation
-        self._folder = folder
         self._mending: dict[str, anyio.Lock] = {}  # by look, while its pack is made again
 
-    def pack_path(self, look_id: str) -> Path:
-        """Where the look's pack is (or will be): a folder that a stage reads."""
-        return self._folder / look_id / "pack"
+    async def pack_ref(self, look_id: str) -> PackRef:
+        """Return the name of the look's pack. Raises `NotFound`, and `PackUnreadable` where it must be made again
+        first (`mend`).
+        """
+        return await self._files.pack_ref(look_id)
+
+    def pack_folder(self, ref: PackRef) -> Path:
+        """Return where that pack lies on this machine."""
+        return self._files.pack_folder(ref)
 
     async def get(self, avatar_id: str) -> AvatarRecord | None:
         return await self._store.get(avatar_id) if is_id("avat", avatar_id) else None
@@ -181,23 +183,16 @@ class Avatars:
         await self._store.add([character, look] if character_id is None else [look])
         return look
 
-    async def prepare(self, look_id: str, image: bytes, points: SevenPoints | None = None) -> None:
-        """Prepare a look's pack and pictures, replacing what it had. Raises `PortraitRefused`: then a new look leaves
-        nothing behind.
+    async def prepare(self, look_id: str, image: bytes, points: SevenPoints | None = None) -> PackRef:
+        """Prepare a look's pack and pictures, and return the name of the pack. What the look had before stays whole
+        until the new is. Raises `PortraitRefused`, and `NoCapacity`: then a new look leaves nothing behind.
         """
-        pack = self.pack_path(look_id)
-        try:
-            await self._preparation.run(image, pack, points=points)
-        except BaseException:
-            if not pack.exists():
-                await self._blobs.delete_all(f"avatars/{look_id}")
-            raise
-        await self._blobs.put(image_blob(look_id, PHOTO), image)
-        if points is not None:
-            await self._blobs.put(image_blob(look_id, POINTS), points.json().encode())
-        for name in (IMAGE, PREVIEW, REPORT):
-            if (pack / name).exists():
-                await self._blobs.put(image_blob(look_id, name), (pack / name).read_bytes())
+        async with self._files.staging(look_id) as staged:
+            await self._preparation.run(image, staged, points=points)
+            await run_sync((staged / PHOTO).write_bytes, image)
+            if points is not None:
+                await run_sync((staged / POINTS).write_text, points.json())
+            return await self._files.publish(look_id, staged)
 
     async def mend(self, look_id: str) -> None:
         """Make a look's pack again from its photo: it is damaged, gone or of another version. Several that ask at once
@@ -216,14 +211,12 @@ class Avatars:
                 self._mending.pop(look_id, None)
 
     async def _make_again(self, look_id: str) -> None:
-        photo = await self._blobs.get(image_blob(look_id, PHOTO))
-        marked = await self._blobs.get(image_blob(look_id, POINTS))
-        if photo is None:  # made before photos were kept: its framed picture is nearly as good
-            photo, marked = await self._blobs.get(image_blob(look_id, IMAGE)), None
-        if photo is None:
+        source = await self._files.source(look_id)
+        if source is None:
             raise PackUnreadable(
                 "The avatar's files are damaged, and so is its photo", suggestion="Upload the photo again"
             )
+        photo, marked = source
         try:
             await self.prepare(look_id, photo, None if marked is None else read_points(marked.decode(errors="replace")))
         except PortraitRefused as refusal:
@@ -236,7 +229,7 @@ class Avatars:
         `AccessDenied`, `AvatarNotALook`.
         """
         look = await self.look_of(key, avatar_id)
-        stored = await self._blobs.get(image_blob(look.id, REPORT))
+        stored = await self._files.read(look.id, REPORT)
         try:
             if stored is not None:
                 return read_line(stored.decode())
@@ -261,11 +254,14 @@ class Avatars:
         await self._store.delete(avatar.id, at_ms=now_ms())
 
     async def purge(self, *, spared: set[str]) -> None:
-        """Remove the files of deleted avatars that no live session uses, nor any of `spared`."""
+        """Remove the files of deleted avatars that no live session uses, and packs that were replaced; nothing of any
+        avatar in `spared`.
+        """
         for avatar in await self._store.to_purge():
             if avatar.id not in spared:
-                await self._blobs.delete_all(f"avatars/{avatar.id}")
+                await self._files.remove(avatar.id)
                 await self._store.set_purged(avatar.id, at_ms=now_ms())
+        await self._files.sweep(spared=spared)
 
     async def picture(self, avatar_id: str, name: str) -> bytes:
         """The JPEG of an avatar, a character's being that of its first look. Raises `NotFound`."""
@@ -273,7 +269,7 @@ class Avatars:
         data = None
         if avatar is not None:
             face = (await self._with_faces([avatar]))[0].face_id
-            data = None if face is None else await self._blobs.get(image_blob(face, name))
+            data = None if face is None else await self._files.read(face, name)
         if data is None:
             raise AvatarNotFound
         return data

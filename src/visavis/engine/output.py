@@ -11,15 +11,15 @@ are refused.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from visavis.engine.motion.mood import EMOTIONS, NEUTRAL, Mood
+from visavis.engine.pack_ref import picture_id_of
 from visavis.engine.render.backdrop import AS_EVER, PHOTO, Backdrop, Framing, image_source
 from visavis.errors import InvalidEmotion, InvalidOutput
 
 MEMBERS = ("background", "framing", "emotion")
-_NO_FILE = Path("image")  # stands for the picture while the rest of a background is checked
+_NO_PICTURE = picture_id_of(b"")  # stands for the picture while the rest of a background is checked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,10 +67,10 @@ class OutputChange:
         """The address or the base64 of the background's picture, if it is one."""
         return None if self.background is None else image_source(self.background)
 
-    def made_to(self, output: Output, *, image: Path | None = None) -> Output:
-        """Return the output with this change; `image`: the file of the background's picture, where it is one."""
+    def made_to(self, output: Output, *, picture_id: str | None = None) -> Output:
+        """Return the output with this change; `picture_id`: the name of the background's picture, where it is one."""
         if self.background is not None:
-            output = replace(output, backdrop=Backdrop.parse(self.background, image=image))
+            output = replace(output, backdrop=Backdrop.parse(self.background, picture_id=picture_id))
         if self.framing is not None:
             output = replace(output, framing=self.framing)
         return output if self.mood is None else replace(output, mood=self.mood)
@@ -85,7 +85,7 @@ def read_output(value: Any) -> OutputChange:
     background, framing, mood = None, None, None
     if "background" in value:
         background = {"type": "photo"} if value["background"] is None else value["background"]
-        Backdrop.parse(background, image=_NO_FILE)
+        Backdrop.parse(background, picture_id=_NO_PICTURE)
     if "framing" in value:
         framing = AS_EVER if value["framing"] is None else Framing.parse(value["framing"])
     if "emotion" in value:

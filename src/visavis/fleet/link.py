@@ -9,6 +9,7 @@ import socket
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import structlog
 
@@ -28,6 +29,7 @@ class StageCommand:
 
     parts: str | None  # None: the built-in ones
     ice_servers: tuple[IceServer, ...] = ()
+    pictures_dir: Path | None = None
 
 
 class StageLink:
@@ -57,6 +59,7 @@ class StageLink:
                 "--link",
                 str(theirs.fileno()),
                 *(["--parts", command.parts] if command.parts else []),
+                *(["--pictures", str(command.pictures_dir)] if command.pictures_dir else []),
                 "--ice-servers",
                 json.dumps([[s.url, s.username, s.credential] for s in command.ice_servers]),
                 pass_fds=(theirs.fileno(),),

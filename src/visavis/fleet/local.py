@@ -13,6 +13,7 @@ import os
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import fields
+from pathlib import Path
 
 import structlog
 
@@ -181,10 +182,11 @@ class LocalFleet:
         sessions_per_stage: int = SESSIONS_PER_STAGE,
         ice_servers: tuple[IceServer, ...] = (),
         parts: str | None = None,
+        pictures_dir: Path | None = None,
     ) -> None:
         self._max_stages = stages or os.cpu_count() or 1
         self._sessions_per_stage = sessions_per_stage
-        self._command = StageCommand(parts=parts, ice_servers=ice_servers)
+        self._command = StageCommand(parts=parts, ice_servers=ice_servers, pictures_dir=pictures_dir)
         self._links: list[StageLink] = []
         self._performers: dict[str, LocalPerformer] = {}
         # by session id: the ends of sessions whose allocation was given up

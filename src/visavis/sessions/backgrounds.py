@@ -4,14 +4,14 @@ it.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
-from pathlib import Path
+from dataclasses import dataclass
 
 import anyio
+from anyio.to_thread import run_sync
 
 from visavis.engine.output import AS_IS, Output, OutputChange
+from visavis.engine.pack_ref import picture_id_of
 from visavis.errors import BackgroundRefused, ImageTooLarge, NoCapacity, PortraitRefused
 from visavis.sessions.lifecycle import Status
 from visavis.store.blobs import Blobs
@@ -36,18 +36,24 @@ async def read_with_engine(image: bytes) -> bytes:
     return await read_picture(image)
 
 
-class Backgrounds:
-    """`folder`: where `blobs` keeps them as files, which a stage reads."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """A background picture that was decoded and is safe. `picture_id`: its name, by its content."""
 
-    def __init__(
-        self, *, blobs: Blobs, folder: Path, read_source: ReadSource, read_picture: ReadPicture = read_with_engine
-    ) -> None:
-        self._blobs, self._folder = blobs, folder
+    picture_id: str
+    jpeg: bytes
+
+
+class Backgrounds:
+    """The pictures of sessions, kept as sessions/<session id>/<picture id>.jpg."""
+
+    def __init__(self, *, blobs: Blobs, read_source: ReadSource, read_picture: ReadPicture = read_with_engine) -> None:
+        self._blobs = blobs
         self._read_source, self._read_picture = read_source, read_picture
         self._turns = anyio.Semaphore(AT_ONCE)
         self._taking = 0
 
-    async def take(self, change: OutputChange) -> bytes | None:
+    async def take(self, change: OutputChange) -> Picture | None:
         """Return the picture that a change brings, decoded and safe; None where it brings none.
 
         Raises `BackgroundRefused`, `ImageTooLarge`, and `NoCapacity` when too many are waited for.
@@ -60,38 +66,28 @@ class Backgrounds:
         self._taking += 1
         try:
             async with self._turns:
-                return await self._read_picture(await self._read_source(source))
+                jpeg = await self._read_picture(await self._read_source(source))
         except ImageTooLarge:
             raise
         except PortraitRefused as refused:
             raise BackgroundRefused(refused.message, suggestion=refused.suggestion) from None
         finally:
             self._taking -= 1
+        return Picture(picture_id=await run_sync(picture_id_of, jpeg), jpeg=jpeg)
 
-    def place(self, session_id: str) -> Path:
-        """Return the path of a new picture of the session: each has its own, as equal paths are taken to
-        look the same.
-        """
-        return self._folder / FOLDER / session_id / f"background-{secrets.token_hex(8)}.jpg"
-
-    async def keep(self, session_id: str, path: Path, picture: bytes) -> None:
-        await self._blobs.put(f"{FOLDER}/{session_id}/{path.name}", picture)
+    async def keep(self, session_id: str, picture: Picture) -> None:
+        await self._blobs.put(_name(session_id, picture.picture_id), picture.jpeg)
 
     def output_of(self, record: SessionRecord) -> Output:
-        """Return how a session looks; its picture is where this server keeps its data now."""
-        if record.output is None:
-            return AS_IS
-        output = Output.from_plain(record.output)
-        if output.backdrop.image is None:
-            return output
-        here = self._folder / FOLDER / record.id / output.backdrop.image.name
-        return replace(output, backdrop=replace(output.backdrop, image=here))
+        """Return how a session looks. Raises `BackgroundRefused`, `FramingRefused` for an output of an older version
+        that cannot be read any more.
+        """
+        return AS_IS if record.output is None else Output.from_plain(record.output)
 
     async def forget_others(self, session_id: str, output: Output) -> None:
         """Remove the session's pictures that it does not show."""
-        shown = output.backdrop.image
         for name in await self._blobs.names(f"{FOLDER}/{session_id}"):
-            if shown is None or name != shown.name:
+            if name != f"{output.backdrop.picture_id}.jpg":
                 await self._blobs.delete(f"{FOLDER}/{session_id}/{name}")
 
     async def forget(self, session_id: str) -> None:
@@ -103,3 +99,7 @@ class Backgrounds:
             record = await store.get(session_id)
             if record is None or record.status == Status.ENDED:
                 await self.forget(session_id)
+
+
+def _name(session_id: str, picture_id: str) -> str:
+    return f"{FOLDER}/{session_id}/{picture_id}.jpg"

@@ -92,10 +92,15 @@ class LiveSessions:
     # Starting and ending
 
     async def start(
-        self, record: SessionRecord, casting: Casting, *, max_duration_ms: int | None, wait_s: float
+        self,
+        record: SessionRecord,
+        cast: Callable[[], Awaitable[Casting]],
+        *,
+        max_duration_ms: int | None,
+        wait_s: float,
     ) -> SessionRecord | None:
         """Allocate a performer and move the session to started; return it as it is then, or None when that takes longer
-        than `wait_s`: call again.
+        than `wait_s`: call again. `cast` says what to perform, with the pack as it is then.
 
         Raises what `Fleet.allocate` raises, and `SessionEnded`.
         """
@@ -105,7 +110,7 @@ class LiveSessions:
         starting = self._starting.get(record.id)
         if starting is None:
             starting = self._starting[record.id] = _Starting(record.key_id, record.avatar_id)
-            self._tasks.start_soon(self._perform, record, casting, max_duration_ms, starting)
+            self._tasks.start_soon(self._perform, record, cast, max_duration_ms, starting)
         with anyio.move_on_after(wait_s):
             await starting.done.wait()
         if starting.error is not None:
@@ -113,16 +118,22 @@ class LiveSessions:
         return starting.started
 
     async def _perform(
-        self, record: SessionRecord, casting: Casting, max_duration_ms: int | None, starting: _Starting
+        self,
+        record: SessionRecord,
+        cast: Callable[[], Awaitable[Casting]],
+        max_duration_ms: int | None,
+        starting: _Starting,
     ) -> None:
         """One session's task: allocate, then live until it is over."""
         structlog.contextvars.clear_contextvars()  # it outlives the request that started it
         session: LiveSession | None = None
         try:
             try:
+                casting = await cast()
                 performer = await self._fleet.allocate(casting)
             except PackUnreadable:
                 await self._mend(record.avatar_id)
+                casting = await cast()
                 performer = await self._fleet.allocate(casting)
             try:
                 session = await self._begin(record, performer, casting, max_duration_ms, starting)
@@ -218,7 +229,7 @@ class LiveSessions:
         if session is not None:
             await session.close(EndReason(record.end_reason or reason))
             self._live.pop(record.id, None)
-            if session.output.backdrop.image is not None:
+            if session.output.backdrop.picture_id is not None:
                 await self._backgrounds.forget(record.id)
         return record
 

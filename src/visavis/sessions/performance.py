@@ -220,20 +220,19 @@ class LiveSession:
     async def update(self, change: OutputChange) -> Output:
         """See `channel.port.AttachedSession.update`."""
         async with self._updating:
-            picture, image = await self._backgrounds.take(change), None
+            picture = await self._backgrounds.take(change)
             if picture is not None:
-                image = self._backgrounds.place(self.session_id)
-                await self._backgrounds.keep(self.session_id, image, picture)
-            output = change.made_to(self.output, image=image)
+                await self._backgrounds.keep(self.session_id, picture)
+            output = change.made_to(self.output, picture_id=None if picture is None else picture.picture_id)
             try:
                 await self.performer.dress(output)
             except BaseException:
-                if image is not None:
+                if picture is not None:
                     with anyio.CancelScope(shield=True):
                         await self._backgrounds.forget_others(self.session_id, self.output)
                 raise
             with anyio.CancelScope(shield=True):
-                had_picture, self.output = self.output.backdrop.image is not None, output
+                had_picture, self.output = self.output.backdrop.picture_id is not None, output
                 await self._keep_output(self.session_id, output)
                 if had_picture:
                     await self._backgrounds.forget_others(self.session_id, output)

@@ -23,7 +23,7 @@ from visavis.errors import (
 )
 from visavis.fleet.port import Casting
 from visavis.ids import is_id, new_id
-from visavis.sessions.backgrounds import Backgrounds
+from visavis.sessions.backgrounds import Backgrounds, Picture
 from visavis.sessions.lifecycle import Act, EndReason, Status, move
 from visavis.sessions.live import LiveSessions
 from visavis.sessions.tokens import check_room_token, new_access_token, sign_room_token, token_hash
@@ -52,7 +52,7 @@ class FirstLook:
     """How a new session shall look; `picture`: what stands behind it, as a JPEG of ours, where it is one."""
 
     change: OutputChange
-    picture: bytes | None = None
+    picture: Picture | None = None
 
 
 class Sessions:
@@ -120,7 +120,8 @@ class Sessions:
         look: FirstLook | None = None,
     ) -> tuple[SessionRecord, str]:
         token, session_id = new_access_token(), new_id("sess")
-        image = None if look is None or look.picture is None else self._backgrounds.place(session_id)
+        picture = None if look is None else look.picture
+        picture_id = None if picture is None else picture.picture_id
         record = SessionRecord(
             id=session_id,
             key_id=key.id,
@@ -140,12 +141,12 @@ class Sessions:
             first_frame_at_ms=None,
             last_frame_at_ms=None,
             seen_at_ms=None,
-            output=None if look is None else look.change.made_to(AS_IS, image=image).plain(),
+            output=None if look is None else look.change.made_to(AS_IS, picture_id=picture_id).plain(),
         )
         await self._store.add(record)
-        if image is not None and look is not None and look.picture is not None:
+        if picture is not None:
             try:
-                await self._backgrounds.keep(session_id, image, look.picture)
+                await self._backgrounds.keep(session_id, picture)
             except BaseException:
                 await self._abandon(record)
                 raise
@@ -170,13 +171,17 @@ class Sessions:
             await self._check_minutes(key, plan)
             self._check_concurrency(key, plan)
         width_px, height_px = SIZES_PX.get(record.aspect_ratio or "", (1280, 720))
-        casting = Casting(
-            session_id=record.id,
-            pack_path=self._avatars.pack_path(record.avatar_id),
-            width_px=width_px,
-            height_px=height_px,
-            output=self._backgrounds.output_of(record),
-        )
+        output = self._backgrounds.output_of(record)
+
+        async def casting() -> Casting:
+            return Casting(
+                session_id=record.id,
+                pack_path=self._avatars.pack_folder(await self._avatars.pack_ref(record.avatar_id)),
+                width_px=width_px,
+                height_px=height_px,
+                output=output,
+            )
+
         started = await self._live.start(
             record, casting, max_duration_ms=_max_duration_ms(key, plan), wait_s=self._start_wait_s
         )

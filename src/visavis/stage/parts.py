@@ -20,9 +20,11 @@ if TYPE_CHECKING:  # the service names the parts of a stage and carries none of 
 class Avatar(Protocol):
     """An avatar pack in memory, shared by every session that shows it."""
 
-    def renderer(self, *, width_px: int, height_px: int, backdrop: Backdrop, framing: Framing) -> Renderer:
+    def renderer(
+        self, *, width_px: int, height_px: int, backdrop: Backdrop, framing: Framing, image: Path | None
+    ) -> Renderer:
         """Make a renderer; called in a thread, since it lays the avatar out for its size (half a second for the first
-        of a size).
+        of a size). `image`: the file of the backdrop's picture, where it has one.
 
         Raises `BackgroundRefused` when a picture cannot be read.
         """
@@ -54,12 +56,14 @@ def load_parts(name: str) -> Parts:
 class _PackedAvatar:
     pack: AvatarPack
 
-    def renderer(self, *, width_px: int, height_px: int, backdrop: Backdrop, framing: Framing) -> Renderer:
+    def renderer(
+        self, *, width_px: int, height_px: int, backdrop: Backdrop, framing: Framing, image: Path | None
+    ) -> Renderer:
         from visavis.engine.render.cpu import CpuRenderer
 
         if len(self.pack.plans) >= KEPT_SIZES:
             self.pack.plans.clear()  # renderers keep their own; the next of a size lays it out anew
-        return CpuRenderer(self.pack, width_px, height_px, backdrop, framing)
+        return CpuRenderer(self.pack, width_px, height_px, backdrop, framing, image)
 
 
 class _BuiltIn:

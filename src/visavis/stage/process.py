@@ -16,6 +16,7 @@ import signal
 import socket
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -68,8 +69,10 @@ class Stage:
         writer: asyncio.StreamWriter,
         parts: Parts,
         ice_servers: tuple[IceServer, ...],
+        pictures_dir: Path | None = None,
     ) -> None:
         self._reader, self._writer = reader, writer
+        self._pictures_dir = pictures_dir
         self._parts, self._ice_servers = parts, ice_servers
         self._shows: dict[str, Show] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
@@ -147,6 +150,7 @@ class Stage:
         try:
             avatar = await self._avatar(message.pack_path, session_id)
             output = Output.from_plain(message.output)
+            find_picture = partial(self._find_picture, session_id)
             camera = await asyncio.to_thread(
                 Camera.set_up,
                 avatar,
@@ -154,12 +158,14 @@ class Stage:
                 height_px=message.height_px,
                 fps=message.fps,
                 output=output,
+                image=find_picture(output),
             )
             show = Show(
                 session_id=session_id,
                 avatar=avatar,
                 camera=camera,
                 output=output,
+                find_picture=find_picture,
                 parts=self._parts,
                 fps=message.fps,
                 seed=message.seed,
@@ -175,6 +181,12 @@ class Stage:
             raise
         self._shows[session_id] = show
         self._running[session_id] = tasks.create_task(self._perform(show))
+
+    def _find_picture(self, session_id: str, output: Output) -> Path | None:
+        """Return the file of the picture behind the person, None where there is none."""
+        if output.backdrop.picture_id is None or self._pictures_dir is None:
+            return None
+        return self._pictures_dir / session_id / f"{output.backdrop.picture_id}.jpg"
 
     async def _perform(self, show: Show) -> None:
         """Run one session: its failure is its own."""
@@ -242,10 +254,10 @@ def _failed(request: int, error: VisavisError) -> Failed:
     return Failed(request=request, error=name, message=error.message, code=error.code, suggestion=error.suggestion)
 
 
-async def _serve(link_fd: int, parts: Parts, ice_servers: tuple[IceServer, ...]) -> None:
+async def _serve(link_fd: int, parts: Parts, ice_servers: tuple[IceServer, ...], pictures_dir: Path | None) -> None:
     reader, writer = await asyncio.open_connection(sock=socket.socket(fileno=link_fd))
     try:
-        await Stage(reader=reader, writer=writer, parts=parts, ice_servers=ice_servers).run()
+        await Stage(reader=reader, writer=writer, parts=parts, ice_servers=ice_servers, pictures_dir=pictures_dir).run()
     finally:
         writer.close()
 
@@ -257,6 +269,7 @@ def main() -> None:
     arguments.add_argument(
         "--parts", default=BUILT_IN, help="module:function that gives the renderer and the speech-to-motion"
     )
+    arguments.add_argument("--pictures", type=Path, help="folder with a folder of background pictures a session")
     arguments.add_argument("--ice-servers", default="[]", help="JSON: [[url, username, credential], ...]")
     given = arguments.parse_args()
     # Ctrl-C goes to the service, which ends its stages by closing their links
@@ -279,7 +292,7 @@ def main() -> None:
     parts = load_parts(given.parts)
     gc.collect()
     gc.freeze()  # what is loaded now stays: later collections pass it by and take a millisecond
-    asyncio.run(_serve(given.link, parts, ice_servers))
+    asyncio.run(_serve(given.link, parts, ice_servers, given.pictures))
 
 
 if __name__ == "__main__":

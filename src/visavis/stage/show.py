@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
@@ -41,12 +42,14 @@ class Camera:
         self.renderer, self.encoder = renderer, encoder
 
     @classmethod
-    def set_up(cls, avatar: Avatar, *, width_px: int, height_px: int, fps: int, output: Output) -> Camera:
+    def set_up(
+        cls, avatar: Avatar, *, width_px: int, height_px: int, fps: int, output: Output, image: Path | None
+    ) -> Camera:
         """Lay the avatar out and draw and encode one picture: half a second of work, for a thread. Raises
         `BackgroundRefused`.
         """
         renderer = avatar.renderer(
-            width_px=width_px, height_px=height_px, backdrop=output.backdrop, framing=output.framing
+            width_px=width_px, height_px=height_px, backdrop=output.backdrop, framing=output.framing, image=image
         )
         encoder = VideoEncoder(width_px=width_px, height_px=renderer.picture_height_px, fps=fps)
         encoder.encode(renderer.render(MotionFrame(coefficients=np.zeros(len(COEFFICIENTS), np.float32))), BEFORE_ALL)
@@ -63,6 +66,7 @@ class Show:
         avatar: Avatar,
         camera: Camera,
         output: Output,
+        find_picture: Callable[[Output], Path | None],
         parts: Parts,
         fps: int,
         seed: int,
@@ -72,6 +76,7 @@ class Show:
         self.room: OpenRoom | None = None  # set by `enter`, before run
         self._sinks = Sinks()
         self._avatar, self._fps, self._seed, self._tell = avatar, fps, seed, tell
+        self._find_picture = find_picture
         self._performance = Performance(seed=seed, open_speech=parts.open_speech)
         self._audio = AudioEncoder()
         self._motion: MotionStream | None = None  # while somebody wants it
@@ -196,7 +201,13 @@ class Show:
 
     async def _set_up(self, width_px: int, height_px: int, output: Output) -> None:
         camera = await asyncio.to_thread(
-            Camera.set_up, self._avatar, width_px=width_px, height_px=height_px, fps=self._fps, output=output
+            Camera.set_up,
+            self._avatar,
+            width_px=width_px,
+            height_px=height_px,
+            fps=self._fps,
+            output=output,
+            image=self._find_picture(output),
         )
         camera.encoder.want_keyframe(joining=True)
         self._camera = camera

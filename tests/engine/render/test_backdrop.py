@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
 from tests.engine.render.conftest import motion, rgb
+from visavis.engine.pack_ref import picture_id_of
 from visavis.engine.render.backdrop import Backdrop, Framing, image_source
 from visavis.engine.render.colour import to_yuv
 from visavis.engine.render.cpu import CpuRenderer
@@ -77,8 +77,15 @@ def test_a_background_that_is_none_is_refused_in_words(value):
 def test_an_image_is_named_by_its_source_and_shown_from_its_file():
     value = {"type": "image", "image": "https://example.com/office.jpg"}
     assert image_source(value) == "https://example.com/office.jpg"
-    shown = Backdrop.parse(value, image=Path("office.jpg"))
-    assert Backdrop.from_plain(shown.plain()) == shown == Backdrop(kind="image", image=Path("office.jpg"))
+    picture_id = picture_id_of(b"an office")
+    shown = Backdrop.parse(value, picture_id=picture_id)
+    assert Backdrop.from_plain(shown.plain()) == shown == Backdrop(kind="image", picture_id=picture_id)
+
+
+@pytest.mark.parametrize("picture_id", ["", "pict_", "../../secret", "pict_" + "0" * 63 + "/"])
+def test_what_names_no_picture_is_refused(picture_id):
+    with pytest.raises(BackgroundRefused):
+        Backdrop(kind="image", picture_id=picture_id)
 
 
 @pytest.mark.parametrize(
@@ -112,13 +119,16 @@ def test_an_image_covers_the_frame_with_its_middle(pack, tmp_path):
         (255, 0, 0),
     )
     assert cv2.imwrite(str(tmp_path / "image.png"), image)
-    picture = rgb(CpuRenderer(pack, SIDE, SIDE, Backdrop(kind="image", image=tmp_path / "image.png")).render(motion()))
+    backdrop = Backdrop(kind="image", picture_id=picture_id_of(b"a flag"))
+    picture = rgb(CpuRenderer(pack, SIDE, SIDE, backdrop, image=tmp_path / "image.png").render(motion()))
     left, right = picture[10, 10].astype(int), picture[10, -10].astype(int)
     assert left[1] > 150 > left[0] + left[2]  # the square in its middle: green, then red
     assert right[0] > 150 > right[1] + right[2]
     assert covering(image, 100, 400).shape == (400, 100, 3)
-    with pytest.raises(BackgroundRefused):
-        CpuRenderer(pack, SIDE, SIDE, Backdrop(kind="image", image=tmp_path / "nothing.png"))
+    for image in (None, tmp_path / "nothing.png"):
+        other = Backdrop(kind="image", picture_id=picture_id_of(b"nothing"))
+        with pytest.raises(BackgroundRefused):
+            CpuRenderer(pack, SIDE, SIDE, other, image=image)
 
 
 def test_a_blur_takes_detail_from_the_background_alone_and_puts_no_halo_about_the_hair(pack):

@@ -12,18 +12,18 @@ A background in JSON is an object with a `type`:
 
 How near: {"zoom": 1.2}, ZOOM_LEAST to ZOOM_MOST, default 1.
 
-`Backdrop.parse(value, image=path)` and `Framing.parse(value)` read these. Of an image, `image_source(value)` is the URL
-or base64 to be fetched and decoded by the caller; the file that comes of it is given to `parse`. `plain()` and
-`from_plain()` carry both values between processes.
+`Backdrop.parse(value, picture_id=…)` and `Framing.parse(value)` read these. Of an image, `image_source(value)` is the
+URL or base64 to be fetched and decoded by the caller; the name of the picture that comes of it is given to `parse`.
+`plain()` and `from_plain()` carry both values between processes.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal, get_args
 
+from visavis.engine.pack_ref import is_picture_id
 from visavis.errors import BackgroundRefused, FramingRefused
 
 Kind = Literal["photo", "color", "image", "blur", "transparent", "chroma"]
@@ -37,7 +37,7 @@ _HEX = re.compile(r"#(?:[0-9a-fA-F]{3}|[0-9a-fA-F]{6})")
 _FIELDS: dict[Kind, frozenset[str]] = {
     "photo": frozenset(),
     "color": frozenset({"color"}),
-    "image": frozenset({"image"}),
+    "image": frozenset({"picture_id"}),
     "blur": frozenset({"strength"}),
     "transparent": frozenset(),
     "chroma": frozenset({"color"}),
@@ -46,16 +46,16 @@ _FIELDS: dict[Kind, frozenset[str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backdrop:
-    """What stands behind the person. `color` (r, g, b), 0 to 255: of kinds "color" and "chroma". `image`: a picture
-    file, of kind "image"; whoever changes the background writes a new file, since equal values are taken to look the
-    same. `strength`: of kind "blur", above 0, at most 1.
+    """What stands behind the person. `color` (r, g, b), 0 to 255: of kinds "color" and "chroma". `picture_id`: a
+    picture's name, of kind "image" (engine/pack_ref.py); whoever makes a renderer gives the file beside it. `strength`:
+    of kind "blur", above 0, at most 1.
 
     Raises BackgroundRefused for what does not fit together.
     """
 
     kind: Kind = "photo"
     color: tuple[int, int, int] | None = None
-    image: Path | None = None
+    picture_id: str | None = None
     strength: float | None = None
 
     def __post_init__(self) -> None:
@@ -65,13 +65,15 @@ class Backdrop:
             object.__setattr__(self, "color", CHROMA_GREEN)
         if self.kind == "blur" and self.strength is None:
             object.__setattr__(self, "strength", BLUR_STRENGTH)
-        for name in ("color", "image", "strength"):
+        for name in ("color", "picture_id", "strength"):
             if (getattr(self, name) is not None) != (name in _FIELDS[self.kind]):
                 raise BackgroundRefused(
                     f"A background of type {self.kind} {'needs' if name in _FIELDS[self.kind] else 'has no'} {name}"
                 )
         if self.color is not None and not (len(self.color) == 3 and all(0 <= c <= 255 for c in self.color)):
             raise BackgroundRefused("A colour is three values from 0 to 255")
+        if self.picture_id is not None and not is_picture_id(self.picture_id):
+            raise BackgroundRefused(f"{self.picture_id[:64]!r} is not a picture's id")
         if self.strength is not None and not 0.0 < self.strength <= 1.0:
             raise BackgroundRefused("The strength of a blur is above 0 and at most 1")
 
@@ -81,19 +83,20 @@ class Backdrop:
         return self.kind == "transparent"
 
     @classmethod
-    def parse(cls, value: object, *, image: Path | None = None) -> Backdrop:
-        """Read the JSON form; `image`: the decoded picture, where `image_source` named one. Raises
+    def parse(cls, value: object, *, picture_id: str | None = None) -> Backdrop:
+        """Read the JSON form; `picture_id`: the name of the decoded picture, where `image_source` named one. Raises
         BackgroundRefused.
         """
         kind = _kind(value)
         assert isinstance(value, dict)
-        if unknown := sorted(set(value) - _FIELDS[kind] - {"type"}):
+        known = {"image"} if kind == "image" else _FIELDS[kind]
+        if unknown := sorted(set(value) - known - {"type"}):
             raise BackgroundRefused(f"A background of type {kind} has no {_shown(unknown[0])}")
         if kind == "image":
             image_source(value)
-            if image is None:
+            if picture_id is None:
                 raise BackgroundRefused("The background image could not be read")
-            return cls(kind=kind, image=image)
+            return cls(kind=kind, picture_id=picture_id)
         color = parse_color(value["color"]) if "color" in value else None
         strength = value.get("strength")
         if strength is not None and not _is_number(strength):
@@ -105,8 +108,8 @@ class Backdrop:
         out: Plain = {"kind": self.kind}
         if self.color is not None:
             out["color"] = list(self.color)
-        if self.image is not None:
-            out["image"] = str(self.image)
+        if self.picture_id is not None:
+            out["picture_id"] = self.picture_id
         if self.strength is not None:
             out["strength"] = self.strength
         return out
@@ -114,11 +117,11 @@ class Backdrop:
     @classmethod
     def from_plain(cls, plain: Plain) -> Backdrop:
         """Read what `plain` wrote."""
-        color, image, strength = plain.get("color"), plain.get("image"), plain.get("strength")
+        color, picture_id, strength = plain.get("color"), plain.get("picture_id"), plain.get("strength")
         return cls(
             kind=plain.get("kind", "photo"),  # type: ignore[arg-type]  # checked in __post_init__
             color=(int(color[0]), int(color[1]), int(color[2])) if isinstance(color, list | tuple) else None,
-            image=Path(str(image)) if image is not None else None,
+            picture_id=str(picture_id) if picture_id is not None else None,
             strength=float(strength) if isinstance(strength, int | float) else None,
         )
 

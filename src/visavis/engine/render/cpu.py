@@ -4,6 +4,8 @@ straight to I420.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -37,12 +39,21 @@ class CpuRenderer:
     """
 
     def __init__(
-        self, pack: AvatarPack, width_px: int, height_px: int, backdrop: Backdrop = PHOTO, framing: Framing = AS_EVER
+        self,
+        pack: AvatarPack,
+        width_px: int,
+        height_px: int,
+        backdrop: Backdrop = PHOTO,
+        framing: Framing = AS_EVER,
+        image: Path | None = None,
     ) -> None:
+        """`image`: the file of the backdrop's picture, where it has one. Raises BackgroundRefused when it cannot be
+        read.
+        """
         assert width_px % 2 == 0 and height_px % 2 == 0, (width_px, height_px)
         self.width_px, self.height_px = width_px, height_px
         self.backdrop, self.framing = backdrop, framing
-        plan = plan_for(pack, width_px, height_px, backdrop, framing)
+        plan = plan_for(pack, width_px, height_px, backdrop, framing, image)
         self.plan: RenderPlan = plan
         self._texture = native.framed(plan.texture, NOBODY)
         self._lids = pack.lids

@@ -23,15 +23,16 @@ DISC_PX = 14  # a larger disc of confusion is drawn on a smaller picture
 GAMMA = 2.2  # light adds up before a display's gamma, not after: lights in the background stay discs
 
 
-def ground_of(scene: Scene, backdrop: Backdrop, width: int, height: int, unit: float) -> Picture:
+def ground_of(
+    scene: Scene, backdrop: Backdrop, width: int, height: int, unit: float, image: Path | None = None
+) -> Picture:
     """Return RGB, uint8 (height, width, 3), for any kind but "transparent"; `unit`: px between the outer corners of the
-    eyes.
+    eyes. `image`: the file of the backdrop's picture, of kind "image".
 
-    Raises BackgroundRefused when an image cannot be read.
+    Raises BackgroundRefused when that cannot be read.
     """
     if backdrop.kind == "image":
-        assert backdrop.image is not None
-        return covering(_read(backdrop.image), width, height)
+        return covering(_read(image), width, height)
     if backdrop.color is not None:
         return np.full((height, width, 3), backdrop.color, np.uint8)
     own = lay_out(scene.background, scene.frame, width, height, 1.0, cv2.BORDER_REPLICATE)
@@ -76,9 +77,9 @@ def _disc(radius: float) -> Array:
     return lens
 
 
-def _read(path: Path) -> Picture:
-    """Read a picture that was decoded and written by the portrait worker: no bytes of a stranger come here."""
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR) if path.is_file() else None
+def _read(path: Path | None) -> Picture:
+    """Read a picture that was decoded and written by a sandboxed process: no bytes of a stranger come here."""
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR) if path is not None and path.is_file() else None
     if image is None:
         raise BackgroundRefused("The background image could not be read", suggestion="Send the image again")
     return np.ascontiguousarray(image[..., ::-1])

@@ -5,6 +5,7 @@ to be warped over it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -28,19 +29,20 @@ MATTE_BLACK, MATTE_WHITE = 16, 235  # Y of a matte of nothing and of all: limite
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layers:
     """A scene before a backdrop, not yet laid out. `scene`: its picture holds the person's own colours wherever the
-    backdrop is not the photo's.
+    backdrop is not the photo's. `image`: the file of the backdrop's picture, where it has one.
     """
 
     scene: Scene
     backdrop: Backdrop
+    image: Path | None = None
 
     @classmethod
-    def of(cls, scene: Scene, backdrop: Backdrop) -> Layers:
+    def of(cls, scene: Scene, backdrop: Backdrop, image: Path | None = None) -> Layers:
         if backdrop.kind == "photo":
-            return cls(scene=scene, backdrop=backdrop)
+            return cls(scene=scene, backdrop=backdrop, image=image)
         colours = own_colours(scene.picture, scene.matte, scene.background)
         person = Scene(picture=colours, matte=without_haze(scene.matte), background=scene.background, frame=scene.frame)
-        return cls(scene=person, backdrop=backdrop)
+        return cls(scene=person, backdrop=backdrop, image=image)
 
     def still(self, region: Box, width: int, height: int, unit: float) -> Picture:
         """Return the I420 picture without the person; beside `region`, where nothing moves, with them. `unit`: px
@@ -53,7 +55,7 @@ class Layers:
         if backdrop.transparent:
             colours = lay_out(scene.picture, scene.frame, width, height, 1.0, cv2.BORDER_REPLICATE)
         else:
-            colours = ground_of(scene, backdrop, width, height, unit)
+            colours = ground_of(scene, backdrop, width, height, unit, self.image)
         matte = np.zeros((height, width), np.uint8)
         for left, right in ((0, region[0]), (region[2], width)):
             if left < right:

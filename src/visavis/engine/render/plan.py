@@ -5,6 +5,7 @@ made.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -83,10 +84,15 @@ class RenderPlan:
 
 
 def plan_for(
-    pack: AvatarPack, width_px: int, height_px: int, backdrop: Backdrop = PHOTO, framing: Framing = AS_EVER
+    pack: AvatarPack,
+    width_px: int,
+    height_px: int,
+    backdrop: Backdrop = PHOTO,
+    framing: Framing = AS_EVER,
+    image: Path | None = None,
 ) -> RenderPlan:
-    """Return the shared plan of `pack` at a size, before a backdrop, made on the first call. Raises
-    BackgroundRefused.
+    """Return the shared plan of `pack` at a size, before a backdrop, made on the first call. `image`: the file of the
+    backdrop's picture; files of one picture_id are taken to hold the same. Raises BackgroundRefused.
     """
     key = (width_px, height_px, backdrop, framing)
     if key not in pack.plans:
@@ -99,17 +105,19 @@ def plan_for(
             None,
         )
         pack.plans[key] = (
-            _make(pack, width_px, height_px, backdrop, framing) if alike is None else _before(pack, alike, backdrop)
+            _make(pack, width_px, height_px, backdrop, framing, image)
+            if alike is None
+            else _before(pack, alike, backdrop, image)
         )
     plan: RenderPlan = pack.plans[key]
     return plan
 
 
-def _before(pack: AvatarPack, plan: RenderPlan, backdrop: Backdrop) -> RenderPlan:
+def _before(pack: AvatarPack, plan: RenderPlan, backdrop: Backdrop, image: Path | None) -> RenderPlan:
     """Return `plan` before another backdrop: nothing of its geometry changes, so a session can change its background in
     passing.
     """
-    layers = Layers.of(surroundings(pack, plan.frame, plan.width_px, plan.height_px), backdrop)
+    layers = Layers.of(surroundings(pack, plan.frame, plan.width_px, plan.height_px), backdrop, image)
     margin = plan.region[0] - plan.origin[0]
     texture = _texture(layers, plan.face, (*plan.origin, plan.region[2] + margin, plan.region[3] + margin), plan.zoom)
     eyes, creases = _painted(texture, plan.face, plan.zoom, plan.origin)
@@ -147,7 +155,9 @@ def _painted(
     return eyes, Creases(texture, on_texture, unit, (eyes[0].box, eyes[1].box))
 
 
-def _make(pack: AvatarPack, width: int, height: int, backdrop: Backdrop, framing: Framing) -> RenderPlan:
+def _make(
+    pack: AvatarPack, width: int, height: int, backdrop: Backdrop, framing: Framing, image: Path | None
+) -> RenderPlan:
     ph, pw = pack.matte.shape
     frame = place(
         pack.head, float(pack.landmarks[CHIN, 1] - pack.landmarks[FOREHEAD, 1]), pw, ph, width, height, framing.zoom
@@ -159,7 +169,7 @@ def _make(pack: AvatarPack, width: int, height: int, backdrop: Backdrop, framing
     region = _region(scene, face, width, height)
     margin = max(8, int(MARGIN * face.unit))
     origin = (region[0] - margin, region[1] - margin)
-    layers = Layers.of(scene, backdrop)
+    layers = Layers.of(scene, backdrop, image)
     texture = _texture(layers, face, (*origin, region[2] + margin, region[3] + margin), zoom)
     cell = max(3, round(face.unit / CELLS_PER_UNIT))
     grid = Grid.over(*region, cell)

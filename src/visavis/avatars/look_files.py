@@ -1,0 +1,256 @@
+"""The files of looks: the photo that a look was made of, its pictures, its report and its pack. The only module that
+knows where they lie.
+
+    <avatars folder>/<look id>/
+        current.json        which of the following are the look's now
+        portraits/<name>/   photo, points.json, image.jpg, preview.jpg, report.json: what a pack can be made of again
+        packs/<digest>/     the pack, named by its content (engine/pack_ref.py): what a stage reads
+        .staged-<name>/     a preparation that is not complete yet
+
+A look changes in one step. A preparation is written aside, then moved under its names, and only then does current.json,
+which is replaced atomically, name it: whoever reads, and whoever is killed half-way, leaves or finds the look as it was
+or as it is now. What current.json does not name any more is removed by the second sweep that finds it, since a session
+that is starting may have been told of it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+from anyio.to_thread import run_sync
+
+from visavis.engine.pack_ref import PACK_FILES, PackRef, digest_of
+from visavis.engine.portrait.report import IMAGE_NAME, PREVIEW_NAME, REPORT_NAME
+from visavis.engine.render.version import FORMAT_VERSION
+from visavis.errors import NotFound, PackUnreadable
+
+PHOTO, POINTS, IMAGE, PREVIEW, REPORT = "photo", "points.json", IMAGE_NAME, PREVIEW_NAME, REPORT_NAME
+PORTRAIT_FILES = (PHOTO, POINTS, IMAGE, PREVIEW, REPORT)
+_CURRENT, _PACKS, _PORTRAITS, _STAGED = "current.json", "packs", "portraits", ".staged-"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Current:
+    """What current.json says. `portrait`: a folder of portraits."""
+
+    pack: PackRef
+    portrait: str
+
+
+class LookFiles:
+    """The looks in one folder. Works on the disk in threads, never on the event loop."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._changing = threading.Lock()  # held for a few renames: one look changes, or is swept, at a time
+        self._staged: set[Path] = set()  # preparations that are being written now
+        self._unnamed: set[Path] = set()  # what the last sweep found that no look names
+        self._replaced: set[str] | None = None  # looks to sweep; None until the first sweep, which looks at all
+
+    async def pack_ref(self, look_id: str) -> PackRef:
+        """Return the name of the look's pack. Raises `NotFound` where there is no such look, and `PackUnreadable`
+        where its pack is gone or of another format version: then it can be made again.
+        """
+        return await run_sync(self._pack_ref, look_id)
+
+    def pack_folder(self, ref: PackRef) -> Path:
+        """Return where that pack lies on this machine."""
+        return ref.folder_in(self._folder)
+
+    async def source(self, look_id: str) -> tuple[bytes, bytes | None] | None:
+        """Return the photo that the look can be made of again and the points that go with it, None where there is no
+        photo. A look of before photos were kept gives its framed picture, which is nearly as good.
+        """
+        return await run_sync(self._source, look_id)
+
+    async def read(self, look_id: str, name: str) -> bytes | None:
+        """Return the content of one of PORTRAIT_FILES, None where the look has none."""
+        assert name in PORTRAIT_FILES, name
+        return await run_sync(self._read, look_id, name)
+
+    @asynccontextmanager
+    async def staging(self, look_id: str) -> AsyncIterator[Path]:
+        """Give an empty folder for a preparation of the look. What `publish` has not taken is removed."""
+        staged = self._folder / look_id / f"{_STAGED}{secrets.token_hex(8)}"
+        self._staged.add(staged)
+        try:
+            await run_sync(self._stage, staged)
+            yield staged
+        finally:
+            with anyio.CancelScope(shield=True):
+                await run_sync(self._unstage, staged)
+            self._staged.discard(staged)
+
+    async def publish(self, look_id: str, staged: Path) -> PackRef:
+        """Make the staged preparation the look's: its pack and portrait from now on. Raises OSError: then the look is
+        as it was.
+        """
+        return await run_sync(self._publish, look_id, staged)
+
+    async def remove(self, look_id: str) -> None:
+        """Remove everything of a look; nothing happens where there is nothing."""
+        await run_sync(self._remove, look_id)
+
+    async def sweep(self, *, spared: set[str]) -> None:
+        """Remove what the last sweep has found replaced or left half-made, but nothing of the looks `spared`."""
+        await run_sync(self._sweep, spared)
+
+    # --- in threads
+
+    def _pack_ref(self, look_id: str) -> PackRef:
+        current = self._current(look_id)
+        if current is None and not (self._folder / look_id).is_dir():
+            raise NotFound("Avatar not found", code="AVATAR_NOT_FOUND")
+        if current is None or not (self.pack_folder(current.pack) / "pack.npz").exists():
+            raise PackUnreadable("The avatar's pack is missing")
+        if current.pack.version != FORMAT_VERSION:
+            raise PackUnreadable(
+                f"The avatar's pack has format {current.pack.version}; this version reads {FORMAT_VERSION}"
+            )
+        return current.pack
+
+    def _current(self, look_id: str) -> _Current | None:
+        try:
+            stored = json.loads((self._folder / look_id / _CURRENT).read_bytes())
+            pack = PackRef(avatar_id=look_id, version=int(stored["version"]), digest=stored["digest"])
+            return _Current(pack=pack, portrait=Path(stored["portrait"]).name)
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def _read(self, look_id: str, name: str) -> bytes | None:
+        return next((found for portrait in self._portraits(look_id) if (found := _content(portrait / name))), None)
+
+    def _source(self, look_id: str) -> tuple[bytes, bytes | None] | None:
+        for portrait in self._portraits(look_id):
+            if (photo := _content(portrait / PHOTO)) is not None:
+                return photo, _content(portrait / POINTS)
+            if (picture := _content(portrait / IMAGE)) is not None:
+                return picture, None
+        return None
+
+    def _portraits(self, look_id: str) -> Iterator[Path]:
+        """Yield the folders in which the look's portrait may be, the likeliest first."""
+        look, current = self._folder / look_id, self._current(look_id)
+        if current is not None:
+            yield look / _PORTRAITS / current.portrait
+            current = self._current(look_id)  # a replacement may have come between
+        if current is not None:
+            yield look / _PORTRAITS / current.portrait
+            return
+        yield from sorted(look.glob(f"{_PORTRAITS}/*"), key=os.path.getmtime, reverse=True)
+        yield look  # where portraits lay before they had folders of their own
+
+    def _stage(self, staged: Path) -> None:
+        with self._changing:
+            staged.mkdir(parents=True)
+
+    def _unstage(self, staged: Path) -> None:
+        with self._changing:
+            shutil.rmtree(staged, ignore_errors=True)
+            with suppress(OSError):  # a look that has nothing else was never there
+                staged.parent.rmdir()
+
+    def _remove(self, look_id: str) -> None:
+        with self._changing:
+            shutil.rmtree(self._folder / look_id, ignore_errors=True)
+
+    def _publish(self, look_id: str, staged: Path) -> PackRef:
+        ref = PackRef(avatar_id=look_id, version=FORMAT_VERSION, digest=digest_of(staged))
+        for file in staged.iterdir():
+            _flush(file)
+        look = self._folder / look_id
+        pack, portrait = self.pack_folder(ref), look / _PORTRAITS / secrets.token_hex(8)
+        with self._changing:
+            portrait.mkdir(parents=True)
+            for name in PORTRAIT_FILES:
+                if (staged / name).exists():
+                    (staged / name).rename(portrait / name)
+            if pack.exists():
+                _put_right(pack, staged)
+            else:
+                pack.parent.mkdir(exist_ok=True)
+                staged.rename(pack)
+            for folder in (portrait, portrait.parent, pack, pack.parent):
+                _flush(folder)
+            named = {"version": ref.version, "digest": ref.digest, "portrait": portrait.name}
+            _replace(look / _CURRENT, json.dumps(named).encode())
+            if self._replaced is not None:
+                self._replaced.add(look_id)
+        return ref
+
+    def _sweep(self, spared: set[str]) -> None:
+        with self._changing:
+            looks = self._replaced
+            if looks is None:
+                looks = {look.name for look in self._folder.iterdir()} if self._folder.is_dir() else set()
+            unnamed = {path for look_id in looks for path in self._unnamed_of(look_id)}
+            for path in unnamed & self._unnamed:
+                if path.relative_to(self._folder).parts[0] not in spared:
+                    _discard(path)
+                    unnamed.discard(path)
+            self._unnamed = unnamed
+            self._replaced = {path.relative_to(self._folder).parts[0] for path in unnamed}
+
+    def _unnamed_of(self, look_id: str) -> list[Path]:
+        look, current = self._folder / look_id, self._current(look_id)
+        if not look.is_dir():
+            return []
+        unnamed = [path for path in look.glob(f"{_STAGED}*") if path not in self._staged]
+        if current is None:  # nothing says what is needed
+            return unnamed
+        kept = {self.pack_folder(current.pack), look / _PORTRAITS / current.portrait}
+        unnamed += [path for kind in (_PACKS, _PORTRAITS) for path in look.glob(f"{kind}/*") if path not in kept]
+        # where portraits and packs lay before they had folders of their own
+        return unnamed + [look / name for name in (*PORTRAIT_FILES, "pack") if (look / name).exists()]
+
+
+def _put_right(pack: Path, staged: Path) -> None:
+    """Replace the files of a pack by the same ones, one by one: they may be damaged, or of no use."""
+    for file in pack.iterdir():
+        if not (staged / file.name).exists():
+            file.unlink()
+    for name in PACK_FILES:
+        if (staged / name).exists():
+            (staged / name).replace(pack / name)
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write a file so that a reader, and a machine that loses power, has the old content or the new one whole."""
+    partial = path.with_name(f".{path.name}.part")
+    with partial.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+    _flush(path.parent)
+
+
+def _flush(path: Path) -> None:
+    """Have the disk keep a file, or the names in a folder."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _content(path: Path) -> bytes | None:
+    with suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return path.read_bytes()
+    return None
+
+
+def _discard(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
