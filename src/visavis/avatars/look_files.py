@@ -31,7 +31,7 @@ from anyio.to_thread import run_sync
 from visavis.engine.pack_ref import PACK_FILES, PackRef, digest_of
 from visavis.engine.portrait.report import IMAGE_NAME, PREVIEW_NAME, REPORT_NAME
 from visavis.engine.render.version import FORMAT_VERSION
-from visavis.errors import NotFound, PackUnreadable
+from visavis.errors import AvatarNotFound, PackUnreadable
 
 PHOTO, POINTS, IMAGE, PREVIEW, REPORT = "photo", "points.json", IMAGE_NAME, PREVIEW_NAME, REPORT_NAME
 PORTRAIT_FILES = (PHOTO, POINTS, IMAGE, PREVIEW, REPORT)
@@ -57,7 +57,7 @@ class LookFiles:
         self._replaced: set[str] | None = None  # looks to sweep; None until the first sweep, which looks at all
 
     async def pack_ref(self, look_id: str) -> PackRef:
-        """Return the name of the look's pack. Raises `NotFound` where there is no such look, and `PackUnreadable`
+        """Return the name of the look's pack. Raises `AvatarNotFound` where there is no such look, and `PackUnreadable`
         where its pack is gone or of another format version: then it can be made again.
         """
         return await run_sync(self._pack_ref, look_id)
@@ -109,7 +109,7 @@ class LookFiles:
     def _pack_ref(self, look_id: str) -> PackRef:
         current = self._current(look_id)
         if current is None and not (self._folder / look_id).is_dir():
-            raise NotFound("Avatar not found", code="AVATAR_NOT_FOUND")
+            raise AvatarNotFound("Avatar not found")
         if current is None or not (self.pack_folder(current.pack) / "pack.npz").exists():
             raise PackUnreadable("The avatar's pack is missing")
         if current.pack.version != FORMAT_VERSION:
