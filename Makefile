@@ -28,7 +28,7 @@ setup: .venv/.ready
 ifneq ($(shell cat .venv/.ready 2>/dev/null),$(CURDIR))
 .PHONY: .venv/.ready
 endif
-.venv/.ready: uv.lock pyproject.toml scripts/setup scripts/build_native.py $(wildcard src/visavis/engine/native/*.[ch])
+.venv/.ready: uv.lock pyproject.toml NOTICE scripts/setup scripts/build_native.py $(wildcard src/visavis/engine/native/*.[ch])
 	@sh scripts/setup
 
 test: setup

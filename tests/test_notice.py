@@ -1,0 +1,64 @@
+"""NOTICE names every part of others that is shipped, with its licence, and comes with the package."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+NOTICE = (ROOT / "NOTICE").read_text(encoding="utf-8")
+BUNDLED: dict[str, dict[str, str]] = {
+    path.removeprefix("node_modules/"): package
+    for path, package in json.loads((ROOT / "web/package-lock.json").read_text())["packages"].items()
+    if path and not package.get("dev")
+}
+IMPORT = re.compile(r"""(?:\bfrom|\bimport)\s*\(?\s*["']([^"']+)["']""")
+
+
+def section(title: str) -> str:
+    """The text under the heading of NOTICE that ends in `title`."""
+    found = re.search(rf"^\d\. [^\n]*{re.escape(title)}\n-+\n(.*?)(?=^\d\. |^Texts of licences)", NOTICE, re.M | re.S)
+    assert found, title
+    return found[1]
+
+
+def test_the_package_holds_the_notice_and_the_licence() -> None:
+    package = metadata.distribution("visavis")
+    assert package.metadata.get_all("License-File") == ["LICENSE", "NOTICE"]
+    for name in ("LICENSE", "NOTICE"):
+        (path,) = [file for file in package.files or [] if str(file).endswith(f".dist-info/licenses/{name}")]
+        assert path.read_text(encoding="utf-8") == (ROOT / name).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", BUNDLED)
+def test_what_is_bundled_into_the_pages_is_named_with_its_licence(name: str) -> None:
+    assert re.search(rf"^  {re.escape(name)} +{re.escape(BUNDLED[name]['license'])} ", section("the pages"), re.M)
+
+
+def test_the_pages_import_from_nobody_but_what_is_bundled_by_name() -> None:
+    imported = {
+        name
+        for source in (ROOT / "web/src").rglob("*.ts*")
+        for name in IMPORT.findall(source.read_text())
+        if not name.startswith(".")
+    }
+    packages = {"/".join(name.split("/")[: 2 if name.startswith("@") else 1]) for name in imported}
+    assert packages <= BUNDLED.keys() and "preact" in packages
+
+
+def requirements() -> list[str]:
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    return [re.split(r"[\[<>=!~ ]", requirement)[0] for requirement in listed]
+
+
+@pytest.mark.parametrize("name", requirements())
+def test_what_is_installed_beside_the_package_is_named_with_its_licence(name: str) -> None:
+    named = re.search(rf"(?:^|  ){re.escape(name)} {{2,}}(\S+(?: \S+)*)", section("beside the package"), re.M)
+    assert named, name
+    stated = metadata.metadata(name)["License-Expression"]
+    assert stated is None or named[1] == stated
