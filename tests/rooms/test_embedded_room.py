@@ -15,14 +15,12 @@ import anyio
 import av
 import numpy as np
 import pytest
-from aiortc import RTCPeerConnection
 from numpy.typing import NDArray
 
-from visavis.errors import OfferRefused, RoomFull
+from tests.rooms.offers import make_offer
+from visavis.errors import OfferRefused
 from visavis.fleet.local import LocalFleet, LocalPerformer
 from visavis.fleet.port import Casting, FirstFrameSent, PerformerMetrics, ViewerJoined, ViewerLeft
-from visavis.rooms.embedded.room import EmbeddedRoom
-from visavis.rooms.port import RoomSpeech
 from visavis.rooms.watch import HeardBlock, RoomViewer, SeenPicture, record
 
 REPOSITORY = Path(__file__).parents[2]
@@ -218,53 +216,19 @@ def test_viewers_coming_and_going_are_told(run: Run) -> None:
                     return event
             raise AssertionError
 
-        async with watching(performer, "one") as one:
+        async with watching(performer, "one"):
             assert await next_of(ViewerJoined) == ViewerJoined(viewer_id="one", viewers=1)
             assert await next_of(FirstFrameSent) == FirstFrameSent()
             async with watching(performer, "two"):
                 assert await next_of(ViewerJoined, FirstFrameSent) == ViewerJoined(viewer_id="two", viewers=2)
                 with pytest.raises(OfferRefused):
-                    await performer.offer(viewer_id="two", sdp=one.viewer._connection.localDescription.sdp)
+                    await performer.offer(viewer_id="two", sdp=await make_offer("video", "audio"))
             assert await next_of(ViewerLeft) == ViewerLeft(viewer_id="two", viewers=1)
             assert await performer.remove_viewer("one") is True
             assert await next_of(ViewerLeft) == ViewerLeft(viewer_id="one", viewers=0)
             assert await performer.remove_viewer("one") is False
 
     run(scenario)
-
-
-class Unheard:
-    """Implements `rooms.port.RoomEvents` and listens to nothing."""
-
-    def viewer_joined(self, viewer_id: str, viewers: int) -> None: ...
-    def viewer_left(self, viewer_id: str, viewers: int) -> None: ...
-    def keyframe_wanted(self, *, joining: bool) -> None: ...
-    def first_frame_sent(self) -> None: ...
-    def speech_arrived(self, speech: RoomSpeech) -> None: ...
-    def interrupted(self) -> None: ...
-
-
-def test_a_full_room_refuses_one_viewer_more_until_one_has_left(
-    runner: asyncio.Runner, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def scenario() -> None:
-        monkeypatch.setattr("visavis.rooms.embedded.room.MAX_VIEWERS", 2)
-        room = EmbeddedRoom(Unheard(), wall_clock_at_start_ns=0)
-        viewer = RTCPeerConnection()
-        for kind in ("audio", "video"):
-            viewer.addTransceiver(kind, direction="recvonly")
-        await viewer.setLocalDescription(await viewer.createOffer())
-        sdp = viewer.localDescription.sdp
-        for viewer_id in ("one", "two"):
-            await room.offer(viewer_id=viewer_id, sdp=sdp)
-        with pytest.raises(RoomFull):
-            await room.offer(viewer_id="three", sdp=sdp)
-        assert await room.remove_viewer("one")
-        assert (await room.offer(viewer_id="three", sdp=sdp)).startswith("v=0")
-        await room.aclose()
-        await viewer.close()
-
-    runner.run(scenario())
 
 
 def test_the_picture_changes_its_size_while_viewers_stay(run: Run) -> None:

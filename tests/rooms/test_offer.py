@@ -5,27 +5,14 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from aiortc import RTCBundlePolicy, RTCConfiguration, RTCPeerConnection
 
+from tests.rooms.offers import make_offer
 from visavis.errors import OfferRefused
-from visavis.rooms.embedded.ice import settle_ice
 from visavis.rooms.embedded.offer import check_offer
 
 
-async def _offer(kinds: tuple[str, ...], direction: str) -> str:
-    settle_ice()
-    connection = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
-    try:
-        for kind in kinds:
-            connection.addTransceiver(kind, direction=direction)
-        await connection.setLocalDescription(await connection.createOffer())
-        return connection.localDescription.sdp
-    finally:
-        await connection.close()
-
-
 def offer(*kinds: str, direction: str = "recvonly") -> str:
-    return asyncio.run(_offer(kinds, direction))
+    return asyncio.run(make_offer(*kinds, direction=direction))
 
 
 def test_a_viewers_offer_is_taken_in_the_order_of_its_sections() -> None:

@@ -12,52 +12,15 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-import time
 from typing import Any
 
-from visavis.rooms.watch import RoomViewer
-
-# of the second byte of an RTP header (RFC 3550, section 5.1); the header is not encrypted
-_MARKER, _PAYLOAD_TYPE = 0x80, 0x7F
-
-
-class _Unopened:
-    """Stands in for a connection's SRTP: sound and picture stay as they came, reports are decrypted as ever."""
-
-    def __init__(self, srtp: Any) -> None:
-        self.unprotect_rtcp = srtp.unprotect_rtcp
-
-    def unprotect(self, data: bytes) -> bytes:
-        return data
-
-
-class _Counter:
-    """The pictures of one viewer: packets with the marker bit, of the payload type that is the video's."""
-
-    def __init__(self) -> None:
-        self.pictures, self.longest_gap_s = 0, 0.0
-        self.video_type = -1
-        self._last_s = 0.0
-
-    async def take(self, data: bytes, arrival_time_ms: int) -> None:
-        if data[1] & _MARKER and data[1] & _PAYLOAD_TYPE == self.video_type:
-            now_s = time.monotonic()
-            if self._last_s:
-                self.longest_gap_s = max(self.longest_gap_s, now_s - self._last_s)
-            self._last_s = now_s
-            self.pictures += 1
-
-    def read(self) -> tuple[int, float]:
-        counted = self.pictures, self.longest_gap_s
-        self.pictures, self.longest_gap_s = 0, 0.0
-        return counted
+from visavis.rooms.webrtc.counting_peer import CountingPeer
 
 
 class _Sink:
     def __init__(self) -> None:
         self._answers: dict[int, asyncio.Future[str]] = {}
-        self._viewers: list[RoomViewer] = []
-        self._counters: list[_Counter] = []
+        self._peers: list[CountingPeer] = []
 
     async def run(self) -> None:
         """Serve the parent until it closes its end."""
@@ -71,40 +34,18 @@ class _Sink:
                 elif "answer" in message:
                     self._answers.pop(int(message["viewer"])).set_result(message["answer"])
                 else:
-                    counted = [counter.read() for counter in self._counters]
+                    counted = [peer.read() for peer in self._peers]
                     _tell({"pictures": [n for n, _ in counted], "gaps_ms": [round(gap * 1000) for _, gap in counted]})
-        for viewer in self._viewers:
-            await viewer.aclose()
+        for peer in self._peers:
+            await peer.aclose()
 
     async def _join(self, number: int) -> None:
-        async def exchange(sdp: str) -> str:
-            answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-            self._answers[number] = answer
-            _tell({"viewer": number, "offer": sdp})
-            return await answer
-
-        viewer, counter = RoomViewer(exchange), _Counter()
-        self._viewers.append(viewer)
-        await viewer.open()
-        connection = viewer._connection
-        assert connection is not None
-        connected = asyncio.Event()
-
-        def state_changed() -> None:
-            if connection.connectionState == "connected":
-                connected.set()
-
-        connection.on("connectionstatechange", state_changed)
-        state_changed()
-        await connected.wait()
-        video = connection.getTransceivers()[0]
-        counter.video_type = next(
-            codec.payloadType or 0 for codec in video._codecs if codec.mimeType.lower() == "video/vp8"
-        )
-        transport = video.receiver.transport
-        transport._rx_srtp = _Unopened(transport._rx_srtp)  # type: ignore[assignment]
-        transport._handle_rtp_data = counter.take  # type: ignore[method-assign]
-        self._counters.append(counter)
+        peer = CountingPeer()
+        answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._answers[number] = answer
+        _tell({"viewer": number, "offer": await peer.offer()})
+        await peer.accept(await answer)
+        self._peers.append(peer)
 
 
 def _tell(message: dict[str, Any]) -> None:

@@ -17,12 +17,14 @@ from numpy.typing import NDArray
 
 # --- media
 
+MediaKind = Literal["audio", "video"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncodedPacket:
     """One encoded picture (VP8) or one block of sound (Opus, 20 ms), shown or heard at `position`."""
 
-    kind: Literal["video", "audio"]
+    kind: MediaKind
     data: bytes
     position: int
     keyframe: bool = False

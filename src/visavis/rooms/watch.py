@@ -14,21 +14,17 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Self
 
 import av
 import httpx
 import numpy as np
-from aiortc import RTCBundlePolicy, RTCConfiguration, RTCPeerConnection, RTCRtpReceiver, RTCSessionDescription
-from aiortc.mediastreams import MediaStreamError
-from aiortc.rtp import AnyRtcpPacket, RtcpSrPacket
 from numpy.typing import NDArray
 
 from visavis.errors import InvalidRequest
-from visavis.rooms.embedded.ice import settle_ice
+from visavis.rooms.port import MediaKind
+from visavis.rooms.webrtc.receiving_peer import AUDIO_RATE_HZ, VIDEO_RATE_HZ, ReceivingPeer
 
-AUDIO_RATE_HZ = 48_000
-VIDEO_RATE_HZ = 90_000
 CONNECT_WITHIN_S = 15.0
 
 
@@ -57,44 +53,6 @@ class HeardBlock:
     samples: NDArray[np.int16]
 
 
-class _RtpClock:
-    """Maps one stream's RTP time to the room's clock, by its newest sender report; by arrival until the first one has
-    come.
-    """
-
-    def __init__(self, receiver: RTCRtpReceiver, rate_hz: int) -> None:
-        self._receiver, self._rate_hz = receiver, rate_hz
-        self._report: tuple[float, int] | None = None
-        self._arrival: tuple[float, int] | None = None
-        handle = receiver._handle_rtcp_packet
-
-        async def handle_rtcp_packet(packet: AnyRtcpPacket) -> None:
-            if isinstance(packet, RtcpSrPacket):
-                self._report = (
-                    packet.sender_info.ntp_timestamp / 2**32 - 2_208_988_800,
-                    packet.sender_info.rtp_timestamp,
-                )
-            await handle(packet)
-
-        receiver._handle_rtcp_packet = handle_rtcp_packet  # type: ignore[method-assign]
-
-    @property
-    def synchronised(self) -> bool:
-        return self._report is not None
-
-    def time_of(self, pts: int, arrived_s: float) -> float:
-        """Return the media time of a decoded frame; aiortc counts its pts from the stream's first RTP timestamp."""
-        rtp: int = pts + self._receiver._RTCRtpReceiver__timestamp_mapper._origin  # type: ignore[attr-defined]
-        if self._report is None:
-            if self._arrival is None:
-                self._arrival = (arrived_s, rtp)
-            at_s, at_rtp = self._arrival
-        else:
-            at_s, at_rtp = self._report
-        ahead = (rtp - at_rtp + 2**31) % 2**32 - 2**31
-        return at_s + ahead / self._rate_hz
-
-
 class RoomViewer:
     """One viewer of a room, however its offer gets there. `open` connects or leaves nothing behind; `aclose` is
     idempotent.
@@ -105,10 +63,7 @@ class RoomViewer:
     def __init__(self, exchange: Callable[[str], Awaitable[str]]) -> None:
         """`exchange` takes the SDP offer to the room and returns its answer."""
         self._exchange = exchange
-        self._connection: RTCPeerConnection | None = None
-        self._video: RTCRtpReceiver | None = None
-        self._audio: RTCRtpReceiver | None = None
-        self._clocks: dict[str, _RtpClock] = {}
+        self._peer = ReceivingPeer()
         self._opened_s = 0.0
         self.time_to_first_frame_s: float | None = None  # set when the first picture has been decoded; from open's call
 
@@ -123,20 +78,9 @@ class RoomViewer:
 
     async def open(self) -> None:
         """Offer, and apply the answer. Raises what `exchange` raises."""
-        settle_ice()
         self._opened_s = time.monotonic()
-        connection = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
-        self._connection = connection
         try:
-            self._video = connection.addTransceiver("video", direction="recvonly").receiver
-            self._audio = connection.addTransceiver("audio", direction="recvonly").receiver
-            self._clocks = {
-                "video": _RtpClock(self._video, VIDEO_RATE_HZ),
-                "audio": _RtpClock(self._audio, AUDIO_RATE_HZ),
-            }
-            await connection.setLocalDescription(await connection.createOffer())
-            answer = await self._exchange(connection.localDescription.sdp)
-            await connection.setRemoteDescription(RTCSessionDescription(sdp=answer, type="answer"))
+            await self._peer.accept(await self._exchange(await self._peer.offer()))
         except BaseException:
             await self.aclose()
             raise
@@ -144,38 +88,33 @@ class RoomViewer:
     @property
     def synchronised(self) -> bool:
         """Whether sender reports of both streams have come: media times of sound and picture are exact from then on."""
-        return all(clock.synchronised for clock in self._clocks.values())
+        return self._peer.synchronised
 
     async def pictures(self) -> AsyncIterator[SeenPicture]:
         """Every decoded picture, until the room or this viewer closes."""
-        assert self._video is not None
-        async for frame in _frames(self._video):
-            assert isinstance(frame, av.VideoFrame) and frame.pts is not None
+        async for frame in self._peer.pictures():
+            assert frame.pts is not None
             now_s = time.monotonic()
             if self.time_to_first_frame_s is None:
                 self.time_to_first_frame_s = now_s - self._opened_s
-            yield SeenPicture(
-                media_time_s=self._clocks["video"].time_of(frame.pts, now_s), arrived_s=now_s, frame=frame
-            )
+            at_s = self._peer.media_time_s("video", frame.pts, arrived_s=now_s)
+            yield SeenPicture(media_time_s=at_s, arrived_s=now_s, frame=frame)
 
     async def sound(self) -> AsyncIterator[HeardBlock]:
         """Every decoded block of sound, until the room or this viewer closes."""
-        assert self._audio is not None
-        async for frame in _frames(self._audio):
-            assert isinstance(frame, av.AudioFrame) and frame.pts is not None
+        async for frame in self._peer.sound():
+            assert frame.pts is not None
             now_s = time.monotonic()
             samples = frame.to_ndarray().reshape(-1, len(frame.layout.channels))[:, 0]
-            at_s = self._clocks["audio"].time_of(frame.pts, now_s)
+            at_s = self._peer.media_time_s("audio", frame.pts, arrived_s=now_s)
             yield HeardBlock(media_time_s=at_s, arrived_s=now_s, pts=frame.pts, samples=samples.astype(np.int16))
 
-    def media_time_s(self, kind: Literal["video", "audio"], pts: int) -> float:
+    def media_time_s(self, kind: MediaKind, pts: int) -> float:
         """Return the media time of a pts seen before, by what is known now. Only once `synchronised`."""
-        return self._clocks[kind].time_of(pts, 0.0)
+        return self._peer.media_time_s(kind, pts, arrived_s=0.0)
 
     async def aclose(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            await connection.close()
+        await self._peer.aclose()
 
 
 class WhepViewer(RoomViewer):
@@ -217,14 +156,6 @@ class WhepViewer(RoomViewer):
             except httpx.HTTPError:
                 pass  # the room is gone already
         await super().aclose()
-
-
-async def _frames(receiver: RTCRtpReceiver) -> AsyncIterator[object]:
-    while True:
-        try:
-            yield await receiver.track.recv()
-        except MediaStreamError:
-            return
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

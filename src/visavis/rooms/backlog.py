@@ -1,0 +1,49 @@
+"""What one viewer has not been sent yet: a bounded queue of packets of one kind. Pure."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from visavis.rooms.port import EncodedPacket, MediaKind
+
+MAX_VIDEO_PACKETS = 15  # about half a second; then all go, and the viewer goes on with the next keyframe
+MAX_AUDIO_PACKETS = 50  # one second; then the oldest goes
+
+
+class Backlog:
+    """Video begins with a keyframe, and does so again after packets were dropped."""
+
+    def __init__(self, kind: MediaKind) -> None:
+        self._kind = kind
+        self._packets: deque[EncodedPacket] = deque()
+        self._needs_keyframe = kind == "video"  # until the next one comes
+
+    def __len__(self) -> int:
+        return len(self._packets)
+
+    def put(self, packet: EncodedPacket) -> bool:
+        """Add a packet; return whether a keyframe must be asked for, because pictures were dropped."""
+        if self._needs_keyframe and not packet.keyframe:
+            return False
+        keyframe_missing = False
+        if self._kind == "audio":
+            if len(self._packets) >= MAX_AUDIO_PACKETS:
+                self._packets.popleft()
+        elif len(self._packets) >= MAX_VIDEO_PACKETS:
+            self.drop()
+            keyframe_missing = not packet.keyframe
+        if not keyframe_missing:
+            self._needs_keyframe = False
+            self._packets.append(packet)
+        return keyframe_missing
+
+    def take(self) -> EncodedPacket | None:
+        """Remove the oldest packet and return it; None where there is none."""
+        return self._packets.popleft() if self._packets else None
+
+    def drop(self) -> bool:
+        """Forget all packets; return whether a keyframe must be asked for, because pictures were dropped."""
+        pictures_dropped = self._kind == "video" and bool(self._packets)
+        self._packets.clear()
+        self._needs_keyframe = self._needs_keyframe or pictures_dropped
+        return pictures_dropped

@@ -1,0 +1,149 @@
+"""Every name of aiortc and aioice that is used here and that they do not document: what for, and how.
+
+A new version of a library may rename these without a word. tests/rooms/webrtc/test_private_names.py checks each by
+itself and says which one went away. Attributes among them are touched in this module alone.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+import aioice.ice
+from aiortc import RTCDtlsTransport, RTCRtpReceiver, RTCRtpSender
+from aiortc.rtp import AnyRtcpPacket
+
+SendRtcp = Callable[[list[AnyRtcpPacket]], Coroutine[Any, Any, None]]
+TakeRtp = Callable[[bytes, int], Coroutine[Any, Any, None]]
+HostAddresses = Callable[[bool, bool], list[str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrivateName:
+    """`owner`: the module or class that has the name, by its path; of a class, its instances have it."""
+
+    owner: str
+    name: str
+    purpose: str
+
+
+PRIVATE_NAMES = (
+    PrivateName(
+        owner="aioice.ice", name="CONSENT_INTERVAL", purpose="how often a peer is asked whether it is still there"
+    ),
+    PrivateName(
+        owner="aioice.ice", name="CONSENT_FAILURES", purpose="after how many unanswered questions a peer is gone"
+    ),
+    PrivateName(owner="aioice.ice", name="get_host_addresses", purpose="loopback addresses where there are no others"),
+    PrivateName(
+        owner="aioice.ice.Connection",
+        name="get_component_candidates",
+        purpose="how long STUN and TURN servers may take to answer",
+    ),
+    PrivateName(owner="aiortc.sdp", name="SessionDescription", purpose="reading SDP"),
+    PrivateName(owner="aiortc.rtp", name="AnyRtcpPacket", purpose="the type of what follows"),
+    PrivateName(owner="aiortc.rtp", name="RtcpSrPacket", purpose="writing and reading sender reports"),
+    PrivateName(owner="aiortc.rtp", name="RtcpSenderInfo", purpose="writing sender reports"),
+    PrivateName(owner="aiortc.RTCRtpSender", name="_send_rtcp", purpose="correcting the time in sender reports"),
+    PrivateName(
+        owner="aiortc.RTCRtpSender",
+        name="_RTCRtpSender__rtp_timestamp",
+        purpose="the RTP time of the packet last sent, for the first sender report",
+    ),
+    PrivateName(owner="aiortc.RTCRtpSender", name="_send_keyframe", purpose="hearing PLI and FIR"),
+    PrivateName(owner="aiortc.RTCRtpReceiver", name="_handle_rtcp_packet", purpose="reading sender reports"),
+    PrivateName(
+        owner="aiortc.RTCRtpReceiver",
+        name="_RTCRtpReceiver__timestamp_mapper",
+        purpose="the RTP time of a stream's first packet",
+    ),
+    PrivateName(
+        owner="aiortc.rtcrtpreceiver.TimestampMapper",
+        name="_origin",
+        purpose="the RTP time of a stream's first packet",
+    ),
+    PrivateName(owner="aiortc.RTCDtlsTransport", name="_rx_srtp", purpose="counting packets without decrypting them"),
+    PrivateName(
+        owner="aiortc.RTCDtlsTransport", name="_handle_rtp_data", purpose="counting packets without decoding them"
+    ),
+)
+
+
+# --- ICE, for every connection of this process
+
+
+def set_consent_checks(*, interval_s: int, failures: int) -> None:
+    """Set how often peers are asked whether they are still there, and after how many unanswered questions they are gone
+    (RFC 7675).
+    """
+    aioice.ice.CONSENT_INTERVAL = interval_s
+    aioice.ice.CONSENT_FAILURES = failures
+
+
+def replace_host_addresses(replacement: Callable[[HostAddresses], HostAddresses]) -> None:
+    """Have the machine's own addresses found by `replacement(what finds them now)`."""
+    aioice.ice.get_host_addresses = replacement(aioice.ice.get_host_addresses)  # type: ignore[assignment]
+
+
+def limit_gathering_time(timeout_s: int) -> None:
+    """Set how long STUN and TURN servers may take, after which candidates go without theirs."""
+    gather = aioice.ice.Connection.get_component_candidates
+    aioice.ice.Connection.get_component_candidates = functools.partialmethod(gather, timeout=timeout_s)  # type: ignore[assignment,method-assign]
+
+
+# --- sending
+
+
+def wrap_rtcp_sending(sender: RTCRtpSender, wrapped: Callable[[SendRtcp], SendRtcp]) -> SendRtcp:
+    """Have the sender send its RTCP by `wrapped(its own way)`, and return that."""
+    send = wrapped(sender._send_rtcp)
+    sender._send_rtcp = send  # type: ignore[method-assign,assignment]
+    return send
+
+
+def rtp_timestamp_last_sent(sender: RTCRtpSender) -> int:
+    timestamp: int = sender._RTCRtpSender__rtp_timestamp  # type: ignore[attr-defined]
+    return timestamp
+
+
+def on_keyframe_request(sender: RTCRtpSender, wanted: Callable[[], None]) -> None:
+    """Call `wanted` at every PLI and FIR. aiortc would tell its own encoder, which is not used."""
+    sender._send_keyframe = wanted  # type: ignore[method-assign]
+
+
+# --- receiving
+
+
+def on_rtcp(receiver: RTCRtpReceiver, heard: Callable[[AnyRtcpPacket], None]) -> None:
+    """Call `heard` with every RTCP packet, before the receiver gets it."""
+    handle = receiver._handle_rtcp_packet
+
+    async def handle_rtcp_packet(packet: AnyRtcpPacket) -> None:
+        heard(packet)
+        await handle(packet)
+
+    receiver._handle_rtcp_packet = handle_rtcp_packet  # type: ignore[method-assign]
+
+
+def first_rtp_timestamp(receiver: RTCRtpReceiver) -> int:
+    """Return the RTP time from which the receiver counts the pts of its frames. Only once a frame has come."""
+    timestamp: int = receiver._RTCRtpReceiver__timestamp_mapper._origin  # type: ignore[attr-defined]
+    return timestamp
+
+
+class _Undecrypted:
+    """In place of a connection's SRTP: RTP stays as it came, RTCP is decrypted as ever."""
+
+    def __init__(self, srtp: Any) -> None:
+        self.unprotect_rtcp = srtp.unprotect_rtcp
+
+    def unprotect(self, data: bytes) -> bytes:
+        return data
+
+
+def take_undecrypted_rtp(transport: RTCDtlsTransport, take: TakeRtp) -> None:
+    """Give every RTP packet of a connected transport to `take`, encrypted as it came, in place of its receivers."""
+    transport._rx_srtp = _Undecrypted(transport._rx_srtp)  # type: ignore[assignment]
+    transport._handle_rtp_data = take  # type: ignore[method-assign,assignment]

@@ -1,0 +1,134 @@
+"""A peer that receives one video and one sound stream, decodes them, and puts them on one clock by their sender
+reports.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import av
+from aiortc import (
+    MediaStreamError,
+    RTCBundlePolicy,
+    RTCConfiguration,
+    RTCPeerConnection,
+    RTCRtpReceiver,
+    RTCSessionDescription,
+)
+from aiortc.rtp import AnyRtcpPacket, RtcpSrPacket
+
+from visavis.rooms.port import MediaKind
+from visavis.rooms.webrtc import private_names
+from visavis.rooms.webrtc.ice_settings import apply_ice_settings
+from visavis.rooms.webrtc.sender_reports import unix_time_s
+
+AUDIO_RATE_HZ = 48_000
+VIDEO_RATE_HZ = 90_000
+
+
+class _RtpClock:
+    """Maps one stream's RTP time to the sender's clock, by its newest sender report; by arrival until the first one has
+    come.
+    """
+
+    def __init__(self, receiver: RTCRtpReceiver, rate_hz: int) -> None:
+        self._receiver, self._rate_hz = receiver, rate_hz
+        self._report: tuple[float, int] | None = None
+        self._arrival: tuple[float, int] | None = None
+        private_names.on_rtcp(receiver, self._heard)
+
+    def _heard(self, packet: AnyRtcpPacket) -> None:
+        if isinstance(packet, RtcpSrPacket):
+            self._report = (unix_time_s(packet.sender_info.ntp_timestamp), packet.sender_info.rtp_timestamp)
+
+    @property
+    def synchronised(self) -> bool:
+        return self._report is not None
+
+    def time_of(self, pts: int, arrived_s: float) -> float:
+        """Return the media time of a decoded frame, whose pts counts from the stream's first RTP timestamp."""
+        rtp = pts + private_names.first_rtp_timestamp(self._receiver)
+        if self._report is None:
+            if self._arrival is None:
+                self._arrival = (arrived_s, rtp)
+            at_s, at_rtp = self._arrival
+        else:
+            at_s, at_rtp = self._report
+        ahead = (rtp - at_rtp + 2**31) % 2**32 - 2**31
+        return at_s + ahead / self._rate_hz
+
+
+class ReceivingPeer:
+    """One WebRTC connection that receives. `offer`, then `accept`; whoever made the peer closes it."""
+
+    def __init__(self) -> None:
+        self._connection: RTCPeerConnection | None = None  # from `offer` to `aclose`
+        self._receivers: dict[MediaKind, RTCRtpReceiver] = {}
+        self._clocks: dict[MediaKind, _RtpClock] = {}
+        self._connected = asyncio.Event()
+
+    async def offer(self) -> str:
+        """Return an SDP offer to receive video and sound, its candidates gathered."""
+        apply_ice_settings()
+        connection = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
+        self._connection = connection
+
+        @connection.on("connectionstatechange")
+        def connection_state_changed() -> None:
+            if connection.connectionState == "connected":
+                self._connected.set()
+
+        rates_hz: dict[MediaKind, int] = {"video": VIDEO_RATE_HZ, "audio": AUDIO_RATE_HZ}
+        for kind, rate_hz in rates_hz.items():
+            receiver = connection.addTransceiver(kind, direction="recvonly").receiver
+            self._receivers[kind] = receiver
+            self._clocks[kind] = _RtpClock(receiver, rate_hz)
+        await connection.setLocalDescription(await connection.createOffer())
+        return connection.localDescription.sdp
+
+    async def accept(self, answer: str) -> None:
+        """Apply the SDP answer: the connection comes up by itself then."""
+        assert self._connection is not None
+        await self._connection.setRemoteDescription(RTCSessionDescription(sdp=answer, type="answer"))
+
+    async def connected(self) -> None:
+        """Wait until the connection is up."""
+        await self._connected.wait()
+
+    async def pictures(self) -> AsyncIterator[av.VideoFrame]:
+        """Every decoded picture until the connection closes. pts: 90 kHz since the first."""
+        async for frame in _frames(self._receivers["video"]):
+            assert isinstance(frame, av.VideoFrame)
+            yield frame
+
+    async def sound(self) -> AsyncIterator[av.AudioFrame]:
+        """Every decoded block of sound until the connection closes. pts: 48 kHz since the first."""
+        async for frame in _frames(self._receivers["audio"]):
+            assert isinstance(frame, av.AudioFrame)
+            yield frame
+
+    @property
+    def synchronised(self) -> bool:
+        """Whether sender reports of both streams have come: media times of sound and picture are exact from then on."""
+        return bool(self._clocks) and all(clock.synchronised for clock in self._clocks.values())
+
+    def media_time_s(self, kind: MediaKind, pts: int, *, arrived_s: float) -> float:
+        """Return the time of a frame that has come, by what is known now: unix time of the sender's reports, or
+        `arrived_s` of the first frame and what has passed since, before any report.
+        """
+        return self._clocks[kind].time_of(pts, arrived_s)
+
+    async def aclose(self) -> None:
+        """Disconnect; idempotent."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
+
+
+async def _frames(receiver: RTCRtpReceiver) -> AsyncIterator[object]:
+    while True:
+        try:
+            yield await receiver.track.recv()
+        except MediaStreamError:
+            return

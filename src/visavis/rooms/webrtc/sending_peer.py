@@ -1,0 +1,132 @@
+"""A peer that sends one session's video and sound to one viewer."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+import structlog
+from aiortc import (
+    RTCBundlePolicy,
+    RTCConfiguration,
+    RTCIceServer,
+    RTCPeerConnection,
+    RTCRtpSender,
+    RTCSessionDescription,
+)
+
+from visavis.errors import OfferRefused
+from visavis.rooms.port import EncodedPacket, MediaKind
+from visavis.rooms.spec import IceServer
+from visavis.rooms.webrtc.ice_settings import apply_ice_settings
+from visavis.rooms.webrtc.packet_track import PacketTrack
+from visavis.rooms.webrtc.private_names import on_keyframe_request
+from visavis.rooms.webrtc.sender_reports import report_media_time
+
+CLOSE_WITHIN_S = 3.0
+CODECS: dict[MediaKind, tuple[str, ...]] = {"video": ("video/VP8", "video/rtx"), "audio": ("audio/opus",)}
+
+log = structlog.get_logger("visavis.rooms")
+
+
+class SendingPeerEvents(Protocol):
+    """What a peer tells its owner. Called in the event loop, in order; must not block."""
+
+    def peer_connected(self) -> None:
+        """The peer takes video from now on; told once. What was sent to it before was dropped."""
+        ...
+
+    def keyframe_wanted(self) -> None:
+        """The viewer asks for a keyframe (PLI, FIR), or needs one because pictures were dropped."""
+        ...
+
+    def video_sent(self) -> None:
+        """A video packet has left for the viewer."""
+        ...
+
+    def peer_disconnected(self) -> None:
+        """The connection has failed or was closed, by either side. Told at least once; the owner closes the peer."""
+        ...
+
+
+class SendingPeer:
+    """One WebRTC connection that sends. `answer` is called once; whoever made the peer closes it.
+
+    `wall_clock_at_start_ns`: unix time of position 0, for the sender reports.
+    """
+
+    def __init__(
+        self, events: SendingPeerEvents, *, wall_clock_at_start_ns: int, ice_servers: tuple[IceServer, ...]
+    ) -> None:
+        self._events = events
+        self._wall_clock_at_start_ns = wall_clock_at_start_ns
+        self._ice_servers = ice_servers
+        self._connection: RTCPeerConnection | None = None  # from `answer` to `aclose`
+        self._tracks: dict[MediaKind, PacketTrack] = {}
+
+    async def answer(self, sdp: str, kinds: tuple[MediaKind, ...]) -> str:
+        """Answer an offer that has one section of each of `kinds`, in that order; return the SDP answer, its candidates
+        gathered. Raises `OfferRefused` for an offer that cannot be answered; the peer must be closed then, too.
+        """
+        apply_ice_settings()
+        servers = [RTCIceServer(urls=s.url, username=s.username, credential=s.credential) for s in self._ice_servers]
+        connection = RTCPeerConnection(RTCConfiguration(iceServers=servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
+        self._connection = connection
+
+        @connection.on("connectionstatechange")
+        def connection_state_changed() -> None:
+            if connection.connectionState in ("failed", "closed"):
+                self._events.peer_disconnected()
+
+        try:
+            # In the offer's order: aiortc stops the shared transport when the first section's is not the first
+            # transceiver's.
+            for kind in kinds:
+                self._add_track(connection, kind)
+            await connection.setRemoteDescription(RTCSessionDescription(sdp=sdp, type="offer"))
+            await connection.setLocalDescription(await connection.createAnswer())
+        except Exception as error:  # aiortc raises many kinds for SDP that it cannot answer
+            raise OfferRefused(f"The offer cannot be answered: {error}") from error
+        return connection.localDescription.sdp
+
+    def _add_track(self, connection: RTCPeerConnection, kind: MediaKind) -> None:
+        track = self._tracks[kind] = PacketTrack(kind, self)
+        transceiver = connection.addTransceiver(track, direction="sendonly")
+        transceiver.setCodecPreferences(
+            [codec for codec in RTCRtpSender.getCapabilities(kind).codecs if codec.mimeType in CODECS[kind]]
+        )
+        report_media_time(transceiver.sender, track, wall_clock_at_start_ns=self._wall_clock_at_start_ns)
+        if kind == "video":
+            on_keyframe_request(transceiver.sender, self._events.keyframe_wanted)
+
+    def send(self, packet: EncodedPacket) -> None:
+        """Queue a packet; never blocks (`rooms.backlog` says what is dropped when the viewer cannot keep up)."""
+        track = self._tracks.get(packet.kind)
+        if track is not None:
+            track.put(packet)
+
+    def drop_backlog(self) -> None:
+        """Forget what is queued."""
+        for track in self._tracks.values():
+            track.drop_backlog()
+
+    # --- what the tracks tell
+    def packets_taken(self, kind: MediaKind) -> None:
+        if kind == "video":
+            self._events.peer_connected()
+
+    def keyframe_wanted(self) -> None:
+        self._events.keyframe_wanted()
+
+    def video_sent(self) -> None:
+        self._events.video_sent()
+
+    async def aclose(self) -> None:
+        """Say goodbye and disconnect; idempotent, bounded to 3 s."""
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        try:
+            await asyncio.wait_for(connection.close(), CLOSE_WITHIN_S)
+        except Exception as error:
+            log.warning("peer_close_failed", error=repr(error))

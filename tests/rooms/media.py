@@ -1,0 +1,92 @@
+"""Media for rooms, and somebody who hears what rooms tell."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import numpy as np
+
+from visavis.rooms.port import EncodedPacket, RawPicture, RawSound, RoomSpeech, Sink
+from visavis.stage.encoder import AudioEncoder, VideoEncoder
+
+WIDTH_PX, HEIGHT_PX = 64, 48
+BLOCK = 960  # samples of one block of sound, 20 ms; a picture comes with every second one
+
+
+class HeardEvents:
+    """Implements `rooms.port.RoomEvents`: writes down what it is told."""
+
+    def __init__(self) -> None:
+        self.viewers: list[tuple[str, str, int]] = []
+        self.keyframes_wanted: list[str] = []
+        self.first_frames = 0
+        self.speech: list[RoomSpeech] = []
+        self.interrupts = 0
+
+    def viewer_joined(self, viewer_id: str, viewers: int) -> None:
+        self.viewers.append(("joined", viewer_id, viewers))
+
+    def viewer_left(self, viewer_id: str, viewers: int) -> None:
+        self.viewers.append(("left", viewer_id, viewers))
+
+    def keyframe_wanted(self, *, joining: bool) -> None:
+        self.keyframes_wanted.append("joining" if joining else "missing")
+
+    def first_frame_sent(self) -> None:
+        self.first_frames += 1
+
+    def speech_arrived(self, speech: RoomSpeech) -> None:
+        self.speech.append(speech)
+
+    def interrupted(self) -> None:
+        self.interrupts += 1
+
+
+class Feed:
+    """Publishes to one sink what a session would: a block of sound every 20 ms, a picture every 40, in the sink's form.
+
+    Pictures get brighter with their position, one grey level each, and are drawn into the same memory.
+    """
+
+    def __init__(self, sink: Sink, events: HeardEvents) -> None:
+        self.sink, self._events = sink, events
+        self.position = 0  # of the next block
+        self._video = VideoEncoder(width_px=WIDTH_PX, height_px=HEIGHT_PX, fps=25)
+        self._audio = AudioEncoder()
+        self._pixels = np.full((HEIGHT_PX * 3 // 2, WIDTH_PX), 128, np.uint8)
+        self._keyframes_told = 0
+
+    def publish(self, blocks: int = 1) -> None:
+        """Publish so many blocks, with their pictures, at once."""
+        for _ in range(blocks):
+            if self.position % (2 * BLOCK) == 0:
+                self._pixels[:HEIGHT_PX] = brightness_at(self.position)
+                self._publish_picture()
+            samples = np.full(BLOCK, 1000, np.int16)
+            if self.sink.takes == "raw":
+                self.sink.publish(RawSound(samples=samples, position=self.position))
+            else:
+                self.sink.publish(self._audio.encode(samples, self.position))
+            self.position += BLOCK
+
+    def _publish_picture(self) -> None:
+        if self.sink.takes == "raw":
+            self.sink.publish(RawPicture(pixels=self._pixels, position=self.position))
+            return
+        for _ in self._events.keyframes_wanted[self._keyframes_told :]:
+            self._video.want_keyframe(joining=True)
+        self._keyframes_told = len(self._events.keyframes_wanted)
+        packet: EncodedPacket | None = self._video.encode(self._pixels, self.position)
+        if packet is not None:
+            self.sink.publish(packet)
+
+    async def until(self, happened: Callable[[], bool]) -> None:
+        """Publish at the pace of a session until something has happened."""
+        while not happened():
+            self.publish()
+            await asyncio.sleep(BLOCK / 48_000)
+
+
+def brightness_at(position: int) -> int:
+    return 30 + position // (2 * BLOCK) % 200

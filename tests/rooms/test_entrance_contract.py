@@ -1,0 +1,143 @@
+"""The contract of a viewer entrance (`rooms.port`), with real offers and a real viewer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import anyio
+import pytest
+
+from tests.rooms.media import Feed, HeardEvents
+from tests.rooms.offers import make_offer
+from visavis.errors import OfferRefused, RoomFull
+from visavis.rooms.embedded import room as embedded_room
+from visavis.rooms.opening import open_room
+from visavis.rooms.port import ViewerEntrance
+from visavis.rooms.spec import EmbeddedRoomSpec, RoomSpec
+from visavis.rooms.webrtc.receiving_peer import ReceivingPeer
+
+ROOMS_WITH_AN_ENTRANCE: tuple[RoomSpec, ...] = (EmbeddedRoomSpec(),)
+
+Scenario = Callable[[ViewerEntrance, HeardEvents, Feed], Awaitable[None]]
+Run = Callable[[Scenario], None]
+
+
+@pytest.fixture(params=ROOMS_WITH_AN_ENTRANCE, ids=lambda spec: spec.kind)
+def run(request: pytest.FixtureRequest) -> Run:
+    """Run a scenario with an open room of each kind, within 20 s."""
+
+    async def bounded(scenario: Scenario) -> None:
+        events = HeardEvents()
+        room = await open_room(request.param, events, wall_clock_at_start_ns=0)
+        assert room.entrance is not None
+        try:
+            with anyio.fail_after(20):
+                await scenario(room.entrance, events, Feed(room.sink, events))
+        finally:
+            await room.sink.aclose()
+
+    return lambda scenario: asyncio.run(bounded(scenario))
+
+
+def test_an_offer_is_answered_in_the_order_of_its_sections(run: Run) -> None:
+    async def scenario(entrance: ViewerEntrance, events: HeardEvents, feed: Feed) -> None:
+        for viewer_id, kinds in (("one", ("video", "audio")), ("two", ("audio", "video")), ("three", ("video",))):
+            answer = await entrance.offer(viewer_id=viewer_id, sdp=await make_offer(*kinds))
+            sections = [line.split()[0] for line in answer.splitlines() if line.startswith("m=")]
+            assert sections == [f"m={kind}" for kind in kinds]
+            assert answer.count("a=sendonly") == len(kinds) and "a=candidate:" in answer
+
+    run(scenario)
+
+
+def test_what_cannot_be_answered_is_refused_and_leaves_no_viewer(run: Run) -> None:
+    async def scenario(entrance: ViewerEntrance, events: HeardEvents, feed: Feed) -> None:
+        offer = await make_offer("video", "audio")
+        for refused in ("nonsense", offer.replace("a=setup:actpass", "a=setup:nonsense")):
+            with pytest.raises(OfferRefused):
+                await entrance.offer(viewer_id="one", sdp=refused)
+            assert not await entrance.remove_viewer("one")
+        await entrance.offer(viewer_id="one", sdp=offer)
+        with pytest.raises(OfferRefused, match="already"):
+            await entrance.offer(viewer_id="one", sdp=offer)
+
+    run(scenario)
+
+
+def test_a_full_room_refuses_one_viewer_more_until_one_has_left(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedded_room, "MAX_VIEWERS", 2)
+
+    async def scenario(entrance: ViewerEntrance, events: HeardEvents, feed: Feed) -> None:
+        offer = await make_offer("video", "audio")
+        await asyncio.gather(*(entrance.offer(viewer_id=viewer_id, sdp=offer) for viewer_id in ("one", "two")))
+        with pytest.raises(RoomFull):
+            await entrance.offer(viewer_id="three", sdp=offer)
+        assert await entrance.remove_viewer("one")
+        assert (await entrance.offer(viewer_id="three", sdp=offer)).startswith("v=0")
+
+    run(scenario)
+
+
+def test_an_offer_that_is_cancelled_leaves_no_viewer(run: Run) -> None:
+    async def scenario(entrance: ViewerEntrance, events: HeardEvents, feed: Feed) -> None:
+        offer = await make_offer("video", "audio")
+        asked = asyncio.create_task(entrance.offer(viewer_id="one", sdp=offer))
+        await asyncio.sleep(0)
+        asked.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asked
+        assert not await entrance.remove_viewer("one")
+        assert (await entrance.offer(viewer_id="one", sdp=offer)).startswith("v=0")
+
+    run(scenario)
+
+
+def test_a_viewer_that_does_not_connect_is_forgotten_and_was_never_told_of(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded_room, "JOIN_WITHIN_S", 0.0)
+
+    async def scenario(entrance: ViewerEntrance, events: HeardEvents, feed: Feed) -> None:
+        offer = await make_offer("video", "audio")
+        await entrance.offer(viewer_id="one", sdp=offer)
+        while True:  # until the same viewer may come again
+            try:
+                await entrance.offer(viewer_id="one", sdp=offer)
+                break
+            except OfferRefused:
+                await asyncio.sleep(0)
+        assert not events.viewers
+
+    run(scenario)
+
+
+def test_viewers_are_told_of_once_each_way_and_the_first_picture_once(run: Run) -> None:
+    async def scenario(entrance: ViewerEntrance, events: HeardEvents, feed: Feed) -> None:
+        peers = {viewer_id: ReceivingPeer() for viewer_id in ("one", "two")}
+        try:
+            for number, (viewer_id, peer) in enumerate(peers.items(), 1):
+                await peer.accept(await entrance.offer(viewer_id=viewer_id, sdp=await peer.offer()))
+                await feed.until(lambda number=number: len(events.viewers) == number and events.first_frames > 0)
+            assert await entrance.remove_viewer("one") and not await entrance.remove_viewer("one")
+            await peers["two"].aclose()
+            await feed.until(lambda: len(events.viewers) == 4)
+        finally:
+            for peer in peers.values():
+                await peer.aclose()
+        assert events.viewers == [("joined", "one", 1), ("joined", "two", 2), ("left", "one", 1), ("left", "two", 0)]
+        assert events.first_frames == 1 and events.keyframes_wanted.count("joining") == 2
+
+    run(scenario)
+
+
+def test_a_closed_room_refuses_offers(run: Run) -> None:
+    async def scenario(entrance: ViewerEntrance, events: HeardEvents, feed: Feed) -> None:
+        offer = await make_offer("video", "audio")
+        await entrance.offer(viewer_id="one", sdp=offer)
+        await feed.sink.aclose()
+        with pytest.raises(OfferRefused, match="closed"):
+            await entrance.offer(viewer_id="two", sdp=offer)
+        assert not await entrance.remove_viewer("one")
+
+    run(scenario)

@@ -1,0 +1,77 @@
+"""The names of aiortc and aioice that they do not document are still there. Where one went away, the failing test says
+which, and what it was for.
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import importlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import aioice
+import aiortc
+import pytest
+from aiortc import RTCPeerConnection
+
+import visavis.rooms.webrtc
+from visavis.rooms.webrtc.private_names import PRIVATE_NAMES, PrivateName
+
+PACKAGE = Path(visavis.rooms.webrtc.__file__).parent
+LIBRARIES = {"aiortc": aiortc, "aioice": aioice}
+
+
+@pytest.fixture(scope="module")
+def owners() -> Iterator[dict[str, object]]:
+    """Everything that has one of the names; of each class, an instance that was made the ordinary way."""
+
+    async def make() -> dict[str, object]:
+        connection = RTCPeerConnection()
+        transceiver = connection.addTransceiver("video")
+        transport = transceiver.receiver.transport
+        made = {
+            "aioice.ice.Connection": aioice.Connection(ice_controlling=True),
+            "aiortc.RTCRtpSender": transceiver.sender,
+            "aiortc.RTCRtpReceiver": transceiver.receiver,
+            "aiortc.RTCDtlsTransport": transport,
+            "aiortc.rtcrtpreceiver.TimestampMapper": importlib.import_module("aiortc.rtcrtpreceiver").TimestampMapper(),
+        }
+        await connection.close()
+        return made
+
+    yield asyncio.run(make())
+
+
+@pytest.mark.parametrize("private", PRIVATE_NAMES, ids=lambda private: f"{private.owner}.{private.name}")
+def test_a_private_name_is_still_there_and_still_used(private: PrivateName, owners: dict[str, object]) -> None:
+    library = LIBRARIES[private.owner.split(".")[0]]
+    gone = f"{private.owner}.{private.name} went away in {library.__name__} {library.__version__}: {private.purpose}"
+    owner = owners[private.owner] if private.owner in owners else importlib.import_module(private.owner)
+    assert hasattr(owner, private.name), gone
+    # A name that is only set, and that nothing of the library reads any more, has gone too.
+    plain_name = re.sub(r"^_\w+?(?=__)", "", private.name)
+    sources = [path.read_text() for path in Path(library.__file__).parent.rglob("*.py")]
+    assert sum(len(re.findall(rf"\b{plain_name}\b", source)) for source in sources) >= 2, gone
+
+
+def test_every_private_name_that_is_used_is_listed() -> None:
+    listed_attributes = {private.name for private in PRIVATE_NAMES}
+    listed_imports = {(private.owner, private.name) for private in PRIVATE_NAMES}
+    used_attributes: set[str] = set()
+    for path in PACKAGE.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in LIBRARIES:
+                module = node.module or ""
+                for name in node.names:
+                    documented = name.name in LIBRARIES[module].__all__ if module in LIBRARIES else False
+                    assert documented or (module, name.name) in listed_imports, f"{path.name}: {module}.{name.name}"
+            if isinstance(node, ast.Attribute) and node.attr.startswith("_") and not node.attr.endswith("__"):
+                if isinstance(node.value, ast.Name) and node.value.id == "self":
+                    continue
+                assert path.name == "private_names.py", f"{path.name}, line {node.lineno}: {node.attr}"
+                used_attributes.add(node.attr)
+    assert used_attributes <= listed_attributes
+    unused = {name for name in listed_attributes if name.startswith("_")} - used_attributes
+    assert not unused, "listed and used no more"
