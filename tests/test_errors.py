@@ -58,7 +58,7 @@ def test_every_class_with_a_code_is_declared_once_and_says_what_it_means() -> No
 
 def test_a_code_that_is_declared_twice_is_refused() -> None:
     with pytest.raises(AssertionError, match="NO_CAPACITY is declared by NoCapacity"):
-        type("Twice", (VisavisError,), {}, code="NO_CAPACITY")  # type: ignore[call-overload]
+        type("Twice", (VisavisError,), {}, code="NO_CAPACITY")
 
 
 def test_close_codes_are_those_of_rfc_6455_or_private() -> None:

@@ -9,6 +9,7 @@ import httpx
 import numpy as np
 import pytest
 import soundfile
+from numpy.typing import NDArray
 
 from visavis.errors import NotFound
 from visavis.library import PORTRAITS, SAMPLE
@@ -32,14 +33,15 @@ def render(avatar: str, speech: Path, out: Path, *, seed: int = 0) -> None:
     render_film(avatar=avatar, speech=speech, out=out, width_px=SIZE_PX, height_px=SIZE_PX, fps=FPS, seed=seed)
 
 
-def pictures_of(film: Path) -> list[np.ndarray]:
+def pictures_of(film: Path) -> list[NDArray[np.uint8]]:
     with av.open(str(film)) as box:
-        return [frame.to_ndarray(format="gray") for frame in box.decode(video=0)]
+        return [np.asarray(frame.to_ndarray(format="gray"), np.uint8) for frame in box.decode(video=0)]
 
 
 def listed(server: RunningServer, query: str = "") -> dict[str, str]:
     answer = httpx.get(f"{server.base_url}/v1/avatars{query}", headers={"x-api-key": server.api_key})
-    return answer.json()["avatars"][0]
+    avatar: dict[str, str] = answer.json()["avatars"][0]
+    return avatar
 
 
 @pytest.fixture
@@ -75,6 +77,7 @@ def test_a_photo_speaks_for_as_long_as_the_recording(speech: Path, tmp_path: Pat
     assert max(np.abs(picture.astype(int) - pictures[0]).max() for picture in pictures) > 30, "nothing moved"
     with av.open(str(film)) as box:
         sound = box.streams.audio[0]
+        assert sound.duration is not None and sound.time_base is not None
         assert float(sound.duration * sound.time_base) == pytest.approx(SECONDS, abs=0.05)
 
 

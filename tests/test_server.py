@@ -53,7 +53,7 @@ def perform(base_url: str, look: str, headers: dict[str, str]) -> dict[str, Any]
         answer := httpx.post(base_url + "/v1/sessions", json={"avatar": look}, headers=headers, timeout=PATIENCE_S)
     ).status_code == 503:
         time.sleep(int(answer.headers["retry-after"]))
-    session = answer.json()["session"]
+    session: dict[str, Any] = answer.json()["session"]
     assert session["status"] == "started"
     return session
 
@@ -159,7 +159,7 @@ def test_connections_do_not_wait_for_acknowledgements(tmp_path: Path, monkeypatc
 def test_an_odd_host_header_is_not_put_into_addresses(tmp_path: Path) -> None:
     with RunningServer(Settings(data_dir=tmp_path), fleet=FakeFleet(), prepare=fake_prepare) as server:
         for host in ("[::", "a b", "x/../y", "exa\u00e9mple", "user@host", "a:b:c", "a:123456"):
-            headers = {"x-api-key": server.api_key.encode(), "host": host.encode("latin-1")}
+            headers = {b"x-api-key": server.api_key.encode(), b"host": host.encode("latin-1")}
             answer = httpx.post(
                 server.base_url + "/v1/avatars/upload-face", json={"image_base64": "YQ=="}, headers=headers
             )

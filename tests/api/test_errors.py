@@ -267,7 +267,7 @@ async def test_nothing_that_is_sent_gets_a_422_or_a_500(service: Service) -> Non
     @given(target=st.sampled_from(TARGETS), content_type=st.sampled_from(TYPES), body=bodies)
     def collect(target: tuple[str, str], content_type: str, body: bytes) -> None:
         sent.append(
-            service.client.build_request(*target, content=body, headers={"content-type": content_type.encode()})
+            service.client.build_request(*target, content=body, headers={b"content-type": content_type.encode()})
         )
 
     collect()

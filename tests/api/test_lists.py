@@ -19,7 +19,7 @@ async def ids(service: Service, query: str = "") -> list[str]:
 
 async def make(service: Service, **metadata: Any) -> str:
     answer = await service.client.post("/v1/sessions", json={"avatar_id": service.look_id, "metadata": metadata})
-    return answer.json()["session"]["session_id"]
+    return str(answer.json()["session"]["session_id"])
 
 
 async def test_newest_first_and_by_status(service: Service) -> None:

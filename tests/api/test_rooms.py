@@ -16,7 +16,8 @@ OFFER = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\nm=video 9 UDP/TLS/RT
 
 
 async def make(service: Service, *, start: bool = True) -> dict[str, Any]:
-    session = (await service.client.post("/v1/sessions", json={"avatar_id": service.look_id})).json()["session"]
+    answer = await service.client.post("/v1/sessions", json={"avatar_id": service.look_id})
+    session: dict[str, Any] = answer.json()["session"]
     if start:
         await service.client.put(f"/v1/sessions/{session['session_id']}/start")
     return session
@@ -63,11 +64,11 @@ async def test_only_the_rooms_own_token_opens_it(service: Service) -> None:
     whep = session["daily_room"]["url"] + "/whep"
     name = session["daily_room"]["name"]
     forged = jwt.encode({"room": name}, "0" * 32, algorithm="HS256")
-    unsigned = jwt.encode({"room": name}, None, algorithm="none")
+    unsigned = jwt.encode({"room": name}, "", algorithm="none")
     for token in (other["daily_room"]["token"], session["access_token"], forged, unsigned, "x", "é"):
-        answer = await service.client.post(
-            whep, content=OFFER, headers=headers(session) | {"authorization": f"Bearer {token}".encode("latin-1")}
-        )
+        sent = {name.encode(): value.encode() for name, value in headers(session).items()}
+        sent[b"authorization"] = f"Bearer {token}".encode("latin-1")
+        answer = await service.client.post(whep, content=OFFER, headers=sent)
         assert (answer.status_code, answer.json()["error"]["code"]) == (401, "UNAUTHORIZED"), token
     for authorization in ({}, {"authorization": "Basic x"}, {"authorization": "Bearer "}):
         answer = await service.client.post(

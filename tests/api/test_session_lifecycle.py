@@ -17,7 +17,8 @@ TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 async def create(service: Service, **body: Any) -> dict[str, Any]:
     answer = await service.client.post("/v1/sessions", json={"avatar_id": service.look_id, **body})
     assert answer.status_code == 201, answer.text
-    return answer.json()
+    made: dict[str, Any] = answer.json()
+    return made
 
 
 def ordered(value: Any) -> Any:

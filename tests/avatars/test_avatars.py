@@ -38,7 +38,8 @@ async def listed(service: Service, query: str = "", **headers: str) -> list[dict
     answer = await service.client.get(f"/v1/avatars{query}", headers=headers)
     assert answer.status_code == 200, answer.text
     assert list(answer.json()) == ["success", "avatars"]
-    return answer.json()["avatars"]
+    avatars: list[dict[str, Any]] = answer.json()["avatars"]
+    return avatars
 
 
 async def own(service: Service, query: str = "") -> list[dict[str, Any]]:

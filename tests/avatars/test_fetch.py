@@ -75,14 +75,17 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def serving() -> Iterator[tuple[str, list[tuple[str, str]]]]:
-    handler = type("Handler", (_Handler,), {"stopped": threading.Event(), "seen": []})
-    web = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    class Handler(_Handler):
+        stopped = threading.Event()
+        seen: list[tuple[str, str]] = []  # noqa: RUF012 -- made for each server
+
+    web = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=web.serve_forever)
     thread.start()
     try:
-        yield f"http://example.org:{web.server_port}", handler.seen
+        yield f"http://example.org:{web.server_port}", Handler.seen
     finally:
-        handler.stopped.set()
+        Handler.stopped.set()
         web.shutdown()
         thread.join()
         web.server_close()

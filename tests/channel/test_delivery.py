@@ -18,7 +18,7 @@ from visavis.engine.speech.phones import CLASSES
 from visavis.fleet.port import PLAIN
 
 AUDIO = base64.b64encode(bytes(6400)).decode()  # 200 ms
-PHONEMES = {
+PHONEMES: dict[str, list[tuple[Any, float, float]]] = {
     "ipa": [("p", 0, 80), ("aː", 80, 200)],
     "arpabet": [("P", 0, 80), ("AA0", 80, 200)],
     "sapi": [(21, 0, 80), ("2", 80, 200)],

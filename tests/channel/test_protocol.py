@@ -18,7 +18,7 @@ from visavis.channel.server_messages import ErrorMessage, PlaybackStartedMessage
 from visavis.channel.steps import Attach, Close, Interrupt, Send, Speak, Step, Update
 from visavis.channel.video_size import is_valid_video_size
 from visavis.engine.output import AS_IS
-from visavis.errors import QueueFull, SessionEnded
+from visavis.errors import CloseCode, QueueFull, SessionEnded
 from visavis.fleet.port import PlaybackStarted
 
 # The machine may be busy: slowness is no fault of the protocol.
@@ -130,7 +130,7 @@ def test_session_over_during_an_effect_closes_at_once_and_its_outcome_is_no_news
     protocol.receive_text(speak(160))
     protocol.session_event(PlaybackStarted(utterance_id="u"))
     held, close = protocol.session_event(SessionOver(reason="ended"))
-    assert isinstance(held, Send) and close == Close(code=1000, reason="ended")
+    assert isinstance(held, Send) and close == Close(code=CloseCode.NORMAL, reason="ended")
     assert protocol.done() == [] and protocol.receive_text(speak(160)) == [] and protocol.receive_binary(b"") == []
     assert protocol.session_event(TakenOver()) == [] and protocol.init_timed_out() == []
 
@@ -156,7 +156,7 @@ def test_a_failure_of_ours_closes_1011() -> None:
     protocol = opened()
     protocol.receive_text(speak(160))
     said, close = protocol.failed()
-    assert isinstance(said, Send) and close == Close(code=1011, reason="Internal error")
+    assert isinstance(said, Send) and close == Close(code=CloseCode.INTERNAL_ERROR, reason="Internal error")
 
 
 def test_a_reason_too_long_for_a_close_frame_is_cut_between_characters() -> None:
@@ -268,7 +268,7 @@ JSON_LEAVES = st.none() | st.booleans() | JSON_NUMBERS | st.text(max_size=8) | s
 JSON_VALUES: st.SearchStrategy[object] = st.deferred(
     lambda: JSON_LEAVES | st.lists(JSON_VALUES, max_size=3) | JSON_OBJECTS
 )
-JSON_OBJECTS = st.dictionaries(st.sampled_from(NAMES), JSON_VALUES, max_size=4)
+JSON_OBJECTS: st.SearchStrategy[dict[str, object]] = st.dictionaries(st.sampled_from(NAMES), JSON_VALUES, max_size=4)
 MEMBERS = [
     "session_id",
     "session_token",

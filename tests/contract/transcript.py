@@ -24,7 +24,7 @@ from typing import Any
 from visavis import errors
 from visavis.channel import port as channel_port
 from visavis.channel.protocol import ChannelProtocol
-from visavis.channel.steps import Close, Send, Step
+from visavis.channel.steps import Attach, Close, Send, Step
 from visavis.engine.output import AS_IS, read_output
 from visavis.fleet import port as fleet_port
 
@@ -105,7 +105,7 @@ def replay_pure(transcript: Transcript) -> None:
         if "effect" in step:
             effect = outputs.pop(0)
             assert type(effect).__name__ == step["effect"] and not outputs, (place, effect)
-            asked = effect.init if step["effect"] == "Attach" else effect
+            asked = effect.init if isinstance(effect, Attach) else effect
             for name, value in step.get("with", {}).items():
                 assert getattr(asked, name) == value, (place, name)
             outputs = _outcome(protocol, step["outcome"], update=step["effect"] == "Update")

@@ -74,11 +74,12 @@ def test_an_answer_is_checked_for_its_status_its_headers_and_its_body() -> None:
     headers = {"X-RateLimit-Limit": "60", "X-RateLimit-Remaining": "59", "X-RateLimit-Reset": "1", "Request-Id": "r"}
     good = httpx.Response(200, json={"success": True}, headers=headers)
     assert check_answer("here", good, status=200, pattern={"success": True}) == {"success": True}
-    for answer, status, pattern in [
+    refused: list[tuple[httpx.Response, int, dict[str, Any]]] = [
         (good, 201, {"success": True}),
         (good, 200, CREATED),
         (httpx.Response(200, json={"success": True}), 200, {"success": True}),
         (httpx.Response(200, text="{}", headers=headers), 200, {}),
-    ]:
+    ]
+    for answer, status, pattern in refused:
         with pytest.raises(ContractBroken):
             check_answer("here", answer, status=status, pattern=pattern)

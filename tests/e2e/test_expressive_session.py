@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from numpy.typing import NDArray
 from websockets.asyncio.client import ClientConnection
 
 from tests.e2e.conftest import LiveServer
@@ -57,7 +58,7 @@ async def test_motion_follows_the_timings_and_comes_before_its_sound(
         assert await hear(channel) == {"type": "agent.state", "state": "idle"}
         await channel.send(json.dumps({**speech, "phonemes": phonemes, "alphabet": "ipa"}))
         heard = await hear_until(channel, "agent.playback.finished")
-    frames = {}
+    frames: dict[float, list[float]] = {}
     for message in heard:
         if message["type"] == "agent.motion" and message["utterance_id"] == "one":
             frames |= {round(message["position_s"] + 0.02 * k, 2): row for k, row in enumerate(message["coefficients"])}
@@ -97,8 +98,9 @@ async def seen(viewer: WhepViewer, wanted: Any) -> SeenPicture:
     raise AssertionError("the room closed")
 
 
-def corner(rgb: np.ndarray) -> np.ndarray:
-    return rgb[8:40, 8:40].reshape(-1, 3).mean(axis=0)
+def corner(rgb: NDArray[np.uint8]) -> NDArray[np.float64]:
+    mean: NDArray[np.float64] = rgb[8:40, 8:40].reshape(-1, 3).mean(axis=0)
+    return mean
 
 
 async def test_the_picture_looks_as_it_was_asked_to_at_once_and_live(

@@ -37,7 +37,8 @@ def film_figures(clip: str, folder: Path) -> dict[str, float]:
     )
     measure = [sys.executable, str(MEASURE), str(film), "--phones", str(SPEECH / f"{clip}.phones.tsv")]
     printed = subprocess.run(measure, check=True, capture_output=True, text=True).stdout
-    return json.loads(printed.strip().splitlines()[-1])
+    figures: dict[str, float] = json.loads(printed.strip().splitlines()[-1])
+    return figures
 
 
 @pytest.fixture(scope="module")

@@ -91,7 +91,7 @@ async def test_bad_creates_have_their_typed_answers(server: LiveServer, http: ht
     "key", [None, "", "ah_live_" + "x" * 32, "nonsense", "ä", "ah_live_" + "x" * 5000], ids=lambda key: str(key)[:12]
 )
 async def test_no_key_and_wrong_keys(server: LiveServer, key: str | None) -> None:
-    headers = {} if key is None else {"x-api-key": key.encode()}
+    headers = {} if key is None else {b"x-api-key": key.encode()}
     async with httpx.AsyncClient(base_url=server.base_url, headers=headers) as stranger:
         answer = await stranger.get("/v1/sessions")
     assert answer.status_code == 401 or (answer.status_code in (400, 431) and len(key or "") > 1000)

@@ -38,7 +38,8 @@ def inside(picture: NDArray[np.uint8], outline: NDArray[np.float32]) -> NDArray[
     height, width = picture.shape[:2]
     y, x = np.mgrid[0:height, 0:width]
     within = Outline(outline).contains_points(np.stack([x.ravel(), y.ravel()], 1)).reshape(height, width)
-    return picture[within].astype(np.float64)
+    colours: NDArray[np.float64] = picture[within].astype(np.float64)
+    return colours
 
 
 def brightness(pixels: NDArray[np.float64]) -> float:
@@ -57,7 +58,8 @@ def around(picture: NDArray[np.uint8], points: NDArray[np.float32], radius_px: i
         picture[int(y) - radius_px : int(y) + radius_px, int(x) - radius_px : int(x) + radius_px].reshape(-1, 3)
         for x, y in points
     ]
-    return np.concatenate(patches).astype(np.float64)
+    colours: NDArray[np.float64] = np.concatenate(patches).astype(np.float64)
+    return colours
 
 
 def test_one_portrait_is_the_default_and_slugs_are_unique() -> None:

@@ -9,7 +9,9 @@ import contextlib
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import anyio
 import av
@@ -29,6 +31,7 @@ LOUD = 2000
 
 Scenario = Callable[[LocalPerformer], Awaitable[None]]
 Run = Callable[[Scenario], None]
+T = TypeVar("T")
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +79,14 @@ class Watching:
         async with self.came:
             await self.came.wait_for(happened)
 
+    def shows_a_click(self, picture: int, block: int) -> bool:
+        """Whether one is seen from that picture on, and heard from that block on."""
+        seen = any(brightness(p) > WHITE for p in self.pictures[picture:])
+        return seen and any(loudness(b) > LOUD for b in self.blocks[block:])
+
+    def is_quiet_after(self, block: int) -> bool:
+        return len(self.blocks) > block and loudness(self.blocks[-1]) < 10
+
     async def see(self) -> None:
         async for picture in self.viewer.pictures():
             await self._keep(self.pictures, picture)
@@ -84,7 +95,7 @@ class Watching:
         async for block in self.viewer.sound():
             await self._keep(self.blocks, block)
 
-    async def _keep(self, what: list, thing: object) -> None:
+    async def _keep(self, what: list[T], thing: T) -> None:
         async with self.came:
             what.append(thing)
             self.came.notify_all()
@@ -101,8 +112,14 @@ async def watching(performer: LocalPerformer, viewer_id: str = "viewer_1") -> As
                 task.cancel()
 
 
+def pts_of(picture: SeenPicture) -> int:
+    assert picture.frame.pts is not None
+    return picture.frame.pts
+
+
 def tone(duration_ms: int, rate_hz: int = 16_000) -> bytes:
-    return (np.sin(2 * np.pi * 500 * np.arange(duration_ms * rate_hz // 1000) / rate_hz) * 9000).astype("<i2").tobytes()
+    wave = np.sin(2 * np.pi * 500 * np.arange(duration_ms * rate_hz // 1000) / rate_hz)
+    return bytes((wave * 9000).astype("<i2"))
 
 
 def brightness(picture: SeenPicture) -> float:
@@ -126,9 +143,10 @@ def test_idle_pictures_move_and_come_at_the_frame_rate(run: Run) -> None:
             grey = [p.frame.to_ndarray(format="gray").astype(int) for p in watched.pictures]
             assert grey[0].shape == (240, 320)
             assert all(np.abs(a - b).max() > 50 for a, b in itertools.pairwise(grey))
-            steps = np.diff([p.frame.pts for p in watched.pictures])
+            steps = np.diff([pts_of(p) for p in watched.pictures])
             assert not (steps % 3600).any() and np.median(steps) == 3600, "a late picture is left out, never moved"
             assert not any(loudness(b) > 10 for b in watched.blocks)
+            assert watched.viewer.time_to_first_frame_s is not None
             print(f"first picture after {watched.viewer.time_to_first_frame_s * 1000:.0f} ms")
 
     run(scenario)
@@ -142,24 +160,17 @@ def test_a_click_is_seen_in_the_first_picture_after_it(run: Run, capsys: pytest.
             for _ in range(5):
                 seen, heard = len(watched.pictures), len(watched.blocks)
                 await performer.speak(tone(200), sample_rate_hz=16_000, final=True)
-                await watched.until(
-                    lambda seen=seen, heard=heard: (
-                        any(brightness(p) > WHITE for p in watched.pictures[seen:])
-                        and any(loudness(b) > LOUD for b in watched.blocks[heard:])
-                    )
-                )
+                await watched.until(partial(watched.shows_a_click, seen, heard))
                 before, flash = next(
                     pair for pair in itertools.pairwise(watched.pictures[seen - 1 :]) if brightness(pair[1]) > WHITE
                 )
                 offset_ms = (flash.media_time_s - onset_s(watched.blocks[heard:])) * 1000
                 # The first picture after the click shows it: 40 ms at most, and 40 more for each that a busy machine
                 # has left out.
-                assert -10 <= offset_ms <= (flash.frame.pts - before.frame.pts) / 90 + 1
+                assert -10 <= offset_ms <= (pts_of(flash) - pts_of(before)) / 90 + 1
                 offsets_ms.append(offset_ms)
                 heard = len(watched.blocks)
-                await watched.until(
-                    lambda heard=heard: len(watched.blocks) > heard + 25 and loudness(watched.blocks[-1]) < 10
-                )
+                await watched.until(partial(watched.is_quiet_after, heard + 25))
         with capsys.disabled():
             print(
                 f"\nflash after click: {', '.join(f'{o:+.1f}' for o in offsets_ms)} ms (a frame every 40 ms: 0 to +40)"

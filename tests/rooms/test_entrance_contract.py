@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import anyio
 import pytest
@@ -114,11 +115,14 @@ def test_a_viewer_that_does_not_connect_is_forgotten_and_was_never_told_of(
 
 def test_viewers_are_told_of_once_each_way_and_the_first_picture_once(run: Run) -> None:
     async def scenario(entrance: ViewerEntrance, events: HeardEvents, feed: Feed) -> None:
+        def shown_to(viewers: int) -> bool:
+            return len(events.viewers) == viewers and events.first_frames > 0
+
         peers = {viewer_id: ReceivingPeer() for viewer_id in ("one", "two")}
         try:
             for number, (viewer_id, peer) in enumerate(peers.items(), 1):
                 await peer.accept(await entrance.offer(viewer_id=viewer_id, sdp=await peer.offer()))
-                await feed.until(lambda number=number: len(events.viewers) == number and events.first_frames > 0)
+                await feed.until(partial(shown_to, number))
             assert await entrance.remove_viewer("one") and not await entrance.remove_viewer("one")
             await peers["two"].aclose()
             await feed.until(lambda: len(events.viewers) == 4)

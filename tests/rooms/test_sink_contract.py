@@ -129,7 +129,8 @@ def run(opened: Open, scenario: Scenario) -> None:
 def test_items_come_in_the_order_of_their_positions_and_show_what_was_published(opened: Open) -> None:
     async def scenario(stand: Stand) -> None:
         await stand.until_after(stand.feed.position + 30 * BLOCK)
-        for kind, step in (("audio", BLOCK), ("video", 2 * BLOCK)):
+        steps: tuple[tuple[MediaKind, int], ...] = (("audio", BLOCK), ("video", 2 * BLOCK))
+        for kind, step in steps:
             positions = stand.received(kind)
             assert positions == list(range(positions[0], positions[-1] + 1, step))
         assert all(abs(grey - brightness_at(position)) < 3 for position, grey in stand.brightness())

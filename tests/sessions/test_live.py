@@ -35,7 +35,8 @@ SOON = 10.0  # a bound on waiting for what must happen, never asserted about
 
 
 async def create(service: Service, *, start: bool = True) -> dict[str, Any]:
-    session = (await service.client.post("/v1/sessions", json={"avatar_id": service.look_id})).json()["session"]
+    answer = await service.client.post("/v1/sessions", json={"avatar_id": service.look_id})
+    session: dict[str, Any] = answer.json()["session"]
     if start:
         answer = await service.client.put(f"/v1/sessions/{session['session_id']}/start")
         assert answer.status_code == 200, answer.text
@@ -74,7 +75,7 @@ async def ended(service: Service, session_id: str) -> SessionRecord:
 
 
 @asynccontextmanager
-async def impatient(folder: Path, **settings: float) -> AsyncIterator[Service]:
+async def impatient(folder: Path, **settings: Any) -> AsyncIterator[Service]:
     async with open_service(folder, **settings) as service:
         yield service
 

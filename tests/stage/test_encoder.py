@@ -28,7 +28,8 @@ def encoded(encoder: VideoEncoder, numbers: range) -> list[EncodedPacket]:
 
 def decoded(packets: list[EncodedPacket]) -> list[NDArray[np.uint8]]:
     codec = av.CodecContext.create("libvpx", "r")
-    return [frame.to_ndarray(format="yuv420p") for packet in packets for frame in codec.decode(av.Packet(packet.data))]
+    frames = [frame for packet in packets for frame in codec.decode(av.Packet(packet.data))]
+    return [np.asarray(frame.to_ndarray(format="yuv420p"), np.uint8) for frame in frames]
 
 
 def test_pictures_come_out_at_once_and_look_as_they_went_in() -> None:

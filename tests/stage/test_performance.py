@@ -18,7 +18,9 @@ FRAME_SAMPLES = PLAYOUT_RATE_HZ // 25
 
 
 def tone(duration_ms: int, rate_hz: int = RATE_HZ, level: int = 8000) -> NDArray[np.int16]:
-    return (np.sin(2 * np.pi * 400 * np.arange(duration_ms * rate_hz // 1000) / rate_hz) * level).astype(np.int16)
+    wave = np.sin(2 * np.pi * 400 * np.arange(duration_ms * rate_hz // 1000) / rate_hz)
+    pcm: NDArray[np.int16] = (wave * level).astype(np.int16)
+    return pcm
 
 
 class Stand:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from training.augment import spoil
 
 
-def burst() -> np.ndarray:
+def burst() -> NDArray[np.int16]:
     """A second of quiet, and in its middle a tenth of a second of a loud harmonic sound."""
     t = np.arange(16000) / 16000
     sound = sum(np.sin(2 * np.pi * 150 * k * t) / k for k in range(1, 20)) * ((t > 0.45) & (t < 0.55))
-    return (sound / np.abs(sound).max() * 12000).astype(np.int16)
+    pcm: NDArray[np.int16] = (sound / np.abs(sound).max() * 12000).astype(np.int16)
+    return pcm
 
 
 def test_what_is_spoilt_is_said_at_the_same_times() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from numpy.typing import NDArray
 
 from training.recognise import Word, agreement, believed, classes_of, cut, runs
 from training.recordings import transcribe_all, untold_by_speaker
@@ -68,7 +69,7 @@ def test_speakers_take_turns_and_the_unreadable_are_counted(tmp_path: Path) -> N
     found = untold_by_speaker(tmp_path, "me")
     assert {speaker: len(paths) for speaker, paths in found.items()} == {"ann": 2, "bob": 2, "me": 1}
 
-    def half(pcm: np.ndarray) -> list[Spoken]:
+    def half(pcm: NDArray[np.int16]) -> list[Spoken]:
         return [Spoken(pcm=pcm[:8000], segments=[Segment(start_s=0.0, end_s=0.5, viseme=SS)])]
 
     said, counts = transcribe_all(found, half, np.random.default_rng(1), until_s=float("inf"))

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from numpy.typing import NDArray
 
 from training.align import Alignment, fault, said_of_ipa
 from training.g711 import g711
@@ -20,7 +21,7 @@ from visavis.engine.speech.articulation import Segment
 RATE = 16000
 
 
-def syllables(count: int = 6) -> np.ndarray:
+def syllables(count: int = 6) -> NDArray[np.float32]:
     """Return bursts of a buzz with formants, 0.2 s each with 0.2 s of quiet between, from 0.2 s on."""
     t = np.arange(RATE // 5) / RATE
     buzz = sum(
@@ -29,7 +30,7 @@ def syllables(count: int = 6) -> np.ndarray:
     return np.tile(np.concatenate([np.zeros(RATE // 5), buzz / np.abs(buzz).max()]), count).astype(np.float32)
 
 
-def centroid_hz(x: np.ndarray) -> float:
+def centroid_hz(x: NDArray[np.generic]) -> float:
     power = np.abs(np.fft.rfft(x)) ** 2
     return float((power * np.fft.rfftfreq(len(x), 1 / RATE)).sum() / power.sum())
 

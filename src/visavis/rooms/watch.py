@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -90,7 +90,7 @@ class RoomViewer:
         """Whether sender reports of both streams have come: media times of sound and picture are exact from then on."""
         return self._peer.synchronised
 
-    async def pictures(self) -> AsyncIterator[SeenPicture]:
+    async def pictures(self) -> AsyncGenerator[SeenPicture, None]:
         """Every decoded picture, until the room or this viewer closes."""
         async for frame in self._peer.pictures():
             assert frame.pts is not None

@@ -6,6 +6,7 @@ from random import Random
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from visavis.engine.motion.expressions import expressions
 from visavis.engine.motion.frame import COEFFICIENTS, INDEX, MOUTH_COUNT, MotionFrame
@@ -51,7 +52,7 @@ def live(state: State, seed: int, steps: int, mood: Mood | None = None) -> list[
     return [life.frame(step, state=state, mood=mood or Mood()) for step in range(steps)]
 
 
-def rows(frames: list[MotionFrame]) -> np.ndarray:
+def rows(frames: list[MotionFrame]) -> NDArray[np.float32]:
     return np.array([frame.coefficients for frame in frames], np.float64)
 
 

@@ -19,7 +19,7 @@ Drawn = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8], NDArray[n
 @pytest.fixture(params=["widest", "plain"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setattr(native, "_PLAIN", int(request.param == "plain"))
-    return request.param
+    return str(request.param)
 
 
 def person(rng: np.random.Generator, width: int, height: int) -> NDArray[np.uint8]:
@@ -224,8 +224,10 @@ def test_each_lip_is_seen_on_its_side_of_the_line(way: str) -> None:
         face = np.zeros((40, 66, 4), np.uint8)
         box = {"left": -grid.x0, "top": -grid.y0, "width": 66, "height": 40}
         lips = native.Lips(**box, middle=native.address(middle), steepness=0.4, face=native.address(face))
-        both = (native.Grid(nodes=native.address(nodes), across=grid.nx, cell=6) for nodes in (at_upper, at_lower))
-        native.skin(lips, *both, native.Texture.of(framed), native.scratch_for(66, 6))
+        upper, lower = (
+            native.Grid(nodes=native.address(nodes), across=grid.nx, cell=6) for nodes in (at_upper, at_lower)
+        )
+        native.skin(lips, upper, lower, native.Texture.of(framed), native.scratch_for(66, 6))
         return face
 
     upper, lower = skin(np.full(66, 90, np.float32)), skin(np.full(66, -90, np.float32))

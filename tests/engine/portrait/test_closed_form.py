@@ -5,12 +5,15 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from visavis.engine.portrait.closed_form import closed_form
 
+Scene = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]
+
 
 @pytest.fixture(scope="module")
-def scene():
+def scene() -> Scene:
     """Dark hair with strands into a light wall, and a vague guess of where it ends: image, opacity, guess, unknown."""
     height, width = 96, 120
     opacity = np.zeros((height, width), np.float32)
@@ -24,7 +27,7 @@ def scene():
     return image, opacity, guess, (guess > 0) & (guess < 1)
 
 
-def test_strands_come_out(scene):
+def test_strands_come_out(scene: Scene) -> None:
     image, opacity, guess, unknown = scene
     found = closed_form(image, guess, unknown)
     assert np.abs(found - opacity)[unknown].mean() < 0.4 * np.abs(guess - opacity)[unknown].mean()
@@ -32,14 +35,14 @@ def test_strands_come_out(scene):
     assert found[strands].mean() > 0.6 and found[gaps].mean() < 0.15
 
 
-def test_what_is_known_stays(scene):
+def test_what_is_known_stays(scene: Scene) -> None:
     image, _, guess, unknown = scene
     found = closed_form(image, guess, unknown)
     assert np.array_equal(found[~unknown], guess[~unknown])
     assert np.array_equal(closed_form(image, guess, np.zeros_like(unknown)), guess)
 
 
-def test_a_picture_whose_edge_is_unknown_too_has_no_seam_there(scene):
+def test_a_picture_whose_edge_is_unknown_too_has_no_seam_there(scene: Scene) -> None:
     image, opacity, guess, unknown = scene
     found = closed_form(image, guess, unknown)
     edge = np.abs(found - opacity)[[0, -1]][unknown[[0, -1]]].mean()

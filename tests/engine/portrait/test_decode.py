@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from tests.engine.portrait.photos import (
@@ -20,7 +21,7 @@ from visavis.errors import PortraitRefused
 ORIGINAL = np.asarray(portrait()).astype(int)
 
 
-def difference(picture: np.ndarray) -> float:
+def difference(picture: NDArray[np.uint8]) -> float:
     return float(np.abs(picture.astype(int) - ORIGINAL).mean())
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from tests.engine.portrait.photos import cat, on_wall, portrait, profile
@@ -23,7 +24,7 @@ def models() -> Models:
     return Models()
 
 
-def pixels(picture: Image.Image) -> np.ndarray:
+def pixels(picture: Image.Image) -> NDArray[np.uint8]:
     return np.array(picture.convert("RGB"))
 
 
@@ -117,6 +118,6 @@ def test_angles_are_those_the_mesh_was_turned_by(yaw_deg: float, roll_deg: float
     assert turned.roll_deg == pytest.approx(roll_deg, abs=4)
 
 
-def about_z(angle_deg: float) -> np.ndarray:
+def about_z(angle_deg: float) -> NDArray[np.float64]:
     angle = math.radians(angle_deg)
     return np.array([[math.cos(angle), -math.sin(angle), 0], [math.sin(angle), math.cos(angle), 0], [0, 0, 1]])

@@ -21,6 +21,7 @@ from visavis.engine.portrait.study import PortraitStudy
 from visavis.engine.render.pack import AvatarPack, bake
 
 Rendered = NDArray[np.uint8]
+FindPoints = Callable[[Rendered], NDArray[np.float64]]
 
 
 @pytest.fixture(scope="session")
@@ -43,11 +44,12 @@ def motion(yaw: float = 0.0, pitch: float = 0.0, roll: float = 0.0, **coefficien
 
 
 def rgb(i420: Rendered) -> Rendered:
-    return cv2.cvtColor(i420, cv2.COLOR_YUV2RGB_I420)
+    picture: Rendered = cv2.cvtColor(i420, cv2.COLOR_YUV2RGB_I420)
+    return picture
 
 
 @pytest.fixture(scope="session")
-def find_points() -> Callable[[Rendered], NDArray[np.float64]]:
+def find_points() -> FindPoints:
     """Return the mesh of the face in an I420 picture, px (478, 2)."""
     import mediapipe as mp
 

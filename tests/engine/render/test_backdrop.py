@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from tests.engine.render.conftest import motion, rgb
+from tests.engine.render.conftest import Rendered, motion, rgb
 from visavis.engine.pack_ref import picture_id_of
 from visavis.engine.render.backdrop import Backdrop, Framing, image_source
 from visavis.engine.render.colour import to_yuv
@@ -17,6 +19,7 @@ from visavis.engine.render.cutout import own_colours
 from visavis.engine.render.framing import place
 from visavis.engine.render.ground import covering
 from visavis.engine.render.landmarks import CHIN, FOREHEAD
+from visavis.engine.render.pack import AvatarPack
 from visavis.errors import BackgroundRefused, FramingRefused
 
 SIDE = 320
@@ -36,7 +39,7 @@ RATIOS = [(18, 9), (16, 9), (5, 3), (16, 10), (3, 2), (4, 3), (1, 1)]
         ({"type": "chroma"}, Backdrop(kind="chroma", color=(0, 177, 64))),
     ],
 )
-def test_a_background_is_read_and_travels(value, backdrop):
+def test_a_background_is_read_and_travels(value: object, backdrop: Backdrop) -> None:
     assert Backdrop.parse(value) == backdrop
     assert Backdrop.from_plain(backdrop.plain()) == backdrop
     assert image_source(value) is None
@@ -67,14 +70,14 @@ def test_a_background_is_read_and_travels(value, backdrop):
         {"type": "transparent", "alpha": 1},
     ],
 )
-def test_a_background_that_is_none_is_refused_in_words(value):
+def test_a_background_that_is_none_is_refused_in_words(value: object) -> None:
     with pytest.raises(BackgroundRefused) as refused:
         Backdrop.parse(value)
     assert (refused.value.status, refused.value.code) == (400, "INVALID_BACKGROUND")
     assert refused.value.message
 
 
-def test_an_image_is_named_by_its_source_and_shown_from_its_file():
+def test_an_image_is_named_by_its_source_and_shown_from_its_file() -> None:
     value = {"type": "image", "image": "https://example.com/office.jpg"}
     assert image_source(value) == "https://example.com/office.jpg"
     picture_id = picture_id_of(b"an office")
@@ -83,7 +86,7 @@ def test_an_image_is_named_by_its_source_and_shown_from_its_file():
 
 
 @pytest.mark.parametrize("picture_id", ["", "pict_", "../../secret", "pict_" + "0" * 63 + "/"])
-def test_what_names_no_picture_is_refused(picture_id):
+def test_what_names_no_picture_is_refused(picture_id: str) -> None:
     with pytest.raises(BackgroundRefused):
         Backdrop(kind="image", picture_id=picture_id)
 
@@ -91,12 +94,12 @@ def test_what_names_no_picture_is_refused(picture_id):
 @pytest.mark.parametrize(
     "value", [None, 1.2, {"zoom": "near"}, {"zoom": 0.1}, {"zoom": 9}, {"zoom": 10**400}, {"zoom": True}, {"tilt": 3}]
 )
-def test_a_framing_that_is_none_is_refused_in_words(value):
+def test_a_framing_that_is_none_is_refused_in_words(value: object) -> None:
     with pytest.raises(FramingRefused):
         Framing.parse(value)
 
 
-def test_a_colour_stands_still_and_flat_behind_a_moving_head(pack):
+def test_a_colour_stands_still_and_flat_behind_a_moving_head(pack: AvatarPack) -> None:
     renderer = CpuRenderer(pack, SIDE, SIDE, Backdrop(kind="color", color=(200, 20, 160)))
     rest, moved = renderer.render(motion()).copy(), renderer.render(SPEAKING)
     wanted = np.rint(to_yuv(np.array([[[200, 20, 160]]], np.uint8)))[0, 0]
@@ -109,7 +112,7 @@ def test_a_colour_stands_still_and_flat_behind_a_moving_head(pack):
     assert np.all(still[:, region[0] : region[2]] == wanted[0])
 
 
-def test_an_image_covers_the_frame_with_its_middle(pack, tmp_path):
+def test_an_image_covers_the_frame_with_its_middle(pack: AvatarPack, tmp_path: Path) -> None:
     image = np.zeros((300, 900, 3), np.uint8)
     # BGR
     image[:, :300], image[:, 300:450], image[:, 450:600], image[:, 600:] = (
@@ -125,13 +128,13 @@ def test_an_image_covers_the_frame_with_its_middle(pack, tmp_path):
     assert left[1] > 150 > left[0] + left[2]  # the square in its middle: green, then red
     assert right[0] > 150 > right[1] + right[2]
     assert covering(image, 100, 400).shape == (400, 100, 3)
-    for image in (None, tmp_path / "nothing.png"):
+    for path in (None, tmp_path / "nothing.png"):
         other = Backdrop(kind="image", picture_id=picture_id_of(b"nothing"))
         with pytest.raises(BackgroundRefused):
-            CpuRenderer(pack, SIDE, SIDE, other, image=image)
+            CpuRenderer(pack, SIDE, SIDE, other, image=path)
 
 
-def test_a_blur_takes_detail_from_the_background_alone_and_puts_no_halo_about_the_hair(pack):
+def test_a_blur_takes_detail_from_the_background_alone_and_puts_no_halo_about_the_hair(pack: AvatarPack) -> None:
     plain, soft = CpuRenderer(pack, SIDE, SIDE), CpuRenderer(pack, SIDE, SIDE, Backdrop(kind="blur", strength=1.0))
     photo, blurred = (rgb(renderer.render(motion())).astype(np.float32) for renderer in (plain, soft))
     matte = _matte(pack)
@@ -148,7 +151,7 @@ def test_a_blur_takes_detail_from_the_background_alone_and_puts_no_halo_about_th
     assert wall - blurred[head][ring[head]].mean() < 0.35 * (wall - naive[head][ring[head]].mean())
 
 
-def test_a_transparent_picture_carries_the_person_and_a_matte_that_moves_with_them(pack):
+def test_a_transparent_picture_carries_the_person_and_a_matte_that_moves_with_them(pack: AvatarPack) -> None:
     renderer = CpuRenderer(pack, SIDE, SIDE, Backdrop(kind="transparent"))
     assert renderer.picture_height_px == 2 * SIDE
     rest = renderer.render(motion()).copy()
@@ -172,20 +175,21 @@ def test_a_transparent_picture_carries_the_person_and_a_matte_that_moves_with_th
     assert colours[soft].mean() < ground[soft].mean() - 40
 
 
-def _grey_below(i420) -> bool:
+def _grey_below(i420: Rendered) -> bool:
     """Whether U and V of the lower half are neutral."""
     flat = i420.reshape(-1)[2 * SIDE * SIDE :]
     u, v = flat.reshape(2, SIDE, SIDE // 2)
     return bool(np.all(u[SIDE // 2 :] == 128) and np.all(v[SIDE // 2 :] == 128))
 
 
-def _matte(pack):
+def _matte(pack: AvatarPack) -> NDArray[np.uint8]:
     """The matte of the resting person, uint8 (SIDE, SIDE)."""
     y = CpuRenderer(pack, SIDE, SIDE, Backdrop(kind="transparent")).render(motion())[SIDE : 2 * SIDE]
-    return np.rint((y.astype(np.float32) - 16) * 255 / 219).astype(np.uint8)
+    opacity: NDArray[np.uint8] = np.rint((y.astype(np.float32) - 16) * 255 / 219).astype(np.uint8)
+    return opacity
 
 
-def test_another_background_is_a_change_in_passing(pack):
+def test_another_background_is_a_change_in_passing(pack: AvatarPack) -> None:
     shared = replace(pack, plans={})
     first = CpuRenderer(shared, SIDE, SIDE)
     other = CpuRenderer(shared, SIDE, SIDE, Backdrop(kind="color", color=(9, 9, 9)))
@@ -194,7 +198,7 @@ def test_another_background_is_a_change_in_passing(pack):
     assert np.array_equal(other.render(SPEAKING), alone.render(SPEAKING))
 
 
-def test_soft_edges_are_unmixed():
+def test_soft_edges_are_unmixed() -> None:
     """A red disc with a soft rim, photographed before a blue wall: its rim's own colour is red."""
     y, x = np.mgrid[0:120, 0:120].astype(np.float32)
     opacity = np.clip((44 - np.hypot(x - 60, y - 60)) / 10 + 0.5, 0, 1)[..., None]
@@ -207,7 +211,9 @@ def test_soft_edges_are_unmixed():
 
 @pytest.mark.parametrize("ratio", RATIOS)
 @pytest.mark.parametrize("zoom", [0.7, 1.0, 1.4, 2.0])
-def test_the_head_stays_whole_with_air_above_it_in_every_format(pack, ratio, zoom):
+def test_the_head_stays_whole_with_air_above_it_in_every_format(
+    pack: AvatarPack, ratio: tuple[int, int], zoom: float
+) -> None:
     long, short = 1280, 1280 * ratio[1] // ratio[0] // 2 * 2
     rows, columns = pack.matte.shape
     for width, height in ((long, short), (short, long)):
@@ -220,6 +226,6 @@ def test_the_head_stays_whole_with_air_above_it_in_every_format(pack, ratio, zoo
         assert 0 <= left < right <= width
 
 
-def test_nearer_is_nearer(pack):
+def test_nearer_is_nearer(pack: AvatarPack) -> None:
     sizes = [CpuRenderer(pack, SIDE, SIDE, framing=Framing(zoom=zoom)).face.unit for zoom in (0.7, 1.0, 1.3)]
     assert sizes == sorted(sizes) and sizes[2] > 1.15 * sizes[1] > 1.3 * sizes[0]

@@ -16,14 +16,14 @@ from visavis.engine.portrait.models import Models
 from visavis.engine.render.cpu import CpuRenderer
 from visavis.engine.render.detail import HALO_MOST, KEPT, sharpen, strength_for
 from visavis.engine.render.framing import lay_out
-from visavis.engine.render.pack import bake
+from visavis.engine.render.pack import AvatarPack, bake
 from visavis.library import PORTRAITS
 
 ZOOM = 1.25
 
 
 @pytest.fixture(scope="module")
-def drawn():
+def drawn() -> AvatarPack:
     portrait = next(portrait for portrait in PORTRAITS if portrait.slug == "tomas")
     return bake(examine_photo(portrait.path.read_bytes(), Models()).study)
 
@@ -45,11 +45,12 @@ def texture_of(luma: NDArray[np.float32], clear: int = 0) -> NDArray[np.uint8]:
     return texture
 
 
-def test_a_moving_mouth_keeps_the_grain_of_the_picture(drawn) -> None:
+def test_a_moving_mouth_keeps_the_grain_of_the_picture(drawn: AvatarPack) -> None:
     renderer = CpuRenderer(drawn, 512, 512)
     photo = lay_out(drawn.picture, renderer.plan.frame, 512, 512, 1.0, cv2.BORDER_CONSTANT, sharp=True)
     p, e = renderer.face.landmarks[:, :2], renderer.face.unit
-    box = tuple(int(v) for v in (p[61, 0] - 0.1 * e, p[61, 1] - 0.15 * e, p[291, 0] + 0.1 * e, p[291, 1] + 0.2 * e))
+    left, right = int(p[61, 0] - 0.1 * e), int(p[291, 0] + 0.1 * e)
+    box = left, int(p[61, 1] - 0.15 * e), right, int(p[291, 1] + 0.2 * e)
     frames = [rgb(renderer.render(motion(yaw=yaw, pitch=-0.7 * yaw)).copy()) for yaw in (0.0, 0.13, 0.29, 0.41, 0.62)]
     kept = measures.mouth_sharpness(photo, frames, box)
     assert min(kept) > 0.7 and max(kept) < 1.0

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 import pytest
 
-from tests.engine.render.conftest import motion, rgb
+from tests.engine.render.conftest import FindPoints, motion, rgb
+from visavis.engine.portrait.study import PortraitStudy
 from visavis.engine.render.cpu import CpuRenderer
+from visavis.engine.render.pack import AvatarPack
+
+
+class Lips(Protocol):
+    """Renders coefficients and measures: (the gap between the lips, the width of the mouth)."""
+
+    def __call__(self, **coefficients: float) -> tuple[float, float]: ...
 
 
 @pytest.fixture(scope="module")
-def lips(pack, find_points):
+def lips(pack: AvatarPack, find_points: FindPoints) -> Lips:
     renderer = CpuRenderer(pack, 512, 512)
 
     def measure(**coefficients: float) -> tuple[float, float]:
@@ -21,14 +31,14 @@ def lips(pack, find_points):
     return measure
 
 
-def test_the_smile_of_the_photo_is_closed_at_rest(lips, study):
+def test_the_smile_of_the_photo_is_closed_at_rest(lips: Lips, study: PortraitStudy) -> None:
     p = study.landmarks[:, :2]
     assert np.linalg.norm(p[13] - p[14]) / np.linalg.norm(p[33] - p[263]) > 0.05  # the photo does show teeth
     gap, _ = lips()
     assert gap <= 0.02
 
 
-def test_the_jaw_opens_the_mouth_in_step(lips):
+def test_the_jaw_opens_the_mouth_in_step(lips: Lips) -> None:
     gaps = [lips(jawOpen=value)[0] for value in (0.0, 0.25, 0.55, 1.0)]
     assert gaps == sorted(gaps)
     assert 0.18 <= gaps[2] <= 0.30
@@ -36,19 +46,19 @@ def test_the_jaw_opens_the_mouth_in_step(lips):
 
 
 @pytest.mark.parametrize("jaw", [0.15, 0.3, 0.6])
-def test_lips_meet_though_the_jaw_is_open(lips, jaw):
+def test_lips_meet_though_the_jaw_is_open(lips: Lips, jaw: float) -> None:
     gap, _ = lips(jawOpen=jaw, mouthClose=jaw)
     assert gap <= 0.02
 
 
-def test_rounding_narrows_and_spreading_widens(lips):
+def test_rounding_narrows_and_spreading_widens(lips: Lips) -> None:
     _, rest = lips()
     assert lips(mouthPucker=1.0)[1] <= 0.8 * rest
     assert lips(mouthFunnel=1.0)[1] <= 0.8 * rest
     assert lips(mouthStretch=1.0)[1] >= 1.08 * rest
 
 
-def test_the_nose_and_the_eyes_stay_while_the_mouth_speaks(pack):
+def test_the_nose_and_the_eyes_stay_while_the_mouth_speaks(pack: AvatarPack) -> None:
     renderer = CpuRenderer(pack, 512, 512)
     p = renderer.face.landmarks[:, :2].astype(int)
     above = slice(p[10, 1], p[1, 1]), slice(p[234, 0], p[454, 0])  # forehead to the tip of the nose, ear to ear
@@ -60,7 +70,7 @@ def test_the_nose_and_the_eyes_stay_while_the_mouth_speaks(pack):
         assert np.abs(luma[tip] - rest[tip]).mean() < 1.0
 
 
-def test_the_jaw_moves_chin_and_neck_but_not_the_collar(pack):
+def test_the_jaw_moves_chin_and_neck_but_not_the_collar(pack: AvatarPack) -> None:
     renderer = CpuRenderer(pack, 512, 512)
     face = renderer.face
     chest = int(face.chin[1] + 0.95 * face.unit)
@@ -70,7 +80,7 @@ def test_the_jaw_moves_chin_and_neck_but_not_the_collar(pack):
     assert np.abs(luma[:chest] - rest[:chest]).mean() > 1
 
 
-def test_an_open_mouth_has_teeth_and_depth_in_it(pack):
+def test_an_open_mouth_has_teeth_and_depth_in_it(pack: AvatarPack) -> None:
     renderer = CpuRenderer(pack, 512, 512)
     face = renderer.face
     luma = renderer.render(motion(jawOpen=0.6))[:512]
@@ -81,7 +91,7 @@ def test_an_open_mouth_has_teeth_and_depth_in_it(pack):
     assert inside.max() < 225
 
 
-def test_the_tongue_comes_between_the_teeth_for_th_alone(pack):
+def test_the_tongue_comes_between_the_teeth_for_th_alone(pack: AvatarPack) -> None:
     """Seen below the upper teeth: light teeth over a dark gap give way to something redder; and what is not open shows
     no tongue.
     """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from visavis.engine.render.pack import AvatarPack
 from visavis.errors import PackUnreadable
 
 
-def test_a_saved_pack_renders_the_same_face(pack, tmp_path):
+def test_a_saved_pack_renders_the_same_face(pack: AvatarPack, tmp_path: Path) -> None:
     pack.save(tmp_path / "pack")
     loaded = AvatarPack.load(tmp_path / "pack")
     assert np.array_equal(loaded.landmarks, pack.landmarks)
@@ -26,12 +28,12 @@ def test_a_saved_pack_renders_the_same_face(pack, tmp_path):
     assert np.abs(before - after).mean() < 1.5  # the pictures are JPEGs
 
 
-def test_a_pack_is_at_most_ten_megabytes(pack, tmp_path):
+def test_a_pack_is_at_most_ten_megabytes(pack: AvatarPack, tmp_path: Path) -> None:
     pack.save(tmp_path)
     assert sum(file.stat().st_size for file in tmp_path.iterdir()) <= 10_000_000
 
 
-def test_what_is_no_pack_is_refused(pack, tmp_path):
+def test_what_is_no_pack_is_refused(pack: AvatarPack, tmp_path: Path) -> None:
     with pytest.raises(PackUnreadable):
         AvatarPack.load(tmp_path / "nowhere")
     for name in ("pack.npz", "picture.jpg", "matte.png"):
@@ -43,7 +45,7 @@ def test_what_is_no_pack_is_refused(pack, tmp_path):
 
 
 @pytest.mark.parametrize("at", [0.2, 0.5, 0.8])
-def test_a_pack_damaged_in_the_middle_is_refused(pack, tmp_path, at):
+def test_a_pack_damaged_in_the_middle_is_refused(pack: AvatarPack, tmp_path: Path, at: float) -> None:
     pack.save(tmp_path)
     data = bytearray((tmp_path / "pack.npz").read_bytes())
     begin = int(at * len(data))
@@ -53,7 +55,7 @@ def test_a_pack_damaged_in_the_middle_is_refused(pack, tmp_path, at):
         AvatarPack.load(tmp_path)
 
 
-def test_a_pack_of_another_format_is_refused(pack, tmp_path, monkeypatch):
+def test_a_pack_of_another_format_is_refused(pack: AvatarPack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packs, "FORMAT_VERSION", 999)
     pack.save(tmp_path)
     monkeypatch.undo()

@@ -17,7 +17,7 @@ from visavis.engine.render.surroundings import Scene, surroundings
 
 
 @pytest.fixture(scope="module")
-def narrow(pack) -> AvatarPack:
+def narrow(pack: AvatarPack) -> AvatarPack:
     """A photo cut so close that its sides go through the shoulders, before a wall that darkens towards its sides."""
     p = pack.landmarks
     unit, middle = float(np.linalg.norm(p[33, :2] - p[263, :2])), float(p[1, 0])
@@ -28,7 +28,7 @@ def narrow(pack) -> AvatarPack:
     opacity = pack.matte[:, columns, None].astype(np.float32) / 255.0
     picture = np.rint(pack.picture[:, columns] * opacity + wall * (1 - opacity)).astype(np.uint8)
     head = replace(pack.head, left=pack.head.left - left, right=pack.head.right - left)
-    return replace(
+    closer: AvatarPack = replace(
         pack,
         picture=picture,
         matte=np.ascontiguousarray(pack.matte[:, columns]),
@@ -37,16 +37,17 @@ def narrow(pack) -> AvatarPack:
         head=head,
         plans={},
     )
+    return closer
 
 
 @pytest.fixture(scope="module")
-def scene(narrow) -> Scene:
+def scene(narrow: AvatarPack) -> Scene:
     return surroundings(
         narrow, Frame(scale=1.0, shift_x=300.0, shift_y=0.0), narrow.matte.shape[1] + 600, len(narrow.matte)
     )
 
 
-def test_what_the_photo_shows_stays_as_it_is(narrow, scene):
+def test_what_the_photo_shows_stays_as_it_is(narrow: AvatarPack, scene: Scene) -> None:
     left = int(-scene.frame.shift_x + 300)
     rows, columns = narrow.matte.shape
     for whole, part in (
@@ -57,7 +58,7 @@ def test_what_the_photo_shows_stays_as_it_is(narrow, scene):
         assert np.array_equal(whole[:rows, left : left + columns], part)
 
 
-def test_the_wall_goes_on_without_a_crease(narrow, scene):
+def test_the_wall_goes_on_without_a_crease(narrow: AvatarPack, scene: Scene) -> None:
     """Across the photo's former edge neither the wall's colour nor its slope makes a step."""
     row = scene.background[40:200].astype(np.float32).mean(axis=(0, 2))
     edge = int(-scene.frame.shift_x + 300) + narrow.matte.shape[1]
@@ -67,7 +68,7 @@ def test_the_wall_goes_on_without_a_crease(narrow, scene):
     assert np.abs(np.diff(row[edge:])).max() < 1.5
 
 
-def test_a_cut_shoulder_goes_on_and_falls(narrow, scene):
+def test_a_cut_shoulder_goes_on_and_falls(narrow: AvatarPack, scene: Scene) -> None:
     edge = int(-scene.frame.shift_x + 300) + narrow.matte.shape[1]
     opaque = scene.matte > 127
     top = np.where(opaque.any(axis=0), opaque.argmax(axis=0), len(opaque))
@@ -81,7 +82,7 @@ def test_a_cut_shoulder_goes_on_and_falls(narrow, scene):
     assert np.abs(scene.picture[deep - 8 : deep + 8, edge : edge + 20].reshape(-1, 3).mean(axis=0) - cloth).max() < 40
 
 
-def test_nothing_moves_beside_the_person(narrow):
+def test_nothing_moves_beside_the_person(narrow: AvatarPack) -> None:
     renderer = CpuRenderer(narrow, 1280, 720)
     rest = renderer.render(motion()).copy()
     moved = renderer.render(motion(yaw=5, roll=3, breath=1, jawOpen=0.5))
@@ -92,7 +93,7 @@ def test_nothing_moves_beside_the_person(narrow):
     assert not np.array_equal(moved, rest)
 
 
-def test_where_motion_ends_the_picture_shows_no_edge(narrow):
+def test_where_motion_ends_the_picture_shows_no_edge(narrow: AvatarPack) -> None:
     """Beside the region the person is part of the still picture: the seam between both must not be seen, at rest or in
     a breath.
     """

@@ -16,6 +16,7 @@ from visavis.engine.motion.frame import SpeechMotion
 from visavis.engine.speech.stream import SpeechStream
 
 Phones = list[tuple[float, float, str]]
+Say = Callable[[str, str], tuple[NDArray[np.int16], Phones]]
 
 
 def move(pcm: NDArray[np.int16], piece: int = 320) -> SpeechMotion:
@@ -26,7 +27,7 @@ def move(pcm: NDArray[np.int16], piece: int = 320) -> SpeechMotion:
 
 
 @pytest.fixture(scope="session")
-def say(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], tuple[NDArray[np.int16], Phones]]:
+def say(tmp_path_factory: pytest.TempPathFactory) -> Say:
     """Return a function (voice, text) -> (samples, phones) that speaks with flite."""
     if shutil.which("flite") is None:
         pytest.skip("flite is not installed: no speech with known phones can be made")

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from numpy.typing import NDArray
 
 from visavis.engine.audio.files import read_speech, to_pcm16
 from visavis.engine.audio.mel import MEL_FILTERS, NATS_TO_DB, MelStream, RunningNorm, frames_of, log_bands
@@ -16,11 +17,14 @@ from visavis.errors import InvalidRequest
 from .conftest import move
 
 
-def tone(rate_hz: int, seconds: float = 1.0, hz: float = 440.0) -> np.ndarray:
-    return (0.5 * np.sin(2 * np.pi * hz * np.arange(int(rate_hz * seconds)) / rate_hz)).astype(np.float32)
+def tone(rate_hz: int, seconds: float = 1.0, hz: float = 440.0) -> NDArray[np.float32]:
+    samples: NDArray[np.float32] = (0.5 * np.sin(2 * np.pi * hz * np.arange(int(rate_hz * seconds)) / rate_hz)).astype(
+        np.float32
+    )
+    return samples
 
 
-def buzz(hz: float, seconds: float = 0.5) -> np.ndarray:
+def buzz(hz: float, seconds: float = 0.5) -> NDArray[np.int16]:
     t = np.arange(int(16_000 * seconds)) / 16_000
     return to_pcm16(0.1 * sum(np.sin(2 * np.pi * hz * h * t) / h for h in range(1, 12)))
 
@@ -83,7 +87,7 @@ def test_a_louder_and_higher_syllable_is_heard_as_stress() -> None:
 def test_features_do_not_depend_on_level_or_direct_current() -> None:
     speech = buzz(110).astype(np.float32) * (0.6 + 0.4 * np.sin(np.arange(8_000) / 900.0))
 
-    def features(pcm: np.ndarray) -> np.ndarray:
+    def features(pcm: NDArray[np.int16]) -> NDArray[np.float32]:
         return RunningNorm().take(log_bands(frames_of(pcm.astype(np.int16)), MEL_FILTERS.T) * NATS_TO_DB)[0]
 
     plain, quiet, shifted = features(speech), features(speech * 0.1), features(speech + 3_000)

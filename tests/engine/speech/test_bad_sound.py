@@ -12,7 +12,7 @@ from training import eval_sounds
 from training.evaluate import proxy_gap
 from visavis.engine.motion.frame import INDEX, MOUTH_COUNT, SpeechMotion
 
-from .conftest import move
+from .conftest import Say, move
 
 TEXTS = ("Bob may buy a map, a pipe and a bamboo mat.", "My father was a very happy man, and far above average.")
 # How alike the opening must be to the clean one's course. Whisper has no voice to hear; clipping, and music as loud as
@@ -22,13 +22,15 @@ USUALLY_ALIKE = 0.6
 
 
 @pytest.fixture(scope="module")
-def clean(say) -> tuple[NDArray[np.int16], SpeechMotion]:
+def clean(say: Say) -> tuple[NDArray[np.int16], SpeechMotion]:
     pcm = np.concatenate([say("rms", text)[0] for text in TEXTS])
     return pcm, move(pcm)
 
 
 @pytest.mark.parametrize("name", list(eval_sounds.DISTORTIONS))
-def test_distorted_speech_moves_the_lips_much_as_clean_speech_does(clean, name: str) -> None:
+def test_distorted_speech_moves_the_lips_much_as_clean_speech_does(
+    clean: tuple[NDArray[np.int16], SpeechMotion], name: str
+) -> None:
     pcm, usual = clean
     motion = move(eval_sounds.distorted(pcm, eval_sounds.DISTORTIONS[name]))
     for rows in (motion.mouth, motion.rest, motion.loudness, motion.stress):
@@ -40,7 +42,9 @@ def test_distorted_speech_moves_the_lips_much_as_clean_speech_does(clean, name: 
 
 
 @pytest.mark.parametrize("name", ["silence", "hiss", "music", "a cough"])
-def test_what_is_no_speech_moves_the_lips_hardly_or_never_quickly(clean, name: str) -> None:
+def test_what_is_no_speech_moves_the_lips_hardly_or_never_quickly(
+    clean: tuple[NDArray[np.int16], SpeechMotion], name: str
+) -> None:
     _, usual = clean
     motion = move(eval_sounds.alone()[name])
     if name == "silence":

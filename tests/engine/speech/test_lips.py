@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from visavis.engine.motion.frame import INDEX, SpeechMotion
 from visavis.engine.speech.curves import MouthShaper
 from visavis.engine.speech.network import HEARD
 from visavis.engine.speech.phones import CLASS_INDEX
 
-from .conftest import move
+from .conftest import Say, move
 
 OPEN_VOWELS = {"AA", "AE", "AY", "AW"}
 SENTENCES = (
@@ -21,7 +22,7 @@ SENTENCES = (
 VOICES = ("slt", "rms")  # rms is never heard in training
 
 
-def apart(motion: SpeechMotion) -> np.ndarray:
+def apart(motion: SpeechMotion) -> NDArray[np.float32]:
     return motion.mouth[:, INDEX["jawOpen"]] - motion.mouth[:, INDEX["mouthClose"]]
 
 
@@ -29,7 +30,7 @@ def rows(motion: SpeechMotion, start_s: float, end_s: float) -> slice:
     return slice(max(0, int(start_s * 100)), min(len(motion), max(int(start_s * 100) + 1, int(end_s * 100))))
 
 
-def test_lips_close_for_bilabials_and_open_for_vowels(say) -> None:
+def test_lips_close_for_bilabials_and_open_for_vowels(say: Say) -> None:
     closed, opened, shut = [], [], []
     for voice in VOICES:
         for text in SENTENCES:
@@ -48,7 +49,7 @@ def test_lips_close_for_bilabials_and_open_for_vowels(say) -> None:
     assert np.mean(shut) <= 0.1, np.mean(shut)
 
 
-def test_a_complete_closure_lasts_at_least_one_frame_of_video(say) -> None:
+def test_a_complete_closure_lasts_at_least_one_frame_of_video(say: Say) -> None:
     motion = move(say("slt", SENTENCES[0])[0])
     # at rest lips are closed anyway
     shut = (motion.mouth[:, INDEX["mouthClose"]] >= motion.mouth[:, INDEX["jawOpen"]] - 1e-4) & (motion.rest < 1)
@@ -57,7 +58,7 @@ def test_a_complete_closure_lasts_at_least_one_frame_of_video(say) -> None:
     assert len(lengths) >= 5 and (lengths >= 4).all(), lengths
 
 
-def heard_classes(*row: tuple[str, int]) -> np.ndarray:
+def heard_classes(*row: tuple[str, int]) -> NDArray[np.float32]:
     """Return what the network would say of classes heard for sure, each for so many steps."""
     heard = np.zeros((sum(steps for _, steps in row), HEARD), np.float32)
     at = 0
@@ -82,8 +83,8 @@ def test_the_quiet_of_a_stop_does_not_begin_to_rest_the_mouth_and_a_pause_does()
     assert 0.0 < rests[30] < 1.0
 
 
-def test_lips_round_for_rounded_vowels_and_not_for_spread_ones(say) -> None:
-    rounding = {"round": [], "spread": []}
+def test_lips_round_for_rounded_vowels_and_not_for_spread_ones(say: Say) -> None:
+    rounding: dict[str, list[float]] = {"round": [], "spread": []}
     for voice in VOICES:
         for text in (SENTENCES[3], "He sees the green tree, and she eats these three sweets."):
             pcm, phones = say(voice, text)
@@ -96,7 +97,7 @@ def test_lips_round_for_rounded_vowels_and_not_for_spread_ones(say) -> None:
     assert np.mean(rounding["round"]) > 2.5 * np.mean(rounding["spread"]), {k: np.mean(v) for k, v in rounding.items()}
 
 
-def test_lip_and_teeth_touch_for_labiodentals(say) -> None:
+def test_lip_and_teeth_touch_for_labiodentals(say: Say) -> None:
     touched = []
     for voice in VOICES:
         pcm, phones = say(voice, "Five of the very fine waves have never left the foggy valley.")
@@ -109,7 +110,7 @@ def test_lip_and_teeth_touch_for_labiodentals(say) -> None:
     assert np.mean(touched) >= 0.6, np.mean(touched)
 
 
-def test_level_hardly_changes_the_lips(say) -> None:
+def test_level_hardly_changes_the_lips(say: Say) -> None:
     pcm, _ = say("slt", SENTENCES[2])
     loud = apart(move(pcm))
     quiet = apart(move((pcm.astype(np.float32) * 0.06).astype(np.int16)))
@@ -117,7 +118,7 @@ def test_level_hardly_changes_the_lips(say) -> None:
     assert 0.7 < quiet.max() / loud.max() < 1.3
 
 
-def test_lips_rest_before_between_and_after_sentences(say) -> None:
+def test_lips_rest_before_between_and_after_sentences(say: Say) -> None:
     pcm, _ = say("slt", "Hello, Bob.")
     quiet = np.zeros(16_000, np.int16)
     motion = move(np.concatenate([quiet, pcm, quiet, pcm, quiet]))
@@ -126,7 +127,7 @@ def test_lips_rest_before_between_and_after_sentences(say) -> None:
         assert len(part) and not part.any()
 
 
-def chords(seconds: float) -> np.ndarray:
+def chords(seconds: float) -> NDArray[np.int16]:
     """Return decaying chords with harmonics, two a second."""
     rng = np.random.default_rng(7)
     x = np.zeros(int(seconds * 16_000))
@@ -137,22 +138,23 @@ def chords(seconds: float) -> np.ndarray:
             x[start : start + len(t)] += np.exp(-3 * t) * sum(
                 np.sin(2 * np.pi * hz * h * t) / h**1.5 for h in range(1, 8)
             )
-    return (x / np.abs(x).max() * 12_000).astype(np.int16)
+    pcm: NDArray[np.int16] = (x / np.abs(x).max() * 12_000).astype(np.int16)
+    return pcm
 
 
-def test_music_alone_moves_the_lips_much_less_than_speech(say) -> None:
+def test_music_alone_moves_the_lips_much_less_than_speech(say: Say) -> None:
     speech = apart(move(say("slt", SENTENCES[2])[0]))
     music = apart(move(chords(6.0)))
     assert music.mean() < 0.4 * speech.mean(), (music.mean(), speech.mean())
 
 
-def test_noise_alone_hardly_moves_the_lips(say) -> None:
+def test_noise_alone_hardly_moves_the_lips(say: Say) -> None:
     speech = apart(move(say("slt", SENTENCES[2])[0]))
     noise = apart(move(np.random.default_rng(2).normal(0, 2_000, 64_000).astype(np.int16)))
     assert noise[50:].mean() < 0.2 * speech.mean(), (noise[50:].mean(), speech.mean())
 
 
-def test_a_whisper_still_moves_the_lips(say) -> None:
+def test_a_whisper_still_moves_the_lips(say: Say) -> None:
     pcm, _ = say("slt", SENTENCES[0])
     rng = np.random.default_rng(4)
     spectra = np.lib.stride_tricks.sliding_window_view(np.pad(pcm.astype(np.float64), 256), 512)[::128] * np.hanning(

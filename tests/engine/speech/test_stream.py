@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from visavis.engine.motion.frame import INDEX, SpeechMotion
 from visavis.engine.speech.port import LOOK_AHEAD_STEPS
@@ -16,13 +17,14 @@ from visavis.engine.speech.stream import SpeechStream
 from .conftest import move
 
 
-def murmur(seconds: float, seed: int = 3) -> np.ndarray:
+def murmur(seconds: float, seed: int = 3) -> NDArray[np.int16]:
     """Return something between a vowel and a noise that moves the lips: a buzz through moving formants."""
     rng = np.random.default_rng(seed)
     t = np.arange(int(seconds * 16_000)) / 16_000
     buzz = sum(np.sin(2 * np.pi * 120 * h * t) / h for h in range(1, 30))
     x = buzz * (0.5 + 0.5 * np.sin(2 * np.pi * 4 * t)) + 0.02 * rng.normal(size=len(t))
-    return (x / np.abs(x).max() * 12_000).astype(np.int16)
+    pcm: NDArray[np.int16] = (x / np.abs(x).max() * 12_000).astype(np.int16)
+    return pcm
 
 
 def same(a: SpeechMotion, b: SpeechMotion) -> bool:
@@ -70,7 +72,7 @@ def test_silence_is_exactly_the_rest_mouth(level: int) -> None:
     assert (motion.rest == 1).all()
 
 
-def _odd_inputs() -> dict[str, np.ndarray]:
+def _odd_inputs() -> dict[str, NDArray[np.int16]]:
     rng = np.random.default_rng(5)
     tone = murmur(1.0).astype(np.int32)
     return {

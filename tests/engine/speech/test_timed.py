@@ -4,10 +4,12 @@ without a jump.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from visavis.engine.audio.files import read_speech
 from visavis.engine.motion.frame import INDEX, SpeechMotion
@@ -34,12 +36,16 @@ def row(ms: float) -> int:
     return round(ms / 10)
 
 
-def gap(motion: SpeechMotion) -> np.ndarray:
+def gap(motion: SpeechMotion) -> NDArray[np.float32]:
     return motion.mouth[:, INDEX["jawOpen"]] - motion.mouth[:, INDEX["mouthClose"]]
 
 
 def timed(
-    pcm: np.ndarray, phones: list[tuple[str, float, float]], *, cuts: list[int] | None = None, piece: int = 640
+    pcm: NDArray[np.int16],
+    phones: Sequence[tuple[str, float, float]],
+    *,
+    cuts: list[int] | None = None,
+    piece: int = 640,
 ) -> SpeechMotion:
     """Speak `pcm` as messages cut at `cuts` (samples), each with its own phones and their times, pushed in pieces."""
     stream, parts = TimedSpeech(SpeechStream()), []

@@ -7,14 +7,16 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Literal
 
 import anyio
+import av
 import pytest
 from aiortc.rtp import RTCP_PSFB_FIR, RTCP_PSFB_PLI, RtcpPsfbPacket
 
 from tests.rooms.media import BLOCK, Feed, HeardEvents
 from tests.rooms.offers import make_offer
-from visavis.rooms.port import EncodedPacket
+from visavis.rooms.port import EncodedPacket, MediaKind
 from visavis.rooms.spec import IceServer
 from visavis.rooms.webrtc.counting_peer import CountingPeer
 from visavis.rooms.webrtc.receiving_peer import ReceivingPeer
@@ -27,7 +29,8 @@ START_NS = 1_700_000_000_000_000_000
 class PeerAsSink:
     """A sending peer that `Feed` can publish to, and what it told."""
 
-    takes = "encoded"
+    takes: Literal["encoded"] = "encoded"
+    watched = True
 
     def __init__(self, events: HeardEvents) -> None:
         self.peer = SendingPeer(self, wall_clock_at_start_ns=START_NS, ice_servers=())
@@ -36,6 +39,12 @@ class PeerAsSink:
 
     def publish(self, item: EncodedPacket) -> None:
         self.peer.send(item)
+
+    def drop_backlog(self) -> None:
+        self.peer.drop_backlog()
+
+    async def aclose(self) -> None:
+        await self.peer.aclose()
 
     def peer_connected(self) -> None:
         self.connected += 1
@@ -82,7 +91,12 @@ def test_a_picture_and_a_block_carry_the_unix_time_of_their_positions() -> None:
             came = asyncio.gather(anext(pictures), anext(sound))
             await made.feed.until(lambda: came.done() and made.receiving.synchronised)
             picture, block = await came
-            for kind, frame, step, offset in (("video", picture, 2 * BLOCK, 0), ("audio", block, BLOCK, 312)):
+            came_of: tuple[tuple[MediaKind, av.VideoFrame | av.AudioFrame, int, int], ...] = (
+                ("video", picture, 2 * BLOCK, 0),
+                ("audio", block, BLOCK, 312),
+            )
+            for kind, frame, step, offset in came_of:
+                assert frame.pts is not None
                 at_s = made.receiving.media_time_s(kind, frame.pts, arrived_s=0) - START_NS / 1e9
                 position = at_s * 48_000 + offset
                 assert position == pytest.approx(round(position / step) * step, abs=1), kind

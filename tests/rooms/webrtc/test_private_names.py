@@ -52,6 +52,7 @@ def test_a_private_name_is_still_there_and_still_used(private: PrivateName, owne
     assert hasattr(owner, private.name), gone
     # A name that is only set, and that nothing of the library reads any more, has gone too.
     plain_name = re.sub(r"^_\w+?(?=__)", "", private.name)
+    assert library.__file__ is not None
     sources = [path.read_text() for path in Path(library.__file__).parent.rglob("*.py")]
     assert sum(len(re.findall(rf"\b{plain_name}\b", source)) for source in sources) >= 2, gone
 

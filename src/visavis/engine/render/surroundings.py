@@ -285,7 +285,7 @@ def _outline(picture: Picture, matte: Picture, most: int, head_end: int) -> Arra
     begin = int(jumps[-1]) + 1 if len(jumps) else 0
     begin = min(begin, count - 8)
     near = np.arange(begin, count, dtype=np.float32) - (count - 1)
-    fit = np.polynomial.Polynomial.fit(  # type: ignore[no-untyped-call]  # numpy 1.26 leaves its polynomials untyped
+    fit = np.polynomial.Polynomial.fit(
         near, top[begin:], 2 if len(near) > 24 else 1, w=np.exp(near / max(8.0, 0.4 * len(near)))
     )
     outline = fit(near).astype(np.float32)
