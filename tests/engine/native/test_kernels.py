@@ -16,9 +16,9 @@ NOBODY = (0, 0, 0, 255)
 Drawn = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]
 
 
-@pytest.fixture(params=["widest", "plain"])
+@pytest.fixture(params=["widest", "portable"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setattr(native, "_PLAIN", int(request.param == "plain"))
+    monkeypatch.setattr(native, "_PORTABLE", int(request.param == "portable"))
     return str(request.param)
 
 
@@ -46,12 +46,12 @@ class Canvas:
     ) -> None:
         left, top, right, bottom = self.box = box
         self.texture = person(rng, 150, 130)
-        self.framed = native.framed(self.texture, NOBODY)
+        self.framed = native.with_border(self.texture, NOBODY)
         self.grid = Grid.over(*box, cell)
         self.sources = sources(rng, self.grid, zoom, by_px)
         self.still = [rng.integers(0, 256, (200 // step, 220 // step)).astype(np.uint8) for step in (1, 2, 2)]
         self.spans = np.tile(np.array([0, right - left], np.int32), ((bottom - top) // 2, 1))
-        self.scratch = native.scratch_for(right - left, cell)
+        self.scratch = native.row_scratch(right - left, cell)
         self.drawn = np.empty_like(self.sources)
         self.strips = (native.Strip * 1)()
         self.out = [plane.copy() for plane in self.still]
@@ -77,7 +77,7 @@ class Canvas:
     def draw(self, still_by: float = -1.0, changed: tuple[tuple[int, int], ...] = ()) -> int:
         grid = native.Grid(nodes=native.address(self.sources), across=self.grid.nx, cell=self.grid.cell)
         rows = np.array(changed, np.int32).reshape(-1, 2)
-        return native.draw(self.strips, grid, native.Texture.of(self.framed), still_by, rows, self.scratch)
+        return native.draw_strips(self.strips, grid, native.Texture.of(self.framed), still_by, rows, self.scratch)
 
     def planes(self) -> Drawn:
         left, top, right, bottom = self.box
@@ -133,9 +133,9 @@ def test_both_ways_give_the_same_bytes(
 ) -> None:
     box = (2 * left, 2 * top, 2 * (left + half_width), 2 * (top + half_height))
     drawn = []
-    for plain in (0, 1):
+    for portable in (0, 1):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(native, "_PLAIN", plain)
+            patch.setattr(native, "_PORTABLE", portable)
             canvas = Canvas(np.random.default_rng(seed), box, cell, by_px=by_px)
             canvas.draw()
             drawn.append([plane.copy() for plane in (*canvas.out, canvas.matte)])
@@ -183,7 +183,7 @@ def test_displacements_are_inverted() -> None:
     rng, grid = np.random.default_rng(8), Grid(0, 0, 60, 50, 7)
     field = cv2.GaussianBlur(rng.normal(0, 60, (grid.ny, grid.nx, 2)).astype(np.float32), (0, 0), 4.0)
     u = np.empty_like(field)
-    native.invert(field, grid.cell, 8, None, 1.0, native.work_for(grid.nx, grid.ny), u)
+    native.invert(field, grid.cell, 8, None, 1.0, native.invert_scratch(grid.nx, grid.ny), u)
     i, j = np.meshgrid(np.arange(grid.nx, dtype=np.float32), np.arange(grid.ny, dtype=np.float32))
     there = cv2.remap(
         field, i - u[..., 0] / grid.cell, j - u[..., 1] / grid.cell, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
@@ -192,14 +192,14 @@ def test_displacements_are_inverted() -> None:
         "cv2 looks up in 32nds of a node, a fifth of a px"
     )
     rest, out = rng.normal(size=field.shape).astype(np.float32), np.empty_like(field)
-    native.invert(field, grid.cell, 8, rest, 1.5, native.work_for(grid.nx, grid.ny), out)
+    native.invert(field, grid.cell, 8, rest, 1.5, native.invert_scratch(grid.nx, grid.ny), out)
     assert np.allclose(out, rest - 1.5 * u, atol=1e-4)
 
 
 def test_a_field_that_is_no_number_stays_within_its_memory() -> None:
     field = np.full((9, 9, 2), np.nan, np.float32)
     u = np.zeros_like(field)
-    native.invert(field, 5, 4, None, 1.0, native.work_for(9, 9), u)
+    native.invert(field, 5, 4, None, 1.0, native.invert_scratch(9, 9), u)
     assert np.isnan(u).all()
 
 
@@ -207,9 +207,9 @@ def test_fields_are_summed_by_their_weights() -> None:
     rng = np.random.default_rng(9)
     fields, weights = rng.normal(size=(7, 31)).astype(np.float32), np.array([0, 1, -2, 0, 0.5, 0, 3], np.float32)
     out = np.full(31, 9, np.float32)
-    native.total(weights, fields, out)
+    native.weighted_sum(weights, fields, out)
     assert np.allclose(out, weights @ fields, atol=1e-5)
-    native.total(weights, fields, out, add=True)
+    native.weighted_sum(weights, fields, out, add=True)
     assert np.allclose(out, 2 * (weights @ fields), atol=1e-5)
 
 
@@ -218,16 +218,16 @@ def test_each_lip_is_seen_on_its_side_of_the_line(way: str) -> None:
     grid = Grid.over(0, 0, 66, 40, 6)
     at_upper, at_lower = sources(rng, grid, 1.0, 3.0), sources(rng, grid, 1.0, 3.0)
     texture = person(rng, 150, 130)
-    framed = native.framed(texture, NOBODY)
+    framed = native.with_border(texture, NOBODY)
 
     def skin(middle: NDArray[np.float32]) -> NDArray[np.uint8]:
         face = np.zeros((40, 66, 4), np.uint8)
         box = {"left": -grid.x0, "top": -grid.y0, "width": 66, "height": 40}
-        lips = native.Lips(**box, middle=native.address(middle), steepness=0.4, face=native.address(face))
+        lips = native.Lips(**box, middle=native.address(middle), steepness=0.4, pixels=native.address(face))
         upper, lower = (
             native.Grid(nodes=native.address(nodes), across=grid.nx, cell=6) for nodes in (at_upper, at_lower)
         )
-        native.skin(lips, upper, lower, native.Texture.of(framed), native.scratch_for(66, 6))
+        native.draw_lips(lips, upper, lower, native.Texture.of(framed), native.row_scratch(66, 6))
         return face
 
     upper, lower = skin(np.full(66, 90, np.float32)), skin(np.full(66, -90, np.float32))
@@ -240,7 +240,7 @@ def test_each_lip_is_seen_on_its_side_of_the_line(way: str) -> None:
     share = np.clip(0.4 * below + 0.5, 0, 1)[..., None]
     assert np.abs(both - (upper * (1 - share) + lower * share)).max() <= 1.01
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(native, "_PLAIN", 1)
+        patch.setattr(native, "_PORTABLE", 1)
         assert np.array_equal(skin(line), both)
 
 
@@ -260,17 +260,17 @@ def test_between_the_lips_the_inside_is_seen_and_beyond_them_nothing_changes() -
     def look(depth: float) -> NDArray[np.uint8]:
         shown = face.copy()
         opening = native.Opening(
-            face=native.address(shown), face_width=width + 8, face_height=height + 6, left=4, top=3, width=width,
-            height=height, fresh_rows=2,
-            shadow_depth=depth, shadow_fall=0.5, edge=1.0, soft_edge=1.0, cosine=1.0, sine=0.0,
-            patches=patches, patch_count=2,
+            pixels=native.address(shown), pixels_width=width + 8, pixels_height=height + 6, left=4, top=3, width=width,
+            height=height, lit_rows_below=2,
+            shadow_depth=depth, shadow_decay=0.5, edge_steepness=1.0, inner_steepness=1.0,
+            roll_cosine=1.0, roll_sine=0.0, patches=patches, patch_count=2,
         )  # fmt: skip
         rows = columns.copy()
         for k, name in enumerate(
-            ("upper", "lower", "across_upper", "across_lower", "fresh", "rolled", "light", "shadow")
+            ("upper", "lower", "cosine_upper", "cosine_lower", "recoloured", "inner", "light", "shadow")
         ):
             setattr(opening, name, native.address(rows[k]))
-        native.open_mouth(opening)
+        native.draw_opening(opening)
         return shown
 
     plain = look(0.0)
@@ -292,7 +292,7 @@ def test_what_is_clear_is_not_put_into_the_picture() -> None:
     face[..., :3] = (200, 90, 160)
     face[:, 4:, 3] = 200
     y, u, v = np.full((6, 20), 7, np.uint8), np.full((3, 10), 8, np.uint8), np.full((3, 10), 9, np.uint8)
-    native.settle(face, 12, (y[2:, 4:12], u[1:, 2:6], v[1:, 2:6]))
+    native.write_planes(face, 12, (y[2:, 4:12], u[1:, 2:6], v[1:, 2:6]))
     assert (y[2:, 4:8] == 200).all() and (u[1:, 2:4] == 90).all() and (v[1:, 2:4] == 160).all()
     for plane, step, was in ((y, 1, 7), (u, 2, 8), (v, 2, 9)):
         untouched = np.ones(plane.shape, bool)

@@ -43,7 +43,11 @@ def compile_changed(folder: Path, before: str, after: str) -> Path:
             "    int64_t across;\n",
             r"struct Grid: Grid has \(offset, size\) \(0, 24\), not \(0, 16\)",
         ),
-        ("    float cosine, sine;", "    float sine, cosine;", "struct Opening: Opening.cosine has"),
+        (
+            "    float roll_cosine, roll_sine;",
+            "    float roll_sine, roll_cosine;",
+            "struct Opening: Opening.roll_cosine has",
+        ),
         ("    float light; /*", "    double light; /*", "struct Patch: Patch.light has"),
         ("    int32_t is_drawn;\n", "    int32_t is_drawn;\n    int64_t more;\n", "struct Strip: Strip has"),
     ],
@@ -57,7 +61,7 @@ def test_a_struct_that_was_compiled_otherwise_is_named(tmp_path: Path, before: s
 
 @needs_compiler
 def test_a_library_with_another_struct_is_refused_when_it_is_loaded(tmp_path: Path) -> None:
-    compile_changed(tmp_path, "    float cosine, sine;", "    double cosine, sine;")
+    compile_changed(tmp_path, "    float roll_cosine, roll_sine;", "    double roll_cosine, roll_sine;")
     environment = os.environ | {"PYTHONPATH": str(tmp_path)}
     command = [sys.executable, "-c", "import visavis.engine.native"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from tests.engine.render.conftest import Rendered, motion, rgb
 from visavis.engine.pack_ref import picture_id_of
 from visavis.engine.render.backdrop import Backdrop, Framing, image_source
+from visavis.engine.render.background_picture import covering
 from visavis.engine.render.colour import to_yuv
 from visavis.engine.render.cpu import CpuRenderer
 from visavis.engine.render.cutout import own_colours
 from visavis.engine.render.framing import place
-from visavis.engine.render.ground import covering
 from visavis.engine.render.landmarks import CHIN, FOREHEAD
 from visavis.engine.render.pack import AvatarPack
 from visavis.errors import BackgroundRefused, FramingRefused
@@ -193,7 +193,7 @@ def test_another_background_is_a_change_in_passing(pack: AvatarPack) -> None:
     shared = replace(pack, plans={})
     first = CpuRenderer(shared, SIDE, SIDE)
     other = CpuRenderer(shared, SIDE, SIDE, Backdrop(kind="color", color=(9, 9, 9)))
-    assert other.plan.skin is first.plan.skin, "what does not change was made again"
+    assert other.plan.face_fields is first.plan.face_fields, "what does not change was made again"
     alone = CpuRenderer(replace(pack, plans={}), SIDE, SIDE, Backdrop(kind="color", color=(9, 9, 9)))
     assert np.array_equal(other.render(SPEAKING), alone.render(SPEAKING))
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from visavis.engine.render.eyes import Eye, _drawn_down
+from visavis.engine.render.eyes import Eye, _source_heights
 from visavis.engine.render.landmarks import EYE_LEFT, EYE_RIGHT
 from visavis.engine.render.lid_lines import lid_lines
 
@@ -120,7 +120,7 @@ def test_skin_that_is_drawn_down_comes_from_one_place(drop_px: float) -> None:
     y = np.broadcast_to(np.arange(rows, dtype=np.float32)[:, None], (rows, columns))
     brow, lashes = np.linspace(20, 50, columns, dtype=np.float32), np.full(columns, 58, np.float32)
     drop = np.full(columns, drop_px, np.float32)
-    source = _drawn_down(y, drop, brow, lashes)
+    source = _source_heights(y, drop, brow, lashes)
     v = np.clip((source - brow) / np.maximum(lashes - brow, 2), 0, 1)
     assert np.abs(source + drop * (0.5 * v + v * v * (1.5 - v)) - y).max() < 0.2
     assert (np.diff(source, axis=0) > -0.05).all(), "no fold"

@@ -14,7 +14,8 @@ from visavis.engine.motion.expressions import expressions, voice
 from visavis.engine.motion.frame import COEFFICIENTS, INDEX, MOUTH_COUNT, MotionFrame
 from visavis.engine.motion.mood import EMOTIONS
 from visavis.engine.render.cpu import CpuRenderer
-from visavis.engine.render.fields import COLUMN, RELAXED, evaluate
+from visavis.engine.render.field_weights import FIELD_INDEX, RELAXED
+from visavis.engine.render.fields import evaluate_fields
 from visavis.engine.render.landmarks import INNER_LOWER, INNER_UPPER, FaceGeometry
 from visavis.engine.render.pack import AvatarPack
 
@@ -83,11 +84,11 @@ def test_a_smile_of_the_photo_is_gone_when_it_is_sad_or_serious(renderer: CpuRen
 def test_who_does_not_smile_has_nothing_to_stop(renderer: CpuRenderer) -> None:
     """Taking a smile away moves a face whose lips are level by nothing, and one that smiles by no jump at the seam."""
     x, y = np.meshgrid(np.linspace(0, 512, 60), np.linspace(0, 512, 60))
-    smiling = evaluate(renderer.face, x, y)
-    assert np.abs(smiling.upper[COLUMN[RELAXED]]).max() > 1.5 and not smiling.jump[COLUMN[RELAXED]].any()
+    smiling = evaluate_fields(renderer.face, x, y)
+    assert np.abs(smiling.upper[FIELD_INDEX[RELAXED]]).max() > 1.5 and not smiling.jump[FIELD_INDEX[RELAXED]].any()
     level = renderer.face.landmarks.copy()
     level[[61, 291, *INNER_UPPER, *INNER_LOWER], 1] = level[13, 1]
-    assert np.abs(evaluate(FaceGeometry.of(level), x, y).upper[COLUMN[RELAXED]]).max() < 0.01
+    assert np.abs(evaluate_fields(FaceGeometry.of(level), x, y).upper[FIELD_INDEX[RELAXED]]).max() < 0.01
 
 
 @pytest.mark.parametrize("emotion", EMOTIONS)

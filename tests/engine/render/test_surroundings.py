@@ -13,7 +13,7 @@ from visavis.engine.render.cpu import CpuRenderer
 from visavis.engine.render.framing import Frame
 from visavis.engine.render.landmarks import CHIN
 from visavis.engine.render.pack import AvatarPack
-from visavis.engine.render.surroundings import Scene, surroundings
+from visavis.engine.render.surroundings import Scene, extend_to_cover
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def narrow(pack: AvatarPack) -> AvatarPack:
 
 @pytest.fixture(scope="module")
 def scene(narrow: AvatarPack) -> Scene:
-    return surroundings(
+    return extend_to_cover(
         narrow, Frame(scale=1.0, shift_x=300.0, shift_y=0.0), narrow.matte.shape[1] + 600, len(narrow.matte)
     )
 

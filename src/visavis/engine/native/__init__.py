@@ -1,9 +1,9 @@
-"""The kernels: what is done for every pixel of every frame, compiled from the C beside this when the package is
-installed (decision 15).
+"""The kernels: C functions that do the work for every pixel of every frame.
 
-Arrays are handed over as pointers: whoever calls keeps them alive, contiguous (rows apart by their stride where a
-function takes one) and of the type that is named. No call keeps a pointer; every call gives the interpreter free for
-others. The same arguments give the same bytes on every machine.
+They are compiled from the C files in this folder when the package is installed (docs/decisions/0015). Python passes
+arrays as pointers. The caller keeps every array alive during the call, contiguous (except that rows may be a stride
+apart where a function takes a stride) and of the documented type. No function keeps a pointer. Every call releases the
+interpreter lock. The same arguments give the same bytes on every machine.
 """
 
 from __future__ import annotations
@@ -18,29 +18,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 LIBRARY = "visavis_native"
-FRAME_PX = 2  # of texels about a texture, that belong to it
-SLACK = 16
+BORDER_TEXELS = 2  # around a texture; part of its array
+SLACK = 16  # the same as in lookup.h
 
 _P, _I, _F = ctypes.c_void_p, ctypes.c_int32, ctypes.c_float
-_PLAIN = int(os.environ.get("VISAVIS_PLAIN_KERNELS", "0") == "1")  # without AVX2: for comparing
+# 1: use only portable C and no AVX2. Tests and benchmarks compare both.
+_PORTABLE = int(os.environ.get("VISAVIS_PORTABLE_KERNELS", "0") == "1")
 
 
 class Grid(ctypes.Structure):
-    """Pairs at the nodes of a warp.Grid: `nodes` float32 (ny, nx, 2), `across` nx, `cell` px."""
+    """One pair (x, y) at every node of a warp.Grid: `nodes` float32 (ny, nx, 2), `across` = nx, `cell` in px."""
 
     _fields_ = [("nodes", _P), ("across", _I), ("cell", _I)]
 
 
 class Texture(ctypes.Structure):
-    """Y, U, V and transparency, uint8 (height, width, 4), within FRAME_PX of further texels; `texels` that of (0, 0),
-    `stride` bytes a row.
+    """Y, U, V and transparency, uint8 (height, width, 4), inside a border of BORDER_TEXELS.
+
+    `texels` points at texel (0, 0); `stride` is in bytes.
     """
 
     _fields_ = [("texels", _P), ("stride", _I), ("width", _I), ("height", _I)]
 
     @classmethod
     def of(cls, texture: NDArray[np.uint8]) -> Texture:
-        """`texture`: what `framed` returned."""
+        """`texture`: an array that `with_border` returned."""
         height, width = texture.shape[:2]
         return cls(texels=address(texture), stride=texture.strides[0], width=width, height=height)
 
@@ -68,7 +70,7 @@ class Lips(ctypes.Structure):
         *((name, _I) for name in ("left", "top", "width", "height")),
         ("middle", _P),
         ("steepness", _F),
-        ("face", _P),
+        ("pixels", _P),
     ]
 
 
@@ -82,17 +84,17 @@ class Opening(ctypes.Structure):
     """See structs.h."""
 
     _fields_ = [
-        ("face", _P),
-        *((name, _I) for name in ("face_width", "face_height", "left", "top", "width", "height", "fresh_rows")),
+        ("pixels", _P),
+        *((name, _I) for name in ("pixels_width", "pixels_height", "left", "top", "width", "height", "lit_rows_below")),
         *(
             (name, _P)
-            for name in ("upper", "lower", "across_upper", "across_lower", "fresh", "rolled", "light", "shadow")
+            for name in ("upper", "lower", "cosine_upper", "cosine_lower", "recoloured", "inner", "light", "shadow")
         ),
-        *((name, _F) for name in ("shadow_depth", "shadow_fall", "edge", "soft_edge")),
+        *((name, _F) for name in ("shadow_depth", "shadow_decay", "edge_steepness", "inner_steepness")),
         ("lip_upper", _F * 4),
         ("lip_lower", _F * 4),
-        ("cosine", _F),
-        ("sine", _F),
+        ("roll_cosine", _F),
+        ("roll_sine", _F),
         ("patches", ctypes.POINTER(Patch)),
         ("patch_count", _I),
     ]
@@ -102,81 +104,95 @@ STRUCTS: tuple[type[ctypes.Structure], ...] = (Grid, Texture, Strip, Lips, Patch
 
 
 def address(array: NDArray[np.generic]) -> int:
+    """Return the address of the first element of `array`."""
     return array.ctypes.data
 
 
-def framed(texture: NDArray[np.uint8], border: tuple[int, int, int, int]) -> NDArray[np.uint8]:
-    """Return a copy of `texture` (h, w, 4) within FRAME_PX of `border`: a view of the inner part, writable."""
+def with_border(texture: NDArray[np.uint8], border: tuple[int, int, int, int]) -> NDArray[np.uint8]:
+    """Return a copy of `texture` (h, w, 4) inside a border of the texel `border`, as a writable view of the inner
+    part.
+    """
     height, width = texture.shape[:2]
-    whole = np.empty((height + 2 * FRAME_PX, width + 2 * FRAME_PX, 4), np.uint8)
+    whole = np.empty((height + 2 * BORDER_TEXELS, width + 2 * BORDER_TEXELS, 4), np.uint8)
     whole[:] = border
-    inner = whole[FRAME_PX:-FRAME_PX, FRAME_PX:-FRAME_PX]
+    inner = whole[BORDER_TEXELS:-BORDER_TEXELS, BORDER_TEXELS:-BORDER_TEXELS]
     inner[:] = texture
     return inner
 
 
-def scratch_for(width: int, cell: int) -> NDArray[np.float32]:
-    """Return what a call for boxes up to `width` px needs to work in."""
+def row_scratch(width: int, cell: int) -> NDArray[np.float32]:
+    """Return the scratch memory of `draw_strips` and `draw_lips`, for boxes up to `width` px."""
     return np.empty(6 * (width + 2 * (SLACK + cell)), np.float32)
 
 
-def work_for(nx: int, ny: int) -> NDArray[np.float32]:
-    """Return what `invert` needs to work in, for grids up to this size."""
+def invert_scratch(nx: int, ny: int) -> NDArray[np.float32]:
+    """Return the scratch memory of `invert`, for grids up to nx by ny nodes."""
     return np.empty(4 * nx * ny + 3 * nx, np.float32)
 
 
-def draw(
+def draw_strips(
     strips: ctypes.Array[Strip],
     grid: Grid,
     texture: Texture,
-    still_by: float,
+    threshold: float,
     changed: NDArray[np.int32],
     scratch: NDArray[np.float32],
 ) -> int:
-    """Draw the strips in which a node has moved by more than `still_by` texture px, and those that touch rows that have
-    `changed`, int32 (n, 2): from which to which, px from the beginning of the grid. Return how many were drawn.
+    """Draw the strips in which a node has moved by more than `threshold` texture px, and those that touch the rows
+    `changed`. Return how many were drawn.
+
+    `changed`: int32 (n, 2), (first, end) of rows, px from the beginning of the grid. `scratch`: from `row_scratch`.
     """
     pointers = ctypes.byref(grid), ctypes.byref(texture)
     return int(
-        _library.visavis_draw(
-            strips, len(strips), *pointers, still_by, address(changed), len(changed), address(scratch), _PLAIN
+        _library.visavis_draw_strips(
+            strips, len(strips), *pointers, threshold, address(changed), len(changed), address(scratch), _PORTABLE
         )
     )
 
 
-def skin(lips: Lips, upper: Grid, lower: Grid, texture: Texture, scratch: NDArray[np.float32]) -> None:
-    """Look both lips up, each on its side of the line between them."""
-    _library.visavis_skin(
-        ctypes.byref(lips), ctypes.byref(upper), ctypes.byref(lower), ctypes.byref(texture), address(scratch), _PLAIN
+def draw_lips(lips: Lips, upper: Grid, lower: Grid, texture: Texture, scratch: NDArray[np.float32]) -> None:
+    """Look up both lips: the upper layer above the line between them, the lower layer below it.
+
+    `upper`, `lower`: the places in the texture of the nodes of both layers. `scratch`: from `row_scratch`.
+    """
+    _library.visavis_draw_lips(
+        ctypes.byref(lips), ctypes.byref(upper), ctypes.byref(lower), ctypes.byref(texture), address(scratch), _PORTABLE
     )
 
 
-def open_mouth(opening: Opening) -> None:
-    """Draw what is seen between the lips into the face of `opening`."""
-    _library.visavis_open(ctypes.byref(opening))
+def draw_opening(opening: Opening) -> None:
+    """Draw the inside of the mouth between the lips into the pixels of `opening`."""
+    _library.visavis_draw_opening(ctypes.byref(opening))
 
 
-def settle(face: NDArray[np.uint8], clear: int, planes: tuple[NDArray[np.uint8], ...]) -> None:
-    """Put `face`, uint8 (h, w, 4), even, into the views `planes` of a picture, (h, w) and twice (h / 2, w / 2), where
-    it is no clearer than `clear`.
+def write_planes(pixels: NDArray[np.uint8], transparency: int, planes: tuple[NDArray[np.uint8], ...]) -> None:
+    """Write `pixels`, uint8 (h, w, 4), into a picture wherever their transparency is at most `transparency`.
+
+    `planes`: views of the planes Y (h, w), U and V (h / 2, w / 2); h and w are even.
     """
-    height, width = face.shape[:2]
-    _library.visavis_settle(
-        address(face),
+    height, width = pixels.shape[:2]
+    _library.visavis_write_planes(
+        address(pixels),
         width,
         height,
-        clear,
+        transparency,
         (_P * 3)(*(address(plane) for plane in planes)),
         (_I * 3)(*(plane.strides[0] for plane in planes)),
     )
 
 
-def total(
+def weighted_sum(
     weights: NDArray[np.float32], fields: NDArray[np.float32], out: NDArray[np.float32], *, add: bool = False
 ) -> None:
-    """Write the sum of `fields` (k, n), weighted, into `out` (n,), or on top of what is there. float32, contiguous."""
+    """Write the sum of the rows of `fields` (k, n), weighted by `weights` (k,), into `out` (n,); with `add`, add it.
+
+    All arrays are float32 and contiguous.
+    """
     assert weights.flags.c_contiguous and weights.dtype == fields.dtype == out.dtype == np.float32
-    _library.visavis_total(address(weights), address(fields), fields.shape[0], fields.shape[1], address(out), int(add))
+    _library.visavis_weighted_sum(
+        address(weights), address(fields), fields.shape[0], fields.shape[1], address(out), int(add)
+    )
 
 
 def invert(
@@ -188,11 +204,11 @@ def invert(
     work: NDArray[np.float32],
     out: NDArray[np.float32],
 ) -> None:
-    """Write into `out` (ny, nx, 2) u(q) = F(q - u(q)) for the forward displacements `field` of the same shape, or
-    `rest` - zoom * u.
+    """Invert the forward displacements F = `field` (ny, nx, 2), px: solve u(q) = F(q - u(q)).
 
-    `rounds` of repeated substitution: it converges where F stretches less than twofold, as the fields of a face do;
-    four to six rounds bring it under a tenth of a px. `work`: what `work_for` returned. All float32, contiguous.
+    Write u into `out`, or `rest` - zoom * u if `rest` is given. Substitution is repeated for `rounds`. It converges if
+    F stretches less than twofold, as the fields of a face do; four to six rounds bring the error under 0.1 px. `work`:
+    from `invert_scratch`. All arrays are float32 and contiguous, `rest` and `out` shaped like `field`.
     """
     ny, nx = field.shape[:2]
     _library.visavis_invert(
@@ -226,14 +242,20 @@ def _load() -> ctypes.CDLL:
         raise ImportError("the drawing kernels are not built: install the package (make setup), which compiles them")
     library = ctypes.CDLL(str(path))
     check_layout(library)
-    library.visavis_draw.argtypes = [_P, _I, _P, _P, _F, _P, _I, _P, _I]
-    library.visavis_draw.restype = _I
-    library.visavis_skin.argtypes = [_P, _P, _P, _P, _P, _I]
-    library.visavis_open.argtypes = [_P]
-    library.visavis_settle.argtypes = [_P, _I, _I, _I, _P, _P]
-    library.visavis_total.argtypes = [_P, _P, _I, _I, _P, _I]
+    library.visavis_draw_strips.argtypes = [_P, _I, _P, _P, _F, _P, _I, _P, _I]
+    library.visavis_draw_strips.restype = _I
+    library.visavis_draw_lips.argtypes = [_P, _P, _P, _P, _P, _I]
+    library.visavis_draw_opening.argtypes = [_P]
+    library.visavis_write_planes.argtypes = [_P, _I, _I, _I, _P, _P]
+    library.visavis_weighted_sum.argtypes = [_P, _P, _I, _I, _P, _I]
     library.visavis_invert.argtypes = [_P, _I, _I, _I, _I, _P, _F, _P, _P]
-    for function in ("visavis_skin", "visavis_open", "visavis_settle", "visavis_total", "visavis_invert"):
+    for function in (
+        "visavis_draw_lips",
+        "visavis_draw_opening",
+        "visavis_write_planes",
+        "visavis_weighted_sum",
+        "visavis_invert",
+    ):
         getattr(library, function).restype = None
     return library
 

@@ -1,8 +1,9 @@
-/* Displacement fields on a coarse grid: their weighted sum, and for every node where the px shown there comes from. */
+/* Displacement fields on a coarse grid: their weighted sum, and their inverse. */
 #include "lookup.h"
 
-/* sum (n) = weights (rows) x fields (rows, n); rows without weight cost nothing. `add`: on top of what is there. */
-API void visavis_total(const float *weights, const float *fields, int32_t rows, int32_t n, float *sum, int32_t add) {
+/* sum (n) = weights (rows) x fields (rows, n). Rows with weight 0 cost nothing. `add`: add to `sum` instead. */
+API void visavis_weighted_sum(
+    const float *weights, const float *fields, int32_t rows, int32_t n, float *sum, int32_t add) {
     if (!add) memset(sum, 0, (size_t)n * sizeof(float));
     for (int32_t r = 0; r < rows; r++) {
         const float weight = weights[r];
@@ -12,8 +13,8 @@ API void visavis_total(const float *weights, const float *fields, int32_t rows, 
     }
 }
 
-/* Write where the nodes of a row come from, as `from` says: into `cells` the cell, counted from the first one, and into
- * `shares` the place within it. */
+/* Find the place of every node of a row minus its displacement `from`: its cell, as the index of the cell's first node,
+ * and its place within the cell, x and y from 0 to 1. */
 static void places_of(
     const float *from, int across, int row, float per_px, float right, float bottom, int32_t *cells, float *shares) {
     for (int i = 0; i < across; i++) {
@@ -26,14 +27,14 @@ static void places_of(
     }
 }
 
-/* u(q) = F(q - u(q)), by `rounds` of substitution: F and u are pairs in px on across x down nodes, `cell` px apart;
- * beyond the rim F goes on as it is there. Then out = rest - zoom * u, or u itself without a rest. `work`: two times
- * the pairs, and three rows' numbers. */
+/* Solve u(q) = F(q - u(q)) by `rounds` of substitution. F (`field`) and u are pairs in px at across x down nodes,
+ * `cell` px apart; beyond the rim, F has its value at the rim. Then out = rest - zoom * u, or out = u if `rest` is
+ * NULL. `work`: scratch memory for two times the pairs, and three numbers per column. */
 API void visavis_invert(
     const float *field, int32_t across, int32_t down, int32_t cell, int32_t rounds, const float *rest, float zoom,
     float *work, float *out) {
     const float per_px = 1.0f / (float)cell;
-    /* so that there is always one more node to the right and one more below */
+    /* Below the last node, so that there is always one more node to the right and one more below. */
     const float right = (float)(across - 1) - 1e-3f, bottom = (float)(down - 1) - 1e-3f;
     const int64_t pairs = (int64_t)across * down;
     float *shares = work + 4 * pairs;

@@ -1,4 +1,4 @@
-/* How the structs that Python fills lie in memory. */
+/* Reports the layout in memory of the structs that Python fills. */
 #include "lookup.h"
 
 #include <stddef.h>
@@ -16,14 +16,14 @@ static const struct {
     AT(Strip, still), AT(Strip, out), AT(Strip, stride), AT(Strip, matte_stride), AT(Strip, matte), AT(Strip, drawn),
     AT(Strip, first_row), AT(Strip, last_row), AT(Strip, first_column), AT(Strip, last_column), AT(Strip, is_drawn),
     WHOLE(Lips), AT(Lips, left), AT(Lips, top), AT(Lips, width), AT(Lips, height), AT(Lips, middle),
-    AT(Lips, steepness), AT(Lips, face),
+    AT(Lips, steepness), AT(Lips, pixels),
     WHOLE(Patch), AT(Patch, yuva), AT(Patch, width), AT(Patch, height), AT(Patch, x), AT(Patch, y), AT(Patch, light),
-    WHOLE(Opening), AT(Opening, face), AT(Opening, face_width), AT(Opening, face_height), AT(Opening, left),
-    AT(Opening, top), AT(Opening, width), AT(Opening, height), AT(Opening, fresh_rows), AT(Opening, upper),
-    AT(Opening, lower), AT(Opening, across_upper), AT(Opening, across_lower), AT(Opening, fresh), AT(Opening, rolled),
-    AT(Opening, light), AT(Opening, shadow), AT(Opening, shadow_depth), AT(Opening, shadow_fall), AT(Opening, edge),
-    AT(Opening, soft_edge), AT(Opening, lip_upper), AT(Opening, lip_lower), AT(Opening, cosine), AT(Opening, sine),
-    AT(Opening, patches), AT(Opening, patch_count),
+    WHOLE(Opening), AT(Opening, pixels), AT(Opening, pixels_width), AT(Opening, pixels_height), AT(Opening, left),
+    AT(Opening, top), AT(Opening, width), AT(Opening, height), AT(Opening, lit_rows_below), AT(Opening, upper),
+    AT(Opening, lower), AT(Opening, cosine_upper), AT(Opening, cosine_lower), AT(Opening, recoloured),
+    AT(Opening, inner), AT(Opening, light), AT(Opening, shadow), AT(Opening, shadow_depth), AT(Opening, shadow_decay),
+    AT(Opening, edge_steepness), AT(Opening, inner_steepness), AT(Opening, lip_upper), AT(Opening, lip_lower),
+    AT(Opening, roll_cosine), AT(Opening, roll_sine), AT(Opening, patches), AT(Opening, patch_count),
 };
 
 /* Write the size of a struct ("Grid") or of one of its fields ("Grid.nodes") into `size`, bytes, and return the offset

@@ -1,7 +1,8 @@
-/* Looking a texture up where a coarse grid of nodes says, in plain C and with AVX2: the same bytes from both.
+/* Texture look-up: a coarse grid of nodes says where in the texture each px comes from.
  *
- * Integers from the first rounding on, and before it only sums and products that no compiler contracts
- * (-ffp-contract=off): the same motion gives the same picture on every machine.
+ * Everything exists twice, in portable C and with AVX2, and both give the same bytes. The same motion gives the same
+ * picture on every machine: after the first rounding there are only integers, and before it only sums and products,
+ * which no compiler may contract (-ffp-contract=off).
  */
 #ifndef VISAVIS_LOOKUP_H
 #define VISAVIS_LOOKUP_H
@@ -17,9 +18,9 @@
 #endif
 
 #define API __attribute__((visibility("default")))
-#define FRACTION_BITS 6 /* of a texel, across: eight bits times this, and twice that, still fit into sixteen */
+#define FRACTION_BITS 6 /* of a texel: eight bits of colour, these six, and a sum of two of them fit into 16 bits */
 #define ONE (1 << FRACTION_BITS)
-#define SLACK 16 /* floats about a row of places that may be written */
+#define SLACK 16 /* floats before and after a row of places that may be overwritten */
 
 /* Four floats at once, on any machine. */
 typedef float Four __attribute__((vector_size(16)));
@@ -30,8 +31,8 @@ static inline Four load_four(const float *from) {
     return four;
 }
 
-/* Whether the processor has AVX2 and the system keeps its registers. Asked once: in a virtual machine a CPUID costs
- * microseconds. */
+/* Whether the processor has AVX2 and the operating system saves its registers. The answer is kept: in a virtual
+ * machine, a CPUID costs microseconds. */
 static inline int has_avx2(void) {
 #if defined(__x86_64__)
     static int known = -1;
@@ -47,21 +48,22 @@ static inline int has_avx2(void) {
 #endif
 }
 
-/* How many floats the places of a row of `width` px take, and the mix of two rows of nodes. */
+/* How many floats one row of scratch memory has: the places of a row of `width` px, or a row of mixed nodes. */
 static inline int row_room(int width, int cell) { return width + 2 * (SLACK + cell); }
 
 static inline int floor_div(int a, int b) { return a >= 0 ? a / b : -((-a + b - 1) / b); }
 
 /* Where a row of px lies among the nodes. */
 typedef struct {
-    int first, last; /* nodes to the left and to the right of all its px */
-    float begin;     /* of a cell: how far behind its node the first px stands */
-    float per_cell;
-} Span;
+    int first, last; /* the columns of nodes between which all px lie */
+    float begin;     /* distance from a node to the first px at or after it, as a share of a cell */
+    float per_cell;  /* 1 / cell */
+} RowSpan;
 
-/* Mix the rows of nodes above and below the px at `y` into `line`. */
-static inline __attribute__((always_inline)) Span mix_rows(const Grid *grid, int left, int y, int width, float *line) {
-    /* in half px, so that nodes in the middle of even cells stand at whole numbers too */
+/* Interpolate between the rows of nodes above and below the height `y`, into `line`. */
+static inline __attribute__((always_inline)) RowSpan mix_rows(
+    const Grid *grid, int left, int y, int width, float *line) {
+    /* In half px: so the nodes of even cells, too, have whole coordinates. */
     const int cell = grid->cell, twice = 2 * cell;
     const float per_cell = 1.0f / (float)cell;
     const int row = floor_div(2 * y - (cell - 1), twice);
@@ -70,14 +72,16 @@ static inline __attribute__((always_inline)) Span mix_rows(const Grid *grid, int
     const int last = floor_div(2 * (left + width - 1) - (cell - 1), twice) + 1;
     const float *above = grid->nodes + 2 * ((int64_t)row * grid->across + first), *below = above + 2 * grid->across;
     for (int k = 0; k < 2 * (last - first + 1); k++) line[k] = above[k] + (below[k] - above[k]) * down;
-    return (Span){first, last, (cell & 1) ? 0.0f : 0.5f * per_cell, per_cell};
+    return (RowSpan){first, last, (cell & 1) ? 0.0f : 0.5f * per_cell, per_cell};
 }
 
-/* The places of px left to left + width at `y`, into at_x and at_y; `line`: row_room floats, twice. */
-static inline void spread_c(const Grid *grid, int left, int y, int width, float *line, float *at_x, float *at_y) {
-    const Span span = mix_rows(grid, left, y, width, line);
+/* Write the places of the px left to left + width at height `y` into at_x and at_y. `line`: scratch memory of two rows,
+ * see row_room. */
+static inline void interpolate_row_c(
+    const Grid *grid, int left, int y, int width, float *line, float *at_x, float *at_y) {
+    const RowSpan span = mix_rows(grid, left, y, width, line);
     for (int i = span.first; i < span.last; i++, line += 2) {
-        const int to = i * grid->cell + grid->cell / 2 - left; /* the first px at or behind the node */
+        const int to = i * grid->cell + grid->cell / 2 - left; /* the first px at or after the node */
         for (int k = 0; k < grid->cell; k++) {
             const float share = span.begin + (float)k * span.per_cell;
             at_x[to + k] = line[0] + (line[2] - line[0]) * share;
@@ -86,16 +90,15 @@ static inline void spread_c(const Grid *grid, int left, int y, int width, float 
     }
 }
 
-/* What is no number is taken for `low`, as MAXPS takes it: nothing is looked up outside a texture whatever the nodes
- * say. */
+/* Hold `value` within bounds. NaN becomes `low`, as with MAXPS: whatever the nodes say, no look-up leaves a texture. */
 static inline float bounded(float value, float low, float high) {
     return value > low ? (value < high ? value : high) : low;
 }
 
-/* a + (b - a) * share / 32768, rounded as PMULHRSW does. */
-static inline int32_t mixed(int32_t a, int32_t b, int32_t share) { return a + (((b - a) * share + 0x4000) >> 15); }
+/* a + (b - a) * share / 32768, rounded as PMULHRSW rounds. */
+static inline int32_t mix(int32_t a, int32_t b, int32_t share) { return a + (((b - a) * share + 0x4000) >> 15); }
 
-/* Look one texel up: Y, U, V and transparency with FRACTION_BITS behind the point. */
+/* Look up one place by bilinear interpolation: Y, U, V and transparency with FRACTION_BITS fraction bits. */
 static inline void sample(const Texture *t, float x, float y, int32_t out[4]) {
     x = bounded(x, -1.0f, (float)t->width) + 1.0f;
     y = bounded(y, -1.0f, (float)t->height) + 1.0f;
@@ -105,16 +108,16 @@ static inline void sample(const Texture *t, float x, float y, int32_t out[4]) {
     for (int c = 0; c < 4; c++) {
         const int above = top[c] * (ONE - fx) + top[c + 4] * fx;
         const int below = bottom[c] * (ONE - fx) + bottom[c + 4] * fx;
-        out[c] = mixed(above, below, fy);
+        out[c] = mix(above, below, fy);
     }
 }
 
-static inline int whole(int32_t value) { return (value + ONE / 2) >> FRACTION_BITS; }
+static inline int rounded(int32_t value) { return (value + ONE / 2) >> FRACTION_BITS; }
 
 #if defined(__x86_64__)
-AVX2 static inline void spread_avx2(
+AVX2 static inline void interpolate_row_avx2(
     const Grid *grid, int left, int y, int width, float *line, float *at_x, float *at_y) {
-    const Span span = mix_rows(grid, left, y, width, line);
+    const RowSpan span = mix_rows(grid, left, y, width, line);
     const __m256 eight = _mm256_setr_ps(0, 1, 2, 3, 4, 5, 6, 7);
     for (int p = 0; p < grid->cell; p += 8) {
         const __m256 behind = _mm256_add_ps(eight, _mm256_set1_ps((float)p));
@@ -128,10 +131,10 @@ AVX2 static inline void spread_avx2(
             const __m256 dy = _mm256_mul_ps(_mm256_set1_ps(node[3] - node[1]), share);
             const __m256 x8 = _mm256_add_ps(_mm256_set1_ps(node[0]), dx);
             const __m256 y8 = _mm256_add_ps(_mm256_set1_ps(node[1]), dy);
-            if (p == 0 || rest >= 8) { /* what is written beyond the cell is written again with the next one */
+            if (p == 0 || rest >= 8) { /* px written beyond this cell are overwritten with the next cell */
                 _mm256_storeu_ps(at_x + to, x8);
                 _mm256_storeu_ps(at_y + to, y8);
-            } else { /* the next one's beginning is written already */
+            } else { /* the beginning of the next cell is written already and must stay */
                 const __m256i order = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
                 const __m256i own = _mm256_cmpgt_epi32(_mm256_set1_epi32(rest), order);
                 _mm256_maskstore_ps(at_x + to, own, x8);
@@ -149,7 +152,7 @@ AVX2 static inline __m256i load4(const uint8_t *base, const int32_t *places) {
     return _mm256_set_epi64x(at[3], at[2], at[1], at[0]);
 }
 
-/* Look eight texels up, as two times four; what `sample` does. */
+/* Look up eight places, as two groups of four, exactly as `sample` does. */
 AVX2 static inline void sample8(const Texture *t, const float *at_x, const float *at_y, __m256i out[2]) {
     const __m256 one = _mm256_set1_ps(1.0f), least = _mm256_set1_ps(-1.0f);
     const __m256 width = _mm256_set1_ps((float)t->width), height = _mm256_set1_ps((float)t->height);
@@ -164,7 +167,7 @@ AVX2 static inline void sample8(const Texture *t, const float *at_x, const float
     const __m256i place = _mm256_add_epi32(rows, _mm256_slli_epi32(ix, 2));
     int32_t places[8];
     _mm256_storeu_si256((__m256i *)places, place);
-    /* (ONE - fx, fx) as bytes in every 16 bits of a texel's 64, and fy likewise */
+    /* (ONE - fx, fx) as two bytes, repeated in each 16 bits of a texel's 64; fy likewise */
     const __m256i wx = _mm256_or_si256(_mm256_sub_epi32(_mm256_set1_epi32(ONE), fx), _mm256_slli_epi32(fx, 8));
     const __m256i halves[2] = {_mm256_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3), _mm256_setr_epi32(4, 4, 5, 5, 6, 6, 7, 7)};
     const __m256i twice = _mm256_setr_epi8(
@@ -181,28 +184,28 @@ AVX2 static inline void sample8(const Texture *t, const float *at_x, const float
     }
 }
 
-AVX2 static inline __m256i whole16(__m256i value) {
+AVX2 static inline __m256i rounded16(__m256i value) {
     return _mm256_srli_epi16(_mm256_add_epi16(value, _mm256_set1_epi16(ONE / 2)), FRACTION_BITS);
 }
 
-/* Eight texels of four bytes. */
+/* Round the results of sample8 to eight texels of four bytes. */
 AVX2 static inline __m256i packed8(const __m256i at[2]) {
-    return _mm256_permute4x64_epi64(_mm256_packus_epi16(whole16(at[0]), whole16(at[1])), 0xD8);
+    return _mm256_permute4x64_epi64(_mm256_packus_epi16(rounded16(at[0]), rounded16(at[1])), 0xD8);
 }
 #endif
 
-/* Spread a row with the widest means that may be used. */
-static inline void spread(
+/* Interpolate a row of places, with AVX2 if `avx2`. */
+static inline void interpolate_row(
     const Grid *grid, int left, int y, int width, float *line, float *at_x, float *at_y, int avx2) {
 #if defined(__x86_64__)
     if (avx2) {
-        spread_avx2(grid, left, y, width, line, at_x, at_y);
+        interpolate_row_avx2(grid, left, y, width, line, at_x, at_y);
         return;
     }
 #else
     (void)avx2;
 #endif
-    spread_c(grid, left, y, width, line, at_x, at_y);
+    interpolate_row_c(grid, left, y, width, line, at_x, at_y);
 }
 
 #endif

@@ -1,18 +1,20 @@
-/* The person over the still picture, strip by strip: looked up, laid over, and split into planes, in one walk over the
- * px. */
+/* Draws the person over the still picture, strip by strip. One pass over the px looks up the texture, composites the
+ * person over the still picture and splits the result into planes. */
 #include "lookup.h"
 
-static inline uint8_t over(int person, int clear, int still) {
-    const int product = still * clear + 128, sum = person + ((product + (product >> 8)) >> 8);
+/* person + transparency * still / 255, saturated; `person` is premultiplied. */
+static inline uint8_t composite(int person, int transparency, int still) {
+    const int product = still * transparency + 128, sum = person + ((product + (product >> 8)) >> 8);
     return (uint8_t)(sum > 255 ? 255 : sum);
 }
 
-/* 16 to 235: MATTE_BLACK and MATTE_WHITE of render/layers.py. */
-static inline uint8_t matte_of(int clear) { return (uint8_t)(235 - (clear * 219 + 127) / 255); }
+/* The luma of the matte: MATTE_BLACK (16) to MATTE_WHITE (235) of render/layers.py. */
+static inline uint8_t matte_of(int transparency) { return (uint8_t)(235 - (transparency * 219 + 127) / 255); }
 
 static inline int average(int a, int b) { return (a + b + 1) >> 1; }
 
-/* at[k]: x and y of the upper row, x and y of the lower one. */
+/* Draw the px [from, to) of two rows. at[0], at[1]: x and y of the places of the upper row; at[2], at[3]: of the lower
+ * row. Chroma is looked up for every px and averaged over 2 x 2. */
 static void blend_rows_c(const Strip *s, const Texture *texture, int row, int from, int to, float *const at[4]) {
     for (int x = from; x < to; x += 2) {
         int32_t seen[2][2][4];
@@ -21,30 +23,30 @@ static void blend_rows_c(const Strip *s, const Texture *texture, int row, int fr
         for (int r = 0; r < 2; r++)
             for (int k = 0; k < 2; k++) {
                 const int64_t luma = (int64_t)(row + r) * s->stride[0] + x + k;
-                const int clear = whole(seen[r][k][3]);
-                s->out[0][luma] = over(whole(seen[r][k][0]), clear, s->still[0][luma]);
-                if (s->matte) s->matte[(int64_t)(row + r) * s->matte_stride + x + k] = matte_of(clear);
+                const int transparency = rounded(seen[r][k][3]);
+                s->out[0][luma] = composite(rounded(seen[r][k][0]), transparency, s->still[0][luma]);
+                if (s->matte) s->matte[(int64_t)(row + r) * s->matte_stride + x + k] = matte_of(transparency);
             }
         int32_t mean[4];
         for (int c = 1; c < 4; c++) {
             const int left = average(seen[0][0][c], seen[1][0][c]), right = average(seen[0][1][c], seen[1][1][c]);
-            mean[c] = whole(average(left, right));
+            mean[c] = rounded(average(left, right));
         }
         for (int c = 1; c < 3; c++) {
             const int64_t place = (int64_t)(row / 2) * s->stride[c] + x / 2;
-            s->out[c][place] = over(mean[c], mean[3], s->still[c][place]);
+            s->out[c][place] = composite(mean[c], mean[3], s->still[c][place]);
         }
     }
 }
 
 #if defined(__x86_64__)
-/* person + clear * still / 255, each in 32 bits. */
-AVX2 static inline __m256i over8(__m256i person, __m256i clear, __m256i still) {
-    const __m256i product = _mm256_add_epi32(_mm256_madd_epi16(still, clear), _mm256_set1_epi32(128));
+/* What `composite` does, for eight numbers of 32 bits and without saturation. */
+AVX2 static inline __m256i composite8(__m256i person, __m256i transparency, __m256i still) {
+    const __m256i product = _mm256_add_epi32(_mm256_madd_epi16(still, transparency), _mm256_set1_epi32(128));
     return _mm256_add_epi32(person, _mm256_srli_epi32(_mm256_add_epi32(product, _mm256_srli_epi32(product, 8)), 8));
 }
 
-/* Store eight numbers of 32 bits as bytes, saturated. */
+/* Store eight numbers of 32 bits as saturated bytes. */
 AVX2 static inline void store8(uint8_t *to, __m256i value) {
     const __m256i half = _mm256_packus_epi32(value, value), quarter = _mm256_packus_epi16(half, half);
     const int32_t low = _mm256_extract_epi32(quarter, 0), high = _mm256_extract_epi32(quarter, 4);
@@ -54,17 +56,17 @@ AVX2 static inline void store8(uint8_t *to, __m256i value) {
 
 AVX2 static inline void luma8(const Strip *s, int row, int x, __m256i px) {
     const int64_t place = (int64_t)row * s->stride[0] + x;
-    const __m256i person = _mm256_and_si256(px, _mm256_set1_epi32(255)), clear = _mm256_srli_epi32(px, 24);
-    if (_mm256_testz_si256(clear, clear)) {
+    const __m256i person = _mm256_and_si256(px, _mm256_set1_epi32(255)), transparency = _mm256_srli_epi32(px, 24);
+    if (_mm256_testz_si256(transparency, transparency)) {
         store8(s->out[0] + place, person);
     } else {
         const __m256i still = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(s->still[0] + place)));
-        store8(s->out[0] + place, over8(person, clear, still));
+        store8(s->out[0] + place, composite8(person, transparency, still));
     }
     if (s->matte) {
-        uint8_t clears[8];
-        store8(clears, clear);
-        for (int k = 0; k < 8; k++) s->matte[(int64_t)row * s->matte_stride + x + k] = matte_of(clears[k]);
+        uint8_t transparencies[8];
+        store8(transparencies, transparency);
+        for (int k = 0; k < 8; k++) s->matte[(int64_t)row * s->matte_stride + x + k] = matte_of(transparencies[k]);
     }
 }
 
@@ -72,13 +74,13 @@ AVX2 static inline void chroma4(const Strip *s, int row, int x, const __m256i up
     __m256i mean[2];
     for (int k = 0; k < 2; k++) {
         const __m256i down = _mm256_avg_epu16(upper[k], lower[k]);
-        mean[k] = whole16(_mm256_avg_epu16(down, _mm256_shuffle_epi32(down, 0x4E)));
+        mean[k] = rounded16(_mm256_avg_epu16(down, _mm256_shuffle_epi32(down, 0x4E)));
     }
-    const __m256i px = _mm256_packus_epi16(mean[0], mean[1]); /* of the four: 0 0 2 2, 1 1 3 3 */
+    const __m256i px = _mm256_packus_epi16(mean[0], mean[1]); /* order of the four: 0 0 2 2, 1 1 3 3 */
     const __m128 low = _mm_castsi128_ps(_mm256_castsi256_si128(px));
     const __m128 high = _mm_castsi128_ps(_mm256_extracti128_si256(px, 1));
     const __m128i four = _mm_shuffle_epi32(_mm_castps_si128(_mm_shuffle_ps(low, high, 0x88)), 0xD8);
-    const __m128i clear = _mm_srli_epi32(four, 24);
+    const __m128i transparency = _mm_srli_epi32(four, 24);
     for (int c = 1; c < 3; c++) {
         const int64_t place = (int64_t)(row / 2) * s->stride[c] + x / 2;
         int32_t bytes;
@@ -86,7 +88,7 @@ AVX2 static inline void chroma4(const Strip *s, int row, int x, const __m256i up
         const __m128i colour = c == 1 ? _mm_srli_epi32(four, 8) : _mm_srli_epi32(four, 16);
         const __m128i person = _mm_and_si128(colour, _mm_set1_epi32(255));
         const __m128i still = _mm_cvtepu8_epi32(_mm_cvtsi32_si128(bytes));
-        const __m128i product = _mm_add_epi32(_mm_madd_epi16(still, clear), _mm_set1_epi32(128));
+        const __m128i product = _mm_add_epi32(_mm_madd_epi16(still, transparency), _mm_set1_epi32(128));
         const __m128i share = _mm_srli_epi32(_mm_add_epi32(product, _mm_srli_epi32(product, 8)), 8);
         const __m128i sum = _mm_add_epi32(person, share);
         const __m128i half = _mm_packus_epi32(sum, sum);
@@ -98,7 +100,7 @@ AVX2 static inline void chroma4(const Strip *s, int row, int x, const __m256i up
 AVX2 static void blend_rows_avx2(
     const Strip *s, const Texture *texture, int row, int from, int to, float *const at[4]) {
     for (int x = from; x < to; x += 8) {
-        if (x > to - 8) x = to - 8; /* some px twice: nothing that is written is read */
+        if (x > to - 8) x = to - 8; /* draws some px twice, which is harmless: no px that is written is read */
         __m256i upper[2], lower[2];
         sample8(texture, at[0] + x, at[1] + x, upper);
         sample8(texture, at[2] + x, at[3] + x, lower);
@@ -118,7 +120,7 @@ static void draw(const Strip *s, const Grid *grid, const Texture *texture, float
         if (from >= to) continue;
         for (int r = 0; r < 2; r++) {
             float *const x = at[2 * r] + from, *const y = at[2 * r + 1] + from;
-            spread(grid, s->left + from, s->top + row + r, to - from, scratch, x, y, avx2);
+            interpolate_row(grid, s->left + from, s->top + row + r, to - from, scratch, x, y, avx2);
         }
 #if defined(__x86_64__)
         if (avx2) {
@@ -130,16 +132,16 @@ static void draw(const Strip *s, const Grid *grid, const Texture *texture, float
     }
 }
 
-/* Whether a node of the strip has moved by more than `still_by` since it was drawn; notes where they are now if one
- * has. */
-static int has_moved(Strip *s, const Grid *grid, float still_by) {
+/* Return whether a node of the strip has moved by more than `threshold` since the strip was drawn. If so, remember the
+ * places of all its nodes. */
+static int moved_since_drawn(Strip *s, const Grid *grid, float threshold) {
     const int columns = 2 * (s->last_column - s->first_column + 1);
-    int moved = !s->is_drawn || still_by < 0;
+    int moved = !s->is_drawn || threshold < 0;
     for (int j = s->first_row; !moved && j <= s->last_row; j++) {
         const float *now = grid->nodes + 2 * ((int64_t)j * grid->across + s->first_column);
         const float *then = s->drawn + (int64_t)(j - s->first_row) * columns;
         int far = 0;
-        for (int k = 0; k < columns; k++) far |= now[k] - then[k] > still_by || then[k] - now[k] > still_by;
+        for (int k = 0; k < columns; k++) far |= now[k] - then[k] > threshold || then[k] - now[k] > threshold;
         moved = far;
     }
     if (!moved) return 0;
@@ -151,20 +153,20 @@ static int has_moved(Strip *s, const Grid *grid, float still_by) {
     return 1;
 }
 
-/* Draw the strips in which a node has moved by more than `still_by` texture px, and those that touch `changed`: pairs
- * of rows, from and up to, px from the beginning of the grid. `scratch`: six times row_room of the widest. Returns how
- * many were drawn. `plain`: without AVX2, which the tests compare. */
-API int32_t visavis_draw(
-    Strip *strips, int32_t count, const Grid *grid, const Texture *texture, float still_by, const int32_t *changed,
-    int32_t changes, float *scratch, int32_t plain) {
-    const int avx2 = !plain && has_avx2();
+/* Draw the strips in which a node has moved by more than `threshold` texture px, and those that touch `changed`, pairs
+ * of rows (first, end), px from the beginning of the grid. Return how many were drawn. `scratch`: six times row_room of
+ * the widest strip. `portable`: do not use AVX2; tests compare both ways. */
+API int32_t visavis_draw_strips(
+    Strip *strips, int32_t count, const Grid *grid, const Texture *texture, float threshold, const int32_t *changed,
+    int32_t changes, float *scratch, int32_t portable) {
+    const int avx2 = !portable && has_avx2();
     int32_t drawn = 0;
     for (int32_t k = 0; k < count; k++) {
         Strip *s = strips + k;
         int touched = 0;
         for (int32_t c = 0; c < changes; c++)
             touched |= changed[2 * c] < s->top + s->height && changed[2 * c + 1] > s->top;
-        if (!has_moved(s, grid, touched ? -1.0f : still_by)) continue;
+        if (!moved_since_drawn(s, grid, touched ? -1.0f : threshold)) continue;
         drawn++;
         draw(s, grid, texture, scratch, avx2);
     }

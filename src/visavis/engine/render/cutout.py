@@ -1,5 +1,5 @@
-"""The person cut out: their own colours, free of what stood behind them, and an opacity without haze, so that they can
-stand before anything.
+"""The cut-out person, ready for any background: their own colours without those of the photo's background, and an
+opacity without haze.
 """
 
 from __future__ import annotations
@@ -13,25 +13,25 @@ from visavis.engine.portrait.fill import fill_from_known
 Array = NDArray[np.float32]
 Picture = NDArray[np.uint8]
 
-SOLID = 247  # of 255: from this opacity on a px is the person's alone
-# opacities that count as nothing and as all: a matte's faint errors glow before another background
+SOLID = 247  # of 255: from this opacity on, a px shows only the person
+# Opacities up to HAZE count as 0, from FULL on as 1. Faint errors of a matte would glow in front of another background.
 HAZE, FULL = 0.04, 0.97
 
 
 def without_haze(matte: Picture) -> Picture:
-    """Return `matte`, uint8 (H, W), with its faint beginnings and near-solid places made clean."""
+    """Return `matte`, uint8 (H, W), with faint opacities set to 0 and almost full ones to 255."""
     levels = (np.arange(256, dtype=np.float32) / 255.0 - HAZE) / (FULL - HAZE)
     clean: NDArray[np.uint8] = cv2.LUT(matte, np.rint(np.clip(levels, 0.0, 1.0) * 255.0).astype(np.uint8))
     return clean
 
 
 def own_colours(picture: Picture, matte: Picture, background: Picture) -> Picture:
-    """Return the person's colours, uint8 (H, W, 3): the picture's where they are solid, unmixed along soft edges, and
-    beyond them spread outward.
+    """Return the colours of the person, uint8 (H, W, 3): those of the picture where the person is solid, unmixed along
+    soft edges, and spread outward beyond them.
 
-    At a soft edge a px is I = a F + (1 - a) B. F is guessed from the solid px about it and corrected by what the guess
-    leaves unexplained (Forte 2021, "Approximate Fast Foreground Colour Estimation"), as far as the px looks like the
-    person rather than like the background.
+    At a soft edge a px is I = a F + (1 - a) B. F is estimated from the solid px around it and corrected by the part of
+    I that this estimate does not explain (Forte 2021, "Approximate Fast Foreground Colour Estimation"). The correction
+    is weighted by how much the px looks like the person and not like the background.
     """
     solid = matte >= SOLID
     if not solid.any():
@@ -44,7 +44,7 @@ def own_colours(picture: Picture, matte: Picture, background: Picture) -> Pictur
     across = guess - behind
     contrast = np.einsum("ij,ij->i", across, across)[:, None]
     along = np.einsum("ij,ij->i", seen - behind, across)[:, None] / np.maximum(contrast, 1.0)
-    # what looks like the background though the matte takes it in is left out
+    # Near 0 where a px looks like the background although the matte includes it.
     believed = np.clip(along / np.maximum(opacity, 1e-3), 0.0, 1.0) ** 2
     unexplained = seen - opacity * guess - (1.0 - opacity) * behind
     out[soft] = np.clip(guess + believed * opacity * unexplained + 0.5, 0, 255).astype(np.uint8)

@@ -1,8 +1,10 @@
-"""Lids and gaze, painted into the texture of the resting face before the head is turned.
+"""Lids and gaze, painted into the texture of the resting face before the warp.
 
-A lid is skin: what lies between brow and lashes is drawn down over the eye, without the lashes, which lie along its
-edge; the lower lid rises to meet it a little, and more when the eyes are screwed up. Behind the lids the eyeball goes
-on, so that a turned eye shows no lid where the iris was.
+To close an eye, the skin between brow and lashes is drawn down over it. The lashes stay behind; they are painted along
+the edge of the lid. The lower lid rises a little to meet the upper one, and more in a squint. The eyeball continues
+behind the lids, so an eye that turns or opens wide shows eyeball and not lid.
+
+Where no source is named, shapes were set by eye on rendered faces.
 """
 
 from __future__ import annotations
@@ -11,56 +13,64 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from visavis.engine.render.landmarks import EyeIndices, curve, smooth
+from visavis.engine.render.landmarks import EyeIndices, curve, smoothstep
 from visavis.engine.render.lid_lines import LidLines
 
 Array = NDArray[np.float32]
 
-LEVELS = 5  # maps of lid skin baked between an open and a closed eye; those between are interpolated
-SHUT_AT = 0.8  # of a blink: its sampled peak may fall short of 1, and no eye shall stay a slit
-HALVINGS = 14  # of the way that a lid's skin may come from: a hundredth of a px
-CORNERS_AT = 0.7  # of the way to shut: from here on skin lies over the corners that lids leave free
-LOWER_SHARE = 0.16  # of the way between the lids that the lower one goes in a blink
-_LASH = (26, 126, 131, 0)  # Y, U, V of the texture, and nothing of the background
-SQUINT_SHARE = 0.38  # that it goes at eyeSquint 1
-LIFT = 0.021  # of the upper lid at eyeWide 1, in eye distances
-# reach of the iris in eye distances at eyeLookX, eyeLookY = 1 (about 15 degrees; the iris is 0.13 wide)
+LEVELS = 5  # maps of lid skin that are made in advance, from an open eye to a closed one; others are interpolated
+# The eye is shut from this share of a blink on. Frames sample a blink, and their highest sample may be below 1.
+SHUT_AT = 0.8
+HALVINGS = 14  # bisection steps that find the source of a lid's skin, to a hundredth of a px
+CORNERS_AT = 0.7  # from this share of closing on, skin covers the corners that the lids leave open
+LOWER_SHARE = 0.16  # of the way between the lids that the lower lid goes in a blink
+SQUINT_SHARE = 0.38  # and at eyeSquint 1
+LIFT = 0.021  # of the upper lid at eyeWide 1, eye distances
+# How far the iris moves at eyeLookX = 1 and eyeLookY = 1, eye distances (about 15 degrees; the iris is 0.13 wide).
 GAZE_X, GAZE_Y = 0.036, 0.020
+_LASH = (26, 126, 131, 0)  # a texel of a lash: Y, U, V, no transparency
+_LASH_WIDTH = 0.012  # eye distances
+_LASH_STRENGTH_USUAL, _LASH_STRENGTH_LEAST, _LASH_STRENGTH_MOST = 0.42, 0.25, 0.8
+BARED_AT = 0.5  # of a blink: from here on the lid shows bare skin without a trace of lashes
+# The part of the texture that belongs to an eye: beside and below it, and above its brow, eye distances.
+_MARGIN_ASIDE, _MARGIN_BELOW, _MARGIN_ABOVE_BROW = 0.09, 0.17, 0.02
 
 
 class Eye:
-    """One eye of a texture. It keeps no state: `paint` writes a look into a texture, and the same arguments always give
-    the same pixels.
+    """One eye of a texture.
+
+    The class keeps no state of a frame: `paint` writes the eye into a texture, and the same arguments always give the
+    same pixels.
     """
 
     def __init__(
         self, texture: NDArray[np.uint8], landmarks: Array, unit: float, indices: EyeIndices, lines: LidLines
     ) -> None:
-        """`texture` (H, W, 4), of which a part is kept; `landmarks` (478, 2), `unit` and `lines` in px of it."""
+        """`texture` (H, W, 4), of which a part is copied; `landmarks` (478, 2), `unit` and `lines` in px of it."""
         p = landmarks[:, :2]
         upper, lower = p[list(indices.upper)], p[list(indices.lower)]
         left, right = float(upper[:, 0].min()), float(upper[:, 0].max())
-        margin = 0.09 * unit
+        margin = _MARGIN_ASIDE * unit
         brow_y = float(p[list(indices.brow), 1].min())
         h, w = texture.shape[:2]
         self.left, self.right = (
             max(0, int(min(left, lines.left) - margin)),
             min(w, int(max(right, lines.right) + margin) + 2),
         )
-        self.top = max(0, int(brow_y - 0.02 * unit))
-        self.bottom = min(h, int(max(float(lower[:, 1].max()), float(lines.lower[1].max())) + 0.17 * unit) + 2)
+        self.top = max(0, int(brow_y - _MARGIN_ABOVE_BROW * unit))
+        self.bottom = min(h, int(max(float(lower[:, 1].max()), float(lines.lower[1].max())) + _MARGIN_BELOW * unit) + 2)
         self._open = texture[self.top : self.bottom, self.left : self.right].copy()
         x = np.arange(self.left, self.right, dtype=np.float32)
         y = np.arange(self.top, self.bottom, dtype=np.float32)
         self._x, self._y = (a.astype(np.float32) for a in np.meshgrid(x - self.left, y - self.top))
-        lash = 0.012 * unit
+        lash = _LASH_WIDTH * unit
         lid = np.interp(x, *curve(upper)).astype(np.float32) - self.top
         rim = np.interp(x, *curve(lower)).astype(np.float32) - self.top
         brow = np.interp(x, *curve(p[list(indices.brow)])).astype(np.float32) - self.top
         lid, rim = self._soft(lid, unit), self._soft(rim, unit)
-        # The skin of the lids begins a little beyond the lines of the mesh: no white, no wet rim is drawn over the
-        # closed eye.
-        within = smooth(np.minimum(x - lines.left, lines.right - x) / (0.04 * unit) + 1.0)
+        # The skin of the lids begins a little beyond the lines of the mesh, so that no white and no wet rim of the eye
+        # is drawn over the closed eye.
+        within = smoothstep(np.minimum(x - lines.left, lines.right - x) / (0.04 * unit) + 1.0)
         closing_lid, closing_rim = (
             np.interp(x, *line).astype(np.float32) - self.top for line in (lines.upper, lines.lower)
         )
@@ -72,9 +82,9 @@ class Eye:
         )
         skin_lid, skin_rim = closing_lid - 0.25 * lash, closing_rim + 1.3 * lash * within
         self._bake_lid(skin_lid, skin_rim, np.minimum(brow, bare - 0.09 * unit), within, lash, unit)
-        self._without_eye = self._skin_alone(closing_lid, closing_rim, lines, unit)
-        self._clean = _blend(
-            self._without_lashes(bare, within, unit),
+        self._without_eye = self._skin_without_eye(closing_lid, closing_rim, lines, unit)
+        self._bare_lid = _blend(
+            self._skin_without_lashes(bare, within, unit),
             self._without_eye,
             np.broadcast_to(within, self._y.shape).astype(np.float32),
         )
@@ -84,11 +94,17 @@ class Eye:
 
     @staticmethod
     def _soft(line: Array, unit: float) -> Array:
+        """Return a line of heights, (w,), smoothed."""
         return np.asarray(
             cv2.GaussianBlur(line.reshape(1, -1), (0, 0), 0.02 * unit, borderType=cv2.BORDER_REPLICATE)[0], np.float32
         )
 
     def _bake_lid(self, lid: Array, rim: Array, brow: Array, within: Array, lash: float, unit: float) -> None:
+        """Prepare the lids: how far they travel, from where their skin comes, and the lashes on their edge.
+
+        `lid`, `rim`, `brow`: heights of the upper lid, the lower lid and the brow by column; `within`: 0 beside the
+        eye, 1 inside its corners.
+        """
         rows, columns = self._y.shape
         share = np.linspace(0, 1, LEVELS, dtype=np.float32)[:, None, None]
         self._lid, self._rim = lid, rim
@@ -98,9 +114,9 @@ class Eye:
         y = np.broadcast_to(self._y, (LEVELS, rows, columns))
         self._lift = (LIFT * unit * np.clip((rim - lid) / (0.06 * unit), 0, 1) * within).astype(np.float32)
         self._travel_px = float(self._drop.max()), float(self._lift.max())
-        self._raised = _drawn_down(self._y, -self._lift, brow, lid - lash)
-        upper = _drawn_down(y, drop, brow, lid - lash)
-        # And the skin below it, which rises by less and less down the cheek.
+        self._raised = _source_heights(self._y, -self._lift, brow, lid - lash)
+        upper = _source_heights(y, drop, brow, lid - lash)
+        # The skin below the lower lid rises with it, by less and less down the cheek.
         reach = 0.15 * unit
         lower = np.where(
             y < rim - rise + reach, np.minimum(rim + (y - rim + rise) / (1 + rise / reach), rim + reach), y
@@ -112,7 +128,7 @@ class Eye:
         self._lash_width = np.float32(1.15 * lash)
         self._lash = np.empty((rows, columns, 4), np.uint8)
         self._lash[:] = _LASH
-        # As dark as the lashes of the open eye are against the skin over them.
+        # The lashes of the closed eye are as dark, compared with the skin above them, as those of the open eye.
         luma, column = self._open[..., 0].astype(np.float32), np.arange(columns)
         seen = (rim - lid > 0.03 * unit) & (within > 0.9)
 
@@ -123,29 +139,37 @@ class Eye:
         dark = np.minimum.reduce([luma[rows_at(lid + k * lash), column[seen]] for k in (-0.5, 0.0, 0.5, 1.0)])
         skin = luma[rows_at(lid - 0.08 * unit), column[seen]]
         strength = (
-            float(np.clip(1.0 - np.median(dark - 16.0) / max(float(np.median(skin - 16.0)), 1.0), 0.25, 0.8))
+            float(
+                np.clip(
+                    1.0 - np.median(dark - 16.0) / max(float(np.median(skin - 16.0)), 1.0),
+                    _LASH_STRENGTH_LEAST,
+                    _LASH_STRENGTH_MOST,
+                )
+            )
             if seen.any()
-            else 0.42
+            else _LASH_STRENGTH_USUAL
         )
         self._lash_strength = (strength * np.clip((rim - lid) / (0.05 * unit), 0, 1) * within).astype(np.float32)
 
-    def _without_lashes(self, above: Array, within: Array, unit: float) -> NDArray[np.uint8]:
-        """Return the open eye with bare skin over the lid, as it is `above` the lashes: drawn down over the eye, these
-        and their shine would be long streaks.
+    def _skin_without_lashes(self, above: Array, within: Array, unit: float) -> NDArray[np.uint8]:
+        """Return the open eye with bare skin on its upper lid, taken from `above` the lashes.
+
+        Lashes that were drawn down over the eye, and their highlights, would become long streaks.
         """
         size = max(3, round(0.035 * unit)) | 1
         bare = cv2.morphologyEx(self._open, cv2.MORPH_CLOSE, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)))
         bare[..., 1:] = self._open[..., 1:]
-        # What lies on the lid's edge is eye and lash; the skin begins above it and is carried down.
+        # Eye and lashes lie on the edge of the lid. Skin begins above them and is copied down.
         from_y = np.minimum(self._y, np.maximum(above, 0)[None, :])
         bare = cv2.remap(bare, self._x, from_y.astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         bare = cv2.GaussianBlur(bare, (0, 0), sigmaX=0.022 * unit, sigmaY=0.007 * unit, borderType=cv2.BORDER_REPLICATE)
-        band = smooth((self._y - (above - 0.07 * unit)[None, :]) / (0.05 * unit)) * np.clip(within, 0, 1)[None, :]
+        band = smoothstep((self._y - (above - 0.07 * unit)[None, :]) / (0.05 * unit)) * np.clip(within, 0, 1)[None, :]
         return _blend(bare, self._open, band.astype(np.float32))
 
-    def _skin_alone(self, lid: Array, rim: Array, lines: LidLines, unit: float) -> NDArray[np.uint8]:
-        """Return the place without an eye: what a shut lid leaves free at the corners, red flesh and wet rims, lies
-        under skin then.
+    def _skin_without_eye(self, lid: Array, rim: Array, lines: LidLines, unit: float) -> NDArray[np.uint8]:
+        """Return the part with skin in place of the eye.
+
+        Shut lids leave the corners of an eye open. This skin covers the red flesh and the wet rims there.
         """
         beyond, aside = 0.035 * unit, 0.06 * unit
         x = np.arange(self.left, self.right, dtype=np.float32)
@@ -162,31 +186,36 @@ class Eye:
     def _bake_gaze(
         self, iris: tuple[float, float, float], lid: Array, rim: Array, left: float, right: float, unit: float
     ) -> None:
+        """Prepare the gaze: the eyeball without lids, and how far each of its px moves.
+
+        The iris moves by the full gaze and the corners not at all. `iris`: its centre and radius, `left`, `right`: the
+        corners, px of the texture; `lid`, `rim`: heights of the lids by column.
+        """
         centre, radius = (iris[0] - self.left, iris[1] - self.top), iris[2]
         dx, dy = self._x - centre[0], self._y - centre[1]
         room = np.where(dx < 0, centre[0] + self.left - left, right - self.left - centre[0])
         d = np.sqrt(dx * dx + (0.8 * dy) ** 2)
-        self._gaze_weight = (1.0 - smooth((d - 1.1 * radius) / np.maximum(room - 1.1 * radius, 0.6 * radius))).astype(
-            np.float32
-        )
+        self._gaze_weight = (
+            1.0 - smoothstep((d - 1.1 * radius) / np.maximum(room - 1.1 * radius, 0.6 * radius))
+        ).astype(np.float32)
         soft = 0.012 * unit
         inside = np.minimum(self._y - (lid + soft)[None, :], (rim - 0.2 * soft)[None, :] - self._y)
-        eyeball = smooth(inside / soft + 0.5) * smooth(
+        eyeball = smoothstep(inside / soft + 0.5) * smoothstep(
             np.minimum(self._x - (left - self.left), right - self.left - self._x) / soft + 0.5
         )
-        if not eyeball.any():  # closed in the photo: one px, of no weight
+        if not eyeball.any():  # the eye is closed in the photo: keep one px with almost no weight
             eyeball[:1, :1] = 1e-6
         rows, columns = np.flatnonzero(eyeball.any(axis=1)), np.flatnonzero(eyeball.any(axis=0))
-        above = int(self._lift.max() + 3)  # where the eyeball may show when the lid is raised
+        above = int(self._lift.max() + 3)  # px above the eye that a raised lid may reveal
         self._ball = slice(max(0, rows[0] - above), rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-        self._under_lid = (1.0 - smooth((self._y - lid[None, :] - 2 * soft) / (2 * soft)))[self._ball]
+        self._under_lid = (1.0 - smoothstep((self._y - lid[None, :] - 2 * soft) / (2 * soft)))[self._ball]
         self._eyeball = np.ascontiguousarray(eyeball[self._ball], np.float32)
         self._gaze_weight = self._gaze_weight[self._ball]
         self._gaze_px = (GAZE_X * unit, GAZE_Y * unit)
         from_iris = np.sqrt(dx * dx + dy * dy)
         seen = eyeball > 0.9
         self._behind = self._behind_lids(seen, from_iris, radius)
-        # Lashes lie over the white that is seen; a lid that is raised takes them along.
+        # Lashes lie over the visible white. A raised lid takes them along, so the eyeball below it has none.
         luma = self._open[..., 0].astype(np.float32)
         white = luma[seen & (from_iris > 1.5 * radius)]
         clear = seen & (
@@ -195,8 +224,8 @@ class Eye:
         self._bare = self._behind_lids(clear, from_iris, radius)
 
     def _behind_lids(self, seen: NDArray[np.bool_], from_iris: Array, radius: float) -> NDArray[np.uint8]:
-        """Return the eye as if it had no lids: the iris made round, and white about it, from what is `seen` of it (h,
-        w).
+        """Return the eye as if it had no lids: a round iris with white around it, filled in from the part that is
+        `seen`, bool (h, w).
         """
         disc = from_iris < 1.08 * radius
         reach = max(2.0, 0.2 * radius)
@@ -227,11 +256,11 @@ class Eye:
         squint: float = 0.0,
         wide: float = 0.0,
     ) -> None:
-        """Write the eye into `texture`: `blink`, `squint` and `wide` 0 to 1, `look_x` and `look_y` -1 to 1."""
+        """Write the eye into `texture`. `blink`, `squint` and `wide`: 0 to 1; `look_x` and `look_y`: -1 to 1."""
         area = texture[self.top : self.bottom, self.left : self.right]
         shut = min(max(blink, 0.0) / SHUT_AT, 1.0)
         risen = max(shut * LOWER_SHARE / SQUINT_SHARE, squint)
-        dropped = min(shut, (1.0 - risen * SQUINT_SHARE) / (1.0 - LOWER_SHARE))  # as far as the lower lid lets it
+        dropped = min(shut, (1.0 - risen * SQUINT_SHARE) / (1.0 - LOWER_SHARE))  # the upper lid stops at the lower one
         drop_px, lift_px = self._travel_px
         raised = 0.0
         if wide > 0 and lift_px > 0:
@@ -245,17 +274,17 @@ class Eye:
         if not (shut or risen or raised):
             np.copyto(area, look)
             return
-        bared = min(1.0, shut / 0.5)
+        bared = min(1.0, shut / BARED_AT)
         if raised:
             above = self._skin(self._open, _mixed(self._y, self._raised, raised))
         else:
             above = self._skin(
-                cv2.addWeighted(self._open, 1.0 - bared, self._clean, bared, 0.0), _between(self._upper, dropped)
+                cv2.addWeighted(self._open, 1.0 - bared, self._bare_lid, bared, 0.0), _between(self._upper, dropped)
             )
         if raised or dropped:
             look = _blend(above, look, np.clip(edge - self._y + 0.5, 0, 1))
         if risen:
-            # Shut lids overlap by a px: nothing shines through where they meet.
+            # Shut lids overlap by a px, so nothing shines through where they meet.
             floor = self._rim - np.float32(risen) * self._rise
             look = _blend(
                 self._skin(self._open, _between(self._lower, risen)), look, np.clip(self._y - floor + 0.5 + shut, 0, 1)
@@ -272,8 +301,8 @@ class Eye:
         )
 
     def _eyeball_turned(self, look_x: float, look_y: float, edge: Array, raised: float) -> NDArray[np.uint8]:
-        """Return the eye between its lids as they are in the photo, the upper one raised by `raised`, 0 to 1, to `edge`
-        (w,).
+        """Return the eye with its gaze turned, between the lids of the photo, or with the upper lid raised to the
+        heights `edge` (w,) by `raised`, 0 to 1.
         """
         if not (look_x or look_y or raised):
             return self._open
@@ -283,7 +312,7 @@ class Eye:
         behind = cv2.addWeighted(self._behind, 1.0 - come, self._bare, come, 0.0) if raised else self._behind
         moved = cv2.remap(behind, from_x, from_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         shown = self._eyeball
-        if raised:  # what the lid and its lashes hid comes to light, little by little
+        if raised:  # the part that lid and lashes hid appears gradually
             bare = (
                 np.clip(self._y[self._ball] - edge[self._ball[1]][None, :] + 0.5, 0, 1)
                 * self._under_lid
@@ -295,12 +324,12 @@ class Eye:
         return ball
 
 
-def _drawn_down(y: Array, drop: Array, brow: Array, lashes: Array) -> Array:
-    """Return where skin shown at heights y (..., h, w) comes from, when it is drawn down by `drop` at the lashes and
-    not at all at the brow.
+def _source_heights(y: Array, drop: Array, brow: Array, lashes: Array) -> Array:
+    """Return the heights from which the skin at heights y (..., h, w) comes, when skin is drawn down by `drop` at the
+    lashes and not at all at the brow.
+
+    Solves s + drop * g(v(s)) = y for s by bisection; g rises from 0 at the brow to 1 at the lashes.
     """
-    # s + drop * g(v(s)) = y with g rising from brow to lashes: what is left of y rises with s, so halving what is
-    # between two bounds finds it.
     span = np.maximum(lashes - brow, 2.0)[None, :]
     least, most = np.minimum(y, y - drop), np.maximum(y, y - drop)
     for _ in range(HALVINGS):
@@ -313,16 +342,17 @@ def _drawn_down(y: Array, drop: Array, brow: Array, lashes: Array) -> Array:
 
 
 def _mixed(a: Array, b: Array, share: float) -> Array:
+    """Return `a` at share 0, `b` at share 1."""
     return np.asarray(cv2.addWeighted(a, 1.0 - share, b, share, 0.0), np.float32)
 
 
 def _between(maps: Array, share: float) -> Array:
-    """Return the map at `share`, 0 to 1, of the baked ones (LEVELS, h, w)."""
+    """Return the map at `share`, 0 to 1, interpolated between the prepared `maps` (LEVELS, h, w)."""
     at = min(share, 1.0) * (LEVELS - 1)
     low = min(int(at), LEVELS - 2)
     return _mixed(maps[low], maps[low + 1], float(at - low))
 
 
 def _blend(over: NDArray[np.uint8], under: NDArray[np.uint8], weight: Array) -> NDArray[np.uint8]:
-    """Return uint8 (h, w, 4): `over` where `weight`, float32 (h, w), is 1, `under` where it is 0."""
+    """Return `over` where `weight`, float32 (h, w), is 1 and `under` where it is 0, uint8 (h, w, 4)."""
     return np.asarray(cv2.blendLinear(over, under, weight, 1.0 - weight), np.uint8)

@@ -1,4 +1,7 @@
-"""Where the head stands in a picture of any size: the head whole and centred, the face about 45 % of the height."""
+"""Where the head stands in an output of any size: whole and centred, with the face at about 45 % of the height.
+
+The shares were set by eye on the library's portraits and on photos.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +14,18 @@ from numpy.typing import NDArray
 
 Image = TypeVar("Image", NDArray[np.uint8], NDArray[np.float32])
 
-FACE_SHARE = 0.44  # of the output's height, from forehead to chin
-FACE_SHARE_COVERING = 0.485  # to which a face may grow where the picture then fills the output
-HEAD_SHARE_MOST = 0.72  # of the output's height, hair and all
-HEAD_WIDTH_MOST = 0.78  # of the output's width
-FACE_SHARE_CROPPED = 0.92  # to which it may grow where the photo cuts the head off above
-SCALE_MOST = 2.2  # a photo enlarged further looks soft
-CUT_OFF = 0.012  # of the picture's height: a head that begins nearer its upper edge is cut off by it
-TOP_SHARE = 0.085  # of the output's height above the head
-# however near it is wanted, a head stays whole, hair and a little air
+# Shares of the height of the output, unless stated otherwise.
+FACE_SHARE = 0.44  # forehead to chin
+FACE_SHARE_COVERING = 0.485  # a face may grow up to this if the picture then covers the output
+FACE_SHARE_CROPPED = 0.92  # and up to this if the photo cuts off the top of the head
+HEAD_SHARE_MOST = 0.72  # the head with its hair
+HEAD_WIDTH_MOST = 0.78  # likewise, of the width of the output
+TOP_SHARE = 0.085  # above the head
+# Bounds for any zoom: the head stays whole, with a little space.
 HEAD_SHARE_WHOLE, HEAD_WIDTH_WHOLE, TOP_SHARE_LEAST = 0.9, 0.94, 0.03
+SCALE_MOST = 2.2  # a photo that is enlarged further looks soft
+CUT_OFF = 0.012  # a head this near to the upper edge counts as cut off; of the height of the picture
+OFF_CENTRE_MOST = 0.04  # of the width of the output: the head may stand this far off centre so that no gap is left
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +40,7 @@ class HeadBox:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
-    """Picture px to output px: x_out = scale * x + shift_x, likewise y (px centres at whole numbers plus a half)."""
+    """Converts picture px to output px: x_out = scale * x + shift_x, likewise y. The centre of a px lies at n + 0.5."""
 
     scale: float
     shift_x: float
@@ -51,10 +56,10 @@ def place(
     height_px: int,
     nearness: float = 1.0,
 ) -> Frame:
-    """Return how to place the picture so that the head is well seen in width_px x height_px.
+    """Return the frame that shows the head well in width_px x height_px.
 
-    `face_height`: forehead to chin, px of the picture. `nearness`: how many times the usual size the head shall have,
-    as far as it stays whole.
+    `face_height`: forehead to chin, px of the picture. `nearness`: a factor for the size of the head; the head always
+    stays whole.
     """
     head_height, head_width = head.bottom - head.top, head.right - head.left
     height_most, width_most = (
@@ -72,20 +77,26 @@ def place(
         head.top <= CUT_OFF * picture_height
         and face_height * height_px / picture_height <= FACE_SHARE_CROPPED * height_px
     ):
-        scale = max(scale, height_px / picture_height)  # a head that the photo cuts shall not end in the air
+        scale = max(scale, height_px / picture_height)  # the cut then lies at the edge of the output
     top_share = min(TOP_SHARE, max(TOP_SHARE_LEAST, (1.0 - scale * head_height / height_px) / 3))
     x = _slide(
-        scale * picture_width, width_px, width_px / 2 - scale * (head.left + head.right) / 2, slack=0.04 * width_px
+        scale * picture_width,
+        width_px,
+        width_px / 2 - scale * (head.left + head.right) / 2,
+        slack=OFF_CENTRE_MOST * width_px,
     )
     y = _slide(scale * picture_height, height_px, top_share * height_px - scale * head.top, slack=0.0)
     if scale * picture_height < height_px - 0.5:
-        y = height_px - scale * picture_height  # what is missing is missing above, never under the shoulders
+        y = height_px - scale * picture_height  # a gap is above the head, never below the shoulders
     return Frame(scale=float(scale), shift_x=float(x), shift_y=float(y))
 
 
 def _slide(length: float, room: float, wanted: float, slack: float) -> float:
-    """Return where a picture of `length` begins in `room`: as wanted, but no further from covering the room than
-    `slack` px would help.
+    """Return the place at which a picture of `length` begins in `room`.
+
+    It is the place nearest to `wanted` at which the picture covers the room. If that is more than `slack` away (and
+    `slack` is not 0), it is `wanted`, moved by `slack` in that direction. A picture that cannot cover stays at
+    `wanted`.
     """
     if length < room:
         return wanted
@@ -100,13 +111,13 @@ def _slide(length: float, room: float, wanted: float, slack: float) -> float:
 def lay_out(
     image: Image, frame: Frame, width: int, height: int, zoom: float, border: int, *, sharp: bool = False
 ) -> Image:
-    """Return `image` in the frame, `zoom` times the output's size (width x height are already zoomed); `border` is an
-    OpenCV border mode.
+    """Return `image` placed by `frame` in an output that is `zoom` times larger; `width` and `height` are those of the
+    result. `border`: an OpenCV border mode.
 
-    `sharp` interpolates by cubics: three times the work, seen in faces only.
+    `sharp`: interpolate by cubics. It takes three times as long and makes a visible difference only in faces.
     """
     s = frame.scale * zoom
-    if s < 0.75:  # a Gaussian of the right width before thinning out: no shimmer of fine hair
+    if s < 0.75:  # a Gaussian before the reduction, against aliasing of fine hair
         image = cv2.GaussianBlur(image, (0, 0), max(0.1, 0.42 * (1.0 / s - 0.6)))
     m = np.array(
         [[s, 0, frame.shift_x * zoom + 0.5 * s - 0.5], [0, s, frame.shift_y * zoom + 0.5 * s - 0.5]], np.float64

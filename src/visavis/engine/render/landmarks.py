@@ -1,6 +1,7 @@
-"""Where things are in a face: MediaPipe Face Mesh indices, and the curves of mouth and eyes as functions of x.
+"""Where things are in a face: indices of MediaPipe's Face Mesh, and the curves of mouth and eyes as functions of x.
 
-Indices follow the canonical face mesh of MediaPipe. "Left" in names is the viewer's left unless said otherwise.
+Indices follow MediaPipe's canonical face mesh. "Left" in names means the viewer's left. Here are also the two profiles
+from which the renderer builds its soft transitions: `smoothstep` and `gaussian`.
 """
 
 from __future__ import annotations
@@ -18,13 +19,22 @@ FACE_OVAL = (10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365
              149, 150, 136, 172, 58, 132, 93,
              234, 127, 162, 21, 54, 103, 67, 109)  # fmt: skip
 NOSE_TIP, NOSE_BASE, CHIN, FOREHEAD = 1, 2, 152, 10
+NOSE_WING_LEFT, NOSE_WING_RIGHT = 129, 358
 EYE_OUTER_LEFT, EYE_OUTER_RIGHT = 33, 263
+LID_UPPER_LEFT, LID_UPPER_RIGHT = 159, 386  # the middle of each lid
+LID_LOWER_LEFT, LID_LOWER_RIGHT = 145, 374
+BROW_INNER_LEFT, BROW_INNER_RIGHT = 107, 336
+BROW_OUTER_LEFT, BROW_OUTER_RIGHT = 70, 300
+CHEEK_LEFT, CHEEK_RIGHT = 50, 280
+MOUTH_CORNER_LEFT, MOUTH_CORNER_RIGHT = 61, 291
+INNER_CORNER_LEFT, INNER_CORNER_RIGHT = 78, 308  # where the inner lines of both lips meet
+INNER_UPPER_MIDDLE, INNER_LOWER_MIDDLE = 13, 14
 
 
 @dataclass(frozen=True, slots=True)
 class EyeIndices:
-    """One eye: lids from the viewer's left to the viewer's right, iris centre and rim, and the lower edge
-    of its brow.
+    """The landmarks of one eye: its lids from left to right, the centre and the rim of its iris, the lower edge of its
+    brow.
     """
 
     upper: tuple[int, ...]
@@ -53,23 +63,29 @@ Curve = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 
 def curve(points: NDArray[np.float32]) -> Curve:
-    """Return points (n, 2) as a curve y(x): x strictly rising, for np.interp."""
+    """Return points (n, 2) as a curve y(x) for np.interp: (x, y), with x strictly rising."""
     order = np.argsort(points[:, 0], kind="stable")
     x = points[order, 0].astype(np.float32)
     return np.maximum.accumulate(x + np.arange(len(x), dtype=np.float32) * 1e-3), points[order, 1].astype(np.float32)
 
 
-def smooth(t: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the smoothstep of t: 0 below 0, 1 above 1, with flat ends."""
+def smoothstep(t: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return 0 for t below 0, 1 for t above 1, and a smooth transition with flat ends between."""
     t = np.clip(t, 0.0, 1.0)
     return t * t * (3.0 - 2.0 * t)
 
 
+def gaussian(d: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return a Gaussian with height 1, for distances `d` in standard deviations."""
+    height: NDArray[np.float32] = np.exp(-0.5 * d * d)
+    return height
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaceGeometry:
-    """Lengths and curves of one face with closed lips, in px of the picture that `landmarks` (478, 3) belong to.
+    """Lengths and curves of one face with closed lips, in px of the picture to which `landmarks` (478, 3) belong.
 
-    `unit`: the distance of the outer eye corners, the measure of all displacements.
+    `unit`: the eye distance, the distance of the outer eye corners; it is the unit of all displacements.
     """
 
     landmarks: NDArray[np.float32]
@@ -85,26 +101,27 @@ class FaceGeometry:
     def of(cls, landmarks: NDArray[np.float32]) -> FaceGeometry:
         p = landmarks[:, :2]
         inner = (p[list(INNER_UPPER)] + p[list(INNER_LOWER)]) / 2
-        left, right = p[61], p[291]
+        left, right = p[MOUTH_CORNER_LEFT], p[MOUTH_CORNER_RIGHT]
         seam_points = np.vstack([left, inner[1:-1], right])
         return cls(
             landmarks=landmarks,
             unit=float(np.linalg.norm(p[EYE_OUTER_LEFT] - p[EYE_OUTER_RIGHT])),
             corner_left=left,
             corner_right=right,
-            centre_x=float((p[13, 0] + p[14, 0]) / 2),
+            centre_x=float((p[INNER_UPPER_MIDDLE, 0] + p[INNER_LOWER_MIDDLE, 0]) / 2),
             seam=curve(seam_points),
             upper_outer=curve(p[list(OUTER_UPPER)]),
             lower_outer=curve(p[list(OUTER_LOWER)]),
         )
 
     def across(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return where x lies across the mouth: -1 at its left corner, 0 in the middle, 1 at the right corner."""
+        """Return the place of x across the mouth: -1 at its left corner, 0 in the middle, 1 at its right corner."""
         left, right = self.centre_x - self.corner_left[0], self.corner_right[0] - self.centre_x
         d = np.asarray(x, np.float32) - self.centre_x
         return d / np.where(d < 0, left, right).astype(np.float32)
 
     def seam_y(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the height of the seam at x, px."""
         return np.interp(x, *self.seam).astype(np.float32)
 
     @property

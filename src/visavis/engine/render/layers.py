@@ -1,5 +1,5 @@
-"""The two layers of every picture, made once for a size and a backdrop: what stands still, and the person as a texture
-to be warped over it.
+"""The two layers of every picture, made once for a size and a background: the still picture, and the person as a
+texture that is warped over it.
 """
 
 from __future__ import annotations
@@ -12,24 +12,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visavis.engine.render.backdrop import Backdrop
+from visavis.engine.render.background_picture import background_picture
 from visavis.engine.render.colour import planes, to_yuv
 from visavis.engine.render.cutout import own_colours, without_haze
 from visavis.engine.render.framing import Frame, lay_out
-from visavis.engine.render.ground import ground_of
 from visavis.engine.render.surroundings import Scene
 
 Array = NDArray[np.float32]
 Picture = NDArray[np.uint8]
 Box = tuple[int, int, int, int]  # left, top, right, bottom
 
-STRIP_PX = 64  # even; the whole in float32 would take a hundred megabytes
-MATTE_BLACK, MATTE_WHITE = 16, 235  # Y of a matte of nothing and of all: limited range, as every player takes it
+STRIP_PX = 64  # rows that are processed at once, even: a whole picture in float32 would take a hundred megabytes
+MATTE_BLACK, MATTE_WHITE = 16, 235  # Y of a matte at opacity 0 and 1: limited range, which every player expects
+OPACITY_LEAST = 2 / 255  # a fainter opacity counts as 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layers:
-    """A scene before a backdrop, not yet laid out. `scene`: its picture holds the person's own colours wherever the
-    backdrop is not the photo's. `image`: the file of the backdrop's picture, where it has one.
+    """A scene and the background for it, before they are placed in the output.
+
+    `scene`: with any background but the photo's own, its picture holds the colours of the cut-out person. `image`: the
+    file of the background picture, if the background has one.
     """
 
     scene: Scene
@@ -45,17 +48,16 @@ class Layers:
         return cls(scene=person, backdrop=backdrop, image=image)
 
     def still(self, region: Box, width: int, height: int, unit: float) -> Picture:
-        """Return the I420 picture without the person; beside `region`, where nothing moves, with them. `unit`: px
-        between the outer eye corners.
+        """Return the still picture as I420: without the person in `region`, with them beside it, where nothing moves.
 
-        uint8 (height * 3 / 2, width), or (height * 3, width) with the matte below the colours. Raises BackgroundRefused
-        when an image is unreadable.
+        uint8 (height * 3 / 2, width), or (height * 3, width) with the matte below the colours. `unit`: the eye distance
+        in output px. Raises BackgroundRefused if an image cannot be read.
         """
         scene, backdrop = self.scene, self.backdrop
         if backdrop.transparent:
             colours = lay_out(scene.picture, scene.frame, width, height, 1.0, cv2.BORDER_REPLICATE)
         else:
-            colours = ground_of(scene, backdrop, width, height, unit, self.image)
+            colours = background_picture(scene, backdrop, width, height, unit, self.image)
         matte = np.zeros((height, width), np.uint8)
         for left, right in ((0, region[0]), (region[2], width)):
             if left < right:
@@ -64,8 +66,9 @@ class Layers:
             colours, matte if backdrop.transparent else None, dithered=backdrop.kind not in ("color", "chroma")
         )
 
-    def _beside(self, ground: Picture, left: int) -> tuple[Picture, Picture]:
-        height, width = ground.shape[:2]
+    def _beside(self, background: Picture, left: int) -> tuple[Picture, Picture]:
+        """Return the person over `background`, a part of the output that begins at column `left`, and their matte."""
+        height, width = background.shape[:2]
         frame = _moved(self.scene.frame, left, 0)
         picture = lay_out(self.scene.picture, frame, width, height, 1.0, cv2.BORDER_REPLICATE, sharp=True)
         matte = lay_out(self.scene.matte, frame, width, height, 1.0, cv2.BORDER_REPLICATE)
@@ -73,12 +76,12 @@ class Layers:
             return picture, matte
         opacity = matte.astype(np.float32) / 255.0
         return np.asarray(
-            cv2.blendLinear(picture, np.ascontiguousarray(ground), opacity, 1.0 - opacity), np.uint8
+            cv2.blendLinear(picture, np.ascontiguousarray(background), opacity, 1.0 - opacity), np.uint8
         ), matte
 
     def luma(self, box: Box) -> Array:
-        """Return the Y of the scene's picture in `box`, output px, as it is shown where nothing moves: float32 (height,
-        width).
+        """Return the luma of the scene's picture in `box`, output px, as the output shows it while nothing moves:
+        float32 (height, width).
         """
         left, top, right, bottom = box
         shown = lay_out(
@@ -93,18 +96,18 @@ class Layers:
         return to_yuv(shown)[..., 0]
 
     def texture(self, box: Box, zoom: float) -> NDArray[np.uint8]:
-        """Return the person, premultiplied Y, U, V and 255 minus their opacity, uint8 (H, W, 4). `box`: what it covers,
-        output px.
+        """Return the texture of the person in `box`, output px: premultiplied Y, U, V and transparency, uint8
+        (H, W, 4).
 
-        Before the photo's own background it is P = I - (1 - a) B, so that person over background is the photo exactly,
-        whatever stands in the background; before another it is a F.
+        With the photo's own background the colour is P = I - (1 - a) B, so that person over background gives exactly
+        the photo, whatever B is. With another background it is a F.
         """
         left, top, right, bottom = box
         width, height = round((right - left) * zoom), round((bottom - top) * zoom)
         scene, inner = self.scene, _moved(self.scene.frame, left, top)
         picture = lay_out(scene.picture, inner, width, height, zoom, cv2.BORDER_REPLICATE, sharp=True)
         matte = lay_out(scene.matte, inner, width, height, zoom, cv2.BORDER_REPLICATE, sharp=True)
-        ground = (
+        background = (
             lay_out(scene.background, inner, width, height, zoom, cv2.BORDER_REPLICATE)
             if self.backdrop.kind == "photo"
             else None
@@ -113,12 +116,12 @@ class Layers:
         for top in range(0, height, STRIP_PX):
             rows = slice(top, top + STRIP_PX)
             opacity = matte[rows].astype(np.float32)[..., None] / 255.0
-            opacity[opacity < 2 / 255] = 0.0
+            opacity[opacity < OPACITY_LEAST] = 0.0
             person = to_yuv(picture[rows])
-            if ground is None:
+            if background is None:
                 person *= opacity
             else:
-                person -= (1.0 - opacity) * to_yuv(ground[rows])
+                person -= (1.0 - opacity) * to_yuv(background[rows])
                 person *= opacity > 0
             texture[rows, :, :3] = np.rint(np.clip(person, 0, 255))
             texture[rows, :, 3:] = np.rint(255.0 * (1.0 - opacity))
@@ -126,14 +129,15 @@ class Layers:
 
 
 def _moved(frame: Frame, left: float, top: float) -> Frame:
+    """Return `frame` for a part of the output that begins at (left, top)."""
     return Frame(scale=frame.scale, shift_x=frame.shift_x - left, shift_y=frame.shift_y - top)
 
 
 def _to_i420(rgb: Picture, matte: Picture | None, *, dithered: bool) -> Picture:
-    """Return an RGB picture as I420, its matte below it if there is one.
+    """Return an RGB picture as I420, with its matte, if there is one, below it.
 
-    Dithered (with always the same noise): a smooth wall in 8 bits of chroma would show bands. A flat colour is left
-    flat, for keys.
+    `dithered`: add noise, always the same, so that a smooth wall shows no bands in 8 bits of chroma. A flat colour
+    stays flat for keyers.
     """
     noise = np.random.default_rng(1)
     height, width = rgb.shape[:2]

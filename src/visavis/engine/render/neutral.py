@@ -1,4 +1,7 @@
-"""Make the neutral face: a photo with parted lips becomes one with closed lips, and the teeth it showed are kept."""
+"""Makes the neutral face: closes the lips of a photo with parted lips, and keeps the teeth that it showed.
+
+Lengths are eye distances. Where no source is named, values were set by eye on photos with smiles.
+"""
 
 from __future__ import annotations
 
@@ -10,37 +13,64 @@ from numpy.typing import NDArray
 
 from visavis.engine.render.colour import to_yuv
 from visavis.engine.render.landmarks import (
+    CHEEK_LEFT,
+    CHEEK_RIGHT,
     CHIN,
+    EYE_OUTER_LEFT,
+    EYE_OUTER_RIGHT,
+    INNER_CORNER_LEFT,
+    INNER_CORNER_RIGHT,
     INNER_LOWER,
+    INNER_LOWER_MIDDLE,
     INNER_UPPER,
+    INNER_UPPER_MIDDLE,
+    MOUTH_CORNER_LEFT,
+    MOUTH_CORNER_RIGHT,
     NOSE_BASE,
     OUTER_LOWER,
     OUTER_UPPER,
     FaceGeometry,
     curve,
-    smooth,
+    smoothstep,
 )
 
-# gap of the inner lips, in eye distances, from which a mouth counts as open: closed ones read up to 0.009 (60 faces)
+# A gap of the inner lips from which a mouth counts as open. On 60 faces with closed lips it was up to 0.009.
 OPEN_FROM = 0.011
 NO_TEETH: NDArray[np.uint8] = np.zeros((0, 0, 4), np.uint8)
-TEETH_FROM = 0.06  # gap, in eye distances, from which teeth are looked for
-# how much of an upper tooth can show, in eye distances: crowns are 10 to 11 mm long, eyes about 90 mm apart outside
+TEETH_FROM = 0.06  # teeth are looked for in a gap from this on
+# How much of an upper tooth can show: crowns are 10 to 11 mm long, an eye distance is about 90 mm.
 TOOTH_MOST = 0.13
-# The upper lip closes nearly half of a small gap and no more than UPPER_MOST, in eye distances, of a wide one; the
-# lower lip and the jaw close the rest. Measured on one man's smiles: gaps of 0.08, 0.12, 0.24 had raised his upper lip
-# by 0.032, 0.046, 0.049, two fifths of it in the lip itself.
+# The upper lip closes nearly half of a small gap, and at most UPPER_MOST of a wide one. The lower lip and the jaw close
+# the rest. Measured on the smiles of one man: gaps of 0.08, 0.12 and 0.24 had raised his upper lip by 0.032, 0.046 and
+# 0.049, two fifths of it in the lip itself.
 UPPER_SHARE, UPPER_MOST = 0.45, 0.07
-UPPER_LIP_PART, LOWER_LIP_PART = 0.4, 0.12  # of a lip's way, made up by a fuller lip; the rest by the skin beyond
+# The part of a lip's way that a fuller lip makes; the skin beyond it makes the rest.
+UPPER_LIP_PART, LOWER_LIP_PART = 0.4, 0.12
+INTO_LIPS = 0.014  # the lips overlap the gap by this much, so that no tooth is left along the seam
+UPPER_LIP_LEAST, LOWER_LIP_LEAST = 0.03, 0.05  # lips count as at least this high
+# A broad smile is eased: its corners move in and down, not at all in a mouth up to SMILE_NARROW wide, and fully in one
+# that is wider by SMILE_RANGE.
+EASED_IN, EASED_DOWN = 0.045, 0.03
+SMILE_NARROW, SMILE_RANGE = 0.56, 0.2
+EASE_ROUNDS, CLOSE_ROUNDS = 5, 12  # rounds of substitution that find where a px comes from
+# The part of the picture that changes: aside of the corners, above the base of the nose, below the chin.
+BOX_ASIDE, BOX_ABOVE, BOX_BELOW = 0.7, 0.3, 0.7
+LINE_WIDTH, LINE_DEPTH = 0.010, 0.5  # of the dark line between closed lips
+# Teeth are kept only if they can be told from lips and skin. Luma and chroma in levels of 255.
+TOOTH_BRIGHT_LEAST, TOOTH_BRIGHT_OVER_SKIN = 90.0, 0.72
+TOOTH_SHARE_LEAST = 0.25  # of the open mouth
+TOOTH_COLUMNS_LEAST = 0.75  # of the middle half of the mouth
+SKIN_COLOURED_FROM = 8.0  # chroma of skin: in a picture of one colour, redness tells nothing
+LESS_RED_THAN_SKIN = 3.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Neutral:
-    """A picture (H, W, 3) uint8 RGB with closed lips and its landmarks (478, 3); `parted`: the gap that was closed, in
+    """A picture with closed lips, uint8 (H, W, 3) RGB, and its landmarks (478, 3). `parted`: the gap that was closed,
     eye distances.
 
-    `teeth`: uint8 (h, w, 4) RGBA, the teeth that the photo showed, opaque where they were seen, their left upper corner
-    at `teeth_at` px from the middle of the closed seam; (0, 0, 4) where there were none.
+    `teeth`: the teeth that the photo showed, uint8 (h, w, 4) RGBA, opaque where they were visible; (0, 0, 4) if there
+    were none. Their upper left corner lies `teeth_at` px from the middle of the closed seam.
     """
 
     picture: NDArray[np.uint8]
@@ -51,11 +81,11 @@ class Neutral:
 
 
 def close_lips(picture: NDArray[np.uint8], landmarks: NDArray[np.float32]) -> Neutral:
-    """Return the face with its lips closed along one seam. A mouth that is closed already only has its inner lip lines
-    joined.
+    """Return the face with its lips closed along one seam. If they are closed already, only the inner lines of the lips
+    are joined.
     """
     p = landmarks[:, :2]
-    unit = float(np.linalg.norm(p[33] - p[263]))
+    unit = float(np.linalg.norm(p[EYE_OUTER_LEFT] - p[EYE_OUTER_RIGHT]))
     parted = float(np.max(p[list(INNER_LOWER), 1] - p[list(INNER_UPPER), 1])) / unit
     moved = landmarks.copy()
     if parted < OPEN_FROM:
@@ -67,79 +97,86 @@ def close_lips(picture: NDArray[np.uint8], landmarks: NDArray[np.float32]) -> Ne
 
 
 class _Closing:
-    """The displacement that brings parted lips together along a seam; px of the picture, columns [left, right)."""
+    """The displacement that closes parted lips along a seam; px of the picture, columns [left, right)."""
 
     def __init__(self, p: NDArray[np.float32], unit: float, left: int, right: int) -> None:
         self.p, self.unit, self.left = p, unit, left
         column = np.arange(left, right, dtype=np.float32)
-        within = smooth(np.minimum(column - p[78, 0], p[308, 0] - column) / (0.06 * unit))
-        margin = 0.014 * unit * within  # into the lips, so that no tooth is left along the seam
+        corner_left, corner_right = p[INNER_CORNER_LEFT, 0], p[INNER_CORNER_RIGHT, 0]
+        within = smoothstep(np.minimum(column - corner_left, corner_right - column) / (0.06 * unit))
+        margin = INTO_LIPS * unit * within
         upper = np.interp(column, *curve(p[list(INNER_UPPER)])) - margin
         lower = np.interp(column, *curve(p[list(INNER_LOWER)])) + margin
-        gap = np.clip(lower - upper, 0, None) * ((column > p[78, 0]) & (column < p[308, 0]))
+        gap = np.clip(lower - upper, 0, None) * ((column > corner_left) & (column < corner_right))
         self.gap = cv2.GaussianBlur(gap.reshape(1, -1).astype(np.float32), (0, 0), 0.03 * unit)[0]
         self.upper, self.lower = upper.astype(np.float32), lower.astype(np.float32)
         widest = max(float(self.gap.max()) / unit, 1e-3)
         self.share = UPPER_MOST * (1.0 - float(np.exp(-UPPER_SHARE * widest / UPPER_MOST))) / widest
         self.seam = (upper + self.share * self.gap).astype(np.float32)
-        # A lip that no longer is stretched by a smile is fuller: most of the way is made up within the lip, the rest by
-        # the skin beyond.
-        self.upper_rim = np.minimum(np.interp(column, *curve(p[list(OUTER_UPPER)])), upper - 0.03 * unit).astype(
-            np.float32
-        )
-        self.lower_rim = np.maximum(np.interp(column, *curve(p[list(OUTER_LOWER)])), lower + 0.05 * unit).astype(
-            np.float32
-        )
-        self._ease = float(np.clip((float(np.linalg.norm(p[61] - p[291])) / unit - 0.56) / 0.2, 0, 1))
+        # A lip that a smile no longer stretches is fuller: the lip makes a part of the way, the skin beyond it the
+        # rest.
+        self.upper_rim = np.minimum(
+            np.interp(column, *curve(p[list(OUTER_UPPER)])), upper - UPPER_LIP_LEAST * unit
+        ).astype(np.float32)
+        self.lower_rim = np.maximum(
+            np.interp(column, *curve(p[list(OUTER_LOWER)])), lower + LOWER_LIP_LEAST * unit
+        ).astype(np.float32)
+        wide = float(np.linalg.norm(p[MOUTH_CORNER_LEFT] - p[MOUTH_CORNER_RIGHT])) / unit
+        self._ease = float(np.clip((wide - SMILE_NARROW) / SMILE_RANGE, 0, 1))
 
     def at(self, x: NDArray[np.float32]) -> NDArray[np.intp]:
-        """Return the columns of positions x."""
+        """Return the indices of the columns of positions x."""
         columns: NDArray[np.intp] = np.clip(np.round(x - self.left).astype(np.intp), 0, len(self.gap) - 1)
         return columns
 
     def above(self, i: NDArray[np.intp], y: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return how far the skin over the mouth goes down, in columns i at heights y."""
+        """Return how far the skin above the mouth moves down, in columns i at heights y."""
         edge, rim, nose = self.upper[i], self.upper_rim[i], self.p[NOSE_BASE, 1]
-        at_rim = (1.0 - UPPER_LIP_PART) * smooth((y - nose) / np.maximum(rim - nose, 0.08 * self.unit))
-        within_lip = UPPER_LIP_PART * np.clip((y - rim) / (edge - rim), 0, 1)
-        moved: NDArray[np.float32] = self.share * self.gap[i] * (at_rim + within_lip)
+        at_rim = (1.0 - UPPER_LIP_PART) * smoothstep((y - nose) / np.maximum(rim - nose, 0.08 * self.unit))
+        moved: NDArray[np.float32] = (
+            self.share * self.gap[i] * (at_rim + UPPER_LIP_PART * np.clip((y - rim) / (edge - rim), 0, 1))
+        )
         return moved
 
     def below(self, i: NDArray[np.intp], y: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return how far (negative: up) the skin under the mouth goes."""
+        """Return how far the skin below the mouth moves down; it is negative, because the skin moves up."""
         edge, rim, chin = self.lower[i], self.lower_rim[i], self.p[CHIN, 1]
-        at_rim = (1.0 - LOWER_LIP_PART) * (1.0 - smooth((y - rim) / np.maximum(0.95 * (chin - rim), 0.35 * self.unit)))
-        within_lip = LOWER_LIP_PART * np.clip((rim - y) / (rim - edge), 0, 1)
-        moved: NDArray[np.float32] = -(1 - self.share) * self.gap[i] * (at_rim + within_lip)
+        at_rim = (1.0 - LOWER_LIP_PART) * (
+            1.0 - smoothstep((y - rim) / np.maximum(0.95 * (chin - rim), 0.35 * self.unit))
+        )
+        moved: NDArray[np.float32] = (
+            -(1 - self.share) * self.gap[i] * (at_rim + LOWER_LIP_PART * np.clip((rim - y) / (rim - edge), 0, 1))
+        )
         return moved
 
     def relax(self, x: NDArray[np.float32], y: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return the displacement that eases a broad smile: the corners a little in and down."""
+        """Return the displacement that eases a broad smile: the corners move a little in and down."""
         dx, dy = np.zeros_like(x), np.zeros_like(y)
-        for corner, side in ((self.p[61], 1.0), (self.p[291], -1.0)):
+        for corner, side in ((self.p[MOUTH_CORNER_LEFT], 1.0), (self.p[MOUTH_CORNER_RIGHT], -1.0)):
             near = np.exp(
                 -0.5 * (((x - corner[0]) / (0.2 * self.unit)) ** 2 + ((y - corner[1]) / (0.17 * self.unit)) ** 2)
             )
-            dx = dx + side * 0.045 * self._ease * self.unit * near
-            dy = dy + 0.03 * self._ease * self.unit * near
+            dx = dx + side * EASED_IN * self._ease * self.unit * near
+            dy = dy + EASED_DOWN * self._ease * self.unit * near
         return dx, dy
 
 
 def _close(picture: NDArray[np.uint8], landmarks: NDArray[np.float32], unit: float, parted: float) -> Neutral:
     p = landmarks[:, :2]
     h, w = picture.shape[:2]
-    left, right = max(int(p[61, 0] - 0.7 * unit), 0), min(int(p[291, 0] + 0.7 * unit), w)
-    top, bottom = max(int(p[NOSE_BASE, 1] - 0.3 * unit), 0), min(int(p[CHIN, 1] + 0.7 * unit), h)
+    left = max(int(p[MOUTH_CORNER_LEFT, 0] - BOX_ASIDE * unit), 0)
+    right = min(int(p[MOUTH_CORNER_RIGHT, 0] + BOX_ASIDE * unit), w)
+    top, bottom = max(int(p[NOSE_BASE, 1] - BOX_ABOVE * unit), 0), min(int(p[CHIN, 1] + BOX_BELOW * unit), h)
     closing = _Closing(p, unit, left, right)
     x, y = np.meshgrid(np.arange(left, right, dtype=np.float32), np.arange(top, bottom, dtype=np.float32))
-    # First the lips meet, then the smile is eased; where a px comes from is found in the opposite order.
+    # The lips close first, then the smile is eased. The source of a px is found in the opposite order.
     rx, ry = x, y
-    for _ in range(5):
+    for _ in range(EASE_ROUNDS):
         dx, dy = closing.relax(rx, ry)
         rx, ry = x - dx, y - dy
     i = closing.at(rx)
     upper, lower = ry, ry
-    for _ in range(12):
+    for _ in range(CLOSE_ROUNDS):
         upper, lower = ry - closing.above(i, upper), ry - closing.below(i, lower)
     filled = _fill_inside(picture, p, unit)
     layers = [
@@ -152,14 +189,14 @@ def _close(picture: NDArray[np.uint8], landmarks: NDArray[np.float32], unit: flo
     mix = np.clip(seam - ry + 0.5, 0, 1)[..., None]
     moved = _move(landmarks, closing, (left, top, right, bottom))
     at = moved[:, :2] - (left, top)
-    closed = _without_shadows(np.rint(layers[0] * mix + layers[1] * (1 - mix)).astype(np.uint8), at, unit)
-    # The line in which closed lips meet: a soft shade, gone at the corners.
-    line = np.exp(-0.5 * ((ry - seam) / (0.010 * unit)) ** 2) * np.clip(closing.gap[i] / (0.04 * unit), 0, 1)
-    closed = closed * (1.0 - 0.5 * line[..., None] * np.array([0.85, 1.0, 1.0], np.float32))
+    closed = _without_dark_corners(np.rint(layers[0] * mix + layers[1] * (1 - mix)).astype(np.uint8), at, unit)
+    # The line between closed lips: a soft, slightly red shade that ends at the corners.
+    line = np.exp(-0.5 * ((ry - seam) / (LINE_WIDTH * unit)) ** 2) * np.clip(closing.gap[i] / (0.04 * unit), 0, 1)
+    closed = closed * (1.0 - LINE_DEPTH * line[..., None] * np.array([0.85, 1.0, 1.0], np.float32))
     closed = np.clip(closed + 0.5, 0, 255).astype(np.uint8)
     out = picture.copy()
-    out[top:bottom, left:right] = _ease_creases(closed, at, unit)
-    seam_middle = (moved[13, :2] + moved[14, :2]) / 2
+    out[top:bottom, left:right] = _without_smile_folds(closed, at, unit)
+    seam_middle = (moved[INNER_UPPER_MIDDLE, :2] + moved[INNER_LOWER_MIDDLE, :2]) / 2
     teeth, (tx, ty) = _own_teeth(picture, p, unit)
     return Neutral(
         picture=out,
@@ -171,8 +208,8 @@ def _close(picture: NDArray[np.uint8], landmarks: NDArray[np.float32], unit: flo
 
 
 def _move(landmarks: NDArray[np.float32], closing: _Closing, box: tuple[int, int, int, int]) -> NDArray[np.float32]:
-    """Return the landmarks of the closed mouth: all within the box moved as the picture was, the inner lips upon the
-    seam.
+    """Return the landmarks of the closed mouth: those within the box move like the picture, those of the inner lips lie
+    on the seam.
     """
     left, top, right, bottom = box
     moved = landmarks.copy()
@@ -192,16 +229,18 @@ def _move(landmarks: NDArray[np.float32], closing: _Closing, box: tuple[int, int
     return moved
 
 
-def _without_shadows(image: NDArray[np.uint8], p: NDArray[np.float32], unit: float) -> NDArray[np.float32]:
-    """Take away the dark that an open smile shows in its corners: on closed lips it would stand there as two spots. The
-    lips' line comes after.
+def _without_dark_corners(image: NDArray[np.uint8], p: NDArray[np.float32], unit: float) -> NDArray[np.float32]:
+    """Return `image` without the dark corners of an open smile, which would be two spots beside closed lips.
+
+    A morphological closing of the size of a corner gives the skin without them. The line between the lips is drawn
+    later.
     """
     y, x = np.mgrid[0 : image.shape[0], 0 : image.shape[1]].astype(np.float32)
     size = max(3, round(0.15 * unit)) | 1
     filled = cv2.morphologyEx(image, cv2.MORPH_CLOSE, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)))
     filled = cv2.GaussianBlur(filled, (0, 0), 0.02 * unit).astype(np.float32)
     zone = np.zeros(image.shape[:2], np.float32)
-    for corner, side in ((p[61], -1.0), (p[291], 1.0)):
+    for corner, side in ((p[MOUTH_CORNER_LEFT], -1.0), (p[MOUTH_CORNER_RIGHT], 1.0)):
         outward = (x - corner[0]) * side / unit
         near = np.exp(
             -0.5 * ((np.minimum(outward - 0.01, 0.0) / 0.045) ** 2 + (np.maximum(outward - 0.03, 0.0) / 0.05) ** 2)
@@ -211,27 +250,25 @@ def _without_shadows(image: NDArray[np.uint8], p: NDArray[np.float32], unit: flo
     return lit
 
 
-def _ease_creases(image: NDArray[np.uint8], p: NDArray[np.float32], unit: float) -> NDArray[np.uint8]:
-    """Take back some of the folds that a smile draws outside the corners of the mouth; they would crawl when the lips
-    are rounded.
+def _without_smile_folds(image: NDArray[np.uint8], p: NDArray[np.float32], unit: float) -> NDArray[np.uint8]:
+    """Return `image` with weaker smile folds beside the corners of the mouth. They would move visibly with rounded
+    lips.
     """
     y, x = np.mgrid[0 : image.shape[0], 0 : image.shape[1]].astype(np.float32)
     size = max(3, round(0.09 * unit)) | 1
     filled = cv2.morphologyEx(image, cv2.MORPH_CLOSE, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)))
     filled = cv2.GaussianBlur(filled, (0, 0), 0.03 * unit).astype(np.float32)
     zone = np.zeros(image.shape[:2], np.float32)
-    for corner, side in ((p[61], -1.0), (p[291], 1.0)):
+    for corner, side in ((p[MOUTH_CORNER_LEFT], -1.0), (p[MOUTH_CORNER_RIGHT], 1.0)):
         outward = (x - corner[0]) * side / unit
         near = np.exp(-0.5 * (((outward - 0.07) / 0.09) ** 2 + ((y - corner[1] + 0.03 * unit) / (0.13 * unit)) ** 2))
-        zone = np.maximum(zone, near * smooth((outward - 0.0) / 0.05))
+        zone = np.maximum(zone, near * smoothstep((outward - 0.0) / 0.05))
     calm: NDArray[np.uint8] = np.rint(image + (filled - image) * (0.75 * zone[..., None])).astype(np.uint8)
     return calm
 
 
 def _fill_inside(picture: NDArray[np.uint8], p: NDArray[np.float32], unit: float) -> NDArray[np.uint8]:
-    """Return the picture with the inside of the mouth painted over from the lips, so that no tooth is left along the
-    seam.
-    """
+    """Return the picture with the inside of the mouth filled from the lips, so that no tooth is left along the seam."""
     ring = np.vstack([p[list(INNER_UPPER)], p[list(INNER_LOWER)][::-1]])
     mask = np.zeros(picture.shape[:2], np.uint8)
     cv2.fillPoly(mask, [np.round(ring).astype(np.int32)], 255)
@@ -247,11 +284,11 @@ def _fill_inside(picture: NDArray[np.uint8], p: NDArray[np.float32], unit: float
 def _own_teeth(
     picture: NDArray[np.uint8], p: NDArray[np.float32], unit: float
 ) -> tuple[NDArray[np.uint8], tuple[float, float]]:
-    """Cut out the upper teeth between parted lips: what is bright there, less red than lips and skin, and begins at the
-    upper lip.
+    """Return the upper teeth between parted lips and the place of their upper left corner: px that are bright, less red
+    than lips and skin, and begin at the upper lip.
 
-    Nothing if that is little, or only in places: a row half hidden by a hand or a moustache looks worse than a drawn
-    one.
+    Return no teeth if these are too few or only in places: a row half hidden by a hand or a moustache looks worse than
+    drawn teeth.
     """
     none = NO_TEETH, (0.0, 0.0)
     ring = np.vstack([p[list(INNER_UPPER)], p[list(INNER_LOWER)][::-1]])
@@ -273,17 +310,20 @@ def _own_teeth(
     redness = (
         float(np.median(yuv[inside & (yuv[..., 0] > 0.8 * bright), 2])) + float(np.median(to_yuv(lips)[:, 2]))
     ) / 2
-    tooth = smooth((yuv[..., 0] - 0.5 * bright) / (0.2 * bright)) * smooth((redness + 4 - yuv[..., 2]) / 6) * inside
+    tooth = (
+        smoothstep((yuv[..., 0] - 0.5 * bright) / (0.2 * bright)) * smoothstep((redness + 4 - yuv[..., 2]) / 6) * inside
+    )
     tooth = tooth * _below_the_lip(tooth > 0.5, np.interp(np.arange(x0, x1), *curve(p[list(INNER_UPPER)])) - y0, unit)
-    if float(tooth.sum()) < 0.25 * float(inside.sum()) or bright < max(90.0, 0.72 * float(skin[0])):
+    dim = bright < max(TOOTH_BRIGHT_LEAST, TOOTH_BRIGHT_OVER_SKIN * float(skin[0]))
+    if float(tooth.sum()) < TOOTH_SHARE_LEAST * float(inside.sum()) or dim:
         return none
     whole = tooth > 0.8
     shown = whole.sum(axis=0) > 0.03 * unit
     middle = slice(len(shown) // 4, len(shown) - len(shown) // 4)
-    if float(shown[middle].mean()) < 0.75 or int(whole.sum()) < 60:
+    if float(shown[middle].mean()) < TOOTH_COLUMNS_LEAST or int(whole.sum()) < 60:
         return none
-    coloured = float(np.hypot(*(skin[1:] - 128.0))) > 8.0  # in a picture of one colour, redness says nothing
-    if coloured and float(np.median(yuv[whole, 2])) > float(skin[2]) - 3.0:
+    coloured = float(np.hypot(*(skin[1:] - 128.0))) > SKIN_COLOURED_FROM
+    if coloured and float(np.median(yuv[whole, 2])) > float(skin[2]) - LESS_RED_THAN_SKIN:
         return none
     alpha = cv2.GaussianBlur(tooth.astype(np.float32), (0, 0), 0.008 * unit)
     if int((alpha > 0.8).sum()) < 40:
@@ -292,8 +332,8 @@ def _own_teeth(
 
 
 def _below_the_lip(tooth: NDArray[np.bool_], lip: NDArray[np.float64], unit: float) -> NDArray[np.bool_]:
-    """Return which rows of each column belong to the row of teeth that begins at the upper lip, `lip` (columns,): lower
-    teeth do not.
+    """Return which px belong to the row of teeth that begins at the upper lip, bool like `tooth`; lower teeth do not.
+    `lip`: the height of the upper lip by column.
     """
     rows = np.arange(len(tooth))[:, None]
     first = np.where(tooth.any(axis=0), tooth.argmax(axis=0), len(tooth))
@@ -305,14 +345,14 @@ def _skin_colour(picture: NDArray[np.uint8], p: NDArray[np.float32], unit: float
     """Return the median Y, U, V of both cheeks."""
     reach = max(2, int(0.05 * unit))
     patches = []
-    for x, y in p[[50, 280]].astype(int):
+    for x, y in p[[CHEEK_LEFT, CHEEK_RIGHT]].astype(int):
         patches.append(picture[max(0, y - reach) : y + reach, max(0, x - reach) : x + reach].reshape(-1, 3))
     both = np.concatenate(patches)
     return np.median(to_yuv(both), axis=0).astype(np.float32) if len(both) else np.array([128, 128, 128], np.float32)
 
 
 def lip_colours(picture: NDArray[np.uint8], face: FaceGeometry) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the mean colours, float32 RGB, of the upper and of the lower lip of a neutral picture."""
+    """Return the mean colours of the upper and of the lower lip of a neutral picture, RGB, float32 (3,) each."""
     p = face.landmarks[:, :2]
     means = []
     for outer in (OUTER_UPPER, OUTER_LOWER):

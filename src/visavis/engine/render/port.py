@@ -1,6 +1,4 @@
-"""The port to renderers: an avatar and a motion frame in, a picture out. Implemented by the CPU warp; a neural renderer
-may follow.
-"""
+"""The port to renderers: motion frames in, pictures out. CpuRenderer implements it; a neural renderer may follow."""
 
 from __future__ import annotations
 
@@ -13,9 +11,10 @@ from visavis.engine.motion.frame import MotionFrame
 
 
 class Renderer(Protocol):
-    """One avatar at one output size. One thread. The same motion frame gives the same picture whatever came before it,
-    but for what is too little to be seen: parts that would have moved by less than a tenth of a px may stand where they
-    were drawn last.
+    """A renderer of one avatar at one output size. It must be used by one thread.
+
+    The same motion frame gives the same picture, whatever came before it, with one invisible exception: parts that
+    would move by less than a tenth of a px may keep the place in which they were drawn last.
     """
 
     width_px: int
@@ -23,16 +22,16 @@ class Renderer(Protocol):
 
     @property
     def picture_height_px(self) -> int:
-        """How high its pictures are: height_px, or twice that where a matte stands below the colours (a transparent
-        backdrop).
+        """The height of its pictures: `height_px`, or twice that with a transparent background, whose matte stands
+        below the colours.
         """
         ...
 
     def render(self, motion: MotionFrame, *, hurried: bool = False) -> NDArray[np.uint8]:
         """Return the picture as I420: uint8 (picture_height_px * 3 // 2, width_px), BT.601 limited range, planes Y, U,
-        V.
+        V. The array belongs to the renderer and is valid until the next call.
 
-        `hurried`: what moves the lips and the eyes is drawn as ever, the rest may stand still where it would move by
-        less than half a px. The array belongs to the renderer and holds until the next call.
+        `hurried`: draw lips and eyes as usual, but leave other parts in place if they would move by less than half a
+        px.
         """
         ...

@@ -1,4 +1,5 @@
-"""The version of avatar packs, on its own so that a service can compare it without the libraries that read one."""
+"""The version of avatar packs. It has a module of its own, so the service can compare it without loading NumPy."""
 
-# grows when the content changes: packs of another version are made again from their photo (avatars/service.py)
+# It grows when the content of packs changes. A pack of another version is made again from its photo
+# (avatars/service.py).
 FORMAT_VERSION = 3

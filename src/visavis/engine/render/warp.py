@@ -1,4 +1,4 @@
-"""The coarse grid of nodes on which displacements are known; the kernels (engine/native) spread them over the px."""
+"""The coarse grid of nodes at which displacements are known. The kernels (engine/native) interpolate between them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ Array = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Nodes every `cell` px over a plane: node (i, j) lies at x0 + i * cell + (cell - 1) / 2, likewise y; nx by ny of
-    them.
+    """nx by ny nodes, `cell` px apart: node (i, j) lies at x = x0 + i * cell + (cell - 1) / 2, likewise y.
 
-    So placed, px from x0, y0 on lie between nodes, right up to half a cell from the rim.
+    A node stands in the middle of its cell, so the px of all cells but half a cell at the rim lie between nodes.
     """
 
     x0: int
@@ -26,7 +25,7 @@ class Grid:
 
     @classmethod
     def over(cls, left: int, top: int, right: int, bottom: int, cell: int) -> Grid:
-        """A grid that serves every px of [left, right) x [top, bottom), with a cell to spare all round."""
+        """Return a grid over the px [left, right) x [top, bottom), with a spare cell on every side."""
         nx = -(-(right - left) // cell) + 2
         ny = -(-(bottom - top) // cell) + 2
         return cls(left - cell, top - cell, nx, ny, cell)
@@ -39,7 +38,9 @@ class Grid:
         return gx.astype(np.float32), gy.astype(np.float32)
 
     def part(self, left: int, top: int, right: int, bottom: int) -> tuple[slice, slice, Grid]:
-        """Return the rows, the columns and the grid of the nodes that serve [left, right) x [top, bottom)."""
+        """Return the rows, the columns and the grid of the nodes over [left, right) x [top, bottom), with a spare node
+        on every side.
+        """
         i0, j0 = max(0, (left - self.x0) // self.cell - 1), max(0, (top - self.y0) // self.cell - 1)
         i1 = min(self.nx, (right - self.x0) // self.cell + 3)
         j1 = min(self.ny, (bottom - self.y0) // self.cell + 3)
@@ -50,7 +51,7 @@ class Grid:
         )
 
     def under(self, left: int, top: int, right: int, bottom: int) -> tuple[slice, slice, Grid]:
-        """Return the same with no node to spare: those between which the px of [left, right) x [top, bottom) lie."""
+        """Return the same without spare nodes: only those between which the px of [left, right) x [top, bottom) lie."""
         half = (self.cell - 1) / 2  # a node stands in the middle of its cell
         i0, j0 = (max(0, int((at - origin - half) // self.cell)) for at, origin in ((left, self.x0), (top, self.y0)))
         i1 = min(self.nx, int((right - 1 - self.x0 - half) // self.cell) + 2)

@@ -14,9 +14,9 @@ from tools.faces import measures
 from visavis.engine.portrait.examine import examine_photo
 from visavis.engine.portrait.models import Models
 from visavis.engine.render.cpu import CpuRenderer
-from visavis.engine.render.detail import HALO_MOST, KEPT, sharpen, strength_for
 from visavis.engine.render.framing import lay_out
 from visavis.engine.render.pack import AvatarPack, bake
+from visavis.engine.render.sharpening import HALO_MOST, KEPT, sharpen, strength_for
 from visavis.library import PORTRAITS
 
 ZOOM = 1.25
