@@ -241,7 +241,7 @@ def photo_report(
     photo: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A photo of one person.")],
 ) -> None:
     """Say what a photo is like as an avatar: what is found, what is guessed, what would make a better one."""
-    from visavis.engine.portrait.command import tell
+    from visavis.photo import tell
 
     tell(photo)
 

@@ -16,9 +16,9 @@ from visavis.engine.audio.files import read_speech
 from visavis.engine.motion.frame import MOTION_RATE_HZ, MotionFrame, SpeechMotion
 from visavis.engine.motion.liveliness import Cue, Liveliness
 from visavis.engine.motion.mood import NEUTRAL, Mood
-from visavis.engine.portrait.prepare import prepare_avatar
+from visavis.engine.pack.avatar_pack import AvatarPack
+from visavis.engine.pack.prepare import prepare_avatar
 from visavis.engine.render.cpu import CpuRenderer
-from visavis.engine.render.pack import AvatarPack
 from visavis.engine.speech.phone_file import read_phone_file
 from visavis.engine.speech.phones import Alphabet, TimedViseme
 from visavis.engine.speech.port import SPEECH_RATE_HZ

@@ -14,8 +14,8 @@ from anyio.to_thread import run_sync
 
 from tests.fakes import fake_prepare
 from visavis.avatars.look_files import IMAGE, PHOTO, POINTS, PREVIEW, LookFiles
+from visavis.engine.pack.version import FORMAT_VERSION
 from visavis.engine.pack_ref import PackRef, digest_of
-from visavis.engine.render.version import FORMAT_VERSION
 from visavis.errors import NoFace, NotFound, PackUnreadable
 
 pytestmark = pytest.mark.anyio

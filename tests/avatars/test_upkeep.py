@@ -19,10 +19,10 @@ import visavis.library
 from tests.conftest import Service, open_service
 from tests.fakes import FakeFleet, FakePerformer, fake_prepare
 from visavis.avatars.preparation import prepare_with_engine
+from visavis.engine.pack.avatar_pack import AvatarPack
+from visavis.engine.pack.version import FORMAT_VERSION
 from visavis.engine.portrait.points import NAMES, SevenPoints
-from visavis.engine.portrait.report import PreparationReport, Remark, report_line
-from visavis.engine.render.pack import AvatarPack
-from visavis.engine.render.version import FORMAT_VERSION
+from visavis.engine.portrait.report import PreparationReport, Remark, write_report
 from visavis.errors import PackUnreadable
 from visavis.fleet.port import Casting
 
@@ -120,7 +120,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[SevenPoints | None]:
     async def prepare(image: bytes, out_dir: Path, *, points: SevenPoints | None = None) -> None:
         seen.append(points)
         await fake_prepare(image, out_dir)
-        (out_dir / "report.json").write_text(report_line(REPORT))
+        (out_dir / "report.json").write_text(write_report(REPORT))
 
     monkeypatch.setattr("tests.conftest.fake_prepare", prepare)
     return seen

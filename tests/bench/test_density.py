@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from visavis.bench.density import measure
-from visavis.engine.portrait.prepare import prepare_avatar
+from visavis.engine.pack.prepare import prepare_avatar
 from visavis.library import DEFAULT_PORTRAIT
 
 

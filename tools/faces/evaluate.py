@@ -27,10 +27,10 @@ from visavis.engine.audio.files import read_speech
 from visavis.engine.motion.frame import COEFFICIENTS, INDEX, MOTION_RATE_HZ, SPOKEN_COUNT, MotionFrame
 from visavis.engine.motion.liveliness import Liveliness
 from visavis.engine.motion.mood import EMOTIONS, Mood
-from visavis.engine.portrait.prepare import prepare_avatar
+from visavis.engine.pack.avatar_pack import AvatarPack
+from visavis.engine.pack.prepare import prepare_avatar
 from visavis.engine.render.cpu import CpuRenderer
 from visavis.engine.render.framing import lay_out
-from visavis.engine.render.pack import AvatarPack
 from visavis.engine.speech.port import SPEECH_RATE_HZ
 from visavis.library import PORTRAITS, SAMPLE
 from visavis.offline import hear, perform

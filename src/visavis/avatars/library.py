@@ -12,7 +12,7 @@ import structlog
 
 from visavis import __version__
 from visavis.avatars.service import Avatars
-from visavis.engine.render.version import FORMAT_VERSION
+from visavis.engine.pack.version import FORMAT_VERSION
 from visavis.errors import NotFound, PackUnreadable, VisavisError
 from visavis.ids import new_id
 from visavis.library import PORTRAITS, LibraryPortrait

@@ -28,9 +28,9 @@ from pathlib import Path
 import anyio
 from anyio.to_thread import run_sync
 
+from visavis.engine.pack.version import FORMAT_VERSION
 from visavis.engine.pack_ref import PACK_FILES, PackRef, digest_of
 from visavis.engine.portrait.report import IMAGE_NAME, PREVIEW_NAME, REPORT_NAME
-from visavis.engine.render.version import FORMAT_VERSION
 from visavis.errors import AvatarNotFound, PackUnreadable
 
 PHOTO, POINTS, IMAGE, PREVIEW, REPORT = "photo", "points.json", IMAGE_NAME, PREVIEW_NAME, REPORT_NAME

@@ -24,7 +24,7 @@ class Prepare(Protocol):
 
 async def prepare_with_engine(image: bytes, out_dir: Path, *, points: SevenPoints | None = None) -> object:
     """The real preparation; imported when first used, as the service itself needs nothing of it."""
-    from visavis.engine.portrait.prepare import prepare_avatar_async
+    from visavis.engine.pack.prepare import prepare_avatar_async
 
     return await prepare_avatar_async(image, out_dir, points=points)
 

@@ -13,7 +13,7 @@ from visavis.avatars.look_files import PHOTO, POINTS, REPORT, LookFiles
 from visavis.avatars.preparation import Preparation
 from visavis.engine.pack_ref import PackRef
 from visavis.engine.portrait.points import SevenPoints, read_points
-from visavis.engine.portrait.report import PreparationReport, read_line
+from visavis.engine.portrait.report import PreparationReport, read_report
 from visavis.errors import (
     AccessDenied,
     AvatarNotALook,
@@ -232,7 +232,7 @@ class Avatars:
         stored = await self._files.read(look.id, REPORT)
         try:
             if stored is not None:
-                return read_line(stored.decode())
+                return read_report(stored.decode())
         except ValueError:
             log.warning("report_unreadable", avatar_id=look.id)
         raise ReportNotFound(

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from visavis.engine.portrait.prepare import prepare_avatar
+from visavis.engine.pack.prepare import prepare_avatar
 from visavis.fleet.local import LocalFleet, LocalPerformer
 from visavis.fleet.port import Casting, PerformerEnded, PerformerMetrics
 from visavis.library import DEFAULT_PORTRAIT, SAMPLE

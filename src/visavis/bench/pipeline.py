@@ -25,9 +25,9 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from visavis.engine.portrait.prepare import prepare_avatar
+from visavis.engine.pack.avatar_pack import AvatarPack
+from visavis.engine.pack.prepare import prepare_avatar
 from visavis.engine.render.cpu import CpuRenderer
-from visavis.engine.render.pack import AvatarPack
 from visavis.engine.speech.stream import SpeechStream
 from visavis.library import DEFAULT_PORTRAIT, SAMPLE
 from visavis.stage.encoder import AudioEncoder, VideoEncoder

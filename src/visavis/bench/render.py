@@ -23,9 +23,9 @@ from rich.table import Table
 
 from visavis.engine.motion.frame import MotionFrame
 from visavis.engine.motion.liveliness import Cue, Liveliness
-from visavis.engine.portrait.prepare import prepare_avatar
+from visavis.engine.pack.avatar_pack import AvatarPack
+from visavis.engine.pack.prepare import prepare_avatar
 from visavis.engine.render.cpu import CpuRenderer
-from visavis.engine.render.pack import AvatarPack
 from visavis.engine.speech.stream import SpeechStream
 from visavis.library import DEFAULT_PORTRAIT, SAMPLE
 

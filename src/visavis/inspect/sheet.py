@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from visavis.engine.landmarks import CHIN, EYE_OUTER_LEFT, EYE_OUTER_RIGHT, FOREHEAD, NOSE_TIP, FaceGeometry
+from visavis.engine.pack.avatar_pack import AvatarPack
 from visavis.engine.render.cpu import CpuRenderer
-from visavis.engine.render.landmarks import CHIN, EYE_OUTER_LEFT, EYE_OUTER_RIGHT, FOREHEAD, NOSE_TIP, FaceGeometry
-from visavis.engine.render.pack import AvatarPack
 from visavis.errors import InvalidRequest
 from visavis.inspect.poses import Part, Section, sections
 from visavis.offline import load_avatar

@@ -31,7 +31,7 @@ ReadPicture = Callable[[bytes], Awaitable[bytes]]
 
 
 async def read_with_engine(image: bytes) -> bytes:
-    from visavis.engine.render.picture import read_picture
+    from visavis.engine.images.picture import read_picture
 
     return await read_picture(image)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from visavis.engine.render.backdrop import Backdrop, Framing
 
 if TYPE_CHECKING:  # the service names the parts of a stage and carries none of them, numpy least of all
-    from visavis.engine.render.pack import AvatarPack
+    from visavis.engine.pack.avatar_pack import AvatarPack
     from visavis.engine.render.port import Renderer
     from visavis.engine.speech.port import SpeechToMotion
 
@@ -68,7 +68,7 @@ class _PackedAvatar:
 
 class _BuiltIn:
     def load_avatar(self, path: Path) -> Avatar:
-        from visavis.engine.render.pack import AvatarPack
+        from visavis.engine.pack.avatar_pack import AvatarPack
 
         return _PackedAvatar(AvatarPack.load(path))
 
@@ -82,8 +82,8 @@ def built_in() -> Parts:
     """The project's own renderer and speech-to-motion, imported now so that the first session does not wait for it."""
     import cv2
 
+    import visavis.engine.pack.avatar_pack
     import visavis.engine.render.cpu
-    import visavis.engine.render.pack
     import visavis.engine.speech.stream  # noqa: F401
 
     cv2.setNumThreads(1)  # a stage is one core's worth; more cores get more stages

@@ -15,10 +15,11 @@ from PIL import Image
 from skimage import data
 
 from visavis.engine.motion.frame import COEFFICIENTS, INDEX, MotionFrame
+from visavis.engine.pack.avatar_pack import AvatarPack
+from visavis.engine.pack.bake import bake
 from visavis.engine.portrait.examine import examine_photo
 from visavis.engine.portrait.models import Models
 from visavis.engine.portrait.study import PortraitStudy
-from visavis.engine.render.pack import AvatarPack, bake
 
 Rendered = NDArray[np.uint8]
 FindPoints = Callable[[Rendered], NDArray[np.float64]]

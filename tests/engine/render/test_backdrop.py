@@ -11,15 +11,15 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.engine.render.conftest import Rendered, motion, rgb
+from visavis.engine.colour import to_yuv
+from visavis.engine.landmarks import CHIN, FOREHEAD
+from visavis.engine.pack.avatar_pack import AvatarPack
 from visavis.engine.pack_ref import picture_id_of
 from visavis.engine.render.backdrop import Backdrop, Framing, image_source
 from visavis.engine.render.background_picture import covering
-from visavis.engine.render.colour import to_yuv
 from visavis.engine.render.cpu import CpuRenderer
 from visavis.engine.render.cutout import own_colours
 from visavis.engine.render.framing import place
-from visavis.engine.render.landmarks import CHIN, FOREHEAD
-from visavis.engine.render.pack import AvatarPack
 from visavis.errors import BackgroundRefused, FramingRefused
 
 SIDE = 320

@@ -10,9 +10,9 @@ from tools.faces import measures
 from visavis.engine.motion.frame import COEFFICIENTS, INDEX, MOUTH_COUNT, MotionFrame
 from visavis.engine.motion.liveliness import Liveliness
 from visavis.engine.motion.mood import Mood
+from visavis.engine.pack.avatar_pack import AvatarPack
 from visavis.engine.render.cpu import CpuRenderer
 from visavis.engine.render.framing import lay_out
-from visavis.engine.render.pack import AvatarPack
 
 
 def test_blinks_are_counted_once_however_long_and_noise_is_none() -> None:

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from visavis.engine.landmarks import EYE_LEFT, EYE_RIGHT
 from visavis.engine.render.eyes import Eye, _source_heights
-from visavis.engine.render.landmarks import EYE_LEFT, EYE_RIGHT
 from visavis.engine.render.lid_lines import lid_lines
 
 UNIT = 300.0

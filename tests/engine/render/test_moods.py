@@ -10,14 +10,14 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.engine.render.conftest import Rendered, motion, rgb
+from visavis.engine.landmarks import INNER_LOWER, INNER_UPPER, FaceGeometry
 from visavis.engine.motion.expressions import expressions, voice
 from visavis.engine.motion.frame import COEFFICIENTS, INDEX, MOUTH_COUNT, MotionFrame
 from visavis.engine.motion.mood import EMOTIONS
+from visavis.engine.pack.avatar_pack import AvatarPack
 from visavis.engine.render.cpu import CpuRenderer
 from visavis.engine.render.field_weights import FIELD_INDEX, RELAXED
 from visavis.engine.render.fields import evaluate_fields
-from visavis.engine.render.landmarks import INNER_LOWER, INNER_UPPER, FaceGeometry
-from visavis.engine.render.pack import AvatarPack
 
 Find = Callable[[Rendered], NDArray[np.float64]]
 

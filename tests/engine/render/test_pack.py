@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from tests.engine.render.conftest import motion
-from visavis.engine.render import pack as packs
+from visavis.engine.pack import avatar_pack as packs
+from visavis.engine.pack.avatar_pack import AvatarPack
 from visavis.engine.render.cpu import CpuRenderer
-from visavis.engine.render.pack import AvatarPack
 from visavis.errors import PackUnreadable
 
 

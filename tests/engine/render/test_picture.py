@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from tests.engine.render.conftest import FindPoints, motion, rgb
+from visavis.engine.pack.avatar_pack import AvatarPack
 from visavis.engine.render.cpu import CpuRenderer
 from visavis.engine.render.framing import lay_out
-from visavis.engine.render.pack import AvatarPack
 
 
 @pytest.fixture(scope="module")

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from tests.engine.render.conftest import motion, rgb
 from tools.faces import measures
+from visavis.engine.pack.avatar_pack import AvatarPack
+from visavis.engine.pack.bake import bake
 from visavis.engine.portrait.examine import examine_photo
 from visavis.engine.portrait.models import Models
 from visavis.engine.render.cpu import CpuRenderer
 from visavis.engine.render.framing import lay_out
-from visavis.engine.render.pack import AvatarPack, bake
 from visavis.engine.render.sharpening import HALO_MOST, KEPT, sharpen, strength_for
 from visavis.library import PORTRAITS
 

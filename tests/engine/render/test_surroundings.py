@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from tests.engine.render.conftest import motion
+from visavis.engine.landmarks import CHIN
+from visavis.engine.pack.avatar_pack import AvatarPack
 from visavis.engine.render.cpu import CpuRenderer
 from visavis.engine.render.framing import Frame
-from visavis.engine.render.landmarks import CHIN
-from visavis.engine.render.pack import AvatarPack
 from visavis.engine.render.surroundings import Scene, extend_to_cover
 
 

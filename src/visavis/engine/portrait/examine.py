@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from visavis.engine.images.decode import decode_image
 from visavis.engine.portrait.background import fill_background
 from visavis.engine.portrait.coarse import inside_face
 from visavis.engine.portrait.crop import Cut, cut_out, map_points
-from visavis.engine.portrait.decode import decode_image
 from visavis.engine.portrait.face import FoundFace, describe_face, find_face, refine_mesh
 from visavis.engine.portrait.framing import frame_portrait, preview
 from visavis.engine.portrait.matte import person_matte, without_islands

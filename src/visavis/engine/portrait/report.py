@@ -1,14 +1,10 @@
-"""What the worker process answers: one JSON line, either a report or a refusal. The report is also kept beside the
-avatar (REPORT_NAME).
-"""
+"""What was found in a photo: the report that is told to whoever sent it, and kept beside the avatar (REPORT_NAME)."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal
-
-from visavis.errors import PortraitRefused, error_of
+from typing import Literal
 
 # in the pack's folder: the framed photo, and its 500 x 500 preview
 IMAGE_NAME, PREVIEW_NAME = "image.jpg", "preview.jpg"
@@ -76,30 +72,19 @@ class PreparationReport:
         return "good" if warnings == 0 else "fair" if warnings <= 2 else "poor"
 
 
-def report_line(report: PreparationReport) -> str:
-    """Write a report as one line."""
+def write_report(report: PreparationReport) -> str:
+    """Write a report as JSON."""
     return json.dumps({"report": asdict(report)})
 
 
-def refusal_line(refusal: PortraitRefused) -> str:
-    """Write a refusal as one line."""
-    return json.dumps({"refusal": {"code": refusal.code, "message": refusal.message, "suggestion": refusal.suggestion}})
-
-
-def read_line(line: str) -> PreparationReport:
-    """Return the report in `line`. Raises the PortraitRefused in it instead, and ValueError when it holds neither."""
+def read_report(text: str) -> PreparationReport:
+    """Return the report that `write_report` wrote, by this version or an older one. Raises ValueError for anything
+    else.
+    """
     try:
-        answer = json.loads(line)
-        if "report" in answer:
-            return _report(answer["report"])
-        refusal = answer["refusal"]
-        code, message, suggestion = refusal["code"], refusal["message"], refusal["suggestion"]
+        stored = json.loads(text)["report"]
+        known = {field.name for field in fields(PreparationReport)}
+        remarks = tuple(Remark(**remark) for remark in stored["remarks"])
+        return PreparationReport(**{name: stored[name] for name in known} | {"remarks": remarks})
     except (KeyError, TypeError) as error:
-        raise ValueError("neither a report nor a refusal") from error
-    raise error_of(code, message, suggestion=suggestion)
-
-
-def _report(stored: dict[str, Any]) -> PreparationReport:
-    known = {field.name for field in fields(PreparationReport)}
-    remarks = tuple(Remark(**remark) for remark in stored["remarks"])
-    return PreparationReport(**{name: value for name, value in stored.items() if name in known} | {"remarks": remarks})
+        raise ValueError("not a report") from error

@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visavis.engine import native
+from visavis.engine.colour import planes
+from visavis.engine.landmarks import FaceGeometry
 from visavis.engine.motion.frame import INDEX, MotionFrame
+from visavis.engine.pack.avatar_pack import AvatarPack
 from visavis.engine.render.backdrop import AS_EVER, PHOTO, Backdrop, Framing
-from visavis.engine.render.colour import planes
 from visavis.engine.render.field_weights import FACE_FIELDS, FIELD_INDEX, FIELD_NAMES, MOUTH_FIELDS, field_weights
-from visavis.engine.render.landmarks import FaceGeometry
 from visavis.engine.render.mouth import Mouth
-from visavis.engine.render.pack import AvatarPack
 from visavis.engine.render.plan import MOTION_REACH, Box, RenderPlan, plan_for, to_texture
 
 Array = NDArray[np.float32]

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from visavis.engine.render.landmarks import EyeIndices, curve, smoothstep
+from visavis.engine.landmarks import EyeIndices, curve, smoothstep
 from visavis.engine.render.lid_lines import LidLines
 
 Array = NDArray[np.float32]

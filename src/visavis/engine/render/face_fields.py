@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from visavis.engine.render.landmarks import (
+from visavis.engine.landmarks import (
     BROW_INNER_LEFT,
     BROW_INNER_RIGHT,
     BROW_OUTER_LEFT,

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visavis.engine import native
+from visavis.engine.landmarks import FaceGeometry, smoothstep
 from visavis.engine.render.face_fields import brow_cheek_and_breath_fields, head_fields
 from visavis.engine.render.field_weights import FIELD_INDEX, FIELD_NAMES
-from visavis.engine.render.landmarks import FaceGeometry, smoothstep
 from visavis.engine.render.mood_fields import mood_fields
 from visavis.engine.render.mouth_fields import FieldAtHeight, MouthFields
 

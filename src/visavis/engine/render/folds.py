@@ -15,8 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from visavis.engine.render.field_weights import FIELD_INDEX, FIELD_NAMES
-from visavis.engine.render.landmarks import (
+from visavis.engine.landmarks import (
     BROW_INNER_LEFT,
     BROW_INNER_RIGHT,
     BROW_OUTER_LEFT,
@@ -29,6 +28,7 @@ from visavis.engine.render.landmarks import (
     gaussian,
     smoothstep,
 )
+from visavis.engine.render.field_weights import FIELD_INDEX, FIELD_NAMES
 
 Array = NDArray[np.float32]
 Box = tuple[int, int, int, int]  # left, top, right, bottom

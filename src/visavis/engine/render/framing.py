@@ -12,6 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from visavis.engine.pack.avatar_pack import HeadBox
+
 Image = TypeVar("Image", NDArray[np.uint8], NDArray[np.float32])
 
 # Shares of the height of the output, unless stated otherwise.
@@ -26,16 +28,6 @@ HEAD_SHARE_WHOLE, HEAD_WIDTH_WHOLE, TOP_SHARE_LEAST = 0.9, 0.94, 0.03
 SCALE_MOST = 2.2  # a photo that is enlarged further looks soft
 CUT_OFF = 0.012  # a head this near to the upper edge counts as cut off; of the height of the picture
 OFF_CENTRE_MOST = 0.04  # of the width of the output: the head may stand this far off centre so that no gap is left
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeadBox:
-    """The head, hair included, in px of the picture."""
-
-    left: float
-    top: float
-    right: float
-    bottom: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

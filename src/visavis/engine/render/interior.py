@@ -11,9 +11,19 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from visavis.engine.render.colour import to_yuv
-from visavis.engine.render.landmarks import CHEEK_LEFT, CHEEK_RIGHT, EYE_LEFT, EYE_RIGHT, FaceGeometry, smoothstep
-from visavis.engine.render.pack import AvatarPack
+from visavis.engine.colour import to_yuv
+from visavis.engine.landmarks import (
+    CHEEK_LEFT,
+    CHEEK_RIGHT,
+    EYE_LEFT,
+    EYE_RIGHT,
+    INNER_UPPER,
+    OUTER_LOWER,
+    OUTER_UPPER,
+    FaceGeometry,
+    smoothstep,
+)
+from visavis.engine.pack.avatar_pack import AvatarPack
 
 Array = NDArray[np.float32]
 
@@ -76,6 +86,18 @@ class Interior:
     tip: Patch
     lip_upper: Array
     lip_lower: Array
+
+
+def lip_colours(picture: NDArray[np.uint8], face: FaceGeometry) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the mean colours of the upper and of the lower lip of a neutral picture, RGB, float32 (3,) each."""
+    p = face.landmarks[:, :2]
+    means = []
+    for outer in (OUTER_UPPER, OUTER_LOWER):
+        ring = np.vstack([p[list(outer)], p[list(INNER_UPPER)][::-1]])
+        mask = np.zeros(picture.shape[:2], np.uint8)
+        cv2.fillPoly(mask, [np.round(ring).astype(np.int32)], 255)
+        means.append(np.array(cv2.mean(picture, mask)[:3], np.float32))
+    return means[0], means[1]
 
 
 def draw_interior(face: FaceGeometry, pack: AvatarPack, lip_upper: Array, lip_lower: Array, unit_px: float) -> Interior:

@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from visavis.engine.colour import planes, to_yuv
 from visavis.engine.render.backdrop import Backdrop
 from visavis.engine.render.background_picture import background_picture
-from visavis.engine.render.colour import planes, to_yuv
 from visavis.engine.render.cutout import own_colours, without_haze
 from visavis.engine.render.framing import Frame, lay_out
 from visavis.engine.render.surroundings import Scene

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from visavis.engine.render.landmarks import EYE_LEFT, EYE_RIGHT, EyeIndices, curve
+from visavis.engine.landmarks import EYE_LEFT, EYE_RIGHT, EyeIndices, curve
 
 Array = NDArray[np.float32]
 

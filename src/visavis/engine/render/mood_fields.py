@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from visavis.engine.landmarks import FaceGeometry, gaussian, smoothstep
 from visavis.engine.render.field_weights import RELAXED
-from visavis.engine.render.landmarks import FaceGeometry, gaussian, smoothstep
 from visavis.engine.render.mouth_fields import MouthFields
 
 Array = NDArray[np.float32]

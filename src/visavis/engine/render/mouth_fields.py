@@ -14,8 +14,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from visavis.engine.landmarks import FaceGeometry, gaussian, smoothstep
 from visavis.engine.render.field_weights import PARTED
-from visavis.engine.render.landmarks import FaceGeometry, gaussian, smoothstep
 
 Array = NDArray[np.float32]
 FieldAtHeight = Callable[[Array], Array]  # y (ny, nx) -> displacement (ny, nx, 2), eye distances

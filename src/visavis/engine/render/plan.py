@@ -12,18 +12,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from visavis.engine.landmarks import CHIN, EYE_LEFT, EYE_RIGHT, FOREHEAD, FaceGeometry
+from visavis.engine.pack.avatar_pack import AvatarPack
 from visavis.engine.render.backdrop import AS_EVER, PHOTO, Backdrop, Framing
 from visavis.engine.render.eyes import Eye
 from visavis.engine.render.field_weights import FACE_FIELDS, FIELD_INDEX, FIELD_NAMES, HEAD_ANGLES, MOUTH_FIELDS
 from visavis.engine.render.fields import MOVED_WIDTH, evaluate_fields
 from visavis.engine.render.folds import Folds
 from visavis.engine.render.framing import Frame, lay_out, place
-from visavis.engine.render.interior import Interior, draw_interior
-from visavis.engine.render.landmarks import CHIN, EYE_LEFT, EYE_RIGHT, FOREHEAD, FaceGeometry
+from visavis.engine.render.interior import Interior, draw_interior, lip_colours
 from visavis.engine.render.layers import Layers
 from visavis.engine.render.lid_lines import lid_lines
-from visavis.engine.render.neutral import lip_colours
-from visavis.engine.render.pack import AvatarPack
 from visavis.engine.render.sharpening import sharpen, strength_for
 from visavis.engine.render.surroundings import Scene, extend_to_cover
 from visavis.engine.render.warp import Grid

@@ -13,9 +13,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from visavis.engine.landmarks import CHIN
+from visavis.engine.pack.avatar_pack import AvatarPack
 from visavis.engine.render.framing import Frame
-from visavis.engine.render.landmarks import CHIN
-from visavis.engine.render.pack import AvatarPack
 
 Array = NDArray[np.float32]
 Picture = NDArray[np.uint8]

@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 
 from tests.engine.portrait.photos import REFUSED_BEFORE_LOOKING, cat, encoded, portrait
-from visavis.engine.portrait import prepare
-from visavis.engine.portrait.prepare import prepare_avatar, prepare_avatar_async
-from visavis.engine.portrait.report import REPORT_NAME, read_line
-from visavis.engine.render.pack import AvatarPack
+from visavis.engine.images import sandbox
+from visavis.engine.pack.avatar_pack import AvatarPack
+from visavis.engine.pack.prepare import prepare_avatar, prepare_avatar_async
+from visavis.engine.portrait.report import IMAGE_NAME, PREVIEW_NAME, REPORT_NAME, read_report
 from visavis.errors import PortraitRefused, VisavisError
 
 
@@ -28,11 +28,11 @@ def test_a_photo_becomes_a_whole_pack(tmp_path: Path) -> None:
     assert left_behind(tmp_path) == ["avatar"]
     pack = AvatarPack.load(tmp_path / "avatar")
     assert pack.landmarks.shape == (478, 3)
-    with Image.open(tmp_path / "avatar" / prepare.IMAGE_NAME) as image:
+    with Image.open(tmp_path / "avatar" / IMAGE_NAME) as image:
         assert image.size == (report.width_px, report.height_px) and image.width <= 1200
-    with Image.open(tmp_path / "avatar" / prepare.PREVIEW_NAME) as preview:
+    with Image.open(tmp_path / "avatar" / PREVIEW_NAME) as preview:
         assert preview.size == (500, 500) and np.asarray(preview).std() > 30
-    assert read_line((tmp_path / "avatar" / REPORT_NAME).read_text()) == report
+    assert read_report((tmp_path / "avatar" / REPORT_NAME).read_text()) == report
     assert (
         report.eye_distance_px > 80
         and abs(report.yaw_deg) < 10
@@ -54,7 +54,7 @@ def test_a_refusal_says_why_and_leaves_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["nothing", "svg", "too_many_bytes"])
 def test_what_is_no_photo_at_all_starts_no_process(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prepare, "_command", lambda folder, points: pytest.fail("started"))
+    monkeypatch.setattr(sandbox, "_command", lambda job: pytest.fail("started"))
     make, code = REFUSED_BEFORE_LOOKING[name]
     with pytest.raises(PortraitRefused) as refused:
         prepare_avatar(make(), tmp_path / "avatar")
@@ -79,13 +79,15 @@ def test_a_folder_that_holds_something_is_not_touched(tmp_path: Path) -> None:
 def worker_that(does: str) -> object:
     """A worker of another mind, started like the real one; it may use `folder` and `photo`."""
     program = f"import os, sys, signal, time\nfrom pathlib import Path\nfolder = Path(sys.argv[1])\n{does}"
-    return lambda folder, points: [sys.executable, "-c", program, str(folder)]
+    return lambda job: [sys.executable, "-c", program, job.arguments[0]]
 
 
 HANGS = "(folder / 'half').write_text('x'); Path(sys.argv[1] + '.pid').write_text(str(os.getpid())); time.sleep(600)"
 FAULTS = [
     pytest.param("os.kill(os.getpid(), signal.SIGKILL)", PortraitRefused, "IMAGE_UNREADABLE", id="killed"),
     pytest.param("raise RuntimeError('boom')", VisavisError, "PREPARATION_FAILED", id="a bug of ours"),
+    pytest.param("sys.exit(3)", VisavisError, "PREPARATION_FAILED", id="a refusal without a reason"),
+    pytest.param("print('{}'); sys.exit(3)", VisavisError, "PREPARATION_FAILED", id="a refusal of nothing"),
     pytest.param("print('not an answer')", VisavisError, "PREPARATION_FAILED", id="babble"),
     pytest.param("print('[]')", VisavisError, "PREPARATION_FAILED", id="another answer"),
 ]
@@ -95,7 +97,7 @@ FAULTS = [
 def test_a_worker_that_falls_over_is_an_answer_with_a_code(
     does: str, error: type[VisavisError], code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(prepare, "_command", worker_that(does))
+    monkeypatch.setattr(sandbox, "_command", worker_that(does))
     with pytest.raises(error) as failed:
         prepare_avatar(encoded(portrait()), tmp_path / "avatar")
     assert failed.value.code == code
@@ -105,7 +107,7 @@ def test_a_worker_that_falls_over_is_an_answer_with_a_code(
 
 
 def process_is_gone(tmp_path: Path) -> bool:
-    (pid_file,) = tmp_path.glob(".avatar-*.pid")
+    (pid_file,) = tmp_path.glob("avatar.pid")
     pid = pid_file.read_text()
     pid_file.unlink()
     return (
@@ -116,7 +118,7 @@ def process_is_gone(tmp_path: Path) -> bool:
 
 
 def test_a_worker_that_hangs_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prepare, "_command", worker_that(HANGS))
+    monkeypatch.setattr(sandbox, "_command", worker_that(HANGS))
     with pytest.raises(PortraitRefused) as refused:
         prepare_avatar(encoded(portrait()), tmp_path / "avatar", timeout_s=1.5)
     assert refused.value.code == "IMAGE_UNREADABLE" and "too long" in refused.value.message
@@ -124,14 +126,14 @@ def test_a_worker_that_hangs_is_killed(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_a_hanging_worker_is_killed_without_blocking_the_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prepare, "_command", worker_that(HANGS))
+    monkeypatch.setattr(sandbox, "_command", worker_that(HANGS))
     with pytest.raises(PortraitRefused, match="too long"):
         anyio.run(lambda: prepare_avatar_async(encoded(portrait()), tmp_path / "avatar", timeout_s=1.5))
     assert process_is_gone(tmp_path) and left_behind(tmp_path) == []
 
 
 def test_cancelling_kills_the_worker_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prepare, "_command", worker_that(HANGS))
+    monkeypatch.setattr(sandbox, "_command", worker_that(HANGS))
 
     async def cancelled() -> bool:
         with anyio.move_on_after(1.5) as scope:
@@ -165,14 +167,16 @@ def test_the_loop_goes_on_while_a_photo_is_prepared(tmp_path: Path) -> None:
 
 def test_the_worker_sees_no_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VISAVIS_SECRET", "hush")
-    monkeypatch.setattr(prepare, "_command", worker_that("raise SystemExit('|'.join(os.environ))"))
+    monkeypatch.setattr(sandbox, "_command", worker_that("raise SystemExit('|'.join(os.environ))"))
     with pytest.raises(VisavisError) as failed:
         prepare_avatar(encoded(portrait()), tmp_path / "avatar")
     assert "PATH" in failed.value.message and "SECRET" not in failed.value.message
 
 
 def test_the_worker_loads_no_network_and_no_service() -> None:
-    program = "import sys, visavis.engine.portrait.worker, visavis.engine.render.pack; print('\\n'.join(sys.modules))"
+    modules = ("images.worker", "images.picture_job", "pack.prepare_job", "pack.bake")
+    program = "import sys, " + ", ".join(f"visavis.engine.{name}" for name in modules)
+    program += "; print('\\n'.join(sys.modules))"
     loaded = set(
         subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
     )

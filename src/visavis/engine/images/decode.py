@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps
 
-from visavis.engine.portrait.image_type import MAX_PIXELS, image_type
+from visavis.engine.images.image_type import MAX_PIXELS, image_type
 from visavis.errors import ImageTooLarge, PortraitRefused
 
 # photos are halved while their long side stays above this: a full figure of 2600 px still has about 80 px between the

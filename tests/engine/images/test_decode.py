@@ -15,7 +15,7 @@ from tests.engine.portrait.photos import (
     see_through,
     with_exif_orientation,
 )
-from visavis.engine.portrait.decode import BEHIND_TRANSPARENCY, decode_image
+from visavis.engine.images.decode import BEHIND_TRANSPARENCY, decode_image
 from visavis.errors import PortraitRefused
 
 ORIGINAL = np.asarray(portrait()).astype(int)

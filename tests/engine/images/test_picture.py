@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from visavis.engine.render.picture import read_picture
+from visavis.engine.images.picture import read_picture
 from visavis.errors import BackgroundRefused, ImageTooLarge
 
 pytestmark = pytest.mark.anyio

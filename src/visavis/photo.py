@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from visavis.engine.portrait.prepare import prepare_avatar
+from visavis.engine.pack.prepare import prepare_avatar
 
 
 def tell(photo: Path) -> None:

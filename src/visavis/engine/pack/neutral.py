@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from visavis.engine.render.colour import to_yuv
-from visavis.engine.render.landmarks import (
+from visavis.engine.colour import to_yuv
+from visavis.engine.landmarks import (
     CHEEK_LEFT,
     CHEEK_RIGHT,
     CHIN,
@@ -29,7 +29,6 @@ from visavis.engine.render.landmarks import (
     NOSE_BASE,
     OUTER_LOWER,
     OUTER_UPPER,
-    FaceGeometry,
     curve,
     smoothstep,
 )
@@ -349,15 +348,3 @@ def _skin_colour(picture: NDArray[np.uint8], p: NDArray[np.float32], unit: float
         patches.append(picture[max(0, y - reach) : y + reach, max(0, x - reach) : x + reach].reshape(-1, 3))
     both = np.concatenate(patches)
     return np.median(to_yuv(both), axis=0).astype(np.float32) if len(both) else np.array([128, 128, 128], np.float32)
-
-
-def lip_colours(picture: NDArray[np.uint8], face: FaceGeometry) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the mean colours of the upper and of the lower lip of a neutral picture, RGB, float32 (3,) each."""
-    p = face.landmarks[:, :2]
-    means = []
-    for outer in (OUTER_UPPER, OUTER_LOWER):
-        ring = np.vstack([p[list(outer)], p[list(INNER_UPPER)][::-1]])
-        mask = np.zeros(picture.shape[:2], np.uint8)
-        cv2.fillPoly(mask, [np.round(ring).astype(np.int32)], 255)
-        means.append(np.array(cv2.mean(picture, mask)[:3], np.float32))
-    return means[0], means[1]

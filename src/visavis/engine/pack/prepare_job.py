@@ -1,0 +1,48 @@
+"""What the sandbox does with a photo: study it, bake a pack of it and write that with its pictures into a folder."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+from PIL import Image
+
+from visavis.engine.portrait.examine import Examination, examine_photo
+from visavis.engine.portrait.points import read_points
+from visavis.engine.portrait.quality import remarks_on_mouth
+from visavis.engine.portrait.report import (
+    IMAGE_NAME,
+    PREVIEW_NAME,
+    REPORT_NAME,
+    PreparationReport,
+    write_report,
+)
+
+
+def run(image: bytes, arguments: list[str]) -> bytes:
+    """Return the report on the photo, as JSON. `arguments`: the empty folder for the pack, and the seven points as JSON
+    where they are given. Raises the PortraitRefused family.
+    """
+    cv2.setNumThreads(1)
+    folder, *given = arguments
+    points = read_points(given[0]) if given else None
+    report = save_examination(examine_photo(image, points=points), Path(folder))
+    return write_report(report).encode()
+
+
+def save_examination(examination: Examination, folder: Path) -> PreparationReport:
+    """Bake the pack and write it with its pictures; return the report, baking time included."""
+    from visavis.engine.pack.bake import bake  # imported late: a refused photo needs none of it
+
+    began = time.perf_counter()
+    pack = bake(examination.study)
+    pack.save(folder)
+    steps_ms = examination.report.steps_ms | {"bake": round((time.perf_counter() - began) * 1000, 1)}
+    remarks = (*examination.report.remarks, *remarks_on_mouth(pack.parted, pack.teeth.size > 0))
+    report = replace(examination.report, steps_ms=steps_ms, remarks=remarks)
+    Image.fromarray(examination.study.picture).save(folder / IMAGE_NAME, quality=92, subsampling=0)
+    Image.fromarray(examination.preview).save(folder / PREVIEW_NAME, quality=90)
+    (folder / REPORT_NAME).write_text(write_report(report), encoding="utf-8")
+    return report
