@@ -16,7 +16,7 @@ class Prepare(Protocol):
     into a folder.
 
     `points` say where the face is; without them it is found. Raises `PortraitRefused`. Decoding happens in a process of
-    its own (engine/portrait/prepare.py).
+    its own (engine/pack/prepare.py).
     """
 
     async def __call__(self, image: bytes, out_dir: Path, *, points: SevenPoints | None = None) -> object: ...
