@@ -9,14 +9,11 @@ from collections import deque
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from visavis.engine.motion.states import SettableState
 from visavis.engine.output import Output
 from visavis.engine.portrait.points import SevenPoints
 from visavis.errors import NoCapacity, OfferRefused, PerformerLost, QueueFull, VisavisError
-from visavis.fleet.port import (
-    PLAIN,
-    Attitude,
-    Casting,
-    Delivery,
+from visavis.stage.port.events import (
     FirstFrameSent,
     PerformerEnded,
     PerformerEvent,
@@ -26,70 +23,59 @@ from visavis.fleet.port import (
     ViewerJoined,
     ViewerLeft,
 )
+from visavis.stage.port.values import PerformanceSpec, Speech
 
 
 class FakePerformer:
     """Implements `fleet.port.Performer`: utterances play only when a test says so, and viewers are names in a set."""
 
-    def __init__(self, casting: Casting) -> None:
-        self.session_id = casting.session_id
-        self.casting = casting
-        self.size_px = (casting.width_px, casting.height_px)
-        self.spoken: list[tuple[str, bytes]] = []
-        self.deliveries: list[Delivery] = []  # one for each of `spoken`
+    def __init__(self, spec: PerformanceSpec) -> None:
+        self.session_id = spec.session_id
+        self.spec = spec
+        self.size_px = (spec.width_px, spec.height_px)
+        self.spoken: list[tuple[str, Speech]] = []  # with the utterance of each
         self.queued: deque[str] = deque()
         self.viewers: set[str] = set()
-        self.output = casting.output
-        self.interrupts = 0
-        self.attitude: Attitude | None = None
+        self.output = spec.output
+        self.interrupts: list[int] = []  # each with the number that it went through
+        self.state: SettableState | None = None
         self.streams_motion = False
         self.ended = False
         self._events: asyncio.Queue[PerformerEvent] = asyncio.Queue()
         self._count = 0
 
-    async def speak(
-        self,
-        pcm: bytes,
-        *,
-        sample_rate_hz: int,
-        utterance_id: str | None = None,
-        final: bool = False,
-        delivery: Delivery = PLAIN,
-    ) -> str:
+    async def speak(self, speech: Speech) -> str:
         self._check()
-        if len(pcm) / 2 / sample_rate_hz > 600:
+        if len(speech.pcm) / 2 / speech.sample_rate_hz > 600:
             raise QueueFull("More than 600 s of speech are queued")
+        utterance_id = speech.utterance_id
         if utterance_id is None:
             self._count += 1
             utterance_id = self.queued[-1] if self.queued else f"utterance-{self._count}"
         if utterance_id not in self.queued:
             self.queued.append(utterance_id)
             self.tell(PlaybackStarted(utterance_id=utterance_id))
-        self.spoken.append((utterance_id, pcm))
-        self.deliveries.append(delivery)
+        self.spoken.append((utterance_id, speech))
         return utterance_id
 
-    async def interrupt(self) -> None:
+    async def interrupt(self, *, through: int) -> None:
         self._check()
-        self.interrupts += 1
+        self.interrupts.append(through)
         while self.queued:
             self.tell(PlaybackFinished(utterance_id=self.queued.popleft(), position_s=0.0, interrupted=True))
 
-    async def dress(self, output: Output) -> None:
+    async def set_output(self, output: Output) -> None:
         self._check()
         self.output = output
 
-    async def attend(self, state: Attitude) -> None:
+    async def set_state(self, state: SettableState) -> None:
         self._check()
-        self.attitude = state
+        self.state = state
         self.tell(StateChanged(state=state))
 
     async def stream_motion(self, on: bool) -> None:
         self._check()
         self.streams_motion = on
-
-    async def hush(self, on: bool) -> None:
-        self._check()
 
     async def resize(self, *, width_px: int, height_px: int) -> None:
         self._check()
@@ -151,7 +137,10 @@ class FakeFleet:
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def allocate(self, casting: Casting) -> FakePerformer:
+    async def start(self) -> None:
+        pass
+
+    async def allocate(self, spec: PerformanceSpec) -> FakePerformer:
         self.allocations += 1
         self.asked.set()
         await self.gate.wait()
@@ -159,7 +148,7 @@ class FakeFleet:
             raise self.failure
         if self.capacity()[0] >= self.places:
             raise NoCapacity("Every performer is busy")
-        performer = self.performers[casting.session_id] = FakePerformer(casting)
+        performer = self.performers[spec.session_id] = FakePerformer(spec)
         return performer
 
     def capacity(self) -> tuple[int, int]:

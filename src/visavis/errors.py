@@ -75,6 +75,16 @@
     ├── InternalError                   500  INTERNAL                    close 1011
     ├── PackUnreadable                  500  PACK_UNREADABLE
     ├── PreparationFailed               500  PREPARATION_FAILED
+    ├── LinkFailed
+    │   ├── StageUnreachable                 STAGE_UNREACHABLE
+    │   ├── StageRejected                    STAGE_REJECTED
+    │   ├── NotAHello                        NOT_A_HELLO
+    │   ├── WrongStageToken                  WRONG_STAGE_TOKEN
+    │   ├── PortVersionUnknown               PORT_VERSION_UNKNOWN
+    │   ├── ServerReplaced                   SERVER_REPLACED
+    │   ├── SourceUnusable                   SOURCE_UNUSABLE
+    │   ├── LinkBroken                       LINK_BROKEN
+    │   └── StaleOwner                       STALE_OWNER
     └── CommandFailed
         ├── SettingInvalid                   SETTING_INVALID
         ├── DataFolderUnusable               DATA_FOLDER_UNUSABLE
@@ -117,9 +127,10 @@ class ToldOver(Flag):
     HTTP = auto()
     CHANNEL = auto()
     COMMAND = auto()  # printed by a command, and told nowhere else
+    LOG = auto()  # between a server and a stage: logged, and told to no client
 
 
-HTTP, CHANNEL, COMMAND = ToldOver.HTTP, ToldOver.CHANNEL, ToldOver.COMMAND
+HTTP, CHANNEL, COMMAND, LOG = ToldOver.HTTP, ToldOver.CHANNEL, ToldOver.COMMAND, ToldOver.LOG
 
 _BY_CODE: dict[str, type[VisavisError]] = {}
 
@@ -553,6 +564,49 @@ class PackUnreadable(VisavisError, code="PACK_UNREADABLE", status=500):
 
 class PreparationFailed(VisavisError, code="PREPARATION_FAILED", status=500, told_over=HTTP | CHANNEL):
     """The process that reads images failed, through no fault of the image."""
+
+
+# Between a server and a stage
+
+
+class LinkFailed(VisavisError, told_over=LOG):
+    """A server and a stage cannot work together, or no longer."""
+
+
+class StageUnreachable(LinkFailed, code="STAGE_UNREACHABLE"):
+    """No connection to the stage can be made."""
+
+
+class StageRejected(LinkFailed, code="STAGE_REJECTED"):
+    """The stage does not admit this server, or does not answer as a stage does."""
+
+
+class NotAHello(LinkFailed, code="NOT_A_HELLO"):
+    """The first message of a server is missing or is something else."""
+
+
+class WrongStageToken(LinkFailed, code="WRONG_STAGE_TOKEN"):
+    """The server does not have the stage's token."""
+
+
+class PortVersionUnknown(LinkFailed, code="PORT_VERSION_UNKNOWN"):
+    """The server speaks a version of the port that the stage does not know."""
+
+
+class ServerReplaced(LinkFailed, code="SERVER_REPLACED"):
+    """The server has connected a second time: its first connection is dropped."""
+
+
+class SourceUnusable(LinkFailed, code="SOURCE_UNUSABLE"):
+    """The stage cannot get packs from where the server says."""
+
+
+class LinkBroken(LinkFailed, code="LINK_BROKEN"):
+    """The connection is over, or the other end does not keep to the protocol."""
+
+
+class StaleOwner(LinkFailed, code="STALE_OWNER"):
+    """Another server owns the session by now."""
 
 
 # What only a command prints

@@ -10,11 +10,14 @@ import os
 import secrets
 from contextlib import suppress
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from visavis.errors import DataFolderUnusable, SettingInvalid
+
+StageAddress = Annotated[str, Field(pattern=r"^wss://[^\s/]+:\d{1,5}$")]  # wss://HOST:PORT
 
 
 class IceServer(BaseModel):
@@ -61,6 +64,12 @@ class Settings(BaseSettings):
 
     stages: int | None = Field(default=None, ge=1, description="Stage processes at most; by default one for each core.")
     sessions_per_stage: int = Field(default=5, ge=1)
+    stage_addresses: tuple[StageAddress, ...] = Field(
+        default=(), description="Stages on other machines; by default this machine performs."
+    )
+    stage_token: SecretStr | None = Field(default=None, description="What the stages on other machines were given.")
+    stage_ca_file: Path | None = Field(default=None, description="The authority that signed the stages' certificates.")
+    stage_source_url: str | None = Field(default=None, description="Where those stages reach this server.")
     preparations: int = Field(default=1, ge=1, description="Photos prepared at once.")
     preparations_waiting: int = Field(
         default=8, ge=0, description="Photos that may wait for their turn; more are refused with 503."
@@ -78,6 +87,12 @@ class Settings(BaseSettings):
         if not value.startswith(("http://", "https://")):
             raise ValueError("must start with http:// or https://")
         return value.strip().rstrip("/")
+
+    @model_validator(mode="after")
+    def _stages_are_whole(self) -> Settings:
+        if self.stage_addresses and (self.stage_token is None or not (self.stage_source_url or self.public_url)):
+            raise ValueError("VISAVIS_STAGE_ADDRESSES needs VISAVIS_STAGE_TOKEN and VISAVIS_STAGE_SOURCE_URL")
+        return self
 
     @property
     def resolved_database_url(self) -> str:

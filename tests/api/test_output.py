@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from tests.conftest import Service
-from tests.sessions.test_live import init, store
+from tests.sessions.test_live_sessions import init, store
 from visavis.engine.motion.mood import Mood
 from visavis.engine.output import AS_IS, Output, read_output
 from visavis.engine.pack_ref import picture_id_of
@@ -68,14 +68,14 @@ async def test_a_session_looks_as_it_was_created_and_answers_as_any(service: Ser
     wanted = Output(
         backdrop=Backdrop(kind="color", color=(16, 32, 48)), framing=Framing(zoom=1.5), mood=Mood(happy=0.5)
     )
-    assert service.performer(session["session_id"]).casting.output == wanted
+    assert service.performer(session["session_id"]).spec.output == wanted
     shown = (await service.client.get(f"/v1/sessions/{session['session_id']}")).json()
     assert "output" not in str(shown)
 
 
 async def test_a_session_without_output_looks_as_ever(service: Service) -> None:
     session = (await service.client.post("/v1/sessions", json={"avatar": service.look_id})).json()["session"]
-    assert service.performer(session["session_id"]).casting.output == AS_IS
+    assert service.performer(session["session_id"]).spec.output == AS_IS
     record = await store(service).get(session["session_id"])
     assert record is not None and record.output is None
 
@@ -127,7 +127,7 @@ async def test_what_is_no_output_is_refused_and_leaves_nothing(
 async def test_a_picture_is_kept_while_the_session_lives(service: Service) -> None:
     session = await started(service, picture())
     (file,) = pictures(service)
-    backdrop = service.performer(session["session_id"]).casting.output.backdrop
+    backdrop = service.performer(session["session_id"]).spec.output.backdrop
     assert backdrop == Backdrop(kind="image", picture_id=picture_id_of(file.read_bytes()))
     assert file.name == f"{backdrop.picture_id}.jpg"
     red, green, blue = np.asarray(Image.open(file).convert("RGB"))[5, 5]
@@ -200,7 +200,7 @@ async def test_a_picture_that_the_stage_refuses_is_not_kept(service: Service, mo
     async def refuse(output: Output) -> None:
         raise BackgroundRefused("The background image could not be read")
 
-    monkeypatch.setattr(service.performer(session["session_id"]), "dress", refuse)
+    monkeypatch.setattr(service.performer(session["session_id"]), "set_output", refuse)
     with pytest.raises(BackgroundRefused):
         await attached.update(read_output(picture((1, 2, 3))))
     assert pictures(service) == before

@@ -71,9 +71,7 @@ async def test_a_character_stands_for_its_look(service: Service) -> None:
     answer = await service.client.post("/v1/sessions", json={"avatar": character})
     assert service.performer(
         answer.json()["session"]["session_id"]
-    ).casting.pack_path == service.services.avatars.pack_folder(
-        await service.services.avatars.pack_ref(service.look_id)
-    )
+    ).spec.pack == await service.services.avatars.pack_ref(service.look_id)
 
 
 async def test_nothing_is_left_of_a_session_that_found_no_performer(service: Service) -> None:

@@ -24,7 +24,7 @@ from visavis.engine.pack.version import FORMAT_VERSION
 from visavis.engine.portrait.points import NAMES, SevenPoints
 from visavis.engine.portrait.report import PreparationReport, Remark, write_report
 from visavis.errors import PackUnreadable
-from visavis.fleet.port import Casting
+from visavis.stage.port.values import PerformanceSpec
 
 pytestmark = pytest.mark.anyio
 
@@ -50,11 +50,15 @@ REPORT = PreparationReport(
 class ReadingFleet(FakeFleet):
     """A fleet that looks into the pack as a stage does: anything but the photo it was made of is damaged."""
 
-    async def allocate(self, casting: Casting) -> FakePerformer:
-        file = casting.pack_path / "pack.npz"
+    def __init__(self, data_dir: Path) -> None:
+        super().__init__()
+        self._avatars_dir = data_dir / "avatars"
+
+    async def allocate(self, spec: PerformanceSpec) -> FakePerformer:
+        file = spec.pack.folder_in(self._avatars_dir) / "pack.npz"
         if not file.exists() or file.read_bytes() != b"a face":
             raise PackUnreadable("The avatar pack cannot be read")
-        return await super().allocate(casting)
+        return await super().allocate(spec)
 
 
 async def pack_of(service: Service) -> Path:
@@ -74,7 +78,7 @@ async def start(service: Service) -> httpx.Response:
 
 @pytest.mark.parametrize("damage", ["truncated", "gone"])
 async def test_a_damaged_pack_is_made_again_when_it_is_needed(tmp_path: Path, damage: str) -> None:
-    async with open_service(tmp_path, fleet=ReadingFleet()) as service:
+    async with open_service(tmp_path, fleet=ReadingFleet(tmp_path)) as service:
         file = await pack_of(service) / "pack.npz"
         file.write_bytes(b"a f") if damage == "truncated" else file.unlink()
         answer = await start(service)
@@ -83,14 +87,14 @@ async def test_a_damaged_pack_is_made_again_when_it_is_needed(tmp_path: Path, da
 
 
 async def test_an_avatar_of_before_photos_were_kept_is_made_again_from_its_picture(tmp_path: Path) -> None:
-    async with open_service(tmp_path, fleet=ReadingFleet()) as service:
+    async with open_service(tmp_path, fleet=ReadingFleet(tmp_path)) as service:
         (await pack_of(service) / "pack.npz").write_bytes(b"")
         portrait_file(tmp_path, service.look_id, "photo").unlink()
         assert (await start(service)).status_code == 200
 
 
 async def test_without_any_photo_the_answer_says_what_is_wrong(tmp_path: Path) -> None:
-    async with open_service(tmp_path, fleet=ReadingFleet()) as service:
+    async with open_service(tmp_path, fleet=ReadingFleet(tmp_path)) as service:
         (await pack_of(service) / "pack.npz").unlink()
         for name in ("photo", "image.jpg"):
             portrait_file(tmp_path, service.look_id, name).unlink()
@@ -188,10 +192,15 @@ async def test_points_that_are_none_are_refused(service: Service, points: Any) -
 class EngineFleet(FakeFleet):
     """A fleet whose performers perform nothing, but which reads the pack as every stage does."""
 
-    async def allocate(self, casting: Casting) -> FakePerformer:
-        if not (casting.pack_path / "pack.npz").read_bytes().startswith(b"a face"):
-            await anyio.to_thread.run_sync(AvatarPack.load, casting.pack_path)
-        return await super().allocate(casting)
+    def __init__(self, data_dir: Path) -> None:
+        super().__init__()
+        self._avatars_dir = data_dir / "avatars"
+
+    async def allocate(self, spec: PerformanceSpec) -> FakePerformer:
+        folder = spec.pack.folder_in(self._avatars_dir)
+        if not (folder / "pack.npz").read_bytes().startswith(b"a face"):
+            await anyio.to_thread.run_sync(AvatarPack.load, folder)
+        return await super().allocate(spec)
 
 
 async def test_a_server_that_starts_anew_mends_packs_that_time_or_a_disk_has_spoilt(
@@ -202,7 +211,7 @@ async def test_a_server_that_starts_anew_mends_packs_that_time_or_a_disk_has_spo
 
     monkeypatch.setattr("tests.conftest.fake_prepare", prepare)
     photo = visavis.library.DEFAULT_PORTRAIT.path.read_bytes()
-    async with open_service(tmp_path, fleet=EngineFleet()) as first:
+    async with open_service(tmp_path, fleet=EngineFleet(tmp_path)) as first:
         made = await first.client.post("/v1/avatars/upload-face?report=true", files={"file": photo})
         assert made.status_code == 201 and made.json()["report"]["verdict"] == "good", made.text
         look, key = made.json()["avatar_id"], first.key
@@ -220,7 +229,7 @@ async def test_a_server_that_starts_anew_mends_packs_that_time_or_a_disk_has_spo
         spoil()
         with pytest.raises(PackUnreadable):
             AvatarPack.load(pack)
-        async with open_service(tmp_path, fleet=EngineFleet()) as again:
+        async with open_service(tmp_path, fleet=EngineFleet(tmp_path)) as again:
             again.client.headers["x-api-key"] = key
             again.look_id = look
             started = await start(again)

@@ -10,14 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from visavis.bench.density import measure
-from visavis.engine.pack.prepare import prepare_avatar
-from visavis.library import DEFAULT_PORTRAIT
+from visavis.bench.density import measure, prepared
 
 
 def test_sessions_are_performed_and_their_pictures_counted_at_the_viewers(tmp_path: Path) -> None:
-    prepare_avatar(DEFAULT_PORTRAIT.path.read_bytes(), tmp_path / "pack")
-    (step,) = asyncio.run(measure(tmp_path / "pack", first=2, most=2, stages=1, settle_s=1.0, measure_s=2.0))
+    pack = asyncio.run(prepared(tmp_path))
+    (step,) = asyncio.run(measure(tmp_path, pack, first=2, most=2, stages=1, settle_s=1.0, measure_s=2.0))
     assert step.sessions == 2
     assert 0 < step.fps_least <= step.fps_mean < 35  # 25, and the first keyframe's burst at most
     assert step.longest_gap_ms > 0

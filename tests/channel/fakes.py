@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 import anyio
 
 from visavis.channel.port import AttachedSession, SessionEvent, SessionInit, SessionOver, TakenOver
+from visavis.engine.motion.states import SettableState
 from visavis.engine.output import AS_IS, Output, OutputChange
 from visavis.errors import BackgroundRefused, QueueFull, SessionEnded, SessionNotFound, Unauthorized
-from visavis.fleet.port import PLAIN, Attitude, Delivery
+from visavis.stage.port.values import Speech
 
 QUEUE_LIMIT_S = 600.0
 
@@ -33,7 +34,8 @@ class FakeSession:
     speak_gate: anyio.Event | None = None  # when set, speak waits for it
     update_gate: anyio.Event | None = None  # when set, update waits for it
     output: Output = AS_IS
-    hushed: list[tuple[bool, int]] = field(default_factory=list)  # each with how much had been spoken by then
+    interrupts: list[tuple[int, int]] = field(default_factory=list)  # each with how much had been spoken by then
+    dropped: list[int] = field(default_factory=list)  # numbers of the speech that came after its interrupt
     asked: int = 0  # calls of speak, also those that wait
     broken_interrupt: bool = False
     broken: bool = False  # speak raises what nobody expects
@@ -45,25 +47,23 @@ class FakeAttachedSession(AttachedSession):
         self.session = session
         self._send, self._receive = anyio.create_memory_object_stream[SessionEvent](100)
 
-    async def speak(
-        self, pcm: bytes, *, sample_rate_hz: int, utterance_id: str | None, final: bool, delivery: Delivery = PLAIN
-    ) -> str:
+    async def speak(self, speech: Speech) -> str:
         self.session.asked += 1
         if self.session.broken:
             raise RuntimeError("the fake is broken")
         if self.session.speak_gate is not None:
             await self.session.speak_gate.wait()
-        seconds = len(pcm) / 2 / sample_rate_hz
+        seconds = len(speech.pcm) / 2 / speech.sample_rate_hz
         if self.session.queued_s + seconds > QUEUE_LIMIT_S:
             raise QueueFull("More than 600 s of speech are queued")
+        if any(speech.number <= through for through, _ in self.session.interrupts):
+            self.session.dropped.append(speech.number)
+            return speech.utterance_id or "utt_1"
         self.session.queued_s += seconds
-        self.session.spoken.append((len(pcm), sample_rate_hz, utterance_id, final))
-        return utterance_id or "utt_1"
+        self.session.spoken.append((len(speech.pcm), speech.sample_rate_hz, speech.utterance_id, speech.final))
+        return speech.utterance_id or "utt_1"
 
-    async def hush(self, on: bool) -> None:
-        self.session.hushed.append((on, len(self.session.spoken)))
-
-    async def attend(self, state: Attitude) -> None:
+    async def set_state(self, state: SettableState) -> None:
         self.session.spoken.append(state)
 
     async def update(self, change: OutputChange) -> Output:
@@ -74,9 +74,10 @@ class FakeAttachedSession(AttachedSession):
         self.session.output = change.made_to(self.session.output)
         return self.session.output
 
-    async def interrupt(self) -> None:
+    async def interrupt(self, *, through: int) -> None:
         if self.session.broken_interrupt:
             raise RuntimeError("the fake is broken")
+        self.session.interrupts.append((through, len(self.session.spoken)))
         self.session.queued_s = 0.0
         self.session.spoken.append("interrupt")
 

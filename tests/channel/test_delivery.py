@@ -15,7 +15,6 @@ from visavis.channel.server_messages import ErrorMessage, SpeakConfirmed
 from visavis.channel.steps import Attach, Send, Speak, Step
 from visavis.engine.motion.mood import Mood
 from visavis.engine.speech.phones import CLASSES
-from visavis.fleet.port import PLAIN
 
 AUDIO = base64.b64encode(bytes(6400)).decode()  # 200 ms
 PHONEMES: dict[str, list[tuple[Any, float, float]]] = {
@@ -47,19 +46,19 @@ def listed(rows: list[tuple[Any, float, float]]) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("alphabet", PHONEMES)
 def test_phonemes_of_every_alphabet_reach_the_session_as_visemes(protocol: ChannelProtocol, alphabet: str) -> None:
     (effect,) = speak(protocol, phonemes=listed(PHONEMES[alphabet]), alphabet=alphabet)
-    assert isinstance(effect, Speak) and effect.delivery.visemes is not None
-    assert [(CLASSES[v.viseme], v.start_ms, v.end_ms) for v in effect.delivery.visemes] == [
+    assert isinstance(effect, Speak) and effect.speech.visemes is not None
+    assert [(CLASSES[v.viseme], v.start_ms, v.end_ms) for v in effect.speech.visemes] == [
         ("PP", 0, 80),
         ("AA", 80, 200),
     ]
-    assert effect.delivery.mood is None
+    assert effect.speech.mood is None
 
 
 def test_refused_phonemes_are_said_in_their_turn_and_their_speech_is_heard(protocol: ChannelProtocol) -> None:
     (first,) = speak(protocol)
     (second,) = speak(protocol, phonemes=listed([("p", 0, 9000)]), emotion="sad")
     assert isinstance(first, Speak) and isinstance(second, Speak)
-    assert second.delivery.visemes is None and second.delivery.mood == Mood(sad=1.0) and len(second.pcm) == 6400
+    assert second.speech.visemes is None and second.speech.mood == Mood(sad=1.0) and len(second.speech.pcm) == 6400
     confirmed, refused = (output.message for output in protocol.done() if isinstance(output, Send))
     assert (
         isinstance(confirmed, SpeakConfirmed)
@@ -75,7 +74,7 @@ def test_numbers_that_no_float_holds_are_refused(protocol: ChannelProtocol) -> N
         '"end_ms": 1', '"end_ms": ' + "9" * 400
     )
     refused, effect = protocol.receive_text(text)
-    assert isinstance(refused, Send) and isinstance(effect, Speak) and effect.delivery.visemes is None
+    assert isinstance(refused, Send) and isinstance(effect, Speak) and effect.speech.visemes is None
 
 
 @pytest.mark.parametrize(
@@ -89,9 +88,9 @@ def test_numbers_that_no_float_holds_are_refused(protocol: ChannelProtocol) -> N
 )
 def test_an_emotion_reaches_the_session_as_a_mood(protocol: ChannelProtocol, emotion: Any, mood: Mood | None) -> None:
     (effect,) = speak(protocol, emotion=emotion)
-    assert isinstance(effect, Speak) and effect.delivery.mood == mood
+    assert isinstance(effect, Speak) and effect.speech.mood == mood
 
 
 def test_plain_speech_is_said_plainly(protocol: ChannelProtocol) -> None:
     (effect,) = speak(protocol)
-    assert isinstance(effect, Speak) and effect.delivery is PLAIN
+    assert isinstance(effect, Speak) and effect.speech.visemes is None and effect.speech.mood is None

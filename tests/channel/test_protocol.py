@@ -19,7 +19,7 @@ from visavis.channel.steps import Attach, Close, Interrupt, Send, Speak, Step, U
 from visavis.channel.video_size import is_valid_video_size
 from visavis.engine.output import AS_IS
 from visavis.errors import CloseCode, QueueFull, SessionEnded
-from visavis.fleet.port import PlaybackStarted
+from visavis.stage.port.events import PlaybackStarted
 
 # The machine may be busy: slowness is no fault of the protocol.
 calmly = settings(deadline=None, max_examples=60, database=None, suppress_health_check=[HealthCheck.too_slow])
@@ -298,7 +298,7 @@ def test_no_json_object_breaks_the_protocol(members: dict[str, object], kind: st
         if isinstance(output, Send):
             output.message.model_dump_json().encode()
         if isinstance(output, Speak):
-            assert len(output.pcm) % 2 == 0 and 8_000 <= output.sample_rate_hz <= 48_000
+            assert len(output.speech.pcm) % 2 == 0 and 8_000 <= output.speech.sample_rate_hz <= 48_000
 
 
 LISTED = "64x64 128x64 1280x720 512x512 1920x1080 1080x1920 1920x960 854x480 1366x768 640x480 1280x768 1280x800 "

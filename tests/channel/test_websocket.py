@@ -21,7 +21,7 @@ from websockets.exceptions import ConnectionClosed
 from tests.channel.fakes import FakeLiveSessions, FakeSession
 from visavis.channel.port import SessionOver
 from visavis.channel.websocket import WS_MAX_SIZE_BYTES, channel_router
-from visavis.fleet.port import PlaybackFinished, PlaybackStarted
+from visavis.stage.port.events import PlaybackFinished, PlaybackStarted
 
 pytestmark = pytest.mark.anyio
 PCM = base64.b64encode(bytes(3200)).decode()
@@ -293,7 +293,7 @@ async def test_a_client_that_leaves_before_it_is_closed_is_detached() -> None:
             await session.gone.wait()
 
 
-async def test_an_interrupt_behind_a_burst_silences_before_its_turn_and_drops_in_its_turn() -> None:
+async def test_an_interrupt_behind_a_burst_overtakes_it_and_is_answered_in_its_turn() -> None:
     session = FakeSession(token="token", speak_gate=anyio.Event())
     async with serving(session) as address, connect(address) as client:
         await opened(client)
@@ -302,36 +302,53 @@ async def test_an_interrupt_behind_a_burst_silences_before_its_turn_and_drops_in
         await tell(client, type="agent.interrupt")
         await tell(client, type="agent.speak", audio=PCM, utterance_id="after")
         with anyio.fail_after(20):
-            while not session.hushed:
+            while not session.interrupts:
                 await (await client.ping())
-        assert session.hushed == [(True, 0)] and session.speak_gate is not None
+        assert session.interrupts == [(102, 0)], "the init is message 1, the interrupt 102"
+        assert session.speak_gate is not None
         session.speak_gate.set()
-        kinds = [(await hear(client))["type"] for _ in range(102)]
+        heard = [await hear(client) for _ in range(102)]
+    kinds = [message["type"] for message in heard]
     assert kinds == ["agent.speak.confirmed"] * 100 + ["agent.interrupt.confirmed", "agent.speak.confirmed"]
-    assert session.spoken.index("interrupt") == 100 and session.spoken[101] == (3200, 16_000, "after", False)
-    assert [on for on, _ in session.hushed] == [True, False] and session.hushed[1][1] > 100
+    assert all(message["audio_samples"] == 1600 for message in heard if "audio_samples" in message)
+    assert session.spoken == ["interrupt", (3200, 16_000, "after", False)]
+    assert session.dropped == list(range(2, 102))
 
 
-async def test_an_interrupt_on_its_own_hushes_nothing() -> None:
-    session = FakeSession(token="token")
+async def test_speech_that_was_sent_before_the_session_was_open_is_numbered_too() -> None:
+    session = FakeSession(token="token", speak_gate=anyio.Event())
     async with serving(session) as address, connect(address) as client:
-        await opened(client)
+        await tell(client, type="session.init", session_id="sess_1", session_token="token")
+        for _ in range(5):
+            await tell(client, type="agent.speak", audio=PCM)
+        assert (await hear(client))["type"] == "connection.established"
         await tell(client, type="agent.interrupt")
-        assert (await hear(client))["type"] == "agent.interrupt.confirmed"
-    assert session.spoken == ["interrupt"] and session.hushed == []
+        with anyio.fail_after(20):
+            while not session.interrupts:
+                await (await client.ping())
+        assert session.speak_gate is not None
+        session.speak_gate.set()
+        assert [(await hear(client))["type"] for _ in range(6)][-1] == "agent.interrupt.confirmed"
+    assert session.spoken == ["interrupt"] and session.dropped == [2, 3, 4, 5, 6]
 
 
-async def test_a_channel_that_is_lost_in_a_hush_leaves_the_avatar_speaking() -> None:
-    session = FakeSession(token="token", speak_gate=anyio.Event(), broken_interrupt=True)
+async def test_an_interrupt_that_breaks_is_told_in_its_turn() -> None:
+    session = FakeSession(token="token", broken_interrupt=True)
     async with serving(session) as address, connect(address) as client:
         await opened(client)
         await tell(client, type="agent.speak", audio=PCM)
         await tell(client, type="agent.interrupt")
-        with anyio.fail_after(20):
-            while not session.hushed:
-                await (await client.ping())
-        assert session.speak_gate is not None
-        session.speak_gate.set()
-        with anyio.fail_after(20):
-            await session.gone.wait()
-    assert [on for on, _ in session.hushed] == [True, False]
+        assert (await hear(client))["audio_samples"] == 1600
+        assert (await hear(client))["code"] == "INTERNAL"
+        assert (await closing(client))[0] == 1011
+    assert session.detached == 1
+
+
+async def test_a_flood_of_interrupts_is_answered_one_by_one() -> None:
+    session = FakeSession(token="token")
+    async with serving(session) as address, connect(address) as client:
+        await opened(client)
+        for _ in range(500):
+            await tell(client, type="agent.interrupt")
+        assert {(await hear(client))["type"] for _ in range(500)} == {"agent.interrupt.confirmed"}
+    assert sorted(through for through, _ in session.interrupts) == list(range(2, 502))

@@ -24,9 +24,9 @@ from typing import Any
 from visavis import errors
 from visavis.channel import port as channel_port
 from visavis.channel.protocol import ChannelProtocol
-from visavis.channel.steps import Attach, Close, Send, Step
+from visavis.channel.steps import Attach, Close, Send, Speak, Step
 from visavis.engine.output import AS_IS, read_output
-from visavis.fleet import port as fleet_port
+from visavis.stage.port import events as port_events
 
 TRANSCRIPTS = sorted((Path(__file__).parent / "transcripts").glob("*.jsonl"))
 
@@ -105,7 +105,9 @@ def replay_pure(transcript: Transcript) -> None:
         if "effect" in step:
             effect = outputs.pop(0)
             assert type(effect).__name__ == step["effect"] and not outputs, (place, effect)
-            asked = effect.init if isinstance(effect, Attach) else effect
+            asked = (
+                effect.init if isinstance(effect, Attach) else effect.speech if isinstance(effect, Speak) else effect
+            )
             for name, value in step.get("with", {}).items():
                 assert getattr(asked, name) == value, (place, name)
             outputs = _outcome(protocol, step["outcome"], update=step["effect"] == "Update")
@@ -125,7 +127,7 @@ def _input(protocol: ChannelProtocol, step: dict[str, Any]) -> list[Step]:
     if "client_binary" in step:
         return protocol.receive_binary(binary(step["client_binary"]))
     if "session" in step:
-        kind = getattr(channel_port, step["session"], None) or getattr(fleet_port, step["session"])
+        kind = getattr(channel_port, step["session"], None) or getattr(port_events, step["session"])
         return protocol.session_event(kind(**step["with"]))
     assert step == {"time": "init_timeout"}, step
     return protocol.init_timed_out()

@@ -19,17 +19,21 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tests.packs import place_pack
 from tests.rooms.offers import make_offer
 from visavis.errors import OfferRefused
-from visavis.fleet.local import LocalFleet, LocalPerformer
-from visavis.fleet.port import Casting, FirstFrameSent, PerformerMetrics, ViewerJoined, ViewerLeft
+from visavis.fleet.local import LocalStages
+from visavis.fleet.performer import StagePerformer
+from visavis.fleet.stages import StageFleet
 from visavis.rooms.watch import HeardBlock, RoomViewer, SeenPicture, record
+from visavis.stage.port.events import FirstFrameSent, PerformerMetrics, ViewerJoined, ViewerLeft
+from visavis.stage.port.values import PerformanceSpec, Speech
 
 REPOSITORY = Path(__file__).parents[2]
 WHITE = 100  # mean of a picture that flashes; 16 to 30 otherwise
 LOUD = 2000
 
-Scenario = Callable[[LocalPerformer], Awaitable[None]]
+Scenario = Callable[[StagePerformer], Awaitable[None]]
 Run = Callable[[Scenario], None]
 T = TypeVar("T")
 
@@ -41,22 +45,28 @@ def runner() -> Iterator[asyncio.Runner]:
 
 
 @pytest.fixture(scope="module")
-def fleet(runner: asyncio.Runner) -> Iterator[LocalFleet]:
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture(scope="module")
+def fleet(runner: asyncio.Runner, data_dir: Path) -> Iterator[StageFleet]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(REPOSITORY))
-        fleet = runner.run(LocalFleet(stages=1, parts="tests.stage.flashing_parts:parts").start())
+        fleet = StageFleet(LocalStages(data_dir=data_dir, most=1, parts="tests.stage.flashing_parts:parts"))
+        runner.run(fleet.start())
         yield fleet
         runner.run(fleet.aclose())
 
 
 @pytest.fixture
-def run(runner: asyncio.Runner, fleet: LocalFleet) -> Run:
+def run(runner: asyncio.Runner, fleet: StageFleet, data_dir: Path) -> Run:
     """Run a scenario with a session of its own, within 40 s."""
 
     async def bounded(scenario: Scenario) -> None:
         with anyio.fail_after(40):
             performer = await fleet.allocate(
-                Casting(session_id="sess_1", pack_path=REPOSITORY, width_px=320, height_px=240)
+                PerformanceSpec(session_id="sess_1", pack=place_pack(data_dir), width_px=320, height_px=240)
             )
             try:
                 await scenario(performer)
@@ -102,7 +112,7 @@ class Watching:
 
 
 @contextlib.asynccontextmanager
-async def watching(performer: LocalPerformer, viewer_id: str = "viewer_1") -> AsyncIterator[Watching]:
+async def watching(performer: StagePerformer, viewer_id: str = "viewer_1") -> AsyncIterator[Watching]:
     async with RoomViewer(lambda sdp: performer.offer(viewer_id=viewer_id, sdp=sdp)) as viewer:
         watched = Watching(viewer)
         async with asyncio.TaskGroup() as tasks:
@@ -122,6 +132,10 @@ def tone(duration_ms: int, rate_hz: int = 16_000) -> bytes:
     return bytes((wave * 9000).astype("<i2"))
 
 
+def said(pcm: bytes) -> Speech:
+    return Speech(pcm=pcm, sample_rate_hz=16_000, number=1, final=True)
+
+
 def brightness(picture: SeenPicture) -> float:
     return float(picture.frame.to_ndarray(format="gray")[picture.frame.height // 2 :].mean())
 
@@ -137,7 +151,7 @@ def onset_s(blocks: list[HeardBlock]) -> float:
 
 
 def test_idle_pictures_move_and_come_at_the_frame_rate(run: Run) -> None:
-    async def scenario(performer: LocalPerformer) -> None:
+    async def scenario(performer: StagePerformer) -> None:
         async with watching(performer) as watched:
             await watched.until(lambda: len(watched.pictures) >= 30 and len(watched.blocks) >= 40)
             grey = [p.frame.to_ndarray(format="gray").astype(int) for p in watched.pictures]
@@ -153,13 +167,13 @@ def test_idle_pictures_move_and_come_at_the_frame_rate(run: Run) -> None:
 
 
 def test_a_click_is_seen_in_the_first_picture_after_it(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    async def scenario(performer: LocalPerformer) -> None:
+    async def scenario(performer: StagePerformer) -> None:
         offsets_ms = []
         async with watching(performer) as watched:
             await watched.until(lambda: watched.viewer.synchronised and len(watched.pictures) > 5)
             for _ in range(5):
                 seen, heard = len(watched.pictures), len(watched.blocks)
-                await performer.speak(tone(200), sample_rate_hz=16_000, final=True)
+                await performer.speak(said(tone(200)))
                 await watched.until(partial(watched.shows_a_click, seen, heard))
                 before, flash = next(
                     pair for pair in itertools.pairwise(watched.pictures[seen - 1 :]) if brightness(pair[1]) > WHITE
@@ -180,7 +194,7 @@ def test_a_click_is_seen_in_the_first_picture_after_it(run: Run, capsys: pytest.
 
 
 def test_two_viewers_see_the_same_and_everything_is_encoded_once(run: Run) -> None:
-    async def scenario(performer: LocalPerformer) -> None:
+    async def scenario(performer: StagePerformer) -> None:
         async with watching(performer, "one") as one:
             await one.until(lambda: len(one.pictures) > 30)
             async with watching(performer, "two") as two:
@@ -199,14 +213,14 @@ def test_two_viewers_see_the_same_and_everything_is_encoded_once(run: Run) -> No
 
 
 def test_interrupt_silences_what_a_viewer_hears_and_rests_what_it_sees(run: Run) -> None:
-    async def scenario(performer: LocalPerformer) -> None:
+    async def scenario(performer: StagePerformer) -> None:
         async with watching(performer) as watched:
             await watched.until(lambda: watched.viewer.synchronised and len(watched.pictures) > 5)
-            await performer.speak(tone(10_000), sample_rate_hz=16_000, final=True)
+            await performer.speak(said(tone(10_000)))
             await watched.until(
                 lambda: brightness(watched.pictures[-1]) > WHITE and loudness(watched.blocks[-1]) > LOUD
             )
-            await performer.interrupt()
+            await performer.interrupt(through=1)
             heard, seen = len(watched.blocks), len(watched.pictures)
             await watched.until(lambda: len(watched.blocks) > heard + 30 and len(watched.pictures) > seen + 15)
             assert all(loudness(b) < 100 for b in watched.blocks[heard + 15 :]), (
@@ -218,7 +232,7 @@ def test_interrupt_silences_what_a_viewer_hears_and_rests_what_it_sees(run: Run)
 
 
 def test_viewers_coming_and_going_are_told(run: Run) -> None:
-    async def scenario(performer: LocalPerformer) -> None:
+    async def scenario(performer: StagePerformer) -> None:
         events = performer.events()
 
         async def next_of(*kinds: type) -> object:
@@ -243,7 +257,7 @@ def test_viewers_coming_and_going_are_told(run: Run) -> None:
 
 
 def test_the_picture_changes_its_size_while_viewers_stay(run: Run) -> None:
-    async def scenario(performer: LocalPerformer) -> None:
+    async def scenario(performer: StagePerformer) -> None:
         async with watching(performer) as watched:
             await watched.until(lambda: len(watched.pictures) > 5)
             await performer.resize(width_px=640, height_px=360)
@@ -255,13 +269,13 @@ def test_the_picture_changes_its_size_while_viewers_stay(run: Run) -> None:
 
 
 def test_a_recording_has_sound_and_pictures_aligned(run: Run, tmp_path: Path) -> None:
-    async def scenario(performer: LocalPerformer) -> None:
+    async def scenario(performer: StagePerformer) -> None:
         async with RoomViewer(lambda sdp: performer.offer(viewer_id="v", sdp=sdp)) as viewer:
             recording = asyncio.create_task(record(viewer, out=tmp_path / "room.mp4", seconds=2.0))
             async for event in performer.events():
                 if event == FirstFrameSent():
                     break
-            await performer.speak(b"\0\0" * 8000 + tone(400), sample_rate_hz=16_000, final=True)
+            await performer.speak(said(b"\0\0" * 8000 + tone(400)))
             recorded = await recording
         assert recorded.synchronised and recorded.pictures > 10 and recorded.sound_s > 1.5
         with av.open(str(recorded.out)) as film:

@@ -9,11 +9,11 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.stage.flashing_parts import LoudnessToMotion
+from tests.stage.speaking import Speaker
 from tests.stage.test_performance import RATE_HZ, tone
 from visavis.engine.motion.frame import INDEX, MOUTH_COUNT
 from visavis.engine.motion.mood import Mood
 from visavis.engine.speech.phones import TimedPhone, time_visemes
-from visavis.stage.messages import Speak, pack, unpack
 from visavis.stage.performance import Performance
 from visavis.stage.timeline import BLOCK_SAMPLES, SAMPLES_PER_MS
 from visavis.stage.voice import Timings
@@ -22,11 +22,11 @@ PHONES = (("AA", 0, 200), ("P", 200, 300), ("AA", 300, 500), ("M", 500, 600), ("
 SHUT_MS, OPEN_MS = (250, 550), (100, 400)
 
 
-class Stand:
+class Stand(Speaker):
     """Drives a performance at 100 faces a second, and keeps them with what was heard."""
 
     def __init__(self) -> None:
-        self.performance = Performance(seed=1, open_speech=LoudnessToMotion)
+        super().__init__(Performance(seed=1, open_speech=LoudnessToMotion))
         self.sound = np.zeros(0, np.int16)
         self.faces: list[NDArray[np.float32]] = []
 
@@ -67,7 +67,7 @@ def assert_follows(stand: Stand) -> None:
 
 @pytest.mark.parametrize("rate_hz", [8000, 16_000, 22_050, 44_100, 48_000])
 def test_lips_follow_the_timings_at_any_rate(stand: Stand, rate_hz: int) -> None:
-    stand.performance.speak(tone(800, rate_hz), rate_hz, final=True, visemes=timings())
+    stand.speak(tone(800, rate_hz), rate_hz, final=True, visemes=timings())
     stand.run(1200)
     assert_follows(stand)
     assert not np.any(stand.faces[-5:], axis=0)[:MOUTH_COUNT].any()
@@ -78,7 +78,7 @@ def test_lips_follow_timings_that_come_with_each_piece(stand: Stand, piece_ms: i
     pcm = tone(800)
     for start in range(0, 800, piece_ms):
         end = min(800, start + piece_ms)
-        stand.performance.speak(pcm[start * 16 : end * 16], RATE_HZ, visemes=timings(start, end))
+        stand.speak(pcm[start * 16 : end * 16], RATE_HZ, visemes=timings(start, end))
     stand.run(1400)
     assert_follows(stand)
 
@@ -87,7 +87,7 @@ def test_lips_follow_timings_that_come_unevenly(stand: Stand) -> None:
     pcm = tone(800)
     stand.performance._margin = 120 * SAMPLES_PER_MS  # as a session that has learnt of it
     for start, wait in ((0, 40), (100, 160), (200, 20), (300, 180), (400, 20), (500, 180), (600, 20), (700, 100)):
-        stand.performance.speak(pcm[start * 16 : start * 16 + 1600], RATE_HZ, visemes=timings(start, start + 100))
+        stand.speak(pcm[start * 16 : start * 16 + 1600], RATE_HZ, visemes=timings(start, start + 100))
         stand.run(wait)
     stand.run(800)
     quiet = np.diff(np.flatnonzero(stand.sound)).max()
@@ -97,10 +97,10 @@ def test_lips_follow_timings_that_come_unevenly(stand: Stand) -> None:
 
 def test_timings_go_on_where_they_were_after_the_audio_ran_out(stand: Stand) -> None:
     pcm = tone(800)
-    stand.performance.speak(pcm[: 200 * 16], RATE_HZ, visemes=timings(0, 200))
+    stand.speak(pcm[: 200 * 16], RATE_HZ, visemes=timings(0, 200))
     stand.run(500)
     rested = len(stand.faces)
-    stand.performance.speak(pcm[200 * 16 :], RATE_HZ, final=True, visemes=timings(200, 800))
+    stand.speak(pcm[200 * 16 :], RATE_HZ, final=True, visemes=timings(200, 800))
     stand.run(1000)
     again = int(np.flatnonzero(stand.sound[rested * 10 * SAMPLES_PER_MS :])[0]) // (10 * SAMPLES_PER_MS) + rested
     gaps = [float(face[INDEX["jawOpen"]] - face[INDEX["mouthClose"]]) for face in stand.faces[again:]]
@@ -108,30 +108,28 @@ def test_timings_go_on_where_they_were_after_the_audio_ran_out(stand: Stand) -> 
 
 
 def test_a_change_of_rate_keeps_timings_in_their_places(stand: Stand) -> None:
-    stand.performance.speak(tone(300, 16_000), 16_000, visemes=timings(0, 300))
-    stand.performance.speak(tone(500, 24_000), 24_000, final=True, visemes=timings(300, 800))
+    stand.speak(tone(300, 16_000), 16_000, visemes=timings(0, 300))
+    stand.speak(tone(500, 24_000), 24_000, final=True, visemes=timings(300, 800))
     stand.run(1200)
     assert_follows(stand)
 
 
 def test_an_interrupt_drops_timings_with_their_speech(stand: Stand) -> None:
-    stand.performance.speak(tone(800), RATE_HZ, utterance_id="a", visemes=timings())
+    stand.speak(tone(800), RATE_HZ, utterance_id="a", visemes=timings())
     stand.run(160)
-    stand.performance.interrupt()
+    stand.interrupt()
     stand.run(200)
     assert not stand.faces[-1][:MOUTH_COUNT].any()
-    stand.performance.speak(tone(400), RATE_HZ, utterance_id="a", final=True)
+    stand.speak(tone(400), RATE_HZ, utterance_id="a", final=True)
     before = len(stand.faces)
     stand.run(600)
     assert max(face[INDEX["jawOpen"]] for face in stand.faces[before:]) == 1.0, "heard by its loudness again"
 
 
 def test_timed_and_untimed_messages_of_one_utterance(stand: Stand) -> None:
-    stand.performance.speak(tone(300), RATE_HZ)
-    stand.performance.speak(
-        tone(200), RATE_HZ, visemes=time_visemes([TimedPhone("M", 0, 200)], "arpabet", duration_ms=200)
-    )
-    stand.performance.speak(tone(300), RATE_HZ, final=True)
+    stand.speak(tone(300), RATE_HZ)
+    stand.speak(tone(200), RATE_HZ, visemes=time_visemes([TimedPhone("M", 0, 200)], "arpabet", duration_ms=200))
+    stand.speak(tone(300), RATE_HZ, final=True)
     stand.run(1200)
     assert stand.gap(150) == 1.0 and stand.gap(400) < 0.02 and stand.gap(650) == 1.0
 
@@ -144,8 +142,8 @@ def smile(face: NDArray[np.float32]) -> float:
 
 
 def test_an_utterance_brings_its_mood_and_takes_it_along(stand: Stand) -> None:
-    stand.performance.speak(tone(200), RATE_HZ, utterance_id="plain", final=True)
-    stand.performance.speak(tone(1500), RATE_HZ, utterance_id="glad", final=True, mood=Mood(happy=1.0))
+    stand.speak(tone(200), RATE_HZ, utterance_id="plain", final=True)
+    stand.speak(tone(1500), RATE_HZ, utterance_id="glad", final=True, mood=Mood(happy=1.0))
     stand.run(200)
     before = smile(stand.faces[-1])
     stand.run(1400)
@@ -160,28 +158,8 @@ def test_the_sessions_mood_holds_where_speech_brings_none(stand: Stand) -> None:
     stand.performance.mood = Mood(happy=0.8)
     stand.run(3000)
     assert smile(stand.faces[-1]) > 0.2
-    stand.performance.speak(tone(3000), RATE_HZ, final=True, mood=Mood())
+    stand.speak(tone(3000), RATE_HZ, final=True, mood=Mood())
     stand.run(3000)
     assert smile(stand.faces[-1]) < 0.1
     stand.run(4000)
     assert smile(stand.faces[-1]) > 0.2
-
-
-def test_timings_and_mood_cross_to_the_stage() -> None:
-    said = Speak(
-        request=1,
-        session_id="s",
-        pcm=b"\0\0",
-        sample_rate_hz=8000,
-        utterance_id=None,
-        final=False,
-        visemes=[(1, 0.0, 12.5)],
-        mood=[0.5, 0, 0, 0],
-    )
-    back = unpack(pack(said)[4:])
-    assert (
-        isinstance(back, Speak)
-        and back.visemes is not None
-        and [tuple(v) for v in back.visemes] == said.visemes
-        and back.mood == said.mood
-    )

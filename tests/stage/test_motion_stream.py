@@ -8,24 +8,25 @@ import numpy as np
 import pytest
 
 from tests.stage.flashing_parts import LoudnessToMotion
+from tests.stage.speaking import Speaker
 from tests.stage.test_performance import RATE_HZ, tone
 from visavis.engine.motion.arkit_names import ARKIT
 from visavis.engine.motion.frame import INDEX
-from visavis.stage.motion_stream import BATCH_FRAMES, FRAME_SAMPLES, IDLE_BATCH_FRAMES, Motion, MotionCut, MotionStream
+from visavis.stage.motion_stream import BATCH_FRAMES, FRAME_SAMPLES, IDLE_BATCH_FRAMES, MotionStream
 from visavis.stage.performance import Performance
-from visavis.stage.timeline import BLOCK_SAMPLES, SAMPLES_PER_MS
-from visavis.stage.utterances import Started
+from visavis.stage.port.events import MotionCut, MotionEvent, MotionFrames, PlaybackStarted
+from visavis.stage.timeline import BLOCK_SAMPLES, PLAYOUT_RATE_HZ, SAMPLES_PER_MS
 
 JAW, BLINK = ARKIT.index("jawOpen"), ARKIT.index("eyeBlinkLeft")
 
 
-class Stand:
+class Stand(Speaker):
     """Drives a performance with its stream; keeps what was told, with the position of the clock at which it was."""
 
     def __init__(self) -> None:
-        self.performance = Performance(seed=1, open_speech=LoudnessToMotion)
+        super().__init__(Performance(seed=1, open_speech=LoudnessToMotion))
         self.stream = MotionStream(self.performance, seed=1)
-        self.told: list[tuple[int, Motion | MotionCut]] = []
+        self.told: list[tuple[int, MotionEvent]] = []
         self.started: dict[str, int] = {}
         self.jaws: list[float] = []  # of the picture, every 10 ms
 
@@ -33,9 +34,9 @@ class Stand:
         for _ in range(duration_ms // 20):
             at = self.performance.position
             self.performance.next_block()
-            for happening in self.performance.happenings():
-                if isinstance(happening, Started):
-                    self.started[happening.utterance_id] = at
+            for event in self.performance.events():
+                if isinstance(event, PlaybackStarted):
+                    self.started[event.utterance_id] = at
             self.told += [(at, motion) for motion in self.stream.step()]
             self.jaws += [
                 float(self.performance.face(at + k).motion.coefficients[INDEX["jawOpen"]])
@@ -46,10 +47,10 @@ class Stand:
         """Return the frames of an utterance by their positions; none may come twice."""
         found: dict[int, list[float]] = {}
         for _, motion in self.told:
-            if isinstance(motion, Motion) and motion.utterance_id == utterance_id:
+            if isinstance(motion, MotionFrames) and motion.utterance_id == utterance_id:
                 assert 0 < len(motion.coefficients) == len(motion.heads) <= max(BATCH_FRAMES, IDLE_BATCH_FRAMES)
                 for k, row in enumerate(motion.coefficients):
-                    position = motion.position + k * FRAME_SAMPLES
+                    position = round(motion.position_s * PLAYOUT_RATE_HZ) + k * FRAME_SAMPLES
                     assert position not in found
                     found[position] = row
         return found
@@ -66,15 +67,15 @@ def stand() -> Stand:
 
 def test_frames_of_an_utterance_are_whole_and_ahead_of_their_sound(stand: Stand) -> None:
     stand.run(200)
-    stand.performance.speak(tone(1000), RATE_HZ, utterance_id="a", final=True)
+    stand.speak(tone(1000), RATE_HZ, utterance_id="a", final=True)
     stand.run(1500)
     frames = stand.frames("a")
     assert list(frames) == [k * FRAME_SAMPLES for k in range(50)]
     begun = stand.started["a"]
     leads = [
-        begun + motion.position - at
+        begun + round(motion.position_s * PLAYOUT_RATE_HZ) - at
         for at, motion in stand.told
-        if isinstance(motion, Motion) and motion.utterance_id == "a"
+        if isinstance(motion, MotionFrames) and motion.utterance_id == "a"
     ]
     assert min(leads) >= 0 and min(leads[2:]) >= 80 * SAMPLES_PER_MS
     assert not stand.cuts
@@ -82,7 +83,7 @@ def test_frames_of_an_utterance_are_whole_and_ahead_of_their_sound(stand: Stand)
 
 def test_the_mouth_is_the_pictures(stand: Stand) -> None:
     pcm = np.concatenate([tone(200), np.zeros(RATE_HZ // 5, np.int16), tone(200)])
-    stand.performance.speak(pcm, RATE_HZ, utterance_id="a", final=True)
+    stand.speak(pcm, RATE_HZ, utterance_id="a", final=True)
     stand.run(1000)
     begun = stand.started["a"] // (10 * SAMPLES_PER_MS)
     for position, row in stand.frames("a").items():
@@ -92,30 +93,35 @@ def test_the_mouth_is_the_pictures(stand: Stand) -> None:
 
 def test_utterances_that_follow_each_other_come_in_order(stand: Stand) -> None:
     for name, duration_ms in (("a", 200), ("b", 10), ("c", 0), ("d", 300)):
-        stand.performance.speak(tone(duration_ms), RATE_HZ, utterance_id=name, final=True)
+        stand.speak(tone(duration_ms), RATE_HZ, utterance_id=name, final=True)
     stand.run(1000)
-    spoken = [motion.utterance_id for _, motion in stand.told if isinstance(motion, Motion) and motion.utterance_id]
+    spoken = [
+        motion.utterance_id for _, motion in stand.told if isinstance(motion, MotionFrames) and motion.utterance_id
+    ]
     assert spoken == sorted(spoken)
     assert {name: len(stand.frames(name)) for name in "abcd"} == {"a": 10, "b": 1, "c": 0, "d": 15}
 
 
 def test_an_interrupt_says_from_where_on_frames_are_void(stand: Stand) -> None:
-    stand.performance.speak(tone(2000), RATE_HZ, utterance_id="a")
-    stand.performance.speak(tone(500), RATE_HZ, utterance_id="b", final=True)
+    stand.speak(tone(2000), RATE_HZ, utterance_id="a")
+    stand.speak(tone(500), RATE_HZ, utterance_id="b", final=True)
     stand.run(500)
-    stand.performance.interrupt()
+    stand.interrupt()
     stand.run(600)
     (cut,) = stand.cuts
-    assert cut.utterance_id == "a" and 380 * SAMPLES_PER_MS < cut.position < 520 * SAMPLES_PER_MS
-    assert max(stand.frames("a")) > cut.position and not stand.frames("b")
+    assert (
+        cut.utterance_id == "a"
+        and 380 * SAMPLES_PER_MS < round(cut.position_s * PLAYOUT_RATE_HZ) < 520 * SAMPLES_PER_MS
+    )
+    assert max(stand.frames("a")) > round(cut.position_s * PLAYOUT_RATE_HZ) and not stand.frames("b")
     after = [
         motion
         for _, motion in stand.told[[motion for _, motion in stand.told].index(cut) + 1 :]
-        if isinstance(motion, Motion)
+        if isinstance(motion, MotionFrames)
     ]
     jaws = [row[JAW] for motion in after for row in motion.coefficients]
     assert all(motion.utterance_id is None for motion in after) and jaws[0] > 0.5 and jaws[-1] == 0
-    stand.performance.speak(tone(200), RATE_HZ, utterance_id="c", final=True)
+    stand.speak(tone(200), RATE_HZ, utterance_id="c", final=True)
     stand.run(500)
     assert len(stand.frames("c")) == 10
 
@@ -125,25 +131,27 @@ def test_the_face_lives_on_in_silence_at_the_pace_of_the_clock(stand: Stand) -> 
     frames = stand.frames(None)
     assert list(frames) == [k * FRAME_SAMPLES for k in range(400)]
     assert max(row[BLINK] for row in frames.values()) > 0.9 and not any(row[JAW] for row in frames.values())
-    assert len({tuple(head) for _, motion in stand.told if isinstance(motion, Motion) for head in motion.heads}) > 50
+    assert (
+        len({tuple(head) for _, motion in stand.told if isinstance(motion, MotionFrames) for head in motion.heads}) > 50
+    )
 
 
 def test_life_has_no_gap_between_speech_and_silence(stand: Stand) -> None:
     stand.run(300)
-    stand.performance.speak(tone(600), RATE_HZ, utterance_id="a", final=True)
+    stand.speak(tone(600), RATE_HZ, utterance_id="a", final=True)
     stand.run(2000)
-    count = sum(len(motion.heads) for _, motion in stand.told if isinstance(motion, Motion))
+    count = sum(len(motion.heads) for _, motion in stand.told if isinstance(motion, MotionFrames))
     assert count == pytest.approx(2300 / 20, abs=IDLE_BATCH_FRAMES)
-    yaws = [head[0] for _, motion in stand.told if isinstance(motion, Motion) for head in motion.heads]
+    yaws = [head[0] for _, motion in stand.told if isinstance(motion, MotionFrames) for head in motion.heads]
     assert np.abs(np.diff(yaws)).max() < 1.0
 
 
 def test_frames_wait_where_the_audio_runs_out_and_go_on_with_it(stand: Stand) -> None:
-    stand.performance.speak(tone(200), RATE_HZ, utterance_id="a")
+    stand.speak(tone(200), RATE_HZ, utterance_id="a")
     stand.run(200)
-    stand.performance.speak(tone(0), RATE_HZ, utterance_id="a")
+    stand.speak(tone(0), RATE_HZ, utterance_id="a")
     stand.run(240)
-    stand.performance.speak(tone(200), RATE_HZ, utterance_id="a", final=True)
+    stand.speak(tone(200), RATE_HZ, utterance_id="a", final=True)
     stand.run(600)
     assert list(stand.frames("a")) == [k * FRAME_SAMPLES for k in range(20)]
 
@@ -151,7 +159,7 @@ def test_frames_wait_where_the_audio_runs_out_and_go_on_with_it(stand: Stand) ->
 def test_a_stream_that_begins_in_the_middle_tells_what_is_still_to_come() -> None:
     stand = Stand()
     stand.stream.close()
-    stand.performance.speak(tone(1000), RATE_HZ, utterance_id="a", final=True)
+    stand.speak(tone(1000), RATE_HZ, utterance_id="a", final=True)
     for _ in range(20):
         stand.performance.next_block()
     stand.stream = MotionStream(stand.performance, seed=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -13,7 +14,7 @@ from fastapi.openapi.utils import get_openapi
 
 from visavis import __version__
 from visavis.accounts.service import Accounts
-from visavis.api import avatars, docs, health, pages, rooms, schemas, sessions
+from visavis.api import avatars, docs, health, pages, rooms, schemas, sessions, stage_source
 from visavis.api.envelope import Envelope
 from visavis.api.errors import add_error_handlers
 from visavis.api.face import read_image
@@ -24,17 +25,17 @@ from visavis.avatars.look_files import LookFiles
 from visavis.avatars.preparation import Preparation, Prepare, prepare_with_engine
 from visavis.avatars.service import Avatars
 from visavis.channel.websocket import channel_router
-from visavis.errors import PackUnreadable
-from visavis.fleet.port import Casting, Fleet, Performer
+from visavis.fleet.port import Fleet
 from visavis.ids import new_id
 from visavis.library import PORTRAITS, LibraryPortrait
-from visavis.sessions.backgrounds import FOLDER as PICTURES_FOLDER
+from visavis.sessions.allocation import allocate
 from visavis.sessions.backgrounds import Backgrounds
-from visavis.sessions.live import LiveSessions
+from visavis.sessions.deadlines import GracePeriods
+from visavis.sessions.live_sessions import LiveSessions
 from visavis.sessions.service import Sessions
 from visavis.sessions.sweep import end_left_behind, sweep_sessions
-from visavis.sessions.vigil import Patience
 from visavis.settings import Settings, load_secret
+from visavis.stage.port.values import PerformanceSpec
 from visavis.store.avatars import AvatarStore
 from visavis.store.blobs import FolderBlobs
 from visavis.store.database import Database
@@ -86,6 +87,7 @@ def create_app(
         avatars.router,
         avatars.media,
         rooms.router,
+        stage_source.router,
         health.router,
         docs.router,
         pages.router,
@@ -109,10 +111,11 @@ async def _open(
     await idempotency.forget_unfinished()
     accounts = Accounts(KeyStore(database))
     readiness = Readiness()
+    source_token = secrets.token_urlsafe(32)
     if fleet is None:
-        fleet = _local_fleet(settings)
+        fleet = _fleet(settings, source_token=source_token)
     stack.push_async_callback(fleet.aclose)
-    patience = Patience(
+    grace_periods = GracePeriods(
         join_timeout_s=settings.join_timeout_s,
         room_empty_grace_s=settings.room_empty_grace_s,
         channel_grace_s=settings.channel_grace_s,
@@ -123,7 +126,9 @@ async def _open(
         files=LookFiles(settings.avatars_dir),
         preparation=Preparation(prepare, at_once=settings.preparations, waiting=settings.preparations_waiting),
     )
-    live = LiveSessions(fleet=fleet, store=session_store, backgrounds=backgrounds, patience=patience, mend=service.mend)
+    live = LiveSessions(
+        fleet=fleet, store=session_store, backgrounds=backgrounds, grace_periods=grace_periods, packs=service
+    )
     services = Services(
         settings=settings,
         accounts=accounts,
@@ -141,6 +146,7 @@ async def _open(
         live=live,
         fleet=fleet,
         idempotency=idempotency,
+        source_token=source_token,
         readiness=readiness,
         first_key=await accounts.create_first(),
     )
@@ -152,17 +158,28 @@ async def _open(
     return services
 
 
-def _local_fleet(settings: Settings) -> Fleet:
-    from visavis.fleet.local import LocalFleet
+def _fleet(settings: Settings, *, source_token: str) -> Fleet:
+    """Return the fleet that the settings name: stages on other machines, or processes of this one."""
+    from visavis.fleet.local import LocalStages
+    from visavis.fleet.remote import RemoteStages
+    from visavis.fleet.stages import StageFleet
     from visavis.rooms.spec import IceServer
+    from visavis.stage.port.address import Address
+    from visavis.stage.port.messages import HttpSource
 
-    servers = tuple(IceServer(**server.model_dump()) for server in settings.ice_servers)
-    return LocalFleet(
-        stages=settings.stages,
-        sessions_per_stage=settings.sessions_per_stage,
-        ice_servers=servers,
-        pictures_dir=settings.data_dir.absolute() / PICTURES_FOLDER,
+    ice_servers = tuple(IceServer(**server.model_dump()) for server in settings.ice_servers)
+    if not settings.stage_addresses:
+        local = LocalStages(data_dir=settings.data_dir.absolute(), most=settings.stages, ice_servers=ice_servers)
+        return StageFleet(local, sessions_per_stage=settings.sessions_per_stage)
+    assert settings.stage_token is not None and settings.stage_source_url is not None  # the settings check it
+    remote = RemoteStages(
+        addresses=tuple(Address.parse(address) for address in settings.stage_addresses),
+        token=settings.stage_token.get_secret_value(),
+        source=HttpSource(url=settings.stage_source_url, token=source_token),
+        ca_file=settings.stage_ca_file,
+        ice_servers=ice_servers,
     )
+    return StageFleet(remote, sessions_per_stage=settings.sessions_per_stage)
 
 
 async def _warm_up(services: Services, portraits: Sequence[LibraryPortrait]) -> None:
@@ -176,10 +193,8 @@ async def _warm_up(services: Services, portraits: Sequence[LibraryPortrait]) -> 
     stage_tried = anyio.Event()
 
     async def warm_stage() -> None:
-        start = getattr(services.fleet, "start", None)
         try:
-            if start is not None:
-                await start()
+            await services.fleet.start()
             ready.stage = True
         except Exception:  # the outermost edge of the warming up
             log.exception("stage_not_started")
@@ -216,17 +231,11 @@ async def _warm_up(services: Services, portraits: Sequence[LibraryPortrait]) -> 
 
 async def _rehearse(services: Services, look: AvatarRecord) -> None:
     """Have a stage load the avatar once, unseen. Raises what `Fleet.allocate` raises: then it cannot perform."""
-    try:
-        performer = await _allocate(services, look)
-    except PackUnreadable:
-        await services.avatars.mend(look.id)
-        performer = await _allocate(services, look)
+    session_id = new_id("sess")
+    performer, _ = await allocate(
+        services.fleet, services.avatars, look.id, lambda pack: PerformanceSpec(session_id=session_id, pack=pack)
+    )
     await performer.end()
-
-
-async def _allocate(services: Services, look: AvatarRecord) -> Performer:
-    pack_path = services.avatars.pack_folder(await services.avatars.pack_ref(look.id))
-    return await services.fleet.allocate(Casting(session_id=new_id("sess"), pack_path=pack_path))
 
 
 async def _sweep_always(services: Services, store: SessionStore) -> None:

@@ -13,7 +13,7 @@ from visavis.accounts.service import Accounts
 from visavis.avatars.service import Avatars
 from visavis.fleet.port import Fleet
 from visavis.sessions.backgrounds import Backgrounds
-from visavis.sessions.live import LiveSessions
+from visavis.sessions.live_sessions import LiveSessions
 from visavis.sessions.service import Sessions
 from visavis.settings import Settings
 from visavis.store.idempotency import IdempotencyStore
@@ -40,6 +40,7 @@ class Services:
     live: LiveSessions
     fleet: Fleet
     idempotency: IdempotencyStore
+    source_token: str  # opens packs and pictures to the stages that this server is connected to
     readiness: Readiness = field(default_factory=Readiness)
     first_key: str | None = None  # the key made at this start, if this is the first
 

@@ -24,6 +24,7 @@ from visavis.errors import (
     ReportNotFound,
 )
 from visavis.ids import is_id, new_id
+from visavis.stage.port.archive import pack_archive
 from visavis.store.avatars import AvatarStore
 from visavis.store.records import AvatarRecord, KeyRecord
 from visavis.timestamps import now_ms
@@ -58,6 +59,13 @@ class Avatars:
     def pack_folder(self, ref: PackRef) -> Path:
         """Return where that pack lies on this machine."""
         return self._files.pack_folder(ref)
+
+    async def pack_archive(self, ref: PackRef) -> bytes | None:
+        """Return a pack for a stage on another machine (stage/port/archive.py), None where there is no such pack."""
+        try:
+            return await run_sync(pack_archive, self._files.pack_folder(ref))
+        except OSError:
+            return None
 
     async def get(self, avatar_id: str) -> AvatarRecord | None:
         return await self._store.get(avatar_id) if is_id("avat", avatar_id) else None

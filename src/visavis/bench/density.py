@@ -27,10 +27,15 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from visavis.engine.pack.prepare import prepare_avatar
-from visavis.fleet.local import LocalFleet, LocalPerformer
-from visavis.fleet.port import Casting, PerformerEnded, PerformerMetrics
+from visavis.avatars.look_files import LookFiles
+from visavis.avatars.preparation import prepare_with_engine
+from visavis.engine.pack_ref import PackRef
+from visavis.fleet.local import LocalStages
+from visavis.fleet.performer import StagePerformer
+from visavis.fleet.stages import StageFleet
 from visavis.library import DEFAULT_PORTRAIT, SAMPLE
+from visavis.stage.port.events import PerformerEnded, PerformerMetrics
+from visavis.stage.port.values import PerformanceSpec, Speech
 
 WIDTH_PX = HEIGHT_PX = 512
 FPS = 25
@@ -62,11 +67,12 @@ class _Session:
     """A session that speaks for the share `talk` of the time, from a place in the sample of its own."""
 
     def __init__(
-        self, performer: LocalPerformer, pcm: NDArray[np.int16], rate_hz: int, *, number: int, talk: float
+        self, performer: StagePerformer, pcm: NDArray[np.int16], rate_hz: int, *, number: int, talk: float
     ) -> None:
         self.late_frames, self.hurried_frames = 0, 0
         self.spoken_s = 0.0  # since it was last set to nothing; known once a second
         self._queued_s = 0.0
+        self._number = 0  # of the last piece of speech
         self._performer, self._pcm, self._rate_hz = performer, pcm, rate_hz
         self._second, self._talk = 3 * number, talk  # turns do not come together
 
@@ -94,7 +100,10 @@ class _Session:
         self._queued_s += seconds
         count = int(seconds * self._rate_hz)
         said, self._pcm = np.resize(self._pcm, count), np.roll(self._pcm, -count)
-        await self._performer.speak(said.tobytes(), sample_rate_hz=self._rate_hz, utterance_id=utterance_id)
+        self._number += 1
+        await self._performer.speak(
+            Speech(pcm=said.tobytes(), sample_rate_hz=self._rate_hz, number=self._number, utterance_id=utterance_id)
+        )
 
 
 class _Viewers:
@@ -116,7 +125,7 @@ class _Viewers:
             )
         )
 
-    async def join(self, number: int, performer: LocalPerformer) -> None:
+    async def join(self, number: int, performer: StagePerformer) -> None:
         self._tell({"join": number})
         offer = await self._hear()
         self._tell(
@@ -146,7 +155,8 @@ class _Viewers:
 
 
 async def measure(
-    pack_path: Path,
+    data_dir: Path,
+    pack: PackRef,
     *,
     first: int,
     most: int,
@@ -158,7 +168,9 @@ async def measure(
     """Measure `first` sessions, then one more at a time up to `most`, until a step has late frames."""
     sound, rate_hz = soundfile.read(SAMPLE, dtype="int16", always_2d=True)
     pcm = np.ascontiguousarray(sound[:, 0])
-    fleet = await LocalFleet(stages=stages, sessions_per_stage=MOST_SESSIONS).start()
+    supply = LocalStages(data_dir=data_dir, most=stages)
+    fleet = StageFleet(supply, sessions_per_stage=MOST_SESSIONS)
+    await fleet.start()
     viewers = await _Viewers.start()
     sessions: list[_Session] = []
     steps: list[Step] = []
@@ -168,22 +180,22 @@ async def measure(
             while len(sessions) < most and not (steps and steps[-1].late_frames):
                 for _ in range(first if not sessions else 1):
                     number = len(sessions)
-                    casting = Casting(
+                    spec = PerformanceSpec(
                         session_id=f"density-{number}",
-                        pack_path=pack_path,
+                        pack=pack,
                         width_px=WIDTH_PX,
                         height_px=HEIGHT_PX,
                         fps=FPS,
                         seed=number,
                     )
-                    performer = await fleet.allocate(casting)
+                    performer = await fleet.allocate(spec)
                     sessions.append(
                         _Session(performer, np.roll(pcm, -number * rate_hz), rate_hz, number=number, talk=talk)
                     )
                     running.append(tasks.create_task(sessions[-1].run()))
                     await viewers.join(number, performer)
                 await asyncio.sleep(settle_s)
-                steps.append(await _measured(fleet, viewers, sessions, measure_s))
+                steps.append(await _measured(supply, viewers, sessions, measure_s))
             for task in running:
                 task.cancel()
     finally:
@@ -192,8 +204,8 @@ async def measure(
     return steps
 
 
-async def _measured(fleet: LocalFleet, viewers: _Viewers, sessions: list[_Session], measure_s: float) -> Step:
-    pids = [link.process.pid for link in fleet._links]
+async def _measured(supply: LocalStages, viewers: _Viewers, sessions: list[_Session], measure_s: float) -> Step:
+    pids = supply.pids
     await viewers.count()
     for session in sessions:
         session.late_frames, session.hurried_frames, session.spoken_s = 0, 0, 0.0
@@ -233,12 +245,20 @@ def _pss_mb(pid: int) -> float:
     return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
 
 
+async def prepared(data_dir: Path) -> PackRef:
+    """Make the pack of the default portrait in a data folder."""
+    files = LookFiles(data_dir / "avatars")
+    async with files.staging("avat_default") as staged:
+        await prepare_with_engine(DEFAULT_PORTRAIT.path.read_bytes(), staged)
+        return await files.publish("avat_default", staged)
+
+
 def run(as_json: bool, *, first: int, most: int, stages: int | None, talk: float) -> None:
     """Measure and print."""
     stages = stages or os.cpu_count() or 1
     with tempfile.TemporaryDirectory(prefix="visavis-") as folder:
-        prepare_avatar(DEFAULT_PORTRAIT.path.read_bytes(), Path(folder) / "pack")
-        steps = asyncio.run(measure(Path(folder) / "pack", first=first, most=most, stages=stages, talk=talk))
+        pack = asyncio.run(prepared(Path(folder)))
+        steps = asyncio.run(measure(Path(folder), pack, first=first, most=most, stages=stages, talk=talk))
     without = [step.sessions for step in steps if not step.late_frames and step.fps_least > 0.96 * FPS]
     record = {
         "benchmark": "density",

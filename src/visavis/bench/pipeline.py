@@ -32,6 +32,7 @@ from visavis.engine.speech.stream import SpeechStream
 from visavis.library import DEFAULT_PORTRAIT, SAMPLE
 from visavis.stage.encoder import AudioEncoder, VideoEncoder
 from visavis.stage.performance import Performance
+from visavis.stage.port.values import Speech
 from visavis.stage.timeline import PLAYOUT_RATE_HZ, frame_position
 
 SIZES = ((512, 512), (1280, 720))
@@ -79,7 +80,7 @@ def perform(
     video, audio = VideoEncoder(width_px=size[0], height_px=size[1], fps=FPS), AudioEncoder()
     performance = Performance(seed=7, open_speech=SpeechStream)
     if len(pcm):
-        performance.speak(pcm, rate_hz, final=True)
+        performance.speak(Speech(pcm=pcm.tobytes(), sample_rate_hz=rate_hz, number=1, final=True))
     spent = _Spent(timed=timed)
     frames = video_bytes = 0
     end = round((len(pcm) / rate_hz + idle_s) * PLAYOUT_RATE_HZ)

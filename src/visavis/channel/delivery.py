@@ -9,21 +9,29 @@ rather see lips that guess than hear nothing.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from visavis.channel.timings import read_timings
+from visavis.engine.motion.mood import Mood
 from visavis.engine.output import parse_emotion
-from visavis.engine.speech.phones import PhonesRefused
+from visavis.engine.speech.phones import PhonesRefused, TimedViseme
 from visavis.errors import InvalidEmotion, InvalidPhonemes, InvalidRequest
-from visavis.fleet.port import PLAIN, Delivery
 
 
-def read_delivery(
-    phonemes: Any, alphabet: Any, emotion: Any, *, duration_ms: float
-) -> tuple[Delivery, list[InvalidRequest]]:
-    """Return how the speech is to be said, and what was refused of that: INVALID_PHONEMES, INVALID_EMOTION."""
-    if phonemes is None and emotion is None:
-        return PLAIN, []
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """How a message's speech is to be said, as `Speech` takes it, and what could not be followed: INVALID_PHONEMES,
+    INVALID_EMOTION.
+    """
+
+    visemes: tuple[TimedViseme, ...] | None = None
+    mood: Mood | None = None
+    refusals: tuple[InvalidRequest, ...] = ()
+
+
+def read_delivery(phonemes: Any, alphabet: Any, emotion: Any, *, duration_ms: float) -> Delivery:
+    """Read the members of an `agent.speak` that say how to speak."""
     visemes, mood = None, None
     refusals: list[InvalidRequest] = []
     if phonemes is not None and phonemes != []:  # none were there to be told
@@ -36,4 +44,4 @@ def read_delivery(
             mood = parse_emotion(emotion)
         except ValueError as refused:
             refusals.append(InvalidEmotion(str(refused)))
-    return Delivery(visemes=visemes, mood=mood), refusals
+    return Delivery(visemes=visemes, mood=mood, refusals=tuple(refusals))

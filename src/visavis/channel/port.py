@@ -6,18 +6,10 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from visavis.engine.motion.states import SettableState
 from visavis.engine.output import Output, OutputChange
-from visavis.fleet.port import (
-    PLAIN,
-    Attitude,
-    Delivery,
-    MotionCut,
-    MotionFrames,
-    PerformerMetrics,
-    PlaybackFinished,
-    PlaybackStarted,
-    StateChanged,
-)
+from visavis.stage.port.events import MotionEvent, PerformerMetrics, SpeechEvent
+from visavis.stage.port.values import Speech
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,16 +42,7 @@ class TakenOver:
     """A second channel has attached to this session: this one closes 4409. Always the last event."""
 
 
-SessionEvent = (
-    PlaybackStarted
-    | PlaybackFinished
-    | StateChanged
-    | MotionFrames
-    | MotionCut
-    | PerformerMetrics
-    | SessionOver
-    | TakenOver
-)
+SessionEvent = SpeechEvent | MotionEvent | PerformerMetrics | SessionOver | TakenOver
 
 
 class AttachedSession(Protocol):
@@ -67,20 +50,19 @@ class AttachedSession(Protocol):
 
     session_id: str
 
-    async def speak(
-        self, pcm: bytes, *, sample_rate_hz: int, utterance_id: str | None, final: bool, delivery: Delivery = PLAIN
-    ) -> str:
-        """As `fleet.port.Performer.speak`. Raises `QueueFull`, `PerformerLost`, `SessionEnded`."""
+    async def speak(self, speech: Speech) -> str:
+        """As `fleet.port.Performer.speak`; numbers count from this channel's first message.
+
+        Raises `QueueFull`, `PerformerLost`, `SessionEnded`.
+        """
         ...
 
-    async def interrupt(self) -> None: ...
-
-    async def hush(self, on: bool) -> None:
-        """As `fleet.port.Performer.hush`."""
+    async def interrupt(self, *, through: int) -> None:
+        """As `fleet.port.Performer.interrupt`; numbers count from this channel's first message."""
         ...
 
-    async def attend(self, state: Attitude) -> None:
-        """As `fleet.port.Performer.attend`."""
+    async def set_state(self, state: SettableState) -> None:
+        """As `fleet.port.Performer.set_state`."""
         ...
 
     async def update(self, change: OutputChange) -> Output:

@@ -6,8 +6,8 @@ what to do.
           └──────── refused ────────────┘    from any state: SessionOver, TakenOver, 10 s, the client's close ──► CLOSED
 
 Inputs are the methods of `ChannelProtocol`; each returns what is to be done, in order: `Send` a message, `Close` the
-connection, or one effect (`Attach`, `Speak`, `Interrupt`, `Attend`, `Update`), which is always last. Effects are begun
-in the order in which they are returned, and their outcomes (`attached`, `done` or `refused`) told in that order.
+connection, or one effect (`Attach`, `Speak`, `Interrupt`, `SetState`, `Update`), which is always last. Effects are
+begun in the order in which they are returned, and their outcomes (`attached`, `done` or `refused`) told in that order.
 Several may be under way, so that speech in small pieces does not wait for each one's way to the performer and back;
 only `Attach` is alone: no message may be given in before its outcome.
 
@@ -47,7 +47,7 @@ from visavis.channel.server_messages import (
 )
 from visavis.channel.session_changes import read_state, read_update
 from visavis.channel.speech import DEFAULT_RATE_HZ, read_audio_format, read_binary, read_speak
-from visavis.channel.steps import Attach, Attend, Close, Effect, Interrupt, Send, Speak, Step, close
+from visavis.channel.steps import Attach, Close, Effect, Interrupt, Send, SetState, Speak, Step, close
 from visavis.engine.output import Output
 from visavis.errors import (
     AlreadyInitialized,
@@ -61,6 +61,7 @@ from visavis.errors import (
     UpdatePending,
     VisavisError,
 )
+from visavis.stage.port.values import Speech
 
 INIT_TIMEOUT_S = 10.0
 MAX_UPDATES = 4  # under way at once
@@ -99,26 +100,26 @@ class ChannelProtocol:
 
     # What the client does
 
-    def receive_text(self, text: str) -> list[Step]:
-        """Take a text frame."""
+    def receive_text(self, text: str, number: int = 0) -> list[Step]:
+        """Take a text frame. `number`: its place among the client's frames."""
         if self._is_over():
             return []
         try:
             if len(text) > MAX_TEXT_CHARS:
                 raise too_large()
-            return self._init(text) if self.awaiting_init else self._command(parse_object(text))
+            return self._init(text) if self.awaiting_init else self._command(parse_object(text), number)
         except VisavisError as error:
             return self._refuse(error)
 
-    def receive_binary(self, data: bytes) -> list[Step]:
-        """Take a binary frame: PCM16 at the rate of the last `audio.format`."""
+    def receive_binary(self, data: bytes, number: int = 0) -> list[Step]:
+        """Take a binary frame: PCM16 at the rate of the last `audio.format`. `number` as for a text frame."""
         if self._is_over():
             return []
         try:
             if self.awaiting_init:
                 raise InitRequired
             self._check_feature("binary", "Binary frames need")
-            return self._speak(read_binary(data, rate_hz=self.binary_rate_hz))
+            return self._speak(read_binary(data, rate_hz=self.binary_rate_hz, number=number))
         except VisavisError as error:
             return self._refuse(error)
 
@@ -153,8 +154,8 @@ class ChannelProtocol:
         return [established, Send(message=MotionFormat())] if "motion" in self.features else [established]
 
     def done(self) -> list[Step]:
-        """The oldest effect under way has succeeded: `Speak` was accepted, `Interrupt` has taken effect, or `Attend` is
-        known.
+        """The oldest effect under way has succeeded: `Speak` was accepted, `Interrupt` has taken effect, or `SetState`
+        is known.
         """
         effect = self._settle()
         if effect is None:
@@ -162,7 +163,7 @@ class ChannelProtocol:
         if isinstance(effect, Interrupt):
             self._count.restart()
             return [Send(message=InterruptConfirmed()), *self._sayable()]
-        if isinstance(effect, Attend):
+        if isinstance(effect, SetState):
             return self._sayable()
         assert isinstance(effect, Speak)
         return [self._confirmed(effect), *self._sayable()]
@@ -223,14 +224,14 @@ class ChannelProtocol:
         self.state = ChannelState.ATTACHING
         return self._begin(Attach(init=init))
 
-    def _command(self, message: dict[str, Any]) -> list[Step]:
+    def _command(self, message: dict[str, Any], number: int) -> list[Step]:
         match message.get("type"):
             case "agent.speak":
-                speak, refusals = read_speak(message)
+                speech, refusals = read_speak(message, number=number)
                 said = [step for refusal in refusals for step in self._refuse(refusal)]
-                return said + self._speak(speak)
+                return said + self._speak(speech)
             case "agent.interrupt":
-                return self._begin(Interrupt())
+                return self._begin(Interrupt(through=number))
             case "session.update":
                 return self._update(message)
             case "agent.state":
@@ -249,10 +250,10 @@ class ChannelProtocol:
         if feature not in self.features:
             raise FeatureNotEnabled(f'{what_needs} the feature "{feature}" in session.init')
 
-    def _speak(self, speak: Speak) -> list[Step]:
-        if not speak.pcm and not speak.final:
+    def _speak(self, speech: Speech) -> list[Step]:
+        if not speech.pcm and not speech.final:
             return self._say(SpeakConfirmed(audio_samples=0))
-        return self._begin(speak)
+        return self._begin(Speak(speech=speech))
 
     def _update(self, message: dict[str, Any]) -> list[Step]:
         if self._updates >= MAX_UPDATES:
@@ -262,8 +263,9 @@ class ChannelProtocol:
         return [update]
 
     def _confirmed(self, effect: Speak) -> Send:
-        share = self._count.add(len(effect.pcm) // 2, rate_hz=effect.sample_rate_hz, utterance_id=effect.utterance_id)
-        if effect.final:
+        speech = effect.speech
+        share = self._count.add(len(speech.pcm) // 2, rate_hz=speech.sample_rate_hz, utterance_id=speech.utterance_id)
+        if speech.final:
             self._count.restart()
         return Send(message=SpeakConfirmed(audio_samples=share))
 

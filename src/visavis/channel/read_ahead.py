@@ -12,25 +12,22 @@ from visavis.channel.client_message import parse_object
 from visavis.errors import InvalidJson
 
 MAX_FRAMES = 8192
-MAX_BYTES = 4 * 1024 * 1024  # and the frame that goes beyond it; then nothing is read until some have had their turn
-MAX_INTERRUPT_CHARS = 1024  # a longer one waits for its turn
+# and the frame that goes beyond it; then nothing is read until some frames have had their turn
+MAX_BYTES = 4 * 1024 * 1024
+MAX_INTERRUPT_CHARS = 1024  # a longer interrupt waits for its turn
 
 
 class ReadAhead:
-    """A client's frames in their order, each with whether it `hushes`: that is asked of each when it is read, with
-    whether others stand before it.
+    """A client's frames in their order, each with its number; the first has 1.
 
-    `hush` is called for one that does, before it has its turn. `run` returns when the client has left.
+    `interrupt_read` is called with the number of an interrupt when it is read, before it has its turn. `run` returns
+    when the client has left.
     """
 
-    def __init__(
-        self,
-        receive: Callable[[], Awaitable[Message]],
-        hushes: Callable[[Message, bool], bool],
-        hush: Callable[[], Awaitable[None]],
-    ) -> None:
-        self._receive, self._hushes, self._hush = receive, hushes, hush
-        self._frames: deque[tuple[Message, bool]] = deque()
+    def __init__(self, receive: Callable[[], Awaitable[Message]], interrupt_read: Callable[[int], None]) -> None:
+        self._receive, self._interrupt_read = receive, interrupt_read
+        self._frames: deque[tuple[Message, int]] = deque()
+        self._number = 0  # of the frame read last
         self._bytes = 0
         self._came = anyio.Event()  # replaced when it was waited for
         self._went = anyio.Event()  # likewise
@@ -41,28 +38,28 @@ class ReadAhead:
                 self._went = anyio.Event()
                 await self._went.wait()
             frame = await self._receive()
-            hushes = self._hushes(frame, bool(self._frames))
-            self._frames.append((frame, hushes))
+            self._number += 1
+            self._frames.append((frame, self._number))
             self._bytes += _size(frame)
             self._came.set()
             if frame["type"] == "websocket.disconnect":
                 return
-            if hushes:
-                await self._hush()
+            if _is_interrupt(frame.get("text")):
+                self._interrupt_read(self._number)
 
-    async def next(self) -> tuple[Message, bool]:
-        """Return the next frame in its turn, and whether it hushed."""
+    async def next(self) -> tuple[Message, int]:
+        """Return the next frame in its turn, and its number."""
         while not self._frames:
             self._came = anyio.Event()
             await self._came.wait()
-        frame, hushed = self._frames.popleft()
+        frame, number = self._frames.popleft()
         self._bytes -= _size(frame)
         self._went.set()
-        return frame, hushed
+        return frame, number
 
 
-def is_interrupt(text: str | None) -> bool:
-    """Whether a text frame is an `agent.interrupt`, said cheaply of all the others."""
+def _is_interrupt(text: str | None) -> bool:
+    """Whether a text frame is an `agent.interrupt`; cheap to say of all others."""
     if text is None or len(text) > MAX_INTERRUPT_CHARS or "agent.interrupt" not in text:
         return False
     try:

@@ -8,7 +8,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from visavis.channel.port import SessionEvent
 from visavis.engine.motion.arkit_names import ARKIT, HEAD, MOTION_STREAM_RATE_HZ
-from visavis.fleet.port import MotionCut, MotionFrames, PlaybackFinished, PlaybackStarted, State, StateChanged
+from visavis.engine.motion.states import State
+from visavis.stage.port.events import MotionCut, MotionFrames, PlaybackFinished, PlaybackStarted, StateChanged
 
 
 class ServerMessage(BaseModel):

@@ -1,23 +1,21 @@
-"""How a client has the session be otherwise, speech apart: its attitude (`agent.state`) and its looks
-(`session.update`).
-"""
+"""Changes that a client makes to a session: its state (`agent.state`) and its output (`session.update`)."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from visavis.channel.steps import Attend, Update
+from visavis.channel.steps import SetState, Update
 from visavis.engine.output import read_output
 from visavis.errors import InvalidRequest, InvalidState
 
 
-def read_state(message: dict[str, Any]) -> Attend:
+def read_state(message: dict[str, Any]) -> SetState:
     """Read an `agent.state` of a client. Raises `InvalidState`."""
     match message.get("state"):
         case "listening":
-            return Attend(state="listening")
+            return SetState(state="listening")
         case "thinking":
-            return Attend(state="thinking")
+            return SetState(state="thinking")
     raise InvalidState("state must be listening or thinking")
 
 

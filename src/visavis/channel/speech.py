@@ -11,8 +11,8 @@ from pydantic import AfterValidator, Field, StrictBool, StrictInt, StrictStr, Va
 
 from visavis.channel.client_message import MAX_AUDIO_BYTES, ClientMessage, encodable, too_large
 from visavis.channel.delivery import read_delivery
-from visavis.channel.steps import Speak
 from visavis.errors import InvalidAudio, InvalidMessage, InvalidRequest, InvalidSampleRate, OddAudioLength
+from visavis.stage.port.values import Speech
 
 DEFAULT_RATE_HZ = 16_000
 
@@ -35,21 +35,28 @@ class AudioFormat(ClientMessage):
     sample_rate: SampleRate
 
 
-def read_speak(message: dict[str, Any]) -> tuple[Speak, list[InvalidRequest]]:
-    """Read an `agent.speak`; return with it what was refused of how it is to be said. Raises `InvalidMessage`."""
+def read_speak(message: dict[str, Any], *, number: int) -> tuple[Speech, tuple[InvalidRequest, ...]]:
+    """Read an `agent.speak`; return the speech, and what of its delivery was refused. Raises `InvalidMessage`."""
     speak = _validated(AgentSpeak, message)
     pcm = _decoded(speak.audio)
     duration_ms = len(pcm) * 500 / speak.sample_rate
-    delivery, refusals = read_delivery(speak.phonemes, speak.alphabet, speak.emotion, duration_ms=duration_ms)
-    return Speak(
-        pcm=pcm, sample_rate_hz=speak.sample_rate, utterance_id=speak.utterance_id, final=speak.final, delivery=delivery
-    ), refusals
+    delivery = read_delivery(speak.phonemes, speak.alphabet, speak.emotion, duration_ms=duration_ms)
+    speech = Speech(
+        pcm=pcm,
+        sample_rate_hz=speak.sample_rate,
+        number=number,
+        utterance_id=speak.utterance_id,
+        final=speak.final,
+        visemes=delivery.visemes,
+        mood=delivery.mood,
+    )
+    return speech, delivery.refusals
 
 
-def read_binary(data: bytes, *, rate_hz: int) -> Speak:
+def read_binary(data: bytes, *, rate_hz: int, number: int) -> Speech:
     """Read a binary frame. Raises `InvalidMessage`."""
     _check_pcm(data)
-    return Speak(pcm=data, sample_rate_hz=rate_hz, utterance_id=None, final=False)
+    return Speech(pcm=data, sample_rate_hz=rate_hz, number=number)
 
 
 def read_audio_format(message: dict[str, Any]) -> int:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from visavis.channel.port import SessionInit
 from visavis.channel.server_messages import ServerMessage
+from visavis.engine.motion.states import SettableState
 from visavis.engine.output import OutputChange
 from visavis.errors import CloseCode
-from visavis.fleet.port import PLAIN, Attitude, Delivery
+from visavis.stage.port.values import Speech
 
 MAX_REASON_BYTES = 123  # RFC 6455, section 5.5: a control frame holds 125 bytes, two of them the close code
 
@@ -33,23 +34,21 @@ class Attach:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Speak:
-    pcm: bytes
-    sample_rate_hz: int
-    utterance_id: str | None
-    final: bool
-    delivery: Delivery = PLAIN
+    speech: Speech
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interrupt:
-    pass
+    """Drop all speech up to the message with the number `through`, which is the interrupt's own."""
+
+    through: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Attend:
+class SetState:
     """Listen or think where nothing is said. It has no answer of its own: the change of state is told when it comes."""
 
-    state: Attitude
+    state: SettableState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +61,7 @@ class Update:
     change: OutputChange
 
 
-Effect = Attach | Speak | Interrupt | Attend | Update
+Effect = Attach | Speak | Interrupt | SetState | Update
 Said = Send | Close
 Step = Said | Effect
 

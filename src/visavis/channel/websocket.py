@@ -10,7 +10,6 @@ before it is closed with 1009.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,12 +18,11 @@ import anyio
 import structlog
 from anyio.abc import TaskGroup
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
-from starlette.types import Message
 
 from visavis.channel.port import AttachedSession, LiveSessions
 from visavis.channel.protocol import INIT_TIMEOUT_S, ChannelProtocol, ChannelState
-from visavis.channel.read_ahead import ReadAhead, is_interrupt
-from visavis.channel.steps import Attach, Attend, Close, Effect, Interrupt, Send, Speak, Step, Update
+from visavis.channel.read_ahead import ReadAhead
+from visavis.channel.steps import Attach, Close, Effect, Interrupt, Send, SetState, Speak, Step, Update
 from visavis.errors import CloseCode, PerformerLost, VisavisError
 
 WS_MAX_SIZE_BYTES = 16 * 1024 * 1024  # above client_message.MAX_TEXT_CHARS; uvicorn's `ws_max_size`
@@ -35,7 +33,6 @@ EFFECT_TIMEOUT_S = 18.0
 UPDATE_TIMEOUT_S = 60.0  # a picture may be fetched and decoded, behind others
 SEND_TIMEOUT_S = 30.0  # a client that takes nothing for so long is gone
 DETACH_TIMEOUT_S = 5.0
-HUSH_TIMEOUT_S = 2.0
 
 Tell = Callable[[], list[Step]]  # tells the protocol the outcome of an effect; returns what is to be done then
 
@@ -64,6 +61,14 @@ class _Gone(Exception):
 
 
 @dataclass(slots=True)
+class _EarlyInterrupt:
+    """An interrupt that was sent to the session before its turn. `error` is set before `done` where it failed."""
+
+    done: anyio.Event = field(default_factory=anyio.Event)
+    error: Exception | None = None
+
+
+@dataclass(slots=True)
 class _Connection:
     """One client's connection: a task reads, a task forwards events, and each effect is a task, all answering in their
     order.
@@ -80,127 +85,110 @@ class _Connection:
     protocol: ChannelProtocol = field(init=False)
     lock: anyio.Lock = field(default_factory=anyio.Lock)  # frames leave in the order in which the protocol gave them
     ahead: ReadAhead = field(init=False)
-    hushed: int = 0  # interrupts that were told ahead of their turn and are not done yet
+    early: dict[int, _EarlyInterrupt] = field(default_factory=dict)  # by the number of their frames
+    tasks: TaskGroup = field(init=False)
     under_way: anyio.Semaphore = field(default_factory=lambda: anyio.Semaphore(MAX_UNDER_WAY))
     # replaced by each effect: set when it and all before it have been answered
     answered: anyio.Event = field(default_factory=anyio.Event)
 
     def __post_init__(self) -> None:
         self.protocol = ChannelProtocol(path_session_id=self.path_session_id)
-        self.ahead = ReadAhead(self.websocket.receive, self._hushes, self._hush)
+        self.ahead = ReadAhead(self.websocket.receive, self._interrupt_read)
         self.answered.set()
 
     async def run(self) -> None:
         """Hold the conversation until either side closes; always leaves the session detached."""
         await self.websocket.accept()
         try:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self.ahead.run)
-                await self._converse(tasks)
-                tasks.cancel_scope.cancel()
+            async with anyio.create_task_group() as self.tasks:
+                self.tasks.start_soon(self.ahead.run)
+                await self._converse()
+                self.tasks.cancel_scope.cancel()
         except* _Gone:
             pass
         finally:
             self.protocol.peer_closed()
             if self.session is not None:
                 with anyio.CancelScope(shield=True), anyio.move_on_after(DETACH_TIMEOUT_S):
-                    if self.hushed:
-                        await self._tell_hush(False)
                     await self.session.detach()
                 closed_with = None if self.close_code is None else self.close_code.value
                 log.info("channel_closed", session_id=self.session.session_id, close_code=closed_with)
 
-    async def _converse(self, tasks: TaskGroup) -> None:
+    async def _converse(self) -> None:
         deadline_s = anyio.current_time() + self.init_timeout_s
         while self.close_code is None:
             if self.protocol.state is ChannelState.CLOSING:
                 await self.answered.wait()
                 continue
             try:
-                outputs, hushed = await self._read(deadline_s)
+                outputs = await self._read(deadline_s)
             except _Gone:
                 self.protocol.peer_closed()
                 await self.answered.wait()  # what the client sent before it left is taken
                 raise
-            await self._perform(outputs, tasks, hushed=hushed)
+            await self._perform(outputs)
 
-    async def _read(self, deadline_s: float) -> tuple[list[Step], bool]:
+    async def _read(self, deadline_s: float) -> list[Step]:
         """Take the next frame into the protocol, or the passing of `deadline_s` where no session is open by then;
-        return what is to be done, and whether the frame hushed.
+        return what is to be done.
         """
         if not self.protocol.awaiting_init:
             return await self._take_frame()
-        # frames that wait already are taken without a wait that a deadline could end
-        if anyio.current_time() < deadline_s:
+        if anyio.current_time() < deadline_s:  # frames that wait already are taken without a wait that could time out
             with anyio.CancelScope(deadline=deadline_s):
                 return await self._take_frame()
-        return self.protocol.init_timed_out(), False
+        return self.protocol.init_timed_out()
 
-    async def _take_frame(self) -> tuple[list[Step], bool]:
-        frame, hushed = await self.ahead.next()
+    async def _take_frame(self) -> list[Step]:
+        frame, number = await self.ahead.next()
         if frame["type"] == "websocket.disconnect":
             raise _Gone
         if frame.get("text") is not None:
-            return self.protocol.receive_text(frame["text"]), hushed
+            return self.protocol.receive_text(frame["text"], number)
         if frame.get("bytes") is None:
-            return self.protocol.receive_no_text(), hushed
-        return self.protocol.receive_binary(frame["bytes"]), hushed
+            return self.protocol.receive_no_text()
+        return self.protocol.receive_binary(frame["bytes"], number)
 
-    def _hushes(self, frame: Message, waiting: bool) -> bool:
-        """Whether the frame is an interrupt that has to wait for its turn: the avatar falls silent now, and in its turn
-        what is queued is dropped.
-        """
-        return self.session is not None and (waiting or self.protocol.under_way > 0) and is_interrupt(frame.get("text"))
+    def _interrupt_read(self, number: int) -> None:
+        """Send an interrupt at once, whatever stands before it; it is answered in its turn."""
+        if self.session is not None and len(self.early) < MAX_UNDER_WAY:
+            early = self.early[number] = _EarlyInterrupt()
+            self.tasks.start_soon(self._interrupt_early, self.session, number, early)
 
-    async def _hush(self) -> None:
-        self.hushed += 1
-        if self.hushed == 1:
-            await self._tell_hush(True)
+    async def _interrupt_early(self, session: AttachedSession, number: int, early: _EarlyInterrupt) -> None:
+        try:
+            await session.interrupt(through=number)
+        except Exception as error:  # raised again in its turn
+            early.error = error
+        finally:
+            early.done.set()
 
-    async def _unhush(self) -> None:
-        """An interrupt that was told ahead is done, or came to nothing: when no other is on its way, speech is heard
-        again.
-        """
-        self.hushed -= 1
-        if self.hushed == 0:
-            await self._tell_hush(False)
-
-    async def _tell_hush(self, on: bool) -> None:
-        assert self.session is not None
-        # a session that is gone needs neither
-        with anyio.move_on_after(HUSH_TIMEOUT_S), contextlib.suppress(VisavisError):
-            await self.session.hush(on)
-
-    async def _perform(self, outputs: list[Step], tasks: TaskGroup, *, hushed: bool) -> None:
+    async def _perform(self, outputs: list[Step]) -> None:
         """Say what is to be said, and set the effect on its way. An attachment is waited for, and so is a large
         message.
         """
         await self._send([output for output in outputs if isinstance(output, Send | Close)])
         if not outputs or isinstance(outputs[-1], Send | Close):
-            if hushed:
-                await self._unhush()  # it was no interrupt after all
             return
         effect = outputs[-1]
         if isinstance(effect, Update):
-            tasks.start_soon(self._update, effect)
+            self.tasks.start_soon(self._update, effect)
             return
         await self.under_way.acquire()
         before, self.answered = self.answered, anyio.Event()
-        tasks.start_soon(self._carry_out, effect, before, self.answered, hushed)
-        if isinstance(effect, Attach) or (isinstance(effect, Speak) and len(effect.pcm) > LARGE_BYTES):
+        self.tasks.start_soon(self._carry_out, effect, before, self.answered)
+        if isinstance(effect, Attach) or (isinstance(effect, Speak) and len(effect.speech.pcm) > LARGE_BYTES):
             await self.answered.wait()
         if isinstance(effect, Attach) and self.session is not None:
             log.info("channel_opened", session_id=self.session.session_id)
-            tasks.start_soon(self._forward, self.session, tasks.cancel_scope)
+            self.tasks.start_soon(self._forward, self.session, self.tasks.cancel_scope)
 
-    async def _carry_out(self, effect: Effect, before: anyio.Event, after: anyio.Event, hushed: bool) -> None:
+    async def _carry_out(self, effect: Effect, before: anyio.Event, after: anyio.Event) -> None:
         """Do one effect, and tell its outcome when those of all before it have been told. `after` is set then, whatever
         happens.
         """
         try:
             tell = await self._outcome(effect, self.protocol.refused, timeout_s=self.effect_timeout_s)
-            if hushed:
-                await self._unhush()
             await before.wait()
             await self._send(tell())
         finally:
@@ -242,18 +230,22 @@ class _Connection:
             case Update():
                 return partial(self.protocol.updated, await self.session.update(effect.change))
             case Speak():
-                await self.session.speak(
-                    effect.pcm,
-                    sample_rate_hz=effect.sample_rate_hz,
-                    utterance_id=effect.utterance_id,
-                    final=effect.final,
-                    delivery=effect.delivery,
-                )
-            case Attend():
-                await self.session.attend(effect.state)
+                await self.session.speak(effect.speech)
+            case SetState():
+                await self.session.set_state(effect.state)
             case Interrupt():
-                await self.session.interrupt()
+                await self._interrupt(self.session, effect.through)
         return self.protocol.done
+
+    async def _interrupt(self, session: AttachedSession, number: int) -> None:
+        """Interrupt the session, or wait for the interrupt that was sent early."""
+        early = self.early.pop(number, None)
+        if early is None:
+            await session.interrupt(through=number)
+            return
+        await early.done.wait()
+        if early.error is not None:
+            raise early.error
 
     async def _forward(self, session: AttachedSession, conversation: anyio.CancelScope) -> None:
         """Pass the session's events on until it is over, which ends the conversation."""

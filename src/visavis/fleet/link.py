@@ -1,140 +1,129 @@
-"""One stage process as the fleet sees it: started, asked, listened to, stopped."""
+"""A server's connection to one stage: what it asks, and what it hears."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-import os
-import socket
-import sys
+import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
+from itertools import count
 
 import structlog
 
-from visavis.errors import PerformerLost, error_of
-from visavis.rooms.spec import IceServer
-from visavis.stage.messages import Done, Failed, Message, Ready, pack, read_message
+from visavis.errors import LinkBroken, PerformerLost, StageRejected, error_of
+from visavis.stage.port.address import Address
+from visavis.stage.port.connection import connect_to
+from visavis.stage.port.link import Link
+from visavis.stage.port.messages import (
+    PORT_VERSION,
+    Answer,
+    Command,
+    Event,
+    FromStage,
+    Hello,
+    Ready,
+    Refusal,
+    Rejected,
+    Request,
+    Result,
+    decode_from_stage,
+)
 
-START_WITHIN_S = 30.0
-STOP_WITHIN_S = 3.0
+CONNECT_WITHIN_S = 10.0
 
 log = structlog.get_logger("visavis.fleet")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StageCommand:
-    """How a stage process is started."""
-
-    parts: str | None  # None: the built-in ones
-    ice_servers: tuple[IceServer, ...] = ()
-    pictures_dir: Path | None = None
-
-
 class StageLink:
-    """A stage process and the socket to it. `heard` gets every event, `lost` is called once when the process or its
-    link is gone.
-    """
+    """An admitted connection. `listen` runs as long as it lasts; `aclose` ends it."""
 
-    def __init__(
-        self, process: asyncio.subprocess.Process, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        self.process = process
-        self._reader, self._writer = reader, writer
-        self._asked: dict[int, asyncio.Future[str]] = {}
-        self._numbered = 0
+    def __init__(self, address: Address, link: Link, writer: asyncio.Task[None]) -> None:
+        self.address = address
         self.alive = True
         self.sessions: set[str] = set()
+        self._link, self._writer = link, writer
+        self._asked: dict[int, asyncio.Future[Result]] = {}
+        self._numbers = count(1)
 
     @classmethod
-    async def start(cls, command: StageCommand) -> StageLink:
-        """Start a process and wait until it is ready. Raises `PerformerLost` when it does not come up."""
-        ours, theirs = socket.socketpair()
-        with theirs:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "visavis.stage.process",
-                "--link",
-                str(theirs.fileno()),
-                *(["--parts", command.parts] if command.parts else []),
-                *(["--pictures", str(command.pictures_dir)] if command.pictures_dir else []),
-                "--ice-servers",
-                json.dumps([[s.url, s.username, s.credential] for s in command.ice_servers]),
-                pass_fds=(theirs.fileno(),),
-                stdin=asyncio.subprocess.DEVNULL,
-                # One thread each (a core gets a stage), and glibc's memory in few arenas: both are read before the
-                # first import.
-                env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"},
-            )
-        reader, writer = await asyncio.open_connection(sock=ours)
-        link = cls(process, reader, writer)
+    async def connect(cls, address: Address, hello: Hello, *, tls: ssl.SSLContext | None = None) -> StageLink:
+        """Connect to a stage and be admitted. Raises `StageUnreachable`, and `StageRejected` with the
+        stage's reason.
+        """
+        link = Link(await connect_to(address, tls=tls, timeout_s=CONNECT_WITHIN_S))
+        writer = asyncio.create_task(link.run_writer())
         try:
-            first = await asyncio.wait_for(read_message(reader), START_WITHIN_S)
-        except TimeoutError:
-            await link.stop()
-            raise PerformerLost(f"A stage process did not start within {START_WITHIN_S:.0f} s") from None
-        except asyncio.CancelledError:
-            await link.stop()
+            link.send(hello)
+            async with asyncio.timeout(CONNECT_WITHIN_S):
+                body = await link.receive()
+            answer = None if body is None else decode_from_stage(body)
+            match answer:
+                case Ready(version=version) if version == PORT_VERSION:
+                    return cls(address, link, writer)
+                case Ready(version=version):
+                    raise StageRejected(f"The stage at {address} speaks version {version} of the port")
+                case Rejected(code=code, message=message):
+                    raise StageRejected(f"The stage at {address} refuses this server: {message} ({code})")
+                case _:
+                    raise StageRejected(f"The stage at {address} does not admit this server")
+        except BaseException as error:
+            writer.cancel()
+            await link.aclose()
+            if isinstance(error, TimeoutError | ValueError | LinkBroken):
+                raise StageRejected(f"The stage at {address} does not answer as a stage: {error}") from error
             raise
-        if not isinstance(first, Ready):
-            await link.stop()
-            raise PerformerLost("A stage process did not start")
-        log.info("stage_started", pid=process.pid)
-        return link
 
-    async def listen(self, heard: Callable[[Message], None]) -> None:
-        """Hand on every event until the link ends; then every pending and later call fails."""
+    async def listen(self, heard: Callable[[Event], None]) -> None:
+        """Hand on every event until the connection is over; then every pending and later request fails."""
         try:
-            while (message := await read_message(self._reader)) is not None:
-                if isinstance(message, Done | Failed):
-                    self._settle(message)
-                else:
-                    heard(message)
+            while (body := await self._link.receive()) is not None:
+                self._take(decode_from_stage(body), heard)
+        except (LinkBroken, ValueError) as error:
+            log.error("stage_broke_the_protocol", stage=str(self.address), problem=str(error))
+            self._link.abort()
         finally:
             self.alive = False
             for asked in self._asked.values():
                 if not asked.done():
-                    asked.set_exception(PerformerLost("The stage that performed this session is gone"))
+                    asked.set_exception(_gone())
             self._asked.clear()
 
-    def _settle(self, answer: Done | Failed) -> None:
-        asked = self._asked.pop(answer.request, None)
-        if asked is None or asked.done():
-            return
-        if isinstance(answer, Done):
-            asked.set_result(answer.answer)
-        else:
-            asked.set_exception(error_of(answer.code, answer.message, suggestion=answer.suggestion))
+    def _take(self, message: FromStage, heard: Callable[[Event], None]) -> None:
+        match message:
+            case Event():
+                heard(message)
+            case Answer(number=number, result=result):
+                if (asked := self._asked.pop(number, None)) is not None and not asked.done():
+                    asked.set_result(result)
+            case Refusal(number=number):
+                if (asked := self._asked.pop(number, None)) is not None and not asked.done():
+                    asked.set_exception(error_of(message.code, message.message, suggestion=message.suggestion))
+            case Rejected():
+                raise LinkBroken(f"The stage drops this server: {message.message} ({message.code})")
+            case Ready():
+                raise LinkBroken("A second Ready")
 
-    async def ask(self, make: Callable[[int], Message]) -> str:
-        """Send the request that `make` makes of a number, and return its answer. Raises what the stage raised, or
-        `PerformerLost`.
-        """
+    async def ask(self, session_id: str, epoch: int, command: Command) -> Result:
+        """Send a command and return its result. Raises what the stage raised, or `PerformerLost`."""
         if not self.alive:
-            raise PerformerLost("The stage that performed this session is gone")
-        self._numbered += 1
-        number = self._numbered
-        asked: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+            raise _gone()
+        number = next(self._numbers)
+        asked: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._asked[number] = asked
         try:
-            self._writer.write(pack(make(number)))
-            await self._writer.drain()
+            self._link.send(Request(number=number, session_id=session_id, epoch=epoch, command=command))
             return await asked
-        except ConnectionError as error:
-            raise PerformerLost("The stage that performed this session is gone") from error
+        except LinkBroken as error:
+            self._link.abort()
+            raise _gone() from error
         finally:
             self._asked.pop(number, None)
-            if not asked.cancel() and not asked.cancelled():
-                asked.exception()  # taken note of, should the write have failed before the answer was awaited
 
-    async def stop(self) -> None:
-        """Close the link, upon which the process ends; kill it if it does not."""
+    async def aclose(self) -> None:
+        """Close the connection; idempotent, bounded to 1 s."""
         self.alive = False
-        self._writer.close()
-        try:
-            await asyncio.wait_for(self.process.wait(), STOP_WITHIN_S)
-        except TimeoutError:
-            self.process.kill()
-            await self.process.wait()
+        self._writer.cancel()
+        await self._link.aclose()
+
+
+def _gone() -> PerformerLost:
+    return PerformerLost("The stage that performed this session is gone")

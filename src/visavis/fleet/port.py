@@ -1,185 +1,44 @@
 """The port between the service and whatever performs sessions: allocate, speak, interrupt, offer, end; events back.
 
 A performer in a child process, on another core or on another machine is the same thing to the service. Everything that
-crosses this port is plain data (see stage/messages.py for its form on the wire).
+crosses this port is a value of `stage/port`; no path of a machine is among them.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
-from visavis.engine.motion.mood import Mood
-from visavis.engine.output import AS_IS, Output
-from visavis.engine.speech.phones import TimedViseme
-
-State = Literal["idle", "listening", "thinking", "speaking"]
-Attitude = Literal["listening", "thinking"]  # what a client may set
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Casting:
-    """What a performer is asked to perform."""
-
-    session_id: str
-    pack_path: Path
-    width_px: int = 1280
-    height_px: int = 720
-    fps: int = 25
-    seed: int = 0
-    output: Output = AS_IS
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
-    """How speech is to be said, where its sender knows. `visemes`: what is spoken in it, with times from its start on,
-    None where it is to be heard; `mood`: shown from its first sample to the end of its utterance, or until another
-    piece brings another; None for the session's.
-    """
-
-    visemes: tuple[TimedViseme, ...] | None = None
-    mood: Mood | None = None
-
-
-PLAIN = Delivery()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FirstFrameSent:
-    """The first video packet left for a viewer: metering starts."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ViewerJoined:
-    viewer_id: str
-    viewers: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ViewerLeft:
-    viewer_id: str
-    viewers: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlaybackStarted:
-    utterance_id: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlaybackFinished:
-    """Exactly one per utterance, when its last sample has been played, or at once when it is cut."""
-
-    utterance_id: str
-    position_s: float
-    interrupted: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StateChanged:
-    """What the avatar does now: speaking from an utterance's first sample to the last of those that follow it at once;
-    in order with the playback.
-    """
-
-    state: State
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MotionFrames:
-    """Consecutive frames of motion, at MOTION_STREAM_RATE_HZ: ARKit's coefficients and the head's angles in degrees
-    (engine/motion/arkit_names.py).
-
-    `position_s`: of the first, in the utterance's audio, before it is heard; without an utterance, on the session's
-    clock.
-    """
-
-    utterance_id: str | None
-    position_s: float
-    coefficients: list[list[float]]
-    heads: list[list[float]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MotionCut:
-    """The utterance was cut at `position_s` of its audio: frames of it from there on are void."""
-
-    utterance_id: str
-    position_s: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PerformerMetrics:
-    """Figures of the last second: frames shown, frames late, and milliseconds from a sample's arrival to its frame's
-    leaving the encoder.
-    """
-
-    frames: int
-    late_frames: int
-    hurried_frames: int = 0  # drawn a little behind their time, with less care for what hardly moves
-    queued_s: float
-    sample_to_frame_ms_p50: float | None = None
-    sample_to_frame_ms_p95: float | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PerformerEnded:
-    """The last event, always sent. `reason`: 'ended' after end(), 'lost' when the stage died or its pipe broke."""
-
-    reason: Literal["ended", "lost"]
-    detail: str = ""
-
-
-PerformerEvent = (
-    FirstFrameSent
-    | ViewerJoined
-    | ViewerLeft
-    | PlaybackStarted
-    | PlaybackFinished
-    | StateChanged
-    | MotionFrames
-    | MotionCut
-    | PerformerMetrics
-    | PerformerEnded
-)
+from visavis.engine.motion.states import SettableState
+from visavis.engine.output import Output
+from visavis.stage.port.events import PerformerEvent
+from visavis.stage.port.values import PerformanceSpec, Speech
 
 
 class Performer(Protocol):
-    """One session's performance. Calls may come from any task of one event loop; each completes in the order in which
-    it was called, but for `hush`.
+    """One session's performance. Calls may come from any task of one event loop.
 
-    After PerformerEnded every call raises `PerformerLost`. `end` is idempotent. Whoever allocated a performer ends it.
+    `speak`, `resize`, `set_output`, `set_state` and `stream_motion` take effect, and complete, in the order of their
+    calls; every other call overtakes them. After `PerformerEnded` every call raises `PerformerLost`. `end` is
+    idempotent. Whoever allocated a performer ends it.
     """
 
     session_id: str
 
-    async def speak(
-        self,
-        pcm: bytes,
-        *,
-        sample_rate_hz: int,
-        utterance_id: str | None = None,
-        final: bool = False,
-        delivery: Delivery = PLAIN,
-    ) -> str:
-        """Queue mono PCM16 LE; return the id of the utterance it belongs to.
+    async def speak(self, speech: Speech) -> str:
+        """Queue a piece of speech; return the id of the utterance that it belongs to.
 
         Without `utterance_id` it continues the open utterance, or opens one. An utterance ends by `final`, by another
-        id, or when its audio has been idle for 300 ms. Raises `QueueFull` (nothing of this call is queued) beyond 600 s
-        of queued speech.
+        id, or when its audio has been idle for 300 ms. A piece whose number an interrupt has passed is taken and never
+        heard. Raises `QueueFull` beyond 600 s of queued speech: then nothing of this call is queued.
         """
         ...
 
-    async def interrupt(self) -> None:
-        """Drop everything queued or playing; return when it has taken effect (the sound faded, the lips on their way to
-        rest).
-        """
-        ...
+    async def interrupt(self, *, through: int) -> None:
+        """Drop all speech up to the piece with the number `through`, queued, playing or still on its way.
 
-    async def hush(self, on: bool) -> None:
-        """Say nothing from now on, ahead of every call that is under way: an interrupt follows them. Or let speech be
-        heard again.
+        Called before `speak` is called with any higher number. Returns when it has taken effect: the sound has faded,
+        the lips go to rest.
         """
         ...
 
@@ -187,13 +46,14 @@ class Performer(Protocol):
         """Change the size of the picture; viewers stay connected."""
         ...
 
-    async def dress(self, output: Output) -> None:
-        """Look otherwise; viewers stay connected. Raises `BackgroundRefused` for a picture that cannot be read: then
-        nothing has changed.
+    async def set_output(self, output: Output) -> None:
+        """Change how the session looks; viewers stay connected.
+
+        Raises `BackgroundRefused` for a picture that cannot be read: then nothing has changed.
         """
         ...
 
-    async def attend(self, state: Attitude) -> None:
+    async def set_state(self, state: SettableState) -> None:
         """Listen or think wherever nothing is said: listening lasts, thinking until speech begins."""
         ...
 
@@ -222,11 +82,16 @@ class Performer(Protocol):
 
 
 class Fleet(Protocol):
-    """Where performers come from."""
+    """Where performers come from. Opened by `start`, closed by `aclose`."""
 
-    async def allocate(self, casting: Casting) -> Performer:
-        """Return a performer whose idle picture is running. Raises `NoCapacity`, or `PackUnreadable` for an avatar pack
-        that cannot be loaded.
+    async def start(self) -> None:
+        """Have the first stage ready. Raises `PerformerLost` when none comes up; may then be called again."""
+        ...
+
+    async def allocate(self, spec: PerformanceSpec) -> Performer:
+        """Return a performer whose idle picture is running.
+
+        Raises `NoCapacity`, `PackUnreadable` for an avatar pack that cannot be had or loaded, and `BackgroundRefused`.
         """
         ...
 
@@ -235,5 +100,5 @@ class Fleet(Protocol):
         ...
 
     async def aclose(self) -> None:
-        """End every performer and stage process; idempotent, bounded to 5 s."""
+        """End every performer, and every stage process that this fleet started; idempotent, bounded to 5 s."""
         ...

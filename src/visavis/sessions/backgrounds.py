@@ -11,8 +11,9 @@ import anyio
 from anyio.to_thread import run_sync
 
 from visavis.engine.output import AS_IS, Output, OutputChange
-from visavis.engine.pack_ref import picture_id_of
+from visavis.engine.pack_ref import is_picture_id, picture_id_of
 from visavis.errors import BackgroundRefused, ImageTooLarge, NoCapacity, PortraitRefused
+from visavis.ids import is_id
 from visavis.sessions.lifecycle import Status
 from visavis.store.blobs import Blobs
 from visavis.store.records import SessionRecord
@@ -77,6 +78,12 @@ class Backgrounds:
 
     async def keep(self, session_id: str, picture: Picture) -> None:
         await self._blobs.put(_name(session_id, picture.picture_id), picture.jpeg)
+
+    async def picture(self, session_id: str, picture_id: str) -> bytes | None:
+        """Return a picture for a stage on another machine, None where there is no such picture."""
+        if not is_id("sess", session_id) or not is_picture_id(picture_id):
+            return None
+        return await self._blobs.get(_name(session_id, picture_id))
 
     def output_of(self, record: SessionRecord) -> Output:
         """Return how a session looks. Raises `BackgroundRefused`, `FramingRefused` for an output of an older version

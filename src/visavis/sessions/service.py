@@ -13,6 +13,7 @@ import anyio
 from visavis.accounts.service import Accounts
 from visavis.avatars.service import Avatars
 from visavis.engine.output import AS_IS, OutputChange
+from visavis.engine.pack_ref import PackRef
 from visavis.errors import (
     AvatarNotFound,
     ConcurrencyLimitReached,
@@ -21,12 +22,12 @@ from visavis.errors import (
     SessionEnded,
     SessionNotFound,
 )
-from visavis.fleet.port import Casting
 from visavis.ids import is_id, new_id
 from visavis.sessions.backgrounds import Backgrounds, Picture
 from visavis.sessions.lifecycle import Act, EndReason, Status, move
-from visavis.sessions.live import LiveSessions
+from visavis.sessions.live_sessions import LiveSessions
 from visavis.sessions.tokens import check_room_token, new_access_token, sign_room_token, token_hash
+from visavis.stage.port.values import PerformanceSpec
 from visavis.store.records import AvatarRecord, KeyRecord, PlanRecord, SessionRecord
 from visavis.store.sessions import SessionStore
 from visavis.timestamps import now_ms, start_of_month_ms
@@ -173,17 +174,13 @@ class Sessions:
         width_px, height_px = SIZES_PX.get(record.aspect_ratio or "", (1280, 720))
         output = self._backgrounds.output_of(record)
 
-        async def casting() -> Casting:
-            return Casting(
-                session_id=record.id,
-                pack_path=self._avatars.pack_folder(await self._avatars.pack_ref(record.avatar_id)),
-                width_px=width_px,
-                height_px=height_px,
-                output=output,
+        def spec_with(pack: PackRef) -> PerformanceSpec:
+            return PerformanceSpec(
+                session_id=record.id, pack=pack, width_px=width_px, height_px=height_px, output=output
             )
 
         started = await self._live.start(
-            record, casting, max_duration_ms=_max_duration_ms(key, plan), wait_s=self._start_wait_s
+            record, spec_with, max_duration_ms=_max_duration_ms(key, plan), wait_s=self._start_wait_s
         )
         if started is not None and started.status == Status.ENDED:  # it was started and ended while we looked
             raise SessionEnded

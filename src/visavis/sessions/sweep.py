@@ -7,7 +7,7 @@ from __future__ import annotations
 import structlog
 
 from visavis.sessions.lifecycle import Act, EndReason, Status, move
-from visavis.sessions.live import LiveSessions
+from visavis.sessions.live_sessions import LiveSessions
 from visavis.store.sessions import SessionStore
 from visavis.timestamps import now_ms
 

@@ -9,19 +9,18 @@ of its own here, since it is seen ahead of the picture: its mouth is the same.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
 from visavis.engine.motion.arkit import to_arkit
 from visavis.engine.motion.frame import MotionFrame
-from visavis.engine.motion.liveliness import REST_MOUTH, SILENCE, Liveliness, State
+from visavis.engine.motion.liveliness import REST_MOUTH, SILENCE, Liveliness
 from visavis.engine.motion.mood import Mood
+from visavis.engine.motion.states import State
 from visavis.stage.performance import Performance
-from visavis.stage.timeline import PLAYOUT_RATE_HZ, STEP_SAMPLES
-from visavis.stage.utterances import State as Stage
-from visavis.stage.utterances import Utterance
+from visavis.stage.port.events import MotionCut, MotionEvent, MotionFrames
+from visavis.stage.timeline import STEP_SAMPLES, seconds
+from visavis.stage.utterances import Utterance, UtteranceState
 from visavis.stage.voice import Instant
 
 FRAME_STEPS = 2  # 50 frames a second
@@ -33,28 +32,6 @@ KEPT_MOUTHS = 64  # of frames sent: more than lie ahead of the sound
 DIGITS, ANGLE_DIGITS = 3, 2
 
 AT_REST = Instant(mouth=REST_MOUTH, cue=SILENCE)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Motion:
-    """Consecutive frames, FRAME_SAMPLES apart. `position`: of the first, in the audio of `utterance_id`; on the
-    session's clock where that is None.
-
-    `coefficients`: of each frame, in the order of ARKIT. `heads`: yaw, pitch and roll of each, in degrees.
-    """
-
-    utterance_id: str | None
-    position: int
-    coefficients: list[list[float]]
-    heads: list[list[float]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MotionCut:
-    """The utterance ends at `position` in its audio: frames from there on are void."""
-
-    utterance_id: str
-    position: int
 
 
 class MotionStream:
@@ -82,9 +59,9 @@ class MotionStream:
     def close(self) -> None:
         self._performance.begun = None
 
-    def step(self) -> list[Motion | MotionCut]:
+    def step(self) -> list[MotionEvent]:
         """Return what has become certain; to be called after each block."""
-        out: list[Motion | MotionCut] = []
+        out: list[MotionEvent] = []
         begun = self._performance.begun
         assert begun is not None
         self._speak(out)
@@ -97,12 +74,12 @@ class MotionStream:
             self._idle(out)
         return out
 
-    def _speak(self, out: list[Motion | MotionCut]) -> None:
+    def _speak(self, out: list[MotionEvent]) -> None:
         """Tell all frames of the utterance that are certain, and its end."""
         utterance = self._utterance
         if utterance is None:
             return
-        if utterance.state is Stage.INTERRUPTED:
+        if utterance.state is UtteranceState.INTERRUPTED:
             self._cut(utterance, out)
             return
         voice = utterance.voice
@@ -118,12 +95,12 @@ class MotionStream:
             if self._begins or len(self._frames) >= BATCH_FRAMES:
                 self._begins = False
                 out += self._flush()
-        if utterance.state is Stage.FINISHED or voice.drained:
+        if utterance.state is UtteranceState.FINISHED or voice.drained:
             out += self._flush()
-        if utterance.state is Stage.FINISHED:
+        if utterance.state is UtteranceState.FINISHED:
             self._utterance = None
 
-    def _cut(self, utterance: Utterance, out: list[Motion | MotionCut]) -> None:
+    def _cut(self, utterance: Utterance, out: list[MotionEvent]) -> None:
         """Take back what was told of an interrupted utterance beyond what was heard; the mouth goes on from where it
         was.
         """
@@ -135,20 +112,22 @@ class MotionStream:
             self._shown = self._mouths[last]
         self._mouths.clear()
         self._utterance = None
-        out.append(MotionCut(utterance_id=utterance.utterance_id, position=heard))
+        out.append(MotionCut(utterance_id=utterance.utterance_id, position_s=seconds(heard)))
 
-    def _idle(self, out: list[Motion | MotionCut]) -> None:
+    def _idle(self, out: list[MotionEvent]) -> None:
         """Live on where nothing is said, as far as the clock has come."""
         now = self._performance.position // STEP_SAMPLES - self._born
         while self._lived + FRAME_STEPS <= now:
             position = (self._born + self._lived) * STEP_SAMPLES
-            out += self._add(None, position, AT_REST, self._performance.attitude, self._performance.mood)
+            out += self._add(None, position, AT_REST, self._performance.silent_state, self._performance.mood)
             if len(self._frames) >= IDLE_BATCH_FRAMES:
                 out += self._flush()
 
-    def _add(self, utterance_id: str | None, position: int, instant: Instant, state: State, mood: Mood) -> list[Motion]:
+    def _add(
+        self, utterance_id: str | None, position: int, instant: Instant, state: State, mood: Mood
+    ) -> list[MotionEvent]:
         """Add a frame to the batch; return the one before it where the frame does not continue it."""
-        out: list[Motion] = []
+        out: list[MotionEvent] = []
         if self._frames and (utterance_id, position) != (
             self._batch[0],
             self._batch[1] + len(self._frames) * FRAME_SAMPLES,
@@ -168,7 +147,7 @@ class MotionStream:
         self._lived += FRAME_STEPS
         return out
 
-    def _flush(self) -> list[Motion]:
+    def _flush(self) -> list[MotionEvent]:
         frames, self._frames = self._frames, []
         if not frames:
             return []
@@ -178,14 +157,10 @@ class MotionStream:
             for frame in frames
         ]
         return [
-            Motion(
+            MotionFrames(
                 utterance_id=self._batch[0],
-                position=self._batch[1],
+                position_s=seconds(self._batch[1]),
                 coefficients=np.round(coefficients.astype(np.float64), DIGITS).tolist(),
                 heads=heads,
             )
         ]
-
-
-def seconds(position: int) -> float:
-    return position / PLAYOUT_RATE_HZ

@@ -16,12 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visavis.engine.motion.frame import MotionFrame
-from visavis.engine.motion.liveliness import REST_MOUTH, Liveliness, State
+from visavis.engine.motion.liveliness import REST_MOUTH, Liveliness
 from visavis.engine.motion.mood import NEUTRAL, Mood
+from visavis.engine.motion.states import SettableState, State
 from visavis.engine.speech.port import SpeechToMotion
+from visavis.stage.port.events import SpeechEvent, StateChanged
+from visavis.stage.port.values import Speech
 from visavis.stage.timeline import BLOCK_SAMPLES, SAMPLES_PER_MS, STEP_SAMPLES
-from visavis.stage.utterances import Ended, Started, Utterance, Utterances
-from visavis.stage.voice import AT_REST, Instant, Timings, Voice
+from visavis.stage.utterances import Utterance, Utterances
+from visavis.stage.voice import AT_REST, Instant, Voice
 
 AHEAD_SAMPLES = 200 * SAMPLES_PER_MS  # sound and motion are made ready this far ahead ...
 # ... gaining on the clock by at most this much a block, so that no block does much work
@@ -37,18 +40,6 @@ MAX_MARGIN_SAMPLES = 120 * SAMPLES_PER_MS
 RAN_OUT_GROWS = 40 * SAMPLES_PER_MS  # by how much the margin grows where the audio ran out and then went on ...
 UNCERTAIN_GROWS = 10 * SAMPLES_PER_MS  # ... and for each frame whose motion was not certain in time
 REMEMBERED_SAMPLES = 1000 * SAMPLES_PER_MS
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StateChanged:
-    """What the avatar does from here on: it speaks from an utterance's first sample to the last of those that follow it
-    at once.
-    """
-
-    state: State
-
-
-Happening = Started | Ended | StateChanged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,10 +98,9 @@ class Performance:
         self._liveliness = Liveliness(seed)
         self._lips = _Lips()
         self._spans: deque[_Span] = deque([_Span(0, None, 0, 1)])
-        self._happened: list[tuple[int, Happening]] = []  # with the position at which it is true
+        self._events: list[tuple[int, SpeechEvent]] = []  # with the position at which it is true
         self._tail: NDArray[np.int16] | None = None  # the faded end of what was interrupted
         self._paused = True  # the current utterance waits for enough to go on
-        self._hushed = False  # nothing is said: an interrupt is on its way behind speech that it will drop
         # the session's: what is shown where an utterance brings none of its own; set at any time, eased into
         self.mood = NEUTRAL
         self._listens = False  # it listens where it does not speak, rather than idling; set by the client
@@ -121,48 +111,28 @@ class Performance:
         self._margin = 0  # learnt from how speech comes in; a little of it is forgotten with every utterance
 
     # --- speech
-    def speak(
-        self,
-        pcm: NDArray[np.int16],
-        rate_hz: int,
-        *,
-        utterance_id: str | None = None,
-        final: bool = False,
-        now_ns: int = 0,
-        visemes: Timings | None = None,
-        mood: Mood | None = None,
-    ) -> str:
-        """Queue int16 (n,) mono and return the id of its utterance. Raises `QueueFull`, and then nothing of it is
-        queued.
-
-        `visemes`: what is spoken in it, from its start on; without them it is heard. `mood`: shown from its first
-        sample to the utterance's last.
+    def speak(self, speech: Speech, *, now_ns: int = 0) -> str:
+        """Queue a piece of speech and return the id of its utterance. Raises `QueueFull`, and then nothing of it is
+        queued. A piece that an interrupt has dropped already is not queued, and is no error.
         """
-        return self._utterances.add(
-            pcm,
-            rate_hz,
-            utterance_id=utterance_id,
-            final=final,
-            position=self.position,
-            now_ns=now_ns,
-            visemes=visemes,
-            mood=mood,
-        )
+        if self._utterances.is_late(speech.number):
+            utterance_id, end = self._utterances.add_late(utterance_id=speech.utterance_id, final=speech.final)
+            if end is not None:
+                self._events.append((self.position, end))
+            return utterance_id
+        return self._utterances.add(speech, position=self.position, now_ns=now_ns)
 
-    def interrupt(self) -> None:
-        """Drop all speech. The next block fades it out; from the next frame on the lips go to rest."""
-        self._fall_silent()
-        heard = 0 if self._utterances.current is None else self._utterances.current.voice.played
-        for end in self._utterances.interrupt(heard_samples=heard):
-            self._happened.append((self.position, end))
+    def interrupt(self, *, through: int) -> None:
+        """Drop all speech up to the piece with the number `through`.
 
-    def hush(self, on: bool) -> None:
-        """Say nothing from now on, though speech may still come: an interrupt that will drop it is on its way. Or let
-        speech be heard again.
+        The next block fades out what is heard; from the next frame on the lips go to rest.
         """
-        if on and not self._hushed:
+        current = self._utterances.current
+        if current is None or current.first_number <= through:
             self._fall_silent()
-        self._hushed = on
+        heard = 0 if current is None else current.voice.played
+        for end in self._utterances.interrupt(through=through, heard_samples=heard):
+            self._events.append((self.position, end))
 
     def _fall_silent(self) -> None:
         current = self._utterances.current
@@ -171,23 +141,21 @@ class Performance:
             if len(tail):
                 fade = 0.5 + 0.5 * np.cos(np.pi * np.arange(1, len(tail) + 1) / len(tail))
                 self._tail = np.rint(tail * fade).astype(np.int16)
-        if not self._hushed:
-            self._hear(self.position, None, CUT_WITHIN_SAMPLES)
+        self._hear(self.position, None, CUT_WITHIN_SAMPLES)
         self._paused = True
 
     @property
     def queued_samples(self) -> int:
         return self._utterances.queued_samples
 
-    def attend(self, state: State) -> None:
+    def set_state(self, state: SettableState) -> None:
         """Listen or think wherever nothing is said: listening lasts, thinking until speech begins."""
-        assert state in ("listening", "thinking"), state
         self._listens = self._listens or state == "listening"
         self._thinks = state == "thinking"
 
     @property
-    def attitude(self) -> State:
-        """What it does where it does not speak."""
+    def silent_state(self) -> State:
+        """The state wherever nothing is said."""
         return "thinking" if self._thinks else "listening" if self._listens else "idle"
 
     @property
@@ -199,11 +167,11 @@ class Performance:
     def speaking(self) -> bool:
         return self._utterances.current is not None and not self._paused
 
-    def happenings(self) -> list[Happening]:
+    def events(self) -> list[SpeechEvent]:
         """Return what has come true when the block last taken begins to be heard, in order; each is returned once."""
         now = self.position - BLOCK_SAMPLES
-        due = [h for at, h in self._happened if at <= now]
-        self._happened = [(at, h) for at, h in self._happened if at > now]
+        due = [event for at, event in self._events if at <= now]
+        self._events = [(at, event) for at, event in self._events if at > now]
         return due
 
     # --- sound
@@ -231,8 +199,6 @@ class Performance:
 
     def _voice_at(self, position: int) -> Voice | None:
         """Return the voice that is heard from `position` on, if one has enough to be heard."""
-        if self._hushed:
-            return None
         if self._utterances.current is None:
             coming = self._utterances.next()
             if coming is None:
@@ -242,7 +208,7 @@ class Performance:
             if not coming.voice.may_begin(enough):
                 return None
             self._margin = self._margin * 31 // 32
-            self._happened.append((position, self._utterances.begin_next()))
+            self._events.append((position, self._utterances.begin_next()))
             self._thinks = False
             self._note_state(position)
             if self.begun is not None:
@@ -267,17 +233,17 @@ class Performance:
         return voice
 
     def _note_state(self, position: int) -> None:
-        state: State = self.attitude if self._utterances.current is None else "speaking"
+        state: State = self.silent_state if self._utterances.current is None else "speaking"
         if state != self._state:
             self._state = state
-            self._happened.append((position, StateChanged(state=state)))
+            self._events.append((position, StateChanged(state=state)))
 
     def _run_dry(self, voice: Voice, position: int) -> None:
         voice.run_out()
         if voice.playable_samples:  # the last of the sound, which had been held back
             return
         if voice.drained and voice.played == voice.ready_until:
-            self._happened.append((position, self._utterances.finish_current()))
+            self._events.append((position, self._utterances.finish_current()))
         self._hear(position, None, REST_WITHIN_SAMPLES)
         self._paused = True
 
@@ -300,7 +266,7 @@ class Performance:
             if not span.voice.closed and span.voice.unplayed_samples < REMEMBERED_SAMPLES:
                 arrived_ns = span.voice.arrived_ns(at)
         mouth = self._lips.at(position, instant.mouth, span)
-        state: State = "speaking" if self.speaking else self.attitude
+        state: State = "speaking" if self.speaking else self.silent_state
         motion = self._liveliness.frame(
             position // STEP_SAMPLES, mouth, instant.cue, state, self._mood_in(span, position)
         )

@@ -11,6 +11,11 @@ STEP_SAMPLES = 480  # 10 ms: one row of motion
 SAMPLES_PER_MS = PLAYOUT_RATE_HZ // 1000
 
 
+def seconds(samples: int) -> float:
+    """Return how long `samples` last, in seconds: what the events of the port tell."""
+    return samples / PLAYOUT_RATE_HZ
+
+
 def duration_ns(samples: int) -> int:
     """Return how long `samples` last, in whole nanoseconds."""
     return samples * 1_000_000_000 // PLAYOUT_RATE_HZ

@@ -7,7 +7,8 @@ import pytest
 from numpy.typing import NDArray
 
 from visavis.engine.motion.frame import COEFFICIENTS, INDEX, MOUTH_COUNT, SPOKEN_COUNT, MotionFrame
-from visavis.engine.motion.liveliness import SILENCE, Cue, Liveliness, State
+from visavis.engine.motion.liveliness import SILENCE, Cue, Liveliness
+from visavis.engine.motion.states import State
 
 MINUTE = 6000
 

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from visavis.engine.motion.expressions import expressions
 from visavis.engine.motion.frame import COEFFICIENTS, INDEX, MOUTH_COUNT, MotionFrame
-from visavis.engine.motion.liveliness import SILENCE, Cue, Liveliness, State
+from visavis.engine.motion.liveliness import SILENCE, Cue, Liveliness
 from visavis.engine.motion.mood import EMOTIONS, Mood
+from visavis.engine.motion.states import State
 
 STATES: tuple[State, ...] = ("idle", "listening", "thinking", "speaking")
 MINUTE = 6000

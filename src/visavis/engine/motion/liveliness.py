@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from random import Random
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +20,8 @@ from visavis.engine.motion.frame import COEFFICIENTS, INDEX, SPOKEN_COUNT, Motio
 from visavis.engine.motion.head import Head
 from visavis.engine.motion.mood import NEUTRAL, Mood
 from visavis.engine.motion.springs import Spring
+from visavis.engine.motion.states import State
 
-State = Literal["idle", "listening", "thinking", "speaking"]
 STEP_S = 0.01
 REST_MOUTH: NDArray[np.float32] = np.zeros(SPOKEN_COUNT, np.float32)
 REST_MOUTH.flags.writeable = False

@@ -2,117 +2,38 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio
 import structlog
 
-from visavis.channel.port import SessionEvent, SessionOver, TakenOver
+from visavis.channel.port import SessionOver, TakenOver
+from visavis.engine.motion.states import State
 from visavis.engine.output import Output, OutputChange
 from visavis.errors import SessionEnded
-from visavis.fleet.port import (
-    PLAIN,
-    Attitude,
-    Delivery,
+from visavis.fleet.port import Performer
+from visavis.sessions.attachment import Attachment
+from visavis.sessions.backgrounds import Backgrounds
+from visavis.sessions.deadlines import Deadlines
+from visavis.sessions.lifecycle import EndReason
+from visavis.stage.port.events import (
     FirstFrameSent,
     MotionCut,
     MotionFrames,
-    Performer,
     PerformerEnded,
     PerformerEvent,
     PerformerMetrics,
     PlaybackFinished,
     PlaybackStarted,
-    State,
     StateChanged,
     ViewerJoined,
     ViewerLeft,
 )
-from visavis.sessions.backgrounds import Backgrounds
-from visavis.sessions.lifecycle import EndReason
-from visavis.sessions.vigil import Vigil
 
-_EVENTS_HELD = 1024  # a quarter of an hour of figures; the channel gives up on a client that takes nothing long before
-_MOTION_HELD = 128  # a dozen seconds of motion: what comes later than that is of no use
 _END_TIMEOUT_S = 2.0
 
 log = structlog.get_logger()
-
-
-class Attachment:
-    """A channel's hold on a live session; implements `channel.port.AttachedSession`."""
-
-    def __init__(self, session: LiveSession) -> None:
-        self.session_id = session.session_id
-        self._session = session
-        self._events: deque[SessionEvent] = deque()  # at most _EVENTS_HELD, and the last one
-        self._told = anyio.Event()  # replaced each time the channel waits
-        self._finished = False  # set once: no event follows those that are held
-
-    async def speak(
-        self, pcm: bytes, *, sample_rate_hz: int, utterance_id: str | None, final: bool, delivery: Delivery = PLAIN
-    ) -> str:
-        return await self._performer().speak(
-            pcm, sample_rate_hz=sample_rate_hz, utterance_id=utterance_id, final=final, delivery=delivery
-        )
-
-    async def interrupt(self) -> None:
-        await self._performer().interrupt()
-
-    async def hush(self, on: bool) -> None:
-        await self._performer().hush(on)
-
-    async def attend(self, state: Attitude) -> None:
-        await self._performer().attend(state)
-
-    async def update(self, change: OutputChange) -> Output:
-        self._performer()
-        return await self._session.update(change)
-
-    def _performer(self) -> Performer:
-        if self._finished:
-            raise SessionEnded
-        return self._session.performer
-
-    async def events(self) -> AsyncIterator[SessionEvent]:
-        while True:
-            while self._events:
-                event = self._events.popleft()
-                yield event
-                if isinstance(event, SessionOver | TakenOver):
-                    return
-            if self._finished:
-                return
-            self._told = anyio.Event()
-            await self._told.wait()
-
-    async def detach(self) -> None:
-        self._finished = True
-        self._told.set()
-        if self._session.channel_closed(self):
-            await self._session.stream_motion(False)
-
-    def tell(self, event: SessionEvent) -> None:
-        """Hold an event for the channel. One that takes nothing loses what it has not taken beyond a bound, figures or
-        not.
-        """
-        if self._finished:
-            return
-        if len(self._events) >= (_MOTION_HELD if isinstance(event, MotionFrames) else _EVENTS_HELD):
-            log.warning("channel_event_dropped", session_id=self.session_id, event_type=type(event).__name__)
-            return
-        self._events.append(event)
-        self._told.set()
-
-    def finish(self, event: SessionOver | TakenOver) -> None:
-        """Tell the last event, and no more."""
-        if self._finished:
-            return
-        self._finished = True
-        self._events.append(event)
-        self._told.set()
 
 
 class LiveSession:
@@ -124,7 +45,7 @@ class LiveSession:
         session_id: str,
         key_id: str,
         performer: Performer,
-        vigil: Vigil,
+        deadlines: Deadlines,
         size_px: tuple[int, int],
         output: Output,
         backgrounds: Backgrounds,
@@ -135,7 +56,7 @@ class LiveSession:
         self.session_id = session_id
         self.key_id = key_id
         self.performer = performer
-        self._vigil = vigil
+        self._deadlines = deadlines
         self._size_px = size_px  # changes with each channel that asks for another
         self.output = output  # changes with `update`
         self._backgrounds = backgrounds
@@ -143,6 +64,7 @@ class LiveSession:
         self._updating = anyio.Lock()
         self._end = end
         self._clock_ms = clock_ms
+        self.last_number = 0  # the highest number of speech or interrupt that a channel has used
         self._attachment: Attachment | None = None  # the channel that holds the session now
         self._state: State = "idle"  # as the performer told it last
         self._streams_motion = False
@@ -184,7 +106,7 @@ class LiveSession:
             if event.viewers == 0 and self._first_frame_at_ms is not None:
                 self._last_frame_at_ms = self._clock_ms()
             self._viewers = event.viewers
-            self._vigil.viewers_changed(event.viewers, now_s=anyio.current_time())
+            self._deadlines.viewers_changed(event.viewers, now_s=anyio.current_time())
             self._changed.set()
         elif isinstance(event, PerformerEnded) and event.reason == "lost":
             log.error("performer_lost", session_id=self.session_id, detail=event.detail)
@@ -192,10 +114,10 @@ class LiveSession:
     async def _keep_watch(self) -> None:
         while True:
             self._changed = anyio.Event()
-            deadline_s = self._vigil.next_deadline_s()
+            deadline_s = self._deadlines.next_deadline_s()
             with anyio.move_on_after(None if deadline_s is None else max(0.0, deadline_s - anyio.current_time())):
                 await self._changed.wait()
-            reason = self._vigil.due(now_s=anyio.current_time())
+            reason = self._deadlines.due(now_s=anyio.current_time())
             if reason is not None:
                 await self._end(self.session_id, reason)
                 return
@@ -225,7 +147,7 @@ class LiveSession:
                 await self._backgrounds.keep(self.session_id, picture)
             output = change.made_to(self.output, picture_id=None if picture is None else picture.picture_id)
             try:
-                await self.performer.dress(output)
+                await self.performer.set_output(output)
             except BaseException:
                 if picture is not None:
                     with anyio.CancelScope(shield=True):
@@ -251,7 +173,7 @@ class LiveSession:
             self._attachment.finish(TakenOver())
         self._attachment = Attachment(self)
         self._attachment.tell(StateChanged(state=self._state))
-        self._vigil.channel_opened()
+        self._deadlines.channel_opened()
         self._changed.set()
         return self._attachment
 
@@ -262,7 +184,7 @@ class LiveSession:
         if self._attachment is not attachment:
             return False
         self._attachment = None
-        self._vigil.channel_closed(now_s=anyio.current_time())
+        self._deadlines.channel_closed(now_s=anyio.current_time())
         self._changed.set()
         return True
 

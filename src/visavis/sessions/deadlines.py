@@ -11,7 +11,7 @@ from visavis.sessions.lifecycle import EndReason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
+class GracePeriods:
     """How long a session bears being alone."""
 
     join_timeout_s: float
@@ -19,12 +19,12 @@ class Patience:
     channel_grace_s: float
 
 
-class Vigil:
+class Deadlines:
     """The deadlines of one live session: at most one for its room, one for its channel, one for its expiration."""
 
-    def __init__(self, patience: Patience, *, now_s: float, expires_at_s: float | None) -> None:
-        self._patience = patience
-        self._deadlines: dict[EndReason, float] = {EndReason.NOBODY_JOINED: now_s + patience.join_timeout_s}
+    def __init__(self, grace_periods: GracePeriods, *, now_s: float, expires_at_s: float | None) -> None:
+        self._grace_periods = grace_periods
+        self._deadlines: dict[EndReason, float] = {EndReason.NOBODY_JOINED: now_s + grace_periods.join_timeout_s}
         if expires_at_s is not None:
             self._deadlines[EndReason.EXPIRED] = expires_at_s
 
@@ -34,13 +34,13 @@ class Vigil:
         if viewers > 0:
             self._deadlines.pop(EndReason.NOBODY_JOINED, None)
         elif EndReason.NOBODY_JOINED not in self._deadlines:
-            self._deadlines[EndReason.ROOM_EMPTY] = now_s + self._patience.room_empty_grace_s
+            self._deadlines[EndReason.ROOM_EMPTY] = now_s + self._grace_periods.room_empty_grace_s
 
     def channel_opened(self) -> None:
         self._deadlines.pop(EndReason.CHANNEL_LOST, None)
 
     def channel_closed(self, *, now_s: float) -> None:
-        self._deadlines[EndReason.CHANNEL_LOST] = now_s + self._patience.channel_grace_s
+        self._deadlines[EndReason.CHANNEL_LOST] = now_s + self._grace_periods.channel_grace_s
 
     def next_deadline_s(self) -> float | None:
         return min(self._deadlines.values(), default=None)

@@ -7,7 +7,7 @@ performer ends.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -20,7 +20,6 @@ from visavis.channel.port import SessionInit
 from visavis.engine.output import Output
 from visavis.errors import (
     InvalidRoomUrl,
-    PackUnreadable,
     PerformerLost,
     SessionEnded,
     SessionNotFound,
@@ -28,13 +27,16 @@ from visavis.errors import (
     Unauthorized,
     VisavisError,
 )
-from visavis.fleet.port import Casting, Fleet, Performer
+from visavis.fleet.port import Fleet, Performer
 from visavis.ids import is_id
+from visavis.sessions.allocation import Packs, SpecWith, allocate
+from visavis.sessions.attachment import Attachment
 from visavis.sessions.backgrounds import Backgrounds
+from visavis.sessions.deadlines import Deadlines, GracePeriods
 from visavis.sessions.lifecycle import Act, EndReason, Status, move
-from visavis.sessions.performance import Attachment, LiveSession
+from visavis.sessions.live_session import LiveSession
 from visavis.sessions.tokens import opens
-from visavis.sessions.vigil import Patience, Vigil
+from visavis.stage.port.values import PerformanceSpec
 from visavis.store.records import SessionRecord
 from visavis.store.sessions import SessionStore
 from visavis.timestamps import now_ms
@@ -62,16 +64,15 @@ class LiveSessions:
         fleet: Fleet,
         store: SessionStore,
         backgrounds: Backgrounds,
-        patience: Patience,
-        mend: Callable[[str], Awaitable[None]],
+        grace_periods: GracePeriods,
+        packs: Packs,
         clock_ms: Callable[[], int] = now_ms,
     ) -> None:
-        """`mend` makes an avatar's pack again; it is asked, once for a start, when a performer cannot read it."""
         self._fleet = fleet
         self._store = store
         self._backgrounds = backgrounds
-        self._patience = patience
-        self._mend = mend
+        self._grace_periods = grace_periods
+        self._packs = packs
         self._clock_ms = clock_ms
         self._live: dict[str, LiveSession] = {}
         self._starting: dict[str, _Starting] = {}
@@ -92,17 +93,12 @@ class LiveSessions:
     # Starting and ending
 
     async def start(
-        self,
-        record: SessionRecord,
-        cast: Callable[[], Awaitable[Casting]],
-        *,
-        max_duration_ms: int | None,
-        wait_s: float,
+        self, record: SessionRecord, spec_with: SpecWith, *, max_duration_ms: int | None, wait_s: float
     ) -> SessionRecord | None:
         """Allocate a performer and move the session to started; return it as it is then, or None when that takes longer
-        than `wait_s`: call again. `cast` says what to perform, with the pack as it is then.
+        than `wait_s`: call again.
 
-        Raises what `Fleet.allocate` raises, and `SessionEnded`.
+        `spec_with` gives what to perform with the look's pack. Raises what `Fleet.allocate` raises, and `SessionEnded`.
         """
         assert self._tasks is not None
         if record.id in self._live:
@@ -110,7 +106,7 @@ class LiveSessions:
         starting = self._starting.get(record.id)
         if starting is None:
             starting = self._starting[record.id] = _Starting(record.key_id, record.avatar_id)
-            self._tasks.start_soon(self._perform, record, cast, max_duration_ms, starting)
+            self._tasks.start_soon(self._perform, record, spec_with, max_duration_ms, starting)
         with anyio.move_on_after(wait_s):
             await starting.done.wait()
         if starting.error is not None:
@@ -118,25 +114,15 @@ class LiveSessions:
         return starting.started
 
     async def _perform(
-        self,
-        record: SessionRecord,
-        cast: Callable[[], Awaitable[Casting]],
-        max_duration_ms: int | None,
-        starting: _Starting,
+        self, record: SessionRecord, spec_with: SpecWith, max_duration_ms: int | None, starting: _Starting
     ) -> None:
         """One session's task: allocate, then live until it is over."""
         structlog.contextvars.clear_contextvars()  # it outlives the request that started it
         session: LiveSession | None = None
         try:
+            performer, spec = await allocate(self._fleet, self._packs, record.avatar_id, spec_with)
             try:
-                casting = await cast()
-                performer = await self._fleet.allocate(casting)
-            except PackUnreadable:
-                await self._mend(record.avatar_id)
-                casting = await cast()
-                performer = await self._fleet.allocate(casting)
-            try:
-                session = await self._begin(record, performer, casting, max_duration_ms, starting)
+                session = await self._begin(record, performer, spec, max_duration_ms, starting)
             finally:
                 if session is None:
                     with anyio.CancelScope(shield=True), anyio.move_on_after(5):
@@ -162,7 +148,7 @@ class LiveSessions:
         self,
         record: SessionRecord,
         performer: Performer,
-        casting: Casting,
+        spec: PerformanceSpec,
         max_duration_ms: int | None,
         starting: _Starting,
     ) -> LiveSession | None:
@@ -181,8 +167,8 @@ class LiveSessions:
                 raise SessionEnded
             return None
         now_s = anyio.current_time()
-        vigil = Vigil(
-            self._patience,
+        deadlines = Deadlines(
+            self._grace_periods,
             now_s=now_s,
             expires_at_s=None if max_duration_ms is None else now_s + max_duration_ms / 1000,
         )
@@ -190,9 +176,9 @@ class LiveSessions:
             session_id=record.id,
             key_id=record.key_id,
             performer=performer,
-            vigil=vigil,
-            size_px=(casting.width_px, casting.height_px),
-            output=casting.output,
+            deadlines=deadlines,
+            size_px=(spec.width_px, spec.height_px),
+            output=spec.output,
             backgrounds=self._backgrounds,
             keep_output=self._keep_output,
             end=self.end,

@@ -15,7 +15,9 @@ import pytest
 from tests.conftest import Service, open_service
 from visavis.channel.port import AttachedSession, SessionInit, SessionOver, TakenOver
 from visavis.errors import InvalidRequest, NotFound, PackUnreadable, SessionEnded, SessionNotStarted, Unauthorized
-from visavis.fleet.port import (
+from visavis.sessions.lifecycle import EndReason
+from visavis.sessions.sweep import sweep_sessions
+from visavis.stage.port.events import (
     PerformerMetrics,
     PlaybackFinished,
     PlaybackStarted,
@@ -23,8 +25,7 @@ from visavis.fleet.port import (
     ViewerJoined,
     ViewerLeft,
 )
-from visavis.sessions.lifecycle import EndReason
-from visavis.sessions.sweep import sweep_sessions
+from visavis.stage.port.values import Speech
 from visavis.store.database import Database
 from visavis.store.records import SessionRecord
 from visavis.store.sessions import SessionStore
@@ -32,6 +33,10 @@ from visavis.store.sessions import SessionStore
 pytestmark = pytest.mark.anyio
 
 SOON = 10.0  # a bound on waiting for what must happen, never asserted about
+
+
+def said(pcm: bytes, *, number: int = 1, utterance_id: str | None = None) -> Speech:
+    return Speech(pcm=pcm, sample_rate_hz=16_000, number=number, utterance_id=utterance_id)
 
 
 async def create(service: Service, *, start: bool = True) -> dict[str, Any]:
@@ -67,7 +72,7 @@ def store(service: Service) -> SessionStore:
 
 
 async def ended(service: Service, session_id: str) -> SessionRecord:
-    """Wait until the session has ended; the patience of these tests is a few hundredths of a second."""
+    """Wait until the session has ended; the grace_periods of these tests is a few hundredths of a second."""
     with anyio.fail_after(SOON):
         while (record := await kept(service, session_id)).status != "ended":  # noqa: ASYNC110 (the database tells nobody)
             await anyio.sleep(0.005)
@@ -158,7 +163,7 @@ async def test_the_client_ends_it(service: Service) -> None:
     assert service.performer(session["session_id"]).ended
     assert (await kept(service, session["session_id"])).end_reason == EndReason.CLIENT
     with pytest.raises(SessionEnded):
-        await attached.speak(b"", sample_rate_hz=16000, utterance_id=None, final=False)
+        await attached.speak(said(b""))
 
 
 async def test_it_ends_when_nobody_joins(tmp_path: Path) -> None:
@@ -265,7 +270,7 @@ async def test_seconds_are_metered_from_the_first_frame_to_the_last(service: Ser
     await performer.offer(viewer_id="a", sdp="m=video")
     performer.tell(PerformerMetrics(frames=25, late_frames=0, hurried_frames=0, queued_s=0))
     await performer.remove_viewer("a")
-    await performer.speak(b"\0\0", sample_rate_hz=16000, utterance_id="seen")
+    await performer.speak(said(b"\0\0", utterance_id="seen"))
     attached = await service.services.live.attach(init(session))
     performer.tell(PlaybackStarted(utterance_id="mark"))
     async for event in attached.events():
@@ -289,8 +294,8 @@ async def test_a_channel_hears_of_playback_and_speaks(service: Service) -> None:
     attached = await service.services.live.attach(init(session, width_px=640, height_px=480))
     performer = service.performer(session["session_id"])
     assert performer.size_px == (640, 480)
-    assert await attached.speak(b"\1\0", sample_rate_hz=16000, utterance_id="a", final=False) == "a"
-    await attached.interrupt()
+    assert await attached.speak(said(b"\1\0", utterance_id="a")) == "a"
+    await attached.interrupt(through=1)
     await service.client.put(f"/v1/sessions/{session['session_id']}/end")
     events = [event async for event in attached.events()]
     assert events == [
@@ -310,7 +315,7 @@ async def test_a_second_channel_takes_over_and_the_first_ends_nothing(tmp_path: 
         await first.detach()
         await anyio.sleep(0.05)  # longer than the grace that the first channel's leaving must not start
         assert (await kept(service, session["session_id"])).status == "started"
-        await second.speak(b"\0\0", sample_rate_hz=16000, utterance_id="a", final=True)
+        await second.speak(said(b"\0\0", utterance_id="a"))
 
 
 async def test_who_may_attach(service: Service) -> None:

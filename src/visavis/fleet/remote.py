@@ -1,0 +1,85 @@
+"""Stages on other machines: they listen, and this server connects to them over WebSockets with TLS and a token."""
+
+from __future__ import annotations
+
+import secrets
+import ssl
+from pathlib import Path
+
+import structlog
+
+from visavis.errors import PerformerLost, StageRejected, StageUnreachable
+from visavis.fleet.link import StageLink
+from visavis.rooms.spec import IceServer
+from visavis.stage.port.address import Address
+from visavis.stage.port.messages import PORT_VERSION, Hello, HttpSource
+
+OWNER_GRACE_S = 15.0  # how long a stage keeps the sessions of this server when their connection is lost
+
+log = structlog.get_logger("visavis.fleet")
+
+
+class RemoteStage:
+    """A stage on another machine. Closing it closes the connection and leaves the stage running."""
+
+    def __init__(self, link: StageLink) -> None:
+        self.link = link
+
+    @property
+    def name(self) -> str:
+        return str(self.link.address)
+
+    async def aclose(self) -> None:
+        await self.link.aclose()
+
+
+class RemoteStages:
+    """Implements `fleet.supply.StageSupply`: each address is one stage.
+
+    `source`: where the stages get packs and pictures from, as they reach it. `ca_file`: the authority that signed the
+    stages' certificates; None: the machine's own.
+    """
+
+    def __init__(
+        self,
+        *,
+        addresses: tuple[Address, ...],
+        token: str,
+        source: HttpSource,
+        ca_file: Path | None = None,
+        ice_servers: tuple[IceServer, ...] = (),
+    ) -> None:
+        self._addresses = addresses
+        self._tls = ssl.create_default_context(cafile=ca_file)
+        self._hello = Hello(
+            version=PORT_VERSION,
+            token=token,
+            server_id=secrets.token_hex(8),
+            source=source,
+            ice_servers=ice_servers,
+            owner_grace_s=OWNER_GRACE_S,
+        )
+        self._open: dict[Address, StageLink] = {}
+
+    @property
+    def most(self) -> int:
+        return len(self._addresses)
+
+    async def open(self) -> RemoteStage:
+        problems = []
+        for address in self._addresses:
+            known = self._open.get(address)
+            if known is not None and known.alive:
+                continue
+            try:
+                link = self._open[address] = await StageLink.connect(address, self._hello, tls=self._tls)
+            except (StageUnreachable, StageRejected) as error:
+                log.warning("stage_not_connected", stage=str(address), problem=error.message)
+                problems.append(error.message)
+                continue
+            log.info("stage_connected", stage=str(address))
+            return RemoteStage(link)
+        raise PerformerLost("; ".join(problems) or "Every stage is connected already")
+
+    async def aclose(self) -> None:
+        self._open.clear()

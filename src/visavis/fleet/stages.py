@@ -1,0 +1,172 @@
+"""A fleet of stages: which session goes to which stage, and what happens when a stage dies.
+
+One stage is ready from the start; more come as sessions do, up to what the supply has. A stage that dies takes its
+sessions with it, each of which says so by `PerformerEnded(reason="lost")`; a new stage takes its place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Coroutine
+
+import structlog
+
+from visavis.errors import NoCapacity, PerformerLost
+from visavis.fleet.performer import StagePerformer
+from visavis.fleet.supply import Stage, StageSupply
+from visavis.stage.port.events import PerformerEnded
+from visavis.stage.port.messages import End, Event, Open
+from visavis.stage.port.values import PerformanceSpec
+
+SESSIONS_PER_STAGE = 5  # of 512x512 at 25 frames a second on one core
+SESSIONS_BEFORE_NEXT_STAGE = 2  # a stage with more than this has the next one started, while there are cores
+SESSIONS_WHILE_NEXT_STARTS = 3  # no more come to a stage before the next one is there: sessions stay where they began
+CLOSE_WITHIN_S = 5.0
+TRY_AGAIN_AFTER_S = 1.0  # a stage that cannot be replaced
+
+log = structlog.get_logger("visavis.fleet")
+
+
+class StageFleet:
+    """Implements `fleet.port.Fleet`."""
+
+    def __init__(self, supply: StageSupply, *, sessions_per_stage: int = SESSIONS_PER_STAGE) -> None:
+        self._supply = supply
+        self._sessions_per_stage = sessions_per_stage
+        self._stages: list[Stage] = []
+        self._performers: dict[str, StagePerformer] = {}
+        self._abandoned: dict[str, asyncio.Task[None]] = {}  # by session: the ends of allocations that were given up
+        self._changing = asyncio.Lock()  # one stage is opened at a time
+        self._tasks: set[asyncio.Task[None]] = set()  # owned: aclose ends them
+        self._closing = False
+
+    async def start(self) -> None:
+        if not self._stages:
+            await self._add_stage()
+
+    async def allocate(self, spec: PerformanceSpec) -> StagePerformer:
+        session_id = spec.session_id
+        assert session_id not in self._performers, session_id
+        if (abandoned := self._abandoned.get(session_id)) is not None:
+            await asyncio.shield(abandoned)
+        stage = await self._find_place()
+        stage.link.sessions.add(session_id)
+        performer = self._performers[session_id] = StagePerformer(spec, stage.link, self._forget)
+        opening = self._in_background(self._open(stage, spec))
+        try:
+            await asyncio.shield(opening)
+        except BaseException as error:
+            self._forget(session_id)
+            if isinstance(error, asyncio.CancelledError):
+                self._abandoned[session_id] = self._in_background(self._abandon(stage, spec, opening))
+            if isinstance(error, PerformerLost):
+                raise NoCapacity("The stage was lost while the session was set up", suggestion="Try again") from error
+            raise
+        if len(self._stages) < self._supply.most and all(
+            len(stage.link.sessions) > SESSIONS_BEFORE_NEXT_STAGE for stage in self._stages
+        ):
+            self._in_background(self._add_stage_if_possible())
+        return performer
+
+    def capacity(self) -> tuple[int, int]:
+        return sum(len(stage.link.sessions) for stage in self._stages), self._supply.most * self._sessions_per_stage
+
+    async def aclose(self) -> None:
+        self._closing = True
+        for performer in list(self._performers.values()):
+            performer.tell(PerformerEnded(reason="ended"))
+        closings = [asyncio.create_task(stage.aclose()) for stage in self._stages]
+        self._stages.clear()
+        if closings:
+            await asyncio.wait(closings, timeout=CLOSE_WITHIN_S)
+        for task in list(self._tasks):
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=1.0)
+        await self._supply.aclose()
+
+    # --- stages
+    async def _find_place(self) -> Stage:
+        """Return the stage with the fewest sessions, or a new one. Raises `NoCapacity`."""
+        free = self._with_a_place()
+        if len(self._stages) < self._supply.most and all(
+            len(stage.link.sessions) >= SESSIONS_WHILE_NEXT_STARTS for stage in free
+        ):
+            try:
+                await self._add_stage()
+            except PerformerLost:
+                if not free:
+                    raise
+            free = self._with_a_place()
+        if not free:
+            raise NoCapacity("Every stage is performing as many sessions as it can", suggestion="Try again in a moment")
+        return min(free, key=lambda stage: len(stage.link.sessions))
+
+    def _with_a_place(self) -> list[Stage]:
+        return [s for s in self._stages if s.link.alive and len(s.link.sessions) < self._sessions_per_stage]
+
+    async def _add_stage(self) -> None:
+        """Open one more stage, where there can be one. Raises `PerformerLost`."""
+        async with self._changing:
+            if self._closing or len(self._stages) >= self._supply.most:
+                return
+            stage = await self._supply.open()
+            if self._closing:
+                await stage.aclose()
+                return
+            self._stages.append(stage)
+            self._in_background(self._keep(stage))
+
+    async def _add_stage_if_possible(self) -> None:
+        with contextlib.suppress(PerformerLost):
+            await self._add_stage()
+
+    async def _keep(self, stage: Stage) -> None:
+        """Listen to a stage as long as it lives, and replace it when it dies by itself."""
+        await stage.link.listen(self._heard)
+        if self._closing:
+            return
+        self._stages.remove(stage)
+        lost = list(stage.link.sessions)
+        for session_id in lost:
+            if (performer := self._performers.get(session_id)) is not None:
+                performer.tell(PerformerEnded(reason="lost", detail="its stage is gone"))
+        await stage.aclose()
+        log.error("stage_lost", stage=stage.name, sessions=len(lost))
+        while not self._closing:
+            try:
+                await self._add_stage()
+                return
+            except PerformerLost as error:
+                log.error("stage_not_replaced", problem=error.message)
+                await asyncio.sleep(TRY_AGAIN_AFTER_S)
+
+    async def _open(self, stage: Stage, spec: PerformanceSpec) -> None:
+        await stage.link.ask(spec.session_id, spec.epoch, Open(spec=spec))
+
+    async def _abandon(self, stage: Stage, spec: PerformanceSpec, opening: asyncio.Task[None]) -> None:
+        """End a session that nobody waits for any more, once its stage has set it up."""
+        try:
+            await asyncio.wait([opening])
+            if opening.exception() is None:
+                with contextlib.suppress(PerformerLost):
+                    await stage.link.ask(spec.session_id, spec.epoch, End())
+        finally:
+            del self._abandoned[spec.session_id]
+
+    def _in_background(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def _heard(self, message: Event) -> None:
+        performer = self._performers.get(message.session_id)
+        if performer is not None:
+            performer.tell(message.event)
+
+    def _forget(self, session_id: str) -> None:
+        self._performers.pop(session_id, None)
+        for stage in self._stages:
+            stage.link.sessions.discard(session_id)

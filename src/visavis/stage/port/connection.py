@@ -1,0 +1,175 @@
+"""The connection between a server and a stage: whole frames, in order, both ways.
+
+Stages listen and servers connect. On one machine they use a Unix socket; between machines a WebSocket with TLS.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Protocol
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
+
+from visavis.errors import LinkBroken, StageUnreachable
+from visavis.stage.port.address import PATH, Address
+from visavis.stage.port.frames import MAX_FRAME_BYTES
+
+# Sound that the kernel holds and has not sent yet cannot be overtaken: half a second of it at 48 kHz at most.
+UNSENT_IN_KERNEL_BYTES = 48 * 1024
+PING_EVERY_S = PING_TIMEOUT_S = 5.0  # another machine that is gone without a word is noticed after ten seconds
+CLOSE_WITHIN_S = 1.0
+
+
+class Connection(Protocol):
+    """One task reads and one writes. After `receive` has returned None or raised, the connection is over."""
+
+    async def send(self, frame: bytes) -> None:
+        """Send a frame; wait while the other end takes nothing. Raises `LinkBroken` when the connection is over."""
+        ...
+
+    async def receive(self) -> bytes | None:
+        """Return the next frame, None at the end. Raises `LinkBroken` for a frame of over MAX_FRAME_BYTES."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close; idempotent, bounded to 1 s. What was sent before still arrives."""
+        ...
+
+    def abort(self) -> None:
+        """Drop the connection at once."""
+        ...
+
+
+class StreamConnection:
+    """Frames over a byte stream (a Unix socket), each behind its length: four bytes, big-endian."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
+
+    async def send(self, frame: bytes) -> None:
+        try:
+            self._writer.write(len(frame).to_bytes(4, "big") + frame)
+            await self._writer.drain()
+        except (ConnectionError, RuntimeError) as error:  # RuntimeError: the transport is closed
+            raise LinkBroken("The connection is closed") from error
+
+    async def receive(self) -> bytes | None:
+        try:
+            size_bytes = int.from_bytes(await self._reader.readexactly(4), "big")
+            if size_bytes > MAX_FRAME_BYTES:
+                raise LinkBroken(f"A frame of {size_bytes} bytes")
+            return await self._reader.readexactly(size_bytes)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return None
+
+    async def aclose(self) -> None:
+        self._writer.close()
+        with contextlib.suppress(ConnectionError, TimeoutError):
+            await asyncio.wait_for(self._writer.wait_closed(), CLOSE_WITHIN_S)
+
+    def abort(self) -> None:
+        self._writer.transport.abort()
+
+
+class WebSocketConnection:
+    """Frames as binary messages of a WebSocket."""
+
+    def __init__(self, websocket: ClientConnection | ServerConnection) -> None:
+        self._websocket = websocket
+        raw = websocket.transport.get_extra_info("socket")
+        if raw is not None and hasattr(socket, "TCP_NOTSENT_LOWAT"):
+            raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_IN_KERNEL_BYTES)
+
+    async def send(self, frame: bytes) -> None:
+        try:
+            await self._websocket.send(frame)
+        except ConnectionClosed as error:
+            raise LinkBroken("The connection is closed") from error
+
+    async def receive(self) -> bytes | None:
+        try:
+            frame = await self._websocket.recv()
+        except ConnectionClosed:
+            return None
+        if isinstance(frame, str):
+            raise LinkBroken("A text frame")
+        return frame
+
+    async def aclose(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._websocket.close(), CLOSE_WITHIN_S)
+
+    def abort(self) -> None:
+        self._websocket.transport.abort()
+
+
+async def connect_to(address: Address, *, tls: ssl.SSLContext | None, timeout_s: float) -> Connection:
+    """Return an open connection to a stage. `tls` is needed for a WebSocket. Raises `StageUnreachable`."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            if address.path is not None:
+                return StreamConnection(*await asyncio.open_unix_connection(address.path))
+            return WebSocketConnection(
+                await connect(
+                    f"{address}{PATH}",
+                    ssl=tls,
+                    compression=None,
+                    max_size=MAX_FRAME_BYTES,
+                    ping_interval=PING_EVERY_S,
+                    ping_timeout=PING_TIMEOUT_S,
+                    close_timeout=CLOSE_WITHIN_S,
+                    proxy=None,
+                )
+            )
+    except (OSError, TimeoutError, InvalidHandshake, InvalidURI) as error:
+        raise StageUnreachable(f"The stage at {address} cannot be reached: {error or 'it does not answer'}") from error
+
+
+@asynccontextmanager
+async def listening(
+    address: Address, serve_one: Callable[[Connection], Awaitable[None]], *, tls: ssl.SSLContext | None
+) -> AsyncIterator[Address]:
+    """Listen while the context is open; `serve_one` has each connection until it returns. Yields the address in use.
+
+    Port 0 takes any free port. The Unix socket is for this user alone. Raises OSError when the address cannot be had.
+    """
+    if address.path is not None:
+
+        async def serve_stream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await serve_one(StreamConnection(reader, writer))
+
+        before = os.umask(0o177)
+        try:
+            server = await asyncio.start_unix_server(serve_stream, address.path)
+        finally:
+            os.umask(before)
+        async with server:
+            yield address
+        return
+
+    async def serve_websocket(websocket: ServerConnection) -> None:
+        await serve_one(WebSocketConnection(websocket))
+
+    async with serve(
+        serve_websocket,
+        address.host,
+        address.port,
+        ssl=tls,
+        compression=None,
+        max_size=MAX_FRAME_BYTES,
+        ping_interval=PING_EVERY_S,
+        ping_timeout=PING_TIMEOUT_S,
+        close_timeout=CLOSE_WITHIN_S,
+        open_timeout=CLOSE_WITHIN_S * 5,
+        server_header=None,
+    ) as websockets:
+        port = next(iter(websockets.sockets)).getsockname()[1]
+        yield Address(host=address.host, port=port)

@@ -1,0 +1,211 @@
+"""What a server and a stage say to each other.
+
+    server                                   stage
+      │ ── Hello ────────────────────────────► │   token, version, ICE servers, limits, pack source
+      │ ◄──────────────────── Ready | Rejected │
+      │ ── Request(number, session, command) ► │
+      │ ◄────────────── Answer | Refusal(number) │   exactly one for each request
+      │ ◄────────────── Event(session, event)  │
+
+Every message is one msgpack map. `encode` and `decode` are strict: an unknown message or a member of the wrong type is
+a `ValueError`.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import msgspec
+
+from visavis.engine.motion.states import SettableState
+from visavis.engine.output import Output
+from visavis.errors import VisavisError
+from visavis.rooms.spec import IceServer
+from visavis.stage.port.events import PerformerEvent
+from visavis.stage.port.values import PerformanceSpec, Speech
+
+PORT_VERSION = 1
+
+
+# --- commands, each with its result
+
+
+class Done(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The command took effect; there is nothing more to tell."""
+
+
+class Spoken(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The speech is queued under this utterance."""
+
+    utterance_id: str
+
+
+class OfferAnswered(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    sdp: str
+
+
+class ViewerRemoved(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    was_there: bool
+
+
+Result = Done | Spoken | OfferAnswered | ViewerRemoved
+
+
+class Open(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Begin a session: its idle picture runs when this is done."""
+
+    spec: PerformanceSpec
+
+
+class Speak(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Result: `Spoken`."""
+
+    speech: Speech
+
+
+class Interrupt(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Drop all speech up to the piece with the number `through`, also the pieces of it that are still on their way."""
+
+    through: int
+
+
+class Resize(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    width_px: int
+    height_px: int
+
+
+class SetOutput(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    output: Output
+
+
+class SetState(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    state: SettableState
+
+
+class StreamMotion(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Tell MotionFrames and MotionCut from now on, or no more."""
+
+    on: bool
+
+
+class Offer(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Result: `OfferAnswered`."""
+
+    viewer_id: str
+    sdp: str
+
+
+class RemoveViewer(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Result: `ViewerRemoved`."""
+
+    viewer_id: str
+
+
+class End(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """End the session; ending one that is not there is done already."""
+
+
+Command = Open | Speak | Interrupt | Resize | SetOutput | SetState | StreamMotion | Offer | RemoveViewer | End
+IN_ORDER = (Speak, Resize, SetOutput, SetState, StreamMotion)
+"""Commands of a session that take effect in the order in which they were given; all others overtake them."""
+
+
+# --- the conversation
+
+
+class FolderSource(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Packs and pictures lie in the folder that the stage was started with."""
+
+
+class HttpSource(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Packs and pictures come over HTTP from the service at `url`, which wants `token` as a bearer token."""
+
+    url: str
+    token: str
+
+
+class Hello(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The first message of a server: who it is, and all that the stage needs to know.
+
+    `server_id`: the same for each connection of one server process. `owner_grace_s`: how long the stage keeps the
+    sessions of a server whose connection is lost.
+    """
+
+    version: int
+    token: str
+    server_id: str
+    source: FolderSource | HttpSource = FolderSource()
+    ice_servers: tuple[IceServer, ...] = ()
+    owner_grace_s: float = 0.0
+
+
+class Ready(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The stage's answer to `Hello`: it takes commands from now on."""
+
+    version: int
+
+
+class Rejected(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The stage's refusal of a `Hello`, and of anything after which it closes the connection."""
+
+    code: str
+    message: str
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A command to one session. `number`: unique on this connection. `epoch`: of the owner that gives the command."""
+
+    number: int
+    session_id: str
+    epoch: int
+    command: Command
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    number: int
+    result: Result
+
+
+class Refusal(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The request had no effect. `code`, `message` and `suggestion`: those of an error in `visavis.errors`."""
+
+    number: int
+    code: str
+    message: str
+    suggestion: str | None = None
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    session_id: str
+    event: PerformerEvent
+
+
+FromServer = Hello | Request
+FromStage = Ready | Rejected | Answer | Refusal | Event
+Message = FromServer | FromStage
+
+_encoder = msgspec.msgpack.Encoder()
+_from_server: msgspec.msgpack.Decoder[FromServer] = msgspec.msgpack.Decoder(FromServer)
+_from_stage: msgspec.msgpack.Decoder[FromStage] = msgspec.msgpack.Decoder(FromStage)
+_M = TypeVar("_M")
+
+
+def encode(message: Message) -> bytes:
+    return _encoder.encode(message)
+
+
+def decode_from_server(body: bytes) -> FromServer:
+    """Raises `ValueError` for anything that is not a message of a server."""
+    return _decoded(_from_server, body)
+
+
+def decode_from_stage(body: bytes) -> FromStage:
+    """Raises `ValueError` for anything that is not a message of a stage."""
+    return _decoded(_from_stage, body)
+
+
+def _decoded(decoder: msgspec.msgpack.Decoder[_M], body: bytes) -> _M:
+    try:
+        return decoder.decode(body)
+    except (msgspec.DecodeError, RecursionError, VisavisError) as error:
+        raise ValueError(f"not a message of the port: {error}") from error

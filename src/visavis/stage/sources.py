@@ -1,0 +1,184 @@
+"""Where a stage gets avatar packs and background pictures from: a folder of this machine, or the service over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+from weakref import WeakValueDictionary
+
+import httpx
+import structlog
+
+from visavis.engine.pack_ref import PackRef, digest_of, is_picture_id, picture_id_of
+from visavis.engine.render.version import FORMAT_VERSION
+from visavis.errors import BackgroundRefused, PackUnreadable
+from visavis.stage.port.archive import MAX_ARCHIVE_BYTES, unpack_archive
+
+FETCH_WITHIN_S = 20.0
+MAX_PICTURE_BYTES = 16 * 1024 * 1024
+KEPT_ENTRIES = 256  # packs, and pictures, that a cache keeps; a pack takes about 1 MB
+
+log = structlog.get_logger("visavis.stage")
+
+
+class PackSource(Protocol):
+    """Gives files that are what their names say. Calls may overlap."""
+
+    async def pack(self, ref: PackRef) -> Path:
+        """Return a folder that holds the pack. Raises `PackUnreadable`."""
+        ...
+
+    async def picture(self, session_id: str, picture_id: str) -> Path:
+        """Return the JPEG behind a session. Raises `BackgroundRefused`."""
+        ...
+
+
+class FolderPackSource:
+    """The data folder of the service, on the same machine."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._avatars, self._sessions = data_dir / "avatars", data_dir / "sessions"
+
+    async def pack(self, ref: PackRef) -> Path:
+        _check_version(ref)
+        folder = ref.folder_in(self._avatars)
+        for _ in range(2):  # a second look, as over HTTP: a disk may fail once
+            if await asyncio.to_thread(_is_whole, folder, ref):
+                return folder
+        raise _not_whole(ref)
+
+    async def picture(self, session_id: str, picture_id: str) -> Path:
+        path = self._sessions / session_id / f"{picture_id}.jpg"
+        if not is_picture_id(picture_id) or not await asyncio.to_thread(path.is_file):
+            raise BackgroundRefused("The background image is not there")
+        return path
+
+
+class HttpPackSource:
+    """The service's own packs and pictures, fetched once and kept in `cache` by their digests.
+
+    `token`: the bearer token that the service gave. A pack or picture that is not what its name says is fetched again
+    once. The cache keeps the KEPT_ENTRIES that were used last.
+    """
+
+    def __init__(self, *, url: str, token: str, cache: Path) -> None:
+        self._url, self._token, self._cache = url.rstrip("/"), token, cache
+        self._fetching: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    async def pack(self, ref: PackRef) -> Path:
+        _check_version(ref)
+        folder = self._cache / "packs" / ref.digest
+        address = f"{self._url}/internal/packs/{ref.avatar_id}/{ref.version}/{ref.digest}"
+
+        def keep(content: bytes) -> bool:
+            with tempfile.TemporaryDirectory(dir=_made(folder.parent), prefix=".") as staged:
+                unpack_archive(content, Path(staged))
+                if not _is_whole(Path(staged), ref):
+                    return False
+                shutil.rmtree(folder, ignore_errors=True)
+                os.rename(staged, folder)
+                os.mkdir(staged)  # for the context to remove
+            _forget_oldest(folder.parent)
+            return True
+
+        async with self._fetching.setdefault(ref.digest, asyncio.Lock()):
+            if await asyncio.to_thread(_is_whole, folder, ref):
+                await asyncio.to_thread(os.utime, folder)
+                return folder
+            if await self._fetch_twice(address, MAX_ARCHIVE_BYTES, keep):
+                return folder
+        raise _not_whole(ref)
+
+    async def picture(self, session_id: str, picture_id: str) -> Path:
+        if not is_picture_id(picture_id):
+            raise BackgroundRefused("The background image has no valid id")
+        path = self._cache / "pictures" / f"{picture_id}.jpg"
+        address = f"{self._url}/internal/pictures/{session_id}/{picture_id}"
+
+        def keep(content: bytes) -> bool:
+            if picture_id_of(content) != picture_id:
+                return False
+            staged = _made(path.parent) / f".{picture_id}"
+            staged.write_bytes(content)
+            staged.replace(path)
+            _forget_oldest(path.parent)
+            return True
+
+        async with self._fetching.setdefault(picture_id, asyncio.Lock()):
+            if await asyncio.to_thread(path.is_file):
+                await asyncio.to_thread(os.utime, path)
+                return path
+            if await self._fetch_twice(address, MAX_PICTURE_BYTES, keep):
+                return path
+        raise BackgroundRefused("The background image could not be fetched")
+
+    async def _fetch_twice(self, address: str, max_bytes: int, keep: Callable[[bytes], bool]) -> bool:
+        """Fetch and keep; once more where that fails. Returns whether it was kept."""
+        for attempt in (1, 2):
+            try:
+                if await asyncio.to_thread(keep, await self._fetch(address, max_bytes)):
+                    return True
+                problem = "its digest does not match"
+            except (httpx.HTTPError, ValueError, OSError) as error:
+                problem = repr(error)
+            log.warning("fetch_failed", address=address, attempt=attempt, problem=problem)
+        return False
+
+    async def _fetch(self, address: str, max_bytes: int) -> bytes:
+        headers = {"Authorization": f"Bearer {self._token}", "Accept-Encoding": "identity"}
+        async with (
+            asyncio.timeout(FETCH_WITHIN_S),
+            httpx.AsyncClient(timeout=FETCH_WITHIN_S, trust_env=False) as client,
+            client.stream("GET", address, headers=headers) as answer,
+        ):
+            answer.raise_for_status()
+            content = bytearray()
+            async for chunk in answer.aiter_raw():
+                content += chunk
+                if len(content) > max_bytes:
+                    raise ValueError(f"more than {max_bytes} bytes")
+            return bytes(content)
+
+
+def _check_version(ref: PackRef) -> None:
+    if ref.version != FORMAT_VERSION:
+        raise PackUnreadable(
+            f"The avatar pack has format {ref.version}; this stage reads {FORMAT_VERSION}", suggestion="Bake it again"
+        )
+
+
+def _is_whole(folder: Path, ref: PackRef) -> bool:
+    try:
+        return digest_of(folder) == ref.digest
+    except OSError:
+        return False
+
+
+def _not_whole(ref: PackRef) -> PackUnreadable:
+    return PackUnreadable(f"The avatar pack of {ref.avatar_id} is not there, or not whole", suggestion="Bake it again")
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _forget_oldest(folder: Path) -> None:
+    entries = sorted((path for path in folder.iterdir() if not path.name.startswith(".")), key=_last_used)
+    for path in entries[:-KEPT_ENTRIES]:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _last_used(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0

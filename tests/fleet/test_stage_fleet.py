@@ -1,0 +1,297 @@
+"""The local fleet with real stage processes, which draw with the test's own renderer."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import os
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import anyio
+import pytest
+
+from tests.packs import place_pack
+from visavis.errors import InvalidRequest, NoCapacity, OfferRefused, PackUnreadable, PerformerLost, QueueFull
+from visavis.fleet.local import LocalStage, LocalStages
+from visavis.fleet.performer import StagePerformer
+from visavis.fleet.stages import StageFleet
+from visavis.stage.port.events import PerformerEnded, PerformerEvent, PlaybackFinished, PlaybackStarted
+from visavis.stage.port.values import PerformanceSpec, Speech
+
+REPOSITORY = Path(__file__).parents[2]
+PARTS = "tests.stage.flashing_parts:parts"
+NUMBERS = itertools.count(100)
+
+Run = Callable[[Awaitable[None]], None]
+
+
+@pytest.fixture(scope="module")
+def runner() -> Iterator[asyncio.Runner]:
+    with asyncio.Runner() as runner, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(REPOSITORY))
+        yield runner
+
+
+@pytest.fixture
+def run(runner: asyncio.Runner) -> Run:
+    """Run one scenario within 30 s."""
+
+    async def bounded(scenario: Awaitable[None]) -> None:
+        with anyio.fail_after(30):
+            await scenario
+
+    return lambda scenario: runner.run(bounded(scenario))
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with one pack, PACK."""
+    return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture(scope="module")
+def fleet(runner: asyncio.Runner, data_dir: Path) -> Iterator[StageFleet]:
+    """A fleet for the tests that leave it as they found it."""
+    fleet = StageFleet(LocalStages(data_dir=data_dir, most=1, parts=PARTS), sessions_per_stage=8)
+    runner.run(fleet.start())
+    yield fleet
+    runner.run(fleet.aclose())
+
+
+@contextlib.asynccontextmanager
+async def own_fleet(data_dir: Path, *, stages: int = 1, sessions_per_stage: int = 4) -> AsyncIterator[StageFleet]:
+    supply = LocalStages(data_dir=data_dir, most=stages, parts=PARTS)
+    fleet = StageFleet(supply, sessions_per_stage=sessions_per_stage)
+    await fleet.start()
+    try:
+        yield fleet
+    finally:
+        await fleet.aclose()
+
+
+async def allocated(fleet: StageFleet, data_dir: Path, session_id: str | None = None) -> StagePerformer:
+    return await fleet.allocate(
+        PerformanceSpec(
+            session_id=session_id or f"sess_{next(NUMBERS)}", pack=place_pack(data_dir), width_px=160, height_px=120
+        )
+    )
+
+
+def said(
+    samples: int,
+    *,
+    number: int = 1,
+    rate_hz: int = 16_000,
+    utterance_id: str | None = None,
+    final: bool = False,
+) -> Speech:
+    """Return speech of so many samples, all alike."""
+    return Speech(pcm=b"\1\1" * samples, sample_rate_hz=rate_hz, number=number, utterance_id=utterance_id, final=final)
+
+
+def process_of(fleet: StageFleet) -> asyncio.subprocess.Process:
+    (stage,) = fleet._stages
+    assert isinstance(stage, LocalStage)
+    return stage.process
+
+
+async def wait_for(performer: StagePerformer, kind: type[PerformerEvent]) -> PerformerEvent:
+    async for event in performer.events():
+        if isinstance(event, kind):
+            return event
+    raise AssertionError(f"{kind.__name__} never came")
+
+
+def test_speech_is_played_without_anyone_watching_and_each_utterance_ends_once(
+    run: Run, fleet: StageFleet, data_dir: Path
+) -> None:
+    async def scenario() -> None:
+        performer = await allocated(fleet, data_dir)
+        assert await performer.speak(said(3200, utterance_id="a", final=True)) == "a"
+        assert await performer.speak(said(1600, number=2, utterance_id="b", final=True)) == "b"
+        told = []
+        async for event in performer.events():
+            told.append(event)
+            if event == PlaybackFinished(utterance_id="b", position_s=0.1, interrupted=False):
+                break
+        assert [e for e in told if isinstance(e, PlaybackStarted | PlaybackFinished)] == [
+            PlaybackStarted(utterance_id="a"),
+            PlaybackFinished(utterance_id="a", position_s=0.2, interrupted=False),
+            PlaybackStarted(utterance_id="b"),
+            PlaybackFinished(utterance_id="b", position_s=0.1, interrupted=False),
+        ]
+
+    run(scenario())
+
+
+def test_interrupt_returns_when_everything_dropped_has_been_told_with_its_position(
+    run: Run, fleet: StageFleet, data_dir: Path
+) -> None:
+    async def scenario() -> None:
+        performer = await allocated(fleet, data_dir)
+        await performer.speak(said(160_000, utterance_id="a", final=True))
+        await performer.speak(said(160_000, number=2, utterance_id="b", final=True))
+        await wait_for(performer, PlaybackStarted)
+        await performer.interrupt(through=2)
+        finished = [e for e in list(performer._events) if isinstance(e, PlaybackFinished)]
+        assert [(e.utterance_id, e.interrupted) for e in finished] == [("a", True), ("b", True)]
+        assert 0.0 < finished[0].position_s < 5.0 and finished[1].position_s == 0.0
+
+    run(scenario())
+
+
+def test_sessions_that_come_at_once_are_shared_out_between_the_stages(run: Run, data_dir: Path) -> None:
+    async def scenario() -> None:
+        async with own_fleet(data_dir, stages=2, sessions_per_stage=8) as fleet:
+            await asyncio.gather(*(allocated(fleet, data_dir) for _ in range(8)))
+            assert sorted(len(stage.link.sessions) for stage in fleet._stages) == [4, 4]
+
+    run(scenario())
+
+
+def test_a_killed_stage_loses_its_sessions_and_is_replaced(run: Run, data_dir: Path) -> None:
+    async def scenario() -> None:
+        async with own_fleet(data_dir) as fleet:
+            one, other = await allocated(fleet, data_dir, "sess_1"), await allocated(fleet, data_dir, "sess_2")
+            os.kill(process_of(fleet).pid, signal.SIGKILL)
+            for performer in (one, other):
+                ended = await wait_for(performer, PerformerEnded)
+                assert isinstance(ended, PerformerEnded) and ended.reason == "lost"
+                with pytest.raises(PerformerLost):
+                    await performer.speak(said(1))
+                await performer.end()
+            assert fleet.capacity()[0] == 0
+            again = await allocated(fleet, data_dir, "sess_1")
+            await again.speak(said(320, final=True))
+            await wait_for(again, PlaybackFinished)
+
+    run(scenario())
+
+
+def test_a_call_pending_when_the_stage_dies_fails(run: Run, data_dir: Path) -> None:
+    async def scenario() -> None:
+        async with own_fleet(data_dir) as fleet:
+            performer = await allocated(fleet, data_dir)
+            process = process_of(fleet)
+            os.kill(process.pid, signal.SIGSTOP)  # it takes the call but never answers
+            pending = asyncio.create_task(performer.speak(said(1)))
+            await asyncio.sleep(0)
+            os.kill(process.pid, signal.SIGKILL)
+            with pytest.raises(PerformerLost):
+                await pending
+
+    run(scenario())
+
+
+def test_a_stage_dies_with_the_service(run: Run, data_dir: Path) -> None:
+    async def scenario() -> None:
+        async with own_fleet(data_dir) as fleet:
+            await allocated(fleet, data_dir)
+            process = process_of(fleet)
+            fleet._stages[0].link._link.abort()  # as when the server is killed: nobody says anything
+            assert await process.wait() == 0
+
+    run(scenario())
+
+
+def test_end_is_told_last_and_may_be_repeated(run: Run, fleet: StageFleet, data_dir: Path) -> None:
+    async def scenario() -> None:
+        before, most = fleet.capacity()
+        performer = await allocated(fleet, data_dir)
+        assert fleet.capacity() == (before + 1, most)
+        await performer.end()
+        await performer.end()
+        events = [event async for event in performer.events()]
+        assert events[-1] == PerformerEnded(reason="ended")
+        assert fleet.capacity() == (before, most)
+        with pytest.raises(PerformerLost):
+            await performer.interrupt(through=2)
+
+    run(scenario())
+
+
+def test_a_session_whose_allocation_is_given_up_is_not_left_on_stage(
+    run: Run, fleet: StageFleet, data_dir: Path
+) -> None:
+    async def scenario() -> None:
+        before = fleet.capacity()
+        waiting = asyncio.create_task(allocated(fleet, data_dir, "sess_given_up"))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert fleet.capacity() == before
+        again = await allocated(fleet, data_dir, "sess_given_up")
+        await again.speak(said(320, final=True))
+        await wait_for(again, PlaybackFinished)
+
+    run(scenario())
+
+
+def test_the_fleet_refuses_more_sessions_than_it_has_places(run: Run, data_dir: Path) -> None:
+    async def scenario() -> None:
+        async with own_fleet(data_dir, stages=2, sessions_per_stage=1) as fleet:
+            first = await allocated(fleet, data_dir, "sess_1")
+            await allocated(fleet, data_dir, "sess_2")
+            assert len(fleet._stages) == 2
+            with pytest.raises(NoCapacity):
+                await allocated(fleet, data_dir, "sess_3")
+            await first.end()
+            await allocated(fleet, data_dir, "sess_3")
+
+    run(scenario())
+
+
+def test_refusals_of_the_stage_arrive_as_they_were_raised(run: Run, fleet: StageFleet, data_dir: Path) -> None:
+    async def scenario() -> None:
+        before = fleet.capacity()
+        with pytest.raises(PackUnreadable):
+            await fleet.allocate(
+                PerformanceSpec(
+                    session_id="sess_0",
+                    pack=replace(place_pack(data_dir), digest="0" * 64),
+                    width_px=160,
+                    height_px=120,
+                )
+            )
+        assert fleet.capacity() == before
+        performer = await allocated(fleet, data_dir)
+        for garbage in (
+            "",
+            "garbage",
+            "v=0\r\nm=video\r\n",
+            "v=0\r\no=- 0 0 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n",
+            "\0" * 100,
+            "v=0\n" * 20_000,
+        ):
+            with pytest.raises(OfferRefused):
+                await performer.offer(viewer_id="v", sdp=garbage)
+        for pcm, rate_hz in ((b"\0", 16_000), (b"\0\0", 7999), (b"\0\0", 48_001)):
+            with pytest.raises(InvalidRequest):
+                await performer.speak(Speech(pcm=pcm, sample_rate_hz=rate_hz, number=1))
+        minute = said(48_000 * 60, rate_hz=48_000, utterance_id="long")
+        for _ in range(10):
+            await performer.speak(minute)
+        with pytest.raises(QueueFull) as refusal:
+            await performer.speak(minute)
+        assert refusal.value.code == "QUEUE_FULL" and refusal.value.suggestion
+
+    run(scenario())
+
+
+def test_closing_the_fleet_ends_every_performance_and_process(run: Run, data_dir: Path) -> None:
+    async def scenario() -> None:
+        fleet = StageFleet(LocalStages(data_dir=data_dir, most=1, parts=PARTS))
+        await fleet.start()
+        performer = await allocated(fleet, data_dir)
+        process = process_of(fleet)
+        await fleet.aclose()
+        await fleet.aclose()
+        assert process.returncode == 0
+        assert [e async for e in performer.events()][-1] == PerformerEnded(reason="ended")
+
+    run(scenario())

@@ -1,0 +1,21 @@
+"""Packs for tests that draw with parts of their own: any file will do, as long as it is what its name says."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from visavis.engine.render.version import FORMAT_VERSION
+
+from visavis.engine.pack_ref import PackRef, digest_of
+
+
+def place_pack(data_dir: Path, avatar_id: str = "avat_test", content: bytes = b"a pack") -> PackRef:
+    """Write a pack where a stage on this machine looks for it, and return its name."""
+    with tempfile.TemporaryDirectory(dir=data_dir) as folder:
+        (Path(folder) / "pack.npz").write_bytes(content)
+        ref = PackRef(avatar_id=avatar_id, version=FORMAT_VERSION, digest=digest_of(Path(folder)))
+    placed = ref.folder_in(data_dir / "avatars")
+    placed.mkdir(parents=True, exist_ok=True)
+    (placed / "pack.npz").write_bytes(content)
+    return ref
