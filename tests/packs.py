@@ -5,8 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from visavis.engine.render.version import FORMAT_VERSION
-
+from visavis.engine.pack.version import FORMAT_VERSION
 from visavis.engine.pack_ref import PackRef, digest_of
 
 

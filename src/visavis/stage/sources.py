@@ -14,8 +14,8 @@ from weakref import WeakValueDictionary
 import httpx
 import structlog
 
+from visavis.engine.pack.version import FORMAT_VERSION
 from visavis.engine.pack_ref import PackRef, digest_of, is_picture_id, picture_id_of
-from visavis.engine.render.version import FORMAT_VERSION
 from visavis.errors import BackgroundRefused, PackUnreadable
 from visavis.stage.port.archive import MAX_ARCHIVE_BYTES, unpack_archive
 
