@@ -4,8 +4,8 @@ They speak all the time, which is the most that can be asked of them, or for a s
 conversations (`talk`).
 
 Real stage processes perform them, as the service would have it; real WebRTC viewers in one more process take their
-packets over loopback and count the pictures, which they neither decrypt nor decode (sink.py). Sessions join one step at
-a time and are measured at every step; a picture is late when the stage left it out because the next was due. The
+packets over loopback and count the pictures, which they neither decrypt nor decode (viewers.py). Sessions join one step
+at a time and are measured at every step; a picture is late when the stage left it out because the next was due. The
 service's HTTP and channel are not in it: speech goes straight over the fleet's port.
 """
 
@@ -121,7 +121,7 @@ class _Viewers:
         pipe = asyncio.subprocess.PIPE
         return cls(
             await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "visavis.bench.sink", stdin=pipe, stdout=pipe, limit=1024 * 1024
+                sys.executable, "-m", "visavis.bench.viewers", stdin=pipe, stdout=pipe, limit=1024 * 1024
             )
         )
 

@@ -138,10 +138,12 @@ class _Viewer:
         self.room._viewer_connected(self)
 
     def keyframe_wanted(self) -> None:
-        self.room._events.keyframe_wanted(joining=False)
+        if not self.removed:
+            self.room._events.keyframe_wanted(joining=False)
 
     def video_sent(self) -> None:
-        self.room._video_sent()
+        if not self.removed:
+            self.room._video_sent()
 
     def peer_disconnected(self) -> None:
         self.room._remove(self)

@@ -43,7 +43,7 @@ PRIVATE_NAMES = (
         purpose="how long STUN and TURN servers may take to answer",
     ),
     PrivateName(owner="aiortc.sdp", name="SessionDescription", purpose="reading SDP"),
-    PrivateName(owner="aiortc.rtp", name="AnyRtcpPacket", purpose="the type of what follows"),
+    PrivateName(owner="aiortc.rtp", name="AnyRtcpPacket", purpose="the type of an RTCP packet"),
     PrivateName(owner="aiortc.rtp", name="RtcpSrPacket", purpose="writing and reading sender reports"),
     PrivateName(owner="aiortc.rtp", name="RtcpSenderInfo", purpose="writing sender reports"),
     PrivateName(owner="aiortc.RTCRtpSender", name="_send_rtcp", purpose="correcting the time in sender reports"),

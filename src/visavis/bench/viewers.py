@@ -1,7 +1,7 @@
 """Viewers that only count: real WebRTC connections whose packets are taken off the wire and counted, neither decrypted
 nor decoded.
 
-A child process of `visavis bench density`, so that what viewers cost is a figure of its own. Lines of JSON: it writes
+A child process of `visavis bench density`: the processor time of viewers is measured apart. Lines of JSON: it writes
 {"viewer": n, "offer": sdp} for every line {"join": n} and takes {"viewer": n, "answer": sdp}; for {"count": true} it
 writes {"pictures": [...], "gaps_ms": [...]}, per viewer: the pictures that have come since the last count, and the
 longest time between two of them.
@@ -17,7 +17,7 @@ from typing import Any
 from visavis.rooms.webrtc.counting_peer import CountingPeer
 
 
-class _Sink:
+class _Viewers:
     def __init__(self) -> None:
         self._answers: dict[int, asyncio.Future[str]] = {}
         self._peers: list[CountingPeer] = []
@@ -53,4 +53,4 @@ def _tell(message: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_Sink().run())
+    asyncio.run(_Viewers().run())
