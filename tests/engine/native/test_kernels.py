@@ -155,6 +155,25 @@ def test_only_the_spans_are_written(way: str) -> None:
         assert np.array_equal(plane[~at], still[~at]) and not np.array_equal(plane[at], still[at])
 
 
+def test_a_picture_without_a_matte_is_the_same_picture(way: str) -> None:
+    with_matte, without = (Canvas(np.random.default_rng(11), (12, 20, 182, 90), 8) for _ in range(2))
+    without.strips[0].matte = None
+    with_matte.draw()
+    without.draw()
+    assert all(np.array_equal(a, b) for a, b in zip(with_matte.out, without.out, strict=True))
+    assert with_matte.matte.any() and not without.matte.any()
+
+
+def test_a_person_brighter_than_white_stays_white(way: str) -> None:
+    canvas = Canvas(np.random.default_rng(12), (12, 20, 182, 90), 8)
+    canvas.texture[...] = (250, 128, 128, 255)  # full luma, and yet clear: more than any premultiplied texture holds
+    canvas.framed = native.with_border(canvas.texture, NOBODY)
+    canvas.sources[...] = 60.0
+    canvas.still[0][...] = 200
+    canvas.draw()
+    assert (canvas.planes()[0] == 255).all()
+
+
 def test_what_has_not_moved_is_left_as_it_is(way: str) -> None:
     canvas = Canvas(np.random.default_rng(6), (12, 20, 182, 90), 8)
     assert canvas.draw(0.1) == 1, "at first everything is drawn"
@@ -242,49 +261,6 @@ def test_each_lip_is_seen_on_its_side_of_the_line(way: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(native, "_PORTABLE", 1)
         assert np.array_equal(skin(line), both)
-
-
-def test_between_the_lips_the_inside_is_seen_and_beyond_them_nothing_changes() -> None:
-    """A ground of one colour, teeth in front of its upper half, a shadow that halves the light on its first row."""
-    width, height = 40, 30
-    face = np.full((height + 6, width + 8, 4), (150, 110, 140, 0), np.uint8)
-    ground, teeth = np.full((8, 8, 4), (60, 120, 150, 1), np.float32), np.zeros((14, 60, 4), np.float32)
-    teeth[1:-1, 1:-1] = (200, 126, 130, 1)
-    patches = (native.Patch * 2)()
-    for placed, yuva, at in ((patches[0], ground, (0.0, 0.0)), (patches[1], teeth, (-10.0, 2.0))):
-        placed.yuva, placed.height, placed.width, placed.light = native.address(yuva), *yuva.shape[:2], 1.0
-        placed.x, placed.y = at
-    columns = np.zeros((8, width), np.float32)
-    columns[0], columns[1], columns[2:4], columns[6], columns[7] = 6.0, 24.0, 1.0, 1.0, 1.0
-
-    def look(depth: float) -> NDArray[np.uint8]:
-        shown = face.copy()
-        opening = native.Opening(
-            pixels=native.address(shown), pixels_width=width + 8, pixels_height=height + 6, left=4, top=3, width=width,
-            height=height, lit_rows_below=2,
-            shadow_depth=depth, shadow_decay=0.5, edge_steepness=1.0, inner_steepness=1.0,
-            roll_cosine=1.0, roll_sine=0.0, patches=patches, patch_count=2,
-        )  # fmt: skip
-        rows = columns.copy()
-        for k, name in enumerate(
-            ("upper", "lower", "cosine_upper", "cosine_lower", "recoloured", "inner", "light", "shadow")
-        ):
-            setattr(opening, name, native.address(rows[k]))
-        native.draw_opening(opening)
-        return shown
-
-    plain = look(0.0)
-    inside = plain[3:-3, 4:-4]
-    assert np.array_equal(inside[8:14, :, :3], np.broadcast_to((200, 126, 130), (6, width, 3))), "teeth"
-    assert np.array_equal(inside[17:23, :, :3], np.broadcast_to((60, 120, 150), (6, width, 3))), (
-        "and below them the ground"
-    )
-    untouched = np.ones(face.shape[:2], bool)
-    untouched[3 + 5 : 3 + 26, 4:-4] = False
-    assert np.array_equal(plain[untouched], face[untouched])
-    shaded = look(0.5)[3:-3, 4:-4, 0].astype(float)
-    light = (shaded[8:14, 5] - 16) / (200 - 16)
-    assert np.allclose(light, 1 - 0.5 * 0.5 ** np.arange(1, 7), atol=0.01), light
 
 
 def test_what_is_clear_is_not_put_into_the_picture() -> None:

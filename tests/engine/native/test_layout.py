@@ -72,3 +72,16 @@ def test_a_library_with_another_struct_is_refused_when_it_is_loaded(tmp_path: Pa
 def test_a_library_from_before_layouts_were_compared_is_refused() -> None:
     with pytest.raises(ImportError, match="older than this program"):
         native.check_layout(ctypes.CDLL(None))
+
+
+def test_a_field_that_the_library_does_not_know_is_named() -> None:
+    class Strip(ctypes.Structure):
+        _fields_ = [*native.Strip._fields_, ("colour", ctypes.c_int32)]
+
+    class Grid(ctypes.Structure):
+        _fields_ = [("nodes", ctypes.c_void_p), ("width", ctypes.c_int32), ("cell", ctypes.c_int32)]
+
+    library = native._load()
+    for struct, message in ((Strip, "another struct Strip"), (Grid, "struct Grid: Grid.width has")):
+        with pytest.raises(ImportError, match=message):
+            native.check_layout(library, [struct])
