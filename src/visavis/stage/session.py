@@ -13,7 +13,7 @@ import numpy as np
 from visavis.engine.motion.states import SettableState
 from visavis.engine.output import Output
 from visavis.errors import InvalidRequest, OfferRefused
-from visavis.rooms.port import OpenRoom, RawPicture, RawSound, RoomSpeech, ViewerEntrance
+from visavis.rooms.port import OpenRoom, RawPicture, RawSound, RoomSpeech, Sink, ViewerEntrance
 from visavis.rooms.sinks import Sinks
 from visavis.stage.encoder import AudioEncoder
 from visavis.stage.motion_stream import MotionStream
@@ -70,7 +70,11 @@ class StageSession:
     def enter(self, room: OpenRoom) -> None:
         """Perform in this room from now on; `leave` closes it."""
         self._room = room
-        self._sinks.add(room.sink)
+        self.add_sink(room.sink)
+
+    def add_sink(self, sink: Sink) -> None:
+        """Publish to another sink, too, a recorder for instance; `leave` closes it."""
+        self._sinks.add(sink)
 
     async def leave(self) -> None:
         """Close the room, and every other sink."""
