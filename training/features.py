@@ -21,7 +21,7 @@ WIDTH = MEL + acoustic.DYNAMIC
 
 def bands_of(pcm: NDArray[np.int16]) -> Array:
     """Return the mel bands in dB and Sphinx' bands in nats, float32 (n, BANDS), a row for every step begun."""
-    return np.concatenate(acoustic.bands_of(ear.frames_of(pcm)), axis=1)
+    return np.concatenate(acoustic.bands_of(ear.spectra_of(pcm)), axis=1)
 
 
 def spectra_of(pcm: NDArray[np.int16]) -> tuple[Array, Array]:
@@ -72,7 +72,7 @@ def _take_off_mean(
 
 
 def _dynamics(cepstra: Array) -> Array:
-    """`acoustic.dynamics_of` of many recordings."""
+    """`acoustic.with_differences` of many recordings."""
     steps = cepstra.shape[1]
     r = np.concatenate([np.repeat(cepstra[:, :1], acoustic.SPAN - 1, axis=1), cepstra], axis=1)
     r = [r[:, k : k + steps] for k in range(acoustic.SPAN)]

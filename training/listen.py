@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from visavis.engine.speech.acoustic import DYNAMIC, SCORES
+from visavis.engine.speech.acoustic import DYNAMIC, PHONE_STATES
 
 from .chunks import Pieces
 from .features import MEL
@@ -55,7 +55,11 @@ def main() -> int:
     held = rng.random(len(x)) < 0.02
     xs, ys = torch.from_numpy(x * scale), torch.from_numpy(y)
     model = nn.Sequential(
-        nn.Linear(DYNAMIC, a.hidden), nn.ReLU(), nn.Linear(a.hidden, a.hidden), nn.ReLU(), nn.Linear(a.hidden, SCORES)
+        nn.Linear(DYNAMIC, a.hidden),
+        nn.ReLU(),
+        nn.Linear(a.hidden, a.hidden),
+        nn.ReLU(),
+        nn.Linear(a.hidden, PHONE_STATES),
     )
     optimiser = torch.optim.Adam(model.parameters(), lr=2e-3)
     learn = torch.from_numpy(np.flatnonzero(~held))

@@ -20,7 +20,7 @@ from visavis.engine.speech.network import CLOSURE, CONTACT, OPENING_LAGS, VISEME
 from visavis.engine.speech.phones import CLASSES
 
 from .chunks import Recording
-from .train import Network, gather, heard_of, load
+from .train import Network, gather, load, outputs_of
 
 # How far each class parts the lips, 0 closed to 1 wide open, from the usual viseme charts; in units of jawOpen by WIDE.
 OPENING = {
@@ -62,15 +62,15 @@ def opening_of(visemes: np.ndarray) -> np.ndarray:
 
 
 def with_before(out: np.ndarray) -> np.ndarray:
-    """Return the outputs (n, HEARD) beside those of OPENING_LAGS before, (n, len(OPENING_LAGS) * HEARD)."""
+    """Return the outputs (n, OUTPUTS) beside those of OPENING_LAGS before, (n, len(OPENING_LAGS) * OUTPUTS)."""
     return np.concatenate([np.pad(out, ((lag, 0), (0, 0)), mode="edge")[: len(out)] for lag in OPENING_LAGS], axis=1)
 
 
 def fit_opening(model: Network, recordings: list[Recording]) -> np.ndarray:
-    """Return the weights of the outputs, float32 (len(OPENING_LAGS), HEARD), whose sum is the opening in units of
+    """Return the weights of the outputs, float32 (len(OPENING_LAGS), OUTPUTS), whose sum is the opening in units of
     jawOpen.
     """
-    x = np.concatenate([with_before(heard_as_shown(out)) for out in heard_of(model, recordings)]).astype(np.float64)
+    x = np.concatenate([with_before(heard_as_shown(out)) for out in outputs_of(model, recordings)]).astype(np.float64)
     y = np.concatenate([opening_of(part.visemes) for part in recordings])
     return (
         np.linalg.solve(x.T @ x + RIDGE * np.eye(x.shape[1]), x.T @ y).reshape(len(OPENING_LAGS), -1).astype(np.float32)

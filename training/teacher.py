@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 PHONES, STREAMS, DENSITIES, WIDTH, STATES = 42, 3, 128, 13, 3
-SCORES = PHONES * STATES
+PHONE_STATES = PHONES * STATES
 FLATTEN = np.float32(0.2)  # log posteriors of streams taken as independent are far too sure of themselves
 
 Array = NDArray[np.float32]
@@ -75,7 +75,7 @@ def load_teacher() -> Mixtures:
 
 
 def score(dynamic: Array, model: Mixtures) -> Array:
-    """Return flattened log posteriors of the states, float32 (n, SCORES), of frames [c, d, dd], (n, STREAMS
+    """Return flattened log posteriors of the states, float32 (n, PHONE_STATES), of frames [c, d, dd], (n, STREAMS
     * WIDTH).
     """
     dynamic = dynamic.reshape(-1, STREAMS, WIDTH)
@@ -88,7 +88,7 @@ def score(dynamic: Array, model: Mixtures) -> Array:
         np.exp(logs - best, out=logs)
         mixed = np.matmul(logs.transpose(1, 0, 2), model.mixing[k]).transpose(1, 0, 2)
         total += np.log(mixed + np.float32(1e-20)) + best
-    flat = total.reshape(len(total), SCORES)
+    flat = total.reshape(len(total), PHONE_STATES)
     flat = (flat - flat.max(axis=1, keepdims=True)) * FLATTEN
     return flat - np.log(np.exp(flat).sum(axis=1, keepdims=True))
 

@@ -21,8 +21,8 @@ import torch
 from torch import nn
 
 from visavis.engine.motion.frame import MOUTH_COUNT
-from visavis.engine.speech.acoustic import SCORES
-from visavis.engine.speech.network import BLOCK, DELAY_STEPS, HEARD, STACK
+from visavis.engine.speech.acoustic import PHONE_STATES
+from visavis.engine.speech.network import BLOCK, DELAY_STEPS, OUTPUTS, STACK
 from visavis.engine.speech.visemes import BILABIAL, CLASSES, SILENCE
 
 from .chunks import Pieces, Recording, load_recordings
@@ -30,7 +30,7 @@ from .corpus import UNSEEN
 from .features import MEL, features_of
 from .recurrent import Gru
 
-MEL_INPUTS, HEARD_INPUTS = MEL * STACK, SCORES * BLOCK
+MEL_INPUTS, LISTENER_INPUTS = MEL * STACK, PHONE_STATES * BLOCK
 # log posteriors are centred for learning; the weights as saved take them as they are
 OPINION_MEAN, OPINION_SCALE = -5.5, 0.4
 GRU_PARTS = (("weight_ih_l0", "wx"), ("weight_hh_l0", "wh"), ("bias_ih_l0", "bx"), ("bias_hh_l0", "bh"))
@@ -45,10 +45,10 @@ class Network(nn.Module):
         super().__init__()
         for name, array in listener.items():
             self.register_buffer(f"listener_{name}", torch.from_numpy(array.astype(np.float16).astype(np.float32)))
-        self.front = nn.Linear(MEL_INPUTS + HEARD_INPUTS, front)
+        self.front = nn.Linear(MEL_INPUTS + LISTENER_INPUTS, front)
         self.first = Gru(front, hidden)
         self.second = Gru(hidden, hidden)
-        self.head = nn.Linear(hidden, BLOCK * HEARD)
+        self.head = nn.Linear(hidden, BLOCK * OUTPUTS)
         for layer in (self.first, self.second):
             for k in range(3):
                 nn.init.orthogonal_(layer.weight_hh_l0[k * hidden : (k + 1) * hidden])
@@ -64,7 +64,7 @@ class Network(nn.Module):
         return y * ((torch.rand(len(y), 1, y.shape[2]) >= drop) / (1 - drop)) if self.training and drop else y
 
     def forward(self, x: torch.Tensor, drop: float = 0.0, deaf: float = 0.0) -> torch.Tensor:
-        """Take (b, n, MEL + DYNAMIC), n even; return (b, n, HEARD), row t of step t - DELAY_STEPS.
+        """Take (b, n, MEL + DYNAMIC), n even; return (b, n, OUTPUTS), row t of step t - DELAY_STEPS.
 
         `deaf`: share of the chunks that go without mel, so that the listener's opinion is learned to be worth something
         of its own.
@@ -73,13 +73,13 @@ class Network(nn.Module):
         if deaf:
             mel = mel * (torch.rand(len(x), 1, 1) >= deaf)
         with torch.no_grad():
-            opinions = ((self.listen(dynamic) - OPINION_MEAN) * OPINION_SCALE).reshape(len(x), -1, HEARD_INPUTS)
+            opinions = ((self.listen(dynamic) - OPINION_MEAN) * OPINION_SCALE).reshape(len(x), -1, LISTENER_INPUTS)
         before = nn.functional.pad(mel, (0, 0, STACK - BLOCK, 0))
         stacked = [before[:, k : k + mel.shape[1]].reshape(len(x), -1, BLOCK * MEL) for k in range(0, STACK, BLOCK)]
         y = self._drop(torch.relu(self.front(torch.cat([*stacked, opinions], dim=2))), drop)
         y = self.first(y)
         y = self.second(self._drop(y, drop))
-        return self.head(self._drop(y, drop)).reshape(len(x), -1, HEARD)
+        return self.head(self._drop(y, drop)).reshape(len(x), -1, OUTPUTS)
 
 
 def loss_of(
@@ -106,8 +106,8 @@ def loss_of(
 
 
 @torch.no_grad()
-def heard_of(model: Network, recordings: list[Recording]) -> list[np.ndarray]:
-    """Return the outputs, (n, HEARD) before probabilities are made of them, for each recording."""
+def outputs_of(model: Network, recordings: list[Recording]) -> list[np.ndarray]:
+    """Return the outputs, (n, OUTPUTS) before probabilities are made of them, for each recording."""
     model.eval()
     outs = []
     for part in recordings:
@@ -123,7 +123,7 @@ def scores(model: Network, recordings: list[Recording]) -> dict[str, float]:
     """Return per-frame figures: accuracy of the visemes in speech, recall of closed frames, false closures, correlation
     of the jaw.
     """
-    out = np.concatenate(heard_of(model, recordings))
+    out = np.concatenate(outputs_of(model, recordings))
     v = np.concatenate([part.visemes for part in recordings])
     c = np.concatenate([part.curves for part in recordings]).astype(np.float32)
     n, speech = len(CLASSES), v != SILENCE

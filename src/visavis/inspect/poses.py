@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from visavis.engine.motion.expressions import expressions, voice
+from visavis.engine.motion.expressions import add_speech, expressions
 from visavis.engine.motion.frame import COEFFICIENTS, INDEX, MOUTH_COUNT, MotionFrame
 from visavis.engine.motion.mood import EMOTIONS
 from visavis.engine.speech.visemes import BILABIAL, CLASSES, spoken_table
@@ -58,7 +58,7 @@ def felt(emotion: str, weight: float, mouth: NDArray[np.float32] | None = None) 
     if emotion != "neutral":
         feeling = expressions()[EMOTIONS[1:].index(emotion)] * np.float32(weight)
     face = feeling.copy()
-    voice(face, feeling, np.zeros(MOUTH_COUNT, np.float32) if mouth is None else mouth)
+    add_speech(face, feeling, np.zeros(MOUTH_COUNT, np.float32) if mouth is None else mouth)
     return MotionFrame(coefficients=face)
 
 
@@ -131,5 +131,5 @@ def _blend() -> MotionFrame:
     table = expressions()
     feeling = np.float32(0.5) * (table[EMOTIONS[1:].index("happy")] + table[EMOTIONS[1:].index("surprised")])
     face = feeling.copy()
-    voice(face, feeling, np.zeros(MOUTH_COUNT, np.float32))
+    add_speech(face, feeling, np.zeros(MOUTH_COUNT, np.float32))
     return MotionFrame(coefficients=face)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from visavis.engine.motion.arkit import WITHOUT_NAME, to_arkit
+from visavis.engine.motion.arkit import NOT_IN_ARKIT, to_arkit
 from visavis.engine.motion.arkit_names import ARKIT
 from visavis.engine.motion.frame import COEFFICIENTS, INDEX
 
@@ -20,7 +20,7 @@ def shown(**ours: float) -> dict[str, object]:
     }
 
 
-@pytest.mark.parametrize("name", [name for name in COEFFICIENTS if name not in WITHOUT_NAME])
+@pytest.mark.parametrize("name", [name for name in COEFFICIENTS if name not in NOT_IN_ARKIT])
 def test_every_coefficient_of_ours_moves_some_of_arkits(name: str) -> None:
     assert shown(**{name: 0.5})
 

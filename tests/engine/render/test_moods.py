@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tests.engine.render.conftest import Rendered, motion, rgb
 from visavis.engine.landmarks import INNER_LOWER, INNER_UPPER, FaceGeometry
-from visavis.engine.motion.expressions import expressions, voice
+from visavis.engine.motion.expressions import add_speech, expressions
 from visavis.engine.motion.frame import COEFFICIENTS, INDEX, MOUTH_COUNT, MotionFrame
 from visavis.engine.motion.mood import EMOTIONS
 from visavis.engine.pack.avatar_pack import AvatarPack
@@ -37,7 +37,7 @@ def felt(emotion: str, weight: float = 1.0, **mouth: float) -> MotionFrame:
     for name, value in mouth.items():
         said[INDEX[name]] = value
     face = feeling.copy()
-    voice(face, feeling, said)
+    add_speech(face, feeling, said)
     return MotionFrame(coefficients=face)
 
 

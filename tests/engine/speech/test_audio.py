@@ -10,7 +10,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from visavis.engine.audio.files import read_speech, to_pcm16
-from visavis.engine.audio.mel import MEL_FILTERS, NATS_TO_DB, MelStream, RunningNorm, frames_of, log_bands
+from visavis.engine.audio.mel import MEL_FILTERS, NATS_TO_DB, MelStream, RunningNorm, log_bands, spectra_of
 from visavis.engine.audio.prosody import pitches_of
 from visavis.errors import InvalidRequest
 
@@ -61,13 +61,13 @@ def test_loud_and_impossible_samples_are_clipped() -> None:
 
 @pytest.mark.parametrize("hz", [100.0, 120.0, 180.0, 260.0, 350.0])
 def test_pitch_is_heard_within_three_percent(hz: float) -> None:
-    heard = pitches_of(frames_of(buzz(hz))[5:-5])
+    heard = pitches_of(spectra_of(buzz(hz))[5:-5])
     assert abs(np.median(heard) / hz - 1) < 0.03
 
 
 def test_noise_has_no_pitch() -> None:
     noise = np.random.default_rng(1).normal(0, 3000, 16_000).astype(np.int16)
-    assert np.mean(np.array(pitches_of(frames_of(noise))) > 0) < 0.1
+    assert np.mean(np.array(pitches_of(spectra_of(noise))) > 0) < 0.1
 
 
 def test_a_louder_and_higher_syllable_is_heard_as_stress() -> None:
@@ -88,7 +88,7 @@ def test_features_do_not_depend_on_level_or_direct_current() -> None:
     speech = buzz(110).astype(np.float32) * (0.6 + 0.4 * np.sin(np.arange(8_000) / 900.0))
 
     def features(pcm: NDArray[np.int16]) -> NDArray[np.float32]:
-        return RunningNorm().take(log_bands(frames_of(pcm.astype(np.int16)), MEL_FILTERS.T) * NATS_TO_DB)[0]
+        return RunningNorm().take(log_bands(spectra_of(pcm.astype(np.int16)), MEL_FILTERS.T) * NATS_TO_DB)[0]
 
     plain, quiet, shifted = features(speech), features(speech * 0.1), features(speech + 3_000)
     loud = plain > 0.3  # what quantisation does not reach
@@ -102,4 +102,4 @@ def test_the_stream_hears_the_frames_of_the_whole() -> None:
     steps = [pcm[k : k + 160].astype(np.float32) / 32768 for k in range(0, 4_000, 160)]
     heard = np.concatenate([stream.take(step) for step in steps])
     assert len(heard) == len(steps) - 1
-    assert np.array_equal(heard, frames_of(pcm)[: len(heard)])
+    assert np.array_equal(heard, spectra_of(pcm)[: len(heard)])

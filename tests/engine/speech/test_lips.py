@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visavis.engine.motion.frame import INDEX, SpeechMotion
-from visavis.engine.speech.curves import MouthShaper
-from visavis.engine.speech.network import HEARD
+from visavis.engine.speech.mouth_shaper import MouthShaper
+from visavis.engine.speech.network import OUTPUTS
 from visavis.engine.speech.phones import CLASS_INDEX
 
 from .conftest import Say, move
@@ -60,7 +60,7 @@ def test_a_complete_closure_lasts_at_least_one_frame_of_video(say: Say) -> None:
 
 def heard_classes(*row: tuple[str, int]) -> NDArray[np.float32]:
     """Return what the network would say of classes heard for sure, each for so many steps."""
-    heard = np.zeros((sum(steps for _, steps in row), HEARD), np.float32)
+    heard = np.zeros((sum(steps for _, steps in row), OUTPUTS), np.float32)
     at = 0
     for name, steps in row:
         heard[at : at + steps, CLASS_INDEX[name]] = 1

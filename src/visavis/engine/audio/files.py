@@ -1,4 +1,4 @@
-"""Reading speech from audio files: WAV, FLAC, OGG and MP3, of any rate and number of channels."""
+"""Reads speech from audio files: WAV, FLAC, OGG and MP3, with any sample rate and number of channels."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from visavis.errors import AudioUnreadable
 
 
 def to_pcm16(samples: NDArray[np.floating[Any]]) -> NDArray[np.int16]:
-    """Return samples of full scale 1.0 as int16, rounded; what lies beyond full scale is clipped, what is no number is
+    """Return samples with full scale 1.0 as int16, rounded. Samples beyond full scale are clipped; NaN becomes
     silence.
     """
     whole = np.rint(np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0) * 32768.0)
@@ -24,9 +24,9 @@ def to_pcm16(samples: NDArray[np.floating[Any]]) -> NDArray[np.int16]:
 
 
 def read_speech(path: str | Path) -> tuple[NDArray[np.int16], int]:
-    """Return (samples as mono int16 (n,) at 16 kHz, the file's own rate in Hz).
+    """Return (the samples as mono int16 (n,) at 16 kHz, the sample rate of the file in Hz).
 
-    Raises FileNotFoundError, and AudioUnreadable for a file that is no audio.
+    Raises FileNotFoundError, and AudioUnreadable for a file that is not audio.
     """
     path = Path(path)
     if not path.is_file():

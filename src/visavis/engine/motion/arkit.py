@@ -1,7 +1,7 @@
-"""Our coefficients as ARKit's 52, for heads that others draw: game engines, three.js, Live Link Face.
+"""Converts our coefficients to ARKit's 52, for heads that other programs draw: game engines, three.js, Live Link Face.
 
-Names and order are Apple's (ARFaceAnchor.BlendShapeLocation); left and right are the person's own. What we hold once
-for both sides goes to both.
+Names and order are Apple's (ARFaceAnchor.BlendShapeLocation); left and right are the person's own. A coefficient that
+we have once for both sides goes to both.
 
 | ours | ARKit |
 |---|---|
@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 from visavis.engine.motion.arkit_names import ARKIT
 from visavis.engine.motion.frame import COEFFICIENTS, INDEX
 
-WITHOUT_NAME = ("tongueUp", "breath")
+NOT_IN_ARKIT = ("tongueUp", "breath")
 _ADDED = {"moodSmile": "mouthSmile"}
-# A positive look is to the viewer's right, which is the person's left, and down.
+# A positive gaze points to the viewer's right, which is the person's left, and down.
 _LOOKS = {
     "eyeLookX": (("eyeLookOutLeft", "eyeLookInRight"), ("eyeLookInLeft", "eyeLookOutRight")),
     "eyeLookY": (("eyeLookDownLeft", "eyeLookDownRight"), ("eyeLookUpLeft", "eyeLookUpRight")),
@@ -33,12 +33,12 @@ _LOOKS = {
 
 
 def _mixing() -> NDArray[np.float32]:
-    """Return what takes [positive parts, negative parts] of our coefficients to ARKit's, float32 (2 *
+    """Return the matrix that converts [positive parts, negative parts] of our coefficients to ARKit's, float32 (2 *
     len(COEFFICIENTS), 52).
     """
     mixing = np.zeros((2 * len(COEFFICIENTS), len(ARKIT)), np.float32)
     for ours, place in INDEX.items():
-        if ours in WITHOUT_NAME:
+        if ours in NOT_IN_ARKIT:
             continue
         if ours in _LOOKS:
             positive, negative = _LOOKS[ours]
@@ -55,7 +55,7 @@ _MIXING = _mixing()
 
 
 def to_arkit(coefficients: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return ARKit's coefficients of ours: (n, len(COEFFICIENTS)) to float32 (n, 52), 0 to 1, in the order of ARKIT."""
+    """Return ARKit's coefficients for ours, (n, len(COEFFICIENTS)): float32 (n, 52), 0 to 1, in the order of ARKIT."""
     parts = np.concatenate([np.maximum(coefficients, 0), np.maximum(-coefficients, 0)], axis=1)
     mixed: NDArray[np.float32] = np.minimum(parts @ _MIXING, np.float32(1))
     return mixed

@@ -1,6 +1,7 @@
-"""The names under which motion leaves this server, without numpy: a channel tells them, arkit.py fills them.
+"""The names of ARKit's coefficients, under which motion leaves this server.
 
-Names and order are Apple's (ARFaceAnchor.BlendShapeLocation); left and right are the person's own.
+The channel sends them, and arkit.py fills them. This module does not import NumPy, so the service can use it. Names and
+order are Apple's (ARFaceAnchor.BlendShapeLocation); left and right are the person's own.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""What each emotion does to the face, and how a mouth that speaks carries it.
+"""Expressions: the coefficients of each emotion, and how a mouth shows an expression and speech at once.
 
-An expression lies over speech: corners stay up while a happy face talks, yet its /p/ closes and its /f/ touches exactly
-as without a mood. Which muscles go together follows the Facial Action Coding System (Ekman, Friesen & Hager 2002;
-EMFACS); how far, a face in conversation rather than a posed one, was set by eye on rendered faces.
+A happy face keeps its corners up while it talks, but its /p/ closes and its /f/ touches exactly as without a mood. The
+choice of muscles follows the Facial Action Coding System (Ekman, Friesen & Hager 2002; EMFACS). The strengths are those
+of a face in conversation, not of a posed one; they were set by eye on rendered faces.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from visavis.engine.motion.mood import EMOTIONS
 Array = NDArray[np.float32]
 
 # Action units: happy 6 + 12, sad 1 + 4 + 15 + 17, surprised 1 + 2 + 5 + 26, serious 4 + 7 + 24. The coefficients of the
-# mouth are what lips at rest show; over speech `voice` lays as much of them as the sound allows.
+# mouth hold for lips at rest; during speech, `add_speech` applies as much of them as the sound allows.
 _EXPRESSIONS: dict[str, dict[str, float]] = {
     "happy": {"moodSmile": 1.0, "cheekSquint": 0.8, "eyeSquint": 0.75, "browOuterUp": 0.12},
     "sad": {"browInnerUp": 0.85, "browDown": 0.25, "mouthFrown": 0.9, "mouthShrugLower": 0.5,
@@ -25,8 +25,8 @@ _EXPRESSIONS: dict[str, dict[str, float]] = {
     "serious": {"browDown": 0.8, "eyeSquint": 0.4, "mouthPress": 0.4, "mouthFrown": 0.25},
 }  # fmt: skip
 
-# Degrees of the head at weight 1: (yaw, pitch, roll). The sad look down, the surprised draw back.
-_BEARING: dict[str, tuple[float, float, float]] = {
+# The angles of the head at weight 1, degrees: (yaw, pitch, roll). A sad head is lowered, a surprised head draws back.
+_HEAD_ANGLES: dict[str, tuple[float, float, float]] = {
     "happy": (0.0, -0.4, 0.5),
     "sad": (0.0, 1.6, 0.8),
     "surprised": (0.0, -1.2, 0.0),
@@ -38,14 +38,17 @@ _FUNNEL = INDEX["mouthFunnel"]
 _ROUND = [INDEX["mouthFunnel"], INDEX["mouthPucker"]]
 _LIPS = [INDEX["moodSmile"], INDEX["mouthFrown"], INDEX["mouthShrugLower"]]
 _SPREAD = [INDEX["mouthStretch"], INDEX["mouthSmile"]]
-# of a smile or frown: what rounds the lips draws against it, what spreads them or drops the jaw has taken the way
-# already
-_GIVEN_MOST = 0.6
-_TOUCH_AT = 0.6  # of mouthRollLower: from there on a lip touches teeth
+# A smile or frown gives way to rounded lips, which pull against it, and to spread lips and an open jaw, which make a
+# part of its way already. These are their shares; together they take at most _GIVES_WAY_MOST.
+_GIVES_WAY_MOST = 0.6
+_TO_ROUNDING, _TO_SPREADING, _TO_JAW = 0.55, 0.45, 0.4
+_CONTACT_AT = 0.6  # from this mouthRollLower on, the lower lip touches the teeth
+_JAW_SHUT = 0.02  # a jaw less open than this counts as this open, so that mouthClose / jawOpen stays finite
+_PARTING_ENDS, _PRESSING_ENDS = 2.0, 4.0  # 1 / jawOpen at which an expression no longer parts, or presses, the lips
 
 
 def expressions() -> Array:
-    """Return the face of each emotion but neutral, float32 (len(EMOTIONS) - 1, len(COEFFICIENTS))."""
+    """Return the expression of each emotion except neutral, float32 (len(EMOTIONS) - 1, len(COEFFICIENTS))."""
     table = np.zeros((len(EMOTIONS) - 1, len(COEFFICIENTS)), np.float32)
     for row, emotion in zip(table, EMOTIONS[1:], strict=True):
         for name, value in _EXPRESSIONS[emotion].items():
@@ -53,29 +56,29 @@ def expressions() -> Array:
     return table
 
 
-def bearings() -> Array:
-    """Return yaw, pitch and roll in degrees of each emotion but neutral, float32 (len(EMOTIONS) - 1, 3)."""
-    return np.array([_BEARING[emotion] for emotion in EMOTIONS[1:]], np.float32)
+def head_angles() -> Array:
+    """Return yaw, pitch and roll of each emotion except neutral, degrees, float32 (len(EMOTIONS) - 1, 3)."""
+    return np.array([_HEAD_ANGLES[emotion] for emotion in EMOTIONS[1:]], np.float32)
 
 
-def voice(face: Array, feeling: Array, mouth: Array) -> None:
-    """Lay `mouth`, as speech asks for it, over a face that feels: write it into `face`, float32 (len(COEFFICIENTS),).
+def add_speech(face: Array, expression: Array, mouth: Array) -> None:
+    """Write the mouth of speech, and as much of the expression's mouth as it allows, into `face`.
 
-    `mouth`: float32 (SPOKEN_COUNT,), or the first MOUTH_COUNT of it. `feeling`: the expression, float32
-    (len(COEFFICIENTS),); `face` already holds its part outside the mouth. What closes, closes; what touches, touches;
-    with no feeling the mouth is exactly what speech asks.
+    `face`: float32 (len(COEFFICIENTS),), which already contains the expression outside the mouth. `expression`: float32
+    (len(COEFFICIENTS),). `mouth`: float32 (SPOKEN_COUNT,), or only its first MOUTH_COUNT. Closures and contacts stay
+    complete. Without an expression, the mouth is exactly the mouth of speech.
     """
     face[: len(mouth)] = mouth
     jaw = float(mouth[_JAW])
-    if feeling[:MOUTH_COUNT].any():
-        closed = min(1.0, float(mouth[_CLOSE]) / max(jaw, 0.02))
-        touching = min(1.0, float(mouth[_ROLL]) / _TOUCH_AT)
+    if expression[:MOUTH_COUNT].any():
+        closed = min(1.0, float(mouth[_CLOSE]) / max(jaw, _JAW_SHUT))
+        touching = min(1.0, float(mouth[_ROLL]) / _CONTACT_AT)
         free = 1.0 - max(closed, touching)
-        room = np.float32(free * max(0.0, 1.0 - 2.0 * jaw))  # a mouth wide open opens no further
-        face[_JAW] += feeling[_JAW] * room
-        face[_FUNNEL] = min(1.0, float(face[_FUNNEL] + feeling[_FUNNEL] * room))
-        face[_PRESS] = max(float(mouth[_PRESS]), float(feeling[_PRESS]) * max(0.0, 1.0 - 4.0 * jaw))
-    if feeling[_LIPS].any():
+        room = np.float32(free * max(0.0, 1.0 - _PARTING_ENDS * jaw))  # a wide open mouth opens no further
+        face[_JAW] += expression[_JAW] * room
+        face[_FUNNEL] = min(1.0, float(face[_FUNNEL] + expression[_FUNNEL] * room))
+        face[_PRESS] = max(float(mouth[_PRESS]), float(expression[_PRESS]) * max(0.0, 1.0 - _PRESSING_ENDS * jaw))
+    if expression[_LIPS].any():
         rounded, spread = min(1.0, float(mouth[_ROUND].sum())), min(1.0, float(mouth[_SPREAD].sum()))
-        given = min(_GIVEN_MOST, 0.55 * rounded + 0.45 * spread + 0.4 * jaw)
-        face[_LIPS] = feeling[_LIPS] * np.float32(1.0 - given)
+        given = min(_GIVES_WAY_MOST, _TO_ROUNDING * rounded + _TO_SPREADING * spread + _TO_JAW * jaw)
+        face[_LIPS] = expression[_LIPS] * np.float32(1.0 - given)

@@ -1,8 +1,8 @@
-"""The motion contract: what every source of motion fills and every renderer shows.
+"""The motion contract between everything that produces motion and every renderer.
 
-One `MotionFrame` describes the face at one instant; sources produce `MOTION_RATE_HZ` of them a second. Coefficients
-carry their ARKit names (Apple, ARFaceAnchor.BlendShapeLocation) and run from 0 (none) to 1 (full), except where a
-comment says otherwise.
+A `MotionFrame` describes the face at one instant; there are `MOTION_RATE_HZ` of them a second. Coefficients have their
+ARKit names (Apple, ARFaceAnchor.BlendShapeLocation) and range from 0 (none) to 1 (full), unless a comment gives another
+range.
 """
 
 from __future__ import annotations
@@ -14,42 +14,42 @@ from numpy.typing import NDArray
 
 MOTION_RATE_HZ = 100
 
-# Set by speech, and what the network is trained towards: the first columns of every speech-motion array, in this order.
+# Set by speech; the network is trained towards them. They are the first columns of every array of mouths, in this
+# order.
 MOUTH_COEFFICIENTS: tuple[str, ...] = (
     "jawOpen",
     "mouthClose",  # lips drawn together while the jaw is open: jawOpen 0.3 with mouthClose 0.3 shows closed lips
     "mouthFunnel",
     "mouthPucker",
-    "mouthPress",  # both sides, as are all of these: speech is symmetric
+    "mouthPress",  # for both sides, like all of these: speech is symmetric
     "mouthLowerDown",
     "mouthUpperUp",
     "mouthStretch",
     "mouthSmile",
-    "mouthRollLower",  # lower lip in towards the upper teeth: /f v/
+    "mouthRollLower",  # the lower lip moves in, towards the upper teeth: /f v/
     "mouthRollUpper",
-    "tongueUp",  # not ARKit: tongue tip behind the upper teeth, for /l n t d th/
+    "tongueUp",  # not ARKit: the tip of the tongue behind the upper teeth, for /l n t d th/
 )
 
-# Set by speech too, derived from the phones it is thought to hold: the further columns of every speech-motion array.
-DERIVED_COEFFICIENTS: tuple[str, ...] = ("tongueOut",)  # the tip between the teeth, for /th/; no further
+# Also set by speech, but derived from its phones. They are the further columns of every array of mouths.
+DERIVED_COEFFICIENTS: tuple[str, ...] = ("tongueOut",)  # the tip of the tongue between the teeth, for /th/; no further
 
-# Set by the performance (liveliness), never by speech. Both sides at once, unless a name says otherwise.
+# Set by liveliness.py, never by speech. For both sides at once, unless the name contains a side.
 FACE_COEFFICIENTS: tuple[str, ...] = (
     "eyeBlinkLeft",
     "eyeBlinkRight",
-    "eyeLookX",  # -1 to 1: the viewer's left to the viewer's right
-    "eyeLookY",  # -1 to 1: up to down
-    "eyeSquint",  # the lower lids raised
-    "eyeWide",  # the upper lids raised
+    "eyeLookX",  # -1 (the viewer's left) to 1 (the viewer's right)
+    "eyeLookY",  # -1 (up) to 1 (down)
+    "eyeSquint",  # raises the lower lids
+    "eyeWide",  # raises the upper lids
     "browInnerUp",
     "browOuterUp",
     "browDown",
     "cheekSquint",
-    # not ARKit: the smile that a mood holds; the lips speak over it with their own mouthSmile. A receiver adds the two
-    "moodSmile",
+    "moodSmile",  # not ARKit: the smile of a mood. Speech has its own mouthSmile; for ARKit both are added
     "mouthFrown",
-    "mouthShrugLower",  # the chin raised, and the lips with it
-    "breath",  # 0 to 1: shoulders and chest raised by a breath
+    "mouthShrugLower",  # raises the chin, and the lips with it
+    "breath",  # a breath raises shoulders and chest
 )
 
 COEFFICIENTS: tuple[str, ...] = MOUTH_COEFFICIENTS + DERIVED_COEFFICIENTS + FACE_COEFFICIENTS
@@ -62,9 +62,9 @@ INDEX: dict[str, int] = {name: i for i, name in enumerate(COEFFICIENTS)}
 class MotionFrame:
     """The face at one instant.
 
-    `coefficients`: float32 (len(COEFFICIENTS),) in the order of COEFFICIENTS. Exactly zero in the first SPOKEN_COUNT
-    places is the rest mouth: closed, relaxed lips. Head angles are degrees: yaw > 0 turns the face to the viewer's
-    right, pitch > 0 lowers the chin, roll > 0 tilts the top of the head to the viewer's right.
+    `coefficients`: float32 (len(COEFFICIENTS),) in the order of COEFFICIENTS. The mouth is at rest (closed, relaxed
+    lips) if the first SPOKEN_COUNT are exactly zero. Angles of the head are degrees: yaw > 0 turns the face to the
+    viewer's right, pitch > 0 lowers the chin, roll > 0 tilts the top of the head to the viewer's right.
     """
 
     coefficients: NDArray[np.float32]
@@ -75,12 +75,12 @@ class MotionFrame:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpeechMotion:
-    """What speech says of the face, in consecutive steps of 10 ms.
+    """The motion of speech in consecutive steps of 10 ms.
 
-    `mouth`: float32 (n, SPOKEN_COUNT) in the order of COEFFICIENTS; given without the derived ones, (n, MOUTH_COUNT),
-    those are 0. `rest`: float32 (n,), 1 where nobody speaks (the mouth row is then exactly zero once the lips have come
-    to rest). `loudness`: float32 (n,), 0 to
-    1. `pitch_hz`: float32 (n,), 0 where unvoiced. `stress`: float32 (n,), 0 to 1, peaks on emphasised syllables.
+    `mouth`: float32 (n, SPOKEN_COUNT) in the order of COEFFICIENTS; if it is given without the derived coefficients,
+    (n, MOUTH_COUNT), those are 0. `rest`: float32 (n,), 1 where nobody speaks; once the lips have come to rest, the row
+    of the mouth is exactly zero. `loudness`: float32 (n,), 0 to 1. `pitch_hz`: float32 (n,), 0 where unvoiced.
+    `stress`: float32 (n,), 0 to 1, with peaks on emphasised syllables.
     """
 
     mouth: NDArray[np.float32]
@@ -100,6 +100,7 @@ class SpeechMotion:
 
     @classmethod
     def concatenate(cls, parts: list[SpeechMotion]) -> SpeechMotion:
+        """Return the motion of consecutive parts as one; no parts give no steps."""
         if not parts:
             none = np.zeros(0, np.float32)
             return cls(

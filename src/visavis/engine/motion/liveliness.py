@@ -1,8 +1,7 @@
-"""What a face does besides speaking: it feels, blinks, looks, breathes, raises its brows and moves its head. Never a
-loop, never a jump.
+"""Everything that a face does besides speaking: moods, blinks, gaze, breath, brows and head. No loops, no jumps.
 
-It joins the mouth that speech asks for with all the rest into one `MotionFrame`. The same seed, cues, states, moods and
-steps give the same frames.
+`Liveliness` joins them with the mouth of speech into one `MotionFrame`. The same seed, cues, states, moods and steps
+give the same frames.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visavis.engine.motion.breath import Breath
-from visavis.engine.motion.expressions import bearings, expressions, voice
+from visavis.engine.motion.expressions import add_speech, expressions, head_angles
 from visavis.engine.motion.eyes import Blinks, Gaze
 from visavis.engine.motion.frame import COEFFICIENTS, INDEX, SPOKEN_COUNT, MotionFrame
 from visavis.engine.motion.head import Head
@@ -26,8 +25,14 @@ STEP_S = 0.01
 REST_MOUTH: NDArray[np.float32] = np.zeros(SPOKEN_COUNT, np.float32)
 REST_MOUTH.flags.writeable = False
 
-_EXPRESSIONS, _BEARINGS = expressions(), bearings()
-_MOOD_SETTLE_S = (0.9, 1.4, 0.5, 1.1)  # in the order of Mood.weights(): surprise is quick, sadness slow
+_EXPRESSIONS, _HEAD_ANGLES = expressions(), head_angles()
+_MOOD_SETTLE_S = (0.9, 1.4, 0.5, 1.1)  # in the order of Mood.weights(): surprise is quick, sadness is slow
+# Springs of the brows, and how far stress raises them.
+_STRESS_SETTLE_S, _RAISE_SETTLE_S, _DRAW_SETTLE_S = 0.28, 0.8, 0.7
+_BROWS_BY_STRESS, _OUTER_BROW_SHARE = 0.55, 0.7
+_SQUINT_BY_FROWN = 0.5  # eyeSquint that goes with drawn brows
+_CHEEKS_BY_SMILE = 0.5  # cheekSquint that goes with the smile of speech
+_GAZE_DEG = 30.0  # of a full look: the eyes turn against the head by this
 _LID_LEFT, _LID_RIGHT, _LOOK_X, _LOOK_Y, _SQUINT, _BROW_INNER, _BROW_OUTER, _BROW_DOWN, _BREATH = (
     INDEX[name]
     for name in (
@@ -45,7 +50,7 @@ _LID_LEFT, _LID_RIGHT, _LOOK_X, _LOOK_Y, _SQUINT, _BROW_INNER, _BROW_OUTER, _BRO
 _CHEEKS, _SMILE = INDEX["cheekSquint"], INDEX["mouthSmile"]
 _LOWEST = np.zeros(len(COEFFICIENTS), np.float32)
 _LOWEST[[_LOOK_X, _LOOK_Y]] = -1.0
-# What the brows do of themselves in a state: how far up, how far drawn together.
+# The brows in each state: how far raised, how far drawn together.
 _BROWS: dict[str, tuple[float, float]] = {
     "idle": (0.0, 0.0),
     "listening": (0.18, 0.0),
@@ -56,7 +61,7 @@ _BROWS: dict[str, tuple[float, float]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cue:
-    """What the speech of one instant says to the rest of the face (see `SpeechMotion`); the default is silence."""
+    """The rest, loudness and stress of the speech of one instant (see `SpeechMotion`). The default is silence."""
 
     rest: float = 1.0
     loudness: float = 0.0
@@ -67,7 +72,7 @@ SILENCE = Cue()
 
 
 class Liveliness:
-    """One performance's life signs, in steps of 10 ms from step 0."""
+    """The liveliness of one performance, in steps of 10 ms from step 0."""
 
     def __init__(self, seed: int) -> None:
         random = Random(seed)
@@ -75,16 +80,18 @@ class Liveliness:
         self._gaze = Gaze(Random(random.random()))
         self._head = Head(Random(random.random()))
         self._breath = Breath(Random(random.random()))
-        self._stress = Spring(0.28)
-        self._brows = Spring(0.8), Spring(0.7)
+        self._stress = Spring(_STRESS_SETTLE_S)
+        self._brows = Spring(_RAISE_SETTLE_S), Spring(_DRAW_SETTLE_S)
         self._moods = tuple(Spring(settle_s) for settle_s in _MOOD_SETTLE_S)
-        self._feeling = np.zeros(len(COEFFICIENTS), np.float32)  # the expression of this step
-        self._bearing = (0.0, 0.0, 0.0)
+        # These change with every step while a mood is eased in.
+        self._expression = np.zeros(len(COEFFICIENTS), np.float32)
+        self._mood_angles = (0.0, 0.0, 0.0)  # of the head, degrees
         self._mood_before = NEUTRAL
-        self._eased = True  # no mood is on its way
+        self._settled = True  # the mood has been reached
+        # These change with every step.
         self._step = -1
         self._rest_before = 1.0
-        self._face = [0.0] * len(COEFFICIENTS)  # what the face does of itself; changes every step
+        self._face = [0.0] * len(COEFFICIENTS)  # without the mood and without speech
         self._angles = (0.0, 0.0, 0.0)
 
     def frame(
@@ -95,57 +102,57 @@ class Liveliness:
         state: State = "idle",
         mood: Mood = NEUTRAL,
     ) -> MotionFrame:
-        """Return the face at `step` (10 ms each, never before the last one asked for), with `mouth`, float32
-        (SPOKEN_COUNT,), as speech asks.
+        """Return the face at `step` (10 ms each; never before the last one) with the mouth of speech, float32
+        (SPOKEN_COUNT,).
 
-        Steps that were left out are lived through with the same cue, so that any frame rate sees the same life. A new
-        `state` or `mood` is eased into. In silence the mouth is what the mood holds, still to the bit once eased; with
-        no mood exactly zero.
+        Steps that are left out are computed with the same cue, so the face behaves alike at any frame rate. A new
+        `state` or `mood` is eased in. In silence the mouth is that of the mood, and does not change by a bit once the
+        mood is reached; without a mood it is exactly zero.
         """
         assert step >= self._step, (step, self._step)
         while self._step < step:
-            self._live(cue, state, mood)
+            self._advance(cue, state, mood)
             self._step += 1
-        coefficients = np.array(self._face, np.float32) + self._feeling
+        coefficients = np.array(self._face, np.float32) + self._expression
         np.minimum(coefficients, 1.0, out=coefficients)
         np.maximum(coefficients, _LOWEST, out=coefficients)
-        voice(coefficients, self._feeling, mouth)
-        coefficients[_CHEEKS] = min(1.0, float(coefficients[_CHEEKS]) + 0.5 * float(mouth[_SMILE]))
+        add_speech(coefficients, self._expression, mouth)
+        coefficients[_CHEEKS] = min(1.0, float(coefficients[_CHEEKS]) + _CHEEKS_BY_SMILE * float(mouth[_SMILE]))
         yaw, pitch, roll = self._angles
         return MotionFrame(coefficients=coefficients, yaw_deg=yaw, pitch_deg=pitch, roll_deg=roll)
 
-    def _live(self, cue: Cue, state: State, mood: Mood) -> None:
+    def _advance(self, cue: Cue, state: State, mood: Mood) -> None:
         phrase_ended = cue.rest > 0.5 >= self._rest_before
         self._rest_before = cue.rest
-        self._feel(mood)
-        self._angles = self._head.step(state, cue.stress, self._bearing)
+        self._advance_mood(mood)
+        self._angles = self._head.step(state, cue.stress, self._mood_angles)
         look_x, look_y, shifted = self._gaze.step(state)
         lid = self._blinks.step(state, phrase_ended=phrase_ended, gaze_shifted=shifted)
-        stress = self._stress.step(0.55 * cue.stress if cue.rest < 0.5 else 0.0, STEP_S)
+        stress = self._stress.step(_BROWS_BY_STRESS * cue.stress if cue.rest < 0.5 else 0.0, STEP_S)
         raised, drawn = (spring.step(target, STEP_S) for spring, target in zip(self._brows, _BROWS[state], strict=True))
         face = self._face
         face[_LID_LEFT] = face[_LID_RIGHT] = lid
-        # The eyes hold the viewer while the head turns (vestibulo-ocular reflex); 30 degrees is a full look.
-        face[_LOOK_X] = look_x - self._angles[0] / 30.0
-        face[_LOOK_Y] = look_y - self._angles[1] / 30.0
+        # The eyes stay on the viewer while the head turns (vestibulo-ocular reflex).
+        face[_LOOK_X] = look_x - self._angles[0] / _GAZE_DEG
+        face[_LOOK_Y] = look_y - self._angles[1] / _GAZE_DEG
         face[_BROW_INNER] = stress + raised
-        face[_BROW_OUTER] = 0.7 * stress + raised
+        face[_BROW_OUTER] = _OUTER_BROW_SHARE * stress + raised
         face[_BROW_DOWN] = drawn
-        face[_SQUINT] = 0.5 * drawn
+        face[_SQUINT] = _SQUINT_BY_FROWN * drawn
         face[_BREATH] = self._breath.step(state)
 
-    def _feel(self, mood: Mood) -> None:
-        if self._eased and mood == self._mood_before:
+    def _advance_mood(self, mood: Mood) -> None:
+        if self._settled and mood == self._mood_before:
             return
         self._mood_before = mood
         weights = np.array(
             [spring.step(target, STEP_S) for spring, target in zip(self._moods, mood.weights(), strict=True)],
             np.float32,
         )
-        np.minimum(np.einsum("k,kn->n", weights, _EXPRESSIONS), 1.0, out=self._feeling)
-        yaw, pitch, roll = (float(angle) for angle in np.einsum("k,kn->n", weights, _BEARINGS))
-        self._bearing = yaw, pitch, roll
-        self._eased = all(
+        np.minimum(np.einsum("k,kn->n", weights, _EXPRESSIONS), 1.0, out=self._expression)
+        yaw, pitch, roll = (float(angle) for angle in np.einsum("k,kn->n", weights, _HEAD_ANGLES))
+        self._mood_angles = yaw, pitch, roll
+        self._settled = all(
             spring.velocity == 0.0 and spring.value == target
             for spring, target in zip(self._moods, mood.weights(), strict=True)
         )

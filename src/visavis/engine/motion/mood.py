@@ -1,7 +1,7 @@
-"""Moods: how a face feels, as a blend of a few named expressions.
+"""Moods: blends of a few named emotions.
 
-A mood says what to show; how fast the face gets there is for `Liveliness` to say, and what an expression looks like for
-the renderer.
+A mood contains only weights. expressions.py has the face of each emotion, and `Liveliness` how fast the face reaches a
+mood.
 """
 
 from __future__ import annotations
@@ -15,9 +15,7 @@ EMOTIONS: tuple[Emotion, ...] = ("neutral", "happy", "sad", "surprised", "seriou
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mood:
-    """Weights, 0 to 1 each, of the expressions that are blended; all zero is the neutral face. Raises ValueError for a
-    weight outside.
-    """
+    """The weight of each emotion, 0 to 1; the neutral face has only zeros. Raises ValueError for another weight."""
 
     happy: float = 0.0
     sad: float = 0.0
@@ -31,8 +29,9 @@ class Mood:
 
     @classmethod
     def of(cls, emotion: str, weight: float = 1.0) -> Mood:
-        """Return one emotion at `weight`, 0 to 1; "neutral" is none at any weight. Raises ValueError for an emotion
-        that is none of EMOTIONS.
+        """Return the mood with one emotion at `weight`, 0 to 1. "neutral" at any weight is the neutral mood.
+
+        Raises ValueError for an unknown emotion or another weight.
         """
         if emotion not in EMOTIONS:
             raise ValueError(f"{emotion!r} is no emotion; there are {', '.join(EMOTIONS)}")

@@ -1,30 +1,30 @@
-"""Movement with mass: a critically damped spring, stepped exactly."""
+"""A critically damped spring, which gives movements inertia. Steps are computed exactly."""
 
 from __future__ import annotations
 
 import math
 
-STILL = 2e-4
+STILL = 2e-4  # a value this close to its target, and as slow, is set to the target
 
 
 class Spring:
     """A value that follows its target without overshoot, however abruptly the target jumps.
 
-    Critically damped second-order system, integrated in closed form, so that any step length gives the same path.
-    `settle_s` is the time to come within 5 % of a jump (4.74 / omega). Within STILL of its target, and as slow, it
-    stands exactly there: what has settled is still to the bit.
+    It is a critically damped second-order system, integrated in closed form, so every step length gives the same path.
+    `settle_s`: the time after which 5 % of a jump remain (4.74 / omega). Near its target (STILL) the value is set to
+    the target, so a settled value does not change by a bit.
     """
 
     __slots__ = ("_decay", "_dt_s", "_omega", "value", "velocity")
 
     def __init__(self, settle_s: float, value: float = 0.0) -> None:
         self._omega = 4.74 / settle_s
-        self._dt_s = self._decay = 0.0  # of the last step; the steps of a performance are all alike
+        self._dt_s = self._decay = 0.0  # of the last step. All steps of a performance are equal, so they are kept
         self.value = value
         self.velocity = 0.0
 
     def step(self, target: float, dt_s: float) -> float:
-        """Move on by `dt_s` towards `target`; return the new value."""
+        """Advance by `dt_s` towards `target`; return the new value."""
         if dt_s != self._dt_s:
             self._dt_s, self._decay = dt_s, math.exp(-self._omega * dt_s)
         decay = self._decay
@@ -37,7 +37,3 @@ class Spring:
         if abs(self.value - target) < STILL and abs(self.velocity) < STILL * self._omega:
             self.value, self.velocity = target, 0.0
         return self.value
-
-    def nudge(self, velocity: float) -> None:
-        """Add an impulse, in units per second."""
-        self.velocity += velocity

@@ -1,10 +1,9 @@
-"""A second opinion from natural speech: which sounds of English a frame could be, as the acoustic model of CMU Sphinx
-would say.
+"""The listener: a small network that estimates the posteriors of English phones, the second input of the network.
 
-Synthesised voices alone leave a network deaf to many natural closures. The US English model of PocketSphinx (BSD
-licence) was trained on a great deal of natural speech; a small network that learned its answers (training/listen.py) is
-heard here, beside the mel. It gets cepstra as Sphinx makes them (`1s_c_d_dd`): 13 of 25 mel bands, with their
-differences over 4 and 6 steps; the mean is taken off as it runs.
+A network that is trained only on synthesised voices misses many closures of natural speech. The US English acoustic
+model of CMU Sphinx (PocketSphinx, BSD licence) was trained on a large amount of natural speech, and the listener
+learned its answers (training/listen.py). The input of the listener are cepstra as Sphinx computes them (`1s_c_d_dd`):
+13 coefficients of 25 mel bands, with their differences over 4 and 6 steps, less a running mean.
 """
 
 from __future__ import annotations
@@ -14,16 +13,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from visavis.engine.audio.mel import MEL_BANDS, MEL_FILTERS, NATS_TO_DB, log_bands, mel_filters, rows_times
+from visavis.engine.audio.mel import MEL_BANDS, MEL_FILTERS, NATS_TO_DB, log_bands, matmul_by_row, mel_filters
 
-DELAY_STEPS = 3  # the second difference needs three frames more
+DELAY_STEPS = 3  # the second difference needs three later frames
 CEPSTRA = 13
-SPAN = 7  # frames that the differences reach over
-DYNAMIC = 3 * CEPSTRA
-SCORES = 126  # three states for each of 42 phones
+SPAN = 7  # frames from which the cepstra of one frame and their differences are computed
+DYNAMIC = 3 * CEPSTRA  # cepstra, first and second differences
+PHONE_STATES = 126  # three states for each of 42 phones
 SPHINX_BANDS, SPHINX_LOW_HZ, SPHINX_HIGH_HZ, _LIFTER = 25, 130.0, 6800.0, 22
-PRIOR_FRAMES, LONGEST_FRAMES, ACTIVE_DB = 120.0, 600.0, 40.0
-# The mean of speech whose peak is 0 dB: of five synthesised voices.
+PRIOR_FRAMES, LONGEST_FRAMES, ACTIVE_DB = 120.0, 600.0, 40.0  # of the running mean; see mel.py
+# The mean of the cepstra of speech whose peak level is 0 dB; measured on five synthesised voices.
 PRIOR_MEAN = np.array([-35.3, 1.2, 2.4, 22.3, -7.0, 3.1, -0.5, -7.8, -3.1, -1.6, 4.7, -0.3, 0.3], np.float32)
 
 Array = NDArray[np.float32]
@@ -44,16 +43,18 @@ COSINES = _cosines()
 
 
 def bands_of(power: Array) -> tuple[Array, Array]:
-    """Return (mel bands in dB (n, MEL_BANDS), Sphinx' bands in nats (n, 25)) of power spectra (n, 257): cut out
-    together, it costs half.
+    """Return (mel bands in dB (n, MEL_BANDS), Sphinx' bands in nats (n, 25)) of power spectra (n, 257).
+
+    One product with both filter banks costs half as much as two products.
     """
     nats = log_bands(power, _BOTH)
     return nats[:, :MEL_BANDS] * NATS_TO_DB, nats[:, MEL_BANDS:]
 
 
 class CepstraStream:
-    """One stream of cepstra, the peak level of late being 0, less their mean as it runs: from a prior towards the
-    voice, silence left out.
+    """The cepstra of one stream, relative to the recent peak level and less their running mean.
+
+    The mean begins with a prior and moves towards the voice; silence does not change it.
     """
 
     def __init__(self) -> None:
@@ -63,13 +64,13 @@ class CepstraStream:
         self._mean, self._seen = PRIOR_MEAN.copy(), PRIOR_FRAMES
 
     def take(self, nats: Array, levels_db: list[float], peaks_db: list[float]) -> Array:
-        """Take frames of Sphinx' bands (n, 25), their levels and the peak levels of late; return float32
-        (n, CEPSTRA).
+        """Take frames of Sphinx' bands (n, 25), their levels and the peak levels. Return their cepstra, float32 (n,
+        CEPSTRA).
         """
-        cepstra = rows_times(nats - np.array(peaks_db, np.float32)[:, None] / NATS_TO_DB, COSINES)
+        cepstra = matmul_by_row(nats - np.array(peaks_db, np.float32)[:, None] / NATS_TO_DB, COSINES)
         for frame, level_db, peak_db in zip(cepstra, levels_db, peaks_db, strict=True):
             frame -= self._mean
-            if peak_db - level_db < ACTIVE_DB:  # the mean moves with this frame first
+            if peak_db - level_db < ACTIVE_DB:  # the mean changes before it is subtracted from this frame
                 self._seen = min(self._seen + 1.0, LONGEST_FRAMES)
                 towards = frame * np.float32(1.0 / self._seen)
                 self._mean += towards
@@ -77,11 +78,11 @@ class CepstraStream:
         return cepstra
 
 
-def dynamics_of(cepstra: Array) -> Array:
-    """Return [c, d, dd], float32 (n, DYNAMIC), of a whole recording, row t for frame t - DELAY_STEPS: what the listener
-    learned from.
+def with_differences(cepstra: Array) -> Array:
+    """Return the cepstra of a whole recording and their differences, [c, d, dd], float32 (n, DYNAMIC).
 
-    Sphinx: d[t] = c[t+2] - c[t-2], dd[t] = d[t+1] - d[t-1]; the first frame stands for what was before it.
+    Row t belongs to frame t - DELAY_STEPS. The listener was trained with these rows. Sphinx computes d[t] = c[t+2] -
+    c[t-2] and dd[t] = d[t+1] - d[t-1]; the first frame is repeated for the frames before it.
     """
     if not len(cepstra):
         return np.zeros((0, DYNAMIC), np.float32)
@@ -92,8 +93,8 @@ def dynamics_of(cepstra: Array) -> Array:
 
 
 def of_span(weights: Array) -> Array:
-    """Return weights for SPAN frames of cepstra, oldest first, float32 (SPAN * CEPSTRA, m), that do what `weights`
-    (DYNAMIC, m) do for [c, d, dd].
+    """Convert weights for [c, d, dd], (DYNAMIC, m), to weights for SPAN frames of cepstra, oldest first, float32 (SPAN
+    * CEPSTRA, m). Both give the same products.
     """
     c, d, dd = weights[:CEPSTRA], weights[CEPSTRA : 2 * CEPSTRA], weights[2 * CEPSTRA :]
     return np.concatenate([dd, -d, -dd, c, -dd, d, dd])
@@ -101,8 +102,8 @@ def of_span(weights: Array) -> Array:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listener:
-    """The small network: three layers of (inputs, outputs) weights with their biases; the first takes SPAN frames of
-    cepstra.
+    """The weights of the small network: three layers, (inputs, outputs) each, with their biases. The first takes SPAN
+    frames of cepstra.
     """
 
     w1: Array
@@ -112,17 +113,17 @@ class Listener:
     w3: Array
     b3: Array
 
-    def hear(self, spans: Array) -> Array:
-        """Return the flattened log posteriors of the states of Sphinx' phones, float32 (n, SCORES), for (n, SPAN *
+    def log_posteriors(self, spans: Array) -> Array:
+        """Return the log posteriors of the states of Sphinx' phones, float32 (n, PHONE_STATES), for `spans` (n, SPAN *
         CEPSTRA).
         """
-        x = rows_times(spans, self.w1)
+        x = matmul_by_row(spans, self.w1)
         x += self.b1
         np.maximum(x, np.float32(0), out=x)
-        x = rows_times(x, self.w2)
+        x = matmul_by_row(x, self.w2)
         x += self.b2
         np.maximum(x, np.float32(0), out=x)
-        x = rows_times(x, self.w3)
+        x = matmul_by_row(x, self.w3)
         x += self.b3
         x -= np.maximum.reduce(x, axis=1, keepdims=True)
         x -= np.log(np.add.reduce(np.exp(x), axis=1, keepdims=True))

@@ -1,8 +1,9 @@
-"""From phones with known times to the motion of the mouth: the co-articulation model.
+"""The co-articulation model: turns phones with known times into the motion of the mouth.
 
-The network is trained towards these curves, and speech that comes with its timings is shown by them. Each articulator
-is a low-pass filter over its targets (jaw about 100 ms, lips about 70 ms; design.md section 2); sounds made with the
-lips begin early and end late, and lie over the others instead of being averaged with them.
+The network is trained towards these curves, and the figures in docs/lips.md are measured against them. Each articulator
+is a low-pass filter over its targets (jaw about 100 ms, lips about 70 ms). Sounds that are made with the lips begin
+early and end late; they are laid over the others and not averaged with them. timed.py contains a form of this model
+that runs live.
 """
 
 from __future__ import annotations
@@ -19,14 +20,16 @@ JAW = INDEX["jawOpen"]
 ROUNDING = (INDEX["mouthFunnel"], INDEX["mouthPucker"])
 _ROUND_CLASSES = tuple(CLASS_INDEX[name] for name in ("CH", "OH", "UW", "WW"))
 _JAW_SMOOTH_STEPS, _LIP_SMOOTH_STEPS = 11, 7  # lengths of the Hann windows
-_ROUND_LEAD_STEPS, _ROUND_LAG_STEPS = 6, 3
-_CLOSURE_LEAD_STEPS, _CLOSURE_LEAST_STEPS = 1, 6
+_ROUND_LEAD_STEPS, _ROUND_LAG_STEPS = 6, 3  # rounding begins before its sound and ends after it
+_ROUND_SHARE = 0.8  # how much of its rounding a sound lends to its neighbours
+_CLOSURE_LEAD_STEPS, _CLOSURE_LEAST_STEPS = 1, 6  # a closure begins before its sound, and lasts at least this long
 _CONTACT_LEAST_STEPS = 6
+_FIRST_HALF = 0.55  # share of a diphthong's time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
-    """One phone class from `start_s` to `end_s`, seconds from the start of the audio."""
+    """One viseme from `start_s` to `end_s`, seconds from the start of the audio."""
 
     start_s: float
     end_s: float
@@ -35,8 +38,8 @@ class Segment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Articulation:
-    """Per step of 10 ms: `viseme` int64 (n,), `mouth` float32 (n, MOUTH_COUNT) without closing, `closure` and `contact`
-    float32 (n,), 0 to 1.
+    """The motion of the mouth for every step of 10 ms. `viseme`: int64 (n,), indices into CLASSES; `mouth`: float32 (n,
+    MOUTH_COUNT), without closures; `closure` and `contact`: float32 (n,), 0 to 1.
     """
 
     viseme: NDArray[np.int64]
@@ -52,8 +55,8 @@ def _hann(steps: int) -> NDArray[np.float32]:
 
 
 def _spans(segments: list[Segment], viseme: int, steps: int, lead_steps: int, least_steps: int) -> NDArray[np.float32]:
-    """Return 1 where a segment of this class is shown: from lead_steps before it to its end, and for at least
-    least_steps around its middle.
+    """Return 1 in the steps in which a segment of this viseme is shown: from `lead_steps` before it to its end, and at
+    least for `least_steps` around its middle.
     """
     shown = np.zeros(steps, np.float32)
     for segment in segments:
@@ -69,21 +72,23 @@ def _spans(segments: list[Segment], viseme: int, steps: int, lead_steps: int, le
 
 
 def articulate(segments: list[Segment], steps: int) -> Articulation:
-    """Return the motion of `steps` steps for phones in the order of their times; what no phone covers is silence."""
+    """Return the motion of `steps` steps for segments in the order of their times; steps without a segment are
+    silence.
+    """
     viseme = np.full(steps, SILENCE, np.int64)
     for segment in segments:
         viseme[max(0, round(segment.start_s * MOTION_RATE_HZ)) : max(0, round(segment.end_s * MOTION_RATE_HZ))] = (
             segment.viseme
         )
     mouth = shape_table()[viseme]
-    # Rounding spreads over its neighbours, consonants and vowels alike, but not far into silence.
+    # Rounding spreads to the neighbours, consonants and vowels alike, but not far into silence.
     for channel in ROUNDING:
         for k in _ROUND_CLASSES:
             for segment in segments:
                 if segment.viseme == k:
                     first = max(0, round(segment.start_s * MOTION_RATE_HZ) - _ROUND_LEAD_STEPS)
                     last = max(0, round(segment.end_s * MOTION_RATE_HZ) + _ROUND_LAG_STEPS)
-                    value = 0.8 * shape_table()[k, channel]
+                    value = _ROUND_SHARE * shape_table()[k, channel]
                     mouth[first:last, channel] = np.maximum(mouth[first:last, channel], value)
     smooth = np.empty_like(mouth)
     for channel in range(MOUTH_COUNT):
@@ -100,15 +105,15 @@ def articulate(segments: list[Segment], steps: int) -> Articulation:
 
 
 def from_arpabet(phones: list[tuple[float, float, str]]) -> list[Segment]:
-    """Return segments for (start_s, end_s, ARPAbet) phones, stress digits allowed; diphthongs become two. Raises
-    KeyError for an unknown phone.
+    """Return the segments of (start_s, end_s, ARPAbet) phones, which may carry stress digits. A diphthong becomes two
+    segments. Raises KeyError for an unknown phone.
     """
     from visavis.engine.speech.visemes import ARPABET
 
     segments: list[Segment] = []
     for start_s, end_s, phone in phones:
         halves = ARPABET[phone.upper().rstrip("012")]
-        middle_s = start_s + 0.55 * (end_s - start_s)
+        middle_s = start_s + _FIRST_HALF * (end_s - start_s)
         times_s = [start_s, end_s] if len(halves) == 1 else [start_s, middle_s, end_s]
         segments += [
             Segment(start_s=a, end_s=b, viseme=CLASS_INDEX[half])

@@ -1,5 +1,6 @@
-"""Phones with their times from a file, as aligners write them: start and end in seconds, the phone, and anything,
-separated by tabs.
+"""Reads phones with their times from a file, as aligners write them.
+
+Each line contains the start and the end in seconds and the phone, separated by tabs; further columns are ignored.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ from visavis.errors import InvalidPhonemes
 
 
 def read_phone_file(path: Path, alphabet: Alphabet, *, duration_ms: float) -> tuple[TimedViseme, ...]:
-    """Return what is spoken in a recording of `duration_ms`. Empty lines and lines that begin with # are passed over.
+    """Return the visemes of a recording of `duration_ms`. Empty lines and lines that begin with # are ignored.
 
-    Raises `InvalidPhonemes` (INVALID_PHONEMES), which names the line.
+    Raises InvalidPhonemes, which names the line.
     """
     phones, numbers = [], []
     try:

@@ -1,8 +1,7 @@
-"""Phones by their symbols: which of the mouth's classes each of an alphabet stands for, and when those of a piece of
-speech are said.
+"""Phone symbols: the viseme of each symbol of an alphabet, and the checks of timings that come with speech.
 
-Plain data without numpy, so that whoever takes timings from a client can check them. How the mouth stands for a class
-is in visemes.py, how phones with times become motion in timed.py.
+This module does not import NumPy, so the service can check a client's timings. visemes.py has the shape of the mouth
+for each viseme; timed.py turns phones with times into motion.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ CLASS_INDEX: dict[str, int] = {name: i for i, name in enumerate(CLASSES)}
 SILENCE, BILABIAL, LABIODENTAL = CLASS_INDEX["SIL"], CLASS_INDEX["PP"], CLASS_INDEX["FF"]
 VOWEL_CLASSES: tuple[str, ...] = ("AA", "AE", "EH", "AH", "IH", "IY", "OH", "UW")
 
-# The usual fifteen, for comparison with other systems.
+# The usual fifteen visemes, for comparisons with other systems.
 FIFTEEN: dict[str, str] = {
     "SIL": "sil", "PP": "PP", "FF": "FF", "TH": "TH", "DD": "DD", "NN": "nn", "LL": "nn", "KK": "kk", "HH": "kk",
     "CH": "CH", "SS": "SS",
@@ -29,7 +28,7 @@ FIFTEEN: dict[str, str] = {
     "WW": "ou",
 }  # fmt: skip
 
-# ARPAbet; diphthongs are two halves (the first takes 55 %).
+# ARPAbet. A diphthong has two halves; the first takes 55 % of the time.
 ARPABET: dict[str, tuple[str, ...]] = {
     "SIL": ("SIL",), "SP": ("SIL",), "+SPN+": ("SIL",), "+NSN+": ("SIL",), "PAU": ("SIL",), "H#": ("SIL",),
     "BRTH": ("SIL",),
@@ -48,7 +47,7 @@ ARPABET: dict[str, tuple[str, ...]] = {
     "DCL": ("DD",), "KCL": ("KK",), "GCL": ("KK",),  # of TIMIT
 }  # fmt: skip
 
-# IPA, one symbol at a time; length, stress, tone and secondary articulation are left out before.
+# IPA, one letter at a time; marks for length, stress, tone and secondary articulation are removed before.
 IPA: dict[str, str] = {
     **dict.fromkeys("pbmɓʙɸβ", "PP"), **dict.fromkeys("fvʋɱⱱ", "FF"), **dict.fromkeys("θð", "TH"),
     **dict.fromkeys("tdɾʈɖɗ", "DD"),
@@ -64,16 +63,14 @@ IPA: dict[str, str] = {
 
 
 def visemes_of_ipa(symbol: str) -> tuple[str, ...]:
-    """Return the classes of one IPA phone; a diphthong or an affricate may give two. Empty for a symbol without sound
-    of its own.
-    """
+    """Return the visemes of one IPA phone: two for a diphthong, none for a symbol that stands for no sound."""
     classes = [IPA[letter] for letter in symbol if letter in IPA]
-    if classes[:1] == ["DD"] and len(classes) > 1:  # affricates: the lips stand for the fricative
+    if classes[:1] == ["DD"] and len(classes) > 1:  # an affricate looks like its fricative
         classes = classes[1:]
     return tuple(name for i, name in enumerate(classes) if i == 0 or name != classes[i - 1])
 
 
-# The 22 visemes of SAPI 5, which Azure's speech service tells too (Microsoft, "Map phonemes to visemes").
+# The 22 visemes of SAPI 5, which Azure's speech service reports as well (Microsoft, "Map phonemes to visemes").
 SAPI: tuple[tuple[str, ...], ...] = (
     ("SIL",), ("AH",), ("AA",), ("OH",), ("EH",), ("RR",), ("IY",), ("UW",), ("OH", "UW"), ("AA", "UW"),
     ("OH", "IH"), ("AA", "IH"),
@@ -82,25 +79,25 @@ SAPI: tuple[tuple[str, ...], ...] = (
 
 Alphabet = Literal["ipa", "arpabet", "sapi"]
 ALPHABETS: tuple[Alphabet, ...] = ("ipa", "arpabet", "sapi")
-# as aligners and synthesisers write them, in either alphabet
+# Pauses as aligners and synthesisers write them, in both alphabets.
 PAUSES = frozenset({"sil", "sp", "spn", "pau", "_", "|", "‖", "#"})
 MAX_SYMBOL_CHARS = 16
-_MAX_LETTERS = 3  # a triphthong; more is a word
-# Unicode categories of what modifies a letter: diacritics, ties, length, tones
-_LEFT_OUT = frozenset({"Mn", "Lm", "Sk"})
-_AS_TYPED = "',:012345"  # stress, length and tones on a plain keyboard
+_MAX_LETTERS = 3  # a triphthong; more letters would be a word
+# The Unicode categories of diacritics, ties, length marks and tone marks, which are removed.
+_MARKS = frozenset({"Mn", "Lm", "Sk"})
+_TYPED_MARKS = "',:012345"  # stress, length and tones as typed in ASCII
 
-OVERLAP_MS = 5.0  # rounding of times; cut off
-BEYOND_END_MS = 20.0  # two frames of an aligner; cut off
-GAP_MS = 60.0  # shorter gaps between phones are no silence: the neighbours share them
-PHONES_PER_S = 100  # at most one a step of motion, and ...
-PHONES_AT_LEAST = 20  # ... so many for the shortest piece
+OVERLAP_MS = 5.0  # two phones may overlap by this much, which rounding causes; it is cut off
+BEYOND_END_MS = 20.0  # a phone may end this much after the audio, two frames of an aligner; it is cut off
+GAP_MS = 60.0  # a shorter gap is not silence: its two neighbours share it
+PHONES_PER_S = 100  # at most one phone per step of motion ...
+PHONES_AT_LEAST = 20  # ... and at least this many for the shortest piece of speech
 _FIRST_HALF = 0.55  # share of a diphthong's time
 
 
 class PhonesRefused(ValueError):
-    """Timings that cannot be followed. The text says which phone and why; `index` is its place, None where it is about
-    all of them.
+    """Invalid timings. The text names the phone and the reason. `index`: the index of the phone, None if the reason
+    concerns all phones.
     """
 
     def __init__(self, why: str, *, index: int | None = None) -> None:
@@ -110,7 +107,7 @@ class PhonesRefused(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class TimedPhone:
-    """A phone as its alphabet writes it, and when it is said, ms from the start of its piece of speech."""
+    """A phone, written in its alphabet, with its times in ms from the start of its piece of speech."""
 
     symbol: str
     start_ms: float
@@ -119,7 +116,7 @@ class TimedPhone:
 
 @dataclass(frozen=True, slots=True)
 class TimedViseme:
-    """A class of phones, an index into CLASSES, and when it is said, ms from the start of its piece of speech."""
+    """A viseme, an index into CLASSES, with its times in ms from the start of its piece of speech."""
 
     viseme: int
     start_ms: float
@@ -127,7 +124,7 @@ class TimedViseme:
 
 
 def visemes_of(symbol: str, alphabet: Alphabet) -> tuple[str, ...]:
-    """Return the classes of one phone: two for a diphthong, none for a symbol that the alphabet does not have."""
+    """Return the visemes of one phone: two for a diphthong, none if the alphabet does not have the symbol."""
     if not symbol or len(symbol) > MAX_SYMBOL_CHARS:
         return ()
     if alphabet == "sapi":
@@ -141,20 +138,19 @@ def visemes_of(symbol: str, alphabet: Alphabet) -> tuple[str, ...]:
         if letter in IPA:
             letters.append(letter)
             continue
-        parts = unicodedata.normalize("NFD", letter)  # a vowel with its tilde in one character
-        if parts[0] in IPA and all(unicodedata.category(mark) in _LEFT_OUT for mark in parts[1:]):
+        parts = unicodedata.normalize("NFD", letter)  # a vowel and its tilde may be one character
+        if parts[0] in IPA and all(unicodedata.category(mark) in _MARKS for mark in parts[1:]):
             letters.append(parts[0])
-        elif unicodedata.category(letter) not in _LEFT_OUT and letter not in _AS_TYPED:
+        elif unicodedata.category(letter) not in _MARKS and letter not in _TYPED_MARKS:
             return ()
     return visemes_of_ipa("".join(letters)) if len(letters) <= _MAX_LETTERS else ()
 
 
 def time_visemes(phones: Sequence[TimedPhone], alphabet: Alphabet, *, duration_ms: float) -> tuple[TimedViseme, ...]:
-    """Return when the mouth takes which shape in a piece of speech of `duration_ms`. Raises `PhonesRefused`; nothing is
-    guessed.
+    """Return the visemes of a piece of speech of `duration_ms`, with their times.
 
-    Phones come in the order of their times. What rounding does to times (OVERLAP_MS, BEYOND_END_MS) is mended, and so
-    are short gaps.
+    `phones`: in the order of their times. Small errors from rounding (OVERLAP_MS, BEYOND_END_MS) and short gaps are
+    repaired. Raises PhonesRefused for all other errors; nothing is guessed.
     """
     if len(phones) > PHONES_AT_LEAST + duration_ms * PHONES_PER_S / 1000:
         raise PhonesRefused(

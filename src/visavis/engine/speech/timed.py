@@ -1,10 +1,8 @@
-"""Speech that comes with the times of its phones: their motion replaces the network's, with co-articulation across
-whatever cuts the speech.
+"""Speech with timings: where phones are given, their motion replaces the network's.
 
-A row depends on phones up to LOOK_AHEAD_STEPS after it and on nothing later, so it makes no difference in how many
-messages speech and phones come. Loudness, pitch and stress are still those of the sound. The shapes and how they blend
-are the co-articulation model's (articulation.py), in a form that looks no further ahead; how closures lie over them is
-as in curves.py.
+The shapes, and how they blend, are those of the co-articulation model (articulation.py), in a form that looks ahead by
+LOOK_AHEAD_STEPS at most. So the result does not depend on how many messages bring the speech and its phones. Closures
+and contacts are laid over the shapes as in mouth_shaper.py. Loudness, pitch and stress come from the sound.
 """
 
 from __future__ import annotations
@@ -37,18 +35,20 @@ _TONGUE = INDEX["tongueOut"]
 _PARTING = (INDEX["mouthLowerDown"], INDEX["mouthUpperUp"])
 _ROUND = (INDEX["mouthFunnel"], INDEX["mouthPucker"])
 _ROUND_CLASSES = tuple(CLASS_INDEX[name] for name in ("CH", "OH", "UW", "WW"))
-# with the lips' own 30 ms, rounding begins 60 ms before its sound
+# Rounding begins 60 ms before its sound: these 30 ms and the 30 ms of the lips' window.
 _ROUND_LEAD_STEPS, _ROUND_LAG_STEPS, _ROUND_SHARE = 3, 3, 0.8
 _JAW_SIDE_STEPS, _LIP_SIDE_STEPS = 5, 3  # half lengths of the Hann windows
-# a closure is complete for one frame of 25 a second at least, whatever its phase
+# A closure begins before its sound and is complete for at least 60 ms, so a frame of 25 fps always shows it.
 _SHUT_LEAD_STEPS, _SHUT_LEAST_STEPS = 1, 6
-_BACK_STEPS = 16  # how far back a row can depend on phones
-_HELD_STEPS = 8  # how far beyond its end a timed piece is thought to go on, where no timings follow
-_JAW_QUIET, _JAW_LOUD = 0.85, 1.05
+_BACK_STEPS = 16  # a row depends on phones up to this many steps before it
+_HELD_STEPS = 8  # a timed piece is continued for this long where no timings follow
+_JAW_QUIET, _JAW_LOUD = 0.85, 1.05  # factors of the jaw at loudness 0 and 1
 _JAW_CONTACT, _ROLL_CONTACT, _PRESS_CLOSED = 0.1, 0.75, 0.35
+_JAW_CLOSES, _ROUND_CLOSES, _PARTING_TOUCHES = 0.4, 0.5, 0.8  # what closures and contacts take of other coefficients
+_MOUTH_LEAST = 1e-3  # a silent mouth with no larger coefficient is exactly at rest
 
 _SHAPES = spoken_table()
-_ROUND_LIFT = np.zeros_like(_SHAPES)  # what rounded sounds lend their neighbours
+_ROUND_LIFT = np.zeros_like(_SHAPES)  # the rounding that rounded sounds lend to their neighbours
 for _k in _ROUND_CLASSES:
     _ROUND_LIFT[_k, list(_ROUND)] = _ROUND_SHARE * _SHAPES[_k, list(_ROUND)]
 
@@ -68,15 +68,15 @@ def _hann(side_steps: int) -> Array:
 
 
 _LIP_WINDOW = _hann(_LIP_SIDE_STEPS)
-# of each coefficient
+# The window of each coefficient.
 _WINDOWS = np.tile(np.pad(_LIP_WINDOW, _JAW_SIDE_STEPS - _LIP_SIDE_STEPS)[:, None], (1, SPOKEN_COUNT))
 _WINDOWS[:, _JAW] = _hann(_JAW_SIDE_STEPS)
 _WINDOW_STEPS = np.arange(len(_WINDOWS))
 
 
 class TimedSpeech:
-    """Implements `SpeechToMotion` over another one, whose rows it passes on where no phones were given, and eases over
-    where they begin and end.
+    """Implements `SpeechToMotion` on top of another one. It passes the rows of the other on where no phones were given,
+    and blends where phones begin and end.
     """
 
     def __init__(self, heard: SpeechToMotion) -> None:
@@ -85,20 +85,19 @@ class TimedSpeech:
 
     def _forget(self) -> None:
         self._rows = 0  # returned since the reset
-        self._phones: deque[Phone] = deque()  # in order; what no row can depend on any more is dropped
-        # (first step, last step + 1) of the pieces that came with phones, likewise
-        self._timed: deque[tuple[int, int]] = deque()
+        # In order; phones on which no future row depends are dropped.
+        self._phones: deque[Phone] = deque()
+        self._timed: deque[tuple[int, int]] = deque()  # (first step, last step + 1) of the pieces with phones; likewise
 
     def reset(self) -> None:
         self._heard.reset()
         self._forget()
 
     def expect(self, visemes: Sequence[TimedViseme], *, start_sample: float, samples: float) -> None:
-        """Say what is spoken in the `samples` (at 16 kHz) from `start_sample` on, counted from the reset; what no
-        viseme covers is silence.
+        """Announce the visemes of the `samples` (at 16 kHz) from `start_sample` on, counted from the reset. Parts
+        without a viseme are silence.
 
-        To be said before the last LOOK_AHEAD_STEPS before `start_sample` are pushed, or with them; pieces come in their
-        order.
+        Call this before the steps up to LOOK_AHEAD_STEPS before `start_sample` are pushed; announce pieces in order.
         """
         end_step = round((start_sample + samples) / STEP_SAMPLES)
         first_step = round(start_sample / STEP_SAMPLES)
@@ -112,7 +111,7 @@ class TimedSpeech:
         for viseme in visemes:
             first = round(start_steps + viseme.start_ms * steps_per_ms)
             last = min(round(start_steps + viseme.end_ms * steps_per_ms), end_step)
-            # one sound that was cut in two
+            # One sound that two pieces share.
             if self._phones and self._phones[-1][0] == viseme.viseme and self._phones[-1][2] >= first:
                 self._phones[-1] = (viseme.viseme, self._phones[-1][1], max(last, self._phones[-1][2]))
             else:
@@ -142,7 +141,7 @@ class TimedSpeech:
         return motion
 
     def _replaced(self, heard: SpeechMotion, first: int) -> SpeechMotion:
-        """Return the rows from `first` on, where phones were given by what they say."""
+        """Return the rows of `heard`, which begin with row `first`, with the motion of phones where they were given."""
         back = first - _BACK_STEPS
         steps = len(heard) + _BACK_STEPS + LOOK_AHEAD_STEPS
         timed = np.zeros(steps, bool)
@@ -151,7 +150,7 @@ class TimedSpeech:
         if not timed.any():
             return heard
         if self._timed[0][0] <= 0 and back < 0:
-            timed[:-back] = True  # silence comes before
+            timed[:-back] = True  # silence before the first step
         shown = slice(_BACK_STEPS, _BACK_STEPS + len(heard))
         share = 1 - _smoothed((~timed).astype(np.float32), _LIP_WINDOW)[shown]  # exactly 1 where all is timed
         if not share.any():
@@ -161,7 +160,7 @@ class TimedSpeech:
         speaking = _smoothed((viseme != SILENCE).astype(np.float32), _LIP_WINDOW)[shown]
         mouth = _mouth(near, viseme, back, shown)
         closed = _spans(near, BILABIAL, steps, back)[shown]
-        mouth = _laid_over(
+        mouth = _with_closures(
             mouth, closed, _spans(near, LABIODENTAL, steps, back)[shown] * (1 - closed), speaking, heard.loudness
         )
         rest = 1 - speaking
@@ -176,8 +175,8 @@ class TimedSpeech:
 
 
 def _visemes(phones: list[Phone], timed: NDArray[np.bool_], back: int) -> NDArray[np.int64]:
-    """Return the class of each step of the window that begins at step `back`; a timed piece goes on for a while as it
-    is at its edges.
+    """Return the viseme of each step of the window that begins at step `back`. Beyond its edges, a timed piece keeps
+    its last and first viseme for a while.
     """
     viseme = np.full(len(timed), SILENCE, np.int64)
     for k, a, b in phones:
@@ -192,7 +191,7 @@ def _visemes(phones: list[Phone], timed: NDArray[np.bool_], back: int) -> NDArra
 
 
 def _mouth(phones: list[Phone], viseme: NDArray[np.int64], back: int, shown: slice) -> Array:
-    """Return the smoothed shapes of the steps to show, float32 (n, SPOKEN_COUNT), without closing."""
+    """Return the smoothed shapes of the steps `shown`, float32 (n, SPOKEN_COUNT), without closures."""
     mouth = _SHAPES[viseme]
     for k, a, b in phones:
         if k in _ROUND_CLASSES:
@@ -205,8 +204,8 @@ def _mouth(phones: list[Phone], viseme: NDArray[np.int64], back: int, shown: sli
 
 
 def _spans(phones: list[Phone], viseme: int, steps: int, back: int) -> Array:
-    """Return 1 where a sound of this class is shown: from a little before it to its end, for a least time, with a step
-    of 1/2 on either side.
+    """Return 1 in the steps that show a sound of this viseme: from a little before it to its end, and for a least time;
+    1/2 in the step on either side.
     """
     spans = np.zeros(steps, np.float32)
     for k, a, b in phones:
@@ -225,19 +224,21 @@ def _smoothed(values: Array, window: Array) -> Array:
     return np.convolve(values, window, "same")
 
 
-def _laid_over(mouth: Array, closed: Array, touching: Array, speaking: Array, loudness: Array) -> Array:
-    """Lay closures and contacts over the shapes, (n, SPOKEN_COUNT) each; what is exactly silent is exactly at rest."""
+def _with_closures(mouth: Array, closed: Array, touching: Array, speaking: Array, loudness: Array) -> Array:
+    """Return the shapes, (n, SPOKEN_COUNT), with closures and contacts laid over them. Silent steps are exactly at
+    rest.
+    """
     quiet = (speaking == 0) & (closed == 0)
     jaw = np.minimum(1, mouth[:, _JAW] * (_JAW_QUIET + (_JAW_LOUD - _JAW_QUIET) * loudness))
     jaw = jaw * (1 - touching) + np.minimum(jaw, _JAW_CONTACT) * touching
-    jaw *= 1 - 0.4 * closed
+    jaw *= 1 - _JAW_CLOSES * closed
     mouth[:, _JAW], mouth[:, _CLOSE], mouth[:, _PRESS] = jaw, jaw * closed, _PRESS_CLOSED * closed
     for channel in _PARTING:
-        mouth[:, channel] *= (1 - closed) * (1 - 0.8 * touching)
+        mouth[:, channel] *= (1 - closed) * (1 - _PARTING_TOUCHES * touching)
     mouth[:, _ROLL] = np.maximum(mouth[:, _ROLL], _ROLL_CONTACT * touching) * (1 - closed)
     for channel in _ROUND:
-        mouth[:, channel] *= 1 - 0.5 * closed
+        mouth[:, channel] *= 1 - _ROUND_CLOSES * closed
     mouth[:, _TONGUE] *= (1 - closed) * (1 - touching)
     np.clip(mouth, 0, 1, out=mouth)
-    mouth[quiet & (mouth.max(axis=1) < 1e-3)] = 0
+    mouth[quiet & (mouth.max(axis=1) < _MOUTH_LEAST)] = 0
     return mouth

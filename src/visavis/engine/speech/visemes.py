@@ -1,7 +1,7 @@
-"""How the mouth stands for each of the classes of phones that a lip-reader can tell apart (phones.py).
+"""The shape of the mouth for each viseme (phones.py).
 
-The shapes follow the usual viseme charts (Oculus' fifteen, with vowels told apart further); `jawOpen` 1 is a gap of
-about 0.45 eye distances.
+The shapes follow the usual viseme charts (Oculus' fifteen, with more distinctions between vowels). `jawOpen` 1 is a gap
+of about 0.45 eye distances.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ __all__ = [
     "visemes_of_ipa",
 ]
 
-TONGUE_OUT = CLASS_INDEX["TH"]  # the class whose tongue is seen between the teeth
+TONGUE_OUT = CLASS_INDEX["TH"]  # the viseme that shows the tongue between the teeth
 _SHAPES: dict[str, dict[str, float]] = {
     "SIL": {},
     "PP": {"jawOpen": 0.10, "mouthPress": 0.35},
@@ -66,8 +66,8 @@ _SHAPES: dict[str, dict[str, float]] = {
 
 
 def shape_table() -> NDArray[np.float32]:
-    """Return the mouth of each class, float32 (len(CLASSES), MOUTH_COUNT). `mouthClose` is zero here: closing is laid
-    over it (curves.py).
+    """Return the mouth of each viseme, float32 (len(CLASSES), MOUTH_COUNT). `mouthClose` is 0: closures are laid over
+    the shapes later (mouth_shaper.py).
     """
     table = np.zeros((len(CLASSES), MOUTH_COUNT), np.float32)
     for name, shape in _SHAPES.items():
@@ -77,7 +77,7 @@ def shape_table() -> NDArray[np.float32]:
 
 
 def spoken_table() -> NDArray[np.float32]:
-    """Return `shape_table` with what is derived for each class, float32 (len(CLASSES), SPOKEN_COUNT)."""
+    """Return `shape_table` with the derived coefficients, float32 (len(CLASSES), SPOKEN_COUNT)."""
     table = np.zeros((len(CLASSES), SPOKEN_COUNT), np.float32)
     table[:, :MOUTH_COUNT] = shape_table()
     table[TONGUE_OUT, INDEX["tongueOut"]] = 1.0
