@@ -1,7 +1,7 @@
 import { defineConfig } from "vite";
 
-// Builds alpha.js into the Python package: one classic script at an address that stays, so that any page may load it. After the pages, whose
-// build empties the folder.
+// Builds alpha.js into the Python package: one classic script without a content hash, so that any page can load it at a
+// fixed address. It is built after the pages, because their build empties the folder.
 export default defineConfig({
   publicDir: false,
   build: {

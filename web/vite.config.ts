@@ -1,8 +1,8 @@
 import { defineConfig } from "vitest/config";
 
-// Builds both pages into the Python package. Names carry content hashes, so the server may let browsers keep /assets for ever, and a rebuild
-// of the same sources gives the same bytes (scripts/check-web compares). Nothing is inlined: the pages run under `default-src 'self'`.
-// `npm run dev` serves the sources and passes the API on to a server at VISAVIS_DEV_SERVER.
+// Builds both pages into the Python package. File names carry content hashes, so browsers may cache /assets for ever.
+// The same sources give the same bytes, which scripts/check-web compares. Nothing is inlined, because the pages run under
+// `default-src 'self'`. `npm run dev` serves the sources and passes API requests to the server at VISAVIS_DEV_SERVER.
 declare const process: { env: Record<string, string | undefined> };
 const server = process.env.VISAVIS_DEV_SERVER ?? "http://127.0.0.1:8000";
 const roomPage = /^\/rooms\/[^/]+\/?(\?.*)?$/;
@@ -24,5 +24,5 @@ export default defineConfig({
       "/rooms": { target: server, bypass: (request) => (roomPage.test(request.url ?? "") ? "/room.html" : undefined) },
     },
   },
-  test: { include: ["tests/**/*.test.ts"] },
+  test: { include: ["tests/**/*.test.ts"], css: true }, // css: structure.test.ts reads the style sheets
 });

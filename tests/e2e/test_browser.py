@@ -61,7 +61,7 @@ async def test_the_room_page_shows_and_sounds_the_avatar(
             assert await reached_by_tab(page) >= {"Mute", "Full screen"}
 
             await sessions.end(session["session_id"])
-            await expect(page.locator("#headline")).to_have_text("This session has ended", timeout=PATIENCE_MS)
+            await expect(page.locator("#headline")).to_have_text("The session has ended", timeout=PATIENCE_MS)
 
 
 async def test_the_room_page_asks_for_its_token(server: LiveServer, sessions: SessionClient, browser: Browser) -> None:
@@ -75,14 +75,14 @@ async def test_the_room_page_asks_for_its_token(server: LiveServer, sessions: Se
 
 async def test_the_playground_greets_speaks_and_is_interrupted(server: LiveServer, browser: Browser) -> None:
     async with opened_page(browser, f"{server.base_url}/#key={server.key}") as page:
-        stage, status = page.locator(".stage"), page.locator(".chip [role=status]")
-        await expect(stage).to_have_attribute("data-phase", "live", timeout=PATIENCE_MS)
-        await expect(stage).to_have_attribute("data-shown", "true", timeout=PATIENCE_MS)
+        player, status = page.locator(".player"), page.locator(".chip [role=status]")
+        await expect(player).to_have_attribute("data-phase", "live", timeout=PATIENCE_MS)
+        await expect(player).to_have_attribute("data-shown", "true", timeout=PATIENCE_MS)
         assert server.key not in page.url, "the key stays in the address bar"
         await expect(status).to_have_text("Speaking", timeout=PATIENCE_MS)  # the greeting
         await page.keyboard.press("Escape")
-        await page.get_by_role("tab", name="Wire").click()
-        await expect(page.get_by_label("Wire messages")).to_contain_text(
+        await page.get_by_role("tab", name="Log").click()
+        await expect(page.get_by_label("Log entries")).to_contain_text(
             "agent.interrupt.confirmed", timeout=PATIENCE_MS
         )
         await expect(status).to_have_text("Idle", timeout=PATIENCE_MS)
@@ -101,7 +101,7 @@ async def test_the_playground_greets_speaks_and_is_interrupted(server: LiveServe
         await page.get_by_role("button", name="End", exact=True).click()
         await expect(status).to_have_text("Ended", timeout=PATIENCE_MS)
         await page.get_by_role("button", name="Start", exact=True).first.click()
-        await expect(stage).to_have_attribute("data-phase", "live", timeout=PATIENCE_MS)
+        await expect(player).to_have_attribute("data-phase", "live", timeout=PATIENCE_MS)
 
 
 async def test_the_playground_can_be_used_without_a_mouse_and_in_both_themes(
@@ -112,7 +112,7 @@ async def test_the_playground_can_be_used_without_a_mouse_and_in_both_themes(
         assert await page.evaluate(BARRIERS) == []
         await page.keyboard.type(server.key)
         await page.keyboard.press("Enter")
-        await expect(page.locator(".stage")).to_have_attribute("data-phase", "live", timeout=PATIENCE_MS)
+        await expect(page.locator(".player")).to_have_attribute("data-phase", "live", timeout=PATIENCE_MS)
         reached = await reached_by_tab(page, presses=40)
         assert {"Hold to talk", "Hands-free", "Sample", "File", "End"} <= reached, reached
         colours = set()

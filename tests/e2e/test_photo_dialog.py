@@ -79,10 +79,10 @@ async def test_a_face_that_is_not_found_is_placed_by_hand_and_speaks(server: Liv
             page.locator(".upload.failed"),
             page.get_by_role("button", name="Make the avatar"),
         )
-        offer = page.get_by_role("button", name="Show where the face is")
-        await expect(page.locator(".face.add")).to_be_enabled(timeout=PATIENCE_MS)
-        await page.get_by_label("Photo to make an avatar of").set_input_files(drawing())
-        await expect(refusal).to_contain_text("No face was found", timeout=PATIENCE_MS)
+        offer = page.get_by_role("button", name="Mark the face")
+        await expect(page.locator(".avatar.add")).to_be_enabled(timeout=PATIENCE_MS)
+        await page.get_by_label("Photo for a new avatar").set_input_files(drawing())
+        await expect(refusal).to_contain_text("No face found", timeout=PATIENCE_MS)
         assert await page.evaluate("document.documentElement.scrollWidth") <= 390
 
         await offer.click()
@@ -111,9 +111,9 @@ async def test_a_face_that_is_not_found_is_placed_by_hand_and_speaks(server: Liv
         await make.click()
         report = page.locator(".photo-report")
         await expect(report).to_have_attribute("data-verdict", "fair", timeout=PATIENCE_MS)
-        await report.get_by_text("What was found and guessed").click()
+        await report.get_by_text("Details").click()
         await expect(report).to_contain_text("by hand")
         # the greeting, by the new face
         await expect(page.locator(".chip [role=status]")).to_have_text("Speaking", timeout=PATIENCE_MS)
-        await expect(page.locator(".face[aria-pressed=true]")).to_contain_text("My avatar")
+        await expect(page.locator(".avatar[aria-pressed=true]")).to_contain_text("My avatar")
         assert await page.evaluate(BARRIERS) == []

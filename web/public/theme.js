@@ -1,7 +1,7 @@
-// Runs before the first paint: a theme that the visitor chose by hand, so that the page never flashes in the other one.
+// Applies the visitor's stored theme before the first paint, so that the page never shows the other theme first.
 try {
   const chosen = localStorage.getItem("visavis.theme");
   if (chosen === "light" || chosen === "dark") document.documentElement.dataset.theme = chosen;
 } catch {
-  // Storage may be forbidden; the system's theme then holds.
+  // The browser may forbid storage. The system's theme then applies.
 }

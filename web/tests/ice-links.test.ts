@@ -1,9 +1,15 @@
 import { expect, it } from "vitest";
-import { parseIceLinks } from "../src/shared/whep";
+import { parseIceLinks } from "../src/viewer/whep";
 
 it("reads the ICE servers of a Link header", () => {
-  const link = '<stun:stun.example.net>; rel="ice-server", <turn:turn.example.net?transport=udp>; rel="ice-server"; username="user"; credential="pass"; credential-type="password"';
-  expect(parseIceLinks(link)).toEqual([{ urls: "stun:stun.example.net" }, { urls: "turn:turn.example.net?transport=udp", username: "user", credential: "pass" }]);
+  const link =
+    '<stun:stun.example.net>; rel="ice-server", ' +
+    '<turn:turn.example.net?transport=udp>; rel="ice-server"; ' +
+    'username="user"; credential="pass"; credential-type="password"';
+  expect(parseIceLinks(link)).toEqual([
+    { urls: "stun:stun.example.net" },
+    { urls: "turn:turn.example.net?transport=udp", username: "user", credential: "pass" },
+  ]);
 });
 
 it("takes no other link for one", () => {

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { backoffMs, nextJoinStep } from "../src/shared/join-step";
+import { backoffMs, nextJoinStep } from "../src/viewer/join-step";
 
-const answered = (status: number, retryAfterS: number | null = null) => nextJoinStep({ kind: "answered", status, retryAfterS }, 3, 0.5);
+const answered = (status: number, retryAfterS: number | null = null) =>
+  nextJoinStep({ kind: "answered", status, retryAfterS }, 3, 0.5);
 
 describe("joining a room", () => {
   it("waits for the session to start as long as the server asks", () => {
@@ -10,8 +11,10 @@ describe("joining a room", () => {
     expect(answered(409, 3600).retryInMs).toBe(10_000);
   });
   it("stops where trying again cannot help", () => {
-    for (const status of [404, 410]) expect(answered(status)).toMatchObject({ state: { kind: "ended" }, retryInMs: null });
-    for (const status of [401, 403]) expect(answered(status)).toMatchObject({ state: { kind: "refused", reason: "token" }, retryInMs: null });
+    for (const status of [404, 410])
+      expect(answered(status)).toMatchObject({ state: { kind: "ended" }, retryInMs: null });
+    for (const status of [401, 403])
+      expect(answered(status)).toMatchObject({ state: { kind: "refused", reason: "token" }, retryInMs: null });
     expect(answered(400)).toMatchObject({ state: { kind: "refused", reason: "browser" }, retryInMs: null });
   });
   it("tries again on server errors and where nobody answers, ever more slowly", () => {
@@ -20,7 +23,11 @@ describe("joining a room", () => {
     expect(waits).toEqual([500, 1000, 2000, 4000, 8000, 8000, 8000]);
   });
   it("comes back at once when a live connection is lost", () => {
-    expect(nextJoinStep({ kind: "lost" }, 0, 0.5)).toEqual({ state: { kind: "reconnecting", attempt: 1 }, retryInMs: 0, attempt: 1 });
+    expect(nextJoinStep({ kind: "lost" }, 0, 0.5)).toEqual({
+      state: { kind: "reconnecting", attempt: 1 },
+      retryInMs: 0,
+      attempt: 1,
+    });
   });
   it("forgets its failures once live", () => {
     expect(nextJoinStep({ kind: "joined" }, 7, 0.5)).toEqual({ state: { kind: "live" }, retryInMs: null, attempt: 0 });

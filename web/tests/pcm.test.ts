@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { bytesToBase64, chunks, floatToPcm16, mixToMono, pcm16Bytes, rms } from "../src/playground/pcm";
+import { bytesToBase64, splitPcm, floatToPcm16, mixToMono, pcm16Bytes, rms } from "../src/playground/sound/pcm";
 
 describe("floats to PCM16", () => {
   it("keeps silence silent and full scale full", () => {
@@ -25,12 +25,14 @@ it("mixes channels to their mean", () => {
 
 it("cuts into pieces that together are the whole", () => {
   const pcm = Int16Array.from({ length: 25 }, (_, i) => i);
-  const pieces = chunks(pcm, 10);
+  const pieces = splitPcm(pcm, 10);
   expect(pieces.map((piece) => piece.length)).toEqual([10, 10, 5]);
   expect(pieces.flatMap((piece) => [...piece])).toEqual([...pcm]);
 });
 
 it("measures the level of a sine as its amplitude over the root of two", () => {
-  const sine = floatToPcm16(Float32Array.from({ length: 4800 }, (_, i) => 0.5 * Math.sin((2 * Math.PI * 440 * i) / 48000)));
+  const sine = floatToPcm16(
+    Float32Array.from({ length: 4800 }, (_, i) => 0.5 * Math.sin((2 * Math.PI * 440 * i) / 48000)),
+  );
   expect(rms(sine)).toBeCloseTo(0.5 / Math.SQRT2, 3);
 });

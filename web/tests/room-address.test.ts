@@ -1,11 +1,12 @@
 import { expect, it } from "vitest";
-import { roomFromLocation } from "../src/room/address";
+import { roomAddress } from "../src/viewer/room-address";
 
-const at = (pathname: string, search = "", hash = "") => roomFromLocation({ origin: "https://host", pathname, search, hash });
+const at = (pathname: string, search = "", hash = "") =>
+  roomAddress({ origin: "https://host", pathname, search, hash });
 
-it("finds the room's WHEP address beside its page, below any prefix", () => {
-  expect(at("/rooms/calm-owl").whepUrl).toBe("https://host/rooms/calm-owl/whep");
-  expect(at("/avatars/rooms/calm-owl/").whepUrl).toBe("https://host/avatars/rooms/calm-owl/whep");
+it("reads the room's address, below any prefix", () => {
+  expect(at("/rooms/calm-owl").roomUrl).toBe("https://host/rooms/calm-owl");
+  expect(at("/avatars/rooms/calm-owl/").roomUrl).toBe("https://host/avatars/rooms/calm-owl");
 });
 
 it("takes the token from the fragment or the query, the fragment first", () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { applyMatte } from "../src/alpha/pixels";
-import { carriesMatte, guessMatte } from "../src/shared/room-picture";
+import { applyMatte } from "../src/matte/pixel-painter";
+import { carriesMatte, guessMatte } from "../src/viewer/room-picture";
 
 const square = { video_width: 512, video_height: 512 };
 

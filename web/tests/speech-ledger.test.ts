@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { median, SpeechLedger } from "../src/playground/speech-ledger";
+import { median, SpeechLedger } from "../src/playground/session/speech-ledger";
 
 describe("a named utterance", () => {
   it("is measured from its first sample to its start and to its sound", () => {
@@ -67,7 +67,7 @@ it("forgets everything that an interrupt drops", () => {
   const ledger = new SpeechLedger();
   ledger.sent("a", 0);
   ledger.started("a", 100);
-  ledger.cleared();
+  ledger.clear();
   expect(ledger.isSpeaking).toBe(false);
   expect(ledger.started("a", 200)).toBeNull();
 });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { quietLeadS, SoundOnset } from "../src/playground/sound-onset";
-import { VoiceGate } from "../src/playground/voice-gate";
+import { leadingQuietS, SoundOnset } from "../src/playground/sound/sound-onset";
+import { VoiceGate } from "../src/playground/sound/voice-gate";
 
 const piece = (name: number): Int16Array => new Int16Array([name]);
 const QUIET = 0.001;
@@ -37,8 +37,8 @@ describe("the beginning of sound", () => {
   });
   it("is found in a recording as the length of its quiet lead", () => {
     const pcm = new Int16Array(24_000).fill(8000, 6000);
-    expect(quietLeadS(pcm, 24_000)).toBeCloseTo(0.25, 3);
-    expect(quietLeadS(new Int16Array(24_000), 24_000)).toBe(1);
+    expect(leadingQuietS(pcm, 24_000)).toBeCloseTo(0.25, 3);
+    expect(leadingQuietS(new Int16Array(24_000), 24_000)).toBe(1);
   });
   it("is not found again in the gaps of speech", () => {
     const onset = new SoundOnset();

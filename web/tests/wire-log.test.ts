@@ -1,19 +1,27 @@
 import { describe, expect, it, vi } from "vitest";
-import { MOST_ENTRIES, presentable, WireLog } from "../src/playground/wire-log";
+import { MAX_ENTRIES, presentable, WireLog } from "../src/playground/wire/wire-log";
 
-const log = (): WireLog => new WireLog(() => 0, () => {});
+const log = (): WireLog =>
+  new WireLog(
+    () => 0,
+    () => {},
+  );
 
 it("keeps the newest few hundred entries", () => {
   const wire = log();
-  for (let i = 0; i < MOST_ENTRIES + 50; i++) wire.add({ kind: "rest", direction: "out", title: String(i) });
-  expect(wire.entries).toHaveLength(MOST_ENTRIES);
-  expect(wire.entries.at(-1)?.title).toBe(String(MOST_ENTRIES + 49));
+  for (let i = 0; i < MAX_ENTRIES + 50; i++) wire.add({ kind: "rest", direction: "out", title: String(i) });
+  expect(wire.entries).toHaveLength(MAX_ENTRIES);
+  expect(wire.entries.at(-1)?.title).toBe(String(MAX_ENTRIES + 49));
 });
 
 it("shows no token and no sound, and leaves the rest as it was", () => {
   const shown = presentable({
     type: "session.init",
-    config: { session_id: "sess_1", access_token: "secret-secret", room: { url: "http://x/rooms/y", token: "eyJhbGciOi" } },
+    config: {
+      session_id: "sess_1",
+      access_token: "secret-secret",
+      room: { url: "http://x/rooms/y", token: "eyJhbGciOi" },
+    },
     audio: "AAAA".repeat(1000),
     sizes: [960, 720],
   });

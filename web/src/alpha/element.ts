@@ -1,13 +1,17 @@
-// <visavis-avatar room="https://…/rooms/NAME#t=TOKEN">: a room in any page, see-through where its session is.
+// <visavis-avatar room="https://…/rooms/NAME#t=TOKEN">: shows a room in any page. In a transparent session the page
+// behind the avatar shows.
 
-import { RoomPicture, pictureShape } from "../shared/room-picture";
-import { RoomViewer } from "../shared/room-viewer";
-import { onNextFrame, playWithSound } from "../shared/play";
-import { roomFromLocation } from "../room/address";
+import { onNextFrame, playWithSound } from "../viewer/playback";
+import { roomAddress } from "../viewer/room-address";
+import { fetchPictureShape, RoomPicture } from "../viewer/room-picture";
+import { RoomViewer } from "../viewer/room-viewer";
 
 const STYLE = `
 :host { display: inline-block; position: relative; }
-video, canvas { width: 100%; height: 100%; object-fit: var(--fit, contain); object-position: var(--position, 50% 100%); display: block; }
+video, canvas {
+  width: 100%; height: 100%; display: block;
+  object-fit: var(--fit, contain); object-position: var(--position, 50% 100%);
+}
 video { position: absolute; inset: 0; }
 canvas { position: relative; visibility: hidden; }
 :host([transparent]) video { opacity: 0; }
@@ -15,8 +19,9 @@ canvas { position: relative; visibility: hidden; }
 `;
 
 /**
- * Attributes: `room`, the link that shows the room; `muted`. Properties: `muted`, and `audible`, false while the browser holds sound back until a gesture
- * (then set `muted = false` in one). Events: `state`, its detail being `connecting`, `waiting`, `live`, `reconnecting`, `ended` or `refused`.
+ * Attributes: `room`, the link to the room; `muted`. Properties: `muted`; `audible`, false while the browser blocks
+ * sound (set `muted = false` in a gesture of the visitor). Event: `state`; its `detail` is `connecting`, `waiting`,
+ * `live`, `reconnecting`, `ended` or `refused`.
  */
 export class VisavisAvatar extends HTMLElement {
   static readonly observedAttributes = ["room", "muted"];
@@ -63,18 +68,20 @@ export class VisavisAvatar extends HTMLElement {
   private leave(): void {
     this.viewer?.stop();
     this.picture?.stop();
-    this.viewer = this.picture = null;
+    this.viewer = null;
+    this.picture = null;
   }
 
   private watch(): void {
     this.leave();
     const link = this.getAttribute("room");
     if (link === null || link === "") return;
-    const { whepUrl, token } = roomFromLocation(new URL(link, document.baseURI));
-    this.picture = new RoomPicture(this.video, this.canvas, () => pictureShape(whepUrl.replace(/\/whep$/, ""), token), (transparent) =>
-      this.toggleAttribute("transparent", transparent),
-    );
-    const viewer = new RoomViewer(whepUrl, token, {
+    const { roomUrl, token } = roomAddress(new URL(link, document.baseURI));
+    const ask = () => fetchPictureShape(roomUrl, token);
+    this.picture = new RoomPicture(this.video, this.canvas, ask, (transparent) => {
+      this.toggleAttribute("transparent", transparent);
+    });
+    const viewer = new RoomViewer(`${roomUrl}/whep`, token, {
       state: (state) => this.dispatchEvent(new CustomEvent("state", { detail: state.kind })),
       stream: (stream) => {
         this.video.srcObject = stream;

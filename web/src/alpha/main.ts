@@ -1,6 +1,7 @@
-// alpha.js: what a page of anybody's needs to show a transparent avatar. One file, no dependencies; docs/howto/background.md shows its use.
+// alpha.js: shows a transparent avatar in any page. It is one file without dependencies. docs/howto/background.md shows
+// its use.
 
-import { composeAlpha } from "./compose";
+import { composeAlpha } from "../matte/compose";
 import { VisavisAvatar } from "./element";
 
 declare global {

@@ -1,11 +1,11 @@
-// The playground page: mounts it, and ties the session to the page's life.
+// The playground page: shows it, and ends the session when the page is closed.
 
 import { render } from "preact";
+import { begin } from "./actions/avatars";
+import { endSession } from "./actions/session";
+import { wakeSound } from "./actions/speech";
 import { App } from "./components/app";
-import { bindKeys } from "./keys";
-import { begin } from "./avatars";
-import { endSession } from "./live-session";
-import { wakeSound } from "./speaking";
+import { bindShortcuts } from "./shortcuts";
 
 const root = document.getElementById("app");
 if (root !== null) {
@@ -13,7 +13,7 @@ if (root !== null) {
   render(<App />, root);
 }
 
-bindKeys();
+bindShortcuts();
 for (const gesture of ["pointerdown", "keydown"]) document.addEventListener(gesture, wakeSound, { passive: true });
 addEventListener("pagehide", endSession);
 void begin();

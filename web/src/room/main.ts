@@ -1,10 +1,12 @@
-// The room page: shows one room to whoever has its link and its token. It knows no API key and no session.
+// The room page: shows one room to anyone who has its link and its token. It knows no API key and no session.
 
-import { RoomViewer } from "../shared/room-viewer";
-import type { RoomState } from "../shared/join-step";
-import { onNextFrame, playWithSound } from "../shared/play";
-import { RoomPicture, pictureShape } from "../shared/room-picture";
-import { roomFromLocation } from "./address";
+import { onNextFrame, playWithSound } from "../viewer/playback";
+import { roomAddress } from "../viewer/room-address";
+import { fetchPictureShape, RoomPicture } from "../viewer/room-picture";
+import { RoomViewer } from "../viewer/room-viewer";
+import { type PageState, textsOf } from "./texts";
+
+const BAR_VISIBLE_MS = 3_000;
 
 function element<T extends HTMLElement>(id: string): T {
   const found = document.getElementById(id);
@@ -25,55 +27,27 @@ const unmute = element<HTMLButtonElement>("unmute");
 const sound = element<HTMLButtonElement>("sound");
 const full = element<HTMLButtonElement>("full");
 
-const address = roomFromLocation(location);
+const address = roomAddress(location);
 let token = address.token;
 let viewer: RoomViewer | null = null;
 
-// A transparent avatar stands before whatever is behind this page: in a frame of another page, or in OBS. By itself the page has a ground of its own.
-const embedded = window.top !== window.self || "obsstudio" in window || new URLSearchParams(location.search).get("ground") === "none";
-new RoomPicture(video, composed, () => pictureShape(address.whepUrl.replace(/\/whep$/, ""), token), (transparent) => {
+// A transparent avatar shows what is behind this page: the page that holds it in a frame, or the scene of OBS. On its
+// own the page keeps its background.
+const embedded =
+  window.top !== window.self || "obsstudio" in window || new URLSearchParams(location.search).get("ground") === "none";
+const askShape = () => fetchPictureShape(address.roomUrl, token);
+new RoomPicture(video, composed, askShape, (transparent) => {
   room.toggleAttribute("data-transparent", transparent);
   document.documentElement.toggleAttribute("data-see-through", transparent && embedded);
 });
 
-interface Words {
-  badge: string;
-  headline: string;
-  detail: string;
-}
-
-function words(state: RoomState | { kind: "asking"; refused: boolean }): Words {
-  switch (state.kind) {
-    case "connecting":
-      return { badge: "Connecting", headline: "Connecting", detail: "" };
-    case "waiting":
-      return { badge: "Waiting", headline: "Waiting for the avatar", detail: "It appears here as soon as its session starts." };
-    case "live":
-      return { badge: "Live", headline: "Live", detail: "" };
-    case "reconnecting":
-      return {
-        badge: "Reconnecting",
-        headline: "Reconnecting",
-        detail: state.attempt > 2 ? "The server does not answer. This page keeps trying." : "The connection was interrupted.",
-      };
-    case "ended":
-      return { badge: "Ended", headline: "This session has ended", detail: "The room is closed. You can close this page." };
-    case "refused":
-      return { badge: "Error", headline: "This browser cannot show the room", detail: "The server refused its offer. Another browser may work." };
-    case "asking":
-      return state.refused
-        ? { badge: "Locked", headline: "That token does not open this room", detail: "Tokens are made for one room each. Check that it was copied whole." }
-        : { badge: "Locked", headline: "This room needs its token", detail: "Paste the token that came with the link." };
-  }
-}
-
-function show(state: RoomState | { kind: "asking"; refused: boolean }): void {
-  const text = words(state);
+function show(state: PageState): void {
+  const texts = textsOf(state);
   room.dataset.state = state.kind;
-  badge.textContent = text.badge;
-  headline.textContent = text.headline;
-  detail.textContent = text.detail;
-  document.title = `${text.badge} · Visavis`;
+  badge.textContent = texts.badge;
+  headline.textContent = texts.headline;
+  detail.textContent = texts.detail;
+  document.title = `${texts.badge} · Visavis`;
   tokenForm.hidden = state.kind !== "asking";
   again.hidden = state.kind !== "ended" && state.kind !== "refused";
   if (state.kind !== "live") unmute.hidden = true;
@@ -86,7 +60,7 @@ function watch(): void {
     show({ kind: "asking", refused: false });
     return;
   }
-  const current = new RoomViewer(address.whepUrl, token, {
+  const current = new RoomViewer(`${address.roomUrl}/whep`, token, {
     state(state) {
       if (state.kind === "refused" && state.reason === "token") show({ kind: "asking", refused: true });
       else show(state);
@@ -97,7 +71,7 @@ function watch(): void {
       onNextFrame(video, () => current.frameShown());
       void playWithSound(video).then((audible) => {
         unmute.hidden = audible;
-        showSound();
+        showMuted();
       });
     },
   });
@@ -111,19 +85,21 @@ function setMuted(muted: boolean): void {
     unmute.hidden = true;
     void video.play().catch(() => {});
   }
-  showSound();
+  showMuted();
 }
 
-function showSound(): void {
+function showMuted(): void {
+  const action = video.muted ? "Unmute" : "Mute";
   sound.setAttribute("aria-pressed", String(video.muted));
-  sound.setAttribute("aria-label", video.muted ? "Unmute" : "Mute");
-  sound.title = `${video.muted ? "Unmute" : "Mute"} (M)`;
+  sound.setAttribute("aria-label", action);
+  sound.title = `${action} (M)`;
 }
 
 async function toggleFullScreen(): Promise<void> {
   if (document.fullscreenElement !== null) await document.exitFullscreen();
   else if (document.fullscreenEnabled) await room.requestFullscreen();
-  else (video as HTMLVideoElement & { webkitEnterFullscreen?: () => void }).webkitEnterFullscreen?.(); // iPhone: only a video may fill the screen
+  // On an iPhone only a video element can fill the screen.
+  else (video as HTMLVideoElement & { webkitEnterFullscreen?: () => void }).webkitEnterFullscreen?.();
 }
 
 tokenForm.addEventListener("submit", (event) => {
@@ -136,26 +112,30 @@ unmute.addEventListener("click", () => setMuted(false));
 sound.addEventListener("click", () => setMuted(!video.muted));
 full.addEventListener("click", () => void toggleFullScreen());
 video.addEventListener("dblclick", () => void toggleFullScreen());
-document.addEventListener("fullscreenchange", () => full.setAttribute("aria-pressed", String(document.fullscreenElement !== null)));
+document.addEventListener("fullscreenchange", () => {
+  full.setAttribute("aria-pressed", String(document.fullscreenElement !== null));
+});
 document.addEventListener("keydown", (event) => {
   if (event.target instanceof HTMLInputElement || event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.key === "m") setMuted(!video.muted);
   if (event.key === "f") void toggleFullScreen();
 });
 
-// The bar rests while nobody moves; a keyboard's focus brings it back.
-let restTimer: ReturnType<typeof setTimeout>;
-function wake(): void {
-  room.classList.remove("resting");
-  clearTimeout(restTimer);
-  restTimer = setTimeout(() => room.classList.add("resting"), 3_000);
+// The bar hides while the visitor does nothing. It stays visible while one of its buttons has the keyboard focus.
+let hideTimer: ReturnType<typeof setTimeout>;
+function showBar(): void {
+  room.classList.remove("bar-hidden");
+  clearTimeout(hideTimer);
+  hideTimer = setTimeout(() => room.classList.add("bar-hidden"), BAR_VISIBLE_MS);
 }
-for (const kind of ["pointermove", "pointerdown", "keydown", "focusin"]) document.addEventListener(kind, wake, { passive: true });
+for (const kind of ["pointermove", "pointerdown", "keydown", "focusin"]) {
+  document.addEventListener(kind, showBar, { passive: true });
+}
 
 addEventListener("pagehide", () => viewer?.stop());
 addEventListener("pageshow", (event) => {
   if (event.persisted) watch();
 });
 
-wake();
+showBar();
 watch();

@@ -1,27 +1,29 @@
+// The playground's layout: the header, the player with its controls on the left, avatars and tabs on the right.
+
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
-import { currentTheme, toggleTheme } from "../../shared/theme";
-import { keyHint } from "../key";
-import { setKey } from "../avatars";
-import { key, keyState } from "../state";
+import { changeKey } from "../actions/avatars";
+import { api, keyState } from "../state/signals";
+import { keyHint } from "../wire/api-key";
 import { Avatars } from "./avatars";
-import { Dock } from "./dock";
+import { Controls } from "./controls";
 import { Figures } from "./figures";
 import { Icon, Mark } from "./icons";
 import { Panel } from "./panel";
-import { Stage } from "./stage";
+import { Player } from "./player";
+import { currentTheme, toggleTheme } from "./theme";
 
 export function App(): JSX.Element {
   return (
     <>
       <Header />
       <main class="layout">
-        <div class="performance">
-          <Stage />
-          <Dock />
+        <div class="main-column">
+          <Player />
+          <Controls />
           <Figures />
         </div>
-        <div class="side">
+        <div class="side-column">
           <Avatars />
           <Panel />
         </div>
@@ -32,26 +34,32 @@ export function App(): JSX.Element {
 
 function Header(): JSX.Element {
   const [theme, setTheme] = useState(currentTheme());
-  const next = theme === "dark" ? "light" : "dark";
+  const themeLabel = `Use the ${theme === "dark" ? "light" : "dark"} theme`;
   return (
     <header class="header">
       <a class="brand" href="/" aria-label="Visavis playground">
         <Mark />
         <span>Visavis</span>
       </a>
-      <h1 class="place">Playground</h1>
+      <h1 class="page-name">Playground</h1>
       <span class="spring" />
       {keyState.value === "good" && (
-        <button class="quiet key-chip" type="button" onClick={() => setKey("")} title="Use another key">
+        <button class="quiet key-chip" type="button" onClick={() => changeKey("")} title="Use another key">
           <Icon name="key" />
-          <span class="mono">{keyHint(key.value)}</span>
+          <span class="mono">{keyHint(api.value.key)}</span>
           <span class="visually-hidden">Use another key</span>
         </button>
       )}
       <a class="quiet" href="/openapi.json" target="_blank" rel="noopener">
         API
       </a>
-      <button class="quiet square" type="button" aria-label={`Use the ${next} theme`} title={`Use the ${next} theme`} onClick={() => setTheme(toggleTheme())}>
+      <button
+        class="quiet square"
+        type="button"
+        aria-label={themeLabel}
+        title={themeLabel}
+        onClick={() => setTheme(toggleTheme())}
+      >
         <Icon name={theme === "dark" ? "sun" : "moon"} />
       </button>
     </header>

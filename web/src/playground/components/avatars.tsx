@@ -1,77 +1,46 @@
-// Choosing a face: cards of public and own avatars, and a photo by picker, drop or paste.
+// Choose an avatar, or make one from a photo: by the file picker, by drop or by paste.
 
 import type { JSX } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
-import type { Avatar } from "../api";
-import { removeAvatar, uploadPhoto } from "../avatars";
-import { startSession } from "../live-session";
-import { unfound } from "../photo";
-import { avatarsState, characters, chosenId, keyState, lookId, looks, phase, upload } from "../state";
+import { useEffect, useState } from "preact/hooks";
+import { deleteAvatar } from "../actions/avatars";
+import { uploadPhoto } from "../actions/photos";
+import { startSession } from "../actions/session";
+import { avatarsState, characters, chosenId, keyState, lookId, looks, phase, upload } from "../state/signals";
+import type { Avatar } from "../wire/types";
+import { FilePicker, useFilePicker } from "./file-picker";
 import { Icon } from "./icons";
 import { PhotoReport } from "./photo-report";
 import { PlacePoints } from "./place-points";
+import { UploadState } from "./upload-state";
 
-export function Avatars(): JSX.Element | null {
-  const picker = useRef<HTMLInputElement>(null);
-  const [over, setOver] = useState(false);
-
-  useEffect(() => {
-    const carriesFile = (event: DragEvent): boolean => event.dataTransfer?.types.includes("Files") ?? false;
-    const dragged = (event: DragEvent): void => {
-      if (!carriesFile(event)) return;
-      event.preventDefault();
-      setOver(event.type !== "dragleave" || event.relatedTarget !== null);
-    };
-    const dropped = (event: DragEvent): void => {
-      if (!carriesFile(event)) return;
-      event.preventDefault();
-      setOver(false);
-      take(event.dataTransfer?.files);
-    };
-    const pasted = (event: ClipboardEvent): void => take(event.clipboardData?.files);
-    document.addEventListener("dragover", dragged);
-    document.addEventListener("dragleave", dragged);
-    document.addEventListener("drop", dropped);
-    document.addEventListener("paste", pasted);
-    return () => {
-      document.removeEventListener("dragover", dragged);
-      document.removeEventListener("dragleave", dragged);
-      document.removeEventListener("drop", dropped);
-      document.removeEventListener("paste", pasted);
-    };
-  }, []);
-
+export function Avatars(): JSX.Element {
+  const picker = useFilePicker();
+  const dragging = useDroppedPhotos();
   const ready = keyState.value === "good";
   return (
     <section class="card avatars" aria-labelledby="avatars-title">
       <h2 id="avatars-title">Avatars</h2>
-      <ul class="faces">
+      <ul class="avatar-list">
         <li>
-          <button class="face add" type="button" disabled={!ready} onClick={() => picker.current?.click()}>
-            <span class="portrait">
+          <button class="avatar add" type="button" disabled={!ready} onClick={picker.open}>
+            <span class="picture">
               <Icon name="plus" />
             </span>
             <span class="name">Your photo</span>
           </button>
-          <input
-            ref={picker}
-            class="visually-hidden"
-            type="file"
+          <FilePicker
+            picker={picker}
+            label="Photo for a new avatar"
             accept="image/jpeg,image/png,image/webp,image/gif"
-            tabIndex={-1}
-            aria-label="Photo to make an avatar of"
-            onChange={(event) => {
-              take(event.currentTarget.files);
-              event.currentTarget.value = "";
-            }}
+            chosen={(file) => void uploadPhoto(file)}
           />
         </li>
         {characters.value.map((avatar) => (
-          <Face key={avatar.avatar_id} avatar={avatar} />
+          <Character key={avatar.avatar_id} avatar={avatar} />
         ))}
         {ready && avatarsState.value !== "ready" && (
-          <li class="face ghost" aria-hidden="true">
-            <span class="portrait" />
+          <li class="avatar placeholder" aria-hidden="true">
+            <span class="picture" />
           </li>
         )}
       </ul>
@@ -79,24 +48,88 @@ export function Avatars(): JSX.Element | null {
       <UploadState />
       <PhotoReport />
       <PlacePoints />
-      {upload.value === null && <p class="hint">
-          <span class="with-mouse">Drop or paste a photo anywhere.</span> One face, looking at the camera.
-        </p>}
-      {over && (
+      {upload.value === null && (
+        <p class="hint">
+          <span class="with-mouse">Drop or paste a photo anywhere.</span> It should show one face from the front.
+        </p>
+      )}
+      {dragging && (
         <div class="drop-veil" aria-hidden="true">
-          <p>Drop the photo to give it a voice</p>
+          <p>Drop the photo to make an avatar</p>
         </div>
       )}
     </section>
   );
 }
 
-function take(files: FileList | null | undefined): void {
-  const file = files?.[0];
-  if (file !== undefined) void uploadPhoto(file);
+/** Upload a photo that is dropped on the page or pasted. Return whether a file is being dragged over the page. */
+function useDroppedPhotos(): boolean {
+  const [dragging, setDragging] = useState(false);
+  useEffect(() => {
+    const carriesFile = (event: DragEvent): boolean => event.dataTransfer?.types.includes("Files") ?? false;
+    const upload = (files: FileList | undefined): void => {
+      const file = files?.[0];
+      if (file !== undefined) void uploadPhoto(file);
+    };
+    const dragged = (event: DragEvent): void => {
+      if (!carriesFile(event)) return;
+      event.preventDefault();
+      setDragging(event.type !== "dragleave" || event.relatedTarget !== null);
+    };
+    const dropped = (event: DragEvent): void => {
+      if (!carriesFile(event)) return;
+      event.preventDefault();
+      setDragging(false);
+      upload(event.dataTransfer?.files);
+    };
+    const pasted = (event: ClipboardEvent): void => upload(event.clipboardData?.files);
+    const listening = new AbortController();
+    const { signal } = listening;
+    document.addEventListener("dragover", dragged, { signal });
+    document.addEventListener("dragleave", dragged, { signal });
+    document.addEventListener("drop", dropped, { signal });
+    document.addEventListener("paste", pasted, { signal });
+    return () => listening.abort();
+  }, []);
+  return dragging;
 }
 
-/** The looks of the chosen character, where it has several. */
+function Character({ avatar }: { avatar: Avatar }): JSX.Element {
+  const chosen = avatar.avatar_id === chosenId.value;
+  const busy = chosen && (phase.value === "starting" || phase.value === "connecting" || phase.value === "live");
+  return (
+    <li>
+      <button
+        class="avatar"
+        type="button"
+        aria-pressed={chosen}
+        onClick={() => {
+          if (!busy) void startSession(avatar.avatar_id, { greet: true });
+        }}
+      >
+        <span class="picture">
+          {avatar.preview_img_url !== null && <img src={avatar.preview_img_url} alt="" loading="lazy" />}
+        </span>
+        <span class="name">{avatar.name}</span>
+      </button>
+      {avatar.is_public !== 1 && (
+        <button
+          class="delete"
+          type="button"
+          aria-label={`Delete ${avatar.name}`}
+          title="Delete"
+          onClick={() => {
+            if (confirm(`Delete “${avatar.name}” and its pictures?`)) void deleteAvatar(avatar);
+          }}
+        >
+          <Icon name="trash" />
+        </button>
+      )}
+    </li>
+  );
+}
+
+/** The looks of the chosen character, if it has more than one. */
 function Looks(): JSX.Element | null {
   if (looks.value.length < 2) return null;
   return (
@@ -107,68 +140,19 @@ function Looks(): JSX.Element | null {
           class="choice-button"
           type="button"
           aria-pressed={look.avatar_id === lookId.value}
-          onClick={() => look.avatar_id !== lookId.value && void startSession(chosenId.value, { greet: true, look: look.avatar_id })}
+          onClick={() => {
+            if (look.avatar_id === lookId.value) return;
+            void startSession(chosenId.value, { greet: true, look: look.avatar_id });
+          }}
         >
-          {/\((.+)\)$/.exec(look.name)?.[1] ?? look.name}
+          {nameWithinCharacter(look)}
         </button>
       ))}
     </div>
   );
 }
 
-function Face({ avatar }: { avatar: Avatar }): JSX.Element {
-  const chosen = avatar.avatar_id === chosenId.value;
-  const busy = chosen && (phase.value === "starting" || phase.value === "connecting" || phase.value === "live");
-  return (
-    <li>
-      <button class="face" type="button" aria-pressed={chosen} onClick={() => !busy && void startSession(avatar.avatar_id, { greet: true })}>
-        <span class="portrait">{avatar.preview_img_url !== null && <img src={avatar.preview_img_url} alt="" loading="lazy" />}</span>
-        <span class="name">{avatar.name}</span>
-      </button>
-      {avatar.is_public !== 1 && (
-        <button
-          class="remove"
-          type="button"
-          aria-label={`Delete ${avatar.name}`}
-          title="Delete"
-          onClick={() => confirm(`Delete “${avatar.name}” and its pictures?`) && void removeAvatar(avatar)}
-        >
-          <Icon name="trash" />
-        </button>
-      )}
-    </li>
-  );
-}
-
-function UploadState(): JSX.Element | null {
-  const current = upload.value;
-  if (current === null) return null;
-  if (current.problem !== null) {
-    return (
-      <div class="upload failed" role="alert">
-        <div>
-          <strong>{current.problem.title}</strong>
-          <p>{current.problem.detail}</p>
-          {unfound.value !== null && <p>A drawing, a mask, a statue? Seven points tell where its face is.</p>}
-          {unfound.value !== null && (
-            <button class="control" type="button" onClick={() => unfound.value !== null && (unfound.value = { ...unfound.value, open: true, problem: null })}>
-              Show where the face is
-            </button>
-          )}
-        </div>
-        <button class="quiet square" type="button" aria-label="Dismiss" onClick={() => (upload.value = unfound.value = null)}>
-          <Icon name="end" />
-        </button>
-      </div>
-    );
-  }
-  const travelling = current.part < 1;
-  return (
-    <div class="upload" role="status">
-      <div>
-        <strong>{travelling ? "Sending the photo" : "Studying the face"}</strong>
-        <progress aria-label={current.name} {...(travelling ? { value: current.part, max: 1 } : {})} />
-      </div>
-    </div>
-  );
+/** A look is named "Character (look)". */
+function nameWithinCharacter({ name }: Avatar): string {
+  return /\((.+)\)$/.exec(name)?.[1] ?? name;
 }

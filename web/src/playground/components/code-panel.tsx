@@ -1,25 +1,33 @@
+// Code samples that open the same session as this page.
+
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
-import { format, wantedOutput } from "../scene";
-import { channelAddress, lookId, session } from "../state";
-import { curlOf, javascriptOf } from "../snippets";
+import { changedOutput } from "../state/output";
+import { channelAddress, format, lookId, output, session } from "../state/signals";
+import { curlSample, javascriptSample } from "./code-samples";
 import { CopyButton } from "./copy-button";
 
+type Language = "curl" | "javascript";
+
 export function CodePanel(): JSX.Element {
-  const [language, setLanguage] = useState<"curl" | "javascript">("curl");
+  const [language, setLanguage] = useState<Language>("curl");
   const facts = {
-    output: wantedOutput(),
-    picture: format.value,
+    output: changedOutput(output.value),
+    size: format.value,
     origin: location.origin,
-    lookId: lookId.value === "" ? "LOOK_ID" : lookId.value,
+    lookId: lookId.value || "LOOK_ID",
     sessionId: session.value?.session_id ?? "SESSION_ID",
-    channelAddress: channelAddress.value === "" ? "WS_URI" : channelAddress.value,
+    channelAddress: channelAddress.value || "WS_URI",
   };
-  const code = language === "curl" ? curlOf(facts) : javascriptOf(facts);
+  const code = language === "curl" ? curlSample(facts) : javascriptSample(facts);
   return (
     <>
       <div class="filters">
-        <select aria-label="Language" value={language} onChange={(event) => setLanguage(event.currentTarget.value as "curl" | "javascript")}>
+        <select
+          aria-label="Language"
+          value={language}
+          onChange={(event) => setLanguage(event.currentTarget.value as Language)}
+        >
           <option value="curl">curl</option>
           <option value="javascript">JavaScript</option>
         </select>

@@ -1,21 +1,27 @@
+// A button that copies a text to the clipboard.
+
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
-import { say } from "../state";
+import { copyText } from "../actions/clipboard";
 import { Icon } from "./icons";
+
+const COPIED_MS = 1_500;
 
 export function CopyButton({ label, text }: { label: string; text: () => string }): JSX.Element {
   const [copied, setCopied] = useState(false);
   const copy = async (): Promise<void> => {
-    try {
-      await navigator.clipboard.writeText(text());
-      setCopied(true);
-      setTimeout(() => setCopied(false), 1_500);
-    } catch {
-      say("The browser did not let this page copy.", true);
-    }
+    if (!(await copyText(text()))) return;
+    setCopied(true);
+    setTimeout(() => setCopied(false), COPIED_MS);
   };
   return (
-    <button class="quiet square copy" type="button" aria-label={copied ? "Copied" : label} title={label} onClick={() => void copy()}>
+    <button
+      class="quiet square copy"
+      type="button"
+      aria-label={copied ? "Copied" : label}
+      title={label}
+      onClick={() => void copy()}
+    >
       <Icon name={copied ? "check" : "copy"} />
     </button>
   );

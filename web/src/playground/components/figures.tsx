@@ -1,27 +1,43 @@
-// What was measured, in this session and in this browser.
+// The measured figures, below the controls.
 
 import type { JSX } from "preact";
-import { median } from "../speech-ledger";
-import { firstFrameMs, picture, toHeardMs, toStartedMs } from "../state";
+import { median } from "../session/speech-ledger";
+import { figures, firstFrameMs, playbackLatenciesMs, soundLatenciesMs } from "../state/signals";
 
 export function Figures(): JSX.Element {
-  const { fps, kbps, jitterMs, lostPart, width, height } = picture.value;
+  const { fps, kbps, jitterMs, lostFraction, width, height } = figures.value;
+  const stream = [width !== null && `${width}×${height}`, kbps !== null && `${(kbps / 1000).toFixed(1)} Mbit/s`];
   return (
-    <dl class="figures" aria-label="Measured">
-      <Figure name="Playing after" value={ms(toStartedMs.value.at(-1))} note={spread(toStartedMs.value)} hint="From the first sample sent to agent.playback.started" />
-      <Figure name="Heard after" value={ms(toHeardMs.value.at(-1))} note={spread(toHeardMs.value)} hint="From the first sound sent to the first sound received in this browser" />
-      <Figure name="Picture after" value={ms(firstFrameMs.value ?? undefined)} note={firstFrameMs.value === null ? "" : "from the start"} hint="From the create request to the first frame on this screen" />
+    <dl class="figures" aria-label="Measured figures">
       <Figure
-        name="Frames"
+        name="Playback latency"
+        value={milliseconds(playbackLatenciesMs.value.at(-1))}
+        note={medianNote(playbackLatenciesMs.value)}
+        hint="Time from the first sample sent to the event agent.playback.started"
+      />
+      <Figure
+        name="Sound latency"
+        value={milliseconds(soundLatenciesMs.value.at(-1))}
+        note={medianNote(soundLatenciesMs.value)}
+        hint="Time from the first sound sent to the first sound received by this browser"
+      />
+      <Figure
+        name="First picture"
+        value={milliseconds(firstFrameMs.value)}
+        note={firstFrameMs.value === null ? "" : "after the start"}
+        hint="Time from the create request to the first frame on this screen"
+      />
+      <Figure
+        name="Frame rate"
         value={fps === null ? null : [String(Math.round(fps)), "fps"]}
-        note={[kbps !== null && `${Math.round(kbps)} kbit/s`, width !== null && `${width}×${height}`].filter(Boolean).join(" · ")}
-        hint="Frames decoded a second, size, and bits received"
+        note={stream.filter(Boolean).join(" · ")}
+        hint="Frames decoded in a second, picture size, and bits received in a second"
       />
       <Figure
         name="Jitter"
         value={jitterMs === null ? null : [jitterMs.toFixed(jitterMs < 10 ? 1 : 0), "ms"]}
-        note={lostPart === null ? "" : `${(lostPart * 100).toFixed(lostPart > 0 ? 1 : 0)} % lost`}
-        hint="Of the picture's packets; and the part of all packets that was lost"
+        note={lostFraction === null ? "" : `${(lostFraction * 100).toFixed(lostFraction > 0 ? 1 : 0)} % lost`}
+        hint="Jitter of the video packets, and the share of all packets that were lost"
       />
     </dl>
   );
@@ -29,16 +45,23 @@ export function Figures(): JSX.Element {
 
 type Value = [figure: string, unit: string] | null;
 
-function ms(value: number | undefined): Value {
-  return value === undefined ? null : [Math.round(value).toString(), "ms"];
+function milliseconds(value: number | null | undefined): Value {
+  return value === null || value === undefined ? null : [Math.round(value).toString(), "ms"];
 }
 
-function spread(values: number[]): string {
+function medianNote(values: number[]): string {
   const middle = median(values);
   return middle === null || values.length < 2 ? "" : `median ${Math.round(middle)} of ${values.length}`;
 }
 
-function Figure({ name, value, note, hint }: { name: string; value: Value; note: string; hint: string }): JSX.Element {
+interface FigureProps {
+  name: string;
+  value: Value;
+  note: string;
+  hint: string;
+}
+
+function Figure({ name, value, note, hint }: FigureProps): JSX.Element {
   return (
     <div class="figure" title={hint}>
       <dt>{name}</dt>

@@ -1,15 +1,18 @@
-// Line icons, drawn for this project on a 24-unit grid, and the mark: two faces, vis-à-vis.
+// The line icons, drawn for this project on a 24-unit grid, and the mark: two faces that look at each other.
 
 import type { JSX } from "preact";
 
 const PATHS = {
-  microphone: "M12 15a3.5 3.5 0 0 0 3.5-3.5v-5a3.5 3.5 0 0 0-7 0v5A3.5 3.5 0 0 0 12 15zM5.5 11.5a6.5 6.5 0 0 0 13 0M12 18v3",
+  microphone:
+    "M12 15a3.5 3.5 0 0 0 3.5-3.5v-5a3.5 3.5 0 0 0-7 0v5A3.5 3.5 0 0 0 12 15zM5.5 11.5a6.5 6.5 0 0 0 13 0M12 18v3",
   hands: "M4 12h2M8 8v8M12 4.5v15M16 8v8M18 12h2",
   sample: "M8 5.5v13l10.5-6.5z",
   file: "M9 18V6.5l10-2V16M9 18a2.5 2.5 0 1 1-5 0 2.5 2.5 0 0 1 5 0zM19 16a2.5 2.5 0 1 1-5 0 2.5 2.5 0 0 1 5 0z",
   interrupt: "M8.5 8.5h7v7h-7zM12 3a9 9 0 1 1 0 18 9 9 0 0 1 0-18z",
   end: "M6.5 6.5l11 11M17.5 6.5l-11 11",
-  sun: "M12 8a4 4 0 1 1 0 8 4 4 0 0 1 0-8zM12 2.5v2M12 19.5v2M2.5 12h2M19.5 12h2M5.3 5.3l1.4 1.4M17.3 17.3l1.4 1.4M5.3 18.7l1.4-1.4M17.3 6.7l1.4-1.4",
+  sun:
+    "M12 8a4 4 0 1 1 0 8 4 4 0 0 1 0-8zM12 2.5v2M12 19.5v2M2.5 12h2M19.5 12h2" +
+    "M5.3 5.3l1.4 1.4M17.3 17.3l1.4 1.4M5.3 18.7l1.4-1.4M17.3 6.7l1.4-1.4",
   moon: "M19.5 14.5A8 8 0 0 1 9.5 4.5a8 8 0 1 0 10 10z",
   key: "M14.5 4a5.5 5.5 0 1 1-4.2 9L8.5 15H6.5v2h-2v2.5H3V17l6.3-6.3A5.5 5.5 0 0 1 14.5 4zM16 8h.01",
   sound: "M4 9.5v5h3.5L12 18.5v-13L7.5 9.5zM15.5 9a4.2 4.2 0 0 1 0 6M18 6.5a7.7 7.7 0 0 1 0 11",
@@ -22,7 +25,7 @@ const PATHS = {
   check: "M5 12.5l4.5 4.5L19 7.5",
 } as const;
 
-export type IconName = keyof typeof PATHS;
+type IconName = keyof typeof PATHS;
 
 export function Icon({ name }: { name: IconName }): JSX.Element {
   return (
@@ -32,14 +35,19 @@ export function Icon({ name }: { name: IconName }): JSX.Element {
   );
 }
 
+// One face on the left, one on the right.
+const LEFT_FACE =
+  "M12.2 2.6C6.3 4.3 2 9.7 2 16s4.3 11.7 10.2 13.4c.5-2.2.3-3.9-.1-5.3-.3-1 .1-1.6.8-2.2" +
+  "-.9-.5-1-1.3-.3-2 .3-.4.2-.7-.1-1.1l2-.3c.5-.1.6-.5.4-.9l-2.7-4.5c-.4-.7-.4-1.3-.2-2.1.7-2.9.9-5.9.2-8.4z";
+const RIGHT_FACE =
+  "M19.8 2.6C25.7 4.3 30 9.7 30 16s-4.3 11.7-10.2 13.4c-.5-2.2-.3-3.9.1-5.3.3-1-.1-1.6-.8-2.2" +
+  ".9-.5 1-1.3.3-2-.3-.4-.2-.7.1-1.1l-2-.3c-.5-.1-.6-.5-.4-.9l2.7-4.5c.4-.7.4-1.3.2-2.1-.7-2.9-.9-5.9-.2-8.4z";
+
 export function Mark(): JSX.Element {
   return (
     <svg class="mark" viewBox="0 0 32 32" aria-hidden="true">
-      <path d="M12.2 2.6C6.3 4.3 2 9.7 2 16s4.3 11.7 10.2 13.4c.5-2.2.3-3.9-.1-5.3-.3-1 .1-1.6.8-2.2-.9-.5-1-1.3-.3-2 .3-.4.2-.7-.1-1.1l2-.3c.5-.1.6-.5.4-.9l-2.7-4.5c-.4-.7-.4-1.3-.2-2.1.7-2.9.9-5.9.2-8.4z" />
-      <path
-        class="they"
-        d="M19.8 2.6C25.7 4.3 30 9.7 30 16s-4.3 11.7-10.2 13.4c-.5-2.2-.3-3.9.1-5.3.3-1-.1-1.6-.8-2.2.9-.5 1-1.3.3-2-.3-.4-.2-.7.1-1.1l-2-.3c-.5-.1-.6-.5-.4-.9l2.7-4.5c.4-.7.4-1.3.2-2.1-.7-2.9-.9-5.9-.2-8.4z"
-      />
+      <path d={LEFT_FACE} />
+      <path class="accent" d={RIGHT_FACE} />
     </svg>
   );
 }

@@ -1,22 +1,29 @@
+// Asks for an API key, in place of the picture.
+
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
-import { setKey } from "../avatars";
+import { changeKey } from "../actions/avatars";
 import { Mark } from "./icons";
 
+/** `wrong`: the server has refused the last key. */
 export function KeyForm({ wrong }: { wrong: boolean }): JSX.Element {
   const [value, setValue] = useState("");
+  const title = wrong ? "The server does not accept this key" : "Meet your avatar";
+  const detail = wrong
+    ? "The key may be misspelt or revoked. Enter another one."
+    : "Enter an API key of this server. The avatar then greets you.";
   return (
     <div class="overlay">
       <form
         class="message key-form"
         onSubmit={(event) => {
           event.preventDefault();
-          setKey(value);
+          changeKey(value);
         }}
       >
         <Mark />
-        <h2>{wrong ? "That key does not open this server" : "Meet your avatar"}</h2>
-        <p>{wrong ? "It may be mistyped, or revoked. Enter another one." : "Enter an API key of this server, and it will greet you."}</p>
+        <h2>{title}</h2>
+        <p>{detail}</p>
         <div class="field">
           <label for="key">API key</label>
           <input
@@ -37,7 +44,8 @@ export function KeyForm({ wrong }: { wrong: boolean }): JSX.Element {
           </button>
         </div>
         <p class="footnote">
-          The server printed one when it first started. <code>visavis keys create --name me</code> makes another. It stays in this tab.
+          The server prints a key when it first starts. <code>visavis keys create --name me</code> creates another one.
+          The key stays in this browser tab.
         </p>
       </form>
     </div>

@@ -1,47 +1,54 @@
-// The lower right: how the avatar looks, the wire, and the code that does the same.
+// The tabs at the lower right: the output, the log, and code samples.
 
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { CodePanel } from "./code-panel";
-import { LookPanel } from "./look-panel";
-import { WirePanel } from "./wire-panel";
+import { LogPanel } from "./log-panel";
+import { OutputPanel } from "./output-panel";
 
-type Tab = "look" | "wire" | "code";
-const TABS: readonly (readonly [Tab, string])[] = [
-  ["look", "Look"],
-  ["wire", "Wire"],
-  ["code", "Code"],
-];
+const TABS = [
+  { id: "output", name: "Output", Content: OutputPanel },
+  { id: "log", name: "Log", Content: LogPanel },
+  { id: "code", name: "Code", Content: CodePanel },
+] as const;
+
+type Tab = (typeof TABS)[number];
+
+/** The tab that an arrow key moves to, and around the ends; null for other keys. */
+function neighbour(tab: Tab, key: string): Tab | null {
+  if (key !== "ArrowLeft" && key !== "ArrowRight") return null;
+  const step = key === "ArrowRight" ? 1 : TABS.length - 1;
+  return TABS[(TABS.indexOf(tab) + step) % TABS.length] ?? null;
+}
 
 export function Panel(): JSX.Element {
-  const [tab, setTab] = useState<Tab>("look");
+  const [open, setOpen] = useState<Tab>(TABS[0]);
   return (
     <section class="card panel">
-      <div class="tabs" role="tablist" aria-label="Look, and behind the page">
-        {TABS.map(([id, name]) => (
+      <div class="tabs" role="tablist" aria-label="Output, log and code">
+        {TABS.map((tab) => (
           <button
-            key={id}
-            id={`tab-${id}`}
+            key={tab.id}
+            id={`tab-${tab.id}`}
             role="tab"
             type="button"
-            aria-selected={tab === id}
-            aria-controls={`panel-${id}`}
-            tabIndex={tab === id ? 0 : -1}
-            onClick={() => setTab(id)}
+            aria-selected={tab === open}
+            aria-controls={`panel-${tab.id}`}
+            tabIndex={tab === open ? 0 : -1}
+            onClick={() => setOpen(tab)}
             onKeyDown={(event) => {
-              if (event.key !== "ArrowLeft" && event.key !== "ArrowRight") return;
-              const step = event.key === "ArrowRight" ? 1 : TABS.length - 1;
-              const [other] = TABS[(TABS.findIndex(([known]) => known === id) + step) % TABS.length]!;
-              setTab(other);
-              document.getElementById(`tab-${other}`)?.focus();
+              const next = neighbour(tab, event.key);
+              if (next === null) return;
+              setOpen(next);
+              document.getElementById(`tab-${next.id}`)?.focus();
             }}
           >
-            {name}
+            {tab.name}
           </button>
         ))}
       </div>
-      <div class="tab-body" role="tabpanel" id={`panel-${tab}`} aria-labelledby={`tab-${tab}`}>
-        {tab === "look" ? <LookPanel /> : tab === "wire" ? <WirePanel /> : <CodePanel />}
+      <div class="tab-body" role="tabpanel" id={`panel-${open.id}`} aria-labelledby={`tab-${open.id}`}>
+        <open.Content />
       </div>
     </section>
   );

@@ -1,40 +1,42 @@
-// What was found in the photo that became an avatar, in the server's own words: warnings first, the rest on demand.
+// The server's report on the photo that became an avatar: warnings first, other remarks below them.
 
 import type { JSX } from "preact";
-import { photoReport, type Remark } from "../photo";
+import { closeReport } from "../actions/photos";
+import { photoReport } from "../state/signals";
+import type { Remark } from "../wire/types";
 import { Icon } from "./icons";
 
-const VERDICTS = { good: "A good photo", fair: "A usable photo", poor: "A difficult photo" } as const;
+const TITLES = { good: "A good photo", fair: "A usable photo", poor: "A difficult photo" } as const;
+const MAX_SHOWN_OPEN = 3; // more remarks than this are folded
 
 export function PhotoReport(): JSX.Element | null {
-  const current = photoReport.value;
-  if (current === null) return null;
-  const { verdict, remarks } = current.report;
-  const warnings = remarks.filter((remark) => remark.severity === "warning");
-  const others = remarks.filter((remark) => remark.severity !== "warning");
+  const report = photoReport.value;
+  if (report === null) return null;
+  const warnings = report.remarks.filter((remark) => remark.severity === "warning");
+  const others = report.remarks.filter((remark) => remark.severity !== "warning");
   return (
-    <section class="photo-report" data-verdict={verdict} aria-labelledby="photo-report-title">
+    <section class="photo-report" data-verdict={report.verdict} aria-labelledby="photo-report-title">
       <header>
-        <h3 id="photo-report-title">{VERDICTS[verdict]}</h3>
-        <button class="quiet square" type="button" aria-label="Dismiss the report" onClick={() => (photoReport.value = null)}>
+        <h3 id="photo-report-title">{TITLES[report.verdict]}</h3>
+        <button class="quiet square" type="button" aria-label="Close the report" onClick={closeReport}>
           <Icon name="end" />
         </button>
       </header>
-      {warnings.length > 0 && <Remarks of={warnings} />}
+      {warnings.length > 0 && <Remarks remarks={warnings} />}
       {others.length > 0 && (
-        <details open={warnings.length === 0 && others.length <= 3}>
-          <summary>What was found and guessed</summary>
-          <Remarks of={others} />
+        <details open={warnings.length === 0 && others.length <= MAX_SHOWN_OPEN}>
+          <summary>Details</summary>
+          <Remarks remarks={others} />
         </details>
       )}
     </section>
   );
 }
 
-function Remarks({ of }: { of: Remark[] }): JSX.Element {
+function Remarks({ remarks }: { remarks: Remark[] }): JSX.Element {
   return (
     <ul>
-      {of.map((remark) => (
+      {remarks.map((remark) => (
         <li key={remark.code} data-severity={remark.severity}>
           {remark.kind === "guessed" && <span class="guessed">Guessed</span>}
           {remark.message}.{remark.suggestion !== null && <em> {remark.suggestion}.</em>}

@@ -1,105 +1,131 @@
-// Seven handles on a photo in which no face was found: dragged, or moved by arrow keys.
+// The dialog in which the visitor marks a face with seven points: by dragging their handles, or by the arrow keys.
 
 import type { JSX } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { uploadPhoto } from "../avatars";
-import { POINTS, type Place, type Points, stepped, type Unfound, unfound, within } from "../photo";
+import { closePointsDialog, uploadPhoto } from "../actions/photos";
+import { insidePicture, movedByKey, POINTS } from "../state/photo-points";
+import { type UnplacedPhoto, unplacedPhoto } from "../state/signals";
+import type { Point, Points } from "../wire/types";
+
+const LINES = [
+  ["left_eye", "right_eye"],
+  ["mouth_left", "upper_lip", "mouth_right", "lower_lip", "mouth_left"],
+];
+const CENTRE: Point = [0.5, 0.5];
 
 export function PlacePoints(): JSX.Element | null {
-  const current = unfound.value;
-  return current?.open ? <Dialog of={current} /> : null;
+  const photo = unplacedPhoto.value;
+  return photo?.dialogOpen === true ? <Dialog photo={photo} /> : null;
 }
 
-function Dialog({ of: { file, points: first, problem } }: { of: Unfound }): JSX.Element {
+function Dialog({ photo: { file, points: first, refusal } }: { photo: UnplacedPhoto }): JSX.Element {
   const dialog = useRef<HTMLDialogElement>(null);
-  const picture = useRef<HTMLDivElement>(null);
   const [points, setPoints] = useState<Points>(first);
-  const [aspect, setAspect] = useState(1);
-  const grabbed = useRef<Place>([0, 0]); // from the pointer to the point, in parts of the picture: a grip does not jump when it is taken
-  const address = useMemo(() => URL.createObjectURL(file), [file]);
 
-  useEffect(() => {
-    dialog.current?.showModal();
-    return () => URL.revokeObjectURL(address);
-  }, [address]);
-
-  const move = (name: string, place: Place): void => setPoints((before) => ({ ...before, [name]: within(place) }));
-  const pointed = (event: PointerEvent): Place => {
-    const box = picture.current?.getBoundingClientRect() ?? new DOMRect(0, 0, 1, 1);
-    return [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
-  };
-  const grab = (place: Place, event: PointerEvent): void => {
-    (event.currentTarget as Element).setPointerCapture(event.pointerId);
-    const [x, y] = pointed(event);
-    grabbed.current = [place[0] - x, place[1] - y];
-  };
-  const drag = (name: string, event: PointerEvent): void => {
-    if (!(event.currentTarget as Element).hasPointerCapture(event.pointerId)) return;
-    const [x, y] = pointed(event);
-    move(name, [x + grabbed.current[0], y + grabbed.current[1]]);
-  };
-  const close = (): void => void (unfound.value = { file, open: false, points, problem: null });
-  const send = (): void => {
-    unfound.value = null;
-    void uploadPhoto(file, points);
-  };
+  useEffect(() => dialog.current?.showModal(), []);
 
   return (
-    <dialog ref={dialog} class="place-points" aria-labelledby="place-points-title" onClose={close}>
-      <h2 id="place-points-title">Show where the face is</h2>
+    <dialog
+      ref={dialog}
+      class="place-points"
+      aria-labelledby="place-points-title"
+      onClose={() => closePointsDialog(points)}
+    >
+      <h2 id="place-points-title">Mark the face</h2>
       <p>
-        Drag the seven points<span class="with-mouse">, or choose one with Tab and move it with the arrow keys</span>. Left and right are as you see them.
+        Drag each point to its place.
+        <span class="with-mouse"> Or choose a point with Tab and move it with the arrow keys.</span> Left and right are
+        as you see them.
       </p>
-      {problem !== null && (
+      {refusal !== null && (
         <p class="refused" role="alert">
-          {problem}.
+          {refusal}.
         </p>
       )}
-      <div class="picture" ref={picture} style={{ "--aspect": aspect }}>
-        <img
-          src={address}
-          alt="Your photo"
-          draggable={false}
-          onLoad={({ currentTarget: { naturalWidth, naturalHeight } }) => setAspect(naturalWidth / naturalHeight)}
-        />
-        <svg viewBox="0 0 1 1" preserveAspectRatio="none" aria-hidden="true">
-          {[["left_eye", "right_eye"], ["mouth_left", "upper_lip", "mouth_right", "lower_lip", "mouth_left"]].map((names) => (
-            <polyline key={names[0]} points={names.map((name) => points[name]?.join(",")).join(" ")} />
-          ))}
-        </svg>
-        {POINTS.map(({ name, label, grip }) => {
-          const [x, y] = points[name] ?? [0.5, 0.5];
-          return (
-            <button
-              key={name}
-              type="button"
-              class="handle"
-              style={{ "--x": x, "--y": y }}
-              data-grip={grip}
-              aria-label={`${label}: ${Math.round(x * 100)} % from the left, ${Math.round(y * 100)} % from above`}
-              data-point={name}
-              onPointerDown={(event) => grab([x, y], event)}
-              onPointerMove={(event) => drag(name, event)}
-              onKeyDown={(event) => {
-                const next = stepped([x, y], event.key, event.shiftKey);
-                if (next === null) return;
-                event.preventDefault();
-                move(name, next);
-              }}
-            >
-              <span>{label}</span>
-            </button>
-          );
-        })}
-      </div>
+      <Picture
+        file={file}
+        points={points}
+        move={(name, point) => setPoints((before) => ({ ...before, [name]: insidePicture(point) }))}
+      />
       <div class="actions">
         <button class="control" type="button" onClick={() => dialog.current?.close()}>
           Cancel
         </button>
-        <button class="solid" type="button" onClick={send}>
+        <button class="solid" type="button" onClick={() => void uploadPhoto(file, points)}>
           Make the avatar
         </button>
       </div>
     </dialog>
+  );
+}
+
+interface PictureProps {
+  file: File;
+  points: Points;
+  move(name: string, point: Point): void;
+}
+
+function Picture({ file, points, move }: PictureProps): JSX.Element {
+  const picture = useRef<HTMLDivElement>(null);
+  const [aspect, setAspect] = useState(1);
+  const grabbed = useRef<Point>([0, 0]); // from the pointer to the point, so that the point does not jump when taken
+  const address = useMemo(() => URL.createObjectURL(file), [file]);
+
+  useEffect(() => () => URL.revokeObjectURL(address), [address]);
+
+  const positionOf = (event: PointerEvent): Point => {
+    const box = picture.current?.getBoundingClientRect() ?? new DOMRect(0, 0, 1, 1);
+    return [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
+  };
+  const grab = (point: Point, event: PointerEvent): void => {
+    (event.currentTarget as Element).setPointerCapture(event.pointerId);
+    const [x, y] = positionOf(event);
+    grabbed.current = [point[0] - x, point[1] - y];
+  };
+  const drag = (name: string, event: PointerEvent): void => {
+    if (!(event.currentTarget as Element).hasPointerCapture(event.pointerId)) return;
+    const [x, y] = positionOf(event);
+    move(name, [x + grabbed.current[0], y + grabbed.current[1]]);
+  };
+
+  return (
+    <div class="picture" ref={picture} style={{ "--aspect": aspect }}>
+      <img
+        src={address}
+        alt="Your photo"
+        draggable={false}
+        onLoad={({ currentTarget: { naturalWidth, naturalHeight } }) => setAspect(naturalWidth / naturalHeight)}
+      />
+      <svg viewBox="0 0 1 1" preserveAspectRatio="none" aria-hidden="true">
+        {LINES.map((names) => (
+          <polyline key={names[0]} points={names.map((name) => points[name]?.join(",")).join(" ")} />
+        ))}
+      </svg>
+      {POINTS.map(({ name, label, grip }) => {
+        const point = points[name] ?? CENTRE;
+        const [x, y] = point;
+        return (
+          <button
+            key={name}
+            type="button"
+            class="handle"
+            style={{ "--x": x, "--y": y }}
+            data-grip={grip}
+            aria-label={`${label}: ${Math.round(x * 100)} % from the left, ${Math.round(y * 100)} % from the top`}
+            data-point={name}
+            onPointerDown={(event) => grab(point, event)}
+            onPointerMove={(event) => drag(name, event)}
+            onKeyDown={(event) => {
+              const moved = movedByKey(point, event.key, event.shiftKey);
+              if (moved === null) return;
+              event.preventDefault();
+              move(name, moved);
+            }}
+          >
+            <span>{label}</span>
+          </button>
+        );
+      })}
+    </div>
   );
 }

@@ -1,0 +1,14 @@
+// Copies texts to the clipboard.
+
+import { notify } from "./notice";
+
+/** Copy a text. Return whether the browser allowed it; the visitor is told if not. */
+export async function copyText(text: string): Promise<boolean> {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    notify("The browser does not allow this page to copy.", true);
+    return false;
+  }
+}

@@ -1,0 +1,68 @@
+// The microphone: permission, capture on the audio thread, PCM16 pieces of 40 ms.
+
+import captureUrl from "./capture.worklet.ts?worker&url";
+import { floatToPcm16 } from "./pcm";
+
+const MAX_RATE_HZ = 48_000; // capture.worklet.ts divides higher rates
+
+/** A microphone that cannot be opened. Its message is a text for the visitor. */
+export class MicrophoneError extends Error {}
+
+export class Microphone {
+  private constructor(
+    private readonly context: AudioContext,
+    private readonly stream: MediaStream,
+  ) {}
+
+  /**
+   * Ask for the microphone and start the capture. The caller closes it. `piece` gets the sound, `lost` is called when
+   * the device goes away. Raises MicrophoneError.
+   */
+  static async open(piece: (pcm: Int16Array, sampleRateHz: number) => void, lost: () => void): Promise<Microphone> {
+    if (navigator.mediaDevices === undefined || typeof AudioWorkletNode === "undefined") {
+      throw new MicrophoneError(
+        "Browsers allow the microphone only on https pages and on localhost. Open this page at such an address.",
+      );
+    }
+    let stream: MediaStream;
+    try {
+      const audio = { channelCount: 1, echoCancellation: true, noiseSuppression: true, autoGainControl: true };
+      stream = await navigator.mediaDevices.getUserMedia({ audio });
+    } catch (error) {
+      throw new MicrophoneError(describeRefusal(error));
+    }
+    const context = new AudioContext({ latencyHint: "interactive" });
+    try {
+      await context.audioWorklet.addModule(captureUrl);
+    } catch (error) {
+      for (const track of stream.getTracks()) track.stop();
+      void context.close();
+      throw error;
+    }
+    void context.resume();
+    const node = new AudioWorkletNode(context, "capture", { numberOfOutputs: 0 });
+    const rateHz = context.sampleRate / Math.ceil(context.sampleRate / MAX_RATE_HZ);
+    node.port.onmessage = (event: MessageEvent<Float32Array>) => piece(floatToPcm16(event.data), rateHz);
+    context.createMediaStreamSource(stream).connect(node);
+    stream.getAudioTracks()[0]?.addEventListener("ended", lost);
+    return new Microphone(context, stream);
+  }
+
+  close(): void {
+    for (const track of this.stream.getTracks()) track.stop();
+    void this.context.close();
+  }
+}
+
+function describeRefusal(error: unknown): string {
+  switch (error instanceof DOMException ? error.name : "") {
+    case "NotAllowedError":
+      return "The browser blocks the microphone for this page. Allow it in the address bar, then try again.";
+    case "NotFoundError":
+      return "No microphone was found. Connect one, then try again.";
+    case "NotReadableError":
+      return "Another program uses the microphone. Close that program, then try again.";
+    default:
+      return "The microphone could not be opened.";
+  }
+}

@@ -1,0 +1,120 @@
+// One WHEP connection (WebRTC-HTTP Egress Protocol, draft-ietf-wish-whep): the offer, the answer, and the DELETE
+// request that leaves the room.
+
+import type { JoinOutcome } from "./join-step";
+
+const GATHERING_LIMIT_MS = 1_000; // host candidates come at once; a slower search must not delay the picture
+
+export interface WhepConnection {
+  peer: RTCPeerConnection;
+  stream: MediaStream;
+  leave(): void; // closes the connection and tells the server
+}
+
+/** One step of the exchange, for a log. `status` is null if the server did not answer. */
+export type WhepExchange =
+  | { kind: "offered"; bytes: number }
+  | { kind: "answered"; status: number | null; bytes: number; elapsedMs: number };
+
+/** Read the ICE servers from the Link headers of the endpoint's OPTIONS answer; [] if it names none. Never throws. */
+export async function fetchIceServers(whepUrl: string): Promise<RTCIceServer[]> {
+  try {
+    return parseIceLinks((await fetch(whepUrl, { method: "OPTIONS" })).headers.get("link") ?? "");
+  } catch {
+    return [];
+  }
+}
+
+/** Parse `<turn:host>; rel="ice-server"; username="u"; credential="c"`. Commas separate several servers. */
+export function parseIceLinks(link: string): RTCIceServer[] {
+  return [...link.matchAll(/<([^>]+)>([^,]*)/g)].flatMap(([, url = "", rest = ""]) => {
+    const parameter = (name: string): string | undefined => new RegExp(`;\\s*${name}="([^"]*)"`).exec(rest)?.[1];
+    if (parameter("rel") !== "ice-server") return [];
+    const username = parameter("username");
+    const credential = parameter("credential");
+    return [{ urls: url, ...(username !== undefined && credential !== undefined ? { username, credential } : {}) }];
+  });
+}
+
+/**
+ * Offer to receive sound and picture. Return the connection once the answer is applied, or the reason why there is
+ * none. Never throws.
+ */
+export async function joinRoom(
+  whepUrl: string,
+  token: string,
+  iceServers: RTCIceServer[],
+  signal: AbortSignal,
+  exchanged: (exchange: WhepExchange) => void = () => {},
+): Promise<WhepConnection | Exclude<JoinOutcome, { kind: "joined" }>> {
+  const peer = new RTCPeerConnection({ bundlePolicy: "max-bundle", iceServers });
+  const stream = new MediaStream();
+  peer.addEventListener("track", (event) => stream.addTrack(event.track));
+  peer.addTransceiver("video", { direction: "recvonly" });
+  peer.addTransceiver("audio", { direction: "recvonly" });
+  let sentAtMs: number | null = null; // null until the offer is sent
+  let resource: string | null = null; // the address of this connection on the server
+  try {
+    await peer.setLocalDescription();
+    await candidatesGathered(peer);
+    const offer = peer.localDescription?.sdp ?? "";
+    sentAtMs = performance.now();
+    exchanged({ kind: "offered", bytes: offer.length });
+    const response = await fetch(whepUrl, {
+      method: "POST",
+      headers: { "content-type": "application/sdp", authorization: `Bearer ${token}` },
+      body: offer,
+      signal,
+    });
+    const answer = await response.text();
+    const elapsedMs = performance.now() - sentAtMs;
+    exchanged({ kind: "answered", status: response.status, bytes: answer.length, elapsedMs });
+    if (!response.ok) {
+      peer.close();
+      return { kind: "answered", status: response.status, retryAfterS: retryAfterS(response) };
+    }
+    const location = response.headers.get("location");
+    resource = location === null ? null : new URL(location, response.url).href;
+    await peer.setRemoteDescription({ type: "answer", sdp: answer });
+  } catch {
+    if (!signal.aborted && sentAtMs !== null) {
+      exchanged({ kind: "answered", status: null, bytes: 0, elapsedMs: performance.now() - sentAtMs });
+    }
+    peer.close();
+    deleteResource(resource, token);
+    return { kind: "unreachable" };
+  }
+  return {
+    peer,
+    stream,
+    leave() {
+      peer.close();
+      deleteResource(resource, token);
+      resource = null;
+    },
+  };
+}
+
+function deleteResource(resource: string | null, token: string): void {
+  if (resource === null) return;
+  // keepalive: the request also leaves a page that is being closed.
+  const request = { method: "DELETE", headers: { authorization: `Bearer ${token}` }, keepalive: true };
+  void fetch(resource, request).catch(() => {});
+}
+
+function retryAfterS(response: Response): number | null {
+  const seconds = Number.parseFloat(response.headers.get("retry-after") ?? "");
+  return Number.isFinite(seconds) ? seconds : null;
+}
+
+function candidatesGathered(peer: RTCPeerConnection): Promise<void> {
+  if (peer.iceGatheringState === "complete") return Promise.resolve();
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, GATHERING_LIMIT_MS);
+    peer.addEventListener("icegatheringstatechange", () => {
+      if (peer.iceGatheringState !== "complete") return;
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}
