@@ -82,9 +82,7 @@ async def test_the_playground_greets_speaks_and_is_interrupted(server: LiveServe
         await expect(status).to_have_text("Speaking", timeout=PATIENCE_MS)  # the greeting
         await page.keyboard.press("Escape")
         await page.get_by_role("tab", name="Log").click()
-        await expect(page.get_by_label("Log entries")).to_contain_text(
-            "agent.interrupt.confirmed", timeout=PATIENCE_MS
-        )
+        await expect(page.get_by_label("Log entries")).to_contain_text("agent.interrupt.confirmed", timeout=PATIENCE_MS)
         await expect(status).to_have_text("Idle", timeout=PATIENCE_MS)
 
         await page.get_by_role("button", name="Sample").click()
