@@ -2,7 +2,8 @@ import { defineConfig } from "vitest/config";
 
 // Builds both pages into the Python package. File names carry content hashes, so browsers may cache /assets for ever.
 // The same sources give the same bytes, which scripts/check-web compares. Nothing is inlined, because the pages run
-// under `default-src 'self'`. `npm run dev` serves the sources and passes API requests to the server at VISAVIS_DEV_SERVER.
+// under `default-src 'self'`. `npm run dev` serves the sources and passes API requests to the server at
+// VISAVIS_DEV_SERVER.
 declare const process: { env: Record<string, string | undefined> };
 const server = process.env.VISAVIS_DEV_SERVER ?? "http://127.0.0.1:8000";
 const roomPage = /^\/rooms\/[^/]+\/?(\?.*)?$/;
