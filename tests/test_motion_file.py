@@ -12,6 +12,7 @@ import soundfile
 from typer.testing import CliRunner
 
 from visavis.cli import app
+from visavis.engine.errors import PhonesUnreadable
 from visavis.engine.motion.arkit_names import ARKIT
 from visavis.errors import InvalidRequest
 from visavis.library import SAMPLE
@@ -91,7 +92,7 @@ def test_speech_without_phones_is_heard_and_a_seed_is_a_motion(speech: Path, tmp
 def test_phones_that_cannot_be_followed_name_their_line(speech: Path, tmp_path: Path, text: str, why: str) -> None:
     path = tmp_path / "phones.tsv"
     path.write_text(text)
-    with pytest.raises(InvalidRequest, match=why):
+    with pytest.raises(PhonesUnreadable, match=why):
         write_motion(speech=speech, out=tmp_path / "motion.csv", phones=path)
     assert list(tmp_path.iterdir()) == [path]
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from visavis.errors import VisavisError
+from visavis.refusals import engine_errors_told
 
 if TYPE_CHECKING:
     from visavis.engine.motion.mood import Mood
@@ -269,7 +270,8 @@ def main() -> None:
     # it is set here.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
-        app()
+        with engine_errors_told():
+            app()
     except VisavisError as error:
         hint = f" {error.suggestion}." if error.suggestion else ""
         print(f"visavis: {error.message} [{error.code}]{hint}", file=sys.stderr)

@@ -45,8 +45,9 @@ def render_film(
     AAC), with a progress bar.
 
     `phones`: a file with what is spoken when (phone_file.py); without it the speech is heard. Video time 0 is audio
-    time 0. Raises `PortraitRefused` for a photo that cannot become an avatar, `NotFound` for an unknown avatar,
-    `InvalidRequest` for a recording or phones that cannot be read.
+    time 0. Raises `ImageRefused` for a photo that cannot become an avatar, `NotFound` for an unknown avatar,
+    `AudioUnreadable` and `PhonesUnreadable` for files that cannot be read, `InvalidRequest` for a recording without
+    sound.
     """
     pcm, _ = read_speech(speech)
     sample_rate_hz = SPEECH_RATE_HZ
@@ -76,7 +77,7 @@ def load_avatar(avatar: str) -> AvatarPack:
     """Return the pack of `avatar`: a photo's path (prepared now), the name of a portrait of the library, or an avatar's
     id in the data folder.
 
-    Raises `PortraitRefused`, `NotFound`.
+    Raises `ImageRefused`, `NotFound`, `PackUnreadable`.
     """
     photo = next((portrait.path for portrait in PORTRAITS if portrait.slug == avatar.lower()), Path(avatar))
     if photo.is_file():
@@ -98,7 +99,7 @@ def load_avatar(avatar: str) -> AvatarPack:
 
 
 def timings_of(phones: Path | None, alphabet: Alphabet, pcm: NDArray[np.int16]) -> tuple[TimedViseme, ...] | None:
-    """Return what the file says is spoken in the recording, None without a file. Raises `InvalidRequest`."""
+    """Return what the file says is spoken in the recording, None without a file. Raises `PhonesUnreadable`."""
     return None if phones is None else read_phone_file(phones, alphabet, duration_ms=len(pcm) * 1000 / SPEECH_RATE_HZ)
 
 

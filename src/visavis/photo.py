@@ -9,7 +9,7 @@ from visavis.engine.pack.prepare import prepare_avatar
 
 
 def tell(photo: Path) -> None:
-    """Print the report on a photo, warnings first. Raises the PortraitRefused family."""
+    """Print the report on a photo, warnings first. Raises ImageRefused."""
     with tempfile.TemporaryDirectory(prefix="visavis-") as folder:
         report = prepare_avatar(photo.read_bytes(), Path(folder) / "pack")
     print(f"{photo.name}: {report.verdict}; {report.photo_eye_distance_px:.0f} px between the eyes")

@@ -15,10 +15,11 @@ from PIL import Image
 from tests.conftest import Service
 from tests.sessions.test_live_sessions import init, store
 from visavis.engine.motion.mood import Mood
-from visavis.engine.output import AS_IS, Output, read_output
+from visavis.engine.output import AS_IS, Output
 from visavis.engine.pack_ref import picture_id_of
 from visavis.engine.render.backdrop import Backdrop, Framing
 from visavis.errors import BackgroundRefused, PerformerLost, SessionEnded
+from visavis.output_json import read_output
 
 pytestmark = pytest.mark.anyio
 

@@ -11,8 +11,9 @@ import anyio
 
 from visavis.channel.port import AttachedSession, SessionEvent, SessionInit, SessionOver, TakenOver
 from visavis.engine.motion.states import SettableState
-from visavis.engine.output import AS_IS, Output, OutputChange
+from visavis.engine.output import AS_IS, Output
 from visavis.errors import BackgroundRefused, QueueFull, SessionEnded, SessionNotFound, Unauthorized
+from visavis.output_json import OutputChange, PictureSource
 from visavis.stage.port.values import Speech
 
 QUEUE_LIMIT_S = 600.0
@@ -69,7 +70,7 @@ class FakeAttachedSession(AttachedSession):
     async def update(self, change: OutputChange) -> Output:
         if self.session.update_gate is not None:
             await self.session.update_gate.wait()
-        if change.image is not None:
+        if isinstance(change.background, PictureSource):
             raise BackgroundRefused("The image is not valid base64")
         self.session.output = change.made_to(self.session.output)
         return self.session.output

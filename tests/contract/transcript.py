@@ -25,7 +25,8 @@ from visavis import errors
 from visavis.channel import port as channel_port
 from visavis.channel.protocol import ChannelProtocol
 from visavis.channel.steps import Attach, Close, Send, Speak, Step
-from visavis.engine.output import AS_IS, read_output
+from visavis.engine.output import AS_IS
+from visavis.output_json import read_output
 from visavis.stage.port import events as port_events
 
 TRANSCRIPTS = sorted((Path(__file__).parent / "transcripts").glob("*.jsonl"))

@@ -13,9 +13,10 @@ from visavis.api.body import json_object
 from visavis.api.face import DEFAULT_NAME, decode_base64_image
 from visavis.api.services import Caller, PublicUrl, ServicesDep
 from visavis.api.sessions import reply
+from visavis.avatars.face_points import read_points
 from visavis.avatars.look_files import IMAGE, PREVIEW
-from visavis.avatars.service import MAX_IMAGE_BYTES
-from visavis.engine.portrait.points import NAMES, read_points
+from visavis.engine.images.image_type import MAX_IMAGE_BYTES
+from visavis.engine.portrait.points import NAMES
 from visavis.errors import ImageRequired, InvalidForm, InvalidRequest, NotFound
 
 router = APIRouter(prefix="/v1/avatars", tags=["avatars"])

@@ -6,7 +6,8 @@ import base64
 import binascii
 import re
 
-from visavis.avatars.service import MAX_IMAGE_BYTES, Avatars
+from visavis.avatars.service import Avatars
+from visavis.engine.images.image_type import MAX_IMAGE_BYTES
 from visavis.errors import AvatarNotFound, ImageTooLarge, PortraitRefused
 from visavis.store.records import AvatarRecord, KeyRecord
 

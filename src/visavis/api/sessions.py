@@ -13,7 +13,6 @@ from visavis.api import presenters, schemas
 from visavis.api.body import json_object, metadata_of
 from visavis.api.face import avatar_from_text
 from visavis.api.services import Caller, PublicUrl, Services, ServicesDep
-from visavis.engine.output import read_output
 from visavis.errors import (
     AvatarIdRequired,
     AvatarRequired,
@@ -24,6 +23,7 @@ from visavis.errors import (
     RoomPlatformUnavailable,
 )
 from visavis.ids import is_id
+from visavis.output_json import read_output
 from visavis.sessions.service import NEWEST, FirstLook
 from visavis.store.records import KeyRecord
 from visavis.timestamps import shown_or_none

@@ -9,6 +9,7 @@ import anyio
 
 from visavis.engine.portrait.points import SevenPoints
 from visavis.errors import NoCapacity
+from visavis.refusals import engine_errors_told
 
 
 class Prepare(Protocol):
@@ -26,7 +27,8 @@ async def prepare_with_engine(image: bytes, out_dir: Path, *, points: SevenPoint
     """The real preparation; imported when first used, as the service itself needs nothing of it."""
     from visavis.engine.pack.prepare import prepare_avatar_async
 
-    return await prepare_avatar_async(image, out_dir, points=points)
+    with engine_errors_told():
+        return await prepare_avatar_async(image, out_dir, points=points)
 
 
 class Preparation:

@@ -9,10 +9,12 @@ import anyio
 import structlog
 from anyio.to_thread import run_sync
 
+from visavis.avatars.face_points import read_points
 from visavis.avatars.look_files import PHOTO, POINTS, REPORT, LookFiles
 from visavis.avatars.preparation import Preparation
+from visavis.engine.images.image_type import MAX_IMAGE_BYTES
 from visavis.engine.pack_ref import PackRef
-from visavis.engine.portrait.points import SevenPoints, read_points
+from visavis.engine.portrait.points import SevenPoints
 from visavis.engine.portrait.report import PreparationReport, read_report
 from visavis.errors import (
     AccessDenied,
@@ -28,8 +30,6 @@ from visavis.stage.port.archive import pack_archive
 from visavis.store.avatars import AvatarStore
 from visavis.store.records import AvatarRecord, KeyRecord
 from visavis.timestamps import now_ms
-
-MAX_IMAGE_BYTES = 10_000_000
 
 log = structlog.get_logger()
 
@@ -199,7 +199,7 @@ class Avatars:
             await self._preparation.run(image, staged, points=points)
             await run_sync((staged / PHOTO).write_bytes, image)
             if points is not None:
-                await run_sync((staged / POINTS).write_text, points.json())
+                await run_sync((staged / POINTS).write_text, points.plain())
             return await self._files.publish(look_id, staged)
 
     async def mend(self, look_id: str) -> None:

@@ -14,9 +14,9 @@ from typing import Any
 
 from visavis.channel.timings import read_timings
 from visavis.engine.motion.mood import Mood
-from visavis.engine.output import parse_emotion
-from visavis.engine.speech.phones import PhonesRefused, TimedViseme
+from visavis.engine.speech.phones import TimedViseme
 from visavis.errors import InvalidEmotion, InvalidPhonemes, InvalidRequest
+from visavis.output_json import read_emotion
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,11 +37,11 @@ def read_delivery(phonemes: Any, alphabet: Any, emotion: Any, *, duration_ms: fl
     if phonemes is not None and phonemes != []:  # none were there to be told
         try:
             visemes = read_timings(phonemes, alphabet, duration_ms=duration_ms)
-        except PhonesRefused as refused:
-            refusals.append(InvalidPhonemes(f"{refused}; the audio is spoken as it is heard"))
+        except InvalidPhonemes as refused:
+            refusals.append(InvalidPhonemes(f"{refused.message}; the audio is spoken as it is heard"))
     if emotion is not None:
         try:
-            mood = parse_emotion(emotion)
-        except ValueError as refused:
-            refusals.append(InvalidEmotion(str(refused)))
+            mood = read_emotion(emotion)
+        except InvalidEmotion as refused:
+            refusals.append(refused)
     return Delivery(visemes=visemes, mood=mood, refusals=tuple(refusals))

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from visavis.engine.motion.states import SettableState
-from visavis.engine.output import Output, OutputChange
+from visavis.engine.output import Output
+from visavis.output_json import OutputChange
 from visavis.stage.port.events import MotionEvent, PerformerMetrics, SpeechEvent
 from visavis.stage.port.values import Speech
 

@@ -61,6 +61,7 @@ from visavis.errors import (
     UpdatePending,
     VisavisError,
 )
+from visavis.output_json import write_output
 from visavis.stage.port.values import Speech
 
 INIT_TIMEOUT_S = 10.0
@@ -185,7 +186,7 @@ class ChannelProtocol:
         self._updates -= 1
         if self.state is ChannelState.CLOSED:
             return []
-        return self._say(SessionUpdated(output=output.shown()))
+        return self._say(SessionUpdated(output=write_output(output)))
 
     def update_refused(self, error: VisavisError) -> list[Step]:
         """The oldest `Update` under way has failed; the session looks as before."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from visavis.channel.steps import SetState, Update
-from visavis.engine.output import read_output
 from visavis.errors import InvalidRequest, InvalidState
+from visavis.output_json import read_output
 
 
 def read_state(message: dict[str, Any]) -> SetState:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from visavis.channel.port import SessionInit
 from visavis.channel.server_messages import ServerMessage
 from visavis.engine.motion.states import SettableState
-from visavis.engine.output import OutputChange
 from visavis.errors import CloseCode
+from visavis.output_json import OutputChange
 from visavis.stage.port.values import Speech
 
 MAX_REASON_BYTES = 123  # RFC 6455, section 5.5: a control frame holds 125 bytes, two of them the close code

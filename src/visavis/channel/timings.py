@@ -11,39 +11,42 @@ from __future__ import annotations
 from typing import Any
 
 from visavis.engine.speech.phones import ALPHABETS, Alphabet, PhonesRefused, TimedPhone, TimedViseme, time_visemes
+from visavis.errors import InvalidPhonemes
 
 DEFAULT_ALPHABET: Alphabet = "ipa"
 MAX_PHONEMES = 65_536  # of one message; how many its audio bears is for phones.py to say
 
 
 def read_timings(phonemes: Any, alphabet: Any, *, duration_ms: float) -> tuple[TimedViseme, ...]:
-    """Return the visemes of audio of `duration_ms`. Raises `PhonesRefused`, whose text is for the client."""
+    """Return the visemes of audio of `duration_ms`. Raises `InvalidPhonemes`."""
     if not isinstance(phonemes, list):
-        raise PhonesRefused("phonemes must be a list")
+        raise InvalidPhonemes("phonemes must be a list")
     if len(phonemes) > MAX_PHONEMES:
-        raise PhonesRefused(f"there are {len(phonemes)} phonemes; at most {MAX_PHONEMES} are taken")
+        raise InvalidPhonemes(f"there are {len(phonemes)} phonemes; at most {MAX_PHONEMES} are taken")
     alphabet = DEFAULT_ALPHABET if alphabet is None else alphabet
     if alphabet not in ALPHABETS:
-        raise PhonesRefused(f"alphabet must be one of {', '.join(ALPHABETS)}")
+        raise InvalidPhonemes(f"alphabet must be one of {', '.join(ALPHABETS)}")
     phones = [_timed_phone(phoneme, alphabet, index) for index, phoneme in enumerate(phonemes)]
-    return time_visemes(phones, alphabet, duration_ms=duration_ms)
+    try:
+        return time_visemes(phones, alphabet, duration_ms=duration_ms)
+    except PhonesRefused as refused:
+        place = "" if refused.index is None else f"phonemes[{refused.index}]: "
+        raise InvalidPhonemes(f"{place}{refused.why}") from None
 
 
 def _timed_phone(phoneme: Any, alphabet: Alphabet, index: int) -> TimedPhone:
     place = f"phonemes[{index}]"
     if not isinstance(phoneme, dict):
-        raise PhonesRefused(f"{place} must be an object with symbol, start_ms and end_ms", index=index)
+        raise InvalidPhonemes(f"{place} must be an object with symbol, start_ms and end_ms")
     symbol = phoneme.get("symbol")
     if alphabet == "sapi" and isinstance(symbol, int) and not isinstance(symbol, bool):
         symbol = str(symbol)
     if not isinstance(symbol, str):
-        raise PhonesRefused(
-            f"{place}: symbol must be a string{' or a viseme id' if alphabet == 'sapi' else ''}", index=index
-        )
+        raise InvalidPhonemes(f"{place}: symbol must be a string{' or a viseme id' if alphabet == 'sapi' else ''}")
     try:
         return TimedPhone(symbol, _time_ms(phoneme.get("start_ms")), _time_ms(phoneme.get("end_ms")))
     except ValueError:
-        raise PhonesRefused(f"{place}: start_ms and end_ms must be numbers", index=index) from None
+        raise InvalidPhonemes(f"{place}: start_ms and end_ms must be numbers") from None
 
 
 def _time_ms(value: Any) -> float:

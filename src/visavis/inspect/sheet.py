@@ -30,7 +30,7 @@ def write_sheet(*, avatar: str, out: Path, width_px: int, height_px: int, only: 
     """Write the contact sheet of `avatar` (a photo's path, an avatar's id, or the name of a library portrait) to `out`,
     PNG or JPEG.
 
-    Rendered at `width_px` by `height_px`; `only`: one section, by its title. Raises `PortraitRefused`, `NotFound`,
+    Rendered at `width_px` by `height_px`; `only`: one section, by its title. Raises `ImageRefused`, `NotFound`,
     `InvalidRequest`.
     """
     if out.suffix.lower() not in _SUFFIXES:

@@ -12,9 +12,10 @@ import structlog
 
 from visavis.channel.port import SessionEvent, SessionOver, TakenOver
 from visavis.engine.motion.states import SettableState
-from visavis.engine.output import Output, OutputChange
+from visavis.engine.output import Output
 from visavis.errors import SessionEnded
 from visavis.fleet.port import Performer
+from visavis.output_json import OutputChange
 from visavis.stage.port.events import MotionFrames
 from visavis.stage.port.values import Speech
 

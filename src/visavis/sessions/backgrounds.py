@@ -10,31 +10,32 @@ from dataclasses import dataclass
 import anyio
 from anyio.to_thread import run_sync
 
-from visavis.engine.output import AS_IS, Output, OutputChange
+from visavis.engine.output import AS_IS, Output
 from visavis.engine.pack_ref import is_picture_id, picture_id_of
-from visavis.errors import BackgroundRefused, ImageTooLarge, NoCapacity, PortraitRefused
+from visavis.errors import BackgroundRefused, ImageTooLarge, InvalidOutput, NoCapacity, PortraitRefused
 from visavis.ids import is_id
+from visavis.output_json import OutputChange, PictureSource
+from visavis.refusals import engine_errors_told
 from visavis.sessions.lifecycle import Status
 from visavis.store.blobs import Blobs
 from visavis.store.records import SessionRecord
 from visavis.store.sessions import SessionStore
 
-MAX_IMAGE_BYTES = 10_000_000
 AT_ONCE, WAITING = 2, 8
 FOLDER = "sessions"
 
 ReadSource = Callable[[str], Awaitable[bytes]]
 """Return the bytes behind an address or base64. Raises the `PortraitRefused` family."""
 ReadPicture = Callable[[bytes], Awaitable[bytes]]
-"""Decode a stranger's picture in a process of its own and return it as a JPEG. Raises `BackgroundRefused`,
-`ImageTooLarge`.
-"""
+"""Decode a stranger's picture in a process of its own and return it as a JPEG. Raises the `PortraitRefused` family."""
 
 
 async def read_with_engine(image: bytes) -> bytes:
+    """The real reading; imported when first used, as the service itself needs nothing of it."""
     from visavis.engine.images.picture import read_picture
 
-    return await read_picture(image)
+    with engine_errors_told():
+        return await read_picture(image)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,15 +60,14 @@ class Backgrounds:
 
         Raises `BackgroundRefused`, `ImageTooLarge`, and `NoCapacity` when too many are waited for.
         """
-        source = change.image
-        if source is None:
+        if not isinstance(change.background, PictureSource):
             return None
         if self._taking >= AT_ONCE + WAITING:
             raise NoCapacity("Too many background images are being read", suggestion="Try again in a few seconds")
         self._taking += 1
         try:
             async with self._turns:
-                jpeg = await self._read_picture(await self._read_source(source))
+                jpeg = await self._read_picture(await self._read_source(change.background.text))
         except ImageTooLarge:
             raise
         except PortraitRefused as refused:
@@ -86,10 +86,11 @@ class Backgrounds:
         return await self._blobs.get(_name(session_id, picture_id))
 
     def output_of(self, record: SessionRecord) -> Output:
-        """Return how a session looks. Raises `BackgroundRefused`, `FramingRefused` for an output of an older version
-        that cannot be read any more.
-        """
-        return AS_IS if record.output is None else Output.from_plain(record.output)
+        """Return how a session looks. Raises `InvalidOutput` for an output that this version cannot read any more."""
+        try:
+            return AS_IS if record.output is None else Output.from_plain(record.output)
+        except (ValueError, KeyError):
+            raise InvalidOutput("The session's output was written by another version") from None
 
     async def forget_others(self, session_id: str, output: Output) -> None:
         """Remove the session's pictures that it does not show."""

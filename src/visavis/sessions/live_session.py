@@ -10,9 +10,10 @@ import structlog
 
 from visavis.channel.port import SessionOver, TakenOver
 from visavis.engine.motion.states import State
-from visavis.engine.output import Output, OutputChange
+from visavis.engine.output import Output
 from visavis.errors import SessionEnded
 from visavis.fleet.port import Performer
+from visavis.output_json import OutputChange
 from visavis.sessions.attachment import Attachment
 from visavis.sessions.backgrounds import Backgrounds
 from visavis.sessions.deadlines import Deadlines

@@ -12,7 +12,7 @@ import anyio
 
 from visavis.accounts.service import Accounts
 from visavis.avatars.service import Avatars
-from visavis.engine.output import AS_IS, OutputChange
+from visavis.engine.output import AS_IS
 from visavis.engine.pack_ref import PackRef
 from visavis.errors import (
     AvatarNotFound,
@@ -23,6 +23,7 @@ from visavis.errors import (
     SessionNotFound,
 )
 from visavis.ids import is_id, new_id
+from visavis.output_json import OutputChange
 from visavis.sessions.backgrounds import Backgrounds, Picture
 from visavis.sessions.lifecycle import Act, EndReason, Status, move
 from visavis.sessions.live_sessions import LiveSessions

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from visavis.engine.render.backdrop import Backdrop, Framing
+from visavis.refusals import engine_errors_told
 
 if TYPE_CHECKING:  # the service names the parts of a stage and carries none of them, numpy least of all
     from visavis.engine.pack.avatar_pack import AvatarPack
@@ -63,14 +64,16 @@ class _PackedAvatar:
 
         if len(self.pack.plans) >= KEPT_SIZES:
             self.pack.plans.clear()  # renderers keep their own; the next of a size lays it out anew
-        return CpuRenderer(self.pack, width_px, height_px, backdrop, framing, image)
+        with engine_errors_told():
+            return CpuRenderer(self.pack, width_px, height_px, backdrop, framing, image)
 
 
 class _BuiltIn:
     def load_avatar(self, path: Path) -> Avatar:
         from visavis.engine.pack.avatar_pack import AvatarPack
 
-        return _PackedAvatar(AvatarPack.load(path))
+        with engine_errors_told():
+            return _PackedAvatar(AvatarPack.load(path))
 
     def open_speech(self) -> SpeechToMotion:
         from visavis.engine.speech.stream import SpeechStream

@@ -15,8 +15,8 @@ from tests.engine.portrait.photos import (
     see_through,
     with_exif_orientation,
 )
+from visavis.engine.errors import ImageRefused
 from visavis.engine.images.decode import BEHIND_TRANSPARENCY, decode_image
-from visavis.errors import PortraitRefused
 
 ORIGINAL = np.asarray(portrait()).astype(int)
 
@@ -26,12 +26,11 @@ def difference(picture: NDArray[np.uint8]) -> float:
 
 
 @pytest.mark.parametrize("name", REFUSED_BEFORE_LOOKING)
-def test_what_is_no_sound_image_is_refused_with_its_code(name: str) -> None:
-    make, code = REFUSED_BEFORE_LOOKING[name]
-    with pytest.raises(PortraitRefused) as refused:
+def test_what_is_no_sound_image_is_refused_with_its_reason(name: str) -> None:
+    make, reason = REFUSED_BEFORE_LOOKING[name]
+    with pytest.raises(ImageRefused) as refused:
         decode_image(make())
-    assert refused.value.code == code
-    assert refused.value.status == {"IMAGE_TOO_LARGE": 413, "IMAGE_TYPE": 415}.get(code, 400)
+    assert refused.value.reason == reason
     assert refused.value.suggestion
 
 

@@ -14,6 +14,8 @@ import numpy as np
 import skimage.data
 from PIL import Image
 
+from visavis.engine.errors import Reason
+
 WALL = (120, 135, 150)
 
 
@@ -84,24 +86,24 @@ def animated_gif(frames: int) -> bytes:
     return encoded(portrait().quantize(64), "GIF", save_all=True, append_images=walls)
 
 
-REFUSED_BEFORE_LOOKING: dict[str, tuple[Callable[[], bytes], str]] = {
-    "nothing": (lambda: b"", "IMAGE_UNREADABLE"),
-    "text": (lambda: b"hello", "IMAGE_TYPE"),
-    "svg": (lambda: b'<svg xmlns="http://www.w3.org/2000/svg"/>', "IMAGE_TYPE"),
-    "html": (lambda: b"<!doctype html><img src=x>", "IMAGE_TYPE"),
-    "pdf": (lambda: b"%PDF-1.7\n", "IMAGE_TYPE"),
-    "bmp": (lambda: encoded(portrait(), "BMP"), "IMAGE_TYPE"),
-    "tiff": (lambda: encoded(portrait(), "TIFF"), "IMAGE_TYPE"),
-    "jpeg_in_name_only": (lambda: b"\xff\xd8\xff\xe0" + b"no picture" * 50, "IMAGE_UNREADABLE"),
-    "jpeg_truncated": (lambda: encoded(portrait())[:9000], "IMAGE_UNREADABLE"),
-    "png_truncated": (lambda: encoded(portrait(), "PNG")[:90_000], "IMAGE_UNREADABLE"),
-    "gif_truncated": (lambda: encoded(portrait().quantize(64), "GIF")[:30_000], "IMAGE_UNREADABLE"),
-    "webp_truncated": (lambda: encoded(portrait(), "WEBP")[:8000], "IMAGE_UNREADABLE"),
-    "png_of_no_size": (lambda: png_claiming(0, 0), "IMAGE_UNREADABLE"),
-    "png_without_pixels": (lambda: png_claiming(600, 600), "IMAGE_UNREADABLE"),
-    "png_bomb": (lambda: png_claiming(60_000, 60_000), "IMAGE_TOO_LARGE"),
-    "png_just_too_large": (lambda: png_claiming(9000, 9000), "IMAGE_TOO_LARGE"),
-    "gif_screen_bomb": (lambda: gif_claiming(65_000, 5), "IMAGE_TOO_LARGE"),
-    "gif_frame_bomb": (lambda: gif_claiming(5, 65_000), "IMAGE_TOO_LARGE"),
-    "too_many_bytes": (lambda: b"\xff\xd8\xff" + b"0" * 10_000_000, "IMAGE_TOO_LARGE"),
+REFUSED_BEFORE_LOOKING: dict[str, tuple[Callable[[], bytes], Reason]] = {
+    "nothing": (lambda: b"", Reason.UNREADABLE),
+    "text": (lambda: b"hello", Reason.UNKNOWN_TYPE),
+    "svg": (lambda: b'<svg xmlns="http://www.w3.org/2000/svg"/>', Reason.UNKNOWN_TYPE),
+    "html": (lambda: b"<!doctype html><img src=x>", Reason.UNKNOWN_TYPE),
+    "pdf": (lambda: b"%PDF-1.7\n", Reason.UNKNOWN_TYPE),
+    "bmp": (lambda: encoded(portrait(), "BMP"), Reason.UNKNOWN_TYPE),
+    "tiff": (lambda: encoded(portrait(), "TIFF"), Reason.UNKNOWN_TYPE),
+    "jpeg_in_name_only": (lambda: b"\xff\xd8\xff\xe0" + b"no picture" * 50, Reason.UNREADABLE),
+    "jpeg_truncated": (lambda: encoded(portrait())[:9000], Reason.UNREADABLE),
+    "png_truncated": (lambda: encoded(portrait(), "PNG")[:90_000], Reason.UNREADABLE),
+    "gif_truncated": (lambda: encoded(portrait().quantize(64), "GIF")[:30_000], Reason.UNREADABLE),
+    "webp_truncated": (lambda: encoded(portrait(), "WEBP")[:8000], Reason.UNREADABLE),
+    "png_of_no_size": (lambda: png_claiming(0, 0), Reason.UNREADABLE),
+    "png_without_pixels": (lambda: png_claiming(600, 600), Reason.UNREADABLE),
+    "png_bomb": (lambda: png_claiming(60_000, 60_000), Reason.TOO_LARGE),
+    "png_just_too_large": (lambda: png_claiming(9000, 9000), Reason.TOO_LARGE),
+    "gif_screen_bomb": (lambda: gif_claiming(65_000, 5), Reason.TOO_LARGE),
+    "gif_frame_bomb": (lambda: gif_claiming(5, 65_000), Reason.TOO_LARGE),
+    "too_many_bytes": (lambda: b"\xff\xd8\xff" + b"0" * 10_000_000, Reason.TOO_LARGE),
 }

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from tests.engine.portrait.photos import cat, on_wall, portrait, profile
+from visavis.engine.errors import ImageRefused, Reason
 from visavis.engine.portrait.face import describe_face, find_face
 from visavis.engine.portrait.models import Models
-from visavis.errors import PortraitRefused
 
 EYE_CENTRE, EYE_DISTANCE_PX = np.array([225.0, 103.0]), 41.4  # of the portrait at 512 px, measured by hand
 NOSE_TIP, UPPER_LIP, LOWER_LIP, CHIN = 1, 13, 14, 152
@@ -80,31 +80,31 @@ def test_a_photo_without_its_orientation_tag_is_turned(quarter_turns: int, model
 
 
 @pytest.mark.parametrize(
-    ("picture", "code"),
+    ("picture", "reason"),
     [
-        pytest.param(cat, "NO_FACE", id="a cat"),
-        pytest.param(lambda: Image.new("RGB", (800, 600), (200, 180, 160)), "NO_FACE", id="a wall"),
-        pytest.param(lambda: Image.new("RGB", (1, 1)), "NO_FACE", id="one pixel"),
-        pytest.param(lambda: Image.new("RGB", (4000, 3)), "NO_FACE", id="a hair"),
-        pytest.param(lambda: portrait().crop((222, 0, 500, 400)), "NO_FACE", id="half a face"),
-        pytest.param(lambda: portrait().crop((60, 0, 400, 158)), "NO_FACE", id="without a chin"),
+        pytest.param(cat, Reason.NO_FACE, id="a cat"),
+        pytest.param(lambda: Image.new("RGB", (800, 600), (200, 180, 160)), Reason.NO_FACE, id="a wall"),
+        pytest.param(lambda: Image.new("RGB", (1, 1)), Reason.NO_FACE, id="one pixel"),
+        pytest.param(lambda: Image.new("RGB", (4000, 3)), Reason.NO_FACE, id="a hair"),
+        pytest.param(lambda: portrait().crop((222, 0, 500, 400)), Reason.NO_FACE, id="half a face"),
+        pytest.param(lambda: portrait().crop((60, 0, 400, 158)), Reason.NO_FACE, id="without a chin"),
         pytest.param(
             lambda: on_wall(
                 1024, 512, (portrait(), (0, 0)), (portrait().transpose(Image.Transpose.FLIP_LEFT_RIGHT), (512, 0))
             ),
-            "SEVERAL_FACES",
+            Reason.SEVERAL_FACES,
             id="two people",
         ),
-        pytest.param(lambda: on_wall(600, 450, (portrait(110), (250, 150))), "FACE_TOO_SMALL", id="far away"),
-        pytest.param(profile, "FACE_TURNED_AWAY", id="from the side"),
+        pytest.param(lambda: on_wall(600, 450, (portrait(110), (250, 150))), Reason.FACE_TOO_SMALL, id="far away"),
+        pytest.param(profile, Reason.FACE_TURNED_AWAY, id="from the side"),
     ],
 )
-def test_what_cannot_be_used_is_refused_with_its_code(
-    picture: Callable[[], Image.Image], code: str, models: Models
+def test_what_cannot_be_used_is_refused_with_its_reason(
+    picture: Callable[[], Image.Image], reason: Reason, models: Models
 ) -> None:
-    with pytest.raises(PortraitRefused) as refused:
+    with pytest.raises(ImageRefused) as refused:
         find_face(pixels(picture()), models)
-    assert refused.value.code == code and refused.value.suggestion
+    assert refused.value.reason == reason and refused.value.suggestion
 
 
 @pytest.mark.parametrize(("yaw_deg", "roll_deg"), [(0, 0), (20, 0), (-25, 10), (0, -15)])

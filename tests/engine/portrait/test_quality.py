@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
+from visavis.engine.errors import ImageRefused, Reason
 from visavis.engine.portrait.examine import Examination, examine_photo
 from visavis.engine.portrait.models import Models
 from visavis.engine.portrait.placed import bend, place_face, seven_places
 from visavis.engine.portrait.points import NAMES, SevenPoints, judge_points
-from visavis.errors import PortraitRefused
 from visavis.library import DEFAULT_PORTRAIT
 
 models = cache(Models)
@@ -115,6 +115,6 @@ FACE = [(30.0, 30.0), (60.0, 30.0), (35.0, 60.0), (55.0, 60.0), (45.0, 57.0), (4
 )
 def test_points_that_cannot_be_a_face_are_refused(moved: int, to: tuple[float, float]) -> None:
     judge_points(FACE)
-    with pytest.raises(PortraitRefused) as refused:
+    with pytest.raises(ImageRefused) as refused:
         judge_points([to if i == moved else point for i, point in enumerate(FACE)])
-    assert refused.value.code == "INVALID_POINTS" and refused.value.suggestion
+    assert refused.value.reason == Reason.WRONG_POINTS and refused.value.suggestion

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -18,8 +17,7 @@ from visavis.engine.portrait.face import describe_face
 from visavis.engine.portrait.fill import fill_from_known
 from visavis.engine.portrait.matte import without_islands
 from visavis.engine.portrait.models import Models
-from visavis.engine.portrait.study import PortraitStudy, load_study, save_study
-from visavis.errors import PackUnreadable
+from visavis.engine.portrait.study import PortraitStudy
 
 models = cache(Models)
 
@@ -187,19 +185,6 @@ def test_a_cut_moves_pixels_and_points_alike() -> None:
         point = map_points(np.array([[250, 120]], np.float32), cut.matrix())
         assert np.abs(point[0] - middle).max() < 0.6
         assert np.allclose(map_points(point, inverse(cut.matrix())), [[250, 120]], atol=1e-3)
-
-
-def test_a_study_survives_its_file_and_other_files_are_refused(tmp_path: Path) -> None:
-    study = examined().study
-    save_study(study, tmp_path / "study.npz")
-    again = load_study(tmp_path / "study.npz")
-    for name in ("picture", "landmarks", "matte", "background"):
-        assert np.array_equal(getattr(again, name), getattr(study, name))
-    (tmp_path / "torn.npz").write_bytes((tmp_path / "study.npz").read_bytes()[:5000])
-    (tmp_path / "text.npz").write_text("no study")
-    for name in ("torn.npz", "text.npz", "absent.npz"):
-        with pytest.raises(PackUnreadable):
-            load_study(tmp_path / name)
 
 
 def test_stray_hair_moves_with_the_head_and_a_busy_wall_does_not() -> None:

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from tests.engine.render.conftest import motion
+from visavis.engine.errors import PackUnreadable
 from visavis.engine.pack import avatar_pack as packs
 from visavis.engine.pack.avatar_pack import AvatarPack
 from visavis.engine.render.cpu import CpuRenderer
-from visavis.errors import PackUnreadable
 
 
 def test_a_saved_pack_renders_the_same_face(pack: AvatarPack, tmp_path: Path) -> None:

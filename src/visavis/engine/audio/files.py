@@ -11,7 +11,7 @@ import soxr
 from numpy.typing import NDArray
 
 from visavis.engine.audio.mel import RATE_HZ
-from visavis.errors import AudioUnreadable
+from visavis.engine.errors import AudioUnreadable
 
 
 def to_pcm16(samples: NDArray[np.floating[Any]]) -> NDArray[np.int16]:

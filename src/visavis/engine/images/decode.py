@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps
 
+from visavis.engine.errors import ImageRefused, Reason
 from visavis.engine.images.image_type import MAX_PIXELS, image_type
-from visavis.errors import ImageTooLarge, PortraitRefused
 
 # photos are halved while their long side stays above this: a full figure of 2600 px still has about 80 px between the
 # eyes
@@ -55,7 +55,7 @@ def decode_image(image: bytes) -> DecodedPhoto:
     """Return the first picture in `image`.
 
     Transparency lies on a light neutral grey; CMYK, palettes, 16 bit and embedded colour profiles become sRGB. Raises
-    ImageTooLarge (bytes, or pixels claimed, before any is decoded), ImageTypeRefused, PortraitRefused.
+    ImageRefused: TOO_LARGE (bytes, or pixels claimed, before any is decoded), UNKNOWN_TYPE, UNREADABLE.
     """
     kind = image_type(image)
     try:
@@ -67,7 +67,8 @@ def decode_image(image: bytes) -> DecodedPhoto:
     except Image.DecompressionBombError as error:
         raise _too_many_pixels() from error
     except UNREADABLE as error:
-        raise PortraitRefused(
+        raise ImageRefused(
+            Reason.UNREADABLE,
             "The image is damaged or incomplete",
             suggestion="Save the photo again and send the new file",
         ) from error
@@ -79,9 +80,10 @@ def _judge_size(size: tuple[int, int]) -> None:
         raise _too_many_pixels(size)
 
 
-def _too_many_pixels(size: tuple[int, int] | None = None) -> ImageTooLarge:
+def _too_many_pixels(size: tuple[int, int] | None = None) -> ImageRefused:
     claimed = f"{size[0]} x {size[1]} px are" if size else "The image has"
-    return ImageTooLarge(
+    return ImageRefused(
+        Reason.TOO_LARGE,
         f"{claimed} too many pixels; at most {MAX_PIXELS // 1_000_000} million are taken",
         suggestion="Send a smaller photo",
     )

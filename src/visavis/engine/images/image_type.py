@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from visavis.errors import ImageTooLarge, ImageTypeRefused, PortraitRefused
+from visavis.engine.errors import ImageRefused, Reason
 
 ImageType = Literal["JPEG", "PNG", "GIF", "WEBP"]
 
@@ -22,16 +22,16 @@ TYPE_SUGGESTION = "Send a JPEG, PNG, WebP or GIF"
 def image_type(image: bytes) -> ImageType:
     """Return the type that the content shows, whatever name or label it came with.
 
-    Raises ImageTooLarge (over MAX_IMAGE_BYTES), PortraitRefused IMAGE_UNREADABLE (empty) and ImageTypeRefused (anything
-    else).
+    Raises ImageRefused: TOO_LARGE (over MAX_IMAGE_BYTES), UNREADABLE (empty), UNKNOWN_TYPE (anything else).
     """
     if len(image) > MAX_IMAGE_BYTES:
-        raise ImageTooLarge(
+        raise ImageRefused(
+            Reason.TOO_LARGE,
             f"The image has {len(image) / 1e6:.1f} MB; at most 10 MB are taken",
             suggestion="Send a smaller or more compressed photo",
         )
     if not image:
-        raise PortraitRefused("The image is empty", suggestion=TYPE_SUGGESTION)
+        raise ImageRefused(Reason.UNREADABLE, "The image is empty", suggestion=TYPE_SUGGESTION)
     if image[:3] == b"\xff\xd8\xff":
         return "JPEG"
     if image[:8] == b"\x89PNG\r\n\x1a\n":
@@ -41,7 +41,8 @@ def image_type(image: bytes) -> ImageType:
     if image[:4] == b"RIFF" and image[8:12] == b"WEBP":
         return "WEBP"
     named = _other_type(image)
-    raise ImageTypeRefused(
+    raise ImageRefused(
+        Reason.UNKNOWN_TYPE,
         f"The file is {named}; JPEG, PNG, WebP and GIF are taken"
         if named
         else "The file is not a JPEG, PNG, WebP or GIF image",

@@ -12,7 +12,7 @@ LONG_SIDE_PX = 1920  # of the largest output
 
 
 def run(image: bytes, arguments: list[str]) -> bytes:
-    """Return a JPEG. Raises the PortraitRefused family."""
+    """Return a JPEG. Raises ImageRefused."""
     picture = Image.fromarray(decode_image(image).picture)
     picture.thumbnail((LONG_SIDE_PX, LONG_SIDE_PX), Image.Resampling.LANCZOS)
     jpeg = io.BytesIO()

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json
 
-from visavis.errors import PortraitRefused, VisavisError, error_of
+from visavis.engine.errors import ImageRefused, Reason
 
 REFUSED = 3  # the exit status that goes with it
 
 
-def write_refusal(refusal: PortraitRefused) -> bytes:
-    return json.dumps({"code": refusal.code, "message": refusal.message, "suggestion": refusal.suggestion}).encode()
+def write_refusal(refusal: ImageRefused) -> bytes:
+    return json.dumps({"reason": refusal.reason, "message": refusal.message, "suggestion": refusal.suggestion}).encode()
 
 
-def read_refusal(answer: bytes) -> VisavisError:
+def read_refusal(answer: bytes) -> ImageRefused:
     """Return the refusal that `write_refusal` wrote. Raises ValueError for anything else."""
     try:
         told = json.loads(answer)
-        return error_of(told["code"], told["message"], suggestion=told["suggestion"])
+        return ImageRefused(Reason(told["reason"]), told["message"], suggestion=told["suggestion"])
     except (KeyError, TypeError) as error:
         raise ValueError("not a refusal") from error

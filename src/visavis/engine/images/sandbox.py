@@ -16,9 +16,9 @@ from typing import IO
 import anyio
 from anyio.to_thread import run_sync
 
+from visavis.engine.errors import ImageRefused, Reason, SandboxFailed
 from visavis.engine.images.image_type import image_type
 from visavis.engine.images.refusal import REFUSED, read_refusal
-from visavis.errors import PortraitRefused, PreparationFailed
 
 # What the process may know of this one's environment: enough to start, and no secrets.
 KEPT_VARIABLES = (
@@ -46,8 +46,8 @@ class Job:
 
 
 def run_job(image: bytes, job: Job) -> bytes:
-    """Return what the job makes of the image. Raises the PortraitRefused family, and PreparationFailed when the fault
-    is ours. Blocks.
+    """Return what the job makes of the image. Raises ImageRefused, and SandboxFailed when the fault is ours.
+    Blocks.
     """
     image_type(image)
     with _as_file(image) as stdin:
@@ -95,9 +95,11 @@ def _environment() -> dict[str, str]:
     return {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ} | FRUGAL | QUIET
 
 
-def _took_too_long() -> PortraitRefused:
-    return PortraitRefused(
-        "The image took too long to work through", suggestion="Save the photo again, smaller, and send the new file"
+def _took_too_long() -> ImageRefused:
+    return ImageRefused(
+        Reason.UNREADABLE,
+        "The image took too long to work through",
+        suggestion="Save the photo again, smaller, and send the new file",
     )
 
 
@@ -108,11 +110,13 @@ def _answer(status: int, answer: bytes, complaint: bytes) -> bytes:
         try:
             refusal = read_refusal(answer)
         except ValueError:
-            raise PreparationFailed("The image worker refused without a reason") from None
+            raise SandboxFailed("The image worker refused without a reason") from None
         raise refusal
     if status < 0:  # ended by a signal: a limit was reached, or a decoder fell over the image
-        raise PortraitRefused(
-            "The image could not be worked through", suggestion="Save the photo again and send the new file"
+        raise ImageRefused(
+            Reason.UNREADABLE,
+            "The image could not be worked through",
+            suggestion="Save the photo again and send the new file",
         )
     last_line = complaint.decode(errors="replace").strip().rpartition("\n")[2]
-    raise PreparationFailed(f"The image worker failed with status {status}: {last_line}")
+    raise SandboxFailed(f"The image worker failed with status {status}: {last_line}")

@@ -14,9 +14,9 @@ import sys
 from importlib import import_module
 from typing import Protocol, cast
 
+from visavis.engine.errors import ImageRefused
 from visavis.engine.images.image_type import MAX_IMAGE_BYTES
 from visavis.engine.images.refusal import REFUSED, write_refusal
-from visavis.errors import PortraitRefused
 
 # address space; the largest photos that pass take 1.3 GB of it on 2 cores, and more cores reserve more
 MEMORY_LIMIT_BYTES = 4 << 30
@@ -29,7 +29,7 @@ class JobModule(Protocol):
     """What is done with an image; imported before the limits are set, run within them."""
 
     def run(self, image: bytes, arguments: list[str]) -> bytes:
-        """Return the answer. Raises the PortraitRefused family."""
+        """Return the answer. Raises ImageRefused."""
         ...
 
 
@@ -64,7 +64,7 @@ def main() -> int:
     status = 0
     try:
         answer = job.run(image, sys.argv[2:])
-    except PortraitRefused as refusal:
+    except ImageRefused as refusal:
         answer, status = write_refusal(refusal), REFUSED
     answers.write(answer)
     answers.flush()

@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from visavis.engine.errors import PackUnreadable
 from visavis.engine.pack.version import FORMAT_VERSION
-from visavis.errors import PackUnreadable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

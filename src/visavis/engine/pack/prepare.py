@@ -10,10 +10,10 @@ from pathlib import Path
 import anyio
 from anyio.to_thread import run_sync
 
+from visavis.engine.errors import SandboxFailed
 from visavis.engine.images.sandbox import Job, run_job, run_job_async
 from visavis.engine.portrait.points import SevenPoints
 from visavis.engine.portrait.report import PreparationReport, read_report
-from visavis.errors import PreparationFailed
 
 # of the wall clock: two seconds of work may wait long on a busy machine, and a good photo must not be refused for that
 TIMEOUT_S = 60.0
@@ -27,8 +27,8 @@ def prepare_avatar(
 
     The pack holds what `AvatarPack.save` writes, `image.jpg` (the levelled, framed photo, at most 1200 px wide),
     `preview.jpg` (500 x 500) and `report.json`. `points` say where the face is; without them it is found. Blocks for
-    about two seconds. Raises the PortraitRefused family: `code`, `message` and `suggestion` say what is wrong with the
-    photo; FileExistsError; PreparationFailed when the fault is ours.
+    about two seconds. Raises ImageRefused: `reason`, `message` and `suggestion` say what is wrong with the photo;
+    FileExistsError; SandboxFailed when the fault is ours.
     """
     there = _make_room(folder)
     try:
@@ -70,7 +70,7 @@ def _clear(folder: Path, there: bool) -> None:
 
 
 def _job(folder: Path, points: SevenPoints | None, timeout_s: float) -> Job:
-    given = () if points is None else (points.json(),)
+    given = () if points is None else (points.plain(),)
     return Job(module="visavis.engine.pack.prepare_job", arguments=(str(folder), *given), timeout_s=timeout_s)
 
 
@@ -78,4 +78,4 @@ def _report(answer: bytes) -> PreparationReport:
     try:
         return read_report(answer.decode())
     except ValueError:
-        raise PreparationFailed("The image worker gave no report") from None
+        raise SandboxFailed("The image worker gave no report") from None

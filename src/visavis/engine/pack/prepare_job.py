@@ -10,7 +10,7 @@ import cv2
 from PIL import Image
 
 from visavis.engine.portrait.examine import Examination, examine_photo
-from visavis.engine.portrait.points import read_points
+from visavis.engine.portrait.points import SevenPoints
 from visavis.engine.portrait.quality import remarks_on_mouth
 from visavis.engine.portrait.report import (
     IMAGE_NAME,
@@ -23,11 +23,11 @@ from visavis.engine.portrait.report import (
 
 def run(image: bytes, arguments: list[str]) -> bytes:
     """Return the report on the photo, as JSON. `arguments`: the empty folder for the pack, and the seven points as JSON
-    where they are given. Raises the PortraitRefused family.
+    where they are given. Raises ImageRefused.
     """
     cv2.setNumThreads(1)
     folder, *given = arguments
-    points = read_points(given[0]) if given else None
+    points = SevenPoints.from_plain(given[0]) if given else None
     report = save_examination(examine_photo(image, points=points), Path(folder))
     return write_report(report).encode()
 

@@ -42,7 +42,7 @@ def examine_photo(image: bytes, models: Models | None = None, points: SevenPoint
     """Examine a JPEG, PNG, WebP or GIF of one person, whose face is where `points` say if they are given, and else is
     found.
 
-    Raises the PortraitRefused family, with a reason a person understands.
+    Raises ImageRefused, with a reason a person understands.
     """
     steps_ms: dict[str, float] = {}
     began = time.perf_counter()

@@ -13,10 +13,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from visavis.engine.errors import ImageRefused, Reason
 from visavis.engine.portrait.crop import Cut, cut_out, inverse, map_points
 from visavis.engine.portrait.look import look_for_faces
 from visavis.engine.portrait.models import DetectedFace, Models
-from visavis.errors import FaceTooSmall, FaceTurnedAway, NoFace, SeveralFaces
 
 # a second face this prominent, relative to the first, makes the choice a guess; a lesser one is a passer-by
 RIVAL = 0.62
@@ -102,11 +102,12 @@ def find_face(picture: NDArray[np.uint8], models: Models, *, reduced: int = 1) -
     """Return the picture, turned by quarters if only that showed a face, and its one face.
 
     `reduced`: by how much the photo was scaled down before; its own resolution is what is judged.
-    Raises NoFace, SeveralFaces, FaceTooSmall or FaceTurnedAway.
+    Raises ImageRefused: NO_FACE, SEVERAL_FACES, FACE_TOO_SMALL or FACE_TURNED_AWAY.
     """
     sight = look_for_faces(picture, models)
     if not sight.faces:
-        raise NoFace(
+        raise ImageRefused(
+            Reason.NO_FACE,
             "No face can be seen in the photo",
             suggestion="Send a photo of one person who faces the camera",
         )
@@ -123,7 +124,8 @@ def find_face(picture: NDArray[np.uint8], models: Models, *, reduced: int = 1) -
     face = describe_face(landmarks)
     others = [other for other in rest if _is_another(picture, other, face, models)]
     if any(_prominence(picture, other) >= RIVAL * _prominence(picture, main) for other in others):
-        raise SeveralFaces(
+        raise ImageRefused(
+            Reason.SEVERAL_FACES,
             "More than one face can be seen in the photo",
             suggestion="Crop the photo to one person and send it again",
         )
@@ -157,7 +159,8 @@ def _is_another(picture: NDArray[np.uint8], other: DetectedFace, face: FoundFace
 
 def _judge(picture: NDArray[np.uint8], face: FoundFace, reduced: int) -> None:
     if abs(face.yaw_deg) > MOST_YAW_DEG or abs(face.pitch_deg) > MOST_PITCH_DEG:
-        raise FaceTurnedAway(
+        raise ImageRefused(
+            Reason.FACE_TURNED_AWAY,
             f"The face is turned away (about {abs(face.yaw_deg):.0f} degrees sideways, "
             f"{abs(face.pitch_deg):.0f} up or down)",
             suggestion="Send a photo in which the person faces the camera",
@@ -165,7 +168,8 @@ def _judge(picture: NDArray[np.uint8], face: FoundFace, reduced: int) -> None:
     eye_distance_px = face.eye_distance_px * reduced
     if eye_distance_px < LEAST_EYE_DISTANCE_PX:
         needed = math.ceil(LEAST_EYE_DISTANCE_PX / eye_distance_px * 10) / 10
-        raise FaceTooSmall(
+        raise ImageRefused(
+            Reason.FACE_TOO_SMALL,
             f"The face is too small: {eye_distance_px:.0f} px between the eyes, at least "
             f"{LEAST_EYE_DISTANCE_PX:.0f} are needed",
             suggestion=f"Send the photo at least {needed:.1f} times as large, or one taken from nearer",
@@ -174,7 +178,8 @@ def _judge(picture: NDArray[np.uint8], face: FoundFace, reduced: int) -> None:
     margin = 0.05 * face.eye_distance_px
     x, y = face.landmarks[list(MUST_BE_SEEN), 0], face.landmarks[list(MUST_BE_SEEN), 1]
     if x.min() < -margin or y.min() < -margin or x.max() > width + margin or y.max() > height + margin:
-        raise NoFace(
+        raise ImageRefused(
+            Reason.NO_FACE,
             "The face is cut off by the edge of the photo",
             suggestion="Send a photo that shows the whole face, chin and brows",
         )
@@ -219,8 +224,8 @@ def refine_mesh(picture: NDArray[np.uint8], face: FoundFace, models: Models) -> 
     """Return the face's landmarks, float32 (478, 3), as the mean of several looks at it.
 
     One look, 12 ms long, is uncertain by 0.4 % of the eye distance (standard deviation over shifted crops, measured),
-    the mean of six by 0.2 %. Raises NoFace where the looks do not agree: then each saw something else
-    in what is no face.
+    the mean of six by 0.2 %. Raises ImageRefused NO_FACE where the looks do not agree: then each saw
+    something else in what is no face.
     """
     unit = face.eye_distance_px
     x, y = face.eye_centre
@@ -247,8 +252,9 @@ def _smoothed(shown: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(cv2.medianBlur(shown, 7), dtype=np.uint8)
 
 
-def _unclear() -> NoFace:
-    return NoFace(
+def _unclear() -> ImageRefused:
+    return ImageRefused(
+        Reason.NO_FACE,
         "No clear face can be seen in the photo",
         suggestion="Send a sharp, well lit photo of one whole face",
     )

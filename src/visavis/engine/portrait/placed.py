@@ -11,11 +11,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from visavis.engine.errors import ImageRefused, Reason
 from visavis.engine.portrait.crop import Cut, cut_out, inverse, map_points
 from visavis.engine.portrait.face import LEAST_EYE_DISTANCE_PX, FoundFace, describe_face
 from visavis.engine.portrait.models import Models
 from visavis.engine.portrait.points import SevenPoints, judge_points
-from visavis.errors import FaceTooSmall
 
 # float32 (478, 3), eyes 1 apart, (0, 0) between them; tools/mean_face.py made it
 MEAN_FACE = Path(__file__).with_name("mean_face.npy")
@@ -29,7 +29,7 @@ STIFFNESS = 1e-4
 
 
 def place_face(picture: NDArray[np.uint8], points: SevenPoints, models: Models, *, reduced: int = 1) -> FoundFace:
-    """Return the face that `points` mark in `picture`, uint8 (H, W, 3). Raises PortraitRefused INVALID_POINTS or
+    """Return the face that `points` mark in `picture`, uint8 (H, W, 3). Raises ImageRefused WRONG_POINTS or
     FACE_TOO_SMALL.
     """
     height, width = picture.shape[:2]
@@ -38,7 +38,8 @@ def place_face(picture: NDArray[np.uint8], points: SevenPoints, models: Models, 
     targets = np.array(px, np.float64)
     eyes_px = float(np.hypot(*(targets[1] - targets[0])))
     if eyes_px * reduced < LEAST_EYE_DISTANCE_PX:
-        raise FaceTooSmall(
+        raise ImageRefused(
+            Reason.FACE_TOO_SMALL,
             f"The face is too small: {eyes_px * reduced:.0f} px between the eyes",
             suggestion="Send a larger picture",
         )

@@ -1,15 +1,12 @@
-"""Seven points that a person places on a face which no finder sees: where they come from is json, what they mean is
-said here.
-"""
+"""Seven points that a person places on a face which no finder sees."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from visavis.errors import InvalidPoints
+from visavis.engine.errors import ImageRefused, Reason
 
 Point = tuple[float, float]
 NAMES = ("left_eye", "right_eye", "mouth_left", "mouth_right", "upper_lip", "lower_lip", "chin")
@@ -34,38 +31,21 @@ class SevenPoints:
     lower_lip: Point
     chin: Point
 
-    def json(self) -> str:
+    def plain(self) -> str:
+        """Return what `from_plain` reads: one line of text, for the way into the sandbox."""
         return json.dumps(asdict(self))
+
+    @classmethod
+    def from_plain(cls, text: str) -> SevenPoints:
+        return cls(**{name: tuple(place) for name, place in json.loads(text).items()})
 
     def in_px(self, width_px: int, height_px: int) -> list[Point]:
         """Return the points in the order of NAMES, in px of a picture of that size."""
         return [(x * width_px, y * height_px) for x, y in (getattr(self, name) for name in NAMES)]
 
 
-def read_points(given: object) -> SevenPoints:
-    """Return the points in `given`: json text, or what json holds. Raises InvalidPoints."""
-    if isinstance(given, str):
-        try:
-            given = json.loads(given)
-        except ValueError:
-            raise _refused("points is not json") from None
-    if not isinstance(given, Mapping) or set(given) != set(NAMES):
-        raise _refused("points must name seven places")
-    return SevenPoints(**{name: _point(name, given[name]) for name in NAMES})
-
-
-def _point(name: str, value: object) -> Point:
-    if not isinstance(value, list | tuple) or len(value) != 2 or not all(_within(part) for part in value):
-        raise _refused(f"points.{name} is no place in the picture")
-    return float(value[0]), float(value[1])
-
-
-def _within(part: object) -> bool:
-    return isinstance(part, int | float) and not isinstance(part, bool) and 0.0 <= part <= 1.0
-
-
 def judge_points(px: list[Point]) -> None:
-    """Raise InvalidPoints unless `px`, as `in_px` gives them, could be a face: a drawn one may be far
+    """Raise ImageRefused WRONG_POINTS unless `px`, as `in_px` gives them, could be a face: a drawn one may be far
     from a real one's measures.
     """
     (lx, ly), (rx, ry), *_ = px
@@ -90,5 +70,5 @@ def judge_points(px: list[Point]) -> None:
         raise _refused("The chin is not below the mouth")
 
 
-def _refused(message: str) -> InvalidPoints:
-    return InvalidPoints(message, suggestion=SUGGESTION)
+def _refused(message: str) -> ImageRefused:
+    return ImageRefused(Reason.WRONG_POINTS, message, suggestion=SUGGESTION)

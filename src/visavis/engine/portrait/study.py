@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-
-from visavis.errors import PackUnreadable
 
 LANDMARK_COUNT = 478  # 468 of the face mesh, then 5 of each iris
 
@@ -38,33 +34,3 @@ class PortraitStudy:
         assert self.landmarks.shape == (LANDMARK_COUNT, 3), self.landmarks.shape
         assert self.matte.shape == self.picture.shape[:2], self.matte.shape
         assert self.background.shape == self.picture.shape, self.background.shape
-
-
-def save_study(study: PortraitStudy, path: Path) -> None:
-    """Write a study as one uncompressed .npz file (5 to 10 MB; compressing it would cost more time than finding the
-    face).
-    """
-    with path.open("wb") as file:
-        np.savez(
-            file,
-            picture=study.picture,
-            landmarks=study.landmarks,
-            matte=study.matte,
-            background=study.background,
-            lids=study.lids,
-        )
-
-
-def load_study(path: Path) -> PortraitStudy:
-    """Read what `save_study` wrote. Raises PackUnreadable for anything else."""
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
-            return PortraitStudy(
-                picture=data["picture"].astype(np.uint8, copy=False),
-                landmarks=data["landmarks"].astype(np.float32, copy=False),
-                matte=data["matte"].astype(np.uint8, copy=False),
-                background=data["background"].astype(np.uint8, copy=False),
-                lids=(float(data["lids"][0]), float(data["lids"][1])),
-            )
-    except (OSError, ValueError, KeyError, IndexError, EOFError, AssertionError, zipfile.BadZipFile) as error:
-        raise PackUnreadable(f"{path.name} is no portrait study") from error

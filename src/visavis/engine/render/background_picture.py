@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from visavis.engine.errors import PictureUnreadable
 from visavis.engine.render.backdrop import Backdrop
 from visavis.engine.render.framing import lay_out
 from visavis.engine.render.surroundings import Scene
-from visavis.errors import BackgroundRefused
 
 Array = NDArray[np.float32]
 Picture = NDArray[np.uint8]
@@ -27,7 +27,7 @@ def background_picture(
     """Return the background as RGB, uint8 (height, width, 3), for every kind but "transparent".
 
     `unit`: the eye distance in output px. `image`: the file of the background picture, for the kind "image". Raises
-    BackgroundRefused if it cannot be read.
+    PictureUnreadable if it cannot be read.
     """
     if backdrop.kind == "image":
         return covering(_read(image), width, height)
@@ -80,5 +80,5 @@ def _read(path: Path | None) -> Picture:
     """Read a picture that a sandboxed process decoded and wrote. Bytes from a client never come here."""
     image = cv2.imread(str(path), cv2.IMREAD_COLOR) if path is not None and path.is_file() else None
     if image is None:
-        raise BackgroundRefused("The background image could not be read", suggestion="Send the image again")
+        raise PictureUnreadable("The background image could not be read", suggestion="Send the image again")
     return np.ascontiguousarray(image[..., ::-1])

@@ -52,7 +52,7 @@ class CpuRenderer:
         framing: Framing = AS_EVER,
         image: Path | None = None,
     ) -> None:
-        """`image`: the file of the backdrop's picture, where it has one. Raises BackgroundRefused when it cannot be
+        """`image`: the file of the backdrop's picture, where it has one. Raises PictureUnreadable when it cannot be
         read.
         """
         assert width_px % 2 == 0 and height_px % 2 == 0, (width_px, height_px)

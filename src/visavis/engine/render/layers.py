@@ -51,7 +51,7 @@ class Layers:
         """Return the still picture as I420: without the person in `region`, with them beside it, where nothing moves.
 
         uint8 (height * 3 / 2, width), or (height * 3, width) with the matte below the colours. `unit`: the eye distance
-        in output px. Raises BackgroundRefused if an image cannot be read.
+        in output px. Raises PictureUnreadable if an image cannot be read.
         """
         scene, backdrop = self.scene, self.backdrop
         if backdrop.transparent:

@@ -106,7 +106,7 @@ def plan_for(
     """Return the plan of `pack` at a size and in front of a background. The first call makes it; later calls share it.
 
     `image`: the file of the background picture; files with the same picture_id must have the same content. Raises
-    BackgroundRefused.
+    PictureUnreadable.
     """
     key = (width_px, height_px, backdrop, framing)
     if key not in pack.plans:

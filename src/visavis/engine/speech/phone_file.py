@@ -7,20 +7,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from visavis.engine.errors import PhonesUnreadable
 from visavis.engine.speech.phones import Alphabet, PhonesRefused, TimedPhone, TimedViseme, time_visemes
-from visavis.errors import InvalidPhonemes
 
 
 def read_phone_file(path: Path, alphabet: Alphabet, *, duration_ms: float) -> tuple[TimedViseme, ...]:
     """Return the visemes of a recording of `duration_ms`. Empty lines and lines that begin with # are ignored.
 
-    Raises InvalidPhonemes, which names the line.
+    Raises PhonesUnreadable, which names the line.
     """
     phones, numbers = [], []
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidPhonemes(f"{path.name} cannot be read as text: {error}") from error
+        raise PhonesUnreadable(f"{path.name} cannot be read as text: {error}") from error
     for number, line in enumerate(lines, start=1):
         if not line.strip() or line.startswith("#"):
             continue
@@ -34,9 +34,9 @@ def read_phone_file(path: Path, alphabet: Alphabet, *, duration_ms: float) -> tu
         return time_visemes(phones, alphabet, duration_ms=duration_ms)
     except PhonesRefused as refused:
         if refused.index is None:
-            raise InvalidPhonemes(f"{path.name}: {refused}") from None
-        raise _refused(path, numbers[refused.index], str(refused).partition(": ")[2]) from None
+            raise PhonesUnreadable(f"{path.name}: {refused}") from None
+        raise _refused(path, numbers[refused.index], refused.why) from None
 
 
-def _refused(path: Path, number: int, why: str) -> InvalidPhonemes:
-    return InvalidPhonemes(f"{path.name}, line {number}: {why}")
+def _refused(path: Path, number: int, why: str) -> PhonesUnreadable:
+    return PhonesUnreadable(f"{path.name}, line {number}: {why}")

@@ -1,0 +1,35 @@
+"""The seven points of a face as clients write them, in JSON: {"left_eye": [0.4, 0.3], "right_eye": [0.6, 0.3], …}."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from visavis.engine.portrait.points import NAMES, SUGGESTION, Point, SevenPoints
+from visavis.errors import InvalidPoints
+
+
+def read_points(given: object) -> SevenPoints:
+    """Return the points in `given`: json text, or what json holds. Raises InvalidPoints."""
+    if isinstance(given, str):
+        try:
+            given = json.loads(given)
+        except ValueError:
+            raise _refused("points is not json") from None
+    if not isinstance(given, Mapping) or set(given) != set(NAMES):
+        raise _refused("points must name seven places")
+    return SevenPoints(**{name: _point(name, given[name]) for name in NAMES})
+
+
+def _point(name: str, value: object) -> Point:
+    if not isinstance(value, list | tuple) or len(value) != 2 or not all(_within(part) for part in value):
+        raise _refused(f"points.{name} is no place in the picture")
+    return float(value[0]), float(value[1])
+
+
+def _within(part: object) -> bool:
+    return isinstance(part, int | float) and not isinstance(part, bool) and 0.0 <= part <= 1.0
+
+
+def _refused(message: str) -> InvalidPoints:
+    return InvalidPoints(message, suggestion=SUGGESTION)

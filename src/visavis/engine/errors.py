@@ -1,0 +1,67 @@
+"""What the engine raises. Its errors say what is wrong, and nothing of HTTP or of a channel: whoever calls the engine
+for clients translates them (visavis/refusals.py).
+
+    EngineError
+    ├── ImageRefused        an image that cannot be used; `reason` says why
+    ├── SandboxFailed       the process that decodes images failed: a fault of ours
+    ├── PackUnreadable      an avatar pack that is missing, damaged or of another format version
+    ├── PictureUnreadable   the file of a background picture
+    ├── AudioUnreadable     a sound file
+    └── PhonesUnreadable    a file of phones with their times
+
+A value that is given a wrong part raises ValueError.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why an image was refused. The values are stable: they cross from the sandbox."""
+
+    UNREADABLE = "unreadable"  # empty, damaged, or too much for a decoder
+    TOO_LARGE = "too_large"  # in bytes or in pixels
+    UNKNOWN_TYPE = "unknown_type"
+    NO_FACE = "no_face"
+    SEVERAL_FACES = "several_faces"
+    FACE_TOO_SMALL = "face_too_small"
+    FACE_TURNED_AWAY = "face_turned_away"
+    WRONG_POINTS = "wrong_points"  # the seven points form no face
+
+
+class EngineError(Exception):
+    """The root. `message` and `suggestion` are for a person, and may be shown as they are."""
+
+    def __init__(self, message: str, *, suggestion: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.suggestion = suggestion
+
+
+class ImageRefused(EngineError):
+    """An image that cannot be a portrait or a background."""
+
+    def __init__(self, reason: Reason, message: str, *, suggestion: str | None = None) -> None:
+        super().__init__(message, suggestion=suggestion)
+        self.reason = reason
+
+
+class SandboxFailed(EngineError):
+    """The process that decodes images failed by itself."""
+
+
+class PackUnreadable(EngineError):
+    """An avatar pack that must be made again."""
+
+
+class PictureUnreadable(EngineError):
+    """A background picture that is missing or damaged."""
+
+
+class AudioUnreadable(EngineError):
+    """A file that is not sound."""
+
+
+class PhonesUnreadable(EngineError):
+    """A file of phones with a line that cannot be followed."""
