@@ -19,11 +19,13 @@ import visavis.library
 from tests.conftest import Service, open_service
 from tests.fakes import FakeFleet, FakePerformer, fake_prepare
 from visavis.avatars.preparation import prepare_with_engine
+from visavis.engine import errors as engine_errors
 from visavis.engine.pack.avatar_pack import AvatarPack
 from visavis.engine.pack.version import FORMAT_VERSION
 from visavis.engine.portrait.points import NAMES, SevenPoints
 from visavis.engine.portrait.report import PreparationReport, Remark, write_report
 from visavis.errors import PackUnreadable
+from visavis.refusals import engine_errors_told
 from visavis.stage.port.values import PerformanceSpec
 
 pytestmark = pytest.mark.anyio
@@ -199,7 +201,8 @@ class EngineFleet(FakeFleet):
     async def allocate(self, spec: PerformanceSpec) -> FakePerformer:
         folder = spec.pack.folder_in(self._avatars_dir)
         if not (folder / "pack.npz").read_bytes().startswith(b"a face"):
-            await anyio.to_thread.run_sync(AvatarPack.load, folder)
+            with engine_errors_told():
+                await anyio.to_thread.run_sync(AvatarPack.load, folder)
         return await super().allocate(spec)
 
 
@@ -227,7 +230,7 @@ async def test_a_server_that_starts_anew_mends_packs_that_time_or_a_disk_has_spo
 
     for spoil in (grow_old, cut_short):
         spoil()
-        with pytest.raises(PackUnreadable):
+        with pytest.raises(engine_errors.PackUnreadable):
             AvatarPack.load(pack)
         async with open_service(tmp_path, fleet=EngineFleet(tmp_path)) as again:
             again.client.headers["x-api-key"] = key
