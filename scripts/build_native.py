@@ -44,7 +44,7 @@ def own_compiler() -> list[str] | None:
         source.write_text(PROBE)
         for path in filter(None, map(shutil.which, ("cc", "gcc", "clang"))):
             done = subprocess.run(
-                [path, *FLAGS, "-o", str(source.with_suffix(".so")), str(source)], capture_output=True
+                [path, *FLAGS, "-o", str(source.with_suffix(".so")), str(source)], capture_output=True, check=False
             )
             if done.returncode == 0:
                 return [path]
@@ -66,7 +66,11 @@ class NativeBuildHook(BuildHookInterface):
         environment = dict(os.environ, ZIG_GLOBAL_CACHE_DIR=self._folder.name, ZIG_LOCAL_CACHE_DIR=self._folder.name)
         compiler = own_compiler() or [sys.executable, "-m", "ziglang", "cc"]
         done = subprocess.run(
-            [*compiler, *FLAGS, "-o", str(library), *sources], capture_output=True, text=True, env=environment
+            [*compiler, *FLAGS, "-o", str(library), *sources],
+            capture_output=True,
+            text=True,
+            env=environment,
+            check=False,
         )
         if done.returncode:
             raise RuntimeError(f"the drawing kernels could not be compiled with {' '.join(compiler)}:\n{done.stderr}")

@@ -50,8 +50,8 @@ def dictionary_words() -> list[str]:
     except ImportError:
         return []
     path = Path(pocketsphinx.get_model_path()) / "en-us" / "cmudict-en-us.dict"
-    words = [line.split()[0] for line in path.read_text().splitlines() if re.fullmatch(r"[a-z]{3,12}", line.split()[0])]
-    return words
+    words = (line.split()[0] for line in path.read_text().splitlines())
+    return [word for word in words if re.fullmatch("[a-z]{3,12}", word)]
 
 
 def speak_corpus(utterances: int, seed: int) -> dict[str, list[Spoken]]:

@@ -86,7 +86,7 @@ def align_all(recordings: list[Recording]) -> tuple[dict[str, list[Spoken]], dic
         try:
             pcm = read_recording(recording.path)
             alignment = aligner.align(pcm, recording.text, recording.language) if len(pcm) < LONGEST_S * 16000 else None
-        except Exception as error:  # one broken file of thousands
+        except Exception as error:  # noqa: BLE001  # one broken file of thousands
             count[f"unreadable ({type(error).__name__})"] += 1
             continue
         why = fault(pcm, alignment) if alignment else "not found by the model"
@@ -140,7 +140,7 @@ def transcribe_all(
             try:
                 pcm = read_recording(path)
                 parts = transcribe(pcm) if len(pcm) < LONGEST_S * 16000 else []
-            except Exception as error:  # one broken file of thousands
+            except Exception as error:  # noqa: BLE001  # one broken file of thousands
                 count[f"unreadable ({type(error).__name__})"] += 1
                 continue
             count["s heard"] += round(len(pcm) / 16000)

@@ -17,7 +17,7 @@ _last = 0
 
 def new_id(kind: Kind) -> str:
     """Return a fresh id. Ids made by one process always increase, also within one millisecond."""
-    global _last
+    global _last  # noqa: PLW0603  # one counter in each process
     with _lock:
         _last = max(int(ULID()), _last + 1)
         return f"{kind}_{ULID.from_int(_last)}"

@@ -12,9 +12,10 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import mediapipe as mp
@@ -226,11 +227,11 @@ def _box(renderer: CpuRenderer, points: tuple[int, ...], margin: float) -> tuple
     )
 
 
-def _mesh(*, still: bool):
+def _mesh(*, still: bool) -> Any:
     return mp.solutions.face_mesh.FaceMesh(static_image_mode=still, refine_landmarks=True)
 
 
-def _points(found, picture: Picture) -> Points | None:
+def _points(found: Any, picture: Picture) -> Points | None:
     if not found.multi_face_landmarks:
         return None
     return np.array([[q.x * picture.shape[1], q.y * picture.shape[0]] for q in found.multi_face_landmarks[0].landmark])
@@ -243,7 +244,7 @@ def _find(picture: Picture) -> Points:
     return points
 
 
-def _follow(pictures) -> list[Points | None]:
+def _follow(pictures: Iterable[Picture]) -> list[Points | None]:
     with _mesh(still=False) as mesh:
         return [_points(mesh.process(picture), picture) for picture in pictures]
 

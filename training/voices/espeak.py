@@ -5,6 +5,7 @@ times.
 from __future__ import annotations
 
 import ctypes
+from typing import Any
 
 import numpy as np
 import soxr
@@ -47,7 +48,7 @@ class Espeak:
         self._callback = kind(self._take)
         self._lib.espeak_SetSynthCallback(self._callback)
 
-    def _take(self, wave, count: int, events) -> int:
+    def _take(self, wave: Any, count: int, events: Any) -> int:
         if wave and count:
             self._pcm.append(np.ctypeslib.as_array(wave, (count,)).copy())
         i = 0

@@ -158,7 +158,7 @@ class _Connection:
     async def _interrupt_early(self, session: AttachedSession, number: int, early: _EarlyInterrupt) -> None:
         try:
             await session.interrupt(through=number)
-        except Exception as error:  # raised again in its turn
+        except Exception as error:  # noqa: BLE001  # raised again in its turn
             early.error = error
         finally:
             early.done.set()

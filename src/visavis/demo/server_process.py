@@ -104,7 +104,7 @@ class ServerProcess:
     def create_key(self, name: str, *, test: bool = False) -> str:
         """Make an API key with `visavis keys create`. Raises `ServerFailed`."""
         command = [sys.executable, "-m", "visavis.cli", "keys", "create", "--name", name, *(["--test"] if test else [])]
-        made = subprocess.run(command, env=self._env, capture_output=True, text=True, timeout=60)
+        made = subprocess.run(command, env=self._env, capture_output=True, text=True, timeout=60, check=False)
         lines = [line for line in made.stdout.splitlines() if line.startswith("ah_")]
         if made.returncode != 0 or len(lines) != 1:
             raise ServerFailed(f"`visavis keys create` failed: {made.stderr.strip() or made.stdout.strip()}")

@@ -248,7 +248,7 @@ async def record(viewer: RoomViewer, *, out: Path, seconds: float) -> RoomRecord
 
     async def hear() -> None:
         async for block in viewer.sound():
-            blocks.append(block)
+            blocks.append(block)  # noqa: PERF401  # as they come: others read them
 
     hearing = asyncio.create_task(hear())
     try:

@@ -81,8 +81,8 @@ class HttpPackSource:
                 if not _is_whole(Path(staged), ref):
                     return False
                 shutil.rmtree(folder, ignore_errors=True)
-                os.rename(staged, folder)
-                os.mkdir(staged)  # for the context to remove
+                Path(staged).rename(folder)
+                Path(staged).mkdir()  # for the context to remove
             _forget_oldest(folder.parent)
             return True
 

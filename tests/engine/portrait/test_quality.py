@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
@@ -63,7 +64,7 @@ def smaller(share: float) -> Image.Image:
         pytest.param(lambda: drawn().rotate(15, fillcolor=(150, 150, 150)), "FACE_TILTED", id="tilted"),
     ],
 )
-def test_what_is_wrong_with_a_photo_is_said(picture, code: str) -> None:  # type: ignore[no-untyped-def]
+def test_what_is_wrong_with_a_photo_is_said(picture: Callable[[], Image.Image], code: str) -> None:
     assert code not in codes(plain())
     assert code in codes(examined(picture()))
 

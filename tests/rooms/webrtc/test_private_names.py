@@ -8,7 +8,6 @@ import ast
 import asyncio
 import importlib
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import aioice
@@ -24,7 +23,7 @@ LIBRARIES = {"aiortc": aiortc, "aioice": aioice}
 
 
 @pytest.fixture(scope="module")
-def owners() -> Iterator[dict[str, object]]:
+def owners() -> dict[str, object]:
     """Everything that has one of the names; of each class, an instance that was made the ordinary way."""
 
     async def make() -> dict[str, object]:
@@ -41,7 +40,7 @@ def owners() -> Iterator[dict[str, object]]:
         await connection.close()
         return made
 
-    yield asyncio.run(make())
+    return asyncio.run(make())
 
 
 @pytest.mark.parametrize("private", PRIVATE_NAMES, ids=lambda private: f"{private.owner}.{private.name}")

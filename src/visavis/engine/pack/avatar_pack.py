@@ -65,7 +65,7 @@ class AvatarPack:
                 folder / "teeth.png", cv2.cvtColor(self.teeth, cv2.COLOR_RGBA2BGRA), [cv2.IMWRITE_PNG_COMPRESSION, 3]
             )
         head = np.array([self.head.left, self.head.top, self.head.right, self.head.bottom], np.float32)
-        with open(folder / "pack.npz", "wb") as file:
+        with (folder / "pack.npz").open("wb") as file:
             np.savez_compressed(
                 file,
                 format_version=np.int64(FORMAT_VERSION),

@@ -143,7 +143,7 @@ def _areas(face: FaceGeometry, p: Array, unit: float, eyes: tuple[Box, Box]) -> 
     the forehead.
     """
     lids_top, lids_bottom = min(eyes[0][1], eyes[1][1]), max(eyes[0][3], eyes[1][3])
-    between = sorted(eyes)[0][2], sorted(eyes)[1][0]
+    between = min(eyes)[2], max(eyes)[0]
     nose_y, chin_y = float(p[NOSE_BASE, 1]), float(face.chin[1])
     around_mouth = (
         int(face.corner_left[0] - 0.45 * unit),

@@ -130,8 +130,8 @@ class MouthFields:
                 lambda y: self.widened(y, SMILE_WIDENS, SMILE_RAISES),
                 lambda y: self.widened(y, SMILE_WIDENS, SMILE_RAISES),
             ),
-            "mouthRollLower": (self.roll_low, lambda y: self.zero(y)),
-            "mouthRollUpper": (lambda y: self.zero(y), self.roll_up),
+            "mouthRollLower": (self.roll_low, self.zero),
+            "mouthRollUpper": (self.zero, self.roll_up),
         }
 
     @staticmethod

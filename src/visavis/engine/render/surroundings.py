@@ -129,7 +129,7 @@ class _Sides:
         if scene is not self:  # near the edge, continue the person who is cut there; far from it, the background
             beyond = np.arange(count, dtype=np.float32)
             far = np.clip(beyond / (PERSON_FADES * self.unit), 0.0, 1.0)[None, :, None] ** 0.7
-            near = scene._continued_background(count)
+            near = scene._continued_background(count)  # noqa: SLF001  # of the same class
             background = near + (background - near) * far
         opacity = np.zeros(background.shape[:2], np.float32)
         whole = background

@@ -128,5 +128,5 @@ class SendingPeer:
             return
         try:
             await asyncio.wait_for(connection.close(), CLOSE_WITHIN_S)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # the outermost edge of a peer
             log.warning("peer_close_failed", error=repr(error))
