@@ -1,5 +1,4 @@
-"""The command line: `visavis serve | keys | render | inspect | motion | watch | bench | demo`. It parses and hands
-over; each lives with its part.
+"""The command line, `visavis`. It parses and hands over; each command lives with its part.
 
 Parts are imported when their command runs, so that `visavis --help` answers at once and a stage process never loads the
 service.
@@ -91,6 +90,21 @@ def serve(
     from visavis.server import serve as run
 
     run(host=host, port=port)
+
+
+@app.command()
+def stage(
+    listen: Annotated[str, typer.Option(help="wss://HOST:PORT to listen at.")],
+    token_file: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="Holds the token of the servers.")],
+    tls_cert: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="Certificate chain, PEM.")],
+    tls_key: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="Its private key, PEM.")],
+    cache: Annotated[Path, typer.Option(file_okay=False, help="Where avatar packs are kept.")] = Path("stage-cache"),
+) -> None:
+    """Perform sessions for servers on other machines. Their setting VISAVIS_STAGE_ADDRESSES names this stage."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from visavis.stage.command import run
+
+    run(listen=listen, token_file=token_file, tls_cert=tls_cert, tls_key=tls_key, cache=cache)
 
 
 @keys.command("create")

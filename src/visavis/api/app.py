@@ -171,11 +171,11 @@ def _fleet(settings: Settings, *, source_token: str) -> Fleet:
     if not settings.stage_addresses:
         local = LocalStages(data_dir=settings.data_dir.absolute(), most=settings.stages, ice_servers=ice_servers)
         return StageFleet(local, sessions_per_stage=settings.sessions_per_stage)
-    assert settings.stage_token is not None and settings.stage_source_url is not None  # the settings check it
+    assert settings.stage_token is not None
     remote = RemoteStages(
         addresses=tuple(Address.parse(address) for address in settings.stage_addresses),
         token=settings.stage_token.get_secret_value(),
-        source=HttpSource(url=settings.stage_source_url, token=source_token),
+        source=HttpSource(url=settings.stage_source_url or settings.public_url or "", token=source_token),
         ca_file=settings.stage_ca_file,
         ice_servers=ice_servers,
     )

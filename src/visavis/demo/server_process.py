@@ -41,7 +41,7 @@ def _check_free(port: int) -> None:
 
 
 class ServerProcess:
-    """`visavis serve` on 127.0.0.1, from entering the context to leaving it.
+    """`visavis serve` on 127.0.0.1, or on another `host` that includes it, from entering the context to leaving it.
 
     `log`: where its output goes; None lets its events through to our stderr and keeps back its greeting, which would
     show a key that nobody uses here. A Ctrl-C of the terminal does not reach it: leaving the context stops it. Entering
@@ -52,11 +52,13 @@ class ServerProcess:
         self,
         *,
         port: int = 0,
+        host: str = "127.0.0.1",
         data_dir: Path | None = None,
         log: Path | None = None,
         settings: dict[str, str] | None = None,
     ) -> None:
         self.port = port or free_port()
+        self._host = host
         self.base_url = f"http://127.0.0.1:{self.port}"
         self._env = {**os.environ, **(settings or {}), "OMP_NUM_THREADS": "1"}
         if data_dir is not None:
@@ -73,7 +75,7 @@ class ServerProcess:
     def __enter__(self) -> ServerProcess:
         _check_free(self.port)
         self._log = self._log_path.open("wb") if self._log_path else None
-        command = [sys.executable, "-m", "visavis.cli", "serve", "--host", "127.0.0.1", "--port", str(self.port)]
+        command = [sys.executable, "-m", "visavis.cli", "serve", "--host", self._host, "--port", str(self.port)]
         output = self._log or subprocess.DEVNULL
         self._process = subprocess.Popen(
             command, env=self._env, stdout=output, stderr=self._log, start_new_session=True

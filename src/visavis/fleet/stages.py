@@ -22,7 +22,8 @@ from visavis.stage.port.values import PerformanceSpec
 SESSIONS_PER_STAGE = 5  # of 512x512 at 25 frames a second on one core
 SESSIONS_BEFORE_NEXT_STAGE = 2  # a stage with more than this has the next one started, while there are cores
 SESSIONS_WHILE_NEXT_STARTS = 3  # no more come to a stage before the next one is there: sessions stay where they began
-CLOSE_WITHIN_S = 5.0
+END_WITHIN_S = 1.0  # the sessions, when the fleet closes
+CLOSE_WITHIN_S = 4.0  # then the stages
 TRY_AGAIN_AFTER_S = 1.0  # a stage that cannot be replaced
 
 log = structlog.get_logger("visavis.fleet")
@@ -74,6 +75,9 @@ class StageFleet:
 
     async def aclose(self) -> None:
         self._closing = True
+        endings = [asyncio.create_task(performer.end()) for performer in self._performers.values()]
+        if endings:
+            await asyncio.wait(endings, timeout=END_WITHIN_S)
         for performer in list(self._performers.values()):
             performer.tell(PerformerEnded(reason="ended"))
         closings = [asyncio.create_task(stage.aclose()) for stage in self._stages]

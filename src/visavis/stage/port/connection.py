@@ -10,7 +10,7 @@ import contextlib
 import os
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Protocol
 
@@ -135,24 +135,32 @@ async def connect_to(address: Address, *, tls: ssl.SSLContext | None, timeout_s:
 
 @asynccontextmanager
 async def listening(
-    address: Address, serve_one: Callable[[Connection], Awaitable[None]], *, tls: ssl.SSLContext | None
+    address: Address, serve_one: Callable[[Connection], Coroutine[None, None, None]], *, tls: ssl.SSLContext | None
 ) -> AsyncIterator[Address]:
     """Listen while the context is open; `serve_one` has each connection until it returns. Yields the address in use.
 
     Port 0 takes any free port. The Unix socket is for this user alone. Raises OSError when the address cannot be had.
     """
     if address.path is not None:
+        serving: set[asyncio.Task[None]] = set()
 
-        async def serve_stream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await serve_one(StreamConnection(reader, writer))
+        def serve_stream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            task = asyncio.create_task(serve_one(StreamConnection(reader, writer)))
+            serving.add(task)
+            task.add_done_callback(serving.discard)
 
         before = os.umask(0o177)
         try:
             server = await asyncio.start_unix_server(serve_stream, address.path)
         finally:
             os.umask(before)
-        async with server:
-            yield address
+        try:
+            async with server:
+                yield address
+        finally:
+            for task in serving:
+                task.cancel()
+            await asyncio.gather(*serving, return_exceptions=True)
         return
 
     async def serve_websocket(websocket: ServerConnection) -> None:

@@ -1,0 +1,46 @@
+"""`visavis stage`: runs a stage for servers on other machines."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+
+from visavis.errors import AddressUnavailable, SettingInvalid
+from visavis.stage.port.address import Address
+from visavis.stage.process import StageOptions, configure_logs, run_stage
+
+LEAST_TOKEN_CHARS = 16
+
+
+def run(*, listen: str, token_file: Path, tls_cert: Path, tls_key: Path, cache: Path) -> None:
+    """Listen until SIGTERM or SIGINT.
+
+    Raises `SettingInvalid` for an address, a token or a certificate that cannot be used, and `AddressUnavailable`.
+    """
+    try:
+        address = Address.parse(listen)
+    except ValueError as error:
+        raise SettingInvalid(str(error)) from None
+    if address.path is not None:
+        raise SettingInvalid("--listen takes wss://HOST:PORT; a server starts the stages of its own machine itself")
+    token = _token(token_file)
+    configure_logs()
+    options = StageOptions(address=address, token=token, cache=cache, tls_cert=tls_cert, tls_key=tls_key)
+    try:
+        run_stage(options, lambda bound: print(f"The stage listens at {bound}", flush=True))
+    except ssl.SSLError as error:
+        raise SettingInvalid(f"The certificate {tls_cert} and its key cannot be used: {error.reason}") from error
+    except OSError as error:
+        raise AddressUnavailable(f"Cannot listen at {address}: {error.strerror or error}") from error
+    except KeyboardInterrupt:
+        pass
+
+
+def _token(path: Path) -> str:
+    try:
+        token = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingInvalid(f"The token file {path} cannot be read") from error
+    if len(token) < LEAST_TOKEN_CHARS:
+        raise SettingInvalid(f"The token in {path} must have at least {LEAST_TOKEN_CHARS} characters")
+    return token

@@ -1,0 +1,62 @@
+"""Two machines on one: network namespaces that a test makes, joined by one cable, and takes apart again."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """A namespace: `address` is how the other one reaches it."""
+
+    name: str
+    address: str
+
+    def command(self, *words: str) -> list[str]:
+        """Return the command line that runs `words` there."""
+        return ["ip", "netns", "exec", self.name, *words]
+
+
+def why_not() -> str | None:
+    """Return why no namespace can be made here, None where it can."""
+    if shutil.which("ip") is None:
+        return "`ip` is not installed (iproute2)"
+    name = f"vv-try-{os.getpid()}"
+    made = subprocess.run(["ip", "netns", "add", name], capture_output=True, text=True)
+    if made.returncode != 0:
+        return f"no network namespace can be made here: {made.stderr.strip()}"
+    subprocess.run(["ip", "netns", "del", name], check=True)
+    return None
+
+
+@contextmanager
+def two_machines() -> Iterator[tuple[Machine, Machine]]:
+    """Make two namespaces with one address each, and a cable between them; remove both."""
+    number = os.getpid()
+    one = Machine(name=f"vv-a-{number}", address="10.203.0.1")
+    two = Machine(name=f"vv-b-{number}", address="10.203.0.2")
+    made: list[Machine] = []
+    try:
+        for machine in (one, two):
+            _ip("netns", "add", machine.name)
+            made.append(machine)
+        _ip("-n", one.name, "link", "add", "cable", "type", "veth", "peer", "name", "cable", "netns", two.name)
+        for machine, other in ((one, two), (two, one)):
+            _ip("-n", machine.name, "address", "add", f"{machine.address}/24", "dev", "cable")
+            for link in ("lo", "cable"):
+                _ip("-n", machine.name, "link", "set", link, "up")
+            # A browser uses the interfaces of the default route alone.
+            _ip("-n", machine.name, "route", "add", "default", "via", other.address)
+        yield one, two
+    finally:
+        for machine in made:
+            subprocess.run(["ip", "netns", "del", machine.name], check=False)
+
+
+def _ip(*words: str) -> None:
+    subprocess.run(["ip", *words], check=True, capture_output=True)

@@ -1,0 +1,288 @@
+"""Stages that listen elsewhere: over TLS with a token, and what a server makes of a stage that answers badly."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import structlog.testing
+
+from tests.certificates import write_certificate
+from tests.packs import place_pack
+from tests.stage.flashing_parts import parts
+from visavis.errors import LinkBroken, NoCapacity, PerformerLost, StageRejected, StageUnreachable
+from visavis.fleet.link import StageLink
+from visavis.fleet.remote import RemoteStages
+from visavis.fleet.stages import StageFleet
+from visavis.stage.port.address import Address
+from visavis.stage.port.connection import Connection, connect_to, listening
+from visavis.stage.port.events import PerformerEnded, PlaybackFinished
+from visavis.stage.port.frames import PIECE_BYTES
+from visavis.stage.port.messages import (
+    PORT_VERSION,
+    Answer,
+    Done,
+    End,
+    Event,
+    FromStage,
+    Hello,
+    HttpSource,
+    Ready,
+    Rejected,
+    Request,
+    decode_from_server,
+    encode,
+)
+from visavis.stage.port.values import PerformanceSpec, Speech
+from visavis.stage.process import StageOptions, serve_stage
+
+pytestmark = pytest.mark.anyio
+
+TOKEN = "a token of some length"
+NOWHERE = HttpSource(url="http://127.0.0.1:9", token="t")
+HELLO = Hello(version=PORT_VERSION, token=TOKEN, server_id="server")
+
+
+@asynccontextmanager
+async def remote_stage(
+    folder: Path, certificate: tuple[Path, Path] | None = None
+) -> AsyncIterator[tuple[Address, Path]]:
+    """Run a stage behind TLS on a port of 127.0.0.1, its cache filled; yield its address and its certificate."""
+    cert, key = certificate or write_certificate(folder, "127.0.0.1")
+    cache = folder / "cache" / "packs"
+    cache.mkdir(parents=True)
+    ref = place_pack(folder)
+    ref.folder_in(folder / "avatars").rename(cache / ref.digest)
+    bound: asyncio.Future[Address] = asyncio.get_running_loop().create_future()
+    options = StageOptions(
+        address=Address(host="127.0.0.1"), token=TOKEN, cache=folder / "cache", tls_cert=cert, tls_key=key
+    )
+    stage = asyncio.create_task(serve_stage(options, parts(), bound.set_result))
+    try:
+        yield await bound, cert
+    finally:
+        stage.cancel()
+        await asyncio.wait([stage])
+
+
+def spec(folder: Path, session_id: str = "sess_1") -> PerformanceSpec:
+    return PerformanceSpec(session_id=session_id, pack=place_pack(folder), width_px=160, height_px=120)
+
+
+async def test_a_session_is_performed_by_a_stage_that_listens_elsewhere(tmp_path: Path) -> None:
+    async with remote_stage(tmp_path) as (address, cert):
+        supply = RemoteStages(addresses=(address,), token=TOKEN, source=NOWHERE, ca_file=cert)
+        fleet = StageFleet(supply, sessions_per_stage=2)
+        await fleet.start()
+        performer = await fleet.allocate(spec(tmp_path))
+        speech = Speech(pcm=b"\1\1" * 1600, sample_rate_hz=16_000, number=1, utterance_id="a", final=True)
+        assert await performer.speak(speech) == "a"
+        async for event in performer.events():
+            if event == PlaybackFinished(utterance_id="a", position_s=0.1, interrupted=False):
+                break
+        assert fleet.capacity() == (1, 2)
+        await fleet.aclose()
+        again = await StageLink.connect(address, HELLO, tls=ssl.create_default_context(cafile=cert))
+        await again.aclose()  # it was admitted: the stage goes on without its server
+
+
+async def test_an_interrupt_overtakes_minutes_of_sound(tmp_path: Path) -> None:
+    """Ten minutes of speech are handed over, and an interrupt with them: the interrupt is answered first."""
+    async with remote_stage(tmp_path) as (address, cert):
+        fleet = StageFleet(RemoteStages(addresses=(address,), token=TOKEN, source=NOWHERE, ca_file=cert))
+        await fleet.start()
+        performer = await fleet.allocate(spec(tmp_path))
+        minute = bytes(2 * 48_000 * 60)
+        answered: list[str] = []
+
+        async def speak(number: int) -> None:
+            await performer.speak(Speech(pcm=minute, sample_rate_hz=48_000, number=number))
+            answered.append("speech")
+
+        async def interrupt() -> None:
+            await performer.interrupt(through=9)
+            answered.append("interrupt")
+
+        async with asyncio.TaskGroup() as tasks:
+            for number in range(1, 10):
+                tasks.create_task(speak(number))
+            await asyncio.sleep(0)
+            tasks.create_task(interrupt())
+        assert answered == ["interrupt"] + ["speech"] * 9
+        assert len(minute) > 100 * PIECE_BYTES
+        await fleet.aclose()
+
+
+async def test_a_fleet_is_refused_by_a_stage_with_another_token_and_says_so(tmp_path: Path) -> None:
+    async with remote_stage(tmp_path) as (address, cert):
+        fleet = StageFleet(RemoteStages(addresses=(address,), token="wrong", source=NOWHERE, ca_file=cert))
+        with structlog.testing.capture_logs() as logs, pytest.raises(PerformerLost, match="WRONG_STAGE_TOKEN"):
+            await fleet.start()
+        assert "stage_not_connected" in [log["event"] for log in logs]
+        with pytest.raises(PerformerLost):
+            await fleet.allocate(spec(tmp_path))
+        await fleet.aclose()
+
+
+async def test_a_stage_whose_certificate_is_not_trusted_gets_no_token(tmp_path: Path) -> None:
+    async with remote_stage(tmp_path) as (address, _):
+        with pytest.raises(StageUnreachable, match="certificate"):
+            await StageLink.connect(address, HELLO, tls=ssl.create_default_context())
+
+
+async def test_another_stage_takes_the_place_of_one_that_is_gone(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.mkdir()
+    second.mkdir()
+    certificate = write_certificate(tmp_path, "127.0.0.1")
+    async with remote_stage(second, certificate) as (there, cert):
+        async with remote_stage(first, certificate) as (gone, _):
+            supply = RemoteStages(addresses=(gone, there), token=TOKEN, source=NOWHERE, ca_file=cert)
+            fleet = StageFleet(supply, sessions_per_stage=1)
+            await fleet.start()
+            performer = await fleet.allocate(spec(tmp_path))
+        events = [event async for event in performer.events()]
+        assert isinstance(events[-1], PerformerEnded) and events[-1].reason == "lost"
+        async with asyncio.timeout(20):
+            while True:
+                try:
+                    await fleet.allocate(spec(tmp_path, "sess_2"))
+                    break
+                except (NoCapacity, PerformerLost):
+                    await asyncio.sleep(0.02)  # polling the fleet's own retries
+        await fleet.aclose()
+
+
+# --- a stage that answers badly
+
+
+Behave = Callable[[Connection], Awaitable[None]]
+
+
+@asynccontextmanager
+async def bad_stage(folder: Path, behave: Behave) -> AsyncIterator[Address]:
+    """Listen as a stage does, and behave as the test says."""
+
+    async def serve(connection: Connection) -> None:
+        try:
+            await behave(connection)
+        except LinkBroken:
+            pass
+        finally:
+            await connection.aclose()
+
+    async with listening(Address(path=folder / "bad.sock"), serve, tls=None) as address:
+        yield address
+
+
+def whole(message: FromStage) -> bytes:
+    return b"\0\0\0\0\0" + encode(message)
+
+
+def saying(*frames: bytes) -> Behave:
+    async def behave(connection: Connection) -> None:
+        await connection.receive()
+        for frame in frames:
+            await connection.send(frame)
+        while await connection.receive() is not None:
+            pass
+
+    return behave
+
+
+async def leaving(connection: Connection) -> None:
+    await connection.receive()
+
+
+@pytest.mark.parametrize(
+    ("behave", "reason"),
+    [
+        (saying(whole(Ready(version=2))), "speaks version 2"),
+        (saying(whole(Rejected(code="WRONG_STAGE_TOKEN", message="no"))), "WRONG_STAGE_TOKEN"),
+        (saying(b"\0\0\0\0\0garbage"), "does not answer as a stage"),
+        (saying(b"\7\0\0\0\0"), "does not answer as a stage"),
+        (saying(whole(Event(session_id="s", event=PerformerEnded(reason="ended")))), "does not admit"),
+        (leaving, "does not admit"),
+    ],
+)
+async def test_a_stage_that_answers_the_hello_badly_is_refused(tmp_path: Path, behave: Behave, reason: str) -> None:
+    async with bad_stage(tmp_path, behave) as address:
+        with pytest.raises(StageRejected, match=reason):
+            await StageLink.connect(address, HELLO)
+
+
+async def test_a_stage_that_never_answers_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("visavis.fleet.link.CONNECT_WITHIN_S", 0.1)
+    async with bad_stage(tmp_path, saying()) as address:
+        with pytest.raises(StageRejected, match="does not answer"):
+            await StageLink.connect(address, HELLO)
+
+
+@pytest.mark.parametrize(
+    "frames", [(b"\0\0\0\0\0garbage",), (b"\7\0\0\0\0",), (whole(Ready(version=1)),), (b"\0\0\0",)], ids=str
+)
+async def test_a_stage_that_breaks_the_protocol_loses_its_requests_and_nothing_else(
+    tmp_path: Path, frames: tuple[bytes, ...]
+) -> None:
+    async with bad_stage(tmp_path, saying(whole(Ready(version=1)), *frames)) as address:
+        link = await StageLink.connect(address, HELLO)
+        with structlog.testing.capture_logs() as logs:
+            async with asyncio.TaskGroup() as tasks:
+                asked = tasks.create_task(_lost(link))
+                tasks.create_task(link.listen(lambda _: None))
+            assert asked.result()
+        assert [log["event"] for log in logs] == ["stage_broke_the_protocol"]
+        await link.aclose()
+
+
+async def _lost(link: StageLink) -> bool:
+    try:
+        await link.ask("s", 1, End())
+    except PerformerLost:
+        return True
+    return False
+
+
+async def test_answers_to_nothing_are_passed_over(tmp_path: Path) -> None:
+    async def behave(connection: Connection) -> None:
+        await connection.receive()
+        await connection.send(whole(Ready(version=1)))
+        await connection.send(whole(Answer(number=77, result=Done())))
+        frame = await connection.receive()
+        assert frame is not None
+        request = decode_from_server(frame[5:])
+        assert isinstance(request, Request)
+        for _ in range(2):
+            await connection.send(whole(Answer(number=request.number, result=Done())))
+        await connection.receive()
+
+    async with bad_stage(tmp_path, behave) as address:
+        link = await StageLink.connect(address, HELLO)
+        listening_task = asyncio.create_task(link.listen(lambda _: None))
+        assert await link.ask("s", 1, End()) == Done()
+        await link.aclose()
+        await listening_task
+
+
+async def test_nobody_listens(tmp_path: Path) -> None:
+    with pytest.raises(StageUnreachable):
+        await connect_to(Address(path=tmp_path / "nothing.sock"), tls=None, timeout_s=1.0)
+    with pytest.raises(StageUnreachable):
+        await connect_to(Address.parse("wss://127.0.0.1:9"), tls=ssl.create_default_context(), timeout_s=1.0)
+
+
+@pytest.mark.parametrize("text", ["", "unix:", "ws://host:1", "wss://host", "wss://:1", "http://host:1", "wss://h:1/x"])
+def test_an_address_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="neither unix:PATH nor wss"):
+        Address.parse(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["unix:/run/stage.sock", "wss://10.0.0.1:8443", "wss://[::1]:8443", "wss://stage.example:1"]
+)
+def test_an_address_reads_as_it_is_written(text: str) -> None:
+    assert str(Address.parse(text)) == text

@@ -1,0 +1,143 @@
+"""Messages of the port: each comes back as it was, and anything else is refused."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from visavis.engine.motion.mood import Mood
+from visavis.engine.output import Output
+from visavis.engine.pack_ref import PackRef
+from visavis.engine.render.backdrop import Backdrop, Framing
+from visavis.engine.speech.phones import TimedViseme
+from visavis.rooms.spec import EmbeddedRoomSpec, IceServer
+from visavis.stage.port import events, messages
+from visavis.stage.port.messages import Event, Hello, HttpSource, Request, decode_from_server, decode_from_stage, encode
+from visavis.stage.port.values import PerformanceSpec, Speech
+
+PACK = PackRef(avatar_id="avat_1", version=3, digest="0" * 64)
+OUTPUT = Output(
+    backdrop=Backdrop(kind="color", color=(1, 2, 3)), framing=Framing(zoom=1.25), mood=Mood(happy=0.5, sad=0.25)
+)
+SPEECH = Speech(
+    pcm=b"\0\1",
+    sample_rate_hz=8000,
+    number=7,
+    utterance_id="u",
+    final=True,
+    visemes=(TimedViseme(1, 0.0, 12.5), TimedViseme(2, 12.5, 20.0)),
+    mood=Mood(serious=1.0),
+)
+COMMANDS: list[messages.Command] = [
+    messages.Open(spec=PerformanceSpec(session_id="s", pack=PACK, output=OUTPUT, room=EmbeddedRoomSpec())),
+    messages.Speak(speech=SPEECH),
+    messages.Speak(speech=Speech(pcm=b"", sample_rate_hz=48_000, number=1)),
+    messages.Interrupt(through=3),
+    messages.Resize(width_px=64, height_px=64),
+    messages.SetOutput(output=OUTPUT),
+    messages.SetState(state="thinking"),
+    messages.StreamMotion(on=True),
+    messages.Offer(viewer_id="v", sdp="v=0"),
+    messages.RemoveViewer(viewer_id="v"),
+    messages.End(),
+]
+EVENTS: list[events.PerformerEvent] = [
+    events.FirstFrameSent(),
+    events.ViewerJoined(viewer_id="v", viewers=1),
+    events.ViewerLeft(viewer_id="v", viewers=0),
+    events.PlaybackStarted(utterance_id="u"),
+    events.PlaybackFinished(utterance_id="u", position_s=0.125, interrupted=True),
+    events.StateChanged(state="listening"),
+    events.MotionFrames(utterance_id=None, position_s=1.5, coefficients=[[0.0, 0.5]], heads=[[1.0, 2.0, 3.0]]),
+    events.MotionCut(utterance_id="u", position_s=0.5),
+    events.PerformerMetrics(frames=25, late_frames=1, queued_s=0.5, sample_to_frame_ms_p50=70.0),
+    events.PerformerEnded(reason="lost", detail="why"),
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: type(command).__name__)
+def test_a_command_crosses_as_it_is(command: messages.Command) -> None:
+    request = Request(number=3, session_id="s", epoch=2, command=command)
+    assert decode_from_server(encode(request)) == request
+
+
+def test_every_command_and_event_is_tried() -> None:
+    assert {type(command) for command in COMMANDS} == set(messages.Command.__args__)
+    assert {type(event) for event in EVENTS} == set(events.PerformerEvent.__args__)
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: type(event).__name__)
+def test_an_event_crosses_as_it_is(event: events.PerformerEvent) -> None:
+    message = Event(session_id="s", event=event)
+    assert decode_from_stage(encode(message)) == message
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        messages.Ready(version=1),
+        messages.Rejected(code="WRONG_STAGE_TOKEN", message="no"),
+        messages.Answer(number=1, result=messages.ViewerRemoved(was_there=False)),
+        messages.Answer(number=1, result=messages.Spoken(utterance_id="u")),
+        messages.Refusal(number=1, code="QUEUE_FULL", message="full", suggestion="wait"),
+    ],
+)
+def test_answers_cross_as_they_are(message: messages.FromStage) -> None:
+    assert decode_from_stage(encode(message)) == message
+
+
+def test_a_stage_is_told_what_it_needs_in_the_first_message() -> None:
+    hello = Hello(
+        version=1,
+        token="t",
+        server_id="a",
+        source=HttpSource(url="https://service", token="u"),
+        ice_servers=(IceServer(url="turn:t", username="n", credential="c"),),
+        owner_grace_s=15.0,
+    )
+    assert decode_from_server(encode(hello)) == hello
+
+
+def test_no_path_of_a_machine_crosses_the_port() -> None:
+    body = encode(Request(number=1, session_id="s", epoch=1, command=COMMANDS[0]))
+    assert b"/" not in body
+
+
+def _packed(**members: object) -> bytes:
+    return msgspec.msgpack.encode(members)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"garbage",
+        _packed(),
+        _packed(type="Nonsense"),
+        _packed(type="Request", number=1),
+        _packed(type="Request", number="1", session_id="s", epoch=1, command={"type": "End"}),
+        _packed(type="Request", number=1, session_id="s", epoch=1, command={"type": "Explode"}),
+        _packed(type="Request", number=1, session_id="s", epoch=1, command={"type": "SetState", "state": "asleep"}),
+        _packed(
+            type="Request",
+            number=1,
+            session_id="s",
+            epoch=1,
+            command={"type": "SetOutput", "output": {"backdrop": {"kind": "nonsense"}}},
+        ),
+        b"\x91" * 100_000,
+        encode(messages.Ready(version=1)),
+    ],
+    ids=str,
+)
+def test_what_is_no_message_of_a_server_is_refused(body: bytes) -> None:
+    with pytest.raises(ValueError, match="not a message of the port"):
+        decode_from_server(body)
+
+
+def test_a_pack_that_would_be_a_path_is_refused() -> None:
+    spec = msgspec.to_builtins(COMMANDS[0])
+    spec["spec"]["pack"]["avatar_id"] = "../../etc"
+    body = _packed(type="Request", number=1, session_id="s", epoch=1, command=spec)
+    with pytest.raises(ValueError, match="not a message of the port"):
+        decode_from_server(body)

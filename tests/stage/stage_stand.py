@@ -1,0 +1,113 @@
+"""A stage in the test's own event loop, and servers that speak to it over a real socket, well or badly."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import ClassVar
+
+from tests.packs import place_pack
+from tests.stage.flashing_parts import parts
+from visavis.stage.port.address import Address
+from visavis.stage.port.connection import StreamConnection, connect_to
+from visavis.stage.port.link import Link
+from visavis.stage.port.messages import (
+    PORT_VERSION,
+    Answer,
+    Command,
+    Event,
+    FromStage,
+    Hello,
+    Open,
+    Refusal,
+    Request,
+    decode_from_stage,
+)
+from visavis.stage.port.values import PerformanceSpec
+from visavis.stage.process import StageOptions, serve_stage
+
+TOKEN = "the stage's token"
+
+
+@asynccontextmanager
+async def running_stage(folder: Path, *, exit_when_alone: bool = False) -> AsyncIterator[Address]:
+    """Run a stage on a Unix socket in `folder`, which is its data folder too."""
+    address = Address(path=folder / "stage.sock")
+    listening = asyncio.Event()
+    options = StageOptions(address=address, token=TOKEN, data=folder, exit_when_alone=exit_when_alone)
+    stage = asyncio.create_task(serve_stage(options, parts(), lambda _: listening.set()))
+    try:
+        await listening.wait()
+        yield address
+    finally:
+        while RawServer.open:
+            await RawServer.open.pop().vanish()
+        stage.cancel()
+        await asyncio.wait([stage])
+
+
+def hello(
+    *, token: str = TOKEN, version: int = PORT_VERSION, server_id: str = "server", owner_grace_s: float = 0.0
+) -> Hello:
+    return Hello(version=version, token=token, server_id=server_id, owner_grace_s=owner_grace_s)
+
+
+class RawServer:
+    """One connection to a stage, a message at a time. `running_stage` closes all that are open."""
+
+    open: ClassVar[list[RawServer]] = []
+
+    def __init__(self, link: Link) -> None:
+        self.link = link
+        self.events: list[Event] = []  # that came while an answer was waited for
+        self._writer = asyncio.create_task(link.run_writer())
+        self._number = 0
+        RawServer.open.append(self)
+
+    @classmethod
+    async def connected(cls, address: Address) -> RawServer:
+        return cls(Link(await connect_to(address, tls=None, timeout_s=5.0)))
+
+    @classmethod
+    async def admitted(cls, address: Address, said: Hello) -> RawServer:
+        server = cls(Link(await connect_to(address, tls=None, timeout_s=5.0)))
+        server.link.send(said)
+        answer = await server.hear()
+        assert type(answer).__name__ == "Ready", answer
+        return server
+
+    async def hear(self) -> FromStage | None:
+        """Return the next message, None at the end of the connection."""
+        async with asyncio.timeout(20):
+            body = await self.link.receive()
+        return None if body is None else decode_from_stage(body)
+
+    async def ask(self, session_id: str, command: Command, *, epoch: int = 1) -> Answer | Refusal:
+        """Give a command and return its answer; events that come before are kept."""
+        self._number += 1
+        self.link.send(Request(number=self._number, session_id=session_id, epoch=epoch, command=command))
+        while True:
+            message = await self.hear()
+            if isinstance(message, Event):
+                self.events.append(message)
+                continue
+            assert isinstance(message, Answer | Refusal) and message.number == self._number, message
+            return message
+
+    async def opens(self, session_id: str, folder: Path, *, epoch: int = 1) -> Answer | Refusal:
+        spec = PerformanceSpec(session_id=session_id, pack=place_pack(folder), epoch=epoch, width_px=160, height_px=120)
+        return await self.ask(session_id, Open(spec=spec), epoch=epoch)
+
+    async def vanish(self) -> None:
+        """Go without a word, as when the server is killed."""
+        self._writer.cancel()
+        self.link.abort()
+        await self.link.aclose()
+
+    async def send_raw(self, data: bytes) -> None:
+        connection = self.link._connection
+        assert isinstance(connection, StreamConnection)
+        connection._writer.write(data)
+        await connection._writer.drain()
