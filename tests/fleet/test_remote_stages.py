@@ -44,7 +44,7 @@ pytestmark = pytest.mark.anyio
 
 TOKEN = "a token of some length"
 NOWHERE = HttpSource(url="http://127.0.0.1:9", token="t")
-HELLO = Hello(version=PORT_VERSION, token=TOKEN, server_id="server")
+HELLO = Hello(version=PORT_VERSION, token=TOKEN, server_id="server", source=NOWHERE)
 
 
 @asynccontextmanager
