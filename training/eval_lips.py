@@ -147,11 +147,19 @@ def curves(a: argparse.Namespace) -> tuple[list[str], dict[str, Columns]]:
             CURVES,
         )
     if folders:
-        ways = {"this": None, "loudness": eval_peers.loudness, "PocketSphinx' phones": eval_peers.pocketsphinx_phones(),
-                "timings given": eval_peers.given_timings}  # fmt: skip
+        methods = {
+            "the network": None,
+            "loudness": eval_peers.loudness,
+            "PocketSphinx' phones": eval_peers.pocketsphinx_phones(),
+            "with timings": eval_peers.given_timings,
+        }
         beside = [clip for folder in folders for clip in natural[f"{folder.name} (natural, unseen)"]]
-        peers = {name: evaluate.evaluate(beside, way) for name, way in ways.items() if way or name == "this"}
-        add("peers", "Beside other ways, on the recordings of ../shared and --clips", peers, CURVES[:-1])
+        peers = {
+            name: evaluate.evaluate(beside, method)
+            for name, method in methods.items()
+            if method or name == "the network"
+        }
+        add("peers", "Compared with other methods, on the recordings of ../shared and --clips", peers, CURVES[:-1])
     if languages := eval_voices.languages():
         add("languages", "Languages", {name: evaluate.evaluate(clips) for name, clips in languages.items()}, CURVES)
     speech = made.get("rms (unseen)") or next(iter(made.values()), None)

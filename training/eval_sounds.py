@@ -93,7 +93,7 @@ def _shout(x: Samples) -> Samples:
 # What may be done to speech, by what it is called in the table.
 DISTORTIONS: dict[str, Callable[[Samples], Samples]] = {
     "clipped by 18 dB": lambda x: np.clip(8 * x / np.abs(x).max(), -1, 1),
-    "with direct current": lambda x: 0.5 * x / np.abs(x).max() + np.float32(0.3),
+    "with a DC offset": lambda x: 0.5 * x / np.abs(x).max() + np.float32(0.3),
     "very soft (-50 dBFS)": lambda x: 10 ** (-50 / 20) * x / np.abs(x).max(),
     "telephone (8 kHz, A-law)": _telephone,
     "shouted": _shout,

@@ -54,19 +54,19 @@ class Bound:
 
 
 FIGURES: dict[str, Bound] = {
-    "SSIM to the photo beside the moving person, speaking": Bound(text=">= 0.98", low=0.98, digits=3),
-    "SSIM to the photo beside mouth and eyes, at rest": Bound(text=">= 0.98", low=0.98, digits=3),
-    "px of the background that ever change": Bound(text="0", high=0, digits=0),
-    "px of a mouth in silence that ever change": Bound(text="0", high=0, digits=0),
-    "the same in any mood, once eased": Bound(text="0", high=0, digits=0),
+    "SSIM with the photo, beside the moving person, speaking": Bound(text=">= 0.98", low=0.98, digits=3),
+    "SSIM with the photo, without mouth and eyes, at rest": Bound(text=">= 0.98", low=0.98, digits=3),
+    "changing px of the background": Bound(text="0", high=0, digits=0),
+    "changing px of the mouth, in silence": Bound(text="0", high=0, digits=0),
+    "the same with each mood, once it is reached": Bound(text="0", high=0, digits=0),
     "nose jitter, tracked, speaking": Bound(text="", digits=1),
-    "nose jitter, tracked, speaking but for the mouth": Bound(text="", digits=1),
-    "the same over that of a still picture with a camera's noise": Bound(text="<= 1", high=1.0),
+    "nose jitter, tracked, speaking with the mouth at rest": Bound(text="", digits=1),
+    "the same, over that of a still picture with camera noise": Bound(text="<= 1", high=1.0),
     "nose jitter, registered, speaking": Bound(text="<= 3", high=3.0, digits=1),
     "blinks a minute, silent": Bound(text="12 to 30", low=12, high=30, digits=0),
     "blinks a minute, speaking": Bound(text="12 to 30", low=12, high=30, digits=0),
-    "mouth sharpness over the photo's, speaking": Bound(text="0.6 to 1.2", low=0.6, high=1.2),
-    "mesh of the neutral face from the photo's, % of the eye distance": Bound(text="<= 1", high=1.0),
+    "mouth sharpness, over the photo's, speaking": Bound(text="0.6 to 1.2", low=0.6, high=1.2),
+    "distance of the neutral face's mesh from the photo's, % of the eye distance": Bound(text="<= 1", high=1.0),
 }
 
 
@@ -92,7 +92,7 @@ def evaluate(photo: Path) -> dict[str, float]:
         **_stillness(renderer, person, speaking),
         **_noses(renderer, views, rest, speaking),
         **_blinks(pack),
-        "mesh of the neutral face from the photo's, % of the eye distance": measures.likeness(
+        "distance of the neutral face's mesh from the photo's, % of the eye distance": measures.likeness(
             _find(as_shown), _find(rest)
         ),
     }
@@ -120,9 +120,11 @@ def _pictures(
     sharp = measures.mouth_sharpness(photo, views, mouth)
     beside = [measures.similarity(photo, view, still) for view in views[::25]] if still.sum() > 1000 else [float("nan")]
     return {
-        "SSIM to the photo beside the moving person, speaking": float(np.mean(beside)),
-        "SSIM to the photo beside mouth and eyes, at rest": measures.similarity(photo, rest, inside & (features == 0)),
-        "mouth sharpness over the photo's, speaking": float(np.median(sharp)),
+        "SSIM with the photo, beside the moving person, speaking": float(np.mean(beside)),
+        "SSIM with the photo, without mouth and eyes, at rest": measures.similarity(
+            photo, rest, inside & (features == 0)
+        ),
+        "mouth sharpness, over the photo's, speaking": float(np.median(sharp)),
     }
 
 
@@ -144,9 +146,9 @@ def _stillness(renderer: CpuRenderer, person: Picture, speaking: Sequence[Motion
         return measures.changed(pictures, np.ones(pictures[0].shape[:2], bool))
 
     return {
-        "px of the background that ever change": measures.changed(luma, reach == 0),
-        "px of a mouth in silence that ever change": silent(Mood()),
-        "the same in any mood, once eased": sum(silent(Mood.of(emotion)) for emotion in EMOTIONS[1:]),
+        "changing px of the background": measures.changed(luma, reach == 0),
+        "changing px of the mouth, in silence": silent(Mood()),
+        "the same with each mood, once it is reached": sum(silent(Mood.of(emotion)) for emotion in EMOTIONS[1:]),
     }
 
 
@@ -167,8 +169,8 @@ def _noses(
     held = _tracked(heads)
     return {
         "nose jitter, tracked, speaking": _tracked(views),
-        "nose jitter, tracked, speaking but for the mouth": held,
-        "the same over that of a still picture with a camera's noise": held / _tracked(noisy),
+        "nose jitter, tracked, speaking with the mouth at rest": held,
+        "the same, over that of a still picture with camera noise": held / _tracked(noisy),
         "nose jitter, registered, speaking": measures.jitter(measures.registered(views, nose), e),
     }
 
@@ -259,7 +261,7 @@ def _tracked(pictures: Sequence[Picture]) -> float:
 
 def table(columns: dict[str, dict[str, float]]) -> str:
     """Return figures as Markdown: a row each, a column per portrait, and what it shall be."""
-    lines = ["| | shall be | " + " | ".join(columns) + " |", "|---|---|" + "---|" * len(columns)]
+    lines = ["| | bound | " + " | ".join(columns) + " |", "|---|---|" + "---|" * len(columns)]
     for name, bound in FIGURES.items():
         lines.append(
             f"| {name} | {bound.text} | "
@@ -272,7 +274,7 @@ def table(columns: dict[str, dict[str, float]]) -> str:
 def failures(columns: dict[str, dict[str, float]]) -> list[str]:
     """Return what is out of its bounds; what could not be measured (not a number) is not."""
     return [
-        f"{portrait}: {name} is {figures[name]:.3f}, shall be {bound.text}"
+        f"{portrait}: {name} is {figures[name]:.3f}, its bound is {bound.text}"
         for portrait, figures in columns.items()
         for name, bound in FIGURES.items()
         if figures[name] < bound.low or figures[name] > bound.high

@@ -17,7 +17,7 @@ from .conftest import Say, move
 TEXTS = ("Bob may buy a map, a pipe and a bamboo mat.", "My father was a very happy man, and far above average.")
 # How alike the opening must be to the clean one's course. Whisper has no voice to hear; clipping, and music as loud as
 # that, hide consonants.
-ALIKE = {"with direct current": 0.9, "very soft (-50 dBFS)": 0.75, "whispered": 0.5, "music 5 dB below": 0.5}
+ALIKE = {"with a DC offset": 0.9, "very soft (-50 dBFS)": 0.75, "whispered": 0.5, "music 5 dB below": 0.5}
 USUALLY_ALIKE = 0.6
 
 
