@@ -22,6 +22,7 @@ export default defineConfig({
     proxy: {
       "/v1": { target: server, ws: true },
       "/samples": server,
+      "/docs": server,
       "/rooms": { target: server, bypass: (request) => (roomPage.test(request.url ?? "") ? "/room.html" : undefined) },
     },
   },

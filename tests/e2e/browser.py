@@ -36,6 +36,16 @@ window.RTCPeerConnection = class extends RTCPeerConnection {
 };
 """
 
+# A browser that blocks sound until the visitor has pressed something.
+BLOCK_SOUND = """
+const play = HTMLMediaElement.prototype.play;
+let pressed = false;
+addEventListener("pointerdown", () => { pressed = true; }, true);
+HTMLMediaElement.prototype.play = function () {
+  return this.muted || pressed ? play.call(this) : Promise.reject(new DOMException("no gesture", "NotAllowedError"));
+};
+"""
+
 RECEIVED = """
 async () => {
   const received = {};
@@ -117,9 +127,11 @@ async def chromium() -> AsyncIterator[Browser]:
 
 
 @asynccontextmanager
-async def opened_page(browser: Browser, url: str, *, expected: str | None = None) -> AsyncIterator[Page]:
+async def opened_page(
+    browser: Browser, url: str, *, expected: str | None = None, script: str = ""
+) -> AsyncIterator[Page]:
     """Open a page in a profile of its own; at the end, no error may be in its console but those that contain
-    `expected`.
+    `expected`. `script` runs before the scripts of the page.
     """
     context = await browser.new_context(viewport={"width": 1280, "height": 860})
     page = await context.new_page()
@@ -131,7 +143,7 @@ async def opened_page(browser: Browser, url: str, *, expected: str | None = None
 
     page.on("console", note)
     page.on("pageerror", lambda error: errors.append(f"exception: {error}"))
-    await page.add_init_script(KEEP_CONNECTIONS)
+    await page.add_init_script(KEEP_CONNECTIONS + script)
     try:
         await page.goto(url)
         yield page

@@ -9,7 +9,7 @@ from statistics import median
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from tests.e2e.browser import BARRIERS, CHROMIUM, RECEIVED, WATCH, chromium, opened_page
+from tests.e2e.browser import BARRIERS, BLOCK_SOUND, CHROMIUM, RECEIVED, WATCH, chromium, opened_page
 from tests.e2e.conftest import LiveServer
 from tests.e2e.wire_session import hear, performing, speak
 from visavis.demo.session_client import SessionClient
@@ -73,6 +73,20 @@ async def test_the_room_page_asks_for_its_token(server: LiveServer, sessions: Se
         await expect(page.locator("#room")).to_have_attribute("data-state", "live", timeout=PATIENCE_MS)
 
 
+async def test_the_room_page_turns_sound_on_by_a_gesture(
+    server: LiveServer, sessions: SessionClient, browser: Browser
+) -> None:
+    async with performing(server, sessions) as (session, _):
+        room = session["daily_room"]
+        async with opened_page(browser, f"{room['url']}#t={room['token']}", script=BLOCK_SOUND) as page:
+            turn_on = page.get_by_role("button", name="Turn sound on")
+            await expect(turn_on).to_be_visible(timeout=PATIENCE_MS)
+            assert await page.evaluate("document.querySelector('video').muted") is True
+            await turn_on.click()
+            await expect(turn_on).to_be_hidden()
+            assert await page.evaluate("document.querySelector('video').muted") is False
+
+
 async def test_the_playground_greets_speaks_and_is_interrupted(server: LiveServer, browser: Browser) -> None:
     async with opened_page(browser, f"{server.base_url}/#key={server.key}") as page:
         player, status = page.locator(".player"), page.locator(".chip [role=status]")
@@ -95,6 +109,13 @@ async def test_the_playground_greets_speaks_and_is_interrupted(server: LiveServe
         await expect(status).to_have_text("Idle", timeout=PATIENCE_MS)
         await expect(page.locator(".figure").first).to_contain_text("ms")
         assert await page.evaluate(BARRIERS) == []
+
+        await page.get_by_role("tab", name="Output").click()
+        await page.get_by_label("Format").select_option("16:9")
+        await page.get_by_label("Happy").check()  # while the channel reconnects with the new size
+        await expect(page.get_by_label("Measured figures")).to_contain_text("1280×720", timeout=PATIENCE_MS)
+        await page.get_by_role("tab", name="Log").click()
+        await expect(page.get_by_label("Log entries")).to_contain_text("session.updated", timeout=PATIENCE_MS)
 
         await page.get_by_role("button", name="End", exact=True).click()
         await expect(status).to_have_text("Ended", timeout=PATIENCE_MS)

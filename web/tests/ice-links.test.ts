@@ -12,7 +12,7 @@ it("reads the ICE servers of a Link header", () => {
   ]);
 });
 
-it("takes no other link for one", () => {
+it("ignores every other link", () => {
   expect(parseIceLinks("")).toEqual([]);
   expect(parseIceLinks('</docs>; rel="help"')).toEqual([]);
 });

@@ -17,24 +17,24 @@ describe("joining a room", () => {
       expect(answered(status)).toMatchObject({ state: { kind: "refused", reason: "token" }, retryInMs: null });
     expect(answered(400)).toMatchObject({ state: { kind: "refused", reason: "browser" }, retryInMs: null });
   });
-  it("tries again on server errors and where nobody answers, ever more slowly", () => {
+  it("tries again after server errors and without an answer, each time later", () => {
     expect(answered(503).state).toEqual({ kind: "reconnecting", attempt: 4 });
     const waits = [0, 1, 2, 3, 4, 5, 9].map((attempt) => nextJoinStep({ kind: "unreachable" }, attempt, 1).retryInMs);
     expect(waits).toEqual([500, 1000, 2000, 4000, 8000, 8000, 8000]);
   });
-  it("comes back at once when a live connection is lost", () => {
+  it("reconnects at once when a live connection is lost", () => {
     expect(nextJoinStep({ kind: "lost" }, 0, 0.5)).toEqual({
       state: { kind: "reconnecting", attempt: 1 },
       retryInMs: 0,
       attempt: 1,
     });
   });
-  it("forgets its failures once live", () => {
+  it("resets the count of failures when live", () => {
     expect(nextJoinStep({ kind: "joined" }, 7, 0.5)).toEqual({ state: { kind: "live" }, retryInMs: null, attempt: 0 });
   });
 });
 
-it("spreads the waits by a quarter at most", () => {
+it("takes up to a quarter off each wait at random", () => {
   expect(backoffMs(2, 0)).toBe(1500);
   expect(backoffMs(2, 1)).toBe(2000);
 });

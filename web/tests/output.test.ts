@@ -7,7 +7,7 @@ const zoom = (value: number): Partial<Output> => ({ framing: { zoom: value } });
 const HAPPY: Partial<Output> = { emotion: { name: "happy", weight: 1 } };
 
 describe("changes of the output", () => {
-  it("are sent one at a time, those that wait merged into one", () => {
+  it("are sent one at a time; waiting changes are merged", () => {
     const sent: Partial<Output>[] = [];
     const updates = new OutputUpdates((change) => sent.push(change) > 0);
     for (const value of [1.1, 1.2, 1.3]) updates.change(zoom(value));
@@ -28,7 +28,7 @@ describe("changes of the output", () => {
     updates.connected();
     expect(sent).toEqual([{ ...zoom(1.1), ...HAPPY }]);
   });
-  it("are sent again if the channel broke before they were answered, unless a later one replaced them", () => {
+  it("are sent again after a broken channel, unless they were answered or replaced", () => {
     const sent: Partial<Output>[] = [];
     const updates = new OutputUpdates((change) => sent.push(change) > 0);
     updates.change({ ...zoom(1.1), ...HAPPY });
@@ -43,7 +43,7 @@ describe("changes of the output", () => {
   });
 });
 
-it("says in a create request only what differs from the default", () => {
+it("names only what differs from the default output", () => {
   expect(changedOutput(DEFAULT_OUTPUT)).toBeUndefined();
   expect(changedOutput({ ...DEFAULT_OUTPUT, ...HAPPY })).toEqual(HAPPY);
 });

@@ -36,7 +36,7 @@ describe("a problem", () => {
   });
 });
 
-it("tells why a session ended", () => {
+it("describes why a session ended", () => {
   expect(describeEnd(4409, "")).toBe("Another page has taken over this session.");
   expect(describeEnd(1006, "")).toBe("The connection to the server was lost.");
   expect(describeEnd(1000, "expired")).toBe("The session reached its maximum duration.");

@@ -14,13 +14,13 @@ describe("a named utterance", () => {
     expect(ledger.isSpeaking).toBe(false);
     expect(ledger.isBusy).toBe(false);
   });
-  it("gives one sound figure, whatever follows", () => {
+  it("has one sound latency", () => {
     const ledger = new SpeechLedger();
     ledger.sent("a", 0);
     expect(ledger.heard(90)).toBe(90);
     expect(ledger.heard(500)).toBeNull();
   });
-  it("behind another one says nothing about the system, only about the queue", () => {
+  it("has no latency if it waited behind another one", () => {
     const ledger = new SpeechLedger();
     ledger.sent("a", 0);
     ledger.sent("b", 10);
@@ -32,7 +32,7 @@ describe("a named utterance", () => {
 });
 
 describe("microphone speech", () => {
-  it("takes the name that the server gives it", () => {
+  it("takes the id that the server gives it", () => {
     const ledger = new SpeechLedger();
     ledger.sent(null, 0);
     ledger.sent(null, 20);
@@ -41,7 +41,7 @@ describe("microphone speech", () => {
     ledger.finished("utt_7");
     expect(ledger.isBusy).toBe(false);
   });
-  it("is a new utterance after the gap at which the server ends one", () => {
+  it("begins a new utterance after the gap at which the server ends one", () => {
     const ledger = new SpeechLedger();
     ledger.sent(null, 0);
     ledger.started("utt_1", 100);
@@ -51,7 +51,7 @@ describe("microphone speech", () => {
   });
 });
 
-it("counts the quiet beginning of speech off", () => {
+it("leaves the leading quiet out of the sound latency", () => {
   const ledger = new SpeechLedger();
   ledger.sent("file-1", 1000, 1250); // a quarter of a second of quiet leads
   expect(ledger.heard(1100)).toBeNull(); // this cannot be its sound
@@ -63,7 +63,7 @@ it("counts the quiet beginning of speech off", () => {
   expect(ledger.heard(5200)).toBe(160);
 });
 
-it("forgets everything that an interrupt drops", () => {
+it("forgets all speech when it is cleared", () => {
   const ledger = new SpeechLedger();
   ledger.sent("a", 0);
   ledger.started("a", 100);
@@ -72,7 +72,7 @@ it("forgets everything that an interrupt drops", () => {
   expect(ledger.started("a", 200)).toBeNull();
 });
 
-it("has the middle value as median", () => {
+it("computes the median", () => {
   expect(median([])).toBeNull();
   expect(median([5, 1, 9])).toBe(5);
   expect(median([1, 2, 3, 10])).toBe(2.5);

@@ -55,7 +55,7 @@ describe("imports", () => {
     expect(graph.get("b/two.tsx")).toEqual(["a/one.ts", "a/three.worklet.ts"]);
     expect(graph.get("a/three.worklet.ts")).toEqual(["a/one.ts"]);
   });
-  it("are searched for circles", () => {
+  it("are searched for a circle", () => {
     const straight = { a: ["b", "c"], b: ["d"], c: ["d"], d: [] };
     expect(findCircle(new Map(Object.entries(straight)))).toBeNull();
     const circle = { a: ["b"], b: ["c"], c: ["d"], d: ["b"] };
@@ -87,7 +87,7 @@ describe("dead code", () => {
     });
     expect(unused).toEqual([]);
   });
-  it("has no class in the styles that no page uses, and no custom property without a use", () => {
+  it("has no CSS class and no custom property that nothing uses", () => {
     const css = Object.values(styles).join("\n");
     const users = Object.entries({ ...code, ...pages }).map(([, text]) => text);
     const used = (name: string): boolean => users.some((text) => new RegExp(`["\` ]${name}["\` ]`).test(text));
@@ -99,7 +99,7 @@ describe("dead code", () => {
   });
 });
 
-it("changes the state in actions only", () => {
+it("lets only actions change the state", () => {
   const names = [...(sources["playground/state/signals.ts"] ?? "").matchAll(/^export const (\w+) = signal/gm)];
   expect(names.length).toBeGreaterThan(30);
   const assigned = new RegExp(`\\b(${names.map(([, name]) => name).join("|")})\\.value (=|\\?\\?=) `);

@@ -11,13 +11,13 @@ describe("the gate of a hands-free microphone", () => {
     const gate = new VoiceGate();
     for (let i = 0; i < 100; i++) expect(gate.push(piece(i), QUIET, 20)).toEqual([]);
   });
-  it("opens with what came just before the voice, in order", () => {
+  it("opens with the sound just before the voice, in order", () => {
     const gate = new VoiceGate();
     for (let i = 0; i < 30; i++) gate.push(piece(i), QUIET, 20);
     const sent = gate.push(piece(30), LOUD, 20).map((pcm) => pcm[0]);
     expect(sent).toEqual([24, 25, 26, 27, 28, 29, 30]);
   });
-  it("lets pauses within a sentence through, and closes after it", () => {
+  it("passes the pauses within a sentence, and closes after it", () => {
     const gate = new VoiceGate();
     gate.push(piece(0), LOUD, 20);
     for (let i = 0; i < 20; i++) expect(gate.push(piece(i), QUIET, 20)).toHaveLength(1);
@@ -35,7 +35,7 @@ describe("the beginning of sound", () => {
     const begun = Array.from({ length: 100 }, (_, i) => onset.push(i < 40 ? 0 : 0.05, i * 10));
     expect(begun.flatMap((yes, i) => (yes ? [i] : []))).toEqual([40]);
   });
-  it("is found in a recording as the length of its quiet lead", () => {
+  it("is found in a recording as the duration of its leading quiet", () => {
     const pcm = new Int16Array(24_000).fill(8000, 6000);
     expect(leadingQuietS(pcm, 24_000)).toBeCloseTo(0.25, 3);
     expect(leadingQuietS(new Int16Array(24_000), 24_000)).toBe(1);

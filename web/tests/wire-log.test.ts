@@ -14,7 +14,7 @@ it("keeps the newest few hundred entries", () => {
   expect(wire.entries.at(-1)?.title).toBe(String(MAX_ENTRIES + 49));
 });
 
-it("shows no token and no sound, and leaves the rest as it was", () => {
+it("hides tokens and sound, and keeps all other values", () => {
   const shown = presentable({
     type: "session.init",
     config: {
@@ -34,7 +34,7 @@ it("shows no token and no sound, and leaves the rest as it was", () => {
 });
 
 describe("a run of binary frames", () => {
-  it("is one entry that grows", () => {
+  it("is one entry that counts them", () => {
     const changed = vi.fn();
     const wire = new WireLog(() => 0, changed);
     for (let i = 0; i < 50; i++) wire.addSound(1920, 48_000);
@@ -42,7 +42,7 @@ describe("a run of binary frames", () => {
     expect(wire.entries[0]?.note).toBe("50 × PCM16 · 1.0 s · 96 kB");
     expect(changed).toHaveBeenCalledTimes(50);
   });
-  it("and the confirmations of its pieces are two entries that grow", () => {
+  it("and their confirmations are two entries", () => {
     const wire = log();
     for (let i = 0; i < 20; i++) {
       wire.addSound(1920, 48_000);

@@ -50,7 +50,7 @@ function Header(): JSX.Element {
           <span class="visually-hidden">Use another key</span>
         </button>
       )}
-      <a class="quiet" href="/openapi.json" target="_blank" rel="noopener">
+      <a class="quiet" href="/docs" target="_blank" rel="noopener">
         API
       </a>
       <button

@@ -50,7 +50,7 @@ export function Avatars(): JSX.Element {
       <PlacePoints />
       {upload.value === null && (
         <p class="hint">
-          <span class="with-mouse">Drop or paste a photo anywhere.</span> It should show one face from the front.
+          Choose<span class="with-mouse">, drop or paste</span> a photo of one face from the front.
         </p>
       )}
       {dragging && (
