@@ -17,6 +17,7 @@ from fastapi import FastAPI
 from tests.fakes import FakeFleet, FakePerformer, fake_prepare
 from visavis.api.app import create_app
 from visavis.api.services import Services
+from visavis.avatars.preparation import Prepare
 from visavis.library import LibraryPortrait
 from visavis.server import RunningServer
 from visavis.settings import Settings
@@ -65,14 +66,19 @@ class Service:
 
 @asynccontextmanager
 async def open_service(
-    folder: Path, *, fleet: FakeFleet | None = None, portraits: Sequence[LibraryPortrait] = (), **settings: object
+    folder: Path,
+    *,
+    fleet: FakeFleet | None = None,
+    portraits: Sequence[LibraryPortrait] = (),
+    prepare: Prepare | None = None,
+    **settings: object,
 ) -> AsyncIterator[Service]:
     """The application with its lifespan, without a socket, one private avatar of the caller's own, and no library
     unless `portraits` are given.
     """
     fleet = fleet or FakeFleet()
     chosen = Settings(**{"data_dir": folder, "rate_limit_per_minute": 100_000} | settings)  # type: ignore[arg-type]
-    app = create_app(chosen, fleet, fake_prepare, portraits)
+    app = create_app(chosen, fleet, prepare or fake_prepare, portraits)
     async with app.router.lifespan_context(app):
         services: Services = app.state.services
         key = services.first_key or (await services.accounts.create(name="another start"))[1]

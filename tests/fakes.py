@@ -40,6 +40,7 @@ class FakePerformer:
         self.interrupts: list[int] = []  # each with the number that it went through
         self.state: SettableState | None = None
         self.streams_motion = False
+        self.refusal: VisavisError | None = None  # raised instead of answering an offer
         self.ended = False
         self._events: asyncio.Queue[PerformerEvent] = asyncio.Queue()
         self._count = 0
@@ -83,6 +84,8 @@ class FakePerformer:
 
     async def offer(self, *, viewer_id: str, sdp: str) -> str:
         self._check()
+        if self.refusal is not None:
+            raise self.refusal
         if "m=video" not in sdp:
             raise OfferRefused("The offer has no video")
         self.viewers.add(viewer_id)

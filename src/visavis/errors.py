@@ -8,7 +8,6 @@
     │   ├── InvalidMetadata             400  INVALID_METADATA
     │   ├── InvalidAspectRatio          400  INVALID_ASPECT_RATIO
     │   ├── InvalidCursor               400  INVALID_CURSOR
-    │   ├── InvalidForm                 400  INVALID_FORM
     │   ├── InvalidJson                 400  INVALID_JSON
     │   ├── InvalidRoomPlatform         400  INVALID_ROOM_PLATFORM
     │   ├── RoomPlatformUnavailable     400  ROOM_PLATFORM_UNAVAILABLE
@@ -232,10 +231,6 @@ class InvalidAspectRatio(InvalidRequest, code="INVALID_ASPECT_RATIO"):
 
 class InvalidCursor(InvalidRequest, code="INVALID_CURSOR"):
     """`cursor` is not the `next_cursor` of a page."""
-
-
-class InvalidForm(InvalidRequest, code="INVALID_FORM"):
-    """A form cannot be read."""
 
 
 class InvalidJson(InvalidRequest, code="INVALID_JSON", told_over=HTTP | CHANNEL):

@@ -17,7 +17,7 @@ from visavis.avatars.face_points import read_points
 from visavis.avatars.look_files import IMAGE, PREVIEW
 from visavis.engine.images.image_type import MAX_IMAGE_BYTES
 from visavis.engine.portrait.points import NAMES
-from visavis.errors import ImageRequired, InvalidForm, InvalidRequest, NotFound
+from visavis.errors import ImageRequired, InvalidRequest, NotFound
 
 router = APIRouter(prefix="/v1/avatars", tags=["avatars"])
 media = APIRouter(prefix="/media/avatars", include_in_schema=False)
@@ -158,8 +158,8 @@ async def _fields(request: Request) -> dict[str, Any]:
             file = fields.get("file")
             if isinstance(file, UploadFile):
                 fields["file"] = await file.read(MAX_IMAGE_BYTES + 1)
-    except (KeyError, AssertionError, UnicodeDecodeError):
-        raise InvalidForm("The form cannot be read") from None
+    except (KeyError, AssertionError, ValueError):  # a charset that is none, or that the names are not in
+        raise InvalidRequest("The form cannot be read") from None
     if isinstance(file, str):
         raise InvalidRequest("file must be a file part, with a filename")
     return fields

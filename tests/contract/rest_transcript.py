@@ -1,0 +1,238 @@
+"""Golden transcripts of the REST half: requests and their exact answers, replayed against the service over fakes.
+
+A transcript is JSON lines. The first holds `title`, and for its world `settings` (of the server) and `engine: true`
+(photos are really looked at). Then, in order:
+    {"world": {…}}                                        what no client can do, see `change`
+    {"request": "POST /v1/sessions", "headers": {…}, "json": {…}}    also with "text", "form" or "bytes" (how many)
+    {"answer": 201, "headers": {…}, "json": {…}}          the answer: all of its body, to the last member and in order
+In requests and answers $NAME stands for a value that is known: $LOOK, $CHARACTER (the caller's own), $OTHER_KEY, and
+what an answer has captured with $=NAME. In answers $ANY is any text that is not empty, $TIME a time, $INT a
+number, $BOOL true or false.
+In forms and JSON $PHOTO:name is a photo of tests/engine/portrait/photos.py, in JSON as base64.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+import httpx
+from PIL import Image
+from sqlalchemy import insert, update
+
+from tests.conftest import Service, open_service
+from tests.engine.portrait import photos
+from tests.fakes import fake_prepare
+from visavis.avatars.preparation import prepare_with_engine
+from visavis.engine.portrait.points import SevenPoints
+from visavis.errors import VisavisError, error_of
+from visavis.store.models import keys, plans
+
+REST_TRANSCRIPTS = sorted((Path(__file__).parent / "rest").glob("*.jsonl"))
+PHOTOS: dict[str, Callable[[], bytes]] = {
+    "text": lambda: b"hello",
+    "damaged": lambda: photos.encoded(photos.portrait())[:9000],
+    "nobody": lambda: photos.encoded(Image.new("RGB", (400, 400), "grey"), "PNG"),
+    "pair": lambda: photos.encoded(
+        photos.on_wall(1024, 512, (photos.portrait(), (0, 0)), (photos.portrait(), (512, 0))), "PNG"
+    ),
+    "far": lambda: photos.encoded(photos.on_wall(600, 450, (photos.portrait(110), (250, 150))), "PNG"),
+    "aside": lambda: photos.encoded(photos.profile().convert("RGB"), "PNG"),
+    "bomb": lambda: photos.png_claiming(60_000, 60_000),
+}
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestTranscript:
+    name: str
+    head: dict[str, Any]
+    steps: list[dict[str, Any]]
+
+    @classmethod
+    def read(cls, path: Path) -> RestTranscript:
+        head, *steps = (json.loads(line) for line in path.read_text().splitlines() if line.strip())
+        return cls(name=path.stem, head=head, steps=steps)
+
+    def errors(self) -> list[tuple[str, int, dict[str, Any]]]:
+        """Return (code, status, body) of every refusal that carries a code."""
+        bodies = [(step["answer"], step.get("json")) for step in self.steps if "answer" in step]
+        return [
+            (body["error"]["code"], status, body)
+            for status, body in bodies
+            if isinstance(body, dict) and isinstance(body.get("error"), dict)
+        ]
+
+
+@dataclass(slots=True)
+class Photos:
+    """A preparation that takes any bytes for a face. With `engine` it really looks; with `error` it raises that."""
+
+    engine: bool = False
+    error: VisavisError | None = None
+
+    async def prepare(self, image: bytes, out_dir: Path, *, points: SevenPoints | None = None) -> None:
+        if self.error is not None:
+            raise self.error
+        await (prepare_with_engine if self.engine else fake_prepare)(image, out_dir, points=points)
+
+
+@dataclass(slots=True)
+class World:
+    """A service and what is known of it; answers are compared with the transcript's as they come."""
+
+    service: Service
+    photos: Photos
+    names: dict[str, str] = field(default_factory=dict)
+    meanwhile: asyncio.Task[httpx.Response] | None = None  # a request that is not waited for
+
+    async def request(self, step: dict[str, Any]) -> httpx.Response:
+        method, address = self.filled(step["request"]).split(" ", 1)
+        headers = self.filled(step.get("headers", {}))
+        if "json" in step:
+            return await self.service.client.request(method, address, json=self.filled(step["json"]), headers=headers)
+        if "form" in step:
+            form = {name: _part(value) for name, value in self.filled(step["form"]).items()}
+            return await self.service.client.request(method, address, files=form, headers=headers)
+        content = b"x" * step["bytes"] if "bytes" in step else self.filled(step.get("text", "")).encode()
+        return await self.service.client.request(method, address, content=content, headers=headers)
+
+    def filled(self, value: Any) -> Any:
+        """Put what is known in the places that stand for it."""
+        if isinstance(value, dict):
+            return {key: self.filled(member) for key, member in value.items()}
+        if isinstance(value, list):
+            return [self.filled(member) for member in value]
+        if not isinstance(value, str) or "$" not in value:
+            return value
+        if value.startswith("$PHOTO:"):
+            return base64.b64encode(PHOTOS[value[7:]]()).decode()
+        if value.startswith("$FILE:"):
+            return PHOTOS[value[6:]]()
+        return re.sub(r"\$([A-Z0-9_]+)", lambda found: self.names.get(found[1], found[0]), value)
+
+    def capture(self, received: Any, expected: Any) -> None:
+        """Take note of the values that the transcript captures, wherever they are in an answer."""
+        if isinstance(expected, dict) and isinstance(received, dict):
+            for key, wanted in expected.items():
+                self.capture(received.get(key), wanted)
+        elif isinstance(expected, str) and expected.startswith("$=") and isinstance(received, str):
+            self.names[expected[2:]] = received
+
+    def compare(self, received: Any, expected: Any, place: str) -> None:
+        """Same members, same order, same values, same types."""
+        if isinstance(expected, str) and expected.startswith("$="):
+            expected = "$ANY"
+        expected = self.filled(expected) if isinstance(expected, str) else expected
+        if expected == "$ANY":
+            assert isinstance(received, str) and received, (place, received)
+        elif expected == "$TIME":
+            assert isinstance(received, str) and _TIME.fullmatch(received), (place, received)
+        elif expected in ("$INT", "$BOOL"):
+            assert type(received) is {"$INT": int, "$BOOL": bool}[expected], (place, received)
+        elif isinstance(expected, dict):
+            assert isinstance(received, dict) and list(received) == list(expected), (place, received, expected)
+            for key in expected:
+                self.compare(received[key], expected[key], f"{place}.{key}")
+        elif isinstance(expected, list):
+            assert isinstance(received, list) and len(received) == len(expected), (place, received, expected)
+            for index, (got, wanted) in enumerate(zip(received, expected, strict=True)):
+                self.compare(got, wanted, f"{place}[{index}]")
+        else:
+            assert type(received) is type(expected) and received == expected, (place, received, expected)
+
+
+async def replay(transcript: RestTranscript, folder: Path) -> None:
+    """Replay a transcript. Fails at the first answer that is another than the transcript's."""
+    async with open_world(transcript.head, folder) as world:
+        answer: httpx.Response | None = None
+        for number, step in enumerate(transcript.steps, start=2):
+            place = f"{transcript.name}:{number}"
+            if "world" in step:
+                await change(world, step["world"])
+            elif "request" in step:
+                answer = await world.request(step)
+            else:
+                assert answer is not None, place
+                assert answer.status_code == step["answer"], (place, answer.status_code, answer.text)
+                for name, value in step.get("headers", {}).items():
+                    world.capture(answer.headers.get(name), value)
+                    world.compare(answer.headers.get(name, ""), value, f"{place} {name}")
+                received = answer.json() if "json" in step else answer.text
+                expected = step.get("json", step.get("text", ""))
+                world.capture(received, expected)
+                world.compare(received, expected, place)
+
+
+@asynccontextmanager
+async def open_world(head: dict[str, Any], folder: Path) -> AsyncIterator[World]:
+    """Open the service that a transcript's head asks for."""
+    prepared = Photos()
+    async with open_service(folder, prepare=prepared.prepare, **head.get("settings", {})) as service:
+        prepared.engine = bool(head.get("engine"))
+        world = World(service=service, photos=prepared)
+        character = (await service.client.get("/v1/avatars")).json()["avatars"][0]
+        world.names |= {"LOOK": service.look_id, "CHARACTER": character["avatar_id"]}
+        yield world
+        if world.meanwhile is not None:
+            world.meanwhile.cancel()
+            await asyncio.wait([world.meanwhile])
+
+
+async def change(world: World, what: dict[str, Any]) -> None:
+    """Do what no client can do: one member, its name and what it takes."""
+    ((name, value),) = what.items()
+    service = world.service
+    match name:
+        case "another_key":
+            record, key = await service.services.accounts.create(name="other", test=value == "test")
+            world.names |= {"OTHER_KEY": key, "OTHER_KEY_ID": record.id}
+        case "revoke":
+            await service.services.accounts.revoke(world.filled(value))
+        case "fleet":
+            service.fleet.places = {"full": 0, "free": 100}[value]
+        case "fleet_fails":
+            service.fleet.failure = _error(value)
+        case "fleet_waits":
+            service.fleet.gate.clear() if value else service.fleet.gate.set()
+        case "viewers_refused":
+            service.performer(world.names["SESSION"]).refusal = _error(value)
+        case "photos_refused":
+            world.photos.error = _error(value)
+        case "plan":
+            await _put_on_plan(service, value)
+        case "meanwhile":
+            world.meanwhile = asyncio.create_task(world.request(value))
+            await service.fleet.asked.wait()
+        case "broken":
+            setattr(service.services.sessions, value, _break)
+        case _:
+            raise AssertionError(name)
+
+
+def _error(told: list[str]) -> VisavisError:
+    code, message, *suggestion = told
+    return error_of(code, message, suggestion=suggestion[0] if suggestion else None)
+
+
+def _break(*_arguments: object, **_named: object) -> NoReturn:
+    raise RuntimeError("broken by the transcript")
+
+
+def _part(value: str | bytes) -> tuple[str | None, str | bytes]:
+    """Give a part of a form: bytes as a file, text as a field."""
+    return ("photo", value) if isinstance(value, bytes) else (None, value)
+
+
+async def _put_on_plan(service: Service, limits: dict[str, int]) -> None:
+    values = {"included_minutes": None, "max_concurrency": None, "max_session_minutes": None} | limits
+    async with service.services.sessions._store._database.write() as connection:
+        await connection.execute(insert(plans).values(key="small", name="Small", **values))
+        await connection.execute(update(keys).values(plan_key="small"))
