@@ -447,6 +447,9 @@ class AvatarNotFound(NotFound, code="AVATAR_NOT_FOUND"):
 class ReportNotFound(NotFound, code="REPORT_NOT_FOUND"):
     """The avatar has no report: it was made before reports were kept."""
 
+    message = "There is no report on this avatar's photo"
+    suggestion = "It was made before reports were kept: upload it again"
+
 
 class RoomNotFound(NotFound, code="ROOM_NOT_FOUND"):
     """No such room."""
@@ -456,6 +459,8 @@ class RoomNotFound(NotFound, code="ROOM_NOT_FOUND"):
 
 class ViewerNotFound(NotFound, code="VIEWER_NOT_FOUND"):
     """No such viewer in the room, or no longer."""
+
+    message = "There is no such viewer"
 
 
 class MethodNotAllowed(VisavisError, code="METHOD_NOT_ALLOWED", status=405):

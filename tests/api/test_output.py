@@ -221,4 +221,5 @@ async def test_changes_come_about_one_after_the_other(service: Service) -> None:
 async def test_the_schema_tells_of_output(service: Service) -> None:
     schemas = (await service.client.get("/openapi.json")).json()["components"]["schemas"]
     assert set(schemas["Output"]["properties"]) == {"background", "framing", "emotion"}
-    assert "output" in schemas["CreateSession"]["properties"]
+    for dialect in ("CreateHostedSession", "CreateOwnSession"):
+        assert "output" in schemas[dialect]["properties"]

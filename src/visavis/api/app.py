@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
 
 import anyio
 import structlog
 from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
 
 from visavis import __version__
 from visavis.accounts.service import Accounts
-from visavis.api import avatars, docs, health, pages, rooms, schemas, sessions, stage_source
+from visavis.api import avatars, docs, health, pages, rooms, sessions, stage_source
+from visavis.api.described.openapi import describe
 from visavis.api.envelope import Envelope
 from visavis.api.errors import add_error_handlers
 from visavis.api.face import read_image
@@ -76,13 +75,7 @@ def create_app(
         openapi_url="/openapi.json",
         redirect_slashes=False,
     )
-    app.openapi = _openapi(app)  # type: ignore[method-assign]
-    app.add_middleware(
-        Gate, requests_per_minute=settings.rate_limit_per_minute, first_answer_wait_s=settings.first_answer_wait_s
-    )
-    app.add_middleware(Envelope)
-    add_error_handlers(app)
-    for part in (
+    routers = (
         sessions.router,
         avatars.router,
         avatars.media,
@@ -91,8 +84,15 @@ def create_app(
         health.router,
         docs.router,
         pages.router,
-    ):
-        app.include_router(part)
+    )
+    app.openapi = describe(app, routers)  # type: ignore[method-assign]
+    app.add_middleware(
+        Gate, requests_per_minute=settings.rate_limit_per_minute, first_answer_wait_s=settings.first_answer_wait_s
+    )
+    app.add_middleware(Envelope)
+    add_error_handlers(app)
+    for router in routers:
+        app.include_router(router)
     return app
 
 
@@ -248,35 +248,3 @@ async def _sweep_always(services: Services, store: SessionStore) -> None:
             await services.idempotency.forget_old(at_ms=now_ms())
         except Exception:  # the outermost edge of a sweep: the next one tries again
             log.exception("sweep_failed")
-
-
-def _openapi(app: FastAPI) -> Callable[[], dict[str, Any]]:
-    """The description of the API: what FastAPI finds, less its 422 (which never happens here), with the key that every
-    `/v1` call needs.
-    """
-
-    def describe() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            schema = get_openapi(
-                title=app.title, version=app.version, routes=app.routes, summary="Live avatars that anyone can host."
-            )
-            components = schema.setdefault("components", {})
-            create = schemas.CreateSession.model_json_schema(ref_template="#/components/schemas/{model}")
-            components["schemas"] |= create.pop("$defs") | {"CreateSession": create}
-            components["securitySchemes"] = {
-                "ApiKey": {"type": "apiKey", "in": "header", "name": "x-api-key"},
-                "RoomToken": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
-            }
-            for path, operations in schema["paths"].items():
-                for operation in operations.values():
-                    operation["responses"].pop("422", None)
-                    if path.startswith("/v1/"):
-                        operation["security"] = [{"ApiKey": []}]
-                    elif path.startswith("/rooms/"):
-                        operation["security"] = [{"RoomToken": []}]
-            for unused in ("HTTPValidationError", "ValidationError"):
-                components.get("schemas", {}).pop(unused, None)
-            app.openapi_schema = schema
-        return app.openapi_schema
-
-    return describe

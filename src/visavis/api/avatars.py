@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
 from starlette.datastructures import UploadFile
@@ -10,45 +10,19 @@ from starlette.responses import JSONResponse, Response
 
 from visavis.api import presenters, schemas
 from visavis.api.body import json_object
+from visavis.api.described import avatars as described
+from visavis.api.described.parts import Undescribed
 from visavis.api.face import DEFAULT_NAME, decode_base64_image
 from visavis.api.services import Caller, PublicUrl, ServicesDep
 from visavis.api.sessions import reply
 from visavis.avatars.face_points import read_points
 from visavis.avatars.look_files import IMAGE, PREVIEW
 from visavis.engine.images.image_type import MAX_IMAGE_BYTES
-from visavis.engine.portrait.points import NAMES
 from visavis.errors import ImageRequired, InvalidRequest, NotFound
 
 router = APIRouter(prefix="/v1/avatars", tags=["avatars"])
-media = APIRouter(prefix="/media/avatars", include_in_schema=False)
+media = APIRouter(prefix="/media/avatars", tags=["avatars"])
 
-_REFUSALS: dict[int | str, dict[str, Any]] = {
-    status: {"model": schemas.Error} for status in (400, 401, 403, 404, 413, 415, 429, 503)
-}
-_PLACE = {"type": "array", "items": {"type": "number", "minimum": 0, "maximum": 1}, "minItems": 2, "maxItems": 2}
-_POINTS = {
-    "type": "object",
-    "description": "The face by seven points of the upright picture, x and y from 0 to 1; in a form, as JSON",
-    "properties": dict.fromkeys(NAMES, _PLACE),
-    "required": list(NAMES),
-}
-_FACE = {
-    "image_url": {"type": "string"},
-    "image_base64": {"type": "string"},
-    "name": {"type": "string"},
-    "points": _POINTS,
-}
-_UPLOAD_BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {"type": "object", "properties": {"file": {"type": "string", "format": "binary"}, **_FACE}}
-            },
-            "application/json": {"schema": {"type": "object", "properties": _FACE}},
-        },
-    }
-}
 _FLAGS = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -59,19 +33,14 @@ def _flag(name: str, text: str) -> bool:
         raise InvalidRequest(f"Invalid {name}", suggestion="Use true or false") from None
 
 
-@router.get(
-    "",
-    summary="List the avatars that you can use",
-    response_model=schemas.ManyAvatars | schemas.FlatAvatars,
-    responses=_REFUSALS,
-)
+@router.get("", **described.LIST)
 async def listed(
     services: ServicesDep,
     key: Caller,
     base_url: PublicUrl,
-    parent_id: str | None = None,
-    characters_only: str = "true",
-    view: str | None = None,
+    parent_id: Annotated[str | None, Undescribed] = None,
+    characters_only: Annotated[str, Undescribed] = "true",
+    view: Annotated[str | None, Undescribed] = None,
 ) -> JSONResponse:
     if view not in (None, "flat"):
         raise InvalidRequest("Invalid view", suggestion="Use flat, or leave it out")
@@ -88,24 +57,24 @@ async def listed(
     return reply(schemas.ManyAvatars(avatars=[presenters.avatar(avatar, base_url) for avatar in found]))
 
 
-@router.get("/public", summary="List the public avatars", response_model=schemas.ManyAvatars, responses=_REFUSALS)
+@router.get("/public", **described.PUBLIC)
 async def public(
-    services: ServicesDep, _key: Caller, base_url: PublicUrl, characters_only: str = "true"
+    services: ServicesDep,
+    _key: Caller,
+    base_url: PublicUrl,
+    characters_only: Annotated[str, Undescribed] = "true",
 ) -> JSONResponse:
     found = await services.avatars.public(characters_only=_flag("characters_only", characters_only))
     return reply(schemas.ManyAvatars(avatars=[presenters.avatar(avatar, base_url) for avatar in found]))
 
 
-@router.post(
-    "/upload-face",
-    status_code=201,
-    summary="Make an avatar of a photo",
-    openapi_extra=_UPLOAD_BODY,
-    response_model=schemas.UploadedFace | schemas.UploadedFaceWithReport,
-    responses=_REFUSALS,
-)
+@router.post("/upload-face", status_code=201, **described.UPLOAD_FACE)
 async def upload_face(
-    request: Request, services: ServicesDep, key: Caller, base_url: PublicUrl, report: str = "false"
+    request: Request,
+    services: ServicesDep,
+    key: Caller,
+    base_url: PublicUrl,
+    report: Annotated[str, Undescribed] = "false",
 ) -> JSONResponse:
     told = _flag("report", report)
     fields = await _fields(request)
@@ -132,12 +101,7 @@ async def upload_face(
     return reply(answer, 201)
 
 
-@router.get(
-    "/{avatar_id}/report",
-    summary="What was found in an avatar's photo",
-    response_model=schemas.FaceReportAnswer,
-    responses=_REFUSALS,
-)
+@router.get("/{avatar_id}/report", **described.REPORT)
 async def report(avatar_id: str, services: ServicesDep, key: Caller) -> JSONResponse:
     return reply(schemas.FaceReportAnswer(report=presenters.face_report(await services.avatars.report(key, avatar_id))))
 
@@ -165,14 +129,14 @@ async def _fields(request: Request) -> dict[str, Any]:
     return fields
 
 
-@router.delete("/{avatar_id}", summary="Delete an avatar of your own", response_model=schemas.Done, responses=_REFUSALS)
+@router.delete("/{avatar_id}", **described.DELETE)
 async def delete(avatar_id: str, services: ServicesDep, key: Caller) -> JSONResponse:
     await services.avatars.delete(key, avatar_id)
     await services.avatars.purge(spared=services.live.avatars_in_preparation())
     return reply(schemas.Done())
 
 
-@media.get("/{avatar_id}/{name}")
+@media.get("/{avatar_id}/{name}", response_class=Response, **described.PICTURE)
 async def picture(avatar_id: str, name: str, services: ServicesDep) -> Response:
     if name not in (PREVIEW, IMAGE):
         raise NotFound

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
 from visavis.api import schemas
+from visavis.api.described import rooms as described
 from visavis.api.services import Services, ServicesDep
 from visavis.errors import (
     Gone,
@@ -66,11 +67,8 @@ def _links(services: Services) -> dict[str, str]:
     return {"Link": ", ".join(_link(server) for server in servers)} if servers else {}
 
 
-@router.get("/{name}/picture", summary="What a room shows", response_model=schemas.RoomPicture)
+@router.get("/{name}/picture", **described.PICTURE)
 async def picture(name: str, request: Request, services: ServicesDep) -> Response:
-    """For viewers of a transparent session: its video is twice as high as `video_height`, colour above and matte below.
-    Ask when the size changes.
-    """
     record = await _open_room(name, request, services)
     if record.status == Status.CREATED:
         raise SessionNotStarted("The session has not been started yet", suggestion="Try again in a second")
@@ -78,11 +76,11 @@ async def picture(name: str, request: Request, services: ServicesDep) -> Respons
         (width_px, height_px), output = services.live.picture(record.id)
     except SessionEnded:
         raise Gone from None
-    shape = {"video_width": width_px, "video_height": height_px, "transparent": output.backdrop.transparent}
-    return JSONResponse(shape, headers={"Cache-Control": "no-store"})
+    shown = schemas.RoomPicture(video_width=width_px, video_height=height_px, transparent=output.backdrop.transparent)
+    return JSONResponse(shown.model_dump(mode="json"), headers={"Cache-Control": "no-store"})
 
 
-@router.post("/{name}/whep", status_code=201, summary="Watch a room (WHEP)", response_class=Response)
+@router.post("/{name}/whep", status_code=201, response_class=Response, **described.WATCH)
 async def watch(name: str, request: Request, services: ServicesDep) -> Response:
     record = await _open_room(name, request, services)
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/sdp":
@@ -115,14 +113,14 @@ async def trickle(name: str, viewer_id: str, request: Request, services: Service
     return Response(status_code=405, headers={"Allow": "DELETE, OPTIONS"})
 
 
-@router.delete("/{name}/whep/{viewer_id}", summary="Stop watching", response_class=Response)
+@router.delete("/{name}/whep/{viewer_id}", response_class=Response, **described.LEAVE)
 async def leave(name: str, viewer_id: str, request: Request, services: ServicesDep) -> Response:
     record = await _open_room(name, request, services)
-    there = (
-        record.status == Status.STARTED
-        and is_id("view", viewer_id)
-        and await services.live.remove_viewer(record.id, viewer_id)
-    )
+    there = record.status == Status.STARTED and is_id("view", viewer_id)
+    try:
+        there = there and await services.live.remove_viewer(record.id, viewer_id)
+    except SessionEnded:
+        raise Gone from None
     if not there:
-        raise ViewerNotFound("There is no such viewer")
+        raise ViewerNotFound
     return Response(status_code=200)

@@ -2,50 +2,115 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, WithJsonSchema
 
+from visavis.errors import HTTP, declared_errors
 from visavis.sessions.lifecycle import Status
 
-Timestamp = Field(description="UTC, whole seconds", examples=["2024-01-15T12:05:30Z"])
+SESSION_ID, AVATAR_ID = (f"^{kind}_[0-9A-HJKMNP-TV-Z]{{26}}$" for kind in ("sess", "avat"))
+SessionId = Annotated[str, WithJsonSchema({"type": "string", "pattern": SESSION_ID})]
+AvatarId = Annotated[str, WithJsonSchema({"type": "string", "pattern": AVATAR_ID})]
+_TIME = "UTC, whole seconds, like 2024-01-15T12:05:30Z"
+Time = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time", "description": _TIME})]
+ChannelUri = Annotated[
+    str,
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": "^(try_again|wss?://.+/v1/channel/sess_.+)$",
+            "description": "Where to open the channel; `try_again` while the avatar is being prepared: then repeat the "
+            "call",
+        }
+    ),
+]
+Url = Annotated[str, WithJsonSchema({"type": "string", "format": "uri"})]
 
 
 class Answer(BaseModel):
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_serialization_defaults_required=True)
+
+
+# Errors: described here, written by api/errors.py
+
+
+def _without_null(schema: dict[str, Any]) -> None:
+    """Describe a member that is left out where it has no value, and never null."""
+    schema.pop("default", None)
+    shapes = [shape for shape in schema.pop("anyOf") if shape != {"type": "null"}]
+    schema |= shapes[0] if len(shapes) == 1 else {"anyOf": shapes}
+
+
+_CODES: list[JsonValue] = [code for code, kind in declared_errors().items() if HTTP in kind.told_over]
+
+
+class Minutes(Answer):
+    total_remaining: int | None = Field(description="Null where the plan is unlimited")
+
+
+class Concurrency(Answer):
+    current: int = Field(description="Sessions that run now; a created session does not count")
+    max: int | None = Field(description="Null where the plan is unlimited")
+    available: int | None
+
+
+class MinutesDetails(Answer):
+    minutes: Minutes
+
+
+class ConcurrencyDetails(Answer):
+    concurrency: Concurrency
 
 
 class ErrorDetail(Answer):
-    message: str
-    suggestion: str | None = None
-    code: str
+    model_config = ConfigDict(json_schema_serialization_defaults_required=False)
+
+    message: str = Field(description="For a person")
+    suggestion: str | None = Field(
+        default=None, description="What to do next, where there is something", json_schema_extra=_without_null
+    )
+    code: str = Field(description="Stable", json_schema_extra={"enum": _CODES})
+    details: MinutesDetails | ConcurrencyDetails | None = Field(
+        default=None,
+        description="Figures of INSUFFICIENT_MINUTES and CONCURRENCY_LIMIT_REACHED",
+        json_schema_extra=_without_null,
+    )
 
 
 class Error(Answer):
+    """Most refusals."""
+
     success: Literal[False] = False
     error: ErrorDetail
 
 
+class KeyRefused(Answer):
+    """No API key, a wrong one or a revoked one."""
+
+    error: Literal["API key required", "Invalid API key", "API key has been deactivated"]
+
+
+class RateLimitedBody(Answer):
+    """Too many requests in a minute."""
+
+    success: Literal[False] = False
+    error: Literal["Too many requests. Please retry after 1 minute."]
+
+
+# Sessions
+
+
 class SessionAvatar(Answer):
-    avatar_id: str
+    avatar_id: AvatarId
     name: str
-    url: str
+    url: Url
 
 
 class DailyRoom(Answer):
-    url: str = Field(description="A page that shows the room in any browser")
+    url: Url = Field(description="A page that shows the room in any browser")
     name: str
     token: str = Field(description="HS256 JWT for this room alone")
-
-
-class Concurrency(Answer):
-    current: int
-    max: int | None
-    available: int | None
-
-
-class Minutes(Answer):
-    total_remaining: int | None
 
 
 class Usage(Answer):
@@ -57,92 +122,90 @@ class Usage(Answer):
 
 
 class CreatedHostedSession(Answer):
-    session_id: str
+    session_id: SessionId
     avatar: SessionAvatar
     session_type: Literal["webrtc_video"] = "webrtc_video"
     status: Status
     access_token: str = Field(description="In this answer and nowhere else")
-    started_at: str | None = Timestamp
-    ended_at: str | None
-    expiration: str | None
+    started_at: Time | None
+    ended_at: Time | None
+    expiration: Time | None
     daily_room: DailyRoom
-    created_at: str
+    created_at: Time
     metadata: dict[str, Any]
 
 
 class HostedSession(Answer):
-    session_id: str
+    session_id: SessionId
     avatar: SessionAvatar
     session_type: Literal["webrtc_video"] = "webrtc_video"
     status: Status
-    started_at: str | None
-    ended_at: str | None
-    expiration: str | None
+    started_at: Time | None
+    ended_at: Time | None
+    expiration: Time | None
     duration: int | None = Field(description="Whole seconds; null until the end")
     daily_room: DailyRoom
-    created_at: str
+    created_at: Time
     metadata: dict[str, Any]
 
 
 class EndedHostedSession(Answer):
-    session_id: str
+    session_id: SessionId
     avatar: SessionAvatar
     session_type: Literal["webrtc_video"] = "webrtc_video"
     status: Status
-    started_at: str | None
-    ended_at: str | None
-    created_at: str
+    started_at: Time | None
+    ended_at: Time | None
+    created_at: Time
 
 
 class HostedCreated(Answer):
     success: Literal[True] = True
     session: CreatedHostedSession
     usage: Usage
-    message: str = "Session created successfully"
+    message: Literal["Session created successfully"] = "Session created successfully"
 
 
 class Started(Answer):
     success: Literal[True] = True
-    ws_uri: str = Field(
-        description="Where to open the channel, or `try_again` while the avatar is being readied: then repeat the call"
-    )
-    expiration: str | None
-    message: str = "Session started successfully"
+    ws_uri: ChannelUri
+    expiration: Time | None
+    message: Literal["Session started successfully"] = "Session started successfully"
 
 
 class HostedEnded(Answer):
     success: Literal[True] = True
     session: EndedHostedSession
-    message: str = "Session ended successfully"
+    message: Literal["Session ended successfully"] = "Session ended successfully"
 
 
 # The own-room dialect
 
 
 class EmbeddedRoom(Answer):
-    url: str
+    url: Url
     name: str
     token: str
 
 
 class CreatedOwnSession(Answer):
-    session_id: str
+    session_id: SessionId
     status: Status
     session_token: str
-    started_at: str
+    started_at: Time
     ended_at: None
-    expiration: str | None
+    expiration: Time | None
     metadata: dict[str, Any]
-    aspect_ratio: str
+    aspect_ratio: str = Field(json_schema_extra={"enum": ["4:3", "3:4", "1:1"]})
 
 
 class OwnSession(Answer):
-    session_id: str
+    session_id: SessionId
     status: Status
-    started_at: str | None
-    ended_at: str | None
-    expiration: str | None
-    duration: int
+    started_at: Time | None
+    ended_at: Time | None
+    expiration: Time | None
+    duration: int = Field(description="Whole seconds, until now while the session runs")
     metadata: dict[str, Any]
 
 
@@ -157,10 +220,10 @@ class EndedOwnSession(OwnSession):
 
 
 class OwnEnd(Answer):
-    session_id: str
+    session_id: SessionId
     status: Status
-    started_at: str | None
-    ended_at: str | None
+    started_at: Time | None
+    ended_at: Time | None
 
 
 class OwnCreated(Answer):
@@ -168,7 +231,7 @@ class OwnCreated(Answer):
     session: CreatedOwnSession
     room: EmbeddedRoom
     usage: Usage
-    message: str = "Session created successfully"
+    message: Literal["Session created successfully"] = "Session created successfully"
 
 
 class OwnEnded(Answer):
@@ -190,24 +253,26 @@ class ManySessions(Answer):
 
 
 class SessionPage(ManySessions):
-    next_cursor: str | None
+    """The answer where `limit` or `cursor` was given."""
+
+    next_cursor: SessionId | None = Field(description="The `cursor` of the next page; null on the last one")
 
 
 # Avatars
 
 
 class Avatar(Answer):
-    avatar_id: str
+    avatar_id: AvatarId
     name: str
-    preview_img_url: str | None
-    parent_id: str | None
-    looks_count: int
-    video_url: str | None
+    preview_img_url: Url | None
+    parent_id: AvatarId | None = Field(description="The character of a look; null for a character")
+    looks_count: int = Field(description="Of a character; 0 for a look")
+    video_url: None
     is_favorite: Literal[0, 1]
     is_public: Literal[0, 1]
     active: Literal[0, 1]
-    created_at: str
-    updated_at: str
+    created_at: Time
+    updated_at: Time
 
 
 class ManyAvatars(Answer):
@@ -216,10 +281,10 @@ class ManyAvatars(Answer):
 
 
 class FlatAvatar(Answer):
-    avatar_id: str
+    avatar_id: AvatarId
     tags: list[str]
-    preview_url: str
-    image_url: str
+    preview_url: Url
+    image_url: Url
 
 
 class FlatAvatars(Answer):
@@ -230,13 +295,13 @@ class FlatAvatars(Answer):
 
 class UploadedFace(Answer):
     success: Literal[True] = True
-    preview_url: str
-    image_url: str
-    avatar_id: str = Field(description="The look, ready to perform")
+    preview_url: Url
+    image_url: Url
+    avatar_id: AvatarId = Field(description="The look, ready to perform")
 
 
 class FaceRemark(Answer):
-    code: str = Field(description="Stable, SNAKE_CASE", examples=["FACE_SMALL"])
+    code: str = Field(description="Stable", examples=["FACE_SMALL"])
     kind: Literal["found", "guessed"]
     severity: Literal["info", "warning"]
     message: str
@@ -269,53 +334,25 @@ class Done(Answer):
     success: Literal[True] = True
 
 
-# What a client sends; the handlers read it themselves, so that each fault has its own answer
+# Rooms
 
 
-class Room(BaseModel):
-    platform: Literal["livekit", "daily", "proxy", "embedded"]
-    url: str | None = None
-    token: str | None = None
-
-
-class Background(BaseModel):
-    type: Literal["photo", "color", "image", "blur", "transparent", "chroma"] = "photo"
-    color: str | None = Field(default=None, description='Of color and chroma, like "#1a2b3c"')
-    image: str | None = Field(default=None, description="Of image: an address or a base64 image")
-    strength: float | None = Field(default=None, description="Of blur: above 0, at most 1")
-
-
-class Framing(BaseModel):
-    zoom: float = Field(default=1.0, ge=0.5, le=2.0, description="How near the person is seen")
-
-
-class Emotion(BaseModel):
-    name: Literal["neutral", "happy", "sad", "surprised", "serious"]
-    weight: float = Field(default=1.0, ge=0, le=1)
-
-
-class Output(BaseModel):
-    """How the session looks; it can be changed over the channel at any time."""
-
-    background: Background | None = None
-    framing: Framing | None = None
-    emotion: Literal["neutral", "happy", "sad", "surprised", "serious"] | Emotion | None = None
-
-
-class CreateSession(BaseModel):
-    avatar_id: str | None = Field(default=None, description="Hosted-room dialect: a look")
-    avatar: str | None = Field(
-        default=None, description="Own-room dialect: an avatar id, an image address or a base64 image"
-    )
-    aspect_ratio: Literal["4:3", "3:4", "1:1", "auto"] = "4:3"
-    room: Room | None = None
-    metadata: dict[str, Any] = {}
-    output: Output | None = Field(default=None, description="How the session looks; beyond the published API")
-
-
-class RoomPicture(BaseModel):
+class RoomPicture(Answer):
     """What a room shows. The video of a transparent session is twice as high: colour above, matte below."""
 
     video_width: int
     video_height: int
     transparent: bool
+
+
+# Health
+
+
+class Alive(Answer):
+    status: Literal["ok"] = "ok"
+
+
+class Ready(Answer):
+    status: Literal["ready", "starting"]
+    default_avatar: bool = Field(description="The default avatar has been performed once")
+    stage: bool = Field(description="A stage process is running")

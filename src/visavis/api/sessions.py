@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel
@@ -11,6 +11,8 @@ from starlette.responses import JSONResponse
 
 from visavis.api import presenters, schemas
 from visavis.api.body import json_object, metadata_of
+from visavis.api.described import sessions as described
+from visavis.api.described.parts import Undescribed
 from visavis.api.face import avatar_from_text
 from visavis.api.services import Caller, PublicUrl, Services, ServicesDep
 from visavis.errors import (
@@ -30,15 +32,6 @@ from visavis.timestamps import shown_or_none
 
 router = APIRouter(prefix="/v1/sessions", tags=["sessions"])
 
-_CREATE_BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/CreateSession"}}},
-    }
-}
-_REFUSALS: dict[int | str, dict[str, Any]] = {
-    status: {"model": schemas.Error} for status in (400, 401, 403, 404, 409, 413, 415, 429, 503)
-}
 _RATIOS = {"4:3": "4:3", "3:4": "3:4", "1:1": "1:1", "auto": "4:3"}
 _STATUSES = {
     "all": ("created", "started", "ended"),
@@ -52,14 +45,7 @@ def reply(answer: BaseModel, status: int = 200) -> JSONResponse:
     return JSONResponse(answer.model_dump(mode="json"), status)
 
 
-@router.post(
-    "",
-    status_code=201,
-    summary="Create a session",
-    openapi_extra=_CREATE_BODY,
-    response_model=schemas.HostedCreated | schemas.OwnCreated,
-    responses=_REFUSALS,
-)
+@router.post("", status_code=201, **described.CREATE)
 async def create(request: Request, services: ServicesDep, key: Caller, base_url: PublicUrl) -> JSONResponse:
     body = await json_object(request)
     if body.get("avatar") is not None or body.get("room") is not None:
@@ -111,15 +97,15 @@ async def _look_of(body: dict[str, Any], services: Services) -> FirstLook | None
     return FirstLook(change=change, picture=await services.backgrounds.take(change))
 
 
-@router.get("", summary="List sessions", response_model=schemas.ManySessions | schemas.SessionPage, responses=_REFUSALS)
+@router.get("", **described.LIST)
 async def newest(
     request: Request,
     services: ServicesDep,
     key: Caller,
     base_url: PublicUrl,
-    status: str = "all",
-    limit: str | None = None,
-    cursor: str | None = None,
+    status: Annotated[str, Undescribed] = "all",
+    limit: Annotated[str | None, Undescribed] = None,
+    cursor: Annotated[str | None, Undescribed] = None,
 ) -> JSONResponse:
     if status not in _STATUSES:
         raise InvalidRequest("Invalid status", suggestion="Use all, created, started or ended")
@@ -156,14 +142,14 @@ def _metadata_filter(request: Request) -> dict[str, str]:
     return wanted
 
 
-@router.get("/{session_id}", summary="Get a session", response_model=schemas.OneSession, responses=_REFUSALS)
+@router.get("/{session_id}", **described.GET)
 async def get(session_id: str, services: ServicesDep, key: Caller, base_url: PublicUrl) -> JSONResponse:
     record = await services.sessions.get(key, session_id)
     return reply(schemas.OneSession(session=presenters.session(record, services.sessions, base_url)))
 
 
-@router.put("/{session_id}/start", summary="Start a session", response_model=schemas.Started, responses=_REFUSALS)
-@router.post("/{session_id}/start", include_in_schema=False)
+@router.put("/{session_id}/start", **described.PUT_START)
+@router.post("/{session_id}/start", **described.POST_START)
 async def start(session_id: str, services: ServicesDep, key: Caller, base_url: PublicUrl) -> JSONResponse:
     record = await services.sessions.start(key, session_id)
     if record is None:
@@ -173,12 +159,7 @@ async def start(session_id: str, services: ServicesDep, key: Caller, base_url: P
     )
 
 
-@router.put(
-    "/{session_id}/end",
-    summary="End a session",
-    response_model=schemas.HostedEnded | schemas.OwnEnded,
-    responses=_REFUSALS,
-)
-@router.post("/{session_id}/end", include_in_schema=False)
+@router.put("/{session_id}/end", **described.PUT_END)
+@router.post("/{session_id}/end", **described.POST_END)
 async def end(session_id: str, services: ServicesDep, key: Caller, base_url: PublicUrl) -> JSONResponse:
     return reply(presenters.ended(await services.sessions.end(key, session_id), base_url))

@@ -243,10 +243,7 @@ class Avatars:
                 return read_report(stored.decode())
         except ValueError:
             log.warning("report_unreadable", avatar_id=look.id)
-        raise ReportNotFound(
-            "There is no report on this avatar's photo",
-            suggestion="It was made before reports were kept: upload it again",
-        )
+        raise ReportNotFound
 
     async def delete(self, key: KeyRecord, avatar_id: str) -> None:
         """Delete one of the key's own avatars; a character goes with its looks. Files go once no live session uses

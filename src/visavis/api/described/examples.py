@@ -1,0 +1,184 @@
+"""Examples of answers, for the description of the API. They are made of the answers' own models, so that none can lack
+a member; docs/reference shows the same ones.
+"""
+
+from __future__ import annotations
+
+from visavis.api import schemas
+from visavis.sessions.lifecycle import Status
+
+SESSION_ID = "sess_01J8Z3N5K7Q9R2T4V6X8Y0A1B2"
+OWN_SESSION_ID = "sess_01J8Z4P6M8R0S3V5W7Y9Z1B2C3"
+LOOK_ID = "avat_01J8Z3N5K7Q9R2T4V6X8Y0A1B4"
+CHARACTER_ID = "avat_01J8Z3N5K7Q9R2T4V6X8Y0A1B3"
+CREATED, STARTED, ENDED, EXPIRES = (
+    "2024-01-15T12:00:00Z",
+    "2024-01-15T12:00:02Z",
+    "2024-01-15T12:05:32Z",
+    "2024-01-15T14:00:02Z",
+)
+TOKEN = "Y0dqkcV2H9pVbJmKx3f7sT1wLzQ4nR8uE6aG5iCoDhM"
+ROOM_TOKEN = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJyb29tIjoidnYtOGEzZCJ9.kQ2x"
+METADATA = {"user_name": "John Doe"}
+URL = "https://avatars.example.com"
+
+_AVATAR = schemas.SessionAvatar(
+    avatar_id=LOOK_ID, name="Professional Avatar (Look)", url=f"{URL}/media/avatars/{LOOK_ID}/image.jpg"
+)
+_ROOM = schemas.DailyRoom(url=f"{URL}/rooms/vv-8a3d", name="vv-8a3d", token=ROOM_TOKEN)
+_USAGE = schemas.Usage(
+    concurrency=schemas.Concurrency(current=0, max=1, available=1), minutes=schemas.Minutes(total_remaining=120)
+)
+_UNLIMITED = schemas.Usage(
+    concurrency=schemas.Concurrency(current=1, max=None, available=None), minutes=schemas.Minutes(total_remaining=None)
+)
+
+HOSTED_CREATED = schemas.HostedCreated(
+    session=schemas.CreatedHostedSession(
+        session_id=SESSION_ID,
+        avatar=_AVATAR,
+        status=Status.CREATED,
+        access_token=TOKEN,
+        started_at=None,
+        ended_at=None,
+        expiration=None,
+        daily_room=_ROOM,
+        created_at=CREATED,
+        metadata=METADATA,
+    ),
+    usage=_USAGE,
+)
+OWN_CREATED = schemas.OwnCreated(
+    session=schemas.CreatedOwnSession(
+        session_id=OWN_SESSION_ID,
+        status=Status.STARTED,
+        session_token=TOKEN,
+        started_at=STARTED,
+        ended_at=None,
+        expiration=None,
+        metadata=METADATA,
+        aspect_ratio="4:3",
+    ),
+    room=schemas.EmbeddedRoom(url=f"{URL}/rooms/vv-1c9e", name="vv-1c9e", token=ROOM_TOKEN),
+    usage=_UNLIMITED,
+)
+CHANNEL = schemas.Started(ws_uri=f"wss://avatars.example.com/v1/channel/{SESSION_ID}", expiration=EXPIRES)
+TRY_AGAIN = schemas.Started(ws_uri="try_again", expiration=None)
+
+_ENDED = schemas.HostedSession(
+    session_id=SESSION_ID,
+    avatar=_AVATAR,
+    status=Status.ENDED,
+    started_at=STARTED,
+    ended_at=ENDED,
+    expiration=EXPIRES,
+    duration=330,
+    daily_room=_ROOM,
+    created_at=CREATED,
+    metadata=METADATA,
+)
+_RUNNING = schemas.OwnSession(
+    session_id=OWN_SESSION_ID,
+    status=Status.STARTED,
+    started_at=STARTED,
+    ended_at=None,
+    expiration=None,
+    duration=42,
+    metadata=METADATA,
+)
+HOSTED_SESSION = schemas.OneSession(session=_ENDED)
+OWN_SESSION = schemas.OneSession(session=_RUNNING)
+ENDED_OWN_SESSION = schemas.OneSession(
+    session=schemas.EndedOwnSession(
+        **dict(_RUNNING) | {"status": Status.ENDED, "ended_at": ENDED, "duration": 330},
+        billing=schemas.Billing(minutes=6, included_minutes=6, purchased_minutes=0),
+    )
+)
+SESSIONS = schemas.ManySessions(sessions=[_RUNNING, _ENDED])
+SESSION_PAGE = schemas.SessionPage(sessions=[_RUNNING], next_cursor=OWN_SESSION_ID)
+HOSTED_ENDED = schemas.HostedEnded(
+    session=schemas.EndedHostedSession(
+        session_id=SESSION_ID,
+        avatar=_AVATAR,
+        status=Status.ENDED,
+        started_at=STARTED,
+        ended_at=ENDED,
+        created_at=CREATED,
+    )
+)
+OWN_ENDED = schemas.OwnEnded(
+    session=schemas.OwnEnd(session_id=OWN_SESSION_ID, status=Status.ENDED, started_at=STARTED, ended_at=ENDED)
+)
+
+_CHARACTER = schemas.Avatar(
+    avatar_id=CHARACTER_ID,
+    name="Professional Avatar",
+    preview_img_url=f"{URL}/media/avatars/{LOOK_ID}/preview.jpg",
+    parent_id=None,
+    looks_count=1,
+    video_url=None,
+    is_favorite=0,
+    is_public=0,
+    active=1,
+    created_at=CREATED,
+    updated_at=CREATED,
+)
+_LOOK = schemas.Avatar(
+    **dict(_CHARACTER)
+    | {"avatar_id": LOOK_ID, "name": "Professional Avatar (Look)", "parent_id": CHARACTER_ID, "looks_count": 0}
+)
+_FLAT = schemas.FlatAvatar(
+    avatar_id=LOOK_ID,
+    tags=[],
+    preview_url=f"{URL}/media/avatars/{LOOK_ID}/preview.jpg",
+    image_url=f"{URL}/media/avatars/{LOOK_ID}/image.jpg",
+)
+CHARACTERS = schemas.ManyAvatars(avatars=[_CHARACTER])
+LOOKS = schemas.ManyAvatars(avatars=[_LOOK])
+PUBLIC_AVATARS = schemas.ManyAvatars(
+    avatars=[schemas.Avatar(**dict(_CHARACTER) | {"name": "Iris", "is_public": 1, "looks_count": 2})]
+)
+FLAT_AVATARS = schemas.FlatAvatars(public_avatars=[], my_avatars=[_FLAT])
+
+UPLOADED_FACE = schemas.UploadedFace(preview_url=_FLAT.preview_url, image_url=_FLAT.image_url, avatar_id=LOOK_ID)
+_REPORT = schemas.FaceReport(
+    verdict="fair",
+    photo_width_px=256,
+    photo_height_px=256,
+    eye_distance_px=21.4,
+    roll_deg=3.2,
+    yaw_deg=-0.4,
+    pitch_deg=10.5,
+    remarks=[
+        schemas.FaceRemark(
+            code="FACE_SMALL",
+            kind="found",
+            severity="warning",
+            message="The face is small (21 px between the eyes) and was enlarged: it looks soft",
+            suggestion="Send a larger photo, or one taken from nearer: 90 px between the eyes and more look sharp",
+        ),
+        schemas.FaceRemark(
+            code="SMILE_WITH_TEETH",
+            kind="found",
+            severity="info",
+            message="A smile shows the teeth: the avatar has them, and its lips are closed for rest",
+            suggestion=None,
+        ),
+    ],
+)
+FACE_REPORT = schemas.FaceReportAnswer(report=_REPORT)
+UPLOADED_FACE_WITH_REPORT = schemas.UploadedFaceWithReport(**dict(UPLOADED_FACE), report=_REPORT)
+DONE = schemas.Done()
+
+ROOM_PICTURE = schemas.RoomPicture(video_width=1280, video_height=720, transparent=True)
+OFFER = (
+    "v=0\r\no=- 4611 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0 1\r\n"
+    "m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:0\r\na=recvonly\r\na=rtpmap:96 VP8/90000\r\n…"
+)
+SDP_ANSWER = (
+    "v=0\r\no=- 4612 2 IN IP4 192.0.2.10\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0 1\r\n"
+    "m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:0\r\na=sendonly\r\na=rtpmap:96 VP8/90000\r\n…"
+)
+ALIVE = schemas.Alive()
+READY = schemas.Ready(status="ready", default_avatar=True, stage=True)
+STARTING = schemas.Ready(status="starting", default_avatar=False, stage=True)

@@ -1,0 +1,199 @@
+"""What an operation's description says about its refusals: by status, every code with an example of its body.
+
+The examples are bodies that the golden transcripts (tests/contract/rest) show; a test compares them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from visavis.api import schemas
+from visavis.api.errors import error_body
+from visavis.errors import (
+    AccessDenied,
+    ApiKeyRefused,
+    AvatarNotALook,
+    AvatarRequired,
+    BackgroundRefused,
+    ConcurrencyLimitReached,
+    FaceTooSmall,
+    FaceTurnedAway,
+    FramingRefused,
+    IdempotencyConflict,
+    IdempotencyInProgress,
+    ImageRequired,
+    ImageTooLarge,
+    ImageTypeRefused,
+    ImageUrlRefused,
+    InsufficientMinutes,
+    InternalError,
+    InvalidAspectRatio,
+    InvalidCursor,
+    InvalidEmotion,
+    InvalidJson,
+    InvalidMetadata,
+    InvalidOutput,
+    InvalidPoints,
+    InvalidRequest,
+    NoCapacity,
+    NoFace,
+    OfferRefused,
+    PackUnreadable,
+    PerformerLost,
+    PortraitRefused,
+    PreparationFailed,
+    RateLimited,
+    RoomFull,
+    RoomPlatformUnavailable,
+    SessionEnded,
+    SessionNotStarted,
+    SeveralFaces,
+    TooLarge,
+    Unauthorized,
+    UnsupportedMediaType,
+    VisavisError,
+)
+
+Responses = dict[int | str, dict[str, Any]]
+Kind = type[VisavisError]
+
+EVERY_CALL: tuple[Kind, ...] = (ApiKeyRefused, RateLimited, InternalError)  # under /v1
+EVERY_POST: tuple[Kind, ...] = (InvalidRequest, IdempotencyConflict, IdempotencyInProgress, TooLarge)
+PHOTO: tuple[Kind, ...] = (
+    PortraitRefused, NoFace, SeveralFaces, FaceTooSmall, FaceTurnedAway, ImageUrlRefused, ImageTooLarge,
+    ImageTypeRefused, NoCapacity, PreparationFailed,
+)  # fmt: skip
+OUTPUT: tuple[Kind, ...] = (InvalidOutput, BackgroundRefused, FramingRefused, InvalidEmotion, ImageTooLarge)
+PERFORMANCE: tuple[Kind, ...] = (
+    InsufficientMinutes, ConcurrencyLimitReached, NoCapacity, PerformerLost, PackUnreadable, PreparationFailed,
+)  # fmt: skip
+
+_TEXTS: dict[Kind, tuple[str, str | None]] = {  # of the classes that bring no message of their own
+    InvalidRequest: ("avatar_id must be a string", None),
+    AvatarRequired: ("avatar must be an avatar id, an image address or a base64 image", None),
+    AvatarNotALook: (
+        "This avatar is a character; only a look can perform",
+        "Use one of its looks: avat_01J8Z3N5K7Q9R2T4V6X8Y0A1B4",
+    ),
+    InvalidMetadata: ("metadata must be a JSON object", 'For example {"user_name": "John Doe"}'),
+    InvalidAspectRatio: ("Invalid aspect_ratio", "Use 4:3, 3:4 or 1:1"),
+    InvalidCursor: ("Invalid cursor", "Use the next_cursor of the page before"),
+    InvalidJson: ("The body is not valid JSON", None),
+    RoomPlatformUnavailable: ("This server has no livekit rooms", "Leave room out"),
+    OfferRefused: ("The body is not an SDP offer", None),
+    InvalidOutput: ("output has no 'backgroud'", "It takes background, framing, emotion"),
+    BackgroundRefused: ("That is no colour", 'Write a colour like "#1a2b3c"'),
+    FramingRefused: ("The zoom is a number from 0.5 to 2", None),
+    InvalidEmotion: ("emotion must be one of neutral, happy, sad, surprised, serious", None),
+    ImageRequired: ("Give exactly one of file, image_url and image_base64", None),
+    PortraitRefused: ("The image is damaged or incomplete", "Save the photo again and send the new file"),
+    NoFace: ("No face can be seen in the photo", "Send a photo of one person who faces the camera"),
+    SeveralFaces: ("More than one face can be seen in the photo", "Crop the photo to one person and send it again"),
+    FaceTooSmall: (
+        "The face is too small: 10 px between the eyes, at least 11 are needed",
+        "Send the photo at least 1.2 times as large, or one taken from nearer",
+    ),
+    FaceTurnedAway: (
+        "The face is turned away (about 55 degrees sideways, 15 up or down)",
+        "Send a photo in which the person faces the camera",
+    ),
+    ImageUrlRefused: (
+        "The image's address is not on the public internet",
+        "Use a public http(s) address of an image",
+    ),
+    InvalidPoints: (
+        "points must name seven places",
+        "Give each of left_eye, right_eye, mouth_left, mouth_right, upper_lip, lower_lip, chin as [x, y] between 0 "
+        "and 1; left is the left side of the picture",
+    ),
+    ImageTooLarge: ("The image has too many pixels; at most 80 million are taken", "Send a smaller photo"),
+    ImageTypeRefused: ("The file is not a JPEG, PNG, WebP or GIF image", "Send a JPEG, PNG, WebP or GIF"),
+    Unauthorized: ("The room's token is required", "Send Authorization: Bearer <daily_room.token>"),
+    ApiKeyRefused: ("API key required", None),
+    AccessDenied: (AccessDenied.message, "You do not have permission to create sessions with this avatar"),
+    SessionNotStarted: ("Session has not been started", "Start the session first"),
+    SessionEnded: (SessionEnded.message, "Create a new session"),
+    IdempotencyConflict: (
+        "This Idempotency-Key was used for another request",
+        "Use a fresh key for each new request",
+    ),
+    IdempotencyInProgress: ("The first request with this Idempotency-Key is still at work", None),
+    TooLarge: ("The body is larger than 16384 KiB", None),
+    UnsupportedMediaType: ("The body must be JSON", "Send Content-Type: application/json"),
+    NoCapacity: ("Too many photos are being prepared", "Try again in a few seconds"),
+    RoomFull: ("50 viewers are in the room, as many as it takes", "Try again when one has left"),
+    PerformerLost: ("The stage that performed this session is gone", None),
+    InternalError: (
+        "Something went wrong on our side",
+        "Try again; the Request-Id finds it in the server's log",
+    ),
+    PackUnreadable: (
+        "The avatar's files are damaged, and its photo cannot be used any more: No clear face can be seen in the photo",
+        "Upload another photo",
+    ),
+    PreparationFailed: ("The portrait worker failed with status 1: no space left on device", None),
+}
+
+
+def example_of(kind: Kind) -> VisavisError:
+    """Return an error as it is met."""
+    if kind is ConcurrencyLimitReached:
+        return ConcurrencyLimitReached(current=1, maximum=1)
+    if kind is InsufficientMinutes:
+        return InsufficientMinutes(total_remaining=0)
+    if kind not in _TEXTS:
+        return kind()
+    message, suggestion = _TEXTS[kind]
+    return kind(message, suggestion=suggestion)
+
+
+def refusals(*kinds: Kind) -> Responses:
+    """Describe the answers of an operation that raises these errors."""
+    responses: Responses = {}
+    for kind in dict.fromkeys(kinds):
+        response = responses.setdefault(kind.status, {"model": _model(kind.status, kinds), "description": ""})
+        response["description"] += ("" if not response["description"] else ". ") + _meaning(kind)
+        content = response.setdefault("content", {"application/json": {"examples": {}}})
+        content["application/json"]["examples"][_name(kind)] = {
+            "summary": _meaning(kind),
+            "value": error_body(example_of(kind)),
+        }
+        if example_of(kind).retry_after_s is not None or kind is RateLimited:
+            response["headers"] = {
+                "Retry-After": {
+                    "description": "Seconds until the same call can succeed; not with every code",
+                    "schema": {"type": "integer", "minimum": 1},
+                }
+            }
+    return responses
+
+
+def v1(*kinds: Kind) -> Responses:
+    """Describe the refusals of an operation under /v1."""
+    return refusals(*kinds, *EVERY_CALL)
+
+
+def v1_post(*kinds: Kind) -> Responses:
+    """Describe the refusals of a POST under /v1, which takes an Idempotency-Key."""
+    return refusals(*kinds, *EVERY_POST, *EVERY_CALL)
+
+
+def _name(kind: Kind) -> str:
+    return "API_KEY_REFUSED" if kind is ApiKeyRefused else kind.code
+
+
+def _meaning(kind: Kind) -> str:
+    return (kind.__doc__ or "").split(". ")[0].replace("\n    ", " ").rstrip(".")
+
+
+def _model(status: int, kinds: tuple[Kind, ...]) -> Any:
+    """Return the shape of a status' bodies: two of them have a published one of their own."""
+    if status == 401:
+        return schemas.KeyRefused if ApiKeyRefused in kinds else schemas.Error
+    if status == 429:
+        return (
+            schemas.RateLimitedBody
+            if ConcurrencyLimitReached not in kinds
+            else (schemas.RateLimitedBody | schemas.Error)
+        )
+    return schemas.Error

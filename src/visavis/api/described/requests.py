@@ -1,0 +1,128 @@
+"""What a client sends, described. The handlers read it themselves, so that each fault has its own answer."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+
+from visavis.engine.motion.mood import EMOTIONS
+from visavis.engine.portrait.points import NAMES
+
+Colour = Annotated[str, WithJsonSchema({"type": "string", "pattern": "^#([0-9a-fA-F]{3}|[0-9a-fA-F]{6})$"})]
+_IMAGE = "An http(s) address, or base64 with or without its data: prefix"
+Image = Annotated[str, WithJsonSchema({"type": "string", "minLength": 1, "description": _IMAGE})]
+EmotionName = Annotated[str, WithJsonSchema({"type": "string", "enum": list(EMOTIONS)})]
+
+
+class Given(BaseModel):
+    """Unknown members are ignored."""
+
+
+class Strict(BaseModel):
+    """Unknown members are refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+# Output
+
+
+class PhotoBackground(Strict):
+    """The photo's own background."""
+
+    type: Literal["photo"]
+
+
+class ColorBackground(Strict):
+    type: Literal["color"]
+    color: Colour
+
+
+class ImageBackground(Strict):
+    """A picture that covers the frame: JPEG, PNG, WebP or GIF, at most 10 MB."""
+
+    type: Literal["image"]
+    image: Image
+
+
+class BlurBackground(Strict):
+    """The photo's own background, out of focus."""
+
+    type: Literal["blur"]
+    strength: float = Field(default=0.5, gt=0, le=1)
+
+
+class TransparentBackground(Strict):
+    """No background: the video is twice as high, colours above, matte below."""
+
+    type: Literal["transparent"]
+
+
+class ChromaBackground(Strict):
+    """A flat key colour."""
+
+    type: Literal["chroma"]
+    color: Colour = "#00b140"
+
+
+class Framing(Strict):
+    zoom: float = Field(default=1.0, ge=0.5, le=2.0, description="How near the person is seen")
+
+
+class Emotion(Strict):
+    name: EmotionName
+    weight: float = Field(default=1.0, ge=0, le=1)
+
+
+class Output(Strict):
+    """How the session looks. A member that is left out or null has its default."""
+
+    background: (
+        PhotoBackground
+        | ColorBackground
+        | ImageBackground
+        | BlurBackground
+        | TransparentBackground
+        | ChromaBackground
+        | None
+    ) = None
+    framing: Framing | None = None
+    emotion: EmotionName | Emotion | None = None
+
+
+# Sessions
+
+
+class Room(Given):
+    platform: Literal["embedded"] = Field(description="The built-in room, the only one that this server has")
+
+
+class CreateHostedSession(Given):
+    """The hosted-room dialect: the session is created, and started by another call."""
+
+    avatar_id: str = Field(min_length=1, description="A look")
+    metadata: dict[str, Any] = Field(default={}, description="At most 16 KiB of JSON")
+    output: Output = Field(default=Output(), description="Beyond the published API")
+
+
+class CreateOwnSession(Given):
+    """The own-room dialect: the session starts at once. A body with `avatar` or `room` is in this dialect."""
+
+    avatar: str = Field(min_length=1, description="An avatar id, an http(s) address of an image, or a base64 image")
+    aspect_ratio: Literal["4:3", "3:4", "1:1", "auto"] = Field(default="4:3", description="`auto` is `4:3`")
+    room: Room = Field(default=Room(platform="embedded"))
+    metadata: dict[str, Any] = Field(default={}, description="At most 16 KiB of JSON")
+    output: Output = Field(default=Output(), description="Beyond the published API")
+
+
+# Faces
+
+_PLACE = {"type": "array", "items": {"type": "number", "minimum": 0, "maximum": 1}, "minItems": 2, "maxItems": 2}
+POINTS: dict[str, Any] = {
+    "type": "object",
+    "description": "Where the face is: seven points of the upright picture, x and y from 0 to 1",
+    "properties": dict.fromkeys(NAMES, _PLACE),
+    "required": list(NAMES),
+    "additionalProperties": False,
+}

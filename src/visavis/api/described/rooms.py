@@ -1,0 +1,63 @@
+"""The description of the embedded room over HTTP."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from visavis.api import schemas
+from visavis.api.described import examples
+from visavis.api.described.parts import Described, answer, body
+from visavis.api.described.refusals import refusals
+from visavis.errors import (
+    Gone,
+    InternalError,
+    OfferRefused,
+    PerformerLost,
+    RoomFull,
+    RoomNotFound,
+    SessionNotStarted,
+    TooLarge,
+    Unauthorized,
+    UnsupportedMediaType,
+    ViewerNotFound,
+)
+
+_OPEN = (Unauthorized, RoomNotFound, Gone, InternalError)
+
+
+def _header(description: str, example: str) -> dict[str, Any]:
+    return {"description": description, "schema": {"type": "string"}, "example": example}
+
+
+_LINK = _header("STUN and TURN servers, where the server has any", '<stun:stun.example.org>; rel="ice-server"')
+
+PICTURE: Described = {
+    "summary": "What a room shows",
+    "description": "The video of a transparent session is twice as high as `video_height`: colour above, matte below. "
+    "Ask again when the size of the video changes.",
+    "response_model": schemas.RoomPicture,
+    "responses": answer(200, {"A transparent session": examples.ROOM_PICTURE}) | refusals(*_OPEN, SessionNotStarted),
+}
+
+WATCH: Described = {
+    "summary": "Watch a room (WHEP)",
+    "description": "Offer to receive one video (VP8) and one audio (Opus), with all candidates.",
+    "openapi_extra": body({"application/sdp": ({"type": "string"}, {"An offer": examples.OFFER})}),
+    "responses": {
+        201: {
+            "description": "The SDP answer, with all candidates",
+            "content": {"application/sdp": {"schema": {"type": "string"}, "example": examples.SDP_ANSWER}},
+            "headers": {
+                "Location": _header("DELETE it to stop watching", "/rooms/vv-8a3d/whep/view_01J8Z5Q7N9"),
+                "ETag": _header("The viewer", '"view_01J8Z5Q7N9"'),
+                "Link": _LINK,
+            },
+        }
+    }
+    | refusals(*_OPEN, OfferRefused, SessionNotStarted, TooLarge, UnsupportedMediaType, RoomFull, PerformerLost),
+}
+
+LEAVE: Described = {
+    "summary": "Stop watching",
+    "responses": {200: {"description": "The viewer has left"}} | refusals(*_OPEN, ViewerNotFound, PerformerLost),
+}

@@ -1,0 +1,137 @@
+"""The description of /v1/sessions."""
+
+from __future__ import annotations
+
+from visavis.api import schemas
+from visavis.api.described import examples, refusals
+from visavis.api.described.parts import Described, answer, json_body, parameters
+from visavis.api.described.requests import CreateHostedSession, CreateOwnSession
+from visavis.api.schemas import SESSION_ID
+from visavis.errors import (
+    AccessDenied,
+    AvatarIdRequired,
+    AvatarNotALook,
+    AvatarNotFound,
+    AvatarRequired,
+    BackgroundRefused,
+    InvalidAspectRatio,
+    InvalidCursor,
+    InvalidJson,
+    InvalidMetadata,
+    InvalidRequest,
+    InvalidRoomPlatform,
+    RoomPlatformUnavailable,
+    SessionEnded,
+    SessionNotFound,
+    SessionNotStarted,
+    UnsupportedMediaType,
+)
+
+_STARTING: tuple[refusals.Kind, ...] = (
+    SessionNotFound,
+    AvatarNotFound,
+    SessionEnded,
+    BackgroundRefused,
+    *refusals.PERFORMANCE,
+)
+_ENDING: tuple[refusals.Kind, ...] = (SessionNotFound, SessionNotStarted)
+
+CREATE: Described = {
+    "summary": "Create a session",
+    "description": "With `avatar_id` alone the session is created in the hosted-room dialect. With `avatar` or `room` "
+    "it is created in the own-room dialect and starts at once.",
+    "openapi_extra": json_body(
+        CreateHostedSession | CreateOwnSession,
+        {
+            "Hosted room": {"avatar_id": examples.LOOK_ID, "metadata": examples.METADATA},
+            "Own room": {"avatar": examples.LOOK_ID, "aspect_ratio": "4:3", "metadata": examples.METADATA},
+            "With an output": {
+                "avatar_id": examples.LOOK_ID,
+                "output": {"background": {"type": "color", "color": "#1a2b3c"}, "emotion": "happy"},
+            },
+        },
+    ),
+    "response_model": schemas.HostedCreated | schemas.OwnCreated,
+    "responses": answer(201, {"Hosted room": examples.HOSTED_CREATED, "Own room": examples.OWN_CREATED})
+    | refusals.v1_post(
+        AvatarIdRequired,
+        AvatarRequired,
+        AvatarNotALook,
+        InvalidMetadata,
+        InvalidAspectRatio,
+        InvalidRoomPlatform,
+        RoomPlatformUnavailable,
+        InvalidJson,
+        *refusals.OUTPUT,
+        *refusals.PHOTO,
+        *refusals.PERFORMANCE,
+        AccessDenied,
+        AvatarNotFound,
+        UnsupportedMediaType,
+        SessionEnded,
+    ),
+}
+
+LIST: Described = {
+    "summary": "List sessions",
+    "description": "Newest first, each in its own dialect; without `limit` and `cursor` the newest 100. "
+    "`?metadata.KEY=VALUE` keeps the sessions whose metadata has that string at that top-level key.",
+    "openapi_extra": parameters(
+        {
+            "name": "status",
+            "description": "Keep only these",
+            "enum": ["all", "created", "started", "ended"],
+            "default": "all",
+        },
+        {
+            "name": "limit",
+            "description": "How many at most; adds `next_cursor` to the answer",
+            "type": "integer",
+            "minimum": 1,
+            "maximum": 100,
+        },
+        {
+            "name": "cursor",
+            "description": "The `next_cursor` of the page before",
+            "type": "string",
+            "pattern": SESSION_ID,
+            "example": examples.OWN_SESSION_ID,
+        },
+    ),
+    "response_model": schemas.ManySessions | schemas.SessionPage,
+    "responses": answer(200, {"All": examples.SESSIONS, "A page": examples.SESSION_PAGE})
+    | refusals.v1(InvalidRequest, InvalidCursor),
+}
+
+GET: Described = {
+    "summary": "Get a session",
+    "response_model": schemas.OneSession,
+    "responses": answer(
+        200,
+        {
+            "Hosted room": examples.HOSTED_SESSION,
+            "Own room": examples.OWN_SESSION,
+            "Own room, ended": examples.ENDED_OWN_SESSION,
+        },
+    )
+    | refusals.v1(SessionNotFound),
+}
+
+_START: Described = {
+    "summary": "Start a session",
+    "description": "Answers the address of the channel, or `try_again` while the avatar is being prepared. Starting a "
+    "started session answers the same address again. PUT and POST are the same.",
+    "response_model": schemas.Started,
+}
+_STARTED = answer(200, {"The channel": examples.CHANNEL, "Not yet": examples.TRY_AGAIN})
+PUT_START: Described = _START | {"responses": _STARTED | refusals.v1(*_STARTING)}
+POST_START: Described = _START | {"responses": _STARTED | refusals.v1_post(*_STARTING)}
+
+_END: Described = {
+    "summary": "End a session",
+    "description": "Ending an ended session answers the same again. PUT and POST are the same.",
+    "response_model": schemas.HostedEnded | schemas.OwnEnded,
+}
+_ENDED = answer(200, {"Hosted room": examples.HOSTED_ENDED, "Own room": examples.OWN_ENDED})
+PUT_END: Described = _END | {"responses": _ENDED | refusals.v1(*_ENDING)}
+POST_END: Described = _END | {"responses": _ENDED | refusals.v1_post(*_ENDING)}

@@ -1,0 +1,134 @@
+"""The OpenAPI description beside the golden transcripts: every answer that they show is described, and every example of
+a refusal is one that they show.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import jsonschema_rs
+import pytest
+
+from tests.contract.rest_transcript import REST_TRANSCRIPTS, RestTranscript
+from visavis.api.app import create_app
+from visavis.settings import Settings
+
+OPENAPI: dict[str, Any] = create_app(Settings()).openapi()
+OPERATIONS = [
+    pytest.param(path, method, operation, id=f"{method.upper()} {path}")
+    for path, operations in OPENAPI["paths"].items()
+    for method, operation in operations.items()
+]
+UNDESCRIBED = {"OPTIONS", "PATCH"}  # CORS and a refusal, described in docs/reference/rooms.md
+FILLINGS = {
+    "$TIME": "2024-01-15T12:00:00Z",
+    "$INT": 1,
+    "$BOOL": True,
+    **dict.fromkeys(("$SESSION", "$SESSION_2", "$=SESSION", "$=SESSION_2"), "sess_01J8Z3N5K7Q9R2T4V6X8Y0A1B2"),
+    **dict.fromkeys(("$LOOK", "$CHARACTER", "$AVATAR", "$=AVATAR"), "avat_01J8Z3N5K7Q9R2T4V6X8Y0A1B4"),
+}
+
+
+def is_valid(value: Any, schema: dict[str, Any]) -> bool:
+    whole = {"$schema": "https://json-schema.org/draft/2020-12/schema", "components": OPENAPI["components"], **schema}
+    return jsonschema_rs.validator_for(whole).is_valid(value)
+
+
+def filled(value: Any) -> Any:
+    """Put likely values in the places of a transcript's answer that stand for any."""
+    if isinstance(value, dict):
+        return {key: filled(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [filled(inner) for inner in value]
+    if value in FILLINGS:
+        return FILLINGS[value]
+    if not isinstance(value, str):
+        return value
+    return re.sub(r"\$=?[A-Z0-9_]+", lambda found: str(FILLINGS.get(found[0], "any")), value)
+
+
+def shown_answers() -> Iterator[tuple[str, str, str, dict[str, Any]]]:
+    """Every request of a transcript (where, method, address) with its answer."""
+    for path in REST_TRANSCRIPTS:
+        steps = RestTranscript.read(path).steps
+        for number, (step, after) in enumerate(itertools.pairwise(steps), start=2):
+            if "request" in step:
+                method, address = step["request"].split(" ", 1)
+                yield f"{path.stem}:{number}", method, address.partition("?")[0], after
+
+
+def operation_of(method: str, address: str) -> dict[str, Any] | None:
+    address = address.replace("$VIEWER_PATH", "/rooms/name/whep/viewer")
+    matching = [path for path in OPENAPI["paths"] if re.fullmatch(re.sub(r"{\w+}", "[^/]+", path), address)]
+    if not matching:
+        return None
+    operations: dict[str, dict[str, Any]] = OPENAPI["paths"][address if address in matching else matching[0]]
+    return operations.get(method.lower())
+
+
+def examples_of(content: dict[str, Any]) -> list[Any]:
+    return [one["value"] for one in content.get("examples", {}).values()] or [content["example"]]
+
+
+@pytest.mark.parametrize(("path", "method", "operation"), OPERATIONS)
+def test_every_request_and_every_answer_has_an_example_that_its_schema_takes(
+    path: str, method: str, operation: dict[str, Any]
+) -> None:
+    body = [operation["requestBody"]] if "requestBody" in operation else []
+    for described in [*body, *operation["responses"].values()]:
+        for kind, content in described.get("content", {}).items():
+            if kind == "image/jpeg":
+                continue
+            for example in examples_of(content):
+                assert is_valid(example, content["schema"]), (kind, example)
+
+
+def test_every_answer_that_a_transcript_shows_is_described() -> None:
+    unknown = set()
+    for place, method, address, answer in shown_answers():
+        operation = operation_of(method, address)
+        if operation is None:
+            unknown.add(f"{method} {address}")
+            continue
+        response = operation["responses"].get(str(answer["answer"]))
+        assert response is not None, (place, answer)
+        if "json" in answer:
+            schema = response["content"]["application/json"]["schema"]
+            assert is_valid(filled(answer["json"]), schema), (place, answer["json"])
+        else:
+            assert "application/json" not in response.get("content", {}), place
+    assert {one for one in unknown if one.split(" ")[0] not in UNDESCRIBED} == {"GET /v1/nothing"}
+
+
+def test_every_example_of_a_refusal_is_one_that_a_transcript_shows() -> None:
+    shown = {json.dumps(filled(answer["json"])) for *_, answer in shown_answers() if "json" in answer}
+    for path, operations in OPENAPI["paths"].items():
+        for method, operation in operations.items():
+            for status, response in operation["responses"].items():
+                if status[0] in "45" and path != "/readyz":
+                    for example in examples_of(response["content"]["application/json"]):
+                        assert json.dumps(example) in shown, (method, path, status, example)
+
+
+def test_the_description_can_be_refuted() -> None:
+    """A member more, one less, a null or a code that nobody declared: each is an answer of another shape."""
+    schema = OPENAPI["paths"]["/v1/sessions/{session_id}/start"]["put"]["responses"]["200"]["content"]
+    started = {
+        "success": True,
+        "ws_uri": "wss://example.com/v1/channel/sess_01J8Z3N5K7Q9R2T4V6X8Y0A1B2",
+        "expiration": None,
+        "message": "Session started successfully",
+    }
+    shape = schema["application/json"]["schema"]
+    assert is_valid(started, shape)
+    assert not is_valid(started | {"more": 1}, shape)
+    assert not is_valid({name: value for name, value in started.items() if name != "expiration"}, shape)
+    assert not is_valid(started | {"ws_uri": None}, shape)
+    error = {"$ref": "#/components/schemas/Error"}
+    assert is_valid({"success": False, "error": {"message": "x", "code": "NO_CAPACITY"}}, error)
+    assert not is_valid({"success": False, "error": {"message": "x", "code": "NO_SUCH_CODE"}}, error)
+    assert not is_valid({"success": False, "error": {"message": "x", "suggestion": None, "code": "NOT_FOUND"}}, error)

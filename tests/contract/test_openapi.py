@@ -1,0 +1,161 @@
+"""The OpenAPI description is true: generated requests find no answer that it does not describe.
+
+A short, seeded run. For a long one, with other requests each time:
+    VISAVIS_SCHEMA_EXAMPLES=500 .venv/bin/pytest tests/contract/test_openapi.py
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import requests
+import schemathesis
+from hypothesis import HealthCheck, Phase, settings
+from schemathesis import checks
+
+from tests.fakes import FakeFleet, fake_prepare
+from visavis.api.app import create_app
+from visavis.engine.portrait.points import SevenPoints
+from visavis.engine.portrait.report import PreparationReport, Remark, write_report
+from visavis.errors import ImageUrlRefused
+from visavis.server import RunningServer
+from visavis.settings import Settings
+
+LONG = "VISAVIS_SCHEMA_EXAMPLES" in os.environ
+EXAMPLES = int(os.environ.get("VISAVIS_SCHEMA_EXAMPLES", "12"))
+CHECKS = [
+    checks.not_a_server_error,
+    checks.status_code_conformance,
+    checks.content_type_conformance,
+    checks.response_headers_conformance,
+    checks.response_schema_conformance,
+]
+REPORT = PreparationReport(
+    photo_width_px=256,
+    photo_height_px=256,
+    photo_eye_distance_px=21.4,
+    width_px=768,
+    height_px=768,
+    eye_distance_px=92.0,
+    roll_deg=3.2,
+    yaw_deg=-0.4,
+    pitch_deg=10.5,
+    remarks=(
+        Remark.found("BEARD", "There is a beard"),
+        Remark.warned("FACE_SMALL", "It is small", "Send a larger one"),
+    ),
+    steps_ms={},
+)
+OFFER = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\n"
+
+
+@schemathesis.serializer("application/sdp")
+def as_text(_context: Any, value: Any) -> bytes:
+    return value if isinstance(value, bytes) else str(value).encode()
+
+
+@schemathesis.deserializer("image/jpeg", "application/sdp")
+def as_it_is(_context: Any, response: Any) -> Any:
+    return response.content.decode("latin-1")
+
+
+async def prepare(image: bytes, out_dir: Path, *, points: SevenPoints | None = None) -> None:
+    await fake_prepare(image, out_dir, points=points)
+    (out_dir / "report.json").write_text(write_report(REPORT))
+
+
+async def fetch_nothing(url: str, *, max_bytes: int) -> bytes:
+    raise ImageUrlRefused("The image could not be fetched")
+
+
+class Inhabited:
+    """A running server with avatars, sessions in every state and their rooms; requests are made to name them."""
+
+    def __init__(self, server: RunningServer) -> None:
+        self.base_url = server.base_url
+        self.session = requests.Session()  # of the generated requests
+        self.client = httpx.Client(base_url=server.base_url, headers={"x-api-key": server.api_key})
+        self.look, spare = (self.post("/v1/avatars/upload-face", files={"file": b"a face"})["avatar_id"] for _ in "12")
+        sessions, in_rooms = self.three_sessions(), self.three_sessions()
+        own = self.post("/v1/sessions", json={"avatar": self.look})
+        self.tokens = {session["daily_room"]["name"]: session["daily_room"]["token"] for session in in_rooms}
+        started = in_rooms[1]["daily_room"]
+        bearer = {"Authorization": f"Bearer {started['token']}", "Content-Type": "application/sdp"}
+        watched = self.client.post(f"/rooms/{started['name']}/whep", content=OFFER, headers=bearer)
+        viewer_id = watched.headers["Location"].rpartition("/")[2]
+        self.numbers = itertools.count()
+        ids = [session["session_id"] for session in (*sessions, own["session"])]
+        self.path_parameters = {
+            "session_id": itertools.cycle([*ids, "odd"]),
+            "avatar_id": itertools.cycle([self.look, "odd", self.look]),
+            "deleted_avatar_id": itertools.cycle([spare, "odd"]),
+            "room": itertools.cycle([started["name"], *self.tokens, "vv-odd"]),
+            "picture": itertools.cycle(["image.jpg", "preview.jpg", "image.jpg", "odd"]),
+            "viewer_id": itertools.cycle([viewer_id, "odd"]),
+        }
+
+    def post(self, address: str, **body: Any) -> Any:
+        return self.client.post(address, **body).raise_for_status().json()
+
+    def three_sessions(self) -> list[dict[str, Any]]:
+        """Return a session that is created, one that is started and one that has ended."""
+        made = [self.post("/v1/sessions", json={"avatar_id": self.look})["session"] for _ in range(3)]
+        for session in made[1:]:
+            self.post(f"/v1/sessions/{session['session_id']}/start")
+        self.post(f"/v1/sessions/{made[2]['session_id']}/end")
+        return made
+
+    def inhabit(self, case: Any) -> None:
+        """Let a request name what there is, mostly, and carry what opens it."""
+        label = case.operation.label
+        for name in case.path_parameters or {}:
+            if name == "name":
+                kind = "picture" if "/media/" in label else "room"
+            else:
+                kind = "deleted_avatar_id" if label.startswith("DELETE /v1/avatars") else name
+            case.path_parameters[name] = next(self.path_parameters[kind])
+        if "/rooms/" in label:
+            case.headers["Authorization"] = f"Bearer {self.tokens.get(case.path_parameters['name'], 'odd')}"
+        else:
+            case.headers["x-api-key"] = self.client.headers["x-api-key"]
+        if case.headers.get("Idempotency-Key"):  # an example's would make each request a repetition of the first
+            case.headers["Idempotency-Key"] += str(next(self.numbers))
+        if label == "POST /v1/sessions" and isinstance(case.body, dict):
+            case.body |= {name: self.look for name in ("avatar_id", "avatar") if isinstance(case.body.get(name), str)}
+        if label == "POST /rooms/{name}/whep" and next(self.numbers) % 2:
+            case.body = OFFER
+
+
+@pytest.fixture(scope="module")
+def inhabited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inhabited]:
+    chosen = Settings(data_dir=tmp_path_factory.mktemp("api"), rate_limit_per_minute=1_000_000, log_level="error")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("visavis.avatars.fetch.fetch_image", fetch_nothing)  # no test reaches for the internet
+        with RunningServer(chosen, fleet=FakeFleet(places=1_000_000), prepare=prepare) as server:
+            inhabited = Inhabited(server)
+            with closing(inhabited.client), inhabited.session:
+                yield inhabited
+
+
+schema = schemathesis.openapi.from_dict(create_app(Settings()).openapi())
+
+
+@schema.parametrize()
+@settings(
+    max_examples=EXAMPLES,
+    derandomize=not LONG,
+    database=None,
+    deadline=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+def test_every_answer_is_described(case: Any, inhabited: Inhabited) -> None:
+    inhabited.inhabit(case)
+    case.call_and_validate(checks=CHECKS, base_url=inhabited.base_url, session=inhabited.session)
