@@ -56,7 +56,7 @@ def stage_on(machine: Machine, folder: Path) -> Iterator[str]:
 def test_a_session_on_another_machine_plays_in_chromium(tmp_path: Path) -> None:
     with two_machines() as (service, media), stage_on(media, tmp_path) as url:
         scenario = [sys.executable, "-m", "tests.e2e.session_elsewhere", str(tmp_path), url, service.address]
-        done = subprocess.run(service.command(*scenario), capture_output=True, text=True, timeout=110)
+        done = subprocess.run(service.command(*scenario), capture_output=True, text=True, timeout=110, check=False)
     logs = [(tmp_path / name).read_text() for name in ("stage.log", "server.log") if (tmp_path / name).exists()]
     assert done.returncode == 0, "\n".join([done.stderr, *logs])
     seen = json.loads(done.stdout)
