@@ -1,12 +1,13 @@
-"""`visavis bench density`: how many live sessions this machine performs at once, each watched, without a late frame.
+"""`visavis bench density`: how many live sessions this machine performs at once without a late frame, each with a
+viewer.
 
-They speak all the time, which is the most that can be asked of them, or for a share of it, in turns, as in
-conversations (`talk`).
+The sessions speak all the time, which is the hardest case, or for a share of the time, in turns, as in conversations
+(`talk`).
 
-Real stage processes perform them, as the service would have it; real WebRTC viewers in one more process take their
-packets over loopback and count the pictures, which they neither decrypt nor decode (viewers.py). Sessions join one step
-at a time and are measured at every step; a picture is late when the stage left it out because the next was due. The
-service's HTTP and channel are not in it: speech goes straight over the fleet's port.
+Real stage processes perform them, as in the service. Real WebRTC viewers in one more process receive the packets over
+loopback and count the pictures, without decrypting or decoding them (viewers.py). One session is added at a time, and
+every step is measured. A frame is late if the stage leaves it out because the next one is due. HTTP and the channel are
+not part of the measurement: speech is sent over the port of the fleet.
 """
 
 from __future__ import annotations
@@ -40,20 +41,18 @@ from visavis.stage.port.values import PerformanceSpec, Speech
 WIDTH_PX = HEIGHT_PX = 512
 FPS = 25
 SETTLE_S, MEASURE_S = 4.0, 8.0
-QUEUE_S = 3.0  # of speech that a session is kept supplied with
+QUEUE_S = 3.0  # of speech that a session always has queued
 TURN_S = 8  # from one turn of a conversation to the next
 MOST_SESSIONS = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """What was measured with `sessions` at once. Processor time is a share of one core; memory is
-    proportional (Pss).
-    """
+    """The figures for `sessions` at once. Processor time is a share of one core; memory is proportional (Pss)."""
 
     sessions: int
     late_frames: int
-    hurried_frames: int  # drawn a little behind their time, with less care for what hardly moves
+    hurried_frames: int  # a little late, and drawn with less care where hardly anything moves
     fps_least: float
     fps_mean: float
     longest_gap_ms: int
@@ -64,17 +63,17 @@ class Step:
 
 
 class _Session:
-    """A session that speaks for the share `talk` of the time, from a place in the sample of its own."""
+    """A session that speaks for the share `talk` of the time. Each session begins at another place of the sample."""
 
     def __init__(
         self, performer: StagePerformer, pcm: NDArray[np.int16], rate_hz: int, *, number: int, talk: float
     ) -> None:
         self.late_frames, self.hurried_frames = 0, 0
-        self.spoken_s = 0.0  # since it was last set to nothing; known once a second
+        self.spoken_s = 0.0  # since it was last set to 0; changes once a second
         self._queued_s = 0.0
-        self._number = 0  # of the last piece of speech
+        self._number = 0  # number of the last piece of speech
         self._performer, self._pcm, self._rate_hz = performer, pcm, rate_hz
-        self._second, self._talk = 3 * number, talk  # turns do not come together
+        self._second, self._talk = 3 * number, talk  # sessions take their turns at different times
 
     async def run(self) -> None:
         async for event in self._performer.events():
@@ -107,7 +106,7 @@ class _Session:
 
 
 class _Viewers:
-    """The process of the viewers."""
+    """The process in which the viewers run."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
@@ -165,7 +164,7 @@ async def measure(
     settle_s: float = SETTLE_S,
     measure_s: float = MEASURE_S,
 ) -> list[Step]:
-    """Measure `first` sessions, then one more at a time up to `most`, until a step has late frames."""
+    """Measure `first` sessions, then one more in each step, until a step has late frames or there are `most`."""
     sound, rate_hz = soundfile.read(SAMPLE, dtype="int16", always_2d=True)
     pcm = np.ascontiguousarray(sound[:, 0])
     supply = LocalStages(data_dir=data_dir, most=stages)
@@ -229,7 +228,7 @@ async def _measured(supply: LocalStages, viewers: _Viewers, sessions: list[_Sess
 
 
 def _cpu_s(pid: int) -> float:
-    """Return a process's processor time so far; 0 where /proc does not tell (Linux only)."""
+    """Return the processor time of a process so far; 0 on systems without /proc (all but Linux)."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

@@ -1,10 +1,9 @@
-"""`visavis bench pipeline`: how many frames a second one core makes, from speech as it comes in to encoded video and
-sound.
+"""`visavis bench pipeline`: how many frames a second one core makes, from incoming speech to encoded video and sound.
 
-A session is performed as fast as it goes instead of by the clock: the default portrait says the library's sample at
-512x512, with the same performance, renderer and encoders as on stage; then at 1280x720, then in silence. What WebRTC
-adds for each viewer (packets, encryption) is not in it. Processor time is what counts. Frames a second are of passes
-without a clock inside, since to read one costs up to 20 us; steps are of another.
+A session is performed as fast as possible instead of by the clock. The default portrait speaks the library's sample at
+512x512, with the performance, renderer and encoders of a stage; then at 1280x720; then it is silent. Packets and
+encryption for viewers are not part of the measurement. All times are processor time. Frames a second are measured
+without a clock inside, because reading a clock takes up to 20 us; the steps are measured in another pass.
 """
 
 from __future__ import annotations
@@ -37,14 +36,14 @@ from visavis.stage.timeline import PLAYOUT_RATE_HZ, frame_position
 
 SIZES = ((512, 512), (1280, 720))
 FPS = 25
-ROUNDS = 3  # the sample is said this often
+ROUNDS = 3  # how often the sample is spoken
 IDLE_S = 12.0
-PASSES = 2  # the quickest is the one least disturbed by whatever else the machine does
+PASSES = 2  # the fastest pass is the one that other programs disturb least
 STEPS = ("speech to motion", "face", "render", "VP8", "Opus")
 
 
 class _Spent:
-    """Processor time by step, without what reading the clock costs."""
+    """The processor time of every step, less the time for reading the clock."""
 
     def __init__(self, *, timed: bool) -> None:
         self.seconds: dict[str, float] = defaultdict(float)
@@ -73,8 +72,10 @@ def perform(
     idle_s: float = 0.0,
     timed: bool = False,
 ) -> dict[str, float]:
-    """Perform int16 (n,) of speech, then `idle_s` of silence; return `frames`, `seconds` of processor time,
-    `video_bits_per_s`, and, if `timed`, the milliseconds a frame of each step.
+    """Perform speech, int16 (n,), then `idle_s` of silence.
+
+    Return `frames`, `seconds` of processor time, `video_bits_per_s`, and the milliseconds a frame of each step (0
+    unless `timed`).
     """
     renderer = CpuRenderer(pack, *size)
     video, audio = VideoEncoder(width_px=size[0], height_px=size[1], fps=FPS), AudioEncoder()

@@ -1,7 +1,8 @@
 """`visavis bench render`: how fast one core renders a speaking face, and where the time goes.
 
-The default portrait speaks the library's sample, with head, eyes and breath alive, at 512x512; then at 1280x720, the
-hosted rooms' default. Processor time is what counts here: it is what a session costs, whatever else the machine does.
+The default portrait speaks the library's sample, with all motion of head, eyes and breath, at 512x512; then at
+1280x720, the default of hosted rooms. All times are processor time: it is the cost of a session, whatever else the
+machine does.
 """
 
 from __future__ import annotations
@@ -35,11 +36,11 @@ R = TypeVar("R")
 FPS = 25
 SIZES = ((512, 512), (1280, 720))
 SEED = 7
-PASSES = 4  # the quickest is the one least disturbed by whatever else the machine does
+PASSES = 4  # the fastest pass is the one that other programs disturb least
 
 
 class _TimedRenderer(CpuRenderer):
-    """A renderer that notes the processor time of its steps."""
+    """A renderer that measures the processor time of its steps."""
 
     def __init__(self, pack: AvatarPack, width_px: int, height_px: int) -> None:
         super().__init__(pack, width_px, height_px)
@@ -61,7 +62,7 @@ class _TimedRenderer(CpuRenderer):
 
 
 def speaking_motion(speech: Path = SAMPLE, fps: int = FPS, seed: int = SEED) -> list[MotionFrame]:
-    """Return the frames of a face that speaks a 16 kHz recording, as a session would show them."""
+    """Return the motion of a face that speaks a 16 kHz recording, as in a session."""
     pcm, rate_hz = soundfile.read(speech, dtype="int16", always_2d=True)
     assert rate_hz == 16_000, rate_hz
     stream = SpeechStream()
@@ -79,13 +80,13 @@ def speaking_motion(speech: Path = SAMPLE, fps: int = FPS, seed: int = SEED) -> 
 
 
 def measure(pack: AvatarPack, width_px: int, height_px: int, frames: list[MotionFrame]) -> dict[str, float]:
-    """Return `fps` and the milliseconds of processor time of each step, of the quickest of PASSES passes; `plan_ms` is
-    once per avatar and size.
+    """Return `fps`, and the milliseconds of processor time of each step in the fastest of PASSES passes. `plan_ms` is
+    needed once per avatar and size.
     """
     began = time.process_time()
     renderer = _TimedRenderer(pack, width_px, height_px)
     plan_ms = (time.process_time() - began) * 1000
-    # to read a clock costs up to 20 us: the frames a second are of passes without one inside
+    # Reading a clock takes up to 20 us, so the frames a second are measured without one inside.
     untimed = CpuRenderer(pack, width_px, height_px)
     whole_s: list[float] = []
     steps_of: list[dict[str, float]] = []

@@ -1,10 +1,9 @@
-"""Viewers that only count: real WebRTC connections whose packets are taken off the wire and counted, neither decrypted
-nor decoded.
+"""Viewers that only count: real WebRTC connections whose packets are counted, but neither decrypted nor decoded.
 
-A child process of `visavis bench density`: the processor time of viewers is measured apart. Lines of JSON: it writes
-{"viewer": n, "offer": sdp} for every line {"join": n} and takes {"viewer": n, "answer": sdp}; for {"count": true} it
-writes {"pictures": [...], "gaps_ms": [...]}, per viewer: the pictures that have come since the last count, and the
-longest time between two of them.
+This is a child process of `visavis bench density`, so that the processor time of viewers is measured separately. It
+reads and writes lines of JSON. For {"join": n} it writes {"viewer": n, "offer": sdp}, and then it reads {"viewer": n,
+"answer": sdp}. For {"count": true} it writes {"pictures": [...], "gaps_ms": [...]}: for each viewer, the pictures since
+the last count, and the longest time between two of them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`visavis demo`: the server with its playground; or one whole session performed, recorded, measured and judged,
+"""`visavis demo`: runs the server with its playground, or performs, records, measures and checks one session
 unattended.
 """
 
@@ -22,16 +22,16 @@ from visavis.demo.server_process import ServerProcess
 if TYPE_CHECKING:
     from visavis.demo.session_run import Run
 
-KEY_FILE = "demo-key"  # in the data folder: the playground's address stays the same from one `make demo` to the next
+KEY_FILE = "demo-key"  # in the data folder, so that the address of the playground stays the same for every `make demo`
 
 
 def run(*, once: bool, out: Path, port: int) -> None:
-    """Run the demo. With `once`, write what the viewer received to `out` and raise `ContractBroken` or `DemoFailed`
-    where something was wrong.
+    """Run the demo. With `once`, write the film of what the viewer received to `out`, and raise `ContractBroken` or
+    `DemoFailed` if something was wrong.
     """
     for ending in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(ending, _stop)
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job begins with it ignored
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # shells start background jobs with SIGINT ignored
     if once:
         perform_once(out)
     else:
@@ -39,14 +39,14 @@ def run(*, once: bool, out: Path, port: int) -> None:
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
-    raise SystemExit(128 + number)  # so that the server's context is left, as with Ctrl-C
+    raise SystemExit(128 + number)  # leaves the context of the server, which stops it, as Ctrl-C does
 
 
 def perform_once(out: Path) -> Run:
-    """Perform a session on a server of its own, write what the viewer received to `out`, print the table; return what
-    happened.
+    """Perform a session on a server of its own, write what the viewer received to `out`, and print the table. Return
+    the run.
 
-    Raises `ServerFailed`, `ContractBroken`, `DemoFailed`. The film is written before it is judged.
+    The film is written before it is checked. Raises `ServerFailed`, `ContractBroken`, `DemoFailed`.
     """
     from visavis.demo.findings import find
     from visavis.demo.reception import write_film
@@ -89,9 +89,7 @@ def _serve_playground(port: int) -> None:
 
 
 def _playground_key(server: ServerProcess) -> str:
-    """Return the playground's API key: the one kept from the last time, where it still opens this server,
-    or a new one.
-    """
+    """Return the playground's API key: the one of the last run, if this server still accepts it, or a new one."""
     path = Path(os.environ.get("VISAVIS_DATA_DIR", "data")) / KEY_FILE
     if path.is_file():
         key = path.read_text().strip()

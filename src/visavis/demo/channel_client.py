@@ -1,5 +1,5 @@
-"""A strict client of the channel: it knows exactly the messages it has asked for, and takes any other for a broken
-contract.
+"""A strict client of the channel: it knows only the messages that it asked for, and treats every other message as a
+broken contract.
 """
 
 from __future__ import annotations
@@ -28,36 +28,37 @@ MESSAGES: dict[str, dict[str, Any]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Heard:
+class Received:
     message: dict[str, Any]
     arrived_s: float  # time.monotonic
 
 
 class ChannelClient:
-    """One channel. `wait_for` takes messages in any order of types, so that events may come between answers."""
+    """One channel. `wait_for` accepts messages in any order of types, because events may come between answers."""
 
     def __init__(self, connection: ClientConnection) -> None:
         self._connection = connection
-        self._waiting: list[Heard] = []
+        self._waiting: list[Received] = []
 
     async def tell(self, **message: Any) -> float:
-        """Send a message; return when."""
+        """Send a message. Return the time at which it was sent (time.monotonic)."""
         now_s = time.monotonic()
         await self._connection.send(json.dumps(message))
         return now_s
 
-    async def wait_for(self, kind: str, *, within_s: float = ANSWER_WITHIN_S, **members: Any) -> Heard:
+    async def wait_for(self, kind: str, *, within_s: float = ANSWER_WITHIN_S, **members: Any) -> Received:
         """Return the first message of `kind` with these members.
 
-        Raises `ContractBroken` for an error, an unknown message, a close, or none in time.
+        Raises `ContractBroken` for an error, for an unknown message, if the channel closes, and if the message does not
+        arrive in time.
         """
         try:
             async with asyncio.timeout(within_s):
                 while True:
-                    for heard in self._waiting:
-                        if heard.message["type"] == kind and members.items() <= heard.message.items():
-                            self._waiting.remove(heard)
-                            return heard
+                    for received in self._waiting:
+                        if received.message["type"] == kind and members.items() <= received.message.items():
+                            self._waiting.remove(received)
+                            return received
                     self._waiting.append(self._checked(await self._connection.recv()))
         except TimeoutError:
             raise ContractBroken(f"The channel sent no {kind} within {within_s:.0f} s") from None
@@ -65,7 +66,7 @@ class ChannelClient:
             raise ContractBroken(f"The channel closed ({closed}) instead of sending {kind}") from None
 
     async def wait_closed(self) -> tuple[int, str]:
-        """Return the code and the reason of the server's close; messages before it are checked and left."""
+        """Return the code and the reason of the server's close. Messages before it are only checked."""
         try:
             async with asyncio.timeout(ANSWER_WITHIN_S):
                 while True:
@@ -78,8 +79,9 @@ class ChannelClient:
             return (closed.rcvd.code, closed.rcvd.reason) if closed.rcvd else (1006, "")
 
     async def speak(self, pcm: bytes, *, sample_rate_hz: int, utterance_id: str) -> float:
-        """Send a whole utterance, a message a second of it, without waiting; return when the first was sent. Checks the
-        confirmations.
+        """Send a whole utterance without waiting, one message per second of it, then check the confirmations.
+
+        Return the time at which the first message was sent (time.monotonic).
         """
         second = 2 * sample_rate_hz
         pieces = [pcm[at : at + second] for at in range(0, len(pcm), second)]
@@ -97,13 +99,13 @@ class ChannelClient:
             )
         return sent_s
 
-    def _checked(self, text: str | bytes) -> Heard:
+    def _checked(self, text: str | bytes) -> Received:
         now_s = time.monotonic()
         message = json.loads(text)
         kind = message.get("type") if isinstance(message, dict) else None
         if kind == "error":
             raise ContractBroken(f"The channel answered an error: {message.get('error')} [{message.get('code')}]")
         if kind not in MESSAGES:
-            raise ContractBroken(f"The channel sent what nobody asked for: {text!r:.200}")
+            raise ContractBroken(f"The channel sent a message that was not asked for: {text!r:.200}")
         check(f"channel {kind}", message, MESSAGES[kind])
-        return Heard(message=message, arrived_s=now_s)
+        return Received(message=message, arrived_s=now_s)

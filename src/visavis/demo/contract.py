@@ -1,8 +1,7 @@
-"""The contract as a strict client sees it: the hosted-room answers, key by key, in their order, with the type of every
-value.
+"""The contract for a strict client: every key of the answers, in order, with the type of its value.
 
-A pattern is a value that must be equal, a type, a compiled regular expression, a tuple of patterns of which one must
-fit, or a dict of patterns whose keys must be there in this order and no others.
+A pattern is one of these: a value that must be equal; a type; a compiled regular expression; a tuple of patterns, one
+of which must match; a dict of patterns, whose keys must be exactly those of the answer, in this order.
 """
 
 from __future__ import annotations
@@ -81,7 +80,7 @@ AVATARS = {
 
 
 def session_document(status: str) -> dict[str, Any]:
-    """Return the pattern of a hosted session in `status` (created | started | ended): the founding document."""
+    """Return the pattern of a session in `status` (created | started | ended)."""
     return {
         "session_id": SESSION_ID,
         "avatar": AVATAR,
@@ -98,10 +97,10 @@ def session_document(status: str) -> dict[str, Any]:
 
 
 def check(place: str, value: Any, pattern: Any) -> None:
-    """Raises `ContractBroken` where `value` does not fit `pattern`."""
+    """Raise `ContractBroken` if `value` does not match `pattern`. `place` names the value in the message."""
     if isinstance(pattern, dict):
         if not isinstance(value, dict):
-            raise ContractBroken(f"{place} is no object but {value!r:.80}")
+            raise ContractBroken(f"{place} is not an object but {value!r:.80}")
         if list(value) != list(pattern):
             raise ContractBroken(f"{place} has the keys {', '.join(value)} instead of {', '.join(pattern)}")
         for key, part in pattern.items():
@@ -122,8 +121,9 @@ def _fits(value: Any, pattern: Any) -> bool:
 
 
 def check_answer(place: str, answer: httpx.Response, *, status: int, pattern: dict[str, Any]) -> dict[str, Any]:
-    """Check an HTTP answer's status, the headers that every answer has, and its body; return the body. Raises
-    `ContractBroken`.
+    """Check the status of an HTTP answer, the headers that every answer must have, and its body. Return the body.
+
+    Raises `ContractBroken`.
     """
     if answer.status_code != status:
         raise ContractBroken(f"{place} answered {answer.status_code} instead of {status}: {answer.text:.200}")

@@ -1,5 +1,6 @@
-"""What a run shows: the figures, and whether a face moved, a voice was heard and the interruption flushed. How is told
-in measure.py.
+"""The findings of a run: its figures, and whether a face moved, a voice was heard, and the interruption took effect.
+
+measure.py explains how they are measured.
 """
 
 from __future__ import annotations
@@ -19,14 +20,15 @@ from visavis.rooms.watch import SeenPicture
 
 LEAST_SOUND_LIKENESS = 0.5
 LEAST_LIPS_LIKENESS = 0.3
-LEAST_MOVEMENT = 2.0  # speaking moves the mouth's region at least so many times as much as resting
-FLUSHED_WITHIN_S = 1.0  # far above what is aimed at: a figure is printed, this is the line to a fault
-REST_SHARE = 0.3  # of the way from the resting to the speaking mouth: below it a mouth is at rest
+LEAST_MOVEMENT = 2.0  # speaking must change the mouth's region at least this many times as much as silence
+FLUSHED_WITHIN_S = 1.0  # far above the aim: the figure is printed; beyond this the interruption counts as a fault
+REST_SHARE = 0.3  # of the difference between the resting and the speaking mouth: below it, a mouth is at rest
+LEAST_PICTURES, LEAST_PICTURES_AT_REST = 25, 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
-    """Figures of one run; seconds, unless the name says otherwise."""
+    """The figures of one run."""
 
     start_to_first_picture_s: float
     speech_to_sound_s: float
@@ -41,14 +43,14 @@ class Findings:
     pictures: int
     freezes_s: list[float]
     size_px: tuple[int, int]
-    mouth_moved: float  # movement while speaking, in times of that at rest
+    mouth_moved: float  # the movement while speaking, divided by that at rest
 
 
 def find(run: Run) -> Findings:
-    """Measure a run. Raises `DemoFailed` where no face moved, no sound came, or the interruption did not flush."""
+    """Measure a run. Raises `DemoFailed` if no face moved, no sound arrived, or the interruption had no effect."""
     pictures = run.reception.pictures_of_size(*SIZE_PX)
     sound = run.reception.sound()
-    if len(pictures) < 25:
+    if len(pictures) < LEAST_PICTURES:
         raise DemoFailed(f"Only {len(pictures)} pictures reached the viewer")
     if sound is None:
         raise DemoFailed("No sound reached the viewer")
@@ -91,7 +93,7 @@ def _motion(run: Run) -> SpeechMotion:
 
 
 def _voice(run: Run, sound: Sound) -> measure.Lag:
-    """Find the sample in what was heard before the second speech began. Raises `DemoFailed` where it is not there."""
+    """Find the sample in the sound from before the second speech. Raises `DemoFailed` if it is not there."""
     until = int(np.searchsorted(sound.arrived_s, run.spoken_again_s))
     from_ = int(np.searchsorted(sound.arrived_s, run.spoken_s))
     at_speech_rate = run.speech.samples.astype(np.float32) / 32_768
@@ -108,14 +110,16 @@ def _voice(run: Run, sound: Sound) -> measure.Lag:
 def _mouth(
     run: Run, pictures: list[SeenPicture], arrivals_s: NDArray[np.float64]
 ) -> tuple[NDArray[np.float32], float, float]:
-    """Return each picture's distance from the resting mouth, and what it is usually at rest and while speaking. Raises
-    `DemoFailed`.
+    """Return (the distance of each picture's mouth from the resting mouth, its usual value at rest, and while
+    speaking).
+
+    Raises `DemoFailed`.
     """
     grey = np.stack([_grey(seen) for seen in pictures])
     resting = slice(
         int(np.searchsorted(arrivals_s, run.spoken_s - IDLE_S * 0.9)), int(np.searchsorted(arrivals_s, run.spoken_s))
     )
-    if resting.stop - resting.start < 10:
+    if resting.stop - resting.start < LEAST_PICTURES_AT_REST:
         raise DemoFailed(
             f"Only {resting.stop - resting.start} pictures reached the viewer in the {IDLE_S:.0f} s before the speech"
         )
@@ -138,9 +142,10 @@ def _mouth(
 def _flush(
     run: Run, sound: Sound, distance: NDArray[np.float32], arrivals_s: NDArray[np.float64], moving: float
 ) -> tuple[float, float]:
-    """Return seconds from the interrupt to silence and to rest. Raises `DemoFailed` where either is not there in time.
+    """Return the seconds from the interrupt to silence, and to a mouth at rest.
 
-    `moving`: how much further than at the end of the aftermath a mouth is that is not at rest.
+    `moving`: a mouth is not at rest if its distance is larger by this than at the end of the recording. Raises
+    `DemoFailed` if either takes too long.
     """
     after = (sound.arrived_s > run.interrupted_s) & (sound.arrived_s < run.ended_s)
     silent_s = measure.last_audible_s(sound.arrived_s[after], sound.samples[after], SOUND_RATE_HZ)
@@ -158,6 +163,6 @@ def _flush(
 
 
 def _grey(seen: SeenPicture) -> NDArray[np.uint8]:
-    """Return a picture's luma: uint8 (h, w)."""
+    """Return the luma of a picture, uint8 (h, w)."""
     planes = np.asarray(seen.frame.to_ndarray(format="yuv420p"), np.uint8)
     return planes[: seen.frame.height]

@@ -1,19 +1,17 @@
-"""What a viewer received, measured by its content: pure functions on pictures and samples.
+"""Measures what a viewer received by its content: pure functions on pictures and samples.
 
-**A/V offset.** Both streams are compared with the speech that was sent, each at the time at which it is presented to
-the viewer. Sound: the lag at which the received samples correlate best with the sent ones. Lips: each picture's
-distance from the resting face in the mouth's region, after the head's own movement has been taken out (phase
-correlation of the eyes' region); the lag at which it correlates best with how far the engine opens, rounds or closes
-the mouth for that speech (the motion that `visavis render` would show). Offset = lag of lips - lag of sound: positive
-when the lips come later. A picture every 40 ms samples the lips coarsely, but some hundred of them place the lag within
-a few milliseconds.
+**A/V offset.** Both streams are compared with the speech that was sent, at the times at which the viewer presents them.
+Sound: the lag at which the received samples correlate best with the sent samples. Lips: for each picture, the distance
+of the mouth's region from the resting face, after the movement of the head has been removed (phase correlation of the
+region of the eyes); then the lag at which this correlates best with the motion of the mouth that the engine computes
+for that speech. The offset is the lag of the lips minus the lag of the sound; it is positive if the lips come later. A
+picture every 40 ms samples the lips coarsely, but a few hundred pictures determine the lag to a few milliseconds.
 
-**Latency.** The same lags on the clock of arrival: from sending the first message of speech to receiving what it holds
-at its beginning.
+**Latency.** The same lags on the clock of arrival: from sending the first message of speech to receiving its beginning.
 
-**Flush.** From sending the interrupt to the last sound above a whisper, and to the first of the pictures that all show
-the resting mouth, both on the clock of arrival. Times of arrival are those of the viewer's decoders: its jitter buffer
-for sound holds some 80 ms.
+**Interruption.** From sending the interrupt to the last sound above a whisper, and to the first of the pictures that
+all show the resting mouth, both on the clock of arrival. Times of arrival are those of the viewer's decoders; its
+jitter buffer for sound contains about 80 ms.
 """
 
 from __future__ import annotations
@@ -29,11 +27,10 @@ from numpy.typing import NDArray
 from visavis.engine.motion.frame import INDEX, MOTION_RATE_HZ, SpeechMotion
 
 SPEECH_RATE_HZ = 16_000
-AUDIBLE = 0.01  # of full scale, RMS of 10 ms: -40 dBFS, a whisper
+AUDIBLE = 0.01  # RMS of 10 ms, full scale 1: -40 dBFS, a whisper
 FREEZE_EXTRA_S = 0.150  # W3C webrtc-stats, freezeCount: a gap longer than max(3 frames, 1 frame + 150 ms)
 
-# How much each coefficient changes the picture of the mouth, by the pixels it moves: jaw and lips most, the rest
-# little.
+# How much each coefficient changes the picture of the mouth, estimated from the pixels that it moves.
 WEIGHTS = {
     "jawOpen": 1.0,
     "mouthClose": -0.8,
@@ -61,15 +58,16 @@ class Box:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lag:
-    """Where the sought begins in the searched, and how alike they are there (-1 to 1)."""
+    """Where one signal begins in another, and their correlation there (-1 to 1)."""
 
     seconds: float
     likeness: float
 
 
 def find_face(picture: NDArray[np.uint8]) -> Box | None:
-    """Return the largest frontal face of a grey picture (uint8 (h, w)), None without one. Viola-Jones, with the cascade
-    that OpenCV carries.
+    """Return the largest frontal face in a grey picture, uint8 (h, w); None without one.
+
+    Viola-Jones, with the cascade that comes with OpenCV.
     """
     cascade = cv2.CascadeClassifier(str(Path(cv2.__file__).parent / "data" / "haarcascade_frontalface_default.xml"))
     least_px = min(picture.shape) // 6
@@ -81,7 +79,7 @@ def find_face(picture: NDArray[np.uint8]) -> Box | None:
 
 
 def mouth_of(face: Box) -> Box:
-    """Return the mouth's part of a Viola-Jones face: its lower third, the middle three fifths."""
+    """Return the part of a Viola-Jones face with the mouth: its lower third, of that the middle three fifths."""
     return Box(
         left=face.left + face.width // 5,
         top=face.top + face.height * 13 // 20,
@@ -100,11 +98,10 @@ def eyes_of(face: Box) -> Box:
 
 
 def mouth_distance(pictures: NDArray[np.uint8], resting: slice, face: Box) -> NDArray[np.float32]:
-    """Return how far each picture's mouth is from the resting one: float32 (n,), mean absolute difference in grey
-    levels (0 to 255).
+    """Return the distance of each picture's mouth from the resting mouth: the mean absolute difference in grey levels
+    (0 to 255), float32 (n,).
 
-    `pictures`: uint8 (n, h, w), grey. `resting`: those in which nobody speaks; the first of them is the measure, their
-    spread the noise.
+    `pictures`: uint8 (n, h, w), grey. `resting`: the pictures in which nobody speaks; the middle one is the reference.
     """
     eyes, mouth = eyes_of(face), mouth_of(face)
     still = pictures[resting]
@@ -114,7 +111,7 @@ def mouth_distance(pictures: NDArray[np.uint8], resting: slice, face: Box) -> ND
     mouth_still = cv2.GaussianBlur(mouth.of(reference), (0, 0), 1.2).astype(np.float32)
     distance = np.zeros(len(pictures), np.float32)
     for number, picture in enumerate(pictures):
-        # it windows both in place
+        # phaseCorrelate applies the window to both arguments in place.
         (dx, dy), _ = cv2.phaseCorrelate(eyes_still.copy(), eyes.of(picture).astype(np.float32), window)
         shift = np.array([[1, 0, dx], [0, 1, dy]], np.float32)
         size = (picture.shape[1], picture.shape[0])
@@ -125,7 +122,7 @@ def mouth_distance(pictures: NDArray[np.uint8], resting: slice, face: Box) -> ND
 
 
 def expected_distance(motion: SpeechMotion) -> NDArray[np.float32]:
-    """Return how far the engine moves the mouth from rest: float32 (n,), one per 10 ms."""
+    """Return how far the engine moves the mouth from rest, one value per 10 ms, float32 (n,)."""
     moved = sum(weight * motion.mouth[:, INDEX[name]] for name, weight in WEIGHTS.items())
     return np.abs(np.asarray(moved, np.float32))
 
@@ -138,11 +135,11 @@ def lips_lag(
     around_s: float,
     within_s: float = 0.6,
 ) -> Lag:
-    """Find when the expected movement begins among the pictures.
+    """Find the time at which the expected movement begins in the pictures.
 
-    `times_s`, `distance`: float (n,), one per picture. `expected`: float32 (m,), one per 10 ms from the speech's
-    beginning. The lag is sought from `around_s - within_s` to `around_s + within_s`, in steps of 1 ms. Pictures hold
-    the instant they show, so nothing is added for their duration.
+    `times_s`, `distance`: float (n,), one per picture. `expected`: float32 (m,), one per 10 ms from the beginning of
+    the speech. The lag is searched from `around_s - within_s` to `around_s + within_s`, in steps of 1 ms. A picture
+    shows the instant of its own time, so its duration is not added.
     """
     grid_s = np.arange(len(expected)) / MOTION_RATE_HZ
     best = Lag(seconds=around_s, likeness=-1.0)
@@ -158,7 +155,7 @@ def lips_lag(
 
 def sound_lag(received: NDArray[np.float32], sent: NDArray[np.float32], rate_hz: int) -> Lag:
     """Find where `sent` begins in `received`, both float32 (n,) at `rate_hz`: the peak of their cross-correlation, to a
-    part of a sample.
+    fraction of a sample.
     """
     size = 1 << (len(received) + len(sent) - 1).bit_length()
     product = np.fft.irfft(np.fft.rfft(received, size) * np.conj(np.fft.rfft(sent, size)), size)
@@ -182,8 +179,8 @@ def _correlation(one: NDArray[np.floating[Any]], other: NDArray[np.floating[Any]
 
 
 def last_audible_s(times_s: NDArray[np.float64], samples: NDArray[np.float32], rate_hz: int) -> float | None:
-    """Return the time of the last sound above a whisper; None when there is none. `times_s`: float64 (n,), each
-    sample's; `samples`: float32 (n,).
+    """Return the time of the last sound above a whisper; None if there is none. `samples`: float32 (n,); `times_s`:
+    their times, float64 (n,).
     """
     step = rate_hz // 100
     blocks = samples[: len(samples) // step * step].reshape(-1, step)
@@ -195,7 +192,7 @@ def rest_begins_s(
     times_s: NDArray[np.float64], distance: NDArray[np.float32], threshold: float, *, after_s: float
 ) -> float | None:
     """Return the time of the first picture after `after_s` from which on every mouth is at rest (below `threshold`);
-    None when the last is not.
+    None if the last one is not.
     """
     late = np.flatnonzero(times_s > after_s)
     moving = late[distance[late] > threshold]
@@ -204,7 +201,7 @@ def rest_begins_s(
 
 
 def freezes(arrivals_s: NDArray[np.float64]) -> list[float]:
-    """Return the length in seconds of each freeze: gaps between pictures as the W3C's freezeCount defines them."""
+    """Return the length of each freeze in seconds: a gap between pictures, as defined by the W3C's freezeCount."""
     gaps = np.diff(arrivals_s)
     if not len(gaps):
         return []

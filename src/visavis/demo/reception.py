@@ -1,5 +1,5 @@
-"""What one viewer of a room receives, kept as it comes: pictures and sound with their two times, and the film of it at
-the end.
+"""Stores everything that one viewer of a room receives, pictures and sound with their two times, and writes a film of
+it.
 """
 
 from __future__ import annotations
@@ -17,14 +17,15 @@ from visavis.rooms.watch import HeardBlock, SeenPicture, WhepViewer
 
 SOUND_RATE_HZ = 48_000
 TICKS_HZ = 90_000
-CONTINUES_WITHIN_S = 0.005  # a block this close to the end of the one before is its continuation
-ROOM_CLOCK_SINCE_S = 1e9  # unix time; media times below it were stamped by arrival, before the first sender report
+CONTINUES_WITHIN_S = 0.005  # a block this close to the end of the block before continues it
+# Unix time. Before the first sender report, media times come from the time of arrival and are below this.
+ROOM_CLOCK_SINCE_S = 1e9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sound:
-    """One timeline of sound. `samples`: float32 (n,), -1 to 1, gaps are 0; `arrived_s`: float64 (n,), when each
-    sample's block arrived.
+    """Sound on one timeline. `samples`: float32 (n,), -1 to 1, with 0 in gaps; `arrived_s`: float64 (n,), the time at
+    which each sample's block arrived.
     """
 
     begins_s: float  # media time of the first sample
@@ -34,11 +35,11 @@ class Sound:
 
 @dataclass(slots=True)
 class Reception:
-    """Everything received since the viewer opened."""
+    """Everything that was received since the viewer joined."""
 
     pictures: list[SeenPicture] = field(default_factory=list)
     blocks: list[HeardBlock] = field(default_factory=list)
-    _arrived: asyncio.Event = field(default_factory=asyncio.Event)  # set by each picture
+    _arrived: asyncio.Event = field(default_factory=asyncio.Event)  # every picture sets it
 
     async def take_pictures(self, viewer: WhepViewer) -> None:
         async for picture in viewer.pictures():
@@ -46,7 +47,7 @@ class Reception:
             self._arrived.set()
 
     async def wait_for_picture(self, width_px: int, height_px: int) -> None:
-        """Wait until a picture of this size has come."""
+        """Wait until a picture of this size has arrived."""
         while not self.pictures_of_size(width_px, height_px):
             self._arrived.clear()
             await self._arrived.wait()
@@ -56,7 +57,7 @@ class Reception:
             self.blocks.append(block)
 
     def pictures_of_size(self, width_px: int, height_px: int) -> list[SeenPicture]:
-        """Return the pictures of one size whose media time is the room's, in order."""
+        """Return the pictures of one size whose media time is on the room's clock, in order."""
         return [
             seen
             for seen in self.pictures
@@ -64,7 +65,7 @@ class Reception:
         ]
 
     def sound(self) -> Sound | None:
-        """Return the sound on the room's clock; None when there was none."""
+        """Return the sound on the room's clock; None if there was none."""
         blocks = [block for block in self.blocks if block.media_time_s > ROOM_CLOCK_SINCE_S]
         if not blocks:
             return None
@@ -84,9 +85,7 @@ class Reception:
 
 
 def write_film(path: Path, pictures: list[SeenPicture], sound: Sound) -> None:
-    """Write what was received as MP4 (H.264, AAC), each picture and sample at its media time. A film that fails
-    half-way leaves no file.
-    """
+    """Write pictures and sound as MP4 (H.264, AAC), each at its media time. If this fails, no file is left."""
     begins_s = pictures[0].media_time_s
     first = round((begins_s - sound.begins_s) * SOUND_RATE_HZ)
     heard = sound.samples[first:] if first >= 0 else np.concatenate([np.zeros(-first, np.float32), sound.samples])

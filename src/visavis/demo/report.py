@@ -1,4 +1,4 @@
-"""The findings of a run as a table for a person."""
+"""Prints the findings of a run as a table."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from visavis.demo.findings import Findings
 
 
 def print_findings(findings: Findings, out: Path) -> None:
-    """Print the table on stdout, and where the film is."""
+    """Print the table and the path of the film on stdout."""
     table = Table(title="One session, as its viewer saw and heard it", title_justify="left", show_header=False)
     table.add_column(no_wrap=True)
     table.add_column(justify="right", no_wrap=True)

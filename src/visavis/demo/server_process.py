@@ -1,6 +1,4 @@
-"""A Visavis server as a child process, as an outside client would find it: an address, a key, and nothing of its
-insides.
-"""
+"""A Visavis server as a child process, used only as any client would use it: by its address and a key."""
 
 from __future__ import annotations
 
@@ -17,20 +15,20 @@ import httpx
 
 from visavis.errors import ServerFailed
 
-READY_TIMEOUT_S = 90.0  # the first start bakes the default avatar
+READY_TIMEOUT_S = 90.0  # the first start prepares the default avatar
 STOP_TIMEOUT_S = 20.0
 LOG_TAIL_LINES = 25
 
 
 def free_port() -> int:
-    """Return a TCP port of 127.0.0.1 that nobody listens on now."""
+    """Return a TCP port of 127.0.0.1 on which nobody listens now."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
     return port
 
 
 def _check_free(port: int) -> None:
-    """Raises `ServerFailed`. Without this, whoever has the port would answer for the server that never came up."""
+    """Raise `ServerFailed` if the port is taken. Otherwise another program could answer in place of our server."""
     try:
         socket.create_server(("127.0.0.1", port)).close()
     except OSError as error:
@@ -41,11 +39,11 @@ def _check_free(port: int) -> None:
 
 
 class ServerProcess:
-    """`visavis serve` on 127.0.0.1, or on another `host` that includes it, from entering the context to leaving it.
+    """Runs `visavis serve` while its context is open, on 127.0.0.1 or on another `host` that includes it.
 
-    `log`: where its output goes; None lets its events through to our stderr and keeps back its greeting, which would
-    show a key that nobody uses here. A Ctrl-C of the terminal does not reach it: leaving the context stops it. Entering
-    raises `ServerFailed` where the port is taken.
+    `log`: the file for its output. With None, its log goes to our stderr, and its greeting is dropped, because it shows
+    a key that is not used here. A Ctrl-C of the terminal does not reach the server; it stops when the context is left.
+    Entering the context raises `ServerFailed` if the port is taken.
     """
 
     def __init__(
@@ -83,7 +81,7 @@ class ServerProcess:
         return self
 
     def wait_ready(self, timeout_s: float = READY_TIMEOUT_S) -> float:
-        """Wait until the server says that it is ready; return how many seconds that took. Raises `ServerFailed`."""
+        """Wait until the server is ready. Return how many seconds that took. Raises `ServerFailed`."""
         assert self._process is not None
         begun_s = time.monotonic()
         with httpx.Client(base_url=self.base_url, timeout=2) as client:
@@ -95,16 +93,16 @@ class ServerProcess:
                         return waited_s
                 except httpx.TransportError:
                     pass
-                time.sleep(0.1)  # there is nothing to wait on: the socket opens when it opens
+                time.sleep(0.1)  # there is no event that tells when the socket opens
         raise ServerFailed(f"The server was not ready within {timeout_s:.0f} s{self._tail()}")
 
     def wait(self) -> int:
-        """Wait until the server stops by itself; return its exit status."""
+        """Wait until the server stops by itself. Return its exit status."""
         assert self._process is not None
         return self._process.wait()
 
     def create_key(self, name: str, *, test: bool = False) -> str:
-        """Make an API key with `visavis keys create`. Raises `ServerFailed`."""
+        """Create an API key with `visavis keys create`. Raises `ServerFailed`."""
         command = [sys.executable, "-m", "visavis.cli", "keys", "create", "--name", name, *(["--test"] if test else [])]
         made = subprocess.run(command, env=self._env, capture_output=True, text=True, timeout=60, check=False)
         lines = [line for line in made.stdout.splitlines() if line.startswith("ah_")]
@@ -128,6 +126,6 @@ class ServerProcess:
 
     def _tail(self) -> str:
         if self._log_path is None:
-            return "; what it said is above"
+            return "; its log is above"
         lines = self._log_path.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:]
-        return ". It last said:\n  " + "\n  ".join(lines) if lines else ", without a word"
+        return ". The end of its log:\n  " + "\n  ".join(lines) if lines else "; its log is empty"

@@ -1,4 +1,4 @@
-"""A strict client of the hosted-room dialect over HTTP: every answer is compared with the contract, key by key."""
+"""A strict HTTP client of the hosted service's API: it compares every answer with the contract, key by key."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ START_ATTEMPTS = 20
 
 
 class SessionClient:
-    """One API key's calls. `http` has the server's base URL and the key."""
+    """The calls of one API key. `http`: a client with the server's base URL and the key."""
 
     def __init__(self, http: httpx.AsyncClient) -> None:
         self._http = http
 
     async def first_look(self) -> str:
-        """Return the id of the first public character's first look."""
+        """Return the id of the first look of the first public character."""
         body = await self._get("/v1/avatars/public", {"success": True, "avatars": list})
         if not body["avatars"]:
             raise ContractBroken("GET /v1/avatars/public shows no avatar")
@@ -47,30 +47,30 @@ class SessionClient:
         return str(looks["avatars"][0]["avatar_id"])
 
     async def create(self, avatar_id: str, metadata: dict[str, Any]) -> dict[str, Any]:
-        """Create a session; return its document, with its access token."""
+        """Create a session. Return its document, which contains its access token."""
         answer = await self._http.post("/v1/sessions", json={"avatar_id": avatar_id, "metadata": metadata})
         session: dict[str, Any] = check_answer("POST /v1/sessions", answer, status=201, pattern=CREATED)["session"]
         check("session.metadata", session["metadata"], dict(metadata))
         return session
 
     async def start(self, session_id: str) -> str:
-        """Start a session; return its ws_uri."""
+        """Start a session. Return its ws_uri."""
         for _ in range(START_ATTEMPTS):
             answer = await self._http.post(f"/v1/sessions/{session_id}/start")
             ws_uri = str(check_answer("POST …/start", answer, status=200, pattern=STARTED)["ws_uri"])
             if ws_uri != "try_again":
                 return ws_uri
             await asyncio.sleep(0.25)
-        raise ContractBroken("POST …/start goes on answering try_again")
+        raise ContractBroken("POST …/start answers try_again again and again")
 
     async def read(self, session_id: str, status: str) -> dict[str, Any]:
-        """Return the session's document, which must be in `status`."""
+        """Return the document of the session, whose status must be `status`."""
         body = await self._get(f"/v1/sessions/{session_id}", {"success": True, "session": session_document(status)})
         session: dict[str, Any] = body["session"]
         return session
 
     async def end(self, session_id: str) -> None:
-        """End a session, and once more, which must answer the same."""
+        """End a session twice; both answers must be the same."""
         for place in ("PUT …/end", "the second PUT …/end"):
             check_answer(place, await self._http.put(f"/v1/sessions/{session_id}/end"), status=200, pattern=ENDED)
 

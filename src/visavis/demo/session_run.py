@@ -1,8 +1,7 @@
-"""One whole session by the public API alone, exactly as an outside client would: REST, the channel, and a viewer over
-WebRTC.
+"""Performs one whole session with the public API only, like any client: REST, the channel, and a viewer over WebRTC.
 
 create -> start -> join the room -> session.init -> speak a sample to its end -> speak it again and interrupt it -> end.
-What happened when is kept in `Run`; nothing is judged here but the contract.
+`Run` contains the time of each step. Only the contract is checked here.
 """
 
 from __future__ import annotations
@@ -26,9 +25,9 @@ from visavis.errors import CloseCode, ContractBroken
 from visavis.rooms.watch import WhepViewer
 
 SIZE_PX = (512, 512)
-IDLE_S = 2.0  # watched before the first word: the resting face is the measure of every movement
+IDLE_S = 2.0  # recorded before the first word: every movement is measured from the resting face
 INTERRUPT_AFTER_S = 3.0
-AFTERMATH_S = 2.0  # watched after the interrupt
+AFTERMATH_S = 2.0  # recorded after the interrupt
 FIRST_PICTURE_WITHIN_S = 20.0
 POSITION_TOLERANCE_S = 0.05
 
@@ -60,7 +59,7 @@ class Speech:
 
 @dataclass(slots=True)
 class Run:
-    """What happened when, on time.monotonic."""
+    """The times of a session's steps, on time.monotonic."""
 
     speech: Speech
     reception: Reception
@@ -75,7 +74,7 @@ class Run:
 
 
 async def perform(base_url: str, key: str, sample: Path) -> Run:
-    """Perform a session. Raises `ContractBroken`, or what the viewer raises where it cannot join."""
+    """Perform a session. Raises `ContractBroken`, and the errors of a viewer that cannot join."""
     run = Run(speech=Speech.read(sample), reception=Reception())
     async with httpx.AsyncClient(base_url=base_url, headers={"x-api-key": key}, timeout=30) as http:
         sessions = SessionClient(http)

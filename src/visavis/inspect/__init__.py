@@ -1,3 +1,3 @@
-"""`visavis inspect`: everything a face can do, on one sheet to look at. Most faults of a face are seen in seconds and
-found by no assertion.
+"""`visavis inspect`: a sheet that shows everything a face can do. A person sees most faults of a face in seconds; no
+assertion finds them.
 """

@@ -1,4 +1,4 @@
-"""The poses that a sheet shows, each a motion frame with its label."""
+"""The poses on a sheet: motion frames with labels."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from visavis.engine.speech.visemes import BILABIAL, CLASSES, spoken_table
 
 Part = Literal["mouth", "eyes", "face", "head"]
 
-# What each class of phones is heard in.
-_HEARD_IN: dict[str, str] = {
+# Words that contain each viseme.
+_EXAMPLES: dict[str, str] = {
     "SIL": "silence", "PP": "pie, my, boy", "FF": "fee, vie", "TH": "thin, this", "DD": "do, tie", "NN": "no",
     "LL": "lie", "KK": "key, go, sing",
     "HH": "he", "CH": "she, chew", "SS": "see, zoo", "RR": "row, fur", "AA": "father", "AE": "cat", "EH": "bed",
     "AH": "cup, about", "IH": "bit",
     "IY": "bee", "OH": "law", "UW": "boot", "WW": "way",
 }  # fmt: skip
-_SAID = ("PP", "AA", "IY", "UW")  # what moods are shown with: closed, open, spread, round
+_WITH_MOODS = ("PP", "AA", "IY", "UW")  # the visemes that are shown with moods: closed, open, spread, round
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +35,7 @@ class Pose:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """Poses of one kind, of which one part of the picture is shown, `columns` to a row."""
+    """Poses of one kind. A tile shows `part` of the picture; a row has `columns` tiles."""
 
     title: str
     part: Part
@@ -44,21 +44,23 @@ class Section:
 
 
 def mouths() -> dict[str, NDArray[np.float32]]:
-    """Return the mouth of every class of phones, float32 (SPOKEN_COUNT,), bilabials with closed lips as speech shows
-    them.
-    """
+    """Return the mouth of every viseme, float32 (SPOKEN_COUNT,), with closed lips for bilabials, as in speech."""
     table = spoken_table()
     table[BILABIAL, INDEX["mouthClose"]] = table[BILABIAL, INDEX["jawOpen"]]
     return dict(zip(CLASSES, table, strict=True))
 
 
-def felt(emotion: str, weight: float, mouth: NDArray[np.float32] | None = None) -> MotionFrame:
-    """Return a face that feels `emotion` at `weight`, eased in, over `mouth` or at rest."""
-    feeling = np.zeros(len(COEFFICIENTS), np.float32)
+def with_emotion(emotion: str, weight: float, mouth: NDArray[np.float32] | None = None) -> MotionFrame:
+    """Return the face with `emotion` at `weight`, fully eased in, with a `mouth` of speech or at rest."""
+    expression = np.zeros(len(COEFFICIENTS), np.float32)
     if emotion != "neutral":
-        feeling = expressions()[EMOTIONS[1:].index(emotion)] * np.float32(weight)
-    face = feeling.copy()
-    add_speech(face, feeling, np.zeros(MOUTH_COUNT, np.float32) if mouth is None else mouth)
+        expression = expressions()[EMOTIONS[1:].index(emotion)] * np.float32(weight)
+    return _shown(expression, mouth)
+
+
+def _shown(expression: NDArray[np.float32], mouth: NDArray[np.float32] | None = None) -> MotionFrame:
+    face = expression.copy()
+    add_speech(face, expression, np.zeros(MOUTH_COUNT, np.float32) if mouth is None else mouth)
     return MotionFrame(coefficients=face)
 
 
@@ -70,28 +72,28 @@ def _of(yaw: float = 0.0, pitch: float = 0.0, roll: float = 0.0, **coefficients:
 
 
 def sections() -> Iterator[Section]:
-    """Yield the sections of a sheet, from the mouth outwards."""
+    """Yield the sections of a sheet, from the mouth to the whole head."""
     shapes = mouths()
     said = tuple(
-        Pose(label=f"{name}  {_HEARD_IN.get(name, '')}", motion=felt("neutral", 0, shape))
+        Pose(label=f"{name}  {_EXAMPLES.get(name, '')}", motion=with_emotion("neutral", 0, shape))
         for name, shape in shapes.items()
     )
     yield Section(title="Visemes", part="mouth", columns=7, poses=said)
     moods = [
-        Pose(label=f"{emotion} {weight}", motion=felt(emotion, weight))
+        Pose(label=f"{emotion} {weight}", motion=with_emotion(emotion, weight))
         for weight in (0.5, 1.0)
         for emotion in EMOTIONS[1:]
     ]
     at_rest = [
-        Pose(label="neutral", motion=felt("neutral", 0)),
+        Pose(label="neutral", motion=with_emotion("neutral", 0)),
         *moods[:4],
-        Pose(label="happy + surprised", motion=_blend()),
+        Pose(label="happy + surprised", motion=_happy_and_surprised()),
         *moods[4:],
     ]
     yield Section(title="Expressions", part="face", columns=5, poses=tuple(at_rest))
     speaking = tuple(
-        Pose(label=f"{emotion}, {name}", motion=felt(emotion, 1.0, shapes[name]))
-        for name in _SAID
+        Pose(label=f"{emotion}, {name}", motion=with_emotion(emotion, 1.0, shapes[name]))
+        for name in _WITH_MOODS
         for emotion in EMOTIONS
     )
     yield Section(title="Expressions while speaking", part="face", columns=5, poses=speaking)
@@ -127,9 +129,6 @@ def sections() -> Iterator[Section]:
     )
 
 
-def _blend() -> MotionFrame:
+def _happy_and_surprised() -> MotionFrame:
     table = expressions()
-    feeling = np.float32(0.5) * (table[EMOTIONS[1:].index("happy")] + table[EMOTIONS[1:].index("surprised")])
-    face = feeling.copy()
-    add_speech(face, feeling, np.zeros(MOUTH_COUNT, np.float32))
-    return MotionFrame(coefficients=face)
+    return _shown(np.float32(0.5) * (table[EMOTIONS[1:].index("happy")] + table[EMOTIONS[1:].index("surprised")]))

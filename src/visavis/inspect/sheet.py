@@ -1,4 +1,4 @@
-"""Render the poses of an avatar and lay them out on a labelled sheet."""
+"""Renders the poses of an avatar and arranges them on a labelled sheet."""
 
 from __future__ import annotations
 
@@ -27,16 +27,14 @@ _PAPER, _INK = (250, 250, 249), (32, 33, 36)
 
 
 def write_sheet(*, avatar: str, out: Path, width_px: int, height_px: int, only: str | None = None) -> None:
-    """Write the contact sheet of `avatar` (a photo's path, an avatar's id, or the name of a library portrait) to `out`,
-    PNG or JPEG.
+    """Write the sheet of `avatar` (a photo's path, an avatar's id, or the name of a library portrait) to `out`, PNG or
+    JPEG.
 
-    Rendered at `width_px` by `height_px`; `only`: one section, by its title. Raises `ImageRefused`, `NotFound`,
-    `InvalidRequest`.
+    It is rendered at `width_px` by `height_px`. `only`: the title of the only section. Raises `ImageRefused`,
+    `NotFound`, `InvalidRequest`.
     """
     if out.suffix.lower() not in _SUFFIXES:
-        raise InvalidRequest(
-            f"{out} would be neither a PNG nor a JPEG", suggestion="Name it so: sheet.png or sheet.jpg"
-        )
+        raise InvalidRequest(f"{out} is neither a PNG nor a JPEG", suggestion="Use a name like sheet.png or sheet.jpg")
     _chosen(only)
     pack = load_avatar(avatar)
     sheet = contact_sheet(pack, width_px, height_px, only=only)
@@ -45,7 +43,7 @@ def write_sheet(*, avatar: str, out: Path, width_px: int, height_px: int, only: 
 
 
 def contact_sheet(pack: AvatarPack, width_px: int, height_px: int, only: str | None = None) -> Picture:
-    """Return the sheet, uint8 (H, SHEET_WIDTH_PX, 3) RGB. Raises `InvalidRequest` for a section that is none."""
+    """Return the sheet, uint8 (H, SHEET_WIDTH_PX, 3) RGB. Raises `InvalidRequest` for an unknown section."""
     chosen = _chosen(only)
     renderer = CpuRenderer(pack, width_px, height_px)
     return np.vstack([_draw(renderer, section) for section in chosen])
@@ -62,7 +60,7 @@ def _chosen(only: str | None) -> list[Section]:
 
 
 def crop_box(face: FaceGeometry, part: Part, width_px: int, height_px: int) -> Box:
-    """Return where `part` of the resting face lies in a picture of that size."""
+    """Return the box of `part` of the resting face in a picture of that size."""
     p, e = face.landmarks, face.unit
     mouth, nose = (p[13] + p[14]) / 2, p[NOSE_TIP]
     eyes = (p[EYE_OUTER_LEFT] + p[EYE_OUTER_RIGHT]) / 2

@@ -1,6 +1,4 @@
-"""What comes with Visavis to begin with: default portraits and voice clips, all of our own making (PROVENANCE.md says
-how).
-"""
+"""The portraits and voice clips that come with Visavis. This project made all of them; PROVENANCE.md tells how."""
 
 from __future__ import annotations
 
@@ -12,16 +10,16 @@ _FOLDER = Path(__file__).parent
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LibraryPortrait:
-    """One portrait of the library. Nobody's photo: the people are drawn by `tools/portraits`. Portraits of one `name`
+    """One portrait of the library. `tools/portraits` draws the people; none is a photo. Portraits with the same `name`
     are looks of one character.
     """
 
     slug: str
     name: str
-    path: Path  # a JPEG, frontal, upright, one face
-    look: str  # name of the look that is made from it
-    description: str  # for a person choosing by words alone
-    tags: tuple[str, ...]  # for a person who filters
+    path: Path  # a JPEG: one face, frontal, upright
+    look: str  # the name of the look that is made from it
+    description: str  # for people who choose by words alone
+    tags: tuple[str, ...]  # for filters
     is_default: bool = False
 
 
@@ -34,7 +32,7 @@ def _portrait(
     )
 
 
-PORTRAITS: tuple[LibraryPortrait, ...] = (  # in the order in which lists show them
+PORTRAITS: tuple[LibraryPortrait, ...] = (  # in the order of lists
     _portrait(
         "iris",
         "Iris",
@@ -102,6 +100,6 @@ PORTRAITS: tuple[LibraryPortrait, ...] = (  # in the order in which lists show t
 )  # fmt: skip
 DEFAULT_PORTRAIT: LibraryPortrait = next(portrait for portrait in PORTRAITS if portrait.is_default)
 
-GREETING: Path = _FOLDER / "voices" / "greeting.wav"  # Iris greets; mono PCM16 at 16 kHz, about 4 s
-# rich in /p b m/, /f v/, open and rounded vowels; same format, about 9 s
+GREETING: Path = _FOLDER / "voices" / "greeting.wav"  # Iris greets the visitor; mono PCM16 at 16 kHz, about 4 s
+# Contains many /p b m/, /f v/, open and rounded vowels; the same format, about 9 s.
 SAMPLE: Path = _FOLDER / "voices" / "sample.wav"
