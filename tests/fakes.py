@@ -39,7 +39,6 @@ class FakePerformer:
         self.output = spec.output
         self.interrupts: list[int] = []  # each with the number that it went through
         self.state: SettableState | None = None
-        self.streams_motion = False
         self.refusal: VisavisError | None = None  # raised instead of answering an offer
         self.ended = False
         self._events: asyncio.Queue[PerformerEvent] = asyncio.Queue()
@@ -76,7 +75,6 @@ class FakePerformer:
 
     async def stream_motion(self, on: bool) -> None:
         self._check()
-        self.streams_motion = on
 
     async def resize(self, *, width_px: int, height_px: int) -> None:
         self._check()

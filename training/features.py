@@ -72,7 +72,11 @@ def _take_off_mean(
 
 
 def _dynamics(cepstra: Array) -> Array:
-    """`acoustic.with_differences` of many recordings."""
+    """Return the cepstra of many recordings and their differences, [c, d, dd], (recordings, steps, DYNAMIC).
+
+    Row t belongs to frame t - 3: the second difference needs three later frames. Sphinx computes d[t] = c[t+2] - c[t-2]
+    and dd[t] = d[t+1] - d[t-1]; the first frame is repeated for the frames before it.
+    """
     steps = cepstra.shape[1]
     r = np.concatenate([np.repeat(cepstra[:, :1], acoustic.SPAN - 1, axis=1), cepstra], axis=1)
     r = [r[:, k : k + steps] for k in range(acoustic.SPAN)]

@@ -24,8 +24,3 @@ def duration_ns(samples: int) -> int:
 def frame_position(number: int, fps: int) -> int:
     """Return the position of the instant that frame `number` shows."""
     return number * PLAYOUT_RATE_HZ // fps
-
-
-def first_frame_from(position: int, fps: int) -> int:
-    """Return the number of the first frame whose instant is not before `position`."""
-    return -(-position * fps // PLAYOUT_RATE_HZ)

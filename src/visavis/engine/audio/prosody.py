@@ -57,9 +57,6 @@ class ProsodyStep:
     stress: float
 
 
-SILENT_STEP = ProsodyStep(loudness=0.0, pitch_hz=0.0, stress=0.0)
-
-
 def pitches_of(power: NDArray[np.float32]) -> list[float]:
     """Return the pitch of each power spectrum of (n, 257) in Hz, or 0 if it is unvoiced (after Boersma 1993)."""
     correlations = matmul_by_row(np.sqrt(power[:, _FIRST_BIN : _LAST_BIN + 1]), _AUTOCORRELATION)

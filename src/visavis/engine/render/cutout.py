@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from visavis.engine.portrait.fill import fill_from_known
 
-Array = NDArray[np.float32]
 Picture = NDArray[np.uint8]
 
 SOLID = 247  # of 255: from this opacity on, a px shows only the person
@@ -50,8 +49,3 @@ def own_colours(picture: Picture, matte: Picture, background: Picture) -> Pictur
     out[soft] = np.clip(guess + believed * opacity * unexplained + 0.5, 0, 255).astype(np.uint8)
     out[solid] = picture[solid]
     return out
-
-
-def opacity_of(matte: Picture) -> Array:
-    """Return `matte`, 0 to 255, as float32 0 to 1."""
-    return matte.astype(np.float32) / 255.0

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from visavis.engine.audio.mel import MEL_BANDS, MEL_FILTERS, NATS_TO_DB, log_bands, matmul_by_row, mel_filters
 
-DELAY_STEPS = 3  # the second difference needs three later frames
 CEPSTRA = 13
 SPAN = 7  # frames from which the cepstra of one frame and their differences are computed
 DYNAMIC = 3 * CEPSTRA  # cepstra, first and second differences
@@ -78,23 +77,9 @@ class CepstraStream:
         return cepstra
 
 
-def with_differences(cepstra: Array) -> Array:
-    """Return the cepstra of a whole recording and their differences, [c, d, dd], float32 (n, DYNAMIC).
-
-    Row t belongs to frame t - DELAY_STEPS. The listener was trained with these rows. Sphinx computes d[t] = c[t+2] -
-    c[t-2] and dd[t] = d[t+1] - d[t-1]; the first frame is repeated for the frames before it.
-    """
-    if not len(cepstra):
-        return np.zeros((0, DYNAMIC), np.float32)
-    r = np.lib.stride_tricks.sliding_window_view(
-        np.concatenate([np.repeat(cepstra[:1], SPAN - 1, axis=0), cepstra]), SPAN, axis=0
-    )
-    return np.concatenate([r[..., 3], r[..., 5] - r[..., 1], (r[..., 6] - r[..., 2]) - (r[..., 4] - r[..., 0])], axis=1)
-
-
 def of_span(weights: Array) -> Array:
     """Convert weights for [c, d, dd], (DYNAMIC, m), to weights for SPAN frames of cepstra, oldest first, float32 (SPAN
-    * CEPSTRA, m). Both give the same products.
+    * CEPSTRA, m). Both give the same products: Sphinx computes d[t] = c[t+2] - c[t-2] and dd[t] = d[t+1] - d[t-1].
     """
     c, d, dd = weights[:CEPSTRA], weights[CEPSTRA : 2 * CEPSTRA], weights[2 * CEPSTRA :]
     return np.concatenate([dd, -d, -dd, c, -dd, d, dd])
