@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from fractions import Fraction
 from pathlib import Path
 
-import av
 import numpy as np
 from numpy.typing import NDArray
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -25,6 +23,7 @@ from visavis.engine.speech.port import SPEECH_RATE_HZ
 from visavis.engine.speech.stream import SpeechStream
 from visavis.engine.speech.timed import TimedSpeech
 from visavis.errors import AvatarNotFound, InvalidRequest
+from visavis.film import FilmWriter
 from visavis.library import PORTRAITS
 
 
@@ -50,13 +49,12 @@ def render_film(
     sound.
     """
     pcm, _ = read_speech(speech)
-    sample_rate_hz = SPEECH_RATE_HZ
     if not len(pcm):
         raise InvalidRequest(f"{speech} holds no sound")
     visemes = timings_of(phones, alphabet, pcm)
     pack = load_avatar(avatar)
     motion = hear(pcm, visemes)
-    frame_count = -(-len(pcm) * fps // sample_rate_hz)
+    frame_count = -(-len(pcm) * fps // SPEECH_RATE_HZ)
     renderer = CpuRenderer(pack, width_px, height_px)
     columns = (
         TextColumn("{task.description}"),
@@ -65,12 +63,14 @@ def render_film(
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns) as progress, FilmWriter(out, width_px, height_px, fps, sample_rate_hz) as film:
-        film.write_sound(pcm)
-        for frame in progress.track(
-            perform(motion, frame_count, fps, seed, mood), total=frame_count, description=f"Rendering {out.name}"
-        ):
-            film.write_picture(renderer.render(frame))
+    with (
+        Progress(*columns) as progress,
+        FilmWriter(out, width_px=width_px, height_px=height_px, ticks_hz=fps) as film,
+    ):
+        film.write_sound(pcm, SPEECH_RATE_HZ)
+        frames = perform(motion, frame_count, fps, seed, mood)
+        for n, frame in enumerate(progress.track(frames, total=frame_count, description=f"Rendering {out.name}")):
+            film.write_picture(renderer.render(frame), at=n)
 
 
 def load_avatar(avatar: str) -> AvatarPack:
@@ -121,53 +121,3 @@ def perform(motion: SpeechMotion, frame_count: int, fps: int, seed: int, mood: M
         row = min(step, len(motion) - 1)
         cue = Cue(rest=float(motion.rest[row]), loudness=float(motion.loudness[row]), stress=float(motion.stress[row]))
         yield life.frame(step, motion.mouth[row], cue, "speaking" if cue.rest < 0.5 else "idle", mood)
-
-
-class FilmWriter:
-    """An MP4 being written: I420 pictures at a fixed rate, and mono sound. A film that fails half-way
-    leaves no file.
-    """
-
-    def __init__(self, path: Path, width_px: int, height_px: int, fps: int, sample_rate_hz: int) -> None:
-        self._path = path
-        self._box = av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"})
-        self._video = self._box.add_stream(
-            "libx264", rate=fps, options={"preset": "veryfast", "crf": "17", "bf": "0", "threads": "1"}
-        )
-        self._video.width, self._video.height, self._video.pix_fmt = width_px, height_px, "yuv420p"
-        self._audio = self._box.add_stream("aac", rate=48_000, layout="mono")
-        self._audio.bit_rate = 128_000
-        self._resampler = av.AudioResampler(format="fltp", layout="mono", rate=48_000)
-        self._sample_rate_hz = sample_rate_hz
-        self._fps = fps
-        self._pictures = 0
-        self._sound: list[av.Packet[av.AudioStream]] = []
-
-    def __enter__(self) -> FilmWriter:
-        return self
-
-    def write_sound(self, pcm: NDArray[np.int16]) -> None:
-        """Take the whole sound, int16 (n,); it is interleaved with the pictures as they come."""
-        frame = av.AudioFrame.from_ndarray(pcm.reshape(1, -1), format="s16", layout="mono")
-        frame.sample_rate, frame.pts, frame.time_base = self._sample_rate_hz, 0, Fraction(1, self._sample_rate_hz)
-        for part in [*self._resampler.resample(frame), *self._resampler.resample(None)]:
-            self._sound += self._audio.encode(part)
-        self._sound += self._audio.encode(None)
-
-    def write_picture(self, i420: NDArray[np.uint8]) -> None:
-        """Take one picture, uint8 (height * 3 // 2, width)."""
-        frame = av.VideoFrame.from_ndarray(i420, format="yuv420p")
-        frame.pts, frame.time_base = self._pictures, Fraction(1, self._fps)
-        self._box.mux(self._video.encode(frame))
-        self._pictures += 1
-        now = Fraction(self._pictures, self._fps)
-        while self._sound and (self._sound[0].pts or 0) * self._sound[0].time_base <= now:
-            self._box.mux(self._sound.pop(0))
-
-    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
-        if error is None:
-            self._box.mux(self._video.encode(None))
-            self._box.mux(self._sound)
-        self._box.close()
-        if error is not None:
-            self._path.unlink(missing_ok=True)

@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visavis.demo import measure
-from visavis.demo.reception import SOUND_RATE_HZ, Sound
+from visavis.demo.reception import Sound
 from visavis.demo.session_run import AFTERMATH_S, IDLE_S, SIZE_PX, Run
 from visavis.engine.motion.frame import SpeechMotion
 from visavis.engine.speech.stream import SpeechStream
 from visavis.errors import DemoFailed
+from visavis.film import SOUND_RATE_HZ
 from visavis.rooms.watch import SeenPicture
 
 LEAST_SOUND_LIKENESS = 0.5

@@ -6,17 +6,15 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from fractions import Fraction
 from pathlib import Path
 
-import av
 import numpy as np
 from numpy.typing import NDArray
 
+from visavis.film import SOUND_RATE_HZ, FilmWriter
 from visavis.rooms.watch import HeardBlock, SeenPicture, WhepViewer
+from visavis.rooms.webrtc.receiving_peer import VIDEO_RATE_HZ
 
-SOUND_RATE_HZ = 48_000
-TICKS_HZ = 90_000
 CONTINUES_WITHIN_S = 0.005  # a block this close to the end of the block before continues it
 # Unix time. Before the first sender report, media times come from the time of arrival and are below this.
 ROOM_CLOCK_SINCE_S = 1e9
@@ -89,27 +87,9 @@ def write_film(path: Path, pictures: list[SeenPicture], sound: Sound) -> None:
     begins_s = pictures[0].media_time_s
     first = round((begins_s - sound.begins_s) * SOUND_RATE_HZ)
     heard = sound.samples[first:] if first >= 0 else np.concatenate([np.zeros(-first, np.float32), sound.samples])
-    try:
-        with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as box:
-            video = box.add_stream(
-                "libx264", rate=25, options={"preset": "veryfast", "crf": "18", "threads": "1", "bf": "0"}
-            )
-            video.width, video.height, video.pix_fmt = pictures[0].frame.width, pictures[0].frame.height, "yuv420p"
-            video.codec_context.time_base = Fraction(1, TICKS_HZ)
-            audio = box.add_stream("aac", rate=SOUND_RATE_HZ, layout="mono")
-            audio.bit_rate = 128_000
-            last = -1
-            for seen in pictures:
-                ticks = max(last + 1, round((seen.media_time_s - begins_s) * TICKS_HZ))
-                frame = av.VideoFrame.from_ndarray(seen.frame.to_ndarray(format="yuv420p"), format="yuv420p")
-                frame.pts, frame.time_base, last = ticks, Fraction(1, TICKS_HZ), ticks
-                box.mux(video.encode(frame))
-            for at in range(0, len(heard), 1024):
-                block = av.AudioFrame.from_ndarray(heard[at : at + 1024].reshape(1, -1), format="fltp", layout="mono")
-                block.sample_rate, block.pts, block.time_base = SOUND_RATE_HZ, at, Fraction(1, SOUND_RATE_HZ)
-                box.mux(audio.encode(block))
-            box.mux(video.encode(None))
-            box.mux(audio.encode(None))
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
+    size = pictures[0].frame
+    with FilmWriter(path, width_px=size.width, height_px=size.height, ticks_hz=VIDEO_RATE_HZ) as film:
+        film.write_sound(np.rint(heard * 32_768).astype(np.int16), SOUND_RATE_HZ)
+        for seen in pictures:
+            at = round((seen.media_time_s - begins_s) * VIDEO_RATE_HZ)
+            film.write_picture(seen.frame.to_ndarray(format="yuv420p").astype(np.uint8, copy=False), at=at)

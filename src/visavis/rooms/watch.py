@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visavis.errors import InvalidRequest
+from visavis.film import FilmWriter
 from visavis.rooms.port import MediaKind
 from visavis.rooms.webrtc.receiving_peer import AUDIO_RATE_HZ, VIDEO_RATE_HZ, ReceivingPeer
 
@@ -171,48 +172,6 @@ class RoomRecording:
     synchronised: bool
 
 
-class _Film:
-    """An MP4 that grows with the pictures; the sound joins at the end, when both clocks are known for sure. Its time 0
-    is the first picture.
-    """
-
-    def __init__(self, out: Path, width_px: int, height_px: int) -> None:
-        self.width_px, self.height_px = width_px, height_px
-        self.pictures = 0
-        self._container = av.open(str(out), "w", format="mp4")
-        self._video = self._container.add_stream("libx264", rate=25, options={"preset": "superfast", "crf": "20"})
-        self._video.width, self._video.height, self._video.pix_fmt = width_px, height_px, "yuv420p"
-        self._video.codec_context.time_base = Fraction(1, VIDEO_RATE_HZ)
-        self._video.codec_context.thread_count = 1
-        self._audio = self._container.add_stream("aac", rate=AUDIO_RATE_HZ, layout="mono")
-        self._last_pts = -1
-
-    def add(self, frame: av.VideoFrame) -> None:
-        """Add a picture at its pts (90 kHz, from 0)."""
-        assert frame.pts is not None
-        if frame.pts <= self._last_pts:
-            return
-        self._last_pts = frame.pts
-        self.pictures += 1
-        if (frame.width, frame.height) != (self.width_px, self.height_px):
-            pts = frame.pts
-            frame = frame.reformat(width=self.width_px, height=self.height_px)
-            frame.pts = pts
-        plain = av.VideoFrame.from_ndarray(frame.to_ndarray(format="yuv420p"), format="yuv420p")
-        plain.pts, plain.time_base = frame.pts, Fraction(1, VIDEO_RATE_HZ)
-        self._container.mux(self._video.encode(plain))
-
-    def close(self, sound: NDArray[np.int16]) -> None:
-        """Add int16 (n,), whose first sample is heard at time 0, and write the file."""
-        for start in range(0, len(sound), 1024):
-            block = av.AudioFrame.from_ndarray(sound[start : start + 1024].reshape(1, -1), format="s16", layout="mono")
-            block.sample_rate, block.pts, block.time_base = AUDIO_RATE_HZ, start, Fraction(1, AUDIO_RATE_HZ)
-            self._container.mux(self._audio.encode(block))
-        self._container.mux(self._audio.encode(None))
-        self._container.mux(self._video.encode(None))
-        self._container.close()
-
-
 def lay_out(blocks: list[HeardBlock], starts_s: list[float]) -> NDArray[np.int16]:
     """Return the blocks as one int16 (n,) array from time 0, each where it starts (s); silence between, what is before
     0 cut off.
@@ -230,20 +189,30 @@ async def record(viewer: RoomViewer, *, out: Path, seconds: float) -> RoomRecord
     """Write down what an open viewer gets in `seconds` from its first picture. Raises `InvalidRequest` when no picture
     comes.
     """
+    with ExitStack() as stack:
+        return await _record(viewer, out=out, seconds=seconds, stack=stack)
+
+
+async def _record(viewer: RoomViewer, *, out: Path, seconds: float, stack: ExitStack) -> RoomRecording:
+    """As `record`; the film is opened in `stack`, whose end leaves no half of it."""
     blocks: list[HeardBlock] = []
-    film: _Film | None = None
+    film: FilmWriter | None = None
     first_time_s = 0.0
 
     async def see() -> None:
         nonlocal film, first_time_s
         pictures = viewer.pictures()
         async for seen in pictures:
+            frame = seen.frame
+            assert frame.pts is not None
             if film is None:
-                film = _Film(out, seen.frame.width, seen.frame.height)
+                film = FilmWriter(
+                    out, width_px=frame.width, height_px=frame.height, ticks_hz=VIDEO_RATE_HZ, preset="superfast"
+                )
+                stack.enter_context(film)
                 first_time_s = seen.media_time_s
-            film.add(seen.frame)
-            assert seen.frame.pts is not None
-            if seen.frame.pts >= seconds * VIDEO_RATE_HZ:
+            film.write_picture(frame.to_ndarray(format="yuv420p").astype(np.uint8, copy=False), at=frame.pts)
+            if frame.pts >= seconds * VIDEO_RATE_HZ:
                 return
 
     async def hear() -> None:
@@ -267,7 +236,8 @@ async def record(viewer: RoomViewer, *, out: Path, seconds: float) -> RoomRecord
     else:
         starts_s = [block.media_time_s - first_time_s for block in blocks]
     sound = lay_out(blocks, starts_s)[: int(seconds * AUDIO_RATE_HZ)]
-    await asyncio.to_thread(film.close, sound)
+    await asyncio.to_thread(film.write_sound, sound, AUDIO_RATE_HZ)
+    await asyncio.to_thread(film.close)
     assert viewer.time_to_first_frame_s is not None
     return RoomRecording(
         out=out,

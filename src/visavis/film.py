@@ -1,0 +1,102 @@
+"""Films: MP4 files with one line of pictures and one of sound, written as the pictures come."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+SOUND_RATE_HZ = 48_000
+SOUND_BITS_PER_S = 128_000
+QUALITY = "17"  # x264's constant rate factor: no loss that an eye sees
+
+
+class FilmWriter:
+    """An MP4 (H.264, AAC) that is being written. Pictures and sound both begin at time 0.
+
+    It is written beside `path` and renamed to it by `close`; `discard` removes it. As a context it closes at the end
+    and discards after an error, so a film that fails half-way leaves no file, and an older one as it was.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        width_px: int,
+        height_px: int,
+        ticks_hz: int,
+        preset: Literal["superfast", "veryfast"] = "veryfast",
+    ) -> None:
+        """`ticks_hz`: the unit of the pictures' times. `preset`: x264's, faster for a larger file."""
+        self.width_px, self.height_px, self.pictures = width_px, height_px, 0
+        self._path, self._partial = path, path.with_name(f".{path.name}.part")
+        self._box = av.open(str(self._partial), "w", format="mp4", options={"movflags": "+faststart"})
+        options = {"preset": preset, "crf": QUALITY, "bf": "0", "threads": "1"}
+        # the rate is a hint for the bit rate's control: times are those that pictures come with
+        self._video = self._box.add_stream("libx264", rate=min(ticks_hz, 25), options=options)
+        self._video.width, self._video.height, self._video.pix_fmt = width_px, height_px, "yuv420p"
+        self._tick = self._video.codec_context.time_base = Fraction(1, ticks_hz)
+        self._audio = self._box.add_stream("aac", rate=SOUND_RATE_HZ, layout="mono")
+        self._audio.bit_rate = SOUND_BITS_PER_S
+        self._sound: list[av.Packet[av.AudioStream]] = []  # encoded, and later than the last picture
+        self._at = -1  # of the last picture, in ticks
+        self._open = True
+
+    def write_sound(self, pcm: NDArray[np.int16], rate_hz: int) -> None:
+        """Take the whole sound, int16 (n,), once: before the pictures, or after them."""
+        if len(pcm):
+            frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(pcm).reshape(1, -1), format="s16", layout="mono")
+            frame.sample_rate, frame.pts, frame.time_base = rate_hz, 0, Fraction(1, rate_hz)
+            resampler = av.AudioResampler(format="fltp", layout="mono", rate=SOUND_RATE_HZ)
+            for part in [*resampler.resample(frame), *resampler.resample(None)]:
+                self._sound += self._audio.encode(part)
+        self._sound += self._audio.encode(None)
+
+    def write_picture(self, i420: NDArray[np.uint8], *, at: int) -> None:
+        """Take the next picture, uint8 (height * 3 // 2, width). `at`: when it is seen, in ticks; one that is not later
+        than the picture before is seen one tick after it. One of another size is scaled.
+        """
+        frame = av.VideoFrame.from_ndarray(i420, format="yuv420p")
+        self._at = max(at, self._at + 1)
+        frame.pts, frame.time_base = self._at, self._tick
+        self._box.mux(self._video.encode(frame))
+        self.pictures += 1
+        while self._sound and (self._sound[0].pts or 0) * self._sound[0].time_base <= self._at * self._tick:
+            self._box.mux(self._sound.pop(0))
+
+    def close(self) -> None:
+        """Write what is left and put the film into its place. A second call changes nothing."""
+        if not self._open:
+            return
+        try:
+            self._box.mux(self._video.encode(None))
+            self._box.mux(self._sound)
+            self._box.close()
+            self._partial.replace(self._path)
+        except BaseException:
+            self.discard()
+            raise
+        self._open = False
+
+    def discard(self) -> None:
+        """Leave no film; nothing happens to one that is closed."""
+        if self._open:
+            self._open = False
+            self._box.close()
+            self._partial.unlink(missing_ok=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self.close()
+        else:
+            self.discard()

@@ -1,0 +1,125 @@
+"""Films: pictures and sound at their times, and no file of a film that failed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from visavis.film import SOUND_RATE_HZ, FilmWriter
+
+WIDTH_PX, HEIGHT_PX = 64, 48
+
+
+def picture(level: int) -> NDArray[np.uint8]:
+    i420 = np.full((HEIGHT_PX * 3 // 2, WIDTH_PX), 128, np.uint8)
+    i420[:HEIGHT_PX] = level
+    return i420
+
+
+def click(at_s: float, length_s: float, rate_hz: int) -> NDArray[np.int16]:
+    pcm = np.zeros(round(length_s * rate_hz), np.int16)
+    begin = round(at_s * rate_hz)
+    pcm[begin : begin + rate_hz // 50] = (20_000 * np.sin(np.arange(rate_hz // 50))).astype(np.int16)
+    return pcm
+
+
+def seen(path: Path) -> list[tuple[float, float]]:
+    """Return the pictures' times with their mean levels."""
+    with av.open(str(path)) as film:
+        return [(frame.time or 0.0, float(frame.to_ndarray(format="gray").mean())) for frame in film.decode(video=0)]
+
+
+def heard(path: Path) -> NDArray[np.float32]:
+    """Return the sound at SOUND_RATE_HZ, float32 (n,)."""
+    with av.open(str(path)) as film:
+        sound: NDArray[np.float32] = np.concatenate([frame.to_ndarray()[0] for frame in film.decode(audio=0)])
+    return sound
+
+
+@pytest.mark.parametrize("sound_first", [True, False])
+@pytest.mark.parametrize("rate_hz", [16_000, 48_000])
+def test_pictures_and_sound_come_at_their_times(tmp_path: Path, sound_first: bool, rate_hz: int) -> None:
+    pcm = click(0.6, 1.0, rate_hz)
+    with FilmWriter(tmp_path / "film.mp4", width_px=WIDTH_PX, height_px=HEIGHT_PX, ticks_hz=90_000) as film:
+        if sound_first:
+            film.write_sound(pcm, rate_hz)
+        for at_s, level in ((0.0, 16), (0.1, 60), (0.15, 120), (0.6, 230)):
+            film.write_picture(picture(level), at=round(at_s * 90_000))
+        if not sound_first:
+            film.write_sound(pcm, rate_hz)
+    assert film.pictures == 4
+    pictures, sound = seen(tmp_path / "film.mp4"), heard(tmp_path / "film.mp4")
+    assert [time_s for time_s, _ in pictures] == pytest.approx([0.0, 0.1, 0.15, 0.6], abs=1e-4)
+    levels = [level for _, level in pictures]
+    assert levels == sorted(levels) and levels[-1] - levels[0] > 180
+    heard_s = float(np.argmax(np.abs(sound) > 0.2)) / SOUND_RATE_HZ
+    assert heard_s == pytest.approx(0.6, abs=0.03)
+    assert [path.name for path in tmp_path.iterdir()] == ["film.mp4"]
+
+
+def test_pictures_at_a_fixed_rate_fill_the_film(tmp_path: Path) -> None:
+    with FilmWriter(tmp_path / "film.mp4", width_px=WIDTH_PX, height_px=HEIGHT_PX, ticks_hz=60) as film:
+        film.write_sound(click(0.5, 1.0, 16_000), 16_000)
+        for n in range(60):
+            film.write_picture(picture(n * 4), at=n)
+    pictures, sound = seen(tmp_path / "film.mp4"), heard(tmp_path / "film.mp4")
+    assert [time_s for time_s, _ in pictures] == pytest.approx([n / 60 for n in range(60)], abs=1e-3)
+    assert len(sound) / SOUND_RATE_HZ == pytest.approx(1.0, abs=0.05)
+
+
+def test_a_picture_that_comes_at_the_time_of_the_last_one_is_seen_after_it(tmp_path: Path) -> None:
+    with FilmWriter(tmp_path / "film.mp4", width_px=WIDTH_PX, height_px=HEIGHT_PX, ticks_hz=1000) as film:
+        for at in (0, 500, 500, 400, 900):
+            film.write_picture(picture(at // 4), at=at)
+        film.write_sound(np.zeros(0, np.int16), 48_000)
+    with av.open(str(tmp_path / "film.mp4")) as box:
+        assert [frame.time for frame in box.decode(video=0)] == pytest.approx([0.0, 0.5, 0.501, 0.502, 0.9])
+
+
+def test_a_film_that_fails_half_way_leaves_no_file_and_an_older_one_whole(tmp_path: Path) -> None:
+    def fail(path: Path) -> None:
+        with (
+            pytest.raises(RuntimeError),
+            FilmWriter(path, width_px=WIDTH_PX, height_px=HEIGHT_PX, ticks_hz=25) as film,
+        ):
+            film.write_picture(picture(100), at=0)
+            raise RuntimeError
+
+    fail(tmp_path / "film.mp4")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "film.mp4").write_bytes(b"an older film")
+    fail(tmp_path / "film.mp4")
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"an older film"]
+
+
+def test_a_picture_of_another_size_is_scaled(tmp_path: Path) -> None:
+    with FilmWriter(tmp_path / "film.mp4", width_px=WIDTH_PX, height_px=HEIGHT_PX, ticks_hz=25) as film:
+        film.write_picture(picture(30), at=0)
+        large = np.full((HEIGHT_PX * 3, WIDTH_PX * 2), 128, np.uint8)
+        large[: HEIGHT_PX * 2] = 200
+        film.write_picture(large, at=1)
+    assert [level for _, level in seen(tmp_path / "film.mp4")] == pytest.approx([16, 214], abs=4)  # full range
+
+
+def test_a_film_that_cannot_take_its_place_leaves_no_file(tmp_path: Path) -> None:
+    (tmp_path / "film.mp4").mkdir()
+    with (
+        pytest.raises(OSError),
+        FilmWriter(tmp_path / "film.mp4", width_px=WIDTH_PX, height_px=HEIGHT_PX, ticks_hz=25) as film,
+    ):
+        film.write_picture(picture(100), at=0)
+    assert [path.name for path in tmp_path.rglob("*")] == ["film.mp4"]
+
+
+def test_closing_twice_and_discarding_a_closed_film_change_nothing(tmp_path: Path) -> None:
+    film = FilmWriter(tmp_path / "film.mp4", width_px=WIDTH_PX, height_px=HEIGHT_PX, ticks_hz=25)
+    film.write_picture(picture(100), at=0)
+    film.close()
+    written = (tmp_path / "film.mp4").read_bytes()
+    film.close()
+    film.discard()
+    assert (tmp_path / "film.mp4").read_bytes() == written
