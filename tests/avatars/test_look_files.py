@@ -26,8 +26,7 @@ LOOK = "avat_1"
 async def prepare(files: LookFiles, image: bytes, look_id: str = LOOK) -> PackRef:
     async with files.staging(look_id) as staged:
         await fake_prepare(image, staged)
-        (staged / PHOTO).write_bytes(image)
-        return await files.publish(look_id, staged)
+        return await files.publish(look_id, staged, photo=image)
 
 
 async def contents(files: LookFiles, look_id: str = LOOK) -> set[bytes]:
@@ -196,6 +195,28 @@ async def test_a_preparation_that_is_being_written_is_not_swept_and_one_of_a_dea
         for _ in range(3):
             await files.sweep(spared=set())
         assert staged.exists() and not dead.exists()
+
+
+async def test_a_pack_that_comes_back_and_goes_again_has_its_grace_again(tmp_path: Path) -> None:
+    files = LookFiles(tmp_path)
+    first = files.pack_folder(await prepare(files, b"one"))
+    await files.sweep(spared=set())
+    for photo in (b"other", b"one", b"other"):
+        await prepare(files, photo)
+        if photo == b"other":
+            await files.sweep(spared=set())
+            assert first.exists()
+    await files.sweep(spared=set())
+    assert not first.exists()
+
+
+async def test_a_photo_and_its_points_are_replaced_together(tmp_path: Path) -> None:
+    files = LookFiles(tmp_path)
+    for photo, points in ((b"one", '{"chin": [0.5, 0.9]}'), (b"other", None)):
+        async with files.staging(LOOK) as staged:
+            await fake_prepare(photo, staged)
+            await files.publish(LOOK, staged, photo=photo, points=points)
+        assert await files.source(LOOK) == (photo, None if points is None else points.encode())
 
 
 async def test_a_removed_look_is_not_there(tmp_path: Path) -> None:

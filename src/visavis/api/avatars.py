@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, Request
 from starlette.datastructures import UploadFile
 from starlette.responses import JSONResponse, Response
@@ -92,7 +93,7 @@ async def upload_face(
     if given[0] == "image_url":
         look = await services.avatars.add_from_url(key, image, name=name, points=points)
     else:
-        photo = image if isinstance(image, bytes) else decode_base64_image(image)
+        photo = image if isinstance(image, bytes) else await run_sync(decode_base64_image, image)
         look = await services.avatars.add(photo, name=name, owner=key, points=points)
     answer = presenters.uploaded_face(look, base_url)
     if told:

@@ -6,6 +6,8 @@ import base64
 import binascii
 import re
 
+from anyio.to_thread import run_sync
+
 from visavis.avatars.service import Avatars
 from visavis.engine.images.image_type import MAX_IMAGE_BYTES
 from visavis.errors import AvatarNotFound, ImageTooLarge, PortraitRefused
@@ -42,7 +44,7 @@ async def read_image(text: str) -> bytes:
         from visavis.avatars.fetch import fetch_image
 
         return await fetch_image(text, max_bytes=MAX_IMAGE_BYTES)
-    return decode_base64_image(text)
+    return await run_sync(decode_base64_image, text)
 
 
 async def avatar_from_text(avatars: Avatars, key: KeyRecord, text: str) -> AvatarRecord:
@@ -53,7 +55,7 @@ async def avatar_from_text(avatars: Avatars, key: KeyRecord, text: str) -> Avata
     if text.lower().startswith(("http://", "https://")):
         return await avatars.add_from_url(key, text, name=DEFAULT_NAME)
     if text.lower().startswith("data:") or len(text) > _LONGEST_ID:
-        return await avatars.add(decode_base64_image(text), name=DEFAULT_NAME, owner=key)
+        return await avatars.add(await run_sync(decode_base64_image, text), name=DEFAULT_NAME, owner=key)
     if not text.isprintable():
         raise AvatarNotFound
     return await avatars.look_of(key, text)

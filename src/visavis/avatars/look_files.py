@@ -90,11 +90,11 @@ class LookFiles:
                 await run_sync(self._unstage, staged)
             self._staged.discard(staged)
 
-    async def publish(self, look_id: str, staged: Path) -> PackRef:
-        """Make the staged preparation the look's: its pack and portrait from now on. Raises OSError: then the look is
-        as it was.
+    async def publish(self, look_id: str, staged: Path, *, photo: bytes, points: str | None = None) -> PackRef:
+        """Make the staged preparation the look's: its pack and portrait from now on. `photo` and `points`: what it was
+        made of, kept so that it can be made again. Raises OSError: then the look is as it was.
         """
-        return await run_sync(self._publish, look_id, staged)
+        return await run_sync(self._publish, look_id, staged, photo, points)
 
     async def remove(self, look_id: str) -> None:
         """Remove everything of a look; nothing happens where there is nothing."""
@@ -163,7 +163,10 @@ class LookFiles:
         with self._changing:
             shutil.rmtree(self._folder / look_id, ignore_errors=True)
 
-    def _publish(self, look_id: str, staged: Path) -> PackRef:
+    def _publish(self, look_id: str, staged: Path, photo: bytes, points: str | None) -> PackRef:
+        (staged / PHOTO).write_bytes(photo)
+        if points is not None:
+            (staged / POINTS).write_text(points, encoding="utf-8")
         ref = PackRef(avatar_id=look_id, version=FORMAT_VERSION, digest=digest_of(staged))
         for file in staged.iterdir():
             _flush(file)
@@ -183,6 +186,7 @@ class LookFiles:
                 _flush(folder)
             named = {"version": ref.version, "digest": ref.digest, "portrait": portrait.name}
             _replace(look / _CURRENT, json.dumps(named).encode())
+            self._unnamed -= {pack, portrait}  # it may be a pack that was replaced before
             if self._replaced is not None:
                 self._replaced.add(look_id)
         return ref

@@ -10,7 +10,7 @@ import structlog
 from anyio.to_thread import run_sync
 
 from visavis.avatars.face_points import read_points
-from visavis.avatars.look_files import PHOTO, POINTS, REPORT, LookFiles
+from visavis.avatars.look_files import REPORT, LookFiles
 from visavis.avatars.preparation import Preparation
 from visavis.engine.images.image_type import MAX_IMAGE_BYTES
 from visavis.engine.pack_ref import PackRef
@@ -188,7 +188,12 @@ class Avatars:
             )
             for avatar_id, parent_id, shown_name in ((parent, None, name), (look_id, parent, f"{name} ({look_name})"))
         )
-        await self._store.add([character, look] if character_id is None else [look])
+        try:
+            await self._store.add([character, look] if character_id is None else [look])
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await self._files.remove(look_id)
+            raise
         return look
 
     async def prepare(self, look_id: str, image: bytes, points: SevenPoints | None = None) -> PackRef:
@@ -197,10 +202,8 @@ class Avatars:
         """
         async with self._files.staging(look_id) as staged:
             await self._preparation.run(image, staged, points=points)
-            await run_sync((staged / PHOTO).write_bytes, image)
-            if points is not None:
-                await run_sync((staged / POINTS).write_text, points.plain())
-            return await self._files.publish(look_id, staged)
+            told = None if points is None else points.plain()
+            return await self._files.publish(look_id, staged, photo=image, points=told)
 
     async def mend(self, look_id: str) -> None:
         """Make a look's pack again from its photo: it is damaged, gone or of another version. Several that ask at once

@@ -246,10 +246,10 @@ def _pss_mb(pid: int) -> float:
 
 async def prepared(data_dir: Path) -> PackRef:
     """Make the pack of the default portrait in a data folder."""
-    files = LookFiles(data_dir / "avatars")
+    files, photo = LookFiles(data_dir / "avatars"), DEFAULT_PORTRAIT.path.read_bytes()
     async with files.staging("avat_default") as staged:
-        await prepare_with_engine(DEFAULT_PORTRAIT.path.read_bytes(), staged)
-        return await files.publish("avat_default", staged)
+        await prepare_with_engine(photo, staged)
+        return await files.publish("avat_default", staged, photo=photo)
 
 
 def run(as_json: bool, *, first: int, most: int, stages: int | None, talk: float) -> None:
