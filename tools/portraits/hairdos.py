@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import skia
-from brushes import AXIS, both, curve, inside, linear, mirrored, paint
+from brushes import both, curve, inside, linear, mirrored, paint
 from features import Sitter
 
 
@@ -83,11 +83,6 @@ def bob_before(canvas: skia.Canvas, who: Sitter, rng: np.random.Generator) -> No
                     paint(who.hair_gloss, strength, stroke=9, blur=7),
                 )
             canvas.drawPath(shape, paint(who.hair[2], 0.55, stroke=7, blur=4))
-
-
-def mirrored_line(*left: tuple) -> list[tuple]:
-    """An open line over the face, given from its middle down the left side: from the lower left to the lower right."""
-    return [*left[::-1], *((2 * AXIS - x, y) for x, y in left)]
 
 
 def top_knot(canvas: skia.Canvas, who: Sitter, _rng: np.random.Generator, *, front: bool) -> None:
