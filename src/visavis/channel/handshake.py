@@ -22,7 +22,7 @@ from visavis.errors import (
 FEATURES = frozenset({"playback", "binary", "state", "motion"})
 
 
-class Room(ClientMessage):
+class RoomAccess(ClientMessage):
     platform: Text
     url: Text
     token: Text
@@ -32,7 +32,7 @@ class Room(ClientMessage):
 class HostedConfig(ClientMessage):
     session_id: Text
     token: Text
-    room: Room
+    room: RoomAccess
     video_width: StrictInt = 1280
     video_height: StrictInt = 720
 

@@ -14,7 +14,7 @@ import structlog
 
 from visavis.errors import NoCapacity, PerformerLost
 from visavis.fleet.performer import StagePerformer
-from visavis.fleet.supply import Stage, StageSupply
+from visavis.fleet.supply import ConnectedStage, StageSupply
 from visavis.stage.port.events import PerformerEnded
 from visavis.stage.port.messages import End, Event, Open
 from visavis.stage.port.values import PerformanceSpec
@@ -35,7 +35,7 @@ class StageFleet:
     def __init__(self, supply: StageSupply, *, sessions_per_stage: int = SESSIONS_PER_STAGE) -> None:
         self._supply = supply
         self._sessions_per_stage = sessions_per_stage
-        self._stages: list[Stage] = []
+        self._stages: list[ConnectedStage] = []
         self._performers: dict[str, StagePerformer] = {}
         self._abandoned: dict[str, asyncio.Task[None]] = {}  # by session: the ends of allocations that were given up
         self._changing = asyncio.Lock()  # one stage is opened at a time
@@ -91,7 +91,7 @@ class StageFleet:
         await self._supply.aclose()
 
     # --- stages
-    async def _find_place(self) -> Stage:
+    async def _find_place(self) -> ConnectedStage:
         """Return the stage with the fewest sessions, or a new one. Raises `NoCapacity`."""
         free = self._with_a_place()
         if len(self._stages) < self._supply.most and all(
@@ -107,7 +107,7 @@ class StageFleet:
             raise NoCapacity("Every stage is performing as many sessions as it can", suggestion="Try again in a moment")
         return min(free, key=lambda stage: len(stage.link.sessions))
 
-    def _with_a_place(self) -> list[Stage]:
+    def _with_a_place(self) -> list[ConnectedStage]:
         return [s for s in self._stages if s.link.alive and len(s.link.sessions) < self._sessions_per_stage]
 
     async def _add_stage(self) -> None:
@@ -126,7 +126,7 @@ class StageFleet:
         with contextlib.suppress(PerformerLost):
             await self._add_stage()
 
-    async def _keep(self, stage: Stage) -> None:
+    async def _keep(self, stage: ConnectedStage) -> None:
         """Listen to a stage as long as it lives, and replace it when it dies by itself."""
         await stage.link.listen(self._heard)
         if self._closing:
@@ -146,10 +146,10 @@ class StageFleet:
                 log.error("stage_not_replaced", problem=error.message)
                 await asyncio.sleep(TRY_AGAIN_AFTER_S)
 
-    async def _open(self, stage: Stage, spec: PerformanceSpec) -> None:
+    async def _open(self, stage: ConnectedStage, spec: PerformanceSpec) -> None:
         await stage.link.ask(spec.session_id, spec.epoch, Open(spec=spec))
 
-    async def _abandon(self, stage: Stage, spec: PerformanceSpec, opening: asyncio.Task[None]) -> None:
+    async def _abandon(self, stage: ConnectedStage, spec: PerformanceSpec, opening: asyncio.Task[None]) -> None:
         """End a session that nobody waits for any more, once its stage has set it up."""
         try:
             await asyncio.wait([opening])

@@ -7,7 +7,7 @@ from typing import Protocol
 from visavis.fleet.link import StageLink
 
 
-class Stage(Protocol):
+class ConnectedStage(Protocol):
     """A stage that this server is connected to."""
 
     link: StageLink
@@ -28,7 +28,7 @@ class StageSupply(Protocol):
     @property
     def most(self) -> int: ...
 
-    async def open(self) -> Stage:
+    async def open(self) -> ConnectedStage:
         """Return one more stage, connected. Raises `PerformerLost` when there is none to be had now."""
         ...
 
