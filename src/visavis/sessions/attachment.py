@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import anyio
 import msgspec
@@ -19,13 +19,33 @@ from visavis.output_json import OutputChange
 from visavis.stage.port.events import MotionFrames
 from visavis.stage.port.values import Speech
 
-if TYPE_CHECKING:
-    from visavis.sessions.live_session import LiveSession
-
 EVENTS_HELD = 1024  # a quarter of an hour of figures; the channel gives up on a client that takes nothing long before
 MOTION_HELD = 128  # a dozen seconds of motion: what comes later than that is of no use
 
 log = structlog.get_logger()
+
+
+class AttachableSession(Protocol):
+    """What an attachment needs of its session.
+
+    `last_number`: the highest number of speech or interrupt that a channel of the session has used.
+    """
+
+    session_id: str
+    performer: Performer
+    last_number: int
+
+    async def update(self, change: OutputChange) -> Output:
+        """As `channel.port.AttachedSession.update`."""
+        ...
+
+    async def stream_motion(self, on: bool) -> None:
+        """Have the performer tell the motion from now on, or no more."""
+        ...
+
+    def channel_closed(self, attachment: Attachment) -> bool:
+        """Note that the attachment's channel has closed; return whether the session has no channel now."""
+        ...
 
 
 class Attachment:
@@ -35,7 +55,7 @@ class Attachment:
     counts on from `numbers_from`, the highest number that the session has used.
     """
 
-    def __init__(self, session: LiveSession) -> None:
+    def __init__(self, session: AttachableSession) -> None:
         self.session_id = session.session_id
         self._session = session
         self._numbers_from = session.last_number
