@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import io
 import json
 import re
 import sys
@@ -17,6 +18,7 @@ import numpy as np
 import pytest
 import soundfile
 from numpy.typing import NDArray
+from PIL import Image
 from websockets.asyncio.client import ClientConnection
 
 from tests.e2e.conftest import LiveServer
@@ -103,6 +105,12 @@ def corner(rgb: NDArray[np.uint8]) -> NDArray[np.float64]:
     return mean
 
 
+def green_png() -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (64, 48), (10, 200, 30)).save(file, "PNG")
+    return file.getvalue()
+
+
 async def test_the_picture_looks_as_it_was_asked_to_at_once_and_live(
     server: LiveServer, sessions: SessionClient
 ) -> None:
@@ -115,6 +123,10 @@ async def test_the_picture_looks_as_it_was_asked_to_at_once_and_live(
             assert (await hear(channel))["output"]["background"] == {"type": "color", "color": "#0020f0"}
             blue = await seen(viewer, lambda rgb: np.abs(corner(rgb) - (0, 32, 240)).max() < 40)
             assert blue.rgb().shape == (512, 512, 3)
+            picture = {"type": "image", "image": base64.b64encode(green_png()).decode()}
+            await channel.send(json.dumps({"type": "session.update", "output": {"background": picture}}))
+            assert (await hear(channel))["output"]["background"] == {"type": "image"}
+            await seen(viewer, lambda rgb: np.abs(corner(rgb) - (10, 200, 30)).max() < 40)
             await channel.send(
                 json.dumps({"type": "session.update", "output": {"background": {"type": "transparent"}}})
             )
