@@ -1,8 +1,8 @@
-"""When each phone of a known sentence was said: forced alignment with the acoustic model in PocketSphinx' wheel.
+"""Forced alignment: finds the times of the phones of a known sentence, with the acoustic model in PocketSphinx' wheel.
 
-Words of any language are aligned by the English model's nearest phones, which stand in for the sound alone: what a
-phone looks like is taken from the word's own pronunciation (espeak-ng's IPA, or the wheel's dictionary for English).
-Sentences that fit badly are refused.
+Words of any language are aligned with the nearest phones of the English model. These only replace the sound: the
+visemes come from the word's own pronunciation (espeak-ng's IPA, or the wheel's dictionary for English). Sentences that
+fit badly are refused.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from visavis.engine.speech.articulation import Segment
 from visavis.engine.speech.visemes import ARPABET, CLASS_INDEX, IPA, visemes_of_ipa
 
 LEAST_PHONES, LONGEST_PHONE_S, LONGEST_STOP_S = 3, 0.9, 0.35
-PHONES_PER_S = (4.0, 22.0)  # while somebody speaks
-# "silence" nearly as loud as speech: something is said that is not in the text
+PHONES_PER_S = (4.0, 22.0)  # pauses excluded
+# If this share of the "silence" is within this many dB of the speech, something is said that is not in the text.
 LOUD_SILENCE_DB, LOUD_SILENCE_SHARE = 14.0, 0.25
-UNSURE_FIT = -22.0  # log score per frame of phones that were found by the second way, which tells none
+UNKNOWN_FIT = -22.0  # log score per frame for phones that the second method finds: it gives no scores
 _STOPS = frozenset({"P", "B", "T", "D", "K", "G"})
 
-# The letters of the IPA that sound most like each English phone.
+# For each English phone, the letters of the IPA that sound most similar.
 _LETTERS = """
     P:p B:bɓʙ M:mɱ T:tʈ D:dɾɖɗ N:nɲɳ K:kqc G:gɡɣɢɠɟ F:fɸ V:vβʋⱱ S:s Z:z HH:hxχħʕɦʁʀ L:lɫɭʎɬɮʟ R:rɹɻɽ Y:j W:wɥʍɰ NG:ŋɴ
     TH:θ DH:ð SH:ʃɕʂç
@@ -48,24 +48,24 @@ _TWO = {
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """One phone of a word: how it sounds in English (ARPAbet), and the classes it shows, one after the other."""
+class SpokenPhone:
+    """One phone of a word: the English phone with the most similar sound (ARPAbet), and its visemes in order."""
 
     sound: str
     classes: tuple[str, ...]
 
 
 class Pronouncer:
-    """espeak-ng's letter-to-sound rules (one per process: the library has global state)."""
+    """The letter-to-sound rules of espeak-ng. Only one per process, because the library has global state."""
 
     def __init__(self) -> None:
         self._lib = ctypes.CDLL("libespeak-ng.so.1")
         self._lib.espeak_Initialize(1, 0, None, 0)
         self._lib.espeak_TextToPhonemes.restype = ctypes.c_char_p
 
-    def words(self, text: str, language: str) -> list[list[Said]]:
-        """Return the phones of every word of `text` in an espeak-ng voice's language. Raises ValueError for a language
-        it does not speak.
+    def words(self, text: str, language: str) -> list[list[SpokenPhone]]:
+        """Return the phones of every word of `text`, in the language of an espeak-ng voice. Raises ValueError for an
+        unknown language.
         """
         if self._lib.espeak_SetVoiceByName(language.encode()) != 0:
             raise ValueError(f"espeak-ng does not speak {language!r}")
@@ -76,29 +76,29 @@ class Pronouncer:
                 (self._lib.espeak_TextToPhonemes(pointer, 1, 0x02 | ord("_") << 8) or b"").decode("utf-8", "ignore")
             )
         spoken = re.sub(r"\([^)]*\)", " ", " ".join(clauses))
-        words = [[said for symbol in word.split("_") for said in said_of_ipa(symbol)] for word in spoken.split()]
+        words = [[said for symbol in word.split("_") for said in phones_of_ipa(symbol)] for word in spoken.split()]
         return [word for word in words if word]
 
 
-def said_of_ipa(symbol: str) -> list[Said]:
-    """Return the phones of one espeak symbol, such as "ˈaɪ" or "t͡s"; none for marks without sound."""
+def phones_of_ipa(symbol: str) -> list[SpokenPhone]:
+    """Return the phones of one espeak symbol, such as "ˈaɪ" or "t͡s"; none for a mark without sound."""
     bare = "".join(letter for letter in symbol if letter in IPA)
     if bare in _TWO:
-        return [Said(_TWO[bare], visemes_of_ipa(bare))]
+        return [SpokenPhone(_TWO[bare], visemes_of_ipa(bare))]
     shown = visemes_of_ipa(bare)
-    # an affricate: the lips stand for the fricative from the start
+    # An affricate: from the start, the lips have the shape of the fricative.
     if len(bare) == 2 and bare[0] in "td" and shown == ("SS",):
-        return [Said(_SOUNDS[letter], shown) for letter in bare]
-    return [Said(_SOUNDS[letter], (IPA[letter],)) for letter in bare if letter in _SOUNDS]
+        return [SpokenPhone(_SOUNDS[letter], shown) for letter in bare]
+    return [SpokenPhone(_SOUNDS[letter], (IPA[letter],)) for letter in bare if letter in _SOUNDS]
 
 
-Found = tuple[Said | None, int, int, float]  # a phone or a pause, its first frame, its frames, its log score
+Found = tuple[SpokenPhone | None, int, int, float]  # a phone or a pause, its first frame, its frames, its log score
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alignment:
-    """`segments` of classes, `sounds` (start_s, end_s, ARPAbet or SIL), and how well the model explains the speech, log
-    score per frame.
+    """An alignment. `segments`: visemes with their times; `sounds`: (start_s, end_s, ARPAbet or SIL); `fit`: how well
+    the model explains the speech, log score per frame.
     """
 
     segments: list[Segment]
@@ -107,7 +107,7 @@ class Alignment:
 
 
 class Aligner:
-    """PocketSphinx, opened once; knows how English words are said from its dictionary and all others from espeak-ng."""
+    """PocketSphinx, opened once. English pronunciations come from its dictionary, others from espeak-ng."""
 
     def __init__(self) -> None:
         from pocketsphinx import Decoder
@@ -116,23 +116,23 @@ class Aligner:
         self._pronouncer = Pronouncer()
         self._names: dict[tuple[str, ...], str] = {}
 
-    def pronounce(self, text: str, language: str) -> list[list[list[Said]]]:
-        """Return, for every word, the ways to say it."""
+    def pronounce(self, text: str, language: str) -> list[list[list[SpokenPhone]]]:
+        """Return the pronunciations of every word."""
         if not language.startswith("en"):
             return [[word] for word in self._pronouncer.words(text, language)]
-        ways: list[list[list[Said]]] = []
+        ways: list[list[list[SpokenPhone]]] = []
         for word in re.findall(r"[a-z0-9']+", text.lower().replace("’", "'")):
             known = []
             for name in (word, *(f"{word}({k})" for k in range(2, 6))):
                 phones = self._decoder.lookup_word(name)
                 if phones is None:
                     break
-                known.append([Said(phone, ARPABET[phone]) for phone in phones.split()])
+                known.append([SpokenPhone(phone, ARPABET[phone]) for phone in phones.split()])
             ways += [known] if known else [[one] for one in self._pronouncer.words(word, language)]
         return ways
 
-    def _name(self, word: list[Said]) -> str:
-        """Return the name that the decoder's dictionary has for this row of sounds."""
+    def _name(self, word: list[SpokenPhone]) -> str:
+        """Return the name of this sequence of sounds in the decoder's dictionary; add it if it is new."""
         sounds = tuple(said.sound for said in word)
         if sounds not in self._names:
             self._names[sounds] = f"word{len(self._names)}"
@@ -140,10 +140,11 @@ class Aligner:
         return self._names[sounds]
 
     def align(self, pcm: NDArray[np.int16], text: str, language: str) -> Alignment | None:
-        """Return when each phone of `text` is said in speech at 16 kHz, or None when the model cannot find it there.
+        """Return the times of the phones of `text` in speech at 16 kHz, or None if the model does not find the text
+        there.
 
-        First the words are found, then the phones within them; where the second pass fails (a word shorter than its
-        phones allow), phones are searched for directly, at boundaries that are a little less sure.
+        First the words are found, then the phones within them. If the second pass fails (a word is shorter than its
+        phones allow), phones are searched directly; their boundaries are slightly less certain.
         """
         ways = self.pronounce(text, language)
         if not ways or len(pcm) < 3200:
@@ -167,7 +168,7 @@ class Aligner:
                 total, frames = total + score, frames + duration
         return Alignment(segments=segments, sounds=sounds, fit=total / frames) if frames else None
 
-    def _by_words(self, pcm: NDArray[np.int16], ways: list[list[list[Said]]]) -> list[Found]:
+    def _by_words(self, pcm: NDArray[np.int16], ways: list[list[list[SpokenPhone]]]) -> list[Found]:
         named = [{self._name(way): way for way in word} for word in ways]
         if not self._search(pcm, named):
             return []
@@ -184,8 +185,8 @@ class Aligner:
                 found.append((way[i] if way else None, phone.start, phone.duration, float(phone.score)))
         return found
 
-    def _by_phones(self, pcm: NDArray[np.int16], ways: list[list[list[Said]]]) -> list[Found]:
-        """Return the same with each phone a word of its own, and each word said in its first way."""
+    def _by_phones(self, pcm: NDArray[np.int16], ways: list[list[list[SpokenPhone]]]) -> list[Found]:
+        """Return the same, with every phone as a word of its own, and with the first pronunciation of every word."""
         said = [phone for word in ways for phone in word[0]]
         if not self._search(pcm, [{self._name([phone]): [phone]} for phone in said]):
             return []
@@ -195,12 +196,12 @@ class Aligner:
             if not part.word.startswith("("):
                 phone = next(rest, None) if part.word.startswith("word") else None
                 duration = part.end_frame + 1 - part.start_frame
-                found.append((phone, part.start_frame, duration, UNSURE_FIT * duration))
+                found.append((phone, part.start_frame, duration, UNKNOWN_FIT * duration))
         return found if next(rest, None) is None else []
 
-    def _search(self, pcm: NDArray[np.int16], named: list[dict[str, list[Said]]]) -> bool:
-        """Find the words, each said in one of its ways, one after another, with pauses where there are any; return
-        whether they are there.
+    def _search(self, pcm: NDArray[np.int16], named: list[dict[str, list[SpokenPhone]]]) -> bool:
+        """Search for the words in order, each in one of its pronunciations, with optional pauses. Return whether they
+        were found.
         """
         grammar = (
             "#JSGF V1.0; grammar said; public <said> = "
@@ -222,7 +223,7 @@ class Aligner:
 
 
 def fault(pcm: NDArray[np.int16], alignment: Alignment) -> str | None:
-    """Return what is absurd about an alignment, or None."""
+    """Return why an alignment cannot be right, or None."""
     spoken = [(a, b, sound) for a, b, sound in alignment.sounds if sound != "SIL"]
     if len(spoken) < LEAST_PHONES:
         return "too short"

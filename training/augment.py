@@ -1,5 +1,5 @@
-"""Making one clean voice into many: another speaker (speaker.py), room, microphone, noise, codec, level. On float32 at
-16 kHz, full scale 1.0.
+"""Augmentation: turns one clean voice into many, with another speaker (speaker.py), room, microphone, noise, codec and
+level. Samples are float32 at 16 kHz, full scale 1.0.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Samples = NDArray[np.float32]
 
 
 def _equalise(x: Samples, rng: np.random.Generator) -> Samples:
-    """A microphone: a smooth gain curve of a few dB, sometimes a telephone's band."""
+    """Simulate a microphone: a smooth gain curve of a few dB, sometimes the band of a telephone."""
     size = 1 << len(x).bit_length()
     spectrum = np.fft.rfft(x, size)
     hz = np.fft.rfftfreq(size, 1 / RATE_HZ)
@@ -39,7 +39,7 @@ def _equalise(x: Samples, rng: np.random.Generator) -> Samples:
 
 
 def _reverberate(x: Samples, rng: np.random.Generator) -> Samples:
-    """A room: a direct sound, a few walls' echoes and a tail of noise that falls by 60 dB in 0.1 to 0.6 s."""
+    """Simulate a room: the direct sound, a few echoes, and a tail of noise that decays by 60 dB in 0.1 to 0.6 s."""
     rt_s = rng.uniform(0.1, 0.6)
     tail = rng.normal(0, 1, int(rt_s * RATE_HZ)) * np.exp(-6.9 * np.arange(int(rt_s * RATE_HZ)) / (rt_s * RATE_HZ))
     tail[: int(rng.uniform(0.001, 0.008) * RATE_HZ)] = 0
@@ -59,7 +59,7 @@ def coloured_noise(count: int, rng: np.random.Generator) -> Samples:
 
 
 def music(count: int, rng: np.random.Generator) -> Samples:
-    """Something like music: notes with harmonics and beats, in chords."""
+    """Return a sound similar to music: chords of notes with harmonics, and beats."""
     x = np.zeros(count, np.float32)
     beat = int(RATE_HZ * rng.uniform(0.15, 0.6))
     for start in range(0, count, beat):
@@ -108,7 +108,7 @@ def _codec(x: Samples, rng: np.random.Generator) -> Samples:
 
 
 def augment(spoken: Spoken, rng: np.random.Generator, *, babble: list[NDArray[np.int16]]) -> Spoken:
-    """Return the utterance as another person, room and microphone would give it."""
+    """Return the utterance as by another person in another room with another microphone."""
     x = spoken.pcm.astype(np.float32) / 32768.0
     segments = spoken.segments
     x, factor = another_speaker(x, rng)
@@ -149,9 +149,10 @@ def augment(spoken: Spoken, rng: np.random.Generator, *, babble: list[NDArray[np
     return Spoken(pcm=to_pcm16(x), segments=segments)
 
 
-def spoil(pcm: NDArray[np.int16], rng: np.random.Generator) -> NDArray[np.int16]:
-    """Return speech as a bad recording or a bad line gives it: clipped hard, coded, or both. What cannot be done to
-    bands (chunks.py).
+def degrade(pcm: NDArray[np.int16], rng: np.random.Generator) -> NDArray[np.int16]:
+    """Return speech as from a bad recording or a bad line: clipped hard, coded, or both.
+
+    chunks.py cannot do this to bands.
     """
     x = pcm.astype(np.float32) / 32768.0
     x = x / (np.abs(x).max() + 1e-6)
@@ -164,7 +165,7 @@ def spoil(pcm: NDArray[np.int16], rng: np.random.Generator) -> NDArray[np.int16]
 
 
 def no_speech(seconds: float, rng: np.random.Generator) -> Spoken:
-    """Return noise or music alone: the mouth rests."""
+    """Return noise or music without speech: the mouth rests."""
     count = int(seconds * RATE_HZ)
     x = (
         music(count, rng)

@@ -1,5 +1,5 @@
-"""Blend two trainings of one descent, weight by weight: `--start A` and what it became. Often better than either
-(Wortsman et al. 2022).
+"""Averages two sets of weights, one of which was trained from the other with `--start`. The result is often better than
+both (Wortsman et al. 2022).
 
 python -m training.blend A.npz B.npz --share 0.6 --out src/visavis/engine/speech/network.npz
 """
@@ -17,7 +17,7 @@ def main() -> int:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("first", type=Path)
     options.add_argument("second", type=Path)
-    options.add_argument("--share", type=float, default=0.6, help="of the second")
+    options.add_argument("--share", type=float, default=0.6, help="the share of the second weights")
     options.add_argument("--out", type=Path, required=True)
     a = options.parse_args()
     with np.load(a.first) as first, np.load(a.second) as second:

@@ -1,9 +1,8 @@
-"""What a training step sees: pieces of recordings, each time another speaker, tempo, microphone and noise.
+"""The input of training steps: pieces of recordings, each time with another speaker, tempo, microphone and noise.
 
-The recordings are kept as bands (features.py). Changing those costs next to nothing, so no piece is ever seen twice as
-it was: the axis of frequency is stretched (vocal tract), time is stretched, a microphone or a telephone colours, a room
-answers, a noise floor, music or other voices cover. Pieces of one voice are strung together as one speech; now and then
-there is no speech at all.
+The recordings are stored as bands (features.py). Changing bands costs almost nothing, so every use of a piece differs:
+the frequency axis is stretched (vocal tract), time is stretched, and a microphone or a telephone, a room, a noise
+floor, music or other voices are added. Pieces of one voice are joined to a speech; sometimes there is no speech at all.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from visavis.engine.audio import mel as ear
+from visavis.engine.audio import mel as logmel
 from visavis.engine.motion.frame import MOUTH_COUNT
 from visavis.engine.speech.acoustic import SPHINX_BANDS, SPHINX_HIGH_HZ, SPHINX_LOW_HZ
 from visavis.engine.speech.visemes import SILENCE
@@ -24,15 +23,15 @@ from .corpus import load_clean, targets_of
 from .features import BANDS, MEL, bands_of, features_of
 
 CHUNK_STEPS, WARM_STEPS = 320, 24
-SPEECH_STEPS = 2 * CHUNK_STEPS - WARM_STEPS  # what is strung together: two chunks
+SPEECH_STEPS = 2 * CHUNK_STEPS - WARM_STEPS  # a speech: two chunks that overlap by WARM_STEPS
 TARGETS = MOUTH_COUNT + 2
-SOUNDS = 150  # kept of music and noises
+SOUNDS = 150  # pieces of music and noise that are kept in memory
 _WARPS = np.exp(np.linspace(np.log(0.82), np.log(1.22), 33))
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """`bands` float16 (n, BANDS), `visemes` uint8 (n,), `curves` float16 (n, TARGETS)."""
+    """One recording. `bands`: float16 (n, BANDS); `visemes`: uint8 (n,); `curves`: float16 (n, TARGETS)."""
 
     bands: NDArray[np.float16]
     visemes: NDArray[np.uint8]
@@ -40,8 +39,8 @@ class Recording:
 
 
 def load_recordings(path: Path) -> dict[str, list[Recording]]:
-    """Return the recordings of a file that `corpus.save_clean` wrote, by voice. Bands are kept beside it, once
-    computed.
+    """Return the recordings of a file that `corpus.save_clean` wrote, by voice. Their bands are computed once and
+    stored beside the file.
     """
     kept = path.with_suffix(".bands.npz")
     if not kept.exists() or kept.stat().st_mtime < path.stat().st_mtime:
@@ -71,7 +70,7 @@ def load_recordings(path: Path) -> dict[str, list[Recording]]:
     return out
 
 
-_BANKS = ((ear.MEL_BANDS, ear.LOW_HZ, ear.HIGH_HZ), (SPHINX_BANDS, SPHINX_LOW_HZ, SPHINX_HIGH_HZ))
+_BANKS = ((logmel.MEL_BANDS, logmel.LOW_HZ, logmel.HIGH_HZ), (SPHINX_BANDS, SPHINX_LOW_HZ, SPHINX_HIGH_HZ))
 
 
 def _centres_hz(count: int, low_hz: float, high_hz: float) -> NDArray[np.float64]:
@@ -80,14 +79,14 @@ def _centres_hz(count: int, low_hz: float, high_hz: float) -> NDArray[np.float64
 
 
 def _warping(factor: float) -> NDArray[np.float32]:
-    """Return what stretches the axis of frequency of bands, float32 (BANDS, BANDS): a band is read at `factor` times
-    its frequency.
+    """Return the matrix that stretches the frequency axis of bands, float32 (BANDS, BANDS): every band gets the value
+    at `factor` times its frequency.
     """
     matrix = np.zeros((BANDS, BANDS), np.float32)
     first = 0
     for count, low_hz, high_hz in _BANKS:
         centres_hz = _centres_hz(count, low_hz, high_hz)
-        # the top band stays in reach
+        # Limited, so that the top band stays within the range.
         read_hz = np.minimum(centres_hz * factor, centres_hz + (centres_hz[-1] - centres_hz) * 0.8)
         at = np.clip(np.interp(read_hz, centres_hz, np.arange(count)), 0, count - 1)
         below = np.minimum(at.astype(int), count - 2)
@@ -99,16 +98,16 @@ def _warping(factor: float) -> NDArray[np.float32]:
 
 
 def _knots(rng: np.random.Generator, spread_db: float) -> NDArray[np.float32]:
-    """Return a smooth random gain over the bands, dB (BANDS,), the same for both kinds of bands."""
+    """Return a smooth random gain of the bands, dB (BANDS,), the same for both filter banks."""
     values = rng.normal(0, spread_db, 6)
     sphinx = np.interp(np.linspace(0.06, 0.97, SPHINX_BANDS), np.linspace(0, 1, 6), values)
-    return np.concatenate([np.interp(np.linspace(0, 1, ear.MEL_BANDS), np.linspace(0, 1, 6), values), sphinx]).astype(
-        np.float32
-    )
+    return np.concatenate(
+        [np.interp(np.linspace(0, 1, logmel.MEL_BANDS), np.linspace(0, 1, 6), values), sphinx]
+    ).astype(np.float32)
 
 
 def _telephone(rng: np.random.Generator) -> NDArray[np.float32]:
-    """Return the gain of a telephone's band, dB (BANDS,)."""
+    """Return the gain of a telephone, dB (BANDS,)."""
     low_hz, high_hz = rng.uniform(150, 350), rng.uniform(3200, 4000)
     hz = np.concatenate([_centres_hz(*bank) for bank in _BANKS])
     gain_db = -24 * np.maximum(0, np.log2(low_hz / hz)) - 60 * np.maximum(0, np.log2(hz / high_hz))
@@ -116,8 +115,8 @@ def _telephone(rng: np.random.Generator) -> NDArray[np.float32]:
 
 
 def _room(bands: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Return bands with a tail that falls by 60 dB in 0.1 to 0.7 s."""
-    power = np.exp(bands / _UNIT / ear.NATS_TO_DB)
+    """Return bands with the reverberation of a room, which decays by 60 dB in 0.1 to 0.7 s."""
+    power = np.exp(bands / _UNIT / logmel.NATS_TO_DB)
     falls = np.float32(10 ** (-6.0 / (rng.uniform(0.1, 0.7) * 100)))
     answer = np.float32(10 ** (-rng.uniform(3, 18) / 10) * (1 - falls))
     tail = np.zeros(BANDS, np.float32)
@@ -125,21 +124,23 @@ def _room(bands: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.fl
         own = answer * now
         now += tail
         tail = falls * (tail + own)
-    return (np.log(power + np.float32(1e-10)) * ear.NATS_TO_DB * _UNIT).astype(np.float32)
+    return (np.log(power + np.float32(1e-10)) * logmel.NATS_TO_DB * _UNIT).astype(np.float32)
 
 
-# dB in a band's unit
-_UNIT = np.concatenate([np.ones(ear.MEL_BANDS, np.float32), np.full(SPHINX_BANDS, 1 / ear.NATS_TO_DB, np.float32)])
+# One dB in the unit of each band.
+_UNIT = np.concatenate(
+    [np.ones(logmel.MEL_BANDS, np.float32), np.full(SPHINX_BANDS, 1 / logmel.NATS_TO_DB, np.float32)]
+)
 
 
 def _sum(bands: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the bands of two sounds heard together."""
-    to_nats = 1 / (_UNIT * ear.NATS_TO_DB)
+    """Return the bands of the sum of two sounds."""
+    to_nats = 1 / (_UNIT * logmel.NATS_TO_DB)
     return np.logaddexp(bands * to_nats, others * to_nats) / to_nats
 
 
 class Pieces:
-    """The recordings to learn from. A voice is drawn by its weight, then pieces of it."""
+    """Draws training pieces: a voice by its weight, then pieces of that voice."""
 
     def __init__(
         self, voices: dict[str, list[Recording]], weight_of: dict[str, float], rng: np.random.Generator
@@ -159,7 +160,7 @@ class Pieces:
         return self._voices[voice][order.pop()]
 
     def _speech(self) -> tuple[NDArray[np.float32], NDArray[np.uint8], NDArray[np.float32]]:
-        """Return (bands (SPEECH_STEPS, BANDS), visemes, curves) of one voice as another person, somewhere else."""
+        """Return (bands (SPEECH_STEPS, BANDS), visemes, curves) of one voice, varied as another person elsewhere."""
         rng = self._rng
         voice = int(rng.choice(len(self._chances), p=self._chances))
         tempo = float(np.exp(rng.uniform(np.log(0.8), np.log(1.25)))) if rng.random() < 0.6 else 1.0
@@ -168,7 +169,7 @@ class Pieces:
         count = 0
         while count < need:
             part = self._next(voice)
-            if not parts and len(part.visemes) > 400 and rng.random() < 0.5:  # begin somewhere
+            if not parts and len(part.visemes) > 400 and rng.random() < 0.5:  # begin within the recording
                 first = int(rng.integers(0, len(part.visemes) // 2))
                 part = Recording(part.bands[first:], part.visemes[first:], part.curves[first:])
             parts.append(part)
@@ -186,19 +187,19 @@ class Pieces:
         bands, visemes, curves = bands[:SPEECH_STEPS], visemes[:SPEECH_STEPS], curves[:SPEECH_STEPS]
         if rng.random() < 0.8:
             bands = bands @ self._warps[rng.integers(len(self._warps))]
-        if rng.random() < 0.3:  # a drier or a hollower room
+        if rng.random() < 0.3:  # a room with more or less contrast over time
             mean = bands.mean(axis=0)
             bands = mean + (bands - mean) * np.float32(rng.uniform(0.85, 1.15))
         if rng.random() < 0.8:
             bands = bands + _knots(rng, 4.0) * _UNIT
         if rng.random() < 0.3:
             bands = _room(bands, rng)
-        speech_db = float(np.percentile(bands[:, : ear.MEL_BANDS], 90))
+        speech_db = float(np.percentile(bands[:, : logmel.MEL_BANDS], 90))
         if (chance := rng.random()) < 0.3:
             bands = _sum(bands, self._other(chance < 0.12, speech_db - rng.uniform(4, 25)))
         if rng.random() < 0.08:
             bands = bands + _telephone(rng) * _UNIT
-        if rng.random() < 0.04:  # nobody speaks
+        if rng.random() < 0.04:  # no speech
             bands, visemes, curves = (
                 self._sounds[rng.integers(SOUNDS)],
                 np.full_like(visemes, SILENCE),
@@ -215,7 +216,7 @@ class Pieces:
         return bands, visemes, curves
 
     def _other(self, voices: bool, level_db: float) -> NDArray[np.float32]:
-        """Return music and noises, or three voices at once, at a level, (SPEECH_STEPS, BANDS)."""
+        """Return music or noise, or three voices at once if `voices`, at a level, (SPEECH_STEPS, BANDS)."""
         rng = self._rng
         if not voices:
             other = self._sounds[rng.integers(SOUNDS)]
@@ -224,13 +225,13 @@ class Pieces:
             other = np.resize(several[0], (SPEECH_STEPS, BANDS))
             for more in several[1:]:
                 other = _sum(other, np.resize(more, (SPEECH_STEPS, BANDS)))
-        return other + (level_db - float(np.percentile(other[:, : ear.MEL_BANDS], 90))) * _UNIT
+        return other + (level_db - float(np.percentile(other[:, : logmel.MEL_BANDS], 90))) * _UNIT
 
     def batch(
         self, size: int
     ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
-        """Return (features (size, CHUNK_STEPS, WIDTH), visemes, curves, weight) of chunks: two of each speech, the
-        second warmed up first.
+        """Return (features (size, CHUNK_STEPS, WIDTH), visemes, curves, weight) of chunks, two from each speech. The
+        first WARM_STEPS of the second chunk have the weight 0.
         """
         speeches = [self._speech() for _ in range(size // 2)]
         x = features_of(np.stack([bands for bands, _, _ in speeches]))
@@ -243,7 +244,7 @@ class Pieces:
         return *(np.concatenate([array[:, half] for half in halves]) for array in (x, v, c)), weight
 
     def _mask(self, x: NDArray[np.float32]) -> None:
-        """Leave out some bands or some frames of some (Park et al. 2019)."""
+        """Set some bands and some frames to 0, in some chunks (Park et al. 2019)."""
         rng = self._rng
         for row in x:
             if rng.random() < 0.5:

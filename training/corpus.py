@@ -1,11 +1,11 @@
-"""Build the corpus: many synthesised voices saying many things, with the times of their phones; then augmented copies
-of them and of recordings.
+"""Builds the corpus: speech of many synthesised voices with the times of its phones, and augmented copies of this
+speech and of recordings.
 
     python -m training.corpus --out training/work [--utterances 40] [--copies 2] [--natural-copies 3] [--seed 1]
 
-Every file holds `pcm` (int16 at 16 kHz, all utterances one after another), `ends` (samples), `voices` (one name per
-utterance) and `rows` (utterance, start_s, end_s, class of phone): `clean_synth.npz`, the `clean_natural_*.npz` of
-training.recordings, and `aug_*.npz`. Features and targets are computed from them by who trains.
+The files are `clean_synth.npz`, the `clean_natural_*.npz` of training.recordings, and `aug_*.npz`. Each contains `pcm`
+(int16 at 16 kHz, all utterances in a row), `ends` (samples), `voices` (one name per utterance) and `rows` (utterance,
+start_s, end_s, viseme). The training computes features and targets from them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from .voices.espeak import Espeak
 
 SHARD = 300  # utterances in a file
 
-# Never seen in training.
+# Voices that are never used in training.
 UNSEEN = ("flite:rms", "festival:hy_fi_mv_diphone", "espeak:en-us+Annie", "espeak:en+klatt3", "espeak:it+male7")
 
 ESPEAK_VOICES = (
@@ -44,7 +44,7 @@ ESPEAK_VOICES = (
 
 
 def dictionary_words() -> list[str]:
-    """Return English words from PocketSphinx's dictionary where it is installed (training environment), else none."""
+    """Return English words from PocketSphinx' dictionary; none if it is not installed."""
     try:
         import pocketsphinx
     except ImportError:
@@ -55,8 +55,8 @@ def dictionary_words() -> list[str]:
 
 
 def speak_corpus(utterances: int, seed: int) -> dict[str, list[Spoken]]:
-    """Return what every voice said. Natural-sounding voices (diphones, HTS, flite) say three times as much as formant
-    ones.
+    """Return the speech of every voice. Voices that sound natural (diphones, HTS, flite) speak three times as much as
+    formant voices.
     """
     rng = random.Random(seed)
     words = dictionary_words()
@@ -121,7 +121,7 @@ def targets_of(spoken: Spoken, steps: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def save(path: Path, said: dict[str, list[Spoken]]) -> None:
-    """Write a file that is whole as soon as it has its name: a training may be waiting for it."""
+    """Write a file under another name and then rename it, because a training may be waiting for it."""
     partial = path.with_suffix(".partial.npz")
     save_clean(partial, said)
     partial.rename(path)
@@ -132,8 +132,8 @@ def save(path: Path, said: dict[str, list[Spoken]]) -> None:
 
 
 def save_copies(out: Path, name: str, said: dict[str, list[Spoken]], copies: int, seed: int) -> None:
-    """Write augmented copies of everything said, in shards `aug_NAME_COPY_PART.npz` of mixed voices with a little noise
-    and music between.
+    """Write augmented copies of all utterances, in shards `aug_NAME_COPY_PART.npz` of mixed voices, with some noise and
+    music.
     """
     rng = np.random.default_rng(seed)
     everything = [(voice, one) for voice, all_said in said.items() for one in all_said]

@@ -1,14 +1,13 @@
-"""What `make eval-lips` runs: the lips of the shipped weights, on motion curves and on film, with what this machine
-has. It needs no torch.
+"""Measures the lips of the shipped weights on motion curves and on film (`make eval-lips`). It needs no torch.
 
     python -m training.eval_lips [--shared ../shared] [--clips FOLDER ...] [--corpus training/work] [--portrait PHOTO
     ...] [--no-film] [--write docs]
 
-Voices are synthesised where flite and espeak-ng are installed; recordings, their phones and the measure of film are
-taken from `--shared` where it is there; `--clips` adds folders of recordings with NAME.phones.tsv, `--corpus` the
-held-out recordings of a training (valid_natural_*.npz). Prints Markdown; `--write docs` puts it between the marks in
-docs/lips.md, the figures into docs/lips.json and a picture into docs/pictures. Where pocketsphinx is installed, it is
-measured beside. Seeds are fixed: the same machine prints the same figures.
+It uses everything that the machine has: the voices of flite and espeak-ng if they are installed, and the recordings,
+their phones and the measure of film from `--shared` if that exists. `--clips` adds folders of recordings with
+NAME.phones.tsv, `--corpus` the held-out recordings of a training (valid_natural_*.npz). If pocketsphinx is installed,
+it is measured for comparison. Prints Markdown; `--write docs` writes it between the marks in docs/lips.md, the figures
+into docs/lips.json and a picture into docs/pictures. Seeds are fixed: the same machine prints the same figures.
 """
 
 from __future__ import annotations
@@ -47,11 +46,11 @@ FILM = (
 WHOLE = {"offset_ms", "closures"}
 BEGIN, END = "<!-- eval-lips -->", "<!-- /eval-lips -->"
 FILMED_SENTENCES = 4
-TAUGHT = ("asterisk:", "festvox:")  # speakers whose other sentences teach (decision 0007)
-NEURAL = "kokoro:"  # synthesised, but much as people sound (decision 0013)
+TRAINED = ("asterisk:", "festvox:")  # speakers whose other sentences are used in training (decision 0007)
+NEURAL = "kokoro:"  # synthesised, but similar to people (decision 0013)
 HELD_COUNT = 12  # utterances of each held-out speaker
 
-Columns = dict[str, dict[str, float]]  # the figures of each voice, or whatever is measured
+Columns = dict[str, dict[str, float]]  # the figures of each voice, or of anything else that is measured
 
 
 def table(rows: Columns, figures: tuple[str, ...]) -> str:
@@ -67,13 +66,15 @@ def table(rows: Columns, figures: tuple[str, ...]) -> str:
 
 
 def _middle(values: list[float], name: str) -> float:
-    """Return the mean of what is known; of rounding_d, which a clip with few rounded vowels makes huge, the median."""
+    """Return the mean of the finite values; of rounding_d the median, because a clip with few rounded vowels makes it
+    huge.
+    """
     known = [value for value in values if np.isfinite(value)]
     return float("nan") if not known else float(np.median(known) if name == "rounding_d" else np.mean(known))
 
 
 def on_film(portrait: Path, clips: Path, measure: Path) -> dict[str, float]:
-    """Return the measure's figures over all clips: shares of sounds are weighted by their counts."""
+    """Return the figures of the measure over all clips. Shares of sounds are weighted by their counts."""
     figures: list[dict[str, float]] = []
     with tempfile.TemporaryDirectory() as folder:
         for phones in sorted(clips.glob("*.phones.tsv")):
@@ -89,19 +90,20 @@ def on_film(portrait: Path, clips: Path, measure: Path) -> dict[str, float]:
 
 
 def held_out(corpus: Path) -> eval_voices.Groups:
-    """Return recordings of people, and neural voices, that a training was not given."""
+    """Return the recordings of people and of neural voices that were held out from a training."""
     groups: eval_voices.Groups = {}
     for path in sorted(corpus.glob("valid_natural_*.npz")):
         for speaker, said in load_clean(path).items():
-            kind = "seen speaker" if speaker.startswith(TAUGHT) else "unseen"
+            kind = "seen speaker" if speaker.startswith(TRAINED) else "unseen"
             nature = "neural" if speaker.startswith(NEURAL) else "natural"
             groups[f"{speaker.replace('+held', '')} ({nature}, {kind})"] = evaluate.clips_of_spoken(said[:HELD_COUNT])
     return groups
 
 
 def with_sounds(clips: list[evaluate.Clip]) -> tuple[Columns, Columns]:
-    """Return (figures of distorted speech by distortion, figures of sounds that are no speech). `turns` and `opening`
-    are those of the jaw, the first per second, the second as a share of what clean speech has.
+    """Return (the figures of distorted speech by distortion, the figures of sounds without speech).
+
+    `jaw turns/s` and `opening` describe the jaw; the latter is a share of that of clean speech.
     """
     clean = [evaluate.viseme_track(pcm)[0] for pcm, _ in clips]
     usual = float(np.mean([eval_sounds.opening(motion) for motion in clean]))
@@ -177,8 +179,8 @@ def curves(a: argparse.Namespace) -> tuple[list[str], dict[str, Columns]]:
 
 
 def films(a: argparse.Namespace) -> Columns:
-    """Film the shared recordings and the first other folder's with every portrait, and sentences of an unseen
-    synthesised voice with the first.
+    """Measure film: the shared recordings and those of the first other folder with every portrait, and sentences of an
+    unseen synthesised voice with the default portrait.
     """
     folders = [
         *sorted(path for path in (a.shared / "speech").glob("*") if any(path.glob("*.phones.tsv"))),
@@ -203,15 +205,15 @@ def films(a: argparse.Namespace) -> Columns:
 
 
 def written(folder: Path, text: str, figures: dict[str, Columns]) -> None:
-    """Put the tables, the figures and, where flite is installed, the picture into `folder`."""
+    """Write the tables, the figures and, if flite is installed, the picture into `folder`."""
     page = (folder / "lips.md").read_text()
     before, rest = page.split(BEGIN)
     (folder / "lips.md").write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.split(END)[1]}")
-    plain = {
+    finite = {
         name: {c: {k: None if np.isnan(v) else v for k, v in one.items()} for c, one in columns.items()}
         for name, columns in figures.items()
     }
-    (folder / "lips.json").write_text(json.dumps(plain, indent=1) + "\n")
+    (folder / "lips.json").write_text(json.dumps(finite, indent=1) + "\n")
     try:
         spoken = flite.speak("rms", eval_picture.SENTENCE)
     except FileNotFoundError:

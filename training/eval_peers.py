@@ -1,8 +1,8 @@
-"""Other ways from speech to motion, measured beside the shipped one: the level of the sound, phones from PocketSphinx,
-and the true phones.
+"""Other methods for speech to motion, for comparison: the level of the sound, phones from PocketSphinx, and the true
+phones.
 
-Rhubarb and its like are PocketSphinx with other mouths: its phone decoder, which hears the whole recording before it
-says anything, stands for them. It moves the same mouth as given timings do, so that hearing alone is compared.
+Rhubarb and similar programs are PocketSphinx with other mouths, so its phone decoder represents them. It uses the whole
+recording before it gives a result. Its phones move the same mouth as timings do, so only the recognition is compared.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def _moved_by(segments: list[Segment], pcm: np.ndarray) -> SpeechMotion:
 
 
 def given_timings(clip: Clip) -> Track:
-    """What a client gets that sends the phones along: no hearing at all."""
+    """The motion for a client that sends the true phones as timings: nothing is recognised."""
     pcm, phones = clip
     began = time.process_time()
     segments = from_arpabet(phones)
@@ -46,8 +46,8 @@ def given_timings(clip: Clip) -> Track:
 
 
 def loudness(clip: Clip) -> Track:
-    """The jaw follows the level, as the simplest avatars have it: wide open at the clip's 95th percentile, closed 30 dB
-    below.
+    """The motion of the simplest avatars: the jaw follows the level, wide open at the clip's 95th percentile and closed
+    30 dB below.
     """
     pcm, _ = clip
     began = time.process_time()
@@ -66,7 +66,7 @@ def loudness(clip: Clip) -> Track:
 
 
 def pocketsphinx_phones() -> Callable[[Clip], Track] | None:
-    """Return PocketSphinx' phone decoder with its phone language model, or None where it is not installed."""
+    """Return PocketSphinx' phone decoder with its phone language model, or None if it is not installed."""
     try:
         import pocketsphinx
     except ImportError:

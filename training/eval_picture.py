@@ -1,4 +1,4 @@
-"""A picture of one sentence: its spectrogram, its phones, and what the mouth does, heard and with the true phones."""
+"""Draws one sentence: its spectrogram, its phones, and the motion of the mouth, recognised and with the true phones."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def draw(clip: Clip, path: Path) -> None:
     spectrum = cv2.resize(
         (255 - 225 * shade).astype(np.uint8), (_WIDTH - _LEFT - _RIGHT, _SPECTRUM - 8), interpolation=cv2.INTER_AREA
     )
-    spectrum = spectrum // 16 * 16 + 15  # sixteen greys are enough, and pack well
+    spectrum = spectrum // 16 * 16 + 15  # sixteen greys are enough and compress well
     picture[4 : _SPECTRUM - 4, _LEFT : _WIDTH - _RIGHT] = spectrum[..., None]
     _write(picture, "8 kHz", 20, 16)
     _write(picture, "0", 70, _SPECTRUM - 6)

@@ -1,7 +1,6 @@
-"""What may come to the lips' ears besides clean speech: distorted speech, speech with other sounds behind it, and
-sounds that are no speech at all.
+"""Test sounds other than clean speech: distorted speech, speech with other sounds behind it, and sounds without speech.
 
-Everything is made from clean speech or out of nothing, with fixed seeds, at 16 kHz.
+All are made from clean speech or synthesised, with fixed seeds, at 16 kHz.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from .speaker import reshape_voice
 Samples = NDArray[np.float32]
 Pcm = NDArray[np.int16]
 
-_TURN = 0.05  # a movement of the jaw by less than this is none
+_TURN = 0.05  # smaller movements of the jaw do not count
 _NOTES_HZ = (196.0, 220.0, 246.9, 293.7, 329.6, 392.0, 440.0, 493.9)
 
 
@@ -90,7 +89,7 @@ def _shout(x: Samples) -> Samples:
     return np.tanh(3 * y / np.abs(y).max()).astype(np.float32)
 
 
-# What may be done to speech, by what it is called in the table.
+# The distortions, by their names in the table.
 DISTORTIONS: dict[str, Callable[[Samples], Samples]] = {
     "clipped by 18 dB": lambda x: np.clip(8 * x / np.abs(x).max(), -1, 1),
     "with a DC offset": lambda x: 0.5 * x / np.abs(x).max() + np.float32(0.3),
@@ -105,7 +104,7 @@ DISTORTIONS: dict[str, Callable[[Samples], Samples]] = {
 
 
 def alone() -> dict[str, Pcm]:
-    """Return sounds that are no speech, by name; four seconds and more of each."""
+    """Return sounds without speech, by name; at least four seconds of each."""
     rng = np.random.default_rng(6)
     second = RATE_HZ
     noise = rng.normal(size=4 * second).astype(np.float32)
@@ -123,8 +122,8 @@ def distorted(pcm: Pcm, change: Callable[[Samples], Samples]) -> Pcm:
 
 
 def jaw_turns_per_s(motion: SpeechMotion) -> float:
-    """Return how often the jaw turns round in a second, counting movements of 0.05 and more: a chattering jaw turns far
-    more often than one that speaks.
+    """Return how often per second the jaw changes its direction, counting movements of 0.05 and more. A chattering jaw
+    does so far more often than a speaking one.
     """
     turns, goal, extreme = 0, 0, 0.0
     for value in motion.mouth[:, INDEX["jawOpen"]] - motion.mouth[:, INDEX["mouthClose"]]:
@@ -138,5 +137,5 @@ def jaw_turns_per_s(motion: SpeechMotion) -> float:
 
 
 def opening(motion: SpeechMotion) -> float:
-    """Return the mean square root of the gap: how much the mouth opens, all in all."""
+    """Return the root mean square of the gap: how much the mouth opens on the whole."""
     return float(np.sqrt(np.mean(proxy_gap(motion) ** 2)))

@@ -1,5 +1,5 @@
-"""Whose speech the lips are measured on: synthesised voices, seen in training and not, and sentences in five languages.
-Seeds are fixed.
+"""The synthesised speech on which the lips are measured: voices that training used and others, and sentences in five
+languages. Seeds are fixed.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from . import evaluate, texts
 from .voices import flite
 from .voices.espeak import Espeak
 
-# Those marked unseen were never heard in training.
+# Voices marked unseen were never used in training.
 FLITE = {"rms": "unseen", "slt": "seen"}
 ESPEAK = {"en-us+Annie": "unseen", "en+klatt3": "unseen", "it+male7": "unseen", "en-us": "seen"}
-# Variants that training does not use either; the languages themselves were heard from other variants.
+# Training does not use these variants either; it uses other variants of the same languages.
 LANGUAGES = {
     "English": ("en-us+Annie", "en-gb+male3"), "Spanish": ("es+Annie", "es-419+male3"),
     "French": ("fr-fr+Annie", "fr-be+male3"),
@@ -30,7 +30,7 @@ Groups = dict[str, list[evaluate.Clip]]
 
 @functools.cache
 def _espeak() -> Espeak | None:
-    """Return espeak-ng, opened once: a second time it never answers."""
+    """Return espeak-ng, opened only once: a second instance never answers."""
     try:
         return Espeak()
     except OSError:
@@ -39,7 +39,7 @@ def _espeak() -> Espeak | None:
 
 
 def synthesised(sentences: int) -> Groups:
-    """Return what the voices that are installed say, with its phones; says on stderr what is missing."""
+    """Return speech of the installed voices, with its phones. Missing programs are reported on stderr."""
     rng = random.Random(5)
     lines = [texts.english(rng, []) for _ in range(sentences)]
     made_up = [texts.nonsense(rng) for _ in range(sentences)]
@@ -57,7 +57,7 @@ def synthesised(sentences: int) -> Groups:
 
 
 def language_sentences() -> dict[str, list[str]]:
-    """Return the sentences of sentences_languages.txt by espeak-ng's name of their language."""
+    """Return the sentences of sentences_languages.txt, by espeak-ng's name of their language."""
     by_tag: dict[str, list[str]] = {}
     for line in (Path(__file__).parent / "sentences_languages.txt").read_text().splitlines():
         if line.startswith("["):
@@ -68,9 +68,7 @@ def language_sentences() -> dict[str, list[str]]:
 
 
 def languages() -> Groups:
-    """Return the same few sentences' worth of speech in each language, by espeak-ng voices that training
-    did not hear.
-    """
+    """Return the same amount of speech in each language, by espeak-ng voices that training did not use."""
     espeak = _espeak()
     if espeak is None:
         return {}
@@ -83,6 +81,6 @@ def languages() -> Groups:
 
 
 def quick() -> Groups:
-    """Return the few clips whose figures continuous integration compares with the committed ones."""
+    """Return the few clips whose figures continuous integration compares with the committed figures."""
     groups = {name: clips for name, clips in synthesised(4).items() if "unseen" in name}
     return groups | {language: clips[::3] for language, clips in languages().items() if language != "English"}

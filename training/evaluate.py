@@ -1,13 +1,13 @@
-"""Measure speech-to-motion on the motion curves, with the figures of the lip-sync measure plus some that only the
-curves can give.
+"""Measures speech-to-motion on the motion curves, with the figures of the lip-sync measure and some that only curves
+can give.
 
     python -m training.evaluate [--clips FOLDER ...] [--corpus training/work] [--json]
 
-FOLDER holds NAME.flac or NAME.wav with NAME.phones.tsv (start_s, end_s, ARPAbet phone); of the corpus, the voices never
-seen in training are used, and some of the seen for comparison. The gap is a proxy for the inner lips: jawOpen less
-mouthClose, plus what the lips' own muscles open. Video is sampled from it at 25 frames/s, in four phases. `corr0`
-compares it with a coarse chart of the phones; `opening_corr` compares how open the network expects the jaw to be with
-what the co-articulation model makes of the true phones.
+FOLDER contains NAME.flac or NAME.wav with NAME.phones.tsv (start_s, end_s, ARPAbet phone). Of the corpus, the voices
+that training never used are measured, and some others for comparison. The gap of the inner lips is estimated as jawOpen
+less mouthClose, plus the part of the lips' own coefficients. Video is sampled from it at 25 frames/s, in four phases.
+`corr0` compares it with a coarse chart of the phones. `opening_corr` compares the opening that the network estimates
+with the opening that the co-articulation model gives for the true phones.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ OPEN = {"AA", "AE", "AO", "AW", "AY"}
 VOWELS = OPEN | {"AH", "EH", "ER", "EY", "IH", "IY", "OW", "OY", "UH", "UW"}
 QUIET = {"SIL", "SP", "+SPN+", "+NSN+"}
 SPREAD, ROUND = {"IY", "EY", "EH", "AE", "IH"}, {"UW", "OW", "W", "UH"}
-# The coarse opening of each phone that the lip-sync measure correlates with.
+# The coarse chart: the opening of each phone, with which the lip-sync measure correlates the gap.
 COARSE = {
     **dict.fromkeys(QUIET | {"P", "B", "M"}, 0.0), "F": 0.12, "V": 0.12,
     **dict.fromkeys(["S", "Z", "SH", "ZH", "CH", "JH", "T", "D", "N", "TH", "DH"], 0.28),
@@ -47,7 +47,7 @@ COARSE = {
     **dict.fromkeys(["AE", "AO", "AY", "AW", "AA"], 0.95),
 }  # fmt: skip
 
-# Each class by one phone of it.
+# One phone of each viseme.
 PHONE_OF = {
     "PP": "P",
     "FF": "F",
@@ -72,7 +72,7 @@ def read_phones(path: Path) -> Phones:
 
 
 def proxy_gap(motion: SpeechMotion) -> NDArray[np.float32]:
-    """Return the inner-lip gap, in units of eye distances as the renderer would show it, roughly."""
+    """Return an estimate of the gap of the inner lips that the renderer shows, eye distances, float32 (n,)."""
     mouth = motion.mouth
     parted = (
         0.10 * mouth[:, INDEX["mouthLowerDown"]]
@@ -89,7 +89,7 @@ def proxy_width(motion: SpeechMotion) -> NDArray[np.float32]:
 
 
 def tally_clip(motion: SpeechMotion, phones: Phones) -> dict[str, list[float]]:
-    """Return the single judgements of one clip by figure; their means are the figures."""
+    """Return the single results of one clip, by figure. The figures are the means of these results."""
     t = np.arange(len(motion)) / 100.0
     gap, width = proxy_gap(motion), proxy_width(motion)
     speech = np.zeros(len(t), bool)
@@ -152,7 +152,7 @@ def tally_clip(motion: SpeechMotion, phones: Phones) -> dict[str, list[float]]:
 
 
 def correlation(motion: SpeechMotion, phones: Phones) -> tuple[float, float, float]:
-    """Return (corr0, corr_best, offset_ms) of the gap with the coarse target; offset > 0: the picture is late."""
+    """Return (corr0, corr_best, offset_ms) of the gap with the coarse chart. With offset > 0 the picture is late."""
     t = np.arange(0, min(len(motion) / 100.0, phones[-1][1]), 0.01)
     gap = np.interp(t, np.arange(len(motion)) / 100.0, proxy_gap(motion))
     target = np.zeros_like(t)
@@ -168,8 +168,10 @@ def correlation(motion: SpeechMotion, phones: Phones) -> tuple[float, float, flo
 
 
 class Track(NamedTuple):
-    """What a way from speech to motion made of a clip: the motion, the class of each step, seconds of processor time,
-    and, of a network that tells it, how open it expects the jaw to be (n,), before anything is closed or touched.
+    """The result of a method for one clip.
+
+    `best`: the viseme of each step; `cpu_s`: processor time; `opening`: (n,), the opening of the jaw that a network
+    estimates before closures and contacts, None for other methods.
     """
 
     motion: SpeechMotion
@@ -179,17 +181,17 @@ class Track(NamedTuple):
 
 
 def viseme_track(pcm: NDArray[np.int16]) -> Track:
-    """Follow speech pushed in pieces of 20 ms."""
+    """Return the network's result for speech that is pushed in pieces of 20 ms."""
     stream = SpeechStream()
     classes: list[int] = []
     openings: list[float] = []
     inner = stream._network.take
 
     def spy(mel: NDArray[np.float32], cepstra: NDArray[np.float32]) -> NDArray[np.float32]:
-        heard = inner(mel, cepstra)
-        classes.extend(heard[:, VISEMES].argmax(axis=1).tolist())
-        openings.extend(heard[:, MOUTH.start + INDEX["jawOpen"]].tolist())
-        return heard
+        outputs = inner(mel, cepstra)
+        classes.extend(outputs[:, VISEMES].argmax(axis=1).tolist())
+        openings.extend(outputs[:, MOUTH.start + INDEX["jawOpen"]].tolist())
+        return outputs
 
     stream._network.take = spy  # type: ignore[method-assign]
     began = time.process_time()
@@ -201,7 +203,7 @@ def viseme_track(pcm: NDArray[np.int16]) -> Track:
 
 
 def evaluate(clips: list[Clip], track: Callable[[Clip], Track] | None = None) -> dict[str, float]:
-    """Return the figures over all clips, of the shipped hearing or of another way from speech to motion."""
+    """Return the figures over all clips, of the shipped network or of another method (`track`)."""
     sums: dict[str, list[float]] = {}
     correlations, hits, hits15, spoken, cost, seconds, jumps = [], 0, 0, 0, 0.0, 0.0, []
     openings: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []
@@ -238,7 +240,7 @@ def evaluate(clips: list[Clip], track: Callable[[Clip], Track] | None = None) ->
 
 
 def speech_of(phones: Path) -> Path:
-    """Return the recording that lies beside NAME.phones.tsv."""
+    """Return the recording beside NAME.phones.tsv."""
     return next(
         path
         for path in phones.parent.glob(phones.name.removesuffix(".phones.tsv") + ".*")
@@ -251,8 +253,8 @@ def clips_of_folder(folder: Path) -> list[Clip]:
 
 
 def clips_of_corpus(corpus: Path, count: int) -> dict[str, list[Clip]]:
-    """Return `count` clean utterances of each unseen voice and of three seen ones; each viseme class is named by one
-    phone of it.
+    """Return `count` clean utterances of each unseen voice and of three seen voices. Each viseme is named by one of its
+    phones.
     """
     groups: dict[str, list[Clip]] = {}
     for voice, said in load_clean(corpus / "clean_synth.npz").items():

@@ -1,10 +1,9 @@
-"""Measure the lips on rendered film: every clip through `visavis render`, then through a lip-sync measure that tracks
-the face.
+"""Measures the lips on rendered film: `visavis render` renders every clip, and a lip-sync measure tracks the face.
 
     python -m training.evaluate_film --portrait PHOTO --clips FOLDER --measure measure.py
 
-FOLDER as for training.evaluate. `measure.py FILM --phones TSV` prints one JSON object; counted figures are weighted by
-their counts.
+FOLDER is the same as for training.evaluate. `measure.py FILM --phones TSV` prints one JSON object. Figures of COUNTED
+are weighted by their counts.
 """
 
 from __future__ import annotations
@@ -21,11 +20,11 @@ import numpy as np
 from .evaluate import speech_of
 
 COUNTED = {"closure_recall": "closures", "opening_recall": "openings", "false_closure": "vowels"}
-PLAIN = ("silence_closed", "rounding_d", "gap_p90", "corr0", "corr_best", "offset_ms", "face_found", "nose_jitter")
+AVERAGED = ("silence_closed", "rounding_d", "gap_p90", "corr0", "corr_best", "offset_ms", "face_found", "nose_jitter")
 
 
 def measure_clip(portrait: Path, speech: Path, phones: Path, measure: Path, film: Path) -> dict[str, float]:
-    """Return the figures of one clip. Raises CalledProcessError when a step fails."""
+    """Return the figures of one clip. Raises CalledProcessError if a step fails."""
     visavis = [sys.executable, "-m", "visavis.cli"]
     subprocess.run(
         [*visavis, "render", "--avatar", str(portrait), "--speech", str(speech), "--out", str(film)],
@@ -58,7 +57,7 @@ def main() -> int:
         print(
             f"{key:16s} {sum(h for h, _ in hits) / max(1, sum(n for _, n in hits)):8.3f}  of {sum(n for _, n in hits)}"
         )
-    for key in PLAIN:
+    for key in AVERAGED:
         values = [one[key] for one in figures if key in one and np.isfinite(one[key])]
         print(f"{key:16s} {np.mean(values) if values else float('nan'):8.3f}")
     return 0

@@ -1,4 +1,4 @@
-"""The telephone's codec, G.711, in floating point: companded to eight bits and back. Needs nothing but numpy."""
+"""G.711, the codec of the telephone, in floating point: companding to eight bits and back. It needs only NumPy."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Samples = NDArray[np.float32]
 
 
 def g711(x: Samples, *, a_law: bool) -> Samples:
-    """Return samples at 8 kHz as they come out of a telephone exchange: companded to eight bits and back."""
+    """Return samples at 8 kHz after coding and decoding, with A-law or with mu-law."""
     size = np.minimum(1.0, np.abs(x))
     if a_law:
         knee = 1 / 87.6

@@ -1,11 +1,10 @@
-"""Teach a small network what CMU Sphinx' acoustic model would say, so that the product hears natural speech at 0.1 % of
-a core.
+"""Trains the listener: a small network that learns the answers of CMU Sphinx' acoustic model, at 0.1 % of a core.
 
     python -m training.listen --corpus training/work [--minutes 6] [--seed 1]
 
-It learns from frames that the model itself imagines (drawn from its mixtures: natural speech, as far as a mixture knows
-it) and from the augmented corpus. Writes `listener.npz` into the corpus folder; training/train.py puts it into the
-product's weights.
+It learns from frames that are drawn from the mixtures of the model (natural speech, as far as mixtures describe it) and
+from the augmented corpus. It writes `listener.npz` into the folder of the corpus; training/train.py copies it into the
+weights of the product.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from visavis.engine.speech.acoustic import DYNAMIC, PHONE_STATES
 
 from .chunks import Pieces
 from .features import MEL
-from .teacher import imagine, load_teacher, score
+from .teacher import load_teacher, sample_frames, score
 from .train import gather, weights_of
 
 
@@ -43,11 +42,11 @@ def main() -> int:
     teacher = load_teacher()
     voices, _ = gather(a.corpus, a.shards)
     pieces = Pieces(voices, weights_of(voices, 0.5), rng)
-    heard, count = [], 0
+    frames, count = [], 0
     while count < a.frames:
-        heard.append(pieces.batch(32)[0][..., MEL:].reshape(-1, DYNAMIC))
-        count += len(heard[-1])
-    x = np.concatenate([*heard, imagine(a.frames, teacher, rng)])
+        frames.append(pieces.batch(32)[0][..., MEL:].reshape(-1, DYNAMIC))
+        count += len(frames[-1])
+    x = np.concatenate([*frames, sample_frames(a.frames, teacher, rng)])
     y = np.concatenate([score(x[k : k + 500], teacher) for k in range(0, len(x), 500)])
     kind = np.arange(len(x)) >= count
     print(f"{len(x)} frames scored", flush=True)
@@ -76,7 +75,7 @@ def main() -> int:
         optimiser.step()
     with torch.no_grad():
         guess = torch.log_softmax(model(xs[held]), dim=1).numpy()
-    for name, part in (("corpus", ~kind[held]), ("imagined", kind[held])):
+    for name, part in (("corpus", ~kind[held]), ("drawn", kind[held])):
         agree = float((guess[part].argmax(1) // 3 == y[held][part].argmax(1) // 3).mean())
         error = float((np.exp(y[held][part]) * (y[held][part] - guess[part])).sum(1).mean())
         print(f"{name}: same best phone {agree:.3f}, divergence {error:.4f} nats", flush=True)

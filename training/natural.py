@@ -1,5 +1,5 @@
-"""Speech of people that Debian's packages carry, with the times of its phones. Which packages, whose voices, under
-which licences: decision 0007.
+"""Speech of people from Debian's packages, with the times of its phones. Decision 0007 names packages, speakers and
+licences.
 """
 
 from __future__ import annotations
@@ -22,8 +22,7 @@ FILLETS = Path("usr/share/games/fillets-ng")
 TUXPAINT = Path("usr/share/tuxpaint/stamps")
 ASTERISK = Path("usr/share/asterisk/sounds")
 
-# Asterisk's prompts by their folder, and the list of what they say in the source package (core-sounds-en.txt and so
-# on).
+# The folders of Asterisk's prompts and their languages. The source package lists their texts (core-sounds-en.txt etc.).
 PROMPTS = {
     "en_US_f_Allison": "en-us",
     "es_MX_f_Allison": "es-419",
@@ -35,7 +34,7 @@ PROMPTS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recording:
-    """A file of speech, what is said in it, in which of espeak-ng's languages, and by whom."""
+    """A file of speech with its text, its language (a name of espeak-ng) and its speaker."""
 
     path: Path
     text: str
@@ -43,8 +42,8 @@ class Recording:
     speaker: str
 
 
-# Russian as the voice's builder labelled it; a doubled letter is a soft consonant or a stressed vowel, "ae" a vowel
-# reduced after a soft consonant and "ay" after a hard one.
+# The Russian labels of the voice's builder. A doubled letter is a soft consonant or a stressed vowel; "ae" is a reduced
+# vowel after a soft consonant, "ay" after a hard one.
 _RUSSIAN = {
     "pau": "SIL", **dict.fromkeys(["p", "pp", "b", "bb", "m", "mm"], "PP"),
     **dict.fromkeys(["f", "ff", "v", "vv"], "FF"),
@@ -60,8 +59,8 @@ _RUSSIAN = {
 
 
 def festvox_ru(folder: Path) -> list[Spoken]:
-    """Return the 620 sentences (100 minutes) that festvox-ru cuts its units from: one man reading Russian, labelled by
-    the voice's builder.
+    """Return the 620 sentences (100 minutes) from which festvox-ru cuts its units: one man reads Russian, labelled by
+    the builder of the voice.
     """
     spoken: list[Spoken] = []
     for labels in sorted(folder.glob("lab/*.lab")):
@@ -79,7 +78,7 @@ def festvox_ru(folder: Path) -> list[Spoken]:
 
 
 def fillets(root: Path, _: Path | None = None) -> list[Recording]:
-    """Return what the fish say in fillets-ng-data-cs and -nl: actors in Czech and Dutch, two of them most of it."""
+    """Return the dialogues of fillets-ng-data-cs and -nl: actors in Czech and Dutch; two of them speak most of it."""
     recordings: list[Recording] = []
     for language in ("cs", "nl"):
         for dialogs in sorted((root / FILLETS).glob(f"script/*/dialogs_{language}.lua")):
@@ -102,8 +101,8 @@ def fillets(root: Path, _: Path | None = None) -> list[Recording]:
 
 
 def tuxpaint(root: Path, _: Path | None = None) -> list[Recording]:
-    """Return the names of the stamps of tuxpaint-stamps-default, read by volunteers in a dozen languages; a second or
-    two each.
+    """Return the names of the stamps of tuxpaint-stamps-default, a second or two each. Volunteers read them in a dozen
+    languages.
     """
     recordings: list[Recording] = []
     for path in sorted((root / TUXPAINT).rglob("*_desc*.ogg")):
@@ -128,8 +127,8 @@ def tuxpaint(root: Path, _: Path | None = None) -> list[Recording]:
 
 
 def asterisk(root: Path, texts: Path | None) -> list[Recording]:
-    """Return Asterisk's prompts in G.722, of the languages whose list of texts ("name: what is said") lies in the
-    folder `texts`.
+    """Return Asterisk's prompts in G.722, for the languages whose list of texts ("name: text") is in the folder
+    `texts`.
     """
     recordings: list[Recording] = []
     for voice, language in PROMPTS.items() if texts else ():
@@ -154,7 +153,7 @@ def read_g722(path: Path) -> np.ndarray:
 
 
 def read_recording(path: Path) -> np.ndarray:
-    """Return the speech of a file as int16 mono at 16 kHz, G.722 and whatever libsndfile reads."""
+    """Return the speech of a file as int16 mono at 16 kHz. It reads G.722 and all formats of libsndfile."""
     return read_g722(path) if path.suffix == ".g722" else read_speech(path)[0]
 
 

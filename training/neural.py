@@ -1,11 +1,11 @@
-"""Sentences in many neural voices -> the corpus: spoken by Kokoro, aligned like the recordings of people, the badly
-aligned refused.
+"""Adds speech of many neural voices to the corpus: Kokoro speaks it, and it is aligned like recordings of people;
+sentences that fit badly are refused.
 
     python -m training.neural --kokoro FOLDER --out training/work [--minutes 40] [--seed 1]
 
-A shard is written about every five minutes, so that a training may begin while it goes on. English voices read English;
-the others read English and made-up words of their own language. Half of what the English voices say is said by somebody
-between two of them. `HELD_OUT` are never trained on.
+A shard is written about every five minutes, so a training may already begin. English voices read English; the others
+read English and made-up words of their own language. Half of the English speech is by voices between two voices. The
+voices of `HELD_OUT` are never used in training.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ import numpy as np
 
 from . import texts
 from .align import Aligner, fault
-from .augment import spoil
+from .augment import degrade
 from .corpus import dictionary_words, save
 from .recordings import WORST_SHARE
 from .voices import Spoken
 from .voices.kokoro import ENGLISH, LANGUAGES, Kokoro
 
 HELD_OUT = ("af_sarah", "am_michael", "bf_emma")
-HELD_SAY = 12  # sentences each
+HELD_SENTENCES = 12  # of each held-out voice
 SHARD_S = 300.0
-OTHERS_SHARE = 0.2  # of the voices of other languages
-SPOILT_SHARE = 0.15  # clipped or coded, once they are aligned
+OTHERS_SHARE = 0.2  # of voices of other languages
+DEGRADED_SHARE = 0.15  # of sentences that are clipped or coded after they are aligned
 QUIET_NAMES = ("nicole",)  # whispers
 
 
 def read_prose() -> list[str]:
-    """Return sentences of connected prose, 5 to 22 words, from Debian's bible-kjv where it is installed, else none."""
+    """Return sentences of connected prose, 5 to 22 words, from Debian's bible-kjv; none if it is not installed."""
     try:
         whole = subprocess.run(
             ["bible", "-f", "gen1:1-rev22:21"], check=True, capture_output=True, text=True, timeout=60
@@ -56,7 +56,7 @@ def read_prose() -> list[str]:
 
 
 def best_fitting(said: list[tuple[str, float, Spoken]]) -> dict[str, list[Spoken]]:
-    """Return, by voice, what was said, but for the worst fitting share of English voices and of the others."""
+    """Return the utterances by voice, without the share that fits worst; English and other voices are counted apart."""
     kept: dict[str, list[Spoken]] = {}
     for english in (True, False):
         of_kind = [one for one in said if (one[0].removeprefix("kokoro:")[0] in ENGLISH) == english]
@@ -82,7 +82,7 @@ def main() -> int:
     counts: collections.Counter[str] = collections.Counter()
 
     def say_something(name: str, voice: np.ndarray) -> tuple[float, Spoken] | None:
-        """Return how well a sentence of this voice fits, and the sentence with the times of its phones; None where the
+        """Let a voice speak a sentence. Return its fit, and the sentence with the times of its phones; None if the
         model does not find it.
         """
         language = LANGUAGES[name[0]]
@@ -101,9 +101,7 @@ def main() -> int:
         return alignment.fit, Spoken(pcm=pcm, segments=alignment.segments)
 
     def choose() -> tuple[str, str, np.ndarray]:
-        """Return the name of a voice, what it is called in the corpus, and the voice itself, which may stand between
-        two.
-        """
+        """Return a voice's name, its name in the corpus, and the voice itself, which may mix two voices."""
         if rng.random() < OTHERS_SHARE:
             name = rng.choice(others)
         else:
@@ -116,7 +114,7 @@ def main() -> int:
     held: dict[str, list[Spoken]] = {}
     for name in HELD_OUT:
         held[f"kokoro:{name}"] = [
-            said[1] for _ in range(HELD_SAY) if (said := say_something(name, kokoro.voices[name]))
+            said[1] for _ in range(HELD_SENTENCES) if (said := say_something(name, kokoro.voices[name]))
         ]
     save(a.out / "valid_natural_kokoro.npz", held)
 
@@ -135,8 +133,8 @@ def main() -> int:
         name, label, voice = choose()
         if (one := say_something(name, voice)) is not None:
             fit, spoken = one
-            if spoiling.random() < SPOILT_SHARE:
-                spoken = replace(spoken, pcm=spoil(spoken.pcm, spoiling))
+            if spoiling.random() < DEGRADED_SHARE:
+                spoken = replace(spoken, pcm=degrade(spoken.pcm, spoiling))
             said.append((label, fit, spoken))
             said_s += len(spoken.pcm) / 16000
 

@@ -1,10 +1,11 @@
-"""Read off the network's outputs how far the lips are apart, by least squares, and write it beside the weights.
+"""Fits the weights that estimate the opening of the lips from the outputs of the network, by least squares, and writes
+them into the file of the weights.
 
     python -m training.opening --corpus training/work --weights src/visavis/engine/speech/network.npz
 
-What is learned for each class of sounds is how it is seen; what is heard is never sure. So the opening is fitted to all
-that was heard at once and 40 ms before, on voices of the training. A diphthong is two classes to the network and one
-movement of the jaw: its second half is hardly less open.
+The visemes of the network are never certain, so the opening is fitted to all outputs of now and of 40 ms before, on
+voices of the training. A diphthong is two visemes for the network but one movement of the jaw: its second half is only
+slightly less open.
 """
 
 from __future__ import annotations
@@ -22,25 +23,25 @@ from visavis.engine.speech.phones import CLASSES
 from .chunks import Recording
 from .train import Network, gather, load, outputs_of
 
-# How far each class parts the lips, 0 closed to 1 wide open, from the usual viseme charts; in units of jawOpen by WIDE.
+# The opening of each viseme, 0 (closed) to 1 (wide open), from the usual viseme charts. Times WIDE it is a jawOpen.
 OPENING = {
     "SIL": 0.0, "PP": 0.0, "FF": 0.12, "TH": 0.28, "DD": 0.28, "NN": 0.28, "LL": 0.38, "KK": 0.38, "HH": 0.38,
     "CH": 0.28, "SS": 0.28, "RR": 0.40,
     "AA": 0.95, "AE": 0.95, "EH": 0.62, "AH": 0.62, "IH": 0.42, "IY": 0.42, "OH": 0.85, "UW": 0.25, "WW": 0.25,
 }  # fmt: skip
 WIDE = 0.65
-# The same of two classes in a row that are a diphthong: of its first half, of its second.
+# The openings of the two halves of a diphthong.
 DIPHTHONGS = {
     ("AA", "IH"): (0.95, 0.80), ("AA", "UW"): (0.95, 0.80), ("EH", "IY"): (0.62, 0.58), ("OH", "UW"): (0.70, 0.55),
     ("OH", "IH"): (0.70, 0.60),
 }  # fmt: skip
 LONGEST_DIPHTHONG_STEPS = 40
-SMOOTH_STEPS = 11  # the Hann window of a jaw
-RIDGE = 30.0
+SMOOTH_STEPS = 11  # length of the Hann window of the jaw (articulation.py)
+RIDGE = 30.0  # ridge regression
 
 
-def heard_as_shown(out: np.ndarray) -> np.ndarray:
-    """Return the network's outputs as the product has them: probabilities."""
+def as_probabilities(out: np.ndarray) -> np.ndarray:
+    """Return outputs of the training network as the product computes them: with probabilities."""
     out = out.copy()
     out[:, VISEMES] = torch.softmax(torch.from_numpy(out[:, VISEMES]), dim=1).numpy()
     out[:, CLOSURE : CONTACT + 1] = 1 / (1 + np.exp(-out[:, CLOSURE : CONTACT + 1]))
@@ -48,9 +49,7 @@ def heard_as_shown(out: np.ndarray) -> np.ndarray:
 
 
 def opening_of(visemes: np.ndarray) -> np.ndarray:
-    """Return how far the lips are apart for the class of each step, (n,), in units of jawOpen, at the speed
-    of a jaw.
-    """
+    """Return the opening for the viseme of each step, (n,), in units of jawOpen, smoothed like a jaw."""
     at = np.array([OPENING[name] for name in CLASSES])[visemes]
     firsts = np.r_[0, np.flatnonzero(np.diff(visemes)) + 1, len(visemes)]
     for begin, middle, end in zip(firsts[:-2], firsts[1:-1], firsts[2:], strict=True):
@@ -62,15 +61,15 @@ def opening_of(visemes: np.ndarray) -> np.ndarray:
 
 
 def with_before(out: np.ndarray) -> np.ndarray:
-    """Return the outputs (n, OUTPUTS) beside those of OPENING_LAGS before, (n, len(OPENING_LAGS) * OUTPUTS)."""
+    """Return the outputs (n, OUTPUTS) with those of OPENING_LAGS before, (n, len(OPENING_LAGS) * OUTPUTS)."""
     return np.concatenate([np.pad(out, ((lag, 0), (0, 0)), mode="edge")[: len(out)] for lag in OPENING_LAGS], axis=1)
 
 
 def fit_opening(model: Network, recordings: list[Recording]) -> np.ndarray:
-    """Return the weights of the outputs, float32 (len(OPENING_LAGS), OUTPUTS), whose sum is the opening in units of
-    jawOpen.
+    """Return the weights of the outputs, float32 (len(OPENING_LAGS), OUTPUTS). The weighted sum of the outputs is the
+    opening in units of jawOpen.
     """
-    x = np.concatenate([with_before(heard_as_shown(out)) for out in outputs_of(model, recordings)]).astype(np.float64)
+    x = np.concatenate([with_before(as_probabilities(out)) for out in outputs_of(model, recordings)]).astype(np.float64)
     y = np.concatenate([opening_of(part.visemes) for part in recordings])
     return (
         np.linalg.solve(x.T @ x + RIDGE * np.eye(x.shape[1]), x.T @ y).reshape(len(OPENING_LAGS), -1).astype(np.float32)

@@ -1,15 +1,19 @@
-"""Recordings of people with what they say -> the corpus: aligned, the badly aligned refused, in pieces of a few
+"""Adds recordings of people to the corpus: aligns them, refuses those that fit badly, and joins them to pieces of a few
 seconds.
 
-    python -m training.recordings --out training/work/clean_mine.npz --clips FOLDER --language en-us --speaker me python
-    -m training.recordings --out training/work --untold FOLDER [--minutes 60] [--measure] python -m training.recordings
-    --out training/work --packages / [--texts training/prompts] [--licences permissive|attribution|all]
+    python -m training.recordings --out training/work/clean_mine.npz --clips FOLDER --language en-us --speaker me
+    python -m training.recordings --out training/work --untranscribed FOLDER [--minutes 60] [--measure]
+    python -m training.recordings --out training/work --packages / [--texts training/prompts]
+        [--licences permissive|attribution|all]
 
-FOLDER holds NAME.wav (or .flac, .ogg, .mp3, .g722) beside NAME.txt, or a `metadata.csv` with NAME|TEXT in each line (LJ
-Speech's form; the text is the last column), or a `transcripts.tsv` with FILE<tab>TEXT. Nobody need have written down
-what is said in the FOLDER of `--untold`: English is recognised, and what can be believed is kept (recognise.py); each
-folder in it is a speaker, and they take turns until the minutes are over. `--packages` takes the recordings that Debian
-packages under this root carry (natural.py).
+The FOLDER of `--clips` contains NAME.wav (or .flac, .ogg, .mp3, .g722) with NAME.txt, or a `metadata.csv` with
+NAME|TEXT in each line (the format of LJ Speech; the text is the last column), or a `transcripts.tsv` with
+FILE<tab>TEXT.
+
+The FOLDER of `--untranscribed` contains English recordings without a text. They are recognised, and reliable parts are
+kept (recognise.py). Each folder in it is a speaker; the speakers take turns until the minutes are over.
+
+`--packages` uses the recordings of Debian packages that are installed under this root (natural.py).
 """
 
 from __future__ import annotations
@@ -35,24 +39,24 @@ from .recognise import Transcriber
 from .voices import Spoken
 
 SOUNDS = (".wav", ".flac", ".ogg", ".mp3", ".g722")
-PIECE_S = (3.0, 8.0)  # clips are put together to pieces of such lengths
+PIECE_S = (3.0, 8.0)  # clips are joined to pieces of this length
 PAUSE_S = (0.1, 0.8)
-WORST_SHARE = 0.08  # of what was aligned without a fault, the worst fitting of each speaker are left out
+WORST_SHARE = 0.08  # of each speaker's clips without a fault, this share with the worst fit is left out
 LONGEST_S = 40.0
 
-# Never trained on: those under the GPL (decision 0007), and a tenth of the English prompts by what they say.
+# Never used in training: recordings under the GPL (decision 0007), and a tenth of the English prompts, chosen by text.
 HELD_OUT = ("fillets:", "tuxpaint:")
 HELD_SPEAKER, HELD_SHARE = "asterisk:en_US_f_Allison", 10
 RUSSIAN = "festvox:ru_nsh"
 
-# What is aligned besides festvox-ru, by how free it is: nothing; CC-BY-SA as well; the GPL's too, for measurement.
+# What is aligned besides festvox-ru, by licence: nothing; also CC-BY-SA; also the GPL, for measurement.
 _SOURCES: dict[str, list[Callable[[Path, Path | None], list[Recording]]]] = {
     "permissive": [], "attribution": [natural.asterisk], "all": [natural.asterisk, natural.fillets, natural.tuxpaint],
 }  # fmt: skip
 
 
 def recordings_of_folder(folder: Path, language: str, speaker: str) -> list[Recording]:
-    """Return the recordings of a folder whose words are known. Raises FileNotFoundError when it holds none."""
+    """Return the recordings of a folder whose text is known. Raises FileNotFoundError if there are none."""
     texts: dict[str, str] = {path.stem: path.read_text().strip() for path in folder.rglob("*.txt")}
     for listed, mark in (("metadata.csv", "|"), ("transcripts.tsv", "\t")):
         if (folder / listed).exists():
@@ -68,15 +72,15 @@ def recordings_of_folder(folder: Path, language: str, speaker: str) -> list[Reco
     return found
 
 
-def held_apart(recording: Recording) -> Recording:
-    """Return the recording, under a name of its own where it is held out by what it says."""
+def mark_held_out(recording: Recording) -> Recording:
+    """Return the recording; if it is held out because of its text, with another name of its speaker."""
     held = recording.speaker == HELD_SPEAKER and zlib.crc32(recording.text.lower().encode()) % HELD_SHARE == 0
     return dataclasses.replace(recording, speaker=f"{recording.speaker}+held") if held else recording
 
 
 def align_all(recordings: list[Recording]) -> tuple[dict[str, list[Spoken]], dict[str, collections.Counter]]:
-    """Return what every speaker said, with the times of phones, and for every speaker how many recordings were taken or
-    why they were not.
+    """Return the utterances of every speaker with the times of their phones, and for every speaker the number of
+    recordings that were taken, and of those that were not, by reason.
     """
     aligner = Aligner()
     done: dict[str, list[tuple[float, Spoken]]] = {}
@@ -103,9 +107,9 @@ def align_all(recordings: list[Recording]) -> tuple[dict[str, list[Spoken]], dic
     return said, counts
 
 
-def untold_by_speaker(folder: Path, speaker: str) -> dict[str, list[Path]]:
-    """Return the recordings of each speaker: each folder within `folder`, and of `speaker` those beside them. Raises
-    FileNotFoundError for none.
+def untranscribed_by_speaker(folder: Path, speaker: str) -> dict[str, list[Path]]:
+    """Return the recordings of each speaker: one speaker for each folder in `folder`; files that are directly in it
+    belong to `speaker`. Raises FileNotFoundError if there are none.
     """
     found: dict[str, list[Path]] = {}
     for path in sorted(folder.rglob("*")):
@@ -124,8 +128,10 @@ def transcribe_all(
     *,
     until_s: float,
 ) -> tuple[dict[str, list[Spoken]], dict[str, collections.Counter]]:
-    """Return what can be believed of what every speaker said, and the seconds heard and kept; one recording of each
-    after another, in random order, until all are heard or `time.monotonic()` reaches `until_s`.
+    """Return the reliable parts of every speaker, and the seconds that were recognised and kept.
+
+    The speakers take turns, each with its recordings in random order, until there are no more or `time.monotonic()`
+    reaches `until_s`.
     """
     said: dict[str, list[Spoken]] = {}
     counts: dict[str, collections.Counter] = collections.defaultdict(collections.Counter)
@@ -143,7 +149,7 @@ def transcribe_all(
             except Exception as error:  # noqa: BLE001  # one broken file of thousands
                 count[f"unreadable ({type(error).__name__})"] += 1
                 continue
-            count["s heard"] += round(len(pcm) / 16000)
+            count["s recognised"] += round(len(pcm) / 16000)
             count["s kept"] += round(sum(len(part.pcm) for part in parts) / 16000)
             if parts:
                 said.setdefault(speaker, []).extend(parts)
@@ -151,7 +157,7 @@ def transcribe_all(
 
 
 def join(parts: list[Spoken], rng: np.random.Generator) -> Spoken:
-    """Return utterances one after another, with pauses."""
+    """Return utterances joined to one, with pauses between them."""
     pcm: list[np.ndarray] = []
     segments: list[Segment] = []
     at = 0
@@ -169,8 +175,8 @@ def join(parts: list[Spoken], rng: np.random.Generator) -> Spoken:
 
 
 def pieces(said: list[Spoken], rng: np.random.Generator) -> list[Spoken]:
-    """Return the utterances of one speaker shuffled and joined to pieces of 3 to 8 seconds; longer ones stay as they
-    are.
+    """Return the utterances of one speaker, shuffled and joined to pieces of 3 to 8 seconds. Longer utterances stay as
+    they are.
     """
     out: list[Spoken] = []
     row: list[Spoken] = []
@@ -184,7 +190,7 @@ def pieces(said: list[Spoken], rng: np.random.Generator) -> list[Spoken]:
 
 
 def save_labelled(out: Path, root: Path, only: str) -> None:
-    """Write festvox-ru's sentences, whose phones need no aligning; each twentieth is held out."""
+    """Write the sentences of festvox-ru, whose phones are labelled already. Every twentieth sentence is held out."""
     if RUSSIAN.startswith(only) and (root / natural.FESTVOX_RU).is_dir():
         said = natural.festvox_ru(root / natural.FESTVOX_RU)
         save(out / "clean_natural_ru_nsh.npz", {RUSSIAN: [one for i, one in enumerate(said) if i % 20 != 19]})
@@ -201,10 +207,14 @@ def main() -> int:
     options.add_argument("--out", type=Path, required=True)
     options.add_argument("--clips", type=Path)
     options.add_argument(
-        "--untold", type=Path, help="folder of English recordings without a text, one folder in it for each speaker"
+        "--untranscribed",
+        type=Path,
+        help="folder of English recordings without a text, one folder in it for each speaker",
     )
-    options.add_argument("--minutes", type=float, default=float("inf"), help="how long to go on with --untold")
-    options.add_argument("--measure", action="store_true", help="what comes of --untold measures, and teaches nothing")
+    options.add_argument("--minutes", type=float, default=float("inf"), help="time limit of --untranscribed")
+    options.add_argument(
+        "--measure", action="store_true", help="use the result of --untranscribed only for measurement"
+    )
     options.add_argument("--language", default="en-us")
     options.add_argument("--speaker", default="recorded")
     options.add_argument("--packages", type=Path, help="the root under which Debian packages are installed or unpacked")
@@ -216,8 +226,8 @@ def main() -> int:
     rng = np.random.default_rng(a.seed)
     began = time.monotonic()
     (a.out.parent if a.out.suffix == ".npz" else a.out).mkdir(parents=True, exist_ok=True)
-    if a.untold:
-        found = untold_by_speaker(a.untold, a.speaker)
+    if a.untranscribed:
+        found = untranscribed_by_speaker(a.untranscribed, a.speaker)
         said, counts = transcribe_all(found, Transcriber().transcribe, rng, until_s=began + 60 * a.minutes)
         report(counts)
         for speaker, all_said in said.items():
@@ -227,7 +237,7 @@ def main() -> int:
         wanted = recordings_of_folder(a.clips, a.language, a.speaker)
     else:
         listed = [one for source in _SOURCES[a.licences] for one in source(a.packages, a.texts)]
-        wanted = [held_apart(one) for one in listed if one.speaker.startswith(a.only)]
+        wanted = [mark_held_out(one) for one in listed if one.speaker.startswith(a.only)]
         save_labelled(a.out, a.packages, a.only)
     said, counts = align_all(wanted)
     report(counts)

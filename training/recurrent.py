@@ -1,7 +1,7 @@
-"""A gated recurrent layer for training on a CPU: products in bfloat16, everything else in float32, the weights'
-gradient in one product.
+"""A gated recurrent layer for training on a CPU: products in bfloat16, all else in float32, and the gradient of the
+weights in one product.
 
-The same function as `torch.nn.GRU` of one layer that begins at zero, at about 60 % of its time.
+It computes the same function as a one-layer `torch.nn.GRU` with a zero initial state, in about 60 % of its time.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class _Recurrence(torch.autograd.Function):
         steps, batch, n = grad.shape
         back = weights.bfloat16()
         reset, update, new = gates[..., :n], gates[..., n : 2 * n], gates[..., 2 * n :]
-        # What does not depend on the gradient of the state, for all steps at once.
+        # The parts that do not depend on the gradient of the state, for all steps at once.
         to_new = (1 - update) * (1 - new * new)
         to_update = (states[:-1] - new) * update * (1 - update)
         to_reset = inner * reset * (1 - reset)
@@ -66,7 +66,7 @@ class _Recurrence(torch.autograd.Function):
 
 
 class Gru(torch.nn.GRU):
-    """`torch.nn.GRU(inputs, units, batch_first=True)` with its names, returning the states alone."""
+    """`torch.nn.GRU(inputs, units, batch_first=True)` with the same parameter names, which returns only the states."""
 
     def __init__(self, inputs: int, units: int) -> None:
         super().__init__(inputs, units, batch_first=True)

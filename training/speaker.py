@@ -1,9 +1,9 @@
-"""Making one speaker into many: another vocal tract, pitch, tempo and manner of voice, each independent of the others.
-Float32 at 16 kHz.
+"""Turns one speaker into many: another vocal tract, pitch, tempo and vocal effort, each independent of the others.
+Samples are float32 at 16 kHz.
 
-The vocal tract is warped in the short-time spectrum: its envelope, smoothed by the cepstrum, is stretched along
-frequency while the harmonics stay (VTLP, Jaitly and Hinton 2013, but on the sound itself). Tempo changes by WSOLA
-(Verhelst and Roelands 1993), pitch by resampling.
+The vocal tract is warped in the short-time spectrum: the envelope, smoothed by the cepstrum, is stretched along the
+frequency axis, and the harmonics stay (VTLP, Jaitly and Hinton 2013, but on the sound itself). The tempo is changed by
+WSOLA (Verhelst and Roelands 1993), the pitch by resampling.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def _overlap_add(frames: NDArray[np.float64], window: NDArray[np.float64], count
     out = np.zeros(len(frames) * _HOP + _FRAME)
     weight = np.full(len(out), 1e-6)
     parts = _FRAME // _HOP
-    for k in range(parts):  # the frames that do not overlap, at once
+    for k in range(parts):  # every `parts`th frame: these do not overlap
         rows = frames[k::parts]
         for target, values in ((out, rows * window), (weight, np.broadcast_to(window**2, rows.shape))):
             flat = np.ascontiguousarray(values).reshape(-1)
@@ -41,8 +41,8 @@ def _overlap_add(frames: NDArray[np.float64], window: NDArray[np.float64], count
 
 
 def reshape_voice(x: Samples, *, formants: float, tilt_db: float, whisper: bool, rng: np.random.Generator) -> Samples:
-    """Return speech with its formants `formants` times as high and its spectrum `tilt_db` louder per octave above 500
-    Hz (effort: 3 to 8); `whisper` blows noise through the vocal tract instead of a voice.
+    """Return speech with its formants at `formants` times their frequency, and its spectrum louder by `tilt_db` per
+    octave above 500 Hz (3 to 8 for a raised voice). `whisper`: use noise instead of a voice as the source.
     """
     window = np.sqrt(np.hanning(_FRAME + 1)[:-1])
     padded = np.pad(x.astype(np.float64), (_FRAME // 2, _FRAME))
@@ -57,7 +57,7 @@ def reshape_voice(x: Samples, *, formants: float, tilt_db: float, whisper: bool,
     hz = bins * RATE_HZ / _FRAME
     warped += np.log(10) / 20 * tilt_db * np.clip(np.log2((hz + 1) / 500), -1, 3.5)
     if whisper:
-        # Without a voice the first formant rises and what lies below it is weak.
+        # In a whisper the first formant is higher, and lower frequencies are weak.
         warped += np.log(10) / 20 * np.interp(hz, [0, 250, 700, 1500, 8000], [-34, -26, -10, 0, 0])
         noise = rng.normal(size=spectrum.shape) + 1j * rng.normal(size=spectrum.shape)
         spectrum = np.exp(warped) * noise
@@ -67,7 +67,7 @@ def reshape_voice(x: Samples, *, formants: float, tilt_db: float, whisper: bool,
 
 
 def change_tempo(x: Samples, factor: float) -> Samples:
-    """Return speech `factor` times as fast at the same pitch; what was at t is at t / factor, to within 8 ms."""
+    """Return speech `factor` times as fast, at the same pitch. A sound at t moves to t / factor, within 8 ms."""
     half = _WSOLA_FRAME // 2
     window = np.hanning(_WSOLA_FRAME + 1)[:-1].astype(np.float32)
     count = int(len(x) / factor)
@@ -87,10 +87,10 @@ def change_tempo(x: Samples, factor: float) -> Samples:
 
 
 def another_speaker(x: Samples, rng: np.random.Generator) -> tuple[Samples, float]:
-    """Return (the speech as another person would say it, how many times as fast it became)."""
+    """Return (the speech as by another person, the factor by which it became faster)."""
     pace = 1.0
-    manner = rng.random()
-    whisper, tilt_db = manner < 0.05, float(rng.uniform(3, 8)) if 0.05 <= manner < 0.13 else float(rng.normal(0, 0.7))
+    effort = rng.random()  # 5 % whisper, 8 % raised voice
+    whisper, tilt_db = effort < 0.05, float(rng.uniform(3, 8)) if 0.05 <= effort < 0.13 else float(rng.normal(0, 0.7))
     formants = float(rng.uniform(0.84, 1.2)) if rng.random() < 0.7 else 1.0
     if whisper or formants != 1.0 or tilt_db > 2:
         x = reshape_voice(x, formants=formants, tilt_db=tilt_db, whisper=whisper, rng=rng)

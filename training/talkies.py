@@ -1,11 +1,12 @@
-"""Speech of old adventure games that Debian carries -> files in a folder of their own for each speaker, for
+"""Unpacks the speech of old adventure games from Debian's packages into one folder per speaker, for
 `training.recordings`.
 
     python -m training.talkies --packages / --out FOLDER
 
-Flight of the Amazon Queen (MP3 in one archive, with the words of the dialogues in others of its files: they become a
-`transcripts.tsv` beside the speech) and Drascula (raw bytes at 11,025 Hz, no words): actors, English. Their licences
-let anybody copy and change the games but not charge for them, so they measure and do not teach (decision 0007).
+Flight of the Amazon Queen has MP3 in one archive, and the words of its dialogues in other files there; they become a
+`transcripts.tsv` beside the speech. Drascula has raw bytes at 11,025 Hz and no words. Both are spoken by actors, in
+English. Their licences let anybody copy and change the games but not charge for them, so they are used only for
+measurement (decision 0007).
 """
 
 from __future__ import annotations
@@ -23,16 +24,15 @@ import soundfile
 QUEEN = Path("usr/share/scummvm/flight-of-the-amazon-queen/queen.1c")
 DRASCULA = Path("usr/share/scummvm/drascula/en")
 DRASCULA_RATE_HZ = 11025
-# of queen.1c: QTBL, version, compression, entries; name, bundle, offset, size
+# The format of queen.1c. Head: QTBL, version, compression, number of entries. Entry: name, bundle, offset, size.
 _HEAD, _ENTRY = struct.Struct(">4s6s2xBH"), struct.Struct(">12sBII")
 _MP3 = 1
-# bytes before what is told of a dialogue: levels, an id, the key of its voices, how many lines of the hero and of the
-# others
+# Bytes before the description of a dialogue: levels, an id, the key of its voices, the numbers of lines.
 _DIALOGUE = 20
 
 
 def queen_files(archive: bytes) -> Iterator[tuple[str, bytes]]:
-    """Return (name, content) of each file in a rebuilt queen.1c. Raises ValueError when it is none, or holds no MP3."""
+    """Return (name, content) of each file in a rebuilt queen.1c. Raise ValueError if it is not one, or has no MP3."""
     if len(archive) < _HEAD.size or archive[:4] != b"QTBL":
         raise ValueError("no archive of Flight of the Amazon Queen")
     _, _, compression, count = _HEAD.unpack_from(archive)
@@ -46,11 +46,10 @@ def queen_files(archive: bytes) -> Iterator[tuple[str, bytes]]:
 
 
 def queen_words(dialogue: bytes) -> dict[str, str]:
-    """Return what is said in each voice file of a dialogue (.DOG): a line's id, who says it, and which part of it:
-    split at gestures (*12).
+    """Return the text of each voice file of a dialogue (.DOG). A file name contains the id of a line, its speaker, and
+    the number of its part; gestures (*12) divide a line into parts.
 
-    A line lies behind two zero bytes and its id, with its length before it; first the hero's lines, from some offset on
-    the others'.
+    A line follows two zero bytes, its id and its length. The hero's lines come first, from some offset on the others'.
     """
     if len(dialogue) < _DIALOGUE + 28:
         return {}
@@ -81,22 +80,23 @@ def queen_words(dialogue: bytes) -> dict[str, str]:
 
 
 def queen_speaker(name: str) -> str | None:
-    """Return who speaks in a file such as 020001P2.SB: the hero (J), or whom he talks to in the dialogue that the first
-    two digits tell.
+    """Return the speaker of a file such as 020001P2.SB: the hero (J), or the person to whom he talks (P) in the
+    dialogue with the number of the first two digits.
     """
     told = re.fullmatch(r"(\w{2})\w{3,4}([JP])\w{1,2}\.SB", name.replace(" ", "0"))
     return None if told is None else "joe" if told[2] == "J" else f"p{told[1]}"
 
 
 def drascula_speaker(name: str) -> str | None:
-    """Return who speaks in a file such as VB12.ALS: the letters are the role, the hero has none."""
+    """Return the speaker of a file such as VB12.ALS: the letters are the role; the hero has none."""
     told = re.fullmatch(r"([A-Z]*)\d+\.ALS", name)
     return None if told is None else told[1].lower() or "hacker"
 
 
 def unpack(root: Path, out: Path) -> dict[str, int]:
-    """Write the speech of the games installed under `root`; return how many files each speaker has. Raises
-    FileNotFoundError without a game.
+    """Write the speech of the games that are installed under `root`. Return how many files each speaker has.
+
+    Raises FileNotFoundError if no game is installed.
     """
     counts: dict[str, int] = {}
 

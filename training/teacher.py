@@ -1,8 +1,9 @@
-"""The teacher: how well each context-independent state of CMU Sphinx' US English model explains a frame.
+"""The teacher of the listener: how well each context-independent state of CMU Sphinx' US English model explains a
+frame.
 
-The model (PocketSphinx wheel, BSD licence: 42 phones of three states, each a mixture over its phone's 128 Gaussians in
-three streams) was trained on a great deal of natural speech, which we have none of. Scoring it takes 2-3 % of a core; a
-small network learns its answers (training/listen.py).
+The model (PocketSphinx wheel, BSD licence) has 42 phones with three states each. A state is a mixture of its phone's
+128 Gaussians in three streams. The model was trained on a large amount of natural speech, which we do not have. Its
+scores would take 2 to 3 % of a core, so a small network learns them (training/listen.py).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 PHONES, STREAMS, DENSITIES, WIDTH, STATES = 42, 3, 128, 13, 3
 PHONE_STATES = PHONES * STATES
-FLATTEN = np.float32(0.2)  # log posteriors of streams taken as independent are far too sure of themselves
+FLATTEN = np.float32(0.2)  # factor of the log posteriors: they are far too certain, as streams count as independent
 
 Array = NDArray[np.float32]
 
@@ -43,8 +44,8 @@ def _gaussians(path: Path) -> Array:
 
 
 def _mixing(path: Path) -> Array:
-    """Read the weights of the context-independent senones, the first ones, from `sendump` (8 bits: -log base 1.0001,
-    shifted right by 10).
+    """Read the weights of the context-independent senones, which come first, from `sendump`. They have 8 bits: -log to
+    the base 1.0001, shifted right by 10.
     """
     raw, at = path.read_bytes(), 0
     while (length := struct.unpack("<i", raw[at : at + 4])[0]) != 0:
@@ -75,7 +76,7 @@ def load_teacher() -> Mixtures:
 
 
 def score(dynamic: Array, model: Mixtures) -> Array:
-    """Return flattened log posteriors of the states, float32 (n, PHONE_STATES), of frames [c, d, dd], (n, STREAMS
+    """Return the flattened log posteriors of the states, float32 (n, PHONE_STATES), for frames [c, d, dd], (n, STREAMS
     * WIDTH).
     """
     dynamic = dynamic.reshape(-1, STREAMS, WIDTH)
@@ -93,9 +94,9 @@ def score(dynamic: Array, model: Mixtures) -> Array:
     return flat - np.log(np.exp(flat).sum(axis=1, keepdims=True))
 
 
-def imagine(count: int, model: Mixtures, rng: np.random.Generator) -> Array:
-    """Return frames of natural speech as the model imagines it, float32 (count, STREAMS * WIDTH): drawn from states
-    chosen evenly.
+def sample_frames(count: int, model: Mixtures, rng: np.random.Generator) -> Array:
+    """Return random frames of the model, float32 (count, STREAMS * WIDTH): states are chosen evenly, and a frame is
+    drawn from the mixture of each.
     """
     phone, state = rng.integers(0, PHONES, count), rng.integers(0, STATES, count)
     out = np.empty((count, STREAMS, WIDTH), np.float32)

@@ -1,4 +1,4 @@
-"""What the corpus says: sentences put together from the parts in sentences.txt, and nonsense words that meet every
+"""The texts of the corpus: sentences made of the parts in sentences.txt, and nonsense words that combine every
 consonant with every vowel.
 """
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def _parts() -> dict[str, list[str]]:
-    """Return the parts of sentences by the kind that heads them."""
+    """Return the parts of sentences by the heading above them."""
     parts: dict[str, list[str]] = {}
     for line in (Path(__file__).parent / "sentences.txt").read_text().splitlines():
         if line.startswith("["):
@@ -77,7 +77,7 @@ def _word_list(rng: random.Random, words: list[str]) -> str:
 
 
 def nonsense(rng: random.Random, *, simple: bool = True) -> str:
-    """Return a sentence of made-up words; `simple` syllables can be read in the spelling of most languages."""
+    """Return a sentence of made-up words. `simple`: with syllables that can be read in most languages."""
     words = []
     for _ in range(rng.randint(4, 8)):
         syllables = rng.randint(1 if not simple else 2, 3)
@@ -96,7 +96,7 @@ def nonsense(rng: random.Random, *, simple: bool = True) -> str:
 
 
 def english(rng: random.Random, words: list[str]) -> str:
-    """Return something to say in English; `words` is a dictionary's list, which may be empty."""
+    """Return an English text. `words`: the words of a dictionary; may be empty."""
     kind = rng.random()
     if kind < 0.15:
         return rng.choice(_PARTS["phrases"])

@@ -1,11 +1,10 @@
-"""Train the network on the corpus and write it as the product ships it.
+"""Trains the network on the corpus and writes it in the format of the product.
 
     python -m training.train --corpus training/work --out src/visavis/engine/speech/network.npz [--minutes 40] [--seed
     1]
 
-It learns, of each step, from what was heard up to DELAY_STEPS later: the viseme class, whether the lips are closed,
-whether lip and teeth touch, and the curves of the co-articulation model. Natural voices are heard much more often than
-their share of the corpus.
+For each step it learns, from the sound up to DELAY_STEPS later: the viseme, the closure, the contact, and the curves of
+the co-articulation model. Natural voices are used much more often than their share of the corpus.
 """
 
 from __future__ import annotations
@@ -31,14 +30,14 @@ from .features import MEL, features_of
 from .recurrent import Gru
 
 MEL_INPUTS, LISTENER_INPUTS = MEL * STACK, PHONE_STATES * BLOCK
-# log posteriors are centred for learning; the weights as saved take them as they are
-OPINION_MEAN, OPINION_SCALE = -5.5, 0.4
+# Log posteriors are centred for training. The saved weights include this, so the product does not centre them.
+POSTERIOR_MEAN, POSTERIOR_SCALE = -5.5, 0.4
 GRU_PARTS = (("weight_ih_l0", "wx"), ("weight_hh_l0", "wh"), ("bias_ih_l0", "bx"), ("bias_hh_l0", "bh"))
 
 
 class Network(nn.Module):
-    """What engine/speech/network.py computes. The listener is frozen: what it knows of natural speech, synthesised
-    speech must not unlearn.
+    """The network of engine/speech/network.py. The listener is frozen, so that synthesised speech does not change what
+    it learned of natural speech.
     """
 
     def __init__(self, listener: dict[str, np.ndarray], front: int, hidden: int) -> None:
@@ -53,7 +52,7 @@ class Network(nn.Module):
             for k in range(3):
                 nn.init.orthogonal_(layer.weight_hh_l0[k * hidden : (k + 1) * hidden])
 
-    def listen(self, dynamic: torch.Tensor) -> torch.Tensor:
+    def log_posteriors(self, dynamic: torch.Tensor) -> torch.Tensor:
         x = torch.relu((dynamic * self.listener_scale) @ self.listener_w1 + self.listener_b1)
         return torch.log_softmax(
             torch.relu(x @ self.listener_w2 + self.listener_b2) @ self.listener_w3 + self.listener_b3, dim=-1
@@ -63,20 +62,21 @@ class Network(nn.Module):
         """Drop units, each for a whole chunk (Gal and Ghahramani 2016)."""
         return y * ((torch.rand(len(y), 1, y.shape[2]) >= drop) / (1 - drop)) if self.training and drop else y
 
-    def forward(self, x: torch.Tensor, drop: float = 0.0, deaf: float = 0.0) -> torch.Tensor:
-        """Take (b, n, MEL + DYNAMIC), n even; return (b, n, OUTPUTS), row t of step t - DELAY_STEPS.
+    def forward(self, x: torch.Tensor, drop: float = 0.0, without_mel: float = 0.0) -> torch.Tensor:
+        """Take (b, n, MEL + DYNAMIC), n even. Return (b, n, OUTPUTS); row t belongs to step t - DELAY_STEPS.
 
-        `deaf`: share of the chunks that go without mel, so that the listener's opinion is learned to be worth something
-        of its own.
+        `without_mel`: the share of chunks without mel, so that the network learns to use the listener alone.
         """
         mel, dynamic = x[..., :MEL], x[..., MEL:]
-        if deaf:
-            mel = mel * (torch.rand(len(x), 1, 1) >= deaf)
+        if without_mel:
+            mel = mel * (torch.rand(len(x), 1, 1) >= without_mel)
         with torch.no_grad():
-            opinions = ((self.listen(dynamic) - OPINION_MEAN) * OPINION_SCALE).reshape(len(x), -1, LISTENER_INPUTS)
+            posteriors = ((self.log_posteriors(dynamic) - POSTERIOR_MEAN) * POSTERIOR_SCALE).reshape(
+                len(x), -1, LISTENER_INPUTS
+            )
         before = nn.functional.pad(mel, (0, 0, STACK - BLOCK, 0))
         stacked = [before[:, k : k + mel.shape[1]].reshape(len(x), -1, BLOCK * MEL) for k in range(0, STACK, BLOCK)]
-        y = self._drop(torch.relu(self.front(torch.cat([*stacked, opinions], dim=2))), drop)
+        y = self._drop(torch.relu(self.front(torch.cat([*stacked, posteriors], dim=2))), drop)
         y = self.first(y)
         y = self.second(self._drop(y, drop))
         return self.head(self._drop(y, drop)).reshape(len(x), -1, OUTPUTS)
@@ -107,7 +107,7 @@ def loss_of(
 
 @torch.no_grad()
 def outputs_of(model: Network, recordings: list[Recording]) -> list[np.ndarray]:
-    """Return the outputs, (n, OUTPUTS) before probabilities are made of them, for each recording."""
+    """Return the outputs for each recording, (n, OUTPUTS), before they become probabilities."""
     model.eval()
     outs = []
     for part in recordings:
@@ -120,8 +120,8 @@ def outputs_of(model: Network, recordings: list[Recording]) -> list[np.ndarray]:
 
 
 def scores(model: Network, recordings: list[Recording]) -> dict[str, float]:
-    """Return per-frame figures: accuracy of the visemes in speech, recall of closed frames, false closures, correlation
-    of the jaw.
+    """Return figures over all frames: the share of correct visemes in speech, the recall of closed frames, false
+    closures, and the correlation of the jaw.
     """
     out = np.concatenate(outputs_of(model, recordings))
     v = np.concatenate([part.visemes for part in recordings])
@@ -139,14 +139,14 @@ def scores(model: Network, recordings: list[Recording]) -> dict[str, float]:
 
 
 def save(path: Path, model: Network, state: dict[str, torch.Tensor] | None = None) -> None:
-    """Write the weights as float16, in the layout that engine/speech/network.py reads."""
+    """Write the weights as float16, in the layout of engine/speech/network.py."""
     arrays_of = {name: tensor.detach().numpy() for name, tensor in (state or model.state_dict()).items()}
     arrays = {name: array for name, array in arrays_of.items() if name.startswith("listener_")}
     for part in ("front", "head"):
         arrays |= {f"{part}_w": arrays_of[f"{part}.weight"].T, f"{part}_b": arrays_of[f"{part}.bias"]}
-    heard = arrays["front_w"][MEL_INPUTS:] * OPINION_SCALE
-    arrays["front_w"] = np.concatenate([arrays["front_w"][:MEL_INPUTS], heard])
-    arrays["front_b"] = arrays["front_b"] - OPINION_MEAN * heard.sum(axis=0)
+    listener_w = arrays["front_w"][MEL_INPUTS:] * POSTERIOR_SCALE
+    arrays["front_w"] = np.concatenate([arrays["front_w"][:MEL_INPUTS], listener_w])
+    arrays["front_b"] = arrays["front_b"] - POSTERIOR_MEAN * listener_w.sum(axis=0)
     for layer in ("first", "second"):
         for kind, name in GRU_PARTS:
             arrays[f"{layer}_{name}"] = arrays_of[f"{layer}.{kind}"].T
@@ -154,14 +154,14 @@ def save(path: Path, model: Network, state: dict[str, torch.Tensor] | None = Non
 
 
 def load(path: Path) -> Network:
-    """Return the network of weights that `save` wrote."""
+    """Return the network with the weights that `save` wrote."""
     with np.load(path) as box:
         arrays = {name: np.ascontiguousarray(box[name], np.float32) for name in box.files}
     listener = {name.removeprefix("listener_"): array for name, array in arrays.items() if name.startswith("listener_")}
     model = Network(listener, arrays["front_w"].shape[1], len(arrays["first_wh"]))
-    heard = arrays["front_w"][MEL_INPUTS:]
-    arrays["front_b"] = arrays["front_b"] + OPINION_MEAN * heard.sum(axis=0)
-    arrays["front_w"] = np.concatenate([arrays["front_w"][:MEL_INPUTS], heard / OPINION_SCALE])
+    listener_w = arrays["front_w"][MEL_INPUTS:]
+    arrays["front_b"] = arrays["front_b"] + POSTERIOR_MEAN * listener_w.sum(axis=0)
+    arrays["front_w"] = np.concatenate([arrays["front_w"][:MEL_INPUTS], listener_w / POSTERIOR_SCALE])
     state = {name: torch.from_numpy(array) for name, array in arrays.items() if name.startswith("listener_")}
     for part in ("front", "head"):
         state |= {
@@ -176,8 +176,8 @@ def load(path: Path) -> Network:
 
 
 def weights_of(voices: dict[str, list[Recording]], natural: float) -> dict[str, float]:
-    """Return how often each voice is drawn: by the root of its length, natural ones together for the share
-    `natural`.
+    """Return how often each voice is drawn: in proportion to the square root of its length; all natural voices together
+    have the share `natural`.
     """
     lengths = {name: float(np.sqrt(sum(len(part.visemes) for part in parts))) for name, parts in voices.items()}
     real = sum(length for name, length in lengths.items() if name.startswith("natural"))
@@ -190,8 +190,8 @@ def weights_of(voices: dict[str, list[Recording]], natural: float) -> dict[str, 
 
 
 def gather(corpus: Path, patterns: list[str]) -> tuple[dict[str, list[Recording]], dict[str, list[Recording]]]:
-    """Return (the voices to learn from, those held out) of the corpus' files; a voice out of a file named natural is
-    called natural.
+    """Return (the voices for training, the held-out voices) of the corpus' files. The names of voices from files with
+    "natural" in their name begin with "natural".
     """
     voices: dict[str, list[Recording]] = {}
     held: dict[str, list[Recording]] = {}
@@ -213,21 +213,24 @@ def main() -> int:
     options.add_argument("--corpus", type=Path, default=Path(__file__).parent / "work")
     options.add_argument("--shards", nargs="+", default=["*"], help="which files of the corpus, as glob patterns")
     options.add_argument("--out", type=Path, default=Path("src/visavis/engine/speech/network.npz"))
-    options.add_argument("--start", type=Path, help="weights to go on from")
-    options.add_argument("--rate", type=float, default=3e-3, help="learning rate at its highest")
+    options.add_argument("--start", type=Path, help="weights to start from, instead of random ones")
+    options.add_argument("--rate", type=float, default=3e-3, help="highest learning rate")
     options.add_argument(
-        "--minutes", type=float, default=40.0, help="of processor time: what else the machine does changes nothing"
+        "--minutes",
+        type=float,
+        default=40.0,
+        help="processor time to train for, so that a busy machine changes nothing",
     )
     options.add_argument("--front", type=int, default=256)
     options.add_argument("--hidden", type=int, default=256)
     options.add_argument("--batch", type=int, default=64)
-    options.add_argument("--natural", type=float, default=0.6, help="share of the natural voices")
-    options.add_argument("--drop", type=float, default=0.15)
-    options.add_argument("--deaf", type=float, default=0.15)
+    options.add_argument("--natural", type=float, default=0.6, help="share of chunks that are natural speech")
+    options.add_argument("--drop", type=float, default=0.15, help="dropout")
+    options.add_argument("--without-mel", type=float, default=0.15, help="share of chunks without the mel features")
     options.add_argument("--closure-weight", type=float, default=2.0)
     options.add_argument("--contact-weight", type=float, default=3.0)
     options.add_argument("--rare", type=float, default=0.15, help="power by which rare classes weigh more")
-    options.add_argument("--average", type=float, default=0.995, help="of the weights, from step to step")
+    options.add_argument("--average", type=float, default=0.995, help="share of the old average kept at each step")
     options.add_argument("--seed", type=int, default=1)
     a = options.parse_args()
     torch.manual_seed(a.seed)
@@ -266,11 +269,11 @@ def main() -> int:
         model.load_state_dict(own)
 
     while (spent := (time.process_time() - began) / (60 * a.minutes)) < 1:
-        for group in optimiser.param_groups:  # one warm-up, then down to nothing along a cosine
+        for group in optimiser.param_groups:  # the learning rate rises for 3 %, then falls to 0 along a cosine
             group["lr"] = a.rate * min(1.0, spent / 0.03 + 0.05) * (0.5 + 0.5 * float(np.cos(np.pi * spent)))
         x, v, c, w = (torch.from_numpy(array) for array in pieces.batch(a.batch))
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            out = model(x, a.drop, a.deaf)
+            out = model(x, a.drop, a.without_mel)
         loss = loss_of(out, v, c, w, class_weight, a)
         optimiser.zero_grad()
         loss.backward()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from training.augment import spoil
+from training.augment import degrade
 
 
 def burst() -> NDArray[np.int16]:
@@ -19,7 +19,7 @@ def burst() -> NDArray[np.int16]:
 def test_what_is_spoilt_is_said_at_the_same_times() -> None:
     pcm, clipped = burst(), 0
     for seed in range(40):
-        bad = spoil(pcm, np.random.default_rng(seed))
+        bad = degrade(pcm, np.random.default_rng(seed))
         assert bad.dtype == np.int16 and bad.shape == pcm.shape and not np.array_equal(bad, pcm)
         loud = np.abs(bad.astype(float)) > 0.2 * np.abs(bad).max()
         first, last = np.flatnonzero(loud)[[0, -1]] / 16000
@@ -29,4 +29,4 @@ def test_what_is_spoilt_is_said_at_the_same_times() -> None:
 
 
 def test_a_seed_spoils_always_alike() -> None:
-    assert np.array_equal(spoil(burst(), np.random.default_rng(3)), spoil(burst(), np.random.default_rng(3)))
+    assert np.array_equal(degrade(burst(), np.random.default_rng(3)), degrade(burst(), np.random.default_rng(3)))

@@ -1,4 +1,4 @@
-"""Speech whose words nobody wrote down: what is believed of it, and how it is cut; games' archives, made here."""
+"""Speech without a transcript: which words are reliable, and how it is cut; games' archives, made here."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from training.recognise import Word, agreement, believed, classes_of, cut, runs
-from training.recordings import transcribe_all, untold_by_speaker
+from training.recognise import Word, agreement, classes_of, cut, reliable, runs
+from training.recordings import transcribe_all, untranscribed_by_speaker
 from training.talkies import drascula_speaker, queen_files, queen_speaker, queen_words, unpack
 from training.voices import Spoken
 from visavis.engine.speech.articulation import Segment
@@ -22,11 +22,11 @@ AA, PP, SS = (CLASS_INDEX[name] for name in ("AA", "PP", "SS"))
 
 
 def words(*told: tuple[str, float, float]) -> list[Word]:
-    """Return words one after another: what, for how long, how sure."""
+    """Return words one after another: text, duration and posterior of each."""
     out: list[Word] = []
-    for text, lasts_s, sure in told:
+    for text, lasts_s, posterior in told:
         start_s = out[-1].end_s if out else 0.0
-        out.append(Word(text=text, start_s=start_s, end_s=start_s + lasts_s, sure=sure))
+        out.append(Word(text=text, start_s=start_s, end_s=start_s + lasts_s, posterior=posterior))
     return out
 
 
@@ -40,7 +40,7 @@ def test_a_step_early_is_no_disagreement_and_three_are() -> None:
 def test_a_word_needs_the_recogniser_and_the_witness() -> None:
     said = words(("sure", 0.4, 0.9), ("unsure", 0.4, 0.05), ("unheard", 0.4, 0.9), ("", 0.4, 0.0))
     agreed = np.array([True] * 80 + [False] * 40 + [True] * 40)
-    assert believed(said, agreed) == [True, False, False, True]
+    assert reliable(said, agreed) == [True, False, False, True]
 
 
 def test_runs_end_at_doubt_and_at_long_pauses() -> None:
@@ -66,7 +66,7 @@ def test_speakers_take_turns_and_the_unreadable_are_counted(tmp_path: Path) -> N
         (tmp_path / name).parent.mkdir(exist_ok=True)
         soundfile.write(tmp_path / f"{name}.wav", np.zeros(16000, np.int16), 16000)
     (tmp_path / "bob" / "2.wav").write_bytes(b"no sound")
-    found = untold_by_speaker(tmp_path, "me")
+    found = untranscribed_by_speaker(tmp_path, "me")
     assert {speaker: len(paths) for speaker, paths in found.items()} == {"ann": 2, "bob": 2, "me": 1}
 
     def half(pcm: NDArray[np.int16]) -> list[Spoken]:
@@ -75,12 +75,12 @@ def test_speakers_take_turns_and_the_unreadable_are_counted(tmp_path: Path) -> N
     said, counts = transcribe_all(found, half, np.random.default_rng(1), until_s=float("inf"))
     assert {speaker: len(parts) for speaker, parts in said.items()} == {"ann": 2, "bob": 1, "me": 1}
     assert (
-        counts["ann"]["s heard"] == 2
+        counts["ann"]["s recognised"] == 2
         and sum(n for what, n in counts["bob"].items() if what.startswith("unreadable")) == 1
     )
     assert transcribe_all(found, half, np.random.default_rng(1), until_s=time.monotonic())[0] == {}
     with pytest.raises(FileNotFoundError):
-        untold_by_speaker(tmp_path / "nobody", "me")
+        untranscribed_by_speaker(tmp_path / "nobody", "me")
 
 
 def archive(*files: tuple[str, bytes], compression: int = 1) -> bytes:

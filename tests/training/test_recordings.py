@@ -11,9 +11,9 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from training.align import Alignment, fault, said_of_ipa
+from training.align import Alignment, fault, phones_of_ipa
 from training.g711 import g711
-from training.recordings import held_apart, join, pieces, recordings_of_folder
+from training.recordings import join, mark_held_out, pieces, recordings_of_folder
 from training.speaker import change_tempo, reshape_voice
 from training.voices import Spoken
 from visavis.engine.speech.articulation import Segment
@@ -49,11 +49,11 @@ def test_words_lie_beside_the_sound_or_in_a_list(tmp_path: Path) -> None:
 
 
 def test_sounds_of_any_language_have_an_english_neighbour_and_their_own_mouth() -> None:
-    assert [(one.sound, one.classes) for one in said_of_ipa("ˈaɪ")] == [("AY", ("AA", "IH"))]
+    assert [(one.sound, one.classes) for one in phones_of_ipa("ˈaɪ")] == [("AY", ("AA", "IH"))]
     # sounds like a v, and is made with both lips
-    assert [(one.sound, one.classes) for one in said_of_ipa("β")] == [("V", ("PP",))]
-    assert [(one.sound, one.classes) for one in said_of_ipa("ts")] == [("T", ("SS",)), ("S", ("SS",))]
-    assert said_of_ipa("ː") == []
+    assert [(one.sound, one.classes) for one in phones_of_ipa("β")] == [("V", ("PP",))]
+    assert [(one.sound, one.classes) for one in phones_of_ipa("ts")] == [("T", ("SS",)), ("S", ("SS",))]
+    assert phones_of_ipa("ː") == []
 
 
 def alignment(*sounds: tuple[float, float, str]) -> Alignment:
@@ -89,7 +89,7 @@ def test_what_is_held_out_is_held_out_in_every_copy() -> None:
         Recording(path=Path(f"{k}.g722"), text=f"Press {k % 50}", language="en-us", speaker=HELD_SPEAKER)
         for k in range(100)
     ]
-    held = [held_apart(one).speaker != HELD_SPEAKER for one in prompts]
+    held = [mark_held_out(one).speaker != HELD_SPEAKER for one in prompts]
     assert held[:50] == held[50:] and 1 <= sum(held[:50]) <= 15
 
 

@@ -1,4 +1,4 @@
-"""The synthesisers that the corpus is spoken by: each says a text and tells when every phone begins and ends."""
+"""The synthesisers that speak the corpus. Each speaks a text and gives the times of its phones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from visavis.engine.speech.articulation import Segment
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spoken:
-    """One utterance: `pcm` int16 mono at 16 kHz, and its phones in the order of their times."""
+    """One utterance: `pcm`, int16 mono at 16 kHz, and its visemes in the order of their times."""
 
     pcm: NDArray[np.int16]
     segments: list[Segment]

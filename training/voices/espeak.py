@@ -1,5 +1,5 @@
-"""espeak-ng's formant voices, all languages and variants, through its C API (speak_lib.h): phoneme events carry the
-times.
+"""The formant voices of espeak-ng, in all languages and variants, through its C API (speak_lib.h). Its phoneme events
+give the times.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class _Event(ctypes.Structure):
 
 
 class Espeak:
-    """The library, opened once per process (it has global state)."""
+    """The library. It must be opened only once per process, because it has global state."""
 
     def __init__(self) -> None:
         self._lib = ctypes.CDLL("libespeak-ng.so.1")
@@ -61,7 +61,7 @@ class Espeak:
     def speak(
         self, voice: str, text: str, *, words_per_minute: int = 165, pitch: int = 50, pitch_range: int = 50
     ) -> Spoken | None:
-        """Return `text` spoken by a voice such as "en-us+Annie", or None where espeak has no such voice."""
+        """Return `text` spoken by a voice such as "en-us+Annie", or None if espeak-ng has no such voice."""
         self._pcm, self._events = [], []
         if self._lib.espeak_SetVoiceByName(voice.encode()) != 0:
             return None
@@ -77,8 +77,8 @@ class Espeak:
         return Spoken(pcm=to_pcm16(soxr.resample(pcm, self._rate_hz, RATE_HZ)), segments=segments)
 
     def _segments(self, pcm: NDArray[np.float32]) -> list[Segment]:
-        """Phones from events. An event marks a stop's burst: its closure is the quiet before, which espeak counts to
-        the phone before.
+        """Return the segments of the events. For a stop, the event marks its burst; the quiet before it is its closure,
+        which espeak-ng assigns to the phone before.
         """
         rate, total = self._rate_hz, len(pcm)
         hop = rate // 200  # 5 ms

