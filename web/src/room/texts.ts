@@ -11,7 +11,7 @@ interface Texts {
   detail: string;
 }
 
-const MANY_ATTEMPTS = 3; // after these the connection is more than interrupted
+const MANY_ATTEMPTS = 3; // fewer attempts are a short interruption
 
 export function textsOf(state: PageState): Texts {
   switch (state.kind) {

@@ -1,4 +1,4 @@
-// Plays a video element in browsers that block sound until the visitor makes a gesture.
+// Plays a video element in browsers that block sound until the visitor makes a gesture: a click, a tap or a key press.
 
 /** Play with sound if the browser allows it, else muted. Return whether there is sound. */
 export async function playWithSound(video: HTMLVideoElement): Promise<boolean> {

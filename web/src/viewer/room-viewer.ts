@@ -51,7 +51,7 @@ export class RoomViewer {
     this.disconnect();
   }
 
-  /** The page shows the first frame. Pages that cannot tell need not call this: `check` also notices. */
+  /** The page shows the first frame. Without this call the viewer notices within a second that frames arrive. */
   frameShown(): void {
     if (this.connection === null || this.live) return;
     this.live = true;

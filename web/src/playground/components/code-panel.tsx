@@ -1,4 +1,4 @@
-// Code samples that open the same session as this page.
+// Shows code samples that open a session like the one on this page.
 
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";

@@ -3,7 +3,7 @@
 const OPEN_LEVEL = 0.012; // RMS of full scale, about -38 dBFS: speech at arm's length, after noise suppression
 const CLOSE_LEVEL = 0.006;
 const CLOSE_AFTER_MS = 700; // a sentence has shorter pauses within itself
-const LEAD_MS = 120; // sent from before the opening: a word begins more softly than its vowel sounds
+const LEAD_MS = 120; // sent from before the opening, because a word begins softly
 
 interface Piece {
   pcm: Int16Array;
