@@ -1,6 +1,4 @@
-"""From untrusted bytes to upright RGB pixels. Runs in the worker process only: decoders of hostile bytes belong behind
-a wall.
-"""
+"""From untrusted bytes to upright RGB pixels. Runs in the sandbox only: a decoder may be attacked through its image."""
 
 from __future__ import annotations
 
@@ -17,11 +15,11 @@ from PIL import Image, ImageCms, ImageOps
 from visavis.engine.errors import ImageRefused, Reason
 from visavis.engine.images.image_type import MAX_PIXELS, image_type
 
-# photos are halved while their long side stays above this: a full figure of 2600 px still has about 80 px between the
-# eyes
+# A photo is halved as long as its long side stays above this. A full figure of 2600 px has about 80 px between the
+# eyes.
 WORKING_SIDE_PX = 2600
 BEHIND_TRANSPARENCY = (222, 222, 222)
-SEE_THROUGH_FROM = 0.04  # of the picture fully clear: rounded corners are no cut-out
+SEE_THROUGH_FROM = 0.04  # share of fully transparent pixels; rounded corners alone have less
 UNREADABLE = (
     OSError,
     ValueError,
@@ -42,8 +40,7 @@ class DecodedPhoto:
     """`picture`: uint8 (H, W, 3) sRGB, upright by its EXIF tag; `reduced`: by how much it was scaled down (1, 2, 4
     ...).
 
-    `opacity`: uint8 (H, W), 0 where the picture is see-through, of one that is so in a part worth speaking of; else
-    None.
+    `opacity`: uint8 (H, W), 0 where the picture is transparent; None if it is opaque, or nearly everywhere opaque.
     """
 
     picture: NDArray[np.uint8]
@@ -54,8 +51,8 @@ class DecodedPhoto:
 def decode_image(image: bytes) -> DecodedPhoto:
     """Return the first picture in `image`.
 
-    Transparency lies on a light neutral grey; CMYK, palettes, 16 bit and embedded colour profiles become sRGB. Raises
-    ImageRefused: TOO_LARGE (bytes, or pixels claimed, before any is decoded), UNKNOWN_TYPE, UNREADABLE.
+    Transparent parts get a light grey background; CMYK, palettes, 16 bit and embedded colour profiles become sRGB.
+    Raises ImageRefused: TOO_LARGE (bytes, or pixels claimed, before any is decoded), UNKNOWN_TYPE, UNREADABLE.
     """
     kind = image_type(image)
     try:

@@ -1,6 +1,4 @@
-"""Which uploads are worth a decoder's time: told from the first bytes and the size alone, so that it is safe in any
-process.
-"""
+"""Tells the type of an image from its first bytes and its size. It decodes nothing, so it is safe in any process."""
 
 from __future__ import annotations
 
@@ -20,7 +18,7 @@ TYPE_SUGGESTION = "Send a JPEG, PNG, WebP or GIF"
 
 
 def image_type(image: bytes) -> ImageType:
-    """Return the type that the content shows, whatever name or label it came with.
+    """Return the type of the content, whatever its name or label says.
 
     Raises ImageRefused: TOO_LARGE (over MAX_IMAGE_BYTES), UNREADABLE (empty), UNKNOWN_TYPE (anything else).
     """
@@ -53,7 +51,7 @@ def image_type(image: bytes) -> ImageType:
 
 
 def _other_type(image: bytes) -> str | None:
-    """Return what a person calls a file of another type, told from its first bytes; None for what has no name."""
+    """Return the usual name of another type of file, by its first bytes; None for an unknown type."""
     start = image[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if image[4:8] == b"ftyp":  # ISO base media: the brand says which
         brands = image[8:40]

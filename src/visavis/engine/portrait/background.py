@@ -1,6 +1,4 @@
-"""What is behind the person: the place is filled so that the band which a moving head uncovers looks like more of the
-same.
-"""
+"""The background behind the person, filled in: the band that a moving head uncovers looks like its surroundings."""
 
 from __future__ import annotations
 
@@ -10,24 +8,25 @@ from numpy.typing import NDArray
 
 from visavis.engine.portrait.fill import fill_from_known
 
-PERSONS_OWN = 0.03  # matte above which a pixel counts as the person's
-CLEARANCE = 0.05  # how far beyond the matte the person's colour may still bleed, in eye distances
-# how far the surroundings' texture is continued inwards, in eye distances: a head that moves uncovers less than this
+# Lengths are in eye distances.
+PERSONS_OWN = 0.03  # a pixel with more opacity than this belongs to the person
+CLEARANCE = 0.05  # beyond the matte, this far, pixels may still have some of the person's colour
+# The texture of the surroundings is continued this far inwards. A moving head uncovers less than this.
 MIRROR_BAND = 0.55
 
 
 def fill_background(picture: NDArray[np.uint8], matte: NDArray[np.uint8], eye_distance_px: float) -> NDArray[np.uint8]:
     """Return `picture`, uint8 (H, W, 3), with the place of `matte`, uint8 (H, W), filled from around it.
 
-    Colours spread in smoothly; near the edge the detail of the surroundings (what is finer than the smooth colours) is
-    mirrored inwards, so that grain and pattern go on. Deep inside it is smooth and no more than plausible.
+    Colours spread in smoothly. Near the edge, the detail of the surroundings (the difference from the smooth colours)
+    is mirrored inwards, so that grain and patterns continue. Far inside, the result is smooth and only plausible.
     """
     grow = max(1, round(CLEARANCE * eye_distance_px))
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * grow + 1, 2 * grow + 1))
     hidden = np.asarray(cv2.dilate((matte > 255 * PERSONS_OWN).astype(np.uint8), disc), dtype=np.uint8)
     if not hidden.any():
         return picture.copy()
-    if hidden.all():  # nothing to fill from: a blur of the picture itself is the least conspicuous
+    if hidden.all():  # nothing to fill from: a blur of the picture is the least conspicuous
         return np.asarray(cv2.GaussianBlur(picture, (0, 0), eye_distance_px), dtype=np.uint8)
     height, width = hidden.shape
     image = picture.astype(np.float32)
@@ -40,8 +39,8 @@ def fill_background(picture: NDArray[np.uint8], matte: NDArray[np.uint8], eye_di
     smooth_half = _soften_inside(fill_from_known(image_half, known_half), known_half, max(1, grow // 2))
     mean_half = _known_mean(image_half, known_half, max(1.0, 0.06 * eye_distance_px))
     smooth, mean = _resized(smooth_half, (width, height)), _resized(mean_half, (width, height))
-    # Detail is the picture minus its local mean over known pixels; it is taken from as far outside the edge as it is
-    # laid inside.
+    # The detail is the picture minus its local mean over known pixels. A pixel takes it from the place that is as far
+    # outside the edge as the pixel is inside.
     detail = (image - mean) * known[..., None]
     distance = np.asarray(cv2.distanceTransform(hidden, cv2.DIST_L2, 5), dtype=np.float32)
     there_x, there_y = _mirrored(distance)
@@ -59,8 +58,8 @@ def _resized(image: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.fl
 
 
 def _mirrored(distance: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """For each hidden pixel, the place as far outside the edge as it is inside, straight across; the smoothed
-    distance's slope points the way.
+    """Return, for each hidden pixel, the place straight across the edge and as far outside as the pixel is inside: x
+    and y, float32 (H, W). The slope of the smoothed distance gives the direction.
     """
     even = cv2.GaussianBlur(distance, (13, 13), 3.0)
     slope_x, slope_y = cv2.Sobel(even, cv2.CV_32F, 1, 0, ksize=3), cv2.Sobel(even, cv2.CV_32F, 0, 1, ksize=3)
@@ -78,8 +77,8 @@ def _known_mean(image: NDArray[np.float32], known: NDArray[np.bool_], sigma_px: 
 
 
 def _soften_inside(filled: NDArray[np.float32], known: NDArray[np.bool_], edge_px: int) -> NDArray[np.float32]:
-    """Blur the filled place a little (the pyramid leaves faint squares), less towards its edge, where it must join the
-    picture.
+    """Blur the filled place a little, because the pyramid leaves faint squares; less towards its edge, where it joins
+    the picture.
     """
     blurred = cv2.GaussianBlur(filled, (0, 0), max(1.0, 1.5 * edge_px))
     depth = np.clip(cv2.distanceTransform((~known).astype(np.uint8), cv2.DIST_L2, 3) / (4.0 * edge_px), 0.0, 1.0)[

@@ -1,9 +1,9 @@
-"""A matte drawn along the photo's own colours: Levin, Lischinski & Weiss 2008, "A Closed-Form Solution to Natural Image
-Matting".
+"""A matte that follows the colours of the photo: Levin, Lischinski & Weiss 2008, "A Closed-Form Solution to Natural
+Image Matting".
 
-In every 3 x 3 window opacity is taken to be a linear function of colour; what is unknown is found so that this holds as
-well as it can, given what is known on either side. Hair comes out strand by strand, and an ear of one colour is all
-there or not at all.
+The method assumes that in every 3 x 3 window, opacity is a linear function of colour. It finds the unknown opacities
+that satisfy this best, given the known ones on both sides. Hair is matted strand by strand, and an ear of one colour is
+either all inside or all outside.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
 
-# variance of colour (range 0 to 1) that a window is taken to have at least: grain says nothing about opacity
+# A window counts as having at least this variance of colour (range 0 to 1): grain says nothing about opacity.
 EPS = 1e-4
-PRIOR = 0.02  # the weight of the guess for what is unknown, against about nine windows a px
-ITERATIONS = 60  # of conjugate gradients at most
-CLOSE_ENOUGH = 3e-3  # residual, relative to that of the guess, at which they end
-RIM = 3  # px about the picture that a stencil may reach
+PRIOR = 0.02  # weight of the guess for an unknown pixel; about nine windows weigh against it
+ITERATIONS = 60  # most steps of conjugate gradients
+CLOSE_ENOUGH = 3e-3  # they stop at this residual, relative to the residual of the guess
+RIM = 3  # px around the picture that a stencil may reach
 _SIDE = np.arange(9)
 _DY, _DX = _SIDE // 3 - 1, _SIDE % 3 - 1
 
 
 def closed_form(image: Array, guess: Array, unknown: NDArray[np.bool_]) -> Array:
-    """Return opacities, float32 (H, W), 0 to 1: `guess` wherever not `unknown`, and there what fits the colours of
-    `image`, (H, W, 3), 0 to 1.
+    """Return opacities, float32 (H, W), 0 to 1: the `guess` where they are known, and where they are `unknown` those
+    that fit the colours of `image`, (H, W, 3), 0 to 1.
     """
     if not unknown.any():
         return guess.copy()
-    # With a rim about it every px has neighbours; only windows within the picture say anything.
+    # With a rim, every px has neighbours. Only windows within the picture count.
     image = cv2.copyMakeBorder(image, RIM, RIM, RIM, RIM, cv2.BORDER_REFLECT_101)
     padded = cv2.copyMakeBorder(guess, RIM, RIM, RIM, RIM, cv2.BORDER_REFLECT_101)
     inner = cv2.copyMakeBorder(unknown.astype(np.uint8), RIM, RIM, RIM, RIM, cv2.BORDER_CONSTANT, value=(0,))
@@ -42,7 +42,7 @@ def closed_form(image: Array, guess: Array, unknown: NDArray[np.bool_]) -> Array
     at = np.flatnonzero(inner)
     members = centres[:, None] + (_DY * width + _DX)[None, :]
     affinities = _affinities(image.reshape(-1, 3)[members])
-    # Row i of `stencil` holds what ties unknown px i to the 5 x 5 px about it.
+    # Row i of `stencil` holds the weights between unknown px i and the 5 x 5 px around it.
     row_of = np.full(height * width, -1, np.int64)
     row_of[at] = np.arange(len(at))
     rows = np.broadcast_to(row_of[members][:, :, None], affinities.shape)
@@ -70,8 +70,8 @@ def _affinities(colours: Array) -> Array:
 
 
 def _solve(guess: Array, at: NDArray[np.intp], neighbours: NDArray[np.intp], stencil: Array) -> Array:
-    """Conjugate gradients with the diagonal as preconditioner, over the unknown px `at`; all others stay at
-    the guess.
+    """Solve by conjugate gradients, with the diagonal as preconditioner, for the unknown px `at`. All others keep the
+    guess.
     """
     whole = guess.ravel().copy()
     wanted = whole[at].copy()

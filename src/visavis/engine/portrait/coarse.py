@@ -1,9 +1,9 @@
-"""Where the person is, roughly: the segmentation model's guess at the whole picture and at the head, and what stands in
-where it sees nobody.
+"""A coarse matte: the segmentation model's guess for the whole picture and for the head, and a substitute where the
+model sees nobody.
 
-The model was taught on photos of people at a desk. A face that fills the picture, a drawing or a painting may be nobody
-to it. It is then asked again with more around the face, and at last a head and shoulders of usual measures are laid
-over the face and drawn to the picture's colours.
+The model was trained with photos of people at a desk. It may miss a face that fills the picture, a drawing or a
+painting. Then it is asked again with more room around the face. If it still sees nobody, an average head with shoulders
+is laid over the face and fitted to the colours of the picture.
 """
 
 from __future__ import annotations
@@ -19,15 +19,14 @@ from visavis.engine.portrait.models import Models
 Array = NDArray[np.float32]
 
 MODEL_SIDE_PX = 256
-# half the side of the square around the head that is looked at more closely, in eye distances
-HEAD_REACH, NEAR_REACH = 3.4, 2.4
-SEEN = 0.85  # the mean guess within a face from which the model has seen it
-CUT_SIDE_PX = 192  # of the picture on which colours are cut apart
+HEAD_REACH, NEAR_REACH = 3.4, 2.4  # half the side of a square around the head, in eye distances
+SEEN = 0.85  # the model has seen a face if its mean guess within the face is at least this
+CUT_SIDE_PX = 192  # longest side of the picture on which colours are separated
 
 
 def coarse_matte(picture: NDArray[np.uint8], face: FoundFace, models: Models) -> Array:
-    """Return how much each pixel is the person's, float32 (H, W), 0 to 1, as coarse as the model's grid. `face` is
-    measured in `picture`.
+    """Return how much of each pixel belongs to the person: float32 (H, W), 0 to 1, as coarse as the model's grid.
+    `face` is measured in `picture`.
     """
     height, width = picture.shape[:2]
     whole = models.person(
@@ -51,7 +50,7 @@ def coarse_matte(picture: NDArray[np.uint8], face: FoundFace, models: Models) ->
 
 
 def inside_face(picture: NDArray[np.generic], face: FoundFace, shrink: float) -> Array:
-    """Return 1 within the mesh, made smaller by `shrink` eye distances, else 0: float32 (H, W)."""
+    """Return 1 inside the mesh of the face, shrunk by `shrink` eye distances, and 0 outside: float32 (H, W)."""
     hull = np.asarray(cv2.convexHull(np.rint(face.landmarks[:, :2]).astype(np.int32)), dtype=np.int32)
     solid = np.zeros(picture.shape[:2], np.uint8)
     cv2.fillConvexPoly(solid, hull, (1,))
@@ -62,8 +61,8 @@ def inside_face(picture: NDArray[np.generic], face: FoundFace, shrink: float) ->
 def _near(
     picture: NDArray[np.uint8], face: FoundFace, models: Models, whole: Array, reach: float, border: int
 ) -> Array:
-    """The guess around the head, where the model's grid is finest on the hair, fading into that for the
-    whole picture.
+    """Return the guess for the head alone, in which the model's grid is finer, blended into the guess for the whole
+    picture.
     """
     height, width = picture.shape[:2]
     side = reach * face.eye_distance_px
@@ -78,7 +77,7 @@ def _near(
         height_px=MODEL_SIDE_PX,
     )
     near = models.person(cut_out(picture, head, border=border))
-    # Trusted in its middle, fading to the whole picture's guess before its edge.
+    # The guess for the head counts fully in its middle, and not at all at its edge.
     ramp = np.clip((1.0 - np.abs(np.linspace(-1, 1, MODEL_SIDE_PX, dtype=np.float32))) / 0.3, 0.0, 1.0)
     trust = np.minimum(ramp[:, None], ramp[None, :])
     back = inverse(head.matrix())
@@ -88,8 +87,8 @@ def _near(
 
 
 def _cut_by_colour(picture: NDArray[np.uint8], face: FoundFace) -> Array:
-    """Head and shoulders of usual measures, moved to where colours part (GrabCut, Rother et al. 2004),
-    float32 (H, W).
+    """Return an average head with shoulders whose outline is moved to where colours change (GrabCut, Rother et al.
+    2004): float32 (H, W).
     """
     height, width = picture.shape[:2]
     ratio = CUT_SIDE_PX / max(height, width)
@@ -111,7 +110,7 @@ def _cut_by_colour(picture: NDArray[np.uint8], face: FoundFace) -> Array:
         cv2.grabCut(small, labels, None, np.zeros((1, 65)), np.zeros((1, 65)), 3, cv2.GC_INIT_WITH_MASK)
         cut = (labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD)
         cut = cv2.morphologyEx(cut.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8)) > 0
-        # A drawing in one colour cannot be cut: then the measures stand.
+        # A drawing in one colour cannot be separated: then the average outline stays.
         if (cut & usual).sum() > 0.6 * usual.sum():
             found = cut
     return np.asarray(

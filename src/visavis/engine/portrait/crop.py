@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cut:
-    """A rectangle of a picture, turned by `roll_deg` (clockwise in the picture) about its anchor, and how large it
-    becomes.
+    """A rectangle of a picture, turned by `roll_deg` (clockwise in the picture) around its anchor, and the size to
+    which it is scaled.
 
     `anchor`: a point of the source in px; `left`, `top`: how far the rectangle reaches from the anchor, in source px
     along its own axes; `scale`: target px per source px; `width_px`, `height_px`: the target.
@@ -50,11 +50,11 @@ def inverse(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def cut_out(picture: NDArray[np.uint8], cut: Cut, *, border: int = cv2.BORDER_REFLECT_101) -> NDArray[np.uint8]:
-    """Return what `cut` takes from `picture`: uint8 (cut.height_px, cut.width_px, 3). What lies outside is filled as
-    `border` says.
+    """Return the rectangle `cut` of `picture`: uint8 (cut.height_px, cut.width_px, 3). `border`: how OpenCV fills the
+    parts that lie outside the picture.
     """
     matrix = cut.matrix()
-    if cut.scale < 0.75:  # averaged down first, so that the warp itself hardly shrinks
+    if cut.scale < 0.75:  # the picture is averaged to a smaller size first, so that the warp hardly shrinks it
         picture, matrix = _averaged(picture, matrix, cut)
     out = cv2.warpAffine(picture, matrix, (cut.width_px, cut.height_px), flags=cv2.INTER_CUBIC, borderMode=border)
     return np.asarray(out, dtype=np.uint8)
@@ -63,9 +63,7 @@ def cut_out(picture: NDArray[np.uint8], cut: Cut, *, border: int = cv2.BORDER_RE
 def _averaged(
     picture: NDArray[np.uint8], matrix: NDArray[np.float64], cut: Cut
 ) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """Scale the part of `picture` that `cut` needs by the scale of `cut`; return it with the map from it to
-    the target.
-    """
+    """Return the part of `picture` that `cut` needs, at the scale of `cut`, and the map from it to the target."""
     height, width = picture.shape[:2]
     corners = np.array([[0, 0], [cut.width_px, 0], [0, cut.height_px], [cut.width_px, cut.height_px]], np.float32)
     needed = map_points(corners, inverse(matrix))
@@ -77,6 +75,6 @@ def _averaged(
     part = picture[y0 : max(y1, y0 + 1), x0 : max(x1, x0 + 1)]
     size = max(1, round(part.shape[1] * cut.scale)), max(1, round(part.shape[0] * cut.scale))
     step_x, step_y = part.shape[1] / size[0], part.shape[0] / size[1]
-    # Pixel centres lie at half coordinates: source = (small + 0.5) * step - 0.5, then the part's own corner.
+    # Pixel centres lie at half coordinates: source = (small + 0.5) * step - 0.5, plus the corner of the part.
     grow = np.array([[step_x, 0, 0.5 * step_x - 0.5 + x0], [0, step_y, 0.5 * step_y - 0.5 + y0], [0, 0, 1]])
     return cv2.resize(part, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False), matrix @ grow

@@ -1,5 +1,5 @@
-"""From photo bytes to a PortraitStudy, in this process. The worker calls it; in a server, `prepare_avatar` is the way
-in.
+"""From the bytes of a photo to a portrait study, in this process. Only the sandbox calls this (pack/prepare_job.py);
+others call `prepare_avatar`.
 """
 
 from __future__ import annotations
@@ -25,13 +25,14 @@ from visavis.engine.portrait.quality import remarks_on_face, remarks_on_surround
 from visavis.engine.portrait.report import PreparationReport, Remark
 from visavis.engine.portrait.study import PortraitStudy
 
-# the share of what is opaque that must be the person's for the opacity to be believed: a round avatar shows a wall too
+# If at least this share of the opaque part belongs to the person, the photo was cut out along the person. A round
+# avatar picture also has a wall in its opaque part.
 CUT_ALONG = 0.75
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examination:
-    """A study, its `preview` (uint8 (500, 500, 3) RGB) and the report on how it came about."""
+    """A study, its `preview` (uint8 (500, 500, 3) RGB) and the report on the photo."""
 
     study: PortraitStudy
     preview: NDArray[np.uint8]
@@ -39,10 +40,9 @@ class Examination:
 
 
 def examine_photo(image: bytes, models: Models | None = None, points: SevenPoints | None = None) -> Examination:
-    """Examine a JPEG, PNG, WebP or GIF of one person, whose face is where `points` say if they are given, and else is
-    found.
+    """Examine a JPEG, PNG, WebP or GIF of one person. The face is at `points` if they are given; otherwise it is found.
 
-    Raises ImageRefused, with a reason a person understands.
+    Raises ImageRefused with a message for a person.
     """
     steps_ms: dict[str, float] = {}
     began = time.perf_counter()
@@ -102,8 +102,8 @@ def examine_photo(image: bytes, models: Models | None = None, points: SevenPoint
 def _with_opacity(
     matte: NDArray[np.uint8], opacity: NDArray[np.uint8], found: FoundFace, cut: Cut, face: FoundFace
 ) -> NDArray[np.uint8]:
-    """Return the matte of a picture that is see-through in part: its own opacity where that was cut along the person;
-    else no more than both say.
+    """Return the matte of a picture that is partly transparent: its own opacity if it was cut out along the person,
+    otherwise the smaller of both at every pixel.
     """
     turned = np.ascontiguousarray(np.rot90(opacity, found.quarter_turns))
     own = cut_out(turned, cut, border=cv2.BORDER_REPLICATE)

@@ -1,7 +1,7 @@
-"""Find the one face that the photo is of, or say why it cannot be used.
+"""Finds the face of the portrait, or says why the photo cannot be used.
 
-look.py says where faces are. The mesh is then fitted on a level crop around each, at good resolution, and the most
-prominent one is the portrait's.
+look.py finds all faces. The mesh is fitted to a level crop around a face, at good resolution. The most prominent face
+is the portrait's.
 """
 
 from __future__ import annotations
@@ -18,25 +18,27 @@ from visavis.engine.portrait.crop import Cut, cut_out, inverse, map_points
 from visavis.engine.portrait.look import look_for_faces
 from visavis.engine.portrait.models import DetectedFace, Models
 
-# a second face this prominent, relative to the first, makes the choice a guess; a lesser one is a passer-by
+# If a second face has at least this share of the prominence of the first, the choice would be a guess. A less prominent
+# one is a passer-by.
 RIVAL = 0.62
-# a face about 26 px wide; below, nothing tells lips from noise. The report warns from far above (quality.py)
+# A face is then about 26 px wide. In a smaller one, lips cannot be told from noise. The report warns much earlier
+# (quality.py).
 LEAST_EYE_DISTANCE_PX = 11.0
-# Beyond these the far cheek is gone and half of the lips foreshortened: nothing is left to move. The estimates read up
-# to 4 degrees high: a head rendered at yaw 15, 30, 45 reads 18, 34, 45, at pitch -30, -15, 0, 15, 30 it reads -32, -14,
-# 4, 19, 34. Painters like three quarters of a face.
+# Beyond these angles the far cheek cannot be seen, and half of the lips is foreshortened. The estimates are up to 4
+# degrees too high: heads rendered at yaw 15, 30, 45 are estimated at 18, 34, 45; at pitch -30, -15, 0, 15, 30 at -32,
+# -14, 4, 19, 34. Many paintings show faces at a three-quarter angle.
 MOST_YAW_DEG, MOST_PITCH_DEG = 38.0, 31.0
-# how wide a detector's box may be, in eye distances of the mesh that was found in it: 1.8 to 2.9 in 60 faces
+# Limits of the width of a detector's box, in eye distances of the mesh found in it. In 60 faces it was 1.8 to 2.9.
 BOX_TO_EYES = 1.2, 4.6
-# spread of several looks, in eye distances: 120 faces, painted and far away ones too, have 0.003 to 0.035, what is none
-# 0.07
+# The most that several meshes of one face may differ, as a standard deviation in eye distances. Measured: 0.003 to
+# 0.035 for 120 faces, painted and distant ones included; 0.07 for things that are not faces.
 UNSTEADY_MOST = 0.05
-# a look that lies this far from the mesh it should refine, in eye distances, saw something else: in a drawing, a face
-# in an eye
+# A mesh this far from the mesh that it refines, in eye distances, is of something else. In a drawing, the model once
+# found a face inside an eye.
 STRAY = 0.3
-AGREEING_LEAST = 3  # of six looks: what one alone takes for a face is a cat as well
+AGREEING_LEAST = 3  # of six meshes. A single one also finds a face in a cat
 MESH_SIDE_PX = 448
-# Half the side of a crop, and its shift to the right and down, in eye distances.
+# For each mesh: half the side of the crop, and its shift to the right and down, in eye distances.
 REFINING_LOOKS = (
     (2.0, 0.0, 0.0),
     (1.85, 0.05, 0.04),
@@ -55,11 +57,11 @@ MUST_BE_SEEN = (33, 133, 362, 263, 61, 291, 0, 17, 1, 152)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundFace:
-    """A face and how it is held. `landmarks`: float32 (478, 3) in px of the picture; angles in degrees, 0 when facing
-    the camera upright.
+    """A face and its angles. `landmarks`: float32 (478, 3) in px of the picture; angles in degrees, 0 for an upright
+    head that faces the camera.
 
-    `quarter_turns`: how often the photo had to be turned against the clock (np.rot90) to show it; `others`: how many
-    lesser faces there are.
+    `quarter_turns`: how many quarter turns anticlockwise (np.rot90) made the photo upright; `others`: the number of
+    less prominent faces.
     """
 
     landmarks: NDArray[np.float32]
@@ -73,7 +75,9 @@ class FoundFace:
 
 
 def describe_face(landmarks: NDArray[np.float32]) -> FoundFace:
-    """Measure a mesh: distance between the eyes' middles, and the head's angles from its own depths."""
+    """Return the measures of a mesh: the distance between the middles of the eyes, and the angles of the head, from the
+    depths of the mesh.
+    """
     left = landmarks[list(LEFT_EYE_CORNERS), :2].mean(axis=0)
     right = landmarks[list(RIGHT_EYE_CORNERS), :2].mean(axis=0)
     across = right - left
@@ -85,7 +89,7 @@ def describe_face(landmarks: NDArray[np.float32]) -> FoundFace:
     upright = points[CHIN] - points[FOREHEAD]
     yaw = math.degrees(math.atan2(widths[2], widths[0]))
     pitch = math.degrees(math.atan2(upright[2], upright[1]))
-    # The eyes stand closer in a turned head; the true distance is what the photo's resolution should be judged by.
+    # In a turned head the eyes look closer. The true distance tells the resolution of the photo.
     distance = float(np.hypot(*across)) / max(0.5, math.cos(math.radians(yaw)))
     centre = (left + right) / 2
     return FoundFace(
@@ -99,9 +103,9 @@ def describe_face(landmarks: NDArray[np.float32]) -> FoundFace:
 
 
 def find_face(picture: NDArray[np.uint8], models: Models, *, reduced: int = 1) -> tuple[NDArray[np.uint8], FoundFace]:
-    """Return the picture, turned by quarters if only that showed a face, and its one face.
+    """Return the picture, turned by quarter turns if that was needed to find a face, and the face of the portrait.
 
-    `reduced`: by how much the photo was scaled down before; its own resolution is what is judged.
+    `reduced`: by how much the photo was scaled down before. The limits are for its original resolution.
     Raises ImageRefused: NO_FACE, SEVERAL_FACES, FACE_TOO_SMALL or FACE_TURNED_AWAY.
     """
     sight = look_for_faces(picture, models)
@@ -134,7 +138,7 @@ def find_face(picture: NDArray[np.uint8], models: Models, *, reduced: int = 1) -
 
 
 def _prominence(picture: NDArray[np.uint8], face: DetectedFace) -> float:
-    """Return how much the photo is of this face: its width, less where it is at the side, blurred, or no sure face."""
+    """Return the prominence of a face: its width, reduced if it is at the side, blurred, or has a low score."""
     x, y, w, h = face.box
     height, width = picture.shape[:2]
     left, top, right, bottom = max(0, int(x)), max(0, int(y)), min(width, int(x + w)), min(height, int(y + h))
@@ -149,7 +153,7 @@ def _prominence(picture: NDArray[np.uint8], face: DetectedFace) -> float:
 
 
 def _is_another(picture: NDArray[np.uint8], other: DetectedFace, face: FoundFace, models: Models) -> bool:
-    """Whether a detected face is one indeed, and not the same once more."""
+    """Whether a detected face is really a face, and another one than `face`."""
     landmarks = fit_mesh(picture, other, models)
     if landmarks is None:
         return False
@@ -186,8 +190,8 @@ def _judge(picture: NDArray[np.uint8], face: FoundFace, reduced: int) -> None:
 
 
 def fit_mesh(picture: NDArray[np.uint8], face: DetectedFace, models: Models) -> NDArray[np.float32] | None:
-    """Return the landmarks of a detected face, float32 (478, 3) in px of `picture`, or None where the mesh finds no
-    face after all.
+    """Return the landmarks of a detected face, float32 (478, 3) in px of `picture`, or None if the mesh finds no face
+    there.
     """
     x, y, width, height = face.box
     side = max(width, height)
@@ -221,11 +225,10 @@ def _square(centre: tuple[float, float], roll_deg: float, reach: float) -> Cut:
 
 
 def refine_mesh(picture: NDArray[np.uint8], face: FoundFace, models: Models) -> NDArray[np.float32]:
-    """Return the face's landmarks, float32 (478, 3), as the mean of several looks at it.
+    """Return the landmarks of the face, float32 (478, 3), as the mean of several meshes of shifted crops.
 
-    One look, 12 ms long, is uncertain by 0.4 % of the eye distance (standard deviation over shifted crops, measured),
-    the mean of six by 0.2 %. Raises ImageRefused NO_FACE where the looks do not agree: then each saw
-    something else in what is no face.
+    One mesh takes 12 ms. Measured over shifted crops, its standard deviation is 0.4 % of the eye distance; that of the
+    mean of six is 0.2 %. Raises ImageRefused NO_FACE if the meshes differ too much: then this is not a face.
     """
     unit = face.eye_distance_px
     x, y = face.eye_centre

@@ -1,5 +1,5 @@
-"""Fill what is not known from what is: a pull-push pyramid (Gortler et al. 1996, "The Lumigraph", section 3.4). Smooth,
-without seams, fast.
+"""Fills unknown pixels from known ones by a pull-push pyramid (Gortler et al. 1996, "The Lumigraph", section 3.4). It
+is fast, smooth, and leaves no seams.
 """
 
 from __future__ import annotations
@@ -10,10 +10,8 @@ from numpy.typing import NDArray
 
 
 def fill_from_known(image: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Return `image`, float32 (H, W, 3), with every pixel outside `known`, bool (H, W), spread in from the known ones.
-    All known: the same.
-
-    None known: zeros.
+    """Return `image`, float32 (H, W, 3), with every pixel outside `known`, bool (H, W), filled from the known ones. If
+    none is known, the result is zero.
     """
     weight = known.astype(np.float32)
     levels = [(image * weight[..., None], weight)]
@@ -24,7 +22,7 @@ def fill_from_known(image: NDArray[np.float32], known: NDArray[np.bool_]) -> NDA
         weight = np.asarray(
             cv2.resize(cv2.GaussianBlur(weight, (5, 5), 1.0), size, interpolation=cv2.INTER_AREA), np.float32
         )
-        # A few known pixels are enough to say a colour: the weight saturates, and with it the colour's sum.
+        # A few known pixels are enough for a colour: the weight saturates, and the sum of colours with it.
         gain = np.minimum(1.0, 4.0 * weight) / np.maximum(weight, 1e-6)
         levels.append((colour * gain[..., None], weight * gain))
     colour, weight = levels.pop()

@@ -1,6 +1,4 @@
-"""Level the photo and frame it: the face prominent, and as much of the surroundings as any session's format
-can show.
-"""
+"""Levels and frames the photo: the face is prominent, with as much around it as the widest session can show."""
 
 from __future__ import annotations
 
@@ -15,26 +13,26 @@ from visavis.engine.portrait.face import FoundFace
 
 LEVEL_ABOVE_DEG = 2.0
 MAX_WIDTH_PX, MAX_HEIGHT_PX = 1200, 1600
-LEAST_EYE_DISTANCE_PX = 92.0  # what lips need to be moved smoothly: a mouth about 90 px wide
-# How far the frame may reach from the middle of the eyes, in eye distances (62 mm in an adult): a landscape picture of
-# head and shoulders.
+LEAST_EYE_DISTANCE_PX = 92.0  # the mouth is then about 90 px wide, which lips need to move smoothly
+# How far the frame may reach from the middle between the eyes, in eye distances (62 mm in an adult): a landscape
+# picture of head and shoulders.
 REACH_SIDE, REACH_UP, REACH_DOWN = 6.66, 4.2, 7.4
-KEEP_SIDE, KEEP_UP, KEEP_DOWN = 2.6, 2.9, 3.6  # the head with its hair and neck: never given up for straight edges
-OVERHANG = 0.6  # how far a corner may lie outside the photo
+KEEP_SIDE, KEEP_UP, KEEP_DOWN = 2.6, 2.9, 3.6  # head, hair and neck: always kept, even if edges are then not straight
+OVERHANG = 0.6  # how far a corner of the frame may lie outside the photo
 PREVIEW_SIDE_PX = 500
 PREVIEW_REACH = 3.3  # half a preview's side, in eye distances
 
 
 def frame_portrait(picture: NDArray[np.uint8], face: FoundFace) -> Cut:
-    """Return the cut that makes the study's picture: level, at most 1200 px wide, eyes about 92 px apart or more
-    wherever the width allows it.
+    """Return the cut that becomes the picture of the study: level, at most 1200 px wide, with the eyes at least 92 px
+    apart if the width allows it.
     """
     roll_deg = face.roll_deg if abs(face.roll_deg) > LEVEL_ABOVE_DEG else 0.0
     unit = face.eye_distance_px
     left, right, up, down = _reach_inside(picture, face, roll_deg)
     width, height = _keep_orientation(picture, roll_deg, left + right, up + down)
     if width < left + right:
-        surplus = left + right - width  # taken from the side that has more, so that the face comes nearer the middle
+        surplus = left + right - width  # removed from the wider side, so that the face is nearer to the middle
         take = min(surplus, abs(left - right))
         left, right = (left - take, right) if left > right else (left, right - take)
         left, right = left - (surplus - take) / 2, right - (surplus - take) / 2
@@ -54,8 +52,8 @@ def frame_portrait(picture: NDArray[np.uint8], face: FoundFace) -> Cut:
 
 
 def _reach_inside(picture: NDArray[np.uint8], face: FoundFace, roll_deg: float) -> tuple[float, float, float, float]:
-    """Return how far left, right, up and down the frame may go: within the photo, and no farther than any
-    format shows.
+    """Return how far the frame may reach to the left, right, up and down: within the photo, and no farther than a
+    session shows.
     """
     height, width = picture.shape[:2]
     x, y = face.eye_centre
@@ -64,8 +62,8 @@ def _reach_inside(picture: NDArray[np.uint8], face: FoundFace, roll_deg: float) 
     if roll_deg == 0.0:
         inside = np.minimum(wanted, [x, width - x, y, height - y])
         return float(inside[0]), float(inside[1]), float(inside[2]), float(inside[3])
-    # A turned frame meets the photo's edges at a slant. Its corners may hang over a little (that much is mirrored in);
-    # otherwise the sides that meet there give way, but never the head.
+    # A turned frame meets the edges of the photo at an angle. Its corners may lie outside a little; there the photo is
+    # mirrored. If they lie farther outside, the two sides that meet there move inwards, but never into the head.
     turn = math.radians(roll_deg)
     along, upright = np.array([math.cos(turn), math.sin(turn)]), np.array([-math.sin(turn), math.cos(turn)])
     ways = [_way_out(x, y, direction, width, height) for direction in (-along, along, -upright, upright)]
@@ -98,7 +96,7 @@ def _way_out(x: float, y: float, direction: NDArray[np.float64], width: int, hei
 
 
 def _keep_orientation(picture: NDArray[np.uint8], roll_deg: float, width: float, height: float) -> tuple[float, float]:
-    """A portrait photo stays a portrait picture, a landscape one a landscape picture."""
+    """Return a width and height with which a portrait photo stays a portrait picture, a landscape one a landscape."""
     photo_height, photo_width = picture.shape[:2]
     if abs(roll_deg) > 45.0:
         photo_height, photo_width = photo_width, photo_height
@@ -111,7 +109,7 @@ def _keep_orientation(picture: NDArray[np.uint8], roll_deg: float, width: float,
 
 
 def preview(picture: NDArray[np.uint8], face: FoundFace) -> NDArray[np.uint8]:
-    """Return the face in the middle of a square: uint8 (500, 500, 3). `face` is measured in `picture`."""
+    """Return a square with the face in its middle: uint8 (500, 500, 3). `face` is measured in `picture`."""
     height, width = picture.shape[:2]
     reach = min(PREVIEW_REACH * face.eye_distance_px, width / 2, height / 2)
     x = min(max(face.eye_centre[0], reach), width - reach)

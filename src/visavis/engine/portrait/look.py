@@ -1,8 +1,7 @@
-"""Where in a photo there are faces: two detectors, tiles for small ones, turns for lost EXIF tags, eased copies where
-paint or darkness hides them.
+"""Finds all faces in a photo, by two detectors. If they find none, the photo is turned (the EXIF tag may be lost), cut
+into tiles (for small faces), smoothed (for paintings) and lightened.
 
-What is cheap comes first: an ordinary photo needs one look of each detector. Which of the faces is meant is for face.py
-to say.
+The cheapest attempt comes first: an ordinary photo needs one pass of each detector. face.py chooses among the faces.
 """
 
 from __future__ import annotations
@@ -16,24 +15,22 @@ from numpy.typing import NDArray
 
 from visavis.engine.portrait.models import DetectedFace, Models
 
-SIGHT_PX = 1024  # detectors see at most 192 px; this leaves tiles enough detail
-CERTAIN, CERTAIN_IN_TILE = 0.5, 0.7  # detectors' scores; many tiles are many chances to be wrong
-DOUBTFUL = 0.75  # below, a face may be one seen upside down
-PADDED_BY = 0.4  # of the long side: a face that fills the picture is larger than what the detectors were taught
+SIGHT_PX = 1024  # longest side of the picture that is searched. Detectors use at most 192 px; tiles need more
+CERTAIN, CERTAIN_IN_TILE = 0.5, 0.7  # least scores. Many tiles are many chances of an error
+DOUBTFUL = 0.75  # with a lower score, the face may be upside down
+PADDED_BY = 0.4  # of the long side. The detectors were not trained with faces that fill the picture
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sight:
-    """What was seen: the faces, surest first, in px of the picture turned by `quarter_turns` against the clock
-    (np.rot90).
-    """
+    """The faces that were found, the surest first, in px of the picture turned by `quarter_turns` (np.rot90)."""
 
     faces: list[DetectedFace]
     quarter_turns: int
 
 
 def look_for_faces(picture: NDArray[np.uint8], models: Models) -> Sight:
-    """Return the faces in `picture`, uint8 (H, W, 3), turned as they were seen best."""
+    """Return the faces in `picture`, uint8 (H, W, 3), in the turn in which they are surest."""
     height, width = picture.shape[:2]
     ratio = min(1.0, SIGHT_PX / max(height, width))
     sight = picture
@@ -42,7 +39,7 @@ def look_for_faces(picture: NDArray[np.uint8], models: Models) -> Sight:
         sight = cv2.resize(picture, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
     found = _detect(sight, models)
     turns = 0
-    if not found or found[0].score < DOUBTFUL:  # lying on its side, or on its head?
+    if not found or found[0].score < DOUBTFUL:  # the photo may be sideways or upside down
         for quarter_turns in (1, 3, 2):
             turned = _detect(np.ascontiguousarray(np.rot90(sight, quarter_turns)), models)
             if turned and turned[0].score > max(DOUBTFUL, found[0].score if found else 0.0):
@@ -61,7 +58,7 @@ def _detect(picture: NDArray[np.uint8], models: Models) -> list[DetectedFace]:
 
 
 def _smoothed(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Without grain, brush strokes and hatching, which detectors of photographed faces take for features."""
+    """Return the picture without grain, brush strokes and hatching, which the detectors mistake for features."""
     return np.asarray(cv2.medianBlur(picture, 2 * max(1, max(picture.shape[:2]) // 250) + 1), dtype=np.uint8)
 
 
@@ -77,7 +74,7 @@ def _detect_padded(picture: NDArray[np.uint8], models: Models) -> list[DetectedF
 
 
 def _detect_in_tiles(picture: NDArray[np.uint8], models: Models, part: float) -> list[DetectedFace]:
-    """Look again at overlapping squares, each `part` of the long side."""
+    """Search overlapping squares, each with `part` of the long side."""
     height, width = picture.shape[:2]
     side = max(1, round(max(height, width) * part))
     found = []
@@ -111,7 +108,7 @@ def _scaled(face: DetectedFace, by: float) -> DetectedFace:
 
 
 def _distinct(faces: list[DetectedFace]) -> list[DetectedFace]:
-    """Keep the surest of those that are one face: the middle of one lies in the box of the other."""
+    """Return each face once, with its highest score. Two boxes show one face if one holds the middle of the other."""
     kept: list[DetectedFace] = []
     for face in sorted(faces, key=lambda f: f.score, reverse=True):
         if not any(_holds(face, other) or _holds(other, face) for other in kept):

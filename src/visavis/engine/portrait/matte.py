@@ -1,4 +1,4 @@
-"""Where the person is, to the hair: the segmentation model's coarse guess, drawn to the edges that the photo shows."""
+"""The matte of the person, down to single hairs: the coarse matte, refined along the edges of the photo."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from visavis.engine.portrait.coarse import coarse_matte, inside_face
 from visavis.engine.portrait.face import FoundFace
 from visavis.engine.portrait.models import Models
 
-SURE_INSIDE, SURE_OUTSIDE = 0.06, 0.08  # this far from the coarse guess's edge, in eye distances, it is believed
-SOFT_MOST_PX = 70_000  # with more that is soft (a person of glass and smoke) half the size has to do
-# how far from the person stray hair is looked for, and how far below the eyes, in eye distances
-STRAY_REACH, STRAY_DEPTH = 0.7, 3.0
-BUSY = 0.08  # the share of lines in that band from which they count as background
+# Lengths are in eye distances.
+SURE_INSIDE, SURE_OUTSIDE = 0.06, 0.08  # the coarse matte is right if its edge is at least this far away
+SOFT_MOST_PX = 70_000  # with more soft pixels than this, the matte stays at half the size
+STRAY_REACH, STRAY_DEPTH = 0.7, 3.0  # stray hair is looked for this far from the person, and this far below the eyes
+BUSY = 0.08  # with a larger share of lines in that band, the lines belong to the background
 
 
 def person_matte(picture: NDArray[np.uint8], face: FoundFace, models: Models) -> NDArray[np.uint8]:
     """Return the matte of the person in `picture`: uint8 (H, W), 255 inside, soft at hair. `face` is measured in
     `picture`.
 
-    The coarse guess says what is the person's for sure and what is not; between the two the photo's colours say
-    (closed_form.py).
+    The coarse matte says what is surely inside and what is surely outside. Between the two, the colours of the photo
+    decide (closed_form.py).
     """
     unit = face.eye_distance_px
     refined = _along_colours(picture, np.clip(coarse_matte(picture, face, models), 0.0, 1.0), unit)
@@ -36,8 +36,8 @@ def person_matte(picture: NDArray[np.uint8], face: FoundFace, models: Models) ->
 
 
 def _along_colours(picture: NDArray[np.uint8], coarse: NDArray[np.float32], unit: float) -> NDArray[np.float32]:
-    """Return the coarse guess redrawn, in a band around its edge, as the photo's colours have it: at half the size,
-    then in full where it is soft.
+    """Return the coarse matte, refined in a band around its edge by the colours of the photo: first at half the size,
+    then at full size where it is soft.
     """
     height, width = coarse.shape
     small = _resized(picture, (width + 1) // 2, (height + 1) // 2).astype(np.float32) / 255.0
@@ -64,7 +64,7 @@ def _disc(radius_px: float) -> NDArray[np.uint8]:
 
 
 def _holes(matte: NDArray[np.float32], limit_px: int) -> NDArray[np.float32]:
-    """1 where the matte has a hole of at most `limit_px` pixels with the person all around, else 0."""
+    """Return 1 in each hole of the matte that has at most `limit_px` pixels and the person all around it, else 0."""
     empty = (matte < 0.9).astype(np.uint8)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(empty, connectivity=4)
     height, width = matte.shape
@@ -78,10 +78,10 @@ def _holes(matte: NDArray[np.float32], limit_px: int) -> NDArray[np.float32]:
 
 
 def _stray_strands(picture: NDArray[np.uint8], matte: NDArray[np.float32], face: FoundFace) -> NDArray[np.float32]:
-    """Thin lines around the head, float32 (H, W), 0 to 1: hair too fine for the model's grid, which would stay behind
-    when the head moves.
+    """Return the thin lines around the head, float32 (H, W), 0 to 1: hair that is too fine for the model's grid.
+    Without them it would stay behind when the head moves.
 
-    Only before a calm background; where lines are many they are the background's own.
+    Nothing in front of a busy background: many lines belong to the background.
     """
     unit = face.eye_distance_px
     outside = cv2.distanceTransform((matte < 0.5).astype(np.uint8), cv2.DIST_L2, 3)
@@ -90,7 +90,7 @@ def _stray_strands(picture: NDArray[np.uint8], matte: NDArray[np.float32], face:
     if not band.any():
         return np.zeros_like(matte)
     light = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), dtype=np.float32) / np.float32(255.0)
-    # Compared with the background alone: next to dark hair a bright wall would stand out itself.
+    # A pixel is compared with the background only: next to dark hair, a bright wall itself would stand out.
     background = (matte < 0.02).astype(np.float32)
     sigma = max(1.0, 0.05 * unit)
     around = cv2.GaussianBlur(light * background, (0, 0), sigma) / np.maximum(
@@ -104,8 +104,8 @@ def _stray_strands(picture: NDArray[np.uint8], matte: NDArray[np.float32], face:
 
 
 def without_islands(matte: NDArray[np.float32], face: FoundFace) -> NDArray[np.float32]:
-    """Return the part of `matte`, float32 (H, W), that the face is in: no passers-by, posters, specks."""
-    near = cv2.dilate((matte > 0.1).astype(np.uint8), np.ones((5, 5), np.uint8))  # a strand may be dashed
+    """Return the part of `matte`, float32 (H, W), that is connected with the face: no passers-by, posters or specks."""
+    near = cv2.dilate((matte > 0.1).astype(np.uint8), np.ones((5, 5), np.uint8))  # a strand may have gaps
     _, labels = cv2.connectedComponents(near, connectivity=8)
     x, y = np.rint(face.landmarks[[1, 33, 263, 152], :2]).astype(int).T
     height, width = matte.shape

@@ -1,8 +1,7 @@
-"""The three MediaPipe models in use (face detection, face mesh, selfie segmentation), loaded in a fraction of
-mediapipe's usual time and noise.
+"""The three MediaPipe models in use: face detection, face mesh, selfie segmentation.
 
-mediapipe's drawing module imports matplotlib, which nothing here draws with; an empty stand-in takes its place
-(decision 0001).
+They load faster than usual and without log lines: the drawing module of mediapipe imports matplotlib, which is not
+needed here, so an empty module takes its place (decision 0001).
 """
 
 from __future__ import annotations
@@ -35,8 +34,8 @@ def _solution(name: str) -> Any:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DetectedFace:
-    """A face that a detector saw. `box`: x, y, width, height in px; `eyes`: float32 (2, 2), the left one in the picture
-    first; `score` 0 to 1.
+    """A face that a detector found. `box`: x, y, width, height in px; `eyes`: float32 (2, 2), the one on the left of
+    the picture first; `score`: 0 to 1.
     """
 
     box: tuple[float, float, float, float]
@@ -45,7 +44,7 @@ class DetectedFace:
 
 
 class Models:
-    """Each model is loaded when it is first asked. One thread."""
+    """The models of one thread. Each is loaded when it is first needed."""
 
     def __init__(self) -> None:
         self._detectors: dict[int, Any] = {}
@@ -53,13 +52,12 @@ class Models:
         self._segmentation: Any = None
 
     def faces(self, picture: NDArray[np.uint8], *, full_range: bool, min_score: float) -> list[DetectedFace]:
-        """Return the faces in `picture`, uint8 (H, W, 3). The short-range model sees large faces best, the full-range
-        one small ones.
+        """Return the faces in `picture`, uint8 (H, W, 3). The short-range model is best for large faces, the full-range
+        model for small ones.
         """
         selection = int(full_range)
         if selection not in self._detectors:
-            # The thresholds are fixed when a graph is built: it is built with the lowest in use, and the score is
-            # judged here.
+            # A graph has a fixed threshold: it is built with the lowest one in use, and scores are compared here.
             self._detectors[selection] = _solution("face_detection").FaceDetection(
                 model_selection=selection, min_detection_confidence=0.3
             )
@@ -78,10 +76,10 @@ class Models:
         return faces
 
     def mesh(self, square: NDArray[np.uint8], *, bold: bool = False) -> NDArray[np.float32] | None:
-        """Return the landmarks of the face in `square`, float32 (478, 3) in px of it, or None. `bold` takes what hardly
-        looks like a face too.
+        """Return the landmarks of the face in `square`, float32 (478, 3) in px of it, or None. `bold` accepts something
+        that hardly looks like a face.
 
-        The picture must be square: on others the model's own projection of the lips and irises is off.
+        The picture must be square: in others, the model's own projection of lips and irises is wrong.
         """
         assert square.shape[0] == square.shape[1], square.shape
         if bold not in self._meshes:
@@ -101,8 +99,8 @@ class Models:
         return landmarks
 
     def person(self, picture: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return how much each pixel belongs to a person: float32 (H, W), 0 to 1, as coarse as the model's 256 x 256
-        grid.
+        """Return how much of each pixel belongs to a person: float32 (H, W), 0 to 1, as coarse as the model's grid of
+        256 x 256.
         """
         if self._segmentation is None:
             self._segmentation = _solution("selfie_segmentation").SelfieSegmentation(model_selection=0)

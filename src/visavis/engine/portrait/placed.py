@@ -1,5 +1,5 @@
-"""A mesh for a face that was marked by hand: the mean face, or what the model sees there, bent until seven places lie
-where they were put.
+"""The mesh of a face that a person marked with seven points: the mesh that the model sees there, or the mean face, bent
+until it meets the points.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from visavis.engine.portrait.face import LEAST_EYE_DISTANCE_PX, FoundFace, descr
 from visavis.engine.portrait.models import Models
 from visavis.engine.portrait.points import SevenPoints, judge_points
 
-# float32 (478, 3), eyes 1 apart, (0, 0) between them; tools/mean_face.py made it
+# Made by tools/mean_face.py: float32 (478, 3), the eyes 1 apart, (0, 0) between them.
 MEAN_FACE = Path(__file__).with_name("mean_face.npy")
 EYES = (33, 133), (362, 263)
 INNER_UPPER = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308)
 INNER_LOWER = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308)
 SINGLE = (61, 291, 0, 17, 152)  # mouth corners, lips, chin
-SEEN_WITHIN = 0.22  # the model's seven places must lie this near to those given, in eye distances, to be believed
-# of the bending, relative to the size of its system: the seven places are met to a hundredth of the eye distance
-STIFFNESS = 1e-4
+# The mesh that the model sees is used if its seven places lie within this of the points, in eye distances.
+SEEN_WITHIN = 0.22
+STIFFNESS = 1e-4  # of the spline. The mesh meets the points to a hundredth of the eye distance
 
 
 def place_face(picture: NDArray[np.uint8], points: SevenPoints, models: Models, *, reduced: int = 1) -> FoundFace:
@@ -47,21 +47,21 @@ def place_face(picture: NDArray[np.uint8], points: SevenPoints, models: Models, 
     if base is not None:
         return describe_face(bend(base, targets))
     landmarks = bend(np.load(MEAN_FACE).astype(np.float32), targets)
-    # A mouth that was bent far must not come apart: lips that nothing was seen of are closed, along one line.
+    # A mouth that is bent far must not come apart. Nothing is known of its lips, so they are closed along one line.
     upper, lower = list(INNER_UPPER), list(INNER_LOWER)
     landmarks[upper] = landmarks[lower] = (landmarks[upper] + landmarks[lower]) / 2
     return describe_face(landmarks)
 
 
 def seven_places(landmarks: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return where a mesh has the seven places, float64 (7, 2), in the order of points.NAMES."""
+    """Return the seven places of a mesh, float64 (7, 2), in the order of points.NAMES."""
     eyes = [landmarks[list(corners), :2].mean(axis=0) for corners in EYES]
     return np.array([*eyes, *landmarks[list(SINGLE), :2]], np.float64)
 
 
 def bend(landmarks: NDArray[np.float32], targets: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Return the mesh laid over the picture by a similarity, then bent by a thin-plate spline (Bookstein 1989) so that
-    its places meet `targets`.
+    """Return the mesh, moved by a similarity and bent by a thin-plate spline (Bookstein 1989) so that its seven places
+    meet `targets`.
     """
     places = seven_places(landmarks)
     scale, turn, shift = _similarity(places, targets)
@@ -90,8 +90,8 @@ def _bending(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float
 def _similarity(
     places: NDArray[np.float64], targets: NDArray[np.float64]
 ) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
-    """Scale, rotation and shift that bring `places` nearest to `targets` in the mean of squares (Umeyama 1991, without
-    mirrors).
+    """Return the scale, rotation and shift that bring `places` nearest to `targets` in the mean square (Umeyama 1991,
+    without mirroring).
     """
     a, b = places - places.mean(axis=0), targets - targets.mean(axis=0)
     along, across = float((a * b).sum()), float((a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).sum())
@@ -104,7 +104,7 @@ def _similarity(
 def _seen(
     picture: NDArray[np.uint8], targets: NDArray[np.float64], eyes_px: float, models: Models
 ) -> NDArray[np.float32] | None:
-    """What the model sees where the points say that a face is, if it agrees with them."""
+    """Return the mesh that the model sees at the points, None if it does not agree with them."""
     across = targets[1] - targets[0]
     centre = targets[:6].mean(axis=0)
     for reach in (1.9, 2.6):

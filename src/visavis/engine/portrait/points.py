@@ -1,4 +1,4 @@
-"""Seven points that a person places on a face which no finder sees."""
+"""Seven points that a person places on a face if no face was found."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class SevenPoints:
     chin: Point
 
     def plain(self) -> str:
-        """Return what `from_plain` reads: one line of text, for the way into the sandbox."""
+        """Return the points as one line of text, for the sandbox and for the files of a look; `from_plain` reads it."""
         return json.dumps(asdict(self))
 
     @classmethod
@@ -45,15 +45,15 @@ class SevenPoints:
 
 
 def judge_points(px: list[Point]) -> None:
-    """Raise ImageRefused WRONG_POINTS unless `px`, as `in_px` gives them, could be a face: a drawn one may be far
-    from a real one's measures.
+    """Raise ImageRefused WRONG_POINTS unless `px`, as `in_px` gives them, could be a face. The limits are wide: the
+    measures of drawn faces differ much from those of people.
     """
     (lx, ly), (rx, ry), *_ = px
     eyes = math.hypot(rx - lx, ry - ly)
     if eyes < 2.0:
         raise _refused("The eyes are in one place")
-    # In the face's own axes: x from the left eye to the right one, y down the face, in eye distances from between the
-    # eyes.
+    # In the axes of the face: x from the left eye to the right eye, y down the face, in eye distances from the middle
+    # between the eyes.
     ax, ay = (rx - lx) / eyes, (ry - ly) / eyes
     cx, cy = (lx + rx) / 2, (ly + ry) / 2
     own = [(((x - cx) * ax + (y - cy) * ay) / eyes, ((y - cy) * ax - (x - cx) * ay) / eyes) for x, y in px]

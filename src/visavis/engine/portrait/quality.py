@@ -1,8 +1,7 @@
-"""What a photo is like as the source of an avatar: what was found, what had to be guessed, and what would make a better
-one, in plain words.
+"""Remarks on a photo as the source of an avatar: what was found, what had to be guessed, and what would be better.
 
-Every remark has a stable code. It is measured on a chip: the face upright and always of one size, so that a threshold
-means the same on every photo. The thresholds were set on 116 real, painted and drawn faces and 43 variants of them
+Every remark has a stable code. Faces are measured on a *chip*: the upright face at one fixed size, so that a threshold
+means the same for every photo. The thresholds were set with 116 real, painted and drawn faces and 43 variants of them
 (docs/decisions/0012).
 """
 
@@ -19,27 +18,28 @@ from visavis.engine.portrait.face import FoundFace
 from visavis.engine.portrait.report import Remark
 
 CHIP_SIDE_PX, CHIP_EYES_PX = 256, 80.0  # eyes at (128, 96), 80 px apart
-# between the eyes in the photo: below, lips are guessed; below, they are soft at full size
+# Eye distances in the photo. Below the first, lips are guessed; below the second, they are soft at full size.
 SMALL_PX, SMALLISH_PX = 28.0, 55.0
 TURNED_DEG, FAR_TURNED_DEG = 14.0, 24.0
 TILTED_DEG, UP_DOWN_DEG = 8.0, 24.0
-# deviation of the Laplacian of a face 128 px wide, relative to its light: sharp ones have 0.09 to 0.5, blurred ones up
-# to 0.04
+# Standard deviation of the Laplacian of a face 128 px wide, divided by the light of the face. Sharp faces have 0.09 to
+# 0.5, blurred ones up to 0.04.
 BLURRED = 0.05
-DARK, BURNT = 95.0, 0.2  # the 95th percentile of a face's light (0 to 255); the share of it that is white
-ONE_SIDED = 2.0  # the lighter cheek's light, relative to the other's
-RIM, BRIDGE = 0.6, 0.6  # slopes across the lower rims and the bridge of spectacles, relative to the face's light
-# the bright end of eyes behind dark glasses, relative to the face's light: alone, and with rims that stand out
+DARK, BURNT = 95.0, 0.2  # the 95th percentile of the light of a face (0 to 255), and the share of a face that is white
+ONE_SIDED = 2.0  # the light of the brighter cheek, divided by that of the darker one
+RIM, BRIDGE = 0.6, 0.6  # slopes across the lower rims and the bridge of glasses, divided by the light of the face
+# The 95th percentile of eyes behind dark glasses, divided by the light of the face: without visible rims, and with
+# them.
 SHADED_EYES = 0.55, 0.72
-CLOSED = 0.13  # the height of an open eye, relative to its width
-BUSY = 11.0  # mean slope of what is behind the person, levels a px
-EDGE = 0.10  # how near to the photo's edge a face counts as cut, in eye distances
+CLOSED = 0.13  # the least height of an open eye, divided by its width
+BUSY = 11.0  # mean slope of the background, in levels per px
+EDGE = 0.10  # a face this near to the edge of the photo is cut off, in eye distances
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traits:
-    """What of a face changes how it may be moved. `lids`: how far each eye, the viewer's left first, may blink and
-    look: 1 freely, 0 not at all.
+    """Properties of a face that limit its motion. `lids`: how far each eye, the viewer's left one first, may blink and
+    look around: 1 freely, 0 not at all.
     """
 
     lids: tuple[float, float] = (1.0, 1.0)
@@ -47,8 +47,8 @@ class Traits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chip:
-    """The face upright at one size: `grey` float32 (256, 256), slightly smoothed; `points` float32 (478, 2) in px of
-    it; `light`: its usual level.
+    """The upright face at one fixed size: `grey` float32 (256, 256); `points` float32 (478, 2) in px of it; `light`:
+    its median level.
     """
 
     grey: NDArray[np.float32]
@@ -81,8 +81,8 @@ def take_chip(picture: NDArray[np.uint8], face: FoundFace) -> Chip:
 
 
 def remarks_on_face(chip: Chip, face: FoundFace, eye_distance_px: float) -> tuple[list[Remark], Traits]:
-    """Return what is to be said of the face itself; `eye_distance_px` in the photo as it came, `face` as it was found
-    there.
+    """Return the remarks on the face. `face` is as it was found in the photo, `eye_distance_px` in px of the original
+    photo.
     """
     said = _size(eye_distance_px) + _hold(face) + _sharpness(chip, eye_distance_px) + _light(chip)
     eyes, traits = _eyes(chip)
@@ -95,7 +95,7 @@ def remarks_on_face(chip: Chip, face: FoundFace, eye_distance_px: float) -> tupl
 def remarks_on_surroundings(
     picture: NDArray[np.uint8], matte: NDArray[np.uint8], face: FoundFace, *, cut_out_given: bool
 ) -> list[Remark]:
-    """Return what is to be said of the framed picture around the face. `face` is measured in `picture`."""
+    """Return the remarks on the framed picture around the face. `face` is measured in `picture`."""
     said: list[Remark] = []
     height, width = matte.shape
     unit = face.eye_distance_px
@@ -117,7 +117,7 @@ def remarks_on_surroundings(
     if cut_out_given:
         return [
             *said,
-            Remark.found("CUT_OUT", "The picture is see-through around the person: it was taken at its word"),
+            Remark.found("CUT_OUT", "The picture is transparent around the person: its own outline is used"),
         ]
     said.append(Remark.guessed("BACKGROUND_CONTINUED", "What is hidden behind the head is continued from around it"))
     outside = cv2.erode((matte < 8).astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
@@ -131,9 +131,7 @@ def remarks_on_surroundings(
 
 
 def remarks_on_mouth(parted: float, has_teeth: bool) -> list[Remark]:
-    """Return what is to be said of the mouth. `parted`: how far the lips were apart, in distances of the outer eye
-    corners.
-    """
+    """Return the remarks on the mouth. `parted`: the gap between the lips, in distances of the outer eye corners."""
     said: list[Remark] = []
     if parted > 0.2:
         advice = "A photo with closed or nearly closed lips rests more naturally"
@@ -202,12 +200,12 @@ def _hold(face: FoundFace) -> list[Remark]:
             )
         )
     if face.quarter_turns:
-        said.append(Remark.found("PHOTO_TURNED", "The photo lay on its side or its head: it was turned upright"))
+        said.append(Remark.found("PHOTO_TURNED", "The photo was sideways or upside down: it was turned upright"))
     if face.others:
         said.append(
             Remark.noted(
                 "OTHER_FACES",
-                "There are other, lesser faces: the most prominent one was taken",
+                "There are other, less prominent faces: the most prominent one is used",
                 "Crop the photo to one person",
             )
         )
@@ -216,7 +214,7 @@ def _hold(face: FoundFace) -> list[Remark]:
 
 def _sharpness(chip: Chip, eye_distance_px: float) -> list[Remark]:
     if eye_distance_px < SMALL_PX:
-        return []  # said already: enlarged is soft
+        return []  # FACE_SMALL says already that it looks soft
     small = cv2.resize(chip.grey, (128, 128), interpolation=cv2.INTER_AREA)
     if float(cv2.Laplacian(small, cv2.CV_32F)[30:100, 30:98].std()) >= BLURRED * chip.light:
         return []
@@ -286,7 +284,7 @@ def _eyes(chip: Chip) -> tuple[list[Remark], Traits]:
 
 
 def _has_beard(chip: Chip) -> bool:
-    """Whether chin or upper lip are much darker, or of much finer grain, than the cheeks."""
+    """Whether the chin or the upper lip is much darker than the cheeks, or has much more fine detail."""
     fine = np.abs(chip.grey - cv2.GaussianBlur(chip.grey, (0, 0), 2.0))
 
     def around(image: NDArray[np.float32], indices: tuple[int, ...], reach: int = 7) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""What was found in a photo: the report that is told to whoever sent it, and kept beside the avatar (REPORT_NAME)."""
+"""The report on a photo. Its sender can read it; it is kept with the look (REPORT_NAME)."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import json
 from dataclasses import asdict, dataclass, fields
 from typing import Literal
 
-# in the pack's folder: the framed photo, and its 500 x 500 preview
-IMAGE_NAME, PREVIEW_NAME = "image.jpg", "preview.jpg"
+IMAGE_NAME, PREVIEW_NAME = "image.jpg", "preview.jpg"  # the framed photo, and its preview of 500 x 500
 REPORT_NAME = "report.json"
 
 Verdict = Literal["good", "fair", "poor"]
@@ -15,7 +14,7 @@ Verdict = Literal["good", "fair", "poor"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remark:
-    """One thing about a photo. `code` is stable; `message` and `suggestion` are for a person, the latter None where
+    """One remark on a photo. `code` is stable; `message` and `suggestion` are for a person. `suggestion`: None if
     nothing needs to be better.
     """
 
@@ -31,12 +30,12 @@ class Remark:
 
     @classmethod
     def noted(cls, code: str, message: str, suggestion: str) -> Remark:
-        """What could be better, but does little harm."""
+        """A weakness that does little harm."""
         return cls(code=code, kind="found", severity="info", message=message, suggestion=suggestion)
 
     @classmethod
     def warned(cls, code: str, message: str, suggestion: str) -> Remark:
-        """What will be seen in the avatar."""
+        """A weakness that will be visible in the avatar."""
         return cls(code=code, kind="found", severity="warning", message=message, suggestion=suggestion)
 
     @classmethod
@@ -46,11 +45,11 @@ class Remark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparationReport:
-    """What became of a photo.
+    """The report.
 
-    `photo_width_px`, `photo_height_px`, `photo_eye_distance_px`: of the photo as it came, upright; the angles too, in
-    degrees, 0 when facing the camera. `width_px`, `height_px`, `eye_distance_px`: of the framed picture. `steps_ms`:
-    where the worker's time went, process start left out.
+    `photo_width_px`, `photo_height_px`, `photo_eye_distance_px` and the angles are those of the original photo,
+    upright; angles in degrees, 0 for a face that looks into the camera. `width_px`, `height_px`, `eye_distance_px`: of
+    the framed picture. `steps_ms`: how long each step in the sandbox took, without the start of the process.
     """
 
     photo_width_px: int
@@ -67,7 +66,7 @@ class PreparationReport:
 
     @property
     def verdict(self) -> Verdict:
-        """How good an avatar to expect, by the number of warnings."""
+        """How good the avatar will be, by the number of warnings."""
         warnings = sum(remark.severity == "warning" for remark in self.remarks)
         return "good" if warnings == 0 else "fair" if warnings <= 2 else "poor"
 

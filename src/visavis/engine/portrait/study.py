@@ -1,4 +1,4 @@
-"""What is found in a photo before anything is baked: the hand-over from finding the face to baking the avatar pack."""
+"""The portrait study: what is found in a photo, and what the avatar pack is baked from."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ LANDMARK_COUNT = 478  # 468 of the face mesh, then 5 of each iris
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PortraitStudy:
-    """One upright, level portrait and what is known of it. All arrays share the height H and width W of `picture`; W <=
-    1200.
+    """One upright, level portrait. All arrays have the height H and the width W of `picture`; W <= 1200.
 
     `picture`: uint8 (H, W, 3), RGB, EXIF orientation applied, rolled level (eyes horizontal) when the tilt was more
     than 2 degrees. `landmarks`: float32 (478, 3), MediaPipe Face Mesh with irises: x, y in px of `picture`, z in px too
