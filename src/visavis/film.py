@@ -1,4 +1,4 @@
-"""Films: MP4 files with one line of pictures and one of sound, written as the pictures come."""
+"""Writes films: MP4 files with pictures and mono sound."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ QUALITY = "17"  # x264's constant rate factor: no loss that an eye sees
 class FilmWriter:
     """An MP4 (H.264, AAC) that is being written. Pictures and sound both begin at time 0.
 
-    It is written beside `path` and renamed to it by `close`; `discard` removes it. As a context it closes at the end
-    and discards after an error, so a film that fails half-way leaves no file, and an older one as it was.
+    The film is written beside `path`; `close` renames it to `path`, `discard` removes it. A `with` block closes it at
+    the end, and discards it after an error: then no part of it is left, and an older film at `path` is unchanged.
     """
 
     def __init__(
@@ -32,12 +32,14 @@ class FilmWriter:
         ticks_hz: int,
         preset: Literal["superfast", "veryfast"] = "veryfast",
     ) -> None:
-        """`ticks_hz`: the unit of the pictures' times. `preset`: x264's, faster for a larger file."""
+        """`ticks_hz`: ticks per second, the unit of the times of pictures. `preset`: of x264; a faster one makes a
+        larger file.
+        """
         self.width_px, self.height_px, self.pictures = width_px, height_px, 0
         self._path, self._partial = path, path.with_name(f".{path.name}.part")
         self._box = av.open(str(self._partial), "w", format="mp4", options={"movflags": "+faststart"})
         options = {"preset": preset, "crf": QUALITY, "bf": "0", "threads": "1"}
-        # the rate is a hint for the bit rate's control: times are those that pictures come with
+        # The rate is only a hint for the encoder; every picture has its own time.
         self._video = self._box.add_stream("libx264", rate=min(ticks_hz, 25), options=options)
         self._video.width, self._video.height, self._video.pix_fmt = width_px, height_px, "yuv420p"
         self._tick = self._video.codec_context.time_base = Fraction(1, ticks_hz)
@@ -48,7 +50,7 @@ class FilmWriter:
         self._open = True
 
     def write_sound(self, pcm: NDArray[np.int16], rate_hz: int) -> None:
-        """Take the whole sound, int16 (n,), once: before the pictures, or after them."""
+        """Write the whole sound, int16 (n,). Call it once, before the first picture or after the last one."""
         if len(pcm):
             frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(pcm).reshape(1, -1), format="s16", layout="mono")
             frame.sample_rate, frame.pts, frame.time_base = rate_hz, 0, Fraction(1, rate_hz)
@@ -58,8 +60,8 @@ class FilmWriter:
         self._sound += self._audio.encode(None)
 
     def write_picture(self, i420: NDArray[np.uint8], *, at: int) -> None:
-        """Take the next picture, uint8 (height * 3 // 2, width). `at`: when it is seen, in ticks; one that is not later
-        than the picture before is seen one tick after it. One of another size is scaled.
+        """Write the next picture, uint8 (height * 3 // 2, width). `at`: its time, in ticks. If that is not later than
+        the picture before, the picture comes one tick after it. A picture of another size is scaled.
         """
         frame = av.VideoFrame.from_ndarray(i420, format="yuv420p")
         self._at = max(at, self._at + 1)
@@ -70,7 +72,7 @@ class FilmWriter:
             self._box.mux(self._sound.pop(0))
 
     def close(self) -> None:
-        """Write what is left and put the film into its place. A second call changes nothing."""
+        """Write the rest, and rename the film to `path`. A second call does nothing."""
         if not self._open:
             return
         try:
@@ -84,7 +86,7 @@ class FilmWriter:
         self._open = False
 
     def discard(self) -> None:
-        """Leave no film; nothing happens to one that is closed."""
+        """Remove the unfinished film. A closed film is not changed."""
         if self._open:
             self._open = False
             self._box.close()

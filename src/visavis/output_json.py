@@ -1,11 +1,11 @@
-"""How clients write an output, and changes to one, in JSON; REST and the channel take the same.
+"""Reads and writes outputs in the JSON of the API; REST and the channel have the same form.
 
     {"background": {"type": "color", "color": "#1a2b3c"},
      "framing": {"zoom": 1.2},
      "emotion": {"name": "happy", "weight": 0.6}}
 
-Each member may be left out, which leaves it as it is, or null, which makes it what it is by default. Unknown members
-are refused. A background is an object with a `type`:
+A member that is left out does not change; null sets its default. Unknown members are refused. A background is an object
+with a `type`:
 
     {"type": "photo"}                              the photo's own (the default)
     {"type": "color", "color": "#1a2b3c"}          one colour; "#abc" is short for "#aabbcc"
@@ -34,21 +34,23 @@ _HEX = re.compile(r"#(?:[0-9a-fA-F]{3}|[0-9a-fA-F]{6})")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PictureSource:
-    """A picture that a client wants as a background: its http(s) address, or base64."""
+    """The picture that a client sent for a background: an http(s) address, or base64."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputChange:
-    """What a client wants to be different; None where nothing."""
+    """A change of an output. None: no change."""
 
     background: Backdrop | PictureSource | None = None
     framing: Framing | None = None
     mood: Mood | None = None
 
     def made_to(self, output: Output, *, picture_id: str | None = None) -> Output:
-        """Return the output with this change. `picture_id`: the name of the picture that came of a PictureSource."""
+        """Return the output after this change. `picture_id`: the name of the picture, if `background` is a
+        PictureSource.
+        """
         if isinstance(self.background, PictureSource):
             output = replace(output, backdrop=Backdrop(kind="image", picture_id=picture_id))
         elif self.background is not None:
@@ -76,7 +78,7 @@ def read_output(value: Any) -> OutputChange:
 
 
 def write_output(output: Output) -> dict[str, Any]:
-    """Return the JSON that a client is told; of an image only that there is one."""
+    """Return the JSON that clients get. It does not contain the picture of a background."""
     background: dict[str, Any] = {"type": output.backdrop.kind}
     if output.backdrop.color is not None:
         background["color"] = "#{:02x}{:02x}{:02x}".format(*output.backdrop.color)
@@ -164,12 +166,10 @@ def _write_mood(mood: Mood) -> dict[str, Any]:
 
 
 def _is_number(value: object) -> bool:
-    """Whether it is a number of a size that may be meant; integers of any length come in, and not all
-    become a float.
-    """
+    """Whether it is a number of a plausible size. JSON has integers of any length, and not all become a float."""
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e9
 
 
 def _shown(name: object) -> str:
-    """Return an unknown member's name as an error may repeat it: not at any length, and fit for UTF-8."""
+    """Return the name of an unknown member for an error message: short, and valid UTF-8."""
     return str(name)[:64].encode(errors="replace").decode()

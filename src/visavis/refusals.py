@@ -1,7 +1,6 @@
-"""What the engine refuses, as this service tells its clients: the engine's errors become those of errors.py, which know
-their HTTP status.
+"""Translates the errors of the engine into those of errors.py, which have a code and an HTTP status.
 
-Every edge at which the service or a stage calls the engine for a client uses `engine_errors_told`.
+The service and the stage use `engine_errors_told` wherever they call the engine for a client.
 """
 
 from __future__ import annotations
@@ -49,7 +48,7 @@ def as_told(error: EngineError) -> VisavisError:
 
 @contextmanager
 def engine_errors_told() -> Iterator[None]:
-    """Raise `as_told` of what the engine raises within."""
+    """Translate each error of the engine that is raised inside."""
     try:
         yield
     except EngineError as error:

@@ -14,7 +14,7 @@ from visavis.errors import AvatarNotFound, ImageTooLarge, PortraitRefused
 from visavis.store.records import AvatarRecord, KeyRecord
 
 _DATA_URL = re.compile(r"data:[\w.+-]*/?[\w.+-]*(?:;[\w.+=-]+)*;base64,", re.ASCII | re.IGNORECASE)
-_LONGEST_ID = 128  # anything longer that is no address is an image
+_LONGEST_ID = 128  # longer text that is not an address must be an image
 DEFAULT_NAME = "My avatar"
 
 
@@ -36,11 +36,11 @@ def decode_base64_image(text: str) -> bytes:
 
 
 async def read_image(text: str) -> bytes:
-    """Return the image at an http(s) address, or of base64 with or without its data: prefix. Raises `PortraitRefused`
-    and its kin.
+    """Return the image at an http(s) address, or in base64 with or without the data: prefix. Raises the
+    `PortraitRefused` family.
     """
     if text.lower().startswith(("http://", "https://")):
-        # an HTTP client is much to carry for a server that may never fetch
+        # The HTTP client needs much memory, and many servers never fetch anything.
         from visavis.avatars.fetch import fetch_image
 
         return await fetch_image(text, max_bytes=MAX_IMAGE_BYTES)
@@ -48,9 +48,9 @@ async def read_image(text: str) -> bytes:
 
 
 async def avatar_from_text(avatars: Avatars, key: KeyRecord, text: str) -> AvatarRecord:
-    """Return the look that the own-room dialect's `avatar` names, making one of an image first.
+    """Return the look that `avatar` of the own-room dialect names. An image becomes a new look first.
 
-    Raises `NotFound`, `AccessDenied`, `PortraitRefused` and its kin, `NoCapacity`.
+    Raises `NotFound`, `AccessDenied`, the `PortraitRefused` family, `NoCapacity`.
     """
     if text.lower().startswith(("http://", "https://")):
         return await avatars.add_from_url(key, text, name=DEFAULT_NAME)

@@ -1,4 +1,4 @@
-"""The seven points of a face as clients write them, in JSON: {"left_eye": [0.4, 0.3], "right_eye": [0.6, 0.3], …}."""
+"""Reads the seven points of a face in the JSON of the API: {"left_eye": [0.4, 0.3], "right_eye": [0.6, 0.3], …}."""
 
 from __future__ import annotations
 

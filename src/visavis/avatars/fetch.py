@@ -1,7 +1,8 @@
-"""An image from an address that a stranger chose, without letting the stranger reach into our network.
+"""Fetches an image from an address that a stranger chose. The stranger must not reach our own network.
 
-The name is resolved first, every address it has is checked, and the connection goes to a checked address, so that a
-second resolution cannot change the answer. Redirects are followed by hand and checked alike. Time and size are bounded.
+The host name is resolved first, and all its addresses are checked. The connection goes to a checked address, so a
+second resolution cannot change the result. Redirects are followed here and checked in the same way. Time and size are
+bounded.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ _NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052
 
 
 def is_public(address: Address) -> bool:
-    """Whether the address is one of the public internet's, seen through its IPv6 disguises (mapped, 6to4, Teredo,
-    NAT64).
+    """Whether the address belongs to the public internet. IPv4 addresses inside IPv6 ones (mapped, 6to4, Teredo, NAT64)
+    are checked too.
     """
     if isinstance(address, IPv6Address):
         if address in _NAT64:  # how an IPv6-only network reaches IPv4
@@ -37,7 +38,7 @@ def is_public(address: Address) -> bool:
 
 
 async def resolve(host: str, port: int) -> list[str]:
-    """Every address of a name, by the system's resolver."""
+    """Return all addresses of a name, from the resolver of the system."""
     found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [sockaddr[0] for *_, sockaddr in found]
 
@@ -54,7 +55,7 @@ async def fetch_image(
     resolve: Resolve = resolve,
     allowed: Callable[[Address], bool] = is_public,
 ) -> bytes:
-    """Return what the address holds. Raises `PortraitRefused` (IMAGE_URL_REFUSED) and `ImageTooLarge`."""
+    """Return the content at the address. Raises `PortraitRefused` (IMAGE_URL_REFUSED) and `ImageTooLarge`."""
     with anyio.move_on_after(timeout_s):
         try:
             async with httpx.AsyncClient(trust_env=False, follow_redirects=False, timeout=timeout_s) as client:
@@ -72,7 +73,7 @@ async def fetch_image(
 async def _fetch_once(
     client: httpx.AsyncClient, url: str, *, max_bytes: int, resolve: Resolve, allowed: Callable[[Address], bool]
 ) -> bytes | str:
-    """One request: the body, or the address that it redirects to."""
+    """Make one request. Return the body, or the address to which it redirects."""
     target = httpx.URL(url)
     if target.scheme not in ("http", "https") or not target.host:
         raise _refused("The image's address must start with http:// or https://")

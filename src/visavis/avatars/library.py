@@ -1,5 +1,5 @@
-"""The avatars that come with the server: prepared at first start, kept over restarts, prepared again when the picture
-or Visavis itself changed.
+"""The avatars that come with the server. They are prepared at the first start, and again when a picture or the version
+of Visavis has changed.
 """
 
 from __future__ import annotations
@@ -26,11 +26,12 @@ async def install_library(
     portraits: Sequence[LibraryPortrait] = PORTRAITS,
     on_default: Callable[[AvatarRecord], Awaitable[None]] | None = None,
 ) -> AvatarRecord | None:
-    """Install or refresh every portrait, the default one first; return the default one's look, None when it could not
-    be prepared.
+    """Install or refresh all portraits, the default one first. Return the default look, None if it could not be
+    prepared.
 
-    `on_default` is awaited as soon as that one is there. Lists show the newest avatars first: new ones get their ids so
-    that lists keep the order of `portraits`, characters and looks. Portraits of one name become looks of one character.
+    `on_default` is awaited as soon as the default look is ready. Lists show the newest avatars first, so new ids are
+    given in such an order that lists keep the order of `portraits`. Portraits of one name become looks of one
+    character.
     """
     stored = await avatars.of_library()
     looks = {avatar.library_name: avatar for avatar in stored if avatar.parent_id is not None}

@@ -7,10 +7,10 @@ knows where they lie.
         packs/<digest>/     the pack, named by its content (engine/pack_ref.py): what a stage reads
         .staged-<name>/     a preparation that is not complete yet
 
-A look changes in one step. A preparation is written aside, then moved under its names, and only then does current.json,
-which is replaced atomically, name it: whoever reads, and whoever is killed half-way, leaves or finds the look as it was
-or as it is now. What current.json does not name any more is removed by the second sweep that finds it, since a session
-that is starting may have been told of it.
+A look changes in one step. A preparation is written aside and moved to its names; then current.json is replaced
+atomically, and names it. So a reader finds the old look or the new one, never a part, and a server that is killed at
+any point leaves one of the two. Files that current.json does not name any more are removed by the second sweep that
+finds them: a session that is starting may still need them.
 """
 
 from __future__ import annotations
@@ -67,19 +67,21 @@ class LookFiles:
         return ref.folder_in(self._folder)
 
     async def source(self, look_id: str) -> tuple[bytes, bytes | None] | None:
-        """Return the photo that the look can be made of again and the points that go with it, None where there is no
-        photo. A look of before photos were kept gives its framed picture, which is nearly as good.
+        """Return the photo from which the look can be made again, and its points; None if there is no photo. Older
+        looks have no photo: their framed picture takes its place, which is nearly as good.
         """
         return await run_sync(self._source, look_id)
 
     async def read(self, look_id: str, name: str) -> bytes | None:
-        """Return the content of one of PORTRAIT_FILES, None where the look has none."""
+        """Return the content of one of PORTRAIT_FILES, None if the look does not have it."""
         assert name in PORTRAIT_FILES, name
         return await run_sync(self._read, look_id, name)
 
     @asynccontextmanager
     async def staging(self, look_id: str) -> AsyncIterator[Path]:
-        """Give an empty folder for a preparation of the look. What `publish` has not taken is removed."""
+        """Provide an empty folder for a preparation of the look. At the end, everything in it that `publish` did not
+        take is removed.
+        """
         staged = self._folder / look_id / f"{_STAGED}{secrets.token_hex(8)}"
         self._staged.add(staged)
         try:
@@ -91,17 +93,17 @@ class LookFiles:
             self._staged.discard(staged)
 
     async def publish(self, look_id: str, staged: Path, *, photo: bytes, points: str | None = None) -> PackRef:
-        """Make the staged preparation the look's: its pack and portrait from now on. `photo` and `points`: what it was
-        made of, kept so that it can be made again. Raises OSError: then the look is as it was.
+        """Make the staged preparation the current one of the look. `photo` and `points`: its source, kept so that it
+        can be made again. Raises OSError; then the look has not changed.
         """
         return await run_sync(self._publish, look_id, staged, photo, points)
 
     async def remove(self, look_id: str) -> None:
-        """Remove everything of a look; nothing happens where there is nothing."""
+        """Remove all files of a look. A look without files is not an error."""
         await run_sync(self._remove, look_id)
 
     async def sweep(self, *, spared: set[str]) -> None:
-        """Remove what the last sweep has found replaced or left half-made, but nothing of the looks `spared`."""
+        """Remove the replaced and unfinished files that the sweep before found, except those of the looks `spared`."""
         await run_sync(self._sweep, spared)
 
     # --- in threads
@@ -138,7 +140,7 @@ class LookFiles:
         return None
 
     def _portraits(self, look_id: str) -> Iterator[Path]:
-        """Yield the folders in which the look's portrait may be, the likeliest first."""
+        """Yield the folders that may hold the portrait of the look, the likeliest first."""
         look, current = self._folder / look_id, self._current(look_id)
         if current is not None:
             yield look / _PORTRAITS / current.portrait
@@ -147,7 +149,7 @@ class LookFiles:
             yield look / _PORTRAITS / current.portrait
             return
         yield from sorted(look.glob(f"{_PORTRAITS}/*"), key=os.path.getmtime, reverse=True)
-        yield look  # where portraits lay before they had folders of their own
+        yield look  # older looks have their portrait here
 
     def _stage(self, staged: Path) -> None:
         with self._changing:
@@ -156,7 +158,7 @@ class LookFiles:
     def _unstage(self, staged: Path) -> None:
         with self._changing:
             shutil.rmtree(staged, ignore_errors=True)
-            with suppress(OSError):  # a look that has nothing else was never there
+            with suppress(OSError):  # removes the folder of a look that has no other files
                 staged.parent.rmdir()
 
     def _remove(self, look_id: str) -> None:
@@ -186,7 +188,7 @@ class LookFiles:
                 _flush(folder)
             named = {"version": ref.version, "digest": ref.digest, "portrait": portrait.name}
             _replace(look / _CURRENT, json.dumps(named).encode())
-            self._unnamed -= {pack, portrait}  # it may be a pack that was replaced before
+            self._unnamed -= {pack, portrait}  # this pack may have been replaced before, and have come back
             if self._replaced is not None:
                 self._replaced.add(look_id)
         return ref
@@ -209,16 +211,18 @@ class LookFiles:
         if not look.is_dir():
             return []
         unnamed = [path for path in look.glob(f"{_STAGED}*") if path not in self._staged]
-        if current is None:  # nothing says what is needed
+        if current is None:  # then any of the files may be needed
             return unnamed
         kept = {self.pack_folder(current.pack), look / _PORTRAITS / current.portrait}
         unnamed += [path for kind in (_PACKS, _PORTRAITS) for path in look.glob(f"{kind}/*") if path not in kept]
-        # where portraits and packs lay before they had folders of their own
+        # older looks have their portrait and pack here
         return unnamed + [look / name for name in (*PORTRAIT_FILES, "pack") if (look / name).exists()]
 
 
 def _put_right(pack: Path, staged: Path) -> None:
-    """Replace the files of a pack by the same ones, one by one: they may be damaged, or of no use."""
+    """Repair a pack: replace its files, which may be damaged, by the staged ones, and remove files that do not belong
+    to it.
+    """
     for file in pack.iterdir():
         if not (staged / file.name).exists():
             file.unlink()
@@ -228,7 +232,7 @@ def _put_right(pack: Path, staged: Path) -> None:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    """Write a file so that a reader, and a machine that loses power, has the old content or the new one whole."""
+    """Replace a file atomically: even if the machine loses power, it has the whole old content or the whole new one."""
     partial = path.with_name(f".{path.name}.part")
     with partial.open("wb") as file:
         file.write(content)
@@ -239,7 +243,7 @@ def _replace(path: Path, content: bytes) -> None:
 
 
 def _flush(path: Path) -> None:
-    """Have the disk keep a file, or the names in a folder."""
+    """Write a file, or the names in a folder, from the cache of the system to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

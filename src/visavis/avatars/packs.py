@@ -1,4 +1,4 @@
-"""The packs of this server's avatars, for commands that run beside the server or without it."""
+"""Finds the packs of this server's avatars, for commands that run without the server."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from visavis.store.database import Database
 
 
 def find_pack(avatar_id: str, settings: Settings) -> Path | None:
-    """Return the pack folder of a look, or of a character's first look, in the data folder; None for any other text.
-    Raises `PackUnreadable` where the look's pack must be made again: a server does that when it needs it.
+    """Return the folder of the pack of a look, or of a character's first look; None for any other text. Raises
+    `PackUnreadable` if the pack must be made again, which only a server does.
     """
     if not is_id("avat", avatar_id):
         return None

@@ -1,4 +1,4 @@
-"""A photo becomes an avatar pack, a bounded number at a time."""
+"""Prepares photos for avatars, a bounded number at the same time."""
 
 from __future__ import annotations
 
@@ -13,18 +13,17 @@ from visavis.refusals import engine_errors_told
 
 
 class Prepare(Protocol):
-    """Prepare a photo: write the pack, `image.jpg` (at most 1200 px wide), `preview.jpg` (500x500) and `report.json`
-    into a folder.
+    """Prepare a photo: write the pack, `image.jpg` (at most 1200 px wide), `preview.jpg` (500 x 500) and `report.json`
+    into the empty folder `out_dir`.
 
-    `points` say where the face is; without them it is found. Raises `PortraitRefused`. Decoding happens in a process of
-    its own (engine/pack/prepare.py).
+    `points`: where the face is; without them it is found. Raises `PortraitRefused`.
     """
 
     async def __call__(self, image: bytes, out_dir: Path, *, points: SevenPoints | None = None) -> object: ...
 
 
 async def prepare_with_engine(image: bytes, out_dir: Path, *, points: SevenPoints | None = None) -> object:
-    """The real preparation; imported when first used, as the service itself needs nothing of it."""
+    """Prepare with the engine. It is imported here because the service itself does not need it."""
     from visavis.engine.pack.prepare import prepare_avatar_async
 
     with engine_errors_told():
@@ -41,8 +40,8 @@ class Preparation:
         self._waiting = 0
 
     async def run(self, image: bytes, out_dir: Path, *, points: SevenPoints | None = None) -> None:
-        """Prepare `image` into the empty folder `out_dir`. Raises `PortraitRefused`, and `NoCapacity` when too many
-        wait already.
+        """Prepare `image` into the empty folder `out_dir`. Raises `PortraitRefused`, and `NoCapacity` if too many
+        photos are waiting.
         """
         await self._take_turn()
         try:

@@ -1,4 +1,4 @@
-"""Avatars: who may use which, new ones from photos, and the ones that come with the server."""
+"""Avatars: who may use them, how they are made from photos, and how they end."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:
-    """An avatar as lists show it. `face_id`: the look whose pictures show it; None for a character without looks."""
+    """An avatar in a list. `face_id`: the look whose pictures represent it; None for a character without looks."""
 
     avatar: AvatarRecord
     looks_count: int
@@ -51,8 +51,8 @@ class Avatars:
         self._mending: dict[str, anyio.Lock] = {}  # by look, while its pack is made again
 
     async def pack_ref(self, look_id: str) -> PackRef:
-        """Return the name of the look's pack. Raises `NotFound`, and `PackUnreadable` where it must be made again
-        first (`mend`).
+        """Return the name of the look's pack. Raises `NotFound`, and `PackUnreadable` if the pack must be made again by
+        `mend` first.
         """
         return await self._files.pack_ref(look_id)
 
@@ -80,7 +80,7 @@ class Avatars:
         return avatar
 
     async def look_of(self, key: KeyRecord, avatar_id: str) -> AvatarRecord:
-        """As `to_perform`, but a character stands for its first look: the own-room dialect knows one level only."""
+        """Return a look that the key may use; for a character, its first look. Raises what `to_perform` raises."""
         avatar = await self._accessible(key, avatar_id)
         if avatar.parent_id is not None:
             return avatar
@@ -103,8 +103,8 @@ class Avatars:
     # Lists
 
     async def listed(self, key: KeyRecord, *, parent_id: str | None, characters_only: bool) -> list[Listed]:
-        """What the key may use, its own and public ones, newest first. The looks of one character when `parent_id` is
-        given.
+        """Return the avatars that the key may use (its own and public ones), newest first. With `parent_id`: the looks
+        of that character.
         """
         if parent_id is not None:
             found = await self._store.visible(key.id, parent_id=parent_id)
@@ -117,7 +117,7 @@ class Avatars:
         return await self._with_faces(await self._store.visible("", own=False, level=level, limit=limit))
 
     async def flat(self, key: KeyRecord) -> tuple[list[AvatarRecord], list[AvatarRecord]]:
-        """Looks alone: the public ones, and the key's own."""
+        """Return the public looks, and the key's own looks."""
         public = await self._store.visible(key.id, own=False, level="looks", limit=100)
         return public, await self._store.visible(key.id, public=False, level="looks")
 
@@ -137,8 +137,8 @@ class Avatars:
     async def add_from_url(
         self, key: KeyRecord, url: str, *, name: str, points: SevenPoints | None = None
     ) -> AvatarRecord:
-        """As `add`. Raises `PortraitRefused` with IMAGE_URL_REFUSED too."""
-        # an HTTP client is much to carry for a server that may never fetch
+        """Fetch a photo and make an avatar of it, as `add` does. Raises `ImageUrlRefused` too."""
+        # The HTTP client needs much memory, and many servers never fetch anything.
         from visavis.avatars.fetch import fetch_image
 
         return await self.add(await fetch_image(url, max_bytes=MAX_IMAGE_BYTES), name=name, owner=key, points=points)
@@ -159,12 +159,13 @@ class Avatars:
         new_look_id: str | None = None,
         points: SevenPoints | None = None,
     ) -> AvatarRecord:
-        """Make a character with one look of a photo (or one more look of `character_id`); return the look. `points`:
-        where its face is, if told.
+        """Make a character with one look from a photo, or one more look of `character_id`; return the look. `points`:
+        where the face is; without them it is found.
 
-        Lists show the greatest ids first; `new_character_id` and `new_look_id` say where in them the new ones stand.
+        Lists are sorted by id, the greatest first: `new_character_id` and `new_look_id` set the place of the new
+        avatars.
 
-        Raises `PortraitRefused` and its kin, and `NoCapacity`.
+        Raises the `PortraitRefused` family, and `NoCapacity`.
         """
         if len(image) > MAX_IMAGE_BYTES:
             raise ImageTooLarge(f"The image is larger than {MAX_IMAGE_BYTES // 1_000_000} MB")
@@ -197,8 +198,8 @@ class Avatars:
         return look
 
     async def prepare(self, look_id: str, image: bytes, points: SevenPoints | None = None) -> PackRef:
-        """Prepare a look's pack and pictures, and return the name of the pack. What the look had before stays whole
-        until the new is. Raises `PortraitRefused`, and `NoCapacity`: then a new look leaves nothing behind.
+        """Prepare a look from a photo, and return the name of its pack. The look keeps what it had until the new
+        preparation is complete. Raises the `PortraitRefused` family, and `NoCapacity`; then nothing has changed.
         """
         async with self._files.staging(look_id) as staged:
             await self._preparation.run(image, staged, points=points)
@@ -206,10 +207,10 @@ class Avatars:
             return await self._files.publish(look_id, staged, photo=image, points=told)
 
     async def mend(self, look_id: str) -> None:
-        """Make a look's pack again from its photo: it is damaged, gone or of another version. Several that ask at once
-        wait for one.
+        """Make the pack of a look again from its photo, because it is damaged, missing or of another version. Calls at
+        the same time wait for one preparation.
 
-        Raises `PackUnreadable` where that cannot be done, and `NoCapacity`.
+        Raises `PackUnreadable` if that is not possible, and `NoCapacity`.
         """
         lock = self._mending.setdefault(look_id, anyio.Lock())
         waited = lock.locked()
@@ -236,8 +237,8 @@ class Avatars:
         log.info("avatar_mended", avatar_id=look_id)
 
     async def report(self, key: KeyRecord, avatar_id: str) -> PreparationReport:
-        """Return what was found in the photo of a look, or of a character's first look. Raises `NotFound`,
-        `AccessDenied`, `AvatarNotALook`.
+        """Return the report on the photo of a look, or of a character's first look. Raises `NotFound`, `AccessDenied`,
+        `AvatarNotALook`.
         """
         look = await self.look_of(key, avatar_id)
         stored = await self._files.read(look.id, REPORT)
@@ -249,10 +250,10 @@ class Avatars:
         raise ReportNotFound
 
     async def delete(self, key: KeyRecord, avatar_id: str) -> None:
-        """Delete one of the key's own avatars; a character goes with its looks. Files go once no live session uses
-        them.
+        """Delete an avatar of the key; a character is deleted with its looks. The files are removed by `purge`, when no
+        live session uses them.
 
-        Raises `NotFound`, also for another key's private avatar, and `AccessDenied` for a public one of another's.
+        Raises `NotFound`, also for a private avatar of another key, and `AccessDenied` for a public one of another key.
         """
         avatar = await self.get(avatar_id)
         if avatar is None or (avatar.owner_key_id != key.id and not avatar.is_public):
@@ -262,8 +263,8 @@ class Avatars:
         await self._store.delete(avatar.id, at_ms=now_ms())
 
     async def purge(self, *, spared: set[str]) -> None:
-        """Remove the files of deleted avatars that no live session uses, and packs that were replaced; nothing of any
-        avatar in `spared`.
+        """Remove the files of deleted avatars that no live session uses, and replaced packs; except those of the
+        avatars `spared`.
         """
         for avatar in await self._store.to_purge():
             if avatar.id not in spared:
@@ -272,7 +273,7 @@ class Avatars:
         await self._files.sweep(spared=spared)
 
     async def picture(self, avatar_id: str, name: str) -> bytes:
-        """The JPEG of an avatar, a character's being that of its first look. Raises `NotFound`."""
+        """Return a JPEG of an avatar; for a character, that of its first look. Raises `NotFound`."""
         avatar = await self.get(avatar_id)
         data = None
         if avatar is not None:

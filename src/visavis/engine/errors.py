@@ -1,5 +1,5 @@
-"""What the engine raises. Its errors say what is wrong, and nothing of HTTP or of a channel: whoever calls the engine
-for clients translates them (visavis/refusals.py).
+"""The errors of the engine. They know nothing of HTTP or of the channel; the service translates them for its clients
+(visavis/refusals.py).
 
     EngineError
     ├── ImageRefused        an image that cannot be used; `reason` says why
@@ -9,7 +9,7 @@ for clients translates them (visavis/refusals.py).
     ├── AudioUnreadable     a sound file
     └── PhonesUnreadable    a file of phones with their times
 
-A value that is given a wrong part raises ValueError.
+Invalid arguments raise ValueError.
 """
 
 from __future__ import annotations
@@ -64,4 +64,4 @@ class AudioUnreadable(EngineError):
 
 
 class PhonesUnreadable(EngineError):
-    """A file of phones with a line that cannot be followed."""
+    """A file of phones that cannot be read, or has an invalid line."""

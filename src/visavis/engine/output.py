@@ -1,4 +1,4 @@
-"""How a session looks: what is behind the person, how near they are, and the mood they are in."""
+"""The output of a session: its background, framing and mood."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Output:
     mood: Mood = NEUTRAL
 
     def plain(self) -> dict[str, Any]:
-        """Return what `from_plain` reads: for the way to a stage, and for the store."""
+        """Return the output as plain values, for the store; `from_plain` reads them."""
         return {"backdrop": self.backdrop.plain(), "framing": self.framing.plain(), "mood": list(self.mood.weights())}
 
     @classmethod

@@ -1,6 +1,7 @@
-"""How avatar packs and background pictures are named: by their content, so that a name means the same on every machine.
+"""Names of avatar packs and background pictures. They are made from the content, so they mean the same on every
+machine.
 
-Standard library alone: the service names packs and pictures, and carries no pixels.
+This module uses the standard library only, so that the service can name packs and pictures without loading pixels.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ _PICTURE_ID = re.compile(r"pict_[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackRef:
-    """One avatar pack by name. `avatar_id`: the look that it shows; `version`: the format that it is written in
-    (FORMAT_VERSION); `digest`: what `digest_of` says of its files.
+    """The name of an avatar pack. `avatar_id`: the look; `version`: the version of the pack's format (FORMAT_VERSION);
+    `digest`: the result of `digest_of`.
 
-    Raises ValueError for what could not be such a name: names come over the wire, and become paths and URLs.
+    Raises ValueError for an invalid id or digest: names come from other machines, and become paths and URLs.
     """
 
     avatar_id: str
@@ -36,12 +37,12 @@ class PackRef:
             raise ValueError(f"{self.digest[:64]!r} is not a digest")
 
     def folder_in(self, avatars_dir: Path) -> Path:
-        """Return where the pack lies in a folder of avatars: <avatar_id>/packs/<digest>."""
+        """Return the folder of the pack: <avatars_dir>/<avatar_id>/packs/<digest>."""
         return avatars_dir / self.avatar_id / "packs" / self.digest
 
 
 def digest_of(folder: Path) -> str:
-    """Return the digest of the pack in `folder`: the SHA-256, in hex, over its files, and over no other file there.
+    """Return the digest of the pack in `folder`: the SHA-256, in hex, of its files. Other files do not count.
 
     The files are those of PACK_FILES that exist, in that order. Each gives its name in ASCII, a zero byte, its size
     in bytes as 8 bytes big-endian, and its content. Raises OSError when a file cannot be read or pack.npz is missing.
@@ -63,5 +64,5 @@ def picture_id_of(jpeg: bytes) -> str:
 
 
 def is_picture_id(text: str) -> bool:
-    """Whether the text could be the name of a picture; anything else must not become a path."""
+    """Whether the text has the form of a picture's name. Other text must not become a path."""
     return _PICTURE_ID.fullmatch(text) is not None

@@ -1,5 +1,5 @@
-"""The pictures behind sessions: fetched or decoded when a client gives one, kept while the session lives, and gone with
-it.
+"""The background pictures of sessions: fetched and decoded when a client sends one, kept while the session lives, then
+removed.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ AT_ONCE, WAITING = 2, 8
 FOLDER = "sessions"
 
 ReadSource = Callable[[str], Awaitable[bytes]]
-"""Return the bytes behind an address or base64. Raises the `PortraitRefused` family."""
+"""Return the image at an address, or in base64. Raises the `PortraitRefused` family."""
 ReadPicture = Callable[[bytes], Awaitable[bytes]]
-"""Decode a stranger's picture in a process of its own and return it as a JPEG. Raises the `PortraitRefused` family."""
+"""Decode a stranger's image in the sandbox and return it as a JPEG. Raises the `PortraitRefused` family."""
 
 
 async def read_with_engine(image: bytes) -> bytes:
-    """The real reading; imported when first used, as the service itself needs nothing of it."""
+    """Decode with the engine. It is imported here because the service itself does not need it."""
     from visavis.engine.images.picture import read_picture
 
     with engine_errors_told():
@@ -40,7 +40,7 @@ async def read_with_engine(image: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """A background picture that was decoded and is safe. `picture_id`: its name, by its content."""
+    """A decoded background picture. `picture_id`: its name, made from its content."""
 
     picture_id: str
     jpeg: bytes
@@ -56,9 +56,9 @@ class Backgrounds:
         self._taking = 0
 
     async def take(self, change: OutputChange) -> Picture | None:
-        """Return the picture that a change brings, decoded and safe; None where it brings none.
+        """Return the decoded picture of a change, None if the change has no picture.
 
-        Raises `BackgroundRefused`, `ImageTooLarge`, and `NoCapacity` when too many are waited for.
+        Raises `BackgroundRefused`, `ImageTooLarge`, and `NoCapacity` if too many pictures are waiting.
         """
         if not isinstance(change.background, PictureSource):
             return None
@@ -86,14 +86,14 @@ class Backgrounds:
         return await self._blobs.get(_name(session_id, picture_id))
 
     def output_of(self, record: SessionRecord) -> Output:
-        """Return how a session looks. Raises `InvalidOutput` for an output that this version cannot read any more."""
+        """Return the output of a session. Raises `InvalidOutput` if this version cannot read it."""
         try:
             return AS_IS if record.output is None else Output.from_plain(record.output)
         except (ValueError, KeyError):
             raise InvalidOutput("The session's output was written by another version") from None
 
     async def forget_others(self, session_id: str, output: Output) -> None:
-        """Remove the session's pictures that it does not show."""
+        """Remove the pictures of the session, except the one in `output`."""
         for name in await self._blobs.names(f"{FOLDER}/{session_id}"):
             if name != f"{output.backdrop.picture_id}.jpg":
                 await self._blobs.delete(f"{FOLDER}/{session_id}/{name}")
@@ -102,7 +102,7 @@ class Backgrounds:
         await self._blobs.delete_all(f"{FOLDER}/{session_id}")
 
     async def purge(self, store: SessionStore) -> None:
-        """Remove the pictures of sessions that have ended without our hearing of it."""
+        """Remove the pictures of ended sessions that were not removed at their end, for example after a crash."""
         for session_id in await self._blobs.names(FOLDER):
             record = await store.get(session_id)
             if record is None or record.status == Status.ENDED:

@@ -1,4 +1,4 @@
-"""A stranger's picture for a background becomes a JPEG of ours, decoded in the sandbox (picture_job.py)."""
+"""Decodes a stranger's picture for a background in the sandbox (picture_job.py)."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ _JOB = Job(module="visavis.engine.images.picture_job", timeout_s=TIMEOUT_S)
 
 async def read_picture(image: bytes) -> bytes:
     """Return the first picture in `image` as a JPEG of at most 1920 px, upright. Raises ImageRefused, and SandboxFailed
-    when the fault is ours.
+    if the fault is ours.
 
-    When cancelled, the process is killed.
+    If this is cancelled, the process is killed.
     """
     return await run_job_async(image, _JOB)

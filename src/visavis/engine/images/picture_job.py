@@ -1,4 +1,4 @@
-"""What the sandbox does with a background picture: decode it, turn it upright, fit it into the largest output."""
+"""The job for a background picture: decode it, turn it upright, and reduce it to the size of the largest output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the sandboxed process answers when it refuses an image: one JSON object, written and read by its two ends."""
+"""The answer of the sandbox when it refuses an image: one JSON object. Both ends of the pipe use this module."""
 
 from __future__ import annotations
 

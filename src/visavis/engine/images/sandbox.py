@@ -1,7 +1,7 @@
-"""A stranger's image is decoded in a process of its own, which lives for one image. This module starts it, bounds its
-time and reads its answer; worker.py is the process.
+"""The sandbox: a stranger's image is decoded in a process that lives for one image. This module starts the process,
+limits its time and reads its answer; worker.py is the process.
 
-What is done with the image is a job: a module with a function `run(image: bytes, arguments: list[str]) -> bytes`.
+The work is a *job*: a module with a function `run(image: bytes, arguments: list[str]) -> bytes`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from visavis.engine.errors import ImageRefused, Reason, SandboxFailed
 from visavis.engine.images.image_type import image_type
 from visavis.engine.images.refusal import REFUSED, read_refusal
 
-# What the process may know of this one's environment: enough to start, and no secrets.
+# The variables that the process gets from our environment: enough to start, and no secrets.
 KEPT_VARIABLES = (
     "PATH",
     "PYTHONPATH",
@@ -31,14 +31,14 @@ KEPT_VARIABLES = (
     "LC_ALL",
     "TMPDIR",
 )
-# one thread each; arenas count against the address space
+# One thread for each library. Arenas of malloc count against the limit of the address space.
 FRUGAL = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
 QUIET = {"GLOG_minloglevel": "3", "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """What is done with an image. `timeout_s`: of the wall clock, process start included."""
+    """Work on an image. `timeout_s`: wall clock time, with the start of the process."""
 
     module: str
     arguments: tuple[str, ...] = ()
@@ -46,9 +46,7 @@ class Job:
 
 
 def run_job(image: bytes, job: Job) -> bytes:
-    """Return what the job makes of the image. Raises ImageRefused, and SandboxFailed when the fault is ours.
-    Blocks.
-    """
+    """Return the answer of the job. Raises ImageRefused, and SandboxFailed if the fault is ours. Blocks."""
     image_type(image)
     with _as_file(image) as stdin:
         try:
@@ -66,7 +64,7 @@ def run_job(image: bytes, job: Job) -> bytes:
 
 
 async def run_job_async(image: bytes, job: Job) -> bytes:
-    """As `run_job`, without blocking the event loop. When cancelled, the process is killed."""
+    """Like `run_job`, without blocking the event loop. If this is cancelled, the process is killed."""
     image_type(image)
     with await run_sync(_as_file, image) as stdin:
         try:
@@ -78,8 +76,8 @@ async def run_job_async(image: bytes, job: Job) -> bytes:
 
 
 def _as_file(image: bytes) -> IO[bytes]:
-    """Return an unnamed file that holds `image`: unlike a pipe, it cannot break when the process dies before it has
-    read all.
+    """Return an unnamed file with `image`. Unlike a pipe, it cannot break if the process dies before it has read
+    everything.
     """
     file = tempfile.TemporaryFile()  # noqa: SIM115  # the caller closes it
     file.write(image)
@@ -112,7 +110,7 @@ def _answer(status: int, answer: bytes, complaint: bytes) -> bytes:
         except ValueError:
             raise SandboxFailed("The image worker refused without a reason") from None
         raise refusal
-    if status < 0:  # ended by a signal: a limit was reached, or a decoder fell over the image
+    if status < 0:  # ended by a signal: it reached a limit, or a decoder crashed
         raise ImageRefused(
             Reason.UNREADABLE,
             "The image could not be worked through",

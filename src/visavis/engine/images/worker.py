@@ -1,8 +1,9 @@
-"""`python -m visavis.engine.images.worker JOB [ARGUMENT…]`: image bytes on stdin, what the job makes of them on stdout.
+"""`python -m visavis.engine.images.worker JOB [ARGUMENT…]`: reads an image from stdin, writes the job's answer to
+stdout.
 
-The one process in which untrusted images are decoded. It lives for one image, within limits on memory, time and file
-size, and imports neither network nor service code. Exit status: 0 done, REFUSED (stdout is refusal.py's JSON), anything
-else a fault of ours or of the limits.
+Untrusted images are decoded only in this process. It lives for one image, has limits on memory, time and file size, and
+imports no network code and no service code. Exit status: 0 if the job is done; REFUSED if it refuses the image (stdout
+is then the JSON of refusal.py); anything else is a fault of ours, or a limit.
 """
 
 from __future__ import annotations
@@ -18,15 +19,15 @@ from visavis.engine.errors import ImageRefused
 from visavis.engine.images.image_type import MAX_IMAGE_BYTES
 from visavis.engine.images.refusal import REFUSED, write_refusal
 
-# address space; the largest photos that pass take 1.3 GB of it on 2 cores, and more cores reserve more
+# Of address space. The largest photos that are accepted need 1.3 GB on 2 cores; more cores reserve more.
 MEMORY_LIMIT_BYTES = 4 << 30
 CPU_LIMIT_S = 60
 FILE_LIMIT_BYTES = 128 << 20
-BE_NICE = 10  # live sessions on the same machine go first; an upload takes what they leave
+BE_NICE = 10  # live sessions on the same machine have priority
 
 
 class JobModule(Protocol):
-    """What is done with an image; imported before the limits are set, run within them."""
+    """A job. It is imported before the limits are set, and runs within them."""
 
     def run(self, image: bytes, arguments: list[str]) -> bytes:
         """Return the answer. Raises ImageRefused."""
@@ -34,7 +35,7 @@ class JobModule(Protocol):
 
 
 def set_limits() -> None:
-    """Bound this process. Where a system knows a limit only by name (macOS and address space), the caller's timeout
+    """Limit this process. Some systems do not enforce a limit (macOS: address space); there, the timeout of the caller
     remains.
     """
     for limit, value in (
@@ -50,8 +51,8 @@ def set_limits() -> None:
 
 
 def main() -> int:
-    """Work through one image. stdout is kept for the answer and stderr for our own tracebacks; the C++ libraries log to
-    neither.
+    """Work on one image. Only the answer goes to stdout, and only our own tracebacks to stderr; what C++ libraries
+    print goes nowhere.
     """
     answers = os.fdopen(os.dup(1), "wb")
     sys.stderr = os.fdopen(os.dup(2), "w", encoding="utf-8", buffering=1)
@@ -74,4 +75,4 @@ def main() -> int:
 if __name__ == "__main__":
     status = main()
     sys.stderr.flush()
-    os._exit(status)  # all is written; taking mediapipe apart in order would cost another tenth of a second
+    os._exit(status)  # everything is written; an orderly end of mediapipe would take another tenth of a second

@@ -1,4 +1,4 @@
-"""The avatar pack: all that a renderer needs to know of one face, as data on disk. `bake` makes it of a study."""
+"""The avatar pack: everything that a renderer needs for a face, and its files. `bake` makes it from a study."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class HeadBox:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AvatarPack:
-    """One avatar. Arrays share height H and width W of `picture` unless said otherwise.
+    """One avatar. Arrays have the height H and width W of `picture` unless another size is given.
 
     `picture`: uint8 (H, W, 3) RGB, the neutral face, lips closed. `background`: uint8 (H, W, 3) RGB. `matte`: uint8 (H,
     W). `landmarks`: float32 (478, 3), px of `picture`, of the neutral face. `head`: the head with its hair, px of
@@ -51,8 +51,8 @@ class AvatarPack:
     plans: dict[tuple[Any, ...], Any] = field(default_factory=dict, compare=False, repr=False)
 
     def save(self, folder: Path) -> None:
-        """Write the pack into `folder`, which is made if need be. The npz is written last: a pack without
-        it is none.
+        """Write the pack into `folder`, which is made if it is missing. The npz is written last: without it, the pack
+        is not complete.
         """
         folder.mkdir(parents=True, exist_ok=True)
         checks = np.zeros(4, np.uint32)
@@ -80,9 +80,7 @@ class AvatarPack:
 
     @classmethod
     def load(cls, folder: Path) -> AvatarPack:
-        """Read a pack that `save` wrote. Raises PackUnreadable when it is not there, damaged, or of another format
-        version.
-        """
+        """Read a pack that `save` wrote. Raises PackUnreadable if it is missing, damaged or of another version."""
         try:
             with np.load(folder / "pack.npz", allow_pickle=False) as data:
                 version = int(data["format_version"])
@@ -126,14 +124,14 @@ class AvatarPack:
 
 
 def _write(path: Path, image: NDArray[np.uint8], parameters: list[int]) -> int:
-    """Write an image file; return the check sum of its bytes."""
+    """Write an image file, and return the checksum of its bytes."""
     if not cv2.imwrite(str(path), image, parameters):
         raise OSError(f"could not write {path.name}")
     return zlib.crc32(path.read_bytes())
 
 
 def _read(path: Path, flag: int, check: int) -> NDArray[np.uint8]:
-    """Read an image file whose bytes are those that were written: a decoder shows half a JPEG without a word."""
+    """Read an image file, and compare its checksum: a decoder reads half a JPEG without an error."""
     data = path.read_bytes() if path.exists() else b""
     image = cv2.imdecode(np.frombuffer(data, np.uint8), flag) if data and zlib.crc32(data) == check else None
     if image is None:

@@ -1,4 +1,4 @@
-"""From a portrait study to an avatar pack: lips closed, teeth kept, the head measured."""
+"""Bakes an avatar pack from a portrait study: closes the lips, keeps the teeth, measures the head."""
 
 from __future__ import annotations
 
@@ -11,14 +11,12 @@ from visavis.engine.pack.avatar_pack import AvatarPack, HeadBox
 from visavis.engine.pack.neutral import close_lips
 from visavis.engine.portrait.study import PortraitStudy
 
-# a face with less between its outer eye corners is enlarged before baking, so that lips are cut finely
+# A face with a smaller distance between its outer eye corners is enlarged first, so that the lips are cut finely.
 UNIT_MIN_PX = 110.0
 
 
 def bake(study: PortraitStudy) -> AvatarPack:
-    """Return the pack of a studied portrait: lips closed, teeth kept, the background made to equal the picture wherever
-    nobody stands.
-    """
+    """Return the pack of a study. Its background equals the picture wherever the person is not."""
     picture, matte, background, landmarks = (
         study.picture,
         study.matte,
@@ -50,7 +48,7 @@ def bake(study: PortraitStudy) -> AvatarPack:
 
 
 def _head_box(landmarks: NDArray[np.float32], matte: NDArray[np.uint8]) -> HeadBox:
-    """The face oval, and the hair above and beside it as far as the matte goes (within a head's measure)."""
+    """Return the box of the face and of the hair around it, as far as the matte reaches and a head can be large."""
     face = FaceGeometry.of(landmarks)
     oval = landmarks[list(FACE_OVAL), :2]
     left, top = oval.min(axis=0)

@@ -1,6 +1,4 @@
-"""A photo becomes an avatar pack: the way in for everyone outside the engine. The sandbox does the work
-(prepare_job.py).
-"""
+"""Makes an avatar pack from a photo. The sandbox does the work (prepare_job.py)."""
 
 from __future__ import annotations
 
@@ -15,20 +13,20 @@ from visavis.engine.images.sandbox import Job, run_job, run_job_async
 from visavis.engine.portrait.points import SevenPoints
 from visavis.engine.portrait.report import PreparationReport, read_report
 
-# of the wall clock: two seconds of work may wait long on a busy machine, and a good photo must not be refused for that
+# Wall clock time. On a busy machine, two seconds of work may take long, and a good photo must not be refused for that.
 TIMEOUT_S = 60.0
 
 
 def prepare_avatar(
     image: bytes, folder: Path, *, points: SevenPoints | None = None, timeout_s: float = TIMEOUT_S
 ) -> PreparationReport:
-    """Make the avatar pack of the person in `image` in `folder`, which must be absent or empty; when this raises, it is
-    so again.
+    """Write the avatar pack of the person in `image` into `folder`, which must be missing or empty. If this raises, the
+    folder is again as it was.
 
-    The pack holds what `AvatarPack.save` writes, `image.jpg` (the levelled, framed photo, at most 1200 px wide),
-    `preview.jpg` (500 x 500) and `report.json`. `points` say where the face is; without them it is found. Blocks for
-    about two seconds. Raises ImageRefused: `reason`, `message` and `suggestion` say what is wrong with the photo;
-    FileExistsError; SandboxFailed when the fault is ours.
+    It writes the files of `AvatarPack.save`, `image.jpg` (the levelled, framed photo, at most 1200 px wide),
+    `preview.jpg` (500 x 500) and `report.json`. `points`: where the face is; without them it is found. Blocks for about
+    two seconds. Raises ImageRefused: `reason`, `message` and `suggestion` say what is wrong with the photo;
+    FileExistsError; SandboxFailed if the fault is ours.
     """
     there = _make_room(folder)
     try:
@@ -41,8 +39,8 @@ def prepare_avatar(
 async def prepare_avatar_async(
     image: bytes, folder: Path, *, points: SevenPoints | None = None, timeout_s: float = TIMEOUT_S
 ) -> PreparationReport:
-    """As `prepare_avatar`, without blocking the event loop. When cancelled, the process is killed and `folder` is as it
-    was.
+    """Like `prepare_avatar`, without blocking the event loop. If this is cancelled, the process is killed, and the
+    folder is as it was.
     """
     there = await run_sync(_make_room, folder)
     try:

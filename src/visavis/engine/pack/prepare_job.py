@@ -1,4 +1,4 @@
-"""What the sandbox does with a photo: study it, bake a pack of it and write that with its pictures into a folder."""
+"""The job for a photo: study it, bake a pack, and write the pack and its pictures into a folder."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from visavis.engine.portrait.report import (
 
 
 def run(image: bytes, arguments: list[str]) -> bytes:
-    """Return the report on the photo, as JSON. `arguments`: the empty folder for the pack, and the seven points as JSON
-    where they are given. Raises ImageRefused.
+    """Return the report on the photo, as JSON. `arguments`: the empty folder for the pack, and the seven points if they
+    are given. Raises ImageRefused.
     """
     cv2.setNumThreads(1)
     folder, *given = arguments
@@ -34,7 +34,7 @@ def run(image: bytes, arguments: list[str]) -> bytes:
 
 def save_examination(examination: Examination, folder: Path) -> PreparationReport:
     """Bake the pack and write it with its pictures; return the report, baking time included."""
-    from visavis.engine.pack.bake import bake  # imported late: a refused photo needs none of it
+    from visavis.engine.pack.bake import bake  # imported here because a refused photo does not need it
 
     began = time.perf_counter()
     pack = bake(examination.study)

@@ -1,6 +1,4 @@
-"""What stands behind the person, and how near they are seen: two values. `plain` and `from_plain` carry them between
-processes.
-"""
+"""The background and the framing of a session. `plain` and `from_plain` carry these values between processes."""
 
 from __future__ import annotations
 
@@ -16,7 +14,7 @@ Plain = dict[str, str | float | list[int]]
 CHROMA_GREEN = (0, 177, 64)  # "#00b140", the green of chroma-key cloth
 BLUR_STRENGTH = 0.5
 ZOOM_LEAST, ZOOM_MOST = 0.5, 2.0
-# what a background of each kind has beside its kind
+# The fields that a background of each kind has, besides its kind.
 FIELDS: dict[Kind, frozenset[str]] = {
     "photo": frozenset(),
     "color": frozenset({"color"}),
@@ -29,11 +27,11 @@ FIELDS: dict[Kind, frozenset[str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backdrop:
-    """What stands behind the person. `color` (r, g, b), 0 to 255: of kinds "color" and "chroma". `picture_id`: a
-    picture's name, of kind "image" (engine/pack_ref.py); whoever makes a renderer gives the file beside it. `strength`:
-    of kind "blur", above 0, at most 1.
+    """The background behind the person. `color` (r, g, b), 0 to 255: for the kinds "color" and "chroma". `picture_id`:
+    the name of a picture (engine/pack_ref.py), for the kind "image"; a renderer gets its file as well. `strength`: for
+    the kind "blur", above 0, at most 1.
 
-    Raises ValueError for parts that do not fit together.
+    Raises ValueError for fields that do not fit the kind, or are out of range.
     """
 
     kind: Kind = "photo"
@@ -62,7 +60,7 @@ class Backdrop:
 
     @property
     def transparent(self) -> bool:
-        """Whether the picture carries its matte below its colours, at twice the height."""
+        """Whether the picture has a matte below its colours, and so twice the height."""
         return self.kind == "transparent"
 
     def plain(self) -> Plain:
@@ -90,8 +88,8 @@ class Backdrop:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Framing:
-    """How near the person is seen: at a `zoom` of 1 the face is about 45 % of the picture's height, at 2 up to twice
-    that, the head kept whole.
+    """How large the person is shown. At a `zoom` of 1, the face has about 45 % of the picture's height; at 2, up to
+    twice that, as long as the whole head fits.
 
     Raises ValueError for a zoom out of its range.
     """
