@@ -1,5 +1,4 @@
-# Everything a developer or a visitor types. `make demo` and `make test` work on a fresh machine with python3 and
-# nothing else of ours.
+# The commands for visitors and developers. `make demo` and `make test` work on a fresh machine that has python3.
 SHELL := /bin/sh
 PORT ?= 8000
 OUT ?= demo.mp4
@@ -9,10 +8,10 @@ UV := .uv/bin/uv
 
 help:
 	@echo "make demo                      start the server and its playground"
-	@echo "make demo ONCE=1 OUT=demo.mp4  perform one whole session unattended, record and check it"
-	@echo "make test                      all the tests, the browser's too"
+	@echo "make demo ONCE=1 OUT=demo.mp4  run one whole session unattended, record and check it"
+	@echo "make test                      run all tests, those in a browser too"
 	@echo "make lint | bench | web        static checks | benchmarks | rebuild the pages"
-	@echo "make eval-lips                 measure the lips with the voices and recordings that are here"
+	@echo "make eval-lips                 measure the lips with the voices and recordings of this machine"
 	@echo "make eval-face                 measure the faces of the public avatars on rendered frames"
 
 demo: setup
@@ -24,8 +23,8 @@ endif
 
 setup: .venv/.ready
 
-# uv in an environment of its own; the locked dependencies and, where the system has no Python 3.11 or 3.12, a Python
-# too. An environment knows where it stands: a checkout that was moved gets a new one.
+# scripts/setup installs uv in an environment of its own, the locked dependencies, and a Python if the system has
+# neither 3.11 nor 3.12. An environment contains its own path, so a checkout that was moved gets a new one.
 ifneq ($(shell cat .venv/.ready 2>/dev/null),$(CURDIR))
 .PHONY: .venv/.ready
 endif
@@ -51,13 +50,12 @@ bench: setup
 	.venv/bin/visavis bench render
 	.venv/bin/visavis bench pipeline
 
-# Where synthesisers or ../shared are missing it says so and measures the rest. PAGE=docs puts the tables into
-# docs/lips.md, and the figures and picture beside.
+# Reports missing synthesisers and a missing ../shared, and measures the rest. PAGE=docs writes the tables into
+# docs/lips.md, and the figures and the picture beside it.
 eval-lips: setup
 	OPENBLAS_NUM_THREADS=1 PYTHONPATH=. .venv/bin/python -m training.eval_lips $(if $(PAGE),--write $(PAGE)) $(ARGS)
 
-# Every public avatar, on rendered frames. PAGE=docs/face.md puts the table into that page; fails when a figure is
-# out of its bounds.
+# PAGE=docs/face.md writes the table into that page. Fails if a figure is out of its bounds.
 eval-face: setup
 	OPENBLAS_NUM_THREADS=1 PYTHONPATH=. .venv/bin/python -m tools.faces.evaluate $(if $(PAGE),--write $(PAGE))
 

@@ -1,9 +1,8 @@
-"""Build hook of the package (hatchling calls it): compiles src/visavis/engine/native/*.c into one shared library beside
-the Python.
+"""The build hook of the package, called by hatchling: compiles src/visavis/engine/native/*.c into one shared library.
 
-With the machine's C compiler where it has one (or what CC names), else with the one in the wheel `ziglang`, which is
-then asked for as a further requirement of the build. The library talks plain C (ctypes): no Python headers are needed,
-and one wheel serves every Python 3.
+It uses the compiler named by CC, or else the machine's C compiler, or else the one in the wheel `ziglang`, which it
+then adds to the requirements of the build. Python calls the library through ctypes, so that no Python headers are
+needed and one wheel fits every Python 3.
 """
 
 from __future__ import annotations
@@ -22,8 +21,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 ZIG = "ziglang==0.15.2"
 FLAGS = ("-std=c11", "-O3", "-Wall", "-Wextra", "-shared", "-fPIC", "-fvisibility=hidden", "-ffp-contract=off")
 SOURCES = "src/visavis/engine/native"
-# a folder beside the package, in an editable installation too: sources and what is built from them stay apart
-LIBRARY = "visavis_native"
+LIBRARY = "visavis_native"  # a folder beside the package, so that sources and built files are apart
 
 
 PROBE = """#include <stdint.h>
@@ -34,9 +32,7 @@ int32_t probe(const void *a) { int32_t b; memcpy(&b, a, sizeof b); return b; }
 
 @cache
 def own_compiler() -> list[str] | None:
-    """Return the machine's C compiler, or None where it has none that works: a gcc may be there without the headers of
-    C's library.
-    """
+    """Return the machine's C compiler, or None if no compiler works: gcc may be installed without C's headers."""
     if named := os.environ.get("CC"):
         return named.split()
     with tempfile.TemporaryDirectory(prefix="visavis-build-") as folder:

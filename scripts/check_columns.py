@@ -1,5 +1,5 @@
-"""`python scripts/check_columns.py`: fails when a line of what ruff does not read has more than 120 columns: C, shell,
-make, TypeScript, CSS and HTML.
+"""`python scripts/check_columns.py`: fails if a line has more than 120 columns, in the files that ruff does not check:
+C, shell, make, TypeScript, CSS and HTML.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ def long_lines(path: Path) -> list[str]:
     """Return a complaint for every line of the file that is too long."""
     lines = path.read_text(encoding="utf-8").splitlines()
     return [
-        f"{path}:{number}: {len(line)} columns, {MOST_COLUMNS} are the most"
+        f"{path}:{number}: {len(line)} columns, the limit is {MOST_COLUMNS}"
         for number, line in enumerate(lines, 1)
         if len(line) > MOST_COLUMNS
     ]

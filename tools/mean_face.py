@@ -1,8 +1,8 @@
-"""`python tools/mean_face.py`: write the mean face that seven points placed by hand are fitted with
-(engine/portrait/placed.py).
+"""`python tools/mean_face.py`: writes the mean face, which engine/portrait/placed.py fits to seven points placed by
+hand.
 
-It is the mean of the meshes of the library's drawn portraits, each with its mirror image, so that it is nobody's and
-the same on both sides.
+It is the mean of the meshes of the library's drawn portraits and of their mirror images, so it resembles nobody and is
+symmetric.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def level(picture: np.ndarray, models: Models) -> np.ndarray:
 
 
 def partners(own: np.ndarray, mirrored: np.ndarray) -> np.ndarray:
-    """Return which landmark is which other's mirror image: the nearest pairs first, each landmark once."""
+    """Return for each landmark the one that is its mirror image. The nearest pairs are matched first."""
     apart = ((own[:, None] - mirrored[None]) ** 2).sum(axis=2)
     apart = apart + apart.T
     partner = np.full(len(own), -1)
@@ -49,7 +49,7 @@ def main() -> None:
         try:
             own, mirrored = level(picture, models), level(np.ascontiguousarray(picture[:, ::-1]), models) * (-1, 1, 1)
         except PortraitRefused:
-            continue  # a drawing that no finder sees is no guide to how faces are built
+            continue  # a drawing in which the finder sees no face does not show how faces are built
         if partner is None:
             partner = partners(own, mirrored)
         meshes.append((own + mirrored[partner]) / 2)

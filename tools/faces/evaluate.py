@@ -1,10 +1,10 @@
-"""Measure the face of every public avatar on rendered frames: `make eval-face`.
+"""`make eval-face`: measures the face of every public avatar on rendered frames.
 
     python -m tools.faces.evaluate [--write docs/face.md] [--photo PHOTO ...]
 
-Each portrait is prepared as an upload is, speaks the library's sample, then keeps silent for a minute, at 512x512 and
-25 frames/s. Prints a table as Markdown; `--write` puts it between the marks in a page. Exit status 1 when a figure is
-outside its bounds. Seeds are fixed.
+Each portrait is prepared like an upload, speaks the library's sample, and is silent for a minute, at 512x512 and
+25 frames/s. The result is a Markdown table; `--write` puts it between the marks in a page. The exit status is 1 if a
+figure is out of its bounds. Seeds are fixed.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ from visavis.offline import hear, perform
 Picture = NDArray[np.uint8]
 SIZE_PX, FPS, SEED = 512, 25, 7
 BEGIN, END = "<!-- eval-face -->", "<!-- /eval-face -->"
-CAMERA_NOISE = 2.0  # levels of 8 bits: a good webcam by daylight
-TRACK = 150  # frames that are tracked for the nose
+CAMERA_NOISE = 2.0  # standard deviation in levels of 8 bits: a good webcam in daylight
+SPEAKING_FRAMES = 150
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bound:
-    """What a figure shall be: `low` to `high`."""
+    """The bounds of a figure, and how to print them and it."""
 
     text: str
     low: float = -np.inf
@@ -54,18 +54,18 @@ class Bound:
 
 
 FIGURES: dict[str, Bound] = {
-    "SSIM with the photo, beside the moving person, speaking": Bound(text=">= 0.98", low=0.98, digits=3),
+    "SSIM with the photo, outside the moving person, speaking": Bound(text=">= 0.98", low=0.98, digits=3),
     "SSIM with the photo, without mouth and eyes, at rest": Bound(text=">= 0.98", low=0.98, digits=3),
-    "changing px of the background": Bound(text="0", high=0, digits=0),
-    "changing px of the mouth, in silence": Bound(text="0", high=0, digits=0),
-    "the same with each mood, once it is reached": Bound(text="0", high=0, digits=0),
+    "pixels of the background that change": Bound(text="0", high=0, digits=0),
+    "pixels of the mouth that change in silence": Bound(text="0", high=0, digits=0),
+    "pixels of the mouth that change in silence, sum over all moods": Bound(text="0", high=0, digits=0),
     "nose jitter, tracked, speaking": Bound(text="", digits=1),
-    "nose jitter, tracked, speaking with the mouth at rest": Bound(text="", digits=1),
-    "the same, over that of a still picture with camera noise": Bound(text="<= 1", high=1.0),
+    "nose jitter, tracked, speaking with the mouth held at rest": Bound(text="", digits=1),
+    "ratio of the line above to the jitter of a still picture with camera noise": Bound(text="<= 1", high=1.0),
     "nose jitter, registered, speaking": Bound(text="<= 3", high=3.0, digits=1),
-    "blinks a minute, silent": Bound(text="12 to 30", low=12, high=30, digits=0),
-    "blinks a minute, speaking": Bound(text="12 to 30", low=12, high=30, digits=0),
-    "mouth sharpness, over the photo's, speaking": Bound(text="0.6 to 1.2", low=0.6, high=1.2),
+    "blinks per minute, silent": Bound(text="12 to 30", low=12, high=30, digits=0),
+    "blinks per minute, speaking": Bound(text="12 to 30", low=12, high=30, digits=0),
+    "ratio of mouth sharpness to the photo's, speaking": Bound(text="0.6 to 1.2", low=0.6, high=1.2),
     "distance of the neutral face's mesh from the photo's, % of the eye distance": Bound(text="<= 1", high=1.0),
 }
 
@@ -74,26 +74,26 @@ def evaluate(photo: Path) -> dict[str, float]:
     """Return every figure of FIGURES for one photo."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "pack"
-        prepare_avatar(photo.read_bytes(), out, timeout_s=600)  # a busy machine measures as well as an idle one
+        prepare_avatar(photo.read_bytes(), out, timeout_s=600)  # long enough for a busy machine
         pack = AvatarPack.load(out)
-        seen = cv2.imread(str(out / "image.jpg"))[..., ::-1]
+        picture = cv2.imread(str(out / "image.jpg"))[..., ::-1]
     renderer = CpuRenderer(pack, SIZE_PX, SIZE_PX)
     height, width = pack.matte.shape
-    seen = cv2.resize(np.ascontiguousarray(seen), (width, height), interpolation=cv2.INTER_CUBIC)
+    picture = cv2.resize(np.ascontiguousarray(picture), (width, height), interpolation=cv2.INTER_CUBIC)
     frame = renderer.plan.frame
-    as_shown = lay_out(seen, frame, SIZE_PX, SIZE_PX, 1.0, cv2.BORDER_CONSTANT, sharp=True)
+    framed = lay_out(picture, frame, SIZE_PX, SIZE_PX, 1.0, cv2.BORDER_CONSTANT, sharp=True)
     inside = lay_out(np.full((height, width), 255, np.uint8), frame, SIZE_PX, SIZE_PX, 1.0, cv2.BORDER_CONSTANT) == 255
     person = lay_out(pack.matte, frame, SIZE_PX, SIZE_PX, 1.0, cv2.BORDER_REPLICATE)
-    speaking = list(perform(hear(_read(SAMPLE)), TRACK, FPS, SEED))
+    speaking = list(perform(hear(_read(SAMPLE)), SPEAKING_FRAMES, FPS, SEED))
     views = [_rgb(renderer.render(motion)) for motion in speaking]
     rest = _rgb(renderer.render(_of()))
     return {
-        **_pictures(renderer, as_shown, inside, person, views, rest),
+        **_pictures(renderer, framed, inside, person, views, rest),
         **_stillness(renderer, person, speaking),
         **_noses(renderer, views, rest, speaking),
         **_blinks(pack),
         "distance of the neutral face's mesh from the photo's, % of the eye distance": measures.likeness(
-            _find(as_shown), _find(rest)
+            _find(framed), _find(rest)
         ),
     }
 
@@ -118,13 +118,15 @@ def _pictures(
     still = inside & ~moving
     mouth = _box(renderer, (13, 61, 291), 0.18)
     sharp = measures.mouth_sharpness(photo, views, mouth)
-    beside = [measures.similarity(photo, view, still) for view in views[::25]] if still.sum() > 1000 else [float("nan")]
+    outside = [float("nan")]
+    if still.sum() > 1000:
+        outside = [measures.similarity(photo, view, still) for view in views[::25]]
     return {
-        "SSIM with the photo, beside the moving person, speaking": float(np.mean(beside)),
+        "SSIM with the photo, outside the moving person, speaking": float(np.mean(outside)),
         "SSIM with the photo, without mouth and eyes, at rest": measures.similarity(
             photo, rest, inside & (features == 0)
         ),
-        "mouth sharpness, over the photo's, speaking": float(np.median(sharp)),
+        "ratio of mouth sharpness to the photo's, speaking": float(np.median(sharp)),
     }
 
 
@@ -136,7 +138,7 @@ def _stillness(renderer: CpuRenderer, person: Picture, speaking: Sequence[Motion
     box = _box(renderer, (13, 61, 291), 0.1)
 
     def silent(mood: Mood) -> int:
-        """The mouth alone: the head, the eyes and the breath, which move on in silence, are held."""
+        """Return the pixels of the mouth that change, with the head, the eyes and the breath held."""
         life, pictures = Liveliness(SEED), []
         for n in range(20 * FPS):
             row = np.zeros(len(COEFFICIENTS), np.float32)
@@ -146,9 +148,11 @@ def _stillness(renderer: CpuRenderer, person: Picture, speaking: Sequence[Motion
         return measures.changed(pictures, np.ones(pictures[0].shape[:2], bool))
 
     return {
-        "changing px of the background": measures.changed(luma, reach == 0),
-        "changing px of the mouth, in silence": silent(Mood()),
-        "the same with each mood, once it is reached": sum(silent(Mood.of(emotion)) for emotion in EMOTIONS[1:]),
+        "pixels of the background that change": measures.changed(luma, reach == 0),
+        "pixels of the mouth that change in silence": silent(Mood()),
+        "pixels of the mouth that change in silence, sum over all moods": sum(
+            silent(Mood.of(emotion)) for emotion in EMOTIONS[1:]
+        ),
     }
 
 
@@ -169,21 +173,21 @@ def _noses(
     held = _tracked(heads)
     return {
         "nose jitter, tracked, speaking": _tracked(views),
-        "nose jitter, tracked, speaking with the mouth at rest": held,
-        "the same, over that of a still picture with camera noise": held / _tracked(noisy),
+        "nose jitter, tracked, speaking with the mouth held at rest": held,
+        "ratio of the line above to the jitter of a still picture with camera noise": held / _tracked(noisy),
         "nose jitter, registered, speaking": measures.jitter(measures.registered(views, nose), e),
     }
 
 
 def _blinks(pack: AvatarPack) -> dict[str, float]:
-    """Seen, not asked: how often a minute the pupils are gone from rendered frames, in silence and in speech."""
+    """Count how often in a minute the pupils disappear from rendered frames, in silence and in speech."""
     renderer = CpuRenderer(pack, SIZE_PX // 2, SIZE_PX // 2)
-    said = np.concatenate([_read(SAMPLE)] * 8)[: 60 * SPEECH_RATE_HZ]
+    speech = np.concatenate([_read(SAMPLE)] * 8)[: 60 * SPEECH_RATE_HZ]
     life = Liveliness(SEED)
     silent = (life.frame(n * MOTION_RATE_HZ // FPS) for n in range(60 * FPS))
     figures = {}
-    for name, motions in (("silent", silent), ("speaking", perform(hear(said), 60 * FPS, FPS, SEED))):
-        figures[f"blinks a minute, {name}"] = float(
+    for name, motions in (("silent", silent), ("speaking", perform(hear(speech), 60 * FPS, FPS, SEED))):
+        figures[f"blinks per minute, {name}"] = float(
             measures.blinks([_eyes_dark(renderer, motion) for motion in motions], *_open_and_shut(renderer))
         )
     return figures
@@ -194,7 +198,7 @@ def _open_and_shut(renderer: CpuRenderer) -> tuple[float, float]:
 
 
 def _eyes_dark(renderer: CpuRenderer, motion: MotionFrame) -> float:
-    """The darkest luma where the pupils are, the mean of both."""
+    """Return the darkest luma at the pupils, the mean of both eyes."""
     luma = renderer.render(motion)[: renderer.height_px]
     found = []
     for rim in ((469, 470, 471, 472), (474, 475, 476, 477)):
@@ -242,7 +246,7 @@ def _points(found: Any, picture: Picture) -> Points | None:
 def _find(picture: Picture) -> Points:
     with _mesh(still=True) as mesh:
         points = _points(mesh.process(np.ascontiguousarray(picture)), picture)
-    assert points is not None, "no face was found in a picture that is one"
+    assert points is not None, "no face was found in a picture of a face"
     return points
 
 
@@ -252,15 +256,15 @@ def _follow(pictures: Iterable[Picture]) -> list[Points | None]:
 
 
 def _tracked(pictures: Sequence[Picture]) -> float:
-    """As `nose_jitter` of the lip-sync measure, but over the median eye distance: that of each frame alone is the
-    tracker's noise.
+    """Return the nose jitter as the lip-sync measure defines it, but divided by the median eye distance: the eye
+    distance of a single frame contains the tracker's noise.
     """
     tracks = [p for p in _follow(pictures) if p is not None]
     return measures.jitter(np.array([p[1] for p in tracks]), float(np.median([measures.unit(p) for p in tracks])))
 
 
 def table(columns: dict[str, dict[str, float]]) -> str:
-    """Return figures as Markdown: a row each, a column per portrait, and what it shall be."""
+    """Return a Markdown table: a row for each figure with its bounds, a column for each portrait."""
     lines = ["| | bound | " + " | ".join(columns) + " |", "|---|---|" + "---|" * len(columns)]
     for name, bound in FIGURES.items():
         lines.append(
@@ -272,7 +276,7 @@ def table(columns: dict[str, dict[str, float]]) -> str:
 
 
 def failures(columns: dict[str, dict[str, float]]) -> list[str]:
-    """Return what is out of its bounds; what could not be measured (not a number) is not."""
+    """Return a line for each figure that is out of its bounds. A figure that could not be measured (NaN) is not."""
     return [
         f"{portrait}: {name} is {figures[name]:.3f}, its bound is {bound.text}"
         for portrait, figures in columns.items()

@@ -1,6 +1,6 @@
-"""What can be measured on rendered frames of a face, and on the photo it was made from. Pure: arrays in, figures out.
+"""Measures of rendered frames of a face and of its photo. Pure functions: arrays in, figures out.
 
-Pictures are uint8 (H, W, 3) RGB or luma (H, W); landmarks float (478, 2) px, those of MediaPipe's face mesh.
+Pictures are uint8 (H, W, 3) RGB or luma (H, W). Landmarks are float (478, 2) px, those of MediaPipe's face mesh.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ EYES = (33, 263)  # outer corners
 
 
 def unit(p: Points) -> float:
-    """The distance of the outer eye corners, px."""
+    """Return the distance between the outer corners of the eyes, px."""
     return float(np.linalg.norm(p[EYES[0]] - p[EYES[1]]))
 
 
 def similarity(photo: Picture, frame: Picture, where: Mask) -> float:
-    """SSIM (Wang et al. 2004, Gaussian windows of sigma 1.5) of luma, averaged over `where` (H, W)."""
+    """Return the SSIM (Wang et al. 2004, Gaussian windows of sigma 1.5) of luma, averaged over `where` (H, W)."""
     luma = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (photo, frame)]
     _, each = structural_similarity(
         *luma, full=True, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=255
@@ -34,7 +34,7 @@ def similarity(photo: Picture, frame: Picture, where: Mask) -> float:
 
 
 def changed(frames: Sequence[NDArray[np.uint8]], where: Mask) -> int:
-    """How many px of `where` are not the same in all frames: to the bit, of any planes of that shape."""
+    """Return how many px of `where` differ between frames, by any bit. Frames may be any planes of its shape."""
     first = frames[0][where]
     differs = np.zeros(first.shape[0], bool)
     for frame in frames[1:]:
@@ -44,30 +44,34 @@ def changed(frames: Sequence[NDArray[np.uint8]], where: Mask) -> int:
 
 
 def sharpness(luma: NDArray[np.uint8]) -> float:
-    """The variance of the Laplacian: fine detail in a picture (Pech-Pacheco et al. 2000)."""
+    """Return the variance of the Laplacian: the fine detail of a picture (Pech-Pacheco et al. 2000)."""
     return float(cv2.Laplacian(luma, cv2.CV_64F).var())
 
 
 def mouth_sharpness(photo: Picture, frames: Sequence[Picture], box: tuple[int, int, int, int]) -> list[float]:
-    """Sharpness of the mouth in each frame over the photo's, in `box` (left, top, right, bottom)."""
+    """Return the sharpness of each frame divided by the photo's, in `box` (left, top, right, bottom)."""
     left, top, right, bottom = box
     of = [sharpness(cv2.cvtColor(picture[top:bottom, left:right], cv2.COLOR_RGB2GRAY)) for picture in (photo, *frames)]
     return [each / of[0] for each in of[1:]]
 
 
 def likeness(photo: Points, frame: Points) -> float:
-    """Mean distance of the meshes of two pictures, in per cent of the eye distance."""
+    """Return the mean distance between the meshes of two pictures, in per cent of the eye distance."""
     return 100.0 * float(np.linalg.norm(photo[:468] - frame[:468], axis=1).mean()) / unit(photo)
 
 
 def jitter(nose: NDArray[np.float64], eye_px: float) -> float:
-    """Median absolute second difference of a track (n, 2) px, in thousandths of the eye distance per frame squared."""
+    """Return the median absolute second difference of a track (n, 2) px, in thousandths of the eye distance per frame
+    squared.
+    """
     return 1000.0 * float(np.median(np.linalg.norm(np.diff(nose, n=2, axis=0), axis=1))) / eye_px
 
 
 def registered(frames: Sequence[Picture], box: tuple[int, int, int, int]) -> NDArray[np.float64]:
-    """Where the picture in `box` has moved to in every frame since the first, px (n, 2): by maximising correlation
-    (Evangelidis & Psarakis 2008), so what is drawn, not what a tracker makes of a whole face whose mouth moves.
+    """Return how far the picture in `box` has moved in each frame since the first, px (n, 2).
+
+    Maximises the correlation (Evangelidis & Psarakis 2008), so it measures the pixels of the box alone. A face tracker
+    fits a whole face, so that a moving mouth moves its nose.
     """
     left, top, right, bottom = box
     luma = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(np.float32) for frame in frames]
@@ -82,8 +86,8 @@ def registered(frames: Sequence[Picture], box: tuple[int, int, int, int]) -> NDA
 
 
 def blinks(darkest: Sequence[float], wide_open: float, shut: float) -> int:
-    """How often eyes shut, from the darkest luma where the pupils are: in each frame, with the eyes open and with them
-    shut. Halfway counts as shut and a quarter of the way as open again.
+    """Return how often the eyes shut. All values are the darkest luma at the pupils: in each frame, with open eyes and
+    with shut eyes. Eyes count as shut from halfway, and as open again below a quarter of the way.
     """
     count, closed = 0, False
     for value in darkest:

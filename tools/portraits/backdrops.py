@@ -1,8 +1,8 @@
-"""What is behind the person, far out of focus: drawn in linear light, then blurred with the disc of an open lens.
-Nothing here is a photo.
+"""The backdrops of the 3D figures: far out of focus, drawn in linear light, then blurred with the disc of a lens. No
+photo is used.
 
-Every function takes width, height (pixels) and a random generator and returns float RGB (height, width, 3) in 0..1 as a
-screen shows it.
+Each backdrop is a function of width, height (pixels) and a random generator. It returns float sRGB (height, width, 3)
+in 0..1.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ Array = np.ndarray
 
 
 def grid(width: int, height: int) -> tuple[Array, Array]:
-    """x from 0 to 1, y from 0 to 1 downwards."""
+    """Return the x and y of every pixel; both run from 0 to 1, y downwards."""
     y, x = np.mgrid[0:height, 0:width]
     return x / width, y / height
 
@@ -24,7 +24,7 @@ def soft(edge: Array, width: float) -> Array:
 
 
 def cloud(width: int, height: int, rng: np.random.Generator, scale: float) -> Array:
-    """Smooth noise in about -1..1; `scale`: its grain as a part of the width."""
+    """Return smooth noise in about -1..1. `scale`: size of its grain, as a part of the width."""
     spectrum = np.fft.rfft2(rng.normal(size=(height, width)))
     fy, fx = np.fft.fftfreq(height)[:, None] * width, np.fft.rfftfreq(width)[None] * width
     out = np.fft.irfft2(spectrum * np.exp(-0.5 * (np.hypot(fx, fy) * scale * 2) ** 2), (height, width))
@@ -40,7 +40,7 @@ def box(image: Array, left: float, top: float, right: float, bottom: float, colo
 
 
 def disc_blur(image: Array, radius_px: float) -> Array:
-    """Blur in linear light with a disc: highlights become discs, as behind a portrait lens."""
+    """Blur linear light with a disc, so that highlights become discs as with a portrait lens."""
     pad = int(radius_px * 2)
     padded = np.pad(image, ((pad, pad), (pad, pad), (0, 0)), mode="edge")
     height, width = padded.shape[:2]
@@ -51,8 +51,8 @@ def disc_blur(image: Array, radius_px: float) -> Array:
     return np.maximum(out[pad:-pad, pad:-pad], 0)
 
 
-def shown(linear: Array) -> Array:
-    """Linear light to what a screen shows, with a soft shoulder."""
+def to_srgb(linear: Array) -> Array:
+    """Convert linear light to sRGB, with a soft shoulder for highlights."""
     linear = np.maximum(linear, 0)
     rolled = np.where(linear > 0.7, 0.7 + 0.3 * np.tanh((linear - 0.7) / 0.3), linear)
     return np.clip(
@@ -67,7 +67,7 @@ def studio(
     x, y = grid(width, height)
     far = np.hypot((x - centre[0]) * 1.15, (y - centre[1]) * 0.95)
     amount = soft(far + 0.05 * cloud(width, height, rng, 0.05) - 0.36, 0.72)[..., None]
-    return shown(np.array(inner) * (1 - amount) + np.array(outer) * amount)
+    return to_srgb(np.array(inner) * (1 - amount) + np.array(outer) * amount)
 
 
 def office(width: int, height: int, rng: np.random.Generator) -> Array:
@@ -93,11 +93,11 @@ def office(width: int, height: int, rng: np.random.Generator) -> Array:
                 box(image, left, top + 0.19 - tall, left + wide, top + 0.19, tuple(hue * rng.uniform(0.7, 1.2)))
             left += wide + 0.003 + 0.03 * (k == 1) * (rng.uniform() > 0.8)
     leaves(image, rng, (0.93, 0.86), 0.20, 46)
-    return shown(disc_blur(image, width * 0.024))
+    return to_srgb(disc_blur(image, width * 0.024))
 
 
 def leaves(image: Array, rng: np.random.Generator, foot: tuple, size: float, count: int) -> None:
-    """A house plant: ellipses fanned about `foot`."""
+    """Draw a house plant: ellipses spread like a fan around `foot`."""
     height, width = image.shape[:2]
     x, y = grid(width, height)
     for _ in range(count):
@@ -146,11 +146,11 @@ def library(width: int, height: int, rng: np.random.Generator) -> Array:
     ]
     lamp = soft(0.055 - np.hypot(x - 0.105, (y - 0.44) * 0.8), 0.01)[..., None]
     image = image * (1 - lamp) + np.array([2.2, 1.55, 0.85]) * lamp
-    return shown(disc_blur(image, width * 0.021))
+    return to_srgb(disc_blur(image, width * 0.021))
 
 
 def garden(width: int, height: int, rng: np.random.Generator) -> Array:
-    """Trees in the sun: greens, and discs of light between the leaves."""
+    """Trees in the sun: greens with discs of light between the leaves."""
     x, y = grid(width, height)
     tone = 0.5 + 0.5 * cloud(width, height, rng, 0.035) + 0.25 * cloud(width, height, rng, 0.012)
     image = np.array([0.035, 0.085, 0.035]) + np.array([0.26, 0.34, 0.10]) * np.clip(tone, 0, 1.2)[..., None] ** 1.5
@@ -159,11 +159,11 @@ def garden(width: int, height: int, rng: np.random.Generator) -> Array:
         cx, cy, size = rng.uniform(0, 1), rng.uniform(0, 0.75) ** 1.2, rng.uniform(0.002, 0.005)
         spot = soft(size - np.hypot(x - cx, (y - cy) * height / width), 0.003)[..., None]
         image = image + spot * np.array([1.0, 0.95, 0.55]) * rng.uniform(1, 6)
-    return shown(disc_blur(image, width * 0.022) * 1.05)
+    return to_srgb(disc_blur(image, width * 0.022) * 1.05)
 
 
 def evening(width: int, height: int, rng: np.random.Generator) -> Array:
-    """A town at dusk behind a window: discs of warm and cool light on deep blue."""
+    """A town at dusk through a window: discs of warm and cool light on deep blue."""
     x, y = grid(width, height)
     image = (
         np.array([0.020, 0.035, 0.075]) * (1.6 - y[..., None])
@@ -178,11 +178,11 @@ def evening(width: int, height: int, rng: np.random.Generator) -> Array:
         )
         spot = soft(size - np.hypot(x - cx, (y - cy) * height / width), 0.002)[..., None]
         image = image + spot * colour * rng.uniform(3, 14)
-    return shown(disc_blur(image, width * 0.024))
+    return to_srgb(disc_blur(image, width * 0.024))
 
 
 def sunlit_wall(width: int, height: int, rng: np.random.Generator, colour: tuple) -> Array:
-    """A plastered wall with the soft slanting light of a window."""
+    """A plaster wall in soft, slanting window light."""
     x, y = grid(width, height)
     image = np.ones((height, width, 3)) * np.array(colour) * 0.80
     u, v = x + 0.22 * y, y - 0.16 * x
@@ -197,7 +197,7 @@ def sunlit_wall(width: int, height: int, rng: np.random.Generator, colour: tuple
             )
     image *= (1 + 0.42 * light * (0.9 - 0.5 * x))[..., None] * np.array([1.03, 1.0, 0.94])
     image *= (1 + 0.03 * cloud(width, height, rng, 0.02))[..., None]
-    return shown(disc_blur(image, width * 0.016))
+    return to_srgb(disc_blur(image, width * 0.016))
 
 
 ROOMS = {

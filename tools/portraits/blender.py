@@ -1,4 +1,4 @@
-"""Small steps between numpy and Blender's data."""
+"""Conversions between numpy arrays and Blender's data."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ DM = 0.1  # metres
 
 
 def to_blender(points: np.ndarray) -> np.ndarray:
-    """Decimetres, y up, z to the viewer -> metres, z up, -y to the viewer."""
+    """Convert decimetres (y up, z towards the viewer) to metres (z up, -y towards the viewer)."""
     return np.stack([points[..., 0], -points[..., 2], points[..., 1]], -1) * DM
 
 

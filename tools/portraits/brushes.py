@@ -11,7 +11,7 @@ import numpy as np
 import skia
 
 WIDTH_PX, HEIGHT_PX = 1200, 900
-AXIS = 600.0  # the face's; its left half is the right one mirrored
+AXIS = 600.0  # x of the middle of the face; the left half is the mirror image of the right half
 
 
 def colour(text: str, alpha: float = 1.0) -> int:
@@ -66,7 +66,7 @@ def curve(*points: tuple, closed: bool = True) -> skia.Path:
 
 
 def mirrored(*points: tuple) -> list[tuple]:
-    """Half an outline, from its top on the axis to its bottom, made whole."""
+    """Complete a half outline, given from its top on the axis to its bottom, with its mirror image."""
     return [*points, *((2 * AXIS - p[0], *p[1:]) for p in reversed(points) if abs(p[0] - AXIS) > 0.5)]
 
 
@@ -94,7 +94,7 @@ def oval(canvas: skia.Canvas, x: float, y: float, rx: float, ry: float, brush: s
 
 
 def leaf(canvas: skia.Canvas, x: float, y: float, size: float, turn: float, tone: str, veins: str) -> None:
-    """A leaf that grows from x, y; `turn` in degrees, clockwise from the right."""
+    """Draw a leaf that grows from (x, y). `turn`: degrees, clockwise from the right."""
     canvas.save()
     canvas.translate(x, y)
     canvas.rotate(turn)

@@ -1,7 +1,7 @@
-"""Clothes: shells around the body, with collars, lapels and bands laid upon them. What is not seen from the front is
-not made.
+"""Clothes: shells around the body, with collars, lapels and bands on top. Only what the camera sees from the front is
+made.
 
-`person["clothes"]` names a cut of `CUTS`; `garment` is its colour, `under` that of what is worn below it.
+`person["clothes"]` names a cut of `CUTS`; `garment` is its colour, `under` the colour of what is worn below it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from blender import DM, add, from_blender, get_points, make_mesh, to_blender
 from materials import cloth_material, shirt_material
 
 Array = np.ndarray
-# azimuth about the neck, height of the neckline there
+# Necklines: azimuths around the neck, and the height of the neckline at each.
 CREW = ([0, 0.6, 1.2, 2.0, np.pi], [4.93, 4.98, 5.10, 5.19, 5.22])
 HIGH = ([0, 0.6, 1.2, 2.0, np.pi], [5.10, 5.12, 5.17, 5.24, 5.28])
 OPEN = ([0, 0.35, 0.6, 1.2, 2.0, np.pi], [4.55, 4.86, 4.98, 5.12, 5.20, 5.23])
@@ -25,8 +25,8 @@ OPEN = ([0, 0.35, 0.6, 1.2, 2.0, np.pi], [4.55, 4.86, 4.98, 5.12, 5.20, 5.23])
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surface:
-    """The body's fine mesh as arrays: `ref` places in the reference shape, `points` and `normals` in this one
-    (decimetres), and quads.
+    """The body's fine mesh as arrays, in decimetres. `ref`: its vertices in the reference shape; `points`, `normals`:
+    in this person's shape; `faces`: quads; `cast`: casts rays at it.
     """
 
     ref: Array
@@ -57,15 +57,15 @@ class Surface:
 def shell(
     surface: Surface, name: str, covered: Array, off: float, material: object, seed: int, folds: float = 1.0
 ) -> None:
-    """The part of the body where `covered`, blown up by `off` and creased."""
+    """Add a garment: the part of the body where `covered` is set, moved outwards by `off`, with folds."""
     ref = surface.ref
     used, faces = np.unique(surface.faces[covered[surface.faces].all(1)], return_inverse=True)
     x, y = np.abs(ref[used, 0]), ref[used, 1]
     across = np.stack([0.55 * x + 0.8 * y, 0.8 * x - 0.55 * y, ref[used, 2]], 1)
     depth = paint.step(5.0 - y, 0, 0.5)
-    # from the shoulders to the chest
+    # Large folds run from the shoulders to the chest, small ones around the sleeves.
     crease = paint.noise(across / [0.32, 1.3, 1.0], 1.0, seed, 1) * paint.step(x, 0.05, 0.6)
-    small = paint.noise(across / [0.11, 0.5, 0.5], 1.0, seed + 1, 2) * paint.step(x, 0.7, 1.4)  # about the sleeves
+    small = paint.noise(across / [0.11, 0.5, 0.5], 1.0, seed + 1, 2) * paint.step(x, 0.7, 1.4)
     seam = np.exp(-(((x - 1.40 - 0.12 * (y - 4.5)) / 0.022) ** 2)) * (y > 3.4)
     lift = off + depth * (0.03 + folds * (0.034 * crease + 0.016 * small)) - 0.020 * seam
     mesh = make_mesh(
@@ -76,7 +76,7 @@ def shell(
 
 
 def neck_ring(surface: Surface, line: Array, off: float = 0.05) -> Array:
-    """The neckline as a smooth closed curve, (96, 3)."""
+    """Return the neckline as a smooth closed curve, (96, 3)."""
     edge = np.abs(surface.ref[:, 1] - line) < 0.012
     angle = np.arctan2(surface.ref[edge, 0], surface.ref[edge, 2] - 0.15)
     ring = []
@@ -94,9 +94,9 @@ def neck_ring(surface: Surface, line: Array, off: float = 0.05) -> Array:
 def collar(
     ring: Array, material: object, *, thick: float, high: float, rise: float = 0.0, flare: float = 0.0, gap: float = 0.0
 ) -> None:
-    """A band along `ring`: a closed tube `thick` by `high`, standing `rise` above it and leaning out by `flare`.
+    """Add a band along `ring`: a tube of `thick` by `high`, `rise` above the ring and `flare` outside it.
 
-    It is open in front by `gap` radians to each side.
+    The band is open in front by `gap` radians to each side.
     """
     tangent = np.roll(ring, -1, 0) - np.roll(ring, 1, 0)
     outward = hair.unit((ring - ring.mean(0)) * [1, 0, 1])
@@ -126,8 +126,8 @@ def panel(
     thick: float = 0.03,
     sides: tuple = (1, -1),
 ) -> None:
-    """A flat piece of cloth between two curves [(x, y), …] of the left side, seen from the front, laid on the body
-    `off` away.
+    """Add a flat piece of cloth at the distance `off` from the body. `inner`, `outer`: its edges on the left side, seen
+    from the front, as [(x, y), …].
     """
     t, across = np.linspace(0, 1, 90), np.linspace(0, 1, 22)
 
@@ -143,7 +143,7 @@ def panel(
         start = np.concatenate([grid, np.full((*grid.shape[:2], 1), 4.0)], -1).reshape(-1, 3)
         hits, _, found = surface.cast(start, np.tile([0.0, 0.0, -1.0], (len(start), 1)))
         z = np.where(found & (hits[:, 2] > -0.1), hits[:, 2], np.nan).reshape(grid.shape[:2])
-        for row in range(len(z) - 2, -1, -1):  # above the shoulder it stands up
+        for row in range(len(z) - 2, -1, -1):  # above the shoulder the cloth stands up
             z[row] = np.where(np.isnan(z[row]), z[row + 1], z[row])
         z = np.where(np.isnan(z), np.nanmean(z), z)
         for _ in range(25):
@@ -178,7 +178,7 @@ def roll_neck(surface: Surface, person: dict) -> None:
 
 
 def opening(ref: Array, half: tuple) -> Array:
-    """Whether a place lies outside the front opening: `half`, its half width by height."""
+    """Return which vertices lie outside the front opening. `half`: heights, and half of its width at each."""
     return (np.abs(ref[:, 0]) > np.interp(ref[:, 1], *half)) | (ref[:, 2] < 0.1)
 
 
@@ -236,7 +236,7 @@ def _jacket(surface: Surface, person: dict, cloth: object) -> None:
     shell(surface, "jacket", (ref[:, 1] < line) & opening(ref, half), 0.085, cloth, person["seed"] + 6, 0.8)
     around = neck_ring(surface, surface.neckline(([0, 0.6, 1.2, 2.0, np.pi], [5.0, 5.02, 5.10, 5.18, 5.22])), 0.10)
     collar(around, cloth, thick=0.045, high=0.14, rise=0.05, flare=0.045, gap=1.0)
-    # The collar comes from behind the neck and ends where the lapel's notch is.
+    # The collar runs from behind the neck to the notch of the lapel.
     panel(
         surface,
         [(0.56, 5.12), (0.53, 5.02), (0.50, 4.92), (0.45, 4.78), (0.40, 4.66)],
@@ -256,7 +256,7 @@ def _jacket(surface: Surface, person: dict, cloth: object) -> None:
 
 
 def cardigan(surface: Surface, person: dict) -> None:
-    """An open knitted jacket with a broad band, over a blouse."""
+    """An open cardigan with a broad band, over a blouse."""
     ref = surface.ref
     inner, outer = shirt_material(person["under"]), cloth_material(person["garment"], knit=1.4)
     line = surface.neckline(CREW)

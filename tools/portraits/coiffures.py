@@ -1,4 +1,4 @@
-"""Hair that is put up, curled, coiled or cut to a fringe, and beards; strands as in `hair`."""
+"""Buns, curls, fringes and beards, as strands in the format of `hair`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from paint import blob, noise, step
 
 
 def slerp(start: Array, end: Array, t: Array) -> Array:
-    """Directions between `start` and `end`, (n, 3), at `t`, (n or 1, steps)."""
+    """Return directions between `start` and `end`, (n, 3), at `t`, (n or 1, steps), along the great circle."""
     angle = np.arccos(np.clip((start * end).sum(-1), -1, 1))[:, None] + 1e-6
     return unit(
         (np.sin((1 - t) * angle)[..., None] * start[:, None] + np.sin(t * angle)[..., None] * end[:, None])
@@ -17,14 +17,14 @@ def slerp(start: Array, end: Array, t: Array) -> Array:
 
 
 def leads(way: Array, skull: Skull, clumps: int, seed: int) -> tuple[Array, Array]:
-    """The clump that each root belongs to: its number and its middle."""
+    """Return the number and the middle of the clump of each root."""
     centres = scalp_roots(clumps, skull, np.random.default_rng(seed))
     nearest = np.concatenate([np.argmax(chunk @ centres.T, axis=1) for chunk in np.array_split(way, 40)])
     return nearest, centres[nearest]
 
 
 def swept(skull: Skull, style: dict, seed: int) -> tuple[Array, Array]:
-    """Combed back into a bun; a few strands fall loose before the ears."""
+    """Hair combed back into a bun, with a few loose strands in front of the ears."""
     rng = np.random.default_rng(seed)
     steps = 26
     way = scalp_roots(style["count"], skull, rng)
@@ -34,7 +34,7 @@ def swept(skull: Skull, style: dict, seed: int) -> tuple[Array, Array]:
     t = np.linspace(0, 1, steps)[None]
     goal = unit(bun + 0.10 * rng.normal(size=(count, 3)))
     own = slerp(way, goal, t)
-    # Hair at the front goes up before it goes back: that is what gives it volume.
+    # Hair at the front goes up before it goes back, which gives it volume.
     clump = (style["clumping"] * step(t, 0.02, 0.35))[..., None]
     direction = unit(own * (1 - clump) + slerp(lead, np.tile(bun, (count, 1)), t) * clump)
     layer = rng.uniform(0.2, 1, (count, 1)) ** 0.7
@@ -81,7 +81,7 @@ def bun_of(skull: Skull, bun: Array, style: dict, seed: int, steps: int) -> tupl
 
 
 def tendrils(skull: Skull, style: dict, seed: int, steps: int) -> tuple[Array, Array]:
-    """Loose strands at the temples, and the short new hair of the hairline."""
+    """Loose strands at the temples, and short new hair along the hairline."""
     rng = np.random.default_rng(seed)
     count = style.get("tendrils", 0)
     t = np.linspace(0, 1, steps)[None]
@@ -119,9 +119,7 @@ def tendrils(skull: Skull, style: dict, seed: int, steps: int) -> tuple[Array, A
 
 
 def curls(skull: Skull, style: dict, seed: int) -> tuple[Array, Array]:
-    """Locks that wind: `clumps` of them, `lock_length` long, `curl` wide; small figures make coils, large
-    ones curls.
-    """
+    """Winding locks: `clumps` of them, `lock_length` long, `curl` wide. Small values make coils, large ones curls."""
     rng = np.random.default_rng(seed)
     steps = style.get("steps", 30)
     clumps = scalp_roots(style["clumps"], skull, np.random.default_rng(seed + 1))
@@ -202,7 +200,7 @@ def fringe(skull: Skull, style: dict, seed: int) -> tuple[Array, Array]:
 
 
 def beard_mask(ref: Array, shape: dict) -> Array:
-    """Where a beard grows, 0 to 1, by places of the reference shape."""
+    """Return how much beard grows at each point of the reference shape, 0 to 1."""
     x, y, z = np.abs(ref[:, 0]), ref[:, 1], ref[:, 2]
     cheek = np.interp(
         x, [0.0, 0.22, 0.30, 0.45, 0.60, 0.70], shape.get("cheek_line", (6.13, 6.12, 6.03, 6.05, 6.22, 6.45))
@@ -215,7 +213,7 @@ def beard_mask(ref: Array, shape: dict) -> Array:
 
 
 def beard(ref: Array, points: Array, normals: Array, shape: dict, seed: int) -> tuple[Array, Array]:
-    """Short hair on jaw and lip. `ref`, `points`, `normals`: the face's fine mesh."""
+    """Short hair on the jaw and the upper lip. `ref`, `points`, `normals`: the fine mesh of the face."""
     rng = np.random.default_rng(seed)
     weight = beard_mask(ref, shape)
     index = rng.choice(len(ref), shape["count"], p=weight / weight.sum())

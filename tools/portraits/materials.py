@@ -1,4 +1,4 @@
-"""What everything is made of: skin, hair, eyes, cloth."""
+"""The materials: skin, hair, eyes, cloth."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def cornea_material() -> bpy.types.Material:
 
 
 def cloth_material(colour: tuple[float, float, float], knit: float = 1.0) -> bpy.types.Material:
-    """`knit`: how strongly its ribs show; 0 for woven cloth."""
+    """`knit`: strength of the ribs; 0 for woven cloth."""
     n = Nodes("cloth")
     place = n.node("TexCoord")
     weave = n.node("TexNoise", Vector=place.outputs["Object"], Scale=900.0 if knit else 1500.0, Detail=3.0)

@@ -1,5 +1,5 @@
-"""Colours and masks of the skin, computed per vertex. Positions are those of the *reference* shape, so that paint
-follows every other shape.
+"""Colours and masks of the skin, computed per vertex. Positions are in the *reference* shape, so that the paint fits
+every other shape too.
 
 All functions take float arrays of one length (decimetres, axes of `figure`) and return values of that length in 0..1,
 or linear RGB (n, 3).
@@ -47,7 +47,7 @@ BROW = np.array(
 
 
 def step(value: Array, start: float, end: float) -> Array:
-    """Smooth 0..1 between `start` and `end` (either order)."""
+    """Rise smoothly from 0 at `start` to 1 at `end`; `start` may be the larger one."""
     t = np.clip((value - start) / (end - start), 0, 1)
     return t * t * (3 - 2 * t)
 
@@ -57,7 +57,7 @@ def blob(x: Array, y: Array, centre: tuple[float, float], radius: tuple[float, f
 
 
 def noise(points: Array, scale_dm: float, seed: int, octaves: int = 3) -> Array:
-    """Smooth value noise in about -1..1."""
+    """Return smooth value noise in about -1..1."""
     rng = np.random.default_rng(seed)
     total, weight = np.zeros(len(points)), 1.0
     for _ in range(octaves):
@@ -98,7 +98,7 @@ def brow_mask(ref: Array) -> Array:
 
 
 def skin(ref: Array, person: dict) -> Array:
-    """Linear RGB of the skin with lips, cheeks, lids, the shade of the brows and fine mottling."""
+    """Return the linear RGB of the skin, with lips, cheeks, lids, the shade of the brows and fine mottling."""
     x, y, z = np.abs(ref[:, 0]), ref[:, 1], ref[:, 2]
     base = np.array(person["skin"])
     colour = np.tile(base, (len(ref), 1))
@@ -127,7 +127,7 @@ def skin(ref: Array, person: dict) -> Array:
         beard = step(y, 6.16, 6.05) * step(y, 5.35, 5.55) * face * (1 - 0.6 * blob(x, y, (0.33, 6.12), (0.12, 0.12)))
         tint(person["stubble"] * beard * (0.75 + 0.35 * noise(ref, 0.012, 11, 2)), (0.55, 0.58, 0.62))
     tint(person["brow_shade"] * brow_mask(ref), person["brow_tint"])
-    # the lips end in a soft shade, not in a line
+    # The lips end in a soft shade, not in a line.
     tint(0.6 * blob(x, y, (0.243, 5.967), (0.022, 0.014)) * face, (0.72, 0.56, 0.53))
     tint(np.clip(crease_depth(ref, person) / 0.012, 0, 1) * 0.45, (0.72, 0.58, 0.55))
     age = person.get("age_spots", 0.0)
@@ -141,7 +141,7 @@ def skin(ref: Array, person: dict) -> Array:
     seam = np.abs(y - 5.981)
     lip *= (1 - 0.25 * step(seam, 0.03, 0.0))[:, None]
     colour = colour * (1 - lips[:, None]) + lip * lips[:, None]
-    # the shade of the roots
+    # The scalp shows through the roots of the hair.
     grown = 0.85 * step(y - scalp_line(np.arctan2(ref[:, 0], z - 0.35)), 0.0, 0.10)[:, None] * (y > 5.9)[:, None]
     return np.clip(colour * (1 - grown) + np.array(person["scalp"]) * grown, 0.002, 0.95)
 
@@ -184,7 +184,7 @@ def _distance(x: Array, y: Array, line: list[tuple[float, float]]) -> Array:
 
 
 def crease_depth(ref: Array, person: dict) -> Array:
-    """How deep the lines of the face cut, in dm; `person["creases"]` weighs them by name."""
+    """Return the depth of the lines of the face, in dm. `person["creases"]`: weight of each line, by name."""
     x, y, z = (
         np.abs(ref[:, 0]) + 0.012 * noise(ref, 0.10, 71, 2),
         ref[:, 1] + 0.010 * noise(ref, 0.12, 72, 2),
@@ -207,13 +207,13 @@ def crease_depth(ref: Array, person: dict) -> Array:
 
 
 def creases(ref: Array, person: dict) -> Array:
-    """How far the skin moves along its normal, in dm: into the lines of the face, and out beside them."""
+    """Return how far the skin moves along its normal, in dm: inwards at the lines of the face, outwards beside them."""
     lumps = person.get("sag", 0.0) * 0.006 * noise(ref, 0.09, 73, 2) * step(ref[:, 2], 0.4, 0.7) * (1 - lip_mask(ref))
     return -crease_depth(ref, person) + lumps
 
 
 def scalp_line(azimuth: Array) -> Array:
-    """Height (dm) above which hair grows, by azimuth about the head's axis (radians, 0 in front, pi behind)."""
+    """Return the height (dm) above which hair grows, by azimuth around the head's axis (radians; 0 is in front)."""
     degrees = np.degrees(np.abs(azimuth))
     return np.interp(
         degrees, [0, 20, 35, 50, 62, 75, 90, 105, 130, 180], [7.24, 7.23, 7.17, 7.03, 6.84, 6.62, 6.72, 6.55, 6.15, 6.0]

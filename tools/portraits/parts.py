@@ -14,7 +14,7 @@ ELBOW = np.array([3.09, 2.68, 0.25])
 
 
 def close_lips(points: np.ndarray, ref: np.ndarray, amount: float) -> np.ndarray:
-    """The base mesh leaves a slit between the lips: bring their inner rims together."""
+    """Bring the inner rims of the lips together: the base mesh has a slit between them."""
     seam = 5.981
     x, y, z = np.abs(ref[:, 0]), ref[:, 1], ref[:, 2]
     near = paint.step(x, 0.245, 0.20) * paint.step(z, 1.1, 1.2)
@@ -26,7 +26,7 @@ def close_lips(points: np.ndarray, ref: np.ndarray, amount: float) -> np.ndarray
 
 
 def settle(points: np.ndarray, ref: np.ndarray, person: dict) -> np.ndarray:
-    """The base mesh stands with its arms out: let them hang. Ears that hair covers (`ears` below 1) lie flat."""
+    """Let the arms hang, which the base mesh holds out. Flatten ears that hair covers (`ears` below 1)."""
     x = np.abs(ref[:, 0])
     side = np.sign(ref[:, 0])[:, None]
     out = points.copy()
@@ -61,9 +61,9 @@ def build_body(figure: Figure, reference: Figure, person: dict) -> tuple[bpy.typ
     lips = paint.lip_mask(ref)
     oily = paint.blob(np.abs(ref[:, 0]), ref[:, 1], (0.0, 6.6), (0.2, 0.6)) * paint.step(ref[:, 2], 0.8, 1.2)
     rough = person.get("roughness", 0.47) - 0.07 * oily - 0.14 * lips + 0.05 * paint.noise(ref, 0.1, 40)
-    rough = rough + 0.3 * paint.step(ref[:, 1], 7.2, 7.3)  # the scalp does not shine through the part
+    rough = rough + 0.3 * paint.step(ref[:, 1], 7.2, 7.3)  # a scalp that does not shine in the part of the hair
     rough = rough + 0.2 * paint.blob(np.abs(ref[:, 0]), ref[:, 1], (0.235, 5.976), (0.03, 0.02))
-    rough = rough + 0.15 * paint.step(ref[:, 1], 5.9, 5.5)  # nor does the neck
+    rough = rough + 0.15 * paint.step(ref[:, 1], 5.9, 5.5)  # a neck that does not shine
     set_colour(fine, "gloss", np.stack([rough, 0.5 + 0.1 * lips, 0 * rough], 1))
     places = get_points(fine)
     normals = np.empty(len(places) * 3, np.float32)

@@ -1,7 +1,6 @@
-"""Who is drawn: the shape (blend of targets), the colours, the hair and the clothes of each person. Colours are linear
-RGB.
+"""The people: shape (a blend of targets), colours, hair and clothes of each. Colours are linear RGB.
 
-An entry is a look; `iris` and `iris-evening` are the same woman.
+An entry is a look: `iris` and `iris-office` are the same woman.
 """
 
 from __future__ import annotations

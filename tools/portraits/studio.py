@@ -1,4 +1,4 @@
-"""Lamps, wall and camera, and the last touches on the rendered picture."""
+"""The lamps, the sky and the camera, and the finish of the rendered picture."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def build_studio(eye_height_m: float, person: dict, scale: float, samples: int, 
     watts = LAMPS | person.get("lamps", {})
     light("key", (-0.70, -1.15, eye_height_m + 0.60), head, 0.85, watts["key"], (1.0, 0.95, 0.88))
     light("fill", (1.1, -1.2, eye_height_m - 0.05), head, 1.2, watts["fill"], (0.88, 0.94, 1.0))
-    light("eyes", (-0.20, -1.20, eye_height_m + 0.24), (0, -0.1, eye_height_m), 0.13, watts["eyes"])  # what eyes catch
+    light("eyes", (-0.20, -1.20, eye_height_m + 0.24), (0, -0.1, eye_height_m), 0.13, watts["eyes"])  # highlights
     light("rim", (0.80, 0.60, eye_height_m + 0.45), head, 0.5, watts["rim"], (1.0, 0.96, 0.90))
     light("hair", (-0.55, 0.65, eye_height_m + 0.7), head, 0.6, watts["hair"], (0.95, 0.97, 1.0))
     world = bpy.data.worlds.new("world")
@@ -70,16 +70,14 @@ def build_studio(eye_height_m: float, person: dict, scale: float, samples: int, 
 
 
 def blurred(image: np.ndarray, weights: tuple) -> np.ndarray:
-    """Each pixel becomes the mean of those around it, by `weights` across and down."""
+    """Blur an image with `weights`, across and down. The edges wrap around."""
     for axis in (0, 1):
         image = sum(w * np.roll(image, k - len(weights) // 2, axis) for k, w in enumerate(weights)) / sum(weights)
     return image
 
 
 def read_figure(whole: Path, sharp: Path | None, border: tuple[float, float, float, float]) -> np.ndarray:
-    """The rendered figure, RGBA in 0..1 with the colour multiplied by alpha; `sharp` replaces the part of the picture
-    within `border`.
-    """
+    """Return the rendered figure: premultiplied RGBA in 0..1. `sharp` replaces the part within `border`."""
     image = Image.open(whole).convert("RGBa")
     if sharp is None:
         return np.asarray(image, np.float64) / 255
@@ -96,8 +94,8 @@ def read_figure(whole: Path, sharp: Path | None, border: tuple[float, float, flo
 
 
 def finish(figure: np.ndarray, person: dict, output: Path, final: bool, window: list[float] | None) -> None:
-    """Set the figure before its backdrop, lift the colours a little, add the faintest grain, sharpen, and write the
-    JPEG (a PNG for a draft).
+    """Compose the figure with its backdrop, saturate it a little, add faint grain, sharpen, and write a JPEG (a PNG for
+    a draft).
     """
     height, width = figure.shape[:2]
     rng = np.random.default_rng(person["seed"])
@@ -106,7 +104,7 @@ def finish(figure: np.ndarray, person: dict, output: Path, final: bool, window: 
     behind = draw_backdrop(name, width, height, person["seed"], **options) if window is None else grey_card
     calm = blurred(figure, (1, 2, 1))
     edge = np.clip(3 * blurred((np.abs(figure[..., 3:] - 0.5) < 0.49).astype(float), (1, 3, 4, 3, 1)), 0, 1)
-    # The renderer's denoiser leaves the figure's outline as it is.
+    # The renderer's denoiser does not smooth the outline of the figure.
     figure = figure * (1 - edge) + calm * edge
     alpha = figure[..., 3:]
     picture = figure[..., :3] + behind * (1 - alpha)

@@ -1,6 +1,6 @@
-"""Synthesise the voice clips of the library with flite (Debian package `flite`, voice slt) and bring them to one level.
+"""`python tools/voices/make.py`: synthesises the voice clips of the library with flite and brings them to one level.
 
-Run from the repository root: `python tools/voices/make.py`. The same flite gives the same bytes.
+Needs the Debian package `flite` (voice slt). Run it from the repository root. The same flite gives the same bytes.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ EDGE_S = 0.15  # silence before and after the speech
 FADE_S = 0.01
 SPEECH_RMS_DBFS = -20.0  # over the whole clip, pauses included
 PEAK_LIMIT_DBFS = -3.5
-SILENCE_DBFS = -50.0  # below this flite's output counts as its own leading or trailing silence
+SILENCE_DBFS = -50.0  # quieter samples at the start and the end of flite's output are trimmed
 
 
 def synthesise(text: str) -> tuple[NDArray[np.float64], int]:
-    """What flite's slt says for `text`: float64 (samples,) in -1..1, and its rate in Hz."""
+    """Return `text` spoken by flite's voice slt, float64 (samples,) in -1..1, and its sample rate in Hz."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "speech.wav"
         subprocess.run(["flite", "-voice", "slt", "-t", text, "-o", str(path)], check=True)
@@ -38,7 +38,7 @@ def synthesise(text: str) -> tuple[NDArray[np.float64], int]:
 
 
 def level(samples: NDArray[np.float64], sample_rate_hz: int) -> NDArray[np.float64]:
-    """Trim to the speech, give it silent edges with short fades, and scale to the target level without passing the peak
+    """Trim the clip to the speech, add silent edges with short fades, and scale it to the target level, below the peak
     limit.
     """
     window = sample_rate_hz // 100
