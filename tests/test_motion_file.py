@@ -83,7 +83,7 @@ def test_speech_without_phones_is_heard_and_a_seed_is_a_motion(speech: Path, tmp
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("0.0\t0.4\tM\n0.4\t0.8\tXQ\n", "line 2: 'XQ' is no symbol of arpabet"),
+        ("0.0\t0.4\tM\n0.4\t0.8\tXQ\n", "line 2: 'XQ' is not a symbol of arpabet"),
         ("0.0\tx\tM\n", "line 1: it must be start_s"),
         ("# a\n0.0\t9.0\tM\n", "line 2: it ends at 9000 ms"),
         ("0.5\t0.6\tM\n0.0\t0.5\tM\n", "line 2: it starts at 0 ms"),

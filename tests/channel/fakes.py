@@ -1,5 +1,5 @@
-"""Live sessions without performers: an implementation of `channel.port` that keeps what it was given and tells what it
-is told to tell.
+"""Live sessions without performers: an implementation of `channel.port` that records every call and emits the events
+that a test wants.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ QUEUE_LIMIT_S = 600.0
 
 @dataclass
 class FakeSession:
-    """One session; `spoken` is every accepted speech as (bytes, rate, utterance id, final), or "interrupt",
-    "listening", "thinking".
+    """One session. `spoken` lists what took effect, in order: each accepted speech as (bytes, rate, utterance id,
+    final), and "interrupt", "listening" and "thinking".
     """
 
     token: str
@@ -31,15 +31,15 @@ class FakeSession:
     queued_s: float = 0.0
     attached: FakeAttachedSession | None = None
     detached: int = 0
-    gone: anyio.Event = field(default_factory=anyio.Event)  # set at the first detachment
+    left: anyio.Event = field(default_factory=anyio.Event)  # set at the first detachment
     speak_gate: anyio.Event | None = None  # when set, speak waits for it
     update_gate: anyio.Event | None = None  # when set, update waits for it
     output: Output = AS_IS
-    interrupts: list[tuple[int, int]] = field(default_factory=list)  # each with how much had been spoken by then
+    interrupts: list[tuple[int, int]] = field(default_factory=list)  # each `through`, and the length of `spoken` then
     dropped: list[int] = field(default_factory=list)  # numbers of the speech that came after its interrupt
-    asked: int = 0  # calls of speak, also those that wait
+    speak_calls: int = 0  # also those that still wait
     broken_interrupt: bool = False
-    broken: bool = False  # speak raises what nobody expects
+    broken: bool = False  # speak raises an unexpected error
 
 
 class FakeAttachedSession(AttachedSession):
@@ -49,7 +49,7 @@ class FakeAttachedSession(AttachedSession):
         self._send, self._receive = anyio.create_memory_object_stream[SessionEvent](100)
 
     async def speak(self, speech: Speech) -> str:
-        self.session.asked += 1
+        self.session.speak_calls += 1
         if self.session.broken:
             raise RuntimeError("the fake is broken")
         if self.session.speak_gate is not None:
@@ -82,7 +82,7 @@ class FakeAttachedSession(AttachedSession):
         self.session.queued_s = 0.0
         self.session.spoken.append("interrupt")
 
-    def tell(self, event: SessionEvent) -> None:
+    def emit(self, event: SessionEvent) -> None:
         self._send.send_nowait(event)
 
     async def events(self) -> AsyncIterator[SessionEvent]:
@@ -93,7 +93,7 @@ class FakeAttachedSession(AttachedSession):
 
     async def detach(self) -> None:
         self.session.detached += 1
-        self.session.gone.set()
+        self.session.left.set()
         self._send.close()
         self._receive.close()
         if self.session.attached is self:
@@ -113,6 +113,6 @@ class FakeLiveSessions:
         if session.ended:
             raise SessionEnded("Session has ended")
         if session.attached is not None:
-            session.attached.tell(TakenOver())
+            session.attached.emit(TakenOver())
         session.attached = FakeAttachedSession(init.session_id, session)
         return session.attached

@@ -11,18 +11,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from visavis.channel.actions import Action, Attach, Close, Interrupt, Send, Speak, Update
 from visavis.channel.client_message import MAX_AUDIO_BYTES, MAX_TEXT_CHARS
 from visavis.channel.port import SessionOver, TakenOver
-from visavis.channel.protocol import MAX_UPDATES, ChannelProtocol, ChannelState
+from visavis.channel.protocol import MAX_PENDING_UPDATES, ChannelProtocol, ChannelState
 from visavis.channel.server_messages import ErrorMessage, PlaybackStartedMessage, SpeakConfirmed
-from visavis.channel.steps import Attach, Close, Interrupt, Send, Speak, Step, Update
 from visavis.channel.video_size import is_valid_video_size
 from visavis.engine.output import AS_IS
 from visavis.errors import CloseCode, QueueFull, SessionEnded
 from visavis.stage.port.events import PlaybackStarted
 
-# The machine may be busy: slowness is no fault of the protocol.
-calmly = settings(deadline=None, max_examples=60, database=None, suppress_health_check=[HealthCheck.too_slow])
+# The machine may be busy: no test fails because an example is slow.
+no_deadline = settings(deadline=None, max_examples=60, database=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def flat_init(**members: object) -> str:
@@ -32,7 +32,7 @@ def flat_init(**members: object) -> str:
 def opened(*features: str) -> ChannelProtocol:
     protocol = ChannelProtocol()
     protocol.receive_text(flat_init(features=list(features)))
-    protocol.attached()
+    protocol.attach_succeeded()
     return protocol
 
 
@@ -42,141 +42,146 @@ def speak(samples: int, rate: int = 16_000, **members: object) -> str:
     )
 
 
-def confirmed(outputs: list[Step]) -> int:
-    (said,) = outputs
-    assert isinstance(said, Send) and isinstance(said.message, SpeakConfirmed)
-    return said.message.audio_samples
+def confirmed(actions: list[Action]) -> int:
+    (reply,) = actions
+    assert isinstance(reply, Send) and isinstance(reply.message, SpeakConfirmed)
+    return reply.message.audio_samples
 
 
-@calmly
+@no_deadline
 @given(st.lists(st.integers(1, 2000), min_size=1, max_size=20), st.integers(8_000, 48_000))
 def test_confirmed_samples_sum_to_the_whole_utterance(pieces: list[int], rate: int) -> None:
     protocol, total = opened(), 0
     for piece in pieces:
         protocol.receive_text(speak(piece, rate, utterance_id="u"))
-        total += confirmed(protocol.done())
+        total += confirmed(protocol.effect_succeeded())
     assert abs(total - sum(pieces) * 16_000 / rate) <= 0.5
 
 
 def test_a_refused_message_is_not_counted() -> None:
     protocol = opened()
     protocol.receive_text(speak(1, 48_000))  # a third of a sample
-    assert confirmed(protocol.done()) == 0
+    assert confirmed(protocol.effect_succeeded()) == 0
     protocol.receive_text(speak(1, 48_000))
-    protocol.refused(QueueFull("full"))
+    protocol.effect_failed(QueueFull("full"))
     protocol.receive_text(speak(1, 48_000))
-    assert confirmed(protocol.done()) == 1  # two thirds, rounded
+    assert confirmed(protocol.effect_succeeded()) == 1  # two thirds, rounded
 
 
 def test_a_new_utterance_starts_its_own_count() -> None:
     protocol = opened()
     for utterance in ("a", "b"):
         protocol.receive_text(speak(1, 48_000, utterance_id=utterance))
-        assert confirmed(protocol.done()) == 0
+        assert confirmed(protocol.effect_succeeded()) == 0
 
 
-def test_playback_never_overtakes_its_confirmation() -> None:
+def test_playback_never_overtakes_the_confirmation_of_its_speech() -> None:
     protocol = opened("playback")
     protocol.receive_text(speak(160))
-    assert protocol.session_event(PlaybackStarted(utterance_id="u")) == []
-    first, second = protocol.done()
+    assert protocol.receive_event(PlaybackStarted(utterance_id="u")) == []
+    first, second = protocol.effect_succeeded()
     assert isinstance(first, Send) and isinstance(first.message, SpeakConfirmed)
     assert isinstance(second, Send) and second.message == PlaybackStartedMessage(utterance_id="u")
 
 
-def codes(outputs: list[Step]) -> list[str]:
+def codes(actions: list[Action]) -> list[str]:
+    """Return the code of each error, and the type of every other message."""
     return [
-        output.message.model_dump().get("code") or output.message.model_dump()["type"]
-        for output in outputs
-        if isinstance(output, Send)
+        action.message.model_dump().get("code") or action.message.model_dump()["type"]
+        for action in actions
+        if isinstance(action, Send)
     ]
 
 
-def test_answers_stand_in_line_behind_the_effects_under_way() -> None:
+def test_replies_wait_behind_pending_effects() -> None:
     protocol = opened("playback")
     assert isinstance(protocol.receive_text(speak(160))[-1], Speak)
     assert isinstance(protocol.receive_text(speak(320))[-1], Speak)
     assert protocol.receive_text("nonsense") == []
     assert isinstance(protocol.receive_text('{"type": "agent.interrupt"}')[-1], Interrupt)
-    assert protocol.session_event(PlaybackStarted(utterance_id="u")) == []
-    assert codes(protocol.done()) == ["agent.speak.confirmed"]
-    assert codes(protocol.refused(QueueFull("full"))) == ["QUEUE_FULL", "INVALID_JSON"]
-    assert codes(protocol.done()) == ["agent.interrupt.confirmed", "agent.playback.started"]
+    assert protocol.receive_event(PlaybackStarted(utterance_id="u")) == []
+    assert codes(protocol.effect_succeeded()) == ["agent.speak.confirmed"]
+    assert codes(protocol.effect_failed(QueueFull("full"))) == ["QUEUE_FULL", "INVALID_JSON"]
+    assert codes(protocol.effect_succeeded()) == ["agent.interrupt.confirmed", "agent.playback.started"]
 
 
-def test_a_close_waits_for_what_was_accepted_before_it() -> None:
+def test_a_close_waits_for_the_effects_that_began_before_it() -> None:
     protocol = opened()
     protocol.receive_text(speak(160))
     assert protocol.receive_text("x" * (MAX_TEXT_CHARS + 1)) == []
-    assert protocol.receive_text(speak(160)) == []  # nothing more is taken
-    outputs = protocol.done()
-    assert codes(outputs) == ["agent.speak.confirmed", "MESSAGE_TOO_LARGE"]
-    assert isinstance(outputs[-1], Close) and outputs[-1].code == 1009 and protocol.state is ChannelState.CLOSED
+    assert protocol.receive_text(speak(160)) == []  # further messages are ignored
+    actions = protocol.effect_succeeded()
+    assert codes(actions) == ["agent.speak.confirmed", "MESSAGE_TOO_LARGE"]
+    assert isinstance(actions[-1], Close) and actions[-1].code == 1009 and protocol.state is ChannelState.CLOSED
 
 
-def test_nothing_is_said_behind_a_close() -> None:
+def test_nothing_is_sent_after_a_close() -> None:
     protocol = opened("playback")
     protocol.receive_text(json.dumps({"type": "session.update", "output": {}}))
     protocol.receive_text(speak(160))
     protocol.receive_text("x" * (MAX_TEXT_CHARS + 1))
-    assert protocol.session_event(PlaybackStarted(utterance_id="u")) == [] and protocol.updated(AS_IS) == []
-    outputs = protocol.done()
-    assert codes(outputs) == ["agent.speak.confirmed", "MESSAGE_TOO_LARGE"]
-    assert isinstance(outputs[-1], Close) and protocol.state is ChannelState.CLOSED
+    assert protocol.receive_event(PlaybackStarted(utterance_id="u")) == [] and protocol.update_succeeded(AS_IS) == []
+    actions = protocol.effect_succeeded()
+    assert codes(actions) == ["agent.speak.confirmed", "MESSAGE_TOO_LARGE"]
+    assert isinstance(actions[-1], Close) and protocol.state is ChannelState.CLOSED
 
 
-def test_session_over_during_an_effect_closes_at_once_and_its_outcome_is_no_news() -> None:
+def test_session_over_during_an_effect_closes_at_once_and_its_outcome_is_ignored() -> None:
     protocol = opened("playback")
     protocol.receive_text(speak(160))
-    protocol.session_event(PlaybackStarted(utterance_id="u"))
-    held, close = protocol.session_event(SessionOver(reason="ended"))
+    protocol.receive_event(PlaybackStarted(utterance_id="u"))
+    held, close = protocol.receive_event(SessionOver(reason="ended"))
     assert isinstance(held, Send) and close == Close(code=CloseCode.NORMAL, reason="ended")
-    assert protocol.done() == [] and protocol.receive_text(speak(160)) == [] and protocol.receive_binary(b"") == []
-    assert protocol.session_event(TakenOver()) == [] and protocol.init_timed_out() == []
+    assert (
+        protocol.effect_succeeded() == []
+        and protocol.receive_text(speak(160)) == []
+        and protocol.receive_binary(b"") == []
+    )
+    assert protocol.receive_event(TakenOver()) == [] and protocol.init_timed_out() == []
 
 
-def test_the_ten_seconds_do_not_run_while_attaching_nor_after() -> None:
+def test_the_init_timeout_does_not_apply_while_attaching_or_after() -> None:
     protocol = ChannelProtocol()
     (attach,) = protocol.receive_text(flat_init())
     assert isinstance(attach, Attach)
     assert protocol.init_timed_out() == []
-    protocol.attached()
+    protocol.attach_succeeded()
     assert protocol.init_timed_out() == []
 
 
-def test_a_failed_attachment_is_not_an_open_session() -> None:
+def test_a_failed_attachment_leaves_the_channel_awaiting_an_init() -> None:
     protocol = ChannelProtocol()
     protocol.receive_text(flat_init())
-    protocol.refused(QueueFull("no room"))
-    said, close = protocol.receive_text(speak(160))
-    assert isinstance(said, Send) and isinstance(close, Close) and close.code == 4400
+    protocol.effect_failed(QueueFull("no room"))
+    reply, close = protocol.receive_text(speak(160))
+    assert isinstance(reply, Send) and isinstance(close, Close) and close.code == 4400
 
 
-def test_a_failure_of_ours_closes_1011() -> None:
+def test_an_error_in_the_server_closes_1011() -> None:
     protocol = opened()
     protocol.receive_text(speak(160))
-    said, close = protocol.failed()
-    assert isinstance(said, Send) and close == Close(code=CloseCode.INTERNAL_ERROR, reason="Internal error")
+    reply, close = protocol.server_failed()
+    assert isinstance(reply, Send) and close == Close(code=CloseCode.INTERNAL_ERROR, reason="Internal error")
 
 
-def test_a_reason_too_long_for_a_close_frame_is_cut_between_characters() -> None:
-    (close,) = opened().session_event(SessionOver(reason="ä" * 100))
+def test_a_reason_too_long_for_a_close_frame_is_truncated_between_characters() -> None:
+    (close,) = opened().receive_event(SessionOver(reason="ä" * 100))
     assert isinstance(close, Close) and close.reason == "ä" * 61
 
 
 def test_a_text_frame_beyond_the_limit_closes_before_it_is_parsed() -> None:
-    said, close = opened().receive_text("x" * (MAX_TEXT_CHARS + 1))
-    assert isinstance(said, Send) and isinstance(close, Close) and close.code == 1009
+    reply, close = opened().receive_text("x" * (MAX_TEXT_CHARS + 1))
+    assert isinstance(reply, Send) and isinstance(close, Close) and close.code == 1009
 
 
 def test_a_first_message_beyond_the_limits_closes_too() -> None:
-    said, close = ChannelProtocol().receive_text("x" * (MAX_TEXT_CHARS + 1))
-    assert isinstance(said, Send) and isinstance(close, Close) and close.code == 1009
-    said, close = ChannelProtocol().receive_binary(bytes(MAX_AUDIO_BYTES + 2))
-    assert isinstance(said, Send) and isinstance(close, Close) and close.code == 4400
+    reply, close = ChannelProtocol().receive_text("x" * (MAX_TEXT_CHARS + 1))
+    assert isinstance(reply, Send) and isinstance(close, Close) and close.code == 1009
+    reply, close = ChannelProtocol().receive_binary(bytes(MAX_AUDIO_BYTES + 2))
+    assert isinstance(reply, Send) and isinstance(close, Close) and close.code == 4400
 
 
-def test_of_two_tokens_the_published_name_counts_and_features_are_gathered_from_both_places() -> None:
+def test_the_published_token_name_takes_precedence_and_features_come_from_both_objects() -> None:
     (attach,) = ChannelProtocol().receive_text(flat_init(access_token="other"))
     assert isinstance(attach, Attach) and attach.init.token == "t"
     room = {"platform": "daily", "url": "u", "token": "r"}
@@ -190,9 +195,9 @@ def test_of_two_tokens_the_published_name_counts_and_features_are_gathered_from_
 @pytest.mark.parametrize(
     "text", ["[" * 100_000, '{"type": "agent.speak", "sample_rate": ' + "9" * 5000 + "}", '"\\ud800"', "", "null"]
 )
-def test_monstrous_json_is_told_as_no_json(text: str) -> None:
-    (said,) = opened().receive_text(text)
-    assert isinstance(said, Send) and isinstance(said.message, ErrorMessage) and said.message.code == "INVALID_JSON"
+def test_malformed_or_excessive_json_is_reported_as_invalid(text: str) -> None:
+    (reply,) = opened().receive_text(text)
+    assert isinstance(reply, Send) and isinstance(reply.message, ErrorMessage) and reply.message.code == "INVALID_JSON"
 
 
 @pytest.mark.parametrize(
@@ -213,8 +218,8 @@ def test_monstrous_json_is_told_as_no_json(text: str) -> None:
 )
 def test_an_init_with_a_wrong_member_is_refused_and_may_be_tried_again(members: dict[str, object]) -> None:
     protocol = ChannelProtocol()
-    (said,) = protocol.receive_text(flat_init(**members))
-    assert isinstance(said, Send) and isinstance(said.message, ErrorMessage) and said.message.code == "INVALID_INIT"
+    (reply,) = protocol.receive_text(flat_init(**members))
+    assert isinstance(reply, Send) and isinstance(reply.message, ErrorMessage) and reply.message.code == "INVALID_INIT"
     assert protocol.state is ChannelState.AWAITING_INIT
     (attach,) = protocol.receive_text(flat_init())
     assert isinstance(attach, Attach)
@@ -222,8 +227,10 @@ def test_an_init_with_a_wrong_member_is_refused_and_may_be_tried_again(members: 
 
 @pytest.mark.parametrize("features", [["telepathy"], "playback", {"playback": True}, [1], None, [None]], ids=str)
 def test_unknown_features_are_an_error(features: object) -> None:
-    (said,) = ChannelProtocol().receive_text(flat_init(features=features))
-    assert isinstance(said, Send) and isinstance(said.message, ErrorMessage) and said.message.code == "UNKNOWN_FEATURE"
+    (reply,) = ChannelProtocol().receive_text(flat_init(features=features))
+    assert (
+        isinstance(reply, Send) and isinstance(reply.message, ErrorMessage) and reply.message.code == "UNKNOWN_FEATURE"
+    )
 
 
 @pytest.mark.parametrize(
@@ -239,10 +246,10 @@ def test_unknown_features_are_an_error(features: object) -> None:
     ],
     ids=lambda value: str(value)[:50],
 )
-def test_an_update_that_nobody_would_write_down_is_told_what_is_wrong(output: dict[str, object], code: str) -> None:
-    (said,) = opened().receive_text(json.dumps({"type": "session.update", "output": output}))
-    assert isinstance(said, Send) and isinstance(said.message, ErrorMessage) and said.message.code == code
-    said.message.model_dump_json().encode()
+def test_an_update_with_surrogates_or_huge_numbers_gets_a_specific_error(output: dict[str, object], code: str) -> None:
+    (reply,) = opened().receive_text(json.dumps({"type": "session.update", "output": output}))
+    assert isinstance(reply, Send) and isinstance(reply.message, ErrorMessage) and reply.message.code == code
+    reply.message.model_dump_json().encode()
 
 
 NAMES = [
@@ -284,7 +291,7 @@ MEMBERS += ["phonemes", "alphabet", "emotion", "output", "state"]
 KINDS = ["session.init", "agent.speak", "agent.interrupt", "audio.format", "session.update", "agent.state", "?"]
 
 
-@calmly
+@no_deadline
 @given(
     st.dictionaries(st.sampled_from(MEMBERS), JSON_VALUES),
     st.sampled_from(KINDS),
@@ -292,13 +299,13 @@ KINDS = ["session.init", "agent.speak", "agent.interrupt", "audio.format", "sess
 )
 def test_no_json_object_breaks_the_protocol(members: dict[str, object], kind: str, is_open: bool) -> None:
     protocol = opened("binary", "state") if is_open else ChannelProtocol()
-    outputs = protocol.receive_text(json.dumps({"type": kind, "audio": PCM_OF_100_MS, **members}))
-    assert outputs or kind == "audio.format"
-    for output in outputs:
-        if isinstance(output, Send):
-            output.message.model_dump_json().encode()
-        if isinstance(output, Speak):
-            assert len(output.speech.pcm) % 2 == 0 and 8_000 <= output.speech.sample_rate_hz <= 48_000
+    actions = protocol.receive_text(json.dumps({"type": kind, "audio": PCM_OF_100_MS, **members}))
+    assert actions or kind == "audio.format"
+    for action in actions:
+        if isinstance(action, Send):
+            action.message.model_dump_json().encode()
+        if isinstance(action, Speak):
+            assert len(action.speech.pcm) % 2 == 0 and 8_000 <= action.speech.sample_rate_hz <= 48_000
 
 
 LISTED = "64x64 128x64 1280x720 512x512 1920x1080 1080x1920 1920x960 854x480 1366x768 640x480 1280x768 1280x800 "
@@ -307,7 +314,7 @@ REFUSED = "0x0 2x2 62x62 -2x-2 1921x1080 2048x1152 1280x722 1278x722 641x480 100
 
 
 @pytest.mark.parametrize("size", LISTED.split())
-def test_listed_ratios_are_taken(size: str) -> None:
+def test_listed_ratios_are_accepted(size: str) -> None:
     assert is_valid_video_size(*map(int, size.split("x")))
 
 
@@ -316,35 +323,35 @@ def test_other_sizes_are_refused(size: str) -> None:
     assert not is_valid_video_size(*map(int, size.split("x")))
 
 
-def test_updates_stand_in_no_line_and_only_so_many_are_under_way() -> None:
+def test_updates_do_not_delay_replies_and_their_number_is_limited() -> None:
     protocol = opened()
     update = json.dumps({"type": "session.update", "output": {"emotion": "happy"}})
-    for _ in range(MAX_UPDATES):
+    for _ in range(MAX_PENDING_UPDATES):
         (effect,) = protocol.receive_text(update)
         assert isinstance(effect, Update)
     (refused,) = protocol.receive_text(update)
     assert isinstance(refused, Send) and refused.message.code == "UPDATE_PENDING"  # type: ignore[attr-defined]
     protocol.receive_text(json.dumps({"type": "agent.interrupt"}))
-    (confirmed,) = protocol.done()
+    (confirmed,) = protocol.effect_succeeded()
     assert isinstance(confirmed, Send) and confirmed.message.type == "agent.interrupt.confirmed"  # type: ignore[attr-defined]
-    (updated,) = protocol.updated(AS_IS)
+    (updated,) = protocol.update_succeeded(AS_IS)
     assert isinstance(updated, Send) and updated.message.type == "session.updated"  # type: ignore[attr-defined]
     assert isinstance(protocol.receive_text(update)[0], Update)
 
 
-def test_an_update_that_comes_about_behind_speech_is_told_after_its_confirmation() -> None:
+def test_the_reply_to_an_update_waits_for_earlier_confirmations() -> None:
     protocol = opened()
     (update,) = protocol.receive_text(json.dumps({"type": "session.update", "output": {}}))
     assert isinstance(update, Update)
     protocol.receive_text(json.dumps({"type": "agent.interrupt"}))
-    assert protocol.updated(AS_IS) == []
-    confirmed, updated = protocol.done()
+    assert protocol.update_succeeded(AS_IS) == []
+    confirmed, updated = protocol.effect_succeeded()
     assert [step.message.type for step in (confirmed, updated)] == ["agent.interrupt.confirmed", "session.updated"]  # type: ignore[union-attr]
 
 
 def test_an_update_of_an_ended_session_closes_the_channel() -> None:
     protocol = opened()
     protocol.receive_text(json.dumps({"type": "session.update", "output": {}}))
-    said, close = protocol.update_refused(SessionEnded("Session has already ended"))
-    assert isinstance(said, Send) and isinstance(close, Close) and close.code == 4410
-    assert protocol.updated(AS_IS) == []
+    reply, close = protocol.update_failed(SessionEnded("Session has already ended"))
+    assert isinstance(reply, Send) and isinstance(close, Close) and close.code == 4410
+    assert protocol.update_succeeded(AS_IS) == []

@@ -1,4 +1,4 @@
-"""The channel over real sockets: uvicorn serves it over fake sessions, a real WebSocket client speaks to it."""
+"""The channel over real sockets: uvicorn serves fake sessions, and a real WebSocket client connects."""
 
 from __future__ import annotations
 
@@ -50,18 +50,18 @@ async def serving(session: FakeSession, **timeouts: float) -> AsyncIterator[str]
                 server.should_exit = True
 
 
-async def tell(client: ClientConnection, **message: Any) -> None:
+async def send(client: ClientConnection, **message: Any) -> None:
     await client.send(json.dumps(message))
 
 
-async def hear(client: ClientConnection) -> dict[str, Any]:
+async def receive(client: ClientConnection) -> dict[str, Any]:
     with anyio.fail_after(20):
-        heard = json.loads(await client.recv())
-    assert isinstance(heard, dict)
-    return heard
+        message = json.loads(await client.recv())
+    assert isinstance(message, dict)
+    return message
 
 
-async def closing(client: ClientConnection) -> tuple[int, str]:
+async def wait_for_close(client: ClientConnection) -> tuple[int, str]:
     """Wait for the close; return its code and reason. Fails on a message before it."""
     with anyio.fail_after(20), pytest.raises(ConnectionClosed) as closed:
         raise AssertionError(await client.recv())
@@ -69,20 +69,20 @@ async def closing(client: ClientConnection) -> tuple[int, str]:
     return closed.value.rcvd.code, closed.value.rcvd.reason
 
 
-async def opened(client: ClientConnection, *features: str) -> None:
-    await tell(client, type="session.init", session_id="sess_1", session_token="token", features=list(features))
-    assert await hear(client) == {"type": "connection.established", "session_id": "sess_1"}
+async def open_channel(client: ClientConnection, *features: str) -> None:
+    await send(client, type="session.init", session_id="sess_1", session_token="token", features=list(features))
+    assert await receive(client) == {"type": "connection.established", "session_id": "sess_1"}
 
 
-async def test_speech_is_taken_in_order_even_when_sent_before_any_answer() -> None:
+async def test_speech_is_accepted_in_order_even_when_sent_before_any_reply() -> None:
     session = FakeSession(token="token")
     async with serving(session) as address, connect(address) as client:
-        await tell(client, type="session.init", session_id="sess_1", session_token="token")
+        await send(client, type="session.init", session_id="sess_1", session_token="token")
         for rate in (16_000, 8_000, 32_000):
-            await tell(client, type="agent.speak", audio=PCM, sample_rate=rate)
-        await tell(client, type="agent.interrupt")
-        heard = [await hear(client) for _ in range(5)]
-    assert [message.get("audio_samples", message["type"]) for message in heard] == [
+            await send(client, type="agent.speak", audio=PCM, sample_rate=rate)
+        await send(client, type="agent.interrupt")
+        received = [await receive(client) for _ in range(5)]
+    assert [message.get("audio_samples", message["type"]) for message in received] == [
         "connection.established",
         1600,
         3200,
@@ -97,21 +97,21 @@ async def test_speech_is_taken_in_order_even_when_sent_before_any_answer() -> No
     ]
 
 
-async def test_speech_in_small_pieces_does_not_wait_for_each_answer() -> None:
+async def test_small_pieces_of_speech_do_not_wait_for_each_reply() -> None:
     session = FakeSession(token="token", speak_gate=anyio.Event())
     async with serving(session) as address, connect(address) as client:
-        await opened(client)
+        await open_channel(client)
         for rate in (16_000, 8_000, 32_000):
-            await tell(client, type="agent.speak", audio=PCM, sample_rate=rate)
-        await tell(client, type="nonsense")
-        await tell(client, type="agent.speak", audio="", final=True)
+            await send(client, type="agent.speak", audio=PCM, sample_rate=rate)
+        await send(client, type="nonsense")
+        await send(client, type="agent.speak", audio="", final=True)
         with anyio.fail_after(20):
-            while session.asked < 4:
+            while session.speak_calls < 4:
                 await (await client.ping())  # one round trip
         assert session.spoken == [] and session.speak_gate is not None
         session.speak_gate.set()
-        heard = [await hear(client) for _ in range(5)]
-    assert [message.get("audio_samples", message.get("code")) for message in heard] == [
+        received = [await receive(client) for _ in range(5)]
+    assert [message.get("audio_samples", message.get("code")) for message in received] == [
         1600,
         3200,
         800,
@@ -120,235 +120,235 @@ async def test_speech_in_small_pieces_does_not_wait_for_each_answer() -> None:
     ]
 
 
-async def test_what_a_client_sent_before_it_left_is_taken() -> None:
+async def test_speech_that_a_client_sent_before_it_left_is_accepted() -> None:
     session = FakeSession(token="token")
     async with serving(session) as address:
         async with connect(address) as client:
-            await opened(client)
+            await open_channel(client)
             for _ in range(50):
-                await tell(client, type="agent.speak", audio=PCM)
+                await send(client, type="agent.speak", audio=PCM)
         with anyio.fail_after(20):
-            await session.gone.wait()
+            await session.left.wait()
     assert len(session.spoken) == 50
 
 
-async def test_the_session_of_the_address_must_be_the_one_of_the_init() -> None:
+async def test_the_address_and_the_init_must_name_the_same_session() -> None:
     async with serving(FakeSession(token="token")) as address, connect(f"{address}/sess_other") as client:
-        await tell(client, type="session.init", session_id="sess_1", session_token="token")
-        assert (await hear(client))["code"] == "SESSION_MISMATCH"
-        assert (await closing(client))[0] == 4404
+        await send(client, type="session.init", session_id="sess_1", session_token="token")
+        assert (await receive(client))["code"] == "SESSION_MISMATCH"
+        assert (await wait_for_close(client))[0] == 4404
     async with serving(FakeSession(token="token")) as address, connect(f"{address}/sess_other") as client:
-        await tell(client, type="session.init", session_id="sess_other", session_token="token")
-        assert (await hear(client))["code"] == "SESSION_NOT_FOUND"
-        assert await closing(client) == (4404, "Session not found")
+        await send(client, type="session.init", session_id="sess_other", session_token="token")
+        assert (await receive(client))["code"] == "SESSION_NOT_FOUND"
+        assert await wait_for_close(client) == (4404, "Session not found")
 
 
-async def test_silence_before_the_init_closes_the_channel() -> None:
+async def test_a_missing_init_closes_the_channel() -> None:
     async with serving(FakeSession(token="token"), init_timeout_s=0.1) as address, connect(address) as client:
-        assert (await hear(client))["code"] == "INIT_TIMEOUT"
-        assert (await closing(client))[0] == 4408
+        assert (await receive(client))["code"] == "INIT_TIMEOUT"
+        assert (await wait_for_close(client))[0] == 4408
 
 
-async def test_the_time_for_an_init_is_not_prolonged_by_refused_ones() -> None:
+async def test_refused_inits_do_not_extend_the_init_timeout() -> None:
     async with serving(FakeSession(token="token"), init_timeout_s=0.3) as address, connect(address) as client:
         codes = set()
         while "INIT_TIMEOUT" not in codes:
-            await tell(client, type="session.init")
-            codes.add((await hear(client))["code"])
+            await send(client, type="session.init")
+            codes.add((await receive(client))["code"])
             await anyio.sleep(0.02)
         assert codes == {"INVALID_INIT", "INIT_TIMEOUT"}
 
 
-async def test_a_flood_of_refused_inits_does_not_prolong_the_time_either() -> None:
-    """Without sockets, as a server's buffers would decide how much of the flood there is to be read at that time."""
-    app, told = FastAPI(), []
+async def test_a_flood_of_refused_inits_does_not_extend_the_init_timeout() -> None:
+    """Runs without sockets: a server's buffers would decide how many of the frames have arrived at the timeout."""
+    app, sent = FastAPI(), []
     app.include_router(channel_router(FakeLiveSessions({}), init_timeout_s=0.1))
     frames = itertools.chain(
         [{"type": "websocket.connect"}],
         itertools.repeat({"type": "websocket.receive", "text": '{"type": "session.init"}'}),
     )
 
-    async def receive() -> Any:
+    async def asgi_receive() -> Any:
         await checkpoint()
         return next(frames)
 
-    async def send(message: Any) -> None:
+    async def asgi_send(message: Any) -> None:
         await checkpoint()
-        told.append(message)
+        sent.append(message)
 
     scope = {"type": "websocket", "path": "/v1/channel", "query_string": b"", "headers": [], "subprotocols": []}
     with anyio.fail_after(20):
-        await app(scope, receive, send)
-    assert json.loads(told[-2]["text"])["code"] == "INIT_TIMEOUT" and told[-1]["code"] == 4408
+        await app(scope, asgi_receive, asgi_send)
+    assert json.loads(sent[-2]["text"])["code"] == "INIT_TIMEOUT" and sent[-1]["code"] == 4408
 
 
-async def test_an_open_channel_outlives_the_time_for_an_init() -> None:
+async def test_an_open_channel_outlives_the_init_timeout() -> None:
     session = FakeSession(token="token")
     async with serving(session, init_timeout_s=0.2) as address, connect(address) as client:
-        await opened(client)
+        await open_channel(client)
         await anyio.sleep(0.4)
-        await tell(client, type="agent.interrupt")
-        assert (await hear(client))["type"] == "agent.interrupt.confirmed"
+        await send(client, type="agent.interrupt")
+        assert (await receive(client))["type"] == "agent.interrupt.confirmed"
 
 
-async def test_events_are_forwarded_and_the_end_waits_for_no_effect() -> None:
+async def test_events_are_forwarded_and_the_end_of_the_session_waits_for_no_effect() -> None:
     session = FakeSession(token="token")
     async with serving(session) as address, connect(address) as client:
-        await opened(client, "playback")
+        await open_channel(client, "playback")
         assert session.attached is not None
-        session.attached.tell(PlaybackFinished(utterance_id="u", position_s=0.125, interrupted=True))
+        session.attached.emit(PlaybackFinished(utterance_id="u", position_s=0.125, interrupted=True))
         finished = {"type": "agent.playback.finished", "utterance_id": "u", "position_s": 0.125, "interrupted": True}
-        assert await hear(client) == finished
+        assert await receive(client) == finished
         session.speak_gate = anyio.Event()  # never set: this speak never returns
-        await tell(client, type="agent.speak", audio=PCM)
-        session.attached.tell(SessionOver(reason="room empty"))
-        assert await closing(client) == (1000, "room empty")
+        await send(client, type="agent.speak", audio=PCM)
+        session.attached.emit(SessionOver(reason="room empty"))
+        assert await wait_for_close(client) == (1000, "room empty")
     assert session.detached == 1
 
 
 async def test_a_second_channel_takes_over_and_the_first_closes() -> None:
     session = FakeSession(token="token")
     async with serving(session) as address, connect(address) as first, connect(address) as second:
-        await opened(first)
-        await opened(second)
-        assert (await closing(first))[0] == 4409
-        await tell(second, type="agent.interrupt")
-        assert (await hear(second))["type"] == "agent.interrupt.confirmed"
+        await open_channel(first)
+        await open_channel(second)
+        assert (await wait_for_close(first))[0] == 4409
+        await send(second, type="agent.interrupt")
+        assert (await receive(second))["type"] == "agent.interrupt.confirmed"
 
 
-async def test_a_client_that_vanishes_is_detached_and_what_it_said_is_kept() -> None:
+async def test_a_client_that_vanishes_is_detached_and_its_speech_is_kept() -> None:
     session = FakeSession(token="token")
     async with serving(session) as address:
         async with connect(address) as client:
-            await opened(client)
-            await tell(client, type="agent.speak", audio=PCM)
-            assert (await hear(client))["audio_samples"] == 1600
+            await open_channel(client)
+            await send(client, type="agent.speak", audio=PCM)
+            assert (await receive(client))["audio_samples"] == 1600
             await client.send("nonsense")
-            assert (await hear(client))["code"] == "INVALID_JSON"
+            assert (await receive(client))["code"] == "INVALID_JSON"
             client.transport.abort()
         with anyio.fail_after(20):
-            await session.gone.wait()
+            await session.left.wait()
     assert session.spoken == [(3200, 16_000, None, False)]
 
 
-async def test_a_message_too_large_is_told_then_closed_and_the_session_lives_on() -> None:
+async def test_a_message_too_large_gets_an_error_then_a_close_and_the_session_goes_on() -> None:
     session = FakeSession(token="token")
     async with serving(session) as address:
         async with connect(address) as client:
-            await opened(client, "binary")
+            await open_channel(client, "binary")
             await client.send(bytes(10 * 1024 * 1024))
-            assert (await hear(client))["audio_samples"] == 5 * 1024 * 1024
+            assert (await receive(client))["audio_samples"] == 5 * 1024 * 1024
             await client.send(bytes(10 * 1024 * 1024 + 2))
-            assert (await hear(client))["code"] == "MESSAGE_TOO_LARGE"
-            assert (await closing(client))[0] == 1009
+            assert (await receive(client))["code"] == "MESSAGE_TOO_LARGE"
+            assert (await wait_for_close(client))[0] == 1009
         async with connect(address, max_size=None) as client:
-            await opened(client, "binary")
+            await open_channel(client, "binary")
             with pytest.raises(ConnectionClosed) as closed:
                 await client.send(bytes(WS_MAX_SIZE_BYTES + 1))
-                await hear(client)
+                await receive(client)
             assert closed.value.rcvd is not None and closed.value.rcvd.code == 1009
     assert len(session.spoken) == 1
 
 
-async def test_a_fault_of_ours_closes_1011_and_detaches() -> None:
+async def test_an_error_in_the_server_closes_1011_and_detaches() -> None:
     session = FakeSession(token="token")
     async with serving(session) as address, connect(address) as client:
-        await opened(client)
+        await open_channel(client)
         session.broken = True
-        await tell(client, type="agent.speak", audio=PCM)
-        assert (await hear(client))["code"] == "INTERNAL"
-        assert (await closing(client))[0] == 1011
+        await send(client, type="agent.speak", audio=PCM)
+        assert (await receive(client))["code"] == "INTERNAL"
+        assert (await wait_for_close(client))[0] == 1011
     assert session.detached == 1
 
 
-async def test_a_performer_that_does_not_answer_is_told_and_the_channel_stays_open() -> None:
+async def test_a_performer_that_does_not_answer_is_an_error_and_the_channel_stays_open() -> None:
     session = FakeSession(token="token")
     async with serving(session, effect_timeout_s=0.1) as address, connect(address) as client:
-        await opened(client)
+        await open_channel(client)
         session.speak_gate = anyio.Event()  # never set
-        await tell(client, type="agent.speak", audio=PCM)
-        assert (await hear(client))["code"] == "PERFORMER_LOST"
+        await send(client, type="agent.speak", audio=PCM)
+        assert (await receive(client))["code"] == "PERFORMER_LOST"
         session.speak_gate = None
-        await tell(client, type="agent.speak", audio=PCM)
-        assert (await hear(client))["audio_samples"] == 1600
+        await send(client, type="agent.speak", audio=PCM)
+        assert (await receive(client))["audio_samples"] == 1600
 
 
 async def test_a_client_that_leaves_before_it_is_closed_is_detached() -> None:
     session = FakeSession(token="token", speak_gate=anyio.Event())
     async with serving(session) as address:
         async with connect(address) as client:
-            await opened(client, "playback", "binary")
-            await tell(client, type="agent.speak", audio=PCM)
+            await open_channel(client, "playback", "binary")
+            await send(client, type="agent.speak", audio=PCM)
             await client.send(bytes(10 * 1024 * 1024 + 2))
             for _ in range(10):
-                await (await client.ping())  # the close stands in line behind the speech
+                await (await client.ping())  # the close waits behind the speech
             assert session.attached is not None and session.speak_gate is not None
-            session.attached.tell(PlaybackStarted(utterance_id="u"))
+            session.attached.emit(PlaybackStarted(utterance_id="u"))
             client.transport.abort()
         for _ in range(10):
             async with connect(address):  # round trips: the server has seen the client leave
                 pass
         session.speak_gate.set()
         with anyio.fail_after(20):
-            await session.gone.wait()
+            await session.left.wait()
 
 
-async def test_an_interrupt_behind_a_burst_overtakes_it_and_is_answered_in_its_turn() -> None:
+async def test_an_interrupt_overtakes_a_burst_of_speech_and_is_confirmed_in_order() -> None:
     session = FakeSession(token="token", speak_gate=anyio.Event())
     async with serving(session) as address, connect(address) as client:
-        await opened(client)
+        await open_channel(client)
         for _ in range(100):
-            await tell(client, type="agent.speak", audio=PCM)
-        await tell(client, type="agent.interrupt")
-        await tell(client, type="agent.speak", audio=PCM, utterance_id="after")
+            await send(client, type="agent.speak", audio=PCM)
+        await send(client, type="agent.interrupt")
+        await send(client, type="agent.speak", audio=PCM, utterance_id="after")
         with anyio.fail_after(20):
             while not session.interrupts:
                 await (await client.ping())
         assert session.interrupts == [(102, 0)], "the init is message 1, the interrupt 102"
         assert session.speak_gate is not None
         session.speak_gate.set()
-        heard = [await hear(client) for _ in range(102)]
-    kinds = [message["type"] for message in heard]
+        received = [await receive(client) for _ in range(102)]
+    kinds = [message["type"] for message in received]
     assert kinds == ["agent.speak.confirmed"] * 100 + ["agent.interrupt.confirmed", "agent.speak.confirmed"]
-    assert all(message["audio_samples"] == 1600 for message in heard if "audio_samples" in message)
+    assert all(message["audio_samples"] == 1600 for message in received if "audio_samples" in message)
     assert session.spoken == ["interrupt", (3200, 16_000, "after", False)]
     assert session.dropped == list(range(2, 102))
 
 
-async def test_speech_that_was_sent_before_the_session_was_open_is_numbered_too() -> None:
+async def test_speech_sent_before_the_session_was_open_is_numbered_too() -> None:
     session = FakeSession(token="token", speak_gate=anyio.Event())
     async with serving(session) as address, connect(address) as client:
-        await tell(client, type="session.init", session_id="sess_1", session_token="token")
+        await send(client, type="session.init", session_id="sess_1", session_token="token")
         for _ in range(5):
-            await tell(client, type="agent.speak", audio=PCM)
-        assert (await hear(client))["type"] == "connection.established"
-        await tell(client, type="agent.interrupt")
+            await send(client, type="agent.speak", audio=PCM)
+        assert (await receive(client))["type"] == "connection.established"
+        await send(client, type="agent.interrupt")
         with anyio.fail_after(20):
             while not session.interrupts:
                 await (await client.ping())
         assert session.speak_gate is not None
         session.speak_gate.set()
-        assert [(await hear(client))["type"] for _ in range(6)][-1] == "agent.interrupt.confirmed"
+        assert [(await receive(client))["type"] for _ in range(6)][-1] == "agent.interrupt.confirmed"
     assert session.spoken == ["interrupt"] and session.dropped == [2, 3, 4, 5, 6]
 
 
-async def test_an_interrupt_that_breaks_is_told_in_its_turn() -> None:
+async def test_an_interrupt_that_fails_is_reported_in_order() -> None:
     session = FakeSession(token="token", broken_interrupt=True)
     async with serving(session) as address, connect(address) as client:
-        await opened(client)
-        await tell(client, type="agent.speak", audio=PCM)
-        await tell(client, type="agent.interrupt")
-        assert (await hear(client))["audio_samples"] == 1600
-        assert (await hear(client))["code"] == "INTERNAL"
-        assert (await closing(client))[0] == 1011
+        await open_channel(client)
+        await send(client, type="agent.speak", audio=PCM)
+        await send(client, type="agent.interrupt")
+        assert (await receive(client))["audio_samples"] == 1600
+        assert (await receive(client))["code"] == "INTERNAL"
+        assert (await wait_for_close(client))[0] == 1011
     assert session.detached == 1
 
 
-async def test_a_flood_of_interrupts_is_answered_one_by_one() -> None:
+async def test_a_flood_of_interrupts_is_confirmed_one_by_one() -> None:
     session = FakeSession(token="token")
     async with serving(session) as address, connect(address) as client:
-        await opened(client)
+        await open_channel(client)
         for _ in range(500):
-            await tell(client, type="agent.interrupt")
-        assert {(await hear(client))["type"] for _ in range(500)} == {"agent.interrupt.confirmed"}
+            await send(client, type="agent.interrupt")
+        assert {(await receive(client))["type"] for _ in range(500)} == {"agent.interrupt.confirmed"}
     assert sorted(through for through, _ in session.interrupts) == list(range(2, 502))

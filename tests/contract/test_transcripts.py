@@ -1,5 +1,5 @@
-"""The golden transcripts: the channel's against the pure protocol, REST's against the service over fakes. The
-channel's against a real server: tests/e2e/test_channel_wire.py.
+"""Replays the golden transcripts: those of the channel against the pure protocol, those of REST against the service
+with a fake fleet. tests/e2e/test_channel_wire.py replays those of the channel against a real server.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ def test_protocol_follows_the_transcript(path: Path) -> None:
 
 
 def test_every_error_code_of_a_message_appears_in_a_transcript() -> None:
-    said = {
+    shown = {
         step["server"].get("code") for path in TRANSCRIPTS for step in Transcript.read(path).steps if "server" in step
     }
-    # none can be brought about by a message alone
-    told = {code for code, kind in declared_errors().items() if CHANNEL in kind.told_over}
-    assert told - said == {"NO_CAPACITY", "INTERNAL", "PREPARATION_FAILED", "UPDATE_PENDING"}
+    declared = {code for code, kind in declared_errors().items() if CHANNEL in kind.told_over}
+    # a message alone can cause none of these
+    assert declared - shown == {"NO_CAPACITY", "INTERNAL", "PREPARATION_FAILED", "UPDATE_PENDING"}
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("path", REST_TRANSCRIPTS, ids=lambda path: path.stem)
-async def test_the_service_answers_as_the_rest_transcript_says(path: Path, tmp_path: Path) -> None:
-    with structlog.testing.capture_logs():  # a crash is told in the log at length
+async def test_the_service_answers_as_in_the_rest_transcript(path: Path, tmp_path: Path) -> None:
+    with structlog.testing.capture_logs():  # a crash fills the log with its traceback
         await replay(RestTranscript.read(path), tmp_path)

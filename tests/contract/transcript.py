@@ -1,16 +1,16 @@
-"""Golden transcripts of the channel: what they say, line by line, and their replay against the pure protocol.
+"""Golden transcripts of the channel: their format, and their replay against the pure protocol.
 
-A transcript is JSON lines. The first holds `title`, and for its replay against a real server `wire: true` with the
-state of the `session` it wants (created | started | ended, default started). Then, in order:
-    {"client": {…}} {"client_text": "…"} {"client_binary": "…"}      what the client sends
-    {"client_no_text": true}                                         a text frame that is no UTF-8
-    {"time": "init_timeout"}                                         what time does
-    {"effect": "Speak", "with": {…}, "outcome": "done"}  what it asks, and its outcome: done, attached,
-                                                         {Error: text}, {updated: output}
-    {"session": "PlaybackStarted", "with": {…}}                      what the session tells
-    {"server": {…}} {"close": 4400, "reason": "…"}     what the client must then receive, to the last member
-$SESSION, $TOKEN, $ROOM_URL, $ROOM_TOKEN stand for the session's own; $PCM:n for n samples of silence; $BYTES:n for n
-bytes of 0; $ANY for any text.
+A transcript is JSON lines. The first line holds `title`. For a replay against a real server it also holds `wire: true`
+and the status of the `session` (created | started | ended, default started). Then, in order:
+    {"client": {…}} {"client_text": "…"} {"client_binary": "…"}      a frame from the client
+    {"client_no_text": true}                                         a text frame that is not UTF-8
+    {"time": "init_timeout"}                                         a timeout
+    {"effect": "Speak", "with": {…}, "outcome": "done"}  an effect that the protocol returns, and its outcome: done,
+                                                         attached, {Error: text} or {updated: output}
+    {"session": "PlaybackStarted", "with": {…}}                      an event of the session
+    {"server": {…}} {"close": 4400, "reason": "…"}     what the client must receive next, every member of it
+$SESSION, $TOKEN, $ROOM_URL and $ROOM_TOKEN stand for those of the session; $PCM:n for n samples of silence; $BYTES:n
+for n bytes of 0; $ANY for any text.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from typing import Any
 
 from visavis import errors
 from visavis.channel import port as channel_port
+from visavis.channel.actions import Action, Attach, Close, Send, Speak
 from visavis.channel.protocol import ChannelProtocol
-from visavis.channel.steps import Attach, Close, Send, Speak, Step
 from visavis.engine.output import AS_IS
 from visavis.output_json import read_output
 from visavis.stage.port import events as port_events
@@ -44,12 +44,12 @@ class Transcript:
         return cls(name=path.stem, head=head, steps=steps)
 
 
-def filled(value: Any, names: dict[str, str]) -> Any:
-    """Put the session's own values and the audio in the places that stand for them."""
+def fill_placeholders(value: Any, names: dict[str, str]) -> Any:
+    """Replace the placeholders by the session's values and by audio."""
     if isinstance(value, dict):
-        return {key: filled(member, names) for key, member in value.items()}
+        return {key: fill_placeholders(member, names) for key, member in value.items()}
     if isinstance(value, list):
-        return [filled(member, names) for member in value]
+        return [fill_placeholders(member, names) for member in value]
     if isinstance(value, str) and value.startswith("$PCM:"):
         return base64.b64encode(bytes(2 * int(value[5:]))).decode()
     if isinstance(value, str) and value.startswith("$BYTES:"):
@@ -63,7 +63,7 @@ def binary(value: str) -> bytes:
 
 
 def assert_same(received: Any, expected: Any) -> None:
-    """Same members, same order, same values, same types; $ANY is any text that is not empty."""
+    """Assert the same members, order, values and types. $ANY matches any text that is not empty."""
     if expected == "$ANY":
         assert isinstance(received, str) and received, received
         return
@@ -77,8 +77,8 @@ def assert_same(received: Any, expected: Any) -> None:
 
 
 def replay_pure(transcript: Transcript) -> None:
-    """Replay against the protocol alone: after each input exactly the outputs that follow it in the transcript, no
-    more, no less.
+    """Replay against the protocol alone. After each input it must return exactly the actions that follow in the
+    transcript.
     """
     names = {
         "$SESSION": "sess_1",
@@ -89,59 +89,59 @@ def replay_pure(transcript: Transcript) -> None:
     protocol = ChannelProtocol()
     if transcript.name == "other_session":
         protocol = ChannelProtocol(path_session_id=names["$SESSION"])
-    outputs: list[Step] = []
+    actions: list[Action] = []
     for number, raw in enumerate(transcript.steps, start=2):
-        step = filled(raw, names) if "client_binary" not in raw else raw
+        step = fill_placeholders(raw, names) if "client_binary" not in raw else raw
         place = f"{transcript.name}:{number}"
         if "server" in step:
-            said = outputs.pop(0)
-            assert isinstance(said, Send), (place, said)
-            assert_same(json.loads(said.message.model_dump_json()), step["server"])
+            sent = actions.pop(0)
+            assert isinstance(sent, Send), (place, sent)
+            assert_same(json.loads(sent.message.model_dump_json()), step["server"])
             continue
         if "close" in step:
-            closed = outputs.pop(0)
+            closed = actions.pop(0)
             assert isinstance(closed, Close) and closed.code == step["close"], (place, closed)
             assert_same(closed.reason, step["reason"])
             continue
         if "effect" in step:
-            effect = outputs.pop(0)
-            assert type(effect).__name__ == step["effect"] and not outputs, (place, effect)
-            asked = (
+            effect = actions.pop(0)
+            assert type(effect).__name__ == step["effect"] and not actions, (place, effect)
+            values = (
                 effect.init if isinstance(effect, Attach) else effect.speech if isinstance(effect, Speak) else effect
             )
             for name, value in step.get("with", {}).items():
-                assert getattr(asked, name) == value, (place, name)
-            outputs = _outcome(protocol, step["outcome"], update=step["effect"] == "Update")
+                assert getattr(values, name) == value, (place, name)
+            actions = _report_outcome(protocol, step["outcome"], update=step["effect"] == "Update")
             continue
-        assert not outputs, (place, outputs)
-        outputs = _input(protocol, step)
-    assert not outputs, (transcript.name, outputs)
+        assert not actions, (place, actions)
+        actions = _pass_in(protocol, step)
+    assert not actions, (transcript.name, actions)
 
 
-def _input(protocol: ChannelProtocol, step: dict[str, Any]) -> list[Step]:
+def _pass_in(protocol: ChannelProtocol, step: dict[str, Any]) -> list[Action]:
     if "client" in step:
         return protocol.receive_text(json.dumps(step["client"]))
     if "client_text" in step:
         return protocol.receive_text(step["client_text"])
     if "client_no_text" in step:
-        return protocol.receive_no_text()
+        return protocol.receive_invalid_text()
     if "client_binary" in step:
         return protocol.receive_binary(binary(step["client_binary"]))
     if "session" in step:
         kind = getattr(channel_port, step["session"], None) or getattr(port_events, step["session"])
-        return protocol.session_event(kind(**step["with"]))
+        return protocol.receive_event(kind(**step["with"]))
     assert step == {"time": "init_timeout"}, step
     return protocol.init_timed_out()
 
 
-def _outcome(protocol: ChannelProtocol, outcome: str | dict[str, Any], *, update: bool) -> list[Step]:
+def _report_outcome(protocol: ChannelProtocol, outcome: str | dict[str, Any], *, update: bool) -> list[Action]:
     if outcome == "attached":
-        return protocol.attached()
+        return protocol.attach_succeeded()
     if outcome == "done":
-        return protocol.done()
+        return protocol.effect_succeeded()
     assert isinstance(outcome, dict)
     if "updated" in outcome:
-        return protocol.updated(read_output(outcome["updated"]).made_to(AS_IS))
+        return protocol.update_succeeded(read_output(outcome["updated"]).made_to(AS_IS))
     name, text = next(iter(outcome.items()))
-    tell = protocol.update_refused if update else protocol.refused
-    return tell(getattr(errors, name)("some text" if text == "$ANY" else text))
+    report_error = protocol.update_failed if update else protocol.effect_failed
+    return report_error(getattr(errors, name)("some text" if text == "$ANY" else text))

@@ -1,5 +1,5 @@
-"""The golden transcripts against a real server: real sessions, a real performer, real sockets. And what only the wire
-can show.
+"""The golden transcripts against a real server with real sessions, a real performer and real sockets; and behaviour
+that only real connections show.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from tests.contract.transcript import TRANSCRIPTS, Transcript, assert_same, binary, filled
+from tests.contract.transcript import TRANSCRIPTS, Transcript, assert_same, binary, fill_placeholders
 from tests.e2e.conftest import LiveServer
 from visavis.demo.session_client import SessionClient
 
@@ -22,14 +22,15 @@ pytestmark = pytest.mark.anyio
 ON_THE_WIRE = [path for path in TRANSCRIPTS if Transcript.read(path).head.get("wire")]
 
 
-async def hear(connection: ClientConnection) -> dict[str, Any]:
+async def receive(connection: ClientConnection) -> dict[str, Any]:
     async with asyncio.timeout(20):
-        heard = json.loads(await connection.recv())
-    assert isinstance(heard, dict)
-    return heard
+        message = json.loads(await connection.recv())
+    assert isinstance(message, dict)
+    return message
 
 
-async def closing(connection: ClientConnection) -> tuple[int, str]:
+async def wait_for_close(connection: ClientConnection) -> tuple[int, str]:
+    """Return the close's code and reason. Fails on a message before it."""
     async with asyncio.timeout(20):
         with pytest.raises(ConnectionClosed) as closed:
             raise AssertionError(await connection.recv())
@@ -38,14 +39,14 @@ async def closing(connection: ClientConnection) -> tuple[int, str]:
 
 
 class WireSession:
-    """A session in the state that a transcript wants, and the names it stands for."""
+    """A session with the status that a transcript wants, and the values of the transcript's placeholders."""
 
     def __init__(self, server: LiveServer, sessions: SessionClient) -> None:
         self.server, self.sessions = server, sessions
         self.names: dict[str, str] = {}
         self.ws_uri = ""
 
-    async def bring_to(self, state: str) -> None:
+    async def bring_to(self, status: str) -> None:
         session = await self.sessions.create(self.server.look, {})
         room = session["daily_room"]
         self.names = {
@@ -55,9 +56,9 @@ class WireSession:
             "$ROOM_TOKEN": room["token"],
         }
         self.ws_uri = f"{self.server.base_url.replace('http', 'ws')}/v1/channel/{session['session_id']}"
-        if state != "created":
+        if status != "created":
             assert await self.sessions.start(session["session_id"]) == self.ws_uri
-        if state == "ended":
+        if status == "ended":
             await self.end()
 
     async def end(self) -> None:
@@ -84,65 +85,70 @@ def wire(server: LiveServer, sessions: SessionClient) -> WireSession:
 @pytest.mark.parametrize("path", ON_THE_WIRE, ids=lambda path: path.stem)
 async def test_server_follows_the_transcript(path: Path, wire: WireSession) -> None:
     transcript = Transcript.read(path)
-    state = transcript.head.get("session", "started")
-    await wire.bring_to(state)
+    status = transcript.head.get("session", "started")
+    await wire.bring_to(status)
     address = wire.ws_uri.rsplit("/", 1)[0] if transcript.head.get("address") == "own-room" else wire.ws_uri
     async with connect(address, max_size=None) as connection:
         for step in transcript.steps:
             await follow(step, connection, wire)
-    if state == "started":
+    if status == "started":
         await wire.end()
 
 
 async def follow(step: dict[str, Any], connection: ClientConnection, wire: WireSession) -> None:
     if "client" in step:
-        await connection.send(json.dumps(filled(step["client"], wire.names)))
+        await connection.send(json.dumps(fill_placeholders(step["client"], wire.names)))
     elif "client_text" in step:
         await connection.send(step["client_text"])
     elif "client_binary" in step:
         await connection.send(binary(step["client_binary"]))
     elif "server" in step:
-        assert_same(await hear(connection), filled(step["server"], wire.names))
+        assert_same(await receive(connection), fill_placeholders(step["server"], wire.names))
     elif "close" in step:
-        code, reason = await closing(connection)
+        code, reason = await wait_for_close(connection)
         assert code == step["close"]
         assert_same(reason, step["reason"])
     elif step.get("session") == "SessionOver":
         await wire.end()
     else:
-        assert step.keys() & {"effect", "session", "time"}, step  # the real thing does these by itself
+        assert step.keys() & {"effect", "session", "time"}, step  # the real server does these by itself
 
 
 async def test_a_second_channel_takes_the_session_over(wire: WireSession) -> None:
     await wire.bring_to("started")
     async with connect(wire.ws_uri) as first, connect(wire.ws_uri) as second:
         await first.send(json.dumps(wire.init))
-        assert (await hear(first))["type"] == "connection.established"
+        assert (await receive(first))["type"] == "connection.established"
         await second.send(json.dumps(wire.init))
-        assert (await hear(second))["type"] == "connection.established"
-        assert (await closing(first))[0] == 4409
+        assert (await receive(second))["type"] == "connection.established"
+        assert (await wait_for_close(first))[0] == 4409
         await second.send(json.dumps({"type": "agent.interrupt"}))
-        assert (await hear(second))["type"] == "agent.interrupt.confirmed"
+        assert (await receive(second))["type"] == "agent.interrupt.confirmed"
         await wire.end()
-        assert await closing(second) == (1000, "ended_by_client")
+        assert await wait_for_close(second) == (1000, "ended_by_client")
 
 
-async def test_what_was_accepted_is_played_although_the_channel_was_lost(wire: WireSession) -> None:
+async def test_accepted_speech_is_played_although_the_channel_was_lost(wire: WireSession) -> None:
     await wire.bring_to("started")
-    speech = {"type": "agent.speak", "audio": filled("$PCM:32000", {}), "utterance_id": "kept", "final": True}
+    speech = {
+        "type": "agent.speak",
+        "audio": fill_placeholders("$PCM:32000", {}),
+        "utterance_id": "kept",
+        "final": True,
+    }
     async with connect(wire.ws_uri) as connection:
         await connection.send(json.dumps(wire.init))
-        await hear(connection)
+        await receive(connection)
         await connection.send(json.dumps(speech))
-        assert (await hear(connection))["audio_samples"] == 32_000
+        assert (await receive(connection))["audio_samples"] == 32_000
         connection.transport.abort()
     async with connect(wire.ws_uri) as connection:
         await connection.send(json.dumps({**wire.init, "features": ["playback"]}))
-        assert (await hear(connection))["type"] == "connection.established"
-        heard = await hear(connection)
-        while heard["type"] != "agent.playback.finished":
-            heard = await hear(connection)
-        assert heard == {
+        assert (await receive(connection))["type"] == "connection.established"
+        message = await receive(connection)
+        while message["type"] != "agent.playback.finished":
+            message = await receive(connection)
+        assert message == {
             "type": "agent.playback.finished",
             "utterance_id": "kept",
             "position_s": 2.0,
@@ -155,22 +161,22 @@ async def test_every_utterance_finishes_exactly_once_and_in_order(wire: WireSess
     await wire.bring_to("started")
     async with connect(wire.ws_uri) as connection:
         await connection.send(json.dumps({**wire.init, "features": ["playback"]}))
-        await hear(connection)
-        audio = filled("$PCM:4800", {})
+        await receive(connection)
+        audio = fill_placeholders("$PCM:4800", {})
         for utterance in ("a", "b", "c"):
             await connection.send(
                 json.dumps({"type": "agent.speak", "audio": audio, "utterance_id": utterance, "final": True})
             )
         await connection.send(
-            json.dumps({"type": "agent.speak", "audio": filled("$PCM:160000", {}), "utterance_id": "cut"})
+            json.dumps({"type": "agent.speak", "audio": fill_placeholders("$PCM:160000", {}), "utterance_id": "cut"})
         )
         finished: list[dict[str, Any]] = []
         while len(finished) < 4:
-            heard = await hear(connection)
-            if heard == {"type": "agent.playback.started", "utterance_id": "cut"}:
+            message = await receive(connection)
+            if message == {"type": "agent.playback.started", "utterance_id": "cut"}:
                 await connection.send(json.dumps({"type": "agent.interrupt"}))
-            if heard["type"] == "agent.playback.finished":
-                finished.append(heard)
+            if message["type"] == "agent.playback.finished":
+                finished.append(message)
         assert [(f["utterance_id"], f["interrupted"]) for f in finished] == [
             ("a", False),
             ("b", False),
@@ -185,29 +191,29 @@ async def test_a_hundred_small_pieces_are_one_utterance_without_a_gap(wire: Wire
     await wire.bring_to("started")
     async with connect(wire.ws_uri) as connection:
         await connection.send(json.dumps({**wire.init, "features": ["playback", "binary"]}))
-        await hear(connection)
+        await receive(connection)
         for _ in range(100):
             await connection.send(bytes(640))
-        heard = [await hear(connection)]
-        while heard[-1]["type"] != "agent.playback.finished":
-            heard.append(await hear(connection))
-        assert [message["audio_samples"] for message in heard if message["type"] == "agent.speak.confirmed"] == [
+        received = [await receive(connection)]
+        while received[-1]["type"] != "agent.playback.finished":
+            received.append(await receive(connection))
+        assert [message["audio_samples"] for message in received if message["type"] == "agent.speak.confirmed"] == [
             320
         ] * 100
-        assert [message["type"] for message in heard if message["type"] != "agent.speak.confirmed"] == [
+        assert [message["type"] for message in received if message["type"] != "agent.speak.confirmed"] == [
             "agent.playback.started",
             "agent.playback.finished",
         ]
-        assert heard[-1]["position_s"] == 2.0 and heard[-1]["interrupted"] is False
+        assert received[-1]["position_s"] == 2.0 and received[-1]["interrupted"] is False
     await wire.end()
 
 
-async def test_no_path_upgrades_but_the_channel(server: LiveServer) -> None:
+async def test_only_channel_addresses_upgrade_to_a_websocket(server: LiveServer) -> None:
     for path in ("/v1/other", "/v1/channel/a/b"):
         with pytest.raises(Exception, match=r"HTTP 40[34]"):
             async with connect(server.base_url.replace("http", "ws") + path):
                 pass
 
 
-async def test_the_channel_over_plain_http_is_no_fault_of_the_server(http: httpx.AsyncClient) -> None:
+async def test_the_channel_over_http_is_not_a_server_error(http: httpx.AsyncClient) -> None:
     assert (await http.get("/v1/channel")).status_code < 500

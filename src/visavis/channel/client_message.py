@@ -1,8 +1,7 @@
-"""What all of a client's messages have in common: a JSON object, whose texts can be kept, and whose members are taken
-strictly.
+"""What all messages of a client share: a JSON object with strictly typed members and bounded texts.
 
-Parsing never guesses: `true` is no number, `"16000"` is no rate, base64 has its padding and nothing else. Members that
-a message does not know are ignored, so that a client newer than this server still speaks.
+Parsing never guesses: `true` is not a number, `"16000"` is not a sample rate, and base64 needs its padding and allows
+no other characters. Unknown members of a message are ignored, so that a newer client can talk to this server.
 """
 
 from __future__ import annotations
@@ -14,13 +13,13 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr
 
 from visavis.errors import InvalidJson, MessageTooLarge
 
-MAX_AUDIO_BYTES = 10 * 1024 * 1024  # of one message, decoded: 327 s at 16 kHz
-MAX_TEXT_CHARS = MAX_AUDIO_BYTES // 3 * 4 + 65_536  # the same in base64, and the rest of its message
-MAX_MEMBER_CHARS = 4096  # of a text among a message's members
+MAX_AUDIO_BYTES = 10 * 1024 * 1024  # per message, decoded: 327 s at 16 kHz
+MAX_TEXT_CHARS = MAX_AUDIO_BYTES // 3 * 4 + 65_536  # the same audio in base64, and the other members of its message
+MAX_MEMBER_CHARS = 4096  # of a text member
 
 
 def parse_object(text: str) -> dict[str, Any]:
-    """Read a text frame. Raises `InvalidJson` for anything but a JSON object."""
+    """Parse a text frame. Raises `InvalidJson` for anything but a JSON object."""
     try:
         parsed = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
@@ -31,11 +30,13 @@ def parse_object(text: str) -> dict[str, Any]:
 
 
 def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")  # json.loads takes NaN and Infinity, RFC 8259 does not
+    raise ValueError(f"{name} is not JSON")  # json.loads accepts NaN and Infinity, RFC 8259 does not
 
 
-def encodable(text: str) -> str:
-    """Refuse what no store, log or pipe could carry on: lone surrogates (JSON's \\ud800) and NUL."""
+def require_encodable(text: str) -> str:
+    """Return the text. Raises ValueError for lone surrogates (JSON's \\ud800) and NUL, which the database, the log and
+    the connection to a stage cannot hold.
+    """
     if "\0" in text:
         raise ValueError("contains NUL")
     try:
@@ -45,11 +46,11 @@ def encodable(text: str) -> str:
     return text
 
 
-def too_large() -> MessageTooLarge:
+def message_too_large() -> MessageTooLarge:
     return MessageTooLarge("Message too large; at most 10 MB of audio")
 
 
-Text = Annotated[StrictStr, Field(max_length=MAX_MEMBER_CHARS), AfterValidator(encodable)]
+Text = Annotated[StrictStr, Field(max_length=MAX_MEMBER_CHARS), AfterValidator(require_encodable)]
 
 
 class ClientMessage(BaseModel):

@@ -1,4 +1,4 @@
-"""How a conversation is opened: `session.init`, in either form, read into what a session is attached to with."""
+"""The first message of a channel: `session.init` in either form, read into a `SessionInit`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import StrictInt, ValidationError
 
-from visavis.channel.client_message import MAX_MEMBER_CHARS, ClientMessage, Text, encodable, parse_object
+from visavis.channel.client_message import MAX_MEMBER_CHARS, ClientMessage, Text, parse_object, require_encodable
 from visavis.channel.port import SessionInit
 from visavis.channel.video_size import is_valid_video_size
 from visavis.errors import (
@@ -38,8 +38,10 @@ class HostedConfig(ClientMessage):
 
 
 def read_first_message(text: str, *, path_session_id: str | None) -> SessionInit:
-    """Read a text frame that must be a `session.init`, of the session named in the address where it names one. Raises
-    the errors of `InvalidRequest`.
+    """Read a text frame that must be a `session.init`. `path_session_id`: the session that the channel's address names,
+    if any; the message must name the same one.
+
+    Raises `InitRequired`, `SessionMismatch` and what `parse_init` raises.
     """
     try:
         message = parse_object(text)
@@ -54,20 +56,21 @@ def read_first_message(text: str, *, path_session_id: str | None) -> SessionInit
 
 
 def parse_init(message: dict[str, Any]) -> SessionInit:
-    """Read a `session.init` in either form: `config` (hosted-room) or flat (own-room). Raises the errors of
-    `InvalidRequest`.
+    """Read a `session.init` in either form: `config` (hosted-room) or flat (own-room).
+
+    Raises `InvalidInit`, `InvalidRoomPlatform`, `InvalidVideoDimensions` and `UnknownFeature`.
     """
     if "config" not in message:
         return SessionInit(
-            session_id=_text(message, "session_id"),
-            token=_token(message),
+            session_id=_read_text(message, "session_id"),
+            token=_read_token(message),
             hosted=False,
-            features=_features(message, {}),
+            features=_read_features(message),
         )
     config = message["config"]
     if not isinstance(config, dict):
         raise InvalidInit("config must be an object")
-    hosted = _hosted(config)
+    hosted = _validate_config(config)
     return SessionInit(
         session_id=hosted.session_id,
         token=hosted.token,
@@ -78,13 +81,13 @@ def parse_init(message: dict[str, Any]) -> SessionInit:
         room_url=hosted.room.url,
         room_token=hosted.room.token,
         display_name=hosted.room.display_name,
-        features=_features(message, config),
+        features=_read_features(message, config),
     )
 
 
-def _hosted(config: dict[str, Any]) -> HostedConfig:
-    """Check `config`, its published errors first."""
-    session_id, token = _text(config, "session_id", within="config."), _token(config, within="config.")
+def _validate_config(config: dict[str, Any]) -> HostedConfig:
+    """Check `config`. The errors whose texts are published take precedence over ours."""
+    session_id, token = _read_text(config, "session_id", within="config."), _read_token(config, within="config.")
     room = config.get("room")
     if not isinstance(room, dict) or room.get("platform") != "daily":
         raise InvalidRoomPlatform
@@ -100,27 +103,27 @@ def _hosted(config: dict[str, Any]) -> HostedConfig:
     return hosted
 
 
-def _text(members: dict[str, Any], name: str, *, within: str = "") -> str:
+def _read_text(members: dict[str, Any], name: str, *, within: str = "") -> str:
     value = members.get(name)
     try:
         if not isinstance(value, str) or not value or len(value) > MAX_MEMBER_CHARS:
             raise ValueError
-        return encodable(value)
+        return require_encodable(value)
     except ValueError:
         raise InvalidInit(f"{within}{name} must be a string") from None
 
 
-def _token(members: dict[str, Any], *, within: str = "") -> str:
-    """Read the token; either name is taken in either form."""
+def _read_token(members: dict[str, Any], *, within: str = "") -> str:
+    """Read the token. Each form has its published name for it, and also accepts the name of the other form."""
     published, other = ("access_token", "session_token") if within else ("session_token", "access_token")
-    return _text(members, other if other in members and published not in members else published, within=within)
+    return _read_text(members, other if other in members and published not in members else published, within=within)
 
 
-def _features(*places: dict[str, Any]) -> frozenset[str]:
-    """Gather `features` from beside `config` and from within it."""
+def _read_features(*objects: dict[str, Any]) -> frozenset[str]:
+    """Collect the `features` of all these objects: the message and its `config`."""
     names: set[str] = set()
-    for place in places:
-        given = place.get("features", [])
+    for members in objects:
+        given = members.get("features", [])
         if not isinstance(given, list) or not all(isinstance(name, str) for name in given):
             raise UnknownFeature("features must be a list of strings")
         names.update(given)

@@ -1,4 +1,4 @@
-"""What the channel needs of the sessions: to attach to one with its token, and to hear of it."""
+"""The port between a channel and the sessions: attach to a session with its token, use it, and receive its events."""
 
 from __future__ import annotations
 
@@ -47,55 +47,56 @@ SessionEvent = SpeechEvent | MotionEvent | PerformerMetrics | SessionOver | Take
 
 
 class AttachedSession(Protocol):
-    """A channel's hold on one live session."""
+    """One live session, as the channel that is attached to it uses it."""
 
     session_id: str
 
     async def speak(self, speech: Speech) -> str:
-        """As `fleet.port.Performer.speak`; numbers count from this channel's first message.
+        """Like `fleet.port.Performer.speak`; numbers count from this channel's first message.
 
         Raises `QueueFull`, `PerformerLost`, `SessionEnded`.
         """
         ...
 
     async def interrupt(self, *, through: int) -> None:
-        """As `fleet.port.Performer.interrupt`; numbers count from this channel's first message."""
+        """Like `fleet.port.Performer.interrupt`; numbers count from this channel's first message."""
         ...
 
     async def set_state(self, state: SettableState) -> None:
-        """As `fleet.port.Performer.set_state`."""
+        """Like `fleet.port.Performer.set_state`."""
         ...
 
     async def update(self, change: OutputChange) -> Output:
-        """Have the session look otherwise; return how it looks now. One change at a time, in the order of the calls.
+        """Change the session's output; return the new output. Changes take effect one at a time, in the order of the
+        calls.
 
-        Raises `BackgroundRefused`, `ImageTooLarge`, `NoCapacity`, `PerformerLost`, `SessionEnded`: then it looks as
-        before.
+        Raises `BackgroundRefused`, `ImageTooLarge`, `NoCapacity`, `PerformerLost`, `SessionEnded`: then the output has
+        not changed.
         """
         ...
 
     def events(self) -> AsyncIterator[SessionEvent]:
-        """Every event since the attachment, in order, the first being the state it is in; one consumer; ends after
+        """Every event since the attachment, in order. The first tells the current state. One consumer. Ends after
         SessionOver or TakenOver.
         """
         ...
 
     async def detach(self) -> None:
-        """The channel has closed: the session lives on for its grace. Idempotent; never ends a session that another
-        channel has taken over.
+        """Leave the session, because the channel has closed. The session goes on until the channel's grace period is
+        over. Idempotent; has no effect on a session that another channel has taken over.
         """
         ...
 
 
 class LiveSessions(Protocol):
-    """The sessions that are being performed now, as the channel sees them."""
+    """The sessions that are performed now, as a channel reaches them."""
 
     async def attach(self, init: SessionInit) -> AttachedSession:
-        """Check the token and attach; the picture takes the size asked for, and motion is told if the features ask for
-        it.
+        """Check the token and attach. The picture gets the size that `init` asks for; motion events are sent if its
+        features ask for them.
 
-        Raises `NotFound` (unknown session), `Unauthorized` (wrong token), `SessionEnded`, `SessionNotStarted` (a hosted
-        session before its start), `InvalidRequest` (room.url is not the session's own). A token is checked before
-        anything else is told about the session.
+        Raises `SessionNotFound`, `Unauthorized` (wrong token), `SessionEnded`, `SessionNotStarted` (a hosted-room
+        session before its start), `InvalidRoomUrl` (not the session's own room). The token is checked first, so that
+        without it nothing but the session's existence can be learned.
         """
         ...

@@ -1,28 +1,28 @@
-"""One channel's conversation as a pure state machine: no socket, no clock, no session; it is told what happens and says
-what to do.
+"""One channel's conversation as a pure state machine, without socket, clock or session.
 
-    AWAITING_INIT ──session.init──► ATTACHING ──attached──► OPEN ──a message that ends it──► CLOSING ──said──► CLOSED
+    AWAITING_INIT ──session.init──► ATTACHING ──attached──► OPEN ──an error that closes──► CLOSING ──replied──► CLOSED
           ▲                             │
-          └──────── refused ────────────┘    from any state: SessionOver, TakenOver, 10 s, the client's close ──► CLOSED
+          └──────── refused ────────────┘   from any state: SessionOver, TakenOver, 10 s, the client's close ──► CLOSED
 
-Inputs are the methods of `ChannelProtocol`; each returns what is to be done, in order: `Send` a message, `Close` the
-connection, or one effect (`Attach`, `Speak`, `Interrupt`, `SetState`, `Update`), which is always last. Effects are
-begun in the order in which they are returned, and their outcomes (`attached`, `done` or `refused`) told in that order.
-Several may be under way, so that speech in small pieces does not wait for each one's way to the performer and back;
-only `Attach` is alone: no message may be given in before its outcome.
+Every method of `ChannelProtocol` that takes an input returns actions, in order: `Send` a message, `Close` the
+connection, or one effect (`Attach`, `Speak`, `Interrupt`, `SetState`, `Update`), which is always last. The caller
+starts effects in the order in which they are returned, and reports their outcomes in that order by `attach_succeeded`,
+`effect_succeeded` or `effect_failed`. Several effects may be pending, so that a small piece of speech does not wait
+until the performer has answered the one before. Only `Attach` is alone: the caller passes no message in before its
+outcome. `Update` is outside this order (actions.py).
 
-What is said to the client stands in one line behind the effects that are under way (answer_line.py). Here is decided
-what may come when, and what follows; what a message must be like, where it is read: handshake.py, speech.py (with
-delivery.py and timings.py) and session_changes.py. All of them have no I/O and no clock either.
+Replies wait in a queue behind the pending effects (reply_queue.py). This module decides which message is allowed when,
+and what follows from it. The formats of the messages are checked where they are read: handshake.py, speech.py (with
+speech_annotations.py and timings.py) and session_changes.py. None of them has I/O or a clock either.
 
-Decisions where the contract is open:
-- A refused `session.init` that does not close may be tried again, within the same 10 s.
-- `audio_samples` is n * 16000 / rate, rounded; within one utterance the remainder is carried on, so that the sum is the
-  rounded count of the whole.
-- Binary frames are confirmed like `agent.speak`; `audio.format` holds from then on and has no answer of its own.
-- Timings or an emotion that cannot be followed are an error, said before the confirmation of their speech, which is
-  said without them.
-- Audio of no bytes is confirmed as 0 samples; with `final` it ends the utterance, else it does nothing.
+Our decisions where the contract is open:
+- After a refused `session.init` that does not close, the client may try again within the same 10 s.
+- `audio_samples` is n * 16000 / rate, rounded. Within one utterance the remainder is carried over, so that the sum is
+  the rounded count of the whole.
+- Binary frames are confirmed like `agent.speak`. `audio.format` applies to all later binary frames and has no reply.
+- Invalid timings or an invalid emotion are an error before the confirmation of their speech, which is spoken without
+  them.
+- Audio of no bytes is confirmed as 0 samples. With `final` it ends the utterance, otherwise it does nothing.
 """
 
 from __future__ import annotations
@@ -30,10 +30,11 @@ from __future__ import annotations
 import enum
 from typing import Any
 
-from visavis.channel.answer_line import AnswerLine
-from visavis.channel.client_message import MAX_TEXT_CHARS, parse_object, too_large
+from visavis.channel.actions import Action, Attach, Close, Effect, Interrupt, Send, SetState, Speak
+from visavis.channel.client_message import MAX_TEXT_CHARS, message_too_large, parse_object
 from visavis.channel.handshake import read_first_message
 from visavis.channel.port import SessionEvent, SessionOver, TakenOver
+from visavis.channel.reply_queue import ReplyQueue
 from visavis.channel.sample_count import SampleCount
 from visavis.channel.server_messages import (
     ConnectionEstablished,
@@ -43,11 +44,10 @@ from visavis.channel.server_messages import (
     ServerMessage,
     SessionUpdated,
     SpeakConfirmed,
-    told,
+    message_for,
 )
 from visavis.channel.session_changes import read_state, read_update
 from visavis.channel.speech import DEFAULT_RATE_HZ, read_audio_format, read_binary, read_speak
-from visavis.channel.steps import Attach, Close, Effect, Interrupt, Send, SetState, Speak, Step, close
 from visavis.engine.output import Output
 from visavis.errors import (
     AlreadyInitialized,
@@ -65,19 +65,19 @@ from visavis.output_json import write_output
 from visavis.stage.port.values import Speech
 
 INIT_TIMEOUT_S = 10.0
-MAX_UPDATES = 4  # under way at once
+MAX_PENDING_UPDATES = 4
 
 
 class ChannelState(enum.Enum):
     AWAITING_INIT = enum.auto()
     ATTACHING = enum.auto()
     OPEN = enum.auto()
-    CLOSING = enum.auto()  # a close stands in line behind effects; nothing more is taken in
+    CLOSING = enum.auto()  # a close waits behind pending effects; the client's messages are ignored
     CLOSED = enum.auto()
 
 
 class ChannelProtocol:
-    """One connection, from its acceptance to its close. `path_session_id`: the session named in the address, None at
+    """One connection, from its acceptance to its close. `path_session_id`: the session that the address names, None for
     `/v1/channel`.
     """
 
@@ -86,66 +86,61 @@ class ChannelProtocol:
         self.path_session_id = path_session_id
         self.features: frozenset[str] = frozenset()  # set when a session.init is accepted
         self.binary_rate_hz = DEFAULT_RATE_HZ  # changes with audio.format
-        self._updates = 0  # under way
-        self._count = SampleCount()
-        self._line = AnswerLine()
+        self._pending_updates = 0
+        self._sample_count = SampleCount()
+        self._replies = ReplyQueue()
 
     @property
     def awaiting_init(self) -> bool:
         return self.state is ChannelState.AWAITING_INIT
 
-    @property
-    def under_way(self) -> int:
-        """How many effects wait for their outcomes."""
-        return self._line.under_way
+    # The client's messages
 
-    # What the client does
-
-    def receive_text(self, text: str, number: int = 0) -> list[Step]:
+    def receive_text(self, text: str, number: int = 0) -> list[Action]:
         """Take a text frame. `number`: its place among the client's frames."""
-        if self._is_over():
+        if self._is_closed():
             return []
         try:
             if len(text) > MAX_TEXT_CHARS:
-                raise too_large()
-            return self._init(text) if self.awaiting_init else self._command(parse_object(text), number)
+                raise message_too_large()
+            return self._take_init(text) if self.awaiting_init else self._take_message(parse_object(text), number)
         except VisavisError as error:
             return self._refuse(error)
 
-    def receive_binary(self, data: bytes, number: int = 0) -> list[Step]:
+    def receive_binary(self, data: bytes, number: int = 0) -> list[Action]:
         """Take a binary frame: PCM16 at the rate of the last `audio.format`. `number` as for a text frame."""
-        if self._is_over():
+        if self._is_closed():
             return []
         try:
             if self.awaiting_init:
                 raise InitRequired
-            self._check_feature("binary", "Binary frames need")
+            self._require_feature("binary", "Binary frames need")
             return self._speak(read_binary(data, rate_hz=self.binary_rate_hz, number=number))
         except VisavisError as error:
             return self._refuse(error)
 
-    def receive_no_text(self) -> list[Step]:
-        """Take a text frame that is no UTF-8: RFC 6455 has such a connection fail."""
-        if self._is_over():
+    def receive_invalid_text(self) -> list[Action]:
+        """Take a text frame that is not UTF-8. RFC 6455 requires that such a connection fails."""
+        if self._is_closed():
             return []
         return self._refuse(InvalidUtf8("Text frames must be UTF-8"))
 
-    def peer_closed(self) -> None:
-        """The client has gone; nothing more is to be said."""
+    def client_disconnected(self) -> None:
+        """The client has left; nothing more can be sent."""
         self.state = ChannelState.CLOSED
-        self._line.cut()
+        self._replies.drain()
 
-    # What time and effects do
+    # Time, and the outcomes of effects
 
-    def init_timed_out(self) -> list[Step]:
-        """10 s have passed since the connection was made."""
+    def init_timed_out(self) -> list[Action]:
+        """10 s have passed since the connection was accepted."""
         if not self.awaiting_init:
             return []
         return self._refuse(InitTimeout("No session.init within 10 s"))
 
-    def attached(self) -> list[Step]:
-        """`Attach` has succeeded: the avatar is in the room."""
-        effect = self._settle()
+    def attach_succeeded(self) -> list[Action]:
+        """The session is attached: its avatar is in the room."""
+        effect = self._pop_effect()
         if effect is None:
             return []
         assert isinstance(effect, Attach)
@@ -154,60 +149,60 @@ class ChannelProtocol:
         established = Send(message=ConnectionEstablished(session_id=effect.init.session_id))
         return [established, Send(message=MotionFormat())] if "motion" in self.features else [established]
 
-    def done(self) -> list[Step]:
-        """The oldest effect under way has succeeded: `Speak` was accepted, `Interrupt` has taken effect, or `SetState`
-        is known.
+    def effect_succeeded(self) -> list[Action]:
+        """The oldest pending effect has succeeded: the speech was accepted, the interrupt has taken effect, or the
+        state was set.
         """
-        effect = self._settle()
+        effect = self._pop_effect()
         if effect is None:
             return []
         if isinstance(effect, Interrupt):
-            self._count.restart()
-            return [Send(message=InterruptConfirmed()), *self._sayable()]
+            self._sample_count.reset()
+            return [Send(message=InterruptConfirmed()), *self._pop_replies()]
         if isinstance(effect, SetState):
-            return self._sayable()
+            return self._pop_replies()
         assert isinstance(effect, Speak)
-        return [self._confirmed(effect), *self._sayable()]
+        return [self._confirmation_of(effect.speech), *self._pop_replies()]
 
-    def refused(self, error: VisavisError) -> list[Step]:
-        """The oldest effect under way has failed; nothing of its message was taken."""
-        effect = self._settle()
+    def effect_failed(self, error: VisavisError) -> list[Action]:
+        """The oldest pending effect has failed and has changed nothing."""
+        effect = self._pop_effect()
         if effect is None:
             return []
         if isinstance(effect, Attach):
             self.state = ChannelState.AWAITING_INIT
-        said = Send(message=ErrorMessage(error=error.message, code=error.code))
+        reply = Send(message=ErrorMessage(error=error.message, code=error.code))
         if error.close_code is not None:
-            return [said, *self._close_now(error.close_code, error.message)]
-        return [said, *self._sayable()]
+            return [reply, *self._close_now(error.close_code, error.message)]
+        return [reply, *self._pop_replies()]
 
-    def updated(self, output: Output) -> list[Step]:
-        """The oldest `Update` under way has come about; this is how the session looks now."""
-        self._updates -= 1
+    def update_succeeded(self, output: Output) -> list[Action]:
+        """The oldest pending `Update` has taken effect; `output` is the session's output now."""
+        self._pending_updates -= 1
         if self.state is ChannelState.CLOSED:
             return []
-        return self._say(SessionUpdated(output=write_output(output)))
+        return self._send(SessionUpdated(output=write_output(output)))
 
-    def update_refused(self, error: VisavisError) -> list[Step]:
-        """The oldest `Update` under way has failed; the session looks as before."""
-        self._updates -= 1
+    def update_failed(self, error: VisavisError) -> list[Action]:
+        """The oldest pending `Update` has failed; the session's output has not changed."""
+        self._pending_updates -= 1
         if self.state is ChannelState.CLOSED:
             return []
-        said = self._say(ErrorMessage(error=error.message, code=error.code))
-        return said if error.close_code is None else [*said, *self._close_now(error.close_code, error.message)]
+        actions = self._send(ErrorMessage(error=error.message, code=error.code))
+        return actions if error.close_code is None else [*actions, *self._close_now(error.close_code, error.message)]
 
-    def failed(self) -> list[Step]:
-        """Something of ours has broken."""
+    def server_failed(self) -> list[Action]:
+        """An error in this server: report it and close."""
         if self.state is ChannelState.CLOSED:
             return []
-        said = Send(message=ErrorMessage(error="Internal error", code=InternalError.code))
-        return [said, *self._close_now(CloseCode.INTERNAL_ERROR, "Internal error")]
+        reply = Send(message=ErrorMessage(error="Internal error", code=InternalError.code))
+        return [reply, *self._close_now(CloseCode.INTERNAL_ERROR, "Internal error")]
 
-    # What the session does
+    # The session's events
 
-    def session_event(self, event: SessionEvent) -> list[Step]:
-        """Take the next event of the attached session. Its end waits for no effect; what can be said by then is said
-        before.
+    def receive_event(self, event: SessionEvent) -> list[Action]:
+        """Take the next event of the attached session. The session's end does not wait for pending effects; messages
+        that wait behind them are sent before the close.
         """
         if self.state is ChannelState.CLOSED:
             return []
@@ -215,94 +210,94 @@ class ChannelProtocol:
             return self._close_now(CloseCode.NORMAL, event.reason)
         if isinstance(event, TakenOver):
             return self._close_now(CloseCode.TAKEN_OVER, "Another channel has taken over this session")
-        message = told(event, self.features)
-        return [] if message is None else self._say(message)
+        message = message_for(event, self.features)
+        return [] if message is None else self._send(message)
 
-    # Within
+    # Private
 
-    def _init(self, text: str) -> list[Step]:
+    def _take_init(self, text: str) -> list[Action]:
         init = read_first_message(text, path_session_id=self.path_session_id)
         self.state = ChannelState.ATTACHING
-        return self._begin(Attach(init=init))
+        return self._start_effect(Attach(init=init))
 
-    def _command(self, message: dict[str, Any], number: int) -> list[Step]:
+    def _take_message(self, message: dict[str, Any], number: int) -> list[Action]:
         match message.get("type"):
             case "agent.speak":
-                speech, refusals = read_speak(message, number=number)
-                said = [step for refusal in refusals for step in self._refuse(refusal)]
-                return said + self._speak(speech)
+                speech, annotation_errors = read_speak(message, number=number)
+                actions = [action for error in annotation_errors for action in self._refuse(error)]
+                return actions + self._speak(speech)
             case "agent.interrupt":
-                return self._begin(Interrupt(through=number))
+                return self._start_effect(Interrupt(through=number))
             case "session.update":
-                return self._update(message)
+                return self._start_update(message)
             case "agent.state":
-                self._check_feature("state", "agent.state needs")
-                return self._begin(read_state(message))
+                self._require_feature("state", "agent.state needs")
+                return self._start_effect(read_state(message))
             case "audio.format":
-                self._check_feature("binary", "audio.format needs")
+                self._require_feature("binary", "audio.format needs")
                 self.binary_rate_hz = read_audio_format(message)
                 return []
             case "session.init":
-                raise AlreadyInitialized("The session is open already")
+                raise AlreadyInitialized("The session is already open")
             case _:
                 raise UnknownType("Unknown message type")
 
-    def _check_feature(self, feature: str, what_needs: str) -> None:
+    def _require_feature(self, feature: str, subject: str) -> None:
+        """Raises `FeatureNotEnabled`, whose message begins with `subject`."""
         if feature not in self.features:
-            raise FeatureNotEnabled(f'{what_needs} the feature "{feature}" in session.init')
+            raise FeatureNotEnabled(f'{subject} the feature "{feature}" in session.init')
 
-    def _speak(self, speech: Speech) -> list[Step]:
+    def _speak(self, speech: Speech) -> list[Action]:
         if not speech.pcm and not speech.final:
-            return self._say(SpeakConfirmed(audio_samples=0))
-        return self._begin(Speak(speech=speech))
+            return self._send(SpeakConfirmed(audio_samples=0))
+        return self._start_effect(Speak(speech=speech))
 
-    def _update(self, message: dict[str, Any]) -> list[Step]:
-        if self._updates >= MAX_UPDATES:
-            raise UpdatePending("Updates of the session are still under way; wait for session.updated")
+    def _start_update(self, message: dict[str, Any]) -> list[Action]:
+        if self._pending_updates >= MAX_PENDING_UPDATES:
+            raise UpdatePending("Too many updates of the session are pending; wait for session.updated")
         update = read_update(message)
-        self._updates += 1
+        self._pending_updates += 1
         return [update]
 
-    def _confirmed(self, effect: Speak) -> Send:
-        speech = effect.speech
-        share = self._count.add(len(speech.pcm) // 2, rate_hz=speech.sample_rate_hz, utterance_id=speech.utterance_id)
+    def _confirmation_of(self, speech: Speech) -> Send:
+        share = self._sample_count.add(
+            len(speech.pcm) // 2, rate_hz=speech.sample_rate_hz, utterance_id=speech.utterance_id
+        )
         if speech.final:
-            self._count.restart()
+            self._sample_count.reset()
         return Send(message=SpeakConfirmed(audio_samples=share))
 
-    def _begin(self, effect: Effect) -> list[Step]:
-        self._line.add(effect)
+    def _start_effect(self, effect: Effect) -> list[Action]:
+        self._replies.add(effect)
         return [effect]
 
-    def _settle(self) -> Effect | None:
-        """Take the oldest effect, whose outcome has come, out of the line; None when the channel has closed
-        meanwhile.
-        """
-        return None if self.state is ChannelState.CLOSED else self._line.settle()
+    def _pop_effect(self) -> Effect | None:
+        """Remove and return the oldest pending effect; None if the channel has closed in the meantime."""
+        return None if self.state is ChannelState.CLOSED else self._replies.pop_effect()
 
-    def _say(self, message: ServerMessage) -> list[Step]:
-        self._line.add(Send(message=message))
-        return self._sayable()
+    def _send(self, message: ServerMessage) -> list[Action]:
+        self._replies.add(Send(message=message))
+        return self._pop_replies()
 
-    def _sayable(self) -> list[Step]:
-        said = self._line.sayable()
-        if said and isinstance(said[-1], Close):
+    def _pop_replies(self) -> list[Action]:
+        replies = self._replies.pop_ready()
+        if replies and isinstance(replies[-1], Close):
             self.state = ChannelState.CLOSED
-        return [*said]
+        return [*replies]
 
-    def _refuse(self, error: VisavisError) -> list[Step]:
-        """Say why a message is not taken, and close behind it where the error says so."""
-        self._line.add(Send(message=ErrorMessage(error=error.message, code=error.code)))
+    def _refuse(self, error: VisavisError) -> list[Action]:
+        """Reply with the error, and close after it if its class has a close code."""
+        self._replies.add(Send(message=ErrorMessage(error=error.message, code=error.code)))
         if error.close_code is not None:
             self.state = ChannelState.CLOSING
-            self._line.add(close(error.close_code, error.message))
-        return self._sayable()
+            self._replies.add(Close.truncated(error.close_code, error.message))
+        return self._pop_replies()
 
-    def _close_now(self, code: CloseCode, reason: str) -> list[Step]:
-        """Close without waiting for effects: what stood in line is said, their answers are not."""
+    def _close_now(self, code: CloseCode, reason: str) -> list[Action]:
+        """Send the queued messages and close, without waiting for pending effects or replying to them."""
         self.state = ChannelState.CLOSED
-        return [*self._line.cut(), close(code, reason)]
+        return [*self._replies.drain(), Close.truncated(code, reason)]
 
-    def _is_over(self) -> bool:
+    def _is_closed(self) -> bool:
         assert self.state is not ChannelState.ATTACHING, "a message came before the outcome of Attach"
         return self.state in (ChannelState.CLOSING, ChannelState.CLOSED)

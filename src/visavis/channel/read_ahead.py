@@ -1,4 +1,6 @@
-"""Frames read ahead of their turn, so that an interrupt behind a burst of small pieces of speech is seen at once."""
+"""Reads a client's frames ahead of their turn, so that an interrupt behind a burst of small pieces of speech is noticed
+at once.
+"""
 
 from __future__ import annotations
 
@@ -6,60 +8,60 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 
 import anyio
-from starlette.types import Message
+from starlette.types import Message as Frame
 
 from visavis.channel.client_message import parse_object
 from visavis.errors import InvalidJson
 
+# Beyond these limits nothing is read until some frames have been processed. The last frame may exceed MAX_BYTES.
 MAX_FRAMES = 8192
-# and the frame that goes beyond it; then nothing is read until some frames have had their turn
 MAX_BYTES = 4 * 1024 * 1024
 MAX_INTERRUPT_CHARS = 1024  # a longer interrupt waits for its turn
 
 
-class ReadAhead:
-    """A client's frames in their order, each with its number; the first has 1.
+class ReadAheadQueue:
+    """A client's frames in order, each with its number. The first frame has the number 1.
 
-    `interrupt_read` is called with the number of an interrupt when it is read, before it has its turn. `run` returns
-    when the client has left.
+    `on_interrupt` is called with the number of an interrupt as soon as it is read, before its turn.
     """
 
-    def __init__(self, receive: Callable[[], Awaitable[Message]], interrupt_read: Callable[[int], None]) -> None:
-        self._receive, self._interrupt_read = receive, interrupt_read
-        self._frames: deque[tuple[Message, int]] = deque()
-        self._number = 0  # of the frame read last
-        self._bytes = 0
-        self._came = anyio.Event()  # replaced when it was waited for
-        self._went = anyio.Event()  # likewise
+    def __init__(self, receive: Callable[[], Awaitable[Frame]], on_interrupt: Callable[[int], None]) -> None:
+        self._receive, self._on_interrupt = receive, on_interrupt
+        self._frames: deque[tuple[Frame, int]] = deque()
+        self._last_number = 0  # of the frame that was read last
+        self._size_bytes = 0
+        self._frame_added = anyio.Event()  # replaced before each wait
+        self._frame_taken = anyio.Event()  # replaced before each wait
 
     async def run(self) -> None:
+        """Read frames until the client disconnects."""
         while True:
-            while len(self._frames) >= MAX_FRAMES or self._bytes >= MAX_BYTES:
-                self._went = anyio.Event()
-                await self._went.wait()
+            while len(self._frames) >= MAX_FRAMES or self._size_bytes >= MAX_BYTES:
+                self._frame_taken = anyio.Event()
+                await self._frame_taken.wait()
             frame = await self._receive()
-            self._number += 1
-            self._frames.append((frame, self._number))
-            self._bytes += _size(frame)
-            self._came.set()
+            self._last_number += 1
+            self._frames.append((frame, self._last_number))
+            self._size_bytes += _size_of(frame)
+            self._frame_added.set()
             if frame["type"] == "websocket.disconnect":
                 return
             if _is_interrupt(frame.get("text")):
-                self._interrupt_read(self._number)
+                self._on_interrupt(self._last_number)
 
-    async def next(self) -> tuple[Message, int]:
-        """Return the next frame in its turn, and its number."""
+    async def next(self) -> tuple[Frame, int]:
+        """Wait for the next frame; return it and its number."""
         while not self._frames:
-            self._came = anyio.Event()
-            await self._came.wait()
+            self._frame_added = anyio.Event()
+            await self._frame_added.wait()
         frame, number = self._frames.popleft()
-        self._bytes -= _size(frame)
-        self._went.set()
+        self._size_bytes -= _size_of(frame)
+        self._frame_taken.set()
         return frame, number
 
 
 def _is_interrupt(text: str | None) -> bool:
-    """Whether a text frame is an `agent.interrupt`; cheap to say of all others."""
+    """Whether a text frame is an `agent.interrupt`. Cheap for all other frames."""
     if text is None or len(text) > MAX_INTERRUPT_CHARS or "agent.interrupt" not in text:
         return False
     try:
@@ -68,5 +70,5 @@ def _is_interrupt(text: str | None) -> bool:
         return False
 
 
-def _size(frame: Message) -> int:
+def _size_of(frame: Frame) -> int:
     return len(frame.get("text") or frame.get("bytes") or "")

@@ -1,4 +1,4 @@
-"""How much speech has been confirmed: `audio_samples` counts at 16 kHz, whatever the speech came in."""
+"""Counts confirmed speech: `audio_samples` is a count at 16 kHz, whatever the sample rate of the speech."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ CONFIRMED_RATE_HZ = 16_000
 
 @dataclass(slots=True)
 class SampleCount:
-    """Counts one utterance's samples at 16 kHz: each message gets its share, and the shares sum to the
-    rounded whole.
+    """Counts one utterance's samples at 16 kHz. Each message gets its share; the shares add up to the rounded count of
+    the whole utterance.
     """
 
     rate_hz: int = CONFIRMED_RATE_HZ
@@ -19,7 +19,7 @@ class SampleCount:
     confirmed: int = 0  # samples at 16 kHz, of this utterance
 
     def add(self, samples: int, *, rate_hz: int, utterance_id: str | None) -> int:
-        """Return the share of the next message of the utterance, or of the first of another."""
+        """Return the share of the next message. Another rate or another utterance starts a new count."""
         if (rate_hz, utterance_id) != (self.rate_hz, self.utterance_id):
             self.rate_hz, self.utterance_id, self.received, self.confirmed = rate_hz, utterance_id, 0, 0
         self.received += samples
@@ -27,5 +27,5 @@ class SampleCount:
         share, self.confirmed = total - self.confirmed, total
         return share
 
-    def restart(self) -> None:
+    def reset(self) -> None:
         self.received = self.confirmed = 0

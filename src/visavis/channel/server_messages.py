@@ -1,4 +1,6 @@
-"""What a client is told: answers to its messages, errors, and the session's events, as they are on the wire."""
+"""The server's messages to a client, as they are on the wire: replies to its messages, errors, and the session's
+events.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ from visavis.stage.port.events import MotionCut, MotionFrames, PlaybackFinished,
 
 
 class ServerMessage(BaseModel):
-    """One text frame to the client; members in the order of their declaration, `type` first."""
+    """One text frame to the client. Its members keep the order of declaration, `type` first."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -33,7 +35,7 @@ class InterruptConfirmed(ServerMessage):
 
 
 class SessionUpdated(ServerMessage):
-    """The output as it is now, whole; of a background image only that there is one."""
+    """The complete current output. Of a background image it says only that there is one."""
 
     type: Literal["session.updated"] = "session.updated"
     output: dict[str, Any]
@@ -57,7 +59,7 @@ class StateMessage(ServerMessage):
 
 
 class MotionFormat(ServerMessage):
-    """What the numbers of every `agent.motion` that follows stand for."""
+    """The meaning of the numbers in every `agent.motion` that follows."""
 
     type: Literal["agent.motion.format"] = "agent.motion.format"
     rate_hz: int = MOTION_STREAM_RATE_HZ
@@ -79,22 +81,22 @@ class MotionCutMessage(ServerMessage):
     position_s: float
 
 
-def _sayable(text: str) -> str:
+def _escape_surrogates(text: str) -> str:
     return text.encode(errors="backslashreplace").decode()
 
 
 class ErrorMessage(ServerMessage):
-    """An error may quote what the client sent, and JSON's \\ud800 is no text that could be sent back: it is written as
-    its escape.
+    """An error may quote the client's text. A lone surrogate (JSON's \\ud800) cannot be encoded as UTF-8, so it is
+    written as its escape.
     """
 
     type: Literal["error"] = "error"
-    error: Annotated[str, BeforeValidator(_sayable)]
+    error: Annotated[str, BeforeValidator(_escape_surrogates)]
     code: str
 
 
-def told(event: SessionEvent, features: frozenset[str]) -> ServerMessage | None:
-    """Return what a client with these features is told of an event; None where that is nothing."""
+def message_for(event: SessionEvent, features: frozenset[str]) -> ServerMessage | None:
+    """Return the message that reports an event to a client with these features, None if it does not want the event."""
     match event:
         case PlaybackStarted() if "playback" in features:
             return PlaybackStartedMessage(utterance_id=event.utterance_id)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from visavis.channel.steps import SetState, Update
+from visavis.channel.actions import SetState, Update
 from visavis.errors import InvalidRequest, InvalidState
 from visavis.output_json import read_output
 
 
 def read_state(message: dict[str, Any]) -> SetState:
-    """Read an `agent.state` of a client. Raises `InvalidState`."""
+    """Read an `agent.state`. Raises `InvalidState`."""
     match message.get("state"):
         case "listening":
             return SetState(state="listening")
@@ -20,9 +20,9 @@ def read_state(message: dict[str, Any]) -> SetState:
 
 
 def read_update(message: dict[str, Any]) -> Update:
-    """Read a `session.update`. Raises what `read_output` raises, the suggestion within the message."""
+    """Read a `session.update`. Raises what `read_output` raises, with the suggestion appended to the message."""
     try:
         return Update(change=read_output(message.get("output")))
-    except InvalidRequest as refused:
-        hint = f". {refused.suggestion}" if refused.suggestion else ""
-        raise type(refused)(refused.message + hint) from None
+    except InvalidRequest as error:
+        hint = f". {error.suggestion}" if error.suggestion else ""
+        raise type(error)(error.message + hint) from None

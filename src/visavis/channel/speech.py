@@ -1,6 +1,4 @@
-"""Speech as it comes in: `agent.speak`, binary frames and their `audio.format`, read into what the session
-is to speak.
-"""
+"""Reads the speech of a client: `agent.speak`, binary frames and `audio.format`."""
 
 from __future__ import annotations
 
@@ -9,14 +7,14 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, Field, StrictBool, StrictInt, StrictStr, ValidationError
 
-from visavis.channel.client_message import MAX_AUDIO_BYTES, ClientMessage, encodable, too_large
-from visavis.channel.delivery import read_delivery
+from visavis.channel.client_message import MAX_AUDIO_BYTES, ClientMessage, message_too_large, require_encodable
+from visavis.channel.speech_annotations import read_annotations
 from visavis.errors import InvalidAudio, InvalidMessage, InvalidRequest, InvalidSampleRate, OddAudioLength
 from visavis.stage.port.values import Speech
 
 DEFAULT_RATE_HZ = 16_000
 
-UtteranceId = Annotated[StrictStr, Field(min_length=1, max_length=128), AfterValidator(encodable)]
+UtteranceId = Annotated[StrictStr, Field(min_length=1, max_length=128), AfterValidator(require_encodable)]
 SampleRate = Annotated[StrictInt, Field(ge=8_000, le=48_000)]
 
 
@@ -25,7 +23,7 @@ class AgentSpeak(ClientMessage):
     sample_rate: SampleRate = DEFAULT_RATE_HZ
     utterance_id: UtteranceId | None = None
     final: StrictBool = False
-    # How it is to be said: read by delivery.py, whose refusals cost the speech nothing.
+    # annotations: speech_annotations.py reads them, and refuses them without refusing the speech
     phonemes: Any = None
     alphabet: Any = None
     emotion: Any = None
@@ -36,21 +34,23 @@ class AudioFormat(ClientMessage):
 
 
 def read_speak(message: dict[str, Any], *, number: int) -> tuple[Speech, tuple[InvalidRequest, ...]]:
-    """Read an `agent.speak`; return the speech, and what of its delivery was refused. Raises `InvalidMessage`."""
-    speak = _validated(AgentSpeak, message)
-    pcm = _decoded(speak.audio)
+    """Read an `agent.speak`; return the speech, and an error for each annotation that was refused. Raises
+    `InvalidMessage`.
+    """
+    speak = _validate(AgentSpeak, message)
+    pcm = _decode_audio(speak.audio)
     duration_ms = len(pcm) * 500 / speak.sample_rate
-    delivery = read_delivery(speak.phonemes, speak.alphabet, speak.emotion, duration_ms=duration_ms)
+    annotations = read_annotations(speak.phonemes, speak.alphabet, speak.emotion, duration_ms=duration_ms)
     speech = Speech(
         pcm=pcm,
         sample_rate_hz=speak.sample_rate,
         number=number,
         utterance_id=speak.utterance_id,
         final=speak.final,
-        visemes=delivery.visemes,
-        mood=delivery.mood,
+        visemes=annotations.visemes,
+        mood=annotations.mood,
     )
-    return speech, delivery.refusals
+    return speech, annotations.errors
 
 
 def read_binary(data: bytes, *, rate_hz: int, number: int) -> Speech:
@@ -61,27 +61,27 @@ def read_binary(data: bytes, *, rate_hz: int, number: int) -> Speech:
 
 def read_audio_format(message: dict[str, Any]) -> int:
     """Read an `audio.format`; return the rate in Hz. Raises `InvalidMessage`."""
-    return _validated(AudioFormat, message).sample_rate
+    return _validate(AudioFormat, message).sample_rate
 
 
-def _decoded(audio: str) -> bytes:
+def _decode_audio(audio: str) -> bytes:
     try:
         pcm = binascii.a2b_base64(audio, strict_mode=True)
-    except ValueError:  # binascii.Error for what is not base64, ValueError for what is not ASCII
+    except ValueError:  # binascii.Error for invalid base64, plain ValueError for other characters than ASCII
         raise InvalidAudio("audio is not base64 (RFC 4648, with its padding)") from None
     _check_pcm(pcm)
     return pcm
 
 
 def _check_pcm(pcm: bytes) -> None:
-    """Raises `MessageTooLarge` for more than 10 MiB, and `OddAudioLength` for half a sample."""
+    """Raises `MessageTooLarge` for more than 10 MiB, and `OddAudioLength` for an odd number of bytes."""
     if len(pcm) > MAX_AUDIO_BYTES:
-        raise too_large()
+        raise message_too_large()
     if len(pcm) % 2:
-        raise OddAudioLength("audio has an odd number of bytes; PCM16 has two a sample")
+        raise OddAudioLength("audio has an odd number of bytes; PCM16 has two per sample")
 
 
-_REFUSALS: dict[str, tuple[type[InvalidMessage], str]] = {  # of each member
+_ERRORS: dict[str, tuple[type[InvalidMessage], str]] = {  # by member
     "audio": (InvalidAudio, "audio must be a base64 string"),
     "sample_rate": (InvalidSampleRate, "sample_rate must be an integer from 8000 to 48000"),
     "utterance_id": (InvalidMessage, "utterance_id must be a string of 1 to 128 characters"),
@@ -91,10 +91,10 @@ _REFUSALS: dict[str, tuple[type[InvalidMessage], str]] = {  # of each member
 _Message = TypeVar("_Message", AgentSpeak, AudioFormat)
 
 
-def _validated(model: type[_Message], message: dict[str, Any]) -> _Message:
+def _validate(model: type[_Message], message: dict[str, Any]) -> _Message:
     try:
         return model.model_validate(message)
     except ValidationError as error:
         member = str(error.errors(include_url=False, include_context=False, include_input=False)[0]["loc"][0])
-        kind, text = _REFUSALS[member]
-        raise kind(text) from None
+        error_type, text = _ERRORS[member]
+        raise error_type(text) from None

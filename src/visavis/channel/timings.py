@@ -2,8 +2,7 @@
 
     "phonemes": [{"symbol": "tʃ", "start_ms": 0, "end_ms": 80}, ...], "alphabet": "ipa"
 
-Times are from the start of the message's own audio. What its phones may be, and how they follow each other, is for
-engine/speech/phones.py to say.
+Times count from the start of the message's own audio. engine/speech/phones.py checks symbols, order and number.
 """
 
 from __future__ import annotations
@@ -14,11 +13,11 @@ from visavis.engine.speech.phones import ALPHABETS, Alphabet, PhonesRefused, Tim
 from visavis.errors import InvalidPhonemes
 
 DEFAULT_ALPHABET: Alphabet = "ipa"
-MAX_PHONEMES = 65_536  # of one message; how many its audio bears is for phones.py to say
+MAX_PHONEMES = 65_536  # per message; phones.py limits them further, by the length of the audio
 
 
 def read_timings(phonemes: Any, alphabet: Any, *, duration_ms: float) -> tuple[TimedViseme, ...]:
-    """Return the visemes of audio of `duration_ms`. Raises `InvalidPhonemes`."""
+    """Return the visemes of audio that lasts `duration_ms`. Raises `InvalidPhonemes`."""
     if not isinstance(phonemes, list):
         raise InvalidPhonemes("phonemes must be a list")
     if len(phonemes) > MAX_PHONEMES:
@@ -26,7 +25,7 @@ def read_timings(phonemes: Any, alphabet: Any, *, duration_ms: float) -> tuple[T
     alphabet = DEFAULT_ALPHABET if alphabet is None else alphabet
     if alphabet not in ALPHABETS:
         raise InvalidPhonemes(f"alphabet must be one of {', '.join(ALPHABETS)}")
-    phones = [_timed_phone(phoneme, alphabet, index) for index, phoneme in enumerate(phonemes)]
+    phones = [_read_phone(phoneme, alphabet, index) for index, phoneme in enumerate(phonemes)]
     try:
         return time_visemes(phones, alphabet, duration_ms=duration_ms)
     except PhonesRefused as refused:
@@ -34,7 +33,7 @@ def read_timings(phonemes: Any, alphabet: Any, *, duration_ms: float) -> tuple[T
         raise InvalidPhonemes(f"{place}{refused.why}") from None
 
 
-def _timed_phone(phoneme: Any, alphabet: Alphabet, index: int) -> TimedPhone:
+def _read_phone(phoneme: Any, alphabet: Alphabet, index: int) -> TimedPhone:
     place = f"phonemes[{index}]"
     if not isinstance(phoneme, dict):
         raise InvalidPhonemes(f"{place} must be an object with symbol, start_ms and end_ms")
@@ -44,13 +43,13 @@ def _timed_phone(phoneme: Any, alphabet: Alphabet, index: int) -> TimedPhone:
     if not isinstance(symbol, str):
         raise InvalidPhonemes(f"{place}: symbol must be a string{' or a viseme id' if alphabet == 'sapi' else ''}")
     try:
-        return TimedPhone(symbol, _time_ms(phoneme.get("start_ms")), _time_ms(phoneme.get("end_ms")))
+        return TimedPhone(symbol, _read_time_ms(phoneme.get("start_ms")), _read_time_ms(phoneme.get("end_ms")))
     except ValueError:
         raise InvalidPhonemes(f"{place}: start_ms and end_ms must be numbers") from None
 
 
-def _time_ms(value: Any) -> float:
-    """Raises ValueError for what is no number, and for an integer that no float holds."""
+def _read_time_ms(value: Any) -> float:
+    """Raises ValueError for anything but a number, and for an integer that is too large for a float."""
     if not isinstance(value, int | float) or isinstance(value, bool):
         raise ValueError
     try:

@@ -1,7 +1,7 @@
-"""Which picture sizes a client may ask for: even, at most 1920 px long, in one of the listed ratios.
+"""The picture sizes that a client may ask for: even, at most 1920 px long, in one of the listed ratios.
 
-The contract says "positive"; sides of less than 64 px are refused here, because no face can be told on them and nothing
-is prepared to draw one.
+The contract says "positive". We refuse sides below 64 px: no face is recognisable on them, and the renderer is not made
+for them.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ RATIOS: tuple[Fraction, ...] = tuple(
 
 
 def is_valid_video_size(width_px: int, height_px: int) -> bool:
-    """Say whether the size may be asked for, landscape or portrait.
+    """Whether a client may ask for this size, landscape or portrait.
 
-    A size has a ratio when either side is the even number nearest to what the ratio makes of the other: 854x480 is 16:9
-    (853.3), so is 1366x768.
+    A size has a ratio if either side is the even number nearest to the ratio times the other side: 854x480 is 16:9
+    (853.3), and so is 1366x768.
     """
     short_px, long_px = sorted((width_px, height_px))
     if short_px < MIN_SHORT_SIDE_PX or long_px > MAX_LONG_SIDE_PX or short_px % 2 or long_px % 2:

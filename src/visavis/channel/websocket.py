@@ -1,11 +1,12 @@
-"""The channel over WebSocket: reads frames, feeds the protocol, performs what it asks, forwards what the session tells.
+"""The channel over WebSocket: reads frames, passes them to the protocol, carries out its actions, and forwards the
+session's events.
 
     app.include_router(channel_router(live))
 
-serves `/v1/channel` and `/v1/channel/{session_id}`. What is accepted, refused and answered is decided in protocol.py;
-who may attach, in `LiveSessions`. A frame with neither text nor bytes is a text frame that was no UTF-8 (server.py).
-The server in front should take messages of up to WS_MAX_SIZE_BYTES, so that one that is a little too large is told so
-before it is closed with 1009.
+serves `/v1/channel` and `/v1/channel/{session_id}`. protocol.py decides what is accepted, refused and answered;
+`LiveSessions` decides who may attach. A frame with neither text nor bytes is a text frame that was not UTF-8
+(server.py). The server must accept messages of up to WS_MAX_SIZE_BYTES, so that a client whose message is a little too
+large gets an error before the close with 1009.
 """
 
 from __future__ import annotations
@@ -19,22 +20,23 @@ import structlog
 from anyio.abc import TaskGroup
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
+from visavis.channel.actions import Action, Attach, Close, Effect, Interrupt, Send, SetState, Speak, Update
 from visavis.channel.port import AttachedSession, LiveSessions
 from visavis.channel.protocol import INIT_TIMEOUT_S, ChannelProtocol, ChannelState
-from visavis.channel.read_ahead import ReadAhead
-from visavis.channel.steps import Attach, Close, Effect, Interrupt, Send, SetState, Speak, Step, Update
+from visavis.channel.read_ahead import ReadAheadQueue
 from visavis.errors import CloseCode, PerformerLost, VisavisError
 
 WS_MAX_SIZE_BYTES = 16 * 1024 * 1024  # above client_message.MAX_TEXT_CHARS; uvicorn's `ws_max_size`
-MAX_UNDER_WAY = 32  # messages of speech on their way to the performer; then the client is not read
-LARGE_BYTES = 256 * 1024  # a message larger than this goes its way alone
-# shorter than a keepalive's 20 s: a client that has sent on is not read meanwhile, its pongs neither
+MAX_PENDING_EFFECTS = 32  # with more, the next frame is not processed until one has its outcome
+LARGE_SPEECH_BYTES = 256 * 1024  # the outcome of a larger piece of speech comes before the next frame is processed
+# Below the 20 s of a keepalive: while a client with a full queue is not read, its pongs are not read either.
 EFFECT_TIMEOUT_S = 18.0
-UPDATE_TIMEOUT_S = 60.0  # a picture may be fetched and decoded, behind others
-SEND_TIMEOUT_S = 30.0  # a client that takes nothing for so long is gone
+UPDATE_TIMEOUT_S = 60.0  # a picture may be fetched and decoded, after those of other sessions
+SEND_TIMEOUT_S = 30.0  # a client that accepts nothing for this long counts as disconnected
 DETACH_TIMEOUT_S = 5.0
 
-Tell = Callable[[], list[Step]]  # tells the protocol the outcome of an effect; returns what is to be done then
+ReportOutcome = Callable[[], list[Action]]
+"""Reports an effect's outcome to the protocol; returns the protocol's next actions."""
 
 log = structlog.get_logger()
 
@@ -42,7 +44,7 @@ log = structlog.get_logger()
 def channel_router(
     live: LiveSessions, *, init_timeout_s: float = INIT_TIMEOUT_S, effect_timeout_s: float = EFFECT_TIMEOUT_S
 ) -> APIRouter:
-    """Return the two channel addresses over `live`."""
+    """Return a router that serves channels to the sessions of `live`."""
     router = APIRouter()
 
     @router.websocket("/v1/channel")
@@ -56,13 +58,13 @@ def channel_router(
     return router
 
 
-class _Gone(Exception):
-    """The client has left, or takes nothing any more."""
+class _ClientDisconnected(Exception):
+    """The client has disconnected, or accepts nothing any more."""
 
 
 @dataclass(slots=True)
 class _EarlyInterrupt:
-    """An interrupt that was sent to the session before its turn. `error` is set before `done` where it failed."""
+    """An interrupt that was sent to the session before its turn. If it fails, `error` is set before `done`."""
 
     done: anyio.Event = field(default_factory=anyio.Event)
     error: Exception | None = None
@@ -70,8 +72,8 @@ class _EarlyInterrupt:
 
 @dataclass(slots=True)
 class _Connection:
-    """One client's connection: a task reads, a task forwards events, and each effect is a task, all answering in their
-    order.
+    """One client's connection. One task reads frames, one processes them, one forwards events, and each effect is a
+    task. Effects run at the same time; their outcomes are reported in order.
     """
 
     websocket: WebSocket
@@ -80,82 +82,80 @@ class _Connection:
     init_timeout_s: float
     effect_timeout_s: float
     session: AttachedSession | None = None  # set when attached
-    close_code: CloseCode | None = None  # set when we close
-    has_left: bool = False  # set when a frame could not be sent
+    close_code: CloseCode | None = None  # set when this server closes
+    client_left: bool = False  # set when a message could not be sent
     protocol: ChannelProtocol = field(init=False)
-    lock: anyio.Lock = field(default_factory=anyio.Lock)  # frames leave in the order in which the protocol gave them
-    ahead: ReadAhead = field(init=False)
-    early: dict[int, _EarlyInterrupt] = field(default_factory=dict)  # by the number of their frames
+    send_lock: anyio.Lock = field(default_factory=anyio.Lock)  # messages leave in the protocol's order
+    frames: ReadAheadQueue = field(init=False)
+    early_interrupts: dict[int, _EarlyInterrupt] = field(default_factory=dict)  # by the number of their frames
     tasks: TaskGroup = field(init=False)
-    under_way: anyio.Semaphore = field(default_factory=lambda: anyio.Semaphore(MAX_UNDER_WAY))
+    effect_slots: anyio.Semaphore = field(default_factory=lambda: anyio.Semaphore(MAX_PENDING_EFFECTS))
     # replaced by each effect: set when it and all before it have been answered
-    answered: anyio.Event = field(default_factory=anyio.Event)
+    all_answered: anyio.Event = field(default_factory=anyio.Event)
 
     def __post_init__(self) -> None:
         self.protocol = ChannelProtocol(path_session_id=self.path_session_id)
-        self.ahead = ReadAhead(self.websocket.receive, self._interrupt_read)
-        self.answered.set()
+        self.frames = ReadAheadQueue(self.websocket.receive, self._send_interrupt_early)
+        self.all_answered.set()
 
     async def run(self) -> None:
-        """Hold the conversation until either side closes; always leaves the session detached."""
+        """Serve the client until either side closes; always detaches the session."""
         await self.websocket.accept()
         try:
             async with anyio.create_task_group() as self.tasks:
-                self.tasks.start_soon(self.ahead.run)
-                await self._converse()
+                self.tasks.start_soon(self.frames.run)
+                await self._process_frames()
                 self.tasks.cancel_scope.cancel()
-        except* _Gone:
+        except* _ClientDisconnected:
             pass
         finally:
-            self.protocol.peer_closed()
+            self.protocol.client_disconnected()
             if self.session is not None:
                 with anyio.CancelScope(shield=True), anyio.move_on_after(DETACH_TIMEOUT_S):
                     await self.session.detach()
-                closed_with = None if self.close_code is None else self.close_code.value
-                log.info("channel_closed", session_id=self.session.session_id, close_code=closed_with)
+                close_code = None if self.close_code is None else self.close_code.value
+                log.info("channel_closed", session_id=self.session.session_id, close_code=close_code)
 
-    async def _converse(self) -> None:
+    async def _process_frames(self) -> None:
         deadline_s = anyio.current_time() + self.init_timeout_s
         while self.close_code is None:
             if self.protocol.state is ChannelState.CLOSING:
-                await self.answered.wait()
+                await self.all_answered.wait()
                 continue
             try:
-                outputs = await self._read(deadline_s)
-            except _Gone:
-                self.protocol.peer_closed()
-                await self.answered.wait()  # what the client sent before it left is taken
+                actions = await self._next_actions(deadline_s)
+            except _ClientDisconnected:
+                self.protocol.client_disconnected()
+                await self.all_answered.wait()  # the effects of all that the client sent before it left
                 raise
-            await self._perform(outputs)
+            await self._carry_out(actions)
 
-    async def _read(self, deadline_s: float) -> list[Step]:
-        """Take the next frame into the protocol, or the passing of `deadline_s` where no session is open by then;
-        return what is to be done.
-        """
+    async def _next_actions(self, deadline_s: float) -> list[Action]:
+        """Pass the next frame to the protocol, or the timeout of `session.init` at `deadline_s`; return its actions."""
         if not self.protocol.awaiting_init:
-            return await self._take_frame()
-        if anyio.current_time() < deadline_s:  # frames that wait already are taken without a wait that could time out
+            return await self._process_frame()
+        if anyio.current_time() < deadline_s:  # a frame that has arrived is taken without a wait that could time out
             with anyio.CancelScope(deadline=deadline_s):
-                return await self._take_frame()
+                return await self._process_frame()
         return self.protocol.init_timed_out()
 
-    async def _take_frame(self) -> list[Step]:
-        frame, number = await self.ahead.next()
+    async def _process_frame(self) -> list[Action]:
+        frame, number = await self.frames.next()
         if frame["type"] == "websocket.disconnect":
-            raise _Gone
+            raise _ClientDisconnected
         if frame.get("text") is not None:
             return self.protocol.receive_text(frame["text"], number)
         if frame.get("bytes") is None:
-            return self.protocol.receive_no_text()
+            return self.protocol.receive_invalid_text()
         return self.protocol.receive_binary(frame["bytes"], number)
 
-    def _interrupt_read(self, number: int) -> None:
-        """Send an interrupt at once, whatever stands before it; it is answered in its turn."""
-        if self.session is not None and len(self.early) < MAX_UNDER_WAY:
-            early = self.early[number] = _EarlyInterrupt()
-            self.tasks.start_soon(self._interrupt_early, self.session, number, early)
+    def _send_interrupt_early(self, number: int) -> None:
+        """Send an interrupt to the session at once, before the frames that precede it. Its reply comes in its turn."""
+        if self.session is not None and len(self.early_interrupts) < MAX_PENDING_EFFECTS:
+            early = self.early_interrupts[number] = _EarlyInterrupt()
+            self.tasks.start_soon(self._run_early_interrupt, self.session, number, early)
 
-    async def _interrupt_early(self, session: AttachedSession, number: int, early: _EarlyInterrupt) -> None:
+    async def _run_early_interrupt(self, session: AttachedSession, number: int, early: _EarlyInterrupt) -> None:
         try:
             await session.interrupt(through=number)
         except Exception as error:  # noqa: BLE001  # raised again in its turn
@@ -163,83 +163,82 @@ class _Connection:
         finally:
             early.done.set()
 
-    async def _perform(self, outputs: list[Step]) -> None:
-        """Say what is to be said, and set the effect on its way. An attachment is waited for, and so is a large
-        message.
-        """
-        await self._send([output for output in outputs if isinstance(output, Send | Close)])
-        if not outputs or isinstance(outputs[-1], Send | Close):
+    async def _carry_out(self, actions: list[Action]) -> None:
+        """Send the messages and start the effect. Waits for the outcome of an attachment and of a large message."""
+        await self._send([action for action in actions if isinstance(action, Send | Close)])
+        if not actions or isinstance(actions[-1], Send | Close):
             return
-        effect = outputs[-1]
+        effect = actions[-1]
         if isinstance(effect, Update):
-            self.tasks.start_soon(self._update, effect)
+            self.tasks.start_soon(self._run_update, effect)
             return
-        await self.under_way.acquire()
-        before, self.answered = self.answered, anyio.Event()
-        self.tasks.start_soon(self._carry_out, effect, before, self.answered)
-        if isinstance(effect, Attach) or (isinstance(effect, Speak) and len(effect.speech.pcm) > LARGE_BYTES):
-            await self.answered.wait()
+        await self.effect_slots.acquire()
+        previous_answered, self.all_answered = self.all_answered, anyio.Event()
+        self.tasks.start_soon(self._run_effect, effect, previous_answered, self.all_answered)
+        if isinstance(effect, Attach) or (isinstance(effect, Speak) and len(effect.speech.pcm) > LARGE_SPEECH_BYTES):
+            await self.all_answered.wait()
         if isinstance(effect, Attach) and self.session is not None:
             log.info("channel_opened", session_id=self.session.session_id)
-            self.tasks.start_soon(self._forward, self.session, self.tasks.cancel_scope)
+            self.tasks.start_soon(self._forward_events, self.session, self.tasks.cancel_scope)
 
-    async def _carry_out(self, effect: Effect, before: anyio.Event, after: anyio.Event) -> None:
-        """Do one effect, and tell its outcome when those of all before it have been told. `after` is set then, whatever
-        happens.
+    async def _run_effect(self, effect: Effect, previous_answered: anyio.Event, answered: anyio.Event) -> None:
+        """Apply an effect, and report its outcome after the outcomes of all effects before it. Always sets `answered`
+        at the end.
         """
         try:
-            tell = await self._outcome(effect, self.protocol.refused, timeout_s=self.effect_timeout_s)
-            await before.wait()
-            await self._send(tell())
+            report = await self._try_effect(effect, self.protocol.effect_failed, timeout_s=self.effect_timeout_s)
+            await previous_answered.wait()
+            await self._send(report())
         finally:
-            after.set()
-            self.under_way.release()
+            answered.set()
+            self.effect_slots.release()
 
-    async def _update(self, effect: Update) -> None:
-        """Have the session look otherwise, and tell its outcome whenever it comes."""
-        tell = await self._outcome(effect, self.protocol.update_refused, timeout_s=UPDATE_TIMEOUT_S)
-        await self._send(tell())
+    async def _run_update(self, effect: Update) -> None:
+        """Change the session's output, and report the outcome whenever it comes."""
+        report = await self._try_effect(effect, self.protocol.update_failed, timeout_s=UPDATE_TIMEOUT_S)
+        await self._send(report())
 
-    async def _outcome(
-        self, effect: Effect, refused: Callable[[VisavisError], list[Step]], *, timeout_s: float
-    ) -> Tell:
-        """Do one effect; return what tells the protocol how that went, be it by `refused` or as a failure of ours."""
+    async def _try_effect(
+        self, effect: Effect, report_error: Callable[[VisavisError], list[Action]], *, timeout_s: float
+    ) -> ReportOutcome:
+        """Apply an effect; return the function that reports its outcome: success, `report_error`, or an error in this
+        server.
+        """
         try:
             with anyio.fail_after(timeout_s):
-                return await self._affect(effect)
+                return await self._apply_effect(effect)
         except VisavisError as error:
-            return partial(refused, error)
+            return partial(report_error, error)
         except TimeoutError:
             log.error("channel_effect_timed_out", effect=type(effect).__name__)
-            return partial(
-                refused, PerformerLost("The avatar does not answer", suggestion="Try again, or start a new session")
-            )
+            lost = PerformerLost("The avatar does not answer", suggestion="Try again, or start a new session")
+            return partial(report_error, lost)
         except Exception:  # the outermost edge of a channel
             log.exception("channel_effect_failed", effect=type(effect).__name__)
-            return self.protocol.failed
+            return self.protocol.server_failed
 
-    async def _affect(self, effect: Effect) -> Tell:
-        """Do one thing to the session; return what tells the protocol that it is done. Raises what the ports of
-        channel/port.py raise.
+    async def _apply_effect(self, effect: Effect) -> ReportOutcome:
+        """Apply an effect; return the function that reports its success. Raises what the methods of channel/port.py
+        raise.
         """
         if isinstance(effect, Attach):
             self.session = await self.live.attach(effect.init)
-            return self.protocol.attached
+            return self.protocol.attach_succeeded
         assert self.session is not None
         match effect:
             case Update():
-                return partial(self.protocol.updated, await self.session.update(effect.change))
+                return partial(self.protocol.update_succeeded, await self.session.update(effect.change))
             case Speak():
                 await self.session.speak(effect.speech)
             case SetState():
                 await self.session.set_state(effect.state)
             case Interrupt():
                 await self._interrupt(self.session, effect.through)
-        return self.protocol.done
+        return self.protocol.effect_succeeded
 
     async def _interrupt(self, session: AttachedSession, number: int) -> None:
         """Interrupt the session, or wait for the interrupt that was sent early."""
-        early = self.early.pop(number, None)
+        early = self.early_interrupts.pop(number, None)
         if early is None:
             await session.interrupt(through=number)
             return
@@ -247,42 +246,44 @@ class _Connection:
         if early.error is not None:
             raise early.error
 
-    async def _forward(self, session: AttachedSession, conversation: anyio.CancelScope) -> None:
-        """Pass the session's events on until it is over, which ends the conversation."""
+    async def _forward_events(self, session: AttachedSession, connection_scope: anyio.CancelScope) -> None:
+        """Forward the session's events until the session is over; then end the connection's tasks."""
         try:
             async for event in session.events():
-                await self._send(self.protocol.session_event(event))
+                await self._send(self.protocol.receive_event(event))
                 if self.close_code is not None:
                     break
             else:
                 raise AssertionError("the session's events ended without SessionOver or TakenOver")
-        except _Gone:
+        except _ClientDisconnected:
             pass
         except Exception:  # the outermost edge of a channel
             log.exception("channel_events_failed", session_id=session.session_id)
-            await self._send(self.protocol.failed())
-        conversation.cancel()
+            await self._send(self.protocol.server_failed())
+        connection_scope.cancel()
 
-    async def _send(self, outputs: Sequence[Step]) -> None:
-        """Send and close, in order. Raises `_Gone` when the client takes nothing for SEND_TIMEOUT_S.
+    async def _send(self, actions: Sequence[Action]) -> None:
+        """Send messages and close, in order. Raises `_ClientDisconnected` if the client accepts nothing for
+        SEND_TIMEOUT_S.
 
-        To a client that has left nothing is sent; what it sent before is still being read, until its disconnection is.
+        Nothing is sent to a client that has left. Its earlier frames are still processed, until its disconnection is
+        read.
         """
-        if not outputs:
+        if not actions:
             return
-        async with self.lock:
-            for output in outputs:
-                if self.close_code is not None or self.has_left:
+        async with self.send_lock:
+            for action in actions:
+                if self.close_code is not None or self.client_left:
                     return
                 with anyio.move_on_after(SEND_TIMEOUT_S) as timeout:
                     try:
-                        if isinstance(output, Close):
-                            self.close_code = output.code
-                            await self.websocket.close(output.code, output.reason)
-                        elif isinstance(output, Send):
-                            await self.websocket.send_text(output.message.model_dump_json())
-                    # RuntimeError: the server has answered the client's close already
+                        if isinstance(action, Close):
+                            self.close_code = action.code
+                            await self.websocket.close(action.code, action.reason)
+                        elif isinstance(action, Send):
+                            await self.websocket.send_text(action.message.model_dump_json())
+                    # RuntimeError: the server has already answered the client's close
                     except (WebSocketDisconnect, RuntimeError):
-                        self.has_left = True
+                        self.client_left = True
                 if timeout.cancelled_caught:
-                    raise _Gone
+                    raise _ClientDisconnected

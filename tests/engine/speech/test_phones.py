@@ -82,9 +82,9 @@ def test_what_rounding_does_to_times_is_mended() -> None:
 @pytest.mark.parametrize(
     ("rows", "index", "why"),
     [
-        ([("P", 0, 100), ("XQ", 100, 200)], 1, "no symbol of arpabet"),
-        ([("P", 100, 200), ("AA", 0, 100)], 1, "before the one before it ends"),
-        ([("P", 0, 100), ("AA", 90, 200)], 1, "before the one before it ends"),
+        ([("P", 0, 100), ("XQ", 100, 200)], 1, "not a symbol of arpabet"),
+        ([("P", 100, 200), ("AA", 0, 100)], 1, "before the previous one ends"),
+        ([("P", 0, 100), ("AA", 90, 200)], 1, "before the previous one ends"),
         ([("P", 0, 100), ("AA", 100, 1100)], 1, "after the audio"),
         ([("P", 100, 50)], 0, "start_ms <= end_ms"),
         ([("P", -1, 50)], 0, "start_ms <= end_ms"),

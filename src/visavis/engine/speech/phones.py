@@ -160,14 +160,14 @@ def time_visemes(phones: Sequence[TimedPhone], alphabet: Alphabet, *, duration_m
     for index, phone in enumerate(phones):
         classes = visemes_of(phone.symbol, alphabet)
         if not classes:
-            raise PhonesRefused(f"{phone.symbol[:MAX_SYMBOL_CHARS]!r} is no symbol of {alphabet}", index=index)
+            raise PhonesRefused(f"{phone.symbol[:MAX_SYMBOL_CHARS]!r} is not a symbol of {alphabet}", index=index)
         if not (math.isfinite(phone.start_ms) and math.isfinite(phone.end_ms) and 0 <= phone.start_ms <= phone.end_ms):
             raise PhonesRefused("its times must be 0 <= start_ms <= end_ms", index=index)
         if phone.end_ms > duration_ms + BEYOND_END_MS:
             raise PhonesRefused(f"it ends at {phone.end_ms:g} ms, after the audio ({duration_ms:g} ms)", index=index)
         if phone.start_ms < before_ms - OVERLAP_MS:
             raise PhonesRefused(
-                f"it starts at {phone.start_ms:g} ms, before the one before it ends ({before_ms:g} ms)",
+                f"it starts at {phone.start_ms:g} ms, before the previous one ends ({before_ms:g} ms)",
                 index=index,
             )
         start_ms, end_ms = max(phone.start_ms, before_ms), min(phone.end_ms, duration_ms)

@@ -1,10 +1,11 @@
-"""What the protocol asks to be done, in order: say a message, close the connection, or bring about one effect on the
+"""What the protocol asks its caller to do, in order: send a message, close the connection, or apply one effect to the
 session.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 from visavis.channel.port import SessionInit
 from visavis.channel.server_messages import ServerMessage
@@ -26,6 +27,11 @@ class Close:
     code: CloseCode
     reason: str
 
+    @classmethod
+    def truncated(cls, code: CloseCode, reason: str) -> Self:
+        """Close with as much of the reason as a close frame holds."""
+        return cls(code=code, reason=reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore"))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attach:
@@ -39,33 +45,30 @@ class Speak:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interrupt:
-    """Drop all speech up to the message with the number `through`, which is the interrupt's own."""
+    """Drop all speech up to the message with the number `through`, which is the number of the interrupt itself."""
 
     through: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetState:
-    """Listen or think where nothing is said. It has no answer of its own: the change of state is told when it comes."""
+    """Set the state that the avatar has while it does not speak. It has no reply of its own: an event reports the
+    change of state.
+    """
 
     state: SettableState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Update:
-    """Have the session look otherwise. It may take seconds (a picture is fetched), so it is the one effect that stands
-    in no line: its outcome is told by `updated` or `update_refused` whenever it comes, and updates come about in their
-    own order.
+    """Change the session's output. It may take seconds, because a picture may be fetched. So it is the one effect
+    outside the reply queue: `update_succeeded` or `update_failed` reports its outcome whenever it comes. Updates take
+    effect in the order of their messages.
     """
 
     change: OutputChange
 
 
 Effect = Attach | Speak | Interrupt | SetState | Update
-Said = Send | Close
-Step = Said | Effect
-
-
-def close(code: CloseCode, reason: str) -> Close:
-    """Close with as much of the reason as a close frame holds."""
-    return Close(code=code, reason=reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore"))
+Reply = Send | Close
+Action = Reply | Effect
