@@ -18,10 +18,11 @@ _decoder = msgspec.msgpack.Decoder(dict[str, bytes])
 
 
 def pack_archive(folder: Path) -> bytes:
-    """Return the pack in `folder`, and no other file of it. Raises OSError."""
-    return msgspec.msgpack.encode(
-        {name: (folder / name).read_bytes() for name in PACK_FILES if (folder / name).exists()}
-    )
+    """Return the pack in `folder`, and no other file of it. Raises OSError when a file cannot be read or pack.npz is
+    missing.
+    """
+    names = [name for name in PACK_FILES if name == "pack.npz" or (folder / name).exists()]
+    return msgspec.msgpack.encode({name: (folder / name).read_bytes() for name in names})
 
 
 def unpack_archive(content: bytes, folder: Path) -> None:

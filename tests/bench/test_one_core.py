@@ -1,0 +1,56 @@
+"""The benchmarks of one core, with little to do: what they print is what they did."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from visavis.bench import pipeline, render
+from visavis.cli import app
+
+SMALL = (64, 64)
+
+
+@pytest.fixture(autouse=True)
+def little_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = render.speaking_motion()[:5]
+    monkeypatch.setattr(render, "speaking_motion", lambda: frames)
+    for bench in (render, pipeline):
+        monkeypatch.setattr(bench, "SIZES", (SMALL, (128, 64)))
+        monkeypatch.setattr(bench, "PASSES", 1)
+    monkeypatch.setattr(pipeline, "IDLE_S", 0.4)
+    monkeypatch.setattr(pipeline, "ROUNDS", 1)
+
+
+def invoked(*arguments: str) -> Result:
+    result = CliRunner(env={"COLUMNS": "200", "NO_COLOR": "1"}).invoke(app, ["bench", *arguments])
+    assert result.exit_code == 0, result.output
+    return result
+
+
+def test_rendering_is_measured_at_every_size() -> None:
+    record = json.loads(invoked("render", "--json").output)
+    assert (record["benchmark"], record["frames"]) == ("render", 5)
+    assert list(record["sizes"]) == ["64x64", "128x64"]
+    for figures in record["sizes"].values():
+        assert figures["fps"] * figures["frame_ms"] == pytest.approx(1000, rel=0.02)
+        assert min(figures["eyes_ms"], figures["fields_ms"], figures["warp_ms"], figures["mouth_ms"]) > 0
+    assert record["render_fps_per_core"] == record["sizes"]["64x64"]["fps"]
+
+
+def test_the_pipeline_is_measured_from_speech_to_encoded_media() -> None:
+    record = json.loads(invoked("pipeline", "--json").output)
+    seconds = 9  # of the sample, once
+    assert record["frames"] == pytest.approx(seconds * 25, abs=25)
+    assert all(record[f"{step}_ms"] > 0 for step in ("speech_to_motion", "face", "render", "vp8", "opus"))
+    assert record["video_kbps"] > 0 and record["idle_fps_per_core"] > 0
+    assert list(record["sizes"]) == ["64x64", "128x64"]
+
+
+def test_without_json_they_are_tables() -> None:
+    table = invoked("render").output
+    assert "Rendering 5 frames of speech" in table and "64x64" in table and "frames a second per core" in table
+    table = invoked("pipeline").output
+    assert "speech to motion" in table and "128x64:" in table and "in silence" in table
