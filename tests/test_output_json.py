@@ -9,7 +9,7 @@ import pytest
 from visavis.engine.motion.mood import NEUTRAL, Mood
 from visavis.engine.output import AS_IS, Output
 from visavis.engine.pack_ref import picture_id_of
-from visavis.engine.render.backdrop import AS_EVER, PHOTO, Backdrop, Framing
+from visavis.engine.render.backdrop import DEFAULT_FRAMING, PHOTO, Backdrop, Framing
 from visavis.errors import BackgroundRefused, FramingRefused, InvalidEmotion, InvalidOutput
 from visavis.output_json import (
     OutputChange,
@@ -120,7 +120,7 @@ def test_what_is_left_out_stays_and_null_is_the_default() -> None:
     before = Output(backdrop=Backdrop(kind="blur"), framing=Framing(zoom=2.0), mood=Mood(happy=0.5))
     assert read_output({}).made_to(before) == before
     reset = read_output({"background": None, "framing": None, "emotion": None})
-    assert reset == OutputChange(background=PHOTO, framing=AS_EVER, mood=NEUTRAL)
+    assert reset == OutputChange(background=PHOTO, framing=DEFAULT_FRAMING, mood=NEUTRAL)
     assert reset.made_to(before) == AS_IS
 
 

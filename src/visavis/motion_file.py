@@ -24,7 +24,7 @@ from visavis.engine.motion.mood import NEUTRAL, Mood
 from visavis.engine.speech.phones import Alphabet
 from visavis.engine.speech.port import SPEECH_RATE_HZ
 from visavis.errors import InvalidRequest
-from visavis.offline import hear, perform, timings_of
+from visavis.offline import perform, speech_motion, timings_of
 
 DIGITS = 4
 KINDS = (".jsonl", ".csv")
@@ -79,7 +79,7 @@ def motion_of(
     """Return the times of the frames and their rows: the 52 coefficients and the head's three angles, interpolated
     between steps of 10 ms.
     """
-    motion = hear(pcm, timings_of(phones, alphabet, pcm))
+    motion = speech_motion(pcm, timings_of(phones, alphabet, pcm))
     frames = list(perform(motion, len(motion), MOTION_RATE_HZ, seed, mood))
     coefficients = to_arkit(np.stack([frame.coefficients for frame in frames]))
     heads = np.array([[frame.yaw_deg, frame.pitch_deg, frame.roll_deg] for frame in frames], np.float32)

@@ -43,8 +43,8 @@ def render_film(
     """Write `speech` spoken by `avatar` (a photo's path, or the id of an avatar of this server) to `out` as MP4 (H.264,
     AAC), with a progress bar.
 
-    `phones`: a file with what is spoken when (phone_file.py); without it the speech is heard. Video time 0 is audio
-    time 0. Raises `ImageRefused` for a photo that cannot become an avatar, `NotFound` for an unknown avatar,
+    `phones`: a file with the phones and their times (phone_file.py); without it the network recognises them. Video time
+    0 is audio time 0. Raises `ImageRefused` for a photo that cannot become an avatar, `NotFound` for an unknown avatar,
     `AudioUnreadable` and `PhonesUnreadable` for files that cannot be read, `InvalidRequest` for a recording without
     sound.
     """
@@ -53,7 +53,7 @@ def render_film(
         raise InvalidRequest(f"{speech} holds no sound")
     visemes = timings_of(phones, alphabet, pcm)
     pack = load_avatar(avatar)
-    motion = hear(pcm, visemes)
+    motion = speech_motion(pcm, visemes)
     frame_count = -(-len(pcm) * fps // SPEECH_RATE_HZ)
     renderer = CpuRenderer(pack, width_px, height_px)
     columns = (
@@ -99,13 +99,13 @@ def load_avatar(avatar: str) -> AvatarPack:
 
 
 def timings_of(phones: Path | None, alphabet: Alphabet, pcm: NDArray[np.int16]) -> tuple[TimedViseme, ...] | None:
-    """Return what the file says is spoken in the recording, None without a file. Raises `PhonesUnreadable`."""
+    """Return the visemes of a file of phones, None without a file. `pcm`: the recording. Raises `PhonesUnreadable`."""
     return None if phones is None else read_phone_file(phones, alphabet, duration_ms=len(pcm) * 1000 / SPEECH_RATE_HZ)
 
 
-def hear(pcm: NDArray[np.int16], visemes: tuple[TimedViseme, ...] | None = None) -> SpeechMotion:
-    """Return the motion of a whole recording: int16 (n,) at 16 kHz -> ceil(n / 160) rows, as `visemes` say, or as it is
-    heard without them.
+def speech_motion(pcm: NDArray[np.int16], visemes: tuple[TimedViseme, ...] | None = None) -> SpeechMotion:
+    """Return the motion of a whole recording, ceil(n / 160) rows. `pcm`: int16 (n,) at 16 kHz. `visemes`: what is
+    spoken; without them the network recognises it.
     """
     stream = TimedSpeech(SpeechStream())
     if visemes is not None:

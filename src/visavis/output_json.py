@@ -25,7 +25,17 @@ from typing import Any
 
 from visavis.engine.motion.mood import EMOTIONS, NEUTRAL, Mood
 from visavis.engine.output import Output
-from visavis.engine.render.backdrop import AS_EVER, FIELDS, KINDS, PHOTO, ZOOM_LEAST, ZOOM_MOST, Backdrop, Framing, Kind
+from visavis.engine.render.backdrop import (
+    DEFAULT_FRAMING,
+    FIELDS,
+    KINDS,
+    PHOTO,
+    ZOOM_LEAST,
+    ZOOM_MOST,
+    Backdrop,
+    Framing,
+    Kind,
+)
 from visavis.errors import BackgroundRefused, FramingRefused, InvalidEmotion, InvalidOutput
 
 MEMBERS = ("background", "framing", "emotion")
@@ -71,7 +81,7 @@ def read_output(value: Any) -> OutputChange:
     if "background" in value:
         background = PHOTO if value["background"] is None else read_background(value["background"])
     if "framing" in value:
-        framing = AS_EVER if value["framing"] is None else read_framing(value["framing"])
+        framing = DEFAULT_FRAMING if value["framing"] is None else read_framing(value["framing"])
     if "emotion" in value:
         mood = NEUTRAL if value["emotion"] is None else read_emotion(value["emotion"])
     return OutputChange(background=background, framing=framing, mood=mood)
@@ -112,7 +122,7 @@ def read_framing(value: object) -> Framing:
         raise FramingRefused('The framing is an object like {"zoom": 1.2}')
     if unknown := sorted(set(value) - {"zoom"}):
         raise FramingRefused(f"The framing has no {_shown(unknown[0])}")
-    zoom = value.get("zoom", AS_EVER.zoom)
+    zoom = value.get("zoom", DEFAULT_FRAMING.zoom)
     if not _is_number(zoom):
         raise FramingRefused(f"The zoom is a number from {ZOOM_LEAST:g} to {ZOOM_MOST:g}")
     try:

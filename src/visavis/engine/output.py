@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from visavis.engine.motion.mood import NEUTRAL, Mood
-from visavis.engine.render.backdrop import AS_EVER, PHOTO, Backdrop, Framing
+from visavis.engine.render.backdrop import DEFAULT_FRAMING, PHOTO, Backdrop, Framing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
     backdrop: Backdrop = PHOTO
-    framing: Framing = AS_EVER
+    framing: Framing = DEFAULT_FRAMING
     mood: Mood = NEUTRAL
 
     def plain(self) -> dict[str, Any]:

@@ -167,7 +167,7 @@ AVX2 static inline void sample8(const Texture *t, const float *at_x, const float
     const __m256i place = _mm256_add_epi32(rows, _mm256_slli_epi32(ix, 2));
     int32_t places[8];
     _mm256_storeu_si256((__m256i *)places, place);
-    /* (ONE - fx, fx) as two bytes, repeated in each 16 bits of a texel's 64; fy likewise */
+    /* (ONE - fx, fx) as two bytes, repeated in each 16 bits of a texel's 64; the same for fy */
     const __m256i wx = _mm256_or_si256(_mm256_sub_epi32(_mm256_set1_epi32(ONE), fx), _mm256_slli_epi32(fx, 8));
     const __m256i halves[2] = {_mm256_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3), _mm256_setr_epi32(4, 4, 5, 5, 6, 6, 7, 7)};
     const __m256i twice = _mm256_setr_epi8(

@@ -6,7 +6,7 @@
 
 #include <stdint.h>
 
-/* One pair (x, y) at every node of a grid. Node (i, j) stands at x = i * cell + (cell - 1) / 2 px, likewise y. */
+/* One pair (x, y) at every node of a grid. Node (i, j) is at x = i * cell + (cell - 1) / 2 px, and the same for y. */
 typedef struct {
     const float *nodes; /* rows of `across` pairs */
     int32_t across;
@@ -29,7 +29,7 @@ typedef struct {
      * strip; even, equal or at least 8 apart */
     const int32_t *spans;
     const uint8_t *still[3]; /* the still picture: planes Y, U, V at the corner of the strip */
-    uint8_t *out[3];         /* the picture that is drawn, likewise */
+    uint8_t *out[3];         /* the planes of the picture that is drawn */
     int32_t stride[3];       /* bytes per row of both pictures */
     int32_t matte_stride;
     uint8_t *matte; /* luma of the matte, 16 (nobody) to 235, or NULL */

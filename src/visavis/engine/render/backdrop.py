@@ -111,4 +111,4 @@ class Framing:
 
 
 PHOTO = Backdrop()
-AS_EVER = Framing()
+DEFAULT_FRAMING = Framing()

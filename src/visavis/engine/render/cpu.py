@@ -15,7 +15,7 @@ from visavis.engine.colour import planes
 from visavis.engine.landmarks import FaceGeometry
 from visavis.engine.motion.frame import INDEX, MotionFrame
 from visavis.engine.pack.avatar_pack import AvatarPack
-from visavis.engine.render.backdrop import AS_EVER, PHOTO, Backdrop, Framing
+from visavis.engine.render.backdrop import DEFAULT_FRAMING, PHOTO, Backdrop, Framing
 from visavis.engine.render.field_weights import FACE_FIELDS, FIELD_INDEX, FIELD_NAMES, MOUTH_FIELDS, field_weights
 from visavis.engine.render.mouth import Mouth
 from visavis.engine.render.plan import MOTION_REACH, Box, RenderPlan, plan_for, to_texture
@@ -25,7 +25,7 @@ Planes = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]
 
 NOBODY = (0, 0, 0, 255)  # a texel that is fully transparent
 GAZE_STEPS = 50  # from the middle to the end of the gaze's reach; one step is a fifteenth of a px at 512x512
-LID_STEPS = 40  # from no squint to a full one, and likewise for wide eyes
+LID_STEPS = 40  # from no squint to a full one, and from no widening of the eyes to a full one
 LID_FOLLOWS_GAZE = 0.22  # how far the lids close when the gaze is fully lowered
 # A strip is redrawn only if something in it has moved by more than this since it was last drawn, output px. The second
 # value holds for hurried frames.
@@ -49,12 +49,10 @@ class CpuRenderer:
         width_px: int,
         height_px: int,
         backdrop: Backdrop = PHOTO,
-        framing: Framing = AS_EVER,
+        framing: Framing = DEFAULT_FRAMING,
         image: Path | None = None,
     ) -> None:
-        """`image`: the file of the backdrop's picture, where it has one. Raises PictureUnreadable when it cannot be
-        read.
-        """
+        """`image`: the file of the picture, for a background of the kind "image". Raises PictureUnreadable."""
         assert width_px % 2 == 0 and height_px % 2 == 0, (width_px, height_px)
         self.width_px, self.height_px = width_px, height_px
         self.backdrop, self.framing = backdrop, framing
@@ -92,7 +90,7 @@ class CpuRenderer:
 
     @property
     def picture_height_px(self) -> int:
-        """The height of the pictures of `render`: twice `height_px` with a transparent background, whose matte stands
+        """The height of the pictures of `render`: twice `height_px` with a transparent background, whose matte is
         below the colours.
         """
         return self.height_px * (2 if self.backdrop.transparent else 1)

@@ -21,18 +21,18 @@ FACE_SHARE = 0.44  # forehead to chin
 FACE_SHARE_COVERING = 0.485  # a face may grow up to this if the picture then covers the output
 FACE_SHARE_CROPPED = 0.92  # and up to this if the photo cuts off the top of the head
 HEAD_SHARE_MOST = 0.72  # the head with its hair
-HEAD_WIDTH_MOST = 0.78  # likewise, of the width of the output
+HEAD_WIDTH_MOST = 0.78  # of the width of the output
 TOP_SHARE = 0.085  # above the head
 # Bounds for any zoom: the head stays whole, with a little space.
 HEAD_SHARE_WHOLE, HEAD_WIDTH_WHOLE, TOP_SHARE_LEAST = 0.9, 0.94, 0.03
 SCALE_MOST = 2.2  # a photo that is enlarged further looks soft
 CUT_OFF = 0.012  # a head this near to the upper edge counts as cut off; of the height of the picture
-OFF_CENTRE_MOST = 0.04  # of the width of the output: the head may stand this far off centre so that no gap is left
+OFF_CENTRE_MOST = 0.04  # of the width of the output: the head may be this far off centre so that no gap is left
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
-    """Converts picture px to output px: x_out = scale * x + shift_x, likewise y. The centre of a px lies at n + 0.5."""
+    """Converts picture px to output px: x_out = scale * x + shift_x, the same for y. Px centres are at n + 0.5."""
 
     scale: float
     shift_x: float

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from visavis.engine.landmarks import CHIN, EYE_LEFT, EYE_RIGHT, FOREHEAD, FaceGeometry
 from visavis.engine.pack.avatar_pack import AvatarPack
-from visavis.engine.render.backdrop import AS_EVER, PHOTO, Backdrop, Framing
+from visavis.engine.render.backdrop import DEFAULT_FRAMING, PHOTO, Backdrop, Framing
 from visavis.engine.render.eyes import Eye
 from visavis.engine.render.field_weights import FACE_FIELDS, FIELD_INDEX, FIELD_NAMES, HEAD_ANGLES, MOUTH_FIELDS
 from visavis.engine.render.fields import MOVED_WIDTH, evaluate_fields
@@ -100,7 +100,7 @@ def plan_for(
     width_px: int,
     height_px: int,
     backdrop: Backdrop = PHOTO,
-    framing: Framing = AS_EVER,
+    framing: Framing = DEFAULT_FRAMING,
     image: Path | None = None,
 ) -> RenderPlan:
     """Return the plan of `pack` at a size and in front of a background. The first call makes it; later calls share it.

@@ -22,7 +22,7 @@ class Renderer(Protocol):
 
     @property
     def picture_height_px(self) -> int:
-        """The height of its pictures: `height_px`, or twice that with a transparent background, whose matte stands
+        """The height of its pictures: `height_px`, or twice that with a transparent background, whose matte is
         below the colours.
         """
         ...

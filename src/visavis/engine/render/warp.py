@@ -12,9 +12,9 @@ Array = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """nx by ny nodes, `cell` px apart: node (i, j) lies at x = x0 + i * cell + (cell - 1) / 2, likewise y.
+    """nx by ny nodes, `cell` px apart: node (i, j) is at x = x0 + i * cell + (cell - 1) / 2, the same for y.
 
-    A node stands in the middle of its cell, so the px of all cells but half a cell at the rim lie between nodes.
+    A node is in the middle of its cell, so all px lie between nodes, except half a cell at the rim.
     """
 
     x0: int
@@ -52,7 +52,7 @@ class Grid:
 
     def under(self, left: int, top: int, right: int, bottom: int) -> tuple[slice, slice, Grid]:
         """Return the same without spare nodes: only those between which the px of [left, right) x [top, bottom) lie."""
-        half = (self.cell - 1) / 2  # a node stands in the middle of its cell
+        half = (self.cell - 1) / 2  # a node is in the middle of its cell
         i0, j0 = (max(0, int((at - origin - half) // self.cell)) for at, origin in ((left, self.x0), (top, self.y0)))
         i1 = min(self.nx, int((right - 1 - self.x0 - half) // self.cell) + 2)
         j1 = min(self.ny, int((bottom - 1 - self.y0 - half) // self.cell) + 2)

@@ -75,22 +75,22 @@ _WINDOW_STEPS = np.arange(len(_WINDOWS))
 
 
 class TimedSpeech:
-    """Implements `SpeechToMotion` on top of another one. It passes the rows of the other on where no phones were given,
-    and blends where phones begin and end.
+    """Implements `SpeechToMotion` on top of another one, `base`. Where no phones were given, it returns the rows of
+    `base`; it blends where phones begin and end.
     """
 
-    def __init__(self, heard: SpeechToMotion) -> None:
-        self._heard = heard
+    def __init__(self, base: SpeechToMotion) -> None:
+        self._base = base
         self._forget()
 
     def _forget(self) -> None:
         self._rows = 0  # returned since the reset
-        # In order; phones on which no future row depends are dropped.
+        # Both in order. Entries on which no future row depends are dropped.
         self._phones: deque[Phone] = deque()
-        self._timed: deque[tuple[int, int]] = deque()  # (first step, last step + 1) of the pieces with phones; likewise
+        self._timed: deque[tuple[int, int]] = deque()  # (first step, last step + 1) of the pieces with phones
 
     def reset(self) -> None:
-        self._heard.reset()
+        self._base.reset()
         self._forget()
 
     def expect(self, visemes: Sequence[TimedViseme], *, start_sample: float, samples: float) -> None:
@@ -118,21 +118,21 @@ class TimedSpeech:
                 self._phones.append((viseme.viseme, first, last))
 
     def push(self, pcm: NDArray[np.int16]) -> SpeechMotion:
-        return self._shown(self._heard.push(pcm))
+        return self._shown(self._base.push(pcm))
 
     def finish(self) -> SpeechMotion:
-        heard = self._heard.finish()
-        end = self._rows + len(heard)
+        motion = self._base.finish()
+        end = self._rows + len(motion)
         if self._timed and self._timed[-1][1] >= end:
             self._timed[-1] = (self._timed[-1][0], end + LOOK_AHEAD_STEPS)  # silence follows
-        return self._shown(heard)
+        return self._shown(motion)
 
-    def _shown(self, heard: SpeechMotion) -> SpeechMotion:
+    def _shown(self, motion: SpeechMotion) -> SpeechMotion:
         first = self._rows
-        self._rows += len(heard)
-        if not self._timed or not len(heard):
-            return heard
-        motion = self._replaced(heard, first)
+        self._rows += len(motion)
+        if not self._timed or not len(motion):
+            return motion
+        motion = self._replaced(motion, first)
         oldest = self._rows - _BACK_STEPS - _SHUT_LEAST_STEPS
         while self._phones and self._phones[0][2] < oldest:
             self._phones.popleft()
@@ -140,37 +140,37 @@ class TimedSpeech:
             self._timed.popleft()
         return motion
 
-    def _replaced(self, heard: SpeechMotion, first: int) -> SpeechMotion:
-        """Return the rows of `heard`, which begin with row `first`, with the motion of phones where they were given."""
+    def _replaced(self, motion: SpeechMotion, first: int) -> SpeechMotion:
+        """Return the rows of `motion`, which begin with row `first`, with the motion of phones where they are given."""
         back = first - _BACK_STEPS
-        steps = len(heard) + _BACK_STEPS + LOOK_AHEAD_STEPS
+        steps = len(motion) + _BACK_STEPS + LOOK_AHEAD_STEPS
         timed = np.zeros(steps, bool)
         for a, b in self._timed:
             timed[max(0, a - back) : max(0, b - back)] = True
         if not timed.any():
-            return heard
+            return motion
         if self._timed[0][0] <= 0 and back < 0:
             timed[:-back] = True  # silence before the first step
-        shown = slice(_BACK_STEPS, _BACK_STEPS + len(heard))
+        shown = slice(_BACK_STEPS, _BACK_STEPS + len(motion))
         share = 1 - _smoothed((~timed).astype(np.float32), _LIP_WINDOW)[shown]  # exactly 1 where all is timed
         if not share.any():
-            return heard
+            return motion
         near = list(takewhile(lambda phone: phone[1] < back + steps + _SHUT_LEAST_STEPS, self._phones))
         viseme = _visemes(near, timed, back)
         speaking = _smoothed((viseme != SILENCE).astype(np.float32), _LIP_WINDOW)[shown]
         mouth = _mouth(near, viseme, back, shown)
         closed = _spans(near, BILABIAL, steps, back)[shown]
         mouth = _with_closures(
-            mouth, closed, _spans(near, LABIODENTAL, steps, back)[shown] * (1 - closed), speaking, heard.loudness
+            mouth, closed, _spans(near, LABIODENTAL, steps, back)[shown] * (1 - closed), speaking, motion.loudness
         )
         rest = 1 - speaking
         rest[~mouth.any(axis=1)] = 1.0
         return SpeechMotion(
-            mouth=np.where(share[:, None] == 1, mouth, heard.mouth + share[:, None] * (mouth - heard.mouth)),
-            rest=np.where(share == 1, rest, heard.rest + share * (rest - heard.rest)),
-            loudness=heard.loudness,
-            pitch_hz=heard.pitch_hz,
-            stress=heard.stress,
+            mouth=np.where(share[:, None] == 1, mouth, motion.mouth + share[:, None] * (mouth - motion.mouth)),
+            rest=np.where(share == 1, rest, motion.rest + share * (rest - motion.rest)),
+            loudness=motion.loudness,
+            pitch_hz=motion.pitch_hz,
+            stress=motion.stress,
         )
 
 
