@@ -15,6 +15,7 @@ import signal
 import ssl
 import sys
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,12 +77,18 @@ async def serve_stage(options: StageOptions, parts: Parts, announce: Callable[[A
         tls.load_cert_chain(options.tls_cert, options.tls_key)
     over = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, over.set)
+    unavailable: OSError | None = None
     try:
         async with asyncio.TaskGroup() as tasks:
             stage = Stage(parts=parts, tasks=tasks)
             servers = Servers(stage=stage, token=options.token, open_source=open_source, tasks=tasks)
-            async with listening(options.address, servers.serve, tls=tls) as address:
-                announce(address)
+            async with AsyncExitStack() as open_until_over:
+                listener = listening(options.address, servers.serve, tls=tls)
+                try:
+                    announce(await open_until_over.enter_async_context(listener))
+                except OSError as error:
+                    unavailable = error
+                    raise _Over from None
                 if options.exit_when_alone:
                     tasks.create_task(_end_when_alone(servers, over))
                 await over.wait()
@@ -90,6 +97,8 @@ async def serve_stage(options: StageOptions, parts: Parts, announce: Callable[[A
             raise _Over
     except* (_Over, TimeoutError):
         pass
+    if unavailable is not None:
+        raise unavailable
 
 
 async def _end_when_alone(servers: Servers, over: asyncio.Event) -> None:

@@ -22,10 +22,14 @@ class Address:
         """Raises ValueError for anything else."""
         if text.startswith("unix:") and len(text) > len("unix:"):
             return cls(path=Path(text.removeprefix("unix:")))
-        url = urlsplit(text)
-        if url.scheme != "wss" or not url.hostname or url.port is None or url.path not in ("", "/", PATH):
+        try:
+            url = urlsplit(text)
+            host, port = url.hostname, url.port
+        except ValueError:  # a port or an IPv6 address that is none
+            host = port = None
+        if not host or port is None or url.scheme != "wss" or url.path not in ("", "/", PATH):
             raise ValueError(f"{text!r} is neither unix:PATH nor wss://HOST:PORT")
-        return cls(host=url.hostname, port=url.port)
+        return cls(host=host, port=port)
 
     def __str__(self) -> str:
         if self.path is not None:

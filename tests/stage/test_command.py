@@ -1,0 +1,67 @@
+"""`visavis stage` refuses in one error what it cannot listen with."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.certificates import write_certificate
+from visavis.errors import AddressUnavailable, SettingInvalid
+from visavis.stage.command import LEAST_TOKEN_CHARS, run
+
+TOKEN = "t" * LEAST_TOKEN_CHARS
+
+
+def refused(folder: Path, *, listen: str = "wss://127.0.0.1:0", token: bytes = TOKEN.encode()) -> str:
+    cert, key = write_certificate(folder, "127.0.0.1")
+    (folder / "token").write_bytes(token)
+    with pytest.raises(SettingInvalid) as error:
+        run(listen=listen, token_file=folder / "token", tls_cert=cert, tls_key=key, cache=folder / "cache")
+    return error.value.message
+
+
+@pytest.mark.parametrize(
+    "listen", ["127.0.0.1:8443", "ws://127.0.0.1:8443", "wss://127.0.0.1", "wss://127.0.0.1:x", ""]
+)
+def test_what_is_no_address_is_refused(tmp_path: Path, listen: str) -> None:
+    assert listen in refused(tmp_path, listen=listen)
+
+
+def test_sockets_of_this_machine_are_for_servers_to_make(tmp_path: Path) -> None:
+    assert "--listen takes wss://HOST:PORT" in refused(tmp_path, listen=f"unix:{tmp_path}/stage.sock")
+
+
+@pytest.mark.parametrize("token", [b"", b"t" * (LEAST_TOKEN_CHARS - 1), b"\n" + b"t" * (LEAST_TOKEN_CHARS - 1) + b"\n"])
+def test_a_short_token_is_refused(tmp_path: Path, token: bytes) -> None:
+    assert f"at least {LEAST_TOKEN_CHARS} characters" in refused(tmp_path, token=token)
+
+
+def test_a_token_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    assert "cannot be read" in refused(tmp_path, token=b"\xff\xfe" * LEAST_TOKEN_CHARS)
+
+
+def test_a_key_of_another_certificate_is_refused(tmp_path: Path) -> None:
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+    cert, _ = write_certificate(tmp_path / "one", "127.0.0.1")
+    _, key = write_certificate(tmp_path / "other", "127.0.0.1")
+    (tmp_path / "token").write_text(TOKEN)
+    with pytest.raises(SettingInvalid, match="cannot be used"):
+        run(
+            listen="wss://127.0.0.1:0",
+            token_file=tmp_path / "token",
+            tls_cert=cert,
+            tls_key=key,
+            cache=tmp_path / "cache",
+        )
+
+
+def test_a_port_that_is_taken_is_said(tmp_path: Path) -> None:
+    cert, key = write_certificate(tmp_path, "127.0.0.1")
+    (tmp_path / "token").write_text(TOKEN)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        listen = f"wss://127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(AddressUnavailable, match=f"Cannot listen at {listen}"):
+            run(listen=listen, token_file=tmp_path / "token", tls_cert=cert, tls_key=key, cache=tmp_path / "cache")
