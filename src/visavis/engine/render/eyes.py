@@ -46,7 +46,7 @@ class Eye:
     def __init__(
         self, texture: NDArray[np.uint8], landmarks: Array, unit: float, indices: EyeIndices, lines: LidLines
     ) -> None:
-        """`texture` (H, W, 4), of which a part is copied; `landmarks` (478, 2), `unit` and `lines` in px of it."""
+        """`texture`: (H, W, 4); a part of it is copied. `landmarks` (478, 2), `unit` and `lines` are in its px."""
         p = landmarks[:, :2]
         upper, lower = p[list(indices.upper)], p[list(indices.lower)]
         left, right = float(upper[:, 0].min()), float(upper[:, 0].max())
