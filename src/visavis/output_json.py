@@ -1,4 +1,5 @@
-"""Reads and writes outputs in the JSON of the API; REST and the channel have the same form.
+"""Reads and writes outputs in the JSON of the API; REST and the channel have the same form
+(docs/reference/output.md).
 
     {"background": {"type": "color", "color": "#1a2b3c"},
      "framing": {"zoom": 1.2},

@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 import threading
+from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Any, NoReturn
 
@@ -188,7 +189,8 @@ class RunningServer:
 
     def _run(self) -> None:
         try:
-            self._server.run(sockets=[self._listener])
+            with suppress(SystemExit):  # uvicorn's way to say that it could not start; __enter__ raises
+                self._server.run(sockets=[self._listener])
         finally:
             self._up.set()
 

@@ -31,7 +31,7 @@ class IceServer(BaseModel):
 
 
 class Settings(BaseSettings):
-    """Times are in seconds. Durations of the contract are its defaults."""
+    """Times are in seconds. The defaults are those of docs/reference/rest.md."""
 
     model_config = SettingsConfigDict(env_prefix="VISAVIS_", frozen=True, extra="ignore")
 

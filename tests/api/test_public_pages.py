@@ -13,6 +13,7 @@ import visavis.library
 from tests.conftest import Service, open_service
 from tests.fakes import FakeFleet
 from visavis.api import pages
+from visavis.api.reference import INDEX, PAGES, address_of, reference_page
 from visavis.errors import NoCapacity
 from visavis.library import DEFAULT_PORTRAIT
 
@@ -65,13 +66,35 @@ async def test_openapi_describes_what_is_there(service: Service) -> None:
     assert list(fields)[:4] == ["session_id", "avatar", "session_type", "status"]
 
 
-async def test_docs_show_every_operation_and_need_nothing_from_elsewhere(service: Service) -> None:
-    page = (await service.client.get("/docs")).text
+async def test_the_operations_are_shown_with_their_examples_and_refusals(service: Service) -> None:
+    page = (await service.client.get("/docs/operations")).text
     schema = (await service.client.get("/openapi.json")).json()
-    for path in schema["paths"]:
-        assert f"<code>{path}</code>" in page
-    assert "ws_uri" in page and "access_token" in page
-    assert "http://" not in page and "https://" not in page and "<script" not in page
+    for path, operations in schema["paths"].items():
+        assert page.count(f"<code>{path}</code>") == len(operations)
+    assert "ws_uri" in page and "access_token" in page and "<code>NO_CAPACITY</code>" in page
+
+
+@pytest.mark.parametrize("name", PAGES)
+async def test_the_reference_is_served(service: Service, name: str) -> None:
+    answer = await service.client.get(address_of(name))
+    assert answer.status_code == 200 and answer.headers["content-type"].startswith("text/html")
+    assert f"<title>{reference_page(name).title} · Visavis</title>" in answer.text
+    assert "<table>" in answer.text and "|---" not in answer.text and "```" not in answer.text
+
+
+async def test_the_documents_lead_only_to_what_is_there_and_need_nothing_from_elsewhere(service: Service) -> None:
+    found = [f"/docs/{name}" for name in PAGES if name != INDEX] + ["/docs", "/docs/operations"]
+    pages = {address: (await service.client.get(address)).text for address in found}
+    for address, page in pages.items():
+        assert "<script" not in page and not re.findall(r'(?:src|href)="(?:https?:)?//', page)
+        for link in re.findall(r'href="([^"]+)"', page):
+            target, _, anchor = link.partition("#")
+            if anchor:
+                assert f'id="{anchor}"' in pages[target or address], (address, link)
+            elif target not in pages:
+                assert (await service.client.get(target)).status_code == 200, (address, link)
+    for unknown in ("/docs/nothing", "/docs/README", "/docs/..%2fREADME", "/docs/rest.md"):
+        assert (await service.client.get(unknown)).status_code == 404
 
 
 async def test_pages_and_assets_are_served_and_nothing_else(

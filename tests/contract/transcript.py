@@ -6,7 +6,7 @@ and the status of the `session` (created | started | ended, default started). Th
     {"client_no_text": true}                                         a text frame that is not UTF-8
     {"time": "init_timeout"}                                         a timeout
     {"effect": "Speak", "with": {…}, "outcome": "done"}  an effect that the protocol returns, and its outcome: done,
-                                                         attached, {Error: text} or {updated: output}
+                                                         attached, failed, {Error: text} or {updated: output}
     {"session": "PlaybackStarted", "with": {…}}                      an event of the session
     {"server": {…}} {"close": 4400, "reason": "…"}     what the client must receive next, every member of it
 $SESSION, $TOKEN, $ROOM_URL and $ROOM_TOKEN stand for those of the session; $PCM:n for n samples of silence; $BYTES:n
@@ -139,6 +139,8 @@ def _report_outcome(protocol: ChannelProtocol, outcome: str | dict[str, Any], *,
         return protocol.attach_succeeded()
     if outcome == "done":
         return protocol.effect_succeeded()
+    if outcome == "failed":
+        return protocol.server_failed()
     assert isinstance(outcome, dict)
     if "updated" in outcome:
         return protocol.update_succeeded(read_output(outcome["updated"]).made_to(AS_IS))

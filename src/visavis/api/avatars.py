@@ -1,4 +1,4 @@
-"""/v1/avatars, and the pictures of avatars."""
+"""/v1/avatars, and the pictures of avatars: docs/reference/rest.md, "Avatars"."""
 
 from __future__ import annotations
 

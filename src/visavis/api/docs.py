@@ -1,6 +1,4 @@
-"""/docs: the description of the API as a page of plain HTML. No script and nothing from elsewhere, so that it is there
-where there is no internet.
-"""
+"""/docs: the reference, and the operations of the API as OpenAPI describes them."""
 
 from __future__ import annotations
 
@@ -11,78 +9,88 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse
 
-router = APIRouter(include_in_schema=False)
+from visavis.api.docs_page import OPERATIONS, docs_page
+from visavis.api.reference import INDEX, PAGES, address_of, reference_page
+from visavis.errors import NotFound, declared_errors
 
-_STYLE = """
-:root { color-scheme: light dark; --line: light-dark(#ddd, #3a3a3a); --soft: light-dark(#f6f6f4, #1e1e1e) }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 56rem; margin: 2rem auto; padding: 0 1rem }
-h2 { margin-top: 2.5rem; text-transform: capitalize }
-section { border-top: 1px solid var(--line); padding: .5rem 0 }
-h3 { font-weight: 500; margin: .5rem 0 }
-code, pre { font: 13px/1.45 ui-monospace, monospace }
-pre { background: var(--soft); padding: .75rem; overflow-x: auto; border-radius: 6px }
-.method { font-weight: 700; display: inline-block; min-width: 4.5rem }
-"""
+router = APIRouter(include_in_schema=False)
 
 
 @router.get("/docs")
-async def docs(request: Request) -> HTMLResponse:
+def index() -> HTMLResponse:
+    return _reference(INDEX)
+
+
+@router.get(OPERATIONS)
+def operations(request: Request) -> HTMLResponse:
     schema = request.app.openapi()
     groups: dict[str, list[str]] = {}
-    for path, operations in schema["paths"].items():
-        for method, operation in operations.items():
-            groups.setdefault(operation.get("tags", ["other"])[0], []).append(
-                _operation(schema, method, path, operation)
-            )
-    parts = "".join(f"<h2>{escape(name)}</h2>{''.join(operations)}" for name, operations in groups.items())
-    return HTMLResponse(
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" '
-        f'content="width=device-width"><title>Visavis API</title>'
-        f"<style>{_STYLE}</style><h1>Visavis API</h1>"
-        "<p>Every call under <code>/v1</code> carries the header <code>x-api-key</code>; rooms take their own token. "
-        'For programs: <a href="/openapi.json">openapi.json</a>. The channel, over WebSocket, is described in '
-        "the project's docs.</p>"
-        f"{parts}</html>"
+    for path, methods in schema["paths"].items():
+        for method, operation in methods.items():
+            groups.setdefault(operation.get("tags", ["other"])[0], []).append(_operation(method, path, operation))
+    parts = "".join(f"<h2>{escape(name.capitalize())}</h2>{''.join(shown)}" for name, shown in groups.items())
+    body = (
+        "<h1>Operations</h1><p>Every HTTP call, with examples of its requests and answers and with the codes of its "
+        'refusals. For programs: <a href="/openapi.json">openapi.json</a> (OpenAPI 3.1). '
+        f'The <a href="/docs">reference</a> explains them.</p>{parts}'
     )
+    return docs_page(title="Operations", body=body, at=OPERATIONS)
 
 
-def _operation(schema: dict[str, Any], method: str, path: str, operation: dict[str, Any]) -> str:
+@router.get("/docs/{name}")
+def page(name: str) -> HTMLResponse:
+    """Raises `NotFound`."""
+    if name not in PAGES or name == INDEX:
+        raise NotFound
+    return _reference(name)
+
+
+def _reference(name: str) -> HTMLResponse:
+    shown = reference_page(name)
+    return docs_page(title=shown.title, body=shown.html, at=address_of(name), headings=shown.headings)
+
+
+def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
     parts = [
-        f'<section><h3><code class="method">{method.upper()}</code> '
-        f"<code>{escape(path)}</code></h3><p>{escape(operation.get('summary', ''))}</p>"
+        f'<section><h3><code class="method">{method.upper()}</code> <code>{escape(path)}</code></h3>'
+        f"<p>{escape(operation['summary'])}. {_with_code(operation.get('description', ''))}</p>"
     ]
     if parameters := operation.get("parameters"):
         names = ", ".join(f"<code>{escape(one['name'])}</code> ({one['in']})" for one in parameters)
         parts.append(f"<p>Parameters: {names}</p>")
     for kind, content in operation.get("requestBody", {}).get("content", {}).items():
-        parts.append(_details(f"Request, {kind}", _example(schema, content.get("schema", {}))))
+        parts += [_example(f"Request, {kind}", one) for one in _examples(content)]
+    refusals: dict[str, list[str]] = {}
     for status, response in operation["responses"].items():
-        if status.startswith("2") and (content := response.get("content", {}).get("application/json")):
-            parts.append(_details(f"Answer, {status}", _example(schema, content.get("schema", {}))))
-    refusals = ", ".join(status for status in operation["responses"] if status.startswith(("4", "5")))
-    return "".join(parts) + (f"<p>Refusals: {refusals}</p>" if refusals else "") + "</section>"
+        for content in response.get("content", {}).values():
+            if status.startswith("2"):
+                parts += [_example(f"Answer, {status}", one) for one in _examples(content)]
+            else:
+                refusals.setdefault(status, []).extend(map(_refusal, content.get("examples", {})))
+    shown = "".join(f"<li>{status} {', '.join(names)}</li>" for status, names in sorted(refusals.items()))
+    if shown:
+        parts.append(f'<ul class="refusals">{shown}</ul>')
+    return "".join(parts) + "</section>"
 
 
-def _details(title: str, example: Any) -> str:
-    text = json.dumps(example, indent=2, ensure_ascii=False)
-    return f"<details><summary>{escape(title)}</summary><pre>{escape(text)}</pre></details>"
+def _refusal(name: str) -> str:
+    """Return the HTML of a refusal's name: its code, unless its body carries none."""
+    return f"<code>{escape(name)}</code>" if name in declared_errors() else escape(name.replace("_", " "))
 
 
-def _example(schema: dict[str, Any], shape: dict[str, Any]) -> Any:
-    """A value of the shape: names as they are, values as what they are."""
-    if "$ref" in shape:
-        return _example(schema, schema["components"]["schemas"][shape["$ref"].rpartition("/")[2]])
-    for choice in ("anyOf", "oneOf"):
-        if choice in shape:
-            options = [_example(schema, option) for option in shape[choice]]
-            objects = [option for option in options if isinstance(option, dict)]
-            return objects[0] if objects else " | ".join(str(option) for option in options)
-    if "const" in shape:
-        return shape["const"]
-    if "enum" in shape:
-        return " | ".join(str(value) for value in shape["enum"])
-    if shape.get("type") == "array":
-        return [_example(schema, shape.get("items", {}))]
-    if "properties" in shape:
-        return {name: _example(schema, inner) for name, inner in shape["properties"].items()}
-    return shape.get("type", "any")
+def _with_code(text: str) -> str:
+    """Return the HTML of a description, in which code stands between backticks."""
+    pieces = escape(text).split("`")
+    return "".join(f"<code>{piece}</code>" if number % 2 else piece for number, piece in enumerate(pieces))
+
+
+def _examples(content: dict[str, Any]) -> list[dict[str, Any]]:
+    named = list(content.get("examples", {}).values())
+    return named or ([{"value": content["example"]}] if "example" in content else [])
+
+
+def _example(title: str, example: dict[str, Any]) -> str:
+    value = example["value"]
+    text = value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
+    told = f"{title}: {example['summary']}" if "summary" in example else title
+    return f"<details><summary>{escape(told)}</summary><pre>{escape(text)}</pre></details>"

@@ -1,4 +1,4 @@
-"""How errors look over HTTP: contract section 1, odd shapes included."""
+"""How errors look over HTTP: docs/reference/rest.md, "Answers", and errors.md, "Bodies of their own"."""
 
 from __future__ import annotations
 

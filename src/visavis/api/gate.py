@@ -1,5 +1,5 @@
 """What stands before every `/v1/*` handler: the API key, the rate limit, and the replay of idempotent requests. An ASGI
-middleware.
+middleware. docs/reference/rest.md, "Keys", "Limits" and "Repeating a POST safely".
 """
 
 from __future__ import annotations

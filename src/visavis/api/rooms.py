@@ -1,4 +1,6 @@
-"""The embedded room over HTTP: WHEP (draft-ietf-wish-whep), for browsers, GStreamer and OBS alike."""
+"""The embedded room over HTTP: WHEP (draft-ietf-wish-whep), for browsers, GStreamer and OBS alike.
+docs/reference/rooms.md describes it.
+"""
 
 from __future__ import annotations
 

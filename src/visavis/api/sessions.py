@@ -1,4 +1,4 @@
-"""/v1/sessions, in both dialects."""
+"""/v1/sessions, in both dialects: docs/reference/rest.md."""
 
 from __future__ import annotations
 

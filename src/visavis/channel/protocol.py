@@ -15,8 +15,8 @@ Replies wait in a queue behind the pending effects (reply_queue.py). This module
 and what follows from it. The formats of the messages are checked where they are read: handshake.py, speech.py (with
 speech_annotations.py and timings.py) and session_changes.py. None of them has I/O or a clock either.
 
-Our decisions where the contract is open:
-- After a refused `session.init` that does not close, the client may try again within the same 10 s.
+The messages are described in docs/reference/channel.md. Decided there, and carried out here:
+- After a refused `session.init` that does not close, the client may try again within the same 10 s ("Opening").
 - `audio_samples` is n * 16000 / rate, rounded. Within one utterance the remainder is carried over, so that the sum is
   the rounded count of the whole.
 - Binary frames are confirmed like `agent.speak`. `audio.format` applies to all later binary frames and has no reply.

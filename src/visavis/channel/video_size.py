@@ -1,7 +1,7 @@
 """The picture sizes that a client may ask for: even, at most 1920 px long, in one of the listed ratios.
 
-The contract says "positive". We refuse sides below 64 px: no face is recognisable on them, and the renderer is not made
-for them.
+docs/reference/channel.md, "Sizes". Sides below 64 px are refused: no face is recognisable on them, and the renderer is
+not made for them.
 """
 
 from __future__ import annotations

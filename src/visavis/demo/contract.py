@@ -1,4 +1,5 @@
-"""The contract for a strict client: every key of the answers, in order, with the type of its value.
+"""The contract (docs/reference/rest.md) for a strict client: every key of the answers, in order, with the type of its
+value.
 
 A pattern is one of these: a value that must be equal; a type; a compiled regular expression; a tuple of patterns, where
 one must match; a dict of patterns, whose keys must be exactly those of the answer, in this order.

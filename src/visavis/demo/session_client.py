@@ -1,4 +1,4 @@
-"""A strict HTTP client of the hosted service's API: it compares every answer with the contract, key by key."""
+"""A strict HTTP client of the hosted service's API: it compares every answer with contract.py, key by key."""
 
 from __future__ import annotations
 

@@ -179,7 +179,7 @@ def v1_post(*kinds: Kind) -> Responses:
 
 
 def _name(kind: Kind) -> str:
-    return "API_KEY_REFUSED" if kind is ApiKeyRefused else kind.code
+    return "no_or_wrong_API_key" if kind is ApiKeyRefused else kind.code
 
 
 def _meaning(kind: Kind) -> str:

@@ -1,0 +1,97 @@
+"""The reference (docs/reference, Markdown) as HTML. It comes with the package, so that every server can show it."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from markdown_it import MarkdownIt
+from markdown_it.renderer import RendererHTML
+from markdown_it.token import Token
+
+import visavis
+
+INDEX = "README"
+PAGES = (INDEX, "rest", "channel", "output", "rooms", "errors")  # in the order of reading
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heading:
+    level: int
+    anchor: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReferencePage:
+    """`html`: of the page's body; `headings`: the sections below its title."""
+
+    name: str
+    title: str
+    html: str
+    headings: tuple[Heading, ...]
+
+
+def reference_folder() -> Path:
+    """Return where the Markdown is: within the installed package, or in the checkout that an editable installation
+    leads to.
+    """
+    package = Path(visavis.__file__).parent
+    packaged = package / "reference"
+    return packaged if packaged.is_dir() else package.parents[1] / "docs" / "reference"
+
+
+def address_of(name: str) -> str:
+    """Return where this server shows a page."""
+    return "/docs" if name == INDEX else f"/docs/{name}"
+
+
+@cache
+def reference_page(name: str) -> ReferencePage:
+    """Return a page of PAGES."""
+    markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
+    markdown.add_render_rule("table_open", _open_table)
+    markdown.add_render_rule("table_close", _close_table)
+    tokens = markdown.parse((reference_folder() / f"{name}.md").read_text(encoding="utf-8"))
+    headings = _give_anchors(tokens)
+    _lead_links_to_pages(tokens)
+    html = str(markdown.renderer.render(tokens, markdown.options, {}))
+    return ReferencePage(name=name, title=headings[0].text, html=html, headings=tuple(headings[1:]))
+
+
+def _give_anchors(tokens: Sequence[Token]) -> list[Heading]:
+    """Give every heading the anchor that code hosts give it, so that one link works in both places."""
+    headings, seen = [], Counter[str]()
+    for token, inline in pairwise(tokens):
+        if token.type != "heading_open":
+            continue
+        slug = re.sub(r"[^\w\- ]", "", inline.content.lower()).replace(" ", "-")
+        anchor = f"{slug}-{seen[slug]}" if seen[slug] else slug
+        seen[slug] += 1
+        token.attrSet("id", anchor)
+        headings.append(Heading(level=int(token.tag[1]), anchor=anchor, text=inline.content.replace("`", "")))
+    return headings
+
+
+def _lead_links_to_pages(tokens: Sequence[Token]) -> None:
+    """Make `rest.md#keys` lead to `/docs/rest#keys`."""
+    for token in tokens:
+        for child in token.children or ():
+            if child.type == "link_open":
+                target, hash_sign, anchor = str(child.attrGet("href")).partition("#")
+                if target.endswith(".md"):
+                    child.attrSet("href", address_of(target.removesuffix(".md")) + hash_sign + anchor)
+
+
+def _open_table(_renderer: RendererHTML, _tokens: Sequence[Token], _index: int, _options: Any, _env: Any) -> str:
+    return '<div class="table"><table>\n'  # a wide one scrolls within
+
+
+def _close_table(_renderer: RendererHTML, _tokens: Sequence[Token], _index: int, _options: Any, _env: Any) -> str:
+    return "</table></div>\n"

@@ -1,0 +1,176 @@
+"""Every code is declared, used, described and shown: by the tree of errors, the source, docs/reference and a golden
+transcript or a named test. Each test here fails when one of them lacks what another has.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+
+from tests.contract import reference
+from tests.contract.rest_transcript import REST_TRANSCRIPTS, RestTranscript
+from tests.contract.transcript import TRANSCRIPTS, Transcript
+from visavis.errors import (
+    CHANNEL,
+    COMMAND,
+    HTTP,
+    LOG,
+    CloseCode,
+    Gone,
+    RateLimited,
+    ToldOver,
+    VisavisError,
+    declared_errors,
+)
+from visavis.sessions.lifecycle import EndReason
+
+ROOT = Path(__file__).parents[2]
+DECLARED = declared_errors()
+
+# What no transcript can show: the test that shows it, whose file names the code or its class.
+_COMMANDS, _SERVERS, _STAGES = (
+    "tests/contract/test_command_codes.py",
+    "tests/stage/test_servers.py",
+    "tests/fleet/test_remote_stages.py",
+)
+_REFUSED_SERVERS = f"{_SERVERS}::test_servers_that_are_refused_hear_why_and_everybody_else_goes_on"
+SHOWN_BY_TESTS: dict[tuple[ToldOver, str], str] = {
+    (CHANNEL, "UPDATE_PENDING"): (
+        "tests/channel/test_protocol.py::test_updates_do_not_delay_replies_and_their_number_is_limited"
+    ),
+    (COMMAND, "AUDIO_UNREADABLE"): f"{_COMMANDS}::test_a_sound_file_that_is_none",
+    (COMMAND, "SETTING_INVALID"): f"{_COMMANDS}::test_a_wrong_setting",
+    (COMMAND, "DATA_FOLDER_UNUSABLE"): f"{_COMMANDS}::test_a_data_folder_that_is_a_file",
+    (COMMAND, "ADDRESS_UNAVAILABLE"): "tests/test_server.py::test_a_wrong_setting_or_a_taken_port_is_one_line",
+    (COMMAND, "SERVER_NOT_STARTED"): f"{_COMMANDS}::test_a_server_that_does_not_start",
+    (COMMAND, "KEY_NOT_FOUND"): f"{_COMMANDS}::test_a_key_that_there_is_not",
+    (COMMAND, "DEMO_FAILED"): "tests/e2e/test_demo.py::test_a_demo_that_failed_is_one_clear_line_and_a_failure",
+    (COMMAND, "CONTRACT_BROKEN"): f"{_COMMANDS}::test_the_demo_meets_another_answer",
+    (COMMAND, "SERVER_FAILED"): f"{_COMMANDS}::test_the_demos_server_finds_its_port_taken",
+    (LOG, "STAGE_UNREACHABLE"): f"{_STAGES}::test_nobody_listens",
+    (LOG, "STAGE_REJECTED"): f"{_STAGES}::test_a_stage_that_answers_the_hello_badly_is_refused",
+    (LOG, "NOT_A_HELLO"): _REFUSED_SERVERS,
+    (LOG, "WRONG_STAGE_TOKEN"): _REFUSED_SERVERS,
+    (LOG, "PORT_VERSION_UNKNOWN"): _REFUSED_SERVERS,
+    (LOG, "SOURCE_UNUSABLE"): _REFUSED_SERVERS,
+    (LOG, "SERVER_REPLACED"): (
+        f"{_SERVERS}::test_a_server_that_connects_twice_loses_its_first_connection_and_keeps_its_sessions"
+    ),
+    (LOG, "LINK_BROKEN"): f"{_SERVERS}::test_a_second_hello_breaks_the_connection",
+    (LOG, "STALE_OWNER"): f"{_SERVERS}::test_two_owners_never_both_act",
+}
+
+
+@cache
+def names_in_source() -> frozenset[str]:
+    """Every name that src uses outside the tree of errors and the descriptions of operations."""
+    used: set[str] = set()
+    package = ROOT / "src" / "visavis"
+    for path in package.rglob("*.py"):
+        if path != package / "errors.py" and path.parent != package / "api" / "described":
+            nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            for node in nodes:
+                if isinstance(node, ast.Name | ast.Attribute):
+                    used.add(node.id if isinstance(node, ast.Name) else node.attr)
+    return frozenset(used)
+
+
+@cache
+def shown_over(told: ToldOver) -> frozenset[str]:
+    """The codes that the transcripts of REST or of the channel show, and those of SHOWN_BY_TESTS."""
+    shown = {code for where, code in SHOWN_BY_TESTS if where is told}
+    if told is HTTP:
+        for path in REST_TRANSCRIPTS:
+            transcript = RestTranscript.read(path)
+            shown |= {code for code, _, _ in transcript.errors()}
+            bodies = [step.get("json") for step in transcript.steps if "answer" in step]
+            if {"success": False, "error": RateLimited.message} in bodies:
+                shown.add(RateLimited.code)
+    if told is CHANNEL:
+        for path in TRANSCRIPTS:
+            said = [step["server"] for step in Transcript.read(path).steps if "server" in step]
+            shown |= {message["code"] for message in said if message["type"] == "error"}
+    return frozenset(shown)
+
+
+def told_over(told: ToldOver) -> set[str]:
+    return {code for code, kind in DECLARED.items() if told in kind.told_over}
+
+
+def test_every_declared_error_is_raised_somewhere() -> None:
+    unused = {kind.__name__ for kind in (*DECLARED.values(), Gone)} - names_in_source()
+    assert unused == set()
+
+
+def test_no_code_is_written_as_text_in_the_source() -> None:
+    """A raise names a class; a code as a string could be one that nobody declared."""
+    for path in (ROOT / "src" / "visavis").rglob("*.py"):
+        if path.name != "errors.py":
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.keyword) and node.arg == "code" and isinstance(node.value, ast.Constant):
+                    assert node.value.value not in DECLARED, (path, node.value.value)
+
+
+def test_the_reference_describes_exactly_the_declared_codes() -> None:
+    described = [row.code for row in reference.code_rows()]
+    assert len(described) == len(set(described))
+    assert set(described) == set(DECLARED)
+
+
+def test_the_reference_tells_each_codes_status_close_code_and_whether_to_try_again() -> None:
+    for row in reference.code_rows():
+        kind: type[VisavisError] = DECLARED[row.code]
+        statuses = [kind.status, *(child.status for child in kind.__subclasses__() if child.code == kind.code)]
+        http = ", ".join(map(str, dict.fromkeys(statuses))) if HTTP in kind.told_over else ""
+        channel = "" if CHANNEL not in kind.told_over else "open" if kind.close_code is None else str(kind.close_code)
+        assert (row.http, row.channel, row.again) == (http, channel, "yes" if kind.retryable else ""), row.code
+
+
+def test_every_code_of_rest_is_shown_by_a_transcript() -> None:
+    assert told_over(HTTP) == shown_over(HTTP)
+
+
+def test_every_code_of_the_channel_is_shown_by_a_transcript() -> None:
+    assert told_over(CHANNEL) == shown_over(CHANNEL)
+
+
+def test_every_other_code_is_shown_by_a_test_that_names_it() -> None:
+    assert told_over(COMMAND) == shown_over(COMMAND)
+    assert told_over(LOG) == shown_over(LOG)
+    for (_, code), place in SHOWN_BY_TESTS.items():
+        path, _, name = place.partition("::")
+        text = (ROOT / path).read_text(encoding="utf-8")
+        assert f"def {name}(" in text, place
+        assert code in text or re.search(rf"\b{DECLARED[code].__name__}\b", text), place
+
+
+def test_transcripts_show_each_code_with_its_own_status() -> None:
+    for path in REST_TRANSCRIPTS:
+        for code, status, _ in RestTranscript.read(path).errors():
+            assert status in (DECLARED[code].status, Gone.status if code == Gone.code else None), (path.name, code)
+
+
+def test_close_codes_are_used_described_and_shown() -> None:
+    described = {
+        int(row[0]): row[1].strip("`") for row in reference.rows("errors", under="Close codes") if row[0].isdigit()
+    }
+    assert described == {code.value: code.name for code in CloseCode}
+    raised = {kind.close_code for kind in DECLARED.values()}
+    source = "".join(path.read_text() for path in (ROOT / "src/visavis/channel").glob("*.py"))
+    assert all(code in raised or f"CloseCode.{code.name}" in source for code in CloseCode)
+    closes = {step["close"] for path in TRANSCRIPTS for step in Transcript.read(path).steps if "close" in step}
+    assert closes == {code.value for code in CloseCode}
+
+
+def test_end_reasons_are_described() -> None:
+    described = {row[0].strip("`") for row in reference.rows("errors", under="End reasons")} - {"reason"}
+    assert described == {reason.value for reason in EndReason}
+
+
+def test_published_texts_are_those_of_the_transcripts() -> None:
+    texts = [row[0] for row in reference.rows("errors", under="Published texts")][1:]
+    shown = "".join(path.read_text(encoding="utf-8") for path in (*REST_TRANSCRIPTS, *TRANSCRIPTS))
+    for text in (part for cell in texts for part in re.findall(r"`([^`]+)`", cell)):
+        assert f'"{text}"' in shown, text

@@ -1,0 +1,166 @@
+"""docs/reference says what is true: its examples are real, and it leaves out no message, address, feature or remark."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from tests.contract import reference
+from visavis.api.app import create_app
+from visavis.channel.actions import Send
+from visavis.channel.handshake import FEATURES
+from visavis.channel.protocol import ChannelProtocol
+from visavis.channel.server_messages import ErrorMessage, ServerMessage
+from visavis.errors import CloseCode, declared_errors
+from visavis.output_json import MEMBERS, read_output
+from visavis.settings import Settings
+
+OPENAPI: dict[str, Any] = create_app(Settings()).openapi()
+SOURCE = Path(__file__).parents[2] / "src" / "visavis"
+SERVER_MESSAGES: dict[str, list[type[ServerMessage]]] = {}
+for kind in ServerMessage.__subclasses__():
+    SERVER_MESSAGES.setdefault(get_args(kind.model_fields["type"].annotation)[0], []).append(kind)
+CLIENT_TYPES = {"session.init", "agent.speak", "agent.interrupt", "agent.state", "session.update", "audio.format"}
+EXAMPLES = [
+    pytest.param(value, id=f"{page}-{number}")
+    for page in reference.PAGES
+    for number, value in enumerate(reference.examples(page))
+]
+
+
+def openapi_examples() -> list[Any]:
+    """Every example of a request's or an answer's JSON body."""
+    found = []
+    for operations in OPENAPI["paths"].values():
+        for operation in operations.values():
+            bodies = [operation.get("requestBody", {}), *operation["responses"].values()]
+            for content in (content for body in bodies for content in body.get("content", {}).values()):
+                found += [one["value"] for one in content.get("examples", {}).values()]
+    return found
+
+
+KNOWN_EXAMPLES = [json.dumps(example) for example in openapi_examples()]
+OTHER_KEY_REFUSALS = [{"error": "Invalid API key"}, {"error": "API key has been deactivated"}]
+
+
+def is_taken(message: dict[str, Any]) -> bool:
+    """Whether a client's message is taken by an open channel with every feature, or opens one."""
+    protocol = ChannelProtocol()
+    if message["type"] != "session.init":
+        opening = {"type": "session.init", "session_id": "s", "session_token": "t", "features": sorted(FEATURES)}
+        protocol.receive_text(json.dumps(opening))
+        protocol.attach_succeeded()
+    if message.get("audio") == "…":  # a second of silence in the place of speech too long to print
+        message = message | {"audio": "AAAA" * (message["sample_rate"] * 2 // 3)}
+    actions = protocol.receive_text(json.dumps(message))
+    return not any(isinstance(action, Send) and isinstance(action.message, ErrorMessage) for action in actions)
+
+
+def is_told(message: dict[str, Any]) -> bool:
+    """Whether the server could send it: every member, in order, and no other."""
+    for kind in SERVER_MESSAGES.get(message["type"], []):
+        told = kind.model_validate(message).model_dump(mode="json")
+        if json.dumps(told) == json.dumps(message):
+            return True
+    return False
+
+
+@pytest.mark.parametrize("value", EXAMPLES)
+def test_every_example_is_one_of_the_api_or_a_message_of_the_channel(value: Any) -> None:
+    if "type" in value:
+        assert (value["type"] in CLIENT_TYPES and is_taken(value)) or is_told(value)
+    elif set(value) <= set(MEMBERS):
+        read_output(value)
+    else:
+        assert json.dumps(value) in KNOWN_EXAMPLES or value in OTHER_KEY_REFUSALS
+
+
+def test_every_message_of_the_channel_is_described() -> None:
+    client = {row[0].strip("`") for row in reference.rows("channel", under="Messages of the client")} - {"type"}
+    server = [row[0] for row in reference.rows("channel", under="Messages of the server")][1:]
+    assert client == CLIENT_TYPES
+    protocol = (SOURCE / "channel" / "protocol.py").read_text(encoding="utf-8")
+    assert set(re.findall(r'case "([\w.]+)"', protocol)) == client
+    assert {name for cell in server for name in re.findall(r"`([\w.]+)`", cell)} == set(SERVER_MESSAGES)
+
+
+def test_every_feature_is_described() -> None:
+    cells = reference.PAGES["channel"].split("| feature | adds |", 1)[1].split("\n\n", 1)[0]
+    assert set(re.findall(r"^\| `(\w+)`", cells, re.M)) == FEATURES
+
+
+def test_every_call_is_described() -> None:
+    described = {
+        f"{method} {path}"
+        for methods, path in re.findall(
+            r"([A-Z]+(?: or [A-Z]+)?) (/[\w/{}-]+)", reference.PAGES["rest"] + reference.PAGES["rooms"]
+        )
+        for method in methods.split(" or ")
+    }
+    paths = OPENAPI["paths"].items()
+    assert {f"{method.upper()} {path}" for path, operations in paths for method in operations} <= described
+
+
+def test_every_member_of_an_answer_is_shown() -> None:
+    text = "".join(reference.PAGES.values())
+    for name, schema in OPENAPI["components"]["schemas"].items():
+        for member in schema.get("properties", {}):
+            assert f'"{member}"' in text or f"`{member}`" in text, (name, member)
+
+
+def test_every_remark_on_a_photo_is_described() -> None:
+    said = set()
+    for path in (SOURCE / "engine").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and isinstance(node.func.value, ast.Name)
+                and node.func.value.id == "Remark"
+                and isinstance(node.args[0], ast.Constant)
+            ):
+                said.add(node.args[0].value)
+    section = reference.PAGES["rest"].split("### Report", 1)[1].split("\n### ", 1)[0]
+    assert set(re.findall(r"^\| `([A-Z_]+)` \|", section, re.M)) == said
+
+
+def test_no_code_setting_or_page_is_named_that_there_is_not() -> None:
+    settings = {f"VISAVIS_{name.upper()}" for name in Settings.model_fields}
+    assert reference.words(r"VISAVIS_[A-Z]\w+") <= settings
+    remarks = set(re.findall(r"^\| `([A-Z_]+)` \|", reference.PAGES["rest"], re.M))
+    known = {*declared_errors(), *(code.name for code in CloseCode), *remarks}
+    assert reference.words(r"^[A-Z]{2,}(?:_[A-Z0-9]+)+$") - settings <= known
+    headings = {
+        (page, re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-"))
+        for page, text in reference.PAGES.items()
+        for heading in re.findall(r"^#+ (.+)$", text, re.M)
+    }
+    for page, text in reference.PAGES.items():
+        for link in re.findall(r"\]\(([^)]+)\)", text):
+            target, _, anchor = link.partition("#")
+            target = target.removesuffix(".md") or page
+            assert target in reference.PAGES, (page, link)
+            assert not anchor or (target, anchor) in headings, (page, link)
+
+
+def test_the_reference_stands_alone() -> None:
+    """It is shipped without the rest of the documents."""
+    for page, text in reference.PAGES.items():
+        assert not re.search(r"\]\((?!\w+\.md|#)", text), page
+
+
+def test_the_source_cites_pages_and_sections_that_there_are() -> None:
+    cited = 0
+    for path in SOURCE.rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r"contract,? section|design\.md|contract\.md", text), path
+        for page, sections in re.findall(r'docs/reference/(\w+)\.md((?:,? (?:and )?"[^"\n]+")*)', text):
+            cited += 1
+            for section in re.findall(r'"([^"]+)"', sections):
+                assert re.search(rf"^#+ {re.escape(section)}", reference.PAGES[page], re.M), (path, page, section)
+    assert cited >= 8

@@ -1,0 +1,61 @@
+"""What an installation from the wheel has, away from any checkout."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SHOW_THE_REFERENCE = """
+import sys
+from pathlib import Path
+import visavis
+from visavis.api import reference
+
+installed = Path(sys.argv[1])
+assert Path(visavis.__file__).is_relative_to(installed), visavis.__file__
+assert reference.reference_folder().is_relative_to(installed), reference.reference_folder()
+for name in reference.PAGES:
+    page = reference.reference_page(name)
+    print(name, page.title, len(page.html) > 1000)
+"""
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The contents of a wheel that is built from this checkout."""
+    folder = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+    (wheel,) = folder.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder / "installed")
+    return folder / "installed"
+
+
+def test_the_wheel_shows_the_whole_reference(installed: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SHOW_THE_REFERENCE, str(installed)],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(installed), "PATH": ""},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.splitlines() == [
+        "README Reference True",
+        "rest REST True",
+        "channel Channel True",
+        "output Output True",
+        "rooms Rooms True",
+        "errors Errors True",
+    ]
+
+
+def test_the_wheel_holds_every_page_of_the_reference_as_it_is(installed: Path) -> None:
+    pages = {path.name: path.read_bytes() for path in (ROOT / "docs" / "reference").glob("*.md")}
+    assert pages == {path.name: path.read_bytes() for path in (installed / "visavis" / "reference").iterdir()}
