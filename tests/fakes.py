@@ -133,7 +133,7 @@ class FakeFleet:
         self.performers: dict[str, FakePerformer] = {}
         self.places = places
         self.allocations = 0
-        self.failure: VisavisError | None = None
+        self.failure: Exception | None = None
         self.asked = asyncio.Event()  # set by the first allocation asked for
         self.gate = asyncio.Event()
         self.gate.set()
