@@ -1,5 +1,5 @@
-"""Servers for tests: `server` is the whole thing with real stages and a real avatar; `app_client` is the service alone,
-over fakes.
+"""Servers for tests: `server` is a complete server with real stages and a real avatar; `service` is the service alone,
+with fakes.
 """
 
 from __future__ import annotations
@@ -7,7 +7,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -31,17 +31,17 @@ def anyio_backend() -> str:
 
 
 def wait_until_ready(base_url: str) -> None:
-    """Return when /readyz says so; raises TimeoutError with what was missing."""
+    """Wait until /readyz answers 200. Raises TimeoutError with its last answer."""
     deadline_s = time.monotonic() + READY_WITHIN_S
     while (answer := httpx.get(base_url + "/readyz")).status_code != 200:
         if time.monotonic() > deadline_s:
             raise TimeoutError(answer.text)
-        time.sleep(0.1)  # polling another process's work; nothing is asserted about how long it takes
+        time.sleep(0.1)  # polls another process; no test asserts how long this takes
 
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    """A whole server with real stages, one for all tests: `server.base_url`, `server.api_key`. Ready to perform."""
+    """A complete server with real stages, one for all tests, ready to perform: `server.base_url`, `server.api_key`."""
     settings = Settings(data_dir=tmp_path_factory.mktemp("server"), rate_limit_per_minute=100_000, log_level="warning")
     with RunningServer(settings) as running:
         wait_until_ready(running.base_url)
@@ -50,7 +50,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
 
 @dataclass(slots=True)
 class Service:
-    """The service over fakes: `client` carries the key; `fleet` is told what happens."""
+    """The service with fakes. `client` sends the key; tests use `fleet` to emit events."""
 
     app: FastAPI
     client: httpx.AsyncClient
@@ -58,7 +58,6 @@ class Service:
     services: Services
     key: str
     look_id: str = ""
-    made: list[str] = field(default_factory=list)
 
     def performer(self, session_id: str) -> FakePerformer:
         return self.fleet.performers[session_id]
@@ -73,8 +72,8 @@ async def open_service(
     prepare: Prepare | None = None,
     **settings: object,
 ) -> AsyncIterator[Service]:
-    """The application with its lifespan, without a socket, one private avatar of the caller's own, and no library
-    unless `portraits` are given.
+    """Run the application with its lifespan and without a socket. It has one private avatar of the client's key, and
+    the library's avatars only if `portraits` are given.
     """
     fleet = fleet or FakeFleet()
     chosen = Settings(**{"data_dir": folder, "rate_limit_per_minute": 100_000} | settings)  # type: ignore[arg-type]

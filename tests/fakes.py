@@ -1,5 +1,5 @@
-"""Small implementations of the ports, for tests of what stands on them: a fleet that performs nothing, a preparation
-that looks at nothing.
+"""Small implementations of the ports for tests: a fleet that performs nothing, and a preparation that does not look at
+the photo.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from visavis.stage.port.values import PerformanceSpec, Speech
 
 
 class FakePerformer:
-    """Implements `fleet.port.Performer`: utterances play only when a test says so, and viewers are names in a set."""
+    """Implements `fleet.port.Performer`. Utterances never finish by themselves, and viewers are names in a set."""
 
     def __init__(self, spec: PerformanceSpec) -> None:
         self.session_id = spec.session_id
@@ -37,7 +37,7 @@ class FakePerformer:
         self.queued: deque[str] = deque()
         self.viewers: set[str] = set()
         self.output = spec.output
-        self.interrupts: list[int] = []  # each with the number that it went through
+        self.interrupts: list[int] = []  # the `through` of each
         self.state: SettableState | None = None
         self.refusal: VisavisError | None = None  # raised instead of answering an offer
         self.ended = False
@@ -54,7 +54,7 @@ class FakePerformer:
             utterance_id = self.queued[-1] if self.queued else f"utterance-{self._count}"
         if utterance_id not in self.queued:
             self.queued.append(utterance_id)
-            self.tell(PlaybackStarted(utterance_id=utterance_id))
+            self.emit(PlaybackStarted(utterance_id=utterance_id))
         self.spoken.append((utterance_id, speech))
         return utterance_id
 
@@ -62,7 +62,7 @@ class FakePerformer:
         self._check()
         self.interrupts.append(through)
         while self.queued:
-            self.tell(PlaybackFinished(utterance_id=self.queued.popleft(), position_s=0.0, interrupted=True))
+            self.emit(PlaybackFinished(utterance_id=self.queued.popleft(), position_s=0.0, interrupted=True))
 
     async def set_output(self, output: Output) -> None:
         self._check()
@@ -71,7 +71,7 @@ class FakePerformer:
     async def set_state(self, state: SettableState) -> None:
         self._check()
         self.state = state
-        self.tell(StateChanged(state=state))
+        self.emit(StateChanged(state=state))
 
     async def stream_motion(self, on: bool) -> None:
         self._check()
@@ -87,17 +87,17 @@ class FakePerformer:
         if "m=video" not in sdp:
             raise OfferRefused("The offer has no video")
         self.viewers.add(viewer_id)
-        self.tell(ViewerJoined(viewer_id=viewer_id, viewers=len(self.viewers)))
-        self.tell(FirstFrameSent())
+        self.emit(ViewerJoined(viewer_id=viewer_id, viewers=len(self.viewers)))
+        self.emit(FirstFrameSent())
         return "v=0\r\na=fake answer\r\n"
 
     async def remove_viewer(self, viewer_id: str) -> bool:
         self._check()
-        there = viewer_id in self.viewers
+        was_there = viewer_id in self.viewers
         self.viewers.discard(viewer_id)
-        if there:
-            self.tell(ViewerLeft(viewer_id=viewer_id, viewers=len(self.viewers)))
-        return there
+        if was_there:
+            self.emit(ViewerLeft(viewer_id=viewer_id, viewers=len(self.viewers)))
+        return was_there
 
     async def end(self) -> None:
         if not self.ended:
@@ -111,11 +111,11 @@ class FakePerformer:
             if isinstance(event, PerformerEnded):
                 return
 
-    def tell(self, event: PerformerEvent) -> None:
+    def emit(self, event: PerformerEvent) -> None:
         self._events.put_nowait(event)
 
     def die(self) -> None:
-        """As when the stage process is killed."""
+        """End like a performer whose stage process is killed."""
         self.ended = True
         self._events.put_nowait(PerformerEnded(reason="lost", detail="killed by the test"))
 
@@ -125,16 +125,14 @@ class FakePerformer:
 
 
 class FakeFleet:
-    """Implements `fleet.port.Fleet`. `gate` holds allocations back until it is set; `failure` is raised instead of
-    allocating.
-    """
+    """Implements `fleet.port.Fleet`. Allocations wait until `gate` is set; with `failure` they raise it."""
 
     def __init__(self, *, places: int = 100) -> None:
         self.performers: dict[str, FakePerformer] = {}
         self.places = places
         self.allocations = 0
         self.failure: Exception | None = None
-        self.asked = asyncio.Event()  # set by the first allocation asked for
+        self.allocation_requested = asyncio.Event()  # set by the first call of `allocate`
         self.gate = asyncio.Event()
         self.gate.set()
 
@@ -143,7 +141,7 @@ class FakeFleet:
 
     async def allocate(self, spec: PerformanceSpec) -> FakePerformer:
         self.allocations += 1
-        self.asked.set()
+        self.allocation_requested.set()
         await self.gate.wait()
         if self.failure is not None:
             raise self.failure
@@ -161,6 +159,6 @@ class FakeFleet:
 
 
 async def fake_prepare(image: bytes, out_dir: Path, *, points: SevenPoints | None = None) -> None:
-    """Takes any bytes for a face; keeps them as pack and pictures."""
+    """Accept any bytes as a face; write them as pack and pictures."""
     for name in ("pack.npz", "image.jpg", "preview.jpg"):
         (out_dir / name).write_bytes(image)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from visavis.engine.motion.mood import NEUTRAL, Mood
-from visavis.engine.output import AS_IS, Output
+from visavis.engine.output import DEFAULT_OUTPUT, Output
 from visavis.engine.pack_ref import picture_id_of
 from visavis.engine.render.backdrop import DEFAULT_FRAMING, PHOTO, Backdrop, Framing
 from visavis.errors import BackgroundRefused, FramingRefused, InvalidEmotion, InvalidOutput
@@ -36,7 +36,7 @@ from visavis.output_json import (
 )
 def test_a_background_is_read(value: object, backdrop: Backdrop) -> None:
     change = read_output({"background": value})
-    assert change == OutputChange(background=backdrop) and change.made_to(AS_IS) == Output(backdrop=backdrop)
+    assert change == OutputChange(background=backdrop) and change.apply_to(DEFAULT_OUTPUT) == Output(backdrop=backdrop)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_a_picture_is_wanted_by_its_source_and_shown_by_its_name() -> None:
     change = read_output({"background": {"type": "image", "image": "https://example.com/office.jpg"}})
     assert change.background == PictureSource(text="https://example.com/office.jpg")
     picture_id = picture_id_of(b"an office")
-    output = change.made_to(Output(framing=Framing(zoom=1.5)), picture_id=picture_id)
+    output = change.apply_to(Output(framing=Framing(zoom=1.5)), picture_id=picture_id)
     assert output == Output(backdrop=Backdrop(kind="image", picture_id=picture_id), framing=Framing(zoom=1.5))
     assert write_output(output)["background"] == {"type": "image"}  # whose picture it is stays with its session
 
@@ -118,10 +118,10 @@ def test_an_output_that_is_no_object_of_its_members_is_refused(value: object) ->
 
 def test_what_is_left_out_stays_and_null_is_the_default() -> None:
     before = Output(backdrop=Backdrop(kind="blur"), framing=Framing(zoom=2.0), mood=Mood(happy=0.5))
-    assert read_output({}).made_to(before) == before
+    assert read_output({}).apply_to(before) == before
     reset = read_output({"background": None, "framing": None, "emotion": None})
     assert reset == OutputChange(background=PHOTO, framing=DEFAULT_FRAMING, mood=NEUTRAL)
-    assert reset.made_to(before) == AS_IS
+    assert reset.apply_to(before) == DEFAULT_OUTPUT
 
 
 @pytest.mark.parametrize(
@@ -141,4 +141,4 @@ def test_what_is_left_out_stays_and_null_is_the_default() -> None:
     ],
 )
 def test_an_output_is_told_as_it_can_be_given_again(written: dict[str, Any]) -> None:
-    assert write_output(read_output(written).made_to(AS_IS)) == written
+    assert write_output(read_output(written).apply_to(DEFAULT_OUTPUT)) == written

@@ -1,4 +1,4 @@
-"""What the engine refuses reaches clients under a code of the catalogue, with the engine's words."""
+"""Every error of the engine becomes an error of errors.py, with the engine's message and suggestion."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from visavis.errors import (
     PreparationFailed,
     VisavisError,
 )
-from visavis.refusals import as_told, engine_errors_told
+from visavis.refusals import to_visavis_error, translated_engine_errors
 
 
 @pytest.mark.parametrize(
@@ -30,35 +30,37 @@ from visavis.refusals import as_told, engine_errors_told
         (Reason.WRONG_POINTS, InvalidPoints),
     ],
 )
-def test_a_refused_image_is_told_with_the_code_of_its_reason(reason: Reason, kind: type[VisavisError]) -> None:
-    told = as_told(ImageRefused(reason, "It is so", suggestion="Send another"))
-    assert type(told) is kind and (told.message, told.suggestion) == ("It is so", "Send another")
+def test_a_refused_image_has_an_error_for_each_reason(reason: Reason, kind: type[VisavisError]) -> None:
+    error = to_visavis_error(ImageRefused(reason, "It is so", suggestion="Send another"))
+    assert type(error) is kind and (error.message, error.suggestion) == ("It is so", "Send another")
 
 
-def test_every_reason_and_every_error_of_the_engine_is_told() -> None:
-    images = {as_told(ImageRefused(reason, "")).code for reason in Reason}
+def test_every_reason_and_every_error_of_the_engine_is_translated() -> None:
+    images = {to_visavis_error(ImageRefused(reason, "")).code for reason in Reason}
     assert len(images) == len(Reason)  # no two reasons share a code
     for kind in EngineError.__subclasses__():
         if kind is not ImageRefused:
-            assert as_told(kind("It is so")).message == "It is so"
+            assert to_visavis_error(kind("It is so")).message == "It is so"
 
 
 @pytest.mark.parametrize(
-    ("kind", "told"),
+    ("kind", "translated"),
     [
         (engine.PackUnreadable, PackUnreadable),
         (engine.PictureUnreadable, BackgroundRefused),
         (engine.SandboxFailed, PreparationFailed),
     ],
 )
-def test_what_is_raised_within_is_told_and_keeps_its_cause(kind: type[EngineError], told: type[VisavisError]) -> None:
-    with pytest.raises(told, match="It is so") as raised, engine_errors_told():
+def test_an_engine_error_raised_inside_is_translated_and_becomes_the_cause(
+    kind: type[EngineError], translated: type[VisavisError]
+) -> None:
+    with pytest.raises(translated, match="It is so") as raised, translated_engine_errors():
         raise kind("It is so")
     assert isinstance(raised.value.__cause__, kind)
 
 
-def test_other_errors_pass() -> None:
-    with pytest.raises(PortraitRefused), engine_errors_told():
+def test_other_errors_are_not_translated() -> None:
+    with pytest.raises(PortraitRefused), translated_engine_errors():
         raise PortraitRefused("No")
-    with pytest.raises(KeyError), engine_errors_told():
+    with pytest.raises(KeyError), translated_engine_errors():
         raise KeyError

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from visavis.errors import VisavisError
-from visavis.refusals import engine_errors_told
+from visavis.refusals import translated_engine_errors
 
 if TYPE_CHECKING:
     from visavis.engine.motion.mood import Mood
@@ -284,7 +284,7 @@ def main() -> None:
     # it is set here.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
-        with engine_errors_told():
+        with translated_engine_errors():
             app()
     except VisavisError as error:
         hint = f" {error.suggestion}." if error.suggestion else ""

@@ -58,7 +58,7 @@ class OutputChange:
     framing: Framing | None = None
     mood: Mood | None = None
 
-    def made_to(self, output: Output, *, picture_id: str | None = None) -> Output:
+    def apply_to(self, output: Output, *, picture_id: str | None = None) -> Output:
         """Return the output after this change. `picture_id`: the name of the picture, if `background` is a
         PictureSource.
         """

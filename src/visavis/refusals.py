@@ -1,6 +1,6 @@
 """Translates the errors of the engine into those of errors.py, which have a code and an HTTP status.
 
-The service and the stage use `engine_errors_told` wherever they call the engine for a client.
+The service and the stage use `translated_engine_errors` wherever they call the engine for a client.
 """
 
 from __future__ import annotations
@@ -40,16 +40,16 @@ _OTHERS: dict[type[EngineError], type[VisavisError]] = {
 }
 
 
-def as_told(error: EngineError) -> VisavisError:
-    """Return the error that a client is told."""
+def to_visavis_error(error: EngineError) -> VisavisError:
+    """Return the error of errors.py that a client gets for this one."""
     kind = _OF_IMAGES[error.reason] if isinstance(error, ImageRefused) else _OTHERS[type(error)]
     return kind(error.message, suggestion=error.suggestion)
 
 
 @contextmanager
-def engine_errors_told() -> Iterator[None]:
+def translated_engine_errors() -> Iterator[None]:
     """Translate each error of the engine that is raised inside."""
     try:
         yield
     except EngineError as error:
-        raise as_told(error) from error
+        raise to_visavis_error(error) from error

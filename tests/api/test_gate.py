@@ -83,7 +83,7 @@ async def test_of_two_at_once_one_performs_and_both_hear_its_answer(service: Ser
     body = {"avatar": service.look_id}
     service.fleet.gate.clear()
     first = asyncio.create_task(service.client.post("/v1/sessions", json=body, headers={"Idempotency-Key": "one"}))
-    await service.fleet.asked.wait()
+    await service.fleet.allocation_requested.wait()
     second = asyncio.create_task(service.client.post("/v1/sessions", json=body, headers={"Idempotency-Key": "one"}))
     other = await service.client.post("/v1/sessions", json=body | {"metadata": {}}, headers={"Idempotency-Key": "one"})
     assert (other.status_code, other.json()["error"]["code"]) == (409, "IDEMPOTENCY_KEY_REUSED")
@@ -99,7 +99,7 @@ async def test_a_duplicate_that_has_waited_long_enough_is_told_so(tmp_path: Path
         body = {"avatar": service.look_id}
         service.fleet.gate.clear()
         first = asyncio.create_task(service.client.post("/v1/sessions", json=body, headers={"Idempotency-Key": "one"}))
-        await service.fleet.asked.wait()
+        await service.fleet.allocation_requested.wait()
         second = await service.client.post("/v1/sessions", json=body, headers={"Idempotency-Key": "one"})
         assert (second.status_code, second.json()["error"]["code"]) == (409, "IDEMPOTENCY_IN_PROGRESS")
         assert int(second.headers["retry-after"]) >= 1

@@ -15,7 +15,7 @@ from PIL import Image
 from tests.conftest import Service
 from tests.sessions.test_live_sessions import init, store
 from visavis.engine.motion.mood import Mood
-from visavis.engine.output import AS_IS, Output
+from visavis.engine.output import DEFAULT_OUTPUT, Output
 from visavis.engine.pack_ref import picture_id_of
 from visavis.engine.render.backdrop import Backdrop, Framing
 from visavis.errors import BackgroundRefused, PerformerLost, SessionEnded
@@ -76,7 +76,7 @@ async def test_a_session_looks_as_it_was_created_and_answers_as_any(service: Ser
 
 async def test_a_session_without_output_looks_as_ever(service: Service) -> None:
     session = (await service.client.post("/v1/sessions", json={"avatar": service.look_id})).json()["session"]
-    assert service.performer(session["session_id"]).spec.output == AS_IS
+    assert service.performer(session["session_id"]).spec.output == DEFAULT_OUTPUT
     record = await store(service).get(session["session_id"])
     assert record is not None and record.output is None
 
@@ -148,7 +148,7 @@ async def test_pictures_of_sessions_that_ended_unheard_are_swept_away(service: S
     left = service.services.settings.data_dir / "sessions" / "sess_of_old" / "background.jpg"
     left.parent.mkdir()
     left.write_bytes(b"a picture")
-    await service.services.backgrounds.purge(store(service))
+    await service.services.backgrounds.delete_orphans(store(service))
     assert [path.parent.name for path in pictures(service)] == [session["session_id"]]
 
 

@@ -25,7 +25,7 @@ from visavis.engine.pack.version import FORMAT_VERSION
 from visavis.engine.portrait.points import NAMES, SevenPoints
 from visavis.engine.portrait.report import PreparationReport, Remark, write_report
 from visavis.errors import PackUnreadable
-from visavis.refusals import engine_errors_told
+from visavis.refusals import translated_engine_errors
 from visavis.stage.port.values import PerformanceSpec
 
 pytestmark = pytest.mark.anyio
@@ -167,7 +167,7 @@ async def test_points_reach_the_preparation_from_forms_and_json_and_again_when_i
         )
         sent = await service.client.post("/v1/avatars/upload-face", json={"image_base64": "cGhvdG8=", "points": HANDS})
         assert (form.status_code, sent.status_code) == (201, 201), form.text + sent.text
-        await service.services.avatars.mend(form.json()["avatar_id"])
+        await service.services.avatars.rebuild(form.json()["avatar_id"])
         assert told[0] is None and told[1] is not None and told[1] == told[2] == told[3]
         assert told[1].chin == tuple(HANDS["chin"])
 
@@ -201,7 +201,7 @@ class EngineFleet(FakeFleet):
     async def allocate(self, spec: PerformanceSpec) -> FakePerformer:
         folder = spec.pack.folder_in(self._avatars_dir)
         if not (folder / "pack.npz").read_bytes().startswith(b"a face"):
-            with engine_errors_told():
+            with translated_engine_errors():
                 await anyio.to_thread.run_sync(AvatarPack.load, folder)
         return await super().allocate(spec)
 

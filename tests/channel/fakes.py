@@ -11,7 +11,7 @@ import anyio
 
 from visavis.channel.port import AttachedSession, SessionEvent, SessionInit, SessionOver, TakenOver
 from visavis.engine.motion.states import SettableState
-from visavis.engine.output import AS_IS, Output
+from visavis.engine.output import DEFAULT_OUTPUT, Output
 from visavis.errors import BackgroundRefused, QueueFull, SessionEnded, SessionNotFound, Unauthorized
 from visavis.output_json import OutputChange, PictureSource
 from visavis.stage.port.values import Speech
@@ -34,7 +34,7 @@ class FakeSession:
     left: anyio.Event = field(default_factory=anyio.Event)  # set at the first detachment
     speak_gate: anyio.Event | None = None  # when set, speak waits for it
     update_gate: anyio.Event | None = None  # when set, update waits for it
-    output: Output = AS_IS
+    output: Output = DEFAULT_OUTPUT
     interrupts: list[tuple[int, int]] = field(default_factory=list)  # each `through`, and the length of `spoken` then
     dropped: list[int] = field(default_factory=list)  # numbers of the speech that came after its interrupt
     speak_calls: int = 0  # also those that still wait
@@ -72,7 +72,7 @@ class FakeAttachedSession(AttachedSession):
             await self.session.update_gate.wait()
         if isinstance(change.background, PictureSource):
             raise BackgroundRefused("The image is not valid base64")
-        self.session.output = change.made_to(self.session.output)
+        self.session.output = change.apply_to(self.session.output)
         return self.session.output
 
     async def interrupt(self, *, through: int) -> None:

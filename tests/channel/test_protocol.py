@@ -17,7 +17,7 @@ from visavis.channel.port import SessionOver, TakenOver
 from visavis.channel.protocol import MAX_PENDING_UPDATES, ChannelProtocol, ChannelState
 from visavis.channel.server_messages import ErrorMessage, PlaybackStartedMessage, SpeakConfirmed
 from visavis.channel.video_size import is_valid_video_size
-from visavis.engine.output import AS_IS
+from visavis.engine.output import DEFAULT_OUTPUT
 from visavis.errors import CloseCode, QueueFull, SessionEnded
 from visavis.stage.port.events import PlaybackStarted
 
@@ -120,7 +120,10 @@ def test_nothing_is_sent_after_a_close() -> None:
     protocol.receive_text(json.dumps({"type": "session.update", "output": {}}))
     protocol.receive_text(speak(160))
     protocol.receive_text("x" * (MAX_TEXT_CHARS + 1))
-    assert protocol.receive_event(PlaybackStarted(utterance_id="u")) == [] and protocol.update_succeeded(AS_IS) == []
+    assert (
+        protocol.receive_event(PlaybackStarted(utterance_id="u")) == []
+        and protocol.update_succeeded(DEFAULT_OUTPUT) == []
+    )
     actions = protocol.effect_succeeded()
     assert codes(actions) == ["agent.speak.confirmed", "MESSAGE_TOO_LARGE"]
     assert isinstance(actions[-1], Close) and protocol.state is ChannelState.CLOSED
@@ -334,7 +337,7 @@ def test_updates_do_not_delay_replies_and_their_number_is_limited() -> None:
     protocol.receive_text(json.dumps({"type": "agent.interrupt"}))
     (confirmed,) = protocol.effect_succeeded()
     assert isinstance(confirmed, Send) and confirmed.message.type == "agent.interrupt.confirmed"  # type: ignore[attr-defined]
-    (updated,) = protocol.update_succeeded(AS_IS)
+    (updated,) = protocol.update_succeeded(DEFAULT_OUTPUT)
     assert isinstance(updated, Send) and updated.message.type == "session.updated"  # type: ignore[attr-defined]
     assert isinstance(protocol.receive_text(update)[0], Update)
 
@@ -344,7 +347,7 @@ def test_the_reply_to_an_update_waits_for_earlier_confirmations() -> None:
     (update,) = protocol.receive_text(json.dumps({"type": "session.update", "output": {}}))
     assert isinstance(update, Update)
     protocol.receive_text(json.dumps({"type": "agent.interrupt"}))
-    assert protocol.update_succeeded(AS_IS) == []
+    assert protocol.update_succeeded(DEFAULT_OUTPUT) == []
     confirmed, updated = protocol.effect_succeeded()
     assert [step.message.type for step in (confirmed, updated)] == ["agent.interrupt.confirmed", "session.updated"]  # type: ignore[union-attr]
 
@@ -354,4 +357,4 @@ def test_an_update_of_an_ended_session_closes_the_channel() -> None:
     protocol.receive_text(json.dumps({"type": "session.update", "output": {}}))
     reply, close = protocol.update_failed(SessionEnded("Session has already ended"))
     assert isinstance(reply, Send) and isinstance(close, Close) and close.code == 4410
-    assert protocol.update_succeeded(AS_IS) == []
+    assert protocol.update_succeeded(DEFAULT_OUTPUT) == []

@@ -210,7 +210,7 @@ async def change(world: World, what: dict[str, Any]) -> None:
             await _put_on_plan(service, value)
         case "meanwhile":
             world.meanwhile = asyncio.create_task(world.request(value))
-            await service.fleet.asked.wait()
+            await service.fleet.allocation_requested.wait()
         case "broken":
             setattr(service.services.sessions, value, _break)
         case _:

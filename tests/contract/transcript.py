@@ -25,7 +25,7 @@ from visavis import errors
 from visavis.channel import port as channel_port
 from visavis.channel.actions import Action, Attach, Close, Send, Speak
 from visavis.channel.protocol import ChannelProtocol
-from visavis.engine.output import AS_IS
+from visavis.engine.output import DEFAULT_OUTPUT
 from visavis.output_json import read_output
 from visavis.stage.port import events as port_events
 
@@ -143,7 +143,7 @@ def _report_outcome(protocol: ChannelProtocol, outcome: str | dict[str, Any], *,
         return protocol.server_failed()
     assert isinstance(outcome, dict)
     if "updated" in outcome:
-        return protocol.update_succeeded(read_output(outcome["updated"]).made_to(AS_IS))
+        return protocol.update_succeeded(read_output(outcome["updated"]).apply_to(DEFAULT_OUTPUT))
     name, text = next(iter(outcome.items()))
     report_error = protocol.update_failed if update else protocol.effect_failed
     return report_error(getattr(errors, name)("some text" if text == "$ANY" else text))

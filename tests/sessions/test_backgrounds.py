@@ -1,5 +1,5 @@
-"""Background pictures of sessions: a few are read at once, some wait, more are refused; what is refused leaves no
-trace.
+"""Background pictures of sessions: a few are read at once, some wait, and more are refused. A refused picture takes no
+place.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from visavis.engine.pack_ref import picture_id_of
 from visavis.errors import BackgroundRefused, ImageTooLarge, NoCapacity, PortraitRefused
 from visavis.ids import new_id
 from visavis.output_json import OutputChange, PictureSource
-from visavis.sessions.backgrounds import AT_ONCE, WAITING, Backgrounds, Picture
+from visavis.sessions.backgrounds import MAX_READING, MAX_WAITING, Backgrounds, Picture
 from visavis.store.blobs import FolderBlobs
 
 pytestmark = pytest.mark.anyio
@@ -23,11 +23,11 @@ JPEG = b"a picture"
 
 
 class Reader:
-    """Reads pictures when it is told to, and counts how many it reads at once."""
+    """Reads pictures when `gate` is set, and counts how many it reads at once."""
 
     def __init__(self) -> None:
-        self.go_on = anyio.Event()
-        self.reading = self.most = 0
+        self.gate = anyio.Event()
+        self.reading = self.max_reading = 0
         self.failure: Exception | None = None
 
     async def source(self, text: str) -> bytes:
@@ -35,8 +35,8 @@ class Reader:
 
     async def picture(self, image: bytes) -> bytes:
         self.reading += 1
-        self.most = max(self.most, self.reading)
-        await self.go_on.wait()
+        self.max_reading = max(self.max_reading, self.reading)
+        await self.gate.wait()
         self.reading -= 1
         if self.failure is not None:
             raise self.failure
@@ -54,53 +54,55 @@ def backgrounds(reader: Reader, tmp_path: Path) -> Backgrounds:
 
 
 async def test_a_few_are_read_at_once_some_wait_and_more_are_refused(reader: Reader, backgrounds: Backgrounds) -> None:
-    taken: list[Picture | None] = []
+    pictures: list[Picture | None] = []
 
-    async def take() -> None:
-        taken.append(await backgrounds.take(CHANGE))
+    async def read() -> None:
+        pictures.append(await backgrounds.read(CHANGE))
 
     async with anyio.create_task_group() as tasks:
-        for _ in range(AT_ONCE + WAITING):
-            tasks.start_soon(take)
+        for _ in range(MAX_READING + MAX_WAITING):
+            tasks.start_soon(read)
         await anyio.wait_all_tasks_blocked()
         with pytest.raises(NoCapacity):
-            await backgrounds.take(CHANGE)
-        assert reader.reading == AT_ONCE
-        reader.go_on.set()
-    assert reader.most == AT_ONCE
-    assert taken == [Picture(picture_id=picture_id_of(JPEG), jpeg=JPEG)] * (AT_ONCE + WAITING)
-    await take()
-    assert len(taken) == AT_ONCE + WAITING + 1, "there is room again"
+            await backgrounds.read(CHANGE)
+        assert reader.reading == MAX_READING
+        reader.gate.set()
+    assert reader.max_reading == MAX_READING
+    assert pictures == [Picture(picture_id=picture_id_of(JPEG), jpeg=JPEG)] * (MAX_READING + MAX_WAITING)
+    await read()
+    assert len(pictures) == MAX_READING + MAX_WAITING + 1, "there is a free place again"
 
 
-async def test_a_refusal_of_the_engine_is_one_of_the_background(reader: Reader, backgrounds: Backgrounds) -> None:
-    reader.go_on.set()
+async def test_an_image_refused_by_the_engine_is_an_invalid_background(
+    reader: Reader, backgrounds: Backgrounds
+) -> None:
+    reader.gate.set()
     reader.failure = PortraitRefused("The image is damaged", suggestion="Send another")
-    for _ in range(AT_ONCE + WAITING + 1):
+    for _ in range(MAX_READING + MAX_WAITING + 1):
         with pytest.raises(BackgroundRefused, match="The image is damaged") as refused:
-            await backgrounds.take(CHANGE)
+            await backgrounds.read(CHANGE)
         assert refused.value.suggestion == "Send another"
     reader.failure = ImageTooLarge("The image has 12 MB")
     with pytest.raises(ImageTooLarge):
-        await backgrounds.take(CHANGE)
+        await backgrounds.read(CHANGE)
     reader.failure = None
-    assert await backgrounds.take(CHANGE) is not None, "refusals keep no place"
+    assert await backgrounds.read(CHANGE) is not None, "a refused picture takes no place"
 
 
 async def test_a_change_without_a_picture_reads_none(reader: Reader, backgrounds: Backgrounds) -> None:
-    assert await backgrounds.take(OutputChange()) is None
-    assert reader.most == 0
+    assert await backgrounds.read(OutputChange()) is None
+    assert reader.max_reading == 0
 
 
-async def test_a_picture_is_found_by_its_own_session_and_name_alone(backgrounds: Backgrounds, tmp_path: Path) -> None:
+async def test_a_picture_is_found_only_by_its_own_session_and_id(backgrounds: Backgrounds, tmp_path: Path) -> None:
     session_id, picture = new_id("sess"), Picture(picture_id=picture_id_of(JPEG), jpeg=JPEG)
-    await backgrounds.keep(session_id, picture)
-    (tmp_path / "secret.jpg").write_bytes(b"no picture of a session")
-    assert await backgrounds.picture(session_id, picture.picture_id) == JPEG
+    await backgrounds.save(session_id, picture)
+    (tmp_path / "secret.jpg").write_bytes(b"not a picture of a session")
+    assert await backgrounds.get(session_id, picture.picture_id) == JPEG
     for named in (
         (new_id("sess"), picture.picture_id),
         (session_id, picture_id_of(b"another")),
         (session_id, "../../secret"),
         ("..", "secret"),
     ):
-        assert await backgrounds.picture(*named) is None
+        assert await backgrounds.get(*named) is None

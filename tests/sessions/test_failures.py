@@ -1,4 +1,4 @@
-"""What breaks beneath a session: it ends or can be started again, its row tells the truth, and nothing else is hurt."""
+"""Failures of a fleet or a performer: the session ends or can be started again, and no other session is affected."""
 
 from __future__ import annotations
 
@@ -8,18 +8,20 @@ import structlog.testing
 
 from tests.conftest import Service
 from tests.fakes import FakePerformer
-from tests.sessions.test_live_sessions import SOON, create, ended, init, kept, last_event, said, store
+from tests.sessions.test_live_sessions import TIMEOUT_S, create, init, last_event, speech, store, stored, wait_for_end
 from visavis.channel.port import SessionOver
 from visavis.errors import PerformerLost
 from visavis.sessions import live_session
-from visavis.sessions.attachment import EVENTS_HELD
+from visavis.sessions.attachment import MAX_QUEUED_EVENTS
 from visavis.sessions.lifecycle import EndReason
 from visavis.stage.port.events import PlaybackStarted
 
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_start_that_breaks_is_a_lost_performer_and_can_be_tried_again(service: Service) -> None:
+async def test_a_start_with_an_unexpected_error_is_a_lost_performer_and_can_be_repeated(
+    service: Service,
+) -> None:
     session = await create(service, start=False)
     url = f"/v1/sessions/{session['session_id']}/start"
     service.fleet.failure = ZeroDivisionError("a fault of ours")
@@ -28,14 +30,14 @@ async def test_a_start_that_breaks_is_a_lost_performer_and_can_be_tried_again(se
     assert (answer.status_code, answer.json()["error"]["code"]) == (PerformerLost.status, PerformerLost.code)
     assert "a fault of ours" not in answer.text
     assert [log["event"] for log in logs if log["log_level"] == "error"] == ["session_start_failed"]
-    assert (await kept(service, session["session_id"])).status == "created"
+    assert (await stored(service, session["session_id"])).status == "created"
     service.fleet.failure = None
     assert (await service.client.put(url)).status_code == 200
 
 
-async def test_a_start_that_another_server_has_made_first_gives_its_performer_back(service: Service) -> None:
+async def test_a_session_that_another_server_has_started_first_gives_its_performer_back(service: Service) -> None:
     session = await create(service, start=False)
-    record = await kept(service, session["session_id"])
+    record = await stored(service, session["session_id"])
     answers = []
 
     async def start() -> None:
@@ -44,17 +46,17 @@ async def test_a_start_that_another_server_has_made_first_gives_its_performer_ba
     service.fleet.gate.clear()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(start)
-        await service.fleet.asked.wait()
+        await service.fleet.allocation_requested.wait()
         assert await store(service).move(record, to="started", started_at_ms=1, seen_at_ms=1)
         service.fleet.gate.set()
     assert answers[0]["success"] and answers[0]["ws_uri"].endswith(record.id)
     assert service.performer(record.id).ended
-    assert (await kept(service, record.id)).started_at_ms == 1
+    assert (await stored(service, record.id)).started_at_ms == 1
 
 
-async def test_a_session_that_was_ended_while_it_was_being_built_does_not_start(service: Service) -> None:
+async def test_a_session_that_was_ended_while_it_was_being_started_does_not_start(service: Service) -> None:
     session = await create(service, start=False)
-    record = await kept(service, session["session_id"])
+    record = await stored(service, session["session_id"])
     answers = []
 
     async def start() -> None:
@@ -63,14 +65,14 @@ async def test_a_session_that_was_ended_while_it_was_being_built_does_not_start(
     service.fleet.gate.clear()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(start)
-        await service.fleet.asked.wait()
+        await service.fleet.allocation_requested.wait()
         assert await store(service).move(record, to="ended", ended_at_ms=1, end_reason=EndReason.CLIENT)
         service.fleet.gate.set()
     assert answers[0]["error"]["code"] == "SESSION_ENDED"
     assert service.performer(record.id).ended
 
 
-async def test_a_session_that_breaks_is_ended_as_one_that_lost_its_performer(
+async def test_an_unexpected_error_in_a_session_ends_it_as_performer_lost(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def broken(self: live_session.LiveSession) -> None:
@@ -80,13 +82,13 @@ async def test_a_session_that_breaks_is_ended_as_one_that_lost_its_performer(
     monkeypatch.setattr(live_session.LiveSession, "run", broken)
     with structlog.testing.capture_logs() as logs:
         session = await create(service)
-        assert (await ended(service, session["session_id"])).end_reason == EndReason.PERFORMER_LOST
+        assert (await wait_for_end(service, session["session_id"])).end_reason == EndReason.PERFORMER_LOST
     assert [log["event"] for log in logs if log["log_level"] == "error"] == ["live_session_failed"]
-    assert (await kept(service, other["session_id"])).status == "started"
+    assert (await stored(service, other["session_id"])).status == "started"
 
 
 @pytest.mark.parametrize("fault", ["breaks", "never returns"])
-async def test_a_performer_that_does_not_end_keeps_no_session_alive(
+async def test_a_session_ends_even_if_its_performer_does_not(
     service: Service, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
     async def end(self: FakePerformer) -> None:
@@ -101,25 +103,25 @@ async def test_a_performer_that_does_not_end_keeps_no_session_alive(
         patch.setattr(FakePerformer, "end", end)
         answer = await service.client.put(f"/v1/sessions/{session['session_id']}/end")
         assert answer.status_code == 200
-    assert (await kept(service, session["session_id"])).end_reason == EndReason.CLIENT
-    with anyio.fail_after(SOON):
+    assert (await stored(service, session["session_id"])).end_reason == EndReason.CLIENT
+    with anyio.fail_after(TIMEOUT_S):
         assert await last_event(attached) == SessionOver(reason=EndReason.CLIENT)
     failed = "performer_end_failed" if fault == "breaks" else "performer_end_timed_out"
     assert failed in [log["event"] for log in logs]
 
 
-async def test_a_channel_that_takes_nothing_loses_events_and_still_hears_of_the_end(service: Service) -> None:
+async def test_a_channel_that_reads_no_events_loses_some_but_not_the_end(service: Service) -> None:
     session = await create(service)
     attached = await service.services.live.attach(init(session))
     performer = service.performer(session["session_id"])
     with structlog.testing.capture_logs() as logs:
-        for number in range(EVENTS_HELD + 10):
-            performer.tell(PlaybackStarted(utterance_id=str(number)))
-        await attached.speak(said(b"\0\0"))
+        for number in range(MAX_QUEUED_EVENTS + 10):
+            performer.emit(PlaybackStarted(utterance_id=str(number)))
+        await attached.speak(speech(b"\0\0"))
         await anyio.wait_all_tasks_blocked()
         await service.client.put(f"/v1/sessions/{session['session_id']}/end")
     events = [event async for event in attached.events()]
-    assert len(events) == EVENTS_HELD + 1 and events[-1] == SessionOver(reason=EndReason.CLIENT)
-    told = [event.utterance_id for event in events if isinstance(event, PlaybackStarted)]
-    assert told == [str(number) for number in range(len(told))], "the oldest are kept, in order"
+    assert len(events) == MAX_QUEUED_EVENTS + 1 and events[-1] == SessionOver(reason=EndReason.CLIENT)
+    kept = [event.utterance_id for event in events if isinstance(event, PlaybackStarted)]
+    assert kept == [str(number) for number in range(len(kept))], "the oldest are kept, in order"
     assert "channel_event_dropped" in [log["event"] for log in logs]

@@ -1,11 +1,9 @@
-"""Live sessions: how they start, who may attach, and every way in which they end, over a real database and a fake
+"""Live sessions: how they start, who may attach, and every way in which they end, with a real database and a fake
 fleet.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +30,10 @@ from visavis.store.sessions import SessionStore
 
 pytestmark = pytest.mark.anyio
 
-SOON = 10.0  # a bound on waiting for what must happen, never asserted about
+TIMEOUT_S = 10.0  # how long a test waits for something that must happen
 
 
-def said(pcm: bytes, *, number: int = 1, utterance_id: str | None = None) -> Speech:
+def speech(pcm: bytes, *, number: int = 1, utterance_id: str | None = None) -> Speech:
     return Speech(pcm=pcm, sample_rate_hz=16_000, number=number, utterance_id=utterance_id)
 
 
@@ -61,7 +59,7 @@ def init(session: dict[str, Any], **changes: Any) -> SessionInit:
     return SessionInit(**(values | changes))
 
 
-async def kept(service: Service, session_id: str) -> SessionRecord:
+async def stored(service: Service, session_id: str) -> SessionRecord:
     record = await store(service).get(session_id)
     assert record is not None
     return record
@@ -71,18 +69,12 @@ def store(service: Service) -> SessionStore:
     return service.services.sessions._store
 
 
-async def ended(service: Service, session_id: str) -> SessionRecord:
-    """Wait until the session has ended; the grace_periods of these tests is a few hundredths of a second."""
-    with anyio.fail_after(SOON):
-        while (record := await kept(service, session_id)).status != "ended":  # noqa: ASYNC110 (the database tells nobody)
+async def wait_for_end(service: Service, session_id: str) -> SessionRecord:
+    """Wait until the session has ended. The grace periods of these tests are a few hundredths of a second."""
+    with anyio.fail_after(TIMEOUT_S):
+        while (record := await stored(service, session_id)).status != "ended":  # noqa: ASYNC110 (the database sends no event)
             await anyio.sleep(0.005)
     return record
-
-
-@asynccontextmanager
-async def impatient(folder: Path, **settings: Any) -> AsyncIterator[Service]:
-    async with open_service(folder, **settings) as service:
-        yield service
 
 
 async def last_event(attached: AttachedSession) -> Any:
@@ -104,14 +96,14 @@ async def test_concurrent_starts_allocate_once(service: Service) -> None:
     async with anyio.create_task_group() as tasks:
         for _ in range(5):
             tasks.start_soon(start)
-        await service.fleet.asked.wait()
+        await service.fleet.allocation_requested.wait()
         service.fleet.gate.set()
     assert len({answer["ws_uri"] for answer in answers}) == 1
     assert service.fleet.allocations == 1
 
 
-async def test_a_slow_allocation_answers_try_again_and_then_the_address(tmp_path: Path) -> None:
-    async with impatient(tmp_path, start_wait_s=0.01) as service:
+async def test_a_slow_start_answers_try_again_until_the_performer_is_allocated(tmp_path: Path) -> None:
+    async with open_service(tmp_path, start_wait_s=0.01) as service:
         session = await create(service, start=False)
         url = f"/v1/sessions/{session['session_id']}"
         service.fleet.gate.clear()
@@ -125,25 +117,25 @@ async def test_a_slow_allocation_answers_try_again_and_then_the_address(tmp_path
         assert (await service.client.get(url)).json()["session"]["status"] == "created"
         assert (await service.client.get("/v1/sessions?status=started")).json()["sessions"] == []
         service.fleet.gate.set()
-        with anyio.fail_after(SOON):
+        with anyio.fail_after(TIMEOUT_S):
             while (again := (await service.client.put(url + "/start")).json())["ws_uri"] == "try_again":  # noqa: ASYNC110 (as a client does)
                 await anyio.sleep(0.005)
         assert again["ws_uri"].endswith(session["session_id"])
         assert service.fleet.allocations == 1
 
 
-async def test_a_session_being_built_counts(service: Service) -> None:
+async def test_a_session_that_is_being_started_counts_as_current(service: Service) -> None:
     session = await create(service, start=False)
     service.fleet.gate.clear()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(service.client.put, f"/v1/sessions/{session['session_id']}/start")
-        await service.fleet.asked.wait()
+        await service.fleet.allocation_requested.wait()
         usage = (await service.client.post("/v1/sessions", json={"avatar_id": service.look_id})).json()["usage"]
         assert usage["concurrency"]["current"] == 1
         service.fleet.gate.set()
 
 
-async def test_a_start_that_fails_can_be_tried_again(service: Service) -> None:
+async def test_a_failed_start_can_be_repeated(service: Service) -> None:
     session = await create(service, start=False)
     service.fleet.failure = PackUnreadable("The pack is damaged")
     url = f"/v1/sessions/{session['session_id']}/start"
@@ -155,52 +147,52 @@ async def test_a_start_that_fails_can_be_tried_again(service: Service) -> None:
 # Ending
 
 
-async def test_the_client_ends_it(service: Service) -> None:
+async def test_a_client_ends_a_session(service: Service) -> None:
     session = await create(service)
     attached = await service.services.live.attach(init(session))
     await service.client.put(f"/v1/sessions/{session['session_id']}/end")
     assert await last_event(attached) == SessionOver(reason="ended_by_client")
     assert service.performer(session["session_id"]).ended
-    assert (await kept(service, session["session_id"])).end_reason == EndReason.CLIENT
+    assert (await stored(service, session["session_id"])).end_reason == EndReason.CLIENT
     with pytest.raises(SessionEnded):
-        await attached.speak(said(b""))
+        await attached.speak(speech(b""))
 
 
-async def test_it_ends_when_nobody_joins(tmp_path: Path) -> None:
-    async with impatient(tmp_path, join_timeout_s=0.02) as service:
+async def test_a_session_ends_when_nobody_joins(tmp_path: Path) -> None:
+    async with open_service(tmp_path, join_timeout_s=0.02) as service:
         session = await create(service)
-        assert (await ended(service, session["session_id"])).end_reason == EndReason.NOBODY_JOINED
+        assert (await wait_for_end(service, session["session_id"])).end_reason == EndReason.NOBODY_JOINED
 
 
-async def test_it_ends_when_its_room_has_emptied(tmp_path: Path) -> None:
-    async with impatient(tmp_path, room_empty_grace_s=0.02) as service:
+async def test_a_session_ends_when_its_room_has_emptied(tmp_path: Path) -> None:
+    async with open_service(tmp_path, room_empty_grace_s=0.02) as service:
         session = await create(service)
         performer = service.performer(session["session_id"])
-        performer.tell(ViewerJoined(viewer_id="a", viewers=1))
-        performer.tell(ViewerLeft(viewer_id="a", viewers=0))
-        assert (await ended(service, session["session_id"])).end_reason == EndReason.ROOM_EMPTY
+        performer.emit(ViewerJoined(viewer_id="a", viewers=1))
+        performer.emit(ViewerLeft(viewer_id="a", viewers=0))
+        assert (await wait_for_end(service, session["session_id"])).end_reason == EndReason.ROOM_EMPTY
         assert performer.ended
 
 
-async def test_it_ends_when_its_channel_stays_away(tmp_path: Path) -> None:
-    async with impatient(tmp_path, channel_grace_s=0.02) as service:
+async def test_a_session_ends_when_its_channel_does_not_return(tmp_path: Path) -> None:
+    async with open_service(tmp_path, channel_grace_s=0.02) as service:
         session = await create(service)
         attached = await service.services.live.attach(init(session))
         await attached.detach()
         await attached.detach()
-        assert (await ended(service, session["session_id"])).end_reason == EndReason.CHANNEL_LOST
+        assert (await wait_for_end(service, session["session_id"])).end_reason == EndReason.CHANNEL_LOST
 
 
-async def test_it_ends_when_its_performer_is_lost_and_says_so(service: Service) -> None:
+async def test_a_session_ends_when_its_performer_is_lost(service: Service) -> None:
     session = await create(service)
     attached = await service.services.live.attach(init(session))
     service.performer(session["session_id"]).die()
-    with anyio.fail_after(SOON):
+    with anyio.fail_after(TIMEOUT_S):
         assert await last_event(attached) == SessionOver(reason="performer_lost")
-    assert (await ended(service, session["session_id"])).end_reason == EndReason.PERFORMER_LOST
+    assert (await wait_for_end(service, session["session_id"])).end_reason == EndReason.PERFORMER_LOST
 
 
-async def test_a_test_keys_session_expires_after_a_minute(service: Service) -> None:
+async def test_a_session_of_a_test_key_expires_after_a_minute(service: Service) -> None:
     _, key = await service.services.accounts.create(name="test", test=True)
     body = {"image_base64": "YSBmYWNl"}
     look = (await service.client.post("/v1/avatars/upload-face", json=body, headers={"x-api-key": key})).json()[
@@ -212,7 +204,7 @@ async def test_a_test_keys_session_expires_after_a_minute(service: Service) -> N
     started = (
         await service.client.put(f"/v1/sessions/{session['session_id']}/start", headers={"x-api-key": key})
     ).json()
-    record = await kept(service, session["session_id"])
+    record = await stored(service, session["session_id"])
     assert record.started_at_ms is not None and record.expiration_ms == record.started_at_ms + 60_000
     assert started["expiration"] is not None
 
@@ -221,80 +213,80 @@ async def test_every_session_ends_with_the_server(tmp_path: Path) -> None:
     async with open_service(tmp_path) as service:
         session = await create(service)
     async with open_service(tmp_path) as service:
-        record = await kept(service, session["session_id"])
+        record = await stored(service, session["session_id"])
         assert (record.status, record.end_reason) == ("ended", EndReason.SERVER_STOPPED)
 
 
-async def test_what_a_dead_server_left_is_ended_as_of_its_last_sign_of_life(tmp_path: Path) -> None:
+async def test_a_session_of_a_dead_server_ends_as_of_when_it_was_last_seen(tmp_path: Path) -> None:
     async with open_service(tmp_path) as service:
         session = await create(service, start=False)
     database = await Database.open(f"sqlite+aiosqlite:///{tmp_path}/visavis.db")
-    left = SessionStore(database)
-    record = await left.get(session["session_id"])
+    sessions = SessionStore(database)
+    record = await sessions.get(session["session_id"])
     assert record is not None
-    await left.move(record, to="started", started_at_ms=1_000_000, seen_at_ms=1_009_000)
+    await sessions.move(record, to="started", started_at_ms=1_000_000, seen_at_ms=1_009_000)
     await database.aclose()
     async with open_service(tmp_path) as service:
-        record = await kept(service, session["session_id"])
+        record = await stored(service, session["session_id"])
         assert (record.status, record.end_reason, record.ended_at_ms) == ("ended", EndReason.SERVER_DIED, 1_009_000)
 
 
-async def test_the_sweep_ends_what_slipped_through(service: Service) -> None:
+async def test_the_sweep_ends_lost_and_abandoned_sessions(service: Service) -> None:
     session, lost = await create(service, start=False), await create(service, start=False)
-    await store(service).move(await kept(service, lost["session_id"]), to="started", started_at_ms=1, seen_at_ms=1)
+    await store(service).move(await stored(service, lost["session_id"]), to="started", started_at_ms=1, seen_at_ms=1)
     living = await create(service)
     await sweep_sessions(store(service), service.services.live, created_ttl_s=3600)
-    assert (await kept(service, lost["session_id"])).end_reason == EndReason.PERFORMER_LOST
-    assert (await kept(service, session["session_id"])).status == "created"
+    assert (await stored(service, lost["session_id"])).end_reason == EndReason.PERFORMER_LOST
+    assert (await stored(service, session["session_id"])).status == "created"
     await sweep_sessions(store(service), service.services.live, created_ttl_s=-1)
-    assert (await kept(service, session["session_id"])).end_reason == EndReason.NEVER_STARTED
+    assert (await stored(service, session["session_id"])).end_reason == EndReason.NEVER_STARTED
     never = (await service.client.get(f"/v1/sessions/{session['session_id']}")).json()["session"]
     assert (never["status"], never["started_at"], never["duration"]) == ("ended", None, None)
-    assert (await kept(service, living["session_id"])).status == "started"
+    assert (await stored(service, living["session_id"])).status == "started"
 
 
-async def test_of_two_ends_at_once_one_reason_is_recorded(service: Service) -> None:
+async def test_of_several_ends_at_once_one_reason_is_recorded(service: Service) -> None:
     session = await create(service)
     live = service.services.live
     async with anyio.create_task_group() as tasks:
         for reason in (EndReason.EXPIRED, EndReason.CLIENT, EndReason.ROOM_EMPTY):
             tasks.start_soon(live.end, session["session_id"], reason)
-    first = await kept(service, session["session_id"])
+    first = await stored(service, session["session_id"])
     await live.end(session["session_id"], EndReason.CHANNEL_LOST)
-    assert await kept(service, session["session_id"]) == first
+    assert await stored(service, session["session_id"]) == first
 
 
 async def test_seconds_are_metered_from_the_first_frame_to_the_last(service: Service) -> None:
     session, unwatched = await create(service), await create(service)
     performer = service.performer(session["session_id"])
     await performer.offer(viewer_id="a", sdp="m=video")
-    performer.tell(PerformerMetrics(frames=25, late_frames=0, hurried_frames=0, queued_s=0))
+    performer.emit(PerformerMetrics(frames=25, late_frames=0, hurried_frames=0, queued_s=0))
     await performer.remove_viewer("a")
-    await performer.speak(said(b"\0\0", utterance_id="seen"))
+    await performer.speak(speech(b"\0\0", utterance_id="seen"))
     attached = await service.services.live.attach(init(session))
-    performer.tell(PlaybackStarted(utterance_id="mark"))
+    performer.emit(PlaybackStarted(utterance_id="mark"))
     async for event in attached.events():
         if event == PlaybackStarted(utterance_id="mark"):
             break
     for one in (session, unwatched):
         await service.client.put(f"/v1/sessions/{one['session_id']}/end")
-    record = await kept(service, session["session_id"])
+    record = await stored(service, session["session_id"])
     assert (
         record.first_frame_at_ms is not None and record.last_frame_at_ms is not None and record.ended_at_ms is not None
     )
     assert record.first_frame_at_ms <= record.last_frame_at_ms <= record.ended_at_ms
-    assert (await kept(service, unwatched["session_id"])).first_frame_at_ms is None
+    assert (await stored(service, unwatched["session_id"])).first_frame_at_ms is None
 
 
-# The channel's hold
+# Attached channels
 
 
-async def test_a_channel_hears_of_playback_and_speaks(service: Service) -> None:
+async def test_a_channel_speaks_and_receives_playback_events(service: Service) -> None:
     session = await create(service)
     attached = await service.services.live.attach(init(session, width_px=640, height_px=480))
     performer = service.performer(session["session_id"])
     assert performer.size_px == (640, 480)
-    assert await attached.speak(said(b"\1\0", utterance_id="a")) == "a"
+    assert await attached.speak(speech(b"\1\0", utterance_id="a")) == "a"
     await attached.interrupt(through=1)
     await service.client.put(f"/v1/sessions/{session['session_id']}/end")
     events = [event async for event in attached.events()]
@@ -307,15 +299,15 @@ async def test_a_channel_hears_of_playback_and_speaks(service: Service) -> None:
 
 
 async def test_a_second_channel_takes_over_and_the_first_ends_nothing(tmp_path: Path) -> None:
-    async with impatient(tmp_path, channel_grace_s=0.01) as service:
+    async with open_service(tmp_path, channel_grace_s=0.01) as service:
         session = await create(service)
         first = await service.services.live.attach(init(session))
         second = await service.services.live.attach(init(session))
         assert await last_event(first) == TakenOver()
         await first.detach()
-        await anyio.sleep(0.05)  # longer than the grace that the first channel's leaving must not start
-        assert (await kept(service, session["session_id"])).status == "started"
-        await second.speak(said(b"\0\0", utterance_id="a"))
+        await anyio.sleep(0.05)  # longer than the grace period, which must not start here
+        assert (await stored(service, session["session_id"])).status == "started"
+        await second.speak(speech(b"\0\0", utterance_id="a"))
 
 
 async def test_who_may_attach(service: Service) -> None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tests.rooms.recorders import EncodedRecorder, RawRecorder
 from tests.stage.flashing_parts import FlashingRenderer, parts
 from visavis.engine.motion.frame import MotionFrame
-from visavis.engine.output import AS_IS
+from visavis.engine.output import DEFAULT_OUTPUT
 from visavis.errors import InvalidRequest, OfferRefused
 from visavis.rooms.port import EncodedPacket, OpenRoom, RoomSpeech
 from visavis.stage.encoder import VideoEncoder
@@ -52,7 +52,7 @@ class Stand:
         self.encoder = CountingEncoder(width_px=WIDTH_PX, height_px=HEIGHT_PX, fps=25)
         self.told: list[PerformerEvent] = []
         self._anything_told = asyncio.Event()
-        spec = VideoSpec(width_px=WIDTH_PX, height_px=HEIGHT_PX, fps=25, output=AS_IS)
+        spec = VideoSpec(width_px=WIDTH_PX, height_px=HEIGHT_PX, fps=25, output=DEFAULT_OUTPUT)
         avatar = parts().load_avatar(Path.cwd())
         video = replace(VideoPipeline.build(avatar, spec), renderer=self.renderer, encoder=self.encoder)
         self.session = StageSession(

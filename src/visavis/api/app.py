@@ -32,7 +32,7 @@ from visavis.sessions.backgrounds import Backgrounds
 from visavis.sessions.deadlines import GracePeriods
 from visavis.sessions.live_sessions import LiveSessions
 from visavis.sessions.service import Sessions
-from visavis.sessions.sweep import end_left_behind, sweep_sessions
+from visavis.sessions.sweep import end_orphaned_sessions, sweep_sessions
 from visavis.settings import Settings, load_secret
 from visavis.stage.port.values import PerformanceSpec
 from visavis.store.avatars import AvatarStore
@@ -107,7 +107,7 @@ async def _open(
     database = await Database.open(settings.resolved_database_url)
     stack.push_async_callback(database.aclose)
     session_store, idempotency = SessionStore(database), IdempotencyStore(database)
-    await end_left_behind(session_store)
+    await end_orphaned_sessions(session_store)
     await idempotency.forget_unfinished()
     accounts = Accounts(KeyStore(database))
     readiness = Readiness()
@@ -243,8 +243,8 @@ async def _sweep_always(services: Services, store: SessionStore) -> None:
         await anyio.sleep(services.settings.sweep_interval_s)
         try:
             await sweep_sessions(store, services.live, created_ttl_s=services.settings.created_session_ttl_s)
-            await services.backgrounds.purge(store)
-            await services.avatars.purge(spared=services.live.avatars_in_preparation())
+            await services.backgrounds.delete_orphans(store)
+            await services.avatars.purge(spared=services.live.starting_avatars())
             await services.idempotency.forget_old(at_ms=now_ms())
         except Exception:  # the outermost edge of a sweep: the next one tries again
             log.exception("sweep_failed")

@@ -7,7 +7,7 @@ from visavis.avatars.look_files import IMAGE, PREVIEW
 from visavis.avatars.service import Listed
 from visavis.engine.portrait.report import PreparationReport
 from visavis.sessions.lifecycle import Status
-from visavis.sessions.service import OWN, Sessions, UsageNow
+from visavis.sessions.service import OWN, CurrentUsage, Sessions
 from visavis.store.records import AvatarRecord, SessionRecord
 from visavis.timestamps import now_ms, shown, shown_or_none, whole_seconds_between
 
@@ -34,7 +34,7 @@ def channel_url(record: SessionRecord, base_url: str) -> str:
     return f"ws{base_url.removeprefix('http')}/v1/channel/{record.id}"
 
 
-def usage(now: UsageNow) -> schemas.Usage:
+def usage(now: CurrentUsage) -> schemas.Usage:
     available = None if now.maximum is None else max(0, now.maximum - now.current)
     return schemas.Usage(
         concurrency=schemas.Concurrency(current=now.current, max=now.maximum, available=available),
@@ -87,7 +87,7 @@ def _own_session(record: SessionRecord) -> schemas.OwnSession:
 
 
 def created_hosted(
-    record: SessionRecord, token: str, sessions: Sessions, base_url: str, now: UsageNow
+    record: SessionRecord, token: str, sessions: Sessions, base_url: str, now: CurrentUsage
 ) -> schemas.HostedCreated:
     created = schemas.CreatedHostedSession(
         session_id=record.id,
@@ -105,7 +105,7 @@ def created_hosted(
 
 
 def created_own(
-    record: SessionRecord, token: str, sessions: Sessions, base_url: str, now: UsageNow
+    record: SessionRecord, token: str, sessions: Sessions, base_url: str, now: CurrentUsage
 ) -> schemas.OwnCreated:
     assert record.started_at_ms is not None and record.aspect_ratio is not None
     created = schemas.CreatedOwnSession(

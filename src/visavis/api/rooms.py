@@ -51,7 +51,7 @@ def _link(server: IceServer) -> str:
 
 
 async def _open_room(name: str, request: Request, services: Services) -> SessionRecord:
-    record = await services.sessions.in_room(name, None if "authorization" not in request.headers else _bearer(request))
+    record = await services.sessions.by_room(name, None if "authorization" not in request.headers else _bearer(request))
     if record.status == Status.ENDED:
         raise Gone
     return record
@@ -75,7 +75,7 @@ async def picture(name: str, request: Request, services: ServicesDep) -> Respons
     if record.status == Status.CREATED:
         raise SessionNotStarted("The session has not been started yet", suggestion="Try again in a second")
     try:
-        (width_px, height_px), output = services.live.picture(record.id)
+        (width_px, height_px), output = services.live.size_and_output(record.id)
     except SessionEnded:
         raise Gone from None
     shown = schemas.RoomPicture(video_width=width_px, video_height=height_px, transparent=output.backdrop.transparent)

@@ -26,7 +26,7 @@ from visavis.errors import (
 )
 from visavis.ids import is_id
 from visavis.output_json import read_output
-from visavis.sessions.service import NEWEST, FirstLook
+from visavis.sessions.service import MAX_LISTED, InitialOutput
 from visavis.store.records import KeyRecord
 from visavis.timestamps import shown_or_none
 
@@ -56,12 +56,10 @@ async def create(request: Request, services: ServicesDep, key: Caller, base_url:
     if not isinstance(avatar_id, str):
         raise InvalidRequest("avatar_id must be a string")
     metadata = metadata_of(body)
-    look = await _look_of(body, services)
-    record, token = await services.sessions.create_hosted(key, avatar_id=avatar_id, metadata=metadata, look=look)
-    return reply(
-        presenters.created_hosted(record, token, services.sessions, base_url, await services.sessions.usage_now(key)),
-        201,
-    )
+    output = await _initial_output_of(body, services)
+    record, token = await services.sessions.create_hosted(key, avatar_id=avatar_id, metadata=metadata, output=output)
+    usage = await services.sessions.current_usage(key)
+    return reply(presenters.created_hosted(record, token, services.sessions, base_url, usage), 201)
 
 
 async def _create_own(body: dict[str, Any], services: Services, key: KeyRecord, base_url: str) -> JSONResponse:
@@ -79,22 +77,21 @@ async def _create_own(body: dict[str, Any], services: Services, key: KeyRecord, 
     text = body.get("avatar")
     if not isinstance(text, str) or not text:
         raise AvatarRequired("avatar must be an avatar id, an image address or a base64 image")
-    look = await _look_of(body, services)
+    output = await _initial_output_of(body, services)
     avatar = await avatar_from_text(services.avatars, key, text)
     record, token = await services.sessions.create_own(
-        key, avatar=avatar, aspect_ratio=_RATIOS[ratio], metadata=metadata, look=look
+        key, avatar=avatar, aspect_ratio=_RATIOS[ratio], metadata=metadata, output=output
     )
-    return reply(
-        presenters.created_own(record, token, services.sessions, base_url, await services.sessions.usage_now(key)), 201
-    )
+    usage = await services.sessions.current_usage(key)
+    return reply(presenters.created_own(record, token, services.sessions, base_url, usage), 201)
 
 
-async def _look_of(body: dict[str, Any], services: Services) -> FirstLook | None:
-    """Read `output`, and fetch or decode its picture. Raises what `read_output` and `Backgrounds.take` raise."""
+async def _initial_output_of(body: dict[str, Any], services: Services) -> InitialOutput | None:
+    """Read `output`, and fetch or decode its picture. Raises what `read_output` and `Backgrounds.read` raise."""
     if "output" not in body:
         return None
     change = read_output(body["output"])
-    return FirstLook(change=change, picture=await services.backgrounds.take(change))
+    return InitialOutput(change=change, picture=await services.backgrounds.read(change))
 
 
 @router.get("", **described.LIST)
@@ -109,7 +106,7 @@ async def newest(
 ) -> JSONResponse:
     if status not in _STATUSES:
         raise InvalidRequest("Invalid status", suggestion="Use all, created, started or ended")
-    count = NEWEST if limit is None else _limit(limit)
+    count = MAX_LISTED if limit is None else _limit(limit)
     if cursor is not None and not is_id("sess", cursor):
         raise InvalidCursor("Invalid cursor", suggestion="Use the next_cursor of the page before")
     paged = limit is not None or cursor is not None
@@ -123,7 +120,7 @@ async def newest(
 
 
 def _limit(text: str) -> int:
-    if not re.fullmatch("[0-9]{1,3}", text, re.ASCII) or not 1 <= int(text) <= NEWEST:
+    if not re.fullmatch("[0-9]{1,3}", text, re.ASCII) or not 1 <= int(text) <= MAX_LISTED:
         raise InvalidRequest("Invalid limit", suggestion="Use 1 to 100")
     return int(text)
 

@@ -39,7 +39,7 @@ async def pack(avatar_id: str, version: int, digest: str, request: Request, serv
 @router.get("/pictures/{session_id}/{picture_id}")
 async def picture(session_id: str, picture_id: str, request: Request, services: ServicesDep) -> Response:
     _check(request, services)
-    jpeg = await services.backgrounds.picture(session_id, picture_id)
+    jpeg = await services.backgrounds.get(session_id, picture_id)
     if jpeg is None:
         raise NotFound("There is no such picture")
     return Response(jpeg, media_type="image/jpeg", headers={"Cache-Control": "no-store"})

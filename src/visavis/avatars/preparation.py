@@ -9,7 +9,7 @@ import anyio
 
 from visavis.engine.portrait.points import SevenPoints
 from visavis.errors import NoCapacity
-from visavis.refusals import engine_errors_told
+from visavis.refusals import translated_engine_errors
 
 
 class Prepare(Protocol):
@@ -26,7 +26,7 @@ async def prepare_with_engine(image: bytes, out_dir: Path, *, points: SevenPoint
     """Prepare with the engine. It is imported here because the service itself does not need it."""
     from visavis.engine.pack.prepare import prepare_avatar_async
 
-    with engine_errors_told():
+    with translated_engine_errors():
         return await prepare_avatar_async(image, out_dir, points=points)
 
 

@@ -48,11 +48,11 @@ class Avatars:
         self._store = store
         self._files = files
         self._preparation = preparation
-        self._mending: dict[str, anyio.Lock] = {}  # by look, while its pack is made again
+        self._rebuilding: dict[str, anyio.Lock] = {}  # by look, while its pack is rebuilt
 
     async def pack_ref(self, look_id: str) -> PackRef:
         """Return the name of the look's pack. Raises `NotFound`, and `PackUnreadable` if the pack must be made again by
-        `mend` first.
+        `rebuild` first.
         """
         return await self._files.pack_ref(look_id)
 
@@ -206,23 +206,23 @@ class Avatars:
             told = None if points is None else points.plain()
             return await self._files.publish(look_id, staged, photo=image, points=told)
 
-    async def mend(self, look_id: str) -> None:
-        """Make the pack of a look again from its photo, because it is damaged, missing or of another version. Calls at
+    async def rebuild(self, look_id: str) -> None:
+        """Build the pack of a look again from its photo, because it is damaged, missing or of another version. Calls at
         the same time wait for one preparation.
 
         Raises `PackUnreadable` if that is not possible, and `NoCapacity`.
         """
-        lock = self._mending.setdefault(look_id, anyio.Lock())
+        lock = self._rebuilding.setdefault(look_id, anyio.Lock())
         waited = lock.locked()
         try:
             async with lock:
                 if not waited:
-                    await self._make_again(look_id)
+                    await self._rebuild(look_id)
         finally:
             if not lock.locked():
-                self._mending.pop(look_id, None)
+                self._rebuilding.pop(look_id, None)
 
-    async def _make_again(self, look_id: str) -> None:
+    async def _rebuild(self, look_id: str) -> None:
         source = await self._files.source(look_id)
         if source is None:
             raise PackUnreadable(
@@ -234,7 +234,7 @@ class Avatars:
         except PortraitRefused as refusal:
             problem = f"The avatar's files are damaged, and its photo cannot be used any more: {refusal.message}"
             raise PackUnreadable(problem, suggestion="Upload another photo") from refusal
-        log.info("avatar_mended", avatar_id=look_id)
+        log.info("pack_rebuilt", avatar_id=look_id)
 
     async def report(self, key: KeyRecord, avatar_id: str) -> PreparationReport:
         """Return the report on the photo of a look, or of a character's first look. Raises `NotFound`, `AccessDenied`,

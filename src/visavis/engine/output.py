@@ -29,7 +29,7 @@ class Output:
         )
 
 
-AS_IS = Output()
+DEFAULT_OUTPUT = Output()
 
 
 def mood_of(weights: list[float]) -> Mood:

@@ -1,4 +1,4 @@
-"""Getting a performer for a look: its pack is made again, once, where a stage cannot read it."""
+"""Allocates a performer for a look. If a stage cannot read the look's pack, the pack is rebuilt once."""
 
 from __future__ import annotations
 
@@ -10,30 +10,28 @@ from visavis.errors import PackUnreadable
 from visavis.fleet.port import Fleet, Performer
 from visavis.stage.port.values import PerformanceSpec
 
-SpecWith = Callable[[PackRef], PerformanceSpec]
-"""Gives what to perform, with the pack of the look."""
+MakeSpec = Callable[[PackRef], PerformanceSpec]
+"""Returns what to perform, with this pack."""
 
 
 class Packs(Protocol):
     """The packs of looks."""
 
     async def pack_ref(self, look_id: str) -> PackRef:
-        """Return the name of the look's pack. Raises `PackUnreadable` where it has none."""
+        """Return the reference of the look's pack. Raises `PackUnreadable` if it has none."""
         ...
 
-    async def mend(self, look_id: str) -> None:
-        """Make the look's pack again from its photo. Raises `PackUnreadable` where that cannot be done,
-        `NoCapacity`.
-        """
+    async def rebuild(self, look_id: str) -> None:
+        """Build the look's pack again from its photo. Raises `NoCapacity`, and `PackUnreadable` if that fails."""
         ...
 
 
-async def allocate(fleet: Fleet, packs: Packs, look_id: str, spec_with: SpecWith) -> tuple[Performer, PerformanceSpec]:
-    """Return a performer, and what it was asked to perform. Raises what `Fleet.allocate` and `Packs.mend` raise."""
+async def allocate(fleet: Fleet, packs: Packs, look_id: str, make_spec: MakeSpec) -> tuple[Performer, PerformanceSpec]:
+    """Return a performer and its spec. Raises what `Fleet.allocate` and `Packs.rebuild` raise."""
     try:
-        spec = spec_with(await packs.pack_ref(look_id))
+        spec = make_spec(await packs.pack_ref(look_id))
         return await fleet.allocate(spec), spec
     except PackUnreadable:
-        await packs.mend(look_id)
-        spec = spec_with(await packs.pack_ref(look_id))
+        await packs.rebuild(look_id)
+        spec = make_spec(await packs.pack_ref(look_id))
         return await fleet.allocate(spec), spec

@@ -1,4 +1,4 @@
-"""A channel's hold on a live session."""
+"""Attaches a channel to a live session: the channel's calls in one direction, the session's events in the other."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ from visavis.output_json import OutputChange
 from visavis.stage.port.events import MotionFrames
 from visavis.stage.port.values import Speech
 
-EVENTS_HELD = 1024  # a quarter of an hour of figures; the channel gives up on a client that takes nothing long before
-MOTION_HELD = 128  # a dozen seconds of motion: what comes later than that is of no use
+# With one metrics event a second, a quarter of an hour. The channel disconnects a client that accepts nothing much
+# earlier.
+MAX_QUEUED_EVENTS = 1024
+MAX_QUEUED_MOTION = 128  # with ten motion events a second, 13 s: later motion is of no use
 
 log = structlog.get_logger()
 
@@ -36,45 +38,45 @@ class AttachableSession(Protocol):
     last_number: int
 
     async def update(self, change: OutputChange) -> Output:
-        """As `channel.port.AttachedSession.update`."""
+        """Like `channel.port.AttachedSession.update`."""
         ...
 
     async def stream_motion(self, on: bool) -> None:
-        """Have the performer tell the motion from now on, or no more."""
+        """Switch the performer's motion events on or off."""
         ...
 
-    def channel_closed(self, attachment: Attachment) -> bool:
-        """Note that the attachment's channel has closed; return whether the session has no channel now."""
+    def close_channel(self, attachment: Attachment) -> bool:
+        """Detach a channel. Returns False, and changes nothing, if another channel has taken over from it."""
         ...
 
 
 class Attachment:
     """Implements `channel.port.AttachedSession`.
 
-    The numbers of a channel's speech count from its first message; those of a performer never start anew. So a channel
-    counts on from `numbers_from`, the highest number that the session has used.
+    A channel numbers its speech from its first message; for a performer the numbers of a session only rise. So the
+    highest number that the session has used before is added to those of the channel.
     """
 
     def __init__(self, session: AttachableSession) -> None:
         self.session_id = session.session_id
         self._session = session
-        self._numbers_from = session.last_number
-        self._events: deque[SessionEvent] = deque()  # at most EVENTS_HELD, and the last one
-        self._told = anyio.Event()  # replaced each time the channel waits
-        self._finished = False  # set once: no event follows those that are held
+        self._number_offset = session.last_number
+        self._events: deque[SessionEvent] = deque()  # at most MAX_QUEUED_EVENTS, and the last one
+        self._event_added = anyio.Event()  # replaced before each wait
+        self._finished = False  # set once: no event follows the queued ones
 
     async def speak(self, speech: Speech) -> str:
-        number = self._numbered(speech.number)
+        number = self._session_number(speech.number)
         return await self._performer().speak(msgspec.structs.replace(speech, number=number))
 
     async def interrupt(self, *, through: int) -> None:
-        await self._performer().interrupt(through=self._numbered(through))
+        await self._performer().interrupt(through=self._session_number(through))
 
     async def set_state(self, state: SettableState) -> None:
         await self._performer().set_state(state)
 
-    def _numbered(self, number: int) -> int:
-        number += self._numbers_from
+    def _session_number(self, channel_number: int) -> int:
+        number = self._number_offset + channel_number
         self._session.last_number = max(self._session.last_number, number)
         return number
 
@@ -96,31 +98,29 @@ class Attachment:
                     return
             if self._finished:
                 return
-            self._told = anyio.Event()
-            await self._told.wait()
+            self._event_added = anyio.Event()
+            await self._event_added.wait()
 
     async def detach(self) -> None:
         self._finished = True
-        self._told.set()
-        if self._session.channel_closed(self):
+        self._event_added.set()
+        if self._session.close_channel(self):
             await self._session.stream_motion(False)
 
-    def tell(self, event: SessionEvent) -> None:
-        """Hold an event for the channel. One that takes nothing loses what it has not taken beyond a bound, figures or
-        not.
-        """
+    def emit(self, event: SessionEvent) -> None:
+        """Queue an event for the channel. If the queue is full, the event is dropped."""
         if self._finished:
             return
-        if len(self._events) >= (MOTION_HELD if isinstance(event, MotionFrames) else EVENTS_HELD):
+        if len(self._events) >= (MAX_QUEUED_MOTION if isinstance(event, MotionFrames) else MAX_QUEUED_EVENTS):
             log.warning("channel_event_dropped", session_id=self.session_id, event_type=type(event).__name__)
             return
         self._events.append(event)
-        self._told.set()
+        self._event_added.set()
 
     def finish(self, event: SessionOver | TakenOver) -> None:
-        """Tell the last event, and no more."""
+        """Queue the last event; later ones are ignored."""
         if self._finished:
             return
         self._finished = True
         self._events.append(event)
-        self._told.set()
+        self._event_added.set()

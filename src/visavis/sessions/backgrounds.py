@@ -10,31 +10,31 @@ from dataclasses import dataclass
 import anyio
 from anyio.to_thread import run_sync
 
-from visavis.engine.output import AS_IS, Output
+from visavis.engine.output import DEFAULT_OUTPUT, Output
 from visavis.engine.pack_ref import is_picture_id, picture_id_of
 from visavis.errors import BackgroundRefused, ImageTooLarge, InvalidOutput, NoCapacity, PortraitRefused
 from visavis.ids import is_id
 from visavis.output_json import OutputChange, PictureSource
-from visavis.refusals import engine_errors_told
+from visavis.refusals import translated_engine_errors
 from visavis.sessions.lifecycle import Status
 from visavis.store.blobs import Blobs
 from visavis.store.records import SessionRecord
 from visavis.store.sessions import SessionStore
 
-AT_ONCE, WAITING = 2, 8
+MAX_READING, MAX_WAITING = 2, 8  # pictures that are read at once, and that wait for it
 FOLDER = "sessions"
 
 ReadSource = Callable[[str], Awaitable[bytes]]
-"""Return the image at an address, or in base64. Raises the `PortraitRefused` family."""
+"""Returns the image at an address, or in base64. Raises the `PortraitRefused` family."""
 ReadPicture = Callable[[bytes], Awaitable[bytes]]
-"""Decode a stranger's image in the sandbox and return it as a JPEG. Raises the `PortraitRefused` family."""
+"""Decodes an untrusted image in the sandbox and returns it as a JPEG. Raises the `PortraitRefused` family."""
 
 
 async def read_with_engine(image: bytes) -> bytes:
     """Decode with the engine. It is imported here because the service itself does not need it."""
     from visavis.engine.images.picture import read_picture
 
-    with engine_errors_told():
+    with translated_engine_errors():
         return await read_picture(image)
 
 
@@ -47,67 +47,68 @@ class Picture:
 
 
 class Backgrounds:
-    """The pictures of sessions, kept as sessions/<session id>/<picture id>.jpg."""
+    """The background pictures of sessions, stored as sessions/<session id>/<picture id>.jpg."""
 
     def __init__(self, *, blobs: Blobs, read_source: ReadSource, read_picture: ReadPicture = read_with_engine) -> None:
         self._blobs = blobs
         self._read_source, self._read_picture = read_source, read_picture
-        self._turns = anyio.Semaphore(AT_ONCE)
-        self._taking = 0
+        self._reading_slots = anyio.Semaphore(MAX_READING)
+        self._requests = 0  # reading or waiting
 
-    async def take(self, change: OutputChange) -> Picture | None:
-        """Return the decoded picture of a change, None if the change has no picture.
+    async def read(self, change: OutputChange) -> Picture | None:
+        """Fetch and decode the picture of a change; return None if the change has no picture.
 
         Raises `BackgroundRefused`, `ImageTooLarge`, and `NoCapacity` if too many pictures are waiting.
         """
         if not isinstance(change.background, PictureSource):
             return None
-        if self._taking >= AT_ONCE + WAITING:
+        if self._requests >= MAX_READING + MAX_WAITING:
             raise NoCapacity("Too many background images are being read", suggestion="Try again in a few seconds")
-        self._taking += 1
+        self._requests += 1
         try:
-            async with self._turns:
+            async with self._reading_slots:
                 jpeg = await self._read_picture(await self._read_source(change.background.text))
         except ImageTooLarge:
             raise
-        except PortraitRefused as refused:
-            raise BackgroundRefused(refused.message, suggestion=refused.suggestion) from None
+        except PortraitRefused as error:
+            raise BackgroundRefused(error.message, suggestion=error.suggestion) from None
         finally:
-            self._taking -= 1
+            self._requests -= 1
         return Picture(picture_id=await run_sync(picture_id_of, jpeg), jpeg=jpeg)
 
-    async def keep(self, session_id: str, picture: Picture) -> None:
-        await self._blobs.put(_name(session_id, picture.picture_id), picture.jpeg)
+    async def save(self, session_id: str, picture: Picture) -> None:
+        await self._blobs.put(_blob_name(session_id, picture.picture_id), picture.jpeg)
 
-    async def picture(self, session_id: str, picture_id: str) -> bytes | None:
-        """Return a picture for a stage on another machine, None where there is no such picture."""
+    async def get(self, session_id: str, picture_id: str) -> bytes | None:
+        """Return a picture for a stage on another machine, None if there is no such picture."""
         if not is_id("sess", session_id) or not is_picture_id(picture_id):
             return None
-        return await self._blobs.get(_name(session_id, picture_id))
+        return await self._blobs.get(_blob_name(session_id, picture_id))
 
     def output_of(self, record: SessionRecord) -> Output:
         """Return the output of a session. Raises `InvalidOutput` if this version cannot read it."""
         try:
-            return AS_IS if record.output is None else Output.from_plain(record.output)
+            return DEFAULT_OUTPUT if record.output is None else Output.from_plain(record.output)
         except (ValueError, KeyError):
             raise InvalidOutput("The session's output was written by another version") from None
 
-    async def forget_others(self, session_id: str, output: Output) -> None:
-        """Remove the pictures of the session, except the one in `output`."""
+    async def delete_unused(self, session_id: str, output: Output) -> None:
+        """Delete the pictures of the session, except the one in `output`."""
         for name in await self._blobs.names(f"{FOLDER}/{session_id}"):
             if name != f"{output.backdrop.picture_id}.jpg":
                 await self._blobs.delete(f"{FOLDER}/{session_id}/{name}")
 
-    async def forget(self, session_id: str) -> None:
+    async def delete(self, session_id: str) -> None:
+        """Delete all pictures of the session."""
         await self._blobs.delete_all(f"{FOLDER}/{session_id}")
 
-    async def purge(self, store: SessionStore) -> None:
-        """Remove the pictures of ended sessions that were not removed at their end, for example after a crash."""
+    async def delete_orphans(self, store: SessionStore) -> None:
+        """Delete the pictures of ended sessions that were not deleted at their end, for example after a crash."""
         for session_id in await self._blobs.names(FOLDER):
             record = await store.get(session_id)
             if record is None or record.status == Status.ENDED:
-                await self.forget(session_id)
+                await self.delete(session_id)
 
 
-def _name(session_id: str, picture_id: str) -> str:
+def _blob_name(session_id: str, picture_id: str) -> str:
     return f"{FOLDER}/{session_id}/{picture_id}.jpg"

@@ -1,4 +1,4 @@
-"""When a live session ends by itself. Pure: it is told what happens and what time it is, and says what is due.
+"""Decides when a live session ends by itself. Pure: the caller passes events and times in.
 
 Times are seconds of any monotonic clock.
 """
@@ -12,7 +12,7 @@ from visavis.sessions.lifecycle import EndReason
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GracePeriods:
-    """How long a session bears being alone."""
+    """How long a session goes on without its first viewer, without any viewer, and without its channel."""
 
     join_timeout_s: float
     room_empty_grace_s: float
@@ -29,7 +29,7 @@ class Deadlines:
             self._deadlines[EndReason.EXPIRED] = expires_at_s
 
     def viewers_changed(self, viewers: int, *, now_s: float) -> None:
-        """The room holds so many viewers now. Once somebody came, an empty room has its grace."""
+        """Note the number of viewers in the room. After the first viewer, an empty room starts the grace period."""
         self._deadlines.pop(EndReason.ROOM_EMPTY, None)
         if viewers > 0:
             self._deadlines.pop(EndReason.NOBODY_JOINED, None)
@@ -46,6 +46,6 @@ class Deadlines:
         return min(self._deadlines.values(), default=None)
 
     def due(self, *, now_s: float) -> EndReason | None:
-        """Return the reason whose deadline passed first, if any has."""
+        """Return the reason whose deadline has passed first, None if no deadline has passed."""
         passed = [(deadline, reason) for reason, deadline in self._deadlines.items() if deadline <= now_s]
         return min(passed)[1] if passed else None

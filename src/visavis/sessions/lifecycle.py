@@ -1,4 +1,4 @@
-"""The life of a session: created -> started -> ended. Pure; the store carries it out by compare-and-set."""
+"""The status of a session: created -> started -> ended. Pure; the store changes the status by compare-and-set."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ class Status(StrEnum):
     ENDED = "ended"
 
 
-class Act(StrEnum):
+class Transition(StrEnum):
     START = "start"
     END = "end"
-    ABANDON = "abandon"  # nobody ever started it
+    ABANDON = "abandon"  # a created session that nobody has started
 
 
 class EndReason(StrEnum):
@@ -33,24 +33,24 @@ class EndReason(StrEnum):
     NEVER_STARTED = "never_started"
 
 
-_MOVES: dict[tuple[Status, Act], Status] = {
-    (Status.CREATED, Act.START): Status.STARTED,
-    (Status.STARTED, Act.END): Status.ENDED,
-    (Status.CREATED, Act.ABANDON): Status.ENDED,
+_NEXT_STATUS: dict[tuple[Status, Transition], Status] = {
+    (Status.CREATED, Transition.START): Status.STARTED,
+    (Status.STARTED, Transition.END): Status.ENDED,
+    (Status.CREATED, Transition.ABANDON): Status.ENDED,
 }
 
 
-def move(status: Status, act: Act) -> Status:
-    """Return the status after the act.
+def next_status(status: Status, transition: Transition) -> Status:
+    """Return the status after the transition.
 
-    Raises `SessionEnded` for an act on an ended session and `SessionNotStarted` for ending one that was only created.
-    Starting a started session and ending an ended one are answered before they get here: both are safe to repeat.
+    Raises `SessionEnded` for any transition of an ended session, and `SessionNotStarted` for ending a created one. The
+    caller has already answered a second start and a second end, which are safe to repeat.
     """
     try:
-        return _MOVES[status, act]
+        return _NEXT_STATUS[status, transition]
     except KeyError:
         if status is Status.ENDED:
             raise SessionEnded(suggestion="Create a new session") from None
         if status is Status.CREATED:
             raise SessionNotStarted("Session has not been started", suggestion="Start the session first") from None
-        raise AssertionError(f"{act} of a {status} session") from None
+        raise AssertionError(f"{transition} of a {status} session") from None

@@ -1,4 +1,4 @@
-"""One live session: its performer's events, its channel, and the watch over when it should end."""
+"""One live session: handles its performer's events, its channel and its deadlines."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ log = structlog.get_logger()
 
 
 class LiveSession:
-    """A session in performance. `run` returns when it is over."""
+    """A session that is performed. `run` returns when it is over."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class LiveSession:
         size_px: tuple[int, int],
         output: Output,
         backgrounds: Backgrounds,
-        keep_output: Callable[[str, Output], Awaitable[None]],
+        save_output: Callable[[str, Output], Awaitable[None]],
         end: Callable[[str, EndReason], Awaitable[Any]],
         clock_ms: Callable[[], int],
     ) -> None:
@@ -58,45 +58,45 @@ class LiveSession:
         self.key_id = key_id
         self.performer = performer
         self._deadlines = deadlines
-        self._size_px = size_px  # changes with each channel that asks for another
+        self._size_px = size_px  # changes when a channel asks for another size
         self.output = output  # changes with `update`
         self._backgrounds = backgrounds
-        self._keep_output = keep_output
-        self._updating = anyio.Lock()
+        self._save_output = save_output
+        self._update_lock = anyio.Lock()
         self._end = end
         self._clock_ms = clock_ms
         self.last_number = 0  # the highest number of speech or interrupt that a channel has used
-        self._attachment: Attachment | None = None  # the channel that holds the session now
-        self._state: State = "idle"  # as the performer told it last
+        self._attachment: Attachment | None = None  # the channel that is attached now
+        self._state: State = "idle"  # of the performer's last StateChanged
         self._streams_motion = False
         self._viewers = 0
         self._first_frame_at_ms: int | None = None  # set by the first FirstFrameSent
-        self._last_frame_at_ms: int | None = None  # moves while anybody watches
-        self._closing = False  # set once, when the end begins
+        self._last_frame_at_ms: int | None = None  # advances while anybody watches
+        self._ending = False  # set once, when the end begins
         self._over = anyio.Event()
-        self._changed = anyio.Event()  # replaced each time the watch wakes
+        self._deadlines_changed = anyio.Event()  # replaced before each wait
 
     async def run(self) -> None:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._consume_events)
-            tasks.start_soon(self._keep_watch)
+            tasks.start_soon(self._watch_deadlines)
             await self._over.wait()
             tasks.cancel_scope.cancel()
 
     async def _consume_events(self) -> None:
         async for event in self.performer.events():
-            self._take(event)
+            self._handle(event)
             if isinstance(event, PerformerEnded):
                 break
-        if not self._closing:
+        if not self._ending:
             await self._end(self.session_id, EndReason.PERFORMER_LOST)
 
-    def _take(self, event: PerformerEvent) -> None:
+    def _handle(self, event: PerformerEvent) -> None:
         if isinstance(event, StateChanged):
             self._state = event.state
-        told = PlaybackStarted | PlaybackFinished | StateChanged | MotionFrames | MotionCut | PerformerMetrics
-        if isinstance(event, told) and self._attachment is not None:
-            self._attachment.tell(event)
+        forwarded = PlaybackStarted | PlaybackFinished | StateChanged | MotionFrames | MotionCut | PerformerMetrics
+        if isinstance(event, forwarded) and self._attachment is not None:
+            self._attachment.emit(event)
         if isinstance(event, FirstFrameSent):
             now = self._clock_ms()
             self._first_frame_at_ms = self._first_frame_at_ms or now
@@ -108,16 +108,17 @@ class LiveSession:
                 self._last_frame_at_ms = self._clock_ms()
             self._viewers = event.viewers
             self._deadlines.viewers_changed(event.viewers, now_s=anyio.current_time())
-            self._changed.set()
+            self._deadlines_changed.set()
         elif isinstance(event, PerformerEnded) and event.reason == "lost":
             log.error("performer_lost", session_id=self.session_id, detail=event.detail)
 
-    async def _keep_watch(self) -> None:
+    async def _watch_deadlines(self) -> None:
+        """End the session when a deadline has passed."""
         while True:
-            self._changed = anyio.Event()
+            self._deadlines_changed = anyio.Event()
             deadline_s = self._deadlines.next_deadline_s()
             with anyio.move_on_after(None if deadline_s is None else max(0.0, deadline_s - anyio.current_time())):
-                await self._changed.wait()
+                await self._deadlines_changed.wait()
             reason = self._deadlines.due(now_s=anyio.current_time())
             if reason is not None:
                 await self._end(self.session_id, reason)
@@ -125,14 +126,15 @@ class LiveSession:
 
     @property
     def ending(self) -> bool:
-        return self._closing
+        return self._ending
 
-    def metered(self) -> dict[str, int | None]:
+    def metering(self) -> dict[str, int | None]:
+        """Return when a viewer got the first frame and the last, as columns of the session's row."""
         return {"first_frame_at_ms": self._first_frame_at_ms, "last_frame_at_ms": self._last_frame_at_ms}
 
     @property
     def size_px(self) -> tuple[int, int]:
-        """The size of what is to be seen; a transparent picture travels twice as high."""
+        """Width and height of the output as viewers see it. A transparent output is sent with twice the height."""
         return self._size_px
 
     async def resize(self, *, width_px: int, height_px: int) -> None:
@@ -142,59 +144,57 @@ class LiveSession:
 
     async def update(self, change: OutputChange) -> Output:
         """See `channel.port.AttachedSession.update`."""
-        async with self._updating:
-            picture = await self._backgrounds.take(change)
+        async with self._update_lock:
+            picture = await self._backgrounds.read(change)
             if picture is not None:
-                await self._backgrounds.keep(self.session_id, picture)
-            output = change.made_to(self.output, picture_id=None if picture is None else picture.picture_id)
+                await self._backgrounds.save(self.session_id, picture)
+            output = change.apply_to(self.output, picture_id=None if picture is None else picture.picture_id)
             try:
                 await self.performer.set_output(output)
             except BaseException:
                 if picture is not None:
                     with anyio.CancelScope(shield=True):
-                        await self._backgrounds.forget_others(self.session_id, self.output)
+                        await self._backgrounds.delete_unused(self.session_id, self.output)
                 raise
             with anyio.CancelScope(shield=True):
                 had_picture, self.output = self.output.backdrop.picture_id is not None, output
-                await self._keep_output(self.session_id, output)
+                await self._save_output(self.session_id, output)
                 if had_picture:
-                    await self._backgrounds.forget_others(self.session_id, output)
+                    await self._backgrounds.delete_unused(self.session_id, output)
             return output
 
     async def stream_motion(self, on: bool) -> None:
-        if on is not self._streams_motion and not self._closing:
+        if on is not self._streams_motion and not self._ending:
             await self.performer.stream_motion(on)
             self._streams_motion = on
 
     def open_channel(self) -> Attachment:
-        """Attach a channel; one that is attached already is taken over."""
-        if self._closing:
+        """Attach a new channel. It takes over from the channel that is attached, if any. Raises `SessionEnded`."""
+        if self._ending:
             raise SessionEnded
         if self._attachment is not None:
             self._attachment.finish(TakenOver())
         self._attachment = Attachment(self)
-        self._attachment.tell(StateChanged(state=self._state))
+        self._attachment.emit(StateChanged(state=self._state))
         self._deadlines.channel_opened()
-        self._changed.set()
+        self._deadlines_changed.set()
         return self._attachment
 
-    def channel_closed(self, attachment: Attachment) -> bool:
-        """The channel left: return whether the session has none now. Says nothing about a session that another channel
-        holds by now.
-        """
+    def close_channel(self, attachment: Attachment) -> bool:
+        """See `AttachableSession.close_channel`."""
         if self._attachment is not attachment:
             return False
         self._attachment = None
         self._deadlines.channel_closed(now_s=anyio.current_time())
-        self._changed.set()
+        self._deadlines_changed.set()
         return True
 
-    async def close(self, reason: EndReason) -> None:
-        """End the performance; idempotent, and a second caller returns when the first has done it."""
-        if self._closing:
+    async def end_performance(self, reason: EndReason) -> None:
+        """End the performance. Idempotent; a second caller returns when the first call is done."""
+        if self._ending:
             await self._over.wait()
             return
-        self._closing = True
+        self._ending = True
         try:
             if self._attachment is not None:
                 self._attachment.finish(SessionOver(reason=reason.value))

@@ -1,8 +1,8 @@
-"""The sessions that are being performed now: who performs them, who speaks into them, and when they end by themselves.
+"""The sessions that are performed now: starts and ends them, and attaches channels and viewers to them.
 
-A live session owns its performer from allocation to end, and consumes its events in one task. Everything that ends one
-goes through `LiveSessions.end`: the store moves first, by compare-and-set, then the channel hears of it, then the
-performer ends.
+A live session owns its performer from allocation to end, and consumes its events in one task. Every end of a session
+goes through `LiveSessions.end`: the status in the store changes first, by compare-and-set, then the channel gets its
+last event, then the performer ends.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from visavis.errors import (
 )
 from visavis.fleet.port import Fleet, Performer
 from visavis.ids import is_id
-from visavis.sessions.allocation import Packs, SpecWith, allocate
+from visavis.sessions.allocation import MakeSpec, Packs, allocate
 from visavis.sessions.attachment import Attachment
 from visavis.sessions.backgrounds import Backgrounds
 from visavis.sessions.deadlines import Deadlines, GracePeriods
-from visavis.sessions.lifecycle import Act, EndReason, Status, move
+from visavis.sessions.lifecycle import EndReason, Status, Transition, next_status
 from visavis.sessions.live_session import LiveSession
-from visavis.sessions.tokens import opens
+from visavis.sessions.tokens import matches_hash
 from visavis.stage.port.values import PerformanceSpec
 from visavis.store.records import SessionRecord
 from visavis.store.sessions import SessionStore
@@ -46,7 +46,7 @@ log = structlog.get_logger()
 
 @dataclass(slots=True)
 class _Starting:
-    """A session whose performer is being allocated. `error` is set before `done` when it came to nothing."""
+    """A session whose performer is being allocated. If that fails, `error` is set before `done`."""
 
     key_id: str
     avatar_id: str
@@ -80,7 +80,7 @@ class LiveSessions:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Own the tasks of every live session; at the end, end them all."""
+        """Run the tasks of all live sessions inside this context; end all sessions when it is left."""
         async with anyio.create_task_group() as tasks:
             self._tasks = tasks
             try:
@@ -93,12 +93,12 @@ class LiveSessions:
     # Starting and ending
 
     async def start(
-        self, record: SessionRecord, spec_with: SpecWith, *, max_duration_ms: int | None, wait_s: float
+        self, record: SessionRecord, make_spec: MakeSpec, *, max_duration_ms: int | None, wait_s: float
     ) -> SessionRecord | None:
-        """Allocate a performer and move the session to started; return it as it is then, or None when that takes longer
-        than `wait_s`: call again.
+        """Allocate a performer and set the status to started; return the new record. Returns None if that takes longer
+        than `wait_s`: the caller repeats the call later.
 
-        `spec_with` gives what to perform with the look's pack. Raises what `Fleet.allocate` raises, and `SessionEnded`.
+        Raises what `allocate` raises, and `SessionEnded`.
         """
         assert self._tasks is not None
         if record.id in self._live:
@@ -106,23 +106,23 @@ class LiveSessions:
         starting = self._starting.get(record.id)
         if starting is None:
             starting = self._starting[record.id] = _Starting(record.key_id, record.avatar_id)
-            self._tasks.start_soon(self._perform, record, spec_with, max_duration_ms, starting)
+            self._tasks.start_soon(self._run_session, record, make_spec, max_duration_ms, starting)
         with anyio.move_on_after(wait_s):
             await starting.done.wait()
         if starting.error is not None:
             raise starting.error
         return starting.started
 
-    async def _perform(
-        self, record: SessionRecord, spec_with: SpecWith, max_duration_ms: int | None, starting: _Starting
+    async def _run_session(
+        self, record: SessionRecord, make_spec: MakeSpec, max_duration_ms: int | None, starting: _Starting
     ) -> None:
-        """One session's task: allocate, then live until it is over."""
-        structlog.contextvars.clear_contextvars()  # it outlives the request that started it
+        """The task of one session: allocate a performer, then run the session until it is over."""
+        structlog.contextvars.clear_contextvars()  # the task outlives the request that started it
         session: LiveSession | None = None
         try:
-            performer, spec = await allocate(self._fleet, self._packs, record.avatar_id, spec_with)
+            performer, spec = await allocate(self._fleet, self._packs, record.avatar_id, make_spec)
             try:
-                session = await self._begin(record, performer, spec, max_duration_ms, starting)
+                session = await self._set_started(record, performer, spec, max_duration_ms, starting)
             finally:
                 if session is None:
                     with anyio.CancelScope(shield=True), anyio.move_on_after(5):
@@ -144,7 +144,7 @@ class LiveSessions:
             log.exception("live_session_failed", session_id=record.id)
             await self.end(record.id, EndReason.PERFORMER_LOST)
 
-    async def _begin(
+    async def _set_started(
         self,
         record: SessionRecord,
         performer: Performer,
@@ -152,11 +152,11 @@ class LiveSessions:
         max_duration_ms: int | None,
         starting: _Starting,
     ) -> LiveSession | None:
-        """Move the session to started; None when another start was first."""
+        """Set the status to started and return the live session; None if another start was first."""
         now = self._clock_ms()
         started = await self._store.move(
             record,
-            to=move(Status(record.status), Act.START),
+            to=next_status(Status(record.status), Transition.START),
             started_at_ms=now,
             seen_at_ms=now,
             expiration_ms=None if max_duration_ms is None else now + max_duration_ms,
@@ -180,7 +180,7 @@ class LiveSessions:
             size_px=(spec.width_px, spec.height_px),
             output=spec.output,
             backgrounds=self._backgrounds,
-            keep_output=self._keep_output,
+            save_output=self._save_output,
             end=self.end,
             clock_ms=self._clock_ms,
         )
@@ -190,10 +190,10 @@ class LiveSessions:
         return session
 
     async def end(self, session_id: str, reason: EndReason) -> SessionRecord | None:
-        """End a session; of several that want to, one does, and its reason is the one recorded. Return it as it is
-        then, None if unknown.
+        """End a session and return its record, None if the session is unknown. Of several calls at once, the reason of
+        one is recorded.
 
-        Raises `SessionNotStarted` for a session that was only created.
+        Raises `SessionNotStarted` for a session that has only been created.
         """
         with anyio.CancelScope(shield=True):
             record = await self._store.get(session_id)
@@ -204,53 +204,56 @@ class LiveSessions:
     async def _end(self, record: SessionRecord, reason: EndReason) -> SessionRecord:
         session = self._live.get(record.id)
         if record.status != Status.ENDED:
-            figures = {} if session is None else session.metered()
-            to = move(Status(record.status), Act.END)
-            ended = await self._store.move(record, to=to, ended_at_ms=self._clock_ms(), end_reason=reason, **figures)
+            metering = {} if session is None else session.metering()
+            to = next_status(Status(record.status), Transition.END)
+            ended = await self._store.move(record, to=to, ended_at_ms=self._clock_ms(), end_reason=reason, **metering)
             if ended is None:
-                record = await self._store.get(record.id) or record  # another was first
+                record = await self._store.get(record.id) or record  # another call was first
             else:
                 record = ended
                 log.info("session_ended", session_id=record.id, reason=reason)
         if session is not None:
-            await session.close(EndReason(record.end_reason or reason))
+            await session.end_performance(EndReason(record.end_reason or reason))
             self._live.pop(record.id, None)
             if session.output.backdrop.picture_id is not None:
-                await self._backgrounds.forget(record.id)
+                await self._backgrounds.delete(record.id)
         return record
 
-    async def _keep_output(self, session_id: str, output: Output) -> None:
-        await self._store.note(session_id, output=output.plain())
+    async def _save_output(self, session_id: str, output: Output) -> None:
+        await self._store.update(session_id, output=output.plain())
 
     async def end_all(self, reason: EndReason) -> None:
-        """End every live session, all at once; bounded by the time one performer may take to end."""
+        """End all live sessions at the same time. Takes no longer than the timeout for the end of one performer."""
         async with anyio.create_task_group() as tasks:
             for session_id in list(self._live):
                 tasks.start_soon(self.end, session_id, reason)
 
-    # What others ask
+    # Using live sessions
 
-    def current(self, key_id: str) -> int:
-        """How many sessions of the key run now. Those being started count, or a limit would forget them."""
+    def count_of(self, key_id: str) -> int:
+        """How many sessions of the key run or are being started. Both count against the plan's limit."""
         running = sum(session.key_id == key_id and not session.ending for session in self._live.values())
         return running + sum(starting.key_id == key_id for starting in self._starting.values())
 
-    def avatars_in_preparation(self) -> set[str]:
-        """Avatars of sessions that are being started: their files stay."""
+    def starting_avatars(self) -> set[str]:
+        """The avatars of sessions that are being started: their files must stay."""
         return {starting.avatar_id for starting in self._starting.values()}
 
-    def performing(self, session_id: str) -> bool:
+    def is_live(self, session_id: str) -> bool:
+        """Whether the session runs or is being started."""
         return session_id in self._live or session_id in self._starting
 
-    def picture(self, session_id: str) -> tuple[tuple[int, int], Output]:
-        """Return the size and the look of what is performed. Raises `SessionEnded`."""
+    def size_and_output(self, session_id: str) -> tuple[tuple[int, int], Output]:
+        """Return the (width, height) of the session's picture and its output. Raises `SessionEnded`."""
         session = self._live.get(session_id)
         if session is None or session.ending:
             raise SessionEnded
         return session.size_px, session.output
 
     async def offer(self, session_id: str, *, viewer_id: str, sdp: str) -> str:
-        """Answer a viewer. Raises `OfferRefused`, `PerformerLost`, `SessionEnded`."""
+        """Return the SDP answer to a viewer's offer. Raises `OfferRefused`, `PerformerLost`, `RoomFull`,
+        `SessionEnded`.
+        """
         return await self._performer(session_id).offer(viewer_id=viewer_id, sdp=sdp)
 
     async def remove_viewer(self, session_id: str, viewer_id: str) -> bool:
@@ -262,17 +265,19 @@ class LiveSessions:
             raise SessionEnded
         return session.performer
 
-    async def note_signs_of_life(self) -> None:
-        """Keep what is metered so far, so that a dead server's sessions end when they really did."""
+    async def save_metering(self) -> None:
+        """Save when each live session was last seen and its metering. If this server dies, the next one ends its
+        sessions as of these times.
+        """
         for session in list(self._live.values()):
-            await self._store.note(session.session_id, seen_at_ms=self._clock_ms(), **session.metered())
+            await self._store.update(session.session_id, seen_at_ms=self._clock_ms(), **session.metering())
 
     async def attach(self, init: SessionInit) -> Attachment:
         """See `channel.port.LiveSessions.attach`."""
         record = await self._store.get(init.session_id) if is_id("sess", init.session_id) else None
         if record is None:
             raise SessionNotFound
-        if not opens(init.token, record.token_hash):
+        if not matches_hash(init.token, record.token_hash):
             raise Unauthorized("Invalid access token")
         if record.status == Status.CREATED:
             raise SessionNotStarted("Session has not been started", suggestion="Start the session first")
@@ -280,16 +285,16 @@ class LiveSessions:
         if record.status == Status.ENDED or session is None:
             raise SessionEnded
         if init.hosted:
-            if not _leads_to(init.room_url or "", record.room_name):
+            if not _is_address_of(record.room_name, init.room_url or ""):
                 raise InvalidRoomUrl("Invalid room url", suggestion="Use the url of the session's daily_room")
             await session.resize(width_px=init.width_px, height_px=init.height_px)
         await session.stream_motion("motion" in init.features)
         return session.open_channel()
 
 
-def _leads_to(url: str, room_name: str) -> bool:
-    """Whether an address is the room's, whatever name this server was reached by."""
+def _is_address_of(room_name: str, url: str) -> bool:
+    """Whether the URL is that of the room. Its host is not compared: a server can have several names."""
     try:
         return urlsplit(url).path.rstrip("/") == f"/rooms/{room_name}"
-    except ValueError:  # an unclosed bracket, or a host that no host can be
+    except ValueError:  # an unclosed bracket, or an impossible host
         return False

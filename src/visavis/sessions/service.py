@@ -1,5 +1,5 @@
-"""What a client can do with sessions: create, start, look at, list and end them. Says who may; live.py performs, the
-store remembers.
+"""Creates, starts, shows, lists and ends sessions for API keys, and checks what each key may do. live_sessions.py runs
+the sessions; the store keeps them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import anyio
 
 from visavis.accounts.service import Accounts
 from visavis.avatars.service import Avatars
-from visavis.engine.output import AS_IS
+from visavis.engine.output import DEFAULT_OUTPUT
 from visavis.engine.pack_ref import PackRef
 from visavis.errors import (
     AvatarNotFound,
@@ -25,7 +25,7 @@ from visavis.errors import (
 from visavis.ids import is_id, new_id
 from visavis.output_json import OutputChange
 from visavis.sessions.backgrounds import Backgrounds, Picture
-from visavis.sessions.lifecycle import Act, EndReason, Status, move
+from visavis.sessions.lifecycle import EndReason, Status, Transition, next_status
 from visavis.sessions.live_sessions import LiveSessions
 from visavis.sessions.tokens import check_room_token, new_access_token, sign_room_token, token_hash
 from visavis.stage.port.values import PerformanceSpec
@@ -35,14 +35,14 @@ from visavis.timestamps import now_ms, start_of_month_ms
 
 HOSTED = "hosted"
 OWN = "own"
-TEST_SESSION_MS = 60_000
+TEST_SESSION_MS = 60_000  # a session of a test key lasts no longer
 SIZES_PX = {"4:3": (1280, 960), "3:4": (960, 1280), "1:1": (1280, 1280)}
-NEWEST = 100
+MAX_LISTED = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UsageNow:
-    """None means unlimited."""
+class CurrentUsage:
+    """A key's sessions at the moment, and its limits. None means unlimited."""
 
     current: int
     maximum: int | None
@@ -50,8 +50,8 @@ class UsageNow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FirstLook:
-    """How a new session shall look; `picture`: what stands behind it, as a JPEG of ours, where it is one."""
+class InitialOutput:
+    """The output of a new session, as a change of the default. `picture`: its background picture, if it has one."""
 
     change: OutputChange
     picture: Picture | None = None
@@ -78,14 +78,14 @@ class Sessions:
         self._start_wait_s = start_wait_s
 
     async def create_hosted(
-        self, key: KeyRecord, *, avatar_id: str, metadata: dict[str, Any], look: FirstLook | None = None
+        self, key: KeyRecord, *, avatar_id: str, metadata: dict[str, Any], output: InitialOutput | None = None
     ) -> tuple[SessionRecord, str]:
-        """Create a session; return it and its access token. Raises `NotFound`, `AccessDenied`, `AvatarNotALook`,
-        `InsufficientMinutes`.
+        """Create a hosted-room session; return it and its access token. Raises `AvatarNotFound`, `AccessDenied`,
+        `AvatarNotALook`, `InsufficientMinutes`.
         """
         avatar = await self._avatars.to_perform(key, avatar_id)
         await self._check_minutes(key, await self._accounts.plan_of(key))
-        return await self._create(key, avatar=avatar, dialect=HOSTED, metadata=metadata, look=look)
+        return await self._create(key, avatar=avatar, dialect=HOSTED, metadata=metadata, output=output)
 
     async def create_own(
         self,
@@ -94,13 +94,13 @@ class Sessions:
         avatar: AvatarRecord,
         aspect_ratio: str,
         metadata: dict[str, Any],
-        look: FirstLook | None = None,
+        output: InitialOutput | None = None,
     ) -> tuple[SessionRecord, str]:
-        """Create a session and start it at once; return it and its session token. Raises what `start` raises: then
-        nothing is left of it.
+        """Create an own-room session and start it; return it and its session token. Raises what `start` raises: then
+        the session is ended.
         """
         record, token = await self._create(
-            key, avatar=avatar, dialect=OWN, metadata=metadata, aspect_ratio=aspect_ratio, look=look
+            key, avatar=avatar, dialect=OWN, metadata=metadata, aspect_ratio=aspect_ratio, output=output
         )
         try:
             started = None
@@ -119,10 +119,10 @@ class Sessions:
         dialect: str,
         metadata: dict[str, Any],
         aspect_ratio: str | None = None,
-        look: FirstLook | None = None,
+        output: InitialOutput | None = None,
     ) -> tuple[SessionRecord, str]:
         token, session_id = new_access_token(), new_id("sess")
-        picture = None if look is None else look.picture
+        picture = None if output is None else output.picture
         picture_id = None if picture is None else picture.picture_id
         record = SessionRecord(
             id=session_id,
@@ -143,55 +143,55 @@ class Sessions:
             first_frame_at_ms=None,
             last_frame_at_ms=None,
             seen_at_ms=None,
-            output=None if look is None else look.change.made_to(AS_IS, picture_id=picture_id).plain(),
+            output=None if output is None else output.change.apply_to(DEFAULT_OUTPUT, picture_id=picture_id).plain(),
         )
         await self._store.add(record)
         if picture is not None:
             try:
-                await self._backgrounds.keep(session_id, picture)
+                await self._backgrounds.save(session_id, picture)
             except BaseException:
                 await self._abandon(record)
                 raise
         return record, token
 
     async def start(self, key: KeyRecord, session_id: str) -> SessionRecord | None:
-        """Start a session; None while its performer is still being allocated. Starting a started one changes nothing.
+        """Start a session; None while its performer is still being allocated. A second start changes nothing.
 
-        Raises `NotFound`, `SessionEnded`, `ConcurrencyLimitReached`, `InsufficientMinutes`, `NoCapacity`,
-        `PackUnreadable`, `PerformerLost`.
+        Raises `SessionNotFound`, `AvatarNotFound`, `SessionEnded`, `ConcurrencyLimitReached`, `InsufficientMinutes`,
+        `NoCapacity`, `PackUnreadable`, `PerformerLost`.
         """
         return await self._start(key, await self.get(key, session_id))
 
     async def _start(self, key: KeyRecord, record: SessionRecord) -> SessionRecord | None:
         if record.status == Status.STARTED:
             return record
-        move(Status(record.status), Act.START)
+        next_status(Status(record.status), Transition.START)
         if await self._avatars.get(record.avatar_id) is None:
             raise AvatarNotFound(suggestion="It was deleted after the session was created")
         plan = await self._accounts.plan_of(key)
-        if not self._live.performing(record.id):
+        if not self._live.is_live(record.id):
             await self._check_minutes(key, plan)
             self._check_concurrency(key, plan)
         width_px, height_px = SIZES_PX.get(record.aspect_ratio or "", (1280, 720))
         output = self._backgrounds.output_of(record)
 
-        def spec_with(pack: PackRef) -> PerformanceSpec:
+        def make_spec(pack: PackRef) -> PerformanceSpec:
             return PerformanceSpec(
                 session_id=record.id, pack=pack, width_px=width_px, height_px=height_px, output=output
             )
 
         started = await self._live.start(
-            record, spec_with, max_duration_ms=_max_duration_ms(key, plan), wait_s=self._start_wait_s
+            record, make_spec, max_duration_ms=_max_duration_ms(key, plan), wait_s=self._start_wait_s
         )
-        if started is not None and started.status == Status.ENDED:  # it was started and ended while we looked
+        if started is not None and started.status == Status.ENDED:  # another request started and ended it meanwhile
             raise SessionEnded
         return started
 
     def _check_concurrency(self, key: KeyRecord, plan: PlanRecord) -> None:
-        """Nothing is awaited between this check and the session's counting as current, so two starts cannot share one
-        place.
+        """Raises `ConcurrencyLimitReached`. The caller must not await anything between this check and the call that
+        counts the session, or two starts could take the same place.
         """
-        current = self._live.current(key.id)
+        current = self._live.count_of(key.id)
         if plan.max_concurrency is not None and current >= plan.max_concurrency:
             raise ConcurrencyLimitReached(current=current, maximum=plan.max_concurrency)
 
@@ -201,28 +201,28 @@ class Sessions:
             raise InsufficientMinutes(total_remaining=0)
 
     async def _minutes_remaining(self, key: KeyRecord, plan: PlanRecord) -> int | None:
-        """What is left of the plan's minutes this month; None where they are unlimited or, for a test key, free."""
+        """Return what is left of the plan's minutes this month; None if they are unlimited, or free for a test key."""
         if plan.included_minutes is None or key.test:
             return None
         used = await self._store.minutes_used(key.id, since_ms=start_of_month_ms(now_ms()))
         return max(0, plan.included_minutes - used)
 
     async def _abandon(self, record: SessionRecord) -> None:
-        to = move(Status.CREATED, Act.ABANDON)
+        to = next_status(Status.CREATED, Transition.ABANDON)
         with anyio.CancelScope(shield=True):
             await self._store.move(record, to=to, ended_at_ms=now_ms(), end_reason=EndReason.NEVER_STARTED)
             if record.output is not None:
-                await self._backgrounds.forget(record.id)
+                await self._backgrounds.delete(record.id)
 
     async def get(self, key: KeyRecord, session_id: str) -> SessionRecord:
-        """Raises `SessionNotFound`, also for another key's session."""
+        """Return the key's session. Raises `SessionNotFound`, also for a session of another key."""
         record = await self._store.get(session_id) if is_id("sess", session_id) else None
         if record is None or record.key_id != key.id:
             raise SessionNotFound
         return record
 
     async def end(self, key: KeyRecord, session_id: str) -> SessionRecord:
-        """End a session; ending an ended one changes nothing. Raises `SessionNotFound`, `SessionNotStarted`."""
+        """End a session. A second end changes nothing. Raises `SessionNotFound`, `SessionNotStarted`."""
         record = await self.get(key, session_id)
         return await self._live.end(record.id, EndReason.CLIENT) or record
 
@@ -231,16 +231,16 @@ class Sessions:
         key: KeyRecord,
         *,
         statuses: tuple[str, ...],
-        limit: int = NEWEST,
+        limit: int = MAX_LISTED,
         before_id: str | None = None,
         metadata: dict[str, str] | None = None,
     ) -> list[SessionRecord]:
         return await self._store.newest(key.id, statuses=statuses, limit=limit, before_id=before_id, metadata=metadata)
 
-    async def usage_now(self, key: KeyRecord) -> UsageNow:
+    async def current_usage(self, key: KeyRecord) -> CurrentUsage:
         plan = await self._accounts.plan_of(key)
-        return UsageNow(
-            current=self._live.current(key.id),
+        return CurrentUsage(
+            current=self._live.count_of(key.id),
             maximum=plan.max_concurrency,
             minutes_remaining=await self._minutes_remaining(key, plan),
         )
@@ -252,8 +252,8 @@ class Sessions:
             self._secret, room_name=record.room_name, session_id=record.id, created_at_ms=record.created_at_ms
         )
 
-    async def in_room(self, room_name: str, token: str | None) -> SessionRecord:
-        """Return the session whose room this is. Raises `RoomNotFound` and `Unauthorized`."""
+    async def by_room(self, room_name: str, token: str | None) -> SessionRecord:
+        """Return the session of a room. Raises `RoomNotFound` and `Unauthorized`."""
         record = await self._store.by_room(room_name) if room_name.isascii() and len(room_name) <= 64 else None
         if record is None:
             raise RoomNotFound

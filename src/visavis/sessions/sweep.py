@@ -1,12 +1,12 @@
-"""What slips through: sessions nobody started, sessions without a performer, and sessions that a dead server left
-behind.
+"""Ends the sessions that nothing else ends: sessions that nobody has started, sessions without a performer, and the
+sessions of a server that died.
 """
 
 from __future__ import annotations
 
 import structlog
 
-from visavis.sessions.lifecycle import Act, EndReason, Status, move
+from visavis.sessions.lifecycle import EndReason, Status, Transition, next_status
 from visavis.sessions.live_sessions import LiveSessions
 from visavis.store.sessions import SessionStore
 from visavis.timestamps import now_ms
@@ -14,25 +14,27 @@ from visavis.timestamps import now_ms
 log = structlog.get_logger()
 
 
-async def end_left_behind(store: SessionStore) -> None:
-    """At server start, before anything is performed: end what a server that died was performing, as of its last sign of
-    life.
+async def end_orphaned_sessions(store: SessionStore) -> None:
+    """End the sessions that a server that died has left started, as of the time when it last saved their metering. Runs
+    at server start, before any session is performed.
     """
     for record in await store.with_status(Status.STARTED):
         ended_at_ms = max(record.started_at_ms or 0, record.seen_at_ms or 0)
-        to = move(Status.STARTED, Act.END)
+        to = next_status(Status.STARTED, Transition.END)
         if await store.move(record, to=to, ended_at_ms=ended_at_ms, end_reason=EndReason.SERVER_DIED) is not None:
             log.info("session_ended", session_id=record.id, reason=EndReason.SERVER_DIED)
 
 
 async def sweep_sessions(store: SessionStore, live: LiveSessions, *, created_ttl_s: float) -> None:
-    """One sweep."""
-    await live.note_signs_of_life()
+    """Sweep once: save the metering of live sessions, and end started sessions without a performer and created sessions
+    that are older than `created_ttl_s`.
+    """
+    await live.save_metering()
     for record in await store.with_status(Status.STARTED):
-        if not live.performing(record.id):
+        if not live.is_live(record.id):
             await live.end(record.id, EndReason.PERFORMER_LOST)
     now = now_ms()
     for record in await store.created_before(now - int(created_ttl_s * 1000)):
-        if not live.performing(record.id):
-            to = move(Status.CREATED, Act.ABANDON)
+        if not live.is_live(record.id):
+            to = next_status(Status.CREATED, Transition.ABANDON)
             await store.move(record, to=to, ended_at_ms=now, end_reason=EndReason.NEVER_STARTED)

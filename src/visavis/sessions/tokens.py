@@ -1,4 +1,4 @@
-"""The two secrets of a session: the token that opens its channel, and the JWT that opens its room."""
+"""The two tokens of a session: the access token of its channel, and the JWT of its room."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from visavis.errors import Unauthorized
 
 
 def new_access_token() -> str:
-    """256 bits of chance, URL-safe. Shown once; only its hash is kept."""
+    """Return 256 random bits, URL-safe. The token is shown once; only its hash is stored."""
     return secrets.token_urlsafe(32)
 
 
@@ -20,21 +20,21 @@ def token_hash(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def opens(token: str, kept_hash: str) -> bool:
-    """Whether the token is the one that was hashed; takes the same time either way."""
-    return hmac.compare_digest(token_hash(token), kept_hash)
+def matches_hash(token: str, stored_hash: str) -> bool:
+    """Whether this is the token of the stored hash. Takes the same time either way."""
+    return hmac.compare_digest(token_hash(token), stored_hash)
 
 
 def sign_room_token(secret: bytes, *, room_name: str, session_id: str, created_at_ms: int) -> str:
-    """Return the HS256 JWT of one room. The same room always gives the same token, so it need not be kept.
+    """Return the HS256 JWT of one room. The same arguments always give the same token, so it need not be stored.
 
-    It has no expiry of its own: the room closes with its session.
+    It does not expire: the room closes with its session.
     """
     return jwt.encode({"room": room_name, "sub": session_id, "iat": created_at_ms // 1000}, secret, algorithm="HS256")
 
 
 def check_room_token(secret: bytes, *, room_name: str, token: str) -> None:
-    """Raises `Unauthorized` unless the token is ours and for this room."""
+    """Raises `Unauthorized` unless this server has signed the token for this room."""
     try:
         claims = jwt.decode(token, secret, algorithms=["HS256"], options={"require": ["room"], "verify_iat": False})
     except (jwt.InvalidTokenError, ValueError):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from visavis.engine.render.backdrop import Backdrop, Framing
-from visavis.refusals import engine_errors_told
+from visavis.refusals import translated_engine_errors
 
 if TYPE_CHECKING:  # the service names the parts of a stage and carries none of them, numpy least of all
     from visavis.engine.pack.avatar_pack import AvatarPack
@@ -64,7 +64,7 @@ class _PackedAvatar:
 
         if len(self.pack.plans) >= KEPT_SIZES:
             self.pack.plans.clear()  # renderers keep their own; the next of a size lays it out anew
-        with engine_errors_told():
+        with translated_engine_errors():
             return CpuRenderer(self.pack, width_px, height_px, backdrop, framing, image)
 
 
@@ -72,7 +72,7 @@ class _BuiltIn:
     def load_avatar(self, path: Path) -> Avatar:
         from visavis.engine.pack.avatar_pack import AvatarPack
 
-        with engine_errors_told():
+        with translated_engine_errors():
             return _PackedAvatar(AvatarPack.load(path))
 
     def open_speech(self) -> SpeechToMotion:

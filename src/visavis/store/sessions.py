@@ -1,4 +1,4 @@
-"""Sessions. Their status moves by compare-and-set: of two that would move a session, one does."""
+"""Sessions. Their status changes by compare-and-set: of two changes from one status, only one succeeds."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class SessionStore:
         return None if row is None else SessionRecord(**row)
 
     async def move(self, record: SessionRecord, *, to: str, **changes: object) -> SessionRecord | None:
-        """Move the session from `record.status` to `to`, with `changes`; return it as it is then, or None when its
-        status was no longer that.
+        """Change the status from `record.status` to `to`, together with `changes`; return the new record. Returns None,
+        and changes nothing, if the status was another one.
         """
         async with self._database.write() as connection:
             moved = await connection.execute(
@@ -45,13 +45,17 @@ class SessionStore:
                 return None
         return replace(record, status=to, **changes)  # type: ignore[arg-type]
 
-    async def note(self, session_id: str, **figures: object) -> None:
-        """Keep what changes in a live session: `seen_at_ms`, `first_frame_at_ms`, `last_frame_at_ms`, `output`."""
+    async def update(self, session_id: str, **values: object) -> None:
+        """Set columns that change while a session is live: `seen_at_ms`, `first_frame_at_ms`, `last_frame_at_ms`,
+        `output`.
+        """
         async with self._database.write() as connection:
-            await connection.execute(update(sessions).where(sessions.c.id == session_id).values(**figures))
+            await connection.execute(update(sessions).where(sessions.c.id == session_id).values(**values))
 
     async def minutes_used(self, key_id: str, *, since_ms: int) -> int:
-        """Minutes of the key's sessions that ended since then, each session rounded up to whole minutes."""
+        """Return the minutes of the key's sessions that ended since `since_ms`, each session rounded up to whole
+        minutes.
+        """
         minutes = (sessions.c.ended_at_ms - sessions.c.started_at_ms + 59_999) // 60_000
         query = select(func.coalesce(func.sum(minutes), 0)).where(
             sessions.c.key_id == key_id,
@@ -68,7 +72,7 @@ class SessionStore:
         return [SessionRecord(**row) for row in rows]
 
     async def created_before(self, instant_ms: int) -> list[SessionRecord]:
-        """Sessions that were never started, made before the instant."""
+        """Return at most 500 sessions that were created before `instant_ms` and never started."""
         async with self._database.read() as connection:
             query = (
                 select(sessions).where(sessions.c.status == "created", sessions.c.created_at_ms < instant_ms).limit(500)
@@ -85,8 +89,8 @@ class SessionStore:
         before_id: str | None = None,
         metadata: dict[str, str] | None = None,
     ) -> list[SessionRecord]:
-        """At most `limit` sessions of the key, newest first, older than `before_id`, whose metadata has these strings
-        at its top level.
+        """Return at most `limit` sessions of the key, newest first. `before_id`: only older ones than this session.
+        `metadata`: only those whose metadata has these strings at its top level.
         """
         query = select(sessions).where(sessions.c.key_id == key_id, sessions.c.status.in_(statuses))
         if before_id is not None:

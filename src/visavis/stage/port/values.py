@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from visavis.engine.motion.mood import Mood
-from visavis.engine.output import AS_IS, Output
+from visavis.engine.output import DEFAULT_OUTPUT, Output
 from visavis.engine.pack_ref import PackRef
 from visavis.engine.speech.phones import TimedViseme
 from visavis.rooms.spec import EmbeddedRoomSpec, RoomSpec
@@ -43,5 +43,5 @@ class PerformanceSpec(msgspec.Struct, frozen=True, kw_only=True):
     height_px: int = 720
     fps: int = 25
     seed: int = 0
-    output: Output = AS_IS
+    output: Output = DEFAULT_OUTPUT
     room: RoomSpec = EmbeddedRoomSpec()
