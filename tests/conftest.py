@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -70,13 +71,14 @@ async def open_service(
     fleet: FakeFleet | None = None,
     portraits: Sequence[LibraryPortrait] = (),
     prepare: Prepare | None = None,
-    **settings: object,
+    **settings: Any,
 ) -> AsyncIterator[Service]:
     """Run the application with its lifespan and without a socket. It has one private avatar of the client's key, and
     the library's avatars only if `portraits` are given.
     """
     fleet = fleet or FakeFleet()
-    chosen = Settings(**{"data_dir": folder, "rate_limit_per_minute": 100_000} | settings)  # type: ignore[arg-type]
+    values: dict[str, Any] = {"data_dir": folder, "rate_limit_per_minute": 100_000} | settings
+    chosen = Settings(**values)
     app = create_app(chosen, fleet, prepare or fake_prepare, portraits)
     async with app.router.lifespan_context(app):
         services: Services = app.state.services
