@@ -4,13 +4,14 @@ PORT ?= 8000
 OUT ?= demo.mp4
 UV := .uv/bin/uv
 
-.PHONY: help demo setup test lint web web-check bench eval-lips eval-face clean
+.PHONY: help demo setup test lint web web-check bench eval-lips eval-face attacks clean
 
 help:
 	@echo "make demo                      start the server and its playground"
 	@echo "make demo ONCE=1 OUT=demo.mp4  run one whole session unattended, record and check it"
 	@echo "make test                      run all tests, those in a browser too"
 	@echo "make lint | bench | web        static checks | benchmarks | rebuild the pages"
+	@echo "make attacks                   attack a server at full size: connections, memory"
 	@echo "make eval-lips                 measure the lips with the voices and recordings of this machine"
 	@echo "make eval-face                 measure the faces of the public avatars on rendered frames"
 
@@ -34,6 +35,10 @@ endif
 
 test: setup
 	@sh scripts/test
+
+# What nobody from outside may do, at full size: minutes.
+attacks: setup
+	@VISAVIS_ATTACKS=full sh scripts/test tests/attacks --timeout=1800
 
 lint: setup
 	$(UV) sync --quiet --frozen --group dev

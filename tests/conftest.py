@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -71,14 +70,13 @@ async def open_service(
     fleet: FakeFleet | None = None,
     portraits: Sequence[LibraryPortrait] = (),
     prepare: Prepare | None = None,
-    **settings: Any,
+    **settings: object,
 ) -> AsyncIterator[Service]:
     """Run the application with its lifespan and without a socket. It has one private avatar of the client's key, and
     the library's avatars only if `portraits` are given.
     """
     fleet = fleet or FakeFleet()
-    values: dict[str, Any] = {"data_dir": folder, "rate_limit_per_minute": 100_000} | settings
-    chosen = Settings(**values)
+    chosen = Settings(**{"data_dir": folder, "rate_limit_per_minute": 100_000} | settings)  # type: ignore[arg-type]
     app = create_app(chosen, fleet, prepare or fake_prepare, portraits)
     async with app.router.lifespan_context(app):
         services: Services = app.state.services

@@ -6,38 +6,48 @@ its own, such as a test.
 
 from __future__ import annotations
 
-import logging
+import asyncio
 import os
+import resource
 import signal
 import socket
-import sys
 import threading
 from contextlib import suppress
 from types import FrameType, TracebackType
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import anyio
-import structlog
 import uvicorn
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from visavis.api.app import create_app
 from visavis.api.services import Services
 from visavis.avatars.preparation import Prepare, prepare_with_engine
 from visavis.channel.websocket import WS_MAX_SIZE_BYTES
+from visavis.connections.guard import ConnectionGuard, GuardedConfig
+from visavis.connections.http_protocol import GuardedHttp
+from visavis.connections.table import Limits
+from visavis.connections.websocket_protocol import GuardedWebSocket
 from visavis.errors import AddressUnavailable, KeyNotFound, ServerNotStarted
 from visavis.fleet.port import Fleet
+from visavis.logs import configure_logs
 from visavis.sessions.lifecycle import EndReason
 from visavis.settings import Settings, load_secret, read_settings
 
 _DRAIN_S = 2
+RESERVED_DESCRIPTORS = 128  # for the database, files, stages and what starts them
+LEAST_CONNECTIONS = 32
+# asyncio accepts this many connections before the guard sees the first of them: fewer than the reserved descriptors.
+ACCEPTED_AT_ONCE = 32
+WAITING_CONNECTIONS = 1024  # in the kernel's queue
+MAX_HEADER_SECTION_BYTES = 64 * 1024  # of all headers of a request; an unfinished section beyond it is refused
 
 
 def serve(*, host: str, port: int) -> None:
     """Run until SIGTERM or SIGINT. Prints the address, with the first key where this start made it."""
     settings = read_settings()
     load_secret(settings)
-    configure_logs(settings)
+    configure_logs(level=settings.log_level, as_json=settings.log_json)
+    raise_descriptor_limit()
     os.umask(0o077)  # the data folder is nobody else's
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stopped)  # uvicorn hands the signal on when it has shut down
@@ -53,28 +63,22 @@ def _stopped(_number: int, _frame: FrameType | None) -> NoReturn:
     raise SystemExit(0)
 
 
-def configure_logs(settings: Settings) -> None:
-    """Events on stderr: lines for a person, or JSON."""
-    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
-    renderer: structlog.types.Processor = (
-        structlog.processors.JSONRenderer()
-        if settings.log_json
-        else structlog.dev.ConsoleRenderer(
-            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
-        )
-    )
-    processors: list[structlog.types.Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-    ]
-    if settings.log_json:
-        processors.append(structlog.processors.format_exc_info)
-    structlog.configure(
-        processors=[*processors, renderer],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
+def raise_descriptor_limit() -> None:
+    """Take as many file descriptors as the system gives: connections and stages need them."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):  # macOS names a limit that it does not grant
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def connection_limits(settings: Settings) -> Limits:
+    """Return how many connections there may be: fewer than the descriptors that this process has left for them."""
+    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = max(LEAST_CONNECTIONS, min(settings.max_connections, descriptors - RESERVED_DESCRIPTORS))
+    return Limits(
+        most=most,
+        most_per_address=min(most, settings.max_connections_per_address),
+        most_sockets=settings.max_unattached_channels,
+        idle_s=settings.keep_alive_s,
     )
 
 
@@ -100,24 +104,6 @@ def address_of(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-class _WebSocket(WebSocketsSansIOProtocol):
-    """Uvicorn's WebSocket, but that a text frame that is no UTF-8 is the channel's to answer, and not a traceback in
-    the log.
-    """
-
-    def send_receive_event_to_app(self) -> None:
-        if self.curr_msg_data_type == "text" and not self.close_sent:
-            data = self.frames[0] if len(self.frames) == 1 else b"".join(self.frames)
-            try:
-                data.decode()
-            except UnicodeDecodeError:
-                self.frames = []
-                no_text: Any = {"type": "websocket.receive"}
-                self.queue.put_nowait(no_text)
-                return
-        super().send_receive_event_to_app()
-
-
 class Server(uvicorn.Server):
     """Uvicorn with our application, which says where it is when it is there, and ends its sessions before it drops
     their connections.
@@ -132,16 +118,23 @@ class Server(uvicorn.Server):
     ) -> None:
         self.app = create_app(settings, fleet, prepare)
         self._address = address_of(listener)
-        config = uvicorn.Config(
+        self._guard = ConnectionGuard(connection_limits(settings))
+        self._sweeping: asyncio.Task[None] | None = None  # from startup to shutdown
+        config = GuardedConfig(
             self.app,
+            http=GuardedHttp,
+            backlog=ACCEPTED_AT_ONCE,
             log_level="warning",
             access_log=False,
-            ws=_WebSocket,
+            ws=GuardedWebSocket,
             ws_max_size=WS_MAX_SIZE_BYTES,
             ws_per_message_deflate=False,
             timeout_graceful_shutdown=_DRAIN_S,
             server_header=False,
+            timeout_keep_alive=settings.keep_alive_s,
+            h11_max_incomplete_event_size=MAX_HEADER_SECTION_BYTES,
         )
+        config.guard = self._guard
         super().__init__(config)
 
     @property
@@ -153,6 +146,9 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        for listener in sockets or []:
+            listener.listen(WAITING_CONNECTIONS)  # asyncio has set the number that it accepts at once for this, too
+        self._sweeping = asyncio.create_task(self._guard.run())
         if self.started:
             self.announce()
 
@@ -169,6 +165,8 @@ class Server(uvicorn.Server):
         with anyio.move_on_after(_DRAIN_S):
             await self.services.live.end_all(EndReason.SERVER_STOPPED)
         await super().shutdown(sockets)
+        if self._sweeping is not None:
+            self._sweeping.cancel()
 
 
 class RunningServer:

@@ -75,6 +75,13 @@ class Settings(BaseSettings):
         default=8, ge=0, description="Photos that may wait for their turn; more are refused with 503."
     )
 
+    max_connections: int = Field(default=4096, ge=32, description="At once; fewer where the system gives fewer files.")
+    max_connections_per_address: int = Field(
+        default=512, ge=8, description="Of one address that have shown no valid key or token."
+    )
+    max_unattached_channels: int = Field(default=64, ge=4, description="WebSockets that have no session yet.")
+    keep_alive_s: int = Field(default=80, ge=1, description="How long an idle connection is kept for its next request.")
+
     ice_servers: tuple[IceServer, ...] = ()
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
     log_json: bool = False

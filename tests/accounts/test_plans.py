@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import anyio
 import pytest
 from sqlalchemy import insert, update
@@ -23,7 +21,7 @@ async def put_on_plan(service: Service, **limits: int) -> None:
         await connection.execute(update(keys).values(plan_key="small"))
 
 
-async def start(service: Service) -> tuple[str, int, dict[str, Any]]:
+async def start(service: Service) -> tuple[str, int, dict[str, object]]:
     session_id = (await service.client.post("/v1/sessions", json={"avatar_id": service.look_id})).json()["session"][
         "session_id"
     ]
@@ -39,8 +37,8 @@ async def test_concurrency_is_limited_at_start_and_a_created_session_does_not_co
     assert created.json()["usage"]["concurrency"] == {"current": 1, "max": 1, "available": 0}
     _, status, body = await start(service)
     assert status == 429
-    assert body["error"]["code"] == "CONCURRENCY_LIMIT_REACHED"
-    assert body["error"]["details"] == {"concurrency": {"current": 1, "max": 1, "available": 0}}
+    assert body["error"]["code"] == "CONCURRENCY_LIMIT_REACHED"  # type: ignore[index]
+    assert body["error"]["details"] == {"concurrency": {"current": 1, "max": 1, "available": 0}}  # type: ignore[index]
     assert (await service.client.put(f"/v1/sessions/{first}/start")).status_code == 200
     await service.client.put(f"/v1/sessions/{first}/end")
     assert (await start(service))[1] == 200

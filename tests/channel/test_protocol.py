@@ -15,13 +15,7 @@ from visavis.channel.actions import Action, Attach, Close, Interrupt, Send, Spea
 from visavis.channel.client_message import MAX_AUDIO_BYTES, MAX_TEXT_CHARS
 from visavis.channel.port import SessionOver, TakenOver
 from visavis.channel.protocol import MAX_PENDING_UPDATES, ChannelProtocol, ChannelState
-from visavis.channel.server_messages import (
-    ErrorMessage,
-    InterruptConfirmed,
-    PlaybackStartedMessage,
-    SessionUpdated,
-    SpeakConfirmed,
-)
+from visavis.channel.server_messages import ErrorMessage, PlaybackStartedMessage, SpeakConfirmed
 from visavis.channel.video_size import is_valid_video_size
 from visavis.engine.output import DEFAULT_OUTPUT
 from visavis.errors import CloseCode, QueueFull, SessionEnded
@@ -339,13 +333,12 @@ def test_updates_do_not_delay_replies_and_their_number_is_limited() -> None:
         (effect,) = protocol.receive_text(update)
         assert isinstance(effect, Update)
     (refused,) = protocol.receive_text(update)
-    assert isinstance(refused, Send) and isinstance(refused.message, ErrorMessage)
-    assert refused.message.code == "UPDATE_PENDING"
+    assert isinstance(refused, Send) and refused.message.code == "UPDATE_PENDING"  # type: ignore[attr-defined]
     protocol.receive_text(json.dumps({"type": "agent.interrupt"}))
     (confirmed,) = protocol.effect_succeeded()
-    assert isinstance(confirmed, Send) and isinstance(confirmed.message, InterruptConfirmed)
+    assert isinstance(confirmed, Send) and confirmed.message.type == "agent.interrupt.confirmed"  # type: ignore[attr-defined]
     (updated,) = protocol.update_succeeded(DEFAULT_OUTPUT)
-    assert isinstance(updated, Send) and isinstance(updated.message, SessionUpdated)
+    assert isinstance(updated, Send) and updated.message.type == "session.updated"  # type: ignore[attr-defined]
     assert isinstance(protocol.receive_text(update)[0], Update)
 
 

@@ -19,6 +19,7 @@ from visavis.accounts.keys import sealed_for
 from visavis.api.errors import error_response
 from visavis.api.rate_limit import RateLimit
 from visavis.api.services import Services
+from visavis.connections.scope import prove
 from visavis.errors import IdempotencyConflict, IdempotencyInProgress, InvalidRequest, RateLimited, VisavisError
 from visavis.store.idempotency import IdempotencyStore
 from visavis.store.records import IdempotencyRecord, KeyRecord
@@ -58,6 +59,7 @@ class Gate:
             return
         assert key is not None
         scope["visavis.key"] = key
+        prove(scope)
         idempotency_key = headers.get("idempotency-key")
         if scope["method"] == "POST" and idempotency_key is not None:
             await self._once(services, key, idempotency_key, scope, receive, send)

@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 from visavis.api import schemas
 from visavis.api.described import rooms as described
 from visavis.api.services import Services, ServicesDep
+from visavis.connections.scope import prove
 from visavis.errors import (
     Gone,
     OfferRefused,
@@ -52,6 +53,7 @@ def _link(server: IceServer) -> str:
 
 async def _open_room(name: str, request: Request, services: Services) -> SessionRecord:
     record = await services.sessions.by_room(name, None if "authorization" not in request.headers else _bearer(request))
+    prove(request.scope)
     if record.status == Status.ENDED:
         raise Gone
     return record

@@ -24,6 +24,7 @@ from visavis.channel.actions import Action, Attach, Close, Effect, Interrupt, Se
 from visavis.channel.port import AttachedSession, LiveSessions
 from visavis.channel.protocol import INIT_TIMEOUT_S, ChannelProtocol, ChannelState
 from visavis.channel.read_ahead import ReadAheadQueue
+from visavis.connections.scope import session_attached, session_refused
 from visavis.errors import CloseCode, PerformerLost, VisavisError
 
 WS_MAX_SIZE_BYTES = 16 * 1024 * 1024  # above client_message.MAX_TEXT_CHARS; uvicorn's `ws_max_size`
@@ -129,6 +130,8 @@ class _Connection:
                 await self.all_answered.wait()  # the effects of all that the client sent before it left
                 raise
             await self._carry_out(actions)
+            if self.protocol.awaiting_init:
+                session_refused(self.websocket.scope)
 
     async def _next_actions(self, deadline_s: float) -> list[Action]:
         """Pass the next frame to the protocol, or the timeout of `session.init` at `deadline_s`; return its actions."""
@@ -223,6 +226,7 @@ class _Connection:
         """
         if isinstance(effect, Attach):
             self.session = await self.live.attach(effect.init)
+            session_attached(self.websocket.scope)
             return self.protocol.attach_succeeded
         assert self.session is not None
         match effect:

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -54,9 +55,11 @@ class ServerProcess:
         data_dir: Path | None = None,
         log: Path | None = None,
         settings: dict[str, str] | None = None,
+        prefix: Sequence[str] = (),
     ) -> None:
         self.port = port or free_port()
         self._host = host
+        self._prefix = prefix
         self.base_url = f"http://127.0.0.1:{self.port}"
         self._env = {**os.environ, **(settings or {}), "OMP_NUM_THREADS": "1"}
         if data_dir is not None:
@@ -73,7 +76,17 @@ class ServerProcess:
     def __enter__(self) -> ServerProcess:
         _check_free(self.port)
         self._log = self._log_path.open("wb") if self._log_path else None
-        command = [sys.executable, "-m", "visavis.cli", "serve", "--host", self._host, "--port", str(self.port)]
+        command = [
+            *self._prefix,
+            sys.executable,
+            "-m",
+            "visavis.cli",
+            "serve",
+            "--host",
+            self._host,
+            "--port",
+            str(self.port),
+        ]
         output = self._log or subprocess.DEVNULL
         self._process = subprocess.Popen(
             command, env=self._env, stdout=output, stderr=self._log, start_new_session=True
@@ -103,7 +116,17 @@ class ServerProcess:
 
     def create_key(self, name: str, *, test: bool = False) -> str:
         """Create an API key with `visavis keys create`. Raises `ServerFailed`."""
-        command = [sys.executable, "-m", "visavis.cli", "keys", "create", "--name", name, *(["--test"] if test else [])]
+        command = [
+            *self._prefix,
+            sys.executable,
+            "-m",
+            "visavis.cli",
+            "keys",
+            "create",
+            "--name",
+            name,
+            *(["--test"] if test else []),
+        ]
         made = subprocess.run(command, env=self._env, capture_output=True, text=True, timeout=60, check=False)
         lines = [line for line in made.stdout.splitlines() if line.startswith("ah_")]
         if made.returncode != 0 or len(lines) != 1:

@@ -6,8 +6,9 @@ import ssl
 from pathlib import Path
 
 from visavis.errors import AddressUnavailable, SettingInvalid
+from visavis.logs import configure_logs
 from visavis.stage.port.address import Address
-from visavis.stage.process import StageOptions, configure_logs, run_stage
+from visavis.stage.process import StageOptions, run_stage
 
 LEAST_TOKEN_CHARS = 16
 
@@ -24,7 +25,7 @@ def run(*, listen: str, token_file: Path, tls_cert: Path, tls_key: Path, cache: 
     if address.path is not None:
         raise SettingInvalid("--listen takes wss://HOST:PORT; a server starts the stages of its own machine itself")
     token = _token(token_file)
-    configure_logs()
+    configure_logs(level="info")
     options = StageOptions(address=address, token=token, cache=cache, tls_cert=tls_cert, tls_key=tls_key)
     try:
         run_stage(options, lambda bound: print(f"The stage listens at {bound}", flush=True))

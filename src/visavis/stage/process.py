@@ -22,6 +22,7 @@ from pathlib import Path
 import structlog
 
 from visavis.errors import SourceUnusable
+from visavis.logs import configure_logs
 from visavis.stage.parts import BUILT_IN, Parts, load_parts
 from visavis.stage.port.address import Address
 from visavis.stage.port.connection import listening
@@ -116,20 +117,6 @@ def run_stage(options: StageOptions, announce: Callable[[Address], None]) -> Non
     asyncio.run(serve_stage(options, parts, announce))
 
 
-def configure_logs() -> None:
-    """Events on stderr, for a person."""
-    renderer = structlog.dev.ConsoleRenderer(
-        colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
-    )  # no locals: no speech
-    processors: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        renderer,
-    ]
-    structlog.configure(processors=processors, logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-
-
 def main() -> None:
     """Run the stage that a server on this machine starts; its token is the first line of standard input."""
     arguments = argparse.ArgumentParser(prog="visavis.stage.process")
@@ -138,7 +125,7 @@ def main() -> None:
     arguments.add_argument("--parts", default=BUILT_IN, help="module:function that gives renderer and speech-to-motion")
     given = arguments.parse_args()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the server, which ends its stages
-    configure_logs()
+    configure_logs(level="info")
     token = sys.stdin.readline().strip()
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # the server reads one line; what a library prints goes to the log

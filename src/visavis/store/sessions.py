@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from typing import Any
 
-from sqlalchemy import ColumnElement, func, insert, select, update
+from sqlalchemy import func, insert, select, update
 
 from visavis.store.database import Database
 from visavis.store.models import sessions
@@ -27,12 +26,12 @@ class SessionStore:
     async def by_room(self, room_name: str) -> SessionRecord | None:
         return await self._one(sessions.c.room_name == room_name)
 
-    async def _one(self, condition: ColumnElement[bool]) -> SessionRecord | None:
+    async def _one(self, condition: object) -> SessionRecord | None:
         async with self._database.read() as connection:
-            row = (await connection.execute(select(sessions).where(condition))).mappings().first()
+            row = (await connection.execute(select(sessions).where(condition))).mappings().first()  # type: ignore[arg-type]
         return None if row is None else SessionRecord(**row)
 
-    async def move(self, record: SessionRecord, *, to: str, **changes: Any) -> SessionRecord | None:
+    async def move(self, record: SessionRecord, *, to: str, **changes: object) -> SessionRecord | None:
         """Change the status from `record.status` to `to`, together with `changes`; return the new record. Returns None,
         and changes nothing, if the status was another one.
         """
@@ -44,7 +43,7 @@ class SessionStore:
             )
             if moved.rowcount != 1:
                 return None
-        return replace(record, status=to, **changes)
+        return replace(record, status=to, **changes)  # type: ignore[arg-type]
 
     async def update(self, session_id: str, **values: object) -> None:
         """Set columns that change while a session is live: `seen_at_ms`, `first_frame_at_ms`, `last_frame_at_ms`,

@@ -8,7 +8,7 @@ from dataclasses import astuple
 
 import pytest
 
-from visavis.engine.speech.phones import CLASS_INDEX, Alphabet, PhonesRefused, TimedPhone, time_visemes, visemes_of
+from visavis.engine.speech.phones import CLASS_INDEX, PhonesRefused, TimedPhone, time_visemes, visemes_of
 
 
 @pytest.mark.parametrize(
@@ -54,8 +54,8 @@ def test_every_viseme_of_sapi_has_a_mouth() -> None:
         *(("22", "sapi"), ("-1", "sapi"), ("²", "sapi"), ("p", "sapi")),
     ],
 )
-def test_what_an_alphabet_does_not_have_has_no_mouth(symbol: str, alphabet: Alphabet) -> None:
-    assert visemes_of(symbol, alphabet) == ()
+def test_what_an_alphabet_does_not_have_has_no_mouth(symbol: str, alphabet: str) -> None:
+    assert visemes_of(symbol, alphabet) == ()  # type: ignore[arg-type]
 
 
 def phones(*rows: tuple[str, float, float]) -> list[TimedPhone]:
