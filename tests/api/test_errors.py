@@ -50,6 +50,8 @@ async def test_unknown_addresses_need_a_key_first(service: Service) -> None:
         ("/v1/sessions", "GET, POST"),
         ("/v1/sessions/sess_x/start", "POST, PUT"),
         ("/v1/avatars/avat_x", "DELETE"),
+        ("/v1/avatars/public", "GET"),
+        ("/v1/avatars/upload-face", "POST"),
         ("/rooms/x/whep", "POST, OPTIONS"),
     ],
 )

@@ -36,6 +36,8 @@ CHECKS = [
     checks.content_type_conformance,
     checks.response_headers_conformance,
     checks.response_schema_conformance,
+    checks.allow_header_conformance,
+    checks.unsupported_method,
 ]
 REPORT = PreparationReport(
     photo_width_px=256,
