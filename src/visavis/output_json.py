@@ -76,7 +76,7 @@ def read_output(value: Any) -> OutputChange:
     if not isinstance(value, dict):
         raise InvalidOutput("output must be an object", suggestion=f"It takes {', '.join(MEMBERS)}")
     if unknown := sorted(set(value) - set(MEMBERS)):
-        raise InvalidOutput(f"output has no {unknown[0][:64]!r}", suggestion=f"It takes {', '.join(MEMBERS)}")
+        raise InvalidOutput(f"output has no member {unknown[0][:64]!r}", suggestion=f"It takes {', '.join(MEMBERS)}")
     background: Backdrop | PictureSource | None = None
     framing, mood = None, None
     if "background" in value:
@@ -101,16 +101,16 @@ def write_output(output: Output) -> dict[str, Any]:
 def read_background(value: object) -> Backdrop | PictureSource:
     """Raises `BackgroundRefused`."""
     if not isinstance(value, dict):
-        raise BackgroundRefused('A background is an object like {"type": "color", "color": "#1a2b3c"}')
+        raise BackgroundRefused('background must be an object like {"type": "color", "color": "#1a2b3c"}')
     kind = _kind(value.get("type"))
     if unknown := sorted(set(value) - ({"image"} if kind == "image" else FIELDS[kind]) - {"type"}):
-        raise BackgroundRefused(f"A background of type {kind} has no {_shown(unknown[0])}")
+        raise BackgroundRefused(f"A background of type {kind} has no member {_shown(unknown[0])}")
     if kind == "image":
         return _picture_source(value.get("image"))
     color = _color(value["color"]) if "color" in value else None
     strength = value.get("strength")
     if strength is not None and not _is_number(strength):
-        raise BackgroundRefused("The strength of a blur is a number above 0 and at most 1")
+        raise BackgroundRefused("strength must be a number above 0 and at most 1")
     try:
         return Backdrop(kind=kind, color=color, strength=None if strength is None else float(strength))
     except ValueError as refused:
@@ -120,12 +120,12 @@ def read_background(value: object) -> Backdrop | PictureSource:
 def read_framing(value: object) -> Framing:
     """Read {"zoom": 1.2}. Raises `FramingRefused`."""
     if not isinstance(value, dict):
-        raise FramingRefused('The framing is an object like {"zoom": 1.2}')
+        raise FramingRefused('framing must be an object like {"zoom": 1.2}')
     if unknown := sorted(set(value) - {"zoom"}):
-        raise FramingRefused(f"The framing has no {_shown(unknown[0])}")
+        raise FramingRefused(f"framing has no member {_shown(unknown[0])}")
     zoom = value.get("zoom", DEFAULT_FRAMING.zoom)
     if not _is_number(zoom):
-        raise FramingRefused(f"The zoom is a number from {ZOOM_LEAST:g} to {ZOOM_MOST:g}")
+        raise FramingRefused(f"zoom must be a number from {ZOOM_LEAST:g} to {ZOOM_MOST:g}")
     try:
         return Framing(zoom=float(zoom))
     except ValueError as refused:
@@ -137,7 +137,7 @@ def read_emotion(value: Any) -> Mood:
     weight: Any = 1.0
     if isinstance(value, dict):
         if unknown := sorted(set(value) - {"name", "weight"}):
-            raise InvalidEmotion(f"emotion has no {unknown[0][:32]!r}; it takes name and weight")
+            raise InvalidEmotion(f"emotion has no member {unknown[0][:32]!r}; it takes name and weight")
         weight = value.get("weight", 1.0)
         value = value.get("name")
     if not isinstance(value, str) or value not in EMOTIONS:
@@ -157,7 +157,7 @@ def _kind(name: object) -> Kind:
 def _picture_source(text: object) -> PictureSource:
     if not isinstance(text, str) or not text:
         raise BackgroundRefused(
-            "A background of type image needs image", suggestion="Give an http(s) URL or a base64 image"
+            "A background of type image needs the member image", suggestion="Give an http(s) URL or a base64 image"
         )
     return PictureSource(text=text)
 
@@ -165,7 +165,7 @@ def _picture_source(text: object) -> PictureSource:
 def _color(text: object) -> tuple[int, int, int]:
     """Read "#1a2b3c" or "#abc"."""
     if not isinstance(text, str) or not _HEX.fullmatch(text):
-        raise BackgroundRefused("That is no colour", suggestion='Write a colour like "#1a2b3c"')
+        raise BackgroundRefused("Invalid colour", suggestion='Write a colour like "#1a2b3c"')
     digits = text[1:] if len(text) == 7 else "".join(2 * c for c in text[1:])
     return int(digits[0:2], 16), int(digits[2:4], 16), int(digits[4:6], 16)
 

@@ -108,7 +108,7 @@ async def test_a_session_without_output_looks_as_ever(service: Service) -> None:
         ({"background": {"type": "image", "image": "file:///etc/passwd"}}, "INVALID_BACKGROUND", "base64"),
         ({"framing": {"zoom": 0}}, "INVALID_FRAMING", "0.5 to 2"),
         ({"framing": {"zoom": 10**400}}, "INVALID_FRAMING", "0.5 to 2"),
-        ({"framing": {"x" * 100_000: 1}}, "INVALID_FRAMING", "has no x"),
+        ({"framing": {"x" * 100_000: 1}}, "INVALID_FRAMING", "has no member x"),
         ({"framing": 2}, "INVALID_FRAMING", "zoom"),
         ({"emotion": "bored"}, "INVALID_EMOTION", "neutral, happy"),
         ({"emotion": {"name": "sad", "weight": -1}}, "INVALID_EMOTION", "0 to 1"),

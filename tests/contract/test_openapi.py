@@ -1,7 +1,7 @@
 """The OpenAPI description is true: generated requests find no answer that it does not describe.
 
 A short, seeded run. For a long one, with other requests each time:
-    VISAVIS_SCHEMA_EXAMPLES=500 .venv/bin/pytest tests/contract/test_openapi.py
+    VISAVIS_SCHEMA_EXAMPLES=500 .venv/bin/pytest tests/contract/test_openapi.py --timeout=3600
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from typing import Any, get_args
 import pytest
 
 from tests.contract import reference
+from tests.contract.transcript import TRANSCRIPTS, Transcript
 from visavis.api.app import create_app
 from visavis.channel.actions import Send
 from visavis.channel.handshake import FEATURES
@@ -45,6 +46,12 @@ def openapi_examples() -> list[Any]:
 
 
 KNOWN_EXAMPLES = [json.dumps(example) for example in openapi_examples()]
+ERRORS_OF_TRANSCRIPTS = {
+    json.dumps(step["server"], ensure_ascii=False)
+    for path in TRANSCRIPTS
+    for step in Transcript.read(path).steps
+    if step.get("server", {}).get("type") == "error"
+}
 OTHER_KEY_REFUSALS = [{"error": "Invalid API key"}, {"error": "API key has been deactivated"}]
 
 
@@ -72,7 +79,9 @@ def is_told(message: dict[str, Any]) -> bool:
 
 @pytest.mark.parametrize("value", EXAMPLES)
 def test_every_example_is_one_of_the_api_or_a_message_of_the_channel(value: Any) -> None:
-    if "type" in value:
+    if value.get("type") == "error":
+        assert json.dumps(value, ensure_ascii=False) in ERRORS_OF_TRANSCRIPTS
+    elif "type" in value:
         assert (value["type"] in CLIENT_TYPES and is_taken(value)) or is_told(value)
     elif set(value) <= set(MEMBERS):
         read_output(value)

@@ -93,7 +93,7 @@ class Gate:
                 )
                 await error_response(refused)(scope, receive, send)
             elif earlier.status_code is None:
-                at_work = IdempotencyInProgress("The first request with this Idempotency-Key is still at work")
+                at_work = IdempotencyInProgress("The first request with this Idempotency-Key is still in progress")
                 await error_response(at_work)(scope, receive, send)
             else:
                 text = seal.decrypt((earlier.body or "").encode())

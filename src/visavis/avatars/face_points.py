@@ -15,15 +15,15 @@ def read_points(given: object) -> SevenPoints:
         try:
             given = json.loads(given)
         except ValueError:
-            raise _refused("points is not json") from None
+            raise _refused("points is not JSON") from None
     if not isinstance(given, Mapping) or set(given) != set(NAMES):
-        raise _refused("points must name seven places")
+        raise _refused("points must have exactly seven members")
     return SevenPoints(**{name: _point(name, given[name]) for name in NAMES})
 
 
 def _point(name: str, value: object) -> Point:
     if not isinstance(value, list | tuple) or len(value) != 2 or not all(_within(part) for part in value):
-        raise _refused(f"points.{name} is no place in the picture")
+        raise _refused(f"points.{name} is not a position in the picture")
     return float(value[0]), float(value[1])
 
 

@@ -51,7 +51,7 @@ def judge_points(px: list[Point]) -> None:
     (lx, ly), (rx, ry), *_ = px
     eyes = math.hypot(rx - lx, ry - ly)
     if eyes < 2.0:
-        raise _refused("The eyes are in one place")
+        raise _refused("The eyes are at the same position")
     # In the axes of the face: x from the left eye to the right eye, y down the face, in eye distances from the middle
     # between the eyes.
     ax, ay = (rx - lx) / eyes, (ry - ly) / eyes

@@ -56,7 +56,7 @@ class Backdrop:
         if self.picture_id is not None and not is_picture_id(self.picture_id):
             raise ValueError(f"{self.picture_id[:64]!r} is not a picture's id")
         if self.strength is not None and not 0.0 < self.strength <= 1.0:
-            raise ValueError("The strength of a blur is above 0 and at most 1")
+            raise ValueError("strength must be above 0 and at most 1")
 
     @property
     def transparent(self) -> bool:
@@ -98,7 +98,7 @@ class Framing:
 
     def __post_init__(self) -> None:
         if not ZOOM_LEAST <= self.zoom <= ZOOM_MOST:
-            raise ValueError(f"The zoom is a number from {ZOOM_LEAST:g} to {ZOOM_MOST:g}")
+            raise ValueError(f"zoom must be a number from {ZOOM_LEAST:g} to {ZOOM_MOST:g}")
 
     def plain(self) -> Plain:
         return {"zoom": self.zoom}
