@@ -1,0 +1,109 @@
+"""What a server has missed while its connection was lost: it is told of it, in order, when it is back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import structlog.testing
+
+from visavis.stage.owner import MAX_HELD_EVENTS, Owner
+from visavis.stage.port import link as links
+from visavis.stage.port.address import Address
+from visavis.stage.port.connection import Connection, connect_to, listening
+from visavis.stage.port.events import PerformerMetrics, PlaybackStarted
+from visavis.stage.port.link import Link
+from visavis.stage.port.messages import PORT_VERSION, Event, FolderSource, Hello, decode_from_stage
+from visavis.stage.sources import FolderPackSource
+
+pytestmark = pytest.mark.anyio
+
+
+@asynccontextmanager
+async def linked(folder: Path) -> AsyncIterator[tuple[Link, Link]]:
+    """The stage's end of a connection, and the server's; both write."""
+    accepted: asyncio.Future[Link] = asyncio.get_running_loop().create_future()
+    done = asyncio.Event()
+
+    async def serve(connection: Connection) -> None:
+        accepted.set_result(Link(connection))
+        await done.wait()
+
+    address = Address(path=folder / "stage.sock")
+    async with listening(address, serve, tls=None):
+        server = Link(await connect_to(address, tls=None, timeout_s=5.0))
+        stage = await accepted
+        writers = [asyncio.create_task(link.run_writer()) for link in (stage, server)]
+        try:
+            yield stage, server
+        finally:
+            done.set()
+            for end in (server, stage):
+                end.abort()
+                await end.aclose()
+            for writer in writers:
+                writer.cancel()
+            await asyncio.wait(writers)
+
+
+@pytest.fixture
+def owner(tmp_path: Path) -> Owner:
+    hello = Hello(version=PORT_VERSION, token="t", server_id="server", source=FolderSource())
+    return Owner(hello, FolderPackSource(tmp_path))
+
+
+def started(number: int) -> PlaybackStarted:
+    return PlaybackStarted(utterance_id=str(number))
+
+
+async def heard(server: Link, count: int) -> list[Event]:
+    events: list[Event] = []
+    async with asyncio.timeout(20):
+        while len(events) < count:
+            body = await server.receive()
+            assert body is not None
+            event = decode_from_stage(body)
+            assert isinstance(event, Event)
+            events.append(event)
+    return events
+
+
+async def test_what_a_server_missed_is_told_first_and_in_order_and_no_figures(owner: Owner, tmp_path: Path) -> None:
+    for number in range(5):
+        owner.tell("s", started(number))
+        owner.tell("s", PerformerMetrics(frames=1, late_frames=0, queued_s=0.0))
+    async with linked(tmp_path) as (stage, server):
+        owner.connected(stage)
+        owner.tell("s", started(5))
+        assert await heard(server, 6) == [Event(session_id="s", event=started(number)) for number in range(6)]
+
+
+async def test_only_the_newest_events_are_held(owner: Owner, tmp_path: Path) -> None:
+    for number in range(MAX_HELD_EVENTS + 3):
+        owner.tell("s", started(number))
+    async with linked(tmp_path) as (stage, server):
+        owner.connected(stage)
+        events = await heard(server, MAX_HELD_EVENTS)
+    assert [event.event for event in events] == [started(number) for number in range(3, MAX_HELD_EVENTS + 3)]
+
+
+async def test_a_server_that_takes_nothing_is_dropped_and_told_later(
+    owner: Owner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    async with linked(tmp_path / "one") as (stage, _):
+        owner.connected(stage)
+        monkeypatch.setattr(links, "MAX_UNSENT_BYTES", -1)
+        with structlog.testing.capture_logs() as logs:
+            owner.tell("s", started(1))
+            owner.tell("s", started(2))
+        assert owner.link is None
+        assert [log["event"] for log in logs] == ["server_takes_nothing"]
+        monkeypatch.undo()
+    async with linked(tmp_path / "two") as (stage, server):
+        owner.connected(stage)
+        assert [event.event for event in await heard(server, 2)] == [started(1), started(2)]
