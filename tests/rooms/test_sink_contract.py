@@ -22,7 +22,7 @@ from visavis.stage.encoder import OPUS_DELAY_SAMPLES
 
 
 @dataclass
-class Stand:
+class Harness:
     """A sink that is watched, its feed, and what has come of it so far: positions, and the pictures' brightness."""
 
     sink: Sink
@@ -37,7 +37,7 @@ class Stand:
 
 
 @contextlib.asynccontextmanager
-async def embedded_room() -> AsyncIterator[Stand]:
+async def embedded_room() -> AsyncIterator[Harness]:
     events = HeardEvents()
     room = EmbeddedRoom(events, wall_clock_at_start_ns=0)
     peer = ReceivingPeer()
@@ -74,7 +74,7 @@ async def embedded_room() -> AsyncIterator[Stand]:
         await peer.accept(await room.offer(viewer_id="viewer", sdp=await peer.offer()))
         taking = [asyncio.create_task(see()), asyncio.create_task(hear())]
         await feed.until(lambda: peer.synchronised and bool(seen) and bool(heard))
-        yield Stand(room, events, feed, received, seen_at)
+        yield Harness(room, events, feed, received, seen_at)
     finally:
         await peer.aclose()
         await room.aclose()
@@ -82,7 +82,7 @@ async def embedded_room() -> AsyncIterator[Stand]:
 
 
 @contextlib.asynccontextmanager
-async def encoded_recorder() -> AsyncIterator[Stand]:
+async def encoded_recorder() -> AsyncIterator[Harness]:
     events = HeardEvents()
     recorder = EncodedRecorder.open(events)
 
@@ -91,12 +91,12 @@ async def encoded_recorder() -> AsyncIterator[Stand]:
         delay = OPUS_DELAY_SAMPLES if kind == "audio" else 0
         return [packet.position + delay for packet in recorder.written if packet.kind == kind]
 
-    yield Stand(recorder, events, Feed(recorder, events), received, list)
+    yield Harness(recorder, events, Feed(recorder, events), received, list)
     await recorder.aclose()
 
 
 @contextlib.asynccontextmanager
-async def raw_recorder() -> AsyncIterator[Stand]:
+async def raw_recorder() -> AsyncIterator[Harness]:
     events, recorder = HeardEvents(), RawRecorder()
 
     def received(kind: MediaKind) -> list[int]:
@@ -107,66 +107,66 @@ async def raw_recorder() -> AsyncIterator[Stand]:
         recorder.write()
         return [(position, float(pixels[:HEIGHT_PX].mean())) for position, pixels in recorder.pictures]
 
-    yield Stand(recorder, events, Feed(recorder, events), received, brightness)
+    yield Harness(recorder, events, Feed(recorder, events), received, brightness)
     await recorder.aclose()
 
 
-Open = Callable[[], AbstractAsyncContextManager[Stand]]
-Scenario = Callable[[Stand], Awaitable[None]]
+Open = Callable[[], AbstractAsyncContextManager[Harness]]
+Scenario = Callable[[Harness], Awaitable[None]]
 every_sink = pytest.mark.parametrize("opened", [embedded_room, encoded_recorder, raw_recorder])
 
 
 def run(opened: Open, scenario: Scenario) -> None:
     async def bounded() -> None:
         with anyio.fail_after(30):
-            async with opened() as stand:
-                await scenario(stand)
+            async with opened() as harness:
+                await scenario(harness)
 
     asyncio.run(bounded())
 
 
 @every_sink
 def test_items_come_in_the_order_of_their_positions_and_show_what_was_published(opened: Open) -> None:
-    async def scenario(stand: Stand) -> None:
-        await stand.until_after(stand.feed.position + 30 * BLOCK)
+    async def scenario(harness: Harness) -> None:
+        await harness.until_after(harness.feed.position + 30 * BLOCK)
         steps: tuple[tuple[MediaKind, int], ...] = (("audio", BLOCK), ("video", 2 * BLOCK))
         for kind, step in steps:
-            positions = stand.received(kind)
+            positions = harness.received(kind)
             assert positions == list(range(positions[0], positions[-1] + 1, step))
-        assert all(abs(grey - brightness_at(position)) < 3 for position, grey in stand.brightness())
+        assert all(abs(grey - brightness_at(position)) < 3 for position, grey in harness.brightness())
 
     run(opened, scenario)
 
 
 @every_sink
 def test_a_backlog_that_was_dropped_never_comes(opened: Open) -> None:
-    async def scenario(stand: Stand) -> None:
-        await stand.until_after(0)
-        before = stand.feed.position
-        await stand.until_after(before)  # what was on its way has come
-        first = stand.feed.position
-        stand.feed.publish(10)
-        stand.sink.drop_backlog()
-        last = stand.feed.position - 1
-        await stand.until_after(last + 10 * BLOCK)
+    async def scenario(harness: Harness) -> None:
+        await harness.until_after(0)
+        before = harness.feed.position
+        await harness.until_after(before)  # what was on its way has come
+        first = harness.feed.position
+        harness.feed.publish(10)
+        harness.sink.drop_backlog()
+        last = harness.feed.position - 1
+        await harness.until_after(last + 10 * BLOCK)
         for kind in ("audio", "video"):
-            assert not [position for position in stand.received(kind) if first <= position <= last]
-        if stand.sink.takes == "encoded":
-            assert "missing" in stand.events.keyframes_wanted, "video goes on with a keyframe, which is asked for"
+            assert not [position for position in harness.received(kind) if first <= position <= last]
+        if harness.sink.takes == "encoded":
+            assert "missing" in harness.events.keyframes_wanted, "video goes on with a keyframe, which is asked for"
 
     run(opened, scenario)
 
 
 @every_sink
 def test_what_nobody_takes_is_bounded_and_costs_the_oldest_sound(opened: Open) -> None:
-    async def scenario(stand: Stand) -> None:
-        await stand.until_after(0)
-        first = stand.feed.position
-        stand.feed.publish(400)  # 8 s within one step of the event loop
-        last = stand.feed.position - 1
-        await stand.until_after(last + 10 * BLOCK)
-        sound = [position for position in stand.received("audio") if first <= position <= last]
-        pictures = [position for position in stand.received("video") if first <= position <= last]
+    async def scenario(harness: Harness) -> None:
+        await harness.until_after(0)
+        first = harness.feed.position
+        harness.feed.publish(400)  # 8 s within one step of the event loop
+        last = harness.feed.position - 1
+        await harness.until_after(last + 10 * BLOCK)
+        sound = [position for position in harness.received("audio") if first <= position <= last]
+        pictures = [position for position in harness.received("video") if first <= position <= last]
         assert sound == list(range(sound[0], last + 1, BLOCK)), "the newest, without a gap"
         assert MAX_BLOCKS - 1 <= len(sound) <= MAX_BLOCKS
         assert len(pictures) <= MAX_PICTURES
@@ -176,17 +176,17 @@ def test_what_nobody_takes_is_bounded_and_costs_the_oldest_sound(opened: Open) -
 
 @every_sink
 def test_closing_is_idempotent_and_nothing_comes_afterwards(opened: Open) -> None:
-    async def scenario(stand: Stand) -> None:
-        await stand.until_after(0)
-        assert stand.sink.watched
+    async def scenario(harness: Harness) -> None:
+        await harness.until_after(0)
+        assert harness.sink.watched
         with anyio.fail_after(3):
-            await asyncio.gather(stand.sink.aclose(), stand.sink.aclose())
-            await stand.sink.aclose()
-        assert not stand.sink.watched
-        last = stand.feed.position
-        stand.feed.publish(5)
-        stand.sink.drop_backlog()
-        assert all(position < last for kind in ("audio", "video") for position in stand.received(kind))
+            await asyncio.gather(harness.sink.aclose(), harness.sink.aclose())
+            await harness.sink.aclose()
+        assert not harness.sink.watched
+        last = harness.feed.position
+        harness.feed.publish(5)
+        harness.sink.drop_backlog()
+        assert all(position < last for kind in ("audio", "video") for position in harness.received(kind))
 
     run(opened, scenario)
 
@@ -194,7 +194,7 @@ def test_closing_is_idempotent_and_nothing_comes_afterwards(opened: Open) -> Non
 def test_an_encoded_sink_asks_for_the_keyframe_that_its_first_picture_is() -> None:
     for opened in (embedded_room, encoded_recorder):
 
-        async def scenario(stand: Stand) -> None:
-            assert stand.events.keyframes_wanted[0] == "joining"
+        async def scenario(harness: Harness) -> None:
+            assert harness.events.keyframes_wanted[0] == "joining"
 
         run(opened, scenario)

@@ -1,5 +1,5 @@
-"""A renderer and a speech-to-motion for tests: the picture flashes white while the mouth is open, and a bar moves with
-the head's time.
+"""A renderer and a speech-to-motion for tests: the picture is white while the mouth is open, and a bar moves with every
+frame.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from visavis.engine.render.backdrop import Backdrop, Framing
 from visavis.engine.speech.port import LOOK_AHEAD_STEPS, STEP_SAMPLES
 from visavis.errors import PackUnreadable
 
-LOUD = 1000  # peak of int16 from which the mouth opens
+LOUD = 1000  # the mouth opens in a step whose int16 peak is above this
 
 
 class FlashingRenderer:
-    """White in the middle half when the jaw is open by more than half, else black; a bar on top moves with
-    every frame.
+    """Draws white below the top quarter while the jaw is more than half open, otherwise black. A bar at the top moves
+    with every frame.
     """
 
     def __init__(self, width_px: int, height_px: int, *, transparent: bool = False) -> None:
@@ -40,7 +40,7 @@ class FlashingRenderer:
 
 
 class LoudnessToMotion:
-    """Opens the jaw fully in every step whose peak is loud. Holds back LOOK_AHEAD_STEPS as the real one does."""
+    """Opens the jaw fully in every loud step. Like the real one, it looks ahead by LOOK_AHEAD_STEPS."""
 
     def __init__(self) -> None:
         self.reset()
@@ -86,7 +86,7 @@ class _FlashingAvatar:
 class _FlashingParts:
     def load_avatar(self, path: Path) -> _FlashingAvatar:
         if not path.is_dir():
-            raise PackUnreadable(f"{path.name} is no avatar pack")
+            raise PackUnreadable(f"{path.name} is not an avatar pack")
         return _FlashingAvatar()
 
     def open_speech(self) -> LoudnessToMotion:

@@ -1,4 +1,4 @@
-"""Says things to a performance as a stage does: each piece of speech with its number."""
+"""Speaks to a performance like a stage: each piece of speech with its number."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from visavis.stage.performance import Performance
 from visavis.stage.port.events import PlaybackFinished
 from visavis.stage.port.values import Speech
 from visavis.stage.timeline import PLAYOUT_RATE_HZ
-from visavis.stage.voice import Timings
+from visavis.stage.utterance_media import Timings
 
 
 class Speaker:
-    """`number`: of the last piece of speech, or of the interrupt after it."""
+    """Numbers the speech. `number`: that of the last piece of speech, or of the interrupt after it."""
 
     def __init__(self, performance: Performance) -> None:
         self.performance = performance
@@ -31,7 +31,7 @@ class Speaker:
         visemes: Timings | None = None,
         mood: Mood | None = None,
     ) -> str:
-        """Say int16 (n,), with the next number unless one is given."""
+        """Speak int16 (n,), with the next number unless one is given."""
         if number is None:
             self.number += 1
         speech = Speech(
@@ -46,10 +46,10 @@ class Speaker:
         return self.performance.speak(speech)
 
     def interrupt(self, *, through: int | None = None) -> None:
-        """Interrupt all that was said so far, or all up to a number."""
+        """Interrupt all speech so far, or all speech up to a number."""
         self.performance.interrupt(through=self.number if through is None else through)
 
 
 def played_samples(end: PlaybackFinished) -> int:
-    """Return how much of an utterance was heard, in samples at 48 kHz."""
+    """Return how much of an utterance was played, in samples at 48 kHz."""
     return round(end.position_s * PLAYOUT_RATE_HZ)

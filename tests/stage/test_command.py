@@ -1,4 +1,4 @@
-"""`visavis stage` refuses in one error what it cannot listen with."""
+"""`visavis stage` refuses an invalid address, token or certificate with one error."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import pytest
 
 from tests.certificates import write_certificate
 from visavis.errors import AddressUnavailable, SettingInvalid
-from visavis.stage.command import LEAST_TOKEN_CHARS, run
+from visavis.stage.command import MIN_TOKEN_CHARS, run
 
-TOKEN = "t" * LEAST_TOKEN_CHARS
+TOKEN = "t" * MIN_TOKEN_CHARS
 
 
-def refused(folder: Path, *, listen: str = "wss://127.0.0.1:0", token: bytes = TOKEN.encode()) -> str:
+def refusal(folder: Path, *, listen: str = "wss://127.0.0.1:0", token: bytes = TOKEN.encode()) -> str:
     cert, key = write_certificate(folder, "127.0.0.1")
     (folder / "token").write_bytes(token)
     with pytest.raises(SettingInvalid) as error:
@@ -25,21 +25,21 @@ def refused(folder: Path, *, listen: str = "wss://127.0.0.1:0", token: bytes = T
 @pytest.mark.parametrize(
     "listen", ["127.0.0.1:8443", "ws://127.0.0.1:8443", "wss://127.0.0.1", "wss://127.0.0.1:x", ""]
 )
-def test_what_is_no_address_is_refused(tmp_path: Path, listen: str) -> None:
-    assert listen in refused(tmp_path, listen=listen)
+def test_an_invalid_address_is_refused(tmp_path: Path, listen: str) -> None:
+    assert listen in refusal(tmp_path, listen=listen)
 
 
-def test_sockets_of_this_machine_are_for_servers_to_make(tmp_path: Path) -> None:
-    assert "--listen takes wss://HOST:PORT" in refused(tmp_path, listen=f"unix:{tmp_path}/stage.sock")
+def test_a_unix_socket_is_refused(tmp_path: Path) -> None:
+    assert "--listen takes wss://HOST:PORT" in refusal(tmp_path, listen=f"unix:{tmp_path}/stage.sock")
 
 
-@pytest.mark.parametrize("token", [b"", b"t" * (LEAST_TOKEN_CHARS - 1), b"\n" + b"t" * (LEAST_TOKEN_CHARS - 1) + b"\n"])
+@pytest.mark.parametrize("token", [b"", b"t" * (MIN_TOKEN_CHARS - 1), b"\n" + b"t" * (MIN_TOKEN_CHARS - 1) + b"\n"])
 def test_a_short_token_is_refused(tmp_path: Path, token: bytes) -> None:
-    assert f"at least {LEAST_TOKEN_CHARS} characters" in refused(tmp_path, token=token)
+    assert f"at least {MIN_TOKEN_CHARS} characters" in refusal(tmp_path, token=token)
 
 
-def test_a_token_that_is_no_text_is_refused(tmp_path: Path) -> None:
-    assert "cannot be read" in refused(tmp_path, token=b"\xff\xfe" * LEAST_TOKEN_CHARS)
+def test_a_token_that_is_not_text_is_refused(tmp_path: Path) -> None:
+    assert "cannot be read" in refusal(tmp_path, token=b"\xff\xfe" * MIN_TOKEN_CHARS)
 
 
 def test_a_key_of_another_certificate_is_refused(tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_a_key_of_another_certificate_is_refused(tmp_path: Path) -> None:
         )
 
 
-def test_a_port_that_is_taken_is_said(tmp_path: Path) -> None:
+def test_a_port_in_use_is_an_error(tmp_path: Path) -> None:
     cert, key = write_certificate(tmp_path, "127.0.0.1")
     (tmp_path / "token").write_text(TOKEN)
     with socket.create_server(("127.0.0.1", 0)) as taken:

@@ -14,38 +14,38 @@ FRAME_SAMPLES = PLAYOUT_RATE_HZ // 25
 
 
 def picture(number: int) -> NDArray[np.uint8]:
-    """I420 of a bright square that moves over a shaded ground."""
+    """Return I420 of a bright square on a gradient; its place depends on `number`."""
     i420 = np.full((HEIGHT_PX * 3 // 2, WIDTH_PX), 128, np.uint8)
     i420[:HEIGHT_PX] = np.arange(WIDTH_PX) // 2 + 40
     i420[40:70, 10 + number * 2 : 40 + number * 2] = 220
     return i420
 
 
-def encoded(encoder: VideoEncoder, numbers: range) -> list[EncodedPacket]:
+def encode(encoder: VideoEncoder, numbers: range) -> list[EncodedPacket]:
     packets = [encoder.encode(picture(n), n * FRAME_SAMPLES) for n in numbers]
     return [p for p in packets if p is not None]
 
 
-def decoded(packets: list[EncodedPacket]) -> list[NDArray[np.uint8]]:
+def decode(packets: list[EncodedPacket]) -> list[NDArray[np.uint8]]:
     codec = av.CodecContext.create("libvpx", "r")
     frames = [frame for packet in packets for frame in codec.decode(av.Packet(packet.data))]
     return [np.asarray(frame.to_ndarray(format="yuv420p"), np.uint8) for frame in frames]
 
 
-def test_pictures_come_out_at_once_and_look_as_they_went_in() -> None:
-    packets = encoded(VideoEncoder(width_px=WIDTH_PX, height_px=HEIGHT_PX, fps=25), range(20))
+def test_every_picture_is_encoded_at_once_and_decodes_to_itself() -> None:
+    packets = encode(VideoEncoder(width_px=WIDTH_PX, height_px=HEIGHT_PX, fps=25), range(20))
     assert [p.position for p in packets] == [n * FRAME_SAMPLES for n in range(20)]
-    for number, seen in enumerate(decoded(packets)):
+    for number, seen in enumerate(decode(packets)):
         assert np.abs(seen.astype(int) - picture(number)).mean() < 3
 
 
 def test_only_the_first_picture_is_a_keyframe_until_one_is_wanted() -> None:
     encoder = VideoEncoder(width_px=WIDTH_PX, height_px=HEIGHT_PX, fps=25)
-    assert [p.keyframe for p in encoded(encoder, range(20))] == [True] + [False] * 19
+    assert [p.keyframe for p in encode(encoder, range(20))] == [True] + [False] * 19
     encoder.want_keyframe(joining=True)
-    late = encoded(encoder, range(20, 25))
+    late = encode(encoder, range(20, 25))
     assert [p.keyframe for p in late] == [True] + [False] * 4
-    assert np.abs(decoded(late)[-1].astype(int) - picture(24)).mean() < 3, "a late viewer decodes from there"
+    assert np.abs(decode(late)[-1].astype(int) - picture(24)).mean() < 3, "a viewer that joins later decodes from there"
 
 
 def test_keyframes_that_viewers_ask_for_are_half_a_second_apart() -> None:
@@ -53,16 +53,16 @@ def test_keyframes_that_viewers_ask_for_are_half_a_second_apart() -> None:
     keyframes = []
     for n in range(50):
         encoder.want_keyframe(joining=False)
-        if any(p.keyframe for p in encoded(encoder, range(n, n + 1))):
+        if any(p.keyframe for p in encode(encoder, range(n, n + 1))):
             keyframes.append(n)
     assert keyframes == [0, 13, 26, 39]
 
 
-def test_a_viewer_that_joins_right_after_a_keyframe_waits_a_tenth_of_a_second() -> None:
+def test_a_viewer_that_joins_right_after_a_keyframe_waits_100_ms() -> None:
     encoder = VideoEncoder(width_px=WIDTH_PX, height_px=HEIGHT_PX, fps=25)
-    encoded(encoder, range(1))
+    encode(encoder, range(1))
     encoder.want_keyframe(joining=True)
-    assert [p.keyframe for p in encoded(encoder, range(1, 6))] == [False, False, True, False, False]
+    assert [p.keyframe for p in encode(encoder, range(1, 6))] == [False, False, True, False, False]
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_the_bit_rate_follows_the_area(size: tuple[int, int], kbps: int) -> None
     assert bit_rate(*size) // 1000 == kbps
 
 
-def test_sound_comes_back_where_its_packets_say() -> None:
+def test_decoded_sound_is_at_the_position_of_its_packets() -> None:
     encoder = AudioEncoder()
     sound = np.zeros(BLOCK_SAMPLES * 20, np.int16)
     sound[9600:] = (np.sin(2 * np.pi * 440 * np.arange(9600) / PLAYOUT_RATE_HZ) * 9000).astype(np.int16)

@@ -1,4 +1,4 @@
-"""What a server has missed while its connection was lost: it is told of it, in order, when it is back."""
+"""Events that happen while a server's connection is lost: they are sent, in order, when the server is back."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import structlog.testing
 
-from visavis.stage.owner import MAX_HELD_EVENTS, Owner
+from visavis.stage.owner import MAX_KEPT_EVENTS, Owner
 from visavis.stage.port import link as links
 from visavis.stage.port.address import Address
 from visavis.stage.port.connection import Connection, connect_to, listening
@@ -23,8 +23,8 @@ pytestmark = pytest.mark.anyio
 
 
 @asynccontextmanager
-async def linked(folder: Path) -> AsyncIterator[tuple[Link, Link]]:
-    """The stage's end of a connection, and the server's; both write."""
+async def two_links(folder: Path) -> AsyncIterator[tuple[Link, Link]]:
+    """Yield the two ends of one connection: the stage's and the server's."""
     accepted: asyncio.Future[Link] = asyncio.get_running_loop().create_future()
     done = asyncio.Event()
 
@@ -59,7 +59,7 @@ def started(number: int) -> PlaybackStarted:
     return PlaybackStarted(utterance_id=str(number))
 
 
-async def heard(server: Link, count: int) -> list[Event]:
+async def receive(server: Link, count: int) -> list[Event]:
     events: list[Event] = []
     async with asyncio.timeout(20):
         while len(events) < count:
@@ -71,39 +71,39 @@ async def heard(server: Link, count: int) -> list[Event]:
     return events
 
 
-async def test_what_a_server_missed_is_told_first_and_in_order_and_no_figures(owner: Owner, tmp_path: Path) -> None:
+async def test_missed_events_are_sent_first_in_order_and_without_metrics(owner: Owner, tmp_path: Path) -> None:
     for number in range(5):
-        owner.tell("s", started(number))
-        owner.tell("s", PerformerMetrics(frames=1, late_frames=0, queued_s=0.0))
-    async with linked(tmp_path) as (stage, server):
-        owner.connected(stage)
-        owner.tell("s", started(5))
-        assert await heard(server, 6) == [Event(session_id="s", event=started(number)) for number in range(6)]
+        owner.send_event("s", started(number))
+        owner.send_event("s", PerformerMetrics(frames=1, late_frames=0, queued_s=0.0))
+    async with two_links(tmp_path) as (stage, server):
+        owner.connect(stage)
+        owner.send_event("s", started(5))
+        assert await receive(server, 6) == [Event(session_id="s", event=started(number)) for number in range(6)]
 
 
-async def test_only_the_newest_events_are_held(owner: Owner, tmp_path: Path) -> None:
-    for number in range(MAX_HELD_EVENTS + 3):
-        owner.tell("s", started(number))
-    async with linked(tmp_path) as (stage, server):
-        owner.connected(stage)
-        events = await heard(server, MAX_HELD_EVENTS)
-    assert [event.event for event in events] == [started(number) for number in range(3, MAX_HELD_EVENTS + 3)]
+async def test_only_the_newest_events_are_kept(owner: Owner, tmp_path: Path) -> None:
+    for number in range(MAX_KEPT_EVENTS + 3):
+        owner.send_event("s", started(number))
+    async with two_links(tmp_path) as (stage, server):
+        owner.connect(stage)
+        events = await receive(server, MAX_KEPT_EVENTS)
+    assert [event.event for event in events] == [started(number) for number in range(3, MAX_KEPT_EVENTS + 3)]
 
 
-async def test_a_server_that_takes_nothing_is_dropped_and_told_later(
+async def test_a_server_that_does_not_read_is_dropped_and_gets_the_events_later(
     owner: Owner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "one").mkdir()
     (tmp_path / "two").mkdir()
-    async with linked(tmp_path / "one") as (stage, _):
-        owner.connected(stage)
+    async with two_links(tmp_path / "one") as (stage, _):
+        owner.connect(stage)
         monkeypatch.setattr(links, "MAX_UNSENT_BYTES", -1)
         with structlog.testing.capture_logs() as logs:
-            owner.tell("s", started(1))
-            owner.tell("s", started(2))
+            owner.send_event("s", started(1))
+            owner.send_event("s", started(2))
         assert owner.link is None
-        assert [log["event"] for log in logs] == ["server_takes_nothing"]
+        assert [log["event"] for log in logs] == ["server_not_reading"]
         monkeypatch.undo()
-    async with linked(tmp_path / "two") as (stage, server):
-        owner.connected(stage)
-        assert [event.event for event in await heard(server, 2)] == [started(1), started(2)]
+    async with two_links(tmp_path / "two") as (stage, server):
+        owner.connect(stage)
+        assert [event.event for event in await receive(server, 2)] == [started(1), started(2)]

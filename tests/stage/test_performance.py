@@ -1,4 +1,4 @@
-"""A performance on a virtual clock: blocks are taken one after the other, and nothing waits for real time."""
+"""A performance on a virtual clock: blocks are taken one after the other, without waiting for real time."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def tone(duration_ms: int, rate_hz: int = RATE_HZ, level: int = 8000) -> NDArray
     return pcm
 
 
-class Stand(Speaker):
-    """Drives a performance and keeps what came of it: all sound, the jaw at each frame, and every event with when
-    it was told.
+class Harness(Speaker):
+    """Runs a performance and records its sound, the mouth of each frame, and every event with the position of its
+    block.
     """
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class Stand(Speaker):
         self.sound = np.zeros(0, np.int16)
         self.jaws: list[tuple[int, float]] = []
         self.mouths: list[NDArray[np.float32]] = []
-        self.told: list[tuple[int, PlaybackStarted | PlaybackFinished]] = []
+        self.playback: list[tuple[int, PlaybackStarted | PlaybackFinished]] = []
         self.states: list[tuple[int, str]] = []
 
     def run(self, duration_ms: int) -> None:
@@ -45,7 +45,7 @@ class Stand(Speaker):
                 if isinstance(event, StateChanged):
                     self.states.append((at, event.state))
                 else:
-                    self.told.append((at, event))
+                    self.playback.append((at, event))
             if at % FRAME_SAMPLES == 0:
                 face = self.performance.face(at)
                 self.mouths.append(face.motion.coefficients[:MOUTH_COUNT].copy())
@@ -53,58 +53,60 @@ class Stand(Speaker):
 
     @property
     def ends(self) -> list[PlaybackFinished]:
-        return [h for _, h in self.told if isinstance(h, PlaybackFinished)]
+        return [event for _, event in self.playback if isinstance(event, PlaybackFinished)]
 
 
 @pytest.fixture
-def stand() -> Stand:
-    return Stand()
+def harness() -> Harness:
+    return Harness()
 
 
-def test_idle_is_silent_with_a_mouth_exactly_at_rest_and_a_living_face(stand: Stand) -> None:
-    stand.run(8000)
-    assert not stand.sound.any()
-    assert not np.any(stand.mouths)
-    heads = {stand.performance.face(stand.performance.position + k * FRAME_SAMPLES).motion.yaw_deg for k in range(50)}
+def test_an_idle_performance_is_silent_with_the_mouth_at_rest_and_a_moving_head(harness: Harness) -> None:
+    harness.run(8000)
+    assert not harness.sound.any()
+    assert not np.any(harness.mouths)
+    heads = {
+        harness.performance.face(harness.performance.position + k * FRAME_SAMPLES).motion.yaw_deg for k in range(50)
+    }
     assert len(heads) > 10
 
 
 @pytest.mark.parametrize("rate_hz", [8000, 16000, 22050, 24000, 44100, 48000])
-def test_speech_is_heard_whole_and_once_at_any_rate(stand: Stand, rate_hz: int) -> None:
-    stand.speak(tone(500, rate_hz), rate_hz, final=True)
-    stand.run(1000)
-    loud = np.flatnonzero(np.abs(stand.sound.astype(int)) > 200)
+def test_speech_is_played_whole_and_once_at_any_rate(harness: Harness, rate_hz: int) -> None:
+    harness.speak(tone(500, rate_hz), rate_hz, final=True)
+    harness.run(1000)
+    loud = np.flatnonzero(np.abs(harness.sound.astype(int)) > 200)
     assert abs((loud[-1] - loud[0]) - 500 * SAMPLES_PER_MS) < 3 * SAMPLES_PER_MS
-    heard = stand.sound[loud[0] : loud[-1]].astype(float)
+    heard = harness.sound[loud[0] : loud[-1]].astype(float)
     assert np.sqrt(np.mean(heard**2)) == pytest.approx(8000 / np.sqrt(2), rel=0.02)
-    (end,) = stand.ends
+    (end,) = harness.ends
     assert played_samples(end) == pytest.approx(500 * SAMPLES_PER_MS, abs=2) and not end.interrupted
 
 
-def test_lips_move_with_the_sound_to_the_frame(stand: Stand) -> None:
+def test_lips_follow_the_sound_within_a_frame(harness: Harness) -> None:
     pcm = np.concatenate([tone(200), np.zeros(RATE_HZ // 5, np.int16), tone(200)])
-    stand.speak(pcm, RATE_HZ, final=True)
-    stand.run(1000)
-    envelope = np.abs(stand.sound.astype(int)).reshape(-1, 480).max(axis=1) > 1000
-    for at, jaw in stand.jaws[3:]:
-        settled = {bool(envelope[k]) for k in range(max(0, at // 480 - 6), at // 480 + 2)}
-        if len(settled) == 1:
-            assert (jaw > 0.5) == settled.pop(), at
+    harness.speak(pcm, RATE_HZ, final=True)
+    harness.run(1000)
+    envelope = np.abs(harness.sound.astype(int)).reshape(-1, 480).max(axis=1) > 1000
+    for at, jaw in harness.jaws[3:]:
+        loud = {bool(envelope[k]) for k in range(max(0, at // 480 - 6), at // 480 + 2)}
+        if len(loud) == 1:
+            assert (jaw > 0.5) == loud.pop(), at
 
 
-def test_frame_of_a_step_shows_its_row_not_a_later_one(stand: Stand) -> None:
-    stand.speak(np.concatenate([np.zeros(RATE_HZ // 2, np.int16), tone(300)]), RATE_HZ, final=True)
-    stand.run(1200)
-    sound_from = int(np.argmax(np.abs(stand.sound) > 1000))
-    lips_from = next(at for at, jaw in stand.jaws if jaw > 0.5)
+def test_a_frame_shows_the_motion_of_its_own_step_not_of_a_later_one(harness: Harness) -> None:
+    harness.speak(np.concatenate([np.zeros(RATE_HZ // 2, np.int16), tone(300)]), RATE_HZ, final=True)
+    harness.run(1200)
+    sound_from = int(np.argmax(np.abs(harness.sound) > 1000))
+    lips_from = next(at for at, jaw in harness.jaws if jaw > 0.5)
     assert 0 <= lips_from - sound_from < FRAME_SAMPLES + 480
 
 
-def test_started_is_told_at_the_first_sample_and_finished_after_the_last(stand: Stand) -> None:
-    stand.speak(tone(330), RATE_HZ, utterance_id="a", final=True)
-    stand.run(1000)
-    (started_at, started), (ended_at, ended) = stand.told
-    first, last = np.flatnonzero(stand.sound)[[0, -1]]
+def test_playback_starts_at_the_first_sample_and_finishes_after_the_last(harness: Harness) -> None:
+    harness.speak(tone(330), RATE_HZ, utterance_id="a", final=True)
+    harness.run(1000)
+    (started_at, started), (ended_at, ended) = harness.playback
+    first, last = np.flatnonzero(harness.sound)[[0, -1]]
     assert (
         started == PlaybackStarted(utterance_id="a")
         and isinstance(ended, PlaybackFinished)
@@ -114,17 +116,17 @@ def test_started_is_told_at_the_first_sample_and_finished_after_the_last(stand: 
     assert last - 100 < ended_at <= last + BLOCK_SAMPLES
 
 
-def test_an_utterance_ends_by_final_by_another_id_or_by_idleness(stand: Stand) -> None:
-    assert stand.speak(tone(100), RATE_HZ, final=True) == "utt_1"
-    assert stand.speak(tone(100), RATE_HZ) == "utt_2"
-    assert stand.speak(tone(100), RATE_HZ, utterance_id="x") == "x"
-    assert stand.speak(tone(100), RATE_HZ) == "x"
-    assert stand.speak(tone(100), RATE_HZ, utterance_id="x") == "x"
-    assert stand.speak(tone(100), RATE_HZ, utterance_id="y") == "y"
-    stand.run(320)
-    assert stand.speak(tone(100), RATE_HZ) == "utt_3"
-    stand.run(2000)
-    assert [(e.utterance_id, round(played_samples(e) / SAMPLES_PER_MS)) for e in stand.ends] == [
+def test_an_utterance_ends_by_final_by_another_id_or_after_300_ms_without_audio(harness: Harness) -> None:
+    assert harness.speak(tone(100), RATE_HZ, final=True) == "utt_1"
+    assert harness.speak(tone(100), RATE_HZ) == "utt_2"
+    assert harness.speak(tone(100), RATE_HZ, utterance_id="x") == "x"
+    assert harness.speak(tone(100), RATE_HZ) == "x"
+    assert harness.speak(tone(100), RATE_HZ, utterance_id="x") == "x"
+    assert harness.speak(tone(100), RATE_HZ, utterance_id="y") == "y"
+    harness.run(320)
+    assert harness.speak(tone(100), RATE_HZ) == "utt_3"
+    harness.run(2000)
+    assert [(e.utterance_id, round(played_samples(e) / SAMPLES_PER_MS)) for e in harness.ends] == [
         ("utt_1", 100),
         ("utt_2", 100),
         ("x", 300),
@@ -133,117 +135,117 @@ def test_an_utterance_ends_by_final_by_another_id_or_by_idleness(stand: Stand) -
     ]
 
 
-def test_idleness_does_not_end_what_still_grows(stand: Stand) -> None:
+def test_an_utterance_that_gets_audio_every_280_ms_stays_open(harness: Harness) -> None:
     ids = set()
     for _ in range(10):
-        ids.add(stand.speak(tone(20), RATE_HZ))
-        stand.run(280)
+        ids.add(harness.speak(tone(20), RATE_HZ))
+        harness.run(280)
     assert len(ids) == 1
 
 
-def test_utterances_follow_each_other_without_a_gap(stand: Stand) -> None:
+def test_utterances_follow_each_other_without_a_gap(harness: Harness) -> None:
     for _ in range(3):
-        stand.speak(tone(210), RATE_HZ, final=True)
-    stand.run(1000)
-    loud = np.flatnonzero(stand.sound)
+        harness.speak(tone(210), RATE_HZ, final=True)
+    harness.run(1000)
+    loud = np.flatnonzero(harness.sound)
     quiet = np.diff(loud).max()
     assert loud[-1] - loud[0] == pytest.approx(630 * SAMPLES_PER_MS, abs=2 * SAMPLES_PER_MS)
     assert quiet < 2 * SAMPLES_PER_MS
 
 
-def test_streamed_speech_begins_once_its_first_motion_is_certain(stand: Stand) -> None:
+def test_streamed_speech_starts_when_its_first_motion_is_certain(harness: Harness) -> None:
     pcm = tone(1000)
     for k in range(50):
-        stand.speak(pcm[k * 320 : (k + 1) * 320], RATE_HZ)
-        stand.run(20)
-    stand.run(600)
-    begun = int(np.argmax(np.abs(stand.sound) > 0))
-    assert begun <= 80 * SAMPLES_PER_MS
-    loud = np.flatnonzero(stand.sound)
-    assert np.diff(loud).max() < 3 * SAMPLES_PER_MS, "no gap in what came in time"
-    (end,) = stand.ends
+        harness.speak(pcm[k * 320 : (k + 1) * 320], RATE_HZ)
+        harness.run(20)
+    harness.run(600)
+    start = int(np.argmax(np.abs(harness.sound) > 0))
+    assert start <= 80 * SAMPLES_PER_MS
+    loud = np.flatnonzero(harness.sound)
+    assert np.diff(loud).max() < 3 * SAMPLES_PER_MS, "no gap in audio that came in time"
+    (end,) = harness.ends
     assert played_samples(end) == 1000 * SAMPLES_PER_MS
 
 
 @pytest.mark.parametrize("piece_ms", [10, 20, 50])
-def test_small_pieces_that_wait_are_taken_together(piece_ms: int) -> None:
-    """Each step of the network costs about the same for 80 ms as for 20: speech that lies ready is not taken in crumbs,
-    nor held back at its end.
+def test_small_pieces_that_wait_are_processed_together(piece_ms: int) -> None:
+    """The network takes about as long for 80 ms of audio as for 20. So waiting speech is processed in large pieces, and
+    its end without delay.
     """
-    taken: list[int] = []
+    pushed: list[int] = []
 
     class Counting(LoudnessToMotion):
         def push(self, pcm: NDArray[np.int16]) -> SpeechMotion:
-            taken.append(len(pcm))
+            pushed.append(len(pcm))
             return super().push(pcm)
 
-    stand = Stand()
-    stand.performance = Performance(seed=1, open_speech=Counting)
+    harness = Harness()
+    harness.performance = Performance(seed=1, open_speech=Counting)
     speech = tone(2000)
     for piece in np.split(speech, range(0, len(speech), piece_ms * 16)[1:]):
-        stand.speak(piece, RATE_HZ, utterance_id="a")
-    stand.run(3000)
-    assert sum(taken) == len(speech) and np.median(taken) == 80 * 16
-    assert [played_samples(end) for end in stand.ends] == [2000 * SAMPLES_PER_MS]
-    heard = np.flatnonzero(stand.sound)
+        harness.speak(piece, RATE_HZ, utterance_id="a")
+    harness.run(3000)
+    assert sum(pushed) == len(speech) and np.median(pushed) == 80 * 16
+    assert [played_samples(end) for end in harness.ends] == [2000 * SAMPLES_PER_MS]
+    heard = np.flatnonzero(harness.sound)
     assert abs(heard[-1] - heard[0] - 2000 * SAMPLES_PER_MS) < 20 * SAMPLES_PER_MS
 
 
-def test_speech_that_comes_in_uneven_pieces_soon_plays_without_gaps_and_with_certain_lips(stand: Stand) -> None:
+def test_speech_that_comes_unevenly_soon_plays_without_gaps(harness: Harness) -> None:
     pcm = tone(1500)
     for utterance in range(6):
-        begun_at = stand.performance.position
+        started_at = harness.performance.position
         for k in range(15):
-            stand.speak(pcm[k * 1600 : (k + 1) * 1600], RATE_HZ, utterance_id=str(utterance))
-            stand.run(60 if k % 2 else 140)
-        stand.speak(pcm[:0], RATE_HZ, final=True)
-        stand.run(1000)
-    loud = np.flatnonzero(np.abs(stand.sound[begun_at:]) > 0)
+            harness.speak(pcm[k * 1600 : (k + 1) * 1600], RATE_HZ, utterance_id=str(utterance))
+            harness.run(60 if k % 2 else 140)
+        harness.speak(pcm[:0], RATE_HZ, final=True)
+        harness.run(1000)
+    loud = np.flatnonzero(np.abs(harness.sound[started_at:]) > 0)
     assert np.diff(loud).max() < 3 * SAMPLES_PER_MS
-    assert loud[0] < 300 * SAMPLES_PER_MS, "what it waits for is bounded"
+    assert loud[0] < 300 * SAMPLES_PER_MS, "the margin is bounded"
 
 
-def test_audio_that_runs_out_is_silence_and_rest_and_goes_on_later(stand: Stand) -> None:
+def test_an_underrun_is_silence_with_lips_at_rest_and_speech_resumes(harness: Harness) -> None:
     pcm = tone(600)
-    stand.speak(pcm[:3200], RATE_HZ)
-    stand.run(200)
-    stand.speak(np.zeros(0, np.int16), RATE_HZ)
-    stand.run(200)
-    assert stand.jaws[-1][1] == 0.0 and not stand.sound[-960:].any()
-    stand.speak(pcm[3200:], RATE_HZ, final=True)
-    stand.run(1000)
-    assert max(jaw for at, jaw in stand.jaws if at > 420 * SAMPLES_PER_MS) > 0.9
-    (end,) = stand.ends
+    harness.speak(pcm[:3200], RATE_HZ)
+    harness.run(200)
+    harness.speak(np.zeros(0, np.int16), RATE_HZ)
+    harness.run(200)
+    assert harness.jaws[-1][1] == 0.0 and not harness.sound[-960:].any()
+    harness.speak(pcm[3200:], RATE_HZ, final=True)
+    harness.run(1000)
+    assert max(jaw for at, jaw in harness.jaws if at > 420 * SAMPLES_PER_MS) > 0.9
+    (end,) = harness.ends
     assert played_samples(end) == 600 * SAMPLES_PER_MS
-    assert np.count_nonzero(np.abs(stand.sound) > 100) == pytest.approx(600 * SAMPLES_PER_MS, rel=0.03), (
-        "nothing lost, nothing twice"
+    assert np.count_nonzero(np.abs(harness.sound) > 100) == pytest.approx(600 * SAMPLES_PER_MS, rel=0.03), (
+        "no sample is lost or played twice"
     )
 
 
-def test_running_out_leaves_no_click(stand: Stand) -> None:
+def test_an_underrun_makes_no_click(harness: Harness) -> None:
     slow = (np.sin(2 * np.pi * 100 * np.arange(3200) / RATE_HZ) * 8000).astype(np.int16)
-    stand.speak(slow, RATE_HZ)
-    stand.run(400)
-    # A 100 Hz sine of 8000 moves by at most 105 in a sample at 48 kHz; a cut off resampler would leave a step of
-    # thousands.
-    assert np.abs(np.diff(stand.sound.astype(int))).max() < 400
+    harness.speak(slow, RATE_HZ)
+    harness.run(400)
+    # A 100 Hz sine with amplitude 8000 changes by at most 105 per sample at 48 kHz. A truncated resampler would make a
+    # jump of thousands.
+    assert np.abs(np.diff(harness.sound.astype(int))).max() < 400
 
 
-def test_interrupt_fades_in_10_ms_and_rests_within_120_ms(stand: Stand) -> None:
-    p = stand.performance
-    stand.speak(tone(2000), RATE_HZ, utterance_id="a", final=True)
-    stand.speak(tone(500), RATE_HZ, utterance_id="b", final=True)
-    stand.run(500)
+def test_interrupt_fades_in_10_ms_and_rests_within_120_ms(harness: Harness) -> None:
+    p = harness.performance
+    harness.speak(tone(2000), RATE_HZ, utterance_id="a", final=True)
+    harness.speak(tone(500), RATE_HZ, utterance_id="b", final=True)
+    harness.run(500)
     called_at = p.position
-    stand.interrupt()
-    stand.run(400)
-    after = stand.sound[called_at:]
+    harness.interrupt()
+    harness.run(400)
+    after = harness.sound[called_at:]
     assert after[:480].any() and not after[480:].any()
-    assert np.abs(np.diff(after[:481].astype(int))).max() < 600, "a fade, not a cut"
-    assert all(jaw == 0.0 for at, jaw in stand.jaws if at >= called_at + 100 * SAMPLES_PER_MS)
-    between = [jaw for at, jaw in stand.jaws if called_at <= at < called_at + 60 * SAMPLES_PER_MS]
-    assert any(0.0 < jaw < 1.0 for jaw in between), "a decay, not a jump"
-    a, b = stand.ends
+    assert np.abs(np.diff(after[:481].astype(int))).max() < 600, "the sound fades out"
+    assert all(jaw == 0.0 for at, jaw in harness.jaws if at >= called_at + 100 * SAMPLES_PER_MS)
+    between = [jaw for at, jaw in harness.jaws if called_at <= at < called_at + 60 * SAMPLES_PER_MS]
+    assert any(0.0 < jaw < 1.0 for jaw in between), "the jaw eases"
+    a, b = harness.ends
     assert (a.utterance_id, a.interrupted, b.utterance_id, b.interrupted, played_samples(b)) == (
         "a",
         True,
@@ -252,150 +254,152 @@ def test_interrupt_fades_in_10_ms_and_rests_within_120_ms(stand: Stand) -> None:
         0,
     )
     assert (
-        played_samples(a) == np.flatnonzero(np.abs(stand.sound) > 0)[-1] - np.flatnonzero(stand.sound)[0] + 1
-        or abs(played_samples(a) - (called_at + 480 - np.argmax(np.abs(stand.sound) > 0))) < 3
+        played_samples(a) == np.flatnonzero(np.abs(harness.sound) > 0)[-1] - np.flatnonzero(harness.sound)[0] + 1
+        or abs(played_samples(a) - (called_at + 480 - np.argmax(np.abs(harness.sound) > 0))) < 3
     )
 
 
-def test_speech_after_an_interrupt_is_heard(stand: Stand) -> None:
-    stand.speak(tone(2000), RATE_HZ, utterance_id="a")
-    stand.run(300)
-    stand.interrupt()
-    assert stand.speak(tone(200), RATE_HZ, utterance_id="a", final=True) == "a"
-    stand.run(600)
-    assert [(e.utterance_id, e.interrupted) for e in stand.ends] == [("a", True), ("a", False)]
-    assert played_samples(stand.ends[1]) == 200 * SAMPLES_PER_MS
+def test_speech_after_an_interrupt_is_played(harness: Harness) -> None:
+    harness.speak(tone(2000), RATE_HZ, utterance_id="a")
+    harness.run(300)
+    harness.interrupt()
+    assert harness.speak(tone(200), RATE_HZ, utterance_id="a", final=True) == "a"
+    harness.run(600)
+    assert [(e.utterance_id, e.interrupted) for e in harness.ends] == [("a", True), ("a", False)]
+    assert played_samples(harness.ends[1]) == 200 * SAMPLES_PER_MS
 
 
-def test_interrupting_silence_ends_nothing(stand: Stand) -> None:
-    stand.run(100)
-    stand.interrupt()
-    stand.run(100)
-    assert not stand.told and not stand.sound.any()
+def test_an_interrupt_in_silence_has_no_effect(harness: Harness) -> None:
+    harness.run(100)
+    harness.interrupt()
+    harness.run(100)
+    assert not harness.playback and not harness.sound.any()
 
 
-def test_more_than_600_s_is_refused_and_queues_nothing_of_it(stand: Stand) -> None:
-    p = stand.performance
+def test_speech_beyond_600_s_is_refused_whole(harness: Harness) -> None:
+    p = harness.performance
     minute = np.zeros(60 * 8000, np.int16)
     for _ in range(9):
-        stand.speak(minute, 8000, utterance_id="long")
-    stand.speak(minute[: 50 * 8000], 8000, utterance_id="long")
+        harness.speak(minute, 8000, utterance_id="long")
+    harness.speak(minute[: 50 * 8000], 8000, utterance_id="long")
     before = p.queued_samples
     with pytest.raises(QueueFull):
-        stand.speak(minute[: 11 * 8000], 8000, utterance_id="other", final=True)
+        harness.speak(minute[: 11 * 8000], 8000, utterance_id="other", final=True)
     assert p.queued_samples == before == 590 * PLAYOUT_RATE_HZ
-    assert stand.speak(minute[: 10 * 8000], 8000) == "long", "what is open stays open"
+    assert harness.speak(minute[: 10 * 8000], 8000) == "long", "the open utterance stays open"
 
 
-def test_a_flood_of_empty_utterances_is_refused(stand: Stand) -> None:
+def test_a_flood_of_empty_utterances_is_refused(harness: Harness) -> None:
     with pytest.raises(QueueFull):
         for _ in range(5000):
-            stand.speak(np.zeros(0, np.int16), RATE_HZ, final=True)
+            harness.speak(np.zeros(0, np.int16), RATE_HZ, final=True)
 
 
-def test_an_empty_final_utterance_starts_and_finishes(stand: Stand) -> None:
-    stand.speak(np.zeros(0, np.int16), RATE_HZ, utterance_id="e", final=True)
-    stand.run(40)
-    assert [h for _, h in stand.told] == [
+def test_an_empty_final_utterance_starts_and_finishes(harness: Harness) -> None:
+    harness.speak(np.zeros(0, np.int16), RATE_HZ, utterance_id="e", final=True)
+    harness.run(40)
+    assert [event for _, event in harness.playback] == [
         PlaybackStarted(utterance_id="e"),
         PlaybackFinished(utterance_id="e", position_s=0.0, interrupted=False),
     ]
 
 
-def test_a_change_of_rate_within_an_utterance_is_heard_without_a_gap(stand: Stand) -> None:
-    stand.speak(tone(200, 16000), 16000)
-    stand.speak(tone(200, 24000), 24000, final=True)
-    stand.run(800)
-    loud = np.flatnonzero(stand.sound)
+def test_a_change_of_rate_within_an_utterance_makes_no_gap(harness: Harness) -> None:
+    harness.speak(tone(200, 16000), 16000)
+    harness.speak(tone(200, 24000), 24000, final=True)
+    harness.run(800)
+    loud = np.flatnonzero(harness.sound)
     assert loud[-1] - loud[0] == pytest.approx(400 * SAMPLES_PER_MS, abs=2 * SAMPLES_PER_MS)
     assert np.diff(loud).max() < 3 * SAMPLES_PER_MS
 
 
 def test_the_same_seed_and_calls_give_the_same_performance() -> None:
-    def perform() -> Stand:
-        stand = Stand()
-        stand.run(100)
-        stand.speak(tone(300), RATE_HZ, final=True)
-        stand.run(700)
-        return stand
+    def perform() -> Harness:
+        harness = Harness()
+        harness.run(100)
+        harness.speak(tone(300), RATE_HZ, final=True)
+        harness.run(700)
+        return harness
 
     one, other = perform(), perform()
-    assert (one.sound == other.sound).all() and one.jaws == other.jaws and one.told == other.told
+    assert (one.sound == other.sound).all() and one.jaws == other.jaws and one.playback == other.playback
 
 
-def test_states_are_told_in_the_audios_order(stand: Stand) -> None:
-    stand.run(100)
-    assert not stand.states
-    stand.speak(tone(210), RATE_HZ, utterance_id="a", final=True)
-    stand.speak(tone(210), RATE_HZ, utterance_id="b", final=True)
-    stand.run(600)
-    (started_at, _), _, _, (ended_at, _) = stand.told
-    assert stand.states == [(started_at, "speaking"), (ended_at, "idle")], (
-        "two utterances without a gap are one time of speaking"
+def test_state_changes_come_in_order_with_playback_events(harness: Harness) -> None:
+    harness.run(100)
+    assert not harness.states
+    harness.speak(tone(210), RATE_HZ, utterance_id="a", final=True)
+    harness.speak(tone(210), RATE_HZ, utterance_id="b", final=True)
+    harness.run(600)
+    (started_at, _), _, _, (ended_at, _) = harness.playback
+    assert harness.states == [(started_at, "speaking"), (ended_at, "idle")], (
+        "two utterances without a gap are one speaking state"
     )
 
 
-def test_a_client_has_the_avatar_listen_and_think(stand: Stand) -> None:
-    p = stand.performance
+def test_a_client_can_set_listening_and_thinking(harness: Harness) -> None:
+    p = harness.performance
     p.set_state("listening")
-    stand.run(60)
+    harness.run(60)
     p.set_state("thinking")
-    stand.run(60)
-    stand.speak(tone(100), RATE_HZ, final=True)
-    stand.run(300)
+    harness.run(60)
+    harness.speak(tone(100), RATE_HZ, final=True)
+    harness.run(300)
     p.set_state("listening")
-    stand.run(60)
-    assert [state for _, state in stand.states] == ["listening", "thinking", "speaking", "listening"]
+    harness.run(60)
+    assert [state for _, state in harness.states] == ["listening", "thinking", "speaking", "listening"]
 
 
-def test_thinking_that_is_set_while_it_speaks_comes_after(stand: Stand) -> None:
-    p = stand.performance
-    stand.speak(tone(300), RATE_HZ, final=True)
-    stand.run(100)
+def test_thinking_set_during_speech_follows_it(harness: Harness) -> None:
+    p = harness.performance
+    harness.speak(tone(300), RATE_HZ, final=True)
+    harness.run(100)
     p.set_state("thinking")
-    stand.run(600)
-    assert [state for _, state in stand.states] == ["speaking", "thinking"]
+    harness.run(600)
+    assert [state for _, state in harness.states] == ["speaking", "thinking"]
 
 
-def test_an_interrupt_ends_speaking_at_once(stand: Stand) -> None:
-    stand.speak(tone(2000), RATE_HZ)
-    stand.run(300)
-    stand.interrupt()
-    stand.run(60)
-    assert [state for _, state in stand.states] == ["speaking", "idle"]
+def test_an_interrupt_ends_the_speaking_state_at_once(harness: Harness) -> None:
+    harness.speak(tone(2000), RATE_HZ)
+    harness.run(300)
+    harness.interrupt()
+    harness.run(60)
+    assert [state for _, state in harness.states] == ["speaking", "idle"]
 
 
-def test_an_interrupt_that_overtakes_speech_silences_at_once_and_drops_what_it_overtook(stand: Stand) -> None:
-    """Pieces 2 to 5 were sent before the interrupt and come after it."""
-    p = stand.performance
-    stand.speak(tone(1000), RATE_HZ, utterance_id="a")
-    stand.run(300)
+def test_an_interrupt_that_overtakes_speech_drops_it_on_arrival(harness: Harness) -> None:
+    """Pieces 2 to 5 were sent before the interrupt and arrive after it."""
+    p = harness.performance
+    harness.speak(tone(1000), RATE_HZ, utterance_id="a")
+    harness.run(300)
     called_at = p.position
-    stand.interrupt(through=5)
-    stand.run(20)
-    assert stand.speak(tone(500), RATE_HZ, utterance_id="a") == "a"
-    assert stand.speak(tone(500), RATE_HZ) == "a"
-    assert stand.speak(tone(500), RATE_HZ, utterance_id="b") == "b"
-    assert stand.speak(tone(500), RATE_HZ, final=True) == "b"
-    stand.run(500)
-    assert not stand.sound[called_at + 480 :].any() and stand.sound[called_at : called_at + 480].any()
-    assert all(jaw == 0.0 for at, jaw in stand.jaws if at >= called_at + 100 * SAMPLES_PER_MS)
-    assert [(end.utterance_id, end.interrupted) for end in stand.ends] == [("a", True), ("b", True)]
-    assert played_samples(stand.ends[0]) == pytest.approx(called_at - 60 * SAMPLES_PER_MS, abs=70 * SAMPLES_PER_MS)
-    assert played_samples(stand.ends[1]) == 0
-    assert stand.speak(tone(200), RATE_HZ, utterance_id="a", final=True) == "a", "number 6: said after the interrupt"
-    stand.run(500)
-    assert (stand.ends[2].utterance_id, stand.ends[2].interrupted) == ("a", False)
-    assert played_samples(stand.ends[2]) == 200 * SAMPLES_PER_MS
+    harness.interrupt(through=5)
+    harness.run(20)
+    assert harness.speak(tone(500), RATE_HZ, utterance_id="a") == "a"
+    assert harness.speak(tone(500), RATE_HZ) == "a"
+    assert harness.speak(tone(500), RATE_HZ, utterance_id="b") == "b"
+    assert harness.speak(tone(500), RATE_HZ, final=True) == "b"
+    harness.run(500)
+    assert not harness.sound[called_at + 480 :].any() and harness.sound[called_at : called_at + 480].any()
+    assert all(jaw == 0.0 for at, jaw in harness.jaws if at >= called_at + 100 * SAMPLES_PER_MS)
+    assert [(end.utterance_id, end.interrupted) for end in harness.ends] == [("a", True), ("b", True)]
+    assert played_samples(harness.ends[0]) == pytest.approx(called_at - 60 * SAMPLES_PER_MS, abs=70 * SAMPLES_PER_MS)
+    assert played_samples(harness.ends[1]) == 0
+    assert harness.speak(tone(200), RATE_HZ, utterance_id="a", final=True) == "a", (
+        "number 6 was sent after the interrupt"
+    )
+    harness.run(500)
+    assert (harness.ends[2].utterance_id, harness.ends[2].interrupted) == ("a", False)
+    assert played_samples(harness.ends[2]) == 200 * SAMPLES_PER_MS
 
 
-def test_an_interrupt_that_overtakes_everything_leaves_each_utterance_one_end(stand: Stand) -> None:
-    stand.interrupt(through=6)
-    ids = [stand.speak(tone(100), RATE_HZ, final=final) for final in (False, True, False, False, True, False)]
+def test_every_utterance_of_late_pieces_has_one_end(harness: Harness) -> None:
+    harness.interrupt(through=6)
+    ids = [harness.speak(tone(100), RATE_HZ, final=final) for final in (False, True, False, False, True, False)]
     assert ids == ["utt_1", "utt_1", "utt_2", "utt_2", "utt_2", "utt_3"]
-    assert stand.speak(tone(100), RATE_HZ, final=True) == "utt_4", "what is said after the interrupt is an utterance"
-    stand.run(500)
-    assert [(end.utterance_id, end.interrupted) for end in stand.ends] == [
+    assert harness.speak(tone(100), RATE_HZ, final=True) == "utt_4", "speech after the interrupt is played"
+    harness.run(500)
+    assert [(end.utterance_id, end.interrupted) for end in harness.ends] == [
         ("utt_1", True),
         ("utt_2", True),
         ("utt_3", True),
@@ -403,11 +407,11 @@ def test_an_interrupt_that_overtakes_everything_leaves_each_utterance_one_end(st
     ]
 
 
-def test_an_interrupt_spares_what_was_said_after_it(stand: Stand) -> None:
-    """Two interrupts, of which the earlier one comes later."""
-    stand.speak(tone(600), RATE_HZ, number=8, utterance_id="after", final=True)
-    stand.run(200)
-    stand.interrupt(through=7)
-    stand.run(800)
-    (end,) = stand.ends
+def test_an_interrupt_does_not_drop_speech_with_a_higher_number(harness: Harness) -> None:
+    """This happens when two interrupts are sent and the earlier one arrives later."""
+    harness.speak(tone(600), RATE_HZ, number=8, utterance_id="after", final=True)
+    harness.run(200)
+    harness.interrupt(through=7)
+    harness.run(800)
+    (end,) = harness.ends
     assert not end.interrupted and played_samples(end) == 600 * SAMPLES_PER_MS

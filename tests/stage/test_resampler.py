@@ -28,23 +28,23 @@ def test_a_tone_keeps_its_pitch_level_and_phase(rate_in_hz: int, rate_out_hz: in
 
 
 @pytest.mark.parametrize(("rate_in_hz", "rate_out_hz"), PAIRS)
-def test_cutting_the_input_otherwise_changes_nothing(rate_in_hz: int, rate_out_hz: int) -> None:
+def test_the_output_does_not_depend_on_how_the_input_is_divided(rate_in_hz: int, rate_out_hz: int) -> None:
     pcm = np.random.default_rng(3).integers(-9000, 9000, 5000).astype(np.int16)
     whole = Resampler(rate_in_hz, rate_out_hz)
-    in_one = np.concatenate([whole.push(pcm), whole.finish()])
-    cut = Resampler(rate_in_hz, rate_out_hz)
-    parts = [cut.push(part) for part in np.split(pcm, [1, 2, 17, 300, 301, 2999])]
-    assert np.array_equal(np.concatenate([*parts, cut.finish()]), in_one)
+    at_once = np.concatenate([whole.push(pcm), whole.finish()])
+    divided = Resampler(rate_in_hz, rate_out_hz)
+    parts = [divided.push(part) for part in np.split(pcm, [1, 2, 17, 300, 301, 2999])]
+    assert np.array_equal(np.concatenate([*parts, divided.finish()]), at_once)
 
 
 @pytest.mark.parametrize(("rate_in_hz", "rate_out_hz"), PAIRS)
-def test_no_more_than_2_ms_is_held_back(rate_in_hz: int, rate_out_hz: int) -> None:
+def test_the_delay_is_at_most_2_ms(rate_in_hz: int, rate_out_hz: int) -> None:
     resampler = Resampler(rate_in_hz, rate_out_hz)
     given = len(resampler.push(np.zeros(rate_in_hz // 10, np.int16)))
     assert 0.1 - given / rate_out_hz <= 0.0021
 
 
-def test_what_the_lower_rate_cannot_carry_is_gone() -> None:
+def test_frequencies_above_the_lower_nyquist_frequency_are_removed() -> None:
     pcm = (np.sin(2 * np.pi * 11_000 * np.arange(48_000) / 48_000) * 8000).astype(np.int16)
     out = Resampler(48_000, 16_000).push(pcm)
     assert np.abs(out[300:]).max() < 10

@@ -1,4 +1,6 @@
-"""A session on stage with several sinks, and with a room that brings speech in: what is made, and who gets it."""
+"""A session on a stage with several sinks, and with a room that sends speech: which media are made, and which sink gets
+them.
+"""
 
 from __future__ import annotations
 
@@ -44,14 +46,14 @@ class CountingEncoder(VideoEncoder):
         return super().encode(picture, position)
 
 
-class Stand:
+class Harness:
     """A running session with a renderer and an encoder that count."""
 
     def __init__(self) -> None:
         self.renderer = CountingRenderer(WIDTH_PX, HEIGHT_PX)
         self.encoder = CountingEncoder(width_px=WIDTH_PX, height_px=HEIGHT_PX, fps=25)
-        self.told: list[PerformerEvent] = []
-        self._anything_told = asyncio.Event()
+        self.events: list[PerformerEvent] = []
+        self._event_added = asyncio.Event()
         spec = VideoSpec(width_px=WIDTH_PX, height_px=HEIGHT_PX, fps=25, output=DEFAULT_OUTPUT)
         avatar = parts().load_avatar(Path.cwd())
         video = replace(VideoPipeline.build(avatar, spec), renderer=self.renderer, encoder=self.encoder)
@@ -62,31 +64,33 @@ class Stand:
             parts=parts(),
             source=FolderPackSource(Path.cwd()),
             seed=1,
-            tell=self._tell,
+            emit=self._emit,
         )
         self.session.stream_motion(True)
 
     async def until(self, happened: Callable[[], bool]) -> None:
-        """Wait for something; looked at whenever motion is told, several times a second."""
+        """Wait until `happened` returns true. It is called after every event; motion events come several times a
+        second.
+        """
         while not happened():
-            self._anything_told.clear()
-            await self._anything_told.wait()
+            self._event_added.clear()
+            await self._event_added.wait()
 
-    def _tell(self, event: PerformerEvent) -> None:
-        self.told.append(event)
-        self._anything_told.set()
+    def _emit(self, event: PerformerEvent) -> None:
+        self.events.append(event)
+        self._event_added.set()
 
 
-def perform(scenario: Callable[[Stand], Awaitable[None]]) -> None:
+def perform(scenario: Callable[[Harness], Awaitable[None]]) -> None:
     async def bounded() -> None:
-        stand = Stand()
+        harness = Harness()
         with anyio.fail_after(20):
-            running = asyncio.create_task(stand.session.run())
+            running = asyncio.create_task(harness.session.run())
             try:
-                await scenario(stand)
+                await scenario(harness)
             finally:
                 running.cancel()
-                await stand.session.leave()
+                await harness.session.close_sinks()
 
     asyncio.run(bounded())
 
@@ -95,48 +99,49 @@ def tone(duration_ms: int) -> bytes:
     return bytes((np.sin(2 * np.pi * 500 * np.arange(duration_ms * 16) / 16_000) * 9000).astype("<i2"))
 
 
-def test_a_room_and_a_recorder_get_the_same_pictures_drawn_once() -> None:
-    async def scenario(stand: Stand) -> None:
+def test_a_room_and_a_recorder_get_the_same_pictures_which_are_drawn_once() -> None:
+    async def scenario(harness: Harness) -> None:
         raw = RawRecorder()
-        encoded = EncodedRecorder.open(stand.session)
-        stand.session.enter(OpenRoom(sink=encoded))
-        stand.session.add_sink(raw)
+        encoded = EncodedRecorder.open(harness.session)
+        harness.session.enter_room(OpenRoom(sink=encoded))
+        harness.session.add_sink(raw)
 
         def twelve_are_drawn() -> bool:
             encoded.write()
             raw.write()
-            return stand.renderer.drawn >= 12
+            return harness.renderer.drawn >= 12
 
-        await stand.until(twelve_are_drawn)
-        of_packets = [packet.position for packet in encoded.written if packet.kind == "video"]
-        of_pictures = [position for position, _ in raw.pictures]
-        assert of_packets == of_pictures and len(of_pictures) == stand.renderer.drawn == stand.encoder.encoded
+        await harness.until(twelve_are_drawn)
+        packet_positions = [packet.position for packet in encoded.written if packet.kind == "video"]
+        picture_positions = [position for position, _ in raw.pictures]
+        assert packet_positions == picture_positions
+        assert len(picture_positions) == harness.renderer.drawn == harness.encoder.encoded
         assert len(raw.sound) == len([packet for packet in encoded.written if packet.kind == "audio"]) > 20
-        await stand.session.leave()
+        await harness.session.close_sinks()
         assert not raw.watched and not encoded.watched
 
     perform(scenario)
 
 
-def test_what_no_sink_wants_is_not_made() -> None:
-    async def scenario(stand: Stand) -> None:
+def test_media_that_no_sink_wants_are_not_made() -> None:
+    async def scenario(harness: Harness) -> None:
         raw = RawRecorder()
-        stand.session.add_sink(raw)
-        await stand.until(lambda: stand.renderer.drawn >= 5)
-        assert not stand.encoder.encoded, "nobody takes packets"
+        harness.session.add_sink(raw)
+        await harness.until(lambda: harness.renderer.drawn >= 5)
+        assert not harness.encoder.encoded, "no sink takes packets"
         raw.watched = False
-        drawn = stand.renderer.drawn
-        before = len(stand.told)
-        await stand.until(lambda: len(stand.told) >= before + 5)
-        assert stand.renderer.drawn == drawn, "nobody watches"
+        drawn = harness.renderer.drawn
+        before = len(harness.events)
+        await harness.until(lambda: len(harness.events) >= before + 5)
+        assert harness.renderer.drawn == drawn, "the sink is not watched"
 
     perform(scenario)
 
 
 def test_speech_from_a_room_is_spoken_until_the_room_interrupts() -> None:
-    async def scenario(stand: Stand) -> None:
+    async def scenario(harness: Harness) -> None:
         raw = RawRecorder()
-        stand.session.enter(OpenRoom(sink=raw))
+        harness.session.enter_room(OpenRoom(sink=raw))
 
         def is_speaking() -> bool:
             raw.write()
@@ -146,30 +151,30 @@ def test_speech_from_a_room_is_spoken_until_the_room_interrupts() -> None:
                 and np.abs(raw.sound[-1][1]).max() > LOUD
             )
 
-        stand.session.speech_arrived(
+        harness.session.speech_arrived(
             RoomSpeech(pcm=tone(4000), sample_rate_hz=16_000, segment_id="segment", final=False)
         )
-        await stand.until(is_speaking)
-        stand.session.interrupted()
-        await stand.until(lambda: any(isinstance(event, PlaybackFinished) for event in stand.told))
-        await stand.until(lambda: not is_speaking() and np.abs(raw.sound[-1][1]).max() == 0)
-        playback = [event for event in stand.told if isinstance(event, PlaybackStarted | PlaybackFinished)]
+        await harness.until(is_speaking)
+        harness.session.interrupted()
+        await harness.until(lambda: any(isinstance(event, PlaybackFinished) for event in harness.events))
+        await harness.until(lambda: not is_speaking() and np.abs(raw.sound[-1][1]).max() == 0)
+        playback = [event for event in harness.events if isinstance(event, PlaybackStarted | PlaybackFinished)]
         assert playback[0] == PlaybackStarted(utterance_id="segment")
         assert isinstance(playback[1], PlaybackFinished) and playback[1].interrupted and playback[1].position_s < 4
 
     perform(scenario)
 
 
-def test_a_room_is_told_of_speech_that_cannot_be_queued() -> None:
-    async def scenario(stand: Stand) -> None:
-        stand.session.enter(OpenRoom(sink=RawRecorder()))
+def test_a_room_gets_an_error_for_speech_that_cannot_be_queued() -> None:
+    async def scenario(harness: Harness) -> None:
+        harness.session.enter_room(OpenRoom(sink=RawRecorder()))
         for refused in (
             RoomSpeech(pcm=b"odd", sample_rate_hz=16_000, segment_id="segment"),
             RoomSpeech(pcm=b"even", sample_rate_hz=4_000, segment_id="segment"),
         ):
             with pytest.raises(InvalidRequest):
-                stand.session.speech_arrived(refused)
+                harness.session.speech_arrived(refused)
         with pytest.raises(OfferRefused, match="admits its viewers itself"):
-            _ = stand.session.entrance
+            _ = harness.session.entrance
 
     perform(scenario)

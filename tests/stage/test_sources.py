@@ -1,4 +1,4 @@
-"""Where a stage gets packs and pictures from: what it gets is what was named, or an error, and is fetched once."""
+"""The sources of packs and pictures: the content matches the name or is an error, and is fetched once."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ PICTURE = picture_id_of(JPEG)
 
 @dataclass
 class PackServer:
-    """Answers each address with the next of its bodies, and the last one from then on."""
+    """Answers each request for a path with the next of its bodies, and repeats the last one."""
 
     bodies: dict[str, list[bytes]]
-    asked: list[tuple[str, str]] = field(default_factory=list)  # each path with its Authorization
+    requests: list[tuple[str, str]] = field(default_factory=list)  # path and Authorization of each
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[str]:
         async def answer(request: Request) -> Response:
-            self.asked.append((request.url.path, request.headers.get("authorization", "")))
+            self.requests.append((request.url.path, request.headers.get("authorization", "")))
             bodies = self.bodies.get(request.url.path)
             if bodies is None:
                 return Response(status_code=404)
@@ -48,7 +48,7 @@ class PackServer:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(server.serve)
             while not server.started:  # noqa: ASYNC110
-                await anyio.sleep(0.01)  # polling the server's start
+                await anyio.sleep(0.01)  # polls until the server has started
             port = server.servers[0].sockets[0].getsockname()[1]
             try:
                 yield f"http://127.0.0.1:{port}"
@@ -56,42 +56,42 @@ class PackServer:
                 server.should_exit = True
 
 
-def archived(folder: Path, content: bytes = b"a pack") -> tuple[PackRef, bytes, str]:
-    """Return a pack's name, its archive and its path on the server."""
+def make_archive(folder: Path, content: bytes = b"a pack") -> tuple[PackRef, bytes, str]:
+    """Make a pack; return its reference, its archive and its path on the server."""
     ref = place_pack(folder, content=content)
     return ref, pack_archive(ref.folder_in(folder / "avatars")), f"/internal/packs/avat_test/{ref.version}/{ref.digest}"
 
 
 async def test_a_pack_is_fetched_once_and_kept_by_its_digest(tmp_path: Path) -> None:
-    ref, archive, path = archived(tmp_path)
+    ref, archive, path = make_archive(tmp_path)
     server = PackServer({path: [archive]})
     async with server.serving() as url:
-        for _ in range(2):  # a second source of the same cache, as after a restart
+        for _ in range(2):  # the second source uses the same cache, like a stage after a restart
             source = HttpPackSource(url=url, token="the token", cache=tmp_path / "cache")
             folder = await source.pack(ref)
             assert digest_of(folder) == ref.digest and (folder / "pack.npz").read_bytes() == b"a pack"
-    assert server.asked == [(path, "Bearer the token")]
+    assert server.requests == [(path, "Bearer the token")]
 
 
-async def test_sessions_that_want_one_pack_at_once_fetch_it_once(tmp_path: Path) -> None:
-    ref, archive, path = archived(tmp_path)
+async def test_sessions_that_need_the_same_pack_at_once_fetch_it_once(tmp_path: Path) -> None:
+    ref, archive, path = make_archive(tmp_path)
     server = PackServer({path: [archive]})
     async with server.serving() as url:
         source = HttpPackSource(url=url, token="t", cache=tmp_path / "cache")
         async with anyio.create_task_group() as tasks:
             for _ in range(5):
                 tasks.start_soon(source.pack, ref)
-    assert len(server.asked) == 1
+    assert len(server.requests) == 1
 
 
-async def test_a_pack_whose_digest_does_not_match_is_fetched_again_once(tmp_path: Path) -> None:
-    ref, archive, path = archived(tmp_path)
-    _, wrong, _ = archived(tmp_path, b"another pack")
+async def test_a_pack_whose_digest_does_not_match_is_fetched_once_more(tmp_path: Path) -> None:
+    ref, archive, path = make_archive(tmp_path)
+    _, wrong, _ = make_archive(tmp_path, b"another pack")
     server = PackServer({path: [wrong, archive]})
     async with server.serving() as url:
         folder = await HttpPackSource(url=url, token="t", cache=tmp_path / "cache").pack(ref)
         assert digest_of(folder) == ref.digest
-    assert len(server.asked) == 2
+    assert len(server.requests) == 2
 
 
 @pytest.mark.parametrize(
@@ -106,34 +106,34 @@ async def test_a_pack_whose_digest_does_not_match_is_fetched_again_once(tmp_path
     ],
     ids=["empty", "garbage", "another file", "another pack", "too large", "not there"],
 )
-async def test_a_pack_that_is_never_right_is_unreadable_after_two_tries(
+async def test_a_pack_that_never_matches_is_unreadable_after_two_attempts(
     tmp_path: Path, bodies: list[bytes] | None
 ) -> None:
-    ref, _, path = archived(tmp_path)
+    ref, _, path = make_archive(tmp_path)
     server = PackServer({} if bodies is None else {path: bodies})
     async with server.serving() as url:
         with pytest.raises(PackUnreadable):
             await HttpPackSource(url=url, token="t", cache=tmp_path / "cache").pack(ref)
-    assert len(server.asked) == 2
-    assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()], "nothing is kept"
+    assert len(server.requests) == 2
+    assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()], "the cache stays empty"
     assert not (tmp_path / "x.npz").exists()
 
 
-async def test_a_pack_that_was_damaged_in_the_cache_is_fetched_anew(tmp_path: Path) -> None:
-    ref, archive, path = archived(tmp_path)
+async def test_a_pack_that_is_damaged_in_the_cache_is_fetched_again(tmp_path: Path) -> None:
+    ref, archive, path = make_archive(tmp_path)
     server = PackServer({path: [archive]})
     async with server.serving() as url:
         source = HttpPackSource(url=url, token="t", cache=tmp_path / "cache")
         (await source.pack(ref) / "pack.npz").write_bytes(b"damaged")
         assert digest_of(await source.pack(ref)) == ref.digest
-    assert len(server.asked) == 2
+    assert len(server.requests) == 2
 
 
 async def test_the_cache_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("visavis.stage.sources.KEPT_ENTRIES", 4)
     source_dir, cache = tmp_path / "service", tmp_path / "cache"
     source_dir.mkdir()
-    made = [archived(source_dir, b"pack %d" % n) for n in range(7)]
+    made = [make_archive(source_dir, b"pack %d" % n) for n in range(7)]
     server = PackServer({path: [archive] for _, archive, path in made})
     async with server.serving() as url:
         source = HttpPackSource(url=url, token="t", cache=cache)
@@ -143,7 +143,7 @@ async def test_the_cache_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert len(kept) == 4 and made[-1][0].digest in kept
 
 
-async def test_a_picture_is_what_its_id_says(tmp_path: Path) -> None:
+async def test_a_picture_must_match_its_id(tmp_path: Path) -> None:
     good, bad = f"/internal/pictures/sess_1/{PICTURE}", f"/internal/pictures/sess_2/{PICTURE}"
     server = PackServer({good: [b"something else", JPEG], bad: [b"something else"]})
     async with server.serving() as url:
@@ -154,16 +154,16 @@ async def test_a_picture_is_what_its_id_says(tmp_path: Path) -> None:
         assert (await source.picture("sess_1", PICTURE)).read_bytes() == JPEG
         with pytest.raises(BackgroundRefused):
             await source.picture("sess_1", "../../secret")
-    assert [path for path, _ in server.asked] == [bad, bad, good, good]
+    assert [path for path, _ in server.requests] == [bad, bad, good, good]
 
 
-async def test_a_service_that_is_away_is_an_unreadable_pack(tmp_path: Path) -> None:
-    ref, _, _ = archived(tmp_path)
+async def test_a_pack_is_unreadable_if_the_service_cannot_be_reached(tmp_path: Path) -> None:
+    ref, _, _ = make_archive(tmp_path)
     with pytest.raises(PackUnreadable):
         await HttpPackSource(url="http://127.0.0.1:9", token="t", cache=tmp_path / "cache").pack(ref)
 
 
-async def test_the_folder_of_this_machine_is_checked_too(tmp_path: Path) -> None:
+async def test_a_folder_source_checks_packs_and_pictures_too(tmp_path: Path) -> None:
     source = FolderPackSource(tmp_path)
     ref = place_pack(tmp_path)
     folder = await source.pack(ref)
@@ -182,7 +182,7 @@ async def test_the_folder_of_this_machine_is_checked_too(tmp_path: Path) -> None
             await source.picture(session_id, picture_id)
 
 
-async def test_an_archive_holds_the_pack_alone(tmp_path: Path) -> None:
+async def test_an_archive_contains_only_the_files_of_the_pack(tmp_path: Path) -> None:
     ref = place_pack(tmp_path)
     folder = ref.folder_in(tmp_path / "avatars")
     (folder / "photo.jpg").write_bytes(b"private")

@@ -1,4 +1,4 @@
-"""The avatars that a stage has in memory: each is loaded once, and shared by every session that shows it."""
+"""The avatars that a stage has in memory. Each is loaded once and shared by all sessions that show it."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from visavis.errors import PackUnreadable, VisavisError
 from visavis.stage.parts import Avatar, Parts
 from visavis.stage.sources import PackSource
 
-KEPT_UNUSED = 1  # of the avatars that no session shows: the next session is most often of the same
+KEPT_UNUSED = 1  # avatars without a session that stay in memory: the next session often shows the same avatar
 
 
 class LoadedAvatars:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._loaded: dict[PackRef, tuple[Avatar, set[str]]] = {}  # with the sessions that show it; the latest is last
+        # each with the sessions that show it; the one that was acquired last is last
+        self._loaded: dict[PackRef, tuple[Avatar, set[str]]] = {}
         self._loading: dict[PackRef, asyncio.Lock] = {}
 
-    async def take(self, ref: PackRef, session_id: str, source: PackSource) -> Avatar:
-        """Return the avatar for a session, which gives it back by `give_back`. Raises `PackUnreadable`."""
+    async def acquire(self, ref: PackRef, session_id: str, source: PackSource) -> Avatar:
+        """Return the avatar for a session, which calls `release` at its end. Raises `PackUnreadable`."""
         async with self._loading.setdefault(ref, asyncio.Lock()):
             try:
                 if ref not in self._loaded:
@@ -38,8 +39,8 @@ class LoadedAvatars:
         except Exception as error:
             raise PackUnreadable(f"The avatar pack cannot be read: {error!r}") from error
 
-    def give_back(self, session_id: str) -> None:
-        """The session shows its avatar no more; of the avatars that no session shows, the latest stays in memory."""
+    def release(self, session_id: str) -> None:
+        """Release the session's avatar. Of the avatars without a session, only the last KEPT_UNUSED stay in memory."""
         for _, shown_by in self._loaded.values():
             shown_by.discard(session_id)
         unused = [ref for ref, (_, shown_by) in self._loaded.items() if not shown_by]

@@ -10,7 +10,7 @@ from visavis.logs import configure_logs
 from visavis.stage.port.address import Address
 from visavis.stage.process import StageOptions, run_stage
 
-LEAST_TOKEN_CHARS = 16
+MIN_TOKEN_CHARS = 16
 
 
 def run(*, listen: str, token_file: Path, tls_cert: Path, tls_key: Path, cache: Path) -> None:
@@ -23,8 +23,8 @@ def run(*, listen: str, token_file: Path, tls_cert: Path, tls_key: Path, cache: 
     except ValueError as error:
         raise SettingInvalid(str(error)) from None
     if address.path is not None:
-        raise SettingInvalid("--listen takes wss://HOST:PORT; a server starts the stages of its own machine itself")
-    token = _token(token_file)
+        raise SettingInvalid("--listen takes wss://HOST:PORT; a server starts the stages on its own machine itself")
+    token = _read_token(token_file)
     configure_logs(level="info")
     options = StageOptions(address=address, token=token, cache=cache, tls_cert=tls_cert, tls_key=tls_key)
     try:
@@ -37,11 +37,11 @@ def run(*, listen: str, token_file: Path, tls_cert: Path, tls_key: Path, cache: 
         pass
 
 
-def _token(path: Path) -> str:
+def _read_token(path: Path) -> str:
     try:
         token = path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise SettingInvalid(f"The token file {path} cannot be read") from error
-    if len(token) < LEAST_TOKEN_CHARS:
-        raise SettingInvalid(f"The token in {path} must have at least {LEAST_TOKEN_CHARS} characters")
+    if len(token) < MIN_TOKEN_CHARS:
+        raise SettingInvalid(f"The token in {path} must have at least {MIN_TOKEN_CHARS} characters")
     return token

@@ -1,4 +1,4 @@
-"""Pictures to VP8 and sound to Opus, once per session whatever the number of viewers. Synchronous; one thread."""
+"""Encodes pictures as VP8 and sound as Opus, once per session for any number of viewers. Synchronous; one thread."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from visavis.rooms.port import EncodedPacket
 from visavis.stage.timeline import BLOCK_SAMPLES, PLAYOUT_RATE_HZ, SAMPLES_PER_MS
 
 TIME_BASE = Fraction(1, PLAYOUT_RATE_HZ)
-BITS_PER_S_AT_512 = 700_000  # a talking head with a still background needs no more at 25 frames a second
+BITS_PER_S_AT_512 = 700_000  # enough for a talking head with a still background, 512x512 at 25 frames a second
 MIN_BITS_PER_S, MAX_BITS_PER_S = 250_000, 2_500_000
-OPUS_BITS_PER_S = 48_000  # mono speech, transparent
-KEYFRAME_GAP_SAMPLES = 500 * SAMPLES_PER_MS  # between keyframes that viewers ask for
-JOIN_GAP_SAMPLES = 100 * SAMPLES_PER_MS  # and for a viewer that has no picture at all yet
+OPUS_BITS_PER_S = 48_000  # transparent for mono speech
+KEYFRAME_GAP_SAMPLES = 500 * SAMPLES_PER_MS  # the least time between keyframes that viewers ask for
+JOIN_GAP_SAMPLES = 100 * SAMPLES_PER_MS  # the same for a viewer that has no picture yet
 
 
 def bit_rate(width_px: int, height_px: int) -> int:
-    """Return the bits a second for a size: as the area to the power 0.75, since larger pictures of one scene are
-    smoother.
+    """Return the bit rate for a size, in bits per second. It grows with the area to the power 0.75: a larger picture of
+    the same scene is smoother, so it needs fewer bits per pixel.
     """
     return int(min(MAX_BITS_PER_S, max(MIN_BITS_PER_S, BITS_PER_S_AT_512 * (width_px * height_px / 512**2) ** 0.75)))
 
 
 class VideoEncoder:
-    """VP8 of one size. `want_keyframe` may be called at any time; keyframes come at once, but not one after
-    the other.
+    """VP8 of one size. `want_keyframe` may be called at any time. The next picture becomes a keyframe, unless the last
+    keyframe was too recent.
     """
 
     def __init__(self, *, width_px: int, height_px: int, fps: int) -> None:
@@ -43,10 +43,10 @@ class VideoEncoder:
         codec.thread_count = 1
         codec.options = {
             "deadline": "realtime",
-            "cpu-used": "-12",  # a seventh less work than -8 for 0.9 dB at the mouth, which keeps 44.8 (decision 0010)
+            "cpu-used": "-12",  # a seventh less work than -8; costs 0.9 dB at the mouth, 44.8 dB remain (decision 0010)
             "lag-in-frames": "0",
             "noise-sensitivity": "0",
-            # blocks that changed less are left as they are: a third less work, and more bits for the lips (decision
+            # blocks that changed less than this are not encoded: a third less work, more bits for the lips (decision
             # 0003)
             "static-thresh": "400",
             "minrate": str(rate),  # minrate = maxrate = bit rate is libvpx's constant bit rate
@@ -57,7 +57,7 @@ class VideoEncoder:
         }
         codec.open()
         self._codec = codec
-        # a keyframe is due from this position on; the first picture is one anyway
+        # from this position on a keyframe is due; the first picture always is a keyframe
         self._wanted_after: int | None = None
         self._last_keyframe = -KEYFRAME_GAP_SAMPLES
 
@@ -67,8 +67,8 @@ class VideoEncoder:
         self._wanted_after = due if self._wanted_after is None else min(due, self._wanted_after)
 
     def encode(self, picture: NDArray[np.uint8], position: int) -> EncodedPacket | None:
-        """Encode I420, uint8 (height * 3 // 2, width), shown at `position`; None where the rate control has dropped the
-        picture.
+        """Encode a picture that is shown at `position`: I420, uint8 (height * 3 // 2, width). Returns None if the rate
+        control drops it.
         """
         frame = av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(picture), format="yuv420p")
         frame.pts, frame.time_base = position, TIME_BASE
@@ -86,8 +86,8 @@ class VideoEncoder:
 
 
 class AudioEncoder:
-    """Opus, mono, 20 ms. Its packets carry the position of the sound that a decoder gives for them: 6.5 ms before what
-    went in (its look-ahead).
+    """Opus, mono, packets of 20 ms. A decoder's output lags behind the encoder's input by the encoder's look-ahead, 6.5
+    ms. So a packet has the position of the sound that a decoder gives for it: 6.5 ms before that of its block.
     """
 
     def __init__(self) -> None:
@@ -95,7 +95,7 @@ class AudioEncoder:
         codec.sample_rate, codec.layout, codec.format = PLAYOUT_RATE_HZ, "mono", "s16"
         codec.bit_rate, codec.time_base = OPUS_BITS_PER_S, TIME_BASE
         codec.options = {
-            # not voip: at this bit rate libopus then codes speech as it does music, at less than half the work
+            # not voip: at this bit rate "audio" encodes speech with less than half the work
             "application": "audio",
             "frame_duration": "20",
             "compression_level": "5",

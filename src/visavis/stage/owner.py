@@ -1,4 +1,4 @@
-"""A server that owns sessions of this stage, with its connection, which may be lost and come back."""
+"""A server that owns sessions of this stage. Its connection may be lost and come back."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from visavis.stage.port.link import Link
 from visavis.stage.port.messages import Event, Hello
 from visavis.stage.sources import PackSource
 
-MAX_HELD_EVENTS = 1024  # of a server whose connection is lost, until it comes back; figures and motion are not held
+# Events that are kept while the connection is lost; beyond it the oldest are dropped. Metrics and motion are not kept.
+MAX_KEPT_EVENTS = 1024
 
 log = structlog.get_logger("visavis.stage")
 
 
 class Owner:
-    """`link` is None while the connection is lost."""
+    """One server. `link` is None while its connection is lost."""
 
     def __init__(self, hello: Hello, source: PackSource) -> None:
         self.server_id = hello.server_id
@@ -27,24 +28,24 @@ class Owner:
         self.grace_s = hello.owner_grace_s
         self.source = source
         self.link: Link | None = None
-        self._held: deque[Event] = deque(maxlen=MAX_HELD_EVENTS)
+        self._kept: deque[Event] = deque(maxlen=MAX_KEPT_EVENTS)
 
-    def connected(self, link: Link) -> None:
-        """The server is there, maybe again: tell it what it has missed."""
+    def connect(self, link: Link) -> None:
+        """Use a new connection, and send the events that were kept."""
         self.link = link
-        while self._held:
-            link.send(self._held.popleft())
+        while self._kept:
+            link.send(self._kept.popleft())
 
-    def tell(self, session_id: str, event: PerformerEvent) -> None:
-        """Tell an event of a session, or hold it until the server is there again."""
+    def send_event(self, session_id: str, event: PerformerEvent) -> None:
+        """Send an event of a session, or keep it until the server is connected again."""
         message = Event(session_id=session_id, event=event)
         if self.link is not None:
             try:
                 self.link.send(message)
                 return
             except LinkBroken as error:
-                log.error("server_takes_nothing", server_id=self.server_id, problem=error.message)
+                log.error("server_not_reading", server_id=self.server_id, problem=error.message)
                 self.link.abort()
                 self.link = None
         if not isinstance(event, PerformerMetrics | MotionFrames):
-            self._held.append(message)
+            self._kept.append(message)

@@ -1,5 +1,5 @@
-"""What a stage is built of, so that a test can bring a renderer or a speech-to-motion of its own: named on the stage's
-command line.
+"""The parts of a stage that can be exchanged: the renderer and the speech-to-motion. The stage's command line names
+them, so that a test can use its own.
 """
 
 from __future__ import annotations
@@ -24,16 +24,18 @@ class Avatar(Protocol):
     def renderer(
         self, *, width_px: int, height_px: int, backdrop: Backdrop, framing: Framing, image: Path | None
     ) -> Renderer:
-        """Make a renderer; called in a thread, since it lays the avatar out for its size (half a second for the first
-        of a size). `image`: the file of the backdrop's picture, where it has one.
+        """Make a renderer. It lays the avatar out for this size and output: half a second of work for the first of a
+        size, so it is called in a thread. `image`: the file of the backdrop's picture, if it has one.
 
-        Raises `BackgroundRefused` when a picture cannot be read.
+        Raises `BackgroundRefused` for a picture that cannot be read.
         """
         ...
 
 
 class Parts(Protocol):
-    """`load_avatar` is called in a thread and may take long; `open_speech` is called in the event loop and may not."""
+    """`load_avatar` is called in a thread and may take long. `open_speech` is called in the event loop and must be
+    quick.
+    """
 
     def load_avatar(self, path: Path) -> Avatar:
         """Raises `PackUnreadable`."""
@@ -42,12 +44,12 @@ class Parts(Protocol):
     def open_speech(self) -> SpeechToMotion: ...
 
 
-KEPT_SIZES = 4  # and backgrounds, of an avatar that is laid out for many while it is in memory
+KEPT_PLANS = 4  # of one avatar in memory, each for a size and an output
 BUILT_IN = "visavis.stage.parts:built_in"
 
 
 def load_parts(name: str) -> Parts:
-    """Return what the function `module:function` gives."""
+    """Call the function `module:function` and return its parts."""
     module, _, function = name.partition(":")
     parts: Parts = getattr(import_module(module), function)()
     return parts
@@ -62,8 +64,8 @@ class _PackedAvatar:
     ) -> Renderer:
         from visavis.engine.render.cpu import CpuRenderer
 
-        if len(self.pack.plans) >= KEPT_SIZES:
-            self.pack.plans.clear()  # renderers keep their own; the next of a size lays it out anew
+        if len(self.pack.plans) >= KEPT_PLANS:
+            self.pack.plans.clear()  # renderers keep the plans that they use
         with translated_engine_errors():
             return CpuRenderer(self.pack, width_px, height_px, backdrop, framing, image)
 
@@ -82,12 +84,14 @@ class _BuiltIn:
 
 
 def built_in() -> Parts:
-    """The project's own renderer and speech-to-motion, imported now so that the first session does not wait for it."""
+    """Return the project's own renderer and speech-to-motion. They are imported now, so that the first session does not
+    wait for that.
+    """
     import cv2
 
     import visavis.engine.pack.avatar_pack
     import visavis.engine.render.cpu
     import visavis.engine.speech.stream  # noqa: F401
 
-    cv2.setNumThreads(1)  # a stage is one core's worth; more cores get more stages
+    cv2.setNumThreads(1)  # a stage uses one core; a machine with more cores runs more stages
     return _BuiltIn()

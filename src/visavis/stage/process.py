@@ -1,8 +1,8 @@
-"""The stage process: listens for servers and performs the sessions that they give it.
+"""The stage process: listens for servers and performs their sessions.
 
-A server on the same machine starts it as `python -m visavis.stage.process --listen unix:PATH --data DIR`; an operator
-starts one for servers on other machines by `visavis stage`. Its token comes on its standard input or from a file; all
-else that it must know comes in a server's first message. It knows no accounts, no database and no plans.
+A server starts it on its own machine as `python -m visavis.stage.process --listen unix:PATH --data DIR`, with the token
+on its standard input. An operator starts it for servers on other machines by `visavis stage`, with the token in a file.
+Everything else comes in a server's first message. A stage knows no accounts, no database and no plans.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from visavis.stage.servers import Servers
 from visavis.stage.sources import FolderPackSource, HttpPackSource, PackSource
 from visavis.stage.stage import Stage
 
-CONNECT_WITHIN_S = 30.0  # a server that starts a stage connects by then, or is not there any more
+CONNECT_WITHIN_S = 30.0  # a stage ends if the server that started it does not connect within this time
 END_WITHIN_S = 2.0
 
 log = structlog.get_logger("visavis.stage")
@@ -39,8 +39,8 @@ log = structlog.get_logger("visavis.stage")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageOptions:
-    """`data`: the service's data folder, where the stage is on its machine. `cache`: where packs that come over HTTP
-    are kept. `exit_when_alone`: end when the last server has gone.
+    """How to run a stage. `data`: the service's data folder, for a stage on the service's machine. `cache`: the folder
+    for packs that are fetched over HTTP. `exit_without_servers`: end when no server is connected or owns a session.
     """
 
     address: Address
@@ -50,24 +50,24 @@ class StageOptions:
     tls_cert: Path | None = None
     tls_key: Path | None = None
     parts: str = BUILT_IN
-    exit_when_alone: bool = False
+    exit_without_servers: bool = False
 
 
-class _Over(Exception):
-    """Ends the tasks of the stage."""
+class _StageOver(Exception):
+    """Raised in the task group to cancel all tasks of the stage."""
 
 
 async def serve_stage(options: StageOptions, parts: Parts, announce: Callable[[Address], None]) -> None:
-    """Listen and perform until SIGTERM, or until the stage is alone where it is to end then. `announce` is told the
-    address once servers can connect.
+    """Listen and perform until SIGTERM, or with `exit_without_servers` until the last server has left. Calls `announce`
+    with the address in use when servers can connect.
 
-    Raises OSError for an address that cannot be had, and ssl.SSLError for a certificate that cannot be used.
+    Raises OSError for an address that cannot be used, and ssl.SSLError for a certificate that cannot be used.
     """
 
-    def open_source(named: FolderSource | HttpSource) -> PackSource:
-        if isinstance(named, HttpSource) and options.cache is not None:
-            return HttpPackSource(url=named.url, token=named.token, cache=options.cache)
-        if isinstance(named, FolderSource) and options.data is not None:
+    def open_source(source: FolderSource | HttpSource) -> PackSource:
+        if isinstance(source, HttpSource) and options.cache is not None:
+            return HttpPackSource(url=source.url, token=source.token, cache=options.cache)
+        if isinstance(source, FolderSource) and options.data is not None:
             return FolderPackSource(options.data)
         raise SourceUnusable("This stage cannot use the pack source that the server names")
 
@@ -89,23 +89,23 @@ async def serve_stage(options: StageOptions, parts: Parts, announce: Callable[[A
                     announce(await open_until_over.enter_async_context(listener))
                 except OSError as error:
                     unavailable = error
-                    raise _Over from None
-                if options.exit_when_alone:
-                    tasks.create_task(_end_when_alone(servers, over))
+                    raise _StageOver from None
+                if options.exit_without_servers:
+                    tasks.create_task(_end_without_servers(servers, over))
                 await over.wait()
                 async with asyncio.timeout(END_WITHIN_S):
                     await stage.end_all()
-            raise _Over
-    except* (_Over, TimeoutError):
+            raise _StageOver
+    except* (_StageOver, TimeoutError):
         pass
     if unavailable is not None:
         raise unavailable
 
 
-async def _end_when_alone(servers: Servers, over: asyncio.Event) -> None:
-    if not await servers.met_within(CONNECT_WITHIN_S):
+async def _end_without_servers(servers: Servers, over: asyncio.Event) -> None:
+    if not await servers.wait_for_first(CONNECT_WITHIN_S):
         log.error("no_server_connected", within_s=CONNECT_WITHIN_S)
-    await servers.alone.wait()
+    await servers.no_servers.wait()
     over.set()
 
 
@@ -113,24 +113,28 @@ def run_stage(options: StageOptions, announce: Callable[[Address], None]) -> Non
     """Load the parts and run a stage in this process."""
     parts = load_parts(options.parts)
     gc.collect()
-    gc.freeze()  # what is loaded now stays: later collections pass it by and take a millisecond
+    gc.freeze()  # the loaded modules stay in memory: later collections skip them and take a millisecond
     asyncio.run(serve_stage(options, parts, announce))
 
 
 def main() -> None:
-    """Run the stage that a server on this machine starts; its token is the first line of standard input."""
+    """Run a stage that a server on this machine starts. The first line of standard input is its token."""
     arguments = argparse.ArgumentParser(prog="visavis.stage.process")
     arguments.add_argument("--listen", type=Address.parse, required=True, help="unix:PATH")
     arguments.add_argument("--data", type=Path, required=True, help="the service's data folder")
-    arguments.add_argument("--parts", default=BUILT_IN, help="module:function that gives renderer and speech-to-motion")
+    arguments.add_argument(
+        "--parts", default=BUILT_IN, help="module:function that returns the renderer and the speech-to-motion to use"
+    )
     given = arguments.parse_args()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the server, which ends its stages
     configure_logs(level="info")
     token = sys.stdin.readline().strip()
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # the server reads one line; what a library prints goes to the log
-    options = StageOptions(address=given.listen, token=token, data=given.data, parts=given.parts, exit_when_alone=True)
-    run_stage(options, lambda address: print(address, file=answers, flush=True))
+    to_server = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # the server reads one line from stdout; what a library prints goes to stderr
+    options = StageOptions(
+        address=given.listen, token=token, data=given.data, parts=given.parts, exit_without_servers=True
+    )
+    run_stage(options, lambda address: print(address, file=to_server, flush=True))
 
 
 if __name__ == "__main__":

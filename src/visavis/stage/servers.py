@@ -1,7 +1,8 @@
-"""The servers that are connected to a stage: admits them, carries out what they ask, and outlives their connections.
+"""The servers that are connected to a stage: admits them, answers their requests, and keeps their sessions for a while
+when a connection is lost.
 
-A server that presents a wrong token, speaks another version of the port, is connected already or breaks the protocol is
-refused or dropped, with a typed error in the log; every other server and every session goes on.
+A server with a wrong token or another version of the port is refused; one that breaks the protocol is dropped. Both log
+a typed error. All other servers and all sessions go on.
 """
 
 from __future__ import annotations
@@ -49,23 +50,25 @@ OpenSource = Callable[[FolderSource | HttpSource], PackSource]
 
 
 class Servers:
-    """`serve` has one connection until it ends. `alone` is set while no server is connected and none owns a session."""
+    """The servers of a stage. `serve` handles one connection until its end. `no_servers` is set while no server is
+    connected and none owns a session.
+    """
 
     def __init__(self, *, stage: Stage, token: str, open_source: OpenSource, tasks: asyncio.TaskGroup) -> None:
         self._stage, self._token, self._open_source, self._tasks = stage, token, open_source, tasks
         self._owners: dict[str, Owner] = {}
-        self._ending: dict[str, asyncio.TimerHandle] = {}  # of servers whose connection is lost
-        self.alone = asyncio.Event()
-        self.alone.set()
-        self._met = asyncio.Event()  # set by the first server that is admitted
+        self._end_timers: dict[str, asyncio.TimerHandle] = {}  # of servers whose connection is lost
+        self.no_servers = asyncio.Event()
+        self.no_servers.set()
+        self._first_admitted = asyncio.Event()  # set by the first server that is admitted
 
     async def serve(self, connection: Connection) -> None:
-        """Admit a server and carry out its requests; return when its connection is over."""
+        """Admit a server and answer its requests until its connection is over."""
         link = Link(connection)
         writer = asyncio.create_task(link.run_writer())
         try:
-            hello = await self._greet(link)
-            await self._attend(hello, link)
+            hello = await self._receive_hello(link)
+            await self._serve_requests(hello, link)
         except VisavisError as error:  # the outermost edge of a connection
             log.warning("server_dropped", code=error.code, problem=error.message)
             link.send(Rejected(code=error.code, message=error.message))
@@ -75,24 +78,26 @@ class Servers:
             writer.cancel()
             await link.aclose()
 
-    async def met_within(self, timeout_s: float) -> bool:
-        """Wait for the first server; return whether one came."""
+    async def wait_for_first(self, timeout_s: float) -> bool:
+        """Wait until the first server is admitted; return False after `timeout_s`."""
         try:
             async with asyncio.timeout(timeout_s):
-                await self._met.wait()
+                await self._first_admitted.wait()
         except TimeoutError:
             return False
         return True
 
-    async def _greet(self, link: Link) -> Hello:
+    async def _receive_hello(self, link: Link) -> Hello:
         """Return the server's first message. Raises `NotAHello`, `WrongStageToken` and `PortVersionUnknown`."""
         try:
             async with asyncio.timeout(HELLO_WITHIN_S):
                 body = await link.receive()
         except TimeoutError:
-            raise NotAHello(f"The server said nothing within {HELLO_WITHIN_S:.0f} s") from None
-        if body is None or len(body) > MAX_HELLO_BYTES:
-            raise NotAHello("The server left before it said who it is, or said too much")
+            raise NotAHello(f"The server sent no Hello within {HELLO_WITHIN_S:.0f} s") from None
+        if body is None:
+            raise NotAHello("The server disconnected before its Hello")
+        if len(body) > MAX_HELLO_BYTES:
+            raise NotAHello(f"The Hello has {len(body)} bytes; at most {MAX_HELLO_BYTES} are allowed")
         try:
             hello = decode_from_server(body)
         except ValueError as error:
@@ -100,17 +105,17 @@ class Servers:
         if not isinstance(hello, Hello):
             raise NotAHello(f"The first message is a {type(hello).__name__}")
         if not hmac.compare_digest(hello.token.encode(), self._token.encode()):
-            raise WrongStageToken("The server's token is not this stage's")
+            raise WrongStageToken("The server has not sent this stage's token")
         if hello.version != PORT_VERSION:
             raise PortVersionUnknown(
                 f"The server speaks version {hello.version} of the port, this stage {PORT_VERSION}"
             )
         return hello
 
-    async def _attend(self, hello: Hello, link: Link) -> None:
-        owner = self._admitted(hello)
+    async def _serve_requests(self, hello: Hello, link: Link) -> None:
+        owner = self._admit(hello)
         link.send(Ready(version=PORT_VERSION))
-        owner.connected(link)
+        owner.connect(link)
         log.info("server_connected", server_id=owner.server_id)
         try:
             while (body := await link.receive()) is not None:
@@ -123,23 +128,23 @@ class Servers:
                 self._tasks.create_task(self._answer(owner, link, message))
         finally:
             if owner.link is link:
-                self._lost(owner)
+                self._keep_for_grace(owner)
 
-    def _admitted(self, hello: Hello) -> Owner:
-        """Return the owner that the server is: known from before its connection was lost, or new.
+    def _admit(self, hello: Hello) -> Owner:
+        """Return the owner of this server: the one from before its connection was lost, or a new one.
 
-        A server that connects a second time has lost its first connection, whether this end knows it or not: the first
-        one is dropped.
+        If the server still has a connection, that one is dropped: a server connects again only after it has lost its
+        connection.
         """
         source = self._open_source(hello.source)
-        self.alone.clear()
-        self._met.set()
+        self.no_servers.clear()
+        self._first_admitted.set()
         owner = self._owners.get(hello.server_id)
         if owner is None:
             owner = self._owners[hello.server_id] = Owner(hello, source)
             return owner
-        if (ending := self._ending.pop(hello.server_id, None)) is not None:
-            ending.cancel()
+        if (timer := self._end_timers.pop(hello.server_id, None)) is not None:
+            timer.cancel()
         if owner.link is not None:
             replaced = ServerReplaced("The server has connected again")
             log.warning("server_dropped", server_id=owner.server_id, code=replaced.code, problem=replaced.message)
@@ -148,9 +153,9 @@ class Servers:
         return owner
 
     async def _answer(self, owner: Owner, link: Link, request: Request) -> None:
-        """Carry out a request and answer it: the outermost edge of a request."""
+        """Carry out a request and answer it. This is the outermost edge of a request."""
         try:
-            answer: Answer | Refusal = Answer(number=request.number, result=await self._stage.do(owner, request))
+            answer: Answer | Refusal = Answer(number=request.number, result=await self._stage.execute(owner, request))
         except VisavisError as error:
             answer = _refusal(request, error)
         except Exception as error:
@@ -161,12 +166,12 @@ class Servers:
         except LinkBroken:
             link.abort()
 
-    def _lost(self, owner: Owner) -> None:
-        """The connection is over: keep the server's sessions for its grace, then end them."""
+    def _keep_for_grace(self, owner: Owner) -> None:
+        """Keep the sessions of a server whose connection is lost for its grace period, then end them."""
         owner.link = None
         log.info("server_lost", server_id=owner.server_id, grace_s=owner.grace_s)
         loop = asyncio.get_running_loop()
-        self._ending[owner.server_id] = loop.call_later(
+        self._end_timers[owner.server_id] = loop.call_later(
             owner.grace_s, lambda: self._tasks.create_task(self._end_sessions(owner))
         )
 
@@ -174,12 +179,12 @@ class Servers:
         if owner.link is not None:
             return
         self._owners.pop(owner.server_id, None)
-        self._ending.pop(owner.server_id, None)
-        for session_id in self._stage.owned_by(owner):
+        self._end_timers.pop(owner.server_id, None)
+        for session_id in self._stage.sessions_of(owner):
             log.warning("session_without_owner", session_id=session_id, server_id=owner.server_id)
             await self._stage.end(session_id)
         if not self._owners:
-            self.alone.set()
+            self.no_servers.set()
 
 
 def _refusal(request: Request, error: VisavisError) -> Refusal:

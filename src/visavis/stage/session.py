@@ -1,4 +1,4 @@
-"""One session on a stage: drives its performance against the real clock and publishes what comes of it."""
+"""One session on a stage: runs its performance on the real clock, and publishes sound and pictures to its sinks."""
 
 from __future__ import annotations
 
@@ -25,18 +25,19 @@ from visavis.stage.sources import PackSource
 from visavis.stage.timeline import BLOCK_SAMPLES, PLAYOUT_RATE_HZ, SAMPLES_PER_MS, duration_ns, frame_position
 from visavis.stage.video import VideoPipeline, VideoSpec
 
-HURRY_SAMPLES = 16 * SAMPLES_PER_MS  # a frame that is so far behind is drawn in a hurry: the next one must not be late
-MAX_BEHIND_NS = 500_000_000  # after a longer stall (a suspended machine) the clock starts anew instead of catching up
+HURRY_SAMPLES = 16 * SAMPLES_PER_MS  # a frame that is this late is drawn hurried, so that the next one is on time
+MAX_BEHIND_NS = 500_000_000  # after a longer stall (a suspended machine) the clock restarts instead of catching up
 METRICS_EVERY_BLOCKS = 50  # one second
-LEAST_RATE_HZ, MOST_RATE_HZ = 8_000, 48_000
+MIN_RATE_HZ, MAX_RATE_HZ = 8_000, 48_000
 
-Tell = Callable[[PerformerEvent], None]
+EmitEvent = Callable[[PerformerEvent], None]
 
 
 class StageSession:
-    """A running session. Everything but `run` is called between its steps, in the same event loop.
+    """A running session. All methods run in one event loop: the others are called while `run` waits.
 
-    Implements `rooms.port.RoomEvents`. What no sink wants is not made: no picture is drawn and no sound encoded.
+    Implements `rooms.port.RoomEvents`. Only media that a sink wants are made: otherwise no picture is drawn and no
+    sound is encoded.
     """
 
     def __init__(
@@ -48,57 +49,57 @@ class StageSession:
         parts: Parts,
         source: PackSource,
         seed: int,
-        tell: Tell,
+        emit: EmitEvent,
     ) -> None:
         self.session_id = session_id
-        self._room: OpenRoom | None = None  # set by `enter`, before run
+        self._room: OpenRoom | None = None  # set by `enter_room`, before run
         self._sinks = Sinks()
-        self._avatar, self._source, self._seed, self._tell = avatar, source, seed, tell
+        self._avatar, self._source, self._seed, self._emit = avatar, source, seed, emit
         self._performance = Performance(seed=seed, open_speech=parts.open_speech)
         self._performance.mood = video.spec.output.mood
         self._audio = AudioEncoder()
         self._video = video  # replaced by `resize` and by `set_output`
-        self._changing_video = asyncio.Lock()  # one change at a time, in the order in which they are asked for
-        self._motion: MotionStream | None = None  # while the service wants it
-        self._last_number = 0  # the highest number of a piece of speech that has come
-        self._frame = 0  # the number of the next frame
-        self._block_taken = asyncio.Event()  # replaced with every block
+        self._video_lock = asyncio.Lock()  # one change at a time, in the order of the calls
+        self._motion: MotionStream | None = None  # while the service wants motion events
+        self._last_number = 0  # the highest number of a piece of speech so far
+        self._frame_number = 0  # of the next frame
+        self._block_published = asyncio.Event()  # set and replaced with every block
         self._frames = self._late_frames = self._hurried_frames = 0
         self._latencies_ms: list[float] = []
 
     # --- the room
-    def enter(self, room: OpenRoom) -> None:
-        """Perform in this room from now on; `leave` closes it."""
+    def enter_room(self, room: OpenRoom) -> None:
+        """Perform in this room from now on. `close_sinks` closes it."""
         self._room = room
         self.add_sink(room.sink)
 
     def add_sink(self, sink: Sink) -> None:
-        """Publish to another sink, too, a recorder for instance; `leave` closes it."""
+        """Publish to one more sink, for example a recorder. `close_sinks` closes it."""
         self._sinks.add(sink)
 
-    async def leave(self) -> None:
-        """Close the room, and every other sink."""
+    async def close_sinks(self) -> None:
+        """Close the room and all other sinks."""
         await self._sinks.aclose()
 
     @property
     def entrance(self) -> ViewerEntrance:
-        """Where viewers come in. Raises `OfferRefused` for a room that admits its viewers itself."""
+        """The entrance of the session's room. Raises `OfferRefused` for a room that admits its viewers itself."""
         if self._room is None or self._room.entrance is None:
             raise OfferRefused("This session's room admits its viewers itself")
         return self._room.entrance
 
     # --- the room's events
     def viewer_joined(self, viewer_id: str, viewers: int) -> None:
-        self._tell(ViewerJoined(viewer_id=viewer_id, viewers=viewers))
+        self._emit(ViewerJoined(viewer_id=viewer_id, viewers=viewers))
 
     def viewer_left(self, viewer_id: str, viewers: int) -> None:
-        self._tell(ViewerLeft(viewer_id=viewer_id, viewers=viewers))
+        self._emit(ViewerLeft(viewer_id=viewer_id, viewers=viewers))
 
     def keyframe_wanted(self, *, joining: bool) -> None:
         self._video.encoder.want_keyframe(joining=joining)
 
     def first_frame_sent(self) -> None:
-        self._tell(FirstFrameSent())
+        self._emit(FirstFrameSent())
 
     def speech_arrived(self, speech: RoomSpeech) -> None:
         self.speak(
@@ -114,23 +115,23 @@ class StageSession:
     def interrupted(self) -> None:
         self._drop_speech(through=self._last_number)
 
-    # --- what the session is asked to do
+    # --- the service's commands
     def speak(self, speech: Speech) -> str:
-        """Queue a piece of speech and return the id of its utterance.
+        """Queue a piece of speech; return the id of its utterance.
 
-        Raises `QueueFull`, and `InvalidRequest` for an odd number of bytes or a rate out of bounds.
+        Raises `QueueFull`, and `InvalidRequest` for an odd number of bytes or a rate out of range.
         """
         if len(speech.pcm) % 2:
-            raise InvalidRequest("PCM16 has an even number of bytes")
-        if not LEAST_RATE_HZ <= speech.sample_rate_hz <= MOST_RATE_HZ:
-            raise InvalidRequest(f"sample_rate is {LEAST_RATE_HZ} to {MOST_RATE_HZ}")
+            raise InvalidRequest("PCM16 must have an even number of bytes")
+        if not MIN_RATE_HZ <= speech.sample_rate_hz <= MAX_RATE_HZ:
+            raise InvalidRequest(f"sample_rate must be from {MIN_RATE_HZ} to {MAX_RATE_HZ}")
         self._last_number = max(self._last_number, speech.number)
         return self._performance.speak(speech, now_ns=time.monotonic_ns())
 
     async def interrupt(self, *, through: int) -> None:
         """Drop all speech up to the piece `through`; return when the fade has been sent and the lips go to rest."""
         self._drop_speech(through=through)
-        await self._block_taken.wait()
+        await self._block_published.wait()
 
     def _drop_speech(self, *, through: int) -> None:
         self._last_number = max(self._last_number, through)
@@ -141,7 +142,7 @@ class StageSession:
         self._performance.set_state(state)
 
     def stream_motion(self, on: bool) -> None:
-        """Tell the motion from now on, or no more."""
+        """Switch motion events on or off."""
         if on and self._motion is None:
             self._motion = MotionStream(self._performance, seed=self._seed)
         elif not on and self._motion is not None:
@@ -149,21 +150,21 @@ class StageSession:
             self._motion = None
 
     async def resize(self, *, width_px: int, height_px: int) -> None:
-        """Change the picture's size: the old picture goes on until the new one is laid out."""
-        async with self._changing_video:
+        """Change the picture's size. The old size is shown until the new one is ready."""
+        async with self._video_lock:
             spec = self._video.spec
             if (width_px, height_px) != (spec.width_px, spec.height_px):
                 await self._change_video(replace(spec, width_px=width_px, height_px=height_px))
 
     async def set_output(self, output: Output) -> None:
-        """Change the output: the old picture goes on until the new one is laid out.
+        """Change the output. The old one is shown until the new one is ready.
 
-        Raises `BackgroundRefused`, and then nothing has changed.
+        Raises `BackgroundRefused`; then nothing has changed.
         """
-        async with self._changing_video:
+        async with self._video_lock:
             before = self._video.spec
             if (output.backdrop, output.framing) != (before.output.backdrop, before.output.framing):
-                image = await background_of(output, session_id=self.session_id, source=self._source)
+                image = await background_image(output, session_id=self.session_id, source=self._source)
                 await self._change_video(replace(before, output=output, image=image))
             self._performance.mood = output.mood
 
@@ -178,14 +179,14 @@ class StageSession:
         try:
             await self._run()
         finally:
-            self._block_taken.set()  # nobody waits for a block that does not come
+            self._block_published.set()  # no further block comes: release whoever waits for one
 
     async def _run(self) -> None:
         origin_ns = time.monotonic_ns()
         while True:
             block_at = self._performance.position
-            frame_at = frame_position(self._frame, self._video.spec.fps)
-            # A frame is shown within a block that has been taken: a block goes before a frame of the same instant.
+            frame_at = frame_position(self._frame_number, self._video.spec.fps)
+            # A frame lies within a block that has been taken: of the same instant, the block comes before the frame.
             due_at = min(block_at, frame_at)
             wait_ns = origin_ns + duration_ns(due_at) - time.monotonic_ns()
             if wait_ns > 0:
@@ -193,15 +194,15 @@ class StageSession:
             else:
                 if -wait_ns > MAX_BEHIND_NS:
                     origin_ns -= wait_ns
-                await asyncio.sleep(0)  # what was published leaves before more is made
+                await asyncio.sleep(0)  # what was published is sent before more is made
             if block_at <= frame_at:
-                self._perform_block()
+                self._publish_block()
             else:
-                behind = (time.monotonic_ns() - origin_ns) * PLAYOUT_RATE_HZ // 1_000_000_000
-                late = frame_position(self._frame + 1, self._video.spec.fps) <= behind
-                self._perform_frame(frame_at, late=late, hurried=behind - frame_at > HURRY_SAMPLES)
+                now_at = (time.monotonic_ns() - origin_ns) * PLAYOUT_RATE_HZ // 1_000_000_000
+                late = frame_position(self._frame_number + 1, self._video.spec.fps) <= now_at
+                self._publish_frame(frame_at, late=late, hurried=now_at - frame_at > HURRY_SAMPLES)
 
-    def _perform_block(self) -> None:
+    def _publish_block(self) -> None:
         position = self._performance.position
         block = self._performance.next_block()
         if self._sinks.want("encoded"):
@@ -209,22 +210,22 @@ class StageSession:
         if self._sinks.want("raw"):
             self._sinks.publish(RawSound(samples=block, position=position))
         for event in self._performance.events():
-            self._tell(event)
+            self._emit(event)
         if self._motion:
-            for motion in self._motion.step():
-                self._tell(motion)
+            for motion in self._motion.next_events():
+                self._emit(motion)
         if position // BLOCK_SAMPLES % METRICS_EVERY_BLOCKS == METRICS_EVERY_BLOCKS - 1:
-            self._tell_metrics()
-        self._block_taken.set()
-        self._block_taken = asyncio.Event()
+            self._emit_metrics()
+        self._block_published.set()
+        self._block_published = asyncio.Event()
 
-    def _perform_frame(self, position: int, *, late: bool, hurried: bool) -> None:
-        self._frame += 1
+    def _publish_frame(self, position: int, *, late: bool, hurried: bool) -> None:
+        self._frame_number += 1
         face = self._performance.face(position)
         encoded_wanted, raw_wanted = self._sinks.want("encoded"), self._sinks.want("raw")
         if not (encoded_wanted or raw_wanted):
             return
-        if late:  # the next frame is due already: the viewer sees the last picture a little longer
+        if late:  # the next frame is already due: this one is left out, and viewers see the last picture longer
             self._late_frames += 1
             return
         picture = self._video.renderer.render(face.motion, hurried=hurried)
@@ -238,11 +239,11 @@ class StageSession:
         if face.arrived_ns is not None and (packet is not None or raw_wanted):
             self._latencies_ms.append((time.monotonic_ns() - face.arrived_ns) / 1e6)
 
-    def _tell_metrics(self) -> None:
+    def _emit_metrics(self) -> None:
         p50 = p95 = None
         if self._latencies_ms:
             p50, p95 = (round(float(p), 1) for p in np.percentile(self._latencies_ms, (50, 95)))
-        self._tell(
+        self._emit(
             PerformerMetrics(
                 frames=self._frames,
                 late_frames=self._late_frames,
@@ -256,7 +257,7 @@ class StageSession:
         self._latencies_ms.clear()
 
 
-async def background_of(output: Output, *, session_id: str, source: PackSource) -> Path | None:
-    """Return the file of the picture behind the avatar, None where there is none. Raises `BackgroundRefused`."""
+async def background_image(output: Output, *, session_id: str, source: PackSource) -> Path | None:
+    """Return the file of the output's background picture, None if it has none. Raises `BackgroundRefused`."""
     picture_id = output.backdrop.picture_id
     return None if picture_id is None else await source.picture(session_id, picture_id)

@@ -1,4 +1,4 @@
-"""Where a stage gets avatar packs and background pictures from: a folder of this machine, or the service over HTTP."""
+"""The sources of a stage's avatar packs and background pictures: a folder on this machine, or the service over HTTP."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ from visavis.stage.port.archive import MAX_ARCHIVE_BYTES, unpack_archive
 
 FETCH_WITHIN_S = 20.0
 MAX_PICTURE_BYTES = 16 * 1024 * 1024
-KEPT_ENTRIES = 256  # packs, and pictures, that a cache keeps; a pack takes about 1 MB
+KEPT_ENTRIES = 256  # how many packs, and how many pictures, a cache keeps; a pack takes about 1 MB
 
 log = structlog.get_logger("visavis.stage")
 
 
 class PackSource(Protocol):
-    """Gives files that are what their names say. Calls may overlap."""
+    """Returns files whose content matches their names. Calls may run at the same time."""
 
     async def pack(self, ref: PackRef) -> Path:
-        """Return a folder that holds the pack. Raises `PackUnreadable`."""
+        """Return a folder that contains the pack. Raises `PackUnreadable`."""
         ...
 
     async def picture(self, session_id: str, picture_id: str) -> Path:
-        """Return the JPEG behind a session. Raises `BackgroundRefused`."""
+        """Return the JPEG file of a session's background picture. Raises `BackgroundRefused`."""
         ...
 
 
 class FolderPackSource:
-    """The data folder of the service, on the same machine."""
+    """Reads from the data folder of the service, on the same machine."""
 
     def __init__(self, data_dir: Path) -> None:
         self._avatars, self._sessions = data_dir / "avatars", data_dir / "sessions"
@@ -47,23 +47,23 @@ class FolderPackSource:
     async def pack(self, ref: PackRef) -> Path:
         _check_version(ref)
         folder = ref.folder_in(self._avatars)
-        for _ in range(2):  # a second look, as over HTTP: a disk may fail once
-            if await asyncio.to_thread(_is_whole, folder, ref):
+        for _ in range(2):  # two attempts, as over HTTP: reading a disk may fail once
+            if await asyncio.to_thread(_matches_digest, folder, ref):
                 return folder
-        raise _not_whole(ref)
+        raise _damaged(ref)
 
     async def picture(self, session_id: str, picture_id: str) -> Path:
         path = self._sessions / session_id / f"{picture_id}.jpg"
         if not is_picture_id(picture_id) or not await asyncio.to_thread(path.is_file):
-            raise BackgroundRefused("The background image is not there")
+            raise BackgroundRefused("The background image is missing")
         return path
 
 
 class HttpPackSource:
-    """The service's own packs and pictures, fetched once and kept in `cache` by their digests.
+    """Fetches packs and pictures from the service, and keeps them in `cache` under their digests.
 
-    `token`: the bearer token that the service gave. A pack or picture that is not what its name says is fetched again
-    once. The cache keeps the KEPT_ENTRIES that were used last.
+    `token`: the bearer token that the service expects. If the content does not match the name, it is fetched once more.
+    The cache keeps the KEPT_ENTRIES packs and pictures that were used last.
     """
 
     def __init__(self, *, url: str, token: str, cache: Path) -> None:
@@ -75,53 +75,53 @@ class HttpPackSource:
         folder = self._cache / "packs" / ref.digest
         address = f"{self._url}/internal/packs/{ref.avatar_id}/{ref.version}/{ref.digest}"
 
-        def keep(content: bytes) -> bool:
-            with tempfile.TemporaryDirectory(dir=_made(folder.parent), prefix=".") as staged:
+        def save(content: bytes) -> bool:
+            with tempfile.TemporaryDirectory(dir=_ensure_folder(folder.parent), prefix=".") as staged:
                 unpack_archive(content, Path(staged))
-                if not _is_whole(Path(staged), ref):
+                if not _matches_digest(Path(staged), ref):
                     return False
                 shutil.rmtree(folder, ignore_errors=True)
                 Path(staged).rename(folder)
-                Path(staged).mkdir()  # for the context to remove
-            _forget_oldest(folder.parent)
+                Path(staged).mkdir()  # the context removes it
+            _delete_oldest(folder.parent)
             return True
 
         async with self._fetching.setdefault(ref.digest, asyncio.Lock()):
-            if await asyncio.to_thread(_is_whole, folder, ref):
+            if await asyncio.to_thread(_matches_digest, folder, ref):
                 await asyncio.to_thread(os.utime, folder)
                 return folder
-            if await self._fetch_twice(address, MAX_ARCHIVE_BYTES, keep):
+            if await self._fetch_and_save(address, MAX_ARCHIVE_BYTES, save):
                 return folder
-        raise _not_whole(ref)
+        raise _damaged(ref)
 
     async def picture(self, session_id: str, picture_id: str) -> Path:
         if not is_picture_id(picture_id):
-            raise BackgroundRefused("The background image has no valid id")
+            raise BackgroundRefused("The id of the background image is invalid")
         path = self._cache / "pictures" / f"{picture_id}.jpg"
         address = f"{self._url}/internal/pictures/{session_id}/{picture_id}"
 
-        def keep(content: bytes) -> bool:
+        def save(content: bytes) -> bool:
             if picture_id_of(content) != picture_id:
                 return False
-            staged = _made(path.parent) / f".{picture_id}"
+            staged = _ensure_folder(path.parent) / f".{picture_id}"
             staged.write_bytes(content)
             staged.replace(path)
-            _forget_oldest(path.parent)
+            _delete_oldest(path.parent)
             return True
 
         async with self._fetching.setdefault(picture_id, asyncio.Lock()):
             if await asyncio.to_thread(path.is_file):
                 await asyncio.to_thread(os.utime, path)
                 return path
-            if await self._fetch_twice(address, MAX_PICTURE_BYTES, keep):
+            if await self._fetch_and_save(address, MAX_PICTURE_BYTES, save):
                 return path
         raise BackgroundRefused("The background image could not be fetched")
 
-    async def _fetch_twice(self, address: str, max_bytes: int, keep: Callable[[bytes], bool]) -> bool:
-        """Fetch and keep; once more where that fails. Returns whether it was kept."""
+    async def _fetch_and_save(self, address: str, max_bytes: int, save: Callable[[bytes], bool]) -> bool:
+        """Fetch a file and save it, in at most two attempts. Returns whether it was saved."""
         for attempt in (1, 2):
             try:
-                if await asyncio.to_thread(keep, await self._fetch(address, max_bytes)):
+                if await asyncio.to_thread(save, await self._fetch(address, max_bytes)):
                     return True
                 problem = "its digest does not match"
             except (httpx.HTTPError, ValueError, OSError) as error:
@@ -148,27 +148,30 @@ class HttpPackSource:
 def _check_version(ref: PackRef) -> None:
     if ref.version != FORMAT_VERSION:
         raise PackUnreadable(
-            f"The avatar pack has format {ref.version}; this stage reads {FORMAT_VERSION}", suggestion="Bake it again"
+            f"The avatar pack has format {ref.version}; this stage reads {FORMAT_VERSION}",
+            suggestion="Prepare the avatar again",
         )
 
 
-def _is_whole(folder: Path, ref: PackRef) -> bool:
+def _matches_digest(folder: Path, ref: PackRef) -> bool:
     try:
         return digest_of(folder) == ref.digest
     except OSError:
         return False
 
 
-def _not_whole(ref: PackRef) -> PackUnreadable:
-    return PackUnreadable(f"The avatar pack of {ref.avatar_id} is not there, or not whole", suggestion="Bake it again")
+def _damaged(ref: PackRef) -> PackUnreadable:
+    return PackUnreadable(
+        f"The avatar pack of {ref.avatar_id} is missing or damaged", suggestion="Prepare the avatar again"
+    )
 
 
-def _made(folder: Path) -> Path:
+def _ensure_folder(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
-def _forget_oldest(folder: Path) -> None:
+def _delete_oldest(folder: Path) -> None:
     entries = sorted((path for path in folder.iterdir() if not path.name.startswith(".")), key=_last_used)
     for path in entries[:-KEPT_ENTRIES]:
         if path.is_dir():

@@ -1,4 +1,4 @@
-"""All sessions of one stage process, whoever owns them: carries out their commands and tells their events."""
+"""All sessions of one stage process: opens and ends them, carries out commands, and checks which server owns them."""
 
 from __future__ import annotations
 
@@ -22,37 +22,39 @@ from visavis.stage.port import messages
 from visavis.stage.port.events import PerformerEnded
 from visavis.stage.port.messages import Done, OfferAnswered, Request, Result, Spoken, ViewerRemoved
 from visavis.stage.port.values import PerformanceSpec
-from visavis.stage.session import StageSession, background_of
+from visavis.stage.session import StageSession, background_image
 from visavis.stage.video import VideoPipeline, VideoSpec
 
-REMEMBERED_EPOCHS = 4096  # of sessions that have ended: an owner that only slept must not begin them anew
+# The epochs of this many ended sessions are kept, so that an old owner that was only suspended cannot open one again.
+MAX_ENDED_EPOCHS = 4096
 
 log = structlog.get_logger("visavis.stage")
 
 
 @dataclass(slots=True, eq=False)
-class _Performance:
-    """A session that is performed here. `owner` and `epoch` change when another server takes the session over."""
+class _OwnedSession:
+    """A running session and its owner. `owner` and `epoch` change when another server takes the session over."""
 
     session: StageSession
     owner: Owner
     epoch: int
-    running: asyncio.Task[None] | None = None
+    task: asyncio.Task[None] | None = None
 
 
 class Stage:
-    """`tasks` runs every session; whoever gives it ends it."""
+    """The sessions of this process. They run in `tasks`, which the caller cancels at the end."""
 
     def __init__(self, *, parts: Parts, tasks: asyncio.TaskGroup) -> None:
         self._parts, self._tasks = parts, tasks
         self._avatars = LoadedAvatars(parts)
-        self._performances: dict[str, _Performance] = {}
-        self._epochs: OrderedDict[str, int] = OrderedDict()  # the highest epoch seen of each session
+        self._sessions: dict[str, _OwnedSession] = {}
+        self._epochs: OrderedDict[str, int] = OrderedDict()  # the highest epoch of each session so far
 
-    async def do(self, owner: Owner, request: Request) -> Result:
+    async def execute(self, owner: Owner, request: Request) -> Result:
         """Carry out a command. Up to their first await, commands take effect in the order of the calls.
 
-        Raises `StaleOwner` for an owner that another one has followed, and what the command raises.
+        Raises `StaleOwner` if another owner has taken the session over, `PerformerLost` for a session that does not run
+        here, and what the command raises.
         """
         self._check_epoch(request)
         session_id = request.session_id
@@ -63,15 +65,15 @@ class Stage:
             case messages.End():
                 await self.end(session_id)
                 return Done()
-        performance = self._performances.get(session_id)
-        if performance is None:
-            raise PerformerLost("This session is not performed here any more")
-        if request.epoch > performance.epoch:
+        owned = self._sessions.get(session_id)
+        if owned is None:
+            raise PerformerLost("The session does not run on this stage any more")
+        if request.epoch > owned.epoch:
             log.info("session_taken_over", session_id=session_id, epoch=request.epoch)
-            performance.owner, performance.epoch = owner, request.epoch
-        elif performance.owner is not owner:
-            raise StaleOwner(f"Another server owns the session at epoch {performance.epoch}")
-        session = performance.session
+            owned.owner, owned.epoch = owner, request.epoch
+        elif owned.owner is not owner:
+            raise StaleOwner(f"Another server owns the session at epoch {owned.epoch}")
+        session = owned.session
         match request.command:
             case messages.Speak(speech=speech):
                 return Spoken(utterance_id=session.speak(speech))
@@ -92,26 +94,26 @@ class Stage:
         return Done()
 
     def _check_epoch(self, request: Request) -> None:
-        seen = self._epochs.get(request.session_id, 0)
-        if request.epoch < seen:
-            raise StaleOwner(f"The session has an owner of epoch {seen}; this command is of epoch {request.epoch}")
+        highest = self._epochs.get(request.session_id, 0)
+        if request.epoch < highest:
+            raise StaleOwner(f"The session has an owner of epoch {highest}; this command is of epoch {request.epoch}")
         self._epochs[request.session_id] = request.epoch
         self._epochs.move_to_end(request.session_id)
-        while len(self._epochs) > REMEMBERED_EPOCHS + len(self._performances):
+        while len(self._epochs) > MAX_ENDED_EPOCHS + len(self._sessions):
             self._epochs.popitem(last=False)
 
     async def _open(self, owner: Owner, spec: PerformanceSpec) -> None:
         session_id = spec.session_id
-        if session_id in self._performances:
-            raise PerformerLost("This session is performed here already")
+        if session_id in self._sessions:
+            raise PerformerLost("The session already runs on this stage")
         try:
-            avatar = await self._avatars.take(spec.pack, session_id, owner.source)
-            image = await background_of(spec.output, session_id=session_id, source=owner.source)
+            avatar = await self._avatars.acquire(spec.pack, session_id, owner.source)
+            image = await background_image(spec.output, session_id=session_id, source=owner.source)
             video_spec = VideoSpec(
                 width_px=spec.width_px, height_px=spec.height_px, fps=spec.fps, output=spec.output, image=image
             )
             video = await asyncio.to_thread(VideoPipeline.build, avatar, video_spec)
-            performance: _Performance
+            owned: _OwnedSession
             session = StageSession(
                 session_id=session_id,
                 avatar=avatar,
@@ -119,55 +121,55 @@ class Stage:
                 parts=self._parts,
                 source=owner.source,
                 seed=spec.seed,
-                tell=lambda event: performance.owner.tell(session_id, event),
+                emit=lambda event: owned.owner.send_event(session_id, event),
             )
-            performance = _Performance(session, owner, spec.epoch)
-            session.enter(
+            owned = _OwnedSession(session, owner, spec.epoch)
+            session.enter_room(
                 await open_room(
                     spec.room, session, wall_clock_at_start_ns=time.time_ns(), ice_servers=owner.ice_servers
                 )
             )
         except BaseException:
-            self._avatars.give_back(session_id)
+            self._avatars.release(session_id)
             raise
-        self._performances[session_id] = performance
-        performance.running = self._tasks.create_task(self._perform(performance))
+        self._sessions[session_id] = owned
+        owned.task = self._tasks.create_task(self._run_session(owned))
 
-    async def _perform(self, performance: _Performance) -> None:
-        """Run one session: its failure is its own."""
-        session_id = performance.session.session_id
+    async def _run_session(self, owned: _OwnedSession) -> None:
+        """Run one session. If it fails, it ends alone."""
+        session_id = owned.session.session_id
         try:
-            await performance.session.run()
+            await owned.session.run()
         except Exception as error:  # the outermost edge of a session
             log.exception("performance_failed", session_id=session_id)
-            performance.running = None  # it ends itself
-            performance.owner.tell(session_id, PerformerEnded(reason="lost", detail=repr(error)))
+            owned.task = None  # `end` must not cancel this task, which calls it
+            owned.owner.send_event(session_id, PerformerEnded(reason="lost", detail=repr(error)))
             await self.end(session_id)
 
     async def end(self, session_id: str) -> None:
-        """End a session; one that is not there is ended already."""
-        performance = self._performances.pop(session_id, None)
-        if performance is None:
+        """End a session. No error if it does not run."""
+        owned = self._sessions.pop(session_id, None)
+        if owned is None:
             return
-        if performance.running is not None:
-            performance.running.cancel()
-        await performance.session.leave()
-        self._avatars.give_back(session_id)
-        del performance
-        await asyncio.sleep(0)  # the tasks of the session take their leave
-        await asyncio.to_thread(_give_memory_back)
+        if owned.task is not None:
+            owned.task.cancel()
+        await owned.session.close_sinks()
+        self._avatars.release(session_id)
+        del owned
+        await asyncio.sleep(0)  # the session's cancelled tasks finish
+        await asyncio.to_thread(_release_memory)
 
-    def owned_by(self, owner: Owner) -> list[str]:
-        return [session_id for session_id, p in self._performances.items() if p.owner is owner]
+    def sessions_of(self, owner: Owner) -> list[str]:
+        return [session_id for session_id, owned in self._sessions.items() if owned.owner is owner]
 
     async def end_all(self) -> None:
-        for session_id in list(self._performances):
+        for session_id in list(self._sessions):
             await self.end(session_id)
 
 
-def _give_memory_back() -> None:
-    """Free what an ended session held: pictures are few objects but many megabytes, which the collector
-    does not see.
+def _release_memory() -> None:
+    """Return the memory of an ended session to the system. Pictures are few objects of many megabytes, so the garbage
+    collector would not run for them by itself.
     """
     gc.collect()
     if sys.platform == "linux":

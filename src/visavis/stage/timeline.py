@@ -1,6 +1,6 @@
-"""The one clock of a performance: samples of sound played, counted at 48 kHz. Everything else is counted in them.
+"""The clock of a performance: the number of sound samples played, at 48 kHz.
 
-A `position` is such a count since the performance began; it is an integer and never a sum of floats.
+A `position` is such a number, counted from the start of the performance. It is an integer, never a sum of floats.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ SAMPLES_PER_MS = PLAYOUT_RATE_HZ // 1000
 
 
 def seconds(samples: int) -> float:
-    """Return how long `samples` last, in seconds: what the events of the port tell."""
+    """Return how long `samples` last, in seconds, for the events of the port."""
     return samples / PLAYOUT_RATE_HZ
 
 
@@ -22,5 +22,5 @@ def duration_ns(samples: int) -> int:
 
 
 def frame_position(number: int, fps: int) -> int:
-    """Return the position of the instant that frame `number` shows."""
+    """Return the position of frame `number`."""
     return number * PLAYOUT_RATE_HZ // fps

@@ -1,5 +1,5 @@
-"""The queue of utterances: what is said when, where one ends and the next begins, and that each has exactly one end.
-Pure.
+"""The queue of utterances: which piece of speech belongs to which utterance, in which order they are played, and that
+each has exactly one end. Pure.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from visavis.errors import QueueFull
 from visavis.stage.port.events import PlaybackFinished, PlaybackStarted
 from visavis.stage.port.values import Speech
 from visavis.stage.timeline import PLAYOUT_RATE_HZ, SAMPLES_PER_MS, seconds
-from visavis.stage.voice import Voice
+from visavis.stage.utterance_media import UtteranceMedia
 
 MAX_QUEUED_S = 600
 MAX_QUEUED_UTTERANCES = 4096
-IDLE_SAMPLES = 300 * SAMPLES_PER_MS  # an open utterance whose audio has been idle for this long is over
+IDLE_SAMPLES = 300 * SAMPLES_PER_MS  # an open utterance that gets no audio for this long is closed
 
 
 class UtteranceState(Enum):
@@ -40,13 +40,13 @@ MOVES: dict[UtteranceState, frozenset[UtteranceState]] = {
 
 @dataclass(slots=True, kw_only=True)
 class Utterance:
-    """`first_number`: of its first piece of speech."""
+    """`first_number`: the number of its first piece of speech."""
 
     utterance_id: str
     first_number: int
-    voice: Voice
+    media: UtteranceMedia
     last_audio_at: int  # the position of the clock when its last audio came
-    waiting_samples: int = 0  # its length at 48 kHz while it waits for its turn; 0 from then on
+    waiting_samples: int = 0  # its length at 48 kHz while it waits to be played; then 0
     state: UtteranceState = UtteranceState.QUEUED
 
     def move(self, state: UtteranceState) -> None:
@@ -55,27 +55,26 @@ class Utterance:
 
 
 class Utterances:
-    """Every utterance that has not ended yet, in the order in which they are said. The last of them may be open: more
-    audio may join it.
+    """All utterances that have not ended yet, in the order in which they are played. The last one may be open: it can
+    get more audio.
 
-    An interrupt overtakes speech that is on its way. Pieces up to its number that come after it are late: nobody hears
-    them, and an utterance of late pieces alone ends the moment its first piece comes.
+    An interrupt overtakes earlier speech on its way to the stage. Such a piece is late: its number is not above that of
+    an interrupt which arrived before it. Late pieces are dropped. An utterance that consists only of late pieces ends
+    as soon as the first of them arrives.
     """
 
     def __init__(self, open_speech: Callable[[], SpeechToMotion]) -> None:
         self._open_speech = open_speech
         self._waiting: deque[Utterance] = deque()
         self._open: Utterance | None = None
-        self._named = 0
-        self._dropped_through = 0  # the highest number that an interrupt has dropped
-        self._late_id: str | None = None  # the utterance that late pieces without an id belong to
-        self._waiting_samples = 0  # of all that wait: kept, not summed, so that a flood of calls stays cheap
+        self._generated_ids = 0
+        self._dropped_through = 0  # the highest `through` of an interrupt
+        self._late_id: str | None = None  # the utterance of late pieces without an id
+        self._waiting_samples = 0  # of all in _waiting; a running total, so that a flood of calls stays cheap
         self.current: Utterance | None = None
 
     def add(self, speech: Speech, *, position: int, now_ns: int) -> str:
-        """Queue a piece of speech and return the id of its utterance. Raises `QueueFull`, and then nothing of it is
-        queued.
-        """
+        """Queue a piece of speech; return the id of its utterance. Raises `QueueFull`; then nothing is queued."""
         pcm = np.frombuffer(speech.pcm, dtype="<i2")
         samples = len(pcm) * PLAYOUT_RATE_HZ // speech.sample_rate_hz
         if self.queued_samples + samples > MAX_QUEUED_S * PLAYOUT_RATE_HZ:
@@ -90,66 +89,66 @@ class Utterances:
                     f"More than {MAX_QUEUED_UTTERANCES} utterances would be queued",
                     suggestion="Join short pieces under one utterance_id",
                 )
-            utterance = self._begin(speech.utterance_id, speech.number, position)
-        utterance.voice.add(pcm, speech.sample_rate_hz, now_ns=now_ns, visemes=speech.visemes, mood=speech.mood)
+            utterance = self._open_utterance(speech.utterance_id, speech.number, position)
+        utterance.media.add(pcm, speech.sample_rate_hz, now_ns=now_ns, visemes=speech.visemes, mood=speech.mood)
         utterance.last_audio_at = position
         if utterance.state is UtteranceState.QUEUED:
             utterance.waiting_samples += samples
             self._waiting_samples += samples
         if speech.final:
-            self._close()
+            self._close_open_utterance()
         return utterance.utterance_id
 
     def is_late(self, number: int) -> bool:
-        """Whether an interrupt has dropped the piece of speech with this number before it came."""
+        """Whether an interrupt arrived before the piece of speech with this number and drops it."""
         return number <= self._dropped_through
 
-    def add_late(self, *, utterance_id: str | None, final: bool) -> tuple[str, PlaybackFinished | None]:
-        """Drop a late piece; return the id of its utterance, and the end of that utterance where this is its first
+    def drop_late(self, *, utterance_id: str | None, final: bool) -> tuple[str, PlaybackFinished | None]:
+        """Drop a late piece; return the id of its utterance, and the end of that utterance if this is its first
         piece.
         """
         end = None
         if utterance_id is None:
             utterance_id = self._late_id
         if utterance_id is None or utterance_id != self._late_id:
-            utterance_id = utterance_id or self._new_id()
+            utterance_id = utterance_id or self._generate_id()
             end = PlaybackFinished(utterance_id=utterance_id, position_s=0.0, interrupted=True)
         self._late_id = None if final else utterance_id
         return utterance_id, end
 
-    def _new_id(self) -> str:
-        self._named += 1
-        return f"utt_{self._named}"
+    def _generate_id(self) -> str:
+        self._generated_ids += 1
+        return f"utt_{self._generated_ids}"
 
-    def _begin(self, utterance_id: str | None, number: int, position: int) -> Utterance:
-        self._close()
+    def _open_utterance(self, utterance_id: str | None, number: int, position: int) -> Utterance:
+        self._close_open_utterance()
         self._late_id = None
         utterance = Utterance(
-            utterance_id=utterance_id or self._new_id(),
+            utterance_id=utterance_id or self._generate_id(),
             first_number=number,
-            voice=Voice(self._open_speech),
+            media=UtteranceMedia(self._open_speech),
             last_audio_at=position,
         )
         self._waiting.append(utterance)
         self._open = utterance
         return utterance
 
-    def _close(self) -> None:
+    def _close_open_utterance(self) -> None:
         if self._open is not None:
-            self._open.voice.close()
+            self._open.media.close()
             self._open = None
 
     def close_if_idle(self, position: int) -> None:
-        """End the open utterance once its audio has been idle for 300 ms."""
+        """Close the open utterance if it has got no audio for 300 ms."""
         if self._open is not None and position - self._open.last_audio_at >= IDLE_SAMPLES:
-            self._close()
+            self._close_open_utterance()
 
-    def next(self) -> Utterance | None:
-        """Return the utterance that would be played after the current one; it stays where it is."""
+    def peek_next(self) -> Utterance | None:
+        """Return the utterance that will be played after the current one, and leave it in the queue."""
         return self._waiting[0] if self._waiting else None
 
-    def begin_next(self) -> PlaybackStarted:
-        """Make the next utterance the current one. There must be one, and no current one."""
+    def start_next(self) -> PlaybackStarted:
+        """Make the next utterance the current one. There must be a next one, and no current one."""
         assert self.current is None
         self.current = self._waiting.popleft()
         self._waiting_samples -= self.current.waiting_samples
@@ -158,20 +157,21 @@ class Utterances:
         return PlaybackStarted(utterance_id=self.current.utterance_id)
 
     def finish_current(self) -> PlaybackFinished:
-        """The current utterance's last sample has been handed out."""
+        """End the current utterance, whose last sample has been taken."""
         utterance = self.current
-        assert utterance is not None and utterance.voice.drained
+        assert utterance is not None and utterance.media.drained
         utterance.move(UtteranceState.FINISHED)
         self.current = None
         return PlaybackFinished(
-            utterance_id=utterance.utterance_id, position_s=seconds(utterance.voice.played), interrupted=False
+            utterance_id=utterance.utterance_id, position_s=seconds(utterance.media.played), interrupted=False
         )
 
     def interrupt(self, *, through: int, heard_samples: int) -> list[PlaybackFinished]:
-        """Drop every utterance that began with a piece up to the number `through`, and what of them is on its way.
+        """End every utterance whose first piece has a number up to `through`; return their ends.
 
-        `heard_samples`: of the current utterance, its fade included. The caller sends an interrupt before all speech
-        with a higher number; so no utterance is cut in its middle.
+        `heard_samples`: how much of the current utterance was heard, the fade included. Every piece with a number up to
+        `through` that arrives later is late. An interrupt arrives before all speech with a higher number, so no
+        utterance has pieces on both sides of it.
         """
         self._dropped_through = max(self._dropped_through, through)
         dropped = [self.current] if self.current and self.current.first_number <= through else []
@@ -192,5 +192,5 @@ class Utterances:
 
     @property
     def queued_samples(self) -> int:
-        """What is still to be heard, at 48 kHz."""
-        return self._waiting_samples + (self.current.voice.unplayed_samples if self.current else 0)
+        """The speech that has not been played yet, in samples at 48 kHz."""
+        return self._waiting_samples + (self.current.media.unplayed_samples if self.current else 0)

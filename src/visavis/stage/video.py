@@ -1,4 +1,6 @@
-"""The video of a session at one size and output: a renderer and its encoder, warm, so that no viewer waits for them."""
+"""The video of a session at one size and output: a renderer and an encoder, both warmed up, so that no viewer waits for
+them.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +16,12 @@ from visavis.stage.encoder import VideoEncoder
 from visavis.stage.parts import Avatar
 from visavis.stage.timeline import PLAYOUT_RATE_HZ
 
-BEFORE_THE_FIRST = -PLAYOUT_RATE_HZ  # the position of the picture that warms the encoder up
+WARM_UP_POSITION = -PLAYOUT_RATE_HZ  # the position of the picture that warms up the encoder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VideoSpec:
-    """`image`: the file of the background picture, where the output has one."""
+    """Size, frame rate and output of a video. `image`: the file of the background picture, if the output has one."""
 
     width_px: int
     height_px: int
@@ -36,9 +38,9 @@ class VideoPipeline:
 
     @classmethod
     def build(cls, avatar: Avatar, spec: VideoSpec) -> VideoPipeline:
-        """Lay the avatar out, and draw and encode one picture: half a second of work, for a thread.
+        """Lay the avatar out, and draw and encode one picture. Takes half a second, so it is called in a thread.
 
-        Raises `BackgroundRefused` when the picture behind the avatar cannot be read.
+        Raises `BackgroundRefused` if the background picture cannot be read.
         """
         renderer = avatar.renderer(
             width_px=spec.width_px,
@@ -49,5 +51,5 @@ class VideoPipeline:
         )
         encoder = VideoEncoder(width_px=spec.width_px, height_px=renderer.picture_height_px, fps=spec.fps)
         at_rest = MotionFrame(coefficients=np.zeros(len(COEFFICIENTS), np.float32))
-        encoder.encode(renderer.render(at_rest), BEFORE_THE_FIRST)
+        encoder.encode(renderer.render(at_rest), WARM_UP_POSITION)
         return cls(spec, renderer, encoder)

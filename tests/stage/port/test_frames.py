@@ -1,4 +1,4 @@
-"""Frames: messages come whole and in order within a session, and what overtakes waits for one piece at most."""
+"""Frames: messages arrive whole and in order within a session, and overtaking ones wait for at most one piece."""
 
 from __future__ import annotations
 
@@ -10,69 +10,69 @@ from visavis.errors import LinkBroken
 from visavis.stage.port.frames import MAX_FRAME_BYTES, MAX_MESSAGE_BYTES, MAX_STREAMS, PIECE_BYTES, Inbox, Outbox
 
 
-def drained(outbox: Outbox) -> list[bytes]:
+def drain(outbox: Outbox) -> list[bytes]:
     frames = []
     while (frame := outbox.next_frame()) is not None:
         frames.append(frame)
     return frames
 
 
-def received(frames: list[bytes]) -> list[bytes]:
+def receive(frames: list[bytes]) -> list[bytes]:
     inbox = Inbox()
     return [body for frame in frames if (body := inbox.take(frame)) is not None]
 
 
 @pytest.mark.parametrize("size", [0, 1, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1, 10 * PIECE_BYTES + 7])
-def test_a_message_arrives_as_it_was(size: int) -> None:
+def test_a_message_arrives_unchanged(size: int) -> None:
     body = random.Random(size).randbytes(size)
     outbox = Outbox()
     outbox.add_in_order(body, session_id="a")
     outbox.add(body)
-    assert received(drained(outbox)) == [body, body] and outbox.unsent_bytes == 0
+    assert receive(drain(outbox)) == [body, body] and outbox.unsent_bytes == 0
 
 
-def test_what_overtakes_waits_for_one_piece_at_most() -> None:
+def test_an_overtaking_message_waits_for_at_most_one_piece() -> None:
     outbox = Outbox()
     outbox.add_in_order(bytes(50 * PIECE_BYTES), session_id="a")
     frames = [outbox.next_frame() for _ in range(3)]
     outbox.add(b"interrupt")
     assert outbox.next_frame() == b"\0\0\0\0\0interrupt"
-    rest = drained(outbox)
-    assert len(rest) == 47 and received([f for f in frames if f] + rest) == [bytes(50 * PIECE_BYTES)]
+    rest = drain(outbox)
+    assert len(rest) == 47 and receive([f for f in frames if f] + rest) == [bytes(50 * PIECE_BYTES)]
 
 
-def test_a_long_speech_of_one_session_delays_another_by_one_piece_at_most() -> None:
+def test_long_speech_of_one_session_delays_another_by_at_most_one_piece() -> None:
     outbox = Outbox()
     outbox.add_in_order(bytes(50 * PIECE_BYTES), session_id="a")
     outbox.next_frame()
     for n in range(5):
         outbox.add_in_order(b"short %d" % n, session_id="b")
-    firsts = [frame[5:12] for frame in drained(outbox)[:10]]
+    firsts = [frame[5:12] for frame in drain(outbox)[:10]]
     assert firsts[1::2] == [b"short 0", b"short 1", b"short 2", b"short 3", b"short 4"]
 
 
 def test_messages_of_one_session_keep_their_order() -> None:
-    chance = random.Random(3)
+    rng = random.Random(3)
     outbox = Outbox()
     sent: dict[str, list[bytes]] = {name: [] for name in "abc"}
     frames = []
     for n in range(200):
-        name = chance.choice("abc")
-        body = name.encode() + b"%d" % n + bytes(chance.choice((0, 100, 2 * PIECE_BYTES)))
+        name = rng.choice("abc")
+        body = name.encode() + b"%d" % n + bytes(rng.choice((0, 100, 2 * PIECE_BYTES)))
         outbox.add_in_order(body, session_id=name)
         sent[name].append(body)
-        frames += [frame for _ in range(chance.randrange(3)) if (frame := outbox.next_frame()) is not None]
-    got = received(frames + drained(outbox))
+        frames += [frame for _ in range(rng.randrange(3)) if (frame := outbox.next_frame()) is not None]
+    got = receive(frames + drain(outbox))
     assert {name: [body for body in got if body[:1] == name.encode()] for name in "abc"} == sent
 
 
 @pytest.mark.parametrize("frame", [b"", b"\0\0\0\0", b"\3\0\0\0\1x", b"\xff\0\0\0\0"])
-def test_a_frame_of_no_known_kind_breaks_the_link(frame: bytes) -> None:
+def test_a_frame_of_an_unknown_kind_breaks_the_link(frame: bytes) -> None:
     with pytest.raises(LinkBroken):
         Inbox().take(frame)
 
 
-def test_what_arrives_is_bounded() -> None:
+def test_the_size_and_number_of_incoming_messages_are_bounded() -> None:
     inbox = Inbox()
     piece = b"\1\0\0\0\1" + bytes(MAX_FRAME_BYTES - 5)
     with pytest.raises(LinkBroken):
@@ -84,7 +84,7 @@ def test_what_arrives_is_bounded() -> None:
             inbox.take(b"\1" + number.to_bytes(4, "big") + b"x")
 
 
-def test_what_is_too_large_is_not_sent() -> None:
+def test_a_message_that_is_too_large_is_not_sent() -> None:
     with pytest.raises(LinkBroken):
         Outbox().add(bytes(MAX_FRAME_BYTES))
     with pytest.raises(LinkBroken):

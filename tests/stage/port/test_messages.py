@@ -1,4 +1,4 @@
-"""Messages of the port: each comes back as it was, and anything else is refused."""
+"""Messages of the port: each decodes to itself, and everything else is refused."""
 
 from __future__ import annotations
 
@@ -56,18 +56,18 @@ EVENTS: list[events.PerformerEvent] = [
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: type(command).__name__)
-def test_a_command_crosses_as_it_is(command: messages.Command) -> None:
+def test_a_command_decodes_to_itself(command: messages.Command) -> None:
     request = Request(number=3, session_id="s", epoch=2, command=command)
     assert decode_from_server(encode(request)) == request
 
 
-def test_every_command_and_event_is_tried() -> None:
+def test_the_samples_contain_every_command_and_event() -> None:
     assert {type(command) for command in COMMANDS} == set(messages.Command.__args__)
     assert {type(event) for event in EVENTS} == set(events.PerformerEvent.__args__)
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: type(event).__name__)
-def test_an_event_crosses_as_it_is(event: events.PerformerEvent) -> None:
+def test_an_event_decodes_to_itself(event: events.PerformerEvent) -> None:
     message = Event(session_id="s", event=event)
     assert decode_from_stage(encode(message)) == message
 
@@ -82,11 +82,11 @@ def test_an_event_crosses_as_it_is(event: events.PerformerEvent) -> None:
         messages.Refusal(number=1, code="QUEUE_FULL", message="full", suggestion="wait"),
     ],
 )
-def test_answers_cross_as_they_are(message: messages.FromStage) -> None:
+def test_an_answer_decodes_to_itself(message: messages.FromStage) -> None:
     assert decode_from_stage(encode(message)) == message
 
 
-def test_a_stage_is_told_what_it_needs_in_the_first_message() -> None:
+def test_a_hello_decodes_to_itself_with_all_its_members() -> None:
     hello = Hello(
         version=1,
         token="t",
@@ -98,7 +98,7 @@ def test_a_stage_is_told_what_it_needs_in_the_first_message() -> None:
     assert decode_from_server(encode(hello)) == hello
 
 
-def test_no_path_of_a_machine_crosses_the_port() -> None:
+def test_a_spec_contains_no_path() -> None:
     body = encode(Request(number=1, session_id="s", epoch=1, command=COMMANDS[0]))
     assert b"/" not in body
 
@@ -130,12 +130,12 @@ def _packed(**members: object) -> bytes:
     ],
     ids=str,
 )
-def test_what_is_no_message_of_a_server_is_refused(body: bytes) -> None:
+def test_anything_but_a_message_of_a_server_is_refused(body: bytes) -> None:
     with pytest.raises(ValueError, match="not a message of the port"):
         decode_from_server(body)
 
 
-def test_a_pack_that_would_be_a_path_is_refused() -> None:
+def test_an_avatar_id_with_a_path_is_refused() -> None:
     spec = msgspec.to_builtins(COMMANDS[0])
     spec["spec"]["pack"]["avatar_id"] = "../../etc"
     body = _packed(type="Request", number=1, session_id="s", epoch=1, command=spec)

@@ -87,7 +87,7 @@ class AvatarPack:
                 if version != FORMAT_VERSION:
                     raise PackUnreadable(
                         f"The avatar pack has format {version}; this version reads {FORMAT_VERSION}",
-                        suggestion="Bake it again",
+                        suggestion="Prepare the avatar again",
                     )
                 landmarks = data["landmarks"].astype(np.float32)
                 head = [float(v) for v in data["head"]]
@@ -98,7 +98,7 @@ class AvatarPack:
                 checks = [int(check) for check in data["checks"]]
         except (OSError, KeyError, IndexError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise PackUnreadable(
-                f"The avatar pack in {folder.name} cannot be read", suggestion="Bake it again"
+                f"The avatar pack in {folder.name} cannot be read", suggestion="Prepare the avatar again"
             ) from error
         picture = _read(folder / "picture.jpg", cv2.IMREAD_COLOR, checks[0])[..., ::-1]
         background = _read(folder / "background.jpg", cv2.IMREAD_COLOR, checks[1])[..., ::-1]
@@ -108,7 +108,8 @@ class AvatarPack:
             teeth = cv2.cvtColor(_read(folder / "teeth.png", cv2.IMREAD_UNCHANGED, checks[3]), cv2.COLOR_BGRA2RGBA)
         if landmarks.shape != (478, 3) or not (picture.shape == background.shape and picture.shape[:2] == matte.shape):
             raise PackUnreadable(
-                f"The parts of the avatar pack in {folder.name} do not fit together", suggestion="Bake it again"
+                f"The parts of the avatar pack in {folder.name} do not fit together",
+                suggestion="Prepare the avatar again",
             )
         return cls(
             picture=np.ascontiguousarray(picture),
@@ -135,5 +136,5 @@ def _read(path: Path, flag: int, check: int) -> NDArray[np.uint8]:
     data = path.read_bytes() if path.exists() else b""
     image = cv2.imdecode(np.frombuffer(data, np.uint8), flag) if data and zlib.crc32(data) == check else None
     if image is None:
-        raise PackUnreadable(f"The avatar pack lacks a readable {path.name}", suggestion="Bake it again")
+        raise PackUnreadable(f"The avatar pack lacks a readable {path.name}", suggestion="Prepare the avatar again")
     return np.asarray(image, np.uint8)

@@ -1,6 +1,6 @@
-"""The connection between a server and a stage: whole frames, in order, both ways.
+"""The connection between a server and a stage: whole frames, in order, in both directions.
 
-Stages listen and servers connect. On one machine they use a Unix socket; between machines a WebSocket with TLS.
+Stages listen and servers connect. On one machine they use a Unix socket, between machines a WebSocket with TLS.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ from visavis.errors import LinkBroken, StageUnreachable
 from visavis.stage.port.address import PATH, Address
 from visavis.stage.port.frames import MAX_FRAME_BYTES
 
-# Sound that the kernel holds and has not sent yet cannot be overtaken: half a second of it at 48 kHz at most.
+# An interrupt cannot overtake sound that is in the kernel's buffer: at most half a second of it at 48 kHz.
 UNSENT_IN_KERNEL_BYTES = 48 * 1024
-PING_EVERY_S = PING_TIMEOUT_S = 5.0  # another machine that is gone without a word is noticed after ten seconds
+PING_EVERY_S = PING_TIMEOUT_S = 5.0  # a machine that vanishes is noticed within ten seconds
 CLOSE_WITHIN_S = 1.0
 
 
 class Connection(Protocol):
-    """One task reads and one writes. After `receive` has returned None or raised, the connection is over."""
+    """One task receives and one sends. After `receive` has returned None or raised, the connection is over."""
 
     async def send(self, frame: bytes) -> None:
-        """Send a frame; wait while the other end takes nothing. Raises `LinkBroken` when the connection is over."""
+        """Send a frame; wait while the other end does not read. Raises `LinkBroken` if the connection is over."""
         ...
 
     async def receive(self) -> bytes | None:
-        """Return the next frame, None at the end. Raises `LinkBroken` for a frame of over MAX_FRAME_BYTES."""
+        """Return the next frame, None at the end. Raises `LinkBroken` for a frame of more than MAX_FRAME_BYTES."""
         ...
 
     async def aclose(self) -> None:
-        """Close; idempotent, bounded to 1 s. What was sent before still arrives."""
+        """Close; idempotent, takes at most 1 s. Frames that were sent before still arrive."""
         ...
 
     def abort(self) -> None:
@@ -49,7 +49,7 @@ class Connection(Protocol):
 
 
 class StreamConnection:
-    """Frames over a byte stream (a Unix socket), each behind its length: four bytes, big-endian."""
+    """Frames over a byte stream (a Unix socket). Before each frame its length: four bytes, big-endian."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
@@ -112,7 +112,7 @@ class WebSocketConnection:
 
 
 async def connect_to(address: Address, *, tls: ssl.SSLContext | None, timeout_s: float) -> Connection:
-    """Return an open connection to a stage. `tls` is needed for a WebSocket. Raises `StageUnreachable`."""
+    """Connect to a stage. `tls` is required for a WebSocket. Raises `StageUnreachable`."""
     try:
         async with asyncio.timeout(timeout_s):
             if address.path is not None:
@@ -137,9 +137,10 @@ async def connect_to(address: Address, *, tls: ssl.SSLContext | None, timeout_s:
 async def listening(
     address: Address, serve_one: Callable[[Connection], Coroutine[None, None, None]], *, tls: ssl.SSLContext | None
 ) -> AsyncIterator[Address]:
-    """Listen while the context is open; `serve_one` has each connection until it returns. Yields the address in use.
+    """Listen while the context is open, and call `serve_one` with each connection. Yields the address in use.
 
-    Port 0 takes any free port. The Unix socket is for this user alone. Raises OSError when the address cannot be had.
+    Port 0 means any free port. Only this user can connect to the Unix socket. Raises OSError for an address that cannot
+    be used.
     """
     if address.path is not None:
         serving: set[asyncio.Task[None]] = set()

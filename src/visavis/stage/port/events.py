@@ -1,4 +1,4 @@
-"""What a performance tells: the port's own events, made where they happen and handed on unchanged to the channel."""
+"""The events of a performance. They are created on the stage and passed unchanged to the session's channel."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from visavis.engine.motion.states import State
 
 
 class FirstFrameSent(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The first video packet left for a viewer: metering starts."""
+    """The first video packet has left for a viewer. Metering starts."""
 
 
 class ViewerJoined(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """`viewers`: how many watch now."""
+    """A viewer has begun to receive media. `viewers`: how many watch now."""
 
     viewer_id: str
     viewers: int
 
 
 class ViewerLeft(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """`viewers`: how many watch now."""
+    """A viewer has left. `viewers`: how many watch now."""
 
     viewer_id: str
     viewers: int
 
 
 class PlaybackStarted(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The first sample of an utterance is heard."""
+    """The first sample of an utterance is played."""
 
     utterance_id: str
 
 
 class PlaybackFinished(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The end of an utterance, told exactly once: when its last sample has been played, or at once when it is cut.
+    """The end of an utterance, exactly one for each: when its last sample has been played, or at once at an interrupt.
 
-    `position_s`: how much of it was heard.
+    `position_s`: how much of it was played.
     """
 
     utterance_id: str
@@ -45,9 +45,10 @@ class PlaybackFinished(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class StateChanged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The avatar's state from here on, in order with the playback events.
+    """The avatar's new state, in order with the playback events.
 
-    It is "speaking" from the first sample of an utterance to the last sample of the utterances that follow at once.
+    "speaking" lasts from the first sample of an utterance to the last sample of the utterances that follow it without a
+    gap.
     """
 
     state: State
@@ -67,16 +68,16 @@ class MotionFrames(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class MotionCut(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The utterance was cut at `position_s` of its audio: its motion frames from there on are void."""
+    """The utterance was interrupted at `position_s` of its audio: its motion frames from there on are void."""
 
     utterance_id: str
     position_s: float
 
 
 class PerformerMetrics(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Figures of the last second: frames shown and late, and milliseconds from a sample's arrival to its encoded frame.
-
-    `hurried_frames`: drawn a little behind their time, with less care for what hardly moves.
+    """Metrics of the last second. `frames`: drawn frames; `hurried_frames`: those of them that were drawn hurried;
+    `late_frames`: frames that were left out; `queued_s`: speech that waits to be played. `sample_to_frame_ms_…`: the
+    time from a sample's arrival to its encoded frame.
     """
 
     frames: int
@@ -88,9 +89,9 @@ class PerformerMetrics(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class PerformerEnded(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The last event of a performance, always told.
+    """The last event of every performance.
 
-    `reason`: "ended" after `end`; "lost" when the performance failed, its stage died or the connection broke.
+    `reason`: "ended" after `end`; "lost" if the performance failed, its stage died or the connection broke.
     """
 
     reason: Literal["ended", "lost"]

@@ -1,4 +1,4 @@
-"""What a server and a stage say to each other.
+"""The messages between a server and a stage.
 
     server                                   stage
       │ ── Hello ────────────────────────────► │   token, version, ICE servers, limits, pack source
@@ -31,7 +31,7 @@ PORT_VERSION = 1
 
 
 class Done(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The command took effect; there is nothing more to tell."""
+    """The command has taken effect. It has no other result."""
 
 
 class Spoken(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -52,7 +52,7 @@ Result = Done | Spoken | OfferAnswered | ViewerRemoved
 
 
 class Open(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Begin a session: its idle picture runs when this is done."""
+    """Begin a session. When this is done, its idle picture runs."""
 
     spec: PerformanceSpec
 
@@ -64,7 +64,7 @@ class Speak(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Interrupt(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Drop all speech up to the piece with the number `through`, also the pieces of it that are still on their way."""
+    """Drop all speech up to the piece with the number `through`, also pieces that have not arrived yet."""
 
     through: int
 
@@ -83,7 +83,7 @@ class SetState(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class StreamMotion(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Tell MotionFrames and MotionCut from now on, or no more."""
+    """Switch the events MotionFrames and MotionCut on or off."""
 
     on: bool
 
@@ -102,33 +102,33 @@ class RemoveViewer(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class End(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """End the session; ending one that is not there is done already."""
+    """End the session. No error if it does not exist."""
 
 
 Command = Open | Speak | Interrupt | Resize | SetOutput | SetState | StreamMotion | Offer | RemoveViewer | End
 IN_ORDER = (Speak, Resize, SetOutput, SetState, StreamMotion)
-"""Commands of a session that take effect in the order in which they were given; all others overtake them."""
+"""Commands of a session that take effect in the order in which they were sent. All others overtake them."""
 
 
-# --- the conversation
+# --- the messages
 
 
 class FolderSource(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Packs and pictures lie in the folder that the stage was started with."""
+    """Packs and pictures are in the data folder that the stage was started with."""
 
 
 class HttpSource(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Packs and pictures come over HTTP from the service at `url`, which wants `token` as a bearer token."""
+    """Packs and pictures come over HTTP from the service at `url`, which expects `token` as a bearer token."""
 
     url: str
     token: str
 
 
 class Hello(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The first message of a server: who it is, and all that the stage needs to know.
+    """The first message of a server: its token, its id and the stage's configuration.
 
-    `server_id`: the same for each connection of one server process. `owner_grace_s`: how long the stage keeps the
-    sessions of a server whose connection is lost.
+    `server_id`: the same in every connection of one server process. `owner_grace_s`: how long the stage keeps the
+    server's sessions after the connection is lost.
     """
 
     version: int
@@ -140,20 +140,20 @@ class Hello(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The stage's answer to `Hello`: it takes commands from now on."""
+    """The stage's answer to `Hello`: the server is admitted and may send requests."""
 
     version: int
 
 
 class Rejected(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The stage's refusal of a `Hello`, and of anything after which it closes the connection."""
+    """The stage refuses a `Hello`, or drops the server after a wrong message. Then it closes the connection."""
 
     code: str
     message: str
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """A command to one session. `number`: unique on this connection. `epoch`: of the owner that gives the command."""
+    """A command to one session. `number`: unique on this connection. `epoch`: that of the owner who sends it."""
 
     number: int
     session_id: str
@@ -167,7 +167,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Refusal(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The request had no effect. `code`, `message` and `suggestion`: those of an error in `visavis.errors`."""
+    """The request has changed nothing. `code`, `message` and `suggestion`: those of an error in `visavis.errors`."""
 
     number: int
     code: str
@@ -176,6 +176,8 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """An event of a session, in its envelope."""
+
     session_id: str
     event: PerformerEvent
 
@@ -196,16 +198,16 @@ def encode(message: Message) -> bytes:
 
 def decode_from_server(body: bytes) -> FromServer:
     """Raises `ValueError` for anything that is not a message of a server."""
-    return _decoded(_from_server, body)
+    return _decode(_from_server, body)
 
 
 def decode_from_stage(body: bytes) -> FromStage:
     """Raises `ValueError` for anything that is not a message of a stage."""
-    return _decoded(_from_stage, body)
+    return _decode(_from_stage, body)
 
 
-def _decoded(decoder: msgspec.msgpack.Decoder[_M], body: bytes) -> _M:
+def _decode(decoder: msgspec.msgpack.Decoder[_M], body: bytes) -> _M:
     try:
         return decoder.decode(body)
     except (msgspec.DecodeError, RecursionError, VisavisError) as error:
-        raise ValueError(f"not a message of the port: {error}") from error
+        raise ValueError(f"this is not a message of the port: {error}") from error

@@ -1,4 +1,4 @@
-"""The values that a service gives to a stage: what to perform, and what to say."""
+"""The values that the service sends to a stage: what to perform, and what to speak."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from visavis.rooms.spec import EmbeddedRoomSpec, RoomSpec
 
 
 class Speech(msgspec.Struct, frozen=True, kw_only=True):
-    """One piece of speech: mono PCM16 little-endian, and how to say it.
+    """One piece of speech: mono PCM16 little-endian, and how to speak it.
 
-    `number`: its place among everything that the session's client sent; `Interrupt` names the last piece that it drops.
-    `utterance_id`: None continues the open utterance, or opens one. `final`: the utterance ends with this piece.
-    `visemes`: what is spoken in this piece, with times from its start; None: it is heard from the sound.
-    `mood`: shown from the first sample of this piece to the end of its utterance; None: the session's mood.
+    `number`: its place among the messages of the session's client; `Interrupt` names the last number that it drops.
+    `utterance_id`: None continues the open utterance, or opens a new one. `final`: the utterance ends with this piece.
+    `visemes`: the visemes of this piece, with times from its start; None: the network recognises the phones.
+    `mood`: applies from the first sample of this piece to the end of its utterance; None: the session's mood.
     """
 
     pcm: bytes
@@ -32,8 +32,8 @@ class Speech(msgspec.Struct, frozen=True, kw_only=True):
 class PerformanceSpec(msgspec.Struct, frozen=True, kw_only=True):
     """What a performer performs: one session with one avatar, one picture size, one output and one room.
 
-    `epoch`: counts the owners that the session has had. A stage refuses a command with a lower epoch than it has seen.
-    `seed`: makes blinks, gaze and head motion repeatable.
+    `epoch`: rises with every new owner of the session. A stage refuses commands of a lower epoch than the highest one
+    that it has received. `seed`: of the random blinks, gaze and head motion.
     """
 
     session_id: str

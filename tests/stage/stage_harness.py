@@ -1,4 +1,4 @@
-"""A stage in the test's own event loop, and servers that speak to it over a real socket, well or badly."""
+"""A stage in the event loop of the test, and servers that connect to it over a real socket and may send anything."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ TOKEN = "the stage's token"
 
 
 @asynccontextmanager
-async def running_stage(folder: Path, *, exit_when_alone: bool = False) -> AsyncIterator[Address]:
-    """Run a stage on a Unix socket in `folder`, which is its data folder too."""
+async def running_stage(folder: Path, *, exit_without_servers: bool = False) -> AsyncIterator[Address]:
+    """Run a stage on a Unix socket in `folder`, which is also its data folder."""
     address = Address(path=folder / "stage.sock")
     listening = asyncio.Event()
-    options = StageOptions(address=address, token=TOKEN, data=folder, exit_when_alone=exit_when_alone)
+    options = StageOptions(address=address, token=TOKEN, data=folder, exit_without_servers=exit_without_servers)
     stage = asyncio.create_task(serve_stage(options, parts(), lambda _: listening.set()))
     try:
         await listening.wait()
@@ -55,53 +55,53 @@ def hello(
 
 
 class RawServer:
-    """One connection to a stage, a message at a time. `running_stage` closes all that are open."""
+    """One connection to a stage. `running_stage` closes all open ones."""
 
     open: ClassVar[list[RawServer]] = []
 
     def __init__(self, link: Link) -> None:
         self.link = link
-        self.events: list[Event] = []  # that came while an answer was waited for
+        self.events: list[Event] = []  # received by `request` before its answer
         self._writer = asyncio.create_task(link.run_writer())
         self._number = 0
         RawServer.open.append(self)
 
     @classmethod
-    async def connected(cls, address: Address) -> RawServer:
+    async def connect(cls, address: Address) -> RawServer:
         return cls(Link(await connect_to(address, tls=None, timeout_s=5.0)))
 
     @classmethod
-    async def admitted(cls, address: Address, said: Hello) -> RawServer:
+    async def connect_and_admit(cls, address: Address, hello: Hello) -> RawServer:
         server = cls(Link(await connect_to(address, tls=None, timeout_s=5.0)))
-        server.link.send(said)
-        answer = await server.hear()
+        server.link.send(hello)
+        answer = await server.receive()
         assert type(answer).__name__ == "Ready", answer
         return server
 
-    async def hear(self) -> FromStage | None:
+    async def receive(self) -> FromStage | None:
         """Return the next message, None at the end of the connection."""
         async with asyncio.timeout(20):
             body = await self.link.receive()
         return None if body is None else decode_from_stage(body)
 
-    async def ask(self, session_id: str, command: Command, *, epoch: int = 1) -> Answer | Refusal:
-        """Give a command and return its answer; events that come before are kept."""
+    async def request(self, session_id: str, command: Command, *, epoch: int = 1) -> Answer | Refusal:
+        """Send a command and return its answer. Events that come before it are added to `events`."""
         self._number += 1
         self.link.send(Request(number=self._number, session_id=session_id, epoch=epoch, command=command))
         while True:
-            message = await self.hear()
+            message = await self.receive()
             if isinstance(message, Event):
                 self.events.append(message)
                 continue
             assert isinstance(message, Answer | Refusal) and message.number == self._number, message
             return message
 
-    async def opens(self, session_id: str, folder: Path, *, epoch: int = 1) -> Answer | Refusal:
+    async def open_session(self, session_id: str, folder: Path, *, epoch: int = 1) -> Answer | Refusal:
         spec = PerformanceSpec(session_id=session_id, pack=place_pack(folder), epoch=epoch, width_px=160, height_px=120)
-        return await self.ask(session_id, Open(spec=spec), epoch=epoch)
+        return await self.request(session_id, Open(spec=spec), epoch=epoch)
 
     async def vanish(self) -> None:
-        """Go without a word, as when the server is killed."""
+        """Drop the connection, like a server that is killed."""
         self._writer.cancel()
         self.link.abort()
         await self.link.aclose()
