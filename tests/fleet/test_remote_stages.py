@@ -1,4 +1,4 @@
-"""Stages that listen elsewhere: over TLS with a token, and what a server makes of a stage that answers badly."""
+"""Stages on other machines: connections with TLS and a token, and how a server handles a stage that answers wrongly."""
 
 from __future__ import annotations
 
@@ -43,15 +43,15 @@ from visavis.stage.process import StageOptions, serve_stage
 pytestmark = pytest.mark.anyio
 
 TOKEN = "a token of some length"
-NOWHERE = HttpSource(url="http://127.0.0.1:9", token="t")
-HELLO = Hello(version=PORT_VERSION, token=TOKEN, server_id="server", source=NOWHERE)
+UNREACHABLE = HttpSource(url="http://127.0.0.1:9", token="t")
+HELLO = Hello(version=PORT_VERSION, token=TOKEN, server_id="server", source=UNREACHABLE)
 
 
 @asynccontextmanager
 async def remote_stage(
     folder: Path, certificate: tuple[Path, Path] | None = None
 ) -> AsyncIterator[tuple[Address, Path]]:
-    """Run a stage behind TLS on a port of 127.0.0.1, its cache filled; yield its address and its certificate."""
+    """Run a stage with TLS on a port of 127.0.0.1, with one pack in its cache; yield address and certificate."""
     cert, key = certificate or write_certificate(folder, "127.0.0.1")
     cache = folder / "cache" / "packs"
     cache.mkdir(parents=True)
@@ -73,9 +73,9 @@ def spec(folder: Path, session_id: str = "sess_1") -> PerformanceSpec:
     return PerformanceSpec(session_id=session_id, pack=place_pack(folder), width_px=160, height_px=120)
 
 
-async def test_a_session_is_performed_by_a_stage_that_listens_elsewhere(tmp_path: Path) -> None:
+async def test_a_stage_on_another_machine_performs_a_session(tmp_path: Path) -> None:
     async with remote_stage(tmp_path) as (address, cert):
-        supply = RemoteStages(addresses=(address,), token=TOKEN, source=NOWHERE, ca_file=cert)
+        supply = RemoteStages(addresses=(address,), token=TOKEN, source=UNREACHABLE, ca_file=cert)
         fleet = StageFleet(supply, sessions_per_stage=2)
         await fleet.start()
         performer = await fleet.allocate(spec(tmp_path))
@@ -87,13 +87,13 @@ async def test_a_session_is_performed_by_a_stage_that_listens_elsewhere(tmp_path
         assert fleet.capacity() == (1, 2)
         await fleet.aclose()
         again = await StageLink.connect(address, HELLO, tls=ssl.create_default_context(cafile=cert))
-        await again.aclose()  # it was admitted: the stage goes on without its server
+        await again.aclose()  # the stage has admitted it: it goes on after its server has left
 
 
 async def test_an_interrupt_overtakes_minutes_of_sound(tmp_path: Path) -> None:
-    """Ten minutes of speech are handed over, and an interrupt with them: the interrupt is answered first."""
+    """Nine minutes of speech are sent, and then an interrupt. The interrupt is answered first."""
     async with remote_stage(tmp_path) as (address, cert):
-        fleet = StageFleet(RemoteStages(addresses=(address,), token=TOKEN, source=NOWHERE, ca_file=cert))
+        fleet = StageFleet(RemoteStages(addresses=(address,), token=TOKEN, source=UNREACHABLE, ca_file=cert))
         await fleet.start()
         performer = await fleet.allocate(spec(tmp_path))
         minute = bytes(2 * 48_000 * 60)
@@ -117,9 +117,9 @@ async def test_an_interrupt_overtakes_minutes_of_sound(tmp_path: Path) -> None:
         await fleet.aclose()
 
 
-async def test_a_fleet_is_refused_by_a_stage_with_another_token_and_says_so(tmp_path: Path) -> None:
+async def test_a_wrong_token_is_an_error_in_the_log(tmp_path: Path) -> None:
     async with remote_stage(tmp_path) as (address, cert):
-        fleet = StageFleet(RemoteStages(addresses=(address,), token="wrong", source=NOWHERE, ca_file=cert))
+        fleet = StageFleet(RemoteStages(addresses=(address,), token="wrong", source=UNREACHABLE, ca_file=cert))
         with structlog.testing.capture_logs() as logs, pytest.raises(PerformerLost, match="WRONG_STAGE_TOKEN"):
             await fleet.start()
         assert "stage_not_connected" in [log["event"] for log in logs]
@@ -134,14 +134,14 @@ async def test_a_stage_whose_certificate_is_not_trusted_gets_no_token(tmp_path: 
             await StageLink.connect(address, HELLO, tls=ssl.create_default_context())
 
 
-async def test_another_stage_takes_the_place_of_one_that_is_gone(tmp_path: Path) -> None:
+async def test_another_stage_replaces_a_lost_one(tmp_path: Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     first.mkdir()
     second.mkdir()
     certificate = write_certificate(tmp_path, "127.0.0.1")
-    async with remote_stage(second, certificate) as (there, cert):
-        async with remote_stage(first, certificate) as (gone, _):
-            supply = RemoteStages(addresses=(gone, there), token=TOKEN, source=NOWHERE, ca_file=cert)
+    async with remote_stage(second, certificate) as (other, cert):
+        async with remote_stage(first, certificate) as (lost, _):
+            supply = RemoteStages(addresses=(lost, other), token=TOKEN, source=UNREACHABLE, ca_file=cert)
             fleet = StageFleet(supply, sessions_per_stage=1)
             await fleet.start()
             performer = await fleet.allocate(spec(tmp_path))
@@ -153,11 +153,11 @@ async def test_another_stage_takes_the_place_of_one_that_is_gone(tmp_path: Path)
                     await fleet.allocate(spec(tmp_path, "sess_2"))
                     break
                 except (NoCapacity, PerformerLost):
-                    await asyncio.sleep(0.02)  # polling the fleet's own retries
+                    await asyncio.sleep(0.02)  # polls until the fleet has retried
         await fleet.aclose()
 
 
-# --- a stage that answers badly
+# --- a stage that answers wrongly
 
 
 Behave = Callable[[Connection], Awaitable[None]]
@@ -165,7 +165,7 @@ Behave = Callable[[Connection], Awaitable[None]]
 
 @asynccontextmanager
 async def bad_stage(folder: Path, behave: Behave) -> AsyncIterator[Address]:
-    """Listen as a stage does, and behave as the test says."""
+    """Listen like a stage, and treat each connection as `behave` does."""
 
     async def serve(connection: Connection) -> None:
         try:
@@ -183,7 +183,9 @@ def whole(message: FromStage) -> bytes:
     return b"\0\0\0\0\0" + encode(message)
 
 
-def saying(*frames: bytes) -> Behave:
+def send_frames(*frames: bytes) -> Behave:
+    """Wait for the hello, send these frames, and ignore everything else."""
+
     async def behave(connection: Connection) -> None:
         await connection.receive()
         for frame in frames:
@@ -194,30 +196,30 @@ def saying(*frames: bytes) -> Behave:
     return behave
 
 
-async def leaving(connection: Connection) -> None:
+async def leave(connection: Connection) -> None:
     await connection.receive()
 
 
 @pytest.mark.parametrize(
     ("behave", "reason"),
     [
-        (saying(whole(Ready(version=2))), "speaks version 2"),
-        (saying(whole(Rejected(code="WRONG_STAGE_TOKEN", message="no"))), "WRONG_STAGE_TOKEN"),
-        (saying(b"\0\0\0\0\0garbage"), "does not answer as a stage"),
-        (saying(b"\7\0\0\0\0"), "does not answer as a stage"),
-        (saying(whole(Event(session_id="s", event=PerformerEnded(reason="ended")))), "does not admit"),
-        (leaving, "does not admit"),
+        (send_frames(whole(Ready(version=2))), "speaks version 2"),
+        (send_frames(whole(Rejected(code="WRONG_STAGE_TOKEN", message="no"))), "WRONG_STAGE_TOKEN"),
+        (send_frames(b"\0\0\0\0\0garbage"), "does not answer like a stage"),
+        (send_frames(b"\7\0\0\0\0"), "does not answer like a stage"),
+        (send_frames(whole(Event(session_id="s", event=PerformerEnded(reason="ended")))), "does not admit"),
+        (leave, "does not admit"),
     ],
 )
-async def test_a_stage_that_answers_the_hello_badly_is_refused(tmp_path: Path, behave: Behave, reason: str) -> None:
+async def test_a_stage_that_answers_the_hello_wrongly_is_rejected(tmp_path: Path, behave: Behave, reason: str) -> None:
     async with bad_stage(tmp_path, behave) as address:
         with pytest.raises(StageRejected, match=reason):
             await StageLink.connect(address, HELLO)
 
 
-async def test_a_stage_that_never_answers_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_stage_that_never_answers_is_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("visavis.fleet.link.CONNECT_WITHIN_S", 0.1)
-    async with bad_stage(tmp_path, saying()) as address:
+    async with bad_stage(tmp_path, send_frames()) as address:
         with pytest.raises(StageRejected, match="does not answer"):
             await StageLink.connect(address, HELLO)
 
@@ -225,29 +227,27 @@ async def test_a_stage_that_never_answers_is_given_up(tmp_path: Path, monkeypatc
 @pytest.mark.parametrize(
     "frames", [(b"\0\0\0\0\0garbage",), (b"\7\0\0\0\0",), (whole(Ready(version=1)),), (b"\0\0\0",)], ids=str
 )
-async def test_a_stage_that_breaks_the_protocol_loses_its_requests_and_nothing_else(
-    tmp_path: Path, frames: tuple[bytes, ...]
-) -> None:
-    async with bad_stage(tmp_path, saying(whole(Ready(version=1)), *frames)) as address:
+async def test_requests_to_a_stage_that_breaks_the_protocol_fail(tmp_path: Path, frames: tuple[bytes, ...]) -> None:
+    async with bad_stage(tmp_path, send_frames(whole(Ready(version=1)), *frames)) as address:
         link = await StageLink.connect(address, HELLO)
         with structlog.testing.capture_logs() as logs:
             async with asyncio.TaskGroup() as tasks:
-                asked = tasks.create_task(_lost(link))
+                request = tasks.create_task(_is_lost(link))
                 tasks.create_task(link.listen(lambda _: None))
-            assert asked.result()
+            assert request.result()
         assert [log["event"] for log in logs] == ["stage_broke_the_protocol"]
         await link.aclose()
 
 
-async def _lost(link: StageLink) -> bool:
+async def _is_lost(link: StageLink) -> bool:
     try:
-        await link.ask("s", 1, End())
+        await link.request("s", 1, End())
     except PerformerLost:
         return True
     return False
 
 
-async def test_answers_to_nothing_are_passed_over(tmp_path: Path) -> None:
+async def test_answers_without_a_request_are_ignored(tmp_path: Path) -> None:
     async def behave(connection: Connection) -> None:
         await connection.receive()
         await connection.send(whole(Ready(version=1)))
@@ -263,12 +263,12 @@ async def test_answers_to_nothing_are_passed_over(tmp_path: Path) -> None:
     async with bad_stage(tmp_path, behave) as address:
         link = await StageLink.connect(address, HELLO)
         listening_task = asyncio.create_task(link.listen(lambda _: None))
-        assert await link.ask("s", 1, End()) == Done()
+        assert await link.request("s", 1, End()) == Done()
         await link.aclose()
         await listening_task
 
 
-async def test_nobody_listens(tmp_path: Path) -> None:
+async def test_an_address_where_nobody_listens_is_unreachable(tmp_path: Path) -> None:
     with pytest.raises(StageUnreachable):
         await connect_to(Address(path=tmp_path / "nothing.sock"), tls=None, timeout_s=1.0)
     with pytest.raises(StageUnreachable):
@@ -276,7 +276,7 @@ async def test_nobody_listens(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "unix:", "ws://host:1", "wss://host", "wss://:1", "http://host:1", "wss://h:1/x"])
-def test_an_address_that_is_none_is_refused(text: str) -> None:
+def test_an_invalid_address_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="neither unix:PATH nor wss"):
         Address.parse(text)
 
@@ -284,5 +284,5 @@ def test_an_address_that_is_none_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["unix:/run/stage.sock", "wss://10.0.0.1:8443", "wss://[::1]:8443", "wss://stage.example:1"]
 )
-def test_an_address_reads_as_it_is_written(text: str) -> None:
+def test_an_address_is_written_as_it_was_read(text: str) -> None:
     assert str(Address.parse(text)) == text

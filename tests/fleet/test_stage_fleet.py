@@ -1,4 +1,4 @@
-"""The local fleet with real stage processes, which draw with the test's own renderer."""
+"""The local fleet with real stage processes, which use the test's own renderer."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ def run(runner: asyncio.Runner) -> Run:
 
 @pytest.fixture(scope="module")
 def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder with one pack, PACK."""
+    """A data folder. `place_pack` puts a pack into it."""
     return tmp_path_factory.mktemp("data")
 
 
 @pytest.fixture(scope="module")
 def fleet(runner: asyncio.Runner, data_dir: Path) -> Iterator[StageFleet]:
-    """A fleet for the tests that leave it as they found it."""
-    fleet = StageFleet(LocalStages(data_dir=data_dir, most=1, parts=PARTS), sessions_per_stage=8)
+    """A fleet that several tests share. Each ends its sessions or leaves them without effect on the others."""
+    fleet = StageFleet(LocalStages(data_dir=data_dir, max_stages=1, parts=PARTS), sessions_per_stage=8)
     runner.run(fleet.start())
     yield fleet
     runner.run(fleet.aclose())
@@ -64,7 +64,7 @@ def fleet(runner: asyncio.Runner, data_dir: Path) -> Iterator[StageFleet]:
 
 @contextlib.asynccontextmanager
 async def own_fleet(data_dir: Path, *, stages: int = 1, sessions_per_stage: int = 4) -> AsyncIterator[StageFleet]:
-    supply = LocalStages(data_dir=data_dir, most=stages, parts=PARTS)
+    supply = LocalStages(data_dir=data_dir, max_stages=stages, parts=PARTS)
     fleet = StageFleet(supply, sessions_per_stage=sessions_per_stage)
     await fleet.start()
     try:
@@ -73,7 +73,7 @@ async def own_fleet(data_dir: Path, *, stages: int = 1, sessions_per_stage: int 
         await fleet.aclose()
 
 
-async def allocated(fleet: StageFleet, data_dir: Path, session_id: str | None = None) -> StagePerformer:
+async def allocate(fleet: StageFleet, data_dir: Path, session_id: str | None = None) -> StagePerformer:
     return await fleet.allocate(
         PerformanceSpec(
             session_id=session_id or f"sess_{next(NUMBERS)}", pack=place_pack(data_dir), width_px=160, height_px=120
@@ -81,7 +81,7 @@ async def allocated(fleet: StageFleet, data_dir: Path, session_id: str | None = 
     )
 
 
-def said(
+def speech(
     samples: int,
     *,
     number: int = 1,
@@ -89,7 +89,7 @@ def said(
     utterance_id: str | None = None,
     final: bool = False,
 ) -> Speech:
-    """Return speech of so many samples, all alike."""
+    """Return speech with this many equal samples."""
     return Speech(pcm=b"\1\1" * samples, sample_rate_hz=rate_hz, number=number, utterance_id=utterance_id, final=final)
 
 
@@ -106,19 +106,19 @@ async def wait_for(performer: StagePerformer, kind: type[PerformerEvent]) -> Per
     raise AssertionError(f"{kind.__name__} never came")
 
 
-def test_speech_is_played_without_anyone_watching_and_each_utterance_ends_once(
+def test_speech_is_played_without_viewers_and_each_utterance_ends_once(
     run: Run, fleet: StageFleet, data_dir: Path
 ) -> None:
     async def scenario() -> None:
-        performer = await allocated(fleet, data_dir)
-        assert await performer.speak(said(3200, utterance_id="a", final=True)) == "a"
-        assert await performer.speak(said(1600, number=2, utterance_id="b", final=True)) == "b"
-        told = []
+        performer = await allocate(fleet, data_dir)
+        assert await performer.speak(speech(3200, utterance_id="a", final=True)) == "a"
+        assert await performer.speak(speech(1600, number=2, utterance_id="b", final=True)) == "b"
+        events = []
         async for event in performer.events():
-            told.append(event)
+            events.append(event)
             if event == PlaybackFinished(utterance_id="b", position_s=0.1, interrupted=False):
                 break
-        assert [e for e in told if isinstance(e, PlaybackStarted | PlaybackFinished)] == [
+        assert [e for e in events if isinstance(e, PlaybackStarted | PlaybackFinished)] == [
             PlaybackStarted(utterance_id="a"),
             PlaybackFinished(utterance_id="a", position_s=0.2, interrupted=False),
             PlaybackStarted(utterance_id="b"),
@@ -128,13 +128,13 @@ def test_speech_is_played_without_anyone_watching_and_each_utterance_ends_once(
     run(scenario())
 
 
-def test_interrupt_returns_when_everything_dropped_has_been_told_with_its_position(
+def test_an_interrupt_returns_after_the_end_events_of_all_dropped_utterances(
     run: Run, fleet: StageFleet, data_dir: Path
 ) -> None:
     async def scenario() -> None:
-        performer = await allocated(fleet, data_dir)
-        await performer.speak(said(160_000, utterance_id="a", final=True))
-        await performer.speak(said(160_000, number=2, utterance_id="b", final=True))
+        performer = await allocate(fleet, data_dir)
+        await performer.speak(speech(160_000, utterance_id="a", final=True))
+        await performer.speak(speech(160_000, number=2, utterance_id="b", final=True))
         await wait_for(performer, PlaybackStarted)
         await performer.interrupt(through=2)
         finished = [e for e in list(performer._events) if isinstance(e, PlaybackFinished)]
@@ -144,10 +144,10 @@ def test_interrupt_returns_when_everything_dropped_has_been_told_with_its_positi
     run(scenario())
 
 
-def test_sessions_that_come_at_once_are_shared_out_between_the_stages(run: Run, data_dir: Path) -> None:
+def test_sessions_that_start_at_once_are_distributed_evenly_over_the_stages(run: Run, data_dir: Path) -> None:
     async def scenario() -> None:
         async with own_fleet(data_dir, stages=2, sessions_per_stage=8) as fleet:
-            await asyncio.gather(*(allocated(fleet, data_dir) for _ in range(8)))
+            await asyncio.gather(*(allocate(fleet, data_dir) for _ in range(8)))
             assert sorted(len(stage.link.sessions) for stage in fleet._stages) == [4, 4]
 
     run(scenario())
@@ -156,17 +156,17 @@ def test_sessions_that_come_at_once_are_shared_out_between_the_stages(run: Run, 
 def test_a_killed_stage_loses_its_sessions_and_is_replaced(run: Run, data_dir: Path) -> None:
     async def scenario() -> None:
         async with own_fleet(data_dir) as fleet:
-            one, other = await allocated(fleet, data_dir, "sess_1"), await allocated(fleet, data_dir, "sess_2")
+            one, other = await allocate(fleet, data_dir, "sess_1"), await allocate(fleet, data_dir, "sess_2")
             os.kill(process_of(fleet).pid, signal.SIGKILL)
             for performer in (one, other):
                 ended = await wait_for(performer, PerformerEnded)
                 assert isinstance(ended, PerformerEnded) and ended.reason == "lost"
                 with pytest.raises(PerformerLost):
-                    await performer.speak(said(1))
+                    await performer.speak(speech(1))
                 await performer.end()
             assert fleet.capacity()[0] == 0
-            again = await allocated(fleet, data_dir, "sess_1")
-            await again.speak(said(320, final=True))
+            again = await allocate(fleet, data_dir, "sess_1")
+            await again.speak(speech(320, final=True))
             await wait_for(again, PlaybackFinished)
 
     run(scenario())
@@ -175,10 +175,10 @@ def test_a_killed_stage_loses_its_sessions_and_is_replaced(run: Run, data_dir: P
 def test_a_call_pending_when_the_stage_dies_fails(run: Run, data_dir: Path) -> None:
     async def scenario() -> None:
         async with own_fleet(data_dir) as fleet:
-            performer = await allocated(fleet, data_dir)
+            performer = await allocate(fleet, data_dir)
             process = process_of(fleet)
-            os.kill(process.pid, signal.SIGSTOP)  # it takes the call but never answers
-            pending = asyncio.create_task(performer.speak(said(1)))
+            os.kill(process.pid, signal.SIGSTOP)  # it receives the call but never answers
+            pending = asyncio.create_task(performer.speak(speech(1)))
             await asyncio.sleep(0)
             os.kill(process.pid, signal.SIGKILL)
             with pytest.raises(PerformerLost):
@@ -187,21 +187,21 @@ def test_a_call_pending_when_the_stage_dies_fails(run: Run, data_dir: Path) -> N
     run(scenario())
 
 
-def test_a_stage_dies_with_the_service(run: Run, data_dir: Path) -> None:
+def test_a_stage_ends_with_the_service(run: Run, data_dir: Path) -> None:
     async def scenario() -> None:
         async with own_fleet(data_dir) as fleet:
-            await allocated(fleet, data_dir)
+            await allocate(fleet, data_dir)
             process = process_of(fleet)
-            fleet._stages[0].link._link.abort()  # as when the server is killed: nobody says anything
+            fleet._stages[0].link._link.abort()  # like a server that is killed
             assert await process.wait() == 0
 
     run(scenario())
 
 
-def test_end_is_told_last_and_may_be_repeated(run: Run, fleet: StageFleet, data_dir: Path) -> None:
+def test_performer_ended_is_the_last_event_and_end_may_be_repeated(run: Run, fleet: StageFleet, data_dir: Path) -> None:
     async def scenario() -> None:
         before, most = fleet.capacity()
-        performer = await allocated(fleet, data_dir)
+        performer = await allocate(fleet, data_dir)
         assert fleet.capacity() == (before + 1, most)
         await performer.end()
         await performer.end()
@@ -214,19 +214,17 @@ def test_end_is_told_last_and_may_be_repeated(run: Run, fleet: StageFleet, data_
     run(scenario())
 
 
-def test_a_session_whose_allocation_is_given_up_is_not_left_on_stage(
-    run: Run, fleet: StageFleet, data_dir: Path
-) -> None:
+def test_a_cancelled_allocation_leaves_no_session_on_the_stage(run: Run, fleet: StageFleet, data_dir: Path) -> None:
     async def scenario() -> None:
         before = fleet.capacity()
-        waiting = asyncio.create_task(allocated(fleet, data_dir, "sess_given_up"))
+        waiting = asyncio.create_task(allocate(fleet, data_dir, "sess_cancelled"))
         await asyncio.sleep(0)
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
         assert fleet.capacity() == before
-        again = await allocated(fleet, data_dir, "sess_given_up")
-        await again.speak(said(320, final=True))
+        again = await allocate(fleet, data_dir, "sess_cancelled")
+        await again.speak(speech(320, final=True))
         await wait_for(again, PlaybackFinished)
 
     run(scenario())
@@ -235,18 +233,18 @@ def test_a_session_whose_allocation_is_given_up_is_not_left_on_stage(
 def test_the_fleet_refuses_more_sessions_than_it_has_places(run: Run, data_dir: Path) -> None:
     async def scenario() -> None:
         async with own_fleet(data_dir, stages=2, sessions_per_stage=1) as fleet:
-            first = await allocated(fleet, data_dir, "sess_1")
-            await allocated(fleet, data_dir, "sess_2")
+            first = await allocate(fleet, data_dir, "sess_1")
+            await allocate(fleet, data_dir, "sess_2")
             assert len(fleet._stages) == 2
             with pytest.raises(NoCapacity):
-                await allocated(fleet, data_dir, "sess_3")
+                await allocate(fleet, data_dir, "sess_3")
             await first.end()
-            await allocated(fleet, data_dir, "sess_3")
+            await allocate(fleet, data_dir, "sess_3")
 
     run(scenario())
 
 
-def test_refusals_of_the_stage_arrive_as_they_were_raised(run: Run, fleet: StageFleet, data_dir: Path) -> None:
+def test_errors_of_the_stage_reach_the_caller(run: Run, fleet: StageFleet, data_dir: Path) -> None:
     async def scenario() -> None:
         before = fleet.capacity()
         with pytest.raises(PackUnreadable):
@@ -259,7 +257,7 @@ def test_refusals_of_the_stage_arrive_as_they_were_raised(run: Run, fleet: Stage
                 )
             )
         assert fleet.capacity() == before
-        performer = await allocated(fleet, data_dir)
+        performer = await allocate(fleet, data_dir)
         for garbage in (
             "",
             "garbage",
@@ -273,7 +271,7 @@ def test_refusals_of_the_stage_arrive_as_they_were_raised(run: Run, fleet: Stage
         for pcm, rate_hz in ((b"\0", 16_000), (b"\0\0", 7999), (b"\0\0", 48_001)):
             with pytest.raises(InvalidRequest):
                 await performer.speak(Speech(pcm=pcm, sample_rate_hz=rate_hz, number=1))
-        minute = said(48_000 * 60, rate_hz=48_000, utterance_id="long")
+        minute = speech(48_000 * 60, rate_hz=48_000, utterance_id="long")
         for _ in range(10):
             await performer.speak(minute)
         with pytest.raises(QueueFull) as refusal:
@@ -285,9 +283,9 @@ def test_refusals_of_the_stage_arrive_as_they_were_raised(run: Run, fleet: Stage
 
 def test_closing_the_fleet_ends_every_performance_and_process(run: Run, data_dir: Path) -> None:
     async def scenario() -> None:
-        fleet = StageFleet(LocalStages(data_dir=data_dir, most=1, parts=PARTS))
+        fleet = StageFleet(LocalStages(data_dir=data_dir, max_stages=1, parts=PARTS))
         await fleet.start()
-        performer = await allocated(fleet, data_dir)
+        performer = await allocate(fleet, data_dir)
         process = process_of(fleet)
         await fleet.aclose()
         await fleet.aclose()

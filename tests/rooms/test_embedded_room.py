@@ -53,7 +53,7 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def fleet(runner: asyncio.Runner, data_dir: Path) -> Iterator[StageFleet]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(REPOSITORY))
-        fleet = StageFleet(LocalStages(data_dir=data_dir, most=1, parts="tests.stage.flashing_parts:parts"))
+        fleet = StageFleet(LocalStages(data_dir=data_dir, max_stages=1, parts="tests.stage.flashing_parts:parts"))
         runner.run(fleet.start())
         yield fleet
         runner.run(fleet.aclose())

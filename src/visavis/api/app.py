@@ -169,7 +169,7 @@ def _fleet(settings: Settings, *, source_token: str) -> Fleet:
 
     ice_servers = tuple(IceServer(**server.model_dump()) for server in settings.ice_servers)
     if not settings.stage_addresses:
-        local = LocalStages(data_dir=settings.data_dir.absolute(), most=settings.stages, ice_servers=ice_servers)
+        local = LocalStages(data_dir=settings.data_dir.absolute(), max_stages=settings.stages, ice_servers=ice_servers)
         return StageFleet(local, sessions_per_stage=settings.sessions_per_stage)
     assert settings.stage_token is not None
     remote = RemoteStages(

@@ -167,7 +167,7 @@ async def measure(
     """Measure `first` sessions, then one more in each step, until a step has late frames or there are `most`."""
     sound, rate_hz = soundfile.read(SAMPLE, dtype="int16", always_2d=True)
     pcm = np.ascontiguousarray(sound[:, 0])
-    supply = LocalStages(data_dir=data_dir, most=stages)
+    supply = LocalStages(data_dir=data_dir, max_stages=stages)
     fleet = StageFleet(supply, sessions_per_stage=MOST_SESSIONS)
     await fleet.start()
     viewers = await _Viewers.start()

@@ -1,4 +1,4 @@
-"""A server's connection to one stage: what it asks, and what it hears."""
+"""A server's connection to one stage: its requests and their answers, and the stage's events."""
 
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ log = structlog.get_logger("visavis.fleet")
 
 
 class StageLink:
-    """An admitted connection. `listen` runs as long as it lasts; `aclose` ends it."""
+    """A connection to a stage that has admitted this server. `listen` runs until its end; `aclose` ends it."""
 
     def __init__(self, address: Address, link: Link, writer: asyncio.Task[None]) -> None:
         self.address = address
         self.alive = True
         self.sessions: set[str] = set()
         self._link, self._writer = link, writer
-        self._asked: dict[int, asyncio.Future[Result]] = {}
+        self._pending: dict[int, asyncio.Future[Result]] = {}  # by the number of the request
         self._numbers = count(1)
 
     @classmethod
     async def connect(cls, address: Address, hello: Hello, *, tls: ssl.SSLContext | None = None) -> StageLink:
-        """Connect to a stage and be admitted. Raises `StageUnreachable`, and `StageRejected` with the
-        stage's reason.
+        """Connect to a stage and wait until it admits this server. Raises `StageUnreachable`, and `StageRejected` with
+        the stage's reason.
         """
         link = Link(await connect_to(address, tls=tls, timeout_s=CONNECT_WITHIN_S))
         writer = asyncio.create_task(link.run_writer())
@@ -69,61 +69,63 @@ class StageLink:
             writer.cancel()
             await link.aclose()
             if isinstance(error, TimeoutError | ValueError | LinkBroken):
-                raise StageRejected(f"The stage at {address} does not answer as a stage: {error}") from error
+                raise StageRejected(f"The stage at {address} does not answer like a stage: {error}") from error
             raise
 
-    async def listen(self, heard: Callable[[Event], None]) -> None:
-        """Hand on every event until the connection is over; then every pending and later request fails."""
+    async def listen(self, on_event: Callable[[Event], None]) -> None:
+        """Call `on_event` with every event until the connection is over. Then every pending and later request fails."""
         try:
             while (body := await self._link.receive()) is not None:
-                self._take(decode_from_stage(body), heard)
+                self._handle(decode_from_stage(body), on_event)
         except (LinkBroken, ValueError) as error:
             log.error("stage_broke_the_protocol", stage=str(self.address), problem=str(error))
             self._link.abort()
         finally:
             self.alive = False
-            for asked in self._asked.values():
-                if not asked.done():
-                    asked.set_exception(_gone())
-            self._asked.clear()
+            for pending in self._pending.values():
+                if not pending.done():
+                    pending.set_exception(_stage_lost())
+            self._pending.clear()
 
-    def _take(self, message: FromStage, heard: Callable[[Event], None]) -> None:
+    def _handle(self, message: FromStage, on_event: Callable[[Event], None]) -> None:
         match message:
             case Event():
-                heard(message)
+                on_event(message)
             case Answer(number=number, result=result):
-                if (asked := self._asked.pop(number, None)) is not None and not asked.done():
-                    asked.set_result(result)
+                if (pending := self._pending.pop(number, None)) is not None and not pending.done():
+                    pending.set_result(result)
             case Refusal(number=number):
-                if (asked := self._asked.pop(number, None)) is not None and not asked.done():
-                    asked.set_exception(error_of(message.code, message.message, suggestion=message.suggestion))
+                if (pending := self._pending.pop(number, None)) is not None and not pending.done():
+                    pending.set_exception(error_of(message.code, message.message, suggestion=message.suggestion))
             case Rejected():
-                raise LinkBroken(f"The stage drops this server: {message.message} ({message.code})")
+                raise LinkBroken(f"The stage has dropped this server: {message.message} ({message.code})")
             case Ready():
                 raise LinkBroken("A second Ready")
 
-    async def ask(self, session_id: str, epoch: int, command: Command) -> Result:
-        """Send a command and return its result. Raises what the stage raised, or `PerformerLost`."""
+    async def request(self, session_id: str, epoch: int, command: Command) -> Result:
+        """Send a command; wait for its result and return it. Raises what the stage raised, and `PerformerLost` if the
+        connection is over.
+        """
         if not self.alive:
-            raise _gone()
+            raise _stage_lost()
         number = next(self._numbers)
-        asked: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self._asked[number] = asked
+        pending: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._pending[number] = pending
         try:
             self._link.send(Request(number=number, session_id=session_id, epoch=epoch, command=command))
-            return await asked
+            return await pending
         except LinkBroken as error:
             self._link.abort()
-            raise _gone() from error
+            raise _stage_lost() from error
         finally:
-            self._asked.pop(number, None)
+            self._pending.pop(number, None)
 
     async def aclose(self) -> None:
-        """Close the connection; idempotent, bounded to 1 s."""
+        """Close the connection; idempotent, takes at most 1 s."""
         self.alive = False
         self._writer.cancel()
         await self._link.aclose()
 
 
-def _gone() -> PerformerLost:
+def _stage_lost() -> PerformerLost:
     return PerformerLost("The stage that performed this session is gone")

@@ -37,42 +37,44 @@ class LocalStage:
         return f"process {self.process.pid}"
 
     async def aclose(self) -> None:
-        """Close the connection, upon which the process ends; kill it if it does not."""
+        """Close the connection, so that the process ends; kill it if it does not."""
         await self.link.aclose()
         await _stop(self.process)
 
 
 class LocalStages:
-    """Implements `fleet.supply.StageSupply`. `data_dir`: the service's data folder, where packs and pictures lie."""
+    """Implements `fleet.supply.StageSupply`. `data_dir`: the service's data folder, which contains packs and pictures.
+    `max_stages`: None for one stage per core.
+    """
 
     def __init__(
         self,
         *,
         data_dir: Path,
-        most: int | None = None,
+        max_stages: int | None = None,
         ice_servers: tuple[IceServer, ...] = (),
         parts: str | None = None,
     ) -> None:
-        self._most = most or os.cpu_count() or 1
+        self._max_stages = max_stages or os.cpu_count() or 1
         self._data_dir, self._ice_servers, self._parts = data_dir, ice_servers, parts
         self._server_id = secrets.token_hex(8)
-        self._sockets: Path | None = None  # a folder of this user alone, made with the first stage
+        self._socket_folder: Path | None = None  # only this user can enter it; made with the first stage
         self._numbers = count(1)
         self._running: WeakSet[LocalStage] = WeakSet()
 
     @property
-    def most(self) -> int:
-        return self._most
+    def max_stages(self) -> int:
+        return self._max_stages
 
     @property
     def pids(self) -> list[int]:
-        """The process ids of the stages that run."""
+        """The process ids of the running stages."""
         return sorted(stage.process.pid for stage in self._running if stage.process.returncode is None)
 
     async def open(self) -> LocalStage:
-        if self._sockets is None:
-            self._sockets = Path(tempfile.mkdtemp(prefix="visavis-"))
-        address = Address(path=self._sockets / f"{next(self._numbers)}.sock")
+        if self._socket_folder is None:
+            self._socket_folder = Path(tempfile.mkdtemp(prefix="visavis-"))
+        address = Address(path=self._socket_folder / f"{next(self._numbers)}.sock")
         token = secrets.token_urlsafe(32)
         process = await self._start(address)
         try:
@@ -107,13 +109,13 @@ class LocalStages:
             *(["--parts", self._parts] if self._parts else []),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            # One thread each (a core gets a stage), and glibc's memory in few arenas: both are read before the first
-            # import.
+            # One thread for each library (a stage uses one core) and few memory arenas of glibc. Both are environment
+            # variables, because the libraries read them when they are loaded.
             env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"},
         )
 
     async def _wait_until_listening(self, process: asyncio.subprocess.Process, token: str) -> None:
-        """Give the stage its token and wait for its line. Raises `PerformerLost` when it does not come up."""
+        """Send the stage its token and wait for its line of output. Raises `PerformerLost` if it does not start."""
         assert process.stdin is not None and process.stdout is not None
         try:
             async with asyncio.timeout(START_WITHIN_S):
@@ -129,9 +131,9 @@ class LocalStages:
             raise PerformerLost("A stage process did not start")
 
     async def aclose(self) -> None:
-        if self._sockets is not None:
-            shutil.rmtree(self._sockets, ignore_errors=True)
-            self._sockets = None
+        if self._socket_folder is not None:
+            shutil.rmtree(self._socket_folder, ignore_errors=True)
+            self._socket_folder = None
 
 
 async def _stop(process: asyncio.subprocess.Process, *, at_once: bool = False) -> None:

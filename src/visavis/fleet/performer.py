@@ -1,4 +1,4 @@
-"""A performer on a stage: one session's commands over the stage's link, and its events."""
+"""A performer on a stage: sends one session's commands over the stage's link, and queues its events."""
 
 from __future__ import annotations
 
@@ -15,50 +15,50 @@ from visavis.stage.port.events import MotionFrames, PerformerEnded, PerformerEve
 from visavis.stage.port.messages import Command, OfferAnswered, Result, Spoken, ViewerRemoved
 from visavis.stage.port.values import PerformanceSpec, Speech
 
-MAX_UNHEARD_METRICS = 60  # and frames of motion
+MAX_QUEUED_EVENTS = 60  # with more in the queue, metrics and motion are dropped
 
 
 class StagePerformer:
     """Implements `fleet.port.Performer`."""
 
-    def __init__(self, spec: PerformanceSpec, link: StageLink, has_ended: Callable[[str], None]) -> None:
+    def __init__(self, spec: PerformanceSpec, link: StageLink, on_ended: Callable[[str], None]) -> None:
         self.session_id = spec.session_id
         self._epoch = spec.epoch
         self._link = link
-        self._has_ended = has_ended
-        self._last = asyncio.Event()  # of the latest call in order: set when it and all before it have completed
-        self._last.set()
-        self._events: deque[PerformerEvent] = deque()  # bounded by what the stage bounds, and by MAX_UNHEARD_METRICS
-        self._happened = asyncio.Event()
+        self._on_ended = on_ended
+        self._all_completed = asyncio.Event()  # set when the latest call in order and all before it have completed
+        self._all_completed.set()
+        self._events: deque[PerformerEvent] = deque()
+        self._event_added = asyncio.Event()
         self._ended = False
 
     async def speak(self, speech: Speech) -> str:
-        spoken = await self._ask_in_order(messages.Speak(speech=speech))
+        spoken = await self._request_in_order(messages.Speak(speech=speech))
         assert isinstance(spoken, Spoken), spoken
         return spoken.utterance_id
 
     async def interrupt(self, *, through: int) -> None:
-        await self._ask(messages.Interrupt(through=through))
+        await self._request(messages.Interrupt(through=through))
 
     async def resize(self, *, width_px: int, height_px: int) -> None:
-        await self._ask_in_order(messages.Resize(width_px=width_px, height_px=height_px))
+        await self._request_in_order(messages.Resize(width_px=width_px, height_px=height_px))
 
     async def set_output(self, output: Output) -> None:
-        await self._ask_in_order(messages.SetOutput(output=output))
+        await self._request_in_order(messages.SetOutput(output=output))
 
     async def set_state(self, state: SettableState) -> None:
-        await self._ask_in_order(messages.SetState(state=state))
+        await self._request_in_order(messages.SetState(state=state))
 
     async def stream_motion(self, on: bool) -> None:
-        await self._ask_in_order(messages.StreamMotion(on=on))
+        await self._request_in_order(messages.StreamMotion(on=on))
 
     async def offer(self, *, viewer_id: str, sdp: str) -> str:
-        answered = await self._ask(messages.Offer(viewer_id=viewer_id, sdp=sdp))
+        answered = await self._request(messages.Offer(viewer_id=viewer_id, sdp=sdp))
         assert isinstance(answered, OfferAnswered), answered
         return answered.sdp
 
     async def remove_viewer(self, viewer_id: str) -> bool:
-        removed = await self._ask(messages.RemoveViewer(viewer_id=viewer_id))
+        removed = await self._request(messages.RemoveViewer(viewer_id=viewer_id))
         assert isinstance(removed, ViewerRemoved), removed
         return removed.was_there
 
@@ -66,11 +66,11 @@ class StagePerformer:
         if self._ended:
             return
         try:
-            await self._ask(messages.End())
+            await self._request(messages.End())
         except PerformerLost:
-            pass  # its end is on its way, or has been told
+            pass  # its PerformerEnded is queued, or will come
         else:
-            self.tell(PerformerEnded(reason="ended"))
+            self.emit(PerformerEnded(reason="ended"))
 
     async def events(self) -> AsyncIterator[PerformerEvent]:
         while True:
@@ -79,41 +79,41 @@ class StagePerformer:
                 yield event
                 if isinstance(event, PerformerEnded):
                     return
-            self._happened.clear()
-            await self._happened.wait()
+            self._event_added.clear()
+            await self._event_added.wait()
 
-    async def _ask_in_order(self, command: Command) -> Result:
-        """Ask at once, and complete when every call in order before this one has completed.
+    async def _request_in_order(self, command: Command) -> Result:
+        """Send a command at once, but return only when all earlier calls in order have completed.
 
-        So many pieces of speech are on their way together, and no answer overtakes another.
+        So many pieces of speech are sent without waiting for each answer, and no call completes before an earlier one.
         """
-        before, self._last = self._last, asyncio.Event()
-        after = self._last
+        earlier_completed, self._all_completed = self._all_completed, asyncio.Event()
+        completed = self._all_completed
         try:
             try:
-                return await self._ask(command)
+                return await self._request(command)
             finally:
-                await before.wait()
+                await earlier_completed.wait()
         finally:
-            after.set()
+            completed.set()
 
-    async def _ask(self, command: Command) -> Result:
+    async def _request(self, command: Command) -> Result:
         if self._ended:
             raise PerformerLost("This performance has ended")
         try:
-            return await self._link.ask(self.session_id, self._epoch, command)
+            return await self._link.request(self.session_id, self._epoch, command)
         except StaleOwner as error:
-            self.tell(PerformerEnded(reason="lost", detail=error.message))
+            self.emit(PerformerEnded(reason="lost", detail=error.message))
             raise PerformerLost("Another server owns this session") from error
 
-    def tell(self, event: PerformerEvent) -> None:
-        """Hold an event for the consumer of `events`. Nothing follows `PerformerEnded`."""
+    def emit(self, event: PerformerEvent) -> None:
+        """Queue an event for the consumer of `events`. Events after `PerformerEnded` are ignored."""
         if self._ended:
             return
         if isinstance(event, PerformerEnded):
             self._ended = True
-            self._has_ended(self.session_id)
-        if isinstance(event, PerformerMetrics | MotionFrames) and len(self._events) >= MAX_UNHEARD_METRICS:
+            self._on_ended(self.session_id)
+        if isinstance(event, PerformerMetrics | MotionFrames) and len(self._events) >= MAX_QUEUED_EVENTS:
             return
         self._events.append(event)
-        self._happened.set()
+        self._event_added.set()

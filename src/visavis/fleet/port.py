@@ -1,7 +1,8 @@
-"""The port between the service and whatever performs sessions: allocate, speak, interrupt, offer, end; events back.
+"""The port between the service and the performers of its sessions: the service allocates a performer and calls its
+methods; the performer emits events.
 
-A performer in a child process, on another core or on another machine is the same thing to the service. Everything that
-crosses this port is a value of `stage/port`; no path of a machine is among them.
+To the service it makes no difference whether a performer runs in a child process or on another machine. Everything that
+crosses this port is a value of `stage/port`, and none of them contains a path.
 """
 
 from __future__ import annotations
@@ -16,89 +17,90 @@ from visavis.stage.port.values import PerformanceSpec, Speech
 
 
 class Performer(Protocol):
-    """One session's performance. Calls may come from any task of one event loop.
+    """One session's performance. All tasks of one event loop may call it. Whoever has allocated it ends it.
 
     `speak`, `resize`, `set_output`, `set_state` and `stream_motion` take effect, and complete, in the order of their
-    calls; every other call overtakes them. After `PerformerEnded` every call raises `PerformerLost`. `end` is
-    idempotent. Whoever allocated a performer ends it.
+    calls. All other calls overtake them. After `PerformerEnded` every call except `end` raises `PerformerLost`.
     """
 
     session_id: str
 
     async def speak(self, speech: Speech) -> str:
-        """Queue a piece of speech; return the id of the utterance that it belongs to.
+        """Queue a piece of speech; return the id of its utterance.
 
-        Without `utterance_id` it continues the open utterance, or opens one. An utterance ends by `final`, by another
-        id, or when its audio has been idle for 300 ms. A piece whose number an interrupt has passed is taken and never
-        heard. Raises `QueueFull` beyond 600 s of queued speech: then nothing of this call is queued.
+        Without `utterance_id` the piece continues the open utterance, or opens a new one. An utterance ends by `final`,
+        by a piece with another id, or when it has got no audio for 300 ms. A piece whose number is not above that of an
+        earlier interrupt is accepted and dropped. Raises `QueueFull` if more than 600 s of speech would be queued; then
+        nothing of the piece is queued.
         """
         ...
 
     async def interrupt(self, *, through: int) -> None:
-        """Drop all speech up to the piece with the number `through`, queued, playing or still on its way.
+        """Drop all speech up to the piece with the number `through`, whether it plays, is queued or has not arrived.
 
-        Called before `speak` is called with any higher number. Returns when it has taken effect: the sound has faded,
-        the lips go to rest.
+        The caller calls this before it calls `speak` with a higher number. Returns when the interrupt has taken effect:
+        the sound has faded out and the lips go to rest.
         """
         ...
 
     async def resize(self, *, width_px: int, height_px: int) -> None:
-        """Change the size of the picture; viewers stay connected."""
+        """Change the size of the picture. Viewers stay connected."""
         ...
 
     async def set_output(self, output: Output) -> None:
-        """Change how the session looks; viewers stay connected.
+        """Change the output. Viewers stay connected.
 
-        Raises `BackgroundRefused` for a picture that cannot be read: then nothing has changed.
+        Raises `BackgroundRefused` for a picture that cannot be read; then nothing has changed.
         """
         ...
 
     async def set_state(self, state: SettableState) -> None:
-        """Listen or think wherever nothing is said: listening lasts, thinking until speech begins."""
+        """Set the state for the time without speech: "listening" lasts, "thinking" ends when the next speech starts."""
         ...
 
     async def stream_motion(self, on: bool) -> None:
-        """Tell MotionFrames and MotionCut from now on, or no more."""
+        """Switch the events MotionFrames and MotionCut on or off."""
         ...
 
     async def offer(self, *, viewer_id: str, sdp: str) -> str:
-        """Answer a viewer's SDP offer (recvonly audio and video); return the SDP answer, its ICE candidates gathered.
+        """Return the SDP answer to a viewer's offer (recvonly audio and video), with all ICE candidates.
 
-        Raises `OfferRefused` when the SDP cannot be answered (no VP8, not recvonly, not SDP), `RoomFull`.
+        Raises `OfferRefused` for an offer that cannot be answered (no VP8, not recvonly, not SDP), and `RoomFull`.
         """
         ...
 
     async def remove_viewer(self, viewer_id: str) -> bool:
-        """Disconnect a viewer; return whether it was there."""
+        """Disconnect a viewer; return whether it was in the room."""
         ...
 
     async def end(self) -> None:
-        """End the performance: viewers are disconnected, resources freed."""
+        """End the performance: disconnect viewers and free resources. Idempotent."""
         ...
 
     def events(self) -> AsyncIterator[PerformerEvent]:
-        """Every event in order, once; one consumer. Ends after PerformerEnded."""
+        """Every event, in order, once. One consumer. Ends after PerformerEnded."""
         ...
 
 
 class Fleet(Protocol):
-    """Where performers come from. Opened by `start`, closed by `aclose`."""
+    """Allocates performers. Opened by `start`, closed by `aclose`."""
 
     async def start(self) -> None:
-        """Have the first stage ready. Raises `PerformerLost` when none comes up; may then be called again."""
+        """Start the first stage. Raises `PerformerLost` if that fails; may then be called again."""
         ...
 
     async def allocate(self, spec: PerformanceSpec) -> Performer:
         """Return a performer whose idle picture is running.
 
-        Raises `NoCapacity`, `PackUnreadable` for an avatar pack that cannot be had or loaded, and `BackgroundRefused`.
+        Raises `NoCapacity`, `PackUnreadable` for an avatar pack that cannot be fetched or loaded, and
+        `BackgroundRefused`.
         """
         ...
 
     def capacity(self) -> tuple[int, int]:
-        """Return (performing now, most at once)."""
+        """Return (sessions that are performed now, the most that can be performed at once)."""
         ...
 
     async def aclose(self) -> None:
-        """End every performer, and every stage process that this fleet started; idempotent, bounded to 5 s."""
+        """End all performers, and all stage processes that this fleet has started; idempotent, takes at most 5 s."""
         ...

@@ -1,4 +1,4 @@
-"""Stages on other machines: they listen, and this server connects to them over WebSockets with TLS and a token."""
+"""Stages on other machines. They listen; this server connects to them over WebSockets with TLS and a token."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from visavis.rooms.spec import IceServer
 from visavis.stage.port.address import Address
 from visavis.stage.port.messages import PORT_VERSION, Hello, HttpSource
 
-OWNER_GRACE_S = 15.0  # how long a stage keeps the sessions of this server when their connection is lost
+OWNER_GRACE_S = 15.0  # how long a stage keeps this server's sessions after the connection is lost
 
 log = structlog.get_logger("visavis.fleet")
 
 
 class RemoteStage:
-    """A stage on another machine. Closing it closes the connection and leaves the stage running."""
+    """A stage on another machine. `aclose` closes the connection; the stage keeps running."""
 
     def __init__(self, link: StageLink) -> None:
         self.link = link
@@ -36,8 +36,8 @@ class RemoteStage:
 class RemoteStages:
     """Implements `fleet.supply.StageSupply`: each address is one stage.
 
-    `source`: where the stages get packs and pictures from, as they reach it. `ca_file`: the authority that signed the
-    stages' certificates; None: the machine's own.
+    `source`: where the stages get packs and pictures; its URL must be reachable from their machines. `ca_file`: the
+    authority that has signed the stages' certificates; None for this machine's authorities.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class RemoteStages:
         self._open: dict[Address, StageLink] = {}
 
     @property
-    def most(self) -> int:
+    def max_stages(self) -> int:
         return len(self._addresses)
 
     async def open(self) -> RemoteStage:
@@ -79,7 +79,7 @@ class RemoteStages:
                 continue
             log.info("stage_connected", stage=str(address))
             return RemoteStage(link)
-        raise PerformerLost("; ".join(problems) or "Every stage is connected already")
+        raise PerformerLost("; ".join(problems) or "All stages are already connected")
 
     async def aclose(self) -> None:
         self._open.clear()

@@ -1,7 +1,7 @@
-"""A fleet of stages: which session goes to which stage, and what happens when a stage dies.
+"""A fleet of stages: gives each session a stage, opens stages as they are needed, and replaces a stage that dies.
 
-One stage is ready from the start; more come as sessions do, up to what the supply has. A stage that dies takes its
-sessions with it, each of which says so by `PerformerEnded(reason="lost")`; a new stage takes its place.
+One stage is open from the start; more are opened when sessions come, up to the supply's limit. When a stage dies, each
+of its sessions ends with `PerformerEnded(reason="lost")`, and a new stage takes its place.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from visavis.stage.port.events import PerformerEnded
 from visavis.stage.port.messages import End, Event, Open
 from visavis.stage.port.values import PerformanceSpec
 
-SESSIONS_PER_STAGE = 5  # of 512x512 at 25 frames a second on one core
+SESSIONS_PER_STAGE = 5  # 512x512 at 25 frames a second on one core
 SESSIONS_BEFORE_NEXT_STAGE = 2  # a stage with more than this has the next one started, while there are cores
 SESSIONS_WHILE_NEXT_STARTS = 3  # no more come to a stage before the next one is there: sessions stay where they began
-END_WITHIN_S = 1.0  # the sessions, when the fleet closes
-CLOSE_WITHIN_S = 4.0  # then the stages
-TRY_AGAIN_AFTER_S = 1.0  # a stage that cannot be replaced
+END_WITHIN_S = 1.0  # for the sessions, when the fleet closes
+CLOSE_WITHIN_S = 4.0  # for the stages after that
+RETRY_AFTER_S = 1.0  # if a lost stage cannot be replaced
 
 log = structlog.get_logger("visavis.fleet")
 
@@ -37,9 +37,9 @@ class StageFleet:
         self._sessions_per_stage = sessions_per_stage
         self._stages: list[ConnectedStage] = []
         self._performers: dict[str, StagePerformer] = {}
-        self._abandoned: dict[str, asyncio.Task[None]] = {}  # by session: the ends of allocations that were given up
-        self._changing = asyncio.Lock()  # one stage is opened at a time
-        self._tasks: set[asyncio.Task[None]] = set()  # owned: aclose ends them
+        self._abandoned: dict[str, asyncio.Task[None]] = {}  # by session: tasks that end cancelled allocations
+        self._opening_lock = asyncio.Lock()  # one stage is opened at a time
+        self._tasks: set[asyncio.Task[None]] = set()  # aclose cancels them
         self._closing = False
 
     async def start(self) -> None:
@@ -51,27 +51,28 @@ class StageFleet:
         assert session_id not in self._performers, session_id
         if (abandoned := self._abandoned.get(session_id)) is not None:
             await asyncio.shield(abandoned)
-        stage = await self._find_place()
+        stage = await self._choose_stage()
         stage.link.sessions.add(session_id)
-        performer = self._performers[session_id] = StagePerformer(spec, stage.link, self._forget)
-        opening = self._in_background(self._open(stage, spec))
+        performer = self._performers[session_id] = StagePerformer(spec, stage.link, self._remove)
+        opening = self._in_background(self._open_session(stage, spec))
         try:
             await asyncio.shield(opening)
         except BaseException as error:
-            self._forget(session_id)
+            self._remove(session_id)
             if isinstance(error, asyncio.CancelledError):
                 self._abandoned[session_id] = self._in_background(self._abandon(stage, spec, opening))
             if isinstance(error, PerformerLost):
                 raise NoCapacity("The stage was lost while the session was set up", suggestion="Try again") from error
             raise
-        if len(self._stages) < self._supply.most and all(
+        if len(self._stages) < self._supply.max_stages and all(
             len(stage.link.sessions) > SESSIONS_BEFORE_NEXT_STAGE for stage in self._stages
         ):
             self._in_background(self._add_stage_if_possible())
         return performer
 
     def capacity(self) -> tuple[int, int]:
-        return sum(len(stage.link.sessions) for stage in self._stages), self._supply.most * self._sessions_per_stage
+        performing = sum(len(stage.link.sessions) for stage in self._stages)
+        return performing, self._supply.max_stages * self._sessions_per_stage
 
     async def aclose(self) -> None:
         self._closing = True
@@ -79,7 +80,7 @@ class StageFleet:
         if endings:
             await asyncio.wait(endings, timeout=END_WITHIN_S)
         for performer in list(self._performers.values()):
-            performer.tell(PerformerEnded(reason="ended"))
+            performer.emit(PerformerEnded(reason="ended"))
         closings = [asyncio.create_task(stage.aclose()) for stage in self._stages]
         self._stages.clear()
         if closings:
@@ -91,10 +92,10 @@ class StageFleet:
         await self._supply.aclose()
 
     # --- stages
-    async def _find_place(self) -> ConnectedStage:
+    async def _choose_stage(self) -> ConnectedStage:
         """Return the stage with the fewest sessions, or a new one. Raises `NoCapacity`."""
-        free = self._with_a_place()
-        if len(self._stages) < self._supply.most and all(
+        free = self._free_stages()
+        if len(self._stages) < self._supply.max_stages and all(
             len(stage.link.sessions) >= SESSIONS_WHILE_NEXT_STARTS for stage in free
         ):
             try:
@@ -102,40 +103,40 @@ class StageFleet:
             except PerformerLost:
                 if not free:
                     raise
-            free = self._with_a_place()
+            free = self._free_stages()
         if not free:
             raise NoCapacity("Every stage is performing as many sessions as it can", suggestion="Try again in a moment")
         return min(free, key=lambda stage: len(stage.link.sessions))
 
-    def _with_a_place(self) -> list[ConnectedStage]:
+    def _free_stages(self) -> list[ConnectedStage]:
         return [s for s in self._stages if s.link.alive and len(s.link.sessions) < self._sessions_per_stage]
 
     async def _add_stage(self) -> None:
-        """Open one more stage, where there can be one. Raises `PerformerLost`."""
-        async with self._changing:
-            if self._closing or len(self._stages) >= self._supply.most:
+        """Open one more stage, unless the limit is reached. Raises `PerformerLost`."""
+        async with self._opening_lock:
+            if self._closing or len(self._stages) >= self._supply.max_stages:
                 return
             stage = await self._supply.open()
             if self._closing:
                 await stage.aclose()
                 return
             self._stages.append(stage)
-            self._in_background(self._keep(stage))
+            self._in_background(self._run_stage(stage))
 
     async def _add_stage_if_possible(self) -> None:
         with contextlib.suppress(PerformerLost):
             await self._add_stage()
 
-    async def _keep(self, stage: ConnectedStage) -> None:
-        """Listen to a stage as long as it lives, and replace it when it dies by itself."""
-        await stage.link.listen(self._heard)
+    async def _run_stage(self, stage: ConnectedStage) -> None:
+        """Handle a stage's events until it dies; then end its sessions and replace it."""
+        await stage.link.listen(self._dispatch)
         if self._closing:
             return
         self._stages.remove(stage)
         lost = list(stage.link.sessions)
         for session_id in lost:
             if (performer := self._performers.get(session_id)) is not None:
-                performer.tell(PerformerEnded(reason="lost", detail="its stage is gone"))
+                performer.emit(PerformerEnded(reason="lost", detail="its stage is gone"))
         await stage.aclose()
         log.error("stage_lost", stage=stage.name, sessions=len(lost))
         while not self._closing:
@@ -144,18 +145,18 @@ class StageFleet:
                 return
             except PerformerLost as error:
                 log.error("stage_not_replaced", problem=error.message)
-                await asyncio.sleep(TRY_AGAIN_AFTER_S)
+                await asyncio.sleep(RETRY_AFTER_S)
 
-    async def _open(self, stage: ConnectedStage, spec: PerformanceSpec) -> None:
-        await stage.link.ask(spec.session_id, spec.epoch, Open(spec=spec))
+    async def _open_session(self, stage: ConnectedStage, spec: PerformanceSpec) -> None:
+        await stage.link.request(spec.session_id, spec.epoch, Open(spec=spec))
 
     async def _abandon(self, stage: ConnectedStage, spec: PerformanceSpec, opening: asyncio.Task[None]) -> None:
-        """End a session that nobody waits for any more, once its stage has set it up."""
+        """End a session whose allocation was cancelled, after its stage has opened it."""
         try:
             await asyncio.wait([opening])
             if opening.exception() is None:
                 with contextlib.suppress(PerformerLost):
-                    await stage.link.ask(spec.session_id, spec.epoch, End())
+                    await stage.link.request(spec.session_id, spec.epoch, End())
         finally:
             del self._abandoned[spec.session_id]
 
@@ -165,12 +166,12 @@ class StageFleet:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    def _heard(self, message: Event) -> None:
+    def _dispatch(self, message: Event) -> None:
         performer = self._performers.get(message.session_id)
         if performer is not None:
-            performer.tell(message.event)
+            performer.emit(message.event)
 
-    def _forget(self, session_id: str) -> None:
+    def _remove(self, session_id: str) -> None:
         self._performers.pop(session_id, None)
         for stage in self._stages:
             stage.link.sessions.discard(session_id)

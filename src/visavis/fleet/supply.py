@@ -1,4 +1,4 @@
-"""Where a fleet gets its stages from: processes that it starts on this machine, or stages that listen elsewhere."""
+"""The supply of a fleet's stages: processes that it starts on this machine, or stages that listen on other machines."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ class ConnectedStage(Protocol):
 
     @property
     def name(self) -> str:
-        """What a log calls it."""
+        """The stage's name in logs."""
         ...
 
     async def aclose(self) -> None:
-        """Close the connection, and end the process where the fleet started it; bounded to 5 s."""
+        """Close the connection, and end the process if the fleet has started it; takes at most 5 s."""
         ...
 
 
 class StageSupply(Protocol):
-    """`most`: how many stages there can be at once."""
+    """Opens stages. `max_stages`: how many there can be at once."""
 
     @property
-    def most(self) -> int: ...
+    def max_stages(self) -> int: ...
 
     async def open(self) -> ConnectedStage:
-        """Return one more stage, connected. Raises `PerformerLost` when there is none to be had now."""
+        """Open one more stage and connect to it. Raises `PerformerLost` if that is not possible now."""
         ...
 
     async def aclose(self) -> None:
-        """Free what the supply itself holds; every stage is closed before."""
+        """Free the supply's own resources. The caller has closed all stages before."""
         ...
