@@ -12,6 +12,7 @@ from typing import Any
 
 import anyio
 import pytest
+import structlog.testing
 import uvicorn
 from anyio.lowlevel import checkpoint
 from fastapi import FastAPI
@@ -291,6 +292,25 @@ async def test_a_client_that_leaves_before_it_is_closed_is_detached() -> None:
         session.speak_gate.set()
         with anyio.fail_after(20):
             await session.left.wait()
+
+
+async def test_a_client_that_leaves_as_its_session_ends_is_no_error() -> None:
+    session = FakeSession(token="token", speak_gate=anyio.Event())
+    with structlog.testing.capture_logs() as logs:
+        async with serving(session) as address:
+            async with connect(address) as client:
+                await open_channel(client)
+                await send(client, type="agent.speak", audio=PCM)
+                await (await client.ping())
+                client.transport.abort()
+            for _ in range(10):
+                async with connect(address):  # round trips: the server has seen the client leave
+                    pass
+            assert session.attached is not None
+            session.attached.emit(SessionOver(reason="ended_by_client"))
+            with anyio.fail_after(20):
+                await session.left.wait()
+    assert [log["event"] for log in logs] == ["channel_opened", "channel_closed"]
 
 
 async def test_an_interrupt_overtakes_a_burst_of_speech_and_is_confirmed_in_order() -> None:
