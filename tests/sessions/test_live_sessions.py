@@ -326,6 +326,9 @@ async def test_who_may_attach(service: Service) -> None:
     for url in (other["daily_room"]["url"], "", "no address", "http://[::1/rooms/x", "http://\u2100/rooms/x"):
         with pytest.raises(InvalidRequest):
             await live.attach(init(session, room_url=url))
+    for room_token in (other["daily_room"]["token"], session["access_token"], "", "\ud800"):
+        with pytest.raises(Unauthorized, match="Invalid room token"):
+            await live.attach(init(session, room_token=room_token))
     await service.client.put(f"/v1/sessions/{session['session_id']}/end")
     with pytest.raises(SessionEnded):
         await live.attach(init(session))

@@ -127,7 +127,12 @@ async def _open(
         preparation=Preparation(prepare, at_once=settings.preparations, waiting=settings.preparations_waiting),
     )
     live = LiveSessions(
-        fleet=fleet, store=session_store, backgrounds=backgrounds, grace_periods=grace_periods, packs=service
+        fleet=fleet,
+        store=session_store,
+        backgrounds=backgrounds,
+        grace_periods=grace_periods,
+        packs=service,
+        secret=secret,
     )
     services = Services(
         settings=settings,

@@ -35,7 +35,7 @@ from visavis.sessions.backgrounds import Backgrounds
 from visavis.sessions.deadlines import Deadlines, GracePeriods
 from visavis.sessions.lifecycle import EndReason, Status, Transition, next_status
 from visavis.sessions.live_session import LiveSession
-from visavis.sessions.tokens import matches_hash
+from visavis.sessions.tokens import check_room_token, matches_hash
 from visavis.stage.port.values import PerformanceSpec
 from visavis.store.records import SessionRecord
 from visavis.store.sessions import SessionStore
@@ -66,6 +66,7 @@ class LiveSessions:
         backgrounds: Backgrounds,
         grace_periods: GracePeriods,
         packs: Packs,
+        secret: bytes,
         clock_ms: Callable[[], int] = now_ms,
     ) -> None:
         self._fleet = fleet
@@ -73,6 +74,7 @@ class LiveSessions:
         self._backgrounds = backgrounds
         self._grace_periods = grace_periods
         self._packs = packs
+        self._secret = secret  # signs the tokens of rooms
         self._clock_ms = clock_ms
         self._live: dict[str, LiveSession] = {}
         self._starting: dict[str, _Starting] = {}
@@ -287,6 +289,7 @@ class LiveSessions:
         if init.hosted:
             if not _is_address_of(record.room_name, init.room_url or ""):
                 raise InvalidRoomUrl("Invalid room url", suggestion="Use the url of the session's daily_room")
+            check_room_token(self._secret, room_name=record.room_name, token=init.room_token or "")
             await session.resize(width_px=init.width_px, height_px=init.height_px)
         await session.stream_motion("motion" in init.features)
         return session.open_channel()
