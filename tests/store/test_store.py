@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import stat
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import fields
 from pathlib import Path
@@ -72,6 +74,56 @@ async def test_migrations_make_exactly_the_models_and_run_once(database: Databas
     async with database.write() as connection:
         assert await connection.run_sync(differences) == []
         await connection.run_sync(migrations.upgrade)
+
+
+async def test_a_new_database_can_be_opened_several_times_at_once(tmp_path: Path) -> None:
+    """`visavis keys create` beside a first `visavis serve`."""
+    opened: list[Database] = []
+
+    async def open_one() -> None:
+        opened.append(await Database.open(f"sqlite+aiosqlite:///{tmp_path}/test.db"))
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(4):
+            tasks.start_soon(open_one)
+    for database in opened:
+        await database.aclose()
+    assert len(opened) == 4
+
+
+async def test_a_migration_that_was_killed_leaves_nothing(tmp_path: Path) -> None:
+    """The process dies in the middle of a migration; the next start begins anew."""
+    url = f"sqlite+aiosqlite:///{tmp_path}/test.db"
+    script = (
+        "import asyncio, os, alembic.op\n"
+        "from visavis.store.database import Database\n"
+        "alembic.op.add_column = lambda *_: os._exit(9)\n"
+        f"asyncio.run(Database.open({url!r}))\n"
+    )
+    killed = await anyio.run_process([sys.executable, "-c", script], check=False)
+    assert killed.returncode == 9
+    await (await Database.open(url)).aclose()
+
+
+def open_to_others(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir() if stat.S_IMODE(path.stat().st_mode) & stat.S_IRWXO]
+
+
+async def test_the_database_is_nobody_elses(tmp_path: Path) -> None:
+    """With the widest umask, as `visavis keys create` may run; and one that an earlier version made."""
+    earlier = tmp_path / "earlier.db"
+    earlier.touch()
+    earlier.chmod(0o644)
+    before = os.umask(0)
+    try:
+        for name in ("earlier.db", "new.db"):
+            database = await Database.open(f"sqlite+aiosqlite:///{tmp_path}/{name}")
+            await KeyStore(database).add(KEY)
+            assert open_to_others(tmp_path) == []
+            await database.aclose()
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "new.db").stat().st_mode) == 0o600
 
 
 async def test_the_newest_revision_is_alembics_head() -> None:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from sqlalchemy import Connection, inspect, text
 
+from visavis.store.database import begin_writing
+
 FOLDER = Path(__file__).parent
 
 
@@ -16,10 +18,17 @@ def newest_revision() -> str:
     return max(path.name.partition("_")[0] for path in (FOLDER / "versions").glob("[0-9]*.py"))
 
 
-def upgrade(connection: Connection) -> None:
-    """Bring the schema to the newest version, within the caller's transaction."""
+def _is_newest(connection: Connection) -> bool:
     known = inspect(connection).has_table("alembic_version")
-    if known and connection.execute(text("SELECT version_num FROM alembic_version")).scalar() == newest_revision():
+    return known and connection.execute(text("SELECT version_num FROM alembic_version")).scalar() == newest_revision()
+
+
+def upgrade(connection: Connection) -> None:
+    """Bring the schema to the newest version, within the caller's transaction. Several processes may do so at once."""
+    if _is_newest(connection):
+        return
+    begin_writing(connection)
+    if _is_newest(connection):
         return
     # Alembic is 12 MB of memory that a server whose schema is up to date need not carry.
     from alembic import command
