@@ -64,6 +64,42 @@ async def test_the_room_page_shows_and_sounds_the_avatar(
             await expect(page.locator("#headline")).to_have_text("The session has ended", timeout=PATIENCE_MS)
 
 
+# Joins by WHEP with a certificate of an RSA key, and plays.
+JOIN_WITH_RSA = """
+async ([whep, token]) => {
+  const certificate = await RTCPeerConnection.generateCertificate({
+    name: "RSASSA-PKCS1-v1_5", modulusLength: 2048, publicExponent: new Uint8Array([1, 0, 1]), hash: "SHA-256",
+  });
+  const peer = new RTCPeerConnection({ bundlePolicy: "max-bundle", certificates: [certificate] });
+  const video = document.body.appendChild(document.createElement("video"));
+  video.srcObject = new MediaStream();
+  peer.addEventListener("track", (event) => video.srcObject.addTrack(event.track));
+  for (const kind of ["video", "audio"]) peer.addTransceiver(kind, { direction: "recvonly" });
+  await peer.setLocalDescription();
+  const headers = { "content-type": "application/sdp", authorization: `Bearer ${token}` };
+  const answer = await fetch(whep, { method: "POST", headers, body: peer.localDescription.sdp });
+  await peer.setRemoteDescription({ type: "answer", sdp: await answer.text() });
+  await video.play();
+}
+"""
+
+
+async def test_a_browser_with_an_rsa_certificate_sees_and_hears_the_avatar(
+    server: LiveServer, sessions: SessionClient, browser: Browser
+) -> None:
+    async with performing(server, sessions, "playback") as (session, channel):
+        room = session["daily_room"]
+        async with opened_page(browser, f"{server.base_url}/healthz", expected="404 (Not Found)") as page:
+            await page.evaluate(JOIN_WITH_RSA, [f"{room['url']}/whep", room["token"]])
+            await speak(channel, SAMPLE, "sample")
+            assert (await hear(channel))["type"] == "agent.playback.started"
+            talking = await page.evaluate(WATCH, 75)
+            received = await page.evaluate(RECEIVED)
+    assert (talking["width"], talking["height"]) == (512, 512)
+    assert max(talking["differences"]) > 0.1
+    assert received["video"]["framesDecoded"] > 50 and received["audio"]["audioEnergy"] > 1e-4
+
+
 async def test_the_room_page_asks_for_its_token(server: LiveServer, sessions: SessionClient, browser: Browser) -> None:
     async with performing(server, sessions) as (session, _), opened_page(browser, session["daily_room"]["url"]) as page:
         await expect(page.get_by_label("Room token")).to_be_focused(timeout=PATIENCE_MS)

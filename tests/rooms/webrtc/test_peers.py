@@ -12,7 +12,10 @@ from typing import Literal
 import anyio
 import av
 import pytest
+from aiortc import RTCCertificate
+from aiortc.rtcdtlstransport import generate_certificate
 from aiortc.rtp import RTCP_PSFB_FIR, RTCP_PSFB_PLI, RtcpPsfbPacket
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.rooms.media import BLOCK, Feed, HeardEvents
 from tests.rooms.offers import make_offer
@@ -124,6 +127,33 @@ def test_a_keyframe_request_is_told(request_format: int) -> None:
             sender = made.sending.peer._connection.getSenders()[0]
             await sender._handle_rtcp_packet(RtcpPsfbPacket(fmt=request_format, ssrc=1, media_ssrc=2))
             assert made.events.keyframes_wanted.count("missing") == asked + 1
+
+    asyncio.run(scenario())
+
+
+class RsaPeer(ReceivingPeer):
+    """A viewer whose certificate is RSA. `setup`: its DTLS role, active for a client."""
+
+    def __init__(self, setup: str) -> None:
+        super().__init__()
+        self._setup = setup
+
+    async def offer(self) -> str:
+        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        with pytest.MonkeyPatch.context() as patch:
+            certificate = RTCCertificate(key, generate_certificate(key))  # type: ignore[arg-type]
+            patch.setattr(RTCCertificate, "generateCertificate", lambda: certificate)
+            return (await super().offer()).replace("a=setup:actpass", f"a=setup:{self._setup}")
+
+
+@pytest.mark.parametrize("setup", ["actpass", "active"])
+def test_a_viewer_with_an_rsa_certificate_gets_pictures_and_sound(setup: str) -> None:
+    async def scenario() -> None:
+        async with pair(RsaPeer(setup)) as made:
+            came = asyncio.gather(anext(made.receiving.pictures()), anext(made.receiving.sound()))
+            await made.feed.until(came.done)
+            picture, block = await came
+            assert picture.width > 0 and block.samples > 0
 
     asyncio.run(scenario())
 

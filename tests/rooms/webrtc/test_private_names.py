@@ -35,6 +35,7 @@ def owners() -> dict[str, object]:
             "aiortc.RTCRtpSender": transceiver.sender,
             "aiortc.RTCRtpReceiver": transceiver.receiver,
             "aiortc.RTCDtlsTransport": transport,
+            "aiortc.RTCCertificate": aiortc.RTCCertificate.generateCertificate(),
             "aiortc.rtcrtpreceiver.TimestampMapper": importlib.import_module("aiortc.rtcrtpreceiver").TimestampMapper(),
         }
         await connection.close()

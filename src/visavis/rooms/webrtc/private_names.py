@@ -7,12 +7,12 @@ itself and says which one went away. Attributes among them are touched in this m
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import aioice.ice
-from aiortc import RTCDtlsTransport, RTCRtpReceiver, RTCRtpSender
+from aiortc import RTCCertificate, RTCDtlsTransport, RTCRtpReceiver, RTCRtpSender
 from aiortc.rtp import AnyRtcpPacket
 
 SendRtcp = Callable[[list[AnyRtcpPacket]], Coroutine[Any, Any, None]]
@@ -41,6 +41,9 @@ PRIVATE_NAMES = (
         owner="aioice.ice.Connection",
         name="get_component_candidates",
         purpose="how long STUN and TURN servers may take to answer",
+    ),
+    PrivateName(
+        owner="aiortc.RTCCertificate", name="_create_ssl_context", purpose="the handshake with RSA certificates"
     ),
     PrivateName(owner="aiortc.sdp", name="SessionDescription", purpose="reading SDP"),
     PrivateName(owner="aiortc.rtp", name="AnyRtcpPacket", purpose="the type of an RTCP packet"),
@@ -91,6 +94,22 @@ def limit_gathering_time(timeout_s: int) -> None:
     """Set how long STUN and TURN servers may take, after which candidates go without theirs."""
     gather = aioice.ice.Connection.get_component_candidates
     aioice.ice.Connection.get_component_candidates = functools.partialmethod(gather, timeout=timeout_s)  # type: ignore[assignment,method-assign]
+
+
+# --- DTLS, for every connection of this process
+
+
+def set_cipher_suites(suites: Sequence[str]) -> None:
+    """Set the cipher suites of a handshake, by OpenSSL's names and in the order of preference."""
+    create = RTCCertificate._create_ssl_context
+
+    @functools.wraps(create)
+    def create_ssl_context(certificate: RTCCertificate, *args: Any, **named: Any) -> Any:
+        context = create(certificate, *args, **named)
+        context.set_cipher_list(":".join(suites).encode())
+        return context
+
+    RTCCertificate._create_ssl_context = create_ssl_context  # type: ignore[method-assign,assignment]
 
 
 # --- sending

@@ -20,6 +20,7 @@ from aiortc.rtp import AnyRtcpPacket, RtcpSrPacket
 
 from visavis.rooms.port import MediaKind
 from visavis.rooms.webrtc import private_names
+from visavis.rooms.webrtc.dtls_settings import apply_dtls_settings
 from visavis.rooms.webrtc.ice_settings import apply_ice_settings
 from visavis.rooms.webrtc.sender_reports import unix_time_s
 
@@ -71,6 +72,7 @@ class ReceivingPeer:
     async def offer(self) -> str:
         """Return an SDP offer to receive video and sound, its candidates gathered."""
         apply_ice_settings()
+        apply_dtls_settings()
         connection = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
         self._connection = connection
 

@@ -18,6 +18,7 @@ from aiortc import (
 from visavis.errors import OfferRefused
 from visavis.rooms.port import EncodedPacket, MediaKind
 from visavis.rooms.spec import IceServer
+from visavis.rooms.webrtc.dtls_settings import apply_dtls_settings
 from visavis.rooms.webrtc.ice_settings import apply_ice_settings
 from visavis.rooms.webrtc.packet_track import PacketTrack
 from visavis.rooms.webrtc.private_names import on_keyframe_request
@@ -69,6 +70,7 @@ class SendingPeer:
         gathered. Raises `OfferRefused` for an offer that cannot be answered; the peer must be closed then, too.
         """
         apply_ice_settings()
+        apply_dtls_settings()
         servers = [RTCIceServer(urls=s.url, username=s.username, credential=s.credential) for s in self._ice_servers]
         connection = RTCPeerConnection(RTCConfiguration(iceServers=servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
         self._connection = connection
