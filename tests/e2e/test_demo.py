@@ -19,7 +19,7 @@ from visavis.demo.findings import find
 from visavis.demo.reception import Reception
 from visavis.demo.session_run import SIZE_PX, Run
 from visavis.errors import DemoFailed
-from visavis.rooms.watch import SeenPicture
+from visavis.rooms.watch import ReceivedPicture
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def test_a_session_is_seen_and_heard_in_time(run: Run) -> None:
 def test_a_still_picture_is_no_face_that_moves(run: Run) -> None:
     first = run.reception.pictures_of_size(*SIZE_PX)[0]
     frozen = [
-        SeenPicture(media_time_s=seen.media_time_s, arrived_s=seen.arrived_s, frame=first.frame)
+        ReceivedPicture(media_time_s=seen.media_time_s, arrived_s=seen.arrived_s, frame=first.frame)
         for seen in run.reception.pictures
     ]
     with pytest.raises(DemoFailed, match="did not move"):
@@ -63,7 +63,7 @@ def test_a_still_picture_is_no_face_that_moves(run: Run) -> None:
 def test_a_black_picture_is_no_face(run: Run) -> None:
     black = av.VideoFrame.from_ndarray(np.full((SIZE_PX[1] * 3 // 2, SIZE_PX[0]), 16, np.uint8), format="yuv420p")
     pictures = [
-        SeenPicture(media_time_s=seen.media_time_s, arrived_s=seen.arrived_s, frame=black)
+        ReceivedPicture(media_time_s=seen.media_time_s, arrived_s=seen.arrived_s, frame=black)
         for seen in run.reception.pictures
     ]
     with pytest.raises(DemoFailed, match="no face"):

@@ -27,7 +27,7 @@ from visavis.demo.session_client import SessionClient
 from visavis.engine.audio.files import read_speech
 from visavis.engine.motion.arkit_names import ARKIT
 from visavis.library import SAMPLE
-from visavis.rooms.watch import SeenPicture, WhepViewer
+from visavis.rooms.watch import ReceivedPicture, WhepViewer
 
 pytestmark = pytest.mark.anyio
 EXAMPLE = Path(__file__).parents[2] / "examples" / "drive_a_head.py"
@@ -92,7 +92,7 @@ async def test_an_interrupt_cuts_motion_and_says_where(server: LiveServer, sessi
         assert heard[-1]["utterance_id"] is None
 
 
-async def seen(viewer: WhepViewer, wanted: Any) -> SeenPicture:
+async def seen(viewer: WhepViewer, wanted: Any) -> ReceivedPicture:
     async with asyncio.timeout(30), aclosing(viewer.pictures()) as pictures:
         async for picture in pictures:
             if wanted(picture.rgb()):

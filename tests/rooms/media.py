@@ -1,4 +1,4 @@
-"""Media for rooms, and somebody who hears what rooms tell."""
+"""Media for rooms, and a recorder of their events."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from visavis.rooms.port import EncodedPacket, RawPicture, RawSound, RoomSpeech, 
 from visavis.stage.encoder import AudioEncoder, VideoEncoder
 
 WIDTH_PX, HEIGHT_PX = 64, 48
-BLOCK = 960  # samples of one block of sound, 20 ms; a picture comes with every second one
+BLOCK = 960  # samples in one block of sound, 20 ms; every second block comes with a picture
 
 
-class HeardEvents:
-    """Implements `rooms.port.RoomEvents`: writes down what it is told."""
+class RecordedEvents:
+    """Implements `rooms.port.RoomEvents`: records all events."""
 
     def __init__(self) -> None:
         self.viewers: list[tuple[str, str, int]] = []
@@ -44,21 +44,21 @@ class HeardEvents:
 
 
 class Feed:
-    """Publishes to one sink what a session would: a block of sound every 20 ms, a picture every 40, in the sink's form.
+    """Publishes to one sink like a session: a block of sound every 20 ms and a picture every 40 ms, in the sink's form.
 
-    Pictures get brighter with their position, one grey level each, and are drawn into the same memory.
+    Each picture is one grey level brighter than the one before, and all are drawn into the same memory.
     """
 
-    def __init__(self, sink: Sink, events: HeardEvents) -> None:
+    def __init__(self, sink: Sink, events: RecordedEvents) -> None:
         self.sink, self._events = sink, events
         self.position = 0  # of the next block
         self._video = VideoEncoder(width_px=WIDTH_PX, height_px=HEIGHT_PX, fps=25)
         self._audio = AudioEncoder()
         self._pixels = np.full((HEIGHT_PX * 3 // 2, WIDTH_PX), 128, np.uint8)
-        self._keyframes_told = 0
+        self._keyframes_requested = 0
 
     def publish(self, blocks: int = 1) -> None:
-        """Publish so many blocks, with their pictures, at once."""
+        """Publish this many blocks at once, with their pictures."""
         for _ in range(blocks):
             if self.position % (2 * BLOCK) == 0:
                 self._pixels[:HEIGHT_PX] = brightness_at(self.position)
@@ -74,15 +74,15 @@ class Feed:
         if self.sink.takes == "raw":
             self.sink.publish(RawPicture(pixels=self._pixels, position=self.position))
             return
-        for _ in self._events.keyframes_wanted[self._keyframes_told :]:
+        for _ in self._events.keyframes_wanted[self._keyframes_requested :]:
             self._video.want_keyframe(joining=True)
-        self._keyframes_told = len(self._events.keyframes_wanted)
+        self._keyframes_requested = len(self._events.keyframes_wanted)
         packet: EncodedPacket | None = self._video.encode(self._pixels, self.position)
         if packet is not None:
             self.sink.publish(packet)
 
     async def until(self, happened: Callable[[], bool]) -> None:
-        """Publish at the pace of a session until something has happened."""
+        """Publish at the pace of a session until `happened` returns true."""
         while not happened():
             self.publish()
             await asyncio.sleep(BLOCK / 48_000)

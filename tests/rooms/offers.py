@@ -8,7 +8,7 @@ from visavis.rooms.webrtc.ice_settings import apply_ice_settings
 
 
 async def make_offer(*kinds: str, direction: str = "recvonly") -> str:
-    """Return an SDP offer with a section of each kind, its candidates gathered."""
+    """Return an SDP offer with a section of each kind, with all candidates."""
     apply_ice_settings()
     connection = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
     try:

@@ -1,4 +1,4 @@
-"""Sinks that keep what they get in memory, one of each form."""
+"""Sinks that record in memory, one for each form of media."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from visavis.rooms.backlog import Backlog
 from visavis.rooms.port import EncodedPacket, MediaKind, RawPicture, RawSound, RoomEvents
 
-MAX_PICTURES, MAX_BLOCKS = 15, 50  # not yet written
+MAX_PICTURES, MAX_BLOCKS = 15, 50  # that wait to be written
 
 
 class EncodedRecorder:
-    """Implements `rooms.port.EncodedSink`. What was published waits until `write` is called, as if for a disk."""
+    """Implements `rooms.port.EncodedSink`. Published packets wait until `write` is called, as if for a disk."""
 
     takes: Literal["encoded"] = "encoded"
 

@@ -1,6 +1,4 @@
-"""The embedded room over real WebRTC on this machine: a stage process, viewers that decode, and what they
-see and hear.
-"""
+"""The embedded room over real WebRTC on this machine: a stage process, and the media that decoding viewers receive."""
 
 from __future__ import annotations
 
@@ -25,12 +23,12 @@ from visavis.errors import OfferRefused
 from visavis.fleet.local import LocalStages
 from visavis.fleet.performer import StagePerformer
 from visavis.fleet.stages import StageFleet
-from visavis.rooms.watch import HeardBlock, RoomViewer, SeenPicture, record
+from visavis.rooms.watch import ReceivedPicture, ReceivedSound, RoomViewer, record
 from visavis.stage.port.events import FirstFrameSent, PerformerMetrics, ViewerJoined, ViewerLeft
 from visavis.stage.port.values import PerformanceSpec, Speech
 
 REPOSITORY = Path(__file__).parents[2]
-WHITE = 100  # mean of a picture that flashes; 16 to 30 otherwise
+WHITE = 100  # the mean of a white picture is above this; that of a black one is 16 to 30
 LOUD = 2000
 
 Scenario = Callable[[StagePerformer], Awaitable[None]]
@@ -61,7 +59,7 @@ def fleet(runner: asyncio.Runner, data_dir: Path) -> Iterator[StageFleet]:
 
 @pytest.fixture
 def run(runner: asyncio.Runner, fleet: StageFleet, data_dir: Path) -> Run:
-    """Run a scenario with a session of its own, within 40 s."""
+    """Run a scenario with its own session, within 40 s."""
 
     async def bounded(scenario: Scenario) -> None:
         with anyio.fail_after(40):
@@ -77,52 +75,55 @@ def run(runner: asyncio.Runner, fleet: StageFleet, data_dir: Path) -> Run:
 
 
 @dataclass
-class Watching:
-    """A viewer and all that came to it."""
+class Reception:
+    """A viewer and all media that it has received."""
 
     viewer: RoomViewer
-    pictures: list[SeenPicture] = field(default_factory=list)
-    blocks: list[HeardBlock] = field(default_factory=list)
-    came: asyncio.Condition = field(default_factory=asyncio.Condition)
+    pictures: list[ReceivedPicture] = field(default_factory=list)
+    blocks: list[ReceivedSound] = field(default_factory=list)
+    changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def until(self, happened: Callable[[], bool]) -> None:
-        async with self.came:
-            await self.came.wait_for(happened)
+        async with self.changed:
+            await self.changed.wait_for(happened)
 
     def shows_a_click(self, picture: int, block: int) -> bool:
-        """Whether one is seen from that picture on, and heard from that block on."""
-        seen = any(brightness(p) > WHITE for p in self.pictures[picture:])
-        return seen and any(loudness(b) > LOUD for b in self.blocks[block:])
+        """Whether a picture from `picture` on is white and a block from `block` on is loud."""
+        flashed = any(brightness(p) > WHITE for p in self.pictures[picture:])
+        return flashed and any(loudness(b) > LOUD for b in self.blocks[block:])
 
     def is_quiet_after(self, block: int) -> bool:
         return len(self.blocks) > block and loudness(self.blocks[-1]) < 10
 
-    async def see(self) -> None:
+    async def receive_pictures(self) -> None:
         async for picture in self.viewer.pictures():
-            await self._keep(self.pictures, picture)
+            await self._append(self.pictures, picture)
 
-    async def hear(self) -> None:
+    async def receive_sound(self) -> None:
         async for block in self.viewer.sound():
-            await self._keep(self.blocks, block)
+            await self._append(self.blocks, block)
 
-    async def _keep(self, what: list[T], thing: T) -> None:
-        async with self.came:
-            what.append(thing)
-            self.came.notify_all()
+    async def _append(self, items: list[T], item: T) -> None:
+        async with self.changed:
+            items.append(item)
+            self.changed.notify_all()
 
 
 @contextlib.asynccontextmanager
-async def watching(performer: StagePerformer, viewer_id: str = "viewer_1") -> AsyncIterator[Watching]:
+async def watching(performer: StagePerformer, viewer_id: str = "viewer_1") -> AsyncIterator[Reception]:
     async with RoomViewer(lambda sdp: performer.offer(viewer_id=viewer_id, sdp=sdp)) as viewer:
-        watched = Watching(viewer)
+        reception = Reception(viewer)
         async with asyncio.TaskGroup() as tasks:
-            tasks_of_it = [tasks.create_task(watched.see()), tasks.create_task(watched.hear())]
-            yield watched
-            for task in tasks_of_it:
+            receiving = [
+                tasks.create_task(reception.receive_pictures()),
+                tasks.create_task(reception.receive_sound()),
+            ]
+            yield reception
+            for task in receiving:
                 task.cancel()
 
 
-def pts_of(picture: SeenPicture) -> int:
+def pts_of(picture: ReceivedPicture) -> int:
     assert picture.frame.pts is not None
     return picture.frame.pts
 
@@ -132,59 +133,61 @@ def tone(duration_ms: int, rate_hz: int = 16_000) -> bytes:
     return bytes((wave * 9000).astype("<i2"))
 
 
-def said(pcm: bytes) -> Speech:
+def speech(pcm: bytes) -> Speech:
     return Speech(pcm=pcm, sample_rate_hz=16_000, number=1, final=True)
 
 
-def brightness(picture: SeenPicture) -> float:
+def brightness(picture: ReceivedPicture) -> float:
     return float(picture.frame.to_ndarray(format="gray")[picture.frame.height // 2 :].mean())
 
 
-def loudness(block: HeardBlock) -> int:
+def loudness(block: ReceivedSound) -> int:
     return int(np.abs(block.samples.astype(int)).max())
 
 
-def onset_s(blocks: list[HeardBlock]) -> float:
+def onset_s(blocks: list[ReceivedSound]) -> float:
     """Return the media time of the first loud sample."""
     block = next(b for b in blocks if loudness(b) > LOUD)
     return block.media_time_s + float(np.argmax(np.abs(block.samples.astype(int)) > LOUD)) / 48_000
 
 
-def test_idle_pictures_move_and_come_at_the_frame_rate(run: Run) -> None:
+def test_idle_pictures_move_at_the_frame_rate(run: Run) -> None:
     async def scenario(performer: StagePerformer) -> None:
-        async with watching(performer) as watched:
-            await watched.until(lambda: len(watched.pictures) >= 30 and len(watched.blocks) >= 40)
-            grey = [p.frame.to_ndarray(format="gray").astype(int) for p in watched.pictures]
+        async with watching(performer) as reception:
+            await reception.until(lambda: len(reception.pictures) >= 30 and len(reception.blocks) >= 40)
+            grey = [p.frame.to_ndarray(format="gray").astype(int) for p in reception.pictures]
             assert grey[0].shape == (240, 320)
             assert all(np.abs(a - b).max() > 50 for a, b in itertools.pairwise(grey))
-            steps = np.diff([pts_of(p) for p in watched.pictures])
-            assert not (steps % 3600).any() and np.median(steps) == 3600, "a late picture is left out, never moved"
-            assert not any(loudness(b) > 10 for b in watched.blocks)
-            assert watched.viewer.time_to_first_frame_s is not None
-            print(f"first picture after {watched.viewer.time_to_first_frame_s * 1000:.0f} ms")
+            steps = np.diff([pts_of(p) for p in reception.pictures])
+            assert not (steps % 3600).any() and np.median(steps) == 3600, "late pictures are left out, never shifted"
+            assert not any(loudness(b) > 10 for b in reception.blocks)
+            assert reception.viewer.time_to_first_frame_s is not None
+            print(f"first picture after {reception.viewer.time_to_first_frame_s * 1000:.0f} ms")
 
     run(scenario)
 
 
-def test_a_click_is_seen_in_the_first_picture_after_it(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_first_picture_after_a_click_shows_it(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     async def scenario(performer: StagePerformer) -> None:
         offsets_ms = []
-        async with watching(performer) as watched:
-            await watched.until(lambda: watched.viewer.synchronised and len(watched.pictures) > 5)
+        async with watching(performer) as reception:
+            await reception.until(lambda: reception.viewer.synchronised and len(reception.pictures) > 5)
             for _ in range(5):
-                seen, heard = len(watched.pictures), len(watched.blocks)
-                await performer.speak(said(tone(200)))
-                await watched.until(partial(watched.shows_a_click, seen, heard))
+                picture, block = len(reception.pictures), len(reception.blocks)
+                await performer.speak(speech(tone(200)))
+                await reception.until(partial(reception.shows_a_click, picture, block))
                 before, flash = next(
-                    pair for pair in itertools.pairwise(watched.pictures[seen - 1 :]) if brightness(pair[1]) > WHITE
+                    pair
+                    for pair in itertools.pairwise(reception.pictures[picture - 1 :])
+                    if brightness(pair[1]) > WHITE
                 )
-                offset_ms = (flash.media_time_s - onset_s(watched.blocks[heard:])) * 1000
-                # The first picture after the click shows it: 40 ms at most, and 40 more for each that a busy machine
-                # has left out.
+                offset_ms = (flash.media_time_s - onset_s(reception.blocks[block:])) * 1000
+                # The first picture after the click is white: after at most 40 ms, and 40 more for each picture that a
+                # busy machine has left out.
                 assert -10 <= offset_ms <= (pts_of(flash) - pts_of(before)) / 90 + 1
                 offsets_ms.append(offset_ms)
-                heard = len(watched.blocks)
-                await watched.until(partial(watched.is_quiet_after, heard + 25))
+                block = len(reception.blocks)
+                await reception.until(partial(reception.is_quiet_after, block + 25))
         with capsys.disabled():
             print(
                 f"\nflash after click: {', '.join(f'{o:+.1f}' for o in offsets_ms)} ms (a frame every 40 ms: 0 to +40)"
@@ -193,7 +196,7 @@ def test_a_click_is_seen_in_the_first_picture_after_it(run: Run, capsys: pytest.
     run(scenario)
 
 
-def test_two_viewers_see_the_same_and_everything_is_encoded_once(run: Run) -> None:
+def test_two_viewers_get_the_same_pictures_which_are_encoded_once(run: Run) -> None:
     async def scenario(performer: StagePerformer) -> None:
         async with watching(performer, "one") as one:
             await one.until(lambda: len(one.pictures) > 30)
@@ -212,26 +215,28 @@ def test_two_viewers_see_the_same_and_everything_is_encoded_once(run: Run) -> No
     run(scenario)
 
 
-def test_interrupt_silences_what_a_viewer_hears_and_rests_what_it_sees(run: Run) -> None:
+def test_after_an_interrupt_a_viewer_gets_silence_and_a_closed_mouth(run: Run) -> None:
     async def scenario(performer: StagePerformer) -> None:
-        async with watching(performer) as watched:
-            await watched.until(lambda: watched.viewer.synchronised and len(watched.pictures) > 5)
-            await performer.speak(said(tone(10_000)))
-            await watched.until(
-                lambda: brightness(watched.pictures[-1]) > WHITE and loudness(watched.blocks[-1]) > LOUD
+        async with watching(performer) as reception:
+            await reception.until(lambda: reception.viewer.synchronised and len(reception.pictures) > 5)
+            await performer.speak(speech(tone(10_000)))
+            await reception.until(
+                lambda: brightness(reception.pictures[-1]) > WHITE and loudness(reception.blocks[-1]) > LOUD
             )
             await performer.interrupt(through=1)
-            heard, seen = len(watched.blocks), len(watched.pictures)
-            await watched.until(lambda: len(watched.blocks) > heard + 30 and len(watched.pictures) > seen + 15)
-            assert all(loudness(b) < 100 for b in watched.blocks[heard + 15 :]), (
-                "what was on its way in jitter buffers, and no more"
+            blocks, pictures = len(reception.blocks), len(reception.pictures)
+            await reception.until(
+                lambda: len(reception.blocks) > blocks + 30 and len(reception.pictures) > pictures + 15
             )
-            assert all(brightness(p) < WHITE for p in watched.pictures[seen + 6 :])
+            assert all(loudness(b) < 100 for b in reception.blocks[blocks + 15 :]), (
+                "only sound that was in jitter buffers is still played"
+            )
+            assert all(brightness(p) < WHITE for p in reception.pictures[pictures + 6 :])
 
     run(scenario)
 
 
-def test_viewers_coming_and_going_are_told(run: Run) -> None:
+def test_joining_and_leaving_viewers_are_events(run: Run) -> None:
     async def scenario(performer: StagePerformer) -> None:
         events = performer.events()
 
@@ -258,11 +263,11 @@ def test_viewers_coming_and_going_are_told(run: Run) -> None:
 
 def test_the_picture_changes_its_size_while_viewers_stay(run: Run) -> None:
     async def scenario(performer: StagePerformer) -> None:
-        async with watching(performer) as watched:
-            await watched.until(lambda: len(watched.pictures) > 5)
+        async with watching(performer) as reception:
+            await reception.until(lambda: len(reception.pictures) > 5)
             await performer.resize(width_px=640, height_px=360)
-            await watched.until(
-                lambda: (watched.pictures[-1].frame.width, watched.pictures[-1].frame.height) == (640, 360)
+            await reception.until(
+                lambda: (reception.pictures[-1].frame.width, reception.pictures[-1].frame.height) == (640, 360)
             )
 
     run(scenario)
@@ -275,7 +280,7 @@ def test_a_recording_has_sound_and_pictures_aligned(run: Run, tmp_path: Path) ->
             async for event in performer.events():
                 if event == FirstFrameSent():
                     break
-            await performer.speak(said(b"\0\0" * 8000 + tone(400)))
+            await performer.speak(speech(b"\0\0" * 8000 + tone(400)))
             recorded = await recording
         assert recorded.synchronised and recorded.pictures > 10 and recorded.sound_s > 1.5
         with av.open(str(recorded.out)) as film:

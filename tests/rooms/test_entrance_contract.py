@@ -1,4 +1,4 @@
-"""The contract of a viewer entrance (`rooms.port`), with real offers and a real viewer."""
+"""The contract tests of a viewer entrance (`rooms.port`), with real offers and real viewers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import partial
 import anyio
 import pytest
 
-from tests.rooms.media import Feed, HeardEvents
+from tests.rooms.media import Feed, RecordedEvents
 from tests.rooms.offers import make_offer
 from visavis.errors import OfferRefused, RoomFull
 from visavis.rooms.embedded import room as embedded_room
@@ -20,7 +20,7 @@ from visavis.rooms.webrtc.receiving_peer import ReceivingPeer
 
 ROOMS_WITH_AN_ENTRANCE: tuple[RoomSpec, ...] = (EmbeddedRoomSpec(),)
 
-Scenario = Callable[[ViewerEntrance, HeardEvents, Feed], Awaitable[None]]
+Scenario = Callable[[ViewerEntrance, RecordedEvents, Feed], Awaitable[None]]
 Run = Callable[[Scenario], None]
 
 
@@ -29,7 +29,7 @@ def run(request: pytest.FixtureRequest) -> Run:
     """Run a scenario with an open room of each kind, within 20 s."""
 
     async def bounded(scenario: Scenario) -> None:
-        events = HeardEvents()
+        events = RecordedEvents()
         room = await open_room(request.param, events, wall_clock_at_start_ns=0)
         assert room.entrance is not None
         try:
@@ -42,7 +42,7 @@ def run(request: pytest.FixtureRequest) -> Run:
 
 
 def test_an_offer_is_answered_in_the_order_of_its_sections(run: Run) -> None:
-    async def scenario(entrance: ViewerEntrance, events: HeardEvents, feed: Feed) -> None:
+    async def scenario(entrance: ViewerEntrance, events: RecordedEvents, feed: Feed) -> None:
         for viewer_id, kinds in (("one", ("video", "audio")), ("two", ("audio", "video")), ("three", ("video",))):
             answer = await entrance.offer(viewer_id=viewer_id, sdp=await make_offer(*kinds))
             sections = [line.split()[0] for line in answer.splitlines() if line.startswith("m=")]
@@ -52,8 +52,8 @@ def test_an_offer_is_answered_in_the_order_of_its_sections(run: Run) -> None:
     run(scenario)
 
 
-def test_what_cannot_be_answered_is_refused_and_leaves_no_viewer(run: Run) -> None:
-    async def scenario(entrance: ViewerEntrance, events: HeardEvents, feed: Feed) -> None:
+def test_an_offer_that_cannot_be_answered_is_refused_and_leaves_no_viewer(run: Run) -> None:
+    async def scenario(entrance: ViewerEntrance, events: RecordedEvents, feed: Feed) -> None:
         offer = await make_offer("video", "audio")
         for refused in ("nonsense", offer.replace("a=setup:actpass", "a=setup:nonsense")):
             with pytest.raises(OfferRefused):
@@ -66,10 +66,10 @@ def test_what_cannot_be_answered_is_refused_and_leaves_no_viewer(run: Run) -> No
     run(scenario)
 
 
-def test_a_full_room_refuses_one_viewer_more_until_one_has_left(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_room_refuses_viewers_until_one_has_left(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedded_room, "MAX_VIEWERS", 2)
 
-    async def scenario(entrance: ViewerEntrance, events: HeardEvents, feed: Feed) -> None:
+    async def scenario(entrance: ViewerEntrance, events: RecordedEvents, feed: Feed) -> None:
         offer = await make_offer("video", "audio")
         await asyncio.gather(*(entrance.offer(viewer_id=viewer_id, sdp=offer) for viewer_id in ("one", "two")))
         with pytest.raises(RoomFull):
@@ -81,28 +81,26 @@ def test_a_full_room_refuses_one_viewer_more_until_one_has_left(run: Run, monkey
 
 
 def test_an_offer_that_is_cancelled_leaves_no_viewer(run: Run) -> None:
-    async def scenario(entrance: ViewerEntrance, events: HeardEvents, feed: Feed) -> None:
+    async def scenario(entrance: ViewerEntrance, events: RecordedEvents, feed: Feed) -> None:
         offer = await make_offer("video", "audio")
-        asked = asyncio.create_task(entrance.offer(viewer_id="one", sdp=offer))
+        answering = asyncio.create_task(entrance.offer(viewer_id="one", sdp=offer))
         await asyncio.sleep(0)
-        asked.cancel()
+        answering.cancel()
         with pytest.raises(asyncio.CancelledError):
-            await asked
+            await answering
         assert not await entrance.remove_viewer("one")
         assert (await entrance.offer(viewer_id="one", sdp=offer)).startswith("v=0")
 
     run(scenario)
 
 
-def test_a_viewer_that_does_not_connect_is_forgotten_and_was_never_told_of(
-    run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_viewer_that_does_not_connect_is_removed_without_an_event(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedded_room, "JOIN_WITHIN_S", 0.0)
 
-    async def scenario(entrance: ViewerEntrance, events: HeardEvents, feed: Feed) -> None:
+    async def scenario(entrance: ViewerEntrance, events: RecordedEvents, feed: Feed) -> None:
         offer = await make_offer("video", "audio")
         await entrance.offer(viewer_id="one", sdp=offer)
-        while True:  # until the same viewer may come again
+        while True:  # until the same viewer can join again
             try:
                 await entrance.offer(viewer_id="one", sdp=offer)
                 break
@@ -113,16 +111,16 @@ def test_a_viewer_that_does_not_connect_is_forgotten_and_was_never_told_of(
     run(scenario)
 
 
-def test_viewers_are_told_of_once_each_way_and_the_first_picture_once(run: Run) -> None:
-    async def scenario(entrance: ViewerEntrance, events: HeardEvents, feed: Feed) -> None:
-        def shown_to(viewers: int) -> bool:
+def test_each_viewer_joins_and_leaves_once_and_the_first_frame_is_one_event(run: Run) -> None:
+    async def scenario(entrance: ViewerEntrance, events: RecordedEvents, feed: Feed) -> None:
+        def has_joined(viewers: int) -> bool:
             return len(events.viewers) == viewers and events.first_frames > 0
 
         peers = {viewer_id: ReceivingPeer() for viewer_id in ("one", "two")}
         try:
             for number, (viewer_id, peer) in enumerate(peers.items(), 1):
                 await peer.accept(await entrance.offer(viewer_id=viewer_id, sdp=await peer.offer()))
-                await feed.until(partial(shown_to, number))
+                await feed.until(partial(has_joined, number))
             assert await entrance.remove_viewer("one") and not await entrance.remove_viewer("one")
             await peers["two"].aclose()
             await feed.until(lambda: len(events.viewers) == 4)
@@ -136,7 +134,7 @@ def test_viewers_are_told_of_once_each_way_and_the_first_picture_once(run: Run) 
 
 
 def test_a_closed_room_refuses_offers(run: Run) -> None:
-    async def scenario(entrance: ViewerEntrance, events: HeardEvents, feed: Feed) -> None:
+    async def scenario(entrance: ViewerEntrance, events: RecordedEvents, feed: Feed) -> None:
         offer = await make_offer("video", "audio")
         await entrance.offer(viewer_id="one", sdp=offer)
         await feed.sink.aclose()

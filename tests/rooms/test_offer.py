@@ -1,4 +1,4 @@
-"""What is refused of a viewer's offer, and what is left out of it."""
+"""The check of a viewer's offer: which offers are refused, and which lines are left out."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def offer(*kinds: str, direction: str = "recvonly") -> str:
     return asyncio.run(make_offer(*kinds, direction=direction))
 
 
-def test_a_viewers_offer_is_taken_in_the_order_of_its_sections() -> None:
+def test_an_offer_is_accepted_with_its_sections_in_order() -> None:
     assert check_offer(offer("audio", "video")).kinds == ("audio", "video")
     assert check_offer(offer("video", "audio")).kinds == ("video", "audio")
     assert check_offer(offer("video")).kinds == ("video",)
@@ -28,23 +28,23 @@ def test_mdns_candidates_and_the_end_of_candidates_are_left_out() -> None:
     )
     checked = check_offer(sdp).sdp
     assert ".local" in sdp and ".local" not in checked and "end-of-candidates" not in checked
-    assert " typ host" in checked, "its other candidates stay"
+    assert " typ host" in checked, "other candidates stay"
 
 
 @pytest.mark.parametrize(
-    ("sdp", "says"),
+    ("sdp", "message"),
     [
         ("nonsense", "not SDP"),
         ("v=0\r\no=- 0 0 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n", "no video"),
         ("v=0\r\n" + "a=x\r\n" * 20_000, "larger than"),
     ],
 )
-def test_what_is_no_offer_is_refused(sdp: str, says: str) -> None:
-    with pytest.raises(OfferRefused, match=says):
+def test_anything_but_an_offer_of_a_viewer_is_refused(sdp: str, message: str) -> None:
+    with pytest.raises(OfferRefused, match=message):
         check_offer(sdp)
 
 
-def test_offers_that_this_room_cannot_answer_say_why() -> None:
+def test_an_offer_that_this_room_cannot_answer_is_refused_with_the_reason() -> None:
     video = offer("video")
     with pytest.raises(OfferRefused, match="no video"):
         check_offer(offer("audio"))

@@ -1,4 +1,4 @@
-"""One session that feeds several sinks."""
+"""Several sinks of one session."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import asyncio
 import numpy as np
 from structlog.testing import capture_logs
 
-from tests.rooms.media import HeardEvents
+from tests.rooms.media import RecordedEvents
 from tests.rooms.recorders import EncodedRecorder, RawRecorder
 from visavis.rooms.port import EncodedPacket, RawPicture, RawSound
 from visavis.rooms.sinks import Sinks
@@ -18,7 +18,12 @@ SOUND = RawSound(samples=np.zeros(960, np.int16), position=0)
 
 
 def test_each_sink_gets_the_form_that_it_takes() -> None:
-    sinks, encoded, others, raw = Sinks(), EncodedRecorder(HeardEvents()), EncodedRecorder(HeardEvents()), RawRecorder()
+    sinks, encoded, others, raw = (
+        Sinks(),
+        EncodedRecorder(RecordedEvents()),
+        EncodedRecorder(RecordedEvents()),
+        RawRecorder(),
+    )
     for sink in (encoded, others, raw):
         sinks.add(sink)
     for item in (PACKET, PICTURE, SOUND):
@@ -29,8 +34,8 @@ def test_each_sink_gets_the_form_that_it_takes() -> None:
     assert len(raw.pictures) == len(raw.sound) == 1
 
 
-def test_only_forms_that_somebody_gets_are_wanted() -> None:
-    sinks, encoded, raw = Sinks(), EncodedRecorder(HeardEvents()), RawRecorder()
+def test_only_forms_of_watched_sinks_are_wanted() -> None:
+    sinks, encoded, raw = Sinks(), EncodedRecorder(RecordedEvents()), RawRecorder()
     assert not sinks.want("encoded") and not sinks.want("raw")
     sinks.add(encoded)
     assert sinks.want("encoded") and not sinks.want("raw")
@@ -39,8 +44,8 @@ def test_only_forms_that_somebody_gets_are_wanted() -> None:
     assert not sinks.want("encoded") and sinks.want("raw")
 
 
-def test_a_dropped_backlog_is_dropped_everywhere() -> None:
-    sinks, encoded, raw = Sinks(), EncodedRecorder(HeardEvents()), RawRecorder()
+def test_drop_backlog_reaches_every_sink() -> None:
+    sinks, encoded, raw = Sinks(), EncodedRecorder(RecordedEvents()), RawRecorder()
     sinks.add(encoded)
     sinks.add(raw)
     for item in (PACKET, PICTURE, SOUND):
@@ -56,7 +61,7 @@ class FailingRecorder(RawRecorder):
         raise OSError("the disk is full")
 
 
-def test_a_sink_that_fails_to_close_keeps_no_other_open() -> None:
+def test_a_sink_that_fails_to_close_does_not_keep_others_open() -> None:
     async def scenario() -> None:
         sinks, raw = Sinks(), RawRecorder()
         sinks.add(FailingRecorder())

@@ -17,7 +17,7 @@ from visavis.engine.motion.frame import SpeechMotion
 from visavis.engine.speech.stream import SpeechStream
 from visavis.errors import DemoFailed
 from visavis.film import SOUND_RATE_HZ
-from visavis.rooms.watch import SeenPicture
+from visavis.rooms.watch import ReceivedPicture
 
 LEAST_SOUND_LIKENESS = 0.5
 LEAST_LIPS_LIKENESS = 0.3
@@ -109,7 +109,7 @@ def _voice(run: Run, sound: Sound) -> measure.Lag:
 
 
 def _mouth(
-    run: Run, pictures: list[SeenPicture], arrivals_s: NDArray[np.float64]
+    run: Run, pictures: list[ReceivedPicture], arrivals_s: NDArray[np.float64]
 ) -> tuple[NDArray[np.float32], float, float]:
     """Return (the distance of each picture's mouth from the resting mouth, its usual value at rest, and while
     speaking).
@@ -163,7 +163,7 @@ def _flush(
     return silence_s, rest_at_s - run.interrupted_s
 
 
-def _grey(seen: SeenPicture) -> NDArray[np.uint8]:
+def _grey(seen: ReceivedPicture) -> NDArray[np.uint8]:
     """Return the luma of a picture, uint8 (h, w)."""
     planes = np.asarray(seen.frame.to_ndarray(format="yuv420p"), np.uint8)
     return planes[: seen.frame.height]

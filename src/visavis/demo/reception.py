@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visavis.film import SOUND_RATE_HZ, FilmWriter
-from visavis.rooms.watch import HeardBlock, SeenPicture, WhepViewer
+from visavis.rooms.watch import ReceivedPicture, ReceivedSound, WhepViewer
 from visavis.rooms.webrtc.receiving_peer import VIDEO_RATE_HZ
 
 CONTINUES_WITHIN_S = 0.005  # a block this close to the end of the block before continues it
@@ -35,8 +35,8 @@ class Sound:
 class Reception:
     """Everything that was received since the viewer joined."""
 
-    pictures: list[SeenPicture] = field(default_factory=list)
-    blocks: list[HeardBlock] = field(default_factory=list)
+    pictures: list[ReceivedPicture] = field(default_factory=list)
+    blocks: list[ReceivedSound] = field(default_factory=list)
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)  # every picture sets it
 
     async def take_pictures(self, viewer: WhepViewer) -> None:
@@ -54,7 +54,7 @@ class Reception:
         async for block in viewer.sound():
             self.blocks.append(block)
 
-    def pictures_of_size(self, width_px: int, height_px: int) -> list[SeenPicture]:
+    def pictures_of_size(self, width_px: int, height_px: int) -> list[ReceivedPicture]:
         """Return the pictures of one size whose media time is on the room's clock, in order."""
         return [
             seen
@@ -82,7 +82,7 @@ class Reception:
         return Sound(begins_s=begins_s, samples=samples, arrived_s=np.maximum.accumulate(arrived_s))
 
 
-def write_film(path: Path, pictures: list[SeenPicture], sound: Sound) -> None:
+def write_film(path: Path, pictures: list[ReceivedPicture], sound: Sound) -> None:
     """Write pictures and sound as MP4 (H.264, AAC), each at its media time. If this fails, no file is left."""
     begins_s = pictures[0].media_time_s
     first = round((begins_s - sound.begins_s) * SOUND_RATE_HZ)

@@ -1,4 +1,4 @@
-"""What one viewer has not been sent yet: a bounded queue of packets of one kind. Pure."""
+"""The packets of one kind that have not been sent to a viewer yet: a bounded queue. Pure."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections import deque
 
 from visavis.rooms.port import EncodedPacket, MediaKind
 
-MAX_VIDEO_PACKETS = 15  # about half a second; then all go, and the viewer goes on with the next keyframe
-MAX_AUDIO_PACKETS = 50  # one second; then the oldest goes
+MAX_VIDEO_PACKETS = 15  # about half a second; beyond it all are dropped, and video resumes with the next keyframe
+MAX_AUDIO_PACKETS = 50  # one second; beyond it the oldest is dropped
 
 
 class Backlog:
-    """Video begins with a keyframe, and does so again after packets were dropped."""
+    """Video begins with a keyframe, also after packets were dropped."""
 
     def __init__(self, kind: MediaKind) -> None:
         self._kind = kind
@@ -22,7 +22,7 @@ class Backlog:
         return len(self._packets)
 
     def put(self, packet: EncodedPacket) -> bool:
-        """Add a packet; return whether a keyframe must be asked for, because pictures were dropped."""
+        """Add a packet; return whether the encoder must make a keyframe, because pictures were dropped."""
         if self._needs_keyframe and not packet.keyframe:
             return False
         keyframe_missing = False
@@ -38,11 +38,11 @@ class Backlog:
         return keyframe_missing
 
     def take(self) -> EncodedPacket | None:
-        """Remove the oldest packet and return it; None where there is none."""
+        """Remove and return the oldest packet, None if there is none."""
         return self._packets.popleft() if self._packets else None
 
     def drop(self) -> bool:
-        """Forget all packets; return whether a keyframe must be asked for, because pictures were dropped."""
+        """Drop all packets; return whether the encoder must make a keyframe, because pictures were dropped."""
         pictures_dropped = self._kind == "video" and bool(self._packets)
         self._packets.clear()
         self._needs_keyframe = self._needs_keyframe or pictures_dropped

@@ -1,4 +1,4 @@
-"""Opens the room that a session asks for: the one place that knows every kind of room."""
+"""Opens a session's room. Only this module knows every kind of room."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from visavis.rooms.spec import EmbeddedRoomSpec, IceServer, RoomSpec
 async def open_room(
     spec: RoomSpec, events: RoomEvents, *, wall_clock_at_start_ns: int, ice_servers: tuple[IceServer, ...] = ()
 ) -> OpenRoom:
-    """Open a room, or leave nothing behind. The caller closes it by its sink.
+    """Open a room, or raise and leave nothing open. The caller closes the room by its sink.
 
     `wall_clock_at_start_ns`: unix time of the performance's position 0. The room sends it to its viewers, so that sound
     and picture have one clock.

@@ -1,10 +1,10 @@
-"""The port between a session and the places where its media goes and its viewers are.
+"""The port between a session and its rooms and recorders.
 
-A room has two halves. Media leaves through a *sink*; viewers come in through an *entrance*, which only the embedded
-room has: another vendor's room admits its viewers itself. A session may feed several sinks at once, for example its
-room and a recorder. A room may also bring speech in, through `RoomEvents`.
+A room has two halves. Media leaves through a *sink*. Viewers come in through an *entrance*, which only the embedded
+room has: other vendors' rooms admit their viewers themselves. A session may feed several sinks, for example its room
+and a recorder. A room may also send speech to the session, through `RoomEvents`.
 
-Everything here is called in one event loop, the session's. Positions are samples at 48 kHz on the performance's clock.
+All calls are in one event loop, that of the session. Positions are samples at 48 kHz on the performance's clock.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MediaKind = Literal["audio", "video"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncodedPacket:
-    """One encoded picture (VP8) or one block of sound (Opus, 20 ms), shown or heard at `position`."""
+    """One encoded picture (VP8) or one block of sound (Opus, 20 ms), shown or played at `position`."""
 
     kind: MediaKind
     data: bytes
@@ -34,7 +34,8 @@ class EncodedPacket:
 class RawPicture:
     """One picture: I420, uint8 (height * 3 // 2, width).
 
-    The renderer draws the next picture into the same memory: a sink copies what it keeps after `publish` has returned.
+    The renderer draws the next picture into the same memory, so a sink must copy what it needs after `publish` has
+    returned.
     """
 
     pixels: NDArray[np.uint8]
@@ -43,8 +44,8 @@ class RawPicture:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RawSound:
-    """20 ms of sound: int16 (960,), mono, 48 kHz; `position` is that of its first sample. A sink copies what it
-    keeps.
+    """20 ms of sound: int16 (960,), mono, 48 kHz. `position`: that of the first sample. A sink must copy what it needs
+    after `publish` has returned.
     """
 
     samples: NDArray[np.int16]
@@ -55,50 +56,52 @@ MediaForm = Literal["encoded", "raw"]
 MediaItem = EncodedPacket | RawPicture | RawSound
 
 
-class _AnySink(Protocol):
-    """What both kinds of sink have in common. Whoever opened a sink closes it."""
+class _SinkBase(Protocol):
+    """What both kinds of sink share. Whoever has opened a sink closes it."""
 
     @property
     def watched(self) -> bool:
-        """Whether anybody would get what is published now. What no sink wants is neither drawn nor encoded."""
+        """Whether anybody receives what is published now. Media that no sink wants are neither drawn nor encoded."""
         ...
 
     def drop_backlog(self) -> None:
-        """Forget everything that was published and has not been sent. Never blocks."""
+        """Drop everything that was published but not sent yet. Never blocks."""
         ...
 
     async def aclose(self) -> None:
-        """Disconnect everybody and free everything; idempotent, bounded to 3 s. Later calls of `publish` do nothing."""
+        """Disconnect all viewers and free resources; idempotent, takes at most 3 s. Later calls of `publish` do
+        nothing.
+        """
         ...
 
 
-class EncodedSink(_AnySink, Protocol):
-    """A sink that takes packets which were encoded once, whatever the number of sinks and viewers."""
+class EncodedSink(_SinkBase, Protocol):
+    """A sink that takes encoded packets. They are encoded once for all sinks and viewers."""
 
     @property
     def takes(self) -> Literal["encoded"]: ...
 
     def publish(self, item: EncodedPacket) -> None:
-        """Send one packet to everybody who watches.
+        """Send one packet to all viewers.
 
-        Packets of one kind come in the order of their positions. Never blocks and raises nothing: a viewer that cannot
-        keep up loses packets, and no other viewer does. Video that overflows is dropped up to the next keyframe, which
-        the sink asks for by `RoomEvents.keyframe_wanted`; sound drops its oldest.
+        Packets of one kind come in the order of their positions. Never blocks and raises nothing. A viewer that cannot
+        keep up loses packets; other viewers do not. When video overflows, it is dropped up to the next keyframe, which
+        the sink requests by `RoomEvents.keyframe_wanted`. When sound overflows, the oldest is dropped.
         """
         ...
 
 
-class RawSink(_AnySink, Protocol):
-    """A sink that takes pictures and sound before they are encoded. Daily's library takes only these."""
+class RawSink(_SinkBase, Protocol):
+    """A sink that takes pictures and sound before they are encoded. Daily's library accepts only these."""
 
     @property
     def takes(self) -> Literal["raw"]: ...
 
     def publish(self, item: RawPicture | RawSound) -> None:
-        """Take one picture or one block of sound.
+        """Publish one picture or one block of sound.
 
-        Items of one kind come in the order of their positions. Never blocks and raises nothing: a sink that cannot keep
-        up drops pictures, and of sound the oldest.
+        Items of one kind come in the order of their positions. Never blocks and raises nothing. A sink that cannot keep
+        up drops pictures and the oldest sound.
         """
         ...
 
@@ -110,30 +113,30 @@ Sink = EncodedSink | RawSink
 
 
 class ViewerEntrance(Protocol):
-    """How viewers get into a room that this server keeps, and out of it. Calls for different viewers may overlap. The
-    entrance closes with the room's sink.
+    """Admits viewers to a room of this server, and removes them. Calls for different viewers may run at the same time.
+    The entrance closes with the room's sink.
     """
 
     async def offer(self, *, viewer_id: str, sdp: str) -> str:
-        """Answer a viewer's SDP offer (recvonly video and audio); return the SDP answer, its ICE candidates gathered.
+        """Return the SDP answer to a viewer's offer (recvonly video and audio), with all ICE candidates.
 
-        Raises `OfferRefused` when the offer cannot be answered or the room is closed, and `RoomFull`. A call that is
-        cancelled leaves no viewer behind.
+        Raises `OfferRefused` if the offer cannot be answered or the room is closed, and `RoomFull`. After a cancelled
+        call the viewer is not in the room.
         """
         ...
 
     async def remove_viewer(self, viewer_id: str) -> bool:
-        """Disconnect a viewer; return whether it was there. Does not wait until the connection is closed."""
+        """Disconnect a viewer; return whether it was in the room. Does not wait until the connection is closed."""
         ...
 
 
-# --- what a room tells the session
+# --- events of a room
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoomSpeech:
-    """A piece of speech that came from a room: PCM16 LE, mono. Pieces with one `segment_id` follow each other; `final`
-    ends the segment. `pcm` may be empty then.
+    """A piece of speech from a room: PCM16 LE, mono. The pieces of one `segment_id` follow each other. `final` ends the
+    segment; then `pcm` may be empty.
     """
 
     pcm: bytes
@@ -143,34 +146,34 @@ class RoomSpeech:
 
 
 class RoomEvents(Protocol):
-    """What a room tells the session that performs in it. Called in the event loop, in the order in which things
-    happened; must not block. Nothing is told after the room's `aclose` has returned.
+    """Receives the events of a session's room. The room calls these methods in the event loop, in the order of the
+    events. They must not block. None is called after the room's `aclose` has returned.
     """
 
     def viewer_joined(self, viewer_id: str, viewers: int) -> None:
-        """A viewer has begun to take media; `viewers` are there now."""
+        """A viewer has begun to receive media. `viewers`: how many watch now."""
         ...
 
     def viewer_left(self, viewer_id: str, viewers: int) -> None:
-        """A viewer that had joined is gone; told once for each."""
+        """A viewer that had joined has left. Called once for each."""
         ...
 
     def keyframe_wanted(self, *, joining: bool) -> None:
-        """A viewer cannot go on without a keyframe; `joining`: it has not had any picture yet."""
+        """A viewer needs a keyframe. `joining`: it has no picture yet."""
         ...
 
     def first_frame_sent(self) -> None:
-        """The first video packet has left for a viewer; told once."""
+        """The first video packet has left for a viewer. Called once."""
         ...
 
     def speech_arrived(self, speech: RoomSpeech) -> None:
-        """Somebody in the room sends speech for the avatar to say. Raises `QueueFull` and `InvalidRequest`: then
-        nothing of the piece is queued, and the room tells its sender.
+        """A participant of the room sends speech for the avatar to speak. Raises `QueueFull` and `InvalidRequest`; then
+        nothing of the piece is queued, and the room reports the error to the participant.
         """
         ...
 
     def interrupted(self) -> None:
-        """Somebody in the room interrupts the avatar: everything that arrived before is dropped."""
+        """A participant of the room interrupts the avatar: all speech that arrived before is dropped."""
         ...
 
 
@@ -179,7 +182,7 @@ class RoomEvents(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenRoom:
-    """A room that is open. Closing its sink closes all of it."""
+    """The two halves of an open room. Closing the sink closes the room."""
 
     sink: Sink
-    entrance: ViewerEntrance | None = None  # None where the room admits its viewers itself
+    entrance: ViewerEntrance | None = None  # None if the room admits its viewers itself

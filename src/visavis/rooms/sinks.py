@@ -1,4 +1,4 @@
-"""The sinks of one session: each item goes to every sink that takes its form."""
+"""The sinks of one session. Each item is published to every sink that takes its form."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ log = structlog.get_logger("visavis.rooms")
 
 
 class Sinks:
-    """Where one session's media goes. The sinks that were added close with it."""
+    """The destinations of one session's media. `aclose` closes all sinks that were added."""
 
     def __init__(self) -> None:
         self._sinks: tuple[Sink, ...] = ()  # replaced when one is added
@@ -21,11 +21,11 @@ class Sinks:
         self._sinks = (*self._sinks, sink)
 
     def want(self, form: MediaForm) -> bool:
-        """Return whether anybody would get media of this form."""
+        """Whether any sink is watched and takes media of this form."""
         return any(sink.takes == form and sink.watched for sink in self._sinks)
 
     def publish(self, item: MediaItem) -> None:
-        """Give an item to every sink that takes its form; never blocks."""
+        """Publish an item to every sink that takes its form. Never blocks."""
         for sink in self._sinks:
             if sink.takes == "encoded":
                 if isinstance(item, EncodedPacket):
@@ -38,7 +38,7 @@ class Sinks:
             sink.drop_backlog()
 
     async def aclose(self) -> None:
-        """Close every sink, all at once; one that fails to close does not keep the others open. Bounded to 3 s."""
+        """Close all sinks at the same time, even if one of them fails to close. Takes at most 3 s."""
         sinks, self._sinks = self._sinks, ()
         for outcome in await asyncio.gather(*(sink.aclose() for sink in sinks), return_exceptions=True):
             if isinstance(outcome, Exception):

@@ -1,4 +1,4 @@
-"""Which room a session has, as plain data that crosses from the service to a stage. Imports nothing."""
+"""The specification of a session's room, as data that the service sends to a stage. Imports nothing."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class IceServer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmbeddedRoomSpec:
-    """This server's own WebRTC room: viewers join by WHEP."""
+    """This server's own WebRTC room. Viewers join by WHEP."""
 
     kind: Literal["embedded"] = "embedded"
 
 
-# One frozen dataclass for each kind of room, told apart by `kind`; a room of another vendor will bring its address and
-# its token here.
+# One frozen dataclass for each kind of room, distinguished by `kind`. A room of another vendor will have its address
+# and its token here.
 RoomSpec = EmbeddedRoomSpec

@@ -1,7 +1,6 @@
-"""A viewer without a screen: joins a room by WHEP, receives it over real WebRTC, and can write down what it saw and
-heard.
+"""A viewer without a screen: joins a room by WHEP, receives its media over WebRTC, and can record them.
 
-Sound and picture are put on one clock by the room's RTCP sender reports, which is what a browser does to keep lips and
+The room's RTCP sender reports put sound and picture on one clock. A browser uses them in the same way to keep lips and
 voice together.
 """
 
@@ -30,8 +29,10 @@ CONNECT_WITHIN_S = 15.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SeenPicture:
-    """`media_time_s`: on the room's clock (unix time of its sender reports). `frame.pts`: 90 kHz since the first."""
+class ReceivedPicture:
+    """`media_time_s`: on the room's clock (unix time of its sender reports). `frame.pts`: 90 kHz since the first
+    picture.
+    """
 
     media_time_s: float
     arrived_s: float
@@ -43,9 +44,9 @@ class SeenPicture:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HeardBlock:
-    """`media_time_s`: of its first sample, on the same clock. `pts`: 48 kHz since the first. `samples`: int16 (n,),
-    mono, 48 kHz.
+class ReceivedSound:
+    """`media_time_s`: that of the first sample, on the same clock. `pts`: 48 kHz since the first block. `samples`:
+    int16 (n,), mono, 48 kHz.
     """
 
     media_time_s: float
@@ -55,18 +56,18 @@ class HeardBlock:
 
 
 class RoomViewer:
-    """One viewer of a room, however its offer gets there. `open` connects or leaves nothing behind; `aclose` is
-    idempotent.
+    """One viewer of a room. `open` connects, or raises and leaves nothing open. `aclose` is idempotent.
 
-    One consumer of `pictures`, one of `sound`; what nobody consumes is kept, so consume both or close soon.
+    `pictures` and `sound` have one consumer each. Media that nobody consumes stay in memory, so consume both or close
+    soon.
     """
 
     def __init__(self, exchange: Callable[[str], Awaitable[str]]) -> None:
-        """`exchange` takes the SDP offer to the room and returns its answer."""
+        """`exchange` sends the SDP offer to the room and returns the answer."""
         self._exchange = exchange
         self._peer = ReceivingPeer()
         self._opened_s = 0.0
-        self.time_to_first_frame_s: float | None = None  # set when the first picture has been decoded; from open's call
+        self.time_to_first_frame_s: float | None = None  # from the call of `open`; set by the first decoded picture
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -78,7 +79,7 @@ class RoomViewer:
         await self.aclose()
 
     async def open(self) -> None:
-        """Offer, and apply the answer. Raises what `exchange` raises."""
+        """Make an offer and apply the answer. Raises what `exchange` raises."""
         self._opened_s = time.monotonic()
         try:
             await self._peer.accept(await self._exchange(await self._peer.offer()))
@@ -88,10 +89,12 @@ class RoomViewer:
 
     @property
     def synchronised(self) -> bool:
-        """Whether sender reports of both streams have come: media times of sound and picture are exact from then on."""
+        """Whether sender reports of both streams have arrived. From then on media times of sound and picture are
+        exact.
+        """
         return self._peer.synchronised
 
-    async def pictures(self) -> AsyncGenerator[SeenPicture, None]:
+    async def pictures(self) -> AsyncGenerator[ReceivedPicture, None]:
         """Every decoded picture, until the room or this viewer closes."""
         async for frame in self._peer.pictures():
             assert frame.pts is not None
@@ -99,19 +102,21 @@ class RoomViewer:
             if self.time_to_first_frame_s is None:
                 self.time_to_first_frame_s = now_s - self._opened_s
             at_s = self._peer.media_time_s("video", frame.pts, arrived_s=now_s)
-            yield SeenPicture(media_time_s=at_s, arrived_s=now_s, frame=frame)
+            yield ReceivedPicture(media_time_s=at_s, arrived_s=now_s, frame=frame)
 
-    async def sound(self) -> AsyncIterator[HeardBlock]:
+    async def sound(self) -> AsyncIterator[ReceivedSound]:
         """Every decoded block of sound, until the room or this viewer closes."""
         async for frame in self._peer.sound():
             assert frame.pts is not None
             now_s = time.monotonic()
             samples = frame.to_ndarray().reshape(-1, len(frame.layout.channels))[:, 0]
             at_s = self._peer.media_time_s("audio", frame.pts, arrived_s=now_s)
-            yield HeardBlock(media_time_s=at_s, arrived_s=now_s, pts=frame.pts, samples=samples.astype(np.int16))
+            yield ReceivedSound(media_time_s=at_s, arrived_s=now_s, pts=frame.pts, samples=samples.astype(np.int16))
 
     def media_time_s(self, kind: MediaKind, pts: int) -> float:
-        """Return the media time of a pts seen before, by what is known now. Only once `synchronised`."""
+        """Return the media time of a pts that has been received, by the newest sender report. Requires
+        `synchronised`.
+        """
         return self._peer.media_time_s(kind, pts, arrived_s=0.0)
 
     async def aclose(self) -> None:
@@ -119,9 +124,7 @@ class RoomViewer:
 
 
 class WhepViewer(RoomViewer):
-    """A viewer that joins by WHEP: the offer is POSTed with the room's token, and leaving DELETEs what the room made of
-    it.
-    """
+    """A viewer that joins by WHEP: it POSTs its offer with the room's token, and DELETEs the resource at the end."""
 
     def __init__(self, *, whep_url: str, token: str = "") -> None:
         super().__init__(self._post)
@@ -130,7 +133,7 @@ class WhepViewer(RoomViewer):
         self._resource: str | None = None
 
     async def _post(self, sdp: str) -> str:
-        """Raises `InvalidRequest` with the room's answer where it refuses."""
+        """Raises `InvalidRequest` with the room's answer if it refuses."""
         async with httpx.AsyncClient() as client:
             try:
                 headers = {"Content-Type": "application/sdp", **self._headers}
@@ -155,13 +158,13 @@ class WhepViewer(RoomViewer):
                 async with httpx.AsyncClient() as client:
                     await client.delete(resource, headers=self._headers, timeout=2.0)
             except httpx.HTTPError:
-                pass  # the room is gone already
+                pass  # the room is already closed
         await super().aclose()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoomRecording:
-    """What a recording contains. `synchronised`: whether sender reports said how sound and picture belong together."""
+    """A finished recording. `synchronised`: whether sound and picture were aligned by sender reports."""
 
     out: Path
     time_to_first_frame_s: float
@@ -172,9 +175,9 @@ class RoomRecording:
     synchronised: bool
 
 
-def lay_out(blocks: list[HeardBlock], starts_s: list[float]) -> NDArray[np.int16]:
-    """Return the blocks as one int16 (n,) array from time 0, each where it starts (s); silence between, what is before
-    0 cut off.
+def arrange_sound(blocks: list[ReceivedSound], starts_s: list[float]) -> NDArray[np.int16]:
+    """Return the blocks as one int16 (n,) array from time 0, each at its start (in seconds), with silence between them.
+    Sound before time 0 is cut off.
     """
     placed = [(round(start_s * AUDIO_RATE_HZ), block.samples) for start_s, block in zip(starts_s, blocks, strict=True)]
     sound = np.zeros(max((at + len(samples) for at, samples in placed), default=0), np.int16)
@@ -186,7 +189,7 @@ def lay_out(blocks: list[HeardBlock], starts_s: list[float]) -> NDArray[np.int16
 
 
 async def record(viewer: RoomViewer, *, out: Path, seconds: float) -> RoomRecording:
-    """Write down what an open viewer gets in `seconds` from its first picture. Raises `InvalidRequest` when no picture
+    """Record what an open viewer receives in `seconds` from its first picture. Raises `InvalidRequest` if no picture
     comes.
     """
     with ExitStack() as stack:
@@ -194,40 +197,40 @@ async def record(viewer: RoomViewer, *, out: Path, seconds: float) -> RoomRecord
 
 
 async def _record(viewer: RoomViewer, *, out: Path, seconds: float, stack: ExitStack) -> RoomRecording:
-    """As `record`; the film is opened in `stack`, whose end leaves no half of it."""
-    blocks: list[HeardBlock] = []
+    """Like `record`. The film is opened in `stack`, which deletes an unfinished one."""
+    blocks: list[ReceivedSound] = []
     film: FilmWriter | None = None
     first_time_s = 0.0
 
-    async def see() -> None:
+    async def record_pictures() -> None:
         nonlocal film, first_time_s
         pictures = viewer.pictures()
-        async for seen in pictures:
-            frame = seen.frame
+        async for picture in pictures:
+            frame = picture.frame
             assert frame.pts is not None
             if film is None:
                 film = FilmWriter(
                     out, width_px=frame.width, height_px=frame.height, ticks_hz=VIDEO_RATE_HZ, preset="superfast"
                 )
                 stack.enter_context(film)
-                first_time_s = seen.media_time_s
+                first_time_s = picture.media_time_s
             film.write_picture(frame.to_ndarray(format="yuv420p").astype(np.uint8, copy=False), at=frame.pts)
             if frame.pts >= seconds * VIDEO_RATE_HZ:
                 return
 
-    async def hear() -> None:
+    async def collect_sound() -> None:
         async for block in viewer.sound():
-            blocks.append(block)  # noqa: PERF401  # as they come: others read them
+            blocks.append(block)  # noqa: PERF401  # must be in the list when this task is cancelled
 
-    hearing = asyncio.create_task(hear())
+    collecting = asyncio.create_task(collect_sound())
     try:
         async with asyncio.timeout(seconds + CONNECT_WITHIN_S):
-            await see()
+            await record_pictures()
     except TimeoutError:
-        pass  # what was seen until now is written down
+        pass  # the recording contains what has come until now
     finally:
-        hearing.cancel()
-        await asyncio.wait([hearing])
+        collecting.cancel()
+        await asyncio.wait([collecting])
     if film is None:
         raise InvalidRequest("No picture came from the room", suggestion="Check that the session has started")
     if viewer.synchronised:
@@ -235,7 +238,7 @@ async def _record(viewer: RoomViewer, *, out: Path, seconds: float, stack: ExitS
         starts_s = [viewer.media_time_s("audio", block.pts) - zero_s for block in blocks]
     else:
         starts_s = [block.media_time_s - first_time_s for block in blocks]
-    sound = lay_out(blocks, starts_s)[: int(seconds * AUDIO_RATE_HZ)]
+    sound = arrange_sound(blocks, starts_s)[: int(seconds * AUDIO_RATE_HZ)]
     await asyncio.to_thread(film.write_sound, sound, AUDIO_RATE_HZ)
     await asyncio.to_thread(film.close)
     assert viewer.time_to_first_frame_s is not None
@@ -251,7 +254,7 @@ async def _record(viewer: RoomViewer, *, out: Path, seconds: float, stack: ExitS
 
 
 def record_room(*, whep_url: str, token: str, out: Path, seconds: float) -> RoomRecording:
-    """Join a room, record it, and print what was recorded: the command `visavis watch`. Raises `InvalidRequest`."""
+    """The command `visavis watch`: join a room, record it, and print a summary. Raises `InvalidRequest`."""
 
     async def watch() -> RoomRecording:
         async with WhepViewer(whep_url=whep_url, token=token) as viewer:

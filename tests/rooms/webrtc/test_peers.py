@@ -1,4 +1,4 @@
-"""A sending and a receiving peer over real WebRTC: what the sending one changes in its library takes effect."""
+"""A sending and a receiving peer over real WebRTC: the changes that the sending peer makes to its library work."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from aiortc.rtcdtlstransport import generate_certificate
 from aiortc.rtp import RTCP_PSFB_FIR, RTCP_PSFB_PLI, RtcpPsfbPacket
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from tests.rooms.media import BLOCK, Feed, HeardEvents
+from tests.rooms.media import BLOCK, Feed, RecordedEvents
 from tests.rooms.offers import make_offer
 from visavis.rooms.port import EncodedPacket, MediaKind
 from visavis.rooms.spec import IceServer
@@ -30,12 +30,12 @@ START_NS = 1_700_000_000_000_000_000
 
 
 class PeerAsSink:
-    """A sending peer that `Feed` can publish to, and what it told."""
+    """A sending peer as a sink for `Feed`. Counts the peer's events."""
 
     takes: Literal["encoded"] = "encoded"
     watched = True
 
-    def __init__(self, events: HeardEvents) -> None:
+    def __init__(self, events: RecordedEvents) -> None:
         self.peer = SendingPeer(self, wall_clock_at_start_ns=START_NS, ice_servers=())
         self._events = events
         self.connected = self.disconnected = self.sent = 0
@@ -67,13 +67,13 @@ class PeerAsSink:
 class Pair:
     sending: PeerAsSink
     receiving: ReceivingPeer
-    events: HeardEvents
+    events: RecordedEvents
     feed: Feed
 
 
 @asynccontextmanager
 async def pair(receiving: ReceivingPeer) -> AsyncIterator[Pair]:
-    events = HeardEvents()
+    events = RecordedEvents()
     sending = PeerAsSink(events)
     feed = Feed(sending, events)
     try:
@@ -87,52 +87,54 @@ async def pair(receiving: ReceivingPeer) -> AsyncIterator[Pair]:
         await sending.peer.aclose()
 
 
-def test_a_picture_and_a_block_carry_the_unix_time_of_their_positions() -> None:
+def test_pictures_and_sound_have_the_unix_time_of_their_positions() -> None:
     async def scenario() -> None:
-        async with pair(ReceivingPeer()) as made:
-            pictures, sound = made.receiving.pictures(), made.receiving.sound()
-            came = asyncio.gather(anext(pictures), anext(sound))
-            await made.feed.until(lambda: came.done() and made.receiving.synchronised)
-            picture, block = await came
-            came_of: tuple[tuple[MediaKind, av.VideoFrame | av.AudioFrame, int, int], ...] = (
+        async with pair(ReceivingPeer()) as peers:
+            pictures, sound = peers.receiving.pictures(), peers.receiving.sound()
+            firsts = asyncio.gather(anext(pictures), anext(sound))
+            await peers.feed.until(lambda: firsts.done() and peers.receiving.synchronised)
+            picture, block = await firsts
+            frames: tuple[tuple[MediaKind, av.VideoFrame | av.AudioFrame, int, int], ...] = (
                 ("video", picture, 2 * BLOCK, 0),
                 ("audio", block, BLOCK, 312),
             )
-            for kind, frame, step, offset in came_of:
+            for kind, frame, step, offset in frames:
                 assert frame.pts is not None
-                at_s = made.receiving.media_time_s(kind, frame.pts, arrived_s=0) - START_NS / 1e9
+                at_s = peers.receiving.media_time_s(kind, frame.pts, arrived_s=0) - START_NS / 1e9
                 position = at_s * 48_000 + offset
                 assert position == pytest.approx(round(position / step) * step, abs=1), kind
-                assert 0 <= position < made.feed.position
+                assert 0 <= position < peers.feed.position
 
     asyncio.run(scenario())
 
 
 def test_the_first_report_comes_with_the_first_packets() -> None:
     async def scenario() -> None:
-        async with pair(ReceivingPeer()) as made:
-            first = made.feed.position
-            await made.feed.until(lambda: made.receiving.synchronised)
-            assert made.feed.position - first < 0.4 * 48_000, "the library's own comes after 0.5 s at the earliest"
+        async with pair(ReceivingPeer()) as peers:
+            first = peers.feed.position
+            await peers.feed.until(lambda: peers.receiving.synchronised)
+            assert peers.feed.position - first < 0.4 * 48_000, (
+                "the library's own first report comes after at least 0.5 s"
+            )
 
     asyncio.run(scenario())
 
 
 @pytest.mark.parametrize("request_format", [RTCP_PSFB_PLI, RTCP_PSFB_FIR])
-def test_a_keyframe_request_is_told(request_format: int) -> None:
+def test_a_keyframe_request_is_an_event(request_format: int) -> None:
     async def scenario() -> None:
-        async with pair(ReceivingPeer()) as made:
-            asked = made.events.keyframes_wanted.count("missing")
-            assert made.sending.peer._connection is not None
-            sender = made.sending.peer._connection.getSenders()[0]
+        async with pair(ReceivingPeer()) as peers:
+            before = peers.events.keyframes_wanted.count("missing")
+            assert peers.sending.peer._connection is not None
+            sender = peers.sending.peer._connection.getSenders()[0]
             await sender._handle_rtcp_packet(RtcpPsfbPacket(fmt=request_format, ssrc=1, media_ssrc=2))
-            assert made.events.keyframes_wanted.count("missing") == asked + 1
+            assert peers.events.keyframes_wanted.count("missing") == before + 1
 
     asyncio.run(scenario())
 
 
 class RsaPeer(ReceivingPeer):
-    """A viewer whose certificate is RSA. `setup`: its DTLS role, active for a client."""
+    """A viewer with an RSA certificate. `setup`: its DTLS role; "active" is that of a client."""
 
     def __init__(self, setup: str) -> None:
         super().__init__()
@@ -149,49 +151,49 @@ class RsaPeer(ReceivingPeer):
 @pytest.mark.parametrize("setup", ["actpass", "active"])
 def test_a_viewer_with_an_rsa_certificate_gets_pictures_and_sound(setup: str) -> None:
     async def scenario() -> None:
-        async with pair(RsaPeer(setup)) as made:
-            came = asyncio.gather(anext(made.receiving.pictures()), anext(made.receiving.sound()))
-            await made.feed.until(came.done)
-            picture, block = await came
+        async with pair(RsaPeer(setup)) as peers:
+            firsts = asyncio.gather(anext(peers.receiving.pictures()), anext(peers.receiving.sound()))
+            await peers.feed.until(firsts.done)
+            picture, block = await firsts
             assert picture.width > 0 and block.samples > 0
 
     asyncio.run(scenario())
 
 
-def test_the_other_sides_goodbye_is_told() -> None:
+def test_a_disconnection_by_the_other_side_is_an_event() -> None:
     async def scenario() -> None:
-        async with pair(ReceivingPeer()) as made:
-            assert made.sending.connected == 1 and not made.sending.disconnected
-            await made.receiving.aclose()
-            await made.feed.until(lambda: made.sending.disconnected > 0)
+        async with pair(ReceivingPeer()) as peers:
+            assert peers.sending.connected == 1 and not peers.sending.disconnected
+            await peers.receiving.aclose()
+            await peers.feed.until(lambda: peers.sending.disconnected > 0)
 
     asyncio.run(scenario())
 
 
-def test_counted_pictures_are_those_that_were_sent() -> None:
+def test_a_counting_peer_counts_the_pictures_that_were_sent() -> None:
     async def scenario() -> None:
         peer = CountingPeer()
-        async with pair(peer) as made:
+        async with pair(peer) as peers:
             counts: list[int] = []
 
             def twenty_counted() -> bool:
                 counts.append(peer.read()[0])
                 return sum(counts) >= 20
 
-            before = made.sending.sent
-            await made.feed.until(twenty_counted)
-            assert sum(counts) <= made.sending.sent
-            assert made.sending.sent - before <= sum(counts) + 2, "all but what is on its way"
+            before = peers.sending.sent
+            await peers.feed.until(twenty_counted)
+            assert sum(counts) <= peers.sending.sent
+            assert peers.sending.sent - before <= sum(counts) + 2, "all except those on their way"
 
     asyncio.run(scenario())
 
 
-def test_a_stun_server_that_does_not_answer_holds_an_answer_up_for_a_second() -> None:
+def test_a_stun_server_that_does_not_answer_delays_an_answer_by_one_second_only() -> None:
     async def scenario() -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
             silent.bind(("127.0.0.1", 0))
             server = IceServer(url=f"stun:127.0.0.1:{silent.getsockname()[1]}")
-            sink = PeerAsSink(HeardEvents())
+            sink = PeerAsSink(RecordedEvents())
             peer = SendingPeer(sink, wall_clock_at_start_ns=0, ice_servers=(server,))
             try:
                 with anyio.fail_after(4):  # the library waits 5 s
@@ -203,9 +205,9 @@ def test_a_stun_server_that_does_not_answer_holds_an_answer_up_for_a_second() ->
     asyncio.run(scenario())
 
 
-def test_closing_a_peer_twice_or_unopened_does_nothing() -> None:
+def test_closing_a_peer_twice_or_before_its_answer_does_nothing() -> None:
     async def scenario() -> None:
-        sink = PeerAsSink(HeardEvents())
+        sink = PeerAsSink(RecordedEvents())
         await sink.peer.aclose()
         await sink.peer.answer(await make_offer("video"), ("video",))
         await sink.peer.aclose()
@@ -216,6 +218,6 @@ def test_closing_a_peer_twice_or_unopened_does_nothing() -> None:
     asyncio.run(scenario())
 
 
-def test_an_ntp_timestamp_is_its_unix_time() -> None:
+def test_a_unix_time_survives_conversion_to_ntp_and_back() -> None:
     assert ntp_timestamp(0) == 2_208_988_800 << 32
     assert unix_time_s(ntp_timestamp(START_NS + 500_000_000)) == START_NS / 1e9 + 0.5

@@ -1,5 +1,5 @@
-"""The names of aiortc and aioice that they do not document are still there. Where one went away, the failing test says
-which, and what it was for.
+"""The undocumented names of aiortc and aioice still exist. If one is missing, the failing test says which one and its
+purpose.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ LIBRARIES = {"aiortc": aiortc, "aioice": aioice}
 
 @pytest.fixture(scope="module")
 def owners() -> dict[str, object]:
-    """Everything that has one of the names; of each class, an instance that was made the ordinary way."""
+    """An instance of each class whose instances have one of the names, made in the usual way."""
 
     async def make() -> dict[str, object]:
         connection = RTCPeerConnection()
@@ -45,12 +45,12 @@ def owners() -> dict[str, object]:
 
 
 @pytest.mark.parametrize("private", PRIVATE_NAMES, ids=lambda private: f"{private.owner}.{private.name}")
-def test_a_private_name_is_still_there_and_still_used(private: PrivateName, owners: dict[str, object]) -> None:
+def test_a_private_name_still_exists_and_is_still_used(private: PrivateName, owners: dict[str, object]) -> None:
     library = LIBRARIES[private.owner.split(".")[0]]
-    gone = f"{private.owner}.{private.name} went away in {library.__name__} {library.__version__}: {private.purpose}"
+    gone = f"{private.owner}.{private.name} is missing in {library.__name__} {library.__version__}: {private.purpose}"
     owner = owners[private.owner] if private.owner in owners else importlib.import_module(private.owner)
     assert hasattr(owner, private.name), gone
-    # A name that is only set, and that nothing of the library reads any more, has gone too.
+    # A name that the library no longer uses is missing too: setting it would have no effect.
     plain_name = re.sub(r"^_\w+?(?=__)", "", private.name)
     assert library.__file__ is not None
     sources = [path.read_text() for path in Path(library.__file__).parent.rglob("*.py")]
@@ -75,4 +75,4 @@ def test_every_private_name_that_is_used_is_listed() -> None:
                 used_attributes.add(node.attr)
     assert used_attributes <= listed_attributes
     unused = {name for name in listed_attributes if name.startswith("_")} - used_attributes
-    assert not unused, "listed and used no more"
+    assert not unused, "listed, but no longer used"

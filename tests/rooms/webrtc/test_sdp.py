@@ -19,6 +19,6 @@ def test_sections_are_read_in_their_order() -> None:
 
 
 @pytest.mark.parametrize("sdp", ["", "nonsense", "v=0\r\nm=video nonsense", "v=0\r\na=group:BUNDLE 0\r\nm=audio 9 x 0"])
-def test_what_is_not_sdp_is_a_value_error(sdp: str) -> None:
+def test_anything_but_sdp_is_a_value_error(sdp: str) -> None:
     with pytest.raises(ValueError):
         read_media_sections(sdp)

@@ -121,7 +121,7 @@ _TEXTS: dict[Kind, tuple[str, str | None]] = {  # of the classes that bring no m
     TooLarge: ("The body is larger than 16384 KiB", None),
     UnsupportedMediaType: ("The body must be JSON", "Send Content-Type: application/json"),
     NoCapacity: ("Too many photos are being prepared", "Try again in a few seconds"),
-    RoomFull: ("50 viewers are in the room, as many as it takes", "Try again when one has left"),
+    RoomFull: ("The room is full; it takes 50 viewers", "Try again when one has left"),
     PerformerLost: ("The stage that performed this session is gone", None),
     InternalError: (
         "Something went wrong on our side",

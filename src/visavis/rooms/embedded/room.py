@@ -1,4 +1,6 @@
-"""The embedded room: viewers join by WHEP, each over a WebRTC connection of this process; all get the same packets."""
+"""The embedded room. Viewers join by WHEP, each over its own WebRTC connection of this process; all get the same
+packets.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +14,14 @@ from visavis.rooms.port import EncodedPacket, RoomEvents
 from visavis.rooms.spec import IceServer
 from visavis.rooms.webrtc.sending_peer import CLOSE_WITHIN_S, SendingPeer
 
-JOIN_WITHIN_S = 15.0  # a viewer whose offer was answered and who has not connected by then is removed
-MAX_VIEWERS = 50  # with those whose offer is being answered
+JOIN_WITHIN_S = 15.0  # a viewer that has not connected within this time after its answer is removed
+MAX_VIEWERS = 50  # including viewers that have not connected yet
 
 
 class EmbeddedRoom:
-    """Both halves of the port: implements `rooms.port.EncodedSink` and `rooms.port.ViewerEntrance`.
+    """Implements both halves of the port: `rooms.port.EncodedSink` and `rooms.port.ViewerEntrance`.
 
-    `wall_clock_at_start_ns`: unix time of the performance's position 0, for the viewers' sender reports.
+    `wall_clock_at_start_ns`: unix time of the performance's position 0, for the sender reports.
     """
 
     takes: Literal["encoded"] = "encoded"
@@ -31,7 +33,7 @@ class EmbeddedRoom:
         self._wall_clock_at_start_ns = wall_clock_at_start_ns
         self._ice_servers = ice_servers
         self._viewers: dict[str, _Viewer] = {}
-        self._closing: set[asyncio.Task[None]] = set()  # owned: aclose waits for them
+        self._closing: set[asyncio.Task[None]] = set()  # aclose waits for them
         self._first_frame_sent = False
         self._closed = False
 
@@ -55,7 +57,7 @@ class EmbeddedRoom:
             raise OfferRefused("The room is closed")
         if len(self._viewers) >= MAX_VIEWERS:
             raise RoomFull(
-                f"{MAX_VIEWERS} viewers are in the room, as many as it takes", suggestion="Try again when one has left"
+                f"The room is full; it takes {MAX_VIEWERS} viewers", suggestion="Try again when one has left"
             )
         if viewer_id in self._viewers:
             raise OfferRefused("This viewer is already in the room")
@@ -101,7 +103,7 @@ class EmbeddedRoom:
             self._remove(viewer)
 
     def _remove(self, viewer: _Viewer) -> None:
-        """Take a viewer out of the room, and close its connection in a task of its own."""
+        """Remove a viewer from the room, and close its connection in a separate task."""
         if viewer.removed:
             return
         viewer.removed = True
@@ -120,14 +122,14 @@ class EmbeddedRoom:
 
 @dataclass(slots=True, eq=False)
 class _Viewer:
-    """One viewer and its peer, whose events go to the room with the viewer's name on them."""
+    """One viewer and its peer. Passes the peer's events to the room."""
 
     viewer_id: str
     room: EmbeddedRoom
     peer: SendingPeer = field(init=False)
-    joined: bool = False  # from the moment its connection takes media
-    removed: bool = False  # from the moment its connection is being closed
-    deadline: asyncio.TimerHandle | None = None  # while it is expected to join
+    joined: bool = False  # set when its connection begins to take media
+    removed: bool = False  # set when it is removed from the room
+    deadline: asyncio.TimerHandle | None = None  # for joining; set when its offer is answered
 
     def __post_init__(self) -> None:
         self.peer = SendingPeer(

@@ -1,7 +1,7 @@
-"""What is changed in DTLS, for all connections of the process that calls it.
+"""Changes aiortc's DTLS settings, for all connections of this process.
 
-aiortc offers only the cipher suites of ECDSA certificates. GStreamer's certificate is RSA, and so is a browser's whose
-page asks for one: such a viewer answers the handshake with "no shared cipher".
+By default aiortc offers only cipher suites for ECDSA certificates. A viewer with an RSA certificate, such as GStreamer
+or a browser whose page asks for RSA, would fail the handshake with "no shared cipher".
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import functools
 
 from visavis.rooms.webrtc import private_names
 
-# Forward secrecy and authenticated encryption alone. The first is the suite that every WebRTC peer has (RFC 8827,
-# section 6.5); ours comes first where both could do, for our own certificate is ECDSA.
+# Only suites with forward secrecy and authenticated encryption. Every WebRTC peer supports the first one (RFC 8827,
+# section 6.5). Of each pair ECDSA comes first, because our own certificate is ECDSA.
 CIPHER_SUITES = (
     "ECDHE-ECDSA-AES128-GCM-SHA256",
     "ECDHE-RSA-AES128-GCM-SHA256",

@@ -1,4 +1,4 @@
-"""One viewer's packets of one kind, in the form in which aiortc takes its media."""
+"""One viewer's packets of one kind, as a track that aiortc sends."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ TIME_BASE = Fraction(1, 48_000)
 
 
 class TrackEvents(Protocol):
-    """What a track tells its peer. Called in the event loop; must not block."""
+    """Receives the events of a track. Called in the event loop; must not block."""
 
-    def packets_taken(self, kind: MediaKind) -> None:
-        """The connection has begun to take packets of this kind; told once."""
+    def track_started(self, kind: MediaKind) -> None:
+        """The connection has begun to take packets of this kind. Called once."""
         ...
 
     def keyframe_wanted(self) -> None: ...
 
     def video_sent(self) -> None:
-        """A video packet has been handed to the connection."""
+        """A video packet has been passed to the connection."""
         ...
 
 
 class PacketTrack(MediaStreamTrack):
-    """Hands on packets that were encoded before; aiortc packetises and sends them, and encodes nothing."""
+    """Passes encoded packets to aiortc, which packetises and sends them without encoding anything."""
 
     def __init__(self, kind: MediaKind, peer: TrackEvents) -> None:
         super().__init__()
@@ -40,33 +40,33 @@ class PacketTrack(MediaStreamTrack):
         self.after_first_packet: Callable[[], Awaitable[None]] | None = None  # called once
         self._peer = peer
         self._backlog = Backlog(kind)
-        self._arrived = asyncio.Event()
-        self._taken = False  # set by the first recv: before it there is nobody to keep packets for
+        self._packet_added = asyncio.Event()
+        self._started = False  # set by the first recv; packets before it are dropped
 
     def put(self, packet: EncodedPacket) -> None:
-        if not self._taken:
+        if not self._started:
             return
         if self._backlog.put(packet):
             self._peer.keyframe_wanted()
         if self._backlog:
-            self._arrived.set()
+            self._packet_added.set()
 
     def drop_backlog(self) -> None:
         if self._backlog.drop():
             self._peer.keyframe_wanted()
 
     async def recv(self) -> av.Packet[Any]:
-        if not self._taken:
-            self._taken = True
-            self._peer.packets_taken(self.kind)
+        if not self._started:
+            self._started = True
+            self._peer.track_started(self.kind)
         elif self.after_first_packet is not None and self.position_last_sent is not None:
-            first_is_sent, self.after_first_packet = self.after_first_packet, None
-            await first_is_sent()
+            after_first_packet, self.after_first_packet = self.after_first_packet, None
+            await after_first_packet()
         while (sent := self._backlog.take()) is None:
             if self.readyState != "live":
                 raise MediaStreamError
-            self._arrived.clear()
-            await self._arrived.wait()
+            self._packet_added.clear()
+            await self._packet_added.wait()
         self.position_last_sent = sent.position
         packet = av.Packet(sent.data)
         packet.pts, packet.time_base = sent.position, TIME_BASE
@@ -76,4 +76,4 @@ class PacketTrack(MediaStreamTrack):
 
     def stop(self) -> None:
         super().stop()
-        self._arrived.set()
+        self._packet_added.set()

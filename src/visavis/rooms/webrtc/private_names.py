@@ -1,7 +1,7 @@
-"""Every name of aiortc and aioice that is used here and that they do not document: what for, and how.
+"""The undocumented names of aiortc and aioice that this package uses, each with its purpose.
 
-A new version of a library may rename these without a word. tests/rooms/webrtc/test_private_names.py checks each by
-itself and says which one went away. Attributes among them are touched in this module alone.
+A new version of a library may change these names without notice. tests/rooms/webrtc/test_private_names.py checks each
+and says which one is missing. Only this module accesses the private attributes among them.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from aiortc import RTCCertificate, RTCDtlsTransport, RTCRtpReceiver, RTCRtpSende
 from aiortc.rtp import AnyRtcpPacket
 
 SendRtcp = Callable[[list[AnyRtcpPacket]], Coroutine[Any, Any, None]]
-TakeRtp = Callable[[bytes, int], Coroutine[Any, Any, None]]
+OnRtp = Callable[[bytes, int], Coroutine[Any, Any, None]]
 HostAddresses = Callable[[bool, bool], list[str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrivateName:
-    """`owner`: the module or class that has the name, by its path; of a class, its instances have it."""
+    """`owner`: the path of the module, or of the class whose instances have the name."""
 
     owner: str
     name: str
@@ -30,13 +30,9 @@ class PrivateName:
 
 
 PRIVATE_NAMES = (
-    PrivateName(
-        owner="aioice.ice", name="CONSENT_INTERVAL", purpose="how often a peer is asked whether it is still there"
-    ),
-    PrivateName(
-        owner="aioice.ice", name="CONSENT_FAILURES", purpose="after how many unanswered questions a peer is gone"
-    ),
-    PrivateName(owner="aioice.ice", name="get_host_addresses", purpose="loopback addresses where there are no others"),
+    PrivateName(owner="aioice.ice", name="CONSENT_INTERVAL", purpose="the time between consent checks of a peer"),
+    PrivateName(owner="aioice.ice", name="CONSENT_FAILURES", purpose="after how many unanswered checks a peer is gone"),
+    PrivateName(owner="aioice.ice", name="get_host_addresses", purpose="loopback addresses if there are no others"),
     PrivateName(
         owner="aioice.ice.Connection",
         name="get_component_candidates",
@@ -53,9 +49,9 @@ PRIVATE_NAMES = (
     PrivateName(
         owner="aiortc.RTCRtpSender",
         name="_RTCRtpSender__rtp_timestamp",
-        purpose="the RTP time of the packet last sent, for the first sender report",
+        purpose="the RTP time of the last sent packet, for the first sender report",
     ),
-    PrivateName(owner="aiortc.RTCRtpSender", name="_send_keyframe", purpose="hearing PLI and FIR"),
+    PrivateName(owner="aiortc.RTCRtpSender", name="_send_keyframe", purpose="receiving PLI and FIR"),
     PrivateName(owner="aiortc.RTCRtpReceiver", name="_handle_rtcp_packet", purpose="reading sender reports"),
     PrivateName(
         owner="aiortc.RTCRtpReceiver",
@@ -78,7 +74,7 @@ PRIVATE_NAMES = (
 
 
 def set_consent_checks(*, interval_s: int, failures: int) -> None:
-    """Set how often peers are asked whether they are still there, and after how many unanswered questions they are gone
+    """Set the time between consent checks of a peer, and after how many unanswered checks the peer is gone
     (RFC 7675).
     """
     aioice.ice.CONSENT_INTERVAL = interval_s
@@ -86,12 +82,12 @@ def set_consent_checks(*, interval_s: int, failures: int) -> None:
 
 
 def replace_host_addresses(replacement: Callable[[HostAddresses], HostAddresses]) -> None:
-    """Have the machine's own addresses found by `replacement(what finds them now)`."""
+    """Replace the function that finds this machine's addresses by `replacement(that function)`."""
     aioice.ice.get_host_addresses = replacement(aioice.ice.get_host_addresses)  # type: ignore[assignment]
 
 
 def limit_gathering_time(timeout_s: int) -> None:
-    """Set how long STUN and TURN servers may take, after which candidates go without theirs."""
+    """Set how long STUN and TURN servers may take. Candidates of slower servers are left out."""
     gather = aioice.ice.Connection.get_component_candidates
     aioice.ice.Connection.get_component_candidates = functools.partialmethod(gather, timeout=timeout_s)  # type: ignore[assignment,method-assign]
 
@@ -100,7 +96,7 @@ def limit_gathering_time(timeout_s: int) -> None:
 
 
 def set_cipher_suites(suites: Sequence[str]) -> None:
-    """Set the cipher suites of a handshake, by OpenSSL's names and in the order of preference."""
+    """Set the cipher suites of the handshake: OpenSSL's names, in the order of preference."""
     create = RTCCertificate._create_ssl_context
 
     @functools.wraps(create)
@@ -116,7 +112,7 @@ def set_cipher_suites(suites: Sequence[str]) -> None:
 
 
 def wrap_rtcp_sending(sender: RTCRtpSender, wrapped: Callable[[SendRtcp], SendRtcp]) -> SendRtcp:
-    """Have the sender send its RTCP by `wrapped(its own way)`, and return that."""
+    """Replace the sender's function that sends RTCP by `wrapped(that function)`; return the new one."""
     send = wrapped(sender._send_rtcp)
     sender._send_rtcp = send  # type: ignore[method-assign,assignment]
     return send
@@ -127,33 +123,33 @@ def rtp_timestamp_last_sent(sender: RTCRtpSender) -> int:
     return timestamp
 
 
-def on_keyframe_request(sender: RTCRtpSender, wanted: Callable[[], None]) -> None:
-    """Call `wanted` at every PLI and FIR. aiortc would tell its own encoder, which is not used."""
-    sender._send_keyframe = wanted  # type: ignore[method-assign]
+def on_keyframe_request(sender: RTCRtpSender, callback: Callable[[], None]) -> None:
+    """Call `callback` at every PLI and FIR, instead of aiortc's own encoder, which is not used."""
+    sender._send_keyframe = callback  # type: ignore[method-assign]
 
 
 # --- receiving
 
 
-def on_rtcp(receiver: RTCRtpReceiver, heard: Callable[[AnyRtcpPacket], None]) -> None:
-    """Call `heard` with every RTCP packet, before the receiver gets it."""
+def on_rtcp(receiver: RTCRtpReceiver, callback: Callable[[AnyRtcpPacket], None]) -> None:
+    """Call `callback` with every RTCP packet, before the receiver handles it."""
     handle = receiver._handle_rtcp_packet
 
     async def handle_rtcp_packet(packet: AnyRtcpPacket) -> None:
-        heard(packet)
+        callback(packet)
         await handle(packet)
 
     receiver._handle_rtcp_packet = handle_rtcp_packet  # type: ignore[method-assign]
 
 
 def first_rtp_timestamp(receiver: RTCRtpReceiver) -> int:
-    """Return the RTP time from which the receiver counts the pts of its frames. Only once a frame has come."""
+    """Return the RTP time from which the receiver counts the pts of its frames. Requires that a frame has come."""
     timestamp: int = receiver._RTCRtpReceiver__timestamp_mapper._origin  # type: ignore[attr-defined]
     return timestamp
 
 
-class _Undecrypted:
-    """In place of a connection's SRTP: RTP stays as it came, RTCP is decrypted as ever."""
+class _RtcpOnlySrtp:
+    """Replaces a connection's SRTP: it decrypts RTCP, but leaves RTP encrypted."""
 
     def __init__(self, srtp: Any) -> None:
         self.unprotect_rtcp = srtp.unprotect_rtcp
@@ -162,7 +158,7 @@ class _Undecrypted:
         return data
 
 
-def take_undecrypted_rtp(transport: RTCDtlsTransport, take: TakeRtp) -> None:
-    """Give every RTP packet of a connected transport to `take`, encrypted as it came, in place of its receivers."""
-    transport._rx_srtp = _Undecrypted(transport._rx_srtp)  # type: ignore[assignment]
-    transport._handle_rtp_data = take  # type: ignore[method-assign,assignment]
+def on_encrypted_rtp(transport: RTCDtlsTransport, callback: OnRtp) -> None:
+    """Call `callback` with every RTP packet of a connected transport, still encrypted, instead of its receivers."""
+    transport._rx_srtp = _RtcpOnlySrtp(transport._rx_srtp)  # type: ignore[assignment]
+    transport._handle_rtp_data = callback  # type: ignore[method-assign,assignment]

@@ -1,4 +1,4 @@
-"""A peer that receives one video and one sound stream, decodes them, and puts them on one clock by their sender
+"""A peer that receives and decodes one video and one sound stream, and puts them on one clock by their sender
 reports.
 """
 
@@ -29,17 +29,17 @@ VIDEO_RATE_HZ = 90_000
 
 
 class _RtpClock:
-    """Maps one stream's RTP time to the sender's clock, by its newest sender report; by arrival until the first one has
-    come.
+    """Maps one stream's RTP time to the sender's clock by its newest sender report. Before the first report it uses the
+    arrival time of the first frame.
     """
 
     def __init__(self, receiver: RTCRtpReceiver, rate_hz: int) -> None:
         self._receiver, self._rate_hz = receiver, rate_hz
         self._report: tuple[float, int] | None = None
         self._arrival: tuple[float, int] | None = None
-        private_names.on_rtcp(receiver, self._heard)
+        private_names.on_rtcp(receiver, self._note_report)
 
-    def _heard(self, packet: AnyRtcpPacket) -> None:
+    def _note_report(self, packet: AnyRtcpPacket) -> None:
         if isinstance(packet, RtcpSrPacket):
             self._report = (unix_time_s(packet.sender_info.ntp_timestamp), packet.sender_info.rtp_timestamp)
 
@@ -61,7 +61,7 @@ class _RtpClock:
 
 
 class ReceivingPeer:
-    """One WebRTC connection that receives. `offer`, then `accept`; whoever made the peer closes it."""
+    """One WebRTC connection that receives. Call `offer`, then `accept`. Whoever has made the peer closes it."""
 
     def __init__(self) -> None:
         self._connection: RTCPeerConnection | None = None  # from `offer` to `aclose`
@@ -70,7 +70,7 @@ class ReceivingPeer:
         self._connected = asyncio.Event()
 
     async def offer(self) -> str:
-        """Return an SDP offer to receive video and sound, its candidates gathered."""
+        """Return an SDP offer to receive video and sound, with all candidates."""
         apply_ice_settings()
         apply_dtls_settings()
         connection = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
@@ -90,12 +90,12 @@ class ReceivingPeer:
         return connection.localDescription.sdp
 
     async def accept(self, answer: str) -> None:
-        """Apply the SDP answer: the connection comes up by itself then."""
+        """Apply the SDP answer. Then the connection is established in the background."""
         assert self._connection is not None
         await self._connection.setRemoteDescription(RTCSessionDescription(sdp=answer, type="answer"))
 
     async def connected(self) -> None:
-        """Wait until the connection is up."""
+        """Wait until the connection is established."""
         await self._connected.wait()
 
     async def pictures(self) -> AsyncIterator[av.VideoFrame]:
@@ -112,12 +112,14 @@ class ReceivingPeer:
 
     @property
     def synchronised(self) -> bool:
-        """Whether sender reports of both streams have come: media times of sound and picture are exact from then on."""
+        """Whether sender reports of both streams have arrived. From then on media times of sound and picture are
+        exact.
+        """
         return bool(self._clocks) and all(clock.synchronised for clock in self._clocks.values())
 
     def media_time_s(self, kind: MediaKind, pts: int, *, arrived_s: float) -> float:
-        """Return the time of a frame that has come, by what is known now: unix time of the sender's reports, or
-        `arrived_s` of the first frame and what has passed since, before any report.
+        """Return the media time of a received frame: unix time by the newest sender report. Before any report it counts
+        from `arrived_s` of the first frame.
         """
         return self._clocks[kind].time_of(pts, arrived_s)
 

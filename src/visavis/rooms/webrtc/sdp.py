@@ -1,4 +1,4 @@
-"""Reading session descriptions (SDP, RFC 8866): the few facts about each media section that a room decides by. Pure."""
+"""Reads session descriptions (SDP, RFC 8866): the facts about each media section that a room checks. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from aiortc.sdp import SessionDescription
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Codec:
-    """`mime_type`: in lower case, as video/vp8."""
+    """`mime_type`: in lower case, for example video/vp8."""
 
     mime_type: str
     payload_type: int
@@ -17,7 +17,7 @@ class Codec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MediaSection:
-    """One m= section. `kind`: audio, video, application, or any other word; `mid`: '' where the section has none."""
+    """One m= section. `kind`: audio, video, application or any other word. `mid`: '' if the section has none."""
 
     kind: str
     direction: str | None
@@ -28,8 +28,8 @@ class MediaSection:
 
 
 def read_media_sections(sdp: str) -> tuple[MediaSection, ...]:
-    """Return the sections of a description in their order. Raises `ValueError` for what is not SDP."""
-    if not sdp.startswith("v=0"):  # RFC 8866: every description begins so; the parser does not mind
+    """Return the sections of a description in their order. Raises `ValueError` for anything but SDP."""
+    if not sdp.startswith("v=0"):  # required by RFC 8866, but not checked by the parser
         raise ValueError("no version line")
     try:
         description = SessionDescription.parse(sdp)

@@ -1,4 +1,4 @@
-"""Sender reports (RTCP SR, RFC 3550) that say when media is shown and heard, not when a packet happened to be sent."""
+"""Sender reports (RTCP SR, RFC 3550) that give the time when media is shown or played, not when a packet was sent."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _NS = 1_000_000_000
 
 
 def ntp_timestamp(unix_ns: int) -> int:
-    """Return an instant as an NTP timestamp (RFC 5905): seconds since 1900, 32.32 fixed point."""
+    """Return a unix time as an NTP timestamp (RFC 5905): seconds since 1900, 32.32 fixed point."""
     seconds, rest_ns = divmod(unix_ns + NTP_EPOCH_OFFSET_S * _NS, _NS)
     return (seconds << 32) | ((rest_ns << 32) // _NS)
 
@@ -23,11 +23,11 @@ def unix_time_s(ntp: int) -> float:
 
 
 def report_media_time(sender: RTCRtpSender, track: PacketTrack, *, wall_clock_at_start_ns: int) -> None:
-    """Make each report of the sender say: the packet last sent is shown or heard at the unix time of its position.
+    """Correct the sender's reports: each gives the unix time of the last packet's position.
 
-    Sound and picture then have one time base, however long either waited. A viewer that has had no packet of a kind
-    gets no report about it, and the first report leaves with the first packet: aiortc sends its own first one after 0.5
-    to 1.5 s, and until then a viewer could only guess how sound and picture belong together.
+    So sound and picture have one time base, however long a packet has waited. A report is left out while no packet of
+    its kind was sent, and the first report is sent with the first packet. aiortc sends its first one after 0.5 to
+    1.5 s; until then a viewer could not align sound and picture.
     """
 
     def corrected(send: private_names.SendRtcp) -> private_names.SendRtcp:

@@ -31,14 +31,14 @@ log = structlog.get_logger("visavis.rooms")
 
 
 class SendingPeerEvents(Protocol):
-    """What a peer tells its owner. Called in the event loop, in order; must not block."""
+    """Receives the events of a peer. Called in the event loop, in order; must not block."""
 
     def peer_connected(self) -> None:
-        """The peer takes video from now on; told once. What was sent to it before was dropped."""
+        """The peer takes video from now on. Called once. Earlier packets were dropped."""
         ...
 
     def keyframe_wanted(self) -> None:
-        """The viewer asks for a keyframe (PLI, FIR), or needs one because pictures were dropped."""
+        """The viewer requests a keyframe (PLI, FIR), or needs one because pictures were dropped."""
         ...
 
     def video_sent(self) -> None:
@@ -46,12 +46,12 @@ class SendingPeerEvents(Protocol):
         ...
 
     def peer_disconnected(self) -> None:
-        """The connection has failed or was closed, by either side. Told at least once; the owner closes the peer."""
+        """The connection has failed, or either side has closed it. Called at least once; the owner closes the peer."""
         ...
 
 
 class SendingPeer:
-    """One WebRTC connection that sends. `answer` is called once; whoever made the peer closes it.
+    """One WebRTC connection that sends. `answer` is called once. Whoever has made the peer closes it.
 
     `wall_clock_at_start_ns`: unix time of position 0, for the sender reports.
     """
@@ -66,8 +66,8 @@ class SendingPeer:
         self._tracks: dict[MediaKind, PacketTrack] = {}
 
     async def answer(self, sdp: str, kinds: tuple[MediaKind, ...]) -> str:
-        """Answer an offer that has one section of each of `kinds`, in that order; return the SDP answer, its candidates
-        gathered. Raises `OfferRefused` for an offer that cannot be answered; the peer must be closed then, too.
+        """Return the SDP answer to an offer, with all candidates. The offer has one section of each of `kinds`, in that
+        order. Raises `OfferRefused` for an offer that cannot be answered; the peer must be closed then, too.
         """
         apply_ice_settings()
         apply_dtls_settings()
@@ -81,13 +81,13 @@ class SendingPeer:
                 self._events.peer_disconnected()
 
         try:
-            # In the offer's order: aiortc stops the shared transport when the first section's is not the first
-            # transceiver's.
+            # In the order of the offer: aiortc stops the shared transport if it does not belong to the first
+            # transceiver.
             for kind in kinds:
                 self._add_track(connection, kind)
             await connection.setRemoteDescription(RTCSessionDescription(sdp=sdp, type="offer"))
             await connection.setLocalDescription(await connection.createAnswer())
-        except Exception as error:  # aiortc raises many kinds for SDP that it cannot answer
+        except Exception as error:  # aiortc raises many types of errors for SDP that it cannot answer
             raise OfferRefused(f"The offer cannot be answered: {error}") from error
         return connection.localDescription.sdp
 
@@ -102,18 +102,18 @@ class SendingPeer:
             on_keyframe_request(transceiver.sender, self._events.keyframe_wanted)
 
     def send(self, packet: EncodedPacket) -> None:
-        """Queue a packet; never blocks (`rooms.backlog` says what is dropped when the viewer cannot keep up)."""
+        """Queue a packet. Never blocks; if the viewer cannot keep up, packets are dropped (`rooms.backlog`)."""
         track = self._tracks.get(packet.kind)
         if track is not None:
             track.put(packet)
 
     def drop_backlog(self) -> None:
-        """Forget what is queued."""
+        """Drop the queued packets."""
         for track in self._tracks.values():
             track.drop_backlog()
 
-    # --- what the tracks tell
-    def packets_taken(self, kind: MediaKind) -> None:
+    # --- events of the tracks
+    def track_started(self, kind: MediaKind) -> None:
         if kind == "video":
             self._events.peer_connected()
 
@@ -124,7 +124,7 @@ class SendingPeer:
         self._events.video_sent()
 
     async def aclose(self) -> None:
-        """Say goodbye and disconnect; idempotent, bounded to 3 s."""
+        """Disconnect; idempotent, takes at most 3 s."""
         connection, self._connection = self._connection, None
         if connection is None:
             return
