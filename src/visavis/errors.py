@@ -63,6 +63,7 @@
     │   │   └── Gone                    410  (SESSION_ENDED)
     │   ├── IdempotencyConflict         409  IDEMPOTENCY_KEY_REUSED
     │   └── IdempotencyInProgress       409  IDEMPOTENCY_IN_PROGRESS
+    ├── UpgradeRequired                 426  UPGRADE_REQUIRED
     ├── TooLarge                        413  PAYLOAD_TOO_LARGE
     ├── UnsupportedMediaType            415  UNSUPPORTED_MEDIA_TYPE
     ├── RateLimited                     429  RATE_LIMITED
@@ -499,6 +500,10 @@ class IdempotencyInProgress(Conflict, code="IDEMPOTENCY_IN_PROGRESS", retryable=
     """The first request with this `Idempotency-Key` is still in progress."""
 
     retry_after_s = 1
+
+
+class UpgradeRequired(VisavisError, code="UPGRADE_REQUIRED", status=426):
+    """A channel's address was asked for without a WebSocket upgrade, or a proxy has taken the upgrade away."""
 
 
 class TooLarge(VisavisError, code="PAYLOAD_TOO_LARGE", status=413):

@@ -131,6 +131,9 @@ class Server(uvicorn.Server):
             ws_per_message_deflate=False,
             timeout_graceful_shutdown=_DRAIN_S,
             server_header=False,
+            lifespan="on",
+            proxy_headers=bool(settings.trusted_proxies),
+            forwarded_allow_ips=list(settings.trusted_proxies),
             timeout_keep_alive=settings.keep_alive_s,
             h11_max_incomplete_event_size=MAX_HEADER_SECTION_BYTES,
         )

@@ -9,10 +9,20 @@ from __future__ import annotations
 import os
 import secrets
 from contextlib import suppress
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from visavis.errors import DataFolderUnusable, SettingInvalid
@@ -20,14 +30,25 @@ from visavis.errors import DataFolderUnusable, SettingInvalid
 StageAddress = Annotated[str, Field(pattern=r"^wss://[^\s/]+:\d{1,5}$")]  # wss://HOST:PORT
 
 
+def _is_network(text: str) -> str:
+    ip_network(text, strict=False)
+    return text
+
+
+ProxyAddress = Annotated[str, AfterValidator(_is_network)]
+
+
 class IceServer(BaseModel):
-    """A STUN or TURN server offered to viewers."""
+    """A STUN or TURN server offered to viewers, with a fixed user name and credential or with a shared `secret`
+    (turn.py).
+    """
 
     model_config = ConfigDict(frozen=True)
 
     url: str = Field(pattern=r"^(stun|stuns|turn|turns):[^\s<>\"]+$")
     username: str | None = None
-    credential: str | None = None
+    credential: SecretStr | None = None
+    secret: SecretStr | None = None
 
 
 class Settings(BaseSettings):
@@ -83,6 +104,9 @@ class Settings(BaseSettings):
     keep_alive_s: int = Field(default=80, ge=1, description="How long an idle connection is kept for its next request.")
 
     ice_servers: tuple[IceServer, ...] = ()
+    trusted_proxies: tuple[ProxyAddress, ...] = Field(
+        default=(), description="Addresses or networks whose X-Forwarded-For and X-Forwarded-Proto are believed."
+    )
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
     log_json: bool = False
 

@@ -18,6 +18,7 @@ from visavis.api.envelope import Envelope
 from visavis.api.errors import add_error_handlers
 from visavis.api.face import read_image
 from visavis.api.gate import Gate
+from visavis.api.head import HeadAsGet
 from visavis.api.services import Readiness, Services
 from visavis.avatars.library import install_library
 from visavis.avatars.look_files import LookFiles
@@ -90,6 +91,7 @@ def create_app(
         Gate, requests_per_minute=settings.rate_limit_per_minute, first_answer_wait_s=settings.first_answer_wait_s
     )
     app.add_middleware(Envelope)
+    app.add_middleware(HeadAsGet)
     add_error_handlers(app)
     for router in routers:
         app.include_router(router)
@@ -172,7 +174,14 @@ def _fleet(settings: Settings, *, source_token: str) -> Fleet:
     from visavis.stage.port.address import Address
     from visavis.stage.port.messages import HttpSource
 
-    ice_servers = tuple(IceServer(**server.model_dump()) for server in settings.ice_servers)
+    ice_servers = tuple(
+        IceServer(
+            url=server.url,
+            username=server.username,
+            credential=None if server.credential is None else server.credential.get_secret_value(),
+        )
+        for server in settings.ice_servers
+    )
     if not settings.stage_addresses:
         local = LocalStages(data_dir=settings.data_dir.absolute(), max_stages=settings.stages, ice_servers=ice_servers)
         return StageFleet(local, sessions_per_stage=settings.sessions_per_stage)

@@ -20,6 +20,7 @@ from visavis.errors import (
     RateLimited,
     TooLarge,
     UnsupportedMediaType,
+    UpgradeRequired,
     VisavisError,
 )
 
@@ -45,6 +46,8 @@ def error_body(error: VisavisError) -> dict[str, Any]:
 
 def error_response(error: VisavisError) -> JSONResponse:
     headers = {} if error.retry_after_s is None else {"Retry-After": str(error.retry_after_s)}
+    if isinstance(error, UpgradeRequired):
+        headers |= {"Upgrade": "websocket", "Connection": "Upgrade"}
     return JSONResponse(error_body(error), status_code=error.status, headers=headers)
 
 
@@ -102,4 +105,4 @@ def _methods(request: Request) -> str:
             return False
         return any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in request.app.routes)
 
-    return ", ".join(filter(takes, ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")))
+    return ", ".join(filter(takes, ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")))

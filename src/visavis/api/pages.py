@@ -27,37 +27,42 @@ _TYPES = {
 
 
 def _page(path: Path, *, cache: str) -> Response:
-    if not path.is_file():
+    try:
+        there = path.is_file()
+    except OSError:  # a name that is too long for any file
+        there = False
+    if not there:
         raise NotFound
     kind = _TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
     return FileResponse(path, media_type=kind, headers={"Cache-Control": cache})
 
 
-@router.api_route("/", methods=["GET", "HEAD"])
+@router.get("/")
 async def playground() -> Response:
     return _page(WEB / "index.html", cache="no-cache")
 
 
-@router.api_route("/rooms/{name}", methods=["GET", "HEAD"])
+@router.get("/rooms/{name}")
+@router.get("/rooms/{name}/")
 async def room(name: str) -> Response:
     """The page says itself what it finds: whether the room is there is told to those with its token alone."""
     return _page(WEB / "room.html", cache="no-cache")
 
 
-@router.api_route("/assets/{name:path}", methods=["GET", "HEAD"])
+@router.get("/assets/{name:path}")
 async def asset(name: str) -> Response:
     """Names of assets carry the hash of what they hold, so they may be kept for good."""
     return _page(_inside(WEB / "assets", name), cache="public, max-age=31536000, immutable")
 
 
-@router.api_route("/samples/{name}", methods=["GET", "HEAD"])
+@router.get("/samples/{name}")
 async def sample(name: str) -> Response:
     if name not in _SAMPLES:
         raise NotFound
     return _page(_SAMPLES[name], cache="public, max-age=3600")
 
 
-@router.api_route("/{name}", methods=["GET", "HEAD"])
+@router.get("/{name}")
 async def root_file(name: str) -> Response:
     """favicon.svg and the like. Pages have addresses of their own."""
     path = _inside(WEB, name)
@@ -70,7 +75,10 @@ def _inside(folder: Path, name: str) -> Path:
     """Raises `NotFound` for a name that leads out of the folder or that no file can have."""
     if "\0" in name:
         raise NotFound
-    path = (folder / name).resolve()
+    try:
+        path = (folder / name).resolve()
+    except OSError:  # a name that is too long, or a circle of links
+        raise NotFound from None
     if not path.is_relative_to(folder.resolve()):
         raise NotFound
     return path

@@ -25,6 +25,8 @@ from visavis.ids import is_id, new_id
 from visavis.sessions.lifecycle import Status
 from visavis.settings import IceServer
 from visavis.store.records import SessionRecord
+from visavis.timestamps import now_ms
+from visavis.turn import for_session
 
 router = APIRouter(prefix="/rooms", tags=["rooms"])
 
@@ -47,7 +49,8 @@ def _bearer(request: Request) -> str:
 def _link(server: IceServer) -> str:
     link = f'<{server.url}>; rel="ice-server"'
     if server.username is not None and server.credential is not None:
-        link += f'; username="{server.username}"; credential="{server.credential}"; credential-type="password"'
+        credential = server.credential.get_secret_value()
+        link += f'; username="{server.username}"; credential="{credential}"; credential-type="password"'
     return link
 
 
@@ -62,12 +65,16 @@ async def _open_room(name: str, request: Request, services: Services) -> Session
 @router.options("/{name}/picture", include_in_schema=False)
 @router.options("/{name}/whep", include_in_schema=False)
 @router.options("/{name}/whep/{viewer_id}", include_in_schema=False)
-async def preflight(services: ServicesDep) -> Response:
-    return Response(status_code=204, headers=_PREFLIGHT | _links(services))
+async def preflight(name: str, request: Request, services: ServicesDep) -> Response:
+    """A browser's preflight bears no token. Whoever asks with the room's token is told the ICE servers, too."""
+    if "authorization" not in request.headers:
+        return Response(status_code=204, headers=_PREFLIGHT)
+    record = await _open_room(name, request, services)
+    return Response(status_code=204, headers=_PREFLIGHT | _links(record, services) | {"Cache-Control": "no-store"})
 
 
-def _links(services: Services) -> dict[str, str]:
-    servers = services.settings.ice_servers
+def _links(record: SessionRecord, services: Services) -> dict[str, str]:
+    servers = [for_session(server, record.id, now_s=now_ms() // 1000) for server in services.settings.ice_servers]
     return {"Link": ", ".join(_link(server) for server in servers)} if servers else {}
 
 
@@ -107,7 +114,7 @@ async def watch(name: str, request: Request, services: ServicesDep) -> Response:
         raise Gone from None
     # Relative to the host, so that it holds behind any proxy (RFC 9110, section 10.2.2).
     headers = {"Location": f"/rooms/{name}/whep/{viewer_id}", "ETag": f'"{viewer_id}"'}
-    return Response(answer, 201, media_type="application/sdp", headers=headers | _links(services))
+    return Response(answer, 201, media_type="application/sdp", headers=headers | _links(record, services))
 
 
 @router.patch("/{name}/whep/{viewer_id}", include_in_schema=False)

@@ -25,7 +25,7 @@ from visavis.channel.port import AttachedSession, LiveSessions
 from visavis.channel.protocol import INIT_TIMEOUT_S, ChannelProtocol, ChannelState
 from visavis.channel.read_ahead import ReadAheadQueue
 from visavis.connections.scope import session_attached, session_refused
-from visavis.errors import CloseCode, PerformerLost, VisavisError
+from visavis.errors import CloseCode, PerformerLost, UpgradeRequired, VisavisError
 
 WS_MAX_SIZE_BYTES = 16 * 1024 * 1024  # above client_message.MAX_TEXT_CHARS; uvicorn's `ws_max_size`
 MAX_PENDING_EFFECTS = 32  # with more, the next frame is not processed until one has its outcome
@@ -55,6 +55,14 @@ def channel_router(
     @router.websocket("/v1/channel/{session_id}")
     async def session_channel(websocket: WebSocket, session_id: str) -> None:
         await _Connection(websocket, live, session_id, init_timeout_s, effect_timeout_s).run()
+
+    @router.get("/v1/channel", include_in_schema=False)
+    @router.get("/v1/channel/{session_id}", include_in_schema=False)
+    async def no_upgrade() -> None:
+        raise UpgradeRequired(
+            "This is a WebSocket address, and the request has no `Upgrade: websocket`",
+            suggestion="Connect by a WebSocket; a proxy must pass the headers Upgrade and Connection on",
+        )
 
     return router
 

@@ -19,7 +19,6 @@ interface RoomViewerEvents {
 export class RoomViewer {
   private connection: WhepConnection | null = null;
   private lost: WhepConnection | null = null; // the connection before, until the room is joined again
-  private iceServers: RTCIceServer[] | null = null; // null until they are fetched
   private attempt = 0; // failures since the room was last live
   private framesDecoded = 0; // at the last check
   private withoutFrameS = 0;
@@ -59,9 +58,9 @@ export class RoomViewer {
   }
 
   private async join(): Promise<void> {
-    this.iceServers ??= await fetchIceServers(this.whepUrl);
     const { signal } = this.stopped;
-    const joined = await joinRoom(this.whepUrl, this.token, this.iceServers, signal, this.events.exchanged);
+    const iceServers = await fetchIceServers(this.whepUrl, this.token); // anew: credentials may be short-lived
+    const joined = await joinRoom(this.whepUrl, this.token, iceServers, signal, this.events.exchanged);
     if (signal.aborted) {
       if ("peer" in joined) joined.leave();
       return;

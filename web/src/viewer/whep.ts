@@ -17,9 +17,10 @@ export type WhepExchange =
   | { kind: "answered"; status: number | null; bytes: number; elapsedMs: number };
 
 /** Read the ICE servers from the Link headers of the endpoint's OPTIONS answer; [] if it names none. Never throws. */
-export async function fetchIceServers(whepUrl: string): Promise<RTCIceServer[]> {
+export async function fetchIceServers(whepUrl: string, token: string): Promise<RTCIceServer[]> {
   try {
-    return parseIceLinks((await fetch(whepUrl, { method: "OPTIONS" })).headers.get("link") ?? "");
+    const headers = { authorization: `Bearer ${token}` };
+    return parseIceLinks((await fetch(whepUrl, { method: "OPTIONS", headers })).headers.get("link") ?? "");
   } catch {
     return [];
   }
