@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from visavis.film import SOUND_RATE_HZ, FilmWriter
+from tests.sounds import tone
+from visavis.engine.audio.files import read_recording, to_pcm16
+from visavis.film import AAC_LAYOUTS, AAC_RATES_HZ, SOUND_RATE_HZ, FilmWriter, SoundForm
 
 WIDTH_PX, HEIGHT_PX = 64, 48
 
@@ -59,6 +61,54 @@ def test_pictures_and_sound_come_at_their_times(tmp_path: Path, sound_first: boo
     heard_s = float(np.argmax(np.abs(sound) > 0.2)) / SOUND_RATE_HZ
     assert heard_s == pytest.approx(0.6, abs=0.03)
     assert [path.name for path in tmp_path.iterdir()] == ["film.mp4"]
+
+
+@pytest.mark.parametrize("rate_hz", [8_000, 11_025, 16_000, 44_100, 96_000])
+def test_sound_of_any_rate_begins_with_the_pictures(tmp_path: Path, rate_hz: int) -> None:
+    form = SoundForm(rate_hz=rate_hz)
+    with FilmWriter(tmp_path / "film.mp4", width_px=WIDTH_PX, height_px=HEIGHT_PX, ticks_hz=25, sound=form) as film:
+        film.write_sound(click(0.5, 1.0, rate_hz), rate_hz)
+        for n in range(25):
+            film.write_picture(picture(n * 8), at=n)
+    sound = read_recording(tmp_path / "film.mp4")
+    assert (sound.rate_hz, sound.channels) == (rate_hz, 1)
+    level = np.abs(sound.samples[:, 0].astype(int))
+    assert float(np.argmax(level > 0.3 * level.max())) / rate_hz == pytest.approx(0.5, abs=0.002)
+    assert len(level) / rate_hz == pytest.approx(1.0, abs=1024 / rate_hz)
+
+
+@pytest.mark.parametrize("layout", [layout for layouts in AAC_LAYOUTS.values() for layout in layouts])
+def test_every_channel_stays_in_its_place(tmp_path: Path, layout: str) -> None:
+    rate_hz, channels = 48_000, av.AudioLayout(layout).nb_channels
+    pitches_hz = [
+        80 if channel.name == "LFE" else 300 + 100 * n for n, channel in enumerate(av.AudioLayout(layout).channels)
+    ]
+    pcm = to_pcm16(np.stack([tone(rate_hz, hz=hz, level=0.2) for hz in pitches_hz], axis=1))
+    form = SoundForm.of(rate_hz=rate_hz, layout=layout, channels=channels)
+    assert form.layout == layout
+    with FilmWriter(tmp_path / "film.mp4", width_px=WIDTH_PX, height_px=HEIGHT_PX, ticks_hz=25, sound=form) as film:
+        film.write_sound(pcm, rate_hz)
+        film.write_picture(picture(100), at=0)
+    samples = read_recording(tmp_path / "film.mp4").samples[:rate_hz]
+    spectra = np.abs(np.fft.rfft(samples.astype(float), axis=0))
+    assert np.argmax(spectra, axis=0).tolist() == pitches_hz
+
+
+@pytest.mark.parametrize(
+    ("rate_hz", "layout", "channels", "form"),
+    [
+        (22_050, "stereo", 2, SoundForm(rate_hz=22_050, layout="stereo")),
+        (22_255, "1 channels", 1, SoundForm(rate_hz=24_000, layout="mono")),
+        (192_000, "2 channels", 2, SoundForm(rate_hz=96_000, layout="stereo")),
+        (4_000, "mono", 1, SoundForm(rate_hz=8_000, layout="mono")),
+        (48_000, "5.1(side)", 6, SoundForm(rate_hz=48_000, layout="5.1")),
+    ],
+)
+def test_a_form_that_a_film_does_not_have_becomes_the_next(
+    rate_hz: int, layout: str, channels: int, form: SoundForm
+) -> None:
+    assert SoundForm.of(rate_hz=rate_hz, layout=layout, channels=channels) == form
+    assert form.rate_hz in AAC_RATES_HZ
 
 
 def test_pictures_at_a_fixed_rate_fill_the_film(tmp_path: Path) -> None:

@@ -58,7 +58,16 @@ class Alphabet(StrEnum):
     SAPI = "sapi"
 
 
-Speech = Annotated[Path, typer.Option(exists=True, dir_okay=False, help="A recording: WAV, FLAC, OGG or MP3.")]
+Speech = Annotated[
+    Path,
+    typer.Option(exists=True, dir_okay=False, help="A recording or a pipe: WAV, FLAC, OGG, MP3, M4A, WebM, ..."),
+]
+PcmRate = Annotated[
+    int | None,
+    typer.Option(
+        min=1_000, max=384_000, help="--speech is raw PCM16 (little-endian, mono, no header) with this sample rate."
+    ),
+]
 Seed = Annotated[int, typer.Option(help="The same seed gives the same motion.")]
 Phones = Annotated[
     Path | None,
@@ -146,6 +155,7 @@ def render(
     size: Annotated[str, typer.Option(help="WIDTHxHEIGHT in pixels.")] = "512x512",
     fps: Annotated[int, typer.Option(min=1, max=60, help="Frames a second.")] = 25,
     seed: Seed = 0,
+    pcm_rate: PcmRate = None,
     phones: Phones = None,
     alphabet: AlphabetOption = Alphabet.ARPABET,
     emotion: EmotionOption = "neutral",
@@ -162,6 +172,7 @@ def render(
         height_px=height_px,
         fps=fps,
         seed=seed,
+        pcm_rate_hz=pcm_rate,
         phones=phones,
         alphabet=alphabet.value,
         mood=_mood(emotion),
@@ -174,6 +185,7 @@ def motion(
     out: Annotated[Path, typer.Option(callback=_film, help="The file to write: .jsonl or .csv.")],
     fps: Annotated[int, typer.Option(min=1, max=100, help="Frames a second.")] = 60,
     seed: Seed = 0,
+    pcm_rate: PcmRate = None,
     phones: Phones = None,
     alphabet: AlphabetOption = Alphabet.ARPABET,
     emotion: EmotionOption = "neutral",
@@ -182,7 +194,14 @@ def motion(
     from visavis.motion_file import write_motion
 
     frames = write_motion(
-        speech=speech, out=out, fps=fps, seed=seed, phones=phones, alphabet=alphabet.value, mood=_mood(emotion)
+        speech=speech,
+        out=out,
+        fps=fps,
+        seed=seed,
+        pcm_rate_hz=pcm_rate,
+        phones=phones,
+        alphabet=alphabet.value,
+        mood=_mood(emotion),
     )
     print(f"{out}: {frames} frames")
 

@@ -1,7 +1,8 @@
-"""Writes films: MP4 files with pictures and mono sound."""
+"""Writes films: MP4 files with pictures and sound."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -12,8 +13,42 @@ import numpy as np
 from numpy.typing import NDArray
 
 SOUND_RATE_HZ = 48_000
-SOUND_BITS_PER_S = 128_000
+CHANNEL_BITS_PER_S = 128_000
 QUALITY = "17"  # x264's constant rate factor: no loss that an eye sees
+
+# What AAC in MP4 can hold (ISO/IEC 14496-3): rates, and layouts by their number of channels, the usual one first.
+AAC_RATES_HZ = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 64_000, 88_200, 96_000)
+AAC_LAYOUTS: dict[int, tuple[str, ...]] = {
+    1: ("mono",),
+    2: ("stereo",),
+    3: ("3.0", "2.1", "3.0(back)"),
+    4: ("4.0", "quad"),
+    5: ("5.0",),
+    6: ("5.1",),
+    7: ("6.1",),
+    8: ("7.1", "7.1(wide)"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoundForm:
+    """The form of a film's sound. `layout`: one of AAC_LAYOUTS."""
+
+    rate_hz: int = SOUND_RATE_HZ
+    layout: str = "mono"
+
+    @classmethod
+    def of(cls, *, rate_hz: int, layout: str, channels: int) -> SoundForm:
+        """Return the form that keeps a recording's rate and channels, at most eight. A rate that AAC does not have
+        becomes the next higher one, or the highest. A layout that it does not have becomes the usual one of as many
+        channels.
+        """
+        usual = AAC_LAYOUTS[channels]
+        rate_hz = next((rate for rate in AAC_RATES_HZ if rate >= rate_hz), AAC_RATES_HZ[-1])
+        return cls(rate_hz=rate_hz, layout=layout if layout in usual else usual[0])
+
+
+MONO_48K = SoundForm()
 
 
 class FilmWriter:
@@ -30,6 +65,7 @@ class FilmWriter:
         width_px: int,
         height_px: int,
         ticks_hz: int,
+        sound: SoundForm = MONO_48K,
         preset: Literal["superfast", "veryfast"] = "veryfast",
     ) -> None:
         """`ticks_hz`: ticks per second, the unit of the times of pictures. `preset`: of x264; a faster one makes a
@@ -43,18 +79,24 @@ class FilmWriter:
         self._video = self._box.add_stream("libx264", rate=min(ticks_hz, 25), options=options)
         self._video.width, self._video.height, self._video.pix_fmt = width_px, height_px, "yuv420p"
         self._tick = self._video.codec_context.time_base = Fraction(1, ticks_hz)
-        self._audio = self._box.add_stream("aac", rate=SOUND_RATE_HZ, layout="mono")
-        self._audio.bit_rate = SOUND_BITS_PER_S
+        self._sound_form = sound
+        self._audio = self._box.add_stream("aac", rate=sound.rate_hz, layout=sound.layout)
+        # AAC holds at most 6 bits for a sample (6144 for each frame of 1024), with 5 the encoder has enough.
+        self._audio.bit_rate = self._audio.layout.nb_channels * min(CHANNEL_BITS_PER_S, 5 * sound.rate_hz)
         self._sound: list[av.Packet[av.AudioStream]] = []  # encoded, and later than the last picture
         self._at = -1  # of the last picture, in ticks
         self._open = True
 
     def write_sound(self, pcm: NDArray[np.int16], rate_hz: int) -> None:
-        """Write the whole sound, int16 (n,). Call it once, before the first picture or after the last one."""
+        """Write the whole sound, int16 (n,) or (n, channels). Call it once, before the first picture or after the last
+        one.
+        """
         if len(pcm):
-            frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(pcm).reshape(1, -1), format="s16", layout="mono")
+            form = self._sound_form
+            packed = np.ascontiguousarray(pcm).reshape(1, -1)
+            frame = av.AudioFrame.from_ndarray(packed, format="s16", layout=form.layout)
             frame.sample_rate, frame.pts, frame.time_base = rate_hz, 0, Fraction(1, rate_hz)
-            resampler = av.AudioResampler(format="fltp", layout="mono", rate=SOUND_RATE_HZ)
+            resampler = av.AudioResampler(format="fltp", layout=form.layout, rate=form.rate_hz)
             for part in [*resampler.resample(frame), *resampler.resample(None)]:
                 self._sound += self._audio.encode(part)
         self._sound += self._audio.encode(None)

@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from visavis.engine.audio.files import read_speech
 from visavis.engine.motion.arkit import to_arkit
 from visavis.engine.motion.arkit_names import ARKIT, HEAD
 from visavis.engine.motion.frame import MOTION_RATE_HZ
@@ -24,7 +23,7 @@ from visavis.engine.motion.mood import NEUTRAL, Mood
 from visavis.engine.speech.phones import Alphabet
 from visavis.engine.speech.port import SPEECH_RATE_HZ
 from visavis.errors import InvalidRequest
-from visavis.offline import perform, speech_motion, timings_of
+from visavis.offline import perform, read_sound, speech_motion, timings_of
 
 DIGITS = 4
 KINDS = (".jsonl", ".csv")
@@ -35,22 +34,21 @@ def write_motion(
     speech: Path,
     out: Path,
     fps: int = 60,
+    pcm_rate_hz: int | None = None,
     phones: Path | None = None,
     alphabet: Alphabet = "arpabet",
     mood: Mood = NEUTRAL,
     seed: int = 0,
 ) -> int:
     """Write the motion of `speech` at `fps` frames a second to `out`, .jsonl or .csv; return how many frames. Time 0 is
-    the start of the recording.
+    the start of the recording. `pcm_rate_hz`: `speech` is raw PCM16 at this rate.
 
     Raises `InvalidRequest` for a recording, phones or a name that are none. A file that fails half-way is not left
     behind.
     """
     if out.suffix.lower() not in KINDS:
         raise InvalidRequest(f"{out.name} must end in .jsonl or .csv")
-    pcm, _ = read_speech(speech)
-    if not len(pcm):
-        raise InvalidRequest(f"{speech} holds no sound")
+    _, pcm = read_sound(speech, pcm_rate_hz)
     times_s, rows = motion_of(pcm, fps=fps, phones=phones, alphabet=alphabet, mood=mood, seed=seed)
     partial = out.with_name(out.name + ".part")
     try:

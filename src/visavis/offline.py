@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from visavis.engine.audio.files import read_speech
+from visavis.engine.audio.files import Recording, mono_of, read_recording, speech_of
 from visavis.engine.motion.frame import MOTION_RATE_HZ, MotionFrame, SpeechMotion
 from visavis.engine.motion.liveliness import Cue, Liveliness
 from visavis.engine.motion.mood import NEUTRAL, Mood
@@ -23,7 +23,7 @@ from visavis.engine.speech.port import SPEECH_RATE_HZ
 from visavis.engine.speech.stream import SpeechStream
 from visavis.engine.speech.timed import TimedSpeech
 from visavis.errors import AvatarNotFound, InvalidRequest
-from visavis.film import FilmWriter
+from visavis.film import AAC_LAYOUTS, FilmWriter, SoundForm
 from visavis.library import PORTRAITS
 
 
@@ -36,23 +36,23 @@ def render_film(
     height_px: int,
     fps: int,
     seed: int,
+    pcm_rate_hz: int | None = None,
     phones: Path | None = None,
     alphabet: Alphabet = "arpabet",
     mood: Mood = NEUTRAL,
 ) -> None:
     """Write `speech` spoken by `avatar` (a photo's path, or the id of an avatar of this server) to `out` as MP4 (H.264,
-    AAC), with a progress bar.
+    AAC), with a progress bar. The film's sound has the rate and the channels of the recording, where AAC has them.
 
-    `phones`: a file with the phones and their times (phone_file.py); without it the network recognises them. Video time
-    0 is audio time 0. Raises `ImageRefused` for a photo that cannot become an avatar, `NotFound` for an unknown avatar,
-    `AudioUnreadable` and `PhonesUnreadable` for files that cannot be read, `InvalidRequest` for a recording without
-    sound.
+    `pcm_rate_hz`: `speech` is raw PCM16 at this rate. `phones`: a file with the phones and their times (phone_file.py);
+    without it the network recognises them. Video time 0 is audio time 0. Raises `ImageRefused` for a photo that cannot
+    become an avatar, `NotFound` for an unknown avatar, `AudioUnreadable` and `PhonesUnreadable` for files that cannot
+    be read, `InvalidRequest` for a recording without sound.
     """
-    pcm, _ = read_speech(speech)
-    if not len(pcm):
-        raise InvalidRequest(f"{speech} holds no sound")
+    recording, pcm = read_sound(speech, pcm_rate_hz)
     visemes = timings_of(phones, alphabet, pcm)
     pack = load_avatar(avatar)
+    samples, form = _film_sound(recording)
     motion = speech_motion(pcm, visemes)
     frame_count = -(-len(pcm) * fps // SPEECH_RATE_HZ)
     renderer = CpuRenderer(pack, width_px, height_px)
@@ -65,12 +65,31 @@ def render_film(
     )
     with (
         Progress(*columns) as progress,
-        FilmWriter(out, width_px=width_px, height_px=height_px, ticks_hz=fps) as film,
+        FilmWriter(out, width_px=width_px, height_px=height_px, ticks_hz=fps, sound=form) as film,
     ):
-        film.write_sound(pcm, SPEECH_RATE_HZ)
+        film.write_sound(samples, recording.rate_hz)
         frames = perform(motion, frame_count, fps, seed, mood)
         for n, frame in enumerate(progress.track(frames, total=frame_count, description=f"Rendering {out.name}")):
             film.write_picture(renderer.render(frame), at=n)
+
+
+def read_sound(speech: Path, pcm_rate_hz: int | None) -> tuple[Recording, NDArray[np.int16]]:
+    """Return a recording, and its speech as int16 (n,) at 16 kHz, n > 0. Raises `AudioUnreadable`, and `InvalidRequest`
+    for a recording without sound.
+    """
+    recording = read_recording(speech, pcm_rate_hz=pcm_rate_hz)
+    pcm = speech_of(recording)
+    if not len(pcm):
+        raise InvalidRequest(f"{speech} holds no sound")
+    return recording, pcm
+
+
+def _film_sound(recording: Recording) -> tuple[NDArray[np.int16], SoundForm]:
+    """Return the sound of a film: the recording as it is, or mono if a film cannot hold so many channels."""
+    if recording.channels not in AAC_LAYOUTS:
+        recording = mono_of(recording)
+    form = SoundForm.of(rate_hz=recording.rate_hz, layout=recording.layout, channels=recording.channels)
+    return recording.samples, form
 
 
 def load_avatar(avatar: str) -> AvatarPack:

@@ -69,8 +69,10 @@ def test_a_sound_file_that_is_none(
     error = printed(
         monkeypatch, capsys, "motion", "--speech", str(tmp_path / "speech.wav"), "--out", str(tmp_path / "m.csv")
     )
-    assert error.startswith("visavis: speech.wav is not an audio file that can be read: ")
-    assert error.endswith(" [AUDIO_UNREADABLE] Use WAV, FLAC, OGG or MP3.\n")
+    assert error == (
+        "visavis: speech.wav is not a sound file that can be read [AUDIO_UNREADABLE] "
+        "Use WAV, FLAC, OGG, MP3, M4A or WebM.\n"
+    )
 
 
 def test_a_server_that_does_not_start(tmp_path: Path) -> None:

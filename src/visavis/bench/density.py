@@ -23,13 +23,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
 from visavis.avatars.look_files import LookFiles
 from visavis.avatars.preparation import prepare_with_engine
+from visavis.engine.audio.files import read_speech
 from visavis.engine.pack_ref import PackRef
 from visavis.fleet.local import LocalStages
 from visavis.fleet.performer import StagePerformer
@@ -165,8 +165,7 @@ async def measure(
     measure_s: float = MEASURE_S,
 ) -> list[Step]:
     """Measure `first` sessions, then one more in each step, until a step has late frames or there are `most`."""
-    sound, rate_hz = soundfile.read(SAMPLE, dtype="int16", always_2d=True)
-    pcm = np.ascontiguousarray(sound[:, 0])
+    pcm, rate_hz = read_speech(SAMPLE)
     supply = LocalStages(data_dir=data_dir, max_stages=stages)
     fleet = StageFleet(supply, sessions_per_stage=MOST_SESSIONS)
     await fleet.start()

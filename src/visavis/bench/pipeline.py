@@ -19,11 +19,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from visavis.engine.audio.files import read_speech
 from visavis.engine.pack.avatar_pack import AvatarPack
 from visavis.engine.pack.prepare import prepare_avatar
 from visavis.engine.render.cpu import CpuRenderer
@@ -115,8 +115,8 @@ def _fps(pack: AvatarPack, pcm: NDArray[np.int16], rate_hz: int, size: tuple[int
 def run(as_json: bool) -> None:
     """Measure and print."""
     cv2.setNumThreads(1)
-    sound, rate_hz = soundfile.read(SAMPLE, dtype="int16", always_2d=True)
-    pcm = np.ascontiguousarray(np.tile(sound[:, 0], ROUNDS))
+    sound, rate_hz = read_speech(SAMPLE)
+    pcm = np.tile(sound, ROUNDS)
     with tempfile.TemporaryDirectory(prefix="visavis-") as folder:
         prepare_avatar(DEFAULT_PORTRAIT.path.read_bytes(), Path(folder) / "pack")
         pack = AvatarPack.load(Path(folder) / "pack")

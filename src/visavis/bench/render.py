@@ -17,11 +17,10 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import cv2
-import numpy as np
-import soundfile
 from rich.console import Console
 from rich.table import Table
 
+from visavis.engine.audio.files import read_speech
 from visavis.engine.motion.frame import MotionFrame
 from visavis.engine.motion.liveliness import Cue, Liveliness
 from visavis.engine.pack.avatar_pack import AvatarPack
@@ -63,10 +62,10 @@ class _TimedRenderer(CpuRenderer):
 
 def speaking_motion(speech: Path = SAMPLE, fps: int = FPS, seed: int = SEED) -> list[MotionFrame]:
     """Return the motion of a face that speaks a 16 kHz recording, as in a session."""
-    pcm, rate_hz = soundfile.read(speech, dtype="int16", always_2d=True)
+    pcm, rate_hz = read_speech(speech)
     assert rate_hz == 16_000, rate_hz
     stream = SpeechStream()
-    said, rest = stream.push(np.ascontiguousarray(pcm[:, 0])), stream.finish()
+    said, rest = stream.push(pcm), stream.finish()
     motion = type(said).concatenate([said, rest])
     life = Liveliness(seed)
     frames = []

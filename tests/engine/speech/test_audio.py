@@ -1,18 +1,14 @@
-"""Reading recordings, and what is heard of level, pitch and stress."""
+"""What is heard of level, pitch and stress."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
-import soundfile
 from numpy.typing import NDArray
 
-from visavis.engine.audio.files import read_speech, to_pcm16
+from visavis.engine.audio.files import to_pcm16
 from visavis.engine.audio.mel import MEL_FILTERS, NATS_TO_DB, MelStream, RunningNorm, log_bands, spectra_of
 from visavis.engine.audio.prosody import pitches_of
-from visavis.engine.errors import AudioUnreadable
 
 from .conftest import move
 
@@ -27,35 +23,6 @@ def tone(rate_hz: int, seconds: float = 1.0, hz: float = 440.0) -> NDArray[np.fl
 def buzz(hz: float, seconds: float = 0.5) -> NDArray[np.int16]:
     t = np.arange(int(16_000 * seconds)) / 16_000
     return to_pcm16(0.1 * sum(np.sin(2 * np.pi * hz * h * t) / h for h in range(1, 12)))
-
-
-@pytest.mark.parametrize("ending", ["wav", "flac", "ogg", "mp3"])
-@pytest.mark.parametrize(("rate_hz", "channels"), [(8_000, 1), (16_000, 1), (44_100, 2), (48_000, 6)])
-def test_any_format_rate_and_number_of_channels_is_read(
-    tmp_path: Path, ending: str, rate_hz: int, channels: int
-) -> None:
-    channels = min(channels, 2) if ending == "mp3" else channels  # MP3 has no more
-    path = tmp_path / f"tone.{ending}"
-    soundfile.write(path, np.repeat(tone(rate_hz)[:, None], channels, axis=1), rate_hz)
-    pcm, own_rate_hz = read_speech(path)
-    assert pcm.dtype == np.int16 and pcm.ndim == 1 and own_rate_hz == rate_hz
-    assert abs(len(pcm) - 16_000) < 1_700  # lossy codecs pad
-    spectrum = np.abs(np.fft.rfft(pcm[2_000:14_000]))
-    assert abs(np.argmax(spectrum) * 16_000 / 12_000 - 440) < 3
-    assert 8_000 < np.abs(pcm[4_000:12_000]).max() < 24_000
-
-
-def test_what_is_no_audio_is_refused_by_name(tmp_path: Path) -> None:
-    path = tmp_path / "notes.wav"
-    path.write_text("not a sound")
-    with pytest.raises(AudioUnreadable, match="notes"):
-        read_speech(path)
-    with pytest.raises(FileNotFoundError):
-        read_speech(tmp_path / "nothing.wav")
-
-
-def test_loud_and_impossible_samples_are_clipped() -> None:
-    assert to_pcm16(np.array([2.0, -2.0, np.nan, np.inf, 0.5])).tolist() == [32767, -32768, 0, 32767, 16384]
 
 
 @pytest.mark.parametrize("hz", [100.0, 120.0, 180.0, 260.0, 350.0])
