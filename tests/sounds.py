@@ -18,7 +18,8 @@ LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 6: "5.1"}
 def tone(rate_hz: int, *, seconds: float = 1.0, hz: float = 440.0, level: float = 0.5) -> NDArray[np.float32]:
     """Return a sine, float32 (n,) with full scale 1.0."""
     t = np.arange(int(rate_hz * seconds)) / rate_hz
-    return (level * np.sin(2 * np.pi * hz * t)).astype(np.float32)
+    sine: NDArray[np.float32] = (level * np.sin(2 * np.pi * hz * t)).astype(np.float32)
+    return sine
 
 
 def click(rate_hz: int, *, at_s: float, seconds: float = 1.0) -> NDArray[np.float32]:
@@ -37,9 +38,10 @@ def write_sound(path: Path, samples: NDArray[np.float32], rate_hz: int, *, kind:
     layout = LAYOUTS[columns.shape[1]]
     with av.open(str(path), "w", format=CONTAINERS.get(kind, kind)) as box:
         stream = box.add_stream(CODECS[kind], rate=rate_hz, layout=layout)
+        assert isinstance(stream, av.AudioStream) and stream.format is not None
         frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(columns.T), format="fltp", layout=layout)
         frame.sample_rate, frame.pts, frame.time_base = rate_hz, 0, Fraction(1, rate_hz)
-        resampler = av.AudioResampler(format=stream.codec_context.format.name, layout=layout, rate=rate_hz)
+        resampler = av.AudioResampler(format=stream.format.name, layout=layout, rate=rate_hz)
         for part in [*resampler.resample(frame), *resampler.resample(None)]:
             box.mux(stream.encode(part))
         box.mux(stream.encode(None))
