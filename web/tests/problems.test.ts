@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { ApiError, errorOf } from "../src/playground/wire/api";
+import { ApiError, errorOf, NOT_THE_SERVER } from "../src/playground/wire/api";
 import { describeEnd, photoProblem, problemOf } from "../src/playground/wire/problems";
 
 describe("an error answer", () => {
@@ -14,7 +14,13 @@ describe("an error answer", () => {
     expect(limited).toMatchObject({ code: "", message: "Too many requests", retryAfterS: 20 });
   });
   it("that is no JSON is described by its status", () => {
-    expect(errorOf(502, undefined, null).message).toBe("The server answered 502");
+    const seen = (status: number): string => problemOf(errorOf(status, undefined, null)).title;
+    expect(seen(413)).toBe("The file is larger than the proxy in front of the server allows");
+    expect(seen(502)).toBe("The proxy cannot reach the server");
+    expect(seen(504)).toBe("The server took longer than the proxy waits");
+    expect(seen(429)).toBe("Something between this page and the server answered 429"); // not the key's own limit
+    expect(errorOf(200, undefined, null).message).toBe("Something between this page and the server answered 200");
+    expect(errorOf(400, undefined, null).code).toBe(NOT_THE_SERVER);
   });
 });
 

@@ -1,6 +1,6 @@
 // Texts for the visitor about errors and ended sessions: what happened, then what to do about it.
 
-import { ApiError } from "./api";
+import { ApiError, NOT_THE_SERVER } from "./api";
 import { isBrokenConnection } from "./channel";
 
 export interface Problem {
@@ -53,7 +53,7 @@ export function problemOf(error: unknown): Problem {
   if (code === "INSUFFICIENT_MINUTES") {
     return { title: "This key has no minutes left", detail: "Its plan is used up.", retryAfterS: null };
   }
-  if (status === 429) {
+  if (status === 429 && code !== NOT_THE_SERVER) {
     const detail = "This key has sent as many requests as it may in one minute.";
     return { title: "Too many requests", detail, retryAfterS: retryAfterS ?? 20 };
   }
