@@ -1,4 +1,4 @@
-"""A certificate for tests, signed by itself."""
+"""A self-signed certificate for tests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cryptography.x509.oid import NameOID
 
 
 def write_certificate(folder: Path, address: str) -> tuple[Path, Path]:
-    """Write a certificate for an IP address and its key; return both files. The certificate is its own authority."""
+    """Write a self-signed certificate for an IP address, and its key; return both files."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a stage")])
     now = datetime.now(UTC)

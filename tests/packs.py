@@ -1,4 +1,4 @@
-"""Packs for tests that draw with parts of their own: any file will do, as long as it is what its name says."""
+"""Packs for tests with their own renderer: any content, whose digest matches the pack's reference."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from visavis.engine.pack_ref import PackRef, digest_of
 
 
 def place_pack(data_dir: Path, avatar_id: str = "avat_test", content: bytes = b"a pack") -> PackRef:
-    """Write a pack where a stage on this machine looks for it, and return its name."""
+    """Write a pack into a data folder, where a stage on this machine finds it; return its reference."""
     with tempfile.TemporaryDirectory(dir=data_dir) as folder:
         (Path(folder) / "pack.npz").write_bytes(content)
         ref = PackRef(avatar_id=avatar_id, version=FORMAT_VERSION, digest=digest_of(Path(folder)))

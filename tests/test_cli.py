@@ -1,4 +1,4 @@
-"""The command line refuses at once what could only fail after long work."""
+"""The command line refuses invalid options before it begins long work."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ COMMANDS = {
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-@pytest.mark.parametrize(("out", "said"), [("missing/film.mp4", "there is no folder"), ("", "is a folder")])
+@pytest.mark.parametrize(("out", "message"), [("missing/film.mp4", "there is no folder"), ("", "is a folder")])
 def test_a_film_that_cannot_be_written_is_refused_before_the_work(
-    command: str, out: str, said: str, tmp_path: Path
+    command: str, out: str, message: str, tmp_path: Path
 ) -> None:
     result = CliRunner(env={"COLUMNS": "400", "NO_COLOR": "1"}).invoke(
         app, [*COMMANDS[command], "--out", str(tmp_path / out)]
     )
     assert result.exit_code == 2
-    assert said in result.output
+    assert message in result.output
 
 
 @pytest.mark.parametrize("size", ["100", "512x", "63x64", "1922x64", "101x100"])

@@ -1,4 +1,4 @@
-"""The tree of errors: one declaration a code, a drawing that is true, and errors that come over a link."""
+"""The tree of errors: each code is declared once, the drawing is correct, and errors cross a link."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from visavis.errors import (
 _CODE_COLUMN = 36
 
 
-def drawn(kind: type[VisavisError] = VisavisError, indent: str = "") -> list[str]:
-    """Draw the tree below a class: name, code, the HTTP status where it is told over HTTP, and the channel's close code
-    where it closes.
+def draw_tree(kind: type[VisavisError] = VisavisError, indent: str = "") -> list[str]:
+    """Draw the tree below a class: name, HTTP status if clients get the error over HTTP, code, and close code if the
+    error closes a channel.
     """
     lines = []
     children = kind.__subclasses__()
@@ -38,16 +38,16 @@ def drawn(kind: type[VisavisError] = VisavisError, indent: str = "") -> list[str
         close = "" if child.close_code is None or child.told_over == errors.HTTP else f"close {child.close_code}"
         status = str(child.status) if errors.HTTP in child.told_over else "   "
         lines.append(f"{name:<{_CODE_COLUMN}}{status}  {code:<28}{close}".rstrip())
-        lines += drawn(child, indent + ("    " if last else "│   "))
+        lines += draw_tree(child, indent + ("    " if last else "│   "))
     return lines
 
 
 def test_the_drawing_in_the_docstring_is_the_tree() -> None:
     documented = [line[4:] for line in (errors.__doc__ or "").splitlines() if line.startswith("    ")]
-    assert documented == ["VisavisError", *drawn()]
+    assert documented == ["VisavisError", *draw_tree()]
 
 
-def test_every_class_with_a_code_is_declared_once_and_says_what_it_means() -> None:
+def test_every_class_with_a_code_is_declared_once_and_has_a_description() -> None:
     kinds = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, VisavisError)]
     assert {kind.code for kind in kinds if "code" in vars(kind)} == set(declared_errors())
     for code, kind in declared_errors().items():
@@ -65,7 +65,7 @@ def test_close_codes_are_those_of_rfc_6455_or_private() -> None:
     assert all(code < 1016 or 4000 <= code < 5000 for code in CloseCode)
 
 
-def test_an_error_is_made_again_of_its_code() -> None:
+def test_an_error_can_be_made_from_its_code() -> None:
     full = error_of("ROOM_FULL", "16 viewers watch", suggestion="Try again later")
     assert type(full) is RoomFull and isinstance(full, NoCapacity)
     assert (full.message, full.suggestion, full.retry_after_s) == ("16 viewers watch", "Try again later", 10)
@@ -74,11 +74,11 @@ def test_an_error_is_made_again_of_its_code() -> None:
     assert type(error_of("SESSION_ENDED", "Over")) is SessionEnded is not Gone
 
 
-def test_the_error_of_an_unknown_code_is_ours_and_names_it() -> None:
+def test_an_unknown_code_becomes_an_internal_error_that_names_it() -> None:
     unknown = error_of("OF_TOMORROW", "Who knows")
     assert type(unknown) is InternalError and unknown.message == "Who knows [OF_TOMORROW]"
 
 
-def test_a_class_brings_its_own_message_unless_one_is_given() -> None:
+def test_the_message_of_a_class_is_used_unless_one_is_given() -> None:
     assert (SessionEnded().message, str(SessionEnded())) == ("Session has already ended",) * 2
     assert SessionEnded("Over").message == "Over"

@@ -1,4 +1,4 @@
-"""Films: pictures and sound at their times, and no file of a film that failed."""
+"""Films: pictures and sound have their times, and a failed film leaves no file."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def click(at_s: float, length_s: float, rate_hz: int) -> NDArray[np.int16]:
     return pcm
 
 
-def seen(path: Path) -> list[tuple[float, float]]:
+def read_pictures(path: Path) -> list[tuple[float, float]]:
     """Return the pictures' times with their mean levels."""
     with av.open(str(path)) as film:
         return [(frame.time or 0.0, float(frame.to_ndarray(format="gray").mean())) for frame in film.decode(video=0)]
 
 
-def heard(path: Path) -> NDArray[np.float32]:
+def read_sound(path: Path) -> NDArray[np.float32]:
     """Return the sound at SOUND_RATE_HZ, float32 (n,)."""
     with av.open(str(path)) as film:
         sound: NDArray[np.float32] = np.concatenate([frame.to_ndarray()[0] for frame in film.decode(audio=0)])
@@ -44,7 +44,7 @@ def heard(path: Path) -> NDArray[np.float32]:
 
 @pytest.mark.parametrize("sound_first", [True, False])
 @pytest.mark.parametrize("rate_hz", [16_000, 48_000])
-def test_pictures_and_sound_come_at_their_times(tmp_path: Path, sound_first: bool, rate_hz: int) -> None:
+def test_pictures_and_sound_have_their_times(tmp_path: Path, sound_first: bool, rate_hz: int) -> None:
     pcm = click(0.6, 1.0, rate_hz)
     with FilmWriter(tmp_path / "film.mp4", width_px=WIDTH_PX, height_px=HEIGHT_PX, ticks_hz=90_000) as film:
         if sound_first:
@@ -54,12 +54,12 @@ def test_pictures_and_sound_come_at_their_times(tmp_path: Path, sound_first: boo
         if not sound_first:
             film.write_sound(pcm, rate_hz)
     assert film.pictures == 4
-    pictures, sound = seen(tmp_path / "film.mp4"), heard(tmp_path / "film.mp4")
+    pictures, sound = read_pictures(tmp_path / "film.mp4"), read_sound(tmp_path / "film.mp4")
     assert [time_s for time_s, _ in pictures] == pytest.approx([0.0, 0.1, 0.15, 0.6], abs=1e-4)
     levels = [level for _, level in pictures]
     assert levels == sorted(levels) and levels[-1] - levels[0] > 180
-    heard_s = float(np.argmax(np.abs(sound) > 0.2)) / SOUND_RATE_HZ
-    assert heard_s == pytest.approx(0.6, abs=0.03)
+    click_s = float(np.argmax(np.abs(sound) > 0.2)) / SOUND_RATE_HZ
+    assert click_s == pytest.approx(0.6, abs=0.03)
     assert [path.name for path in tmp_path.iterdir()] == ["film.mp4"]
 
 
@@ -116,12 +116,12 @@ def test_pictures_at_a_fixed_rate_fill_the_film(tmp_path: Path) -> None:
         film.write_sound(click(0.5, 1.0, 16_000), 16_000)
         for n in range(60):
             film.write_picture(picture(n * 4), at=n)
-    pictures, sound = seen(tmp_path / "film.mp4"), heard(tmp_path / "film.mp4")
+    pictures, sound = read_pictures(tmp_path / "film.mp4"), read_sound(tmp_path / "film.mp4")
     assert [time_s for time_s, _ in pictures] == pytest.approx([n / 60 for n in range(60)], abs=1e-3)
     assert len(sound) / SOUND_RATE_HZ == pytest.approx(1.0, abs=0.05)
 
 
-def test_a_picture_that_comes_at_the_time_of_the_last_one_is_seen_after_it(tmp_path: Path) -> None:
+def test_a_picture_at_the_time_of_the_last_one_comes_one_tick_later(tmp_path: Path) -> None:
     with FilmWriter(tmp_path / "film.mp4", width_px=WIDTH_PX, height_px=HEIGHT_PX, ticks_hz=1000) as film:
         for at in (0, 500, 500, 400, 900):
             film.write_picture(picture(at // 4), at=at)
@@ -130,7 +130,7 @@ def test_a_picture_that_comes_at_the_time_of_the_last_one_is_seen_after_it(tmp_p
         assert [frame.time for frame in box.decode(video=0)] == pytest.approx([0.0, 0.5, 0.501, 0.502, 0.9])
 
 
-def test_a_film_that_fails_half_way_leaves_no_file_and_an_older_one_whole(tmp_path: Path) -> None:
+def test_a_film_that_fails_leaves_no_file_and_does_not_change_an_older_one(tmp_path: Path) -> None:
     def fail(path: Path) -> None:
         with (
             pytest.raises(RuntimeError),
@@ -152,10 +152,10 @@ def test_a_picture_of_another_size_is_scaled(tmp_path: Path) -> None:
         large = np.full((HEIGHT_PX * 3, WIDTH_PX * 2), 128, np.uint8)
         large[: HEIGHT_PX * 2] = 200
         film.write_picture(large, at=1)
-    assert [level for _, level in seen(tmp_path / "film.mp4")] == pytest.approx([16, 214], abs=4)  # full range
+    assert [level for _, level in read_pictures(tmp_path / "film.mp4")] == pytest.approx([16, 214], abs=4)  # full range
 
 
-def test_a_film_that_cannot_take_its_place_leaves_no_file(tmp_path: Path) -> None:
+def test_a_film_that_cannot_be_renamed_leaves_no_file(tmp_path: Path) -> None:
     (tmp_path / "film.mp4").mkdir()
     with (
         pytest.raises(OSError),

@@ -1,4 +1,4 @@
-"""The sheet shows every pose of a real avatar, and each is told from the others."""
+"""The sheet shows every pose of a real avatar, and no two are alike."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from visavis.inspect.sheet import SHEET_WIDTH_PX, write_sheet
 
 
 def test_no_two_poses_are_alike() -> None:
-    shown = [pose for section in sections() for pose in section.poses]
-    labels = [pose.label for pose in shown]
+    poses = [pose for section in sections() for pose in section.poses]
+    labels = [pose.label for pose in poses]
     assert len(labels) == len(set(labels))
     visemes = next(sections()).poses
     assert len({pose.motion.coefficients.tobytes() for pose in visemes}) == len(visemes) >= 21
@@ -29,12 +29,12 @@ def test_a_sheet_of_a_library_portrait_shows_eyes_open_and_shut(tmp_path: Path) 
     tile = (sheet.shape[0] - 40) // rows, SHEET_WIDTH_PX // columns
     first = sheet[40 : 40 + tile[0] - 30, : tile[1] - 10].astype(int)
     last = sheet[40 + tile[0] : 40 + 2 * tile[0] - 30, 3 * tile[1] : 4 * tile[1] - 10].astype(int)
-    assert np.percentile(first, 2) < np.percentile(last, 2), "pupils are gone behind lids"
+    assert np.percentile(first, 2) < np.percentile(last, 2), "the lids cover the pupils"
     assert np.abs(first - last).max() > 60
 
 
 @pytest.mark.parametrize(("avatar", "only", "error"), [("nobody", "lids", NotFound), ("iris", "ears", InvalidRequest)])
-def test_what_cannot_be_shown_is_refused_in_words(
+def test_an_unknown_avatar_or_section_is_refused(
     tmp_path: Path, avatar: str, only: str, error: type[Exception]
 ) -> None:
     with pytest.raises(error):

@@ -1,4 +1,4 @@
-"""Logs: what repeats is counted instead of written."""
+"""Logs: events that repeat are counted instead of written."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def test_records_of_libraries_are_limited_by_their_message_without_its_values() 
     assert sum(limit.filter(record) for record in records) == REPEATS
 
 
-def test_what_is_remembered_is_bounded() -> None:
+def test_the_number_of_counted_events_is_bounded() -> None:
     limit = RepeatLimit(Clock())
     for n in range(5000):
         limit.admit(f"event {n}")
-    assert len(limit._seen) <= 1000
+    assert len(limit._counts) <= 1000

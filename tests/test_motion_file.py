@@ -1,4 +1,4 @@
-"""`visavis motion`: the motion of a recording as a file that a game engine reads."""
+"""`visavis motion`: the motion of a recording as a file that a game engine can read."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def phones(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("phones") / "phones.tsv"
-    path.write_text("# words are passed over\n0.0\t0.4\tM\tword\n\n0.4\t0.8\tAA1\n0.8\t1.2\tP\n")
+    path.write_text("# comments and words are ignored\n0.0\t0.4\tM\tword\n\n0.4\t0.8\tAA1\n0.8\t1.2\tP\n")
     return path
 
 
@@ -40,7 +40,7 @@ def lines_of(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def test_json_lines_hold_a_frame_each_with_its_time(speech: Path, phones: Path, tmp_path: Path) -> None:
+def test_each_json_line_is_a_frame_with_its_time(speech: Path, phones: Path, tmp_path: Path) -> None:
     out = tmp_path / "motion.jsonl"
     assert (
         CliRunner()
@@ -60,7 +60,7 @@ def test_json_lines_hold_a_frame_each_with_its_time(speech: Path, phones: Path, 
     assert all(0 <= value <= 1 for frame in frames for value in frame["coefficients"].values())
 
 
-def test_csv_holds_the_same(speech: Path, phones: Path, tmp_path: Path) -> None:
+def test_csv_contains_the_same_values(speech: Path, phones: Path, tmp_path: Path) -> None:
     for name in ("motion.csv", "motion.jsonl"):
         assert write_motion(speech=speech, out=tmp_path / name, fps=25, phones=phones, alphabet="arpabet", seed=3) == 30
     rows = list(csv.DictReader((tmp_path / "motion.csv").read_text().splitlines()))
@@ -72,7 +72,7 @@ def test_csv_holds_the_same(speech: Path, phones: Path, tmp_path: Path) -> None:
         }
 
 
-def test_speech_without_phones_is_heard_and_a_seed_is_a_motion(speech: Path, tmp_path: Path) -> None:
+def test_without_phones_the_mouth_moves_and_the_same_seed_gives_the_same_motion(speech: Path, tmp_path: Path) -> None:
     for name, seed in (("first", 1), ("again", 1), ("other", 2)):
         write_motion(speech=speech, out=tmp_path / f"{name}.jsonl", seed=seed)
     first, again, other = (lines_of(tmp_path / f"{name}.jsonl") for name in ("first", "again", "other"))
@@ -89,7 +89,7 @@ def test_speech_without_phones_is_heard_and_a_seed_is_a_motion(speech: Path, tmp
         ("0.5\t0.6\tM\n0.0\t0.5\tM\n", "line 2: it starts at 0 ms"),
     ],
 )
-def test_phones_that_cannot_be_followed_name_their_line(speech: Path, tmp_path: Path, text: str, why: str) -> None:
+def test_an_error_in_a_file_of_phones_names_its_line(speech: Path, tmp_path: Path, text: str, why: str) -> None:
     path = tmp_path / "phones.tsv"
     path.write_text(text)
     with pytest.raises(PhonesUnreadable, match=why):
@@ -97,6 +97,6 @@ def test_phones_that_cannot_be_followed_name_their_line(speech: Path, tmp_path: 
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_other_kinds_of_file_are_refused(speech: Path, tmp_path: Path) -> None:
+def test_other_suffixes_are_refused(speech: Path, tmp_path: Path) -> None:
     with pytest.raises(InvalidRequest, match="must end in"):
         write_motion(speech=speech, out=tmp_path / "motion.fbx")

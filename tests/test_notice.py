@@ -1,4 +1,4 @@
-"""NOTICE names every part of others that is shipped, with its licence, and comes with the package."""
+"""NOTICE names every third-party part that we ship, with its licence, and is part of the package."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def section(title: str) -> str:
     return found[1]
 
 
-def test_the_package_holds_the_notice_and_the_licence() -> None:
+def test_the_package_contains_the_notice_and_the_licence() -> None:
     package = metadata.distribution("visavis")
     assert package.metadata.get_all("License-File") == ["LICENSE", "NOTICE"]
     for name in ("LICENSE", "NOTICE"):
@@ -36,11 +36,11 @@ def test_the_package_holds_the_notice_and_the_licence() -> None:
 
 
 @pytest.mark.parametrize("name", BUNDLED)
-def test_what_is_bundled_into_the_pages_is_named_with_its_licence(name: str) -> None:
+def test_every_package_bundled_into_the_pages_is_named_with_its_licence(name: str) -> None:
     assert re.search(rf"^  {re.escape(name)} +{re.escape(BUNDLED[name]['license'])} ", section("the pages"), re.M)
 
 
-def test_the_pages_import_from_nobody_but_what_is_bundled_by_name() -> None:
+def test_the_pages_import_only_packages_that_are_named() -> None:
     imported = {
         name
         for source in (ROOT / "web/src").rglob("*.ts*")
@@ -57,7 +57,7 @@ def requirements() -> list[str]:
 
 
 @pytest.mark.parametrize("name", requirements())
-def test_what_is_installed_beside_the_package_is_named_with_its_licence(name: str) -> None:
+def test_every_dependency_is_named_with_its_licence(name: str) -> None:
     named = re.search(rf"(?:^|  ){re.escape(name)} {{2,}}(\S+(?: \S+)*)", section("beside the package"), re.M)
     assert named, name
     stated = metadata.metadata(name)["License-Expression"]

@@ -1,4 +1,4 @@
-"""`visavis render`: films, from a photo and from an avatar of a server, without a session or a room."""
+"""`visavis render`: films of a photo and of an avatar of a server, without a session or a room."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def pictures_of(film: Path) -> list[NDArray[np.uint8]]:
         return [np.asarray(frame.to_ndarray(format="gray"), np.uint8) for frame in box.decode(video=0)]
 
 
-def listed(server: RunningServer, query: str = "") -> dict[str, str]:
+def first_avatar(server: RunningServer, query: str = "") -> dict[str, str]:
     answer = httpx.get(f"{server.base_url}/v1/avatars{query}", headers={"x-api-key": server.api_key})
     avatar: dict[str, str] = answer.json()["avatars"][0]
     return avatar
@@ -46,21 +46,21 @@ def listed(server: RunningServer, query: str = "") -> dict[str, str]:
 
 @pytest.fixture
 def character_id(server: RunningServer, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The default avatar of a running server, whose data folder is this process's too."""
+    """The default avatar of a running server. This process uses the same data folder."""
     monkeypatch.setenv("VISAVIS_DATA_DIR", str(server.services.settings.data_dir))
-    return listed(server)["avatar_id"]
+    return first_avatar(server)["avatar_id"]
 
 
-def test_a_character_stands_for_its_first_look(
+def test_a_character_is_rendered_as_its_first_look(
     server: RunningServer, character_id: str, speech: Path, tmp_path: Path
 ) -> None:
-    look_id = listed(server, f"?parent_id={character_id}")["avatar_id"]
+    look_id = first_avatar(server, f"?parent_id={character_id}")["avatar_id"]
     render(look_id, speech, tmp_path / "look.mp4")
     render(character_id, speech, tmp_path / "character.mp4")
     assert np.array_equal(pictures_of(tmp_path / "look.mp4"), pictures_of(tmp_path / "character.mp4"))
 
 
-def test_a_seed_is_a_film(character_id: str, speech: Path, tmp_path: Path) -> None:
+def test_the_same_seed_gives_the_same_film(character_id: str, speech: Path, tmp_path: Path) -> None:
     for name, seed in (("first", 1), ("again", 1), ("other", 2)):
         render(character_id, speech, tmp_path / f"{name}.mp4", seed=seed)
     first, again, other = (pictures_of(tmp_path / f"{name}.mp4") for name in ("first", "again", "other"))
@@ -81,14 +81,14 @@ def test_a_photo_speaks_for_as_long_as_the_recording(speech: Path, tmp_path: Pat
         assert float(sound.duration * sound.time_base) == pytest.approx(SECONDS, abs=0.05)
 
 
-def test_a_portrait_of_the_library_speaks_by_its_name(speech: Path, tmp_path: Path) -> None:
+def test_a_portrait_of_the_library_can_be_named(speech: Path, tmp_path: Path) -> None:
     render("tomas", speech, tmp_path / "film.mp4")
     with av.open(str(tmp_path / "film.mp4")) as box:
         assert sum(1 for _ in box.decode(video=0)) == round(SECONDS * FPS)
 
 
 @pytest.mark.parametrize("avatar", ["no-photo.jpg", "avat_01ARZ3NDEKTSV4RRFFQ69G5FAV"])
-def test_what_names_no_avatar_is_said(
+def test_an_unknown_avatar_is_refused(
     avatar: str, speech: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VISAVIS_DATA_DIR", str(tmp_path / "data"))

@@ -1,4 +1,4 @@
-"""Outputs as clients write them: what is read, what is refused, and what they are told back."""
+"""Outputs in JSON: which are accepted, which are refused, and how they are written."""
 
 from __future__ import annotations
 
@@ -64,14 +64,14 @@ def test_a_background_is_read(value: object, backdrop: Backdrop) -> None:
         {"type": "transparent", "alpha": 1},
     ],
 )
-def test_an_invalid_background_is_refused_in_words(value: object) -> None:
+def test_an_invalid_background_is_refused(value: object) -> None:
     with pytest.raises(BackgroundRefused) as refused:
         read_background(value)
     assert (refused.value.status, refused.value.code) == (400, "INVALID_BACKGROUND")
     assert refused.value.message
 
 
-def test_a_picture_is_wanted_by_its_source_and_shown_by_its_name() -> None:
+def test_a_picture_is_read_as_its_source_and_stored_as_its_id() -> None:
     change = read_output({"background": {"type": "image", "image": "https://example.com/office.jpg"}})
     assert change.background == PictureSource(text="https://example.com/office.jpg")
     picture_id = picture_id_of(b"an office")
@@ -83,7 +83,7 @@ def test_a_picture_is_wanted_by_its_source_and_shown_by_its_name() -> None:
 @pytest.mark.parametrize(
     "value", [None, 1.2, {"zoom": "near"}, {"zoom": 0.1}, {"zoom": 9}, {"zoom": 10**400}, {"zoom": True}, {"tilt": 3}]
 )
-def test_an_invalid_framing_is_refused_in_words(value: object) -> None:
+def test_an_invalid_framing_is_refused(value: object) -> None:
     with pytest.raises(FramingRefused):
         read_framing(value)
 
@@ -111,12 +111,12 @@ def test_an_invalid_emotion_is_refused(value: object) -> None:
 
 
 @pytest.mark.parametrize("value", [None, [], "photo", {"backgroud": {}}])
-def test_an_output_that_is_no_object_of_its_members_is_refused(value: object) -> None:
+def test_an_output_that_is_not_an_object_or_has_an_unknown_member_is_refused(value: object) -> None:
     with pytest.raises(InvalidOutput):
         read_output(value)
 
 
-def test_what_is_left_out_stays_and_null_is_the_default() -> None:
+def test_a_missing_member_does_not_change_and_null_sets_the_default() -> None:
     before = Output(backdrop=Backdrop(kind="blur"), framing=Framing(zoom=2.0), mood=Mood(happy=0.5))
     assert read_output({}).apply_to(before) == before
     reset = read_output({"background": None, "framing": None, "emotion": None})
@@ -140,5 +140,5 @@ def test_what_is_left_out_stays_and_null_is_the_default() -> None:
         },
     ],
 )
-def test_an_output_is_told_as_it_can_be_given_again(written: dict[str, Any]) -> None:
+def test_an_output_is_written_in_the_form_that_can_be_read(written: dict[str, Any]) -> None:
     assert write_output(read_output(written).apply_to(DEFAULT_OUTPUT)) == written

@@ -1,4 +1,4 @@
-"""The server as a process: what it prints, how it starts, and how it goes."""
+"""The server as a process: its output, its start and its end."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from visavis.accounts.keys import has_key_form
 from visavis.server import RunningServer
 from visavis.settings import Settings
 
-PATIENCE_S = 90  # a bound on waiting for a process on a busy machine, never asserted about
+TIMEOUT_S = 90  # how long a test waits for a process on a busy machine
 
 
 @contextmanager
 def serving(folder: Path, **environment: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """`visavis serve` on a free port, and the first line that it printed."""
+    """Run `visavis serve` on a free port; yield the process and the first line that it prints."""
     process = subprocess.Popen(
         [sys.executable, "-m", "visavis.cli", "serve", "--port", "0"],
         env=os.environ | {"VISAVIS_DATA_DIR": str(folder)} | environment,
@@ -47,10 +47,10 @@ def serving(folder: Path, **environment: str) -> Iterator[tuple[subprocess.Popen
         process.communicate()
 
 
-def perform(base_url: str, look: str, headers: dict[str, str]) -> dict[str, Any]:
-    """Create a session that starts at once; while no stage is there, ask again."""
+def start_session(base_url: str, look: str, headers: dict[str, str]) -> dict[str, Any]:
+    """Create a session that starts at once; repeat this until a stage is ready."""
     while (
-        answer := httpx.post(base_url + "/v1/sessions", json={"avatar": look}, headers=headers, timeout=PATIENCE_S)
+        answer := httpx.post(base_url + "/v1/sessions", json={"avatar": look}, headers=headers, timeout=TIMEOUT_S)
     ).status_code == 503:
         time.sleep(int(answer.headers["retry-after"]))
     session: dict[str, Any] = answer.json()["session"]
@@ -75,19 +75,19 @@ def test_a_server_survives_its_stage_stops_cleanly_and_starts_again(tmp_path: Pa
         wait_until_ready(base_url)
         headers = {"x-api-key": key}
         look = httpx.get(base_url + "/v1/avatars?view=flat", headers=headers).json()["public_avatars"][0]["avatar_id"]
-        lost = perform(base_url, look, headers)
+        lost = start_session(base_url, look, headers)
         for stage in children_of(process.pid):
             os.kill(stage, signal.SIGKILL)
         while (
             httpx.get(f"{base_url}/v1/sessions/{lost['session_id']}", headers=headers).json()["session"]["status"]
             != "ended"
         ):
-            time.sleep(0.1)  # polling, as a client does
-        session = perform(base_url, look, headers)
+            time.sleep(0.1)  # polls, like a client
+        session = start_session(base_url, look, headers)
         stages = children_of(process.pid)
         assert stages
         process.send_signal(signal.SIGTERM)
-        rest, errors = process.communicate(timeout=PATIENCE_S)
+        rest, errors = process.communicate(timeout=TIMEOUT_S)
         assert process.returncode == 0, errors
         assert key not in rest + errors
         assert "Traceback" not in errors
@@ -100,13 +100,13 @@ def test_a_server_survives_its_stage_stops_cleanly_and_starts_again(tmp_path: Pa
         assert again["status"] == "ended"
         assert again["billing"]["minutes"] == 1
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=PATIENCE_S)
+        process.communicate(timeout=TIMEOUT_S)
         assert process.returncode == 0
 
 
-def test_a_wrong_setting_or_a_taken_port_is_one_line(tmp_path: Path) -> None:
+def test_an_invalid_setting_or_a_port_in_use_is_one_line(tmp_path: Path) -> None:
     with serving(tmp_path, VISAVIS_STAGES="none") as (process, _):
-        _, errors = process.communicate(timeout=PATIENCE_S)
+        _, errors = process.communicate(timeout=TIMEOUT_S)
         assert process.returncode == 1
         assert errors.startswith("visavis: VISAVIS_STAGES: ") and len(errors.splitlines()) == 1
     with RunningServer(Settings(data_dir=tmp_path), fleet=FakeFleet(), prepare=fake_prepare) as server:
@@ -116,14 +116,14 @@ def test_a_wrong_setting_or_a_taken_port_is_one_line(tmp_path: Path) -> None:
             env=os.environ | {"VISAVIS_DATA_DIR": str(tmp_path)},
             capture_output=True,
             text=True,
-            timeout=PATIENCE_S,
+            timeout=TIMEOUT_S,
             check=False,
         )
         assert taken.returncode == 1
         assert "ADDRESS_UNAVAILABLE" in taken.stderr and len(taken.stderr.splitlines()) == 1
 
 
-def test_addresses_are_made_of_the_public_url_where_there_is_one(tmp_path: Path) -> None:
+def test_addresses_in_answers_begin_with_the_public_url(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path, public_url="https://avatars.example.org/")
     with RunningServer(settings, fleet=FakeFleet(), prepare=fake_prepare) as server:
         headers = {"x-api-key": server.api_key}
@@ -141,14 +141,14 @@ def test_addresses_are_made_of_the_public_url_where_there_is_one(tmp_path: Path)
 
 def test_connections_do_not_wait_for_acknowledgements(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options: list[tuple[int, ...]] = []
-    keep = socket.socket.setsockopt
+    setsockopt = socket.socket.setsockopt
 
-    def watched(self: socket.socket, *arguments: Any) -> None:
+    def recording_setsockopt(self: socket.socket, *arguments: Any) -> None:
         options.append(arguments[:2])
-        keep(self, *arguments)
+        setsockopt(self, *arguments)
 
     with RunningServer(Settings(data_dir=tmp_path), fleet=FakeFleet(), prepare=fake_prepare) as server:
-        monkeypatch.setattr(socket.socket, "setsockopt", watched)
+        monkeypatch.setattr(socket.socket, "setsockopt", recording_setsockopt)
         with socket.create_connection(("127.0.0.1", int(server.base_url.rpartition(":")[2]))) as plain:
             plain.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
             while plain.recv(4096):
@@ -156,19 +156,19 @@ def test_connections_do_not_wait_for_acknowledgements(tmp_path: Path, monkeypatc
     assert (socket.IPPROTO_TCP, socket.TCP_NODELAY) in options
 
 
-def test_an_odd_host_header_is_not_put_into_addresses(tmp_path: Path) -> None:
+def test_an_invalid_host_header_does_not_appear_in_addresses(tmp_path: Path) -> None:
     with RunningServer(Settings(data_dir=tmp_path), fleet=FakeFleet(), prepare=fake_prepare) as server:
         for host in ("[::", "a b", "x/../y", "exa\u00e9mple", "user@host", "a:b:c", "a:123456"):
             headers = {b"x-api-key": server.api_key.encode(), b"host": host.encode("latin-1")}
             answer = httpx.post(
                 server.base_url + "/v1/avatars/upload-face", json={"image_base64": "YQ=="}, headers=headers
             )
-            if answer.status_code != 400:  # the HTTP parser may refuse it before we see it
+            if answer.status_code != 400:  # the HTTP parser may refuse it first
                 assert answer.status_code == 201
                 assert answer.json()["image_url"].startswith(server.base_url), host
 
 
-def test_text_that_is_no_utf8_is_answered_and_closed_without_a_traceback(
+def test_a_text_frame_that_is_not_utf8_gets_an_error_and_a_close_without_a_traceback(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with RunningServer(Settings(data_dir=tmp_path), fleet=FakeFleet(), prepare=fake_prepare) as server:
@@ -177,9 +177,9 @@ def test_text_that_is_no_utf8_is_answered_and_closed_without_a_traceback(
             server.base_url + "/v1/avatars/upload-face",
             json={"image_base64": "YQ=="},
             headers=headers,
-            timeout=PATIENCE_S,
+            timeout=TIMEOUT_S,
         ).json()
-        session = perform(server.base_url, look["avatar_id"], headers)
+        session = start_session(server.base_url, look["avatar_id"], headers)
         with connect(server.base_url.replace("http", "ws") + "/v1/channel") as channel:
             channel.send(
                 json.dumps(

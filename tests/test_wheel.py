@@ -1,4 +1,4 @@
-"""What an installation from the wheel has, away from any checkout."""
+"""An installation from the wheel, without a checkout, contains all files that it needs."""
 
 from __future__ import annotations
 
@@ -56,6 +56,6 @@ def test_the_wheel_shows_the_whole_reference(installed: Path, tmp_path: Path) ->
     ]
 
 
-def test_the_wheel_holds_every_page_of_the_reference_as_it_is(installed: Path) -> None:
+def test_the_wheel_contains_every_page_of_the_reference_unchanged(installed: Path) -> None:
     pages = {path.name: path.read_bytes() for path in (ROOT / "docs" / "reference").glob("*.md")}
     assert pages == {path.name: path.read_bytes() for path in (installed / "visavis" / "reference").iterdir()}

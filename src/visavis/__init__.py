@@ -1,3 +1,3 @@
-"""Visavis: a self-hosted server of live avatars. The way of the data is drawn in docs/architecture.md."""
+"""Visavis: a self-hosted server of live avatars. docs/architecture.md describes how data flows through it."""
 
 __version__ = "0.1.0"

@@ -1,7 +1,7 @@
-"""The command line, `visavis`. It parses and hands over; each command lives with its part.
+"""The command line, `visavis`. It parses arguments and calls the module that implements the command.
 
-Parts are imported when their command runs, so that `visavis --help` answers at once and a stage process never loads the
-service.
+These modules are imported when their command runs, so that `visavis --help` is quick and a stage process does not load
+the service.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ app.add_typer(keys, name="keys")
 app.add_typer(bench, name="bench")
 
 
-def _size(text: str) -> tuple[int, int]:
+def _parse_size(text: str) -> tuple[int, int]:
     width, _, height = text.lower().partition("x")
     if not (width.isdigit() and height.isdigit()) or not (64 <= int(width) <= 1920 and 64 <= int(height) <= 1920):
         raise typer.BadParameter("a size is WIDTHxHEIGHT, each 64 to 1920, for example 512x512")
@@ -41,8 +41,8 @@ def _size(text: str) -> tuple[int, int]:
     return int(width), int(height)
 
 
-def _mood(text: str) -> Mood:
-    """Read `happy` or `happy=0.6`."""
+def _parse_mood(text: str) -> Mood:
+    """Parse `happy` or `happy=0.6`."""
     from visavis.engine.motion.mood import Mood
 
     name, _, weight = text.partition("=")
@@ -74,15 +74,17 @@ Phones = Annotated[
     typer.Option(
         exists=True,
         dir_okay=False,
-        help="What is spoken when: start_s, end_s and phone on each line, separated by tabs.",
+        help="A file of timings: start_s, end_s and phone on each line, separated by tabs.",
     ),
 ]
-AlphabetOption = Annotated[Alphabet, typer.Option(help="How --phones writes them.")]
-EmotionOption = Annotated[str, typer.Option(help="neutral, happy, sad, surprised or serious; happy=0.6 is a little.")]
+AlphabetOption = Annotated[Alphabet, typer.Option(help="The alphabet of the phones in --phones.")]
+EmotionOption = Annotated[
+    str, typer.Option(help="neutral, happy, sad, surprised or serious; happy=0.6 is a weaker happy.")
+]
 
 
-def _film(path: Path) -> Path:
-    """Refuse, before any work, a film that could not be written after it."""
+def _check_output_path(path: Path) -> Path:
+    """Refuse a file that cannot be written, before any work is done for it."""
     if not path.absolute().parent.is_dir():
         raise typer.BadParameter(f"there is no folder {path.parent}")
     if path.is_dir():
@@ -95,7 +97,7 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8000,
 ) -> None:
-    """Run the whole server."""
+    """Run the server."""
     from visavis.server import serve as run
 
     run(host=host, port=port)
@@ -103,13 +105,17 @@ def serve(
 
 @app.command()
 def stage(
-    listen: Annotated[str, typer.Option(help="wss://HOST:PORT to listen at.")],
-    token_file: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="Holds the token of the servers.")],
-    tls_cert: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="Certificate chain, PEM.")],
-    tls_key: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="Its private key, PEM.")],
-    cache: Annotated[Path, typer.Option(file_okay=False, help="Where avatar packs are kept.")] = Path("stage-cache"),
+    listen: Annotated[str, typer.Option(help="The address to listen on, wss://HOST:PORT.")],
+    token_file: Annotated[
+        Path, typer.Option(exists=True, dir_okay=False, help="A file with the token that servers must send.")
+    ],
+    tls_cert: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="The certificate chain, PEM.")],
+    tls_key: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="The certificate's private key, PEM.")],
+    cache: Annotated[Path, typer.Option(file_okay=False, help="The folder for avatar packs.")] = Path("stage-cache"),
 ) -> None:
-    """Perform sessions for servers on other machines. Their setting VISAVIS_STAGE_ADDRESSES names this stage."""
+    """Run a stage that performs sessions for servers on other machines. Their setting VISAVIS_STAGE_ADDRESSES names
+    this stage.
+    """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from visavis.stage.command import run
 
@@ -121,7 +127,7 @@ def keys_create(
     name: Annotated[str, typer.Option(help="What the key is for.")],
     test: Annotated[bool, typer.Option("--test", help="A test key: free sessions of at most 60 s.")] = False,
 ) -> None:
-    """Create a key and print it, alone on its line. It is shown this once."""
+    """Create a key and print it on a line of its own. It is never shown again."""
     from visavis.accounts.command import create_key
 
     create_key(name=name, test=test)
@@ -129,8 +135,8 @@ def keys_create(
 
 @keys.command("list")
 def keys_list() -> None:
-    """List keys: id, name, the start of the key, when it was made and last used, and whether it still opens
-    anything.
+    """List keys: id, name, the start of the key, when it was created and last used, and whether it is active or
+    revoked.
     """
     from visavis.accounts.command import list_keys
 
@@ -139,7 +145,7 @@ def keys_list() -> None:
 
 @keys.command("revoke")
 def keys_revoke(key_id: Annotated[str, typer.Argument(help="The key's id, as `visavis keys list` prints it.")]) -> None:
-    """Revoke a key, at once."""
+    """Revoke a key. This takes effect at once."""
     from visavis.accounts.command import revoke_key
 
     revoke_key(key_id)
@@ -148,10 +154,10 @@ def keys_revoke(key_id: Annotated[str, typer.Argument(help="The key's id, as `vi
 @app.command()
 def render(
     avatar: Annotated[
-        str, typer.Option(help="A photo, the id of an avatar of this server, or a portrait of the library: iris.")
+        str, typer.Option(help="A photo, the id of an avatar of this server, or a portrait of the library (iris).")
     ],
     speech: Speech,
-    out: Annotated[Path, typer.Option(callback=_film, help="The film to write (MP4).")],
+    out: Annotated[Path, typer.Option(callback=_check_output_path, help="The film to write (MP4).")],
     size: Annotated[str, typer.Option(help="WIDTHxHEIGHT in pixels.")] = "512x512",
     fps: Annotated[int, typer.Option(min=1, max=60, help="Frames a second.")] = 25,
     seed: Seed = 0,
@@ -160,10 +166,10 @@ def render(
     alphabet: AlphabetOption = Alphabet.ARPABET,
     emotion: EmotionOption = "neutral",
 ) -> None:
-    """Render speech spoken by an avatar to a film, offline."""
+    """Render a film of an avatar that speaks a recording. Works without a server."""
     from visavis.offline import render_film
 
-    width_px, height_px = _size(size)
+    width_px, height_px = _parse_size(size)
     render_film(
         avatar=avatar,
         speech=speech,
@@ -175,14 +181,14 @@ def render(
         pcm_rate_hz=pcm_rate,
         phones=phones,
         alphabet=alphabet.value,
-        mood=_mood(emotion),
+        mood=_parse_mood(emotion),
     )
 
 
 @app.command()
 def motion(
     speech: Speech,
-    out: Annotated[Path, typer.Option(callback=_film, help="The file to write: .jsonl or .csv.")],
+    out: Annotated[Path, typer.Option(callback=_check_output_path, help="The file to write: .jsonl or .csv.")],
     fps: Annotated[int, typer.Option(min=1, max=100, help="Frames a second.")] = 60,
     seed: Seed = 0,
     pcm_rate: PcmRate = None,
@@ -190,7 +196,7 @@ def motion(
     alphabet: AlphabetOption = Alphabet.ARPABET,
     emotion: EmotionOption = "neutral",
 ) -> None:
-    """Write the motion of speech as ARKit coefficients, for a head of your own."""
+    """Write the motion of speech as ARKit coefficients, for a head that you draw yourself."""
     from visavis.motion_file import write_motion
 
     frames = write_motion(
@@ -201,7 +207,7 @@ def motion(
         pcm_rate_hz=pcm_rate,
         phones=phones,
         alphabet=alphabet.value,
-        mood=_mood(emotion),
+        mood=_parse_mood(emotion),
     )
     print(f"{out}: {frames} frames")
 
@@ -209,18 +215,20 @@ def motion(
 @app.command()
 def inspect(
     avatar: Annotated[
-        str, typer.Argument(help="A photo, the id of an avatar of this server, or a portrait of the library: iris.")
+        str, typer.Argument(help="A photo, the id of an avatar of this server, or a portrait of the library (iris).")
     ],
-    out: Annotated[Path, typer.Option(callback=_film, help="The sheet to write (PNG or JPEG).")] = Path("sheet.png"),
+    out: Annotated[Path, typer.Option(callback=_check_output_path, help="The sheet to write (PNG or JPEG).")] = Path(
+        "sheet.png"
+    ),
     size: Annotated[str, typer.Option(help="WIDTHxHEIGHT in pixels at which the face is rendered.")] = "512x512",
     only: Annotated[
-        str | None, typer.Option(help="One part of the sheet: visemes, expressions, lids, gaze, head.")
+        str | None, typer.Option(help="Draw only one part of the sheet: visemes, expressions, lids, gaze or head.")
     ] = None,
 ) -> None:
-    """Draw all that a face can do on one sheet: visemes, expressions, lids, gaze, turns of the head."""
+    """Draw one sheet with everything that a face can do: visemes, expressions, lids, gaze, turns of the head."""
     from visavis.inspect.sheet import write_sheet
 
-    width_px, height_px = _size(size)
+    width_px, height_px = _parse_size(size)
     write_sheet(avatar=avatar, out=out, width_px=width_px, height_px=height_px, only=only)
     print(f"{out}: the sheet of {avatar}")
 
@@ -228,11 +236,11 @@ def inspect(
 @app.command()
 def watch(
     whep: Annotated[str, typer.Option(help="The room's WHEP address.")],
-    out: Annotated[Path, typer.Option(callback=_film, help="The film to write (MP4).")],
+    out: Annotated[Path, typer.Option(callback=_check_output_path, help="The film to write (MP4).")],
     seconds: Annotated[float, typer.Option(min=0.1, help="How long to watch.")],
     token: Annotated[str, typer.Option(help="The room's token.")] = "",
 ) -> None:
-    """Record a room as a viewer sees and hears it."""
+    """Record a room as a viewer receives it."""
     from visavis.rooms.watch import record_room
 
     record_room(whep_url=whep, token=token, out=out, seconds=seconds)
@@ -240,7 +248,7 @@ def watch(
 
 @bench.command("render")
 def bench_render(json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False) -> None:
-    """Frames a second on one core, render only."""
+    """Measure frames per second on one core, rendering only."""
     from visavis.bench.render import run
 
     run(as_json=json)
@@ -248,7 +256,7 @@ def bench_render(json: Annotated[bool, typer.Option("--json", help="One JSON obj
 
 @bench.command("pipeline")
 def bench_pipeline(json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False) -> None:
-    """Frames a second on one core, from speech to encoded video and sound."""
+    """Measure frames per second on one core, from speech to encoded video and sound."""
     from visavis.bench.pipeline import run
 
     run(as_json=json)
@@ -256,15 +264,17 @@ def bench_pipeline(json: Annotated[bool, typer.Option("--json", help="One JSON o
 
 @bench.command("density")
 def bench_density(
-    first: Annotated[int, typer.Option(min=1, max=200, help="Sessions to begin with; then one more at a time.")] = 4,
-    most: Annotated[int, typer.Option(min=1, max=200, help="Sessions to end with, late frames or not.")] = 30,
-    stages: Annotated[int | None, typer.Option(min=1, help="Stage processes; by default one for each core.")] = None,
+    first: Annotated[int, typer.Option(min=1, max=200, help="The first number of sessions; then one more each.")] = 4,
+    most: Annotated[
+        int, typer.Option(min=1, max=200, help="The last number of sessions, even without late frames.")
+    ] = 30,
+    stages: Annotated[int | None, typer.Option(min=1, help="Stage processes. Default: one for each core.")] = None,
     talk: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of the time that each speaks; below 1 in turns.")
+        float, typer.Option(min=0, max=1, help="The share of time that each session speaks; below 1 they take turns.")
     ] = 1.0,
     json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
-    """Live sessions at once without a late frame, each watched, and speaking all the time or a share of it."""
+    """Measure how many watched sessions run at once without a late frame."""
     from visavis.bench.density import run
 
     run(as_json=json, first=first, most=most, stages=stages, talk=talk)
@@ -274,33 +284,33 @@ def bench_density(
 def photo_report(
     photo: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A photo of one person.")],
 ) -> None:
-    """Say what a photo is like as an avatar: what is found, what is guessed, what would make a better one."""
-    from visavis.photo import tell
+    """Report how suitable a photo is for an avatar: what was found, what was guessed, and what would be better."""
+    from visavis.photo import print_report
 
-    tell(photo)
+    print_report(photo)
 
 
 @app.command()
 def demo(
     once: Annotated[
         bool,
-        typer.Option("--once", help="Unattended: perform, record, measure, and exit non-zero if anything was wrong."),
+        typer.Option("--once", help="Unattended: perform, record and measure; exit non-zero if anything is wrong."),
     ] = False,
-    out: Annotated[Path, typer.Option(callback=_film, help="With --once: the film of what a viewer received.")] = Path(
-        "demo.mp4"
-    ),
+    out: Annotated[
+        Path, typer.Option(callback=_check_output_path, help="With --once: the film of what a viewer received.")
+    ] = Path("demo.mp4"),
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8000,
 ) -> None:
-    """Start the server with its playground; or, with --once, perform a whole session and check it."""
+    """Start the server with its playground. With --once, perform a whole session and check it instead."""
     from visavis.demo import run
 
     run(once=once, out=out, port=port)
 
 
 def main() -> None:
-    """Run the command line; an error of ours is one line on stderr and exit status 1."""
-    # The engine's matrices are small: BLAS threads cost twice the time they save. Read when numpy is first imported, so
-    # it is set here.
+    """Run the command line. A `VisavisError` is one line on stderr and exit status 1."""
+    # The engine's matrices are small: BLAS threads cost twice the time they save. Numpy reads this when it is first
+    # imported.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         with translated_engine_errors():

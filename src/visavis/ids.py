@@ -1,4 +1,4 @@
-"""Identifiers: a prefix that says what it names, and a ULID, so that ids sort by the time they were made."""
+"""Ids: a prefix for the kind of thing, and a ULID, so that ids sort by the time when they were made."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _last = 0
 
 
 def new_id(kind: Kind) -> str:
-    """Return a fresh id. Ids made by one process always increase, also within one millisecond."""
+    """Return a new id. The ids of one process always increase, even within one millisecond."""
     global _last  # noqa: PLW0603  # one counter in each process
     with _lock:
         _last = max(int(ULID()), _last + 1)
@@ -24,7 +24,5 @@ def new_id(kind: Kind) -> str:
 
 
 def is_id(kind: Kind, text: str) -> bool:
-    """Whether the text could be such an id at all; anything else names nothing, and is not worth asking the
-    database.
-    """
+    """Whether the text has the form of such an id. Other texts need not be looked up in the database."""
     return re.fullmatch(f"{kind}_{_ULID}", text) is not None

@@ -1,4 +1,4 @@
-"""Logs: events on stderr, as lines for a person or as JSON, none of which repeats without a bound."""
+"""Logs: events on stderr, as readable lines or as JSON. Events that repeat are limited."""
 
 from __future__ import annotations
 
@@ -10,39 +10,39 @@ from typing import Any
 
 import structlog
 
-REPEATS = 20  # of one event ...
-WITHIN_S = 60.0  # ... in so long; the next one after that tells how many were left out
-EVENTS_REMEMBERED = 1000
+REPEATS = 20  # one event is logged at most this many times ...
+WITHIN_S = 60.0  # ... in this time; the next one after it says how many were left out
+MAX_EVENTS = 1000  # events whose repeats are counted
 
 
 class RepeatLimit:
-    """Says whether an event is logged. `clock_s`: seconds of any monotonic clock."""
+    """Decides whether an event is logged. `clock_s`: seconds of any monotonic clock."""
 
     def __init__(self, clock_s: Callable[[], float] = time.monotonic) -> None:
         self._clock_s = clock_s
-        self._seen: dict[str, tuple[float, int]] = {}  # by event: when its window began, how many came in it
+        self._counts: dict[str, tuple[float, int]] = {}  # by event: the start of its time window, and the count in it
 
     def admit(self, event: str) -> int | None:
-        """Return how many of this event were left out before, None to leave this one out."""
+        """Return None if this event is left out, otherwise how many were left out before it."""
         now_s = self._clock_s()
-        began_s, came = self._seen.pop(event, (now_s, 0))
+        start_s, count = self._counts.pop(event, (now_s, 0))
         left_out = 0
-        if now_s - began_s >= WITHIN_S:
-            left_out, began_s, came = max(0, came - REPEATS), now_s, 0
-        self._seen[event] = (began_s, came + 1)
-        if len(self._seen) > EVENTS_REMEMBERED:
-            del self._seen[next(iter(self._seen))]
-        return left_out if came < REPEATS else None
+        if now_s - start_s >= WITHIN_S:
+            left_out, start_s, count = max(0, count - REPEATS), now_s, 0
+        self._counts[event] = (start_s, count + 1)
+        if len(self._counts) > MAX_EVENTS:
+            del self._counts[next(iter(self._counts))]
+        return left_out if count < REPEATS else None
 
     def process(self, _logger: Any, _name: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-        """Leave an event of structlog out, or say with it how many were."""
+        """A processor of structlog: drop the event, or add how many were left out before it."""
         left_out = self.admit(str(event.get("event")))
         if left_out is None:
             raise structlog.DropEvent
         return {**event, "left_out": left_out} if left_out else event
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Leave a record of the standard library's loggers out: those of uvicorn and asyncio."""
+        """A filter for the standard library's loggers, which uvicorn and asyncio use."""
         return self.admit(f"{record.name} {record.msg}") is not None
 
 
@@ -54,7 +54,7 @@ def configure_logs(*, level: str, as_json: bool = False) -> None:
         if as_json
         else structlog.dev.ConsoleRenderer(
             colors=sys.stderr.isatty(),
-            exception_formatter=structlog.dev.plain_traceback,  # no locals: no speech and no secret
+            exception_formatter=structlog.dev.plain_traceback,  # without local variables, which may hold secrets
         )
     )
     processors: list[structlog.typing.Processor] = [

@@ -1,9 +1,9 @@
-"""`visavis motion`: the motion of speech as ARKit coefficients in a file, so that a head drawn elsewhere can speak it.
+"""`visavis motion`: writes the motion of speech as ARKit coefficients to a file, for a head that another program draws.
 
-JSON lines, one for each frame: {"time_s": 0.04, "coefficients": {"jawOpen": 0.31, …}, "head": {"yaw_deg": …,
-"pitch_deg": …, "roll_deg": …}}; or CSV with the same as columns. `engine/motion/arkit.py` says how ours become ARKit's;
-yaw > 0 turns the face to the viewer's right, pitch > 0 lowers the chin, roll > 0 tilts the top of the head to the
-viewer's right.
+The file has one JSON line for each frame: {"time_s": 0.04, "coefficients": {"jawOpen": 0.31, …}, "head": {"yaw_deg": …,
+"pitch_deg": …, "roll_deg": …}}; or it is CSV with the same values as columns. `engine/motion/arkit.py` converts our
+coefficients to ARKit's. Yaw > 0 turns the face to the viewer's right, pitch > 0 lowers the chin, roll > 0 tilts the top
+of the head to the viewer's right.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from visavis.engine.motion.mood import NEUTRAL, Mood
 from visavis.engine.speech.phones import Alphabet
 from visavis.engine.speech.port import SPEECH_RATE_HZ
 from visavis.errors import InvalidRequest
-from visavis.offline import perform, read_sound, speech_motion, timings_of
+from visavis.offline import motion_frames, read_sound, read_visemes, speech_motion
 
 DIGITS = 4
-KINDS = (".jsonl", ".csv")
+SUFFIXES = (".jsonl", ".csv")
 
 
 def write_motion(
@@ -40,16 +40,16 @@ def write_motion(
     mood: Mood = NEUTRAL,
     seed: int = 0,
 ) -> int:
-    """Write the motion of `speech` at `fps` frames a second to `out`, .jsonl or .csv; return how many frames. Time 0 is
-    the start of the recording. `pcm_rate_hz`: `speech` is raw PCM16 at this rate.
+    """Write the motion of the recording `speech` at `fps` frames a second to `out`, .jsonl or .csv; return the number
+    of frames. Time 0 is the start of the recording. `pcm_rate_hz`: `speech` is raw PCM16 at this rate.
 
-    Raises `InvalidRequest` for a recording, phones or a name that are none. A file that fails half-way is not left
-    behind.
+    Raises `AudioUnreadable`, `PhonesUnreadable`, and `InvalidRequest` for a recording without sound or another suffix
+    of `out`. After an error no part of the file is left.
     """
-    if out.suffix.lower() not in KINDS:
+    if out.suffix.lower() not in SUFFIXES:
         raise InvalidRequest(f"{out.name} must end in .jsonl or .csv")
     _, pcm = read_sound(speech, pcm_rate_hz)
-    times_s, rows = motion_of(pcm, fps=fps, phones=phones, alphabet=alphabet, mood=mood, seed=seed)
+    times_s, rows = motion_rows(pcm, fps=fps, phones=phones, alphabet=alphabet, mood=mood, seed=seed)
     partial = out.with_name(out.name + ".part")
     try:
         with partial.open("w", encoding="utf-8", newline="") as file:
@@ -65,7 +65,7 @@ def write_motion(
     return len(rows)
 
 
-def motion_of(
+def motion_rows(
     pcm: NDArray[np.int16],
     *,
     fps: int,
@@ -74,11 +74,11 @@ def motion_of(
     mood: Mood = NEUTRAL,
     seed: int = 0,
 ) -> tuple[list[float], list[list[float]]]:
-    """Return the times of the frames and their rows: the 52 coefficients and the head's three angles, interpolated
-    between steps of 10 ms.
+    """Return the times of the frames in seconds, and a row for each: the 52 coefficients and the three angles of the
+    head, interpolated between steps of 10 ms.
     """
-    motion = speech_motion(pcm, timings_of(phones, alphabet, pcm))
-    frames = list(perform(motion, len(motion), MOTION_RATE_HZ, seed, mood))
+    motion = speech_motion(pcm, read_visemes(phones, alphabet, pcm))
+    frames = list(motion_frames(motion, len(motion), MOTION_RATE_HZ, seed, mood))
     coefficients = to_arkit(np.stack([frame.coefficients for frame in frames]))
     heads = np.array([[frame.yaw_deg, frame.pitch_deg, frame.roll_deg] for frame in frames], np.float32)
     steps = np.concatenate([coefficients, heads], axis=1)

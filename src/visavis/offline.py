@@ -1,4 +1,6 @@
-"""`visavis render`: speech spoken by an avatar, written to a film. The engine alone: no session, no room, no clock."""
+"""`visavis render`: writes a film of an avatar that speaks a recording. It uses only the engine: no session, room or
+clock.
+"""
 
 from __future__ import annotations
 
@@ -41,16 +43,16 @@ def render_film(
     alphabet: Alphabet = "arpabet",
     mood: Mood = NEUTRAL,
 ) -> None:
-    """Write `speech` spoken by `avatar` (a photo's path, or the id of an avatar of this server) to `out` as MP4 (H.264,
-    AAC), with a progress bar. The film's sound has the rate and the channels of the recording, where AAC has them.
+    """Write a film of `avatar` speaking the recording `speech` to `out` as MP4 (H.264, AAC), with a progress bar. The
+    film's sound has the rate and the channels of the recording, if AAC supports them.
 
-    `pcm_rate_hz`: `speech` is raw PCM16 at this rate. `phones`: a file with the phones and their times (phone_file.py);
-    without it the network recognises them. Video time 0 is audio time 0. Raises `ImageRefused` for a photo that cannot
-    become an avatar, `NotFound` for an unknown avatar, `AudioUnreadable` and `PhonesUnreadable` for files that cannot
-    be read, `InvalidRequest` for a recording without sound.
+    `avatar`: see `load_avatar`. `pcm_rate_hz`: `speech` is raw PCM16 at this rate. `phones`: a file with the phones and
+    their times (phone_file.py); without it the network recognises them. Video time 0 is audio time 0. Raises
+    `ImageRefused` for a photo that cannot become an avatar, `AvatarNotFound`, `PackUnreadable`, `AudioUnreadable` and
+    `PhonesUnreadable` for files that cannot be read, and `InvalidRequest` for a recording without sound.
     """
     recording, pcm = read_sound(speech, pcm_rate_hz)
-    visemes = timings_of(phones, alphabet, pcm)
+    visemes = read_visemes(phones, alphabet, pcm)
     pack = load_avatar(avatar)
     samples, form = _film_sound(recording)
     motion = speech_motion(pcm, visemes)
@@ -68,24 +70,24 @@ def render_film(
         FilmWriter(out, width_px=width_px, height_px=height_px, ticks_hz=fps, sound=form) as film,
     ):
         film.write_sound(samples, recording.rate_hz)
-        frames = perform(motion, frame_count, fps, seed, mood)
+        frames = motion_frames(motion, frame_count, fps, seed, mood)
         for n, frame in enumerate(progress.track(frames, total=frame_count, description=f"Rendering {out.name}")):
             film.write_picture(renderer.render(frame), at=n)
 
 
 def read_sound(speech: Path, pcm_rate_hz: int | None) -> tuple[Recording, NDArray[np.int16]]:
-    """Return a recording, and its speech as int16 (n,) at 16 kHz, n > 0. Raises `AudioUnreadable`, and `InvalidRequest`
-    for a recording without sound.
+    """Read a recording; return it, and its speech as int16 (n,) at 16 kHz, n > 0. Raises `AudioUnreadable`, and
+    `InvalidRequest` for a recording without sound.
     """
     recording = read_recording(speech, pcm_rate_hz=pcm_rate_hz)
     pcm = speech_of(recording)
     if not len(pcm):
-        raise InvalidRequest(f"{speech} holds no sound")
+        raise InvalidRequest(f"{speech} contains no sound")
     return recording, pcm
 
 
 def _film_sound(recording: Recording) -> tuple[NDArray[np.int16], SoundForm]:
-    """Return the sound of a film: the recording as it is, or mono if a film cannot hold so many channels."""
+    """Return the sound of a film: the recording unchanged, or mono if a film cannot have so many channels."""
     if recording.channels not in AAC_LAYOUTS:
         recording = mono_of(recording)
     form = SoundForm.of(rate_hz=recording.rate_hz, layout=recording.layout, channels=recording.channels)
@@ -93,10 +95,10 @@ def _film_sound(recording: Recording) -> tuple[NDArray[np.int16], SoundForm]:
 
 
 def load_avatar(avatar: str) -> AvatarPack:
-    """Return the pack of `avatar`: a photo's path (prepared now), the name of a portrait of the library, or an avatar's
-    id in the data folder.
+    """Return the pack of `avatar`: the path of a photo, which is prepared now; the name of a portrait of the library;
+    or the id of an avatar in the data folder.
 
-    Raises `ImageRefused`, `NotFound`, `PackUnreadable`.
+    Raises `ImageRefused`, `AvatarNotFound`, `PackUnreadable`.
     """
     photo = next((portrait.path for portrait in PORTRAITS if portrait.slug == avatar.lower()), Path(avatar))
     if photo.is_file():
@@ -104,27 +106,27 @@ def load_avatar(avatar: str) -> AvatarPack:
             pack_dir = Path(folder) / "pack"
             prepare_avatar(photo.read_bytes(), pack_dir)
             return AvatarPack.load(pack_dir)
-    from visavis.avatars.packs import find_pack  # the data folder is the service's; only an id needs it
+    from visavis.avatars.packs import find_pack  # only for an id: the data folder belongs to the service
     from visavis.settings import read_settings
 
     pack_path = find_pack(avatar, read_settings())
     if pack_path is None:
         raise AvatarNotFound(
             f"There is no photo and no avatar '{avatar}'",
-            suggestion="Give a photo's path, a portrait of the library such as iris, or an id of GET "
-            "/v1/avatars, with the server's VISAVIS_DATA_DIR",
+            suggestion="Give the path of a photo, a portrait of the library such as iris, or an avatar id from GET "
+            "/v1/avatars together with the server's VISAVIS_DATA_DIR",
         )
     return AvatarPack.load(pack_path)
 
 
-def timings_of(phones: Path | None, alphabet: Alphabet, pcm: NDArray[np.int16]) -> tuple[TimedViseme, ...] | None:
-    """Return the visemes of a file of phones, None without a file. `pcm`: the recording. Raises `PhonesUnreadable`."""
+def read_visemes(phones: Path | None, alphabet: Alphabet, pcm: NDArray[np.int16]) -> tuple[TimedViseme, ...] | None:
+    """Read the visemes from a file of phones; None without a file. `pcm`: the recording. Raises `PhonesUnreadable`."""
     return None if phones is None else read_phone_file(phones, alphabet, duration_ms=len(pcm) * 1000 / SPEECH_RATE_HZ)
 
 
 def speech_motion(pcm: NDArray[np.int16], visemes: tuple[TimedViseme, ...] | None = None) -> SpeechMotion:
-    """Return the motion of a whole recording, ceil(n / 160) rows. `pcm`: int16 (n,) at 16 kHz. `visemes`: what is
-    spoken; without them the network recognises it.
+    """Return the motion of a whole recording, ceil(n / 160) rows. `pcm`: int16 (n,) at 16 kHz. `visemes`: those of the
+    recording; without them the network recognises the phones.
     """
     stream = TimedSpeech(SpeechStream())
     if visemes is not None:
@@ -132,11 +134,13 @@ def speech_motion(pcm: NDArray[np.int16], visemes: tuple[TimedViseme, ...] | Non
     return SpeechMotion.concatenate([stream.push(pcm), stream.finish()])
 
 
-def perform(motion: SpeechMotion, frame_count: int, fps: int, seed: int, mood: Mood = NEUTRAL) -> Iterator[MotionFrame]:
-    """Yield the face for frame 0, 1, …: frame n shows the motion at n / fps seconds."""
-    life = Liveliness(seed)
+def motion_frames(
+    motion: SpeechMotion, frame_count: int, fps: int, seed: int, mood: Mood = NEUTRAL
+) -> Iterator[MotionFrame]:
+    """Yield the motion frames 0, 1, …: frame n shows the motion at n / fps seconds."""
+    liveliness = Liveliness(seed)
     for n in range(frame_count):
         step = n * MOTION_RATE_HZ // fps
         row = min(step, len(motion) - 1)
         cue = Cue(rest=float(motion.rest[row]), loudness=float(motion.loudness[row]), stress=float(motion.stress[row]))
-        yield life.frame(step, motion.mouth[row], cue, "speaking" if cue.rest < 0.5 else "idle", mood)
+        yield liveliness.frame(step, motion.mouth[row], cue, "speaking" if cue.rest < 0.5 else "idle", mood)

@@ -1,4 +1,4 @@
-"""`visavis photo`: what a photo would become, said without a server."""
+"""`visavis photo`: reports how suitable a photo is for an avatar, without a server."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 from visavis.engine.pack.prepare import prepare_avatar
 
 
-def tell(photo: Path) -> None:
-    """Print the report on a photo, warnings first. Raises ImageRefused."""
+def print_report(photo: Path) -> None:
+    """Print the report on a photo, warnings first. Raises `ImageRefused`."""
     with tempfile.TemporaryDirectory(prefix="visavis-") as folder:
         report = prepare_avatar(photo.read_bytes(), Path(folder) / "pack")
     print(f"{photo.name}: {report.verdict}; {report.photo_eye_distance_px:.0f} px between the eyes")

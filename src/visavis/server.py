@@ -1,7 +1,6 @@
-"""The whole server in one process: settings, logs, the application, uvicorn around it, and a clean end.
+"""Runs a server in one process: settings, logs, the application in uvicorn, and an orderly shutdown.
 
-`serve` is what `visavis serve` runs; `RunningServer` is the same thing in a thread of a program that wants a server of
-its own, such as a test.
+`visavis serve` calls `serve`. `RunningServer` runs the same server in a thread of another program, such as a test.
 """
 
 from __future__ import annotations
@@ -34,23 +33,23 @@ from visavis.sessions.lifecycle import EndReason
 from visavis.settings import Settings, load_secret, read_settings
 
 _DRAIN_S = 2
-RESERVED_DESCRIPTORS = 128  # for the database, files, stages and what starts them
-LEAST_CONNECTIONS = 32
-# asyncio accepts this many connections before the guard sees the first of them: fewer than the reserved descriptors.
+RESERVED_DESCRIPTORS = 128  # for the database, files, stages and starting stages
+MIN_CONNECTIONS = 32
+# asyncio accepts this many connections before the guard counts the first of them: fewer than the reserved descriptors.
 ACCEPTED_AT_ONCE = 32
 WAITING_CONNECTIONS = 1024  # in the kernel's queue
 MAX_HEADER_SECTION_BYTES = 64 * 1024  # of all headers of a request; an unfinished section beyond it is refused
 
 
 def serve(*, host: str, port: int) -> None:
-    """Run until SIGTERM or SIGINT. Prints the address, with the first key where this start made it."""
+    """Run until SIGTERM or SIGINT. Prints the address, and with it the first key if this start has created it."""
     settings = read_settings()
     load_secret(settings)
     configure_logs(level=settings.log_level, as_json=settings.log_json)
     raise_descriptor_limit()
-    os.umask(0o077)  # the data folder is nobody else's
+    os.umask(0o077)  # only this user may read the data folder
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _stopped)  # uvicorn hands the signal on when it has shut down
+        signal.signal(number, _exit_cleanly)  # uvicorn raises the signal again after its shutdown
     listener = _listen(host, port)
     server = Server(settings, listener)
     with listener:
@@ -59,21 +58,21 @@ def serve(*, host: str, port: int) -> None:
         raise SystemExit(1)
 
 
-def _stopped(_number: int, _frame: FrameType | None) -> NoReturn:
+def _exit_cleanly(_number: int, _frame: FrameType | None) -> NoReturn:
     raise SystemExit(0)
 
 
 def raise_descriptor_limit() -> None:
-    """Take as many file descriptors as the system gives: connections and stages need them."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with suppress(OSError, ValueError):  # macOS names a limit that it does not grant
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    """Raise the limit of file descriptors to the system's maximum: connections and stages need them."""
+    _, maximum = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):  # macOS reports a maximum that it does not grant
+        resource.setrlimit(resource.RLIMIT_NOFILE, (maximum, maximum))
 
 
 def connection_limits(settings: Settings) -> Limits:
-    """Return how many connections there may be: fewer than the descriptors that this process has left for them."""
+    """Return the limits of the settings, lowered to the file descriptors that this process has for connections."""
     descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = max(LEAST_CONNECTIONS, min(settings.max_connections, descriptors - RESERVED_DESCRIPTORS))
+    most = max(MIN_CONNECTIONS, min(settings.max_connections, descriptors - RESERVED_DESCRIPTORS))
     return Limits(
         most=most,
         most_per_address=min(most, settings.max_connections_per_address),
@@ -83,11 +82,11 @@ def connection_limits(settings: Settings) -> Limits:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """Raises `AddressUnavailable` when the address cannot be had."""
+    """Raises `AddressUnavailable` for an address that cannot be used."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        # asyncio turns Nagle's algorithm off only where the protocol is named; with it on, an answer waits 40 ms for an
-        # acknowledgement.
+        # asyncio turns Nagle's algorithm off only if the socket's protocol is given. With Nagle's algorithm an answer
+        # waits 40 ms for an acknowledgement.
         listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
@@ -97,16 +96,16 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def address_of(listener: socket.socket) -> str:
-    """The address to open in a browser on this machine."""
+def url_of(listener: socket.socket) -> str:
+    """Return the URL to open in a browser on this machine."""
     host, port = listener.getsockname()[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 class Server(uvicorn.Server):
-    """Uvicorn with our application, which says where it is when it is there, and ends its sessions before it drops
-    their connections.
+    """Uvicorn with our application. Prints its address when it has started, and ends all sessions before it closes
+    connections.
     """
 
     def __init__(
@@ -117,7 +116,7 @@ class Server(uvicorn.Server):
         prepare: Prepare = prepare_with_engine,
     ) -> None:
         self.app = create_app(settings, fleet, prepare)
-        self._address = address_of(listener)
+        self._url = url_of(listener)
         self._guard = ConnectionGuard(connection_limits(settings))
         self._sweeping: asyncio.Task[None] | None = None  # from startup to shutdown
         config = GuardedConfig(
@@ -142,7 +141,7 @@ class Server(uvicorn.Server):
 
     @property
     def services(self) -> Services:
-        """Set from when the application has started."""
+        """The application's services, available when it has started."""
         services = self.app.state.services
         assert isinstance(services, Services)
         return services
@@ -150,15 +149,15 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         for listener in sockets or []:
-            listener.listen(WAITING_CONNECTIONS)  # asyncio has set the number that it accepts at once for this, too
+            listener.listen(WAITING_CONNECTIONS)  # asyncio has set the kernel's queue to ACCEPTED_AT_ONCE
         self._sweeping = asyncio.create_task(self._guard.run())
         if self.started:
             self.announce()
 
     def announce(self) -> None:
-        """Print the address line. The key is shown this once."""
+        """Print the address, and the first key if this start has created it. The key is never shown again."""
         key = self.services.first_key
-        print(f"Visavis is at {self._address}/" + ("" if key is None else f"#key={key}"), flush=True)
+        print(f"Visavis is at {self._url}/" + ("" if key is None else f"#key={key}"), flush=True)
         if key is not None:
             print(
                 "This address holds the first API key, shown this once; `visavis keys create` makes more.", flush=True
@@ -173,7 +172,7 @@ class Server(uvicorn.Server):
 
 
 class RunningServer:
-    """A server in a thread, on a port of its own; entering returns when it accepts connections.
+    """A server in a thread, on any free port. Entering the context returns when it accepts connections.
 
     with RunningServer(Settings(data_dir=folder)) as server:
         httpx.get(server.base_url + "/healthz")
@@ -183,21 +182,21 @@ class RunningServer:
         self, settings: Settings, *, fleet: Fleet | None = None, prepare: Prepare = prepare_with_engine, port: int = 0
     ) -> None:
         self._listener = _listen("127.0.0.1", port)
-        self._server = _Quiet(settings, self._listener, fleet, prepare)
-        self._up = self._server.up
+        self._server = _SilentServer(settings, self._listener, fleet, prepare)
+        self._started = self._server.has_started
         self._thread = threading.Thread(target=self._run, name="visavis-server")
-        self.base_url = address_of(self._listener)
+        self.base_url = url_of(self._listener)
 
     def _run(self) -> None:
         try:
-            with suppress(SystemExit):  # uvicorn's way to say that it could not start; __enter__ raises
+            with suppress(SystemExit):  # uvicorn raises it when it cannot start; then __enter__ raises
                 self._server.run(sockets=[self._listener])
         finally:
-            self._up.set()
+            self._started.set()
 
     def __enter__(self) -> RunningServer:
         self._thread.start()
-        self._up.wait()
+        self._started.wait()
         if not self._server.started:
             self.__exit__(None, None, None)
             raise ServerNotStarted("The server did not start")
@@ -216,7 +215,7 @@ class RunningServer:
 
     @property
     def api_key(self) -> str:
-        """The key made at first start. Raises `KeyNotFound` on a data folder that had one already."""
+        """The first key, which this start has created. Raises `KeyNotFound` if an earlier start has created it."""
         key = self._server.services.first_key
         if key is None:
             raise KeyNotFound(
@@ -225,10 +224,12 @@ class RunningServer:
         return key
 
 
-class _Quiet(Server):
+class _SilentServer(Server):
+    """A server that sets `has_started` instead of printing its address."""
+
     def __init__(self, settings: Settings, listener: socket.socket, fleet: Fleet | None, prepare: Prepare) -> None:
         super().__init__(settings, listener, fleet, prepare)
-        self.up = threading.Event()
+        self.has_started = threading.Event()
 
     def announce(self) -> None:
-        self.up.set()
+        self.has_started.set()

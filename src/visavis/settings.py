@@ -1,7 +1,7 @@
-"""Every setting of a server, in one frozen tree read from `VISAVIS_…` variables. It is built in the command line and
-passed down.
+"""All settings of a server, read from `VISAVIS_…` environment variables. The command line reads them once and passes
+them down.
 
-Values that a deployment must not lose are not settings: the server's secret is kept in the data folder.
+Values that a deployment must not lose are not settings: the server's secret is in the data folder.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ ProxyAddress = Annotated[str, AfterValidator(_is_network)]
 
 
 class IceServer(BaseModel):
-    """A STUN or TURN server offered to viewers, with a fixed user name and credential or with a shared `secret`
-    (turn.py).
+    """A STUN or TURN server for the connections of viewers. A TURN server has a fixed user name and credential, or a
+    shared `secret` (turn.py).
     """
 
     model_config = ConfigDict(frozen=True)
@@ -58,13 +58,13 @@ class Settings(BaseSettings):
 
     data_dir: Path = Path("data")
     public_url: str | None = Field(
-        default=None, description="Where clients reach this server; by default the address that a request came to."
+        default=None, description="The address where clients reach this server. Default: the address of each request."
     )
     database_url: str | None = Field(
-        default=None, description="SQLAlchemy address; by default SQLite in the data folder."
+        default=None, description="The database as an SQLAlchemy URL. Default: SQLite in the data folder."
     )
     secret: SecretStr | None = Field(
-        default=None, description="Signs room tokens; by default made at first start and kept in the data folder."
+        default=None, description="Signs room tokens. Default: made at the first start and kept in the data folder."
     )
 
     rate_limit_per_minute: int = Field(default=60, ge=1)
@@ -73,39 +73,47 @@ class Settings(BaseSettings):
     channel_grace_s: float = Field(default=10, ge=0)
     sweep_interval_s: float = Field(default=10, gt=0)
     created_session_ttl_s: float = Field(
-        default=86_400, gt=0, description="A session that was never started is closed after this long."
+        default=86_400, gt=0, description="A session that was never started ends after this time."
     )
     start_wait_s: float = Field(
-        default=5, gt=0, description="How long a start waits for its performer before it answers try_again."
+        default=5, gt=0, description="How long a start waits for a performer before it answers try_again."
     )
 
     first_answer_wait_s: float = Field(
-        default=10, ge=0, description="How long a POST waits for the answer of the same one, still at work."
+        default=10,
+        ge=0,
+        description="How long a POST waits for an earlier one with the same Idempotency-Key that is not answered yet.",
     )
 
-    stages: int | None = Field(default=None, ge=1, description="Stage processes at most; by default one for each core.")
+    stages: int | None = Field(default=None, ge=1, description="The most stage processes. Default: one for each core.")
     sessions_per_stage: int = Field(default=5, ge=1)
     stage_addresses: tuple[StageAddress, ...] = Field(
-        default=(), description="Stages on other machines; by default this machine performs."
+        default=(), description="Stages on other machines. Default: stage processes on this machine."
     )
-    stage_token: SecretStr | None = Field(default=None, description="What the stages on other machines were given.")
-    stage_ca_file: Path | None = Field(default=None, description="The authority that signed the stages' certificates.")
-    stage_source_url: str | None = Field(default=None, description="Where those stages reach this server.")
-    preparations: int = Field(default=1, ge=1, description="Photos prepared at once.")
+    stage_token: SecretStr | None = Field(default=None, description="The token of the stages on other machines.")
+    stage_ca_file: Path | None = Field(
+        default=None, description="The authority that has signed the stages' certificates."
+    )
+    stage_source_url: str | None = Field(
+        default=None, description="The address where stages on other machines reach this server."
+    )
+    preparations: int = Field(default=1, ge=1, description="How many photos are prepared at once.")
     preparations_waiting: int = Field(
-        default=8, ge=0, description="Photos that may wait for their turn; more are refused with 503."
+        default=8, ge=0, description="How many photos may wait to be prepared; more are refused with 503."
     )
 
-    max_connections: int = Field(default=4096, ge=32, description="At once; fewer where the system gives fewer files.")
-    max_connections_per_address: int = Field(
-        default=512, ge=8, description="Of one address that have shown no valid key or token."
+    max_connections: int = Field(
+        default=4096, ge=32, description="The most connections at once; fewer if the system has fewer file descriptors."
     )
-    max_unattached_channels: int = Field(default=64, ge=4, description="WebSockets that have no session yet.")
-    keep_alive_s: int = Field(default=80, ge=1, description="How long an idle connection is kept for its next request.")
+    max_connections_per_address: int = Field(
+        default=512, ge=8, description="The most connections of one address that have not sent a valid key or token."
+    )
+    max_unattached_channels: int = Field(default=64, ge=4, description="The most WebSockets without a session.")
+    keep_alive_s: int = Field(default=80, ge=1, description="How long an idle connection stays open.")
 
     ice_servers: tuple[IceServer, ...] = ()
     trusted_proxies: tuple[ProxyAddress, ...] = Field(
-        default=(), description="Addresses or networks whose X-Forwarded-For and X-Forwarded-Proto are believed."
+        default=(), description="Addresses or networks whose X-Forwarded-For and X-Forwarded-Proto are trusted."
     )
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
     log_json: bool = False
@@ -120,7 +128,7 @@ class Settings(BaseSettings):
         return value.strip().rstrip("/")
 
     @model_validator(mode="after")
-    def _stages_are_whole(self) -> Settings:
+    def _check_stages(self) -> Settings:
         if self.stage_addresses and (self.stage_token is None or not (self.stage_source_url or self.public_url)):
             raise ValueError("VISAVIS_STAGE_ADDRESSES needs VISAVIS_STAGE_TOKEN and VISAVIS_STAGE_SOURCE_URL")
         return self
@@ -135,7 +143,7 @@ class Settings(BaseSettings):
 
 
 def read_settings() -> Settings:
-    """Return the settings of this process's environment. Raises `SettingInvalid` that names the one that is wrong."""
+    """Read the settings from this process's environment. Raises `SettingInvalid` with the name of an invalid one."""
     try:
         return Settings()
     except ValidationError as error:
@@ -145,9 +153,10 @@ def read_settings() -> Settings:
 
 
 def load_secret(settings: Settings) -> bytes:
-    """Return the server's secret, at least 32 bytes; make and keep one (mode 0600) when there is none yet.
+    """Return the server's secret, at least 32 bytes. If there is none yet, make one and save it (mode 0600).
 
-    Raises `SettingInvalid` for a short one, `DataFolderUnusable` for a data folder that cannot be written.
+    Raises `SettingInvalid` for a secret that is too short, and `DataFolderUnusable` for a data folder that cannot be
+    written.
     """
     if settings.secret is not None:
         value = settings.secret.get_secret_value().encode()
@@ -162,7 +171,7 @@ def load_secret(settings: Settings) -> bytes:
             with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
                 file.write(secrets.token_hex(32).encode())
             with suppress(FileExistsError):
-                os.link(partial, path)  # of two first starts at once, one's secret stays
+                os.link(partial, path)  # if two servers start at once for the first time, both use the same secret
             partial.unlink()
         return path.read_bytes()
     except OSError as error:

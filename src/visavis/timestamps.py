@@ -1,6 +1,4 @@
-"""Instants as the service keeps them (integer milliseconds of the unix clock) and as it shows them
-(`2024-01-15T12:05:30Z`).
-"""
+"""Times as the service stores them (integer unix milliseconds) and as clients see them (`2024-01-15T12:05:30Z`)."""
 
 from __future__ import annotations
 
@@ -9,25 +7,25 @@ from datetime import UTC, datetime
 
 
 def now_ms() -> int:
-    """Unix time, ms."""
+    """Return the unix time in milliseconds."""
     return time.time_ns() // 1_000_000
 
 
-def shown(instant_ms: int) -> str:
-    """Whole seconds, UTC, rounded down."""
+def format_time(instant_ms: int) -> str:
+    """Return the time in UTC, rounded down to whole seconds."""
     return datetime.fromtimestamp(instant_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def shown_or_none(instant_ms: int | None) -> str | None:
-    return None if instant_ms is None else shown(instant_ms)
+def format_time_or_none(instant_ms: int | None) -> str | None:
+    return None if instant_ms is None else format_time(instant_ms)
 
 
 def whole_seconds_between(start_ms: int, end_ms: int) -> int:
-    """The difference of the two instants as they are shown, so that a reader can check it."""
+    """Return the difference of the two times after rounding, so that it agrees with the times that clients see."""
     return end_ms // 1000 - start_ms // 1000
 
 
 def start_of_month_ms(instant_ms: int) -> int:
-    """The first instant of its month, UTC: where a plan's included minutes begin anew."""
+    """Return the start of the month in UTC, when a plan's included minutes are reset."""
     month = datetime.fromtimestamp(instant_ms // 1000, UTC).replace(day=1, hour=0, minute=0, second=0)
     return int(month.timestamp()) * 1000

@@ -1,4 +1,4 @@
-"""API keys: made, shown once, listed and revoked, by the service and by the command line on a running server."""
+"""API keys: created, shown once, listed and revoked, by the service and by commands while a server runs."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import pytest
 
 from tests.conftest import Service, open_service
 from tests.fakes import FakeFleet, fake_prepare
-from visavis.accounts.keys import has_key_form, key_hash, new_key
+from visavis.accounts.keys import has_key_form, hash_key, new_key
 from visavis.server import RunningServer
 from visavis.settings import Settings
 
 
-def test_keys_have_the_published_form_and_are_all_different() -> None:
+def test_keys_have_the_published_form_and_are_unique() -> None:
     keys = [new_key(test=test) for test in (False, True) * 50]
     assert len(set(keys)) == 100
     for key, kind in zip(keys, ("live", "test") * 50, strict=True):
@@ -30,16 +30,16 @@ def test_keys_have_the_published_form_and_are_all_different() -> None:
 
 
 @pytest.mark.anyio
-async def test_no_key_is_kept_in_the_data_folder(service: Service, tmp_path: Path) -> None:
+async def test_the_data_folder_contains_no_key(service: Service, tmp_path: Path) -> None:
     record, key = await service.services.accounts.create(name="shown once")
-    assert record.hash == key_hash(key)
+    assert record.hash == hash_key(key)
     for path in tmp_path.rglob("*"):  # noqa: ASYNC240
         if path.is_file():
             assert key.encode() not in path.read_bytes(), path
 
 
 @pytest.mark.anyio
-async def test_the_first_start_makes_a_key_and_later_ones_do_not(tmp_path: Path) -> None:
+async def test_only_the_first_start_creates_a_key(tmp_path: Path) -> None:
     async with open_service(tmp_path) as first:
         assert first.services.first_key is not None
         (record,) = await first.services.accounts.all()
@@ -49,14 +49,14 @@ async def test_the_first_start_makes_a_key_and_later_ones_do_not(tmp_path: Path)
 
 
 @pytest.mark.anyio
-async def test_last_use_is_kept(service: Service) -> None:
+async def test_the_time_of_the_last_use_is_stored(service: Service) -> None:
     record, key = await service.services.accounts.create(name="used")
     await service.client.get("/v1/sessions", headers={"x-api-key": key})
     (used,) = [one for one in await service.services.accounts.all() if one.id == record.id]
     assert used.last_used_at_ms is not None and used.last_used_at_ms >= record.created_at_ms
 
 
-def test_the_command_line_works_on_a_running_server_at_once(tmp_path: Path) -> None:
+def test_commands_take_effect_on_a_running_server_at_once(tmp_path: Path) -> None:
     def keys(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "visavis.cli", "keys", *arguments]
         return subprocess.run(

@@ -1,4 +1,4 @@
-"""What a plan with limits allows, through the API."""
+"""The limits of plans, through the API."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def start(service: Service) -> tuple[str, int, dict[str, object]]:
     return session_id, answer.status_code, answer.json()
 
 
-async def test_concurrency_is_limited_at_start_and_a_created_session_does_not_count(service: Service) -> None:
+async def test_concurrency_is_limited_at_start_and_created_sessions_do_not_count(service: Service) -> None:
     await put_on_plan(service, max_concurrency=1)
     first, status, _ = await start(service)
     assert status == 200
@@ -44,7 +44,7 @@ async def test_concurrency_is_limited_at_start_and_a_created_session_does_not_co
     assert (await start(service))[1] == 200
 
 
-async def test_starts_at_once_cannot_share_one_place(service: Service) -> None:
+async def test_concurrent_starts_cannot_share_one_place(service: Service) -> None:
     await put_on_plan(service, max_concurrency=2)
     statuses: list[int] = []
 
@@ -57,7 +57,7 @@ async def test_starts_at_once_cannot_share_one_place(service: Service) -> None:
     assert sorted(statuses) == [200, 200, 429, 429, 429, 429]
 
 
-async def test_a_plans_maximum_is_the_expiration(service: Service) -> None:
+async def test_the_plans_maximum_duration_sets_the_expiration(service: Service) -> None:
     await put_on_plan(service, max_session_minutes=5)
     session_id, _, body = await start(service)
     session = (await service.client.get(f"/v1/sessions/{session_id}")).json()["session"]
@@ -65,7 +65,7 @@ async def test_a_plans_maximum_is_the_expiration(service: Service) -> None:
     assert session["expiration"][:13] >= session["started_at"][:13] and session["expiration"] != session["started_at"]
 
 
-async def test_no_minutes_left_is_the_published_402(service: Service) -> None:
+async def test_without_minutes_left_the_answer_is_the_published_402(service: Service) -> None:
     await put_on_plan(service, included_minutes=1)
     created = await service.client.post("/v1/sessions", json={"avatar_id": service.look_id})
     assert created.json()["usage"]["minutes"] == {"total_remaining": 1}

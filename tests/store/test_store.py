@@ -1,4 +1,4 @@
-"""The database: its migrations, its moves by compare-and-set, and the folder of blobs."""
+"""The database: migrations, changes of status by compare-and-set, and the folder of blobs."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ KEY = KeyRecord(
 )
 
 
-def a_session(session_id: str, **changes: object) -> SessionRecord:
+def make_session(session_id: str, **changes: object) -> SessionRecord:
     values = dict.fromkeys(field.name for field in fields(SessionRecord)) | {
         "id": session_id,
         "key_id": "key_1",
@@ -65,7 +65,7 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
     await opened.aclose()
 
 
-async def test_migrations_make_exactly_the_models_and_run_once(database: Database) -> None:
+async def test_migrations_create_exactly_the_models_and_may_run_twice(database: Database) -> None:
     def differences(connection: Connection) -> list[object]:
         return list(
             compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), models.metadata)
@@ -77,7 +77,7 @@ async def test_migrations_make_exactly_the_models_and_run_once(database: Databas
 
 
 async def test_a_new_database_can_be_opened_several_times_at_once(tmp_path: Path) -> None:
-    """`visavis keys create` beside a first `visavis serve`."""
+    """For example by `visavis keys create` during the first `visavis serve`."""
     opened: list[Database] = []
 
     async def open_one() -> None:
@@ -91,8 +91,8 @@ async def test_a_new_database_can_be_opened_several_times_at_once(tmp_path: Path
     assert len(opened) == 4
 
 
-async def test_a_migration_that_was_killed_leaves_nothing(tmp_path: Path) -> None:
-    """The process dies in the middle of a migration; the next start begins anew."""
+async def test_a_killed_migration_leaves_no_changes(tmp_path: Path) -> None:
+    """The process dies in the middle of a migration. The next start runs the whole migration."""
     url = f"sqlite+aiosqlite:///{tmp_path}/test.db"
     script = (
         "import asyncio, os, alembic.op\n"
@@ -109,8 +109,10 @@ def open_to_others(folder: Path) -> list[str]:
     return [path.name for path in folder.iterdir() if stat.S_IMODE(path.stat().st_mode) & stat.S_IRWXO]
 
 
-async def test_the_database_is_nobody_elses(tmp_path: Path) -> None:
-    """With the widest umask, as `visavis keys create` may run; and one that an earlier version made."""
+async def test_other_users_cannot_read_the_database(tmp_path: Path) -> None:
+    """Even with the widest umask, with which `visavis keys create` may run, and for a database that an earlier version
+    has made.
+    """
     earlier = tmp_path / "earlier.db"
     earlier.touch()
     earlier.chmod(0o644)
@@ -152,13 +154,13 @@ async def test_sqlite_is_set_up_for_a_server(database: Database) -> None:
         assert (await connection.execute(text("PRAGMA journal_mode"))).scalar() == "wal"
         assert (await connection.execute(text("PRAGMA foreign_keys"))).scalar() == 1
     with pytest.raises(IntegrityError):
-        await SessionStore(database).add(a_session("sess_1", key_id="nobody"))
+        await SessionStore(database).add(make_session("sess_1", key_id="nobody"))
 
 
-async def test_of_many_who_move_a_session_one_does(database: Database) -> None:
+async def test_of_many_changes_of_status_at_once_one_succeeds(database: Database) -> None:
     await KeyStore(database).add(KEY)
     store = SessionStore(database)
-    record = a_session("sess_1")
+    record = make_session("sess_1")
     await store.add(record)
     moved: list[SessionRecord | None] = []
 
@@ -172,14 +174,14 @@ async def test_of_many_who_move_a_session_one_does(database: Database) -> None:
     assert await store.get("sess_1") == winner
 
 
-async def test_minutes_are_rounded_up_by_session(database: Database) -> None:
+async def test_minutes_are_rounded_up_for_each_session(database: Database) -> None:
     await KeyStore(database).add(KEY)
     store = SessionStore(database)
     for number, (started_at_ms, ended_at_ms) in enumerate([(0, 60_000), (0, 60_001), (0, 1), (5, 5), (None, 9)]):
         await store.add(
-            a_session(f"sess_{number}", status="ended", started_at_ms=started_at_ms, ended_at_ms=ended_at_ms)
+            make_session(f"sess_{number}", status="ended", started_at_ms=started_at_ms, ended_at_ms=ended_at_ms)
         )
-    await store.add(a_session("sess_live", status="started", started_at_ms=0))
+    await store.add(make_session("sess_live", status="started", started_at_ms=0))
     assert await store.minutes_used("key_1", since_ms=0) == 1 + 2 + 1 + 0
     assert await store.minutes_used("key_1", since_ms=60_001) == 2
     assert await store.minutes_used("key_2", since_ms=0) == 0
@@ -201,7 +203,7 @@ async def test_blobs_are_put_replaced_and_deleted(tmp_path: Path) -> None:
             await blobs.put(name, b"")
 
 
-async def test_the_secret_is_made_once_and_is_nobody_elses(tmp_path: Path) -> None:
+async def test_the_secret_is_created_once_and_other_users_cannot_read_it(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path / "new")
     secret = load_secret(settings)
     assert len(secret) >= 32

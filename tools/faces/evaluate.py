@@ -34,7 +34,7 @@ from visavis.engine.render.cpu import CpuRenderer
 from visavis.engine.render.framing import lay_out
 from visavis.engine.speech.port import SPEECH_RATE_HZ
 from visavis.library import PORTRAITS, SAMPLE
-from visavis.offline import perform, speech_motion
+from visavis.offline import motion_frames, speech_motion
 
 Picture = NDArray[np.uint8]
 SIZE_PX, FPS, SEED = 512, 25, 7
@@ -84,7 +84,7 @@ def evaluate(photo: Path) -> dict[str, float]:
     framed = lay_out(picture, frame, SIZE_PX, SIZE_PX, 1.0, cv2.BORDER_CONSTANT, sharp=True)
     inside = lay_out(np.full((height, width), 255, np.uint8), frame, SIZE_PX, SIZE_PX, 1.0, cv2.BORDER_CONSTANT) == 255
     person = lay_out(pack.matte, frame, SIZE_PX, SIZE_PX, 1.0, cv2.BORDER_REPLICATE)
-    speaking = list(perform(speech_motion(_read(SAMPLE)), SPEAKING_FRAMES, FPS, SEED))
+    speaking = list(motion_frames(speech_motion(_read(SAMPLE)), SPEAKING_FRAMES, FPS, SEED))
     views = [_rgb(renderer.render(motion)) for motion in speaking]
     rest = _rgb(renderer.render(_of()))
     return {
@@ -186,7 +186,7 @@ def _blinks(pack: AvatarPack) -> dict[str, float]:
     life = Liveliness(SEED)
     silent = (life.frame(n * MOTION_RATE_HZ // FPS) for n in range(60 * FPS))
     figures = {}
-    for name, motions in (("silent", silent), ("speaking", perform(speech_motion(speech), 60 * FPS, FPS, SEED))):
+    for name, motions in (("silent", silent), ("speaking", motion_frames(speech_motion(speech), 60 * FPS, FPS, SEED))):
         figures[f"blinks per minute, {name}"] = float(
             measures.blinks([_eyes_dark(renderer, motion) for motion in motions], *_open_and_shut(renderer))
         )

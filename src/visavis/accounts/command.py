@@ -1,5 +1,5 @@
-"""`visavis keys create | list | revoke`: the same database as a running server's, so that what they do holds there at
-once.
+"""`visavis keys create | list | revoke`. The commands use the database of the running server, so they take effect there
+at once.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from visavis.settings import read_settings
 from visavis.store.database import Database
 from visavis.store.keys import KeyStore
 from visavis.store.records import KeyRecord
-from visavis.timestamps import shown, shown_or_none
+from visavis.timestamps import format_time, format_time_or_none
 
 Result = TypeVar("Result")
 
@@ -31,7 +31,7 @@ def _with_accounts(work: Callable[[Accounts], Awaitable[Result]]) -> Result:
 
 
 def create_key(*, name: str, test: bool) -> None:
-    """Print the new key, alone on its line."""
+    """Create a key and print it on a line of its own."""
     _, key = _with_accounts(lambda accounts: accounts.create(name=name, test=test))
     print(key)
 
@@ -46,19 +46,19 @@ def list_keys() -> None:
 
 
 def _row(record: KeyRecord) -> tuple[str, ...]:
-    state = "active" if record.revoked_at_ms is None else f"revoked {shown(record.revoked_at_ms)}"
+    state = "active" if record.revoked_at_ms is None else f"revoked {format_time(record.revoked_at_ms)}"
     return (
         record.id,
         record.name,
         record.start + "…",
-        shown(record.created_at_ms),
-        shown_or_none(record.last_used_at_ms) or "never",
+        format_time(record.created_at_ms),
+        format_time_or_none(record.last_used_at_ms) or "never",
         state,
     )
 
 
 def revoke_key(key_id: str) -> None:
-    """Revoke a key. Raises `KeyNotFound` for an id that names none."""
+    """Revoke a key. Raises `KeyNotFound` for an unknown id."""
     if not _with_accounts(lambda accounts: accounts.revoke(key_id)):
         raise KeyNotFound(f"There is no key {key_id!r}", suggestion="`visavis keys list` prints the ids")
     print(f"{key_id} revoked")

@@ -1,4 +1,4 @@
-"""API keys: what they look like, and how one is recognised without being kept."""
+"""API keys: their form, their hash, and encryption with a key."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _FORM = re.compile(r"ah_(live|test)_[A-Za-z0-9]{32}")
 
 
 def new_key(*, test: bool) -> str:
-    """Return a fresh key with 190 bits of chance in it."""
+    """Return a new key with 190 random bits."""
     return f"ah_{'test' if test else 'live'}_" + "".join(secrets.choice(_ALPHABET) for _ in range(32))
 
 
@@ -23,11 +23,11 @@ def has_key_form(text: str) -> bool:
     return _FORM.fullmatch(text) is not None
 
 
-def sealed_for(key: str) -> Fernet:
-    """What seals texts so that nobody opens them without the key: the store, which knows only its hash, cannot."""
+def cipher_for(key: str) -> Fernet:
+    """Return a cipher that encrypts texts with the key. The store knows only the key's hash and cannot decrypt."""
     return Fernet(base64.urlsafe_b64encode(hashlib.sha256(b"sealed for " + key.encode()).digest()))
 
 
-def key_hash(key: str) -> str:
-    """sha256, hex. A key is random and long, so there is nothing to guess that a slow hash would slow down."""
+def hash_key(key: str) -> str:
+    """Return the key's sha256 in hex. A key is long and random, so it cannot be guessed and needs no slow hash."""
     return hashlib.sha256(key.encode()).hexdigest()

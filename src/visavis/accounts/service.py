@@ -1,8 +1,8 @@
-"""Who is calling: keys made, recognised and revoked, and the plan they are on."""
+"""API keys and their plans: creates, authenticates and revokes keys."""
 
 from __future__ import annotations
 
-from visavis.accounts.keys import has_key_form, key_hash, new_key
+from visavis.accounts.keys import has_key_form, hash_key, new_key
 from visavis.errors import ApiKeyRefused
 from visavis.ids import new_id
 from visavis.store.keys import KeyStore
@@ -17,12 +17,12 @@ class Accounts:
         self._store = store
 
     async def create(self, *, name: str, test: bool = False) -> tuple[KeyRecord, str]:
-        """Make a key; return its record and the key itself, which nothing can show again."""
+        """Create a key; return its record and the key itself, which is not stored and cannot be shown again."""
         key = new_key(test=test)
         record = KeyRecord(
             id=new_id("key"),
             name=name,
-            hash=key_hash(key),
+            hash=hash_key(key),
             start=key[:12],
             test=test,
             plan_key="unlimited",
@@ -34,17 +34,19 @@ class Accounts:
         return record, key
 
     async def create_first(self) -> str | None:
-        """Make the first key of a new server; None when there is one already, also a revoked one."""
+        """Create and return the first key of a new server. Returns None if any key exists, even a revoked one."""
         if await self._store.any_exists():
             return None
         _, key = await self.create(name="first key")
         return key
 
     async def authenticate(self, key: str | None) -> KeyRecord:
-        """Return the key's record. Raises `ApiKeyRefused`. Looked up each time, so that a revoked key stops at once."""
+        """Return the key's record. Raises `ApiKeyRefused`. Every call reads the database, so that revoking a key takes
+        effect at once.
+        """
         if not key:
             raise ApiKeyRefused("API key required")
-        record = await self._store.by_hash(key_hash(key)) if has_key_form(key) else None
+        record = await self._store.by_hash(hash_key(key)) if has_key_form(key) else None
         if record is None:
             raise ApiKeyRefused("Invalid API key")
         if record.revoked_at_ms is not None:
@@ -61,5 +63,5 @@ class Accounts:
         return await self._store.all()
 
     async def revoke(self, key_id: str) -> bool:
-        """Return whether there is such a key."""
+        """Revoke a key; return whether it exists."""
         return await self._store.revoke(key_id, at_ms=now_ms())

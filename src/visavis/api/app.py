@@ -110,7 +110,7 @@ async def _open(
     stack.push_async_callback(database.aclose)
     session_store, idempotency = SessionStore(database), IdempotencyStore(database)
     await end_orphaned_sessions(session_store)
-    await idempotency.forget_unfinished()
+    await idempotency.delete_unfinished()
     accounts = Accounts(KeyStore(database))
     readiness = Readiness()
     source_token = secrets.token_urlsafe(32)
@@ -259,6 +259,6 @@ async def _sweep_always(services: Services, store: SessionStore) -> None:
             await sweep_sessions(store, services.live, created_ttl_s=services.settings.created_session_ttl_s)
             await services.backgrounds.delete_orphans(store)
             await services.avatars.purge(spared=services.live.starting_avatars())
-            await services.idempotency.forget_old(at_ms=now_ms())
+            await services.idempotency.delete_expired(at_ms=now_ms())
         except Exception:  # the outermost edge of a sweep: the next one tries again
             log.exception("sweep_failed")

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from visavis.accounts.keys import sealed_for
+from visavis.accounts.keys import cipher_for
 from visavis.api.errors import error_response
 from visavis.api.rate_limit import RateLimit
 from visavis.api.services import Services
@@ -87,7 +87,7 @@ class Gate:
             method_path + b"\n" + _without_boundary(body, headers.get("content-type", ""))
         ).hexdigest()
         store = services.idempotency
-        seal = sealed_for(headers["x-api-key"])  # answers hold access tokens, which the store keeps nowhere in clear
+        seal = cipher_for(headers["x-api-key"])  # answers hold access tokens, which the store keeps nowhere in clear
         name = {"key_id": key.id, "idempotency_key": idempotency_key}
         earlier = await self._claim(store, name, fingerprint)
         if earlier is not None:
@@ -113,7 +113,9 @@ class Gate:
             await self._app(scope, _replaying(body, receive), answer.send)
             if answer.worth_keeping:
                 sealed = seal.encrypt(bytes(answer.body)).decode()
-                await store.keep(**name, status_code=answer.status, content_type=answer.content_type, body=sealed)
+                await store.save_answer(
+                    **name, status_code=answer.status, content_type=answer.content_type, body=sealed
+                )
                 kept = True
         finally:
             if not kept:

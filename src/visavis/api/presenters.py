@@ -9,7 +9,7 @@ from visavis.engine.portrait.report import PreparationReport
 from visavis.sessions.lifecycle import Status
 from visavis.sessions.service import OWN, CurrentUsage, Sessions
 from visavis.store.records import AvatarRecord, SessionRecord
-from visavis.timestamps import now_ms, shown, shown_or_none, whole_seconds_between
+from visavis.timestamps import format_time, format_time_or_none, now_ms, whole_seconds_between
 
 
 def picture_url(base_url: str, avatar_id: str, name: str) -> str:
@@ -57,12 +57,12 @@ def session(record: SessionRecord, sessions: Sessions, base_url: str) -> schemas
         session_id=record.id,
         avatar=avatar_of(record, base_url),
         status=Status(record.status),
-        started_at=shown_or_none(record.started_at_ms),
-        ended_at=shown_or_none(record.ended_at_ms),
-        expiration=shown_or_none(record.expiration_ms),
+        started_at=format_time_or_none(record.started_at_ms),
+        ended_at=format_time_or_none(record.ended_at_ms),
+        expiration=format_time_or_none(record.expiration_ms),
         duration=_duration(record),
         daily_room=daily_room(record, sessions, base_url),
-        created_at=shown(record.created_at_ms),
+        created_at=format_time(record.created_at_ms),
         metadata=record.metadata,
     )
 
@@ -73,9 +73,9 @@ def _own_session(record: SessionRecord) -> schemas.OwnSession:
     shape = schemas.OwnSession(
         session_id=record.id,
         status=Status(record.status),
-        started_at=shown_or_none(record.started_at_ms),
-        ended_at=shown_or_none(record.ended_at_ms),
-        expiration=shown_or_none(record.expiration_ms),
+        started_at=format_time_or_none(record.started_at_ms),
+        ended_at=format_time_or_none(record.ended_at_ms),
+        expiration=format_time_or_none(record.expiration_ms),
         duration=max(0, duration),
         metadata=record.metadata,
     )
@@ -98,7 +98,7 @@ def created_hosted(
         ended_at=None,
         expiration=None,
         daily_room=daily_room(record, sessions, base_url),
-        created_at=shown(record.created_at_ms),
+        created_at=format_time(record.created_at_ms),
         metadata=record.metadata,
     )
     return schemas.HostedCreated(session=created, usage=usage(now))
@@ -112,9 +112,9 @@ def created_own(
         session_id=record.id,
         status=Status(record.status),
         session_token=token,
-        started_at=shown(record.started_at_ms),
+        started_at=format_time(record.started_at_ms),
         ended_at=None,
-        expiration=shown_or_none(record.expiration_ms),
+        expiration=format_time_or_none(record.expiration_ms),
         metadata=record.metadata,
         aspect_ratio=record.aspect_ratio,
     )
@@ -126,7 +126,7 @@ def created_own(
 
 def ended(record: SessionRecord, base_url: str) -> schemas.HostedEnded | schemas.OwnEnded:
     status = Status(record.status)
-    started_at, ended_at = shown_or_none(record.started_at_ms), shown_or_none(record.ended_at_ms)
+    started_at, ended_at = format_time_or_none(record.started_at_ms), format_time_or_none(record.ended_at_ms)
     if record.dialect == OWN:
         return schemas.OwnEnded(
             session=schemas.OwnEnd(session_id=record.id, status=status, started_at=started_at, ended_at=ended_at)
@@ -137,7 +137,7 @@ def ended(record: SessionRecord, base_url: str) -> schemas.HostedEnded | schemas
         status=status,
         started_at=started_at,
         ended_at=ended_at,
-        created_at=shown(record.created_at_ms),
+        created_at=format_time(record.created_at_ms),
     )
     return schemas.HostedEnded(session=shape)
 
@@ -154,8 +154,8 @@ def avatar(listed: Listed, base_url: str) -> schemas.Avatar:
         is_favorite=0,
         is_public=1 if record.is_public else 0,
         active=1,
-        created_at=shown(record.created_at_ms),
-        updated_at=shown(record.updated_at_ms),
+        created_at=format_time(record.created_at_ms),
+        updated_at=format_time(record.updated_at_ms),
     )
 
 

@@ -28,7 +28,7 @@ from visavis.ids import is_id
 from visavis.output_json import read_output
 from visavis.sessions.service import MAX_LISTED, InitialOutput
 from visavis.store.records import KeyRecord
-from visavis.timestamps import shown_or_none
+from visavis.timestamps import format_time_or_none
 
 router = APIRouter(prefix="/v1/sessions", tags=["sessions"])
 
@@ -151,9 +151,8 @@ async def start(session_id: str, services: ServicesDep, key: Caller, base_url: P
     record = await services.sessions.start(key, session_id)
     if record is None:
         return reply(schemas.Started(ws_uri="try_again", expiration=None))
-    return reply(
-        schemas.Started(ws_uri=presenters.channel_url(record, base_url), expiration=shown_or_none(record.expiration_ms))
-    )
+    expiration = format_time_or_none(record.expiration_ms)
+    return reply(schemas.Started(ws_uri=presenters.channel_url(record, base_url), expiration=expiration))
 
 
 @router.put("/{session_id}/end", **described.PUT_END)

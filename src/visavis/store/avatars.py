@@ -28,7 +28,7 @@ class AvatarStore:
         return found[0] if found else None
 
     async def looks_of(self, character_ids: Sequence[str]) -> list[AvatarRecord]:
-        """The looks of these characters, in the order of lists: newest first."""
+        """Return the looks of these characters, newest first."""
         if not character_ids:
             return []
         return await self._many(avatars.c.parent_id.in_(character_ids), avatars.c.deleted_at_ms.is_(None), limit=None)
@@ -43,13 +43,15 @@ class AvatarStore:
         level: str = "any",
         limit: int | None = None,
     ) -> list[AvatarRecord]:
-        """What a key may use: its own and the public ones, newest first. `level`: any, characters or looks."""
-        reach = [
+        """Return the avatars that a key may use, newest first: its `own` and the `public` ones. `level`: any,
+        characters or looks.
+        """
+        owners = [
             condition
             for wanted, condition in ((own, avatars.c.owner_key_id == key_id), (public, avatars.c.is_public))
             if wanted
         ]
-        conditions: list[ColumnElement[bool]] = [or_(*reach), avatars.c.deleted_at_ms.is_(None)]
+        conditions: list[ColumnElement[bool]] = [or_(*owners), avatars.c.deleted_at_ms.is_(None)]
         if parent_id is not None:
             conditions.append(avatars.c.parent_id == parent_id)
         if level == "characters":
@@ -68,7 +70,7 @@ class AvatarStore:
             )
 
     async def delete(self, avatar_id: str, *, at_ms: int) -> None:
-        """Delete the avatar with its looks; deleting a character's last look deletes the character."""
+        """Delete the avatar and its looks. Deleting the last look of a character also deletes the character."""
         async with self._database.write() as connection:
             query = select(avatars.c.parent_id).where(avatars.c.id == avatar_id)
             parent_id = (await connection.execute(query)).scalar_one_or_none()
@@ -88,7 +90,7 @@ class AvatarStore:
                     )
 
     async def to_purge(self) -> list[AvatarRecord]:
-        """Deleted avatars whose files are still there and that no live session uses."""
+        """Return the deleted avatars whose files still exist and that no started session uses."""
         live = exists().where(sessions.c.avatar_id == avatars.c.id, sessions.c.status == "started")
         return await self._many(
             avatars.c.deleted_at_ms.is_not(None), avatars.c.purged_at_ms.is_(None), ~live, limit=None

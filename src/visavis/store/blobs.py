@@ -1,5 +1,5 @@
-"""Images, behind a small port: a folder now, an object store later. Avatar packs are not blobs: a stage maps them from
-disk.
+"""The store of images: a small port with an implementation that uses a folder; an object store can follow. Avatar packs
+are not blobs, because a stage reads them from a folder.
 """
 
 from __future__ import annotations
@@ -12,26 +12,26 @@ import anyio.to_thread
 
 
 class Blobs(Protocol):
-    """Names are relative paths of plain parts (`avatars/avat_…/image.jpg`). Calls may block on disk or network, never
-    on each other.
+    """Names are relative paths (`avatars/avat_…/image.jpg`) without `.` and `..`. Calls may wait for a disk or a
+    network, but not for each other.
     """
 
     async def put(self, name: str, data: bytes) -> None:
-        """Write, replacing what was there; a reader sees the old or the new whole."""
+        """Write or replace a blob. A reader gets the complete old or the complete new one."""
         ...
 
     async def get(self, name: str) -> bytes | None: ...
 
     async def names(self, prefix: str) -> list[str]:
-        """Return what stands directly under a folder name, sorted; nothing where there is no such folder."""
+        """Return the sorted names directly in a folder; an empty list if there is no such folder."""
         ...
 
     async def delete(self, name: str) -> None:
-        """Delete one; no error when it is not there."""
+        """Delete a blob. No error if it does not exist."""
         ...
 
     async def delete_all(self, prefix: str) -> None:
-        """Delete everything under a folder name; no error when nothing is there."""
+        """Delete everything in a folder. No error if it does not exist."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""The database: opened with its schema brought up to date. Queries live in the repositories."""
+"""Opens the database and brings its schema up to date. The queries are in the other modules of this package."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     cursor.close()
 
 
-def _json(value: Any) -> str:
-    """Letters as they are: SQLite finds no key that is written with escapes."""
+def _dump_json(value: Any) -> str:
+    """Write JSON without escapes for letters: SQLite does not find a key that is written with escapes."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def sqlite_path(url: str) -> Path | None:
-    """Return the file of an SQLite database; None for another database, one in memory, or a `file:` address."""
+    """Return the file of an SQLite database; None for another database, a database in memory, or a `file:` address."""
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite" or not parsed.database or parsed.database.startswith((":", "file:")):
         return None
@@ -37,15 +37,16 @@ def sqlite_path(url: str) -> Path | None:
 
 
 def begin_writing(connection: Connection) -> None:
-    """Wait for the right to write, so that nothing changes between what this transaction reads and what it writes."""
-    if connection.dialect.name == "sqlite":  # which otherwise begins with the first statement that writes a row
+    """Wait for the write lock, so that no other transaction writes between the reads and the writes of this one."""
+    if connection.dialect.name == "sqlite":  # otherwise it takes the lock with the first statement that writes a row
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _make_private(path: Path) -> None:
-    """Create the file for this user alone. From a file that an earlier version made, take what others may do with it.
+    """Create the file so that only this user can read it. Remove other users' permissions from an existing file, which
+    an earlier version has made.
 
-    SQLite gives the files beside it the same mode. What fails here, SQLite reports when it opens the file.
+    SQLite gives its other files the same mode. If something fails here, SQLite reports it when it opens the file.
     """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with suppress(OSError):
@@ -59,11 +60,11 @@ def _make_private(path: Path) -> None:
 
 
 class Database:
-    """An open database. `read` and `write` each give one connection; `write` is one transaction, committed when its
-    block ends well.
+    """An open database. `read` and `write` each yield a connection. `write` is one transaction; it is committed if its
+    block raises nothing.
 
-    A write waits until nobody else writes, also in other processes. Both are short and run to their end when their task
-    is cancelled: a connection dropped in the middle of a statement would be closed by nobody.
+    A write waits until no other task or process writes. Both blocks must be short, because cancellation waits for their
+    end: nothing would close a connection that is dropped in the middle of a statement.
     """
 
     def __init__(self, engine: AsyncEngine) -> None:
@@ -71,10 +72,10 @@ class Database:
 
     @classmethod
     async def open(cls, url: str) -> Database:
-        """Connect, and run the migrations that this database has not seen."""
+        """Connect, and run the migrations that this database does not have yet."""
         if (path := sqlite_path(url)) is not None:
             _make_private(path)
-        engine = create_async_engine(url, json_serializer=_json)
+        engine = create_async_engine(url, json_serializer=_dump_json)
         if engine.dialect.name == "sqlite":
             event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         try:

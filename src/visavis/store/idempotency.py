@@ -1,4 +1,4 @@
-"""First answers of requests that carried an Idempotency-Key, kept for a day."""
+"""The answers to requests with an Idempotency-Key, kept for a day."""
 
 from __future__ import annotations
 
@@ -19,12 +19,14 @@ class IdempotencyStore:
     async def claim(
         self, *, key_id: str, idempotency_key: str, fingerprint: str, at_ms: int
     ) -> IdempotencyRecord | None:
-        """Claim the key for this request: None when it is ours now, otherwise what the first request left (its
-        `status_code` None while at work).
+        """Claim the key for a request. Returns None if this request has it now, otherwise the record of the first
+        request, whose `status_code` is None until it is answered.
         """
-        mine = (idempotency.c.key_id == key_id, idempotency.c.idempotency_key == idempotency_key)
+        same_key = (idempotency.c.key_id == key_id, idempotency.c.idempotency_key == idempotency_key)
         async with self._database.write() as connection:
-            await connection.execute(delete(idempotency).where(*mine, idempotency.c.created_at_ms < at_ms - KEPT_MS))
+            await connection.execute(
+                delete(idempotency).where(*same_key, idempotency.c.created_at_ms < at_ms - KEPT_MS)
+            )
         while True:
             try:
                 async with self._database.write() as connection:
@@ -36,16 +38,18 @@ class IdempotencyStore:
                 return None
             except IntegrityError:
                 earlier = await self.get(key_id=key_id, idempotency_key=idempotency_key)
-                if earlier is not None:  # else it was released in between
+                if earlier is not None:  # otherwise it was released in the meantime
                     return earlier
 
     async def get(self, *, key_id: str, idempotency_key: str) -> IdempotencyRecord | None:
         async with self._database.read() as connection:
-            mine = (idempotency.c.key_id == key_id, idempotency.c.idempotency_key == idempotency_key)
-            row = (await connection.execute(select(idempotency).where(*mine))).mappings().one_or_none()
+            same_key = (idempotency.c.key_id == key_id, idempotency.c.idempotency_key == idempotency_key)
+            row = (await connection.execute(select(idempotency).where(*same_key))).mappings().one_or_none()
         return None if row is None else IdempotencyRecord(**row)
 
-    async def keep(self, *, key_id: str, idempotency_key: str, status_code: int, content_type: str, body: str) -> None:
+    async def save_answer(
+        self, *, key_id: str, idempotency_key: str, status_code: int, content_type: str, body: str
+    ) -> None:
         async with self._database.write() as connection:
             await connection.execute(
                 update(idempotency)
@@ -54,7 +58,7 @@ class IdempotencyStore:
             )
 
     async def release(self, *, key_id: str, idempotency_key: str) -> None:
-        """Give the claim back: the request left nothing worth replaying."""
+        """Release a claim: the request has no answer that should be repeated."""
         async with self._database.write() as connection:
             await connection.execute(
                 delete(idempotency).where(
@@ -62,11 +66,11 @@ class IdempotencyStore:
                 )
             )
 
-    async def forget_old(self, *, at_ms: int) -> None:
+    async def delete_expired(self, *, at_ms: int) -> None:
         async with self._database.write() as connection:
             await connection.execute(delete(idempotency).where(idempotency.c.created_at_ms < at_ms - KEPT_MS))
 
-    async def forget_unfinished(self) -> None:
-        """At server start: claims of requests that a dead server was at."""
+    async def delete_unfinished(self) -> None:
+        """Delete the claims of requests that a server that died has not answered. Runs at server start."""
         async with self._database.write() as connection:
             await connection.execute(delete(idempotency).where(idempotency.c.status_code.is_(None)))

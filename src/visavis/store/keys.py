@@ -1,4 +1,4 @@
-"""API keys and the plans they are on."""
+"""API keys and their plans."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class KeyStore:
             return (await connection.execute(select(keys.c.id).limit(1))).first() is not None
 
     async def revoke(self, key_id: str, *, at_ms: int) -> bool:
-        """Return whether there is such a key. A key that is revoked already keeps its first instant."""
+        """Revoke a key; return whether it exists. A second call does not change the time of the first."""
         async with self._database.write() as connection:
             await connection.execute(
                 update(keys).where(keys.c.id == key_id, keys.c.revoked_at_ms.is_(None)).values(revoked_at_ms=at_ms)

@@ -1,5 +1,5 @@
-"""The tables. Instants are unix milliseconds; JSON keeps its key order. Plain SQL types, so that the same tables stand
-on PostgreSQL.
+"""The tables. Times are unix milliseconds. JSON keeps the order of its keys. The types are standard SQL, so that the
+same tables work on PostgreSQL.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ keys = Table(
     Column("name", String(200), nullable=False),
     # sha256 of the key, hex: keys are random, so a slow hash adds nothing
     Column("hash", String(64), nullable=False, unique=True),
-    Column("start", String(16), nullable=False),  # the first letters, to recognise it by
+    Column("start", String(16), nullable=False),  # the key's first characters, by which its owner recognises it
     Column("test", Boolean, nullable=False),
     Column("plan_key", String(64), ForeignKey("plans.key"), nullable=False),
     Column("created_at_ms", BigInteger, nullable=False),
@@ -80,8 +80,8 @@ sessions = Table(
     Column("end_reason", String(32)),
     Column("first_frame_at_ms", BigInteger),  # metering: the first frame sent to a viewer, and the last
     Column("last_frame_at_ms", BigInteger),
-    Column("seen_at_ms", BigInteger),  # last sign of life, so that a dead server's sessions end when they did
-    Column("output", JSON(none_as_null=True)),  # null: as by default (engine/output.py)
+    Column("seen_at_ms", BigInteger),  # when it was last live: the end of the session if its server dies
+    Column("output", JSON(none_as_null=True)),  # null: the default output (engine/output.py)
     Index("ix_sessions_key_id", "key_id"),
     Index("ix_sessions_status", "status"),
 )
@@ -92,8 +92,8 @@ idempotency = Table(
     Column("key_id", String(40), primary_key=True),
     Column("idempotency_key", String(255), primary_key=True),
     Column("fingerprint", String(64), nullable=False),  # sha256 of method, path and body
-    Column("status_code", Integer),  # null while the first request is still at work
+    Column("status_code", Integer),  # null until the first request is answered
     Column("content_type", String(100)),
-    Column("body", Text),  # sealed for the API key: accounts/keys.py
+    Column("body", Text),  # encrypted with the API key: accounts/keys.py
     Column("created_at_ms", BigInteger, nullable=False),
 )

@@ -1,4 +1,4 @@
-"""What the repositories hand out: one frozen record per row."""
+"""The records that the stores return: one frozen record per row."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanRecord:
-    """None means unlimited."""
+    """A plan's limits. None means unlimited."""
 
     key: str
     name: str

@@ -1,4 +1,4 @@
-"""Schema migrations, run at every start. A new one is a file in `versions/`; a released one is never edited."""
+"""Schema migrations, run at every start. A new migration is a file in `versions/`. A released one is never edited."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ FOLDER = Path(__file__).parent
 
 
 def newest_revision() -> str:
-    """The revision that the last file in `versions/` leads to: files are named by their revision, and revisions count
-    up.
+    """Return the revision of the last file in `versions/`. The files' names begin with their revision, and revisions
+    count up.
     """
     return max(path.name.partition("_")[0] for path in (FOLDER / "versions").glob("[0-9]*.py"))
 
@@ -24,13 +24,13 @@ def _is_newest(connection: Connection) -> bool:
 
 
 def upgrade(connection: Connection) -> None:
-    """Bring the schema to the newest version, within the caller's transaction. Several processes may do so at once."""
+    """Bring the schema to the newest version in the caller's transaction. Several processes may do this at once."""
     if _is_newest(connection):
         return
     begin_writing(connection)
     if _is_newest(connection):
         return
-    # Alembic is 12 MB of memory that a server whose schema is up to date need not carry.
+    # Imported here, because Alembic takes 12 MB of memory, and a server with an up-to-date schema does not need it.
     from alembic import command
     from alembic.config import Config
 
