@@ -58,6 +58,15 @@ async def test_filters_on_metadata_strings(service: Service) -> None:
     assert await ids(service, "?metadata.user=ann") == []
 
 
+async def test_filters_match_strings_alone(service: Service) -> None:
+    for value in (True, False, 1, 0, None, ["1"], {"a": "1"}):
+        await make(service, k=value)
+    text = await make(service, k="1")
+    assert await ids(service, "?metadata.k=1") == [text]
+    for text_of_another in ("true", "false", "0", "null", "", '["1"]'):
+        assert await ids(service, f"?metadata.k={text_of_another}") == [], text_of_another
+
+
 async def test_metadata_comes_back_as_it_came(service: Service) -> None:
     metadata = {"z": 1, "a": {"nested": [None, True, 1.5, "é😀\u0000", {}]}, "": "", "1": -(10**30)}
     session_id = await make(service, **metadata)

@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Request
-from starlette.datastructures import UploadFile
 from starlette.responses import JSONResponse, Response
 
 from visavis.api import presenters, schemas
@@ -14,11 +13,11 @@ from visavis.api.body import json_object
 from visavis.api.described import avatars as described
 from visavis.api.described.parts import Undescribed
 from visavis.api.face import DEFAULT_NAME, decode_base64_image
+from visavis.api.form import FORM_TYPES, read_form
 from visavis.api.services import Caller, PublicUrl, ServicesDep
 from visavis.api.sessions import reply
 from visavis.avatars.face_points import read_points
 from visavis.avatars.look_files import IMAGE, PREVIEW
-from visavis.engine.images.image_type import MAX_IMAGE_BYTES
 from visavis.errors import ImageRequired, InvalidRequest, NotFound
 
 router = APIRouter(prefix="/v1/avatars", tags=["avatars"])
@@ -108,26 +107,16 @@ async def report(avatar_id: str, services: ServicesDep, key: Caller) -> JSONResp
 
 
 async def _fields(request: Request) -> dict[str, Any]:
-    """The fields of a form or of a JSON object; `file` as bytes. Raises `InvalidRequest`, `ImageTooLarge`,
+    """The fields of a form or of a JSON object; `file` as bytes. Raises `InvalidRequest`,
     `UnsupportedMediaType`.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind not in ("multipart/form-data", "application/x-www-form-urlencoded"):
+    if kind not in FORM_TYPES:
         body = await json_object(request)
         if "file" in body:
             raise InvalidRequest("file must be sent as multipart/form-data", suggestion="Send image_base64 in JSON")
         return body
-    try:
-        async with request.form(max_files=2, max_fields=10, max_part_size=14 * 1024 * 1024) as form:
-            fields: dict[str, Any] = dict(form)
-            file = fields.get("file")
-            if isinstance(file, UploadFile):
-                fields["file"] = await file.read(MAX_IMAGE_BYTES + 1)
-    except (KeyError, AssertionError, ValueError):  # a charset that is none, or that the names are not in
-        raise InvalidRequest("The form cannot be read") from None
-    if isinstance(file, str):
-        raise InvalidRequest("file must be a file part, with a filename")
-    return fields
+    return await read_form(request, kind)
 
 
 @router.delete("/{avatar_id}", **described.DELETE)

@@ -3,41 +3,28 @@
 from __future__ import annotations
 
 import json
-from typing import Any, NoReturn
+from typing import Any
 
 from fastapi import Request
 
 from visavis.errors import InvalidJson, InvalidMetadata, InvalidRequest, TooLarge, UnsupportedMediaType
+from visavis.json_text import BODY_BOUNDS, JsonRefused, read_json, require_showable
 
 MAX_METADATA_BYTES = 16 * 1024
-_MAX_DEPTH = 64
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
 
 
 def parse_json(raw: bytes) -> Any:
-    """Raises `InvalidJson` for anything but RFC 8259 JSON in UTF-8: NaN, lone surrogates and nesting beyond reason
-    included.
+    """Raises `InvalidJson` for anything but RFC 8259 JSON in UTF-8: NaN, lone surrogates, and more nesting and values
+    than a body may hold included.
     """
     try:
-        value = json.loads(raw.decode("utf-8"), parse_constant=_no_constant)
-        json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8")
-    except (ValueError, RecursionError):
+        value = read_json(raw.decode("utf-8"), BODY_BOUNDS)
+        require_showable(value)
+    except JsonRefused as refused:
+        raise InvalidJson(f"The body {refused}") from None
+    except UnicodeDecodeError:
         raise InvalidJson("The body is not valid JSON") from None
-    if _depth(value) > _MAX_DEPTH:
-        raise InvalidJson("The body is nested too deeply")
     return value
-
-
-def _depth(value: Any) -> int:
-    depth, level = 0, [value]
-    while level:
-        depth += 1
-        inner = [item.values() if isinstance(item, dict) else item for item in level if isinstance(item, dict | list)]
-        level = [child for children in inner for child in children]
-    return depth
 
 
 async def json_object(request: Request) -> dict[str, Any]:

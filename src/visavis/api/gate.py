@@ -8,7 +8,9 @@ import hashlib
 import time
 
 import anyio
+import anyio.lowlevel
 import structlog
+from anyio.to_thread import run_sync
 from python_multipart.multipart import parse_options_header
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
@@ -26,6 +28,7 @@ from visavis.store.records import IdempotencyRecord, KeyRecord
 from visavis.timestamps import now_ms
 
 _LOOK_AGAIN_S = 0.1  # for the answer of a request that another process may be at
+_PIECE_BYTES = 64 * 1024  # of a body that is given out again
 
 log = structlog.get_logger()
 
@@ -83,9 +86,7 @@ class Gate:
         headers = Headers(scope=scope)
         body = await Request(scope, receive).body()
         method_path = f"{scope['method']} {scope['path']}?".encode() + scope.get("query_string", b"")
-        fingerprint = hashlib.sha256(
-            method_path + b"\n" + _without_boundary(body, headers.get("content-type", ""))
-        ).hexdigest()
+        fingerprint = await run_sync(_fingerprint, method_path, body, headers.get("content-type", ""))
         store = services.idempotency
         seal = cipher_for(headers["x-api-key"])  # answers hold access tokens, which the store keeps nowhere in clear
         name = {"key_id": key.id, "idempotency_key": idempotency_key}
@@ -162,6 +163,10 @@ class _Answer:
         await self._send(message)
 
 
+def _fingerprint(method_path: bytes, body: bytes, content_type: str) -> str:
+    return hashlib.sha256(method_path + b"\n" + _without_boundary(body, content_type)).hexdigest()
+
+
 def _without_boundary(body: bytes, content_type: str) -> bytes:
     """A form sent again is the same form, whatever its parts are parted by this time."""
     kind, options = parse_options_header(content_type)
@@ -170,14 +175,18 @@ def _without_boundary(body: bytes, content_type: str) -> bytes:
 
 
 def _replaying(body: bytes, receive: Receive) -> Receive:
-    """Give out a body that was read already, then whatever comes (a disconnect)."""
-    given = False
+    """Give out a body that was read already, in pieces as a connection would, then whatever comes (a disconnect)."""
+    given_bytes = 0
+    ended = False
 
     async def again() -> Message:
-        nonlocal given
-        if given:
+        nonlocal given_bytes, ended
+        if ended:
             return await receive()
-        given = True
-        return {"type": "http.request", "body": body, "more_body": False}
+        await anyio.lowlevel.checkpoint()  # others have their turn between two pieces
+        piece = body[given_bytes : given_bytes + _PIECE_BYTES]
+        given_bytes += len(piece)
+        ended = given_bytes >= len(body)
+        return {"type": "http.request", "body": piece, "more_body": not ended}
 
     return again

@@ -32,6 +32,8 @@ from visavis.timestamps import format_time_or_none
 
 router = APIRouter(prefix="/v1/sessions", tags=["sessions"])
 
+MAX_METADATA_FILTERS = 16  # each is a condition of the query
+
 _RATIOS = {"4:3": "4:3", "3:4": "3:4", "1:1": "1:1", "auto": "4:3"}
 _STATUSES = {
     "all": ("created", "started", "ended"),
@@ -126,6 +128,11 @@ def _limit(text: str) -> int:
 
 
 def _metadata_filter(request: Request) -> dict[str, str]:
+    given = [name for name, _ in request.query_params.multi_items() if name.startswith("metadata.")]
+    if len(given) > MAX_METADATA_FILTERS:
+        raise InvalidRequest(
+            "Too many metadata filters", suggestion=f"Use at most {MAX_METADATA_FILTERS} of metadata.KEY=VALUE"
+        )
     wanted = {
         name.removeprefix("metadata."): value
         for name, value in request.query_params.items()

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 
 from visavis.engine.portrait.points import NAMES, SUGGESTION, Point, SevenPoints
 from visavis.errors import InvalidPoints
+from visavis.json_text import FORM_FIELD_BOUNDS, JsonRefused, read_json
 
 
 def read_points(given: object) -> SevenPoints:
     """Return the points in `given`: json text, or what json holds. Raises InvalidPoints."""
     if isinstance(given, str):
         try:
-            given = json.loads(given)
-        except ValueError:
-            raise _refused("points is not JSON") from None
+            given = read_json(given, FORM_FIELD_BOUNDS)
+        except JsonRefused as refused:
+            raise _refused(f"points {refused}") from None
     if not isinstance(given, Mapping) or set(given) != set(NAMES):
         raise _refused("points must have exactly seven members")
     return SevenPoints(**{name: _point(name, given[name]) for name in NAMES})

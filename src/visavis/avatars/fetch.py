@@ -65,7 +65,13 @@ async def fetch_image(
                         return answer
                     url = answer
                 raise _refused("The image's address redirects too often")
-        except (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError, ValueError):
+        except (
+            httpx.HTTPError,
+            httpx.InvalidURL,
+            OSError,
+            ValueError,
+            OverflowError,
+        ):
             raise _refused("The image could not be fetched") from None
     raise _refused("The image's address answers too slowly")
 

@@ -6,12 +6,12 @@ no other characters. Unknown members of a message are ignored, so that a newer c
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr
 
 from visavis.errors import InvalidJson, MessageTooLarge
+from visavis.json_text import MESSAGE_BOUNDS, JsonRefused, read_json
 
 MAX_AUDIO_BYTES = 10 * 1024 * 1024  # per message, decoded: 327 s at 16 kHz
 MAX_TEXT_CHARS = MAX_AUDIO_BYTES // 3 * 4 + 65_536  # the same audio in base64, and the other members of its message
@@ -19,18 +19,14 @@ MAX_MEMBER_CHARS = 4096  # of a text member
 
 
 def parse_object(text: str) -> dict[str, Any]:
-    """Parse a text frame. Raises `InvalidJson` for anything but a JSON object."""
+    """Parse a text frame. Raises `InvalidJson` for anything but a JSON object within bounds."""
     try:
-        parsed = json.loads(text, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError):
-        raise InvalidJson("Message is not valid JSON") from None
+        parsed = read_json(text, MESSAGE_BOUNDS)
+    except JsonRefused as refused:
+        raise InvalidJson(f"Message {refused}") from None
     if not isinstance(parsed, dict):
         raise InvalidJson("Message must be a JSON object")
     return parsed
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")  # json.loads accepts NaN and Infinity, RFC 8259 does not
 
 
 def require_encodable(text: str) -> str:

@@ -9,11 +9,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from visavis.engine.speech.phones import ALPHABETS, Alphabet, PhonesRefused, TimedPhone, TimedViseme, time_visemes
+from visavis.engine.speech.phones import (
+    ALPHABETS,
+    Alphabet,
+    PhonesRefused,
+    TimedPhone,
+    TimedViseme,
+    require_few,
+    time_visemes,
+)
 from visavis.errors import InvalidPhonemes
 
 DEFAULT_ALPHABET: Alphabet = "ipa"
-MAX_PHONEMES = 65_536  # per message; phones.py limits them further, by the length of the audio
+MAX_PHONEMES = 16_384  # per message: 25 a second of the longest; phones.py limits them by the length of the audio
 
 
 def read_timings(phonemes: Any, alphabet: Any, *, duration_ms: float) -> tuple[TimedViseme, ...]:
@@ -25,6 +33,10 @@ def read_timings(phonemes: Any, alphabet: Any, *, duration_ms: float) -> tuple[T
     alphabet = DEFAULT_ALPHABET if alphabet is None else alphabet
     if alphabet not in ALPHABETS:
         raise InvalidPhonemes(f"alphabet must be one of {', '.join(ALPHABETS)}")
+    try:
+        require_few(len(phonemes), duration_ms=duration_ms)  # before each is read
+    except PhonesRefused as refused:
+        raise InvalidPhonemes(refused.why) from None
     phones = [_read_phone(phoneme, alphabet, index) for index, phoneme in enumerate(phonemes)]
     try:
         return time_visemes(phones, alphabet, duration_ms=duration_ms)

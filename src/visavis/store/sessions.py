@@ -96,7 +96,10 @@ class SessionStore:
         if before_id is not None:
             query = query.where(sessions.c.id < before_id)
         for name, value in (metadata or {}).items():
-            query = query.where(sessions.c.metadata[name].as_string() == value)
+            path = f'$."{name}"'
+            query = query.where(
+                sessions.c.metadata[name].as_string() == value, func.json_type(sessions.c.metadata, path) == "text"
+            )
         async with self._database.read() as connection:
             rows = (await connection.execute(query.order_by(sessions.c.id.desc()).limit(limit))).mappings().all()
         return [SessionRecord(**row) for row in rows]

@@ -55,7 +55,7 @@ def test_every_viseme_of_sapi_has_a_mouth() -> None:
     ],
 )
 def test_what_an_alphabet_does_not_have_has_no_mouth(symbol: str, alphabet: str) -> None:
-    assert visemes_of(symbol, alphabet) == ()  # type: ignore[arg-type]
+    assert visemes_of(symbol, alphabet) == ()
 
 
 def phones(*rows: tuple[str, float, float]) -> list[TimedPhone]:

@@ -10,6 +10,7 @@ import math
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 CLASSES: tuple[str, ...] = (
@@ -121,6 +122,7 @@ class TimedViseme:
     end_ms: float
 
 
+@lru_cache(maxsize=4096)
 def visemes_of(symbol: str, alphabet: Alphabet) -> tuple[str, ...]:
     """Return the visemes of one phone: two for a diphthong, none if the alphabet does not have the symbol."""
     if not symbol or len(symbol) > MAX_SYMBOL_CHARS:
@@ -144,17 +146,21 @@ def visemes_of(symbol: str, alphabet: Alphabet) -> tuple[str, ...]:
     return visemes_of_ipa("".join(letters)) if len(letters) <= _MAX_LETTERS else ()
 
 
+def require_few(count: int, *, duration_ms: float) -> None:
+    """Raises PhonesRefused for more phones than a piece of speech of `duration_ms` may have."""
+    if count > PHONES_AT_LEAST + duration_ms * PHONES_PER_S / 1000:
+        raise PhonesRefused(
+            f"there are {count} phonemes for {duration_ms:.0f} ms of audio; at most {PHONES_PER_S} a second are taken"
+        )
+
+
 def time_visemes(phones: Sequence[TimedPhone], alphabet: Alphabet, *, duration_ms: float) -> tuple[TimedViseme, ...]:
     """Return the visemes of a piece of speech of `duration_ms`, with their times.
 
     `phones`: in the order of their times. Small errors from rounding (OVERLAP_MS, BEYOND_END_MS) and short gaps are
     repaired. Raises PhonesRefused for all other errors; nothing is guessed.
     """
-    if len(phones) > PHONES_AT_LEAST + duration_ms * PHONES_PER_S / 1000:
-        raise PhonesRefused(
-            f"there are {len(phones)} phonemes for {duration_ms:.0f} ms of audio; at most {PHONES_PER_S} a "
-            f"second are taken"
-        )
+    require_few(len(phones), duration_ms=duration_ms)
     visemes: list[TimedViseme] = []
     before_ms = 0.0
     for index, phone in enumerate(phones):
