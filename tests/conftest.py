@@ -80,7 +80,7 @@ async def open_service(
     app = create_app(chosen, fleet, prepare or fake_prepare, portraits)
     async with app.router.lifespan_context(app):
         services: Services = app.state.services
-        key = services.first_key or (await services.accounts.create(name="another start"))[1]
+        _, key = await services.accounts.create(name="tests")
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with httpx.AsyncClient(
             transport=transport, base_url="http://visavis.test", headers={"x-api-key": key}

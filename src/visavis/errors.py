@@ -88,6 +88,8 @@
     └── CommandFailed
         ├── SettingInvalid                   SETTING_INVALID
         ├── DataFolderUnusable               DATA_FOLDER_UNUSABLE
+        ├── DataFolderInUse                  DATA_FOLDER_IN_USE
+        ├── DatabaseUnusable                 DATABASE_UNUSABLE
         ├── AddressUnavailable               ADDRESS_UNAVAILABLE
         ├── ServerNotStarted                 SERVER_NOT_STARTED
         ├── KeyNotFound                      KEY_NOT_FOUND
@@ -627,6 +629,14 @@ class SettingInvalid(CommandFailed, code="SETTING_INVALID"):
 
 class DataFolderUnusable(CommandFailed, code="DATA_FOLDER_UNUSABLE"):
     """The data folder cannot be made, read or written."""
+
+
+class DataFolderInUse(CommandFailed, code="DATA_FOLDER_IN_USE"):
+    """Another server uses the data folder or the database."""
+
+
+class DatabaseUnusable(CommandFailed, code="DATABASE_UNUSABLE"):
+    """The database cannot stay where it is: on a network file system."""
 
 
 class AddressUnavailable(CommandFailed, code="ADDRESS_UNAVAILABLE"):

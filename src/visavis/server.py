@@ -10,8 +10,10 @@ import os
 import resource
 import signal
 import socket
+import sys
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from types import FrameType, TracebackType
 from typing import NoReturn
 
@@ -31,6 +33,9 @@ from visavis.fleet.port import Fleet
 from visavis.logs import configure_logs
 from visavis.sessions.lifecycle import EndReason
 from visavis.settings import Settings, load_secret, read_settings
+from visavis.store.database import sqlite_path
+from visavis.store.file_system import check_place
+from visavis.store.ownership import owned
 
 _DRAIN_S = 2
 RESERVED_DESCRIPTORS = 128  # for the database, files, stages and starting stages
@@ -42,20 +47,33 @@ MAX_HEADER_SECTION_BYTES = 64 * 1024  # of all headers of a request; an unfinish
 
 
 def serve(*, host: str, port: int) -> None:
-    """Run until SIGTERM or SIGINT. Prints the address, and with it the first key if this start has created it."""
+    """Run until SIGTERM or SIGINT. Prints the address; the first start in a terminal also creates and prints a key."""
     settings = read_settings()
-    load_secret(settings)
-    configure_logs(level=settings.log_level, as_json=settings.log_json)
-    raise_descriptor_limit()
-    os.umask(0o077)  # only this user may read the data folder
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _exit_cleanly)  # uvicorn raises the signal again after its shutdown
-    listener = _listen(host, port)
-    server = Server(settings, listener)
-    with listener:
-        server.run(sockets=[listener])
+    with _owned_storage(settings):
+        load_secret(settings)
+        configure_logs(level=settings.log_level, as_json=settings.log_json)
+        raise_descriptor_limit()
+        os.umask(0o077)  # only this user may read the data folder
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, _exit_cleanly)  # uvicorn raises the signal again after its shutdown
+        listener = _listen(host, port)
+        server = Server(settings, listener)
+        with listener:
+            server.run(sockets=[listener])
     if not server.started:
         raise SystemExit(1)
+
+
+@contextmanager
+def _owned_storage(settings: Settings) -> Iterator[None]:
+    """Be the one server of the data folder and the database. Raises `DataFolderInUse`, `DataFolderUnusable`,
+    `DatabaseUnusable`.
+    """
+    database = sqlite_path(settings.resolved_database_url)
+    if database is not None:
+        check_place(database)
+    with owned(settings.data_dir, database=database):
+        yield
 
 
 def _exit_cleanly(_number: int, _frame: FrameType | None) -> NoReturn:
@@ -152,16 +170,21 @@ class Server(uvicorn.Server):
             listener.listen(WAITING_CONNECTIONS)  # asyncio has set the kernel's queue to ACCEPTED_AT_ONCE
         self._sweeping = asyncio.create_task(self._guard.run())
         if self.started:
-            self.announce()
+            await self.announce()
 
-    def announce(self) -> None:
-        """Print the address, and the first key if this start has created it. The key is never shown again."""
-        key = self.services.first_key
+    async def announce(self) -> None:
+        """Print the address, and in a terminal the first key, which the first start creates. Other output may be kept,
+        as a log is, so it never has a key.
+        """
+        accounts = self.services.accounts
+        key = await accounts.create_first() if sys.stdout.isatty() else None
         print(f"Visavis is at {self._url}/" + ("" if key is None else f"#key={key}"), flush=True)
         if key is not None:
             print(
                 "This address holds the first API key, shown this once; `visavis keys create` makes more.", flush=True
             )
+        elif not await accounts.any_exists():
+            print("There is no API key yet; `visavis keys create --name NAME` makes one.", flush=True)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         with anyio.move_on_after(_DRAIN_S):
@@ -181,6 +204,8 @@ class RunningServer:
     def __init__(
         self, settings: Settings, *, fleet: Fleet | None = None, prepare: Prepare = prepare_with_engine, port: int = 0
     ) -> None:
+        self._settings = settings
+        self._storage = ExitStack()  # holds the data folder from entering to leaving
         self._listener = _listen("127.0.0.1", port)
         self._server = _SilentServer(settings, self._listener, fleet, prepare)
         self._started = self._server.has_started
@@ -195,6 +220,11 @@ class RunningServer:
             self._started.set()
 
     def __enter__(self) -> RunningServer:
+        try:
+            self._storage.enter_context(_owned_storage(self._settings))
+        except BaseException:
+            self._listener.close()
+            raise
         self._thread.start()
         self._started.wait()
         if not self._server.started:
@@ -208,6 +238,7 @@ class RunningServer:
         self._server.should_exit = True
         self._thread.join()
         self._listener.close()
+        self._storage.close()
 
     @property
     def services(self) -> Services:
@@ -216,7 +247,7 @@ class RunningServer:
     @property
     def api_key(self) -> str:
         """The first key, which this start has created. Raises `KeyNotFound` if an earlier start has created it."""
-        key = self._server.services.first_key
+        key = self._server.first_key
         if key is None:
             raise KeyNotFound(
                 "The first key was shown at the first start", suggestion="`visavis keys create` makes another"
@@ -230,6 +261,8 @@ class _SilentServer(Server):
     def __init__(self, settings: Settings, listener: socket.socket, fleet: Fleet | None, prepare: Prepare) -> None:
         super().__init__(settings, listener, fleet, prepare)
         self.has_started = threading.Event()
+        self.first_key: str | None = None  # set before `has_started`, if this is the folder's first start
 
-    def announce(self) -> None:
+    async def announce(self) -> None:
+        self.first_key = await self.services.accounts.create_first()
         self.has_started.set()

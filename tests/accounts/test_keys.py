@@ -14,8 +14,11 @@ import pytest
 from tests.conftest import Service, open_service
 from tests.fakes import FakeFleet, fake_prepare
 from visavis.accounts.keys import has_key_form, hash_key, new_key
+from visavis.accounts.service import Accounts
 from visavis.server import RunningServer
 from visavis.settings import Settings
+from visavis.store.database import Database
+from visavis.store.keys import KeyStore
 
 
 def test_keys_have_the_published_form_and_are_unique() -> None:
@@ -39,13 +42,19 @@ async def test_the_data_folder_contains_no_key(service: Service, tmp_path: Path)
 
 
 @pytest.mark.anyio
-async def test_only_the_first_start_creates_a_key(tmp_path: Path) -> None:
-    async with open_service(tmp_path) as first:
-        assert first.services.first_key is not None
-        (record,) = await first.services.accounts.all()
-        await first.services.accounts.revoke(record.id)
-    async with open_service(tmp_path) as second:
-        assert second.services.first_key is None
+async def test_a_first_key_is_made_once(tmp_path: Path) -> None:
+    async with open_service(tmp_path / "used") as used:
+        assert await used.services.accounts.create_first() is None
+        (record,) = await used.services.accounts.all()
+        await used.services.accounts.revoke(record.id)
+        assert await used.services.accounts.create_first() is None
+    database = await Database.open(f"sqlite+aiosqlite:///{tmp_path}/new.db")
+    accounts = Accounts(KeyStore(database))
+    assert not await accounts.any_exists()
+    key = await accounts.create_first()
+    assert key is not None and (await accounts.authenticate(key)).name == "first key"
+    assert await accounts.create_first() is None
+    await database.aclose()
 
 
 @pytest.mark.anyio

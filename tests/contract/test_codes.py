@@ -40,6 +40,8 @@ SHOWN_BY_TESTS: dict[tuple[ToldOver, str], str] = {
     (COMMAND, "AUDIO_UNREADABLE"): _COMMANDS,
     (COMMAND, "SETTING_INVALID"): _COMMANDS,
     (COMMAND, "DATA_FOLDER_UNUSABLE"): _COMMANDS,
+    (COMMAND, "DATA_FOLDER_IN_USE"): "tests/test_server.py",
+    (COMMAND, "DATABASE_UNUSABLE"): "tests/store/test_file_system.py",
     (COMMAND, "ADDRESS_UNAVAILABLE"): "tests/test_server.py",
     (COMMAND, "SERVER_NOT_STARTED"): _COMMANDS,
     (COMMAND, "KEY_NOT_FOUND"): _COMMANDS,

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from tests.fakes import FakeFleet, fake_prepare
 from visavis import cli
@@ -76,7 +77,7 @@ def test_a_sound_file_that_is_none(
 
 
 def test_a_server_that_does_not_start(tmp_path: Path) -> None:
-    settings = Settings(data_dir=tmp_path, database_url="sqlite+aiosqlite:////dev/null/no.db", log_level="error")
+    settings = Settings(data_dir=tmp_path, secret=SecretStr("short"), log_level="error")
     with (
         pytest.raises(ServerNotStarted) as failed,
         RunningServer(settings, fleet=FakeFleet(), prepare=fake_prepare),

@@ -35,10 +35,14 @@ class Accounts:
 
     async def create_first(self) -> str | None:
         """Create and return the first key of a new server. Returns None if any key exists, even a revoked one."""
-        if await self._store.any_exists():
+        if await self.any_exists():
             return None
         _, key = await self.create(name="first key")
         return key
+
+    async def any_exists(self) -> bool:
+        """Return whether a key was ever made."""
+        return await self._store.any_exists()
 
     async def authenticate(self, key: str | None) -> KeyRecord:
         """Return the key's record. Raises `ApiKeyRefused`. Every call reads the database, so that revoking a key takes

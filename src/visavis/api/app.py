@@ -155,7 +155,6 @@ async def _open(
         idempotency=idempotency,
         source_token=source_token,
         readiness=readiness,
-        first_key=await accounts.create_first(),
     )
     background = await stack.enter_async_context(anyio.create_task_group())
     stack.callback(background.cancel_scope.cancel)

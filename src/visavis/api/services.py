@@ -42,7 +42,6 @@ class Services:
     idempotency: IdempotencyStore
     source_token: str  # opens packs and pictures to the stages that this server is connected to
     readiness: Readiness = field(default_factory=Readiness)
-    first_key: str | None = None  # the key made at this start, if this is the first
 
 
 def _services(connection: HTTPConnection) -> Services:

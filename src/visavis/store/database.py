@@ -15,6 +15,8 @@ from sqlalchemy import Connection, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from visavis.store.file_system import check_place
+
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     cursor = connection.cursor()
@@ -72,8 +74,9 @@ class Database:
 
     @classmethod
     async def open(cls, url: str) -> Database:
-        """Connect, and run the migrations that this database does not have yet."""
+        """Connect, and run the migrations that this database does not have yet. Raises `DatabaseUnusable`."""
         if (path := sqlite_path(url)) is not None:
+            check_place(path)
             _make_private(path)
         engine = create_async_engine(url, json_serializer=_dump_json)
         if engine.dialect.name == "sqlite":
