@@ -54,7 +54,7 @@ class IceServer(BaseModel):
 class Settings(BaseSettings):
     """Times are in seconds. The defaults are those of docs/reference/rest.md."""
 
-    model_config = SettingsConfigDict(env_prefix="VISAVIS_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="VISAVIS_", env_ignore_empty=True, frozen=True, extra="ignore")
 
     data_dir: Path = Path("data")
     public_url: str | None = Field(
@@ -117,6 +117,11 @@ class Settings(BaseSettings):
     )
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
     log_json: bool = False
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _in_any_case(cls, value: object) -> object:
+        return value.strip().lower() if isinstance(value, str) else value
 
     @field_validator("public_url")
     @classmethod

@@ -58,6 +58,13 @@ def test_confirmed_samples_sum_to_the_whole_utterance(pieces: list[int], rate: i
     assert abs(total - sum(pieces) * 16_000 / rate) <= 0.5
 
 
+@pytest.mark.parametrize("audio", ["AAAAAA", "AAAAAA==", "AAAA\nAA==", "AAAA\r\nAA", " AA AA AA\t==\n"])
+def test_base64_with_line_breaks_or_without_padding_is_taken(audio: str) -> None:
+    protocol = opened()
+    protocol.receive_text("\ufeff" + json.dumps({"type": "agent.speak", "audio": audio}))
+    assert confirmed(protocol.effect_succeeded()) == 2
+
+
 def test_a_refused_message_is_not_counted() -> None:
     protocol = opened()
     protocol.receive_text(speak(1, 48_000))  # a third of a sample

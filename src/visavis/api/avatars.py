@@ -14,6 +14,7 @@ from visavis.api.described import avatars as described
 from visavis.api.described.parts import Undescribed
 from visavis.api.face import DEFAULT_NAME, decode_base64_image
 from visavis.api.form import FORM_TYPES, read_form
+from visavis.api.names import read_name
 from visavis.api.services import Caller, PublicUrl, ServicesDep
 from visavis.api.sessions import reply
 from visavis.avatars.face_points import read_points
@@ -81,10 +82,7 @@ async def upload_face(
     given = [name for name in ("file", "image_url", "image_base64") if fields.get(name) not in (None, "")]
     if len(given) != 1:
         raise ImageRequired("Give exactly one of file, image_url and image_base64")
-    name = fields.get("name")
-    if name is not None and (not isinstance(name, str) or not 1 <= len(name.strip()) <= 100 or not name.isprintable()):
-        raise InvalidRequest("name must be 1 to 100 printable characters")
-    name = DEFAULT_NAME if name is None else name.strip()
+    name = DEFAULT_NAME if fields.get("name") is None else read_name(fields["name"])
     points = None if fields.get("points") in (None, "") else read_points(fields["points"])
     image = fields[given[0]]
     if given[0] != "file" and not isinstance(image, str):

@@ -1,7 +1,7 @@
 """What all messages of a client share: a JSON object with strictly typed members and bounded texts.
 
-Parsing never guesses: `true` is not a number, `"16000"` is not a sample rate, and base64 needs its padding and allows
-no other characters. Unknown members of a message are ignored, so that a newer client can talk to this server.
+Parsing never guesses: `true` is not a number, `"16000"` is not a sample rate, and base64 allows no other
+characters than white space. Unknown members of a message are ignored, so that a newer client can talk to this server.
 """
 
 from __future__ import annotations

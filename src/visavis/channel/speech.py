@@ -13,6 +13,7 @@ from visavis.errors import InvalidAudio, InvalidMessage, InvalidRequest, Invalid
 from visavis.stage.port.values import Speech
 
 DEFAULT_RATE_HZ = 16_000
+_WHITE_SPACE = b" \t\r\n"  # base64 of MIME has lines of 76 characters
 
 UtteranceId = Annotated[StrictStr, Field(min_length=1, max_length=128), AfterValidator(require_encodable)]
 SampleRate = Annotated[StrictInt, Field(ge=8_000, le=48_000)]
@@ -66,9 +67,10 @@ def read_audio_format(message: dict[str, Any]) -> int:
 
 def _decode_audio(audio: str) -> bytes:
     try:
-        pcm = binascii.a2b_base64(audio, strict_mode=True)
-    except ValueError:  # binascii.Error for invalid base64, plain ValueError for other characters than ASCII
-        raise InvalidAudio("audio is not base64 (RFC 4648, with its padding)") from None
+        compact = audio.encode("ascii").translate(None, delete=_WHITE_SPACE)
+        pcm = binascii.a2b_base64(compact + b"=" * (-len(compact) % 4), strict_mode=True)
+    except ValueError:  # binascii.Error for invalid base64, UnicodeEncodeError for other characters than ASCII
+        raise InvalidAudio("audio is not base64 (RFC 4648, with + and /)") from None
     _check_pcm(pcm)
     return pcm
 

@@ -25,6 +25,13 @@ from visavis.engine.speech.phones import CLASS_INDEX, PhonesRefused, TimedPhone,
         ("n̩", ("NN",)),
         ("ç", ("CH",)),
         ("a˥˩", ("AA",)),
+        *((affricate, ("CH",)) for affricate in "ʧʤʨʥ"),
+        ("ɰ", ("KK",)),
+        *(("ts.h", ("SS", "HH")), ("ˈo6", ("OH",)), ("tS", ("CH",)), ("l#", ("LL",)), ("?", ("KK",))),  # of espeak-ng
+        *(("r.", ("RR",)), ("iouɜ", ("IY", "OH", "UW", "AH")), ("ˈε", ("EH",))),
+        ("a_B", ("AA",)),
+        ("_", ("SIL",)),
+        ("sil_S", ("SIL",)),
         ("sil", ("SIL",)),
         ("‖", ("SIL",)),
     ],
@@ -35,10 +42,22 @@ def test_ipa_is_read_with_its_marks(symbol: str, classes: tuple[str, ...]) -> No
 
 @pytest.mark.parametrize(
     ("symbol", "classes"),
-    [("AA1", ("AA",)), ("oy", ("OH", "IH")), ("NG", ("KK",)), ("SIL", ("SIL",)), ("sp", ("SIL",))],
+    [
+        *(("AA1", ("AA",)), ("oy", ("OH", "IH")), ("NG", ("KK",)), ("SIL", ("SIL",)), ("sp", ("SIL",))),
+        *(("AH0_B", ("AH",)), ("hh_I", ("HH",)), ("OW1_S", ("OH", "UW")), ("t_E", ("DD",)), ("SIL_S", ("SIL",))),
+    ],
 )
 def test_arpabet_is_read_with_and_without_stress(symbol: str, classes: tuple[str, ...]) -> None:
     assert visemes_of(symbol, "arpabet") == classes
+
+
+@pytest.mark.parametrize("mark", ["ˈ", "ˌ", "ː", "ˑ", ":", "˥", "̃", "ʲ", "(en)", "-"])
+def test_a_mark_by_itself_prolongs_the_sound_before_it(mark: str) -> None:
+    phones = [TimedPhone(mark, 0, 10), TimedPhone("a", 10, 100), TimedPhone(mark, 100, 150), TimedPhone("p", 150, 200)]
+    visemes = time_visemes(phones, "ipa", duration_ms=200)
+    assert [astuple(viseme) for viseme in visemes] == [(CLASS_INDEX["AA"], 10, 150), (CLASS_INDEX["PP"], 150, 200)]
+    with pytest.raises(PhonesRefused):
+        time_visemes(phones, "arpabet", duration_ms=200)
 
 
 def test_every_viseme_of_sapi_has_a_mouth() -> None:

@@ -7,9 +7,10 @@ for each viseme; timed.py turns phones with times into motion.
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
@@ -32,7 +33,7 @@ FIFTEEN: dict[str, str] = {
 # ARPAbet. A diphthong has two halves; the first takes 55 % of the time.
 ARPABET: dict[str, tuple[str, ...]] = {
     "SIL": ("SIL",), "SP": ("SIL",), "+SPN+": ("SIL",), "+NSN+": ("SIL",), "PAU": ("SIL",), "H#": ("SIL",),
-    "BRTH": ("SIL",),
+    "BRTH": ("SIL",), "OOV": ("SIL",),
     "P": ("PP",), "B": ("PP",), "M": ("PP",), "EM": ("PP",), "F": ("FF",), "V": ("FF",), "TH": ("TH",), "DH": ("TH",),
     "T": ("DD",), "D": ("DD",), "DX": ("DD",), "N": ("NN",), "EN": ("NN",), "L": ("LL",), "EL": ("LL",),
     "K": ("KK",), "G": ("KK",), "NG": ("KK",), "HH": ("HH",), "HV": ("HH",),
@@ -52,14 +53,15 @@ ARPABET: dict[str, tuple[str, ...]] = {
 IPA: dict[str, str] = {
     **dict.fromkeys("pbmɓʙɸβ", "PP"), **dict.fromkeys("fvʋɱⱱ", "FF"), **dict.fromkeys("θð", "TH"),
     **dict.fromkeys("tdɾʈɖɗ", "DD"),
-    **dict.fromkeys("nɲɳ", "NN"), **dict.fromkeys("lɫɭʎɬɮʟ", "LL"), **dict.fromkeys("kgɡŋxɣqɢχɠcɟɴʔ", "KK"),
+    **dict.fromkeys("nɲɳ", "NN"), **dict.fromkeys("lɫɭʎɬɮʟ", "LL"), **dict.fromkeys("kgɡŋxɣqɢχɠcɟɴʔɰ", "KK"),
     **dict.fromkeys("hɦħʕʀʁ", "HH"),
-    **dict.fromkeys("ʃʒɕʑʂʐçʝ", "CH"), **dict.fromkeys("szʦʣ", "SS"), **dict.fromkeys("ɹɻrɚɝɽ", "RR"),
+    **dict.fromkeys("ʃʒɕʑʂʐçʝʧʤʨʥ", "CH"), **dict.fromkeys("szʦʣ", "SS"), **dict.fromkeys("ɹɻrɚɝɽ", "RR"),
     **dict.fromkeys("aɑɒɐ", "AA"),
     **dict.fromkeys("æ", "AE"), **dict.fromkeys("eɛɘ", "EH"), **dict.fromkeys("əʌɜɤɞɵɨᵻɯ", "AH"),
     **dict.fromkeys("ɪ", "IH"),
     **dict.fromkeys("ij", "IY"), **dict.fromkeys("oɔøœɶ", "OH"), **dict.fromkeys("uʊyʏʉ", "UW"),
     **dict.fromkeys("wɥʍ", "WW"),
+    "ε": "EH", "Φ": "PP", "?": "KK", "S": "CH", "Z": "CH", "N": "KK", "X": "KK",  # left over by espeak-ng
 }  # fmt: skip
 
 
@@ -83,10 +85,12 @@ ALPHABETS: tuple[Alphabet, ...] = ("ipa", "arpabet", "sapi")
 # Pauses as aligners and synthesisers write them, in both alphabets.
 PAUSES = frozenset({"sil", "sp", "spn", "pau", "_", "|", "‖", "#"})
 MAX_SYMBOL_CHARS = 16
-_MAX_LETTERS = 3  # a triphthong; more letters would be a word
+_MAX_LETTERS = 4  # a triphthong, and one more, which espeak-ng writes for some languages; more letters would be a word
 # The Unicode categories of diacritics, ties, length marks and tone marks, which are removed.
 _MARKS = frozenset({"Mn", "Lm", "Sk"})
-_TYPED_MARKS = "',:012345"  # stress, length and tones as typed in ASCII
+_PLACE_IN_WORD = re.compile("_[BIES]$")  # begin, inside, end, single: Kaldi's suffixes, which Gentle shows too
+_TYPED_MARKS = "',:0123456789.-#\"["  # stress, length, tones and espeak-ng's own marks, as typed in ASCII
+_LANGUAGE_SWITCH = re.compile(r"\([a-z]{2,4}(-[a-z]+)*\)")  # espeak-ng writes `(en)` before foreign words
 
 OVERLAP_MS = 5.0  # two phones may overlap by this much, which rounding causes; it is cut off
 BEYOND_END_MS = 20.0  # a phone may end this much after the audio, two frames of an aligner; it is cut off
@@ -129,6 +133,7 @@ def visemes_of(symbol: str, alphabet: Alphabet) -> tuple[str, ...]:
         return ()
     if alphabet == "sapi":
         return SAPI[int(symbol)] if symbol.isascii() and symbol.isdigit() and int(symbol) < len(SAPI) else ()
+    symbol = symbol if symbol in PAUSES else _PLACE_IN_WORD.sub("", symbol)
     if symbol.lower() in PAUSES:
         return ("SIL",)
     if alphabet == "arpabet":
@@ -144,6 +149,18 @@ def visemes_of(symbol: str, alphabet: Alphabet) -> tuple[str, ...]:
         elif unicodedata.category(letter) not in _MARKS and letter not in _TYPED_MARKS:
             return ()
     return visemes_of_ipa("".join(letters)) if len(letters) <= _MAX_LETTERS else ()
+
+
+def is_mark(symbol: str, alphabet: Alphabet) -> bool:
+    """Whether a symbol of IPA is a mark by itself, such as `ˈ` or `ː`, which some aligners give a time of its own."""
+    return (
+        alphabet == "ipa"
+        and 0 < len(symbol) <= MAX_SYMBOL_CHARS
+        and (
+            _LANGUAGE_SWITCH.fullmatch(symbol) is not None
+            or all(unicodedata.category(letter) in _MARKS or letter in _TYPED_MARKS for letter in symbol)
+        )
+    )
 
 
 def require_few(count: int, *, duration_ms: float) -> None:
@@ -165,7 +182,8 @@ def time_visemes(phones: Sequence[TimedPhone], alphabet: Alphabet, *, duration_m
     before_ms = 0.0
     for index, phone in enumerate(phones):
         classes = visemes_of(phone.symbol, alphabet)
-        if not classes:
+        marks_only = not classes and is_mark(phone.symbol, alphabet)
+        if not classes and not marks_only:
             raise PhonesRefused(f"{phone.symbol[:MAX_SYMBOL_CHARS]!r} is not a symbol of {alphabet}", index=index)
         if not (math.isfinite(phone.start_ms) and math.isfinite(phone.end_ms) and 0 <= phone.start_ms <= phone.end_ms):
             raise PhonesRefused("its times must be 0 <= start_ms <= end_ms", index=index)
@@ -179,6 +197,10 @@ def time_visemes(phones: Sequence[TimedPhone], alphabet: Alphabet, *, duration_m
         start_ms, end_ms = max(phone.start_ms, before_ms), min(phone.end_ms, duration_ms)
         before_ms = max(before_ms, phone.end_ms)
         if end_ms <= start_ms:
+            continue
+        if marks_only:
+            if visemes and start_ms - visemes[-1].end_ms < GAP_MS:
+                visemes[-1] = replace(visemes[-1], end_ms=end_ms)
             continue
         if visemes and 0 < start_ms - visemes[-1].end_ms < GAP_MS:
             last, start_ms = visemes[-1], (start_ms + visemes[-1].end_ms) / 2
