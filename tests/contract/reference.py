@@ -1,4 +1,4 @@
-"""docs/reference as the tests read it: its tables and its examples."""
+"""Reads docs/reference for tests: its tables and its examples."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PAGES = {path.stem: path.read_text(encoding="utf-8") for path in sorted(FOLDER.g
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodeRow:
-    """A row of the tables of codes, as it is written."""
+    """A row of the tables of codes."""
 
     code: str
     http: str
@@ -23,7 +23,7 @@ class CodeRow:
 
 
 def rows(page: str, *, under: str = "") -> list[list[str]]:
-    """Return the cells of every table row of a page, without headings; `under`: of one section only."""
+    """Return the cells of every table row of a page. `under`: only those in the section with this heading."""
     text = PAGES[page]
     if under:
         text = text.split(f"\n## {under}\n", 1)[1].split("\n## ", 1)[0]
@@ -42,7 +42,7 @@ def code_rows() -> list[CodeRow]:
 
 
 def examples(page: str) -> list[Any]:
-    """Return every JSON value of a page's ```json blocks; a block may hold several, one after the other."""
+    """Return every JSON value in a page's ```json blocks. A block can contain several values."""
     values = []
     for block in re.findall(r"```json\n(.*?)```", PAGES[page], re.S):
         rest = block.strip()
@@ -54,6 +54,6 @@ def examples(page: str) -> list[Any]:
 
 
 def words(pattern: str) -> set[str]:
-    """Return what matches in the inline code of all pages."""
+    """Return all matches of the pattern in the inline code of all pages."""
     spans = (span for text in PAGES.values() for span in re.findall(r"`([^`\n]+)`", text))
     return {word for span in spans for word in re.findall(pattern, span)}

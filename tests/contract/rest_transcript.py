@@ -1,12 +1,12 @@
-"""Golden transcripts of the REST half: requests and their exact answers, replayed against the service over fakes.
+"""Golden transcripts of REST: requests and their exact answers, replayed against the service with a fake fleet.
 
-A transcript is JSON lines. The first holds `title`, and for its world `settings` (of the server) and `engine: true`
-(photos are really looked at). Then, in order:
-    {"world": {…}}                                        what no client can do, see `change`
-    {"request": "POST /v1/sessions", "headers": {…}, "json": {…}}    also with "text", "form" or "bytes" (how many)
-    {"answer": 201, "headers": {…}, "json": {…}}          the answer: all of its body, to the last member and in order
-In requests and answers $NAME stands for a value that is known: $LOOK, $CHARACTER (the caller's own), $OTHER_KEY, and
-what an answer has captured with $=NAME. In answers $ANY is any text that is not empty, $TIME a time, $INT a
+A transcript is JSON lines. The first line holds `title`, and can hold `settings` of the server and `engine: true` (the
+engine studies the photos). Then, in order:
+    {"world": {…}}                                        a change that no client can make, see `change`
+    {"request": "POST /v1/sessions", "headers": {…}, "json": {…}}    also with "text", "form" or "bytes" (a number)
+    {"answer": 201, "headers": {…}, "json": {…}}          the answer with its complete body, in order
+In requests and answers $NAME stands for a known value: $LOOK and $CHARACTER (those of the key), $OTHER_KEY, and
+values that an answer has captured with $=NAME. In answers $ANY is any text that is not empty, $TIME a time, $INT a
 number, $BOOL true or false.
 In forms and JSON $PHOTO:name is a photo of tests/engine/portrait/photos.py, in JSON as base64.
 """
@@ -62,7 +62,7 @@ class RestTranscript:
         return cls(name=path.stem, head=head, steps=steps)
 
     def errors(self) -> list[tuple[str, int, dict[str, Any]]]:
-        """Return (code, status, body) of every refusal that carries a code."""
+        """Return (code, status, body) of every error answer with a code."""
         bodies = [(step["answer"], step.get("json")) for step in self.steps if "answer" in step]
         return [
             (body["error"]["code"], status, body)
@@ -73,7 +73,7 @@ class RestTranscript:
 
 @dataclass(slots=True)
 class Photos:
-    """A preparation that takes any bytes for a face. With `engine` it really looks; with `error` it raises that."""
+    """A preparation that accepts any bytes as a face. With `engine` it uses the engine; with `error` it raises it."""
 
     engine: bool = False
     error: VisavisError | None = None
@@ -86,30 +86,32 @@ class Photos:
 
 @dataclass(slots=True)
 class World:
-    """A service and what is known of it; answers are compared with the transcript's as they come."""
+    """A service, and the values of a transcript's placeholders."""
 
     service: Service
     photos: Photos
     names: dict[str, str] = field(default_factory=dict)
-    meanwhile: asyncio.Task[httpx.Response] | None = None  # a request that is not waited for
+    meanwhile: asyncio.Task[httpx.Response] | None = None  # a request whose answer is not awaited
 
     async def request(self, step: dict[str, Any]) -> httpx.Response:
-        method, address = self.filled(step["request"]).split(" ", 1)
-        headers = self.filled(step.get("headers", {}))
+        method, address = self.fill_placeholders(step["request"]).split(" ", 1)
+        headers = self.fill_placeholders(step.get("headers", {}))
         if "json" in step:
-            return await self.service.client.request(method, address, json=self.filled(step["json"]), headers=headers)
+            return await self.service.client.request(
+                method, address, json=self.fill_placeholders(step["json"]), headers=headers
+            )
         if "form" in step:
-            form = {name: _part(value) for name, value in self.filled(step["form"]).items()}
+            form = {name: _part(value) for name, value in self.fill_placeholders(step["form"]).items()}
             return await self.service.client.request(method, address, files=form, headers=headers)
-        content = b"x" * step["bytes"] if "bytes" in step else self.filled(step.get("text", "")).encode()
+        content = b"x" * step["bytes"] if "bytes" in step else self.fill_placeholders(step.get("text", "")).encode()
         return await self.service.client.request(method, address, content=content, headers=headers)
 
-    def filled(self, value: Any) -> Any:
-        """Put what is known in the places that stand for it."""
+    def fill_placeholders(self, value: Any) -> Any:
+        """Replace the placeholders by their values."""
         if isinstance(value, dict):
-            return {key: self.filled(member) for key, member in value.items()}
+            return {key: self.fill_placeholders(member) for key, member in value.items()}
         if isinstance(value, list):
-            return [self.filled(member) for member in value]
+            return [self.fill_placeholders(member) for member in value]
         if not isinstance(value, str) or "$" not in value:
             return value
         if value.startswith("$PHOTO:"):
@@ -119,7 +121,7 @@ class World:
         return re.sub(r"\$([A-Z0-9_]+)", lambda found: self.names.get(found[1], found[0]), value)
 
     def capture(self, received: Any, expected: Any) -> None:
-        """Take note of the values that the transcript captures, wherever they are in an answer."""
+        """Save the values of an answer that the transcript captures."""
         if isinstance(expected, dict) and isinstance(received, dict):
             for key, wanted in expected.items():
                 self.capture(received.get(key), wanted)
@@ -127,10 +129,10 @@ class World:
             self.names[expected[2:]] = received
 
     def compare(self, received: Any, expected: Any, place: str) -> None:
-        """Same members, same order, same values, same types."""
+        """Assert the same members, order, values and types."""
         if isinstance(expected, str) and expected.startswith("$="):
             expected = "$ANY"
-        expected = self.filled(expected) if isinstance(expected, str) else expected
+        expected = self.fill_placeholders(expected) if isinstance(expected, str) else expected
         if expected == "$ANY":
             assert isinstance(received, str) and received, (place, received)
         elif expected == "$TIME":
@@ -150,7 +152,7 @@ class World:
 
 
 async def replay(transcript: RestTranscript, folder: Path) -> None:
-    """Replay a transcript. Fails at the first answer that is another than the transcript's."""
+    """Replay a transcript. Fails at the first answer that differs from it."""
     async with open_world(transcript.head, folder) as world:
         answer: httpx.Response | None = None
         for number, step in enumerate(transcript.steps, start=2):
@@ -173,11 +175,11 @@ async def replay(transcript: RestTranscript, folder: Path) -> None:
 
 @asynccontextmanager
 async def open_world(head: dict[str, Any], folder: Path) -> AsyncIterator[World]:
-    """Open the service that a transcript's head asks for."""
-    prepared = Photos()
-    async with open_service(folder, prepare=prepared.prepare, **head.get("settings", {})) as service:
-        prepared.engine = bool(head.get("engine"))
-        world = World(service=service, photos=prepared)
+    """Open a service with the settings in a transcript's first line."""
+    photo_preparation = Photos()
+    async with open_service(folder, prepare=photo_preparation.prepare, **head.get("settings", {})) as service:
+        photo_preparation.engine = bool(head.get("engine"))
+        world = World(service=service, photos=photo_preparation)
         character = (await service.client.get("/v1/avatars")).json()["avatars"][0]
         world.names |= {"LOOK": service.look_id, "CHARACTER": character["avatar_id"]}
         yield world
@@ -186,16 +188,16 @@ async def open_world(head: dict[str, Any], folder: Path) -> AsyncIterator[World]
             await asyncio.wait([world.meanwhile])
 
 
-async def change(world: World, what: dict[str, Any]) -> None:
-    """Do what no client can do: one member, its name and what it takes."""
-    ((name, value),) = what.items()
+async def change(world: World, action: dict[str, Any]) -> None:
+    """Make a change that no client can make. `action` has one member: the name of the change and its value."""
+    ((name, value),) = action.items()
     service = world.service
     match name:
         case "another_key":
             record, key = await service.services.accounts.create(name="other", test=value == "test")
             world.names |= {"OTHER_KEY": key, "OTHER_KEY_ID": record.id}
         case "revoke":
-            await service.services.accounts.revoke(world.filled(value))
+            await service.services.accounts.revoke(world.fill_placeholders(value))
         case "fleet":
             service.fleet.places = {"full": 0, "free": 100}[value]
         case "fleet_fails":
@@ -217,8 +219,8 @@ async def change(world: World, what: dict[str, Any]) -> None:
             raise AssertionError(name)
 
 
-def _error(told: list[str]) -> VisavisError:
-    code, message, *suggestion = told
+def _error(parts: list[str]) -> VisavisError:
+    code, message, *suggestion = parts
     return error_of(code, message, suggestion=suggestion[0] if suggestion else None)
 
 
@@ -227,7 +229,7 @@ def _break(*_arguments: object, **_named: object) -> NoReturn:
 
 
 def _part(value: str | bytes) -> tuple[str | None, str | bytes]:
-    """Give a part of a form: bytes as a file, text as a field."""
+    """Return a part of a form: bytes as a file, text as a field."""
     return ("photo", value) if isinstance(value, bytes) else (None, value)
 
 

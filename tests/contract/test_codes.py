@@ -1,5 +1,5 @@
-"""Every code is declared, used, described and shown: by the tree of errors, the source, docs/reference and a golden
-transcript or a named test. Each test here fails when one of them lacks what another has.
+"""Every error code is declared in the tree of errors, used in the source, described in docs/reference, and shown by a
+golden transcript or a test. Each test here fails if one of these places lacks a code that another has.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from visavis.sessions.lifecycle import EndReason
 ROOT = Path(__file__).parents[2]
 DECLARED = declared_errors()
 
-# What no transcript can show: the tests that show it. They name the code or its class.
+# Codes that no transcript can show, and the tests that show them. The tests name the code or its class.
 _COMMANDS, _SERVERS, _STAGES = (
     "tests/contract/test_command_codes.py",
     "tests/stage/test_servers.py",
@@ -87,8 +87,8 @@ def shown_over(told: ToldOver) -> frozenset[str]:
                 shown.add(RateLimited.code)
     if told is CHANNEL:
         for path in TRANSCRIPTS:
-            said = [step["server"] for step in Transcript.read(path).steps if "server" in step]
-            shown |= {message["code"] for message in said if message["type"] == "error"}
+            messages = [step["server"] for step in Transcript.read(path).steps if "server" in step]
+            shown |= {message["code"] for message in messages if message["type"] == "error"}
     return frozenset(shown)
 
 
@@ -101,8 +101,8 @@ def test_every_declared_error_is_raised_somewhere() -> None:
     assert unused == set()
 
 
-def test_no_code_is_written_as_text_in_the_source() -> None:
-    """A raise names a class; a code as a string could be one that nobody declared."""
+def test_the_source_contains_no_code_as_a_string() -> None:
+    """A raise names a class. A string could be a code that nobody has declared."""
     for path in (ROOT / "src" / "visavis").rglob("*.py"):
         if path.name != "errors.py":
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -116,7 +116,7 @@ def test_the_reference_describes_exactly_the_declared_codes() -> None:
     assert set(described) == set(DECLARED)
 
 
-def test_the_reference_tells_each_codes_status_close_code_and_whether_to_try_again() -> None:
+def test_the_reference_has_the_status_close_code_and_retryability_of_each_code() -> None:
     for row in reference.code_rows():
         kind: type[VisavisError] = DECLARED[row.code]
         statuses = [kind.status, *(child.status for child in kind.__subclasses__() if child.code == kind.code)]

@@ -1,4 +1,4 @@
-"""The codes that only commands print: each as its command prints it, one line on stderr and exit status 1."""
+"""The codes that only commands print: one line on stderr and exit status 1."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def taken_port() -> Iterator[int]:
         yield port
 
 
-def printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    """Run a command in this process; return what it prints on stderr."""
+def run_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """Run a command in this process; return its output on stderr."""
     monkeypatch.setattr(sys, "argv", ["visavis", *arguments])
     with pytest.raises(SystemExit) as ended:
         cli.main()
@@ -35,10 +35,12 @@ def printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
     return capsys.readouterr().err
 
 
-def test_a_wrong_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_setting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("VISAVIS_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("VISAVIS_RATE_LIMIT_PER_MINUTE", "none")
-    error = printed(monkeypatch, capsys, "keys", "list")
+    error = run_command(monkeypatch, capsys, "keys", "list")
     assert error.startswith("visavis: VISAVIS_RATE_LIMIT_PER_MINUTE: ")
     assert error.endswith(" [SETTING_INVALID]\n")
 
@@ -48,26 +50,24 @@ def test_a_data_folder_that_is_a_file(
 ) -> None:
     (tmp_path / "data").write_text("no folder")
     monkeypatch.setenv("VISAVIS_DATA_DIR", str(tmp_path / "data"))
-    error = printed(monkeypatch, capsys, "serve", "--port", "0")
+    error = run_command(monkeypatch, capsys, "serve", "--port", "0")
     assert error == (
         f"visavis: The data folder {tmp_path / 'data'} cannot be used: File exists [DATA_FOLDER_UNUSABLE] "
         "Set VISAVIS_DATA_DIR.\n"
     )
 
 
-def test_a_key_that_there_is_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_unknown_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("VISAVIS_DATA_DIR", str(tmp_path))
-    error = printed(monkeypatch, capsys, "keys", "revoke", "key_0")
+    error = run_command(monkeypatch, capsys, "keys", "revoke", "key_0")
     assert error == "visavis: There is no key 'key_0' [KEY_NOT_FOUND] `visavis keys list` prints the ids.\n"
 
 
-def test_a_sound_file_that_is_none(
+def test_a_file_that_is_not_a_sound_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "speech.wav").write_text("no sound")
-    error = printed(
+    error = run_command(
         monkeypatch, capsys, "motion", "--speech", str(tmp_path / "speech.wav"), "--out", str(tmp_path / "m.csv")
     )
     assert error == (
@@ -86,13 +86,13 @@ def test_a_server_that_does_not_start(tmp_path: Path) -> None:
     assert failed.value.code == "SERVER_NOT_STARTED"
 
 
-def test_the_demos_server_finds_its_port_taken(taken_port: int) -> None:
+def test_the_demos_server_fails_if_its_port_is_in_use(taken_port: int) -> None:
     with pytest.raises(ServerFailed, match="Cannot listen on") as failed, ServerProcess(port=taken_port):
         raise AssertionError("it started")
     assert failed.value.code == "SERVER_FAILED"
 
 
-def test_the_demo_meets_another_answer() -> None:
+def test_the_demo_fails_at_an_unexpected_answer() -> None:
     with pytest.raises(ContractBroken, match="has the keys b instead of a") as broken:
         check("an answer", {"b": 1}, {"a": int})
     assert broken.value.code == "CONTRACT_BROKEN"

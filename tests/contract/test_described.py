@@ -1,5 +1,5 @@
-"""The OpenAPI description beside the golden transcripts: every answer that they show is described, and every example of
-a refusal is one that they show.
+"""The OpenAPI description and the golden transcripts agree: every answer in a transcript is described, and every
+example of an error is in a transcript.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ OPERATIONS = [
     for path, operations in OPENAPI["paths"].items()
     for method, operation in operations.items()
 ]
-UNDESCRIBED = {"OPTIONS", "PATCH"}  # CORS and a refusal, described in docs/reference/rooms.md
+UNDESCRIBED = {"OPTIONS", "PATCH"}  # CORS and an error; docs/reference/rooms.md describes them
 FILLINGS = {
     "$TIME": "2024-01-15T12:00:00Z",
     "$INT": 1,
@@ -38,12 +38,12 @@ def is_valid(value: Any, schema: dict[str, Any]) -> bool:
     return jsonschema_rs.validator_for(whole).is_valid(value)
 
 
-def filled(value: Any) -> Any:
-    """Put likely values in the places of a transcript's answer that stand for any."""
+def fill_placeholders(value: Any) -> Any:
+    """Replace the placeholders in a transcript's answer by typical values."""
     if isinstance(value, dict):
-        return {key: filled(inner) for key, inner in value.items()}
+        return {key: fill_placeholders(inner) for key, inner in value.items()}
     if isinstance(value, list):
-        return [filled(inner) for inner in value]
+        return [fill_placeholders(inner) for inner in value]
     if value in FILLINGS:
         return FILLINGS[value]
     if not isinstance(value, str):
@@ -52,7 +52,7 @@ def filled(value: Any) -> Any:
 
 
 def shown_answers() -> Iterator[tuple[str, str, str, dict[str, Any]]]:
-    """Every request of a transcript (where, method, address) with its answer."""
+    """Yield every request of every transcript (place, method, address) with its answer."""
     for path in REST_TRANSCRIPTS:
         steps = RestTranscript.read(path).steps
         for number, (step, after) in enumerate(itertools.pairwise(steps), start=2):
@@ -75,7 +75,7 @@ def examples_of(content: dict[str, Any]) -> list[Any]:
 
 
 @pytest.mark.parametrize(("path", "method", "operation"), OPERATIONS)
-def test_every_request_and_every_answer_has_an_example_that_its_schema_takes(
+def test_every_request_and_answer_has_an_example_that_matches_its_schema(
     path: str, method: str, operation: dict[str, Any]
 ) -> None:
     body = [operation["requestBody"]] if "requestBody" in operation else []
@@ -87,7 +87,7 @@ def test_every_request_and_every_answer_has_an_example_that_its_schema_takes(
                 assert is_valid(example, content["schema"]), (kind, example)
 
 
-def test_every_answer_that_a_transcript_shows_is_described() -> None:
+def test_every_answer_in_a_transcript_is_described() -> None:
     unknown = set()
     for place, method, address, answer in shown_answers():
         operation = operation_of(method, address)
@@ -98,14 +98,14 @@ def test_every_answer_that_a_transcript_shows_is_described() -> None:
         assert response is not None, (place, answer)
         if "json" in answer:
             schema = response["content"]["application/json"]["schema"]
-            assert is_valid(filled(answer["json"]), schema), (place, answer["json"])
+            assert is_valid(fill_placeholders(answer["json"]), schema), (place, answer["json"])
         else:
             assert "application/json" not in response.get("content", {}), place
     assert {one for one in unknown if one.split(" ")[0] not in UNDESCRIBED} == {"GET /v1/nothing", "GET /v1/channel"}
 
 
-def test_every_example_of_a_refusal_is_one_that_a_transcript_shows() -> None:
-    shown = {json.dumps(filled(answer["json"])) for *_, answer in shown_answers() if "json" in answer}
+def test_every_example_of_an_error_is_in_a_transcript() -> None:
+    shown = {json.dumps(fill_placeholders(answer["json"])) for *_, answer in shown_answers() if "json" in answer}
     for path, operations in OPENAPI["paths"].items():
         for method, operation in operations.items():
             for status, response in operation["responses"].items():
@@ -114,8 +114,8 @@ def test_every_example_of_a_refusal_is_one_that_a_transcript_shows() -> None:
                         assert json.dumps(example) in shown, (method, path, status, example)
 
 
-def test_the_description_can_be_refuted() -> None:
-    """A member more, one less, a null or a code that nobody declared: each is an answer of another shape."""
+def test_the_schemas_refuse_wrong_answers() -> None:
+    """One member too many, one too few, a null, or an undeclared code."""
     schema = OPENAPI["paths"]["/v1/sessions/{session_id}/start"]["put"]["responses"]["200"]["content"]
     started = {
         "success": True,

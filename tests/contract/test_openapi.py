@@ -1,6 +1,6 @@
-"""The OpenAPI description is true: generated requests find no answer that it does not describe.
+"""The OpenAPI description is correct: it describes every answer to generated requests.
 
-A short, seeded run. For a long one, with other requests each time:
+This is a short run with a fixed seed. For a long run with different requests each time:
     VISAVIS_SCHEMA_EXAMPLES=500 .venv/bin/pytest tests/contract/test_openapi.py --timeout=3600
 """
 
@@ -77,8 +77,8 @@ async def fetch_nothing(url: str, *, max_bytes: int) -> bytes:
     raise ImageUrlRefused("The image could not be fetched")
 
 
-class Inhabited:
-    """A running server with avatars, sessions in every state and their rooms; requests are made to name them."""
+class PopulatedServer:
+    """A running server with avatars, and sessions of every status with their rooms. `adapt` lets requests name them."""
 
     def __init__(self, server: RunningServer) -> None:
         self.base_url = server.base_url
@@ -114,8 +114,8 @@ class Inhabited:
         self.post(f"/v1/sessions/{made[2]['session_id']}/end")
         return made
 
-    def inhabit(self, case: Any) -> None:
-        """Let a request name what there is, mostly, and carry what opens it."""
+    def adapt(self, case: Any) -> None:
+        """Give a request the ids of existing things in most cases, and the key or token that they need."""
         label = case.operation.label
         for name in case.path_parameters or {}:
             if name == "name":
@@ -127,7 +127,9 @@ class Inhabited:
             case.headers["Authorization"] = f"Bearer {self.tokens.get(case.path_parameters['name'], 'odd')}"
         else:
             case.headers["x-api-key"] = self.client.headers["x-api-key"]
-        if case.headers.get("Idempotency-Key"):  # an example's would make each request a repetition of the first
+        if case.headers.get(
+            "Idempotency-Key"
+        ):  # the key of an example would make each request a repetition of the first
             case.headers["Idempotency-Key"] += str(next(self.numbers))
         if label == "POST /v1/sessions" and isinstance(case.body, dict):
             case.body |= {name: self.look for name in ("avatar_id", "avatar") if isinstance(case.body.get(name), str)}
@@ -136,14 +138,14 @@ class Inhabited:
 
 
 @pytest.fixture(scope="module")
-def inhabited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inhabited]:
+def populated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PopulatedServer]:
     chosen = Settings(data_dir=tmp_path_factory.mktemp("api"), rate_limit_per_minute=1_000_000, log_level="error")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("visavis.avatars.fetch.fetch_image", fetch_nothing)  # no test reaches for the internet
+        patch.setattr("visavis.avatars.fetch.fetch_image", fetch_nothing)  # tests do not use the internet
         with RunningServer(chosen, fleet=FakeFleet(places=1_000_000), prepare=prepare) as server:
-            inhabited = Inhabited(server)
-            with closing(inhabited.client), inhabited.session:
-                yield inhabited
+            populated = PopulatedServer(server)
+            with closing(populated.client), populated.session:
+                yield populated
 
 
 schema = schemathesis.openapi.from_dict(create_app(Settings()).openapi())
@@ -158,6 +160,6 @@ schema = schemathesis.openapi.from_dict(create_app(Settings()).openapi())
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
-def test_every_answer_is_described(case: Any, inhabited: Inhabited) -> None:
-    inhabited.inhabit(case)
-    case.call_and_validate(checks=CHECKS, base_url=inhabited.base_url, session=inhabited.session)
+def test_every_answer_is_described(case: Any, populated: PopulatedServer) -> None:
+    populated.adapt(case)
+    case.call_and_validate(checks=CHECKS, base_url=populated.base_url, session=populated.session)

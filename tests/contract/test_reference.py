@@ -1,4 +1,6 @@
-"""docs/reference says what is true: its examples are real, and it leaves out no message, address, feature or remark."""
+"""docs/reference is true and complete: its examples are real, and it leaves out no message, address, feature or
+remark.
+"""
 
 from __future__ import annotations
 
@@ -55,24 +57,24 @@ ERRORS_OF_TRANSCRIPTS = {
 OTHER_KEY_REFUSALS = [{"error": "Invalid API key"}, {"error": "API key has been deactivated"}]
 
 
-def is_taken(message: dict[str, Any]) -> bool:
-    """Whether a client's message is taken by an open channel with every feature, or opens one."""
+def is_accepted(message: dict[str, Any]) -> bool:
+    """Whether an open channel with every feature accepts a client's message, or the message opens a channel."""
     protocol = ChannelProtocol()
     if message["type"] != "session.init":
         opening = {"type": "session.init", "session_id": "s", "session_token": "t", "features": sorted(FEATURES)}
         protocol.receive_text(json.dumps(opening))
         protocol.attach_succeeded()
-    if message.get("audio") == "…":  # a second of silence in the place of speech too long to print
+    if message.get("audio") == "…":  # a second of silence instead of speech that is too long to print
         message = message | {"audio": "AAAA" * (message["sample_rate"] * 2 // 3)}
     actions = protocol.receive_text(json.dumps(message))
     return not any(isinstance(action, Send) and isinstance(action.message, ErrorMessage) for action in actions)
 
 
-def is_told(message: dict[str, Any]) -> bool:
-    """Whether the server could send it: every member, in order, and no other."""
+def is_server_message(message: dict[str, Any]) -> bool:
+    """Whether the server could send this message, with the same members in the same order."""
     for kind in SERVER_MESSAGES.get(message["type"], []):
-        told = kind.model_validate(message).model_dump(mode="json")
-        if json.dumps(told) == json.dumps(message):
+        dumped = kind.model_validate(message).model_dump(mode="json")
+        if json.dumps(dumped) == json.dumps(message):
             return True
     return False
 
@@ -82,7 +84,7 @@ def test_every_example_is_one_of_the_api_or_a_message_of_the_channel(value: Any)
     if value.get("type") == "error":
         assert json.dumps(value, ensure_ascii=False) in ERRORS_OF_TRANSCRIPTS
     elif "type" in value:
-        assert (value["type"] in CLIENT_TYPES and is_taken(value)) or is_told(value)
+        assert (value["type"] in CLIENT_TYPES and is_accepted(value)) or is_server_message(value)
     elif set(value) <= set(MEMBERS):
         read_output(value)
     else:
@@ -123,7 +125,7 @@ def test_every_member_of_an_answer_is_shown() -> None:
 
 
 def test_every_remark_on_a_photo_is_described() -> None:
-    said = set()
+    codes = set()
     for path in (SOURCE / "engine").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if (
@@ -133,12 +135,12 @@ def test_every_remark_on_a_photo_is_described() -> None:
                 and node.func.value.id == "Remark"
                 and isinstance(node.args[0], ast.Constant)
             ):
-                said.add(node.args[0].value)
+                codes.add(node.args[0].value)
     section = reference.PAGES["rest"].split("### Report", 1)[1].split("\n### ", 1)[0]
-    assert set(re.findall(r"^\| `([A-Z_]+)` \|", section, re.M)) == said
+    assert set(re.findall(r"^\| `([A-Z_]+)` \|", section, re.M)) == codes
 
 
-def test_no_code_setting_or_page_is_named_that_there_is_not() -> None:
+def test_every_code_setting_and_page_that_is_named_exists() -> None:
     settings = {f"VISAVIS_{name.upper()}" for name in Settings.model_fields}
     assert reference.words(r"VISAVIS_[A-Z]\w+") <= settings
     remarks = set(re.findall(r"^\| `([A-Z_]+)` \|", reference.PAGES["rest"], re.M))
@@ -157,13 +159,13 @@ def test_no_code_setting_or_page_is_named_that_there_is_not() -> None:
             assert not anchor or (target, anchor) in headings, (page, link)
 
 
-def test_the_reference_stands_alone() -> None:
-    """It is shipped without the rest of the documents."""
+def test_the_reference_links_only_to_itself() -> None:
+    """It is shipped without the other documents."""
     for page, text in reference.PAGES.items():
         assert not re.search(r"\]\((?!\w+\.md|#)", text), page
 
 
-def test_the_source_cites_pages_and_sections_that_there_are() -> None:
+def test_the_source_cites_pages_and_sections_that_exist() -> None:
     cited = 0
     for path in SOURCE.rglob("*.py"):
         text = path.read_text(encoding="utf-8")

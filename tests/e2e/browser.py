@@ -1,4 +1,4 @@
-"""A real Chromium, headless, and what is asked of every page in it."""
+"""A real headless Chromium, and the checks of every page in it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ FLAGS = [
     "--use-fake-device-for-media-stream",
 ]
 
-# Keeps every RTCPeerConnection of a page, so that a test can read its statistics.
+# Collects the RTCPeerConnections of a page, so that a test can read their statistics.
 KEEP_CONNECTIONS = """
 window.connections = [];
 window.RTCPeerConnection = class extends RTCPeerConnection {
@@ -36,7 +36,7 @@ window.RTCPeerConnection = class extends RTCPeerConnection {
 };
 """
 
-# A browser that blocks sound until the visitor has pressed something.
+# Blocks sound until the visitor has pressed something, as some browsers do.
 BLOCK_SOUND = """
 const play = HTMLMediaElement.prototype.play;
 let pressed = false;
@@ -59,8 +59,8 @@ async () => {
 }
 """
 
-# Watches the first <video> for n frames: media times of what was presented, and how much each picture differs from the
-# one before (grey levels).
+# Watches the first <video> for n frames. Returns the media time of each, and its mean difference from the one before,
+# in grey levels.
 WATCH = """
 async (n) => {
   const video = document.querySelector("video");
@@ -87,7 +87,7 @@ async (n) => {
 }
 """
 
-# What a person with a screen reader or without a mouse would miss; empty is good.
+# Returns the barriers for a person who uses a screen reader or no mouse; an empty list is good.
 BARRIERS = """
 () => {
   const faults = [];
@@ -130,8 +130,8 @@ async def chromium() -> AsyncIterator[Browser]:
 async def opened_page(
     browser: Browser, url: str, *, expected: str | None = None, script: str = ""
 ) -> AsyncIterator[Page]:
-    """Open a page in a profile of its own; at the end, no error may be in its console but those that contain
-    `expected`. `script` runs before the scripts of the page.
+    """Open a page in a new profile. At the end its console may contain no errors except those with the text `expected`.
+    `script` runs before the scripts of the page.
     """
     context = await browser.new_context(viewport={"width": 1280, "height": 860})
     page = await context.new_page()

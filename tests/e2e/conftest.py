@@ -1,4 +1,4 @@
-"""One real server for all of these tests, with a key, as an outside client would have it."""
+"""One real server for all of these tests, and a key. The tests use it like an outside client."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from visavis.demo.session_client import SessionClient
 class LiveServer:
     base_url: str
     key: str
-    look: str  # an avatar's look to perform with
+    look: str  # the look for sessions
 
 
 @pytest.fixture(scope="session")
@@ -33,7 +33,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
             ][0]["avatar_id"]
         yield LiveServer(base_url=process.base_url, key=key, look=look)
         log = (folder / "log").read_text()
-    assert "Traceback" not in log, log  # whatever the tests did, the server never stumbled
+    assert "Traceback" not in log, log  # no test has caused an unexpected error
 
 
 @pytest.fixture(scope="session")

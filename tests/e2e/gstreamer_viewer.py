@@ -1,9 +1,9 @@
-"""A WHEP viewer on GStreamer's webrtcbin, whose certificate is RSA.
+"""A WHEP viewer that uses GStreamer's webrtcbin, whose certificate is RSA.
 
-A program of its own: the system's Python runs it, because ours does not have GStreamer's bindings. Arguments: the
-room's WHEP address, its token, and what to ask for, in order (`video`, `audio`, `data`). It leaves once it has decoded
-moving pictures and speech (what it asked for of them), or after 30 s. Prints JSON, a line each: `{"answer": 201}`,
-`{"connection": "connected"}`, and at last what was decoded.
+It is a separate program for the system's Python, because ours does not have GStreamer's bindings. Arguments: the room's
+WHEP address, its token, and the sections to offer, in order (`video`, `audio`, `data`). It leaves when it has decoded
+moving pictures and speech of the kinds that it offers, or after 30 s. It prints JSON lines: `{"answer": 201}`,
+`{"connection": "connected"}`, and at the end what was decoded.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ gi.require_version("GstSdp", "1.0")
 gi.require_version("GstWebRTC", "1.0")
 from gi.repository import GLib, Gst, GstSdp, GstWebRTC  # type: ignore[import-not-found]  # noqa: E402
 
-PATIENCE_MS = 30_000
+TIMEOUT_MS = 30_000
 PICTURES = 40
 LOUD = 3000
 RTP = {
@@ -46,7 +46,7 @@ class Viewer:
         self._peer.set_property("bundle-policy", GstWebRTC.WebRTCBundlePolicy.MAX_BUNDLE)
         self._pipeline.add(self._peer)
         self._before: bytes | None = None
-        self._kept: list[Any] = []  # what GStreamer does not keep alive itself
+        self._kept: list[Any] = []  # objects that GStreamer does not keep alive itself
         self.decoded = {"pictures": 0, "largest_change": 0.0, "brightest": 0, "blocks": 0, "peak": 0}
 
     def watch(self) -> None:
@@ -64,7 +64,7 @@ class Viewer:
                 caps = Gst.Caps.from_string(RTP[kind])
                 self._peer.emit("add-transceiver", GstWebRTC.WebRTCRTPTransceiverDirection.RECVONLY, caps)
         self._peer.emit("create-offer", None, Gst.Promise.new_with_change_func(self._offer_made))
-        GLib.timeout_add(PATIENCE_MS, self._loop.quit)
+        GLib.timeout_add(TIMEOUT_MS, self._loop.quit)
         self._loop.run()
         if self._resource:
             say(left=self._ask("DELETE", self._resource)[0])

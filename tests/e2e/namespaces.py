@@ -1,4 +1,4 @@
-"""Two machines on one: network namespaces that a test makes, joined by one cable, and takes apart again."""
+"""Two machines on one: two network namespaces with a virtual cable between them, for one test."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """A namespace: `address` is how the other one reaches it."""
+    """A namespace. `address`: where the other one reaches it."""
 
     name: str
     address: str
 
     def command(self, *words: str) -> list[str]:
-        """Return the command line that runs `words` there."""
+        """Return the command line that runs `words` in this namespace."""
         return ["ip", "netns", "exec", self.name, *words]
 
 
-def why_not() -> str | None:
-    """Return why no namespace can be made here, None where it can."""
+def why_unavailable() -> str | None:
+    """Return the reason why no namespace can be made on this machine, None if it can."""
     if shutil.which("ip") is None:
         return "`ip` is not installed (iproute2)"
     name = f"vv-try-{os.getpid()}"
     made = subprocess.run(["ip", "netns", "add", name], capture_output=True, text=True, check=False)
     if made.returncode != 0:
-        return f"no network namespace can be made here: {made.stderr.strip()}"
+        return f"no network namespace can be made on this machine: {made.stderr.strip()}"
     subprocess.run(["ip", "netns", "del", name], check=True)
     return None
 
@@ -50,7 +50,7 @@ def two_machines() -> Iterator[tuple[Machine, Machine]]:
             _ip("-n", machine.name, "address", "add", f"{machine.address}/24", "dev", "cable")
             for link in ("lo", "cable"):
                 _ip("-n", machine.name, "link", "set", link, "up")
-            # A browser uses the interfaces of the default route alone.
+            # A browser uses only the interface of the default route.
             _ip("-n", machine.name, "route", "add", "default", "via", other.address)
         yield one, two
     finally:

@@ -1,7 +1,7 @@
 """`python -m tests.e2e.session_elsewhere FOLDER STAGE_URL OWN_ADDRESS`: one session on a stage of another machine.
 
-Runs a server whose only stage is at STAGE_URL, a session, and a browser that watches it; prints one JSON object of what
-the browser saw, and writes `seen.png` into FOLDER. FOLDER holds `stage.token` and `stage.pem`.
+Runs a server whose only stage is at STAGE_URL, a session, and a browser that watches it. Prints one JSON object with
+the browser's measurements, and writes a screenshot to FOLDER/seen.png. FOLDER contains `stage.token` and `stage.pem`.
 """
 
 from __future__ import annotations
@@ -17,32 +17,32 @@ from playwright.async_api import expect
 
 from tests.e2e.browser import RECEIVED, WATCH, chromium, opened_page
 from tests.e2e.conftest import LiveServer
-from tests.e2e.wire_session import hear, performing, speak
+from tests.e2e.wire_session import receive, running_session, speak
 from visavis.demo.server_process import ServerProcess, free_port
 from visavis.demo.session_client import SessionClient
 from visavis.library import SAMPLE
 
-PATIENCE_MS = 30_000
+TIMEOUT_MS = 30_000
 
 
 async def watch_a_session(server: LiveServer, folder: Path) -> dict[str, Any]:
-    """Return what a browser sees of a session at rest and speaking."""
+    """Return a browser's measurements of a session while it is idle and while it speaks."""
     async with (
         httpx.AsyncClient(base_url=server.base_url, headers={"x-api-key": server.key}, timeout=30) as http,
         chromium() as browser,
-        performing(server, SessionClient(http), "playback") as (session, channel),
+        running_session(server, SessionClient(http), "playback") as (session, channel),
     ):
         room = session["daily_room"]
         async with opened_page(browser, f"{room['url']}?t={room['token']}", expected="410 (Gone)") as page:
-            await expect(page.locator("#room")).to_have_attribute("data-state", "live", timeout=PATIENCE_MS)
+            await expect(page.locator("#room")).to_have_attribute("data-state", "live", timeout=TIMEOUT_MS)
             idle = await page.evaluate(WATCH, 50)
             await speak(channel, SAMPLE, "sample")
-            assert (await hear(channel))["type"] == "agent.playback.started"
+            assert (await receive(channel))["type"] == "agent.playback.started"
             talking = await page.evaluate(WATCH, 75)
             received = await page.evaluate(RECEIVED)
             await page.screenshot(path=folder / "seen.png")
             await channel.send(json.dumps({"type": "agent.interrupt"}))
-            answers = [await hear(channel) for _ in range(2)]
+            answers = [await receive(channel) for _ in range(2)]
     return {"idle": idle, "talking": talking, "received": received, "answers": answers}
 
 

@@ -1,5 +1,5 @@
-"""True transparency in a page of another origin, in a real Chromium: around the person is the page, and no light of the
-photo's wall is left.
+"""Transparency in a page of another origin, in a real Chromium: the page is visible around the person, and no colour of
+the photo's background is left.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from websockets.asyncio.client import ClientConnection
 
 from tests.e2e.browser import CHROMIUM, chromium
 from tests.e2e.conftest import LiveServer
-from tests.e2e.wire_session import hear, performing
+from tests.e2e.wire_session import receive, running_session
 from visavis.demo.session_client import SessionClient
 
 pytestmark = [
@@ -29,7 +29,7 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine"),
 ]
-PATIENCE_MS = 30_000
+TIMEOUT_MS = 30_000
 SIDE = 512
 MAGENTA = np.array([255, 0, 255])
 PAGE = """<!doctype html><html lang="en"><title>A page of somebody's</title>
@@ -51,7 +51,7 @@ async def browser(anyio_backend: str) -> AsyncIterator[Browser]:
 
 @asynccontextmanager
 async def page_with(browser: Browser, content: str, *, ground: str, script: str = "") -> AsyncIterator[Page]:
-    """Open a page of another origin that holds `content`, before a ground of its own."""
+    """Open a page of another origin with `content` on the colour `ground`."""
     context = await browser.new_context(viewport={"width": SIDE, "height": SIDE})
     page = await context.new_page()
     errors: list[str] = []
@@ -79,14 +79,14 @@ async def page_with(browser: Browser, content: str, *, ground: str, script: str 
     assert not errors, errors
 
 
-async def seen(page: Page) -> NDArray[np.int32]:
-    """What is on the screen, RGB (512, 512, 3)."""
+async def screenshot(page: Page) -> NDArray[np.int32]:
+    """Return the screen, RGB (512, 512, 3)."""
     return np.asarray(Image.open(io.BytesIO(await page.screenshot())).convert("RGB")).astype(np.int32)
 
 
 async def update(channel: ClientConnection, background: dict[str, Any]) -> None:
     await channel.send(json.dumps({"type": "session.update", "output": {"background": background}}))
-    while (await hear(channel))["type"] != "session.updated":
+    while (await receive(channel))["type"] != "session.updated":
         pass
 
 
@@ -96,30 +96,30 @@ def element(server: LiveServer, room: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("script", ["", WITHOUT_WEBGL], ids=["webgl", "pixels"])
-async def test_a_page_shows_through_around_the_person(
+async def test_the_page_is_visible_around_the_person(
     server: LiveServer, sessions: SessionClient, browser: Browser, script: str
 ) -> None:
-    async with performing(server, sessions) as (session, channel):
+    async with running_session(server, sessions) as (session, channel):
         await update(channel, {"type": "transparent"})
         async with page_with(browser, element(server, session["daily_room"]), ground="#f0f", script=script) as page:
             avatar = page.locator("visavis-avatar")
-            await expect(avatar).to_have_attribute("transparent", "", timeout=PATIENCE_MS)
+            await expect(avatar).to_have_attribute("transparent", "", timeout=TIMEOUT_MS)
             await page.wait_for_function(
                 "document.querySelector('visavis-avatar').shadowRoot.querySelector('canvas').width === 512",
-                timeout=PATIENCE_MS,
+                timeout=TIMEOUT_MS,
             )
             await page.wait_for_timeout(500)  # the first pictures of a stream are coarse
-            picture = await seen(page)
+            picture = await screenshot(page)
             await update(channel, {"type": "color", "color": "#204060"})  # and back again, live
-            await expect(avatar).not_to_have_attribute("transparent", "", timeout=PATIENCE_MS)
+            await expect(avatar).not_to_have_attribute("transparent", "", timeout=TIMEOUT_MS)
             await page.wait_for_timeout(500)
-            opaque = await seen(page)
+            opaque = await screenshot(page)
     for corner in (picture[:60, :40], picture[:60, -40:], picture[150:250, :40]):
-        assert np.abs(corner - MAGENTA).max() <= 1, "the page does not show through"
+        assert np.abs(corner - MAGENTA).max() <= 1, "the page is not visible"
     face = picture[200:260, 236:276].reshape(-1, 3).mean(axis=0)
     assert face[0] > face[1] > face[2] > 60 and face[1] > 90, face  # skin
-    # At the edges the picture lies between magenta and the person's own colours nearby: light of the wall would bring
-    # in more green than those have.
+    # At the edges the picture must lie between magenta and the person's colours nearby. Rests of the photo's background
+    # would have more green than these.
     outside = (np.abs(picture - MAGENTA).sum(axis=2) <= 30).astype(np.uint8)
     edge = (cv2.dilate(outside, np.ones((9, 9), np.uint8)) > 0) & (outside == 0)
     assert 1_000 < edge.sum() < 20_000
@@ -130,18 +130,18 @@ async def test_a_page_shows_through_around_the_person(
     assert np.abs(opaque[200:260, 236:276].reshape(-1, 3).mean(axis=0) - face).max() < 14
 
 
-async def test_the_room_page_is_see_through_in_a_frame(
+async def test_the_room_page_is_transparent_in_a_frame(
     server: LiveServer, sessions: SessionClient, browser: Browser
 ) -> None:
-    async with performing(server, sessions) as (session, channel):
+    async with running_session(server, sessions) as (session, channel):
         await update(channel, {"type": "transparent"})
         room = session["daily_room"]
         content = f'<iframe title="The avatar" src="{room["url"]}?t={room["token"]}" allow="autoplay"></iframe>'
         async with page_with(browser, content, ground="#0c0") as page:
             frame = page.frame_locator("iframe").locator("#room")
-            await expect(frame).to_have_attribute("data-state", "live", timeout=PATIENCE_MS)
-            await expect(frame).to_have_attribute("data-transparent", "", timeout=PATIENCE_MS)
+            await expect(frame).to_have_attribute("data-state", "live", timeout=TIMEOUT_MS)
+            await expect(frame).to_have_attribute("data-transparent", "", timeout=TIMEOUT_MS)
             await page.wait_for_timeout(500)
-            picture = await seen(page)
+            picture = await screenshot(page)
     assert np.abs(picture[40:100, :40] - np.array([0, 204, 0])).max() <= 1
     assert picture[200:260, 236:276].reshape(-1, 3).mean(axis=0)[0] > 120

@@ -1,4 +1,4 @@
-"""The pages in a real Chromium: the room is seen and heard, and the playground performs."""
+"""The pages in a real Chromium: the room page plays the session, and the playground works."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from playwright.async_api import Browser, Page, expect
 
 from tests.e2e.browser import BARRIERS, BLOCK_SOUND, CHROMIUM, RECEIVED, WATCH, chromium, opened_page
 from tests.e2e.conftest import LiveServer
-from tests.e2e.wire_session import hear, performing, speak
+from tests.e2e.wire_session import receive, running_session, speak
 from visavis.demo.session_client import SessionClient
 from visavis.library import SAMPLE
 
@@ -20,7 +20,7 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine"),
 ]
-PATIENCE_MS = 30_000
+TIMEOUT_MS = 30_000
 
 
 @pytest.fixture(scope="module")
@@ -29,24 +29,24 @@ async def browser(anyio_backend: str) -> AsyncIterator[Browser]:
         yield running
 
 
-async def test_the_room_page_shows_and_sounds_the_avatar(
+async def test_the_room_page_plays_pictures_and_sound(
     server: LiveServer, sessions: SessionClient, browser: Browser
 ) -> None:
-    async with performing(server, sessions, "playback") as (session, channel):
+    async with running_session(server, sessions, "playback") as (session, channel):
         room = session["daily_room"]
         async with opened_page(browser, f"{room['url']}?t={room['token']}", expected="410 (Gone)") as page:
-            await expect(page.locator("#room")).to_have_attribute("data-state", "live", timeout=PATIENCE_MS)
+            await expect(page.locator("#room")).to_have_attribute("data-state", "live", timeout=TIMEOUT_MS)
             idle = await page.evaluate(WATCH, 50)
             quiet = await page.evaluate(RECEIVED)
             await speak(channel, SAMPLE, "sample")
-            assert (await hear(channel))["type"] == "agent.playback.started"
+            assert (await receive(channel))["type"] == "agent.playback.started"
             talking = await page.evaluate(WATCH, 75)
             loud = await page.evaluate(RECEIVED)
 
             assert (talking["width"], talking["height"]) == (512, 512)
             assert talking["currentTime"] > idle["currentTime"] > 0
             steps_s = [later - earlier for earlier, later in pairwise(idle["times"])]
-            # by the pictures' own time stamps, whatever the machine is busy with
+            # measured by the time stamps of the pictures, which do not depend on the machine's load
             assert median(steps_s) == pytest.approx(1 / 25, abs=0.004)
             assert max(idle["differences"]) > 0, "the resting face is a still picture"
             assert sum(talking["differences"]) / 75 > 1.5 * sum(idle["differences"]) / 50
@@ -61,10 +61,10 @@ async def test_the_room_page_shows_and_sounds_the_avatar(
             assert await reached_by_tab(page) >= {"Mute", "Full screen"}
 
             await sessions.end(session["session_id"])
-            await expect(page.locator("#headline")).to_have_text("The session has ended", timeout=PATIENCE_MS)
+            await expect(page.locator("#headline")).to_have_text("The session has ended", timeout=TIMEOUT_MS)
 
 
-# Joins by WHEP with a certificate of an RSA key, and plays.
+# Joins a room by WHEP with an RSA certificate, and plays it.
 JOIN_WITH_RSA = """
 async ([whep, token]) => {
   const certificate = await RTCPeerConnection.generateCertificate({
@@ -84,15 +84,15 @@ async ([whep, token]) => {
 """
 
 
-async def test_a_browser_with_an_rsa_certificate_sees_and_hears_the_avatar(
+async def test_a_browser_with_an_rsa_certificate_gets_pictures_and_sound(
     server: LiveServer, sessions: SessionClient, browser: Browser
 ) -> None:
-    async with performing(server, sessions, "playback") as (session, channel):
+    async with running_session(server, sessions, "playback") as (session, channel):
         room = session["daily_room"]
         async with opened_page(browser, f"{server.base_url}/healthz", expected="404 (Not Found)") as page:
             await page.evaluate(JOIN_WITH_RSA, [f"{room['url']}/whep", room["token"]])
             await speak(channel, SAMPLE, "sample")
-            assert (await hear(channel))["type"] == "agent.playback.started"
+            assert (await receive(channel))["type"] == "agent.playback.started"
             talking = await page.evaluate(WATCH, 75)
             received = await page.evaluate(RECEIVED)
     assert (talking["width"], talking["height"]) == (512, 512)
@@ -101,22 +101,25 @@ async def test_a_browser_with_an_rsa_certificate_sees_and_hears_the_avatar(
 
 
 async def test_the_room_page_asks_for_its_token(server: LiveServer, sessions: SessionClient, browser: Browser) -> None:
-    async with performing(server, sessions) as (session, _), opened_page(browser, session["daily_room"]["url"]) as page:
-        await expect(page.get_by_label("Room token")).to_be_focused(timeout=PATIENCE_MS)
+    async with (
+        running_session(server, sessions) as (session, _),
+        opened_page(browser, session["daily_room"]["url"]) as page,
+    ):
+        await expect(page.get_by_label("Room token")).to_be_focused(timeout=TIMEOUT_MS)
         assert await page.evaluate(BARRIERS) == []
         await page.keyboard.type(session["daily_room"]["token"])
         await page.keyboard.press("Enter")
-        await expect(page.locator("#room")).to_have_attribute("data-state", "live", timeout=PATIENCE_MS)
+        await expect(page.locator("#room")).to_have_attribute("data-state", "live", timeout=TIMEOUT_MS)
 
 
-async def test_the_room_page_turns_sound_on_by_a_gesture(
+async def test_a_click_turns_sound_on_in_the_room_page(
     server: LiveServer, sessions: SessionClient, browser: Browser
 ) -> None:
-    async with performing(server, sessions) as (session, _):
+    async with running_session(server, sessions) as (session, _):
         room = session["daily_room"]
         async with opened_page(browser, f"{room['url']}#t={room['token']}", script=BLOCK_SOUND) as page:
             turn_on = page.get_by_role("button", name="Turn sound on")
-            await expect(turn_on).to_be_visible(timeout=PATIENCE_MS)
+            await expect(turn_on).to_be_visible(timeout=TIMEOUT_MS)
             assert await page.evaluate("document.querySelector('video').muted") is True
             await turn_on.click()
             await expect(turn_on).to_be_hidden()
@@ -126,48 +129,48 @@ async def test_the_room_page_turns_sound_on_by_a_gesture(
 async def test_the_playground_greets_speaks_and_is_interrupted(server: LiveServer, browser: Browser) -> None:
     async with opened_page(browser, f"{server.base_url}/#key={server.key}") as page:
         player, status = page.locator(".player"), page.locator(".chip [role=status]")
-        await expect(player).to_have_attribute("data-phase", "live", timeout=PATIENCE_MS)
-        await expect(player).to_have_attribute("data-shown", "true", timeout=PATIENCE_MS)
+        await expect(player).to_have_attribute("data-phase", "live", timeout=TIMEOUT_MS)
+        await expect(player).to_have_attribute("data-shown", "true", timeout=TIMEOUT_MS)
         assert server.key not in page.url, "the key stays in the address bar"
-        await expect(status).to_have_text("Speaking", timeout=PATIENCE_MS)  # the greeting
+        await expect(status).to_have_text("Speaking", timeout=TIMEOUT_MS)  # the greeting
         await page.keyboard.press("Escape")
         await page.get_by_role("tab", name="Log").click()
-        await expect(page.get_by_label("Log entries")).to_contain_text("agent.interrupt.confirmed", timeout=PATIENCE_MS)
-        await expect(status).to_have_text("Idle", timeout=PATIENCE_MS)
+        await expect(page.get_by_label("Log entries")).to_contain_text("agent.interrupt.confirmed", timeout=TIMEOUT_MS)
+        await expect(status).to_have_text("Idle", timeout=TIMEOUT_MS)
 
         await page.get_by_role("button", name="Sample").click()
-        await expect(status).to_have_text("Speaking", timeout=PATIENCE_MS)
-        heard = await page.evaluate(RECEIVED)
+        await expect(status).to_have_text("Speaking", timeout=TIMEOUT_MS)
+        before = await page.evaluate(RECEIVED)
         talking = await page.evaluate(WATCH, 50)
         assert max(talking["differences"]) > 0.5
-        assert (await page.evaluate(RECEIVED))["audio"]["audioEnergy"] > heard["audio"]["audioEnergy"]
+        assert (await page.evaluate(RECEIVED))["audio"]["audioEnergy"] > before["audio"]["audioEnergy"]
         await page.get_by_role("button", name="Interrupt").click()
-        await expect(status).to_have_text("Idle", timeout=PATIENCE_MS)
+        await expect(status).to_have_text("Idle", timeout=TIMEOUT_MS)
         await expect(page.locator(".figure").first).to_contain_text("ms")
         assert await page.evaluate(BARRIERS) == []
 
         await page.get_by_role("tab", name="Output").click()
         await page.get_by_label("Format").select_option("16:9")
         await page.get_by_label("Happy").check()  # while the channel reconnects with the new size
-        await expect(page.get_by_label("Measured figures")).to_contain_text("1280×720", timeout=PATIENCE_MS)
+        await expect(page.get_by_label("Measured figures")).to_contain_text("1280×720", timeout=TIMEOUT_MS)
         await page.get_by_role("tab", name="Log").click()
-        await expect(page.get_by_label("Log entries")).to_contain_text("session.updated", timeout=PATIENCE_MS)
+        await expect(page.get_by_label("Log entries")).to_contain_text("session.updated", timeout=TIMEOUT_MS)
 
         await page.get_by_role("button", name="End", exact=True).click()
-        await expect(status).to_have_text("Ended", timeout=PATIENCE_MS)
+        await expect(status).to_have_text("Ended", timeout=TIMEOUT_MS)
         await page.get_by_role("button", name="Start", exact=True).first.click()
-        await expect(player).to_have_attribute("data-phase", "live", timeout=PATIENCE_MS)
+        await expect(player).to_have_attribute("data-phase", "live", timeout=TIMEOUT_MS)
 
 
 async def test_the_playground_can_be_used_without_a_mouse_and_in_both_themes(
     server: LiveServer, browser: Browser
 ) -> None:
     async with opened_page(browser, server.base_url) as page:
-        await expect(page.get_by_label("API key")).to_be_focused(timeout=PATIENCE_MS)
+        await expect(page.get_by_label("API key")).to_be_focused(timeout=TIMEOUT_MS)
         assert await page.evaluate(BARRIERS) == []
         await page.keyboard.type(server.key)
         await page.keyboard.press("Enter")
-        await expect(page.locator(".player")).to_have_attribute("data-phase", "live", timeout=PATIENCE_MS)
+        await expect(page.locator(".player")).to_have_attribute("data-phase", "live", timeout=TIMEOUT_MS)
         reached = await reached_by_tab(page, presses=40)
         assert {"Hold to talk", "Hands-free", "Sample", "File", "End"} <= reached, reached
         colours = set()
@@ -178,7 +181,7 @@ async def test_the_playground_can_be_used_without_a_mouse_and_in_both_themes(
 
 
 async def reached_by_tab(page: Page, presses: int = 12) -> set[str]:
-    """Return the first words of everything that the Tab key reaches."""
+    """Return the names of the elements that the Tab key reaches."""
     reached = set()
     for _ in range(presses):
         await page.keyboard.press("Tab")

@@ -1,4 +1,4 @@
-"""The unattended demo: a whole session by the public API, judged; and a judge that can say no."""
+"""The unattended demo: a whole session through the public API and its measurement, which also detects faults."""
 
 from __future__ import annotations
 
@@ -34,62 +34,62 @@ def table() -> io.StringIO:
 
 @pytest.fixture(scope="module")
 def run(film: Path, table: io.StringIO) -> Run:
-    """The whole of `visavis demo --once`, its server a process, its viewer a WebRTC peer."""
+    """A complete run of `visavis demo --once`, with a server process and a WebRTC viewer."""
     with contextlib.redirect_stdout(table):
         return visavis.demo.perform_once(film)
 
 
-def doctored(run: Run, **changes: object) -> Run:
+def changed(run: Run, **changes: object) -> Run:
     return replace(run, **changes)  # type: ignore[arg-type]
 
 
-def test_a_session_is_seen_and_heard_in_time(run: Run) -> None:
+def test_a_session_passes_with_sound_and_lips_in_sync(run: Run) -> None:
     found = find(run)
     assert found.sound_likeness > 0.8 and found.lips_likeness > 0.5 and found.mouth_moved > 3
     assert abs(found.av_offset_s) < 0.04  # what a viewer notices
     assert found.start_to_first_picture_s > 0 and found.pictures > 300
 
 
-def test_a_still_picture_is_no_face_that_moves(run: Run) -> None:
+def test_a_still_picture_fails_because_the_face_does_not_move(run: Run) -> None:
     first = run.reception.pictures_of_size(*SIZE_PX)[0]
     frozen = [
-        ReceivedPicture(media_time_s=seen.media_time_s, arrived_s=seen.arrived_s, frame=first.frame)
-        for seen in run.reception.pictures
+        ReceivedPicture(media_time_s=picture.media_time_s, arrived_s=picture.arrived_s, frame=first.frame)
+        for picture in run.reception.pictures
     ]
     with pytest.raises(DemoFailed, match="did not move"):
-        find(doctored(run, reception=Reception(pictures=frozen, blocks=run.reception.blocks)))
+        find(changed(run, reception=Reception(pictures=frozen, blocks=run.reception.blocks)))
 
 
-def test_a_black_picture_is_no_face(run: Run) -> None:
+def test_a_black_picture_fails_because_it_has_no_face(run: Run) -> None:
     black = av.VideoFrame.from_ndarray(np.full((SIZE_PX[1] * 3 // 2, SIZE_PX[0]), 16, np.uint8), format="yuv420p")
     pictures = [
-        ReceivedPicture(media_time_s=seen.media_time_s, arrived_s=seen.arrived_s, frame=black)
-        for seen in run.reception.pictures
+        ReceivedPicture(media_time_s=picture.media_time_s, arrived_s=picture.arrived_s, frame=black)
+        for picture in run.reception.pictures
     ]
     with pytest.raises(DemoFailed, match="no face"):
-        find(doctored(run, reception=Reception(pictures=pictures, blocks=run.reception.blocks)))
+        find(changed(run, reception=Reception(pictures=pictures, blocks=run.reception.blocks)))
 
 
-def test_silence_is_no_speech(run: Run) -> None:
+def test_silence_fails_because_the_speech_is_missing(run: Run) -> None:
     silent = [replace(block, samples=block.samples * 0) for block in run.reception.blocks]
     with pytest.raises(DemoFailed, match="not heard"):
-        find(doctored(run, reception=Reception(pictures=run.reception.pictures, blocks=silent)))
+        find(changed(run, reception=Reception(pictures=run.reception.pictures, blocks=silent)))
     with pytest.raises(DemoFailed, match="No sound"):
-        find(doctored(run, reception=Reception(pictures=run.reception.pictures, blocks=[])))
+        find(changed(run, reception=Reception(pictures=run.reception.pictures, blocks=[])))
 
 
-def test_lips_that_move_at_other_times_do_not_follow_the_speech(run: Run) -> None:
-    late = [replace(seen, media_time_s=seen.media_time_s + 2.0) for seen in run.reception.pictures]
+def test_lips_that_move_at_other_times_fail(run: Run) -> None:
+    late = [replace(picture, media_time_s=picture.media_time_s + 2.0) for picture in run.reception.pictures]
     with pytest.raises(DemoFailed, match="do not follow"):
-        find(doctored(run, reception=Reception(pictures=late, blocks=run.reception.blocks)))
+        find(changed(run, reception=Reception(pictures=late, blocks=run.reception.blocks)))
 
 
-def test_speech_that_goes_on_is_not_flushed(run: Run) -> None:
+def test_speech_that_goes_on_after_the_interrupt_fails(run: Run) -> None:
     with pytest.raises(DemoFailed, match="did not flush"):
-        find(doctored(run, interrupted_s=run.interrupted_s - 2.0))
+        find(changed(run, interrupted_s=run.interrupted_s - 2.0))
 
 
-def test_the_film_holds_what_was_received(run: Run, film: Path, table: io.StringIO) -> None:
+def test_the_film_contains_the_received_pictures_and_sound(run: Run, film: Path, table: io.StringIO) -> None:
     pictures = run.reception.pictures_of_size(*SIZE_PX)
     with av.open(str(film)) as box:
         video, audio = box.streams.video[0], box.streams.audio[0]
@@ -101,7 +101,7 @@ def test_the_film_holds_what_was_received(run: Run, film: Path, table: io.String
     assert "A/V offset" in table.getvalue() and str(film) in table.getvalue().replace("\n", "")
 
 
-def test_a_demo_that_failed_is_one_clear_line_and_a_failure(
+def test_a_failed_demo_prints_one_line_and_exits_with_1(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     def fail(out: Path) -> Run:

@@ -1,6 +1,4 @@
-"""What a client can say of how speech is said and how the avatar looks, on a real server: timings, motion, states,
-emotion, output.
-"""
+"""Timings, motion, states, emotions and outputs of a session on a real server."""
 
 from __future__ import annotations
 
@@ -22,7 +20,7 @@ from PIL import Image
 from websockets.asyncio.client import ClientConnection
 
 from tests.e2e.conftest import LiveServer
-from tests.e2e.wire_session import hear, performing
+from tests.e2e.wire_session import receive, running_session
 from visavis.demo.session_client import SessionClient
 from visavis.engine.audio.files import read_speech
 from visavis.engine.motion.arkit_names import ARKIT
@@ -34,11 +32,11 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "drive_a_head.py"
 JAW, CLOSE = ARKIT.index("jawOpen"), ARKIT.index("mouthClose")
 
 
-async def hear_until(channel: ClientConnection, kind: str) -> list[dict[str, Any]]:
-    heard = [await hear(channel)]
-    while heard[-1]["type"] != kind:
-        heard.append(await hear(channel))
-    return heard
+async def receive_until(channel: ClientConnection, kind: str) -> list[dict[str, Any]]:
+    messages = [await receive(channel)]
+    while messages[-1]["type"] != kind:
+        messages.append(await receive(channel))
+    return messages
 
 
 async def test_motion_follows_the_timings_and_comes_before_its_sound(
@@ -55,11 +53,11 @@ async def test_motion_follows_the_timings_and_comes_before_its_sound(
         "utterance_id": "one",
         "final": True,
     }
-    async with performing(server, sessions, "motion", "playback", "state") as (_, channel):
-        assert (await hear(channel))["type"] == "agent.motion.format"
-        assert await hear(channel) == {"type": "agent.state", "state": "idle"}
+    async with running_session(server, sessions, "motion", "playback", "state") as (_, channel):
+        assert (await receive(channel))["type"] == "agent.motion.format"
+        assert await receive(channel) == {"type": "agent.state", "state": "idle"}
         await channel.send(json.dumps({**speech, "phonemes": phonemes, "alphabet": "ipa"}))
-        heard = await hear_until(channel, "agent.playback.finished")
+        heard = await receive_until(channel, "agent.playback.finished")
     frames: dict[float, list[float]] = {}
     for message in heard:
         if message["type"] == "agent.motion" and message["utterance_id"] == "one":
@@ -78,21 +76,21 @@ async def test_motion_follows_the_timings_and_comes_before_its_sound(
     assert [message["state"] for message in heard if message["type"] == "agent.state"] == ["speaking"]
 
 
-async def test_an_interrupt_cuts_motion_and_says_where(server: LiveServer, sessions: SessionClient) -> None:
+async def test_an_interrupt_cuts_motion_where_the_sound_ends(server: LiveServer, sessions: SessionClient) -> None:
     audio = base64.b64encode(read_speech(SAMPLE)[0].tobytes()).decode()
-    async with performing(server, sessions, "motion", "playback") as (_, channel):
+    async with running_session(server, sessions, "motion", "playback") as (_, channel):
         await channel.send(json.dumps({"type": "agent.speak", "audio": audio, "utterance_id": "cut"}))
-        await hear_until(channel, "agent.playback.started")
+        await receive_until(channel, "agent.playback.started")
         await channel.send(json.dumps({"type": "agent.interrupt"}))
-        heard = await hear_until(channel, "agent.motion.cut")
-        heard += await hear_until(channel, "agent.motion")
+        heard = await receive_until(channel, "agent.motion.cut")
+        heard += await receive_until(channel, "agent.motion")
         finished = next(message for message in heard if message["type"] == "agent.playback.finished")
         cut = next(message for message in heard if message["type"] == "agent.motion.cut")
         assert cut["utterance_id"] == "cut" and cut["position_s"] == finished["position_s"]
         assert heard[-1]["utterance_id"] is None
 
 
-async def seen(viewer: WhepViewer, wanted: Any) -> ReceivedPicture:
+async def wait_for_picture(viewer: WhepViewer, wanted: Any) -> ReceivedPicture:
     async with asyncio.timeout(30), aclosing(viewer.pictures()) as pictures:
         async for picture in pictures:
             if wanted(picture.rgb()):
@@ -111,32 +109,30 @@ def green_png() -> bytes:
     return file.getvalue()
 
 
-async def test_the_picture_looks_as_it_was_asked_to_at_once_and_live(
-    server: LiveServer, sessions: SessionClient
-) -> None:
-    async with performing(server, sessions) as (session, channel):
+async def test_output_changes_take_effect_while_a_viewer_watches(server: LiveServer, sessions: SessionClient) -> None:
+    async with running_session(server, sessions) as (session, channel):
         room = session["daily_room"]
         async with WhepViewer(whep_url=room["url"] + "/whep", token=room["token"]) as viewer:
             await channel.send(
                 json.dumps({"type": "session.update", "output": {"background": {"type": "color", "color": "#0020f0"}}})
             )
-            assert (await hear(channel))["output"]["background"] == {"type": "color", "color": "#0020f0"}
-            blue = await seen(viewer, lambda rgb: np.abs(corner(rgb) - (0, 32, 240)).max() < 40)
+            assert (await receive(channel))["output"]["background"] == {"type": "color", "color": "#0020f0"}
+            blue = await wait_for_picture(viewer, lambda rgb: np.abs(corner(rgb) - (0, 32, 240)).max() < 40)
             assert blue.rgb().shape == (512, 512, 3)
             picture = {"type": "image", "image": base64.b64encode(green_png()).decode()}
             await channel.send(json.dumps({"type": "session.update", "output": {"background": picture}}))
-            assert (await hear(channel))["output"]["background"] == {"type": "image"}
-            await seen(viewer, lambda rgb: np.abs(corner(rgb) - (10, 200, 30)).max() < 40)
+            assert (await receive(channel))["output"]["background"] == {"type": "image"}
+            await wait_for_picture(viewer, lambda rgb: np.abs(corner(rgb) - (10, 200, 30)).max() < 40)
             await channel.send(
                 json.dumps({"type": "session.update", "output": {"background": {"type": "transparent"}}})
             )
-            assert (await hear(channel))["type"] == "session.updated"
-            double = (await seen(viewer, lambda rgb: rgb.shape[0] == 1024)).rgb()
-            # the matte below: black behind, white on the face
+            assert (await receive(channel))["type"] == "session.updated"
+            double = (await wait_for_picture(viewer, lambda rgb: rgb.shape[0] == 1024)).rgb()
+            # the matte in the lower half: black at the background, white on the face
             assert corner(double[512:]).max() < 40 and double[512 + 256, 256].min() > 200
             await channel.send(json.dumps({"type": "session.update", "output": {"background": None}}))
-            assert (await hear(channel))["type"] == "session.updated"
-            assert (await seen(viewer, lambda rgb: rgb.shape[0] == 512)).rgb().shape == (512, 512, 3)
+            assert (await receive(channel))["type"] == "session.updated"
+            assert (await wait_for_picture(viewer, lambda rgb: rgb.shape[0] == 512)).rgb().shape == (512, 512, 3)
 
 
 async def test_the_example_drives_a_head(server: LiveServer, tmp_path: Path) -> None:

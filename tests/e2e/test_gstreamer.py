@@ -1,4 +1,4 @@
-"""GStreamer plays a room over WHEP: pictures that move, and speech."""
+"""GStreamer plays a room over WHEP and receives moving pictures and speech."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.conftest import LiveServer
-from tests.e2e.wire_session import performing, speak
+from tests.e2e.wire_session import running_session, speak
 from visavis.demo.session_client import SessionClient
 from visavis.library import SAMPLE
 
@@ -30,7 +30,7 @@ raise SystemExit(" ".join(name for name in wanted if not Gst.ElementFactory.find
 
 
 def missing() -> str:
-    """Return what of GStreamer is missing here; empty where nothing is."""
+    """Return the parts of GStreamer that this machine lacks; an empty text if it has all."""
     try:
         asked = subprocess.run([PYTHON, "-c", NEEDED], capture_output=True, text=True, check=False)
     except OSError as error:
@@ -46,30 +46,30 @@ pytestmark = [
 
 
 @pytest.mark.parametrize("kinds", [("video", "audio"), ("audio", "video"), ("video",)], ids=" ".join)
-async def test_gstreamer_sees_and_hears_the_avatar(
+async def test_gstreamer_gets_pictures_and_sound(
     server: LiveServer, sessions: SessionClient, kinds: tuple[str, ...]
 ) -> None:
-    async with performing(server, sessions) as (session, channel):
+    async with running_session(server, sessions) as (session, channel):
         room = session["daily_room"]
-        said = await watch(
+        result = await watch(
             f"{room['url']}/whep", room["token"], *kinds, once_connected=speak(channel, SAMPLE, "sample")
         )
-    assert said["pictures"] >= 40 and said["brightest"] > 100 and said["largest_change"] > 0.1, said
-    assert said["left"] == 200, said
+    assert result["pictures"] >= 40 and result["brightest"] > 100 and result["largest_change"] > 0.1, result
+    assert result["left"] == 200, result
     if "audio" in kinds:
-        assert said["peak"] > 3000, said
+        assert result["peak"] > 3000, result
 
 
 async def watch(whep_url: str, token: str, *kinds: str, once_connected: Any) -> dict[str, Any]:
-    """Run the viewer and return all that it said, in one; await `once_connected` when its connection is up."""
-    said: dict[str, Any] = {}
+    """Run the viewer; return all of its output as one object. Await `once_connected` when the viewer is connected."""
+    result: dict[str, Any] = {}
     viewer = await asyncio.create_subprocess_exec(PYTHON, str(VIEWER), whep_url, token, *kinds, stdout=PIPE)
     assert viewer.stdout is not None
     async for line in viewer.stdout:
-        said.update(json.loads(line))
-        if said.get("connection") == "connected" and once_connected is not None:
+        result.update(json.loads(line))
+        if result.get("connection") == "connected" and once_connected is not None:
             await once_connected
             once_connected = None
     await viewer.wait()
-    assert once_connected is None, said
-    return said
+    assert once_connected is None, result
+    return result

@@ -1,5 +1,5 @@
-"""The lips on film, as a viewer would judge them: recordings of a voice never trained on, rendered, and the face
-tracked in the pictures.
+"""The lips on film: recordings of a voice that was not in the training data are rendered, and the lips are measured in
+the pictures.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ pytestmark = [
     pytest.mark.shared,
     pytest.mark.skipif(
         not (MEASURE.is_file() and SPEECH.is_dir()),
-        reason="the recordings or the lip-sync measure of ../shared are not there",
+        reason="the recordings or the lip-sync measure of ../shared are missing",
     ),
 ]
 
 
 def film_figures(clip: str, folder: Path) -> dict[str, float]:
-    """Render a clip with the command a user types and return what the lip-sync measure says of the film."""
+    """Render a clip with the command line, and return the film's figures by the lip-sync measure."""
     film = folder / f"{clip}.mp4"
     render = [sys.executable, "-m", "visavis.cli", "render", "--avatar", str(DEFAULT_PORTRAIT.path)]
     subprocess.run(
@@ -47,7 +47,7 @@ def figures(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, float]]:
 
 
 def over_all(figures: list[dict[str, float]], name: str, counted: str) -> float:
-    """Return a share over the sounds of all clips together: `counted` says how many each clip has."""
+    """Return the mean of a share, weighted by the number of sounds in each clip, which is the figure `counted`."""
     return sum(one[name] * one[counted] for one in figures if one[counted]) / sum(one[counted] for one in figures)
 
 

@@ -1,4 +1,4 @@
-"""A drawing in which no face is found, in a real Chromium: refused in words, shown where its face is by mouse and keys,
+"""A drawing without a detectable face, in a real Chromium: it is refused, its face is marked by mouse and keys, and
 then it speaks.
 """
 
@@ -19,9 +19,9 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine"),
 ]
-PATIENCE_MS = 30_000
+TIMEOUT_MS = 30_000
 WIDTH_PX, HEIGHT_PX = 320, 400
-# Where the drawing below has its parts, in px.
+# The places of the seven points in the drawing below, in px.
 PARTS = {
     "chin": (160, 369),
     "left_eye": (90, 150),
@@ -41,7 +41,7 @@ async def browser(anyio_backend: str) -> AsyncIterator[Browser]:
 
 
 def drawing() -> FilePayload:
-    """A face of three strokes in a box, which no finder takes for one."""
+    """Return a face of three strokes in a box. The face detector does not find it."""
     picture = Image.new("RGB", (WIDTH_PX, HEIGHT_PX), (242, 205, 90))
     draw = ImageDraw.Draw(picture)
     draw.rectangle((60, 40, 260, 370), fill=(120, 200, 170), outline=(20, 40, 40), width=4)
@@ -54,8 +54,8 @@ def drawing() -> FilePayload:
 
 
 async def drag(page: Page, handle: Locator, x: float, y: float) -> None:
-    """Take a handle off its middle and carry its point to x, y (parts of the picture): the point must not jump when
-    taken.
+    """Drag a handle beside its middle until its point is at x, y (fractions of the picture). The point must not jump
+    when the drag begins.
     """
     grip, picture = await handle.bounding_box(), await page.locator(".place-points .picture").bounding_box()
     assert grip is not None
@@ -71,7 +71,7 @@ async def drag(page: Page, handle: Locator, x: float, y: float) -> None:
     assert await handle.evaluate(PLACE) == pytest.approx([x, y], abs=0.004)
 
 
-async def test_a_face_that_is_not_found_is_placed_by_hand_and_speaks(server: LiveServer, browser: Browser) -> None:
+async def test_a_face_that_is_not_found_can_be_marked_and_speaks(server: LiveServer, browser: Browser) -> None:
     async with opened_page(browser, f"{server.base_url}/#key={server.key}", expected="400 (Bad Request)") as page:
         await page.set_viewport_size({"width": 390, "height": 780})
         dialog, refusal, make = (
@@ -80,9 +80,9 @@ async def test_a_face_that_is_not_found_is_placed_by_hand_and_speaks(server: Liv
             page.get_by_role("button", name="Make the avatar"),
         )
         offer = page.get_by_role("button", name="Mark the face")
-        await expect(page.locator(".avatar.add")).to_be_enabled(timeout=PATIENCE_MS)
+        await expect(page.locator(".avatar.add")).to_be_enabled(timeout=TIMEOUT_MS)
         await page.get_by_label("Photo for a new avatar").set_input_files(drawing())
-        await expect(refusal).to_contain_text("No face found", timeout=PATIENCE_MS)
+        await expect(refusal).to_contain_text("No face found", timeout=TIMEOUT_MS)
         assert await page.evaluate("document.documentElement.scrollWidth") <= 390
 
         await offer.click()
@@ -95,8 +95,8 @@ async def test_a_face_that_is_not_found_is_placed_by_hand_and_speaks(server: Liv
         chin = page.locator("[data-point=chin]")
         await drag(page, chin, 0.5, 0.1)
         await make.click()
-        await expect(dialog.get_by_role("alert")).to_have_text("The chin is not below the mouth.", timeout=PATIENCE_MS)
-        assert await chin.evaluate(PLACE) == pytest.approx([0.5, 0.1], abs=0.004), "the points are lost with a refusal"
+        await expect(dialog.get_by_role("alert")).to_have_text("The chin is not below the mouth.", timeout=TIMEOUT_MS)
+        assert await chin.evaluate(PLACE) == pytest.approx([0.5, 0.1], abs=0.004), "a refusal must keep the points"
 
         for name, (x, y) in PARTS.items():
             await drag(page, page.locator(f"[data-point={name}]"), x / WIDTH_PX, y / HEIGHT_PX)
@@ -110,10 +110,10 @@ async def test_a_face_that_is_not_found_is_placed_by_hand_and_speaks(server: Liv
 
         await make.click()
         report = page.locator(".photo-report")
-        await expect(report).to_have_attribute("data-verdict", "fair", timeout=PATIENCE_MS)
+        await expect(report).to_have_attribute("data-verdict", "fair", timeout=TIMEOUT_MS)
         await report.get_by_text("Details").click()
         await expect(report).to_contain_text("by hand")
-        # the greeting, by the new face
-        await expect(page.locator(".chip [role=status]")).to_have_text("Speaking", timeout=PATIENCE_MS)
+        # the new avatar speaks the greeting
+        await expect(page.locator(".chip [role=status]")).to_have_text("Speaking", timeout=TIMEOUT_MS)
         await expect(page.locator(".avatar[aria-pressed=true]")).to_contain_text("My avatar")
         assert await page.evaluate(BARRIERS) == []

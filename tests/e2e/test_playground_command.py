@@ -1,6 +1,4 @@
-"""`visavis demo`: the first thing that anybody starts. It prints where the playground is, and ends with everything that
-it started.
-"""
+"""`visavis demo` prints the address of the playground, and at its end stops everything that it has started."""
 
 from __future__ import annotations
 
@@ -15,7 +13,7 @@ from pathlib import Path
 
 import httpx
 
-PATIENCE_S = 90  # a bound on waiting for a process on a busy machine, never asserted about
+TIMEOUT_S = 90  # how long a test waits for a process on a busy machine
 
 
 @contextmanager
@@ -40,22 +38,22 @@ def playground(data_dir: Path) -> Iterator[tuple[subprocess.Popen[str], str, str
 
 
 def status(base_url: str, key: str) -> int:
-    answer = httpx.get(f"{base_url}/v1/avatars/public", headers={"x-api-key": key}, timeout=PATIENCE_S)
+    answer = httpx.get(f"{base_url}/v1/avatars/public", headers={"x-api-key": key}, timeout=TIMEOUT_S)
     return answer.status_code
 
 
-def test_the_key_opens_the_server_and_is_the_same_the_next_time(tmp_path: Path) -> None:
+def test_the_key_is_valid_and_the_same_at_the_next_start(tmp_path: Path) -> None:
     with playground(tmp_path) as (process, base_url, key):
         assert status(base_url, key) == 200
-        assert httpx.get(base_url, timeout=PATIENCE_S).status_code == 200
+        assert httpx.get(base_url, timeout=TIMEOUT_S).status_code == 200
         process.send_signal(signal.SIGTERM)
-        assert process.wait(PATIENCE_S) == 128 + signal.SIGTERM
+        assert process.wait(TIMEOUT_S) == 128 + signal.SIGTERM
         try:
-            httpx.get(base_url, timeout=PATIENCE_S)
+            httpx.get(base_url, timeout=TIMEOUT_S)
             raise AssertionError("the server outlives the command")
         except httpx.TransportError:
             pass
     with playground(tmp_path) as (process, base_url, again):
         assert again == key and status(base_url, key) == 200
         process.send_signal(signal.SIGINT)
-        assert process.wait(PATIENCE_S) == 0
+        assert process.wait(TIMEOUT_S) == 0

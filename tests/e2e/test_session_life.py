@@ -1,4 +1,6 @@
-"""The hosted-room dialect over a real server: one life, key by key, and every bad input with its typed answer."""
+"""The hosted-room dialect on a real server: a session from create to end with every member of its answers, and the
+typed errors for bad input.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ from visavis.demo.session_client import SessionClient
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_session_lives_from_created_to_ended_as_the_contract_says(
+async def test_a_session_from_created_to_ended_follows_the_contract(
     server: LiveServer, sessions: SessionClient, http: httpx.AsyncClient
 ) -> None:
     metadata = {"user_name": "John Doe", "nested": {"n": [1, 2.5, None, True]}, "täxt": "ü"}
@@ -47,7 +49,7 @@ async def test_a_session_lives_from_created_to_ended_as_the_contract_says(
     assert list(listed["sessions"][0]) == list(session_document("ended"))
 
 
-async def test_a_wrong_state_is_a_conflict(
+async def test_a_call_in_the_wrong_status_is_a_conflict(
     server: LiveServer, sessions: SessionClient, http: httpx.AsyncClient
 ) -> None:
     session_id = (await sessions.create(server.look, {}))["session_id"]
@@ -65,7 +67,7 @@ async def test_metadata_must_be_an_object(server: LiveServer, http: httpx.AsyncC
     assert answer.status_code == 400 and answer.json()["success"] is False and answer.json()["error"]["code"]
 
 
-async def test_bad_creates_have_their_typed_answers(server: LiveServer, http: httpx.AsyncClient) -> None:
+async def test_invalid_creates_have_typed_errors(server: LiveServer, http: httpx.AsyncClient) -> None:
     character = (await http.get("/v1/avatars/public")).json()["avatars"][0]["avatar_id"]
     expected: list[tuple[Any, int, str]] = [
         ({}, 400, "AVATAR_ID_REQUIRED"),
@@ -90,7 +92,7 @@ async def test_bad_creates_have_their_typed_answers(server: LiveServer, http: ht
 @pytest.mark.parametrize(
     "key", [None, "", "ah_live_" + "x" * 32, "nonsense", "ä", "ah_live_" + "x" * 5000], ids=lambda key: str(key)[:12]
 )
-async def test_no_key_and_wrong_keys(server: LiveServer, key: str | None) -> None:
+async def test_a_missing_or_invalid_key_is_refused(server: LiveServer, key: str | None) -> None:
     headers = {} if key is None else {b"x-api-key": key.encode()}
     async with httpx.AsyncClient(base_url=server.base_url, headers=headers) as stranger:
         answer = await stranger.get("/v1/sessions")
@@ -159,7 +161,7 @@ async def test_no_body_breaks_the_server(http: httpx.AsyncClient, path: str) -> 
         assert answer.json()["success"] is False and error["message"] and error["code"]
 
 
-async def test_rooms_refuse_strangers_and_nonsense(server: LiveServer, sessions: SessionClient) -> None:
+async def test_rooms_refuse_invalid_tokens_and_offers(server: LiveServer, sessions: SessionClient) -> None:
     session = await sessions.create(server.look, {})
     room = session["daily_room"]
     await sessions.start(session["session_id"])
@@ -183,7 +185,7 @@ async def test_rooms_refuse_strangers_and_nonsense(server: LiveServer, sessions:
     await sessions.end(session["session_id"])
 
 
-async def test_the_open_endpoints_answer_without_a_key(server: LiveServer) -> None:
+async def test_public_endpoints_answer_without_a_key(server: LiveServer) -> None:
     async with httpx.AsyncClient(base_url=server.base_url) as stranger:
         assert (await stranger.get("/healthz")).json() == {"status": "ok"}
         assert (await stranger.get("/readyz")).status_code == 200

@@ -1,5 +1,5 @@
-"""A stage on another machine: in a network namespace of its own, with a data folder of its own. A session that is
-performed there plays in Chromium.
+"""A stage on another machine: it has its own network namespace and its own data folder. A session that it performs
+plays in Chromium.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from PIL import Image, ImageStat
 
 from tests.certificates import write_certificate
 from tests.e2e.browser import CHROMIUM
-from tests.e2e.namespaces import Machine, two_machines, why_not
+from tests.e2e.namespaces import Machine, two_machines, why_unavailable
 
-NOT_HERE = why_not()
+UNAVAILABLE = why_unavailable()
 STARTS_WITHIN_S = 60
 
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine"),
-    pytest.mark.skipif(NOT_HERE is not None, reason=str(NOT_HERE)),
+    pytest.mark.skipif(UNAVAILABLE is not None, reason=str(UNAVAILABLE)),
 ]
 
 
@@ -59,17 +59,17 @@ def test_a_session_on_another_machine_plays_in_chromium(tmp_path: Path) -> None:
         done = subprocess.run(service.command(*scenario), capture_output=True, text=True, timeout=110, check=False)
     logs = [(tmp_path / name).read_text() for name in ("stage.log", "server.log") if (tmp_path / name).exists()]
     assert done.returncode == 0, "\n".join([done.stderr, *logs])
-    seen = json.loads(done.stdout)
-    idle, talking, received = seen["idle"], seen["talking"], seen["received"]
+    measured = json.loads(done.stdout)
+    idle, talking, received = measured["idle"], measured["talking"], measured["received"]
     assert (talking["width"], talking["height"]) == (512, 512)
     steps_s = [later - earlier for earlier, later in pairwise(idle["times"])]
     assert median(steps_s) == pytest.approx(1 / 25, abs=0.004)
     assert max(idle["differences"]) > 0, "the resting face is a still picture"
     assert sum(talking["differences"]) / 75 > 1.5 * sum(idle["differences"]) / 50, "the face speaks"
     assert received["audio"]["audioEnergy"] > 1e-4 and received["video"]["framesDecoded"] > 0
-    assert [answer["type"] for answer in seen["answers"]].count("agent.interrupt.confirmed") == 1
+    assert [answer["type"] for answer in measured["answers"]].count("agent.interrupt.confirmed") == 1
     picture = ImageStat.Stat(Image.open(tmp_path / "seen.png").convert("L"))
-    assert picture.stddev[0] > 15, "a picture of one colour"
+    assert picture.stddev[0] > 15, "the picture has only one colour"
     packs = list((tmp_path / "stage" / "packs").iterdir())
-    assert packs, "the stage fetched its pack over HTTP into a folder of its own"
+    assert packs, "the stage has fetched the pack over HTTP into its own folder"
     assert "Traceback" not in "\n".join(logs), logs

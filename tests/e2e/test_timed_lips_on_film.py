@@ -1,4 +1,4 @@
-"""The lips of speech with timings, on film: every closure closes in the pictures, and no vowel does."""
+"""The lips of speech with timings, on film: they close at every closure and at no vowel."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ CLIP = "LJ001-0002"
 @pytest.mark.shared
 @pytest.mark.skipif(
     not (MEASURE.is_file() and SPEECH.is_dir()),
-    reason="the recordings or the lip-sync measure of ../shared are not there",
+    reason="the recordings or the lip-sync measure of ../shared are missing",
 )
-def test_film_follows_the_phones(tmp_path: Path) -> None:
+def test_lips_follow_the_timings(tmp_path: Path) -> None:
     film, phones = tmp_path / "film.mp4", SPEECH / f"{CLIP}.phones.tsv"
     render = [
         sys.executable,
