@@ -11,7 +11,7 @@ help:
 	@echo "make demo ONCE=1 OUT=demo.mp4  run one whole session unattended, record and check it"
 	@echo "make test                      run all tests, those in a browser too"
 	@echo "make lint | bench | web        static checks | benchmarks | rebuild the pages"
-	@echo "make attacks                   attack a server at full size: connections, memory"
+	@echo "make attacks                   attack a server at full size: connections, memory, event loop"
 	@echo "make eval-lips                 measure the lips with the voices and recordings of this machine"
 	@echo "make eval-face                 measure the faces of the public avatars on rendered frames"
 

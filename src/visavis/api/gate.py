@@ -28,6 +28,7 @@ from visavis.store.records import IdempotencyRecord, KeyRecord
 from visavis.timestamps import now_ms
 
 _LOOK_AGAIN_S = 0.1  # for the answer of a request that another process may be at
+_RANDOM_CHARS = 8  # of a boundary; a shorter one is not random, and may be all that a body consists of
 _PIECE_BYTES = 64 * 1024  # of a body that is given out again
 
 log = structlog.get_logger()
@@ -171,7 +172,7 @@ def _without_boundary(body: bytes, content_type: str) -> bytes:
     """A form sent again is the same form, whatever its parts are parted by this time."""
     kind, options = parse_options_header(content_type)
     boundary = options.get(b"boundary", b"")
-    return body.replace(boundary, b"") if kind == b"multipart/form-data" and boundary else body
+    return body.replace(boundary, b"") if kind == b"multipart/form-data" and len(boundary) >= _RANDOM_CHARS else body
 
 
 def _replaying(body: bytes, receive: Receive) -> Receive:
