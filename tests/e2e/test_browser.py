@@ -64,8 +64,8 @@ async def test_the_room_page_plays_pictures_and_sound(
             await expect(page.locator("#headline")).to_have_text("The session has ended", timeout=TIMEOUT_MS)
 
 
-# Joins a room by WHEP with an RSA certificate, and plays it.
-JOIN_WITH_RSA = """
+# Joins a room by WHEP with an RSA certificate and a data channel, and plays it.
+JOIN_WITH_RSA_AND_DATA = """
 async ([whep, token]) => {
   const certificate = await RTCPeerConnection.generateCertificate({
     name: "RSASSA-PKCS1-v1_5", modulusLength: 2048, publicExponent: new Uint8Array([1, 0, 1]), hash: "SHA-256",
@@ -75,6 +75,7 @@ async ([whep, token]) => {
   video.srcObject = new MediaStream();
   peer.addEventListener("track", (event) => video.srcObject.addTrack(event.track));
   for (const kind of ["video", "audio"]) peer.addTransceiver(kind, { direction: "recvonly" });
+  peer.createDataChannel("chat");
   await peer.setLocalDescription();
   const headers = { "content-type": "application/sdp", authorization: `Bearer ${token}` };
   const answer = await fetch(whep, { method: "POST", headers, body: peer.localDescription.sdp });
@@ -84,13 +85,13 @@ async ([whep, token]) => {
 """
 
 
-async def test_a_browser_with_an_rsa_certificate_gets_pictures_and_sound(
+async def test_a_browser_with_an_rsa_certificate_and_a_data_channel_gets_pictures_and_sound(
     server: LiveServer, sessions: SessionClient, browser: Browser
 ) -> None:
     async with running_session(server, sessions, "playback") as (session, channel):
         room = session["daily_room"]
         async with opened_page(browser, f"{server.base_url}/healthz", expected="404 (Not Found)") as page:
-            await page.evaluate(JOIN_WITH_RSA, [f"{room['url']}/whep", room["token"]])
+            await page.evaluate(JOIN_WITH_RSA_AND_DATA, [f"{room['url']}/whep", room["token"]])
             await speak(channel, SAMPLE, "sample")
             assert (await receive(channel))["type"] == "agent.playback.started"
             talking = await page.evaluate(WATCH, 75)

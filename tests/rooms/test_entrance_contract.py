@@ -7,7 +7,9 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 import anyio
+import av
 import pytest
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
 from tests.rooms.media import Feed, RecordedEvents
 from tests.rooms.offers import make_offer
@@ -43,7 +45,13 @@ def run(request: pytest.FixtureRequest) -> Run:
 
 def test_an_offer_is_answered_in_the_order_of_its_sections(run: Run) -> None:
     async def scenario(entrance: ViewerEntrance, events: RecordedEvents, feed: Feed) -> None:
-        for viewer_id, kinds in (("one", ("video", "audio")), ("two", ("audio", "video")), ("three", ("video",))):
+        orders = {
+            "one": ("video", "audio"),
+            "two": ("audio", "video"),
+            "three": ("video",),
+            "four": ("audio",),
+        }
+        for viewer_id, kinds in orders.items():
             answer = await entrance.offer(viewer_id=viewer_id, sdp=await make_offer(*kinds))
             sections = [line.split()[0] for line in answer.splitlines() if line.startswith("m=")]
             assert sections == [f"m={kind}" for kind in kinds]
@@ -129,6 +137,43 @@ def test_each_viewer_joins_and_leaves_once_and_the_first_frame_is_one_event(run:
                 await peer.aclose()
         assert events.viewers == [("joined", "one", 1), ("joined", "two", 2), ("left", "one", 1), ("left", "two", 0)]
         assert events.first_frames == 1 and events.keyframes_wanted.count("joining") == 2
+
+    run(scenario)
+
+
+def test_a_viewer_of_sound_alone_joins_and_needs_no_keyframe(run: Run) -> None:
+    async def scenario(entrance: ViewerEntrance, events: RecordedEvents, feed: Feed) -> None:
+        listener = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        try:
+            receiver = listener.addTransceiver("audio", direction="recvonly").receiver
+            await listener.setLocalDescription(await listener.createOffer())
+            answer = await entrance.offer(viewer_id="one", sdp=listener.localDescription.sdp)
+            await listener.setRemoteDescription(RTCSessionDescription(sdp=answer, type="answer"))
+            came = asyncio.ensure_future(receiver.track.recv())
+            await feed.until(came.done)
+            assert isinstance(await came, av.AudioFrame)
+            assert events.viewers == [("joined", "one", 1)] and events.first_frames == 1
+            assert not events.keyframes_wanted
+        finally:
+            await listener.close()
+
+    run(scenario)
+
+
+def test_a_data_channel_is_rejected_in_the_answer_and_the_media_play(run: Run) -> None:
+    async def scenario(entrance: ViewerEntrance, events: RecordedEvents, feed: Feed) -> None:
+        peer = ReceivingPeer()
+        try:
+            offer = await peer.offer()
+            data = "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=mid:2\r\na=sctp-port:5000\r\n"
+            answer = await entrance.offer(viewer_id="one", sdp=offer.replace("BUNDLE 0 1", "BUNDLE 0 1 2") + data)
+            media, refused = answer.split("m=application ")
+            assert refused.startswith("0 UDP/DTLS/SCTP webrtc-datachannel\r\n") and "a=mid:2\r\n" in refused
+            assert "a=group:BUNDLE 0 1\r\n" in media
+            await peer.accept(media)
+            await feed.until(lambda: events.viewers == [("joined", "one", 1)])
+        finally:
+            await peer.aclose()
 
     run(scenario)
 

@@ -63,7 +63,7 @@ class Performer(Protocol):
         ...
 
     async def offer(self, *, viewer_id: str, sdp: str) -> str:
-        """Return the SDP answer to a viewer's offer (recvonly audio and video), with all ICE candidates.
+        """Return the SDP answer to a viewer's offer (recvonly audio, video, or both), with all ICE candidates.
 
         Raises `OfferRefused` for an offer that cannot be answered (no VP8, not recvonly, not SDP), and `RoomFull`.
         """

@@ -118,7 +118,7 @@ class ViewerEntrance(Protocol):
     """
 
     async def offer(self, *, viewer_id: str, sdp: str) -> str:
-        """Return the SDP answer to a viewer's offer (recvonly video and audio), with all ICE candidates.
+        """Return the SDP answer to a viewer's offer (recvonly video, audio, or both), with all ICE candidates.
 
         Raises `OfferRefused` if the offer cannot be answered or the room is closed, and `RoomFull`. After a cancelled
         call the viewer is not in the room.
@@ -163,7 +163,7 @@ class RoomEvents(Protocol):
         ...
 
     def first_frame_sent(self) -> None:
-        """The first video packet has left for a viewer. Called once."""
+        """The first video packet has left for a viewer, or sound for one that takes sound alone. Called once."""
         ...
 
     def speech_arrived(self, speech: RoomSpeech) -> None:

@@ -12,6 +12,7 @@ from typing import Literal
 import anyio
 import av
 import pytest
+from aioice import stun
 from aiortc import RTCCertificate
 from aiortc.rtcdtlstransport import generate_certificate
 from aiortc.rtp import RTCP_PSFB_FIR, RTCP_PSFB_PLI, RtcpPsfbPacket
@@ -22,6 +23,7 @@ from tests.rooms.offers import make_offer
 from visavis.rooms.port import EncodedPacket, MediaKind
 from visavis.rooms.spec import IceServer
 from visavis.rooms.webrtc.counting_peer import CountingPeer
+from visavis.rooms.webrtc.ice_settings import MAX_ADDRESSES, MAX_DATAGRAM_BYTES, MAX_UNREAD_DATAGRAMS
 from visavis.rooms.webrtc.receiving_peer import ReceivingPeer
 from visavis.rooms.webrtc.sender_reports import ntp_timestamp, unix_time_s
 from visavis.rooms.webrtc.sending_peer import SendingPeer
@@ -56,7 +58,7 @@ class PeerAsSink:
     def keyframe_wanted(self) -> None:
         self._events.keyframe_wanted(joining=False)
 
-    def video_sent(self) -> None:
+    def media_sent(self) -> None:
         self.sent += 1
 
     def peer_disconnected(self) -> None:
@@ -221,3 +223,78 @@ def test_closing_a_peer_twice_or_before_its_answer_does_nothing() -> None:
 def test_a_unix_time_survives_conversion_to_ntp_and_back() -> None:
     assert ntp_timestamp(0) == 2_208_988_800 << 32
     assert unix_time_s(ntp_timestamp(START_NS + 500_000_000)) == START_NS / 1e9 + 0.5
+
+
+def host_address(answer: str) -> tuple[str, int]:
+    """Return the address of the answer's first candidate."""
+    words = next(line for line in answer.splitlines() if line.startswith("a=candidate:")).split()
+    return words[4], int(words[5])
+
+
+def datagram_socket(to: tuple[str, int]) -> socket.socket:
+    opened = socket.socket(socket.AF_INET6 if ":" in to[0] else socket.AF_INET, socket.SOCK_DGRAM)
+    opened.setblocking(False)
+    return opened
+
+
+def value_of(name: str, sdp: str) -> str:
+    return next(line for line in sdp.splitlines() if line.startswith(f"a={name}:")).partition(":")[2]
+
+
+def test_checks_from_ever_new_addresses_are_answered_and_few_are_learnt() -> None:
+    async def scenario() -> None:
+        sink = PeerAsSink(RecordedEvents())
+        offer = await make_offer("video")
+        try:
+            answer = await sink.peer.answer(offer, ("video",))
+            username = f"{value_of('ice-ufrag', answer)}:{value_of('ice-ufrag', offer)}"
+            for _ in range(3 * MAX_ADDRESSES):
+                request = stun.Message(message_method=stun.Method.BINDING, message_class=stun.Class.REQUEST)
+                request.attributes |= {"USERNAME": username, "PRIORITY": 1, "ICE-CONTROLLING": 2**63}
+                request.add_message_integrity(value_of("ice-pwd", answer).encode())
+                reply = await asked(host_address(answer), bytes(request))
+                assert stun.parse_message(reply).message_class is stun.Class.RESPONSE
+            assert sink.peer._connection is not None
+            ice = sink.peer._connection.getSenders()[0].transport.transport
+            assert len(ice.getRemoteCandidates()) == MAX_ADDRESSES
+        finally:
+            await sink.peer.aclose()
+
+    asyncio.run(scenario())
+
+
+async def asked(address: tuple[str, int], datagram: bytes) -> bytes:
+    """Send a datagram from an address of its own, and return the first answer."""
+    loop = asyncio.get_running_loop()
+    with datagram_socket(address) as own:
+        await loop.sock_sendto(own, datagram, address)
+        with anyio.fail_after(5):
+            return await loop.sock_recv(own, 2048)
+
+
+def test_datagrams_before_the_handshake_are_kept_up_to_a_bound() -> None:
+    async def scenario() -> None:
+        sink = PeerAsSink(RecordedEvents())
+        try:
+            answer = await sink.peer.answer(await make_offer("video"), ("video",))
+            assert sink.peer._connection is not None
+            unread = sink.peer._connection.getSenders()[0].transport.transport._connection._queue
+            loop = asyncio.get_running_loop()
+            with datagram_socket(host_address(answer)) as own:
+                own.connect(host_address(answer))
+                for _ in range(100):
+                    await loop.sock_sendall(own, b"\x80" * (MAX_DATAGRAM_BYTES + 1))
+                with anyio.fail_after(5):
+                    while unread.qsize() < MAX_UNREAD_DATAGRAMS:
+                        await loop.sock_sendall(own, b"\x80" * MAX_DATAGRAM_BYTES)
+                        await asyncio.sleep(0)
+                for _ in range(100):
+                    await loop.sock_sendall(own, b"\x80" * MAX_DATAGRAM_BYTES)
+                    await asyncio.sleep(0)
+            assert unread.qsize() == MAX_UNREAD_DATAGRAMS
+            kept = [unread.get_nowait() for _ in range(MAX_UNREAD_DATAGRAMS)]
+            assert all(item is not None and len(item[0]) == MAX_DATAGRAM_BYTES for item in kept)
+        finally:
+            await sink.peer.aclose()
+
+    asyncio.run(scenario())

@@ -63,7 +63,7 @@ class EmbeddedRoom:
             raise OfferRefused("This viewer is already in the room")
         viewer = self._viewers[viewer_id] = _Viewer(viewer_id, self)
         try:
-            answer = await viewer.peer.answer(checked.sdp, checked.kinds)
+            answer = checked.complete(await viewer.peer.answer(checked.sdp, checked.kinds))
         except BaseException:
             self._remove(viewer)
             raise
@@ -91,9 +91,10 @@ class EmbeddedRoom:
         if viewer.deadline:
             viewer.deadline.cancel()
         self._events.viewer_joined(viewer.viewer_id, self._joined_count())
-        self._events.keyframe_wanted(joining=True)
+        if viewer.peer.main_medium == "video":
+            self._events.keyframe_wanted(joining=True)
 
-    def _video_sent(self) -> None:
+    def _media_sent(self) -> None:
         if not self._first_frame_sent:
             self._first_frame_sent = True
             self._events.first_frame_sent()
@@ -143,9 +144,9 @@ class _Viewer:
         if not self.removed:
             self.room._events.keyframe_wanted(joining=False)
 
-    def video_sent(self) -> None:
+    def media_sent(self) -> None:
         if not self.removed:
-            self.room._video_sent()
+            self.room._media_sent()
 
     def peer_disconnected(self) -> None:
         self.room._remove(self)

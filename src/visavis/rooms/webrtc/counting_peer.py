@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import time
 
+from visavis.rooms.sdp import read_description
 from visavis.rooms.webrtc.private_names import on_encrypted_rtp
 from visavis.rooms.webrtc.receiving_peer import ReceivingPeer
-from visavis.rooms.webrtc.sdp import read_media_sections
 
 # masks of the second byte of an RTP header (RFC 3550, section 5.1); the header is not encrypted
 _MARKER, _PAYLOAD_TYPE = 0x80, 0x7F
@@ -26,7 +26,7 @@ class CountingPeer(ReceivingPeer):
     async def accept(self, answer: str) -> None:
         """Apply the SDP answer, wait until the connection is established, and start counting."""
         await super().accept(answer)
-        video = next(section for section in read_media_sections(answer) if section.kind == "video")
+        video = next(section for section in read_description(answer).sections if section.kind == "video")
         self._video_type = next(codec.payload_type for codec in video.codecs if codec.mime_type == "video/vp8")
         await self.connected()
         on_encrypted_rtp(self._receivers["video"].transport, self._count)

@@ -2,6 +2,7 @@
 
 Three of its defaults do not suit a server. It leaves out loopback addresses even if the machine has no others. It takes
 30 s to notice that a peer has disappeared. And it waits 5 s for an unreachable STUN server, which delays every answer.
+Besides, it keeps whatever a peer sends, without a bound.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ from visavis.rooms.webrtc import private_names
 CONSENT_INTERVAL_S = 1  # between two consent checks of a peer (RFC 7675 recommends 5) ...
 CONSENT_FAILURES = 4  # ... after as many unanswered ones the peer is gone: 6 s, since each also waits half a second
 GATHER_TIMEOUT_S = 1  # for STUN and TURN servers
+MAX_ADDRESSES = 32  # of one peer: at most 12 come from its offer; a NAT that forgets its bindings adds new ones
+MAX_UNREAD_DATAGRAMS = 1024  # a keyframe of a large picture is 200
+MAX_DATAGRAM_BYTES = 2048  # DTLS and SRTP datagrams are shorter than a usual MTU
 
 
 @functools.cache
@@ -20,6 +24,8 @@ def apply_ice_settings() -> None:
     """Apply the changes; idempotent."""
     private_names.set_consent_checks(interval_s=CONSENT_INTERVAL_S, failures=CONSENT_FAILURES)
     private_names.limit_gathering_time(GATHER_TIMEOUT_S)
+    private_names.limit_addresses(MAX_ADDRESSES)
+    private_names.limit_unread(datagrams=MAX_UNREAD_DATAGRAMS, size_bytes=MAX_DATAGRAM_BYTES)
     private_names.replace_host_addresses(_with_loopback_fallback)
 
 

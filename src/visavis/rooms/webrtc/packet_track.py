@@ -25,8 +25,8 @@ class TrackEvents(Protocol):
 
     def keyframe_wanted(self) -> None: ...
 
-    def video_sent(self) -> None:
-        """A video packet has been passed to the connection."""
+    def packet_sent(self, kind: MediaKind) -> None:
+        """A packet has been passed to the connection."""
         ...
 
 
@@ -70,8 +70,7 @@ class PacketTrack(MediaStreamTrack):
         self.position_last_sent = sent.position
         packet = av.Packet(sent.data)
         packet.pts, packet.time_base = sent.position, TIME_BASE
-        if self.kind == "video":
-            self._peer.video_sent()
+        self._peer.packet_sent(self.kind)
         return packet
 
     def stop(self) -> None:

@@ -39,9 +39,19 @@ PRIVATE_NAMES = (
         purpose="how long STUN and TURN servers may take to answer",
     ),
     PrivateName(
+        owner="aioice.ice.Connection", name="check_incoming", purpose="how many addresses are learnt from checks"
+    ),
+    PrivateName(
+        owner="aioice.ice.Connection", name="_remote_candidates", purpose="how many addresses are learnt from checks"
+    ),
+    PrivateName(
+        owner="aioice.candidate.Candidate", name="_network_host", purpose="how many addresses are learnt from checks"
+    ),
+    PrivateName(owner="aioice.ice.Connection", name="data_received", purpose="how much is kept that is not read yet"),
+    PrivateName(owner="aioice.ice.Connection", name="_queue", purpose="how much is kept that is not read yet"),
+    PrivateName(
         owner="aiortc.RTCCertificate", name="_create_ssl_context", purpose="the handshake with RSA certificates"
     ),
-    PrivateName(owner="aiortc.sdp", name="SessionDescription", purpose="reading SDP"),
     PrivateName(owner="aiortc.rtp", name="AnyRtcpPacket", purpose="the type of an RTCP packet"),
     PrivateName(owner="aiortc.rtp", name="RtcpSrPacket", purpose="writing and reading sender reports"),
     PrivateName(owner="aiortc.rtp", name="RtcpSenderInfo", purpose="writing sender reports"),
@@ -90,6 +100,40 @@ def limit_gathering_time(timeout_s: int) -> None:
     """Set how long STUN and TURN servers may take. Candidates of slower servers are left out."""
     gather = aioice.ice.Connection.get_component_candidates
     aioice.ice.Connection.get_component_candidates = functools.partialmethod(gather, timeout=timeout_s)  # type: ignore[assignment,method-assign]
+
+
+def limit_addresses(maximum: int) -> None:
+    """Set how many addresses of its peer a connection knows: those of the candidates, and those that it learns from
+    connectivity checks (RFC 8445, section 7.3.1.3). A check from a further address is answered and then forgotten.
+    """
+    check = aioice.ice.Connection.check_incoming
+
+    @functools.wraps(check)
+    def check_incoming(
+        connection: aioice.ice.Connection,
+        message: aioice.stun.Message,
+        address: tuple[str, int],
+        protocol: aioice.ice.StunProtocol,
+    ) -> None:
+        known = connection._remote_candidates
+        if len(known) < maximum or any((one._network_host, one.port) == address for one in known):
+            check(connection, message, address, protocol)
+
+    aioice.ice.Connection.check_incoming = check_incoming  # type: ignore[method-assign,assignment]
+
+
+def limit_unread(*, datagrams: int, size_bytes: int) -> None:
+    """Set how many datagrams wait in a connection until they are read, and how long they may be. Further and longer
+    ones are dropped. Anybody can send datagrams to a connection, even before its handshake reads the first.
+    """
+    received = aioice.ice.Connection.data_received
+
+    @functools.wraps(received)
+    def data_received(connection: aioice.ice.Connection, data: bytes, component: int) -> None:
+        if len(data) <= size_bytes and connection._queue.qsize() < datagrams:
+            received(connection, data, component)
+
+    aioice.ice.Connection.data_received = data_received  # type: ignore[method-assign,assignment]
 
 
 # --- DTLS, for every connection of this process

@@ -34,15 +34,15 @@ class SendingPeerEvents(Protocol):
     """Receives the events of a peer. Called in the event loop, in order; must not block."""
 
     def peer_connected(self) -> None:
-        """The peer takes video from now on. Called once. Earlier packets were dropped."""
+        """The peer takes its main medium from now on. Called once. Earlier packets were dropped."""
         ...
 
     def keyframe_wanted(self) -> None:
         """The viewer requests a keyframe (PLI, FIR), or needs one because pictures were dropped."""
         ...
 
-    def video_sent(self) -> None:
-        """A video packet has left for the viewer."""
+    def media_sent(self) -> None:
+        """A packet of the main medium has left for the viewer."""
         ...
 
     def peer_disconnected(self) -> None:
@@ -52,6 +52,8 @@ class SendingPeerEvents(Protocol):
 
 class SendingPeer:
     """One WebRTC connection that sends. `answer` is called once. Whoever has made the peer closes it.
+
+    Its main medium is video, or sound for a viewer that takes sound alone.
 
     `wall_clock_at_start_ns`: unix time of position 0, for the sender reports.
     """
@@ -64,6 +66,11 @@ class SendingPeer:
         self._ice_servers = ice_servers
         self._connection: RTCPeerConnection | None = None  # from `answer` to `aclose`
         self._tracks: dict[MediaKind, PacketTrack] = {}
+
+    @property
+    def main_medium(self) -> MediaKind:
+        """Valid after `answer`."""
+        return "video" if "video" in self._tracks else "audio"
 
     async def answer(self, sdp: str, kinds: tuple[MediaKind, ...]) -> str:
         """Return the SDP answer to an offer, with all candidates. The offer has one section of each of `kinds`, in that
@@ -114,14 +121,15 @@ class SendingPeer:
 
     # --- events of the tracks
     def track_started(self, kind: MediaKind) -> None:
-        if kind == "video":
+        if kind == self.main_medium:
             self._events.peer_connected()
 
     def keyframe_wanted(self) -> None:
         self._events.keyframe_wanted()
 
-    def video_sent(self) -> None:
-        self._events.video_sent()
+    def packet_sent(self, kind: MediaKind) -> None:
+        if kind == self.main_medium:
+            self._events.media_sent()
 
     async def aclose(self) -> None:
         """Disconnect; idempotent, takes at most 3 s."""

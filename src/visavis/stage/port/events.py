@@ -10,7 +10,7 @@ from visavis.engine.motion.states import State
 
 
 class FirstFrameSent(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The first video packet has left for a viewer. Metering starts."""
+    """The first video packet has left for a viewer, or sound for one that takes sound alone. Metering starts."""
 
 
 class ViewerJoined(msgspec.Struct, frozen=True, kw_only=True, tag=True):
