@@ -97,9 +97,14 @@ class Settings(BaseSettings):
     stage_source_url: str | None = Field(
         default=None, description="The address where stages on other machines reach this server."
     )
-    preparations: int = Field(default=1, ge=1, description="How many photos are prepared at once.")
+    preparations: int = Field(
+        default=2, ge=1, description="How many photos are prepared at once; at most one fewer of one key."
+    )
     preparations_waiting: int = Field(
         default=8, ge=0, description="How many photos may wait to be prepared; more are refused with 503."
+    )
+    image_url_ports: tuple[Annotated[int, Field(ge=1, le=65535)], ...] = Field(
+        default=(80, 443), description="The ports that the address of an image may have."
     )
 
     max_connections: int = Field(

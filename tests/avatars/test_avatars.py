@@ -9,6 +9,7 @@ import base64
 import os
 from collections import Counter
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -242,13 +243,17 @@ async def test_preparations_are_bounded(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
     preparation = Preparation(slow, at_once=2, waiting=1)
     async with anyio.create_task_group() as tasks:
-        for number in range(2):
-            tasks.start_soon(preparation.run, b"x", tmp_path / str(number))
+
+        def start(name: str, holder: str) -> None:
+            tasks.start_soon(partial(preparation.run, b"x", tmp_path / name, holder=holder))
+
+        start("0", "one key")
+        start("1", "another")
         await both_running.wait()
-        tasks.start_soon(preparation.run, b"x", tmp_path / "waiting")
+        start("waiting", "one key")
         await anyio.wait_all_tasks_blocked()
         with pytest.raises(NoCapacity):
-            await preparation.run(b"x", tmp_path / "refused")
+            await preparation.run(b"x", tmp_path / "refused", holder="another")
         all_asked.set()
     assert most == 2
     assert [os.listdir(tmp_path / name) != [] for name in ("0", "1", "waiting", "refused")] == [True, True, True, False]

@@ -3,38 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
+from pathlib import Path
 
 import pytest
 
-from visavis.avatars.fetch import Address, fetch_image, is_public
+from tests.certificates import write_certificate
+from visavis.avatars.fetch import ImageFetcher, is_foreign, is_own, read_target
+from visavis.avatars.public_addresses import Address
 from visavis.errors import ImageTooLarge, PortraitRefused
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.mark.parametrize(
-    "address",
-    [
-        "127.0.0.1", "127.1.2.3", "0.0.0.0", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254",
-        "100.64.0.1", "192.0.2.1",
-        "198.18.0.1", "224.0.0.1", "240.0.0.1", "255.255.255.255", "::", "::1", "fe80::1", "fc00::1", "ff02::1",
-        "2001:db8::1", "::ffff:127.0.0.1",
-        "::ffff:10.0.0.1",
-        "2002:7f00:1::", "2002:a00:1::", "64:ff9b::7f00:1", "64:ff9b::a00:1", "::127.0.0.1",
-    ],
-)  # fmt: skip
-def test_inner_addresses_are_not_public(address: str) -> None:
-    assert not is_public(ip_address(address))
-
-
-@pytest.mark.parametrize("address", ["8.8.8.8", "1.1.1.1", "2606:4700:4700::1111", "64:ff9b::808:808"])
-def test_the_internets_addresses_are(address: str) -> None:
-    assert is_public(ip_address(address))
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -74,12 +58,17 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving() -> Iterator[tuple[str, list[tuple[str, str]]]]:
+def serving(tls: tuple[Path, Path] | None = None) -> Iterator[tuple[str, list[tuple[str, str]]]]:
     class Handler(_Handler):
         stopped = threading.Event()
         seen: list[tuple[str, str]] = []  # noqa: RUF012 -- made for each server
 
     web = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    web.handle_error = lambda *_: None  # type: ignore[method-assign]  # a client that hangs up is no news
+    if tls is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*tls)
+        web.socket = context.wrap_socket(web.socket, server_side=True)
     thread = threading.Thread(target=web.serve_forever)
     thread.start()
     try:
@@ -103,8 +92,14 @@ def loopback_only(address: Address) -> bool:
     return str(address) == "127.0.0.1"
 
 
+EVERY_PORT = frozenset(range(1, 65536))
+
+
 async def fetch(url: str, *, max_bytes: int = 1_000_000, timeout_s: float = 10) -> bytes:
-    return await fetch_image(url, max_bytes=max_bytes, timeout_s=timeout_s, resolve=to_loopback, allowed=loopback_only)
+    fetcher = ImageFetcher(
+        max_bytes=max_bytes, ports=EVERY_PORT, timeout_s=timeout_s, resolve=to_loopback, is_allowed=loopback_only
+    )
+    return await fetcher.fetch(url)
 
 
 async def test_fetches_from_the_address_that_was_checked_with_the_name_in_host() -> None:
@@ -159,7 +154,7 @@ async def test_size_and_time_are_bounded() -> None:
 )  # fmt: skip
 async def test_refuses_with_the_real_guard(url: str) -> None:
     with pytest.raises(PortraitRefused) as refused:
-        await fetch_image(url, max_bytes=1000, timeout_s=5)
+        await ImageFetcher(max_bytes=1000, timeout_s=5).fetch(url)
     assert refused.value.code == "IMAGE_URL_REFUSED"
 
 
@@ -168,4 +163,85 @@ async def test_one_inner_address_among_public_ones_is_enough_to_refuse() -> None
         return ["8.8.8.8", "10.0.0.1"]
 
     with pytest.raises(PortraitRefused):
-        await fetch_image("http://example.org/", max_bytes=1000, resolve=mixed)
+        await ImageFetcher(max_bytes=1000, resolve=mixed).fetch("http://example.org/")
+
+
+async def test_a_machines_own_addresses_are_known() -> None:
+    assert is_own(ip_address("127.0.0.1")) and is_own(ip_address("::1"))
+    assert not is_own(ip_address("8.8.8.8")) and not is_own(ip_address("2606:4700:4700::1111"))
+    assert not is_foreign(ip_address("10.0.0.1"))
+
+
+@pytest.mark.parametrize("own_url", ["https://avatars.example.org/a", "https://other.example"])
+async def test_this_servers_own_public_address_is_refused_by_name_and_by_number(own_url: str) -> None:
+    async def one_machine(_host: str, _port: int) -> list[str]:
+        return ["127.0.0.1"]
+
+    fetcher = ImageFetcher(
+        max_bytes=1000, ports=EVERY_PORT, own_url=own_url, resolve=one_machine, is_allowed=loopback_only
+    )
+    with serving() as (base, seen):
+        with pytest.raises(PortraitRefused, match="own"):
+            await fetcher.fetch(base.replace("example.org", "avatars.example.org") + "/image")
+        assert seen == []
+
+
+async def test_other_ports_need_a_setting() -> None:
+    with serving() as (base, seen):
+        for fetcher in (
+            ImageFetcher(max_bytes=1000, resolve=to_loopback, is_allowed=loopback_only),
+            ImageFetcher(max_bytes=1000, ports=frozenset((8443,)), resolve=to_loopback, is_allowed=loopback_only),
+        ):
+            with pytest.raises(PortraitRefused, match="port"):
+                await fetcher.fetch(base + "/image")
+        assert seen == []
+        port = read_target(base).port
+        chosen = ImageFetcher(max_bytes=1000, ports=frozenset((port,)), resolve=to_loopback, is_allowed=loopback_only)
+        assert await chosen.fetch(base + "/image") == b"an image"
+        with pytest.raises(PortraitRefused, match="port"):
+            await chosen.fetch(base + "/away?http://example.org/")
+
+
+async def test_an_address_that_does_not_answer_is_not_the_last() -> None:
+    async def first_one_is_dead(_host: str, _port: int) -> list[str]:
+        return ["127.0.0.2", "127.0.0.1"]
+
+    with serving() as (base, _):
+        fetcher = ImageFetcher(
+            max_bytes=1000, ports=EVERY_PORT, resolve=first_one_is_dead, is_allowed=lambda address: True
+        )
+        assert await fetcher.fetch(base + "/image") == b"an image"
+
+
+async def test_https_is_checked_against_the_name_that_was_asked_for(tmp_path: Path) -> None:
+    for named, is_taken in (("127.0.0.1", True), ("127.0.0.9", False)):
+        certificate, key = write_certificate(tmp_path, named)
+        with serving(tls=(certificate, key)) as (base, _):
+            fetcher = ImageFetcher(
+                max_bytes=1000,
+                ports=EVERY_PORT,
+                resolve=to_loopback,
+                is_allowed=loopback_only,
+                certificates=str(certificate),
+            )
+            url = base.replace("http://example.org", "https://127.0.0.1") + "/image"
+            if is_taken:
+                assert await fetcher.fetch(url) == b"an image"
+            else:
+                with pytest.raises(PortraitRefused):
+                    await fetcher.fetch(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "header", "asked"),
+    [
+        ("http://example.org", "example.org", "example.org", "/"),
+        ("HTTP://user:pass@Example.org:80/a b?c#d", "example.org", "example.org", "/a%20b?c"),
+        ("https://exämple.org/ä", "xn--exmple-cua.org", "xn--exmple-cua.org", "/%C3%A4"),
+        ("http://[2606:4700::1]:8080/?", "2606:4700::1", "[2606:4700::1]:8080", "/?"),
+        ("http://0x7f.1/", "127.0.0.1", "127.0.0.1", "/"),
+    ],
+)
+async def test_an_address_is_read_once(url: str, host: str, header: str, asked: str) -> None:
+    target = read_target(url)
+    assert (target.host, target.host_header, target.path_and_query) == (host, header, asked)

@@ -73,7 +73,7 @@ async def prepare(image: bytes, out_dir: Path, *, points: SevenPoints | None = N
     (out_dir / "report.json").write_text(write_report(REPORT))
 
 
-async def fetch_nothing(url: str, *, max_bytes: int) -> bytes:
+async def fetch_nothing(fetcher: object, url: str) -> bytes:
     raise ImageUrlRefused("The image could not be fetched")
 
 
@@ -141,7 +141,7 @@ class PopulatedServer:
 def populated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PopulatedServer]:
     chosen = Settings(data_dir=tmp_path_factory.mktemp("api"), rate_limit_per_minute=1_000_000, log_level="error")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("visavis.avatars.fetch.fetch_image", fetch_nothing)  # tests do not use the internet
+        patch.setattr("visavis.avatars.fetch.ImageFetcher.fetch", fetch_nothing)  # tests do not use the internet
         with RunningServer(chosen, fleet=FakeFleet(places=1_000_000), prepare=prepare) as server:
             populated = PopulatedServer(server)
             with closing(populated.client), populated.session:

@@ -56,15 +56,15 @@ def backgrounds(reader: Reader, tmp_path: Path) -> Backgrounds:
 async def test_a_few_are_read_at_once_some_wait_and_more_are_refused(reader: Reader, backgrounds: Backgrounds) -> None:
     pictures: list[Picture | None] = []
 
-    async def read() -> None:
-        pictures.append(await backgrounds.read(CHANGE))
+    async def read(holder: str = "a key") -> None:
+        pictures.append(await backgrounds.read(CHANGE, holder=holder))
 
     async with anyio.create_task_group() as tasks:
-        for _ in range(MAX_READING + MAX_WAITING):
-            tasks.start_soon(read)
+        for number in range(MAX_READING + MAX_WAITING):
+            tasks.start_soon(read, f"key {number}")
         await anyio.wait_all_tasks_blocked()
         with pytest.raises(NoCapacity):
-            await backgrounds.read(CHANGE)
+            await backgrounds.read(CHANGE, holder="a key")
         assert reader.reading == MAX_READING
         reader.gate.set()
     assert reader.max_reading == MAX_READING
@@ -80,17 +80,17 @@ async def test_an_image_refused_by_the_engine_is_an_invalid_background(
     reader.failure = PortraitRefused("The image is damaged", suggestion="Send another")
     for _ in range(MAX_READING + MAX_WAITING + 1):
         with pytest.raises(BackgroundRefused, match="The image is damaged") as refused:
-            await backgrounds.read(CHANGE)
+            await backgrounds.read(CHANGE, holder="a key")
         assert refused.value.suggestion == "Send another"
     reader.failure = ImageTooLarge("The image has 12 MB")
     with pytest.raises(ImageTooLarge):
-        await backgrounds.read(CHANGE)
+        await backgrounds.read(CHANGE, holder="a key")
     reader.failure = None
-    assert await backgrounds.read(CHANGE) is not None, "a refused picture takes no place"
+    assert await backgrounds.read(CHANGE, holder="a key") is not None, "a refused picture takes no place"
 
 
 async def test_a_change_without_a_picture_reads_none(reader: Reader, backgrounds: Backgrounds) -> None:
-    assert await backgrounds.read(OutputChange()) is None
+    assert await backgrounds.read(OutputChange(), holder="a key") is None
     assert reader.max_reading == 0
 
 

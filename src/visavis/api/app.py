@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 import anyio
 import structlog
@@ -20,11 +21,13 @@ from visavis.api.face import read_image
 from visavis.api.gate import Gate
 from visavis.api.head import HeadAsGet
 from visavis.api.services import Readiness, Services
+from visavis.avatars.fetch import ImageFetcher
 from visavis.avatars.library import install_library
 from visavis.avatars.look_files import LookFiles
 from visavis.avatars.preparation import Preparation, Prepare, prepare_with_engine
 from visavis.avatars.service import Avatars
 from visavis.channel.websocket import channel_router
+from visavis.engine.images.image_type import MAX_IMAGE_BYTES
 from visavis.fleet.port import Fleet
 from visavis.ids import new_id
 from visavis.library import PORTRAITS, LibraryPortrait
@@ -122,11 +125,19 @@ async def _open(
         room_empty_grace_s=settings.room_empty_grace_s,
         channel_grace_s=settings.channel_grace_s,
     )
-    backgrounds = Backgrounds(blobs=FolderBlobs(settings.data_dir.absolute()), read_source=read_image)
+    fetcher = ImageFetcher(
+        max_bytes=MAX_IMAGE_BYTES,
+        ports=frozenset(settings.image_url_ports),
+        own_url=settings.public_url,
+    )
+    backgrounds = Backgrounds(
+        blobs=FolderBlobs(settings.data_dir.absolute()), read_source=partial(read_image, fetch_image=fetcher.fetch)
+    )
     service = Avatars(
         store=AvatarStore(database),
         files=LookFiles(settings.avatars_dir),
         preparation=Preparation(prepare, at_once=settings.preparations, waiting=settings.preparations_waiting),
+        fetch_image=fetcher.fetch,
     )
     live = LiveSessions(
         fleet=fleet,

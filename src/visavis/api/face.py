@@ -8,6 +8,7 @@ import re
 
 from anyio.to_thread import run_sync
 
+from visavis.avatars.fetch import FetchImage
 from visavis.avatars.service import Avatars
 from visavis.engine.images.image_type import MAX_IMAGE_BYTES
 from visavis.errors import AvatarNotFound, ImageTooLarge, PortraitRefused
@@ -35,15 +36,12 @@ def decode_base64_image(text: str) -> bytes:
         raise PortraitRefused("The image is not valid base64") from None
 
 
-async def read_image(text: str) -> bytes:
+async def read_image(text: str, *, fetch_image: FetchImage) -> bytes:
     """Return the image at an http(s) address, or in base64 with or without the data: prefix. Raises the
     `PortraitRefused` family.
     """
     if text.lower().startswith(("http://", "https://")):
-        # The HTTP client needs much memory, and many servers never fetch anything.
-        from visavis.avatars.fetch import fetch_image
-
-        return await fetch_image(text, max_bytes=MAX_IMAGE_BYTES)
+        return await fetch_image(text)
     return await run_sync(decode_base64_image, text)
 
 

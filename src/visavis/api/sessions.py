@@ -58,7 +58,7 @@ async def create(request: Request, services: ServicesDep, key: Caller, base_url:
     if not isinstance(avatar_id, str):
         raise InvalidRequest("avatar_id must be a string")
     metadata = metadata_of(body)
-    output = await _initial_output_of(body, services)
+    output = await _initial_output_of(body, services, key)
     record, token = await services.sessions.create_hosted(key, avatar_id=avatar_id, metadata=metadata, output=output)
     usage = await services.sessions.current_usage(key)
     return reply(presenters.created_hosted(record, token, services.sessions, base_url, usage), 201)
@@ -79,7 +79,7 @@ async def _create_own(body: dict[str, Any], services: Services, key: KeyRecord, 
     text = body.get("avatar")
     if not isinstance(text, str) or not text:
         raise AvatarRequired("avatar must be an avatar id, an image address or a base64 image")
-    output = await _initial_output_of(body, services)
+    output = await _initial_output_of(body, services, key)
     avatar = await avatar_from_text(services.avatars, key, text)
     record, token = await services.sessions.create_own(
         key, avatar=avatar, aspect_ratio=_RATIOS[ratio], metadata=metadata, output=output
@@ -88,12 +88,12 @@ async def _create_own(body: dict[str, Any], services: Services, key: KeyRecord, 
     return reply(presenters.created_own(record, token, services.sessions, base_url, usage), 201)
 
 
-async def _initial_output_of(body: dict[str, Any], services: Services) -> InitialOutput | None:
+async def _initial_output_of(body: dict[str, Any], services: Services, key: KeyRecord) -> InitialOutput | None:
     """Read `output`, and fetch or decode its picture. Raises what `read_output` and `Backgrounds.read` raise."""
     if "output" not in body:
         return None
     change = read_output(body["output"])
-    return InitialOutput(change=change, picture=await services.backgrounds.read(change))
+    return InitialOutput(change=change, picture=await services.backgrounds.read(change, holder=key.id))
 
 
 @router.get("", **described.LIST)

@@ -1,109 +1,190 @@
-"""Fetches an image from an address that a stranger chose. The stranger must not reach our own network.
+"""Fetches an image from an address that a stranger chose. The stranger must not reach our own network, or this server.
 
 The host name is resolved first, and all its addresses are checked. The connection goes to a checked address, so a
 second resolution cannot change the result. Redirects are followed here and checked in the same way. Time and size are
-bounded.
+bounded, and the event loop is never held (http_answer.py).
 """
 
 from __future__ import annotations
 
 import socket
+import ssl
 from collections.abc import Awaitable, Callable
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from contextlib import aclosing
+from dataclasses import dataclass
+from functools import partial
+from ipaddress import IPv6Address, ip_address
+from urllib.parse import urljoin
 
 import anyio
-import httpx
+import certifi
+from anyio.abc import ByteStream
+from anyio.to_thread import run_sync
+from pydantic_core import Url, ValidationError
 
-from visavis.errors import ImageTooLarge, ImageUrlRefused, PortraitRefused
+from visavis.avatars.http_answer import AnswerReader, HttpAnswer, refused
+from visavis.avatars.public_addresses import Address, is_public
 
-Address = IPv4Address | IPv6Address
+FetchImage = Callable[[str], Awaitable[bytes]]
+"""Returns the content at an address. Raises `ImageUrlRefused` and `ImageTooLarge`."""
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 
 MAX_REDIRECTS = 3
 TIMEOUT_S = 10.0
-_NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052
+CONNECT_TIMEOUT_S = 4.0  # for each address of a host that has several
+READ_BYTES = 4096  # at a time. The smallest pieces in that many bytes hold the event loop for less than 20 ms
+PORTS = frozenset((80, 443))
+DISCARD_PORT = 9  # any port would do: nothing is sent to it
 
 
-def is_public(address: Address) -> bool:
-    """Whether the address belongs to the public internet. IPv4 addresses inside IPv6 ones (mapped, 6to4, Teredo, NAT64)
-    are checked too.
-    """
-    if isinstance(address, IPv6Address):
-        if address in _NAT64:  # how an IPv6-only network reaches IPv4
-            return is_public(IPv4Address(int(address) & 0xFFFFFFFF))
-        disguised = (address.ipv4_mapped, address.sixtofour, *(address.teredo or ()))
-        if any(inner is not None and not is_public(inner) for inner in disguised):
-            return False
-    return address.is_global and not address.is_multicast and not address.is_reserved and not address.is_unspecified
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What one request asks for. `host` is a name or an address without brackets."""
+
+    host: str
+    port: int
+    is_https: bool
+    host_header: str
+    path_and_query: str
+
+
+def read_target(url: str) -> Target:
+    """Return the parts of an http(s) address. Raises `ImageUrlRefused`."""
+    try:
+        parts = Url(url)
+    except (ValidationError, UnicodeError):
+        raise refused("The image's address is not an address") from None
+    if parts.scheme not in ("http", "https") or not parts.host or parts.port is None:
+        raise refused("The image's address must start with http:// or https://")
+    usual_port = 443 if parts.scheme == "https" else 80
+    return Target(
+        host=parts.host.strip("[]"),
+        port=parts.port,
+        is_https=parts.scheme == "https",
+        host_header=parts.host if parts.port == usual_port else f"{parts.host}:{parts.port}",
+        path_and_query=(parts.path or "/") + (f"?{parts.query}" if parts.query is not None else ""),
+    )
+
+
+_RESOLVING = anyio.CapacityLimiter(16)  # threads of their own: a name server may let each wait for half a minute
 
 
 async def resolve(host: str, port: int) -> list[str]:
-    """Return all addresses of a name, from the resolver of the system."""
-    found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [sockaddr[0] for *_, sockaddr in found]
+    """Return all addresses of a name, from the resolver of the system. Raises OSError."""
+    look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    found = await run_sync(look_up, abandon_on_cancel=True, limiter=_RESOLVING)
+    return [str(sockaddr[0]) for *_, sockaddr in found]
 
 
-def _refused(message: str) -> PortraitRefused:
-    return ImageUrlRefused(message, suggestion="Use a public http(s) address of an image")
-
-
-async def fetch_image(
-    url: str,
-    *,
-    max_bytes: int,
-    timeout_s: float = TIMEOUT_S,
-    resolve: Resolve = resolve,
-    allowed: Callable[[Address], bool] = is_public,
-) -> bytes:
-    """Return the content at the address. Raises `PortraitRefused` (IMAGE_URL_REFUSED) and `ImageTooLarge`."""
-    with anyio.move_on_after(timeout_s):
-        try:
-            async with httpx.AsyncClient(trust_env=False, follow_redirects=False, timeout=timeout_s) as client:
-                for _ in range(MAX_REDIRECTS + 1):
-                    answer = await _fetch_once(client, url, max_bytes=max_bytes, resolve=resolve, allowed=allowed)
-                    if isinstance(answer, bytes):
-                        return answer
-                    url = answer
-                raise _refused("The image's address redirects too often")
-        except (
-            httpx.HTTPError,
-            httpx.InvalidURL,
-            OSError,
-            ValueError,
-            OverflowError,
-        ):
-            raise _refused("The image could not be fetched") from None
-    raise _refused("The image's address answers too slowly")
-
-
-async def _fetch_once(
-    client: httpx.AsyncClient, url: str, *, max_bytes: int, resolve: Resolve, allowed: Callable[[Address], bool]
-) -> bytes | str:
-    """Make one request. Return the body, or the address to which it redirects."""
-    target = httpx.URL(url)
-    if target.scheme not in ("http", "https") or not target.host:
-        raise _refused("The image's address must start with http:// or https://")
-    port = target.port or (443 if target.scheme == "https" else 80)
-    addresses = [ip_address(text.partition("%")[0]) for text in await resolve(target.host, port)]
-    if not addresses or not all(allowed(address) for address in addresses):
-        raise _refused("The image's address is not on the public internet")
-    request = client.build_request(
-        "GET",
-        target.copy_with(host=str(addresses[0]), username=None, password=None),
-        headers={"Host": target.netloc.decode("ascii"), "Accept": "image/*", "User-Agent": "visavis"},
-        extensions={"sni_hostname": target.host},
-    )
-    response = await client.send(request, stream=True)
+def is_own(address: Address) -> bool:
+    """Whether the address is one of this machine's. The kernel's table of routes knows: what this machine sends to an
+    address of its own has the same address as its source. Nothing is sent.
+    """
+    family = socket.AF_INET6 if isinstance(address, IPv6Address) else socket.AF_INET
     try:
-        if response.is_redirect:
-            return str(target.join(response.headers["location"]))
-        if response.status_code != 200:
-            raise _refused(f"The image's address answers {response.status_code}")
-        body = bytearray()
-        async for chunk in response.aiter_bytes():
-            body += chunk
-            if len(body) > max_bytes:
-                raise ImageTooLarge(f"The image is larger than {max_bytes // 1_000_000} MB")
-        return bytes(body)
-    finally:
-        await response.aclose()
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((str(address), DISCARD_PORT))
+            return ip_address(probe.getsockname()[0]) == address
+    except OSError:  # no route to it
+        return False
+
+
+def is_foreign(address: Address) -> bool:
+    """Whether the address belongs to the public internet and not to this machine."""
+    return is_public(address) and not is_own(address)
+
+
+class ImageFetcher:
+    """Fetches images. `own_url`: this server's public address; nothing is fetched from its host."""
+
+    def __init__(
+        self,
+        *,
+        max_bytes: int,
+        ports: frozenset[int] = PORTS,
+        own_url: str | None = None,
+        timeout_s: float = TIMEOUT_S,
+        resolve: Resolve = resolve,
+        is_allowed: Callable[[Address], bool] = is_foreign,
+        certificates: str | None = None,
+    ) -> None:
+        self._max_bytes, self._timeout_s = max_bytes, timeout_s
+        self._ports = ports
+        self._own_host = None if own_url is None else read_target(own_url).host
+        self._resolve, self._is_allowed = resolve, is_allowed
+        self._certificates = certificates or certifi.where()
+        self._tls: ssl.SSLContext | None = None  # made for the first https address
+
+    async def fetch(self, url: str) -> bytes:
+        """Return the content at the address. Raises `ImageUrlRefused` and `ImageTooLarge`."""
+        with anyio.move_on_after(self._timeout_s):
+            for _ in range(MAX_REDIRECTS + 1):
+                answer = await self._ask(read_target(url))
+                if answer.location is None:
+                    if answer.status != 200:
+                        raise refused(f"The image's address answers {answer.status}")
+                    return answer.body
+                url = urljoin(url, answer.location)
+            raise refused("The image's address redirects too often")
+        raise refused("The image's address answers too slowly")
+
+    async def _ask(self, target: Target) -> HttpAnswer:
+        if target.port not in self._ports:
+            named = " or ".join(str(port) for port in sorted(self._ports))
+            raise refused(f"The image's address must use port {named}")
+        addresses = await self._checked_addresses(target)
+        reader = AnswerReader(max_bytes=self._max_bytes)
+        try:
+            async with aclosing(await self._connect(target, addresses)) as stream:
+                await stream.send(reader.request(host=target.host_header, target=target.path_and_query))
+                while True:
+                    try:
+                        data = await stream.receive(READ_BYTES)
+                    except anyio.EndOfStream:
+                        data = b""
+                    answer = reader.receive(data)
+                    if answer is not None:
+                        return answer
+        except (OSError, anyio.BrokenResourceError):
+            raise refused("The image could not be fetched") from None
+
+    async def _checked_addresses(self, target: Target) -> list[Address]:
+        """Return the addresses of the target's host. Raises `ImageUrlRefused` unless all are allowed."""
+        addresses = await self._addresses(target.host, target.port)
+        if not addresses or not all(self._is_allowed(address) for address in addresses):
+            raise refused("The image's address is not on the public internet")
+        if self._own_host is not None:
+            own = await self._addresses(self._own_host, target.port)
+            if target.host == self._own_host or any(address in own for address in addresses):
+                raise refused("The image's address is this server's own")
+        return addresses
+
+    async def _addresses(self, host: str, port: int) -> list[Address]:
+        try:
+            return [ip_address(text.partition("%")[0]) for text in await self._resolve(host, port)]
+        except (OSError, UnicodeError, ValueError):
+            return []
+
+    async def _connect(self, target: Target, addresses: list[Address]) -> ByteStream:
+        """Connect to the first address that answers. Raises OSError."""
+        tls = await self._tls_context() if target.is_https else None
+        for address in dict.fromkeys(addresses):
+            with anyio.move_on_after(CONNECT_TIMEOUT_S):
+                try:
+                    if tls is None:
+                        return await anyio.connect_tcp(str(address), target.port)
+                    return await anyio.connect_tcp(
+                        str(address),
+                        target.port,
+                        ssl_context=tls,
+                        tls_hostname=target.host,
+                        tls_standard_compatible=False,
+                    )
+                except OSError:
+                    continue
+        raise OSError("no address answers")
+
+    async def _tls_context(self) -> ssl.SSLContext:
+        if self._tls is None:
+            self._tls = await run_sync(lambda: ssl.create_default_context(cafile=self._certificates))
+        return self._tls

@@ -50,7 +50,7 @@ async def install_library(
                 look = await _add(avatars, portrait, image, digest, characters.get(portrait.name), fresh)
                 characters[portrait.name] = look.parent_id or ""
             elif look.digest != digest or not await _has_pack(avatars, look.id):
-                await avatars.prepare(look.id, image)
+                await avatars.prepare(look.id, image, holder="library")
                 await avatars.refreshed(look, digest)
                 log.info("library_avatar_refreshed", avatar_id=look.id, slug=portrait.slug)
         except (VisavisError, OSError) as error:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-import anyio
-
+from visavis.avatars.places import Places
 from visavis.engine.portrait.points import SevenPoints
-from visavis.errors import NoCapacity
 from visavis.refusals import translated_engine_errors
 
 
@@ -31,35 +29,15 @@ async def prepare_with_engine(image: bytes, out_dir: Path, *, points: SevenPoint
 
 
 class Preparation:
-    """Prepares photos, at most `at_once` at a time while at most `waiting` wait."""
+    """Prepares photos, at most `at_once` at a time while at most `waiting` wait; no holder takes every place."""
 
     def __init__(self, prepare: Prepare, *, at_once: int, waiting: int) -> None:
         self._prepare = prepare
-        self._turns = anyio.Semaphore(at_once)
-        self._waiting_most = waiting
-        self._waiting = 0
+        self._places = Places(at_once=at_once, waiting=waiting, things="photos")
 
-    async def run(self, image: bytes, out_dir: Path, *, points: SevenPoints | None = None) -> None:
-        """Prepare `image` into the empty folder `out_dir`. Raises `PortraitRefused`, and `NoCapacity` if too many
-        photos are waiting.
+    async def run(self, image: bytes, out_dir: Path, *, holder: str, points: SevenPoints | None = None) -> None:
+        """Prepare `image` into the empty folder `out_dir`. `holder`: the API key that sent it, or what of the server
+        wants it. Raises `PortraitRefused`, and `NoCapacity` if too many photos are waiting.
         """
-        await self._take_turn()
-        try:
+        async with self._places.place(holder):
             await self._prepare(image, out_dir, points=points)
-        finally:
-            self._turns.release()
-
-    async def _take_turn(self) -> None:
-        try:
-            self._turns.acquire_nowait()
-            return
-        except anyio.WouldBlock:
-            if self._waiting >= self._waiting_most:
-                raise NoCapacity(
-                    "Too many photos are being prepared", suggestion="Try again in a few seconds"
-                ) from None
-        self._waiting += 1
-        try:
-            await self._turns.acquire()
-        finally:
-            self._waiting -= 1

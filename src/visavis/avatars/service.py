@@ -10,7 +10,9 @@ import structlog
 from anyio.to_thread import run_sync
 
 from visavis.avatars.face_points import read_points
+from visavis.avatars.fetch import FetchImage
 from visavis.avatars.look_files import REPORT, LookFiles
+from visavis.avatars.places import Places
 from visavis.avatars.preparation import Preparation
 from visavis.engine.images.image_type import MAX_IMAGE_BYTES
 from visavis.engine.pack_ref import PackRef
@@ -33,6 +35,8 @@ from visavis.timestamps import now_ms
 
 log = structlog.get_logger()
 
+FETCHED_AT_ONCE, FETCHES_WAITING = 8, 16  # addresses of photos
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:
@@ -44,10 +48,14 @@ class Listed:
 
 
 class Avatars:
-    def __init__(self, *, store: AvatarStore, files: LookFiles, preparation: Preparation) -> None:
+    def __init__(
+        self, *, store: AvatarStore, files: LookFiles, preparation: Preparation, fetch_image: FetchImage
+    ) -> None:
         self._store = store
         self._files = files
         self._preparation = preparation
+        self._fetch_image = fetch_image
+        self._fetching = Places(at_once=FETCHED_AT_ONCE, waiting=FETCHES_WAITING, things="image addresses")
         self._rebuilding: dict[str, anyio.Lock] = {}  # by look, while its pack is rebuilt
 
     async def pack_ref(self, look_id: str) -> PackRef:
@@ -138,10 +146,9 @@ class Avatars:
         self, key: KeyRecord, url: str, *, name: str, points: SevenPoints | None = None
     ) -> AvatarRecord:
         """Fetch a photo and make an avatar of it, as `add` does. Raises `ImageUrlRefused` too."""
-        # The HTTP client needs much memory, and many servers never fetch anything.
-        from visavis.avatars.fetch import fetch_image
-
-        return await self.add(await fetch_image(url, max_bytes=MAX_IMAGE_BYTES), name=name, owner=key, points=points)
+        async with self._fetching.place(key.id):
+            image = await self._fetch_image(url)
+        return await self.add(image, name=name, owner=key, points=points)
 
     async def add(
         self,
@@ -170,7 +177,7 @@ class Avatars:
         if len(image) > MAX_IMAGE_BYTES:
             raise ImageTooLarge(f"The image is larger than {MAX_IMAGE_BYTES // 1_000_000} MB")
         parent, look_id = character_id or new_character_id or new_id("avat"), new_look_id or new_id("avat")
-        await self.prepare(look_id, image, points)
+        await self.prepare(look_id, image, points, holder="library" if owner is None else owner.id)
         now = now_ms()
         character, look = (
             AvatarRecord(
@@ -197,12 +204,15 @@ class Avatars:
             raise
         return look
 
-    async def prepare(self, look_id: str, image: bytes, points: SevenPoints | None = None) -> PackRef:
+    async def prepare(
+        self, look_id: str, image: bytes, points: SevenPoints | None = None, *, holder: str | None = None
+    ) -> PackRef:
         """Prepare a look from a photo, and return the name of its pack. The look keeps what it had until the new
-        preparation is complete. Raises the `PortraitRefused` family, and `NoCapacity`; then nothing has changed.
+        preparation is complete. `holder`: see `Preparation.run`; by default the look. Raises the `PortraitRefused`
+        family, and `NoCapacity`; then nothing has changed.
         """
         async with self._files.staging(look_id) as staged:
-            await self._preparation.run(image, staged, points=points)
+            await self._preparation.run(image, staged, holder=holder or look_id, points=points)
             told = None if points is None else points.plain()
             return await self._files.publish(look_id, staged, photo=image, points=told)
 

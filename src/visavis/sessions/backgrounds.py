@@ -7,12 +7,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-import anyio
 from anyio.to_thread import run_sync
 
+from visavis.avatars.places import Places
 from visavis.engine.output import DEFAULT_OUTPUT, Output
 from visavis.engine.pack_ref import is_picture_id, picture_id_of
-from visavis.errors import BackgroundRefused, ImageTooLarge, InvalidOutput, NoCapacity, PortraitRefused
+from visavis.errors import BackgroundRefused, ImageTooLarge, InvalidOutput, PortraitRefused
 from visavis.ids import is_id
 from visavis.output_json import OutputChange, PictureSource
 from visavis.refusals import translated_engine_errors
@@ -52,28 +52,23 @@ class Backgrounds:
     def __init__(self, *, blobs: Blobs, read_source: ReadSource, read_picture: ReadPicture = read_with_engine) -> None:
         self._blobs = blobs
         self._read_source, self._read_picture = read_source, read_picture
-        self._reading_slots = anyio.Semaphore(MAX_READING)
-        self._requests = 0  # reading or waiting
+        self._places = Places(at_once=MAX_READING, waiting=MAX_WAITING, things="background images")
 
-    async def read(self, change: OutputChange) -> Picture | None:
-        """Fetch and decode the picture of a change; return None if the change has no picture.
+    async def read(self, change: OutputChange, *, holder: str) -> Picture | None:
+        """Fetch and decode the picture of a change; return None if the change has no picture. `holder`: the API key
+        that sent it.
 
         Raises `BackgroundRefused`, `ImageTooLarge`, and `NoCapacity` if too many pictures are waiting.
         """
         if not isinstance(change.background, PictureSource):
             return None
-        if self._requests >= MAX_READING + MAX_WAITING:
-            raise NoCapacity("Too many background images are being read", suggestion="Try again in a few seconds")
-        self._requests += 1
         try:
-            async with self._reading_slots:
+            async with self._places.place(holder):
                 jpeg = await self._read_picture(await self._read_source(change.background.text))
         except ImageTooLarge:
             raise
         except PortraitRefused as error:
             raise BackgroundRefused(error.message, suggestion=error.suggestion) from None
-        finally:
-            self._requests -= 1
         return Picture(picture_id=await run_sync(picture_id_of, jpeg), jpeg=jpeg)
 
     async def save(self, session_id: str, picture: Picture) -> None:
