@@ -161,6 +161,7 @@ async def test_an_upload_holds_nobody(service: Service, name: str) -> None:
             content=in_pieces(body),
             headers={"Content-Type": hostile.content_type} | hostile.headers,
         )
+        await anyio.sleep(0.005)  # the measuring has its turn: the last hold too, which the answer came with
         tasks.cancel_scope.cancel()
     assert (answer.status_code, answer.json()["error"]["code"]) == hostile.answer, answer.text
     told(name, holds.longest_ms)
