@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import anyio
 import pytest
 from sqlalchemy import insert, update
@@ -63,6 +65,59 @@ async def test_the_plans_maximum_duration_sets_the_expiration(service: Service) 
     session = (await service.client.get(f"/v1/sessions/{session_id}")).json()["session"]
     assert session["expiration"] == body["expiration"] is not None
     assert session["expiration"][:13] >= session["started_at"][:13] and session["expiration"] != session["started_at"]
+
+
+async def test_minutes_of_running_sessions_count(service: Service) -> None:
+    """Three sessions at once do not fit on a plan of one minute."""
+    await put_on_plan(service, included_minutes=1)
+    created = [
+        (await service.client.post("/v1/sessions", json={"avatar_id": service.look_id})).json() for _ in range(3)
+    ]
+    assert [answer["usage"]["minutes"]["total_remaining"] for answer in created] == [1, 1, 1]
+    statuses: list[int] = []
+
+    async def start(session_id: str) -> None:
+        statuses.append((await service.client.put(f"/v1/sessions/{session_id}/start")).status_code)
+
+    async with anyio.create_task_group() as tasks:
+        for answer in created:
+            tasks.start_soon(start, answer["session"]["session_id"])
+    assert sorted(statuses) == [200, 402, 402]
+    answer = await service.client.post("/v1/sessions", json={"avatar_id": service.look_id})
+    assert answer.status_code == 402
+
+
+async def test_a_session_that_ends_while_minutes_are_counted_counts_once(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ends after the look at the running sessions and before the look into the database."""
+    await put_on_plan(service, included_minutes=5)
+    session_id, _, _ = await start(service)
+    store = service.services.sessions._store
+    read = store.minutes_used
+
+    async def read_late(*arguments: Any, **named: Any) -> int:
+        await service.client.put(f"/v1/sessions/{session_id}/end")
+        return await read(*arguments, **named)
+
+    monkeypatch.setattr(store, "minutes_used", read_late)
+    created = await service.client.post("/v1/sessions", json={"avatar_id": service.look_id})
+    assert created.json()["usage"]["minutes"] == {"total_remaining": 4}
+
+
+async def test_a_session_that_several_requests_start_has_one_place_and_one_minute(service: Service) -> None:
+    await put_on_plan(service, included_minutes=1, max_concurrency=1)
+    created = await service.client.post("/v1/sessions", json={"avatar_id": service.look_id})
+    url = f"/v1/sessions/{created.json()['session']['session_id']}/start"
+    statuses: list[int] = []
+
+    async def start() -> None:
+        statuses.append((await service.client.put(url)).status_code)
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(4):
+            tasks.start_soon(start)
+    assert statuses == [200] * 4
 
 
 async def test_without_minutes_left_the_answer_is_the_published_402(service: Service) -> None:

@@ -4,6 +4,7 @@ fleet.
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from tests.conftest import Service, open_service
 from visavis.channel.port import AttachedSession, SessionInit, SessionOver, TakenOver
 from visavis.errors import InvalidRequest, NotFound, PackUnreadable, SessionEnded, SessionNotStarted, Unauthorized
+from visavis.sessions import plan_limits
 from visavis.sessions.lifecycle import EndReason
 from visavis.sessions.sweep import sweep_sessions
 from visavis.stage.port.events import (
@@ -207,6 +209,44 @@ async def test_a_session_of_a_test_key_expires_after_a_minute(service: Service) 
     record = await stored(service, session["session_id"])
     assert record.started_at_ms is not None and record.expiration_ms == record.started_at_ms + 60_000
     assert started["expiration"] is not None
+
+
+async def test_a_session_that_expires_ends_at_its_expiration_and_a_test_key_pays_nothing(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan_limits, "TEST_SESSION_MS", 20)
+    _, key = await service.services.accounts.create(name="test", test=True)
+    headers = {"x-api-key": key}
+    image = {"avatar": "data:image/png;base64,YSBmYWNl"}
+    session_id = (await service.client.post("/v1/sessions", json=image, headers=headers)).json()["session"][
+        "session_id"
+    ]
+    record = await wait_for_end(service, session_id)
+    assert record.end_reason == EndReason.EXPIRED
+    assert record.started_at_ms is not None
+    assert record.ended_at_ms == record.expiration_ms == record.started_at_ms + 20
+    shown = (await service.client.get(f"/v1/sessions/{session_id}", headers=headers)).json()["session"]
+    assert shown["ended_at"] == shown["expiration"]
+    assert shown["billing"] == {"minutes": 0, "included_minutes": 0, "purchased_minutes": 0}
+
+
+async def test_a_clock_that_is_set_back_changes_no_duration(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    hosted = await create(service)
+    own = (await service.client.post("/v1/sessions", json={"avatar": service.look_id})).json()["session"]
+    real_ns = time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: real_ns() - 3600 * 10**9)
+    for _ in range(2):  # while it runs, and after its end
+        shown = (await service.client.get(f"/v1/sessions/{own['session_id']}")).json()["session"]
+        assert shown["duration"] >= 0
+        for session in (hosted, own):
+            await sweep_sessions(store(service), service.services.live, created_ttl_s=3600)
+            await service.client.put(f"/v1/sessions/{session['session_id']}/end")
+    for session in (hosted, own):
+        record = await stored(service, session["session_id"])
+        assert record.started_at_ms is not None and record.ended_at_ms is not None and record.seen_at_ms is not None
+        assert record.started_at_ms <= record.seen_at_ms <= record.ended_at_ms
+    assert shown["billing"]["minutes"] == 1
+    assert (await service.client.get(f"/v1/sessions/{hosted['session_id']}")).json()["session"]["duration"] >= 0
 
 
 async def test_every_session_ends_with_the_server(tmp_path: Path) -> None:

@@ -182,7 +182,8 @@ async def test_minutes_are_rounded_up_for_each_session(database: Database) -> No
             make_session(f"sess_{number}", status="ended", started_at_ms=started_at_ms, ended_at_ms=ended_at_ms)
         )
     await store.add(make_session("sess_live", status="started", started_at_ms=0))
-    assert await store.minutes_used("key_1", since_ms=0) == 1 + 2 + 1 + 0
+    assert await store.minutes_used("key_1", since_ms=0) == 1 + 2 + 1 + 1
+    assert await store.minutes_used("key_1", since_ms=0, excluded_ids=["sess_1", "sess_live"]) == 1 + 1 + 1
     assert await store.minutes_used("key_1", since_ms=60_001) == 2
     assert await store.minutes_used("key_2", since_ms=0) == 0
 

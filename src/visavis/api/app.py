@@ -35,6 +35,7 @@ from visavis.sessions.allocation import allocate
 from visavis.sessions.backgrounds import Backgrounds
 from visavis.sessions.deadlines import GracePeriods
 from visavis.sessions.live_sessions import LiveSessions
+from visavis.sessions.plan_limits import PlanLimits
 from visavis.sessions.service import Sessions
 from visavis.sessions.sweep import end_orphaned_sessions, sweep_sessions
 from visavis.settings import Settings, load_secret
@@ -154,9 +155,9 @@ async def _open(
         sessions=Sessions(
             store=session_store,
             live=live,
+            limits=PlanLimits(accounts=accounts, store=session_store, live=live),
             backgrounds=backgrounds,
             avatars=service,
-            accounts=accounts,
             secret=secret,
             start_wait_s=settings.start_wait_s,
         ),

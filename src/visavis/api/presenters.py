@@ -7,9 +7,10 @@ from visavis.avatars.look_files import IMAGE, PREVIEW
 from visavis.avatars.service import Listed
 from visavis.engine.portrait.report import PreparationReport
 from visavis.sessions.lifecycle import Status
-from visavis.sessions.service import OWN, CurrentUsage, Sessions
-from visavis.store.records import AvatarRecord, SessionRecord
-from visavis.timestamps import format_time, format_time_or_none, now_ms, whole_seconds_between
+from visavis.sessions.plan_limits import CurrentUsage
+from visavis.sessions.service import OWN, Sessions
+from visavis.store.records import AvatarRecord, KeyRecord, SessionRecord
+from visavis.timestamps import format_time, format_time_or_none, whole_seconds_between
 
 
 def picture_url(base_url: str, avatar_id: str, name: str) -> str:
@@ -46,13 +47,15 @@ def _duration(record: SessionRecord) -> int | None:
     """Null until the end, and for a session that was never started."""
     if record.started_at_ms is None or record.ended_at_ms is None:
         return None
-    return whole_seconds_between(record.started_at_ms, record.ended_at_ms)
+    return max(0, whole_seconds_between(record.started_at_ms, record.ended_at_ms))
 
 
-def session(record: SessionRecord, sessions: Sessions, base_url: str) -> schemas.HostedSession | schemas.OwnSession:
+def session(
+    record: SessionRecord, key: KeyRecord, sessions: Sessions, base_url: str
+) -> schemas.HostedSession | schemas.OwnSession:
     """The session as GET shows it."""
     if record.dialect == OWN:
-        return _own_session(record)
+        return _own_session(record, key, sessions)
     return schemas.HostedSession(
         session_id=record.id,
         avatar=avatar_of(record, base_url),
@@ -67,21 +70,22 @@ def session(record: SessionRecord, sessions: Sessions, base_url: str) -> schemas
     )
 
 
-def _own_session(record: SessionRecord) -> schemas.OwnSession:
-    started_at_ms = record.started_at_ms if record.started_at_ms is not None else record.created_at_ms
-    duration = whole_seconds_between(started_at_ms, record.ended_at_ms if record.ended_at_ms is not None else now_ms())
+def _own_session(record: SessionRecord, key: KeyRecord, sessions: Sessions) -> schemas.OwnSession:
+    duration = 0
+    if record.started_at_ms is not None:
+        duration = whole_seconds_between(record.started_at_ms, sessions.until_ms(record))
     shape = schemas.OwnSession(
         session_id=record.id,
         status=Status(record.status),
         started_at=format_time_or_none(record.started_at_ms),
         ended_at=format_time_or_none(record.ended_at_ms),
         expiration=format_time_or_none(record.expiration_ms),
-        duration=max(0, duration),
+        duration=duration,
         metadata=record.metadata,
     )
     if record.ended_at_ms is None:
         return shape
-    minutes = 0 if record.started_at_ms is None else -(-max(0, record.ended_at_ms - record.started_at_ms) // 60_000)
+    minutes = sessions.limits.billed_minutes(key, record)
     billing = schemas.Billing(minutes=minutes, included_minutes=minutes, purchased_minutes=0)
     return schemas.EndedOwnSession(**dict(shape), billing=billing)
 

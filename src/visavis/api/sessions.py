@@ -60,7 +60,7 @@ async def create(request: Request, services: ServicesDep, key: Caller, base_url:
     metadata = metadata_of(body)
     output = await _initial_output_of(body, services, key)
     record, token = await services.sessions.create_hosted(key, avatar_id=avatar_id, metadata=metadata, output=output)
-    usage = await services.sessions.current_usage(key)
+    usage = await services.sessions.limits.usage_of(key)
     return reply(presenters.created_hosted(record, token, services.sessions, base_url, usage), 201)
 
 
@@ -84,7 +84,7 @@ async def _create_own(body: dict[str, Any], services: Services, key: KeyRecord, 
     record, token = await services.sessions.create_own(
         key, avatar=avatar, aspect_ratio=_RATIOS[ratio], metadata=metadata, output=output
     )
-    usage = await services.sessions.current_usage(key)
+    usage = await services.sessions.limits.usage_of(key)
     return reply(presenters.created_own(record, token, services.sessions, base_url, usage), 201)
 
 
@@ -115,7 +115,7 @@ async def newest(
     found = await services.sessions.newest(
         key, statuses=_STATUSES[status], limit=count + paged, before_id=cursor, metadata=_metadata_filter(request)
     )
-    shown = [presenters.session(record, services.sessions, base_url) for record in found[:count]]
+    shown = [presenters.session(record, key, services.sessions, base_url) for record in found[:count]]
     if not paged:
         return reply(schemas.ManySessions(sessions=shown))
     return reply(schemas.SessionPage(sessions=shown, next_cursor=found[count - 1].id if len(found) > count else None))
@@ -149,7 +149,7 @@ def _metadata_filter(request: Request) -> dict[str, str]:
 @router.get("/{session_id}", **described.GET)
 async def get(session_id: str, services: ServicesDep, key: Caller, base_url: PublicUrl) -> JSONResponse:
     record = await services.sessions.get(key, session_id)
-    return reply(schemas.OneSession(session=presenters.session(record, services.sessions, base_url)))
+    return reply(schemas.OneSession(session=presenters.session(record, key, services.sessions, base_url)))
 
 
 @router.put("/{session_id}/start", **described.PUT_START)

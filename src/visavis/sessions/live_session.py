@@ -18,6 +18,7 @@ from visavis.sessions.attachment import Attachment
 from visavis.sessions.backgrounds import Backgrounds
 from visavis.sessions.deadlines import Deadlines
 from visavis.sessions.lifecycle import EndReason
+from visavis.sessions.metering import SessionClock
 from visavis.stage.port.events import (
     FirstFrameSent,
     MotionCut,
@@ -52,7 +53,7 @@ class LiveSession:
         backgrounds: Backgrounds,
         save_output: Callable[[str, Output], Awaitable[None]],
         end: Callable[[str, EndReason], Awaitable[Any]],
-        clock_ms: Callable[[], int],
+        clock: SessionClock,
     ) -> None:
         self.session_id = session_id
         self.key_id = key_id
@@ -64,7 +65,7 @@ class LiveSession:
         self._save_output = save_output
         self._update_lock = anyio.Lock()
         self._end = end
-        self._clock_ms = clock_ms
+        self.clock = clock
         self.last_number = 0  # the highest number of speech or interrupt that a channel has used
         self._attachment: Attachment | None = None  # the channel that is attached now
         self._state: State = "idle"  # of the performer's last StateChanged
@@ -98,14 +99,14 @@ class LiveSession:
         if isinstance(event, forwarded) and self._attachment is not None:
             self._attachment.emit(event)
         if isinstance(event, FirstFrameSent):
-            now = self._clock_ms()
+            now = self.now_ms()
             self._first_frame_at_ms = self._first_frame_at_ms or now
             self._last_frame_at_ms = now
         elif isinstance(event, PerformerMetrics) and event.frames > 0 and self._viewers > 0:
-            self._last_frame_at_ms = self._clock_ms()
+            self._last_frame_at_ms = self.now_ms()
         elif isinstance(event, ViewerJoined | ViewerLeft):
             if event.viewers == 0 and self._first_frame_at_ms is not None:
-                self._last_frame_at_ms = self._clock_ms()
+                self._last_frame_at_ms = self.now_ms()
             self._viewers = event.viewers
             self._deadlines.viewers_changed(event.viewers, now_s=anyio.current_time())
             self._deadlines_changed.set()
@@ -124,13 +125,18 @@ class LiveSession:
                 await self._end(self.session_id, reason)
                 return
 
+    def now_ms(self) -> int:
+        """Return the instant that the session's own clock shows."""
+        return self.clock.instant_ms(now_s=anyio.current_time())
+
     @property
     def ending(self) -> bool:
         return self._ending
 
-    def metering(self) -> dict[str, int | None]:
-        """Return when a viewer got the first frame and the last, as columns of the session's row."""
-        return {"first_frame_at_ms": self._first_frame_at_ms, "last_frame_at_ms": self._last_frame_at_ms}
+    def metering(self, *, until_ms: int) -> dict[str, int | None]:
+        """Return when a viewer got the first frame and the last one until then, as columns of the session's row."""
+        frames = {"first_frame_at_ms": self._first_frame_at_ms, "last_frame_at_ms": self._last_frame_at_ms}
+        return {name: None if at_ms is None else min(at_ms, until_ms) for name, at_ms in frames.items()}
 
     @property
     def size_px(self) -> tuple[int, int]:

@@ -35,6 +35,7 @@ from visavis.sessions.backgrounds import Backgrounds
 from visavis.sessions.deadlines import Deadlines, GracePeriods
 from visavis.sessions.lifecycle import EndReason, Status, Transition, next_status
 from visavis.sessions.live_session import LiveSession
+from visavis.sessions.metering import SessionClock, billed_minutes, ended_at_ms, last_seen_ms
 from visavis.sessions.tokens import check_room_token, matches_hash
 from visavis.stage.port.values import PerformanceSpec
 from visavis.store.records import SessionRecord
@@ -155,24 +156,23 @@ class LiveSessions:
         starting: _Starting,
     ) -> LiveSession | None:
         """Set the status to started and return the live session; None if another start was first."""
-        now = self._clock_ms()
+        clock = SessionClock(started_at_ms=self._clock_ms(), started_s=anyio.current_time())
         started = await self._store.move(
             record,
             to=next_status(Status(record.status), Transition.START),
-            started_at_ms=now,
-            seen_at_ms=now,
-            expiration_ms=None if max_duration_ms is None else now + max_duration_ms,
+            started_at_ms=clock.started_at_ms,
+            seen_at_ms=clock.started_at_ms,
+            expiration_ms=None if max_duration_ms is None else clock.started_at_ms + max_duration_ms,
         )
         if started is None:
             starting.started = await self._store.get(record.id)
             if starting.started is None or starting.started.status != Status.STARTED:
                 raise SessionEnded
             return None
-        now_s = anyio.current_time()
         deadlines = Deadlines(
             self._grace_periods,
-            now_s=now_s,
-            expires_at_s=None if max_duration_ms is None else now_s + max_duration_ms / 1000,
+            now_s=anyio.current_time(),
+            expires_at_s=None if max_duration_ms is None else clock.started_s + max_duration_ms / 1000,
         )
         session = LiveSession(
             session_id=record.id,
@@ -184,7 +184,7 @@ class LiveSessions:
             backgrounds=self._backgrounds,
             save_output=self._save_output,
             end=self.end,
-            clock_ms=self._clock_ms,
+            clock=clock,
         )
         self._live[record.id] = session
         starting.started = started
@@ -206,9 +206,10 @@ class LiveSessions:
     async def _end(self, record: SessionRecord, reason: EndReason) -> SessionRecord:
         session = self._live.get(record.id)
         if record.status != Status.ENDED:
-            metering = {} if session is None else session.metering()
             to = next_status(Status(record.status), Transition.END)
-            ended = await self._store.move(record, to=to, ended_at_ms=self._clock_ms(), end_reason=reason, **metering)
+            end_ms = ended_at_ms(record, reason, now_ms=self.until_ms(record))
+            metering = {} if session is None else session.metering(until_ms=end_ms)
+            ended = await self._store.move(record, to=to, ended_at_ms=end_ms, end_reason=reason, **metering)
             if ended is None:
                 record = await self._store.get(record.id) or record  # another call was first
             else:
@@ -234,8 +235,23 @@ class LiveSessions:
 
     def count_of(self, key_id: str) -> int:
         """How many sessions of the key run or are being started. Both count against the plan's limit."""
-        running = sum(session.key_id == key_id and not session.ending for session in self._live.values())
-        return running + sum(starting.key_id == key_id for starting in self._starting.values())
+        return len(self.minutes_of(key_id))
+
+    def minutes_of(self, key_id: str) -> dict[str, int]:
+        """Return the minutes so far of the key's sessions that run or are being started, by session."""
+        starting = {session_id: 1 for session_id, one in self._starting.items() if one.key_id == key_id}
+        return starting | {
+            session_id: billed_minutes(started_at_ms=session.clock.started_at_ms, until_ms=session.now_ms())
+            for session_id, session in self._live.items()
+            if session.key_id == key_id and not session.ending
+        }
+
+    def until_ms(self, record: SessionRecord) -> int:
+        """Return the instant until which a session has lasted: its end, now, or when it was last seen."""
+        if record.ended_at_ms is not None:
+            return max(record.ended_at_ms, record.started_at_ms or 0)
+        session = self._live.get(record.id)
+        return last_seen_ms(record) if session is None else session.now_ms()
 
     def starting_avatars(self) -> set[str]:
         """The avatars of sessions that are being started: their files must stay."""
@@ -272,7 +288,8 @@ class LiveSessions:
         sessions as of these times.
         """
         for session in list(self._live.values()):
-            await self._store.update(session.session_id, seen_at_ms=self._clock_ms(), **session.metering())
+            now = session.now_ms()
+            await self._store.update(session.session_id, seen_at_ms=now, **session.metering(until_ms=now))
 
     async def attach(self, init: SessionInit) -> Attachment:
         """See `channel.port.LiveSessions.attach`."""

@@ -10,14 +10,11 @@ from typing import Any
 
 import anyio
 
-from visavis.accounts.service import Accounts
 from visavis.avatars.service import Avatars
 from visavis.engine.output import DEFAULT_OUTPUT
 from visavis.engine.pack_ref import PackRef
 from visavis.errors import (
     AvatarNotFound,
-    ConcurrencyLimitReached,
-    InsufficientMinutes,
     RoomNotFound,
     SessionEnded,
     SessionNotFound,
@@ -27,26 +24,17 @@ from visavis.output_json import OutputChange
 from visavis.sessions.backgrounds import Backgrounds, Picture
 from visavis.sessions.lifecycle import EndReason, Status, Transition, next_status
 from visavis.sessions.live_sessions import LiveSessions
+from visavis.sessions.plan_limits import PlanLimits
 from visavis.sessions.tokens import check_room_token, new_access_token, sign_room_token, token_hash
 from visavis.stage.port.values import PerformanceSpec
-from visavis.store.records import AvatarRecord, KeyRecord, PlanRecord, SessionRecord
+from visavis.store.records import AvatarRecord, KeyRecord, SessionRecord
 from visavis.store.sessions import SessionStore
-from visavis.timestamps import now_ms, start_of_month_ms
+from visavis.timestamps import now_ms
 
 HOSTED = "hosted"
 OWN = "own"
-TEST_SESSION_MS = 60_000  # a session of a test key lasts no longer
 SIZES_PX = {"4:3": (1280, 960), "3:4": (960, 1280), "1:1": (1280, 1280)}
 MAX_LISTED = 100
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CurrentUsage:
-    """A key's sessions at the moment, and its limits. None means unlimited."""
-
-    current: int
-    maximum: int | None
-    minutes_remaining: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,17 +51,17 @@ class Sessions:
         *,
         store: SessionStore,
         live: LiveSessions,
+        limits: PlanLimits,
         backgrounds: Backgrounds,
         avatars: Avatars,
-        accounts: Accounts,
         secret: bytes,
         start_wait_s: float,
     ) -> None:
         self._store = store
         self._live = live
+        self.limits = limits
         self._backgrounds = backgrounds
         self._avatars = avatars
-        self._accounts = accounts
         self._secret = secret
         self._start_wait_s = start_wait_s
 
@@ -84,7 +72,7 @@ class Sessions:
         `AvatarNotALook`, `InsufficientMinutes`.
         """
         avatar = await self._avatars.to_perform(key, avatar_id)
-        await self._check_minutes(key, await self._accounts.plan_of(key))
+        await self.limits.check_minutes(key)
         return await self._create(key, avatar=avatar, dialect=HOSTED, metadata=metadata, output=output)
 
     async def create_own(
@@ -168,10 +156,6 @@ class Sessions:
         next_status(Status(record.status), Transition.START)
         if await self._avatars.get(record.avatar_id) is None:
             raise AvatarNotFound(suggestion="It was deleted after the session was created")
-        plan = await self._accounts.plan_of(key)
-        if not self._live.is_live(record.id):
-            await self._check_minutes(key, plan)
-            self._check_concurrency(key, plan)
         width_px, height_px = SIZES_PX.get(record.aspect_ratio or "", (1280, 720))
         output = self._backgrounds.output_of(record)
 
@@ -180,32 +164,11 @@ class Sessions:
                 session_id=record.id, pack=pack, width_px=width_px, height_px=height_px, output=output
             )
 
-        started = await self._live.start(
-            record, make_spec, max_duration_ms=_max_duration_ms(key, plan), wait_s=self._start_wait_s
-        )
+        max_duration_ms = None if self._live.is_live(record.id) else await self.limits.check_start(key, record.id)
+        started = await self._live.start(record, make_spec, max_duration_ms=max_duration_ms, wait_s=self._start_wait_s)
         if started is not None and started.status == Status.ENDED:  # another request started and ended it meanwhile
             raise SessionEnded
         return started
-
-    def _check_concurrency(self, key: KeyRecord, plan: PlanRecord) -> None:
-        """Raises `ConcurrencyLimitReached`. The caller must not await anything between this check and the call that
-        counts the session, or two starts could take the same place.
-        """
-        current = self._live.count_of(key.id)
-        if plan.max_concurrency is not None and current >= plan.max_concurrency:
-            raise ConcurrencyLimitReached(current=current, maximum=plan.max_concurrency)
-
-    async def _check_minutes(self, key: KeyRecord, plan: PlanRecord) -> None:
-        remaining = await self._minutes_remaining(key, plan)
-        if remaining is not None and remaining <= 0:
-            raise InsufficientMinutes(total_remaining=0)
-
-    async def _minutes_remaining(self, key: KeyRecord, plan: PlanRecord) -> int | None:
-        """Return what is left of the plan's minutes this month; None if they are unlimited, or free for a test key."""
-        if plan.included_minutes is None or key.test:
-            return None
-        used = await self._store.minutes_used(key.id, since_ms=start_of_month_ms(now_ms()))
-        return max(0, plan.included_minutes - used)
 
     async def _abandon(self, record: SessionRecord) -> None:
         to = next_status(Status.CREATED, Transition.ABANDON)
@@ -220,6 +183,10 @@ class Sessions:
         if record is None or record.key_id != key.id:
             raise SessionNotFound
         return record
+
+    def until_ms(self, record: SessionRecord) -> int:
+        """See `LiveSessions.until_ms`."""
+        return self._live.until_ms(record)
 
     async def end(self, key: KeyRecord, session_id: str) -> SessionRecord:
         """End a session. A second end changes nothing. Raises `SessionNotFound`, `SessionNotStarted`."""
@@ -237,14 +204,6 @@ class Sessions:
     ) -> list[SessionRecord]:
         return await self._store.newest(key.id, statuses=statuses, limit=limit, before_id=before_id, metadata=metadata)
 
-    async def current_usage(self, key: KeyRecord) -> CurrentUsage:
-        plan = await self._accounts.plan_of(key)
-        return CurrentUsage(
-            current=self._live.count_of(key.id),
-            maximum=plan.max_concurrency,
-            minutes_remaining=await self._minutes_remaining(key, plan),
-        )
-
     # Rooms
 
     def room_token(self, record: SessionRecord) -> str:
@@ -259,9 +218,3 @@ class Sessions:
             raise RoomNotFound
         check_room_token(self._secret, room_name=room_name, token=token or "")
         return record
-
-
-def _max_duration_ms(key: KeyRecord, plan: PlanRecord) -> int | None:
-    if key.test:
-        return TEST_SESSION_MS
-    return None if plan.max_session_minutes is None else plan.max_session_minutes * 60_000

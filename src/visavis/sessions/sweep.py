@@ -8,6 +8,7 @@ import structlog
 
 from visavis.sessions.lifecycle import EndReason, Status, Transition, next_status
 from visavis.sessions.live_sessions import LiveSessions
+from visavis.sessions.metering import ended_at_ms, last_seen_ms
 from visavis.store.sessions import SessionStore
 from visavis.timestamps import now_ms
 
@@ -19,9 +20,9 @@ async def end_orphaned_sessions(store: SessionStore) -> None:
     at server start, before any session is performed.
     """
     for record in await store.with_status(Status.STARTED):
-        ended_at_ms = max(record.started_at_ms or 0, record.seen_at_ms or 0)
+        end_ms = ended_at_ms(record, EndReason.SERVER_DIED, now_ms=last_seen_ms(record))
         to = next_status(Status.STARTED, Transition.END)
-        if await store.move(record, to=to, ended_at_ms=ended_at_ms, end_reason=EndReason.SERVER_DIED) is not None:
+        if await store.move(record, to=to, ended_at_ms=end_ms, end_reason=EndReason.SERVER_DIED) is not None:
             log.info("session_ended", session_id=record.id, reason=EndReason.SERVER_DIED)
 
 

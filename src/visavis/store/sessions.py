@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import case, func, insert, select, update
 
 from visavis.store.database import Database
 from visavis.store.models import sessions
@@ -52,16 +52,18 @@ class SessionStore:
         async with self._database.write() as connection:
             await connection.execute(update(sessions).where(sessions.c.id == session_id).values(**values))
 
-    async def minutes_used(self, key_id: str, *, since_ms: int) -> int:
-        """Return the minutes of the key's sessions that ended since `since_ms`, each session rounded up to whole
-        minutes.
+    async def minutes_used(self, key_id: str, *, since_ms: int, excluded_ids: Sequence[str] = ()) -> int:
+        """Return the minutes of the key's sessions that ended since `since_ms`, except `excluded_ids`: of each session
+        whole minutes, rounded up, at least one.
         """
-        minutes = (sessions.c.ended_at_ms - sessions.c.started_at_ms + 59_999) // 60_000
+        lasted_ms = sessions.c.ended_at_ms - sessions.c.started_at_ms
+        minutes = case((lasted_ms > 0, (lasted_ms + 59_999) // 60_000), else_=1)
         query = select(func.coalesce(func.sum(minutes), 0)).where(
             sessions.c.key_id == key_id,
             sessions.c.status == "ended",
             sessions.c.started_at_ms.is_not(None),
             sessions.c.ended_at_ms >= since_ms,
+            sessions.c.id.not_in(excluded_ids),
         )
         async with self._database.read() as connection:
             return int((await connection.execute(query)).scalar_one())
