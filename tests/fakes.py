@@ -23,7 +23,7 @@ from visavis.stage.port.events import (
     ViewerJoined,
     ViewerLeft,
 )
-from visavis.stage.port.values import PerformanceSpec, Speech
+from visavis.stage.port.values import PerformanceSpec, Speech, Spoken
 
 
 class FakePerformer:
@@ -44,7 +44,7 @@ class FakePerformer:
         self._events: asyncio.Queue[PerformerEvent] = asyncio.Queue()
         self._count = 0
 
-    async def speak(self, speech: Speech) -> str:
+    async def speak(self, speech: Speech) -> Spoken:
         self._check()
         if len(speech.pcm) / 2 / speech.sample_rate_hz > 600:
             raise QueueFull("More than 600 s of speech are queued")
@@ -56,7 +56,7 @@ class FakePerformer:
             self.queued.append(utterance_id)
             self.emit(PlaybackStarted(utterance_id=utterance_id))
         self.spoken.append((utterance_id, speech))
-        return utterance_id
+        return Spoken(utterance_id=utterance_id, samples=len(speech.pcm) // 2)
 
     async def interrupt(self, *, through: int) -> None:
         self._check()

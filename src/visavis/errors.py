@@ -373,11 +373,11 @@ class FeatureNotEnabled(InvalidMessage, code="FEATURE_NOT_ENABLED"):
 
 
 class InvalidAudio(InvalidMessage, code="INVALID_AUDIO"):
-    """`audio` is missing or not base64."""
+    """`audio` is missing, not base64, or a sound file instead of raw samples."""
 
 
 class OddAudioLength(InvalidMessage, code="ODD_AUDIO_LENGTH"):
-    """Audio ends within a sample: PCM16 has two bytes a sample."""
+    """The audio of an utterance ended within a sample: PCM16 has two bytes a sample."""
 
 
 class InvalidSampleRate(InvalidMessage, code="INVALID_SAMPLE_RATE"):

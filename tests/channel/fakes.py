@@ -14,7 +14,7 @@ from visavis.engine.motion.states import SettableState
 from visavis.engine.output import DEFAULT_OUTPUT, Output
 from visavis.errors import BackgroundRefused, QueueFull, SessionEnded, SessionNotFound, Unauthorized
 from visavis.output_json import OutputChange, PictureSource
-from visavis.stage.port.values import Speech
+from visavis.stage.port.values import Speech, Spoken
 
 QUEUE_LIMIT_S = 600.0
 
@@ -48,21 +48,22 @@ class FakeAttachedSession(AttachedSession):
         self.session = session
         self._send, self._receive = anyio.create_memory_object_stream[SessionEvent](100)
 
-    async def speak(self, speech: Speech) -> str:
+    async def speak(self, speech: Speech) -> Spoken:
         self.session.speak_calls += 1
         if self.session.broken:
             raise RuntimeError("the fake is broken")
         if self.session.speak_gate is not None:
             await self.session.speak_gate.wait()
-        seconds = len(speech.pcm) / 2 / speech.sample_rate_hz
+        spoken = Spoken(utterance_id=speech.utterance_id or "utt_1", samples=len(speech.pcm) // 2)
+        seconds = spoken.samples / speech.sample_rate_hz
         if self.session.queued_s + seconds > QUEUE_LIMIT_S:
             raise QueueFull("More than 600 s of speech are queued")
         if any(speech.number <= through for through, _ in self.session.interrupts):
             self.session.dropped.append(speech.number)
-            return speech.utterance_id or "utt_1"
+            return spoken
         self.session.queued_s += seconds
         self.session.spoken.append((len(speech.pcm), speech.sample_rate_hz, speech.utterance_id, speech.final))
-        return speech.utterance_id or "utt_1"
+        return spoken
 
     async def set_state(self, state: SettableState) -> None:
         self.session.spoken.append(state)

@@ -54,7 +54,7 @@ def test_confirmed_samples_sum_to_the_whole_utterance(pieces: list[int], rate: i
     protocol, total = opened(), 0
     for piece in pieces:
         protocol.receive_text(speak(piece, rate, utterance_id="u"))
-        total += confirmed(protocol.effect_succeeded())
+        total += confirmed(protocol.speech_queued(piece))
     assert abs(total - sum(pieces) * 16_000 / rate) <= 0.5
 
 
@@ -68,25 +68,25 @@ def test_base64_with_line_breaks_or_without_padding_is_taken(audio: str) -> None
 def test_a_refused_message_is_not_counted() -> None:
     protocol = opened()
     protocol.receive_text(speak(1, 48_000))  # a third of a sample
-    assert confirmed(protocol.effect_succeeded()) == 0
+    assert confirmed(protocol.speech_queued(1)) == 0
     protocol.receive_text(speak(1, 48_000))
     protocol.effect_failed(QueueFull("full"))
     protocol.receive_text(speak(1, 48_000))
-    assert confirmed(protocol.effect_succeeded()) == 1  # two thirds, rounded
+    assert confirmed(protocol.speech_queued(1)) == 1  # two thirds, rounded
 
 
 def test_a_new_utterance_starts_its_own_count() -> None:
     protocol = opened()
     for utterance in ("a", "b"):
         protocol.receive_text(speak(1, 48_000, utterance_id=utterance))
-        assert confirmed(protocol.effect_succeeded()) == 0
+        assert confirmed(protocol.speech_queued(1)) == 0
 
 
 def test_playback_never_overtakes_the_confirmation_of_its_speech() -> None:
     protocol = opened("playback")
     protocol.receive_text(speak(160))
     assert protocol.receive_event(PlaybackStarted(utterance_id="u")) == []
-    first, second = protocol.effect_succeeded()
+    first, second = protocol.speech_queued(160)
     assert isinstance(first, Send) and isinstance(first.message, SpeakConfirmed)
     assert isinstance(second, Send) and second.message == PlaybackStartedMessage(utterance_id="u")
 
@@ -107,7 +107,7 @@ def test_replies_wait_behind_pending_effects() -> None:
     assert protocol.receive_text("nonsense") == []
     assert isinstance(protocol.receive_text('{"type": "agent.interrupt"}')[-1], Interrupt)
     assert protocol.receive_event(PlaybackStarted(utterance_id="u")) == []
-    assert codes(protocol.effect_succeeded()) == ["agent.speak.confirmed"]
+    assert codes(protocol.speech_queued(160)) == ["agent.speak.confirmed"]
     assert codes(protocol.effect_failed(QueueFull("full"))) == ["QUEUE_FULL", "INVALID_JSON"]
     assert codes(protocol.effect_succeeded()) == ["agent.interrupt.confirmed", "agent.playback.started"]
 
@@ -117,7 +117,7 @@ def test_a_close_waits_for_the_effects_that_began_before_it() -> None:
     protocol.receive_text(speak(160))
     assert protocol.receive_text("x" * (MAX_TEXT_CHARS + 1)) == []
     assert protocol.receive_text(speak(160)) == []  # further messages are ignored
-    actions = protocol.effect_succeeded()
+    actions = protocol.speech_queued(160)
     assert codes(actions) == ["agent.speak.confirmed", "MESSAGE_TOO_LARGE"]
     assert isinstance(actions[-1], Close) and actions[-1].code == 1009 and protocol.state is ChannelState.CLOSED
 
@@ -131,7 +131,7 @@ def test_nothing_is_sent_after_a_close() -> None:
         protocol.receive_event(PlaybackStarted(utterance_id="u")) == []
         and protocol.update_succeeded(DEFAULT_OUTPUT) == []
     )
-    actions = protocol.effect_succeeded()
+    actions = protocol.speech_queued(160)
     assert codes(actions) == ["agent.speak.confirmed", "MESSAGE_TOO_LARGE"]
     assert isinstance(actions[-1], Close) and protocol.state is ChannelState.CLOSED
 
@@ -143,7 +143,7 @@ def test_session_over_during_an_effect_closes_at_once_and_its_outcome_is_ignored
     held, close = protocol.receive_event(SessionOver(reason="ended"))
     assert isinstance(held, Send) and close == Close(code=CloseCode.NORMAL, reason="ended")
     assert (
-        protocol.effect_succeeded() == []
+        protocol.speech_queued(160) == []
         and protocol.receive_text(speak(160)) == []
         and protocol.receive_binary(b"") == []
     )

@@ -57,13 +57,13 @@ def test_refused_phonemes_are_reported_in_order_and_their_speech_is_spoken(proto
     (second,) = speak(protocol, phonemes=as_phonemes([("p", 0, 9000)]), emotion="sad")
     assert isinstance(first, Speak) and isinstance(second, Speak)
     assert second.speech.visemes is None and second.speech.mood == Mood(sad=1.0) and len(second.speech.pcm) == 6400
-    confirmed, refused = (action.message for action in protocol.effect_succeeded() if isinstance(action, Send))
+    confirmed, refused = (action.message for action in protocol.speech_queued(3200) if isinstance(action, Send))
     assert (
         isinstance(confirmed, SpeakConfirmed)
         and isinstance(refused, ErrorMessage)
         and refused.code == "INVALID_PHONEMES"
     )
-    (confirmed,) = (action.message for action in protocol.effect_succeeded() if isinstance(action, Send))
+    (confirmed,) = (action.message for action in protocol.speech_queued(3200) if isinstance(action, Send))
     assert confirmed == SpeakConfirmed(audio_samples=3200)
 
 

@@ -6,7 +6,8 @@ and the status of the `session` (created | started | ended, default started). Th
     {"client_no_text": true}                                         a text frame that is not UTF-8
     {"time": "init_timeout"}                                         a timeout
     {"effect": "Speak", "with": {…}, "outcome": "done"}  an effect that the protocol returns, and its outcome: done,
-                                                         attached, failed, {Error: text} or {updated: output}
+                                                         attached, failed, {Error: text}, {updated: output} or
+                                                         {samples: n}, where speech completed n samples
     {"session": "PlaybackStarted", "with": {…}}                      an event of the session
     {"server": {…}} {"close": 4400, "reason": "…"}     what the client must receive next, every member of it
 $SESSION, $TOKEN, $ROOM_URL and $ROOM_TOKEN stand for those of the session; $PCM:n for n samples of silence; $BYTES:n
@@ -23,7 +24,7 @@ from typing import Any
 
 from visavis import errors
 from visavis.channel import port as channel_port
-from visavis.channel.actions import Action, Attach, Close, Send, Speak
+from visavis.channel.actions import Action, Attach, Close, Send, Speak, Update
 from visavis.channel.protocol import ChannelProtocol
 from visavis.engine.output import DEFAULT_OUTPUT
 from visavis.output_json import read_output
@@ -111,7 +112,7 @@ def replay_pure(transcript: Transcript) -> None:
             )
             for name, value in step.get("with", {}).items():
                 assert getattr(values, name) == value, (place, name)
-            actions = _report_outcome(protocol, step["outcome"], update=step["effect"] == "Update")
+            actions = _report_outcome(protocol, step["outcome"], effect)
             continue
         assert not actions, (place, actions)
         actions = _pass_in(protocol, step)
@@ -134,16 +135,20 @@ def _pass_in(protocol: ChannelProtocol, step: dict[str, Any]) -> list[Action]:
     return protocol.init_timed_out()
 
 
-def _report_outcome(protocol: ChannelProtocol, outcome: str | dict[str, Any], *, update: bool) -> list[Action]:
+def _report_outcome(protocol: ChannelProtocol, outcome: str | dict[str, Any], effect: Action) -> list[Action]:
     if outcome == "attached":
         return protocol.attach_succeeded()
     if outcome == "done":
+        if isinstance(effect, Speak):
+            return protocol.speech_queued(len(effect.speech.pcm) // 2)
         return protocol.effect_succeeded()
     if outcome == "failed":
         return protocol.server_failed()
     assert isinstance(outcome, dict)
     if "updated" in outcome:
         return protocol.update_succeeded(read_output(outcome["updated"]).apply_to(DEFAULT_OUTPUT))
+    if "samples" in outcome:
+        return protocol.speech_queued(outcome["samples"])
     name, text = next(iter(outcome.items()))
-    report_error = protocol.update_failed if update else protocol.effect_failed
+    report_error = protocol.update_failed if isinstance(effect, Update) else protocol.effect_failed
     return report_error(getattr(errors, name)("some text" if text == "$ANY" else text))

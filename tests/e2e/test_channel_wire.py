@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -184,6 +186,49 @@ async def test_every_utterance_finishes_exactly_once_and_in_order(wire: WireSess
             ("cut", True),
         ]
         assert all(f["position_s"] == 0.3 for f in finished[:3]) and finished[3]["position_s"] < 10
+    await wire.end()
+
+
+async def test_speech_that_is_cut_within_samples_is_whole(wire: WireSession) -> None:
+    pcm = bytes(64_000)
+    edges = sorted({0, len(pcm), *random.Random(3).sample(range(1, len(pcm)), 93)})
+    await wire.bring_to("started")
+    async with connect(wire.ws_uri) as connection:
+        await connection.send(json.dumps({**wire.init, "features": ["playback", "binary"]}))
+        await receive(connection)
+        for begin, end in pairwise(edges):
+            await connection.send(pcm[begin:end])
+        received = [await receive(connection)]
+        while received[-1]["type"] != "agent.playback.finished":
+            received.append(await receive(connection))
+        confirmed = [message["audio_samples"] for message in received if message["type"] == "agent.speak.confirmed"]
+        assert len(confirmed) == 94 and sum(confirmed) == 32_000
+        assert [message["type"] for message in received if "audio_samples" not in message] == [
+            "agent.playback.started",
+            "agent.playback.finished",
+        ]
+        assert received[-1]["position_s"] == 2.0
+    await wire.end()
+
+
+async def test_a_byte_that_is_left_at_the_end_of_an_utterance_is_reported(wire: WireSession) -> None:
+    await wire.bring_to("started")
+    async with connect(wire.ws_uri) as connection:
+        await connection.send(json.dumps({**wire.init, "features": ["playback", "binary"]}))
+        await receive(connection)
+        for number in range(2):
+            await connection.send(bytes(3201))  # ends by itself, after 300 ms
+            received = [await receive(connection)]
+            while received[-1]["type"] != "agent.playback.finished":
+                received.append(await receive(connection))
+            assert received.pop(0) == {"type": "agent.speak.confirmed", "audio_samples": 1600}
+            (error,) = (message for message in received if message["type"] == "error")
+            assert error == {
+                "type": "error",
+                "error": f"audio of utterance 'utt_{number + 1}' ended within a sample; PCM16 has two bytes per sample",
+                "code": "ODD_AUDIO_LENGTH",
+            }
+            assert received[-1]["position_s"] == 0.1
     await wire.end()
 
 

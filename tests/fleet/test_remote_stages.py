@@ -80,7 +80,7 @@ async def test_a_stage_on_another_machine_performs_a_session(tmp_path: Path) -> 
         await fleet.start()
         performer = await fleet.allocate(spec(tmp_path))
         speech = Speech(pcm=b"\1\1" * 1600, sample_rate_hz=16_000, number=1, utterance_id="a", final=True)
-        assert await performer.speak(speech) == "a"
+        assert (await performer.speak(speech)).utterance_id == "a"
         async for event in performer.events():
             if event == PlaybackFinished(utterance_id="a", position_s=0.1, interrupted=False):
                 break
@@ -203,7 +203,7 @@ async def leave(connection: Connection) -> None:
 @pytest.mark.parametrize(
     ("behave", "reason"),
     [
-        (send_frames(whole(Ready(version=2))), "speaks version 2"),
+        (send_frames(whole(Ready(version=99))), "speaks version 99"),
         (send_frames(whole(Rejected(code="WRONG_STAGE_TOKEN", message="no"))), "WRONG_STAGE_TOKEN"),
         (send_frames(b"\0\0\0\0\0garbage"), "does not answer like a stage"),
         (send_frames(b"\7\0\0\0\0"), "does not answer like a stage"),
@@ -225,10 +225,10 @@ async def test_a_stage_that_never_answers_is_rejected(tmp_path: Path, monkeypatc
 
 
 @pytest.mark.parametrize(
-    "frames", [(b"\0\0\0\0\0garbage",), (b"\7\0\0\0\0",), (whole(Ready(version=1)),), (b"\0\0\0",)], ids=str
+    "frames", [(b"\0\0\0\0\0garbage",), (b"\7\0\0\0\0",), (whole(Ready(version=PORT_VERSION)),), (b"\0\0\0",)], ids=str
 )
 async def test_requests_to_a_stage_that_breaks_the_protocol_fail(tmp_path: Path, frames: tuple[bytes, ...]) -> None:
-    async with bad_stage(tmp_path, send_frames(whole(Ready(version=1)), *frames)) as address:
+    async with bad_stage(tmp_path, send_frames(whole(Ready(version=PORT_VERSION)), *frames)) as address:
         link = await StageLink.connect(address, HELLO)
         with structlog.testing.capture_logs() as logs:
             async with asyncio.TaskGroup() as tasks:
@@ -250,7 +250,7 @@ async def _is_lost(link: StageLink) -> bool:
 async def test_answers_without_a_request_are_ignored(tmp_path: Path) -> None:
     async def behave(connection: Connection) -> None:
         await connection.receive()
-        await connection.send(whole(Ready(version=1)))
+        await connection.send(whole(Ready(version=PORT_VERSION)))
         await connection.send(whole(Answer(number=77, result=Done())))
         frame = await connection.receive()
         assert frame is not None

@@ -326,7 +326,7 @@ async def test_a_channel_speaks_and_receives_playback_events(service: Service) -
     attached = await service.services.live.attach(init(session, width_px=640, height_px=480))
     performer = service.performer(session["session_id"])
     assert performer.size_px == (640, 480)
-    assert await attached.speak(speech(b"\1\0", utterance_id="a")) == "a"
+    assert (await attached.speak(speech(b"\1\0", utterance_id="a"))).utterance_id == "a"
     await attached.interrupt(through=1)
     await service.client.put(f"/v1/sessions/{session['session_id']}/end")
     events = [event async for event in attached.events()]

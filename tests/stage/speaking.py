@@ -43,7 +43,7 @@ class Speaker:
             visemes=visemes,
             mood=mood,
         )
-        return self.performance.speak(speech)
+        return self.performance.speak(speech).utterance_id
 
     def interrupt(self, *, through: int | None = None) -> None:
         """Interrupt all speech so far, or all speech up to a number."""

@@ -11,7 +11,7 @@ from tests.stage.speaking import Speaker, played_samples
 from visavis.engine.motion.frame import INDEX, MOUTH_COUNT, SpeechMotion
 from visavis.errors import QueueFull
 from visavis.stage.performance import Performance
-from visavis.stage.port.events import PlaybackFinished, PlaybackStarted, StateChanged
+from visavis.stage.port.events import PlaybackFinished, PlaybackStarted, SampleCut, StateChanged
 from visavis.stage.timeline import BLOCK_SAMPLES, PLAYOUT_RATE_HZ, SAMPLES_PER_MS
 
 RATE_HZ = 16_000
@@ -44,7 +44,7 @@ class Harness(Speaker):
             for event in self.performance.events():
                 if isinstance(event, StateChanged):
                     self.states.append((at, event.state))
-                else:
+                elif not isinstance(event, SampleCut):
                     self.playback.append((at, event))
             if at % FRAME_SAMPLES == 0:
                 face = self.performance.face(at)

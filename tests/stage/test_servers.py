@@ -24,10 +24,9 @@ from visavis.stage.port.messages import (
     Request,
     SetState,
     Speak,
-    Spoken,
     encode,
 )
-from visavis.stage.port.values import Speech
+from visavis.stage.port.values import Speech, Spoken
 
 pytestmark = pytest.mark.anyio
 
@@ -40,7 +39,7 @@ def speak(number: int, *, samples: int = 1600, final: bool = False, utterance_id
 async def can_speak(server: RawServer, session_id: str = "s", *, number: int = 1, epoch: int = 1) -> bool:
     """Whether the server may use the session."""
     answer = await server.request(session_id, speak(number), epoch=epoch)
-    return isinstance(answer, Answer) and answer.result == Spoken(utterance_id="u")
+    return isinstance(answer, Answer) and answer.result == Spoken(utterance_id="u", samples=1600)
 
 
 # --- admission
@@ -53,7 +52,7 @@ async def test_a_refused_server_gets_the_reason_and_other_servers_go_on(tmp_path
         over_http = msgspec.structs.replace(hello(server_id="other"), source=HttpSource(url="http://x", token="t"))
         refused: dict[str, FromServer] = {
             "WRONG_STAGE_TOKEN": hello(token="another", server_id="other"),
-            "PORT_VERSION_UNKNOWN": hello(version=2, server_id="other"),
+            "PORT_VERSION_UNKNOWN": hello(version=99, server_id="other"),
             "NOT_A_HELLO": Request(number=1, session_id="s", epoch=9, command=End()),
             "SOURCE_UNUSABLE": over_http,
         }

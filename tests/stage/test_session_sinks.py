@@ -168,12 +168,8 @@ def test_speech_from_a_room_is_spoken_until_the_room_interrupts() -> None:
 def test_a_room_gets_an_error_for_speech_that_cannot_be_queued() -> None:
     async def scenario(harness: Harness) -> None:
         harness.session.enter_room(OpenRoom(sink=RawRecorder()))
-        for refused in (
-            RoomSpeech(pcm=b"odd", sample_rate_hz=16_000, segment_id="segment"),
-            RoomSpeech(pcm=b"even", sample_rate_hz=4_000, segment_id="segment"),
-        ):
-            with pytest.raises(InvalidRequest):
-                harness.session.speech_arrived(refused)
+        with pytest.raises(InvalidRequest):
+            harness.session.speech_arrived(RoomSpeech(pcm=b"even", sample_rate_hz=4_000, segment_id="segment"))
         with pytest.raises(OfferRefused, match="admits its viewers itself"):
             _ = harness.session.entrance
 

@@ -10,7 +10,7 @@ from visavis.engine.motion.states import SettableState
 from visavis.engine.output import Output
 from visavis.output_json import OutputChange
 from visavis.stage.port.events import MotionEvent, PerformerMetrics, SpeechEvent
-from visavis.stage.port.values import Speech
+from visavis.stage.port.values import Speech, Spoken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +51,7 @@ class AttachedSession(Protocol):
 
     session_id: str
 
-    async def speak(self, speech: Speech) -> str:
+    async def speak(self, speech: Speech) -> Spoken:
         """Like `fleet.port.Performer.speak`; numbers count from this channel's first message.
 
         Raises `QueueFull`, `PerformerLost`, `SessionEnded`.

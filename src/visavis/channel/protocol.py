@@ -7,9 +7,9 @@
 Every method of `ChannelProtocol` that takes an input returns actions, in order: `Send` a message, `Close` the
 connection, or one effect (`Attach`, `Speak`, `Interrupt`, `SetState`, `Update`), which is always last. The caller
 starts effects in the order in which they are returned, and reports their outcomes in that order by `attach_succeeded`,
-`effect_succeeded` or `effect_failed`. Several effects may be pending, so that a small piece of speech does not wait
-until the performer has answered the one before. Only `Attach` is alone: the caller passes no message in before its
-outcome. `Update` is outside this order (actions.py).
+`speech_queued`, `effect_succeeded` or `effect_failed`. Several effects may be pending, so that a small piece of speech
+does not wait until the performer has answered the one before. Only `Attach` is alone: the caller passes no message in
+before its outcome. `Update` is outside this order (actions.py).
 
 Replies wait in a queue behind the pending effects (reply_queue.py). This module decides which message is allowed when,
 and what follows from it. The formats of the messages are checked where they are read: handshake.py, speech.py (with
@@ -18,7 +18,8 @@ speech_annotations.py and timings.py) and session_changes.py. None of them has I
 The messages are described in docs/reference/channel.md. Decided there, and carried out here:
 - After a refused `session.init` that does not close, the client may try again within the same 10 s ("Opening").
 - `audio_samples` is n * 16000 / rate, rounded. Within one utterance the remainder is carried over, so that the sum is
-  the rounded count of the whole.
+  the rounded count of the whole. n counts whole samples: an odd byte waits for the next piece of the utterance.
+- A sound file instead of samples is refused, and with it the rest of its utterance (sound_files.py).
 - Binary frames are confirmed like `agent.speak`. `audio.format` applies to all later binary frames and has no reply.
 - Invalid timings or an invalid emotion are an error before the confirmation of their speech, which is spoken without
   them.
@@ -47,6 +48,7 @@ from visavis.channel.server_messages import (
     message_for,
 )
 from visavis.channel.session_changes import read_state, read_update
+from visavis.channel.sound_files import SoundFileCheck
 from visavis.channel.speech import DEFAULT_RATE_HZ, read_audio_format, read_binary, read_speak
 from visavis.engine.output import Output
 from visavis.errors import (
@@ -88,6 +90,7 @@ class ChannelProtocol:
         self.binary_rate_hz = DEFAULT_RATE_HZ  # changes with audio.format
         self._pending_updates = 0
         self._sample_count = SampleCount()
+        self._sound_files = SoundFileCheck()
         self._replies = ReplyQueue()
 
     @property
@@ -96,26 +99,28 @@ class ChannelProtocol:
 
     # The client's messages
 
-    def receive_text(self, text: str, number: int = 0) -> list[Action]:
-        """Take a text frame. `number`: its place among the client's frames."""
+    def receive_text(self, text: str, number: int = 0, at_s: float = 0.0) -> list[Action]:
+        """Take a text frame. `number`: its place among the client's frames. `at_s`: the time of any monotonic clock."""
         if self._is_closed():
             return []
         try:
             if len(text) > MAX_TEXT_CHARS:
                 raise message_too_large()
-            return self._take_init(text) if self.awaiting_init else self._take_message(parse_object(text), number)
+            return self._take_init(text) if self.awaiting_init else self._take_message(parse_object(text), number, at_s)
         except VisavisError as error:
             return self._refuse(error)
 
-    def receive_binary(self, data: bytes, number: int = 0) -> list[Action]:
-        """Take a binary frame: PCM16 at the rate of the last `audio.format`. `number` as for a text frame."""
+    def receive_binary(self, data: bytes, number: int = 0, at_s: float = 0.0) -> list[Action]:
+        """Take a binary frame: PCM16 at the rate of the last `audio.format`. `number`, `at_s` as for a text frame."""
         if self._is_closed():
             return []
         try:
             if self.awaiting_init:
                 raise InitRequired
             self._require_feature("binary", "Binary frames need")
-            return self._speak(read_binary(data, rate_hz=self.binary_rate_hz, number=number))
+            speech = read_binary(data, rate_hz=self.binary_rate_hz, number=number)
+            self._check_sound_file(speech, at_s)
+            return self._speak(speech)
         except VisavisError as error:
             return self._refuse(error)
 
@@ -149,20 +154,26 @@ class ChannelProtocol:
         established = Send(message=ConnectionEstablished(session_id=effect.init.session_id))
         return [established, Send(message=MotionFormat())] if "motion" in self.features else [established]
 
-    def effect_succeeded(self) -> list[Action]:
-        """The oldest pending effect has succeeded: the speech was accepted, the interrupt has taken effect, or the
-        state was set.
+    def speech_queued(self, samples: int) -> list[Action]:
+        """The oldest pending effect, a `Speak`, has succeeded; `samples`: how many samples it completed, at its own
+        rate.
         """
+        effect = self._pop_effect()
+        if effect is None:
+            return []
+        assert isinstance(effect, Speak)
+        return [self._confirmation_of(effect.speech, samples), *self._pop_replies()]
+
+    def effect_succeeded(self) -> list[Action]:
+        """The oldest pending effect has succeeded: the interrupt has taken effect, or the state was set."""
         effect = self._pop_effect()
         if effect is None:
             return []
         if isinstance(effect, Interrupt):
             self._sample_count.reset()
             return [Send(message=InterruptConfirmed()), *self._pop_replies()]
-        if isinstance(effect, SetState):
-            return self._pop_replies()
-        assert isinstance(effect, Speak)
-        return [self._confirmation_of(effect.speech), *self._pop_replies()]
+        assert isinstance(effect, SetState)
+        return self._pop_replies()
 
     def effect_failed(self, error: VisavisError) -> list[Action]:
         """The oldest pending effect has failed and has changed nothing."""
@@ -220,13 +231,15 @@ class ChannelProtocol:
         self.state = ChannelState.ATTACHING
         return self._start_effect(Attach(init=init))
 
-    def _take_message(self, message: dict[str, Any], number: int) -> list[Action]:
+    def _take_message(self, message: dict[str, Any], number: int, at_s: float) -> list[Action]:
         match message.get("type"):
             case "agent.speak":
                 speech, annotation_errors = read_speak(message, number=number)
+                self._check_sound_file(speech, at_s)
                 actions = [action for error in annotation_errors for action in self._refuse(error)]
                 return actions + self._speak(speech)
             case "agent.interrupt":
+                self._sound_files.utterance_ended()
                 return self._start_effect(Interrupt(through=number))
             case "session.update":
                 return self._start_update(message)
@@ -247,6 +260,14 @@ class ChannelProtocol:
         if feature not in self.features:
             raise FeatureNotEnabled(f'{subject} the feature "{feature}" in session.init')
 
+    def _check_sound_file(self, speech: Speech, at_s: float) -> None:
+        """Raises `InvalidAudio` for a piece of a sound file."""
+        try:
+            self._sound_files.check(speech.pcm, utterance_id=speech.utterance_id, at_s=at_s)
+        finally:
+            if speech.final:
+                self._sound_files.utterance_ended()
+
     def _speak(self, speech: Speech) -> list[Action]:
         if not speech.pcm and not speech.final:
             return self._send(SpeakConfirmed(audio_samples=0))
@@ -259,10 +280,8 @@ class ChannelProtocol:
         self._pending_updates += 1
         return [update]
 
-    def _confirmation_of(self, speech: Speech) -> Send:
-        share = self._sample_count.add(
-            len(speech.pcm) // 2, rate_hz=speech.sample_rate_hz, utterance_id=speech.utterance_id
-        )
+    def _confirmation_of(self, speech: Speech, samples: int) -> Send:
+        share = self._sample_count.add(samples, rate_hz=speech.sample_rate_hz, utterance_id=speech.utterance_id)
         if speech.final:
             self._sample_count.reset()
         return Send(message=SpeakConfirmed(audio_samples=share))

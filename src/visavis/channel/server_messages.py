@@ -11,7 +11,15 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict
 from visavis.channel.port import SessionEvent
 from visavis.engine.motion.arkit_names import ARKIT, HEAD, MOTION_STREAM_RATE_HZ
 from visavis.engine.motion.states import State
-from visavis.stage.port.events import MotionCut, MotionFrames, PlaybackFinished, PlaybackStarted, StateChanged
+from visavis.errors import OddAudioLength
+from visavis.stage.port.events import (
+    MotionCut,
+    MotionFrames,
+    PlaybackFinished,
+    PlaybackStarted,
+    SampleCut,
+    StateChanged,
+)
 
 
 class ServerMessage(BaseModel):
@@ -104,6 +112,9 @@ def message_for(event: SessionEvent, features: frozenset[str]) -> ServerMessage 
             return PlaybackFinishedMessage(
                 utterance_id=event.utterance_id, position_s=event.position_s, interrupted=event.interrupted
             )
+        case SampleCut():
+            text = f"audio of utterance '{event.utterance_id}' ended within a sample; PCM16 has two bytes per sample"
+            return ErrorMessage(error=text, code=OddAudioLength.code)
         case StateChanged() if "state" in features:
             return StateMessage(state=event.state)
         case MotionFrames() if "motion" in features:

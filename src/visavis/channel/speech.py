@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, StrictBool, StrictInt, StrictStr, Va
 
 from visavis.channel.client_message import MAX_AUDIO_BYTES, ClientMessage, message_too_large, require_encodable
 from visavis.channel.speech_annotations import read_annotations
-from visavis.errors import InvalidAudio, InvalidMessage, InvalidRequest, InvalidSampleRate, OddAudioLength
+from visavis.errors import InvalidAudio, InvalidMessage, InvalidRequest, InvalidSampleRate
 from visavis.stage.port.values import Speech
 
 DEFAULT_RATE_HZ = 16_000
@@ -55,8 +55,8 @@ def read_speak(message: dict[str, Any], *, number: int) -> tuple[Speech, tuple[I
 
 
 def read_binary(data: bytes, *, rate_hz: int, number: int) -> Speech:
-    """Read a binary frame. Raises `InvalidMessage`."""
-    _check_pcm(data)
+    """Read a binary frame. Raises `MessageTooLarge`."""
+    _check_size(data)
     return Speech(pcm=data, sample_rate_hz=rate_hz, number=number)
 
 
@@ -71,16 +71,14 @@ def _decode_audio(audio: str) -> bytes:
         pcm = binascii.a2b_base64(compact + b"=" * (-len(compact) % 4), strict_mode=True)
     except ValueError:  # binascii.Error for invalid base64, UnicodeEncodeError for other characters than ASCII
         raise InvalidAudio("audio is not base64 (RFC 4648, with + and /)") from None
-    _check_pcm(pcm)
+    _check_size(pcm)
     return pcm
 
 
-def _check_pcm(pcm: bytes) -> None:
-    """Raises `MessageTooLarge` for more than 10 MiB, and `OddAudioLength` for an odd number of bytes."""
+def _check_size(pcm: bytes) -> None:
+    """Raises `MessageTooLarge` for more than 10 MiB."""
     if len(pcm) > MAX_AUDIO_BYTES:
         raise message_too_large()
-    if len(pcm) % 2:
-        raise OddAudioLength("audio has an odd number of bytes; PCM16 has two per sample")
 
 
 _ERRORS: dict[str, tuple[type[InvalidMessage], str]] = {  # by member

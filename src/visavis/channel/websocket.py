@@ -155,10 +155,10 @@ class _Connection:
         if frame["type"] == "websocket.disconnect":
             raise _ClientDisconnected
         if frame.get("text") is not None:
-            return self.protocol.receive_text(frame["text"], number)
+            return self.protocol.receive_text(frame["text"], number, anyio.current_time())
         if frame.get("bytes") is None:
             return self.protocol.receive_invalid_text()
-        return self.protocol.receive_binary(frame["bytes"], number)
+        return self.protocol.receive_binary(frame["bytes"], number, anyio.current_time())
 
     def _send_interrupt_early(self, number: int) -> None:
         """Send an interrupt to the session at once, before the frames that precede it. Its reply comes in its turn."""
@@ -241,7 +241,8 @@ class _Connection:
             case Update():
                 return partial(self.protocol.update_succeeded, await self.session.update(effect.change))
             case Speak():
-                await self.session.speak(effect.speech)
+                spoken = await self.session.speak(effect.speech)
+                return partial(self.protocol.speech_queued, spoken.samples)
             case SetState():
                 await self.session.set_state(effect.state)
             case Interrupt():

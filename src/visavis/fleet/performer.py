@@ -12,8 +12,8 @@ from visavis.errors import PerformerLost, StaleOwner
 from visavis.fleet.link import StageLink
 from visavis.stage.port import messages
 from visavis.stage.port.events import MotionFrames, PerformerEnded, PerformerEvent, PerformerMetrics
-from visavis.stage.port.messages import Command, OfferAnswered, Result, Spoken, ViewerRemoved
-from visavis.stage.port.values import PerformanceSpec, Speech
+from visavis.stage.port.messages import Command, OfferAnswered, Result, ViewerRemoved
+from visavis.stage.port.values import PerformanceSpec, Speech, Spoken
 
 MAX_QUEUED_EVENTS = 60  # with more in the queue, metrics and motion are dropped
 
@@ -32,10 +32,10 @@ class StagePerformer:
         self._event_added = asyncio.Event()
         self._ended = False
 
-    async def speak(self, speech: Speech) -> str:
+    async def speak(self, speech: Speech) -> Spoken:
         spoken = await self._request_in_order(messages.Speak(speech=speech))
         assert isinstance(spoken, Spoken), spoken
-        return spoken.utterance_id
+        return spoken
 
     async def interrupt(self, *, through: int) -> None:
         await self._request(messages.Interrupt(through=through))

@@ -13,7 +13,7 @@ from typing import Protocol
 from visavis.engine.motion.states import SettableState
 from visavis.engine.output import Output
 from visavis.stage.port.events import PerformerEvent
-from visavis.stage.port.values import PerformanceSpec, Speech
+from visavis.stage.port.values import PerformanceSpec, Speech, Spoken
 
 
 class Performer(Protocol):
@@ -25,13 +25,14 @@ class Performer(Protocol):
 
     session_id: str
 
-    async def speak(self, speech: Speech) -> str:
-        """Queue a piece of speech; return the id of its utterance.
+    async def speak(self, speech: Speech) -> Spoken:
+        """Queue a piece of speech.
 
         Without `utterance_id` the piece continues the open utterance, or opens a new one. An utterance ends by `final`,
         by a piece with another id, or when it has got no audio for 300 ms. A piece whose number is not above that of an
-        earlier interrupt is accepted and dropped. Raises `QueueFull` if more than 600 s of speech would be queued; then
-        nothing of the piece is queued.
+        earlier interrupt is accepted and dropped. An odd byte at the end of a piece waits for the next piece of the
+        utterance; without one, `SampleCut` is emitted. Raises `QueueFull` if more than 600 s of speech would be queued;
+        then nothing of the piece is queued.
         """
         ...
 

@@ -17,7 +17,7 @@ from visavis.errors import SessionEnded
 from visavis.fleet.port import Performer
 from visavis.output_json import OutputChange
 from visavis.stage.port.events import MotionFrames
-from visavis.stage.port.values import Speech
+from visavis.stage.port.values import Speech, Spoken
 
 # With one metrics event a second, a quarter of an hour. The channel disconnects a client that accepts nothing much
 # earlier.
@@ -65,7 +65,7 @@ class Attachment:
         self._event_added = anyio.Event()  # replaced before each wait
         self._finished = False  # set once: no event follows the queued ones
 
-    async def speak(self, speech: Speech) -> str:
+    async def speak(self, speech: Speech) -> Spoken:
         number = self._session_number(speech.number)
         return await self._performer().speak(msgspec.structs.replace(speech, number=number))
 

@@ -21,13 +21,11 @@ from visavis.sessions.lifecycle import EndReason
 from visavis.sessions.metering import SessionClock
 from visavis.stage.port.events import (
     FirstFrameSent,
-    MotionCut,
-    MotionFrames,
+    MotionEvent,
     PerformerEnded,
     PerformerEvent,
     PerformerMetrics,
-    PlaybackFinished,
-    PlaybackStarted,
+    SpeechEvent,
     StateChanged,
     ViewerJoined,
     ViewerLeft,
@@ -95,7 +93,7 @@ class LiveSession:
     def _handle(self, event: PerformerEvent) -> None:
         if isinstance(event, StateChanged):
             self._state = event.state
-        forwarded = PlaybackStarted | PlaybackFinished | StateChanged | MotionFrames | MotionCut | PerformerMetrics
+        forwarded = SpeechEvent | MotionEvent | PerformerMetrics
         if isinstance(event, forwarded) and self._attachment is not None:
             self._attachment.emit(event)
         if isinstance(event, FirstFrameSent):

@@ -20,7 +20,7 @@ from visavis.engine.motion.mood import NEUTRAL, Mood
 from visavis.engine.motion.states import SettableState, State
 from visavis.engine.speech.port import SpeechToMotion
 from visavis.stage.port.events import SpeechEvent, StateChanged
-from visavis.stage.port.values import Speech
+from visavis.stage.port.values import Speech, Spoken
 from visavis.stage.timeline import BLOCK_SAMPLES, SAMPLES_PER_MS, STEP_SAMPLES
 from visavis.stage.utterance_media import AT_REST, MotionStep, UtteranceMedia
 from visavis.stage.utterances import Utterance, Utterances
@@ -111,15 +111,15 @@ class Performance:
         self._margin_samples = 0  # grows when speech comes unevenly, and shrinks a little with every utterance
 
     # --- speech
-    def speak(self, speech: Speech, *, now_ns: int = 0) -> str:
-        """Queue a piece of speech; return the id of its utterance. A piece that an interrupt has already dropped is not
-        queued. Raises `QueueFull`; then nothing is queued.
+    def speak(self, speech: Speech, *, now_ns: int = 0) -> Spoken:
+        """Queue a piece of speech. A piece that an interrupt has already dropped is not queued. Raises `QueueFull`;
+        then nothing is queued.
         """
         if self._utterances.is_late(speech.number):
-            utterance_id, end = self._utterances.drop_late(utterance_id=speech.utterance_id, final=speech.final)
+            spoken, end = self._utterances.drop_late(speech)
             if end is not None:
                 self._events.append((self.position, end))
-            return utterance_id
+            return spoken
         return self._utterances.add(speech, position=self.position, now_ns=now_ns)
 
     def interrupt(self, *, through: int) -> None:
@@ -170,7 +170,8 @@ class Performance:
     def events(self) -> list[SpeechEvent]:
         """Return the events up to the start of the block that was last taken, in order, each once."""
         now = self.position - BLOCK_SAMPLES
-        due = [event for at, event in self._events if at <= now]
+        due: list[SpeechEvent] = [*self._utterances.take_cut_samples()]
+        due += [event for at, event in self._events if at <= now]
         self._events = [(at, event) for at, event in self._events if at > now]
         return due
 

@@ -20,7 +20,7 @@ from visavis.stage.motion_stream import MotionStream
 from visavis.stage.parts import Avatar, Parts
 from visavis.stage.performance import Performance
 from visavis.stage.port.events import FirstFrameSent, PerformerEvent, PerformerMetrics, ViewerJoined, ViewerLeft
-from visavis.stage.port.values import Speech
+from visavis.stage.port.values import Speech, Spoken
 from visavis.stage.sources import PackSource
 from visavis.stage.timeline import BLOCK_SAMPLES, PLAYOUT_RATE_HZ, SAMPLES_PER_MS, duration_ns, frame_position
 from visavis.stage.video import VideoPipeline, VideoSpec
@@ -116,13 +116,8 @@ class StageSession:
         self._drop_speech(through=self._last_number)
 
     # --- the service's commands
-    def speak(self, speech: Speech) -> str:
-        """Queue a piece of speech; return the id of its utterance.
-
-        Raises `QueueFull`, and `InvalidRequest` for an odd number of bytes or a rate out of range.
-        """
-        if len(speech.pcm) % 2:
-            raise InvalidRequest("PCM16 must have an even number of bytes")
+    def speak(self, speech: Speech) -> Spoken:
+        """Queue a piece of speech. Raises `QueueFull`, and `InvalidRequest` for a rate out of range."""
         if not MIN_RATE_HZ <= speech.sample_rate_hz <= MAX_RATE_HZ:
             raise InvalidRequest(f"sample_rate must be from {MIN_RATE_HZ} to {MAX_RATE_HZ}")
         self._last_number = max(self._last_number, speech.number)

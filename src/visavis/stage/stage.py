@@ -20,7 +20,7 @@ from visavis.stage.owner import Owner
 from visavis.stage.parts import Parts
 from visavis.stage.port import messages
 from visavis.stage.port.events import PerformerEnded
-from visavis.stage.port.messages import Done, OfferAnswered, Request, Result, Spoken, ViewerRemoved
+from visavis.stage.port.messages import Done, OfferAnswered, Request, Result, ViewerRemoved
 from visavis.stage.port.values import PerformanceSpec
 from visavis.stage.session import StageSession, background_image
 from visavis.stage.video import VideoPipeline, VideoSpec
@@ -76,7 +76,7 @@ class Stage:
         session = owned.session
         match request.command:
             case messages.Speak(speech=speech):
-                return Spoken(utterance_id=session.speak(speech))
+                return session.speak(speech)
             case messages.Interrupt(through=through):
                 await session.interrupt(through=through)
             case messages.Resize(width_px=width_px, height_px=height_px):

@@ -13,8 +13,8 @@ import numpy as np
 
 from visavis.engine.speech.port import SpeechToMotion
 from visavis.errors import QueueFull
-from visavis.stage.port.events import PlaybackFinished, PlaybackStarted
-from visavis.stage.port.values import Speech
+from visavis.stage.port.events import PlaybackFinished, PlaybackStarted, SampleCut
+from visavis.stage.port.values import Speech, Spoken
 from visavis.stage.timeline import PLAYOUT_RATE_HZ, SAMPLES_PER_MS, seconds
 from visavis.stage.utterance_media import UtteranceMedia
 
@@ -46,6 +46,8 @@ class Utterance:
     first_number: int
     media: UtteranceMedia
     last_audio_at: int  # the position of the clock when its last audio came
+    cut_sample: bytes = b""  # the first byte of a sample whose second byte has not come
+    cut_rate_hz: int = 0  # the rate of `cut_sample`
     waiting_samples: int = 0  # its length at 48 kHz while it waits to be played; then 0
     state: UtteranceState = UtteranceState.QUEUED
 
@@ -70,20 +72,30 @@ class Utterances:
         self._generated_ids = 0
         self._dropped_through = 0  # the highest `through` of an interrupt
         self._late_id: str | None = None  # the utterance of late pieces without an id
+        self._late_bytes = 0  # 1 if its pieces so far end in the middle of a sample
+        self._cut_samples: list[SampleCut] = []  # to be taken by `take_cut_samples`
         self._waiting_samples = 0  # of all in _waiting; a running total, so that a flood of calls stays cheap
         self.current: Utterance | None = None
 
-    def add(self, speech: Speech, *, position: int, now_ns: int) -> str:
-        """Queue a piece of speech; return the id of its utterance. Raises `QueueFull`; then nothing is queued."""
-        pcm = np.frombuffer(speech.pcm, dtype="<i2")
+    def add(self, speech: Speech, *, position: int, now_ns: int) -> Spoken:
+        """Queue a piece of speech. An odd byte at its end waits for the next piece of the utterance. Raises
+        `QueueFull`; then nothing is queued.
+        """
+        utterance = self._open
+        if utterance is not None and speech.utterance_id not in (None, utterance.utterance_id):
+            utterance = None
+        held = b""
+        if utterance is not None and utterance.cut_rate_hz == speech.sample_rate_hz:
+            held = utterance.cut_sample
+        data = held + speech.pcm
+        pcm = np.frombuffer(data, dtype="<i2", count=len(data) // 2)
         samples = len(pcm) * PLAYOUT_RATE_HZ // speech.sample_rate_hz
         if self.queued_samples + samples > MAX_QUEUED_S * PLAYOUT_RATE_HZ:
             raise QueueFull(
                 f"More than {MAX_QUEUED_S} s of speech would be queued",
                 suggestion="Send the rest when playback has caught up",
             )
-        utterance = self._open
-        if utterance is None or speech.utterance_id not in (None, utterance.utterance_id):
+        if utterance is None:
             if len(self._waiting) >= MAX_QUEUED_UTTERANCES:
                 raise QueueFull(
                     f"More than {MAX_QUEUED_UTTERANCES} utterances would be queued",
@@ -92,29 +104,37 @@ class Utterances:
             utterance = self._open_utterance(speech.utterance_id, speech.number, position)
         utterance.media.add(pcm, speech.sample_rate_hz, now_ns=now_ns, visemes=speech.visemes, mood=speech.mood)
         utterance.last_audio_at = position
+        if speech.pcm:
+            if not held:
+                self._report_cut_sample(utterance)
+            utterance.cut_sample, utterance.cut_rate_hz = data[2 * len(pcm) :], speech.sample_rate_hz
         if utterance.state is UtteranceState.QUEUED:
             utterance.waiting_samples += samples
             self._waiting_samples += samples
         if speech.final:
             self._close_open_utterance()
-        return utterance.utterance_id
+        return Spoken(utterance_id=utterance.utterance_id, samples=len(pcm))
+
+    def take_cut_samples(self) -> list[SampleCut]:
+        """Return what has happened since the last call."""
+        cut, self._cut_samples = self._cut_samples, []
+        return cut
 
     def is_late(self, number: int) -> bool:
         """Whether an interrupt arrived before the piece of speech with this number and drops it."""
         return number <= self._dropped_through
 
-    def drop_late(self, *, utterance_id: str | None, final: bool) -> tuple[str, PlaybackFinished | None]:
-        """Drop a late piece; return the id of its utterance, and the end of that utterance if this is its first
-        piece.
-        """
+    def drop_late(self, speech: Speech) -> tuple[Spoken, PlaybackFinished | None]:
+        """Drop a late piece; return also the end of its utterance if this is the first piece of it."""
         end = None
-        if utterance_id is None:
-            utterance_id = self._late_id
+        utterance_id = self._late_id if speech.utterance_id is None else speech.utterance_id
         if utterance_id is None or utterance_id != self._late_id:
             utterance_id = utterance_id or self._generate_id()
             end = PlaybackFinished(utterance_id=utterance_id, position_s=0.0, interrupted=True)
-        self._late_id = None if final else utterance_id
-        return utterance_id, end
+            self._late_bytes = 0
+        samples, self._late_bytes = divmod(self._late_bytes + len(speech.pcm), 2)
+        self._late_id = None if speech.final else utterance_id
+        return Spoken(utterance_id=utterance_id, samples=samples), end
 
     def _generate_id(self) -> str:
         self._generated_ids += 1
@@ -135,8 +155,13 @@ class Utterances:
 
     def _close_open_utterance(self) -> None:
         if self._open is not None:
+            self._report_cut_sample(self._open)
             self._open.media.close()
             self._open = None
+
+    def _report_cut_sample(self, utterance: Utterance) -> None:
+        if utterance.cut_sample:
+            self._cut_samples.append(SampleCut(utterance_id=utterance.utterance_id))
 
     def close_if_idle(self, position: int) -> None:
         """Close the open utterance if it has got no audio for 300 ms."""
@@ -187,7 +212,8 @@ class Utterances:
         if self.current and self.current.state is UtteranceState.INTERRUPTED:
             self.current = None
         if self._open and self._open.state is UtteranceState.INTERRUPTED:
-            self._late_id, self._open = self._open.utterance_id, None
+            self._late_id, self._late_bytes = self._open.utterance_id, len(self._open.cut_sample)
+            self._open = None
         return ends
 
     @property

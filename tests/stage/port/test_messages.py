@@ -13,7 +13,7 @@ from visavis.engine.speech.phones import TimedViseme
 from visavis.rooms.spec import EmbeddedRoomSpec, IceServer
 from visavis.stage.port import events, messages
 from visavis.stage.port.messages import Event, Hello, HttpSource, Request, decode_from_server, decode_from_stage, encode
-from visavis.stage.port.values import PerformanceSpec, Speech
+from visavis.stage.port.values import PerformanceSpec, Speech, Spoken
 
 PACK = PackRef(avatar_id="avat_1", version=3, digest="0" * 64)
 OUTPUT = Output(
@@ -47,6 +47,7 @@ EVENTS: list[events.PerformerEvent] = [
     events.ViewerLeft(viewer_id="v", viewers=0),
     events.PlaybackStarted(utterance_id="u"),
     events.PlaybackFinished(utterance_id="u", position_s=0.125, interrupted=True),
+    events.SampleCut(utterance_id="u"),
     events.StateChanged(state="listening"),
     events.MotionFrames(utterance_id=None, position_s=1.5, coefficients=[[0.0, 0.5]], heads=[[1.0, 2.0, 3.0]]),
     events.MotionCut(utterance_id="u", position_s=0.5),
@@ -75,10 +76,10 @@ def test_an_event_decodes_to_itself(event: events.PerformerEvent) -> None:
 @pytest.mark.parametrize(
     "message",
     [
-        messages.Ready(version=1),
+        messages.Ready(version=messages.PORT_VERSION),
         messages.Rejected(code="WRONG_STAGE_TOKEN", message="no"),
         messages.Answer(number=1, result=messages.ViewerRemoved(was_there=False)),
-        messages.Answer(number=1, result=messages.Spoken(utterance_id="u")),
+        messages.Answer(number=1, result=Spoken(utterance_id="u", samples=160)),
         messages.Refusal(number=1, code="QUEUE_FULL", message="full", suggestion="wait"),
     ],
 )
@@ -88,7 +89,7 @@ def test_an_answer_decodes_to_itself(message: messages.FromStage) -> None:
 
 def test_a_hello_decodes_to_itself_with_all_its_members() -> None:
     hello = Hello(
-        version=1,
+        version=messages.PORT_VERSION,
         token="t",
         server_id="a",
         source=HttpSource(url="https://service", token="u"),
@@ -126,7 +127,7 @@ def _packed(**members: object) -> bytes:
             command={"type": "SetOutput", "output": {"backdrop": {"kind": "nonsense"}}},
         ),
         b"\x91" * 100_000,
-        encode(messages.Ready(version=1)),
+        encode(messages.Ready(version=messages.PORT_VERSION)),
     ],
     ids=str,
 )

@@ -44,6 +44,14 @@ class PlaybackFinished(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     interrupted: bool
 
 
+class SampleCut(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The audio of an utterance ended in the middle of a sample, whose first byte was dropped: at the end of the
+    utterance, or before its sample rate changed.
+    """
+
+    utterance_id: str
+
+
 class StateChanged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The avatar's new state, in order with the playback events.
 
@@ -98,7 +106,7 @@ class PerformerEnded(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     detail: str = ""
 
 
-SpeechEvent = PlaybackStarted | PlaybackFinished | StateChanged
+SpeechEvent = PlaybackStarted | PlaybackFinished | SampleCut | StateChanged
 MotionEvent = MotionFrames | MotionCut
 PerformerEvent = (
     FirstFrameSent | ViewerJoined | ViewerLeft | SpeechEvent | MotionEvent | PerformerMetrics | PerformerEnded

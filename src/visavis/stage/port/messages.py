@@ -22,9 +22,9 @@ from visavis.engine.output import Output
 from visavis.errors import VisavisError
 from visavis.rooms.spec import IceServer
 from visavis.stage.port.events import PerformerEvent
-from visavis.stage.port.values import PerformanceSpec, Speech
+from visavis.stage.port.values import PerformanceSpec, Speech, Spoken
 
-PORT_VERSION = 1
+PORT_VERSION = 2
 
 
 # --- commands, each with its result
@@ -32,12 +32,6 @@ PORT_VERSION = 1
 
 class Done(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The command has taken effect. It has no other result."""
-
-
-class Spoken(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The speech is queued under this utterance."""
-
-    utterance_id: str
 
 
 class OfferAnswered(msgspec.Struct, frozen=True, kw_only=True, tag=True):

@@ -12,7 +12,8 @@ from visavis.rooms.spec import EmbeddedRoomSpec, RoomSpec
 
 
 class Speech(msgspec.Struct, frozen=True, kw_only=True):
-    """One piece of speech: mono PCM16 little-endian, and how to speak it.
+    """One piece of speech: mono PCM16 little-endian, and how to speak it. A sample may be cut between two pieces of one
+    utterance.
 
     `number`: its place among the messages of the session's client; `Interrupt` names the last number that it drops.
     `utterance_id`: None continues the open utterance, or opens a new one. `final`: the utterance ends with this piece.
@@ -27,6 +28,15 @@ class Speech(msgspec.Struct, frozen=True, kw_only=True):
     final: bool = False
     visemes: tuple[TimedViseme, ...] | None = None
     mood: Mood | None = None
+
+
+class Spoken(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The piece of speech was taken. `utterance_id`: its utterance. `samples`: how many samples of the utterance became
+    complete with it, at the rate of the piece.
+    """
+
+    utterance_id: str
+    samples: int
 
 
 class PerformanceSpec(msgspec.Struct, frozen=True, kw_only=True):
