@@ -1,4 +1,4 @@
-"""Credentials of TURN servers that share a secret with this server: made for one session, and short-lived.
+"""Makes short-lived credentials, one for each session, for TURN servers that share a secret with this server.
 
 The scheme is that of "A REST API For Access To TURN Services" (draft-uberti-behave-turn-rest), which coturn and others
 know as `use-auth-secret`: the user name is the time at which it expires, and the password its HMAC.
@@ -14,11 +14,11 @@ from pydantic import SecretStr
 
 from visavis.settings import IceServer
 
-VALID_S = 12 * 3600  # TURN asks for them again whenever an allocation is refreshed: as long as a session may last
+VALID_S = 12 * 3600  # at least as long as a session: TURN checks them again at every refresh of an allocation
 
 
 def for_session(server: IceServer, session_id: str, *, now_s: int) -> IceServer:
-    """Return the server with credentials for one session; one without a shared secret is returned as it is."""
+    """Return the server with credentials for one session. A server without a shared secret is returned unchanged."""
     if server.secret is None:
         return server
     username = f"{now_s + VALID_S}:{session_id}"

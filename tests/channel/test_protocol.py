@@ -1,5 +1,5 @@
-"""What the golden transcripts cannot show: order under concurrency, counts, sizes, and input that nobody would write
-down.
+"""Behaviour of the protocol that the golden transcripts cannot show: order under concurrency, counts, sizes, and
+generated input.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def flat_init(**members: object) -> str:
     return json.dumps({"type": "session.init", "session_id": "sess_1", "session_token": "t", **members})
 
 
-def opened(*features: str) -> ChannelProtocol:
+def open_protocol(*features: str) -> ChannelProtocol:
     protocol = ChannelProtocol()
     protocol.receive_text(flat_init(features=list(features)))
     protocol.attach_succeeded()
@@ -51,7 +51,7 @@ def confirmed(actions: list[Action]) -> int:
 @no_deadline
 @given(st.lists(st.integers(1, 2000), min_size=1, max_size=20), st.integers(8_000, 48_000))
 def test_confirmed_samples_sum_to_the_whole_utterance(pieces: list[int], rate: int) -> None:
-    protocol, total = opened(), 0
+    protocol, total = open_protocol(), 0
     for piece in pieces:
         protocol.receive_text(speak(piece, rate, utterance_id="u"))
         total += confirmed(protocol.speech_queued(piece))
@@ -60,13 +60,13 @@ def test_confirmed_samples_sum_to_the_whole_utterance(pieces: list[int], rate: i
 
 @pytest.mark.parametrize("audio", ["AAAAAA", "AAAAAA==", "AAAA\nAA==", "AAAA\r\nAA", " AA AA AA\t==\n"])
 def test_base64_with_line_breaks_or_without_padding_is_taken(audio: str) -> None:
-    protocol = opened()
+    protocol = open_protocol()
     protocol.receive_text("\ufeff" + json.dumps({"type": "agent.speak", "audio": audio}))
     assert confirmed(protocol.effect_succeeded()) == 2
 
 
 def test_a_refused_message_is_not_counted() -> None:
-    protocol = opened()
+    protocol = open_protocol()
     protocol.receive_text(speak(1, 48_000))  # a third of a sample
     assert confirmed(protocol.speech_queued(1)) == 0
     protocol.receive_text(speak(1, 48_000))
@@ -76,14 +76,14 @@ def test_a_refused_message_is_not_counted() -> None:
 
 
 def test_a_new_utterance_starts_its_own_count() -> None:
-    protocol = opened()
+    protocol = open_protocol()
     for utterance in ("a", "b"):
         protocol.receive_text(speak(1, 48_000, utterance_id=utterance))
         assert confirmed(protocol.speech_queued(1)) == 0
 
 
 def test_playback_never_overtakes_the_confirmation_of_its_speech() -> None:
-    protocol = opened("playback")
+    protocol = open_protocol("playback")
     protocol.receive_text(speak(160))
     assert protocol.receive_event(PlaybackStarted(utterance_id="u")) == []
     first, second = protocol.speech_queued(160)
@@ -101,7 +101,7 @@ def codes(actions: list[Action]) -> list[str]:
 
 
 def test_replies_wait_behind_pending_effects() -> None:
-    protocol = opened("playback")
+    protocol = open_protocol("playback")
     assert isinstance(protocol.receive_text(speak(160))[-1], Speak)
     assert isinstance(protocol.receive_text(speak(320))[-1], Speak)
     assert protocol.receive_text("nonsense") == []
@@ -113,7 +113,7 @@ def test_replies_wait_behind_pending_effects() -> None:
 
 
 def test_a_close_waits_for_the_effects_that_began_before_it() -> None:
-    protocol = opened()
+    protocol = open_protocol()
     protocol.receive_text(speak(160))
     assert protocol.receive_text("x" * (MAX_TEXT_CHARS + 1)) == []
     assert protocol.receive_text(speak(160)) == []  # further messages are ignored
@@ -123,7 +123,7 @@ def test_a_close_waits_for_the_effects_that_began_before_it() -> None:
 
 
 def test_nothing_is_sent_after_a_close() -> None:
-    protocol = opened("playback")
+    protocol = open_protocol("playback")
     protocol.receive_text(json.dumps({"type": "session.update", "output": {}}))
     protocol.receive_text(speak(160))
     protocol.receive_text("x" * (MAX_TEXT_CHARS + 1))
@@ -137,7 +137,7 @@ def test_nothing_is_sent_after_a_close() -> None:
 
 
 def test_session_over_during_an_effect_closes_at_once_and_its_outcome_is_ignored() -> None:
-    protocol = opened("playback")
+    protocol = open_protocol("playback")
     protocol.receive_text(speak(160))
     protocol.receive_event(PlaybackStarted(utterance_id="u"))
     held, close = protocol.receive_event(SessionOver(reason="ended"))
@@ -168,19 +168,19 @@ def test_a_failed_attachment_leaves_the_channel_awaiting_an_init() -> None:
 
 
 def test_an_error_in_the_server_closes_1011() -> None:
-    protocol = opened()
+    protocol = open_protocol()
     protocol.receive_text(speak(160))
     reply, close = protocol.server_failed()
     assert isinstance(reply, Send) and close == Close(code=CloseCode.INTERNAL_ERROR, reason="Internal error")
 
 
 def test_a_reason_too_long_for_a_close_frame_is_truncated_between_characters() -> None:
-    (close,) = opened().receive_event(SessionOver(reason="ä" * 100))
+    (close,) = open_protocol().receive_event(SessionOver(reason="ä" * 100))
     assert isinstance(close, Close) and close.reason == "ä" * 61
 
 
 def test_a_text_frame_beyond_the_limit_closes_before_it_is_parsed() -> None:
-    reply, close = opened().receive_text("x" * (MAX_TEXT_CHARS + 1))
+    reply, close = open_protocol().receive_text("x" * (MAX_TEXT_CHARS + 1))
     assert isinstance(reply, Send) and isinstance(close, Close) and close.code == 1009
 
 
@@ -206,7 +206,7 @@ def test_the_published_token_name_takes_precedence_and_features_come_from_both_o
     "text", ["[" * 100_000, '{"type": "agent.speak", "sample_rate": ' + "9" * 5000 + "}", '"\\ud800"', "", "null"]
 )
 def test_malformed_or_excessive_json_is_reported_as_invalid(text: str) -> None:
-    (reply,) = opened().receive_text(text)
+    (reply,) = open_protocol().receive_text(text)
     assert isinstance(reply, Send) and isinstance(reply.message, ErrorMessage) and reply.message.code == "INVALID_JSON"
 
 
@@ -257,7 +257,7 @@ def test_unknown_features_are_an_error(features: object) -> None:
     ids=lambda value: str(value)[:50],
 )
 def test_an_update_with_surrogates_or_huge_numbers_gets_a_specific_error(output: dict[str, object], code: str) -> None:
-    (reply,) = opened().receive_text(json.dumps({"type": "session.update", "output": output}))
+    (reply,) = open_protocol().receive_text(json.dumps({"type": "session.update", "output": output}))
     assert isinstance(reply, Send) and isinstance(reply.message, ErrorMessage) and reply.message.code == code
     reply.message.model_dump_json().encode()
 
@@ -308,7 +308,7 @@ KINDS = ["session.init", "agent.speak", "agent.interrupt", "audio.format", "sess
     st.booleans(),
 )
 def test_no_json_object_breaks_the_protocol(members: dict[str, object], kind: str, is_open: bool) -> None:
-    protocol = opened("binary", "state") if is_open else ChannelProtocol()
+    protocol = open_protocol("binary", "state") if is_open else ChannelProtocol()
     actions = protocol.receive_text(json.dumps({"type": kind, "audio": PCM_OF_100_MS, **members}))
     assert actions or kind == "audio.format"
     for action in actions:
@@ -334,7 +334,7 @@ def test_other_sizes_are_refused(size: str) -> None:
 
 
 def test_updates_do_not_delay_replies_and_their_number_is_limited() -> None:
-    protocol = opened()
+    protocol = open_protocol()
     update = json.dumps({"type": "session.update", "output": {"emotion": "happy"}})
     for _ in range(MAX_PENDING_UPDATES):
         (effect,) = protocol.receive_text(update)
@@ -350,7 +350,7 @@ def test_updates_do_not_delay_replies_and_their_number_is_limited() -> None:
 
 
 def test_the_reply_to_an_update_waits_for_earlier_confirmations() -> None:
-    protocol = opened()
+    protocol = open_protocol()
     (update,) = protocol.receive_text(json.dumps({"type": "session.update", "output": {}}))
     assert isinstance(update, Update)
     protocol.receive_text(json.dumps({"type": "agent.interrupt"}))
@@ -360,7 +360,7 @@ def test_the_reply_to_an_update_waits_for_earlier_confirmations() -> None:
 
 
 def test_an_update_of_an_ended_session_closes_the_channel() -> None:
-    protocol = opened()
+    protocol = open_protocol()
     protocol.receive_text(json.dumps({"type": "session.update", "output": {}}))
     reply, close = protocol.update_failed(SessionEnded("Session has already ended"))
     assert isinstance(reply, Send) and isinstance(close, Close) and close.code == 4410

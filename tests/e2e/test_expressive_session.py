@@ -57,23 +57,22 @@ async def test_motion_follows_the_timings_and_comes_before_its_sound(
         assert (await receive(channel))["type"] == "agent.motion.format"
         assert await receive(channel) == {"type": "agent.state", "state": "idle"}
         await channel.send(json.dumps({**speech, "phonemes": phonemes, "alphabet": "ipa"}))
-        heard = await receive_until(channel, "agent.playback.finished")
+        messages = await receive_until(channel, "agent.playback.finished")
     frames: dict[float, list[float]] = {}
-    for message in heard:
+    for message in messages:
         if message["type"] == "agent.motion" and message["utterance_id"] == "one":
             frames |= {round(message["position_s"] + 0.02 * k, 2): row for k, row in enumerate(message["coefficients"])}
     assert sorted(frames) == [round(0.02 * k, 2) for k in range(100)]
     gaps = {time_s: row[JAW] - row[CLOSE] for time_s, row in frames.items()}
     assert gaps[0.3] == gaps[1.24] == 0 and gaps[0.76] > 0.3 and gaps[1.76] > 0.3
-    kinds = [
-        message["type"] for message in heard if message.get("utterance_id") == "one" or message["type"] == "agent.state"
-    ]
+    ours = [m for m in messages if m.get("utterance_id") == "one" or m["type"] == "agent.state"]
+    kinds = [message["type"] for message in ours]
     assert [kind for kind in kinds if kind != "agent.motion"] == [
         "agent.playback.started",
         "agent.state",
         "agent.playback.finished",
     ]
-    assert [message["state"] for message in heard if message["type"] == "agent.state"] == ["speaking"]
+    assert [message["state"] for message in messages if message["type"] == "agent.state"] == ["speaking"]
 
 
 async def test_an_interrupt_cuts_motion_where_the_sound_ends(server: LiveServer, sessions: SessionClient) -> None:
@@ -82,12 +81,12 @@ async def test_an_interrupt_cuts_motion_where_the_sound_ends(server: LiveServer,
         await channel.send(json.dumps({"type": "agent.speak", "audio": audio, "utterance_id": "cut"}))
         await receive_until(channel, "agent.playback.started")
         await channel.send(json.dumps({"type": "agent.interrupt"}))
-        heard = await receive_until(channel, "agent.motion.cut")
-        heard += await receive_until(channel, "agent.motion")
-        finished = next(message for message in heard if message["type"] == "agent.playback.finished")
-        cut = next(message for message in heard if message["type"] == "agent.motion.cut")
+        messages = await receive_until(channel, "agent.motion.cut")
+        messages += await receive_until(channel, "agent.motion")
+        finished = next(message for message in messages if message["type"] == "agent.playback.finished")
+        cut = next(message for message in messages if message["type"] == "agent.motion.cut")
         assert cut["utterance_id"] == "cut" and cut["position_s"] == finished["position_s"]
-        assert heard[-1]["utterance_id"] is None
+        assert messages[-1]["utterance_id"] is None
 
 
 async def wait_for_picture(viewer: WhepViewer, wanted: Any) -> ReceivedPicture:

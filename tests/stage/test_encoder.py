@@ -79,12 +79,12 @@ def test_decoded_sound_is_at_the_position_of_its_packets() -> None:
     packets = [encoder.encode(sound[at : at + BLOCK_SAMPLES], at) for at in range(0, len(sound), BLOCK_SAMPLES)]
     assert packets[0].position == -OPUS_DELAY_SAMPLES
     codec = av.CodecContext.create("libopus", "r")
-    heard = np.concatenate(
+    decoded = np.concatenate(
         [
             f.to_ndarray().reshape(-1, len(f.layout.channels))[:, 0]
             for p in packets
             for f in codec.decode(av.Packet(p.data))
         ]
     )
-    onset = int(np.argmax(np.abs(heard) > 2000)) + packets[0].position
+    onset = int(np.argmax(np.abs(decoded) > 2000)) + packets[0].position
     assert abs(onset - 9600) < 100

@@ -77,8 +77,8 @@ def test_speech_is_played_whole_and_once_at_any_rate(harness: Harness, rate_hz: 
     harness.run(1000)
     loud = np.flatnonzero(np.abs(harness.sound.astype(int)) > 200)
     assert abs((loud[-1] - loud[0]) - 500 * SAMPLES_PER_MS) < 3 * SAMPLES_PER_MS
-    heard = harness.sound[loud[0] : loud[-1]].astype(float)
-    assert np.sqrt(np.mean(heard**2)) == pytest.approx(8000 / np.sqrt(2), rel=0.02)
+    sound = harness.sound[loud[0] : loud[-1]].astype(float)
+    assert np.sqrt(np.mean(sound**2)) == pytest.approx(8000 / np.sqrt(2), rel=0.02)
     (end,) = harness.ends
     assert played_samples(end) == pytest.approx(500 * SAMPLES_PER_MS, abs=2) and not end.interrupted
 
@@ -187,8 +187,8 @@ def test_small_pieces_that_wait_are_processed_together(piece_ms: int) -> None:
     harness.run(3000)
     assert sum(pushed) == len(speech) and np.median(pushed) == 80 * 16
     assert [played_samples(end) for end in harness.ends] == [2000 * SAMPLES_PER_MS]
-    heard = np.flatnonzero(harness.sound)
-    assert abs(heard[-1] - heard[0] - 2000 * SAMPLES_PER_MS) < 20 * SAMPLES_PER_MS
+    audible = np.flatnonzero(harness.sound)
+    assert abs(audible[-1] - audible[0] - 2000 * SAMPLES_PER_MS) < 20 * SAMPLES_PER_MS
 
 
 def test_speech_that_comes_unevenly_soon_plays_without_gaps(harness: Harness) -> None:

@@ -1,4 +1,4 @@
-"""Which file systems may hold a database: decided on values as systems tell them."""
+"""The decision which file systems may hold a database, with values from real systems."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from visavis.channel.port import SessionEvent
 from visavis.engine.motion.arkit_names import ARKIT, HEAD, MOTION_STREAM_RATE_HZ
-from visavis.engine.motion.states import State
+from visavis.engine.motion.states import AvatarState
 from visavis.errors import OddAudioLength
 from visavis.stage.port.events import (
     MotionCut,
@@ -63,7 +63,7 @@ class PlaybackFinishedMessage(ServerMessage):
 
 class StateMessage(ServerMessage):
     type: Literal["agent.state"] = "agent.state"
-    state: State
+    state: AvatarState
 
 
 class MotionFormat(ServerMessage):

@@ -20,8 +20,10 @@ from visavis.stage.port.messages import End, Event, Open
 from visavis.stage.port.values import PerformanceSpec
 
 SESSIONS_PER_STAGE = 5  # 512x512 at 25 frames a second on one core
-SESSIONS_BEFORE_NEXT_STAGE = 2  # a stage with more than this has the next one started, while there are cores
-SESSIONS_WHILE_NEXT_STARTS = 3  # no more come to a stage before the next one is there: sessions stay where they began
+SESSIONS_BEFORE_NEXT_STAGE = 2  # when every stage has more sessions, the next stage is opened, up to the supply's limit
+# A stage with this many sessions gets no more until the next stage is open. Sessions never move to another stage, so
+# this keeps them evenly distributed.
+SESSIONS_WHILE_NEXT_STARTS = 3
 END_WITHIN_S = 1.0  # for the sessions, when the fleet closes
 CLOSE_WITHIN_S = 4.0  # for the stages after that
 RETRY_AFTER_S = 1.0  # if a lost stage cannot be replaced

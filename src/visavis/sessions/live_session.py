@@ -9,7 +9,7 @@ import anyio
 import structlog
 
 from visavis.channel.port import SessionOver, TakenOver
-from visavis.engine.motion.states import State
+from visavis.engine.motion.states import AvatarState
 from visavis.engine.output import Output
 from visavis.errors import SessionEnded
 from visavis.fleet.port import Performer
@@ -66,7 +66,7 @@ class LiveSession:
         self.clock = clock
         self.last_number = 0  # the highest number of speech or interrupt that a channel has used
         self._attachment: Attachment | None = None  # the channel that is attached now
-        self._state: State = "idle"  # of the performer's last StateChanged
+        self._state: AvatarState = "idle"  # of the performer's last StateChanged
         self._streams_motion = False
         self._viewers = 0
         self._first_frame_at_ms: int | None = None  # set by the first FirstFrameSent

@@ -57,7 +57,7 @@ class VideoEncoder:
         }
         codec.open()
         self._codec = codec
-        # from this position on a keyframe is due; the first picture always is a keyframe
+        # from this position on a keyframe is wanted; the first picture always is one
         self._wanted_after: int | None = None
         self._last_keyframe = -KEYFRAME_GAP_SAMPLES
 

@@ -15,7 +15,7 @@ from visavis.engine.motion.arkit import to_arkit
 from visavis.engine.motion.frame import MotionFrame
 from visavis.engine.motion.liveliness import REST_MOUTH, Liveliness
 from visavis.engine.motion.mood import Mood
-from visavis.engine.motion.states import State
+from visavis.engine.motion.states import AvatarState
 from visavis.stage.performance import Performance
 from visavis.stage.port.events import MotionCut, MotionEvent, MotionFrames
 from visavis.stage.timeline import STEP_SAMPLES, seconds
@@ -97,18 +97,18 @@ class MotionStream:
             self._utterance = None
 
     def _cut(self, utterance: Utterance, out: list[MotionEvent]) -> None:
-        """Make void the frames of an interrupted utterance that were sent but not heard. The mouth eases on from the
-        last frame that was heard.
+        """Make void the frames of an interrupted utterance that were sent but not played. The mouth eases on from the
+        last frame that was played.
         """
-        heard = utterance.media.played
+        played = utterance.media.played
         if self._batch[0] == utterance.utterance_id:
             self._frames.clear()
-        last = max((position for position in self._mouths if position <= heard), default=None)
+        last = max((position for position in self._mouths if position <= played), default=None)
         if last is not None:
             self._mouth = self._mouths[last]
         self._mouths.clear()
         self._utterance = None
-        out.append(MotionCut(utterance_id=utterance.utterance_id, position_s=seconds(heard)))
+        out.append(MotionCut(utterance_id=utterance.utterance_id, position_s=seconds(played)))
 
     def _add_silence(self, out: list[MotionEvent]) -> None:
         """Add frames without speech up to the position of the clock."""
@@ -120,7 +120,7 @@ class MotionStream:
                 out += self._flush()
 
     def _add_frame(
-        self, utterance_id: str | None, position: int, step: MotionStep, state: State, mood: Mood
+        self, utterance_id: str | None, position: int, step: MotionStep, state: AvatarState, mood: Mood
     ) -> list[MotionEvent]:
         """Add a frame to the batch. If it does not continue the batch, return that batch and begin a new one."""
         out: list[MotionEvent] = []

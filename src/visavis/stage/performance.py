@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from visavis.engine.motion.frame import MotionFrame
 from visavis.engine.motion.liveliness import REST_MOUTH, Liveliness
 from visavis.engine.motion.mood import NEUTRAL, Mood
-from visavis.engine.motion.states import SettableState, State
+from visavis.engine.motion.states import AvatarState, SettableState
 from visavis.engine.speech.port import SpeechToMotion
 from visavis.stage.port.events import SpeechEvent, StateChanged
 from visavis.stage.port.values import Speech, Spoken
@@ -105,7 +105,7 @@ class Performance:
         self.mood = NEUTRAL
         self._listening = False  # while not speaking, listen instead of idling; set by the client
         self._thinking = False  # until the next speech; set by the client
-        self._state: State = "idle"  # of the last StateChanged
+        self._state: AvatarState = "idle"  # of the last StateChanged
         # the utterances that have started since the reader last emptied the list; None without a reader
         self.started: list[Utterance] | None = None
         self._margin_samples = 0  # grows when speech comes unevenly, and shrinks a little with every utterance
@@ -130,8 +130,8 @@ class Performance:
         current = self._utterances.current
         if current is None or current.first_number <= through:
             self._stop_sound()
-        heard = 0 if current is None else current.media.played
-        for end in self._utterances.interrupt(through=through, heard_samples=heard):
+        played = 0 if current is None else current.media.played
+        for end in self._utterances.interrupt(through=through, played_samples=played):
             self._events.append((self.position, end))
 
     def _stop_sound(self) -> None:
@@ -154,7 +154,7 @@ class Performance:
         self._thinking = state == "thinking"
 
     @property
-    def silent_state(self) -> State:
+    def silent_state(self) -> AvatarState:
         """The state while the avatar does not speak."""
         return "thinking" if self._thinking else "listening" if self._listening else "idle"
 
@@ -236,7 +236,7 @@ class Performance:
         return media
 
     def _update_state(self, position: int) -> None:
-        state: State = self.silent_state if self._utterances.current is None else "speaking"
+        state: AvatarState = self.silent_state if self._utterances.current is None else "speaking"
         if state != self._state:
             self._state = state
             self._events.append((position, StateChanged(state=state)))
@@ -270,7 +270,7 @@ class Performance:
             if not span.media.closed and span.media.unplayed_samples < LIVE_BACKLOG_SAMPLES:
                 arrived_ns = span.media.arrived_ns(at)
         mouth = self._mouth_easing.ease(position, step.mouth, span)
-        state: State = "speaking" if self.speaking else self.silent_state
+        state: AvatarState = "speaking" if self.speaking else self.silent_state
         motion = self._liveliness.frame(position // STEP_SAMPLES, mouth, step.cue, state, self._mood_at(span, position))
         return Face(motion=motion, arrived_ns=arrived_ns)
 

@@ -181,7 +181,7 @@ class StageSession:
         while True:
             block_at = self._performance.position
             frame_at = frame_position(self._frame_number, self._video.spec.fps)
-            # A frame lies within a block that has been taken: of the same instant, the block comes before the frame.
+            # A frame belongs to a block that has been taken. So a block comes before a frame of the same instant.
             due_at = min(block_at, frame_at)
             wait_ns = origin_ns + duration_ns(due_at) - time.monotonic_ns()
             if wait_ns > 0:

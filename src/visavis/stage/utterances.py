@@ -191,10 +191,10 @@ class Utterances:
             utterance_id=utterance.utterance_id, position_s=seconds(utterance.media.played), interrupted=False
         )
 
-    def interrupt(self, *, through: int, heard_samples: int) -> list[PlaybackFinished]:
+    def interrupt(self, *, through: int, played_samples: int) -> list[PlaybackFinished]:
         """End every utterance whose first piece has a number up to `through`; return their ends.
 
-        `heard_samples`: how much of the current utterance was heard, the fade included. Every piece with a number up to
+        `played_samples`: how much of the current utterance was played, with the fade. Every piece with a number up to
         `through` that arrives later is late. An interrupt arrives before all speech with a higher number, so no
         utterance has pieces on both sides of it.
         """
@@ -203,9 +203,9 @@ class Utterances:
         dropped += [utterance for utterance in self._waiting if utterance.first_number <= through]
         ends = []
         for utterance in dropped:
-            heard = heard_samples if utterance.state is UtteranceState.PLAYING else 0
+            played = played_samples if utterance.state is UtteranceState.PLAYING else 0
             utterance.move(UtteranceState.INTERRUPTED)
-            end = PlaybackFinished(utterance_id=utterance.utterance_id, position_s=seconds(heard), interrupted=True)
+            end = PlaybackFinished(utterance_id=utterance.utterance_id, position_s=seconds(played), interrupted=True)
             ends.append(end)
             self._waiting_samples -= utterance.waiting_samples
         self._waiting = deque(u for u in self._waiting if u.state is UtteranceState.QUEUED)

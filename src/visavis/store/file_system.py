@@ -1,7 +1,7 @@
 """Decides whether SQLite can keep a database on a file system.
 
-SQLite's log in WAL mode needs memory that all its processes share, and locks that hold. Network file systems have
-neither (https://sqlite.org/wal.html, https://sqlite.org/faq.html#q5). Photos and packs may lie on them.
+In WAL mode SQLite needs memory that all its processes share, and reliable locks. Network file systems have neither
+(https://sqlite.org/wal.html, https://sqlite.org/faq.html#q5). Photos and packs may be on them.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ NETWORK_TYPES = {
     0x6B414653: "AFS",
     0x73757245: "Coda",
 }
-FUSE_TYPE = 0x65735546  # local and remote file systems alike; mountinfo tells them apart
-# File systems as mountinfo names them.
+FUSE_TYPE = 0x65735546  # a local or a remote file system; mountinfo says which
+# The names of file systems in mountinfo.
 NETWORK_KINDS = {
     "nfs": "NFS",
     "nfs4": "NFS",
@@ -45,12 +45,12 @@ NETWORK_KINDS = {
     "fuse.s3fs": "S3",
     "fuse.gcsfuse": "Google Cloud Storage",
 }
-_STATFS_BYTES = 256  # more than the structure has on any machine; its first member is f_type
+_STATFS_BYTES = 256  # larger than the structure on any machine; its first member is f_type
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mount:
-    """A line of /proc/self/mountinfo. `kind`: nfs4, fuse.sshfs, …; `source`: what is mounted."""
+    """A line of /proc/self/mountinfo. `kind`: nfs4, fuse.sshfs, …; `source`: the mounted device or address."""
 
     point: str
     kind: str
@@ -58,7 +58,7 @@ class Mount:
 
 
 def mount_of(path: str, mountinfo: str) -> Mount | None:
-    """Return the mount on which an absolute path lies. `mountinfo`: the text of /proc/self/mountinfo (proc(5))."""
+    """Return the mount that contains an absolute path. `mountinfo`: the text of /proc/self/mountinfo (proc(5))."""
     found: Mount | None = None
     for line in mountinfo.splitlines():
         before, separator, after = line.partition(" - ")
@@ -66,7 +66,7 @@ def mount_of(path: str, mountinfo: str) -> Mount | None:
         if not separator or len(places) < 5 or len(names) < 2:
             continue
         point = _unescaped(places[4])
-        # Of several mounts at one place the last one is seen.
+        # Of several mounts at one point the last one is visible.
         if _is_within(path, point) and (found is None or len(point) >= len(found.point)):
             found = Mount(point=point, kind=names[0], source=_unescaped(names[1]))
     return found
@@ -82,7 +82,7 @@ def _is_within(path: str, point: str) -> bool:
 
 def network_file_system(statfs_type: int | None, mount: Mount | None) -> str | None:
     """Return the name of the network file system, None for a file system that may hold a database. `statfs_type`: the
-    `f_type` of statfs(2), None where the system has no such call.
+    `f_type` of statfs(2), None if the system has no such call.
     """
     named = None if mount is None else NETWORK_KINDS.get(mount.kind)
     if statfs_type is None or statfs_type & 0xFFFFFFFF == FUSE_TYPE:
@@ -91,7 +91,7 @@ def network_file_system(statfs_type: int | None, mount: Mount | None) -> str | N
 
 
 def check_place(database: Path) -> None:
-    """Raise `DatabaseUnusable` if the database lies on a network file system, as far as the system tells."""
+    """Raise `DatabaseUnusable` if the database is on a network file system, as far as that can be detected."""
     folder = database.absolute().parent
     while not folder.exists():
         folder = folder.parent

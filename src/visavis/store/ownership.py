@@ -1,6 +1,6 @@
-"""One server owns a data folder at a time: a second one would end the first one's sessions.
+"""Locks a data folder for one server: a second server would end the sessions of the first one.
 
-The commands beside a server (`visavis keys`, `visavis render`) own nothing and may run at any time.
+Other commands (`visavis keys`, `visavis render`) take no lock and may run at any time.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from pathlib import Path
 
 from visavis.errors import DataFolderInUse, DataFolderUnusable
 
-LOCK_NAME = "server.lock"  # in the data folder; stays when the server has gone
+LOCK_NAME = "server.lock"  # in the data folder; the file stays after the server has ended
 
 
 @contextmanager
 def owned(data_dir: Path, *, database: Path | None) -> Iterator[None]:
-    """Own the data folder inside this context, and the database where it lies elsewhere.
+    """Lock the data folder inside this context, and also the database if it is in another folder.
 
-    The locks go with the process, however it ends; its child processes do not inherit them. Raises `DataFolderInUse`,
-    and `DataFolderUnusable` where no lock can be had.
+    The locks end with the process, however it ends. Child processes do not inherit them. Raises `DataFolderInUse`, and
+    `DataFolderUnusable` if the folder cannot be locked.
     """
     with ExitStack() as locks:
         locks.enter_context(_locked(data_dir / LOCK_NAME, what=f"The data folder {data_dir}"))

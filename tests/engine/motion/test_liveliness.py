@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 
 from visavis.engine.motion.frame import COEFFICIENTS, INDEX, MOUTH_COUNT, SPOKEN_COUNT, MotionFrame
 from visavis.engine.motion.liveliness import SILENCE, Cue, Liveliness
-from visavis.engine.motion.states import State
+from visavis.engine.motion.states import AvatarState
 
 MINUTE = 6000
 
 
-def live(seed: int, steps: int, stride: int = 1, cue: Cue = SILENCE, state: State = "idle") -> list[MotionFrame]:
+def live(seed: int, steps: int, stride: int = 1, cue: Cue = SILENCE, state: AvatarState = "idle") -> list[MotionFrame]:
     life = Liveliness(seed)
     return [life.frame(step, cue=cue, state=state) for step in range(0, steps, stride)]
 
@@ -53,7 +53,7 @@ def test_blinks_come_twelve_to_thirty_times_a_minute(seed: int) -> None:
 
 
 @pytest.mark.parametrize("state", ["idle", "listening", "thinking", "speaking"])
-def test_the_head_stays_in_bounds_and_never_jumps(state: State) -> None:
+def test_the_head_stays_in_bounds_and_never_jumps(state: AvatarState) -> None:
     talking = Cue(rest=0.0, loudness=0.6, stress=0.9 if state == "speaking" else 0.0)
     path = angles(live(5, 3 * MINUTE, cue=talking if state == "speaking" else SILENCE, state=state))
     assert np.all(np.abs(path) <= (6.0, 5.0, 4.0))

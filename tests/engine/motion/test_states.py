@@ -12,9 +12,9 @@ from visavis.engine.motion.expressions import expressions
 from visavis.engine.motion.frame import COEFFICIENTS, INDEX, MOUTH_COUNT, MotionFrame
 from visavis.engine.motion.liveliness import SILENCE, Cue, Liveliness
 from visavis.engine.motion.mood import EMOTIONS, Mood
-from visavis.engine.motion.states import State
+from visavis.engine.motion.states import AvatarState
 
-STATES: tuple[State, ...] = ("idle", "listening", "thinking", "speaking")
+STATES: tuple[AvatarState, ...] = ("idle", "listening", "thinking", "speaking")
 MINUTE = 6000
 
 # Units a second, and a second squared. Lids and saccades are the quickest things in a face; what a mood holds is slow.
@@ -30,7 +30,7 @@ LIMITS: dict[str, tuple[float, float]] = {
 def performance(seed: int, steps: int) -> list[MotionFrame]:
     """A face whose state, mood and stress change at any time, also while the last change is still on its way."""
     random, life = Random(seed), Liveliness(seed)
-    state: State = "idle"
+    state: AvatarState = "idle"
     mood, stress, frames = Mood(), 0.0, []
     for step in range(steps):
         if random.random() < 0.012:
@@ -48,7 +48,7 @@ def performance(seed: int, steps: int) -> list[MotionFrame]:
     return frames
 
 
-def live(state: State, seed: int, steps: int, mood: Mood | None = None) -> list[MotionFrame]:
+def live(state: AvatarState, seed: int, steps: int, mood: Mood | None = None) -> list[MotionFrame]:
     life = Liveliness(seed)
     return [life.frame(step, state=state, mood=mood or Mood()) for step in range(steps)]
 
@@ -124,7 +124,7 @@ def test_half_a_mood_is_half_the_face_and_moods_blend() -> None:
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_blinks_come_twelve_to_thirty_times_a_minute_in_every_state(state: State) -> None:
+def test_blinks_come_twelve_to_thirty_times_a_minute_in_every_state(state: AvatarState) -> None:
     life, count, before = Liveliness(1), 0, 0.0
     for step in range(0, 5 * MINUTE, 4):
         phrase = state == "speaking" and step % 320 < 230
@@ -146,7 +146,7 @@ def test_who_thinks_looks_away_and_frowns_and_who_listens_holds_the_gaze_and_nod
     assert rows(seen["thinking"])[-1, INDEX["browDown"]] > 0.2 > rows(seen["listening"])[-1, INDEX["browDown"]]
     assert rows(seen["listening"])[-1, INDEX["browInnerUp"]] > 0.1
 
-    def nods(state: State) -> int:
+    def nods(state: AvatarState) -> int:
         pitch = np.array([frame.pitch_deg for frame in seen[state]])
         return int(
             np.sum(

@@ -19,7 +19,7 @@ from visavis.engine.motion.frame import COEFFICIENTS, INDEX, SPOKEN_COUNT, Motio
 from visavis.engine.motion.head import Head
 from visavis.engine.motion.mood import NEUTRAL, Mood
 from visavis.engine.motion.springs import Spring
-from visavis.engine.motion.states import State
+from visavis.engine.motion.states import AvatarState
 
 STEP_S = 0.01
 REST_MOUTH: NDArray[np.float32] = np.zeros(SPOKEN_COUNT, np.float32)
@@ -99,7 +99,7 @@ class Liveliness:
         step: int,
         mouth: NDArray[np.float32] = REST_MOUTH,
         cue: Cue = SILENCE,
-        state: State = "idle",
+        state: AvatarState = "idle",
         mood: Mood = NEUTRAL,
     ) -> MotionFrame:
         """Return the face at `step` (10 ms each; never before the last one) with the mouth of speech, float32
@@ -121,7 +121,7 @@ class Liveliness:
         yaw, pitch, roll = self._angles
         return MotionFrame(coefficients=coefficients, yaw_deg=yaw, pitch_deg=pitch, roll_deg=roll)
 
-    def _advance(self, cue: Cue, state: State, mood: Mood) -> None:
+    def _advance(self, cue: Cue, state: AvatarState, mood: Mood) -> None:
         phrase_ended = cue.rest > 0.5 >= self._rest_before
         self._rest_before = cue.rest
         self._advance_mood(mood)

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-State = Literal["idle", "listening", "thinking", "speaking"]
+AvatarState = Literal["idle", "listening", "thinking", "speaking"]
 SettableState = Literal["listening", "thinking"]
 """A state that a client may set; the others follow from the speech."""

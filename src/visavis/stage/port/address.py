@@ -25,7 +25,7 @@ class Address:
         try:
             url = urlsplit(text)
             host, port = url.hostname, url.port
-        except ValueError:  # a port or an IPv6 address that is none
+        except ValueError:  # an invalid port or IPv6 address
             host = port = None
         if not host or port is None or url.scheme != "wss" or url.path not in ("", "/", PATH):
             raise ValueError(f"{text!r} is neither unix:PATH nor wss://HOST:PORT")

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from visavis.engine.motion.states import State
+from visavis.engine.motion.states import AvatarState
 
 
 class FirstFrameSent(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -59,7 +59,7 @@ class StateChanged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     gap.
     """
 
-    state: State
+    state: AvatarState
 
 
 class MotionFrames(msgspec.Struct, frozen=True, kw_only=True, tag=True):
