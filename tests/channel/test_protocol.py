@@ -62,7 +62,7 @@ def test_confirmed_samples_sum_to_the_whole_utterance(pieces: list[int], rate: i
 def test_base64_with_line_breaks_or_without_padding_is_taken(audio: str) -> None:
     protocol = open_protocol()
     protocol.receive_text("\ufeff" + json.dumps({"type": "agent.speak", "audio": audio}))
-    assert confirmed(protocol.effect_succeeded()) == 2
+    assert confirmed(protocol.speech_queued(2)) == 2
 
 
 def test_a_refused_message_is_not_counted() -> None:

@@ -28,7 +28,9 @@ FILLINGS = {
     "$TIME": "2024-01-15T12:00:00Z",
     "$INT": 1,
     "$BOOL": True,
-    **dict.fromkeys(("$SESSION", "$SESSION_2", "$=SESSION", "$=SESSION_2"), "sess_01J8Z3N5K7Q9R2T4V6X8Y0A1B2"),
+    **dict.fromkeys(
+        ("$SESSION", "$SESSION_2", "$=SESSION", "$=SESSION_2", "$=SESSION_3"), "sess_01J8Z3N5K7Q9R2T4V6X8Y0A1B2"
+    ),
     **dict.fromkeys(("$LOOK", "$CHARACTER", "$AVATAR", "$=AVATAR"), "avat_01J8Z3N5K7Q9R2T4V6X8Y0A1B4"),
 }
 
