@@ -100,7 +100,7 @@ def test_any_recording_moves_the_lips(
         ),
         ("{0}/speech.wav --pcm-rate 16000", "speech.wav is a WAV file and tells its own rate [AUDIO_UNREADABLE]"),
         ("{0}/empty.wav", "empty.wav is empty [AUDIO_UNREADABLE]"),
-        ("{0}/silent.wav", "silent.wav holds no sound [INVALID_REQUEST]"),
+        ("{0}/silent.wav", "silent.wav contains no sound [INVALID_REQUEST]"),
         ("{0}/notes.mp3", "notes.mp3 is not a sound file that can be read [AUDIO_UNREADABLE] Use WAV"),
         ("<(true)", "is empty [AUDIO_UNREADABLE]"),
         (str(DEFAULT_PORTRAIT.path), "iris.jpg holds pictures and no sound [AUDIO_UNREADABLE]"),
