@@ -68,6 +68,10 @@
     ├── UnsupportedMediaType            415  UNSUPPORTED_MEDIA_TYPE
     ├── RateLimited                     429  RATE_LIMITED
     ├── ConcurrencyLimitReached         429  CONCURRENCY_LIMIT_REACHED
+    ├── QuotaReached                    429
+    │   ├── AvatarLimitReached          429  AVATAR_LIMIT_REACHED
+    │   ├── SessionLimitReached         429  SESSION_LIMIT_REACHED
+    │   └── BackgroundLimitReached      429  BACKGROUND_LIMIT_REACHED
     ├── QueueFull                            QUEUE_FULL
     ├── NoCapacity                      503  NO_CAPACITY
     │   └── RoomFull                    503  ROOM_FULL
@@ -535,6 +539,40 @@ class ConcurrencyLimitReached(VisavisError, code="CONCURRENCY_LIMIT_REACHED", st
     def __init__(self, *, current: int, maximum: int) -> None:
         super().__init__()
         self.details = {"concurrency": {"current": current, "max": maximum, "available": max(0, maximum - current)}}
+
+
+class QuotaReached(VisavisError, status=429):
+    """The key keeps as much as it may: something must go first. `details` names what, and how much there is."""
+
+    counted: ClassVar[str]
+
+    def __init__(self, *, current: int, maximum: int) -> None:
+        super().__init__()
+        self.details = {self.counted: {"current": current, "max": maximum, "available": 0}}
+
+
+class AvatarLimitReached(QuotaReached, code="AVATAR_LIMIT_REACHED"):
+    """The key has as many avatars as it may have."""
+
+    counted = "avatars"
+    message = "This key has as many avatars as it may have"
+    suggestion = "Delete an avatar, then send this again"
+
+
+class SessionLimitReached(QuotaReached, code="SESSION_LIMIT_REACHED", retryable=True):
+    """As many sessions of the key wait to be started as may wait."""
+
+    counted = "created_sessions"
+    message = "As many sessions of this key wait to be started as may wait"
+    suggestion = "Start the sessions that you create; one that nobody starts ends by itself"
+
+
+class BackgroundLimitReached(QuotaReached, code="BACKGROUND_LIMIT_REACHED", retryable=True):
+    """As many sessions of the key wait to be started with a background image as may wait."""
+
+    counted = "backgrounds"
+    message = "As many sessions of this key wait to be started with a background image as may wait"
+    suggestion = "Start the sessions that you create; one that nobody starts ends by itself"
 
 
 class QueueFull(VisavisError, code="QUEUE_FULL", status=429, retryable=True, told_over=CHANNEL):

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import base64
+from pathlib import Path
+from typing import Any
 
 import pytest
+import structlog.testing
+from sqlalchemy import func, select
 
+from tests.accounts.test_plans import put_on_plan
+from tests.api.test_output import png
 from tests.api.test_session_lifecycle import TIME, ordered
-from tests.conftest import Service
+from tests.conftest import Service, open_service
+from tests.fakes import fake_prepare
+from visavis.engine.portrait.points import SevenPoints
+from visavis.errors import PerformerLost
+from visavis.store.models import avatars, sessions
 
 pytestmark = pytest.mark.anyio
 
@@ -74,10 +84,66 @@ async def test_a_character_stands_for_its_look(service: Service) -> None:
     ).spec.pack == await service.services.avatars.pack_ref(service.look_id)
 
 
-async def test_nothing_is_left_of_a_session_that_found_no_performer(service: Service) -> None:
-    service.fleet.places = 0
-    assert (await service.client.post("/v1/sessions", json={"avatar": service.look_id})).status_code == 503
-    assert (await service.client.get("/v1/sessions?status=started")).json()["sessions"] == []
+def files_of(service: Service) -> set[Path]:
+    folder = service.services.settings.data_dir
+    return {path for name in ("avatars", "sessions") for path in (folder / name).rglob("*") if path.is_file()}
+
+
+async def rows_of(service: Service) -> list[int]:
+    async with service.services.sessions._store._database.read() as connection:
+        return [
+            (await connection.execute(select(func.count()).select_from(one))).scalar_one()
+            for one in (avatars, sessions)
+        ]
+
+
+@pytest.mark.parametrize("reason", ["no place", "no minutes", "no machine answers"])
+async def test_nothing_is_left_of_a_session_that_found_no_performer(service: Service, reason: str) -> None:
+    if reason == "no place":
+        service.fleet.places = 0
+    elif reason == "no minutes":
+        await put_on_plan(service, included_minutes=0)
+    else:
+        service.fleet.failure = PerformerLost("The stage is gone")
+    files, rows = files_of(service), await rows_of(service)
+    image = base64.b64encode(b"a face of more than a few letters" * 10).decode()
+    for avatar in (service.look_id, image, f"data:image/png;base64,{image}"):
+        body = {"avatar": avatar, "output": {"background": {"type": "image", "image": png()}}}
+        assert (await service.client.post("/v1/sessions", json=body)).status_code in (402, 503)
+    assert (await service.client.get("/v1/sessions")).json()["sessions"] == []
+    assert len((await service.client.get("/v1/avatars?view=flat")).json()["my_avatars"]) == 1
+    assert (files_of(service), await rows_of(service)) == (files, rows)
+
+
+async def test_a_photo_is_not_prepared_for_a_session_that_could_not_start(tmp_path: Path) -> None:
+    prepared: list[bytes] = []
+
+    async def prepare(image: bytes, out_dir: Path, *, points: SevenPoints | None = None) -> None:
+        prepared.append(image)
+        await fake_prepare(image, out_dir, points=points)
+
+    async with open_service(tmp_path, prepare=prepare) as service:
+        await put_on_plan(service, included_minutes=0)
+        answer = await service.client.post("/v1/sessions", json={"avatar": "data:image/png;base64,YSBmYWNl"})
+        assert answer.status_code == 402
+    assert prepared == [b"a face"]
+
+
+async def test_a_create_that_is_cancelled_when_its_session_has_started_ends_it(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live = service.services.live
+    start = live.start
+
+    async def start_and_break(*arguments: Any, **named: Any) -> Any:
+        await start(*arguments, **named)
+        raise RuntimeError("the request is gone")
+
+    monkeypatch.setattr(live, "start", start_and_break)
+    with structlog.testing.capture_logs():
+        assert (await service.client.post("/v1/sessions", json={"avatar": service.look_id})).status_code == 500
+    (session,) = (await service.client.get("/v1/sessions")).json()["sessions"]
+    assert session["status"] == "ended" and service.performer(session["session_id"]).ended
 
 
 @pytest.mark.parametrize(

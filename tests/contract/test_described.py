@@ -29,7 +29,8 @@ FILLINGS = {
     "$INT": 1,
     "$BOOL": True,
     **dict.fromkeys(
-        ("$SESSION", "$SESSION_2", "$=SESSION", "$=SESSION_2", "$=SESSION_3"), "sess_01J8Z3N5K7Q9R2T4V6X8Y0A1B2"
+        (f"${capture}SESSION{number}" for capture in ("", "=") for number in ("", "_2", "_3")),
+        "sess_01J8Z3N5K7Q9R2T4V6X8Y0A1B2",
     ),
     **dict.fromkeys(("$LOOK", "$CHARACTER", "$AVATAR", "$=AVATAR"), "avat_01J8Z3N5K7Q9R2T4V6X8Y0A1B4"),
 }

@@ -139,6 +139,7 @@ async def _open(
         files=LookFiles(settings.avatars_dir),
         preparation=Preparation(prepare, at_once=settings.preparations, waiting=settings.preparations_waiting),
         fetch_image=fetcher.fetch,
+        max_per_key=settings.max_avatars_per_key,
     )
     live = LiveSessions(
         fleet=fleet,
@@ -158,6 +159,8 @@ async def _open(
             limits=PlanLimits(accounts=accounts, store=session_store, live=live),
             backgrounds=backgrounds,
             avatars=service,
+            max_created_per_key=settings.max_created_sessions_per_key,
+            max_backgrounds_per_key=settings.max_backgrounds_per_key,
             secret=secret,
             start_wait_s=settings.start_wait_s,
         ),

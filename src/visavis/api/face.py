@@ -5,7 +5,10 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
+import anyio
 from anyio.to_thread import run_sync
 
 from visavis.avatars.fetch import FetchImage
@@ -45,15 +48,25 @@ async def read_image(text: str, *, fetch_image: FetchImage) -> bytes:
     return await run_sync(decode_base64_image, text)
 
 
-async def avatar_from_text(avatars: Avatars, key: KeyRecord, text: str) -> AvatarRecord:
-    """Return the look that `avatar` of the own-room dialect names. An image becomes a new look first.
+@asynccontextmanager
+async def avatar_of_text(avatars: Avatars, key: KeyRecord, text: str) -> AsyncIterator[AvatarRecord]:
+    """Yield the look that `avatar` of the own-room dialect names. An image becomes a new look first, which is removed
+    again if the block fails.
 
-    Raises `NotFound`, `AccessDenied`, the `PortraitRefused` family, `NoCapacity`.
+    Raises `NotFound`, `AccessDenied`, the `PortraitRefused` family, `AvatarLimitReached`, `NoCapacity`.
     """
     if text.lower().startswith(("http://", "https://")):
-        return await avatars.add_from_url(key, text, name=DEFAULT_NAME)
-    if text.lower().startswith("data:") or len(text) > _LONGEST_ID:
-        return await avatars.add(await run_sync(decode_base64_image, text), name=DEFAULT_NAME, owner=key)
-    if not text.isprintable():
+        new = await avatars.add_from_url(key, text, name=DEFAULT_NAME)
+    elif text.lower().startswith("data:") or len(text) > _LONGEST_ID:
+        new = await avatars.add(await run_sync(decode_base64_image, text), name=DEFAULT_NAME, owner=key)
+    elif not text.isprintable():
         raise AvatarNotFound
-    return await avatars.look_of(key, text)
+    else:
+        yield await avatars.look_of(key, text)
+        return
+    try:
+        yield new
+    except BaseException:
+        with anyio.CancelScope(shield=True):
+            await avatars.undo(new)
+        raise

@@ -63,6 +63,29 @@ class ConcurrencyDetails(Answer):
     concurrency: Concurrency
 
 
+class Quota(Answer):
+    """How much a key keeps, and how much it may keep."""
+
+    current: int
+    max: int
+    available: int
+
+
+class AvatarsDetails(Answer):
+    avatars: Quota
+
+
+class CreatedSessionsDetails(Answer):
+    created_sessions: Quota
+
+
+class BackgroundsDetails(Answer):
+    backgrounds: Quota
+
+
+Details = MinutesDetails | ConcurrencyDetails | AvatarsDetails | CreatedSessionsDetails | BackgroundsDetails
+
+
 class ErrorDetail(Answer):
     model_config = ConfigDict(json_schema_serialization_defaults_required=False)
 
@@ -71,10 +94,8 @@ class ErrorDetail(Answer):
         default=None, description="What to do next, where there is something", json_schema_extra=_without_null
     )
     code: str = Field(description="Stable", json_schema_extra={"enum": _CODES})
-    details: MinutesDetails | ConcurrencyDetails | None = Field(
-        default=None,
-        description="Figures of INSUFFICIENT_MINUTES and CONCURRENCY_LIMIT_REACHED",
-        json_schema_extra=_without_null,
+    details: Details | None = Field(
+        default=None, description="Figures of INSUFFICIENT_MINUTES and the limits", json_schema_extra=_without_null
     )
 
 

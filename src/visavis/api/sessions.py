@@ -13,7 +13,7 @@ from visavis.api import presenters, schemas
 from visavis.api.body import json_object, metadata_of
 from visavis.api.described import sessions as described
 from visavis.api.described.parts import Undescribed
-from visavis.api.face import avatar_from_text
+from visavis.api.face import avatar_of_text
 from visavis.api.services import Caller, PublicUrl, Services, ServicesDep
 from visavis.errors import (
     AvatarIdRequired,
@@ -79,20 +79,24 @@ async def _create_own(body: dict[str, Any], services: Services, key: KeyRecord, 
     text = body.get("avatar")
     if not isinstance(text, str) or not text:
         raise AvatarRequired("avatar must be an avatar id, an image address or a base64 image")
+    await services.sessions.limits.check_start(key)  # before a picture or a photo is worked on for nothing
     output = await _initial_output_of(body, services, key)
-    avatar = await avatar_from_text(services.avatars, key, text)
-    record, token = await services.sessions.create_own(
-        key, avatar=avatar, aspect_ratio=_RATIOS[ratio], metadata=metadata, output=output
-    )
+    async with avatar_of_text(services.avatars, key, text) as avatar:
+        record, token = await services.sessions.create_own(
+            key, avatar=avatar, aspect_ratio=_RATIOS[ratio], metadata=metadata, output=output
+        )
     usage = await services.sessions.limits.usage_of(key)
     return reply(presenters.created_own(record, token, services.sessions, base_url, usage), 201)
 
 
 async def _initial_output_of(body: dict[str, Any], services: Services, key: KeyRecord) -> InitialOutput | None:
-    """Read `output`, and fetch or decode its picture. Raises what `read_output` and `Backgrounds.read` raise."""
+    """Read `output`, and fetch or decode its picture. Raises what `read_output`, `Sessions.check_created` and
+    `Backgrounds.read` raise.
+    """
     if "output" not in body:
         return None
     change = read_output(body["output"])
+    await services.sessions.check_created(key, change)
     return InitialOutput(change=change, picture=await services.backgrounds.read(change, holder=key.id))
 
 

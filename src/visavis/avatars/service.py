@@ -20,6 +20,7 @@ from visavis.engine.portrait.points import SevenPoints
 from visavis.engine.portrait.report import PreparationReport, read_report
 from visavis.errors import (
     AccessDenied,
+    AvatarLimitReached,
     AvatarNotALook,
     AvatarNotFound,
     ImageTooLarge,
@@ -48,10 +49,19 @@ class Listed:
 
 
 class Avatars:
+    """`max_per_key`: how many looks a key may have."""
+
     def __init__(
-        self, *, store: AvatarStore, files: LookFiles, preparation: Preparation, fetch_image: FetchImage
+        self,
+        *,
+        store: AvatarStore,
+        files: LookFiles,
+        preparation: Preparation,
+        fetch_image: FetchImage,
+        max_per_key: int,
     ) -> None:
         self._store = store
+        self._max_per_key = max_per_key
         self._files = files
         self._preparation = preparation
         self._fetch_image = fetch_image
@@ -146,6 +156,7 @@ class Avatars:
         self, key: KeyRecord, url: str, *, name: str, points: SevenPoints | None = None
     ) -> AvatarRecord:
         """Fetch a photo and make an avatar of it, as `add` does. Raises `ImageUrlRefused` too."""
+        await self._check_quota(key)
         async with self._fetching.place(key.id):
             image = await self._fetch_image(url)
         return await self.add(image, name=name, owner=key, points=points)
@@ -172,10 +183,11 @@ class Avatars:
         Lists are sorted by id, the greatest first: `new_character_id` and `new_look_id` set the place of the new
         avatars.
 
-        Raises the `PortraitRefused` family, and `NoCapacity`.
+        Raises the `PortraitRefused` family, `AvatarLimitReached` and `NoCapacity`.
         """
         if len(image) > MAX_IMAGE_BYTES:
             raise ImageTooLarge(f"The image is larger than {MAX_IMAGE_BYTES // 1_000_000} MB")
+        await self._check_quota(owner)
         parent, look_id = character_id or new_character_id or new_id("avat"), new_look_id or new_id("avat")
         await self.prepare(look_id, image, points, holder="library" if owner is None else owner.id)
         now = now_ms()
@@ -197,12 +209,26 @@ class Avatars:
             for avatar_id, parent_id, shown_name in ((parent, None, name), (look_id, parent, f"{name} ({look_name})"))
         )
         try:
-            await self._store.add([character, look] if character_id is None else [look])
+            await self._store.add([character, look] if character_id is None else [look], check=self._check_count)
         except BaseException:
             with anyio.CancelScope(shield=True):
                 await self._files.remove(look_id)
             raise
         return look
+
+    async def _check_quota(self, owner: KeyRecord | None) -> None:
+        """Refuse a photo before it is fetched and prepared. Raises `AvatarLimitReached`."""
+        if owner is not None:
+            self._check_count(await self._store.count_looks(owner.id))
+
+    def _check_count(self, looks: int) -> None:
+        if looks >= self._max_per_key:
+            raise AvatarLimitReached(current=looks, maximum=self._max_per_key)
+
+    async def undo(self, look: AvatarRecord) -> None:
+        """Remove a look that `add` has just made, and its character, as if they had never been."""
+        await self._store.remove([look.id, *([] if look.parent_id is None else [look.parent_id])])
+        await self._files.remove(look.id)
 
     async def prepare(
         self, look_id: str, image: bytes, points: SevenPoints | None = None, *, holder: str | None = None

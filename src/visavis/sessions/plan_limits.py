@@ -34,7 +34,7 @@ class PlanLimits:
         """Raises `InsufficientMinutes`."""
         await self._check_minutes(key, await self._accounts.plan_of(key))
 
-    async def check_start(self, key: KeyRecord, session_id: str) -> int | None:
+    async def check_start(self, key: KeyRecord, session_id: str | None = None) -> int | None:
         """Return how long this session may last if it starts now, in ms; None without limit. Raises
         `InsufficientMinutes` and `ConcurrencyLimitReached`.
 

@@ -5,6 +5,7 @@ the sessions; the store keeps them.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,12 +16,14 @@ from visavis.engine.output import DEFAULT_OUTPUT
 from visavis.engine.pack_ref import PackRef
 from visavis.errors import (
     AvatarNotFound,
+    BackgroundLimitReached,
     RoomNotFound,
     SessionEnded,
+    SessionLimitReached,
     SessionNotFound,
 )
 from visavis.ids import is_id, new_id
-from visavis.output_json import OutputChange
+from visavis.output_json import OutputChange, PictureSource
 from visavis.sessions.backgrounds import Backgrounds, Picture
 from visavis.sessions.lifecycle import EndReason, Status, Transition, next_status
 from visavis.sessions.live_sessions import LiveSessions
@@ -28,7 +31,7 @@ from visavis.sessions.plan_limits import PlanLimits
 from visavis.sessions.tokens import check_room_token, new_access_token, sign_room_token, token_hash
 from visavis.stage.port.values import PerformanceSpec
 from visavis.store.records import AvatarRecord, KeyRecord, SessionRecord
-from visavis.store.sessions import SessionStore
+from visavis.store.sessions import CreatedSessions, SessionStore
 from visavis.timestamps import now_ms
 
 HOSTED = "hosted"
@@ -54,6 +57,8 @@ class Sessions:
         limits: PlanLimits,
         backgrounds: Backgrounds,
         avatars: Avatars,
+        max_created_per_key: int,
+        max_backgrounds_per_key: int,
         secret: bytes,
         start_wait_s: float,
     ) -> None:
@@ -62,6 +67,7 @@ class Sessions:
         self.limits = limits
         self._backgrounds = backgrounds
         self._avatars = avatars
+        self._max_created_per_key, self._max_backgrounds_per_key = max_created_per_key, max_backgrounds_per_key
         self._secret = secret
         self._start_wait_s = start_wait_s
 
@@ -69,7 +75,7 @@ class Sessions:
         self, key: KeyRecord, *, avatar_id: str, metadata: dict[str, Any], output: InitialOutput | None = None
     ) -> tuple[SessionRecord, str]:
         """Create a hosted-room session; return it and its access token. Raises `AvatarNotFound`, `AccessDenied`,
-        `AvatarNotALook`, `InsufficientMinutes`.
+        `AvatarNotALook`, `InsufficientMinutes`, `SessionLimitReached`, `BackgroundLimitReached`.
         """
         avatar = await self._avatars.to_perform(key, avatar_id)
         await self.limits.check_minutes(key)
@@ -84,8 +90,8 @@ class Sessions:
         metadata: dict[str, Any],
         output: InitialOutput | None = None,
     ) -> tuple[SessionRecord, str]:
-        """Create an own-room session and start it; return it and its session token. Raises what `start` raises: then
-        the session is ended.
+        """Create an own-room session and start it; return it and its session token. Raises what `start` raises, and
+        `SessionLimitReached` and `BackgroundLimitReached`: then nothing of it is left.
         """
         record, token = await self._create(
             key, avatar=avatar, dialect=OWN, metadata=metadata, aspect_ratio=aspect_ratio, output=output
@@ -95,7 +101,7 @@ class Sessions:
             while started is None:
                 started = await self._start(key, record)
         except BaseException:
-            await self._abandon(record)
+            await self._undo_create(record)
             raise
         return started, token
 
@@ -133,14 +139,36 @@ class Sessions:
             seen_at_ms=None,
             output=None if output is None else output.change.apply_to(DEFAULT_OUTPUT, picture_id=picture_id).plain(),
         )
-        await self._store.add(record)
+        await self._store.add(record, check=self._quota_check(with_picture=picture is not None))
         if picture is not None:
             try:
                 await self._backgrounds.save(session_id, picture)
             except BaseException:
-                await self._abandon(record)
+                await self._undo_create(record)
                 raise
         return record, token
+
+    async def check_created(self, key: KeyRecord, change: OutputChange) -> None:
+        """Refuse a session before its picture is fetched. Raises `SessionLimitReached`, `BackgroundLimitReached`."""
+        check = self._quota_check(with_picture=isinstance(change.background, PictureSource))
+        check(await self._store.count_created(key.id))
+
+    def _quota_check(self, *, with_picture: bool) -> Callable[[CreatedSessions], None]:
+        def check(created: CreatedSessions) -> None:
+            if with_picture and created.with_picture >= self._max_backgrounds_per_key:
+                raise BackgroundLimitReached(current=created.with_picture, maximum=self._max_backgrounds_per_key)
+            if created.total >= self._max_created_per_key:
+                raise SessionLimitReached(current=created.total, maximum=self._max_created_per_key)
+
+        return check
+
+    async def _undo_create(self, record: SessionRecord) -> None:
+        """Leave nothing of a session whose create has failed."""
+        with anyio.CancelScope(shield=True):
+            if not await self._store.remove_created(record.id):  # it has started meanwhile
+                await self._live.end(record.id, EndReason.CLIENT)
+            elif record.output is not None:
+                await self._backgrounds.delete(record.id)
 
     async def start(self, key: KeyRecord, session_id: str) -> SessionRecord | None:
         """Start a session; None while its performer is still being allocated. A second start changes nothing.
@@ -169,13 +197,6 @@ class Sessions:
         if started is not None and started.status == Status.ENDED:  # another request started and ended it meanwhile
             raise SessionEnded
         return started
-
-    async def _abandon(self, record: SessionRecord) -> None:
-        to = next_status(Status.CREATED, Transition.ABANDON)
-        with anyio.CancelScope(shield=True):
-            await self._store.move(record, to=to, ended_at_ms=now_ms(), end_reason=EndReason.NEVER_STARTED)
-            if record.output is not None:
-                await self._backgrounds.delete(record.id)
 
     async def get(self, key: KeyRecord, session_id: str) -> SessionRecord:
         """Return the key's session. Raises `SessionNotFound`, also for a session of another key."""

@@ -2,23 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
-from sqlalchemy import ColumnElement, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, delete, exists, func, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from visavis.store.database import Database
 from visavis.store.models import avatars, sessions
 from visavis.store.records import AvatarRecord
 
 
+async def _count_looks(connection: AsyncConnection, key_id: str) -> int:
+    query = select(func.count()).where(
+        avatars.c.owner_key_id == key_id, avatars.c.parent_id.is_not(None), avatars.c.deleted_at_ms.is_(None)
+    )
+    return int((await connection.execute(query)).scalar_one())
+
+
 class AvatarStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def add(self, records: Sequence[AvatarRecord]) -> None:
-        """Add a character and its looks together, the character first."""
+    async def count_looks(self, key_id: str) -> int:
+        """Return how many looks the key owns."""
+        async with self._database.read() as connection:
+            return await _count_looks(connection, key_id)
+
+    async def remove(self, ids: Sequence[str]) -> None:
+        """Remove rows that nothing names yet, looks before their character."""
         async with self._database.write() as connection:
+            for avatar_id in ids:
+                await connection.execute(delete(avatars).where(avatars.c.id == avatar_id))
+
+    async def add(self, records: Sequence[AvatarRecord], *, check: Callable[[int], None] | None = None) -> None:
+        """Add a character and its looks together, the character first. `check` is given the number of looks that their
+        owner has before; if it raises, nothing is added.
+        """
+        async with self._database.write() as connection:
+            owner_key_id = records[0].owner_key_id
+            if check is not None and owner_key_id is not None:
+                check(await _count_looks(connection, owner_key_id))
             for record in records:
                 await connection.execute(insert(avatars).values(**asdict(record)))
 

@@ -2,23 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 
-from sqlalchemy import case, func, insert, select, update
+from sqlalchemy import case, delete, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from visavis.store.database import Database
 from visavis.store.models import sessions
 from visavis.store.records import SessionRecord
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreatedSessions:
+    """How many sessions of a key wait to be started, and how many of them have a background picture."""
+
+    total: int
+    with_picture: int
+
+
+async def _count_created(connection: AsyncConnection, key_id: str) -> CreatedSessions:
+    picture_id = sessions.c.output[("backdrop", "picture_id")].as_string()
+    query = select(func.count(), func.count(picture_id)).where(
+        sessions.c.key_id == key_id, sessions.c.status == "created"
+    )
+    total, with_picture = (await connection.execute(query)).one()
+    return CreatedSessions(total=total, with_picture=with_picture)
+
+
 class SessionStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def add(self, record: SessionRecord) -> None:
+    async def add(self, record: SessionRecord, *, check: Callable[[CreatedSessions], None] | None = None) -> None:
+        """Add a session. `check` is given the created sessions of its key before it; if it raises, nothing is added."""
         async with self._database.write() as connection:
+            if check is not None:
+                check(await _count_created(connection, record.key_id))
             await connection.execute(insert(sessions).values(**asdict(record)))
+
+    async def count_created(self, key_id: str) -> CreatedSessions:
+        async with self._database.read() as connection:
+            return await _count_created(connection, key_id)
+
+    async def remove_created(self, session_id: str) -> bool:
+        """Remove the row of a session. Returns False, and changes nothing, if its status is not created."""
+        async with self._database.write() as connection:
+            removed = await connection.execute(
+                delete(sessions).where(sessions.c.id == session_id, sessions.c.status == "created")
+            )
+            return removed.rowcount == 1
 
     async def get(self, session_id: str) -> SessionRecord | None:
         return await self._one(sessions.c.id == session_id)

@@ -12,6 +12,7 @@ from visavis.api.errors import error_body
 from visavis.errors import (
     AccessDenied,
     ApiKeyRefused,
+    AvatarLimitReached,
     AvatarNotALook,
     AvatarRequired,
     BackgroundRefused,
@@ -42,6 +43,7 @@ from visavis.errors import (
     PerformerLost,
     PortraitRefused,
     PreparationFailed,
+    QuotaReached,
     RateLimited,
     RoomFull,
     RoomPlatformUnavailable,
@@ -61,7 +63,7 @@ EVERY_CALL: tuple[Kind, ...] = (ApiKeyRefused, RateLimited, InternalError)  # un
 EVERY_POST: tuple[Kind, ...] = (InvalidRequest, IdempotencyConflict, IdempotencyInProgress, TooLarge)
 PHOTO: tuple[Kind, ...] = (
     PortraitRefused, NoFace, SeveralFaces, FaceTooSmall, FaceTurnedAway, ImageUrlRefused, ImageTooLarge,
-    ImageTypeRefused, NoCapacity, PreparationFailed,
+    ImageTypeRefused, AvatarLimitReached, NoCapacity, PreparationFailed,
 )  # fmt: skip
 OUTPUT: tuple[Kind, ...] = (InvalidOutput, BackgroundRefused, FramingRefused, InvalidEmotion, ImageTooLarge)
 PERFORMANCE: tuple[Kind, ...] = (
@@ -139,6 +141,8 @@ def example_of(kind: Kind) -> VisavisError:
     """Return an error as it is met."""
     if kind is ConcurrencyLimitReached:
         return ConcurrencyLimitReached(current=1, maximum=1)
+    if issubclass(kind, QuotaReached):
+        return kind(current=1, maximum=1)
     if kind is InsufficientMinutes:
         return InsufficientMinutes(total_remaining=0)
     if kind not in _TEXTS:
@@ -191,9 +195,6 @@ def _model(status: int, kinds: tuple[Kind, ...]) -> Any:
     if status == 401:
         return schemas.KeyRefused if ApiKeyRefused in kinds else schemas.Error
     if status == 429:
-        return (
-            schemas.RateLimitedBody
-            if ConcurrencyLimitReached not in kinds
-            else (schemas.RateLimitedBody | schemas.Error)
-        )
+        others = [kind for kind in kinds if kind.status == status and kind is not RateLimited]
+        return schemas.RateLimitedBody | schemas.Error if others else schemas.RateLimitedBody
     return schemas.Error

@@ -13,6 +13,7 @@ from visavis.errors import (
     AvatarNotALook,
     AvatarNotFound,
     AvatarRequired,
+    BackgroundLimitReached,
     BackgroundRefused,
     InvalidAspectRatio,
     InvalidCursor,
@@ -22,6 +23,7 @@ from visavis.errors import (
     InvalidRoomPlatform,
     RoomPlatformUnavailable,
     SessionEnded,
+    SessionLimitReached,
     SessionNotFound,
     SessionNotStarted,
     UnsupportedMediaType,
@@ -69,6 +71,8 @@ CREATE: Described = {
         AvatarNotFound,
         UnsupportedMediaType,
         SessionEnded,
+        SessionLimitReached,
+        BackgroundLimitReached,
     ),
 }
 
