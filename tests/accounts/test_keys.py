@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -10,6 +11,8 @@ from pathlib import Path
 
 import httpx
 import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
 
 from tests.conftest import Service, open_service
 from tests.fakes import FakeFleet, fake_prepare
@@ -19,6 +22,8 @@ from visavis.server import RunningServer
 from visavis.settings import Settings
 from visavis.store.database import Database
 from visavis.store.keys import KeyStore
+
+TIMEOUT_S = 30.0
 
 
 def test_keys_have_the_published_form_and_are_unique() -> None:
@@ -81,7 +86,20 @@ def test_commands_take_effect_on_a_running_server_at_once(tmp_path: Path) -> Non
         listed = keys("list").stdout
         line = next(line for line in listed.splitlines() if " bot " in line)
         assert "active" in line and key not in listed and line.split()[0].startswith("key_")
-        assert keys("revoke", line.split()[0]).returncode == 0
+        face = {"avatar": "data:image/png;base64,YSBmYWNl"}
+        session = httpx.post(url, json=face, headers={"x-api-key": key}).json()["session"]
+        init = {"type": "session.init"} | {name: session[name] for name in ("session_id", "session_token")}
+        with connect(server.base_url.replace("http", "ws") + "/v1/channel") as channel:
+            channel.send(json.dumps(init))
+            assert json.loads(channel.recv())["type"] == "connection.established"
+            assert keys("revoke", line.split()[0]).returncode == 0
+            with pytest.raises(ConnectionClosed) as closed:
+                channel.recv(TIMEOUT_S)
+            assert closed.value.rcvd is not None
+            assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1000, "key_revoked")
+        with connect(server.base_url.replace("http", "ws") + "/v1/channel") as channel:
+            channel.send(json.dumps(init))
+            assert json.loads(channel.recv())["error"] == "API key has been deactivated"
         assert httpx.get(url, headers={"x-api-key": key}).json() == {"error": "API key has been deactivated"}
         assert "revoked" in next(line for line in keys("list").stdout.splitlines() if " bot " in line)
         unknown = keys("revoke", "key_none")

@@ -66,6 +66,12 @@ class Accounts:
     async def all(self) -> list[KeyRecord]:
         return await self._store.all()
 
+    async def revoked_ids(self) -> frozenset[str]:
+        return await self._store.revoked_ids()
+
+    async def is_revoked(self, key_id: str) -> bool:
+        return await self._store.is_revoked(key_id)
+
     async def revoke(self, key_id: str) -> bool:
         """Revoke a key; return whether it exists."""
         return await self._store.revoke(key_id, at_ms=now_ms())

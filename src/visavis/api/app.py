@@ -36,6 +36,7 @@ from visavis.sessions.backgrounds import Backgrounds
 from visavis.sessions.deadlines import GracePeriods
 from visavis.sessions.live_sessions import LiveSessions
 from visavis.sessions.plan_limits import PlanLimits
+from visavis.sessions.revocation import Revocation
 from visavis.sessions.service import Sessions
 from visavis.sessions.sweep import end_orphaned_sessions, sweep_sessions
 from visavis.settings import Settings, load_secret
@@ -143,6 +144,7 @@ async def _open(
     )
     live = LiveSessions(
         fleet=fleet,
+        accounts=accounts,
         store=session_store,
         backgrounds=backgrounds,
         grace_periods=grace_periods,
@@ -166,6 +168,7 @@ async def _open(
         ),
         backgrounds=backgrounds,
         live=live,
+        revocation=Revocation(accounts=accounts, store=session_store, live=live),
         fleet=fleet,
         idempotency=idempotency,
         source_token=source_token,
@@ -176,6 +179,7 @@ async def _open(
     await stack.enter_async_context(live.running())
     background.start_soon(_warm_up, services, portraits)
     background.start_soon(_sweep_always, services, session_store)
+    background.start_soon(services.revocation.run)
     return services
 
 
@@ -271,6 +275,7 @@ async def _sweep_always(services: Services, store: SessionStore) -> None:
         await anyio.sleep(services.settings.sweep_interval_s)
         try:
             await sweep_sessions(store, services.live, created_ttl_s=services.settings.created_session_ttl_s)
+            await services.revocation.end_sessions()
             await services.backgrounds.delete_orphans(store)
             await services.avatars.purge(spared=services.live.starting_avatars())
             await services.idempotency.delete_expired(at_ms=now_ms())

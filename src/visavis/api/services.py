@@ -14,6 +14,7 @@ from visavis.avatars.service import Avatars
 from visavis.fleet.port import Fleet
 from visavis.sessions.backgrounds import Backgrounds
 from visavis.sessions.live_sessions import LiveSessions
+from visavis.sessions.revocation import Revocation
 from visavis.sessions.service import Sessions
 from visavis.settings import Settings
 from visavis.store.idempotency import IdempotencyStore
@@ -38,6 +39,7 @@ class Services:
     sessions: Sessions
     backgrounds: Backgrounds
     live: LiveSessions
+    revocation: Revocation
     fleet: Fleet
     idempotency: IdempotencyStore
     source_token: str  # opens packs and pictures to the stages that this server is connected to

@@ -95,8 +95,9 @@ class LiveSessions(Protocol):
         """Check the token and attach. The picture gets the size that `init` asks for; motion events are sent if its
         features ask for them.
 
-        Raises `SessionNotFound`, `Unauthorized` (wrong token of the session or of its room), `SessionEnded`,
-        `SessionNotStarted` (a hosted-room session before its start), `InvalidRoomUrl` (not the session's own room). The
-        session's token is checked first, so that without it nothing but the session's existence can be learned.
+        Raises `SessionNotFound`, `Unauthorized` (wrong token of the session or of its room, or a revoked API key),
+        `SessionEnded`, `SessionNotStarted` (a hosted-room session before its start), `InvalidRoomUrl` (not the
+        session's own room). The session's token is checked first, so that without it nothing but the session's
+        existence can be learned.
         """
         ...

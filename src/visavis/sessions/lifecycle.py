@@ -27,6 +27,7 @@ class EndReason(StrEnum):
     NOBODY_JOINED = "nobody_joined"
     EXPIRED = "expired"
     CHANNEL_LOST = "channel_lost"
+    KEY_REVOKED = "key_revoked"
     PERFORMER_LOST = "performer_lost"
     SERVER_STOPPED = "server_stopped"
     SERVER_DIED = "server_died"

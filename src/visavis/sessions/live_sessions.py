@@ -7,7 +7,7 @@ last event, then the performer ends.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Container
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -16,6 +16,7 @@ import anyio
 import structlog
 from anyio.abc import TaskGroup
 
+from visavis.accounts.service import Accounts
 from visavis.channel.port import SessionInit
 from visavis.engine.output import Output
 from visavis.errors import (
@@ -63,6 +64,7 @@ class LiveSessions:
         self,
         *,
         fleet: Fleet,
+        accounts: Accounts,
         store: SessionStore,
         backgrounds: Backgrounds,
         grace_periods: GracePeriods,
@@ -71,6 +73,7 @@ class LiveSessions:
         clock_ms: Callable[[], int] = now_ms,
     ) -> None:
         self._fleet = fleet
+        self._accounts = accounts
         self._store = store
         self._backgrounds = backgrounds
         self._grace_periods = grace_periods
@@ -246,6 +249,14 @@ class LiveSessions:
             if session.key_id == key_id and not session.ending
         }
 
+    def sessions_of(self, key_ids: Container[str]) -> list[str]:
+        """Return the live sessions of these keys."""
+        return [session.session_id for session in self._live.values() if session.key_id in key_ids]
+
+    def is_empty(self) -> bool:
+        """Whether no session runs or is being started."""
+        return not self._live and not self._starting
+
     def until_ms(self, record: SessionRecord) -> int:
         """Return the instant until which a session has lasted: its end, now, or when it was last seen."""
         if record.ended_at_ms is not None:
@@ -298,6 +309,8 @@ class LiveSessions:
             raise SessionNotFound
         if not matches_hash(init.token, record.token_hash):
             raise Unauthorized("Invalid access token")
+        if await self._accounts.is_revoked(record.key_id):
+            raise Unauthorized("API key has been deactivated")
         if record.status == Status.CREATED:
             raise SessionNotStarted("Session has not been started", suggestion="Start the session first")
         session = self._live.get(record.id)

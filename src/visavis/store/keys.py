@@ -43,6 +43,15 @@ class KeyStore:
         async with self._database.read() as connection:
             return (await connection.execute(select(keys.c.id).limit(1))).first() is not None
 
+    async def revoked_ids(self) -> frozenset[str]:
+        async with self._database.read() as connection:
+            return frozenset(await connection.scalars(select(keys.c.id).where(keys.c.revoked_at_ms.is_not(None))))
+
+    async def is_revoked(self, key_id: str) -> bool:
+        async with self._database.read() as connection:
+            query = select(keys.c.id).where(keys.c.id == key_id, keys.c.revoked_at_ms.is_not(None))
+            return (await connection.execute(query)).first() is not None
+
     async def revoke(self, key_id: str, *, at_ms: int) -> bool:
         """Revoke a key; return whether it exists. A second call does not change the time of the first."""
         async with self._database.write() as connection:

@@ -106,6 +106,13 @@ class SessionStore:
             rows = (await connection.execute(select(sessions).where(sessions.c.status == status))).mappings().all()
         return [SessionRecord(**row) for row in rows]
 
+    async def created_of(self, key_id: str) -> list[SessionRecord]:
+        """Return the sessions of the key that wait to be started."""
+        query = select(sessions).where(sessions.c.key_id == key_id, sessions.c.status == "created")
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query)).mappings().all()
+        return [SessionRecord(**row) for row in rows]
+
     async def created_before(self, instant_ms: int) -> list[SessionRecord]:
         """Return at most 500 sessions that were created before `instant_ms` and never started."""
         async with self._database.read() as connection:

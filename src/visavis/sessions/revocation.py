@@ -1,0 +1,48 @@
+"""Ends the sessions of revoked keys. A key is revoked by a command in another process, so the database is asked."""
+
+from __future__ import annotations
+
+import anyio
+import structlog
+
+from visavis.accounts.service import Accounts
+from visavis.sessions.lifecycle import EndReason, Status, Transition, next_status
+from visavis.sessions.live_sessions import LiveSessions
+from visavis.store.sessions import SessionStore
+from visavis.timestamps import now_ms
+
+ASK_EVERY_S = 0.5  # one short query, and only while sessions are performed
+
+log = structlog.get_logger()
+
+
+class Revocation:
+    def __init__(self, *, accounts: Accounts, store: SessionStore, live: LiveSessions) -> None:
+        self._accounts, self._store, self._live = accounts, store, live
+        self._handled: frozenset[str] = frozenset()  # keys whose created sessions are closed
+
+    async def run(self) -> None:
+        """Ask again and again, until cancelled."""
+        while True:
+            await anyio.sleep(ASK_EVERY_S)
+            if self._live.is_empty():
+                continue
+            try:
+                await self.end_sessions()
+            except Exception:  # the outermost edge of this task: the next turn tries again
+                log.exception("revocation_failed")
+
+    async def end_sessions(self) -> None:
+        """End the live sessions of revoked keys, and close those that wait to be started."""
+        revoked = await self._accounts.revoked_ids()
+        live = self._live.sessions_of(revoked)
+        async with anyio.create_task_group() as tasks:
+            for session_id in live:
+                tasks.start_soon(self._live.end, session_id, EndReason.KEY_REVOKED)
+        for key_id in revoked - self._handled:
+            for record in await self._store.created_of(key_id):
+                to = next_status(Status.CREATED, Transition.ABANDON)
+                await self._store.move(record, to=to, ended_at_ms=now_ms(), end_reason=EndReason.KEY_REVOKED)
+        self._handled = revoked
+        if live:
+            log.info("sessions_of_revoked_keys_ended", sessions=len(live))
