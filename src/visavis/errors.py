@@ -72,6 +72,7 @@
     │   ├── AvatarLimitReached          429  AVATAR_LIMIT_REACHED
     │   ├── SessionLimitReached         429  SESSION_LIMIT_REACHED
     │   └── BackgroundLimitReached      429  BACKGROUND_LIMIT_REACHED
+    ├── TooManyOffers                   429  TOO_MANY_OFFERS
     ├── QueueFull                            QUEUE_FULL
     ├── NoCapacity                      503  NO_CAPACITY
     │   └── RoomFull                    503  ROOM_FULL
@@ -573,6 +574,12 @@ class BackgroundLimitReached(QuotaReached, code="BACKGROUND_LIMIT_REACHED", retr
     counted = "backgrounds"
     message = "As many sessions of this key wait to be started with a background image as may wait"
     suggestion = "Start the sessions that you create; one that nobody starts ends by itself"
+
+
+class TooManyOffers(VisavisError, code="TOO_MANY_OFFERS", status=429, retryable=True):
+    """Too many offers came from one address or to one room, or too many of its viewers have not connected yet."""
+
+    retry_after_s = 1
 
 
 class QueueFull(VisavisError, code="QUEUE_FULL", status=429, retryable=True, told_over=CHANNEL):

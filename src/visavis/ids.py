@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import secrets
 import threading
+import time
 from typing import Literal
 
 from ulid import ULID
@@ -16,7 +18,12 @@ _last = 0
 
 
 def new_id(kind: Kind) -> str:
-    """Return a new id. The ids of one process always increase, even within one millisecond."""
+    """Return a new id. The ids of one process always increase, even within one millisecond.
+
+    The id of a viewer is different: it has 80 random bits of its own, because whoever knows it can remove the viewer.
+    """
+    if kind == "view":  # `ULID()` counts up within a millisecond
+        return f"view_{ULID.from_bytes((time.time_ns() // 1_000_000).to_bytes(6) + secrets.token_bytes(10))}"
     global _last  # noqa: PLW0603  # one counter in each process
     with _lock:
         _last = max(int(ULID()), _last + 1)

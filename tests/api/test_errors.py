@@ -52,7 +52,7 @@ async def test_unknown_addresses_need_a_key_first(service: Service) -> None:
         ("/v1/avatars/avat_x", "DELETE"),
         ("/v1/avatars/public", "GET"),
         ("/v1/avatars/upload-face", "POST"),
-        ("/rooms/x/whep", "POST, OPTIONS"),
+        ("/rooms/x/whep", "GET, POST, OPTIONS"),
     ],
 )
 async def test_a_wrong_method_says_which_are_right(service: Service, address: str, allowed: str) -> None:

@@ -9,6 +9,7 @@ import jwt
 import pytest
 
 from tests.conftest import Service, open_service
+from visavis.sessions.joining import MAX_PER_ADDRESS
 
 pytestmark = pytest.mark.anyio
 
@@ -39,10 +40,54 @@ async def test_a_viewer_joins_and_leaves(service: Service) -> None:
     assert location.startswith(f"/rooms/{session['daily_room']['name']}/whep/")
     assert len(service.performer(session["session_id"]).viewers) == 1
     assert (await service.client.delete(location)).status_code == 401
-    assert (await service.client.patch(location, headers=headers(session))).status_code == 405
     assert (await service.client.delete(location, headers=headers(session))).status_code == 200
     assert (await service.client.delete(location, headers=headers(session))).status_code == 404
     assert service.performer(session["session_id"]).viewers == set()
+
+
+async def test_a_viewer_can_be_asked_for_until_it_has_left(service: Service) -> None:
+    session = await make(service)
+    whep = session["daily_room"]["url"] + "/whep"
+    for method in ("GET", "HEAD"):
+        assert (await service.client.request(method, whep, headers=headers(session))).status_code == 204
+        assert (await service.client.request(method, whep)).status_code == 401
+    location = (await service.client.post(whep, content=OFFER, headers=headers(session))).headers["location"]
+    for method in ("GET", "HEAD"):
+        assert (await service.client.request(method, location, headers=headers(session))).status_code == 204
+    assert (await service.client.get(location)).status_code == 401
+    assert (await service.client.get(location[:-1] + "!", headers=headers(session))).status_code == 404
+    await service.client.delete(location, headers=headers(session))
+    assert (await service.client.get(location, headers=headers(session))).status_code == 404
+    await service.client.put(f"/v1/sessions/{session['session_id']}/end")
+    assert (await service.client.get(location, headers=headers(session))).status_code == 410
+
+
+async def test_methods_that_whep_does_not_need_are_refused_with_those_that_it_takes(service: Service) -> None:
+    session = await make(service)
+    whep = session["daily_room"]["url"] + "/whep"
+    location = (await service.client.post(whep, content=OFFER, headers=headers(session))).headers["location"]
+    taken = {whep: "GET, POST, OPTIONS", location: "GET, DELETE, OPTIONS"}
+    for address, methods in taken.items():
+        for method in {"PUT", "PATCH", "POST", "DELETE"} - set(methods.split(", ")):
+            answer = await service.client.request(method, address, headers=headers(session))
+            assert (answer.status_code, answer.json()["error"]["code"]) == (405, "METHOD_NOT_ALLOWED"), method
+            assert answer.headers["allow"] == methods
+            assert answer.headers["access-control-allow-origin"] == "*"
+
+
+async def test_an_address_that_sends_too_many_offers_is_told_when_to_come_back(service: Service) -> None:
+    session, other = await make(service), await make(service)
+    whep = session["daily_room"]["url"] + "/whep"
+    for _ in range(MAX_PER_ADDRESS):
+        joined = await service.client.post(whep, content=OFFER, headers=headers(session))
+        assert joined.status_code == 201
+        await service.client.delete(joined.headers["location"], headers=headers(session))
+    refused = await service.client.post(whep, content=OFFER, headers=headers(session))
+    assert (refused.status_code, refused.json()["error"]["code"]) == (429, "TOO_MANY_OFFERS")
+    assert 1 <= int(refused.headers["retry-after"]) <= 60
+    assert service.performer(session["session_id"]).viewers == set()
+    elsewhere = other["daily_room"]["url"] + "/whep"
+    assert (await service.client.post(elsewhere, content=OFFER, headers=headers(other))).status_code == 201
 
 
 async def test_the_room_waits_for_the_start_and_is_gone_after_the_end(service: Service) -> None:
@@ -127,6 +172,7 @@ async def test_preflight_and_ice_servers(tmp_path: Path) -> None:
         assert preflight.status_code == 204
         assert preflight.headers["access-control-allow-origin"] == "*"
         assert "Authorization" in preflight.headers["access-control-allow-headers"]
+        assert {"PATCH", "DELETE"} <= set(preflight.headers["access-control-allow-methods"].split(", "))
         assert preflight.headers["accept-post"] == "application/sdp"
         answer = await service.client.post(whep, content=OFFER, headers=headers(session))
         assert answer.headers["link"] == (

@@ -32,8 +32,8 @@ router = APIRouter(prefix="/rooms", tags=["rooms"])
 
 MAX_OFFER_BYTES = 64 * 1024
 _PREFLIGHT = {
-    "Access-Control-Allow-Methods": "GET, POST, DELETE, OPTIONS",
-    "Access-Control-Allow-Headers": "Authorization, Content-Type",
+    "Access-Control-Allow-Methods": "GET, HEAD, POST, PATCH, DELETE, OPTIONS",
+    "Access-Control-Allow-Headers": "Authorization, Content-Type, If-Match",
     "Access-Control-Max-Age": "86400",
     "Accept-Post": "application/sdp",
 }
@@ -108,8 +108,9 @@ async def watch(name: str, request: Request, services: ServicesDep) -> Response:
     if not sdp.startswith("v=0"):
         raise OfferRefused("The body is not an SDP offer")
     viewer_id = new_id("view")
+    address = request.client.host if request.client else "unknown"
     try:
-        answer = await services.live.offer(record.id, viewer_id=viewer_id, sdp=sdp)
+        answer = await services.live.offer(record.id, viewer_id=viewer_id, address=address, sdp=sdp)
     except SessionEnded:
         raise Gone from None
     # Relative to the host, so that it holds behind any proxy (RFC 9110, section 10.2.2).
@@ -117,11 +118,23 @@ async def watch(name: str, request: Request, services: ServicesDep) -> Response:
     return Response(answer, 201, media_type="application/sdp", headers=headers | _links(record, services))
 
 
-@router.patch("/{name}/whep/{viewer_id}", include_in_schema=False)
-async def trickle(name: str, viewer_id: str, request: Request, services: ServicesDep) -> Response:
-    """Answers carry every candidate, and offers must: there is nothing to trickle."""
+@router.get("/{name}/whep", status_code=204, response_class=Response, **described.ENDPOINT)
+async def endpoint(name: str, request: Request, services: ServicesDep) -> Response:
+    """WHEP's addresses have no content of their own, but GET of them succeeds (section 4.1 of the draft)."""
     await _open_room(name, request, services)
-    return Response(status_code=405, headers={"Allow": "DELETE, OPTIONS"})
+    return Response(status_code=204, headers={"Accept-Post": "application/sdp", "Cache-Control": "no-store"})
+
+
+@router.get("/{name}/whep/{viewer_id}", status_code=204, response_class=Response, **described.VIEWER)
+async def viewer(name: str, viewer_id: str, request: Request, services: ServicesDep) -> Response:
+    record = await _open_room(name, request, services)
+    try:
+        there = record.status == Status.STARTED and services.live.has_viewer(record.id, viewer_id)
+    except SessionEnded:
+        raise Gone from None
+    if not there:
+        raise ViewerNotFound
+    return Response(status_code=204, headers={"Cache-Control": "no-store"})
 
 
 @router.delete("/{name}/whep/{viewer_id}", response_class=Response, **described.LEAVE)

@@ -17,6 +17,7 @@ from visavis.output_json import OutputChange
 from visavis.sessions.attachment import Attachment
 from visavis.sessions.backgrounds import Backgrounds
 from visavis.sessions.deadlines import Deadlines
+from visavis.sessions.joining import Joining
 from visavis.sessions.lifecycle import EndReason
 from visavis.sessions.metering import SessionClock
 from visavis.stage.port.events import (
@@ -69,6 +70,7 @@ class LiveSession:
         self._state: AvatarState = "idle"  # of the performer's last StateChanged
         self._streams_motion = False
         self._viewers = 0
+        self.joining = Joining()
         self._first_frame_at_ms: int | None = None  # set by the first FirstFrameSent
         self._last_frame_at_ms: int | None = None  # advances while anybody watches
         self._ending = False  # set once, when the end begins
@@ -103,6 +105,7 @@ class LiveSession:
         elif isinstance(event, PerformerMetrics) and event.frames > 0 and self._viewers > 0:
             self._last_frame_at_ms = self.now_ms()
         elif isinstance(event, ViewerJoined | ViewerLeft):
+            (self.joining.joined if isinstance(event, ViewerJoined) else self.joining.left)(event.viewer_id)
             if event.viewers == 0 and self._first_frame_at_ms is not None:
                 self._last_frame_at_ms = self.now_ms()
             self._viewers = event.viewers

@@ -279,20 +279,32 @@ class LiveSessions:
             raise SessionEnded
         return session.size_px, session.output
 
-    async def offer(self, session_id: str, *, viewer_id: str, sdp: str) -> str:
-        """Return the SDP answer to a viewer's offer. Raises `OfferRefused`, `PerformerLost`, `RoomFull`,
-        `SessionEnded`.
+    async def offer(self, session_id: str, *, viewer_id: str, address: str, sdp: str) -> str:
+        """Return the SDP answer to a viewer's offer, which came from `address`. Raises `OfferRefused`, `PerformerLost`,
+        `RoomFull`, `SessionEnded`, `TooManyOffers`.
         """
-        return await self._performer(session_id).offer(viewer_id=viewer_id, sdp=sdp)
+        session = self._session(session_id)
+        session.joining.begin(viewer_id, address, now_s=anyio.current_time())
+        try:
+            return await session.performer.offer(viewer_id=viewer_id, sdp=sdp)
+        except BaseException:
+            session.joining.left(viewer_id)
+            raise
+
+    def has_viewer(self, session_id: str, viewer_id: str) -> bool:
+        """Whether the viewer is in the room or about to connect. Raises `SessionEnded`."""
+        return self._session(session_id).joining.knows(viewer_id, now_s=anyio.current_time())
 
     async def remove_viewer(self, session_id: str, viewer_id: str) -> bool:
-        return await self._performer(session_id).remove_viewer(viewer_id)
+        session = self._session(session_id)
+        session.joining.left(viewer_id)
+        return await session.performer.remove_viewer(viewer_id)
 
-    def _performer(self, session_id: str) -> Performer:
+    def _session(self, session_id: str) -> LiveSession:
         session = self._live.get(session_id)
         if session is None:
             raise SessionEnded
-        return session.performer
+        return session
 
     async def save_metering(self) -> None:
         """Save when each live session was last seen and its metering. If this server dies, the next one ends its

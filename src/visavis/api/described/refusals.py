@@ -51,6 +51,7 @@ from visavis.errors import (
     SessionNotStarted,
     SeveralFaces,
     TooLarge,
+    TooManyOffers,
     Unauthorized,
     UnsupportedMediaType,
     VisavisError,
@@ -123,6 +124,7 @@ _TEXTS: dict[Kind, tuple[str, str | None]] = {  # of the classes that bring no m
     TooLarge: ("The body is larger than 16384 KiB", None),
     UnsupportedMediaType: ("The body must be JSON", "Send Content-Type: application/json"),
     NoCapacity: ("Too many photos are being prepared", "Try again in a few seconds"),
+    TooManyOffers: ("This room gets too many offers", "Try again later"),
     RoomFull: ("The room is full; it takes 50 viewers", "Try again when one has left"),
     PerformerLost: ("The stage that performed this session is gone", None),
     InternalError: (
@@ -194,7 +196,7 @@ def _model(status: int, kinds: tuple[Kind, ...]) -> Any:
     """Return the shape of a status' bodies: two of them have a published one of their own."""
     if status == 401:
         return schemas.KeyRefused if ApiKeyRefused in kinds else schemas.Error
-    if status == 429:
+    if status == 429 and RateLimited in kinds:
         others = [kind for kind in kinds if kind.status == status and kind is not RateLimited]
         return schemas.RateLimitedBody | schemas.Error if others else schemas.RateLimitedBody
     return schemas.Error

@@ -17,6 +17,7 @@ from visavis.errors import (
     RoomNotFound,
     SessionNotStarted,
     TooLarge,
+    TooManyOffers,
     Unauthorized,
     UnsupportedMediaType,
     ViewerNotFound,
@@ -54,7 +55,20 @@ WATCH: Described = {
             },
         }
     }
-    | refusals(*_OPEN, OfferRefused, SessionNotStarted, TooLarge, UnsupportedMediaType, RoomFull, PerformerLost),
+    | refusals(
+        *_OPEN, OfferRefused, SessionNotStarted, TooLarge, UnsupportedMediaType, TooManyOffers, RoomFull, PerformerLost
+    ),
+}
+
+ENDPOINT: Described = {
+    "summary": "Ask whether the room can be watched",
+    "responses": {204: {"description": "The room exists and the token opens it"}} | refusals(*_OPEN),
+}
+
+VIEWER: Described = {
+    "summary": "Ask whether a viewer is in the room",
+    "responses": {204: {"description": "The viewer is in the room or about to connect"}}
+    | refusals(*_OPEN, ViewerNotFound),
 }
 
 LEAVE: Described = {

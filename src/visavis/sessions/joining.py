@@ -1,0 +1,89 @@
+"""Limits the offers of viewers to one room. Pure: the caller passes events and times in.
+
+Each offer costs the stage some milliseconds, sockets, and datagrams to addresses that the offer names, before its
+viewer has connected. Viewers of a room share its token, so offers are counted by the address that they come from:
+nobody can use up what is left to others. Times are seconds of any monotonic clock.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address
+
+from visavis.errors import TooManyOffers
+
+WAIT_S = 15.0  # as `rooms.embedded.room.JOIN_WITHIN_S`: then the stage removes a viewer that has not connected
+WINDOW_S = 60.0
+# Fifty people in one office have one address. All of them may load their page twice a minute.
+MAX_WAITING_PER_ADDRESS = 16
+MAX_WAITING = 32  # of the room's 50 viewers
+MAX_PER_ADDRESS = 120  # in a window
+MAX_OFFERS = 240
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Offer:
+    address: str
+    at_s: float
+
+
+class Joining:
+    """The offers and the viewers of one room."""
+
+    def __init__(self) -> None:
+        self._offers: deque[_Offer] = deque()  # of the last minute
+        self._waiting: dict[str, _Offer] = {}  # by viewer, until it connects or leaves
+        self._joined: set[str] = set()
+
+    def begin(self, viewer_id: str, address: str, *, now_s: float) -> None:
+        """Note the offer of a new viewer. Raises `TooManyOffers`: then nothing is noted."""
+        self._forget_old(now_s)
+        address = _network(address)
+        waiting = list(self._waiting.values())
+        _check(waiting, MAX_WAITING, WAIT_S, now_s)
+        _check([offer for offer in waiting if offer.address == address], MAX_WAITING_PER_ADDRESS, WAIT_S, now_s)
+        _check(self._offers, MAX_OFFERS, WINDOW_S, now_s)
+        _check([offer for offer in self._offers if offer.address == address], MAX_PER_ADDRESS, WINDOW_S, now_s)
+        offer = _Offer(address=address, at_s=now_s)
+        self._offers.append(offer)
+        self._waiting[viewer_id] = offer
+
+    def joined(self, viewer_id: str) -> None:
+        """Note that a viewer has connected."""
+        self._waiting.pop(viewer_id, None)
+        self._joined.add(viewer_id)
+
+    def left(self, viewer_id: str) -> None:
+        """Note that a viewer has left, whether it had connected or not."""
+        self._waiting.pop(viewer_id, None)
+        self._joined.discard(viewer_id)
+
+    def knows(self, viewer_id: str, *, now_s: float) -> bool:
+        """Whether the viewer is in the room or about to connect."""
+        self._forget_old(now_s)
+        return viewer_id in self._joined or viewer_id in self._waiting
+
+    def _forget_old(self, now_s: float) -> None:
+        while self._offers and self._offers[0].at_s <= now_s - WINDOW_S:
+            self._offers.popleft()
+        for viewer_id in [one for one, offer in self._waiting.items() if offer.at_s <= now_s - WAIT_S]:
+            del self._waiting[viewer_id]
+
+
+def _check(offers: list[_Offer] | deque[_Offer], maximum: int, lifetime_s: float, now_s: float) -> None:
+    """Raise `TooManyOffers` if there are `maximum`. The oldest offer is forgotten after `lifetime_s`."""
+    if len(offers) >= maximum:
+        refused = TooManyOffers("This room gets too many offers", suggestion="Try again later")
+        refused.retry_after_s = max(1, math.ceil(offers[0].at_s + lifetime_s - now_s))
+        raise refused
+
+
+def _network(address: str) -> str:
+    """Return the address, or the /64 network of an IPv6 address: whoever has one of its addresses has all."""
+    try:
+        ip = ip_address(address)
+    except ValueError:  # no address is known
+        return address
+    return str(ip) if not isinstance(ip, IPv6Address) else str(IPv6Address(int(ip) >> 64 << 64))

@@ -1,0 +1,206 @@
+"""What a viewer, who has the token of a room, can do to the other viewers, to the stage, and to addresses of its
+choice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import selectors
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from ulid import ULID
+
+from tests.attacks.scale import FULL, SCALE
+from tests.conftest import open_service
+from tests.rooms.offers import make_offer
+from visavis.demo.server_process import ServerProcess
+from visavis.rooms.watch import WhepViewer
+
+MAX_DATAGRAMS = 12 * 6  # to each kept candidate at most as many tries before the viewer is removed
+MAX_GAP_S = 0.2 if FULL else 1.0  # between two pictures; at reduced size the machine may be busy with other tests
+ALLOWED_MB = 40.0
+HEAD = "v=0\r\no=- 0 0 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n"
+VIDEO = "m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=setup:actpass\r\na=mid:0\r\n"
+# The WebRTC library took 21 s to parse the first one.
+HOSTILE_OFFERS = {
+    "codecs times feedback": HEAD + VIDEO + "a=rtpmap:9 a/9\r\n" * 1700 + "a=rtcp-fb:* x\r\n" * 2400,
+    "codecs times feedback, few lines": HEAD + VIDEO + "a=rtpmap:9 a/9\r\n" * 900 + "a=rtcp-fb:* x\r\n" * 1000,
+    "streams": HEAD + VIDEO + "".join(f"a=ssrc:{number} a:\r\n" for number in range(1900)),
+    "sections": HEAD + VIDEO * 900,
+    "long lines": HEAD + VIDEO + "a=candidate:" + "1 " * 30_000,
+    "a long group": HEAD + "a=group:BUNDLE" + " 0" * 30_000 + "\r\n" + VIDEO,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    server: ServerProcess
+    url: str  # of WHEP
+    token: str
+
+    def headers(self) -> dict[str, str]:
+        return {"authorization": f"Bearer {self.token}", "content-type": "application/sdp"}
+
+    def stages_memory_mb(self) -> float:
+        """Return the memory of the server's children."""
+        children = Path(f"/proc/{self.server.pid}/task").glob("*/children")
+        pids = {pid for tasks in children for pid in tasks.read_text().split()}
+        rollups = [Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in pids]
+        lines = [next(line for line in text.splitlines() if line.startswith("Rss:")) for text in rollups]
+        return sum(int(line.split()[1]) for line in lines) / 1024
+
+
+@pytest.fixture(scope="module")
+def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:
+    """The room of a started session on a server of its own."""
+    folder = tmp_path_factory.mktemp("rooms")
+    settings = {
+        "VISAVIS_STAGES": "1",
+        "VISAVIS_CHANNEL_GRACE_S": "600",
+        "VISAVIS_JOIN_TIMEOUT_S": "600",
+        "VISAVIS_ROOM_EMPTY_GRACE_S": "600",
+    }
+    with ServerProcess(data_dir=folder / "data", log=folder / "log", settings=settings) as server:
+        server.wait_ready()
+        headers = {"x-api-key": server.create_key("tests")}
+        with httpx.Client(base_url=server.base_url, headers=headers, timeout=60) as http:
+            character = http.get("/v1/avatars/public").json()["avatars"][0]["avatar_id"]
+            looks = http.get("/v1/avatars", params={"parent_id": character, "characters_only": "false"}).json()
+            body = {"avatar_id": looks["avatars"][0]["avatar_id"]}
+            session = http.post("/v1/sessions", json=body).json()["session"]
+            while http.put(f"/v1/sessions/{session['session_id']}/start").json()["ws_uri"] == "try_again":
+                pass
+        shown = session["daily_room"]
+        yield Room(server=server, url=f"{shown['url']}/whep", token=shown["token"])
+        assert "Traceback" not in (folder / "log").read_text(), (folder / "log").read_text()[:5000]
+
+
+def offer_of_a_viewer() -> str:
+    return asyncio.run(make_offer("video", "audio"))
+
+
+def own_address(offer: str) -> str:
+    """Return the first IPv4 address among an offer's candidates."""
+    candidates = [line.split() for line in offer.splitlines() if line.startswith("a=candidate:")]
+    return next(words[4] for words in candidates if "." in words[4])
+
+
+def gone(http: httpx.Client, room: Room, resource: str) -> bool:
+    return http.get(resource, headers=room.headers()).status_code == 404
+
+
+def test_a_viewer_cannot_guess_the_address_of_another(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with open_service(tmp_path) as service:
+            created = await service.client.post("/v1/sessions", json={"avatar_id": service.look_id})
+            session = created.json()["session"]
+            await service.client.put(f"/v1/sessions/{session['session_id']}/start")
+            shown = session["daily_room"]
+            headers = {"authorization": f"Bearer {shown['token']}", "content-type": "application/sdp"}
+
+            async def join() -> str:
+                answer = await service.client.post(f"{shown['url']}/whep", content=HEAD + VIDEO, headers=headers)
+                return str(answer.headers["location"])
+
+            joined = await asyncio.gather(*(join() for _ in range(40)))
+            own, others = joined[::2], joined[1::2]
+            for known in own:
+                path, _, number = known.rpartition("_")
+                for step in range(-3 * SCALE, 3 * SCALE + 1):
+                    guess = f"{path}_{ULID.from_int(int(ULID.from_str(number)) + step)}"
+                    if guess not in own:
+                        assert (await service.client.delete(guess, headers=headers)).status_code == 404
+            for other in others:
+                assert (await service.client.delete(other, headers=headers)).status_code == 200, "it is still there"
+
+    asyncio.run(scenario())
+
+
+def test_one_offer_makes_the_server_send_to_few_addresses(room: Room) -> None:
+    offer = offer_of_a_viewer()
+    with selectors.DefaultSelector() as selector, contextlib.ExitStack() as closing:
+        ports = []
+        for _ in range(60 * SCALE):
+            target = closing.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+            target.bind((own_address(offer), 0))
+            target.setblocking(False)
+            selector.register(target, selectors.EVENT_READ)
+            ports.append(target.getsockname()[1])
+        candidates = "".join(
+            f"a=candidate:{number} 1 udp {number + 1} {own_address(offer)} {port} typ {kind}\r\n"
+            for number, (port, kind) in enumerate(itertools.product(ports, ("host", "srflx", "relay")))
+        )[: 60_000 - len(offer)]
+        hostile = offer.replace("a=mid:0\r\n", "a=mid:0\r\n" + candidates[: candidates.rindex("a=candidate")])
+        received: dict[int, int] = {}
+        with httpx.Client(base_url=room.server.base_url, timeout=20) as http:
+            joined = http.post(room.url, content=hostile, headers=room.headers())
+            assert joined.status_code == 201, joined.text
+            while not gone(http, room, joined.headers["location"]):
+                for key, _ in selector.select(timeout=0.25):
+                    key.fileobj.recv(2048)  # type: ignore[union-attr]
+                    received[key.fd] = received.get(key.fd, 0) + 1
+    assert 0 < len(received) <= 12
+    assert sum(received.values()) <= MAX_DATAGRAMS
+
+
+def test_datagrams_before_the_handshake_take_no_memory(room: Room) -> None:
+    with httpx.Client(base_url=room.server.base_url, timeout=20) as http:
+        offer = offer_of_a_viewer()
+        joined = http.post(room.url, content=offer, headers=room.headers())
+        candidates = [line.split() for line in joined.text.splitlines() if line.startswith("a=candidate:")]
+        address, port = next((words[4], int(words[5])) for words in candidates if "." in words[4])
+        before_mb = room.stages_memory_mb()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as flood:
+            flood.connect((address, port))
+            for _ in range(20_000 * SCALE):
+                flood.send(b"\x80" * 8000)
+        for hostile in HOSTILE_OFFERS.values():  # round trips to the stage, which reads its datagrams in between
+            assert http.post(room.url, content=hostile, headers=room.headers()).status_code == 400
+        assert room.stages_memory_mb() < before_mb + ALLOWED_MB
+        assert http.delete(joined.headers["location"], headers=room.headers()).status_code == 200
+
+
+def test_hostile_offers_do_not_hold_up_a_viewer(room: Room) -> None:
+    async def scenario() -> None:
+        positions_s: list[float] = []
+        came = asyncio.Condition()
+        async with WhepViewer(whep_url=room.url, token=room.token) as viewer:
+
+            async def see() -> None:
+                async for picture in viewer.pictures():
+                    assert picture.frame.pts is not None
+                    async with came:
+                        positions_s.append(picture.frame.pts / 90_000)
+                        came.notify_all()
+
+            async def until_seen(pictures: int) -> None:
+                async with came:
+                    await came.wait_for(lambda: len(positions_s) >= pictures)
+
+            async def hear() -> None:
+                async for _ in viewer.sound():
+                    pass
+
+            async with asyncio.TaskGroup() as tasks, httpx.AsyncClient(timeout=60) as http:
+                watching = [tasks.create_task(see()), tasks.create_task(hear())]
+                honest = await make_offer("video", "audio")
+                await until_seen(10)
+                for _ in range(SCALE):
+                    for hostile in HOSTILE_OFFERS.values():
+                        assert (await http.post(room.url, content=hostile, headers=room.headers())).status_code == 400
+                flood = [http.post(room.url, content=honest, headers=room.headers()) for _ in range(40)]
+                statuses = [answer.status_code for answer in await asyncio.gather(*flood)]
+                assert set(statuses) == {201, 429}
+                await until_seen(len(positions_s) + 25)
+                for task in watching:
+                    task.cancel()
+        assert max(after - before for before, after in itertools.pairwise(positions_s)) <= MAX_GAP_S
+
+    asyncio.run(scenario())

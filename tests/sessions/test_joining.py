@@ -1,0 +1,94 @@
+"""The limits of offers to one room."""
+
+from __future__ import annotations
+
+import pytest
+
+from visavis.errors import TooManyOffers
+from visavis.rooms.embedded.room import JOIN_WITHIN_S, MAX_VIEWERS
+from visavis.sessions.joining import (
+    MAX_OFFERS,
+    MAX_PER_ADDRESS,
+    MAX_WAITING,
+    MAX_WAITING_PER_ADDRESS,
+    WAIT_S,
+    WINDOW_S,
+    Joining,
+)
+
+HERE, THERE = "198.51.100.7", "203.0.113.9"
+
+
+def waiting(joining: Joining, count: int, *, address: str = HERE, now_s: float = 0.0) -> None:
+    """Begin so many offers, whose viewers do not connect."""
+    for number in range(count):
+        joining.begin(f"{address} {now_s} {number}", address, now_s=now_s)
+
+
+def connected(joining: Joining, count: int, *, address: str = HERE, now_s: float = 0.0) -> None:
+    """Let so many viewers connect and leave again."""
+    for number in range(count):
+        viewer_id = f"{address} {now_s} {number}"
+        joining.begin(viewer_id, address, now_s=now_s)
+        joining.joined(viewer_id)
+        joining.left(viewer_id)
+
+
+def test_one_address_leaves_room_for_others() -> None:
+    joining = Joining()
+    waiting(joining, MAX_WAITING_PER_ADDRESS)
+    with pytest.raises(TooManyOffers):
+        waiting(joining, 1, now_s=1.0)
+    waiting(joining, MAX_WAITING - MAX_WAITING_PER_ADDRESS, address=THERE)
+    with pytest.raises(TooManyOffers):
+        waiting(joining, 1, address="192.0.2.1")
+    assert MAX_WAITING < MAX_VIEWERS, "viewers that never connect cannot fill a room"
+
+
+def test_a_refusal_says_when_to_try_again() -> None:
+    joining = Joining()
+    waiting(joining, MAX_WAITING_PER_ADDRESS, now_s=100.0)
+    with pytest.raises(TooManyOffers) as refused:
+        joining.begin("one", HERE, now_s=103.5)
+    assert refused.value.retry_after_s == 12
+    joining.begin("one", HERE, now_s=103.5 + 12)
+    assert WAIT_S == JOIN_WITHIN_S
+
+
+def test_viewers_that_connected_or_left_count_no_more_as_waiting() -> None:
+    joining = Joining()
+    connected(joining, MAX_VIEWERS)
+    waiting(joining, MAX_WAITING_PER_ADDRESS)
+
+
+def test_offers_are_counted_for_a_minute_whatever_becomes_of_them() -> None:
+    joining = Joining()
+    connected(joining, MAX_PER_ADDRESS)
+    with pytest.raises(TooManyOffers) as refused:
+        joining.begin("one", HERE, now_s=WINDOW_S - 20)
+    assert refused.value.retry_after_s == 20
+    connected(joining, MAX_OFFERS - MAX_PER_ADDRESS, address=THERE, now_s=1.0)
+    with pytest.raises(TooManyOffers):
+        joining.begin("one", "192.0.2.1", now_s=2.0)
+    joining.begin("one", HERE, now_s=WINDOW_S + 1)
+
+
+def test_all_addresses_of_an_ipv6_network_count_as_one() -> None:
+    joining = Joining()
+    for number in range(MAX_WAITING_PER_ADDRESS):
+        joining.begin(str(number), f"2001:db8::{number:x}", now_s=0.0)
+    with pytest.raises(TooManyOffers):
+        joining.begin("one", "2001:db8:0:0:ffff::", now_s=0.0)
+    joining.begin("one", "2001:db8:0:1::1", now_s=0.0)
+
+
+def test_a_viewer_is_known_while_it_may_connect_and_until_it_has_left() -> None:
+    joining = Joining()
+    joining.begin("one", HERE, now_s=0.0)
+    joining.begin("two", "unknown", now_s=0.0)
+    joining.joined("two")
+    assert joining.knows("one", now_s=1.0) and joining.knows("two", now_s=1.0)
+    assert not joining.knows("three", now_s=1.0)
+    assert not joining.knows("one", now_s=WAIT_S) and joining.knows("two", now_s=1000.0)
+    joining.left("two")
+    assert not joining.knows("two", now_s=1000.0)
