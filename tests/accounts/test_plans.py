@@ -87,10 +87,10 @@ async def test_minutes_of_running_sessions_count(service: Service) -> None:
     assert answer.status_code == 402
 
 
-async def test_a_session_that_ends_while_minutes_are_counted_counts_once(
+async def test_a_session_that_ends_during_the_count_of_minutes_counts_once(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It ends after the look at the running sessions and before the look into the database."""
+    """It ends after the running sessions are counted and before the ended ones are."""
     await put_on_plan(service, included_minutes=5)
     session_id, _, _ = await start(service)
     store = service.services.sessions._store

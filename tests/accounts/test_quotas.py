@@ -36,7 +36,7 @@ async def post_at_once(service: Service, address: str, body: dict[str, Any], cou
     return outcomes
 
 
-async def test_a_key_has_so_many_avatars_also_when_photos_come_at_once(tmp_path: Path) -> None:
+async def test_the_avatars_of_a_key_are_limited_for_simultaneous_photos(tmp_path: Path) -> None:
     async with open_service(tmp_path, max_avatars_per_key=3, preparations=4) as service:
         outcomes = await post_at_once(service, "/v1/avatars/upload-face", FACE, 6)
         assert outcomes == {"made": 2, "429 AVATAR_LIMIT_REACHED": 4}
@@ -49,7 +49,7 @@ async def test_a_key_has_so_many_avatars_also_when_photos_come_at_once(tmp_path:
         assert code_of(answer) == "made"
 
 
-async def test_so_many_sessions_of_a_key_wait_to_be_started(tmp_path: Path) -> None:
+async def test_the_created_sessions_of_a_key_are_limited(tmp_path: Path) -> None:
     async with open_service(tmp_path, max_created_sessions_per_key=3) as service:
         body = {"avatar_id": service.look_id}
         assert await post_at_once(service, "/v1/sessions", body, 7) == {"made": 3, "429 SESSION_LIMIT_REACHED": 4}
@@ -64,7 +64,7 @@ async def test_so_many_sessions_of_a_key_wait_to_be_started(tmp_path: Path) -> N
         assert await post_at_once(service, "/v1/sessions", body, 4) == {"made": 3, "429 SESSION_LIMIT_REACHED": 1}
 
 
-async def test_so_many_sessions_that_wait_have_a_background_picture(tmp_path: Path) -> None:
+async def test_the_created_sessions_with_a_background_picture_are_limited(tmp_path: Path) -> None:
     async with open_service(tmp_path, max_backgrounds_per_key=2) as service:
         body = {"avatar_id": service.look_id, "output": picture()}
         assert await post_at_once(service, "/v1/sessions", body, 4) == {"made": 2, "429 BACKGROUND_LIMIT_REACHED": 2}

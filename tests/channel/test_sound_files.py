@@ -1,4 +1,4 @@
-"""A sound file that is sent as speech is refused from its first piece to its last; speech never is."""
+"""A sound file sent as speech is refused from its first piece to its last; speech is never refused."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def speak(protocol: ChannelProtocol, audio: bytes, **members: object) -> list[Ac
 
 
 def is_spoken(protocol: ChannelProtocol, actions: list[Action]) -> bool:
-    """Whether a piece was taken; else it was refused as a sound file."""
+    """Whether the piece is accepted. Otherwise it is refused as a sound file."""
     (action,) = actions
     if isinstance(action, Speak):
         protocol.speech_queued(len(action.speech.pcm) // 2)

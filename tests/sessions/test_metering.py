@@ -11,7 +11,7 @@ from visavis.sessions.metering import SessionClock, billed_minutes, ended_at_ms,
 NOON_MS = 1_700_000_000_000
 
 
-def test_make_sessions_clock_runs_with_the_monotonic_one() -> None:
+def test_the_clock_of_a_session_runs_with_the_monotonic_clock() -> None:
     clock = SessionClock(started_at_ms=NOON_MS, started_s=50.0)
     assert [clock.instant_ms(now_s=now_s) - NOON_MS for now_s in (50.0, 50.25, 110.0, 49.0)] == [0, 250, 60_000, 0]
 
@@ -26,20 +26,18 @@ def test_make_sessions_clock_runs_with_the_monotonic_one() -> None:
         (NOON_MS - 3_600_000, EndReason.ROOM_EMPTY, NOON_MS),
     ],
 )
-def test_make_session_ends_between_its_start_and_its_expiration(
-    now_ms: int, reason: EndReason, expected_ms: int
-) -> None:
+def test_a_session_ends_between_its_start_and_its_expiration(now_ms: int, reason: EndReason, expected_ms: int) -> None:
     record = make_session("sess_1", started_at_ms=NOON_MS, expiration_ms=NOON_MS + 60_000)
     assert ended_at_ms(record, reason, now_ms=now_ms) == expected_ms
 
 
-def test_make_session_without_expiration_ends_now() -> None:
+def test_a_session_without_expiration_ends_now() -> None:
     record = make_session("sess_1", started_at_ms=NOON_MS)
     assert ended_at_ms(record, EndReason.CLIENT, now_ms=NOON_MS + 7) == NOON_MS + 7
     assert ended_at_ms(record, EndReason.CLIENT, now_ms=NOON_MS - 7) == NOON_MS
 
 
-def test_make_session_that_nobody_performs_lasted_until_it_was_last_seen() -> None:
+def test_a_session_that_is_not_performed_lasted_until_it_was_last_seen() -> None:
     assert last_seen_ms(make_session("sess_1", started_at_ms=NOON_MS, seen_at_ms=NOON_MS + 9)) == NOON_MS + 9
     assert last_seen_ms(make_session("sess_1", started_at_ms=NOON_MS, seen_at_ms=NOON_MS - 9)) == NOON_MS
     assert last_seen_ms(make_session("sess_1", started_at_ms=NOON_MS)) == NOON_MS

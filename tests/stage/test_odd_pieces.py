@@ -21,7 +21,7 @@ RATE_HZ = 16_000
 
 
 class Stage:
-    """A performance on a virtual clock, and what came of it."""
+    """A performance on a virtual clock, and its events and sound."""
 
     def __init__(self) -> None:
         self.performance = Performance(seed=1, open_speech=LoudnessToMotion)
@@ -106,7 +106,7 @@ def test_single_bytes_are_joined() -> None:
 
 
 @pytest.mark.parametrize("end", ["final", "final, empty", "another utterance", "no more audio"])
-def test_a_byte_that_is_left_at_the_end_of_the_utterance_is_told_once(end: str) -> None:
+def test_a_byte_that_is_left_at_the_end_of_the_utterance_is_reported_once(end: str) -> None:
     stage = Stage()
     assert stage.speak(tone(1_600) + b"\1", utterance_id="a", final=end == "final") == 1_600
     if end == "final, empty":
@@ -138,7 +138,7 @@ def test_another_rate_cuts_the_sample_and_the_utterance_goes_on() -> None:
     assert stage.cut == ["a"] and stage.finished == ["a"]
 
 
-def test_an_interrupt_drops_the_byte_and_tells_nothing() -> None:
+def test_an_interrupt_drops_the_byte_without_a_report() -> None:
     stage = Stage()
     stage.speak(tone(1_600) + b"\1", utterance_id="a")
     stage.performance.interrupt(through=stage.number)
@@ -147,7 +147,7 @@ def test_an_interrupt_drops_the_byte_and_tells_nothing() -> None:
     assert stage.cut == [] and stage.finished == ["a", "b"]
 
 
-def test_pieces_that_an_interrupt_has_overtaken_are_counted_like_the_others() -> None:
+def test_late_pieces_after_an_interrupt_are_counted_like_others() -> None:
     stage = Stage()
     counts = [stage.speak(bytes(321), utterance_id="a")]
     stage.performance.interrupt(through=3)

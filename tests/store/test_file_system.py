@@ -1,4 +1,4 @@
-"""The decision which file systems may hold a database, with values from real systems."""
+"""Which file systems may hold a database. The values are from real systems."""
 
 from __future__ import annotations
 

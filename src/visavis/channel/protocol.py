@@ -19,7 +19,7 @@ The messages are described in docs/reference/channel.md. Decided there, and carr
 - After a refused `session.init` that does not close, the client may try again within the same 10 s ("Opening").
 - `audio_samples` is n * 16000 / rate, rounded. Within one utterance the remainder is carried over, so that the sum is
   the rounded count of the whole. n counts whole samples: an odd byte waits for the next piece of the utterance.
-- A sound file instead of samples is refused, and with it the rest of its utterance (sound_files.py).
+- A sound file instead of samples is refused, together with the rest of its utterance (sound_files.py).
 - Binary frames are confirmed like `agent.speak`. `audio.format` applies to all later binary frames and has no reply.
 - Invalid timings or an invalid emotion are an error before the confirmation of their speech, which is spoken without
   them.
@@ -239,7 +239,7 @@ class ChannelProtocol:
                 actions = [action for error in annotation_errors for action in self._refuse(error)]
                 return actions + self._speak(speech)
             case "agent.interrupt":
-                self._sound_files.utterance_ended()
+                self._sound_files.reset()
                 return self._start_effect(Interrupt(through=number))
             case "session.update":
                 return self._start_update(message)
@@ -266,7 +266,7 @@ class ChannelProtocol:
             self._sound_files.check(speech.pcm, utterance_id=speech.utterance_id, at_s=at_s)
         finally:
             if speech.final:
-                self._sound_files.utterance_ended()
+                self._sound_files.reset()
 
     def _speak(self, speech: Speech) -> list[Action]:
         if not speech.pcm and not speech.final:

@@ -1,7 +1,7 @@
 """How long a session lasted, and what it is billed. Pure: the caller passes times in.
 
-Instants are unix milliseconds. The machine's clock may be set while a session runs, also back; so the instants of a
-session are measured from its start by a clock that nobody sets.
+Instants are unix milliseconds. The machine's clock may be set while a session runs, even backwards. So the instants
+of a session are measured from its start by a monotonic clock.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def ended_at_ms(record: SessionRecord, reason: EndReason, *, now_ms: int) -> int
 
 
 def last_seen_ms(record: SessionRecord) -> int:
-    """Return until when a session was performed for certain, if nobody performs it now."""
+    """Return the last instant at which a session, not performed any more, is known to have been performed."""
     return max(record.started_at_ms or 0, record.seen_at_ms or 0)
 
 

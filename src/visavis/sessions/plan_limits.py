@@ -39,8 +39,8 @@ class PlanLimits:
         `InsufficientMinutes` and `ConcurrencyLimitReached`.
 
         The caller must not await anything between this call and the one that counts the session as being started, or
-        two starts could take the same place. Another request may have started the same session meanwhile: it does not
-        stand in its own way.
+        two starts could take the same place. Another request may have started the same session meanwhile: a session
+        is not counted against itself.
         """
         plan = await self._accounts.plan_of(key)
         await self._check_minutes(key, plan, session_id)

@@ -1,4 +1,4 @@
-"""Ends the sessions of revoked keys. A key is revoked by a command in another process, so the database is asked."""
+"""Ends the sessions of revoked keys. A command in another process revokes a key, so the database is polled."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from visavis.sessions.live_sessions import LiveSessions
 from visavis.store.sessions import SessionStore
 from visavis.timestamps import now_ms
 
-ASK_EVERY_S = 0.5  # one short query, and only while sessions are performed
+POLL_INTERVAL_S = 0.5  # one short query, and only while sessions are performed
 
 log = structlog.get_logger()
 
@@ -19,17 +19,17 @@ log = structlog.get_logger()
 class Revocation:
     def __init__(self, *, accounts: Accounts, store: SessionStore, live: LiveSessions) -> None:
         self._accounts, self._store, self._live = accounts, store, live
-        self._handled: frozenset[str] = frozenset()  # keys whose created sessions are closed
+        self._handled: frozenset[str] = frozenset()  # revoked keys whose created sessions have been ended
 
     async def run(self) -> None:
-        """Ask again and again, until cancelled."""
+        """Poll until cancelled."""
         while True:
-            await anyio.sleep(ASK_EVERY_S)
+            await anyio.sleep(POLL_INTERVAL_S)
             if self._live.is_empty():
                 continue
             try:
                 await self.end_sessions()
-            except Exception:  # the outermost edge of this task: the next turn tries again
+            except Exception:  # the outermost edge of this task: the next poll tries again
                 log.exception("revocation_failed")
 
     async def end_sessions(self) -> None:

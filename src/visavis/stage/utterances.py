@@ -116,7 +116,7 @@ class Utterances:
         return Spoken(utterance_id=utterance.utterance_id, samples=len(pcm))
 
     def take_cut_samples(self) -> list[SampleCut]:
-        """Return what has happened since the last call."""
+        """Return the cut samples that were found since the last call."""
         cut, self._cut_samples = self._cut_samples, []
         return cut
 

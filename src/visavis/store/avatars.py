@@ -30,7 +30,7 @@ class AvatarStore:
             return await _count_looks(connection, key_id)
 
     async def remove(self, ids: Sequence[str]) -> None:
-        """Remove rows that nothing names yet, looks before their character."""
+        """Remove rows to which no other row refers yet, looks before their character."""
         async with self._database.write() as connection:
             for avatar_id in ids:
                 await connection.execute(delete(avatars).where(avatars.c.id == avatar_id))
