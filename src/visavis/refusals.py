@@ -17,6 +17,7 @@ from visavis.engine.errors import (
     PhonesUnreadable,
     PictureUnreadable,
     Reason,
+    SandboxBusy,
     SandboxFailed,
 )
 from visavis.errors import VisavisError
@@ -33,6 +34,7 @@ _OF_IMAGES: dict[Reason, type[VisavisError]] = {
 }
 _OTHERS: dict[type[EngineError], type[VisavisError]] = {
     SandboxFailed: errors.PreparationFailed,
+    SandboxBusy: errors.NoCapacity,
     PackUnreadable: errors.PackUnreadable,
     PictureUnreadable: errors.BackgroundRefused,
     AudioUnreadable: errors.AudioUnreadable,

@@ -4,6 +4,7 @@
     EngineError
     ├── ImageRefused        an image that cannot be used; `reason` says why
     ├── SandboxFailed       the process that decodes images failed: a fault of ours
+    ├── SandboxBusy         there is too little memory now for that process
     ├── PackUnreadable      an avatar pack that is missing, damaged or of another format version
     ├── PictureUnreadable   the file of a background picture
     ├── AudioUnreadable     a sound file
@@ -49,6 +50,10 @@ class ImageRefused(EngineError):
 
 class SandboxFailed(EngineError):
     """The process that decodes images failed by itself."""
+
+
+class SandboxBusy(EngineError):
+    """There is too little memory now for the process that decodes images. Later there may be enough."""
 
 
 class PackUnreadable(EngineError):

@@ -54,7 +54,7 @@ def test_a_refusal_says_why_and_leaves_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["nothing", "svg", "too_many_bytes"])
 def test_what_is_no_photo_at_all_starts_no_process(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sandbox, "_command", lambda job: pytest.fail("started"))
+    monkeypatch.setattr(sandbox, "_command", lambda job, memory_bytes: pytest.fail("started"))
     make, reason = REFUSED_BEFORE_LOOKING[name]
     with pytest.raises(ImageRefused) as refused:
         prepare_avatar(make(), tmp_path / "avatar")
@@ -79,7 +79,7 @@ def test_a_folder_that_holds_something_is_not_touched(tmp_path: Path) -> None:
 def worker_that(does: str) -> object:
     """A worker of another mind, started like the real one; it may use `folder` and `photo`."""
     program = f"import os, sys, signal, time\nfrom pathlib import Path\nfolder = Path(sys.argv[1])\n{does}"
-    return lambda job: [sys.executable, "-c", program, job.arguments[0]]
+    return lambda job, memory_bytes: [sys.executable, "-c", program, job.arguments[0]]
 
 
 HANGS = "(folder / 'half').write_text('x'); Path(sys.argv[1] + '.pid').write_text(str(os.getpid())); time.sleep(600)"

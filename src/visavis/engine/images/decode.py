@@ -6,6 +6,8 @@ import io
 import struct
 import warnings
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,10 +16,13 @@ from PIL import Image, ImageCms, ImageOps
 
 from visavis.engine.errors import ImageRefused, Reason
 from visavis.engine.images.image_type import MAX_PIXELS, image_type
+from visavis.engine.images.jpeg import END_OF_IMAGE, START_OF_SCAN, has_end, jpeg_segments
 
 # A photo is halved as long as its long side stays above this. A full figure of 2600 px has about 80 px between the
 # eyes.
 WORKING_SIDE_PX = 2600
+MAX_SCANS = 100  # of a JPEG. Progressive ones have up to some 20, and each scan goes over the whole picture
+LATER_PICTURES = 100  # of an animation
 BEHIND_TRANSPARENCY = (222, 222, 222)
 SEE_THROUGH_FROM = 0.04  # share of fully transparent pixels; rounded corners alone have less
 UNREADABLE = (
@@ -29,7 +34,6 @@ UNREADABLE = (
     KeyError,
     TypeError,
     OverflowError,
-    MemoryError,
     struct.error,
     zlib.error,
 )
@@ -55,20 +59,68 @@ def decode_image(image: bytes) -> DecodedPhoto:
     Raises ImageRefused: TOO_LARGE (bytes, or pixels claimed, before any is decoded), UNKNOWN_TYPE, UNREADABLE.
     """
     kind = image_type(image)
+    if kind == "JPEG":
+        image = _judge_jpeg(image)
+    with _refusing(), Image.open(io.BytesIO(image), formats=[kind]) as opened:
+        _judge_size(opened.size)
+        return _upright_rgb(opened)
+
+
+def decode_later_pictures(image: bytes) -> Iterator[DecodedPhoto]:
+    """Yield the pictures of an animation after the first, up to LATER_PICTURES and as many pixels as one large photo
+    has; none of an image that is no animation. Raises what `decode_image` raises.
+    """
+    kind = image_type(image)
+    if kind == "JPEG":  # may hold several pictures, which are other versions of the first
+        return
+    with _refusing(), Image.open(io.BytesIO(image), formats=[kind]) as opened:
+        most = min(LATER_PICTURES, MAX_PIXELS // max(1, opened.width * opened.height))
+        for number in range(1, most + 1):
+            try:
+                opened.seek(number)
+            except EOFError:
+                return
+            _judge_size(opened.size)
+            yield _upright_rgb(opened)
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """Turn what decoders raise into refusals."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # damaged metadata and big sizes are warned of; the size is judged below
-            with Image.open(io.BytesIO(image), formats=[kind]) as opened:
-                _judge_size(opened.size)
-                return _upright_rgb(opened)
+            warnings.simplefilter("ignore")  # damaged metadata and big sizes are warned of; the size is judged here
+            yield
     except Image.DecompressionBombError as error:
         raise _too_many_pixels() from error
     except UNREADABLE as error:
+        raise damaged() from error
+
+
+def damaged() -> ImageRefused:
+    return ImageRefused(
+        Reason.UNREADABLE,
+        "The image is damaged or incomplete",
+        suggestion="Save the photo again and send the new file",
+    )
+
+
+def _judge_jpeg(image: bytes) -> bytes:
+    """Return a JPEG with its end marker. Raises ImageRefused for one that is made to take time."""
+    scans = sum(segment.marker == START_OF_SCAN for segment in jpeg_segments(image))
+    if scans > MAX_SCANS:
         raise ImageRefused(
             Reason.UNREADABLE,
-            "The image is damaged or incomplete",
+            f"The image has {scans} scans; at most {MAX_SCANS} are taken",
             suggestion="Save the photo again and send the new file",
-        ) from error
+        )
+    if has_end(image):
+        return image
+    from visavis.engine.images.jpeg_damage import is_damaged  # loads OpenCV, which most images do not need here
+
+    if is_damaged(image):
+        raise damaged()
+    return image + bytes((0xFF, END_OF_IMAGE))
 
 
 def _judge_size(size: tuple[int, int]) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from visavis.engine.images.sandbox import Job, run_job_async
 
 TIMEOUT_S = 10.0
-_JOB = Job(module="visavis.engine.images.picture_job", timeout_s=TIMEOUT_S)
+MEMORY_BYTES = 192 << 20
+_JOB = Job(module="visavis.engine.images.picture_job", timeout_s=TIMEOUT_S, memory_bytes=MEMORY_BYTES)
 
 
 async def read_picture(image: bytes) -> bytes:

@@ -9,6 +9,12 @@ from visavis.engine.errors import ImageRefused, Reason
 REFUSED = 3  # the exit status that goes with it
 
 
+def too_much_memory() -> ImageRefused:
+    return ImageRefused(
+        Reason.TOO_LARGE, "The image takes more memory than is allowed", suggestion="Send a smaller photo"
+    )
+
+
 def write_refusal(refusal: ImageRefused) -> bytes:
     return json.dumps({"reason": refusal.reason, "message": refusal.message, "suggestion": refusal.suggestion}).encode()
 

@@ -15,6 +15,7 @@ from visavis.engine.portrait.report import PreparationReport, read_report
 
 # Wall clock time. On a busy machine, two seconds of work may take long, and a good photo must not be refused for that.
 TIMEOUT_S = 60.0
+MEMORY_BYTES = 640 << 20  # a study takes 300 MB, 480 MB where hair and noise are everywhere
 
 
 def prepare_avatar(
@@ -69,7 +70,12 @@ def _clear(folder: Path, there: bool) -> None:
 
 def _job(folder: Path, points: SevenPoints | None, timeout_s: float) -> Job:
     given = () if points is None else (points.plain(),)
-    return Job(module="visavis.engine.pack.prepare_job", arguments=(str(folder), *given), timeout_s=timeout_s)
+    return Job(
+        module="visavis.engine.pack.prepare_job",
+        arguments=(str(folder), *given),
+        timeout_s=timeout_s,
+        memory_bytes=MEMORY_BYTES,
+    )
 
 
 def _report(answer: bytes) -> PreparationReport:

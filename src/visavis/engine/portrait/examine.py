@@ -5,13 +5,16 @@ others call `prepare_avatar`.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from visavis.engine.images.decode import decode_image
+from visavis.engine.errors import ImageRefused, Reason
+from visavis.engine.images.decode import DecodedPhoto, damaged, decode_image, decode_later_pictures
+from visavis.engine.images.image_type import image_type
+from visavis.engine.images.jpeg_damage import is_damaged
 from visavis.engine.portrait.background import fill_background
 from visavis.engine.portrait.coarse import inside_face
 from visavis.engine.portrait.crop import Cut, cut_out, map_points
@@ -28,6 +31,9 @@ from visavis.engine.portrait.study import PortraitStudy
 # If at least this share of the opaque part belongs to the person, the photo was cut out along the person. A round
 # avatar picture also has a wall in its opaque part.
 CUT_ALONG = 0.75
+# Of an animation. Each takes as long as a photo without a face, half a second.
+EXAMINED_PICTURES = 6
+BLANK = 2.0  # levels of 255 by which a picture differs from one of a single colour, or from another picture
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,46 +46,45 @@ class Examination:
 
 
 def examine_photo(image: bytes, models: Models | None = None, points: SevenPoints | None = None) -> Examination:
-    """Examine a JPEG, PNG, WebP or GIF of one person. The face is at `points` if they are given; otherwise it is found.
+    """Examine a JPEG, PNG, WebP or GIF of one person. The face is at `points` if they are given; otherwise it is found,
+    in an animation in the first picture with a face.
 
     Raises ImageRefused with a message for a person.
     """
-    steps_ms: dict[str, float] = {}
-    began = time.perf_counter()
-
-    def done(step: str) -> None:
-        nonlocal began
-        now = time.perf_counter()
-        steps_ms[step] = round((now - began) * 1000, 1)
-        began = now
-
+    steps = _Steps()
     decoded = decode_image(image)
-    done("decode")
+    if image_type(image) == "JPEG" and is_damaged(image):
+        raise damaged()
+    steps.done("decode")
     models = models or Models()
-    if points is None:
-        photo, found = find_face(decoded.picture, models, reduced=decoded.reduced)
+    passed_over = 0
+    if points is not None:
+        placed = place_face(decoded.picture, points, models, reduced=decoded.reduced)
+        steps.done("find_face")
+        portrait = _framed(decoded, decoded.picture, placed)
+        steps.done("frame")
     else:
-        photo, found = decoded.picture, place_face(decoded.picture, points, models, reduced=decoded.reduced)
-    done("find_face")
-    cut = frame_portrait(photo, found)
-    picture = cut_out(photo, cut)
-    done("frame")
-    face = describe_face(map_points(found.landmarks, cut.matrix()))
-    if points is None:
-        face = describe_face(refine_mesh(picture, face, models))
-    done("refine")
+        try:
+            portrait = _found(decoded, models, steps)
+        except ImageRefused as refusal:
+            passed_over, portrait = _found_later(image, decoded, models, steps, refusal)
+    decoded, photo, found, cut = portrait.decoded, portrait.photo, portrait.found, portrait.cut
+    picture, face = portrait.picture, portrait.face
     matte = person_matte(picture, face, models)
     if decoded.opacity is not None:
         matte = _with_opacity(matte, decoded.opacity, found, cut, face)
-    done("matte")
+    steps.done("matte")
     background = fill_background(picture, matte, face.eye_distance_px)
-    done("background")
+    steps.done("background")
     eye_distance_px = found.eye_distance_px * decoded.reduced
     said, traits = remarks_on_face(take_chip(picture, face), found, eye_distance_px)
     said += remarks_on_surroundings(picture, matte, face, cut_out_given=decoded.opacity is not None)
     if points is not None:
         said.insert(0, Remark.found("PLACED_BY_HAND", "The face is where its points were placed by hand"))
-    done("judge")
+    if passed_over:
+        used = f"Picture {passed_over + 1} of the animation is used: it is the first with a face"
+        said.insert(0, Remark.found("LATER_PICTURE", used))
+    steps.done("judge")
     report = PreparationReport(
         photo_width_px=photo.shape[1] * decoded.reduced,
         photo_height_px=photo.shape[0] * decoded.reduced,
@@ -91,12 +96,97 @@ def examine_photo(image: bytes, models: Models | None = None, points: SevenPoint
         yaw_deg=round(found.yaw_deg, 1),
         pitch_deg=round(found.pitch_deg, 1),
         remarks=tuple(said),
-        steps_ms=steps_ms,
+        steps_ms=steps.took_ms,
     )
     study = PortraitStudy(
         picture=picture, landmarks=face.landmarks, matte=matte, background=background, lids=traits.lids
     )
     return Examination(study=study, preview=preview(picture, face), report=report)
+
+
+class _Steps:
+    """Measures how long each step takes."""
+
+    def __init__(self) -> None:
+        self.took_ms: dict[str, float] = {}
+        self._began_s = time.perf_counter()
+
+    def done(self, step: str) -> None:
+        now_s = time.perf_counter()
+        self.took_ms[step] = round((now_s - self._began_s) * 1000, 1)
+        self._began_s = now_s
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Portrait:
+    """A face in a photo, and the same in its framed picture. `found` is measured in `photo`, which is upright; `face`
+    in `picture`, which is `cut` out of it.
+    """
+
+    decoded: DecodedPhoto
+    photo: NDArray[np.uint8]
+    found: FoundFace
+    cut: Cut
+    picture: NDArray[np.uint8]
+    face: FoundFace
+
+
+def _framed(decoded: DecodedPhoto, photo: NDArray[np.uint8], found: FoundFace) -> _Portrait:
+    cut = frame_portrait(photo, found)
+    face = describe_face(map_points(found.landmarks, cut.matrix()))
+    return _Portrait(decoded=decoded, photo=photo, found=found, cut=cut, picture=cut_out(photo, cut), face=face)
+
+
+def _found(decoded: DecodedPhoto, models: Models, steps: _Steps) -> _Portrait:
+    """Find the face in a picture, and frame it. Raises what `find_face` and `refine_mesh` raise."""
+    photo, found = find_face(decoded.picture, models, reduced=decoded.reduced)
+    steps.done("find_face")
+    portrait = _framed(decoded, photo, found)
+    steps.done("frame")
+    portrait = replace(portrait, face=describe_face(refine_mesh(portrait.picture, portrait.face, models)))
+    steps.done("refine")
+    return portrait
+
+
+def _found_later(
+    image: bytes, first: DecodedPhoto, models: Models, steps: _Steps, refusal: ImageRefused
+) -> tuple[int, _Portrait]:
+    """Return the first picture of an animation in which a face is found after all, and how many come before it. Raises
+    `refusal`, the one of the `first` picture, if there is no other.
+    """
+    if refusal.reason != Reason.NO_FACE:
+        raise refusal
+    examined = [first.picture]
+    for number, later in enumerate(decode_later_pictures(image), start=1):
+        if _is_blank(later.picture) or any(_look_alike(later.picture, earlier) for earlier in examined):
+            continue
+        try:
+            return number, _found(later, models, steps)
+        except ImageRefused as later_refusal:
+            if later_refusal.reason != Reason.NO_FACE:
+                raise
+        examined.append(later.picture)
+        if len(examined) > EXAMINED_PICTURES:
+            break
+    if len(examined) == 1:
+        raise refusal
+    raise ImageRefused(
+        Reason.NO_FACE,
+        f"No clear face can be seen in the {len(examined)} pictures of the animation that were examined",
+        suggestion="Send a photo of one person who faces the camera",
+    )
+
+
+def _is_blank(picture: NDArray[np.uint8]) -> bool:
+    return float(picture[::8, ::8].std(axis=(0, 1)).max()) < BLANK
+
+
+def _look_alike(picture: NDArray[np.uint8], other: NDArray[np.uint8]) -> bool:
+    """Whether the pictures are the same but for a little noise, so that a face is found in both or in none."""
+    if picture.shape != other.shape:
+        return False
+    apart = np.abs(picture[::8, ::8].astype(np.int16) - other[::8, ::8])
+    return float(apart.mean()) < BLANK
 
 
 def _with_opacity(
