@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from visavis.errors import SettingInvalid
-from visavis.settings import Settings, read_settings
+from visavis.settings import Settings, load_secret, read_settings
+
+SECRET = "a secret of at least thirty-two bytes"
 
 
 def test_an_empty_variable_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -23,4 +27,73 @@ def test_a_log_level_is_taken_in_any_case(monkeypatch: pytest.MonkeyPatch, text:
 def test_an_unknown_log_level_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VISAVIS_LOG_LEVEL", "loud")
     with pytest.raises(SettingInvalid, match=r"VISAVIS_LOG_LEVEL.*debug"):
+        read_settings()
+
+
+def test_json_that_is_none_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VISAVIS_ICE_SERVERS", "stun:stun.example.org")
+    with pytest.raises(SettingInvalid, match=r"^VISAVIS_ICE_SERVERS: not JSON$"):
+        read_settings()
+
+
+def test_a_value_may_be_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    values = {
+        "SECRET": SECRET + "\n",
+        "STAGE_TOKEN": "\ufeffthe token of the stages\r\n",
+        "DATABASE_URL": "postgresql+asyncpg://visavis:pass word@db/visavis",
+        "ICE_SERVERS": '[{"url": "turn:turn.example.org", "secret": "of the TURN server"}]\n',
+        "STAGES": "3\n",
+    }
+    for name, value in values.items():
+        (tmp_path / name).write_text(value, encoding="utf-8")
+        monkeypatch.setenv(f"VISAVIS_{name}_FILE", str(tmp_path / name))
+    settings = read_settings()
+    assert load_secret(settings) == SECRET.encode()
+    assert settings.stage_token is not None and settings.stage_token.get_secret_value() == "the token of the stages"
+    assert settings.database_url == values["DATABASE_URL"]
+    assert settings.ice_servers[0].secret is not None
+    assert settings.ice_servers[0].secret.get_secret_value() == "of the TURN server"
+    assert settings.stages == 3
+
+
+def test_a_systemd_credential_is_taken_unless_a_variable_is_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    assert read_settings().secret is None
+    (tmp_path / "visavis_secret").write_text(SECRET)
+    (tmp_path / "of_another_program").write_text("hush")
+    assert load_secret(read_settings()) == SECRET.encode()
+    (tmp_path / "file").write_text(SECRET.upper())
+    monkeypatch.setenv("VISAVIS_SECRET_FILE", str(tmp_path / "file"))
+    assert load_secret(read_settings()) == SECRET.upper().encode()
+    monkeypatch.delenv("VISAVIS_SECRET_FILE")
+    monkeypatch.setenv("VISAVIS_SECRET", SECRET.title())
+    assert load_secret(read_settings()) == SECRET.title().encode()
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (None, "cannot be read: No such file or directory"),
+        (b"\n", "is empty"),
+        (b"\xff\xfe", "is not UTF-8 text"),
+        (b"stun:stun.example.org", "the file does not hold JSON"),
+        (b'["stun:stun.example.org"]', "valid dictionary"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes | None, problem: str
+) -> None:
+    if content is not None:
+        (tmp_path / "value").write_bytes(content)
+    monkeypatch.setenv("VISAVIS_ICE_SERVERS_FILE", str(tmp_path / "value"))
+    with pytest.raises(SettingInvalid, match=f"^VISAVIS_ICE_SERVERS.*{problem}"):
+        read_settings()
+
+
+def test_a_value_that_is_given_twice_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VISAVIS_SECRET", SECRET)
+    monkeypatch.setenv("VISAVIS_SECRET_FILE", str(tmp_path / "value"))
+    with pytest.raises(SettingInvalid, match="VISAVIS_SECRET and VISAVIS_SECRET_FILE are both set"):
         read_settings()

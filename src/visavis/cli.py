@@ -117,6 +117,7 @@ def stage(
     this stage.
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    os.umask(0o077)  # only this user may read the avatars in the cache
     from visavis.stage.command import run
 
     run(listen=listen, token_file=token_file, tls_cert=tls_cert, tls_key=tls_key, cache=cache)

@@ -7,6 +7,7 @@ Values that a deployment must not lose are not settings: the server's secret is 
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from contextlib import suppress
 from ipaddress import ip_network
@@ -23,9 +24,10 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from visavis.errors import DataFolderUnusable, SettingInvalid
+from visavis.setting_files import FileSource
 
 StageAddress = Annotated[str, Field(pattern=r"^wss://[^\s/]+:\d{1,5}$")]  # wss://HOST:PORT
 
@@ -128,6 +130,18 @@ class Settings(BaseSettings):
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
     log_json: bool = False
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Pydantic's hook: the environment, then files."""
+        return init_settings, env_settings, FileSource(settings_cls)
+
     @field_validator("log_level", mode="before")
     @classmethod
     def _in_any_case(cls, value: object) -> object:
@@ -165,6 +179,9 @@ def read_settings() -> Settings:
         first = error.errors()[0]
         name = "VISAVIS_" + ".".join(str(part) for part in first["loc"]).upper()
         raise SettingInvalid(f"{name}: {first['msg']}") from error
+    except SettingsError as error:  # its message names the field
+        named = re.search(r'"(\w+)"', str(error))
+        raise SettingInvalid(f"VISAVIS_{named[1].upper() if named else '…'}: not JSON") from error
 
 
 def load_secret(settings: Settings) -> bytes:

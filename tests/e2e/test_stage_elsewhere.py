@@ -5,6 +5,7 @@ plays in Chromium.
 from __future__ import annotations
 
 import json
+import stat
 import subprocess
 import sys
 import time
@@ -72,4 +73,5 @@ def test_a_session_on_another_machine_plays_in_chromium(tmp_path: Path) -> None:
     assert picture.stddev[0] > 15, "the picture has only one colour"
     packs = list((tmp_path / "stage" / "packs").iterdir())
     assert packs, "the stage has fetched the pack over HTTP into its own folder"
+    assert not any(stat.S_IMODE(pack.stat().st_mode) & 0o077 for pack in packs), "nobody else may read the avatar"
     assert "Traceback" not in "\n".join(logs), logs

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import os
+import re
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import replace
@@ -194,6 +195,24 @@ def test_a_stage_ends_with_the_service(run: Run, data_dir: Path) -> None:
             process = process_of(fleet)
             fleet._stages[0].link._link.abort()  # like a server that is killed
             assert await process.wait() == 0
+
+    run(scenario())
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="reads what a process inherited in /proc")
+def test_a_stage_inherits_no_secret_and_writes_no_core_dump(
+    run: Run, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("VISAVIS_SECRET", "VISAVIS_STAGE_TOKEN", "VISAVIS_ICE_SERVERS", "DATABASE_PASSWORD"):
+        monkeypatch.setenv(name, "hush")
+
+    async def scenario() -> None:
+        async with own_fleet(data_dir) as fleet:
+            stage = Path(f"/proc/{process_of(fleet).pid}")
+            inherited = (stage / "environ").read_bytes() + (stage / "cmdline").read_bytes()
+            assert b"PYTHONPATH=" in inherited and b"hush" not in inherited
+            limits = (stage / "limits").read_text()
+            assert re.search(r"^Max core file size +[01] +[01] ", limits, re.MULTILINE), limits
 
     run(scenario())
 

@@ -14,6 +14,7 @@ from weakref import WeakSet
 
 import structlog
 
+from visavis.engine.child_process import kept_environment
 from visavis.errors import PerformerLost, StageRejected, StageUnreachable
 from visavis.fleet.link import StageLink
 from visavis.rooms.spec import IceServer
@@ -111,7 +112,7 @@ class LocalStages:
             stdout=asyncio.subprocess.PIPE,
             # One thread for each library (a stage uses one core) and few memory arenas of glibc. Both are environment
             # variables, because the libraries read them when they are loaded.
-            env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"},
+            env=kept_environment() | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"},
         )
 
     async def _wait_until_listening(self, process: asyncio.subprocess.Process, token: str) -> None:

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import structlog
 
+from visavis.engine.child_process import forbid_core_dumps
 from visavis.errors import SourceUnusable
 from visavis.logs import configure_logs
 from visavis.stage.parts import BUILT_IN, Parts, load_parts
@@ -111,6 +112,7 @@ async def _end_without_servers(servers: Servers, over: asyncio.Event) -> None:
 
 def run_stage(options: StageOptions, announce: Callable[[Address], None]) -> None:
     """Load the parts and run a stage in this process."""
+    forbid_core_dumps()
     parts = load_parts(options.parts)
     gc.collect()
     gc.freeze()  # the loaded modules stay in memory: later collections skip them and take a millisecond
@@ -119,6 +121,7 @@ def run_stage(options: StageOptions, announce: Callable[[Address], None]) -> Non
 
 def main() -> None:
     """Run a stage that a server on this machine starts. The first line of standard input is its token."""
+    forbid_core_dumps()
     arguments = argparse.ArgumentParser(prog="visavis.stage.process")
     arguments.add_argument("--listen", type=Address.parse, required=True, help="unix:PATH")
     arguments.add_argument("--data", type=Path, required=True, help="the service's data folder")

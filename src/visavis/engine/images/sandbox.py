@@ -6,7 +6,6 @@ The work is a *job*: a module with a function `run(image: bytes, arguments: list
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -18,23 +17,13 @@ from typing import IO
 import anyio
 from anyio.to_thread import run_sync
 
+from visavis.engine.child_process import kept_environment
 from visavis.engine.errors import ImageRefused, Reason, SandboxBusy, SandboxFailed
 from visavis.engine.images.image_size import claimed_pixels
 from visavis.engine.images.image_type import MAX_PIXELS, ImageType, image_type
 from visavis.engine.images.refusal import REFUSED, read_refusal
 from visavis.engine.images.reservations import Reservation, Reservations
 
-# The variables that the process gets from our environment: enough to start, and no secrets.
-KEPT_VARIABLES = (
-    "PATH",
-    "PYTHONPATH",
-    "PYTHONHOME",
-    "LD_LIBRARY_PATH",
-    "DYLD_LIBRARY_PATH",
-    "LANG",
-    "LC_ALL",
-    "TMPDIR",
-)
 # One thread for each library. Arenas of malloc count against the limit of the address space.
 FRUGAL = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
 QUIET = {"GLOG_minloglevel": "3", "TF_CPP_MIN_LOG_LEVEL": "3"}
@@ -150,7 +139,7 @@ def _command(job: Job, memory_bytes: int) -> list[str]:
 
 
 def _environment() -> dict[str, str]:
-    return {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ} | FRUGAL | QUIET
+    return kept_environment() | FRUGAL | QUIET
 
 
 def _too_little_memory() -> SandboxBusy:

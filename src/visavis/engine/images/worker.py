@@ -17,6 +17,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Protocol, cast
 
+from visavis.engine.child_process import forbid_core_dumps
 from visavis.engine.errors import ImageRefused
 from visavis.engine.images.image_type import MAX_IMAGE_BYTES
 from visavis.engine.images.refusal import REFUSED, too_much_memory, write_refusal
@@ -47,7 +48,6 @@ def set_limits(memory_bytes: int) -> None:
         (resource.RLIMIT_DATA, memory_bytes),
         (resource.RLIMIT_AS, ADDRESS_SPACE_BYTES),
         (resource.RLIMIT_FSIZE, FILE_LIMIT_BYTES),
-        (resource.RLIMIT_CORE, 0),
     ):
         with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(limit, (value, value))
@@ -84,6 +84,7 @@ def main() -> int:
     memory_bytes, module, *arguments = sys.argv[1:]
     _be_killed_first()
     _give_threads_small_stacks()
+    forbid_core_dumps()
     job = cast(JobModule, import_module(module))
     set_limits(int(memory_bytes))
     image = sys.stdin.buffer.read(MAX_IMAGE_BYTES + 1)
