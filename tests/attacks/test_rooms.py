@@ -1,5 +1,5 @@
 """What a viewer, who has the token of a room, can do to the other viewers, to the stage, and to addresses of its
-choice.
+choice; and what anybody can do who sends to the ports of a stage.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import contextlib
 import itertools
 import selectors
 import socket
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from tests.attacks.scale import FULL, SCALE
 from tests.conftest import open_service
 from tests.rooms.offers import make_offer
 from visavis.demo.server_process import ServerProcess
-from visavis.rooms.watch import WhepViewer
+from visavis.rooms.watch import RoomViewer, WhepViewer
 
 MAX_DATAGRAMS = 12 * 6  # to each kept candidate at most as many tries before the viewer is removed
 MAX_GAP_S = 0.2 if FULL else 1.0  # between two pictures; at reduced size the machine may be busy with other tests
@@ -37,6 +38,13 @@ HOSTILE_OFFERS = {
     "long lines": HEAD + VIDEO + "a=candidate:" + "1 " * 30_000,
     "a long group": HEAD + "a=group:BUNDLE" + " 0" * 30_000 + "\r\n" + VIDEO,
 }
+PRIORITY = 0x0024
+
+
+def stun_message(attribute: int, value: bytes) -> bytes:
+    """Return a STUN binding request (RFC 8489) with one attribute."""
+    body = struct.pack("!HH", attribute, len(value)) + value + bytes(-len(value) % 4)
+    return struct.pack("!HHI12s", 1, len(body), 0x2112A442, bytes(12)) + body
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +173,51 @@ def test_datagrams_before_the_handshake_take_no_memory(room: Room) -> None:
             assert http.post(room.url, content=hostile, headers=room.headers()).status_code == 400
         assert room.stages_memory_mb() < before_mb + ALLOWED_MB
         assert http.delete(joined.headers["location"], headers=room.headers()).status_code == 200
+
+
+STRANGE_DATAGRAMS = {
+    "nothing": b"",
+    "one byte": b"\x80",
+    "STUN with an attribute that is too short": stun_message(PRIORITY, b"\x01"),
+    "STUN without a password": stun_message(PRIORITY, b"\x01\x02\x03\x04"),
+    "a DTLS alert: handshake failure": b"\x15\xfe\xfd" + bytes(8) + b"\x00\x02\x02\x28",
+    "DTLS that is none": b"\x16" + bytes(40),
+    "RTP": b"\x80\x60" + bytes(100),
+    "RTCP": b"\x80\xc8" + bytes(100),
+}
+
+
+def test_strangers_do_not_disturb_a_viewer(room: Room) -> None:
+    """Anybody can send to the ports of a stage, without a token."""
+
+    async def scenario() -> None:
+        answers: list[str] = []
+
+        async def exchange(offer: str) -> str:
+            async with httpx.AsyncClient() as http:
+                answer = await http.post(room.url, content=offer, headers=room.headers())
+            answers.append(answer.text)
+            for _ in range(20):  # before the handshake, too
+                disturb(answer.text)
+            return answer.text
+
+        async with RoomViewer(exchange) as viewer:
+            pictures = viewer.pictures()
+            async with asyncio.timeout(20):
+                for _ in range(30 * SCALE):
+                    await anext(pictures)
+                    disturb(answers[0])
+
+    asyncio.run(scenario())
+
+
+def disturb(answer: str) -> None:
+    """Send one of each strange datagram to each address of an answer."""
+    for words in (line.split() for line in answer.splitlines() if line.startswith("a=candidate:")):
+        family = socket.AF_INET if "." in words[4] else socket.AF_INET6
+        with socket.socket(family, socket.SOCK_DGRAM) as stranger:
+            for datagram in STRANGE_DATAGRAMS.values():
+                stranger.sendto(datagram, (words[4], int(words[5])))
 
 
 def test_hostile_offers_do_not_hold_up_a_viewer(room: Room) -> None:

@@ -233,6 +233,7 @@ def host_address(answer: str) -> tuple[str, int]:
 
 def datagram_socket(to: tuple[str, int]) -> socket.socket:
     opened = socket.socket(socket.AF_INET6 if ":" in to[0] else socket.AF_INET, socket.SOCK_DGRAM)
+    opened.connect(to)
     opened.setblocking(False)
     return opened
 
@@ -241,19 +242,27 @@ def value_of(name: str, sdp: str) -> str:
     return next(line for line in sdp.splitlines() if line.startswith(f"a={name}:")).partition(":")[2]
 
 
-def test_checks_from_ever_new_addresses_are_answered_and_few_are_learnt() -> None:
+def connectivity_check(offer: str, answer: str) -> bytes:
+    """Return a check (RFC 8445, section 7.2.2) by the viewer that has made the offer."""
+    request = stun.Message(message_method=stun.Method.BINDING, message_class=stun.Class.REQUEST)
+    username = f"{value_of('ice-ufrag', answer)}:{value_of('ice-ufrag', offer)}"
+    request.attributes |= {"USERNAME": username, "PRIORITY": 1, "ICE-CONTROLLING": 2**63}
+    request.add_message_integrity(value_of("ice-pwd", answer).encode())
+    return bytes(request)
+
+
+def test_checks_from_more_and_more_addresses_are_answered_and_few_addresses_are_kept() -> None:
     async def scenario() -> None:
         sink = PeerAsSink(RecordedEvents())
         offer = await make_offer("video")
+        loop = asyncio.get_running_loop()
         try:
             answer = await sink.peer.answer(offer, ("video",))
-            username = f"{value_of('ice-ufrag', answer)}:{value_of('ice-ufrag', offer)}"
             for _ in range(3 * MAX_ADDRESSES):
-                request = stun.Message(message_method=stun.Method.BINDING, message_class=stun.Class.REQUEST)
-                request.attributes |= {"USERNAME": username, "PRIORITY": 1, "ICE-CONTROLLING": 2**63}
-                request.add_message_integrity(value_of("ice-pwd", answer).encode())
-                reply = await asked(host_address(answer), bytes(request))
-                assert stun.parse_message(reply).message_class is stun.Class.RESPONSE
+                with datagram_socket(host_address(answer)) as own, anyio.fail_after(5):
+                    await loop.sock_sendall(own, connectivity_check(offer, answer))
+                    reply = stun.parse_message(await loop.sock_recv(own, 2048))
+                assert reply.message_class is stun.Class.RESPONSE
             assert sink.peer._connection is not None
             ice = sink.peer._connection.getSenders()[0].transport.transport
             assert len(ice.getRemoteCandidates()) == MAX_ADDRESSES
@@ -263,37 +272,29 @@ def test_checks_from_ever_new_addresses_are_answered_and_few_are_learnt() -> Non
     asyncio.run(scenario())
 
 
-async def asked(address: tuple[str, int], datagram: bytes) -> bytes:
-    """Send a datagram from an address of its own, and return the first answer."""
-    loop = asyncio.get_running_loop()
-    with datagram_socket(address) as own:
-        await loop.sock_sendto(own, datagram, address)
-        with anyio.fail_after(5):
-            return await loop.sock_recv(own, 2048)
-
-
-def test_datagrams_before_the_handshake_are_kept_up_to_a_bound() -> None:
+def test_data_before_the_handshake_is_kept_from_known_addresses_and_up_to_a_bound() -> None:
     async def scenario() -> None:
         sink = PeerAsSink(RecordedEvents())
+        offer = await make_offer("video")
+        loop = asyncio.get_running_loop()
         try:
-            answer = await sink.peer.answer(await make_offer("video"), ("video",))
+            answer = await sink.peer.answer(offer, ("video",))
             assert sink.peer._connection is not None
             unread = sink.peer._connection.getSenders()[0].transport.transport._connection._queue
-            loop = asyncio.get_running_loop()
-            with datagram_socket(host_address(answer)) as own:
-                own.connect(host_address(answer))
-                for _ in range(100):
-                    await loop.sock_sendall(own, b"\x80" * (MAX_DATAGRAM_BYTES + 1))
+            with datagram_socket(host_address(answer)) as viewer, datagram_socket(host_address(answer)) as stranger:
+                await loop.sock_sendall(viewer, connectivity_check(offer, answer))
                 with anyio.fail_after(5):
                     while unread.qsize() < MAX_UNREAD_DATAGRAMS:
-                        await loop.sock_sendall(own, b"\x80" * MAX_DATAGRAM_BYTES)
+                        await loop.sock_sendall(stranger, b"\x81" * MAX_DATAGRAM_BYTES)
+                        await loop.sock_sendall(viewer, b"\x80" * (MAX_DATAGRAM_BYTES + 1))
+                        await loop.sock_sendall(viewer, b"\x80" * MAX_DATAGRAM_BYTES)
                         await asyncio.sleep(0)
                 for _ in range(100):
-                    await loop.sock_sendall(own, b"\x80" * MAX_DATAGRAM_BYTES)
+                    await loop.sock_sendall(viewer, b"\x80" * MAX_DATAGRAM_BYTES)
                     await asyncio.sleep(0)
             assert unread.qsize() == MAX_UNREAD_DATAGRAMS
             kept = [unread.get_nowait() for _ in range(MAX_UNREAD_DATAGRAMS)]
-            assert all(item is not None and len(item[0]) == MAX_DATAGRAM_BYTES for item in kept)
+            assert all(item is not None and item[0] == b"\x80" * MAX_DATAGRAM_BYTES for item in kept)
         finally:
             await sink.peer.aclose()
 

@@ -32,6 +32,7 @@ def owners() -> dict[str, object]:
         transport = transceiver.receiver.transport
         made = {
             "aioice.ice.Connection": aioice.Connection(ice_controlling=True),
+            "aioice.ice.StunProtocol": aioice.ice.StunProtocol(aioice.Connection(ice_controlling=True)),
             "aioice.candidate.Candidate": aioice.Candidate("1", 1, "udp", 1, "192.0.2.1", 5000, "host"),
             "aiortc.RTCRtpSender": transceiver.sender,
             "aiortc.RTCRtpReceiver": transceiver.receiver,

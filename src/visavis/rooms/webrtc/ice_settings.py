@@ -2,7 +2,7 @@
 
 Three of its defaults do not suit a server. It leaves out loopback addresses even if the machine has no others. It takes
 30 s to notice that a peer has disappeared. And it waits 5 s for an unreachable STUN server, which delays every answer.
-Besides, it keeps whatever a peer sends, without a bound.
+Besides, it takes whatever anybody sends, without a bound.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ def apply_ice_settings() -> None:
     private_names.set_consent_checks(interval_s=CONSENT_INTERVAL_S, failures=CONSENT_FAILURES)
     private_names.limit_gathering_time(GATHER_TIMEOUT_S)
     private_names.limit_addresses(MAX_ADDRESSES)
+    private_names.refuse_strangers()
     private_names.limit_unread(datagrams=MAX_UNREAD_DATAGRAMS, size_bytes=MAX_DATAGRAM_BYTES)
     private_names.replace_host_addresses(_with_loopback_fallback)
 

@@ -12,12 +12,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import aioice.ice
+import structlog
 from aiortc import RTCCertificate, RTCDtlsTransport, RTCRtpReceiver, RTCRtpSender
 from aiortc.rtp import AnyRtcpPacket
 
 SendRtcp = Callable[[list[AnyRtcpPacket]], Coroutine[Any, Any, None]]
 OnRtp = Callable[[bytes, int], Coroutine[Any, Any, None]]
 HostAddresses = Callable[[bool, bool], list[str]]
+
+_LAST_STUN_BYTE = 3  # the first byte of DTLS and RTP is greater (RFC 7983, section 7)
+
+log = structlog.get_logger("visavis.rooms")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +52,9 @@ PRIVATE_NAMES = (
     PrivateName(
         owner="aioice.candidate.Candidate", name="_network_host", purpose="how many addresses are learnt from checks"
     ),
+    PrivateName(owner="aioice.ice", name="StunProtocol", purpose="dropping what strangers send"),
+    PrivateName(owner="aioice.ice.StunProtocol", name="datagram_received", purpose="dropping what strangers send"),
+    PrivateName(owner="aioice.ice.StunProtocol", name="receiver", purpose="dropping what strangers send"),
     PrivateName(owner="aioice.ice.Connection", name="data_received", purpose="how much is kept that is not read yet"),
     PrivateName(owner="aioice.ice.Connection", name="_queue", purpose="how much is kept that is not read yet"),
     PrivateName(
@@ -134,6 +142,27 @@ def limit_unread(*, datagrams: int, size_bytes: int) -> None:
             received(connection, data, component)
 
     aioice.ice.Connection.data_received = data_received  # type: ignore[method-assign,assignment]
+
+
+def refuse_strangers() -> None:
+    """Drop datagrams that only a stranger sends: malformed ones, and data from an address that has not passed a
+    connectivity check. One empty datagram would end a connection, and one DTLS alert its handshake.
+    """
+    received = aioice.ice.StunProtocol.datagram_received
+
+    @functools.wraps(received)
+    def datagram_received(protocol: aioice.ice.StunProtocol, data: bytes, address: tuple[Any, ...]) -> None:
+        if not data:
+            return
+        known = protocol.receiver._remote_candidates
+        if data[0] > _LAST_STUN_BYTE and all((one._network_host, one.port) != address[:2] for one in known):
+            return
+        try:
+            received(protocol, data, address)
+        except Exception as error:  # noqa: BLE001  # the parser raises struct.error and others
+            log.debug("datagram_malformed", error=repr(error))
+
+    aioice.ice.StunProtocol.datagram_received = datagram_received  # type: ignore[method-assign,assignment]
 
 
 # --- DTLS, for every connection of this process
