@@ -158,7 +158,7 @@ async def _open(
         sessions=Sessions(
             store=session_store,
             live=live,
-            limits=PlanLimits(accounts=accounts, store=session_store, live=live),
+            limits=PlanLimits(accounts=accounts, store=session_store, table=live.table),
             backgrounds=backgrounds,
             avatars=service,
             max_created_per_key=settings.max_created_sessions_per_key,
@@ -277,7 +277,7 @@ async def _sweep_always(services: Services, store: SessionStore) -> None:
             await sweep_sessions(store, services.live, created_ttl_s=services.settings.created_session_ttl_s)
             await services.revocation.end_sessions()
             await services.backgrounds.delete_orphans(store)
-            await services.avatars.purge(spared=services.live.starting_avatars())
+            await services.avatars.purge(spared=services.live.table.starting_avatars())
             await services.idempotency.delete_expired(at_ms=now_ms())
         except Exception:  # the outermost edge of a sweep: the next one tries again
             log.exception("sweep_failed")

@@ -120,7 +120,7 @@ async def _fields(request: Request) -> dict[str, Any]:
 @router.delete("/{avatar_id}", **described.DELETE)
 async def delete(avatar_id: str, services: ServicesDep, key: Caller) -> JSONResponse:
     await services.avatars.delete(key, avatar_id)
-    await services.avatars.purge(spared=services.live.starting_avatars())
+    await services.avatars.purge(spared=services.live.table.starting_avatars())
     return reply(schemas.Done())
 
 

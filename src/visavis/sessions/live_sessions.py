@@ -7,9 +7,8 @@ last event, then the performer ends.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Container
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import anyio
@@ -36,7 +35,8 @@ from visavis.sessions.backgrounds import Backgrounds
 from visavis.sessions.deadlines import Deadlines, GracePeriods
 from visavis.sessions.lifecycle import EndReason, Status, Transition, next_status
 from visavis.sessions.live_session import LiveSession
-from visavis.sessions.metering import SessionClock, billed_minutes, ended_at_ms, last_seen_ms
+from visavis.sessions.live_table import LiveTable, Starting
+from visavis.sessions.metering import SessionClock, ended_at_ms
 from visavis.sessions.tokens import check_room_token, matches_hash
 from visavis.stage.port.values import PerformanceSpec
 from visavis.store.records import SessionRecord
@@ -44,17 +44,6 @@ from visavis.store.sessions import SessionStore
 from visavis.timestamps import now_ms
 
 log = structlog.get_logger()
-
-
-@dataclass(slots=True)
-class _Starting:
-    """A session whose performer is being allocated. If that fails, `error` is set before `done`."""
-
-    key_id: str
-    avatar_id: str
-    done: anyio.Event = field(default_factory=anyio.Event)
-    started: SessionRecord | None = None
-    error: VisavisError | None = None
 
 
 class LiveSessions:
@@ -80,8 +69,7 @@ class LiveSessions:
         self._packs = packs
         self._secret = secret  # signs the tokens of rooms
         self._clock_ms = clock_ms
-        self._live: dict[str, LiveSession] = {}
-        self._starting: dict[str, _Starting] = {}
+        self.table = LiveTable()
         self._tasks: TaskGroup | None = None
 
     @asynccontextmanager
@@ -107,11 +95,11 @@ class LiveSessions:
         Raises what `allocate` raises, and `SessionEnded`.
         """
         assert self._tasks is not None
-        if record.id in self._live:
+        if record.id in self.table.running:
             return await self._store.get(record.id)
-        starting = self._starting.get(record.id)
+        starting = self.table.starting.get(record.id)
         if starting is None:
-            starting = self._starting[record.id] = _Starting(record.key_id, record.avatar_id)
+            starting = self.table.starting[record.id] = Starting(record.key_id, record.avatar_id)
             self._tasks.start_soon(self._run_session, record, make_spec, max_duration_ms, starting)
         with anyio.move_on_after(wait_s):
             await starting.done.wait()
@@ -120,7 +108,7 @@ class LiveSessions:
         return starting.started
 
     async def _run_session(
-        self, record: SessionRecord, make_spec: MakeSpec, max_duration_ms: int | None, starting: _Starting
+        self, record: SessionRecord, make_spec: MakeSpec, max_duration_ms: int | None, starting: Starting
     ) -> None:
         """The task of one session: allocate a performer, then run the session until it is over."""
         structlog.contextvars.clear_contextvars()  # the task outlives the request that started it
@@ -140,7 +128,7 @@ class LiveSessions:
             starting.error = PerformerLost("The avatar could not be started")
             log.exception("session_start_failed", session_id=record.id)
         finally:
-            del self._starting[record.id]
+            del self.table.starting[record.id]
             starting.done.set()
         if session is None:
             return
@@ -156,7 +144,7 @@ class LiveSessions:
         performer: Performer,
         spec: PerformanceSpec,
         max_duration_ms: int | None,
-        starting: _Starting,
+        starting: Starting,
     ) -> LiveSession | None:
         """Set the status to started and return the live session; None if another start was first."""
         clock = SessionClock(started_at_ms=self._clock_ms(), started_s=anyio.current_time())
@@ -189,7 +177,7 @@ class LiveSessions:
             end=self.end,
             clock=clock,
         )
-        self._live[record.id] = session
+        self.table.running[record.id] = session
         starting.started = started
         log.info("session_started", session_id=record.id, avatar_id=record.avatar_id, dialect=record.dialect)
         return session
@@ -207,10 +195,10 @@ class LiveSessions:
         return record
 
     async def _end(self, record: SessionRecord, reason: EndReason) -> SessionRecord:
-        session = self._live.get(record.id)
+        session = self.table.running.get(record.id)
         if record.status != Status.ENDED:
             to = next_status(Status(record.status), Transition.END)
-            end_ms = ended_at_ms(record, reason, now_ms=self.until_ms(record))
+            end_ms = ended_at_ms(record, reason, now_ms=self.table.until_ms(record))
             metering = {} if session is None else session.metering(until_ms=end_ms)
             ended = await self._store.move(record, to=to, ended_at_ms=end_ms, end_reason=reason, **metering)
             if ended is None:
@@ -220,7 +208,7 @@ class LiveSessions:
                 log.info("session_ended", session_id=record.id, reason=reason)
         if session is not None:
             await session.end_performance(EndReason(record.end_reason or reason))
-            self._live.pop(record.id, None)
+            self.table.running.pop(record.id, None)
             if session.output.backdrop.picture_id is not None:
                 await self._backgrounds.delete(record.id)
         return record
@@ -231,50 +219,14 @@ class LiveSessions:
     async def end_all(self, reason: EndReason) -> None:
         """End all live sessions at the same time. Takes no longer than the timeout for the end of one performer."""
         async with anyio.create_task_group() as tasks:
-            for session_id in list(self._live):
+            for session_id in list(self.table.running):
                 tasks.start_soon(self.end, session_id, reason)
 
     # Using live sessions
 
-    def count_of(self, key_id: str) -> int:
-        """How many sessions of the key run or are being started. Both count against the plan's limit."""
-        return len(self.minutes_of(key_id))
-
-    def minutes_of(self, key_id: str) -> dict[str, int]:
-        """Return the minutes so far of the key's sessions that run or are being started, by session."""
-        starting = {session_id: 1 for session_id, one in self._starting.items() if one.key_id == key_id}
-        return starting | {
-            session_id: billed_minutes(started_at_ms=session.clock.started_at_ms, until_ms=session.now_ms())
-            for session_id, session in self._live.items()
-            if session.key_id == key_id and not session.ending
-        }
-
-    def sessions_of(self, key_ids: Container[str]) -> list[str]:
-        """Return the live sessions of these keys."""
-        return [session.session_id for session in self._live.values() if session.key_id in key_ids]
-
-    def is_empty(self) -> bool:
-        """Whether no session runs or is being started."""
-        return not self._live and not self._starting
-
-    def until_ms(self, record: SessionRecord) -> int:
-        """Return the instant until which a session has lasted: its end, now, or when it was last seen."""
-        if record.ended_at_ms is not None:
-            return max(record.ended_at_ms, record.started_at_ms or 0)
-        session = self._live.get(record.id)
-        return last_seen_ms(record) if session is None else session.now_ms()
-
-    def starting_avatars(self) -> set[str]:
-        """The avatars of sessions that are being started: their files must stay."""
-        return {starting.avatar_id for starting in self._starting.values()}
-
-    def is_live(self, session_id: str) -> bool:
-        """Whether the session runs or is being started."""
-        return session_id in self._live or session_id in self._starting
-
     def size_and_output(self, session_id: str) -> tuple[tuple[int, int], Output]:
         """Return the (width, height) of the session's picture and its output. Raises `SessionEnded`."""
-        session = self._live.get(session_id)
+        session = self.table.running.get(session_id)
         if session is None or session.ending:
             raise SessionEnded
         return session.size_px, session.output
@@ -301,7 +253,7 @@ class LiveSessions:
         return await session.performer.remove_viewer(viewer_id)
 
     def _session(self, session_id: str) -> LiveSession:
-        session = self._live.get(session_id)
+        session = self.table.running.get(session_id)
         if session is None:
             raise SessionEnded
         return session
@@ -310,7 +262,7 @@ class LiveSessions:
         """Save when each live session was last seen and its metering. If this server dies, the next one ends its
         sessions as of these times.
         """
-        for session in list(self._live.values()):
+        for session in list(self.table.running.values()):
             now = session.now_ms()
             await self._store.update(session.session_id, seen_at_ms=now, **session.metering(until_ms=now))
 
@@ -325,7 +277,7 @@ class LiveSessions:
             raise Unauthorized("API key has been deactivated")
         if record.status == Status.CREATED:
             raise SessionNotStarted("Session has not been started", suggestion="Start the session first")
-        session = self._live.get(record.id)
+        session = self.table.running.get(record.id)
         if record.status == Status.ENDED or session is None:
             raise SessionEnded
         if init.hosted:

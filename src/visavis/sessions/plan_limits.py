@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from visavis.accounts.service import Accounts
 from visavis.errors import ConcurrencyLimitReached, InsufficientMinutes
-from visavis.sessions.live_sessions import LiveSessions
+from visavis.sessions.live_table import LiveTable
 from visavis.sessions.metering import billed_minutes
 from visavis.store.records import KeyRecord, PlanRecord, SessionRecord
 from visavis.store.sessions import SessionStore
@@ -27,8 +27,8 @@ class CurrentUsage:
 
 
 class PlanLimits:
-    def __init__(self, *, accounts: Accounts, store: SessionStore, live: LiveSessions) -> None:
-        self._accounts, self._store, self._live = accounts, store, live
+    def __init__(self, *, accounts: Accounts, store: SessionStore, table: LiveTable) -> None:
+        self._accounts, self._store, self._table = accounts, store, table
 
     async def check_minutes(self, key: KeyRecord) -> None:
         """Raises `InsufficientMinutes`."""
@@ -44,7 +44,7 @@ class PlanLimits:
         """
         plan = await self._accounts.plan_of(key)
         await self._check_minutes(key, plan, session_id)
-        current = len(self._live.minutes_of(key.id).keys() - {session_id})
+        current = len(self._table.minutes_of(key.id).keys() - {session_id})
         if plan.max_concurrency is not None and current >= plan.max_concurrency:
             raise ConcurrencyLimitReached(current=current, maximum=plan.max_concurrency)
         if key.test:
@@ -54,7 +54,7 @@ class PlanLimits:
     async def usage_of(self, key: KeyRecord) -> CurrentUsage:
         plan = await self._accounts.plan_of(key)
         return CurrentUsage(
-            current=self._live.count_of(key.id),
+            current=self._table.count_of(key.id),
             maximum=plan.max_concurrency,
             minutes_remaining=await self._minutes_remaining(key, plan),
         )
@@ -63,7 +63,7 @@ class PlanLimits:
         """Return the minutes of the key's session so far; sessions of a test key are free."""
         if key.test:
             return 0
-        return billed_minutes(started_at_ms=record.started_at_ms, until_ms=self._live.until_ms(record))
+        return billed_minutes(started_at_ms=record.started_at_ms, until_ms=self._table.until_ms(record))
 
     async def _check_minutes(self, key: KeyRecord, plan: PlanRecord, session_id: str | None = None) -> None:
         remaining = await self._minutes_remaining(key, plan, session_id)
@@ -78,9 +78,9 @@ class PlanLimits:
         """
         if plan.included_minutes is None or key.test:
             return None
-        before = self._live.minutes_of(key.id)
+        before = self._table.minutes_of(key.id)
         since_ms = start_of_month_ms(now_ms())
         ended = await self._store.minutes_used(key.id, since_ms=since_ms, excluded_ids=list(before))
-        running = before | self._live.minutes_of(key.id)
+        running = before | self._table.minutes_of(key.id)
         running.pop(session_id or "", None)
         return max(0, plan.included_minutes - ended - sum(running.values()))

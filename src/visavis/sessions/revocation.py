@@ -25,7 +25,7 @@ class Revocation:
         """Poll until cancelled."""
         while True:
             await anyio.sleep(POLL_INTERVAL_S)
-            if self._live.is_empty():
+            if self._live.table.is_empty():
                 continue
             try:
                 await self.end_sessions()
@@ -35,7 +35,7 @@ class Revocation:
     async def end_sessions(self) -> None:
         """End the live sessions of revoked keys, and close those that wait to be started."""
         revoked = await self._accounts.revoked_ids()
-        live = self._live.sessions_of(revoked)
+        live = self._live.table.sessions_of(revoked)
         async with anyio.create_task_group() as tasks:
             for session_id in live:
                 tasks.start_soon(self._live.end, session_id, EndReason.KEY_REVOKED)

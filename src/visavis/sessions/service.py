@@ -192,7 +192,7 @@ class Sessions:
                 session_id=record.id, pack=pack, width_px=width_px, height_px=height_px, output=output
             )
 
-        max_duration_ms = None if self._live.is_live(record.id) else await self.limits.check_start(key, record.id)
+        max_duration_ms = None if self._live.table.is_live(record.id) else await self.limits.check_start(key, record.id)
         started = await self._live.start(record, make_spec, max_duration_ms=max_duration_ms, wait_s=self._start_wait_s)
         if started is not None and started.status == Status.ENDED:  # another request started and ended it meanwhile
             raise SessionEnded
@@ -206,8 +206,8 @@ class Sessions:
         return record
 
     def until_ms(self, record: SessionRecord) -> int:
-        """See `LiveSessions.until_ms`."""
-        return self._live.until_ms(record)
+        """See `LiveTable.until_ms`."""
+        return self._live.table.until_ms(record)
 
     async def end(self, key: KeyRecord, session_id: str) -> SessionRecord:
         """End a session. A second end changes nothing. Raises `SessionNotFound`, `SessionNotStarted`."""

@@ -32,10 +32,10 @@ async def sweep_sessions(store: SessionStore, live: LiveSessions, *, created_ttl
     """
     await live.save_metering()
     for record in await store.with_status(Status.STARTED):
-        if not live.is_live(record.id):
+        if not live.table.is_live(record.id):
             await live.end(record.id, EndReason.PERFORMER_LOST)
     now = now_ms()
     for record in await store.created_before(now - int(created_ttl_s * 1000)):
-        if not live.is_live(record.id):
+        if not live.table.is_live(record.id):
             to = next_status(Status.CREATED, Transition.ABANDON)
             await store.move(record, to=to, ended_at_ms=now, end_reason=EndReason.NEVER_STARTED)
