@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hmac
+import re
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +182,18 @@ async def test_preflight_and_ice_servers(tmp_path: Path) -> None:
             '<stun:stun.example.org>; rel="ice-server", <turn:turn.example.org?transport=udp>; rel="ice-server"; '
             'username="u"; credential="c"; credential-type="password"'
         )
+
+
+async def test_a_stage_gets_credentials_of_one_session_and_not_the_secret(tmp_path: Path) -> None:
+    ice = [{"url": "turn:turn.example.org", "secret": "shared"}, {"url": "stun:stun.example.org"}]
+    async with open_service(tmp_path, ice_servers=ice) as service:
+        session_id = (await make(service))["session_id"]
+        room = service.performer(session_id).spec.room
+    (server,) = room.ice_servers
+    assert server.url == "turn:turn.example.org" and server.username is not None
+    assert re.fullmatch(rf"\d+:{session_id}", server.username)
+    digest = hmac.new(b"shared", server.username.encode(), "sha1").digest()
+    assert server.credential == base64.b64encode(digest).decode()
 
 
 async def test_a_room_says_what_it_shows(service: Service) -> None:

@@ -31,6 +31,7 @@ from visavis.engine.images.image_type import MAX_IMAGE_BYTES
 from visavis.fleet.port import Fleet
 from visavis.ids import new_id
 from visavis.library import PORTRAITS, LibraryPortrait
+from visavis.rooms import spec
 from visavis.sessions.allocation import allocate
 from visavis.sessions.backgrounds import Backgrounds
 from visavis.sessions.deadlines import GracePeriods
@@ -39,7 +40,7 @@ from visavis.sessions.plan_limits import PlanLimits
 from visavis.sessions.revocation import Revocation
 from visavis.sessions.service import Sessions
 from visavis.sessions.sweep import end_orphaned_sessions, sweep_sessions
-from visavis.settings import Settings, load_secret
+from visavis.settings import IceServer, Settings, load_secret
 from visavis.stage.port.values import PerformanceSpec
 from visavis.store.avatars import AvatarStore
 from visavis.store.blobs import FolderBlobs
@@ -49,6 +50,7 @@ from visavis.store.keys import KeyStore
 from visavis.store.records import AvatarRecord
 from visavis.store.sessions import SessionStore
 from visavis.timestamps import now_ms
+from visavis.turn import for_session
 
 log = structlog.get_logger()
 
@@ -165,6 +167,7 @@ async def _open(
             max_backgrounds_per_key=settings.max_backgrounds_per_key,
             secret=secret,
             start_wait_s=settings.start_wait_s,
+            ice_servers_of=partial(_session_ice_servers, settings),
         ),
         backgrounds=backgrounds,
         live=live,
@@ -188,18 +191,10 @@ def _fleet(settings: Settings, *, source_token: str) -> Fleet:
     from visavis.fleet.local import LocalStages
     from visavis.fleet.remote import RemoteStages
     from visavis.fleet.stages import StageFleet
-    from visavis.rooms.spec import IceServer
     from visavis.stage.port.address import Address
     from visavis.stage.port.messages import HttpSource
 
-    ice_servers = tuple(
-        IceServer(
-            url=server.url,
-            username=server.username,
-            credential=None if server.credential is None else server.credential.get_secret_value(),
-        )
-        for server in settings.ice_servers
-    )
+    ice_servers = tuple(_for_stages(server) for server in settings.ice_servers if server.secret is None)
     if not settings.stage_addresses:
         local = LocalStages(data_dir=settings.data_dir.absolute(), max_stages=settings.stages, ice_servers=ice_servers)
         return StageFleet(local, sessions_per_stage=settings.sessions_per_stage)
@@ -212,6 +207,20 @@ def _fleet(settings: Settings, *, source_token: str) -> Fleet:
         ice_servers=ice_servers,
     )
     return StageFleet(remote, sessions_per_stage=settings.sessions_per_stage)
+
+
+def _for_stages(server: IceServer) -> spec.IceServer:
+    return spec.IceServer(
+        url=server.url,
+        username=server.username,
+        credential=None if server.credential is None else server.credential.get_secret_value(),
+    )
+
+
+def _session_ice_servers(settings: Settings, session_id: str) -> tuple[spec.IceServer, ...]:
+    """Return the TURN servers that share a secret with this one, with credentials that expire."""
+    sharing = [server for server in settings.ice_servers if server.secret is not None]
+    return tuple(_for_stages(for_session(server, session_id, now_s=now_ms() // 1000)) for server in sharing)
 
 
 async def _warm_up(services: Services, portraits: Sequence[LibraryPortrait]) -> None:

@@ -17,5 +17,6 @@ async def open_room(
     """
     match spec:
         case EmbeddedRoomSpec():
-            room = EmbeddedRoom(events, wall_clock_at_start_ns=wall_clock_at_start_ns, ice_servers=ice_servers)
+            servers = (*ice_servers, *spec.ice_servers)
+            room = EmbeddedRoom(events, wall_clock_at_start_ns=wall_clock_at_start_ns, ice_servers=servers)
             return OpenRoom(sink=room, entrance=room)

@@ -17,8 +17,12 @@ class IceServer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmbeddedRoomSpec:
-    """This server's own WebRTC room. Viewers join by WHEP."""
+    """This server's own WebRTC room. Viewers join by WHEP.
 
+    `ice_servers`: those with credentials for this session alone, beside the ones that all sessions share.
+    """
+
+    ice_servers: tuple[IceServer, ...] = ()
     kind: Literal["embedded"] = "embedded"
 
 

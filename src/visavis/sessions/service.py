@@ -24,6 +24,7 @@ from visavis.errors import (
 )
 from visavis.ids import is_id, new_id
 from visavis.output_json import OutputChange, PictureSource
+from visavis.rooms.spec import EmbeddedRoomSpec, IceServer
 from visavis.sessions.backgrounds import Backgrounds, Picture
 from visavis.sessions.lifecycle import EndReason, Status, Transition, next_status
 from visavis.sessions.live_sessions import LiveSessions
@@ -61,6 +62,7 @@ class Sessions:
         max_backgrounds_per_key: int,
         secret: bytes,
         start_wait_s: float,
+        ice_servers_of: Callable[[str], tuple[IceServer, ...]],
     ) -> None:
         self._store = store
         self._live = live
@@ -70,6 +72,7 @@ class Sessions:
         self._max_created_per_key, self._max_backgrounds_per_key = max_created_per_key, max_backgrounds_per_key
         self._secret = secret
         self._start_wait_s = start_wait_s
+        self._ice_servers_of = ice_servers_of  # with credentials for this session
 
     async def create_hosted(
         self, key: KeyRecord, *, avatar_id: str, metadata: dict[str, Any], output: InitialOutput | None = None
@@ -189,7 +192,12 @@ class Sessions:
 
         def make_spec(pack: PackRef) -> PerformanceSpec:
             return PerformanceSpec(
-                session_id=record.id, pack=pack, width_px=width_px, height_px=height_px, output=output
+                session_id=record.id,
+                pack=pack,
+                width_px=width_px,
+                height_px=height_px,
+                output=output,
+                room=EmbeddedRoomSpec(ice_servers=self._ice_servers_of(record.id)),
             )
 
         max_duration_ms = None if self._live.table.is_live(record.id) else await self.limits.check_start(key, record.id)

@@ -15,6 +15,7 @@ from visavis.stage.port import events, messages
 from visavis.stage.port.messages import Event, Hello, HttpSource, Request, decode_from_server, decode_from_stage, encode
 from visavis.stage.port.values import PerformanceSpec, Speech, Spoken
 
+ROOM = EmbeddedRoomSpec(ice_servers=(IceServer(url="turn:t", username="1:sess", credential="c"),))
 PACK = PackRef(avatar_id="avat_1", version=3, digest="0" * 64)
 OUTPUT = Output(
     backdrop=Backdrop(kind="color", color=(1, 2, 3)), framing=Framing(zoom=1.25), mood=Mood(happy=0.5, sad=0.25)
@@ -29,7 +30,7 @@ SPEECH = Speech(
     mood=Mood(serious=1.0),
 )
 COMMANDS: list[messages.Command] = [
-    messages.Open(spec=PerformanceSpec(session_id="s", pack=PACK, output=OUTPUT, room=EmbeddedRoomSpec())),
+    messages.Open(spec=PerformanceSpec(session_id="s", pack=PACK, output=OUTPUT, room=ROOM)),
     messages.Speak(speech=SPEECH),
     messages.Speak(speech=Speech(pcm=b"", sample_rate_hz=48_000, number=1)),
     messages.Interrupt(through=3),
