@@ -44,8 +44,8 @@ export function KeyForm({ wrong }: { wrong: boolean }): JSX.Element {
           </button>
         </div>
         <p class="footnote">
-          The server prints a key when it first starts. <code>visavis keys create --name me</code> creates another one.
-          The key stays in this browser tab.
+          <code>visavis keys create --name me</code> creates a key. In a terminal, the server also prints one when it
+          first starts. The key stays in this browser tab.
         </p>
       </form>
     </div>
