@@ -21,6 +21,7 @@ class RecordedEvents:
         self.viewers: list[tuple[str, str, int]] = []
         self.keyframes_wanted: list[str] = []
         self.first_frames = 0
+        self.newest_sent = -1
         self.speech: list[RoomSpeech] = []
         self.interrupts = 0
 
@@ -32,6 +33,9 @@ class RecordedEvents:
 
     def keyframe_wanted(self, *, joining: bool) -> None:
         self.keyframes_wanted.append("joining" if joining else "missing")
+
+    def picture_sent(self, position: int) -> None:
+        self.newest_sent = position
 
     def first_frame_sent(self) -> None:
         self.first_frames += 1

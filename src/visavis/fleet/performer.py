@@ -11,7 +11,7 @@ from visavis.engine.output import Output
 from visavis.errors import PerformerLost, StaleOwner
 from visavis.fleet.link import StageLink
 from visavis.stage.port import messages
-from visavis.stage.port.events import MotionFrames, PerformerEnded, PerformerEvent, PerformerMetrics
+from visavis.stage.port.events import DroppableEvent, PerformerEnded, PerformerEvent
 from visavis.stage.port.messages import Command, OfferAnswered, Result, ViewerRemoved
 from visavis.stage.port.values import PerformanceSpec, Speech, Spoken
 
@@ -113,7 +113,7 @@ class StagePerformer:
         if isinstance(event, PerformerEnded):
             self._ended = True
             self._on_ended(self.session_id)
-        if isinstance(event, PerformerMetrics | MotionFrames) and len(self._events) >= MAX_QUEUED_EVENTS:
+        if isinstance(event, DroppableEvent) and len(self._events) >= MAX_QUEUED_EVENTS:
             return
         self._events.append(event)
         self._event_added.set()

@@ -11,12 +11,15 @@ MAX_AUDIO_PACKETS = 50  # one second; beyond it the oldest is dropped
 
 
 class Backlog:
-    """Video begins with a keyframe, also after packets were dropped."""
+    """Video begins with a keyframe, also after packets were dropped. `dropped`: how many packets the viewer has lost so
+    far because it could not keep up.
+    """
 
     def __init__(self, kind: MediaKind) -> None:
         self._kind = kind
         self._packets: deque[EncodedPacket] = deque()
         self._needs_keyframe = kind == "video"  # until the next one comes
+        self.dropped = 0
 
     def __len__(self) -> int:
         return len(self._packets)
@@ -29,7 +32,9 @@ class Backlog:
         if self._kind == "audio":
             if len(self._packets) >= MAX_AUDIO_PACKETS:
                 self._packets.popleft()
+                self.dropped += 1
         elif len(self._packets) >= MAX_VIDEO_PACKETS:
+            self.dropped += len(self._packets)
             self.drop()
             keyframe_missing = not packet.keyframe
         if not keyframe_missing:

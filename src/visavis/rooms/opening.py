@@ -19,4 +19,4 @@ async def open_room(
         case EmbeddedRoomSpec():
             servers = (*ice_servers, *spec.ice_servers)
             room = EmbeddedRoom(events, wall_clock_at_start_ns=wall_clock_at_start_ns, ice_servers=servers)
-            return OpenRoom(sink=room, entrance=room)
+            return OpenRoom(sink=room, entrance=room, audience=room)

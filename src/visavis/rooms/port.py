@@ -130,6 +130,26 @@ class ViewerEntrance(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AudienceFigures:
+    """What was sent since the room has opened, to all viewers together: RTP packets and their payload, and packets that
+    were dropped because a viewer could not keep up. `viewers`: of each viewer that watches now, the round trip in ms
+    (None if it has not reported yet) and the share of packets that it lost.
+    """
+
+    packets_sent: int = 0
+    bytes_sent: int = 0
+    dropped_blocks: int = 0
+    dropped_pictures: int = 0
+    viewers: tuple[tuple[float | None, float], ...] = ()
+
+
+class Audience(Protocol):
+    """Tells how the viewers of a room fare."""
+
+    def figures(self) -> AudienceFigures: ...
+
+
 # --- events of a room
 
 
@@ -166,6 +186,12 @@ class RoomEvents(Protocol):
         """The first video packet has left for a viewer, or sound for one that takes sound alone. Called once."""
         ...
 
+    def picture_sent(self, position: int) -> None:
+        """The picture of this position has left for the first of its viewers, or sound for one that takes sound alone.
+        Positions rise.
+        """
+        ...
+
     def speech_arrived(self, speech: RoomSpeech) -> None:
         """A participant of the room sends speech for the avatar to speak. Raises `QueueFull` and `InvalidRequest`; then
         nothing of the piece is queued, and the room reports the error to the participant.
@@ -182,7 +208,8 @@ class RoomEvents(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenRoom:
-    """The two halves of an open room. Closing the sink closes the room."""
+    """The two halves of an open room, and what it knows about its viewers. Closing the sink closes the room."""
 
     sink: Sink
     entrance: ViewerEntrance | None = None  # None if the room admits its viewers itself
+    audience: Audience | None = None  # None if the room does not know how its viewers fare

@@ -8,7 +8,7 @@ import structlog
 
 from visavis.errors import LinkBroken
 from visavis.rooms.spec import IceServer
-from visavis.stage.port.events import MotionFrames, PerformerEvent, PerformerMetrics
+from visavis.stage.port.events import DroppableEvent, PerformerEvent
 from visavis.stage.port.link import Link
 from visavis.stage.port.messages import Event, Hello
 from visavis.stage.sources import PackSource
@@ -47,5 +47,5 @@ class Owner:
                 log.error("server_not_reading", server_id=self.server_id, problem=error.message)
                 self.link.abort()
                 self.link = None
-        if not isinstance(event, PerformerMetrics | MotionFrames):
+        if not isinstance(event, DroppableEvent):
             self._kept.append(message)

@@ -23,6 +23,7 @@ from visavis.stage.port.events import SpeechEvent, StateChanged
 from visavis.stage.port.values import Speech, Spoken
 from visavis.stage.timeline import BLOCK_SAMPLES, SAMPLES_PER_MS, STEP_SAMPLES
 from visavis.stage.utterance_media import AT_REST, MotionStep, UtteranceMedia
+from visavis.stage.utterance_times import UtteranceTimes
 from visavis.stage.utterances import Utterance, Utterances
 
 AHEAD_SAMPLES = 200 * SAMPLES_PER_MS  # sound and motion are prepared this far ahead ...
@@ -45,11 +46,12 @@ LIVE_BACKLOG_SAMPLES = 1000 * SAMPLES_PER_MS
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Face:
     """A frame's motion. `arrived_ns`: when the speech sample of that instant arrived; None unless speech is live, that
-    is, it arrives about as fast as it plays.
+    is, it arrives about as fast as it plays. `times`: those of the utterance that is spoken at that instant.
     """
 
     motion: MotionFrame
     arrived_ns: int | None
+    times: UtteranceTimes | None
 
 
 @dataclass(slots=True)
@@ -109,6 +111,7 @@ class Performance:
         # the utterances that have started since the reader last emptied the list; None without a reader
         self.started: list[Utterance] | None = None
         self._margin_samples = 0  # grows when speech comes unevenly, and shrinks a little with every utterance
+        self.underruns = 0  # so far
 
     # --- speech
     def speak(self, speech: Speech, *, now_ns: int = 0) -> Spoken:
@@ -162,6 +165,15 @@ class Performance:
     def current(self) -> Utterance | None:
         """The utterance that is being played."""
         return self._utterances.current
+
+    @property
+    def head(self) -> Utterance | None:
+        """The utterance that is being played, or else the one that is next."""
+        return self._utterances.current or self._utterances.peek_next()
+
+    def take_ended(self) -> list[Utterance]:
+        """Return the utterances that have ended since the last call."""
+        return self._utterances.take_ended()
 
     @property
     def speaking(self) -> bool:
@@ -248,11 +260,15 @@ class Performance:
             return
         if media.drained and media.played == media.ready_until:
             self._events.append((position, self._utterances.finish_current()))
+        else:
+            self.underruns += 1
         self._start_span(position, None, REST_EASE_SAMPLES)
         self._paused = True
 
     def _start_span(self, position: int, media: UtteranceMedia | None, ease_samples: int) -> None:
         self._spans.append(_Span(position, media, media.played if media else 0, ease_samples))
+        if media is not None and media.times.started_at is None:
+            media.times.started_at = position
 
     # --- picture
     def face(self, position: int) -> Face:
@@ -261,8 +277,9 @@ class Performance:
             self._spans.popleft()
         span = self._spans[0]
         step: MotionStep = AT_REST
-        arrived_ns = None
+        arrived_ns = times = None
         if span.media is not None:
+            times = span.media.times
             at = span.offset + position - span.position
             step = span.media.motion_at(at)
             if at >= span.media.certain_until and not span.media.drained:
@@ -272,7 +289,7 @@ class Performance:
         mouth = self._mouth_easing.ease(position, step.mouth, span)
         state: AvatarState = "speaking" if self.speaking else self.silent_state
         motion = self._liveliness.frame(position // STEP_SAMPLES, mouth, step.cue, state, self._mood_at(span, position))
-        return Face(motion=motion, arrived_ns=arrived_ns)
+        return Face(motion=motion, arrived_ns=arrived_ns, times=times)
 
     def _mood_at(self, span: _Span, position: int) -> Mood:
         """Return the mood of the speech at `position`, or the session's. A pause within an utterance keeps its mood."""

@@ -8,21 +8,21 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from visavis.engine.motion.states import SettableState
 from visavis.engine.output import Output
 from visavis.errors import InvalidRequest, OfferRefused
-from visavis.rooms.port import OpenRoom, RawPicture, RawSound, RoomSpeech, Sink, ViewerEntrance
+from visavis.rooms.port import AudienceFigures, OpenRoom, RawPicture, RawSound, RoomSpeech, Sink, ViewerEntrance
 from visavis.rooms.sinks import Sinks
 from visavis.stage.encoder import AudioEncoder
 from visavis.stage.motion_stream import MotionStream
 from visavis.stage.parts import Avatar, Parts
 from visavis.stage.performance import Performance
-from visavis.stage.port.events import FirstFrameSent, PerformerEvent, PerformerMetrics, ViewerJoined, ViewerLeft
+from visavis.stage.port.events import FirstFrameSent, PerformerEvent, ViewerJoined, ViewerLeft
 from visavis.stage.port.values import Speech, Spoken
+from visavis.stage.session_meter import SessionMeter
 from visavis.stage.sources import PackSource
-from visavis.stage.timeline import BLOCK_SAMPLES, PLAYOUT_RATE_HZ, SAMPLES_PER_MS, duration_ns, frame_position
+from visavis.stage.timeline import BLOCK_SAMPLES, PLAYOUT_RATE_HZ, SAMPLES_PER_MS, duration_ns, frame_position, seconds
+from visavis.stage.utterance_log import UtteranceLog
 from visavis.stage.video import VideoPipeline, VideoSpec
 
 HURRY_SAMPLES = 16 * SAMPLES_PER_MS  # a frame that is this late is drawn hurried, so that the next one is on time
@@ -64,8 +64,9 @@ class StageSession:
         self._last_number = 0  # the highest number of a piece of speech so far
         self._frame_number = 0  # of the next frame
         self._block_published = asyncio.Event()  # set and replaced with every block
-        self._frames = self._late_frames = self._hurried_frames = 0
-        self._latencies_ms: list[float] = []
+        self._started_ns = 0  # the time of position 0, set by `run`
+        self._meter = SessionMeter()
+        self._utterances = UtteranceLog()
 
     # --- the room
     def enter_room(self, room: OpenRoom) -> None:
@@ -101,6 +102,10 @@ class StageSession:
     def first_frame_sent(self) -> None:
         self._emit(FirstFrameSent())
 
+    def picture_sent(self, position: int) -> None:
+        if self._utterances.awaits_packet:
+            self._utterances.picture_sent(position, time.monotonic_ns())
+
     def speech_arrived(self, speech: RoomSpeech) -> None:
         self.speak(
             Speech(
@@ -125,12 +130,16 @@ class StageSession:
 
     async def interrupt(self, *, through: int) -> None:
         """Drop all speech up to the piece `through`; return when the fade has been sent and the lips go to rest."""
+        arrived_ns = time.monotonic_ns()
         self._drop_speech(through=through)
         await self._block_published.wait()
+        self._meter.silenced(time.monotonic_ns() - arrived_ns)
 
     def _drop_speech(self, *, through: int) -> None:
         self._last_number = max(self._last_number, through)
         self._performance.interrupt(through=through)
+        self._utterances.interrupted()
+        self._meter.interrupts += 1
         self._sinks.drop_backlog()
 
     def set_state(self, state: SettableState) -> None:
@@ -171,9 +180,12 @@ class StageSession:
     # --- the clock
     async def run(self) -> None:
         """Perform until cancelled."""
+        self._started_ns = time.monotonic_ns()
+        self._meter.start(self._started_ns)
         try:
             await self._run()
         finally:
+            self._emit_metrics(at_once=True)
             self._block_published.set()  # no further block comes: release whoever waits for one
 
     async def _run(self) -> None:
@@ -200,6 +212,8 @@ class StageSession:
     def _publish_block(self) -> None:
         position = self._performance.position
         block = self._performance.next_block()
+        self._meter.blocks += 1
+        self._utterances.block_taken(self._performance.head, self._performance.take_ended(), time.monotonic_ns())
         if self._sinks.want("encoded"):
             self._sinks.publish(self._audio.encode(block, position))
         if self._sinks.want("raw"):
@@ -221,35 +235,41 @@ class StageSession:
         if not (encoded_wanted or raw_wanted):
             return
         if late:  # the next frame is already due: this one is left out, and viewers see the last picture longer
-            self._late_frames += 1
+            self._meter.late_frames += 1
             return
         picture = self._video.renderer.render(face.motion, hurried=hurried)
-        self._frames += 1
-        self._hurried_frames += hurried
+        self._meter.frames += 1
+        self._meter.hurried_frames += hurried
         if raw_wanted:
             self._sinks.publish(RawPicture(pixels=picture, position=position))
         packet = self._video.encoder.encode(picture, position) if encoded_wanted else None
         if packet is not None:
             self._sinks.publish(packet)
-        if face.arrived_ns is not None and (packet is not None or raw_wanted):
-            self._latencies_ms.append((time.monotonic_ns() - face.arrived_ns) / 1e6)
+        if face.times is not None and (packet is not None or raw_wanted):
+            now_ns = time.monotonic_ns()
+            self._utterances.frame_encoded(face.times, position, now_ns)
+            if face.arrived_ns is not None:
+                self._meter.frame_delayed(now_ns - face.arrived_ns)
 
-    def _emit_metrics(self) -> None:
-        p50 = p95 = None
-        if self._latencies_ms:
-            p50, p95 = (round(float(p), 1) for p in np.percentile(self._latencies_ms, (50, 95)))
+    def _emit_metrics(self, *, at_once: bool = False) -> None:
+        """Emit the metrics since the last call, and the times of the utterances that have ended. `at_once`: also of
+        those that have just ended.
+        """
+        now_ns = time.monotonic_ns()
+        for measured in self._utterances.take(now_ns, at_once=at_once):
+            self._emit(measured)
+        audience = None if self._room is None else self._room.audience
         self._emit(
-            PerformerMetrics(
-                frames=self._frames,
-                late_frames=self._late_frames,
-                hurried_frames=self._hurried_frames,
-                queued_s=round(self._performance.queued_samples / PLAYOUT_RATE_HZ, 3),
-                sample_to_frame_ms_p50=p50,
-                sample_to_frame_ms_p95=p95,
+            self._meter.take(
+                now_ns,
+                fps=self._video.spec.fps,
+                queued_s=seconds(self._performance.queued_samples),
+                behind_ms=(now_ns - self._started_ns - duration_ns(self._performance.position)) / 1e6,
+                underruns=self._performance.underruns,
+                unmeasured=self._utterances.take_unmeasured(),
+                audience=AudienceFigures() if audience is None else audience.figures(),
             )
         )
-        self._frames = self._late_frames = self._hurried_frames = 0
-        self._latencies_ms.clear()
 
 
 async def background_image(output: Output, *, session_id: str, source: PackSource) -> Path | None:

@@ -21,6 +21,7 @@ from visavis.engine.speech.port import SPEECH_RATE_HZ, SpeechToMotion
 from visavis.engine.speech.timed import TimedSpeech, TimedViseme
 from visavis.stage.resampler import Resampler
 from visavis.stage.timeline import PLAYOUT_RATE_HZ, SAMPLES_PER_MS, STEP_SAMPLES
+from visavis.stage.utterance_times import UtteranceTimes
 
 # How much audio is processed at once. A large piece costs half as much as the same audio in small pieces, because the
 # network's weights stay in the cache. It is used only while enough media is ready to bridge the work.
@@ -132,6 +133,7 @@ class UtteranceMedia:
         self.played = 0
         # set at an underrun: later audio waits until there is enough of it to resume
         self._stop_at: int | None = None
+        self.times = UtteranceTimes()
         self.closed = False  # no more audio will come
         self.drained = False  # closed, and all audio has become sound and motion
 

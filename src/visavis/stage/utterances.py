@@ -49,6 +49,7 @@ class Utterance:
     cut_sample: bytes = b""  # the first byte of a sample whose second byte has not come
     cut_rate_hz: int = 0  # the rate of `cut_sample`
     waiting_samples: int = 0  # its length at 48 kHz while it waits to be played; then 0
+    heard_samples: int = 0  # set at its end: how much of it was played
     state: UtteranceState = UtteranceState.QUEUED
 
     def move(self, state: UtteranceState) -> None:
@@ -74,6 +75,7 @@ class Utterances:
         self._late_id: str | None = None  # the utterance of late pieces without an id
         self._late_bytes = 0  # 1 if its pieces so far end in the middle of a sample
         self._cut_samples: list[SampleCut] = []  # to be taken by `take_cut_samples`
+        self._ended: list[Utterance] = []  # to be taken by `take_ended`
         self._waiting_samples = 0  # of all in _waiting; a running total, so that a flood of calls stays cheap
         self.current: Utterance | None = None
 
@@ -102,6 +104,8 @@ class Utterances:
                     suggestion="Join short pieces under one utterance_id",
                 )
             utterance = self._open_utterance(speech.utterance_id, speech.number, position)
+        if not utterance.media.times.received_ns:
+            utterance.media.times.received_at, utterance.media.times.received_ns = position, now_ns
         utterance.media.add(pcm, speech.sample_rate_hz, now_ns=now_ns, visemes=speech.visemes, mood=speech.mood)
         utterance.last_audio_at = position
         if speech.pcm:
@@ -119,6 +123,11 @@ class Utterances:
         """Return the cut samples that were found since the last call."""
         cut, self._cut_samples = self._cut_samples, []
         return cut
+
+    def take_ended(self) -> list[Utterance]:
+        """Return the utterances that have ended since the last call."""
+        ended, self._ended = self._ended, []
+        return ended
 
     def is_late(self, number: int) -> bool:
         """Whether an interrupt arrived before the piece of speech with this number and drops it."""
@@ -186,6 +195,8 @@ class Utterances:
         utterance = self.current
         assert utterance is not None and utterance.media.drained
         utterance.move(UtteranceState.FINISHED)
+        utterance.heard_samples = utterance.media.played
+        self._ended.append(utterance)
         self.current = None
         return PlaybackFinished(
             utterance_id=utterance.utterance_id, position_s=seconds(utterance.media.played), interrupted=False
@@ -203,8 +214,9 @@ class Utterances:
         dropped += [utterance for utterance in self._waiting if utterance.first_number <= through]
         ends = []
         for utterance in dropped:
-            played = played_samples if utterance.state is UtteranceState.PLAYING else 0
+            played = utterance.heard_samples = played_samples if utterance.state is UtteranceState.PLAYING else 0
             utterance.move(UtteranceState.INTERRUPTED)
+            self._ended.append(utterance)
             end = PlaybackFinished(utterance_id=utterance.utterance_id, position_s=seconds(played), interrupted=True)
             ends.append(end)
             self._waiting_samples -= utterance.waiting_samples

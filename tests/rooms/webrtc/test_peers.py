@@ -58,7 +58,7 @@ class PeerAsSink:
     def keyframe_wanted(self) -> None:
         self._events.keyframe_wanted(joining=False)
 
-    def media_sent(self) -> None:
+    def media_sent(self, position: int) -> None:
         self.sent += 1
 
     def peer_disconnected(self) -> None:

@@ -53,6 +53,16 @@ EVENTS: list[events.PerformerEvent] = [
     events.MotionFrames(utterance_id=None, position_s=1.5, coefficients=[[0.0, 0.5]], heads=[[1.0, 2.0, 3.0]]),
     events.MotionCut(utterance_id="u", position_s=0.5),
     events.PerformerMetrics(frames=25, late_frames=1, queued_s=0.5, sample_to_frame_ms_p50=70.0),
+    events.PerformerMetrics(
+        frames=25,
+        late_frames=0,
+        queued_s=0.0,
+        silent_ms=(14.5,),
+        viewers=(events.ViewerQuality(round_trip_ms=20.5, lost_share=0.01), events.ViewerQuality()),
+    ),
+    events.UtteranceMeasured(
+        utterance_id="u", received_s=1.5, frame_ms=70.5, finished_ms=900.0, played_s=0.5, interrupted=False
+    ),
     events.PerformerEnded(reason="lost", detail="why"),
 ]
 

@@ -5,12 +5,12 @@ packets.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from visavis.errors import OfferRefused, RoomFull
 from visavis.rooms.embedded.offer import check_offer
-from visavis.rooms.port import EncodedPacket, RoomEvents
+from visavis.rooms.port import AudienceFigures, EncodedPacket, RoomEvents
 from visavis.rooms.spec import IceServer
 from visavis.rooms.webrtc.sending_peer import CLOSE_WITHIN_S, SendingPeer
 
@@ -19,7 +19,8 @@ MAX_VIEWERS = 50  # including viewers that have not connected yet
 
 
 class EmbeddedRoom:
-    """Implements both halves of the port: `rooms.port.EncodedSink` and `rooms.port.ViewerEntrance`.
+    """Implements both halves of the port, `rooms.port.EncodedSink` and `rooms.port.ViewerEntrance`, and
+    `rooms.port.Audience`.
 
     `wall_clock_at_start_ns`: unix time of the performance's position 0, for the sender reports.
     """
@@ -35,6 +36,8 @@ class EmbeddedRoom:
         self._viewers: dict[str, _Viewer] = {}
         self._closing: set[asyncio.Task[None]] = set()  # aclose waits for them
         self._first_frame_sent = False
+        self._newest_sent = -1  # the highest position of a packet of a main medium that has left
+        self._departed = AudienceFigures()  # of the viewers that have left
         self._closed = False
 
     # --- media
@@ -94,10 +97,20 @@ class EmbeddedRoom:
         if viewer.peer.main_medium == "video":
             self._events.keyframe_wanted(joining=True)
 
-    def _media_sent(self) -> None:
+    def figures(self) -> AudienceFigures:
+        """See `rooms.port.Audience`."""
+        total = self._departed
+        for viewer in self._viewers.values():
+            total = _with_viewer(total, viewer)
+        return replace(total, viewers=tuple(v.peer.quality() for v in self._viewers.values() if v.joined))
+
+    def _media_sent(self, position: int) -> None:
         if not self._first_frame_sent:
             self._first_frame_sent = True
             self._events.first_frame_sent()
+        if position > self._newest_sent:
+            self._newest_sent = position
+            self._events.picture_sent(position)
 
     def _remove_unless_joined(self, viewer: _Viewer) -> None:
         if not viewer.joined:
@@ -108,6 +121,7 @@ class EmbeddedRoom:
         if viewer.removed:
             return
         viewer.removed = True
+        self._departed = _with_viewer(self._departed, viewer)
         del self._viewers[viewer.viewer_id]
         if viewer.deadline:
             viewer.deadline.cancel()
@@ -144,9 +158,19 @@ class _Viewer:
         if not self.removed:
             self.room._events.keyframe_wanted(joining=False)
 
-    def media_sent(self) -> None:
+    def media_sent(self, position: int) -> None:
         if not self.removed:
-            self.room._media_sent()
+            self.room._media_sent(position)
 
     def peer_disconnected(self) -> None:
         self.room._remove(self)
+
+
+def _with_viewer(figures: AudienceFigures, viewer: _Viewer) -> AudienceFigures:
+    packets, size_bytes = viewer.peer.sent_counts()
+    return AudienceFigures(
+        packets_sent=figures.packets_sent + packets,
+        bytes_sent=figures.bytes_sent + size_bytes,
+        dropped_blocks=figures.dropped_blocks + viewer.peer.dropped("audio"),
+        dropped_pictures=figures.dropped_pictures + viewer.peer.dropped("video"),
+    )

@@ -25,8 +25,8 @@ class TrackEvents(Protocol):
 
     def keyframe_wanted(self) -> None: ...
 
-    def packet_sent(self, kind: MediaKind) -> None:
-        """A packet has been passed to the connection."""
+    def packet_sent(self, kind: MediaKind, position: int) -> None:
+        """The packet of this position has been passed to the connection."""
         ...
 
 
@@ -51,6 +51,11 @@ class PacketTrack(MediaStreamTrack):
         if self._backlog:
             self._packet_added.set()
 
+    @property
+    def dropped(self) -> int:
+        """How many packets were dropped because the viewer could not keep up."""
+        return self._backlog.dropped
+
     def drop_backlog(self) -> None:
         if self._backlog.drop():
             self._peer.keyframe_wanted()
@@ -70,7 +75,7 @@ class PacketTrack(MediaStreamTrack):
         self.position_last_sent = sent.position
         packet = av.Packet(sent.data)
         packet.pts, packet.time_base = sent.position, TIME_BASE
-        self._peer.packet_sent(self.kind)
+        self._peer.packet_sent(self.kind, sent.position)
         return packet
 
     def stop(self) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import aioice.ice
 import structlog
 from aiortc import RTCCertificate, RTCDtlsTransport, RTCRtpReceiver, RTCRtpSender
-from aiortc.rtp import AnyRtcpPacket
+from aiortc.rtp import AnyRtcpPacket, RtcpReceiverInfo, RtcpRrPacket, RtcpSrPacket
 
 SendRtcp = Callable[[list[AnyRtcpPacket]], Coroutine[Any, Any, None]]
 OnRtp = Callable[[bytes, int], Coroutine[Any, Any, None]]
@@ -62,6 +62,8 @@ PRIVATE_NAMES = (
     ),
     PrivateName(owner="aiortc.rtp", name="AnyRtcpPacket", purpose="the type of an RTCP packet"),
     PrivateName(owner="aiortc.rtp", name="RtcpSrPacket", purpose="writing and reading sender reports"),
+    PrivateName(owner="aiortc.rtp", name="RtcpRrPacket", purpose="reading receiver reports"),
+    PrivateName(owner="aiortc.rtp", name="RtcpReceiverInfo", purpose="reading receiver reports"),
     PrivateName(owner="aiortc.rtp", name="RtcpSenderInfo", purpose="writing sender reports"),
     PrivateName(owner="aiortc.RTCRtpSender", name="_send_rtcp", purpose="correcting the time in sender reports"),
     PrivateName(
@@ -70,6 +72,10 @@ PRIVATE_NAMES = (
         purpose="the RTP time of the last sent packet, for the first sender report",
     ),
     PrivateName(owner="aiortc.RTCRtpSender", name="_send_keyframe", purpose="receiving PLI and FIR"),
+    PrivateName(owner="aiortc.RTCRtpSender", name="_handle_rtcp_packet", purpose="reading receiver reports"),
+    PrivateName(owner="aiortc.RTCRtpSender", name="_ssrc", purpose="reading receiver reports"),
+    PrivateName(owner="aiortc.RTCRtpSender", name="_RTCRtpSender__packet_count", purpose="counting what was sent"),
+    PrivateName(owner="aiortc.RTCRtpSender", name="_RTCRtpSender__octet_count", purpose="counting what was sent"),
     PrivateName(owner="aiortc.RTCRtpReceiver", name="_handle_rtcp_packet", purpose="reading sender reports"),
     PrivateName(
         owner="aiortc.RTCRtpReceiver",
@@ -201,11 +207,30 @@ def on_keyframe_request(sender: RTCRtpSender, callback: Callable[[], None]) -> N
     sender._send_keyframe = callback  # type: ignore[method-assign]
 
 
+def sent_counts(sender: RTCRtpSender) -> tuple[int, int]:
+    """Return how many RTP packets were sent, and the bytes of their payload."""
+    packets: int = sender._RTCRtpSender__packet_count  # type: ignore[attr-defined]
+    size_bytes: int = sender._RTCRtpSender__octet_count  # type: ignore[attr-defined]
+    return packets, size_bytes
+
+
+def on_receiver_report(sender: RTCRtpSender, callback: Callable[[RtcpReceiverInfo], None]) -> None:
+    """Call `callback` with every report of the viewer about this stream."""
+
+    def take(packet: AnyRtcpPacket) -> None:
+        if isinstance(packet, RtcpRrPacket | RtcpSrPacket):
+            for report in packet.reports:
+                if report.ssrc == sender._ssrc:
+                    callback(report)
+
+    on_rtcp(sender, take)
+
+
 # --- receiving
 
 
-def on_rtcp(receiver: RTCRtpReceiver, callback: Callable[[AnyRtcpPacket], None]) -> None:
-    """Call `callback` with every RTCP packet, before the receiver handles it."""
+def on_rtcp(receiver: RTCRtpReceiver | RTCRtpSender, callback: Callable[[AnyRtcpPacket], None]) -> None:
+    """Call `callback` with every RTCP packet, before the receiver or sender handles it."""
     handle = receiver._handle_rtcp_packet
 
     async def handle_rtcp_packet(packet: AnyRtcpPacket) -> None:

@@ -7,6 +7,7 @@ from aiortc.rtp import AnyRtcpPacket, RtcpSenderInfo, RtcpSrPacket
 
 from visavis.rooms.webrtc import private_names
 from visavis.rooms.webrtc.packet_track import PacketTrack
+from visavis.rooms.webrtc.receiver_reports import ReceiverReports
 
 NTP_EPOCH_OFFSET_S = 2_208_988_800  # from 1900 to 1970 (RFC 5905)
 _NS = 1_000_000_000
@@ -22,8 +23,10 @@ def unix_time_s(ntp: int) -> float:
     return ntp / 2**32 - NTP_EPOCH_OFFSET_S
 
 
-def report_media_time(sender: RTCRtpSender, track: PacketTrack, *, wall_clock_at_start_ns: int) -> None:
-    """Correct the sender's reports: each gives the unix time of the last packet's position.
+def report_media_time(
+    sender: RTCRtpSender, track: PacketTrack, *, wall_clock_at_start_ns: int, answers: ReceiverReports
+) -> None:
+    """Correct the sender's reports: each gives the unix time of the last packet's position. Each is noted in `answers`.
 
     So sound and picture have one time base, however long a packet has waited. A report is left out while no packet of
     its kind was sent, and the first report is sent with the first packet. aiortc sends its first one after 0.5 to
@@ -39,6 +42,7 @@ def report_media_time(sender: RTCRtpSender, track: PacketTrack, *, wall_clock_at
                 assert track.position_last_sent is not None
                 media_ns = track.position_last_sent * _NS // 48_000
                 report.sender_info.ntp_timestamp = ntp_timestamp(wall_clock_at_start_ns + media_ns)
+                answers.report_sent(report.sender_info.ntp_timestamp)
             await send(packets)
 
         return send_rtcp

@@ -21,7 +21,8 @@ from visavis.rooms.spec import IceServer
 from visavis.rooms.webrtc.dtls_settings import apply_dtls_settings
 from visavis.rooms.webrtc.ice_settings import apply_ice_settings
 from visavis.rooms.webrtc.packet_track import PacketTrack
-from visavis.rooms.webrtc.private_names import on_keyframe_request
+from visavis.rooms.webrtc.private_names import on_keyframe_request, on_receiver_report, sent_counts
+from visavis.rooms.webrtc.receiver_reports import ReceiverReports
 from visavis.rooms.webrtc.sender_reports import report_media_time
 
 CLOSE_WITHIN_S = 3.0
@@ -41,8 +42,8 @@ class SendingPeerEvents(Protocol):
         """The viewer requests a keyframe (PLI, FIR), or needs one because pictures were dropped."""
         ...
 
-    def media_sent(self) -> None:
-        """A packet of the main medium has left for the viewer."""
+    def media_sent(self, position: int) -> None:
+        """The packet of the main medium with this position has left for the viewer."""
         ...
 
     def peer_disconnected(self) -> None:
@@ -66,6 +67,8 @@ class SendingPeer:
         self._ice_servers = ice_servers
         self._connection: RTCPeerConnection | None = None  # from `answer` to `aclose`
         self._tracks: dict[MediaKind, PacketTrack] = {}
+        self._senders: list[RTCRtpSender] = []
+        self._reports: dict[MediaKind, ReceiverReports] = {}
 
     @property
     def main_medium(self) -> MediaKind:
@@ -104,7 +107,15 @@ class SendingPeer:
         transceiver.setCodecPreferences(
             [codec for codec in RTCRtpSender.getCapabilities(kind).codecs if codec.mimeType in CODECS[kind]]
         )
-        report_media_time(transceiver.sender, track, wall_clock_at_start_ns=self._wall_clock_at_start_ns)
+        reports = self._reports[kind] = ReceiverReports()
+        self._senders.append(transceiver.sender)
+        report_media_time(
+            transceiver.sender, track, wall_clock_at_start_ns=self._wall_clock_at_start_ns, answers=reports
+        )
+        on_receiver_report(
+            transceiver.sender,
+            lambda report: reports.take(last_report=report.lsr, delay=report.dlsr, fraction_lost=report.fraction_lost),
+        )
         if kind == "video":
             on_keyframe_request(transceiver.sender, self._events.keyframe_wanted)
 
@@ -119,6 +130,22 @@ class SendingPeer:
         for track in self._tracks.values():
             track.drop_backlog()
 
+    def sent_counts(self) -> tuple[int, int]:
+        """Return how many RTP packets were sent, and the bytes of their payload."""
+        counts = [sent_counts(sender) for sender in self._senders]
+        return sum(packets for packets, _ in counts), sum(size_bytes for _, size_bytes in counts)
+
+    def dropped(self, kind: MediaKind) -> int:
+        """Return how many packets were dropped because the viewer could not keep up."""
+        return self._tracks[kind].dropped if kind in self._tracks else 0
+
+    def quality(self) -> tuple[float | None, float]:
+        """Return what the viewer last reported: the round trip in ms (None: nothing yet), and the share of the main
+        medium's packets that it lost.
+        """
+        main = self._reports[self.main_medium]
+        return main.round_trip_ms, main.lost_share
+
     # --- events of the tracks
     def track_started(self, kind: MediaKind) -> None:
         if kind == self.main_medium:
@@ -127,9 +154,9 @@ class SendingPeer:
     def keyframe_wanted(self) -> None:
         self._events.keyframe_wanted()
 
-    def packet_sent(self, kind: MediaKind) -> None:
+    def packet_sent(self, kind: MediaKind, position: int) -> None:
         if kind == self.main_medium:
-            self._events.media_sent()
+            self._events.media_sent(position)
 
     async def aclose(self) -> None:
         """Disconnect; idempotent, takes at most 3 s."""

@@ -82,18 +82,68 @@ class MotionCut(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     position_s: float
 
 
-class PerformerMetrics(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Metrics of the last second. `frames`: drawn frames; `hurried_frames`: those of them that were drawn hurried;
-    `late_frames`: frames that were left out; `queued_s`: speech that waits to be played. `sample_to_frame_ms_…`: the
-    time from a sample's arrival to its encoded frame.
+class ViewerQuality(msgspec.Struct, frozen=True, kw_only=True):
+    """What one viewer last reported (RTCP, RFC 3550): the time of a packet to it and back, and the share of packets
+    that it lost.
     """
 
+    round_trip_ms: float | None = None
+    lost_share: float = 0.0
+
+
+class PerformerMetrics(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Metrics of the time since the last event of this kind: one second, or less at the end.
+
+    `duration_s`: that time. `fps`: the frame rate to show. `frames`: drawn frames; `hurried_frames`: those of them that
+    were drawn hurried; `late_frames`: frames that were left out. `blocks`: blocks of sound. `dropped_blocks`,
+    `dropped_pictures`: packets that were dropped because a viewer could not keep up. `queued_s`: speech that waits to
+    be played. `behind_ms`: how far the session's clock is behind the time since its start.
+    `interrupts`: how many there were; `silent_ms`: for each of them but at most MAX_INTERRUPTS, the time from its
+    arrival until the sound had faded out. `unmeasured`: utterances that ended without an `UtteranceMeasured`, because
+    there were too many. `packets_sent`, `bytes_sent`: RTP packets and their payload, to all viewers.
+    `sample_to_frame_ms_…`: the time from a sample's arrival to its encoded frame.
+    """
+
+    duration_s: float = 1.0
+    fps: int = 0
     frames: int
     late_frames: int
     hurried_frames: int = 0
+    blocks: int = 0
+    dropped_blocks: int = 0
+    dropped_pictures: int = 0
     queued_s: float
+    behind_ms: float = 0.0
+    underruns: int = 0
+    interrupts: int = 0
+    silent_ms: tuple[float, ...] = ()
+    unmeasured: int = 0
+    viewers: tuple[ViewerQuality, ...] = ()
+    packets_sent: int = 0
+    bytes_sent: int = 0
     sample_to_frame_ms_p50: float | None = None
     sample_to_frame_ms_p95: float | None = None
+
+
+class UtteranceMeasured(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """When an utterance passed through the stage, sent once, shortly after its end.
+
+    `received_s`, `started_s`: the positions of the session's clock at which its first audio arrived and was played.
+    `played_s`: how much of it was played. The other times count from the arrival of its first audio: `turn_ms`, when no
+    earlier utterance was left; `motion_ms`, when the first motion was certain; `frame_ms`, when the first frame was
+    encoded; `packet_ms`, when this frame left for a viewer; `finished_ms`. None: that has not happened.
+    """
+
+    utterance_id: str
+    received_s: float
+    started_s: float | None = None
+    turn_ms: float | None = None
+    motion_ms: float | None = None
+    frame_ms: float | None = None
+    packet_ms: float | None = None
+    finished_ms: float
+    played_s: float
+    interrupted: bool
 
 
 class PerformerEnded(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -108,6 +158,8 @@ class PerformerEnded(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 SpeechEvent = PlaybackStarted | PlaybackFinished | SampleCut | StateChanged
 MotionEvent = MotionFrames | MotionCut
-PerformerEvent = (
-    FirstFrameSent | ViewerJoined | ViewerLeft | SpeechEvent | MotionEvent | PerformerMetrics | PerformerEnded
-)
+MetricsEvent = PerformerMetrics | UtteranceMeasured
+DroppableEvent = MetricsEvent | MotionFrames
+"""Events that may be dropped: later ones of their kind tell enough."""
+
+PerformerEvent = FirstFrameSent | ViewerJoined | ViewerLeft | SpeechEvent | MotionEvent | MetricsEvent | PerformerEnded

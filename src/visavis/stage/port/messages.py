@@ -24,7 +24,7 @@ from visavis.rooms.spec import IceServer
 from visavis.stage.port.events import PerformerEvent
 from visavis.stage.port.values import PerformanceSpec, Speech, Spoken
 
-PORT_VERSION = 2
+PORT_VERSION = 3
 
 
 # --- commands, each with its result
