@@ -4,7 +4,7 @@ PORT ?= 8000
 OUT ?= demo.mp4
 UV := .uv/bin/uv
 
-.PHONY: help demo setup test lint web web-check bench eval-lips eval-face attacks clean
+.PHONY: help demo setup test lint web web-check bench eval-lips eval-face attacks faults clean
 
 help:
 	@echo "make demo                      start the server and its playground"
@@ -12,6 +12,7 @@ help:
 	@echo "make test                      run all tests, those in a browser too"
 	@echo "make lint | bench | web        static checks | benchmarks | rebuild the pages"
 	@echo "make attacks                   attack a server at full size: connections, memory, event loop"
+	@echo "make faults                    break a server at full size: database, stages, stopping"
 	@echo "make eval-lips                 measure the lips with the voices and recordings of this machine"
 	@echo "make eval-face                 measure the faces of the public avatars on rendered frames"
 
@@ -39,6 +40,10 @@ test: setup
 # What nobody from outside may do, at full size: minutes.
 attacks: setup
 	@VISAVIS_ATTACKS=full sh scripts/test tests/attacks --timeout=1800
+
+# What a server survives, at full size: minutes.
+faults: setup
+	@VISAVIS_FAULTS=full sh scripts/test tests/faults --timeout=1800
 
 lint: setup
 	$(UV) sync --quiet --frozen --group dev

@@ -153,6 +153,9 @@ class FakeFleet:
     def capacity(self) -> tuple[int, int]:
         return sum(not performer.ended for performer in self.performers.values()), self.places
 
+    def problem(self) -> str | None:
+        return None
+
     async def aclose(self) -> None:
         for performer in self.performers.values():
             await performer.end()

@@ -76,6 +76,7 @@
     ├── QueueFull                            QUEUE_FULL
     ├── NoCapacity                      503  NO_CAPACITY
     │   └── RoomFull                    503  ROOM_FULL
+    ├── ServerStopping                  503  SERVER_STOPPING
     ├── PerformerLost                   503  PERFORMER_LOST
     ├── InternalError                   500  INTERNAL                    close 1011
     ├── PackUnreadable                  500  PACK_UNREADABLE
@@ -100,6 +101,7 @@
         ├── KeyNotFound                      KEY_NOT_FOUND
         ├── DemoFailed                       DEMO_FAILED
         ├── ContractBroken                   CONTRACT_BROKEN
+        ├── ServerBroken                     SERVER_BROKEN
         └── ServerFailed                     SERVER_FAILED
 
 A class that names a `code` declares it: its HTTP status, the close code of the channel (without one the channel stays
@@ -598,6 +600,14 @@ class RoomFull(NoCapacity, code="ROOM_FULL", told_over=HTTP):
     retry_after_s = 10
 
 
+class ServerStopping(VisavisError, code="SERVER_STOPPING", status=503, retryable=True):
+    """The server is stopping: it takes no new sessions."""
+
+    message = "The server is stopping"
+    suggestion = "Try again in a moment"
+    retry_after_s = 5
+
+
 class PerformerLost(VisavisError, code="PERFORMER_LOST", status=503, retryable=True, told_over=HTTP | CHANNEL):
     """The process that performed the session is gone or does not answer."""
 
@@ -702,6 +712,10 @@ class DemoFailed(CommandFailed, code="DEMO_FAILED"):
 
 class ContractBroken(CommandFailed, code="CONTRACT_BROKEN"):
     """An answer is not what the reference says; the message names the place."""
+
+
+class ServerBroken(CommandFailed, code="SERVER_BROKEN"):
+    """A part of the server failed that all sessions depend on; it has ended them and stopped."""
 
 
 class ServerFailed(CommandFailed, code="SERVER_FAILED"):

@@ -17,7 +17,6 @@ from contextlib import ExitStack, contextmanager, suppress
 from types import FrameType, TracebackType
 from typing import NoReturn
 
-import anyio
 import uvicorn
 
 from visavis.api.app import create_app
@@ -28,16 +27,18 @@ from visavis.connections.guard import ConnectionGuard, GuardedConfig
 from visavis.connections.http_protocol import GuardedHttp
 from visavis.connections.table import Limits
 from visavis.connections.websocket_protocol import GuardedWebSocket
-from visavis.errors import AddressUnavailable, KeyNotFound, ServerNotStarted
+from visavis.errors import AddressUnavailable, KeyNotFound, ServerBroken, ServerNotStarted
 from visavis.fleet.port import Fleet
 from visavis.logs import configure_logs
-from visavis.sessions.lifecycle import EndReason
+from visavis.orphans import Orphans
+from visavis.sessions.drain import drain
 from visavis.settings import Settings, load_secret, read_settings
 from visavis.store.database import sqlite_path
 from visavis.store.file_system import check_place
 from visavis.store.ownership import owned
 
-_DRAIN_S = 2
+CLOSE_WITHIN_S = 2  # for connections, after the sessions have ended
+STOP_WITHIN_S = 30  # after the drain: the longest wait for a locked database, for stages and for photos
 RESERVED_DESCRIPTORS = 128  # for the database, files, stages and starting stages
 MIN_CONNECTIONS = 32
 # asyncio accepts this many connections before the guard counts the first of them: fewer than the reserved descriptors.
@@ -60,6 +61,8 @@ def serve(*, host: str, port: int) -> None:
         server = Server(settings, listener)
         with listener:
             server.run(sockets=[listener])
+    if server.broken:
+        raise ServerBroken(f"The server cannot go on without its task {server.broken!r}; its log says why it failed")
     if not server.started:
         raise SystemExit(1)
 
@@ -136,7 +139,9 @@ class Server(uvicorn.Server):
         self.app = create_app(settings, fleet, prepare)
         self._url = url_of(listener)
         self._guard = ConnectionGuard(connection_limits(settings))
+        self._drain_s = settings.drain_s
         self._sweeping: asyncio.Task[None] | None = None  # from startup to shutdown
+        self._reaping: asyncio.Task[None] | None = None  # likewise, as process 1
         config = GuardedConfig(
             self.app,
             http=GuardedHttp,
@@ -146,7 +151,7 @@ class Server(uvicorn.Server):
             ws=GuardedWebSocket,
             ws_max_size=WS_MAX_SIZE_BYTES,
             ws_per_message_deflate=False,
-            timeout_graceful_shutdown=_DRAIN_S,
+            timeout_graceful_shutdown=CLOSE_WITHIN_S,
             server_header=False,
             lifespan="on",
             proxy_headers=bool(settings.trusted_proxies),
@@ -169,6 +174,8 @@ class Server(uvicorn.Server):
         for listener in sockets or []:
             listener.listen(WAITING_CONNECTIONS)  # asyncio has set the kernel's queue to ACCEPTED_AT_ONCE
         self._sweeping = asyncio.create_task(self._guard.run())
+        if os.getpid() == 1:
+            self._reaping = asyncio.create_task(Orphans().run())
         if self.started:
             await self.announce()
 
@@ -186,12 +193,38 @@ class Server(uvicorn.Server):
         elif not await accounts.any_exists():
             print("There is no API key yet; `visavis keys create --name NAME` makes one.", flush=True)
 
+    @property
+    def broken(self) -> str | None:
+        """The vital task that has failed, None if all run. Then the server stops."""
+        return self.services.vitals.failed if self.started else None
+
+    async def on_tick(self, counter: int) -> bool:
+        """Uvicorn's hook, ten times a second: return whether to stop."""
+        return await super().on_tick(counter) or self.broken is not None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Uvicorn's hook for SIGTERM and SIGINT. The first signal stops the server; a second one ends what it waits
+        for. In any case the process is over some time later.
+        """
+        again = self.should_exit
+        super().handle_exit(sig, frame)
+        self.force_exit = again
+        if not again:
+            last_resort = threading.Timer(self._drain_s + STOP_WITHIN_S, _give_up)
+            last_resort.daemon = True
+            last_resort.start()
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        with anyio.move_on_after(_DRAIN_S):
-            await self.services.live.end_all(EndReason.SERVER_STOPPED)
+        await drain(self.services.live, within_s=self._drain_s, is_forced=lambda: self.force_exit)
         await super().shutdown(sockets)
-        if self._sweeping is not None:
-            self._sweeping.cancel()
+        for task in (self._sweeping, self._reaping):
+            if task is not None:
+                task.cancel()
+
+
+def _give_up() -> None:
+    os.write(2, b"visavis: The server did not stop in time, so it ends at once [SERVER_BROKEN]\n")
+    os._exit(1)
 
 
 class RunningServer:
@@ -260,6 +293,7 @@ class _SilentServer(Server):
 
     def __init__(self, settings: Settings, listener: socket.socket, fleet: Fleet | None, prepare: Prepare) -> None:
         super().__init__(settings, listener, fleet, prepare)
+        self._drain_s = 0.0  # whoever leaves the context waits for nobody
         self.has_started = threading.Event()
         self.first_key: str | None = None  # set before `has_started`, if this is the folder's first start
 

@@ -81,6 +81,12 @@ class Settings(BaseSettings):
         default=5, gt=0, description="How long a start waits for a performer before it answers try_again."
     )
 
+    start_timeout_s: float = Field(
+        default=30, gt=0, description="How long a start may answer try_again; then it is refused with NO_CAPACITY."
+    )
+    drain_s: float = Field(
+        default=5, ge=0, description="How long a server that stops lets speech finish before it ends the sessions."
+    )
     first_answer_wait_s: float = Field(
         default=10,
         ge=0,
@@ -89,6 +95,12 @@ class Settings(BaseSettings):
 
     stages: int | None = Field(default=None, ge=1, description="The most stage processes. Default: one for each core.")
     sessions_per_stage: int = Field(default=5, ge=1)
+    stage_silence_s: float = Field(
+        default=5,
+        ge=1,
+        description="A stage process that does not answer for this time is killed and replaced; twice the time for one "
+        "on another machine.",
+    )
     stage_addresses: tuple[StageAddress, ...] = Field(
         default=(), description="Stages on other machines. Default: stage processes on this machine."
     )
@@ -126,6 +138,9 @@ class Settings(BaseSettings):
     ice_servers: tuple[IceServer, ...] = ()
     trusted_proxies: tuple[ProxyAddress, ...] = Field(
         default=(), description="Addresses or networks whose X-Forwarded-For and X-Forwarded-Proto are trusted."
+    )
+    min_free_disk_mb: int = Field(
+        default=64, ge=0, description="With less free space in the data folder, /readyz answers 503."
     )
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
     log_json: bool = False

@@ -21,12 +21,19 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_healthz_is_there_before_readyz_says_ready(service: Service) -> None:
-    assert (await service.client.get("/healthz")).json() == {"status": "ok"}
+    assert (await service.client.get("/healthz")).json()["status"] == "ok"
     service.services.readiness.default_avatar = service.services.readiness.stage = False
     starting = await service.client.get("/readyz")
     assert (starting.status_code, starting.json()) == (
         503,
-        {"status": "starting", "default_avatar": False, "stage": False},
+        {
+            "status": "starting",
+            "default_avatar": False,
+            "stage": False,
+            "database": True,
+            "disk": True,
+            "problems": ["No stage process is running yet", "The default avatar has not been performed yet"],
+        },
     )
     service.services.readiness.default_avatar = service.services.readiness.stage = True
     assert (await service.client.get("/readyz")).status_code == 200

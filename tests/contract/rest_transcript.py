@@ -6,8 +6,8 @@ engine studies the photos). Then, in order:
     {"request": "POST /v1/sessions", "headers": {…}, "json": {…}}    also with "text", "form" or "bytes" (a number)
     {"answer": 201, "headers": {…}, "json": {…}}          the answer with its complete body, in order
 In requests and answers $NAME stands for a known value: $LOOK and $CHARACTER (those of the key), $OTHER_KEY, and
-values that an answer has captured with $=NAME. In answers $ANY is any text that is not empty, $TIME a time, $INT a
-number, $BOOL true or false.
+values that an answer has captured with $=NAME. In answers $ANY is any text that is not empty, $TEXTS a list of texts,
+$TIME a time, $INT a number, $BOOL true or false.
 In forms and JSON $PHOTO:name is a photo of tests/engine/portrait/photos.py, in JSON as base64.
 """
 
@@ -137,6 +137,8 @@ class World:
             assert isinstance(received, str) and received, (place, received)
         elif expected == "$TIME":
             assert isinstance(received, str) and _TIME.fullmatch(received), (place, received)
+        elif expected == "$TEXTS":
+            assert isinstance(received, list) and all(isinstance(text, str) for text in received), (place, received)
         elif expected in ("$INT", "$BOOL"):
             assert type(received) is {"$INT": int, "$BOOL": bool}[expected], (place, received)
         elif isinstance(expected, dict):
@@ -213,6 +215,8 @@ async def change(world: World, action: dict[str, Any]) -> None:
         case "meanwhile":
             world.meanwhile = asyncio.create_task(world.request(value))
             await service.fleet.allocation_requested.wait()
+        case "stopping":
+            service.services.live.starts.stop()
         case "broken":
             setattr(service.services.sessions, value, _break)
         case _:

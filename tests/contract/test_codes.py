@@ -47,6 +47,7 @@ SHOWN_BY_TESTS: dict[tuple[ToldOver, str], str] = {
     (COMMAND, "KEY_NOT_FOUND"): _COMMANDS,
     (COMMAND, "DEMO_FAILED"): "tests/e2e/test_demo.py",
     (COMMAND, "CONTRACT_BROKEN"): _COMMANDS,
+    (COMMAND, "SERVER_BROKEN"): "tests/faults/test_vital_tasks.py",
     (COMMAND, "SERVER_FAILED"): _COMMANDS,
     (LOG, "STAGE_UNREACHABLE"): _STAGES,
     (LOG, "STAGE_REJECTED"): _STAGES,

@@ -28,6 +28,7 @@ FILLINGS = {
     "$TIME": "2024-01-15T12:00:00Z",
     "$INT": 1,
     "$BOOL": True,
+    "$TEXTS": ["The default avatar has not been performed yet"],
     **dict.fromkeys(
         (f"${capture}SESSION{number}" for capture in ("", "=") for number in ("", "_2", "_3")),
         "sess_01J8Z3N5K7Q9R2T4V6X8Y0A1B2",

@@ -187,7 +187,7 @@ async def test_rooms_refuse_invalid_tokens_and_offers(server: LiveServer, sessio
 
 async def test_public_endpoints_answer_without_a_key(server: LiveServer) -> None:
     async with httpx.AsyncClient(base_url=server.base_url) as stranger:
-        assert (await stranger.get("/healthz")).json() == {"status": "ok"}
+        assert (await stranger.get("/healthz")).json()["status"] == "ok"
         assert (await stranger.get("/readyz")).status_code == 200
         document = (await stranger.get("/openapi.json")).json()
         assert document["openapi"].startswith("3.1") and "/v1/sessions" in document["paths"]

@@ -79,3 +79,30 @@ def test_a_session_expires_even_with_viewers_and_a_channel() -> None:
 def test_the_deadline_that_passed_first_gives_the_reason() -> None:
     limits = deadlines(expires_at_s=60)
     assert limits.due(now_s=500) is EndReason.EXPIRED
+
+
+def test_a_session_warns_twice_before_it_expires() -> None:
+    limits = deadlines(expires_at_s=100)
+    assert limits.next_deadline_s() == 40
+    assert limits.take_warning(now_s=39.9) is None
+    assert limits.take_warning(now_s=40) == 60
+    assert limits.take_warning(now_s=40) is None
+    assert limits.next_deadline_s() == 90
+    assert limits.take_warning(now_s=90.2) == 10
+    assert limits.take_warning(now_s=99) is None
+    assert limits.next_deadline_s() == 100
+
+
+def test_warnings_that_were_slept_through_are_one() -> None:
+    limits = deadlines(expires_at_s=100)
+    assert limits.take_warning(now_s=95) == 5
+    assert limits.take_warning(now_s=95) is None
+
+
+def test_a_new_channel_is_warned_in_the_last_minute() -> None:
+    limits = deadlines(expires_at_s=100)
+    assert limits.warning_for_new_channel(now_s=39) is None
+    assert limits.warning_for_new_channel(now_s=40) == 60
+    assert limits.warning_for_new_channel(now_s=70.4) == 30
+    assert deadlines().warning_for_new_channel(now_s=1e9) is None
+    assert deadlines().take_warning(now_s=1e9) is None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import anyio
 import pytest
 import structlog.testing
@@ -125,3 +127,39 @@ async def test_a_channel_that_reads_no_events_loses_some_but_not_the_end(service
     kept = [event.utterance_id for event in events if isinstance(event, PlaybackStarted)]
     assert kept == [str(number) for number in range(len(kept))], "the oldest are kept, in order"
     assert "channel_event_dropped" in [log["event"] for log in logs]
+
+
+async def test_a_channel_that_leaves_a_session_whose_stage_is_gone_leaves_in_order(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def lost(self: FakePerformer, on: bool) -> None:
+        if not on:
+            raise PerformerLost("The stage that performed this session is gone")
+
+    monkeypatch.setattr(FakePerformer, "stream_motion", lost)
+    session = await create(service)
+    attached = await service.services.live.attach(init(session, features=frozenset({"motion"})))
+    await attached.detach()
+
+
+@pytest.mark.parametrize("where", ["its task", "its events"])
+async def test_a_session_that_cancels_itself_ends_alone(
+    service: Service, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """A future that was cancelled raises CancelledError in whoever waits for it; a task group takes it for its end."""
+
+    async def wait_for_a_cancelled_future(*_: object) -> None:
+        never = asyncio.get_running_loop().create_future()
+        never.cancel()
+        await never
+
+    other = await create(service)
+    with monkeypatch.context() as patch, structlog.testing.capture_logs():
+        patch.setattr(
+            live_session.LiveSession, "run" if where == "its task" else "_consume_events", wait_for_a_cancelled_future
+        )
+        session = await create(service)
+        assert (await wait_for_end(service, session["session_id"])).end_reason == EndReason.PERFORMER_LOST
+    assert (await stored(service, other["session_id"])).status == "started"
+    assert (await stored(service, (await create(service))["session_id"])).status == "started"
+    assert service.services.vitals.failed is None

@@ -9,6 +9,7 @@ from functools import partial
 
 import anyio
 import structlog
+from anyio.to_thread import run_sync
 from fastapi import FastAPI
 
 from visavis import __version__
@@ -20,6 +21,7 @@ from visavis.api.errors import add_error_handlers
 from visavis.api.face import read_image
 from visavis.api.gate import Gate
 from visavis.api.head import HeadAsGet
+from visavis.api.probes import LoopDelay, Probe, Probes
 from visavis.api.services import Readiness, Services
 from visavis.avatars.fetch import ImageFetcher
 from visavis.avatars.library import install_library
@@ -35,6 +37,7 @@ from visavis.rooms import spec
 from visavis.sessions.allocation import allocate
 from visavis.sessions.backgrounds import Backgrounds
 from visavis.sessions.deadlines import GracePeriods
+from visavis.sessions.isolated_tasks import IsolatedTasks, Vitals
 from visavis.sessions.live_sessions import LiveSessions
 from visavis.sessions.plan_limits import PlanLimits
 from visavis.sessions.revocation import Revocation
@@ -45,6 +48,7 @@ from visavis.stage.port.values import PerformanceSpec
 from visavis.store.avatars import AvatarStore
 from visavis.store.blobs import FolderBlobs
 from visavis.store.database import Database
+from visavis.store.disk import disk_problem
 from visavis.store.idempotency import IdempotencyStore
 from visavis.store.keys import KeyStore
 from visavis.store.records import AvatarRecord
@@ -144,6 +148,7 @@ async def _open(
         fetch_image=fetcher.fetch,
         max_per_key=settings.max_avatars_per_key,
     )
+    vitals = Vitals()
     live = LiveSessions(
         fleet=fleet,
         accounts=accounts,
@@ -152,6 +157,8 @@ async def _open(
         grace_periods=grace_periods,
         packs=service,
         secret=secret,
+        vitals=vitals,
+        start_timeout_s=settings.start_timeout_s,
     )
     services = Services(
         settings=settings,
@@ -175,15 +182,27 @@ async def _open(
         fleet=fleet,
         idempotency=idempotency,
         source_token=source_token,
+        probes=_probes(settings, database),
+        vitals=vitals,
         readiness=readiness,
     )
     background = await stack.enter_async_context(anyio.create_task_group())
     stack.callback(background.cancel_scope.cancel)
     await stack.enter_async_context(live.running())
-    background.start_soon(_warm_up, services, portraits)
-    background.start_soon(_sweep_always, services, session_store)
-    background.start_soon(services.revocation.run)
+    tasks = IsolatedTasks(background, vitals=vitals)
+    tasks.start("warm_up", partial(_warm_up, services, portraits))
+    tasks.start("sweep", partial(_sweep_always, services, session_store))
+    tasks.start("revocation", services.revocation.run)
+    tasks.start("probes", services.probes.run)
     return services
+
+
+def _probes(settings: Settings, database: Database) -> Probes:
+    async def ask_disk() -> str | None:
+        least_free_bytes = settings.min_free_disk_mb * 1024 * 1024
+        return await run_sync(partial(disk_problem, settings.data_dir, least_free_bytes=least_free_bytes))
+
+    return Probes(database=Probe("The database", database.check), disk=Probe("The disk", ask_disk), loop=LoopDelay())
 
 
 def _fleet(settings: Settings, *, source_token: str) -> Fleet:
@@ -196,7 +215,12 @@ def _fleet(settings: Settings, *, source_token: str) -> Fleet:
 
     ice_servers = tuple(_for_stages(server) for server in settings.ice_servers if server.secret is None)
     if not settings.stage_addresses:
-        local = LocalStages(data_dir=settings.data_dir.absolute(), max_stages=settings.stages, ice_servers=ice_servers)
+        local = LocalStages(
+            data_dir=settings.data_dir.absolute(),
+            max_stages=settings.stages,
+            ice_servers=ice_servers,
+            silent_s=settings.stage_silence_s,
+        )
         return StageFleet(local, sessions_per_stage=settings.sessions_per_stage)
     assert settings.stage_token is not None
     remote = RemoteStages(
@@ -205,6 +229,7 @@ def _fleet(settings: Settings, *, source_token: str) -> Fleet:
         source=HttpSource(url=settings.stage_source_url or settings.public_url or "", token=source_token),
         ca_file=settings.stage_ca_file,
         ice_servers=ice_servers,
+        silent_s=2 * settings.stage_silence_s,
     )
     return StageFleet(remote, sessions_per_stage=settings.sessions_per_stage)
 

@@ -371,9 +371,13 @@ class RoomPicture(Answer):
 
 class Alive(Answer):
     status: Literal["ok"] = "ok"
+    event_loop_delay_ms: int = Field(description="The longest delay of the event loop in the last half minute")
 
 
 class Ready(Answer):
-    status: Literal["ready", "starting"]
+    status: Literal["ready", "starting", "stopping", "unready"]
     default_avatar: bool = Field(description="The default avatar has been performed once")
-    stage: bool = Field(description="A stage process is running")
+    stage: bool = Field(description="A stage process is running and answers")
+    database: bool = Field(description="The database can be written")
+    disk: bool = Field(description="The data folder can be written and has enough free space")
+    problems: list[str] = Field(description="What is wrong, a sentence each")

@@ -10,9 +10,11 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from visavis.accounts.service import Accounts
+from visavis.api.probes import Probes
 from visavis.avatars.service import Avatars
 from visavis.fleet.port import Fleet
 from visavis.sessions.backgrounds import Backgrounds
+from visavis.sessions.isolated_tasks import Vitals
 from visavis.sessions.live_sessions import LiveSessions
 from visavis.sessions.revocation import Revocation
 from visavis.sessions.service import Sessions
@@ -43,6 +45,8 @@ class Services:
     fleet: Fleet
     idempotency: IdempotencyStore
     source_token: str  # opens packs and pictures to the stages that this server is connected to
+    probes: Probes
+    vitals: Vitals
     readiness: Readiness = field(default_factory=Readiness)
 
 

@@ -19,7 +19,7 @@ from visavis.errors import (
     UnknownFeature,
 )
 
-FEATURES = frozenset({"playback", "binary", "state", "motion"})
+FEATURES = frozenset({"playback", "binary", "state", "motion", "lifecycle"})
 
 
 class RoomAccess(ClientMessage):

@@ -43,7 +43,14 @@ class TakenOver:
     """A second channel has attached to this session: this one closes 4409. Always the last event."""
 
 
-SessionEvent = SpeechEvent | MotionEvent | PerformerMetrics | SessionOver | TakenOver
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expiring:
+    """The session ends in `seconds_left` seconds, or earlier."""
+
+    seconds_left: int
+
+
+SessionEvent = SpeechEvent | MotionEvent | PerformerMetrics | Expiring | SessionOver | TakenOver
 
 
 class AttachedSession(Protocol):

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
-from visavis.channel.port import SessionEvent
+from visavis.channel.port import Expiring, SessionEvent
 from visavis.engine.motion.arkit_names import ARKIT, HEAD, MOTION_STREAM_RATE_HZ
 from visavis.engine.motion.states import AvatarState
 from visavis.errors import OddAudioLength
@@ -47,6 +47,11 @@ class SessionUpdated(ServerMessage):
 
     type: Literal["session.updated"] = "session.updated"
     output: dict[str, Any]
+
+
+class SessionExpiring(ServerMessage):
+    type: Literal["session.expiring"] = "session.expiring"
+    seconds_left: int
 
 
 class PlaybackStartedMessage(ServerMessage):
@@ -115,6 +120,8 @@ def message_for(event: SessionEvent, features: frozenset[str]) -> ServerMessage 
         case SampleCut():
             text = f"audio of utterance '{event.utterance_id}' ended within a sample; PCM16 has two bytes per sample"
             return ErrorMessage(error=text, code=OddAudioLength.code)
+        case Expiring() if "lifecycle" in features:
+            return SessionExpiring(seconds_left=event.seconds_left)
         case StateChanged() if "state" in features:
             return StateMessage(state=event.state)
         case MotionFrames() if "motion" in features:

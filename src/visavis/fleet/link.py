@@ -1,9 +1,11 @@
-"""A server's connection to one stage: its requests and their answers, and the stage's events."""
+"""A server's connection to one stage: its requests and their answers, the stage's events, and its heartbeat."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
+import time
 from collections.abc import Callable
 from itertools import count
 
@@ -12,6 +14,7 @@ import structlog
 from visavis.errors import LinkBroken, PerformerLost, StageRejected, error_of
 from visavis.stage.port.address import Address
 from visavis.stage.port.connection import connect_to
+from visavis.stage.port.heartbeat import CHECK_EVERY_S, PING_EVERY_S, QUIET_S, Silence
 from visavis.stage.port.link import Link
 from visavis.stage.port.messages import (
     PORT_VERSION,
@@ -20,6 +23,8 @@ from visavis.stage.port.messages import (
     Event,
     FromStage,
     Hello,
+    Ping,
+    Pong,
     Ready,
     Refusal,
     Rejected,
@@ -34,7 +39,9 @@ log = structlog.get_logger("visavis.fleet")
 
 
 class StageLink:
-    """A connection to a stage that has admitted this server. `listen` runs until its end; `aclose` ends it."""
+    """A connection to a stage that has admitted this server. `listen` runs until its end, `watch` until the stage is
+    silent; `aclose` ends it.
+    """
 
     def __init__(self, address: Address, link: Link, writer: asyncio.Task[None]) -> None:
         self.address = address
@@ -43,6 +50,12 @@ class StageLink:
         self._link, self._writer = link, writer
         self._pending: dict[int, asyncio.Future[Result]] = {}  # by the number of the request
         self._numbers = count(1)
+        self._silence = Silence(now_s=time.monotonic())
+
+    @property
+    def quiet(self) -> bool:
+        """Whether the stage has missed two pings. It may be dead, so it gets no more sessions until it answers."""
+        return self._silence.silent_s >= QUIET_S
 
     @classmethod
     async def connect(cls, address: Address, hello: Hello, *, tls: ssl.SSLContext | None = None) -> StageLink:
@@ -72,10 +85,13 @@ class StageLink:
                 raise StageRejected(f"The stage at {address} does not answer like a stage: {error}") from error
             raise
 
-    async def listen(self, on_event: Callable[[Event], None]) -> None:
-        """Call `on_event` with every event until the connection is over. Then every pending and later request fails."""
+    async def listen(self, on_event: Callable[[Event | Pong], None]) -> None:
+        """Call `on_event` with every event and every pong until the connection is over. Then every pending and later
+        request fails.
+        """
         try:
             while (body := await self._link.receive()) is not None:
+                self._silence.heard()
                 self._handle(decode_from_stage(body), on_event)
         except (LinkBroken, ValueError) as error:
             log.error("stage_broke_the_protocol", stage=str(self.address), problem=str(error))
@@ -87,9 +103,21 @@ class StageLink:
                     pending.set_exception(_stage_lost())
             self._pending.clear()
 
-    def _handle(self, message: FromStage, on_event: Callable[[Event], None]) -> None:
+    async def watch(self, *, silent_s: float) -> None:
+        """Ping the stage until it has been silent for `silent_s` or the connection is over."""
+        since_ping_s = 0.0
+        self._silence = Silence(now_s=time.monotonic())
+        while self.alive and self._silence.check(now_s=time.monotonic()) < silent_s:
+            if since_ping_s <= 0:
+                since_ping_s = PING_EVERY_S
+                with contextlib.suppress(LinkBroken):  # it does not read: that is silence, too
+                    self._link.send(Ping())
+            since_ping_s -= CHECK_EVERY_S
+            await asyncio.sleep(CHECK_EVERY_S)
+
+    def _handle(self, message: FromStage, on_event: Callable[[Event | Pong], None]) -> None:
         match message:
-            case Event():
+            case Event() | Pong():
                 on_event(message)
             case Answer(number=number, result=result):
                 if (pending := self._pending.pop(number, None)) is not None and not pending.done():
@@ -119,6 +147,10 @@ class StageLink:
             raise _stage_lost() from error
         finally:
             self._pending.pop(number, None)
+
+    def abort(self) -> None:
+        """Drop the connection at once: the stage does not answer any more."""
+        self._link.abort()
 
     async def aclose(self) -> None:
         """Close the connection; idempotent, takes at most 1 s."""

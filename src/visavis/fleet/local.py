@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import secrets
 import shutil
@@ -23,6 +24,7 @@ from visavis.stage.port.messages import PORT_VERSION, FolderSource, Hello
 
 START_WITHIN_S = 30.0
 STOP_WITHIN_S = 3.0
+SILENT_S = 5.0
 
 log = structlog.get_logger("visavis.fleet")
 
@@ -30,12 +32,17 @@ log = structlog.get_logger("visavis.fleet")
 class LocalStage:
     """A stage process and the connection to it."""
 
-    def __init__(self, process: asyncio.subprocess.Process, link: StageLink) -> None:
-        self.process, self.link = process, link
+    def __init__(self, process: asyncio.subprocess.Process, link: StageLink, *, silent_s: float) -> None:
+        self.process, self.link, self.silent_s = process, link, silent_s
 
     @property
     def name(self) -> str:
         return f"process {self.process.pid}"
+
+    def kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            self.process.kill()
+        self.link.abort()
 
     async def aclose(self) -> None:
         """Close the connection, so that the process ends; kill it if it does not."""
@@ -45,7 +52,7 @@ class LocalStage:
 
 class LocalStages:
     """Implements `fleet.supply.StageSupply`. `data_dir`: the service's data folder, which contains packs and pictures.
-    `max_stages`: None for one stage per core.
+    `max_stages`: None for one stage per core. `silent_s`: a stage that is silent for so long is killed.
     """
 
     def __init__(
@@ -55,9 +62,10 @@ class LocalStages:
         max_stages: int | None = None,
         ice_servers: tuple[IceServer, ...] = (),
         parts: str | None = None,
+        silent_s: float = SILENT_S,
     ) -> None:
         self._max_stages = max_stages or os.cpu_count() or 1
-        self._data_dir, self._ice_servers, self._parts = data_dir, ice_servers, parts
+        self._data_dir, self._ice_servers, self._parts, self._silent_s = data_dir, ice_servers, parts, silent_s
         self._server_id = secrets.token_hex(8)
         self._socket_folder: Path | None = None  # only this user can enter it; made with the first stage
         self._numbers = count(1)
@@ -94,7 +102,7 @@ class LocalStages:
                 raise PerformerLost(error.message) from error
             raise
         log.info("stage_started", pid=process.pid)
-        stage = LocalStage(process, link)
+        stage = LocalStage(process, link, silent_s=self._silent_s)
         self._running.add(stage)
         return stage
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 
 from visavis.engine.motion.states import SettableState
 from visavis.engine.output import Output
@@ -21,11 +21,18 @@ MAX_QUEUED_EVENTS = 60  # with more in the queue, metrics and motion are dropped
 class StagePerformer:
     """Implements `fleet.port.Performer`."""
 
-    def __init__(self, spec: PerformanceSpec, link: StageLink, on_ended: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        spec: PerformanceSpec,
+        link: StageLink,
+        in_background: Callable[[Coroutine[None, None, None]], asyncio.Task[None]],
+        on_ended: Callable[[str], None],
+    ) -> None:
         self.session_id = spec.session_id
         self._epoch = spec.epoch
         self._link = link
-        self._on_ended = on_ended
+        self._in_background, self._on_ended = in_background, on_ended
+        self._ending: asyncio.Task[None] | None = None  # set by the first `end`
         self._all_completed = asyncio.Event()  # set when the latest call in order and all before it have completed
         self._all_completed.set()
         self._events: deque[PerformerEvent] = deque()
@@ -65,6 +72,16 @@ class StagePerformer:
     async def end(self) -> None:
         if self._ended:
             return
+        if self._ending is None:
+            self._ending = self._in_background(self._request_end())
+        await asyncio.wait((self._ending,))  # if the caller waits no longer, the end goes on
+
+    @property
+    def ending(self) -> bool:
+        """Whether `end` was called: the stage ends the session, or will when it answers again."""
+        return self._ending is not None
+
+    async def _request_end(self) -> None:
         try:
             await self._request(messages.End())
         except PerformerLost:

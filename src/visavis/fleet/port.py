@@ -75,7 +75,10 @@ class Performer(Protocol):
         ...
 
     async def end(self) -> None:
-        """End the performance: disconnect viewers and free resources. Idempotent."""
+        """End the performance: disconnect viewers and free resources. Idempotent.
+
+        A caller that waits no longer changes nothing: the performance ends as soon as its stage answers.
+        """
         ...
 
     def events(self) -> AsyncIterator[PerformerEvent]:
@@ -100,6 +103,10 @@ class Fleet(Protocol):
 
     def capacity(self) -> tuple[int, int]:
         """Return (sessions that are performed now, the most that can be performed at once)."""
+        ...
+
+    def problem(self) -> str | None:
+        """Return why no session can be placed, as a sentence; None if one can. A full fleet has no problem."""
         ...
 
     async def aclose(self) -> None:

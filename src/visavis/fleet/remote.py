@@ -14,6 +14,7 @@ from visavis.rooms.spec import IceServer
 from visavis.stage.port.address import Address
 from visavis.stage.port.messages import PORT_VERSION, Hello, HttpSource
 
+SILENT_S = 10.0  # twice that of a stage on this machine: packets may be lost on the way
 OWNER_GRACE_S = 15.0  # how long a stage keeps this server's sessions after the connection is lost
 
 log = structlog.get_logger("visavis.fleet")
@@ -22,12 +23,15 @@ log = structlog.get_logger("visavis.fleet")
 class RemoteStage:
     """A stage on another machine. `aclose` closes the connection; the stage keeps running."""
 
-    def __init__(self, link: StageLink) -> None:
-        self.link = link
+    def __init__(self, link: StageLink, *, silent_s: float) -> None:
+        self.link, self.silent_s = link, silent_s
 
     @property
     def name(self) -> str:
         return str(self.link.address)
+
+    def kill(self) -> None:
+        self.link.abort()
 
     async def aclose(self) -> None:
         await self.link.aclose()
@@ -37,7 +41,8 @@ class RemoteStages:
     """Implements `fleet.supply.StageSupply`: each address is one stage.
 
     `source`: where the stages get packs and pictures; its URL must be reachable from their machines. `ca_file`: the
-    authority that has signed the stages' certificates; None for this machine's authorities.
+    authority that has signed the stages' certificates; None for this machine's authorities. `silent_s`: the connection
+    to a stage that is silent for so long is given up.
     """
 
     def __init__(
@@ -48,6 +53,7 @@ class RemoteStages:
         source: HttpSource,
         ca_file: Path | None = None,
         ice_servers: tuple[IceServer, ...] = (),
+        silent_s: float = SILENT_S,
     ) -> None:
         self._addresses = addresses
         self._tls = ssl.create_default_context(cafile=ca_file)
@@ -59,6 +65,7 @@ class RemoteStages:
             ice_servers=ice_servers,
             owner_grace_s=OWNER_GRACE_S,
         )
+        self._silent_s = silent_s
         self._open: dict[Address, StageLink] = {}
 
     @property
@@ -78,7 +85,7 @@ class RemoteStages:
                 problems.append(error.message)
                 continue
             log.info("stage_connected", stage=str(address))
-            return RemoteStage(link)
+            return RemoteStage(link, silent_s=self._silent_s)
         raise PerformerLost("; ".join(problems) or "All stages are already connected")
 
     async def aclose(self) -> None:

@@ -1,7 +1,11 @@
-"""A fleet of stages: gives each session a stage, opens stages as they are needed, and replaces a stage that dies.
+"""A fleet of stages: gives each session a stage, opens stages as they are needed, and replaces a stage that dies or
+that does not answer.
 
-One stage is open from the start; more are opened when sessions come, up to the supply's limit. When a stage dies, each
-of its sessions ends with `PerformerEnded(reason="lost")`, and a new stage takes its place.
+One stage is open from the start; more are opened when sessions come, up to the supply's limit. When a stage dies or is
+silent for too long, each of its sessions ends with `PerformerEnded(reason="lost")`, and a new stage takes its place.
+
+A session keeps its place until its stage has ended it. Every second the stage tells which sessions it performs, and
+what differs from the table of places is put right.
 """
 
 from __future__ import annotations
@@ -9,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Coroutine
+from functools import partial
 
 import structlog
 
@@ -16,7 +21,7 @@ from visavis.errors import NoCapacity, PerformerLost
 from visavis.fleet.performer import StagePerformer
 from visavis.fleet.supply import ConnectedStage, StageSupply
 from visavis.stage.port.events import PerformerEnded
-from visavis.stage.port.messages import End, Event, Open
+from visavis.stage.port.messages import End, Event, Open, Pong
 from visavis.stage.port.values import PerformanceSpec
 
 SESSIONS_PER_STAGE = 5  # 512x512 at 25 frames a second on one core
@@ -40,6 +45,8 @@ class StageFleet:
         self._stages: list[ConnectedStage] = []
         self._performers: dict[str, StagePerformer] = {}
         self._abandoned: dict[str, asyncio.Task[None]] = {}  # by session: tasks that end cancelled allocations
+        self._opening: set[str] = set()  # sessions whose stage has not answered yet
+        self._strays: set[str] = set()  # sessions without a place, while their stage ends them
         self._opening_lock = asyncio.Lock()  # one stage is opened at a time
         self._tasks: set[asyncio.Task[None]] = set()  # aclose cancels them
         self._closing = False
@@ -55,8 +62,10 @@ class StageFleet:
             await asyncio.shield(abandoned)
         stage = await self._choose_stage()
         stage.link.sessions.add(session_id)
-        performer = self._performers[session_id] = StagePerformer(spec, stage.link, self._remove)
+        performer = self._performers[session_id] = StagePerformer(spec, stage.link, self._in_background, self._remove)
         opening = self._in_background(self._open_session(stage, spec))
+        self._opening.add(session_id)
+        opening.add_done_callback(lambda _: self._opening.discard(session_id))
         try:
             await asyncio.shield(opening)
         except BaseException as error:
@@ -75,6 +84,11 @@ class StageFleet:
     def capacity(self) -> tuple[int, int]:
         performing = sum(len(stage.link.sessions) for stage in self._stages)
         return performing, self._supply.max_stages * self._sessions_per_stage
+
+    def problem(self) -> str | None:
+        if not any(stage.link.alive for stage in self._stages):
+            return "No stage process is running"
+        return None if any(_answers(stage) for stage in self._stages) else "No stage process answers"
 
     async def aclose(self) -> None:
         self._closing = True
@@ -107,11 +121,12 @@ class StageFleet:
                     raise
             free = self._free_stages()
         if not free:
-            raise NoCapacity("Every stage is performing as many sessions as it can", suggestion="Try again in a moment")
+            problem = self.problem() or "Every stage is performing as many sessions as it can"
+            raise NoCapacity(problem, suggestion="Try again in a moment")
         return min(free, key=lambda stage: len(stage.link.sessions))
 
     def _free_stages(self) -> list[ConnectedStage]:
-        return [s for s in self._stages if s.link.alive and len(s.link.sessions) < self._sessions_per_stage]
+        return [s for s in self._stages if _answers(s) and len(s.link.sessions) < self._sessions_per_stage]
 
     async def _add_stage(self) -> None:
         """Open one more stage, unless the limit is reached. Raises `PerformerLost`."""
@@ -130,24 +145,50 @@ class StageFleet:
             await self._add_stage()
 
     async def _run_stage(self, stage: ConnectedStage) -> None:
-        """Handle a stage's events until it dies; then end its sessions and replace it."""
-        await stage.link.listen(self._dispatch)
+        """Handle a stage's events until it dies or is silent for too long; then end its sessions and replace it."""
+        detail = await self._watch(stage)
         if self._closing:
             return
         self._stages.remove(stage)
         lost = list(stage.link.sessions)
+        log.error("stage_lost", stage=stage.name, sessions=len(lost), detail=detail)
         for session_id in lost:
-            if (performer := self._performers.get(session_id)) is not None:
-                performer.emit(PerformerEnded(reason="lost", detail="its stage is gone"))
+            self._lose(session_id, detail)
         await stage.aclose()
-        log.error("stage_lost", stage=stage.name, sessions=len(lost))
         while not self._closing:
             try:
                 await self._add_stage()
                 return
             except PerformerLost as error:
                 log.error("stage_not_replaced", problem=error.message)
-                await asyncio.sleep(RETRY_AFTER_S)
+            except Exception:  # the outermost edge of a stage: whatever it was, the stage must be replaced
+                log.exception("stage_not_replaced")
+            await asyncio.sleep(RETRY_AFTER_S)
+
+    async def _watch(self, stage: ConnectedStage) -> str:
+        """Handle a stage's events until it cannot be used any more; kill it if it is silent. Return what happened."""
+        listening = asyncio.create_task(stage.link.listen(partial(self._dispatch, stage)))
+        watching = asyncio.create_task(stage.link.watch(silent_s=stage.silent_s))
+        try:
+            await asyncio.wait((listening, watching), return_when=asyncio.FIRST_COMPLETED)
+            detail = "its stage is gone"
+            if not listening.done():
+                detail = f"its stage has not answered for {stage.silent_s:g} s"
+                stage.kill()
+            await listening
+            return detail
+        except Exception:  # a fault of ours: without a reader the stage is of no use
+            log.exception("stage_handling_failed", stage=stage.name)
+            stage.kill()
+            return "the connection to its stage failed"
+        finally:
+            listening.cancel()
+            watching.cancel()
+
+    def _lose(self, session_id: str, detail: str) -> None:
+        """End a session that its stage does not perform any more. It could be moved to another stage here."""
+        if (performer := self._performers.get(session_id)) is not None:
+            performer.emit(PerformerEnded(reason="lost", detail=detail))
 
     async def _open_session(self, stage: ConnectedStage, spec: PerformanceSpec) -> None:
         await stage.link.request(spec.session_id, spec.epoch, Open(spec=spec))
@@ -168,12 +209,41 @@ class StageFleet:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    def _dispatch(self, message: Event) -> None:
+    def _dispatch(self, stage: ConnectedStage, message: Event | Pong) -> None:
+        if isinstance(message, Pong):
+            self._reconcile(stage, message.epochs)
+            return
         performer = self._performers.get(message.session_id)
         if performer is not None:
             performer.emit(message.event)
+
+    def _reconcile(self, stage: ConnectedStage, epochs: dict[str, int]) -> None:
+        """Compare what a stage performs with its places: end what has no place, and free the place of what has ended.
+
+        Sessions that are being opened or ended are left alone: their answer is on its way.
+        """
+        for session_id in stage.link.sessions - epochs.keys() - self._opening:
+            performer = self._performers.get(session_id)
+            if performer is not None and not performer.ending:
+                log.error("session_not_on_its_stage", session_id=session_id, stage=stage.name)
+                self._lose(session_id, "its stage does not perform it any more")
+        for session_id in epochs.keys() - stage.link.sessions - self._abandoned.keys() - self._strays:
+            log.error("session_without_place", session_id=session_id, stage=stage.name)
+            self._strays.add(session_id)
+            self._in_background(self._end_stray(stage, session_id, epochs[session_id]))
+
+    async def _end_stray(self, stage: ConnectedStage, session_id: str, epoch: int) -> None:
+        try:
+            with contextlib.suppress(PerformerLost):
+                await stage.link.request(session_id, epoch, End())
+        finally:
+            self._strays.discard(session_id)
 
     def _remove(self, session_id: str) -> None:
         self._performers.pop(session_id, None)
         for stage in self._stages:
             stage.link.sessions.discard(session_id)
+
+
+def _answers(stage: ConnectedStage) -> bool:
+    return stage.link.alive and not stage.link.quiet

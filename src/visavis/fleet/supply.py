@@ -8,13 +8,18 @@ from visavis.fleet.link import StageLink
 
 
 class ConnectedStage(Protocol):
-    """A stage that this server is connected to."""
+    """A stage that this server is connected to. `silent_s`: one that is silent for so long is given up."""
 
     link: StageLink
+    silent_s: float
 
     @property
     def name(self) -> str:
         """The stage's name in logs."""
+        ...
+
+    def kill(self) -> None:
+        """End the connection, and the process if the fleet has started it, at once. The stage does not answer."""
         ...
 
     async def aclose(self) -> None:

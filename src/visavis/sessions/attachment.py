@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Protocol
 
 import anyio
@@ -13,7 +14,7 @@ import structlog
 from visavis.channel.port import SessionEvent, SessionOver, TakenOver
 from visavis.engine.motion.states import SettableState
 from visavis.engine.output import Output
-from visavis.errors import SessionEnded
+from visavis.errors import PerformerLost, SessionEnded
 from visavis.fleet.port import Performer
 from visavis.output_json import OutputChange
 from visavis.stage.port.events import MotionFrames
@@ -30,12 +31,14 @@ log = structlog.get_logger()
 class AttachableSession(Protocol):
     """What an attachment needs of its session.
 
-    `last_number`: the highest number of speech or interrupt that a channel of the session has used.
+    `last_number`: the highest number of speech or interrupt that a channel of the session has used. `last_speech_s`:
+    when one has last sent speech, in seconds of `anyio.current_time`.
     """
 
     session_id: str
     performer: Performer
     last_number: int
+    last_speech_s: float
 
     async def update(self, change: OutputChange) -> Output:
         """Like `channel.port.AttachedSession.update`."""
@@ -67,6 +70,7 @@ class Attachment:
 
     async def speak(self, speech: Speech) -> Spoken:
         number = self._session_number(speech.number)
+        self._session.last_speech_s = anyio.current_time()
         return await self._performer().speak(msgspec.structs.replace(speech, number=number))
 
     async def interrupt(self, *, through: int) -> None:
@@ -105,7 +109,8 @@ class Attachment:
         self._finished = True
         self._event_added.set()
         if self._session.close_channel(self):
-            await self._session.stream_motion(False)
+            with suppress(PerformerLost):  # then there is no motion to switch off
+                await self._session.stream_motion(False)
 
     def emit(self, event: SessionEvent) -> None:
         """Queue an event for the channel. If the queue is full, the event is dropped."""

@@ -1,4 +1,5 @@
-"""Decides when a live session ends by itself. Pure: the caller passes events and times in.
+"""Decides when a live session ends by itself, and when its channel is warned. Pure: the caller passes events and times
+in.
 
 Times are seconds of any monotonic clock.
 """
@@ -8,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from visavis.sessions.lifecycle import EndReason
+
+WARNINGS_S = (60.0, 10.0)  # so long before its expiration a session warns its channel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +30,8 @@ class Deadlines:
         self._deadlines: dict[EndReason, float] = {EndReason.NOBODY_JOINED: now_s + grace_periods.join_timeout_s}
         if expires_at_s is not None:
             self._deadlines[EndReason.EXPIRED] = expires_at_s
+        self._expires_at_s = expires_at_s
+        self._warnings_s = [] if expires_at_s is None else [expires_at_s - warning_s for warning_s in WARNINGS_S]
 
     def viewers_changed(self, viewers: int, *, now_s: float) -> None:
         """Note the number of viewers in the room. After the first viewer, an empty room starts the grace period."""
@@ -43,7 +48,22 @@ class Deadlines:
         self._deadlines[EndReason.CHANNEL_LOST] = now_s + self._grace_periods.channel_grace_s
 
     def next_deadline_s(self) -> float | None:
-        return min(self._deadlines.values(), default=None)
+        """Return when `due` or `take_warning` will have something new; None if never."""
+        return min((*self._deadlines.values(), *self._warnings_s), default=None)
+
+    def take_warning(self, *, now_s: float) -> int | None:
+        """Return the seconds until the expiration if it is time for a warning, None if not. Each warning comes once."""
+        due = [warning_s for warning_s in self._warnings_s if warning_s <= now_s]
+        self._warnings_s = [warning_s for warning_s in self._warnings_s if warning_s > now_s]
+        return self._seconds_left(now_s) if due else None
+
+    def warning_for_new_channel(self, *, now_s: float) -> int | None:
+        """Return the seconds until the expiration if the first warning is over: a new channel has missed it."""
+        seconds_left = self._seconds_left(now_s)
+        return seconds_left if seconds_left is not None and seconds_left <= WARNINGS_S[0] else None
+
+    def _seconds_left(self, now_s: float) -> int | None:
+        return None if self._expires_at_s is None else max(0, round(self._expires_at_s - now_s))
 
     def due(self, *, now_s: float) -> EndReason | None:
         """Return the reason whose deadline has passed first, None if no deadline has passed."""

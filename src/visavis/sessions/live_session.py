@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio
 import structlog
 
-from visavis.channel.port import SessionOver, TakenOver
+from visavis.channel.port import Expiring, SessionOver, TakenOver
 from visavis.engine.motion.states import AvatarState
 from visavis.engine.output import Output
 from visavis.errors import SessionEnded
@@ -17,22 +18,28 @@ from visavis.output_json import OutputChange
 from visavis.sessions.attachment import Attachment
 from visavis.sessions.backgrounds import Backgrounds
 from visavis.sessions.deadlines import Deadlines
+from visavis.sessions.ends import SessionEnd
 from visavis.sessions.joining import Joining
 from visavis.sessions.lifecycle import EndReason
-from visavis.sessions.metering import SessionClock
+from visavis.sessions.metering import SessionClock, ended_at_ms
 from visavis.stage.port.events import (
     FirstFrameSent,
     MotionEvent,
     PerformerEnded,
     PerformerEvent,
     PerformerMetrics,
+    PlaybackFinished,
+    PlaybackStarted,
     SpeechEvent,
     StateChanged,
     ViewerJoined,
     ViewerLeft,
 )
+from visavis.store.records import SessionRecord
 
 _END_TIMEOUT_S = 2.0
+_CUT_TIMEOUT_S = 1.0
+SPEECH_STARTS_WITHIN_S = 0.5
 
 log = structlog.get_logger()
 
@@ -43,19 +50,18 @@ class LiveSession:
     def __init__(
         self,
         *,
-        session_id: str,
-        key_id: str,
+        record: SessionRecord,
         performer: Performer,
         deadlines: Deadlines,
         size_px: tuple[int, int],
         output: Output,
         backgrounds: Backgrounds,
         save_output: Callable[[str, Output], Awaitable[None]],
-        end: Callable[[str, EndReason], Awaitable[Any]],
+        request_end: Callable[[str, EndReason], Awaitable[Any]],
         clock: SessionClock,
     ) -> None:
-        self.session_id = session_id
-        self.key_id = key_id
+        self.record = record  # as it was started
+        self.session_id, self.key_id = record.id, record.key_id
         self.performer = performer
         self._deadlines = deadlines
         self._size_px = size_px  # changes when a channel asks for another size
@@ -63,9 +69,11 @@ class LiveSession:
         self._backgrounds = backgrounds
         self._save_output = save_output
         self._update_lock = anyio.Lock()
-        self._end = end
+        self._request_end = request_end
         self.clock = clock
         self.last_number = 0  # the highest number of speech or interrupt that a channel has used
+        self.last_speech_s = -math.inf  # when a channel has last sent speech
+        self._unfinished: set[str] = set()  # utterances that have started and not finished
         self._attachment: Attachment | None = None  # the channel that is attached now
         self._state: AvatarState = "idle"  # of the performer's last StateChanged
         self._streams_motion = False
@@ -73,7 +81,8 @@ class LiveSession:
         self.joining = Joining()
         self._first_frame_at_ms: int | None = None  # set by the first FirstFrameSent
         self._last_frame_at_ms: int | None = None  # advances while anybody watches
-        self._ending = False  # set once, when the end begins
+        self.end: SessionEnd | None = None  # set once, when the end is decided
+        self._ending = False  # set once, when the performance begins to end
         self._over = anyio.Event()
         self._deadlines_changed = anyio.Event()  # replaced before each wait
 
@@ -90,11 +99,15 @@ class LiveSession:
             if isinstance(event, PerformerEnded):
                 break
         if not self._ending:
-            await self._end(self.session_id, EndReason.PERFORMER_LOST)
+            await self._request_end(self.session_id, EndReason.PERFORMER_LOST)
 
     def _handle(self, event: PerformerEvent) -> None:
         if isinstance(event, StateChanged):
             self._state = event.state
+        if isinstance(event, PlaybackStarted):
+            self._unfinished.add(event.utterance_id)
+        elif isinstance(event, PlaybackFinished):
+            self._unfinished.discard(event.utterance_id)
         forwarded = SpeechEvent | MotionEvent | PerformerMetrics
         if isinstance(event, forwarded) and self._attachment is not None:
             self._attachment.emit(event)
@@ -115,15 +128,18 @@ class LiveSession:
             log.error("performer_lost", session_id=self.session_id, detail=event.detail)
 
     async def _watch_deadlines(self) -> None:
-        """End the session when a deadline has passed."""
+        """Warn the channel, and end the session when a deadline has passed."""
         while True:
             self._deadlines_changed = anyio.Event()
             deadline_s = self._deadlines.next_deadline_s()
             with anyio.move_on_after(None if deadline_s is None else max(0.0, deadline_s - anyio.current_time())):
                 await self._deadlines_changed.wait()
+            seconds_left = self._deadlines.take_warning(now_s=anyio.current_time())
+            if seconds_left is not None:
+                self.tell_expiring(seconds_left)
             reason = self._deadlines.due(now_s=anyio.current_time())
             if reason is not None:
-                await self._end(self.session_id, reason)
+                await self._request_end(self.session_id, reason)
                 return
 
     def now_ms(self) -> int:
@@ -133,6 +149,15 @@ class LiveSession:
     @property
     def ending(self) -> bool:
         return self._ending
+
+    def decide_end(self, reason: EndReason) -> SessionEnd:
+        """Return the session's end. The first call decides its reason and its time."""
+        if self.end is None:
+            end_ms = ended_at_ms(self.record, reason, now_ms=self.now_ms())
+            self.end = SessionEnd(
+                before=self.record, reason=reason, ended_at_ms=end_ms, metering=self.metering(until_ms=end_ms)
+            )
+        return self.end
 
     def metering(self, *, until_ms: int) -> dict[str, int | None]:
         """Return when a viewer got the first frame and the last one until then, as columns of the session's row."""
@@ -183,9 +208,28 @@ class LiveSession:
             self._attachment.finish(TakenOver())
         self._attachment = Attachment(self)
         self._attachment.emit(StateChanged(state=self._state))
+        seconds_left = self._deadlines.warning_for_new_channel(now_s=anyio.current_time())
+        if seconds_left is not None:
+            self.tell_expiring(seconds_left)
         self._deadlines.channel_opened()
         self._deadlines_changed.set()
         return self._attachment
+
+    def tell_expiring(self, seconds_left: int) -> None:
+        """Tell the channel that the session ends in so many seconds at most."""
+        if self._attachment is not None:
+            self._attachment.emit(Expiring(seconds_left=seconds_left))
+
+    def is_speaking(self) -> bool:
+        """Whether speech plays, or has just been sent: it takes a moment until it plays."""
+        return self._state == "speaking" or anyio.current_time() - self.last_speech_s < SPEECH_STARTS_WITHIN_S
+
+    async def cut_speech(self) -> None:
+        """Drop all speech. Returns when the end events of its utterances are queued for the channel."""
+        with anyio.move_on_after(_CUT_TIMEOUT_S):
+            await self.performer.interrupt(through=self.last_number)
+            while self._unfinished:  # noqa: ASYNC110 (nobody else waits for it)
+                await anyio.sleep(0.01)
 
     def close_channel(self, attachment: Attachment) -> bool:
         """See `AttachableSession.close_channel`."""

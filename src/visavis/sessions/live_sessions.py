@@ -1,42 +1,43 @@
 """The sessions that are performed now: starts and ends them, and attaches channels and viewers to them.
 
-A live session owns its performer from allocation to end, and consumes its events in one task. Every end of a session
-goes through `LiveSessions.end`: the status in the store changes first, by compare-and-set, then the channel gets its
-last event, then the performer ends.
+A live session owns its performer from allocation to end, and consumes its events in one task. What fails in it ends it
+alone. Every end of a session goes through `LiveSessions.end`: the end is decided in memory and written to the store
+(ends.py), then the channel gets its last event, then the performer ends.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from urllib.parse import urlsplit
 
 import anyio
 import structlog
-from anyio.abc import TaskGroup
 
 from visavis.accounts.service import Accounts
 from visavis.channel.port import SessionInit
 from visavis.engine.output import Output
 from visavis.errors import (
     InvalidRoomUrl,
-    PerformerLost,
     SessionEnded,
     SessionNotFound,
     SessionNotStarted,
     Unauthorized,
-    VisavisError,
 )
 from visavis.fleet.port import Fleet, Performer
 from visavis.ids import is_id
-from visavis.sessions.allocation import MakeSpec, Packs, allocate
+from visavis.sessions.allocation import MakeSpec, Packs
 from visavis.sessions.attachment import Attachment
 from visavis.sessions.backgrounds import Backgrounds
 from visavis.sessions.deadlines import Deadlines, GracePeriods
+from visavis.sessions.ends import Ends, SessionEnd
+from visavis.sessions.isolated_tasks import IsolatedTasks, Vitals
 from visavis.sessions.lifecycle import EndReason, Status, Transition, next_status
 from visavis.sessions.live_session import LiveSession
-from visavis.sessions.live_table import LiveTable, Starting
+from visavis.sessions.live_table import LiveTable
 from visavis.sessions.metering import SessionClock, ended_at_ms
+from visavis.sessions.starts import Starts
 from visavis.sessions.tokens import check_room_token, matches_hash
 from visavis.stage.port.values import PerformanceSpec
 from visavis.store.records import SessionRecord
@@ -59,30 +60,46 @@ class LiveSessions:
         grace_periods: GracePeriods,
         packs: Packs,
         secret: bytes,
+        vitals: Vitals,
+        start_timeout_s: float,
         clock_ms: Callable[[], int] = now_ms,
     ) -> None:
-        self._fleet = fleet
         self._accounts = accounts
         self._store = store
         self._backgrounds = backgrounds
         self._grace_periods = grace_periods
-        self._packs = packs
         self._secret = secret  # signs the tokens of rooms
-        self._clock_ms = clock_ms
-        self.table = LiveTable()
-        self._tasks: TaskGroup | None = None
+        self._vitals = vitals
+        self.ends = Ends(self._write_end)
+        self.table = LiveTable(self.ends.unwritten)
+        self.starts = Starts(
+            fleet=fleet,
+            packs=packs,
+            store=store,
+            table=self.table,
+            timeout_s=start_timeout_s,
+            clock_ms=clock_ms,
+            make_live=self._make_live,
+            run=self._run,
+        )
+        self._tasks: IsolatedTasks | None = None
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Run the tasks of all live sessions inside this context; end all sessions when it is left."""
-        async with anyio.create_task_group() as tasks:
-            self._tasks = tasks
-            try:
-                yield
-            finally:
-                with anyio.CancelScope(shield=True):
-                    await self.end_all(EndReason.SERVER_STOPPED)
-                tasks.cancel_scope.cancel()
+        try:
+            async with anyio.create_task_group() as tasks:
+                self._tasks = IsolatedTasks(tasks)
+                IsolatedTasks(tasks, vitals=self._vitals).start("ends", self.ends.run)
+                try:
+                    yield
+                finally:
+                    with anyio.CancelScope(shield=True):
+                        await self.end_all(EndReason.SERVER_STOPPED)
+                    tasks.cancel_scope.cancel()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self.ends.flush()
 
     # Starting and ending
 
@@ -90,137 +107,112 @@ class LiveSessions:
         self, record: SessionRecord, make_spec: MakeSpec, *, max_duration_ms: int | None, wait_s: float
     ) -> SessionRecord | None:
         """Allocate a performer and set the status to started; return the new record. Returns None if that takes longer
-        than `wait_s`: the caller repeats the call later.
+        than `wait_s`: the caller repeats the call later. It also learns then that the start has failed.
 
-        Raises what `allocate` raises, and `SessionEnded`.
+        Raises what `allocate` raises, `NoCapacity` if the start takes too long, `SessionEnded` and `ServerStopping`.
         """
         assert self._tasks is not None
-        if record.id in self.table.running:
-            return await self._store.get(record.id)
-        starting = self.table.starting.get(record.id)
-        if starting is None:
-            starting = self.table.starting[record.id] = Starting(record.key_id, record.avatar_id)
-            self._tasks.start_soon(self._run_session, record, make_spec, max_duration_ms, starting)
-        with anyio.move_on_after(wait_s):
-            await starting.done.wait()
-        if starting.error is not None:
-            raise starting.error
-        return starting.started
-
-    async def _run_session(
-        self, record: SessionRecord, make_spec: MakeSpec, max_duration_ms: int | None, starting: Starting
-    ) -> None:
-        """The task of one session: allocate a performer, then run the session until it is over."""
-        structlog.contextvars.clear_contextvars()  # the task outlives the request that started it
-        session: LiveSession | None = None
-        try:
-            performer, spec = await allocate(self._fleet, self._packs, record.avatar_id, make_spec)
-            try:
-                session = await self._set_started(record, performer, spec, max_duration_ms, starting)
-            finally:
-                if session is None:
-                    with anyio.CancelScope(shield=True), anyio.move_on_after(5):
-                        await performer.end()
-        except VisavisError as error:
-            starting.error = error
-            log.warning("session_start_refused", session_id=record.id, code=error.code, detail=error.message)
-        except Exception:  # the outermost edge of a performance
-            starting.error = PerformerLost("The avatar could not be started")
-            log.exception("session_start_failed", session_id=record.id)
-        finally:
-            del self.table.starting[record.id]
-            starting.done.set()
-        if session is None:
-            return
-        try:
-            await session.run()
-        except Exception:  # the outermost edge of a performance
-            log.exception("live_session_failed", session_id=record.id)
-            await self.end(record.id, EndReason.PERFORMER_LOST)
-
-    async def _set_started(
-        self,
-        record: SessionRecord,
-        performer: Performer,
-        spec: PerformanceSpec,
-        max_duration_ms: int | None,
-        starting: Starting,
-    ) -> LiveSession | None:
-        """Set the status to started and return the live session; None if another start was first."""
-        clock = SessionClock(started_at_ms=self._clock_ms(), started_s=anyio.current_time())
-        started = await self._store.move(
-            record,
-            to=next_status(Status(record.status), Transition.START),
-            started_at_ms=clock.started_at_ms,
-            seen_at_ms=clock.started_at_ms,
-            expiration_ms=None if max_duration_ms is None else clock.started_at_ms + max_duration_ms,
+        return await self.starts.start(
+            record, make_spec, max_duration_ms=max_duration_ms, wait_s=wait_s, tasks=self._tasks
         )
-        if started is None:
-            starting.started = await self._store.get(record.id)
-            if starting.started is None or starting.started.status != Status.STARTED:
-                raise SessionEnded
-            return None
+
+    def _make_live(
+        self, started: SessionRecord, performer: Performer, spec: PerformanceSpec, clock: SessionClock
+    ) -> LiveSession:
+        """See `starts.MakeLive`."""
+        lasts_ms = None if started.expiration_ms is None else started.expiration_ms - clock.started_at_ms
         deadlines = Deadlines(
             self._grace_periods,
             now_s=anyio.current_time(),
-            expires_at_s=None if max_duration_ms is None else clock.started_s + max_duration_ms / 1000,
+            expires_at_s=None if lasts_ms is None else clock.started_s + lasts_ms / 1000,
         )
-        session = LiveSession(
-            session_id=record.id,
-            key_id=record.key_id,
+        return LiveSession(
+            record=started,
             performer=performer,
             deadlines=deadlines,
             size_px=(spec.width_px, spec.height_px),
             output=spec.output,
             backgrounds=self._backgrounds,
             save_output=self._save_output,
-            end=self.end,
+            request_end=self.end,
             clock=clock,
         )
-        self.table.running[record.id] = session
-        starting.started = started
-        log.info("session_started", session_id=record.id, avatar_id=record.avatar_id, dialect=record.dialect)
-        return session
+
+    async def _run(self, session: LiveSession) -> None:
+        """Run a session until it is over. Whatever fails in it ends it."""
+        try:
+            await session.run()
+        except Exception:  # the outermost edge of a performance
+            log.exception("live_session_failed", session_id=session.session_id)
+        finally:
+            if session.session_id in self.table.running:
+                await self.end(session.session_id, EndReason.PERFORMER_LOST)
 
     async def end(self, session_id: str, reason: EndReason) -> SessionRecord | None:
         """End a session and return its record, None if the session is unknown. Of several calls at once, the reason of
-        one is recorded.
+        one is recorded. A live session ends even if the database fails.
 
         Raises `SessionNotStarted` for a session that has only been created.
         """
+        record: SessionRecord | None = None
         with anyio.CancelScope(shield=True):
+            record = await self._end(session_id, reason)
+        return record  # noqa: RET504  # the scope may swallow, as mypy sees it
+
+    async def _end(self, session_id: str, reason: EndReason) -> SessionRecord | None:
+        record: SessionRecord | None = None
+        session = self.table.running.get(session_id)
+        if session is None:
             record = await self._store.get(session_id)
-            if record is not None:
-                record = await self._end(record, reason)
+            session = self.table.running.get(session_id)  # it may have started meanwhile
+        if session is not None:
+            return await self._end_live(session, reason)
+        return record if record is None else await self._end_unperformed(self.table.current_record(record), reason)
+
+    async def _end_live(self, session: LiveSession, reason: EndReason) -> SessionRecord:
+        first = session.end is None
+        end = session.decide_end(reason)
+        if first:
+            self.ends.add(end)
+        record = await self.ends.wait_written(end)
+        reason = EndReason(record.end_reason or end.reason)
+        if first:
+            log.info("session_ended", session_id=record.id, reason=reason)
+        await session.end_performance(reason)
+        if self.table.running.pop(record.id, None) is not None and session.output.backdrop.picture_id is not None:
+            try:
+                await self._backgrounds.delete(record.id)
+            except OSError as error:  # the next sweep deletes it
+                log.warning("background_not_deleted", session_id=record.id, problem=str(error))
         return record
 
-    async def _end(self, record: SessionRecord, reason: EndReason) -> SessionRecord:
-        session = self.table.running.get(record.id)
-        if record.status != Status.ENDED:
-            to = next_status(Status(record.status), Transition.END)
-            end_ms = ended_at_ms(record, reason, now_ms=self.table.until_ms(record))
-            metering = {} if session is None else session.metering(until_ms=end_ms)
-            ended = await self._store.move(record, to=to, ended_at_ms=end_ms, end_reason=reason, **metering)
-            if ended is None:
-                record = await self._store.get(record.id) or record  # another call was first
-            else:
-                record = ended
-                log.info("session_ended", session_id=record.id, reason=reason)
-        if session is not None:
-            await session.end_performance(EndReason(record.end_reason or reason))
-            self.table.running.pop(record.id, None)
-            if session.output.backdrop.picture_id is not None:
-                await self._backgrounds.delete(record.id)
-        return record
+    async def _end_unperformed(self, record: SessionRecord, reason: EndReason) -> SessionRecord:
+        """End a session that no performer performs, as of when it was last seen."""
+        if record.status == Status.ENDED:
+            return record
+        next_status(Status(record.status), Transition.END)
+        end_ms = ended_at_ms(record, reason, now_ms=self.table.until_ms(record))
+        end = SessionEnd(before=record, reason=reason, ended_at_ms=end_ms, metering={})
+        self.ends.add(end)
+        log.info("session_ended", session_id=record.id, reason=reason)
+        return await self.ends.wait_written(end)
+
+    async def _write_end(self, end: SessionEnd) -> SessionRecord:
+        """See `ends.WriteEnd`."""
+        written = await self._store.move(
+            end.before, to=end.record.status, ended_at_ms=end.ended_at_ms, end_reason=end.reason, **end.metering
+        )
+        return written or await self._store.get(end.before.id) or end.record
 
     async def _save_output(self, session_id: str, output: Output) -> None:
         await self._store.update(session_id, output=output.plain())
 
     async def end_all(self, reason: EndReason) -> None:
         """End all live sessions at the same time. Takes no longer than the timeout for the end of one performer."""
-        async with anyio.create_task_group() as tasks:
+        async with anyio.create_task_group() as group:
+            tasks = IsolatedTasks(group)
             for session_id in list(self.table.running):
-                tasks.start_soon(self.end, session_id, reason)
+                tasks.start("end", partial(self.end, session_id, reason), session_id=session_id)
 
     # Using live sessions
 
@@ -271,6 +263,7 @@ class LiveSessions:
         record = await self._store.get(init.session_id) if is_id("sess", init.session_id) else None
         if record is None:
             raise SessionNotFound
+        record = self.table.current_record(record)
         if not matches_hash(init.token, record.token_hash):
             raise Unauthorized("Invalid access token")
         if await self._accounts.is_revoked(record.key_id):

@@ -1,13 +1,16 @@
-"""The sessions that run or are being started now, and what others ask about them. live_sessions.py changes it."""
+"""The sessions that run or are being started now, and those whose end is not written yet: what others ask about them.
+live_sessions.py changes it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 
 import anyio
 
 from visavis.errors import VisavisError
+from visavis.sessions.ends import SessionEnd
 from visavis.sessions.live_session import LiveSession
 from visavis.sessions.metering import billed_minutes, last_seen_ms
 from visavis.store.records import SessionRecord
@@ -15,19 +18,25 @@ from visavis.store.records import SessionRecord
 
 @dataclass(slots=True)
 class Starting:
-    """A session whose performer is being allocated. If that fails, `error` is set before `done`."""
+    """A session whose performer is being allocated. If that fails, `error` is set before `done`. `waiting`: how many
+    requests wait for it.
+    """
 
     key_id: str
     avatar_id: str
+    waiting: int = 0
     done: anyio.Event = field(default_factory=anyio.Event)
     started: SessionRecord | None = None
     error: VisavisError | None = None
 
 
 class LiveTable:
-    def __init__(self) -> None:
+    """`unwritten`: the ends of sessions that the database does not have yet, by session."""
+
+    def __init__(self, unwritten: Mapping[str, SessionEnd]) -> None:
         self.running: dict[str, LiveSession] = {}  # by session, until it has ended
         self.starting: dict[str, Starting] = {}
+        self._unwritten = unwritten
 
     def is_live(self, session_id: str) -> bool:
         """Whether the session runs or is being started."""
@@ -39,16 +48,38 @@ class LiveTable:
 
     def count_of(self, key_id: str) -> int:
         """How many sessions of the key run or are being started. Both count against the plan's limit."""
-        return len(self.minutes_of(key_id))
+        return len(self.current_of(key_id))
 
-    def minutes_of(self, key_id: str) -> dict[str, int]:
-        """Return the minutes so far of the key's sessions that run or are being started, by session."""
-        starting = {session_id: 1 for session_id, one in self.starting.items() if one.key_id == key_id}
+    def current_of(self, key_id: str) -> set[str]:
+        """Return the key's sessions that run or are being started."""
+        starting = {session_id for session_id, one in self.starting.items() if one.key_id == key_id}
         return starting | {
-            session_id: billed_minutes(started_at_ms=session.clock.started_at_ms, until_ms=session.now_ms())
+            session_id
             for session_id, session in self.running.items()
             if session.key_id == key_id and not session.ending
         }
+
+    def minutes_of(self, key_id: str) -> dict[str, int]:
+        """Return the minutes, by session, of the key's sessions that the database does not count: those so far of
+        sessions that run or are being started, and those of sessions whose end is not written yet.
+        """
+        ended = {
+            session_id: billed_minutes(started_at_ms=end.before.started_at_ms, until_ms=end.ended_at_ms)
+            for session_id, end in self._unwritten.items()
+            if end.before.key_id == key_id
+        }
+        return ended | {session_id: self._minutes_so_far(session_id) for session_id in self.current_of(key_id)}
+
+    def _minutes_so_far(self, session_id: str) -> int:
+        session = self.running.get(session_id)
+        if session is None:
+            return 1
+        return billed_minutes(started_at_ms=session.clock.started_at_ms, until_ms=session.now_ms())
+
+    def current_record(self, record: SessionRecord) -> SessionRecord:
+        """Return the session as it is now: its row may lack its end."""
+        end = self._unwritten.get(record.id)
+        return record if end is None else end.record
 
     def sessions_of(self, key_ids: Container[str]) -> list[str]:
         """Return the running sessions of these keys."""
@@ -60,6 +91,7 @@ class LiveTable:
 
     def until_ms(self, record: SessionRecord) -> int:
         """Return the instant until which a session has lasted: its end, now, or when it was last seen."""
+        record = self.current_record(record)
         if record.ended_at_ms is not None:
             return max(record.ended_at_ms, record.started_at_ms or 0)
         session = self.running.get(record.id)

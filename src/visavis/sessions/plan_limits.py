@@ -44,7 +44,7 @@ class PlanLimits:
         """
         plan = await self._accounts.plan_of(key)
         await self._check_minutes(key, plan, session_id)
-        current = len(self._table.minutes_of(key.id).keys() - {session_id})
+        current = len(self._table.current_of(key.id) - {session_id})
         if plan.max_concurrency is not None and current >= plan.max_concurrency:
             raise ConcurrencyLimitReached(current=current, maximum=plan.max_concurrency)
         if key.test:

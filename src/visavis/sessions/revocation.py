@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import anyio
 import structlog
 
 from visavis.accounts.service import Accounts
+from visavis.sessions.isolated_tasks import IsolatedTasks
 from visavis.sessions.lifecycle import EndReason, Status, Transition, next_status
 from visavis.sessions.live_sessions import LiveSessions
 from visavis.store.sessions import SessionStore
@@ -36,9 +39,10 @@ class Revocation:
         """End the live sessions of revoked keys, and close those that wait to be started."""
         revoked = await self._accounts.revoked_ids()
         live = self._live.table.sessions_of(revoked)
-        async with anyio.create_task_group() as tasks:
+        async with anyio.create_task_group() as group:
+            tasks = IsolatedTasks(group)
             for session_id in live:
-                tasks.start_soon(self._live.end, session_id, EndReason.KEY_REVOKED)
+                tasks.start("end", partial(self._live.end, session_id, EndReason.KEY_REVOKED), session_id=session_id)
         for key_id in revoked - self._handled:
             for record in await self._store.created_of(key_id):
                 to = next_status(Status.CREATED, Transition.ABANDON)

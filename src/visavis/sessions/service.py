@@ -78,8 +78,9 @@ class Sessions:
         self, key: KeyRecord, *, avatar_id: str, metadata: dict[str, Any], output: InitialOutput | None = None
     ) -> tuple[SessionRecord, str]:
         """Create a hosted-room session; return it and its access token. Raises `AvatarNotFound`, `AccessDenied`,
-        `AvatarNotALook`, `InsufficientMinutes`, `SessionLimitReached`, `BackgroundLimitReached`.
+        `AvatarNotALook`, `InsufficientMinutes`, `SessionLimitReached`, `BackgroundLimitReached`, `ServerStopping`.
         """
+        self._live.starts.check_open()
         avatar = await self._avatars.to_perform(key, avatar_id)
         await self.limits.check_minutes(key)
         return await self._create(key, avatar=avatar, dialect=HOSTED, metadata=metadata, output=output)
@@ -96,6 +97,7 @@ class Sessions:
         """Create an own-room session and start it; return it and its session token. Raises what `start` raises, and
         `SessionLimitReached` and `BackgroundLimitReached`: then nothing of it is left.
         """
+        self._live.starts.check_open()
         record, token = await self._create(
             key, avatar=avatar, dialect=OWN, metadata=metadata, aspect_ratio=aspect_ratio, output=output
         )
@@ -177,7 +179,7 @@ class Sessions:
         """Start a session; None while its performer is still being allocated. A second start changes nothing.
 
         Raises `SessionNotFound`, `AvatarNotFound`, `SessionEnded`, `ConcurrencyLimitReached`, `InsufficientMinutes`,
-        `NoCapacity`, `PackUnreadable`, `PerformerLost`.
+        `NoCapacity`, `PackUnreadable`, `PerformerLost`, `ServerStopping`.
         """
         return await self._start(key, await self.get(key, session_id))
 
@@ -211,7 +213,7 @@ class Sessions:
         record = await self._store.get(session_id) if is_id("sess", session_id) else None
         if record is None or record.key_id != key.id:
             raise SessionNotFound
-        return record
+        return self._live.table.current_record(record)
 
     def until_ms(self, record: SessionRecord) -> int:
         """See `LiveTable.until_ms`."""
@@ -231,7 +233,9 @@ class Sessions:
         before_id: str | None = None,
         metadata: dict[str, str] | None = None,
     ) -> list[SessionRecord]:
-        return await self._store.newest(key.id, statuses=statuses, limit=limit, before_id=before_id, metadata=metadata)
+        found = await self._store.newest(key.id, statuses=statuses, limit=limit, before_id=before_id, metadata=metadata)
+        current = [self._live.table.current_record(record) for record in found]
+        return [record for record in current if record.status in statuses]
 
     # Rooms
 
@@ -246,4 +250,4 @@ class Sessions:
         if record is None:
             raise RoomNotFound
         check_room_token(self._secret, room_name=room_name, token=token or "")
-        return record
+        return self._live.table.current_record(record)

@@ -32,7 +32,7 @@ async def sweep_sessions(store: SessionStore, live: LiveSessions, *, created_ttl
     """
     await live.save_metering()
     for record in await store.with_status(Status.STARTED):
-        if not live.table.is_live(record.id):
+        if not live.table.is_live(record.id) and live.table.current_record(record) is record:
             await live.end(record.id, EndReason.PERFORMER_LOST)
     now = now_ms()
     for record in await store.created_before(now - int(created_ttl_s * 1000)):

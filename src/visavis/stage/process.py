@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import gc
 import os
 import signal
@@ -94,10 +95,11 @@ async def serve_stage(options: StageOptions, parts: Parts, announce: Callable[[A
                 if options.exit_without_servers:
                     tasks.create_task(_end_without_servers(servers, over))
                 await over.wait()
-                async with asyncio.timeout(END_WITHIN_S):
-                    await stage.end_all()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(END_WITHIN_S):
+                        await stage.end_all()
             raise _StageOver
-    except* (_StageOver, TimeoutError):
+    except* _StageOver:
         pass
     if unavailable is not None:
         raise unavailable

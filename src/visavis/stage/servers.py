@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import time
 from collections.abc import Callable
 
 import structlog
@@ -24,6 +25,7 @@ from visavis.errors import (
 )
 from visavis.stage.owner import Owner
 from visavis.stage.port.connection import Connection
+from visavis.stage.port.heartbeat import CHECK_EVERY_S, Silence
 from visavis.stage.port.link import Link
 from visavis.stage.port.messages import (
     PORT_VERSION,
@@ -31,6 +33,8 @@ from visavis.stage.port.messages import (
     FolderSource,
     Hello,
     HttpSource,
+    Ping,
+    Pong,
     Ready,
     Refusal,
     Rejected,
@@ -42,6 +46,7 @@ from visavis.stage.stage import Stage
 
 HELLO_WITHIN_S = 5.0
 MAX_HELLO_BYTES = 64 * 1024
+SILENT_SERVER_S = 10.0
 
 log = structlog.get_logger("visavis.stage")
 
@@ -117,18 +122,34 @@ class Servers:
         link.send(Ready(version=PORT_VERSION))
         owner.connect(link)
         log.info("server_connected", server_id=owner.server_id)
+        silence = Silence(now_s=time.monotonic())
+        # A server on this machine may be stopped for as long as it likes: if it dies, its connection ends.
+        watch = self._tasks.create_task(self._watch(link, silence)) if hello.owner_grace_s > 0 else None
         try:
             while (body := await link.receive()) is not None:
                 try:
                     message = decode_from_server(body)
                 except ValueError as error:
                     raise LinkBroken(str(error)) from None
+                silence.heard()
+                if isinstance(message, Ping):
+                    link.send(Pong(epochs=self._stage.sessions_of(owner)))
+                    continue
                 if not isinstance(message, Request):
                     raise LinkBroken(f"A second {type(message).__name__}")
                 self._tasks.create_task(self._answer(owner, link, message))
         finally:
+            if watch is not None:
+                watch.cancel()
             if owner.link is link:
                 self._keep_for_grace(owner)
+
+    async def _watch(self, link: Link, silence: Silence) -> None:
+        """Drop a server that has been silent for SILENT_SERVER_S: its machine or the network is gone."""
+        while silence.check(now_s=time.monotonic()) < SILENT_SERVER_S:  # noqa: ASYNC110 (time alone changes it)
+            await asyncio.sleep(CHECK_EVERY_S)
+        log.warning("server_silent", silent_s=SILENT_SERVER_S)
+        link.abort()
 
     def _admit(self, hello: Hello) -> Owner:
         """Return the owner of this server: the one from before its connection was lost, or a new one.
@@ -165,6 +186,9 @@ class Servers:
             link.send(answer)
         except LinkBroken:
             link.abort()
+        except Exception:  # an answer that cannot be encoded
+            log.exception("answer_not_sent", command=type(request.command).__name__)
+            link.send(_refusal(request, PerformerLost("The stage has no answer")))
 
     def _keep_for_grace(self, owner: Owner) -> None:
         """Keep the sessions of a server whose connection is lost for its grace period, then end them."""
@@ -182,7 +206,7 @@ class Servers:
         self._end_timers.pop(owner.server_id, None)
         for session_id in self._stage.sessions_of(owner):
             log.warning("session_without_owner", session_id=session_id, server_id=owner.server_id)
-            await self._stage.end(session_id)
+            await self._stage.end_lost(session_id, "its server is gone")
         if not self._owners:
             self.no_servers.set()
 

@@ -143,8 +143,23 @@ class Stage:
         except Exception as error:  # the outermost edge of a session
             log.exception("performance_failed", session_id=session_id)
             owned.task = None  # `end` must not cancel this task, which calls it
-            owned.owner.send_event(session_id, PerformerEnded(reason="lost", detail=repr(error)))
+            await self.end_lost(session_id, repr(error))
+        except asyncio.CancelledError:
+            if self._sessions.get(session_id) is not owned:
+                raise
+            log.error("performance_cancelled_itself", session_id=session_id)
+            owned.task = None
+            await self.end_lost(session_id, "its performance was cancelled")
+
+    async def end_lost(self, session_id: str, detail: str) -> None:
+        """Tell the owner that a session is lost, and end it. If that fails, it is logged."""
+        owned = self._sessions.get(session_id)
+        try:
+            if owned is not None:
+                owned.owner.send_event(session_id, PerformerEnded(reason="lost", detail=detail))
             await self.end(session_id)
+        except Exception:  # the outermost edge of a session
+            log.exception("session_end_failed", session_id=session_id)
 
     async def end(self, session_id: str) -> None:
         """End a session. No error if it does not run."""
@@ -159,8 +174,9 @@ class Stage:
         await asyncio.sleep(0)  # the session's cancelled tasks finish
         await asyncio.to_thread(_release_memory)
 
-    def sessions_of(self, owner: Owner) -> list[str]:
-        return [session_id for session_id, owned in self._sessions.items() if owned.owner is owner]
+    def sessions_of(self, owner: Owner) -> dict[str, int]:
+        """Return the server's sessions with their epochs."""
+        return {session_id: owned.epoch for session_id, owned in self._sessions.items() if owned.owner is owner}
 
     async def end_all(self) -> None:
         for session_id in list(self._sessions):

@@ -104,5 +104,10 @@ class Database:
                 await connection.run_sync(begin_writing)
                 yield connection
 
+    async def check(self) -> None:
+        """Raises what the database raises if it cannot be written now. Writes nothing."""
+        async with self.write() as connection:
+            await connection.exec_driver_sql("SELECT 1")
+
     async def aclose(self) -> None:
         await self._engine.dispose()

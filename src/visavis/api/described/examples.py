@@ -179,6 +179,21 @@ SDP_ANSWER = (
     "v=0\r\no=- 4612 2 IN IP4 192.0.2.10\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0 1\r\n"
     "m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:0\r\na=sendonly\r\na=rtpmap:96 VP8/90000\r\n…"
 )
-ALIVE = schemas.Alive()
-READY = schemas.Ready(status="ready", default_avatar=True, stage=True)
-STARTING = schemas.Ready(status="starting", default_avatar=False, stage=True)
+ALIVE = schemas.Alive(event_loop_delay_ms=3)
+READY = schemas.Ready(status="ready", default_avatar=True, stage=True, database=True, disk=True, problems=[])
+STARTING = schemas.Ready(
+    status="starting",
+    default_avatar=False,
+    stage=True,
+    database=True,
+    disk=True,
+    problems=["The default avatar has not been performed yet"],
+)
+UNREADY = schemas.Ready(
+    status="unready",
+    default_avatar=True,
+    stage=True,
+    database=False,
+    disk=True,
+    problems=["The database: database is locked"],
+)

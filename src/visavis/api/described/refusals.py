@@ -47,6 +47,7 @@ from visavis.errors import (
     RateLimited,
     RoomFull,
     RoomPlatformUnavailable,
+    ServerStopping,
     SessionEnded,
     SessionNotStarted,
     SeveralFaces,
@@ -68,7 +69,8 @@ PHOTO: tuple[Kind, ...] = (
 )  # fmt: skip
 OUTPUT: tuple[Kind, ...] = (InvalidOutput, BackgroundRefused, FramingRefused, InvalidEmotion, ImageTooLarge)
 PERFORMANCE: tuple[Kind, ...] = (
-    InsufficientMinutes, ConcurrencyLimitReached, NoCapacity, PerformerLost, PackUnreadable, PreparationFailed,
+    InsufficientMinutes, ConcurrencyLimitReached, NoCapacity, ServerStopping, PerformerLost, PackUnreadable,
+    PreparationFailed,
 )  # fmt: skip
 
 _TEXTS: dict[Kind, tuple[str, str | None]] = {  # of the classes that bring no message of their own

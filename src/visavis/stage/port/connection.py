@@ -24,7 +24,8 @@ from visavis.stage.port.frames import MAX_FRAME_BYTES
 
 # An interrupt cannot overtake sound that is in the kernel's buffer: at most half a second of it at 48 kHz.
 UNSENT_IN_KERNEL_BYTES = 48 * 1024
-PING_EVERY_S = PING_TIMEOUT_S = 5.0  # a machine that vanishes is noticed within ten seconds
+# Pings are messages of the port (heartbeat.py): those of a WebSocket take a process that was stopped for dead.
+WEBSOCKET_PING_EVERY_S = None
 CLOSE_WITHIN_S = 1.0
 
 
@@ -123,8 +124,7 @@ async def connect_to(address: Address, *, tls: ssl.SSLContext | None, timeout_s:
                     ssl=tls,
                     compression=None,
                     max_size=MAX_FRAME_BYTES,
-                    ping_interval=PING_EVERY_S,
-                    ping_timeout=PING_TIMEOUT_S,
+                    ping_interval=WEBSOCKET_PING_EVERY_S,
                     close_timeout=CLOSE_WITHIN_S,
                     proxy=None,
                 )
@@ -174,8 +174,7 @@ async def listening(
         ssl=tls,
         compression=None,
         max_size=MAX_FRAME_BYTES,
-        ping_interval=PING_EVERY_S,
-        ping_timeout=PING_TIMEOUT_S,
+        ping_interval=WEBSOCKET_PING_EVERY_S,
         close_timeout=CLOSE_WITHIN_S,
         open_timeout=CLOSE_WITHIN_S * 5,
         server_header=None,

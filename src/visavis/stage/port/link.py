@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 
+import structlog
+
 from visavis.errors import LinkBroken
 from visavis.stage.port.connection import Connection
 from visavis.stage.port.frames import Inbox, Outbox
 from visavis.stage.port.messages import IN_ORDER, Message, Request, encode
 
 MAX_UNSENT_BYTES = 128 * 1024 * 1024  # if more waits to be sent, the other end counts as disconnected
+
+log = structlog.get_logger()
 
 
 class Link:
@@ -58,6 +62,9 @@ class Link:
                 await self._outbox_changed.wait()
         except LinkBroken:
             return
+        except Exception:  # the outermost edge of the writer: without it the other end would wait for ever
+            log.exception("link_writer_failed")
+            self.abort()
 
     def finish(self) -> None:
         """Let `run_writer` return when all messages are sent."""

@@ -6,6 +6,8 @@
       │ ── Request(number, session, command) ► │
       │ ◄────────────── Answer | Refusal(number) │   exactly one for each request
       │ ◄────────────── Event(session, event)  │
+      │ ── Ping ─────────────────────────────► │   every second (heartbeat.py)
+      │ ◄─────────────────────── Pong(sessions) │
 
 Every message is one msgpack map. `encode` and `decode` are strict: an unknown message or a member of the wrong type is
 a `ValueError`.
@@ -176,8 +178,18 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     event: PerformerEvent
 
 
-FromServer = Hello | Request
-FromStage = Ready | Rejected | Answer | Refusal | Event
+class Ping(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Asks whether the stage is alive."""
+
+
+class Pong(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The stage's answer to `Ping`. `epochs`: of the server's sessions that run on the stage now, by session."""
+
+    epochs: dict[str, int]
+
+
+FromServer = Hello | Request | Ping
+FromStage = Ready | Rejected | Answer | Refusal | Event | Pong
 Message = FromServer | FromStage
 
 _encoder = msgspec.msgpack.Encoder()

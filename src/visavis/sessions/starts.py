@@ -1,0 +1,157 @@
+"""Starts sessions: allocates a performer for each and moves its row to started. A start that nobody waits for goes
+on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Protocol
+
+import anyio
+import structlog
+
+from visavis.errors import NoCapacity, PerformerLost, ServerStopping, SessionEnded, VisavisError
+from visavis.fleet.port import Fleet, Performer
+from visavis.sessions.allocation import MakeSpec, Packs, allocate
+from visavis.sessions.failed_starts import FailedStarts
+from visavis.sessions.isolated_tasks import IsolatedTasks
+from visavis.sessions.lifecycle import Status, Transition, next_status
+from visavis.sessions.live_session import LiveSession
+from visavis.sessions.live_table import LiveTable, Starting
+from visavis.sessions.metering import SessionClock
+from visavis.stage.port.values import PerformanceSpec
+from visavis.store.records import SessionRecord
+from visavis.store.sessions import SessionStore
+
+_GIVE_BACK_WITHIN_S = 5.0  # a performer whose session has not started
+
+log = structlog.get_logger()
+
+
+class MakeLive(Protocol):
+    def __call__(
+        self, started: SessionRecord, performer: Performer, spec: PerformanceSpec, clock: SessionClock
+    ) -> LiveSession:
+        """Return the live session of a row that has just been started."""
+        ...
+
+
+class Starts:
+    """`timeout_s`: how long a performer may take. `run`: runs a live session from its start to its end."""
+
+    def __init__(
+        self,
+        *,
+        fleet: Fleet,
+        packs: Packs,
+        store: SessionStore,
+        table: LiveTable,
+        timeout_s: float,
+        clock_ms: Callable[[], int],
+        make_live: MakeLive,
+        run: Callable[[LiveSession], Awaitable[None]],
+    ) -> None:
+        self._fleet, self._packs, self._store, self._table = fleet, packs, store, table
+        self._timeout_s, self._clock_ms = timeout_s, clock_ms
+        self._make_live, self._run = make_live, run
+        self._failed = FailedStarts()
+        self.stopped = False  # set once, when the server begins to stop
+
+    def stop(self) -> None:
+        """Start no session from now on, also none that is being started."""
+        self.stopped = True
+
+    def check_open(self) -> None:
+        """Raises `ServerStopping`."""
+        if self.stopped:
+            raise ServerStopping
+
+    async def start(
+        self,
+        record: SessionRecord,
+        make_spec: MakeSpec,
+        *,
+        max_duration_ms: int | None,
+        wait_s: float,
+        tasks: IsolatedTasks,
+    ) -> SessionRecord | None:
+        """Start a session in `tasks`. See `LiveSessions.start`."""
+        self.check_open()
+        if record.id in self._table.running:
+            return await self._store.get(record.id)
+        if (failed := self._failed.take(record.id, now_s=anyio.current_time())) is not None:
+            raise failed
+        starting = self._table.starting.get(record.id)
+        if starting is None:
+            starting = self._table.starting[record.id] = Starting(record.key_id, record.avatar_id)
+            perform = partial(self._perform, record, make_spec, max_duration_ms, starting)
+            tasks.start("session", perform, session_id=record.id)
+        starting.waiting += 1
+        try:
+            with anyio.move_on_after(wait_s):
+                await starting.done.wait()
+        finally:
+            starting.waiting -= 1
+        if starting.error is not None:
+            raise starting.error
+        return starting.started
+
+    async def _perform(
+        self, record: SessionRecord, make_spec: MakeSpec, max_duration_ms: int | None, starting: Starting
+    ) -> None:
+        """The task of one session: start it, then run it until it is over."""
+        session: LiveSession | None = None
+        try:
+            with anyio.fail_after(self._timeout_s):
+                performer, spec = await allocate(self._fleet, self._packs, record.avatar_id, make_spec)
+            try:
+                session = await self._set_started(record, performer, spec, max_duration_ms, starting)
+            finally:
+                if session is None:
+                    with anyio.CancelScope(shield=True), anyio.move_on_after(_GIVE_BACK_WITHIN_S):
+                        await performer.end()
+        except VisavisError as error:
+            starting.error = error
+            log.warning("session_start_refused", session_id=record.id, code=error.code, detail=error.message)
+        except TimeoutError:
+            starting.error = NoCapacity("The avatar could not be started in time", suggestion="Try again in a moment")
+            log.warning("session_start_timed_out", session_id=record.id, within_s=self._timeout_s)
+        except Exception:  # the outermost edge of a performance
+            starting.error = PerformerLost("The avatar could not be started")
+            log.exception("session_start_failed", session_id=record.id)
+        finally:
+            del self._table.starting[record.id]
+            starting.done.set()
+        if starting.error is not None and starting.waiting == 0:
+            self._failed.add(record.id, starting.error, now_s=anyio.current_time())
+        if session is not None:
+            await self._run(session)
+
+    async def _set_started(
+        self,
+        record: SessionRecord,
+        performer: Performer,
+        spec: PerformanceSpec,
+        max_duration_ms: int | None,
+        starting: Starting,
+    ) -> LiveSession | None:
+        """Set the status to started and return the live session; None if another start was first."""
+        self.check_open()
+        clock = SessionClock(started_at_ms=self._clock_ms(), started_s=anyio.current_time())
+        started = await self._store.move(
+            record,
+            to=next_status(Status(record.status), Transition.START),
+            started_at_ms=clock.started_at_ms,
+            seen_at_ms=clock.started_at_ms,
+            expiration_ms=None if max_duration_ms is None else clock.started_at_ms + max_duration_ms,
+        )
+        if started is None:
+            starting.started = await self._store.get(record.id)
+            if starting.started is None or starting.started.status != Status.STARTED:
+                raise SessionEnded
+            return None
+        session = self._table.running[record.id] = self._make_live(started, performer, spec, clock)
+        starting.started = started
+        log.info("session_started", session_id=record.id, avatar_id=record.avatar_id, dialect=record.dialect)
+        return session

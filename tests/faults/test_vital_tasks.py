@@ -1,0 +1,50 @@
+"""A task that all sessions depend on takes the process with it: sessions end, one line says why, the status is 1."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+# The sweep or the writing of ends fails as soon as the server has started.
+SERVE = """
+import sys
+from visavis import cli
+from visavis.api import app
+from visavis.sessions.ends import Ends
+
+async def fail(*_):
+    raise ZeroDivisionError("a fault of ours")
+
+async def warm_up(*_):
+    pass
+
+app._warm_up = warm_up
+if sys.argv[1] == "sweep":
+    app._sweep_always = fail
+else:
+    Ends.run = fail
+sys.argv = ["visavis", "serve", "--port", "0"]
+cli.main()
+"""
+
+
+@pytest.mark.parametrize("task", ["sweep", "ends"])
+def test_a_server_without_a_vital_task_ends_with_one_line(tmp_path: Path, task: str) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", SERVE, task],
+        env=os.environ | {"VISAVIS_DATA_DIR": str(tmp_path), "VISAVIS_LOG_JSON": "true"},
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+    assert ended.returncode == 1, ended.stderr
+    *logged, last = ended.stderr.splitlines()
+    assert last == (
+        f"visavis: The server cannot go on without its task '{task}'; its log says why it failed [SERVER_BROKEN]"
+    )
+    assert any('"task_failed"' in line and "a fault of ours" in line for line in logged)
