@@ -1,4 +1,6 @@
-"""A task that all sessions depend on takes the process with it: sessions end, one line says why, the status is 1."""
+"""A task that all sessions depend on takes the process with it: sessions end, one line says why, the status is 1. So
+does a server that cannot stop in order.
+"""
 
 from __future__ import annotations
 
@@ -48,3 +50,40 @@ def test_a_server_without_a_vital_task_ends_with_one_line(tmp_path: Path, task: 
         f"visavis: The server cannot go on without its task '{task}'; its log says why it failed [SERVER_BROKEN]"
     )
     assert any('"task_failed"' in line and "a fault of ours" in line for line in logged)
+
+
+# Nothing of the shutdown ever ends.
+STUCK = """
+import asyncio, os, signal, sys, threading
+from visavis import cli, server
+from visavis.api import app
+
+async def warm_up(*_):
+    pass
+
+async def never(*_, **__):
+    print("draining", flush=True)
+    await asyncio.Event().wait()
+
+app._warm_up = warm_up
+server.drain, server.STOP_WITHIN_S = never, 0.2
+sys.argv = ["visavis", "serve", "--port", "0"]
+cli.main()
+"""
+
+
+def test_a_server_that_cannot_stop_in_order_ends_all_the_same(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", STUCK],
+        env=os.environ | {"VISAVIS_DATA_DIR": str(tmp_path), "VISAVIS_DRAIN_S": "0"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        while "API key" not in process.stdout.readline():
+            pass
+        process.terminate()
+        said, errors = process.communicate(timeout=90)
+    assert (process.returncode, said) == (1, "draining\n")
+    assert errors.splitlines()[-1].endswith("[SERVER_BROKEN]")
