@@ -117,6 +117,26 @@ async def test_an_interrupt_overtakes_minutes_of_sound(tmp_path: Path) -> None:
         await fleet.aclose()
 
 
+async def test_sessions_that_a_lost_connection_left_on_a_stage_are_ended_when_it_is_back(tmp_path: Path) -> None:
+    async with remote_stage(tmp_path) as (address, cert):
+        supply = RemoteStages(addresses=(address,), token=TOKEN, source=UNREACHABLE, ca_file=cert)
+        fleet = StageFleet(supply, sessions_per_stage=1)
+        await fleet.start()
+        performer = await fleet.allocate(spec(tmp_path))
+        with structlog.testing.capture_logs() as logs:
+            fleet._stages[0].link.abort()  # the network fails for a moment
+            assert [event async for event in performer.events()][-1] == PerformerEnded(
+                reason="lost", detail="its stage is gone"
+            )
+            async with asyncio.timeout(20):
+                while fleet._strays or not any(log["event"] == "session_without_place" for log in logs):  # noqa: ASYNC110
+                    await asyncio.sleep(0.02)
+        assert [log["session_id"] for log in logs if log["event"] == "session_without_place"] == ["sess_1"]
+        assert "session_without_owner" not in [log["event"] for log in logs], "the stage had kept it for its server"
+        await fleet.allocate(spec(tmp_path))
+        await fleet.aclose()
+
+
 async def test_a_wrong_token_is_an_error_in_the_log(tmp_path: Path) -> None:
     async with remote_stage(tmp_path) as (address, cert):
         fleet = StageFleet(RemoteStages(addresses=(address,), token="wrong", source=UNREACHABLE, ca_file=cert))

@@ -16,9 +16,12 @@ from visavis.stage.port.messages import (
     Answer,
     Done,
     End,
+    Event,
     FromServer,
     HttpSource,
     Interrupt,
+    Ping,
+    Pong,
     Refusal,
     Rejected,
     Request,
@@ -225,3 +228,49 @@ async def test_a_stage_that_a_server_started_ends_with_its_last_server(tmp_path:
                 except LinkFailed:
                     break
                 await asyncio.sleep(0.02)  # polls until the stage has ended
+
+
+# --- heartbeats
+
+
+async def test_a_pong_tells_the_servers_own_sessions_and_their_epochs(tmp_path: Path) -> None:
+    async with running_stage(tmp_path) as address:
+        server = await RawServer.connect_and_admit(address, hello())
+        other = await RawServer.connect_and_admit(address, hello(server_id="other"))
+        for name, epoch in (("one", 1), ("two", 7)):
+            assert isinstance(await server.open_session(name, tmp_path, epoch=epoch), Answer)
+        assert isinstance(await other.open_session("three", tmp_path), Answer)
+        assert await pong(server) == Pong(epochs={"one": 1, "two": 7})
+        assert await pong(other) == Pong(epochs={"three": 1})
+        assert isinstance(await server.request("one", End()), Answer)
+        assert await pong(server) == Pong(epochs={"two": 7})
+
+
+async def pong(server: RawServer) -> object:
+    server.link.send(Ping())
+    while isinstance(message := await server.receive(), Event):
+        pass
+    return message
+
+
+@pytest.mark.parametrize("owner_grace_s", [0.0, 60.0])
+async def test_a_silent_server_of_another_machine_is_dropped_and_its_sessions_wait_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner_grace_s: float
+) -> None:
+    monkeypatch.setattr("visavis.stage.servers.SILENT_SERVER_S", 1.0)
+    async with running_stage(tmp_path) as address:
+        server = await RawServer.connect_and_admit(address, hello(owner_grace_s=owner_grace_s))
+        assert isinstance(await server.open_session("s", tmp_path), Answer)
+        if owner_grace_s == 0.0:  # a server on the same machine may be stopped for any time
+            await asyncio.sleep(1.5)
+            assert await can_speak(server)
+            return
+        with structlog.testing.capture_logs() as logs:
+            while await server.receive() is not None:
+                pass
+        assert [log["event"] for log in logs if log["log_level"] == "warning"] == ["server_silent"]
+        again = await RawServer.connect_and_admit(address, hello(owner_grace_s=owner_grace_s))
+        for _ in range(6):  # whoever pings is not dropped
+            assert await pong(again) == Pong(epochs={"s": 1})
+            await asyncio.sleep(0.25)
+        assert await can_speak(again)

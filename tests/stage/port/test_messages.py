@@ -92,10 +92,15 @@ def test_an_event_decodes_to_itself(event: events.PerformerEvent) -> None:
         messages.Answer(number=1, result=messages.ViewerRemoved(was_there=False)),
         messages.Answer(number=1, result=Spoken(utterance_id="u", samples=160)),
         messages.Refusal(number=1, code="QUEUE_FULL", message="full", suggestion="wait"),
+        messages.Pong(epochs={"sess_1": 1, "sess_2": 3}),
     ],
 )
 def test_an_answer_decodes_to_itself(message: messages.FromStage) -> None:
     assert decode_from_stage(encode(message)) == message
+
+
+def test_a_ping_decodes_to_itself() -> None:
+    assert decode_from_server(encode(messages.Ping())) == messages.Ping()
 
 
 def test_a_hello_decodes_to_itself_with_all_its_members() -> None:
