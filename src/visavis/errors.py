@@ -50,6 +50,7 @@
     │   └── ApiKeyRefused               401  (UNAUTHORIZED)
     ├── InsufficientMinutes             402  INSUFFICIENT_MINUTES
     ├── AccessDenied                    403  ACCESS_DENIED
+    ├── PictureAddressExpired           403  PICTURE_ADDRESS_EXPIRED
     ├── NotFound                        404  NOT_FOUND
     │   ├── SessionNotFound             404  SESSION_NOT_FOUND           close 4404
     │   ├── AvatarNotFound              404  AVATAR_NOT_FOUND
@@ -434,6 +435,10 @@ class AccessDenied(VisavisError, code="ACCESS_DENIED", status=403):
     """The avatar belongs to another key."""
 
     message = "Access denied to this avatar"
+
+
+class PictureAddressExpired(VisavisError, code="PICTURE_ADDRESS_EXPIRED", status=403):
+    """The signed address of a private picture is no longer valid."""
 
 
 class NotFound(VisavisError, code="NOT_FOUND", status=404):

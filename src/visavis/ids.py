@@ -1,10 +1,13 @@
-"""Ids: a prefix for the kind of thing, and a ULID, so that ids sort by the time when they were made."""
+"""Ids: a prefix for the kind of thing, and a ULID.
+
+Each ULID has 80 fresh random bits, so that an id does not tell another one. Its time is in milliseconds; ids of one
+millisecond have no order.
+"""
 
 from __future__ import annotations
 
 import re
 import secrets
-import threading
 import time
 from typing import Literal
 
@@ -13,21 +16,11 @@ from ulid import ULID
 Kind = Literal["sess", "avat", "key", "req", "view"]
 
 _ULID = "[0-9A-HJKMNP-TV-Z]{26}"
-_lock = threading.Lock()
-_last = 0
 
 
 def new_id(kind: Kind) -> str:
-    """Return a new id. The ids of one process always increase, even within one millisecond.
-
-    The id of a viewer is different: it has 80 random bits of its own, because whoever knows it can remove the viewer.
-    """
-    if kind == "view":  # `ULID()` counts up within a millisecond
-        return f"view_{ULID.from_bytes((time.time_ns() // 1_000_000).to_bytes(6) + secrets.token_bytes(10))}"
-    global _last  # noqa: PLW0603  # one counter in each process
-    with _lock:
-        _last = max(int(ULID()), _last + 1)
-        return f"{kind}_{ULID.from_int(_last)}"
+    # `ULID()` counts up within a millisecond: its neighbours can be guessed.
+    return f"{kind}_{ULID.from_bytes((time.time_ns() // 1_000_000).to_bytes(6) + secrets.token_bytes(10))}"
 
 
 def is_id(kind: Kind, text: str) -> bool:

@@ -7,7 +7,8 @@ engine studies the photos). Then, in order:
     {"answer": 201, "headers": {…}, "json": {…}}          the answer with its complete body, in order
 In requests and answers $NAME stands for a known value: $LOOK and $CHARACTER (those of the key), $OTHER_KEY, and
 values that an answer has captured with $=NAME. In answers $ANY is any text that is not empty, $TEXTS a list of texts,
-$TIME a time, $INT a number, $BOOL true or false.
+$TIME a time, $INT a number, $BOOL true or false. $SIGNATURE at the end of an address is the query that signs a private
+picture.
 In forms and JSON $PHOTO:name is a photo of tests/engine/portrait/photos.py, in JSON as base64.
 """
 
@@ -47,6 +48,7 @@ PHOTOS: dict[str, Callable[[], bytes]] = {
     "aside": lambda: photos.encoded(photos.profile().convert("RGB"), "PNG"),
     "bomb": lambda: photos.png_claiming(60_000, 60_000),
 }
+_SIGNATURE = re.compile(r"e=\d{10}&s=[\w-]{22}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
@@ -141,6 +143,9 @@ class World:
             assert isinstance(received, list) and all(isinstance(text, str) for text in received), (place, received)
         elif expected in ("$INT", "$BOOL"):
             assert type(received) is {"$INT": int, "$BOOL": bool}[expected], (place, received)
+        elif isinstance(expected, str) and expected.endswith("$SIGNATURE"):
+            address, _, query = str(received).partition("?")
+            assert address == expected.removesuffix("$SIGNATURE") and _SIGNATURE.fullmatch(query), (place, received)
         elif isinstance(expected, dict):
             assert isinstance(received, dict) and list(received) == list(expected), (place, received, expected)
             for key in expected:
@@ -217,6 +222,10 @@ async def change(world: World, action: dict[str, Any]) -> None:
             await service.fleet.allocation_requested.wait()
         case "stopping":
             service.services.live.starts.stop()
+        case "expired_picture":
+            name = world.fill_placeholders(value)
+            query = service.services.pictures.query(*name.split("/"), now_s=0)
+            world.names["EXPIRED"] = f"/media/avatars/{name}?{query}"
         case "broken":
             setattr(service.services.sessions, value, _break)
         case _:

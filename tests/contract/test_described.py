@@ -67,6 +67,8 @@ def shown_answers() -> Iterator[tuple[str, str, str, dict[str, Any]]]:
 
 def operation_of(method: str, address: str) -> dict[str, Any] | None:
     address = address.replace("$VIEWER_PATH", "/rooms/name/whep/viewer")
+    for picture in ("$PREVIEW", "$EXPIRED"):
+        address = address.replace(picture, "/media/avatars/avatar/preview.jpg")
     matching = [path for path in OPENAPI["paths"] if re.fullmatch(re.sub(r"{\w+}", "[^/]+", path), address)]
     if not matching:
         return None

@@ -11,12 +11,14 @@ from pathlib import Path
 
 import anyio
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, event, insert, select, text
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from visavis.errors import VisavisError
 from visavis.settings import Settings, load_secret
@@ -25,7 +27,7 @@ from visavis.store.blobs import FolderBlobs
 from visavis.store.database import Database
 from visavis.store.keys import KeyStore
 from visavis.store.records import KeyRecord, SessionRecord
-from visavis.store.sessions import SessionStore
+from visavis.store.sessions import Position, SessionStore
 
 pytestmark = pytest.mark.anyio
 
@@ -186,6 +188,61 @@ async def test_minutes_are_rounded_up_for_each_session(database: Database) -> No
     assert await store.minutes_used("key_1", since_ms=0, excluded_ids=["sess_1", "sess_live"]) == 1 + 1 + 1
     assert await store.minutes_used("key_1", since_ms=60_001) == 2
     assert await store.minutes_used("key_2", since_ms=0) == 0
+
+
+async def test_sessions_of_one_millisecond_are_paged_without_gap_or_overlap(database: Database) -> None:
+    await KeyStore(database).add(KEY)
+    store = SessionStore(database)
+    times_ms = {"sess_d": 5, "sess_a": 7, "sess_c": 7, "sess_b": 7, "sess_e": 2}
+    for session_id, created_at_ms in times_ms.items():
+        await store.add(make_session(session_id, created_at_ms=created_at_ms))
+    seen: list[str] = []
+    before = None
+    while page := await store.newest("key_1", statuses=["created"], limit=2, before=before):
+        seen += [session.id for session in page]
+        before = Position(created_at_ms=page[-1].created_at_ms, id=page[-1].id)
+        await store.remove_created(page[-1].id)  # a cursor holds its place without its session
+        await store.add(make_session(f"sess_new_{len(seen)}", created_at_ms=9))
+    assert seen == ["sess_c", "sess_b", "sess_a", "sess_d", "sess_e"]
+
+
+async def test_the_newest_of_many_sessions_are_found_without_sorting(database: Database) -> None:
+    statements: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        statements.append(statement)
+
+    event.listen(database._engine.sync_engine, "before_cursor_execute", note)
+    await SessionStore(database).newest("key_1", statuses=["created", "ended"], limit=2)
+    async with database.read() as connection:
+        plan = await connection.exec_driver_sql(
+            f"EXPLAIN QUERY PLAN {statements[-1]}", ("key_1", "created", "ended", 2, 0)
+        )
+        steps = [row[-1] for row in plan]
+    assert len(steps) == 1 and "ix_sessions_key_id_created_at_ms_id" in steps[0], steps
+
+
+async def test_the_library_keeps_its_order_when_lists_are_sorted_by_time(tmp_path: Path) -> None:
+    """Before revision 0004 lists were sorted by id, and the default avatar, which is ready first, had the last id."""
+    made = {"avat_1": 300, "avat_2": 200, "avat_3": 100}  # by id, with the time when each was ready
+
+    def fill(connection: Connection) -> None:
+        config = Config()
+        config.set_main_option("script_location", str(migrations.FOLDER))
+        config.set_main_option("path_separator", "os")
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0003")
+        for avatar_id, created_at_ms in made.items():
+            values = {"name": "A", "is_public": True, "tags": [], "created_at_ms": created_at_ms, "updated_at_ms": 0}
+            connection.execute(insert(models.avatars).values(id=avatar_id, **values))
+        command.upgrade(config, "head")
+
+    engine = create_async_engine(f"sqlite+aiosqlite:///{tmp_path}/test.db")
+    async with engine.begin() as connection:
+        await connection.run_sync(fill)
+        newest_first = select(models.avatars.c.id).order_by(models.avatars.c.created_at_ms.desc())
+        assert list(await connection.scalars(newest_first)) == ["avat_3", "avat_2", "avat_1"]
+    await engine.dispose()
 
 
 async def test_blobs_are_put_replaced_and_deleted(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from fastapi import FastAPI
 
 from visavis import __version__
 from visavis.accounts.service import Accounts
-from visavis.api import avatars, docs, health, pages, rooms, sessions, stage_source
+from visavis.api import avatars, docs, health, media, pages, rooms, sessions, stage_source
 from visavis.api.described.openapi import describe
 from visavis.api.envelope import Envelope
 from visavis.api.errors import add_error_handlers
@@ -26,6 +26,7 @@ from visavis.api.services import Readiness, Services
 from visavis.avatars.fetch import ImageFetcher
 from visavis.avatars.library import install_library
 from visavis.avatars.look_files import LookFiles
+from visavis.avatars.picture_signatures import PictureSigner
 from visavis.avatars.preparation import Preparation, Prepare, prepare_with_engine
 from visavis.avatars.service import Avatars
 from visavis.channel.websocket import channel_router
@@ -90,7 +91,7 @@ def create_app(
     routers = (
         sessions.router,
         avatars.router,
-        avatars.media,
+        media.router,
         rooms.router,
         stage_source.router,
         health.router,
@@ -164,6 +165,7 @@ async def _open(
         settings=settings,
         accounts=accounts,
         avatars=service,
+        pictures=PictureSigner(secret),
         sessions=Sessions(
             store=session_store,
             live=live,

@@ -1,4 +1,4 @@
-"""/v1/avatars, and the pictures of avatars: docs/reference/rest.md, "Avatars"."""
+"""/v1/avatars: docs/reference/rest.md, "Avatars"."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from typing import Annotated, Any
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse
 
 from visavis.api import presenters, schemas
+from visavis.api.addresses import Addresses
 from visavis.api.body import json_object
 from visavis.api.described import avatars as described
 from visavis.api.described.parts import Undescribed
 from visavis.api.face import DEFAULT_NAME, decode_base64_image
 from visavis.api.form import FORM_TYPES, read_form
 from visavis.api.names import read_name
-from visavis.api.services import Caller, PublicUrl, ServicesDep
+from visavis.api.services import AddressesDep, Caller, ServicesDep
 from visavis.api.sessions import reply
 from visavis.avatars.face_points import read_points
-from visavis.avatars.look_files import IMAGE, PREVIEW
-from visavis.errors import ImageRequired, InvalidRequest, NotFound
+from visavis.avatars.service import Listed
+from visavis.errors import ImageRequired, InvalidRequest
 
 router = APIRouter(prefix="/v1/avatars", tags=["avatars"])
-media = APIRouter(prefix="/media/avatars", tags=["avatars"])
 
 _FLAGS = {"true": True, "1": True, "false": False, "0": False}
 
@@ -38,7 +38,7 @@ def _flag(name: str, text: str) -> bool:
 async def listed(
     services: ServicesDep,
     key: Caller,
-    base_url: PublicUrl,
+    addresses: AddressesDep,
     parent_id: Annotated[str | None, Undescribed] = None,
     characters_only: Annotated[str, Undescribed] = "true",
     view: Annotated[str | None, Undescribed] = None,
@@ -48,25 +48,31 @@ async def listed(
     only = _flag("characters_only", characters_only)
     if view == "flat":
         public, own = await services.avatars.flat(key)
+        addresses = addresses.with_public(avatar.id for avatar in public)
         return reply(
             schemas.FlatAvatars(
-                public_avatars=[presenters.flat_avatar(avatar, base_url) for avatar in public],
-                my_avatars=[presenters.flat_avatar(avatar, base_url) for avatar in own],
+                public_avatars=[presenters.flat_avatar(avatar, addresses) for avatar in public],
+                my_avatars=[presenters.flat_avatar(avatar, addresses) for avatar in own],
             )
         )
     found = await services.avatars.listed(key, parent_id=parent_id, characters_only=only)
-    return reply(schemas.ManyAvatars(avatars=[presenters.avatar(avatar, base_url) for avatar in found]))
+    return _many(found, addresses)
 
 
 @router.get("/public", **described.PUBLIC)
 async def public(
     services: ServicesDep,
     _key: Caller,
-    base_url: PublicUrl,
+    addresses: AddressesDep,
     characters_only: Annotated[str, Undescribed] = "true",
 ) -> JSONResponse:
     found = await services.avatars.public(characters_only=_flag("characters_only", characters_only))
-    return reply(schemas.ManyAvatars(avatars=[presenters.avatar(avatar, base_url) for avatar in found]))
+    return _many(found, addresses)
+
+
+def _many(found: list[Listed], addresses: Addresses) -> JSONResponse:
+    addresses = addresses.with_public(one.face_id for one in found if one.avatar.is_public)
+    return reply(schemas.ManyAvatars(avatars=[presenters.avatar(one, addresses) for one in found]))
 
 
 @router.post("/upload-face", status_code=201, **described.UPLOAD_FACE)
@@ -74,7 +80,7 @@ async def upload_face(
     request: Request,
     services: ServicesDep,
     key: Caller,
-    base_url: PublicUrl,
+    addresses: AddressesDep,
     report: Annotated[str, Undescribed] = "false",
 ) -> JSONResponse:
     told = _flag("report", report)
@@ -92,7 +98,7 @@ async def upload_face(
     else:
         photo = image if isinstance(image, bytes) else await run_sync(decode_base64_image, image)
         look = await services.avatars.add(photo, name=name, owner=key, points=points)
-    answer = presenters.uploaded_face(look, base_url)
+    answer = presenters.uploaded_face(look, addresses)
     if told:
         found = presenters.face_report(await services.avatars.report(key, look.id))
         return reply(schemas.UploadedFaceWithReport(**dict(answer), report=found), 201)
@@ -122,15 +128,3 @@ async def delete(avatar_id: str, services: ServicesDep, key: Caller) -> JSONResp
     await services.avatars.delete(key, avatar_id)
     await services.avatars.purge(spared=services.live.table.starting_avatars())
     return reply(schemas.Done())
-
-
-@media.get("/{avatar_id}/{name}", response_class=Response, **described.PICTURE)
-async def picture(avatar_id: str, name: str, services: ServicesDep) -> Response:
-    if name not in (PREVIEW, IMAGE):
-        raise NotFound
-    data = await services.avatars.picture(avatar_id, name)
-    return Response(
-        data,
-        media_type="image/jpeg",
-        headers={"Cache-Control": "public, max-age=3600", "Access-Control-Allow-Origin": "*"},
-    )

@@ -31,7 +31,8 @@ def docs_page(*, title: str, body: str, at: str, headings: Sequence[Heading] = (
         f'<title>{escape(title)} · Visavis</title><link rel="icon" href="/favicon.svg"><style>{_STYLE}</style></head>'
         '<body><div class="frame"><nav aria-label="Documents"><a class="name" href="/docs">Visavis</a>'
         f"<ul>{menu}</ul></nav>"
-        f"<main>{body}</main></div></body></html>"
+        f"<main>{body}</main></div></body></html>",
+        headers={"Cache-Control": "no-cache"},
     )
 
 

@@ -77,6 +77,7 @@ class Envelope:
                 headers["Request-Id"] = request_id
                 if (allowance := scope.get("visavis.allowance")) is not None:
                     headers.update(allowance.headers())
+                headers.setdefault("Cache-Control", "no-store")  # it may hold tokens, unless it says otherwise
                 for name, value in safety.items():
                     headers.setdefault(name, value)
             await send(message)

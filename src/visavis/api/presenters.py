@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from visavis.api import schemas
+from visavis.api.addresses import Addresses
 from visavis.avatars.look_files import IMAGE, PREVIEW
 from visavis.avatars.service import Listed
 from visavis.engine.portrait.report import PreparationReport
@@ -13,26 +14,14 @@ from visavis.store.records import AvatarRecord, KeyRecord, SessionRecord
 from visavis.timestamps import format_time, format_time_or_none, whole_seconds_between
 
 
-def picture_url(base_url: str, avatar_id: str, name: str) -> str:
-    return f"{base_url}/media/avatars/{avatar_id}/{name}"
-
-
-def avatar_of(record: SessionRecord, base_url: str) -> schemas.SessionAvatar:
+def avatar_of(record: SessionRecord, addresses: Addresses) -> schemas.SessionAvatar:
     return schemas.SessionAvatar(
-        avatar_id=record.avatar_id, name=record.avatar_name, url=picture_url(base_url, record.avatar_id, IMAGE)
+        avatar_id=record.avatar_id, name=record.avatar_name, url=addresses.picture(record.avatar_id, IMAGE)
     )
 
 
-def room_url(record: SessionRecord, base_url: str) -> str:
-    return f"{base_url}/rooms/{record.room_name}"
-
-
-def daily_room(record: SessionRecord, sessions: Sessions, base_url: str) -> schemas.DailyRoom:
-    return schemas.DailyRoom(url=room_url(record, base_url), name=record.room_name, token=sessions.room_token(record))
-
-
-def channel_url(record: SessionRecord, base_url: str) -> str:
-    return f"ws{base_url.removeprefix('http')}/v1/channel/{record.id}"
+def daily_room(record: SessionRecord, sessions: Sessions, addresses: Addresses) -> schemas.DailyRoom:
+    return schemas.DailyRoom(url=addresses.room(record), name=record.room_name, token=sessions.room_token(record))
 
 
 def usage(now: CurrentUsage) -> schemas.Usage:
@@ -51,20 +40,20 @@ def _duration(record: SessionRecord) -> int | None:
 
 
 def session(
-    record: SessionRecord, key: KeyRecord, sessions: Sessions, base_url: str
+    record: SessionRecord, key: KeyRecord, sessions: Sessions, addresses: Addresses
 ) -> schemas.HostedSession | schemas.OwnSession:
     """The session as GET shows it."""
     if record.dialect == OWN:
         return _own_session(record, key, sessions)
     return schemas.HostedSession(
         session_id=record.id,
-        avatar=avatar_of(record, base_url),
+        avatar=avatar_of(record, addresses),
         status=Status(record.status),
         started_at=format_time_or_none(record.started_at_ms),
         ended_at=format_time_or_none(record.ended_at_ms),
         expiration=format_time_or_none(record.expiration_ms),
         duration=_duration(record),
-        daily_room=daily_room(record, sessions, base_url),
+        daily_room=daily_room(record, sessions, addresses),
         created_at=format_time(record.created_at_ms),
         metadata=record.metadata,
     )
@@ -91,17 +80,17 @@ def _own_session(record: SessionRecord, key: KeyRecord, sessions: Sessions) -> s
 
 
 def created_hosted(
-    record: SessionRecord, token: str, sessions: Sessions, base_url: str, now: CurrentUsage
+    record: SessionRecord, token: str, sessions: Sessions, addresses: Addresses, now: CurrentUsage
 ) -> schemas.HostedCreated:
     created = schemas.CreatedHostedSession(
         session_id=record.id,
-        avatar=avatar_of(record, base_url),
+        avatar=avatar_of(record, addresses),
         status=Status(record.status),
         access_token=token,
         started_at=None,
         ended_at=None,
         expiration=None,
-        daily_room=daily_room(record, sessions, base_url),
+        daily_room=daily_room(record, sessions, addresses),
         created_at=format_time(record.created_at_ms),
         metadata=record.metadata,
     )
@@ -109,7 +98,7 @@ def created_hosted(
 
 
 def created_own(
-    record: SessionRecord, token: str, sessions: Sessions, base_url: str, now: CurrentUsage
+    record: SessionRecord, token: str, sessions: Sessions, addresses: Addresses, now: CurrentUsage
 ) -> schemas.OwnCreated:
     assert record.started_at_ms is not None and record.aspect_ratio is not None
     created = schemas.CreatedOwnSession(
@@ -122,13 +111,11 @@ def created_own(
         metadata=record.metadata,
         aspect_ratio=record.aspect_ratio,
     )
-    room = schemas.EmbeddedRoom(
-        url=room_url(record, base_url), name=record.room_name, token=sessions.room_token(record)
-    )
+    room = schemas.EmbeddedRoom(url=addresses.room(record), name=record.room_name, token=sessions.room_token(record))
     return schemas.OwnCreated(session=created, room=room, usage=usage(now))
 
 
-def ended(record: SessionRecord, base_url: str) -> schemas.HostedEnded | schemas.OwnEnded:
+def ended(record: SessionRecord, addresses: Addresses) -> schemas.HostedEnded | schemas.OwnEnded:
     status = Status(record.status)
     started_at, ended_at = format_time_or_none(record.started_at_ms), format_time_or_none(record.ended_at_ms)
     if record.dialect == OWN:
@@ -137,7 +124,7 @@ def ended(record: SessionRecord, base_url: str) -> schemas.HostedEnded | schemas
         )
     shape = schemas.EndedHostedSession(
         session_id=record.id,
-        avatar=avatar_of(record, base_url),
+        avatar=avatar_of(record, addresses),
         status=status,
         started_at=started_at,
         ended_at=ended_at,
@@ -146,12 +133,12 @@ def ended(record: SessionRecord, base_url: str) -> schemas.HostedEnded | schemas
     return schemas.HostedEnded(session=shape)
 
 
-def avatar(listed: Listed, base_url: str) -> schemas.Avatar:
+def avatar(listed: Listed, addresses: Addresses) -> schemas.Avatar:
     record = listed.avatar
     return schemas.Avatar(
         avatar_id=record.id,
         name=record.name,
-        preview_img_url=None if listed.face_id is None else picture_url(base_url, listed.face_id, PREVIEW),
+        preview_img_url=None if listed.face_id is None else addresses.picture(listed.face_id, PREVIEW),
         parent_id=record.parent_id,
         looks_count=listed.looks_count,
         video_url=None,
@@ -163,19 +150,19 @@ def avatar(listed: Listed, base_url: str) -> schemas.Avatar:
     )
 
 
-def flat_avatar(record: AvatarRecord, base_url: str) -> schemas.FlatAvatar:
+def flat_avatar(record: AvatarRecord, addresses: Addresses) -> schemas.FlatAvatar:
     return schemas.FlatAvatar(
         avatar_id=record.id,
         tags=record.tags,
-        preview_url=picture_url(base_url, record.id, PREVIEW),
-        image_url=picture_url(base_url, record.id, IMAGE),
+        preview_url=addresses.picture(record.id, PREVIEW),
+        image_url=addresses.picture(record.id, IMAGE),
     )
 
 
-def uploaded_face(record: AvatarRecord, base_url: str) -> schemas.UploadedFace:
+def uploaded_face(record: AvatarRecord, addresses: Addresses) -> schemas.UploadedFace:
     return schemas.UploadedFace(
-        preview_url=picture_url(base_url, record.id, PREVIEW),
-        image_url=picture_url(base_url, record.id, IMAGE),
+        preview_url=addresses.picture(record.id, PREVIEW),
+        image_url=addresses.picture(record.id, IMAGE),
         avatar_id=record.id,
     )
 

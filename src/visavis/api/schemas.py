@@ -276,7 +276,7 @@ class ManySessions(Answer):
 class SessionPage(ManySessions):
     """The answer where `limit` or `cursor` was given."""
 
-    next_cursor: SessionId | None = Field(description="The `cursor` of the next page; null on the last one")
+    next_cursor: str | None = Field(description="The `cursor` of the next page; null on the last one")
 
 
 # Avatars

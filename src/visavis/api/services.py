@@ -10,7 +10,9 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from visavis.accounts.service import Accounts
+from visavis.api.addresses import Addresses
 from visavis.api.probes import Probes
+from visavis.avatars.picture_signatures import PictureSigner
 from visavis.avatars.service import Avatars
 from visavis.fleet.port import Fleet
 from visavis.sessions.backgrounds import Backgrounds
@@ -21,6 +23,7 @@ from visavis.sessions.service import Sessions
 from visavis.settings import Settings
 from visavis.store.idempotency import IdempotencyStore
 from visavis.store.records import KeyRecord
+from visavis.timestamps import now_ms
 
 _HOST = re.compile(r"[A-Za-z0-9._-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
 
@@ -38,6 +41,7 @@ class Services:
     settings: Settings
     accounts: Accounts
     avatars: Avatars
+    pictures: PictureSigner
     sessions: Sessions
     backgrounds: Backgrounds
     live: LiveSessions
@@ -76,6 +80,11 @@ def _public_url(connection: HTTPConnection) -> str:
     return f"{scheme}://{host}"
 
 
+def _addresses(connection: HTTPConnection) -> Addresses:
+    services = _services(connection)
+    return Addresses(base_url=_public_url(connection), signer=services.pictures, now_s=now_ms() // 1000)
+
+
 ServicesDep = Annotated[Services, Depends(_services)]
 Caller = Annotated[KeyRecord, Depends(_caller)]
-PublicUrl = Annotated[str, Depends(_public_url)]
+AddressesDep = Annotated[Addresses, Depends(_addresses)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
@@ -10,24 +11,24 @@ from pydantic import BaseModel
 from starlette.responses import JSONResponse
 
 from visavis.api import presenters, schemas
+from visavis.api.addresses import Addresses
 from visavis.api.body import json_object, metadata_of
+from visavis.api.cursors import cursor_after, read_cursor
 from visavis.api.described import sessions as described
 from visavis.api.described.parts import Undescribed
 from visavis.api.face import avatar_of_text
-from visavis.api.services import Caller, PublicUrl, Services, ServicesDep
+from visavis.api.services import AddressesDep, Caller, Services, ServicesDep
 from visavis.errors import (
     AvatarIdRequired,
     AvatarRequired,
     InvalidAspectRatio,
-    InvalidCursor,
     InvalidRequest,
     InvalidRoomPlatform,
     RoomPlatformUnavailable,
 )
-from visavis.ids import is_id
 from visavis.output_json import read_output
-from visavis.sessions.service import MAX_LISTED, InitialOutput
-from visavis.store.records import KeyRecord
+from visavis.sessions.service import HOSTED, MAX_LISTED, InitialOutput
+from visavis.store.records import KeyRecord, SessionRecord
 from visavis.timestamps import format_time_or_none
 
 router = APIRouter(prefix="/v1/sessions", tags=["sessions"])
@@ -48,10 +49,10 @@ def reply(answer: BaseModel, status: int = 200) -> JSONResponse:
 
 
 @router.post("", status_code=201, **described.CREATE)
-async def create(request: Request, services: ServicesDep, key: Caller, base_url: PublicUrl) -> JSONResponse:
+async def create(request: Request, services: ServicesDep, key: Caller, addresses: AddressesDep) -> JSONResponse:
     body = await json_object(request)
     if body.get("avatar") is not None or body.get("room") is not None:
-        return await _create_own(body, services, key, base_url)
+        return await _create_own(body, services, key, addresses)
     avatar_id = body.get("avatar_id")
     if avatar_id is None or avatar_id == "":
         raise AvatarIdRequired
@@ -61,10 +62,11 @@ async def create(request: Request, services: ServicesDep, key: Caller, base_url:
     output = await _initial_output_of(body, services, key)
     record, token = await services.sessions.create_hosted(key, avatar_id=avatar_id, metadata=metadata, output=output)
     usage = await services.sessions.limits.usage_of(key)
-    return reply(presenters.created_hosted(record, token, services.sessions, base_url, usage), 201)
+    shown = await _addresses_for([record], services, addresses)
+    return reply(presenters.created_hosted(record, token, services.sessions, shown, usage), 201)
 
 
-async def _create_own(body: dict[str, Any], services: Services, key: KeyRecord, base_url: str) -> JSONResponse:
+async def _create_own(body: dict[str, Any], services: Services, key: KeyRecord, addresses: Addresses) -> JSONResponse:
     room = body.get("room")
     if room is not None:
         platform = room.get("platform") if isinstance(room, dict) else None
@@ -86,7 +88,7 @@ async def _create_own(body: dict[str, Any], services: Services, key: KeyRecord, 
             key, avatar=avatar, aspect_ratio=_RATIOS[ratio], metadata=metadata, output=output
         )
     usage = await services.sessions.limits.usage_of(key)
-    return reply(presenters.created_own(record, token, services.sessions, base_url, usage), 201)
+    return reply(presenters.created_own(record, token, services.sessions, addresses, usage), 201)
 
 
 async def _initial_output_of(body: dict[str, Any], services: Services, key: KeyRecord) -> InitialOutput | None:
@@ -105,7 +107,7 @@ async def newest(
     request: Request,
     services: ServicesDep,
     key: Caller,
-    base_url: PublicUrl,
+    addresses: AddressesDep,
     status: Annotated[str, Undescribed] = "all",
     limit: Annotated[str | None, Undescribed] = None,
     cursor: Annotated[str | None, Undescribed] = None,
@@ -113,16 +115,17 @@ async def newest(
     if status not in _STATUSES:
         raise InvalidRequest("Invalid status", suggestion="Use all, created, started or ended")
     count = MAX_LISTED if limit is None else _limit(limit)
-    if cursor is not None and not is_id("sess", cursor):
-        raise InvalidCursor("Invalid cursor", suggestion="Use the next_cursor of the page before")
+    before = None if cursor is None else read_cursor(cursor)
     paged = limit is not None or cursor is not None
-    found = await services.sessions.newest(
-        key, statuses=_STATUSES[status], limit=count + paged, before_id=cursor, metadata=_metadata_filter(request)
+    page = await services.sessions.newest(
+        key, statuses=_STATUSES[status], limit=count, before=before, metadata=_metadata_filter(request)
     )
-    shown = [presenters.session(record, key, services.sessions, base_url) for record in found[:count]]
+    addresses = await _addresses_for(page.sessions, services, addresses)
+    shown = [presenters.session(record, key, services.sessions, addresses) for record in page.sessions]
     if not paged:
         return reply(schemas.ManySessions(sessions=shown))
-    return reply(schemas.SessionPage(sessions=shown, next_cursor=found[count - 1].id if len(found) > count else None))
+    next_cursor = None if page.last is None else cursor_after(page.last)
+    return reply(schemas.SessionPage(sessions=shown, next_cursor=next_cursor))
 
 
 def _limit(text: str) -> int:
@@ -151,22 +154,30 @@ def _metadata_filter(request: Request) -> dict[str, str]:
 
 
 @router.get("/{session_id}", **described.GET)
-async def get(session_id: str, services: ServicesDep, key: Caller, base_url: PublicUrl) -> JSONResponse:
+async def get(session_id: str, services: ServicesDep, key: Caller, addresses: AddressesDep) -> JSONResponse:
     record = await services.sessions.get(key, session_id)
-    return reply(schemas.OneSession(session=presenters.session(record, key, services.sessions, base_url)))
+    shown = await _addresses_for([record], services, addresses)
+    return reply(schemas.OneSession(session=presenters.session(record, key, services.sessions, shown)))
 
 
 @router.put("/{session_id}/start", **described.PUT_START)
 @router.post("/{session_id}/start", **described.POST_START)
-async def start(session_id: str, services: ServicesDep, key: Caller, base_url: PublicUrl) -> JSONResponse:
+async def start(session_id: str, services: ServicesDep, key: Caller, addresses: AddressesDep) -> JSONResponse:
     record = await services.sessions.start(key, session_id)
     if record is None:
         return reply(schemas.Started(ws_uri="try_again", expiration=None))
     expiration = format_time_or_none(record.expiration_ms)
-    return reply(schemas.Started(ws_uri=presenters.channel_url(record, base_url), expiration=expiration))
+    return reply(schemas.Started(ws_uri=addresses.channel(record), expiration=expiration))
 
 
 @router.put("/{session_id}/end", **described.PUT_END)
 @router.post("/{session_id}/end", **described.POST_END)
-async def end(session_id: str, services: ServicesDep, key: Caller, base_url: PublicUrl) -> JSONResponse:
-    return reply(presenters.ended(await services.sessions.end(key, session_id), base_url))
+async def end(session_id: str, services: ServicesDep, key: Caller, addresses: AddressesDep) -> JSONResponse:
+    record = await services.sessions.end(key, session_id)
+    return reply(presenters.ended(record, await _addresses_for([record], services, addresses)))
+
+
+async def _addresses_for(records: Sequence[SessionRecord], services: Services, addresses: Addresses) -> Addresses:
+    """Return the addresses for an answer that shows these sessions with their avatars."""
+    avatar_ids = {record.avatar_id for record in records if record.dialect == HOSTED}
+    return addresses.with_public(await services.avatars.public_among(avatar_ids))

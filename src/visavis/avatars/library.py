@@ -14,9 +14,9 @@ from visavis import __version__
 from visavis.avatars.service import Avatars
 from visavis.engine.pack.version import FORMAT_VERSION
 from visavis.errors import NotFound, PackUnreadable, VisavisError
-from visavis.ids import new_id
 from visavis.library import PORTRAITS, LibraryPortrait
 from visavis.store.records import AvatarRecord
+from visavis.timestamps import now_ms
 
 log = structlog.get_logger()
 
@@ -29,16 +29,14 @@ async def install_library(
     """Install or refresh all portraits, the default one first. Return the default look, None if it could not be
     prepared.
 
-    `on_default` is awaited as soon as the default look is ready. Lists show the newest avatars first, so new ids are
-    given in such an order that lists keep the order of `portraits`. Portraits of one name become looks of one
-    character.
+    `on_default` is awaited as soon as the default look is ready. Lists show the newest avatars first, so the creation
+    times are set so that lists keep the order of `portraits`. Portraits of one name become looks of one character.
     """
     stored = await avatars.of_library()
     looks = {avatar.library_name: avatar for avatar in stored if avatar.parent_id is not None}
     characters = {avatar.name: avatar.id for avatar in stored if avatar.parent_id is None}
-    missing = list(dict.fromkeys(portrait.name for portrait in portraits if portrait.name not in characters))
-    fresh_ids = {name: new_id("avat") for name in reversed(missing)}
-    fresh_looks = {portrait.slug: new_id("avat") for portrait in reversed(portraits)}
+    now = now_ms()
+    created_at_ms = {portrait.slug: now - number for number, portrait in enumerate(portraits)}
     default: AvatarRecord | None = None
     for portrait in sorted(portraits, key=lambda portrait: not portrait.is_default):
         try:
@@ -46,8 +44,8 @@ async def install_library(
             look = looks.get(portrait.slug)
             digest = hashlib.sha256(f"{__version__}/{FORMAT_VERSION}".encode() + image).hexdigest()
             if look is None:
-                fresh = fresh_ids.get(portrait.name), fresh_looks[portrait.slug]
-                look = await _add(avatars, portrait, image, digest, characters.get(portrait.name), fresh)
+                character_id = characters.get(portrait.name)
+                look = await _add(avatars, portrait, image, digest, character_id, created_at_ms[portrait.slug])
                 characters[portrait.name] = look.parent_id or ""
             elif look.digest != digest or not await _has_pack(avatars, look.id):
                 await avatars.prepare(look.id, image, holder="library")
@@ -77,7 +75,7 @@ async def _add(
     image: bytes,
     digest: str,
     character_id: str | None,
-    fresh: tuple[str | None, str],
+    created_at_ms: int,
 ) -> AvatarRecord:
     look = await avatars.add(
         image,
@@ -89,8 +87,7 @@ async def _add(
         digest=digest,
         tags=portrait.tags,
         character_id=character_id,
-        new_character_id=fresh[0],
-        new_look_id=fresh[1],
+        created_at_ms=created_at_ms,
     )
     log.info("library_avatar_added", avatar_id=look.id, slug=portrait.slug)
     return look

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -173,22 +174,20 @@ class Avatars:
         digest: str | None = None,
         tags: tuple[str, ...] = (),
         character_id: str | None = None,
-        new_character_id: str | None = None,
-        new_look_id: str | None = None,
+        created_at_ms: int | None = None,
         points: SevenPoints | None = None,
     ) -> AvatarRecord:
         """Make a character with one look from a photo, or one more look of `character_id`; return the look. `points`:
         where the face is; without them it is found.
 
-        Lists are sorted by id, the greatest first: `new_character_id` and `new_look_id` set the place of the new
-        avatars.
+        Lists show the newest avatars first: `created_at_ms` (default: now) sets the place of the new ones.
 
         Raises the `PortraitRefused` family, `AvatarLimitReached` and `NoCapacity`.
         """
         if len(image) > MAX_IMAGE_BYTES:
             raise ImageTooLarge(f"The image is larger than {MAX_IMAGE_BYTES // 1_000_000} MB")
         await self._check_quota(owner)
-        parent, look_id = character_id or new_character_id or new_id("avat"), new_look_id or new_id("avat")
+        parent, look_id = character_id or new_id("avat"), new_id("avat")
         await self.prepare(look_id, image, points, holder="library" if owner is None else owner.id)
         now = now_ms()
         character, look = (
@@ -201,7 +200,7 @@ class Avatars:
                 tags=list(tags),
                 library_name=library_name,
                 digest=digest,
-                created_at_ms=now,
+                created_at_ms=now if created_at_ms is None else created_at_ms,
                 updated_at_ms=now,
                 deleted_at_ms=None,
                 purged_at_ms=None,
@@ -308,13 +307,14 @@ class Avatars:
                 await self._store.set_purged(avatar.id, at_ms=now_ms())
         await self._files.sweep(spared=spared)
 
-    async def picture(self, avatar_id: str, name: str) -> bytes:
+    async def public_among(self, avatar_ids: Collection[str]) -> frozenset[str]:
+        """Return those of the avatars that anyone may use."""
+        return await self._store.public_among(avatar_ids)
+
+    async def picture(self, avatar: AvatarRecord, name: str) -> bytes:
         """Return a JPEG of an avatar; for a character, that of its first look. Raises `NotFound`."""
-        avatar = await self.get(avatar_id)
-        data = None
-        if avatar is not None:
-            face = (await self._with_faces([avatar]))[0].face_id
-            data = None if face is None else await self._files.read(face, name)
+        face = (await self._with_faces([avatar]))[0].face_id
+        data = None if face is None else await self._files.read(face, name)
         if data is None:
             raise AvatarNotFound
         return data

@@ -32,7 +32,7 @@ from visavis.sessions.plan_limits import PlanLimits
 from visavis.sessions.tokens import check_room_token, new_access_token, sign_room_token, token_hash
 from visavis.stage.port.values import PerformanceSpec
 from visavis.store.records import AvatarRecord, KeyRecord, SessionRecord
-from visavis.store.sessions import CreatedSessions, SessionStore
+from visavis.store.sessions import CreatedSessions, Position, SessionStore
 from visavis.timestamps import now_ms
 
 HOSTED = "hosted"
@@ -47,6 +47,16 @@ class InitialOutput:
 
     change: OutputChange
     picture: Picture | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """A part of a list of sessions. `last`: the session in the list after which the next page begins; None on the last
+    page.
+    """
+
+    sessions: list[SessionRecord]
+    last: SessionRecord | None
 
 
 class Sessions:
@@ -230,12 +240,15 @@ class Sessions:
         *,
         statuses: tuple[str, ...],
         limit: int = MAX_LISTED,
-        before_id: str | None = None,
+        before: Position | None = None,
         metadata: dict[str, str] | None = None,
-    ) -> list[SessionRecord]:
-        found = await self._store.newest(key.id, statuses=statuses, limit=limit, before_id=before_id, metadata=metadata)
-        current = [self._live.table.current_record(record) for record in found]
-        return [record for record in current if record.status in statuses]
+    ) -> Page:
+        found = await self._store.newest(key.id, statuses=statuses, limit=limit + 1, before=before, metadata=metadata)
+        current = [self._live.table.current_record(record) for record in found[:limit]]
+        return Page(
+            sessions=[record for record in current if record.status in statuses],
+            last=found[limit - 1] if len(found) > limit else None,
+        )
 
     # Rooms
 

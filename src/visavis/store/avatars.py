@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict
 
 from sqlalchemy import ColumnElement, delete, exists, func, insert, or_, select, update
@@ -84,6 +84,14 @@ class AvatarStore:
             conditions.append(avatars.c.parent_id.is_not(None))
         return await self._many(*conditions, limit=limit)
 
+    async def public_among(self, ids: Collection[str]) -> frozenset[str]:
+        """Return those of the avatars that are public."""
+        if not ids:
+            return frozenset()
+        query = select(avatars.c.id).where(avatars.c.id.in_(ids), avatars.c.is_public)
+        async with self._database.read() as connection:
+            return frozenset(await connection.scalars(query))
+
     async def of_library(self) -> list[AvatarRecord]:
         return await self._many(avatars.c.library_name.is_not(None), avatars.c.deleted_at_ms.is_(None), limit=None)
 
@@ -125,7 +133,7 @@ class AvatarStore:
             await connection.execute(update(avatars).where(avatars.c.id == avatar_id).values(purged_at_ms=at_ms))
 
     async def _many(self, *conditions: ColumnElement[bool], limit: int | None) -> list[AvatarRecord]:
-        query = select(avatars).where(*conditions).order_by(avatars.c.id.desc())
+        query = select(avatars).where(*conditions).order_by(avatars.c.created_at_ms.desc(), avatars.c.id.desc())
         if limit is not None:
             query = query.limit(limit)
         async with self._database.read() as connection:

@@ -36,7 +36,7 @@ class KeyStore:
 
     async def all(self) -> list[KeyRecord]:
         async with self._database.read() as connection:
-            rows = (await connection.execute(select(keys).order_by(keys.c.id))).mappings().all()
+            rows = (await connection.execute(select(keys).order_by(keys.c.created_at_ms, keys.c.id))).mappings().all()
         return [KeyRecord(**row) for row in rows]
 
     async def any_exists(self) -> bool:

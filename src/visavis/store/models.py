@@ -82,7 +82,7 @@ sessions = Table(
     Column("last_frame_at_ms", BigInteger),
     Column("seen_at_ms", BigInteger),  # when it was last live: the end of the session if its server dies
     Column("output", JSON(none_as_null=True)),  # null: the default output (engine/output.py)
-    Index("ix_sessions_key_id", "key_id"),
+    Index("ix_sessions_key_id_created_at_ms_id", "key_id", "created_at_ms", "id"),
     Index("ix_sessions_key_id_status_ended_at_ms", "key_id", "status", "ended_at_ms"),
     Index("ix_sessions_status", "status"),
 )

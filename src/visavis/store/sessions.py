@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 
-from sqlalchemy import case, delete, func, insert, select, update
+from sqlalchemy import case, delete, func, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from visavis.store.database import Database
@@ -19,6 +19,14 @@ class CreatedSessions:
 
     total: int
     with_picture: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """A place in the list of sessions, which is sorted by creation time, then by id."""
+
+    created_at_ms: int
+    id: str
 
 
 async def _count_created(connection: AsyncConnection, key_id: str) -> CreatedSessions:
@@ -128,20 +136,22 @@ class SessionStore:
         *,
         statuses: Sequence[str],
         limit: int,
-        before_id: str | None = None,
+        before: Position | None = None,
         metadata: dict[str, str] | None = None,
     ) -> list[SessionRecord]:
-        """Return at most `limit` sessions of the key, newest first. `before_id`: only older ones than this session.
+        """Return at most `limit` sessions of the key, newest first. `before`: only those after this place in the list.
         `metadata`: only those whose metadata has these strings at its top level.
         """
         query = select(sessions).where(sessions.c.key_id == key_id, sessions.c.status.in_(statuses))
-        if before_id is not None:
-            query = query.where(sessions.c.id < before_id)
+        if before is not None:
+            place = tuple_(sessions.c.created_at_ms, sessions.c.id)
+            query = query.where(place < (before.created_at_ms, before.id))
         for name, value in (metadata or {}).items():
             path = f'$."{name}"'
             query = query.where(
                 sessions.c.metadata[name].as_string() == value, func.json_type(sessions.c.metadata, path) == "text"
             )
         async with self._database.read() as connection:
-            rows = (await connection.execute(query.order_by(sessions.c.id.desc()).limit(limit))).mappings().all()
+            query = query.order_by(sessions.c.created_at_ms.desc(), sessions.c.id.desc()).limit(limit)
+            rows = (await connection.execute(query)).mappings().all()
         return [SessionRecord(**row) for row in rows]

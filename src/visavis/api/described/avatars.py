@@ -17,6 +17,7 @@ from visavis.errors import (
     InvalidPoints,
     InvalidRequest,
     NotFound,
+    PictureAddressExpired,
     ReportNotFound,
     UnsupportedMediaType,
 )
@@ -138,7 +139,15 @@ DELETE: Described = {
 PICTURE: Described = {
     "summary": "A picture of an avatar",
     "description": "`preview.jpg` (500 x 500) or `image.jpg` (at most 1200 px wide), of a look or of a character's "
-    "first look. It needs no key.",
-    "responses": {200: {"description": "A JPEG", "content": {"image/jpeg": {"schema": {}}}}}
-    | refusals.refusals(NotFound, AvatarNotFound),
+    "first look. Addresses of private pictures are signed, and expire. Without a signature such a picture needs the "
+    "key that owns it.",
+    "openapi_extra": parameters(
+        {"name": "e", "description": "When the address expires, unix seconds", "type": "string"},
+        {"name": "s", "description": "The signature of the address", "type": "string"},
+    ),
+    "responses": {
+        200: {"description": "A JPEG", "content": {"image/jpeg": {"schema": {}}}},
+        304: {"description": "The picture has the `ETag` of `If-None-Match`"},
+    }
+    | refusals.refusals(NotFound, AvatarNotFound, PictureAddressExpired),
 }

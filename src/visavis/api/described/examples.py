@@ -21,9 +21,10 @@ TOKEN = "Y0dqkcV2H9pVbJmKx3f7sT1wLzQ4nR8uE6aG5iCoDhM"
 ROOM_TOKEN = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJyb29tIjoidnYtOGEzZCJ9.kQ2x"
 METADATA = {"user_name": "John Doe"}
 URL = "https://avatars.example.com"
+_SIGNED = "?e=1705330800&s=kW8vQ2mX5nR7tY4uB1cD9g"  # the query of a private picture's address
 
 _AVATAR = schemas.SessionAvatar(
-    avatar_id=LOOK_ID, name="Professional Avatar (Look)", url=f"{URL}/media/avatars/{LOOK_ID}/image.jpg"
+    avatar_id=LOOK_ID, name="Professional Avatar (Look)", url=f"{URL}/media/avatars/{LOOK_ID}/image.jpg{_SIGNED}"
 )
 _ROOM = schemas.DailyRoom(url=f"{URL}/rooms/vv-8a3d", name="vv-8a3d", token=ROOM_TOKEN)
 _USAGE = schemas.Usage(
@@ -95,7 +96,7 @@ ENDED_OWN_SESSION = schemas.OneSession(
     )
 )
 SESSIONS = schemas.ManySessions(sessions=[_RUNNING, _ENDED])
-SESSION_PAGE = schemas.SessionPage(sessions=[_RUNNING], next_cursor=OWN_SESSION_ID)
+SESSION_PAGE = schemas.SessionPage(sessions=[_RUNNING], next_cursor=f"1705320000000-{OWN_SESSION_ID}")
 HOSTED_ENDED = schemas.HostedEnded(
     session=schemas.EndedHostedSession(
         session_id=SESSION_ID,
@@ -113,7 +114,7 @@ OWN_ENDED = schemas.OwnEnded(
 _CHARACTER = schemas.Avatar(
     avatar_id=CHARACTER_ID,
     name="Professional Avatar",
-    preview_img_url=f"{URL}/media/avatars/{LOOK_ID}/preview.jpg",
+    preview_img_url=f"{URL}/media/avatars/{LOOK_ID}/preview.jpg{_SIGNED}",
     parent_id=None,
     looks_count=1,
     video_url=None,
@@ -130,13 +131,23 @@ _LOOK = schemas.Avatar(
 _FLAT = schemas.FlatAvatar(
     avatar_id=LOOK_ID,
     tags=[],
-    preview_url=f"{URL}/media/avatars/{LOOK_ID}/preview.jpg",
-    image_url=f"{URL}/media/avatars/{LOOK_ID}/image.jpg",
+    preview_url=f"{URL}/media/avatars/{LOOK_ID}/preview.jpg{_SIGNED}",
+    image_url=f"{URL}/media/avatars/{LOOK_ID}/image.jpg{_SIGNED}",
 )
 CHARACTERS = schemas.ManyAvatars(avatars=[_CHARACTER])
 LOOKS = schemas.ManyAvatars(avatars=[_LOOK])
 PUBLIC_AVATARS = schemas.ManyAvatars(
-    avatars=[schemas.Avatar(**dict(_CHARACTER) | {"name": "Iris", "is_public": 1, "looks_count": 2})]
+    avatars=[
+        schemas.Avatar(
+            **dict(_CHARACTER)
+            | {
+                "name": "Iris",
+                "is_public": 1,
+                "looks_count": 2,
+                "preview_img_url": f"{URL}/media/avatars/{LOOK_ID}/preview.jpg",
+            }
+        )
+    ]
 )
 FLAT_AVATARS = schemas.FlatAvatars(public_avatars=[], my_avatars=[_FLAT])
 

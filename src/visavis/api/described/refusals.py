@@ -41,6 +41,7 @@ from visavis.errors import (
     OfferRefused,
     PackUnreadable,
     PerformerLost,
+    PictureAddressExpired,
     PortraitRefused,
     PreparationFailed,
     QuotaReached,
@@ -116,6 +117,7 @@ _TEXTS: dict[Kind, tuple[str, str | None]] = {  # of the classes that bring no m
     Unauthorized: ("The room's token is required", "Send Authorization: Bearer <daily_room.token>"),
     ApiKeyRefused: ("API key required", None),
     AccessDenied: (AccessDenied.message, "You do not have permission to create sessions with this avatar"),
+    PictureAddressExpired: ("This address of a picture has expired", "Ask for the avatar or the session again"),
     SessionNotStarted: ("Session has not been started", "Start the session first"),
     SessionEnded: (SessionEnded.message, "Create a new session"),
     IdempotencyConflict: (
