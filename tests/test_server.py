@@ -214,6 +214,24 @@ def test_addresses_in_answers_begin_with_the_public_url(tmp_path: Path) -> None:
         assert started["ws_uri"] == f"wss://avatars.example.org/v1/channel/{session['session_id']}"
 
 
+def test_an_idle_connection_is_kept_longer_than_a_proxy_keeps_its_own(tmp_path: Path) -> None:
+    """nginx and most pools close idle connections after 60 to 75 s. If the server closes first, their next request
+    meets a closed connection, which is a 502.
+    """
+    assert Settings().keep_alive_s > 75
+    settings = Settings(data_dir=tmp_path, keep_alive_s=1)
+    with RunningServer(settings, fleet=FakeFleet(), prepare=fake_prepare) as server:
+        address = ("127.0.0.1", int(server.base_url.rpartition(":")[2]))
+        with socket.create_connection(address, timeout=20) as kept, kept.makefile("rb") as answers:
+            for _ in range(2):  # the connection is used again
+                kept.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+                assert answers.readline() == b"HTTP/1.1 200 OK\r\n"
+                while answers.readline() != b"\r\n":
+                    pass
+                assert answers.read(len(b'{"status":"ok"}')) == b'{"status":"ok"}'
+            assert answers.read() == b"", "idle for a second: the setting counts"
+
+
 def test_connections_do_not_wait_for_acknowledgements(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options: list[tuple[int, ...]] = []
     setsockopt = socket.socket.setsockopt

@@ -2,20 +2,22 @@ import { defineConfig } from "vitest/config";
 
 // Builds both pages into the Python package. File names carry content hashes, so browsers may cache /assets for ever.
 // The same sources give the same bytes, which scripts/check-web compares. Nothing is inlined, because the pages run
-// under `default-src 'self'`. `npm run dev` serves the sources and passes API requests to the server at
+// under `default-src 'self'`. All links are relative, so that a proxy can serve the pages below a path: each page lies
+// in the folder that its address names. `npm run dev` serves the sources and passes API requests to the server at
 // VISAVIS_DEV_SERVER.
 declare const process: { env: Record<string, string | undefined> };
 const server = process.env.VISAVIS_DEV_SERVER ?? "http://127.0.0.1:8000";
 const roomPage = /^\/rooms\/[^/]+\/?(\?.*)?$/;
 
 export default defineConfig({
+  base: "./",
   build: {
     outDir: "../src/visavis/web",
     emptyOutDir: true,
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     target: ["es2022", "chrome100", "firefox110", "safari15.4"],
-    rollupOptions: { input: ["index.html", "room.html"] },
+    rollupOptions: { input: ["index.html", "rooms/room.html"] },
   },
   worker: { format: "es" },
   server: {
@@ -23,7 +25,10 @@ export default defineConfig({
       "/v1": { target: server, ws: true },
       "/samples": server,
       "/docs": server,
-      "/rooms": { target: server, bypass: (request) => (roomPage.test(request.url ?? "") ? "/room.html" : undefined) },
+      "/rooms": {
+        target: server,
+        bypass: (request) => (roomPage.test(request.url ?? "") ? "/rooms/room.html" : undefined),
+      },
     },
   },
   test: { include: ["tests/**/*.test.ts"], css: true }, // css: structure.test.ts reads the style sheets

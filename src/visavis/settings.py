@@ -13,6 +13,7 @@ from contextlib import suppress
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -30,6 +31,14 @@ from visavis.errors import DataFolderUnusable, SettingInvalid
 from visavis.setting_files import FileSource
 
 StageAddress = Annotated[str, Field(pattern=r"^wss://[^\s/]+:\d{1,5}$")]  # wss://HOST:PORT
+
+
+# The path has characters alone that no proxy and no browser writes in another way.
+_PUBLIC_URL = re.compile(r"https?://[^\s/?#@]+(/(?P<first>(?!\.)[A-Za-z0-9._~-]+)(/(?!\.)[A-Za-z0-9._~-]+)*)?")
+# The first part of the paths of this server.
+OWN_PATHS = frozenset(
+    {"assets", "docs", "healthz", "internal", "media", "openapi.json", "readyz", "rooms", "samples", "v1"}
+)
 
 
 def _is_network(text: str) -> str:
@@ -60,13 +69,17 @@ class Settings(BaseSettings):
 
     data_dir: Path = Path("data")
     public_url: str | None = Field(
-        default=None, description="The address where clients reach this server. Default: the address of each request."
+        default=None,
+        description="The address where clients reach this server; its path is the one below which a proxy serves "
+        "it. Default: the address of each request.",
     )
     database_url: str | None = Field(
         default=None, description="The database as an SQLAlchemy URL. Default: SQLite in the data folder."
     )
     secret: SecretStr | None = Field(
-        default=None, description="Signs room tokens. Default: made at the first start and kept in the data folder."
+        default=None,
+        description="Signs room tokens and addresses of private pictures. Default: made at the first start and kept in "
+        "the data folder.",
     )
 
     rate_limit_per_minute: int = Field(default=60, ge=1)
@@ -167,9 +180,13 @@ class Settings(BaseSettings):
     def _without_trailing_slash(cls, value: str | None) -> str | None:
         if value is None or not value.strip():
             return None
-        if not value.startswith(("http://", "https://")):
-            raise ValueError("must start with http:// or https://")
-        return value.strip().rstrip("/")
+        address = value.strip().rstrip("/")
+        found = _PUBLIC_URL.fullmatch(address)
+        if found is None:
+            raise ValueError("must be http(s)://HOST, HOST:PORT or HOST/PATH, without a query")
+        if found["first"] in OWN_PATHS:
+            raise ValueError(f"its path cannot begin with /{found['first']}: the server has addresses of its own there")
+        return address
 
     @model_validator(mode="after")
     def _check_stages(self) -> Settings:
@@ -180,6 +197,11 @@ class Settings(BaseSettings):
     @property
     def resolved_database_url(self) -> str:
         return self.database_url or f"sqlite+aiosqlite:///{(self.data_dir / 'visavis.db').absolute()}"
+
+    @property
+    def path_prefix(self) -> str:
+        """The path of `public_url`, such as `/avatar`; empty without one."""
+        return urlsplit(self.public_url or "").path
 
     @property
     def avatars_dir(self) -> Path:

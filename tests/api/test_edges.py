@@ -49,9 +49,13 @@ async def test_no_name_is_a_fault_of_the_server(service: Service, folder: str, n
         assert folder == "/rooms/", "the room's page says itself what it finds"
 
 
-async def test_a_room_with_a_trailing_slash_is_the_room(service: Service) -> None:
-    plain, slashed = await service.client.get("/rooms/vv-1"), await service.client.get("/rooms/vv-1/")
-    assert slashed.status_code == 200 and slashed.content == plain.content
+async def test_a_page_with_a_trailing_slash_leads_to_the_page(service: Service) -> None:
+    for path in ("/rooms/vv-1", "/docs", "/docs/rest"):
+        slashed = await service.client.get(f"{path}/?t=a%26b")
+        assert slashed.status_code == 307 and slashed.headers["cache-control"] == "no-store"
+        assert str(slashed.url.join(slashed.headers["location"])) == f"http://visavis.test{path}?t=a%26b"
+        followed = await service.client.get(f"{path}/", follow_redirects=True)
+        assert followed.status_code == 200 and followed.content == (await service.client.get(path)).content
 
 
 # --- proxies

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from urllib.parse import urljoin
 
 import anyio
 import pytest
@@ -93,11 +94,11 @@ async def test_the_documents_lead_only_to_what_is_there_and_need_nothing_from_el
     found = [f"/docs/{name}" for name in PAGES if name != INDEX] + ["/docs", "/docs/operations"]
     pages = {address: (await service.client.get(address)).text for address in found}
     for address, page in pages.items():
-        assert "<script" not in page and not re.findall(r'(?:src|href)="(?:https?:)?//', page)
+        assert "<script" not in page and not re.findall(r'(?:src|href)="(?:https?:)?/', page)
         for link in re.findall(r'href="([^"]+)"', page):
-            target, _, anchor = link.partition("#")
+            target, _, anchor = urljoin(address, link).partition("#")
             if anchor:
-                assert f'id="{anchor}"' in pages[target or address], (address, link)
+                assert f'id="{anchor}"' in pages[target], (address, link)
             elif target not in pages:
                 assert (await service.client.get(target)).status_code == 200, (address, link)
     for unknown in ("/docs/nothing", "/docs/README", "/docs/..%2fREADME", "/docs/rest.md"):
@@ -110,7 +111,8 @@ async def test_pages_and_assets_are_served_and_nothing_else(
     web = tmp_path / "web"
     (web / "assets").mkdir(parents=True)
     (web / "index.html").write_text("<h1>playground</h1>")
-    (web / "room.html").write_text("<h1>room</h1>")
+    (web / "rooms").mkdir()
+    (web / "rooms" / "room.html").write_text("<h1>room</h1>")
     (web / "assets" / "a-1234.js").write_text("1")
     (tmp_path / "secret.txt").write_text("secret")
     monkeypatch.setattr(pages, "WEB", web)

@@ -128,12 +128,12 @@ async def chromium() -> AsyncIterator[Browser]:
 
 @asynccontextmanager
 async def opened_page(
-    browser: Browser, url: str, *, expected: str | None = None, script: str = ""
+    browser: Browser, url: str, *, expected: str | None = None, script: str = "", trusting: bool = False
 ) -> AsyncIterator[Page]:
     """Open a page in a new profile. At the end its console may contain no errors except those with the text `expected`.
-    `script` runs before the scripts of the page.
+    `script` runs before the scripts of the page. `trusting`: accept any certificate.
     """
-    context = await browser.new_context(viewport={"width": 1280, "height": 860})
+    context = await browser.new_context(viewport={"width": 1280, "height": 860}, ignore_https_errors=trusting)
     page = await context.new_page()
     errors: list[str] = []
 

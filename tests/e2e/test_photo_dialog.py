@@ -72,7 +72,7 @@ async def drag(page: Page, handle: Locator, x: float, y: float) -> None:
 
 
 async def test_a_face_that_is_not_found_can_be_marked_and_speaks(server: LiveServer, browser: Browser) -> None:
-    async with opened_page(browser, f"{server.base_url}/#key={server.key}", expected="400 (Bad Request)") as page:
+    async with opened_page(browser, f"{server.base_url}/#key={server.key}", expected="status of 40") as page:
         await page.set_viewport_size({"width": 390, "height": 780})
         dialog, refusal, make = (
             page.locator("dialog.place-points"),
@@ -116,4 +116,10 @@ async def test_a_face_that_is_not_found_can_be_marked_and_speaks(server: LiveSer
         # the new avatar speaks the greeting
         await expect(page.locator(".chip [role=status]")).to_have_text("Speaking", timeout=TIMEOUT_MS)
         await expect(page.locator(".avatar[aria-pressed=true]")).to_contain_text("My avatar")
+        # its picture is private, and the browser shows it by its signed address
+        picture = page.locator(".avatar[aria-pressed=true] img")
+        assert "&s=" in (await picture.get_attribute("src") or "")
+        assert await picture.evaluate("async (img) => { await img.decode(); return img.naturalWidth; }") == 500
+        async with page.expect_request("**/v1/avatars?characters_only=true"):
+            await picture.evaluate("(img) => { img.src += '0'; }")  # as if it had expired
         assert await page.evaluate(BARRIERS) == []

@@ -13,7 +13,11 @@ const styles: Record<string, string> = import.meta.glob("../src/**/*.css", {
   import: "default",
   eager: true,
 });
-const pages: Record<string, string> = import.meta.glob("../*.html", { query: "?raw", import: "default", eager: true });
+const pages: Record<string, string> = import.meta.glob(["../*.html", "../rooms/*.html"], {
+  query: "?raw",
+  import: "default",
+  eager: true,
+});
 const tests: Record<string, string> = import.meta.glob("./*.ts", { query: "?raw", import: "default", eager: true });
 const sources = withoutPrefix(code);
 

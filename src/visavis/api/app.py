@@ -14,13 +14,14 @@ from fastapi import FastAPI
 
 from visavis import __version__
 from visavis.accounts.service import Accounts
-from visavis.api import avatars, docs, health, media, pages, rooms, sessions, stage_source
+from visavis.api import avatars, docs, health, media, pages, rooms, sessions, stage_source, trailing_slash
 from visavis.api.described.openapi import describe
 from visavis.api.envelope import Envelope
 from visavis.api.errors import add_error_handlers
 from visavis.api.face import read_image
 from visavis.api.gate import Gate
 from visavis.api.head import HeadAsGet
+from visavis.api.path_prefix import PathPrefix
 from visavis.api.probes import LoopDelay, Probe, Probes
 from visavis.api.services import Readiness, Services
 from visavis.avatars.fetch import ImageFetcher
@@ -59,6 +60,19 @@ from visavis.turn import for_session
 
 log = structlog.get_logger()
 
+# The first part of each path is in settings.OWN_PATHS. The channel's router is added at the start.
+ROUTERS = (
+    sessions.router,
+    avatars.router,
+    media.router,
+    rooms.router,
+    stage_source.router,
+    health.router,
+    docs.router,
+    trailing_slash.router,
+    pages.router,
+)
+
 
 def create_app(
     settings: Settings,
@@ -88,24 +102,16 @@ def create_app(
         openapi_url="/openapi.json",
         redirect_slashes=False,
     )
-    routers = (
-        sessions.router,
-        avatars.router,
-        media.router,
-        rooms.router,
-        stage_source.router,
-        health.router,
-        docs.router,
-        pages.router,
-    )
-    app.openapi = describe(app, routers)  # type: ignore[method-assign]
+    app.openapi = describe(app, ROUTERS, public_url=settings.public_url)  # type: ignore[method-assign]
     app.add_middleware(
         Gate, requests_per_minute=settings.rate_limit_per_minute, first_answer_wait_s=settings.first_answer_wait_s
     )
     app.add_middleware(Envelope)
     app.add_middleware(HeadAsGet)
+    if settings.path_prefix:
+        app.add_middleware(PathPrefix, prefix=settings.path_prefix)
     add_error_handlers(app)
-    for router in routers:
+    for router in ROUTERS:
         app.include_router(router)
     return app
 
@@ -160,6 +166,7 @@ async def _open(
         secret=secret,
         vitals=vitals,
         start_timeout_s=settings.start_timeout_s,
+        path_prefix=settings.path_prefix,
     )
     services = Services(
         settings=settings,

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse
 
 from visavis.api.docs_page import OPERATIONS, docs_page
-from visavis.api.reference import INDEX, PAGES, address_of, reference_page
+from visavis.api.reference import INDEX, PAGES, address_of, link_to, reference_page
 from visavis.errors import NotFound, declared_errors
 
 router = APIRouter(include_in_schema=False)
@@ -31,8 +31,8 @@ def operations(request: Request) -> HTMLResponse:
     parts = "".join(f"<h2>{escape(name.capitalize())}</h2>{''.join(shown)}" for name, shown in groups.items())
     body = (
         "<h1>Operations</h1><p>Every HTTP call, with examples of its requests and answers and with the codes of its "
-        'refusals. For programs: <a href="/openapi.json">openapi.json</a> (OpenAPI 3.1). '
-        f'The <a href="/docs">reference</a> explains them.</p>{parts}'
+        f'refusals. For programs: <a href="{link_to("/openapi.json", at=OPERATIONS)}">openapi.json</a> (OpenAPI 3.1). '
+        f'The <a href="{link_to("/docs", at=OPERATIONS)}">reference</a> explains them.</p>{parts}'
     )
     return docs_page(title="Operations", body=body, at=OPERATIONS)
 

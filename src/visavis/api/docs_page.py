@@ -10,7 +10,7 @@ from pathlib import Path
 
 from starlette.responses import HTMLResponse
 
-from visavis.api.reference import INDEX, PAGES, Heading, address_of, reference_page
+from visavis.api.reference import INDEX, PAGES, Heading, address_of, link_to, reference_page
 
 OPERATIONS = "/docs/operations"
 _STYLE = Path(__file__).with_name("docs.css").read_text(encoding="utf-8")
@@ -21,15 +21,16 @@ def docs_page(*, title: str, body: str, at: str, headings: Sequence[Heading] = (
     names = {address_of(name): "Overview" if name == INDEX else reference_page(name).title for name in PAGES}
     names[OPERATIONS] = "Operations"
     menu = "".join(
-        f'<li><a href="{address}"{" aria-current=page" if address == at else ""}>{escape(name)}</a>'
+        f'<li><a href="{link_to(address, at=at)}"{" aria-current=page" if address == at else ""}>{escape(name)}</a>'
         f"{_sections(headings) if address == at else ''}</li>"
         for address, name in names.items()
     )
+    icon, index = link_to("/favicon.svg", at=at), link_to(address_of(INDEX), at=at)
     return HTMLResponse(
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<title>{escape(title)} · Visavis</title><link rel="icon" href="/favicon.svg"><style>{_STYLE}</style></head>'
-        '<body><div class="frame"><nav aria-label="Documents"><a class="name" href="/docs">Visavis</a>'
+        f'<title>{escape(title)} · Visavis</title><link rel="icon" href="{icon}"><style>{_STYLE}</style></head>'
+        f'<body><div class="frame"><nav aria-label="Documents"><a class="name" href="{index}">Visavis</a>'
         f"<ul>{menu}</ul></nav>"
         f"<main>{body}</main></div></body></html>",
         headers={"Cache-Control": "no-cache"},

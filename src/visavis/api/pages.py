@@ -43,10 +43,9 @@ async def playground() -> Response:
 
 
 @router.get("/rooms/{name}")
-@router.get("/rooms/{name}/")
 async def room(name: str) -> Response:
     """The page says itself what it finds: whether the room is there is told to those with its token alone."""
-    return _page(WEB / "room.html", cache="no-cache")
+    return _page(WEB / "rooms" / "room.html", cache="no-cache")
 
 
 @router.get("/assets/{name:path}")

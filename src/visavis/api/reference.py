@@ -52,6 +52,11 @@ def address_of(name: str) -> str:
     return "/docs" if name == INDEX else f"/docs/{name}"
 
 
+def link_to(address: str, *, at: str) -> str:
+    """Return the link to an address of this server for the page at `at`, relative: it holds behind any proxy."""
+    return "../" * (at.count("/") - 1) + address.removeprefix("/")
+
+
 @cache
 def reference_page(name: str) -> ReferencePage:
     """Return a page of PAGES."""
@@ -60,7 +65,7 @@ def reference_page(name: str) -> ReferencePage:
     markdown.add_render_rule("table_close", _close_table)
     tokens = markdown.parse((reference_folder() / f"{name}.md").read_text(encoding="utf-8"))
     headings = _give_anchors(tokens)
-    _lead_links_to_pages(tokens)
+    _lead_links_to_pages(tokens, at=address_of(name))
     html = str(markdown.renderer.render(tokens, markdown.options, {}))
     return ReferencePage(name=name, title=headings[0].text, html=html, headings=tuple(headings[1:]))
 
@@ -79,14 +84,15 @@ def _give_anchors(tokens: Sequence[Token]) -> list[Heading]:
     return headings
 
 
-def _lead_links_to_pages(tokens: Sequence[Token]) -> None:
+def _lead_links_to_pages(tokens: Sequence[Token], *, at: str) -> None:
     """Make `rest.md#keys` lead to `/docs/rest#keys`."""
     for token in tokens:
         for child in token.children or ():
             if child.type == "link_open":
                 target, hash_sign, anchor = str(child.attrGet("href")).partition("#")
                 if target.endswith(".md"):
-                    child.attrSet("href", address_of(target.removesuffix(".md")) + hash_sign + anchor)
+                    page = link_to(address_of(target.removesuffix(".md")), at=at)
+                    child.attrSet("href", page + hash_sign + anchor)
 
 
 def _open_table(_renderer: RendererHTML, _tokens: Sequence[Token], _index: int, _options: Any, _env: Any) -> str:

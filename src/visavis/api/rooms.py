@@ -114,7 +114,7 @@ async def watch(name: str, request: Request, services: ServicesDep) -> Response:
     except SessionEnded:
         raise Gone from None
     # Relative to the host, so that it holds behind any proxy (RFC 9110, section 10.2.2).
-    headers = {"Location": f"/rooms/{name}/whep/{viewer_id}", "ETag": f'"{viewer_id}"'}
+    headers = {"Location": f"{services.settings.path_prefix}/rooms/{name}/whep/{viewer_id}", "ETag": f'"{viewer_id}"'}
     return Response(answer, 201, media_type="application/sdp", headers=headers | _links(record, services))
 
 

@@ -62,6 +62,7 @@ class LiveSessions:
         secret: bytes,
         vitals: Vitals,
         start_timeout_s: float,
+        path_prefix: str = "",
         clock_ms: Callable[[], int] = now_ms,
     ) -> None:
         self._accounts = accounts
@@ -69,6 +70,7 @@ class LiveSessions:
         self._backgrounds = backgrounds
         self._grace_periods = grace_periods
         self._secret = secret  # signs the tokens of rooms
+        self._path_prefix = path_prefix  # of this server's public addresses
         self._vitals = vitals
         self.ends = Ends(self._write_end)
         self.table = LiveTable(self.ends.unwritten)
@@ -274,7 +276,7 @@ class LiveSessions:
         if record.status == Status.ENDED or session is None:
             raise SessionEnded
         if init.hosted:
-            if not _is_address_of(record.room_name, init.room_url or ""):
+            if not _is_address_of(f"{self._path_prefix}/rooms/{record.room_name}", init.room_url or ""):
                 raise InvalidRoomUrl("Invalid room url", suggestion="Use the url of the session's daily_room")
             check_room_token(self._secret, room_name=record.room_name, token=init.room_token or "")
             await session.resize(width_px=init.width_px, height_px=init.height_px)
@@ -282,9 +284,9 @@ class LiveSessions:
         return session.open_channel()
 
 
-def _is_address_of(room_name: str, url: str) -> bool:
-    """Whether the URL is that of the room. Its host is not compared: a server can have several names."""
+def _is_address_of(path: str, url: str) -> bool:
+    """Whether the URL has this path. Its host is not compared: a server can have several names."""
     try:
-        return urlsplit(url).path.rstrip("/") == f"/rooms/{room_name}"
+        return urlsplit(url).path.rstrip("/") == path
     except ValueError:  # an unclosed bracket, or an impossible host
         return False

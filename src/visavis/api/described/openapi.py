@@ -31,20 +31,26 @@ _IDEMPOTENCY_KEY = {
 }
 
 
-def describe(app: FastAPI, routers: Sequence[APIRouter]) -> Callable[[], dict[str, Any]]:
-    """Return what gives the description of an application and the routers it is made of; it is made once."""
+def describe(app: FastAPI, routers: Sequence[APIRouter], *, public_url: str | None) -> Callable[[], dict[str, Any]]:
+    """Return what gives the description of an application and the routers it is made of; it is made once. `public_url`:
+    where clients reach the server, if that is known.
+    """
 
     def described() -> dict[str, Any]:
         if app.openapi_schema is None:
-            app.openapi_schema = _describe(app, routers)
+            app.openapi_schema = _describe(app, routers, public_url)
         return app.openapi_schema
 
     return described
 
 
-def _describe(app: FastAPI, routers: Sequence[APIRouter]) -> dict[str, Any]:
+def _describe(app: FastAPI, routers: Sequence[APIRouter], public_url: str | None) -> dict[str, Any]:
     schema = get_openapi(
-        title=app.title, version=app.version, routes=app.routes, summary="Live avatars that anyone can host."
+        title=app.title,
+        version=app.version,
+        routes=app.routes,
+        summary="Live avatars that anyone can host.",
+        servers=None if public_url is None else [{"url": public_url}],
     )
     components = schema["components"]
     components["schemas"] |= REQUEST_MODELS

@@ -8,6 +8,7 @@ import type { Avatar } from "../wire/types";
 import { notify } from "./notice";
 import { endSession, startSession } from "./session";
 
+const RENEW_EVERY_MS = 60_000;
 const POLL_EVERY_S = 2.5; // far fewer requests than the 60 that a key may make in a minute
 
 /** Use another key; "" removes it. */
@@ -67,6 +68,15 @@ export async function loadAvatars(): Promise<void> {
   );
   characters.value = [...byId.values()];
   avatarsState.value = characters.value.length > 0 ? "ready" : "preparing";
+}
+
+let renewedAtMs = -Infinity;
+
+/** A picture cannot be shown: the address of a private one has expired. The avatars have new addresses. */
+export function renewPictures(): void {
+  if (performance.now() - renewedAtMs < RENEW_EVERY_MS) return;
+  renewedAtMs = performance.now();
+  loadAvatars().catch(() => {}); // the next picture that cannot be shown tries again
 }
 
 export async function deleteAvatar(avatar: Avatar): Promise<void> {

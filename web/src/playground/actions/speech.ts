@@ -7,8 +7,8 @@ import { audible, canSpeak, muted, notice, run, soundLatenciesMs, stream, voiceL
 import { appendMeasured } from "./measured";
 import { notify } from "./notice";
 
-const GREETING = "/samples/greeting.wav";
-const SAMPLE = "/samples/sample.wav";
+const GREETING = "samples/greeting.wav";
+const SAMPLE = "samples/sample.wav";
 
 let greetingUnheard = false; // the avatar greeted while the browser blocked sound
 

@@ -37,7 +37,7 @@ function Header(): JSX.Element {
   const themeLabel = `Use the ${theme === "dark" ? "light" : "dark"} theme`;
   return (
     <header class="header">
-      <a class="brand" href="/" aria-label="Visavis playground">
+      <a class="brand" href="./" aria-label="Visavis playground">
         <Mark />
         <span>Visavis</span>
       </a>
@@ -50,7 +50,7 @@ function Header(): JSX.Element {
           <span class="visually-hidden">Use another key</span>
         </button>
       )}
-      <a class="quiet" href="/docs" target="_blank" rel="noopener">
+      <a class="quiet" href="docs" target="_blank" rel="noopener">
         API
       </a>
       <button

@@ -2,7 +2,7 @@
 
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { deleteAvatar } from "../actions/avatars";
+import { deleteAvatar, renewPictures } from "../actions/avatars";
 import { uploadPhoto } from "../actions/photos";
 import { startSession } from "../actions/session";
 import { avatarsState, characters, chosenId, keyState, lookId, looks, phase, upload } from "../state/signals";
@@ -108,7 +108,9 @@ function Character({ avatar }: { avatar: Avatar }): JSX.Element {
         }}
       >
         <span class="picture">
-          {avatar.preview_img_url !== null && <img src={avatar.preview_img_url} alt="" loading="lazy" />}
+          {avatar.preview_img_url !== null && (
+            <img src={avatar.preview_img_url} alt="" loading="lazy" onError={renewPictures} />
+          )}
         </span>
         <span class="name">{avatar.name}</span>
       </button>

@@ -4,6 +4,7 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { changedOutput } from "../state/output";
 import { channelAddress, format, lookId, output, session } from "../state/signals";
+import { serverAddress } from "../wire/server-address";
 import { curlSample, javascriptSample } from "./code-samples";
 import { CopyButton } from "./copy-button";
 
@@ -14,7 +15,7 @@ export function CodePanel(): JSX.Element {
   const facts = {
     output: changedOutput(output.value),
     size: format.value,
-    origin: location.origin,
+    server: serverAddress("/").replace(/\/$/, ""),
     lookId: lookId.value || "LOOK_ID",
     sessionId: session.value?.session_id ?? "SESSION_ID",
     channelAddress: channelAddress.value || "WS_URI",

@@ -5,7 +5,7 @@ import type { Output, PictureSize } from "../wire/types";
 interface SampleFacts {
   output: Partial<Output> | undefined; // what differs from the default output
   size: PictureSize;
-  origin: string;
+  server: string; // its address, without a slash at the end
   lookId: string;
   sessionId: string;
   channelAddress: string;
@@ -19,28 +19,28 @@ function createBody({ lookId, output }: SampleFacts): string {
 }
 
 export function curlSample(facts: SampleFacts): string {
-  const { origin, sessionId, channelAddress } = facts;
+  const { server, sessionId, channelAddress } = facts;
   return `# Create a session. It needs a look: see
 # GET /v1/avatars/public, then GET /v1/avatars?parent_id=…
-curl -s -X POST ${origin}/v1/sessions \\
+curl -s -X POST ${server}/v1/sessions \\
   -H "x-api-key: $VISAVIS_KEY" \\
   -H 'content-type: application/json' \\
   -d '${createBody(facts)}'
 
 # Start it. The answer's ws_uri is the address of the channel:
 # ${channelAddress}
-curl -s -X POST ${origin}/v1/sessions/${sessionId}/start \\
+curl -s -X POST ${server}/v1/sessions/${sessionId}/start \\
   -H "x-api-key: $VISAVIS_KEY"
 
 # End it.
-curl -s -X POST ${origin}/v1/sessions/${sessionId}/end \\
+curl -s -X POST ${server}/v1/sessions/${sessionId}/end \\
   -H "x-api-key: $VISAVIS_KEY"
 `;
 }
 
 export function javascriptSample(facts: SampleFacts): string {
-  const { origin, size } = facts;
-  return `const server = "${origin}";
+  const { server, size } = facts;
+  return `const server = "${server}";
 const call = async (path, body) =>
   (await fetch(server + path, {
     method: "POST",

@@ -74,7 +74,7 @@ function BackgroundChoice(): JSX.Element {
       )}
       {background.type === "transparent" && (
         <p class="hint">
-          The page behind the avatar shows. Your own page needs <a href="/alpha.js">alpha.js</a> for that.
+          The page behind the avatar shows. Your own page needs <a href="alpha.js">alpha.js</a> for that.
         </p>
       )}
     </fieldset>

@@ -4,6 +4,7 @@ import type { JSX, RefObject } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { onNextFrame, playWithSound } from "../../viewer/playback";
 import { fetchPictureShape, type PictureShape, RoomPicture } from "../../viewer/room-picture";
+import { renewPictures } from "../actions/avatars";
 import { copyText } from "../actions/clipboard";
 import { notify } from "../actions/notice";
 import { frameShown } from "../actions/session";
@@ -43,7 +44,9 @@ export function Player(): JSX.Element {
   const portrait = characters.value.find((avatar) => avatar.avatar_id === chosenId.value)?.preview_img_url ?? null;
   return (
     <div class="player" ref={frame} data-phase={phase.value} data-shown={shown} data-transparent={transparent}>
-      {portrait !== null && !shown && keyState.value === "good" && <img class="portrait" src={portrait} alt="" />}
+      {portrait !== null && !shown && keyState.value === "good" && (
+        <img class="portrait" src={portrait} alt="" onError={renewPictures} />
+      )}
       <video ref={video} playsInline autoPlay aria-label="The avatar" />
       <canvas ref={canvas} aria-hidden="true" />
       <StatusChip />

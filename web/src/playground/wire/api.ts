@@ -1,5 +1,6 @@
 // The REST client: the endpoints that the playground uses. Every request and answer goes to the log.
 
+import { serverAddress } from "./server-address";
 import type { Avatar, CreatedSession, Output, Points, UploadedFace } from "./types";
 import type { WireLog } from "./wire-log";
 
@@ -73,7 +74,7 @@ export class Api {
     this.log.add({ kind: "rest", direction: "out", title, note, body: { file: file.name, points } });
     return new Promise((resolve, reject) => {
       const request = new XMLHttpRequest(); // fetch does not report the progress of an upload
-      request.open("POST", "/v1/avatars/upload-face?report=true");
+      request.open("POST", serverAddress("/v1/avatars/upload-face?report=true"));
       request.setRequestHeader("x-api-key", this.key);
       request.upload.addEventListener("progress", (event) => {
         if (event.lengthComputable) progress(event.loaded / event.total);
@@ -99,7 +100,7 @@ export class Api {
     let text: string;
     try {
       const sent = body === undefined ? null : JSON.stringify(body);
-      response = await fetch(path, { method, headers, body: sent, cache: "no-store", ...options });
+      response = await fetch(serverAddress(path), { method, headers, body: sent, cache: "no-store", ...options });
       text = await response.text();
     } catch {
       this.log.add({ kind: "rest", direction: "in", title, note: "no answer", failed: true });
