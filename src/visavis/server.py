@@ -17,6 +17,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from types import FrameType, TracebackType
 from typing import NoReturn
 
+import structlog
 import uvicorn
 
 from visavis.api.app import create_app
@@ -36,6 +37,8 @@ from visavis.settings import Settings, load_secret, read_settings
 from visavis.store.database import sqlite_path
 from visavis.store.file_system import check_place
 from visavis.store.ownership import owned
+
+log = structlog.get_logger()
 
 CLOSE_WITHIN_S = 2  # for connections, after the sessions have ended
 STOP_WITHIN_S = 30  # after the drain: the longest wait for a locked database, for stages and for photos
@@ -200,6 +203,10 @@ class Server(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Uvicorn's hook, ten times a second: return whether to stop."""
+        for name, task in (("connections", self._sweeping), ("orphans", self._reaping)):
+            if task is not None and task.done():
+                log.error("task_failed", task=name, exc_info=None if task.cancelled() else task.exception())
+                self.services.vitals.note(name)
         return await super().on_tick(counter) or self.broken is not None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:

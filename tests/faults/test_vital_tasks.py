@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-# The sweep or the writing of ends fails as soon as the server has started.
+# One vital task fails as soon as the server has started.
 SERVE = """
 import sys
 from visavis import cli
 from visavis.api import app
+from visavis.connections.guard import ConnectionGuard
 from visavis.sessions.ends import Ends
 
 async def fail(*_):
@@ -25,16 +26,19 @@ async def warm_up(*_):
     pass
 
 app._warm_up = warm_up
-if sys.argv[1] == "sweep":
-    app._sweep_always = fail
-else:
-    Ends.run = fail
+match sys.argv[1]:
+    case "sweep":
+        app._sweep_always = fail
+    case "ends":
+        Ends.run = fail
+    case "connections":
+        ConnectionGuard.run = fail
 sys.argv = ["visavis", "serve", "--port", "0"]
 cli.main()
 """
 
 
-@pytest.mark.parametrize("task", ["sweep", "ends"])
+@pytest.mark.parametrize("task", ["sweep", "ends", "connections"])
 def test_a_server_without_a_vital_task_ends_with_one_line(tmp_path: Path, task: str) -> None:
     ended = subprocess.run(
         [sys.executable, "-c", SERVE, task],
