@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from visavis.errors import NoCapacity, PerformerLost
 from visavis.fleet.local import SILENT_S, LocalStage, LocalStages
 from visavis.fleet.performer import StagePerformer
 from visavis.fleet.stages import StageFleet
-from visavis.stage.port.events import PerformerEnded, PlaybackFinished
+from visavis.stage.port.events import PerformerEnded, PlaybackFinished, PlaybackStarted
 from visavis.stage.port.messages import End
 from visavis.stage.port.values import Speech
 
@@ -143,6 +144,26 @@ async def test_a_stage_that_pauses_while_a_session_ends_gives_its_place_back(tmp
         assert fleet.capacity()[0] == 0
         await until_quiet(fleet, 0, False)
         await plays(await allocate(fleet, tmp_path, "sess_1"))
+
+
+async def test_a_stage_that_was_stopped_plays_no_burst_of_old_sound(tmp_path: Path) -> None:
+    """Sound never plays faster than time passes, but for the half second that a stage makes up."""
+    spoken_s, stopped_s, made_up_s = 3.0, 20.0 if FULL else 2.0, 0.5
+    async with own_fleet(tmp_path, silent_s=FOR_EVER_S) as fleet:
+        session = await allocate(fleet, tmp_path)
+        (process,) = processes_of(fleet)
+        began_s = time.monotonic()
+        await session.speak(speech(int(16_000 * spoken_s), utterance_id="u", final=True))
+        await wait_for(session, PlaybackStarted)
+        process.send_signal(signal.SIGSTOP)
+        played_s = time.monotonic() - began_s  # at most
+        await asyncio.sleep(stopped_s)
+        thawed_s = time.monotonic()
+        process.send_signal(signal.SIGCONT)
+        assert await wait_for(session, PlaybackFinished) == PlaybackFinished(
+            utterance_id="u", position_s=spoken_s, interrupted=False
+        )
+        assert time.monotonic() - thawed_s >= spoken_s - played_s - made_up_s
 
 
 async def test_places_and_sessions_that_differ_are_put_right(tmp_path: Path) -> None:
