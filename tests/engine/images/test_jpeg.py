@@ -42,6 +42,15 @@ def test_the_segments_cover_the_file(image: bytes) -> None:
     assert jpeg_size(image) == (512, 512)
 
 
+@pytest.mark.parametrize("between", [b"\x00", b"\xff\xd3", b"no marker \xff\x00 here", b"\xff" * 9])
+def test_what_decoders_pass_over_hides_no_scans(between: bytes) -> None:
+    image = with_scans(MAX_SCANS)
+    first = next(segment for segment in jpeg_segments(image) if segment.marker == START_OF_SCAN)
+    hidden = image[: first.start] + between + image[first.start :]
+    assert np.array_equal(decode_image(hidden).picture, decode_image(image).picture)
+    assert [each.marker for each in jpeg_segments(hidden)] == [each.marker for each in jpeg_segments(image)]
+
+
 @pytest.mark.parametrize("image", [PLAIN, PROGRESSIVE], ids=["baseline", "progressive"])
 def test_a_photo_that_lacks_only_its_end_marker_is_a_photo(image: bytes) -> None:
     for end in (b"", b"\xff"):

@@ -14,6 +14,7 @@ from tests.engine.portrait.photos import cat, on_wall, portrait, profile
 from visavis.engine.errors import ImageRefused, Reason
 from visavis.engine.portrait.face import describe_face, find_face
 from visavis.engine.portrait.models import Models
+from visavis.library import PORTRAITS
 
 EYE_CENTRE, EYE_DISTANCE_PX = np.array([225.0, 103.0]), 41.4  # of the portrait at 512 px, measured by hand
 NOSE_TIP, UPPER_LIP, LOWER_LIP, CHIN = 1, 13, 14, 152
@@ -77,6 +78,29 @@ def test_a_photo_without_its_orientation_tag_is_turned(quarter_turns: int, model
     left, right = face.landmarks[33, :2], face.landmarks[263, :2]
     assert np.hypot(*(right - left)) > EYE_DISTANCE_PX
     assert face.landmarks.shape == (478, 3) and np.isfinite(face.landmarks).all()
+
+
+@pytest.mark.parametrize(
+    ("slug", "turned_deg"),
+    [
+        ("iris", 81),
+        ("iris", 150),
+        ("iris", -100),
+        ("iris-illustrated", 180),
+        ("tomas", 160),
+        ("tomas", 200),
+        ("edith", 30),
+    ],
+)
+def test_a_photo_turned_by_any_angle_is_brought_upright(slug: str, turned_deg: int, models: Models) -> None:
+    path = next(each.path for each in PORTRAITS if each.slug == slug)
+    picture = Image.open(path).convert("RGB").resize((600, 450))
+    _, upright = find_face(pixels(picture), models)
+    turned = picture.rotate(-turned_deg, Image.Resampling.BICUBIC, expand=True, fillcolor=(140, 140, 140))
+    _, face = find_face(pixels(turned), models)
+    assert abs(face.roll_deg) < 45
+    assert face.roll_deg + 90 * face.quarter_turns - upright.roll_deg == pytest.approx(turned_deg % 360, abs=3)
+    assert face.eye_distance_px == pytest.approx(upright.eye_distance_px, rel=0.04)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ START_OF_SCAN, END_OF_IMAGE = 0xDA, 0xD9
 FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # start of frame; the others are tables
 # Within the data of a scan, 0xFF is followed by a zero or by the number of a restart (ITU-T T.81, B.1.1.5 and B.1.1.2).
 _MARKER_IN_SCAN = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
+# Between segments, decoders pass over whatever is no marker, and over markers that stand alone (B.1.1.3).
+_MARKER = re.compile(rb"\xff[^\x00\x01\xff\xd0-\xd7]")
 MAX_SEGMENTS = 20_000  # of a file that is damaged or made to take time
 
 
@@ -28,11 +30,10 @@ def jpeg_segments(image: bytes) -> Iterator[Segment]:
     """Yield the segments of the first picture in `image`, without the start of the image, as far as it can be read."""
     at = 2
     for _ in range(MAX_SEGMENTS):
-        while image[at : at + 2] == b"\xff\xff":  # fill bytes
-            at += 1
-        if at + 2 > len(image) or image[at] != 0xFF:
+        found = _MARKER.search(image, at)
+        if found is None:
             return
-        marker = image[at + 1]
+        at, marker = found.start(), image[found.end() - 1]
         if marker == END_OF_IMAGE:
             yield Segment(marker, at, at + 2)
             return

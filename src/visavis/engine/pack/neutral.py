@@ -32,6 +32,7 @@ from visavis.engine.landmarks import (
     curve,
     smoothstep,
 )
+from visavis.engine.pixels import pixels_at, square_around
 
 # A gap of the inner lips from which a mouth counts as open. On 60 faces with closed lips it was up to 0.009.
 OPEN_FROM = 0.011
@@ -61,6 +62,7 @@ TOOTH_SHARE_LEAST = 0.25  # of the open mouth
 TOOTH_COLUMNS_LEAST = 0.75  # of the middle half of the mouth
 SKIN_COLOURED_FROM = 8.0  # chroma of skin: in a picture of one colour, redness tells nothing
 LESS_RED_THAN_SKIN = 3.0
+RED_OF_LIPS = (17, 0, 84, 314)  # landmarks on the red of both lips
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -294,7 +296,7 @@ def _own_teeth(
     if float(np.max(p[list(INNER_LOWER), 1] - p[list(INNER_UPPER), 1])) < TEETH_FROM * unit:
         return none
     x0, y0 = np.maximum(np.floor(ring.min(axis=0)).astype(int) - 2, 0)
-    x1, y1 = np.ceil(ring.max(axis=0)).astype(int) + 3
+    x1, y1 = np.minimum(np.ceil(ring.max(axis=0)).astype(int) + 3, picture.shape[1::-1])
     crop = picture[y0:y1, x0:x1]
     mask = np.zeros(crop.shape[:2], np.uint8)
     cv2.fillPoly(mask, [np.rint((ring - (x0, y0)) * 16).astype(np.int32)], 255, lineType=cv2.LINE_8, shift=4)
@@ -305,7 +307,7 @@ def _own_teeth(
         return none
     bright = float(np.percentile(yuv[inside, 0], 90))
     skin = _skin_colour(picture, p, unit)
-    lips = np.concatenate([picture[int(p[i, 1]), int(p[i, 0])].reshape(1, 3) for i in (17, 0, 84, 314)])
+    lips = pixels_at(picture, p[list(RED_OF_LIPS)])
     redness = (
         float(np.median(yuv[inside & (yuv[..., 0] > 0.8 * bright), 2])) + float(np.median(to_yuv(lips)[:, 2]))
     ) / 2
@@ -342,9 +344,6 @@ def _below_the_lip(tooth: NDArray[np.bool_], lip: NDArray[np.float64], unit: flo
 
 def _skin_colour(picture: NDArray[np.uint8], p: NDArray[np.float32], unit: float) -> NDArray[np.float32]:
     """Return the median Y, U, V of both cheeks."""
-    reach = max(2, int(0.05 * unit))
-    patches = []
-    for x, y in p[[CHEEK_LEFT, CHEEK_RIGHT]].astype(int):
-        patches.append(picture[max(0, y - reach) : y + reach, max(0, x - reach) : x + reach].reshape(-1, 3))
-    both = np.concatenate(patches)
-    return np.median(to_yuv(both), axis=0).astype(np.float32) if len(both) else np.array([128, 128, 128], np.float32)
+    reach_px = max(2, int(0.05 * unit))
+    cheeks = [picture[square_around(picture, p[cheek], reach_px)].reshape(-1, 3) for cheek in (CHEEK_LEFT, CHEEK_RIGHT)]
+    return np.asarray(np.median(to_yuv(np.concatenate(cheeks)), axis=0), dtype=np.float32)

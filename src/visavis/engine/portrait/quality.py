@@ -110,7 +110,7 @@ def remarks_on_surroundings(
         said.append(
             Remark.warned(
                 "HEAD_CROPPED",
-                f"The photo cuts the head off ({where}): the avatar is shown from near",
+                f"The photo cuts the head off ({where}): what is missing cannot be shown",
                 "Take a photo with some room around",
             )
         )

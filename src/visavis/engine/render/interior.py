@@ -24,6 +24,7 @@ from visavis.engine.landmarks import (
     smoothstep,
 )
 from visavis.engine.pack.avatar_pack import AvatarPack
+from visavis.engine.pixels import square_around
 
 Array = NDArray[np.float32]
 
@@ -53,6 +54,7 @@ SKIN_TINT = 0.36  # exponent: how strongly the colour of the skin tells the colo
 LOWER_TEETH_LIGHT = 0.86
 GUM = (0.86, 0.72, 0.74)
 LIP_INNER_UPPER, LIP_INNER_LOWER = (0.62, 0.49, 0.51), (0.86, 0.72, 0.73)
+CHEEK_REACH = 0.06  # half the side of the squares that tell the colour of the cheeks
 CHEEK_USUAL, WARM_LEAST, WARM_MOST = 170.0, 0.5, 1.1  # the mean of bright cheeks; bounds of the light in the cavity
 WHITE_PERCENTILE, WHITE_GAIN, WHITE_USUAL = 88, 1.04, 190.0  # how bright white is, read from the whites of the eyes
 WHITE_LEAST, WHITE_MOST = 110.0, 235.0
@@ -106,10 +108,12 @@ def draw_interior(face: FaceGeometry, pack: AvatarPack, lip_upper: Array, lip_lo
     `lip_upper`, `lip_lower`: the mean colours of the lips, RGB, float32 (3,).
     """
     picture = pack.picture
-    cheeks = (
-        picture[_around(face, CHEEK_LEFT)].reshape(-1, 3).mean(axis=0)
-        + picture[_around(face, CHEEK_RIGHT)].reshape(-1, 3).mean(axis=0)
-    ) / 2
+    reach_px = max(2, int(CHEEK_REACH * face.unit))
+    left, right = (
+        picture[square_around(picture, face.landmarks[cheek], reach_px)].reshape(-1, 3).mean(axis=0)
+        for cheek in (CHEEK_LEFT, CHEEK_RIGHT)
+    )
+    cheeks = (left + right) / 2
     warm = float(np.clip(cheeks.mean() / CHEEK_USUAL, WARM_LEAST, WARM_MOST))
     edge = UPPER_EDGE
     if pack.teeth.size:
@@ -161,13 +165,6 @@ def _with_own_teeth(upper: Patch, pack: AvatarPack, scale: float, edge_px: float
         own = cv2.GaussianBlur(own, (0, 0), 0.45 / scale)
     laid = cv2.warpAffine(own, matrix, (w, h), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
     return Patch(yuva=(upper.yuva * (1.0 - laid[..., 3:]) + laid).astype(np.float32), anchor=upper.anchor)
-
-
-def _around(face: FaceGeometry, index: int) -> tuple[slice, slice]:
-    """Return the rows and columns of a square around a landmark."""
-    x, y = face.landmarks[index, :2].astype(int)
-    r = max(2, int(0.06 * face.unit))
-    return slice(max(0, y - r), y + r), slice(max(0, x - r), x + r)
 
 
 def _white(face: FaceGeometry, picture: NDArray[np.uint8]) -> float:
