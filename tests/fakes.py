@@ -40,7 +40,9 @@ class FakePerformer:
         self.interrupts: list[int] = []  # the `through` of each
         self.state: SettableState | None = None
         self.refusal: VisavisError | None = None  # raised instead of answering an offer
+        self.held_for_s: float | None = None
         self.ended = False
+        self.ends_speech = False  # whether `end` emits the ends of the queued utterances, like a stage
         self._events: asyncio.Queue[PerformerEvent] = asyncio.Queue()
         self._count = 0
 
@@ -73,6 +75,10 @@ class FakePerformer:
         self.state = state
         self.emit(StateChanged(state=state))
 
+    async def hold_for_viewer(self, seconds: float) -> None:
+        self._check()
+        self.held_for_s = seconds
+
     async def stream_motion(self, on: bool) -> None:
         self._check()
 
@@ -102,6 +108,9 @@ class FakePerformer:
     async def end(self) -> None:
         if not self.ended:
             self.ended = True
+            while self.ends_speech and self.queued:
+                name = self.queued.popleft()
+                self.emit(PlaybackFinished(utterance_id=name, position_s=0.05, interrupted=True))
             self._events.put_nowait(PerformerEnded(reason="ended"))
 
     async def events(self) -> AsyncIterator[PerformerEvent]:

@@ -4,7 +4,7 @@ that a test wants.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
 import anyio
@@ -31,6 +31,7 @@ class FakeSession:
     queued_s: float = 0.0
     attached: FakeAttachedSession | None = None
     detached: int = 0
+    unsent: list[SessionEvent] = field(default_factory=list)  # of all channels that have left
     left: anyio.Event = field(default_factory=anyio.Event)  # set at the first detachment
     speak_gate: anyio.Event | None = None  # when set, speak waits for it
     update_gate: anyio.Event | None = None  # when set, update waits for it
@@ -92,8 +93,9 @@ class FakeAttachedSession(AttachedSession):
             if isinstance(event, SessionOver | TakenOver):
                 return
 
-    async def detach(self) -> None:
+    async def detach(self, unsent: Sequence[SessionEvent] = ()) -> None:
         self.session.detached += 1
+        self.session.unsent += unsent
         self.session.left.set()
         self._send.close()
         self._receive.close()

@@ -18,8 +18,8 @@ from visavis.channel.protocol import MAX_PENDING_UPDATES, ChannelProtocol, Chann
 from visavis.channel.server_messages import ErrorMessage, PlaybackStartedMessage, SpeakConfirmed
 from visavis.channel.video_size import is_valid_video_size
 from visavis.engine.output import DEFAULT_OUTPUT
-from visavis.errors import CloseCode, QueueFull, SessionEnded
-from visavis.stage.port.events import PlaybackStarted
+from visavis.errors import CloseCode, PerformerLost, QueueFull, SessionEnded
+from visavis.stage.port.events import PlaybackFinished, PlaybackStarted
 
 # The machine may be busy: no test fails because an example is slow.
 no_deadline = settings(deadline=None, max_examples=60, database=None, suppress_health_check=[HealthCheck.too_slow])
@@ -105,11 +105,40 @@ def test_replies_wait_behind_pending_effects() -> None:
     assert isinstance(protocol.receive_text(speak(160))[-1], Speak)
     assert isinstance(protocol.receive_text(speak(320))[-1], Speak)
     assert protocol.receive_text("nonsense") == []
-    assert isinstance(protocol.receive_text('{"type": "agent.interrupt"}')[-1], Interrupt)
     assert protocol.receive_event(PlaybackStarted(utterance_id="u")) == []
     assert codes(protocol.speech_queued(160)) == ["agent.speak.confirmed"]
-    assert codes(protocol.effect_failed(QueueFull("full"))) == ["QUEUE_FULL", "INVALID_JSON"]
-    assert codes(protocol.effect_succeeded()) == ["agent.interrupt.confirmed", "agent.playback.started"]
+    assert codes(protocol.effect_failed(QueueFull("full"))) == ["QUEUE_FULL", "INVALID_JSON", "agent.playback.started"]
+
+
+def test_an_interrupt_is_confirmed_ahead_of_everything() -> None:
+    protocol = open_protocol("playback")
+    protocol.receive_text(speak(160))
+    (interrupt,) = protocol.receive_text('{"type": "agent.interrupt"}', 7)
+    assert interrupt == Interrupt(through=7)
+    assert protocol.receive_event(PlaybackFinished(utterance_id="u", position_s=0.0, interrupted=True)) == []
+    assert codes(protocol.interrupt_succeeded()) == ["agent.interrupt.confirmed"]
+    assert codes(protocol.interrupt_failed(PerformerLost("gone"))) == ["PERFORMER_LOST"]
+    assert codes(protocol.speech_queued(0)) == ["agent.speak.confirmed", "agent.playback.finished"]
+
+
+def test_the_samples_after_an_interrupt_are_counted_anew() -> None:
+    protocol = open_protocol()
+    protocol.receive_text(speak(1, 44_100))
+    protocol.receive_text('{"type": "agent.interrupt"}')
+    for _ in range(2):
+        protocol.receive_text(speak(1, 44_100))
+    confirmed = [protocol.speech_queued(1) for _ in range(3)]
+    counts = [action.message.audio_samples for (action,) in confirmed]  # type: ignore[union-attr]
+    assert counts == [0, 0, 1], "0.36, then 0.36 and 0.73 in sum"
+
+
+def test_events_that_were_not_sent_are_given_back_when_the_client_leaves() -> None:
+    protocol = open_protocol("playback")
+    protocol.receive_text(speak(160))
+    started = PlaybackStarted(utterance_id="u")
+    assert protocol.receive_event(started) == []
+    assert protocol.client_disconnected() == [started]
+    assert protocol.client_disconnected() == []
 
 
 def test_a_close_waits_for_the_effects_that_began_before_it() -> None:
@@ -341,9 +370,8 @@ def test_updates_do_not_delay_replies_and_their_number_is_limited() -> None:
         assert isinstance(effect, Update)
     (refused,) = protocol.receive_text(update)
     assert isinstance(refused, Send) and refused.message.code == "UPDATE_PENDING"  # type: ignore[attr-defined]
-    protocol.receive_text(json.dumps({"type": "agent.interrupt"}))
-    (confirmed,) = protocol.effect_succeeded()
-    assert isinstance(confirmed, Send) and confirmed.message.type == "agent.interrupt.confirmed"  # type: ignore[attr-defined]
+    protocol.receive_text(speak(160))
+    assert codes(protocol.speech_queued(160)) == ["agent.speak.confirmed"]
     (updated,) = protocol.update_succeeded(DEFAULT_OUTPUT)
     assert isinstance(updated, Send) and updated.message.type == "session.updated"  # type: ignore[attr-defined]
     assert isinstance(protocol.receive_text(update)[0], Update)
@@ -353,10 +381,9 @@ def test_the_reply_to_an_update_waits_for_earlier_confirmations() -> None:
     protocol = open_protocol()
     (update,) = protocol.receive_text(json.dumps({"type": "session.update", "output": {}}))
     assert isinstance(update, Update)
-    protocol.receive_text(json.dumps({"type": "agent.interrupt"}))
+    protocol.receive_text(speak(160))
     assert protocol.update_succeeded(DEFAULT_OUTPUT) == []
-    confirmed, updated = protocol.effect_succeeded()
-    assert [step.message.type for step in (confirmed, updated)] == ["agent.interrupt.confirmed", "session.updated"]  # type: ignore[union-attr]
+    assert codes(protocol.speech_queued(160)) == ["agent.speak.confirmed", "session.updated"]
 
 
 def test_an_update_of_an_ended_session_closes_the_channel() -> None:

@@ -91,7 +91,7 @@ def test_after_the_utterance_of_a_file_speech_is_spoken(
         assert is_spoken(protocol, speak(protocol, b"", final=True))
     if end == "interrupt":
         protocol.receive_text('{"type": "agent.interrupt"}')
-        protocol.effect_succeeded()
+        protocol.interrupt_succeeded()
     if end == "another utterance":
         assert is_spoken(protocol, speak(protocol, speech, utterance_id="b"))
     if end == "a pause":

@@ -83,13 +83,9 @@ async def test_speech_is_accepted_in_order_even_when_sent_before_any_reply() -> 
             await send(client, type="agent.speak", audio=PCM, sample_rate=rate)
         await send(client, type="agent.interrupt")
         received = [await receive(client) for _ in range(5)]
-    assert [message.get("audio_samples", message["type"]) for message in received] == [
-        "connection.established",
-        1600,
-        3200,
-        800,
-        "agent.interrupt.confirmed",
-    ]
+    assert received[0]["type"] == "connection.established"
+    assert [message["audio_samples"] for message in received if "audio_samples" in message] == [1600, 3200, 800]
+    assert {"type": "agent.interrupt.confirmed"} in received
     assert session.spoken == [
         (3200, 16_000, None, False),
         (3200, 8_000, None, False),
@@ -294,6 +290,33 @@ async def test_a_client_that_leaves_before_it_is_closed_is_detached() -> None:
             await session.left.wait()
 
 
+async def test_events_that_a_client_did_not_get_are_given_back() -> None:
+    session = FakeSession(token="token", speak_gate=anyio.Event())
+    ends = [PlaybackFinished(utterance_id=str(n), position_s=0.0, interrupted=True) for n in range(3)]
+    async with serving(session) as address:
+        async with connect(address) as client:
+            await open_channel(client, "playback")
+            assert session.attached is not None
+            session.attached.emit(ends[0])
+            assert (await receive(client))["utterance_id"] == "0"
+            await send(client, type="agent.speak", audio=PCM)
+            with anyio.fail_after(20):
+                while not session.speak_calls:
+                    await (await client.ping())
+            session.attached.emit(ends[1])  # waits behind the answer to the speech
+            await (await client.ping())
+            client.transport.abort()
+        for _ in range(10):
+            async with connect(address):  # round trips: the server has seen the client leave
+                pass
+        session.attached.emit(ends[2])
+        assert session.speak_gate is not None
+        session.speak_gate.set()
+        with anyio.fail_after(20):
+            await session.left.wait()
+    assert session.unsent == ends[1:]
+
+
 async def test_a_client_that_leaves_as_its_session_ends_is_no_error() -> None:
     session = FakeSession(token="token", speak_gate=anyio.Event())
     with structlog.testing.capture_logs() as logs:
@@ -313,7 +336,7 @@ async def test_a_client_that_leaves_as_its_session_ends_is_no_error() -> None:
     assert [log["event"] for log in logs] == ["channel_opened", "channel_closed"]
 
 
-async def test_an_interrupt_overtakes_a_burst_of_speech_and_is_confirmed_in_order() -> None:
+async def test_an_interrupt_overtakes_a_burst_of_speech_and_is_confirmed_ahead_of_it() -> None:
     session = FakeSession(token="token", speak_gate=anyio.Event())
     async with serving(session) as address, connect(address) as client:
         await open_channel(client)
@@ -321,15 +344,12 @@ async def test_an_interrupt_overtakes_a_burst_of_speech_and_is_confirmed_in_orde
             await send(client, type="agent.speak", audio=PCM)
         await send(client, type="agent.interrupt")
         await send(client, type="agent.speak", audio=PCM, utterance_id="after")
-        with anyio.fail_after(20):
-            while not session.interrupts:
-                await (await client.ping())
+        assert await receive(client) == {"type": "agent.interrupt.confirmed"}
         assert session.interrupts == [(102, 0)], "the init is message 1, the interrupt 102"
         assert session.speak_gate is not None
         session.speak_gate.set()
-        received = [await receive(client) for _ in range(102)]
-    kinds = [message["type"] for message in received]
-    assert kinds == ["agent.speak.confirmed"] * 100 + ["agent.interrupt.confirmed", "agent.speak.confirmed"]
+        received = [await receive(client) for _ in range(101)]
+    assert {message["type"] for message in received} == {"agent.speak.confirmed"}
     assert all(message["audio_samples"] == 1600 for message in received if "audio_samples" in message)
     assert session.spoken == ["interrupt", (3200, 16_000, "after", False)]
     assert session.dropped == list(range(2, 102))
@@ -343,22 +363,20 @@ async def test_speech_sent_before_the_session_was_open_is_numbered_too() -> None
             await send(client, type="agent.speak", audio=PCM)
         assert (await receive(client))["type"] == "connection.established"
         await send(client, type="agent.interrupt")
-        with anyio.fail_after(20):
-            while not session.interrupts:
-                await (await client.ping())
+        assert (await receive(client))["type"] == "agent.interrupt.confirmed"
         assert session.speak_gate is not None
         session.speak_gate.set()
-        assert [(await receive(client))["type"] for _ in range(6)][-1] == "agent.interrupt.confirmed"
+        assert {(await receive(client))["type"] for _ in range(5)} == {"agent.speak.confirmed"}
     assert session.spoken == ["interrupt"] and session.dropped == [2, 3, 4, 5, 6]
 
 
-async def test_an_interrupt_that_fails_is_reported_in_order() -> None:
+async def test_an_interrupt_that_fails_is_reported() -> None:
     session = FakeSession(token="token", broken_interrupt=True)
     async with serving(session) as address, connect(address) as client:
         await open_channel(client)
         await send(client, type="agent.speak", audio=PCM)
-        await send(client, type="agent.interrupt")
         assert (await receive(client))["audio_samples"] == 1600
+        await send(client, type="agent.interrupt")
         assert (await receive(client))["code"] == "INTERNAL"
         assert (await wait_for_close(client))[0] == 1011
     assert session.detached == 1

@@ -24,7 +24,7 @@ from typing import Any
 
 from visavis import errors
 from visavis.channel import port as channel_port
-from visavis.channel.actions import Action, Attach, Close, Send, Speak, Update
+from visavis.channel.actions import Action, Attach, Close, Interrupt, Send, Speak, Update
 from visavis.channel.protocol import ChannelProtocol
 from visavis.engine.output import DEFAULT_OUTPUT
 from visavis.output_json import read_output
@@ -141,6 +141,8 @@ def _report_outcome(protocol: ChannelProtocol, outcome: str | dict[str, Any], ef
     if outcome == "done":
         if isinstance(effect, Speak):
             return protocol.speech_queued(len(effect.speech.pcm) // 2)
+        if isinstance(effect, Interrupt):
+            return protocol.interrupt_succeeded()
         return protocol.effect_succeeded()
     if outcome == "failed":
         return protocol.server_failed()
@@ -148,7 +150,7 @@ def _report_outcome(protocol: ChannelProtocol, outcome: str | dict[str, Any], ef
     if "updated" in outcome:
         return protocol.update_succeeded(read_output(outcome["updated"]).apply_to(DEFAULT_OUTPUT))
     if "samples" in outcome:
-        return protocol.speech_queued(outcome["samples"])
+        return protocol.speech_queued(outcome["samples"], outcome.get("queued_s", 0.0))
     name, text = next(iter(outcome.items()))
     report_error = protocol.update_failed if isinstance(effect, Update) else protocol.effect_failed
     return report_error(getattr(errors, name)("some text" if text == "$ANY" else text))

@@ -35,10 +35,12 @@ class EncodedRecorder:
         if self.watched and self._waiting[item.kind].put(item):
             self._events.keyframe_wanted(joining=False)
 
-    def drop_backlog(self) -> None:
+    def drop_backlog(self) -> int | None:
+        first = self._waiting["audio"].first_position
         for backlog in self._waiting.values():
             if backlog.drop():
                 self._events.keyframe_wanted(joining=False)
+        return first
 
     def write(self) -> None:
         for backlog in self._waiting.values():
@@ -69,9 +71,11 @@ class RawRecorder:
         else:
             self._sound.append((item.position, item.samples.copy()))
 
-    def drop_backlog(self) -> None:
+    def drop_backlog(self) -> int | None:
+        first = self._sound[0][0] if self._sound else None
         self._pictures.clear()
         self._sound.clear()
+        return first
 
     def write(self) -> None:
         self.pictures += self._pictures

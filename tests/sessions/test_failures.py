@@ -10,13 +10,13 @@ import structlog.testing
 
 from tests.conftest import Service
 from tests.fakes import FakePerformer
-from tests.sessions.test_live_sessions import TIMEOUT_S, create, init, last_event, speech, store, stored, wait_for_end
+from tests.sessions.test_live_sessions import TIMEOUT_S, create, init, last_event, store, stored, wait_for_end
 from visavis.channel.port import SessionOver
 from visavis.errors import PerformerLost
 from visavis.sessions import live_session
 from visavis.sessions.attachment import MAX_QUEUED_EVENTS
 from visavis.sessions.lifecycle import EndReason
-from visavis.stage.port.events import PlaybackStarted
+from visavis.stage.port.events import PerformerMetrics, PlaybackStarted
 
 pytestmark = pytest.mark.anyio
 
@@ -112,20 +112,21 @@ async def test_a_session_ends_even_if_its_performer_does_not(
     assert failed in [log["event"] for log in logs]
 
 
-async def test_a_channel_that_reads_no_events_loses_some_but_not_the_end(service: Service) -> None:
+async def test_a_channel_that_reads_no_events_loses_metrics_but_no_playback_and_not_the_end(service: Service) -> None:
     session = await create(service)
     attached = await service.services.live.attach(init(session))
     performer = service.performer(session["session_id"])
     with structlog.testing.capture_logs() as logs:
         for number in range(MAX_QUEUED_EVENTS + 10):
             performer.emit(PlaybackStarted(utterance_id=str(number)))
-        await attached.speak(speech(b"\0\0"))
+            performer.emit(PerformerMetrics(frames=25, late_frames=0, queued_s=0.0))
         await anyio.wait_all_tasks_blocked()
         await service.client.put(f"/v1/sessions/{session['session_id']}/end")
     events = [event async for event in attached.events()]
-    assert len(events) == MAX_QUEUED_EVENTS + 1 and events[-1] == SessionOver(reason=EndReason.CLIENT)
-    kept = [event.utterance_id for event in events if isinstance(event, PlaybackStarted)]
-    assert kept == [str(number) for number in range(len(kept))], "the oldest are kept, in order"
+    assert events[-1] == SessionOver(reason=EndReason.CLIENT)
+    started = [event.utterance_id for event in events if isinstance(event, PlaybackStarted)]
+    assert started == [str(number) for number in range(MAX_QUEUED_EVENTS + 10)], "all of them, in order"
+    assert sum(isinstance(event, PerformerMetrics) for event in events) < MAX_QUEUED_EVENTS
     assert "channel_event_dropped" in [log["event"] for log in logs]
 
 

@@ -108,7 +108,8 @@ def test_single_bytes_are_joined() -> None:
 @pytest.mark.parametrize("end", ["final", "final, empty", "another utterance", "no more audio"])
 def test_a_byte_that_is_left_at_the_end_of_the_utterance_is_reported_once(end: str) -> None:
     stage = Stage()
-    assert stage.speak(tone(1_600) + b"\1", utterance_id="a", final=end == "final") == 1_600
+    name = None if end == "no more audio" else "a"
+    assert stage.speak(tone(1_600) + b"\1", utterance_id=name, final=end == "final") == 1_600
     if end == "final, empty":
         assert stage.speak(b"", final=True) == 0
     if end == "another utterance":
@@ -116,7 +117,7 @@ def test_a_byte_that_is_left_at_the_end_of_the_utterance_is_reported_once(end: s
     stage.run(280)
     assert stage.cut == ([] if end == "no more audio" else ["a"])
     stage.run(400)
-    assert stage.cut == ["a"] and stage.finished[0] == "a"
+    assert stage.cut == [name or "utt_1"] == stage.finished[:1]
 
 
 def test_the_next_utterance_begins_with_its_own_bytes() -> None:
@@ -147,12 +148,12 @@ def test_an_interrupt_drops_the_byte_without_a_report() -> None:
     assert stage.cut == [] and stage.finished == ["a", "b"]
 
 
-def test_late_pieces_after_an_interrupt_are_counted_like_others() -> None:
+def test_late_pieces_after_an_interrupt_count_as_no_samples() -> None:
     stage = Stage()
     counts = [stage.speak(bytes(321), utterance_id="a")]
     stage.performance.interrupt(through=3)
     counts += [stage.speak(bytes(321), utterance_id="a", number=2), stage.speak(bytes(1), utterance_id="a", number=3)]
-    assert counts == [160, 161, 0]
+    assert counts == [160, 0, 0]
     stage.run(400)
     assert stage.cut == []
 

@@ -81,7 +81,7 @@ async def test_missed_events_are_sent_first_in_order_and_without_metrics(owner: 
         assert await receive(server, 6) == [Event(session_id="s", event=started(number)) for number in range(6)]
 
 
-async def test_only_the_newest_events_are_kept(owner: Owner, tmp_path: Path) -> None:
+async def test_only_the_newest_events_are_kept(owner: Owner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(MAX_KEPT_EVENTS + 3):
         owner.send_event("s", started(number))
     async with two_links(tmp_path) as (stage, server):

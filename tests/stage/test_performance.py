@@ -116,7 +116,7 @@ def test_playback_starts_at_the_first_sample_and_finishes_after_the_last(harness
     assert last - 100 < ended_at <= last + BLOCK_SAMPLES
 
 
-def test_an_utterance_ends_by_final_by_another_id_or_after_300_ms_without_audio(harness: Harness) -> None:
+def test_an_utterance_ends_by_final_by_another_id_or_without_a_name_after_300_ms(harness: Harness) -> None:
     assert harness.speak(tone(100), RATE_HZ, final=True) == "utt_1"
     assert harness.speak(tone(100), RATE_HZ) == "utt_2"
     assert harness.speak(tone(100), RATE_HZ, utterance_id="x") == "x"
@@ -124,14 +124,20 @@ def test_an_utterance_ends_by_final_by_another_id_or_after_300_ms_without_audio(
     assert harness.speak(tone(100), RATE_HZ, utterance_id="x") == "x"
     assert harness.speak(tone(100), RATE_HZ, utterance_id="y") == "y"
     harness.run(320)
+    assert harness.speak(tone(100), RATE_HZ) == "y", "its sender only paused"
+    assert harness.speak(tone(100), RATE_HZ, utterance_id="z", final=True) == "z"
     assert harness.speak(tone(100), RATE_HZ) == "utt_3"
+    harness.run(320)
+    assert harness.speak(tone(100), RATE_HZ) == "utt_4"
     harness.run(2000)
     assert [(e.utterance_id, round(played_samples(e) / SAMPLES_PER_MS)) for e in harness.ends] == [
         ("utt_1", 100),
         ("utt_2", 100),
         ("x", 300),
-        ("y", 100),
+        ("y", 200),
+        ("z", 100),
         ("utt_3", 100),
+        ("utt_4", 100),
     ]
 
 
@@ -183,7 +189,7 @@ def test_small_pieces_that_wait_are_processed_together(piece_ms: int) -> None:
     harness.performance = Performance(seed=1, open_speech=Counting)
     speech = tone(2000)
     for piece in np.split(speech, range(0, len(speech), piece_ms * 16)[1:]):
-        harness.speak(piece, RATE_HZ, utterance_id="a")
+        harness.speak(piece, RATE_HZ)
     harness.run(3000)
     assert sum(pushed) == len(speech) and np.median(pushed) == 80 * 16
     assert [played_samples(end) for end in harness.ends] == [2000 * SAMPLES_PER_MS]
@@ -207,10 +213,8 @@ def test_speech_that_comes_unevenly_soon_plays_without_gaps(harness: Harness) ->
 
 def test_an_underrun_is_silence_with_lips_at_rest_and_speech_resumes(harness: Harness) -> None:
     pcm = tone(600)
-    harness.speak(pcm[:3200], RATE_HZ)
-    harness.run(200)
-    harness.speak(np.zeros(0, np.int16), RATE_HZ)
-    harness.run(200)
+    harness.speak(pcm[:3200], RATE_HZ, utterance_id="a")
+    harness.run(400)
     assert harness.jaws[-1][1] == 0.0 and not harness.sound[-960:].any()
     harness.speak(pcm[3200:], RATE_HZ, final=True)
     harness.run(1000)
@@ -263,9 +267,9 @@ def test_speech_after_an_interrupt_is_played(harness: Harness) -> None:
     harness.speak(tone(2000), RATE_HZ, utterance_id="a")
     harness.run(300)
     harness.interrupt()
-    assert harness.speak(tone(200), RATE_HZ, utterance_id="a", final=True) == "a"
+    assert harness.speak(tone(200), RATE_HZ, utterance_id="b", final=True) == "b"
     harness.run(600)
-    assert [(e.utterance_id, e.interrupted) for e in harness.ends] == [("a", True), ("a", False)]
+    assert [(e.utterance_id, e.interrupted) for e in harness.ends] == [("a", True), ("b", False)]
     assert played_samples(harness.ends[1]) == 200 * SAMPLES_PER_MS
 
 
@@ -291,8 +295,8 @@ def test_speech_beyond_600_s_is_refused_whole(harness: Harness) -> None:
 
 def test_a_flood_of_empty_utterances_is_refused(harness: Harness) -> None:
     with pytest.raises(QueueFull):
-        for _ in range(5000):
-            harness.speak(np.zeros(0, np.int16), RATE_HZ, final=True)
+        for number in range(5000):
+            harness.speak(np.zeros(0, np.int16), RATE_HZ, utterance_id=str(number), final=True)
 
 
 def test_an_empty_final_utterance_starts_and_finishes(harness: Harness) -> None:
@@ -385,11 +389,11 @@ def test_an_interrupt_that_overtakes_speech_drops_it_on_arrival(harness: Harness
     assert [(end.utterance_id, end.interrupted) for end in harness.ends] == [("a", True), ("b", True)]
     assert played_samples(harness.ends[0]) == pytest.approx(called_at - 60 * SAMPLES_PER_MS, abs=70 * SAMPLES_PER_MS)
     assert played_samples(harness.ends[1]) == 0
-    assert harness.speak(tone(200), RATE_HZ, utterance_id="a", final=True) == "a", (
+    assert harness.speak(tone(200), RATE_HZ, utterance_id="c", final=True) == "c", (
         "number 6 was sent after the interrupt"
     )
     harness.run(500)
-    assert (harness.ends[2].utterance_id, harness.ends[2].interrupted) == ("a", False)
+    assert (harness.ends[2].utterance_id, harness.ends[2].interrupted) == ("c", False)
     assert played_samples(harness.ends[2]) == 200 * SAMPLES_PER_MS
 
 

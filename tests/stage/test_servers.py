@@ -42,7 +42,8 @@ def speak(number: int, *, samples: int = 1600, final: bool = False, utterance_id
 async def can_speak(server: RawServer, session_id: str = "s", *, number: int = 1, epoch: int = 1) -> bool:
     """Whether the server may use the session."""
     answer = await server.request(session_id, speak(number), epoch=epoch)
-    return isinstance(answer, Answer) and answer.result == Spoken(utterance_id="u", samples=1600)
+    result = answer.result if isinstance(answer, Answer) else None
+    return isinstance(result, Spoken) and (result.utterance_id, result.samples) == ("u", 1600)
 
 
 # --- admission
@@ -187,10 +188,10 @@ async def test_a_session_outlives_its_servers_connection_for_the_grace_period(tm
     async with running_stage(tmp_path) as address:
         first = await RawServer.connect_and_admit(address, hello(owner_grace_s=60.0))
         await first.open_session("s", tmp_path)
-        assert isinstance(await first.request("s", speak(1, final=True)), Answer)
+        assert isinstance(await first.request("s", speak(1, final=True, utterance_id="first")), Answer)
         await first.vanish()
         again = await RawServer.connect_and_admit(address, hello(owner_grace_s=60.0))
-        end = PlaybackFinished(utterance_id="u", position_s=0.1, interrupted=False)
+        end = PlaybackFinished(utterance_id="first", position_s=0.1, interrupted=False)
         while not [event for event in again.events if event.event == end]:
             assert isinstance(await again.request("s", SetState(state="listening")), Answer)
             await asyncio.sleep(0.02)  # the sound plays in real time

@@ -120,7 +120,7 @@ def test_an_interrupt_drops_timings_with_their_speech(harness: Harness) -> None:
     harness.interrupt()
     harness.run(200)
     assert not harness.faces[-1][:MOUTH_COUNT].any()
-    harness.speak(tone(400), RATE_HZ, utterance_id="a", final=True)
+    harness.speak(tone(400), RATE_HZ, utterance_id="b", final=True)
     before = len(harness.faces)
     harness.run(600)
     assert max(face[INDEX["jawOpen"]] for face in harness.faces[before:]) == 1.0, "the mouth follows the loudness again"

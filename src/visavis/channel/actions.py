@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
-from visavis.channel.port import SessionInit
+from visavis.channel.port import SessionEvent, SessionInit
 from visavis.channel.server_messages import ServerMessage
 from visavis.engine.motion.states import SettableState
 from visavis.errors import CloseCode
@@ -19,7 +19,10 @@ MAX_REASON_BYTES = 123  # RFC 6455, section 5.5: a control frame holds 125 bytes
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Send:
+    """`event`: the session's event that the message reports, if it reports one."""
+
     message: ServerMessage
+    event: SessionEvent | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,12 +43,17 @@ class Attach:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Speak:
+    """`after_interrupt`: it is the first speech after an interrupt, so its samples are counted anew."""
+
     speech: Speech
+    after_interrupt: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interrupt:
-    """Drop all speech up to the message with the number `through`, which is the number of the interrupt itself."""
+    """Drop all speech up to the message with the number `through`, which is the number of the interrupt itself. It goes
+    ahead of everything: `interrupt_succeeded` or `interrupt_failed` reports its outcome as soon as it comes.
+    """
 
     through: int
 
@@ -61,9 +69,9 @@ class SetState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Update:
-    """Change the session's output. It may take seconds, because a picture may be fetched. So it is the one effect
-    outside the reply queue: `update_succeeded` or `update_failed` reports its outcome whenever it comes. Updates take
-    effect in the order of their messages.
+    """Change the session's output. It may take seconds, because a picture may be fetched. So it is outside the reply
+    queue: `update_succeeded` or `update_failed` reports its outcome whenever it comes. Updates take effect in the order
+    of their messages.
     """
 
     change: OutputChange

@@ -19,7 +19,8 @@ from visavis.errors import (
     UnknownFeature,
 )
 
-FEATURES = frozenset({"playback", "binary", "state", "motion", "lifecycle"})
+FEATURES = frozenset({"playback", "binary", "state", "motion", "lifecycle", "queued"})
+MAX_HOLD_S = 60
 
 
 class RoomAccess(ClientMessage):
@@ -66,6 +67,7 @@ def parse_init(message: dict[str, Any]) -> SessionInit:
             token=_read_token(message),
             hosted=False,
             features=_read_features(message),
+            hold_for_viewer_s=_read_hold(message),
         )
     config = message["config"]
     if not isinstance(config, dict):
@@ -82,6 +84,7 @@ def parse_init(message: dict[str, Any]) -> SessionInit:
         room_token=hosted.room.token,
         display_name=hosted.room.display_name,
         features=_read_features(message, config),
+        hold_for_viewer_s=_read_hold({**config, **message}),
     )
 
 
@@ -117,6 +120,15 @@ def _read_token(members: dict[str, Any], *, within: str = "") -> str:
     """Read the token. Each form has its published name for it, and also accepts the name of the other form."""
     published, other = ("access_token", "session_token") if within else ("session_token", "access_token")
     return _read_text(members, other if other in members and published not in members else published, within=within)
+
+
+def _read_hold(members: dict[str, Any]) -> float | None:
+    value = members.get("hold_for_viewer_s")
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= MAX_HOLD_S:
+        raise InvalidInit(f"hold_for_viewer_s must be a number above 0, at most {MAX_HOLD_S}")
+    return float(value)
 
 
 def _read_features(*objects: dict[str, Any]) -> frozenset[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -29,6 +29,7 @@ class SessionInit:
     room_token: str | None = None
     display_name: str | None = None
     features: frozenset[str] = frozenset()
+    hold_for_viewer_s: float | None = None  # speech waits so long for the first viewer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,14 +84,17 @@ class AttachedSession(Protocol):
         ...
 
     def events(self) -> AsyncIterator[SessionEvent]:
-        """Every event since the attachment, in order. The first tells the current state. One consumer. Ends after
-        SessionOver or TakenOver.
+        """Every event since the attachment, in order. The first tells the current state; then come the events of
+        playback that no channel has sent yet. One consumer. Ends after SessionOver or TakenOver.
         """
         ...
 
-    async def detach(self) -> None:
+    async def detach(self, unsent: Sequence[SessionEvent] = ()) -> None:
         """Leave the session, because the channel has closed. The session goes on until the channel's grace period is
         over. Idempotent; has no effect on a session that another channel has taken over.
+
+        `unsent`: events that were not sent to the client. Those of playback, and those that still wait, are kept for
+        the session's next channel.
         """
         ...
 

@@ -9,7 +9,7 @@ connection, or one effect (`Attach`, `Speak`, `Interrupt`, `SetState`, `Update`)
 starts effects in the order in which they are returned, and reports their outcomes in that order by `attach_succeeded`,
 `speech_queued`, `effect_succeeded` or `effect_failed`. Several effects may be pending, so that a small piece of speech
 does not wait until the performer has answered the one before. Only `Attach` is alone: the caller passes no message in
-before its outcome. `Update` is outside this order (actions.py).
+before its outcome. `Interrupt` and `Update` are outside this order (actions.py).
 
 Replies wait in a queue behind the pending effects (reply_queue.py). This module decides which message is allowed when,
 and what follows from it. The formats of the messages are checked where they are read: handshake.py, speech.py (with
@@ -23,7 +23,8 @@ The messages are described in docs/reference/channel.md. Decided there, and carr
 - Binary frames are confirmed like `agent.speak`. `audio.format` applies to all later binary frames and has no reply.
 - Invalid timings or an invalid emotion are an error before the confirmation of their speech, which is spoken without
   them.
-- Audio of no bytes is confirmed as 0 samples. With `final` it ends the utterance, otherwise it does nothing.
+- Audio of no bytes is confirmed as 0 samples. With `final` it ends the utterance, otherwise it does nothing; with the
+  feature "queued" it asks how much is queued.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ from visavis.channel.server_messages import (
     ServerMessage,
     SessionUpdated,
     SpeakConfirmed,
+    SpeakConfirmedWithQueue,
     message_for,
 )
 from visavis.channel.session_changes import read_state, read_update
@@ -89,6 +91,7 @@ class ChannelProtocol:
         self.features: frozenset[str] = frozenset()  # set when a session.init is accepted
         self.binary_rate_hz = DEFAULT_RATE_HZ  # changes with audio.format
         self._pending_updates = 0
+        self._interrupted = False  # by the last message but none of speech
         self._sample_count = SampleCount()
         self._sound_files = SoundFileCheck()
         self._replies = ReplyQueue()
@@ -130,10 +133,10 @@ class ChannelProtocol:
             return []
         return self._refuse(InvalidUtf8("Text frames must be UTF-8"))
 
-    def client_disconnected(self) -> None:
-        """The client has left; nothing more can be sent."""
+    def client_disconnected(self) -> list[SessionEvent]:
+        """The client has left; nothing more can be sent. Return the events that wait to be sent."""
         self.state = ChannelState.CLOSED
-        self._replies.drain()
+        return [send.event for send in self._replies.drain() if send.event is not None]
 
     # Time, and the outcomes of effects
 
@@ -154,24 +157,21 @@ class ChannelProtocol:
         established = Send(message=ConnectionEstablished(session_id=effect.init.session_id))
         return [established, Send(message=MotionFormat())] if "motion" in self.features else [established]
 
-    def speech_queued(self, samples: int) -> list[Action]:
+    def speech_queued(self, samples: int, queued_s: float = 0.0) -> list[Action]:
         """The oldest pending effect, a `Speak`, has succeeded; `samples`: how many samples it completed, at its own
-        rate.
+        rate; `queued_s`: how much speech waits to be played now.
         """
         effect = self._pop_effect()
         if effect is None:
             return []
         assert isinstance(effect, Speak)
-        return [self._confirmation_of(effect.speech, samples), *self._pop_replies()]
+        return [self._confirmation_of(effect, samples, queued_s), *self._pop_replies()]
 
     def effect_succeeded(self) -> list[Action]:
-        """The oldest pending effect has succeeded: the interrupt has taken effect, or the state was set."""
+        """The oldest pending effect has succeeded: the state was set."""
         effect = self._pop_effect()
         if effect is None:
             return []
-        if isinstance(effect, Interrupt):
-            self._sample_count.reset()
-            return [Send(message=InterruptConfirmed()), *self._pop_replies()]
         assert isinstance(effect, SetState)
         return self._pop_replies()
 
@@ -186,6 +186,17 @@ class ChannelProtocol:
         if error.close_code is not None:
             return [reply, *self._close_now(error.close_code, error.message)]
         return [reply, *self._pop_replies()]
+
+    def interrupt_succeeded(self) -> list[Action]:
+        """An `Interrupt` has taken effect. Its confirmation waits for nothing."""
+        return [] if self.state is ChannelState.CLOSED else [Send(message=InterruptConfirmed())]
+
+    def interrupt_failed(self, error: VisavisError) -> list[Action]:
+        """An `Interrupt` has failed and has changed nothing."""
+        if self.state is ChannelState.CLOSED:
+            return []
+        reply = Send(message=ErrorMessage(error=error.message, code=error.code))
+        return [reply] if error.close_code is None else [reply, *self._close_now(error.close_code, error.message)]
 
     def update_succeeded(self, output: Output) -> list[Action]:
         """The oldest pending `Update` has taken effect; `output` is the session's output now."""
@@ -222,7 +233,7 @@ class ChannelProtocol:
         if isinstance(event, TakenOver):
             return self._close_now(CloseCode.TAKEN_OVER, "Another channel has taken over this session")
         message = message_for(event, self.features)
-        return [] if message is None else self._send(message)
+        return [] if message is None else self._send(message, event)
 
     # Private
 
@@ -240,7 +251,8 @@ class ChannelProtocol:
                 return actions + self._speak(speech)
             case "agent.interrupt":
                 self._sound_files.reset()
-                return self._start_effect(Interrupt(through=number))
+                self._interrupted = True
+                return [Interrupt(through=number)]
             case "session.update":
                 return self._start_update(message)
             case "agent.state":
@@ -269,9 +281,10 @@ class ChannelProtocol:
                 self._sound_files.reset()
 
     def _speak(self, speech: Speech) -> list[Action]:
-        if not speech.pcm and not speech.final:
+        if not speech.pcm and not speech.final and "queued" not in self.features:
             return self._send(SpeakConfirmed(audio_samples=0))
-        return self._start_effect(Speak(speech=speech))
+        after_interrupt, self._interrupted = self._interrupted, False
+        return self._start_effect(Speak(speech=speech, after_interrupt=after_interrupt))
 
     def _start_update(self, message: dict[str, Any]) -> list[Action]:
         if self._pending_updates >= MAX_PENDING_UPDATES:
@@ -280,10 +293,17 @@ class ChannelProtocol:
         self._pending_updates += 1
         return [update]
 
-    def _confirmation_of(self, speech: Speech, samples: int) -> Send:
-        share = self._sample_count.add(samples, rate_hz=speech.sample_rate_hz, utterance_id=speech.utterance_id)
+    def _confirmation_of(self, effect: Speak, samples: int, queued_s: float) -> Send:
+        speech = effect.speech
+        if effect.after_interrupt:
+            self._sample_count.reset()
+        share = 0
+        if samples:
+            share = self._sample_count.add(samples, rate_hz=speech.sample_rate_hz, utterance_id=speech.utterance_id)
         if speech.final:
             self._sample_count.reset()
+        if "queued" in self.features:
+            return Send(message=SpeakConfirmedWithQueue(audio_samples=share, queued_s=queued_s))
         return Send(message=SpeakConfirmed(audio_samples=share))
 
     def _start_effect(self, effect: Effect) -> list[Action]:
@@ -294,8 +314,8 @@ class ChannelProtocol:
         """Remove and return the oldest pending effect; None if the channel has closed in the meantime."""
         return None if self.state is ChannelState.CLOSED else self._replies.pop_effect()
 
-    def _send(self, message: ServerMessage) -> list[Action]:
-        self._replies.add(Send(message=message))
+    def _send(self, message: ServerMessage, event: SessionEvent | None = None) -> list[Action]:
+        self._replies.add(Send(message=message, event=event))
         return self._pop_replies()
 
     def _pop_replies(self) -> list[Action]:

@@ -38,6 +38,14 @@ class SpeakConfirmed(ServerMessage):
     audio_samples: int
 
 
+class SpeakConfirmedWithQueue(ServerMessage):
+    """`SpeakConfirmed` with the feature "queued"."""
+
+    type: Literal["agent.speak.confirmed"] = "agent.speak.confirmed"
+    audio_samples: int
+    queued_s: float
+
+
 class InterruptConfirmed(ServerMessage):
     type: Literal["agent.interrupt.confirmed"] = "agent.interrupt.confirmed"
 

@@ -11,6 +11,7 @@ large gets an error before the close with 1009.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,7 +22,7 @@ from anyio.abc import TaskGroup
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from visavis.channel.actions import Action, Attach, Close, Effect, Interrupt, Send, SetState, Speak, Update
-from visavis.channel.port import AttachedSession, LiveSessions
+from visavis.channel.port import AttachedSession, LiveSessions, SessionEvent, SessionOver, TakenOver
 from visavis.channel.protocol import INIT_TIMEOUT_S, ChannelProtocol, ChannelState
 from visavis.channel.read_ahead import ReadAheadQueue
 from visavis.connections.scope import session_attached, session_refused
@@ -72,14 +73,6 @@ class _ClientDisconnected(Exception):
 
 
 @dataclass(slots=True)
-class _EarlyInterrupt:
-    """An interrupt that was sent to the session before its turn. If it fails, `error` is set before `done`."""
-
-    done: anyio.Event = field(default_factory=anyio.Event)
-    error: Exception | None = None
-
-
-@dataclass(slots=True)
 class _Connection:
     """One client's connection. One task reads frames, one processes them, one forwards events, and each effect is a
     task. Effects run at the same time; their outcomes are reported in order.
@@ -96,7 +89,9 @@ class _Connection:
     protocol: ChannelProtocol = field(init=False)
     send_lock: anyio.Lock = field(default_factory=anyio.Lock)  # messages leave in the protocol's order
     frames: ReadAheadQueue = field(init=False)
-    early_interrupts: dict[int, _EarlyInterrupt] = field(default_factory=dict)  # by the number of their frames
+    # the numbers of the interrupts that were sent to the session before their turn, until that comes
+    early_interrupts: set[int] = field(default_factory=set)
+    unsent: list[SessionEvent] = field(default_factory=list)  # events that did not reach the client
     tasks: TaskGroup = field(init=False)
     effect_slots: anyio.Semaphore = field(default_factory=lambda: anyio.Semaphore(MAX_PENDING_EFFECTS))
     # replaced by each effect: set when it and all before it have been answered
@@ -118,10 +113,10 @@ class _Connection:
         except* _ClientDisconnected:
             pass
         finally:
-            self.protocol.client_disconnected()
+            self.unsent += self.protocol.client_disconnected()
             if self.session is not None:
                 with anyio.CancelScope(shield=True), anyio.move_on_after(DETACH_TIMEOUT_S):
-                    await self.session.detach()
+                    await self.session.detach(self.unsent)
                 close_code = None if self.close_code is None else self.close_code.value
                 log.info("channel_closed", session_id=self.session.session_id, close_code=close_code)
 
@@ -134,7 +129,7 @@ class _Connection:
             try:
                 actions = await self._next_actions(deadline_s)
             except _ClientDisconnected:
-                self.protocol.client_disconnected()
+                self.unsent += self.protocol.client_disconnected()
                 await self.all_answered.wait()  # the effects of all that the client sent before it left
                 raise
             await self._carry_out(actions)
@@ -161,18 +156,21 @@ class _Connection:
         return self.protocol.receive_binary(frame["bytes"], number, anyio.current_time())
 
     def _send_interrupt_early(self, number: int) -> None:
-        """Send an interrupt to the session at once, before the frames that precede it. Its reply comes in its turn."""
+        """Send an interrupt to the session at once, before the frames that precede it."""
         if self.session is not None and len(self.early_interrupts) < MAX_PENDING_EFFECTS:
-            early = self.early_interrupts[number] = _EarlyInterrupt()
-            self.tasks.start_soon(self._run_early_interrupt, self.session, number, early)
+            self.early_interrupts.add(number)
+            self.tasks.start_soon(self._run_interrupt, Interrupt(through=number))
 
-    async def _run_early_interrupt(self, session: AttachedSession, number: int, early: _EarlyInterrupt) -> None:
+    async def _run_interrupt(self, interrupt: Interrupt) -> None:
+        """Interrupt the session, and report the outcome as soon as it comes."""
+        report = await self._try_effect(interrupt, self.protocol.interrupt_failed, timeout_s=self.effect_timeout_s)
+        await self._send(report())
+
+    async def _run_interrupt_in_turn(self, interrupt: Interrupt) -> None:
         try:
-            await session.interrupt(through=number)
-        except Exception as error:  # noqa: BLE001  # raised again in its turn
-            early.error = error
+            await self._run_interrupt(interrupt)
         finally:
-            early.done.set()
+            self.effect_slots.release()
 
     async def _carry_out(self, actions: list[Action]) -> None:
         """Send the messages and start the effect. Waits for the outcome of an attachment and of a large message."""
@@ -183,7 +181,13 @@ class _Connection:
         if isinstance(effect, Update):
             self.tasks.start_soon(self._run_update, effect)
             return
+        if isinstance(effect, Interrupt) and effect.through in self.early_interrupts:
+            self.early_interrupts.remove(effect.through)
+            return
         await self.effect_slots.acquire()
+        if isinstance(effect, Interrupt):
+            self.tasks.start_soon(self._run_interrupt_in_turn, effect)
+            return
         previous_answered, self.all_answered = self.all_answered, anyio.Event()
         self.tasks.start_soon(self._run_effect, effect, previous_answered, self.all_answered)
         if isinstance(effect, Attach) or (isinstance(effect, Speak) and len(effect.speech.pcm) > LARGE_SPEECH_BYTES):
@@ -242,27 +246,23 @@ class _Connection:
                 return partial(self.protocol.update_succeeded, await self.session.update(effect.change))
             case Speak():
                 spoken = await self.session.speak(effect.speech)
-                return partial(self.protocol.speech_queued, spoken.samples)
+                return partial(self.protocol.speech_queued, spoken.samples, spoken.queued_s)
             case SetState():
                 await self.session.set_state(effect.state)
             case Interrupt():
-                await self._interrupt(self.session, effect.through)
+                await self.session.interrupt(through=effect.through)
+                return self.protocol.interrupt_succeeded
         return self.protocol.effect_succeeded
 
-    async def _interrupt(self, session: AttachedSession, number: int) -> None:
-        """Interrupt the session, or wait for the interrupt that was sent early."""
-        early = self.early_interrupts.pop(number, None)
-        if early is None:
-            await session.interrupt(through=number)
-            return
-        await early.done.wait()
-        if early.error is not None:
-            raise early.error
-
     async def _forward_events(self, session: AttachedSession, connection_scope: anyio.CancelScope) -> None:
-        """Forward the session's events until the session is over; then end the connection's tasks."""
+        """Forward the session's events until the session is over; then end the connection's tasks. While the client has
+        left and its last messages are still carried out, events are kept for the next channel.
+        """
         try:
             async for event in session.events():
+                if self.protocol.state is ChannelState.CLOSED and not isinstance(event, SessionOver | TakenOver):
+                    self.unsent.append(event)
+                    continue
                 await self._send(self.protocol.receive_event(event))
                 if self.close_code is not None:
                     break
@@ -282,21 +282,29 @@ class _Connection:
         Nothing is sent to a client that has left. Its earlier frames are still processed, until its disconnection is
         read.
         """
-        if not actions:
+        unsent = deque(actions)
+        if not unsent:
             return
-        async with self.send_lock:
-            for action in actions:
-                if self.close_code is not None or self.client_left:
-                    return
-                with anyio.move_on_after(SEND_TIMEOUT_S) as timeout:
-                    try:
-                        if isinstance(action, Close):
-                            self.close_code = action.code
-                            await self.websocket.close(action.code, action.reason)
-                        elif isinstance(action, Send):
-                            await self.websocket.send_text(action.message.model_dump_json())
-                    # RuntimeError: the server has already answered the client's close
-                    except (WebSocketDisconnect, RuntimeError):
-                        self.client_left = True
-                if timeout.cancelled_caught:
-                    raise _ClientDisconnected
+        try:
+            async with self.send_lock:
+                while unsent and self.close_code is None and not self.client_left:
+                    if await self._send_one(unsent[0]):
+                        unsent.popleft()
+        finally:
+            self.unsent += [send.event for send in unsent if isinstance(send, Send) and send.event is not None]
+
+    async def _send_one(self, action: Action) -> bool:
+        """Send a message or the close; return False if the client has left. Raises `_ClientDisconnected`."""
+        with anyio.move_on_after(SEND_TIMEOUT_S) as timeout:
+            try:
+                if isinstance(action, Close):
+                    self.close_code = action.code
+                    await self.websocket.close(action.code, action.reason)
+                elif isinstance(action, Send):
+                    await self.websocket.send_text(action.message.model_dump_json())
+            # RuntimeError: the server has already answered the client's close
+            except (WebSocketDisconnect, RuntimeError):
+                self.client_left = True
+        if timeout.cancelled_caught:
+            raise _ClientDisconnected
+        return not self.client_left

@@ -56,6 +56,9 @@ class StagePerformer:
     async def set_state(self, state: SettableState) -> None:
         await self._request_in_order(messages.SetState(state=state))
 
+    async def hold_for_viewer(self, seconds: float) -> None:
+        await self._request_in_order(messages.HoldForViewer(seconds=seconds))
+
     async def stream_motion(self, on: bool) -> None:
         await self._request_in_order(messages.StreamMotion(on=on))
 
@@ -124,8 +127,10 @@ class StagePerformer:
             raise PerformerLost("Another server owns this session") from error
 
     def emit(self, event: PerformerEvent) -> None:
-        """Queue an event for the consumer of `events`. Events after `PerformerEnded` are ignored."""
-        if self._ended:
+        """Queue an event for the consumer of `events`. Events after `PerformerEnded` are ignored, and so is an end that
+        nobody has asked for: it is found to be lost.
+        """
+        if self._ended or (event == PerformerEnded(reason="ended") and not self.ending):
             return
         if isinstance(event, PerformerEnded):
             self._ended = True

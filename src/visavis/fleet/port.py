@@ -19,8 +19,9 @@ from visavis.stage.port.values import PerformanceSpec, Speech, Spoken
 class Performer(Protocol):
     """One session's performance. All tasks of one event loop may call it. Whoever has allocated it ends it.
 
-    `speak`, `resize`, `set_output`, `set_state` and `stream_motion` take effect, and complete, in the order of their
-    calls. All other calls overtake them. After `PerformerEnded` every call except `end` raises `PerformerLost`.
+    `speak`, `resize`, `set_output`, `set_state`, `hold_for_viewer` and `stream_motion` take effect, and complete, in
+    the order of their calls. All other calls overtake them. After `PerformerEnded` every call except `end` raises
+    `PerformerLost`.
     """
 
     session_id: str
@@ -29,10 +30,11 @@ class Performer(Protocol):
         """Queue a piece of speech.
 
         Without `utterance_id` the piece continues the open utterance, or opens a new one. An utterance ends by `final`,
-        by a piece with another id, or when it has got no audio for 300 ms. A piece whose number is not above that of an
-        earlier interrupt is accepted and dropped. An odd byte at the end of a piece waits for the next piece of the
-        utterance; without one, `SampleCut` is emitted. Raises `QueueFull` if more than 600 s of speech would be queued;
-        then nothing of the piece is queued.
+        by a piece with another id, by an interrupt or the performance's end; one that was opened without an id also
+        when it has got no audio for 300 ms. A piece whose number is not above that of an earlier interrupt, and one of
+        an interrupted utterance, is accepted with 0 samples and dropped. An odd byte at the end of a piece waits for
+        the next piece of the utterance; without one, `SampleCut` is emitted. Raises `QueueFull` if more than 600 s of
+        speech would be queued; then nothing of the piece is queued.
         """
         ...
 
@@ -59,6 +61,10 @@ class Performer(Protocol):
         """Set the state for the time without speech: "listening" lasts, "thinking" ends when the next speech starts."""
         ...
 
+    async def hold_for_viewer(self, seconds: float) -> None:
+        """Begin no utterance until a viewer has come, but for `seconds` at most. No effect while anybody watches."""
+        ...
+
     async def stream_motion(self, on: bool) -> None:
         """Switch the events MotionFrames and MotionCut on or off."""
         ...
@@ -75,7 +81,7 @@ class Performer(Protocol):
         ...
 
     async def end(self) -> None:
-        """End the performance: disconnect viewers and free resources. Idempotent.
+        """End the performance: end all utterances, disconnect viewers and free resources. Idempotent.
 
         A caller that waits no longer changes nothing: the performance ends as soon as its stage answers.
         """

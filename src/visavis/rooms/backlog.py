@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 
 from visavis.rooms.port import EncodedPacket, MediaKind
 
@@ -42,6 +43,11 @@ class Backlog:
             self._packets.append(packet)
         return keyframe_missing
 
+    @property
+    def first_position(self) -> int | None:
+        """The position of the oldest packet."""
+        return self._packets[0].position if self._packets else None
+
     def take(self) -> EncodedPacket | None:
         """Remove and return the oldest packet, None if there is none."""
         return self._packets.popleft() if self._packets else None
@@ -52,3 +58,11 @@ class Backlog:
         self._packets.clear()
         self._needs_keyframe = self._needs_keyframe or pictures_dropped
         return pictures_dropped
+
+
+def first_unheard(dropped: Sequence[int | None]) -> int | None:
+    """Return the position of the first block of sound that none of several receivers gets. `dropped`: of each receiver,
+    that of the first block that was dropped, None if none was.
+    """
+    positions = [position for position in dropped if position is not None]
+    return max(positions) if positions and len(positions) == len(dropped) else None

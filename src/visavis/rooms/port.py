@@ -64,8 +64,11 @@ class _SinkBase(Protocol):
         """Whether anybody receives what is published now. Media that no sink wants are neither drawn nor encoded."""
         ...
 
-    def drop_backlog(self) -> None:
-        """Drop everything that was published but not sent yet. Never blocks."""
+    def drop_backlog(self) -> int | None:
+        """Drop everything that was published but not sent yet. Never blocks.
+
+        Return the position of the first block of sound that nobody gets, None if somebody has got all sound.
+        """
         ...
 
     async def aclose(self) -> None:
@@ -156,7 +159,7 @@ class Audience(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoomSpeech:
     """A piece of speech from a room: PCM16 LE, mono. The pieces of one `segment_id` follow each other. `final` ends the
-    segment; then `pcm` may be empty.
+    segment; then `pcm` may be empty. An interrupt ends it too: what follows needs another id.
     """
 
     pcm: bytes

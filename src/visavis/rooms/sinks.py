@@ -6,6 +6,7 @@ import asyncio
 
 import structlog
 
+from visavis.rooms.backlog import first_unheard
 from visavis.rooms.port import EncodedPacket, MediaForm, MediaItem, Sink
 
 log = structlog.get_logger("visavis.rooms")
@@ -33,9 +34,10 @@ class Sinks:
             elif not isinstance(item, EncodedPacket):
                 sink.publish(item)
 
-    def drop_backlog(self) -> None:
-        for sink in self._sinks:
-            sink.drop_backlog()
+    def drop_backlog(self) -> int | None:
+        """Drop the backlog of every sink; return what `_SinkBase.drop_backlog` returns, for all watched sinks."""
+        dropped = [(sink.drop_backlog(), sink.watched) for sink in self._sinks]
+        return first_unheard([position for position, watched in dropped if watched])
 
     async def aclose(self) -> None:
         """Close all sinks at the same time, even if one of them fails to close. Takes at most 3 s."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import suppress
 from typing import Protocol
 
@@ -17,13 +17,18 @@ from visavis.engine.output import Output
 from visavis.errors import PerformerLost, SessionEnded
 from visavis.fleet.port import Performer
 from visavis.output_json import OutputChange
-from visavis.stage.port.events import MotionFrames
+from visavis.stage.port.events import MotionFrames, PlaybackFinished, PlaybackStarted, SampleCut
 from visavis.stage.port.values import Speech, Spoken
 
 # With one metrics event a second, a quarter of an hour. The channel disconnects a client that accepts nothing much
 # earlier.
 MAX_QUEUED_EVENTS = 1024
 MAX_QUEUED_MOTION = 128  # with ten motion events a second, 13 s: later motion is of no use
+# Events of playback are never dropped for a client that can still send speech: a stage takes 4096 utterances, and each
+# has at most a start, a cut sample and an end. The limit is for rooms whose speech nobody with a channel asks about.
+MAX_KEPT_PLAYBACK = 16 * 1024
+PLAYBACK = (PlaybackStarted, PlaybackFinished, SampleCut)
+PlaybackEvent = PlaybackStarted | PlaybackFinished | SampleCut
 
 log = structlog.get_logger()
 
@@ -32,13 +37,17 @@ class AttachableSession(Protocol):
     """What an attachment needs of its session.
 
     `last_number`: the highest number of speech or interrupt that a channel of the session has used. `last_speech_s`:
-    when one has last sent speech, in seconds of `anyio.current_time`.
+    when one has last sent speech, in seconds of `anyio.current_time`. `ending`: the end has begun, so no more speech is
+    taken.
     """
 
     session_id: str
     performer: Performer
     last_number: int
     last_speech_s: float
+
+    @property
+    def ending(self) -> bool: ...
 
     async def update(self, change: OutputChange) -> Output:
         """Like `channel.port.AttachedSession.update`."""
@@ -48,8 +57,14 @@ class AttachableSession(Protocol):
         """Switch the performer's motion events on or off."""
         ...
 
-    def close_channel(self, attachment: Attachment) -> bool:
-        """Detach a channel. Returns False, and changes nothing, if another channel has taken over from it."""
+    def speech_taken(self, spoken: Spoken, *, rate_hz: int) -> None:
+        """The performer has taken a piece of speech."""
+        ...
+
+    def close_channel(self, attachment: Attachment, unsent: Iterable[PlaybackEvent]) -> bool:
+        """Detach a channel, and keep the events that it has not sent for the next one. Returns False if another channel
+        has taken over from it; then that one gets the events.
+        """
         ...
 
 
@@ -57,21 +72,24 @@ class Attachment:
     """Implements `channel.port.AttachedSession`.
 
     A channel numbers its speech from its first message; for a performer the numbers of a session only rise. So the
-    highest number that the session has used before is added to those of the channel.
+    highest number that the session has used before is added to those of the channel. `kept`: events of playback that no
+    channel has sent yet.
     """
 
-    def __init__(self, session: AttachableSession) -> None:
+    def __init__(self, session: AttachableSession, kept: Iterable[SessionEvent] = ()) -> None:
         self.session_id = session.session_id
         self._session = session
         self._number_offset = session.last_number
-        self._events: deque[SessionEvent] = deque()  # at most MAX_QUEUED_EVENTS, and the last one
+        self._events: deque[SessionEvent] = deque(kept)
         self._event_added = anyio.Event()  # replaced before each wait
         self._finished = False  # set once: no event follows the queued ones
 
     async def speak(self, speech: Speech) -> Spoken:
         number = self._session_number(speech.number)
         self._session.last_speech_s = anyio.current_time()
-        return await self._performer().speak(msgspec.structs.replace(speech, number=number))
+        spoken = await self._performer().speak(msgspec.structs.replace(speech, number=number))
+        self._session.speech_taken(spoken, rate_hz=speech.sample_rate_hz)
+        return spoken
 
     async def interrupt(self, *, through: int) -> None:
         await self._performer().interrupt(through=self._session_number(through))
@@ -89,7 +107,7 @@ class Attachment:
         return await self._session.update(change)
 
     def _performer(self) -> Performer:
-        if self._finished:
+        if self._finished or self._session.ending:
             raise SessionEnded
         return self._session.performer
 
@@ -105,18 +123,25 @@ class Attachment:
             self._event_added = anyio.Event()
             await self._event_added.wait()
 
-    async def detach(self) -> None:
+    async def detach(self, unsent: Sequence[SessionEvent] = ()) -> None:
         self._finished = True
         self._event_added.set()
-        if self._session.close_channel(self):
+        playback = [event for event in unsent if isinstance(event, PLAYBACK)]
+        if self._session.close_channel(self, [*playback, *self.take_playback()]):
             with suppress(PerformerLost):  # then there is no motion to switch off
                 await self._session.stream_motion(False)
 
+    def take_playback(self) -> list[PlaybackEvent]:
+        """Remove and return the queued events of playback."""
+        playback = [event for event in self._events if isinstance(event, PLAYBACK)]
+        self._events = deque(event for event in self._events if not isinstance(event, PLAYBACK))
+        return playback
+
     def emit(self, event: SessionEvent) -> None:
-        """Queue an event for the channel. If the queue is full, the event is dropped."""
+        """Queue an event for the channel. If the queue is full, the event is dropped, but none of playback."""
         if self._finished:
             return
-        if len(self._events) >= (MAX_QUEUED_MOTION if isinstance(event, MotionFrames) else MAX_QUEUED_EVENTS):
+        if len(self._events) >= _most_queued_before(event):
             log.warning("channel_event_dropped", session_id=self.session_id, event_type=type(event).__name__)
             return
         self._events.append(event)
@@ -129,3 +154,9 @@ class Attachment:
         self._finished = True
         self._events.append(event)
         self._event_added.set()
+
+
+def _most_queued_before(event: SessionEvent) -> int:
+    if isinstance(event, PLAYBACK):
+        return MAX_KEPT_PLAYBACK
+    return MAX_QUEUED_MOTION if isinstance(event, MotionFrames) else MAX_QUEUED_EVENTS

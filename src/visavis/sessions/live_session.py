@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import anyio
@@ -15,26 +16,26 @@ from visavis.engine.output import Output
 from visavis.errors import SessionEnded
 from visavis.fleet.port import Performer
 from visavis.output_json import OutputChange
-from visavis.sessions.attachment import Attachment
+from visavis.sessions.attachment import MAX_KEPT_PLAYBACK, PLAYBACK, Attachment, PlaybackEvent
 from visavis.sessions.backgrounds import Backgrounds
 from visavis.sessions.deadlines import Deadlines
 from visavis.sessions.ends import SessionEnd
 from visavis.sessions.joining import Joining
 from visavis.sessions.lifecycle import EndReason
 from visavis.sessions.metering import SessionClock, ended_at_ms
+from visavis.sessions.utterance_ledger import UtteranceLedger
 from visavis.stage.port.events import (
     FirstFrameSent,
     MotionEvent,
     PerformerEnded,
     PerformerEvent,
     PerformerMetrics,
-    PlaybackFinished,
-    PlaybackStarted,
     SpeechEvent,
     StateChanged,
     ViewerJoined,
     ViewerLeft,
 )
+from visavis.stage.port.values import Spoken
 from visavis.store.records import SessionRecord
 
 _END_TIMEOUT_S = 2.0
@@ -73,8 +74,10 @@ class LiveSession:
         self.clock = clock
         self.last_number = 0  # the highest number of speech or interrupt that a channel has used
         self.last_speech_s = -math.inf  # when a channel has last sent speech
-        self._unfinished: set[str] = set()  # utterances that have started and not finished
         self._attachment: Attachment | None = None  # the channel that is attached now
+        # events of playback that wait for the next channel
+        self._kept: deque[PlaybackEvent] = deque(maxlen=MAX_KEPT_PLAYBACK)
+        self._utterances = UtteranceLedger()
         self._state: AvatarState = "idle"  # of the performer's last StateChanged
         self._streams_motion = False
         self._viewers = 0
@@ -82,7 +85,9 @@ class LiveSession:
         self._first_frame_at_ms: int | None = None  # set by the first FirstFrameSent
         self._last_frame_at_ms: int | None = None  # advances while anybody watches
         self.end: SessionEnd | None = None  # set once, when the end is decided
-        self._ending = False  # set once, when the performance begins to end
+        self._end_reason: EndReason | None = None  # set once, when the performance begins to end
+        self._events_over = anyio.Event()  # the performer's events have been handled, or are not handled any more
+        self._events_over.set()  # until `run` consumes them
         self._over = anyio.Event()
         self._deadlines_changed = anyio.Event()  # replaced before each wait
 
@@ -94,23 +99,26 @@ class LiveSession:
             tasks.cancel_scope.cancel()
 
     async def _consume_events(self) -> None:
-        async for event in self.performer.events():
-            self._handle(event)
-            if isinstance(event, PerformerEnded):
-                break
-        if not self._ending:
+        self._events_over = anyio.Event()
+        try:
+            async for event in self.performer.events():
+                self._handle(event)
+                if isinstance(event, PerformerEnded):
+                    break
+        finally:
+            self._events_over.set()
+        if self.ending:
+            self._end_channel()
+        else:
             await self._request_end(self.session_id, EndReason.PERFORMER_LOST)
 
     def _handle(self, event: PerformerEvent) -> None:
         if isinstance(event, StateChanged):
             self._state = event.state
-        if isinstance(event, PlaybackStarted):
-            self._unfinished.add(event.utterance_id)
-        elif isinstance(event, PlaybackFinished):
-            self._unfinished.discard(event.utterance_id)
-        forwarded = SpeechEvent | MotionEvent | PerformerMetrics
-        if isinstance(event, forwarded) and self._attachment is not None:
-            self._attachment.emit(event)
+        if isinstance(event, SpeechEvent):
+            self._utterances.observe(event, now_s=anyio.current_time())
+        if isinstance(event, SpeechEvent | MotionEvent | PerformerMetrics):
+            self._forward(event)
         if isinstance(event, FirstFrameSent):
             now = self.now_ms()
             self._first_frame_at_ms = self._first_frame_at_ms or now
@@ -126,6 +134,17 @@ class LiveSession:
             self._deadlines_changed.set()
         elif isinstance(event, PerformerEnded) and event.reason == "lost":
             log.error("performer_lost", session_id=self.session_id, detail=event.detail)
+
+    def _forward(self, event: SpeechEvent | MotionEvent | PerformerMetrics) -> None:
+        """Pass an event to the channel. While there is none, keep events of playback for the next one."""
+        if self._attachment is not None:
+            self._attachment.emit(event)
+        elif isinstance(event, PLAYBACK):
+            self._kept.append(event)
+
+    def speech_taken(self, spoken: Spoken, *, rate_hz: int) -> None:
+        """See `AttachableSession.speech_taken`."""
+        self._utterances.spoken(spoken.utterance_id, duration_s=spoken.samples / rate_hz)
 
     async def _watch_deadlines(self) -> None:
         """Warn the channel, and end the session when a deadline has passed."""
@@ -148,7 +167,7 @@ class LiveSession:
 
     @property
     def ending(self) -> bool:
-        return self._ending
+        return self._end_reason is not None
 
     def decide_end(self, reason: EndReason) -> SessionEnd:
         """Return the session's end. The first call decides its reason and its time."""
@@ -196,18 +215,19 @@ class LiveSession:
             return output
 
     async def stream_motion(self, on: bool) -> None:
-        if on is not self._streams_motion and not self._ending:
+        if on is not self._streams_motion and not self.ending:
             await self.performer.stream_motion(on)
             self._streams_motion = on
 
     def open_channel(self) -> Attachment:
         """Attach a new channel. It takes over from the channel that is attached, if any. Raises `SessionEnded`."""
-        if self._ending:
+        if self.ending:
             raise SessionEnded
         if self._attachment is not None:
+            self._kept.extend(self._attachment.take_playback())
             self._attachment.finish(TakenOver())
-        self._attachment = Attachment(self)
-        self._attachment.emit(StateChanged(state=self._state))
+        self._attachment = Attachment(self, kept=[StateChanged(state=self._state), *self._kept])
+        self._kept.clear()
         seconds_left = self._deadlines.warning_for_new_channel(now_s=anyio.current_time())
         if seconds_left is not None:
             self.tell_expiring(seconds_left)
@@ -228,32 +248,47 @@ class LiveSession:
         """Drop all speech. Returns when the end events of its utterances are queued for the channel."""
         with anyio.move_on_after(_CUT_TIMEOUT_S):
             await self.performer.interrupt(through=self.last_number)
-            while self._unfinished:  # noqa: ASYNC110 (nobody else waits for it)
+            while self._utterances.any_open:  # noqa: ASYNC110 (nobody else waits for it)
                 await anyio.sleep(0.01)
 
-    def close_channel(self, attachment: Attachment) -> bool:
+    def close_channel(self, attachment: Attachment, unsent: Iterable[PlaybackEvent]) -> bool:
         """See `AttachableSession.close_channel`."""
-        if self._attachment is not attachment:
+        is_current = self._attachment is attachment
+        if is_current:
+            self._attachment = None
+        for event in unsent:
+            self._forward(event)
+        if not is_current:
             return False
-        self._attachment = None
         self._deadlines.channel_closed(now_s=anyio.current_time())
         self._deadlines_changed.set()
         return True
 
     async def end_performance(self, reason: EndReason) -> None:
-        """End the performance. Idempotent; a second caller returns when the first call is done."""
-        if self._ending:
+        """End the performance, whose utterances end with it; then tell the channel. Idempotent; a second caller returns
+        when the first call is done.
+        """
+        if self.ending:
             await self._over.wait()
             return
-        self._ending = True
+        self._end_reason = reason
         try:
-            if self._attachment is not None:
-                self._attachment.finish(SessionOver(reason=reason.value))
             with anyio.move_on_after(_END_TIMEOUT_S) as timeout:
                 await self.performer.end()
+                await self._events_over.wait()
             if timeout.cancelled_caught:
                 log.error("performer_end_timed_out", session_id=self.session_id)
         except Exception:
             log.exception("performer_end_failed", session_id=self.session_id)
         finally:
+            self._end_channel()
             self._over.set()
+
+    def _end_channel(self) -> None:
+        """Tell the channel the end: first of the utterances that have none, because their stage is lost, then of the
+        session. Idempotent.
+        """
+        for end in self._utterances.end_all(now_s=anyio.current_time()):
+            self._forward(end)
+        if self._attachment is not None and self._end_reason is not None:
+            self._attachment.finish(SessionOver(reason=self._end_reason.value))

@@ -2,7 +2,7 @@
 
 A live session owns its performer from allocation to end, and consumes its events in one task. What fails in it ends it
 alone. Every end of a session goes through `LiveSessions.end`: the end is decided in memory and written to the store
-(ends.py), then the channel gets its last event, then the performer ends.
+(ends.py), then the performer ends all speech, then the channel gets its last event.
 """
 
 from __future__ import annotations
@@ -281,6 +281,8 @@ class LiveSessions:
             check_room_token(self._secret, room_name=record.room_name, token=init.room_token or "")
             await session.resize(width_px=init.width_px, height_px=init.height_px)
         await session.stream_motion("motion" in init.features)
+        if init.hold_for_viewer_s is not None:
+            await session.performer.hold_for_viewer(init.hold_for_viewer_s)
         return session.open_channel()
 
 

@@ -100,7 +100,7 @@ class MotionStream:
         """Make void the frames of an interrupted utterance that were sent but not played. The mouth eases on from the
         last frame that was played.
         """
-        played = utterance.media.played
+        played = utterance.heard_samples
         if self._batch[0] == utterance.utterance_id:
             self._frames.clear()
         last = max((position for position in self._mouths if position <= played), default=None)

@@ -14,7 +14,8 @@ from visavis.stage.port.messages import Event, Hello
 from visavis.stage.sources import PackSource
 
 # Events that are kept while the connection is lost; beyond it the oldest are dropped. Metrics and motion are not kept.
-MAX_KEPT_EVENTS = 1024
+# A session that gets no speech has at most three events for each of 4096 utterances.
+MAX_KEPT_EVENTS = 64 * 1024
 
 log = structlog.get_logger("visavis.stage")
 

@@ -2,7 +2,8 @@
 
 The caller takes one block of sound every 20 ms, and asks for the face at the instant of each frame, in order. Sound
 never waits: at an underrun (an utterance's audio runs out before more comes) there is silence and the lips go to rest;
-both resume when more audio comes.
+both resume when more audio comes. Where the pause is long, the avatar rests: its state is that of the time without
+speech until the utterance goes on.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,15 +23,15 @@ from visavis.engine.motion.states import AvatarState, SettableState
 from visavis.engine.speech.port import SpeechToMotion
 from visavis.stage.port.events import SpeechEvent, StateChanged
 from visavis.stage.port.values import Speech, Spoken
-from visavis.stage.timeline import BLOCK_SAMPLES, SAMPLES_PER_MS, STEP_SAMPLES
-from visavis.stage.utterance_media import AT_REST, MotionStep, UtteranceMedia
+from visavis.stage.timeline import BLOCK_SAMPLES, SAMPLES_PER_MS, STEP_SAMPLES, seconds
+from visavis.stage.utterance_media import AT_REST, EDGE_SAMPLES, MotionStep, UtteranceMedia
 from visavis.stage.utterance_times import UtteranceTimes
-from visavis.stage.utterances import Utterance, Utterances
+from visavis.stage.utterances import IDLE_SAMPLES, Utterance, Utterances
 
 AHEAD_SAMPLES = 200 * SAMPLES_PER_MS  # sound and motion are prepared this far ahead ...
 # ... but each block adds at most this much, so that no block does much work
 AHEAD_PER_BLOCK = 60 * SAMPLES_PER_MS
-UNDERRUN_SAMPLES = BLOCK_SAMPLES  # with less sound left than this, an underrun begins
+UNDERRUN_SAMPLES = BLOCK_SAMPLES + EDGE_SAMPLES  # with less sound left than this, an underrun begins
 FADE_SAMPLES = 10 * SAMPLES_PER_MS
 # How long the mouth takes to ease from one source of motion to the next:
 REST_EASE_SAMPLES = 100 * SAMPLES_PER_MS  # to rest, after an utterance or at an underrun
@@ -39,6 +41,9 @@ START_EASE_SAMPLES = 60 * SAMPLES_PER_MS  # to new speech
 MAX_MARGIN_SAMPLES = 120 * SAMPLES_PER_MS
 UNDERRUN_MARGIN_SAMPLES = 40 * SAMPLES_PER_MS  # the margin grows by this after each underrun ...
 UNCERTAIN_MARGIN_SAMPLES = 10 * SAMPLES_PER_MS  # ... and by this for each frame whose motion was not certain in time
+# From the first packets to a viewer to the first word that was held for it: what a browser needs to begin to play.
+SETTLE_SAMPLES = 300 * SAMPLES_PER_MS
+LAST_NUMBER = 2**63 - 1  # above that of every piece of speech
 # The delay of speech is measured while less than this waits to be played, so that it is the delay of live speech.
 LIVE_BACKLOG_SAMPLES = 1000 * SAMPLES_PER_MS
 
@@ -103,6 +108,8 @@ class Performance:
         self._events: list[tuple[int, SpeechEvent]] = []  # each with the position at which it happens
         self._fade_out: NDArray[np.int16] | None = None  # the faded end of interrupted sound, for the next block
         self._paused = True  # no utterance plays: there is none, or it waits for enough audio
+        self._paused_at = 0  # where the last pause began
+        self._hold_until = 0  # no utterance begins before
         # the session's mood, for utterances without one of their own; may be set at any time, and the face eases to it
         self.mood = NEUTRAL
         self._listening = False  # while not speaking, listen instead of idling; set by the client
@@ -114,28 +121,66 @@ class Performance:
         self.underruns = 0  # so far
 
     # --- speech
-    def speak(self, speech: Speech, *, now_ns: int = 0) -> Spoken:
-        """Queue a piece of speech. A piece that an interrupt has already dropped is not queued. Raises `QueueFull`;
-        then nothing is queued.
+    def speak(self, speech: Speech, *, now_ns: int = 0, may_be_late: bool = True) -> Spoken:
+        """Queue a piece of speech. A piece that an interrupt has already dropped is not queued. `may_be_late`: False
+        for speech that no interrupt can overtake. Raises `QueueFull`; then nothing is queued.
         """
-        if self._utterances.is_late(speech.number):
+        if may_be_late and self._utterances.is_late(speech.number):
             spoken, end = self._utterances.drop_late(speech)
             if end is not None:
                 self._events.append((self.position, end))
-            return spoken
-        return self._utterances.add(speech, position=self.position, now_ns=now_ns)
+        else:
+            spoken = self._utterances.add(speech, position=self.position, now_ns=now_ns)
+        return msgspec.structs.replace(spoken, queued_s=round(seconds(self.queued_samples), 3))
 
-    def interrupt(self, *, through: int) -> None:
-        """Drop all speech up to the piece with the number `through`.
+    def hold(self, samples: int) -> None:
+        """Begin no utterance for as long as `samples` last, or until a viewer has come."""
+        self._hold_until = self.position + samples
+
+    def viewer_came(self) -> None:
+        """A viewer has begun to receive media: speech that was held for it begins in a moment."""
+        self._hold_until = min(self._hold_until, self.position + SETTLE_SAMPLES)
+
+    def stops_sound(self, *, through: int) -> bool:
+        """Whether an interrupt of all speech up to `through` stops what plays: False if that was sent after it."""
+        current = self._utterances.current
+        return current is None or current.first_number <= through
+
+    def interrupt(self, *, through: int, unheard_from: int | None = None) -> None:
+        """Drop all speech up to the piece with the number `through`. `unheard_from`: the position of the first sample
+        that was taken but dropped on its way to the viewers; it does not count as played.
 
         The next block fades the sound out. From the next frame on the lips go to rest.
         """
         current = self._utterances.current
-        if current is None or current.first_number <= through:
+        unheard = 0 if unheard_from is None or current is None else self._taken_since(unheard_from, current.media)
+        if self.stops_sound(through=through):
             self._stop_sound()
-        played = 0 if current is None else current.media.played
+        played = 0 if current is None else current.media.played - unheard
         for end in self._utterances.interrupt(through=through, played_samples=played):
             self._events.append((self.position, end))
+
+    def end(self) -> list[SpeechEvent]:
+        """End every utterance; return these ends and all other events that have not been returned. Idempotent."""
+        current = self._utterances.current
+        played = 0 if current is None else current.media.played
+        ends = self._utterances.interrupt(through=LAST_NUMBER, played_samples=played)
+        before = [*self._utterances.take_cut_samples(), *(event for _, event in self._events)]
+        self._events.clear()
+        return [*before, *ends]
+
+    def _taken_since(self, position: int, media: UtteranceMedia) -> int:
+        """Return how many samples of `media` the blocks from `position` on contain."""
+        ends = [*(span.position for span in self._spans), self.position][1:]
+        return sum(
+            max(0, end - max(span.position, position))
+            for span, end in zip(self._spans, ends, strict=True)
+            if span.media is media
+        )
+
+    def forget_numbers(self) -> None:
+        """Let the numbers of speech begin anew: another server owns the session now, and counts from 1."""
+        self._utterances.forget_numbers()
 
     def _stop_sound(self) -> None:
         current = self._utterances.current
@@ -144,8 +189,7 @@ class Performance:
             if len(sound):
                 fade = 0.5 + 0.5 * np.cos(np.pi * np.arange(1, len(sound) + 1) / len(sound))
                 self._fade_out = np.rint(sound * fade).astype(np.int16)
-        self._start_span(self.position, None, INTERRUPT_EASE_SAMPLES)
-        self._paused = True
+        self._pause(self.position, INTERRUPT_EASE_SAMPLES)
 
     @property
     def queued_samples(self) -> int:
@@ -216,39 +260,65 @@ class Performance:
         """
         if self._utterances.current is None:
             coming = self._utterances.peek_next()
-            if coming is None:
+            if coming is None or position < self._hold_until:
                 return None
-            enough = BLOCK_SAMPLES + self._margin_samples
-            coming.media.prepare(max(enough, AHEAD_PER_BLOCK))
-            if not coming.media.can_play(enough):
+            media, enough = coming.media, BLOCK_SAMPLES + self._margin_samples
+            media.prepare(max(enough, AHEAD_PER_BLOCK))
+            if not self._can_play(coming, enough, position):
                 return None
             self._margin_samples = self._margin_samples * 31 // 32
-            self._events.append((position, self._utterances.start_next()))
             self._thinking = False
-            self._update_state(position)
+            self._events.append((position, self._utterances.start_next()))
             if self.started is not None:
                 self.started.append(coming)
-            self._paused = False
-            self._start_span(position, coming.media, START_EASE_SAMPLES)
-            return coming.media
+            self._play(media, position)
+            return media
         media = self._utterances.current.media
         ready = min(media.ready_until, media.certain_until)
         media.prepare(min(media.played + AHEAD_SAMPLES, max(ready, media.played) + AHEAD_PER_BLOCK))
         if self._paused:
-            margin = min(MAX_MARGIN_SAMPLES, self._margin_samples + UNDERRUN_MARGIN_SAMPLES)
-            if not media.can_play(BLOCK_SAMPLES + margin):
+            if media.drained and media.played == media.ready_until:
+                self._events.append((position, self._utterances.finish_current()))
+                return self._media_at(position)
+            margin = self._margin_samples
+            if not self._resting(position):
+                margin = min(MAX_MARGIN_SAMPLES, margin + UNDERRUN_MARGIN_SAMPLES)
+            if not self._can_play(self._utterances.current, BLOCK_SAMPLES + margin, position):
                 return None
             if not media.drained:
                 self._margin_samples = margin
             media.resume()
-            self._paused = False
-            self._start_span(position, media, START_EASE_SAMPLES)
+            self._play(media, position)
         elif media.playable_samples < UNDERRUN_SAMPLES:
             media.flush_and_stop()
         return media
 
+    def _can_play(self, utterance: Utterance, samples: int, position: int) -> bool:
+        """Whether this much of an utterance can be played, or all that has come if its sender pauses."""
+        if utterance.media.can_play(samples):
+            return True
+        return self._utterances.is_idle(utterance, position) and utterance.media.release()
+
+    def _play(self, media: UtteranceMedia, position: int) -> None:
+        """Begin the current utterance, or go on with it after a pause."""
+        if self._resting(position):
+            self._thinking = False
+        self._paused = False
+        self._update_state(position)
+        self._start_span(position, media, START_EASE_SAMPLES)
+        if media.playable_samples < UNDERRUN_SAMPLES:
+            media.flush_and_stop()
+
+    def _pause(self, position: int, ease_samples: int) -> None:
+        self._start_span(position, None, ease_samples)
+        self._paused, self._paused_at = True, position
+
+    def _resting(self, position: int) -> bool:
+        """Whether no utterance plays, or the current one has been silent for so long that the avatar rests."""
+        return self._paused and (self._utterances.current is None or position - self._paused_at >= IDLE_SAMPLES)
+
     def _update_state(self, position: int) -> None:
-        state: AvatarState = self.silent_state if self._utterances.current is None else "speaking"
+        state: AvatarState = self.silent_state if self._resting(position) else "speaking"
         if state != self._state:
             self._state = state
             self._events.append((position, StateChanged(state=state)))
@@ -262,8 +332,7 @@ class Performance:
             self._events.append((position, self._utterances.finish_current()))
         else:
             self.underruns += 1
-        self._start_span(position, None, REST_EASE_SAMPLES)
-        self._paused = True
+        self._pause(position, REST_EASE_SAMPLES)
 
     def _start_span(self, position: int, media: UtteranceMedia | None, ease_samples: int) -> None:
         self._spans.append(_Span(position, media, media.played if media else 0, ease_samples))

@@ -33,6 +33,7 @@ from visavis.stage.port.messages import (
     FolderSource,
     Hello,
     HttpSource,
+    Interrupt,
     Ping,
     Pong,
     Ready,
@@ -137,7 +138,10 @@ class Servers:
                     continue
                 if not isinstance(message, Request):
                     raise LinkBroken(f"A second {type(message).__name__}")
-                self._tasks.create_task(self._answer(owner, link, message))
+                if isinstance(message.command, Interrupt):  # takes effect and is answered before anything else
+                    await self._answer(owner, link, message)
+                else:
+                    self._tasks.create_task(self._answer(owner, link, message))
         finally:
             if watch is not None:
                 watch.cancel()

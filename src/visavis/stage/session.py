@@ -61,9 +61,10 @@ class StageSession:
         self._video = video  # replaced by `resize` and by `set_output`
         self._video_lock = asyncio.Lock()  # one change at a time, in the order of the calls
         self._motion: MotionStream | None = None  # while the service wants motion events
-        self._last_number = 0  # the highest number of a piece of speech so far
+        self._last_number = 0  # the highest number of a piece of speech that its owner has sent
         self._frame_number = 0  # of the next frame
-        self._block_published = asyncio.Event()  # set and replaced with every block
+        self._published_ahead = False  # the last block was published before it was due
+        self._viewers = 0  # that receive media now
         self._started_ns = 0  # the time of position 0, set by `run`
         self._meter = SessionMeter()
         self._utterances = UtteranceLog()
@@ -91,9 +92,12 @@ class StageSession:
 
     # --- the room's events
     def viewer_joined(self, viewer_id: str, viewers: int) -> None:
+        self._viewers = viewers
+        self._performance.viewer_came()
         self._emit(ViewerJoined(viewer_id=viewer_id, viewers=viewers))
 
     def viewer_left(self, viewer_id: str, viewers: int) -> None:
+        self._viewers = viewers
         self._emit(ViewerLeft(viewer_id=viewer_id, viewers=viewers))
 
     def keyframe_wanted(self, *, joining: bool) -> None:
@@ -107,14 +111,15 @@ class StageSession:
             self._utterances.picture_sent(position, time.monotonic_ns())
 
     def speech_arrived(self, speech: RoomSpeech) -> None:
-        self.speak(
+        self._speak(
             Speech(
                 pcm=speech.pcm,
                 sample_rate_hz=speech.sample_rate_hz,
-                number=self._last_number + 1,
+                number=self._last_number,
                 utterance_id=speech.segment_id,
                 final=speech.final,
-            )
+            ),
+            may_be_late=False,
         )
 
     def interrupted(self) -> None:
@@ -123,24 +128,49 @@ class StageSession:
     # --- the service's commands
     def speak(self, speech: Speech) -> Spoken:
         """Queue a piece of speech. Raises `QueueFull`, and `InvalidRequest` for a rate out of range."""
+        spoken = self._speak(speech, may_be_late=True)
+        self._last_number = max(self._last_number, speech.number)
+        return spoken
+
+    def _speak(self, speech: Speech, *, may_be_late: bool) -> Spoken:
         if not MIN_RATE_HZ <= speech.sample_rate_hz <= MAX_RATE_HZ:
             raise InvalidRequest(f"sample_rate must be from {MIN_RATE_HZ} to {MAX_RATE_HZ}")
-        self._last_number = max(self._last_number, speech.number)
-        return self._performance.speak(speech, now_ns=time.monotonic_ns())
+        return self._performance.speak(speech, now_ns=time.monotonic_ns(), may_be_late=may_be_late)
 
-    async def interrupt(self, *, through: int) -> None:
-        """Drop all speech up to the piece `through`; return when the fade has been sent and the lips go to rest."""
+    def interrupt(self, *, through: int) -> None:
+        """Drop all speech up to the piece `through`. The block that fades the sound out is published at once, and not
+        when it is due: under load that may be much later. From the next frame on the lips go to rest.
+        """
         arrived_ns = time.monotonic_ns()
         self._drop_speech(through=through)
-        await self._block_published.wait()
+        if not self._published_ahead:  # many interrupts at once do not run ahead of the clock
+            self._publish_block()
+            self._published_ahead = True
         self._meter.silenced(time.monotonic_ns() - arrived_ns)
 
     def _drop_speech(self, *, through: int) -> None:
         self._last_number = max(self._last_number, through)
-        self._performance.interrupt(through=through)
+        unheard_from = self._sinks.drop_backlog() if self._performance.stops_sound(through=through) else None
+        self._performance.interrupt(through=through, unheard_from=unheard_from)
         self._utterances.interrupted()
         self._meter.interrupts += 1
-        self._sinks.drop_backlog()
+
+    def end_speech(self) -> None:
+        """End all utterances, and emit their ends and the last metrics. The session plays nothing after this."""
+        for event in self._performance.end():
+            self._emit(event)
+        self._utterances.block_taken(None, self._performance.take_ended(), time.monotonic_ns())
+        self._emit_metrics(at_once=True)
+
+    def forget_numbers(self) -> None:
+        """Let the numbers of speech begin anew: another server owns the session now, and counts from 1."""
+        self._last_number = 0
+        self._performance.forget_numbers()
+
+    def hold_for_viewer(self, seconds: float) -> None:
+        """Begin no utterance until a viewer has come, but for `seconds` at most. No effect while anybody watches."""
+        if not self._viewers:
+            self._performance.hold(int(seconds * PLAYOUT_RATE_HZ))
 
     def set_state(self, state: SettableState) -> None:
         self._performance.set_state(state)
@@ -182,13 +212,6 @@ class StageSession:
         """Perform until cancelled."""
         self._started_ns = time.monotonic_ns()
         self._meter.start(self._started_ns)
-        try:
-            await self._run()
-        finally:
-            self._emit_metrics(at_once=True)
-            self._block_published.set()  # no further block comes: release whoever waits for one
-
-    async def _run(self) -> None:
         origin_ns = time.monotonic_ns()
         while True:
             block_at = self._performance.position
@@ -225,8 +248,7 @@ class StageSession:
                 self._emit(motion)
         if position // BLOCK_SAMPLES % METRICS_EVERY_BLOCKS == METRICS_EVERY_BLOCKS - 1:
             self._emit_metrics()
-        self._block_published.set()
-        self._block_published = asyncio.Event()
+        self._published_ahead = False
 
     def _publish_frame(self, position: int, *, late: bool, hurried: bool) -> None:
         self._frame_number += 1

@@ -71,27 +71,10 @@ class Stage:
         if request.epoch > owned.epoch:
             log.info("session_taken_over", session_id=session_id, epoch=request.epoch)
             owned.owner, owned.epoch = owner, request.epoch
+            owned.session.forget_numbers()
         elif owned.owner is not owner:
             raise StaleOwner(f"Another server owns the session at epoch {owned.epoch}")
-        session = owned.session
-        match request.command:
-            case messages.Speak(speech=speech):
-                return session.speak(speech)
-            case messages.Interrupt(through=through):
-                await session.interrupt(through=through)
-            case messages.Resize(width_px=width_px, height_px=height_px):
-                await session.resize(width_px=width_px, height_px=height_px)
-            case messages.SetOutput(output=output):
-                await session.set_output(output)
-            case messages.SetState(state=state):
-                session.set_state(state)
-            case messages.StreamMotion(on=on):
-                session.stream_motion(on)
-            case messages.Offer(viewer_id=viewer_id, sdp=sdp):
-                return OfferAnswered(sdp=await session.entrance.offer(viewer_id=viewer_id, sdp=sdp))
-            case messages.RemoveViewer(viewer_id=viewer_id):
-                return ViewerRemoved(was_there=await session.entrance.remove_viewer(viewer_id))
-        return Done()
+        return await _carry_out(owned.session, request.command)
 
     def _check_epoch(self, request: Request) -> None:
         highest = self._epochs.get(request.session_id, 0)
@@ -156,18 +139,21 @@ class Stage:
         owned = self._sessions.get(session_id)
         try:
             if owned is not None:
+                _end_speech(owned)
                 owned.owner.send_event(session_id, PerformerEnded(reason="lost", detail=detail))
             await self.end(session_id)
         except Exception:  # the outermost edge of a session
             log.exception("session_end_failed", session_id=session_id)
 
     async def end(self, session_id: str) -> None:
-        """End a session. No error if it does not run."""
+        """End a session. No error if it does not run. Its last events leave before its room is closed."""
         owned = self._sessions.pop(session_id, None)
         if owned is None:
             return
         if owned.task is not None:
             owned.task.cancel()
+        _end_speech(owned)
+        owned.owner.send_event(session_id, PerformerEnded(reason="ended"))
         await owned.session.close_sinks()
         self._avatars.release(session_id)
         del owned
@@ -181,6 +167,37 @@ class Stage:
     async def end_all(self) -> None:
         for session_id in list(self._sessions):
             await self.end(session_id)
+
+
+async def _carry_out(session: StageSession, command: messages.Command) -> Result:
+    match command:
+        case messages.Speak(speech=speech):
+            return session.speak(speech)
+        case messages.Interrupt(through=through):
+            session.interrupt(through=through)
+        case messages.Resize(width_px=width_px, height_px=height_px):
+            await session.resize(width_px=width_px, height_px=height_px)
+        case messages.SetOutput(output=output):
+            await session.set_output(output)
+        case messages.SetState(state=state):
+            session.set_state(state)
+        case messages.HoldForViewer(seconds=seconds):
+            session.hold_for_viewer(seconds)
+        case messages.StreamMotion(on=on):
+            session.stream_motion(on)
+        case messages.Offer(viewer_id=viewer_id, sdp=sdp):
+            return OfferAnswered(sdp=await session.entrance.offer(viewer_id=viewer_id, sdp=sdp))
+        case messages.RemoveViewer(viewer_id=viewer_id):
+            return ViewerRemoved(was_there=await session.entrance.remove_viewer(viewer_id))
+    return Done()
+
+
+def _end_speech(owned: _OwnedSession) -> None:
+    """End a session's utterances. If its performance is broken, its server ends them (sessions/utterance_ledger.py)."""
+    try:
+        owned.session.end_speech()
+    except Exception:  # part of the outermost edge of a session
+        log.exception("speech_not_ended", session_id=owned.session.session_id)
 
 
 def _release_memory() -> None:

@@ -2,7 +2,8 @@
 
 Audio is stored as it came. It becomes sound and motion shortly before it is played, so that ten minutes of speech sent
 at once cost memory but no stall. A `segment` is an unbroken run of audio at one rate: it ends with the utterance, at a
-change of rate, or at an underrun (the audio ran out before more came).
+change of rate, or at an underrun (the audio ran out before more came). At an underrun the sound fades out and later in,
+so that it does not click; no sample is lost, and positions go on.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
+from math import ceil
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +30,8 @@ from visavis.stage.utterance_times import UtteranceTimes
 # network's weights stay in the cache. It is used only while enough media is ready to bridge the work.
 PIECE_MS, LARGE_PIECE_MS = 40, 80
 LARGE_PIECE_READY_SAMPLES = 100 * SAMPLES_PER_MS
+EDGE_SAMPLES = 5 * SAMPLES_PER_MS  # how long the sound fades before and after the silence of an underrun
+_EDGE = (0.5 - 0.5 * np.cos(np.pi * np.arange(1, EDGE_SAMPLES + 1) / (EDGE_SAMPLES + 1))).astype(np.float32)  # rising
 KEPT_STEPS = 100  # rows of motion before the present that are kept when older ones are deleted
 
 Timings = tuple[TimedViseme, ...]
@@ -56,6 +61,11 @@ class _Segment:
         self.finished = False
         self.rows = SpeechMotion.concatenate([])
         self.deleted_rows = 0  # how many rows before `rows` were deleted
+
+    @property
+    def length(self) -> Fraction:
+        """The exact length of its audio so far, in samples at 48 kHz."""
+        return Fraction(self._pushed * PLAYOUT_RATE_HZ, self.rate_hz)
 
     @property
     def certain_until(self) -> int:
@@ -134,6 +144,8 @@ class UtteranceMedia:
         # set at an underrun: later audio waits until there is enough of it to resume
         self._stop_at: int | None = None
         self.times = UtteranceTimes()
+        self._resumed_at: int | None = None  # where the sound fades in after the last underrun
+        self._finished_length = Fraction(0)  # the exact length of all finished segments, at 48 kHz
         self.closed = False  # no more audio will come
         self.drained = False  # closed, and all audio has become sound and motion
 
@@ -223,13 +235,26 @@ class UtteranceMedia:
             self._finish_segment()
             self._stop_at = self.ready_until
 
+    def release(self) -> bool:
+        """Make all audio that has come playable, because no more comes soon; return whether there is any."""
+        if not self._pieces:
+            self._finish_segment()
+        return not self._pieces and self.ready_until > self.played
+
     def resume(self) -> None:
         """Resume playback after an underrun."""
         self._stop_at = None
+        self._resumed_at = self.played
 
     def _finish_segment(self) -> None:
+        """Finish the open segment, if any. A segment may be a fraction of a sample longer than its audio, so the last
+        one is dropped where these fractions add up: the utterance keeps its exact length.
+        """
         if self._segments and not self._segments[-1].finished:
-            self._append(self._segments[-1].finish())
+            segment = self._segments[-1]
+            tail = segment.finish()
+            self._finished_length += segment.length
+            self._append(tail[: max(0, ceil(self._finished_length) - self.ready_until)])
 
     def _ensure_segment(self, rate_hz: int) -> None:
         """Start a new segment unless the last one is open and has this rate."""
@@ -267,6 +292,7 @@ class UtteranceMedia:
     def take(self, samples: int) -> NDArray[np.int16]:
         """Return the next sound, int16 (m,) with m <= samples: less if less is ready."""
         samples = min(samples, self.playable_samples)
+        begin = self.played
         parts: list[NDArray[np.int16]] = []
         while samples and self._sound:
             part = self._sound.popleft()
@@ -276,7 +302,21 @@ class UtteranceMedia:
             parts.append(part)
             samples -= len(part)
             self.played += len(part)
-        return np.concatenate(parts) if parts else np.zeros(0, np.int16)
+        sound = np.concatenate(parts) if parts else np.zeros(0, np.int16)
+        return self._fade_edges(sound, begin)
+
+    def _fade_edges(self, sound: NDArray[np.int16], begin: int) -> NDArray[np.int16]:
+        """Return the sound from position `begin` on, faded where it is next to the silence of an underrun."""
+        if self._resumed_at is not None and (passed := begin - self._resumed_at) < EDGE_SAMPLES:
+            count = min(EDGE_SAMPLES - passed, len(sound))
+            faded = np.rint(sound[:count] * _EDGE[passed : passed + count]).astype(np.int16)
+            sound = np.concatenate([faded, sound[count:]])
+        if self._stop_at is not None and (left := self._stop_at - begin - len(sound)) < EDGE_SAMPLES:
+            count = min(EDGE_SAMPLES - left, len(sound))
+            falling = _EDGE[::-1][EDGE_SAMPLES - left - count : EDGE_SAMPLES - left]
+            faded = np.rint(sound[len(sound) - count :] * falling).astype(np.int16)
+            sound = np.concatenate([sound[: len(sound) - count], faded])
+        return sound
 
     def motion_at(self, position: int) -> MotionStep:
         """Return the motion at `position`. Positions of later calls may be at most one second lower."""

@@ -4,7 +4,7 @@ each has exactly one end. Pure.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -20,7 +20,8 @@ from visavis.stage.utterance_media import UtteranceMedia
 
 MAX_QUEUED_S = 600
 MAX_QUEUED_UTTERANCES = 4096
-IDLE_SAMPLES = 300 * SAMPLES_PER_MS  # an open utterance that gets no audio for this long is closed
+IDLE_SAMPLES = 300 * SAMPLES_PER_MS  # an open utterance that gets no audio for this long is idle
+KEPT_IDS = 2 * MAX_QUEUED_UTTERANCES  # ids of ended utterances, so that audio that comes too late is recognised
 
 
 class UtteranceState(Enum):
@@ -40,9 +41,10 @@ MOVES: dict[UtteranceState, frozenset[UtteranceState]] = {
 
 @dataclass(slots=True, kw_only=True)
 class Utterance:
-    """`first_number`: the number of its first piece of speech."""
+    """`first_number`: the number of its first piece of speech. `named`: the client gave it its id."""
 
     utterance_id: str
+    named: bool
     first_number: int
     media: UtteranceMedia
     last_audio_at: int  # the position of the clock when its last audio came
@@ -59,11 +61,13 @@ class Utterance:
 
 class Utterances:
     """All utterances that have not ended yet, in the order in which they are played. The last one may be open: it can
-    get more audio.
+    get more audio. An open utterance that a client has named stays open until `final`, another id or an interrupt. One
+    without a name also ends when it is idle.
 
-    An interrupt overtakes earlier speech on its way to the stage. Such a piece is late: its number is not above that of
-    an interrupt which arrived before it. Late pieces are dropped. An utterance that consists only of late pieces ends
-    as soon as the first of them arrives.
+    A sender goes on for a moment after an interrupt, so audio that bears the id of an interrupted utterance is dropped.
+    An interrupt also overtakes earlier speech on its way to the stage. Such a piece is late: its number is not above
+    that of an interrupt which arrived before it. Late pieces are dropped. An utterance that consists only of late
+    pieces ends as soon as the first of them arrives.
     """
 
     def __init__(self, open_speech: Callable[[], SpeechToMotion]) -> None:
@@ -73,19 +77,26 @@ class Utterances:
         self._generated_ids = 0
         self._dropped_through = 0  # the highest `through` of an interrupt
         self._late_id: str | None = None  # the utterance of late pieces without an id
-        self._late_bytes = 0  # 1 if its pieces so far end in the middle of a sample
+        # the utterances that get no more audio, oldest first, and whether they were interrupted; at most KEPT_IDS
+        self._closed_ids: OrderedDict[str, bool] = OrderedDict()
         self._cut_samples: list[SampleCut] = []  # to be taken by `take_cut_samples`
         self._ended: list[Utterance] = []  # to be taken by `take_ended`
         self._waiting_samples = 0  # of all in _waiting; a running total, so that a flood of calls stays cheap
         self.current: Utterance | None = None
 
     def add(self, speech: Speech, *, position: int, now_ns: int) -> Spoken:
-        """Queue a piece of speech. An odd byte at its end waits for the next piece of the utterance. Raises
-        `QueueFull`; then nothing is queued.
+        """Queue a piece of speech. An odd byte at its end waits for the next piece of the utterance. Audio of an
+        interrupted utterance is dropped. A piece without audio opens no utterance, unless it is all of a named one.
+
+        Raises `QueueFull`; then nothing is queued.
         """
+        if speech.utterance_id is not None and self._is_over(speech.utterance_id, speech):
+            return Spoken(utterance_id=speech.utterance_id, samples=0)
         utterance = self._open
         if utterance is not None and speech.utterance_id not in (None, utterance.utterance_id):
             utterance = None
+        if utterance is None and not speech.pcm and not (speech.final and speech.utterance_id):
+            return Spoken(utterance_id=speech.utterance_id or self._newest_id(), samples=0)
         held = b""
         if utterance is not None and utterance.cut_rate_hz == speech.sample_rate_hz:
             held = utterance.cut_sample
@@ -106,9 +117,10 @@ class Utterances:
             utterance = self._open_utterance(speech.utterance_id, speech.number, position)
         if not utterance.media.times.received_ns:
             utterance.media.times.received_at, utterance.media.times.received_ns = position, now_ns
+        utterance.named = utterance.named or speech.utterance_id is not None
         utterance.media.add(pcm, speech.sample_rate_hz, now_ns=now_ns, visemes=speech.visemes, mood=speech.mood)
-        utterance.last_audio_at = position
         if speech.pcm:
+            utterance.last_audio_at = position
             if not held:
                 self._report_cut_sample(utterance)
             utterance.cut_sample, utterance.cut_rate_hz = data[2 * len(pcm) :], speech.sample_rate_hz
@@ -135,25 +147,48 @@ class Utterances:
 
     def drop_late(self, speech: Speech) -> tuple[Spoken, PlaybackFinished | None]:
         """Drop a late piece; return also the end of its utterance if this is the first piece of it."""
-        end = None
         utterance_id = self._late_id if speech.utterance_id is None else speech.utterance_id
-        if utterance_id is None or utterance_id != self._late_id:
-            utterance_id = utterance_id or self._generate_id()
+        end = None
+        if utterance_id is None and speech.pcm:
+            utterance_id = self._generate_id()
+        if utterance_id is not None and not self._is_over(utterance_id, speech):
             end = PlaybackFinished(utterance_id=utterance_id, position_s=0.0, interrupted=True)
-            self._late_bytes = 0
-        samples, self._late_bytes = divmod(self._late_bytes + len(speech.pcm), 2)
+            self._remember_closed(utterance_id, interrupted=True)
         self._late_id = None if speech.final else utterance_id
-        return Spoken(utterance_id=utterance_id, samples=samples), end
+        return Spoken(utterance_id=utterance_id or self._newest_id(), samples=0), end
+
+    def _is_over(self, utterance_id: str, speech: Speech) -> bool:
+        """Whether a piece belongs to an utterance that was interrupted, or ends one that has ended. Audio with the id
+        of an utterance that has ended otherwise begins another one: its client uses the id again.
+        """
+        interrupted = self._closed_ids.get(utterance_id)
+        is_open = self._open is not None and self._open.utterance_id == utterance_id
+        return interrupted is not None and not is_open and (interrupted or not speech.pcm)
+
+    def _remember_closed(self, utterance_id: str, *, interrupted: bool) -> None:
+        self._closed_ids[utterance_id] = interrupted
+        self._closed_ids.move_to_end(utterance_id)
+        if len(self._closed_ids) > KEPT_IDS:
+            self._closed_ids.popitem(last=False)
+
+    def _newest_id(self) -> str:
+        """Return the id of the utterance that was closed last, "" if there was none."""
+        return next(reversed(self._closed_ids), "")
 
     def _generate_id(self) -> str:
-        self._generated_ids += 1
-        return f"utt_{self._generated_ids}"
+        """Return an id that no utterance has had."""
+        while True:
+            self._generated_ids += 1
+            utterance_id = f"utt_{self._generated_ids}"
+            if utterance_id not in self._closed_ids:
+                return utterance_id
 
     def _open_utterance(self, utterance_id: str | None, number: int, position: int) -> Utterance:
         self._close_open_utterance()
         self._late_id = None
         utterance = Utterance(
             utterance_id=utterance_id or self._generate_id(),
+            named=utterance_id is not None,
             first_number=number,
             media=UtteranceMedia(self._open_speech),
             last_audio_at=position,
@@ -165,6 +200,7 @@ class Utterances:
     def _close_open_utterance(self) -> None:
         if self._open is not None:
             self._report_cut_sample(self._open)
+            self._remember_closed(self._open.utterance_id, interrupted=False)
             self._open.media.close()
             self._open = None
 
@@ -173,9 +209,13 @@ class Utterances:
             self._cut_samples.append(SampleCut(utterance_id=utterance.utterance_id))
 
     def close_if_idle(self, position: int) -> None:
-        """Close the open utterance if it has got no audio for 300 ms."""
-        if self._open is not None and position - self._open.last_audio_at >= IDLE_SAMPLES:
+        """Close the open utterance if it is idle and the client has not named it."""
+        if self._open is not None and not self._open.named and self.is_idle(self._open, position):
             self._close_open_utterance()
+
+    def is_idle(self, utterance: Utterance, position: int) -> bool:
+        """Whether an utterance is open and has got no audio for 300 ms."""
+        return utterance is self._open and position - utterance.last_audio_at >= IDLE_SAMPLES
 
     def peek_next(self) -> Utterance | None:
         """Return the utterance that will be played after the current one, and leave it in the queue."""
@@ -217,6 +257,7 @@ class Utterances:
             played = utterance.heard_samples = played_samples if utterance.state is UtteranceState.PLAYING else 0
             utterance.move(UtteranceState.INTERRUPTED)
             self._ended.append(utterance)
+            self._remember_closed(utterance.utterance_id, interrupted=True)
             end = PlaybackFinished(utterance_id=utterance.utterance_id, position_s=seconds(played), interrupted=True)
             ends.append(end)
             self._waiting_samples -= utterance.waiting_samples
@@ -224,9 +265,14 @@ class Utterances:
         if self.current and self.current.state is UtteranceState.INTERRUPTED:
             self.current = None
         if self._open and self._open.state is UtteranceState.INTERRUPTED:
-            self._late_id, self._late_bytes = self._open.utterance_id, len(self._open.cut_sample)
-            self._open = None
+            self._late_id, self._open = self._open.utterance_id, None
         return ends
+
+    def forget_numbers(self) -> None:
+        """Let the numbers of speech begin anew: another client of the session counts from 1."""
+        self._dropped_through = 0
+        for utterance in [*self._waiting, *([self.current] if self.current else [])]:
+            utterance.first_number = 0
 
     @property
     def queued_samples(self) -> int:

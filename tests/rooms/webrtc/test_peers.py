@@ -45,8 +45,8 @@ class PeerAsSink:
     def publish(self, item: EncodedPacket) -> None:
         self.peer.send(item)
 
-    def drop_backlog(self) -> None:
-        self.peer.drop_backlog()
+    def drop_backlog(self) -> int | None:
+        return self.peer.drop_backlog()
 
     async def aclose(self) -> None:
         await self.peer.aclose()

@@ -37,6 +37,7 @@ COMMANDS: list[messages.Command] = [
     messages.Resize(width_px=64, height_px=64),
     messages.SetOutput(output=OUTPUT),
     messages.SetState(state="thinking"),
+    messages.HoldForViewer(seconds=7.5),
     messages.StreamMotion(on=True),
     messages.Offer(viewer_id="v", sdp="v=0"),
     messages.RemoveViewer(viewer_id="v"),

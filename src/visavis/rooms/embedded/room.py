@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from visavis.errors import OfferRefused, RoomFull
+from visavis.rooms.backlog import first_unheard
 from visavis.rooms.embedded.offer import check_offer
 from visavis.rooms.port import AudienceFigures, EncodedPacket, RoomEvents
 from visavis.rooms.spec import IceServer
@@ -49,9 +50,9 @@ class EmbeddedRoom:
         for viewer in self._viewers.values():
             viewer.peer.send(item)
 
-    def drop_backlog(self) -> None:
-        for viewer in self._viewers.values():
-            viewer.peer.drop_backlog()
+    def drop_backlog(self) -> int | None:
+        dropped = [(viewer.peer.drop_backlog(), viewer.joined) for viewer in self._viewers.values()]
+        return first_unheard([position for position, joined in dropped if joined])
 
     # --- viewers
     async def offer(self, *, viewer_id: str, sdp: str) -> str:

@@ -56,9 +56,12 @@ class PacketTrack(MediaStreamTrack):
         """How many packets were dropped because the viewer could not keep up."""
         return self._backlog.dropped
 
-    def drop_backlog(self) -> None:
+    def drop_backlog(self) -> int | None:
+        """Drop all packets that wait; return the position of the first one."""
+        first = self._backlog.first_position
         if self._backlog.drop():
             self._peer.keyframe_wanted()
+        return first
 
     async def recv(self) -> av.Packet[Any]:
         if not self._started:

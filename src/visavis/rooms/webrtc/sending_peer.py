@@ -125,10 +125,9 @@ class SendingPeer:
         if track is not None:
             track.put(packet)
 
-    def drop_backlog(self) -> None:
-        """Drop the queued packets."""
-        for track in self._tracks.values():
-            track.drop_backlog()
+    def drop_backlog(self) -> int | None:
+        """Drop the queued packets; return the position of the first one of sound."""
+        return {kind: track.drop_backlog() for kind, track in self._tracks.items()}.get("audio")
 
     def sent_counts(self) -> tuple[int, int]:
         """Return how many RTP packets were sent, and the bytes of their payload."""

@@ -36,6 +36,10 @@ class Connection(Protocol):
         """Send a frame; wait while the other end does not read. Raises `LinkBroken` if the connection is over."""
         ...
 
+    def send_now(self, frame: bytes) -> bool:
+        """Send a frame if that needs no waiting; return whether it was sent. Not called while `send` waits."""
+        ...
+
     async def receive(self) -> bytes | None:
         """Return the next frame, None at the end. Raises `LinkBroken` for a frame of more than MAX_FRAME_BYTES."""
         ...
@@ -54,6 +58,16 @@ class StreamConnection:
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
+        writer.transport.set_write_buffer_limits(high=0)  # what waits, waits where it can be overtaken
+        raw = writer.transport.get_extra_info("socket")
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UNSENT_IN_KERNEL_BYTES)
+
+    def send_now(self, frame: bytes) -> bool:
+        transport = self._writer.transport
+        if transport.is_closing() or transport.get_write_buffer_size():
+            return False
+        self._writer.write(len(frame).to_bytes(4, "big") + frame)
+        return True
 
     async def send(self, frame: bytes) -> None:
         try:
@@ -88,6 +102,9 @@ class WebSocketConnection:
         raw = websocket.transport.get_extra_info("socket")
         if raw is not None and hasattr(socket, "TCP_NOTSENT_LOWAT"):
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_IN_KERNEL_BYTES)
+
+    def send_now(self, frame: bytes) -> bool:
+        return False
 
     async def send(self, frame: bytes) -> None:
         try:

@@ -49,6 +49,11 @@ class Outbox:
         self._in_order.setdefault(session_id, deque()).append((next(self._numbers) & 0xFFFFFFFF, memoryview(body)))
         self.unsent_bytes += len(body)
 
+    @property
+    def first_overtaking(self) -> bytes | None:
+        """The next frame if it overtakes messages in order, None otherwise."""
+        return self._overtaking[0] if self._overtaking else None
+
     def next_frame(self) -> bytes | None:
         """Remove and return the next frame, None if nothing waits."""
         if self._overtaking:

@@ -27,6 +27,7 @@ class Link:
         self._outbox, self._inbox = Outbox(), Inbox()
         self._outbox_changed = asyncio.Event()  # set by `send` and `finish`
         self._closing = False
+        self._writing = False  # `run_writer` is sending a frame
 
     def send(self, message: Message) -> None:
         """Send a message. Speech, and the commands that must stay in order with it, wait for their turn; all other
@@ -40,7 +41,14 @@ class Link:
             self._outbox.add_in_order(encode(message), session_id=message.session_id)
         else:
             self._outbox.add(encode(message))
+        if not self._writing and not self._closing:
+            self._send_now()
         self._outbox_changed.set()
+
+    def _send_now(self) -> None:
+        """Send what can be sent without waiting, so that an interrupt and its answer do not wait for `run_writer`."""
+        while (frame := self._outbox.first_overtaking) is not None and self._connection.send_now(frame):
+            self._outbox.next_frame()
 
     async def receive(self) -> bytes | None:
         """Return the bytes of the next message, None at the end of the connection. Raises `LinkBroken`."""
@@ -55,7 +63,9 @@ class Link:
         try:
             while True:
                 while (frame := self._outbox.next_frame()) is not None:
+                    self._writing = True
                     await self._connection.send(frame)
+                self._writing = False
                 if self._closing:
                     return
                 self._outbox_changed.clear()

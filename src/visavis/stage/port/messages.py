@@ -26,7 +26,7 @@ from visavis.rooms.spec import IceServer
 from visavis.stage.port.events import PerformerEvent
 from visavis.stage.port.values import PerformanceSpec, Speech, Spoken
 
-PORT_VERSION = 3
+PORT_VERSION = 4
 
 
 # --- commands, each with its result
@@ -78,6 +78,12 @@ class SetState(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     state: SettableState
 
 
+class HoldForViewer(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Begin no utterance until a viewer has come, but for `seconds` at most. No effect while anybody watches."""
+
+    seconds: float
+
+
 class StreamMotion(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Switch the events MotionFrames and MotionCut on or off."""
 
@@ -101,8 +107,10 @@ class End(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """End the session. No error if it does not exist."""
 
 
-Command = Open | Speak | Interrupt | Resize | SetOutput | SetState | StreamMotion | Offer | RemoveViewer | End
-IN_ORDER = (Speak, Resize, SetOutput, SetState, StreamMotion)
+Command = (
+    Open | Speak | Interrupt | Resize | SetOutput | SetState | HoldForViewer | StreamMotion | Offer | RemoveViewer | End
+)
+IN_ORDER = (Speak, Resize, SetOutput, SetState, HoldForViewer, StreamMotion)
 """Commands of a session that take effect in the order in which they were sent. All others overtake them."""
 
 

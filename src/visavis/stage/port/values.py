@@ -32,11 +32,12 @@ class Speech(msgspec.Struct, frozen=True, kw_only=True):
 
 class Spoken(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The piece of speech was taken. `utterance_id`: its utterance. `samples`: how many samples of the utterance became
-    complete with it, at the rate of the piece.
+    complete with it, at the rate of the piece. `queued_s`: how much speech waits to be played now, this piece included.
     """
 
     utterance_id: str
     samples: int
+    queued_s: float = 0.0
 
 
 class PerformanceSpec(msgspec.Struct, frozen=True, kw_only=True):

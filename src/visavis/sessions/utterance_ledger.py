@@ -1,0 +1,59 @@
+"""The utterances of a session that have not ended yet, so that each has its end even if the stage is lost. Pure."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from visavis.stage.port.events import PlaybackFinished, PlaybackStarted, SpeechEvent
+
+KEPT_ENDS = 1024  # ids of ended utterances, for answers to speech that come after the end
+
+
+@dataclass(slots=True)
+class _Utterance:
+    received_s: float = 0.0  # how much audio was taken
+    started_s: float | None = None  # when it began to play, on the caller's clock
+
+
+class UtteranceLedger:
+    """Takes every piece of speech that a stage has accepted, and every event of playback."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, _Utterance] = {}
+        self._ended: OrderedDict[str, None] = OrderedDict()
+
+    @property
+    def any_open(self) -> bool:
+        return bool(self._open)
+
+    def spoken(self, utterance_id: str, *, duration_s: float) -> None:
+        """A piece of speech was accepted. Pieces without a sample belong to no open utterance."""
+        if duration_s > 0 and utterance_id not in self._ended:
+            self._open.setdefault(utterance_id, _Utterance()).received_s += duration_s
+
+    def observe(self, event: SpeechEvent, *, now_s: float) -> None:
+        if isinstance(event, PlaybackStarted):
+            self._open.setdefault(event.utterance_id, _Utterance()).started_s = now_s
+        elif isinstance(event, PlaybackFinished):
+            self._open.pop(event.utterance_id, None)
+            self._ended[event.utterance_id] = None
+            if len(self._ended) > KEPT_ENDS:
+                self._ended.popitem(last=False)
+
+    def end_all(self, *, now_s: float) -> list[PlaybackFinished]:
+        """End the utterances whose stage is lost, and return their ends. How much of each was played is an estimate:
+        the time since its start, and at most the audio that was taken.
+        """
+        ends = [
+            PlaybackFinished(
+                utterance_id=utterance_id,
+                position_s=0.0
+                if utterance.started_s is None
+                else round(min(utterance.received_s, now_s - utterance.started_s), 3),
+                interrupted=True,
+            )
+            for utterance_id, utterance in self._open.items()
+        ]
+        self._open.clear()
+        return ends
