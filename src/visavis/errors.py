@@ -432,7 +432,7 @@ class InsufficientMinutes(VisavisError, code="INSUFFICIENT_MINUTES", status=402)
 
 
 class AccessDenied(VisavisError, code="ACCESS_DENIED", status=403):
-    """The avatar belongs to another key."""
+    """The avatar belongs to another key, or only this machine may read the metrics."""
 
     message = "Access denied to this avatar"
 

@@ -37,7 +37,7 @@ StageAddress = Annotated[str, Field(pattern=r"^wss://[^\s/]+:\d{1,5}$")]  # wss:
 _PUBLIC_URL = re.compile(r"https?://[^\s/?#@]+(/(?P<first>(?!\.)[A-Za-z0-9._~-]+)(/(?!\.)[A-Za-z0-9._~-]+)*)?")
 # The first part of the paths of this server.
 OWN_PATHS = frozenset(
-    {"assets", "docs", "healthz", "internal", "media", "openapi.json", "readyz", "rooms", "samples", "v1"}
+    {"assets", "docs", "healthz", "internal", "media", "metrics", "openapi.json", "readyz", "rooms", "samples", "v1"}
 )
 
 
@@ -154,6 +154,11 @@ class Settings(BaseSettings):
     )
     min_free_disk_mb: int = Field(
         default=64, ge=0, description="With less free space in the data folder, /readyz answers 503."
+    )
+    metrics_token: SecretStr | None = Field(
+        default=None,
+        min_length=16,
+        description="Opens /metrics to whoever sends it. Default: only this machine may read it.",
     )
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
     log_json: bool = False

@@ -14,7 +14,7 @@ from fastapi import FastAPI
 
 from visavis import __version__
 from visavis.accounts.service import Accounts
-from visavis.api import avatars, docs, health, media, pages, rooms, sessions, stage_source, trailing_slash
+from visavis.api import avatars, docs, health, media, metrics, pages, rooms, sessions, stage_source, trailing_slash
 from visavis.api.described.openapi import describe
 from visavis.api.envelope import Envelope
 from visavis.api.errors import add_error_handlers
@@ -23,6 +23,7 @@ from visavis.api.gate import Gate
 from visavis.api.head import HeadAsGet
 from visavis.api.path_prefix import PathPrefix
 from visavis.api.probes import LoopDelay, Probe, Probes
+from visavis.api.request_counts import RequestCounts
 from visavis.api.services import Readiness, Services
 from visavis.avatars.fetch import ImageFetcher
 from visavis.avatars.library import install_library
@@ -41,6 +42,7 @@ from visavis.sessions.backgrounds import Backgrounds
 from visavis.sessions.deadlines import GracePeriods
 from visavis.sessions.isolated_tasks import IsolatedTasks, Vitals
 from visavis.sessions.live_sessions import LiveSessions
+from visavis.sessions.observer import Observer
 from visavis.sessions.plan_limits import PlanLimits
 from visavis.sessions.revocation import Revocation
 from visavis.sessions.service import Sessions
@@ -67,6 +69,7 @@ ROUTERS = (
     media.router,
     rooms.router,
     stage_source.router,
+    metrics.router,
     health.router,
     docs.router,
     trailing_slash.router,
@@ -107,6 +110,7 @@ def create_app(
         Gate, requests_per_minute=settings.rate_limit_per_minute, first_answer_wait_s=settings.first_answer_wait_s
     )
     app.add_middleware(Envelope)
+    app.add_middleware(RequestCounts)
     app.add_middleware(HeadAsGet)
     if settings.path_prefix:
         app.add_middleware(PathPrefix, prefix=settings.path_prefix)
@@ -127,7 +131,8 @@ async def _open(
     database = await Database.open(settings.resolved_database_url)
     stack.push_async_callback(database.aclose)
     session_store, idempotency = SessionStore(database), IdempotencyStore(database)
-    await end_orphaned_sessions(session_store)
+    observer = Observer()
+    await end_orphaned_sessions(session_store, observer)
     await idempotency.delete_unfinished()
     accounts = Accounts(KeyStore(database))
     readiness = Readiness()
@@ -167,6 +172,7 @@ async def _open(
         vitals=vitals,
         start_timeout_s=settings.start_timeout_s,
         path_prefix=settings.path_prefix,
+        observer=observer,
     )
     services = Services(
         settings=settings,

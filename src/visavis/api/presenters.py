@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from visavis.api import schemas
 from visavis.api.addresses import Addresses
 from visavis.avatars.look_files import IMAGE, PREVIEW
@@ -10,6 +12,7 @@ from visavis.engine.portrait.report import PreparationReport
 from visavis.sessions.lifecycle import Status
 from visavis.sessions.plan_limits import CurrentUsage
 from visavis.sessions.service import OWN, Sessions
+from visavis.sessions.session_metrics import Percentiles, SessionMetrics
 from visavis.store.records import AvatarRecord, KeyRecord, SessionRecord
 from visavis.timestamps import format_time, format_time_or_none, whole_seconds_between
 
@@ -189,3 +192,50 @@ def face_report(report: PreparationReport) -> schemas.FaceReport:
             for remark in remarks
         ],
     )
+
+
+def session_metrics(record: SessionRecord, seen: SessionMetrics) -> schemas.SessionMetricsAnswer:
+    last = seen.last
+    round_trips_ms = [viewer.round_trip_ms for viewer in last.viewers if viewer.round_trip_ms is not None]
+    return schemas.SessionMetricsAnswer(
+        metrics=schemas.SessionMetrics(
+            session_id=record.id,
+            status=Status(record.status),
+            performed_s=round(seen.performed_s, 3),
+            frames=schemas.FrameMetrics(
+                rate=seen.frame_rate,
+                wanted_rate=last.fps,
+                drawn=seen.frames,
+                hurried=seen.hurried_frames,
+                late=seen.late_frames,
+            ),
+            sound=schemas.SoundMetrics(blocks=seen.blocks, underruns=seen.underruns, drift_ms=last.behind_ms),
+            speech=schemas.SpeechMetrics(
+                queued_s=last.queued_s, utterances=seen.utterances, interrupted=seen.interrupted_utterances
+            ),
+            latency_ms=schemas.LatencyMetrics(
+                motion=_percentiles(seen.motion_ms),
+                frame=_percentiles(seen.frame_ms),
+                packet=_percentiles(seen.packet_ms),
+            ),
+            interrupts=schemas.InterruptMetrics(
+                count=seen.interrupts,
+                confirmed_ms=_percentiles(seen.confirmed_ms),
+                silent_ms=_percentiles(seen.silent_ms),
+            ),
+            viewers=schemas.ViewerMetrics(
+                watching=len(last.viewers),
+                round_trip_ms=max(round_trips_ms, default=None),
+                lost_share=max((viewer.lost_share for viewer in last.viewers), default=None),
+                packets_sent=seen.packets_sent,
+                bytes_sent=seen.bytes_sent,
+                dropped_pictures=seen.dropped_pictures,
+                dropped_blocks=seen.dropped_blocks,
+            ),
+            utterances=[schemas.UtteranceMetrics(**msgspec.structs.asdict(one)) for one in seen.newest],
+        )
+    )
+
+
+def _percentiles(of: Percentiles) -> schemas.MetricPercentiles:
+    return schemas.MetricPercentiles(p50=of.p50, p95=of.p95, p99=of.p99)

@@ -19,7 +19,7 @@ from visavis.errors import (
     UnknownFeature,
 )
 
-FEATURES = frozenset({"playback", "binary", "state", "motion", "lifecycle", "queued"})
+FEATURES = frozenset({"playback", "binary", "state", "motion", "lifecycle", "queued", "metrics"})
 MAX_HOLD_S = 60
 
 

@@ -9,7 +9,7 @@ from typing import Protocol
 from visavis.engine.motion.states import SettableState
 from visavis.engine.output import Output
 from visavis.output_json import OutputChange
-from visavis.stage.port.events import MotionEvent, PerformerMetrics, SpeechEvent
+from visavis.stage.port.events import MetricsEvent, MotionEvent, SpeechEvent
 from visavis.stage.port.values import Speech, Spoken
 
 
@@ -51,7 +51,7 @@ class Expiring:
     seconds_left: int
 
 
-SessionEvent = SpeechEvent | MotionEvent | PerformerMetrics | Expiring | SessionOver | TakenOver
+SessionEvent = SpeechEvent | MotionEvent | MetricsEvent | Expiring | SessionOver | TakenOver
 
 
 class AttachedSession(Protocol):

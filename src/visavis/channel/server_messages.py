@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
+import msgspec
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from visavis.channel.port import Expiring, SessionEvent
@@ -15,10 +16,12 @@ from visavis.errors import OddAudioLength
 from visavis.stage.port.events import (
     MotionCut,
     MotionFrames,
+    PerformerMetrics,
     PlaybackFinished,
     PlaybackStarted,
     SampleCut,
     StateChanged,
+    UtteranceMeasured,
 )
 
 
@@ -102,6 +105,70 @@ class MotionCutMessage(ServerMessage):
     position_s: float
 
 
+class SessionMetricsMessage(ServerMessage):
+    """The figures of the last second."""
+
+    type: Literal["session.metrics"] = "session.metrics"
+    frame_rate: float
+    wanted_frame_rate: int
+    frames: int
+    hurried_frames: int
+    late_frames: int
+    queued_s: float
+    underruns: int
+    interrupts: int
+    drift_ms: float
+    sample_to_frame_ms: float | None
+    viewers: int
+    round_trip_ms: float | None
+    lost_share: float | None
+    dropped_pictures: int
+    dropped_blocks: int
+    bytes_sent: int
+
+    @classmethod
+    def of(cls, second: PerformerMetrics) -> SessionMetricsMessage:
+        round_trips_ms = [one.round_trip_ms for one in second.viewers if one.round_trip_ms is not None]
+        return cls(
+            frame_rate=round(second.frames / second.duration_s, 1) if second.duration_s else 0.0,
+            wanted_frame_rate=second.fps,
+            frames=second.frames,
+            hurried_frames=second.hurried_frames,
+            late_frames=second.late_frames,
+            queued_s=second.queued_s,
+            underruns=second.underruns,
+            interrupts=second.interrupts,
+            drift_ms=second.behind_ms,
+            sample_to_frame_ms=second.sample_to_frame_ms_p50,
+            viewers=len(second.viewers),
+            round_trip_ms=max(round_trips_ms, default=None),
+            lost_share=max((one.lost_share for one in second.viewers), default=None),
+            dropped_pictures=second.dropped_pictures,
+            dropped_blocks=second.dropped_blocks,
+            bytes_sent=second.bytes_sent,
+        )
+
+
+class UtteranceMetricsMessage(ServerMessage):
+    """When one utterance passed through the stage. Times in ms count from the arrival of its first audio."""
+
+    type: Literal["utterance.metrics"] = "utterance.metrics"
+    utterance_id: str
+    received_s: float
+    started_s: float | None
+    turn_ms: float | None
+    motion_ms: float | None
+    frame_ms: float | None
+    packet_ms: float | None
+    finished_ms: float
+    played_s: float
+    interrupted: bool
+
+    @classmethod
+    def of(cls, measured: UtteranceMeasured) -> UtteranceMetricsMessage:
+        return cls(**msgspec.structs.asdict(measured))
+
+
 def _escape_surrogates(text: str) -> str:
     return text.encode(errors="backslashreplace").decode()
 
@@ -141,4 +208,8 @@ def message_for(event: SessionEvent, features: frozenset[str]) -> ServerMessage 
             )
         case MotionCut() if "motion" in features:
             return MotionCutMessage(utterance_id=event.utterance_id, position_s=event.position_s)
+        case PerformerMetrics() if "metrics" in features:
+            return SessionMetricsMessage.of(event)
+        case UtteranceMeasured() if "metrics" in features:
+            return UtteranceMetricsMessage.of(event)
     return None

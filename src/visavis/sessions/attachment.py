@@ -57,6 +57,10 @@ class AttachableSession(Protocol):
         """Switch the performer's motion events on or off."""
         ...
 
+    def interrupt_confirmed(self, *, after_s: float) -> None:
+        """An interrupt of the channel was confirmed, so long after it had come."""
+        ...
+
     def speech_taken(self, spoken: Spoken, *, rate_hz: int) -> None:
         """The performer has taken a piece of speech."""
         ...
@@ -92,7 +96,9 @@ class Attachment:
         return spoken
 
     async def interrupt(self, *, through: int) -> None:
+        began_s = anyio.current_time()
         await self._performer().interrupt(through=self._session_number(through))
+        self._session.interrupt_confirmed(after_s=anyio.current_time() - began_s)
 
     async def set_state(self, state: SettableState) -> None:
         await self._performer().set_state(state)

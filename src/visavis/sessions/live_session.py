@@ -23,9 +23,12 @@ from visavis.sessions.ends import SessionEnd
 from visavis.sessions.joining import Joining
 from visavis.sessions.lifecycle import EndReason
 from visavis.sessions.metering import SessionClock, ended_at_ms
+from visavis.sessions.observer import Observer
+from visavis.sessions.session_metrics import SessionMetrics
 from visavis.sessions.utterance_ledger import UtteranceLedger
 from visavis.stage.port.events import (
     FirstFrameSent,
+    MetricsEvent,
     MotionEvent,
     PerformerEnded,
     PerformerEvent,
@@ -60,6 +63,7 @@ class LiveSession:
         save_output: Callable[[str, Output], Awaitable[None]],
         request_end: Callable[[str, EndReason], Awaitable[Any]],
         clock: SessionClock,
+        observer: Observer,
     ) -> None:
         self.record = record  # as it was started
         self.session_id, self.key_id = record.id, record.key_id
@@ -72,6 +76,8 @@ class LiveSession:
         self._update_lock = anyio.Lock()
         self._request_end = request_end
         self.clock = clock
+        self._observer = observer
+        self.metrics = SessionMetrics()
         self.last_number = 0  # the highest number of speech or interrupt that a channel has used
         self.last_speech_s = -math.inf  # when a channel has last sent speech
         self._attachment: Attachment | None = None  # the channel that is attached now
@@ -117,7 +123,10 @@ class LiveSession:
             self._state = event.state
         if isinstance(event, SpeechEvent):
             self._utterances.observe(event, now_s=anyio.current_time())
-        if isinstance(event, SpeechEvent | MotionEvent | PerformerMetrics):
+        if isinstance(event, MetricsEvent):
+            self.metrics.take(event)
+            self._observer.measured(event)
+        if isinstance(event, SpeechEvent | MotionEvent | MetricsEvent):
             self._forward(event)
         if isinstance(event, FirstFrameSent):
             now = self.now_ms()
@@ -129,13 +138,15 @@ class LiveSession:
             (self.joining.joined if isinstance(event, ViewerJoined) else self.joining.left)(event.viewer_id)
             if event.viewers == 0 and self._first_frame_at_ms is not None:
                 self._last_frame_at_ms = self.now_ms()
+            if isinstance(event, ViewerJoined):
+                self._observer.viewer_joined()
             self._viewers = event.viewers
             self._deadlines.viewers_changed(event.viewers, now_s=anyio.current_time())
             self._deadlines_changed.set()
         elif isinstance(event, PerformerEnded) and event.reason == "lost":
             log.error("performer_lost", session_id=self.session_id, detail=event.detail)
 
-    def _forward(self, event: SpeechEvent | MotionEvent | PerformerMetrics) -> None:
+    def _forward(self, event: SpeechEvent | MotionEvent | MetricsEvent) -> None:
         """Pass an event to the channel. While there is none, keep events of playback for the next one."""
         if self._attachment is not None:
             self._attachment.emit(event)
@@ -164,6 +175,20 @@ class LiveSession:
     def now_ms(self) -> int:
         """Return the instant that the session's own clock shows."""
         return self.clock.instant_ms(now_s=anyio.current_time())
+
+    def interrupt_confirmed(self, *, after_s: float) -> None:
+        """See `AttachableSession.interrupt_confirmed`."""
+        self.metrics.interrupt_confirmed(after_s * 1000)
+        self._observer.interrupt_confirmed(after_s=after_s)
+
+    @property
+    def viewers(self) -> int:
+        """How many watch now."""
+        return self._viewers
+
+    @property
+    def has_channel(self) -> bool:
+        return self._attachment is not None
 
     @property
     def ending(self) -> bool:

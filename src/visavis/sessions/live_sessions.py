@@ -37,6 +37,8 @@ from visavis.sessions.lifecycle import EndReason, Status, Transition, next_statu
 from visavis.sessions.live_session import LiveSession
 from visavis.sessions.live_table import LiveTable
 from visavis.sessions.metering import SessionClock, ended_at_ms
+from visavis.sessions.observer import Observer
+from visavis.sessions.session_metrics import SessionMetrics
 from visavis.sessions.starts import Starts
 from visavis.sessions.tokens import check_room_token, matches_hash
 from visavis.stage.port.values import PerformanceSpec
@@ -63,6 +65,7 @@ class LiveSessions:
         vitals: Vitals,
         start_timeout_s: float,
         path_prefix: str = "",
+        observer: Observer | None = None,
         clock_ms: Callable[[], int] = now_ms,
     ) -> None:
         self._accounts = accounts
@@ -72,6 +75,7 @@ class LiveSessions:
         self._secret = secret  # signs the tokens of rooms
         self._path_prefix = path_prefix  # of this server's public addresses
         self._vitals = vitals
+        self.observer = observer or Observer()
         self.ends = Ends(self._write_end)
         self.table = LiveTable(self.ends.unwritten)
         self.starts = Starts(
@@ -83,6 +87,7 @@ class LiveSessions:
             clock_ms=clock_ms,
             make_live=self._make_live,
             run=self._run,
+            observer=self.observer,
         )
         self._tasks: IsolatedTasks | None = None
 
@@ -138,6 +143,7 @@ class LiveSessions:
             save_output=self._save_output,
             request_end=self.end,
             clock=clock,
+            observer=self.observer,
         )
 
     async def _run(self, session: LiveSession) -> None:
@@ -178,9 +184,9 @@ class LiveSessions:
             self.ends.add(end)
         record = await self.ends.wait_written(end)
         reason = EndReason(record.end_reason or end.reason)
-        if first:
-            log.info("session_ended", session_id=record.id, reason=reason)
         await session.end_performance(reason)
+        if first:
+            self.observer.ended(record, session.metrics)
         if self.table.running.pop(record.id, None) is not None and session.output.backdrop.picture_id is not None:
             try:
                 await self._backgrounds.delete(record.id)
@@ -196,8 +202,9 @@ class LiveSessions:
         end_ms = ended_at_ms(record, reason, now_ms=self.table.until_ms(record))
         end = SessionEnd(before=record, reason=reason, ended_at_ms=end_ms, metering={})
         self.ends.add(end)
-        log.info("session_ended", session_id=record.id, reason=reason)
-        return await self.ends.wait_written(end)
+        record = await self.ends.wait_written(end)
+        self.observer.ended(record)
+        return record
 
     async def _write_end(self, end: SessionEnd) -> SessionRecord:
         """See `ends.WriteEnd`."""
@@ -236,6 +243,16 @@ class LiveSessions:
         except BaseException:
             session.joining.left(viewer_id)
             raise
+
+    def metrics_of(self, record: SessionRecord) -> SessionMetrics:
+        """Return the metrics of a session that runs or has ended lately. Raises `SessionNotStarted`, `SessionEnded`."""
+        session = self.table.running.get(record.id)
+        metrics = self.observer.ended_metrics.get(record.id) if session is None else session.metrics
+        if metrics is not None:
+            return metrics
+        if record.status == Status.CREATED:
+            raise SessionNotStarted("Session has not been started", suggestion="Start the session first")
+        raise SessionEnded("The metrics of this session are not kept any more")
 
     def has_viewer(self, session_id: str, viewer_id: str) -> bool:
         """Whether the viewer is in the room or about to connect. Raises `SessionEnded`."""

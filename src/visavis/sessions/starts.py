@@ -20,6 +20,7 @@ from visavis.sessions.lifecycle import Status, Transition, next_status
 from visavis.sessions.live_session import LiveSession
 from visavis.sessions.live_table import LiveTable, Starting
 from visavis.sessions.metering import SessionClock
+from visavis.sessions.observer import Observer
 from visavis.stage.port.values import PerformanceSpec
 from visavis.store.records import SessionRecord
 from visavis.store.sessions import SessionStore
@@ -51,10 +52,11 @@ class Starts:
         clock_ms: Callable[[], int],
         make_live: MakeLive,
         run: Callable[[LiveSession], Awaitable[None]],
+        observer: Observer,
     ) -> None:
         self._fleet, self._packs, self._store, self._table = fleet, packs, store, table
         self._timeout_s, self._clock_ms = timeout_s, clock_ms
-        self._make_live, self._run = make_live, run
+        self._make_live, self._run, self._observer = make_live, run, observer
         self._failed = FailedStarts()
         self.stopped = False  # set once, when the server begins to stop
 
@@ -102,6 +104,7 @@ class Starts:
     ) -> None:
         """The task of one session: start it, then run it until it is over."""
         session: LiveSession | None = None
+        began_s = anyio.current_time()
         try:
             with anyio.fail_after(self._timeout_s):
                 performer, spec = await allocate(self._fleet, self._packs, record.avatar_id, make_spec)
@@ -113,19 +116,20 @@ class Starts:
                         await performer.end()
         except VisavisError as error:
             starting.error = error
-            log.warning("session_start_refused", session_id=record.id, code=error.code, detail=error.message)
         except TimeoutError:
             starting.error = NoCapacity("The avatar could not be started in time", suggestion="Try again in a moment")
-            log.warning("session_start_timed_out", session_id=record.id, within_s=self._timeout_s)
         except Exception:  # the outermost edge of a performance
             starting.error = PerformerLost("The avatar could not be started")
             log.exception("session_start_failed", session_id=record.id)
         finally:
             del self._table.starting[record.id]
             starting.done.set()
+        if starting.error is not None:
+            self._observer.start_refused(record, starting.error, after_s=anyio.current_time() - began_s)
         if starting.error is not None and starting.waiting == 0:
             self._failed.add(record.id, starting.error, now_s=anyio.current_time())
         if session is not None:
+            self._observer.started(session.record, after_s=anyio.current_time() - began_s)
             await self._run(session)
 
     async def _set_started(
@@ -153,5 +157,4 @@ class Starts:
             return None
         session = self._table.running[record.id] = self._make_live(started, performer, spec, clock)
         starting.started = started
-        log.info("session_started", session_id=record.id, avatar_id=record.avatar_id, dialect=record.dialect)
         return session

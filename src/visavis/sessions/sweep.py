@@ -4,26 +4,24 @@ sessions of a server that died.
 
 from __future__ import annotations
 
-import structlog
-
 from visavis.sessions.lifecycle import EndReason, Status, Transition, next_status
 from visavis.sessions.live_sessions import LiveSessions
 from visavis.sessions.metering import ended_at_ms, last_seen_ms
+from visavis.sessions.observer import Observer
 from visavis.store.sessions import SessionStore
 from visavis.timestamps import now_ms
 
-log = structlog.get_logger()
 
-
-async def end_orphaned_sessions(store: SessionStore) -> None:
+async def end_orphaned_sessions(store: SessionStore, observer: Observer) -> None:
     """End the sessions that a server that died has left started, as of the time when it last saved their metering. Runs
     at server start, before any session is performed.
     """
     for record in await store.with_status(Status.STARTED):
         end_ms = ended_at_ms(record, EndReason.SERVER_DIED, now_ms=last_seen_ms(record))
         to = next_status(Status.STARTED, Transition.END)
-        if await store.move(record, to=to, ended_at_ms=end_ms, end_reason=EndReason.SERVER_DIED) is not None:
-            log.info("session_ended", session_id=record.id, reason=EndReason.SERVER_DIED)
+        ended = await store.move(record, to=to, ended_at_ms=end_ms, end_reason=EndReason.SERVER_DIED)
+        if ended is not None:
+            observer.ended(ended)
 
 
 async def sweep_sessions(store: SessionStore, live: LiveSessions, *, created_ttl_s: float) -> None:

@@ -208,3 +208,46 @@ UNREADY = schemas.Ready(
     disk=True,
     problems=["The database: database is locked"],
 )
+SESSION_METRICS = schemas.SessionMetricsAnswer(
+    metrics=schemas.SessionMetrics(
+        session_id=SESSION_ID,
+        status=Status.STARTED,
+        performed_s=62.0,
+        frames=schemas.FrameMetrics(rate=25.0, wanted_rate=25, drawn=1550, hurried=3, late=0),
+        sound=schemas.SoundMetrics(blocks=3100, underruns=0, drift_ms=0.4),
+        speech=schemas.SpeechMetrics(queued_s=1.25, utterances=1, interrupted=0),
+        latency_ms=schemas.LatencyMetrics(
+            motion=schemas.MetricPercentiles(p50=16.2, p95=16.2, p99=16.2),
+            frame=schemas.MetricPercentiles(p50=58.3, p95=58.3, p99=58.3),
+            packet=schemas.MetricPercentiles(p50=58.9, p95=58.9, p99=58.9),
+        ),
+        interrupts=schemas.InterruptMetrics(
+            count=1,
+            confirmed_ms=schemas.MetricPercentiles(p50=15.1, p95=15.1, p99=15.1),
+            silent_ms=schemas.MetricPercentiles(p50=13.9, p95=13.9, p99=13.9),
+        ),
+        viewers=schemas.ViewerMetrics(
+            watching=1,
+            round_trip_ms=21.5,
+            lost_share=0.0,
+            packets_sent=9300,
+            bytes_sent=5120000,
+            dropped_pictures=0,
+            dropped_blocks=0,
+        ),
+        utterances=[
+            schemas.UtteranceMetrics(
+                utterance_id="u1",
+                received_s=41.26,
+                started_s=41.28,
+                turn_ms=0.0,
+                motion_ms=16.2,
+                frame_ms=58.3,
+                packet_ms=58.9,
+                finished_ms=4120.7,
+                played_s=4.1,
+                interrupted=False,
+            )
+        ],
+    )
+)

@@ -139,3 +139,11 @@ _END: Described = {
 _ENDED = answer(200, {"Hosted room": examples.HOSTED_ENDED, "Own room": examples.OWN_ENDED})
 PUT_END: Described = _END | {"responses": _ENDED | refusals.v1(*_ENDING)}
 POST_END: Described = _END | {"responses": _ENDED | refusals.v1_post(*_ENDING)}
+
+METRICS: Described = {
+    "summary": "Get a session's metrics",
+    "description": "Of a session that runs, or is among the last 256 that have ended since the server started.",
+    "response_model": schemas.SessionMetricsAnswer,
+    "responses": answer(200, {"Running": examples.SESSION_METRICS})
+    | refusals.v1(SessionNotFound, SessionNotStarted, SessionEnded),
+}

@@ -1,0 +1,90 @@
+"""What an operator sees of sessions: one line of the log for each start and each end, and the metrics of the server."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+import structlog
+
+from visavis.errors import VisavisError
+from visavis.sessions.metering import billed_minutes
+from visavis.sessions.session_metrics import SessionMetrics, latencies_ms
+from visavis.stage.port.events import MetricsEvent, UtteranceMeasured
+from visavis.store.records import SessionRecord
+from visavis.telemetry.metrics import Metrics
+
+KEPT_ENDED = 256  # ended sessions whose metrics can still be read
+
+log = structlog.get_logger()
+
+
+class Observer:
+    """Told by the sessions what happens. `ended_metrics`: of the last sessions that have ended, oldest first."""
+
+    def __init__(self, metrics: Metrics | None = None) -> None:
+        self.metrics = metrics or Metrics()
+        self.ended_metrics: OrderedDict[str, SessionMetrics] = OrderedDict()
+
+    def started(self, record: SessionRecord, *, after_s: float) -> None:
+        """A session has started, so long after its start was asked for."""
+        self.metrics.session_started(after_s=after_s)
+        log.info(
+            "session_started",
+            session_id=record.id,
+            avatar_id=record.avatar_id,
+            dialect=record.dialect,
+            after_s=round(after_s, 3),
+        )
+
+    def start_refused(self, record: SessionRecord, error: VisavisError, *, after_s: float) -> None:
+        """A start has failed, so long after it was asked for."""
+        self.metrics.start_refused(error.code)
+        log.warning(
+            "session_start_refused",
+            session_id=record.id,
+            code=error.code,
+            detail=error.message,
+            after_s=round(after_s, 3),
+        )
+
+    def ended(self, record: SessionRecord, metrics: SessionMetrics | None = None) -> None:
+        """A session has ended, and `record` tells why. `metrics`: None if nobody has performed it here."""
+        until_ms = max(record.ended_at_ms or 0, record.started_at_ms or 0)
+        duration_s = 0.0 if record.started_at_ms is None else (until_ms - record.started_at_ms) / 1000
+        minutes = billed_minutes(started_at_ms=record.started_at_ms, until_ms=until_ms)
+        reason = record.end_reason or "unknown"
+        self.metrics.session_ended(reason, duration_s=duration_s, minutes=minutes)
+        seen = metrics or SessionMetrics()
+        log.info(
+            "session_ended",
+            session_id=record.id,
+            reason=reason,
+            duration_s=round(duration_s, 3),
+            minutes=minutes,
+            frames=seen.frames,
+            late_frames=seen.late_frames,
+            utterances=seen.utterances,
+        )
+        if metrics is not None:
+            self.ended_metrics[record.id] = metrics
+            while len(self.ended_metrics) > KEPT_ENDED:
+                self.ended_metrics.popitem(last=False)
+
+    def measured(self, event: MetricsEvent) -> None:
+        """A performer has measured a second or an utterance."""
+        if not isinstance(event, UtteranceMeasured):
+            self.metrics.take_second(event)
+            return
+        latency = latencies_ms(event)
+        self.metrics.utterance_ended(
+            interrupted=event.interrupted,
+            motion_ms=latency.motion,
+            frame_ms=latency.frame,
+            packet_ms=latency.packet,
+        )
+
+    def viewer_joined(self) -> None:
+        self.metrics.viewer_joined()
+
+    def interrupt_confirmed(self, *, after_s: float) -> None:
+        self.metrics.interrupt_confirmed(after_s=after_s)

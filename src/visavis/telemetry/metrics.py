@@ -1,0 +1,255 @@
+"""Every metric of a server, for Prometheus: names, meanings and labels. docs/reference/metrics.md lists them.
+
+No label names a session, a key, an avatar or an address: each takes few values, which this module or the code knows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
+
+from visavis import __version__
+from visavis.stage.port.events import PerformerMetrics
+
+LATENCY_S = (0.02, 0.05, 0.08, 0.11, 0.15, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0)
+INTERRUPT_S = (0.01, 0.02, 0.03, 0.05, 0.08, 0.15, 0.3, 0.5, 1.0, 2.0, 5.0)
+REQUEST_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+START_S = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+ROUND_TRIP_S = (0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.0)
+LOST_SHARE = (0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
+FRAME_RATE = (1.0, 5.0, 9.5, 11.5, 14.5, 19.5, 22.5, 24.5, 25.5, 30.5)
+DURATION_S = (10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 14_400.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """What is read when Prometheus asks. `most_sessions`: how many sessions the stages take."""
+
+    running: int
+    starting: int
+    most_sessions: int
+    viewers: int
+    channels: int
+    queued_s: float
+
+
+class Metrics:
+    """The metrics of one server, in a registry of its own."""
+
+    def __init__(self) -> None:
+        disable_created_metrics()  # series that nobody reads, one for each counter and histogram
+        self.registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        PlatformCollector(registry=registry)
+        build = Gauge("visavis_build_info", "Always 1; the label tells the version", ["version"], registry=registry)
+        build.labels(__version__).set(1)
+        self._sessions = Gauge(
+            "visavis_sessions", "Sessions now, by state: running or starting", ["state"], registry=registry
+        )
+        self._capacity = Gauge(
+            "visavis_sessions_capacity", "Sessions that the stages can perform at once", registry=registry
+        )
+        self._viewers = Gauge("visavis_viewers", "Viewers that watch now", registry=registry)
+        self._channels = Gauge("visavis_channels", "Channels that are attached to a session now", registry=registry)
+        self._queued = Gauge(
+            "visavis_queued_speech_seconds", "Speech that waits to be played now, of all sessions", registry=registry
+        )
+
+        self._started = Counter("visavis_sessions_started", "Sessions that have started", registry=registry)
+        self._start = Histogram(
+            "visavis_session_start_seconds",
+            "Time from the request for a performer to a started session",
+            buckets=START_S,
+            registry=registry,
+        )
+        self._refused = Counter(
+            "visavis_session_starts_refused",
+            "Starts that were refused, by the code of the error",
+            ["code"],
+            registry=registry,
+        )
+        self._ended = Counter(
+            "visavis_sessions_ended", "Sessions that have ended, by their reason", ["reason"], registry=registry
+        )
+        self._duration = Histogram(
+            "visavis_session_duration_seconds",
+            "Time from the start of a session to its end",
+            buckets=DURATION_S,
+            registry=registry,
+        )
+        self._minutes = Counter(
+            "visavis_billed_minutes", "Minutes of ended sessions, each rounded up", registry=registry
+        )
+
+        self._frames = Counter(
+            "visavis_frames",
+            "Frames: drawn in full, drawn hurried, or left out because they were late",
+            ["outcome"],
+            registry=registry,
+        )
+        self._frame_rate = Histogram(
+            "visavis_session_frame_rate",
+            "Frames a second of a watched session, observed once a second for each of them",
+            buckets=FRAME_RATE,
+            registry=registry,
+        )
+        self._blocks = Counter("visavis_sound_blocks", "Blocks of sound (20 ms) that were made", registry=registry)
+        self._dropped = Counter(
+            "visavis_dropped_packets",
+            "Encoded packets that were dropped because a viewer could not keep up, by kind: audio or video",
+            ["kind"],
+            registry=registry,
+        )
+        self._underruns = Counter(
+            "visavis_underruns", "Times that the audio of an utterance ran out before more came", registry=registry
+        )
+        self._behind = Histogram(
+            "visavis_clock_behind_seconds",
+            "How far the clock of a session is behind the time since its start, observed once a second",
+            buckets=LATENCY_S,
+            registry=registry,
+        )
+        self._sent_packets = Counter("visavis_rtp_packets_sent", "RTP packets sent to viewers", registry=registry)
+        self._sent_bytes = Counter(
+            "visavis_rtp_bytes_sent", "Payload of RTP packets sent to viewers", registry=registry
+        )
+        self._joined = Counter("visavis_viewers_joined", "Viewers that have joined a room", registry=registry)
+        self._round_trip = Histogram(
+            "visavis_viewer_round_trip_seconds",
+            "Round trip that a viewer reports, observed once a second for each of them",
+            buckets=ROUND_TRIP_S,
+            registry=registry,
+        )
+        self._lost = Histogram(
+            "visavis_viewer_lost_share",
+            "Share of packets that a viewer reports as lost (0 to 1), observed once a second for each of them",
+            buckets=LOST_SHARE,
+            registry=registry,
+        )
+
+        self._utterances = Counter(
+            "visavis_utterances",
+            "Utterances that have ended: finished, interrupted or unmeasured",
+            ["outcome"],
+            registry=registry,
+        )
+        self._latency = Histogram(
+            "visavis_utterance_latency_seconds",
+            "Time from the turn of an utterance to its first motion, its first encoded frame, and its first packet",
+            ["until"],
+            buckets=LATENCY_S,
+            registry=registry,
+        )
+        self._interrupts = Counter("visavis_interrupts", "Interrupts", registry=registry)
+        self._confirmed = Histogram(
+            "visavis_interrupt_confirmed_seconds",
+            "Time from the channel's interrupt to its confirmation by the stage",
+            buckets=INTERRUPT_S,
+            registry=registry,
+        )
+        self._silent = Histogram(
+            "visavis_interrupt_silent_seconds",
+            "Time from the arrival of an interrupt at the stage until the sound had faded out",
+            buckets=INTERRUPT_S,
+            registry=registry,
+        )
+
+        self._requests = Counter(
+            "visavis_http_requests",
+            "HTTP requests that were answered, by method, route and status",
+            ["method", "route", "status"],
+            registry=registry,
+        )
+        self._request_time = Histogram(
+            "visavis_http_request_seconds",
+            "Time until the answer to an HTTP request began, by route",
+            ["route"],
+            buckets=REQUEST_S,
+            registry=registry,
+        )
+        for outcome in ("full", "hurried", "late"):
+            self._frames.labels(outcome)
+        for kind in ("audio", "video"):
+            self._dropped.labels(kind)
+        for until in ("motion", "frame", "packet"):
+            self._latency.labels(until)
+        for outcome in ("finished", "interrupted", "unmeasured"):
+            self._utterances.labels(outcome)
+
+    # --- sessions
+    def session_started(self, *, after_s: float) -> None:
+        self._started.inc()
+        self._start.observe(after_s)
+
+    def start_refused(self, code: str) -> None:
+        self._refused.labels(code).inc()
+
+    def session_ended(self, reason: str, *, duration_s: float, minutes: int) -> None:
+        self._ended.labels(reason).inc()
+        self._duration.observe(duration_s)
+        self._minutes.inc(minutes)
+
+    def viewer_joined(self) -> None:
+        self._joined.inc()
+
+    # --- media
+    def take_second(self, second: PerformerMetrics) -> None:
+        """Add the metrics of one session and one second."""
+        self._frames.labels("full").inc(second.frames - second.hurried_frames)
+        self._frames.labels("hurried").inc(second.hurried_frames)
+        self._frames.labels("late").inc(second.late_frames)
+        self._blocks.inc(second.blocks)
+        self._dropped.labels("audio").inc(second.dropped_blocks)
+        self._dropped.labels("video").inc(second.dropped_pictures)
+        self._underruns.inc(second.underruns)
+        self._behind.observe(max(0.0, second.behind_ms / 1000))
+        self._sent_packets.inc(second.packets_sent)
+        self._sent_bytes.inc(second.bytes_sent)
+        self._interrupts.inc(second.interrupts)
+        self._utterances.labels("unmeasured").inc(second.unmeasured)
+        for silent_ms in second.silent_ms:
+            self._silent.observe(silent_ms / 1000)
+        if second.viewers and second.duration_s > 0.5:  # the last report may cover a moment
+            self._frame_rate.observe(second.frames / second.duration_s)
+        for viewer in second.viewers:
+            self._lost.observe(viewer.lost_share)
+            if viewer.round_trip_ms is not None:
+                self._round_trip.observe(viewer.round_trip_ms / 1000)
+
+    def utterance_ended(
+        self, *, interrupted: bool, motion_ms: float | None, frame_ms: float | None, packet_ms: float | None
+    ) -> None:
+        self._utterances.labels("interrupted" if interrupted else "finished").inc()
+        for until, after_ms in (("motion", motion_ms), ("frame", frame_ms), ("packet", packet_ms)):
+            if after_ms is not None:
+                self._latency.labels(until).observe(after_ms / 1000)
+
+    def interrupt_confirmed(self, *, after_s: float) -> None:
+        self._confirmed.observe(after_s)
+
+    # --- HTTP
+    def request_answered(self, *, method: str, route: str, status: int, after_s: float) -> None:
+        """`route`: the path of the route, with its parameters' names; never the path of the request."""
+        self._requests.labels(method, route, str(status)).inc()
+        self._request_time.labels(route).observe(after_s)
+
+    # --- reading
+    def exposition(self, state: State) -> bytes:
+        """Return all metrics in Prometheus' text format."""
+        self._sessions.labels("running").set(state.running)
+        self._sessions.labels("starting").set(state.starting)
+        self._capacity.set(state.most_sessions)
+        self._viewers.set(state.viewers)
+        self._channels.set(state.channels)
+        self._queued.set(state.queued_s)
+        return generate_latest(self.registry)
