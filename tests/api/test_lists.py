@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from tests.conftest import Service
+from visavis.sessions.ends import SessionEnd
+from visavis.sessions.lifecycle import EndReason
 
 pytestmark = pytest.mark.anyio
 
@@ -46,6 +48,21 @@ async def test_pages_meet_without_gap_or_overlap(service: Service) -> None:
         seen += [session["session_id"] for session in page["sessions"]]
         cursor = page["next_cursor"]
     assert seen == made
+
+
+async def test_an_end_that_is_not_written_yet_leaves_no_page_out(service: Service) -> None:
+    made = [await make(service) for _ in range(3)][::-1]
+    for session_id in made:
+        await service.client.put(f"/v1/sessions/{session_id}/start")
+    key = await service.services.accounts.authenticate(service.key)
+    record = await service.services.sessions.get(key, made[1])
+    end = SessionEnd(before=record, reason=EndReason.CLIENT, ended_at_ms=record.created_at_ms, metering={})
+    service.services.live.ends.unwritten[record.id] = end
+    first = (await service.client.get("/v1/sessions?limit=2&status=started")).json()
+    assert [session["session_id"] for session in first["sessions"]] == made[:1]
+    last = (await service.client.get(f"/v1/sessions?limit=2&status=started&cursor={first['next_cursor']}")).json()
+    assert ([session["session_id"] for session in last["sessions"]], last["next_cursor"]) == (made[2:], None)
+    del service.services.live.ends.unwritten[record.id]
 
 
 async def test_filters_on_metadata_strings(service: Service) -> None:
