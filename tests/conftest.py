@@ -4,6 +4,7 @@ with fakes.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
@@ -24,6 +25,9 @@ from visavis.settings import Settings
 
 READY_WITHIN_S = 60.0
 
+# Of every server and command that a test starts: the machine may be busy with other tests, and then nothing would fit.
+os.environ.setdefault("VISAVIS_ADMISSION", "counted")
+
 
 @pytest.fixture
 def anyio_backend() -> str:
@@ -42,7 +46,11 @@ def wait_until_ready(base_url: str) -> None:
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """A complete server with real stages, one for all tests, ready to perform: `server.base_url`, `server.api_key`."""
-    settings = Settings(data_dir=tmp_path_factory.mktemp("server"), rate_limit_per_minute=100_000, log_level="warning")
+    settings = Settings(
+        data_dir=tmp_path_factory.mktemp("server"),
+        rate_limit_per_minute=100_000,
+        log_level="warning",
+    )
     with RunningServer(settings) as running:
         wait_until_ready(running.base_url)
         yield running

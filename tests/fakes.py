@@ -13,6 +13,7 @@ from visavis.engine.motion.states import SettableState
 from visavis.engine.output import Output
 from visavis.engine.portrait.points import SevenPoints
 from visavis.errors import NoCapacity, OfferRefused, PerformerLost, QueueFull, VisavisError
+from visavis.fleet.port import Capacity, Place
 from visavis.stage.port.events import (
     FirstFrameSent,
     PerformerEnded,
@@ -154,13 +155,19 @@ class FakeFleet:
         await self.gate.wait()
         if self.failure is not None:
             raise self.failure
-        if self.capacity()[0] >= self.places:
+        if self.capacity().sessions >= self.places:
             raise NoCapacity("Every performer is busy")
         performer = self.performers[spec.session_id] = FakePerformer(spec)
         return performer
 
-    def capacity(self) -> tuple[int, int]:
-        return sum(not performer.ended for performer in self.performers.values()), self.places
+    def capacity(self) -> Capacity:
+        sessions = sum(not performer.ended for performer in self.performers.values())
+        free = max(0, self.places - sessions)
+        sizes = ((512, 512), (1280, 720))
+        return Capacity(
+            sessions=sessions,
+            places=tuple(Place(width_px=width_px, height_px=height_px, free=free) for width_px, height_px in sizes),
+        )
 
     def problem(self) -> str | None:
         return None

@@ -273,12 +273,15 @@ def bench_density(
     talk: Annotated[
         float, typer.Option(min=0, max=1, help="The share of time that each session speaks; below 1 they take turns.")
     ] = 1.0,
+    overload: Annotated[
+        bool, typer.Option("--overload", help="Then measure 150 % and 200 % of what the machine carries.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Measure how many watched sessions run at once without a late frame."""
     from visavis.bench.density import run
 
-    run(as_json=json, first=first, most=most, stages=stages, talk=talk)
+    run(as_json=json, first=first, most=most, stages=stages, talk=talk, overload=overload)
 
 
 @app.command("photo")

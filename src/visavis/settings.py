@@ -12,7 +12,7 @@ import secrets
 from contextlib import suppress
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -107,7 +107,16 @@ class Settings(BaseSettings):
     )
 
     stages: int | None = Field(default=None, ge=1, description="The most stage processes. Default: one for each core.")
-    sessions_per_stage: int = Field(default=5, ge=1)
+    admission: Literal["measured", "counted"] = Field(
+        default="measured", description="Whether sessions are admitted by what fits, or only by the numbers below."
+    )
+    admission_share: float = Field(
+        default=0.85, gt=0, le=1, description="The share of the cores that sessions may fill when all of them speak."
+    )
+    max_sessions: int | None = Field(default=None, ge=1, description="The most sessions at once. Default: no number.")
+    sessions_per_stage: int | None = Field(
+        default=None, ge=1, description="The most sessions of one stage process. Default: no number."
+    )
     stage_silence_s: float = Field(
         default=5,
         ge=1,

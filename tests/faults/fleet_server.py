@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from tests.fleet.test_stage_fleet import PARTS, allocate, process_of, speech, wait_for
+from visavis.fleet.admission import Limits
 from visavis.fleet.local import LocalStages
 from visavis.fleet.stages import StageFleet
 from visavis.logs import configure_logs
@@ -20,7 +21,8 @@ from visavis.stage.port.events import PlaybackFinished
 
 
 async def main(data_dir: Path, silent_s: float) -> None:
-    fleet = StageFleet(LocalStages(data_dir=data_dir, max_stages=1, parts=PARTS, silent_s=silent_s))
+    supply = LocalStages(data_dir=data_dir, max_stages=1, parts=PARTS, silent_s=silent_s)
+    fleet = StageFleet(supply, limits=Limits(measured=False))
     await fleet.start()
     performer = await allocate(fleet, data_dir)
     print(process_of(fleet).pid, flush=True)

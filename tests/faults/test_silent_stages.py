@@ -23,6 +23,7 @@ from tests.faults.scale import FULL
 from tests.fleet.test_stage_fleet import REPOSITORY, allocate, speech, wait_for
 from tests.stage.stuck_parts import MAGIC
 from visavis.errors import NoCapacity, PerformerLost
+from visavis.fleet.admission import Limits
 from visavis.fleet.local import SILENT_S, LocalStage, LocalStages
 from visavis.fleet.performer import StagePerformer
 from visavis.fleet.stages import StageFleet
@@ -49,7 +50,7 @@ async def own_fleet(
     data_dir: Path, *, silent_s: float, stages: int = 1, sessions_per_stage: int = 4
 ) -> AsyncIterator[StageFleet]:
     supply = LocalStages(data_dir=data_dir, max_stages=stages, parts=PARTS, silent_s=silent_s)
-    fleet = StageFleet(supply, sessions_per_stage=sessions_per_stage)
+    fleet = StageFleet(supply, limits=Limits(measured=False, sessions_per_stage=sessions_per_stage))
     await fleet.start()
     try:
         with anyio.fail_after(WITHIN_S):
@@ -102,7 +103,7 @@ async def test_a_stage_that_hangs_is_killed_and_replaced_and_its_sessions_end(tm
             assert await process.wait() == -signal.SIGKILL
             while fleet.problem() is not None:  # noqa: ASYNC110 (the fleet tells nobody)
                 await asyncio.sleep(0.02)
-            assert fleet.capacity()[0] == 0
+            assert fleet.capacity().sessions == 0
             await plays(await allocate(fleet, tmp_path))
     assert [log["sessions"] for log in logs if log["event"] == "stage_lost"] == [2]
 
@@ -138,10 +139,10 @@ async def test_a_stage_that_pauses_while_a_session_ends_gives_its_place_back(tmp
         process.send_signal(signal.SIGSTOP)
         with anyio.move_on_after(0.1):  # as a session that waits no longer for its performer
             await session.end()
-        assert fleet.capacity()[0] == 1, "the stage may still perform it"
+        assert fleet.capacity().sessions == 1, "the stage may still perform it"
         process.send_signal(signal.SIGCONT)
         assert (await end_of(session)).reason == "ended"
-        assert fleet.capacity()[0] == 0
+        assert fleet.capacity().sessions == 0
         await until_quiet(fleet, 0, False)
         await plays(await allocate(fleet, tmp_path, "sess_1"))
 
@@ -175,7 +176,7 @@ async def test_places_and_sessions_that_differ_are_put_right(tmp_path: Path) -> 
             assert (await end_of(gone)).reason == "lost"
             while fleet._strays or not any(log["event"] == "session_without_place" for log in logs):  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
-            assert fleet.capacity()[0] == 1
+            assert fleet.capacity().sessions == 1
             await plays(await allocate(fleet, tmp_path, "sess_1"))
             await plays(other)
             assert forgotten.session_id == "sess_1"

@@ -17,6 +17,7 @@ import pytest
 
 from tests.packs import place_pack
 from visavis.errors import InvalidRequest, NoCapacity, OfferRefused, PackUnreadable, PerformerLost, QueueFull
+from visavis.fleet.admission import Limits
 from visavis.fleet.local import LocalStage, LocalStages
 from visavis.fleet.performer import StagePerformer
 from visavis.fleet.stages import StageFleet
@@ -28,6 +29,11 @@ PARTS = "tests.stage.flashing_parts:parts"
 NUMBERS = itertools.count(100)
 
 Run = Callable[[Awaitable[None]], None]
+
+
+def at_most(sessions_per_stage: int) -> Limits:
+    """Admission by number: these tests do not depend on what else the machine does."""
+    return Limits(measured=False, sessions_per_stage=sessions_per_stage)
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +63,7 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def fleet(runner: asyncio.Runner, data_dir: Path) -> Iterator[StageFleet]:
     """A fleet that several tests share. Each ends its sessions or leaves them without effect on the others."""
-    fleet = StageFleet(LocalStages(data_dir=data_dir, max_stages=1, parts=PARTS), sessions_per_stage=8)
+    fleet = StageFleet(LocalStages(data_dir=data_dir, max_stages=1, parts=PARTS), limits=at_most(8))
     runner.run(fleet.start())
     yield fleet
     runner.run(fleet.aclose())
@@ -66,7 +72,7 @@ def fleet(runner: asyncio.Runner, data_dir: Path) -> Iterator[StageFleet]:
 @contextlib.asynccontextmanager
 async def own_fleet(data_dir: Path, *, stages: int = 1, sessions_per_stage: int = 4) -> AsyncIterator[StageFleet]:
     supply = LocalStages(data_dir=data_dir, max_stages=stages, parts=PARTS)
-    fleet = StageFleet(supply, sessions_per_stage=sessions_per_stage)
+    fleet = StageFleet(supply, limits=at_most(sessions_per_stage))
     await fleet.start()
     try:
         yield fleet
@@ -92,6 +98,11 @@ def speech(
 ) -> Speech:
     """Return speech with this many equal samples."""
     return Speech(pcm=b"\1\1" * samples, sample_rate_hz=rate_hz, number=number, utterance_id=utterance_id, final=final)
+
+
+def sessions_and_places(fleet: StageFleet) -> tuple[int, int]:
+    capacity = fleet.capacity()
+    return capacity.sessions, capacity.places[0].free
 
 
 def process_of(fleet: StageFleet) -> asyncio.subprocess.Process:
@@ -165,7 +176,7 @@ def test_a_killed_stage_loses_its_sessions_and_is_replaced(run: Run, data_dir: P
                 with pytest.raises(PerformerLost):
                     await performer.speak(speech(1))
                 await performer.end()
-            assert fleet.capacity()[0] == 0
+            assert fleet.capacity().sessions == 0
             again = await allocate(fleet, data_dir, "sess_1")
             await again.speak(speech(320, final=True))
             await wait_for(again, PlaybackFinished)
@@ -219,14 +230,14 @@ def test_a_stage_inherits_no_secret_and_writes_no_core_dump(
 
 def test_performer_ended_is_the_last_event_and_end_may_be_repeated(run: Run, fleet: StageFleet, data_dir: Path) -> None:
     async def scenario() -> None:
-        before, most = fleet.capacity()
+        before = sessions_and_places(fleet)
         performer = await allocate(fleet, data_dir)
-        assert fleet.capacity() == (before + 1, most)
+        assert sessions_and_places(fleet) == (before[0] + 1, before[1] - 1)
         await performer.end()
         await performer.end()
         events = [event async for event in performer.events()]
         assert events[-1] == PerformerEnded(reason="ended")
-        assert fleet.capacity() == (before, most)
+        assert sessions_and_places(fleet) == before
         with pytest.raises(PerformerLost):
             await performer.interrupt(through=2)
 
@@ -235,13 +246,13 @@ def test_performer_ended_is_the_last_event_and_end_may_be_repeated(run: Run, fle
 
 def test_a_cancelled_allocation_leaves_no_session_on_the_stage(run: Run, fleet: StageFleet, data_dir: Path) -> None:
     async def scenario() -> None:
-        before = fleet.capacity()
+        before = sessions_and_places(fleet)
         waiting = asyncio.create_task(allocate(fleet, data_dir, "sess_cancelled"))
         await asyncio.sleep(0)
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
-        assert fleet.capacity() == before
+        assert sessions_and_places(fleet) == before
         again = await allocate(fleet, data_dir, "sess_cancelled")
         await again.speak(speech(320, final=True))
         await wait_for(again, PlaybackFinished)
@@ -265,7 +276,7 @@ def test_the_fleet_refuses_more_sessions_than_it_has_places(run: Run, data_dir: 
 
 def test_errors_of_the_stage_reach_the_caller(run: Run, fleet: StageFleet, data_dir: Path) -> None:
     async def scenario() -> None:
-        before = fleet.capacity()
+        before = sessions_and_places(fleet)
         with pytest.raises(PackUnreadable):
             await fleet.allocate(
                 PerformanceSpec(
@@ -275,7 +286,7 @@ def test_errors_of_the_stage_reach_the_caller(run: Run, fleet: StageFleet, data_
                     height_px=120,
                 )
             )
-        assert fleet.capacity() == before
+        assert sessions_and_places(fleet) == before
         performer = await allocate(fleet, data_dir)
         for garbage in (
             "",
@@ -302,7 +313,7 @@ def test_errors_of_the_stage_reach_the_caller(run: Run, fleet: StageFleet, data_
 
 def test_closing_the_fleet_ends_every_performance_and_process(run: Run, data_dir: Path) -> None:
     async def scenario() -> None:
-        fleet = StageFleet(LocalStages(data_dir=data_dir, max_stages=1, parts=PARTS))
+        fleet = StageFleet(LocalStages(data_dir=data_dir, max_stages=1, parts=PARTS), limits=at_most(4))
         await fleet.start()
         performer = await allocate(fleet, data_dir)
         process = process_of(fleet)

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from tests.packs import place_pack
 from tests.rooms.offers import make_offer
 from visavis.errors import OfferRefused
+from visavis.fleet.admission import Limits
 from visavis.fleet.local import LocalStages
 from visavis.fleet.performer import StagePerformer
 from visavis.fleet.stages import StageFleet
@@ -51,7 +52,8 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def fleet(runner: asyncio.Runner, data_dir: Path) -> Iterator[StageFleet]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(REPOSITORY))
-        fleet = StageFleet(LocalStages(data_dir=data_dir, max_stages=1, parts="tests.stage.flashing_parts:parts"))
+        supply = LocalStages(data_dir=data_dir, max_stages=1, parts="tests.stage.flashing_parts:parts")
+        fleet = StageFleet(supply, limits=Limits(measured=False))
         runner.run(fleet.start())
         yield fleet
         runner.run(fleet.aclose())

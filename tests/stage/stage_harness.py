@@ -22,6 +22,7 @@ from visavis.stage.port.messages import (
     Hello,
     Open,
     Refusal,
+    Reported,
     Request,
     decode_from_stage,
 )
@@ -79,10 +80,13 @@ class RawServer:
         return server
 
     async def receive(self) -> FromStage | None:
-        """Return the next message, None at the end of the connection."""
+        """Return the next message that is no report, None at the end of the connection."""
         async with asyncio.timeout(20):
-            body = await self.link.receive()
-        return None if body is None else decode_from_stage(body)
+            while (body := await self.link.receive()) is not None:
+                message = decode_from_stage(body)
+                if not isinstance(message, Reported):
+                    return message
+        return None
 
     async def request(self, session_id: str, command: Command, *, epoch: int = 1) -> Answer | Refusal:
         """Send a command and return its answer. Events that come before it are added to `events`."""

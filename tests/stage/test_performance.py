@@ -419,3 +419,15 @@ def test_an_interrupt_does_not_drop_speech_with_a_higher_number(harness: Harness
     harness.run(800)
     (end,) = harness.ends
     assert not end.interrupted and played_samples(end) == 600 * SAMPLES_PER_MS
+
+
+def test_a_flood_of_tiny_utterances_fills_no_block_with_work(harness: Harness) -> None:
+    """Two of them begin in a block at most, and each is played whole."""
+    for number in range(40):
+        harness.speak(tone(1), RATE_HZ, utterance_id=f"tiny {number}", final=True)
+    for _ in range(30):
+        before = len(harness.ends)
+        harness.run(20)
+        assert len(harness.ends) <= before + 2
+    assert len(harness.ends) == 40
+    assert {played_samples(end) for end in harness.ends} == {48}

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import anyio
@@ -24,6 +25,7 @@ from visavis.stage.encoder import VideoEncoder
 from visavis.stage.port.events import PerformerEvent, PlaybackFinished, PlaybackStarted
 from visavis.stage.session import StageSession
 from visavis.stage.sources import FolderPackSource
+from visavis.stage.turns import Turns
 from visavis.stage.video import VideoPipeline, VideoSpec
 
 WIDTH_PX, HEIGHT_PX = 64, 48
@@ -85,11 +87,13 @@ def perform(scenario: Callable[[Harness], Awaitable[None]]) -> None:
     async def bounded() -> None:
         harness = Harness()
         with anyio.fail_after(20):
-            running = asyncio.create_task(harness.session.run())
+            turns = Turns()
+            running = [asyncio.create_task(turns.run()), asyncio.create_task(harness.session.run(turns))]
             try:
                 await scenario(harness)
             finally:
-                running.cancel()
+                for task in running:
+                    task.cancel()
                 await harness.session.close_sinks()
 
     asyncio.run(bounded())
@@ -119,6 +123,37 @@ def test_a_room_and_a_recorder_get_the_same_pictures_which_are_drawn_once() -> N
         assert len(raw.sound) == len([packet for packet in encoded.written if packet.kind == "audio"]) > 20
         await harness.session.close_sinks()
         assert not raw.watched and not encoded.watched
+
+    perform(scenario)
+
+
+def test_frames_keep_their_exact_positions_when_the_pace_changes() -> None:
+    async def scenario(harness: Harness) -> None:
+        raw = RawRecorder()
+        harness.session.add_sink(raw)
+
+        async def drawn(count: int) -> list[int]:
+            raw.write()
+            before = len(raw.pictures)
+
+            def are_drawn() -> bool:
+                raw.write()
+                return len(raw.pictures) >= before + count
+
+            await harness.until(are_drawn)
+            return [position for position, _ in raw.pictures[before:]]
+
+        first = await drawn(3)
+        harness.session.set_pace(4)
+        slow = await drawn(4)
+        harness.session.set_pace(0)
+        last = await drawn(3)
+        positions = first + slow + last
+        assert all(position % 1920 == 0 for position in first)
+        assert all((after - before) % 4800 == 0 for before, after in pairwise(slow))
+        assert (last[-1] - last[-2]) % 1920 == 0
+        assert positions == sorted(set(positions))
+        assert np.diff([position for position, _ in raw.sound]).tolist() == [960] * (len(raw.sound) - 1)
 
     perform(scenario)
 

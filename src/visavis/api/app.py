@@ -14,7 +14,19 @@ from fastapi import FastAPI
 
 from visavis import __version__
 from visavis.accounts.service import Accounts
-from visavis.api import avatars, docs, health, media, metrics, pages, rooms, sessions, stage_source, trailing_slash
+from visavis.api import (
+    avatars,
+    capacity,
+    docs,
+    health,
+    media,
+    metrics,
+    pages,
+    rooms,
+    sessions,
+    stage_source,
+    trailing_slash,
+)
 from visavis.api.described.openapi import describe
 from visavis.api.envelope import Envelope
 from visavis.api.errors import add_error_handlers
@@ -70,6 +82,7 @@ ROUTERS = (
     rooms.router,
     stage_source.router,
     metrics.router,
+    capacity.router,
     health.router,
     docs.router,
     trailing_slash.router,
@@ -222,6 +235,7 @@ def _probes(settings: Settings, database: Database) -> Probes:
 
 def _fleet(settings: Settings, *, source_token: str) -> Fleet:
     """Return the fleet that the settings name: stages on other machines, or processes of this one."""
+    from visavis.fleet.admission import Limits
     from visavis.fleet.local import LocalStages
     from visavis.fleet.remote import RemoteStages
     from visavis.fleet.stages import StageFleet
@@ -229,6 +243,12 @@ def _fleet(settings: Settings, *, source_token: str) -> Fleet:
     from visavis.stage.port.messages import HttpSource
 
     ice_servers = tuple(_for_stages(server) for server in settings.ice_servers if server.secret is None)
+    limits = Limits(
+        measured=settings.admission == "measured",
+        share=settings.admission_share,
+        sessions_per_stage=settings.sessions_per_stage,
+        sessions=settings.max_sessions,
+    )
     if not settings.stage_addresses:
         local = LocalStages(
             data_dir=settings.data_dir.absolute(),
@@ -236,7 +256,7 @@ def _fleet(settings: Settings, *, source_token: str) -> Fleet:
             ice_servers=ice_servers,
             silent_s=settings.stage_silence_s,
         )
-        return StageFleet(local, sessions_per_stage=settings.sessions_per_stage)
+        return StageFleet(local, limits=limits)
     assert settings.stage_token is not None
     remote = RemoteStages(
         addresses=tuple(Address.parse(address) for address in settings.stage_addresses),
@@ -246,7 +266,7 @@ def _fleet(settings: Settings, *, source_token: str) -> Fleet:
         ice_servers=ice_servers,
         silent_s=2 * settings.stage_silence_s,
     )
-    return StageFleet(remote, sessions_per_stage=settings.sessions_per_stage)
+    return StageFleet(remote, limits=limits)
 
 
 def _for_stages(server: IceServer) -> spec.IceServer:

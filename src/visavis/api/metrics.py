@@ -61,12 +61,11 @@ def _is_loopback(request: Request) -> bool:
 
 def _state(services: Services) -> State:
     table = services.live.table
-    _, most_sessions = services.fleet.capacity()
     running = list(table.running.values())
     return State(
         running=len(running),
         starting=len(table.starting),
-        most_sessions=most_sessions,
+        most_sessions=services.fleet.capacity().most_sessions,
         viewers=sum(session.viewers for session in running),
         channels=sum(session.has_channel for session in running),
         queued_s=sum(session.metrics.last.queued_s for session in running),

@@ -9,12 +9,16 @@ from visavis.api.addresses import Addresses
 from visavis.avatars.look_files import IMAGE, PREVIEW
 from visavis.avatars.service import Listed
 from visavis.engine.portrait.report import PreparationReport
+from visavis.errors import NoCapacity
+from visavis.fleet.port import Capacity
 from visavis.sessions.lifecycle import Status
 from visavis.sessions.plan_limits import CurrentUsage
 from visavis.sessions.service import OWN, Sessions
 from visavis.sessions.session_metrics import Percentiles, SessionMetrics
 from visavis.store.records import AvatarRecord, KeyRecord, SessionRecord
 from visavis.timestamps import format_time, format_time_or_none, whole_seconds_between
+
+FULL_RATE_FPS = 25  # PerformanceSpec.fps of every session
 
 
 def avatar_of(record: SessionRecord, addresses: Addresses) -> schemas.SessionAvatar:
@@ -239,3 +243,17 @@ def session_metrics(record: SessionRecord, seen: SessionMetrics) -> schemas.Sess
 
 def _percentiles(of: Percentiles) -> schemas.MetricPercentiles:
     return schemas.MetricPercentiles(p50=of.p50, p95=of.p95, p99=of.p99)
+
+
+def capacity(now: Capacity) -> schemas.CapacityAnswer:
+    places = [schemas.FreePlaces(width=place.width_px, height=place.height_px, free=place.free) for place in now.places]
+    full = not any(place.free for place in now.places)
+    return schemas.CapacityAnswer(
+        capacity=schemas.ServerCapacity(
+            sessions=now.sessions,
+            places=places,
+            load=round(now.load, 2),
+            frame_rate=round(FULL_RATE_FPS * now.rate, 1),
+            wait=NoCapacity.retry_after_s if full else 0,
+        )
+    )

@@ -440,6 +440,28 @@ class Done(Answer):
     success: Literal[True] = True
 
 
+# Capacity
+
+
+class FreePlaces(Answer):
+    width: int
+    height: int
+    free: int = Field(description="How many more sessions of this size can be started; all sizes share the room")
+
+
+class ServerCapacity(Answer):
+    sessions: int = Field(description="Sessions that run now")
+    places: list[FreePlaces]
+    load: float = Field(description="The share of the processor cores that is in use, 0 to 1")
+    frame_rate: float = Field(description="Frames a second that sessions show; below 25 the server is overloaded")
+    wait: int = Field(description="Seconds to wait before a start; 0 while there is a place of some size")
+
+
+class CapacityAnswer(Answer):
+    success: Literal[True] = True
+    capacity: ServerCapacity
+
+
 # Rooms
 
 

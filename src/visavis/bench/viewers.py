@@ -2,8 +2,9 @@
 
 This is a child process of `visavis bench density`, so that the processor time of viewers is measured separately. It
 reads and writes lines of JSON. For {"join": n} it writes {"viewer": n, "offer": sdp}, and then it reads {"viewer": n,
-"answer": sdp}. For {"count": true} it writes {"pictures": [...], "gaps_ms": [...]}: for each viewer, the pictures since
-the last count, and the longest time between two of them.
+"answer": sdp}. For {"count": true} it writes {"pictures": [...], "gaps_ms": [...], "sound": [...], "sound_gaps_ms":
+[...], "sound_missing": [...]}: for each viewer, the pictures and the blocks of sound since the last count, the longest
+time between two of them, and the blocks that never came.
 """
 
 from __future__ import annotations
@@ -34,7 +35,15 @@ class _Viewers:
                     self._answers.pop(int(message["viewer"])).set_result(message["answer"])
                 else:
                     counted = [peer.read() for peer in self._peers]
-                    _tell({"pictures": [n for n, _ in counted], "gaps_ms": [round(gap * 1000) for _, gap in counted]})
+                    _tell(
+                        {
+                            "pictures": [video.received for video, _ in counted],
+                            "gaps_ms": [round(video.longest_gap_s * 1000) for video, _ in counted],
+                            "sound": [audio.received for _, audio in counted],
+                            "sound_gaps_ms": [round(audio.longest_gap_s * 1000) for _, audio in counted],
+                            "sound_missing": [audio.missing for _, audio in counted],
+                        }
+                    )
         for peer in self._peers:
             await peer.aclose()
 

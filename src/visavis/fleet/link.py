@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from itertools import count
 
+import msgspec
 import structlog
 
 from visavis.errors import LinkBroken, PerformerLost, StageRejected, error_of
@@ -28,10 +29,13 @@ from visavis.stage.port.messages import (
     Ready,
     Refusal,
     Rejected,
+    Reported,
     Request,
     Result,
+    SetPace,
     decode_from_stage,
 )
+from visavis.stage.port.report import StageReport
 
 CONNECT_WITHIN_S = 10.0
 
@@ -43,9 +47,10 @@ class StageLink:
     silent; `aclose` ends it.
     """
 
-    def __init__(self, address: Address, link: Link, writer: asyncio.Task[None]) -> None:
+    def __init__(self, address: Address, link: Link, writer: asyncio.Task[None], report: StageReport) -> None:
         self.address = address
         self.alive = True
+        self.report = report  # the newest
         self.sessions: set[str] = set()
         self._link, self._writer = link, writer
         self._pending: dict[int, asyncio.Future[Result]] = {}  # by the number of the request
@@ -70,8 +75,8 @@ class StageLink:
                 body = await link.receive()
             answer = None if body is None else decode_from_stage(body)
             match answer:
-                case Ready(version=version) if version == PORT_VERSION:
-                    return cls(address, link, writer)
+                case Ready(version=version, report=report) if version == PORT_VERSION:
+                    return cls(address, link, writer, report or _unknown(address))
                 case Ready(version=version):
                     raise StageRejected(f"The stage at {address} speaks version {version} of the port")
                 case Rejected(code=code, message=message):
@@ -85,14 +90,21 @@ class StageLink:
                 raise StageRejected(f"The stage at {address} does not answer like a stage: {error}") from error
             raise
 
-    async def listen(self, on_event: Callable[[Event | Pong], None]) -> None:
-        """Call `on_event` with every event and every pong until the connection is over. Then every pending and later
-        request fails.
+    async def listen(
+        self, on_event: Callable[[Event | Pong], None], on_report: Callable[[], None] = lambda: None
+    ) -> None:
+        """Call `on_event` with every event and every pong, and `on_report` when `report` is a new one, until the
+        connection is over. Then every pending and later request fails.
         """
         try:
             while (body := await self._link.receive()) is not None:
                 self._silence.heard()
-                self._handle(decode_from_stage(body), on_event)
+                message = decode_from_stage(body)
+                if isinstance(message, Reported):
+                    self.report = message.report
+                    on_report()
+                else:
+                    self._handle(message, on_event)
         except (LinkBroken, ValueError) as error:
             log.error("stage_broke_the_protocol", stage=str(self.address), problem=str(error))
             self._link.abort()
@@ -130,6 +142,19 @@ class StageLink:
             case Ready():
                 raise LinkBroken("A second Ready")
 
+    def remove(self, session_id: str) -> None:
+        """Remove a session that is over. The stage's next report has it no more."""
+        self.sessions.discard(session_id)
+        if session_id in self.report.sessions:
+            kept = {one: shape for one, shape in self.report.sessions.items() if one != session_id}
+            self.report = msgspec.structs.replace(self.report, sessions=kept)
+
+    def tell_pace(self, pace: int) -> None:
+        """Tell the stage the pace of its machine."""
+        if self.alive:
+            with contextlib.suppress(LinkBroken):  # the connection ends by itself
+                self._link.send(SetPace(pace=pace))
+
     async def request(self, session_id: str, epoch: int, command: Command) -> Result:
         """Send a command; wait for its result and return it. Raises what the stage raised, and `PerformerLost` if the
         connection is over.
@@ -157,6 +182,11 @@ class StageLink:
         self.alive = False
         self._writer.cancel()
         await self._link.aclose()
+
+
+def _unknown(address: Address) -> StageReport:
+    """A report for a stage that has not made one: one core of a machine of its own."""
+    return StageReport(machine_id=str(address), cores=1.0, unused_cores=1.0, own_cores=0.0)
 
 
 def _stage_lost() -> PerformerLost:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import secrets
 import shutil
 import sys
@@ -18,6 +17,7 @@ import structlog
 from visavis.engine.child_process import kept_environment
 from visavis.errors import PerformerLost, StageRejected, StageUnreachable
 from visavis.fleet.link import StageLink
+from visavis.machine.cores import cores, processes_for
 from visavis.rooms.spec import IceServer
 from visavis.stage.port.address import Address
 from visavis.stage.port.messages import PORT_VERSION, FolderSource, Hello
@@ -52,7 +52,8 @@ class LocalStage:
 
 class LocalStages:
     """Implements `fleet.supply.StageSupply`. `data_dir`: the service's data folder, which contains packs and pictures.
-    `max_stages`: None for one stage per core. `silent_s`: a stage that is silent for so long is killed.
+    `max_stages`: None for one stage per core that this process may use. `silent_s`: a stage that is silent for so long
+    is killed.
     """
 
     def __init__(
@@ -64,7 +65,7 @@ class LocalStages:
         parts: str | None = None,
         silent_s: float = SILENT_S,
     ) -> None:
-        self._max_stages = max_stages or os.cpu_count() or 1
+        self._max_stages = max_stages or processes_for(cores())
         self._data_dir, self._ice_servers, self._parts, self._silent_s = data_dir, ice_servers, parts, silent_s
         self._server_id = secrets.token_hex(8)
         self._socket_folder: Path | None = None  # only this user can enter it; made with the first stage
@@ -73,6 +74,10 @@ class LocalStages:
 
     @property
     def max_stages(self) -> int:
+        return self._max_stages
+
+    @property
+    def max_local_stages(self) -> int:
         return self._max_stages
 
     @property

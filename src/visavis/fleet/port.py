@@ -8,12 +8,40 @@ crosses this port is a value of `stage/port`, and none of them contains a path.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Protocol
 
 from visavis.engine.motion.states import SettableState
 from visavis.engine.output import Output
 from visavis.stage.port.events import PerformerEvent
 from visavis.stage.port.values import PerformanceSpec, Speech, Spoken
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """How many more sessions of one size there is room for; the sizes share the room."""
+
+    width_px: int
+    height_px: int
+    free: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capacity:
+    """`sessions`: those that are performed now. `load`: the share of all cores that anybody takes, 0 to 1. `rate`: the
+    share of the full frame rate that sessions show now; below 1 a machine is overloaded.
+    """
+
+    sessions: int
+    places: tuple[Place, ...]
+    load: float = 0.0
+    rate: float = 1.0
+
+    @property
+    def most_sessions(self) -> int:
+        """How many sessions there can be at once, if all further ones have the default size."""
+        default = next((place.free for place in self.places if (place.width_px, place.height_px) == (1280, 720)), 0)
+        return self.sessions + default
 
 
 class Performer(Protocol):
@@ -107,8 +135,8 @@ class Fleet(Protocol):
         """
         ...
 
-    def capacity(self) -> tuple[int, int]:
-        """Return (sessions that are performed now, the most that can be performed at once)."""
+    def capacity(self) -> Capacity:
+        """Return what is performed now, and what can still be taken."""
         ...
 
     def problem(self) -> str | None:

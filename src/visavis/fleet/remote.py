@@ -72,6 +72,10 @@ class RemoteStages:
     def max_stages(self) -> int:
         return len(self._addresses)
 
+    @property
+    def max_local_stages(self) -> int:
+        return 0
+
     async def open(self) -> RemoteStage:
         problems = []
         for address in self._addresses:

@@ -18,13 +18,19 @@ from functools import partial
 import structlog
 
 from visavis.errors import NoCapacity, PerformerLost
+from visavis.fleet.admission import Limits
+from visavis.fleet.link import StageLink
+from visavis.fleet.machines import Machines
 from visavis.fleet.performer import StagePerformer
+from visavis.fleet.port import Capacity, Place
 from visavis.fleet.supply import ConnectedStage, StageSupply
+from visavis.stage.pace import PACES
 from visavis.stage.port.events import PerformerEnded
 from visavis.stage.port.messages import End, Event, Open, Pong
+from visavis.stage.port.report import SessionShape
 from visavis.stage.port.values import PerformanceSpec
 
-SESSIONS_PER_STAGE = 5  # 512x512 at 25 frames a second on one core
+SIZES_PX = ((512, 512), (1280, 720), (1280, 960), (960, 1280), (1280, 1280))  # that `capacity` tells about
 SESSIONS_BEFORE_NEXT_STAGE = 2  # when every stage has more sessions, the next stage is opened, up to the supply's limit
 # A stage with this many sessions gets no more until the next stage is open. Sessions never move to another stage, so
 # this keeps them evenly distributed.
@@ -39,9 +45,10 @@ log = structlog.get_logger("visavis.fleet")
 class StageFleet:
     """Implements `fleet.port.Fleet`."""
 
-    def __init__(self, supply: StageSupply, *, sessions_per_stage: int = SESSIONS_PER_STAGE) -> None:
+    def __init__(self, supply: StageSupply, *, limits: Limits = Limits()) -> None:  # noqa: B008  it is frozen
         self._supply = supply
-        self._sessions_per_stage = sessions_per_stage
+        self._shapes: dict[str, SessionShape] = {}  # of the sessions that were placed
+        self._machines = Machines(limits, self._shapes)
         self._stages: list[ConnectedStage] = []
         self._performers: dict[str, StagePerformer] = {}
         self._abandoned: dict[str, asyncio.Task[None]] = {}  # by session: tasks that end cancelled allocations
@@ -60,8 +67,10 @@ class StageFleet:
         assert session_id not in self._performers, session_id
         if (abandoned := self._abandoned.get(session_id)) is not None:
             await asyncio.shield(abandoned)
-        stage = await self._choose_stage()
+        shape = SessionShape(width_px=spec.width_px, height_px=spec.height_px, fps=spec.fps)
+        stage = await self._choose_stage(shape)
         stage.link.sessions.add(session_id)
+        self._shapes[session_id] = shape
         performer = self._performers[session_id] = StagePerformer(spec, stage.link, self._in_background, self._remove)
         opening = self._in_background(self._open_session(stage, spec))
         self._opening.add(session_id)
@@ -81,9 +90,22 @@ class StageFleet:
             self._in_background(self._add_stage_if_possible())
         return performer
 
-    def capacity(self) -> tuple[int, int]:
-        performing = sum(len(stage.link.sessions) for stage in self._stages)
-        return performing, self._supply.max_stages * self._sessions_per_stage
+    def capacity(self) -> Capacity:
+        links = self._links()
+        return Capacity(
+            sessions=sum(len(link.sessions) for link in links),
+            places=tuple(
+                Place(width_px=width_px, height_px=height_px, free=self._places(links, width_px, height_px))
+                for width_px, height_px in SIZES_PX
+            ),
+            load=self._machines.load(links),
+            rate=float(PACES[self._machines.pace(links)]),
+        )
+
+    def _places(self, links: list[StageLink], width_px: int, height_px: int) -> int:
+        shape = SessionShape(width_px=width_px, height_px=height_px)
+        more_stages = max(0, self._supply.max_local_stages - len(links))
+        return self._machines.places(links, shape, more_stages=more_stages)
 
     def problem(self) -> str | None:
         if not any(stage.link.alive for stage in self._stages):
@@ -108,9 +130,9 @@ class StageFleet:
         await self._supply.aclose()
 
     # --- stages
-    async def _choose_stage(self) -> ConnectedStage:
-        """Return the stage with the fewest sessions, or a new one. Raises `NoCapacity`."""
-        free = self._free_stages()
+    async def _choose_stage(self, shape: SessionShape) -> ConnectedStage:
+        """Return the stage that has the least to do, or a new one. Raises `NoCapacity`."""
+        free = self._free_stages(shape)
         if len(self._stages) < self._supply.max_stages and all(
             len(stage.link.sessions) >= SESSIONS_WHILE_NEXT_STARTS for stage in free
         ):
@@ -119,21 +141,27 @@ class StageFleet:
             except PerformerLost:
                 if not free:
                     raise
-            free = self._free_stages()
+            free = self._free_stages(shape)
         if not free:
             problem = self.problem() or "Every stage is performing as many sessions as it can"
             raise NoCapacity(problem, suggestion="Try again in a moment")
-        return min(free, key=lambda stage: len(stage.link.sessions))
+        return min(free, key=lambda stage: (self._machines.weight(stage.link), len(stage.link.sessions)))
 
-    def _free_stages(self) -> list[ConnectedStage]:
-        return [s for s in self._stages if _answers(s) and len(s.link.sessions) < self._sessions_per_stage]
+    def _free_stages(self, shape: SessionShape) -> list[ConnectedStage]:
+        links = self._links()
+        return [s for s in self._stages if _answers(s) and self._machines.can_take(s.link, links, shape)]
+
+    def _links(self) -> list[StageLink]:
+        return [stage.link for stage in self._stages if stage.link.alive]
 
     async def _add_stage(self) -> None:
         """Open one more stage, unless the limit is reached. Raises `PerformerLost`."""
         async with self._opening_lock:
             if self._closing or len(self._stages) >= self._supply.max_stages:
                 return
+            self._machines.stage_starts()
             stage = await self._supply.open()
+            self._machines.stage_starts()  # what it took to start is in the next reports
             if self._closing:
                 await stage.aclose()
                 return
@@ -167,7 +195,8 @@ class StageFleet:
 
     async def _watch(self, stage: ConnectedStage) -> str:
         """Handle a stage's events until it cannot be used any more; kill it if it is silent. Return what happened."""
-        listening = asyncio.create_task(stage.link.listen(partial(self._dispatch, stage)))
+        take_report = partial(self._take_report, stage)
+        listening = asyncio.create_task(stage.link.listen(partial(self._dispatch, stage), take_report))
         watching = asyncio.create_task(stage.link.watch(silent_s=stage.silent_s))
         try:
             await asyncio.wait((listening, watching), return_when=asyncio.FIRST_COMPLETED)
@@ -184,6 +213,9 @@ class StageFleet:
         finally:
             listening.cancel()
             watching.cancel()
+
+    def _take_report(self, stage: ConnectedStage) -> None:
+        self._machines.take_report(stage.link, self._links())
 
     def _lose(self, session_id: str, detail: str) -> None:
         """End a session that its stage does not perform any more. It could be moved to another stage here."""
@@ -236,13 +268,15 @@ class StageFleet:
         try:
             with contextlib.suppress(PerformerLost):
                 await stage.link.request(session_id, epoch, End())
+                stage.link.remove(session_id)
         finally:
             self._strays.discard(session_id)
 
     def _remove(self, session_id: str) -> None:
         self._performers.pop(session_id, None)
+        self._shapes.pop(session_id, None)
         for stage in self._stages:
-            stage.link.sessions.discard(session_id)
+            stage.link.remove(session_id)
 
 
 def _answers(stage: ConnectedStage) -> bool:

@@ -28,10 +28,15 @@ class ConnectedStage(Protocol):
 
 
 class StageSupply(Protocol):
-    """Opens stages. `max_stages`: how many there can be at once."""
+    """Opens stages. `max_stages`: how many there can be at once. `max_local_stages`: how many of them share the cores
+    of this server's machine.
+    """
 
     @property
     def max_stages(self) -> int: ...
+
+    @property
+    def max_local_stages(self) -> int: ...
 
     async def open(self) -> ConnectedStage:
         """Open one more stage and connect to it. Raises `PerformerLost` if that is not possible now."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from contextlib import suppress
 
 import structlog
 
@@ -10,7 +11,8 @@ from visavis.errors import LinkBroken
 from visavis.rooms.spec import IceServer
 from visavis.stage.port.events import DroppableEvent, PerformerEvent
 from visavis.stage.port.link import Link
-from visavis.stage.port.messages import Event, Hello
+from visavis.stage.port.messages import Event, Hello, Reported
+from visavis.stage.port.report import StageReport
 from visavis.stage.sources import PackSource
 
 # Events that are kept while the connection is lost; beyond it the oldest are dropped. Metrics and motion are not kept.
@@ -50,3 +52,9 @@ class Owner:
                 self.link = None
         if not isinstance(event, DroppableEvent):
             self._kept.append(message)
+
+    def send_report(self, report: StageReport) -> None:
+        """Send a report of the stage. While the connection is lost it is dropped: the next one says more."""
+        if self.link is not None:
+            with suppress(LinkBroken):  # the next event notices it
+                self.link.send(Reported(report=report))

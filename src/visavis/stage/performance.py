@@ -37,6 +37,9 @@ FADE_SAMPLES = 10 * SAMPLES_PER_MS
 REST_EASE_SAMPLES = 100 * SAMPLES_PER_MS  # to rest, after an utterance or at an underrun
 INTERRUPT_EASE_SAMPLES = 60 * SAMPLES_PER_MS  # to rest, at an interrupt: at most 120 ms after the call, waits included
 START_EASE_SAMPLES = 60 * SAMPLES_PER_MS  # to new speech
+# A flood of tiny utterances must not fill a block with work: each start of speech costs as much as a long piece of it.
+MAX_STARTS_PER_BLOCK = 2
+EMPTY_STARTS_PER_START = 32  # an utterance without sound costs little
 # The margin is extra audio that a session waits for before it plays, so that speech that comes unevenly plays evenly.
 MAX_MARGIN_SAMPLES = 120 * SAMPLES_PER_MS
 UNDERRUN_MARGIN_SAMPLES = 40 * SAMPLES_PER_MS  # the margin grows by this after each underrun ...
@@ -117,6 +120,7 @@ class Performance:
         self._state: AvatarState = "idle"  # of the last StateChanged
         # the utterances that have started since the reader last emptied the list; None without a reader
         self.started: list[Utterance] | None = None
+        self._starts_left = float(MAX_STARTS_PER_BLOCK)  # of utterances in the block that is being made
         self._margin_samples = 0  # grows when speech comes unevenly, and shrinks a little with every utterance
         self.underruns = 0  # so far
 
@@ -237,6 +241,7 @@ class Performance:
         self._utterances.close_if_idle(self.position)
         block = np.zeros(BLOCK_SAMPLES, np.int16)
         filled = 0
+        self._starts_left = float(MAX_STARTS_PER_BLOCK)
         if self._fade_out is not None:
             block[: len(self._fade_out)] = self._fade_out
             self._fade_out = None
@@ -260,12 +265,13 @@ class Performance:
         """
         if self._utterances.current is None:
             coming = self._utterances.peek_next()
-            if coming is None or position < self._hold_until:
+            if coming is None or self._starts_left <= 0 or position < self._hold_until:
                 return None
             media, enough = coming.media, BLOCK_SAMPLES + self._margin_samples
             media.prepare(max(enough, AHEAD_PER_BLOCK))
             if not self._can_play(coming, enough, position):
                 return None
+            self._starts_left -= 1 if coming.media.unplayed_samples else 1 / EMPTY_STARTS_PER_START
             self._margin_samples = self._margin_samples * 31 // 32
             self._thinking = False
             self._events.append((position, self._utterances.start_next()))

@@ -32,6 +32,7 @@ from visavis.stage.port.messages import FolderSource, HttpSource
 from visavis.stage.servers import Servers
 from visavis.stage.sources import FolderPackSource, HttpPackSource, PackSource
 from visavis.stage.stage import Stage
+from visavis.stage.turns import RestSelector
 
 CONNECT_WITHIN_S = 30.0  # a stage ends if the server that started it does not connect within this time
 END_WITHIN_S = 2.0
@@ -59,9 +60,11 @@ class _StageOver(Exception):
     """Raised in the task group to cancel all tasks of the stage."""
 
 
-async def serve_stage(options: StageOptions, parts: Parts, announce: Callable[[Address], None]) -> None:
+async def serve_stage(
+    options: StageOptions, parts: Parts, announce: Callable[[Address], None], *, rest: RestSelector | None = None
+) -> None:
     """Listen and perform until SIGTERM, or with `exit_without_servers` until the last server has left. Calls `announce`
-    with the address in use when servers can connect.
+    with the address in use when servers can connect. `rest`: the selector of this event loop.
 
     Raises OSError for an address that cannot be used, and ssl.SSLError for a certificate that cannot be used.
     """
@@ -83,8 +86,10 @@ async def serve_stage(options: StageOptions, parts: Parts, announce: Callable[[A
     unavailable: OSError | None = None
     try:
         async with asyncio.TaskGroup() as tasks:
-            stage = Stage(parts=parts, tasks=tasks)
+            stage = Stage(parts=parts, tasks=tasks, rest=rest, folder=options.data or options.cache)
             servers = Servers(stage=stage, token=options.token, open_source=open_source, tasks=tasks)
+            tasks.create_task(stage.run())
+            tasks.create_task(stage.reporting.run(servers.send_report))
             async with AsyncExitStack() as open_until_over:
                 listener = listening(options.address, servers.serve, tls=tls)
                 try:
@@ -118,7 +123,9 @@ def run_stage(options: StageOptions, announce: Callable[[Address], None]) -> Non
     parts = load_parts(options.parts)
     gc.collect()
     gc.freeze()  # the loaded modules stay in memory: later collections skip them and take a millisecond
-    asyncio.run(serve_stage(options, parts, announce))
+    rest = RestSelector()
+    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(rest)) as runner:
+        runner.run(serve_stage(options, parts, announce, rest=rest))
 
 
 def main() -> None:

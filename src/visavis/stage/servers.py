@@ -11,6 +11,7 @@ import asyncio
 import hmac
 import time
 from collections.abc import Callable
+from functools import partial
 
 import structlog
 
@@ -40,14 +41,17 @@ from visavis.stage.port.messages import (
     Refusal,
     Rejected,
     Request,
+    SetPace,
     decode_from_server,
 )
+from visavis.stage.port.report import StageReport
 from visavis.stage.sources import PackSource
 from visavis.stage.stage import Stage
 
 HELLO_WITHIN_S = 5.0
 MAX_HELLO_BYTES = 64 * 1024
 SILENT_SERVER_S = 10.0
+READ_AT_ONCE = 16  # messages; each costs about 50 us
 
 log = structlog.get_logger("visavis.stage")
 
@@ -62,6 +66,7 @@ class Servers:
 
     def __init__(self, *, stage: Stage, token: str, open_source: OpenSource, tasks: asyncio.TaskGroup) -> None:
         self._stage, self._token, self._open_source, self._tasks = stage, token, open_source, tasks
+        self._lanes = stage.lanes
         self._owners: dict[str, Owner] = {}
         self._end_timers: dict[str, asyncio.TimerHandle] = {}  # of servers whose connection is lost
         self.no_servers = asyncio.Event()
@@ -120,12 +125,13 @@ class Servers:
 
     async def _serve_requests(self, hello: Hello, link: Link) -> None:
         owner = self._admit(hello)
-        link.send(Ready(version=PORT_VERSION))
+        link.send(Ready(version=PORT_VERSION, report=self._stage.reporting.report()))
         owner.connect(link)
         log.info("server_connected", server_id=owner.server_id)
         silence = Silence(now_s=time.monotonic())
         # A server on this machine may be stopped for as long as it likes: if it dies, its connection ends.
         watch = self._tasks.create_task(self._watch(link, silence)) if hello.owner_grace_s > 0 else None
+        received = 0
         try:
             while (body := await link.receive()) is not None:
                 try:
@@ -136,12 +142,18 @@ class Servers:
                 if isinstance(message, Ping):
                     link.send(Pong(epochs=self._stage.sessions_of(owner)))
                     continue
+                if isinstance(message, SetPace):
+                    self._stage.set_machine_pace(owner, message.pace)
+                    continue
                 if not isinstance(message, Request):
                     raise LinkBroken(f"A second {type(message).__name__}")
                 if isinstance(message.command, Interrupt):  # takes effect and is answered before anything else
                     await self._answer(owner, link, message)
-                else:
-                    self._tasks.create_task(self._answer(owner, link, message))
+                    continue
+                self._lanes.submit(message.session_id, message.command, partial(self._answer, owner, link, message))
+                received += 1
+                if received % READ_AT_ONCE == 0:
+                    await asyncio.sleep(0)  # a flood that has arrived is not read without a pause
         finally:
             if watch is not None:
                 watch.cancel()
@@ -154,6 +166,11 @@ class Servers:
             await asyncio.sleep(CHECK_EVERY_S)
         log.warning("server_silent", silent_s=SILENT_SERVER_S)
         link.abort()
+
+    def send_report(self, report: StageReport) -> None:
+        """Send a report to every server that is connected."""
+        for owner in self._owners.values():
+            owner.send_report(report)
 
     def _admit(self, hello: Hello) -> Owner:
         """Return the owner of this server: the one from before its connection was lost, or a new one.

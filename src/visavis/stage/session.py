@@ -15,13 +15,16 @@ from visavis.rooms.port import AudienceFigures, OpenRoom, RawPicture, RawSound, 
 from visavis.rooms.sinks import Sinks
 from visavis.stage.encoder import AudioEncoder
 from visavis.stage.motion_stream import MotionStream
+from visavis.stage.pace import FrameClock
 from visavis.stage.parts import Avatar, Parts
 from visavis.stage.performance import Performance
 from visavis.stage.port.events import FirstFrameSent, PerformerEvent, ViewerJoined, ViewerLeft
+from visavis.stage.port.report import SessionShape
 from visavis.stage.port.values import Speech, Spoken
 from visavis.stage.session_meter import SessionMeter
 from visavis.stage.sources import PackSource
-from visavis.stage.timeline import BLOCK_SAMPLES, PLAYOUT_RATE_HZ, SAMPLES_PER_MS, duration_ns, frame_position, seconds
+from visavis.stage.timeline import BLOCK_SAMPLES, PLAYOUT_RATE_HZ, SAMPLES_PER_MS, duration_ns, seconds
+from visavis.stage.turns import Turns
 from visavis.stage.utterance_log import UtteranceLog
 from visavis.stage.video import VideoPipeline, VideoSpec
 
@@ -34,10 +37,10 @@ EmitEvent = Callable[[PerformerEvent], None]
 
 
 class StageSession:
-    """A running session. All methods run in one event loop: the others are called while `run` waits.
+    """A running session. All methods run in one event loop.
 
-    Implements `rooms.port.RoomEvents`. Only media that a sink wants are made: otherwise no picture is drawn and no
-    sound is encoded.
+    Implements `rooms.port.RoomEvents` and `stage.turns.TurnTaker`. Only media that a sink wants are made: otherwise no
+    picture is drawn and no sound is encoded.
     """
 
     def __init__(
@@ -62,12 +65,15 @@ class StageSession:
         self._video_lock = asyncio.Lock()  # one change at a time, in the order of the calls
         self._motion: MotionStream | None = None  # while the service wants motion events
         self._last_number = 0  # the highest number of a piece of speech that its owner has sent
-        self._frame_number = 0  # of the next frame
+        self._frame_clock = FrameClock(video.spec.fps)
+        self._origin_ns = 0  # the time of position 0; set by `run`, and moved by a long stall
         self._published_ahead = False  # the last block was published before it was due
         self._viewers = 0  # that receive media now
-        self._started_ns = 0  # the time of position 0, set by `run`
+        self._started_ns = 0  # when `run` was called
         self._meter = SessionMeter()
         self._utterances = UtteranceLog()
+        self.speaking_frames = self.silent_frames = 0  # that were drawn since the start
+        self._layout_ns = 0  # since `take_layout_ns`
 
     # --- the room
     def enter_room(self, room: OpenRoom) -> None:
@@ -203,34 +209,53 @@ class StageSession:
             self._performance.mood = output.mood
 
     async def _change_video(self, spec: VideoSpec) -> None:
-        video = await asyncio.to_thread(VideoPipeline.build, self._avatar, spec)
+        video, work_ns = await asyncio.to_thread(_built, self._avatar, spec)
+        self._layout_ns += work_ns
         video.encoder.want_keyframe(joining=True)
         self._video = video
 
+    def take_layout_ns(self) -> int:
+        """Return how much processor time the changes of size and output took since the last call."""
+        work_ns, self._layout_ns = self._layout_ns, 0
+        return work_ns
+
+    @property
+    def shape(self) -> SessionShape:
+        """What the session's cost depends on."""
+        spec = self._video.spec
+        return SessionShape(width_px=spec.width_px, height_px=spec.height_px, fps=spec.fps, viewers=self._viewers)
+
     # --- the clock
-    async def run(self) -> None:
+    async def run(self, turns: Turns) -> None:
         """Perform until cancelled."""
         self._started_ns = time.monotonic_ns()
+        self._origin_ns = self._started_ns - duration_ns(self._performance.position)
         self._meter.start(self._started_ns)
-        origin_ns = time.monotonic_ns()
-        while True:
-            block_at = self._performance.position
-            frame_at = frame_position(self._frame_number, self._video.spec.fps)
-            # A frame belongs to a block that has been taken. So a block comes before a frame of the same instant.
-            due_at = min(block_at, frame_at)
-            wait_ns = origin_ns + duration_ns(due_at) - time.monotonic_ns()
-            if wait_ns > 0:
-                await asyncio.sleep(wait_ns / 1e9)
-            else:
-                if -wait_ns > MAX_BEHIND_NS:
-                    origin_ns -= wait_ns
-                await asyncio.sleep(0)  # what was published is sent before more is made
-            if block_at <= frame_at:
-                self._publish_block()
-            else:
-                now_at = (time.monotonic_ns() - origin_ns) * PLAYOUT_RATE_HZ // 1_000_000_000
-                late = frame_position(self._frame_number + 1, self._video.spec.fps) <= now_at
-                self._publish_frame(frame_at, late=late, hurried=now_at - frame_at > HURRY_SAMPLES)
+        await turns.take(self)
+
+    @property
+    def block_due_ns(self) -> int:
+        return self._origin_ns + duration_ns(self._performance.position)
+
+    @property
+    def frame_due_ns(self) -> int:
+        return self._origin_ns + duration_ns(self._frame_clock.next_at)
+
+    @property
+    def full_rate_fps(self) -> int:
+        """How many frames a second the session shows at the full rate; 0 while nobody watches."""
+        return self._video.spec.fps if self._sinks.want("encoded") or self._sinks.want("raw") else 0
+
+    def set_pace(self, pace: int) -> None:
+        """Show frames at a pace from the next one on."""
+        self._frame_clock.set_pace(pace)
+
+    def publish_block(self, now_ns: int) -> None:
+        """Publish the next 20 ms of sound."""
+        behind_ns = now_ns - self.block_due_ns
+        if behind_ns > MAX_BEHIND_NS:
+            self._origin_ns += behind_ns
+        self._publish_block()
 
     def _publish_block(self) -> None:
         position = self._performance.position
@@ -250,28 +275,33 @@ class StageSession:
             self._emit_metrics()
         self._published_ahead = False
 
-    def _publish_frame(self, position: int, *, late: bool, hurried: bool) -> None:
-        self._frame_number += 1
+    def publish_frame(self, now_ns: int) -> bool:
+        """Publish the newest frame that is due. Older ones are left out: viewers see the last picture longer."""
+        now_at = (now_ns - self._origin_ns) * PLAYOUT_RATE_HZ // 1_000_000_000
+        left_out = self._frame_clock.leave_out_until(min(now_at, self._performance.position - 1))
+        position = self._frame_clock.take()
         face = self._performance.face(position)
         encoded_wanted, raw_wanted = self._sinks.want("encoded"), self._sinks.want("raw")
         if not (encoded_wanted or raw_wanted):
-            return
-        if late:  # the next frame is already due: this one is left out, and viewers see the last picture longer
-            self._meter.late_frames += 1
-            return
+            return False
+        hurried = now_at - position > HURRY_SAMPLES
         picture = self._video.renderer.render(face.motion, hurried=hurried)
         self._meter.frames += 1
+        self._meter.late_frames += left_out
         self._meter.hurried_frames += hurried
+        self.speaking_frames += self._performance.speaking
+        self.silent_frames += not self._performance.speaking
         if raw_wanted:
             self._sinks.publish(RawPicture(pixels=picture, position=position))
         packet = self._video.encoder.encode(picture, position) if encoded_wanted else None
         if packet is not None:
             self._sinks.publish(packet)
         if face.times is not None and (packet is not None or raw_wanted):
-            now_ns = time.monotonic_ns()
-            self._utterances.frame_encoded(face.times, position, now_ns)
+            encoded_ns = time.monotonic_ns()
+            self._utterances.frame_encoded(face.times, position, encoded_ns)
             if face.arrived_ns is not None:
-                self._meter.frame_delayed(now_ns - face.arrived_ns)
+                self._meter.frame_delayed(encoded_ns - face.arrived_ns)
+        return True
 
     def _emit_metrics(self, *, at_once: bool = False) -> None:
         """Emit the metrics since the last call, and the times of the utterances that have ended. `at_once`: also of
@@ -298,3 +328,9 @@ async def background_image(output: Output, *, session_id: str, source: PackSourc
     """Return the file of the output's background picture, None if it has none. Raises `BackgroundRefused`."""
     picture_id = output.backdrop.picture_id
     return None if picture_id is None else await source.picture(session_id, picture_id)
+
+
+def _built(avatar: Avatar, spec: VideoSpec) -> tuple[VideoPipeline, int]:
+    """Build a pipeline; return it and the processor time that it took."""
+    began_ns = time.thread_time_ns()
+    return VideoPipeline.build(avatar, spec), time.thread_time_ns() - began_ns

@@ -10,19 +10,26 @@ import sys
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
+from pathlib import Path
 
 import structlog
 
 from visavis.errors import PerformerLost, StaleOwner
 from visavis.rooms.opening import open_room
 from visavis.stage.avatars import LoadedAvatars
+from visavis.stage.calibration import measure, remember, remembered
+from visavis.stage.costs import CostModel, Measurement
+from visavis.stage.lanes import Lanes
 from visavis.stage.owner import Owner
-from visavis.stage.parts import Parts
+from visavis.stage.pacing import Pacing
+from visavis.stage.parts import Avatar, Parts
 from visavis.stage.port import messages
 from visavis.stage.port.events import PerformerEnded
 from visavis.stage.port.messages import Done, OfferAnswered, Request, Result, ViewerRemoved
 from visavis.stage.port.values import PerformanceSpec
+from visavis.stage.reporting import Reporting
 from visavis.stage.session import StageSession, background_image
+from visavis.stage.turns import RestSelector, Turns
 from visavis.stage.video import VideoPipeline, VideoSpec
 
 # The epochs of this many ended sessions are kept, so that an old owner that was only suspended cannot open one again.
@@ -42,13 +49,48 @@ class _OwnedSession:
 
 
 class Stage:
-    """The sessions of this process. They run in `tasks`, which the caller cancels at the end."""
+    """The sessions of this process. They run in `tasks`, which the caller cancels at the end. `rest`: of the event
+    loop; without it the sessions keep to the full frame rate. `folder`: where it is remembered what sessions cost.
+    """
 
-    def __init__(self, *, parts: Parts, tasks: asyncio.TaskGroup) -> None:
+    def __init__(
+        self,
+        *,
+        parts: Parts,
+        tasks: asyncio.TaskGroup,
+        rest: RestSelector | None = None,
+        folder: Path | None = None,
+    ) -> None:
         self._parts, self._tasks = parts, tasks
         self._avatars = LoadedAvatars(parts)
         self._sessions: dict[str, _OwnedSession] = {}
         self._epochs: OrderedDict[str, int] = OrderedDict()  # the highest epoch of each session so far
+        self._turns = Turns()
+        self.pacing = None if rest is None else Pacing(sessions=self._running, count=self._turns.count, rest=rest)
+        self.lanes = Lanes(tasks)
+        self._folder = folder
+        self._costs = CostModel()
+        self._measuring = asyncio.Lock()
+        self.reporting = Reporting(
+            sessions=lambda: {session_id: owned.session for session_id, owned in self._sessions.items()},
+            costs=self._costs,
+            pacing=self.pacing,
+        )
+
+    async def run(self) -> None:
+        """Give the sessions their turns, and watch the pace, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._turns.run())
+            if self.pacing is not None:
+                tasks.create_task(self.pacing.run())
+
+    def set_machine_pace(self, owner: Owner, pace: int) -> None:
+        """Take the pace of the machine, as a server knows it."""
+        if self.pacing is not None:
+            self.pacing.tell(owner.server_id, pace)
+
+    def _running(self) -> list[StageSession]:
+        return [owned.session for owned in self._sessions.values()]
 
     async def execute(self, owner: Owner, request: Request) -> Result:
         """Carry out a command. Up to their first await, commands take effect in the order of the calls.
@@ -74,7 +116,10 @@ class Stage:
             owned.session.forget_numbers()
         elif owned.owner is not owner:
             raise StaleOwner(f"Another server owns the session at epoch {owned.epoch}")
-        return await _carry_out(owned.session, request.command)
+        result = await _carry_out(owned.session, request.command)
+        if layout_ns := owned.session.take_layout_ns():
+            self.lanes.charge_layout(session_id, layout_ns)
+        return result
 
     def _check_epoch(self, request: Request) -> None:
         highest = self._epochs.get(request.session_id, 0)
@@ -96,6 +141,7 @@ class Stage:
                 width_px=spec.width_px, height_px=spec.height_px, fps=spec.fps, output=spec.output, image=image
             )
             video = await asyncio.to_thread(VideoPipeline.build, avatar, video_spec)
+            await self._measure_costs(avatar)
             owned: _OwnedSession
             session = StageSession(
                 session_id=session_id,
@@ -116,13 +162,21 @@ class Stage:
             self._avatars.release(session_id)
             raise
         self._sessions[session_id] = owned
+        if self.pacing is not None:
+            self.pacing.apply()
         owned.task = self._tasks.create_task(self._run_session(owned))
+
+    async def _measure_costs(self, avatar: Avatar) -> None:
+        """Measure once what sessions cost here, with the first avatar, unless it is remembered."""
+        async with self._measuring:
+            if self._costs.measured is None:
+                self._costs.measured = await asyncio.to_thread(_measurement, self._folder, avatar, self._parts)
 
     async def _run_session(self, owned: _OwnedSession) -> None:
         """Run one session. If it fails, it ends alone."""
         session_id = owned.session.session_id
         try:
-            await owned.session.run()
+            await owned.session.run(self._turns)
         except Exception as error:  # the outermost edge of a session
             log.exception("performance_failed", session_id=session_id)
             owned.task = None  # `end` must not cancel this task, which calls it
@@ -198,6 +252,17 @@ def _end_speech(owned: _OwnedSession) -> None:
         owned.session.end_speech()
     except Exception:  # part of the outermost edge of a session
         log.exception("speech_not_ended", session_id=owned.session.session_id)
+
+
+def _measurement(folder: Path | None, avatar: Avatar, parts: Parts) -> Measurement:
+    """Return what was measured on this machine before, or measure."""
+    measured = None if folder is None else remembered(folder)
+    if measured is None:
+        measured = measure(avatar, parts)
+        log.info("costs_measured", fixed_ms=measured.costs.fixed_ms, per_mpx_ms=measured.costs.per_mpx_ms)
+        if folder is not None:
+            remember(folder, measured)
+    return measured
 
 
 def _release_memory() -> None:

@@ -179,7 +179,9 @@ def test_a_counting_peer_counts_the_pictures_that_were_sent() -> None:
             counts: list[int] = []
 
             def twenty_counted() -> bool:
-                counts.append(peer.read()[0])
+                video, audio = peer.read()
+                assert not audio.missing
+                counts.append(video.received)
                 return sum(counts) >= 20
 
             before = peers.sending.sent

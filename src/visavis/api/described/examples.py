@@ -181,6 +181,31 @@ FACE_REPORT = schemas.FaceReportAnswer(report=_REPORT)
 UPLOADED_FACE_WITH_REPORT = schemas.UploadedFaceWithReport(**dict(UPLOADED_FACE), report=_REPORT)
 DONE = schemas.Done()
 
+CAPACITY = schemas.CapacityAnswer(
+    capacity=schemas.ServerCapacity(
+        sessions=2,
+        places=[
+            schemas.FreePlaces(width=512, height=512, free=7),
+            schemas.FreePlaces(width=1280, height=720, free=4),
+        ],
+        load=0.31,
+        frame_rate=25.0,
+        wait=0,
+    )
+)
+NO_PLACES = schemas.CapacityAnswer(
+    capacity=schemas.ServerCapacity(
+        sessions=9,
+        places=[
+            schemas.FreePlaces(width=512, height=512, free=0),
+            schemas.FreePlaces(width=1280, height=720, free=0),
+        ],
+        load=0.84,
+        frame_rate=25.0,
+        wait=5,
+    )
+)
+
 ROOM_PICTURE = schemas.RoomPicture(video_width=1280, video_height=720, transparent=True)
 OFFER = (
     "v=0\r\no=- 4611 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0 1\r\n"

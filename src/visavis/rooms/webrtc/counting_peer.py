@@ -1,10 +1,11 @@
-"""A peer that only counts pictures. It neither decrypts nor decodes packets, so that receiving costs little compared to
-the sending that a benchmark measures.
+"""A peer that only counts pictures and blocks of sound. It neither decrypts nor decodes packets, so that receiving
+costs little compared to the sending that a benchmark measures.
 """
 
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 
 from visavis.rooms.sdp import read_description
 from visavis.rooms.webrtc.private_names import on_encrypted_rtp
@@ -14,33 +15,61 @@ from visavis.rooms.webrtc.receiving_peer import ReceivingPeer
 _MARKER, _PAYLOAD_TYPE = 0x80, 0x7F
 
 
+@dataclass(slots=True)
+class MediaCount:
+    """What came since the last count: how many of one kind, and the longest time between two of them. `missing`: of
+    sound, how many of the sequence never came.
+    """
+
+    received: int = 0
+    missing: int = 0
+    longest_gap_s: float = 0.0
+
+    def add(self, gap_s: float) -> None:
+        self.received += 1
+        self.longest_gap_s = max(self.longest_gap_s, gap_s)
+
+
 class CountingPeer(ReceivingPeer):
-    """Counts pictures: packets of the video's payload type with the marker bit."""
+    """Counts pictures (packets of the video's payload type with the marker bit) and blocks of sound (all packets of the
+    sound's payload type).
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self._pictures, self._longest_gap_s = 0, 0.0  # since the last call of `read`
-        self._last_s = 0.0
-        self._video_type = -1  # set by the answer
+        self._counts: dict[str, MediaCount] = {"video": MediaCount(), "audio": MediaCount()}
+        self._last_s: dict[str, float] = {}
+        self._last_sound: int | None = None  # the highest sequence number of a block of sound
+        self._types: dict[int, str] = {}  # kinds by payload type; set by the answer
 
     async def accept(self, answer: str) -> None:
         """Apply the SDP answer, wait until the connection is established, and start counting."""
         await super().accept(answer)
-        video = next(section for section in read_description(answer).sections if section.kind == "video")
-        self._video_type = next(codec.payload_type for codec in video.codecs if codec.mime_type == "video/vp8")
+        mime_types = {"video": "video/vp8", "audio": "audio/opus"}
+        for section in read_description(answer).sections:
+            wanted = mime_types.get(section.kind)
+            self._types |= {codec.payload_type: section.kind for codec in section.codecs if codec.mime_type == wanted}
         await self.connected()
         on_encrypted_rtp(self._receivers["video"].transport, self._count)
 
     async def _count(self, data: bytes, arrival_time_ms: int) -> None:
-        if data[1] & _MARKER and data[1] & _PAYLOAD_TYPE == self._video_type:
-            now_s = time.monotonic()
-            if self._last_s:
-                self._longest_gap_s = max(self._longest_gap_s, now_s - self._last_s)
-            self._last_s = now_s
-            self._pictures += 1
+        kind = self._types.get(data[1] & _PAYLOAD_TYPE)
+        if kind is None or (kind == "video" and not data[1] & _MARKER):
+            return
+        now_s = time.monotonic()
+        self._counts[kind].add(now_s - self._last_s.get(kind, now_s))
+        self._last_s[kind] = now_s
+        if kind == "audio":
+            self._note_sequence(int.from_bytes(data[2:4], "big"))
 
-    def read(self) -> tuple[int, float]:
-        """Return the number of pictures since the last call, and the longest time between two of them, in seconds."""
-        counted = self._pictures, self._longest_gap_s
-        self._pictures, self._longest_gap_s = 0, 0.0
+    def _note_sequence(self, number: int) -> None:
+        ahead = 1 if self._last_sound is None else (number - self._last_sound) & 0xFFFF
+        if 0 < ahead < 0x8000:
+            self._counts["audio"].missing += ahead - 1
+            self._last_sound = number
+
+    def read(self) -> tuple[MediaCount, MediaCount]:
+        """Return the pictures and the blocks of sound since the last call."""
+        counted = self._counts["video"], self._counts["audio"]
+        self._counts = {"video": MediaCount(), "audio": MediaCount()}
         return counted

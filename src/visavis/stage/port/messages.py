@@ -8,6 +8,8 @@
       │ ◄────────────── Event(session, event)  │
       │ ── Ping ─────────────────────────────► │   every second (heartbeat.py)
       │ ◄─────────────────────── Pong(sessions) │
+      │ ◄────────────────── Reported(report)   │   once a second
+      │ ── SetPace(pace) ────────────────────► │   the slowest that a stage of its machine needs
 
 Every message is one msgpack map. `encode` and `decode` are strict: an unknown message or a member of the wrong type is
 a `ValueError`.
@@ -24,6 +26,7 @@ from visavis.engine.output import Output
 from visavis.errors import VisavisError
 from visavis.rooms.spec import IceServer
 from visavis.stage.port.events import PerformerEvent
+from visavis.stage.port.report import StageReport
 from visavis.stage.port.values import PerformanceSpec, Speech, Spoken
 
 PORT_VERSION = 4
@@ -147,6 +150,7 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The stage's answer to `Hello`: the server is admitted and may send requests."""
 
     version: int
+    report: StageReport | None = None  # as of now; the next ones come as Reported
 
 
 class Rejected(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -196,8 +200,20 @@ class Pong(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     epochs: dict[str, int]
 
 
-FromServer = Hello | Request | Ping
-FromStage = Ready | Rejected | Answer | Refusal | Event | Pong
+class Reported(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The state of the stage: once a second, and at once when it needs another pace."""
+
+    report: StageReport
+
+
+class SetPace(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The pace of the machine: the slowest that one of its stages needs. It holds for some seconds."""
+
+    pace: int
+
+
+FromServer = Hello | Request | Ping | SetPace
+FromStage = Ready | Rejected | Answer | Refusal | Event | Pong | Reported
 Message = FromServer | FromStage
 
 _encoder = msgspec.msgpack.Encoder()

@@ -1,0 +1,83 @@
+"""What sessions cost on this machine: measured once (calibration.py), and kept true by what the stage really takes.
+Pure: no clock.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from statistics import median
+
+from visavis.stage.port.report import LIVE_FACTOR, UNMEASURED_COSTS, FrameCosts
+
+# Measured for docs/performance.md: a frame of a silent session costs so much of one that speaks.
+SILENT_SHARE = 0.4
+# What a stage takes says something about costs only if it does enough, and if most of it is speech.
+MIN_EXPECTED_SHARE, MIN_SPEAKING_SHARE = 0.08, 0.6
+LEARNED_OF_EACH = 0.2  # of the newest second: a change is followed within ten seconds
+LEAST_FACTOR, MOST_FACTOR = 0.25, 8.0
+YARDSTICKS = 5  # the median of so many counts: a single one may be disturbed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """What was measured on a machine, and what the yardstick (calibration.py) took then."""
+
+    costs: FrameCosts
+    yardstick_ms: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What one session did in a stretch of time."""
+
+    width_px: int
+    height_px: int
+    speaking_frames: int
+    silent_frames: int
+    viewers: int
+
+
+class CostModel:
+    """The costs now: as measured, times two factors. One follows the speed of the processor, by the yardstick; the
+    other follows what the stage takes for what it does.
+    """
+
+    def __init__(self) -> None:
+        self.measured: Measurement | None = None
+        self._yardsticks_ms: deque[float] = deque(maxlen=YARDSTICKS)
+        self._taken = 1.0  # what the stage took for its work, of what was expected
+
+    @property
+    def _slowness(self) -> float:
+        if self.measured is None or not self._yardsticks_ms:
+            return 1.0
+        return _bounded(median(self._yardsticks_ms) / self.measured.yardstick_ms)
+
+    @property
+    def costs(self) -> FrameCosts:
+        measured = UNMEASURED_COSTS if self.measured is None else self.measured.costs
+        return measured.times(_bounded(self._slowness * self._taken))
+
+    def learn_yardstick(self, yardstick_ms: float) -> None:
+        """Take what the yardstick takes now."""
+        self._yardsticks_ms.append(yardstick_ms)
+
+    def learn(self, works: Iterable[Work], *, used_s: float, passed_s: float) -> None:
+        """Take what the stage used in `passed_s` seconds, and what it did with it."""
+        measured = UNMEASURED_COSTS if self.measured is None else self.measured.costs
+        costs = measured.times(self._slowness)
+        speaking_s = other_s = 0.0
+        for work in works:
+            frame_s = costs.frame_ms(work.width_px, work.height_px) * LIVE_FACTOR / 1000
+            speaking_s += work.speaking_frames * frame_s
+            other_s += work.silent_frames * frame_s * SILENT_SHARE + work.viewers * costs.viewer_cores() * passed_s
+        expected_s = speaking_s + other_s
+        if expected_s < MIN_EXPECTED_SHARE * passed_s or speaking_s < MIN_SPEAKING_SHARE * expected_s:
+            return
+        self._taken += LEARNED_OF_EACH * (_bounded(used_s / expected_s) - self._taken)
+
+
+def _bounded(factor: float) -> float:
+    return max(LEAST_FACTOR, min(MOST_FACTOR, factor))

@@ -1,0 +1,72 @@
+"""What a stage tells its servers about itself once a second: its machine, its sessions, and what a session costs there.
+
+Costs are processor time of a session that speaks all the time at the full frame rate, all of it: speech, sound,
+pictures, encoding, sending. A session that is silent or unwatched is counted at the same cost, because it may speak at
+any moment.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+# Shares of what a frame of 512x512 costs, from the profiles of docs/decisions/0027: what a viewer costs in a second ...
+VIEWER_FRAMES_PER_S = 2.6
+# ... and how much a frame costs in a stage for each ms that it costs in a calibration, which sends nothing.
+LIVE_FACTOR = 1.17
+_SMALL_MPX = 512 * 512 / 1e6
+
+
+class SessionShape(msgspec.Struct, frozen=True, kw_only=True):
+    """What the cost of a session depends on."""
+
+    width_px: int
+    height_px: int
+    fps: int = 25
+    viewers: int = 0
+
+
+class FrameCosts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a frame of a speaking session costs on one core: a fixed part, and one for each million pixels."""
+
+    fixed_ms: float
+    per_mpx_ms: float
+
+    def frame_ms(self, width_px: int, height_px: int) -> float:
+        return self.fixed_ms + self.per_mpx_ms * width_px * height_px / 1e6
+
+    def times(self, factor: float) -> FrameCosts:
+        return FrameCosts(fixed_ms=self.fixed_ms * factor, per_mpx_ms=self.per_mpx_ms * factor)
+
+    def viewer_cores(self) -> float:
+        """What one viewer costs."""
+        return VIEWER_FRAMES_PER_S * (self.fixed_ms + self.per_mpx_ms * _SMALL_MPX) / 1000
+
+    def session_cores(self, shape: SessionShape) -> float:
+        """What a session costs. One viewer is counted even while there is none."""
+        frames_s = shape.fps * self.frame_ms(shape.width_px, shape.height_px) * LIVE_FACTOR / 1000
+        return frames_s + max(1, shape.viewers) * self.viewer_cores()
+
+
+# Of a machine that has not been measured: those of the slower of the machines in docs/performance.md.
+UNMEASURED_COSTS = FrameCosts(fixed_ms=5.6, per_mpx_ms=5.0)
+
+
+class StageReport(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The state of a stage and of its machine.
+
+    `machine_id`: the same for all stages that share the same cores. `cores`: how many they have together.
+    `unused_cores`: how many of these nobody used in the last seconds. `own_cores`: how many this process used.
+    `stolen_cores`, `throttled_cores`: how many were lost to a hypervisor and to a quota. `loop_load`: the share of the
+    last half second in which the stage's loop had no rest. `pace`: the pace that the stage needs (stage/pace.py).
+    """
+
+    machine_id: str
+    cores: float
+    unused_cores: float
+    own_cores: float
+    stolen_cores: float = 0.0
+    throttled_cores: float = 0.0
+    loop_load: float = 0.0
+    pace: int = 0
+    costs: FrameCosts = UNMEASURED_COSTS
+    sessions: dict[str, SessionShape] = {}

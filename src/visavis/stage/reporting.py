@@ -1,0 +1,118 @@
+"""Watches what the stage and its machine take, learns from it what sessions cost, and reports both to the servers."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+import zlib
+from collections import deque
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from visavis.machine.cores import CoreCounters, read_counters, use_between
+from visavis.stage.calibration import yardstick_ms
+from visavis.stage.costs import CostModel, Work
+from visavis.stage.pacing import Pacing
+from visavis.stage.port.report import StageReport
+from visavis.stage.session import StageSession
+
+REPORT_EVERY_S = 1.0
+WINDOW_REPORTS = 3  # what is reported as taken is the mean of so many seconds
+YARDSTICK_EVERY_REPORTS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    counters: CoreCounters
+    own_s: float  # processor time of this process
+
+
+def machine_id() -> str:
+    """Return the same name for all processes that share their cores: one start of one machine, one control group."""
+    boot = socket.gethostname()
+    with suppress(OSError):
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    group = ""
+    with suppress(OSError):
+        group = Path("/proc/self/cgroup").read_text(encoding="utf-8", errors="replace")
+    return f"{boot}-{zlib.crc32(group.encode()):08x}"
+
+
+class Reporting:
+    """Makes the stage's reports. `sessions`: those that run now, by id."""
+
+    def __init__(
+        self, *, sessions: Callable[[], Mapping[str, StageSession]], costs: CostModel, pacing: Pacing | None
+    ) -> None:
+        self._sessions, self._costs, self._pacing = sessions, costs, pacing
+        self._machine_id = machine_id()
+        self._samples: deque[_Sample] = deque([_sample()], maxlen=WINDOW_REPORTS + 1)
+        self._worked: dict[str, tuple[int, int]] = {}  # by session: its frames so far, as of the last report
+        self._number = 0
+
+    def report(self) -> StageReport:
+        """Return the state of the stage now, with what was taken in the last seconds."""
+        first, last = self._samples[0], self._samples[-1]
+        use = use_between(first.counters, last.counters)
+        passed_s = max(last.counters.at_s - first.counters.at_s, 1e-3)
+        pacing = self._pacing
+        return StageReport(
+            machine_id=self._machine_id,
+            cores=use.cores,
+            unused_cores=use.unused,
+            own_cores=(last.own_s - first.own_s) / passed_s,
+            stolen_cores=use.stolen,
+            throttled_cores=use.throttled,
+            loop_load=0.0 if pacing is None else pacing.load_share,
+            pace=0 if pacing is None else pacing.own,
+            costs=self._costs.costs,
+            sessions={session_id: session.shape for session_id, session in self._sessions().items()},
+        )
+
+    async def run(self, send: Callable[[StageReport], None]) -> None:
+        """Report once a second, and at once when the stage needs another pace."""
+        if self._pacing is not None:
+            self._pacing.on_change = lambda: send(self.report())
+        while True:
+            await asyncio.sleep(REPORT_EVERY_S)
+            self._look()
+            send(self.report())
+
+    def _look(self) -> None:
+        before = self._samples[-1]
+        after = _sample()
+        self._samples.append(after)
+        self._number += 1
+        if self._number % YARDSTICK_EVERY_REPORTS == 0:
+            self._costs.learn_yardstick(yardstick_ms())
+        self._costs.learn(
+            self._works(),
+            used_s=after.own_s - before.own_s,
+            passed_s=max(after.counters.at_s - before.counters.at_s, 1e-3),
+        )
+
+    def _works(self) -> list[Work]:
+        """Return what each session has done since the last call."""
+        works, worked = [], {}
+        for session_id, session in self._sessions().items():
+            shape, frames = session.shape, (session.speaking_frames, session.silent_frames)
+            speaking, silent = self._worked.get(session_id, (0, 0))
+            worked[session_id] = frames
+            works.append(
+                Work(
+                    width_px=shape.width_px,
+                    height_px=shape.height_px,
+                    speaking_frames=frames[0] - speaking,
+                    silent_frames=frames[1] - silent,
+                    viewers=shape.viewers,
+                )
+            )
+        self._worked = worked
+        return works
+
+
+def _sample() -> _Sample:
+    return _Sample(read_counters(), time.process_time())

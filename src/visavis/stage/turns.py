@@ -1,0 +1,128 @@
+"""The loop of a stage: its sessions take turns, so that no load makes sound wait for pictures, or one session wait for
+another.
+
+Due sound comes first, of all sessions. Then one picture is made: that of the session whose frame was due first, which
+is the one that has waited longest. Then whatever else waits in the event loop goes on: packets, requests, answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from selectors import DefaultSelector, SelectorKey
+from typing import Protocol
+
+ROUNDING_NS = 1_000_000  # epoll counts milliseconds, so a rest may be this much longer than the loop asked for
+
+
+class TurnTaker(Protocol):
+    """A session that takes turns. Times are of `time.monotonic_ns`."""
+
+    @property
+    def block_due_ns(self) -> int:
+        """When the next block of sound is due."""
+        ...
+
+    @property
+    def frame_due_ns(self) -> int:
+        """When the next frame is due; not before the block that it belongs to."""
+        ...
+
+    def publish_block(self, now_ns: int) -> None: ...
+
+    def publish_frame(self, now_ns: int) -> bool:
+        """Publish the newest frame that is due; return whether a picture was made."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What is done next: a block or a frame of one session, as soon as `due_ns` has come."""
+
+    index: int  # of the session
+    is_block: bool
+    due_ns: int
+
+
+def next_turn(dues_ns: Sequence[tuple[int, int]], now_ns: int) -> Turn:
+    """Return the next turn. `dues_ns`: when each session's next block and next frame are due."""
+    block = min(range(len(dues_ns)), key=lambda index: dues_ns[index][0])
+    frame = min(range(len(dues_ns)), key=lambda index: dues_ns[index][1])
+    block_due_ns, frame_due_ns = dues_ns[block][0], dues_ns[frame][1]
+    if block_due_ns <= now_ns or block_due_ns <= frame_due_ns:
+        return Turn(block, is_block=True, due_ns=block_due_ns)
+    return Turn(frame, is_block=False, due_ns=frame_due_ns)
+
+
+@dataclass(slots=True)
+class PictureCount:
+    """The pictures that were made so far, and the time that they took."""
+
+    pictures: int = 0
+    pictures_ns: int = 0
+
+
+class Turns:
+    """The sessions that take turns. `run` gives them; a session that fails leaves, and the others go on."""
+
+    def __init__(self, clock_ns: Callable[[], int] = time.monotonic_ns) -> None:
+        self._clock_ns = clock_ns
+        self._sessions: dict[TurnTaker, asyncio.Future[None]] = {}
+        self._added = asyncio.Event()
+        self.count = PictureCount()
+
+    async def take(self, session: TurnTaker) -> None:
+        """Let a session take turns until cancelled. Raises what one of its turns raised."""
+        failed = self._sessions[session] = asyncio.get_running_loop().create_future()
+        self._added.set()
+        try:
+            await failed
+        finally:
+            self._sessions.pop(session, None)
+
+    async def run(self) -> None:
+        while True:
+            if not self._sessions:
+                self._added.clear()
+                await self._added.wait()
+            sessions = list(self._sessions)
+            now_ns = self._clock_ns()
+            turn = next_turn([(session.block_due_ns, session.frame_due_ns) for session in sessions], now_ns)
+            if turn.due_ns > now_ns:
+                await asyncio.sleep((turn.due_ns - now_ns) / 1e9)
+                continue
+            self._give(turn, sessions[turn.index], now_ns)
+            await asyncio.sleep(0)  # what was published is sent before more is made
+
+    def _give(self, turn: Turn, session: TurnTaker, now_ns: int) -> None:
+        try:
+            if turn.is_block:
+                session.publish_block(now_ns)
+            elif session.publish_frame(now_ns):
+                self.count.pictures += 1
+                self.count.pictures_ns += self._clock_ns() - now_ns
+        except Exception as error:  # noqa: BLE001  the session's own task raises it
+            failed = self._sessions.pop(session)
+            if not failed.done():
+                failed.set_exception(error)
+
+
+class RestSelector(DefaultSelector):
+    """A selector for the event loop that measures how long the loop rested. A rest that lasts longer than the loop
+    asked for is work: another program had the processor.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rested_ns = 0
+
+    def select(self, timeout: float | None = None) -> list[tuple[SelectorKey, int]]:
+        began_ns = time.monotonic_ns()
+        ready = super().select(timeout)
+        rested_ns = time.monotonic_ns() - began_ns
+        if timeout is not None:
+            rested_ns = min(rested_ns, int(timeout * 1e9) + ROUNDING_NS if timeout > 0 else 0)
+        self.rested_ns += rested_ns
+        return ready
