@@ -143,6 +143,7 @@ class Server(uvicorn.Server):
         self._url = url_of(listener)
         self._guard = ConnectionGuard(connection_limits(settings))
         self._drain_s = settings.drain_s
+        self._forced = False  # set by a second signal
         self._sweeping: asyncio.Task[None] | None = None  # from startup to shutdown
         self._reaping: asyncio.Task[None] | None = None  # likewise, as process 1
         config = GuardedConfig(
@@ -210,19 +211,18 @@ class Server(uvicorn.Server):
         return await super().on_tick(counter) or self.broken is not None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Uvicorn's hook for SIGTERM and SIGINT. The first signal stops the server; a second one ends what it waits
-        for. In any case the process is over some time later.
+        """Uvicorn's hook for SIGTERM and SIGINT. The first signal stops the server; a second one cuts the drain short.
+        The rest is bounded, and always done in order. In any case the process is over some time later.
         """
-        again = self.should_exit
-        super().handle_exit(sig, frame)
-        self.force_exit = again
-        if not again:
+        self._forced = self.should_exit
+        if not self._forced:
+            super().handle_exit(sig, frame)
             last_resort = threading.Timer(self._drain_s + STOP_WITHIN_S, _give_up)
             last_resort.daemon = True
             last_resort.start()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        await drain(self.services.live, within_s=self._drain_s, is_forced=lambda: self.force_exit)
+        await drain(self.services.live, within_s=self._drain_s, is_forced=lambda: self._forced)
         await super().shutdown(sockets)
         for task in (self._sweeping, self._reaping):
             if task is not None:
