@@ -27,6 +27,7 @@ from visavis.api.app import create_app
 from visavis.api.services import Services
 from visavis.avatars.service import Avatars
 from visavis.engine.pack_ref import PackRef
+from visavis.fleet.admission import Limits
 from visavis.fleet.local import LocalStage, LocalStages
 from visavis.fleet.stages import StageFleet
 from visavis.sessions.lifecycle import EndReason
@@ -64,7 +65,9 @@ async def service_with_stages(
     monkeypatch.setattr(Avatars, "pack_ref", pack_ref)
     stages = LocalStages(data_dir=folder, max_stages=2, parts=PARTS, silent_s=SILENT_S)
     settings = Settings(data_dir=folder, rate_limit_per_minute=100_000)
-    app = create_app(settings, StageFleet(stages, sessions_per_stage=SESSIONS), fake_prepare, ())
+    app = create_app(
+        settings, StageFleet(stages, limits=Limits(measured=False, sessions_per_stage=SESSIONS)), fake_prepare, ()
+    )
     async with app.router.lifespan_context(app):
         services = app.state.services
         _, key = await services.accounts.create(name="tests")
@@ -129,7 +132,7 @@ async def test_the_ledger_is_right_after_faults_at_random(tmp_path: Path, monkey
                     assert (await client.put(f"/v1/sessions/{one}/end")).json()["session"]["status"] == "ended"
                     expected[one] = Expected(reason=EndReason.CLIENT, earliest_ms=began_ms, latest_ms=now_ms())
             with anyio.fail_after(WITHIN_S):
-                while services.live.ends.unwritten or services.fleet.capacity()[0] > 0:  # noqa: ASYNC110
+                while services.live.ends.unwritten or services.fleet.capacity().sessions > 0:  # noqa: ASYNC110
                     await anyio.sleep(0.02)
             rows = await store.newest(await _key(store, expected), statuses=("ended",), limit=10_000)
             ledger = {record.id: record for record in rows}
