@@ -64,6 +64,17 @@ def test_version_1_in_a_container_that_sees_only_its_own_group(tmp_path: Path) -
     assert (group.quota_cores, group.used_s) == (0.5, 7.0)
 
 
+def test_version_1_whose_accounting_has_another_group_does_not_know_what_was_used(tmp_path: Path) -> None:
+    """The use of the whole machine is not the use of the group."""
+    trees.version_1(tmp_path, path="/limited", accounting="/")
+    trees.write(tmp_path, trees.v1_group("limited", quota_us=60_000) | trees.v1_group("", quota_us=-1, used_s=1e6))
+    before = replace(counters(tmp_path), at_s=0.0)
+    trees.write(tmp_path, trees.v1_group("", quota_us=-1, used_s=2e6))
+    after = replace(counters(tmp_path), at_s=10.0)
+    assert after.groups == (GroupTime(quota_cores=0.6, used_s=None, throttled_s=0.0),)
+    assert use_between(before, after).unused == 0.6
+
+
 def test_version_1_with_both_controllers_in_one_hierarchy(tmp_path: Path) -> None:
     trees.version_1(tmp_path, path="/a", joined=True)
     files = trees.v1_group("a", quota_us=100_000, used_s=3.0)

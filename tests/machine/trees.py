@@ -36,8 +36,11 @@ def proc_stat(*cores: tuple[int, ...]) -> str:
     return "\n".join([f"cpu  {total} 0 0", *rows, "intr 16788634 0 0", "ctxt 1", "btime 1764310000", ""])
 
 
-def version_1(root: Path, *, path: str = "/", shown: str = "/", joined: bool = False) -> Path:
-    controllers = "4:cpu,cpuacct" if joined else "1:cpu:{0}\n2:cpuacct"
+def version_1(
+    root: Path, *, path: str = "/", shown: str = "/", joined: bool = False, accounting: str | None = None
+) -> Path:
+    """`accounting`: the path in the hierarchy that counts what groups use, if it is another one."""
+    controllers = "4:cpu,cpuacct" if joined else "2:cpuacct:" + (accounting or "{0}") + "\n1:cpu"
     lines = f"4:memory:/elsewhere\n{controllers.format(path)}:{path}\n0::/\n"
     mounts = _V1_JOINED_MOUNTS if joined else _V1_MOUNTS.format(shown=shown)
     return write(root, {"proc/self/cgroup": lines, "proc/self/mountinfo": mounts})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.contract import reference
@@ -37,6 +39,13 @@ def test_every_metric_has_a_description_and_is_in_the_reference() -> None:
     rows = reference.rows("metrics", under="Metrics of the server")
     named = {row[0].strip("`") for row in rows if row[0].startswith("`visavis_")}
     assert named == series(metrics)
+
+
+def test_cores_and_the_frame_rate_are_told() -> None:
+    state = replace(IDLE, cores={"given": 2.0, "unused": 0.5, "stolen": 0.1, "throttled": 0.0}, frame_rate=12.5)
+    told = values(Metrics(), state)
+    assert told["visavis_cores{state=stolen}"] == 0.1 and told["visavis_cores{state=unused}"] == 0.5
+    assert told["visavis_frame_rate"] == 12.5
 
 
 def test_labels_are_few_and_known() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from dataclasses import asdict
 from ipaddress import IPv6Address, ip_address
 
 from fastapi import APIRouter, Request
@@ -61,12 +62,15 @@ def _is_loopback(request: Request) -> bool:
 
 def _state(services: Services) -> State:
     table = services.live.table
+    capacity = services.fleet.capacity()
     running = list(table.running.values())
     return State(
         running=len(running),
         starting=len(table.starting),
-        most_sessions=services.fleet.capacity().most_sessions,
+        most_sessions=capacity.most_sessions,
         viewers=sum(session.viewers for session in running),
         channels=sum(session.has_channel for session in running),
         queued_s=sum(session.metrics.last.queued_s for session in running),
+        cores=asdict(capacity.cores),
+        frame_rate=presenters.FULL_RATE_FPS * capacity.rate,
     )

@@ -11,6 +11,7 @@ import structlog
 
 from visavis.fleet.admission import Limits, MachineState, Others, StageState, can_take, places
 from visavis.fleet.link import StageLink
+from visavis.fleet.port import Cores
 from visavis.stage.port.report import UNMEASURED_COSTS, SessionShape
 
 # A stage that starts works for some seconds before it can report that it is no neighbour. Others are not measured then.
@@ -71,11 +72,15 @@ class Machines:
             found += places(machine, shape, self.limits)
         return max(0, min(found, self._total_left(links)))
 
-    def load(self, links: Sequence[StageLink]) -> float:
-        """The share of all machines' cores that is taken, 0 to 1."""
+    def cores(self, links: Sequence[StageLink]) -> Cores:
+        """The cores of all machines together."""
         newest = {link.report.machine_id: link.report for link in links}.values()
-        cores = sum(report.cores for report in newest)
-        return 0.0 if not cores else min(1.0, max(0.0, 1 - sum(report.unused_cores for report in newest) / cores))
+        return Cores(
+            given=sum(report.cores for report in newest),
+            unused=sum(report.unused_cores for report in newest),
+            stolen=sum(report.stolen_cores for report in newest),
+            throttled=sum(report.throttled_cores for report in newest),
+        )
 
     def pace(self, links: Sequence[StageLink]) -> int:
         """The slowest pace of all machines."""

@@ -27,15 +27,33 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Cores:
+    """The cores that stages were `given`; of these, those that nobody uses, that a hypervisor has stolen, and that a
+    quota has throttled.
+    """
+
+    given: float = 0.0
+    unused: float = 0.0
+    stolen: float = 0.0
+    throttled: float = 0.0
+
+    @property
+    def load(self) -> float:
+        """The share that is taken, 0 to 1."""
+        return min(1.0, max(0.0, 1 - self.unused / self.given)) if self.given else 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Capacity:
     """`sessions`: those that are performed now. `load`: the share of all cores that anybody takes, 0 to 1. `rate`: the
-    share of the full frame rate that sessions show now; below 1 a machine is overloaded.
+    share of the full frame rate that sessions show now; below 1 a machine is overloaded. `cores`: of all machines.
     """
 
     sessions: int
     places: tuple[Place, ...]
     load: float = 0.0
     rate: float = 1.0
+    cores: Cores = Cores()
 
     @property
     def most_sessions(self) -> int:

@@ -92,14 +92,16 @@ class StageFleet:
 
     def capacity(self) -> Capacity:
         links = self._links()
+        cores = self._machines.cores(links)
         return Capacity(
             sessions=sum(len(link.sessions) for link in links),
             places=tuple(
                 Place(width_px=width_px, height_px=height_px, free=self._places(links, width_px, height_px))
                 for width_px, height_px in SIZES_PX
             ),
-            load=self._machines.load(links),
+            load=cores.load,
             rate=float(PACES[self._machines.pace(links)]),
+            cores=cores,
         )
 
     def _places(self, links: list[StageLink], width_px: int, height_px: int) -> int:

@@ -15,11 +15,12 @@ _NS, _US = 1e-9, 1e-6
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupTime:
     """One group with a quota. `quota_cores`: how many cores it may use. Since the group was made: `used_s` of processor
-    time, and `throttled_s`, for which its processes had to wait because the quota was used up.
+    time, None if nobody counts it, and `throttled_s`, for which its processes had to wait because the quota was used
+    up.
     """
 
     quota_cores: float
-    used_s: float
+    used_s: float | None
     throttled_s: float
 
 
@@ -39,17 +40,15 @@ def group_times(root: Path = Path("/")) -> tuple[GroupTime, ...]:
 
 
 def _version_1(mount: Path, inside: str, accounting: tuple[Path, str] | None) -> Iterator[GroupTime]:
-    """Quota and use may be in two hierarchies, which number their groups alike."""
+    """Quota and use may be in two hierarchies. The use of a group is known only if both have it."""
     for folder in _upwards(mount, inside):
         quota_us, period_us = _number(folder / "cpu.cfs_quota_us"), _number(folder / "cpu.cfs_period_us")
         if quota_us is None or quota_us <= 0 or not period_us:
             continue
-        used_s = 0.0
-        if accounting is not None:
-            used_folder = accounting[0] / (
-                folder.relative_to(mount) if inside == accounting[1] else accounting[1].strip("/")
-            )
-            used_s = (_number(used_folder / "cpuacct.usage") or 0) * _NS
+        used_ns = None
+        if accounting is not None and inside == accounting[1]:
+            used_ns = _number(accounting[0] / folder.relative_to(mount) / "cpuacct.usage")
+        used_s = None if used_ns is None else used_ns * _NS
         throttled_s = _members(folder / "cpu.stat").get("throttled_time", 0) * _NS
         yield GroupTime(quota_cores=quota_us / period_us, used_s=used_s, throttled_s=throttled_s)
 

@@ -75,7 +75,8 @@ def use_between(before: CoreCounters, after: CoreCounters) -> CoreUse:
     if len(before.groups) == len(after.groups):
         for earlier, later in zip(before.groups, after.groups, strict=True):
             lost = min(later.quota_cores, max(0.0, later.throttled_s - earlier.throttled_s) / passed_s)
-            left.append(later.quota_cores - (later.used_s - earlier.used_s) / passed_s - lost)
+            used_s = 0.0 if later.used_s is None or earlier.used_s is None else later.used_s - earlier.used_s
+            left.append(later.quota_cores - used_s / passed_s - lost)
             throttled = max(throttled, lost)
     unused = min(after.cores, max(0.0, min(left)))
     return CoreUse(cores=after.cores, unused=unused, stolen=stolen, throttled=throttled)

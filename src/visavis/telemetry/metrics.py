@@ -5,7 +5,8 @@ No label names a session, a key, an avatar or an address: each takes few values,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from prometheus_client import (
     CollectorRegistry,
@@ -41,6 +42,8 @@ class State:
     viewers: int
     channels: int
     queued_s: float
+    cores: Mapping[str, float] = field(default_factory=dict)  # by state, see `visavis_cores`
+    frame_rate: float = 25.0
 
 
 class Metrics:
@@ -58,6 +61,18 @@ class Metrics:
         )
         self._capacity = Gauge(
             "visavis_sessions_capacity", "Sessions that the stages can perform at once", registry=registry
+        )
+        self._cores = Gauge(
+            "visavis_cores",
+            "Processor cores of the stages' machines: given to them, of these unused by anybody, stolen by a "
+            "hypervisor, throttled by a quota",
+            ["state"],
+            registry=registry,
+        )
+        self._pace = Gauge(
+            "visavis_frame_rate",
+            "Frames a second that sessions show; below 25 a machine is overloaded",
+            registry=registry,
         )
         self._viewers = Gauge("visavis_viewers", "Viewers that watch now", registry=registry)
         self._channels = Gauge("visavis_channels", "Channels that are attached to a session now", registry=registry)
@@ -249,6 +264,9 @@ class Metrics:
         self._sessions.labels("running").set(state.running)
         self._sessions.labels("starting").set(state.starting)
         self._capacity.set(state.most_sessions)
+        for name, cores in state.cores.items():
+            self._cores.labels(name).set(cores)
+        self._pace.set(state.frame_rate)
         self._viewers.set(state.viewers)
         self._channels.set(state.channels)
         self._queued.set(state.queued_s)
