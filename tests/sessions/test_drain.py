@@ -71,10 +71,9 @@ async def test_speech_that_takes_too_long_is_cut_and_finishes_before_the_channel
     with anyio.fail_after(TIMEOUT_S):
         await drain(service.services.live, within_s=LONG_S if forced else 0.1, is_forced=lambda: forced)
     assert (await stored(service, session["session_id"])).end_reason == EndReason.SERVER_STOPPED
-    assert [event async for event in attached.events()][-2:] == [
-        PlaybackFinished(utterance_id="a", position_s=0.0, interrupted=True),
-        SessionOver(reason="server_stopped"),
-    ]
+    finished, over = [event async for event in attached.events()][-2:]
+    assert isinstance(finished, PlaybackFinished) and finished.interrupted and finished.utterance_id == "a"
+    assert over == SessionOver(reason="server_stopped")
 
 
 async def test_nothing_starts_any_more_and_what_is_being_started_does_not(service: Service) -> None:

@@ -20,7 +20,7 @@ log = structlog.get_logger()
 
 async def drain(live: LiveSessions, *, within_s: float, is_forced: Callable[[], bool]) -> None:
     """Refuse new sessions, tell all channels, and end each session as soon as it is silent; after `within_s`, or as
-    soon as `is_forced`, end those that still speak. Every utterance gets its end event before its channel closes.
+    soon as `is_forced`, end those that still speak.
     """
     live.starts.stop()
     waiting = dict(live.table.running)
@@ -37,8 +37,4 @@ async def drain(live: LiveSessions, *, within_s: float, is_forced: Callable[[], 
                     del waiting[session_id]
                     tasks.start("end", partial(live.end, session_id, EndReason.SERVER_STOPPED), session_id=session_id)
             await anyio.sleep(CHECK_EVERY_S)
-    async with anyio.create_task_group() as group:
-        tasks = IsolatedTasks(group)
-        for session_id, session in waiting.items():
-            tasks.start("cut_speech", session.cut_speech, session_id=session_id)
     await live.end_all(EndReason.SERVER_STOPPED)

@@ -42,7 +42,6 @@ from visavis.stage.port.values import Spoken
 from visavis.store.records import SessionRecord
 
 _END_TIMEOUT_S = 2.0
-_CUT_TIMEOUT_S = 1.0
 SPEECH_STARTS_WITHIN_S = 0.5
 
 log = structlog.get_logger()
@@ -268,13 +267,6 @@ class LiveSession:
     def is_speaking(self) -> bool:
         """Whether speech plays, or has just been sent: it takes a moment until it plays."""
         return self._state == "speaking" or anyio.current_time() - self.last_speech_s < SPEECH_STARTS_WITHIN_S
-
-    async def cut_speech(self) -> None:
-        """Drop all speech. Returns when the end events of its utterances are queued for the channel."""
-        with anyio.move_on_after(_CUT_TIMEOUT_S):
-            await self.performer.interrupt(through=self.last_number)
-            while self._utterances.any_open:  # noqa: ASYNC110 (nobody else waits for it)
-                await anyio.sleep(0.01)
 
     def close_channel(self, attachment: Attachment, unsent: Iterable[PlaybackEvent]) -> bool:
         """See `AttachableSession.close_channel`."""

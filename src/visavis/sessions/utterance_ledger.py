@@ -23,10 +23,6 @@ class UtteranceLedger:
         self._open: dict[str, _Utterance] = {}
         self._ended: OrderedDict[str, None] = OrderedDict()
 
-    @property
-    def any_open(self) -> bool:
-        return bool(self._open)
-
     def spoken(self, utterance_id: str, *, duration_s: float) -> None:
         """A piece of speech was accepted. Pieces without a sample belong to no open utterance."""
         if duration_s > 0 and utterance_id not in self._ended:
