@@ -10,12 +10,14 @@ import itertools
 import selectors
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
+from aiortc.rtp import RTCP_PSFB_PLI, RtcpPsfbPacket
 from ulid import ULID
 
 from tests.attacks.scale import FULL, SCALE
@@ -23,6 +25,8 @@ from tests.conftest import open_service
 from tests.rooms.offers import make_offer
 from visavis.demo.server_process import ServerProcess
 from visavis.rooms.watch import RoomViewer, WhepViewer
+from visavis.rooms.webrtc.private_names import on_encrypted_rtp
+from visavis.rooms.webrtc.receiving_peer import ReceivingPeer
 
 MAX_DATAGRAMS = 12 * 6  # to each kept candidate at most as many tries before the viewer is removed
 MAX_GAP_S = 0.2 if FULL else 1.0  # between two pictures; at reduced size the machine may be busy with other tests
@@ -220,40 +224,91 @@ def disturb(answer: str) -> None:
                 stranger.sendto(datagram, (words[4], int(words[5])))
 
 
+@asynccontextmanager
+async def honest_viewer(room: Room) -> AsyncIterator[HonestViewer]:
+    """A viewer that watches meanwhile. Its pictures must come as ever."""
+    async with WhepViewer(whep_url=room.url, token=room.token) as viewer, asyncio.TaskGroup() as tasks:
+        honest = HonestViewer()
+        watching = [tasks.create_task(honest.see(viewer)), tasks.create_task(honest.hear(viewer))]
+        await honest.until_seen(10)
+        yield honest
+        await honest.until_seen(len(honest.positions_s) + 25)
+        for task in watching:
+            task.cancel()
+    assert max(after - before for before, after in itertools.pairwise(honest.positions_s)) <= MAX_GAP_S
+
+
+class HonestViewer:
+    def __init__(self) -> None:
+        self.positions_s: list[float] = []  # of the pictures, by their own time stamps
+        self._came = asyncio.Condition()
+
+    async def see(self, viewer: WhepViewer) -> None:
+        async for picture in viewer.pictures():
+            assert picture.frame.pts is not None
+            async with self._came:
+                self.positions_s.append(picture.frame.pts / 90_000)
+                self._came.notify_all()
+
+    async def hear(self, viewer: WhepViewer) -> None:
+        async for _ in viewer.sound():
+            pass
+
+    async def until_seen(self, pictures: int) -> None:
+        async with self._came:
+            await self._came.wait_for(lambda: len(self.positions_s) >= pictures)
+
+
 def test_hostile_offers_do_not_hold_up_a_viewer(room: Room) -> None:
     async def scenario() -> None:
-        positions_s: list[float] = []
-        came = asyncio.Condition()
-        async with WhepViewer(whep_url=room.url, token=room.token) as viewer:
+        honest = await make_offer("video", "audio")
+        async with honest_viewer(room), httpx.AsyncClient(timeout=60) as http:
+            for _ in range(SCALE):
+                for hostile in HOSTILE_OFFERS.values():
+                    assert (await http.post(room.url, content=hostile, headers=room.headers())).status_code == 400
+            flood = [http.post(room.url, content=honest, headers=room.headers()) for _ in range(40)]
+            answers = await asyncio.gather(*flood)
+            assert {answer.status_code for answer in answers} == {201, 429}
+            for answer in answers:
+                if answer.status_code == 201:
+                    resource = room.server.base_url + answer.headers["location"]
+                    assert (await http.delete(resource, headers=room.headers())).status_code == 200
 
-            async def see() -> None:
-                async for picture in viewer.pictures():
-                    assert picture.frame.pts is not None
-                    async with came:
-                        positions_s.append(picture.frame.pts / 90_000)
-                        came.notify_all()
+    asyncio.run(scenario())
 
-            async def until_seen(pictures: int) -> None:
-                async with came:
-                    await came.wait_for(lambda: len(positions_s) >= pictures)
 
-            async def hear() -> None:
-                async for _ in viewer.sound():
-                    pass
+def nack(stream: int, newest: int) -> bytes:
+    """Return a report (RFC 4585, section 6.2.1) that 119 packets were lost, forty times each."""
+    entries = [struct.pack("!HH", (newest - back) % 2**16, 0xFFFF) for back in range(119, 0, -17)] * 40
+    return struct.pack("!BBHLL", 0x81, 205, 2 + len(entries), 1, stream) + b"".join(entries)
 
-            async with asyncio.TaskGroup() as tasks, httpx.AsyncClient(timeout=60) as http:
-                watching = [tasks.create_task(see()), tasks.create_task(hear())]
-                honest = await make_offer("video", "audio")
-                await until_seen(10)
-                for _ in range(SCALE):
-                    for hostile in HOSTILE_OFFERS.values():
-                        assert (await http.post(room.url, content=hostile, headers=room.headers())).status_code == 400
-                flood = [http.post(room.url, content=honest, headers=room.headers()) for _ in range(40)]
-                statuses = [answer.status_code for answer in await asyncio.gather(*flood)]
-                assert set(statuses) == {201, 429}
-                await until_seen(len(positions_s) + 25)
-                for task in watching:
-                    task.cancel()
-        assert max(after - before for before, after in itertools.pairwise(positions_s)) <= MAX_GAP_S
+
+def test_a_viewers_reports_do_not_hold_up_another(room: Room) -> None:
+    """It reports all that it gets as lost, forty times in each report, and asks for keyframes as fast as it can."""
+
+    async def scenario() -> None:
+        hostile = ReceivingPeer()
+        newest: list[int] = []  # the sequence numbers of its packets
+        came = asyncio.Event()
+
+        async def take(data: bytes, arrival_time_ms: int) -> None:
+            newest.append(int.from_bytes(data[2:4]))
+            came.set()
+
+        try:
+            async with httpx.AsyncClient(timeout=60) as http:
+                answer = (await http.post(room.url, content=await hostile.offer(), headers=room.headers())).text
+            await hostile.accept(answer)
+            await hostile.connected()
+            stream = int(next(line for line in answer.splitlines() if line.startswith("a=ssrc:")).split()[0][7:])
+            transport = hostile._receivers["video"].transport
+            on_encrypted_rtp(transport, take)
+            await came.wait()
+            async with honest_viewer(room):
+                for _ in range(100 * SCALE):
+                    await transport._send_rtp(nack(stream, newest[-1]))
+                    await transport._send_rtp(bytes(RtcpPsfbPacket(fmt=RTCP_PSFB_PLI, ssrc=1, media_ssrc=stream)))
+        finally:
+            await hostile.aclose()
 
     asyncio.run(scenario())
