@@ -1,8 +1,8 @@
 """JSON text of strangers, read within bounds that are checked before anything is parsed.
 
 Python's parser is one call that nothing interrupts, in a thread neither: 15 MB of `[],[],…` hold a whole process for
-seconds and take 600 MB. So commas and brackets are counted first, which takes milliseconds. Those within strings count
-too; base64 has none.
+seconds and take 600 MB. So commas, brackets and backslashes are counted first, which takes milliseconds. Those within
+strings count too; base64 has none.
 """
 
 from __future__ import annotations
@@ -19,10 +19,13 @@ MAX_DIGITS = 1000  # of an integer; the time that Python takes grows with their 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JsonBounds:
-    """How much JSON one text may hold. `containers`: objects and lists. `commas`: nearly the number of members."""
+    """How much JSON one text may hold. `containers`: objects and lists. `commas`: nearly the number of members.
+    `escapes`: backslashes. Some clients write each `/` of base64 as `\\/`: 220,000 times in an image of 10 MB.
+    """
 
     containers: int
     commas: int
+    escapes: int = 400_000
 
 
 BODY_BOUNDS = JsonBounds(containers=16_384, commas=16_384)  # 16 KiB of metadata hold at most 8,192 of either
@@ -38,6 +41,8 @@ def read_json(text: str, bounds: JsonBounds) -> Any:
     """Return the value of RFC 8259 JSON, with or without a byte order mark. Raises `JsonRefused`."""
     if text.count("[") + text.count("{") > bounds.containers or text.count(",") > bounds.commas:
         raise JsonRefused("holds too many values")
+    if text.count("\\") > bounds.escapes:
+        raise JsonRefused("holds too many escapes")
     try:
         value = json.loads(text.removeprefix("\ufeff"), parse_constant=_refuse_constant, parse_int=_bounded_int)
     except (ValueError, RecursionError):
@@ -53,6 +58,11 @@ def require_showable(value: Any) -> None:
         for item in level:
             if (isinstance(item, str) and not _is_unicode(item)) or (isinstance(item, float) and math.isinf(item)):
                 raise JsonRefused("is not valid JSON")
+
+
+def text_chars(value: Any) -> int:
+    """Return how many characters all strings in a value have, keys included."""
+    return sum(len(item) for level in _levels(value) for item in level if isinstance(item, str))
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -71,5 +71,11 @@ def configure_logs(*, level: str, as_json: bool = False) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
-    for name in ("uvicorn.error", "asyncio", "websockets"):
-        logging.getLogger(name).addFilter(limit)
+    # Libraries use the standard library's loggers. Their records come to the root's handler, but those of uvicorn to
+    # one of its own.
+    handler = logging.StreamHandler()
+    handler.setLevel(logging.WARNING)
+    handler.addFilter(limit)
+    logging.getLogger().handlers = [handler]
+    logging.getLogger("uvicorn.error").addFilter(limit)
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # a form that cannot be read is the client's matter

@@ -27,6 +27,7 @@ from visavis.channel.websocket import WS_MAX_SIZE_BYTES
 from visavis.connections.guard import ConnectionGuard, GuardedConfig
 from visavis.connections.http_protocol import GuardedHttp
 from visavis.connections.table import Limits
+from visavis.connections.turns import Turns
 from visavis.connections.websocket_protocol import GuardedWebSocket
 from visavis.errors import AddressUnavailable, KeyNotFound, ServerBroken, ServerNotStarted
 from visavis.fleet.port import Fleet
@@ -164,6 +165,7 @@ class Server(uvicorn.Server):
             h11_max_incomplete_event_size=MAX_HEADER_SECTION_BYTES,
         )
         config.guard = self._guard
+        config.turns = Turns()
         super().__init__(config)
 
     @property

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from visavis.api.errors import error_response, internal_error_response
-from visavis.errors import TooLarge
+from visavis.errors import InvalidRequest, TooLarge
 from visavis.ids import new_id
 
 MAX_BODY_BYTES = 1024 * 1024
@@ -82,7 +82,13 @@ class Envelope:
                     headers.setdefault(name, value)
             await send(message)
 
-        announced = Headers(scope=scope).get("content-length", "")
+        given = Headers(scope=scope)
+        announced = given.get("content-length", "")
+        if announced and "transfer-encoding" in given:  # a proxy may have found another end (RFC 9112, section 6.3)
+            refused = error_response(InvalidRequest("A body has Content-Length or Transfer-Encoding, not both"))
+            refused.headers["Connection"] = "close"
+            await refused(scope, receive, send_marked)
+            return
         received = 0
 
         async def receive_bounded() -> Message:
@@ -108,5 +114,4 @@ class Envelope:
                 log.exception("request_crashed", method=scope["method"], path=scope["path"])
                 answer = internal_error_response()
             if not began:
-                answer.headers["Connection"] = "close"
                 await answer(scope, receive, send_marked)

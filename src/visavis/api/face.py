@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,6 +11,7 @@ from anyio.to_thread import run_sync
 
 from visavis.avatars.fetch import FetchImage
 from visavis.avatars.service import Avatars
+from visavis.base64_text import decode_base64
 from visavis.engine.images.image_type import MAX_IMAGE_BYTES
 from visavis.errors import AvatarNotFound, ImageTooLarge, PortraitRefused
 from visavis.store.records import AvatarRecord, KeyRecord
@@ -26,24 +25,25 @@ def decode_base64_image(text: str) -> bytes:
     """Raises `ImageTooLarge`, and `PortraitRefused` for what is not base64."""
     if (prefix := _DATA_URL.match(text[:200])) is not None:
         text = text[prefix.end() :]
-    compact = "".join(text.split())
-    if len(compact) > MAX_IMAGE_BYTES * 4 // 3 + 4:
-        raise ImageTooLarge(f"The image is larger than {MAX_IMAGE_BYTES // 1_000_000} MB")
     try:
-        return base64.b64decode(
-            compact + "=" * (-len(compact) % 4),
-            altchars=b"-_" if "-" in compact or "_" in compact else None,
-            validate=True,
-        )
-    except (binascii.Error, ValueError):
+        image = decode_base64(text, url_safe=True)
+    except ValueError:
         raise PortraitRefused("The image is not valid base64") from None
+    if len(image) > MAX_IMAGE_BYTES:
+        raise ImageTooLarge(f"The image is larger than {MAX_IMAGE_BYTES // 1_000_000} MB")
+    return image
+
+
+def is_address(text: str) -> bool:
+    """Whether the text begins like an http(s) address. What follows may be wrong."""
+    return text[:8].lower().startswith(("http://", "https://"))
 
 
 async def read_image(text: str, *, fetch_image: FetchImage) -> bytes:
     """Return the image at an http(s) address, or in base64 with or without the data: prefix. Raises the
     `PortraitRefused` family.
     """
-    if text.lower().startswith(("http://", "https://")):
+    if is_address(text):
         return await fetch_image(text)
     return await run_sync(decode_base64_image, text)
 
@@ -55,9 +55,9 @@ async def avatar_of_text(avatars: Avatars, key: KeyRecord, text: str) -> AsyncIt
 
     Raises `NotFound`, `AccessDenied`, the `PortraitRefused` family, `AvatarLimitReached`, `NoCapacity`.
     """
-    if text.lower().startswith(("http://", "https://")):
+    if is_address(text):
         new = await avatars.add_from_url(key, text, name=DEFAULT_NAME)
-    elif text.lower().startswith("data:") or len(text) > _LONGEST_ID:
+    elif text[:5].lower() == "data:" or len(text) > _LONGEST_ID:
         new = await avatars.add(await run_sync(decode_base64_image, text), name=DEFAULT_NAME, owner=key)
     elif not text.isprintable():
         raise AvatarNotFound

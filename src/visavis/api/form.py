@@ -11,6 +11,7 @@ from python_multipart.multipart import parse_options_header
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
+from visavis.api.envelope import MAX_UPLOAD_BYTES
 from visavis.engine.images.image_type import MAX_IMAGE_BYTES
 from visavis.errors import InvalidRequest, UnsupportedMediaType
 
@@ -19,6 +20,7 @@ MAX_FILES = 2
 MAX_FIELDS = 10
 MAX_FIELD_BYTES = 14 * 1024 * 1024  # 10 MB of image in base64
 MAX_PART_HEADER_BYTES = 4096
+MAX_CONTENT_TYPE_CHARS = 1024
 MAX_ESCAPES = 1_000_000  # `%2B` and its like; base64 of 10 MB has 420,000
 _CHARSETS = (b"utf-8", b"utf8", b"us-ascii")
 
@@ -29,7 +31,10 @@ async def read_form(request: Request, kind: str) -> dict[str, Any]:
     Raises `InvalidRequest`, and `UnsupportedMediaType` for another charset than UTF-8: Python's codecs for some of
     them (punycode) take seconds.
     """
-    _, options = parse_options_header(request.headers.get("content-type", ""))
+    content_type = request.headers.get("content-type", "")
+    if len(content_type) > MAX_CONTENT_TYPE_CHARS:
+        raise UnsupportedMediaType(f"Content-Type is longer than {MAX_CONTENT_TYPE_CHARS} characters")
+    _, options = parse_options_header(content_type)
     if options.get(b"charset", b"utf-8").lower() not in _CHARSETS:
         raise UnsupportedMediaType("The form's charset must be utf-8", suggestion="Send the form in UTF-8")
     try:
@@ -66,7 +71,11 @@ async def _multipart(request: Request) -> list[tuple[str, Any]]:
 
 
 class _Parts(MultiPartParser):
-    """Starlette's parser, with a bound on the headers of a part: it collects and searches them without one."""
+    """Starlette's parser, with a bound on the headers of a part: it collects and searches them without one. A file
+    stays in memory, as the other bodies do: it is bounded, and a disk may be full.
+    """
+
+    spool_max_size = MAX_UPLOAD_BYTES
 
     _header_bytes = 0
 

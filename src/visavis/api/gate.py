@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from visavis.accounts.keys import cipher_for
 from visavis.api.errors import error_response
+from visavis.api.form import MAX_CONTENT_TYPE_CHARS
 from visavis.api.rate_limit import RateLimit
 from visavis.api.services import Services
 from visavis.connections.scope import prove
@@ -170,6 +171,8 @@ def _fingerprint(method_path: bytes, body: bytes, content_type: str) -> str:
 
 def _without_boundary(body: bytes, content_type: str) -> bytes:
     """A form sent again is the same form, whatever its parts are parted by this time."""
+    if len(content_type) > MAX_CONTENT_TYPE_CHARS:
+        return body
     kind, options = parse_options_header(content_type)
     boundary = options.get(b"boundary", b"")
     return body.replace(boundary, b"") if kind == b"multipart/form-data" and len(boundary) >= _RANDOM_CHARS else body

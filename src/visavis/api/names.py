@@ -18,8 +18,8 @@ def read_name(given: object) -> str:
     names that character.
     """
     name = given.removeprefix("\ufeff").strip() if isinstance(given, str) else ""
-    refused = [char for char in name if not _is_allowed(char)]
-    visible = any(char.isprintable() and not char.isspace() for char in name)
+    refused = [char for char in name[: MAX_NAME_CHARS + 1] if not _is_allowed(char)]
+    visible = any(char.isprintable() and not char.isspace() for char in name[:MAX_NAME_CHARS])
     if refused or not visible or len(name) > MAX_NAME_CHARS:
         raise InvalidRequest(
             "name must be 1 to 100 printable characters",

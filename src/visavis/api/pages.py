@@ -5,10 +5,13 @@ are.
 from __future__ import annotations
 
 import mimetypes
+import re
 from pathlib import Path
 
 from fastapi import APIRouter
+from starlette.datastructures import Headers
 from starlette.responses import FileResponse, Response
+from starlette.types import Receive, Scope, Send
 
 import visavis.library
 from visavis.errors import NotFound
@@ -25,6 +28,8 @@ _TYPES = {
     ".webmanifest": "application/manifest+json",
 }
 
+_RANGE = re.compile(r"bytes=(?=.*\d)(\d{0,15})-(\d{0,15})", re.ASCII)
+
 
 def _page(path: Path, *, cache: str) -> Response:
     try:
@@ -34,7 +39,23 @@ def _page(path: Path, *, cache: str) -> Response:
     if not there:
         raise NotFound
     kind = _TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-    return FileResponse(path, media_type=kind, headers={"Cache-Control": cache})
+    return _File(path, media_type=kind, headers={"Cache-Control": cache})
+
+
+class _File(FileResponse):
+    """A file, whole or one range of it, as media players ask for it. Other ranges are ignored (RFC 9110, section 14.2):
+    Starlette answers them with an error that is plain text.
+    """
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not _is_one_range(Headers(scope=scope).get("range", "")):
+            scope = {**scope, "headers": [(name, value) for name, value in scope["headers"] if name != b"range"]}
+        await super().__call__(scope, receive, send)
+
+
+def _is_one_range(text: str) -> bool:
+    found = _RANGE.fullmatch(text)
+    return found is not None and (not found[1] or not found[2] or int(found[1]) <= int(found[2]))
 
 
 @router.get("/")

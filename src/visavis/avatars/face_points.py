@@ -8,10 +8,14 @@ from visavis.engine.portrait.points import NAMES, SUGGESTION, Point, SevenPoints
 from visavis.errors import InvalidPoints
 from visavis.json_text import FORM_FIELD_BOUNDS, JsonRefused, read_json
 
+MAX_TEXT_CHARS = 4096
+
 
 def read_points(given: object) -> SevenPoints:
     """Return the points in `given`: json text, or what json holds. Raises InvalidPoints."""
     if isinstance(given, str):
+        if len(given) > MAX_TEXT_CHARS:
+            raise _refused(f"points are longer than {MAX_TEXT_CHARS} characters")
         try:
             given = read_json(given, FORM_FIELD_BOUNDS)
         except JsonRefused as refused:

@@ -30,6 +30,7 @@ FetchImage = Callable[[str], Awaitable[bytes]]
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 
 MAX_REDIRECTS = 3
+MAX_URL_CHARS = 8192  # signed addresses have about 2,000
 TIMEOUT_S = 10.0
 CONNECT_TIMEOUT_S = 4.0  # for each address of a host that has several
 READ_BYTES = 4096  # at a time. The smallest pieces in that many bytes hold the event loop for less than 20 ms
@@ -50,6 +51,8 @@ class Target:
 
 def read_target(url: str) -> Target:
     """Return the parts of an http(s) address. Raises `ImageUrlRefused`."""
+    if len(url) > MAX_URL_CHARS:
+        raise refused(f"The image's address is longer than {MAX_URL_CHARS} characters")
     try:
         parts = Url(url)
     except (ValidationError, UnicodeError):

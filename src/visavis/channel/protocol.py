@@ -12,8 +12,8 @@ does not wait until the performer has answered the one before. Only `Attach` is 
 before its outcome. `Interrupt` and `Update` are outside this order (actions.py).
 
 Replies wait in a queue behind the pending effects (reply_queue.py). This module decides which message is allowed when,
-and what follows from it. The formats of the messages are checked where they are read: handshake.py, speech.py (with
-speech_annotations.py and timings.py) and session_changes.py. None of them has I/O or a clock either.
+and what follows from it. The formats of the messages are checked where they are read: handshake.py, reading.py,
+speech.py (with speech_annotations.py and timings.py) and session_changes.py. None of them has I/O or a clock either.
 
 The messages are described in docs/reference/channel.md. Decided there, and carried out here:
 - After a refused `session.init` that does not close, the client may try again within the same 10 s ("Opening").
@@ -33,9 +33,10 @@ import enum
 from typing import Any
 
 from visavis.channel.actions import Action, Attach, Close, Effect, Interrupt, Send, SetState, Speak
-from visavis.channel.client_message import MAX_TEXT_CHARS, message_too_large, parse_object
+from visavis.channel.client_message import MAX_TEXT_CHARS, message_too_large
 from visavis.channel.handshake import read_first_message
 from visavis.channel.port import SessionEvent, SessionOver, TakenOver
+from visavis.channel.reading import ReadFrame, read_frame
 from visavis.channel.reply_queue import ReplyQueue
 from visavis.channel.sample_count import SampleCount
 from visavis.channel.server_messages import (
@@ -51,7 +52,7 @@ from visavis.channel.server_messages import (
 )
 from visavis.channel.session_changes import read_state, read_update
 from visavis.channel.sound_files import SoundFileCheck
-from visavis.channel.speech import DEFAULT_RATE_HZ, read_audio_format, read_binary, read_speak
+from visavis.channel.speech import DEFAULT_RATE_HZ, read_audio_format, read_binary
 from visavis.engine.output import Output
 from visavis.errors import (
     AlreadyInitialized,
@@ -104,12 +105,23 @@ class ChannelProtocol:
 
     def receive_text(self, text: str, number: int = 0, at_s: float = 0.0) -> list[Action]:
         """Take a text frame. `number`: its place among the client's frames. `at_s`: the time of any monotonic clock."""
-        if self._is_closed():
-            return []
+        if not self.awaiting_init:
+            return self.receive_frame(read_frame(text, number=number), number, at_s)
         try:
             if len(text) > MAX_TEXT_CHARS:
                 raise message_too_large()
-            return self._take_init(text) if self.awaiting_init else self._take_message(parse_object(text), number, at_s)
+            return self._take_init(text)
+        except VisavisError as error:
+            return self._refuse(error)
+
+    def receive_frame(self, frame: ReadFrame, number: int = 0, at_s: float = 0.0) -> list[Action]:
+        """Take a text frame that has been read already. Not while `session.init` is awaited: that is read here."""
+        if self._is_closed():
+            return []
+        try:
+            if frame.error is not None:
+                raise frame.error
+            return self._take_message(frame, number, at_s)
         except VisavisError as error:
             return self._refuse(error)
 
@@ -242,10 +254,12 @@ class ChannelProtocol:
         self.state = ChannelState.ATTACHING
         return self._start_effect(Attach(init=init))
 
-    def _take_message(self, message: dict[str, Any], number: int, at_s: float) -> list[Action]:
+    def _take_message(self, frame: ReadFrame, number: int, at_s: float) -> list[Action]:
+        message = frame.message
         match message.get("type"):
             case "agent.speak":
-                speech, annotation_errors = read_speak(message, number=number)
+                assert frame.speech is not None
+                speech, annotation_errors = frame.speech
                 self._check_sound_file(speech, at_s)
                 actions = [action for error in annotation_errors for action in self._refuse(error)]
                 return actions + self._speak(speech)

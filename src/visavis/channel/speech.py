@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import binascii
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, Field, StrictBool, StrictInt, StrictStr, ValidationError
 
+from visavis.base64_text import decode_base64
 from visavis.channel.client_message import MAX_AUDIO_BYTES, ClientMessage, message_too_large, require_encodable
 from visavis.channel.speech_annotations import read_annotations
 from visavis.errors import InvalidAudio, InvalidMessage, InvalidRequest, InvalidSampleRate
 from visavis.stage.port.values import Speech
 
 DEFAULT_RATE_HZ = 16_000
-_WHITE_SPACE = b" \t\r\n"  # base64 of MIME has lines of 76 characters
 
 UtteranceId = Annotated[StrictStr, Field(min_length=1, max_length=128), AfterValidator(require_encodable)]
 SampleRate = Annotated[StrictInt, Field(ge=8_000, le=48_000)]
@@ -67,9 +66,8 @@ def read_audio_format(message: dict[str, Any]) -> int:
 
 def _decode_audio(audio: str) -> bytes:
     try:
-        compact = audio.encode("ascii").translate(None, delete=_WHITE_SPACE)
-        pcm = binascii.a2b_base64(compact + b"=" * (-len(compact) % 4), strict_mode=True)
-    except ValueError:  # binascii.Error for invalid base64, UnicodeEncodeError for other characters than ASCII
+        pcm = decode_base64(audio)
+    except ValueError:
         raise InvalidAudio("audio is not base64 (RFC 4648, with + and /)") from None
     _check_size(pcm)
     return pcm

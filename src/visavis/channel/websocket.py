@@ -19,12 +19,15 @@ from functools import partial
 import anyio
 import structlog
 from anyio.abc import TaskGroup
+from anyio.lowlevel import checkpoint
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from visavis.channel.actions import Action, Attach, Close, Effect, Interrupt, Send, SetState, Speak, Update
 from visavis.channel.port import AttachedSession, LiveSessions, SessionEvent, SessionOver, TakenOver
 from visavis.channel.protocol import INIT_TIMEOUT_S, ChannelProtocol, ChannelState
 from visavis.channel.read_ahead import ReadAheadQueue
+from visavis.channel.reading import LARGE_CHARS, read_frame
 from visavis.connections.scope import session_attached, session_refused
 from visavis.errors import CloseCode, PerformerLost, UpgradeRequired, VisavisError
 
@@ -138,6 +141,7 @@ class _Connection:
 
     async def _next_actions(self, deadline_s: float) -> list[Action]:
         """Pass the next frame to the protocol, or the timeout of `session.init` at `deadline_s`; return its actions."""
+        await checkpoint()  # other clients have their turn between two frames, also while nothing is sent for them
         if not self.protocol.awaiting_init:
             return await self._process_frame()
         if anyio.current_time() < deadline_s:  # a frame that has arrived is taken without a wait that could time out
@@ -149,8 +153,12 @@ class _Connection:
         frame, number = await self.frames.next()
         if frame["type"] == "websocket.disconnect":
             raise _ClientDisconnected
-        if frame.get("text") is not None:
-            return self.protocol.receive_text(frame["text"], number, anyio.current_time())
+        text: str | None = frame.get("text")
+        if text is not None and len(text) > LARGE_CHARS and not self.protocol.awaiting_init:
+            read = await run_sync(partial(read_frame, text, number=number))
+            return self.protocol.receive_frame(read, number, anyio.current_time())
+        if text is not None:
+            return self.protocol.receive_text(text, number, anyio.current_time())
         if frame.get("bytes") is None:
             return self.protocol.receive_invalid_text()
         return self.protocol.receive_binary(frame["bytes"], number, anyio.current_time())

@@ -11,6 +11,7 @@ import structlog
 import uvicorn
 
 from visavis.connections.table import ConnectionTable, Key, Limits, Phase
+from visavis.connections.turns import Turns
 
 SWEEP_EVERY_S = 1.0
 REPORT_EVERY_S = 60.0  # dropped connections are counted, and told once in so long
@@ -89,6 +90,7 @@ class ConnectionGuard:
 
 
 class GuardedConfig(uvicorn.Config):
-    """Uvicorn's settings, with the guard that its protocols report to."""
+    """Uvicorn's settings, with the guard that its protocols report to, and the turns in which they parse."""
 
     guard: ConnectionGuard
+    turns: Turns

@@ -5,15 +5,19 @@ a WebSocket is made of it.
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import h11
+from h11._state import MIGHT_SWITCH_PROTOCOL
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from visavis.connections.guard import GuardedConfig
 from visavis.connections.scope import SCOPE_KEY
 from visavis.connections.table import Key, Phase
+from visavis.errors import InvalidRequest
+from visavis.ids import new_id
 
 MAX_HEADERS = 100
 MAX_HEADER_BYTES = 8 * 1024  # of one header, and of the target
@@ -22,7 +26,7 @@ UNSENT_BYTES = 64 * 1024  # what is written to another end that takes nothing, b
 _TIMED_OUT = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
-class GuardedHttp(H11Protocol):
+class GuardedHttp(H11Protocol, asyncio.BufferedProtocol):
     """One HTTP connection. Its requests find it in their scope under SCOPE_KEY, to report what they have shown."""
 
     config: GuardedConfig
@@ -31,6 +35,7 @@ class GuardedHttp(H11Protocol):
         super().__init__(*args, **kwargs)
         self.key: Key = 0  # from connection_made on
         self._upgraded = False
+        self._drains = False  # set while a body comes whose request has been answered
         self.app = _with_connection(self.app, self)
 
     # --- what happens to the connection
@@ -39,7 +44,14 @@ class GuardedHttp(H11Protocol):
         transport.set_write_buffer_limits(high=UNSENT_BYTES)
         self.key = self.config.guard.opened(self, self.client[0] if self.client else "unknown")
 
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self.config.turns.buffer()
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self.config.turns.received(self, nbytes)
+
     def data_received(self, data: bytes) -> None:
+        """Parse the next slice of what was read; see `Turns`."""
         if self.transport.is_closing():
             return
         self._enter_if_idle()
@@ -58,17 +70,39 @@ class GuardedHttp(H11Protocol):
         if self.transport.is_closing():
             self.config.guard.enter(self.key, Phase.CLOSING)
         elif self.conn.their_state is h11.SEND_BODY:
-            self.config.guard.enter(self.key, Phase.BODY)
-        elif self.conn.their_state in (h11.DONE, h11.MUST_CLOSE):
+            # A body that comes after its answer is taken and forgotten for a while: closing at once would cost the
+            # client the answer.
+            self._drains = self.conn.our_state is h11.DONE
+            self.config.guard.enter(self.key, Phase.CLOSING if self._drains else Phase.BODY)
+        elif self.conn.their_state in (h11.DONE, h11.MUST_CLOSE, MIGHT_SWITCH_PROTOCOL):
             self.config.guard.enter(self.key, Phase.WORK)
+        elif self._drains:
+            self._drains = False
+            self.config.guard.enter(self.key, Phase.IDLE)
 
     def on_response_complete(self) -> None:
         self.config.guard.enter(self.key, Phase.CLOSING if self.transport.is_closing() else Phase.IDLE)
         super().on_response_complete()
+        self._note_phase()  # of a request that was sent behind the one that is answered
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.config.turns.forget(self)
         self.config.guard.closed(self.key)
         super().connection_lost(exc)
+
+    # --- turns
+    def takes_data(self) -> bool:
+        return not self._upgraded and not self.transport.is_closing()
+
+    def hold_reading(self) -> None:
+        self.transport.pause_reading()
+
+    def go_on_reading(self) -> None:
+        if not self.flow.read_paused:
+            self.transport.resume_reading()
+
+    def fail(self) -> None:
+        self.transport.abort()
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -78,7 +112,23 @@ class GuardedHttp(H11Protocol):
         super().resume_writing()
         self.config.guard.unread(self.key, False)
 
+    # --- requests that are none
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP, unless an answer has begun, and close. The request that it came with is over, too:
+        h11 takes no other answer.
+        """
+        may_answer = self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE)
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        if may_answer and not self.transport.is_closing():
+            self.transport.write(_bad_request(msg))
+        self.transport.close()
+
     # --- upgrades
+    def _unsupported_upgrade_warning(self) -> None:
+        """Ignore the offer of another protocol, as HTTP allows: some clients offer HTTP/2 with every request."""
+
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
         """Hand the connection over to a WebSocket; refuse what no handshake may be."""
         if not self._is_handshake(event):
@@ -86,8 +136,10 @@ class GuardedHttp(H11Protocol):
             self._note_phase()
             return
         self._upgraded = True
+        self.config.turns.forget(self)
         self.config.guard.closed(self.key)  # the WebSocket reports for itself
         super().handle_websocket_upgrade(event)
+        self.transport.resume_reading()  # `Turns` may have held it for the rest of this request
 
     def _is_handshake(self, event: h11.Request) -> bool:
         given = dict(self.headers)
@@ -114,6 +166,13 @@ class GuardedHttp(H11Protocol):
     def prove(self) -> None:
         """A request of this connection has shown a valid key or token."""
         self.config.guard.prove(self.key)
+
+
+def _bad_request(message: str) -> bytes:
+    error = {"message": message, "code": InvalidRequest.code}
+    body = json.dumps({"success": False, "error": error}, separators=(",", ":"))
+    head = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nRequest-Id: {new_id('req')}"
+    return f"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n{head}\r\n\r\n{body}".encode("ascii")
 
 
 def _with_connection(app: ASGIApp, connection: GuardedHttp) -> ASGIApp:

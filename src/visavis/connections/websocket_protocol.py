@@ -5,9 +5,11 @@ nothing or has gone.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any, cast
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import CloseCode
 
 from visavis.connections.guard import GuardedConfig
 from visavis.connections.http_protocol import UNSENT_BYTES
@@ -15,9 +17,10 @@ from visavis.connections.scope import SCOPE_KEY
 from visavis.connections.table import Key, Phase
 
 UNATTACHED_BYTES = 64 * 1024  # of one message, until a session is attached
+MAX_FRAGMENTS = 16 * 1024  # of one message; each takes memory, also an empty one
 
 
-class GuardedWebSocket(WebSocketsSansIOProtocol):
+class GuardedWebSocket(WebSocketsSansIOProtocol, asyncio.BufferedProtocol):
     """One WebSocket. The application finds it in its scope under SCOPE_KEY, and says when a session is attached.
 
     A text frame that is not UTF-8 reaches the application as a message with neither text nor bytes.
@@ -47,7 +50,14 @@ class GuardedWebSocket(WebSocketsSansIOProtocol):
             scope[SCOPE_KEY] = self
         self.config.guard.enter(self.key, Phase.SOCKET)
 
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self.config.turns.buffer()
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self.config.turns.received(self, nbytes)
+
     def data_received(self, data: bytes) -> None:
+        """Parse the next slice of what was read; see `Turns`."""
         if self.transport.is_closing() or self._lingers:
             return
         self._unfinished_bytes += len(data)
@@ -60,11 +70,17 @@ class GuardedWebSocket(WebSocketsSansIOProtocol):
         """Until a session is attached, no message may be large. While that is being decided nothing is read: a client
         may send its speech behind `session.init` without waiting for the answer.
         """
+        if len(self.frames) > MAX_FRAGMENTS and not self.close_sent:
+            self._refuse(f"at most {MAX_FRAGMENTS} fragments in a message")
+            return
         if self._attached or self._awaits_outcome or self.close_sent:
             return
         if self._unfinished_bytes > UNATTACHED_BYTES:
-            self.conn.fail(1009, "at most 64 KiB before a session is attached")
-            self.handle_parser_exception()
+            self._refuse("at most 64 KiB before a session is attached")
+
+    def _refuse(self, reason: str) -> None:
+        self.conn.fail(CloseCode.MESSAGE_TOO_BIG, reason)
+        self.handle_parser_exception()
 
     def handle_parser_exception(self) -> None:
         if self.conn.close_sent is None:  # the handshake itself could not be read
@@ -85,8 +101,12 @@ class GuardedWebSocket(WebSocketsSansIOProtocol):
         if not self.transport.can_write_eof():
             self.transport.close()
             return
+        try:
+            self.transport.write_eof()
+        except OSError:  # the other end has reset the connection, and asyncio does not know yet
+            self.transport.abort()
+            return
         self._lingers = True
-        self.transport.write_eof()
         self.transport.resume_reading()
 
     async def send(self, message: Any) -> None:
@@ -95,6 +115,7 @@ class GuardedWebSocket(WebSocketsSansIOProtocol):
             self.config.guard.enter(self.key, Phase.CLOSING)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.config.turns.forget(self)
         self.config.guard.closed(self.key)
         super().connection_lost(exc)
         # A half-received message hangs on a cycle of references (protocol, parser, reader): it goes now, not with the
@@ -102,6 +123,20 @@ class GuardedWebSocket(WebSocketsSansIOProtocol):
         self.frames = []
         self.conn.parser.close()
         self.conn.reader.buffer = bytearray()
+
+    # --- turns
+    def takes_data(self) -> bool:
+        return not self.transport.is_closing()
+
+    def hold_reading(self) -> None:
+        self.transport.pause_reading()
+
+    def go_on_reading(self) -> None:
+        if self._lingers or (self.writable.is_set() and not self.read_paused):
+            self.transport.resume_reading()
+
+    def fail(self) -> None:
+        self.transport.abort()
 
     # --- an end that takes nothing
     def pause_writing(self) -> None:
@@ -130,16 +165,18 @@ class GuardedWebSocket(WebSocketsSansIOProtocol):
         self._unfinished_bytes = len(self.conn.reader.buffer)
         if not self._attached and not self.close_sent:
             self._awaits_outcome = True
-        if self.curr_msg_data_type == "text" and not self.close_sent:
-            data = self.frames[0] if len(self.frames) == 1 else b"".join(self.frames)
-            try:
-                data.decode()
-            except UnicodeDecodeError:
-                self.frames = []
-                no_text: Any = {"type": "websocket.receive"}
-                self.queue.put_nowait(no_text)
-                return
-        super().send_receive_event_to_app()
+        if self.curr_msg_data_type != "text" or self.close_sent:
+            super().send_receive_event_to_app()
+            return
+        data = self.frames[0] if len(self.frames) == 1 else b"".join(self.frames)
+        self.frames = []
+        message: Any = {"type": "websocket.receive"}
+        with suppress(UnicodeDecodeError):
+            message["text"] = data.decode()
+        self.queue.put_nowait(message)
+        if not self.read_paused:
+            self.read_paused = True
+            self.transport.pause_reading()
 
     # --- the application and the guard
     def session_attached(self) -> None:
