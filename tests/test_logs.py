@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import subprocess
+import sys
 
-from visavis.logs import REPEATS, WITHIN_S, RepeatLimit
+from visavis.logs import MAX_LINES, MAX_VALUE_CHARS, REPEATS, WITHIN_S, RepeatLimit, cut_values
 
 
 class Clock:
@@ -36,3 +39,44 @@ def test_the_number_of_counted_events_is_bounded() -> None:
     for n in range(5000):
         limit.admit(f"event {n}")
     assert len(limit._counts) <= 1000
+
+
+def test_every_session_has_its_lines_and_all_lines_together_are_limited() -> None:
+    clock = Clock()
+    limit = RepeatLimit(clock)
+    assert [limit.admit("session_started") for _ in range(100)] == [0] * 100
+    admitted = sum(limit.admit(f"event {n}") is not None for n in range(2 * MAX_LINES))
+    assert admitted == MAX_LINES - 100
+    clock.now_s = WITHIN_S
+    assert limit.admit("session_started") == 0
+
+
+def test_long_values_are_cut() -> None:
+    event = cut_values(None, "", {"event": "x", "detail": "y" * 5000, "exception": "z" * 5000, "count": 10**30})
+    assert len(event["detail"]) == MAX_VALUE_CHARS + 1 and len(event["exception"]) == 5000 and event["count"] == 10**30
+
+
+def test_json_logs_contain_nothing_else() -> None:
+    """Events, records of libraries, and warnings: all are JSON."""
+    script = """
+import asyncio, logging, warnings, structlog
+from visavis.logs import configure_logs
+configure_logs(level="info", as_json=True)
+log = structlog.get_logger()
+log.info("session_started", session_id="sess_1", minutes=1)
+try:
+    1 / 0
+except ZeroDivisionError:
+    log.exception("failed")
+    logging.getLogger("uvicorn.error").exception("broken %s", "pipe")
+warnings.warn("old")
+logging.getLogger("asyncio").error("%d tasks", 3)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert done.stdout == ""
+    assert [line["event"] for line in lines][:3] == ["session_started", "failed", "broken pipe"]
+    assert lines[0]["session_id"] == "sess_1" and lines[0]["level"] == "info" and lines[0]["timestamp"].endswith("Z")
+    assert "ZeroDivisionError" in lines[1]["exception"] and "ZeroDivisionError" in lines[2]["exception"]
+    assert "old" in lines[3]["event"] and lines[3]["logger"] == "py.warnings"
+    assert lines[4]["event"] == "3 tasks"

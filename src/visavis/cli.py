@@ -112,6 +112,7 @@ def stage(
     tls_cert: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="The certificate chain, PEM.")],
     tls_key: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="The certificate's private key, PEM.")],
     cache: Annotated[Path, typer.Option(file_okay=False, help="The folder for avatar packs.")] = Path("stage-cache"),
+    log_json: Annotated[bool, typer.Option("--log-json", help="Log as lines of JSON.")] = False,
 ) -> None:
     """Run a stage that performs sessions for servers on other machines. Their setting VISAVIS_STAGE_ADDRESSES names
     this stage.
@@ -120,7 +121,7 @@ def stage(
     os.umask(0o077)  # only this user may read the avatars in the cache
     from visavis.stage.command import run
 
-    run(listen=listen, token_file=token_file, tls_cert=tls_cert, tls_key=tls_key, cache=cache)
+    run(listen=listen, token_file=token_file, tls_cert=tls_cert, tls_key=tls_key, cache=cache, log_json=log_json)
 
 
 @keys.command("create")

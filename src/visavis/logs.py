@@ -1,4 +1,6 @@
-"""Logs: events on stderr, as readable lines or as JSON. Events that repeat are limited."""
+"""Logs: events on stderr, as readable lines or as JSON. Nobody can flood them: events that repeat are limited, and so
+are all lines together and the length of each value.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,11 @@ import structlog
 
 REPEATS = 20  # one event is logged at most this many times ...
 WITHIN_S = 60.0  # ... in this time; the next one after it says how many were left out
+MORE_REPEATS = {"session_started": 600, "session_ended": 600}  # every session has one line of each
+MAX_LINES = 3000  # of all events together, in the same time
 MAX_EVENTS = 1000  # events whose repeats are counted
+MAX_VALUE_CHARS = 1000  # of a value that is a text; longer ones are cut
+MAX_TRACE_CHARS = 10_000
 
 
 class RepeatLimit:
@@ -21,18 +27,26 @@ class RepeatLimit:
     def __init__(self, clock_s: Callable[[], float] = time.monotonic) -> None:
         self._clock_s = clock_s
         self._counts: dict[str, tuple[float, int]] = {}  # by event: the start of its time window, and the count in it
+        self._lines_since_s, self._lines = clock_s(), 0
 
     def admit(self, event: str) -> int | None:
         """Return None if this event is left out, otherwise how many were left out before it."""
         now_s = self._clock_s()
+        repeats = MORE_REPEATS.get(event, REPEATS)
         start_s, count = self._counts.pop(event, (now_s, 0))
         left_out = 0
         if now_s - start_s >= WITHIN_S:
-            left_out, start_s, count = max(0, count - REPEATS), now_s, 0
+            left_out, start_s, count = max(0, count - repeats), now_s, 0
         self._counts[event] = (start_s, count + 1)
         if len(self._counts) > MAX_EVENTS:
             del self._counts[next(iter(self._counts))]
-        return left_out if count < REPEATS else None
+        return left_out if count < repeats and self._admit_line(now_s) else None
+
+    def _admit_line(self, now_s: float) -> bool:
+        if now_s - self._lines_since_s >= WITHIN_S:
+            self._lines_since_s, self._lines = now_s, 0
+        self._lines += 1
+        return self._lines <= MAX_LINES
 
     def process(self, _logger: Any, _name: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
         """A processor of structlog: drop the event, or add how many were left out before it."""
@@ -46,8 +60,19 @@ class RepeatLimit:
         return self.admit(f"{record.name} {record.msg}") is not None
 
 
+def cut_values(_logger: Any, _name: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """A processor of structlog: cut long texts."""
+    for name, value in event.items():
+        most = MAX_TRACE_CHARS if name == "exception" else MAX_VALUE_CHARS
+        if isinstance(value, str) and len(value) > most:
+            event[name] = value[:most] + "…"
+    return event
+
+
 def configure_logs(*, level: str, as_json: bool = False) -> None:
-    """Set up the logs of this process. `level`: debug, info, warning or error."""
+    """Set up the logs of this process. `level`: debug, info, warning or error. `as_json`: each line is a JSON object,
+    also what libraries and Python's warnings write.
+    """
     limit = RepeatLimit()
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer()
@@ -66,16 +91,37 @@ def configure_logs(*, level: str, as_json: bool = False) -> None:
     if as_json:
         processors.append(structlog.processors.format_exc_info)
     structlog.configure(
-        processors=[*processors, renderer],
+        processors=[*processors, cut_values, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
     # Libraries use the standard library's loggers. Their records come to the root's handler, but those of uvicorn to
-    # one of its own.
-    handler = logging.StreamHandler()
+    # one of its own, unless they are to be JSON (server.py).
+    handler = logging.StreamHandler(sys.stderr)
     handler.setLevel(logging.WARNING)
     handler.addFilter(limit)
+    if as_json:
+        handler.setFormatter(_json_formatter())
+        logging.captureWarnings(True)
+    else:
+        logging.getLogger("uvicorn.error").addFilter(limit)
     logging.getLogger().handlers = [handler]
-    logging.getLogger("uvicorn.error").addFilter(limit)
     logging.getLogger("python_multipart").setLevel(logging.ERROR)  # a form that cannot be read is the client's matter
+
+
+def _json_formatter() -> logging.Formatter:
+    """Return a formatter that writes records of the standard library's loggers as the same JSON."""
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[
+            structlog.stdlib.add_log_level,
+            structlog.stdlib.add_logger_name,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+        ],
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.format_exc_info,
+            cut_values,
+            structlog.processors.JSONRenderer(),
+        ],
+    )

@@ -19,6 +19,7 @@ from typing import NoReturn
 
 import structlog
 import uvicorn
+from uvicorn.config import LOGGING_CONFIG
 
 from visavis.api.app import create_app
 from visavis.api.services import Services
@@ -153,6 +154,7 @@ class Server(uvicorn.Server):
             backlog=ACCEPTED_AT_ONCE,
             log_level="warning",
             access_log=False,
+            log_config=None if settings.log_json else LOGGING_CONFIG,  # None: its records go where logs.py sends them
             ws=GuardedWebSocket,
             ws_max_size=WS_MAX_SIZE_BYTES,
             ws_per_message_deflate=False,

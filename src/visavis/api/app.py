@@ -255,6 +255,8 @@ def _fleet(settings: Settings, *, source_token: str) -> Fleet:
             max_stages=settings.stages,
             ice_servers=ice_servers,
             silent_s=settings.stage_silence_s,
+            log_level=settings.log_level,
+            log_json=settings.log_json,
         )
         return StageFleet(local, limits=limits)
     assert settings.stage_token is not None

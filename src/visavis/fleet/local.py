@@ -64,9 +64,12 @@ class LocalStages:
         ice_servers: tuple[IceServer, ...] = (),
         parts: str | None = None,
         silent_s: float = SILENT_S,
+        log_level: str = "info",
+        log_json: bool = False,
     ) -> None:
         self._max_stages = max_stages or processes_for(cores())
         self._data_dir, self._ice_servers, self._parts, self._silent_s = data_dir, ice_servers, parts, silent_s
+        self._log_options = ["--log-level", log_level, *(["--log-json"] if log_json else [])]
         self._server_id = secrets.token_hex(8)
         self._socket_folder: Path | None = None  # only this user can enter it; made with the first stage
         self._numbers = count(1)
@@ -121,6 +124,7 @@ class LocalStages:
             "--data",
             str(self._data_dir),
             *(["--parts", self._parts] if self._parts else []),
+            *self._log_options,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             # One thread for each library (a stage uses one core) and few memory arenas of glibc. Both are environment

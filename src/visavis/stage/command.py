@@ -13,7 +13,7 @@ from visavis.stage.process import StageOptions, run_stage
 MIN_TOKEN_CHARS = 16
 
 
-def run(*, listen: str, token_file: Path, tls_cert: Path, tls_key: Path, cache: Path) -> None:
+def run(*, listen: str, token_file: Path, tls_cert: Path, tls_key: Path, cache: Path, log_json: bool = False) -> None:
     """Listen until SIGTERM or SIGINT.
 
     Raises `SettingInvalid` for an address, a token or a certificate that cannot be used, and `AddressUnavailable`.
@@ -25,7 +25,7 @@ def run(*, listen: str, token_file: Path, tls_cert: Path, tls_key: Path, cache: 
     if address.path is not None:
         raise SettingInvalid("--listen takes wss://HOST:PORT; a server starts the stages on its own machine itself")
     token = _read_token(token_file)
-    configure_logs(level="info")
+    configure_logs(level="info", as_json=log_json)
     options = StageOptions(address=address, token=token, cache=cache, tls_cert=tls_cert, tls_key=tls_key)
     try:
         run_stage(options, lambda bound: print(f"The stage listens at {bound}", flush=True))

@@ -137,9 +137,11 @@ def main() -> None:
     arguments.add_argument(
         "--parts", default=BUILT_IN, help="module:function that returns the renderer and the speech-to-motion to use"
     )
+    arguments.add_argument("--log-level", default="info")
+    arguments.add_argument("--log-json", action="store_true")
     given = arguments.parse_args()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the server, which ends its stages
-    configure_logs(level="info")
+    configure_logs(level=given.log_level, as_json=given.log_json)
     token = sys.stdin.readline().strip()
     to_server = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # the server reads one line from stdout; what a library prints goes to stderr
