@@ -24,6 +24,7 @@ from visavis.stage.port.events import (
     ViewerJoined,
     ViewerLeft,
 )
+from visavis.stage.port.report import StageReport
 from visavis.stage.port.values import PerformanceSpec, Speech, Spoken
 
 
@@ -168,6 +169,9 @@ class FakeFleet:
             sessions=sessions,
             places=tuple(Place(width_px=width_px, height_px=height_px, free=free) for width_px, height_px in sizes),
         )
+
+    def reports(self) -> list[StageReport]:
+        return [StageReport(machine_id="m", cores=2.0, unused_cores=0.5, own_cores=1.25, memory_bytes=1000)]
 
     def problem(self) -> str | None:
         return None

@@ -64,6 +64,7 @@ def _state(services: Services) -> State:
     table = services.live.table
     capacity = services.fleet.capacity()
     running = list(table.running.values())
+    capacity = services.fleet.capacity()
     return State(
         running=len(running),
         starting=len(table.starting),
@@ -73,4 +74,5 @@ def _state(services: Services) -> State:
         queued_s=sum(session.metrics.last.queued_s for session in running),
         cores=asdict(capacity.cores),
         frame_rate=presenters.FULL_RATE_FPS * capacity.rate,
+        reports=services.fleet.reports(),
     )

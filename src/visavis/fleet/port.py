@@ -14,6 +14,7 @@ from typing import Protocol
 from visavis.engine.motion.states import SettableState
 from visavis.engine.output import Output
 from visavis.stage.port.events import PerformerEvent
+from visavis.stage.port.report import StageReport
 from visavis.stage.port.values import PerformanceSpec, Speech, Spoken
 
 
@@ -159,6 +160,10 @@ class Fleet(Protocol):
 
     def problem(self) -> str | None:
         """Return why no session can be placed, as a sentence; None if one can. A full fleet has no problem."""
+        ...
+
+    def reports(self) -> list[StageReport]:
+        """Return the newest report of every stage that is connected."""
         ...
 
     async def aclose(self) -> None:

@@ -27,7 +27,7 @@ from visavis.fleet.supply import ConnectedStage, StageSupply
 from visavis.stage.pace import PACES
 from visavis.stage.port.events import PerformerEnded
 from visavis.stage.port.messages import End, Event, Open, Pong
-from visavis.stage.port.report import SessionShape
+from visavis.stage.port.report import SessionShape, StageReport
 from visavis.stage.port.values import PerformanceSpec
 
 SIZES_PX = ((512, 512), (1280, 720), (1280, 960), (960, 1280), (1280, 1280))  # that `capacity` tells about
@@ -108,6 +108,9 @@ class StageFleet:
         shape = SessionShape(width_px=width_px, height_px=height_px)
         more_stages = max(0, self._supply.max_local_stages - len(links))
         return self._machines.places(links, shape, more_stages=more_stages)
+
+    def reports(self) -> list[StageReport]:
+        return [link.report for link in self._links()]
 
     def problem(self) -> str | None:
         if not any(stage.link.alive for stage in self._stages):

@@ -6,7 +6,8 @@ from collections import OrderedDict
 
 import structlog
 
-from visavis.errors import VisavisError
+from visavis.errors import NoCapacity, PackUnreadable, PerformerLost, VisavisError
+from visavis.sessions.lifecycle import EndReason
 from visavis.sessions.metering import billed_minutes
 from visavis.sessions.session_metrics import SessionMetrics, latencies_ms
 from visavis.stage.port.events import MetricsEvent, UtteranceMeasured
@@ -14,6 +15,8 @@ from visavis.store.records import SessionRecord
 from visavis.telemetry.metrics import Metrics
 
 KEPT_ENDED = 256  # ended sessions whose metrics can still be read
+
+START_REFUSALS = (NoCapacity, PerformerLost, PackUnreadable)
 
 log = structlog.get_logger()
 
@@ -23,6 +26,7 @@ class Observer:
 
     def __init__(self, metrics: Metrics | None = None) -> None:
         self.metrics = metrics or Metrics()
+        self.metrics.declare(end_reasons=EndReason, start_refusals=[refusal.code for refusal in START_REFUSALS])
         self.ended_metrics: OrderedDict[str, SessionMetrics] = OrderedDict()
 
     def started(self, record: SessionRecord, *, after_s: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import socket
 import time
 import zlib
@@ -68,6 +69,7 @@ class Reporting:
             throttled_cores=use.throttled,
             loop_load=0.0 if pacing is None else pacing.load_share,
             pace=0 if pacing is None else pacing.own,
+            memory_bytes=_memory_bytes(),
             costs=self._costs.costs,
             sessions={session_id: session.shape for session_id, session in self._sessions().items()},
         )
@@ -112,6 +114,13 @@ class Reporting:
             )
         self._worked = worked
         return works
+
+
+def _memory_bytes() -> int:
+    """Return the resident memory of this process, 0 where the system does not tell."""
+    with suppress(OSError, ValueError, IndexError):
+        return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * resource.getpagesize()
+    return 0
 
 
 def _sample() -> _Sample:

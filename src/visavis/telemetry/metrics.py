@@ -5,7 +5,7 @@ No label names a session, a key, an avatar or an address: each takes few values,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from prometheus_client import (
@@ -21,6 +21,7 @@ from prometheus_client import (
 
 from visavis import __version__
 from visavis.stage.port.events import PerformerMetrics
+from visavis.stage.port.report import StageReport
 
 LATENCY_S = (0.02, 0.05, 0.08, 0.11, 0.15, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0)
 INTERRUPT_S = (0.01, 0.02, 0.03, 0.05, 0.08, 0.15, 0.3, 0.5, 1.0, 2.0, 5.0)
@@ -34,7 +35,7 @@ DURATION_S = (10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 14_400.0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """What is read when Prometheus asks. `most_sessions`: how many sessions the stages take."""
+    """What is read when Prometheus asks. `most_sessions`: how many the stages take. `reports`: those of all stages."""
 
     running: int
     starting: int
@@ -44,6 +45,7 @@ class State:
     queued_s: float
     cores: Mapping[str, float] = field(default_factory=dict)  # by state, see `visavis_cores`
     frame_rate: float = 25.0
+    reports: Sequence[StageReport] = ()
 
 
 class Metrics:
@@ -78,6 +80,13 @@ class Metrics:
         self._channels = Gauge("visavis_channels", "Channels that are attached to a session now", registry=registry)
         self._queued = Gauge(
             "visavis_queued_speech_seconds", "Speech that waits to be played now, of all sessions", registry=registry
+        )
+
+        self._stages = Gauge("visavis_stages", "Stages that are connected now", registry=registry)
+        self._stage_cores = Gauge("visavis_stage_cores", "Cores that all stages use", registry=registry)
+        self._stage_memory = Gauge("visavis_stage_memory_bytes", "Resident memory of all stages", registry=registry)
+        self._loop_load = Gauge(
+            "visavis_stage_loop_load", "Share of time in which the busiest stage's loop has no rest", registry=registry
         )
 
         self._started = Counter("visavis_sessions_started", "Sessions that have started", registry=registry)
@@ -192,6 +201,7 @@ class Metrics:
             buckets=REQUEST_S,
             registry=registry,
         )
+        # Prometheus takes the first value of a series for its start, so series that are known begin at 0.
         for outcome in ("full", "hurried", "late"):
             self._frames.labels(outcome)
         for kind in ("audio", "video"):
@@ -200,6 +210,13 @@ class Metrics:
             self._latency.labels(until)
         for outcome in ("finished", "interrupted", "unmeasured"):
             self._utterances.labels(outcome)
+
+    def declare(self, *, end_reasons: Iterable[str], start_refusals: Iterable[str]) -> None:
+        """Begin the series of these ends and these codes of refused starts at 0."""
+        for reason in end_reasons:
+            self._ended.labels(reason)
+        for code in start_refusals:
+            self._refused.labels(code)
 
     # --- sessions
     def session_started(self, *, after_s: float) -> None:
@@ -270,4 +287,8 @@ class Metrics:
         self._viewers.set(state.viewers)
         self._channels.set(state.channels)
         self._queued.set(state.queued_s)
+        self._stages.set(len(state.reports))
+        self._stage_cores.set(sum(report.own_cores for report in state.reports))
+        self._stage_memory.set(sum(report.memory_bytes for report in state.reports))
+        self._loop_load.set(max((report.loop_load for report in state.reports), default=0.0))
         return generate_latest(self.registry)

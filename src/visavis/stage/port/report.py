@@ -58,6 +58,7 @@ class StageReport(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     `unused_cores`: how many of these nobody used in the last seconds. `own_cores`: how many this process used.
     `stolen_cores`, `throttled_cores`: how many were lost to a hypervisor and to a quota. `loop_load`: the share of the
     last half second in which the stage's loop had no rest. `pace`: the pace that the stage needs (stage/pace.py).
+    `memory_bytes`: what this process has in memory (Linux).
     """
 
     machine_id: str
@@ -68,5 +69,6 @@ class StageReport(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     throttled_cores: float = 0.0
     loop_load: float = 0.0
     pace: int = 0
+    memory_bytes: int = 0
     costs: FrameCosts = UNMEASURED_COSTS
     sessions: dict[str, SessionShape] = {}
