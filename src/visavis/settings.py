@@ -164,6 +164,11 @@ class Settings(BaseSettings):
     min_free_disk_mb: int = Field(
         default=64, ge=0, description="With less free space in the data folder, /readyz answers 503."
     )
+    traces_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^\s]+$",
+        description="Where a collector of OpenTelemetry takes traces (OTLP over HTTP). Default: no traces.",
+    )
     metrics_token: SecretStr | None = Field(
         default=None,
         min_length=16,

@@ -69,6 +69,7 @@ from visavis.store.idempotency import IdempotencyStore
 from visavis.store.keys import KeyStore
 from visavis.store.records import AvatarRecord
 from visavis.store.sessions import SessionStore
+from visavis.telemetry.traces import open_traces
 from visavis.timestamps import now_ms
 from visavis.turn import for_session
 
@@ -144,7 +145,9 @@ async def _open(
     database = await Database.open(settings.resolved_database_url)
     stack.push_async_callback(database.aclose)
     session_store, idempotency = SessionStore(database), IdempotencyStore(database)
-    observer = Observer()
+    traces = open_traces(settings.traces_url)
+    stack.push_async_callback(run_sync, traces.close)
+    observer = Observer(traces=traces)
     await end_orphaned_sessions(session_store, observer)
     await idempotency.delete_unfinished()
     accounts = Accounts(KeyStore(database))

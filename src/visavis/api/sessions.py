@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Annotated, Any
 
+import anyio
 from fastapi import APIRouter, Request
 from pydantic import BaseModel
 from starlette.responses import JSONResponse
@@ -50,9 +51,10 @@ def reply(answer: BaseModel, status: int = 200) -> JSONResponse:
 
 @router.post("", status_code=201, **described.CREATE)
 async def create(request: Request, services: ServicesDep, key: Caller, addresses: AddressesDep) -> JSONResponse:
+    began_s = anyio.current_time()
     body = await json_object(request)
     if body.get("avatar") is not None or body.get("room") is not None:
-        return await _create_own(body, services, key, addresses)
+        return await _create_own(body, services, key, addresses, began_s)
     avatar_id = body.get("avatar_id")
     if avatar_id is None or avatar_id == "":
         raise AvatarIdRequired
@@ -61,12 +63,15 @@ async def create(request: Request, services: ServicesDep, key: Caller, addresses
     metadata = metadata_of(body)
     output = await _initial_output_of(body, services, key)
     record, token = await services.sessions.create_hosted(key, avatar_id=avatar_id, metadata=metadata, output=output)
+    services.live.observer.created(record, after_s=anyio.current_time() - began_s)
     usage = await services.sessions.limits.usage_of(key)
     shown = await _addresses_for([record], services, addresses)
     return reply(presenters.created_hosted(record, token, services.sessions, shown, usage), 201)
 
 
-async def _create_own(body: dict[str, Any], services: Services, key: KeyRecord, addresses: Addresses) -> JSONResponse:
+async def _create_own(
+    body: dict[str, Any], services: Services, key: KeyRecord, addresses: Addresses, began_s: float
+) -> JSONResponse:
     room = body.get("room")
     if room is not None:
         platform = room.get("platform") if isinstance(room, dict) else None
@@ -87,6 +92,7 @@ async def _create_own(body: dict[str, Any], services: Services, key: KeyRecord, 
         record, token = await services.sessions.create_own(
             key, avatar=avatar, aspect_ratio=_RATIOS[ratio], metadata=metadata, output=output
         )
+    services.live.observer.created(record, after_s=anyio.current_time() - began_s)
     usage = await services.sessions.limits.usage_of(key)
     return reply(presenters.created_own(record, token, services.sessions, addresses, usage), 201)
 

@@ -50,10 +50,11 @@ class Joining:
         self._offers.append(offer)
         self._waiting[viewer_id] = offer
 
-    def joined(self, viewer_id: str) -> None:
-        """Note that a viewer has connected."""
-        self._waiting.pop(viewer_id, None)
+    def joined(self, viewer_id: str) -> float | None:
+        """Note that a viewer has connected; return when its offer came, None if that is unknown."""
+        offer = self._waiting.pop(viewer_id, None)
         self._joined.add(viewer_id)
+        return None if offer is None else offer.at_s
 
     def left(self, viewer_id: str) -> None:
         """Note that a viewer has left, whether it had connected or not."""

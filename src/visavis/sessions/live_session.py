@@ -124,7 +124,7 @@ class LiveSession:
             self._utterances.observe(event, now_s=anyio.current_time())
         if isinstance(event, MetricsEvent):
             self.metrics.take(event)
-            self._observer.measured(event)
+            self._observer.measured(self.record, event)
         if isinstance(event, SpeechEvent | MotionEvent | MetricsEvent):
             self._forward(event)
         if isinstance(event, FirstFrameSent):
@@ -134,11 +134,14 @@ class LiveSession:
         elif isinstance(event, PerformerMetrics) and event.frames > 0 and self._viewers > 0:
             self._last_frame_at_ms = self.now_ms()
         elif isinstance(event, ViewerJoined | ViewerLeft):
-            (self.joining.joined if isinstance(event, ViewerJoined) else self.joining.left)(event.viewer_id)
+            if isinstance(event, ViewerJoined):
+                offered_s = self.joining.joined(event.viewer_id)
+                after_s = None if offered_s is None else anyio.current_time() - offered_s
+                self._observer.viewer_joined(self.record, after_s=after_s)
+            else:
+                self.joining.left(event.viewer_id)
             if event.viewers == 0 and self._first_frame_at_ms is not None:
                 self._last_frame_at_ms = self.now_ms()
-            if isinstance(event, ViewerJoined):
-                self._observer.viewer_joined()
             self._viewers = event.viewers
             self._deadlines.viewers_changed(event.viewers, now_s=anyio.current_time())
             self._deadlines_changed.set()
