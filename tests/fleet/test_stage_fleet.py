@@ -274,6 +274,26 @@ def test_the_fleet_refuses_more_sessions_than_it_has_places(run: Run, data_dir: 
     run(scenario())
 
 
+def test_a_full_machine_refuses_at_once_and_starts_no_stage_for_it(run: Run, data_dir: Path) -> None:
+    async def scenario() -> None:
+        supply = LocalStages(data_dir=data_dir, max_stages=2, parts=PARTS)
+        fleet = StageFleet(supply, limits=Limits(share=1e-6))  # nothing fits but the first session
+        await fleet.start()
+        try:
+            first = await allocate(fleet, data_dir, "sess_1")
+            with pytest.raises(NoCapacity):
+                await allocate(fleet, data_dir, "sess_2")
+            assert len(fleet._stages) == 1
+            capacity = fleet.capacity()
+            assert capacity.sessions == 1 and not any(place.free for place in capacity.places)
+            await first.end()
+            await allocate(fleet, data_dir, "sess_2")
+        finally:
+            await fleet.aclose()
+
+    run(scenario())
+
+
 def test_errors_of_the_stage_reach_the_caller(run: Run, fleet: StageFleet, data_dir: Path) -> None:
     async def scenario() -> None:
         before = sessions_and_places(fleet)

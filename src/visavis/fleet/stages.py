@@ -138,9 +138,8 @@ class StageFleet:
     async def _choose_stage(self, shape: SessionShape) -> ConnectedStage:
         """Return the stage that has the least to do, or a new one. Raises `NoCapacity`."""
         free = self._free_stages(shape)
-        if len(self._stages) < self._supply.max_stages and all(
-            len(stage.link.sessions) >= SESSIONS_WHILE_NEXT_STARTS for stage in free
-        ):
+        more_wanted = all(len(stage.link.sessions) >= SESSIONS_WHILE_NEXT_STARTS for stage in free)
+        if len(self._stages) < self._supply.max_stages and more_wanted and (free or self._one_more_stage_helps(shape)):
             try:
                 await self._add_stage()
             except PerformerLost:
@@ -155,6 +154,13 @@ class StageFleet:
     def _free_stages(self, shape: SessionShape) -> list[ConnectedStage]:
         links = self._links()
         return [s for s in self._stages if _answers(s) and self._machines.can_take(s.link, links, shape)]
+
+    def _one_more_stage_helps(self, shape: SessionShape) -> bool:
+        """Whether a stage that is opened now could take a session. One on another machine could."""
+        links = self._links()
+        if not links or not self._supply.max_local_stages:
+            return True
+        return self._places(links, shape.width_px, shape.height_px) > 0
 
     def _links(self) -> list[StageLink]:
         return [stage.link for stage in self._stages if stage.link.alive]
