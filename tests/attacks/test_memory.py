@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Iterator
-
-import pytest
 
 from tests.attacks.raw_websocket import (
     PING,
     TEXT,
     Attacked,
-    attacked_server,
     frame,
     header,
     receive_close,
@@ -22,12 +18,6 @@ from tests.attacks.scale import SCALE
 
 ALLOWED_MB = 40.0
 LARGE_BYTES = 15_900_000
-
-
-@pytest.fixture(scope="module")
-def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attacked]:
-    with attacked_server(tmp_path_factory.mktemp("memory")) as opened:
-        yield opened
 
 
 def push(raw: socket.socket, data: bytes) -> bool:

@@ -8,14 +8,12 @@ import json
 import re
 import socket
 import time
-from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 
 import httpx
 import pytest
 
-from visavis.demo.server_process import ServerProcess
+from tests.attacks.raw_websocket import Attacked
 
 HOST = b"Host: h\r\n"
 CHUNKED = b"Transfer-Encoding: chunked\r\n"
@@ -23,37 +21,22 @@ LAST = b"OPTIONS /rooms/last/whep HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r
 LAST_ANSWER = b"HTTP/1.1 204 "  # no other test gets one
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Served:
-    server: ServerProcess
-    key: str
+def ask(attacked: Attacked, sent: bytes, *, then: bytes = b"") -> bytes:
+    """Send bytes; `then`: what to send once an answer has begun. Return what is answered to them.
 
-    def ask(self, sent: bytes, *, then: bytes = b"") -> bytes:
-        """Send bytes; `then`: what to send once an answer has begun. Return what is answered to them.
-
-        A last request ends the connection, if it is still open. Its answer is checked, and left out.
-        """
-        answer = b""
-        with socket.create_connection(("127.0.0.1", self.server.port), timeout=20) as raw, suppress(ConnectionError):
-            raw.sendall(sent.replace(b"KEY", self.key.encode()))
-            answer = raw.recv(65536)
-            with suppress(ConnectionError):
-                raw.sendall(then + LAST)
-            while more := raw.recv(65536):
-                answer += more
-        before, separator, last = answer.rpartition(LAST_ANSWER)
-        return before if separator and b"connection: close" in last.lower() else answer
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    folder = tmp_path_factory.mktemp("served")
-    settings = {"VISAVIS_RATE_LIMIT_PER_MINUTE": "100000", "VISAVIS_STAGES": "1"}
-    with ServerProcess(data_dir=folder / "data", log=folder / "log", settings=settings) as server:
-        server.wait_ready()
-        yield Served(server=server, key=server.create_key("tests"))
-        log = (folder / "log").read_text()
-        assert "Traceback" not in log and "crashed" not in log, log[:5000]
+    A last request ends the connection, if it is still open. Its answer is checked, and left out.
+    """
+    answer = b""
+    address = ("127.0.0.1", attacked.server.port)
+    with socket.create_connection(address, timeout=20) as raw, suppress(ConnectionError):
+        raw.sendall(sent.replace(b"KEY", attacked.key.encode()))
+        answer = raw.recv(65536)
+        with suppress(ConnectionError):
+            raw.sendall(then + LAST)
+        while more := raw.recv(65536):
+            answer += more
+    before, separator, last = answer.rpartition(LAST_ANSWER)
+    return before if separator and b"connection: close" in last.lower() else answer
 
 
 def statuses(answer: bytes) -> list[int]:
@@ -100,8 +83,8 @@ REFUSED_BEFORE_A_HANDLER: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("name", REFUSED_BEFORE_A_HANDLER)
-def test_what_is_no_request_is_refused_in_our_shape(served: Served, name: str) -> None:
-    answer = served.ask(REFUSED_BEFORE_A_HANDLER[name])
+def test_what_is_no_request_is_refused_in_our_shape(attacked: Attacked, name: str) -> None:
+    answer = ask(attacked, REFUSED_BEFORE_A_HANDLER[name])
     assert statuses(answer) == [400], answer
     assert b"Request-Id: req_" in answer or b"request-id: req_" in answer, answer
     error = json.loads(body_of(answer))
@@ -188,9 +171,9 @@ ANSWERED: dict[str, tuple[bytes, list[int]]] = {
 
 
 @pytest.mark.parametrize("name", ANSWERED)
-def test_an_odd_request_gets_the_answer_that_it_should(served: Served, name: str) -> None:
+def test_an_odd_request_gets_the_answer_that_it_should(attacked: Attacked, name: str) -> None:
     sent, wanted = ANSWERED[name]
-    answer = served.ask(sent)
+    answer = ask(attacked, sent)
     assert statuses(answer) == wanted, answer[:2000]
 
 
@@ -204,23 +187,23 @@ LATE: dict[str, bytes] = {
 
 @pytest.mark.parametrize("name", LATE)
 @pytest.mark.parametrize("target", ["POST /v1/sessions", "GET /healthz", "GET /docs"])
-def test_what_comes_after_the_answer_brings_no_second_one(served: Served, name: str, target: str) -> None:
-    answer = served.ask(f"{target} HTTP/1.1\r\n".encode() + HOST + CHUNKED + b"\r\n", then=LATE[name])
+def test_what_comes_after_the_answer_brings_no_second_one(attacked: Attacked, name: str, target: str) -> None:
+    answer = ask(attacked, f"{target} HTTP/1.1\r\n".encode() + HOST + CHUNKED + b"\r\n", then=LATE[name])
     assert len(statuses(answer)) == 1, answer
 
 
-def test_a_refused_upload_is_answered_although_its_body_still_comes(served: Served) -> None:
+def test_a_refused_upload_is_answered_although_its_body_still_comes(attacked: Attacked) -> None:
     """A server that closes at once resets the connection, and the client never sees the answer."""
     body = b"x" * 17_000_000
-    for headers, status in (({}, 401), ({"x-api-key": served.key}, 413)):
-        with httpx.Client(base_url=served.server.base_url, timeout=20) as http:
+    for headers, status in (({}, 401), ({"x-api-key": attacked.key}, 413)):
+        with httpx.Client(base_url=attacked.server.base_url, timeout=20) as http:
             answer = http.post("/v1/avatars/upload-face", content=body, headers=headers)
             assert answer.status_code == status, answer.text
             assert http.get("/healthz").status_code == 200, "the connection is good for more"
 
 
-def test_a_body_without_an_end_is_not_taken_for_ever(served: Served) -> None:
-    with socket.create_connection(("127.0.0.1", served.server.port), timeout=20) as raw:
+def test_a_body_without_an_end_is_not_taken_for_ever(attacked: Attacked) -> None:
+    with socket.create_connection(("127.0.0.1", attacked.server.port), timeout=20) as raw:
         raw.sendall(b"POST /v1/sessions HTTP/1.1\r\n" + HOST + CHUNKED + b"\r\n")
         assert statuses(raw.recv(65536)) == [401]
         until_s = time.monotonic() + 20
@@ -230,12 +213,14 @@ def test_a_body_without_an_end_is_not_taken_for_ever(served: Served) -> None:
                 time.sleep(0.01)  # the server sees a slow client
 
 
-def test_hosts_that_a_client_makes_up_name_nothing_of_ours(served: Served) -> None:
+def test_hosts_that_a_client_makes_up_name_nothing_of_ours(attacked: Attacked) -> None:
     """Addresses in answers are made of the Host header where VISAVIS_PUBLIC_URL is not set: it must be a host."""
     for host in ('evil.test/"><script>', "a b", "x@evil.test", "evil.test:99999999", "[::1", "", "evil.test#"):
         answer = httpx.get(
-            f"{served.server.base_url}/v1/avatars/public", headers={"x-api-key": served.key, "host": host}, timeout=20
+            f"{attacked.server.base_url}/v1/avatars/public",
+            headers={"x-api-key": attacked.key, "host": host},
+            timeout=20,
         )
         if answer.status_code == 200:
             urls = [avatar["preview_img_url"] for avatar in answer.json()["avatars"]]
-            assert all(url.startswith(f"http://127.0.0.1:{served.server.port}/") for url in urls), host
+            assert all(url.startswith(f"http://127.0.0.1:{attacked.server.port}/") for url in urls), host

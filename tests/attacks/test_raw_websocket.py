@@ -7,7 +7,6 @@ from __future__ import annotations
 import json
 import struct
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 
 import httpx
@@ -22,7 +21,6 @@ from tests.attacks.raw_websocket import (
     PONG,
     TEXT,
     Attacked,
-    attacked_server,
     frame,
     header,
     receive_close,
@@ -32,12 +30,6 @@ from tests.attacks.scale import FULL, SCALE
 
 ALLOWED_MB = 40.0
 LONGEST_WAIT_S = 0.4
-
-
-@pytest.fixture(scope="module")
-def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attacked]:
-    with attacked_server(tmp_path_factory.mktemp("frames")) as opened:
-        yield opened
 
 
 PROTOCOL_ERROR, INVALID_DATA, TOO_BIG, INIT_REQUIRED = 1002, 1007, 1009, 4400

@@ -22,6 +22,7 @@ from visavis.api.errors import error_response
 from visavis.api.form import MAX_CONTENT_TYPE_CHARS
 from visavis.api.rate_limit import RateLimit
 from visavis.api.services import Services
+from visavis.connections.network import network_of
 from visavis.connections.scope import prove
 from visavis.errors import IdempotencyConflict, IdempotencyInProgress, InvalidRequest, RateLimited, VisavisError
 from visavis.store.idempotency import IdempotencyStore
@@ -58,8 +59,9 @@ class Gate:
             key = await services.accounts.authenticate(headers.get("x-api-key"))
         except VisavisError as error:
             refusal = error
-        client = scope.get("client") or ("unknown", 0)
-        allowance = self._limit.take(key.id if key is not None else f"address {client[0]}", now_s=time.time())
+        host, _ = scope.get("client") or ("unknown", 0)
+        caller = key.id if key is not None else f"address {network_of(host)}"
+        allowance = self._limit.take(caller, now_s=time.time())
         scope["visavis.allowance"] = allowance  # the envelope shows it on whatever answer there is
         if not allowance.allowed:
             refusal = RateLimited()

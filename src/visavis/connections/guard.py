@@ -10,6 +10,7 @@ from typing import Protocol
 import structlog
 import uvicorn
 
+from visavis.connections.network import network_of
 from visavis.connections.table import ConnectionTable, Key, Limits, Phase
 from visavis.connections.turns import Turns
 
@@ -47,7 +48,7 @@ class ConnectionGuard:
         """
         key = next(self._keys)
         self._open[key] = connection
-        self._drop(self._table.open(key, address, now_s=time.monotonic()), Phase.HEADER)
+        self._drop(self._table.open(key, network_of(address), now_s=time.monotonic()), Phase.HEADER)
         return key
 
     def enter(self, key: Key, phase: Phase) -> None:

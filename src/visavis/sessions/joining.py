@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address
 
+from visavis.connections.network import network_of
 from visavis.errors import TooManyOffers
 
 WAIT_S = 15.0  # as `rooms.embedded.room.JOIN_WITHIN_S`: then the stage removes a viewer that has not connected
@@ -40,7 +40,7 @@ class Joining:
     def begin(self, viewer_id: str, address: str, *, now_s: float) -> None:
         """Note the offer of a new viewer. Raises `TooManyOffers`: then nothing is noted."""
         self._forget_old(now_s)
-        address = _network(address)
+        address = network_of(address)
         waiting = list(self._waiting.values())
         _check(waiting, MAX_WAITING, WAIT_S, now_s)
         _check([offer for offer in waiting if offer.address == address], MAX_WAITING_PER_ADDRESS, WAIT_S, now_s)
@@ -79,12 +79,3 @@ def _check(offers: list[_Offer] | deque[_Offer], maximum: int, lifetime_s: float
         refused = TooManyOffers("This room gets too many offers", suggestion="Try again later")
         refused.retry_after_s = max(1, math.ceil(offers[0].at_s + lifetime_s - now_s))
         raise refused
-
-
-def _network(address: str) -> str:
-    """Return the address, or the /64 network of an IPv6 address: whoever has one of its addresses has all."""
-    try:
-        ip = ip_address(address)
-    except ValueError:  # no address is known
-        return address
-    return str(ip) if not isinstance(ip, IPv6Address) else str(IPv6Address(int(ip) >> 64 << 64))
