@@ -3,8 +3,8 @@ import { defineConfig } from "vitest/config";
 // Builds both pages into the Python package. File names carry content hashes, so browsers may cache /assets for ever.
 // The same sources give the same bytes, which scripts/check-web compares. Nothing is inlined, because the pages run
 // under `default-src 'self'`. All links are relative, so that a proxy can serve the pages below a path: each page lies
-// in the folder that its address names. `npm run dev` serves the sources and passes API requests to the server at
-// VISAVIS_DEV_SERVER.
+// in the folder that its address names. The server may replace "./" in the playground's links by that path.
+// `npm run dev` serves the sources and passes API requests to the server at VISAVIS_DEV_SERVER.
 declare const process: { env: Record<string, string | undefined> };
 const server = process.env.VISAVIS_DEV_SERVER ?? "http://127.0.0.1:8000";
 const roomPage = /^\/rooms\/[^/]+\/?(\?.*)?$/;

@@ -122,6 +122,17 @@ async def test_the_prefix_without_a_slash_leads_to_the_playground(service: Servi
     assert (slashed.status_code, location) == (307, f"{PUBLIC_URL}/rooms/vv-1?t=x")
 
 
+async def test_a_slash_that_is_missing_in_the_configuration_of_nginx_does_no_harm(service: Service) -> None:
+    """With `location /avatar` and `proxy_pass http://…/;`, `/avatar/x` arrives as `//x`, and `/avatar` as `/`."""
+    for path in ("//healthz", "//docs", "//rooms/vv-1"):
+        plain = await service.client.get(path[1:])
+        assert plain.status_code == 200
+        assert (await service.client.get(f"http://visavis.test{path}")).content == plain.content
+    assert (await service.client.get("http://visavis.test//v1/sessions", headers={"x-api-key": ""})).status_code == 401
+    playground = (await service.client.get("/")).text
+    assert all(link.startswith("/avatar/") for link in links(playground)) and "./" not in links(playground)
+
+
 async def test_only_the_whole_prefix_is_taken_off(service: Service) -> None:
     for path in ("/avatars/healthz", "/avatar.healthz", "/other/healthz", "/avatar/avatar/healthz", "/avatar//healthz"):
         assert (await service.client.get(path)).status_code == 404, path

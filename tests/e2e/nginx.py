@@ -49,8 +49,8 @@ def replaced(text: str, old: str, new: str) -> str:
 
 
 @contextmanager
-def nginx(folder: Path, *, port: int, upstream_port: int, passes_prefix_on: bool) -> Iterator[Path]:
-    """Run nginx on 127.0.0.1; yield its certificate."""
+def nginx(folder: Path, *, port: int, upstream_port: int, changes: dict[str, str]) -> Iterator[Path]:
+    """Run nginx on 127.0.0.1 with changes of the documented configuration; yield its certificate."""
     assert NGINX is not None
     folder.mkdir()
     certificate, key = write_certificate(folder, "127.0.0.1")
@@ -58,8 +58,8 @@ def nginx(folder: Path, *, port: int, upstream_port: int, passes_prefix_on: bool
     site = replaced(site, "/etc/ssl/example.org.pem", str(certificate))
     site = replaced(site, "/etc/ssl/example.org.key", str(key))
     site = replaced(site, "server 127.0.0.1:8000;", f"server 127.0.0.1:{upstream_port};")
-    if passes_prefix_on:
-        site = replaced(site, "proxy_pass http://visavis/;", "proxy_pass http://visavis;")
+    for documented, changed in changes.items():
+        site = replaced(site, documented, changed)
     user = "user root;" if os.geteuid() == 0 else ""  # the folders of tests are private
     config = folder / "nginx.conf"
     config.write_text(_AROUND.format(folder=folder, site=site, user=user))

@@ -1,19 +1,20 @@
-"""The pages: the playground, the room page, their assets, and the library's voice clips. Built files, served as they
-are.
-"""
+"""The pages: the playground, the room page, their assets, and the library's voice clips."""
 
 from __future__ import annotations
 
 import mimetypes
 import re
+from functools import partial
 from pathlib import Path
 
+from anyio.to_thread import run_sync
 from fastapi import APIRouter
 from starlette.datastructures import Headers
-from starlette.responses import FileResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.types import Receive, Scope, Send
 
 import visavis.library
+from visavis.api.services import ServicesDep
 from visavis.errors import NotFound
 
 router = APIRouter(include_in_schema=False)
@@ -59,8 +60,15 @@ def _is_one_range(text: str) -> bool:
 
 
 @router.get("/")
-async def playground() -> Response:
-    return _page(WEB / "index.html", cache="no-cache")
+async def playground(services: ServicesDep) -> Response:
+    """Its links are relative. Below the path of a proxy they begin with that path, so that they hold where the slash at
+    its end is missing.
+    """
+    prefix = services.settings.path_prefix
+    if not prefix:
+        return _page(WEB / "index.html", cache="no-cache")
+    page = await run_sync(partial((WEB / "index.html").read_text, encoding="utf-8"))
+    return HTMLResponse(re.sub(r'\b(href|src)="\./', rf'\1="{prefix}/', page), headers={"Cache-Control": "no-cache"})
 
 
 @router.get("/rooms/{name}")

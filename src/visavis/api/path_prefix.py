@@ -11,7 +11,8 @@ from visavis.api.envelope import Envelope
 class PathPrefix:
     """An ASGI middleware that takes the prefix off the paths of requests and WebSockets.
 
-    A reverse proxy may pass the prefix on or strip it, so a path without the prefix is taken as it is.
+    A reverse proxy may pass the prefix on or strip it, so a path without the prefix is taken as it is. If a slash is
+    missing in the configuration of nginx (`location /avatar`, `proxy_pass http://…/;`), paths begin with two slashes.
     """
 
     def __init__(self, app: ASGIApp, *, prefix: str) -> None:
@@ -29,7 +30,16 @@ class PathPrefix:
             await self._add_slash(scope, receive, send)
             return
         if path.startswith(f"{self._prefix}/"):
-            raw_path = scope.get("raw_path") or b""
-            prefix = self._prefix.encode()
-            scope = {**scope, "path": path.removeprefix(self._prefix), "raw_path": raw_path.removeprefix(prefix)}
+            scope = _without(self._prefix, scope)
+        elif path.startswith("//"):
+            scope = _without("/", scope)
         await self._app(scope, receive, send)
+
+
+def _without(start: str, scope: Scope) -> Scope:
+    raw_path: bytes = scope.get("raw_path") or b""
+    return {
+        **scope,
+        "path": scope["path"].removeprefix(start),
+        "raw_path": raw_path.removeprefix(start.encode()),
+    }

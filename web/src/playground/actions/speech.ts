@@ -4,11 +4,12 @@ import type { SessionRun } from "../session/session-run";
 import { decodeRecording, RECORDING_RATE_HZ, RecordingError } from "../sound/recording";
 import { RemoteSound } from "../sound/remote-sound";
 import { audible, canSpeak, muted, notice, run, soundLatenciesMs, stream, voiceLevel } from "../state/signals";
+import { serverAddress } from "../wire/server-address";
 import { appendMeasured } from "./measured";
 import { notify } from "./notice";
 
-const GREETING = "samples/greeting.wav";
-const SAMPLE = "samples/sample.wav";
+const GREETING = "/samples/greeting.wav";
+const SAMPLE = "/samples/sample.wav";
 
 let greetingUnheard = false; // the avatar greeted while the browser blocked sound
 
@@ -67,7 +68,7 @@ export function interrupt(): void {
 
 async function speakSampleFile(path: string, label: string): Promise<void> {
   const load = async (): Promise<ArrayBuffer> => {
-    const response = await fetch(path);
+    const response = await fetch(serverAddress(path));
     if (!response.ok) throw new RecordingError("The server has no recording at this address.");
     return response.arrayBuffer();
   };

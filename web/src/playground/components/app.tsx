@@ -5,6 +5,7 @@ import { useState } from "preact/hooks";
 import { changeKey } from "../actions/avatars";
 import { api, keyState } from "../state/signals";
 import { keyHint } from "../wire/api-key";
+import { serverAddress } from "../wire/server-address";
 import { Avatars } from "./avatars";
 import { Controls } from "./controls";
 import { Figures } from "./figures";
@@ -37,7 +38,7 @@ function Header(): JSX.Element {
   const themeLabel = `Use the ${theme === "dark" ? "light" : "dark"} theme`;
   return (
     <header class="header">
-      <a class="brand" href="./" aria-label="Visavis playground">
+      <a class="brand" href={serverAddress("/")} aria-label="Visavis playground">
         <Mark />
         <span>Visavis</span>
       </a>
@@ -50,7 +51,7 @@ function Header(): JSX.Element {
           <span class="visually-hidden">Use another key</span>
         </button>
       )}
-      <a class="quiet" href="docs" target="_blank" rel="noopener">
+      <a class="quiet" href={serverAddress("/docs")} target="_blank" rel="noopener">
         API
       </a>
       <button

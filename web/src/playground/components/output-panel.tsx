@@ -4,6 +4,7 @@ import type { CSSProperties, JSX } from "preact";
 import { changeFormat, changeOutput, setAgentState, setBackgroundImage } from "../actions/output";
 import { BACKGROUNDS, COLORS, DEFAULT_COLOR, DEFAULT_FORMAT, EMOTIONS, FORMATS } from "../state/output";
 import { agentState, canSpeak, format, output } from "../state/signals";
+import { serverAddress } from "../wire/server-address";
 import type { Background, SettableState } from "../wire/types";
 import { FilePicker, useFilePicker } from "./file-picker";
 import { Icon } from "./icons";
@@ -74,7 +75,8 @@ function BackgroundChoice(): JSX.Element {
       )}
       {background.type === "transparent" && (
         <p class="hint">
-          The page behind the avatar shows. Your own page needs <a href="alpha.js">alpha.js</a> for that.
+          The page behind the avatar shows. Your own page needs <a href={serverAddress("/alpha.js")}>alpha.js</a> for
+          that.
         </p>
       )}
     </fieldset>
