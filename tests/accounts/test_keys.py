@@ -66,6 +66,7 @@ async def test_a_first_key_is_made_once(tmp_path: Path) -> None:
 async def test_the_time_of_the_last_use_is_stored(service: Service) -> None:
     record, key = await service.services.accounts.create(name="used")
     await service.client.get("/v1/sessions", headers={"x-api-key": key})
+    await service.services.accounts.save_uses()
     (used,) = [one for one in await service.services.accounts.all() if one.id == record.id]
     assert used.last_used_at_ms is not None and used.last_used_at_ms >= record.created_at_ms
 

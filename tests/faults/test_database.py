@@ -15,6 +15,7 @@ import anyio
 import pytest
 import structlog.testing
 from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
 
 from tests.conftest import Service
 from tests.faults.scale import SCALE
@@ -144,6 +145,29 @@ async def test_minutes_and_concurrency_count_ends_that_are_not_written(service: 
         await service.client.put(f"/v1/sessions/{session['session_id']}/end")
         assert (table.count_of(key_id), sum(table.minutes_of(key_id).values())) == (0, 1)
     await wait_for_end(service, session["session_id"])
+
+
+async def test_requests_that_only_read_are_answered_and_the_last_use_of_a_key_is_saved_later(
+    service: Service, tmp_path: Path
+) -> None:
+    session, accounts = await create(service), service.services.accounts
+    key_id = (await stored(service, session["session_id"])).key_id
+
+    async def last_used_ms() -> int | None:
+        return next(key.last_used_at_ms for key in await accounts.all() if key.id == key_id)
+
+    await accounts.save_uses()
+    before_ms = await last_used_ms()
+    await anyio.sleep(0.002)  # two uses at different milliseconds
+    with locked(service, tmp_path):
+        for path in ("/v1/sessions", f"/v1/sessions/{session['session_id']}", "/v1/avatars"):
+            assert (await service.client.get(path)).status_code == 200
+        with pytest.raises(OperationalError):
+            await accounts.save_uses()
+    assert await last_used_ms() == before_ms
+    await accounts.save_uses()
+    after_ms = await last_used_ms()
+    assert before_ms is not None and after_ms is not None and after_ms > before_ms
 
 
 async def test_a_start_that_cannot_be_written_is_refused_and_can_be_repeated(service: Service, tmp_path: Path) -> None:

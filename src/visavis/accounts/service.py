@@ -9,12 +9,11 @@ from visavis.store.keys import KeyStore
 from visavis.store.records import KeyRecord, PlanRecord
 from visavis.timestamps import now_ms
 
-_TOUCH_EVERY_MS = 60_000
-
 
 class Accounts:
     def __init__(self, store: KeyStore) -> None:
         self._store = store
+        self._uses: dict[str, int] = {}  # by key, since the last `save_uses`: when it was used last (unix ms)
 
     async def create(self, *, name: str, test: bool = False) -> tuple[KeyRecord, str]:
         """Create a key; return its record and the key itself, which is not stored and cannot be shown again."""
@@ -55,10 +54,17 @@ class Accounts:
             raise ApiKeyRefused("Invalid API key")
         if record.revoked_at_ms is not None:
             raise ApiKeyRefused("API key has been deactivated")
-        now = now_ms()
-        if record.last_used_at_ms is None or now - record.last_used_at_ms > _TOUCH_EVERY_MS:
-            await self._store.touch(record.id, at_ms=now)
+        self._uses[record.id] = now_ms()
         return record
+
+    async def save_uses(self) -> None:
+        """Save when keys were last used. No request waits for it: it must work while the database cannot be written."""
+        uses, self._uses = self._uses, {}
+        try:
+            await self._store.touch(uses)
+        except BaseException:
+            self._uses = uses | self._uses
+            raise
 
     async def plan_of(self, key: KeyRecord) -> PlanRecord:
         return await self._store.plan(key.plan_key)

@@ -151,6 +151,7 @@ async def _open(
     await end_orphaned_sessions(session_store, observer)
     await idempotency.delete_unfinished()
     accounts = Accounts(KeyStore(database))
+    stack.push_async_callback(_save_uses, accounts)
     readiness = Readiness()
     source_token = secrets.token_urlsafe(32)
     if fleet is None:
@@ -344,12 +345,21 @@ async def _rehearse(services: Services, look: AvatarRecord) -> None:
     await performer.end()
 
 
+async def _save_uses(accounts: Accounts) -> None:
+    """Save the last uses of keys at the end of the server."""
+    try:
+        await accounts.save_uses()
+    except Exception:  # the outermost edge: a database that fails does not keep the server from closing
+        log.exception("uses_not_saved")
+
+
 async def _sweep_always(services: Services, store: SessionStore) -> None:
     while True:
         await anyio.sleep(services.settings.sweep_interval_s)
         try:
             await sweep_sessions(store, services.live, created_ttl_s=services.settings.created_session_ttl_s)
             await services.revocation.end_sessions()
+            await services.accounts.save_uses()
             await services.backgrounds.delete_orphans(store)
             await services.avatars.purge(spared=services.live.table.starting_avatars())
             await services.idempotency.delete_expired(at_ms=now_ms())

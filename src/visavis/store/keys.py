@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from sqlalchemy import insert, select, update
 
 from visavis.store.database import Database
@@ -60,9 +62,13 @@ class KeyStore:
             )
             return (await connection.execute(select(keys.c.id).where(keys.c.id == key_id))).first() is not None
 
-    async def touch(self, key_id: str, *, at_ms: int) -> None:
+    async def touch(self, uses: Mapping[str, int]) -> None:
+        """Save when each of these keys was used last, in unix milliseconds."""
+        if not uses:
+            return
         async with self._database.write() as connection:
-            await connection.execute(update(keys).where(keys.c.id == key_id).values(last_used_at_ms=at_ms))
+            for key_id, at_ms in uses.items():
+                await connection.execute(update(keys).where(keys.c.id == key_id).values(last_used_at_ms=at_ms))
 
     async def plan(self, plan_key: str) -> PlanRecord:
         async with self._database.read() as connection:
