@@ -28,7 +28,15 @@ SOURCE = Path(__file__).parents[2] / "src" / "visavis"
 SERVER_MESSAGES: dict[str, list[type[ServerMessage]]] = {}
 for kind in ServerMessage.__subclasses__():
     SERVER_MESSAGES.setdefault(get_args(kind.model_fields["type"].annotation)[0], []).append(kind)
-CLIENT_TYPES = {"session.init", "agent.speak", "agent.interrupt", "agent.state", "session.update", "audio.format"}
+CLIENT_TYPES = {
+    "session.init",
+    "agent.speak",
+    "agent.interrupt",
+    "agent.state",
+    "session.update",
+    "audio.format",
+    "ack",
+}
 EXAMPLES = [
     pytest.param(value, id=f"{page}-{number}")
     for page in reference.PAGES

@@ -8,6 +8,7 @@ import json
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from websockets.asyncio.client import connect
 
 from tests.e2e.conftest import LiveServer
@@ -39,11 +40,11 @@ async def test_a_viewer_who_joins_later_hears_speech_from_its_first_sample(
         assert (await receive(channel))["audio_samples"] == RATE_HZ // 2
         await asyncio.sleep(1.0)  # the viewer is late
         room, token = wire.names["$ROOM_URL"], wire.names["$ROOM_TOKEN"]
-        heard: list[np.ndarray] = []
+        heard: list[NDArray[np.int16]] = []
 
         async def listen(viewer: WhepViewer) -> None:
             async for block in viewer.sound():
-                heard.append(block.samples)
+                heard.append(block.samples)  # noqa: PERF401 (what was heard until the task is cancelled)
 
         async with WhepViewer(whep_url=f"{room}/whep", token=token) as viewer:
             listening = asyncio.create_task(listen(viewer))

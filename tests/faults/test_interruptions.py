@@ -76,22 +76,21 @@ class Session:
 
     def __init__(self, server: LiveServer, sessions: SessionClient, created: dict[str, Any]) -> None:
         self._sessions, self._created = sessions, created
-        self._address = f"{server.base_url.replace('http', 'ws')}/v1/channel/{created['session_id']}"
+        self.address = f"{server.base_url.replace('http', 'ws')}/v1/channel/{created['session_id']}"
+        self.token = {"session_id": created["session_id"], "session_token": created["access_token"]}
 
     async def end(self) -> None:
         await self._sessions.end(self._created["session_id"])
 
     async def open(self, connection: ClientConnection, **members: Any) -> Channel:
         channel = Channel(connection)
-        token = self._created["access_token"]
-        init = {"session_id": self._created["session_id"], "session_token": token, "features": FEATURES}
-        await channel.send("session.init", **init, **members)
+        await channel.send("session.init", **self.token, features=FEATURES, **members)
         await channel.next("connection.established")
         return channel
 
     @asynccontextmanager
     async def channel(self, **members: Any) -> AsyncIterator[Channel]:
-        async with connect(self._address, max_size=None) as connection:
+        async with connect(self.address, max_size=None) as connection:
             yield await self.open(connection, **members)
 
 

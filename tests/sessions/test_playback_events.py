@@ -89,6 +89,20 @@ async def test_a_takeover_passes_on_what_the_first_channel_has_not_sent(service:
     assert await events_until(second, end("sending")) == [end("a"), end("b"), end("sending")]
 
 
+async def test_an_interrupt_of_a_channel_that_was_taken_over_does_not_touch_the_others_speech(service: Service) -> None:
+    session = await create(service)
+    performer = service.performer(session["session_id"])
+    first = await service.services.live.attach(init(session))
+    await first.speak(speech(bytes(2), number=2, utterance_id="old"))
+    second = await service.services.live.attach(init(session))
+    await second.speak(speech(bytes(2), number=2, utterance_id="new"))
+    await first.interrupt(through=8000)  # far ahead of what the server had taken of it
+    await second.interrupt(through=3)
+    (_, old), (_, new) = performer.spoken
+    late, own = performer.interrupts
+    assert old.number < late < new.number < own
+
+
 async def test_ends_come_before_the_end_of_the_session(service: Service) -> None:
     """The performer ends its speech when it is told to end."""
     session = await create(service)

@@ -26,6 +26,13 @@ class Send:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SendAgain:
+    """Send a message that a client which has come back did not receive."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Close:
     code: CloseCode
     reason: str
@@ -78,5 +85,5 @@ class Update:
 
 
 Effect = Attach | Speak | Interrupt | SetState | Update
-Reply = Send | Close
+Reply = Send | SendAgain | Close
 Action = Reply | Effect

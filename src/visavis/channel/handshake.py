@@ -19,7 +19,7 @@ from visavis.errors import (
     UnknownFeature,
 )
 
-FEATURES = frozenset({"playback", "binary", "state", "motion", "lifecycle", "queued", "metrics"})
+FEATURES = frozenset({"playback", "binary", "state", "motion", "lifecycle", "resume", "queued", "metrics"})
 MAX_HOLD_S = 60
 
 
@@ -68,6 +68,7 @@ def parse_init(message: dict[str, Any]) -> SessionInit:
             hosted=False,
             features=_read_features(message),
             hold_for_viewer_s=_read_hold(message),
+            received=_read_received(message),
         )
     config = message["config"]
     if not isinstance(config, dict):
@@ -85,6 +86,7 @@ def parse_init(message: dict[str, Any]) -> SessionInit:
         display_name=hosted.room.display_name,
         features=_read_features(message, config),
         hold_for_viewer_s=_read_hold({**config, **message}),
+        received=_read_received({**config, **message}),
     )
 
 
@@ -129,6 +131,17 @@ def _read_hold(members: dict[str, Any]) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= MAX_HOLD_S:
         raise InvalidInit(f"hold_for_viewer_s must be a number above 0, at most {MAX_HOLD_S}")
     return float(value)
+
+
+def _read_received(members: dict[str, Any]) -> int | None:
+    """Read `resume`, which names the last message that the client has received."""
+    resume = members.get("resume")
+    if resume is None:
+        return None
+    received = resume.get("received") if isinstance(resume, dict) else None
+    if isinstance(received, bool) or not isinstance(received, int) or received < 0:
+        raise InvalidInit("resume must be an object with received, an integer of at least 0")
+    return received
 
 
 def _read_features(*objects: dict[str, Any]) -> frozenset[str]:

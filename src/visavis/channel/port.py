@@ -30,6 +30,7 @@ class SessionInit:
     display_name: str | None = None
     features: frozenset[str] = frozenset()
     hold_for_viewer_s: float | None = None  # speech waits so long for the first viewer
+    received: int | None = None  # to resume: the number of the last message that the client has received
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,9 @@ The messages are described in docs/reference/channel.md. Decided there, and carr
 - `audio_samples` is n * 16000 / rate, rounded. Within one utterance the remainder is carried over, so that the sum is
   the rounded count of the whole. n counts whole samples: an odd byte waits for the next piece of the utterance.
 - A sound file instead of samples is refused, together with the rest of its utterance (sound_files.py).
+- With the feature "resume" a conversation outlives its connection (conversation.py). The client's messages count from
+  1 after `session.init`, without its `ack`; the server's messages have numbers, and are kept until they are
+  acknowledged.
 - Binary frames are confirmed like `agent.speak`. `audio.format` applies to all later binary frames and has no reply.
 - Invalid timings or an invalid emotion are an error before the confirmation of their speech, which is spoken without
   them.
@@ -32,15 +35,17 @@ from __future__ import annotations
 import enum
 from typing import Any
 
-from visavis.channel.actions import Action, Attach, Close, Effect, Interrupt, Send, SetState, Speak
+from visavis.channel.actions import Action, Attach, Close, Effect, Interrupt, Send, SendAgain, SetState, Speak
 from visavis.channel.client_message import MAX_TEXT_CHARS, message_too_large
 from visavis.channel.handshake import read_first_message
-from visavis.channel.port import SessionEvent, SessionOver, TakenOver
+from visavis.channel.port import SessionEvent, SessionInit, SessionOver, TakenOver
 from visavis.channel.reading import ReadFrame, read_frame
 from visavis.channel.reply_queue import ReplyQueue
 from visavis.channel.sample_count import SampleCount
+from visavis.channel.sent_log import SentLog
 from visavis.channel.server_messages import (
     ConnectionEstablished,
+    ConnectionEstablishedResumable,
     ErrorMessage,
     InterruptConfirmed,
     MotionFormat,
@@ -50,7 +55,7 @@ from visavis.channel.server_messages import (
     SpeakConfirmedWithQueue,
     message_for,
 )
-from visavis.channel.session_changes import read_state, read_update
+from visavis.channel.session_changes import read_ack, read_state, read_update
 from visavis.channel.sound_files import SoundFileCheck
 from visavis.channel.speech import DEFAULT_RATE_HZ, read_audio_format, read_binary
 from visavis.engine.output import Output
@@ -91,6 +96,9 @@ class ChannelProtocol:
         self.path_session_id = path_session_id
         self.features: frozenset[str] = frozenset()  # set when a session.init is accepted
         self.binary_rate_hz = DEFAULT_RATE_HZ  # changes with audio.format
+        self.taken = 0  # how many messages of the client were taken since the conversation began, without its acks
+        self.sent = SentLog()
+        self._session_id = ""  # set when a session.init is accepted
         self._pending_updates = 0
         self._interrupted = False  # by the last message but none of speech
         self._sample_count = SampleCount()
@@ -100,6 +108,33 @@ class ChannelProtocol:
     @property
     def awaiting_init(self) -> bool:
         return self.state is ChannelState.AWAITING_INIT
+
+    @property
+    def resumable(self) -> bool:
+        """Whether the conversation outlives its connection."""
+        return self.state is ChannelState.OPEN and "resume" in self.features
+
+    def can_resume(self, init: SessionInit) -> bool:
+        """Whether the conversation can go on with this client, on another connection."""
+        same = self.resumable and init.features == self.features
+        return same and init.received is not None and self.sent.can_go_on_after(init.received)
+
+    def resume(self, received: int) -> list[Action]:
+        """Go on with a client that has received the messages up to a number."""
+        self.sent.acknowledge(received)
+        established = ConnectionEstablishedResumable(session_id=self._session_id, resumed=True, received=self.taken)
+        return [Send(message=established), *(SendAgain(text=text) for text in self.sent.texts())]
+
+    def text_of(self, send: Send, *, is_sent: bool) -> str:
+        """Return the text frame of a message. In a conversation that can be resumed it is numbered and kept. `is_sent`:
+        False if the client has left.
+        """
+        text = send.message.model_dump_json()
+        if not self.resumable or isinstance(send.message, ConnectionEstablishedResumable):
+            return text
+        text = f'{text[:-1]},"seq":{self.sent.last_number + 1},"ack":{self.taken}}}'
+        self.sent.add(text, send.event, is_sent=is_sent)
+        return text
 
     # The client's messages
 
@@ -118,6 +153,7 @@ class ChannelProtocol:
         """Take a text frame that has been read already. Not while `session.init` is awaited: that is read here."""
         if self._is_closed():
             return []
+        self.taken += 1
         try:
             if frame.error is not None:
                 raise frame.error
@@ -132,6 +168,7 @@ class ChannelProtocol:
         try:
             if self.awaiting_init:
                 raise InitRequired
+            self.taken += 1
             self._require_feature("binary", "Binary frames need")
             speech = read_binary(data, rate_hz=self.binary_rate_hz, number=number)
             self._check_sound_file(speech, at_s)
@@ -166,7 +203,11 @@ class ChannelProtocol:
         assert isinstance(effect, Attach)
         self.features = effect.init.features
         self.state = ChannelState.OPEN
-        established = Send(message=ConnectionEstablished(session_id=effect.init.session_id))
+        self._session_id = effect.init.session_id
+        established = Send(message=ConnectionEstablished(session_id=self._session_id))
+        if "resume" in self.features:
+            message = ConnectionEstablishedResumable(session_id=self._session_id, resumed=False, received=0)
+            established = Send(message=message)
         return [established, Send(message=MotionFormat())] if "motion" in self.features else [established]
 
     def speech_queued(self, samples: int, queued_s: float = 0.0) -> list[Action]:
@@ -272,6 +313,11 @@ class ChannelProtocol:
             case "agent.state":
                 self._require_feature("state", "agent.state needs")
                 return self._start_effect(read_state(message))
+            case "ack":
+                self.taken -= 1
+                self._require_feature("resume", "ack needs")
+                self.sent.acknowledge(read_ack(message))
+                return []
             case "audio.format":
                 self._require_feature("binary", "audio.format needs")
                 self.binary_rate_hz = read_audio_format(message)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from visavis.channel.actions import Action, Close, Effect, Reply, Send
+from visavis.channel.actions import Action, Close, Effect, Reply, Send, SendAgain
 
 
 class ReplyQueue:
@@ -23,7 +23,7 @@ class ReplyQueue:
     def pop_effect(self) -> Effect:
         """Remove and return the oldest effect, whose outcome has come. No reply stands before it."""
         effect = self._actions.popleft()
-        assert not isinstance(effect, Send | Close), effect
+        assert not isinstance(effect, Send | SendAgain | Close), effect
         return effect
 
     def pop_ready(self) -> list[Reply]:

@@ -36,6 +36,17 @@ class ConnectionEstablished(ServerMessage):
     session_id: str
 
 
+class ConnectionEstablishedResumable(ServerMessage):
+    """With the feature "resume". `resumed`: the conversation goes on. `received`: how many messages of the client the
+    server has taken in it; the client sends the later ones again.
+    """
+
+    type: Literal["connection.established"] = "connection.established"
+    session_id: str
+    resumed: bool
+    received: int
+
+
 class SpeakConfirmed(ServerMessage):
     type: Literal["agent.speak.confirmed"] = "agent.speak.confirmed"
     audio_samples: int

@@ -1,11 +1,13 @@
-"""Changes that a client makes to a session: its state (`agent.state`) and its output (`session.update`)."""
+"""Changes that a client makes to a session: its state (`agent.state`) and its output (`session.update`); and what it
+has received (`ack`).
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 from visavis.channel.actions import SetState, Update
-from visavis.errors import InvalidRequest, InvalidState
+from visavis.errors import InvalidMessage, InvalidRequest, InvalidState
 from visavis.output_json import read_output
 
 
@@ -17,6 +19,14 @@ def read_state(message: dict[str, Any]) -> SetState:
         case "thinking":
             return SetState(state="thinking")
     raise InvalidState("state must be listening or thinking")
+
+
+def read_ack(message: dict[str, Any]) -> int:
+    """Read an `ack`; return the number up to which the client has received. Raises `InvalidMessage`."""
+    seq = message.get("seq")
+    if isinstance(seq, bool) or not isinstance(seq, int) or seq < 0:
+        raise InvalidMessage("seq must be an integer of at least 0")
+    return seq
 
 
 def read_update(message: dict[str, Any]) -> Update:

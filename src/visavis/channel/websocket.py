@@ -12,7 +12,7 @@ large gets an error before the close with 1009.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -23,8 +23,21 @@ from anyio.lowlevel import checkpoint
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
-from visavis.channel.actions import Action, Attach, Close, Effect, Interrupt, Send, SetState, Speak, Update
-from visavis.channel.port import AttachedSession, LiveSessions, SessionEvent, SessionOver, TakenOver
+from visavis.channel.actions import (
+    Action,
+    Attach,
+    Close,
+    Effect,
+    Interrupt,
+    Reply,
+    Send,
+    SendAgain,
+    SetState,
+    Speak,
+    Update,
+)
+from visavis.channel.conversation import Conversation, Conversations
+from visavis.channel.port import AttachedSession, LiveSessions, SessionEvent, SessionInit, SessionOver, TakenOver
 from visavis.channel.protocol import INIT_TIMEOUT_S, ChannelProtocol, ChannelState
 from visavis.channel.read_ahead import ReadAheadQueue
 from visavis.channel.reading import LARGE_CHARS, read_frame
@@ -51,14 +64,15 @@ def channel_router(
 ) -> APIRouter:
     """Return a router that serves channels to the sessions of `live`."""
     router = APIRouter()
+    conversations = Conversations()
 
     @router.websocket("/v1/channel")
     async def channel(websocket: WebSocket) -> None:
-        await _Connection(websocket, live, None, init_timeout_s, effect_timeout_s).run()
+        await _Connection(websocket, live, conversations, None, init_timeout_s, effect_timeout_s).run()
 
     @router.websocket("/v1/channel/{session_id}")
     async def session_channel(websocket: WebSocket, session_id: str) -> None:
-        await _Connection(websocket, live, session_id, init_timeout_s, effect_timeout_s).run()
+        await _Connection(websocket, live, conversations, session_id, init_timeout_s, effect_timeout_s).run()
 
     @router.get("/v1/channel", include_in_schema=False)
     @router.get("/v1/channel/{session_id}", include_in_schema=False)
@@ -83,19 +97,25 @@ class _Connection:
 
     websocket: WebSocket
     live: LiveSessions
+    conversations: Conversations
     path_session_id: str | None
     init_timeout_s: float
     effect_timeout_s: float
     session: AttachedSession | None = None  # set when attached
     close_code: CloseCode | None = None  # set when this server closes
     client_left: bool = False  # set when a message could not be sent
-    protocol: ChannelProtocol = field(init=False)
+    protocol: ChannelProtocol = field(init=False)  # replaced when a conversation is resumed
+    conversation: Conversation | None = None  # with the feature "resume"
     send_lock: anyio.Lock = field(default_factory=anyio.Lock)  # messages leave in the protocol's order
     frames: ReadAheadQueue = field(init=False)
     # the numbers of the interrupts that were sent to the session before their turn, until that comes
     early_interrupts: set[int] = field(default_factory=set)
     unsent: list[SessionEvent] = field(default_factory=list)  # events that did not reach the client
     tasks: TaskGroup = field(init=False)
+    reading: anyio.CancelScope = field(default_factory=anyio.CancelScope)  # of the wait for the next frame
+    leaving: bool = False  # no more frames are taken: another channel goes on with the conversation
+    running_effects: int = 0  # speech, states, interrupts and updates that have no outcome yet
+    effects_done: anyio.Event = field(default_factory=anyio.Event)  # replaced when one begins
     effect_slots: anyio.Semaphore = field(default_factory=lambda: anyio.Semaphore(MAX_PENDING_EFFECTS))
     # replaced by each effect: set when it and all before it have been answered
     all_answered: anyio.Event = field(default_factory=anyio.Event)
@@ -104,6 +124,7 @@ class _Connection:
         self.protocol = ChannelProtocol(path_session_id=self.path_session_id)
         self.frames = ReadAheadQueue(self.websocket.receive, self._send_interrupt_early)
         self.all_answered.set()
+        self.effects_done.set()
 
     async def run(self) -> None:
         """Serve the client until either side closes; always detaches the session."""
@@ -112,11 +133,16 @@ class _Connection:
             async with anyio.create_task_group() as self.tasks:
                 self.tasks.start_soon(self.frames.run)
                 await self._process_frames()
+                if self.protocol.resumable:
+                    await self.effects_done.wait()
                 self.tasks.cancel_scope.cancel()
         except* _ClientDisconnected:
             pass
         finally:
-            self.unsent += self.protocol.client_disconnected()
+            if not self.protocol.resumable or self.running_effects:
+                self.unsent += self.protocol.client_disconnected()
+            if self.conversation is not None:
+                self.conversations.release(self.conversation)
             if self.session is not None:
                 with anyio.CancelScope(shield=True), anyio.move_on_after(DETACH_TIMEOUT_S):
                     await self.session.detach(self.unsent)
@@ -125,15 +151,19 @@ class _Connection:
 
     async def _process_frames(self) -> None:
         deadline_s = anyio.current_time() + self.init_timeout_s
-        while self.close_code is None:
+        while self.close_code is None and not self.leaving:
             if self.protocol.state is ChannelState.CLOSING:
                 await self.all_answered.wait()
                 continue
+            actions: list[Action] = []
             try:
-                actions = await self._next_actions(deadline_s)
+                with anyio.CancelScope() as self.reading:
+                    actions = await self._next_actions(deadline_s)
             except _ClientDisconnected:
-                self.unsent += self.protocol.client_disconnected()
-                await self.all_answered.wait()  # the effects of all that the client sent before it left
+                self.client_left = True
+                if not self.protocol.resumable:
+                    self.unsent += self.protocol.client_disconnected()
+                await self.effects_done.wait()  # the effects of all that the client sent before it left
                 raise
             await self._carry_out(actions)
             if self.protocol.awaiting_init:
@@ -167,7 +197,19 @@ class _Connection:
         """Send an interrupt to the session at once, before the frames that precede it."""
         if self.session is not None and len(self.early_interrupts) < MAX_PENDING_EFFECTS:
             self.early_interrupts.add(number)
-            self.tasks.start_soon(self._run_interrupt, Interrupt(through=number))
+            self._start(self._run_interrupt, Interrupt(through=number))
+
+    def _start(self, run: Callable[..., Awaitable[None]], *arguments: object) -> None:
+        """Run an effect in a task of its own."""
+        self.running_effects += 1
+        self.effects_done = anyio.Event()
+        self.tasks.start_soon(self._run_counted, run, *arguments)
+
+    async def _run_counted(self, run: Callable[..., Awaitable[None]], *arguments: object) -> None:
+        await run(*arguments)
+        self.running_effects -= 1
+        if not self.running_effects:
+            self.effects_done.set()
 
     async def _run_interrupt(self, interrupt: Interrupt) -> None:
         """Interrupt the session, and report the outcome as soon as it comes."""
@@ -182,22 +224,22 @@ class _Connection:
 
     async def _carry_out(self, actions: list[Action]) -> None:
         """Send the messages and start the effect. Waits for the outcome of an attachment and of a large message."""
-        await self._send([action for action in actions if isinstance(action, Send | Close)])
-        if not actions or isinstance(actions[-1], Send | Close):
+        await self._send([action for action in actions if isinstance(action, Reply)])
+        if not actions or isinstance(actions[-1], Reply):
             return
         effect = actions[-1]
         if isinstance(effect, Update):
-            self.tasks.start_soon(self._run_update, effect)
+            self._start(self._run_update, effect)
             return
         if isinstance(effect, Interrupt) and effect.through in self.early_interrupts:
             self.early_interrupts.remove(effect.through)
             return
         await self.effect_slots.acquire()
         if isinstance(effect, Interrupt):
-            self.tasks.start_soon(self._run_interrupt_in_turn, effect)
+            self._start(self._run_interrupt_in_turn, effect)
             return
         previous_answered, self.all_answered = self.all_answered, anyio.Event()
-        self.tasks.start_soon(self._run_effect, effect, previous_answered, self.all_answered)
+        self._start(self._run_effect, effect, previous_answered, self.all_answered)
         if isinstance(effect, Attach) or (isinstance(effect, Speak) and len(effect.speech.pcm) > LARGE_SPEECH_BYTES):
             await self.all_answered.wait()
         if isinstance(effect, Attach) and self.session is not None:
@@ -247,7 +289,7 @@ class _Connection:
         if isinstance(effect, Attach):
             self.session = await self.live.attach(effect.init)
             session_attached(self.websocket.scope)
-            return self.protocol.attach_succeeded
+            return await self._begin_or_resume(effect.init)
         assert self.session is not None
         match effect:
             case Update():
@@ -262,6 +304,23 @@ class _Connection:
                 return self.protocol.interrupt_succeeded
         return self.protocol.effect_succeeded
 
+    async def _begin_or_resume(self, init: SessionInit) -> ReportOutcome:
+        """Resume the session's conversation, or begin one; return the function that reports it to the client."""
+        self.conversation = await self.conversations.resume(init)
+        if self.conversation is not None:
+            assert init.received is not None
+            self.protocol = self.conversation.protocol
+            return partial(self.protocol.resume, init.received)
+        events = self.conversations.end(init.session_id)
+        if "resume" in init.features:
+            self.conversation = self.conversations.start(init.session_id, self.protocol)
+
+        def begin() -> list[Action]:
+            established = self.protocol.attach_succeeded()
+            return established + [action for event in events for action in self.protocol.receive_event(event)]
+
+        return begin
+
     async def _forward_events(self, session: AttachedSession, connection_scope: anyio.CancelScope) -> None:
         """Forward the session's events until the session is over; then end the connection's tasks. While the client has
         left and its last messages are still carried out, events are kept for the next channel.
@@ -271,6 +330,9 @@ class _Connection:
                 if self.protocol.state is ChannelState.CLOSED and not isinstance(event, SessionOver | TakenOver):
                     self.unsent.append(event)
                     continue
+                if isinstance(event, TakenOver) and self.protocol.resumable:
+                    await self._leave_to_another_channel()
+                    return
                 await self._send(self.protocol.receive_event(event))
                 if self.close_code is not None:
                     break
@@ -283,33 +345,55 @@ class _Connection:
             await self._send(self.protocol.server_failed())
         connection_scope.cancel()
 
+    async def _leave_to_another_channel(self) -> None:
+        """Close, and take no more frames. What was taken is still carried out, and the conversation may go on."""
+        async with self.send_lock:
+            if not self.client_left and self.close_code is None:
+                await self._send_one(
+                    Close.truncated(CloseCode.TAKEN_OVER, "Another channel has taken over this session")
+                )
+            self.client_left = self.leaving = True
+        self.reading.cancel()
+
     async def _send(self, actions: Sequence[Action]) -> None:
         """Send messages and close, in order. Raises `_ClientDisconnected` if the client accepts nothing for
         SEND_TIMEOUT_S.
 
         Nothing is sent to a client that has left. Its earlier frames are still processed, until its disconnection is
-        read.
+        read. If the conversation can be resumed, the messages are kept for it.
         """
         unsent = deque(actions)
         if not unsent:
             return
         try:
             async with self.send_lock:
-                while unsent and self.close_code is None and not self.client_left:
-                    if await self._send_one(unsent[0]):
+                while unsent and (self._is_here or self.protocol.resumable):
+                    if self.protocol.resumable:  # it is kept, whether it arrives or not
+                        await self._send_one(unsent.popleft())
+                    elif await self._send_one(unsent[0]):
                         unsent.popleft()
         finally:
             self.unsent += [send.event for send in unsent if isinstance(send, Send) and send.event is not None]
 
+    @property
+    def _is_here(self) -> bool:
+        """Whether the client may still get messages."""
+        return self.close_code is None and not self.client_left
+
     async def _send_one(self, action: Action) -> bool:
         """Send a message or the close; return False if the client has left. Raises `_ClientDisconnected`."""
+        text = action.text if isinstance(action, SendAgain) else ""
+        if isinstance(action, Send):
+            text = self.protocol.text_of(action, is_sent=self._is_here)
+        if not self._is_here:
+            return False
         with anyio.move_on_after(SEND_TIMEOUT_S) as timeout:
             try:
                 if isinstance(action, Close):
                     self.close_code = action.code
                     await self.websocket.close(action.code, action.reason)
-                elif isinstance(action, Send):
-                    await self.websocket.send_text(action.message.model_dump_json())
+                else:
+                    await self.websocket.send_text(text)
             # RuntimeError: the server has already answered the client's close
             except (WebSocketDisconnect, RuntimeError):
                 self.client_left = True

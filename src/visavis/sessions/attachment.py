@@ -27,6 +27,9 @@ MAX_QUEUED_MOTION = 128  # with ten motion events a second, 13 s: later motion i
 # Events of playback are never dropped for a client that can still send speech: a stage takes 4096 utterances, and each
 # has at most a start, a cut sample and an end. The limit is for rooms whose speech nobody with a channel asks about.
 MAX_KEPT_PLAYBACK = 16 * 1024
+# How many numbers a channel may still use after another has taken over from it: more than the frames that are read
+# ahead (channel/read_ahead.py).
+NUMBERS_LEFT = 16 * 1024
 PLAYBACK = (PlaybackStarted, PlaybackFinished, SampleCut)
 PlaybackEvent = PlaybackStarted | PlaybackFinished | SampleCut
 
@@ -76,17 +79,20 @@ class Attachment:
     """Implements `channel.port.AttachedSession`.
 
     A channel numbers its speech from its first message; for a performer the numbers of a session only rise. So the
-    highest number that the session has used before is added to those of the channel. `kept`: events of playback that no
+    highest number that the session has used before is added to those of the channel. What a channel has taken before
+    another took over from it is still carried out, with lower numbers than those of the other: so its interrupts do not
+    touch the other's speech. `kept`: events of playback that no
     channel has sent yet.
     """
 
     def __init__(self, session: AttachableSession, kept: Iterable[SessionEvent] = ()) -> None:
         self.session_id = session.session_id
         self._session = session
-        self._number_offset = session.last_number
+        self._number_offset = session.last_number + NUMBERS_LEFT
         self._events: deque[SessionEvent] = deque(kept)
         self._event_added = anyio.Event()  # replaced before each wait
         self._finished = False  # set once: no event follows the queued ones
+        self._left = False  # set by `detach`: until then what a channel has taken is carried out, also at a takeover
 
     async def speak(self, speech: Speech) -> Spoken:
         number = self._session_number(speech.number)
@@ -113,7 +119,7 @@ class Attachment:
         return await self._session.update(change)
 
     def _performer(self) -> Performer:
-        if self._finished or self._session.ending:
+        if self._left or self._session.ending:
             raise SessionEnded
         return self._session.performer
 
@@ -130,7 +136,7 @@ class Attachment:
             await self._event_added.wait()
 
     async def detach(self, unsent: Sequence[SessionEvent] = ()) -> None:
-        self._finished = True
+        self._finished = self._left = True
         self._event_added.set()
         playback = [event for event in unsent if isinstance(event, PLAYBACK)]
         if self._session.close_channel(self, [*playback, *self.take_playback()]):

@@ -1,0 +1,69 @@
+"""Conversations that outlive their connections, for clients with the feature "resume".
+
+Both sides number their messages, the server in each message and the client by counting. Each side keeps what it has
+sent until the other side has acknowledged it, and sends it again when the client has come back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import anyio
+
+from visavis.channel.port import SessionEvent, SessionInit
+from visavis.channel.protocol import ChannelProtocol
+
+RELEASE_WITHIN_S = 10.0  # how long a new connection waits until the old one has answered what it had taken
+KEPT_S = 900.0  # how long a conversation without a connection is kept at most; its session may have ended
+
+
+@dataclass(slots=True)
+class Conversation:
+    """One conversation. `free` is set while no connection uses it; then `left_s` is when the last one left."""
+
+    session_id: str
+    protocol: ChannelProtocol
+    free: anyio.Event = field(default_factory=anyio.Event)
+    left_s: float = 0.0
+
+
+class Conversations:
+    """The conversations that a client can resume, one for each session."""
+
+    def __init__(self) -> None:
+        self._by_session: dict[str, Conversation] = {}
+
+    def start(self, session_id: str, protocol: ChannelProtocol) -> Conversation:
+        """Begin the conversation of a session."""
+        now_s = anyio.current_time()
+        for name, old in list(self._by_session.items()):
+            if old.free.is_set() and now_s - old.left_s > KEPT_S:
+                del self._by_session[name]
+        conversation = self._by_session[session_id] = Conversation(session_id, protocol)
+        return conversation
+
+    def release(self, conversation: Conversation) -> None:
+        """A connection has left a conversation. It is forgotten if it cannot be resumed."""
+        conversation.left_s = anyio.current_time()
+        conversation.free.set()
+        if not conversation.protocol.resumable and self._by_session.get(conversation.session_id) is conversation:
+            del self._by_session[conversation.session_id]
+
+    def end(self, session_id: str) -> list[SessionEvent]:
+        """Forget the conversation of a session; return the events that its client has not been sent."""
+        conversation = self._by_session.pop(session_id, None)
+        return [] if conversation is None else conversation.protocol.sent.unsent_events()
+
+    async def resume(self, init: SessionInit) -> Conversation | None:
+        """Return the session's conversation, when no other connection uses it; None if it cannot go on after what the
+        client has received.
+        """
+        conversation = self._by_session.get(init.session_id)
+        if conversation is None or init.received is None:
+            return None
+        with anyio.move_on_after(RELEASE_WITHIN_S):
+            await conversation.free.wait()
+        if not conversation.free.is_set() or not conversation.protocol.can_resume(init):
+            return None
+        conversation.free = anyio.Event()
+        return conversation

@@ -1,0 +1,213 @@
+"""Conversations that go on over another connection: nothing is lost and nothing is said twice."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anyio
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from tests.channel.fakes import FakeSession
+from tests.channel.test_websocket import PCM, receive, send, serving, wait_for_close
+from visavis.channel.sent_log import MAX_SENT_BYTES, SentLog
+from visavis.stage.port.events import PlaybackFinished
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+def end(name: str) -> PlaybackFinished:
+    return PlaybackFinished(utterance_id=name, position_s=0.1, interrupted=False)
+
+
+async def init(client: ClientConnection, *features: str, received: int | None = None) -> dict[str, Any]:
+    """Open the channel, or resume after the message with the number `received`; return the answer."""
+    resume = {} if received is None else {"resume": {"received": received}}
+    features = features or ("playback", "resume")
+    await send(client, type="session.init", session_id="sess_1", session_token="token", features=features, **resume)
+    return await receive(client)
+
+
+def begun(*, resumed: bool, received: int) -> dict[str, Any]:
+    return {"type": "connection.established", "session_id": "sess_1", "resumed": resumed, "received": received}
+
+
+def confirmed(number: int, taken: int) -> dict[str, Any]:
+    return {"type": "agent.speak.confirmed", "audio_samples": 1600, "seq": number, "ack": taken}
+
+
+async def speak(client: ClientConnection, name: str) -> None:
+    await send(client, type="agent.speak", audio=PCM, utterance_id=name)
+
+
+async def until(condition: Any, client: ClientConnection) -> None:
+    """Wait for the server, one round trip at a time."""
+    with anyio.fail_after(20):
+        while not condition():
+            await (await client.ping())
+
+
+async def test_messages_are_numbered_and_tell_what_was_taken() -> None:
+    session = FakeSession(token="token")
+    async with serving(session) as address, connect(address) as client:
+        assert await init(client) == begun(resumed=False, received=0)
+        await speak(client, "a")
+        assert await receive(client) == confirmed(1, 1)
+        await send(client, type="ack", seq=1)
+        await client.send("nonsense")
+        assert (await receive(client)) | {"error": ""} == {
+            "type": "error",
+            "error": "",
+            "code": "INVALID_JSON",
+            "seq": 2,
+            "ack": 2,
+        }
+
+
+async def test_a_client_that_comes_back_gets_what_it_missed_and_sends_what_was_not_taken() -> None:
+    session = FakeSession(token="token")
+    async with serving(session) as address:
+        async with connect(address) as client:
+            await init(client)
+            await speak(client, "a")
+            assert await receive(client) == confirmed(1, 1)
+            session.speak_gate = anyio.Event()
+            for name in "bc":
+                await speak(client, name)
+            await until(lambda: session.speak_calls == 3, client)
+            client.transport.abort()
+        for _ in range(10):
+            async with connect(address):  # round trips: the server has seen the client leave
+                pass
+        assert session.attached is not None
+        session.attached.emit(end("a"))  # behind the answers to b and c
+        for _ in range(10):
+            async with connect(address):
+                pass
+        session.speak_gate.set()
+        with anyio.fail_after(20):
+            await session.left.wait()
+        session.speak_gate = None
+        async with connect(address) as client:
+            assert await init(client, received=1) == begun(resumed=True, received=3)
+            assert [await receive(client) for _ in range(2)] == [confirmed(2, 3), confirmed(3, 3)]
+            finished = {"type": "agent.playback.finished", "utterance_id": "a", "position_s": 0.1, "interrupted": False}
+            assert await receive(client) == finished | {"seq": 4, "ack": 3}
+            await speak(client, "d")
+            assert await receive(client) == confirmed(5, 4)
+    assert [spoken[2] for spoken in session.spoken] == ["a", "b", "c", "d"]
+    assert session.unsent == [], "the conversation keeps what was not sent"
+
+
+async def test_a_client_takes_over_from_its_own_connection_that_is_not_known_to_be_dead() -> None:
+    session = FakeSession(token="token")
+    async with serving(session) as address, connect(address) as dead:
+        await init(dead)
+        session.speak_gate = anyio.Event()
+        await speak(dead, "a")
+        await until(lambda: session.speak_calls == 1, dead)
+        async with connect(address) as client, anyio.create_task_group() as tasks:
+            answers: list[dict[str, Any]] = []
+
+            async def resume() -> None:
+                answers.append(await init(client, received=0))
+
+            tasks.start_soon(resume)
+            assert (await wait_for_close(dead))[0] == 4409
+            session.speak_gate.set()
+            with anyio.fail_after(20):
+                while not answers:
+                    await (await client.ping())
+            assert answers == [begun(resumed=True, received=1)]
+            assert await receive(client) == confirmed(1, 1)
+    assert [spoken[2] for spoken in session.spoken] == ["a"]
+
+
+async def test_a_conversation_that_is_not_known_begins_anew() -> None:
+    session = FakeSession(token="token")
+    async with serving(session) as address:
+        async with connect(address) as client:
+            assert await init(client, received=7) == begun(resumed=False, received=0)
+            await speak(client, "a")
+            assert await receive(client) == confirmed(1, 1)
+        with anyio.fail_after(20):
+            await session.left.wait()
+        async with connect(address) as client:
+            assert await init(client, received=2) == begun(resumed=False, received=0), "it was never sent a second one"
+        async with connect(address) as client:
+            assert await init(client, "resume", "state", received=0) == begun(resumed=False, received=0), (
+                "with other features"
+            )
+
+
+async def test_a_channel_without_resume_gets_the_events_that_nobody_was_sent() -> None:
+    session = FakeSession(token="token", speak_gate=anyio.Event())
+    async with serving(session) as address:
+        async with connect(address) as client:
+            await init(client)
+            await speak(client, "a")
+            await until(lambda: session.speak_calls == 1, client)
+            client.transport.abort()
+        for _ in range(10):
+            async with connect(address):
+                pass
+        assert session.attached is not None and session.speak_gate is not None
+        session.attached.emit(end("a"))
+        for _ in range(10):
+            async with connect(address):
+                pass
+        session.speak_gate.set()
+        with anyio.fail_after(20):
+            await session.left.wait()
+        async with connect(address) as client:
+            assert await init(client, "playback") == {"type": "connection.established", "session_id": "sess_1"}
+            finished = await receive(client)
+            assert (finished["type"], finished["utterance_id"]) == ("agent.playback.finished", "a")
+
+
+async def test_an_interrupt_that_a_client_sent_before_it_left_takes_effect() -> None:
+    session = FakeSession(token="token")
+    async with serving(session) as address:
+        async with connect(address) as client:
+            await init(client)
+            await send(client, type="agent.interrupt")
+            await client.close()
+            with pytest.raises(ConnectionClosed):
+                while True:
+                    await client.recv()
+        with anyio.fail_after(20):
+            await session.left.wait()
+        assert session.interrupts == [(2, 0)]
+        async with connect(address) as client:
+            assert await init(client, received=0) == begun(resumed=True, received=1)
+            assert await receive(client) == {"type": "agent.interrupt.confirmed", "seq": 1, "ack": 1}
+
+
+async def test_messages_that_resume_wrongly_are_refused() -> None:
+    session = FakeSession(token="token")
+    async with serving(session) as address, connect(address) as client:
+        for resume in (7, {}, {"received": -1}, {"received": True}, {"received": "1"}):
+            await send(client, type="session.init", session_id="sess_1", session_token="token", resume=resume)
+            assert (await receive(client))["code"] == "INVALID_INIT"
+        assert (await init(client, "playback"))["type"] == "connection.established"
+        await send(client, type="ack", seq=1)
+        assert (await receive(client))["code"] == "FEATURE_NOT_ENABLED"
+
+
+def test_the_log_keeps_what_is_not_acknowledged_within_bounds() -> None:
+    log = SentLog()
+    for number in range(1, 6):
+        log.add(f"message {number}", None, is_sent=True)
+    log.acknowledge(2)
+    assert log.texts() == ["message 3", "message 4", "message 5"]
+    assert log.can_go_on_after(2) and log.can_go_on_after(5) and not log.can_go_on_after(6)
+    log.add("x" * MAX_SENT_BYTES, None, is_sent=True)
+    assert len(log.texts()) == 1 and log.can_go_on_after(5) and not log.can_go_on_after(4)
+    log.acknowledge(6)
+    assert log.texts() == [] and log.can_go_on_after(6)

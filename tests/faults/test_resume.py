@@ -1,0 +1,107 @@
+"""A channel that breaks again and again in the middle of speech: with the feature "resume" nothing is lost or said
+twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections import Counter
+from typing import Any
+
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from tests.e2e.conftest import anyio_backend, http, server, sessions
+from tests.faults.scale import SCALE
+from tests.faults.test_interruptions import WITHIN_S, Session, session, sound
+
+__all__ = ["anyio_backend", "http", "server", "session", "sessions"]  # the fixtures of a real server
+
+pytestmark = pytest.mark.anyio
+BREAKS = 4 * SCALE
+UTTERANCES = 30 * SCALE
+
+
+class ResumingClient:
+    """Numbers its messages, keeps them until the server has taken them, and resumes after each break."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._unsent: dict[int, str] = {}  # by number: sent, and not known to be taken
+        self._number = 0
+        self.received: list[dict[str, Any]] = []
+        self.connection: ClientConnection | None = None
+
+    async def open(self) -> None:
+        self.connection = await connect(self._session.address, max_size=None)
+        resume = {"resume": {"received": len(self.received)}} if self._number else {}
+        features = {"features": ["playback", "resume"]}
+        await self.connection.send(json.dumps({"type": "session.init", **self._session.token, **features, **resume}))
+        async with asyncio.timeout(WITHIN_S):
+            established = json.loads(await self.connection.recv())
+        assert established["resumed"] is bool(self._number), established
+        for number in [number for number in self._unsent if number <= established["received"]]:
+            del self._unsent[number]
+        for text in list(self._unsent.values()):
+            await self.connection.send(text)
+
+    async def send(self, **message: Any) -> None:
+        self._number += 1
+        text = self._unsent[self._number] = json.dumps(message)
+        await self._while_open(lambda connection: connection.send(text))
+
+    async def read(self, seconds: float) -> None:
+        """Take messages for a while, or until the connection breaks."""
+        assert self.connection is not None
+        try:
+            async with asyncio.timeout(seconds):
+                while True:
+                    message = json.loads(await self.connection.recv())
+                    assert message["seq"] == len(self.received) + 1, "each comes once, in order"
+                    self.received.append(message)
+                    for number in [number for number in self._unsent if number <= message["ack"]]:
+                        del self._unsent[number]
+                    if message["seq"] % 5 == 0:
+                        await self.connection.send(json.dumps({"type": "ack", "seq": message["seq"]}))
+        except (TimeoutError, ConnectionClosed):
+            return
+
+    async def _while_open(self, call: Any) -> None:
+        try:
+            await call(self.connection)
+        except ConnectionClosed:
+            await self.open()
+
+    def break_connection(self) -> None:
+        assert self.connection is not None
+        self.connection.transport.abort()
+
+
+async def test_a_conversation_survives_breaks_in_the_middle_of_speech(session: Session) -> None:
+    rng = random.Random(7)
+    client = ResumingClient(session)
+    await client.open()
+    breaks_after = sorted(rng.sample(range(UTTERANCES), BREAKS))
+    for number in range(UTTERANCES):
+        name = f"u{number}"
+        await client.send(type="agent.speak", audio=sound(0.06), utterance_id=name)
+        await client.send(type="agent.speak", audio=sound(0.04), utterance_id=name, final=True)
+        if rng.random() < 0.3:
+            await client.read(rng.random() * 0.2)
+        if number in breaks_after:
+            client.break_connection()
+            await client.open()
+    async with asyncio.timeout(WITHIN_S * SCALE):
+        while len([m for m in client.received if m["type"] == "agent.playback.finished"]) < UTTERANCES:
+            await client.read(0.5)
+    assert client.connection is not None
+    await client.connection.close()
+    kinds = Counter(message["type"] for message in client.received)
+    assert kinds["agent.speak.confirmed"] == 2 * UTTERANCES
+    assert sum(message.get("audio_samples", 0) for message in client.received) == UTTERANCES * 1600
+    finished = [message for message in client.received if message["type"] == "agent.playback.finished"]
+    assert [message["utterance_id"] for message in finished] == [f"u{number}" for number in range(UTTERANCES)]
+    assert all((message["position_s"], message["interrupted"]) == (0.1, False) for message in finished)
