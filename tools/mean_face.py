@@ -20,7 +20,7 @@ from visavis.library import PORTRAITS
 def level(picture: np.ndarray, models: Models) -> np.ndarray:
     """Return the mesh of the face in `picture` with the eyes 1 apart on a level line and (0, 0) between them."""
     picture, found = find_face(picture, models)
-    face = describe_face(refine_mesh(picture, found, models))
+    face = describe_face(refine_mesh(picture, found, models)[0])
     turn = np.deg2rad(face.roll_deg)
     points = face.landmarks.astype(np.float64)
     points[:, :2] -= face.eye_centre

@@ -11,7 +11,7 @@ from PIL import Image
 
 from visavis.engine.portrait.examine import Examination, examine_photo
 from visavis.engine.portrait.points import SevenPoints
-from visavis.engine.portrait.quality import remarks_on_mouth
+from visavis.engine.portrait.quality import MOUTH_COVERED, remarks_on_mouth
 from visavis.engine.portrait.report import (
     IMAGE_NAME,
     PREVIEW_NAME,
@@ -40,7 +40,9 @@ def save_examination(examination: Examination, folder: Path) -> PreparationRepor
     pack = bake(examination.study)
     pack.save(folder)
     steps_ms = examination.report.steps_ms | {"bake": round((time.perf_counter() - began) * 1000, 1)}
-    remarks = (*examination.report.remarks, *remarks_on_mouth(pack.parted, pack.teeth.size > 0))
+    said = examination.report.remarks
+    covered = any(remark.code == MOUTH_COVERED for remark in said)
+    remarks = (*said, *remarks_on_mouth(pack.parted, pack.teeth.size > 0, covered=covered))
     report = replace(examination.report, steps_ms=steps_ms, remarks=remarks)
     Image.fromarray(examination.study.picture).save(folder / IMAGE_NAME, quality=92, subsampling=0)
     Image.fromarray(examination.preview).save(folder / PREVIEW_NAME, quality=90)

@@ -16,7 +16,9 @@ from visavis.engine.images.decode import DecodedPhoto, damaged, decode_image, de
 from visavis.engine.images.image_type import image_type
 from visavis.engine.images.jpeg_damage import is_damaged
 from visavis.engine.portrait.background import fill_background
+from visavis.engine.portrait.chip import take_chip
 from visavis.engine.portrait.coarse import inside_face
+from visavis.engine.portrait.covered_mouth import is_mouth_covered
 from visavis.engine.portrait.crop import Cut, cut_out, map_points
 from visavis.engine.portrait.face import FoundFace, describe_face, find_face, refine_mesh
 from visavis.engine.portrait.framing import frame_portrait, preview
@@ -24,7 +26,7 @@ from visavis.engine.portrait.matte import person_matte, without_islands
 from visavis.engine.portrait.models import Models
 from visavis.engine.portrait.placed import place_face
 from visavis.engine.portrait.points import SevenPoints
-from visavis.engine.portrait.quality import remarks_on_face, remarks_on_surroundings, take_chip
+from visavis.engine.portrait.quality import remarks_on_face, remarks_on_surroundings
 from visavis.engine.portrait.report import PreparationReport, Remark
 from visavis.engine.portrait.study import PortraitStudy
 
@@ -77,7 +79,9 @@ def examine_photo(image: bytes, models: Models | None = None, points: SevenPoint
     background = fill_background(picture, matte, face.eye_distance_px)
     steps.done("background")
     eye_distance_px = found.eye_distance_px * decoded.reduced
-    said, traits = remarks_on_face(take_chip(picture, face), found, eye_distance_px)
+    chip = take_chip(picture, face)
+    covered = portrait.spread is not None and is_mouth_covered(chip, portrait.spread / face.eye_distance_px)
+    said, traits = remarks_on_face(chip, found, eye_distance_px, mouth_covered=covered)
     said += remarks_on_surroundings(picture, matte, face, cut_out_given=decoded.opacity is not None)
     if points is not None:
         said.insert(0, Remark.found("PLACED_BY_HAND", "The face is where its points were placed by hand"))
@@ -120,7 +124,8 @@ class _Steps:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Portrait:
     """A face in a photo, and the same in its framed picture. `found` is measured in `photo`, which is upright; `face`
-    in `picture`, which is `cut` out of it.
+    in `picture`, which is `cut` out of it. `spread`: of its landmarks, px (`refine_mesh`); None for a face that was
+    placed by hand.
     """
 
     decoded: DecodedPhoto
@@ -129,6 +134,7 @@ class _Portrait:
     cut: Cut
     picture: NDArray[np.uint8]
     face: FoundFace
+    spread: NDArray[np.float32] | None = None
 
 
 def _framed(decoded: DecodedPhoto, photo: NDArray[np.uint8], found: FoundFace) -> _Portrait:
@@ -143,9 +149,9 @@ def _found(decoded: DecodedPhoto, models: Models, steps: _Steps) -> _Portrait:
     steps.done("find_face")
     portrait = _framed(decoded, photo, found)
     steps.done("frame")
-    portrait = replace(portrait, face=describe_face(refine_mesh(portrait.picture, portrait.face, models)))
+    landmarks, spread = refine_mesh(portrait.picture, portrait.face, models)
     steps.done("refine")
-    return portrait
+    return replace(portrait, face=describe_face(landmarks), spread=spread)
 
 
 def _found_later(

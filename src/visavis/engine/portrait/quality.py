@@ -13,11 +13,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from visavis.engine.portrait.crop import Cut, cut_out, map_points
+from visavis.engine.portrait.chip import Chip
 from visavis.engine.portrait.face import FoundFace
 from visavis.engine.portrait.report import Remark
 
-CHIP_SIDE_PX, CHIP_EYES_PX = 256, 80.0  # eyes at (128, 96), 80 px apart
 # Eye distances in the photo. Below the first, lips are guessed; below the second, they are soft at full size.
 SMALL_PX, SMALLISH_PX = 28.0, 55.0
 TURNED_DEG, FAR_TURNED_DEG = 14.0, 24.0
@@ -33,6 +32,7 @@ RIM, BRIDGE = 0.6, 0.6  # slopes across the lower rims and the bridge of glasses
 SHADED_EYES = 0.55, 0.72
 CLOSED = 0.13  # the least height of an open eye, divided by its width
 BUSY = 11.0  # mean slope of the background, in levels per px
+MOUTH_COVERED = "MOUTH_COVERED"
 EDGE = 0.10  # a face this near to the edge of the photo is cut off, in eye distances
 
 
@@ -45,49 +45,24 @@ class Traits:
     lids: tuple[float, float] = (1.0, 1.0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chip:
-    """The upright face at one fixed size: `grey` float32 (256, 256); `points` float32 (478, 2) in px of it; `light`:
-    its median level.
-    """
-
-    grey: NDArray[np.float32]
-    coloured: bool
-    points: NDArray[np.float32]
-    light: float
-
-
-def take_chip(picture: NDArray[np.uint8], face: FoundFace) -> Chip:
-    """Return the chip of `face`, measured in `picture`, uint8 (H, W, 3)."""
-    unit = face.eye_distance_px
-    cut = Cut(
-        anchor=face.eye_centre,
-        roll_deg=face.roll_deg,
-        left=1.6 * unit,
-        top=1.2 * unit,
-        scale=CHIP_EYES_PX / unit,
-        width_px=CHIP_SIDE_PX,
-        height_px=CHIP_SIDE_PX,
-    )
-    chip = cut_out(picture, cut, border=cv2.BORDER_REPLICATE)
-    grey = cv2.cvtColor(chip, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    middle = chip[90:200, 70:186].astype(np.int16)
-    return Chip(
-        grey=np.asarray(grey, dtype=np.float32),
-        coloured=float(np.abs(middle[..., 0] - middle[..., 2]).mean()) > 4.0,
-        points=map_points(face.landmarks, cut.matrix())[:, :2],
-        light=max(12.0, float(np.median(grey[90:200, 70:186]))),
-    )
-
-
-def remarks_on_face(chip: Chip, face: FoundFace, eye_distance_px: float) -> tuple[list[Remark], Traits]:
+def remarks_on_face(
+    chip: Chip, face: FoundFace, eye_distance_px: float, *, mouth_covered: bool
+) -> tuple[list[Remark], Traits]:
     """Return the remarks on the face. `face` is as it was found in the photo, `eye_distance_px` in px of the original
     photo.
     """
     said = _size(eye_distance_px) + _hold(face) + _sharpness(chip, eye_distance_px) + _light(chip)
     eyes, traits = _eyes(chip)
     said += eyes
-    if _has_beard(chip):
+    if mouth_covered:
+        said.append(
+            Remark.warned(
+                MOUTH_COVERED,
+                "Something seems to cover the mouth: it will move like lips",
+                "Send a photo in which the whole mouth shows",
+            )
+        )
+    elif _has_beard(chip):
         said.append(Remark.found("BEARD", "There is a beard or a moustache: it moves with the lips"))
     return said, traits
 
@@ -130,9 +105,13 @@ def remarks_on_surroundings(
     return said
 
 
-def remarks_on_mouth(parted: float, has_teeth: bool) -> list[Remark]:
-    """Return the remarks on the mouth. `parted`: the gap between the lips, in distances of the outer eye corners."""
+def remarks_on_mouth(parted: float, has_teeth: bool, *, covered: bool) -> list[Remark]:
+    """Return the remarks on the mouth. `parted`: the gap between the lips, in distances of the outer eye corners.
+    Nothing is said of what cannot be seen because something covers the mouth.
+    """
     said: list[Remark] = []
+    if covered:
+        return said
     if parted > 0.2:
         advice = "A photo with closed or nearly closed lips rests more naturally"
         said.append(
