@@ -93,12 +93,12 @@ class Channel:
 
 
 def test_speech_finishes_within_the_drain_and_is_cut_after_it(tmp_path: Path) -> None:
-    with running(tmp_path, VISAVIS_DRAIN_S="4") as server, ExitStack() as stack:
+    with running(tmp_path, VISAVIS_DRAIN_S="6") as server, ExitStack() as stack:
         long = Channel.open(server, stack, seconds=60.0)
         short = Channel.open(server, stack, seconds=2.0)
         server.process.send_signal(signal.SIGTERM)
         for channel in (short, long):
-            assert channel.expect("session.expiring")["seconds_left"] == 4
+            assert channel.expect("session.expiring")["seconds_left"] == 6
         # until the end it answers: nothing new, all else
         refused = httpx.post(server.base_url + "/v1/sessions", json={"avatar_id": server.look}, headers=server.headers)
         assert (refused.status_code, refused.json()["error"]["code"]) == (503, "SERVER_STOPPING")
