@@ -47,7 +47,8 @@ def test_a_session_passes_with_sound_and_lips_in_sync(run: Run) -> None:
     found = find(run)
     assert found.sound_likeness > 0.8 and found.lips_likeness > 0.5 and found.mouth_moved > 3
     assert abs(found.av_offset_s) < 0.04  # what a viewer notices
-    assert found.start_to_first_picture_s > 0 and found.pictures > 300
+    assert found.start_to_first_picture_s > 0
+    assert found.pictures > 150, "ten a second is the least that a busy machine shows"
 
 
 def test_a_still_picture_fails_because_the_face_does_not_move(run: Run) -> None:

@@ -60,9 +60,10 @@ def perform(sessions: list[Session], *, for_s: float) -> None:
     """Give turns on a virtual clock, on which every turn takes as long as its work."""
     now_ns = 0
     while now_ns < for_s * 1e9:
-        turn = next_turn([(one.block_due_ns, one.frame_due_ns) for one in sessions], now_ns)
+        turn = next_turn(sessions, now_ns)
         now_ns = max(now_ns, turn.due_ns)
-        session = sessions[turn.index]
+        session = turn.session
+        assert isinstance(session, Session)
         if turn.is_block:
             session.publish_block(now_ns)
             now_ns += BLOCK_NS

@@ -36,6 +36,7 @@ class FrameClock:
     def __init__(self, fps: int) -> None:
         self._fps = fps
         self._pace = 0
+        self._per_frame = self._interval()
         self._start, self._number = 0, 0  # the next frame is number `_number` after `_start`
 
     @property
@@ -43,9 +44,14 @@ class FrameClock:
         """The position of the next frame."""
         return self._at(self._number)
 
+    def _interval(self) -> tuple[int, int]:
+        """Return the samples from one frame to the next, as numerator and denominator."""
+        interval = PLAYOUT_RATE_HZ / (self._fps * PACES[self._pace])
+        return interval.numerator, interval.denominator
+
     def _at(self, number: int) -> int:
-        rate = self._fps * PACES[self._pace]
-        return self._start + number * PLAYOUT_RATE_HZ * rate.denominator // rate.numerator
+        samples, frames = self._per_frame
+        return self._start + number * samples // frames
 
     def take(self) -> int:
         """Return the position of the next frame, and go on to the one after it."""
@@ -68,6 +74,7 @@ class FrameClock:
         if self._number:
             self._start, self._number = self._at(self._number - 1), 1
         self._pace = pace
+        self._per_frame = self._interval()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

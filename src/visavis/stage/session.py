@@ -67,6 +67,7 @@ class StageSession:
         self._last_number = 0  # the highest number of a piece of speech that its owner has sent
         self._frame_clock = FrameClock(video.spec.fps)
         self._origin_ns = 0  # the time of position 0; set by `run`, and moved by a long stall
+        self.block_due_ns = self.frame_due_ns = 0  # of `turns.TurnTaker`
         self._published_ahead = False  # the last block was published before it was due
         self._viewers = 0  # that receive media now
         self._started_ns = 0  # when `run` was called
@@ -231,15 +232,12 @@ class StageSession:
         self._started_ns = time.monotonic_ns()
         self._origin_ns = self._started_ns - duration_ns(self._performance.position)
         self._meter.start(self._started_ns)
+        self._update_dues()
         await turns.take(self)
 
-    @property
-    def block_due_ns(self) -> int:
-        return self._origin_ns + duration_ns(self._performance.position)
-
-    @property
-    def frame_due_ns(self) -> int:
-        return self._origin_ns + duration_ns(self._frame_clock.next_at)
+    def _update_dues(self) -> None:
+        self.block_due_ns = self._origin_ns + duration_ns(self._performance.position)
+        self.frame_due_ns = self._origin_ns + duration_ns(self._frame_clock.next_at)
 
     @property
     def full_rate_fps(self) -> int:
@@ -249,6 +247,7 @@ class StageSession:
     def set_pace(self, pace: int) -> None:
         """Show frames at a pace from the next one on."""
         self._frame_clock.set_pace(pace)
+        self._update_dues()
 
     def publish_block(self, now_ns: int) -> None:
         """Publish the next 20 ms of sound."""
@@ -274,12 +273,14 @@ class StageSession:
         if position // BLOCK_SAMPLES % METRICS_EVERY_BLOCKS == METRICS_EVERY_BLOCKS - 1:
             self._emit_metrics()
         self._published_ahead = False
+        self._update_dues()
 
     def publish_frame(self, now_ns: int) -> bool:
         """Publish the newest frame that is due. Older ones are left out: viewers see the last picture longer."""
         now_at = (now_ns - self._origin_ns) * PLAYOUT_RATE_HZ // 1_000_000_000
         left_out = self._frame_clock.leave_out_until(min(now_at, self._performance.position - 1))
         position = self._frame_clock.take()
+        self._update_dues()
         face = self._performance.face(position)
         encoded_wanted, raw_wanted = self._sinks.want("encoded"), self._sinks.want("raw")
         if not (encoded_wanted or raw_wanted):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from selectors import DefaultSelector, SelectorKey
 from typing import Protocol
@@ -41,16 +41,24 @@ class TurnTaker(Protocol):
 class Turn:
     """What is done next: a block or a frame of one session, as soon as `due_ns` has come."""
 
-    index: int  # of the session
+    session: TurnTaker
     is_block: bool
     due_ns: int
 
 
-def next_turn(dues_ns: Sequence[tuple[int, int]], now_ns: int) -> Turn:
-    """Return the next turn. `dues_ns`: when each session's next block and next frame are due."""
-    block = min(range(len(dues_ns)), key=lambda index: dues_ns[index][0])
-    frame = min(range(len(dues_ns)), key=lambda index: dues_ns[index][1])
-    block_due_ns, frame_due_ns = dues_ns[block][0], dues_ns[frame][1]
+def next_turn(sessions: Iterable[TurnTaker], now_ns: int) -> Turn:
+    """Return the next turn of at least one session. It is asked for a thousand times a second: a plain loop."""
+    block: TurnTaker | None = None
+    frame: TurnTaker | None = None
+    block_due_ns = frame_due_ns = 0
+    for session in sessions:
+        due_ns = session.block_due_ns
+        if block is None or due_ns < block_due_ns:
+            block, block_due_ns = session, due_ns
+        due_ns = session.frame_due_ns
+        if frame is None or due_ns < frame_due_ns:
+            frame, frame_due_ns = session, due_ns
+    assert block is not None and frame is not None
     if block_due_ns <= now_ns or block_due_ns <= frame_due_ns:
         return Turn(block, is_block=True, due_ns=block_due_ns)
     return Turn(frame, is_block=False, due_ns=frame_due_ns)
@@ -87,16 +95,16 @@ class Turns:
             if not self._sessions:
                 self._added.clear()
                 await self._added.wait()
-            sessions = list(self._sessions)
             now_ns = self._clock_ns()
-            turn = next_turn([(session.block_due_ns, session.frame_due_ns) for session in sessions], now_ns)
+            turn = next_turn(self._sessions, now_ns)
             if turn.due_ns > now_ns:
                 await asyncio.sleep((turn.due_ns - now_ns) / 1e9)
                 continue
-            self._give(turn, sessions[turn.index], now_ns)
+            self._give(turn, now_ns)
             await asyncio.sleep(0)  # what was published is sent before more is made
 
-    def _give(self, turn: Turn, session: TurnTaker, now_ns: int) -> None:
+    def _give(self, turn: Turn, now_ns: int) -> None:
+        session = turn.session
         try:
             if turn.is_block:
                 session.publish_block(now_ns)
