@@ -4,6 +4,6 @@ import type { Signal } from "@preact/signals";
 
 const MAX_MEASURED = 50;
 
-export function appendMeasured(values: Signal<number[]>, value: number): void {
-  values.value = [...values.value, value].slice(-MAX_MEASURED);
+export function appendMeasured<Value>(values: Signal<Value[]>, value: Value, kept: number = MAX_MEASURED): void {
+  values.value = [...values.value, value].slice(-kept);
 }

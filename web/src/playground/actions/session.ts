@@ -1,6 +1,7 @@
 // Starts and ends the page's session. At most one runs at a time.
 
 import { NO_FIGURES } from "../session/picture-figures";
+import { KEPT_SECONDS, KEPT_UTTERANCES } from "../session/server-metrics";
 import { type SessionEvents, SessionRun } from "../session/session-run";
 import { changedOutput } from "../state/output";
 import {
@@ -25,10 +26,12 @@ import {
   problem,
   room,
   run,
+  seconds,
   session,
   soundLatenciesMs,
   speaking,
   stream,
+  utteranceLatenciesMs,
   voiceLevel,
 } from "../state/signals";
 import { ApiError } from "../wire/api";
@@ -55,6 +58,8 @@ export async function startSession(characterId: string, options: StartOptions = 
   firstFrameMs.value = null;
   playbackLatenciesMs.value = [];
   soundLatenciesMs.value = [];
+  seconds.value = [];
+  utteranceLatenciesMs.value = [];
   let firstLook: string;
   try {
     firstLook = await loadLooks(characterId);
@@ -129,6 +134,12 @@ function eventsOf(greets: boolean): SessionEvents {
     },
     playbackStarted(latencyMs) {
       appendMeasured(playbackLatenciesMs, latencyMs);
+    },
+    second(second) {
+      appendMeasured(seconds, second, KEPT_SECONDS);
+    },
+    utteranceMeasured(latencyMs) {
+      appendMeasured(utteranceLatenciesMs, latencyMs, KEPT_UTTERANCES);
     },
     agentState(state) {
       agentState.value = state;

@@ -7,6 +7,7 @@ import { api, keyState } from "../state/signals";
 import { keyHint } from "../wire/api-key";
 import { serverAddress } from "../wire/server-address";
 import { Avatars } from "./avatars";
+import { Charts } from "./charts";
 import { Controls } from "./controls";
 import { Figures } from "./figures";
 import { Icon, Mark } from "./icons";
@@ -23,6 +24,7 @@ export function App(): JSX.Element {
           <Player />
           <Controls />
           <Figures />
+          <Charts />
         </div>
         <div class="side-column">
           <Avatars />

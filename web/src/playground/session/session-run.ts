@@ -11,6 +11,7 @@ import type { ChannelMessage, CreatedSession, Output, PictureSize, SettableState
 import { formatBytes, type WireLog } from "../wire/wire-log";
 import { OutputUpdates } from "./output-updates";
 import { type ByteCount, type PictureFigures, readStats } from "./picture-figures";
+import { readLatencyMs, readSecond, type Second } from "./server-metrics";
 import { SpeechLedger } from "./speech-ledger";
 
 const START_RETRY_MS = 400;
@@ -34,6 +35,8 @@ export interface SessionEvents {
   speaking(speaking: boolean): void;
   playbackStarted(latencyMs: number): void;
   agentState(state: string): void;
+  second(second: Second): void; // once a second, while somebody watches
+  utteranceMeasured(latencyMs: number): void; // from its turn to its first frame
   refused(text: string): void; // the server refused a channel message
   ended(code: number, reason: string): void; // by the server; the last event
   failed(error: unknown): void; // the session could not be opened; the last event
@@ -203,6 +206,16 @@ export class SessionRun {
       case "agent.state":
         this.events.agentState(String(message.state ?? ""));
         break;
+      case "session.metrics": {
+        const second = readSecond(message);
+        if (second !== null) this.events.second(second);
+        return;
+      }
+      case "utterance.metrics": {
+        const latencyMs = readLatencyMs(message);
+        if (latencyMs !== null) this.events.utteranceMeasured(latencyMs);
+        break;
+      }
       case "session.updated":
         this.updates.answered();
         break;

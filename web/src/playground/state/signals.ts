@@ -3,6 +3,7 @@
 import { computed, signal } from "@preact/signals";
 import type { RoomState } from "../../viewer/join-step";
 import { NO_FIGURES, type PictureFigures } from "../session/picture-figures";
+import type { Second } from "../session/server-metrics";
 import type { SessionRun } from "../session/session-run";
 import { Api } from "../wire/api";
 import { takeKey } from "../wire/api-key";
@@ -80,6 +81,8 @@ export const figures = signal<PictureFigures>(NO_FIGURES);
 export const firstFrameMs = signal<number | null>(null);
 export const playbackLatenciesMs = signal<number[]>([]);
 export const soundLatenciesMs = signal<number[]>([]);
+export const seconds = signal<Second[]>([]); // of the last minute, as the server measured them
+export const utteranceLatenciesMs = signal<number[]>([]); // to the first frame, as the server measured them
 
 // Sound: changed by actions/speech and actions/microphone
 export const audible = signal(true); // false while the browser blocks sound

@@ -126,7 +126,7 @@ export class Channel {
         video_width: this.size.width,
         video_height: this.size.height,
       },
-      features: ["playback", "binary", "state"],
+      features: ["playback", "binary", "state", "metrics"],
     });
   }
 
@@ -146,6 +146,10 @@ export class Channel {
     if (this.stopped) return;
     const message = JSON.parse(text) as ChannelMessage;
     const { type } = message;
+    if (type === "session.metrics") {
+      this.events.message(message); // not logged: one comes every second, and the charts show it
+      return;
+    }
     if (type === "agent.speak.confirmed") this.log.addConfirmation(type, message);
     else this.log.add({ kind: "channel", direction: "in", title: type, body: message, failed: type === "error" });
     if (type === "connection.established") this.established();
