@@ -96,3 +96,17 @@ def test_a_marker_within_another_segment_is_no_scan() -> None:
     file = io.BytesIO()
     portrait().save(file, "JPEG", comment=b"\xff\xda" * 1000)
     assert decode_image(file.getvalue()).picture.shape == (512, 512, 3)
+
+
+@pytest.mark.parametrize("size", [(1, 20_000), (20_000, 1)])
+def test_a_line_is_a_picture(size: tuple[int, int]) -> None:
+    picture = decode_image(encoded(Image.new("RGB", size, (120, 135, 150)))).picture
+    assert min(picture.shape[:2]) == 1 and max(picture.shape[:2]) >= 1300
+
+
+def test_a_broken_orientation_is_none() -> None:
+    image = encoded(portrait(128))
+    for entry in (b"broken", b"II*\0\x08\0\0\0\x01\0\x12\x01\x02\0\x04\0\0\0abc\0\0\0\0\0"):
+        exif = b"Exif\0\0" + entry
+        damaged = image[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + image[2:]
+        assert np.array_equal(decode_image(damaged).picture, decode_image(image).picture)

@@ -12,11 +12,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageCms, ImageOps, PngImagePlugin
 
 from visavis.engine.errors import ImageRefused, Reason
 from visavis.engine.images.image_type import MAX_PIXELS, image_type
 from visavis.engine.images.jpeg import END_OF_IMAGE, START_OF_SCAN, has_end, jpeg_segments
+from visavis.engine.images.png import PROFILE_MOST_BYTES, without_text
+
+PngImagePlugin.MAX_TEXT_CHUNK = PROFILE_MOST_BYTES  # counts for profiles too
 
 # A photo is halved as long as its long side stays above this. A full figure of 2600 px has about 80 px between the
 # eyes.
@@ -33,7 +36,7 @@ UNREADABLE = (
     IndexError,
     KeyError,
     TypeError,
-    OverflowError,
+    ArithmeticError,
     struct.error,
     zlib.error,
 )
@@ -61,6 +64,8 @@ def decode_image(image: bytes) -> DecodedPhoto:
     kind = image_type(image)
     if kind == "JPEG":
         image = _judge_jpeg(image)
+    elif kind == "PNG":
+        image = without_text(image)
     with _refusing(), Image.open(io.BytesIO(image), formats=[kind]) as opened:
         _judge_size(opened.size)
         return _upright_rgb(opened)
@@ -73,6 +78,8 @@ def decode_later_pictures(image: bytes) -> Iterator[DecodedPhoto]:
     kind = image_type(image)
     if kind == "JPEG":  # may hold several pictures, which are other versions of the first
         return
+    if kind == "PNG":
+        image = without_text(image)
     with _refusing(), Image.open(io.BytesIO(image), formats=[kind]) as opened:
         most = min(LATER_PICTURES, MAX_PIXELS // max(1, opened.width * opened.height))
         for number in range(1, most + 1):
@@ -140,14 +147,14 @@ def _too_many_pixels(size: tuple[int, int] | None = None) -> ImageRefused:
 
 def _upright_rgb(opened: Image.Image) -> DecodedPhoto:
     full_side_px = max(opened.size)
-    orientation = opened.getexif().get(0x0112, 1)
+    orientation = _orientation(opened)
     profile = opened.info.get("icc_profile")
     if opened.format in ("JPEG", "MPO"):
         shrink = 1
         while shrink < 8 and full_side_px / (shrink * 2) >= WORKING_SIDE_PX:
             shrink *= 2
         if shrink > 1:  # the JPEG decoder reduces by itself, many times faster than decoding in full
-            opened.draft(opened.mode, (opened.width // shrink, opened.height // shrink))
+            opened.draft(opened.mode, (max(1, opened.width // shrink), max(1, opened.height // shrink)))
     opened.load()
     picture = _eight_bit(opened)
     while max(picture.size) / 2 >= WORKING_SIDE_PX:
@@ -159,6 +166,17 @@ def _upright_rgb(opened: Image.Image) -> DecodedPhoto:
     picture = _upright(_flat(picture, profile), orientation)
     matte = None if opacity is None else np.array(_upright(opacity, orientation), dtype=np.uint8)
     return DecodedPhoto(picture=np.array(picture, dtype=np.uint8), reduced=reduced, opacity=matte)
+
+
+def _orientation(opened: Image.Image) -> int:
+    """Return the orientation that the EXIF tag tells, 1 (upright) if there is none, or if it cannot be read: broken
+    metadata is no reason to refuse a photo whose pixels are sound.
+    """
+    try:
+        orientation = opened.getexif().get(0x0112, 1)
+    except UNREADABLE:
+        return 1
+    return orientation if isinstance(orientation, int) else 1
 
 
 def _upright(picture: Image.Image, orientation: int) -> Image.Image:
