@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import anyio
@@ -11,6 +12,7 @@ import pytest
 from tests.conftest import Service, open_service
 from tests.fakes import FakeFleet
 from tests.virtual_clock import run_virtually
+from visavis.api import probes
 from visavis.api.probes import ANSWER_WITHIN_S, ASK_EVERY_S, REMEMBER_S, LoopDelay, Probe
 from visavis.store.disk import disk_problem
 
@@ -145,9 +147,12 @@ async def test_readyz_asks_the_disk(tmp_path: Path) -> None:
 
 
 @pytest.mark.anyio
-async def test_readyz_and_healthz_answer_at_once_while_the_database_is_locked(service: Service, tmp_path: Path) -> None:
+async def test_readyz_and_healthz_answer_at_once_while_the_database_is_locked(
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The question to the database waits for 10 s; the answers to clients do not."""
-    with sqlite3.connect(tmp_path / "visavis.db", isolation_level=None) as other:
+    monkeypatch.setattr(probes, "ASK_EVERY_S", 3600)  # the server does not write while the test locks
+    with closing(sqlite3.connect(tmp_path / "visavis.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(service.services.probes.database.ask_once)

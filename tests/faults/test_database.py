@@ -20,6 +20,7 @@ from sqlalchemy.exc import OperationalError
 from tests.conftest import Service
 from tests.faults.scale import SCALE
 from tests.sessions.test_live_sessions import TIMEOUT_S, create, init, last_event, speech, store, stored, wait_for_end
+from visavis.api import probes
 from visavis.channel.port import SessionOver
 from visavis.errors import VisavisError
 from visavis.sessions import ends
@@ -37,6 +38,8 @@ def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ends, "FIRST_PAUSE_S", 0.01)
     monkeypatch.setattr(ends, "LONGEST_PAUSE_S", 0.05)
     monkeypatch.setattr(ends, "WAIT_S", 0.05)
+    # The tests lock the database from the event loop of the server: it must not be writing then.
+    monkeypatch.setattr(probes, "ASK_EVERY_S", 3600)
 
 
 @contextmanager
