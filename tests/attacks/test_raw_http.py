@@ -177,6 +177,33 @@ def test_an_odd_request_gets_the_answer_that_it_should(attacked: Attacked, name:
     assert statuses(answer) == wanted, answer[:2000]
 
 
+@pytest.mark.parametrize("target", ["GET /healthz", "GET /docs/rest", "POST /v1/sessions"])
+def test_a_client_that_says_at_once_that_it_sends_no_more_is_answered(attacked: Attacked, target: str) -> None:
+    with socket.create_connection(("127.0.0.1", attacked.server.port), timeout=20) as raw:
+        raw.sendall(f"{target} HTTP/1.1\r\n".encode() + HOST + b"\r\n")
+        raw.shutdown(socket.SHUT_WR)
+        answer = b""
+        while more := raw.recv(65536):
+            answer += more
+    length = re.search(rb"content-length: (\d+)", answer)
+    assert length is not None and len(body_of(answer)) == int(length[1])
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET / HT", b"POST /v1/sessions HTTP/1.1\r\n" + HOST + CHUNKED + b"\r\n4\r\n"])
+def test_half_a_request_that_ends_is_closed(attacked: Attacked, sent: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", attacked.server.port), timeout=5) as raw, suppress(ConnectionError):
+        raw.sendall(sent)
+        raw.shutdown(socket.SHUT_WR)
+        while raw.recv(65536):
+            pass
+
+
+@pytest.mark.parametrize("more", [b"\r\n", b"GET /healthz HTTP/1.1\r\n" + HOST + b"\r\n", b"\xff" * 5000])
+def test_what_follows_a_last_request_is_ignored(attacked: Attacked, more: bytes) -> None:
+    sent = b"GET /docs/rest HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n" + more + bytes(5000)
+    assert statuses(ask(attacked, sent)) == [200]
+
+
 LATE: dict[str, bytes] = {
     "a chunk of no size": b"ZZ\r\n",
     "a chunk longer than it says": b"1\r\nxyz\r\n",

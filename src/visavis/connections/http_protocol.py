@@ -35,6 +35,7 @@ class GuardedHttp(H11Protocol, asyncio.BufferedProtocol):
         super().__init__(*args, **kwargs)
         self.key: Key = 0  # from connection_made on
         self._upgraded = False
+        self._answers_last = False  # set when the client sends nothing more and waits for an answer
         self._drains = False  # set while a body comes whose request has been answered
         self.app = _with_connection(self.app, self)
 
@@ -52,7 +53,7 @@ class GuardedHttp(H11Protocol, asyncio.BufferedProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse the next slice of what was read; see `Turns`."""
-        if self.transport.is_closing():
+        if self.transport.is_closing() or self.conn.their_state is h11.MUST_CLOSE:  # nothing follows a last request
             return
         self._enter_if_idle()
         self.config.guard.received(self.key, len(data))
@@ -80,7 +81,15 @@ class GuardedHttp(H11Protocol, asyncio.BufferedProtocol):
             self._drains = False
             self.config.guard.enter(self.key, Phase.IDLE)
 
+    def eof_received(self) -> bool | None:  # type: ignore[override]
+        """The client sends nothing more. If it has sent a whole request, it may still read the answer to it."""
+        whole = self.conn.their_state in (h11.DONE, h11.MUST_CLOSE, MIGHT_SWITCH_PROTOCOL)
+        self._answers_last = whole and self.cycle is not None and not self.cycle.response_complete
+        return self._answers_last
+
     def on_response_complete(self) -> None:
+        if self._answers_last:
+            self.transport.close()
         self.config.guard.enter(self.key, Phase.CLOSING if self.transport.is_closing() else Phase.IDLE)
         super().on_response_complete()
         self._note_phase()  # of a request that was sent behind the one that is answered
