@@ -135,6 +135,7 @@ async def test_every_query_of_the_dashboard_and_the_alerts_returns_data(
                 of_ended = {name: query for name, query in queries.items() if "duration" in query or "ended" in query}
                 while_running = {name: query for name, query in queries.items() if name not in of_ended}
                 missing = await wait_for_data(prometheus, while_running)
+                await check_metrics_of_session(sessions, session["session_id"])
                 stop.set()
                 pictures.cancel()
             assert missing == []
@@ -142,6 +143,20 @@ async def test_every_query_of_the_dashboard_and_the_alerts_returns_data(
         rules = (await prometheus.get("/api/v1/rules")).json()["data"]["groups"][0]["rules"]
         assert {rule["health"] for rule in rules} == {"ok"}, rules
         assert len(queries) > 50
+
+
+async def check_metrics_of_session(sessions: SessionClient, session_id: str) -> None:
+    """The figures of the session that has spoken and was interrupted while somebody watched."""
+    metrics = (await sessions._http.get(f"/v1/sessions/{session_id}/metrics")).json()["metrics"]
+    assert metrics["frames"]["drawn"] > 0 and metrics["sound"]["blocks"] > 50
+    assert metrics["interrupts"]["count"] > 0 and metrics["interrupts"]["confirmed_ms"]["p50"] is not None
+    assert metrics["viewers"]["watching"] == 1 and metrics["viewers"]["round_trip_ms"] is not None
+    assert metrics["viewers"]["bytes_sent"] > metrics["viewers"]["packets_sent"] > 0
+    utterance = next(one for one in reversed(metrics["utterances"]) if one["packet_ms"] is not None)
+    stations = [utterance[f"{name}_ms"] for name in ("turn", "motion", "frame", "packet", "finished")]
+    assert stations == sorted(stations) and stations[0] >= 0, utterance
+    assert 0 < utterance["received_s"] <= utterance["started_s"]
+    assert metrics["latency_ms"]["packet"]["p95"] >= metrics["latency_ms"]["frame"]["p50"]
 
 
 async def consume(viewer: WhepViewer) -> None:

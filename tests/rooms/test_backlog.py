@@ -26,6 +26,7 @@ def test_when_pictures_overflow_all_are_dropped_and_one_keyframe_is_requested() 
     backlog = Backlog("video")
     requested = [backlog.put(packet(n, keyframe=n == 0)) for n in range(MAX_VIDEO_PACKETS + 5)]
     assert requested.count(True) == 1 and requested[MAX_VIDEO_PACKETS]
+    assert backlog.dropped == MAX_VIDEO_PACKETS
     backlog.put(packet(99, keyframe=True))
     assert positions(backlog) == [99]
 
@@ -39,7 +40,7 @@ def test_a_keyframe_replaces_a_full_backlog() -> None:
 def test_when_sound_overflows_the_oldest_is_dropped() -> None:
     backlog = Backlog("audio")
     assert not any(backlog.put(packet(n, "audio")) for n in range(MAX_AUDIO_PACKETS + 3))
-    assert positions(backlog) == list(range(3, MAX_AUDIO_PACKETS + 3))
+    assert positions(backlog) == list(range(3, MAX_AUDIO_PACKETS + 3)) and backlog.dropped == 3
 
 
 def test_dropped_pictures_need_a_keyframe_and_dropped_sound_does_not() -> None:

@@ -122,6 +122,20 @@ def test_the_first_report_comes_with_the_first_packets() -> None:
     asyncio.run(scenario())
 
 
+def test_a_viewer_reports_its_round_trip_and_what_it_lost() -> None:
+    async def scenario() -> None:
+        async with pair(ReceivingPeer()) as peers:
+            peer = peers.sending.peer
+            await peers.feed.until(lambda: peer.quality()[0] is not None)
+            round_trip_ms, lost_share = peer.quality()
+            assert round_trip_ms is not None and 0 <= round_trip_ms < 10_000 and lost_share == 0.0
+            packets, size_bytes = peer.sent_counts()
+            assert packets > 20 and size_bytes > packets
+            assert peer.dropped("video") == peer.dropped("audio") == 0
+
+    asyncio.run(scenario())
+
+
 @pytest.mark.parametrize("request_format", [RTCP_PSFB_PLI, RTCP_PSFB_FIR])
 def test_a_keyframe_request_is_an_event(request_format: int) -> None:
     async def scenario() -> None:
