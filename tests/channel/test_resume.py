@@ -12,6 +12,7 @@ from websockets.exceptions import ConnectionClosed
 from tests.channel.fakes import FakeSession
 from tests.channel.test_websocket import PCM, receive, send, serving, wait_for_close
 from visavis.channel.sent_log import MAX_SENT_BYTES, SentLog
+from visavis.channel.websocket import MAX_PENDING_EFFECTS
 from visavis.stage.port.events import PlaybackFinished
 
 pytestmark = pytest.mark.anyio
@@ -187,6 +188,34 @@ async def test_an_interrupt_that_a_client_sent_before_it_left_takes_effect() -> 
         async with connect(address) as client:
             assert await init(client, received=0) == begun(resumed=True, received=1)
             assert await receive(client) == {"type": "agent.interrupt.confirmed", "seq": 1, "ack": 1}
+
+
+async def test_an_interrupt_that_was_read_ahead_is_confirmed_once_although_it_is_sent_again() -> None:
+    """It is behind more speech than the server takes at once, and acts before its turn, which never comes."""
+    session = FakeSession(token="token", speak_gate=anyio.Event())
+    async with serving(session) as address, connect(address) as dead:
+        await init(dead)
+        for number in range(60):
+            await speak(dead, str(number))
+        await send(dead, type="agent.interrupt")
+        assert (await receive(dead)) | {"ack": 0} == {"type": "agent.interrupt.confirmed", "seq": 1, "ack": 0}
+        await until(lambda: session.speak_calls == MAX_PENDING_EFFECTS, dead)
+        async with connect(address) as client, anyio.create_task_group() as tasks:
+
+            async def answer_when_the_other_is_closed() -> None:
+                assert (await wait_for_close(dead))[0] == 4409
+                assert session.speak_gate is not None
+                session.speak_gate.set()
+
+            tasks.start_soon(answer_when_the_other_is_closed)
+            assert await init(client, received=1) == begun(resumed=True, received=MAX_PENDING_EFFECTS + 1)
+            for number in range(MAX_PENDING_EFFECTS + 1, 60):
+                await speak(client, str(number))
+            await send(client, type="agent.interrupt")
+            await speak(client, "after")
+            messages = [await receive(client) for _ in range(61)]
+    assert {message["type"] for message in messages} == {"agent.speak.confirmed"}
+    assert len(session.interrupts) == 2 and session.speak_calls == 61, "each message was taken once"
 
 
 async def test_messages_that_resume_wrongly_are_refused() -> None:

@@ -98,6 +98,7 @@ class ChannelProtocol:
         self.binary_rate_hz = DEFAULT_RATE_HZ  # changes with audio.format
         self.taken = 0  # how many messages of the client were taken since the conversation began, without its acks
         self.sent = SentLog()
+        self.confirmed_ahead = 0  # interrupts that were confirmed but not taken: their client will send them again
         self._session_id = ""  # set when a session.init is accepted
         self._pending_updates = 0
         self._interrupted = False  # by the last message but none of speech
@@ -242,6 +243,9 @@ class ChannelProtocol:
 
     def interrupt_succeeded(self) -> list[Action]:
         """An `Interrupt` has taken effect. Its confirmation waits for nothing."""
+        if self.confirmed_ahead:
+            self.confirmed_ahead -= 1
+            return []
         return [] if self.state is ChannelState.CLOSED else [Send(message=InterruptConfirmed())]
 
     def interrupt_failed(self, error: VisavisError) -> list[Action]:

@@ -142,6 +142,7 @@ class _Connection:
             if not self.protocol.resumable or self.running_effects:
                 self.unsent += self.protocol.client_disconnected()
             if self.conversation is not None:
+                self.protocol.confirmed_ahead += len(self.early_interrupts)
                 self.conversations.release(self.conversation)
             if self.session is not None:
                 with anyio.CancelScope(shield=True), anyio.move_on_after(DETACH_TIMEOUT_S):
