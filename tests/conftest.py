@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import structlog
 from fastapi import FastAPI
 
 from tests.fakes import FakeFleet, FakePerformer, fake_prepare
@@ -27,6 +28,10 @@ READY_WITHIN_S = 60.0
 
 # Of every server and command that a test starts: the machine may be busy with other tests, and then nothing would fit.
 os.environ.setdefault("VISAVIS_ADMISSION", "counted")
+
+# Servers in threads log at any time. By default structlog prints to stdout, which may be that of a test on commands;
+# pytest keeps what goes to `logging`, and shows it with a failure.
+structlog.configure(logger_factory=structlog.stdlib.LoggerFactory())
 
 
 @pytest.fixture

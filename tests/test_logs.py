@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import subprocess
 import sys
+from pathlib import Path
 
-from visavis.logs import MAX_LINES, MAX_VALUE_CHARS, REPEATS, WITHIN_S, RepeatLimit, cut_values
+from visavis.errors import StorageUnusable
+from visavis.logs import (
+    MAX_LINES,
+    MAX_VALUE_CHARS,
+    REPEATS,
+    WITHIN_S,
+    RepeatLimit,
+    cut_values,
+    shorten_expected_errors,
+)
 
 
 class Clock:
@@ -80,3 +91,38 @@ logging.getLogger("asyncio").error("%d tasks", 3)
     assert "ZeroDivisionError" in lines[1]["exception"] and "ZeroDivisionError" in lines[2]["exception"]
     assert "old" in lines[3]["event"] and lines[3]["logger"] == "py.warnings"
     assert lines[4]["event"] == "3 tasks"
+
+
+def shortened(error: Exception) -> dict[str, object]:
+    try:
+        raise error
+    except Exception:  # noqa: BLE001 (any error is logged)
+        return dict(shorten_expected_errors(None, "error", {"event": "failed", "exc_info": True}))
+
+
+def test_an_error_of_ours_and_of_the_disk_is_one_line_and_any_other_keeps_its_traceback() -> None:
+    full = StorageUnusable("The disk is full")
+    assert shortened(full) == {"event": "failed", "code": "STORAGE_UNUSABLE", "problem": "The disk is full"}
+    assert shortened(OSError(errno.ENOSPC, "No space left on device", "/data/x")) == {
+        "event": "failed",
+        "problem": "[Errno 28] No space left on device: '/data/x'",
+    }
+    for fault in (ZeroDivisionError(), FileNotFoundError(errno.ENOENT, "No such file", "ours")):
+        assert shortened(fault) == {"event": "failed", "exc_info": True}
+
+
+LOG_A_LITTLE = """
+import structlog
+from visavis.logs import configure_logs
+configure_logs(level="info")
+structlog.get_logger().info("it_goes_on")
+print("to the end")
+"""
+
+
+def test_a_log_whose_disk_is_full_ends_nothing() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", LOG_A_LITTLE], stdout=subprocess.PIPE, stderr=full, text=True, check=False
+        )
+    assert (done.returncode, done.stdout) == (0, "to the end\n")

@@ -10,11 +10,11 @@ import os
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from visavis.errors import VisavisError
+from visavis.errors import DISK_ERRORS, FileUnusable, VisavisError
 from visavis.refusals import translated_engine_errors
 
 if TYPE_CHECKING:
@@ -89,6 +89,8 @@ def _check_output_path(path: Path) -> Path:
         raise typer.BadParameter(f"there is no folder {path.parent}")
     if path.is_dir():
         raise typer.BadParameter(f"{path} is a folder")
+    if not os.access(path.absolute().parent, os.W_OK):
+        raise FileUnusable(f"{path} cannot be written: its folder is read-only or not yours")
     return path
 
 
@@ -301,29 +303,58 @@ def demo(
         bool,
         typer.Option("--once", help="Unattended: perform, record and measure; exit non-zero if anything is wrong."),
     ] = False,
-    out: Annotated[
-        Path, typer.Option(callback=_check_output_path, help="With --once: the film of what a viewer received.")
-    ] = Path("demo.mp4"),
+    out: Annotated[Path, typer.Option(help="With --once: the film of what a viewer received.")] = Path("demo.mp4"),
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8000,
 ) -> None:
     """Start the server with its playground. With --once, perform a whole session and check it instead."""
     from visavis.demo import run
 
+    if once:
+        _check_output_path(out)
     run(once=once, out=out, port=port)
 
 
 def main() -> None:
-    """Run the command line. A `VisavisError` is one line on stderr and exit status 1."""
+    """Run the command line. A `VisavisError`, and an error of the operating system, is one line on stderr and exit
+    status 1.
+    """
     # The engine's matrices are small: BLAS threads cost twice the time they save. Numpy reads this when it is first
     # imported.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
-        with translated_engine_errors():
-            app()
+        try:
+            with translated_engine_errors():
+                app()
+        finally:
+            _flush_output()
     except VisavisError as error:
-        hint = f" {error.suggestion}." if error.suggestion else ""
-        print(f"visavis: {error.message} [{error.code}]{hint}", file=sys.stderr)
+        _fail(error)
+    except BrokenPipeError:  # whoever reads the output, `head` for instance, wants no more of it
         raise SystemExit(1) from None
+    except OSError as error:
+        _fail(FileUnusable(_describe(error)))
+
+
+def _describe(error: OSError) -> str:
+    reason = error.strerror or str(error)
+    if error.filename is not None:
+        return f"{error.filename}: {reason}"
+    return f"The output cannot be written: {reason}" if error.errno in DISK_ERRORS else reason
+
+
+def _flush_output() -> None:
+    """Write what was printed. Raises OSError, and then nothing of it is tried again when the process ends."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise
+
+
+def _fail(error: VisavisError) -> NoReturn:
+    hint = f" {error.suggestion}." if error.suggestion else ""
+    print(f"visavis: {error.message} [{error.code}]{hint}", file=sys.stderr)
+    raise SystemExit(1) from None
 
 
 if __name__ == "__main__":

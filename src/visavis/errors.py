@@ -82,6 +82,7 @@
     ├── InternalError                   500  INTERNAL                    close 1011
     ├── PackUnreadable                  500  PACK_UNREADABLE
     ├── PreparationFailed               500  PREPARATION_FAILED
+    ├── StorageUnusable                 503  STORAGE_UNUSABLE
     ├── LinkFailed
     │   ├── StageUnreachable                 STAGE_UNREACHABLE
     │   ├── StageRejected                    STAGE_REJECTED
@@ -97,6 +98,7 @@
         ├── DataFolderUnusable               DATA_FOLDER_UNUSABLE
         ├── DataFolderInUse                  DATA_FOLDER_IN_USE
         ├── DatabaseUnusable                 DATABASE_UNUSABLE
+        ├── FileUnusable                     FILE_UNUSABLE
         ├── AddressUnavailable               ADDRESS_UNAVAILABLE
         ├── ServerNotStarted                 SERVER_NOT_STARTED
         ├── KeyNotFound                      KEY_NOT_FOUND
@@ -112,8 +114,12 @@ parent. docs/reference/errors.md describes every code for clients.
 
 from __future__ import annotations
 
+import errno
 from enum import Flag, IntEnum, auto
 from typing import ClassVar
+
+# An OSError with one of these tells of a disk that is full, read-only or broken, not of a fault of ours.
+DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO})
 
 
 class CloseCode(IntEnum):
@@ -633,6 +639,14 @@ class PreparationFailed(VisavisError, code="PREPARATION_FAILED", status=500, tol
     """The process that reads images failed, through no fault of the image."""
 
 
+class StorageUnusable(
+    VisavisError, code="STORAGE_UNUSABLE", status=503, retryable=True, told_over=HTTP | CHANNEL | COMMAND
+):
+    """The server cannot read or write its data now: the disk is full, read-only or broken."""
+
+    retry_after_s = 10
+
+
 # Between a server and a stage
 
 
@@ -696,7 +710,11 @@ class DataFolderInUse(CommandFailed, code="DATA_FOLDER_IN_USE"):
 
 
 class DatabaseUnusable(CommandFailed, code="DATABASE_UNUSABLE"):
-    """The database cannot stay where it is: on a network file system."""
+    """There is no database, it cannot be opened, or it is none of this version of Visavis."""
+
+
+class FileUnusable(CommandFailed, code="FILE_UNUSABLE"):
+    """A command cannot read or write a file; the message names the file and the reason."""
 
 
 class AddressUnavailable(CommandFailed, code="ADDRESS_UNAVAILABLE"):

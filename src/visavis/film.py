@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -11,6 +13,8 @@ from typing import Literal, Self
 import av
 import numpy as np
 from numpy.typing import NDArray
+
+from visavis.errors import FileUnusable
 
 SOUND_RATE_HZ = 48_000
 CHANNEL_BITS_PER_S = 128_000
@@ -56,6 +60,8 @@ class FilmWriter:
 
     The film is written beside `path`; `close` renames it to `path`, `discard` removes it. A `with` block closes it at
     the end, and discards it after an error: then no part of it is left, and an older film at `path` is unchanged.
+
+    Every method raises `FileUnusable` if the film cannot be written, for instance because the disk is full.
     """
 
     def __init__(
@@ -73,7 +79,8 @@ class FilmWriter:
         """
         self.width_px, self.height_px, self.pictures = width_px, height_px, 0
         self._path, self._partial = path, path.with_name(f".{path.name}.part")
-        self._box = av.open(str(self._partial), "w", format="mp4", options={"movflags": "+faststart"})
+        with self._translated_errors():
+            self._box = av.open(str(self._partial), "w", format="mp4", options={"movflags": "+faststart"})
         options = {"preset": preset, "crf": QUALITY, "bf": "0", "threads": "1"}
         # The rate is only a hint for the encoder; every picture has its own time.
         self._video = self._box.add_stream("libx264", rate=min(ticks_hz, 25), options=options)
@@ -108,20 +115,22 @@ class FilmWriter:
         frame = av.VideoFrame.from_ndarray(i420, format="yuv420p")
         self._at = max(at, self._at + 1)
         frame.pts, frame.time_base = self._at, self._tick
-        self._box.mux(self._video.encode(frame))
-        self.pictures += 1
-        while self._sound and (self._sound[0].pts or 0) * self._sound[0].time_base <= self._at * self._tick:
-            self._box.mux(self._sound.pop(0))
+        with self._translated_errors():
+            self._box.mux(self._video.encode(frame))
+            self.pictures += 1
+            while self._sound and (self._sound[0].pts or 0) * self._sound[0].time_base <= self._at * self._tick:
+                self._box.mux(self._sound.pop(0))
 
     def close(self) -> None:
         """Write the rest, and rename the film to `path`. A second call does nothing."""
         if not self._open:
             return
         try:
-            self._box.mux(self._video.encode(None))
-            self._box.mux(self._sound)
-            self._box.close()
-            self._partial.replace(self._path)
+            with self._translated_errors():
+                self._box.mux(self._video.encode(None))
+                self._box.mux(self._sound)
+                self._box.close()
+                self._partial.replace(self._path)
         except BaseException:
             self.discard()
             raise
@@ -131,8 +140,17 @@ class FilmWriter:
         """Remove the unfinished film. A closed film is not changed."""
         if self._open:
             self._open = False
-            self._box.close()
-            self._partial.unlink(missing_ok=True)
+            with suppress(OSError):  # the disk is full: what is not written yet is not wanted
+                self._box.close()
+            with suppress(OSError):  # the disk is read-only: nothing was written
+                self._partial.unlink()
+
+    @contextmanager
+    def _translated_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise FileUnusable(f"{self._path} cannot be written: {error.strerror or error}") from error
 
     def __enter__(self) -> Self:
         return self

@@ -8,9 +8,12 @@ import logging
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
+from contextlib import suppress
+from typing import Any, TextIO, cast
 
 import structlog
+
+from visavis.errors import DISK_ERRORS, VisavisError
 
 REPEATS = 20  # one event is logged at most this many times ...
 WITHIN_S = 60.0  # ... in this time; the next one after it says how many were left out
@@ -69,6 +72,33 @@ def cut_values(_logger: Any, _name: str, event: structlog.typing.EventDict) -> s
     return event
 
 
+def shorten_expected_errors(_logger: Any, _name: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Log an error of ours or of the disk in one line. Any other error has its traceback."""
+    error = sys.exc_info()[1] if event.get("exc_info") is True else None
+    if isinstance(error, VisavisError):
+        del event["exc_info"]
+        return {**event, "code": error.code, "problem": error.message}
+    if isinstance(error, OSError) and error.errno in DISK_ERRORS:
+        del event["exc_info"]
+        return {**event, "problem": str(error)}
+    return event
+
+
+class _Lasting:
+    """A stream that goes on if the disk behind it is full: what cannot be written is lost, and nothing else."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        with suppress(OSError):
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()
+
+
 def configure_logs(*, level: str, as_json: bool = False) -> None:
     """Set up the logs of this process. `level`: debug, info, warning or error. `as_json`: each line is a JSON object,
     also what libraries and Python's warnings write.
@@ -86,6 +116,7 @@ def configure_logs(*, level: str, as_json: bool = False) -> None:
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         limit.process,
+        shorten_expected_errors,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     if as_json:
@@ -93,7 +124,7 @@ def configure_logs(*, level: str, as_json: bool = False) -> None:
     structlog.configure(
         processors=[*processors, cut_values, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast(TextIO, _Lasting(sys.stderr))),
         cache_logger_on_first_use=True,
     )
     # Libraries use the standard library's loggers. Their records come to the root's handler, but those of uvicorn to

@@ -24,6 +24,7 @@ from visavis.engine.speech.phones import Alphabet
 from visavis.engine.speech.port import SPEECH_RATE_HZ
 from visavis.errors import InvalidRequest
 from visavis.offline import motion_frames, read_sound, read_visemes, speech_motion
+from visavis.output_file import replacing
 
 DIGITS = 4
 SUFFIXES = (".jsonl", ".csv")
@@ -44,24 +45,19 @@ def write_motion(
     of frames. Time 0 is the start of the recording. `pcm_rate_hz`: `speech` is raw PCM16 at this rate.
 
     Raises `AudioUnreadable`, `PhonesUnreadable`, and `InvalidRequest` for a recording without sound or another suffix
-    of `out`. After an error no part of the file is left.
+    of `out`, `FileUnusable`. After an error no part of the file is left.
     """
     if out.suffix.lower() not in SUFFIXES:
         raise InvalidRequest(f"{out.name} must end in .jsonl or .csv")
     _, pcm = read_sound(speech, pcm_rate_hz)
     times_s, rows = motion_rows(pcm, fps=fps, phones=phones, alphabet=alphabet, mood=mood, seed=seed)
-    partial = out.with_name(out.name + ".part")
-    try:
-        with partial.open("w", encoding="utf-8", newline="") as file:
-            if out.suffix.lower() == ".csv":
-                writer = csv.writer(file)
-                writer.writerow(["time_s", *ARKIT, *HEAD])
-                writer.writerows([time_s, *row] for time_s, row in zip(times_s, rows, strict=True))
-            else:
-                file.writelines(_lines(times_s, rows))
-        partial.replace(out)
-    finally:
-        partial.unlink(missing_ok=True)
+    with replacing(out) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+        if out.suffix.lower() == ".csv":
+            writer = csv.writer(file)
+            writer.writerow(["time_s", *ARKIT, *HEAD])
+            writer.writerows([time_s, *row] for time_s, row in zip(times_s, rows, strict=True))
+        else:
+            file.writelines(_lines(times_s, rows))
     return len(rows)
 
 

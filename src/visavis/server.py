@@ -15,13 +15,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from types import FrameType, TracebackType
-from typing import NoReturn
 
 import structlog
 import uvicorn
 from uvicorn.config import LOGGING_CONFIG
 
+from visavis import signals
 from visavis.api.app import create_app
+from visavis.api.lifespan import AppLifespan
 from visavis.api.services import Services
 from visavis.avatars.preparation import Prepare, prepare_with_engine
 from visavis.channel.websocket import WS_MAX_SIZE_BYTES
@@ -30,7 +31,7 @@ from visavis.connections.http_protocol import GuardedHttp
 from visavis.connections.table import Limits
 from visavis.connections.turns import Turns
 from visavis.connections.websocket_protocol import GuardedWebSocket
-from visavis.errors import AddressUnavailable, KeyNotFound, ServerBroken, ServerNotStarted
+from visavis.errors import AddressUnavailable, KeyNotFound, ServerBroken, ServerNotStarted, VisavisError
 from visavis.fleet.port import Fleet
 from visavis.logs import configure_logs
 from visavis.orphans import Orphans
@@ -60,16 +61,14 @@ def serve(*, host: str, port: int) -> None:
         configure_logs(level=settings.log_level, as_json=settings.log_json)
         raise_descriptor_limit()
         os.umask(0o077)  # only this user may read the data folder
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, _exit_cleanly)  # uvicorn raises the signal again after its shutdown
+        for number in signals.ENDING_SERVICE:  # until uvicorn handles them, which ends in order
+            signal.signal(number, signals.end_service_at_once)
         listener = _listen(host, port)
         server = Server(settings, listener)
         with listener:
             server.run(sockets=[listener])
     if server.broken:
         raise ServerBroken(f"The server cannot go on without its task {server.broken!r}; its log says why it failed")
-    if not server.started:
-        raise SystemExit(1)
 
 
 @contextmanager
@@ -82,10 +81,6 @@ def _owned_storage(settings: Settings) -> Iterator[None]:
         check_place(database)
     with owned(settings.data_dir, database=database):
         yield
-
-
-def _exit_cleanly(_number: int, _frame: FrameType | None) -> NoReturn:
-    raise SystemExit(0)
 
 
 def raise_descriptor_limit() -> None:
@@ -160,7 +155,6 @@ class Server(uvicorn.Server):
             ws_per_message_deflate=False,
             timeout_graceful_shutdown=CLOSE_WITHIN_S,
             server_header=False,
-            lifespan="on",
             proxy_headers=bool(settings.trusted_proxies),
             forwarded_allow_ips=list(settings.trusted_proxies),
             timeout_keep_alive=settings.keep_alive_s,
@@ -168,6 +162,8 @@ class Server(uvicorn.Server):
         )
         config.guard = self._guard
         config.turns = Turns()
+        config.load()
+        config.lifespan_class = AppLifespan
         super().__init__(config)
 
     @property
@@ -178,13 +174,20 @@ class Server(uvicorn.Server):
         return services
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        """Raises `AddressUnavailable` if another server has begun to listen at the address since we took it."""
+        try:
+            await super().startup(sockets)
+        except OSError as error:
+            if not self.lifespan.is_open:  # the application could not be opened
+                raise
+            await self.lifespan.shutdown()
+            raise AddressUnavailable(f"Cannot listen at {self._url}: {error.strerror or error}") from error
         for listener in sockets or []:
             listener.listen(WAITING_CONNECTIONS)  # asyncio has set the kernel's queue to ACCEPTED_AT_ONCE
         self._sweeping = asyncio.create_task(self._guard.run())
         if os.getpid() == 1:
             self._reaping = asyncio.create_task(Orphans().run())
-        if self.started:
+        if not self.should_exit:
             await self.announce()
 
     async def announce(self) -> None:
@@ -193,13 +196,11 @@ class Server(uvicorn.Server):
         """
         accounts = self.services.accounts
         key = await accounts.create_first() if sys.stdout.isatty() else None
-        print(f"Visavis is at {self._url}/" + ("" if key is None else f"#key={key}"), flush=True)
+        _print(f"Visavis is at {self._url}/" + ("" if key is None else f"#key={key}"))
         if key is not None:
-            print(
-                "This address holds the first API key, shown this once; `visavis keys create` makes more.", flush=True
-            )
+            _print("This address holds the first API key, shown this once; `visavis keys create` makes more.")
         elif not await accounts.any_exists():
-            print("There is no API key yet; `visavis keys create --name NAME` makes one.", flush=True)
+            _print("There is no API key yet; `visavis keys create --name NAME` makes one.")
 
     @property
     def broken(self) -> str | None:
@@ -232,6 +233,20 @@ class Server(uvicorn.Server):
             if task is not None:
                 task.cancel()
 
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """As uvicorn does, but do not raise the signals again after the shutdown: then the process ends in order."""
+        with super().capture_signals():
+            try:
+                yield
+            finally:
+                self._captured_signals.clear()
+
+
+def _print(line: str) -> None:
+    with suppress(OSError):  # a full disk behind stdout keeps nobody from being served
+        print(line, flush=True)
+
 
 def _give_up() -> None:
     os.write(2, b"visavis: The server did not stop in time, so it ends at once [SERVER_BROKEN]\n")
@@ -253,13 +268,15 @@ class RunningServer:
         self._listener = _listen("127.0.0.1", port)
         self._server = _SilentServer(settings, self._listener, fleet, prepare)
         self._started = self._server.has_started
+        self._problem: VisavisError | None = None  # why it did not start
         self._thread = threading.Thread(target=self._run, name="visavis-server")
         self.base_url = url_of(self._listener)
 
     def _run(self) -> None:
         try:
-            with suppress(SystemExit):  # uvicorn raises it when it cannot start; then __enter__ raises
-                self._server.run(sockets=[self._listener])
+            self._server.run(sockets=[self._listener])
+        except VisavisError as error:  # it could not start; then __enter__ raises
+            self._problem = error
         finally:
             self._started.set()
 
@@ -273,7 +290,8 @@ class RunningServer:
         self._started.wait()
         if not self._server.started:
             self.__exit__(None, None, None)
-            raise ServerNotStarted("The server did not start")
+            why = "" if self._problem is None else f": {self._problem.message}"
+            raise ServerNotStarted(f"The server did not start{why}") from self._problem
         return self
 
     def __exit__(

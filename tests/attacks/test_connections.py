@@ -99,6 +99,6 @@ def _children(pid: int) -> list[int]:
                 command = (entry / "cmdline").read_bytes()
             except OSError:
                 continue
-            if int(stat[1]) == pid and b"visavis.stage.process" in command and stat[0] != "Z":
+            if int(stat[1]) == pid and b"visavis.stage" in command and stat[0] != "Z":
                 found.append(int(entry.name))
     return found

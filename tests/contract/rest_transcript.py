@@ -26,7 +26,7 @@ from typing import Any, NoReturn
 
 import httpx
 from PIL import Image
-from sqlalchemy import insert, update
+from sqlalchemy import event, insert, update
 
 from tests.conftest import Service, open_service
 from tests.engine.portrait import photos
@@ -226,6 +226,8 @@ async def change(world: World, action: dict[str, Any]) -> None:
             name = world.fill_placeholders(value)
             query = service.services.pictures.query(*name.split("/"), now_s=0)
             world.names["EXPIRED"] = f"/media/avatars/{name}?{query}"
+        case "database":
+            _make_read_only(service, value == "read-only")
         case "broken":
             setattr(service.services.sessions, value, _break)
         case _:
@@ -239,6 +241,16 @@ def _error(parts: list[str]) -> VisavisError:
 
 def _break(*_arguments: object, **_named: object) -> NoReturn:
     raise RuntimeError("broken by the transcript")
+
+
+def _make_read_only(service: Service, read_only: bool) -> None:
+    """Let SQLite refuse to write, or write again, on every connection."""
+    engine = service.services.sessions._store._database._engine.sync_engine
+
+    def prepare(connection: Any, *_: object) -> None:
+        connection.cursor().execute(f"PRAGMA query_only={int(read_only)}")
+
+    event.listen(engine, "checkout", prepare)
 
 
 def _part(value: str | bytes) -> tuple[str | None, str | bytes]:

@@ -42,6 +42,8 @@ SHOWN_BY_TESTS: dict[tuple[ToldOver, str], str] = {
     (COMMAND, "DATA_FOLDER_UNUSABLE"): _COMMANDS,
     (COMMAND, "DATA_FOLDER_IN_USE"): "tests/test_server.py",
     (COMMAND, "DATABASE_UNUSABLE"): "tests/store/test_file_system.py",
+    (COMMAND, "FILE_UNUSABLE"): "tests/test_disks.py",
+    (COMMAND, "STORAGE_UNUSABLE"): "tests/store/test_failures.py",
     (COMMAND, "ADDRESS_UNAVAILABLE"): "tests/test_server.py",
     (COMMAND, "SERVER_NOT_STARTED"): _COMMANDS,
     (COMMAND, "KEY_NOT_FOUND"): _COMMANDS,

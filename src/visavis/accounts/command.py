@@ -19,9 +19,11 @@ from visavis.timestamps import format_time, format_time_or_none
 Result = TypeVar("Result")
 
 
-def _with_accounts(work: Callable[[Accounts], Awaitable[Result]]) -> Result:
+def _with_accounts(work: Callable[[Accounts], Awaitable[Result]], *, create: bool = False) -> Result:
+    """Do work with the keys of the database. `create`: make the database if there is none."""
+
     async def run() -> Result:
-        database = await Database.open(read_settings().resolved_database_url)
+        database = await Database.open(read_settings().resolved_database_url, create=create)
         try:
             return await work(Accounts(KeyStore(database)))
         finally:
@@ -31,9 +33,13 @@ def _with_accounts(work: Callable[[Accounts], Awaitable[Result]]) -> Result:
 
 
 def create_key(*, name: str, test: bool) -> None:
-    """Create a key and print it on a line of its own."""
-    _, key = _with_accounts(lambda accounts: accounts.create(name=name, test=test))
-    print(key)
+    """Create a key and print it on a line of its own. A key that cannot be printed is revoked: nobody knows it."""
+    record, key = _with_accounts(lambda accounts: accounts.create(name=name, test=test), create=True)
+    try:
+        print(key, flush=True)
+    except OSError:
+        _with_accounts(lambda accounts: accounts.revoke(record.id))
+        raise
 
 
 def list_keys() -> None:

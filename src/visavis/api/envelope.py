@@ -10,8 +10,8 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from visavis.api.errors import error_response, internal_error_response
-from visavis.errors import InvalidRequest, TooLarge
+from visavis.api.errors import error_response, internal_error_response, log_fault
+from visavis.errors import InvalidRequest, TooLarge, VisavisError
 from visavis.ids import new_id
 
 MAX_BODY_BYTES = 1024 * 1024
@@ -110,8 +110,16 @@ class Envelope:
                 answer = error_response(TooLarge(f"The body is larger than {most // 1024} KiB"))
             except ClientDisconnect:
                 return  # it left before its body had come: nobody is there to be answered
-            except Exception:  # the outermost edge of a request
-                log.exception("request_crashed", method=scope["method"], path=scope["path"])
-                answer = internal_error_response()
+            except Exception as error:  # noqa: BLE001 (the outermost edge of a request)
+                answer = _answer_to(error, scope)
             if not began:
                 await answer(scope, receive, send_marked)
+
+
+def _answer_to(error: Exception, scope: Scope) -> Response:
+    """Log an error of a middleware, or one that nobody has caught, and return its answer."""
+    if isinstance(error, VisavisError):
+        log_fault(error)
+        return error_response(error)
+    log.error("request_crashed", method=scope["method"], path=scope["path"], exc_info=error)
+    return internal_error_response()

@@ -18,6 +18,7 @@ from visavis.errors import (
     MethodNotAllowed,
     NotFound,
     RateLimited,
+    StorageUnusable,
     TooLarge,
     UnsupportedMediaType,
     UpgradeRequired,
@@ -56,13 +57,18 @@ def internal_error_response() -> JSONResponse:
     return error_response(InternalError("Something went wrong on our side", suggestion=hint))
 
 
+def log_fault(error: VisavisError) -> None:
+    """Log an error that is the server's own."""
+    if error.status >= 500 and (not error.retryable or isinstance(error, StorageUnusable)):
+        log.error("request_failed", code=error.code, detail=error.message)
+
+
 def add_error_handlers(app: FastAPI) -> None:
     """Answer every error in our shapes; nothing is ever 422."""
 
     @app.exception_handler(VisavisError)
     async def ours(_request: Request, error: VisavisError) -> Response:
-        if error.status >= 500 and not error.retryable:
-            log.error("request_failed", code=error.code, detail=error.message)
+        log_fault(error)
         return error_response(error)
 
     @app.exception_handler(RequestValidationError)

@@ -32,6 +32,7 @@ from visavis.engine.pack.version import FORMAT_VERSION
 from visavis.engine.pack_ref import PACK_FILES, PackRef, digest_of
 from visavis.engine.portrait.report import IMAGE_NAME, PREVIEW_NAME, REPORT_NAME
 from visavis.errors import AvatarNotFound, PackUnreadable
+from visavis.store.failures import translated_disk_errors
 
 PHOTO, POINTS, IMAGE, PREVIEW, REPORT = "photo", "points.json", IMAGE_NAME, PREVIEW_NAME, REPORT_NAME
 PORTRAIT_FILES = (PHOTO, POINTS, IMAGE, PREVIEW, REPORT)
@@ -70,12 +71,14 @@ class LookFiles:
         """Return the photo from which the look can be made again, and its points; None if there is no photo. Older
         looks have no photo: their framed picture takes its place, which is nearly as good.
         """
-        return await run_sync(self._source, look_id)
+        with translated_disk_errors("The avatar"):
+            return await run_sync(self._source, look_id)
 
     async def read(self, look_id: str, name: str) -> bytes | None:
         """Return the content of one of PORTRAIT_FILES, None if the look does not have it."""
         assert name in PORTRAIT_FILES, name
-        return await run_sync(self._read, look_id, name)
+        with translated_disk_errors("The avatar"):
+            return await run_sync(self._read, look_id, name)
 
     @asynccontextmanager
     async def staging(self, look_id: str) -> AsyncIterator[Path]:
@@ -85,7 +88,8 @@ class LookFiles:
         staged = self._folder / look_id / f"{_STAGED}{secrets.token_hex(8)}"
         self._staged.add(staged)
         try:
-            await run_sync(self._stage, staged)
+            with translated_disk_errors("The avatar"):
+                await run_sync(self._stage, staged)
             yield staged
         finally:
             with anyio.CancelScope(shield=True):
@@ -94,9 +98,10 @@ class LookFiles:
 
     async def publish(self, look_id: str, staged: Path, *, photo: bytes, points: str | None = None) -> PackRef:
         """Make the staged preparation the current one of the look. `photo` and `points`: its source, kept so that it
-        can be made again. Raises OSError; then the look has not changed.
+        can be made again. Raises `StorageUnusable`; then the look has not changed.
         """
-        return await run_sync(self._publish, look_id, staged, photo, points)
+        with translated_disk_errors("The avatar"):
+            return await run_sync(self._publish, look_id, staged, photo, points)
 
     async def remove(self, look_id: str) -> None:
         """Remove all files of a look. A look without files is not an error."""
@@ -104,7 +109,8 @@ class LookFiles:
 
     async def sweep(self, *, spared: set[str]) -> None:
         """Remove the replaced and unfinished files that the sweep before found, except those of the looks `spared`."""
-        await run_sync(self._sweep, spared)
+        with translated_disk_errors("The avatars"):
+            await run_sync(self._sweep, spared)
 
     # --- in threads
 

@@ -11,14 +11,17 @@ from visavis.errors import NotFound
 from visavis.ids import is_id
 from visavis.settings import Settings
 from visavis.store.avatars import AvatarStore
-from visavis.store.database import Database
+from visavis.store.database import Database, sqlite_path
 
 
 def find_pack(avatar_id: str, settings: Settings) -> Path | None:
     """Return the folder of the pack of a look, or of a character's first look; None for any other text. Raises
-    `PackUnreadable` if the pack must be made again, which only a server does.
+    `PackUnreadable` if the pack must be made again, which only a server does, and `DatabaseUnusable`.
     """
     if not is_id("avat", avatar_id):
+        return None
+    database = sqlite_path(settings.resolved_database_url)
+    if database is not None and not database.exists():
         return None
     return asyncio.run(_find_pack(avatar_id, settings))
 

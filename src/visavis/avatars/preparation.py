@@ -8,6 +8,7 @@ from typing import Protocol
 from visavis.avatars.places import Places
 from visavis.engine.portrait.points import SevenPoints
 from visavis.refusals import translated_engine_errors
+from visavis.store.failures import translated_disk_errors
 
 
 class Prepare(Protocol):
@@ -37,7 +38,8 @@ class Preparation:
 
     async def run(self, image: bytes, out_dir: Path, *, holder: str, points: SevenPoints | None = None) -> None:
         """Prepare `image` into the empty folder `out_dir`. `holder`: the API key that sent it, or what of the server
-        wants it. Raises `PortraitRefused`, and `NoCapacity` if too many photos are waiting.
+        wants it. Raises `PortraitRefused`, `NoCapacity` if too many photos are waiting, and `StorageUnusable`.
         """
         async with self._places.place(holder):
-            await self._prepare(image, out_dir, points=points)
+            with translated_disk_errors("The photo"):
+                await self._prepare(image, out_dir, points=points)

@@ -12,11 +12,11 @@ import sys
 import tempfile
 import webbrowser
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 import httpx
 
+from visavis import signals
 from visavis.demo.server_process import ServerProcess
 
 if TYPE_CHECKING:
@@ -30,16 +30,12 @@ def run(*, once: bool, out: Path, port: int) -> None:
     `DemoFailed` if something was wrong.
     """
     for ending in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(ending, _stop)
+        signal.signal(ending, signals.end_in_order)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # shells start background jobs with SIGINT ignored
     if once:
         perform_once(out)
     else:
         _serve_playground(port)
-
-
-def _stop(number: int, frame: FrameType | None) -> None:
-    raise SystemExit(128 + number)  # leaves the context of the server, which stops it, as Ctrl-C does
 
 
 def perform_once(out: Path) -> Run:

@@ -89,11 +89,14 @@ class LocalStages:
         return sorted(stage.process.pid for stage in self._running if stage.process.returncode is None)
 
     async def open(self) -> LocalStage:
-        if self._socket_folder is None:
-            self._socket_folder = Path(tempfile.mkdtemp(prefix="visavis-"))
-        address = Address(path=self._socket_folder / f"{next(self._numbers)}.sock")
+        try:
+            if self._socket_folder is None:
+                self._socket_folder = Path(tempfile.mkdtemp(prefix="visavis-"))
+            address = Address(path=self._socket_folder / f"{next(self._numbers)}.sock")
+            process = await self._start(address)
+        except OSError as error:  # no folder for temporary files, no descriptors or no memory is left
+            raise PerformerLost(f"A stage process cannot be started now: {error.strerror or error}") from error
         token = secrets.token_urlsafe(32)
-        process = await self._start(address)
         try:
             await self._wait_until_listening(process, token)
             hello = Hello(
@@ -118,7 +121,7 @@ class LocalStages:
         return await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
-            "visavis.stage.process",
+            "visavis.stage",
             "--listen",
             str(address),
             "--data",

@@ -15,6 +15,7 @@ from visavis.engine.render.cpu import CpuRenderer
 from visavis.errors import InvalidRequest
 from visavis.inspect.poses import Part, Section, sections
 from visavis.offline import load_avatar
+from visavis.output_file import replacing
 
 Picture = NDArray[np.uint8]
 Box = tuple[int, int, int, int]  # left, top, right, bottom
@@ -31,15 +32,16 @@ def write_sheet(*, avatar: str, out: Path, width_px: int, height_px: int, only: 
     JPEG.
 
     It is rendered at `width_px` by `height_px`. `only`: the title of the only section. Raises `ImageRefused`,
-    `NotFound`, `InvalidRequest`.
+    `NotFound`, `InvalidRequest`, `FileUnusable`.
     """
     if out.suffix.lower() not in _SUFFIXES:
         raise InvalidRequest(f"{out} is neither a PNG nor a JPEG", suggestion="Use a name like sheet.png or sheet.jpg")
     _chosen(only)
     pack = load_avatar(avatar)
     sheet = contact_sheet(pack, width_px, height_px, only=only)
-    if not cv2.imwrite(str(out), sheet[..., ::-1], _SUFFIXES[out.suffix.lower()]):
-        raise InvalidRequest(f"{out} cannot be written")
+    _, encoded = cv2.imencode(out.suffix.lower(), sheet[..., ::-1], _SUFFIXES[out.suffix.lower()])
+    with replacing(out) as partial:
+        partial.write_bytes(encoded.tobytes())
 
 
 def contact_sheet(pack: AvatarPack, width_px: int, height_px: int, only: str | None = None) -> Picture:

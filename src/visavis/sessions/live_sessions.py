@@ -23,6 +23,7 @@ from visavis.errors import (
     SessionEnded,
     SessionNotFound,
     SessionNotStarted,
+    StorageUnusable,
     Unauthorized,
 )
 from visavis.fleet.port import Fleet, Performer
@@ -190,8 +191,8 @@ class LiveSessions:
         if self.table.running.pop(record.id, None) is not None and session.output.backdrop.picture_id is not None:
             try:
                 await self._backgrounds.delete(record.id)
-            except OSError as error:  # the next sweep deletes it
-                log.warning("background_not_deleted", session_id=record.id, problem=str(error))
+            except StorageUnusable as error:  # the next sweep deletes it
+                log.warning("background_not_deleted", session_id=record.id, problem=error.message)
         return record
 
     async def _end_unperformed(self, record: SessionRecord, reason: EndReason) -> SessionRecord:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ssl
+import tempfile
 from pathlib import Path
 
-from visavis.errors import AddressUnavailable, SettingInvalid
+from visavis.errors import AddressUnavailable, FileUnusable, SettingInvalid
 from visavis.logs import configure_logs
 from visavis.stage.port.address import Address
 from visavis.stage.process import StageOptions, run_stage
@@ -16,7 +17,8 @@ MIN_TOKEN_CHARS = 16
 def run(*, listen: str, token_file: Path, tls_cert: Path, tls_key: Path, cache: Path, log_json: bool = False) -> None:
     """Listen until SIGTERM or SIGINT.
 
-    Raises `SettingInvalid` for an address, a token or a certificate that cannot be used, and `AddressUnavailable`.
+    Raises `SettingInvalid` for an address, a token or a certificate that cannot be used, `FileUnusable` for a cache
+    that cannot be written, and `AddressUnavailable`.
     """
     try:
         address = Address.parse(listen)
@@ -25,6 +27,7 @@ def run(*, listen: str, token_file: Path, tls_cert: Path, tls_key: Path, cache: 
     if address.path is not None:
         raise SettingInvalid("--listen takes wss://HOST:PORT; a server starts the stages on its own machine itself")
     token = _read_token(token_file)
+    _check_cache(cache)
     configure_logs(level="info", as_json=log_json)
     options = StageOptions(address=address, token=token, cache=cache, tls_cert=tls_cert, tls_key=tls_key)
     try:
@@ -33,8 +36,17 @@ def run(*, listen: str, token_file: Path, tls_cert: Path, tls_key: Path, cache: 
         raise SettingInvalid(f"The certificate {tls_cert} and its key cannot be used: {error.reason}") from error
     except OSError as error:
         raise AddressUnavailable(f"Cannot listen at {address}: {error.strerror or error}") from error
-    except KeyboardInterrupt:
-        pass
+
+
+def _check_cache(folder: Path) -> None:
+    """Raises `FileUnusable` for a folder in which no file can be made."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(4096))
+            file.flush()
+    except OSError as error:
+        raise FileUnusable(f"The cache {folder} cannot be written: {error.strerror or error}") from error
 
 
 def _read_token(path: Path) -> str:

@@ -1,7 +1,7 @@
 """The stage process: listens for servers and performs their sessions.
 
-A server starts it on its own machine as `python -m visavis.stage.process --listen unix:PATH --data DIR`, with the token
-on its standard input. An operator starts it for servers on other machines by `visavis stage`, with the token in a file.
+A server starts it on its own machine as `python -m visavis.stage --listen unix:PATH --data DIR`, with the token on its
+standard input. An operator starts it for servers on other machines by `visavis stage`, with the token in a file.
 Everything else comes in a server's first message. A stage knows no accounts, no database and no plans.
 """
 
@@ -12,7 +12,6 @@ import asyncio
 import contextlib
 import gc
 import os
-import signal
 import ssl
 import sys
 from collections.abc import Callable
@@ -22,6 +21,7 @@ from pathlib import Path
 
 import structlog
 
+from visavis import signals
 from visavis.engine.child_process import forbid_core_dumps
 from visavis.errors import SourceUnusable
 from visavis.logs import configure_logs
@@ -63,8 +63,8 @@ class _StageOver(Exception):
 async def serve_stage(
     options: StageOptions, parts: Parts, announce: Callable[[Address], None], *, rest: RestSelector | None = None
 ) -> None:
-    """Listen and perform until SIGTERM, or with `exit_without_servers` until the last server has left. Calls `announce`
-    with the address in use when servers can connect. `rest`: the selector of this event loop.
+    """Listen and perform until SIGTERM or SIGINT, or with `exit_without_servers` until the last server has left. Calls
+    `announce` with the address in use when servers can connect. `rest`: the selector of this event loop.
 
     Raises OSError for an address that cannot be used, and ssl.SSLError for a certificate that cannot be used.
     """
@@ -82,7 +82,9 @@ async def serve_stage(
         assert options.tls_cert is not None
         tls.load_cert_chain(options.tls_cert, options.tls_key)
     over = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, over.set)
+    if not options.exit_without_servers:  # else its server ends it
+        for number in signals.ENDING_SERVICE:
+            asyncio.get_running_loop().add_signal_handler(number, over.set)
     unavailable: OSError | None = None
     try:
         async with asyncio.TaskGroup() as tasks:
@@ -131,7 +133,7 @@ def run_stage(options: StageOptions, announce: Callable[[Address], None]) -> Non
 def main() -> None:
     """Run a stage that a server on this machine starts. The first line of standard input is its token."""
     forbid_core_dumps()
-    arguments = argparse.ArgumentParser(prog="visavis.stage.process")
+    arguments = argparse.ArgumentParser(prog="visavis.stage")
     arguments.add_argument("--listen", type=Address.parse, required=True, help="unix:PATH")
     arguments.add_argument("--data", type=Path, required=True, help="the service's data folder")
     arguments.add_argument(
@@ -140,7 +142,6 @@ def main() -> None:
     arguments.add_argument("--log-level", default="info")
     arguments.add_argument("--log-json", action="store_true")
     given = arguments.parse_args()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the server, which ends its stages
     configure_logs(level=given.log_level, as_json=given.log_json)
     token = sys.stdin.readline().strip()
     to_server = os.fdopen(os.dup(1), "w")
@@ -149,7 +150,3 @@ def main() -> None:
         address=given.listen, token=token, data=given.data, parts=given.parts, exit_without_servers=True
     )
     run_stage(options, lambda address: print(address, file=to_server, flush=True))
-
-
-if __name__ == "__main__":
-    main()

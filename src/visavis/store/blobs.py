@@ -10,10 +10,12 @@ from typing import Protocol
 
 import anyio.to_thread
 
+from visavis.store.failures import translated_disk_errors
+
 
 class Blobs(Protocol):
     """Names are relative paths (`avatars/avat_…/image.jpg`) without `.` and `..`. Calls may wait for a disk or a
-    network, but not for each other.
+    network, but not for each other. They raise `StorageUnusable` if the disk fails.
     """
 
     async def put(self, name: str, data: bytes) -> None:
@@ -52,10 +54,15 @@ class FolderBlobs:
         def write() -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             partial = path.with_name(path.name + ".part")
-            partial.write_bytes(data)
-            partial.replace(path)
+            try:
+                partial.write_bytes(data)
+                partial.replace(path)
+            except OSError:
+                partial.unlink(missing_ok=True)
+                raise
 
-        await anyio.to_thread.run_sync(write)
+        with translated_disk_errors("The image"):
+            await anyio.to_thread.run_sync(write)
 
     async def get(self, name: str) -> bytes | None:
         path = self._path(name)
@@ -66,16 +73,19 @@ class FolderBlobs:
             except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
                 return None
 
-        return await anyio.to_thread.run_sync(read)
+        with translated_disk_errors("The image"):
+            return await anyio.to_thread.run_sync(read)
 
     async def names(self, prefix: str) -> list[str]:
         path = self._path(prefix)
-        return await anyio.to_thread.run_sync(
-            lambda: sorted(found.name for found in path.iterdir()) if path.is_dir() else []
-        )
+        with translated_disk_errors("The images"):
+            return await anyio.to_thread.run_sync(
+                lambda: sorted(found.name for found in path.iterdir()) if path.is_dir() else []
+            )
 
     async def delete(self, name: str) -> None:
-        await anyio.to_thread.run_sync(lambda: self._path(name).unlink(missing_ok=True))
+        with translated_disk_errors("The image"):
+            await anyio.to_thread.run_sync(lambda: self._path(name).unlink(missing_ok=True))
 
     async def delete_all(self, prefix: str) -> None:
         await anyio.to_thread.run_sync(lambda: shutil.rmtree(self._path(prefix), ignore_errors=True))

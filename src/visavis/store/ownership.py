@@ -45,8 +45,11 @@ def _locked(path: Path, *, what: str) -> Iterator[None]:
             raise _in_use(what, owner=os.pread(descriptor, 20, 0).decode(errors="replace").strip()) from None
         except OSError as error:
             raise _unusable(what, error) from error
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        try:
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        except OSError as error:
+            raise _unusable(what, error) from error
         yield
     finally:
         os.close(descriptor)

@@ -52,6 +52,7 @@ from visavis.errors import (
     SessionEnded,
     SessionNotStarted,
     SeveralFaces,
+    StorageUnusable,
     TooLarge,
     TooManyOffers,
     Unauthorized,
@@ -62,7 +63,7 @@ from visavis.errors import (
 Responses = dict[int | str, dict[str, Any]]
 Kind = type[VisavisError]
 
-EVERY_CALL: tuple[Kind, ...] = (ApiKeyRefused, RateLimited, InternalError)  # under /v1
+EVERY_CALL: tuple[Kind, ...] = (ApiKeyRefused, RateLimited, StorageUnusable, InternalError)  # under /v1
 EVERY_POST: tuple[Kind, ...] = (InvalidRequest, IdempotencyConflict, IdempotencyInProgress, TooLarge)
 PHOTO: tuple[Kind, ...] = (
     PortraitRefused, NoFace, SeveralFaces, FaceTooSmall, FaceTurnedAway, ImageUrlRefused, ImageTooLarge,
@@ -139,6 +140,7 @@ _TEXTS: dict[Kind, tuple[str, str | None]] = {  # of the classes that bring no m
         "The avatar's files are damaged, and its photo cannot be used any more: No clear face can be seen in the photo",
         "Upload another photo",
     ),
+    StorageUnusable: ("The database cannot be used now: attempt to write a readonly database", None),
     PreparationFailed: ("The portrait worker failed with status 1: no space left on device", None),
 }
 

@@ -7,6 +7,7 @@ import json
 from visavis.engine.errors import ImageRefused, Reason
 
 REFUSED = 3  # the exit status that goes with it
+DISK_FULL = 4  # the exit status where the disk has no room for the answer
 
 
 def too_much_memory() -> ImageRefused:

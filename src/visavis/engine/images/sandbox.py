@@ -6,12 +6,14 @@ The work is a *job*: a module with a function `run(image: bytes, arguments: list
 
 from __future__ import annotations
 
+import errno
+import os
 import signal
 import subprocess
 import sys
 from contextlib import ExitStack
 from dataclasses import dataclass
-from tempfile import TemporaryFile
+from tempfile import TemporaryFile, gettempdir
 from typing import IO
 
 import anyio
@@ -21,7 +23,7 @@ from visavis.engine.child_process import kept_environment
 from visavis.engine.errors import ImageRefused, Reason, SandboxBusy, SandboxFailed
 from visavis.engine.images.image_size import claimed_pixels
 from visavis.engine.images.image_type import MAX_PIXELS, ImageType, image_type
-from visavis.engine.images.refusal import REFUSED, read_refusal
+from visavis.engine.images.refusal import DISK_FULL, REFUSED, read_refusal
 from visavis.engine.images.reservations import Reservation, Reservations
 
 # One thread for each library. Arenas of malloc count against the limit of the address space.
@@ -53,7 +55,8 @@ class Job:
 
 
 def run_job(image: bytes, job: Job) -> bytes:
-    """Return the answer of the job. Raises ImageRefused, SandboxBusy, and SandboxFailed if the fault is ours. Blocks.
+    """Return the answer of the job. Raises ImageRefused, SandboxBusy, OSError if the disk has no room, and
+    SandboxFailed if the fault is ours. Blocks.
 
     It does not wait for memory, because nothing else of its process gives any back.
     """
@@ -128,8 +131,11 @@ def _open_files(image: bytes, opened: ExitStack) -> tuple[IO[bytes], IO[bytes], 
     if the process dies before it has read everything, and the size of the others is bounded (worker.py).
     """
     stdin, stdout, stderr = (opened.enter_context(TemporaryFile()) for _ in range(3))  # noqa: SIM115
-    stdin.write(image)
-    stdin.seek(0)
+    try:
+        stdin.write(image)
+        stdin.seek(0)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, gettempdir()) from error
     return stdin, stdout, stderr
 
 
@@ -165,6 +171,8 @@ def _answer(status: int, stdout: IO[bytes], stderr: IO[bytes]) -> bytes:
         except ValueError:
             raise SandboxFailed("The image worker refused without a reason") from None
         raise refusal
+    if status == DISK_FULL:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), gettempdir())
     if status == -signal.SIGXCPU:
         raise _took_too_long()
     if status < 0:  # ended by another signal: it reached a limit, or a decoder crashed

@@ -3,13 +3,14 @@ stdout.
 
 Untrusted images are decoded only in this process. It lives for one image, has limits on memory (`BYTES`), time and file
 size, and imports no network code and no service code. Exit status: 0 if the job is done; REFUSED if it refuses the
-image (stdout is then the JSON of refusal.py); anything else is a fault of ours, or a limit.
+image (stdout is then the JSON of refusal.py); DISK_FULL; anything else is a fault of ours, or a limit.
 """
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import os
 import resource
 import sys
@@ -20,7 +21,7 @@ from typing import Protocol, cast
 from visavis.engine.child_process import forbid_core_dumps
 from visavis.engine.errors import ImageRefused
 from visavis.engine.images.image_type import MAX_IMAGE_BYTES
-from visavis.engine.images.refusal import REFUSED, too_much_memory, write_refusal
+from visavis.engine.images.refusal import DISK_FULL, REFUSED, too_much_memory, write_refusal
 
 # Of address space. The largest photos take 1.3 GB of it on 2 cores, and the libraries reserve more on more cores.
 ADDRESS_SPACE_BYTES = 4 << 30
@@ -90,13 +91,18 @@ def main() -> int:
     image = sys.stdin.buffer.read(MAX_IMAGE_BYTES + 1)
     status = 0
     try:
-        answer = job.run(image, arguments)
-    except ImageRefused as refusal:
-        answer, status = write_refusal(refusal), REFUSED
-    except MemoryError:
-        answer, status = write_refusal(too_much_memory()), REFUSED
-    answers.write(answer)
-    answers.flush()
+        try:
+            answer = job.run(image, arguments)
+        except ImageRefused as refusal:
+            answer, status = write_refusal(refusal), REFUSED
+        except MemoryError:
+            answer, status = write_refusal(too_much_memory()), REFUSED
+        answers.write(answer)
+        answers.flush()
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        return DISK_FULL
     return status
 
 

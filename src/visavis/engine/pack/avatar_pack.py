@@ -126,9 +126,10 @@ class AvatarPack:
 
 def _write(path: Path, image: NDArray[np.uint8], parameters: list[int]) -> int:
     """Write an image file, and return the checksum of its bytes."""
-    if not cv2.imwrite(str(path), image, parameters):
-        raise OSError(f"could not write {path.name}")
-    return zlib.crc32(path.read_bytes())
+    _, encoded = cv2.imencode(path.suffix, image, parameters)  # writing by OpenCV does not say why it fails
+    data = encoded.tobytes()
+    path.write_bytes(data)
+    return zlib.crc32(data)
 
 
 def _read(path: Path, flag: int, check: int) -> NDArray[np.uint8]:

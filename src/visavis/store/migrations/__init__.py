@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, inspect, text
 
-from visavis.store.database import begin_writing
+from visavis.store.database import ForeignSchema, begin_writing
 
 FOLDER = Path(__file__).parent
 
@@ -15,12 +15,25 @@ def newest_revision() -> str:
     """Return the revision of the last file in `versions/`. The files' names begin with their revision, and revisions
     count up.
     """
-    return max(path.name.partition("_")[0] for path in (FOLDER / "versions").glob("[0-9]*.py"))
+    return _revisions()[-1]
+
+
+def _revisions() -> list[str]:
+    """Return the revisions of the files in `versions/`, oldest first."""
+    return sorted(path.name.partition("_")[0] for path in (FOLDER / "versions").glob("[0-9]*.py"))
 
 
 def _is_newest(connection: Connection) -> bool:
-    known = inspect(connection).has_table("alembic_version")
-    return known and connection.execute(text("SELECT version_num FROM alembic_version")).scalar() == newest_revision()
+    """Raises `ForeignSchema` for a database of another program, or of a newer version of this one."""
+    found = inspect(connection)
+    if not found.has_table("alembic_version"):
+        if tables := found.get_table_names():
+            raise ForeignSchema(f"belongs to another program: it has the table {tables[0]}")
+        return False
+    revision = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    if revision is not None and revision not in _revisions():
+        raise ForeignSchema(f"has the schema {revision}, which this version of Visavis does not know")
+    return revision == newest_revision()
 
 
 def upgrade(connection: Connection) -> None:

@@ -1,0 +1,30 @@
+"""The command `visavis`. Handles signals before anything slow is imported: a process that is told to end while it
+starts ends at once. Without a handler, the kernel ignores SIGTERM for process 1 of a container.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+
+from visavis import signals
+
+_SERVICES = ("serve", "stage")
+
+
+def main() -> None:
+    """Run the command line."""
+    if sys.argv[1:2] and sys.argv[1] in _SERVICES:
+        signals.handle(signals.ENDING_SERVICE, signals.end_service_at_once)
+        from visavis.cli import main as run
+    else:
+        signals.handle(signals.ENDING, signals.end_at_once)
+        from visavis.cli import main as run
+
+        signals.handle(signals.ENDING, signals.end_in_order)
+        signals.handle((signal.SIGINT,), signal.default_int_handler)
+    run()
+
+
+if __name__ == "__main__":
+    main()

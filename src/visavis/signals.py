@@ -1,0 +1,34 @@
+"""How a process ends when a signal tells it to. Imports nothing slow, because `__main__` needs it first."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+ENDING_SERVICE = (signal.SIGTERM, signal.SIGINT)
+
+
+def end_at_once(number: int, _frame: FrameType | None) -> None:
+    """Handle a signal while nothing is open yet: no exception, which a library that is being imported could catch."""
+    os._exit(128 + number)
+
+
+def end_service_at_once(_number: int, _frame: FrameType | None) -> None:
+    """As `end_at_once`. A service that ends because it is told to has not failed: its status is 0."""
+    os._exit(0)
+
+
+def end_in_order(number: int, _frame: FrameType | None) -> None:
+    """Handle a signal by leaving every context, as Ctrl-C does: no part of a file is left, and no child process."""
+    raise SystemExit(128 + number)
+
+
+def handle(numbers: tuple[signal.Signals, ...], handler: Callable[[int, FrameType | None], Any]) -> None:
+    """Set a handler, except for signals that whoever started this process has it ignore, as `nohup` does."""
+    for number in numbers:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, handler)
