@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+MOST_BYTES = 40_000_000
 SHOW_THE_REFERENCE = """
 import sys
 from pathlib import Path
@@ -32,6 +33,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
     subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
     (wheel,) = folder.glob("*.whl")
+    assert wheel.stat().st_size < MOST_BYTES
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(folder / "installed")
     return folder / "installed"
@@ -59,3 +61,11 @@ def test_the_wheel_shows_the_whole_reference(installed: Path, tmp_path: Path) ->
 def test_the_wheel_contains_every_page_of_the_reference_unchanged(installed: Path) -> None:
     pages = {path.name: path.read_bytes() for path in (ROOT / "docs" / "reference").glob("*.md")}
     assert pages == {path.name: path.read_bytes() for path in (installed / "visavis" / "reference").iterdir()}
+
+
+def test_the_wheel_contains_the_prepared_library_unchanged(installed: Path) -> None:
+    def files(package: Path) -> dict[str, bytes]:
+        folder = package / "library" / "prepared"
+        return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+    assert files(installed / "visavis") == files(ROOT / "src" / "visavis") != {}

@@ -18,6 +18,7 @@ from visavis.engine.motion.liveliness import Cue, Liveliness
 from visavis.engine.motion.mood import NEUTRAL, Mood
 from visavis.engine.pack.avatar_pack import AvatarPack
 from visavis.engine.pack.prepare import prepare_avatar
+from visavis.engine.pack.version import FORMAT_VERSION
 from visavis.engine.render.cpu import CpuRenderer
 from visavis.engine.speech.phone_file import read_phone_file
 from visavis.engine.speech.phones import Alphabet, TimedViseme
@@ -27,6 +28,7 @@ from visavis.engine.speech.timed import TimedSpeech
 from visavis.errors import AvatarNotFound, InvalidRequest
 from visavis.film import AAC_LAYOUTS, FilmWriter, SoundForm
 from visavis.library import PORTRAITS
+from visavis.library.prepared import PreparedLook
 
 
 def render_film(
@@ -100,7 +102,12 @@ def load_avatar(avatar: str) -> AvatarPack:
 
     Raises `ImageRefused`, `AvatarNotFound`, `PackUnreadable`.
     """
-    photo = next((portrait.path for portrait in PORTRAITS if portrait.slug == avatar.lower()), Path(avatar))
+    portrait = next((portrait for portrait in PORTRAITS if portrait.slug == avatar.lower()), None)
+    photo = Path(avatar) if portrait is None else portrait.path
+    if portrait is not None:
+        prepared = PreparedLook.find(portrait.slug, photo.read_bytes(), pack_version=FORMAT_VERSION)
+        if prepared is not None:
+            return AvatarPack.load(prepared.folder)
     if photo.is_file():
         with tempfile.TemporaryDirectory(prefix="visavis-") as folder:
             pack_dir = Path(folder) / "pack"

@@ -5,6 +5,7 @@ tries again.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -20,6 +21,7 @@ from visavis.library import DEFAULT_PORTRAIT
 
 pytestmark = pytest.mark.anyio
 
+PHOTO = b"a photo of which no pack comes with Visavis"
 SOON = 10.0  # a bound on waiting for what must happen, never asserted about
 AGAIN_S = 0.02
 
@@ -44,7 +46,7 @@ class Preparation:
         self.failed, self.broken = 0, True
 
     async def __call__(self, image: bytes, out_dir: Path, *, points: SevenPoints | None = None) -> None:
-        if self.broken and image == DEFAULT_PORTRAIT.path.read_bytes():
+        if self.broken and image == PHOTO:
             self.failed += 1
             raise PreparationFailed("The image worker failed")
         await fake_prepare(image, out_dir, points=points)
@@ -83,6 +85,9 @@ async def test_a_stage_that_does_not_start_is_tried_again(tmp_path: Path) -> Non
 
 async def test_a_default_avatar_that_cannot_be_prepared_is_tried_again(tmp_path: Path) -> None:
     prepare = Preparation()
+    photo = tmp_path / "photo.jpg"
+    photo.write_bytes(PHOTO)
+    portrait = replace(DEFAULT_PORTRAIT, path=photo)
 
     async def tried_twice() -> bool:
         return prepare.failed >= 2
@@ -92,7 +97,7 @@ async def test_a_default_avatar_that_cannot_be_prepared_is_tried_again(tmp_path:
 
     with structlog.testing.capture_logs() as logs:
         async with open_service(
-            tmp_path, portraits=[DEFAULT_PORTRAIT], prepare=prepare, sweep_interval_s=AGAIN_S
+            tmp_path / "data", portraits=[portrait], prepare=prepare, sweep_interval_s=AGAIN_S
         ) as service:
             await until(tried_twice)
             assert await state(service) == {"stage": True, "default_avatar": False}

@@ -14,17 +14,21 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import httpx
 import pytest
+import structlog.testing
 
-import visavis.avatars.library as library
 from tests.api.test_session_lifecycle import TIME, ordered
 from tests.conftest import Service, open_service
-from tests.fakes import fake_prepare
+from tests.fakes import FakeFleet, fake_prepare
+from visavis.api.app import create_app
 from visavis.avatars.library import install_library
 from visavis.avatars.preparation import Preparation
 from visavis.engine.portrait.points import SevenPoints
 from visavis.errors import NoCapacity
-from visavis.library import PORTRAITS
+from visavis.library import DEFAULT_PORTRAIT, PORTRAITS, prepared
+from visavis.library.prepared import PreparedLook
+from visavis.settings import Settings
 
 pytestmark = pytest.mark.anyio
 
@@ -47,20 +51,10 @@ async def own(service: Service, query: str = "") -> list[dict[str, Any]]:
     return [avatar for avatar in await listed(service, query) if not avatar["is_public"]]
 
 
-async def installed(service: Service) -> None:
-    """Wait for the whole library."""
-    with anyio.fail_after(20):
-        while len(await service.services.avatars.public(characters_only=False)) < len(PORTRAITS) + len(CHARACTERS):  # noqa: ASYNC110
-            await anyio.sleep(0.01)
-        while (await service.client.get("/readyz")).status_code != 200:  # noqa: ASYNC110 (as a client does)
-            await anyio.sleep(0.01)
-
-
 @pytest.fixture
 async def stocked(tmp_path: Path) -> AsyncIterator[Service]:
     """The service with its library."""
     async with open_service(tmp_path, portraits=PORTRAITS) as opened:
-        await installed(opened)
         yield opened
 
 
@@ -254,20 +248,55 @@ async def test_preparations_are_bounded(tmp_path: Path) -> None:
     assert [os.listdir(tmp_path / name) != [] for name in ("0", "1", "waiting", "refused")] == [True, True, True, False]
 
 
-async def test_the_library_is_prepared_once_and_again_when_it_changed(
+async def refuse(image: bytes, out_dir: Path, *, points: SevenPoints | None = None) -> None:
+    """A preparation that the library must do without."""
+    raise AssertionError("a portrait was prepared")
+
+
+async def test_the_first_answer_of_a_new_server_lists_the_whole_library(tmp_path: Path) -> None:
+    app = create_app(Settings(data_dir=tmp_path), FakeFleet(), refuse)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://visavis.test") as client,
+    ):
+        _, key = await app.state.services.accounts.create(name="tests")
+        answer = await client.get("/v1/avatars?characters_only=false", headers={"x-api-key": key})
+        names = [avatar["name"] for avatar in answer.json()["avatars"]]
+        assert sorted(names) == sorted([*CHARACTERS, *(f"{p.name} ({p.look})" for p in PORTRAITS)])
+        for avatar in answer.json()["avatars"]:
+            assert (await client.get(avatar["preview_img_url"])).content[:2] == b"\xff\xd8"  # a JPEG
+
+
+async def test_the_library_is_copied_once_and_again_when_it_changed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with open_service(tmp_path, portraits=PORTRAITS) as first:
-        await installed(first)
         look = await install_library(first.services.avatars)
         assert look is not None
         marker = first.services.avatars.pack_folder(await first.services.avatars.pack_ref(look.id)) / "marker"
         marker.touch()
     async with open_service(tmp_path, portraits=PORTRAITS) as second:
-        await installed(second)
         again = await install_library(second.services.avatars)
         assert again is not None and (again.id, marker.exists()) == (look.id, True)
-        monkeypatch.setattr(library, "__version__", "changed")
+        monkeypatch.setattr(prepared, "FOLDER", tmp_path / "without packs")
         await install_library(second.services.avatars)
-        assert not marker.exists()
+        pack = second.services.avatars.pack_folder(await second.services.avatars.pack_ref(look.id))
+        assert (pack / "pack.npz").read_bytes() == DEFAULT_PORTRAIT.path.read_bytes(), "made by fake_prepare"
         assert len((await second.client.get("/v1/avatars/public")).json()["avatars"]) == len(CHARACTERS)
+
+
+async def test_a_portrait_whose_prepared_files_are_damaged_does_not_stop_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = PreparedLook.read
+
+    def read_damaged(look: PreparedLook) -> dict[str, bytes]:
+        if look.folder.name == DEFAULT_PORTRAIT.slug:
+            raise ValueError("The files are damaged")
+        return read(look)
+
+    monkeypatch.setattr(PreparedLook, "read", read_damaged)
+    with structlog.testing.capture_logs() as logs:
+        async with open_service(tmp_path, portraits=PORTRAITS) as service:
+            assert len(await service.services.avatars.public(characters_only=True)) == len(CHARACTERS)
+    assert {log["slug"] for log in logs if log["event"] == "library_avatar_failed"} == {DEFAULT_PORTRAIT.slug}

@@ -218,6 +218,7 @@ async def _open(
         vitals=vitals,
         readiness=readiness,
     )
+    await install_library(service, portraits, prepared_only=True)  # the first answer lists the whole library
     background = await stack.enter_async_context(anyio.create_task_group())
     stack.callback(background.cancel_scope.cancel)
     await stack.enter_async_context(live.running())
@@ -290,8 +291,8 @@ def _session_ice_servers(settings: Settings, session_id: str) -> tuple[spec.IceS
 
 
 async def _warm_up(services: Services, portraits: Sequence[LibraryPortrait]) -> None:
-    """Start the first stage and prepare the library, at once; then let the default avatar rehearse, so that the first
-    client need not wait for it.
+    """Start the first stage, and prepare what the library brings no pack for; then let the default avatar rehearse, so
+    that the first client need not wait for it.
 
     A server that cannot do one of these still answers, says so in /readyz, and tries again.
     """

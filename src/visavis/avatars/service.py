@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -14,7 +15,7 @@ from visavis.avatars.face_points import read_points
 from visavis.avatars.fetch import FetchImage
 from visavis.avatars.look_files import REPORT, LookFiles
 from visavis.avatars.places import Places
-from visavis.avatars.preparation import Preparation
+from visavis.avatars.preparation import Preparation, Prepare
 from visavis.engine.images.image_type import MAX_IMAGE_BYTES
 from visavis.engine.pack_ref import PackRef
 from visavis.engine.portrait.points import SevenPoints
@@ -32,6 +33,7 @@ from visavis.errors import (
 from visavis.ids import is_id, new_id
 from visavis.stage.port.archive import pack_archive
 from visavis.store.avatars import AvatarStore
+from visavis.store.failures import translated_disk_errors
 from visavis.store.records import AvatarRecord, KeyRecord
 from visavis.timestamps import now_ms
 
@@ -176,9 +178,10 @@ class Avatars:
         character_id: str | None = None,
         created_at_ms: int | None = None,
         points: SevenPoints | None = None,
+        prepare: Prepare | None = None,
     ) -> AvatarRecord:
         """Make a character with one look from a photo, or one more look of `character_id`; return the look. `points`:
-        where the face is; without them it is found.
+        where the face is; without them it is found. `prepare`: as for `prepare`.
 
         Lists show the newest avatars first: `created_at_ms` (default: now) sets the place of the new ones.
 
@@ -188,7 +191,7 @@ class Avatars:
             raise ImageTooLarge(f"The image is larger than {MAX_IMAGE_BYTES // 1_000_000} MB")
         await self._check_quota(owner)
         parent, look_id = character_id or new_id("avat"), new_id("avat")
-        await self.prepare(look_id, image, points, holder="library" if owner is None else owner.id)
+        await self.prepare(look_id, image, points, holder="library" if owner is None else owner.id, prepare=prepare)
         now = now_ms()
         character, look = (
             AvatarRecord(
@@ -230,14 +233,24 @@ class Avatars:
         await self._files.remove(look.id)
 
     async def prepare(
-        self, look_id: str, image: bytes, points: SevenPoints | None = None, *, holder: str | None = None
+        self,
+        look_id: str,
+        image: bytes,
+        points: SevenPoints | None = None,
+        *,
+        holder: str | None = None,
+        prepare: Prepare | None = None,
     ) -> PackRef:
         """Prepare a look from a photo, and return the name of its pack. The look keeps what it had until the new
-        preparation is complete. `holder`: see `Preparation.run`; by default the look. Raises the `PortraitRefused`
-        family, and `NoCapacity`; then nothing has changed.
+        preparation is complete. `holder`: see `Preparation.run`; by default the look. `prepare`: does it at once, in
+        place of the engine. Raises the `PortraitRefused` family, `NoCapacity` and `StorageUnusable`; then nothing has
+        changed.
         """
         async with self._files.staging(look_id) as staged:
-            await self._preparation.run(image, staged, holder=holder or look_id, points=points)
+            if prepare is None:
+                prepare = partial(self._preparation.run, holder=holder or look_id)
+            with translated_disk_errors("The avatar"):
+                await prepare(image, staged, points=points)
             told = None if points is None else points.plain()
             return await self._files.publish(look_id, staged, photo=image, points=told)
 
