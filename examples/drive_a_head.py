@@ -1,10 +1,10 @@
 """Drive a 3D head of your own: send speech, receive ARKit coefficients ahead of it, and pose the head at the position
 of your own playback.
 
-    python examples/drive_a_head.py speech.wav --key ah_live_... [--base http://127.0.0.1:8000] [--emotion happy]
+    python examples/drive_a_head.py speech.mp3 --key ah_live_... [--base http://127.0.0.1:8000] [--emotion happy]
 
-Needs httpx and websockets. Where your engine would pose its head and play the sound, this prints the jaw as a bar, 25
-times a second.
+Needs httpx, websockets and av. Where your engine would pose its head and play the sound, this prints the jaw as a bar,
+25 times a second.
 """
 
 import argparse
@@ -13,10 +13,10 @@ import base64
 import bisect
 import json
 import time
-import wave
 
 import httpx
 import websockets
+from recording import read_speech
 
 LEAD_S = 0.1  # start to play this long after the first frame: what comes later then always comes in time
 
@@ -53,9 +53,7 @@ class Head:
 
 
 async def drive(base: str, key: str, path: str, emotion: str) -> None:
-    with wave.open(path) as recording:
-        assert recording.getnchannels() == 1 and recording.getsampwidth() == 2, "mono, 16 bit"
-        rate_hz, pcm = recording.getframerate(), recording.readframes(recording.getnframes())
+    pcm, rate_hz = read_speech(path)
     async with httpx.AsyncClient(base_url=base, headers={"x-api-key": key}, timeout=30) as api:
         avatar = (await api.get("/v1/avatars/public")).raise_for_status().json()["avatars"][0]["avatar_id"]
         session = (await api.post("/v1/sessions", json={"avatar": avatar})).raise_for_status().json()["session"]
@@ -113,4 +111,7 @@ if __name__ == "__main__":
     parser.add_argument("--base", default="http://127.0.0.1:8000")
     parser.add_argument("--emotion", default="neutral")
     arguments = parser.parse_args()
-    asyncio.run(drive(arguments.base, arguments.key, arguments.speech, arguments.emotion))
+    try:
+        asyncio.run(drive(arguments.base, arguments.key, arguments.speech, arguments.emotion))
+    except (OSError, httpx.HTTPError, websockets.WebSocketException) as error:
+        raise SystemExit(f"{arguments.base}: {str(error).splitlines()[0]}") from None

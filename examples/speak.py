@@ -1,9 +1,9 @@
-"""A complete client: create a session, start it, open the channel, speak a WAV file, and end the session.
+"""A complete client: create a session, start it, open the channel, speak a recording, and end the session.
 
-    python examples/speak.py speech.wav --key ah_live_... [--base http://127.0.0.1:8000]
+    python examples/speak.py speech.mp3 --key ah_live_... [--base http://127.0.0.1:8000]
 
-Needs httpx and websockets. Prints the address of the page that shows the room; at a terminal it waits with the speech
-until you have opened it.
+Needs httpx, websockets and av. Prints the address of the page that shows the room; at a terminal it waits with the
+speech until you have opened it.
 """
 
 import argparse
@@ -11,18 +11,14 @@ import asyncio
 import base64
 import json
 import sys
-import wave
 
 import httpx
 import websockets
+from recording import read_speech
 
 
 async def speak(base: str, key: str, path: str) -> None:
-    with wave.open(path) as recording:
-        assert recording.getnchannels() == 1 and recording.getsampwidth() == 2, "mono, 16 bit"
-        sample_rate = recording.getframerate()
-        pcm = recording.readframes(recording.getnframes())
-
+    pcm, sample_rate = read_speech(path)
     async with httpx.AsyncClient(base_url=base, headers={"x-api-key": key}, timeout=30) as api:
         character = (await api.get("/v1/avatars/public")).raise_for_status().json()["avatars"][0]
         looks = (
@@ -74,4 +70,7 @@ if __name__ == "__main__":
     parser.add_argument("--key", required=True)
     parser.add_argument("--base", default="http://127.0.0.1:8000")
     arguments = parser.parse_args()
-    asyncio.run(speak(arguments.base, arguments.key, arguments.speech))
+    try:
+        asyncio.run(speak(arguments.base, arguments.key, arguments.speech))
+    except (OSError, httpx.HTTPError, websockets.WebSocketException) as error:
+        raise SystemExit(f"{arguments.base}: {str(error).splitlines()[0]}") from None
