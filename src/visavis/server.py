@@ -26,6 +26,7 @@ from visavis.api.lifespan import AppLifespan
 from visavis.api.services import Services
 from visavis.avatars.preparation import Prepare, prepare_with_engine
 from visavis.channel.websocket import WS_MAX_SIZE_BYTES
+from visavis.connections.addresses import AddressWatch, default_gateways
 from visavis.connections.guard import ConnectionGuard, GuardedConfig
 from visavis.connections.http_protocol import GuardedHttp
 from visavis.connections.table import Limits
@@ -138,7 +139,8 @@ class Server(uvicorn.Server):
     ) -> None:
         self.app = create_app(settings, fleet, prepare)
         self._url = url_of(listener)
-        self._guard = ConnectionGuard(connection_limits(settings))
+        watch = None if settings.trusted_proxies else AddressWatch(default_gateways())
+        self._guard = ConnectionGuard(connection_limits(settings), watch)
         self._drain_s = settings.drain_s
         self._forced = False  # set by a second signal
         self._sweeping: asyncio.Task[None] | None = None  # from startup to shutdown

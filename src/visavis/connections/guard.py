@@ -10,6 +10,7 @@ from typing import Protocol
 import structlog
 import uvicorn
 
+from visavis.connections.addresses import AddressWatch
 from visavis.connections.network import network_of
 from visavis.connections.table import ConnectionTable, Key, Limits, Phase
 from visavis.connections.turns import Turns
@@ -31,8 +32,10 @@ class Guarded(Protocol):
 class ConnectionGuard:
     """One for each server. `run` sweeps until it is cancelled."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, addresses: AddressWatch | None = None) -> None:
+        """`addresses`: None where a proxy tells the addresses of clients."""
         self._table = ConnectionTable(limits)
+        self._addresses = addresses
         self._open: dict[Key, Guarded] = {}
         self._keys = count(1)
         self._dropped = 0  # since the last report
@@ -50,6 +53,16 @@ class ConnectionGuard:
         self._open[key] = connection
         self._drop(self._table.open(key, network_of(address), now_s=time.monotonic()), Phase.HEADER)
         return key
+
+    def came(self, address: str, own_address: str) -> None:
+        """A connection came from `address` to `own_address`."""
+        if self._addresses is not None and self._addresses.saw(address, own_address=own_address):
+            log.warning(
+                "client_addresses_hidden",
+                address=address,
+                hint="All clients seem to come from this address, so limits for one address count them together. "
+                "If it is a proxy, set VISAVIS_TRUSTED_PROXIES",
+            )
 
     def enter(self, key: Key, phase: Phase) -> None:
         """The connection does this from now on."""

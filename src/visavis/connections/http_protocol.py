@@ -43,6 +43,8 @@ class GuardedHttp(H11Protocol, asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         transport.set_write_buffer_limits(high=UNSENT_BYTES)
+        if self.client and self.server:
+            self.config.guard.came(self.client[0], self.server[0])
         self.key = self.config.guard.opened(self, self.client[0] if self.client else "unknown")
 
     def get_buffer(self, sizehint: int) -> memoryview:
