@@ -110,6 +110,11 @@ class Settings(BaseSettings):
     admission: Literal["measured", "counted"] = Field(
         default="measured", description="Whether sessions are admitted by what fits, or only by the numbers below."
     )
+    cores: float | None = Field(
+        default=None,
+        gt=0,
+        description="The cores that stages may use on their machine. Default: what affinity and control groups give.",
+    )
     admission_share: float = Field(
         default=0.85, gt=0, le=1, description="The share of the cores that sessions may fill when all of them speak."
     )

@@ -99,10 +99,20 @@ def test_the_operators_limits_hold_beside_the_measured_ones() -> None:
     assert places(machine(FAST, 2, 1), SMALL, Limits(sessions_per_stage=2)) == 1
 
 
+def test_fewer_cores_of_the_operator_leave_the_rest_to_others() -> None:
+    one_core = Limits(cores=1.0)
+    assert places(machine(FAST, 0, 0), SMALL, one_core) == places(machine(FAST, 0, 0, cores=1.0), SMALL, LIMITS)
+    assert places(machine(FAST, 0, 0, others=1.0), SMALL, one_core) == places(machine(FAST, 0, 0), SMALL, one_core)
+    assert places(machine(FAST, 0, 0, others=1.5), SMALL, one_core) < places(machine(FAST, 0, 0), SMALL, one_core)
+    assert places(machine(FAST, 0, 0, cores=1.0), SMALL, Limits(cores=2.0)) == places(
+        machine(FAST, 0, 0), SMALL, LIMITS
+    )
+
+
 def test_without_measured_admission_only_numbers_count() -> None:
     crowded = machine(SLOW, 30, 30, others=2.0, pace=4)
     assert places(crowded, SMALL, Limits(measured=False, sessions_per_stage=40)) == 20
-    assert places(crowded, SMALL, Limits(measured=False)) == 2 * (UNLIMITED - 30) or True
+    assert places(crowded, SMALL, Limits(measured=False)) == UNLIMITED
     assert can_take(crowded, crowded.stages[0], SMALL, Limits(measured=False, sessions_per_stage=31))
     assert not can_take(crowded, crowded.stages[0], SMALL, Limits(measured=False, sessions_per_stage=30))
 

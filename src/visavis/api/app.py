@@ -251,6 +251,7 @@ def _fleet(settings: Settings, *, source_token: str) -> Fleet:
     limits = Limits(
         measured=settings.admission == "measured",
         share=settings.admission_share,
+        cores=settings.cores,
         sessions_per_stage=settings.sessions_per_stage,
         sessions=settings.max_sessions,
     )
@@ -258,6 +259,7 @@ def _fleet(settings: Settings, *, source_token: str) -> Fleet:
         local = LocalStages(
             data_dir=settings.data_dir.absolute(),
             max_stages=settings.stages,
+            cores=settings.cores,
             ice_servers=ice_servers,
             silent_s=settings.stage_silence_s,
             log_level=settings.log_level,

@@ -19,11 +19,13 @@ UNLIMITED = 1000  # places, where nothing limits them
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """What the operator allows. `measured`: admit what fits; otherwise only the numbers count. `share`: of the cores,
-    how much sessions may fill. `sessions_per_stage`, `sessions`: the most of one stage, and of all.
+    how much sessions may fill. `cores`: of each machine, instead of what its stages find. `sessions_per_stage`,
+    `sessions`: the most of one stage, and of all.
     """
 
     measured: bool = True
     share: float = 0.85
+    cores: float | None = None
     sessions_per_stage: int | None = None
     sessions: int | None = None
 
@@ -81,7 +83,9 @@ def _places_by_cores(machine: MachineState, shape: SessionShape, limits: Limits)
 
 def _room(machine: MachineState, limits: Limits) -> float:
     placed = sum(stage.placed_cores for stage in machine.stages)
-    return limits.share * machine.cores - machine.others - placed
+    cores = limits.cores or machine.cores
+    others = max(0.0, machine.others - max(0.0, machine.cores - cores))  # they take the cores that are left out first
+    return limits.share * cores - others - placed
 
 
 def _dearest(machine: MachineState) -> FrameCosts:

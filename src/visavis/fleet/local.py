@@ -17,7 +17,8 @@ import structlog
 from visavis.engine.child_process import kept_environment
 from visavis.errors import PerformerLost, StageRejected, StageUnreachable
 from visavis.fleet.link import StageLink
-from visavis.machine.cores import cores, processes_for
+from visavis.machine.cores import cores as given_cores
+from visavis.machine.cores import processes_for
 from visavis.rooms.spec import IceServer
 from visavis.stage.port.address import Address
 from visavis.stage.port.messages import PORT_VERSION, FolderSource, Hello
@@ -52,8 +53,8 @@ class LocalStage:
 
 class LocalStages:
     """Implements `fleet.supply.StageSupply`. `data_dir`: the service's data folder, which contains packs and pictures.
-    `max_stages`: None for one stage per core that this process may use. `silent_s`: a stage that is silent for so long
-    is killed.
+    `max_stages`: None for one stage per core. `cores`: None for those that this process may use. `silent_s`: a stage
+    that is silent for so long is killed.
     """
 
     def __init__(
@@ -61,13 +62,14 @@ class LocalStages:
         *,
         data_dir: Path,
         max_stages: int | None = None,
+        cores: float | None = None,
         ice_servers: tuple[IceServer, ...] = (),
         parts: str | None = None,
         silent_s: float = SILENT_S,
         log_level: str = "info",
         log_json: bool = False,
     ) -> None:
-        self._max_stages = max_stages or processes_for(cores())
+        self._max_stages = max_stages or processes_for(cores or given_cores())
         self._data_dir, self._ice_servers, self._parts, self._silent_s = data_dir, ice_servers, parts, silent_s
         self._log_options = ["--log-level", log_level, *(["--log-json"] if log_json else [])]
         self._server_id = secrets.token_hex(8)

@@ -11,6 +11,7 @@ import platform
 import time
 from contextlib import suppress
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 
@@ -29,7 +30,7 @@ from visavis.stage.video import VideoPipeline, VideoSpec
 
 SIZES_PX = ((512, 512), (1280, 720))
 FPS = 25
-WARM_FRAMES, FRAMES = 5, 20
+WARM_FRAMES, FRAMES = 10, 25
 FILE = "machines.json"
 MAX_MACHINES = 32  # in one file: a data folder may be used by several machines in turn
 _YARDSTICK_ROUNDS = 3
@@ -37,11 +38,16 @@ _YARDSTICK_ROUNDS = 3
 
 def measure(avatar: Avatar, parts: Parts) -> Measurement:
     """Measure. Call it in a thread."""
-    small, large = (_frame_ms(avatar, parts, width_px, height_px) for width_px, height_px in SIZES_PX)
+    yardsticks_ms = [yardstick_ms()]
+    frames_ms = []
+    for width_px, height_px in SIZES_PX:
+        frames_ms.append(_frame_ms(avatar, parts, width_px, height_px))
+        yardsticks_ms += [yardstick_ms(), yardstick_ms()]
+    small, large = frames_ms
     small_mpx, large_mpx = (width_px * height_px / 1e6 for width_px, height_px in SIZES_PX)
     per_mpx_ms = max(0.0, (large - small) / (large_mpx - small_mpx))
     costs = FrameCosts(fixed_ms=max(0.01, small - per_mpx_ms * small_mpx), per_mpx_ms=per_mpx_ms)
-    return Measurement(costs=costs, yardstick_ms=yardstick_ms())
+    return Measurement(costs=costs, yardstick_ms=median(yardsticks_ms))
 
 
 def _frame_ms(avatar: Avatar, parts: Parts, width_px: int, height_px: int) -> float:

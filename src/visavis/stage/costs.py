@@ -17,6 +17,7 @@ SILENT_SHARE = 0.4
 MIN_EXPECTED_SHARE, MIN_SPEAKING_SHARE = 0.08, 0.6
 LEARNED_OF_EACH = 0.2  # of the newest second: a change is followed within ten seconds
 LEAST_FACTOR, MOST_FACTOR = 0.25, 8.0
+STEADY_FACTOR = 1.3  # on a busy machine, the yardstick itself varies by so much
 YARDSTICKS = 5  # the median of so many counts: a single one may be disturbed
 
 
@@ -53,7 +54,8 @@ class CostModel:
     def _slowness(self) -> float:
         if self.measured is None or not self._yardsticks_ms:
             return 1.0
-        return _bounded(median(self._yardsticks_ms) / self.measured.yardstick_ms)
+        slowness = median(self._yardsticks_ms) / self.measured.yardstick_ms
+        return 1.0 if 1 / STEADY_FACTOR < slowness < STEADY_FACTOR else _bounded(slowness)
 
     @property
     def costs(self) -> FrameCosts:
