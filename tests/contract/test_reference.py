@@ -135,15 +135,26 @@ def test_every_member_of_an_answer_is_shown() -> None:
 def test_every_remark_on_a_photo_is_described() -> None:
     codes = set()
     for path in (SOURCE / "engine").rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        constants = {
+            target.id: node.value.value
+            for node in tree.body
+            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+            for target in node.targets
+            if isinstance(target, ast.Name)
+        }
+        for node in ast.walk(tree):
             if (
                 isinstance(node, ast.Call)
                 and isinstance(node.func, ast.Attribute)
                 and isinstance(node.func.value, ast.Name)
                 and node.func.value.id == "Remark"
-                and isinstance(node.args[0], ast.Constant)
             ):
-                codes.add(node.args[0].value)
+                code = node.args[0]
+                if isinstance(code, ast.Constant):
+                    codes.add(code.value)
+                elif isinstance(code, ast.Name) and code.id in constants:
+                    codes.add(constants[code.id])
     section = reference.PAGES["rest"].split("### Report", 1)[1].split("\n### ", 1)[0]
     assert set(re.findall(r"^\| `([A-Z_]+)` \|", section, re.M)) == codes
 
