@@ -54,6 +54,7 @@ def test_the_wheel_shows_the_whole_reference(installed: Path, tmp_path: Path) ->
         "channel Channel True",
         "output Output True",
         "rooms Rooms True",
+        "metrics Metrics True",
         "errors Errors True",
     ]
 

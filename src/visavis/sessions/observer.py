@@ -69,14 +69,20 @@ class Observer:
         minutes = billed_minutes(started_at_ms=record.started_at_ms, until_ms=until_ms)
         reason = record.end_reason or "unknown"
         self.metrics.session_ended(reason, duration_s=duration_s, minutes=minutes)
-        seen = metrics or SessionMetrics()
+        seen: dict[str, int] = {}
+        if metrics is not None:
+            seen = {
+                "frames": metrics.frames,
+                "late_frames": metrics.late_frames,
+                "utterances": metrics.utterances,
+            }
         self._traces.record(
             Span(
                 name="session",
                 session_id=record.id,
                 began_ns=record.created_at_ms * 1_000_000,
                 ended_ns=max(record.created_at_ms, until_ms) * 1_000_000,
-                attributes={"visavis.reason": reason, "visavis.frames": seen.frames},
+                attributes={"visavis.reason": reason} | {f"visavis.{name}": count for name, count in seen.items()},
             )
         )
         log.info(
@@ -85,9 +91,7 @@ class Observer:
             reason=reason,
             duration_s=round(duration_s, 3),
             minutes=minutes,
-            frames=seen.frames,
-            late_frames=seen.late_frames,
-            utterances=seen.utterances,
+            **seen,
         )
         if metrics is not None:
             self.ended_metrics[record.id] = metrics
