@@ -51,6 +51,15 @@ class Attacker:
             raw.sendall(sent)
         return raw
 
+    def _channel(self, init: dict[str, Any] | None) -> socket.socket:
+        """Return a raw WebSocket; it holds the attacker's session if `init` is given."""
+        raw = self._connect(HANDSHAKE)
+        raw.recv(65536)
+        if init is not None:
+            raw.sendall(frame(TEXT, json.dumps(init).encode()))
+            raw.recv(65536)
+        return raw
+
     def connections(self) -> Iterator[None]:
         """Take places and give nothing: half-sent requests, silence, slow headers, upgrades that are none."""
         for opening in (*OPENINGS.values(), SLOW_HEADER):
@@ -69,7 +78,6 @@ class Attacker:
     def memory(self) -> Iterator[None]:
         """Make the server keep bytes: unfinished frames, pongs that nobody reads, large messages."""
         for attached in (False, True):
-            before = HANDSHAKE + (frame(TEXT, json.dumps(self._init).encode()) if attached else b"")
             for flood in (
                 header(TEXT, 15_900_000) + bytes(8_000_000),
                 frame(PING, bytes(125)) * 20_000,
@@ -81,8 +89,7 @@ class Attacker:
                 frame(TEXT, b'{"type":"agent.speak","audio":"' + b"A" * 13_000_000 + b'"}')
                 + frame(TEXT, b'{"type":"agent.interrupt"}'),
             ):
-                with self._connect(before) as raw, suppress(OSError):
-                    raw.recv(65536)
+                with self._channel(self._init if attached else None) as raw, suppress(OSError):
                     raw.settimeout(2)
                     raw.sendall(flood)
                 yield
@@ -91,8 +98,7 @@ class Attacker:
         """Have the stage, which performs other sessions too, make everything anew all the time."""
         for size in ((640, 480), (1280, 720), (512, 512), (1280, 960)):
             config = self._init["config"] | {"video_width": size[0], "video_height": size[1]}
-            with self._connect(HANDSHAKE + frame(TEXT, json.dumps({**self._init, "config": config}).encode())) as raw:
-                raw.recv(65536)
+            with self._channel({**self._init, "config": config}) as raw:
                 for zoom in (0.9, 1.3):
                     for background in ({"type": "blur", "strength": 0.5 * zoom}, {"type": "transparent"}):
                         output = {"background": background, "framing": {"zoom": zoom}}

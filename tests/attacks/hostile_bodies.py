@@ -43,6 +43,7 @@ BODIES: dict[str, Hostile] = {
     "lone surrogates": Hostile(body=lambda: '{"a":"' + "\\ud800" * (LARGE // 6) + '"}'),
     "escapes": Hostile(body=lambda: '{"a":"' + "\\n" * (LARGE // 2) + '"}'),
     "spaces": Hostile(body=lambda: " " * LARGE + "{", answer=(400, "INVALID_JSON")),
+    "spaces behind": Hostile(body=lambda: "{}" + " " * LARGE, answer=(400, "IMAGE_REQUIRED")),
     "an unfinished text": Hostile(body=lambda: '{"a":"' + "x" * LARGE),
     "a charset of punycode": Hostile(
         body=lambda: named("image_base64", "a-" * (LARGE // 2)),

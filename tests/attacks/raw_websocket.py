@@ -106,6 +106,7 @@ def attacked_server(folder: Path, **settings: str) -> Iterator[Attacked]:
         "VISAVIS_JOIN_TIMEOUT_S": "600",
         "VISAVIS_ROOM_EMPTY_GRACE_S": "600",
         "VISAVIS_STAGES": "1",
+        "VISAVIS_ADMISSION": "counted",  # whatever else this machine does
     } | settings
     with ServerProcess(data_dir=folder / "data", log=folder / "log", settings=settings) as server:
         server.wait_ready()

@@ -37,6 +37,10 @@ class Connection:
         self.takes = True
         self.error: Exception | None = None
         self.failed = False
+        self.proven = False
+
+    def is_proven(self) -> bool:
+        return self.proven
 
     def data_received(self, data: bytes) -> None:
         if self.error is not None:
@@ -59,7 +63,7 @@ class Connection:
 
 
 def read(turns: Turns, connection: Connection, data: bytes) -> None:
-    turns.buffer()[: len(data)] = data
+    turns.buffer(connection)[: len(data)] = data
     turns.received(connection, len(data))
 
 
@@ -113,10 +117,10 @@ async def test_many_attackers_do_not_hold_up_an_honest_client() -> None:
     honest = Connection(clock, CHEAP)
     for attacker in attackers:
         if attacker.is_reading:
-            read(turns, attacker, bytes(len(turns.buffer())))
+            read(turns, attacker, bytes(len(turns.buffer(attacker))))
     read(turns, honest, b"GET /")
     assert clock.now_s <= TURN_S + SMALLEST_SLICE_BYTES * COSTLY
-    assert len(turns.buffer()) == WAITING_BYTES, "little is read while there is no time"
+    assert len(turns.buffer(attackers[0])) == WAITING_BYTES, "little is read while there is no time"
     for _ in range(200):
         before_s = clock.now_s
         await next_iteration()
@@ -124,6 +128,19 @@ async def test_many_attackers_do_not_hold_up_an_honest_client() -> None:
         if honest.parsed:
             break
     assert honest.parsed == b"GET /" and honest.is_reading
+
+
+async def test_a_connection_that_has_shown_a_key_does_not_wait_for_those_that_have_not() -> None:
+    clock = Clock()
+    turns = Turns(clock)
+    attackers = [Connection(clock, COSTLY) for _ in range(200)]
+    honest = Connection(clock, CHEAP)
+    honest.proven = True
+    for attacker in attackers:
+        read(turns, attacker, bytes(len(turns.buffer(attacker))))
+    assert len(turns.buffer(honest)) == READ_BYTES
+    read(turns, honest, b"GET /")
+    assert honest.parsed == b"GET /"
 
 
 async def test_order_is_kept_when_more_comes_for_a_connection_that_waits() -> None:

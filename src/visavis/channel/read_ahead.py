@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 
 import anyio
+from anyio.lowlevel import checkpoint
 from starlette.types import Message as Frame
 
 from visavis.channel.client_message import parse_object
@@ -16,6 +17,7 @@ from visavis.errors import InvalidJson
 # Beyond these limits nothing is read until some frames have been processed. The last frame may exceed MAX_BYTES.
 MAX_FRAMES = 8192
 MAX_BYTES = 4 * 1024 * 1024
+FRAMES_AT_ONCE = 64  # then others have their turn
 MAX_INTERRUPT_CHARS = 1024  # a longer interrupt waits for its turn
 
 
@@ -41,6 +43,8 @@ class ReadAheadQueue:
                 await self._frame_taken.wait()
             frame = await self._receive()
             self._last_number += 1
+            if self._last_number % FRAMES_AT_ONCE == 0:
+                await checkpoint()  # frames that have arrived are received without a wait
             self._frames.append((frame, self._last_number))
             self._size_bytes += _size_of(frame)
             self._frame_added.set()

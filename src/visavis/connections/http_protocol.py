@@ -35,6 +35,7 @@ class GuardedHttp(H11Protocol, asyncio.BufferedProtocol):
         super().__init__(*args, **kwargs)
         self.key: Key = 0  # from connection_made on
         self._upgraded = False
+        self._proven = False  # set when a request has shown a valid key or token
         self._answers_last = False  # set when the client sends nothing more and waits for an answer
         self._drains = False  # set while a body comes whose request has been answered
         self.app = _with_connection(self.app, self)
@@ -48,7 +49,7 @@ class GuardedHttp(H11Protocol, asyncio.BufferedProtocol):
         self.key = self.config.guard.opened(self, self.client[0] if self.client else "unknown")
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        return self.config.turns.buffer()
+        return self.config.turns.buffer(self)
 
     def buffer_updated(self, nbytes: int) -> None:
         self.config.turns.received(self, nbytes)
@@ -102,6 +103,9 @@ class GuardedHttp(H11Protocol, asyncio.BufferedProtocol):
         super().connection_lost(exc)
 
     # --- turns
+    def is_proven(self) -> bool:
+        return self._proven
+
     def takes_data(self) -> bool:
         return not self._upgraded and not self.transport.is_closing()
 
@@ -176,6 +180,7 @@ class GuardedHttp(H11Protocol, asyncio.BufferedProtocol):
 
     def prove(self) -> None:
         """A request of this connection has shown a valid key or token."""
+        self._proven = True
         self.config.guard.prove(self.key)
 
 

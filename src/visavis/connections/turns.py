@@ -2,7 +2,8 @@
 
 Some bytes cost much more than others: a WebSocket frame takes six bytes, a chunk of a body as well, and each costs
 about as much as one of 64 KB. So data is parsed slice by slice, and the clock decides how large the next slice is. When
-the time of an iteration is used up, the connections that still have data wait for their turn in a later one.
+the time of an iteration is used up, the connections that still have data wait for their turn in a later one. Those that
+have shown a valid key or token have a time of their own, so a flood without one does not make them wait.
 """
 
 from __future__ import annotations
@@ -32,6 +33,10 @@ class Parsing(Protocol):
         """Parse the next bytes."""
         ...
 
+    def is_proven(self) -> bool:
+        """Whether the connection has shown a valid key or token."""
+        ...
+
     def takes_data(self) -> bool:
         """Whether this protocol still parses what the connection sends: not after its end, nor after an upgrade."""
         ...
@@ -55,15 +60,17 @@ class Turns:
     def __init__(self, clock_s: Callable[[], float] = time.perf_counter) -> None:
         self._clock_s = clock_s
         self._buffer = memoryview(bytearray(READ_BYTES))
-        self._spent_s = 0.0  # in this iteration of the loop
+        # by whether connections are proven: the time that is used in this iteration of the loop, and those that wait
+        # with data, the next one first
+        self._spent_s = {True: 0.0, False: 0.0}
+        self._waiting: dict[bool, deque[Parsing]] = {True: deque(), False: deque()}
         self._next_is_due = False  # set when `_next_iteration` will be called
-        self._waiting: deque[Parsing] = deque()  # connections with data, the next one first
         self._data: dict[Parsing, bytearray] = {}  # of those that wait
         self._slice_bytes: dict[Parsing, int] = {}  # of those whose slices are not the smallest
 
-    def buffer(self) -> memoryview:
+    def buffer(self, connection: Parsing) -> memoryview:
         """Return the buffer for the next read of a connection."""
-        return self._buffer[: WAITING_BYTES if self._spent_s >= TURN_S else READ_BYTES]
+        return self._buffer[: WAITING_BYTES if self._spent_s[connection.is_proven()] >= TURN_S else READ_BYTES]
 
     def received(self, connection: Parsing, size_bytes: int) -> None:
         """Take what a connection has read into the buffer: parse it now, or keep it until the connection's turn."""
@@ -81,18 +88,21 @@ class Turns:
         """The connection is over."""
         self._slice_bytes.pop(connection, None)
         if self._data.pop(connection, None) is not None:
-            self._waiting.remove(connection)
+            for waiting in self._waiting.values():
+                if connection in waiting:
+                    waiting.remove(connection)
 
     def _next_iteration(self) -> None:
-        self._spent_s = 0.0
-        for _ in range(len(self._waiting)):
-            if self._spent_s >= TURN_S:
-                break
-            connection = self._waiting.popleft()
-            self._parse(connection, bytes(self._data.pop(connection)))
-            if connection not in self._data and connection.takes_data():
-                connection.go_on_reading()
-        self._next_is_due = bool(self._waiting)
+        self._spent_s = {True: 0.0, False: 0.0}
+        for is_proven, waiting in self._waiting.items():
+            for _ in range(len(waiting)):
+                if self._spent_s[is_proven] >= TURN_S:
+                    break
+                connection = waiting.popleft()
+                self._parse(connection, bytes(self._data.pop(connection)))
+                if connection not in self._data and connection.takes_data():
+                    connection.go_on_reading()
+        self._next_is_due = any(self._waiting.values())
         if self._next_is_due:
             asyncio.get_running_loop().call_soon(self._next_iteration)
 
@@ -100,9 +110,10 @@ class Turns:
         """Parse for as long as there is time; keep the rest."""
         start = 0
         while start < len(data) and connection.takes_data():
-            if self._spent_s >= TURN_S:
+            is_proven = connection.is_proven()
+            if self._spent_s[is_proven] >= TURN_S:
                 self._data[connection] = bytearray(data[start:])
-                self._waiting.append(connection)
+                self._waiting[is_proven].append(connection)
                 connection.hold_reading()
                 return
             size_bytes = self._slice_bytes.get(connection, SMALLEST_SLICE_BYTES)
@@ -113,7 +124,7 @@ class Turns:
                 log.exception("connection_failed")
                 connection.fail()
             took_s = self._clock_s() - began_s
-            self._spent_s += took_s
+            self._spent_s[is_proven] += took_s
             self._adapt_slice(connection, size_bytes, took_s)
             start += size_bytes
 

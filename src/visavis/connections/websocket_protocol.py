@@ -51,7 +51,7 @@ class GuardedWebSocket(WebSocketsSansIOProtocol, asyncio.BufferedProtocol):
         self.config.guard.enter(self.key, Phase.SOCKET)
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        return self.config.turns.buffer()
+        return self.config.turns.buffer(self)
 
     def buffer_updated(self, nbytes: int) -> None:
         self.config.turns.received(self, nbytes)
@@ -125,6 +125,9 @@ class GuardedWebSocket(WebSocketsSansIOProtocol, asyncio.BufferedProtocol):
         self.conn.reader.buffer = bytearray()
 
     # --- turns
+    def is_proven(self) -> bool:
+        return self._attached
+
     def takes_data(self) -> bool:
         return not self.transport.is_closing()
 
