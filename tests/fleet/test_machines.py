@@ -7,7 +7,7 @@ from typing import cast
 
 from visavis.fleet.admission import Limits
 from visavis.fleet.link import StageLink
-from visavis.fleet.machines import STARTING_HIDES_S, Machines
+from visavis.fleet.machines import STARTING_FOR_S, Machines
 from visavis.stage.port.report import FrameCosts, SessionShape, StageReport
 
 COSTS = FrameCosts(fixed_ms=3.15, per_mpx_ms=2.78)
@@ -82,7 +82,7 @@ def test_a_starting_stage_is_no_neighbour() -> None:
     fleet.machines.stage_starts()
     fleet.take_reports()
     before = fleet.places()
-    fleet.now_s += STARTING_HIDES_S
+    fleet.now_s += STARTING_FOR_S
     fleet.take_reports()
     assert fleet.places() < before
 

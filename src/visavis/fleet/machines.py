@@ -14,8 +14,8 @@ from visavis.fleet.link import StageLink
 from visavis.fleet.port import Cores
 from visavis.stage.port.report import UNMEASURED_COSTS, SessionShape
 
-# A stage that starts works for some seconds before it can report that it is no neighbour. Others are not measured then.
-STARTING_HIDES_S = 5.0
+# A stage that starts works for some seconds before it can report that it is no neighbour: one core at most.
+STARTING_FOR_S, STARTING_CORES = 5.0, 1.0
 
 log = structlog.get_logger("visavis.fleet")
 
@@ -34,16 +34,16 @@ class Machines:
 
     def stage_starts(self) -> None:
         """A stage is being started."""
-        self._starting_until_s = self._clock() + STARTING_HIDES_S
+        self._starting_until_s = self._clock() + STARTING_FOR_S
 
     def take_report(self, link: StageLink, links: Iterable[StageLink]) -> None:
         """Take the newest report of a link. `links`: all of the fleet that are alive."""
         machine_id = link.report.machine_id
         own = [one for one in links if one.report.machine_id == machine_id]
-        if self._clock() >= self._starting_until_s:
-            used = link.report.cores - link.report.unused_cores
-            others = self._others.setdefault(machine_id, Others())
-            others.see(max(0.0, used - sum(one.report.own_cores for one in own)), now_s=self._clock())
+        used = link.report.cores - link.report.unused_cores - sum(one.report.own_cores for one in own)
+        if self._clock() < self._starting_until_s:
+            used -= STARTING_CORES
+        self._others.setdefault(machine_id, Others()).see(max(0.0, used), now_s=self._clock())
         pace = max((one.report.pace for one in own), default=0)
         if pace != self._paces.get(machine_id, 0):
             log.info("machine_pace_changed", machine=machine_id, pace=pace)
