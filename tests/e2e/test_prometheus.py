@@ -171,10 +171,17 @@ async def _drain(items: AsyncIterator[object]) -> None:
 
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="there is no promtool on this machine")
-def test_the_files_are_valid() -> None:
-    folder = DEPLOY / "prometheus"
-    for kind, name in (("rules", "alerts.yml"), ("config", "prometheus.yml")):
-        done = subprocess.run(
-            ["promtool", "check", kind, str(folder / name)], capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
+@pytest.mark.parametrize(
+    "check", ["check rules alerts.yml", "check config prometheus.yml", "test rules alerts_test.yml"]
+)
+def test_the_files_are_valid_and_each_alert_fires_when_it_should(check: str) -> None:
+    command = ["promtool", *check.split()]
+    done = subprocess.run(command, cwd=DEPLOY / "prometheus", capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_alert_is_tested() -> None:
+    names = re.findall(r"- alert: (\w+)", (DEPLOY / "prometheus" / "alerts.yml").read_text(encoding="utf-8"))
+    tests = (DEPLOY / "prometheus" / "alerts_test.yml").read_text(encoding="utf-8")
+    fired = set(re.findall(r"alertname: (\w+)\n", tests))
+    assert set(names) == fired
