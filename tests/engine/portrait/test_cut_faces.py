@@ -17,6 +17,7 @@ from visavis.engine.portrait.models import Models
 from visavis.engine.portrait.placed import seven_places
 from visavis.engine.portrait.points import NAMES, SevenPoints
 from visavis.engine.render.cpu import CpuRenderer
+from visavis.engine.render.plan import to_texture
 from visavis.library import DEFAULT_PORTRAIT
 
 models = cache(Models)
@@ -88,3 +89,14 @@ def test_a_marked_face_without_a_cheek_is_drawn_in_its_colours(side: str) -> Non
     x = examination.study.landmarks[:, 0]
     assert x.min() < -20 or x.max() > examination.study.picture.shape[1] + 20
     assert inside_of_the_open_mouth(examination) == pytest.approx(inside_of_the_open_mouth(whole()), abs=8)
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_lips_are_drawn_over_opaque_skin_although_the_edge_is_near(side: str) -> None:
+    examination = examine_photo(encoded(cut(side, 0.39), "PNG"), models())
+    plan = CpuRenderer(bake(examination.study), 512, 512).plan
+    corner, aside = (plan.face.corner_left, -0.25) if side == "left" else (plan.face.corner_right, 0.25)
+    at = np.array([corner, corner + np.array([aside * plan.face.unit, 0.0])], np.float32)
+    (x0, y), (x1, _) = to_texture(np.sort(at, axis=0), plan.zoom, plan.origin).astype(int)
+    around = plan.texture[y - 20 : y + 30, x0:x1]
+    assert around.size and not around[..., 3].any()

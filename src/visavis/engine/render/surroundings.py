@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from visavis.engine.landmarks import CHIN
+from visavis.engine.landmarks import CHIN, MOUTH_CORNER_LEFT, MOUTH_CORNER_RIGHT
 from visavis.engine.pack.avatar_pack import AvatarPack
 from visavis.engine.render.framing import Frame
 
@@ -44,6 +44,7 @@ HEAD_BELOW_CHIN = 0.1  # an edge above this cuts hair or a hand, below it a shou
 SEEK_PX = 16  # how far the outline may lie from the edge of the matte
 RIM_PX = 2.5  # nearer to its outline, the colour of a person still contains some of the background
 SHADOW_REACH = 0.05  # the light and the shadow of a person fall on the background this near to them
+MOUTH_REACH = 0.3  # what is drawn with moving lips reaches this far aside of the corners of the mouth
 PERSON_FADES = 1.2  # beyond the edge, from a person that is cut there to the background behind them
 SETTLED_WIDTH, SETTLED_AROUND, SETTLED_SOFTNESS = 0.4, 0.2, 0.06  # the part of a cut person that becomes background
 
@@ -77,10 +78,13 @@ def extend_to_cover(pack: AvatarPack, frame: Frame, width: int, height: int) -> 
     if top:
         turned = scene.turned().continued(top, None).turned()
         scene = replace(turned, chin=chin + top)
+    mouth = p[[MOUTH_CORNER_LEFT, MOUTH_CORNER_RIGHT], 0]
     if left:
-        scene = scene.mirrored().continued(left, middle).mirrored()
+        free = int(mouth[0] - MOUTH_REACH * unit)
+        scene = scene.mirrored().continued(left, middle, free=free).mirrored()
     if right:
-        scene = scene.continued(right, columns - 1 - middle)
+        free = int(columns - 1 - mouth[1] - MOUTH_REACH * unit)
+        scene = scene.continued(right, columns - 1 - middle, free=free)
     moved = Frame(scale=s, shift_x=frame.shift_x - s * left, shift_y=frame.shift_y - s * top)
     return Scene(picture=scene.picture, matte=scene.matte, background=scene.background, frame=moved)
 
@@ -114,9 +118,9 @@ class _Sides:
         )
         return replace(self, picture=picture, matte=matte, background=background)
 
-    def continued(self, count: int, reach: float | None) -> _Sides:
+    def continued(self, count: int, reach: float | None, *, free: int | None = None) -> _Sides:
         """Return the scene with `count` more columns. `reach`: px from the middle of the face to the edge; None if no
-        shoulder can be there.
+        shoulder can be there. `free`: how many columns at the edge the lips never reach; None for all.
         """
         # At the height of the head an edge cuts hair or a hand; lower down it cuts a shoulder, which is continued.
         outline: Array | None = None
@@ -124,7 +128,7 @@ class _Sides:
         if reach is not None:
             head_end = int(np.clip(self.chin + HEAD_BELOW_CHIN * self.unit, 0, len(self.matte)))
             outline = _outline(self.picture, self.matte, int(SHOULDER_LENGTH * self.unit), head_end)
-        scene = self._with_cut_settled(head_end if outline is not None else len(self.matte))
+        scene = self._with_cut_settled(head_end if outline is not None else len(self.matte), free)
         background = self._continued_background(count)
         if scene is not self:  # near the edge, continue the person who is cut there; far from it, the background
             beyond = np.arange(count, dtype=np.float32)
@@ -151,18 +155,19 @@ class _Sides:
             self.background, count, own=1.0 - np.minimum(near, 32).astype(np.float32) / 32.0, blur_growth=BLUR_GROWTH
         )
 
-    def _with_cut_settled(self, rows: int) -> _Sides:
+    def _with_cut_settled(self, rows: int, free: int | None) -> _Sides:
         """Return the scene in which hair or a hand that the edge cuts, in the first `rows`, gradually becomes
-        background.
+        background, in no more than `free` columns: what the lips are drawn over must be opaque.
 
         So the edge cuts nothing that moves, and the continuation begins with what is visible at the edge.
         """
         around = np.ones((int(SETTLED_AROUND * self.unit) | 1, 1), np.uint8)
         cut = cv2.dilate((self.matte[:, -1:] > 127).astype(np.uint8), around)[:, 0].astype(np.float32)
         cut[rows:] = 0.0
-        if not cut.any():
-            return self
         count = min(self.matte.shape[1], max(4, int(SETTLED_WIDTH * self.unit)))
+        count = count if free is None else min(count, free)
+        if not cut.any() or count < 4:
+            return self
         across = np.clip(np.linspace(0.0, 1.6, count, dtype=np.float32), 0.0, 1.0) ** 2
         still = (
             _blurred_along(np.repeat(cut[:, None], 3, axis=1), SETTLED_SOFTNESS * self.unit)[:, :1] * across[None, :]
