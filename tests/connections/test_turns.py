@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from visavis.connections.turns import (
+    ITERATION_S,
     LARGEST_SLICE_BYTES,
     READ_BYTES,
     SMALLEST_SLICE_BYTES,
@@ -141,6 +142,20 @@ async def test_a_connection_that_has_shown_a_key_does_not_wait_for_those_that_ha
     assert len(turns.buffer(honest)) == READ_BYTES
     read(turns, honest, b"GET /")
     assert honest.parsed == b"GET /"
+
+
+async def test_less_is_parsed_when_what_was_parsed_makes_much_work_for_others() -> None:
+    clock = Clock()
+    turns, flood = Turns(clock), [Connection(clock, COSTLY) for _ in range(50)]
+    for connection in flood:
+        read(turns, connection, bytes(WAITING_BYTES))
+    clock.now_s += 10 * ITERATION_S  # the tasks of what was parsed
+    before_s = clock.now_s
+    await next_iteration()
+    assert 0 < clock.now_s - before_s <= 0.1 * TURN_S + SMALLEST_SLICE_BYTES * COSTLY
+    before_s = clock.now_s
+    await next_iteration()
+    assert clock.now_s - before_s >= TURN_S, "these tasks are done"
 
 
 async def test_order_is_kept_when_more_comes_for_a_connection_that_waits() -> None:

@@ -17,6 +17,10 @@ from typing import Protocol
 import structlog
 
 TURN_S = 0.01
+# What is parsed makes work for others: tasks for requests and channels. If an iteration takes longer than this, less of
+# connections without a key or a token is parsed in the next one, but at least LEAST_SHARE of TURN_S.
+ITERATION_S = 0.03
+LEAST_SHARE = 0.1
 READ_BYTES = 64 * 1024  # at a time, while there is time in this iteration ...
 WAITING_BYTES = 1024  # ... and when there is none: this much is kept until the connection's turn
 SMALLEST_SLICE_BYTES = 1024
@@ -64,19 +68,22 @@ class Turns:
         # with data, the next one first
         self._spent_s = {True: 0.0, False: 0.0}
         self._waiting: dict[bool, deque[Parsing]] = {True: deque(), False: deque()}
+        self._turn_s = {True: TURN_S, False: TURN_S}  # what each may use of an iteration
         self._next_is_due = False  # set when `_next_iteration` will be called
+        self._began_s = 0.0  # when the first data of this iteration came
         self._data: dict[Parsing, bytearray] = {}  # of those that wait
         self._slice_bytes: dict[Parsing, int] = {}  # of those whose slices are not the smallest
 
     def buffer(self, connection: Parsing) -> memoryview:
         """Return the buffer for the next read of a connection."""
-        return self._buffer[: WAITING_BYTES if self._spent_s[connection.is_proven()] >= TURN_S else READ_BYTES]
+        return self._buffer[: WAITING_BYTES if self._is_used_up(connection.is_proven()) else READ_BYTES]
 
     def received(self, connection: Parsing, size_bytes: int) -> None:
         """Take what a connection has read into the buffer: parse it now, or keep it until the connection's turn."""
         data = bytes(self._buffer[:size_bytes])
         if not self._next_is_due:
             self._next_is_due = True
+            self._began_s = self._clock_s()
             asyncio.get_running_loop().call_soon(self._next_iteration)
         if connection in self._data:
             self._data[connection] += data
@@ -93,10 +100,14 @@ class Turns:
                     waiting.remove(connection)
 
     def _next_iteration(self) -> None:
+        now_s = self._clock_s()
+        share = ITERATION_S / max(now_s - self._began_s, ITERATION_S)
+        self._turn_s = {True: TURN_S, False: TURN_S * max(LEAST_SHARE, share)}
         self._spent_s = {True: 0.0, False: 0.0}
+        self._began_s = now_s
         for is_proven, waiting in self._waiting.items():
             for _ in range(len(waiting)):
-                if self._spent_s[is_proven] >= TURN_S:
+                if self._is_used_up(is_proven):
                     break
                 connection = waiting.popleft()
                 self._parse(connection, bytes(self._data.pop(connection)))
@@ -106,12 +117,15 @@ class Turns:
         if self._next_is_due:
             asyncio.get_running_loop().call_soon(self._next_iteration)
 
+    def _is_used_up(self, is_proven: bool) -> bool:
+        return self._spent_s[is_proven] >= self._turn_s[is_proven]
+
     def _parse(self, connection: Parsing, data: bytes) -> None:
         """Parse for as long as there is time; keep the rest."""
         start = 0
         while start < len(data) and connection.takes_data():
             is_proven = connection.is_proven()
-            if self._spent_s[is_proven] >= TURN_S:
+            if self._is_used_up(is_proven):
                 self._data[connection] = bytearray(data[start:])
                 self._waiting[is_proven].append(connection)
                 connection.hold_reading()
