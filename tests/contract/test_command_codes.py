@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import sys
 from collections.abc import Iterator
@@ -59,6 +60,10 @@ def test_a_data_folder_that_is_a_file(
 
 def test_an_unknown_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("VISAVIS_DATA_DIR", str(tmp_path))
+    monkeypatch.setattr(sys, "argv", ["visavis", "keys", "create", "--name", "one"])
+    with contextlib.suppress(SystemExit):
+        cli.main()
+    capsys.readouterr()
     error = run_command(monkeypatch, capsys, "keys", "revoke", "key_0")
     assert error == "visavis: There is no key 'key_0' [KEY_NOT_FOUND] `visavis keys list` prints the ids.\n"
 
