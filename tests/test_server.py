@@ -23,7 +23,7 @@ from websockets.sync.client import connect
 from tests.conftest import wait_until_ready
 from tests.fakes import FakeFleet, fake_prepare
 from visavis.accounts.keys import has_key_form
-from visavis.errors import DataFolderInUse
+from visavis.errors import DataFolderInUse, ServerNotStarted
 from visavis.library import SAMPLE
 from visavis.server import RunningServer
 from visavis.settings import Settings
@@ -136,6 +136,20 @@ def test_an_invalid_setting_or_a_port_in_use_is_one_line(tmp_path: Path) -> None
         taken = command(tmp_path / "other", *SERVE, "--port", port)
         assert taken.returncode == 1
         assert "ADDRESS_UNAVAILABLE" in taken.stderr and len(taken.stderr.splitlines()) == 1
+
+
+def test_an_address_that_another_program_takes_while_the_server_starts_is_one_error(tmp_path: Path) -> None:
+    """Two sockets may be bound to one address until one of them listens."""
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind(("127.0.0.1", 0))
+        port = other.getsockname()[1]
+        server = RunningServer(Settings(data_dir=tmp_path), fleet=FakeFleet(), prepare=fake_prepare, port=port)
+        other.listen()
+        with pytest.raises(ServerNotStarted, match=f"Cannot listen at .*:{port}: .*ddress already in use"), server:
+            raise AssertionError("it started")
+    with RunningServer(Settings(data_dir=tmp_path), fleet=FakeFleet(), prepare=fake_prepare) as free:
+        assert httpx.get(free.base_url + "/healthz").is_success, "nothing of the first one is left open"
 
 
 def test_a_second_server_of_a_data_folder_says_so_in_one_line_and_ends_nothing(tmp_path: Path) -> None:
