@@ -48,7 +48,7 @@ class Running:
 
 @contextmanager
 def running(folder: Path, **environment: str) -> Iterator[Running]:
-    with serving(folder, VISAVIS_STAGES="1", **environment) as (process, line):
+    with serving(folder, VISAVIS_STAGES="1", VISAVIS_ADMISSION="counted", **environment) as (process, line):
         base_url = line.removeprefix("Visavis is at ").rstrip("/")
         wait_until_ready(base_url)
         headers = {"x-api-key": create_key(folder)}
