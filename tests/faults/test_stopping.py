@@ -9,7 +9,7 @@ import signal
 import sqlite3
 import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -132,14 +132,21 @@ def test_a_second_signal_forces(tmp_path: Path, number: int) -> None:
         assert server.rows() == [("ended", "server_stopped")]
 
 
+def _go_on(pid: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGCONT)
+
+
 @only_in_full
 def test_a_drain_ends_though_its_stage_is_stopped(tmp_path: Path) -> None:
     with running(tmp_path, VISAVIS_DRAIN_S="1", VISAVIS_STAGE_SILENCE_S="60") as server, ExitStack() as stack:
         channel = Channel.open(server, stack, seconds=60.0)
         (stage,) = children(server.process.pid, "visavis.stage")
         os.kill(stage, signal.SIGSTOP)
+        stack.callback(_go_on, stage)  # it holds the server's output open
         server.process.send_signal(signal.SIGTERM)
         channel.expect("session.expiring")
+        assert channel.expect("agent.playback.finished")["interrupted"]
         channel.expect_close()
         server.wait_stopped()
         assert server.rows() == [("ended", "server_stopped")]

@@ -14,6 +14,7 @@ from visavis.sessions.lifecycle import EndReason
 from visavis.sessions.live_sessions import LiveSessions
 
 CHECK_EVERY_S = 0.05
+CHANNELS_CLOSE_WITHIN_S = 0.3
 
 log = structlog.get_logger()
 
@@ -38,3 +39,5 @@ async def drain(live: LiveSessions, *, within_s: float, is_forced: Callable[[], 
                     tasks.start("end", partial(live.end, session_id, EndReason.SERVER_STOPPED), session_id=session_id)
             await anyio.sleep(CHECK_EVERY_S)
     await live.end_all(EndReason.SERVER_STOPPED)
+    if waiting:  # the server closes the connections that are left, without a reason
+        await anyio.sleep(CHANNELS_CLOSE_WITHIN_S)
