@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from anyio.to_thread import run_sync
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse
 
@@ -21,6 +20,7 @@ from visavis.api.sessions import reply
 from visavis.avatars.face_points import read_points
 from visavis.avatars.service import Listed
 from visavis.errors import ImageRequired, InvalidRequest
+from visavis.large_work import run_large
 
 router = APIRouter(prefix="/v1/avatars", tags=["avatars"])
 
@@ -96,7 +96,7 @@ async def upload_face(
     if given[0] == "image_url":
         look = await services.avatars.add_from_url(key, image, name=name, points=points)
     else:
-        photo = image if isinstance(image, bytes) else await run_sync(decode_base64_image, image)
+        photo = image if isinstance(image, bytes) else await run_large("body", decode_base64_image, image)
         look = await services.avatars.add(photo, name=name, owner=key, points=points)
     answer = presenters.uploaded_face(look, addresses)
     if told:

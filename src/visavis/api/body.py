@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from anyio.to_thread import run_sync
 from fastapi import Request
 
 from visavis.errors import InvalidJson, InvalidMetadata, InvalidRequest, TooLarge, UnsupportedMediaType
 from visavis.json_text import BODY_BOUNDS, JsonRefused, read_json, require_showable, text_chars
+from visavis.large_work import run_large
 
 LARGE_BYTES = 64 * 1024  # a larger body is not parsed on the event loop
 MAX_METADATA_BYTES = 16 * 1024
@@ -40,7 +40,7 @@ async def json_object(request: Request) -> dict[str, Any]:
     content_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if content_type != "application/json" and not content_type.endswith("+json"):
         raise UnsupportedMediaType("The body must be JSON", suggestion="Send Content-Type: application/json")
-    value = parse_json(raw) if len(raw) <= LARGE_BYTES else await run_sync(parse_json, raw)
+    value = parse_json(raw) if len(raw) <= LARGE_BYTES else await run_large("body", parse_json, raw)
     if not isinstance(value, dict):
         raise InvalidRequest("The body must be a JSON object")
     return value

@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import anyio
-from anyio.to_thread import run_sync
 
 from visavis.avatars.fetch import FetchImage
 from visavis.avatars.service import Avatars
 from visavis.base64_text import decode_base64
 from visavis.engine.images.image_type import MAX_IMAGE_BYTES
 from visavis.errors import AvatarNotFound, ImageTooLarge, PortraitRefused
+from visavis.large_work import run_large
 from visavis.store.records import AvatarRecord, KeyRecord
 
 _DATA_URL = re.compile(r"data:[\w.+-]*/?[\w.+-]*(?:;[\w.+=-]+)*;base64,", re.ASCII | re.IGNORECASE)
@@ -45,7 +45,7 @@ async def read_image(text: str, *, fetch_image: FetchImage) -> bytes:
     """
     if is_address(text):
         return await fetch_image(text)
-    return await run_sync(decode_base64_image, text)
+    return await run_large("body", decode_base64_image, text)
 
 
 @asynccontextmanager
@@ -58,7 +58,7 @@ async def avatar_of_text(avatars: Avatars, key: KeyRecord, text: str) -> AsyncIt
     if is_address(text):
         new = await avatars.add_from_url(key, text, name=DEFAULT_NAME)
     elif text[:5].lower() == "data:" or len(text) > _LONGEST_ID:
-        new = await avatars.add(await run_sync(decode_base64_image, text), name=DEFAULT_NAME, owner=key)
+        new = await avatars.add(await run_large("body", decode_base64_image, text), name=DEFAULT_NAME, owner=key)
     elif not text.isprintable():
         raise AvatarNotFound
     else:

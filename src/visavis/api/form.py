@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import parse_qsl
 
-from anyio.to_thread import run_sync
 from fastapi import Request
 from python_multipart.multipart import parse_options_header
 from starlette.datastructures import UploadFile
@@ -14,6 +13,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from visavis.api.envelope import MAX_UPLOAD_BYTES
 from visavis.engine.images.image_type import MAX_IMAGE_BYTES
 from visavis.errors import InvalidRequest, UnsupportedMediaType
+from visavis.large_work import run_large
 
 FORM_TYPES = ("multipart/form-data", "application/x-www-form-urlencoded")
 MAX_FILES = 2
@@ -102,7 +102,7 @@ async def _urlencoded(request: Request) -> list[tuple[str, Any]]:
     body = await request.body()
     if body.count(b"%") > MAX_ESCAPES:
         raise InvalidRequest("The form has too many escapes", suggestion="Send the image as multipart/form-data")
-    return await run_sync(_pairs, body)
+    return await run_large("body", _pairs, body)
 
 
 def _pairs(body: bytes) -> list[tuple[str, str]]:

@@ -10,7 +10,6 @@ import time
 import anyio
 import anyio.lowlevel
 import structlog
-from anyio.to_thread import run_sync
 from python_multipart.multipart import parse_options_header
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
@@ -25,6 +24,7 @@ from visavis.api.services import Services
 from visavis.connections.network import network_of
 from visavis.connections.scope import prove
 from visavis.errors import IdempotencyConflict, IdempotencyInProgress, InvalidRequest, RateLimited, VisavisError
+from visavis.large_work import run_large
 from visavis.store.idempotency import IdempotencyStore
 from visavis.store.records import IdempotencyRecord, KeyRecord
 from visavis.timestamps import now_ms
@@ -90,7 +90,7 @@ class Gate:
         headers = Headers(scope=scope)
         body = await Request(scope, receive).body()
         method_path = f"{scope['method']} {scope['path']}?".encode() + scope.get("query_string", b"")
-        fingerprint = await run_sync(_fingerprint, method_path, body, headers.get("content-type", ""))
+        fingerprint = await run_large("body", _fingerprint, method_path, body, headers.get("content-type", ""))
         store = services.idempotency
         seal = cipher_for(headers["x-api-key"])  # answers hold access tokens, which the store keeps nowhere in clear
         name = {"key_id": key.id, "idempotency_key": idempotency_key}

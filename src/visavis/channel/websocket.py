@@ -20,7 +20,6 @@ import anyio
 import structlog
 from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
-from anyio.to_thread import run_sync
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from visavis.channel.actions import (
@@ -43,6 +42,7 @@ from visavis.channel.read_ahead import ReadAheadQueue
 from visavis.channel.reading import LARGE_CHARS, read_frame
 from visavis.connections.scope import session_attached, session_refused
 from visavis.errors import CloseCode, PerformerLost, UpgradeRequired, VisavisError
+from visavis.large_work import run_large
 
 WS_MAX_SIZE_BYTES = 16 * 1024 * 1024  # above client_message.MAX_TEXT_CHARS; uvicorn's `ws_max_size`
 MAX_PENDING_EFFECTS = 32  # with more, the next frame is not processed until one has its outcome
@@ -186,7 +186,7 @@ class _Connection:
             raise _ClientDisconnected
         text: str | None = frame.get("text")
         if text is not None and len(text) > LARGE_CHARS and not self.protocol.awaiting_init:
-            read = await run_sync(partial(read_frame, text, number=number))
+            read = await run_large("message", read_frame, text, number=number)
             return self.protocol.receive_frame(read, number, anyio.current_time())
         if text is not None:
             return self.protocol.receive_text(text, number, anyio.current_time())
