@@ -29,7 +29,7 @@ from visavis.rooms.webrtc.private_names import on_encrypted_rtp
 from visavis.rooms.webrtc.receiving_peer import ReceivingPeer
 
 MAX_DATAGRAMS = 12 * 6  # to each kept candidate at most as many tries before the viewer is removed
-MAX_GAP_S = 0.2 if FULL else 1.0  # between two pictures; at reduced size the machine may be busy with other tests
+MAX_GAP_S = 0.2  # between two pictures, by their time stamps; asserted at full size alone
 ALLOWED_MB = 40.0
 HEAD = "v=0\r\no=- 0 0 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n"
 VIDEO = "m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=setup:actpass\r\na=mid:0\r\n"
@@ -235,7 +235,8 @@ async def honest_viewer(room: Room) -> AsyncIterator[HonestViewer]:
         await honest.until_seen(len(honest.positions_s) + 25)
         for task in watching:
             task.cancel()
-    assert max(after - before for before, after in itertools.pairwise(honest.positions_s)) <= MAX_GAP_S
+    if FULL:
+        assert max(after - before for before, after in itertools.pairwise(honest.positions_s)) <= MAX_GAP_S
 
 
 class HonestViewer:
