@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tests.sounds import tone
 from visavis.engine.audio.files import read_recording, to_pcm16
+from visavis.errors import FileUnusable
 from visavis.film import AAC_LAYOUTS, AAC_RATES_HZ, SOUND_RATE_HZ, FilmWriter, SoundForm
 
 WIDTH_PX, HEIGHT_PX = 64, 48
@@ -158,7 +159,7 @@ def test_a_picture_of_another_size_is_scaled(tmp_path: Path) -> None:
 def test_a_film_that_cannot_be_renamed_leaves_no_file(tmp_path: Path) -> None:
     (tmp_path / "film.mp4").mkdir()
     with (
-        pytest.raises(OSError),
+        pytest.raises(FileUnusable, match="Is a directory"),
         FilmWriter(tmp_path / "film.mp4", width_px=WIDTH_PX, height_px=HEIGHT_PX, ticks_hz=25) as film,
     ):
         film.write_picture(picture(100), at=0)
