@@ -37,7 +37,8 @@ class Server:
         self.data = folder / "data"
         self._output, self._log = folder / "output", folder / "log"
         # Coverage is not measured: it takes longer to import than all before the handlers, and handles SIGTERM itself.
-        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        coverage = ("PYTHONPATH", "COVERAGE_PROCESS_START")
+        environment = {name: value for name, value in os.environ.items() if name not in coverage}
         with self._output.open("w") as output, self._log.open("w") as log:
             self.process = subprocess.Popen(
                 [*prefix, *SERVE],
