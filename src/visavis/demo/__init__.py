@@ -71,7 +71,7 @@ def _serve_playground(port: int) -> None:
     ) as server:
         try:
             print(
-                f"visavis: starting a server at {server.base_url}; the first time it also prepares the avatar",
+                f"visavis: starting a server at {server.base_url}",
                 file=sys.stderr,
             )
             server.wait_ready()
