@@ -39,11 +39,11 @@ test: setup
 
 # What nobody from outside may do, at full size: minutes.
 attacks: setup
-	@VISAVIS_ATTACKS=full sh scripts/test tests/attacks --timeout=1800
+	@VISAVIS_ATTACKS=full sh scripts/test tests/attacks --timeout=1800 -o faulthandler_timeout=2000
 
 # What a server survives, at full size: minutes.
 faults: setup
-	@VISAVIS_FAULTS=full sh scripts/test tests/faults --timeout=1800
+	@VISAVIS_FAULTS=full sh scripts/test tests/faults --timeout=1800 -o faulthandler_timeout=2000
 
 lint: setup
 	$(UV) sync --quiet --frozen --group dev
