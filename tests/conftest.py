@@ -4,9 +4,12 @@ with fakes.
 
 from __future__ import annotations
 
+import asyncio
+import functools
+import inspect
 import os
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +28,7 @@ from visavis.server import RunningServer
 from visavis.settings import Settings
 
 READY_WITHIN_S = 60.0
+TEARDOWN_S = 20.0
 
 # Of every server and command that a test starts: the machine may be busy with other tests, and then nothing would fit.
 os.environ.setdefault("VISAVIS_ADMISSION", "counted")
@@ -32,6 +36,25 @@ os.environ.setdefault("VISAVIS_ADMISSION", "counted")
 # Servers in threads log at any time. By default structlog prints to stdout, which may be that of a test on commands;
 # pytest keeps what goes to `logging`, and shows it with a failure.
 structlog.configure(logger_factory=structlog.stdlib.LoggerFactory())
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Let a coroutine's time run out inside its event loop, before the timeout of pytest-timeout: that one leaves the
+    coroutine where it waits, and the end of a fixture of the same loop would wait for it for ever.
+    """
+    if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj):
+        limit_s = float(item.config.getoption("timeout") or 0) - TEARDOWN_S
+        if limit_s > 0:
+            item.obj = _within(limit_s, item.obj)
+
+
+def _within(limit_s: float, test: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+    @functools.wraps(test)
+    async def limited(*args: object, **kwargs: object) -> None:
+        async with asyncio.timeout(limit_s):
+            await test(*args, **kwargs)
+
+    return limited
 
 
 @pytest.fixture

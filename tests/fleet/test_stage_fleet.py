@@ -21,6 +21,7 @@ from visavis.fleet.admission import Limits
 from visavis.fleet.local import LocalStage, LocalStages
 from visavis.fleet.performer import StagePerformer
 from visavis.fleet.stages import StageFleet
+from visavis.stage.port.address import Address
 from visavis.stage.port.events import PerformerEnded, PerformerEvent, PlaybackFinished, PlaybackStarted
 from visavis.stage.port.values import PerformanceSpec, Speech
 
@@ -206,6 +207,28 @@ def test_a_stage_ends_with_the_service(run: Run, data_dir: Path) -> None:
             process = process_of(fleet)
             fleet._stages[0].link._link.abort()  # like a server that is killed
             assert await process.wait() == 0
+
+    run(scenario())
+
+
+def test_a_starting_stage_is_reaped_however_often_its_start_is_cancelled(run: Run, data_dir: Path) -> None:
+    started: asyncio.Queue[asyncio.subprocess.Process] = asyncio.Queue()
+
+    class NotedStages(LocalStages):
+        async def _start(self, address: Address) -> asyncio.subprocess.Process:
+            process = await super()._start(address)
+            started.put_nowait(process)
+            return process
+
+    async def scenario() -> None:
+        supply = NotedStages(data_dir=data_dir, max_stages=1, parts=PARTS)
+        opening = asyncio.create_task(supply.open())
+        process = await started.get()
+        while not opening.done():
+            opening.cancel()
+            await asyncio.sleep(0)
+        assert opening.cancelled() and process.returncode is not None
+        await supply.aclose()
 
     run(scenario())
 

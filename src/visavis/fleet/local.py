@@ -160,12 +160,27 @@ class LocalStages:
 
 
 async def _stop(process: asyncio.subprocess.Process, *, at_once: bool = False) -> None:
+    """Wait until the process ends, or kill it: `at_once`, after STOP_WITHIN_S, or when this is cancelled."""
     try:
-        if at_once:
-            process.kill()
-        await asyncio.wait_for(process.wait(), STOP_WITHIN_S)
+        if not at_once:
+            await asyncio.wait_for(process.wait(), STOP_WITHIN_S)
     except TimeoutError:
-        process.kill()
-        await process.wait()
-    except ProcessLookupError:
-        await process.wait()
+        pass
+    finally:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await _reap(process)
+
+
+async def _reap(process: asyncio.subprocess.Process) -> None:
+    """Wait for a killed process, also when this is cancelled: it ends at once, and nobody else waits for it."""
+    ended = asyncio.ensure_future(process.wait())
+    cancelled: asyncio.CancelledError | None = None
+    while not ended.done():
+        try:
+            await asyncio.shield(ended)
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
