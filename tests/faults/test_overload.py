@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.faults.scale import only_in_full
 from visavis.bench import density
+from visavis.bench.viewer_process import ViewerProcess
 from visavis.engine.pack_ref import PackRef
 from visavis.fleet.admission import Limits
 from visavis.fleet.local import LocalStages
@@ -72,7 +74,7 @@ async def two_sessions(folder: Path, pack: PackRef) -> AsyncIterator[tuple[Stage
         await fleet.aclose()
 
 
-async def tiny_utterances(performer: StagePerformer, _viewers: density._Viewers) -> None:
+async def tiny_utterances(performer: StagePerformer, _viewers: ViewerProcess) -> None:
     await asyncio.gather(
         *(
             performer.speak(
@@ -86,15 +88,19 @@ async def tiny_utterances(performer: StagePerformer, _viewers: density._Viewers)
     )
 
 
-async def tiny_chunks(performer: StagePerformer, _viewers: density._Viewers) -> None:
+async def tiny_chunks(performer: StagePerformer, _viewers: ViewerProcess) -> None:
     for number in range(1, 8 * CHUNKS_PER_S):
         await performer.speak(Speech(pcm=b"\1\1" * 16, sample_rate_hz=16_000, number=number, utterance_id="chunks"))
         await asyncio.sleep(1 / CHUNKS_PER_S)
 
 
-async def joins(performer: StagePerformer, viewers: density._Viewers) -> None:
+async def offer(performer: StagePerformer, number: int, sdp: str) -> str:
+    return await performer.offer(viewer_id=f"viewer-{number}", sdp=sdp)
+
+
+async def joins(performer: StagePerformer, viewers: ViewerProcess) -> None:
     for number in range(1, JOINS + 1):
-        await viewers.join(number, performer)
+        await viewers.join(number, partial(offer, performer, number))
 
 
 @only_in_full
@@ -102,9 +108,9 @@ async def joins(performer: StagePerformer, viewers: density._Viewers) -> None:
 def test_a_flood_is_not_its_neighbours_trouble(pack: tuple[Path, PackRef], flood: object) -> None:
     async def scenario() -> dict[str, list[int]]:
         async with two_sessions(*pack) as (flooding, neighbour):
-            viewers = await density._Viewers.start()
+            viewers = await ViewerProcess.start()
             try:
-                await viewers.join(0, neighbour)
+                await viewers.join(0, partial(offer, neighbour, 0))
                 await asyncio.sleep(3.0)
                 await viewers.count()
                 await asyncio.wait_for(asyncio.gather(flood(flooding, viewers), asyncio.sleep(8.0)), 60.0)  # type: ignore[operator]

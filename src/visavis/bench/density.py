@@ -8,19 +8,20 @@ Real stage processes perform them, as in the service. Real WebRTC viewers in one
 loopback and count the pictures, without decrypting or decoding them (viewers.py). One session is added at a time, and
 every step is measured. A frame is late if the stage leaves it out because the next one is due. HTTP and the channel are
 not part of the measurement: speech is sent over the port of the fleet.
+
+Each step also tells what a session costs: the processor time of the stages and of the fleet (this process), divided by
+that of encoding the same pictures and sound and nothing else (encoding.py). Viewers are not part of it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import os
-import sys
 import tempfile
 import time
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +30,10 @@ from rich.table import Table
 
 from visavis.avatars.look_files import LookFiles
 from visavis.avatars.preparation import prepare_with_engine
-from visavis.bench import pipeline
+from visavis.bench.encoding import EncodingCost
+from visavis.bench.processes import cpu_s, pss_mb
+from visavis.bench.viewer_process import ViewerProcess
+from visavis.bench.yardstick import FPS, SIZE_PX, Yardstick
 from visavis.engine.audio.files import read_speech
 from visavis.engine.pack_ref import PackRef
 from visavis.fleet.admission import Limits
@@ -41,8 +45,7 @@ from visavis.machine.cores import cores, processes_for
 from visavis.stage.port.events import PerformerEnded, PerformerMetrics
 from visavis.stage.port.values import PerformanceSpec, Speech
 
-WIDTH_PX = HEIGHT_PX = 512
-FPS = 25
+WIDTH_PX, HEIGHT_PX = SIZE_PX
 SETTLE_S, MEASURE_S = 4.0, 8.0
 QUEUE_S = 3.0  # of speech that a session always has queued
 TURN_S = 8  # from one turn of a conversation to the next
@@ -64,8 +67,13 @@ class Step:
     sound_missing: int
     spoken: float  # share of the time
     stage_cores: float
+    fleet_cores: float
     viewer_cores: float
     stage_mb: float
+
+    def cost_ratio(self, encoding: EncodingCost) -> float:
+        """Return how many times its encoding a session costs."""
+        return encoding.ratio((self.stage_cores + self.fleet_cores) / self.sessions, spoken=min(1.0, self.spoken))
 
 
 class _Session:
@@ -111,52 +119,8 @@ class _Session:
         )
 
 
-class _Viewers:
-    """The process in which the viewers run."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
-    @classmethod
-    async def start(cls) -> _Viewers:
-        pipe = asyncio.subprocess.PIPE
-        return cls(
-            await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "visavis.bench.viewers", stdin=pipe, stdout=pipe, limit=1024 * 1024
-            )
-        )
-
-    async def join(self, number: int, performer: StagePerformer) -> None:
-        self._tell({"join": number})
-        offer = await self._hear()
-        self._tell(
-            {"viewer": number, "answer": await performer.offer(viewer_id=f"viewer-{number}", sdp=offer["offer"])}
-        )
-
-    async def count(self) -> dict[str, list[int]]:
-        self._tell({"count": True})
-        return await self._hear()
-
-    async def aclose(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        try:
-            await asyncio.wait_for(self._process.wait(), 10.0)
-        except TimeoutError:
-            self._process.kill()
-
-    def _tell(self, message: dict[str, Any]) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(message).encode() + b"\n")
-
-    async def _hear(self) -> dict[str, Any]:
-        assert self._process.stdout is not None
-        heard: dict[str, Any] = json.loads(await self._process.stdout.readline())
-        return heard
+async def _offer(performer: StagePerformer, number: int, sdp: str) -> str:
+    return await performer.offer(viewer_id=f"viewer-{number}", sdp=sdp)
 
 
 def is_overloaded(step: Step) -> bool:
@@ -180,7 +144,7 @@ async def measure(
     supply = LocalStages(data_dir=data_dir, max_stages=stages)
     fleet = StageFleet(supply, limits=Limits(measured=False, sessions_per_stage=MOST_SESSIONS))
     await fleet.start()
-    viewers = await _Viewers.start()
+    viewers = await ViewerProcess.start()
     sessions: list[_Session] = []
     steps: list[Step] = []
     try:
@@ -202,7 +166,7 @@ async def measure(
                         _Session(performer, np.roll(pcm, -number * rate_hz), rate_hz, number=number, talk=talk)
                     )
                     running.append(tasks.create_task(sessions[-1].run()))
-                    await viewers.join(number, performer)
+                    await viewers.join(number, partial(_offer, performer, number))
                 await asyncio.sleep(settle_s)
                 steps.append(await _measured(supply, viewers, sessions, measure_s))
             for task in running:
@@ -213,12 +177,12 @@ async def measure(
     return steps
 
 
-async def _measured(supply: LocalStages, viewers: _Viewers, sessions: list[_Session], measure_s: float) -> Step:
+async def _measured(supply: LocalStages, viewers: ViewerProcess, sessions: list[_Session], measure_s: float) -> Step:
     pids = supply.pids
     await viewers.count()
     for session in sessions:
         session.late_frames, session.hurried_frames, session.spoken_s = 0, 0, 0.0
-    began_s, stage_s, viewer_s = time.monotonic(), sum(map(_cpu_s, pids)), _cpu_s(viewers.pid)
+    began_s, stage_s, viewer_s, fleet_s = time.monotonic(), cpu_s(pids), cpu_s([viewers.pid]), time.process_time()
     await asyncio.sleep(measure_s)
     counted = await viewers.count()
     passed_s = time.monotonic() - began_s
@@ -233,27 +197,11 @@ async def _measured(supply: LocalStages, viewers: _Viewers, sessions: list[_Sess
         sound_least=round(min(counted["sound"], default=0) / passed_s, 1),
         sound_missing=sum(counted["sound_missing"]),
         spoken=round(sum(session.spoken_s for session in sessions) / passed_s / len(sessions), 2),
-        stage_cores=round((sum(map(_cpu_s, pids)) - stage_s) / passed_s, 2),
-        viewer_cores=round((_cpu_s(viewers.pid) - viewer_s) / passed_s, 2),
-        stage_mb=round(sum(map(_pss_mb, pids)), 1),
+        stage_cores=round((cpu_s(pids) - stage_s) / passed_s, 3),
+        fleet_cores=round((time.process_time() - fleet_s) / passed_s, 3),
+        viewer_cores=round((cpu_s([viewers.pid]) - viewer_s) / passed_s, 3),
+        stage_mb=round(pss_mb(pids), 1),
     )
-
-
-def _cpu_s(pid: int) -> float:
-    """Return the processor time of a process so far; 0 on systems without /proc (all but Linux)."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return 0.0
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def _pss_mb(pid: int) -> float:
-    try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    except OSError:
-        return 0.0
-    return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
 
 
 async def prepared(data_dir: Path) -> PackRef:
@@ -269,23 +217,25 @@ def run(as_json: bool, *, first: int, most: int, stages: int | None, talk: float
     stages = stages or processes_for(cores())
     with tempfile.TemporaryDirectory(prefix="visavis-") as folder:
         pack = asyncio.run(prepared(Path(folder)))
+        yardstick = Yardstick(pack.folder_in(Path(folder) / "avatars"))
         steps = asyncio.run(measure(Path(folder), pack, first=first, most=most, stages=stages, talk=talk))
         carried = max((step.sessions for step in steps if not is_overloaded(step)), default=0)
         if overload:
             for share in OVERLOADS:
                 count = max(1, round(carried * share))
                 steps += asyncio.run(measure(Path(folder), pack, first=count, most=count, stages=stages, talk=talk))
-        pipeline_fps = pipeline.speaking_fps(pack.folder_in(Path(folder) / "avatars"))
+        machine = yardstick.end()
+    ratios = [step.cost_ratio(machine.encoding) for step in steps]
     record = {
         "benchmark": "density",
         "size": f"{WIDTH_PX}x{HEIGHT_PX}",
         "fps": FPS,
         "sessions_without_late_frames": carried,
-        "pipeline_fps_per_core": pipeline_fps,
+        **machine.members(),
         "talk": talk,
         "stages": stages,
         "cores": round(cores(), 2),
-        "steps": [asdict(step) for step in steps],
+        "steps": [asdict(step) | {"cost_ratio": ratio} for step, ratio in zip(steps, ratios, strict=True)],
     }
     if as_json:
         print(json.dumps(record))
@@ -302,12 +252,14 @@ def run(as_json: bool, *, first: int, most: int, stages: int | None, talk: float
         "sound missing",
         "spoken",
         "stages, cores",
+        "fleet, cores",
         "viewers, cores",
         "stages, MB",
+        "times its encoding",
     ):
         table.add_column(heading, justify="right")
-    for step in steps:
-        table.add_row(*(str(value) for value in asdict(step).values()))
+    for step, ratio in zip(steps, ratios, strict=True):
+        table.add_row(*(str(value) for value in asdict(step).values()), f"{ratio:.2f}")
     console = Console()
     console.print(
         f"Sessions of {record['size']} at {FPS} frames a second, watched, speaking {talk:.0%} of the time, "
@@ -315,4 +267,6 @@ def run(as_json: bool, *, first: int, most: int, stages: int | None, talk: float
     )
     console.print(table)
     console.print(f"{record['sessions_without_late_frames']} sessions without a late frame in {MEASURE_S:.0f} s")
-    console.print(f"This machine makes {pipeline_fps:.0f} frames a second on one core (visavis bench pipeline)")
+    costs = ", ".join(f"{ratio:.2f} ({step.sessions})" for step, ratio in zip(steps, ratios, strict=True))
+    console.print(f"A session costs so many times its encoding (with so many sessions): {costs}")
+    console.print(machine.sentence())
