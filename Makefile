@@ -4,7 +4,7 @@ PORT ?= 8000
 OUT ?= demo.mp4
 UV := .uv/bin/uv
 
-.PHONY: help demo setup test lint web web-check bench eval-lips eval-face attacks faults clean
+.PHONY: help demo setup test lint web web-check bench eval-lips eval-face attacks faults fuzz clean
 
 help:
 	@echo "make demo                      start the server and its playground"
@@ -13,6 +13,7 @@ help:
 	@echo "make lint | bench | web        static checks | benchmarks | rebuild the pages"
 	@echo "make attacks                   attack a server at full size: connections, memory, event loop"
 	@echo "make faults                    break a server at full size: database, stages, stopping"
+	@echo "make fuzz                      send whatever can be sent to a channel and as sound: half an hour"
 	@echo "make eval-lips                 measure the lips with the voices and recordings of this machine"
 	@echo "make eval-face                 measure the faces of the public avatars on rendered frames"
 
@@ -44,6 +45,11 @@ attacks: setup
 # What a server survives, at full size: minutes.
 faults: setup
 	@VISAVIS_FAULTS=full sh scripts/test tests/faults --timeout=1800 -o faulthandler_timeout=2000
+
+# What no input may do, at full size: half an hour. Guided by coverage where atheris can be installed.
+fuzz: setup
+	$(UV) sync --quiet --frozen --group dev --group fuzz
+	@VISAVIS_FUZZ=full OPENBLAS_NUM_THREADS=1 .venv/bin/pytest tests/fuzz -s --timeout=3600 -o faulthandler_timeout=3700
 
 lint: setup
 	$(UV) sync --quiet --frozen --group dev

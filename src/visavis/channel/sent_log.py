@@ -25,7 +25,7 @@ class SentLog:
         self.last_number = 0
         self._messages: deque[_Sent] = deque()
         self._size_bytes = 0
-        self._forgotten = 0  # the highest number that is not kept any more, although it was not acknowledged
+        self._forgotten = 0  # the highest number that is not kept any more
 
     def add(self, text: str, event: SessionEvent | None, *, is_sent: bool) -> None:
         """Add the message that has the next number."""
@@ -36,9 +36,9 @@ class SentLog:
             self._forgotten = self._remove_oldest()
 
     def acknowledge(self, number: int) -> None:
-        """Forget the messages up to a number."""
+        """Forget the messages up to a number. A client that has received them goes on after them, not before."""
         while self._messages and self._messages[0].number <= number:
-            self._remove_oldest()
+            self._forgotten = self._remove_oldest()
 
     def can_go_on_after(self, number: int) -> bool:
         """Whether all messages after this one are kept."""

@@ -32,6 +32,7 @@ PIECE_MS, LARGE_PIECE_MS = 40, 80
 LARGE_PIECE_READY_SAMPLES = 100 * SAMPLES_PER_MS
 EDGE_SAMPLES = 5 * SAMPLES_PER_MS  # how long the sound fades before and after the silence of an underrun
 _EDGE = (0.5 - 0.5 * np.cos(np.pi * np.arange(1, EDGE_SAMPLES + 1) / (EDGE_SAMPLES + 1))).astype(np.float32)  # rising
+KEPT_ARRIVALS_SAMPLES = PLAYOUT_RATE_HZ  # frames are drawn at most so much later than their sound is taken
 KEPT_STEPS = 100  # rows of motion before the present that are kept when older ones are deleted
 
 Timings = tuple[TimedViseme, ...]
@@ -302,6 +303,8 @@ class UtteranceMedia:
             parts.append(part)
             samples -= len(part)
             self.played += len(part)
+        while self._arrivals and self._arrivals[0].until <= self.played - KEPT_ARRIVALS_SAMPLES:
+            self._arrivals.popleft()  # also where nobody asks for them
         sound = np.concatenate(parts) if parts else np.zeros(0, np.int16)
         return self._fade_edges(sound, begin)
 

@@ -26,6 +26,8 @@ from visavis.engine.errors import AudioUnreadable
 
 RAW_SUFFIXES = (".raw", ".pcm", ".s16", ".s16le", ".sw", ".lpcm")
 HEADER_BYTES = 4096
+# Of a recording: higher rates than any recorder's, and lower ones than any speech has. A header may state any other.
+MIN_RATE_HZ, MAX_RATE_HZ = 1_000, 768_000
 USABLE = "Use WAV, FLAC, OGG, MP3, M4A or WebM"
 STATE_THE_RATE = "State its sample rate with --pcm-rate, for example --pcm-rate 16000"
 
@@ -47,7 +49,8 @@ def to_pcm16(samples: NDArray[np.floating[Any]]) -> NDArray[np.int16]:
     """Return samples with full scale 1.0 as int16, rounded. Samples beyond full scale are clipped; NaN becomes
     silence.
     """
-    whole = np.rint(np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0) * 32768.0)
+    finite = np.clip(np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0), -1.0, 1.0)
+    whole = np.rint(finite * 32768.0)
     pcm: NDArray[np.int16] = np.clip(whole, -32768, 32767).astype(np.int16)
     return pcm
 
@@ -97,6 +100,7 @@ def read_recording(path: str | Path, *, pcm_rate_hz: int | None = None) -> Recor
         header = file.read(HEADER_BYTES)
         file.seek(0)
         if pcm_rate_hz is not None:
+            _check_rate(name, pcm_rate_hz)
             return _read_raw(name, header, file.read(), pcm_rate_hz)
         if not header:
             raise AudioUnreadable(f"{name} is empty", suggestion=USABLE)
@@ -107,6 +111,14 @@ def read_recording(path: str | Path, *, pcm_rate_hz: int | None = None) -> Recor
             if path.suffix.lower() in RAW_SUFFIXES:
                 raise AudioUnreadable(f"{name} has no header that tells its rate", suggestion=STATE_THE_RATE) from error
             raise AudioUnreadable(f"{name} is not a sound file that can be read", suggestion=USABLE) from error
+
+
+def _check_rate(name: str, rate_hz: int) -> None:
+    """Raises `AudioUnreadable` for a rate that no speech has: a file of some megabytes may last for years."""
+    if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
+        raise AudioUnreadable(
+            f"{name} has a sample rate of {rate_hz} Hz", suggestion=f"Use {MIN_RATE_HZ} to {MAX_RATE_HZ} Hz"
+        )
 
 
 def _open(path: Path) -> IO[bytes]:
@@ -138,6 +150,9 @@ def _decode(name: str, container: av.container.InputContainer) -> Recording:
     if not isinstance(stream, av.AudioStream):
         held = "pictures and no sound" if container.streams.video else "no sound"
         raise AudioUnreadable(f"{name} holds {held}", suggestion=USABLE)
+    if stream.codec_context is None:
+        raise AudioUnreadable(f"{name} holds sound of a kind that cannot be decoded", suggestion=USABLE)
+    _check_rate(name, stream.codec_context.sample_rate)
     blocks: list[NDArray[np.int16]] = []
     form: tuple[int, str, str] | None = None
     packer: av.AudioResampler | None = None  # set with `form`
@@ -148,6 +163,7 @@ def _decode(name: str, container: av.container.InputContainer) -> Recording:
             continue
         own_form = (frame.sample_rate, frame.layout.name, frame.format.name)
         if form is None:
+            _check_rate(name, frame.sample_rate)
             form, packer = own_form, av.AudioResampler(format=frame.format.packed.name)
         if own_form != form or packer is None:
             raise AudioUnreadable(f"{name} changes its sample rate or its channels half-way", suggestion=USABLE)
@@ -155,8 +171,9 @@ def _decode(name: str, container: av.container.InputContainer) -> Recording:
     if damaged > len(blocks):
         raise AudioUnreadable(f"{name} is damaged: most of its sound cannot be decoded")
     if form is None:
-        layout = stream.codec_context.layout
-        return Recording(samples=np.zeros((0, layout.nb_channels), np.int16), rate_hz=stream.rate, layout=layout.name)
+        codec = stream.codec_context
+        nothing = np.zeros((0, codec.layout.nb_channels), np.int16)
+        return Recording(samples=nothing, rate_hz=codec.sample_rate, layout=codec.layout.name)
     return Recording(samples=np.concatenate(blocks), rate_hz=form[0], layout=form[1])
 
 
