@@ -62,7 +62,7 @@ class NativeBuildHook(BuildHookInterface):
         environment = dict(os.environ, ZIG_GLOBAL_CACHE_DIR=self._folder.name, ZIG_LOCAL_CACHE_DIR=self._folder.name)
         compiler = own_compiler() or [sys.executable, "-m", "ziglang", "cc"]
         done = subprocess.run(
-            [*compiler, *FLAGS, "-o", str(library), *sources],
+            [*compiler, *FLAGS, "-o", str(library), *sources, "-lm"],
             capture_output=True,
             text=True,
             env=environment,

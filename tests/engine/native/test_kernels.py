@@ -76,8 +76,8 @@ class Canvas:
 
     def draw(self, still_by: float = -1.0, changed: tuple[tuple[int, int], ...] = ()) -> int:
         grid = native.Grid(nodes=native.address(self.sources), across=self.grid.nx, cell=self.grid.cell)
-        rows = np.array(changed, np.int32).reshape(-1, 2)
-        return native.draw_strips(self.strips, grid, native.Texture.of(self.framed), still_by, rows, self.scratch)
+        scratch = native.address(self.scratch)
+        return native.draw_strips(self.strips, grid, native.Texture.of(self.framed), still_by, changed, scratch)
 
     def planes(self) -> Drawn:
         left, top, right, bottom = self.box
@@ -238,6 +238,7 @@ def test_each_lip_is_seen_on_its_side_of_the_line(way: str) -> None:
     at_upper, at_lower = sources(rng, grid, 1.0, 3.0), sources(rng, grid, 1.0, 3.0)
     texture = person(rng, 150, 130)
     framed = native.with_border(texture, NOBODY)
+    scratch = native.row_scratch(66, 6)
 
     def skin(middle: NDArray[np.float32]) -> NDArray[np.uint8]:
         face = np.zeros((40, 66, 4), np.uint8)
@@ -246,7 +247,7 @@ def test_each_lip_is_seen_on_its_side_of_the_line(way: str) -> None:
         upper, lower = (
             native.Grid(nodes=native.address(nodes), across=grid.nx, cell=6) for nodes in (at_upper, at_lower)
         )
-        native.draw_lips(lips, upper, lower, native.Texture.of(framed), native.row_scratch(66, 6))
+        native.draw_lips(lips, upper, lower, native.Texture.of(framed), native.address(scratch))
         return face
 
     upper, lower = skin(np.full(66, 90, np.float32)), skin(np.full(66, -90, np.float32))
@@ -268,9 +269,68 @@ def test_what_is_clear_is_not_put_into_the_picture() -> None:
     face[..., :3] = (200, 90, 160)
     face[:, 4:, 3] = 200
     y, u, v = np.full((6, 20), 7, np.uint8), np.full((3, 10), 8, np.uint8), np.full((3, 10), 9, np.uint8)
-    native.write_planes(face, 12, (y[2:, 4:12], u[1:, 2:6], v[1:, 2:6]))
+    planes = [native.address(part) for part in (y[2:, 4:12], u[1:, 2:6], v[1:, 2:6])]
+    native.write_planes(native.address(face), 8, 4, 12, planes, (20, 10, 10))
     assert (y[2:, 4:8] == 200).all() and (u[1:, 2:4] == 90).all() and (v[1:, 2:4] == 160).all()
     for plane, step, was in ((y, 1, 7), (u, 2, 8), (v, 2, 9)):
         untouched = np.ones(plane.shape, bool)
         untouched[2 // step :, 4 // step : 8 // step] = False
         assert (plane[untouched] == was).all()
+
+
+def test_the_places_of_a_frame_are_those_of_its_fields() -> None:
+    rng, grid, rows, columns = np.random.default_rng(13), Grid(0, 0, 40, 30, 7), slice(8, 22), slice(11, 31)
+
+    def smooth(count: int, part: tuple[slice, slice], by_px: float) -> NDArray[np.float32]:
+        fields = rng.normal(0, by_px, (count, grid.ny, grid.nx, 2)).astype(np.float32)
+        fields = np.stack([cv2.GaussianBlur(field, (0, 0), 3.0) for field in fields])
+        return np.ascontiguousarray(fields[:, part[0], part[1]])
+
+    everywhere = slice(0, grid.ny), slice(0, grid.nx)
+    face, mouth, jump = smooth(5, everywhere, 20), smooth(4, (rows, columns), 20), smooth(4, (rows, columns), 20)
+    face_weights, mouth_weights = np.array([1, 0, -1, 0.5, 2], np.float32), np.array([0.7, 0, 1, -0.4], np.float32)
+    at_rest = np.ascontiguousarray(np.stack(grid.nodes(), axis=-1) * np.float32(1.25))
+    mouth_at_rest = np.ascontiguousarray(at_rest[rows, columns])
+    field, upper, both = (np.empty_like(at_rest) for _ in range(3))
+    mouth_field, lower = np.empty_like(mouth_at_rest), np.empty_like(mouth_at_rest)
+    work = native.invert_scratch(grid.nx, grid.ny)
+    sources = native.Sources(
+        across=grid.nx, down=grid.ny, cell=grid.cell, mouth_left=columns.start, mouth_top=rows.start,
+        mouth_across=lower.shape[1], mouth_down=lower.shape[0], face_rows=5, mouth_rows=4, zoom=1.25,
+        **{name: native.address(array) for name, array in (
+            ("face_fields", face), ("mouth_fields", mouth), ("jump_fields", jump), ("at_rest", at_rest),
+            ("mouth_at_rest", mouth_at_rest), ("field", field), ("mouth_field", mouth_field), ("work", work),
+            ("upper", upper), ("lower", lower), ("both", both),
+        )},
+    )  # fmt: skip
+    weights = native.address(face_weights), native.address(mouth_weights)
+
+    def places(displaced: NDArray[np.float32], rest: NDArray[np.float32], rounds: int) -> NDArray[np.float32]:
+        displaced, out = np.ascontiguousarray(displaced), np.empty_like(rest)
+        native.invert(displaced, grid.cell, rounds, rest, 1.25, work, out)
+        return out
+
+    head = np.einsum("k,kyxc->yxc", face_weights, face)
+    native.find_sources(sources, *weights, speaks=False, rounds=(3, 5, 6))
+    still = places(head, at_rest, 3)
+    assert np.allclose(upper, still, atol=1e-3) and np.array_equal(both, upper)
+    native.find_sources(sources, *weights, speaks=True, rounds=(3, 5, 6))
+    spoken = head[rows, columns] + np.einsum("k,kyxc->yxc", mouth_weights, mouth)
+    parted = spoken + np.einsum("k,kyxc->yxc", mouth_weights, jump)
+    assert np.allclose(upper[rows, columns], places(spoken, mouth_at_rest, 5), atol=1e-3)
+    assert np.allclose(lower, places(parted, mouth_at_rest, 6), atol=1e-3)
+    outside = np.ones(upper.shape[:2], bool)
+    outside[rows, columns] = False
+    assert np.allclose(upper[outside], still[outside], atol=1e-3) and np.array_equal(both, upper)
+    assert np.abs(upper[rows, columns] - still[rows, columns]).max() > 1 and np.abs(lower - mouth_at_rest).max() > 1
+
+
+def test_folds_change_the_luma_of_their_part_alone() -> None:
+    rng = np.random.default_rng(14)
+    luma, changes = rng.uniform(0, 255, (5, 300)).astype(np.float32), rng.normal(0, 60, (3, 5, 300)).astype(np.float32)
+    texture = rng.integers(0, 256, (9, 310, 4)).astype(np.uint8)
+    before = texture.copy()
+    native.paint_folds(native.FoldMaps(luma, list(changes)), [0.5, 0.0, 1.0], texture[2:7, 4:304])
+    expected = before.copy()
+    expected[2:7, 4:304, 0] = np.rint(np.clip(luma + 0.5 * changes[0] + changes[2], 0, 255))
+    assert np.array_equal(texture, expected) and not np.array_equal(texture, before)

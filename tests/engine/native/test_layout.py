@@ -29,7 +29,7 @@ def compile_changed(folder: Path, before: str, after: str) -> Path:
     library = folder / "visavis_native" / "kernels.so"
     library.parent.mkdir()
     flags = ("-std=c11", "-shared", "-fPIC", "-fvisibility=hidden")
-    command = [*str(COMPILER).split(), *flags, "-o", str(library), *sorted(map(str, sources.glob("*.c")))]
+    command = [*str(COMPILER).split(), *flags, "-o", str(library), *sorted(map(str, sources.glob("*.c"))), "-lm"]
     subprocess.run(command, check=True, capture_output=True, text=True)
     return library
 

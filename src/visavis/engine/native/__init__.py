@@ -12,6 +12,7 @@ import ctypes
 import os
 from collections.abc import Sequence
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -100,7 +101,58 @@ class Opening(ctypes.Structure):
     ]
 
 
-STRUCTS: tuple[type[ctypes.Structure], ...] = (Grid, Texture, Strip, Lips, Patch, Opening)
+class Shading(ctypes.Structure):
+    """See structs.h."""
+
+    _fields_ = [
+        (name, _F)
+        for name in (
+            "left",
+            "steepest",
+            "line_kept",
+            "recoloured_share",
+            "recoloured_most",
+            "inner_share",
+            "inner_most",
+            "centre",
+            "half_width",
+            "corner_dark",
+            "corner_flatness",
+            "corner_light_least",
+            "light",
+            "shadow_length",
+        )
+    ]
+
+
+class Sources(ctypes.Structure):
+    """See structs.h."""
+
+    _fields_ = [
+        *((name, _I) for name in ("across", "down", "cell", "mouth_left", "mouth_top", "mouth_across", "mouth_down")),
+        *((name, _I) for name in ("face_rows", "mouth_rows")),
+        *((name, _P) for name in ("face_fields", "mouth_fields", "jump_fields", "at_rest", "mouth_at_rest")),
+        ("zoom", _F),
+        *((name, _P) for name in ("field", "mouth_field", "work", "upper", "lower", "both")),
+    ]
+
+
+class Lids(ctypes.Structure):
+    """See structs.h."""
+
+    _fields_ = [
+        ("width", _I),
+        ("height", _I),
+        *((name, _P) for name in ("open", "lid_skin", "look")),
+        *((name, _P) for name in ("upper_first", "upper_second", "lower_first", "lower_second", "rim_fade")),
+        *((name, _P) for name in ("lid", "drop", "lift", "rim", "rise", "lash_strength")),
+        *((name, _F) for name in ("upper_share", "lower_share", "dropped", "raised", "risen")),
+        *((name, _F) for name in ("overlap", "per_lash", "lash_share")),
+        ("lash", ctypes.c_uint8 * 4),
+    ]
+
+
+STRUCTS: tuple[type[ctypes.Structure], ...] = (Grid, Texture, Strip, Lips, Patch, Opening, Shading, Sources, Lids)
 
 
 def address(array: NDArray[np.generic]) -> int:
@@ -135,30 +187,80 @@ def draw_strips(
     grid: Grid,
     texture: Texture,
     threshold: float,
-    changed: NDArray[np.int32],
-    scratch: NDArray[np.float32],
+    changed: Sequence[tuple[int, int]],
+    scratch: int,
 ) -> int:
     """Draw the strips in which a node has moved by more than `threshold` texture px, and those that touch the rows
     `changed`. Return how many were drawn.
 
-    `changed`: int32 (n, 2), (first, end) of rows, px from the beginning of the grid. `scratch`: from `row_scratch`.
+    `changed`: (first, end) of rows, px from the beginning of the grid. `scratch`: the address of memory from
+    `row_scratch`.
     """
+    rows = (_I * (2 * len(changed)))(*chain.from_iterable(changed))
     pointers = ctypes.byref(grid), ctypes.byref(texture)
     return int(
-        _library.visavis_draw_strips(
-            strips, len(strips), *pointers, threshold, address(changed), len(changed), address(scratch), _PORTABLE
-        )
+        _library.visavis_draw_strips(strips, len(strips), *pointers, threshold, rows, len(changed), scratch, _PORTABLE)
     )
 
 
-def draw_lips(lips: Lips, upper: Grid, lower: Grid, texture: Texture, scratch: NDArray[np.float32]) -> None:
+def draw_lips(lips: Lips, upper: Grid, lower: Grid, texture: Texture, scratch: int) -> None:
     """Look up both lips: the upper layer above the line between them, the lower layer below it.
 
-    `upper`, `lower`: the places in the texture of the nodes of both layers. `scratch`: from `row_scratch`.
+    `upper`, `lower`: the places in the texture of the nodes of both layers. `scratch`: the address of memory from
+    `row_scratch`.
     """
     _library.visavis_draw_lips(
-        ctypes.byref(lips), ctypes.byref(upper), ctypes.byref(lower), ctypes.byref(texture), address(scratch), _PORTABLE
+        ctypes.byref(lips), ctypes.byref(upper), ctypes.byref(lower), ctypes.byref(texture), scratch, _PORTABLE
     )
+
+
+def pose_lips(
+    rest: int, fields: tuple[int, int], rows: int, points: int, weights: int, lines: tuple[int, int, int], extent: int
+) -> float:
+    """Pose the lines of the lips, and return how far they are apart at most, px; below 0 if they overlap.
+
+    Of all arrays, float32, the addresses are given. `rest`: the line of resting lips, (points, 2). `fields`: (rows,
+    2 * points) each: how each weight moves the upper line, and how the lower line jumps away from it. `weights`:
+    (rows,). Written are `lines`, upper, lower and middle, (points, 2) each, and `extent`, (8,): left, top, right and
+    bottom of both lines, then left, top and right of the upper line and bottom of the lower one.
+    """
+    return float(_library.visavis_pose_lips(rest, *fields, rows, points, weights, *lines, extent))
+
+
+def line_heights(line: int, points: int, left: int, top: int, width: int, heights: int) -> None:
+    """Write the height of a line of `points` in `width` columns from px `left` on, px below `top`, into `heights`.
+
+    `line`, `heights`: addresses of float32 arrays. Where the line goes back to the left, x counts as if it stood still.
+    """
+    _library.visavis_line_heights(line, points, left, top, width, heights)
+
+
+def join_layers(
+    nodes: int, across: int, down: int, line: int, points: int, lower: int, both: int, both_across: int
+) -> None:
+    """Copy the places of the lower layer into those of both layers, wherever a node of the mouth lies below a line.
+
+    All arrays are float32, given by their addresses. `nodes`: positions in the picture, (down, across, 2). `line`:
+    (points, 2). `lower`: the lower layer's places, shaped like `nodes`. `both`: from the mouth's first node on, in rows
+    of `both_across` nodes.
+    """
+    _library.visavis_join_layers(nodes, across, down, line, points, lower, both, both_across)
+
+
+def shade_columns(opening: Opening, shading: Shading) -> None:
+    """Fill the columns of an opening from its edges: all but `upper` and `lower`."""
+    _library.visavis_shade_columns(ctypes.byref(opening), ctypes.byref(shading))
+
+
+def find_sources(
+    sources: Sources, face_weights: int, mouth_weights: int, *, speaks: bool, rounds: tuple[int, int, int]
+) -> None:
+    """Find the places in the texture of all nodes for the weights of a frame (addresses of float32 arrays).
+
+    `rounds`: of substitution (see `invert`) for the whole grid, and for the upper and the lower layer of the mouth. A
+    mouth that does not speak has weights of 0.
+    """
+    _library.visavis_find_sources(ctypes.byref(sources), face_weights, mouth_weights, int(speaks), *rounds)
 
 
 def draw_opening(opening: Opening) -> None:
@@ -166,20 +268,15 @@ def draw_opening(opening: Opening) -> None:
     _library.visavis_draw_opening(ctypes.byref(opening))
 
 
-def write_planes(pixels: NDArray[np.uint8], transparency: int, planes: tuple[NDArray[np.uint8], ...]) -> None:
-    """Write `pixels`, uint8 (h, w, 4), into a picture wherever their transparency is at most `transparency`.
+def write_planes(
+    pixels: int, width: int, height: int, transparency: int, planes: Sequence[int], strides: Sequence[int]
+) -> None:
+    """Write pixels, uint8 (height, width, 4), into a picture wherever their transparency is at most `transparency`.
 
-    `planes`: views of the planes Y (h, w), U and V (h / 2, w / 2); h and w are even.
+    `pixels`: their address. `planes`: where they begin in the planes Y, U and V; `strides`: bytes from row to row of
+    each. Width and height are even.
     """
-    height, width = pixels.shape[:2]
-    _library.visavis_write_planes(
-        address(pixels),
-        width,
-        height,
-        transparency,
-        (_P * 3)(*(address(plane) for plane in planes)),
-        (_I * 3)(*(plane.strides[0] for plane in planes)),
-    )
+    _library.visavis_write_planes(pixels, width, height, transparency, (_P * 3)(*planes), (_I * 3)(*strides))
 
 
 def weighted_sum(
@@ -216,6 +313,29 @@ def invert(
     )
 
 
+def paint_lids(lids: Lids, part: NDArray[np.uint8]) -> None:
+    """Paint the lids of an eye into `part` (h, w, 4) of a texture."""
+    _library.visavis_paint_lids(ctypes.byref(lids), address(part), part.strides[0])
+
+
+class FoldMaps:
+    """What `paint_folds` sums: the luma of a part of a texture, and maps that change it, float32 (h, w) each."""
+
+    def __init__(self, luma: NDArray[np.float32], changes: Sequence[NDArray[np.float32]]) -> None:
+        self._arrays = [np.ascontiguousarray(array, np.float32) for array in (luma, *changes)]
+        self.height, self.width = luma.shape
+        self.luma = address(self._arrays[0])
+        self.changes = (_P * len(changes))(*(address(array) for array in self._arrays[1:]))
+
+
+def paint_folds(maps: FoldMaps, depths: Sequence[float], part: NDArray[np.uint8]) -> None:
+    """Write the luma of `part` (h, w, 4) of a texture: that of the maps and the share `depths` of each change."""
+    shares = (_F * len(depths))(*depths)
+    _library.visavis_paint_folds(
+        maps.luma, maps.changes, shares, len(depths), maps.width, maps.height, address(part), part.strides[0]
+    )
+
+
 def check_layout(library: ctypes.CDLL, structs: Sequence[type[ctypes.Structure]] = STRUCTS) -> None:
     """Raise an ImportError that names the struct if `library` was compiled with another layout than its mirror here."""
     if not hasattr(library, "visavis_layout"):
@@ -249,12 +369,26 @@ def _load() -> ctypes.CDLL:
     library.visavis_write_planes.argtypes = [_P, _I, _I, _I, _P, _P]
     library.visavis_weighted_sum.argtypes = [_P, _P, _I, _I, _P, _I]
     library.visavis_invert.argtypes = [_P, _I, _I, _I, _I, _P, _F, _P, _P]
+    library.visavis_find_sources.argtypes = [_P, _P, _P, _I, _I, _I, _I]
+    library.visavis_pose_lips.argtypes = [_P, _P, _P, _I, _I, _P, _P, _P, _P, _P]
+    library.visavis_pose_lips.restype = _F
+    library.visavis_line_heights.argtypes = [_P, _I, _I, _I, _I, _P]
+    library.visavis_join_layers.argtypes = [_P, _I, _I, _P, _I, _P, _P, _I]
+    library.visavis_shade_columns.argtypes = [_P, _P]
+    library.visavis_paint_lids.argtypes = [_P, _P, _I]
+    library.visavis_paint_folds.argtypes = [_P, _P, _P, _I, _I, _I, _P, _I]
     for function in (
         "visavis_draw_lips",
         "visavis_draw_opening",
         "visavis_write_planes",
         "visavis_weighted_sum",
         "visavis_invert",
+        "visavis_find_sources",
+        "visavis_line_heights",
+        "visavis_join_layers",
+        "visavis_shade_columns",
+        "visavis_paint_folds",
+        "visavis_paint_lids",
     ):
         getattr(library, function).restype = None
     return library

@@ -1,15 +1,20 @@
 /* Displacement fields on a coarse grid: their weighted sum, and their inverse. */
 #include "lookup.h"
 
+#define BLOCK 512 /* floats of a sum that stay in the first cache while all rows are added to them */
+
 /* sum (n) = weights (rows) x fields (rows, n). Rows with weight 0 cost nothing. `add`: add to `sum` instead. */
 API void visavis_weighted_sum(
     const float *weights, const float *fields, int32_t rows, int32_t n, float *sum, int32_t add) {
     if (!add) memset(sum, 0, (size_t)n * sizeof(float));
-    for (int32_t r = 0; r < rows; r++) {
-        const float weight = weights[r];
-        if (weight == 0.0f) continue;
-        const float *field = fields + (int64_t)r * n;
-        for (int32_t k = 0; k < n; k++) sum[k] += weight * field[k];
+    for (int32_t begin = 0; begin < n; begin += BLOCK) {
+        const int32_t end = n - begin < BLOCK ? n : begin + BLOCK;
+        for (int32_t r = 0; r < rows; r++) {
+            const float weight = weights[r];
+            if (weight == 0.0f) continue;
+            const float *field = fields + (int64_t)r * n;
+            for (int32_t k = begin; k < end; k++) sum[k] += weight * field[k];
+        }
     }
 }
 
@@ -59,4 +64,37 @@ API void visavis_invert(
         for (int64_t k = 0; k < 2 * pairs; k++) out[k] = rest[k] - zoom * before[k];
     else
         memcpy(out, before, (size_t)pairs * 2 * sizeof(float));
+}
+
+/* Copy a part of a grid, across x down pairs, whose rows are `from_stride` and `to_stride` pairs apart. */
+static void copy_rows(
+    const float *from, int32_t from_stride, float *to, int32_t to_stride, int32_t across, int32_t down) {
+    for (int64_t j = 0; j < down; j++)
+        memcpy(to + 2 * j * to_stride, from + 2 * j * from_stride, 2 * (size_t)across * sizeof(float));
+}
+
+/* Find the places of all nodes for the weights of a frame. `head_rounds`: of substitution for the whole grid;
+ * `upper_rounds`, `lower_rounds`: for the two layers of the mouth. If `speaks` is 0, the weights of the mouth are 0,
+ * and `lower` stays as it is. */
+API void visavis_find_sources(
+    const Sources *s, const float *face_weights, const float *mouth_weights, int32_t speaks, int32_t head_rounds,
+    int32_t upper_rounds, int32_t lower_rounds) {
+    const int32_t across = s->across, down = s->down, mouth_across = s->mouth_across, mouth_down = s->mouth_down;
+    visavis_weighted_sum(face_weights, s->face_fields, s->face_rows, 2 * across * down, s->field, 0);
+    visavis_invert(s->field, across, down, s->cell, head_rounds, s->at_rest, s->zoom, s->work, s->upper);
+    if (speaks) {
+        const int64_t begin = 2 * ((int64_t)s->mouth_top * across + s->mouth_left);
+        const int32_t n = 2 * mouth_across * mouth_down;
+        copy_rows(s->field + begin, across, s->mouth_field, mouth_across, mouth_across, mouth_down);
+        visavis_weighted_sum(mouth_weights, s->mouth_fields, s->mouth_rows, n, s->mouth_field, 1);
+        visavis_invert(
+            s->mouth_field, mouth_across, mouth_down, s->cell, upper_rounds, s->mouth_at_rest, s->zoom, s->work,
+            s->lower);
+        copy_rows(s->lower, mouth_across, s->upper + begin, across, mouth_across, mouth_down);
+        visavis_weighted_sum(mouth_weights, s->jump_fields, s->mouth_rows, n, s->mouth_field, 1);
+        visavis_invert(
+            s->mouth_field, mouth_across, mouth_down, s->cell, lower_rounds, s->mouth_at_rest, s->zoom, s->work,
+            s->lower);
+    }
+    memcpy(s->both, s->upper, 2 * (size_t)across * (size_t)down * sizeof(float));
 }

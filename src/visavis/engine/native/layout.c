@@ -24,6 +24,20 @@ static const struct {
     AT(Opening, inner), AT(Opening, light), AT(Opening, shadow), AT(Opening, shadow_depth), AT(Opening, shadow_decay),
     AT(Opening, edge_steepness), AT(Opening, inner_steepness), AT(Opening, lip_upper), AT(Opening, lip_lower),
     AT(Opening, roll_cosine), AT(Opening, roll_sine), AT(Opening, patches), AT(Opening, patch_count),
+    WHOLE(Shading), AT(Shading, left), AT(Shading, steepest), AT(Shading, line_kept), AT(Shading, recoloured_share),
+    AT(Shading, recoloured_most), AT(Shading, inner_share), AT(Shading, inner_most), AT(Shading, centre),
+    AT(Shading, half_width), AT(Shading, corner_dark), AT(Shading, corner_flatness), AT(Shading, corner_light_least),
+    AT(Shading, light), AT(Shading, shadow_length),
+    WHOLE(Sources), AT(Sources, across), AT(Sources, down), AT(Sources, cell), AT(Sources, mouth_left),
+    AT(Sources, mouth_top), AT(Sources, mouth_across), AT(Sources, mouth_down), AT(Sources, face_rows),
+    AT(Sources, mouth_rows), AT(Sources, face_fields), AT(Sources, mouth_fields), AT(Sources, jump_fields),
+    AT(Sources, at_rest), AT(Sources, mouth_at_rest), AT(Sources, zoom), AT(Sources, field), AT(Sources, mouth_field),
+    AT(Sources, work), AT(Sources, upper), AT(Sources, lower), AT(Sources, both),
+    WHOLE(Lids), AT(Lids, width), AT(Lids, height), AT(Lids, open), AT(Lids, lid_skin), AT(Lids, look),
+    AT(Lids, upper_first), AT(Lids, upper_second), AT(Lids, lower_first), AT(Lids, lower_second), AT(Lids, rim_fade),
+    AT(Lids, lid), AT(Lids, drop), AT(Lids, lift), AT(Lids, rim), AT(Lids, rise), AT(Lids, lash_strength),
+    AT(Lids, upper_share), AT(Lids, lower_share), AT(Lids, dropped), AT(Lids, raised),
+    AT(Lids, risen), AT(Lids, overlap), AT(Lids, per_lash), AT(Lids, lash_share), AT(Lids, lash),
 };
 
 /* Write the size of a struct ("Grid") or of one of its fields ("Grid.nodes") into `size`, bytes, and return the offset

@@ -31,6 +31,10 @@ static inline Four load_four(const float *from) {
     return four;
 }
 
+/* Of fields.c, for the other files. */
+API void visavis_weighted_sum(
+    const float *weights, const float *fields, int32_t rows, int32_t n, float *sum, int32_t add);
+
 /* Whether the processor has AVX2 and the operating system saves its registers. The answer is kept: in a virtual
  * machine, a CPUID costs microseconds. */
 static inline int has_avx2(void) {

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from visavis.engine import native
 from visavis.engine.colour import planes
 from visavis.engine.landmarks import FaceGeometry
-from visavis.engine.motion.frame import INDEX, MotionFrame
+from visavis.engine.motion.frame import INDEX, SPOKEN_COUNT, MotionFrame
 from visavis.engine.pack.avatar_pack import AvatarPack
 from visavis.engine.render.backdrop import DEFAULT_FRAMING, PHOTO, Backdrop, Framing
-from visavis.engine.render.field_weights import FACE_FIELDS, FIELD_INDEX, FIELD_NAMES, MOUTH_FIELDS, field_weights
+from visavis.engine.render.field_weights import FieldWeights
 from visavis.engine.render.mouth import Mouth
 from visavis.engine.render.plan import MOTION_REACH, Box, RenderPlan, plan_for, to_texture
 
@@ -33,7 +33,7 @@ UNSEEN_MOTION_PX, UNSEEN_MOTION_HURRIED_PX = 0.08, 0.5
 # Rounds of substitution that invert a field (native.invert): for the head, for the head with a mood, for the upper and
 # for the lower layer of a mouth that speaks. More where skin is stretched more. They bring the error under 0.1 px.
 HEAD_ROUNDS, MOOD_ROUNDS, UPPER_LAYER_ROUNDS, LOWER_LAYER_ROUNDS = 2, 4, 5, 6
-_MOOD = [FIELD_INDEX[name] for name in ("moodSmile", "mouthFrown", "mouthShrugLower")]
+_MOOD = slice(INDEX["moodSmile"], INDEX["mouthShrugLower"] + 1)
 _EYES = slice(INDEX["eyeBlinkLeft"], INDEX["eyeWide"] + 1)
 
 
@@ -63,23 +63,12 @@ class CpuRenderer:
         # What the texture shows now; changes when eyes or folds are painted. Of each eye: lid, look_x, look_y, squint,
         # wide.
         self._painted_eyes = [(0.0,) * 5, (0.0,) * 5]
-        self._painted_folds = plan.folds.depths(np.zeros(len(FIELD_NAMES), np.float32))
-        x, y = plan.grid.nodes()
-        self._nodes = np.ascontiguousarray(np.stack([x, y], axis=-1))
-        self._mouth_nodes = np.ascontiguousarray(self._nodes[plan.mouth_rows, plan.mouth_columns])
-        self._at_rest = to_texture(self._nodes.copy(), plan.zoom, plan.origin)
-        self._mouth_at_rest = np.ascontiguousarray(self._at_rest[plan.mouth_rows, plan.mouth_columns])
-        self._field, self._u, self._upper, self._both = (np.empty_like(self._nodes) for _ in range(4))
-        self._mouth_field, self._mouth_u, self._lower = (np.empty_like(self._mouth_nodes) for _ in range(3))
-        self._work = native.invert_scratch(plan.grid.nx, plan.grid.ny)
-        self._scratch = native.row_scratch(plan.region[2] - plan.region[0], plan.grid.cell)
-        self._mouth = Mouth(plan)
+        self._weights = FieldWeights()
+        self._painted_folds = plan.folds.depths(self._weights.values)
         self._out = plan.still.copy()
         self._planes = planes(self._out, width_px, self.picture_height_px)
-        self._grid = native.Grid(nodes=native.address(self._both), across=plan.grid.nx, cell=plan.grid.cell)
-        upper_lip = native.address(self._upper[plan.mouth_rows, plan.mouth_columns])
-        self._upper_lip = native.Grid(nodes=upper_lip, across=plan.grid.nx, cell=plan.grid.cell)
-        self._lower_lip = native.Grid(nodes=native.address(self._lower), across=plan.mouth_grid.nx, cell=plan.grid.cell)
+        self._mouth = Mouth(plan, self._planes, self._weights.values)
+        self._keep_fields(plan)
         self._native_texture = native.Texture.of(self._texture)
         self._strips = _Strips(plan, self._planes, height_px if backdrop.transparent else None)
         # Rows of the picture, (first, end): those that show what this frame painted into the texture, and those over
@@ -87,6 +76,49 @@ class CpuRenderer:
         self._painted_rows: list[tuple[int, int]] = []
         self._mouth_rows = (0, 0)
         self._shown: tuple[bytes, float, float, float] | None = None  # the motion of the picture in `_out`
+
+    def _keep_fields(self, plan: RenderPlan) -> None:
+        """Make the arrays of the nodes, which every frame writes anew, and all that the kernels need to find them."""
+        grid, part = plan.grid, plan.mouth_grid
+        left, top = plan.mouth_columns.start, plan.mouth_rows.start
+        nodes = np.ascontiguousarray(np.stack(grid.nodes(), axis=-1))
+        at_rest = to_texture(nodes.copy(), plan.zoom, plan.origin)
+        mouth_at_rest = np.ascontiguousarray(at_rest[plan.mouth_rows, plan.mouth_columns])
+        field, self._upper, self._both = (np.empty_like(nodes) for _ in range(3))
+        mouth_field, self._lower = (np.empty_like(mouth_at_rest) for _ in range(2))
+        work = native.invert_scratch(grid.nx, grid.ny)
+        scratch = native.row_scratch(plan.region[2] - plan.region[0], grid.cell)
+        self._kept = at_rest, mouth_at_rest, field, mouth_field, work, scratch
+        self._scratch = native.address(scratch)
+        self._sources = native.Sources(
+            across=grid.nx,
+            down=grid.ny,
+            cell=grid.cell,
+            mouth_left=left,
+            mouth_top=top,
+            mouth_across=part.nx,
+            mouth_down=part.ny,
+            face_rows=len(plan.face_fields),
+            mouth_rows=len(plan.mouth_fields),
+            face_fields=native.address(plan.face_fields),
+            mouth_fields=native.address(plan.mouth_fields),
+            jump_fields=native.address(plan.jump_fields),
+            at_rest=native.address(at_rest),
+            mouth_at_rest=native.address(mouth_at_rest),
+            zoom=plan.zoom,
+            field=native.address(field),
+            mouth_field=native.address(mouth_field),
+            work=native.address(work),
+            upper=native.address(self._upper),
+            lower=native.address(self._lower),
+            both=native.address(self._both),
+        )
+        weights = self._weights
+        self._weights_at = native.address(weights.face), native.address(weights.mouth)
+        self._lower_at, self._both_at = native.address(self._lower), native.address(self._both[top, left])
+        self._grid = native.Grid(nodes=native.address(self._both), across=grid.nx, cell=grid.cell)
+        self._upper_lip = native.Grid(nodes=native.address(self._upper[top, left]), across=grid.nx, cell=grid.cell)
+        self._lower_lip = native.Grid(nodes=native.address(self._lower), across=part.nx, cell=grid.cell)
 
     @property
     def picture_height_px(self) -> int:
@@ -105,27 +137,25 @@ class CpuRenderer:
         key = (motion.coefficients.tobytes(), motion.yaw_deg, motion.pitch_deg, motion.roll_deg)
         if key == self._shown:
             return self._out
-        weights = field_weights(motion)
+        coefficients: list[float] = motion.coefficients.tolist()
+        self._weights.set(motion, coefficients)
         self._painted_rows = []
-        self._paint_eyes(motion)
-        self._paint_folds(weights)
-        speaks = self._find_sources(weights)
-        plan = self.plan
-        mouth = self._mouth.pose(weights) if speaks else None
-        np.copyto(self._both, self._upper)
+        self._paint_eyes(coefficients)
+        self._paint_folds()
+        speaks = self._find_sources(coefficients)
+        mouth = self._mouth.pose() if speaks else None
         if mouth is not None:
-            part = self._both[plan.mouth_rows, plan.mouth_columns]
-            np.copyto(part, self._lower, where=self._mouth.below(self._mouth_nodes, mouth)[..., None])
-        self._draw((UNSEEN_MOTION_HURRIED_PX if hurried else UNSEEN_MOTION_PX) * plan.zoom)
+            self._mouth.join_layers(self._lower_at, self._both_at)
+        self._draw((UNSEEN_MOTION_HURRIED_PX if hurried else UNSEEN_MOTION_PX) * self.plan.zoom)
         self._mouth_rows = (mouth.box[1], mouth.box[3]) if mouth is not None else (0, 0)
         if mouth is not None:
-            self._mouth.draw(self._planes, self._native_texture, self._upper_lip, self._lower_lip, mouth)
+            self._mouth.draw(self._native_texture, self._upper_lip, self._lower_lip, mouth)
         self._shown = None if hurried else key
         return self._out
 
-    def _paint_eyes(self, motion: MotionFrame) -> None:
+    def _paint_eyes(self, coefficients: list[float]) -> None:
         # ARKit's left is the person's left, which is the viewer's right.
-        right_lid, left_lid, look_x, look_y, squint, wide = (float(v) for v in motion.coefficients[_EYES])
+        right_lid, left_lid, look_x, look_y, squint, wide = coefficients[_EYES]
         look_x, look_y = round(look_x * GAZE_STEPS) / GAZE_STEPS, round(look_y * GAZE_STEPS) / GAZE_STEPS
         squint, wide = round(squint * LID_STEPS) / LID_STEPS, round(wide * LID_STEPS) / LID_STEPS
         follow = max(0.0, look_y) * LID_FOLLOWS_GAZE
@@ -136,8 +166,8 @@ class CpuRenderer:
                 self._painted_eyes[i] = wanted
                 self._note_painted(self.plan.eyes[i].box)
 
-    def _paint_folds(self, weights: Array) -> None:
-        wanted = self.plan.folds.depths(weights)
+    def _paint_folds(self) -> None:
+        wanted = self.plan.folds.depths(self._weights.values)
         if wanted != self._painted_folds:
             for box in self.plan.folds.paint(self._texture, wanted, self._painted_folds):
                 self._note_painted(box)
@@ -151,32 +181,22 @@ class CpuRenderer:
             (int(plan.origin[1] + box[1] / plan.zoom - reach), int(plan.origin[1] + box[3] / plan.zoom + reach) + 1)
         )
 
-    def _find_sources(self, weights: Array) -> bool:
+    def _find_sources(self, coefficients: list[float]) -> bool:
         """Find the place in the texture from which each node's px comes, texture px.
 
         Write it into `_upper` for the upper layer, on the whole grid. If the mouth speaks, write it into `_lower` for
-        the lower layer, on the mouth's part of the grid. Return whether the mouth speaks.
+        the lower layer, on the mouth's part of the grid. `_both` becomes a copy of `_upper`. Return whether the mouth
+        speaks.
         """
-        plan, cell = self.plan, self.plan.grid.cell
-        native.weighted_sum(weights[FACE_FIELDS], plan.face_fields, self._field.reshape(-1))
-        spoken = weights[MOUTH_FIELDS]
-        rounds = MOOD_ROUNDS if weights[_MOOD].any() else HEAD_ROUNDS
-        if not spoken.any():
-            native.invert(self._field, cell, rounds, self._at_rest, plan.zoom, self._work, self._upper)
-            return False
-        at = plan.mouth_rows, plan.mouth_columns
-        native.invert(self._field, cell, rounds, None, 1.0, self._work, self._u)
-        np.copyto(self._mouth_field, self._field[at])
-        native.weighted_sum(spoken, plan.mouth_fields, self._mouth_field.reshape(-1), add=True)
-        native.invert(self._mouth_field, cell, UPPER_LAYER_ROUNDS, None, 1.0, self._work, self._mouth_u)
-        self._u[at] = self._mouth_u
-        native.weighted_sum(spoken, plan.jump_fields, self._mouth_field.reshape(-1), add=True)
-        native.invert(
-            self._mouth_field, cell, LOWER_LAYER_ROUNDS, self._mouth_at_rest, plan.zoom, self._work, self._lower
+        speaks = any(coefficients[:SPOKEN_COUNT])
+        head_rounds = MOOD_ROUNDS if any(coefficients[_MOOD]) else HEAD_ROUNDS
+        native.find_sources(
+            self._sources,
+            *self._weights_at,
+            speaks=speaks,
+            rounds=(head_rounds, UPPER_LAYER_ROUNDS, LOWER_LAYER_ROUNDS),
         )
-        np.multiply(self._u, np.float32(-plan.zoom), out=self._upper)
-        np.add(self._upper, self._at_rest, out=self._upper)
-        return True
+        return speaks
 
     def _draw(self, unseen_motion: float) -> None:
         """Warp the person over the still picture.
@@ -184,7 +204,8 @@ class CpuRenderer:
         Only these strips are drawn: those in which a node has moved by more than `unseen_motion` texture px, those that
         show what this frame painted, and those over which the last frame drew the mouth.
         """
-        changed = np.array([*self._painted_rows, self._mouth_rows], np.int32) - self.plan.grid.y0
+        first = self.plan.grid.y0
+        changed = [(begin - first, end - first) for begin, end in (*self._painted_rows, self._mouth_rows)]
         native.draw_strips(self._strips.all, self._grid, self._native_texture, unseen_motion, changed, self._scratch)
 
 

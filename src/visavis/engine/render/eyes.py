@@ -9,10 +9,13 @@ Where no source is named, shapes were set by eye on rendered faces.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from visavis.engine import native
 from visavis.engine.landmarks import EyeIndices, curve, smoothstep
 from visavis.engine.render.lid_lines import LidLines
 
@@ -91,6 +94,7 @@ class Eye:
         if lines.drawn:
             lid, rim, (left, right) = closing_lid, closing_rim, lines.whites
         self._bake_gaze(lines.iris, lid + 0.4 * lash, rim, left, right, unit)
+        self._prepare_lids()
 
     @staticmethod
     def _soft(line: Array, unit: float) -> Array:
@@ -126,8 +130,6 @@ class Eye:
         frame = np.minimum.reduce([self._x, columns - 1 - self._x, self._y + 2, rows - 1 - self._y])
         self._rim_fade = np.clip(frame / 3.0, 0, 1).astype(np.float32)
         self._lash_width = np.float32(1.15 * lash)
-        self._lash = np.empty((rows, columns, 4), np.uint8)
-        self._lash[:] = _LASH
         # The lashes of the closed eye are as dark, compared with the skin above them, as those of the open eye.
         luma, column = self._open[..., 0].astype(np.float32), np.arange(columns)
         seen = (rim - lid > 0.03 * unit) & (within > 0.9)
@@ -266,8 +268,7 @@ class Eye:
         if wide > 0 and lift_px > 0:
             down_px = dropped * drop_px - wide * (1.0 - shut) * lift_px
             dropped, raised = max(0.0, down_px / max(drop_px, 1e-3)), max(0.0, -down_px / lift_px)
-        edge = self._lid + np.float32(dropped) * self._drop - np.float32(raised) * self._lift
-        look = self._eyeball_turned(look_x, look_y, edge, raised)
+        look = self._eyeball_turned(look_x, look_y, dropped, raised)
         if shut > CORNERS_AT:
             hidden = (shut - CORNERS_AT) / (1.0 - CORNERS_AT)
             look = np.asarray(cv2.addWeighted(look, 1.0 - hidden, self._without_eye, hidden, 0.0), np.uint8)
@@ -275,34 +276,49 @@ class Eye:
             np.copyto(area, look)
             return
         bared = min(1.0, shut / BARED_AT)
+        lids = native.Lids.from_buffer_copy(self._lids)
         if raised:
-            above = self._skin(self._open, _mixed(self._y, self._raised, raised))
+            lids.upper_first, lids.upper_second, lids.upper_share = self._y_at, self._raised_at, raised
+            skin = self._open
         else:
-            above = self._skin(
-                cv2.addWeighted(self._open, 1.0 - bared, self._bare_lid, bared, 0.0), _between(self._upper, dropped)
-            )
-        if raised or dropped:
-            look = _blend(above, look, np.clip(edge - self._y + 0.5, 0, 1))
-        if risen:
-            # Shut lids overlap by a px, so nothing shines through where they meet.
-            floor = self._rim - np.float32(risen) * self._rise
-            look = _blend(
-                self._skin(self._open, _between(self._lower, risen)), look, np.clip(self._y - floor + 0.5 + shut, 0, 1)
-            )
-        # Lashes lie along the lid's edge as a soft dark line.
-        distance = (self._y - edge) / self._lash_width
-        shade = np.exp(-0.5 * distance * distance) * (self._lash_strength * np.float32(max(bared, 0.6 * raised)))
-        look = _blend(self._lash, look, shade)
-        np.copyto(area, _blend(look, self._open, self._rim_fade))
+            lids.upper_first, lids.upper_second, lids.upper_share = _around(self._upper_at, dropped)
+            skin = np.asarray(cv2.addWeighted(self._open, 1.0 - bared, self._bare_lid, bared, 0.0), np.uint8)
+        lids.lower_first, lids.lower_second, lids.lower_share = _around(self._lower_at, risen)
+        lids.look, lids.lid_skin = native.address(look), native.address(skin)
+        lids.dropped, lids.raised, lids.risen = dropped, raised, risen
+        lids.overlap = shut  # shut lids overlap by a px, so nothing shines through where they meet
+        lids.lash_share = max(bared, 0.6 * raised)
+        native.paint_lids(lids, area)
 
-    def _skin(self, picture: NDArray[np.uint8], from_y: Array) -> NDArray[np.uint8]:
-        return np.asarray(
-            cv2.remap(picture, self._x, from_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8
+    def _prepare_lids(self) -> None:
+        """Prepare what the kernel needs of every frame: it takes addresses of arrays."""
+
+        def kept(array: Array) -> int:
+            self._kept.append(np.ascontiguousarray(array, np.float32))
+            return native.address(self._kept[-1])
+
+        self._kept: list[Array] = []
+        self._y_at, self._raised_at = kept(self._y), kept(self._raised)
+        self._upper_at, self._lower_at = ([kept(level) for level in maps] for maps in (self._upper, self._lower))
+        height, width = self._y.shape
+        self._lids = native.Lids(
+            width=width,
+            height=height,
+            open=native.address(self._open),
+            rim_fade=kept(self._rim_fade),
+            lid=kept(self._lid),
+            drop=kept(self._drop),
+            lift=kept(self._lift),
+            rim=kept(self._rim),
+            rise=kept(self._rise),
+            lash_strength=kept(self._lash_strength),
+            per_lash=1 / float(self._lash_width),
         )
+        self._lids.lash[:] = _LASH
 
-    def _eyeball_turned(self, look_x: float, look_y: float, edge: Array, raised: float) -> NDArray[np.uint8]:
-        """Return the eye with its gaze turned, between the lids of the photo, or with the upper lid raised to the
-        heights `edge` (w,) by `raised`, 0 to 1.
+    def _eyeball_turned(self, look_x: float, look_y: float, dropped: float, raised: float) -> NDArray[np.uint8]:
+        """Return the eye with its gaze turned, between the lids of the photo, or with the upper lid raised by `raised`,
+        0 to 1, where it is not dropped.
         """
         if not (look_x or look_y or raised):
             return self._open
@@ -313,8 +329,9 @@ class Eye:
         moved = cv2.remap(behind, from_x, from_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         shown = self._eyeball
         if raised:  # the part that lid and lashes hid appears gradually
+            edge = (self._lid + np.float32(dropped) * self._drop - np.float32(raised) * self._lift)[self._ball[1]]
             bare = (
-                np.clip(self._y[self._ball] - edge[self._ball[1]][None, :] + 0.5, 0, 1)
+                np.clip(self._y[self._ball] - edge[None, :] + 0.5, 0, 1)
                 * self._under_lid
                 * (self._lift[self._ball[1]] > 0)
             )
@@ -341,16 +358,11 @@ def _source_heights(y: Array, drop: Array, brow: Array, lashes: Array) -> Array:
     return found
 
 
-def _mixed(a: Array, b: Array, share: float) -> Array:
-    """Return `a` at share 0, `b` at share 1."""
-    return np.asarray(cv2.addWeighted(a, 1.0 - share, b, share, 0.0), np.float32)
-
-
-def _between(maps: Array, share: float) -> Array:
-    """Return the map at `share`, 0 to 1, interpolated between the prepared `maps` (LEVELS, h, w)."""
+def _around(maps: Sequence[int], share: float) -> tuple[int, int, float]:
+    """Return the prepared maps (LEVELS of them) before and after `share`, 0 to 1, and how far it lies between them."""
     at = min(share, 1.0) * (LEVELS - 1)
     low = min(int(at), LEVELS - 2)
-    return _mixed(maps[low], maps[low + 1], float(at - low))
+    return maps[low], maps[low + 1], at - low
 
 
 def _blend(over: NDArray[np.uint8], under: NDArray[np.uint8], weight: Array) -> NDArray[np.uint8]:

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from visavis.engine import native
 from visavis.engine.landmarks import (
     BROW_INNER_LEFT,
     BROW_INNER_RIGHT,
@@ -63,23 +64,16 @@ _DEPTHS: dict[str, dict[str, float]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Fold:
-    """One fold. `change`: the change of luma at full depth, float32 (h, w), in its area; `depths`: the weight of every
-    field in its depth, float32 (len(FIELD_NAMES),).
-    """
-
-    change: Array
-    depths: Array
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class _Area:
-    """A part of the texture and its folds; areas do not overlap. `luma`: the photo's, float32 (h, w)."""
+    """A part of the texture and its folds; areas do not overlap. `maps`: the luma of the photo, and the change of luma
+    of each fold at full depth. `first`, `end`: the folds of the area among all folds.
+    """
 
     rows: slice
     columns: slice
-    luma: Array
-    folds: tuple[_Fold, ...]
+    maps: native.FoldMaps
+    first: int
+    end: int
 
 
 class Folds:
@@ -96,7 +90,8 @@ class Folds:
         p = np.concatenate([landmarks[:, :2], np.zeros((len(landmarks), 1), np.float32)], axis=1).astype(np.float32)
         face = FaceGeometry.of(p)
         height, width = texture.shape[:2]
-        self._areas = []
+        self._areas: list[_Area] = []
+        depths: list[Array] = []
         for (left, top, right, bottom), names in _areas(face, p, unit, eyes):
             left, top, right, bottom = max(0, left), max(0, top), min(width, right), min(height, bottom)
             if right - left < SMALLEST_AREA_PX or bottom - top < SMALLEST_AREA_PX:
@@ -107,18 +102,18 @@ class Folds:
             to_rim = np.minimum.reduce([x - left, right - 1 - x, y - top, bottom - 1 - y])
             inner = smoothstep(to_rim / (AREA_RIM * unit)) * (texture[rows, columns, 3] == 0)
             shapes = _Shapes(face, p, unit, x, y, luma)
-            folds = tuple(
-                _Fold(change=np.ascontiguousarray(getattr(shapes, name)() * inner, np.float32), depths=_depths(name))
-                for name in names
-            )
-            self._areas.append(_Area(rows=rows, columns=columns, luma=luma, folds=folds))
+            maps = native.FoldMaps(luma, [getattr(shapes, name)() * inner for name in names])
+            first, end = len(depths), len(depths) + len(names)
+            self._areas.append(_Area(rows=rows, columns=columns, maps=maps, first=first, end=end))
+            depths += [_depths(name) for name in names]
+        # The weight of every field in the depth of each fold, float32 (folds, len(FIELD_NAMES)).
+        self._depths = np.array(depths, np.float32).reshape(-1, len(FIELD_NAMES))
 
     def depths(self, weights: Array) -> Depths:
         """Return how deep the folds of every area are for the field weights of a frame."""
-        return tuple(
-            tuple(round(min(1.0, max(0.0, float(fold.depths @ weights))) * STEPS) for fold in area.folds)
-            for area in self._areas
-        )
+        shares: list[float] = np.dot(self._depths, weights).tolist()
+        depths = [round(min(1.0, max(0.0, share)) * STEPS) for share in shares]
+        return tuple(tuple(depths[area.first : area.end]) for area in self._areas)
 
     def paint(self, texture: NDArray[np.uint8], depths: Depths, shown: Depths) -> list[Box]:
         """Write the folds at `depths` into `texture`, which shows them at `shown`. Return the boxes of the areas that
@@ -128,12 +123,7 @@ class Folds:
         for area, wanted, before in zip(self._areas, depths, shown, strict=True):
             if wanted == before:
                 continue
-            luma = area.luma
-            for fold, depth in zip(area.folds, wanted, strict=True):
-                if depth:
-                    luma = cv2.scaleAdd(fold.change, depth / STEPS, luma)
-            part = texture[area.rows, area.columns]
-            cv2.insertChannel(cv2.convertScaleAbs(luma), part, 0)
+            native.paint_folds(area.maps, [depth / STEPS for depth in wanted], texture[area.rows, area.columns])
             painted.append((area.columns.start, area.rows.start, area.columns.stop, area.rows.stop))
         return painted
 

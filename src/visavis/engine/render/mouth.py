@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import ctypes
 from dataclasses import dataclass
+from math import ceil, cos, exp, floor, radians, sin
 
 import numpy as np
 from numpy.typing import NDArray
 
 from visavis.engine import native
-from visavis.engine.motion.frame import INDEX
-from visavis.engine.render.field_weights import FIELD_INDEX
-from visavis.engine.render.fields import weighted_sum
-from visavis.engine.render.plan import RenderPlan
+from visavis.engine.render.field_weights import FIELD_INDEX, FIELD_NAMES
+from visavis.engine.render.interior import Interior, Patch
+from visavis.engine.render.plan import SEAM_POINTS, RenderPlan
 
 Array = NDArray[np.float32]
 Planes = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]
@@ -42,23 +41,27 @@ _PUCKER_PROTRUDES, _FUNNEL_PROTRUDES = 1.1, 0.35
 # The tongue: how far it goes down with the jaw, its rest below the seam, the height of a raised tip, and its light.
 _TONGUE_SHARE, _TONGUE_REST, _TONGUE_RAISED, _TONGUE_LIGHT = 0.2, 0.015, -0.06, 0.35
 
+_COLUMNS = ("upper", "lower", "cosine_upper", "cosine_lower", "recoloured", "inner", "light", "shadow")
+_TONGUE, _TIP = 1, 4  # among the parts of the mouth
+_JAW, _TONGUE_UP, _TONGUE_OUT = (FIELD_INDEX[name] for name in ("jawOpen", "tongueUp", "tongueOut"))
+_PUCKER, _FUNNEL, _YAW = (FIELD_INDEX[name] for name in ("mouthPucker", "mouthFunnel", "yaw"))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MouthPose:
-    """The lips of one frame.
+    """The lips of one frame; their lines are in the `Mouth`.
 
-    `upper`, `lower`: the edges of the lips from the left corner to the right one, and `middle` the line between them,
-    float32 (SEAM_POINTS, 2), output px. `gap`: the largest distance of the edges, px. `box`: the part of the picture
-    that the mouth needs, even numbers. `head`: yaw, pitch, roll in degrees; `shift`: how far they move the middle of
-    the seam, px. All others are weights from 0 to 1.
+    `gap`: the largest distance of the lips, px. `corners`: x of the left and of the right corner, `extent`: left, top,
+    right and bottom of the lines, `box`: the part of the picture that the mouth needs, even numbers; all output px.
+    `roll_deg`: of the head; `shift`: how far the head moves the middle of the seam, px. All others are weights from 0
+    to 1.
     """
 
-    upper: Array
-    lower: Array
-    middle: Array
     gap: float
+    corners: tuple[float, float]
+    extent: tuple[float, float, float, float]
     box: tuple[int, int, int, int]
-    head: tuple[float, float, float]
+    roll_deg: float
     shift: tuple[float, float]
     jaw: float
     tongue: float
@@ -68,9 +71,13 @@ class MouthPose:
 
 
 class Mouth:
-    """Draws the mouth of one avatar at one size."""
+    """Draws the mouth of one avatar at one size into one picture.
 
-    def __init__(self, plan: RenderPlan) -> None:
+    `out`: the planes of the picture. `weights`: the array of field weights, which `pose` reads anew for each frame. All
+    arrays that the kernels read or write are kept, so that no frame makes new ones.
+    """
+
+    def __init__(self, plan: RenderPlan, out: Planes, weights: Array) -> None:
         self._plan = plan
         soft = max(_SOFTNESS_LEAST_PX, _SOFTNESS * plan.face.unit)
         # How fast an edge goes from 0 to 1, 1 / px: a ramp of 2.6 px + 0.8 looks as soft as a Gaussian of that width.
@@ -85,196 +92,195 @@ class Mouth:
         )
         self._margin = 2 * plan.grid.cell + 3
         self._unit = e
-        self._scratch = native.row_scratch(mouth.nx * mouth.cell, mouth.cell)
-        floats = ctypes.c_float * 4
-        self._lip_colours = (
-            floats(*plan.interior.lip_upper, _INNER_UPPER_OPACITY),
-            floats(*plan.interior.lip_lower, _INNER_LOWER_OPACITY),
-        )
         middle = plan.seam[len(plan.seam) // 2]
         self._seam_middle = (float(middle[0]), float(middle[1]))
+        self._turns: list[list[float]] = plan.seam_turns.tolist()
+        self._keep(plan, out, weights)
+        self._lips = native.Lips(middle=self._middle_heights, steepness=self._edge, pixels=self._pixels)
+        self._parts = self._layers(plan.interior)
+        self._patches = (native.Patch * len(self._parts))()
+        for patch, part in zip(self._patches, self._parts, strict=True):
+            patch.yuva, (patch.height, patch.width) = native.address(part.yuva), part.yuva.shape[:2]
+            patch.light = 1.0
+        self._opening = native.Opening(
+            pixels=self._pixels,
+            lit_rows_below=max(2, round(_LIT_BELOW * e)),
+            shadow_depth=_SHADOW_DEPTH,
+            shadow_decay=exp(-1 / (_SHADOW_DECAY * e)),
+            edge_steepness=self._edge,
+            inner_steepness=self._soft_edge,
+            patches=self._patches,
+            **self._columns,
+        )
+        self._opening.lip_upper[:] = (*plan.interior.lip_upper, _INNER_UPPER_OPACITY)
+        self._opening.lip_lower[:] = (*plan.interior.lip_lower, _INNER_LOWER_OPACITY)
+        self._shading = native.Shading(
+            steepest=_STEEPEST,
+            line_kept=_LINE_KEPT * e,
+            recoloured_share=_RECOLOURED_SHARE,
+            recoloured_most=_RECOLOURED_MOST * e,
+            inner_share=_INNER_SHARE,
+            inner_most=_INNER_MOST * e,
+            corner_dark=_CORNER_DARK,
+            corner_flatness=_CORNER_FLATNESS,
+            corner_light_least=_CORNER_LIGHT_LEAST,
+            shadow_length=_SHADOW_DECAY * e,
+        )
 
-    def pose(self, weights: Array) -> MouthPose | None:
-        """Return the lips for the field weights of a frame, or None if the mouth lies outside the picture."""
-        plan = self._plan
-        upper = plan.seam + weighted_sum(weights, plan.seam_upper).reshape(-1, 2)
-        lower = upper + weighted_sum(weights, plan.seam_jump).reshape(-1, 2)
-        open_by = lower[:, 1] - upper[:, 1]
-        gap = float(open_by.max())
-        middle = np.where(open_by[:, None] > 0, (upper + lower) / 2, upper)
-        lower = np.where(open_by[:, None] > 0, lower, upper)
-        both = np.concatenate([upper, lower])
-        m = self._margin
-        left, top = np.floor(both.min(axis=0)).astype(int) - m
-        right, bottom = np.ceil(both.max(axis=0)).astype(int) + m
+    def _keep(self, plan: RenderPlan, out: Planes, weights: Array) -> None:
+        """Make the arrays of the kernels, and note their addresses: to ask an array for its address takes longer than
+        to call a kernel.
+        """
+        width, height = max(0, self._limits[2] - self._limits[0]), max(0, self._limits[3] - self._limits[1])
+        mouth = plan.mouth_grid
+        lines, columns = np.empty((3, SEAM_POINTS, 2), np.float32), np.empty((9, width), np.float32)
+        self._extent = np.empty(8, np.float32)
+        pixels, scratch = np.empty((height, width, 4), np.uint8), native.row_scratch(mouth.nx * mouth.cell, mouth.cell)
+        nodes = np.ascontiguousarray(np.stack(mouth.nodes(), axis=-1))
+        seam = np.ascontiguousarray(plan.seam, np.float32)
+        self._kept = seam, lines, columns, pixels, scratch, nodes, out
+        self._upper_line = lines[0]
+        self._lines = native.address(lines[0]), native.address(lines[1]), native.address(lines[2])
+        self._weights = native.address(weights)
+        self._pixels, self._scratch = native.address(pixels), native.address(scratch)
+        self._middle_heights = native.address(columns[8])
+        self._columns = {name: native.address(columns[k]) for k, name in enumerate(_COLUMNS)}
+        self._nodes, self._extent_at = (native.address(nodes), mouth.nx, mouth.ny), native.address(self._extent)
+        self._seam = native.address(seam)
+        self._seam_fields = native.address(plan.seam_upper), native.address(plan.seam_jump)
+        self._values = weights
+        self._planes = [(native.address(plane), plane.strides[0]) for plane in out]
+
+    def pose(self) -> MouthPose | None:
+        """Return the lips for the field weights of now, or None if the mouth lies outside the picture."""
+        gap = native.pose_lips(
+            self._seam, self._seam_fields, len(FIELD_NAMES), SEAM_POINTS, self._weights, self._lines, self._extent_at
+        )
+        left, top, right, bottom, *edges = self._extent.tolist()
+        m, limits = self._margin, self._limits
         box = (
-            max(self._limits[0], int(left)) // 2 * 2,
-            max(self._limits[1], int(top)) // 2 * 2,
-            min(self._limits[2], int(right) + 1) // 2 * 2,
-            min(self._limits[3], int(bottom) + 1) // 2 * 2,
+            max(limits[0], floor(left) - m) // 2 * 2,
+            max(limits[1], floor(top) - m) // 2 * 2,
+            min(limits[2], ceil(right) + m + 1) // 2 * 2,
+            min(limits[3], ceil(bottom) + m + 1) // 2 * 2,
         )
         if box[2] - box[0] < _BOX_LEAST_PX or box[3] - box[1] < _BOX_LEAST_PX:
             return None
-        head = weights[FIELD_INDEX["yaw"] :]
-        shift = weighted_sum(head, plan.seam_turns)
-        pucker, funnel = weights[INDEX["mouthPucker"]], weights[INDEX["mouthFunnel"]]
+        weights: list[float] = self._values.tolist()
+        head = weights[_YAW:]
+        pucker, funnel = weights[_PUCKER], weights[_FUNNEL]
         return MouthPose(
-            upper=upper,
-            lower=lower,
-            middle=middle,
             gap=gap,
+            corners=(float(self._upper_line[0, 0]), float(self._upper_line[-1, 0])),
+            extent=(edges[0], edges[1], edges[2], edges[3]),
             box=box,
-            head=(float(head[0]), float(head[1]), float(head[2])),
-            shift=(float(shift[0]), float(shift[1])),
-            jaw=float(weights[INDEX["jawOpen"]]),
-            tongue=float(weights[INDEX["tongueUp"]]),
-            out=float(weights[INDEX["tongueOut"]]),
-            rounded=min(1.0, float(pucker + funnel)),
-            protruded=min(1.0, float(_PUCKER_PROTRUDES * pucker + _FUNNEL_PROTRUDES * funnel)),
+            roll_deg=head[2],
+            shift=(
+                sum(angle * turn[0] for angle, turn in zip(head, self._turns, strict=True)),
+                sum(angle * turn[1] for angle, turn in zip(head, self._turns, strict=True)),
+            ),
+            jaw=weights[_JAW],
+            tongue=weights[_TONGUE_UP],
+            out=weights[_TONGUE_OUT],
+            rounded=min(1.0, pucker + funnel),
+            protruded=min(1.0, _PUCKER_PROTRUDES * pucker + _FUNNEL_PROTRUDES * funnel),
         )
 
-    def below(self, nodes: Array, pose: MouthPose) -> NDArray[np.bool_]:
-        """Return which nodes (ny, nx, 2) lie below the line between the lips, bool (ny, nx)."""
-        x = np.maximum.accumulate(pose.middle[:, 0])
-        return nodes[..., 1] > np.interp(nodes[0, :, 0], x, pose.middle[:, 1])[None, :]
+    def join_layers(self, lower: int, both: int) -> None:
+        """Let the lower layer show below the line between the lips that were posed last.
 
-    def draw(
-        self, out: Planes, texture: native.Texture, upper: native.Grid, lower: native.Grid, pose: MouthPose
-    ) -> None:
-        """Draw the mouth into the planes Y, U, V of a picture.
+        `lower`: the address of its places on the mouth's grid; `both`: that of the mouth's first node in the places of
+        the whole grid, which are changed.
+        """
+        native.join_layers(*self._nodes, self._lines[2], SEAM_POINTS, lower, both, self._plan.grid.nx)
+
+    def draw(self, texture: native.Texture, upper: native.Grid, lower: native.Grid, pose: MouthPose) -> None:
+        """Draw the mouth that was posed last into the picture.
 
         `upper`, `lower`: the places in the texture from which the nodes of the two layers come, texture px, on the
         mouth's grid.
         """
         left, top, right, bottom = pose.box
-        pixels = self._draw_lips(texture, upper, lower, pose)
+        self._draw_lips(texture, upper, lower, pose)
         if pose.gap > _GAP_LEAST_PX:
-            self._draw_opening(pixels, pose)
+            self._draw_opening(pose)
         # The box may reach beyond a narrow jaw. There the picture keeps what is drawn already.
-        parts = tuple(
-            plane[top // step : bottom // step, left // step : right // step]
-            for plane, step in zip(out, (1, 2, 2), strict=True)
+        native.write_planes(
+            self._pixels,
+            right - left,
+            bottom - top,
+            _SKIN_LEAST,
+            [
+                plane + top // step * stride + left // step
+                for (plane, stride), step in zip(self._planes, (1, 2, 2), strict=True)
+            ],
+            [stride for _, stride in self._planes],
         )
-        native.write_planes(pixels, _SKIN_LEAST, parts)
 
-    def _draw_lips(
-        self, texture: native.Texture, upper: native.Grid, lower: native.Grid, pose: MouthPose
-    ) -> NDArray[np.uint8]:
-        """Return both lips, uint8 (h, w, 4): the upper layer above the line between them, the lower layer below it."""
+    def _draw_lips(self, texture: native.Texture, upper: native.Grid, lower: native.Grid, pose: MouthPose) -> None:
+        """Draw both lips into the pixels of the box: the upper layer above the line between them, the lower layer below
+        it.
+        """
         left, top, right, bottom = pose.box
         grid = self._plan.mouth_grid
-        x = np.arange(left, right, dtype=np.float32)
-        middle = np.interp(x, np.maximum.accumulate(pose.middle[:, 0]), pose.middle[:, 1] - top).astype(np.float32)
-        pixels = np.empty((bottom - top, right - left, 4), np.uint8)
-        lips = native.Lips(
-            left=left - grid.x0,
-            top=top - grid.y0,
-            width=right - left,
-            height=bottom - top,
-            middle=native.address(middle),
-            steepness=self._edge,
-            pixels=native.address(pixels),
-        )
+        native.line_heights(self._lines[2], SEAM_POINTS, left, top, right - left, self._middle_heights)
+        lips = self._lips
+        lips.left, lips.top, lips.width, lips.height = left - grid.x0, top - grid.y0, right - left, bottom - top
         native.draw_lips(lips, upper, lower, texture, self._scratch)
-        return pixels
 
-    def _draw_opening(self, pixels: NDArray[np.uint8], pose: MouthPose) -> None:
-        """Draw the inside of the mouth between the lips into `pixels`, which cover the box of `pose`."""
+    def _draw_opening(self, pose: MouthPose) -> None:
+        """Draw the inside of the mouth between the lips into the pixels of the box."""
         left, top, right, bottom = self._opening_box(pose)
-        width, e = right - left, self._unit
-        x = np.arange(left, right, dtype=np.float32)
-        upper, lower = (
-            np.interp(x, np.maximum.accumulate(line[:, 0]), line[:, 1] - top) for line in (pose.upper, pose.lower)
-        )
-        columns = np.empty((8, width), np.float32)
-        columns[0], columns[1] = upper, lower
-        columns[2:4] = _slope_cosines(columns[:2])
-        gap = columns[1] - columns[0]
-        np.clip((gap - _LINE_KEPT * e) * _RECOLOURED_SHARE, 0, _RECOLOURED_MOST * e, out=columns[4])
-        np.clip(gap * _INNER_SHARE, 0, _INNER_MOST * e, out=columns[5])
-        columns[6] = self._light(x, pose)
-        columns[7] = np.exp(-(np.maximum(np.floor(columns[0]) + 1, 0) - columns[0]) / (_SHADOW_DECAY * e))
-        patches = self._patches(pose, left, top)
-        roll = np.deg2rad(pose.head[2])
-        opening = native.Opening(
-            pixels=native.address(pixels),
-            pixels_width=pixels.shape[1],
-            pixels_height=pixels.shape[0],
-            left=left - pose.box[0],
-            top=top - pose.box[1],
-            width=width,
-            height=bottom - top,
-            lit_rows_below=max(2, round(_LIT_BELOW * e)),
-            shadow_depth=_SHADOW_DEPTH,
-            shadow_decay=float(np.exp(-1 / (_SHADOW_DECAY * e))),
-            edge_steepness=self._edge,
-            inner_steepness=self._soft_edge,
-            lip_upper=self._lip_colours[0],
-            lip_lower=self._lip_colours[1],
-            roll_cosine=float(np.cos(roll)),
-            roll_sine=float(np.sin(roll)),
-            patches=patches,
-            patch_count=len(patches),
-        )
-        for k, name in enumerate(
-            ("upper", "lower", "cosine_upper", "cosine_lower", "recoloured", "inner", "light", "shadow")
-        ):
-            setattr(opening, name, native.address(columns[k]))
+        for line, name in zip(self._lines[:2], _COLUMNS[:2], strict=True):
+            native.line_heights(line, SEAM_POINTS, left, top, right - left, self._columns[name])
+        opening, shading, box = self._opening, self._shading, pose.box
+        opening.pixels_width, opening.pixels_height = box[2] - box[0], box[3] - box[1]
+        opening.left, opening.top = left - box[0], top - box[1]
+        opening.width, opening.height = right - left, bottom - top
+        roll = radians(pose.roll_deg)
+        opening.roll_cosine, opening.roll_sine = cos(roll), sin(roll)
+        opening.patch_count = self._lay_patches(pose, left, top)
+        shading.left = left
+        shading.centre = (pose.corners[0] + pose.corners[1]) / 2
+        shading.half_width = max((pose.corners[1] - pose.corners[0]) / 2, 1.0)
+        # Lips that are pushed forward shade the teeth behind them.
+        shading.light = (1.0 - _ROUNDED_DARK * pose.rounded) * (1.0 - _PROTRUDED_DARK * pose.protruded)
+        native.shade_columns(opening, shading)
         native.draw_opening(opening)
 
     def _opening_box(self, pose: MouthPose) -> tuple[int, int, int, int]:
         """Return the box around the opening, with a rim for its soft edges."""
         rim = 4
-        left, right = pose.upper[:, 0].min() - rim, pose.upper[:, 0].max() + rim
-        top, bottom = pose.upper[:, 1].min() - rim, pose.lower[:, 1].max() + rim + 0.025 * self._unit
+        left, top, right, bottom = pose.extent
         return (
-            max(pose.box[0], int(left)),
-            max(pose.box[1], int(top)),
-            min(pose.box[2], int(right) + 1),
-            min(pose.box[3], int(bottom) + 1),
+            max(pose.box[0], int(left - rim)),
+            max(pose.box[1], int(top - rim)),
+            min(pose.box[2], int(right + rim) + 1),
+            min(pose.box[3], int(bottom + rim + 0.025 * self._unit) + 1),
         )
 
-    def _patches(self, pose: MouthPose, left: int, top: int) -> ctypes.Array[native.Patch]:
-        """Return the parts of the mouth from the back to the front, placed in a box that begins at (left, top)."""
-        inner, e = self._plan.interior, self._unit
+    def _lay_patches(self, pose: MouthPose, left: int, top: int) -> int:
+        """Lay the parts of the mouth, from the back to the front, in a box that begins at (left, top). Return how many
+        show.
+        """
+        e = self._unit
         jaw = pose.jaw * _TEETH_DROP * e
         # The tongue lies on the floor of the mouth; its tip rises behind the upper teeth, comes nearer and gets
         # lighter.
         at_rest = jaw * _TONGUE_SHARE + _TONGUE_REST * e
         raised = _TONGUE_RAISED * e
         tongue_y = at_rest + (min(at_rest, raised) - at_rest) * pose.tongue
-        near = 1.0 + _TONGUE_LIGHT * pose.tongue
-        layers = [
-            (inner.cavity, 0.0, 1.0),
-            (inner.tongue, tongue_y, near),
-            (inner.lower, jaw, 1.0),
-            (inner.upper, 0.0, 1.0),
-        ]
-        if pose.out > _TIP_LEAST:  # the tip comes out over the lower teeth, up to the edges of the upper teeth
-            layers.append((inner.tip, (1.0 - pose.out) * (jaw + _TIP_HIDDEN * e), 1.0))
-        patches = (native.Patch * len(layers))()
-        c, s = np.cos(np.deg2rad(pose.head[2])), np.sin(np.deg2rad(pose.head[2]))
+        # The tip comes out over the lower teeth, up to the edges of the upper teeth.
+        tip_y = (1.0 - pose.out) * (jaw + _TIP_HIDDEN * e)
+        c, s = self._opening.roll_cosine, self._opening.roll_sine
         x, y = self._seam_middle[0] + pose.shift[0] - left, self._seam_middle[1] + pose.shift[1] - top
-        for placed, (patch, down, light) in zip(patches, layers, strict=True):
-            ax, ay = patch.anchor
-            placed.yuva, (placed.height, placed.width) = native.address(patch.yuva), patch.yuva.shape[:2]
-            placed.x, placed.y, placed.light = x - s * down - c * ax + s * ay, y + c * down - s * ax - c * ay, light
-        return patches
+        for patch, part, down in zip(self._patches, self._parts, (0.0, tongue_y, jaw, 0.0, tip_y), strict=True):
+            ax, ay = part.anchor
+            patch.x, patch.y = x - s * down - c * ax + s * ay, y + c * down - s * ax - c * ay
+        self._patches[_TONGUE].light = 1.0 + _TONGUE_LIGHT * pose.tongue
+        return len(self._parts) if pose.out > _TIP_LEAST else _TIP
 
-    def _light(self, x: Array, pose: MouthPose) -> Array:
-        """Return the light in every column `x`, 0 to 1. Lips that are pushed forward shade the teeth behind them."""
-        centre, half = (pose.upper[0, 0] + pose.upper[-1, 0]) / 2, max((pose.upper[-1, 0] - pose.upper[0, 0]) / 2, 1.0)
-        across = np.clip(1.0 - _CORNER_DARK * np.abs((x - centre) / half) ** _CORNER_FLATNESS, _CORNER_LIGHT_LEAST, 1.0)
-        light: Array = across * ((1.0 - _ROUNDED_DARK * pose.rounded) * (1.0 - _PROTRUDED_DARK * pose.protruded))
-        return light
-
-
-def _slope_cosines(edges: Array) -> Array:
-    """Return the cosine of the slope of edges, float32 like `edges` (n, w), which are heights by column.
-
-    A px down is this many px straight across the edge. Softening by that distance keeps steep edges free of steps.
-    """
-    fall = np.zeros_like(edges)
-    np.subtract(edges[:, 2:], edges[:, :-2], out=fall[:, 1:-1])  # over two columns
-    cosines: Array = 1.0 / np.sqrt(1.0 + np.minimum(0.25 * fall * fall, _STEEPEST * _STEEPEST))
-    return cosines
+    @staticmethod
+    def _layers(interior: Interior) -> tuple[Patch, ...]:
+        """Return the parts of the mouth from the back to the front."""
+        return interior.cavity, interior.tongue, interior.lower, interior.upper, interior.tip

@@ -216,12 +216,12 @@ def _make(
         strips=_strips(region, spans),
         spans=spans,
         grid=grid,
-        face_fields=np.ascontiguousarray(fields.upper[FACE_FIELDS].reshape(len(FACE_FIELDS), -1)),
+        face_fields=_rows_of(fields.upper[FACE_FIELDS]),
         mouth_grid=mouth_grid,
         mouth_rows=rows,
         mouth_columns=columns,
-        mouth_fields=np.ascontiguousarray(fields.upper[MOUTH_FIELDS, rows, columns].reshape(len(MOUTH_FIELDS), -1)),
-        jump_fields=np.ascontiguousarray(fields.jump[MOUTH_FIELDS, rows, columns].reshape(len(MOUTH_FIELDS), -1)),
+        mouth_fields=_rows_of(fields.upper[MOUTH_FIELDS, rows, columns]),
+        jump_fields=_rows_of(fields.jump[MOUTH_FIELDS, rows, columns]),
         seam=seam,
         seam_upper=np.ascontiguousarray(on_seam.upper[:, 0]).reshape(len(FIELD_NAMES), -1),
         seam_jump=np.ascontiguousarray(on_seam.jump[:, 0]).reshape(len(FIELD_NAMES), -1),
@@ -230,6 +230,11 @@ def _make(
         eyes=eyes,
         folds=folds,
     )
+
+
+def _rows_of(fields: Array) -> Array:
+    """Return fields (k, ny, nx, 2) as contiguous rows, one each."""
+    return np.ascontiguousarray(fields).reshape(len(fields), -1)
 
 
 def to_texture(at: Array, zoom: float, origin: tuple[int, int]) -> Array:
