@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from visavis.accounts.cli import accounts, keys, plans
 from visavis.errors import DISK_ERRORS, FileUnusable, VisavisError
 from visavis.refusals import translated_engine_errors
 
@@ -26,9 +27,10 @@ app = typer.Typer(
     help="Live avatars that anyone can host.",
     pretty_exceptions_enable=False,
 )
-keys = typer.Typer(no_args_is_help=True, help="Create, list and revoke API keys.")
 bench = typer.Typer(no_args_is_help=True, help="Measure this machine: a table, or one JSON object with --json.")
+app.add_typer(accounts, name="accounts")
 app.add_typer(keys, name="keys")
+app.add_typer(plans, name="plans")
 app.add_typer(bench, name="bench")
 
 
@@ -124,35 +126,6 @@ def stage(
     from visavis.stage.command import run
 
     run(listen=listen, token_file=token_file, tls_cert=tls_cert, tls_key=tls_key, cache=cache, log_json=log_json)
-
-
-@keys.command("create")
-def keys_create(
-    name: Annotated[str, typer.Option(help="What the key is for.")],
-    test: Annotated[bool, typer.Option("--test", help="A test key: free sessions of at most 60 s.")] = False,
-) -> None:
-    """Create a key and print it on a line of its own. It is never shown again."""
-    from visavis.accounts.command import create_key
-
-    create_key(name=name, test=test)
-
-
-@keys.command("list")
-def keys_list() -> None:
-    """List keys: id, name, the start of the key, when it was created and last used, and whether it is active or
-    revoked.
-    """
-    from visavis.accounts.command import list_keys
-
-    list_keys()
-
-
-@keys.command("revoke")
-def keys_revoke(key_id: Annotated[str, typer.Argument(help="The key's id, as `visavis keys list` prints it.")]) -> None:
-    """Revoke a key. This takes effect at once."""
-    from visavis.accounts.command import revoke_key
-
-    revoke_key(key_id)
 
 
 @app.command()

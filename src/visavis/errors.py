@@ -50,6 +50,8 @@
     │   └── ApiKeyRefused               401  (UNAUTHORIZED)
     ├── InsufficientMinutes             402  INSUFFICIENT_MINUTES
     ├── AccessDenied                    403  ACCESS_DENIED
+    ├── InsufficientScope               403  INSUFFICIENT_SCOPE
+    ├── SourceRefused                   403  SOURCE_ADDRESS_REFUSED
     ├── PictureAddressExpired           403  PICTURE_ADDRESS_EXPIRED
     ├── NotFound                        404  NOT_FOUND
     │   ├── SessionNotFound             404  SESSION_NOT_FOUND           close 4404
@@ -101,7 +103,10 @@
         ├── FileUnusable                     FILE_UNUSABLE
         ├── AddressUnavailable               ADDRESS_UNAVAILABLE
         ├── ServerNotStarted                 SERVER_NOT_STARTED
+        ├── AccountNotFound                  ACCOUNT_NOT_FOUND
         ├── KeyNotFound                      KEY_NOT_FOUND
+        ├── KeyNotActive                     KEY_NOT_ACTIVE
+        ├── PlanNotFound                     PLAN_NOT_FOUND
         ├── DemoFailed                       DEMO_FAILED
         ├── ContractBroken                   CONTRACT_BROKEN
         ├── ServerBroken                     SERVER_BROKEN
@@ -424,7 +429,7 @@ class Unauthorized(
 
 
 class ApiKeyRefused(Unauthorized, told_over=HTTP):
-    """No API key, a wrong one or a revoked one. Its body is a plain string, without a code."""
+    """No API key, or one that is wrong, revoked or expired. Its body is a plain string, without a code."""
 
 
 class InsufficientMinutes(VisavisError, code="INSUFFICIENT_MINUTES", status=402):
@@ -438,9 +443,19 @@ class InsufficientMinutes(VisavisError, code="INSUFFICIENT_MINUTES", status=402)
 
 
 class AccessDenied(VisavisError, code="ACCESS_DENIED", status=403):
-    """The avatar belongs to another key, or only this machine may read the metrics."""
+    """The avatar belongs to another account, or only this machine may read the metrics."""
 
     message = "Access denied to this avatar"
+
+
+class InsufficientScope(VisavisError, code="INSUFFICIENT_SCOPE", status=403):
+    """The API key does not have the scope that this call needs."""
+
+
+class SourceRefused(VisavisError, code="SOURCE_ADDRESS_REFUSED", status=403):
+    """The API key may not be used from this address."""
+
+    message = "This key may not be used from your address"
 
 
 class PictureAddressExpired(VisavisError, code="PICTURE_ADDRESS_EXPIRED", status=403):
@@ -454,7 +469,7 @@ class NotFound(VisavisError, code="NOT_FOUND", status=404):
 
 
 class SessionNotFound(NotFound, code="SESSION_NOT_FOUND", close=CloseCode.SESSION_NOT_FOUND, told_over=HTTP | CHANNEL):
-    """No such session, or it belongs to another key."""
+    """No such session, or it belongs to another account."""
 
     message = "Session not found"
 
@@ -556,7 +571,7 @@ class ConcurrencyLimitReached(VisavisError, code="CONCURRENCY_LIMIT_REACHED", st
 
 
 class QuotaReached(VisavisError, status=429):
-    """The key keeps as much as it may: something must go first. `details` names what, and how much there is."""
+    """The account keeps as much as it may: something must go first. `details` names what, and how much there is."""
 
     counted: ClassVar[str]
 
@@ -566,26 +581,26 @@ class QuotaReached(VisavisError, status=429):
 
 
 class AvatarLimitReached(QuotaReached, code="AVATAR_LIMIT_REACHED"):
-    """The key has as many avatars as it may have."""
+    """The account has as many avatars as it may have."""
 
     counted = "avatars"
-    message = "This key has as many avatars as it may have"
+    message = "This account has as many avatars as it may have"
     suggestion = "Delete an avatar, then send this again"
 
 
 class SessionLimitReached(QuotaReached, code="SESSION_LIMIT_REACHED", retryable=True):
-    """As many sessions of the key wait to be started as may wait."""
+    """As many sessions of the account wait to be started as may wait."""
 
     counted = "created_sessions"
-    message = "As many sessions of this key wait to be started as may wait"
+    message = "As many sessions of this account wait to be started as may wait"
     suggestion = "Start the sessions that you create; one that nobody starts ends by itself"
 
 
 class BackgroundLimitReached(QuotaReached, code="BACKGROUND_LIMIT_REACHED", retryable=True):
-    """As many sessions of the key wait to be started with a background image as may wait."""
+    """As many sessions of the account wait to be started with a background image as may wait."""
 
     counted = "backgrounds"
-    message = "As many sessions of this key wait to be started with a background image as may wait"
+    message = "As many sessions of this account wait to be started with a background image as may wait"
     suggestion = "Start the sessions that you create; one that nobody starts ends by itself"
 
 
@@ -725,8 +740,20 @@ class ServerNotStarted(CommandFailed, code="SERVER_NOT_STARTED"):
     """The server stopped before it was up."""
 
 
+class AccountNotFound(CommandFailed, code="ACCOUNT_NOT_FOUND"):
+    """No such account."""
+
+
 class KeyNotFound(CommandFailed, code="KEY_NOT_FOUND"):
     """No such API key."""
+
+
+class KeyNotActive(CommandFailed, code="KEY_NOT_ACTIVE"):
+    """The API key was revoked, or has expired."""
+
+
+class PlanNotFound(CommandFailed, code="PLAN_NOT_FOUND"):
+    """No such plan."""
 
 
 class DemoFailed(CommandFailed, code="DEMO_FAILED"):

@@ -138,13 +138,13 @@ class Settings(BaseSettings):
     stage_source_url: str | None = Field(
         default=None, description="The address where stages on other machines reach this server."
     )
-    max_avatars_per_key: int = Field(default=500, ge=1, description="Looks; each takes about 1 MB and its photo.")
-    max_created_sessions_per_key: int = Field(default=1000, ge=1, description="Sessions that wait to be started.")
-    max_backgrounds_per_key: int = Field(
+    max_avatars_per_account: int = Field(default=500, ge=1, description="Looks; each takes about 1 MB and its photo.")
+    max_created_sessions_per_account: int = Field(default=1000, ge=1, description="Sessions that wait to be started.")
+    max_backgrounds_per_account: int = Field(
         default=100, ge=0, description="Sessions that wait to be started and have a background image."
     )
     preparations: int = Field(
-        default=2, ge=1, description="How many photos are prepared at once; at most one fewer of one key."
+        default=2, ge=1, description="How many photos are prepared at once; at most one fewer of one account."
     )
     preparations_waiting: int = Field(
         default=8, ge=0, description="How many photos may wait to be prepared; more are refused with 503."

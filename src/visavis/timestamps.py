@@ -25,6 +25,11 @@ def whole_seconds_between(start_ms: int, end_ms: int) -> int:
     return end_ms // 1000 - start_ms // 1000
 
 
+def end_of_month_ms(instant_ms: int) -> int:
+    """Return the end of the month in UTC, which is the start of the next one."""
+    return start_of_month_ms(start_of_month_ms(instant_ms) + 32 * 24 * 3_600_000)
+
+
 def start_of_month_ms(instant_ms: int) -> int:
     """Return the start of the month in UTC, when a plan's included minutes are reset."""
     month = datetime.fromtimestamp(instant_ms // 1000, UTC).replace(day=1, hour=0, minute=0, second=0)

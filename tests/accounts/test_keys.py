@@ -21,7 +21,6 @@ from visavis.accounts.service import Accounts
 from visavis.server import RunningServer
 from visavis.settings import Settings
 from visavis.store.database import Database
-from visavis.store.keys import KeyStore
 
 TIMEOUT_S = 30.0
 
@@ -54,7 +53,7 @@ async def test_a_first_key_is_made_once(tmp_path: Path) -> None:
         await used.services.accounts.revoke(record.id)
         assert await used.services.accounts.create_first() is None
     database = await Database.open(f"sqlite+aiosqlite:///{tmp_path}/new.db")
-    accounts = Accounts(KeyStore(database))
+    accounts = Accounts(database)
     assert not await accounts.any_exists()
     key = await accounts.create_first()
     assert key is not None and (await accounts.authenticate(key)).name == "first key"

@@ -10,7 +10,8 @@ from sqlalchemy import insert, update
 
 from tests.conftest import Service
 from visavis.store.database import Database
-from visavis.store.models import keys, plans
+from visavis.store.models import accounts, plans
+from visavis.store.records import KeyRecord
 
 pytestmark = pytest.mark.anyio
 
@@ -20,7 +21,7 @@ async def put_on_plan(service: Service, **limits: int) -> None:
     database: Database = service.services.sessions._store._database
     async with database.write() as connection:
         await connection.execute(insert(plans).values(key="small", name="Small", **values))
-        await connection.execute(update(keys).values(plan_key="small"))
+        await connection.execute(update(accounts).values(plan_key="small"))
 
 
 async def start(service: Service) -> tuple[str, int, dict[str, object]]:
@@ -87,22 +88,43 @@ async def test_minutes_of_running_sessions_count(service: Service) -> None:
     assert answer.status_code == 402
 
 
-async def test_a_session_that_ends_during_the_count_of_minutes_counts_once(
+async def test_a_session_that_starts_during_the_count_of_minutes_counts_once(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It ends after the running sessions are counted and before the ended ones are."""
+    """It is being started when the database is read, and has started when the answer comes; and the other way round."""
     await put_on_plan(service, included_minutes=5)
-    session_id, _, _ = await start(service)
-    store = service.services.sessions._store
-    read = store.minutes_used
+    minutes = service.services.sessions.limits._minutes
+    read = minutes.balance
+    for early in (True, False):
+        service.fleet.gate.clear()
+        before = await service.client.post("/v1/sessions", json={"avatar_id": service.look_id})
+        url = f"/v1/sessions/{before.json()['session']['session_id']}"
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(service.client.put, f"{url}/start")
+            while not service.services.live.table.starting:  # noqa: ASYNC110
+                await anyio.sleep(0.001)
 
-    async def read_late(*arguments: Any, **named: Any) -> int:
-        await service.client.put(f"/v1/sessions/{session_id}/end")
-        return await read(*arguments, **named)
+            async def finish_start(url: str = url) -> None:
+                service.fleet.gate.set()
+                while (await service.client.get(url)).json()["session"]["status"] != "started":  # noqa: ASYNC110
+                    await anyio.sleep(0.001)
 
-    monkeypatch.setattr(store, "minutes_used", read_late)
-    created = await service.client.post("/v1/sessions", json={"avatar_id": service.look_id})
-    assert created.json()["usage"]["minutes"] == {"total_remaining": 4}
+            async def read_meanwhile(*arguments: Any, **named: Any) -> Any:
+                monkeypatch.setattr(minutes, "balance", read)
+                if early:  # noqa: B023
+                    await finish_start()
+                balance = await read(*arguments, **named)
+                if not early:  # noqa: B023
+                    await finish_start()
+                return balance
+
+            monkeypatch.setattr(minutes, "balance", read_meanwhile)
+            left = (await service.services.sessions.limits.usage_of(await key_of(service))).minutes_remaining
+        assert left == (4 if early else 3)
+
+
+async def key_of(service: Service) -> KeyRecord:
+    return await service.services.accounts.authenticate(service.key)
 
 
 async def test_a_session_that_several_requests_start_has_one_place_and_one_minute(service: Service) -> None:

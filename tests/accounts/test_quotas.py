@@ -37,7 +37,7 @@ async def post_at_once(service: Service, address: str, body: dict[str, Any], cou
 
 
 async def test_the_avatars_of_a_key_are_limited_for_simultaneous_photos(tmp_path: Path) -> None:
-    async with open_service(tmp_path, max_avatars_per_key=3, preparations=4) as service:
+    async with open_service(tmp_path, max_avatars_per_account=3, preparations=4) as service:
         outcomes = await post_at_once(service, "/v1/avatars/upload-face", FACE, 6)
         assert outcomes == {"made": 2, "429 AVATAR_LIMIT_REACHED": 4}
         looks = [path.name for path in (tmp_path / "avatars").iterdir()]
@@ -50,7 +50,7 @@ async def test_the_avatars_of_a_key_are_limited_for_simultaneous_photos(tmp_path
 
 
 async def test_the_created_sessions_of_a_key_are_limited(tmp_path: Path) -> None:
-    async with open_service(tmp_path, max_created_sessions_per_key=3) as service:
+    async with open_service(tmp_path, max_created_sessions_per_account=3) as service:
         body = {"avatar_id": service.look_id}
         assert await post_at_once(service, "/v1/sessions", body, 7) == {"made": 3, "429 SESSION_LIMIT_REACHED": 4}
         assert code_of(await service.client.post("/v1/sessions", json={"avatar": service.look_id})) == (
@@ -65,7 +65,7 @@ async def test_the_created_sessions_of_a_key_are_limited(tmp_path: Path) -> None
 
 
 async def test_the_created_sessions_with_a_background_picture_are_limited(tmp_path: Path) -> None:
-    async with open_service(tmp_path, max_backgrounds_per_key=2) as service:
+    async with open_service(tmp_path, max_backgrounds_per_account=2) as service:
         body = {"avatar_id": service.look_id, "output": picture()}
         assert await post_at_once(service, "/v1/sessions", body, 4) == {"made": 2, "429 BACKGROUND_LIMIT_REACHED": 2}
         assert len(pictures(service)) == 2

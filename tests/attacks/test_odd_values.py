@@ -79,7 +79,7 @@ def _replaced(honest: dict[str, Any], name: str) -> dict[str, Any]:
 async def roomy(tmp_path: Path) -> AsyncIterator[Service]:
     """A service whose quotas do not end the test."""
     async with open_service(
-        tmp_path, max_avatars_per_key=100_000, max_created_sessions_per_key=100_000, preparations_waiting=1000
+        tmp_path, max_avatars_per_account=100_000, max_created_sessions_per_account=100_000, preparations_waiting=1000
     ) as service:
         yield service
 

@@ -19,7 +19,11 @@ pytestmark = pytest.mark.anyio
 
 REQUESTS = 60 * SCALE
 AT_ONCE = 12
-LIMITS: dict[str, Any] = {"max_avatars_per_key": 10, "max_created_sessions_per_key": 12, "max_backgrounds_per_key": 4}
+LIMITS: dict[str, Any] = {
+    "max_avatars_per_account": 10,
+    "max_created_sessions_per_account": 12,
+    "max_backgrounds_per_account": 4,
+}
 METADATA = {"text": "x" * 16_000}
 PHOTO = base64.b64encode(b"a face of many letters" * 2000).decode()
 
@@ -51,9 +55,9 @@ async def test_what_a_key_leaves_on_the_disk_is_bounded(tmp_path: Path) -> None:
         statuses |= await flood(service, "/v1/avatars/upload-face", {"image_base64": PHOTO})
         assert statuses <= {201, 429, 503} and 429 in statuses
         sessions = [path.name for path in (tmp_path / "sessions").iterdir()]
-        assert len(sessions) <= LIMITS["max_backgrounds_per_key"]
+        assert len(sessions) <= LIMITS["max_backgrounds_per_account"]
         assert len((await service.client.get("/v1/sessions")).json()["sessions"]) == 12
-        assert len(list((tmp_path / "avatars").iterdir())) <= LIMITS["max_avatars_per_key"]
+        assert len(list((tmp_path / "avatars").iterdir())) <= LIMITS["max_avatars_per_account"]
         kept_bytes = size_bytes(tmp_path)
         for _ in range(2):
             await flood(service, "/v1/sessions", look | {"output": picture()})

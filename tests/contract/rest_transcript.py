@@ -34,7 +34,7 @@ from tests.fakes import fake_prepare
 from visavis.avatars.preparation import prepare_with_engine
 from visavis.engine.portrait.points import SevenPoints
 from visavis.errors import VisavisError, error_of
-from visavis.store.models import keys, plans
+from visavis.store.models import accounts, plans
 
 REST_TRANSCRIPTS = sorted((Path(__file__).parent / "rest").glob("*.jsonl"))
 PHOTOS: dict[str, Callable[[], bytes]] = {
@@ -199,12 +199,9 @@ async def change(world: World, action: dict[str, Any]) -> None:
     """Make a change that no client can make. `action` has one member: the name of the change and its value."""
     ((name, value),) = action.items()
     service = world.service
+    if await _change_accounts(world, name, value):
+        return
     match name:
-        case "another_key":
-            record, key = await service.services.accounts.create(name="other", test=value == "test")
-            world.names |= {"OTHER_KEY": key, "OTHER_KEY_ID": record.id}
-        case "revoke":
-            await service.services.accounts.revoke(world.fill_placeholders(value))
         case "fleet":
             service.fleet.places = {"full": 0, "free": 100}[value]
         case "fleet_fails":
@@ -215,8 +212,6 @@ async def change(world: World, action: dict[str, Any]) -> None:
             service.performer(world.names["SESSION"]).refusal = _error(value)
         case "photos_refused":
             world.photos.error = _error(value)
-        case "plan":
-            await _put_on_plan(service, value)
         case "meanwhile":
             world.meanwhile = asyncio.create_task(world.request(value))
             await service.fleet.allocation_requested.wait()
@@ -232,6 +227,27 @@ async def change(world: World, action: dict[str, Any]) -> None:
             setattr(service.services.sessions, value, _break)
         case _:
             raise AssertionError(name)
+
+
+async def _change_accounts(world: World, name: str, value: Any) -> bool:
+    """Make a change of accounts, keys or plans; return whether `name` is one."""
+    service = world.service
+    match name:
+        case "another_key":
+            record, key = await service.services.accounts.create(name="other", test=value == "test")
+            world.names |= {"OTHER_KEY": key, "OTHER_KEY_ID": record.id}
+        case "limited_key":
+            _, world.names["LIMITED_KEY"] = await service.services.accounts.create(name="limited", **value)
+        case "revoke":
+            await service.services.accounts.revoke(world.fill_placeholders(value))
+        case "plan":
+            await _put_on_plan(service, value)
+        case "credit":
+            for account in await service.services.accounts.accounts():
+                await service.services.accounts.credit(account.id, value)
+        case _:
+            return False
+    return True
 
 
 def _error(parts: list[str]) -> VisavisError:
@@ -262,4 +278,4 @@ async def _put_on_plan(service: Service, limits: dict[str, int]) -> None:
     values = {"included_minutes": None, "max_concurrency": None, "max_session_minutes": None} | limits
     async with service.services.sessions._store._database.write() as connection:
         await connection.execute(insert(plans).values(key="small", name="Small", **values))
-        await connection.execute(update(keys).values(plan_key="small"))
+        await connection.execute(update(accounts).values(plan_key="small"))

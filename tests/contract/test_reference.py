@@ -62,7 +62,11 @@ ERRORS_OF_TRANSCRIPTS = {
     for step in Transcript.read(path).steps
     if step.get("server", {}).get("type") == "error"
 }
-OTHER_KEY_REFUSALS = [{"error": "Invalid API key"}, {"error": "API key has been deactivated"}]
+OTHER_KEY_REFUSALS = [
+    {"error": "Invalid API key"},
+    {"error": "API key has been deactivated"},
+    {"error": "API key has expired"},
+]
 
 
 def is_accepted(message: dict[str, Any]) -> bool:

@@ -20,10 +20,11 @@ from sqlalchemy.exc import OperationalError
 from tests.conftest import Service
 from tests.faults.scale import SCALE
 from tests.sessions.test_live_sessions import TIMEOUT_S, create, init, last_event, speech, store, stored, wait_for_end
+from visavis.accounts import service as accounts_service
 from visavis.api import probes
 from visavis.channel.port import SessionOver
 from visavis.errors import VisavisError
-from visavis.sessions import ends
+from visavis.sessions import ends, meter
 from visavis.sessions.lifecycle import EndReason
 from visavis.sessions.sweep import sweep_sessions
 from visavis.store.sessions import SessionStore
@@ -40,6 +41,7 @@ def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ends, "WAIT_S", 0.05)
     # The tests lock the database from the event loop of the server: it must not be writing then.
     monkeypatch.setattr(probes, "ASK_EVERY_S", 3600)
+    monkeypatch.setattr(meter, "SAVE_EVERY_S", 3600)
 
 
 @contextmanager
@@ -143,17 +145,23 @@ async def test_an_end_that_cannot_be_written_ends_its_session_and_no_other(
 
 async def test_minutes_and_concurrency_count_ends_that_are_not_written(service: Service, tmp_path: Path) -> None:
     session = await create(service)
-    table, key_id = service.services.live.table, (await stored(service, session["session_id"])).key_id
-    assert (table.count_of(key_id), sum(table.minutes_of(key_id).values())) == (1, 1)
+
+    async def used() -> tuple[int, int]:
+        now = (await service.client.get("/v1/usage")).json()["usage"]
+        return now["concurrency"]["current"], now["included_minutes"]["used"]
+
+    assert await used() == (1, 1)
     with locked(service, tmp_path):
         await service.client.put(f"/v1/sessions/{session['session_id']}/end")
-        assert (table.count_of(key_id), sum(table.minutes_of(key_id).values())) == (0, 1)
+        assert await used() == (0, 1)
+        assert (await service.client.get("/v1/usage")).json()["usage"]["active_sessions"] == []
     await wait_for_end(service, session["session_id"])
 
 
 async def test_requests_that_only_read_are_answered_and_the_last_use_of_a_key_is_saved_later(
-    service: Service, tmp_path: Path
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(accounts_service, "USE_SAVED_EVERY_MS", 0)
     session, accounts = await create(service), service.services.accounts
     key_id = (await stored(service, session["session_id"])).key_id
 

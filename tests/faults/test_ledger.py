@@ -144,7 +144,7 @@ async def test_the_ledger_is_right_after_faults_at_random(tmp_path: Path, monkey
             with anyio.fail_after(WITHIN_S):
                 while services.live.ends.unwritten or services.fleet.capacity().sessions > 0:  # noqa: ASYNC110
                     await anyio.sleep(0.02)
-            rows = await store.newest(await _key(store, expected), statuses=("ended",), limit=10_000)
+            rows = await store.newest(await _account(store, expected), statuses=("ended",), limit=10_000)
             ledger = {record.id: record for record in rows}
             left = await store.with_status("started")
     assert left == []
@@ -159,7 +159,7 @@ async def test_the_ledger_is_right_after_faults_at_random(tmp_path: Path, monkey
     assert not [log for log in logs if log["event"] in ("task_failed", "task_cancelled_itself", "session_end_lost")]
 
 
-async def _key(store: SessionStore, expected: dict[str, Expected]) -> str:
+async def _account(store: SessionStore, expected: dict[str, Expected]) -> str:
     record = await store.get(next(iter(expected)))
     assert record is not None
-    return record.key_id
+    return record.account_id

@@ -16,7 +16,9 @@ from visavis.store.records import SessionRecord
 def end_of(session_id: str, *, reason: EndReason = EndReason.CLIENT) -> SessionEnd:
     record = SessionRecord(
         id=session_id,
+        account_id="acct_1",
         key_id="key_1",
+        test=False,
         dialect="hosted",
         status="started",
         avatar_id="avat_1",

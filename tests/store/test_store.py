@@ -26,28 +26,34 @@ from visavis.store import migrations, models, records
 from visavis.store.blobs import FolderBlobs
 from visavis.store.database import Database
 from visavis.store.keys import KeyStore
-from visavis.store.records import KeyRecord, SessionRecord
+from visavis.store.records import AccountRecord, KeyRecord, SessionRecord
 from visavis.store.sessions import Position, SessionStore
 
 pytestmark = pytest.mark.anyio
 
+ACCOUNT = AccountRecord(id="acct_1", name="a", plan_key="unlimited", created_at_ms=1)
 KEY = KeyRecord(
     id="key_1",
+    account_id="acct_1",
     name="k",
     hash="h",
     start="ah_live_abcd",
     test=False,
-    plan_key="unlimited",
     created_at_ms=1,
     last_used_at_ms=None,
     revoked_at_ms=None,
+    scopes=[],
+    sources=[],
+    expires_at_ms=None,
 )
 
 
 def make_session(session_id: str, **changes: object) -> SessionRecord:
     values = dict.fromkeys(field.name for field in fields(SessionRecord)) | {
         "id": session_id,
+        "account_id": "acct_1",
         "key_id": "key_1",
+        "test": False,
         "dialect": "hosted",
         "status": "created",
         "avatar_id": "a",
@@ -122,7 +128,7 @@ async def test_other_users_cannot_read_the_database(tmp_path: Path) -> None:
     try:
         for name in ("earlier.db", "new.db"):
             database = await Database.open(f"sqlite+aiosqlite:///{tmp_path}/{name}")
-            await KeyStore(database).add(KEY)
+            await KeyStore(database).add(KEY, account=ACCOUNT)
             assert open_to_others(tmp_path) == []
             await database.aclose()
     finally:
@@ -142,8 +148,11 @@ async def test_the_newest_revision_is_alembics_head() -> None:
     [
         (models.sessions, records.SessionRecord),
         (models.avatars, records.AvatarRecord),
+        (models.accounts, records.AccountRecord),
         (models.keys, records.KeyRecord),
         (models.plans, records.PlanRecord),
+        (models.purchases, records.PurchaseRecord),
+        (models.usage_entries, records.UsageEntryRecord),
         (models.idempotency, records.IdempotencyRecord),
     ],
 )
@@ -160,7 +169,7 @@ async def test_sqlite_is_set_up_for_a_server(database: Database) -> None:
 
 
 async def test_of_many_changes_of_status_at_once_one_succeeds(database: Database) -> None:
-    await KeyStore(database).add(KEY)
+    await KeyStore(database).add(KEY, account=ACCOUNT)
     store = SessionStore(database)
     record = make_session("sess_1")
     await store.add(record)
@@ -176,29 +185,15 @@ async def test_of_many_changes_of_status_at_once_one_succeeds(database: Database
     assert await store.get("sess_1") == winner
 
 
-async def test_minutes_are_rounded_up_for_each_session(database: Database) -> None:
-    await KeyStore(database).add(KEY)
-    store = SessionStore(database)
-    for number, (started_at_ms, ended_at_ms) in enumerate([(0, 60_000), (0, 60_001), (0, 1), (5, 5), (None, 9)]):
-        await store.add(
-            make_session(f"sess_{number}", status="ended", started_at_ms=started_at_ms, ended_at_ms=ended_at_ms)
-        )
-    await store.add(make_session("sess_live", status="started", started_at_ms=0))
-    assert await store.minutes_used("key_1", since_ms=0) == 1 + 2 + 1 + 1
-    assert await store.minutes_used("key_1", since_ms=0, excluded_ids=["sess_1", "sess_live"]) == 1 + 1 + 1
-    assert await store.minutes_used("key_1", since_ms=60_001) == 2
-    assert await store.minutes_used("key_2", since_ms=0) == 0
-
-
 async def test_sessions_of_one_millisecond_are_paged_without_gap_or_overlap(database: Database) -> None:
-    await KeyStore(database).add(KEY)
+    await KeyStore(database).add(KEY, account=ACCOUNT)
     store = SessionStore(database)
     times_ms = {"sess_d": 5, "sess_a": 7, "sess_c": 7, "sess_b": 7, "sess_e": 2}
     for session_id, created_at_ms in times_ms.items():
         await store.add(make_session(session_id, created_at_ms=created_at_ms))
     seen: list[str] = []
     before = None
-    while page := await store.newest("key_1", statuses=["created"], limit=2, before=before):
+    while page := await store.newest("acct_1", statuses=["created"], limit=2, before=before):
         seen += [session.id for session in page]
         before = Position(created_at_ms=page[-1].created_at_ms, id=page[-1].id)
         await store.remove_created(page[-1].id)  # a cursor holds its place without its session
@@ -213,13 +208,13 @@ async def test_the_newest_of_many_sessions_are_found_without_sorting(database: D
         statements.append(statement)
 
     event.listen(database._engine.sync_engine, "before_cursor_execute", note)
-    await SessionStore(database).newest("key_1", statuses=["created", "ended"], limit=2)
+    await SessionStore(database).newest("acct_1", statuses=["created", "ended"], limit=2)
     async with database.read() as connection:
         plan = await connection.exec_driver_sql(
-            f"EXPLAIN QUERY PLAN {statements[-1]}", ("key_1", "created", "ended", 2, 0)
+            f"EXPLAIN QUERY PLAN {statements[-1]}", ("acct_1", "created", "ended", 2, 0)
         )
         steps = [row[-1] for row in plan]
-    assert len(steps) == 1 and "ix_sessions_key_id_created_at_ms_id" in steps[0], steps
+    assert len(steps) == 1 and "ix_sessions_account_id_created_at_ms_id" in steps[0], steps
 
 
 async def test_the_library_keeps_its_order_when_lists_are_sorted_by_time(tmp_path: Path) -> None:

@@ -1,14 +1,11 @@
-"""API keys: their form, their hash, and encryption with a key."""
+"""API keys: their form and their hash."""
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import re
 import secrets
 import string
-
-from cryptography.fernet import Fernet
 
 _ALPHABET = string.ascii_letters + string.digits
 _FORM = re.compile(r"ah_(live|test)_[A-Za-z0-9]{32}")
@@ -21,11 +18,6 @@ def new_key(*, test: bool) -> str:
 
 def has_key_form(text: str) -> bool:
     return _FORM.fullmatch(text) is not None
-
-
-def cipher_for(key: str) -> Fernet:
-    """Return a cipher that encrypts texts with the key. The store knows only the key's hash and cannot decrypt."""
-    return Fernet(base64.urlsafe_b64encode(hashlib.sha256(b"sealed for " + key.encode()).digest()))
 
 
 def hash_key(key: str) -> str:

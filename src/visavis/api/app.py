@@ -13,6 +13,7 @@ from anyio.to_thread import run_sync
 from fastapi import FastAPI
 
 from visavis import __version__
+from visavis.accounts.sealing import AnswerSeal
 from visavis.accounts.service import Accounts
 from visavis.api import (
     avatars,
@@ -26,6 +27,7 @@ from visavis.api import (
     sessions,
     stage_source,
     trailing_slash,
+    usage,
 )
 from visavis.api.described.openapi import describe
 from visavis.api.envelope import Envelope
@@ -51,9 +53,11 @@ from visavis.library import PORTRAITS, LibraryPortrait
 from visavis.rooms import spec
 from visavis.sessions.allocation import allocate
 from visavis.sessions.backgrounds import Backgrounds
+from visavis.sessions.billing import Billing
 from visavis.sessions.deadlines import GracePeriods
 from visavis.sessions.isolated_tasks import IsolatedTasks, Vitals
 from visavis.sessions.live_sessions import LiveSessions
+from visavis.sessions.meter import Meter
 from visavis.sessions.observer import Observer
 from visavis.sessions.plan_limits import PlanLimits
 from visavis.sessions.revocation import Revocation
@@ -66,9 +70,10 @@ from visavis.store.blobs import FolderBlobs
 from visavis.store.database import Database
 from visavis.store.disk import disk_problem
 from visavis.store.idempotency import IdempotencyStore
-from visavis.store.keys import KeyStore
+from visavis.store.minutes import MinuteStore
 from visavis.store.records import AvatarRecord
 from visavis.store.sessions import SessionStore
+from visavis.store.usage import UsageStore
 from visavis.telemetry.traces import open_traces
 from visavis.timestamps import now_ms
 from visavis.turn import for_session
@@ -83,6 +88,7 @@ ROUTERS = (
     rooms.router,
     stage_source.router,
     metrics.router,
+    usage.router,
     capacity.router,
     health.router,
     docs.router,
@@ -150,7 +156,7 @@ async def _open(
     observer = Observer(traces=traces)
     await end_orphaned_sessions(session_store, observer)
     await idempotency.delete_unfinished()
-    accounts = Accounts(KeyStore(database))
+    accounts = Accounts(database)
     stack.push_async_callback(_save_uses, accounts)
     readiness = Readiness()
     source_token = secrets.token_urlsafe(32)
@@ -175,7 +181,7 @@ async def _open(
         files=LookFiles(settings.avatars_dir),
         preparation=Preparation(prepare, at_once=settings.preparations, waiting=settings.preparations_waiting),
         fetch_image=fetcher.fetch,
-        max_per_key=settings.max_avatars_per_key,
+        max_per_account=settings.max_avatars_per_account,
     )
     vitals = Vitals()
     live = LiveSessions(
@@ -191,26 +197,31 @@ async def _open(
         path_prefix=settings.path_prefix,
         observer=observer,
     )
+    ledger = UsageStore(database)
+    limits = PlanLimits(minutes=MinuteStore(database), table=live.table)
     services = Services(
         settings=settings,
         accounts=accounts,
         avatars=service,
         pictures=PictureSigner(secret),
+        answers=AnswerSeal(secret),
         sessions=Sessions(
             store=session_store,
             live=live,
-            limits=PlanLimits(accounts=accounts, store=session_store, table=live.table),
+            limits=limits,
             backgrounds=backgrounds,
             avatars=service,
-            max_created_per_key=settings.max_created_sessions_per_key,
-            max_backgrounds_per_key=settings.max_backgrounds_per_key,
+            max_created=settings.max_created_sessions_per_account,
+            max_backgrounds=settings.max_backgrounds_per_account,
             secret=secret,
             start_wait_s=settings.start_wait_s,
             ice_servers_of=partial(_session_ice_servers, settings),
         ),
+        billing=Billing(store=session_store, usage=ledger, limits=limits, table=live.table),
         backgrounds=backgrounds,
         live=live,
         revocation=Revocation(accounts=accounts, store=session_store, live=live),
+        meter=Meter(table=live.table, usage=ledger),
         fleet=fleet,
         idempotency=idempotency,
         source_token=source_token,
@@ -226,6 +237,7 @@ async def _open(
     tasks.start("warm_up", partial(_warm_up, services, portraits))
     tasks.start("sweep", partial(_sweep_always, services, session_store))
     tasks.start("revocation", services.revocation.run)
+    tasks.start("meter", services.meter.run)
     tasks.start("probes", services.probes.run)
     return services
 

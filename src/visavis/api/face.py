@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 import anyio
 
+from visavis.accounts.scopes import Scope, check_scope
 from visavis.avatars.fetch import FetchImage
 from visavis.avatars.service import Avatars
 from visavis.base64_text import decode_base64
@@ -53,11 +54,14 @@ async def avatar_of_text(avatars: Avatars, key: KeyRecord, text: str) -> AsyncIt
     """Yield the look that `avatar` of the own-room dialect names. An image becomes a new look first, which is removed
     again if the block fails.
 
-    Raises `NotFound`, `AccessDenied`, the `PortraitRefused` family, `AvatarLimitReached`, `NoCapacity`.
+    Raises `InsufficientScope` for an image, `NotFound`, `AccessDenied`, the `PortraitRefused` family,
+    `AvatarLimitReached`, `NoCapacity`.
     """
     if is_address(text):
+        check_scope(key.scopes, Scope.AVATARS_WRITE)
         new = await avatars.add_from_url(key, text, name=DEFAULT_NAME)
     elif text[:5].lower() == "data:" or len(text) > _LONGEST_ID:
+        check_scope(key.scopes, Scope.AVATARS_WRITE)
         new = await avatars.add(await run_large("body", decode_base64_image, text), name=DEFAULT_NAME, owner=key)
     elif not text.isprintable():
         raise AvatarNotFound

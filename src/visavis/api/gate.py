@@ -1,5 +1,5 @@
-"""What stands before every `/v1/*` handler: the API key, the rate limit, and the replay of idempotent requests. An ASGI
-middleware. docs/reference/rest.md, "Keys", "Limits" and "Repeating a POST safely".
+"""What stands before every `/v1/*` handler: the API key and its scopes, the rate limit, and the replay of idempotent
+requests. An ASGI middleware. docs/reference/rest.md, "Keys", "Limits" and "Repeating a POST safely".
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from visavis.accounts.keys import cipher_for
+from visavis.accounts.scopes import check_scope, scope_for
 from visavis.api.errors import error_response
 from visavis.api.form import MAX_CONTENT_TYPE_CHARS
 from visavis.api.rate_limit import RateLimit
@@ -55,11 +55,14 @@ class Gate:
         headers = Headers(scope=scope)
         key: KeyRecord | None = None
         refusal: VisavisError | None = None
+        host, _ = scope.get("client") or ("unknown", 0)
         try:
-            key = await services.accounts.authenticate(headers.get("x-api-key"))
+            key = await services.accounts.authenticate(headers.get("x-api-key"), address=host)
+            needed = scope_for(scope["method"], scope["path"])
+            if needed is not None:
+                check_scope(key.scopes, needed)
         except VisavisError as error:
             refusal = error
-        host, _ = scope.get("client") or ("unknown", 0)
         caller = key.id if key is not None else f"address {network_of(host)}"
         allowance = self._limit.take(caller, now_s=time.time())
         scope["visavis.allowance"] = allowance  # the envelope shows it on whatever answer there is
@@ -92,8 +95,8 @@ class Gate:
         method_path = f"{scope['method']} {scope['path']}?".encode() + scope.get("query_string", b"")
         fingerprint = await run_large("body", _fingerprint, method_path, body, headers.get("content-type", ""))
         store = services.idempotency
-        seal = cipher_for(headers["x-api-key"])  # answers hold access tokens, which the store keeps nowhere in clear
-        name = {"key_id": key.id, "idempotency_key": idempotency_key}
+        seal = services.answers.of(key.account_id, headers["x-api-key"])
+        name = {"account_id": key.account_id, "idempotency_key": idempotency_key}
         earlier = await self._claim(store, name, fingerprint)
         if earlier is not None:
             if earlier.fingerprint != fingerprint:

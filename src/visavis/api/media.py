@@ -8,12 +8,20 @@ from typing import Annotated
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from visavis.accounts.scopes import Scope, check_scope
 from visavis.api.described import avatars as described
 from visavis.api.described.parts import Undescribed
 from visavis.api.services import Services, ServicesDep
 from visavis.avatars.look_files import IMAGE, PREVIEW
 from visavis.connections.scope import prove
-from visavis.errors import ApiKeyRefused, AvatarNotFound, NotFound, PictureAddressExpired
+from visavis.errors import (
+    ApiKeyRefused,
+    AvatarNotFound,
+    InsufficientScope,
+    NotFound,
+    PictureAddressExpired,
+    SourceRefused,
+)
 from visavis.store.records import AvatarRecord
 from visavis.timestamps import now_ms
 
@@ -51,15 +59,15 @@ async def picture(
 async def _caching_of_private(
     avatar: AvatarRecord, name: str, request: Request, services: Services, *, e: str, s: str
 ) -> dict[str, str]:
-    """Return how a private picture may be kept. It is shown to a signed address, and to the key that owns it. Raises
-    `PictureAddressExpired`, and `AvatarNotFound` as for an avatar that does not exist.
+    """Return how a private picture may be kept. It is shown to a signed address, and to the keys of the account that
+    owns it. Raises `PictureAddressExpired`, and `AvatarNotFound` as for an avatar that does not exist.
     """
     now_s = now_ms() // 1000
     expires_s = services.pictures.expiry(avatar.id, name, e=e, s=s)
     if expires_s is not None and now_s < expires_s:
         prove(request.scope)
         return {"Cache-Control": f"private, max-age={min(_KEPT_S, expires_s - now_s)}"}
-    if await _is_owners(request.headers.get("x-api-key"), avatar, services):
+    if await _is_owners(request, avatar, services):
         prove(request.scope)
         return {"Cache-Control": "private, no-cache", "Vary": "X-Api-Key"}
     if expires_s is not None:
@@ -69,11 +77,14 @@ async def _caching_of_private(
     raise AvatarNotFound
 
 
-async def _is_owners(key: str | None, avatar: AvatarRecord, services: Services) -> bool:
+async def _is_owners(request: Request, avatar: AvatarRecord, services: Services) -> bool:
+    address = "unknown" if request.client is None else request.client.host
     try:
-        return (await services.accounts.authenticate(key)).id == avatar.owner_key_id
-    except ApiKeyRefused:
+        key = await services.accounts.authenticate(request.headers.get("x-api-key"), address=address)
+        check_scope(key.scopes, Scope.AVATARS_READ)
+    except (ApiKeyRefused, SourceRefused, InsufficientScope):
         return False
+    return key.account_id == avatar.owner_account_id
 
 
 def _is_known(tag: str, if_none_match: str) -> bool:

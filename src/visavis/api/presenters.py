@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from visavis.api import schemas
@@ -11,11 +13,12 @@ from visavis.avatars.service import Listed
 from visavis.engine.portrait.report import PreparationReport
 from visavis.errors import NoCapacity
 from visavis.fleet.port import Capacity
+from visavis.sessions.billing import AccountUsage, SessionBill
 from visavis.sessions.lifecycle import Status
 from visavis.sessions.plan_limits import CurrentUsage
 from visavis.sessions.service import OWN, Sessions
 from visavis.sessions.session_metrics import Percentiles, SessionMetrics
-from visavis.store.records import AvatarRecord, KeyRecord, SessionRecord
+from visavis.store.records import AvatarRecord, SessionRecord
 from visavis.timestamps import format_time, format_time_or_none, whole_seconds_between
 
 FULL_RATE_FPS = 25  # PerformanceSpec.fps of every session
@@ -32,10 +35,38 @@ def daily_room(record: SessionRecord, sessions: Sessions, addresses: Addresses) 
 
 
 def usage(now: CurrentUsage) -> schemas.Usage:
+    return schemas.Usage(concurrency=_concurrency(now), minutes=schemas.Minutes(total_remaining=now.minutes_remaining))
+
+
+def _concurrency(now: CurrentUsage) -> schemas.Concurrency:
     available = None if now.maximum is None else max(0, now.maximum - now.current)
-    return schemas.Usage(
-        concurrency=schemas.Concurrency(current=now.current, max=now.maximum, available=available),
-        minutes=schemas.Minutes(total_remaining=now.minutes_remaining),
+    return schemas.Concurrency(current=now.current, max=now.maximum, available=available)
+
+
+def account_usage(found: AccountUsage) -> schemas.UsageAnswer:
+    balance, plan = found.balance, found.balance.plan
+    return schemas.UsageAnswer(
+        usage=schemas.AccountUsage(
+            period=schemas.UsagePeriod(start=format_time(found.month_ms), end=format_time(found.month_end_ms)),
+            included_minutes=schemas.IncludedMinutes(
+                total=plan.included_minutes, used=balance.included_used, remaining=balance.included_left
+            ),
+            purchased_minutes=schemas.PurchasedMinutes(total=balance.purchased_total, remaining=balance.purchased_left),
+            total_remaining=balance.left,
+            active_sessions=[
+                schemas.ActiveSession(
+                    session_id=one.session.id,
+                    started_at=format_time(one.session.started_at_ms or 0),
+                    minutes=one.minutes,
+                )
+                for one in found.active
+            ],
+            active_minutes=sum(one.minutes for one in found.active),
+            concurrency=_concurrency(found.current),
+            plan=schemas.UsagePlan(
+                key=plan.key, name=plan.name, max_session_duration=plan.max_session_minutes, will_renew=True
+            ),
+        )
     )
 
 
@@ -47,11 +78,11 @@ def _duration(record: SessionRecord) -> int | None:
 
 
 def session(
-    record: SessionRecord, key: KeyRecord, sessions: Sessions, addresses: Addresses
+    record: SessionRecord, sessions: Sessions, addresses: Addresses, bills: Mapping[str, SessionBill]
 ) -> schemas.HostedSession | schemas.OwnSession:
-    """The session as GET shows it."""
+    """The session as GET shows it. `bills`: of the sessions that have ended."""
     if record.dialect == OWN:
-        return _own_session(record, key, sessions)
+        return _own_session(record, sessions, bills.get(record.id))
     return schemas.HostedSession(
         session_id=record.id,
         avatar=avatar_of(record, addresses),
@@ -66,7 +97,7 @@ def session(
     )
 
 
-def _own_session(record: SessionRecord, key: KeyRecord, sessions: Sessions) -> schemas.OwnSession:
+def _own_session(record: SessionRecord, sessions: Sessions, bill: SessionBill | None) -> schemas.OwnSession:
     duration = 0
     if record.started_at_ms is not None:
         duration = whole_seconds_between(record.started_at_ms, sessions.until_ms(record))
@@ -79,10 +110,11 @@ def _own_session(record: SessionRecord, key: KeyRecord, sessions: Sessions) -> s
         duration=duration,
         metadata=record.metadata,
     )
-    if record.ended_at_ms is None:
+    if bill is None:
         return shape
-    minutes = sessions.limits.billed_minutes(key, record)
-    billing = schemas.Billing(minutes=minutes, included_minutes=minutes, purchased_minutes=0)
+    billing = schemas.Billing(
+        minutes=bill.minutes, included_minutes=bill.included_minutes, purchased_minutes=bill.purchased_minutes
+    )
     return schemas.EndedOwnSession(**dict(shape), billing=billing)
 
 

@@ -107,9 +107,9 @@ class Error(Answer):
 
 
 class KeyRefused(Answer):
-    """No API key, a wrong one or a revoked one."""
+    """No API key, or one that is wrong, revoked or expired."""
 
-    error: Literal["API key required", "Invalid API key", "API key has been deactivated"]
+    error: Literal["API key required", "Invalid API key", "API key has been deactivated", "API key has expired"]
 
 
 class RateLimitedBody(Answer):
@@ -460,6 +460,54 @@ class ServerCapacity(Answer):
 class CapacityAnswer(Answer):
     success: Literal[True] = True
     capacity: ServerCapacity
+
+
+# Usage
+
+
+class UsagePeriod(Answer):
+    start: Time
+    end: Time
+
+
+class IncludedMinutes(Answer):
+    total: int | None = Field(description="Null where the plan is unlimited")
+    used: int
+    remaining: int | None
+
+
+class PurchasedMinutes(Answer):
+    total: int
+    remaining: int
+
+
+class ActiveSession(Answer):
+    session_id: SessionId
+    started_at: Time
+    minutes: int = Field(description="So far, rounded up; 0 for a session of a test key")
+
+
+class UsagePlan(Answer):
+    key: str
+    name: str
+    max_session_duration: int | None = Field(description="Minutes; null where it is unlimited")
+    will_renew: bool = Field(description="The included minutes are reset with the next period")
+
+
+class AccountUsage(Answer):
+    period: UsagePeriod
+    included_minutes: IncludedMinutes
+    purchased_minutes: PurchasedMinutes
+    total_remaining: int | None
+    active_sessions: list[ActiveSession]
+    active_minutes: int
+    concurrency: Concurrency
+    plan: UsagePlan
+
+
+class UsageAnswer(Answer):
+    success: Literal[True] = True
+    usage: AccountUsage
 
 
 # Rooms

@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
+from visavis.accounts.sealing import AnswerSeal
 from visavis.accounts.service import Accounts
 from visavis.api.addresses import Addresses
 from visavis.api.probes import Probes
@@ -16,8 +17,10 @@ from visavis.avatars.picture_signatures import PictureSigner
 from visavis.avatars.service import Avatars
 from visavis.fleet.port import Fleet
 from visavis.sessions.backgrounds import Backgrounds
+from visavis.sessions.billing import Billing
 from visavis.sessions.isolated_tasks import Vitals
 from visavis.sessions.live_sessions import LiveSessions
+from visavis.sessions.meter import Meter
 from visavis.sessions.revocation import Revocation
 from visavis.sessions.service import Sessions
 from visavis.settings import Settings
@@ -42,10 +45,13 @@ class Services:
     accounts: Accounts
     avatars: Avatars
     pictures: PictureSigner
+    answers: AnswerSeal
     sessions: Sessions
+    billing: Billing
     backgrounds: Backgrounds
     live: LiveSessions
     revocation: Revocation
+    meter: Meter
     fleet: Fleet
     idempotency: IdempotencyStore
     source_token: str  # opens packs and pictures to the stages that this server is connected to

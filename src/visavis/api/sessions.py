@@ -28,7 +28,8 @@ from visavis.errors import (
     RoomPlatformUnavailable,
 )
 from visavis.output_json import read_output
-from visavis.sessions.service import HOSTED, MAX_LISTED, InitialOutput
+from visavis.sessions.billing import SessionBill
+from visavis.sessions.service import HOSTED, MAX_LISTED, OWN, InitialOutput
 from visavis.store.records import KeyRecord, SessionRecord
 from visavis.timestamps import format_time_or_none
 
@@ -105,7 +106,7 @@ async def _initial_output_of(body: dict[str, Any], services: Services, key: KeyR
         return None
     change = read_output(body["output"])
     await services.sessions.check_created(key, change)
-    return InitialOutput(change=change, picture=await services.backgrounds.read(change, holder=key.id))
+    return InitialOutput(change=change, picture=await services.backgrounds.read(change, holder=key.account_id))
 
 
 @router.get("", **described.LIST)
@@ -127,7 +128,8 @@ async def newest(
         key, statuses=_STATUSES[status], limit=count, before=before, metadata=_metadata_filter(request)
     )
     addresses = await _addresses_for(page.sessions, services, addresses)
-    shown = [presenters.session(record, key, services.sessions, addresses) for record in page.sessions]
+    bills = await _bills_of(page.sessions, services)
+    shown = [presenters.session(record, services.sessions, addresses, bills) for record in page.sessions]
     if not paged:
         return reply(schemas.ManySessions(sessions=shown))
     next_cursor = None if page.last is None else cursor_after(page.last)
@@ -163,7 +165,8 @@ def _metadata_filter(request: Request) -> dict[str, str]:
 async def get(session_id: str, services: ServicesDep, key: Caller, addresses: AddressesDep) -> JSONResponse:
     record = await services.sessions.get(key, session_id)
     shown = await _addresses_for([record], services, addresses)
-    return reply(schemas.OneSession(session=presenters.session(record, key, services.sessions, shown)))
+    bills = await _bills_of([record], services)
+    return reply(schemas.OneSession(session=presenters.session(record, services.sessions, shown, bills)))
 
 
 @router.put("/{session_id}/start", **described.PUT_START)
@@ -181,6 +184,11 @@ async def start(session_id: str, services: ServicesDep, key: Caller, addresses: 
 async def end(session_id: str, services: ServicesDep, key: Caller, addresses: AddressesDep) -> JSONResponse:
     record = await services.sessions.end(key, session_id)
     return reply(presenters.ended(record, await _addresses_for([record], services, addresses)))
+
+
+async def _bills_of(records: Sequence[SessionRecord], services: Services) -> dict[str, SessionBill]:
+    """Return the bills of ended sessions. Only the own-room dialect shows them."""
+    return await services.billing.bills_of([record for record in records if record.dialect == OWN])
 
 
 async def _addresses_for(records: Sequence[SessionRecord], services: Services, addresses: Addresses) -> Addresses:

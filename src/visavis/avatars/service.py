@@ -52,7 +52,7 @@ class Listed:
 
 
 class Avatars:
-    """`max_per_key`: how many looks a key may have."""
+    """`max_per_account`: how many looks an account may have."""
 
     def __init__(
         self,
@@ -61,10 +61,10 @@ class Avatars:
         files: LookFiles,
         preparation: Preparation,
         fetch_image: FetchImage,
-        max_per_key: int,
+        max_per_account: int,
     ) -> None:
         self._store = store
-        self._max_per_key = max_per_key
+        self._max_per_account = max_per_account
         self._files = files
         self._preparation = preparation
         self._fetch_image = fetch_image
@@ -114,7 +114,7 @@ class Avatars:
         avatar = await self.get(avatar_id)
         if avatar is None:
             raise AvatarNotFound
-        if not avatar.is_public and avatar.owner_key_id != key.id:
+        if not avatar.is_public and avatar.owner_account_id != key.account_id:
             raise AccessDenied(
                 "Access denied to this avatar",
                 suggestion="You do not have permission to create sessions with this avatar",
@@ -124,13 +124,13 @@ class Avatars:
     # Lists
 
     async def listed(self, key: KeyRecord, *, parent_id: str | None, characters_only: bool) -> list[Listed]:
-        """Return the avatars that the key may use (its own and public ones), newest first. With `parent_id`: the looks
-        of that character.
+        """Return the avatars that the key may use (those of its account and public ones), newest first. With
+        `parent_id`: the looks of that character.
         """
         if parent_id is not None:
-            found = await self._store.visible(key.id, parent_id=parent_id)
+            found = await self._store.visible(key.account_id, parent_id=parent_id)
         else:
-            found = await self._store.visible(key.id, level="characters" if characters_only else "any")
+            found = await self._store.visible(key.account_id, level="characters" if characters_only else "any")
         return await self._with_faces(found)
 
     async def public(self, *, characters_only: bool, limit: int = 100) -> list[Listed]:
@@ -138,9 +138,9 @@ class Avatars:
         return await self._with_faces(await self._store.visible("", own=False, level=level, limit=limit))
 
     async def flat(self, key: KeyRecord) -> tuple[list[AvatarRecord], list[AvatarRecord]]:
-        """Return the public looks, and the key's own looks."""
-        public = await self._store.visible(key.id, own=False, level="looks", limit=100)
-        return public, await self._store.visible(key.id, public=False, level="looks")
+        """Return the public looks, and the looks of the key's account."""
+        public = await self._store.visible(key.account_id, own=False, level="looks", limit=100)
+        return public, await self._store.visible(key.account_id, public=False, level="looks")
 
     async def _with_faces(self, avatars: list[AvatarRecord]) -> list[Listed]:
         looks: dict[str, list[AvatarRecord]] = {}
@@ -160,7 +160,7 @@ class Avatars:
     ) -> AvatarRecord:
         """Fetch a photo and make an avatar of it, as `add` does. Raises `ImageUrlRefused` too."""
         await self._check_quota(key)
-        async with self._fetching.place(key.id):
+        async with self._fetching.place(key.account_id):
             image = await self._fetch_image(url)
         return await self.add(image, name=name, owner=key, points=points)
 
@@ -191,13 +191,15 @@ class Avatars:
             raise ImageTooLarge(f"The image is larger than {MAX_IMAGE_BYTES // 1_000_000} MB")
         await self._check_quota(owner)
         parent, look_id = character_id or new_id("avat"), new_id("avat")
-        await self.prepare(look_id, image, points, holder="library" if owner is None else owner.id, prepare=prepare)
+        await self.prepare(
+            look_id, image, points, holder="library" if owner is None else owner.account_id, prepare=prepare
+        )
         now = now_ms()
         character, look = (
             AvatarRecord(
                 id=avatar_id,
                 parent_id=parent_id,
-                owner_key_id=None if owner is None else owner.id,
+                owner_account_id=None if owner is None else owner.account_id,
                 name=shown_name,
                 is_public=public,
                 tags=list(tags),
@@ -221,11 +223,11 @@ class Avatars:
     async def _check_quota(self, owner: KeyRecord | None) -> None:
         """Refuse a photo before it is fetched and prepared. Raises `AvatarLimitReached`."""
         if owner is not None:
-            self._check_count(await self._store.count_looks(owner.id))
+            self._check_count(await self._store.count_looks(owner.account_id))
 
     def _check_count(self, looks: int) -> None:
-        if looks >= self._max_per_key:
-            raise AvatarLimitReached(current=looks, maximum=self._max_per_key)
+        if looks >= self._max_per_account:
+            raise AvatarLimitReached(current=looks, maximum=self._max_per_account)
 
     async def undo(self, look: AvatarRecord) -> None:
         """Remove a look that `add` has just made, and its character, as if they had never been."""
@@ -298,15 +300,15 @@ class Avatars:
         raise ReportNotFound
 
     async def delete(self, key: KeyRecord, avatar_id: str) -> None:
-        """Delete an avatar of the key; a character is deleted with its looks. The files are removed by `purge`, when no
-        live session uses them.
+        """Delete an avatar of the key's account; a character is deleted with its looks. The files are removed by
+        `purge`, when no live session uses them.
 
-        Raises `NotFound`, also for a private avatar of another key, and `AccessDenied` for a public one of another key.
+        Raises `NotFound`, also for a private avatar of another account, and `AccessDenied` for a public one.
         """
         avatar = await self.get(avatar_id)
-        if avatar is None or (avatar.owner_key_id != key.id and not avatar.is_public):
+        if avatar is None or (avatar.owner_account_id != key.account_id and not avatar.is_public):
             raise AvatarNotFound
-        if avatar.owner_key_id != key.id:
+        if avatar.owner_account_id != key.account_id:
             raise AccessDenied("Access denied to this avatar", suggestion="Only avatars of your own can be deleted")
         await self._store.delete(avatar.id, at_ms=now_ms())
 

@@ -223,7 +223,7 @@ class LiveSession:
     async def update(self, change: OutputChange) -> Output:
         """See `channel.port.AttachedSession.update`."""
         async with self._update_lock:
-            picture = await self._backgrounds.read(change, holder=self.key_id)
+            picture = await self._backgrounds.read(change, holder=self.record.account_id)
             if picture is not None:
                 await self._backgrounds.save(self.session_id, picture)
             output = change.apply_to(self.output, picture_id=None if picture is None else picture.picture_id)

@@ -172,7 +172,7 @@ class LiveSessions:
         record: SessionRecord | None = None
         session = self.table.running.get(session_id)
         if session is None:
-            record = await self._store.get(session_id)
+            record = await self._store.last_seen(session_id)
             session = self.table.running.get(session_id)  # it may have started meanwhile
         if session is not None:
             return await self._end_live(session, reason)

@@ -12,7 +12,7 @@ import anyio
 from visavis.errors import VisavisError
 from visavis.sessions.ends import SessionEnd
 from visavis.sessions.live_session import LiveSession
-from visavis.sessions.metering import billed_minutes, last_seen_ms
+from visavis.sessions.metering import last_seen_ms
 from visavis.store.records import SessionRecord
 
 
@@ -22,8 +22,9 @@ class Starting:
     requests wait for it.
     """
 
-    key_id: str
+    account_id: str
     avatar_id: str
+    test: bool
     waiting: int = 0
     done: anyio.Event = field(default_factory=anyio.Event)
     started: SessionRecord | None = None
@@ -46,35 +47,26 @@ class LiveTable:
         """Whether no session runs or is being started."""
         return not self.running and not self.starting
 
-    def count_of(self, key_id: str) -> int:
-        """How many sessions of the key run or are being started. Both count against the plan's limit."""
-        return len(self.current_of(key_id))
+    def count_of(self, account_id: str) -> int:
+        """How many sessions of the account run or are being started. Both count against the plan's limit."""
+        return len(self.current_of(account_id))
 
-    def current_of(self, key_id: str) -> set[str]:
-        """Return the key's sessions that run or are being started."""
-        starting = {session_id for session_id, one in self.starting.items() if one.key_id == key_id}
+    def current_of(self, account_id: str) -> set[str]:
+        """Return the account's sessions that run or are being started."""
+        starting = {session_id for session_id, one in self.starting.items() if one.account_id == account_id}
         return starting | {
             session_id
             for session_id, session in self.running.items()
-            if session.key_id == key_id and not session.ending
+            if session.record.account_id == account_id and not session.ending
         }
 
-    def minutes_of(self, key_id: str) -> dict[str, int]:
-        """Return the minutes, by session, of the key's sessions that the database does not count: those so far of
-        sessions that run or are being started, and those of sessions whose end is not written yet.
+    def uncharged_of(self, account_id: str) -> set[str]:
+        """Return the account's sessions that are being started: their first minute is charged when they have started.
+        Those of test keys are free.
         """
-        ended = {
-            session_id: billed_minutes(started_at_ms=end.before.started_at_ms, until_ms=end.ended_at_ms)
-            for session_id, end in self._unwritten.items()
-            if end.before.key_id == key_id
+        return {
+            session_id for session_id, one in self.starting.items() if one.account_id == account_id and not one.test
         }
-        return ended | {session_id: self._minutes_so_far(session_id) for session_id in self.current_of(key_id)}
-
-    def _minutes_so_far(self, session_id: str) -> int:
-        session = self.running.get(session_id)
-        if session is None:
-            return 1
-        return billed_minutes(started_at_ms=session.clock.started_at_ms, until_ms=session.now_ms())
 
     def current_record(self, record: SessionRecord) -> SessionRecord:
         """Return the session as it is now: its row may lack its end."""

@@ -1,4 +1,4 @@
-"""Creates, starts, shows, lists and ends sessions for API keys, and checks what each key may do. live_sessions.py runs
+"""Creates, starts, shows, lists and ends sessions for accounts, and checks what each may do. live_sessions.py runs
 the sessions; the store keeps them.
 """
 
@@ -68,8 +68,8 @@ class Sessions:
         limits: PlanLimits,
         backgrounds: Backgrounds,
         avatars: Avatars,
-        max_created_per_key: int,
-        max_backgrounds_per_key: int,
+        max_created: int,
+        max_backgrounds: int,
         secret: bytes,
         start_wait_s: float,
         ice_servers_of: Callable[[str], tuple[IceServer, ...]],
@@ -79,7 +79,7 @@ class Sessions:
         self.limits = limits
         self._backgrounds = backgrounds
         self._avatars = avatars
-        self._max_created_per_key, self._max_backgrounds_per_key = max_created_per_key, max_backgrounds_per_key
+        self._max_created, self._max_backgrounds = max_created, max_backgrounds
         self._secret = secret
         self._start_wait_s = start_wait_s
         self._ice_servers_of = ice_servers_of  # with credentials for this session
@@ -135,7 +135,9 @@ class Sessions:
         picture_id = None if picture is None else picture.picture_id
         record = SessionRecord(
             id=session_id,
+            account_id=key.account_id,
             key_id=key.id,
+            test=key.test,
             dialect=dialect,
             status=Status.CREATED,
             avatar_id=avatar.id,
@@ -166,14 +168,14 @@ class Sessions:
     async def check_created(self, key: KeyRecord, change: OutputChange) -> None:
         """Refuse a session before its picture is fetched. Raises `SessionLimitReached`, `BackgroundLimitReached`."""
         check = self._quota_check(with_picture=isinstance(change.background, PictureSource))
-        check(await self._store.count_created(key.id))
+        check(await self._store.count_created(key.account_id))
 
     def _quota_check(self, *, with_picture: bool) -> Callable[[CreatedSessions], None]:
         def check(created: CreatedSessions) -> None:
-            if with_picture and created.with_picture >= self._max_backgrounds_per_key:
-                raise BackgroundLimitReached(current=created.with_picture, maximum=self._max_backgrounds_per_key)
-            if created.total >= self._max_created_per_key:
-                raise SessionLimitReached(current=created.total, maximum=self._max_created_per_key)
+            if with_picture and created.with_picture >= self._max_backgrounds:
+                raise BackgroundLimitReached(current=created.with_picture, maximum=self._max_backgrounds)
+            if created.total >= self._max_created:
+                raise SessionLimitReached(current=created.total, maximum=self._max_created)
 
         return check
 
@@ -219,9 +221,9 @@ class Sessions:
         return started
 
     async def get(self, key: KeyRecord, session_id: str) -> SessionRecord:
-        """Return the key's session. Raises `SessionNotFound`, also for a session of another key."""
+        """Return the session of the key's account. Raises `SessionNotFound`, also for a session of another account."""
         record = await self._store.get(session_id) if is_id("sess", session_id) else None
-        if record is None or record.key_id != key.id:
+        if record is None or record.account_id != key.account_id:
             raise SessionNotFound
         return self._live.table.current_record(record)
 
@@ -243,7 +245,9 @@ class Sessions:
         before: Position | None = None,
         metadata: dict[str, str] | None = None,
     ) -> Page:
-        found = await self._store.newest(key.id, statuses=statuses, limit=limit + 1, before=before, metadata=metadata)
+        found = await self._store.newest(
+            key.account_id, statuses=statuses, limit=limit + 1, before=before, metadata=metadata
+        )
         current = [self._live.table.current_record(record) for record in found[:limit]]
         return Page(
             sessions=[record for record in current if record.status in statuses],

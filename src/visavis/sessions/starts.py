@@ -86,7 +86,7 @@ class Starts:
             raise failed
         starting = self._table.starting.get(record.id)
         if starting is None:
-            starting = self._table.starting[record.id] = Starting(record.key_id, record.avatar_id)
+            starting = self._table.starting[record.id] = Starting(record.account_id, record.avatar_id, record.test)
             perform = partial(self._perform, record, make_spec, max_duration_ms, starting)
             tasks.start("session", perform, session_id=record.id)
         starting.waiting += 1

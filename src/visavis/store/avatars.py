@@ -13,9 +13,9 @@ from visavis.store.models import avatars, sessions
 from visavis.store.records import AvatarRecord
 
 
-async def _count_looks(connection: AsyncConnection, key_id: str) -> int:
+async def _count_looks(connection: AsyncConnection, account_id: str) -> int:
     query = select(func.count()).where(
-        avatars.c.owner_key_id == key_id, avatars.c.parent_id.is_not(None), avatars.c.deleted_at_ms.is_(None)
+        avatars.c.owner_account_id == account_id, avatars.c.parent_id.is_not(None), avatars.c.deleted_at_ms.is_(None)
     )
     return int((await connection.execute(query)).scalar_one())
 
@@ -24,10 +24,10 @@ class AvatarStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def count_looks(self, key_id: str) -> int:
-        """Return how many looks the key owns."""
+    async def count_looks(self, account_id: str) -> int:
+        """Return how many looks the account owns."""
         async with self._database.read() as connection:
-            return await _count_looks(connection, key_id)
+            return await _count_looks(connection, account_id)
 
     async def remove(self, ids: Sequence[str]) -> None:
         """Remove rows to which no other row refers yet, looks before their character."""
@@ -40,9 +40,9 @@ class AvatarStore:
         owner has before; if it raises, nothing is added.
         """
         async with self._database.write() as connection:
-            owner_key_id = records[0].owner_key_id
-            if check is not None and owner_key_id is not None:
-                check(await _count_looks(connection, owner_key_id))
+            owner_account_id = records[0].owner_account_id
+            if check is not None and owner_account_id is not None:
+                check(await _count_looks(connection, owner_account_id))
             for record in records:
                 await connection.execute(insert(avatars).values(**asdict(record)))
 
@@ -59,7 +59,7 @@ class AvatarStore:
 
     async def visible(
         self,
-        key_id: str,
+        account_id: str,
         *,
         own: bool = True,
         public: bool = True,
@@ -67,12 +67,12 @@ class AvatarStore:
         level: str = "any",
         limit: int | None = None,
     ) -> list[AvatarRecord]:
-        """Return the avatars that a key may use, newest first: its `own` and the `public` ones. `level`: any,
+        """Return the avatars that an account may use, newest first: its `own` and the `public` ones. `level`: any,
         characters or looks.
         """
         owners = [
             condition
-            for wanted, condition in ((own, avatars.c.owner_key_id == key_id), (public, avatars.c.is_public))
+            for wanted, condition in ((own, avatars.c.owner_account_id == account_id), (public, avatars.c.is_public))
             if wanted
         ]
         conditions: list[ColumnElement[bool]] = [or_(*owners), avatars.c.deleted_at_ms.is_(None)]

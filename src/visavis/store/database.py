@@ -33,6 +33,12 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     cursor.close()
 
 
+def _hold_references(connection: Connection) -> None:
+    """Let SQLite check references again, which a migration may have switched off."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("PRAGMA foreign_keys=ON")
+
+
 def _dump_json(value: Any) -> str:
     """Write JSON without escapes for letters: SQLite does not find a key that is written with escapes."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
@@ -134,8 +140,10 @@ class Database:
             try:
                 from visavis.store.migrations import upgrade
 
-                async with engine.begin() as connection:
+                async with engine.connect() as connection:
                     await connection.run_sync(upgrade)
+                    await connection.commit()
+                    await connection.run_sync(_hold_references)
             except BaseException:
                 await engine.dispose()
                 raise

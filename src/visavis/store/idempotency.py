@@ -17,12 +17,12 @@ class IdempotencyStore:
         self._database = database
 
     async def claim(
-        self, *, key_id: str, idempotency_key: str, fingerprint: str, at_ms: int
+        self, *, account_id: str, idempotency_key: str, fingerprint: str, at_ms: int
     ) -> IdempotencyRecord | None:
         """Claim the key for a request. Returns None if this request has it now, otherwise the record of the first
         request, whose `status_code` is None until it is answered.
         """
-        same_key = (idempotency.c.key_id == key_id, idempotency.c.idempotency_key == idempotency_key)
+        same_key = (idempotency.c.account_id == account_id, idempotency.c.idempotency_key == idempotency_key)
         async with self._database.write() as connection:
             await connection.execute(
                 delete(idempotency).where(*same_key, idempotency.c.created_at_ms < at_ms - KEPT_MS)
@@ -32,37 +32,40 @@ class IdempotencyStore:
                 async with self._database.write() as connection:
                     await connection.execute(
                         insert(idempotency).values(
-                            key_id=key_id, idempotency_key=idempotency_key, fingerprint=fingerprint, created_at_ms=at_ms
+                            account_id=account_id,
+                            idempotency_key=idempotency_key,
+                            fingerprint=fingerprint,
+                            created_at_ms=at_ms,
                         )
                     )
                 return None
             except IntegrityError:
-                earlier = await self.get(key_id=key_id, idempotency_key=idempotency_key)
+                earlier = await self.get(account_id=account_id, idempotency_key=idempotency_key)
                 if earlier is not None:  # otherwise it was released in the meantime
                     return earlier
 
-    async def get(self, *, key_id: str, idempotency_key: str) -> IdempotencyRecord | None:
+    async def get(self, *, account_id: str, idempotency_key: str) -> IdempotencyRecord | None:
         async with self._database.read() as connection:
-            same_key = (idempotency.c.key_id == key_id, idempotency.c.idempotency_key == idempotency_key)
+            same_key = (idempotency.c.account_id == account_id, idempotency.c.idempotency_key == idempotency_key)
             row = (await connection.execute(select(idempotency).where(*same_key))).mappings().one_or_none()
         return None if row is None else IdempotencyRecord(**row)
 
     async def save_answer(
-        self, *, key_id: str, idempotency_key: str, status_code: int, content_type: str, body: str
+        self, *, account_id: str, idempotency_key: str, status_code: int, content_type: str, body: str
     ) -> None:
         async with self._database.write() as connection:
             await connection.execute(
                 update(idempotency)
-                .where(idempotency.c.key_id == key_id, idempotency.c.idempotency_key == idempotency_key)
+                .where(idempotency.c.account_id == account_id, idempotency.c.idempotency_key == idempotency_key)
                 .values(status_code=status_code, content_type=content_type, body=body)
             )
 
-    async def release(self, *, key_id: str, idempotency_key: str) -> None:
+    async def release(self, *, account_id: str, idempotency_key: str) -> None:
         """Release a claim: the request has no answer that should be repeated."""
         async with self._database.write() as connection:
             await connection.execute(
                 delete(idempotency).where(
-                    idempotency.c.key_id == key_id, idempotency.c.idempotency_key == idempotency_key
+                    idempotency.c.account_id == account_id, idempotency.c.idempotency_key == idempotency_key
                 )
             )
 

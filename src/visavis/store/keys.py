@@ -1,40 +1,49 @@
-"""API keys and their plans."""
+"""API keys."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 
 from sqlalchemy import insert, select, update
 
 from visavis.store.database import Database
-from visavis.store.models import keys, plans
-from visavis.store.records import KeyRecord, PlanRecord
+from visavis.store.models import accounts, keys
+from visavis.store.records import AccountRecord, KeyRecord
 
 
 class KeyStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def add(self, record: KeyRecord) -> None:
+    async def add(self, record: KeyRecord, *, account: AccountRecord | None = None) -> None:
+        """Add a key. `account`: its account, if that is new too."""
         async with self._database.write() as connection:
-            await connection.execute(
-                insert(keys).values(
-                    id=record.id,
-                    name=record.name,
-                    hash=record.hash,
-                    start=record.start,
-                    test=record.test,
-                    plan_key=record.plan_key,
-                    created_at_ms=record.created_at_ms,
-                    last_used_at_ms=record.last_used_at_ms,
-                    revoked_at_ms=record.revoked_at_ms,
-                )
-            )
+            if account is not None:
+                await connection.execute(insert(accounts).values(**asdict(account)))
+            await connection.execute(insert(keys).values(**asdict(record)))
 
     async def by_hash(self, key_hash: str) -> KeyRecord | None:
         async with self._database.read() as connection:
             row = (await connection.execute(select(keys).where(keys.c.hash == key_hash))).mappings().first()
         return None if row is None else KeyRecord(**row)
+
+    async def get(self, key_id: str) -> KeyRecord | None:
+        async with self._database.read() as connection:
+            row = (await connection.execute(select(keys).where(keys.c.id == key_id))).mappings().first()
+        return None if row is None else KeyRecord(**row)
+
+    async def replace(self, old: KeyRecord, new: KeyRecord, *, ends_at_ms: int) -> bool:
+        """Add the new key and let the old one expire. Returns False, and changes nothing, if the old one was revoked or
+        replaced meanwhile.
+        """
+        async with self._database.write() as connection:
+            unchanged = (keys.c.revoked_at_ms.is_(None), keys.c.expires_at_ms.is_not_distinct_from(old.expires_at_ms))
+            expiring = update(keys).where(keys.c.id == old.id, *unchanged).values(expires_at_ms=ends_at_ms)
+            if (await connection.execute(expiring)).rowcount != 1:
+                return False
+            await connection.execute(insert(keys).values(**asdict(new)))
+        return True
 
     async def all(self) -> list[KeyRecord]:
         async with self._database.read() as connection:
@@ -69,8 +78,3 @@ class KeyStore:
         async with self._database.write() as connection:
             for key_id, at_ms in uses.items():
                 await connection.execute(update(keys).where(keys.c.id == key_id).values(last_used_at_ms=at_ms))
-
-    async def plan(self, plan_key: str) -> PlanRecord:
-        async with self._database.read() as connection:
-            row = (await connection.execute(select(plans).where(plans.c.key == plan_key))).mappings().one()
-        return PlanRecord(**row)

@@ -25,19 +25,32 @@ plans = Table(
     Column("max_session_minutes", Integer),  # null: unlimited
 )
 
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("name", String(200), nullable=False),
+    Column("plan_key", String(64), ForeignKey("plans.key"), nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+)
+
 keys = Table(
     "keys",
     metadata,
     Column("id", String(40), primary_key=True),
+    Column("account_id", String(40), ForeignKey("accounts.id"), nullable=False),
     Column("name", String(200), nullable=False),
     # sha256 of the key, hex: keys are random, so a slow hash adds nothing
     Column("hash", String(64), nullable=False, unique=True),
     Column("start", String(16), nullable=False),  # the key's first characters, by which its owner recognises it
     Column("test", Boolean, nullable=False),
-    Column("plan_key", String(64), ForeignKey("plans.key"), nullable=False),
     Column("created_at_ms", BigInteger, nullable=False),
-    Column("last_used_at_ms", BigInteger),
+    Column("last_used_at_ms", BigInteger),  # to within a minute
     Column("revoked_at_ms", BigInteger),
+    Column("scopes", JSON, nullable=False),  # accounts/scopes.py
+    Column("sources", JSON, nullable=False),  # networks from which it may be used; none: from everywhere
+    Column("expires_at_ms", BigInteger),
+    Index("ix_keys_account_id", "account_id"),
 )
 
 avatars = Table(
@@ -45,7 +58,7 @@ avatars = Table(
     metadata,
     Column("id", String(40), primary_key=True),
     Column("parent_id", String(40), ForeignKey("avatars.id")),  # null: a character; otherwise a look of it
-    Column("owner_key_id", String(40), ForeignKey("keys.id")),  # null: the server's own
+    Column("owner_account_id", String(40), ForeignKey("accounts.id")),  # null: the server's own
     Column("name", String(200), nullable=False),
     Column("is_public", Boolean, nullable=False),
     Column("tags", JSON, nullable=False),
@@ -57,14 +70,16 @@ avatars = Table(
     Column("deleted_at_ms", BigInteger),  # set at once; the row's files go when no live session uses them
     Column("purged_at_ms", BigInteger),
     Index("ix_avatars_parent_id", "parent_id"),
-    Index("ix_avatars_owner_key_id", "owner_key_id"),
+    Index("ix_avatars_owner_account_id", "owner_account_id"),
 )
 
 sessions = Table(
     "sessions",
     metadata,
     Column("id", String(40), primary_key=True),
-    Column("key_id", String(40), ForeignKey("keys.id"), nullable=False),
+    Column("account_id", String(40), ForeignKey("accounts.id"), nullable=False),
+    Column("key_id", String(40), ForeignKey("keys.id"), nullable=False),  # the key that has created it
+    Column("test", Boolean, nullable=False),  # of a test key: free, and at most 60 s long
     Column("dialect", String(16), nullable=False),  # hosted | own
     Column("status", String(16), nullable=False),
     Column("avatar_id", String(40), nullable=False),  # no foreign key: a session outlives its avatar
@@ -82,19 +97,56 @@ sessions = Table(
     Column("last_frame_at_ms", BigInteger),
     Column("seen_at_ms", BigInteger),  # when it was last live: the end of the session if its server dies
     Column("output", JSON(none_as_null=True)),  # null: the default output (engine/output.py)
-    Index("ix_sessions_key_id_created_at_ms_id", "key_id", "created_at_ms", "id"),
-    Index("ix_sessions_key_id_status_ended_at_ms", "key_id", "status", "ended_at_ms"),
+    Index("ix_sessions_account_id_created_at_ms_id", "account_id", "created_at_ms", "id"),
+    Index("ix_sessions_account_id_status_ended_at_ms", "account_id", "status", "ended_at_ms"),
     Index("ix_sessions_status", "status"),
+)
+
+purchases = Table(
+    "purchases",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("account_id", String(40), ForeignKey("accounts.id"), nullable=False),
+    Column("minutes", Integer, nullable=False),
+    Column("used_minutes", Integer, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Index("ix_purchases_account_id_created_at_ms", "account_id", "created_at_ms"),
+)
+
+# How many included minutes an account has used in a month: the sum of its entries, which are too many to be added up
+# for each start.
+included_usage = Table(
+    "included_usage",
+    metadata,
+    Column("account_id", String(40), ForeignKey("accounts.id"), primary_key=True),
+    Column("month_ms", BigInteger, primary_key=True),  # its beginning in UTC
+    Column("minutes", Integer, nullable=False),
+)
+
+usage_entries = Table(
+    "usage_entries",
+    metadata,
+    Column("session_id", String(40), primary_key=True),  # no foreign key: the ledger outlives its sessions
+    Column("number", Integer, primary_key=True),
+    Column("account_id", String(40), ForeignKey("accounts.id"), nullable=False),
+    Column("began_at_ms", BigInteger, nullable=False),
+    Column("until_ms", BigInteger, nullable=False),
+    Column("seen_s", Integer, nullable=False),  # what it adds to the seconds from the first frame to the last
+    Column("minutes", Integer, nullable=False),  # 1: a billed minute begins in it
+    Column("source", String(16)),  # of that minute: store/minutes.py
+    Column("purchase_id", String(40), ForeignKey("purchases.id")),
+    Column("closed", Boolean, nullable=False),  # it never changes again
+    Index("ix_usage_entries_account_id_began_at_ms", "account_id", "began_at_ms"),
 )
 
 idempotency = Table(
     "idempotency",
     metadata,
-    Column("key_id", String(40), primary_key=True),
+    Column("account_id", String(40), primary_key=True),
     Column("idempotency_key", String(255), primary_key=True),
     Column("fingerprint", String(64), nullable=False),  # sha256 of method, path and body
     Column("status_code", Integer),  # null until the first request is answered
     Column("content_type", String(100)),
-    Column("body", Text),  # encrypted with the API key: accounts/keys.py
+    Column("body", Text),  # encrypted: accounts/sealing.py
     Column("created_at_ms", BigInteger, nullable=False),
 )

@@ -18,23 +18,34 @@ class PlanRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AccountRecord:
+    id: str
+    name: str
+    plan_key: str
+    created_at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KeyRecord:
     id: str
+    account_id: str
     name: str
     hash: str
     start: str
     test: bool
-    plan_key: str
     created_at_ms: int
     last_used_at_ms: int | None
     revoked_at_ms: int | None
+    scopes: list[str]
+    sources: list[str]
+    expires_at_ms: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AvatarRecord:
     id: str
     parent_id: str | None
-    owner_key_id: str | None
+    owner_account_id: str | None
     name: str
     is_public: bool
     tags: list[str]
@@ -49,7 +60,9 @@ class AvatarRecord:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionRecord:
     id: str
+    account_id: str
     key_id: str
+    test: bool
     dialect: str
     status: str
     avatar_id: str
@@ -70,8 +83,33 @@ class SessionRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PurchaseRecord:
+    """Minutes that an account has purchased at once."""
+
+    id: str
+    account_id: str
+    minutes: int
+    used_minutes: int
+    created_at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageEntryRecord:
+    session_id: str
+    number: int
+    account_id: str
+    began_at_ms: int
+    until_ms: int
+    seen_s: int
+    minutes: int
+    source: str | None
+    purchase_id: str | None
+    closed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IdempotencyRecord:
-    key_id: str
+    account_id: str
     idempotency_key: str
     fingerprint: str
     status_code: int | None

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 
-from sqlalchemy import case, delete, func, insert, select, tuple_, update
+from sqlalchemy import delete, func, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from visavis.store.database import Database
-from visavis.store.models import sessions
+from visavis.store.models import sessions, usage_entries
 from visavis.store.records import SessionRecord
+from visavis.store.usage import Reading, bring_up_to_date
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreatedSessions:
-    """How many sessions of a key wait to be started, and how many of them have a background picture."""
+    """How many sessions of an account wait to be started, and how many of them have a background picture."""
 
     total: int
     with_picture: int
@@ -29,13 +30,46 @@ class Position:
     id: str
 
 
-async def _count_created(connection: AsyncConnection, key_id: str) -> CreatedSessions:
+async def _as_ledger_has_them(connection: AsyncConnection, found: Sequence[SessionRecord]) -> list[SessionRecord]:
+    """Return the sessions with `seen_at_ms` and `last_frame_at_ms` of their entries in the ledger, where those are
+    later.
+    """
+    entry = usage_entries.c
+    ledger = select(entry.session_id, func.max(entry.until_ms), func.sum(entry.seen_s))
+    of_found = ledger.where(entry.session_id.in_([record.id for record in found])).group_by(entry.session_id)
+    known = {one: (until_ms, int(seen_s)) for one, until_ms, seen_s in (await connection.execute(of_found)).all()}
+    return [_with_usage(record, *known[record.id]) if record.id in known else record for record in found]
+
+
+def _with_usage(record: SessionRecord, until_ms: int, seen_s: int) -> SessionRecord:
+    last_frame_at_ms = record.last_frame_at_ms
+    if record.first_frame_at_ms is not None:
+        seen_until_ms = (record.first_frame_at_ms // 1000 + seen_s) * 1000
+        last_frame_at_ms = max(record.first_frame_at_ms, last_frame_at_ms or 0, seen_until_ms)
+    return replace(record, seen_at_ms=max(until_ms, record.seen_at_ms or 0), last_frame_at_ms=last_frame_at_ms)
+
+
+async def _count_created(connection: AsyncConnection, account_id: str) -> CreatedSessions:
     picture_id = sessions.c.output[("backdrop", "picture_id")].as_string()
     query = select(func.count(), func.count(picture_id)).where(
-        sessions.c.key_id == key_id, sessions.c.status == "created"
+        sessions.c.account_id == account_id, sessions.c.status == "created"
     )
     total, with_picture = (await connection.execute(query)).one()
     return CreatedSessions(total=total, with_picture=with_picture)
+
+
+async def _write_usage(connection: AsyncConnection, record: SessionRecord, *, ends: bool) -> None:
+    """Bring the usage ledger of a session that has just started, or ended after a start, to that instant."""
+    until_ms = record.ended_at_ms if ends else record.started_at_ms
+    if record.started_at_ms is None or until_ms is None:
+        return
+    reading = Reading(
+        session=record,
+        until_ms=until_ms,
+        first_frame_at_ms=record.first_frame_at_ms,
+        last_frame_at_ms=record.last_frame_at_ms,
+    )
+    await bring_up_to_date(connection, reading, ends=ends)
 
 
 class SessionStore:
@@ -43,15 +77,17 @@ class SessionStore:
         self._database = database
 
     async def add(self, record: SessionRecord, *, check: Callable[[CreatedSessions], None] | None = None) -> None:
-        """Add a session. `check` is given the created sessions of its key before it; if it raises, nothing is added."""
+        """Add a session. `check` is given the created sessions of its account before it; if it raises, nothing is
+        added.
+        """
         async with self._database.write() as connection:
             if check is not None:
-                check(await _count_created(connection, record.key_id))
+                check(await _count_created(connection, record.account_id))
             await connection.execute(insert(sessions).values(**asdict(record)))
 
-    async def count_created(self, key_id: str) -> CreatedSessions:
+    async def count_created(self, account_id: str) -> CreatedSessions:
         async with self._database.read() as connection:
-            return await _count_created(connection, key_id)
+            return await _count_created(connection, account_id)
 
     async def remove_created(self, session_id: str) -> bool:
         """Remove the row of a session. Returns False, and changes nothing, if its status is not created."""
@@ -74,8 +110,12 @@ class SessionStore:
 
     async def move(self, record: SessionRecord, *, to: str, **changes: object) -> SessionRecord | None:
         """Change the status from `record.status` to `to`, together with `changes`; return the new record. Returns None,
-        and changes nothing, if the status was another one.
+        and changes nothing, if the status was another one. A start opens the session's usage ledger in the same
+        transaction, and an end closes it.
         """
+        ends = record.status == "started"
+        if ends:  # until now only the ledger may have it
+            changes = {"last_frame_at_ms": record.last_frame_at_ms} | changes
         async with self._database.write() as connection:
             moved = await connection.execute(
                 update(sessions)
@@ -84,7 +124,9 @@ class SessionStore:
             )
             if moved.rowcount != 1:
                 return None
-        return replace(record, status=to, **changes)  # type: ignore[arg-type]
+            after = replace(record, status=to, **changes)  # type: ignore[arg-type]
+            await _write_usage(connection, after, ends=ends)
+        return after
 
     async def update(self, session_id: str, **values: object) -> None:
         """Set columns that change while a session is live: `seen_at_ms`, `first_frame_at_ms`, `last_frame_at_ms`,
@@ -93,29 +135,26 @@ class SessionStore:
         async with self._database.write() as connection:
             await connection.execute(update(sessions).where(sessions.c.id == session_id).values(**values))
 
-    async def minutes_used(self, key_id: str, *, since_ms: int, excluded_ids: Sequence[str] = ()) -> int:
-        """Return the minutes of the key's sessions that ended since `since_ms`, except `excluded_ids`: of each session
-        whole minutes, rounded up, at least one.
-        """
-        lasted_ms = sessions.c.ended_at_ms - sessions.c.started_at_ms
-        minutes = case((lasted_ms > 0, (lasted_ms + 59_999) // 60_000), else_=1)
-        query = select(func.coalesce(func.sum(minutes), 0)).where(
-            sessions.c.key_id == key_id,
-            sessions.c.status == "ended",
-            sessions.c.started_at_ms.is_not(None),
-            sessions.c.ended_at_ms >= since_ms,
-            sessions.c.id.not_in(excluded_ids),
-        )
-        async with self._database.read() as connection:
-            return int((await connection.execute(query)).scalar_one())
-
     async def with_status(self, status: str) -> list[SessionRecord]:
+        """Return the sessions of this status. `seen_at_ms` and `last_frame_at_ms` of started ones are as the usage
+        ledger has them: right to one second, also those of a server that died.
+        """
         async with self._database.read() as connection:
             rows = (await connection.execute(select(sessions).where(sessions.c.status == status))).mappings().all()
-        return [SessionRecord(**row) for row in rows]
+            found = [SessionRecord(**row) for row in rows]
+            return await _as_ledger_has_them(connection, found) if status == "started" else found
+
+    async def last_seen(self, session_id: str) -> SessionRecord | None:
+        """Return a session as `with_status` does."""
+        async with self._database.read() as connection:
+            row = (await connection.execute(select(sessions).where(sessions.c.id == session_id))).mappings().first()
+            if row is None:
+                return None
+            (found,) = await _as_ledger_has_them(connection, [SessionRecord(**row)])
+            return found
 
     async def created_of(self, key_id: str) -> list[SessionRecord]:
-        """Return the sessions of the key that wait to be started."""
+        """Return the sessions that this key has created and that wait to be started."""
         query = select(sessions).where(sessions.c.key_id == key_id, sessions.c.status == "created")
         async with self._database.read() as connection:
             rows = (await connection.execute(query)).mappings().all()
@@ -132,17 +171,17 @@ class SessionStore:
 
     async def newest(
         self,
-        key_id: str,
+        account_id: str,
         *,
         statuses: Sequence[str],
-        limit: int,
+        limit: int | None,
         before: Position | None = None,
         metadata: dict[str, str] | None = None,
     ) -> list[SessionRecord]:
-        """Return at most `limit` sessions of the key, newest first. `before`: only those after this place in the list.
-        `metadata`: only those whose metadata has these strings at its top level.
+        """Return at most `limit` sessions of the account (None: all), newest first. `before`: only those after this
+        place in the list. `metadata`: only those whose metadata has these strings at its top level.
         """
-        query = select(sessions).where(sessions.c.key_id == key_id, sessions.c.status.in_(statuses))
+        query = select(sessions).where(sessions.c.account_id == account_id, sessions.c.status.in_(statuses))
         if before is not None:
             place = tuple_(sessions.c.created_at_ms, sessions.c.id)
             query = query.where(place < (before.created_at_ms, before.id))

@@ -181,6 +181,30 @@ FACE_REPORT = schemas.FaceReportAnswer(report=_REPORT)
 UPLOADED_FACE_WITH_REPORT = schemas.UploadedFaceWithReport(**dict(UPLOADED_FACE), report=_REPORT)
 DONE = schemas.Done()
 
+ACCOUNT_USAGE = schemas.UsageAnswer(
+    usage=schemas.AccountUsage(
+        period=schemas.UsagePeriod(start="2024-01-01T00:00:00Z", end="2024-02-01T00:00:00Z"),
+        included_minutes=schemas.IncludedMinutes(total=120, used=120, remaining=0),
+        purchased_minutes=schemas.PurchasedMinutes(total=60, remaining=57),
+        total_remaining=57,
+        active_sessions=[schemas.ActiveSession(session_id=SESSION_ID, started_at=STARTED, minutes=3)],
+        active_minutes=3,
+        concurrency=schemas.Concurrency(current=1, max=2, available=1),
+        plan=schemas.UsagePlan(key="starter", name="Starter", max_session_duration=60, will_renew=True),
+    )
+)
+UNLIMITED_USAGE = schemas.UsageAnswer(
+    usage=schemas.AccountUsage(
+        period=schemas.UsagePeriod(start="2024-01-01T00:00:00Z", end="2024-02-01T00:00:00Z"),
+        included_minutes=schemas.IncludedMinutes(total=None, used=6, remaining=None),
+        purchased_minutes=schemas.PurchasedMinutes(total=0, remaining=0),
+        total_remaining=None,
+        active_sessions=[],
+        active_minutes=0,
+        concurrency=schemas.Concurrency(current=0, max=None, available=None),
+        plan=schemas.UsagePlan(key="unlimited", name="Unlimited", max_session_duration=None, will_renew=True),
+    )
+)
 CAPACITY = schemas.CapacityAnswer(
     capacity=schemas.ServerCapacity(
         sessions=2,

@@ -27,6 +27,7 @@ from visavis.errors import (
     ImageTypeRefused,
     ImageUrlRefused,
     InsufficientMinutes,
+    InsufficientScope,
     InternalError,
     InvalidAspectRatio,
     InvalidCursor,
@@ -52,6 +53,7 @@ from visavis.errors import (
     SessionEnded,
     SessionNotStarted,
     SeveralFaces,
+    SourceRefused,
     StorageUnusable,
     TooLarge,
     TooManyOffers,
@@ -63,7 +65,9 @@ from visavis.errors import (
 Responses = dict[int | str, dict[str, Any]]
 Kind = type[VisavisError]
 
-EVERY_CALL: tuple[Kind, ...] = (ApiKeyRefused, RateLimited, StorageUnusable, InternalError)  # under /v1
+EVERY_CALL: tuple[Kind, ...] = (
+    ApiKeyRefused, InsufficientScope, SourceRefused, RateLimited, StorageUnusable, InternalError,
+)  # under /v1  # fmt: skip
 EVERY_POST: tuple[Kind, ...] = (InvalidRequest, IdempotencyConflict, IdempotencyInProgress, TooLarge)
 PHOTO: tuple[Kind, ...] = (
     PortraitRefused, NoFace, SeveralFaces, FaceTooSmall, FaceTurnedAway, ImageUrlRefused, ImageTooLarge,
@@ -117,6 +121,7 @@ _TEXTS: dict[Kind, tuple[str, str | None]] = {  # of the classes that bring no m
     ImageTypeRefused: ("The file is not a JPEG, PNG, WebP or GIF image", "Send a JPEG, PNG, WebP or GIF"),
     Unauthorized: ("The room's token is required", "Send Authorization: Bearer <daily_room.token>"),
     ApiKeyRefused: ("API key required", None),
+    InsufficientScope: ("This key does not have the scope sessions:write", "Use a key that has it"),
     AccessDenied: (AccessDenied.message, "You do not have permission to create sessions with this avatar"),
     PictureAddressExpired: ("This address of a picture has expired", "Ask for the avatar or the session again"),
     SessionNotStarted: ("Session has not been started", "Start the session first"),

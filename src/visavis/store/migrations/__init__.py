@@ -40,6 +40,12 @@ def upgrade(connection: Connection) -> None:
     """Bring the schema to the newest version in the caller's transaction. Several processes may do this at once."""
     if _is_newest(connection):
         return
+    sqlite = connection.dialect.name == "sqlite"
+    if sqlite:
+        # SQLite changes a table by replacing it, which would break the references to it for a moment. This pragma works
+        # outside a transaction only, and stays with the connection (https://sqlite.org/lang_altertable.html, section
+        # 7).
+        connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
     begin_writing(connection)
     if _is_newest(connection):
         return
@@ -52,3 +58,6 @@ def upgrade(connection: Connection) -> None:
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+    if sqlite:
+        broken = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
+        assert broken is None, broken

@@ -1,0 +1,191 @@
+"""The command lines of accounts, keys and plans: `visavis accounts`, `visavis keys`, `visavis plans`. Like cli.py it
+imports what a command does when the command runs.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from visavis.accounts.scopes import Scope
+from visavis.accounts.sources import parse_source
+
+if TYPE_CHECKING:
+    from visavis.store.accounts import PlanChanges
+
+UNLIMITED = "unlimited"
+
+accounts = typer.Typer(no_args_is_help=True, help="List accounts, add minutes, show usage.")
+keys = typer.Typer(no_args_is_help=True, help="Create, list, rotate and revoke API keys.")
+plans = typer.Typer(no_args_is_help=True, help="List, change and assign plans.")
+
+
+def _parse_sources(texts: list[str] | None) -> list[str]:
+    try:
+        return [parse_source(text) for text in texts or []]
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}; write for example 203.0.113.7 or 203.0.113.0/24") from None
+
+
+def _check_limit(text: str | None, *, least: int) -> str | None:
+    if text is None or text == UNLIMITED:
+        return text
+    if not (text.isascii() and text.isdigit()) or not least <= int(text) <= 2**31 - 1:
+        raise typer.BadParameter(f"write a whole number from {least}, or {UNLIMITED}")
+    return text
+
+
+def _check_limit_from_0(text: str | None) -> str | None:
+    return _check_limit(text, least=0)
+
+
+def _check_limit_from_1(text: str | None) -> str | None:
+    return _check_limit(text, least=1)
+
+
+def _limit_of(text: str) -> int | None:
+    return None if text == UNLIMITED else int(text)
+
+
+def _parse_plan_key(text: str) -> str:
+    if re.fullmatch("[a-z0-9][a-z0-9_-]{0,63}", text) is None:
+        raise typer.BadParameter("write small letters, digits, - and _")
+    return text
+
+
+KeyId = Annotated[str, typer.Argument(help="The key's id, as `visavis keys list` prints it.")]
+AccountId = Annotated[str, typer.Argument(help="The account's id, as `visavis accounts list` prints it.")]
+PlanKey = Annotated[str, typer.Argument(help="The plan's key.", callback=_parse_plan_key)]
+
+
+@accounts.command("list")
+def accounts_list() -> None:
+    """List accounts: id, name, plan, and when it was created."""
+    from visavis.accounts.commands.accounts import list_accounts
+
+    list_accounts()
+
+
+@accounts.command("credit")
+def accounts_credit(
+    account_id: AccountId,
+    minutes: Annotated[int, typer.Argument(min=1, max=2**31 - 1, help="How many minutes to add.")],
+) -> None:
+    """Add purchased minutes to an account. They are used when the plan's own are; the oldest first."""
+    from visavis.accounts.commands.accounts import credit_account
+
+    credit_account(account_id, minutes=minutes)
+
+
+@accounts.command("usage")
+def accounts_usage(account_id: AccountId) -> None:
+    """Show the minutes of an account in this month (UTC)."""
+    from visavis.accounts.commands.accounts import show_usage
+
+    show_usage(account_id)
+
+
+@plans.command("list")
+def plans_list() -> None:
+    """List plans: key, name, sessions at once, minutes included each month, and the longest session."""
+    from visavis.accounts.commands.plans import list_plans
+
+    list_plans()
+
+
+@plans.command("set")
+def plans_set(
+    plan_key: PlanKey,
+    name: Annotated[str | None, typer.Option(help="The name that customers see.")] = None,
+    concurrency: Annotated[
+        str | None, typer.Option(help="Sessions at once, or unlimited.", callback=_check_limit_from_0)
+    ] = None,
+    minutes: Annotated[
+        str | None, typer.Option(help="Minutes included each month, or unlimited.", callback=_check_limit_from_0)
+    ] = None,
+    session_minutes: Annotated[
+        str | None, typer.Option(help="How long a session may last, or unlimited.", callback=_check_limit_from_1)
+    ] = None,
+) -> None:
+    """Change a plan, or make a new one. What is left out stays; in a new plan it is unlimited. This holds at once for
+    all accounts on the plan; sessions that run keep the length that they started with.
+    """
+    from visavis.accounts.commands.plans import set_plan
+
+    changes: PlanChanges = {} if name is None else {"name": name}
+    if concurrency is not None:
+        changes["max_concurrency"] = _limit_of(concurrency)
+    if minutes is not None:
+        changes["included_minutes"] = _limit_of(minutes)
+    if session_minutes is not None:
+        changes["max_session_minutes"] = _limit_of(session_minutes)
+    set_plan(plan_key, changes)
+
+
+@plans.command("assign")
+def plans_assign(account_id: AccountId, plan_key: PlanKey) -> None:
+    """Put an account on a plan. This takes effect at once."""
+    from visavis.accounts.commands.plans import assign_plan
+
+    assign_plan(account_id, plan_key)
+
+
+@keys.command("create")
+def keys_create(
+    name: Annotated[str, typer.Option(help="What the key is for.")],
+    account: Annotated[
+        str | None,
+        typer.Option(help="The id of the account that gets the key. Default: a new account with the key's name."),
+    ] = None,
+    test: Annotated[bool, typer.Option("--test", help="A test key: free sessions of at most 60 s.")] = False,
+    scope: Annotated[
+        list[Scope] | None, typer.Option(help="What the key may do; may be repeated. Default: everything but admin.")
+    ] = None,
+    source: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="An address or network from which the key may be used; may be repeated. Default: everywhere.",
+            callback=_parse_sources,
+        ),
+    ] = None,
+    days: Annotated[
+        float | None, typer.Option(min=0, max=36_500, help="How many days the key is valid. Default: until revoked.")
+    ] = None,
+) -> None:
+    """Create a key and print it on a line of its own. It is never shown again."""
+    from visavis.accounts.commands.keys import create_key
+
+    create_key(name=name, test=test, account_id=account, scopes=scope or (), sources=source or (), days=days)
+
+
+@keys.command("list")
+def keys_list() -> None:
+    """List keys: id, name, the start of the key, its account, its scopes, from where it may be used, when it was
+    created and last used, and whether it is active, expired or revoked.
+    """
+    from visavis.accounts.commands.keys import list_keys
+
+    list_keys()
+
+
+@keys.command("rotate")
+def keys_rotate(
+    key_id: KeyId,
+    overlap_hours: Annotated[
+        float, typer.Option(min=0, max=8_760, help="How many hours the old key goes on working.")
+    ] = 24,
+) -> None:
+    """Replace a key: print a new one that can do the same, and let the old one expire. Sessions go on."""
+    from visavis.accounts.commands.keys import rotate_key
+
+    rotate_key(key_id, overlap_hours=overlap_hours)
+
+
+@keys.command("revoke")
+def keys_revoke(key_id: KeyId) -> None:
+    """Revoke a key. This takes effect at once."""
+    from visavis.accounts.commands.keys import revoke_key
+
+    revoke_key(key_id)

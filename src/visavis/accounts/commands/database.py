@@ -1,0 +1,26 @@
+"""Opens the running server's database for a command, so that what the command changes takes effect there at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from visavis.accounts.service import Accounts
+from visavis.settings import read_settings
+from visavis.store.database import Database
+
+Result = TypeVar("Result")
+
+
+def with_accounts(work: Callable[[Accounts], Awaitable[Result]], *, create: bool = False) -> Result:
+    """Do work with the accounts of the database. `create`: make the database if there is none."""
+
+    async def run() -> Result:
+        database = await Database.open(read_settings().resolved_database_url, create=create)
+        try:
+            return await work(Accounts(database))
+        finally:
+            await database.aclose()
+
+    return asyncio.run(run())

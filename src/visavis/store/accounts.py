@@ -1,0 +1,62 @@
+"""Accounts and their plans."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TypedDict
+
+from sqlalchemy import insert, select, update
+
+from visavis.store.database import Database
+from visavis.store.models import accounts, plans
+from visavis.store.records import AccountRecord, PlanRecord
+
+
+class PlanChanges(TypedDict, total=False):
+    """What changes in a plan. None: unlimited."""
+
+    name: str
+    included_minutes: int | None
+    max_concurrency: int | None
+    max_session_minutes: int | None
+
+
+class AccountStore:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def get(self, account_id: str) -> AccountRecord | None:
+        async with self._database.read() as connection:
+            row = (await connection.execute(select(accounts).where(accounts.c.id == account_id))).mappings().first()
+        return None if row is None else AccountRecord(**row)
+
+    async def all(self) -> list[AccountRecord]:
+        """Return the accounts, oldest first."""
+        query = select(accounts).order_by(accounts.c.created_at_ms, accounts.c.id)
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query)).mappings().all()
+        return [AccountRecord(**row) for row in rows]
+
+    async def plans(self) -> list[PlanRecord]:
+        """Return the plans, sorted by key."""
+        async with self._database.read() as connection:
+            rows = (await connection.execute(select(plans).order_by(plans.c.key))).mappings().all()
+        return [PlanRecord(**row) for row in rows]
+
+    async def set_plan(self, plan_key: str, changes: PlanChanges) -> PlanRecord:
+        """Change a plan, or make one whose other limits are unlimited; return it."""
+        async with self._database.write() as connection:
+            row = (await connection.execute(select(plans).where(plans.c.key == plan_key))).mappings().first()
+            unlimited = dict.fromkeys(("included_minutes", "max_concurrency", "max_session_minutes"))
+            before = {"key": plan_key, "name": plan_key, **unlimited} if row is None else dict(row)
+            plan = PlanRecord(**before | changes)  # type: ignore[arg-type]
+            if row is None:
+                await connection.execute(insert(plans).values(**asdict(plan)))
+            else:
+                await connection.execute(update(plans).where(plans.c.key == plan_key).values(**asdict(plan)))
+        return plan
+
+    async def assign_plan(self, account_id: str, plan_key: str) -> None:
+        """Put an account on a plan. Both exist."""
+        async with self._database.write() as connection:
+            await connection.execute(update(accounts).where(accounts.c.id == account_id).values(plan_key=plan_key))

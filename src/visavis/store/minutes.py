@@ -1,0 +1,152 @@
+"""The minutes of accounts: what a plan includes each month, and what was purchased. Charging a minute and writing its
+entry of the ledger are one transaction (usage.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import asdict, dataclass
+
+from sqlalchemy import ScalarSelect, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from visavis.store.database import Database
+from visavis.store.models import accounts, included_usage, plans, purchases, usage_entries
+from visavis.store.records import PlanRecord, PurchaseRecord, SessionRecord
+from visavis.timestamps import start_of_month_ms
+
+FREE, INCLUDED, PURCHASED = "free", "included", "purchased"  # where a charged minute came from
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Charge:
+    """One minute of an account. `purchase_id`: where it was purchased."""
+
+    source: str
+    purchase_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Balance:
+    """The minutes of an account in this month. `charged`: those of the sessions asked about that have been charged."""
+
+    plan: PlanRecord
+    included_used: int
+    purchased_total: int
+    purchased_used: int
+    charged: frozenset[str]
+
+    @property
+    def included_left(self) -> int | None:
+        """None: unlimited."""
+        included = self.plan.included_minutes
+        return None if included is None else max(0, included - self.included_used)
+
+    @property
+    def purchased_left(self) -> int:
+        return self.purchased_total - self.purchased_used
+
+    @property
+    def left(self) -> int | None:
+        """All minutes that are left; None: unlimited."""
+        included = self.included_left
+        return None if included is None else included + self.purchased_left
+
+
+async def charge_minute(connection: AsyncConnection, session: SessionRecord, *, at_ms: int) -> Charge:
+    """Take a minute that begins at this instant from the account of a session: an included one first, then the
+    purchased ones, the oldest purchase first. With none left it is an included one all the same: sessions are not ended
+    for it.
+    """
+    if session.test:
+        return Charge(source=FREE)
+    of_account = select(plans.c.included_minutes).join(accounts, accounts.c.plan_key == plans.c.key)
+    # The account is locked: charges of other servers wait, which on SQLite they do anyway.
+    locked = of_account.where(accounts.c.id == session.account_id).with_for_update(of=accounts)
+    included = (await connection.execute(locked)).scalar_one()
+    if await _take_included(connection, session.account_id, at_ms=at_ms, most=included):
+        return Charge(source=INCLUDED)
+    purchase_id = await _take_purchased(connection, session.account_id)
+    if purchase_id is not None:
+        return Charge(source=PURCHASED, purchase_id=purchase_id)
+    await _take_included(connection, session.account_id, at_ms=at_ms, most=None)
+    return Charge(source=INCLUDED)
+
+
+async def _take_included(connection: AsyncConnection, account_id: str, *, at_ms: int, most: int | None) -> bool:
+    month = {"account_id": account_id, "month_ms": start_of_month_ms(at_ms)}
+    this_month = [included_usage.c[name] == value for name, value in month.items()]
+    counted = update(included_usage).where(*this_month).values(minutes=included_usage.c.minutes + 1)
+    if most is not None:
+        counted = counted.where(included_usage.c.minutes < most)
+    if (await connection.execute(counted)).rowcount == 1:
+        return True
+    exists = (await connection.execute(select(included_usage.c.minutes).where(*this_month))).first() is not None
+    if exists or most == 0:
+        return False
+    await connection.execute(insert(included_usage).values(**month, minutes=1))
+    return True
+
+
+async def _take_purchased(connection: AsyncConnection, account_id: str) -> str | None:
+    left = (purchases.c.account_id == account_id, purchases.c.used_minutes < purchases.c.minutes)
+    oldest = select(purchases.c.id).where(*left).order_by(purchases.c.created_at_ms, purchases.c.id).limit(1)
+    purchase_id: str | None = (await connection.execute(oldest)).scalar_one_or_none()
+    if purchase_id is not None:
+        used = update(purchases).where(purchases.c.id == purchase_id).values(used_minutes=purchases.c.used_minutes + 1)
+        await connection.execute(used)
+    return purchase_id
+
+
+def _sum_of(column: object, account_id: str) -> ScalarSelect[int]:
+    query = select(func.coalesce(func.sum(column), 0)).where(purchases.c.account_id == account_id)
+    return query.scalar_subquery()
+
+
+class MinuteStore:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add_purchase(self, record: PurchaseRecord) -> None:
+        async with self._database.write() as connection:
+            await connection.execute(insert(purchases).values(**asdict(record)))
+
+    async def purchases_of(self, account_id: str) -> list[PurchaseRecord]:
+        """Return the purchases of an account, oldest first."""
+        query = select(purchases).where(purchases.c.account_id == account_id)
+        async with self._database.read() as connection:
+            ordered = query.order_by(purchases.c.created_at_ms, purchases.c.id)
+            rows = (await connection.execute(ordered)).mappings().all()
+        return [PurchaseRecord(**row) for row in rows]
+
+    async def balance(self, account_id: str, *, at_ms: int, sessions: Collection[str] = ()) -> Balance:
+        """Return the minutes of an account that exists, and which of these sessions have been charged: all as of one
+        moment.
+        """
+        used = select(included_usage.c.minutes).where(
+            included_usage.c.account_id == account_id, included_usage.c.month_ms == start_of_month_ms(at_ms)
+        )
+        first_entry = (usage_entries.c.session_id.in_(sessions)) & (usage_entries.c.number == 0)
+        query = (
+            select(
+                *plans.c,
+                func.coalesce(used.scalar_subquery(), 0).label("included_used"),
+                _sum_of(purchases.c.minutes, account_id).label("purchased_total"),
+                _sum_of(purchases.c.used_minutes, account_id).label("purchased_used"),
+                usage_entries.c.session_id,
+            )
+            .select_from(accounts)
+            .join(plans, accounts.c.plan_key == plans.c.key)
+            .outerjoin(usage_entries, first_entry)
+            .where(accounts.c.id == account_id)
+        )
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query)).mappings().all()
+        first = rows[0]
+        return Balance(
+            plan=PlanRecord(**{column.name: first[column.name] for column in plans.c}),
+            included_used=first["included_used"],
+            purchased_total=int(first["purchased_total"]),
+            purchased_used=int(first["purchased_used"]),
+            charged=frozenset(row["session_id"] for row in rows if row["session_id"] is not None),
+        )

@@ -1,0 +1,222 @@
+"""The usage ledger: for each session its entries (usage_slices.py). A closed entry is never changed. The open one, a
+session's last, is brought up to date while the session runs, and closed with its end, in the same transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from visavis.store.database import Database
+from visavis.store.minutes import INCLUDED, PURCHASED, Charge, charge_minute
+from visavis.store.models import sessions, usage_entries
+from visavis.store.records import SessionRecord
+from visavis.store.usage_slices import (
+    MINUTE_MS,
+    entry_bounds,
+    entry_number,
+    entry_of_minute,
+    minutes_begun,
+    seconds_between,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """How far a session that runs has come. Its frames: the first and the last that a viewer got."""
+
+    session: SessionRecord
+    until_ms: int
+    first_frame_at_ms: int | None
+    last_frame_at_ms: int | None
+
+    @property
+    def seen_s(self) -> int:
+        """The whole seconds from the first frame to the last."""
+        if self.first_frame_at_ms is None or self.last_frame_at_ms is None:
+            return 0
+        return seconds_between(self.first_frame_at_ms, self.last_frame_at_ms)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where the ledger of a session stands: its open entry, the minutes charged, and the seconds seen before that
+    entry. `first_frame_at_ms`: as the session's row has it.
+    """
+
+    number: int
+    minutes: int
+    seen_before_s: int
+    first_frame_at_ms: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionUsage:
+    """What the ledger says of a session. Minutes by where they came from; those of test sessions are free."""
+
+    included_minutes: int
+    purchased_minutes: int
+    seconds: int
+    seen_s: int
+    until_ms: int
+
+
+async def bring_up_to_date(connection: AsyncConnection, reading: Reading, *, ends: bool = False) -> Place:
+    """Write the entries of a session as far as it has come, in the caller's transaction, and charge the minutes that
+    have begun. `ends`: the session has ended there. The ledger of a session that has ended stays as it is.
+    """
+    session = reading.session
+    assert session.started_at_ms is not None
+    of_session = usage_entries.c.session_id == session.id
+    totals = select(
+        func.max(usage_entries.c.number),
+        func.coalesce(func.sum(usage_entries.c.minutes), 0),
+        func.coalesce(func.sum(usage_entries.c.seen_s), 0),
+    ).where(of_session)
+    last_number, minutes, seen_s = (await connection.execute(totals)).one()
+    last = None
+    if last_number is not None:
+        query = select(usage_entries).where(of_session, usage_entries.c.number == last_number)
+        last = (await connection.execute(query)).mappings().one()
+        if last["closed"]:
+            return Place(number=last_number, minutes=minutes, seen_before_s=seen_s, first_frame_at_ms=None)
+        seen_s -= last["seen_s"]
+    started_at_ms, first_number = session.started_at_ms, last_number or 0
+    number = max(first_number, entry_number(started_at_ms=started_at_ms, until_ms=reading.until_ms))
+    charges = await _charge(connection, session, minutes=int(minutes), until_ms=reading.until_ms)
+    for each in range(first_number, number + 1):
+        began_at_ms, latest_ms = entry_bounds(started_at_ms=started_at_ms, number=each)
+        is_current = each == number
+        values: dict[str, object] = {
+            "until_ms": max(began_at_ms, min(reading.until_ms, latest_ms)),
+            "closed": ends or not is_current,
+        }
+        if is_current:
+            values["seen_s"] = max(0, reading.seen_s - seen_s)
+        elif last is not None and each == last_number:
+            seen_s += last["seen_s"]
+        if each in charges:
+            charge = charges[each]
+            values |= {"minutes": 1, "source": charge.source, "purchase_id": charge.purchase_id}
+        if last is not None and each == last_number:
+            await connection.execute(
+                update(usage_entries).where(of_session, usage_entries.c.number == each).values(**values)
+            )
+        else:
+            new = {"session_id": session.id, "number": each, "account_id": session.account_id}
+            empty = {"began_at_ms": began_at_ms, "minutes": 0, "seen_s": 0}
+            await connection.execute(insert(usage_entries).values(**new | empty | values))
+    first_frame_at_ms = reading.first_frame_at_ms
+    if first_frame_at_ms is not None and not ends:
+        await connection.execute(
+            update(sessions)
+            .where(sessions.c.id == session.id, sessions.c.first_frame_at_ms.is_(None))
+            .values(first_frame_at_ms=first_frame_at_ms)
+        )
+    return Place(
+        number=number, minutes=int(minutes) + len(charges), seen_before_s=seen_s, first_frame_at_ms=first_frame_at_ms
+    )
+
+
+async def _charge(
+    connection: AsyncConnection, session: SessionRecord, *, minutes: int, until_ms: int
+) -> dict[int, Charge]:
+    """Charge the minutes that have begun since so many were charged; return the charges by entry."""
+    started_at_ms = session.started_at_ms
+    assert started_at_ms is not None
+    charges = {}
+    for minute in range(minutes, minutes_begun(started_at_ms=started_at_ms, until_ms=until_ms)):
+        number = entry_of_minute(started_at_ms=started_at_ms, minute=minute)
+        charges[number] = await charge_minute(connection, session, at_ms=started_at_ms + minute * MINUTE_MS)
+    return charges
+
+
+class UsageStore:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def save(self, readings: Sequence[Reading], places: Mapping[str, Place]) -> dict[str, Place]:
+        """Bring the ledgers of all these sessions up to date in one transaction. `places`: what the last call has
+        returned. Most sessions have only gone on in their open entry: these are one statement.
+        """
+        kept: dict[str, Place] = {}
+        async with self._database.write() as connection:
+            going_on = []
+            for reading in readings:
+                place = places.get(reading.session.id)
+                if place is not None and _goes_on(reading, place):
+                    kept[reading.session.id] = place
+                    going_on.append(
+                        {
+                            "of_session": reading.session.id,
+                            "of_number": place.number,
+                            "until": reading.until_ms,
+                            "seen": max(0, reading.seen_s - place.seen_before_s),
+                        }
+                    )
+                elif await _is_started(connection, reading.session.id):
+                    kept[reading.session.id] = await bring_up_to_date(connection, reading)
+            if going_on:
+                await connection.execute(_GO_ON, going_on)
+        return kept
+
+    async def of_sessions(self, session_ids: Collection[str]) -> dict[str, SessionUsage]:
+        """Return what the ledger says of those of the sessions that have entries."""
+        if not session_ids:
+            return {}
+        entry = usage_entries.c
+        query = (
+            select(
+                entry.session_id,
+                func.sum(entry.minutes).filter(entry.source == INCLUDED),
+                func.sum(entry.minutes).filter(entry.source == PURCHASED),
+                func.sum(_SECONDS),
+                func.sum(entry.seen_s),
+                func.max(entry.until_ms),
+            )
+            .where(entry.session_id.in_(session_ids))
+            .group_by(entry.session_id)
+        )
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query)).all()
+        return {
+            session_id: SessionUsage(
+                included_minutes=int(included or 0),
+                purchased_minutes=int(purchased or 0),
+                seconds=int(seconds),
+                seen_s=int(seen_s),
+                until_ms=int(until_ms),
+            )
+            for session_id, included, purchased, seconds, seen_s, until_ms in rows
+        }
+
+
+_SECONDS = usage_entries.c.until_ms // 1000 - usage_entries.c.began_at_ms // 1000
+_GO_ON = (
+    update(usage_entries)
+    .where(
+        usage_entries.c.session_id == bindparam("of_session"),
+        usage_entries.c.number == bindparam("of_number"),
+        usage_entries.c.closed.is_(False),
+    )
+    .values(until_ms=bindparam("until"), seen_s=bindparam("seen"))
+)
+
+
+def _goes_on(reading: Reading, place: Place) -> bool:
+    """Whether a session has only gone on in its open entry."""
+    started_at_ms = reading.session.started_at_ms or 0
+    return (
+        entry_number(started_at_ms=started_at_ms, until_ms=reading.until_ms) == place.number
+        and minutes_begun(started_at_ms=started_at_ms, until_ms=reading.until_ms) == place.minutes
+        and reading.first_frame_at_ms == place.first_frame_at_ms
+    )
+
+
+async def _is_started(connection: AsyncConnection, session_id: str) -> bool:
+    """Whether the session still runs, as its row has it. Its row is locked: it does not end meanwhile."""
+    query = select(sessions.c.status).where(sessions.c.id == session_id).with_for_update()
+    return (await connection.execute(query)).scalar_one_or_none() == "started"
