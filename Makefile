@@ -32,7 +32,7 @@ ifneq ($(shell cat .venv/.ready 2>/dev/null),$(CURDIR))
 .PHONY: .venv/.ready
 endif
 .venv/.ready: uv.lock pyproject.toml NOTICE scripts/setup scripts/build_native.py \
-		$(wildcard src/visavis/engine/native/*.[ch])
+		$(wildcard src/visavis/engine/native/*.[ch] src/visavis/rooms/native/*.[ch])
 	@sh scripts/setup
 
 test: setup

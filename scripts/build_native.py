@@ -1,4 +1,4 @@
-"""The build hook of the package, called by hatchling: compiles src/visavis/engine/native/*.c into one shared library.
+"""The build hook of the package, called by hatchling: compiles the C files of SOURCES into one shared library.
 
 It uses the compiler named by CC, or else the machine's C compiler, or else the one in the wheel `ziglang`, which it
 then adds to the requirements of the build. Python calls the library through ctypes, so that no Python headers are
@@ -20,7 +20,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 ZIG = "ziglang==0.15.2"
 FLAGS = ("-std=c11", "-O3", "-Wall", "-Wextra", "-shared", "-fPIC", "-fvisibility=hidden", "-ffp-contract=off")
-SOURCES = "src/visavis/engine/native"
+SOURCES = ("src/visavis/engine/native", "src/visavis/rooms/native")
 LIBRARY = "visavis_native"  # a folder beside the package, so that sources and built files are apart
 
 
@@ -58,7 +58,7 @@ class NativeBuildHook(BuildHookInterface):
             return
         self._folder = tempfile.TemporaryDirectory(prefix="visavis-build-")
         library = Path(self._folder.name) / "kernels.so"
-        sources = sorted(str(path) for path in (Path(self.root) / SOURCES).glob("*.c"))
+        sources = sorted(str(path) for folder in SOURCES for path in (Path(self.root) / folder).glob("*.c"))
         environment = dict(os.environ, ZIG_GLOBAL_CACHE_DIR=self._folder.name, ZIG_LOCAL_CACHE_DIR=self._folder.name)
         compiler = own_compiler() or [sys.executable, "-m", "ziglang", "cc"]
         done = subprocess.run(

@@ -25,8 +25,9 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from tests.attacks.raw_websocket import Attacked, attacked_server, init_of, start_session
 from tests.attacks.scale import FULL
-from visavis.rooms.webrtc.private_names import on_encrypted_rtp
+from visavis.rooms.webrtc.private_names import on_datagram
 from visavis.rooms.webrtc.receiving_peer import ReceivingPeer
+from visavis.rooms.webrtc.rtp import is_rtp
 
 LASTS_S = 60.0 if FULL else 3.0
 ATTACKS = ("connections", "memory", "bodies", "changes")
@@ -56,14 +57,17 @@ class PacketViewer(ReceivingPeer):
         lines = answer.splitlines()
         self._video_type = next(_type_of(line) for line in lines if line.upper().endswith("VP8/90000"))
         self._audio_type = next(_type_of(line) for line in lines if "OPUS/48000" in line.upper())
-        on_encrypted_rtp(self._receivers["video"].transport, self._note)
+        on_datagram(self._receivers["video"].transport, self._note)
 
-    async def _note(self, data: bytes, arrival_time_ms: int) -> None:
+    def _note(self, data: bytes) -> bool:
+        if not is_rtp(data):
+            return False
         kind = data[1] & PAYLOAD_TYPE
         if kind == self._video_type and data[1] & MARKER:
             self.pictures_s.append(time.monotonic())
         elif kind == self._audio_type:
             self.blocks.append((int.from_bytes(data[2:4]), int.from_bytes(data[4:8])))
+        return True
 
     @property
     def longest_gap_s(self) -> float:

@@ -54,11 +54,12 @@ def test_every_session_takes_one_place_until_there_is_none() -> None:
 
 
 def test_viewers_take_room() -> None:
-    crowd = SessionShape(width_px=512, height_px=512, viewers=20)
+    crowd = SessionShape(width_px=512, height_px=512, viewers=150)
     assert places(machine(SLOW, 1, 0, shape=crowd), SMALL, LIMITS) < places(machine(SLOW, 1, 0), SMALL, LIMITS)
     alone = SessionShape(width_px=512, height_px=512, viewers=0)
     assert SLOW.session_cores(alone) == SLOW.session_cores(SessionShape(width_px=512, height_px=512, viewers=1))
-    assert SLOW.viewer_cores() == pytest.approx(0.018, abs=0.002)
+    assert SLOW.viewer_cores(1) == pytest.approx(0.018, abs=0.002)
+    assert SLOW.viewer_cores(101) - SLOW.viewer_cores(1) == pytest.approx(0.31, abs=0.02)
 
 
 def test_a_stage_takes_no_more_than_one_core_however_many_the_machine_has() -> None:

@@ -31,7 +31,7 @@ def work(sessions: int, *, speaking: int = 25, silent: int = 0, viewers: int = 1
 def taken_s(sessions: int, *, factor: float = 1.0, viewers: int = 1) -> float:
     """What a second of speaking sessions takes if the measurement is right, times a factor."""
     frames_s = 25 * FRAME_MS * LIVE_FACTOR / 1000
-    return sessions * factor * (frames_s + viewers * MEASURED.costs.viewer_cores())
+    return sessions * factor * (frames_s + MEASURED.costs.viewer_cores(viewers))
 
 
 def factor(costs: CostModel) -> float:

@@ -74,7 +74,7 @@ class CostModel:
         for work in works:
             frame_s = costs.frame_ms(work.width_px, work.height_px) * LIVE_FACTOR / 1000
             speaking_s += work.speaking_frames * frame_s
-            other_s += work.silent_frames * frame_s * SILENT_SHARE + work.viewers * costs.viewer_cores() * passed_s
+            other_s += work.silent_frames * frame_s * SILENT_SHARE + costs.viewer_cores(work.viewers) * passed_s
         expected_s = speaking_s + other_s
         if expected_s < MIN_EXPECTED_SHARE * passed_s or speaking_s < MIN_SPEAKING_SHARE * expected_s:
             return

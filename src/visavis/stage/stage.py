@@ -16,6 +16,7 @@ import structlog
 
 from visavis.errors import PerformerLost, StaleOwner
 from visavis.rooms.opening import open_room
+from visavis.stage.audience_limit import check_audience
 from visavis.stage.avatars import LoadedAvatars
 from visavis.stage.calibration import measure, remember, remembered
 from visavis.stage.costs import CostModel, Measurement
@@ -116,6 +117,9 @@ class Stage:
             owned.session.forget_numbers()
         elif owned.owner is not owner:
             raise StaleOwner(f"Another server owns the session at epoch {owned.epoch}")
+        if isinstance(request.command, messages.Offer):
+            shapes = {one: other.session.shape for one, other in self._sessions.items()}
+            check_audience(session_id, shapes, self._costs.costs)
         result = await _carry_out(owned.session, request.command)
         if layout_ns := owned.session.take_layout_ns():
             self.lanes.charge_layout(session_id, layout_ns)

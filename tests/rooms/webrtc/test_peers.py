@@ -25,6 +25,7 @@ from visavis.rooms.spec import IceServer
 from visavis.rooms.webrtc.counting_peer import CountingPeer
 from visavis.rooms.webrtc.ice_settings import MAX_ADDRESSES, MAX_DATAGRAM_BYTES, MAX_UNREAD_DATAGRAMS
 from visavis.rooms.webrtc.receiving_peer import ReceivingPeer
+from visavis.rooms.webrtc.send_path import SendPath
 from visavis.rooms.webrtc.sender_reports import ntp_timestamp, unix_time_s
 from visavis.rooms.webrtc.sending_peer import SendingPeer
 
@@ -37,16 +38,17 @@ class PeerAsSink:
     takes: Literal["encoded"] = "encoded"
     watched = True
 
-    def __init__(self, events: RecordedEvents) -> None:
-        self.peer = SendingPeer(self, wall_clock_at_start_ns=START_NS, ice_servers=())
+    def __init__(self, events: RecordedEvents, *, ice_servers: tuple[IceServer, ...] = ()) -> None:
+        self.path = SendPath(self)
+        self.peer = SendingPeer(self, self.path, wall_clock_at_start_ns=START_NS, ice_servers=ice_servers)
         self._events = events
         self.connected = self.disconnected = self.sent = 0
 
     def publish(self, item: EncodedPacket) -> None:
-        self.peer.send(item)
+        self.path.publish(item)
 
     def drop_backlog(self) -> int | None:
-        return self.peer.drop_backlog()
+        return self.path.drop_backlog()
 
     async def aclose(self) -> None:
         await self.peer.aclose()
@@ -58,8 +60,8 @@ class PeerAsSink:
     def keyframe_wanted(self) -> None:
         self._events.keyframe_wanted(joining=False)
 
-    def media_sent(self, position: int) -> None:
-        self.sent += 1
+    def media_sent(self, kind: MediaKind, position: int) -> None:
+        self.sent += kind == "video"
 
     def peer_disconnected(self) -> None:
         self.disconnected += 1
@@ -211,8 +213,7 @@ def test_a_stun_server_that_does_not_answer_delays_an_answer_by_one_second_only(
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
             silent.bind(("127.0.0.1", 0))
             server = IceServer(url=f"stun:127.0.0.1:{silent.getsockname()[1]}")
-            sink = PeerAsSink(RecordedEvents())
-            peer = SendingPeer(sink, wall_clock_at_start_ns=0, ice_servers=(server,))
+            peer = PeerAsSink(RecordedEvents(), ice_servers=(server,)).peer
             try:
                 with anyio.fail_after(4):  # the library waits 5 s
                     answer = await peer.answer(await make_offer("video", "audio"), ("video", "audio"))

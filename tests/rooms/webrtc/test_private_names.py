@@ -1,5 +1,5 @@
-"""The undocumented names of aiortc and aioice still exist. If one is missing, the failing test says which one and its
-purpose.
+"""The undocumented names of aiortc, aioice and pylibsrtp still exist. If one is missing, the failing test says which
+one and its purpose.
 """
 
 from __future__ import annotations
@@ -12,14 +12,16 @@ from pathlib import Path
 
 import aioice
 import aiortc
+import pylibsrtp
 import pytest
+from aioice.turn import TurnClientUdpProtocol, TurnTransport
 from aiortc import RTCPeerConnection
 
 import visavis.rooms.webrtc
 from visavis.rooms.webrtc.private_names import PRIVATE_NAMES, PrivateName
 
 PACKAGE = Path(visavis.rooms.webrtc.__file__).parent
-LIBRARIES = {"aiortc": aiortc, "aioice": aioice}
+LIBRARIES = {"aiortc": aiortc, "aioice": aioice, "pylibsrtp": pylibsrtp}
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +32,12 @@ def owners() -> dict[str, object]:
         connection = RTCPeerConnection()
         transceiver = connection.addTransceiver("video")
         transport = transceiver.receiver.transport
+        relay = TurnClientUdpProtocol(("192.0.2.1", 3478), "name", "password", 600, 500)
         made = {
+            "aioice.turn.TurnClientUdpProtocol": relay,
+            "aioice.turn.TurnTransport": TurnTransport(relay),
+            "aiortc.RTCIceTransport": transport.transport,
+            "pylibsrtp.Session": pylibsrtp.Session(),
             "aioice.ice.Connection": aioice.Connection(ice_controlling=True),
             "aioice.ice.StunProtocol": aioice.ice.StunProtocol(aioice.Connection(ice_controlling=True)),
             "aioice.candidate.Candidate": aioice.Candidate("1", 1, "udp", 1, "192.0.2.1", 5000, "host"),

@@ -336,17 +336,22 @@ def paint_folds(maps: FoldMaps, depths: Sequence[float], part: NDArray[np.uint8]
     )
 
 
-def check_layout(library: ctypes.CDLL, structs: Sequence[type[ctypes.Structure]] = STRUCTS) -> None:
-    """Raise an ImportError that names the struct if `library` was compiled with another layout than its mirror here."""
-    if not hasattr(library, "visavis_layout"):
+def check_layout(
+    library: ctypes.CDLL, structs: Sequence[type[ctypes.Structure]] = STRUCTS, *, report: str = "visavis_layout"
+) -> None:
+    """Raise an ImportError that names the struct if `library` was compiled with another layout than its mirror in
+    Python. `report`: the function of the library that tells the layouts.
+    """
+    if not hasattr(library, report):
         raise ImportError("the drawing kernels are older than this program: install the package again (make setup)")
-    library.visavis_layout.argtypes, library.visavis_layout.restype = [ctypes.c_char_p, ctypes.POINTER(_I)], _I
+    tell = getattr(library, report)
+    tell.argtypes, tell.restype = [ctypes.c_char_p, ctypes.POINTER(_I)], _I
     for struct in structs:
         fields = [(f"{struct.__name__}.{name}", getattr(struct, name)) for name, *_ in struct._fields_]
         layout = {name: (field.offset, field.size) for name, field in fields}
         for name, expected in {struct.__name__: (0, ctypes.sizeof(struct)), **layout}.items():
             size = _I(0)
-            actual = library.visavis_layout(name.encode(), ctypes.byref(size)), size.value
+            actual = tell(name.encode(), ctypes.byref(size)), size.value
             if actual != expected:
                 raise ImportError(
                     f"the drawing kernels were compiled with another struct {struct.__name__}: {name} has "
@@ -354,13 +359,18 @@ def check_layout(library: ctypes.CDLL, structs: Sequence[type[ctypes.Structure]]
                 )
 
 
-def _load() -> ctypes.CDLL:
+def load_library() -> ctypes.CDLL:
+    """Return the library with all that was compiled. Raises ImportError if there is none."""
     spec = find_spec(LIBRARY)
     places = [Path(place) / "kernels.so" for place in (spec.submodule_search_locations or [])] if spec else []
     path = next((place for place in places if place.exists()), None)
     if path is None:
         raise ImportError("the drawing kernels are not built: install the package (make setup), which compiles them")
-    library = ctypes.CDLL(str(path))
+    return ctypes.CDLL(str(path))
+
+
+def _load() -> ctypes.CDLL:
+    library = load_library()
     check_layout(library)
     library.visavis_draw_strips.argtypes = [_P, _I, _P, _P, _F, _P, _I, _P, _I]
     library.visavis_draw_strips.restype = _I

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from visavis.errors import OfferRefused, RoomFull
-from visavis.rooms.backlog import first_unheard
 from visavis.rooms.embedded.offer import check_offer
-from visavis.rooms.port import AudienceFigures, EncodedPacket, RoomEvents
+from visavis.rooms.port import AudienceFigures, EncodedPacket, MediaKind, RoomEvents
 from visavis.rooms.spec import IceServer
+from visavis.rooms.webrtc.send_path import SendPath
 from visavis.rooms.webrtc.sending_peer import CLOSE_WITHIN_S, SendingPeer
 
 JOIN_WITHIN_S = 15.0  # a viewer that has not connected within this time after its answer is removed
-MAX_VIEWERS = 50  # including viewers that have not connected yet
+MAX_VIEWERS = 1000  # including viewers that have not connected yet; a stage takes what it can serve (audience_limit.py)
 
 
 class EmbeddedRoom:
@@ -34,6 +34,7 @@ class EmbeddedRoom:
         self._events = events
         self._wall_clock_at_start_ns = wall_clock_at_start_ns
         self._ice_servers = ice_servers
+        self._path = SendPath(self)
         self._viewers: dict[str, _Viewer] = {}
         self._closing: set[asyncio.Task[None]] = set()  # aclose waits for them
         self._first_frame_sent = False
@@ -47,12 +48,10 @@ class EmbeddedRoom:
         return any(viewer.joined for viewer in self._viewers.values())
 
     def publish(self, item: EncodedPacket) -> None:
-        for viewer in self._viewers.values():
-            viewer.peer.send(item)
+        self._path.publish(item)
 
     def drop_backlog(self) -> int | None:
-        dropped = [(viewer.peer.drop_backlog(), viewer.joined) for viewer in self._viewers.values()]
-        return first_unheard([position for position, joined in dropped if joined])
+        return self._path.drop_backlog()
 
     # --- viewers
     async def offer(self, *, viewer_id: str, sdp: str) -> str:
@@ -83,6 +82,7 @@ class EmbeddedRoom:
 
     async def aclose(self) -> None:
         self._closed = True
+        self._path.aclose()
         for viewer in list(self._viewers.values()):
             self._remove(viewer)
         if self._closing:
@@ -105,7 +105,13 @@ class EmbeddedRoom:
             total = _with_viewer(total, viewer)
         return replace(total, viewers=tuple(v.peer.quality() for v in self._viewers.values() if v.joined))
 
-    def _media_sent(self, position: int) -> None:
+    # --- events of the send path
+    def keyframe_wanted(self) -> None:
+        self._events.keyframe_wanted(joining=False)
+
+    def media_sent(self, kind: MediaKind, position: int) -> None:
+        if not any(viewer.joined and viewer.peer.main_medium == kind for viewer in self._viewers.values()):
+            return
         if not self._first_frame_sent:
             self._first_frame_sent = True
             self._events.first_frame_sent()
@@ -149,7 +155,10 @@ class _Viewer:
 
     def __post_init__(self) -> None:
         self.peer = SendingPeer(
-            self, wall_clock_at_start_ns=self.room._wall_clock_at_start_ns, ice_servers=self.room._ice_servers
+            self,
+            self.room._path,
+            wall_clock_at_start_ns=self.room._wall_clock_at_start_ns,
+            ice_servers=self.room._ice_servers,
         )
 
     def peer_connected(self) -> None:
@@ -158,10 +167,6 @@ class _Viewer:
     def keyframe_wanted(self) -> None:
         if not self.removed:
             self.room._events.keyframe_wanted(joining=False)
-
-    def media_sent(self, position: int) -> None:
-        if not self.removed:
-            self.room._media_sent(position)
 
     def peer_disconnected(self) -> None:
         self.room._remove(self)

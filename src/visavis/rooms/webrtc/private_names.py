@@ -1,4 +1,4 @@
-"""The undocumented names of aiortc and aioice that this package uses, each with its purpose.
+"""The undocumented names of aiortc, aioice and pylibsrtp that this package uses, each with its purpose.
 
 A new version of a library may change these names without notice. tests/rooms/webrtc/test_private_names.py checks each
 and says which one is missing. Only this module accesses the private attributes among them.
@@ -7,19 +7,22 @@ and says which one is missing. Only this module accesses the private attributes 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Coroutine, Sequence
+import struct
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import aioice.ice
+import pylibsrtp
 import structlog
+from aioice.turn import TurnTransport
 from aiortc import RTCCertificate, RTCDtlsTransport, RTCRtpReceiver, RTCRtpSender
-from aiortc.rtp import AnyRtcpPacket, RtcpReceiverInfo, RtcpRrPacket, RtcpSrPacket
+from aiortc.rtcrtpparameters import RTCRtpSendParameters
+from aiortc.rtp import AnyRtcpPacket
 
-SendRtcp = Callable[[list[AnyRtcpPacket]], Coroutine[Any, Any, None]]
-OnRtp = Callable[[bytes, int], Coroutine[Any, Any, None]]
 HostAddresses = Callable[[bool, bool], list[str]]
 
+_COMPONENT = 1  # the only one, because RTP and RTCP share it
 _LAST_STUN_BYTE = 3  # the first byte of DTLS and RTP is greater (RFC 7983, section 7)
 
 log = structlog.get_logger("visavis.rooms")
@@ -60,22 +63,35 @@ PRIVATE_NAMES = (
     PrivateName(
         owner="aiortc.RTCCertificate", name="_create_ssl_context", purpose="the handshake with RSA certificates"
     ),
+    PrivateName(owner="aioice.ice.Connection", name="_nominated", purpose="where a viewer's packets go"),
+    PrivateName(owner="aioice.ice.Connection", name="protocol_lost", purpose="when a viewer's socket closes"),
+    PrivateName(owner="aioice.turn", name="TurnTransport", purpose="relayed packets"),
+    PrivateName(owner="aioice.turn.TurnTransport", name="_TurnTransport__inner_protocol", purpose="relayed packets"),
+    PrivateName(owner="aioice.turn.TurnClientUdpProtocol", name="peer_to_channel", purpose="relayed packets"),
+    PrivateName(owner="aioice.turn.TurnClientUdpProtocol", name="_send", purpose="relayed packets"),
+    PrivateName(owner="aiortc.RTCIceTransport", name="_connection", purpose="where a viewer's packets go"),
     PrivateName(owner="aiortc.rtp", name="AnyRtcpPacket", purpose="the type of an RTCP packet"),
-    PrivateName(owner="aiortc.rtp", name="RtcpSrPacket", purpose="writing and reading sender reports"),
+    PrivateName(owner="aiortc.rtp", name="RtcpSrPacket", purpose="reading sender reports"),
     PrivateName(owner="aiortc.rtp", name="RtcpRrPacket", purpose="reading receiver reports"),
-    PrivateName(owner="aiortc.rtp", name="RtcpReceiverInfo", purpose="reading receiver reports"),
-    PrivateName(owner="aiortc.rtp", name="RtcpSenderInfo", purpose="writing sender reports"),
-    PrivateName(owner="aiortc.RTCRtpSender", name="_send_rtcp", purpose="correcting the time in sender reports"),
+    PrivateName(owner="aiortc.rtp", name="RtcpRtpfbPacket", purpose="reading which packets were lost"),
+    PrivateName(owner="aiortc.rtp", name="RtcpPsfbPacket", purpose="reading who needs a keyframe"),
+    PrivateName(owner="aiortc.rtp", name="RTCP_RTPFB_NACK", purpose="reading which packets were lost"),
+    PrivateName(owner="aiortc.rtp", name="RTCP_PSFB_PLI", purpose="reading who needs a keyframe"),
+    PrivateName(owner="aiortc.rtp", name="RTCP_PSFB_FIR", purpose="reading who needs a keyframe"),
     PrivateName(
-        owner="aiortc.RTCRtpSender",
-        name="_RTCRtpSender__rtp_timestamp",
-        purpose="the RTP time of the last sent packet, for the first sender report",
+        owner="aiortc.rtcrtpparameters", name="RTCRtpSendParameters", purpose="what was agreed on with a viewer"
     ),
-    PrivateName(owner="aiortc.RTCRtpSender", name="_send_keyframe", purpose="receiving PLI and FIR"),
-    PrivateName(owner="aiortc.RTCRtpSender", name="_handle_rtcp_packet", purpose="reading receiver reports"),
-    PrivateName(owner="aiortc.RTCRtpSender", name="_ssrc", purpose="reading receiver reports"),
-    PrivateName(owner="aiortc.RTCRtpSender", name="_RTCRtpSender__packet_count", purpose="counting what was sent"),
-    PrivateName(owner="aiortc.RTCRtpSender", name="_RTCRtpSender__octet_count", purpose="counting what was sent"),
+    PrivateName(owner="aiortc.RTCRtpSender", name="send", purpose="sending packets ourselves"),
+    PrivateName(owner="aiortc.RTCRtpSender", name="stop", purpose="sending packets ourselves"),
+    PrivateName(owner="aiortc.RTCRtpSender", name="_handle_rtcp_packet", purpose="reading what viewers report"),
+    PrivateName(owner="aiortc.RTCRtpSender", name="_ssrc", purpose="sending packets ourselves"),
+    PrivateName(owner="aiortc.RTCRtpSender", name="_rtx_ssrc", purpose="sending lost packets again"),
+    PrivateName(owner="aiortc.RTCDtlsTransport", name="_register_rtp_sender", purpose="reading what viewers report"),
+    PrivateName(owner="aiortc.RTCDtlsTransport", name="_unregister_rtp_sender", purpose="reading what viewers report"),
+    PrivateName(owner="aiortc.RTCDtlsTransport", name="_tx_srtp", purpose="protecting packets"),
+    PrivateName(owner="pylibsrtp.Session", name="_srtp", purpose="protecting packets"),
+    PrivateName(owner="pylibsrtp", name="ffi", purpose="protecting packets"),
+    PrivateName(owner="pylibsrtp", name="lib", purpose="protecting packets"),
     PrivateName(owner="aiortc.RTCRtpReceiver", name="_handle_rtcp_packet", purpose="reading sender reports"),
     PrivateName(
         owner="aiortc.RTCRtpReceiver",
@@ -87,10 +103,9 @@ PRIVATE_NAMES = (
         name="_origin",
         purpose="the RTP time of a stream's first packet",
     ),
-    PrivateName(owner="aiortc.RTCDtlsTransport", name="_rx_srtp", purpose="counting packets without decrypting them"),
-    PrivateName(
-        owner="aiortc.RTCDtlsTransport", name="_handle_rtp_data", purpose="counting packets without decoding them"
-    ),
+    PrivateName(owner="aioice.ice.Connection", name="_protocols", purpose="counting packets without decrypting them"),
+    PrivateName(owner="aiortc.RTCDtlsTransport", name="_send_rtp", purpose="reports of a viewer that only counts"),
+    PrivateName(owner="aiortc.rtp", name="RtcpReceiverInfo", purpose="reports of a viewer that only counts"),
 )
 
 
@@ -190,47 +205,155 @@ def set_cipher_suites(suites: Sequence[str]) -> None:
 # --- sending
 
 
-def wrap_rtcp_sending(sender: RTCRtpSender, wrapped: Callable[[SendRtcp], SendRtcp]) -> SendRtcp:
-    """Replace the sender's function that sends RTCP by `wrapped(that function)`; return the new one."""
-    send = wrapped(sender._send_rtcp)
-    sender._send_rtcp = send  # type: ignore[method-assign,assignment]
-    return send
+def take_over_sending(
+    sender: RTCRtpSender, *, started: Callable[[RTCRtpSendParameters], None], stopped: Callable[[], None]
+) -> None:
+    """Let the sender send nothing itself. It calls `started` with what was agreed on when its connection is
+    established, and `stopped` when the connection is about to close, but only after `started`.
+    """
+    transport: RTCDtlsTransport | None = None
+
+    async def send(parameters: RTCRtpSendParameters) -> None:
+        nonlocal transport
+        if transport is None:
+            transport = sender.transport
+            transport._register_rtp_sender(sender, parameters)
+            started(parameters)
+
+    async def stop() -> None:
+        nonlocal transport
+        if transport is not None:
+            transport._unregister_rtp_sender(sender)
+            stopped()
+            transport = None
+
+    sender.send = send  # type: ignore[method-assign]
+    sender.stop = stop  # type: ignore[method-assign]
 
 
-def rtp_timestamp_last_sent(sender: RTCRtpSender) -> int:
-    timestamp: int = sender._RTCRtpSender__rtp_timestamp  # type: ignore[attr-defined]
-    return timestamp
+def synchronisation_sources(sender: RTCRtpSender) -> tuple[int, int]:
+    """Return the SSRC of the sender's packets, and that of those which it sends again."""
+    return sender._ssrc, sender._rtx_ssrc
 
 
-def on_keyframe_request(sender: RTCRtpSender, callback: Callable[[], None]) -> None:
-    """Call `callback` at every PLI and FIR, instead of aiortc's own encoder, which is not used."""
-    sender._send_keyframe = callback  # type: ignore[method-assign]
+def on_feedback(sender: RTCRtpSender, callback: Callable[[AnyRtcpPacket], None]) -> None:
+    """Call `callback` with every RTCP packet for the sender, instead of the sender's own handling."""
+
+    async def handle_rtcp_packet(packet: AnyRtcpPacket) -> None:
+        callback(packet)
+
+    sender._handle_rtcp_packet = handle_rtcp_packet  # type: ignore[method-assign]
 
 
-def sent_counts(sender: RTCRtpSender) -> tuple[int, int]:
-    """Return how many RTP packets were sent, and the bytes of their payload."""
-    packets: int = sender._RTCRtpSender__packet_count  # type: ignore[attr-defined]
-    size_bytes: int = sender._RTCRtpSender__octet_count  # type: ignore[attr-defined]
-    return packets, size_bytes
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Path:
+    """Where a connection's datagrams go: the pair of candidates that ICE has selected. `socket`: the descriptor of the
+    socket, None if a TURN server relays. `send` sends a datagram; `waiting_bytes` tells how much was given to it that
+    has not left this process yet.
+    """
+
+    socket: int | None
+    host: str
+    port: int
+    send: Callable[[bytes], None]
+    waiting_bytes: Callable[[], int]
 
 
-def on_receiver_report(sender: RTCRtpSender, callback: Callable[[RtcpReceiverInfo], None]) -> None:
-    """Call `callback` with every report of the viewer about this stream."""
+def follow_path(transport: RTCDtlsTransport, changed: Callable[[Path | None], None]) -> None:
+    """Call `changed` now and whenever the path of an established connection changes; with None before its socket is
+    closed.
+    """
+    connection = transport.transport._connection
 
-    def take(packet: AnyRtcpPacket) -> None:
-        if isinstance(packet, RtcpRrPacket | RtcpSrPacket):
-            for report in packet.reports:
-                if report.ssrc == sender._ssrc:
-                    callback(report)
+    def tell() -> None:
+        pair = connection._nominated.get(_COMPONENT)
+        changed(None if pair is None else _path_of(pair))
 
-    on_rtcp(sender, take)
+    class Nominated(dict[int, aioice.ice.CandidatePair]):
+        def __setitem__(self, component: int, pair: aioice.ice.CandidatePair) -> None:
+            super().__setitem__(component, pair)
+            tell()
+
+        def clear(self) -> None:
+            super().clear()
+            tell()
+
+    lost = connection.protocol_lost
+
+    def protocol_lost(protocol: aioice.ice.StunProtocol) -> None:
+        pair = connection._nominated.get(_COMPONENT)
+        if pair is not None and pair.protocol is protocol:
+            changed(None)
+        lost(protocol)
+
+    connection._nominated = Nominated(connection._nominated)
+    connection.protocol_lost = protocol_lost  # type: ignore[method-assign]
+    tell()
+
+
+def _path_of(pair: aioice.ice.CandidatePair) -> Path:
+    transport, (host, port) = pair.protocol.transport, pair.remote_addr
+    if isinstance(transport, TurnTransport):
+        return Path(socket=None, host=host, port=port, **_relayed(transport, (host, port)))
+    opened = transport.get_extra_info("socket")
+    return Path(
+        socket=None if opened is None else opened.fileno(),
+        host=host,
+        port=port,
+        send=lambda data: transport.sendto(data, (host, port)),
+        waiting_bytes=lambda: 0,  # the kernel takes a datagram or drops it
+    )
+
+
+def _relayed(transport: TurnTransport, address: tuple[str, int]) -> dict[str, Callable[..., Any]]:
+    client = transport._TurnTransport__inner_protocol  # type: ignore[attr-defined]
+
+    def send(data: bytes) -> None:
+        channel = client.peer_to_channel.get(address)
+        if channel is None:
+            transport.sendto(data, address)  # binds a channel; consent checks keep it bound
+        elif not client.transport.is_closing():
+            client._send(struct.pack("!HH", channel, len(data)) + data)
+
+    return {"send": send, "waiting_bytes": client.transport.get_write_buffer_size}
+
+
+# --- SRTP
+
+
+def protect_function() -> int:
+    """Return the address of libsrtp's function that protects an RTP packet: `srtp_protect(srtp_t, void *, int *)`."""
+    function = pylibsrtp.ffi.addressof(pylibsrtp.lib, "srtp_protect")  # type: ignore[attr-defined]
+    return int(pylibsrtp.ffi.cast("uintptr_t", function))  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Protection:
+    """The SRTP of a connection's outgoing packets. `srtp`: the address of libsrtp's session, which exists as long as
+    this object. `protect_rtcp` protects an RTCP packet.
+    """
+
+    srtp: int
+    protect_rtcp: Callable[[bytes], bytes]
+    session: pylibsrtp.Session
+
+
+def srtp_address(session: pylibsrtp.Session) -> int:
+    """Return the address of libsrtp's session; it is valid as long as `session` exists."""
+    return int(pylibsrtp.ffi.cast("uintptr_t", session._srtp[0]))  # type: ignore[attr-defined]
+
+
+def protection_of(transport: RTCDtlsTransport) -> Protection:
+    """Return the SRTP of an established connection."""
+    session = transport._tx_srtp
+    return Protection(srtp=srtp_address(session), protect_rtcp=session.protect_rtcp, session=session)
 
 
 # --- receiving
 
 
-def on_rtcp(receiver: RTCRtpReceiver | RTCRtpSender, callback: Callable[[AnyRtcpPacket], None]) -> None:
-    """Call `callback` with every RTCP packet, before the receiver or sender handles it."""
+def on_rtcp(receiver: RTCRtpReceiver, callback: Callable[[AnyRtcpPacket], None]) -> None:
+    """Call `callback` with every RTCP packet, before the receiver handles it."""
     handle = receiver._handle_rtcp_packet
 
     async def handle_rtcp_packet(packet: AnyRtcpPacket) -> None:
@@ -246,17 +369,20 @@ def first_rtp_timestamp(receiver: RTCRtpReceiver) -> int:
     return timestamp
 
 
-class _RtcpOnlySrtp:
-    """Replaces a connection's SRTP: it decrypts RTCP, but leaves RTP encrypted."""
+def on_datagram(transport: RTCDtlsTransport, callback: Callable[[bytes], bool]) -> None:
+    """Call `callback` with every datagram that reaches a connection. Those for which it returns true go no further."""
 
-    def __init__(self, srtp: Any) -> None:
-        self.unprotect_rtcp = srtp.unprotect_rtcp
+    def shown(receive: Callable[[bytes, tuple[Any, ...]], None]) -> Callable[[bytes, tuple[Any, ...]], None]:
+        def datagram_received(data: bytes, address: tuple[Any, ...]) -> None:
+            if not callback(data):
+                receive(data, address)
 
-    def unprotect(self, data: bytes) -> bytes:
-        return data
+        return datagram_received
+
+    for protocol in transport.transport._connection._protocols:
+        protocol.datagram_received = shown(protocol.datagram_received)  # type: ignore[method-assign,assignment]
 
 
-def on_encrypted_rtp(transport: RTCDtlsTransport, callback: OnRtp) -> None:
-    """Call `callback` with every RTP packet of a connected transport, still encrypted, instead of its receivers."""
-    transport._rx_srtp = _RtcpOnlySrtp(transport._rx_srtp)  # type: ignore[assignment]
-    transport._handle_rtp_data = callback  # type: ignore[method-assign,assignment]
+async def send_rtcp(transport: RTCDtlsTransport, packet: AnyRtcpPacket) -> None:
+    """Send an RTCP packet to the other side. Raises ConnectionError if there is no connection."""
+    await transport._send_rtp(bytes(packet))

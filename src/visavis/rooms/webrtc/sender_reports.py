@@ -1,16 +1,14 @@
-"""Sender reports (RTCP SR, RFC 3550) that give the time when media is shown or played, not when a packet was sent."""
+"""Sender reports (RTCP SR, RFC 3550, section 6.4.1). They give the time when media is shown or played, not when a
+packet was sent, so that sound and picture have one time base, however long a packet has waited. Pure.
+"""
 
 from __future__ import annotations
 
-from aiortc import RTCOutboundRtpStreamStats, RTCRtpSender
-from aiortc.rtp import AnyRtcpPacket, RtcpSenderInfo, RtcpSrPacket
-
-from visavis.rooms.webrtc import private_names
-from visavis.rooms.webrtc.packet_track import PacketTrack
-from visavis.rooms.webrtc.receiver_reports import ReceiverReports
+import struct
 
 NTP_EPOCH_OFFSET_S = 2_208_988_800  # from 1900 to 1970 (RFC 5905)
 _NS = 1_000_000_000
+_SR, _SDES, _BYE, _CNAME = 200, 202, 203, 1
 
 
 def ntp_timestamp(unix_ns: int) -> int:
@@ -23,41 +21,17 @@ def unix_time_s(ntp: int) -> float:
     return ntp / 2**32 - NTP_EPOCH_OFFSET_S
 
 
-def report_media_time(
-    sender: RTCRtpSender, track: PacketTrack, *, wall_clock_at_start_ns: int, answers: ReceiverReports
-) -> None:
-    """Correct the sender's reports: each gives the unix time of the last packet's position. Each is noted in `answers`.
-
-    So sound and picture have one time base, however long a packet has waited. A report is left out while no packet of
-    its kind was sent, and the first report is sent with the first packet. aiortc sends its first one after 0.5 to
-    1.5 s; until then a viewer could not align sound and picture.
+def sender_report(*, ssrc: int, ntp: int, rtp_time: int, packets: int, size_bytes: int, name: str) -> bytes:
+    """Return a report and the name of its source (SDES CNAME), as one compound packet. `packets`, `size_bytes`: how
+    many were sent, and the bytes of their payload. `name`: at most 255 bytes.
     """
+    counts = packets & 0xFFFFFFFF, size_bytes & 0xFFFFFFFF
+    report = struct.pack("!BBHLQLLL", 0x80, _SR, 6, ssrc, ntp, rtp_time & 0xFFFFFFFF, *counts)
+    chunk = struct.pack("!LBB", ssrc, _CNAME, len(name.encode())) + name.encode()
+    chunk += bytes(4 - len(chunk) % 4)  # at least one zero ends the list of items
+    return report + struct.pack("!BBH", 0x81, _SDES, len(chunk) // 4) + chunk
 
-    def corrected(send: private_names.SendRtcp) -> private_names.SendRtcp:
-        async def send_rtcp(packets: list[AnyRtcpPacket]) -> None:
-            reports = [p for p in packets if isinstance(p, RtcpSrPacket)]
-            if reports and track.position_last_sent is None:
-                return
-            for report in reports:
-                assert track.position_last_sent is not None
-                media_ns = track.position_last_sent * _NS // 48_000
-                report.sender_info.ntp_timestamp = ntp_timestamp(wall_clock_at_start_ns + media_ns)
-                answers.report_sent(report.sender_info.ntp_timestamp)
-            await send(packets)
 
-        return send_rtcp
-
-    send = private_names.wrap_rtcp_sending(sender, corrected)
-
-    async def send_first_report() -> None:
-        stats = await sender.getStats()
-        sent = next(entry for entry in stats.values() if isinstance(entry, RTCOutboundRtpStreamStats))
-        counts = RtcpSenderInfo(
-            ntp_timestamp=0,  # `send` sets it
-            rtp_timestamp=private_names.rtp_timestamp_last_sent(sender),
-            packet_count=sent.packetsSent,
-            octet_count=sent.bytesSent,
-        )
-        await send([RtcpSrPacket(ssrc=sent.ssrc, sender_info=counts)])
-
-    track.after_first_packet = send_first_report
+def goodbye(ssrc: int) -> bytes:
+    """Return a packet that ends a stream (BYE)."""
+    return struct.pack("!BBHL", 0x81, _BYE, 1, ssrc)

@@ -1,4 +1,4 @@
-"""A peer that sends one session's video and sound to one viewer."""
+"""A peer that connects one viewer to the send path of a session."""
 
 from __future__ import annotations
 
@@ -14,16 +14,28 @@ from aiortc import (
     RTCRtpSender,
     RTCSessionDescription,
 )
+from aiortc.rtcrtpparameters import RTCRtpSendParameters
+from aiortc.rtp import (
+    RTCP_PSFB_FIR,
+    RTCP_PSFB_PLI,
+    RTCP_RTPFB_NACK,
+    AnyRtcpPacket,
+    RtcpPsfbPacket,
+    RtcpRrPacket,
+    RtcpRtpfbPacket,
+    RtcpSrPacket,
+)
 
 from visavis.errors import OfferRefused
-from visavis.rooms.port import EncodedPacket, MediaKind
+from visavis.rooms.port import MediaKind
 from visavis.rooms.spec import IceServer
+from visavis.rooms.webrtc import private_names
 from visavis.rooms.webrtc.dtls_settings import apply_dtls_settings
 from visavis.rooms.webrtc.ice_settings import apply_ice_settings
-from visavis.rooms.webrtc.packet_track import PacketTrack
-from visavis.rooms.webrtc.private_names import on_keyframe_request, on_receiver_report, sent_counts
 from visavis.rooms.webrtc.receiver_reports import ReceiverReports
-from visavis.rooms.webrtc.sender_reports import report_media_time
+from visavis.rooms.webrtc.rtp import header_extension
+from visavis.rooms.webrtc.send_path import SendPath
+from visavis.rooms.webrtc.viewer_link import StreamTerms, ViewerLink
 
 CLOSE_WITHIN_S = 3.0
 CODECS: dict[MediaKind, tuple[str, ...]] = {"video": ("video/VP8", "video/rtx"), "audio": ("audio/opus",)}
@@ -42,17 +54,13 @@ class SendingPeerEvents(Protocol):
         """The viewer requests a keyframe (PLI, FIR), or needs one because pictures were dropped."""
         ...
 
-    def media_sent(self, position: int) -> None:
-        """The packet of the main medium with this position has left for the viewer."""
-        ...
-
     def peer_disconnected(self) -> None:
         """The connection has failed, or either side has closed it. Called at least once; the owner closes the peer."""
         ...
 
 
 class SendingPeer:
-    """One WebRTC connection that sends. `answer` is called once. Whoever has made the peer closes it.
+    """One WebRTC connection to a viewer of `path`. `answer` is called once. Whoever has made the peer closes it.
 
     Its main medium is video, or sound for a viewer that takes sound alone.
 
@@ -60,20 +68,25 @@ class SendingPeer:
     """
 
     def __init__(
-        self, events: SendingPeerEvents, *, wall_clock_at_start_ns: int, ice_servers: tuple[IceServer, ...]
+        self,
+        events: SendingPeerEvents,
+        path: SendPath,
+        *,
+        wall_clock_at_start_ns: int,
+        ice_servers: tuple[IceServer, ...],
     ) -> None:
-        self._events = events
+        self._events, self._path = events, path
         self._wall_clock_at_start_ns = wall_clock_at_start_ns
         self._ice_servers = ice_servers
         self._connection: RTCPeerConnection | None = None  # from `answer` to `aclose`
-        self._tracks: dict[MediaKind, PacketTrack] = {}
-        self._senders: list[RTCRtpSender] = []
-        self._reports: dict[MediaKind, ReceiverReports] = {}
+        self._link: ViewerLink | None = None  # set when the connection is established
+        self._dropped_before: dict[MediaKind, int] = {}  # by the send path, before the connection was established
+        self._reports: dict[MediaKind, ReceiverReports] = {}  # of the kinds that the viewer takes
 
     @property
     def main_medium(self) -> MediaKind:
         """Valid after `answer`."""
-        return "video" if "video" in self._tracks else "audio"
+        return "video" if "video" in self._reports else "audio"
 
     async def answer(self, sdp: str, kinds: tuple[MediaKind, ...]) -> str:
         """Return the SDP answer to an offer, with all candidates. The offer has one section of each of `kinds`, in that
@@ -94,49 +107,86 @@ class SendingPeer:
             # In the order of the offer: aiortc stops the shared transport if it does not belong to the first
             # transceiver.
             for kind in kinds:
-                self._add_track(connection, kind)
+                self._add_stream(connection, kind)
             await connection.setRemoteDescription(RTCSessionDescription(sdp=sdp, type="offer"))
             await connection.setLocalDescription(await connection.createAnswer())
         except Exception as error:  # aiortc raises many types of errors for SDP that it cannot answer
             raise OfferRefused(f"The offer cannot be answered: {error}") from error
         return connection.localDescription.sdp
 
-    def _add_track(self, connection: RTCPeerConnection, kind: MediaKind) -> None:
-        track = self._tracks[kind] = PacketTrack(kind, self)
-        transceiver = connection.addTransceiver(track, direction="sendonly")
+    def _add_stream(self, connection: RTCPeerConnection, kind: MediaKind) -> None:
+        transceiver = connection.addTransceiver(kind, direction="sendonly")
         transceiver.setCodecPreferences(
             [codec for codec in RTCRtpSender.getCapabilities(kind).codecs if codec.mimeType in CODECS[kind]]
         )
-        reports = self._reports[kind] = ReceiverReports()
-        self._senders.append(transceiver.sender)
-        report_media_time(
-            transceiver.sender, track, wall_clock_at_start_ns=self._wall_clock_at_start_ns, answers=reports
+        self._reports[kind] = ReceiverReports()
+        sender = transceiver.sender
+        private_names.take_over_sending(
+            sender,
+            started=lambda parameters: self._start(kind, sender, parameters),
+            stopped=lambda: self._stop(kind),
         )
-        on_receiver_report(
-            transceiver.sender,
-            lambda report: reports.take(last_report=report.lsr, delay=report.dlsr, fraction_lost=report.fraction_lost),
+        private_names.on_feedback(sender, lambda packet: self._take_feedback(kind, packet, sender))
+
+    def _start(self, kind: MediaKind, sender: RTCRtpSender, parameters: RTCRtpSendParameters) -> None:
+        if self._link is None:
+            link = self._link = ViewerLink(
+                private_names.protection_of(sender.transport),
+                name=parameters.rtcp.cname or "",
+                wall_clock_at_start_ns=self._wall_clock_at_start_ns,
+                position_sent=self._path.position_sent,
+                reports=self._reports,
+                keyframe_wanted=self._events.keyframe_wanted,
+            )
+            self._dropped_before = self._path.dropped
+            private_names.follow_path(sender.transport, link.follow)
+        ssrc, resend_ssrc = private_names.synchronisation_sources(sender)
+        codec, *others = parameters.codecs
+        assert codec.payloadType is not None
+        resend = (other for other in others if other.parameters.get("apt") == codec.payloadType)
+        ids = {extension.uri: extension.id for extension in parameters.headerExtensions}
+        extension, time_at = header_extension(ids, parameters.muxId)
+        terms = StreamTerms(
+            ssrc=ssrc,
+            resend_ssrc=resend_ssrc,
+            payload_type=codec.payloadType,
+            resend_payload_type=next((other.payloadType for other in resend), None),
+            extension=extension,
+            time_at=time_at,
         )
-        if kind == "video":
-            on_keyframe_request(transceiver.sender, self._events.keyframe_wanted)
+        self._link.open(kind, terms)
+        self._path.add(self._link)
+        if kind == self.main_medium:
+            self._events.peer_connected()
 
-    def send(self, packet: EncodedPacket) -> None:
-        """Queue a packet. Never blocks; if the viewer cannot keep up, packets are dropped (`rooms.backlog`)."""
-        track = self._tracks.get(packet.kind)
-        if track is not None:
-            track.put(packet)
+    def _stop(self, kind: MediaKind) -> None:
+        if self._link is not None and self._link.close(kind):
+            self._path.remove(self._link)
 
-    def drop_backlog(self) -> int | None:
-        """Drop the queued packets; return the position of the first one of sound."""
-        return {kind: track.drop_backlog() for kind, track in self._tracks.items()}.get("audio")
+    def _take_feedback(self, kind: MediaKind, packet: AnyRtcpPacket, sender: RTCRtpSender) -> None:
+        """Take what the viewer reports. Values come from a stranger."""
+        match packet:
+            case RtcpRtpfbPacket(fmt=fmt, lost=lost) if fmt == RTCP_RTPFB_NACK:
+                if self._link is not None:
+                    self._path.resend(self._link, kind, [number & 0xFFFF for number in lost])
+            case RtcpPsfbPacket(fmt=fmt) if fmt in (RTCP_PSFB_PLI, RTCP_PSFB_FIR):
+                self._events.keyframe_wanted()
+            case RtcpRrPacket(reports=reports) | RtcpSrPacket(reports=reports):
+                for report in reports:
+                    if report.ssrc == private_names.synchronisation_sources(sender)[0]:
+                        self._reports[kind].take(
+                            last_report=report.lsr, delay=report.dlsr, fraction_lost=report.fraction_lost
+                        )
 
     def sent_counts(self) -> tuple[int, int]:
         """Return how many RTP packets were sent, and the bytes of their payload."""
-        counts = [sent_counts(sender) for sender in self._senders]
-        return sum(packets for packets, _ in counts), sum(size_bytes for _, size_bytes in counts)
+        return (0, 0) if self._link is None else self._link.sent_counts()
 
     def dropped(self, kind: MediaKind) -> int:
-        """Return how many packets were dropped because the viewer could not keep up."""
-        return self._tracks[kind].dropped if kind in self._tracks else 0
+        """Return how many packets were dropped because the viewer or the event loop could not keep up."""
+        if self._link is None or kind not in self._reports:
+            return 0
+        return self._link.dropped(kind) + self._path.dropped[kind] - self._dropped_before[kind]
 
     def quality(self) -> tuple[float | None, float]:
         """Return what the viewer last reported: the round trip in ms (None: nothing yet), and the share of the main
@@ -144,18 +194,6 @@ class SendingPeer:
         """
         main = self._reports[self.main_medium]
         return main.round_trip_ms, main.lost_share
-
-    # --- events of the tracks
-    def track_started(self, kind: MediaKind) -> None:
-        if kind == self.main_medium:
-            self._events.peer_connected()
-
-    def keyframe_wanted(self) -> None:
-        self._events.keyframe_wanted()
-
-    def packet_sent(self, kind: MediaKind, position: int) -> None:
-        if kind == self.main_medium:
-            self._events.media_sent(position)
 
     async def aclose(self) -> None:
         """Disconnect; idempotent, takes at most 3 s."""
@@ -166,3 +204,6 @@ class SendingPeer:
             await asyncio.wait_for(connection.close(), CLOSE_WITHIN_S)
         except Exception as error:  # noqa: BLE001  # the outermost edge of a peer
             log.warning("peer_close_failed", error=repr(error))
+        finally:
+            if self._link is not None:
+                self._path.remove(self._link)

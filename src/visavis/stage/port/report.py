@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import msgspec
 
-# Shares of what a frame of 512x512 costs, from the profiles of docs/decisions/0027: what a viewer costs in a second ...
-VIEWER_FRAMES_PER_S = 2.6
+# Shares of what a frame of 512x512 costs: what the first viewer of a session costs in a second, and with it all that
+# a session does only while it is watched (docs/decisions/0027), and what each further one costs (0033) ...
+FIRST_VIEWER_FRAMES_PER_S, VIEWER_FRAMES_PER_S = 2.6, 0.45
 # ... and how much a frame costs in a stage for each ms that it costs in a calibration, which sends nothing.
 LIVE_FACTOR = 1.17
 _SMALL_MPX = 512 * 512 / 1e6
@@ -37,14 +38,15 @@ class FrameCosts(msgspec.Struct, frozen=True, kw_only=True):
     def times(self, factor: float) -> FrameCosts:
         return FrameCosts(fixed_ms=self.fixed_ms * factor, per_mpx_ms=self.per_mpx_ms * factor)
 
-    def viewer_cores(self) -> float:
-        """What one viewer costs."""
-        return VIEWER_FRAMES_PER_S * (self.fixed_ms + self.per_mpx_ms * _SMALL_MPX) / 1000
+    def viewer_cores(self, viewers: int) -> float:
+        """What the viewers of a session cost together."""
+        frames_per_s = FIRST_VIEWER_FRAMES_PER_S + (viewers - 1) * VIEWER_FRAMES_PER_S if viewers else 0.0
+        return frames_per_s * (self.fixed_ms + self.per_mpx_ms * _SMALL_MPX) / 1000
 
     def session_cores(self, shape: SessionShape) -> float:
         """What a session costs. One viewer is counted even while there is none."""
         frames_s = shape.fps * self.frame_ms(shape.width_px, shape.height_px) * LIVE_FACTOR / 1000
-        return frames_s + max(1, shape.viewers) * self.viewer_cores()
+        return frames_s + self.viewer_cores(max(1, shape.viewers))
 
 
 # Of a machine that has not been measured: those of the slower of the machines in docs/performance.md.
