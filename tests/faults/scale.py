@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from typing import Any
 
 FULL = os.environ.get("VISAVIS_FAULTS") == "full"
 SCALE = 10 if FULL else 1
 
 
-def only_in_full(test: Callable[..., None]) -> Callable[..., None] | None:
+def only_in_full(test: Callable[..., Any]) -> Callable[..., Any] | None:
     """Leave a test out of the reduced size: it takes many seconds. (A test that is skipped fails the CI.)"""
     return test if FULL else None

@@ -62,13 +62,13 @@ class MachineState:
 def places(machine: MachineState, shape: SessionShape, limits: Limits) -> int:
     """Return how many more sessions of a shape the machine can take."""
     unopened = [StageState(machine.stages[0].costs, ())] * machine.more_stages if machine.stages else []
-    on_stages = sum(_places_on(stage, shape, limits) for stage in [*machine.stages, *unopened])
+    on_stages = sum(stage_places(stage, shape, limits) for stage in [*machine.stages, *unopened])
     return min(on_stages, _places_by_cores(machine, shape, limits))
 
 
 def can_take(machine: MachineState, stage: StageState, shape: SessionShape, limits: Limits) -> bool:
     """Whether one of the machine's stages can take one more session."""
-    return _places_on(stage, shape, limits) > 0 and _places_by_cores(machine, shape, limits) > 0
+    return stage_places(stage, shape, limits) > 0 and _places_by_cores(machine, shape, limits) > 0
 
 
 def _places_by_cores(machine: MachineState, shape: SessionShape, limits: Limits) -> int:
@@ -92,8 +92,8 @@ def _dearest(machine: MachineState) -> FrameCosts:
     return max((stage.costs for stage in machine.stages), key=lambda costs: costs.fixed_ms + costs.per_mpx_ms)
 
 
-def _places_on(stage: StageState, shape: SessionShape, limits: Limits) -> int:
-    """A stage uses one core at most."""
+def stage_places(stage: StageState, shape: SessionShape, limits: Limits) -> int:
+    """Return how many more sessions of a shape fit on a stage. It uses one core at most."""
     most = UNLIMITED if limits.sessions_per_stage is None else limits.sessions_per_stage
     left = max(0, most - len(stage.shapes))
     if not limits.measured:

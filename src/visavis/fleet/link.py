@@ -12,7 +12,7 @@ from itertools import count
 import msgspec
 import structlog
 
-from visavis.errors import LinkBroken, PerformerLost, StageRejected, error_of
+from visavis.errors import LinkBroken, PerformerLost, StageRejected, VisavisError, error_of
 from visavis.stage.port.address import Address
 from visavis.stage.port.connection import connect_to
 from visavis.stage.port.heartbeat import CHECK_EVERY_S, PING_EVERY_S, QUIET_S, Silence
@@ -39,6 +39,9 @@ from visavis.stage.port.report import StageReport
 
 CONNECT_WITHIN_S = 10.0
 
+Answered = Callable[[Result | VisavisError | None], None]
+"""Called once with what the stage answers: the result, or its error. None: the connection is over without an answer."""
+
 log = structlog.get_logger("visavis.fleet")
 
 
@@ -53,7 +56,7 @@ class StageLink:
         self.report = report  # the newest
         self.sessions: set[str] = set()
         self._link, self._writer = link, writer
-        self._pending: dict[int, asyncio.Future[Result]] = {}  # by the number of the request
+        self._pending: dict[int, Answered] = {}  # by the number of the request
         self._numbers = count(1)
         self._silence = Silence(now_s=time.monotonic())
 
@@ -110,10 +113,9 @@ class StageLink:
             self._link.abort()
         finally:
             self.alive = False
-            for pending in self._pending.values():
-                if not pending.done():
-                    pending.set_exception(_stage_lost())
-            self._pending.clear()
+            pending, self._pending = self._pending, {}
+            for answered in pending.values():
+                answered(None)
 
     async def watch(self, *, silent_s: float) -> None:
         """Ping the stage until it has been silent for `silent_s` or the connection is over."""
@@ -132,11 +134,11 @@ class StageLink:
             case Event() | Pong():
                 on_event(message)
             case Answer(number=number, result=result):
-                if (pending := self._pending.pop(number, None)) is not None and not pending.done():
-                    pending.set_result(result)
+                if (answered := self._pending.pop(number, None)) is not None:
+                    answered(result)
             case Refusal(number=number):
-                if (pending := self._pending.pop(number, None)) is not None and not pending.done():
-                    pending.set_exception(error_of(message.code, message.message, suggestion=message.suggestion))
+                if (answered := self._pending.pop(number, None)) is not None:
+                    answered(error_of(message.code, message.message, suggestion=message.suggestion))
             case Rejected():
                 raise LinkBroken(f"The stage has dropped this server: {message.message} ({message.code})")
             case Ready():
@@ -159,19 +161,30 @@ class StageLink:
         """Send a command; wait for its result and return it. Raises what the stage raised, and `PerformerLost` if the
         connection is over.
         """
-        if not self.alive:
-            raise _stage_lost()
-        number = next(self._numbers)
         pending: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self._pending[number] = pending
+
+        def answered(result: Result | VisavisError | None) -> None:
+            if pending.done():
+                return
+            if result is None or isinstance(result, VisavisError):
+                pending.set_exception(result or _stage_lost())
+            else:
+                pending.set_result(result)
+
+        self.send(session_id, epoch, command, answered)
+        return await pending
+
+    def send(self, session_id: str, epoch: int, command: Command, answered: Answered) -> None:
+        """Send a command; call `answered` when its answer comes, before any event that follows it."""
+        if not self.alive:
+            answered(None)
+            return
+        number = next(self._numbers)
+        self._pending[number] = answered
         try:
             self._link.send(Request(number=number, session_id=session_id, epoch=epoch, command=command))
-            return await pending
-        except LinkBroken as error:
+        except LinkBroken:  # the stage does not read: `listen` returns, and answers all that is pending
             self._link.abort()
-            raise _stage_lost() from error
-        finally:
-            self._pending.pop(number, None)
 
     def abort(self) -> None:
         """Drop the connection at once: the stage does not answer any more."""

@@ -6,10 +6,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 import structlog
 
-from visavis.fleet.admission import Limits, MachineState, Others, StageState, can_take, places
+from visavis.fleet.admission import Limits, MachineState, Others, StageState, can_take, places, stage_places
 from visavis.fleet.link import StageLink
 from visavis.fleet.port import Cores
 from visavis.stage.port.report import UNMEASURED_COSTS, SessionShape
@@ -28,6 +29,7 @@ class Machines:
     ) -> None:
         self.limits = limits
         self._shapes, self._clock = shapes, clock
+        self.moving: dict[str, SessionShape] = {}  # by session: those that have lost their stage, until they are placed
         self._others: dict[str, Others] = {}  # by machine
         self._paces: dict[str, int] = {}
         self._starting_until_s = 0.0
@@ -58,6 +60,20 @@ class Machines:
         machine = self._machine(link.report.machine_id, links)
         return can_take(machine, self._stage(link), shape, self.limits)
 
+    def can_take_moved(
+        self, link: StageLink, links: Sequence[StageLink], shape: SessionShape, *, machine_id: str, at_most: int = 0
+    ) -> bool:
+        """Whether the stage of a link can take a session that is moving. `machine_id`: of the stage that has lost it.
+        That machine has carried the session before, so only what fits on one stage counts there. `at_most`: so many
+        sessions fit on a stage whatever they cost.
+        """
+        if link.report.machine_id != machine_id:
+            return self.can_take(link, links, shape)
+        if self._total_left(links) + 1 <= 0:  # it has a place of its own
+            return False
+        limits = replace(self.limits, measured=False) if len(link.sessions) < at_most else self.limits
+        return stage_places(self._stage(link), shape, limits) > 0
+
     def weight(self, link: StageLink) -> float:
         """How much the sessions of a stage take, to compare stages: by one measure, whatever each has measured."""
         return StageState(UNMEASURED_COSTS, self._stage(link).shapes).placed_cores
@@ -87,15 +103,16 @@ class Machines:
         return max((self._paces.get(link.report.machine_id, 0) for link in links), default=0)
 
     def _total_left(self, links: Iterable[StageLink]) -> int:
-        placed = sum(len(link.sessions) for link in links)
+        placed = sum(len(link.sessions) for link in links) + len(self.moving)
         return 1_000_000 if self.limits.sessions is None else self.limits.sessions - placed
 
     def _machine(self, machine_id: str, links: Iterable[StageLink], *, more_stages: int = 0) -> MachineState:
         own = [link for link in links if link.report.machine_id == machine_id]
         others = self._others.get(machine_id)
+        coming = sum(own[0].report.costs.session_cores(shape) for shape in self.moving.values())
         return MachineState(
             cores=own[0].report.cores,
-            others=0.0 if others is None else others.cores,
+            others=coming + (0.0 if others is None else others.cores),
             pace=self._paces.get(machine_id, 0),
             stages=tuple(self._stage(link) for link in own),
             more_stages=more_stages,

@@ -1,17 +1,29 @@
-"""A performer on a stage: sends one session's commands over the stage's link, and queues its events."""
+"""A performer on a stage: sends one session's commands over the stage's link, and queues its events. If the stage is
+lost, it goes on on another one.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine
 
 from visavis.engine.motion.states import SettableState
 from visavis.engine.output import Output
 from visavis.errors import PerformerLost, StaleOwner
+from visavis.fleet.calls import Calls
+from visavis.fleet.kept_performance import KeptPerformance
 from visavis.fleet.link import StageLink
 from visavis.stage.port import messages
-from visavis.stage.port.events import DroppableEvent, PerformerEnded, PerformerEvent
+from visavis.stage.port.events import (
+    DroppableEvent,
+    PerformanceMoved,
+    PerformerEnded,
+    PerformerEvent,
+    PlaybackProgress,
+    ViewerLeft,
+)
 from visavis.stage.port.messages import Command, OfferAnswered, Result, ViewerRemoved
 from visavis.stage.port.values import PerformanceSpec, Speech, Spoken
 
@@ -29,8 +41,10 @@ class StagePerformer:
         on_ended: Callable[[str], None],
     ) -> None:
         self.session_id = spec.session_id
-        self._epoch = spec.epoch
-        self._link = link
+        self.kept = KeptPerformance(spec, now_s=time.monotonic())
+        self._calls = Calls(spec.session_id, spec.epoch, link, self._carried_out)
+        self._lost_at_s: float | None = None  # when its stage was lost, until it goes on
+        self._lost_viewers = 0  # how many watched then
         self._in_background, self._on_ended = in_background, on_ended
         self._ending: asyncio.Task[None] | None = None  # set by the first `end`
         self._all_completed = asyncio.Event()  # set when the latest call in order and all before it have completed
@@ -45,6 +59,9 @@ class StagePerformer:
         return spoken
 
     async def interrupt(self, *, through: int) -> None:
+        if self.moving and not self._ended:  # nothing plays
+            self._drop_speech(through=through)
+            return
         await self._request(messages.Interrupt(through=through))
 
     async def resize(self, *, width_px: int, height_px: int) -> None:
@@ -68,6 +85,8 @@ class StagePerformer:
         return answered.sdp
 
     async def remove_viewer(self, viewer_id: str) -> bool:
+        if self.moving:
+            return False
         removed = await self._request(messages.RemoveViewer(viewer_id=viewer_id))
         assert isinstance(removed, ViewerRemoved), removed
         return removed.was_there
@@ -76,6 +95,9 @@ class StagePerformer:
         if self._ended:
             return
         if self._ending is None:
+            if self.moving:
+                self.finish(PerformerEnded(reason="ended"))
+                return
             self._ending = self._in_background(self._request_end())
         await asyncio.wait((self._ending,))  # if the caller waits no longer, the end goes on
 
@@ -121,10 +143,63 @@ class StagePerformer:
         if self._ended:
             raise PerformerLost("This performance has ended")
         try:
-            return await self._link.request(self.session_id, self._epoch, command)
+            return await self._calls.request(command)
         except StaleOwner as error:
             self.emit(PerformerEnded(reason="lost", detail=error.message))
             raise PerformerLost("Another server owns this session") from error
+
+    # --- going on on another stage
+    @property
+    def moving(self) -> bool:
+        """Whether its stage is lost, and no other goes on with it yet."""
+        return self._lost_at_s is not None
+
+    @property
+    def ended(self) -> bool:
+        return self._ended
+
+    @property
+    def link(self) -> StageLink | None:
+        """The link of its stage, None while it has none."""
+        return self._calls.link
+
+    def lose_stage(self) -> None:
+        """Its stage is lost: its viewers have left. Calls wait for the next stage, but no interrupt does."""
+        self._lost_at_s = self._lost_at_s or time.monotonic()
+        self._calls.lose_link()
+        self._lost_viewers = max(self._lost_viewers, len(self.kept.viewers))
+        for viewer_id in list(self.kept.viewers):
+            self.emit(ViewerLeft(viewer_id=viewer_id, viewers=len(self.kept.viewers) - 1))
+        if through := self._calls.take_interrupts():
+            self._drop_speech(through=through)
+
+    def _drop_speech(self, *, through: int) -> None:
+        for end in self.kept.speech.drop(through=through):
+            self._queue(end)
+
+    def go_on(self, link: StageLink, *, detail: str) -> None:
+        """Go on on another stage, which has opened the session."""
+        now_s = time.monotonic()
+        after_s = 0.0 if self._lost_at_s is None else now_s - self._lost_at_s
+        so_far = self.kept.so_far(now_s=now_s, viewers=self._lost_viewers)
+        self._lost_at_s, self._lost_viewers = None, 0
+        self._calls.use(link, messages.GoOn(so_far=so_far))
+        self.emit(PerformanceMoved(after_s=round(after_s, 3), detail=detail))
+
+    def _carried_out(self, command: Command, result: Result) -> None:
+        self.kept.carried_out(command, result, now_s=time.monotonic())
+
+    # --- events
+    def finish(self, end: PerformerEnded) -> None:
+        """Queue the last event, after the ends of all utterances that the stage has not ended."""
+        if self._ended:
+            return
+        for utterance_end in self.kept.speech.drop_all():
+            self._queue(utterance_end)
+        self._ended = True
+        self._on_ended(self.session_id)
+        self._queue(end)
+        self._calls.fail("The stage that performed this session is gone")
 
     def emit(self, event: PerformerEvent) -> None:
         """Queue an event for the consumer of `events`. Events after `PerformerEnded` are ignored, and so is an end that
@@ -133,9 +208,14 @@ class StagePerformer:
         if self._ended or (event == PerformerEnded(reason="ended") and not self.ending):
             return
         if isinstance(event, PerformerEnded):
-            self._ended = True
-            self._on_ended(self.session_id)
+            self.finish(event)
+            return
+        if not self.kept.observe(event) or isinstance(event, PlaybackProgress):
+            return
         if isinstance(event, DroppableEvent) and len(self._events) >= MAX_QUEUED_EVENTS:
             return
+        self._queue(event)
+
+    def _queue(self, event: PerformerEvent) -> None:
         self._events.append(event)
         self._event_added.set()

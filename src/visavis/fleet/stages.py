@@ -2,7 +2,7 @@
 that does not answer.
 
 One stage is open from the start; more are opened when sessions come, up to the supply's limit. When a stage dies or is
-silent for too long, each of its sessions ends with `PerformerEnded(reason="lost")`, and a new stage takes its place.
+silent for too long, a new stage takes its place, and its sessions go on on other stages (moves.py).
 
 A session keeps its place until its stage has ended it. Every second the stage tells which sessions it performs, and
 what differs from the table of places is put right.
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Set
 from functools import partial
 
 import structlog
@@ -21,6 +21,7 @@ from visavis.errors import NoCapacity, PerformerLost
 from visavis.fleet.admission import Limits
 from visavis.fleet.link import StageLink
 from visavis.fleet.machines import Machines
+from visavis.fleet.moves import LostStage, Moves
 from visavis.fleet.performer import StagePerformer
 from visavis.fleet.port import Capacity, Place
 from visavis.fleet.supply import ConnectedStage, StageSupply
@@ -32,18 +33,19 @@ from visavis.stage.port.values import PerformanceSpec
 
 SIZES_PX = ((512, 512), (1280, 720), (1280, 960), (960, 1280), (1280, 1280))  # that `capacity` tells about
 SESSIONS_BEFORE_NEXT_STAGE = 2  # when every stage has more sessions, the next stage is opened, up to the supply's limit
-# A stage with this many sessions gets no more until the next stage is open. Sessions never move to another stage, so
-# this keeps them evenly distributed.
+# A stage with this many sessions gets no more until the next stage is open. Sessions only move to another stage if
+# theirs is lost, so this keeps them evenly distributed.
 SESSIONS_WHILE_NEXT_STARTS = 3
 END_WITHIN_S = 1.0  # for the sessions, when the fleet closes
 CLOSE_WITHIN_S = 4.0  # for the stages after that
 RETRY_AFTER_S = 1.0  # if a lost stage cannot be replaced
+MAX_STARTS = 2  # a session whose stage is lost while it starts is started once more
 
 log = structlog.get_logger("visavis.fleet")
 
 
 class StageFleet:
-    """Implements `fleet.port.Fleet`."""
+    """Implements `fleet.port.Fleet` and `fleet.moves.Places`."""
 
     def __init__(self, supply: StageSupply, *, limits: Limits = Limits()) -> None:  # noqa: B008  it is frozen
         self._supply = supply
@@ -55,6 +57,7 @@ class StageFleet:
         self._opening: set[str] = set()  # sessions whose stage has not answered yet
         self._strays: set[str] = set()  # sessions without a place, while their stage ends them
         self._opening_lock = asyncio.Lock()  # one stage is opened at a time
+        self._moves = Moves(self, self._in_background)
         self._tasks: set[asyncio.Task[None]] = set()  # aclose cancels them
         self._closing = False
 
@@ -67,6 +70,20 @@ class StageFleet:
         assert session_id not in self._performers, session_id
         if (abandoned := self._abandoned.get(session_id)) is not None:
             await asyncio.shield(abandoned)
+        performer, starts = None, 0
+        while performer is None:
+            if starts == MAX_STARTS or self._closing:
+                raise NoCapacity("The stage was lost while the session was set up", suggestion="Try again")
+            performer, starts = await self._allocate(spec), starts + 1
+        if len(self._stages) < self._supply.max_stages and all(
+            len(stage.link.sessions) > SESSIONS_BEFORE_NEXT_STAGE for stage in self._stages
+        ):
+            self._in_background(self._add_stage_if_possible())
+        return performer
+
+    async def _allocate(self, spec: PerformanceSpec) -> StagePerformer | None:
+        """Open a session on a stage; return None if the stage is lost meanwhile."""
+        session_id = spec.session_id
         shape = SessionShape(width_px=spec.width_px, height_px=spec.height_px, fps=spec.fps)
         stage = await self._choose_stage(shape)
         stage.link.sessions.add(session_id)
@@ -82,19 +99,18 @@ class StageFleet:
             if isinstance(error, asyncio.CancelledError):
                 self._abandoned[session_id] = self._in_background(self._abandon(stage, spec, opening))
             if isinstance(error, PerformerLost):
-                raise NoCapacity("The stage was lost while the session was set up", suggestion="Try again") from error
+                return None
             raise
-        if len(self._stages) < self._supply.max_stages and all(
-            len(stage.link.sessions) > SESSIONS_BEFORE_NEXT_STAGE for stage in self._stages
-        ):
-            self._in_background(self._add_stage_if_possible())
+        if self.is_lost(stage) and not performer.moving:
+            self._remove(session_id)
+            return None
         return performer
 
     def capacity(self) -> Capacity:
         links = self._links()
         cores = self._machines.cores(links)
         return Capacity(
-            sessions=sum(len(link.sessions) for link in links),
+            sessions=sum(len(link.sessions) for link in links) + len(self._machines.moving),
             places=tuple(
                 Place(width_px=width_px, height_px=height_px, free=self._places(links, width_px, height_px))
                 for width_px, height_px in SIZES_PX
@@ -165,10 +181,11 @@ class StageFleet:
     def _links(self) -> list[StageLink]:
         return [stage.link for stage in self._stages if stage.link.alive]
 
-    async def _add_stage(self) -> None:
-        """Open one more stage, unless the limit is reached. Raises `PerformerLost`."""
+    async def _add_stage(self, *, wanted: int | None = None) -> None:
+        """Open one more stage, unless the limit is reached or there are as many as `wanted`. Raises `PerformerLost`."""
+        most = self._supply.max_stages if wanted is None else min(wanted, self._supply.max_stages)
         async with self._opening_lock:
-            if self._closing or len(self._stages) >= self._supply.max_stages:
+            if self._closing or len(self._stages) >= most:
                 return
             self._machines.stage_starts()
             stage = await self._supply.open()
@@ -184,19 +201,18 @@ class StageFleet:
             await self._add_stage()
 
     async def _run_stage(self, stage: ConnectedStage) -> None:
-        """Handle a stage's events until it dies or is silent for too long; then end its sessions and replace it."""
+        """Handle a stage's events until it dies or is silent for too long; then move its sessions and replace it."""
         detail = await self._watch(stage)
         if self._closing:
             return
+        wanted = len(self._stages)
         self._stages.remove(stage)
-        lost = list(stage.link.sessions)
-        log.error("stage_lost", stage=stage.name, sessions=len(lost), detail=detail)
-        for session_id in lost:
-            self._lose(session_id, detail)
+        log.error("stage_lost", stage=stage.name, sessions=len(stage.link.sessions), detail=detail)
+        self._lose(stage, stage.link.sessions, detail)
         await stage.aclose()
         while not self._closing:
             try:
-                await self._add_stage()
+                await self._add_stage(wanted=wanted)
                 return
             except PerformerLost as error:
                 log.error("stage_not_replaced", problem=error.message)
@@ -228,10 +244,53 @@ class StageFleet:
     def _take_report(self, stage: ConnectedStage) -> None:
         self._machines.take_report(stage.link, self._links())
 
-    def _lose(self, session_id: str, detail: str) -> None:
-        """End a session that its stage does not perform any more. It could be moved to another stage here."""
-        if (performer := self._performers.get(session_id)) is not None:
-            performer.emit(PerformerEnded(reason="lost", detail=detail))
+    def _lose(self, stage: ConnectedStage, session_ids: Set[str], detail: str) -> None:
+        """Move sessions that their stage does not perform any more. Those that are being opened are opened anew by
+        whoever opens them.
+        """
+        found = (self._performers.get(session_id) for session_id in sorted(session_ids - self._opening))
+        performers = [one for one in found if one is not None and one.link is stage.link]
+        lost = LostStage(machine_id=stage.link.report.machine_id, sessions=len(session_ids), detail=detail)
+        for performer in performers:
+            stage.link.remove(performer.session_id)
+            self._machines.moving[performer.session_id] = self._shapes[performer.session_id]
+        self._moves.move(performers, lost)
+
+    async def place_moved(self, performer: StagePerformer, lost: LostStage) -> ConnectedStage:
+        """See `moves.Places`."""
+        spec = performer.kept.spec
+        shape = SessionShape(width_px=spec.width_px, height_px=spec.height_px, fps=spec.fps)
+        while not (free := self._stages_for_moved(spec.session_id, shape, lost)):
+            if self._closing or len(self._stages) >= self._supply.max_stages:
+                # As many as the lost stage had fit on its replacement, even if what they cost has risen.
+                free = self._stages_for_moved(spec.session_id, shape, lost, at_most=lost.sessions)
+                break
+            await self._add_stage(wanted=len(self._stages) + 1)
+        if not free or performer.ended:
+            raise NoCapacity("Every stage is performing as many sessions as it can")
+        stage = min(free, key=lambda stage: (self._machines.weight(stage.link), len(stage.link.sessions)))
+        self._machines.moving.pop(spec.session_id, None)
+        stage.link.sessions.add(spec.session_id)
+        self._shapes[spec.session_id] = shape
+        self._opening.add(spec.session_id)
+        return stage
+
+    def _stages_for_moved(
+        self, session_id: str, shape: SessionShape, lost: LostStage, *, at_most: int = 0
+    ) -> list[ConnectedStage]:
+        links = self._links()
+        for link in links:
+            link.remove(session_id)  # a stage that is connected again may have it still
+        can_take = partial(self._machines.can_take_moved, machine_id=lost.machine_id, at_most=at_most)
+        return [stage for stage in self._stages if _answers(stage) and can_take(stage.link, links, shape)]
+
+    def placed(self, performer: StagePerformer) -> None:
+        """See `moves.Places`."""
+        self._opening.discard(performer.session_id)
+
+    def is_lost(self, stage: ConnectedStage) -> bool:
+        """See `moves.Places`."""
+        return not stage.link.alive and stage not in self._stages
 
     async def _open_session(self, stage: ConnectedStage, spec: PerformanceSpec) -> None:
         await stage.link.request(spec.session_id, spec.epoch, Open(spec=spec))
@@ -257,7 +316,7 @@ class StageFleet:
             self._reconcile(stage, message.epochs)
             return
         performer = self._performers.get(message.session_id)
-        if performer is not None:
+        if performer is not None and performer.link is stage.link:
             performer.emit(message.event)
 
     def _reconcile(self, stage: ConnectedStage, epochs: dict[str, int]) -> None:
@@ -269,7 +328,7 @@ class StageFleet:
             performer = self._performers.get(session_id)
             if performer is not None and not performer.ending:
                 log.error("session_not_on_its_stage", session_id=session_id, stage=stage.name)
-                self._lose(session_id, "its stage does not perform it any more")
+                self._lose(stage, {session_id}, "its stage does not perform it any more")
         for session_id in epochs.keys() - stage.link.sessions - self._abandoned.keys() - self._strays:
             log.error("session_without_place", session_id=session_id, stage=stage.name)
             self._strays.add(session_id)
@@ -286,6 +345,8 @@ class StageFleet:
     def _remove(self, session_id: str) -> None:
         self._performers.pop(session_id, None)
         self._shapes.pop(session_id, None)
+        self._machines.moving.pop(session_id, None)
+        self._moves.stays.forget(session_id)
         for stage in self._stages:
             stage.link.remove(session_id)
 

@@ -30,6 +30,7 @@ from visavis.stage.port.events import (
     FirstFrameSent,
     MetricsEvent,
     MotionEvent,
+    PerformanceMoved,
     PerformerEnded,
     PerformerEvent,
     PerformerMetrics,
@@ -145,6 +146,8 @@ class LiveSession:
             self._viewers = event.viewers
             self._deadlines.viewers_changed(event.viewers, now_s=anyio.current_time())
             self._deadlines_changed.set()
+        elif isinstance(event, PerformanceMoved):
+            self._observer.moved(self.record, event)
         elif isinstance(event, PerformerEnded) and event.reason == "lost":
             log.error("performer_lost", session_id=self.session_id, detail=event.detail)
 

@@ -13,7 +13,7 @@ from visavis.errors import NoCapacity, PackUnreadable, PerformerLost, VisavisErr
 from visavis.sessions.lifecycle import EndReason
 from visavis.sessions.metering import billed_minutes
 from visavis.sessions.session_metrics import SessionMetrics, latencies_ms
-from visavis.stage.port.events import MetricsEvent, UtteranceMeasured
+from visavis.stage.port.events import MetricsEvent, PerformanceMoved, UtteranceMeasured
 from visavis.store.records import SessionRecord
 from visavis.telemetry.metrics import Metrics
 from visavis.telemetry.traces import NoTraces, Span, Traces
@@ -97,6 +97,12 @@ class Observer:
             self.ended_metrics[record.id] = metrics
             while len(self.ended_metrics) > KEPT_ENDED:
                 self.ended_metrics.popitem(last=False)
+
+    def moved(self, record: SessionRecord, event: PerformanceMoved) -> None:
+        """A session goes on on another stage."""
+        self.metrics.session_moved(after_s=event.after_s)
+        self._trace("move", record.id, after_s=event.after_s)
+        log.warning("session_moved", session_id=record.id, detail=event.detail, after_s=event.after_s)
 
     def measured(self, record: SessionRecord, event: MetricsEvent) -> None:
         """A performer has measured a second or an utterance."""

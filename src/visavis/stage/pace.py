@@ -30,14 +30,14 @@ LASTED_WINDOWS = 60  # a return that lasts so long has succeeded; longer than th
 
 class FrameClock:
     """The positions of one session's frames: frame n since the last change of the pace is at n / rate seconds after it,
-    in whole samples. A change moves no frame that was taken.
+    in whole samples. A change moves no frame that was taken. The first frame is at `start`.
     """
 
-    def __init__(self, fps: int) -> None:
+    def __init__(self, fps: int, *, start: int = 0) -> None:
         self._fps = fps
         self._pace = 0
         self._per_frame = self._interval()
-        self._start, self._number = 0, 0  # the next frame is number `_number` after `_start`
+        self._start, self._number = start, 0  # the next frame is number `_number` after `_start`
 
     @property
     def next_at(self) -> int:

@@ -21,7 +21,8 @@ from visavis.engine.motion.liveliness import REST_MOUTH, Liveliness
 from visavis.engine.motion.mood import NEUTRAL, Mood
 from visavis.engine.motion.states import AvatarState, SettableState
 from visavis.engine.speech.port import SpeechToMotion
-from visavis.stage.port.events import SpeechEvent, StateChanged
+from visavis.stage.port.events import PlaybackProgress, SpeechEvent, StateChanged
+from visavis.stage.port.so_far import PerformanceSoFar
 from visavis.stage.port.values import Speech, Spoken
 from visavis.stage.timeline import BLOCK_SAMPLES, SAMPLES_PER_MS, STEP_SAMPLES, seconds
 from visavis.stage.utterance_media import AT_REST, EDGE_SAMPLES, MotionStep, UtteranceMedia
@@ -100,19 +101,19 @@ class _MouthEasing:
 
 
 class Performance:
-    """One session's sound and motion. `position` is where the next block begins."""
+    """One session's sound and motion. `position` is where the next block begins; the first one may begin above 0."""
 
-    def __init__(self, *, seed: int, open_speech: Callable[[], SpeechToMotion]) -> None:
-        self.position = 0
+    def __init__(self, *, seed: int, open_speech: Callable[[], SpeechToMotion], position: int = 0) -> None:
+        self.position = self._begin = position
         self._utterances = Utterances(open_speech)
         self._liveliness = Liveliness(seed)
         self._mouth_easing = _MouthEasing()
-        self._spans: deque[_Span] = deque([_Span(0, None, 0, 1)])
+        self._spans: deque[_Span] = deque([_Span(position, None, 0, 1)])
         self._events: list[tuple[int, SpeechEvent]] = []  # each with the position at which it happens
         self._fade_out: NDArray[np.int16] | None = None  # the faded end of interrupted sound, for the next block
         self._paused = True  # no utterance plays: there is none, or it waits for enough audio
-        self._paused_at = 0  # where the last pause began
-        self._hold_until = 0  # no utterance begins before
+        self._paused_at = position  # where the last pause began
+        self._hold_until = 0  # no utterance begins before, and none goes on after a pause
         # the session's mood, for utterances without one of their own; may be set at any time, and the face eases to it
         self.mood = NEUTRAL
         self._listening = False  # while not speaking, listen instead of idling; set by the client
@@ -137,8 +138,25 @@ class Performance:
             spoken = self._utterances.add(speech, position=self.position, now_ns=now_ns)
         return msgspec.structs.replace(spoken, queued_s=round(seconds(self.queued_samples), 3))
 
+    def go_on(self, so_far: PerformanceSoFar, *, now_ns: int) -> None:
+        """Go on with what another stage has performed. Nothing has been spoken here before."""
+        self._listening, self._thinking, self._state = so_far.listening, so_far.thinking, so_far.state
+        self._events += [
+            (self.position, end) for end in self._utterances.go_on(so_far, position=self.position, now_ns=now_ns)
+        ]
+
+    def take_progress(self) -> PlaybackProgress | None:
+        """Return how much of the current utterance was played; None if that was returned before."""
+        current = self._utterances.current
+        if current is None or current.told_samples == current.media.played:
+            return None
+        current.told_samples = current.media.played
+        return PlaybackProgress(utterance_id=current.utterance_id, played_samples=current.media.played)
+
     def hold(self, samples: int) -> None:
-        """Begin no utterance for as long as `samples` last, or until a viewer has come."""
+        """Begin no utterance, and go on with none after a pause, for as long as `samples` last or until a viewer has
+        come.
+        """
         self._hold_until = self.position + samples
 
     def viewer_came(self) -> None:
@@ -268,7 +286,7 @@ class Performance:
             if coming is None or self._starts_left <= 0 or position < self._hold_until:
                 return None
             media, enough = coming.media, BLOCK_SAMPLES + self._margin_samples
-            media.prepare(max(enough, AHEAD_PER_BLOCK))
+            media.prepare(media.played + max(enough, AHEAD_PER_BLOCK))
             if not self._can_play(coming, enough, position):
                 return None
             self._starts_left -= 1 if coming.media.unplayed_samples else 1 / EMPTY_STARTS_PER_START
@@ -286,6 +304,8 @@ class Performance:
             if media.drained and media.played == media.ready_until:
                 self._events.append((position, self._utterances.finish_current()))
                 return self._media_at(position)
+            if position < self._hold_until:
+                return None
             margin = self._margin_samples
             if not self._resting(position):
                 margin = min(MAX_MARGIN_SAMPLES, margin + UNDERRUN_MARGIN_SAMPLES)
@@ -363,7 +383,8 @@ class Performance:
                 arrived_ns = span.media.arrived_ns(at)
         mouth = self._mouth_easing.ease(position, step.mouth, span)
         state: AvatarState = "speaking" if self.speaking else self.silent_state
-        motion = self._liveliness.frame(position // STEP_SAMPLES, mouth, step.cue, state, self._mood_at(span, position))
+        step_number = (position - self._begin) // STEP_SAMPLES
+        motion = self._liveliness.frame(step_number, mouth, step.cue, state, self._mood_at(span, position))
         return Face(motion=motion, arrived_ns=arrived_ns, times=times)
 
     def _mood_at(self, span: _Span, position: int) -> Mood:

@@ -20,6 +20,7 @@ from visavis.stage.parts import Avatar, Parts
 from visavis.stage.performance import Performance
 from visavis.stage.port.events import FirstFrameSent, PerformerEvent, ViewerJoined, ViewerLeft
 from visavis.stage.port.report import SessionShape
+from visavis.stage.port.so_far import PerformanceSoFar
 from visavis.stage.port.values import Speech, Spoken
 from visavis.stage.session_meter import SessionMeter
 from visavis.stage.sources import PackSource
@@ -31,6 +32,8 @@ from visavis.stage.video import VideoPipeline, VideoSpec
 HURRY_SAMPLES = 16 * SAMPLES_PER_MS  # a frame that is this late is drawn hurried, so that the next one is on time
 MAX_BEHIND_NS = 500_000_000  # after a longer stall (a suspended machine) the clock restarts instead of catching up
 METRICS_EVERY_BLOCKS = 50  # one second
+PROGRESS_EVERY_BLOCKS = 5  # 100 ms: the most speech that is said twice if the stage is lost
+RETURN_WITHIN_S = 3.0  # how long a session that comes from another stage waits for its viewers before it speaks
 MIN_RATE_HZ, MAX_RATE_HZ = 8_000, 48_000
 
 EmitEvent = Callable[[PerformerEvent], None]
@@ -53,24 +56,26 @@ class StageSession:
         source: PackSource,
         seed: int,
         emit: EmitEvent,
+        position: int = 0,
     ) -> None:
         self.session_id = session_id
         self._room: OpenRoom | None = None  # set by `enter_room`, before run
         self._sinks = Sinks()
         self._avatar, self._source, self._seed, self._emit = avatar, source, seed, emit
-        self._performance = Performance(seed=seed, open_speech=parts.open_speech)
+        self._performance = Performance(seed=seed, open_speech=parts.open_speech, position=position)
         self._performance.mood = video.spec.output.mood
         self._audio = AudioEncoder()
         self._video = video  # replaced by `resize` and by `set_output`
         self._video_lock = asyncio.Lock()  # one change at a time, in the order of the calls
         self._motion: MotionStream | None = None  # while the service wants motion events
         self._last_number = 0  # the highest number of a piece of speech that its owner has sent
-        self._frame_clock = FrameClock(video.spec.fps)
+        self._frame_clock = FrameClock(video.spec.fps, start=position)
         self._origin_ns = 0  # the time of position 0; set by `run`, and moved by a long stall
         self.block_due_ns = self.frame_due_ns = 0  # of `turns.TurnTaker`
         self._published_ahead = False  # the last block was published before it was due
         self._viewers = 0  # that receive media now
-        self._started_ns = 0  # when `run` was called
+        self._awaited_viewers = 1  # speech that is held begins when so many watch
+        self._started_ns = 0  # the time of position 0, as `run` has set it
         self._meter = SessionMeter()
         self._utterances = UtteranceLog()
         self.speaking_frames = self.silent_frames = 0  # that were drawn since the start
@@ -100,7 +105,8 @@ class StageSession:
     # --- the room's events
     def viewer_joined(self, viewer_id: str, viewers: int) -> None:
         self._viewers = viewers
-        self._performance.viewer_came()
+        if viewers >= self._awaited_viewers:
+            self._performance.viewer_came()
         self._emit(ViewerJoined(viewer_id=viewer_id, viewers=viewers))
 
     def viewer_left(self, viewer_id: str, viewers: int) -> None:
@@ -174,9 +180,22 @@ class StageSession:
         self._last_number = 0
         self._performance.forget_numbers()
 
+    def go_on(self, so_far: PerformanceSoFar) -> None:
+        """Go on with what another stage has performed. Those who watched there have a moment to come back before the
+        avatar speaks.
+        """
+        self._last_number = max(self._last_number, so_far.last_number)
+        self._performance.go_on(so_far, now_ns=time.monotonic_ns())
+        self._awaited_viewers = max(1, so_far.viewers)
+        hold_s = max(so_far.hold_s, RETURN_WITHIN_S if so_far.viewers else 0.0)
+        if self._viewers < self._awaited_viewers:
+            self._performance.hold(int(hold_s * PLAYOUT_RATE_HZ))
+        self.stream_motion(so_far.streams_motion)
+
     def hold_for_viewer(self, seconds: float) -> None:
         """Begin no utterance until a viewer has come, but for `seconds` at most. No effect while anybody watches."""
         if not self._viewers:
+            self._awaited_viewers = 1
             self._performance.hold(int(seconds * PLAYOUT_RATE_HZ))
 
     def set_state(self, state: SettableState) -> None:
@@ -229,9 +248,9 @@ class StageSession:
     # --- the clock
     async def run(self, turns: Turns) -> None:
         """Perform until cancelled."""
-        self._started_ns = time.monotonic_ns()
-        self._origin_ns = self._started_ns - duration_ns(self._performance.position)
-        self._meter.start(self._started_ns)
+        now_ns = time.monotonic_ns()
+        self._started_ns = self._origin_ns = now_ns - duration_ns(self._performance.position)
+        self._meter.start(now_ns)
         self._update_dues()
         await turns.take(self)
 
@@ -270,6 +289,8 @@ class StageSession:
         if self._motion:
             for motion in self._motion.next_events():
                 self._emit(motion)
+        if position // BLOCK_SAMPLES % PROGRESS_EVERY_BLOCKS == 0 and (progress := self._performance.take_progress()):
+            self._emit(progress)
         if position // BLOCK_SAMPLES % METRICS_EVERY_BLOCKS == METRICS_EVERY_BLOCKS - 1:
             self._emit_metrics()
         self._published_ahead = False

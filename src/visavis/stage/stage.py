@@ -30,6 +30,7 @@ from visavis.stage.port.messages import Done, OfferAnswered, Request, Result, Vi
 from visavis.stage.port.values import PerformanceSpec
 from visavis.stage.reporting import Reporting
 from visavis.stage.session import StageSession, background_image
+from visavis.stage.timeline import duration_ns
 from visavis.stage.turns import RestSelector, Turns
 from visavis.stage.video import VideoPipeline, VideoSpec
 
@@ -102,8 +103,8 @@ class Stage:
         self._check_epoch(request)
         session_id = request.session_id
         match request.command:
-            case messages.Open(spec=spec):
-                await self._open(owner, spec)
+            case messages.Open(spec=spec, position=position):
+                await self._open(owner, spec, position)
                 return Done()
             case messages.End():
                 await self.end(session_id)
@@ -134,7 +135,7 @@ class Stage:
         while len(self._epochs) > MAX_ENDED_EPOCHS + len(self._sessions):
             self._epochs.popitem(last=False)
 
-    async def _open(self, owner: Owner, spec: PerformanceSpec) -> None:
+    async def _open(self, owner: Owner, spec: PerformanceSpec, position: int) -> None:
         session_id = spec.session_id
         if session_id in self._sessions:
             raise PerformerLost("The session already runs on this stage")
@@ -155,11 +156,15 @@ class Stage:
                 source=owner.source,
                 seed=spec.seed,
                 emit=lambda event: owned.owner.send_event(session_id, event),
+                position=position,
             )
             owned = _OwnedSession(session, owner, spec.epoch)
             session.enter_room(
                 await open_room(
-                    spec.room, session, wall_clock_at_start_ns=time.time_ns(), ice_servers=owner.ice_servers
+                    spec.room,
+                    session,
+                    wall_clock_at_start_ns=time.time_ns() - duration_ns(position),
+                    ice_servers=owner.ice_servers,
                 )
             )
         except BaseException:
@@ -229,6 +234,8 @@ class Stage:
 
 async def _carry_out(session: StageSession, command: messages.Command) -> Result:
     match command:
+        case messages.GoOn(so_far=so_far):
+            session.go_on(so_far)
         case messages.Speak(speech=speech):
             return session.speak(speech)
         case messages.Interrupt(through=through):

@@ -13,7 +13,9 @@ from visavis.stage.timeline import seconds
 from visavis.stage.utterance_times import UtteranceTimes
 from visavis.stage.utterances import Utterance, UtteranceState
 
-MAX_MEASURED = 16  # ended utterances that wait to be reported; further ones are only counted
+MAX_MEASURED = (
+    16  # ended utterances that wait to be reported; further ones, and those from another stage, are only counted
+)
 WAIT_FOR_PACKET_NS = 200_000_000  # a report waits this long for the first packet of an utterance that has just ended
 
 
@@ -45,7 +47,7 @@ class UtteranceLog:
         self._head = None
 
     def _end(self, utterance: Utterance, now_ns: int) -> None:
-        if len(self._ended) >= MAX_MEASURED:
+        if utterance.moved or len(self._ended) >= MAX_MEASURED:
             self.unmeasured += 1
             return
         times = utterance.media.times

@@ -130,23 +130,29 @@ class UtteranceMedia:
     waiting utterances need none.
     """
 
-    def __init__(self, open_speech: Callable[[], SpeechToMotion]) -> None:
+    def __init__(self, open_speech: Callable[[], SpeechToMotion], *, begin: int = 0, mood: Mood | None = None) -> None:
+        """`begin`: where its audio begins, above 0 if another stage has played what was before; then it fades in.
+        `mood`: from there on.
+        """
         self._open_speech = open_speech
         self._speech: TimedSpeech | None = None
+        self._begin = begin
         self._pieces: deque[_Piece] = deque()  # not yet processed
         self._pieces_samples = 0  # of _pieces, at 48 kHz
         self._segments: deque[_Segment] = deque()
         self._sound: deque[NDArray[np.int16]] = deque()
         self._arrivals: deque[_Arrival] = deque()
         self._moods: deque[tuple[int, Mood]] = deque()  # each with the position from which it applies
-        self._received = 0  # at 48 kHz, rounded per call
-        self.ready_until = 0  # sound is ready up to this position
-        self.played = 0
+        if mood is not None:
+            self._moods.append((begin, mood))
+        self._received = begin  # at 48 kHz, rounded per call
+        self.ready_until = begin  # sound is ready up to this position
+        self.played = begin
         # set at an underrun: later audio waits until there is enough of it to resume
         self._stop_at: int | None = None
         self.times = UtteranceTimes()
-        self._resumed_at: int | None = None  # where the sound fades in after the last underrun
-        self._finished_length = Fraction(0)  # the exact length of all finished segments, at 48 kHz
+        self._resumed_at = begin or None  # where the sound fades in after the last underrun
+        self._finished_length = Fraction(begin)  # the exact length of all finished segments, at 48 kHz
         self.closed = False  # no more audio will come
         self.drained = False  # closed, and all audio has become sound and motion
 
@@ -277,7 +283,7 @@ class UtteranceMedia:
     @property
     def certain_until(self) -> int:
         """The position up to which motion is certain."""
-        return self._segments[-1].certain_until if self._segments else 0
+        return self._segments[-1].certain_until if self._segments else self._begin
 
     @property
     def playable_samples(self) -> int:
@@ -345,4 +351,4 @@ class UtteranceMedia:
         """Return when the sample at `position` arrived, None if that is unknown. Positions never decrease."""
         while self._arrivals and self._arrivals[0].until <= position:
             self._arrivals.popleft()
-        return self._arrivals[0].at_ns if self._arrivals else None
+        return self._arrivals[0].at_ns or None if self._arrivals else None

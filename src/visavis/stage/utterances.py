@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from enum import Enum
 
 import numpy as np
+from numpy.typing import NDArray
 
 from visavis.engine.speech.port import SpeechToMotion
 from visavis.errors import QueueFull
 from visavis.stage.port.events import PlaybackFinished, PlaybackStarted, SampleCut
+from visavis.stage.port.so_far import PerformanceSoFar, UtteranceSoFar
 from visavis.stage.port.values import Speech, Spoken
 from visavis.stage.timeline import PLAYOUT_RATE_HZ, SAMPLES_PER_MS, seconds
 from visavis.stage.utterance_media import UtteranceMedia
@@ -52,6 +54,8 @@ class Utterance:
     cut_rate_hz: int = 0  # the rate of `cut_sample`
     waiting_samples: int = 0  # its length at 48 kHz while it waits to be played; then 0
     heard_samples: int = 0  # set at its end: how much of it was played
+    told_samples: int = 0  # how much was played when its owner was told last
+    moved: bool = False  # another stage has received it, so its times are not known here
     state: UtteranceState = UtteranceState.QUEUED
 
     def move(self, state: UtteranceState) -> None:
@@ -97,11 +101,7 @@ class Utterances:
             utterance = None
         if utterance is None and not speech.pcm and not (speech.final and speech.utterance_id):
             return Spoken(utterance_id=speech.utterance_id or self._newest_id(), samples=0)
-        held = b""
-        if utterance is not None and utterance.cut_rate_hz == speech.sample_rate_hz:
-            held = utterance.cut_sample
-        data = held + speech.pcm
-        pcm = np.frombuffer(data, dtype="<i2", count=len(data) // 2)
+        pcm, cut_sample = _samples_of(utterance, speech)
         samples = len(pcm) * PLAYOUT_RATE_HZ // speech.sample_rate_hz
         if self.queued_samples + samples > MAX_QUEUED_S * PLAYOUT_RATE_HZ:
             raise QueueFull(
@@ -118,18 +118,61 @@ class Utterances:
         if not utterance.media.times.received_ns:
             utterance.media.times.received_at, utterance.media.times.received_ns = position, now_ns
         utterance.named = utterance.named or speech.utterance_id is not None
-        utterance.media.add(pcm, speech.sample_rate_hz, now_ns=now_ns, visemes=speech.visemes, mood=speech.mood)
         if speech.pcm:
             utterance.last_audio_at = position
-            if not held:
-                self._report_cut_sample(utterance)
-            utterance.cut_sample, utterance.cut_rate_hz = data[2 * len(pcm) :], speech.sample_rate_hz
-        if utterance.state is UtteranceState.QUEUED:
-            utterance.waiting_samples += samples
-            self._waiting_samples += samples
+        self._append(utterance, speech, pcm, cut_sample, now_ns=now_ns)
         if speech.final:
             self._close_open_utterance()
         return Spoken(utterance_id=utterance.utterance_id, samples=len(pcm))
+
+    def _append(
+        self, utterance: Utterance, speech: Speech, pcm: NDArray[np.int16], cut_sample: bytes, *, now_ns: int
+    ) -> None:
+        """Append a piece to its utterance. `pcm`, `cut_sample`: see `_samples_of`."""
+        utterance.media.add(pcm, speech.sample_rate_hz, now_ns=now_ns, visemes=speech.visemes, mood=speech.mood)
+        if speech.pcm:
+            if utterance.cut_rate_hz != speech.sample_rate_hz:
+                self._report_cut_sample(utterance)
+            utterance.cut_sample, utterance.cut_rate_hz = cut_sample, speech.sample_rate_hz
+        if utterance.state is UtteranceState.QUEUED:
+            samples = len(pcm) * PLAYOUT_RATE_HZ // speech.sample_rate_hz
+            utterance.waiting_samples += samples
+            self._waiting_samples += samples
+
+    def go_on(self, so_far: PerformanceSoFar, *, position: int, now_ns: int) -> list[PlaybackFinished]:
+        """Take over the utterances of another stage. Nothing has been spoken here before, but an interrupt may have
+        arrived: it ends what it drops. Return these ends.
+        """
+        self._closed_ids.update(so_far.ended_ids)
+        self._generated_ids = max(self._generated_ids, so_far.generated_ids)
+        self._late_id = so_far.late_id
+        for one in so_far.utterances:
+            self._restore(one, position=position, now_ns=now_ns)
+        through = max(self._dropped_through, so_far.dropped_through)
+        return self.interrupt(through=through, played_samples=0 if self.current is None else self.current.media.played)
+
+    def _restore(self, so_far: UtteranceSoFar, *, position: int, now_ns: int) -> None:
+        utterance = Utterance(
+            utterance_id=so_far.utterance_id,
+            named=so_far.named,
+            first_number=so_far.first_number,
+            media=UtteranceMedia(self._open_speech, begin=so_far.played_samples, mood=so_far.mood),
+            last_audio_at=position,
+            moved=True,
+        )
+        utterance.media.times.received_at, utterance.media.times.received_ns = position, now_ns
+        if so_far.started and self.current is None and not self._waiting:
+            utterance.move(UtteranceState.PLAYING)
+            self.current = utterance
+        else:
+            self._waiting.append(utterance)
+        for piece in so_far.pieces:
+            self._append(utterance, piece, *_samples_of(utterance, piece), now_ns=0)
+        if so_far.open:
+            self._open = utterance
+        else:
+            self._remember_closed(utterance.utterance_id, interrupted=False)
+            utterance.media.close()
 
     def take_cut_samples(self) -> list[SampleCut]:
         """Return the cut samples that were found since the last call."""
@@ -254,7 +297,8 @@ class Utterances:
         dropped += [utterance for utterance in self._waiting if utterance.first_number <= through]
         ends = []
         for utterance in dropped:
-            played = utterance.heard_samples = played_samples if utterance.state is UtteranceState.PLAYING else 0
+            is_playing = utterance.state is UtteranceState.PLAYING
+            played = utterance.heard_samples = played_samples if is_playing else utterance.media.played
             utterance.move(UtteranceState.INTERRUPTED)
             self._ended.append(utterance)
             self._remember_closed(utterance.utterance_id, interrupted=True)
@@ -278,3 +322,13 @@ class Utterances:
     def queued_samples(self) -> int:
         """The speech that has not been played yet, in samples at 48 kHz."""
         return self._waiting_samples + (self.current.media.unplayed_samples if self.current else 0)
+
+
+def _samples_of(utterance: Utterance | None, speech: Speech) -> tuple[NDArray[np.int16], bytes]:
+    """Return the samples of its utterance that a piece completes, int16 (n,), and the odd byte at its end."""
+    held = b""
+    if utterance is not None and utterance.cut_rate_hz == speech.sample_rate_hz:
+        held = utterance.cut_sample
+    data = held + speech.pcm if held else speech.pcm
+    pcm = np.frombuffer(data, dtype="<i2", count=len(data) // 2)
+    return pcm, data[2 * len(pcm) :]

@@ -96,6 +96,12 @@ class Metrics:
             buckets=START_S,
             registry=registry,
         )
+        self._moved = Histogram(
+            "visavis_session_move_seconds",
+            "Time that a session had no stage, because its own was lost, before it went on on another one",
+            buckets=START_S,
+            registry=registry,
+        )
         self._refused = Counter(
             "visavis_session_starts_refused",
             "Starts that were refused, by the code of the error",
@@ -225,6 +231,9 @@ class Metrics:
 
     def start_refused(self, code: str) -> None:
         self._refused.labels(code).inc()
+
+    def session_moved(self, *, after_s: float) -> None:
+        self._moved.observe(after_s)
 
     def session_ended(self, reason: str, *, duration_s: float, minutes: int) -> None:
         self._ended.labels(reason).inc()

@@ -13,6 +13,7 @@ from visavis.engine.speech.phones import TimedViseme
 from visavis.rooms.spec import EmbeddedRoomSpec, IceServer
 from visavis.stage.port import events, messages
 from visavis.stage.port.messages import Event, Hello, HttpSource, Request, decode_from_server, decode_from_stage, encode
+from visavis.stage.port.so_far import PerformanceSoFar, UtteranceSoFar
 from visavis.stage.port.values import PerformanceSpec, Speech, Spoken
 
 ROOM = EmbeddedRoomSpec(ice_servers=(IceServer(url="turn:t", username="1:sess", credential="c"),))
@@ -31,6 +32,27 @@ SPEECH = Speech(
 )
 COMMANDS: list[messages.Command] = [
     messages.Open(spec=PerformanceSpec(session_id="s", pack=PACK, output=OUTPUT, room=ROOM)),
+    messages.Open(spec=PerformanceSpec(session_id="s", pack=PACK), position=48_000),
+    messages.GoOn(
+        so_far=PerformanceSoFar(
+            spec=PerformanceSpec(session_id="s", pack=PACK),
+            position=48_000,
+            utterances=(
+                UtteranceSoFar(
+                    utterance_id="u",
+                    named=True,
+                    open=True,
+                    first_number=7,
+                    started=True,
+                    played_samples=960,
+                    mood=Mood(sad=1.0),
+                    pieces=(SPEECH,),
+                ),
+            ),
+            ended_ids={"t": True},
+            state="speaking",
+        )
+    ),
     messages.Speak(speech=SPEECH),
     messages.Speak(speech=Speech(pcm=b"", sample_rate_hz=48_000, number=1)),
     messages.Interrupt(through=3),
@@ -48,6 +70,7 @@ EVENTS: list[events.PerformerEvent] = [
     events.ViewerJoined(viewer_id="v", viewers=1),
     events.ViewerLeft(viewer_id="v", viewers=0),
     events.PlaybackStarted(utterance_id="u"),
+    events.PlaybackProgress(utterance_id="u", played_samples=4800),
     events.PlaybackFinished(utterance_id="u", position_s=0.125, interrupted=True),
     events.SampleCut(utterance_id="u"),
     events.StateChanged(state="listening"),
@@ -64,6 +87,7 @@ EVENTS: list[events.PerformerEvent] = [
     events.UtteranceMeasured(
         utterance_id="u", received_s=1.5, frame_ms=70.5, finished_ms=900.0, played_s=0.5, interrupted=False
     ),
+    events.PerformanceMoved(after_s=1.5, detail="why"),
     events.PerformerEnded(reason="lost", detail="why"),
 ]
 

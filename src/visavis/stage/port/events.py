@@ -33,6 +33,15 @@ class PlaybackStarted(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     utterance_id: str
 
 
+class PlaybackProgress(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """So much of an utterance has been played, in samples at 48 kHz: every 100 ms while it plays. For the fleet alone,
+    which keeps the rest of it in case the stage is lost.
+    """
+
+    utterance_id: str
+    played_samples: int
+
+
 class PlaybackFinished(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The end of an utterance, exactly one for each: when its last sample has been played, or at once at an interrupt.
 
@@ -146,6 +155,15 @@ class UtteranceMeasured(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     interrupted: bool
 
 
+class PerformanceMoved(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The session goes on on another stage, because its own is lost. Its viewers have left and may come back.
+    `after_s`: how long it had no stage. It comes from the fleet.
+    """
+
+    after_s: float
+    detail: str = ""
+
+
 class PerformerEnded(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The last event of every performance.
 
@@ -159,7 +177,17 @@ class PerformerEnded(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 SpeechEvent = PlaybackStarted | PlaybackFinished | SampleCut | StateChanged
 MotionEvent = MotionFrames | MotionCut
 MetricsEvent = PerformerMetrics | UtteranceMeasured
-DroppableEvent = MetricsEvent | MotionFrames
+DroppableEvent = MetricsEvent | MotionFrames | PlaybackProgress
 """Events that may be dropped: later ones of their kind tell enough."""
 
-PerformerEvent = FirstFrameSent | ViewerJoined | ViewerLeft | SpeechEvent | MotionEvent | MetricsEvent | PerformerEnded
+PerformerEvent = (
+    FirstFrameSent
+    | ViewerJoined
+    | ViewerLeft
+    | SpeechEvent
+    | PlaybackProgress
+    | MotionEvent
+    | MetricsEvent
+    | PerformanceMoved
+    | PerformerEnded
+)

@@ -27,9 +27,10 @@ from visavis.errors import VisavisError
 from visavis.rooms.spec import IceServer
 from visavis.stage.port.events import PerformerEvent
 from visavis.stage.port.report import StageReport
+from visavis.stage.port.so_far import PerformanceSoFar
 from visavis.stage.port.values import PerformanceSpec, Speech, Spoken
 
-PORT_VERSION = 4
+PORT_VERSION = 5
 
 
 # --- commands, each with its result
@@ -51,9 +52,18 @@ Result = Done | Spoken | OfferAnswered | ViewerRemoved
 
 
 class Open(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Begin a session. When this is done, its idle picture runs."""
+    """Begin a session. When this is done, its idle picture runs. `position`: where its clock begins, in samples at
+    48 kHz; above 0 another stage has performed the session before.
+    """
 
     spec: PerformanceSpec
+    position: int = 0
+
+
+class GoOn(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Go on with what another stage has performed of this session. The first command after `Open`."""
+
+    so_far: PerformanceSoFar
 
 
 class Speak(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -111,9 +121,20 @@ class End(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 Command = (
-    Open | Speak | Interrupt | Resize | SetOutput | SetState | HoldForViewer | StreamMotion | Offer | RemoveViewer | End
+    Open
+    | GoOn
+    | Speak
+    | Interrupt
+    | Resize
+    | SetOutput
+    | SetState
+    | HoldForViewer
+    | StreamMotion
+    | Offer
+    | RemoveViewer
+    | End
 )
-IN_ORDER = (Speak, Resize, SetOutput, SetState, HoldForViewer, StreamMotion)
+IN_ORDER = (GoOn, Speak, Resize, SetOutput, SetState, HoldForViewer, StreamMotion)
 """Commands of a session that take effect in the order in which they were sent. All others overtake them."""
 
 

@@ -1,0 +1,101 @@
+"""What a fleet keeps of one session, so that another stage can go on with it: what its client has set, who watches, and
+the speech that was not yet played. Pure: the caller passes times in, in seconds of any monotonic clock.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from visavis.engine.motion.states import AvatarState
+from visavis.fleet.kept_speech import KeptSpeech
+from visavis.stage.port import messages
+from visavis.stage.port.events import PerformerEvent, PlaybackStarted, StateChanged, ViewerJoined, ViewerLeft
+from visavis.stage.port.messages import Command, Result
+from visavis.stage.port.so_far import PerformanceSoFar
+from visavis.stage.port.values import PerformanceSpec, Spoken
+from visavis.stage.timeline import BLOCK_SAMPLES, PLAYOUT_RATE_HZ
+
+
+class KeptPerformance:
+    """`spec`: with the size and the output as they are now. `viewers`: those that watch now."""
+
+    def __init__(self, spec: PerformanceSpec, *, now_s: float) -> None:
+        self.spec = spec
+        self.speech = KeptSpeech()
+        self.viewers: set[str] = set()
+        self._began_s = now_s  # when its clock began
+        self._state: AvatarState = "idle"  # of the last StateChanged
+        self._listening = self._thinking = self._streams_motion = False
+        self._held_until_s = 0.0  # no utterance begins before, unless a viewer comes
+
+    @classmethod
+    def of(cls, so_far: PerformanceSoFar, *, now_s: float) -> KeptPerformance:
+        """Return a performance that another server has kept, or that a stage has told just now."""
+        kept = cls(so_far.spec, now_s=now_s - so_far.position / PLAYOUT_RATE_HZ)
+        kept.speech = KeptSpeech.of(so_far)
+        kept._state, kept._listening, kept._thinking = so_far.state, so_far.listening, so_far.thinking
+        kept._streams_motion = so_far.streams_motion
+        kept._held_until_s = now_s + so_far.hold_s
+        return kept
+
+    def carried_out(self, command: Command, result: Result, *, now_s: float) -> None:
+        """The stage has carried out a command."""
+        match command:
+            case messages.Speak(speech=speech) if isinstance(result, Spoken):
+                self.speech.taken(speech, result)
+            case messages.Interrupt(through=through):
+                self.speech.interrupted(through=through)
+            case messages.Resize(width_px=width_px, height_px=height_px):
+                self.spec = msgspec.structs.replace(self.spec, width_px=width_px, height_px=height_px)
+            case messages.SetOutput(output=output):
+                self.spec = msgspec.structs.replace(self.spec, output=output)
+            case messages.SetState(state=state):
+                self._listening = self._listening or state == "listening"
+                self._thinking = state == "thinking"
+            case messages.StreamMotion(on=on):
+                self._streams_motion = on
+            case messages.HoldForViewer(seconds=seconds) if not self.viewers:
+                self._held_until_s = now_s + seconds
+
+    def observe(self, event: PerformerEvent) -> bool:
+        """An event of the stage. Return whether it is news: a stage that goes on with a session may tell again which
+        state it has.
+        """
+        self.speech.observe(event)
+        match event:
+            case StateChanged(state=state):
+                told, self._state = self._state, state
+                if state == "speaking":
+                    self._thinking = False
+                return state != told
+            case PlaybackStarted():
+                self._thinking = False
+            case ViewerJoined(viewer_id=viewer_id):
+                self.viewers.add(viewer_id)
+                self._held_until_s = 0.0
+            case ViewerLeft(viewer_id=viewer_id):
+                self.viewers.discard(viewer_id)
+        return True
+
+    def position(self, *, now_s: float) -> int:
+        """Return where the session's clock is now, in whole blocks."""
+        return int((now_s - self._began_s) * PLAYOUT_RATE_HZ) // BLOCK_SAMPLES * BLOCK_SAMPLES
+
+    def so_far(self, *, now_s: float, viewers: int) -> PerformanceSoFar:
+        """Return what another stage needs. `viewers`: how many watched when the stage was lost."""
+        return PerformanceSoFar(
+            spec=self.spec,
+            position=self.position(now_s=now_s),
+            utterances=self.speech.so_far(),
+            ended_ids=dict(self.speech.ended_ids),
+            dropped_through=self.speech.dropped_through,
+            late_id=self.speech.late_id,
+            last_number=self.speech.last_number,
+            generated_ids=self.speech.generated_ids,
+            state=self._state,
+            listening=self._listening,
+            thinking=self._thinking,
+            hold_s=max(0.0, self._held_until_s - now_s),
+            viewers=viewers,
+            streams_motion=self._streams_motion,
+        )

@@ -1,0 +1,163 @@
+"""Moves the sessions of a lost stage to other stages, or ends them where there is no place."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from visavis.errors import NoCapacity, PerformerLost, VisavisError
+from visavis.fleet.performer import StagePerformer
+from visavis.fleet.supply import ConnectedStage
+from visavis.stage.port.events import PerformerEnded
+from visavis.stage.port.messages import End, Open
+
+MOVE_WITHIN_S = 10.0  # then a session for which no stage could be opened ends
+RETRY_AFTER_S = 0.5
+# A session that loses one stage after the other, each so soon after it has come there, may be the cause: it ends.
+SHORT_STAY_S, MAX_SHORT_STAYS = 10.0, 3
+
+log = structlog.get_logger("visavis.fleet")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LostStage:
+    """A stage that was lost. `sessions`: how many it had. `detail`: what happened."""
+
+    machine_id: str
+    sessions: int
+    detail: str
+
+
+class Places(Protocol):
+    """The stages of a fleet, as moves use them."""
+
+    async def place_moved(self, performer: StagePerformer, lost: LostStage) -> ConnectedStage:
+        """Give a session a place on another stage, which may have to be opened first. Raises `NoCapacity` if there is
+        none, and `PerformerLost` if a stage cannot be opened now.
+        """
+        ...
+
+    def placed(self, performer: StagePerformer) -> None:
+        """The session's stage has opened it, or has refused to."""
+        ...
+
+    def is_lost(self, stage: ConnectedStage) -> bool:
+        """Whether the sessions of a stage have been moved away already."""
+        ...
+
+
+class Stays:
+    """How soon each session has lost its stages. Pure. Times are seconds of any monotonic clock."""
+
+    def __init__(self) -> None:
+        self._stays: dict[str, tuple[float, int]] = {}  # by session: since when it has its stage; short stays in a row
+
+    def came(self, session_id: str, *, now_s: float) -> None:
+        """A session has come to a stage from another one."""
+        self._stays[session_id] = now_s, self._stays.get(session_id, (0.0, 0))[1]
+
+    def may_go_on(self, session_id: str, *, now_s: float) -> bool:
+        """A session has lost its stage. Return whether it may try another one."""
+        came_s, short = self._stays.get(session_id, (float("-inf"), 0))
+        short = short + 1 if now_s - came_s < SHORT_STAY_S else 0
+        self._stays[session_id] = came_s, short
+        return short < MAX_SHORT_STAYS
+
+    def forget(self, session_id: str) -> None:
+        self._stays.pop(session_id, None)
+
+
+class Moves:
+    """The moves of one fleet. Their tasks run `in_background`."""
+
+    def __init__(
+        self, places: Places, in_background: Callable[[Coroutine[None, None, None]], asyncio.Task[None]]
+    ) -> None:
+        self._places, self._in_background = places, in_background
+        self.stays = Stays()
+
+    def move(self, performers: Iterable[StagePerformer], lost: LostStage) -> None:
+        """Move sessions away from a lost stage. Those that are ending end now."""
+        moving = []
+        for performer in performers:
+            performer.lose_stage()
+            if performer.ending:
+                performer.finish(PerformerEnded(reason="lost", detail=lost.detail))
+            elif not self.stays.may_go_on(performer.session_id, now_s=time.monotonic()):
+                self._give_up(performer, lost, "it has lost one stage after the other")
+            else:
+                moving.append(performer)
+        if moving:
+            self._in_background(self._move_all(moving, lost, deadline_s=time.monotonic() + MOVE_WITHIN_S))
+
+    async def _move_all(self, performers: list[StagePerformer], lost: LostStage, *, deadline_s: float) -> None:
+        """Place the sessions one after the other; open them at the same time."""
+        for performer in performers:
+            stage = await self._place(performer, lost, deadline_s=deadline_s)
+            if stage is not None:
+                self._in_background(self._open(performer, stage, lost, deadline_s=deadline_s))
+
+    async def _place(self, performer: StagePerformer, lost: LostStage, *, deadline_s: float) -> ConnectedStage | None:
+        while not performer.ended:
+            try:
+                return await self._places.place_moved(performer, lost)
+            except NoCapacity as error:
+                self._give_up(performer, lost, f"no other has a place for it ({error.message})")
+            except PerformerLost as error:
+                if time.monotonic() >= deadline_s:
+                    self._give_up(performer, lost, f"no other could be opened ({error.message})")
+                else:
+                    await asyncio.sleep(RETRY_AFTER_S)
+            except Exception:  # the outermost edge of a move
+                log.exception("session_move_failed", session_id=performer.session_id)
+                self._give_up(performer, lost, "its move has failed")
+        return None
+
+    async def _open(
+        self, performer: StagePerformer, stage: ConnectedStage, lost: LostStage, *, deadline_s: float
+    ) -> None:
+        """Open a session on the stage where it has a place, and let it go on there."""
+        try:
+            await self._request_open(performer, stage)
+        except VisavisError as error:
+            self._places.placed(performer)
+            if isinstance(error, PerformerLost) and not stage.link.alive and time.monotonic() < deadline_s:
+                await self._move_all([performer], lost, deadline_s=deadline_s)
+            else:
+                self._give_up(performer, lost, f"another could not open it ({error.message})")
+            return
+        except Exception:  # the outermost edge of a move
+            self._places.placed(performer)
+            log.exception("session_move_failed", session_id=performer.session_id)
+            self._give_up(performer, lost, "its move has failed")
+            return
+        self._places.placed(performer)
+        if performer.ended:
+            await self._end_on(performer, stage)
+        elif self._places.is_lost(stage):
+            await self._move_all([performer], lost, deadline_s=deadline_s)
+        else:
+            performer.go_on(stage.link, detail=lost.detail)
+            self.stays.came(performer.session_id, now_s=time.monotonic())
+
+    async def _request_open(self, performer: StagePerformer, stage: ConnectedStage) -> None:
+        await self._end_on(performer, stage)  # a stage that was connected to before may have it still
+        spec = performer.kept.spec
+        position = performer.kept.position(now_s=time.monotonic())
+        await stage.link.request(spec.session_id, spec.epoch, Open(spec=spec, position=position))
+
+    async def _end_on(self, performer: StagePerformer, stage: ConnectedStage) -> None:
+        spec = performer.kept.spec
+        with contextlib.suppress(PerformerLost):  # it has ended with its stage
+            await stage.link.request(spec.session_id, spec.epoch, End())
+        if performer.ended:
+            stage.link.remove(spec.session_id)
+
+    def _give_up(self, performer: StagePerformer, lost: LostStage, reason: str) -> None:
+        performer.finish(PerformerEnded(reason="lost", detail=f"{lost.detail}, and {reason}"))
