@@ -26,6 +26,7 @@ from visavis.rooms.port import MediaKind
 from visavis.rooms.webrtc.receiving_peer import AUDIO_RATE_HZ, VIDEO_RATE_HZ, ReceivingPeer
 
 CONNECT_WITHIN_S = 15.0
+CHECK_EVERY_S = 0.5  # a room sends sound every 20 ms; a viewer that gets none asks whether the room knows it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,13 +125,45 @@ class RoomViewer:
 
 
 class WhepViewer(RoomViewer):
-    """A viewer that joins by WHEP: it POSTs its offer with the room's token, and DELETEs the resource at the end."""
+    """A viewer that joins by WHEP: it POSTs its offer with the room's token, and DELETEs the resource at the end.
+
+    If the room does not know it any more, because the stage that sent its media is lost, it closes: `pictures` and
+    `sound` end, and `lost` is true. Whoever wants to go on opens another viewer.
+    """
 
     def __init__(self, *, whep_url: str, token: str = "") -> None:
         super().__init__(self._post)
+        self.lost = False
+        self._watching: asyncio.Task[None] | None = None
         self._url = whep_url
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._resource: str | None = None
+
+    async def open(self) -> None:
+        await super().open()
+        self._watching = asyncio.create_task(self._watch())
+
+    async def _watch(self) -> None:
+        """Close when no packets come and the room does not know this viewer any more."""
+        before = 0
+        while True:
+            await asyncio.sleep(CHECK_EVERY_S)
+            packets = await self._peer.packets_received()
+            if packets and packets == before and await self._is_forgotten():
+                self.lost, self._resource = True, None
+                await self._peer.aclose()
+                return
+            before = packets
+
+    async def _is_forgotten(self) -> bool:
+        if self._resource is None:
+            return False
+        try:
+            async with httpx.AsyncClient() as client:
+                answer = await client.get(self._resource, headers=self._headers, timeout=2.0)
+        except httpx.HTTPError:
+            return False
+        return answer.status_code in (404, 410)
 
     async def _post(self, sdp: str) -> str:
         """Raises `InvalidRequest` with the room's answer if it refuses."""
@@ -152,6 +185,8 @@ class WhepViewer(RoomViewer):
         return answer.text
 
     async def aclose(self) -> None:
+        if self._watching is not None:
+            self._watching.cancel()
         resource, self._resource = self._resource, None
         if resource:
             try:

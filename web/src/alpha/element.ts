@@ -1,7 +1,7 @@
 // <visavis-avatar room="https://…/rooms/NAME#t=TOKEN">: shows a room in any page. In a transparent session the page
 // behind the avatar shows.
 
-import { onNextFrame, playWithSound } from "../viewer/playback";
+import { onNextFrame, playWithSound, showStream } from "../viewer/playback";
 import { roomAddress } from "../viewer/room-address";
 import { fetchPictureShape, RoomPicture } from "../viewer/room-picture";
 import { RoomViewer } from "../viewer/room-viewer";
@@ -84,7 +84,7 @@ export class VisavisAvatar extends HTMLElement {
     const viewer = new RoomViewer(`${roomUrl}/whep`, token, {
       state: (state) => this.dispatchEvent(new CustomEvent("state", { detail: state.kind })),
       stream: (stream) => {
-        this.video.srcObject = stream;
+        showStream(this.video, stream);
         onNextFrame(this.video, () => viewer.frameShown());
         if (this.hasAttribute("muted")) void this.video.play().catch(() => {});
         else void playWithSound(this.video);

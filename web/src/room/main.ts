@@ -1,6 +1,6 @@
 // The room page: shows one room to anyone who has its link and its token. It knows no API key and no session.
 
-import { onNextFrame, playWithSound } from "../viewer/playback";
+import { onNextFrame, playWithSound, showStream } from "../viewer/playback";
 import { roomAddress } from "../viewer/room-address";
 import { fetchPictureShape, RoomPicture } from "../viewer/room-picture";
 import { RoomViewer } from "../viewer/room-viewer";
@@ -67,7 +67,7 @@ function watch(): void {
       if (state.kind === "ended") video.srcObject = null;
     },
     stream(stream) {
-      video.srcObject = stream;
+      showStream(video, stream);
       onNextFrame(video, () => current.frameShown());
       void playWithSound(video).then((audible) => {
         unmute.hidden = audible;

@@ -19,3 +19,18 @@ export function onNextFrame(video: HTMLVideoElement, shown: () => void): void {
   if ("requestVideoFrameCallback" in video) video.requestVideoFrameCallback(() => shown());
   else (video as HTMLVideoElement).addEventListener("timeupdate", () => shown(), { once: true });
 }
+
+/** Show a stream. The last picture of the one before stays until the new one has its first. */
+export function showStream(video: HTMLVideoElement, stream: MediaStream): void {
+  video.poster = lastPicture(video);
+  video.srcObject = stream;
+}
+
+function lastPicture(video: HTMLVideoElement): string {
+  if (video.srcObject === null || video.videoWidth === 0) return "";
+  const canvas = document.createElement("canvas");
+  canvas.width = video.videoWidth;
+  canvas.height = video.videoHeight;
+  canvas.getContext("2d")?.drawImage(video, 0, 0);
+  return canvas.toDataURL("image/jpeg", 0.9);
+}

@@ -2,12 +2,15 @@
 // owns the peer connection.
 
 import { type JoinOutcome, nextJoinStep, type RoomState } from "./join-step";
+import { watchPresence } from "./presence";
 import { fetchIceServers, joinRoom, type WhepConnection, type WhepExchange } from "./whep";
 
 const CHECK_EVERY_MS = 1_000;
 const MAX_DISCONNECTED_S = 3; // a shorter network failure ends by itself
 const MAX_WITHOUT_FRAME_S = 5; // an idle avatar sends frames too, so a longer gap is a loss
 const MAX_CONNECTING_S = 10;
+// So long the page shows the last picture, and nothing else, while the session goes on elsewhere.
+const MAX_UNSAID_MS = 2_500;
 
 interface RoomViewerEvents {
   state(state: RoomState): void;
@@ -25,6 +28,8 @@ export class RoomViewer {
   private live = false;
   private retryTimer: ReturnType<typeof setTimeout> | undefined;
   private checkTimer: ReturnType<typeof setInterval> | undefined;
+  private stopPresence: () => void = () => {};
+  private unsaidTimer: ReturnType<typeof setTimeout> | undefined; // until a loss is told
   private readonly stopped = new AbortController();
 
   constructor(
@@ -46,6 +51,7 @@ export class RoomViewer {
     if (this.stopped.signal.aborted) return;
     this.stopped.abort();
     clearTimeout(this.retryTimer);
+    clearTimeout(this.unsaidTimer);
     if (!sessionIsOver) this.connection?.leave();
     this.disconnect();
   }
@@ -75,6 +81,7 @@ export class RoomViewer {
     this.framesDecoded = 0;
     this.withoutFrameS = 0;
     this.watchClosing(joined.peer);
+    this.stopPresence = watchPresence(joined.peer, joined.isKnown, () => this.joinElsewhere());
     this.checkTimer = setInterval(() => void this.check(joined.peer), CHECK_EVERY_MS);
     this.events.stream(joined.stream);
   }
@@ -113,6 +120,14 @@ export class RoomViewer {
     return peer.connectionState === "disconnected" ? MAX_DISCONNECTED_S : MAX_WITHOUT_FRAME_S;
   }
 
+  /** The server does not know this viewer any more: join again at once, and tell it only if that takes long. */
+  private joinElsewhere(): void {
+    this.disconnect();
+    this.attempt = 0;
+    this.unsaidTimer = setTimeout(() => this.events.state({ kind: "reconnecting", attempt: 1 }), MAX_UNSAID_MS);
+    void this.join();
+  }
+
   private lose(): void {
     if (this.connection === null) return;
     const wasLive = this.live;
@@ -123,12 +138,14 @@ export class RoomViewer {
 
   private disconnect(): void {
     clearInterval(this.checkTimer);
+    this.stopPresence();
     this.connection?.peer.close();
     this.connection = null;
     this.live = false;
   }
 
   private follow(outcome: JoinOutcome): void {
+    clearTimeout(this.unsaidTimer);
     const step = nextJoinStep(outcome, this.attempt, Math.random());
     this.attempt = step.attempt;
     this.events.state(step.state);

@@ -9,6 +9,7 @@ export interface WhepConnection {
   peer: RTCPeerConnection;
   stream: MediaStream;
   leave(): void; // closes the connection and tells the server
+  isKnown(): Promise<boolean | null>; // asks the server for this connection; null: it does not answer
 }
 
 /** One step of the exchange, for a log. `status` is null if the server did not answer. */
@@ -93,7 +94,19 @@ export async function joinRoom(
       deleteResource(resource, token);
       resource = null;
     },
+    isKnown: () => isKnown(resource, token),
   };
+}
+
+/** Ask whether the server knows a connection: 204 if it does, 404 or 410 if not. Never throws. */
+async function isKnown(resource: string | null, token: string): Promise<boolean | null> {
+  if (resource === null) return null;
+  try {
+    const { status, ok } = await fetch(resource, { headers: { authorization: `Bearer ${token}` }, cache: "no-store" });
+    return ok ? true : status === 404 || status === 410 ? false : null;
+  } catch {
+    return null;
+  }
 }
 
 function deleteResource(resource: string | null, token: string): void {

@@ -12,6 +12,7 @@ from aiortc import (
     MediaStreamError,
     RTCBundlePolicy,
     RTCConfiguration,
+    RTCInboundRtpStreamStats,
     RTCPeerConnection,
     RTCRtpReceiver,
     RTCSessionDescription,
@@ -122,6 +123,12 @@ class ReceivingPeer:
         from `arrived_s` of the first frame.
         """
         return self._clocks[kind].time_of(pts, arrived_s)
+
+    async def packets_received(self) -> int:
+        """Return how many RTP packets have come so far."""
+        reports = [await receiver.getStats() for receiver in self._receivers.values()]
+        entries = [entry for report in reports for entry in report.values()]
+        return sum(entry.packetsReceived for entry in entries if isinstance(entry, RTCInboundRtpStreamStats))
 
     async def aclose(self) -> None:
         """Disconnect; idempotent."""
