@@ -559,15 +559,23 @@ class RateLimited(VisavisError, code="RATE_LIMITED", status=429, retryable=True)
 
 
 class ConcurrencyLimitReached(VisavisError, code="CONCURRENCY_LIMIT_REACHED", status=429, retryable=True):
-    """As many sessions are running as the plan allows."""
+    """As many sessions are running as the plan allows. `holders`: what `details` says of each of these sessions, the
+    oldest first. `soonest_release`: when the first of them expires, if one does.
+    """
 
     message = "As many sessions are running as the plan allows"
     suggestion = "End a session, then start this one again"
     retry_after_s = 10
 
-    def __init__(self, *, current: int, maximum: int) -> None:
+    def __init__(
+        self, *, current: int, maximum: int, holders: list[dict[str, object]], soonest_release: str | None
+    ) -> None:
         super().__init__()
-        self.details = {"concurrency": {"current": current, "max": maximum, "available": max(0, maximum - current)}}
+        self.details = {
+            "concurrency": {"current": current, "max": maximum, "available": max(0, maximum - current)},
+            "holders": holders,
+            "soonest_release": soonest_release,
+        }
 
 
 class QuotaReached(VisavisError, status=429):

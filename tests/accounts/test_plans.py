@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import insert, update
 
 from tests.conftest import Service
+from visavis.channel.port import SessionInit
 from visavis.store.database import Database
 from visavis.store.models import accounts, plans
 from visavis.store.records import KeyRecord
@@ -41,10 +42,37 @@ async def test_concurrency_is_limited_at_start_and_created_sessions_do_not_count
     _, status, body = await start(service)
     assert status == 429
     assert body["error"]["code"] == "CONCURRENCY_LIMIT_REACHED"  # type: ignore[index]
-    assert body["error"]["details"] == {"concurrency": {"current": 1, "max": 1, "available": 0}}  # type: ignore[index]
+    details = body["error"]["details"]  # type: ignore[index]
+    assert details["concurrency"] == {"current": 1, "max": 1, "available": 0}
     assert (await service.client.put(f"/v1/sessions/{first}/start")).status_code == 200
     await service.client.put(f"/v1/sessions/{first}/end")
     assert (await start(service))[1] == 200
+
+
+async def test_a_refusal_tells_who_holds_the_places(service: Service) -> None:
+    await put_on_plan(service, max_concurrency=3, max_session_minutes=5)
+    watched, _, body = await start(service)
+    performer = service.performer(watched)
+    await performer.offer(viewer_id="a", sdp="m=video")
+    own = (await service.client.post("/v1/sessions", json={"avatar": service.look_id})).json()["session"]
+    await service.services.live.attach(
+        SessionInit(session_id=own["session_id"], token=own["session_token"], hosted=False)
+    )
+    service.fleet.gate.clear()
+    waiting = await service.client.post("/v1/sessions", json={"avatar_id": service.look_id})
+    waiting_id = waiting.json()["session"]["session_id"]
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(service.client.put, f"/v1/sessions/{waiting_id}/start")
+        table = service.services.live.table
+        while not table.starting or table.running[watched].viewers == 0:  # noqa: ASYNC110
+            await anyio.sleep(0.001)
+        _, status, refusal = await start(service)
+        service.fleet.gate.set()
+    details = refusal["error"]["details"]  # type: ignore[index]
+    assert status == 429 and details["soonest_release"] == body["expiration"]
+    holders = {one["session_id"]: (one["viewers"], one["channel"]) for one in details["holders"]}
+    assert holders == {watched: (1, False), own["session_id"]: (0, True), waiting_id: (0, False)}
+    assert [one["started_at"] is None for one in details["holders"]] == [False, False, True]
 
 
 async def test_concurrent_starts_cannot_share_one_place(service: Service) -> None:

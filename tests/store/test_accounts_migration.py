@@ -11,7 +11,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, select, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from visavis.accounts.keys import hash_key, new_key
@@ -20,7 +20,9 @@ from visavis.store import migrations, models
 from visavis.store.avatars import AvatarStore
 from visavis.store.database import Database
 from visavis.store.idempotency import IdempotencyStore
+from visavis.store.minutes import MinuteStore
 from visavis.store.sessions import SessionStore
+from visavis.store.usage import UsageStore
 
 pytestmark = pytest.mark.anyio
 
@@ -128,4 +130,26 @@ async def test_the_migrated_schema_is_that_of_a_new_database_and_holds_its_refer
         for table in ("sessions", "keys", "avatars"):
             (made,) = await connection.scalars(text(f"SELECT sql FROM sqlite_master WHERE name='{table}'"))
             assert "REFERENCES accounts" in made
+    await database.aclose()
+
+
+async def test_sessions_that_have_ended_get_their_ledger(tmp_path: Path, keys: dict[str, str]) -> None:
+    """A session from 1 s to 61 s has one billed minute, and two entries: it has seen a minute of the clock end."""
+    database = await Database.open(f"sqlite+aiosqlite:///{tmp_path}/visavis.db")
+    usage = await UsageStore(database).of_sessions(["sess_live_ended", "sess_test_ended", "sess_live_created"])
+    assert {one: (found.included_minutes, found.seconds) for one, found in usage.items()} == {
+        "sess_live_ended": (1, 60),
+        "sess_test_ended": (0, 60),
+    }
+    async with database.read() as connection:
+        entries = (await connection.execute(select(models.usage_entries))).mappings().all()
+    assert all(entry["closed"] for entry in entries)
+    assert sorted(
+        (entry["number"], entry["began_at_ms"], entry["until_ms"], entry["minutes"]) for entry in entries
+    ) == [
+        *[(0, 1_000, 60_000, 1)] * 2,
+        *[(1, 60_000, 61_000, 0)] * 2,
+    ]
+    balances = [await MinuteStore(database).balance(f"acct_{ULIDS[kind]}", at_ms=5) for kind in ULIDS]
+    assert [balance.included_used for balance in balances] == [1, 0]
     await database.aclose()

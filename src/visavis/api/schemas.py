@@ -59,8 +59,17 @@ class MinutesDetails(Answer):
     minutes: Minutes
 
 
+class PlaceHolder(Answer):
+    session_id: SessionId
+    started_at: Time | None = Field(description="Null while it is being started")
+    viewers: int
+    channel: bool = Field(description="Whether its channel is open")
+
+
 class ConcurrencyDetails(Answer):
     concurrency: Concurrency
+    holders: list[PlaceHolder] = Field(description="The sessions that hold the places, at most 100")
+    soonest_release: Time | None = Field(description="When the first of them expires; null where none does")
 
 
 class Quota(Answer):

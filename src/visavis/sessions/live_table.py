@@ -31,6 +31,19 @@ class Starting:
     error: VisavisError | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldPlace:
+    """A session that holds a place of its account; one that is being started has no `started_at_ms` yet. `channel`:
+    whether it has one now.
+    """
+
+    session_id: str
+    started_at_ms: int | None
+    expiration_ms: int | None
+    viewers: int
+    channel: bool
+
+
 class LiveTable:
     """`unwritten`: the ends of sessions that the database does not have yet, by session."""
 
@@ -59,6 +72,26 @@ class LiveTable:
             for session_id, session in self.running.items()
             if session.record.account_id == account_id and not session.ending
         }
+
+    def places_of(self, account_id: str) -> list[HeldPlace]:
+        """Return who holds the places of the account: what runs, the oldest first, then what is being started."""
+        current = self.current_of(account_id)
+        running = [self.running[session_id] for session_id in current if session_id in self.running]
+        held = [
+            HeldPlace(
+                session_id=session.session_id,
+                started_at_ms=session.record.started_at_ms,
+                expiration_ms=session.record.expiration_ms,
+                viewers=session.viewers,
+                channel=session.has_channel,
+            )
+            for session in sorted(running, key=lambda one: (one.record.started_at_ms or 0, one.session_id))
+        ]
+        starting = sorted(current - self.running.keys())
+        return held + [
+            HeldPlace(session_id=one, started_at_ms=None, expiration_ms=None, viewers=0, channel=False)
+            for one in starting
+        ]
 
     def uncharged_of(self, account_id: str) -> set[str]:
         """Return the account's sessions that are being started: their first minute is charged when they have started.

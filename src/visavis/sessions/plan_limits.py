@@ -10,8 +10,9 @@ from visavis.errors import ConcurrencyLimitReached, InsufficientMinutes
 from visavis.sessions.live_table import LiveTable
 from visavis.store.minutes import Balance, MinuteStore
 from visavis.store.records import KeyRecord
-from visavis.timestamps import now_ms
+from visavis.timestamps import format_time_or_none, now_ms
 
+HOLDERS_TOLD = 100  # of the sessions that hold an account's places
 TEST_SESSION_MS = 60_000  # a session of a test key lasts no longer
 
 
@@ -46,10 +47,29 @@ class PlanLimits:
         _check_minutes(key, balance, uncharged)
         current, plan = self._table.count_of(key.account_id), balance.plan
         if plan.max_concurrency is not None and current >= plan.max_concurrency:
-            raise ConcurrencyLimitReached(current=current, maximum=plan.max_concurrency)
+            raise self._refused_place(key.account_id, current=current, maximum=plan.max_concurrency)
         if key.test:
             return TEST_SESSION_MS
         return None if plan.max_session_minutes is None else plan.max_session_minutes * 60_000
+
+    def _refused_place(self, account_id: str, *, current: int, maximum: int) -> ConcurrencyLimitReached:
+        """Return the error that tells who holds the places of the account."""
+        places = self._table.places_of(account_id)
+        releases_ms = [place.expiration_ms for place in places if place.expiration_ms is not None]
+        return ConcurrencyLimitReached(
+            current=current,
+            maximum=maximum,
+            holders=[
+                {
+                    "session_id": place.session_id,
+                    "started_at": format_time_or_none(place.started_at_ms),
+                    "viewers": place.viewers,
+                    "channel": place.channel,
+                }
+                for place in places[:HOLDERS_TOLD]
+            ],
+            soonest_release=format_time_or_none(min(releases_ms, default=None)),
+        )
 
     async def usage_of(self, key: KeyRecord) -> CurrentUsage:
         balance, uncharged = await self._balance(key.account_id)

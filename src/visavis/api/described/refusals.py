@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from visavis.api import schemas
+from visavis.api.described.examples import CREATED, SESSION_ID
 from visavis.api.errors import error_body
 from visavis.errors import (
     AccessDenied,
@@ -153,7 +154,8 @@ _TEXTS: dict[Kind, tuple[str, str | None]] = {  # of the classes that bring no m
 def example_of(kind: Kind) -> VisavisError:
     """Return an error as it is met."""
     if kind is ConcurrencyLimitReached:
-        return ConcurrencyLimitReached(current=1, maximum=1)
+        holder: dict[str, object] = {"session_id": SESSION_ID, "started_at": CREATED, "viewers": 0, "channel": False}
+        return ConcurrencyLimitReached(current=1, maximum=1, holders=[holder], soonest_release=CREATED)
     if issubclass(kind, QuotaReached):
         return kind(current=1, maximum=1)
     if kind is InsufficientMinutes:
