@@ -135,6 +135,50 @@ def test_a_failing_session_ends_alone() -> None:
     asyncio.run(scenario())
 
 
+def test_a_loop_that_breaks_does_not_die_in_silence() -> None:
+    @dataclass(eq=False)
+    class Broken(Session):
+        @property
+        def block_due_ns(self) -> int:
+            raise ArithmeticError("broken")
+
+    async def scenario() -> None:
+        turns = Turns()
+        performing = asyncio.create_task(turns.take(Broken(origin_ns=0)))
+        with pytest.raises(ArithmeticError):
+            await turns.run()
+        performing.cancel()
+        await asyncio.wait([performing])
+
+    asyncio.run(scenario())
+
+
+def test_what_was_published_is_sent_before_more_is_made() -> None:
+    """Tasks that a turn wakes run before the next turn, however late that is."""
+
+    async def scenario() -> None:
+        turns, session = Turns(), Session(origin_ns=0)  # on the real clock: each of its turns is overdue
+        seen: list[int] = []
+
+        async def send() -> None:
+            while len(seen) < 5:
+                session.published.clear()
+                await session.published.wait()
+                seen.append(session.position)
+
+        sending = asyncio.create_task(send())
+        await asyncio.sleep(0)
+        running = asyncio.create_task(turns.run())
+        performing = asyncio.create_task(turns.take(session))
+        await sending
+        for task in (running, performing):
+            task.cancel()
+        await asyncio.wait([running, performing])
+        assert seen == [BLOCK_SAMPLES * n for n in range(1, 6)]
+
+    asyncio.run(scenario())
+
+
 def test_the_selector_counts_rest_and_not_work() -> None:
     rest = RestSelector()
     with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(rest)) as runner:

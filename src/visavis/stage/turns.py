@@ -73,35 +73,56 @@ class PictureCount:
 
 
 class Turns:
-    """The sessions that take turns. `run` gives them; a session that fails leaves, and the others go on."""
+    """The sessions that take turns. `run` gives them; a session that fails leaves, and the others go on.
+
+    Each turn is a callback of the event loop: a task that slept in between would cost two rounds of the loop more.
+    """
 
     def __init__(self, clock_ns: Callable[[], int] = time.monotonic_ns) -> None:
         self._clock_ns = clock_ns
         self._sessions: dict[TurnTaker, asyncio.Future[None]] = {}
-        self._added = asyncio.Event()
+        self._running: asyncio.Future[None] | None = None  # while `run` runs
+        self._next: asyncio.Handle | None = None  # the next call of `_take_turn`; None while there is no session
         self.count = PictureCount()
 
     async def take(self, session: TurnTaker) -> None:
         """Let a session take turns until cancelled. Raises what one of its turns raised."""
-        failed = self._sessions[session] = asyncio.get_running_loop().create_future()
-        self._added.set()
+        loop = asyncio.get_running_loop()
+        failed = self._sessions[session] = loop.create_future()
+        if self._running is not None and self._next is None:
+            self._next = loop.call_soon(self._take_turn, loop)
         try:
             await failed
         finally:
             self._sessions.pop(session, None)
 
     async def run(self) -> None:
-        while True:
-            if not self._sessions:
-                self._added.clear()
-                await self._added.wait()
+        loop = asyncio.get_running_loop()
+        self._running = loop.create_future()
+        self._next = loop.call_soon(self._take_turn, loop)
+        try:
+            await self._running
+        finally:
+            self._running = None
+            if self._next is not None:
+                self._next.cancel()
+
+    def _take_turn(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Give the next turn if it is due; come again when the next one is. If that fails, `run` raises why."""
+        self._next = None
+        if not self._sessions:
+            return
+        try:
             now_ns = self._clock_ns()
             turn = next_turn(self._sessions, now_ns)
             if turn.due_ns > now_ns:
-                await asyncio.sleep((turn.due_ns - now_ns) / 1e9)
-                continue
+                self._next = loop.call_later((turn.due_ns - now_ns) / 1e9, self._take_turn, loop)
+                return
             self._give(turn, now_ns)
-            await asyncio.sleep(0)  # what was published is sent before more is made
+            self._next = loop.call_soon(self._take_turn, loop)  # what was published is sent before more is made
+        except Exception as error:  # noqa: BLE001  the task of `run` raises it
+            if self._running is not None and not self._running.done():
+                self._running.set_exception(error)
 
     def _give(self, turn: Turn, now_ns: int) -> None:
         session = turn.session
