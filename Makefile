@@ -65,6 +65,8 @@ web:
 bench: setup
 	.venv/bin/visavis bench render
 	.venv/bin/visavis bench pipeline
+	.venv/bin/visavis bench startup
+	.venv/bin/visavis bench interrupt
 
 # Reports missing synthesisers and a missing ../shared, and measures the rest. PAGE=docs writes the tables into
 # docs/lips.md, and the figures and the picture beside it.

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from visavis.accounts.cli import accounts, keys, plans
+from visavis.bench.load import Load
 from visavis.errors import DISK_ERRORS, FileUnusable, VisavisError
 from visavis.refusals import translated_engine_errors
 
@@ -258,6 +259,59 @@ def bench_density(
     from visavis.bench.density import run
 
     run(as_json=json, first=first, most=most, stages=stages, talk=talk, overload=overload)
+
+
+LoadOption = Annotated[
+    Load,
+    typer.Option(help="Sessions that speak beside it: none, as many as the server admits, or up to twice as many."),
+]
+
+
+@bench.command("latency")
+def bench_latency(
+    phrases: Annotated[int, typer.Option(min=1, max=1000, help="How many phrases are spoken in each way.")] = 20,
+    load: LoadOption = Load.ALONE,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Measure how long after speech was sent a frame shows it, and the lips move in a browser."""
+    from visavis.bench.latency import run
+
+    run(as_json=json, phrases=phrases, load=load)
+
+
+@bench.command("startup")
+def bench_startup(
+    rounds: Annotated[int, typer.Option(min=1, max=1000, help="How many sessions and photos.")] = 8,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Measure how long a server, a session and an avatar take to start."""
+    from visavis.bench.startup import run
+
+    run(as_json=json, rounds=rounds)
+
+
+@bench.command("interrupt")
+def bench_interrupt(
+    rounds: Annotated[int, typer.Option(min=1, max=1000, help="How many interrupts.")] = 30,
+    load: LoadOption = Load.ALONE,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Measure how long after an interrupt it is confirmed, and a viewer hears nothing."""
+    from visavis.bench.interrupt import run
+
+    run(as_json=json, rounds=rounds, load=load)
+
+
+@bench.command("soak")
+def bench_soak(
+    minutes: Annotated[float, typer.Option(min=0.1, help="How long.")] = 10.0,
+    guests: Annotated[int, typer.Option(min=1, max=100, help="Sessions at a time beside the long one.")] = 2,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Measure what changes while sessions run for long: offset, drift, memory, lost packets, late frames."""
+    from visavis.bench.soak import run
+
+    run(as_json=json, minutes=minutes, guests=guests)
 
 
 @app.command("photo")

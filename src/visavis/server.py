@@ -36,6 +36,7 @@ from visavis.connections.websocket_protocol import GuardedWebSocket
 from visavis.errors import AddressUnavailable, KeyNotFound, ServerBroken, ServerNotStarted, VisavisError
 from visavis.fleet.port import Fleet
 from visavis.logs import configure_logs
+from visavis.machine.huge_pages import refuse_huge_pages
 from visavis.orphans import Orphans
 from visavis.sessions.drain import drain
 from visavis.settings import Settings, load_secret, read_settings
@@ -62,6 +63,7 @@ def serve(*, host: str, port: int) -> None:
         load_secret(settings)
         configure_logs(level=settings.log_level, as_json=settings.log_json)
         raise_descriptor_limit()
+        refuse_huge_pages()
         os.umask(0o077)  # only this user may read the data folder
         for number in signals.ENDING_SERVICE:  # until uvicorn handles them, which ends in order
             signal.signal(number, signals.end_service_at_once)

@@ -93,7 +93,7 @@ class ServerProcess:
         )
         return self
 
-    def wait_ready(self, timeout_s: float = READY_TIMEOUT_S) -> float:
+    def wait_ready(self, timeout_s: float = READY_TIMEOUT_S, *, ask_every_s: float = 0.1) -> float:
         """Wait until the server is ready. Return how many seconds that took. Raises `ServerFailed`."""
         assert self._process is not None
         begun_s = time.monotonic()
@@ -106,7 +106,7 @@ class ServerProcess:
                         return waited_s
                 except httpx.TransportError:
                     pass
-                time.sleep(0.1)  # there is no event that tells when the socket opens
+                time.sleep(ask_every_s)  # there is no event that tells when the socket opens
         raise ServerFailed(f"The server was not ready within {timeout_s:.0f} s{self._tail()}")
 
     def wait(self) -> int:

@@ -25,6 +25,7 @@ from visavis import signals
 from visavis.engine.child_process import forbid_core_dumps
 from visavis.errors import SourceUnusable
 from visavis.logs import configure_logs
+from visavis.machine.huge_pages import refuse_huge_pages
 from visavis.stage.parts import BUILT_IN, Parts, load_parts
 from visavis.stage.port.address import Address
 from visavis.stage.port.connection import listening
@@ -122,6 +123,7 @@ async def _end_without_servers(servers: Servers, over: asyncio.Event) -> None:
 def run_stage(options: StageOptions, announce: Callable[[Address], None]) -> None:
     """Load the parts and run a stage in this process."""
     forbid_core_dumps()
+    refuse_huge_pages()
     parts = load_parts(options.parts)
     gc.collect()
     gc.freeze()  # the loaded modules stay in memory: later collections skip them and take a millisecond

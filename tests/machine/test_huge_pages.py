@@ -1,0 +1,35 @@
+"""Huge pages are refused, whatever the kernel would give."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from visavis.machine.huge_pages import refuse_huge_pages
+
+if sys.argv[1:]:
+    refuse_huge_pages()
+memory = bytearray(64 << 20)
+memory[:: 4096] = b"x" * (len(memory) // 4096)
+line = next(line for line in Path("/proc/self/smaps_rollup").read_text().splitlines() if "AnonHugePages" in line)
+print(line.split()[1])
+"""
+
+
+def huge_kb(*arguments: str) -> int:
+    """Return what a process has in huge pages that asks for them everywhere, as if the kernel gave them always."""
+    environment = os.environ | {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
+    ran = subprocess.run([sys.executable, "-c", SCRIPT, *arguments], env=environment, capture_output=True, check=True)
+    return int(ran.stdout)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="huge pages are read from /proc")
+def test_a_process_that_refuses_huge_pages_gets_none() -> None:
+    given = huge_kb()  # 0 on a kernel without them; then this shows only that refusing does no harm
+    assert huge_kb("refuse") == 0 <= given
