@@ -4,7 +4,7 @@ PORT ?= 8000
 OUT ?= demo.mp4
 UV := .uv/bin/uv
 
-.PHONY: help demo setup test lint web web-check bench eval-lips eval-face attacks faults fuzz clean
+.PHONY: help demo setup test lint web web-check bench eval-lips eval-face attacks faults fuzz networks clean
 
 help:
 	@echo "make demo                      start the server and its playground"
@@ -14,6 +14,7 @@ help:
 	@echo "make attacks                   attack a server at full size: connections, memory, event loop"
 	@echo "make faults                    break a server at full size: database, stages, stopping"
 	@echo "make fuzz                      send whatever can be sent to a channel and as sound: half an hour"
+	@echo "make networks                  measure the room page behind bad networks, and its start"
 	@echo "make eval-lips                 measure the lips with the voices and recordings of this machine"
 	@echo "make eval-face                 measure the faces of the public avatars on rendered frames"
 
@@ -50,6 +51,9 @@ faults: setup
 fuzz: setup
 	$(UV) sync --quiet --frozen --group dev --group fuzz
 	@VISAVIS_FUZZ=full OPENBLAS_NUM_THREADS=1 .venv/bin/pytest tests/fuzz -s --timeout=3600 -o faulthandler_timeout=3700
+# What viewers see behind bad networks, and how soon: minutes.
+networks: setup
+	@VISAVIS_NETWORKS=full sh scripts/test tests/networks -s --timeout=1800 -o faulthandler_timeout=2000
 
 lint: setup
 	$(UV) sync --quiet --frozen --group dev

@@ -12,7 +12,7 @@ from pathlib import Path
 from visavis.engine.motion.states import SettableState
 from visavis.engine.output import Output
 from visavis.engine.portrait.points import SevenPoints
-from visavis.errors import NoCapacity, OfferRefused, PerformerLost, QueueFull, VisavisError
+from visavis.errors import CandidatesRefused, NoCapacity, OfferRefused, PerformerLost, QueueFull, VisavisError
 from visavis.fleet.port import Capacity, Place
 from visavis.stage.port.events import (
     FirstFrameSent,
@@ -38,6 +38,7 @@ class FakePerformer:
         self.spoken: list[tuple[str, Speech]] = []  # with the utterance of each
         self.queued: deque[str] = deque()
         self.viewers: set[str] = set()
+        self.fragments: list[str] = []  # of candidates
         self.output = spec.output
         self.interrupts: list[int] = []  # the `through` of each
         self.state: SettableState | None = None
@@ -98,6 +99,14 @@ class FakePerformer:
         self.emit(ViewerJoined(viewer_id=viewer_id, viewers=len(self.viewers)))
         self.emit(FirstFrameSent())
         return "v=0\r\na=fake answer\r\n"
+
+    async def add_candidates(self, *, viewer_id: str, fragment: str) -> None:
+        self._check()
+        if self.refusal is not None:
+            raise self.refusal
+        if not fragment:
+            raise CandidatesRefused("The body is empty", suggestion="Send a=candidate lines")
+        self.fragments.append(fragment)
 
     async def remove_viewer(self, viewer_id: str) -> bool:
         self._check()

@@ -12,6 +12,7 @@
     │   ├── InvalidRoomPlatform         400  INVALID_ROOM_PLATFORM
     │   ├── RoomPlatformUnavailable     400  ROOM_PLATFORM_UNAVAILABLE
     │   ├── OfferRefused                400  OFFER_REFUSED
+    │   ├── CandidatesRefused           400  CANDIDATES_REFUSED
     │   ├── InvalidOutput               400  INVALID_OUTPUT
     │   ├── BackgroundRefused           400  INVALID_BACKGROUND
     │   ├── FramingRefused              400  INVALID_FRAMING
@@ -66,6 +67,8 @@
     │   │   └── Gone                    410  (SESSION_ENDED)
     │   ├── IdempotencyConflict         409  IDEMPOTENCY_KEY_REUSED
     │   └── IdempotencyInProgress       409  IDEMPOTENCY_IN_PROGRESS
+    ├── PreconditionFailed              412  PRECONDITION_FAILED
+    ├── PreconditionRequired            428  PRECONDITION_REQUIRED
     ├── UpgradeRequired                 426  UPGRADE_REQUIRED
     ├── TooLarge                        413  PAYLOAD_TOO_LARGE
     ├── UnsupportedMediaType            415  UNSUPPORTED_MEDIA_TYPE
@@ -82,6 +85,7 @@
     ├── ServerStopping                  503  SERVER_STOPPING
     ├── PerformerLost                   503  PERFORMER_LOST
     ├── InternalError                   500  INTERNAL                    close 1011
+    ├── IceRestartUnavailable           501  ICE_RESTART_UNAVAILABLE
     ├── PackUnreadable                  500  PACK_UNREADABLE
     ├── PreparationFailed               500  PREPARATION_FAILED
     ├── StorageUnusable                 503  STORAGE_UNUSABLE
@@ -271,6 +275,10 @@ class RoomPlatformUnavailable(InvalidRequest, code="ROOM_PLATFORM_UNAVAILABLE"):
 
 class OfferRefused(InvalidRequest, code="OFFER_REFUSED"):
     """A viewer's SDP offer cannot be answered."""
+
+
+class CandidatesRefused(InvalidRequest, code="CANDIDATES_REFUSED"):
+    """A viewer's trickled candidates are no fragment of SDP (RFC 8840)."""
 
 
 class InvalidOutput(InvalidRequest, code="INVALID_OUTPUT", told_over=HTTP | CHANNEL):
@@ -537,6 +545,14 @@ class IdempotencyInProgress(Conflict, code="IDEMPOTENCY_IN_PROGRESS", retryable=
     retry_after_s = 1
 
 
+class PreconditionFailed(VisavisError, code="PRECONDITION_FAILED", status=412):
+    """`If-Match` names another ICE session than the one of this viewer."""
+
+
+class PreconditionRequired(VisavisError, code="PRECONDITION_REQUIRED", status=428):
+    """Trickled candidates came without `If-Match`."""
+
+
 class UpgradeRequired(VisavisError, code="UPGRADE_REQUIRED", status=426):
     """A channel's address was asked for without a WebSocket upgrade, or a proxy has taken the upgrade away."""
 
@@ -652,6 +668,13 @@ class InternalError(
     VisavisError, code="INTERNAL", status=500, close=CloseCode.INTERNAL_ERROR, told_over=HTTP | CHANNEL
 ):
     """A fault of the server; its log has the details."""
+
+
+class IceRestartUnavailable(VisavisError, code="ICE_RESTART_UNAVAILABLE", status=501):
+    """A viewer asks for an ICE restart. There is none: it joins again."""
+
+    message = "There is no ICE restart"
+    suggestion = "Join again"
 
 
 class PackUnreadable(VisavisError, code="PACK_UNREADABLE", status=500):

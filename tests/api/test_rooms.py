@@ -69,13 +69,45 @@ async def test_methods_that_whep_does_not_need_are_refused_with_those_that_it_ta
     session = await make(service)
     whep = session["daily_room"]["url"] + "/whep"
     location = (await service.client.post(whep, content=OFFER, headers=headers(session))).headers["location"]
-    taken = {whep: "GET, POST, OPTIONS", location: "GET, DELETE, OPTIONS"}
+    taken = {whep: "GET, POST, OPTIONS", location: "GET, PATCH, DELETE, OPTIONS"}
     for address, methods in taken.items():
         for method in {"PUT", "PATCH", "POST", "DELETE"} - set(methods.split(", ")):
             answer = await service.client.request(method, address, headers=headers(session))
             assert (answer.status_code, answer.json()["error"]["code"]) == (405, "METHOD_NOT_ALLOWED"), method
             assert answer.headers["allow"] == methods
             assert answer.headers["access-control-allow-origin"] == "*"
+
+
+CANDIDATE = "a=candidate:1 1 udp 2122252543 192.0.2.7 50000 typ host\r\n"
+
+
+async def test_candidates_may_follow_the_offer(service: Service) -> None:
+    session = await make(service)
+    joined = await service.client.post(session["daily_room"]["url"] + "/whep", content=OFFER, headers=headers(session))
+    location, etag = joined.headers["location"], joined.headers["etag"]
+    sent = headers(session) | {"content-type": "application/trickle-ice-sdpfrag", "if-match": etag}
+    answer = await service.client.patch(location, content=CANDIDATE, headers=sent)
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert service.performer(session["session_id"]).fragments == [CANDIDATE]
+
+    async def refused(content: str | bytes = CANDIDATE, at: str = location, **changed: str) -> tuple[int, str]:
+        header = {name.replace("_", "-"): value for name, value in changed.items()}
+        answer = await service.client.patch(at, content=content, headers=sent | header)
+        return answer.status_code, answer.json()["error"]["code"]
+
+    assert await refused(if_match='"view_other"') == (412, "PRECONDITION_FAILED")
+    assert await refused(if_match="*") == (501, "ICE_RESTART_UNAVAILABLE")
+    assert await refused(content_type="application/sdp") == (415, "UNSUPPORTED_MEDIA_TYPE")
+    assert await refused(content=b"\xff") == (400, "CANDIDATES_REFUSED")
+    assert await refused(content="x" * 20_000) == (413, "PAYLOAD_TOO_LARGE")
+    assert await refused(at=location[:-1] + "!") == (404, "VIEWER_NOT_FOUND")
+    assert await refused(authorization="Bearer x") == (401, "UNAUTHORIZED")
+    del sent["if-match"]
+    assert await refused() == (428, "PRECONDITION_REQUIRED")
+    assert await refused(if_match=f'"a", {etag}', content=b"") == (400, "CANDIDATES_REFUSED")
+    await service.client.put(f"/v1/sessions/{session['session_id']}/end")
+    assert await refused() == (410, "SESSION_ENDED")
 
 
 async def test_an_address_that_sends_too_many_offers_is_told_when_to_come_back(service: Service) -> None:
@@ -177,6 +209,7 @@ async def test_preflight_and_ice_servers(tmp_path: Path) -> None:
         assert "Authorization" in preflight.headers["access-control-allow-headers"]
         assert {"PATCH", "DELETE"} <= set(preflight.headers["access-control-allow-methods"].split(", "))
         assert preflight.headers["accept-post"] == "application/sdp"
+        assert preflight.headers["accept-patch"] == "application/trickle-ice-sdpfrag"
         answer = await service.client.post(whep, content=OFFER, headers=headers(session))
         assert answer.headers["link"] == (
             '<stun:stun.example.org>; rel="ice-server", <turn:turn.example.org?transport=udp>; rel="ice-server"; '

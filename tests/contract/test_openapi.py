@@ -58,7 +58,7 @@ REPORT = PreparationReport(
 OFFER = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\n"
 
 
-@schemathesis.serializer("application/sdp")
+@schemathesis.serializer("application/sdp", "application/trickle-ice-sdpfrag")
 def as_text(_context: Any, value: Any) -> bytes:
     return value if isinstance(value, bytes) else str(value).encode()
 
@@ -125,6 +125,8 @@ class PopulatedServer:
             case.path_parameters[name] = next(self.path_parameters[kind])
         if "/rooms/" in label:
             case.headers["Authorization"] = f"Bearer {self.tokens.get(case.path_parameters['name'], 'odd')}"
+            if label.startswith("PATCH"):
+                case.headers["If-Match"] = f'"{case.path_parameters["viewer_id"]}"'
         else:
             case.headers["x-api-key"] = self.client.headers["x-api-key"]
         if case.headers.get(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from functools import partial
 
@@ -13,8 +14,16 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
 from tests.rooms.media import Feed, RecordedEvents
 from tests.rooms.offers import make_offer
-from visavis.errors import OfferRefused, RoomFull
+from visavis.errors import (
+    CandidatesRefused,
+    IceRestartUnavailable,
+    OfferRefused,
+    RoomFull,
+    TooManyOffers,
+    ViewerNotFound,
+)
 from visavis.rooms.embedded import room as embedded_room
+from visavis.rooms.keyframe_requests import AT_ONCE
 from visavis.rooms.opening import open_room
 from visavis.rooms.port import ViewerEntrance
 from visavis.rooms.spec import EmbeddedRoomSpec, RoomSpec
@@ -75,15 +84,112 @@ def test_an_offer_that_cannot_be_answered_is_refused_and_leaves_no_viewer(run: R
 
 
 def test_a_full_room_refuses_viewers_until_one_has_left(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedded_room, "MAX_VIEWERS", 2)
+    monkeypatch.setattr(embedded_room, "MAX_VIEWERS", 1)
 
     async def scenario(entrance: ViewerEntrance, events: RecordedEvents, feed: Feed) -> None:
         offer = await make_offer("video", "audio")
-        await asyncio.gather(*(entrance.offer(viewer_id=viewer_id, sdp=offer) for viewer_id in ("one", "two")))
-        with pytest.raises(RoomFull):
-            await entrance.offer(viewer_id="three", sdp=offer)
-        assert await entrance.remove_viewer("one")
-        assert (await entrance.offer(viewer_id="three", sdp=offer)).startswith("v=0")
+        peers = ReceivingPeer(), ReceivingPeer()
+        try:
+            answers = [await entrance.offer(viewer_id=str(n), sdp=await peer.offer()) for n, peer in enumerate(peers)]
+            await peers[0].accept(answers[0])
+            await feed.until(lambda: events.viewers == [("joined", "0", 1)])
+            with pytest.raises(RoomFull):
+                await entrance.offer(viewer_id="three", sdp=offer)
+            await peers[1].accept(answers[1])  # its offer was answered while there was a seat
+            while await is_in(entrance, "1"):
+                feed.publish()
+                await asyncio.sleep(0.02)
+            assert events.viewers == [("joined", "0", 1)]
+            assert await entrance.remove_viewer("0")
+            assert (await entrance.offer(viewer_id="three", sdp=offer)).startswith("v=0")
+        finally:
+            for peer in peers:
+                await peer.aclose()
+
+    run(scenario)
+
+
+async def is_in(entrance: ViewerEntrance, viewer_id: str) -> bool:
+    try:
+        await entrance.add_candidates(viewer_id=viewer_id, fragment="a=end-of-candidates")
+    except ViewerNotFound:
+        return False
+    return True
+
+
+def test_offers_that_never_connect_fill_no_room(run: Run) -> None:
+    async def scenario(entrance: ViewerEntrance, events: RecordedEvents, feed: Feed) -> None:
+        offer = await make_offer("video", "audio")
+        offers = embedded_room.MAX_WAITING + 5
+        for number in range(offers):
+            await entrance.offer(viewer_id=f"never {number}", sdp=offer)
+        peer = ReceivingPeer()
+        try:
+            await peer.accept(await entrance.offer(viewer_id="one", sdp=await peer.offer()))
+            await feed.until(lambda: events.viewers == [("joined", "one", 1)])
+        finally:
+            await peer.aclose()
+        there = [number for number in range(offers) if await is_in(entrance, f"never {number}")]
+        assert there == list(range(6, offers)), "the oldest made room"
+
+    run(scenario)
+
+
+def test_a_viewer_connects_by_candidates_that_come_after_its_offer(run: Run) -> None:
+    async def scenario(entrance: ViewerEntrance, events: RecordedEvents, feed: Feed) -> None:
+        peer = ReceivingPeer()
+        try:
+            offer = await peer.offer()
+            candidates = [line for line in offer.splitlines() if line.startswith("a=candidate")]
+            without = re.sub(r"a=(candidate:.*|end-of-candidates)\r\n", "", offer)
+            answer = await entrance.offer(viewer_id="one", sdp=without)
+            assert "a=ice-options:trickle" in answer
+            ufrag = next(line for line in offer.splitlines() if line.startswith("a=ice-ufrag:"))
+            fragment = "\r\n".join([ufrag, "m=video 9 UDP/TLS/RTP/SAVPF 0", "a=mid:0", *candidates, ""])
+            await entrance.add_candidates(viewer_id="one", fragment=fragment)
+            # the viewer knows no address of the server: only the server's checks can connect the two
+            await peer.accept(re.sub(r"a=(candidate:.*|end-of-candidates)\r\n", "", answer))
+            await feed.until(lambda: events.viewers == [("joined", "one", 1)])
+        finally:
+            await peer.aclose()
+
+    run(scenario)
+
+
+def test_candidates_of_another_ice_session_or_without_end_are_refused(run: Run) -> None:
+    async def scenario(entrance: ViewerEntrance, events: RecordedEvents, feed: Feed) -> None:
+        with pytest.raises(ViewerNotFound):
+            await entrance.add_candidates(viewer_id="one", fragment="a=end-of-candidates")
+        await entrance.offer(viewer_id="one", sdp=await make_offer("video"))
+        with pytest.raises(IceRestartUnavailable):
+            await entrance.add_candidates(viewer_id="one", fragment="a=ice-ufrag:another")
+        with pytest.raises(CandidatesRefused):
+            await entrance.add_candidates(viewer_id="one", fragment="nonsense")
+        for number in range(embedded_room.MAX_FRAGMENTS):
+            candidate = f"a=candidate:1 1 udp 5 192.0.2.{number + 1} 50000 typ host"
+            await entrance.add_candidates(viewer_id="one", fragment=candidate)
+        with pytest.raises(TooManyOffers):
+            await entrance.add_candidates(viewer_id="one", fragment="a=end-of-candidates")
+
+    run(scenario)
+
+
+def test_a_flood_of_keyframe_requests_is_answered_at_a_limited_pace(run: Run) -> None:
+    async def scenario(entrance: ViewerEntrance, events: RecordedEvents, feed: Feed) -> None:
+        peer = ReceivingPeer()
+        try:
+            await peer.accept(await entrance.offer(viewer_id="one", sdp=await peer.offer()))
+            pictures = peer.pictures()
+            first = asyncio.ensure_future(anext(pictures))
+            await feed.until(first.done)
+            (receiver,) = (peer._receivers["video"],)
+            for _ in range(200):
+                await receiver._send_rtcp_pli(receiver.getSynchronizationSources()[0].source)
+            asked = feed.position
+            await feed.until(lambda: "missing" in events.keyframes_wanted and feed.position > asked + 24_000)
+            assert events.keyframes_wanted.count("missing") <= AT_ONCE + 2
+        finally:
+            await peer.aclose()
 
     run(scenario)
 
@@ -103,7 +209,7 @@ def test_an_offer_that_is_cancelled_leaves_no_viewer(run: Run) -> None:
 
 
 def test_a_viewer_that_does_not_connect_is_removed_without_an_event(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedded_room, "JOIN_WITHIN_S", 0.0)
+    monkeypatch.setattr(embedded_room, "CHECK_WITHIN_S", 0.0)
 
     async def scenario(entrance: ViewerEntrance, events: RecordedEvents, feed: Feed) -> None:
         offer = await make_offer("video", "audio")

@@ -52,7 +52,7 @@ def test_the_new_offer_has_what_the_library_needs() -> None:
         "a=extmap:1 urn:ietf:params:rtp-hdrext:sdes:mid",
     ):
         assert f"\r\n{line}\r\n" in sdp, line
-    assert sdp.count("a=setup:actpass") == sdp.count("a=ice-ufrag:") == sdp.count("a=ice-pwd:") == 2
+    assert sdp.count("a=setup:active") == sdp.count("a=ice-ufrag:") == sdp.count("a=ice-pwd:") == 2
     assert sdp.count("a=fingerprint:sha-256") == 2 and " typ host" in sdp
 
 
@@ -113,7 +113,7 @@ def test_other_sections_are_rejected_in_their_places() -> None:
     video = f"m=video 5000 x 97\r\na=mid:0\r\na=candidate:1 x\r\n{transport}"
     audio = f"m=audio 5000 x 96\r\na=mid:1\r\n{transport}"
     assert checked.complete(head + video + audio) == (
-        f"{head}{video}"
+        f"{head}a=ice-options:trickle\r\n{video}"
         f"m=application 0 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\na=mid:data\r\n{transport}"
         f"m=video 0 UDP/TLS/RTP/SAVPF 97\r\nc=IN IP4 0.0.0.0\r\na=mid:7\r\n{transport}"
         f"{audio}"
@@ -128,7 +128,8 @@ def test_a_section_without_a_port_is_rejected_in_its_place() -> None:
 
 def test_an_answer_has_a_bundle_only_if_the_offer_has_one() -> None:
     alone = offer("video").replace("a=group:BUNDLE 0\r\n", "")
-    assert check_offer(alone).complete("v=0\r\na=group:BUNDLE 0\r\nm=video 9 x 97\r\n") == "v=0\r\nm=video 9 x 97\r\n"
+    answer = check_offer(alone).complete("v=0\r\na=group:BUNDLE 0\r\nm=video 9 x 97\r\n")
+    assert answer == "v=0\r\na=ice-options:trickle\r\nm=video 9 x 97\r\n"
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from visavis.errors import TooManyOffers
-from visavis.rooms.embedded.room import JOIN_WITHIN_S, MAX_VIEWERS
+from visavis.rooms.embedded.room import CHECK_WITHIN_S, JOIN_WITHIN_S, MAX_VIEWERS
 from visavis.sessions.joining import (
+    COUNTED_S,
     MAX_OFFERS,
     MAX_PER_ADDRESS,
     MAX_WAITING,
@@ -42,7 +43,7 @@ def test_one_address_leaves_room_for_others() -> None:
     waiting(joining, MAX_WAITING - MAX_WAITING_PER_ADDRESS, address=THERE)
     with pytest.raises(TooManyOffers):
         waiting(joining, 1, address="192.0.2.1")
-    assert MAX_WAITING < MAX_VIEWERS, "viewers that never connect cannot fill a room"
+    joining.begin("one", "192.0.2.1", now_s=COUNTED_S)
 
 
 def test_a_refusal_says_when_to_try_again() -> None:
@@ -50,9 +51,10 @@ def test_a_refusal_says_when_to_try_again() -> None:
     waiting(joining, MAX_WAITING_PER_ADDRESS, now_s=100.0)
     with pytest.raises(TooManyOffers) as refused:
         joining.begin("one", HERE, now_s=103.5)
-    assert refused.value.retry_after_s == 12
-    joining.begin("one", HERE, now_s=103.5 + 12)
-    assert WAIT_S == JOIN_WITHIN_S
+    assert refused.value.retry_after_s == 3
+    joining.begin("one", HERE, now_s=103.5 + 3)
+    assert joining.knows("one", now_s=103.5 + 3 + WAIT_S - 1), "it may still connect"
+    assert (WAIT_S, COUNTED_S) == (JOIN_WITHIN_S, CHECK_WITHIN_S)
 
 
 def test_viewers_that_connected_or_left_count_no_more_as_waiting() -> None:

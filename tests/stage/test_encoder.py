@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import wave
+
 import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from visavis.library import SAMPLE
 from visavis.rooms.port import EncodedPacket
 from visavis.stage.encoder import OPUS_DELAY_SAMPLES, AudioEncoder, VideoEncoder, bit_rate
 from visavis.stage.timeline import BLOCK_SAMPLES, PLAYOUT_RATE_HZ
@@ -65,6 +68,28 @@ def test_a_viewer_that_joins_right_after_a_keyframe_waits_100_ms() -> None:
     assert [p.keyframe for p in encode(encoder, range(1, 6))] == [False, False, True, False, False]
 
 
+def test_another_share_of_the_bit_rate_begins_with_a_keyframe_and_takes_fewer_bits() -> None:
+    encoder = VideoEncoder(width_px=WIDTH_PX, height_px=HEIGHT_PX, fps=25)
+    noise = np.random.default_rng(1)
+
+    def noisy(i420: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        return i420 + noise.integers(0, 12, i420.shape, np.uint8)
+
+    def encoded_bits(numbers: range) -> list[EncodedPacket]:
+        pictures = ((n, noisy(picture(n % 40))) for n in numbers)
+        packets = [encoder.encode(one, n * FRAME_SAMPLES) for n, one in pictures]
+        return [p for p in packets if p is not None]
+
+    full = encoded_bits(range(100))
+    encoder.set_share(0.35)
+    encoder.set_share(0.35)
+    less = encoded_bits(range(100, 200))
+    assert [p.keyframe for p in less][:2] == [True, False] and sum(p.keyframe for p in less) == 1
+    assert sum(len(p.data) for p in less) < 0.6 * sum(len(p.data) for p in full)
+    encoder.set_share(1.0)
+    assert [p.keyframe for p in encoded_bits(range(200, 203))][:1] == [True]
+
+
 @pytest.mark.parametrize(
     ("size", "kbps"), [((512, 512), 700), ((1280, 720), 1797), ((64, 64), 250), ((1920, 1920), 2500)]
 )
@@ -72,8 +97,34 @@ def test_the_bit_rate_follows_the_area(size: tuple[int, int], kbps: int) -> None
     assert bit_rate(*size) // 1000 == kbps
 
 
-def test_decoded_sound_is_at_the_position_of_its_packets() -> None:
+def carries_redundancy(packet: EncodedPacket) -> bool:
+    """Whether a packet of one frame of 20 ms holds the frame before once more (RFC 6716, sections 3.1 and 4.2.4)."""
+    is_celt_alone = packet.data[0] & 0x80 != 0
+    return not is_celt_alone and packet.data[1] & 0x40 != 0
+
+
+def test_sound_carries_redundancy_while_a_loss_is_expected() -> None:
+    with wave.open(str(SAMPLE)) as file:
+        samples = np.frombuffer(file.readframes(file.getnframes()), np.int16)
+        speech = np.repeat(samples, PLAYOUT_RATE_HZ // file.getframerate())
     encoder = AudioEncoder()
+
+    def redundant_share(first: int) -> float:
+        blocks = [speech[at : at + BLOCK_SAMPLES] for at in range(first, first + 2 * PLAYOUT_RATE_HZ, BLOCK_SAMPLES)]
+        packets = [encoder.encode(block, first) for block in blocks]
+        return sum(map(carries_redundancy, packets)) / len(packets)
+
+    assert redundant_share(0) == 0
+    encoder.expect_loss(10)
+    assert redundant_share(0) > 0.5
+    encoder.expect_loss(0)
+    assert redundant_share(0) == 0
+
+
+@pytest.mark.parametrize("expected_loss_percent", [0, 10])
+def test_decoded_sound_is_at_the_position_of_its_packets(expected_loss_percent: int) -> None:
+    encoder = AudioEncoder()
+    encoder.expect_loss(expected_loss_percent)
     sound = np.zeros(BLOCK_SAMPLES * 20, np.int16)
     sound[9600:] = (np.sin(2 * np.pi * 440 * np.arange(9600) / PLAYOUT_RATE_HZ) * 9000).astype(np.int16)
     packets = [encoder.encode(sound[at : at + BLOCK_SAMPLES], at) for at in range(0, len(sound), BLOCK_SAMPLES)]

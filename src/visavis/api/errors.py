@@ -59,7 +59,7 @@ def internal_error_response() -> JSONResponse:
 
 def log_fault(error: VisavisError) -> None:
     """Log an error that is the server's own."""
-    if error.status >= 500 and (not error.retryable or isinstance(error, StorageUnusable)):
+    if error.status in (500, 503) and (not error.retryable or isinstance(error, StorageUnusable)):
         log.error("request_failed", code=error.code, detail=error.message)
 
 

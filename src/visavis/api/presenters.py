@@ -263,6 +263,8 @@ def session_metrics(record: SessionRecord, seen: SessionMetrics) -> schemas.Sess
                 watching=len(last.viewers),
                 round_trip_ms=max(round_trips_ms, default=None),
                 lost_share=max((viewer.lost_share for viewer in last.viewers), default=None),
+                bit_rate_share=last.bit_rate_share,
+                struggling=last.struggling,
                 packets_sent=seen.packets_sent,
                 bytes_sent=seen.bytes_sent,
                 dropped_pictures=seen.dropped_pictures,

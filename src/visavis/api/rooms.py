@@ -9,11 +9,16 @@ from starlette.responses import JSONResponse, Response
 
 from visavis.api import schemas
 from visavis.api.described import rooms as described
+from visavis.api.described.rooms import FRAGMENT_TYPE
 from visavis.api.services import Services, ServicesDep
 from visavis.connections.scope import prove
 from visavis.errors import (
+    CandidatesRefused,
     Gone,
+    IceRestartUnavailable,
     OfferRefused,
+    PreconditionFailed,
+    PreconditionRequired,
     SessionEnded,
     SessionNotStarted,
     TooLarge,
@@ -31,11 +36,13 @@ from visavis.turn import for_session
 router = APIRouter(prefix="/rooms", tags=["rooms"])
 
 MAX_OFFER_BYTES = 64 * 1024
+MAX_FRAGMENT_BYTES = 16 * 1024
 _PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, HEAD, POST, PATCH, DELETE, OPTIONS",
     "Access-Control-Allow-Headers": "Authorization, Content-Type, If-Match",
     "Access-Control-Max-Age": "86400",
     "Accept-Post": "application/sdp",
+    "Accept-Patch": FRAGMENT_TYPE,
 }
 
 
@@ -44,6 +51,15 @@ def _bearer(request: Request) -> str:
     if scheme.lower() != "bearer" or not token.strip():
         raise Unauthorized("The room's token is required", suggestion="Send Authorization: Bearer <daily_room.token>")
     return token.strip()
+
+
+def _media_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _etag(viewer_id: str) -> str:
+    """Return the name of a viewer's ICE session. A viewer has one: there is no ICE restart."""
+    return f'"{viewer_id}"'
 
 
 def _link(server: IceServer) -> str:
@@ -94,7 +110,7 @@ async def picture(name: str, request: Request, services: ServicesDep) -> Respons
 @router.post("/{name}/whep", status_code=201, response_class=Response, **described.WATCH)
 async def watch(name: str, request: Request, services: ServicesDep) -> Response:
     record = await _open_room(name, request, services)
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/sdp":
+    if _media_type(request) != "application/sdp":
         raise UnsupportedMediaType("The body must be an SDP offer", suggestion="Send Content-Type: application/sdp")
     body = await request.body()
     if len(body) > MAX_OFFER_BYTES:
@@ -114,7 +130,7 @@ async def watch(name: str, request: Request, services: ServicesDep) -> Response:
     except SessionEnded:
         raise Gone from None
     # Relative to the host, so that it holds behind any proxy (RFC 9110, section 10.2.2).
-    headers = {"Location": f"{services.settings.path_prefix}/rooms/{name}/whep/{viewer_id}", "ETag": f'"{viewer_id}"'}
+    headers = {"Location": f"{services.settings.path_prefix}/rooms/{name}/whep/{viewer_id}", "ETag": _etag(viewer_id)}
     return Response(answer, 201, media_type="application/sdp", headers=headers | _links(record, services))
 
 
@@ -135,6 +151,43 @@ async def viewer(name: str, viewer_id: str, request: Request, services: Services
     if not there:
         raise ViewerNotFound
     return Response(status_code=204, headers={"Cache-Control": "no-store"})
+
+
+@router.patch("/{name}/whep/{viewer_id}", status_code=204, response_class=Response, **described.TRICKLE)
+async def trickle(name: str, viewer_id: str, request: Request, services: ServicesDep) -> Response:
+    record = await _open_room(name, request, services)
+    try:
+        if record.status != Status.STARTED or not services.live.has_viewer(record.id, viewer_id):
+            raise ViewerNotFound
+        _check_ice_session(request.headers.get("if-match"), viewer_id)
+        if _media_type(request) != FRAGMENT_TYPE:
+            raise UnsupportedMediaType(
+                "The body must be a fragment of SDP (RFC 8840)", suggestion=f"Send Content-Type: {FRAGMENT_TYPE}"
+            )
+        body = await request.body()
+        if len(body) > MAX_FRAGMENT_BYTES:
+            raise TooLarge("The candidates are more than 16 KiB")
+        try:
+            fragment = body.decode("utf-8")
+        except UnicodeDecodeError:
+            raise CandidatesRefused("The candidates are not text") from None
+        await services.live.add_candidates(record.id, viewer_id=viewer_id, fragment=fragment)
+    except SessionEnded:
+        raise Gone from None
+    return Response(status_code=204)
+
+
+def _check_ice_session(if_match: str | None, viewer_id: str) -> None:
+    """Check that a request is about the viewer's ICE session (RFC 9725, section 4.3.1)."""
+    if if_match is None:
+        raise PreconditionRequired(
+            "Candidates belong to an ICE session", suggestion="Send If-Match with the ETag of the answer"
+        )
+    named = [one.strip() for one in if_match.split(",")]
+    if "*" in named:  # section 4.3.3
+        raise IceRestartUnavailable
+    if _etag(viewer_id) not in named:
+        raise PreconditionFailed("If-Match is not this viewer's ETag", suggestion="Join again")
 
 
 @router.delete("/{name}/whep/{viewer_id}", response_class=Response, **described.LEAVE)

@@ -84,6 +84,9 @@ class StagePerformer:
         assert isinstance(answered, OfferAnswered), answered
         return answered.sdp
 
+    async def add_candidates(self, *, viewer_id: str, fragment: str) -> None:
+        await self._request(messages.AddCandidates(viewer_id=viewer_id, fragment=fragment))
+
     async def remove_viewer(self, viewer_id: str) -> bool:
         if self.moving:
             return False

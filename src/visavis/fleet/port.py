@@ -123,6 +123,14 @@ class Performer(Protocol):
         """
         ...
 
+    async def add_candidates(self, *, viewer_id: str, fragment: str) -> None:
+        """Check addresses of a viewer that its offer did not name: a fragment of SDP (RFC 8840).
+
+        Raises `CandidatesRefused`, `IceRestartUnavailable` for those of another ICE session, `TooManyOffers` and
+        `ViewerNotFound`.
+        """
+        ...
+
     async def remove_viewer(self, viewer_id: str) -> bool:
         """Disconnect a viewer; return whether it was in the room."""
         ...

@@ -128,6 +128,14 @@ class ViewerEntrance(Protocol):
         """
         ...
 
+    async def add_candidates(self, *, viewer_id: str, fragment: str) -> None:
+        """Check addresses of a viewer that its offer did not name: a fragment of SDP (RFC 8840).
+
+        Raises `CandidatesRefused`, `IceRestartUnavailable` for those of another ICE session, `TooManyOffers` and
+        `ViewerNotFound`.
+        """
+        ...
+
     async def remove_viewer(self, viewer_id: str) -> bool:
         """Disconnect a viewer; return whether it was in the room. Does not wait until the connection is closed."""
         ...
@@ -137,7 +145,8 @@ class ViewerEntrance(Protocol):
 class AudienceFigures:
     """What was sent since the room has opened, to all viewers together: RTP packets and their payload, and packets that
     were dropped because a viewer could not keep up. `viewers`: of each viewer that watches now, the round trip in ms
-    (None if it has not reported yet) and the share of packets that it lost.
+    (None if it has not reported yet) and the share of packets that it lost. `bit_rate_share`: how much of the full bit
+    rate they take; `struggling`: how many of them have too bad a network for any bit rate.
     """
 
     packets_sent: int = 0
@@ -145,12 +154,16 @@ class AudienceFigures:
     dropped_blocks: int = 0
     dropped_pictures: int = 0
     viewers: tuple[tuple[float | None, float], ...] = ()
+    bit_rate_share: float = 1.0
+    struggling: int = 0
 
 
 class Audience(Protocol):
     """Tells how the viewers of a room fare."""
 
-    def figures(self) -> AudienceFigures: ...
+    def figures(self) -> AudienceFigures:
+        """Called once a second: viewers report as often."""
+        ...
 
 
 # --- events of a room

@@ -15,10 +15,11 @@ from visavis.connections.network import network_of
 from visavis.errors import TooManyOffers
 
 WAIT_S = 15.0  # as `rooms.embedded.room.JOIN_WITHIN_S`: then the stage removes a viewer that has not connected
+COUNTED_S = 6.0  # as `CHECK_WITHIN_S` there: so long an offer counts against the offers that may wait
 WINDOW_S = 60.0
 # Fifty people in one office have one address. All of them may load their page twice a minute.
 MAX_WAITING_PER_ADDRESS = 16
-MAX_WAITING = 32  # of the room's 50 viewers
+MAX_WAITING = 32  # beside the room's 50 viewers
 MAX_PER_ADDRESS = 120  # in a window
 MAX_OFFERS = 240
 
@@ -41,9 +42,9 @@ class Joining:
         """Note the offer of a new viewer. Raises `TooManyOffers`: then nothing is noted."""
         self._forget_old(now_s)
         address = network_of(address)
-        waiting = list(self._waiting.values())
-        _check(waiting, MAX_WAITING, WAIT_S, now_s)
-        _check([offer for offer in waiting if offer.address == address], MAX_WAITING_PER_ADDRESS, WAIT_S, now_s)
+        waiting = [offer for offer in self._waiting.values() if offer.at_s > now_s - COUNTED_S]
+        _check(waiting, MAX_WAITING, COUNTED_S, now_s)
+        _check([offer for offer in waiting if offer.address == address], MAX_WAITING_PER_ADDRESS, COUNTED_S, now_s)
         _check(self._offers, MAX_OFFERS, WINDOW_S, now_s)
         _check([offer for offer in self._offers if offer.address == address], MAX_PER_ADDRESS, WINDOW_S, now_s)
         offer = _Offer(address=address, at_s=now_s)

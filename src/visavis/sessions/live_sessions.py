@@ -245,6 +245,12 @@ class LiveSessions:
             session.joining.left(viewer_id)
             raise
 
+    async def add_candidates(self, session_id: str, *, viewer_id: str, fragment: str) -> None:
+        """Pass on addresses of a viewer that its offer did not name. Raises `CandidatesRefused`,
+        `IceRestartUnavailable`, `PerformerLost`, `SessionEnded`, `TooManyOffers`, `ViewerNotFound`.
+        """
+        await self._session(session_id).performer.add_candidates(viewer_id=viewer_id, fragment=fragment)
+
     def metrics_of(self, record: SessionRecord) -> SessionMetrics:
         """Return the metrics of a session that runs or has ended lately. Raises `SessionNotStarted`, `SessionEnded`."""
         session = self.table.running.get(record.id)

@@ -33,10 +33,32 @@ class VideoEncoder:
     """
 
     def __init__(self, *, width_px: int, height_px: int, fps: int) -> None:
-        rate = bit_rate(width_px, height_px)
+        self._width_px, self._height_px, self._fps = width_px, height_px, fps
+        self._share = 1.0
+        self._codec = self._open()
+        # from this position on a keyframe is wanted; the first picture always is one
+        self._wanted_after: int | None = None
+        self._last_keyframe = -KEYFRAME_GAP_SAMPLES
+
+    @property
+    def share(self) -> float:
+        """The share of the full bit rate that is used."""
+        return self._share
+
+    def set_share(self, share: float) -> None:
+        """Encode with this share of the full bit rate from the next picture on, which is a keyframe if the share
+        changes: libvpx takes another rate only when it is opened.
+        """
+        if share != self._share:
+            self._share = share
+            self._codec = self._open()
+
+    def _open(self) -> av.VideoCodecContext:
+        width_px, height_px = self._width_px, self._height_px
+        rate = int(bit_rate(width_px, height_px) * self._share)
         codec = av.CodecContext.create("libvpx", "w")
         codec.width, codec.height, codec.pix_fmt = width_px, height_px, "yuv420p"
-        codec.time_base, codec.framerate = TIME_BASE, Fraction(fps, 1)
+        codec.time_base, codec.framerate = TIME_BASE, Fraction(self._fps, 1)
         codec.bit_rate = rate
         codec.gop_size = 3000  # keyframes come on request
         codec.qmin, codec.qmax = 2, 50
@@ -56,10 +78,7 @@ class VideoEncoder:
             "overshoot-pct": "15",
         }
         codec.open()
-        self._codec = codec
-        # from this position on a keyframe is wanted; the first picture always is one
-        self._wanted_after: int | None = None
-        self._last_keyframe = -KEYFRAME_GAP_SAMPLES
+        return codec
 
     def want_keyframe(self, *, joining: bool) -> None:
         gap = JOIN_GAP_SAMPLES if joining else KEYFRAME_GAP_SAMPLES
@@ -91,6 +110,18 @@ class AudioEncoder:
     """
 
     def __init__(self) -> None:
+        self._expected_loss_percent = 0
+        self._codec = self._open()
+
+    def expect_loss(self, percent: int) -> None:
+        """Repeat each packet's sound in the next packet, as strongly as such a loss of packets needs it; 0 for not at
+        all.
+        """
+        if percent != self._expected_loss_percent:
+            self._expected_loss_percent = percent
+            self._codec = self._open()
+
+    def _open(self) -> av.AudioCodecContext:
         codec = av.CodecContext.create("libopus", "w")
         codec.sample_rate, codec.layout, codec.format = PLAYOUT_RATE_HZ, "mono", "s16"
         codec.bit_rate, codec.time_base = OPUS_BITS_PER_S, TIME_BASE
@@ -100,9 +131,11 @@ class AudioEncoder:
             "frame_duration": "20",
             "compression_level": "5",
         }
+        if self._expected_loss_percent:  # only the mode for speech can repeat a packet
+            codec.options |= {"application": "voip", "fec": "1", "packet_loss": str(self._expected_loss_percent)}
         codec.open()
         assert codec.frame_size == BLOCK_SAMPLES
-        self._codec = codec
+        return codec
 
     def encode(self, block: NDArray[np.int16], position: int) -> EncodedPacket:
         """Encode int16 (BLOCK_SAMPLES,) that begins at `position`."""
@@ -112,4 +145,4 @@ class AudioEncoder:
         return EncodedPacket(kind="audio", data=bytes(packet), position=position - OPUS_DELAY_SAMPLES)
 
 
-OPUS_DELAY_SAMPLES = 312  # of libopus at 48 kHz for application audio (its OPUS_GET_LOOKAHEAD)
+OPUS_DELAY_SAMPLES = 312  # of libopus at 48 kHz for audio and voip (its OPUS_GET_LOOKAHEAD)

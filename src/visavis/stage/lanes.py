@@ -10,7 +10,18 @@ import time
 from collections import deque
 from collections.abc import Callable, Coroutine
 
-from visavis.stage.port.messages import Command, End, Interrupt, Offer, Open, RemoveViewer, Resize, SetOutput, Speak
+from visavis.stage.port.messages import (
+    AddCandidates,
+    Command,
+    End,
+    Interrupt,
+    Offer,
+    Open,
+    RemoveViewer,
+    Resize,
+    SetOutput,
+    Speak,
+)
 from visavis.stage.work_budget import JOIN, LAYOUT, SPEECH, WorkBudget
 
 AHEAD = (Interrupt, End, Open, RemoveViewer)
@@ -33,7 +44,7 @@ class Lanes:
         if isinstance(command, AHEAD):
             self._tasks.create_task(carry_out())
             return
-        name = (session_id, isinstance(command, Offer))
+        name = (session_id, isinstance(command, Offer | AddCandidates))
         lane = self._lanes.get(name)
         if lane is None:
             self._forget_idle()

@@ -23,6 +23,7 @@ from visavis.stage.port.report import SessionShape
 from visavis.stage.port.so_far import PerformanceSoFar
 from visavis.stage.port.values import Speech, Spoken
 from visavis.stage.session_meter import SessionMeter
+from visavis.stage.sound_redundancy import SoundRedundancy
 from visavis.stage.sources import PackSource
 from visavis.stage.timeline import BLOCK_SAMPLES, PLAYOUT_RATE_HZ, SAMPLES_PER_MS, duration_ns, seconds
 from visavis.stage.turns import Turns
@@ -65,6 +66,7 @@ class StageSession:
         self._performance = Performance(seed=seed, open_speech=parts.open_speech, position=position)
         self._performance.mood = video.spec.output.mood
         self._audio = AudioEncoder()
+        self._redundancy = SoundRedundancy()
         self._video = video  # replaced by `resize` and by `set_output`
         self._video_lock = asyncio.Lock()  # one change at a time, in the order of the calls
         self._motion: MotionStream | None = None  # while the service wants motion events
@@ -231,6 +233,7 @@ class StageSession:
     async def _change_video(self, spec: VideoSpec) -> None:
         video, work_ns = await asyncio.to_thread(_built, self._avatar, spec)
         self._layout_ns += work_ns
+        video.encoder.set_share(self._video.encoder.share)
         video.encoder.want_keyframe(joining=True)
         self._video = video
 
@@ -333,6 +336,9 @@ class StageSession:
         for measured in self._utterances.take(now_ns, at_once=at_once):
             self._emit(measured)
         audience = None if self._room is None else self._room.audience
+        figures = AudienceFigures() if audience is None else audience.figures()
+        self._video.encoder.set_share(figures.bit_rate_share)
+        self._audio.expect_loss(self._redundancy.report(lost_share for _, lost_share in figures.viewers))
         self._emit(
             self._meter.take(
                 now_ns,
@@ -341,7 +347,7 @@ class StageSession:
                 behind_ms=(now_ns - self._started_ns - duration_ns(self._performance.position)) / 1e6,
                 underruns=self._performance.underruns,
                 unmeasured=self._utterances.take_unmeasured(),
-                audience=AudienceFigures() if audience is None else audience.figures(),
+                audience=figures,
             )
         )
 

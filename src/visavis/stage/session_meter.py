@@ -84,6 +84,8 @@ class SessionMeter:
             ),
             packets_sent=audience.packets_sent - before.packets_sent,
             bytes_sent=audience.bytes_sent - before.bytes_sent,
+            bit_rate_share=audience.bit_rate_share,
+            struggling=audience.struggling,
             sample_to_frame_ms_p50=p50,
             sample_to_frame_ms_p95=p95,
         )

@@ -252,6 +252,8 @@ async def _carry_out(session: StageSession, command: messages.Command) -> Result
             session.stream_motion(on)
         case messages.Offer(viewer_id=viewer_id, sdp=sdp):
             return OfferAnswered(sdp=await session.entrance.offer(viewer_id=viewer_id, sdp=sdp))
+        case messages.AddCandidates(viewer_id=viewer_id, fragment=fragment):
+            await session.entrance.add_candidates(viewer_id=viewer_id, fragment=fragment)
         case messages.RemoveViewer(viewer_id=viewer_id):
             return ViewerRemoved(was_there=await session.entrance.remove_viewer(viewer_id))
     return Done()

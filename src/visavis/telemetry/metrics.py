@@ -167,6 +167,12 @@ class Metrics:
             registry=registry,
         )
 
+        self._struggling = Counter(
+            "visavis_struggling_viewer_seconds",
+            "Seconds of viewers whose network was too bad for any bit rate",
+            registry=registry,
+        )
+
         self._utterances = Counter(
             "visavis_utterances",
             "Utterances that have ended: finished, interrupted or unmeasured",
@@ -262,6 +268,7 @@ class Metrics:
             self._silent.observe(silent_ms / 1000)
         if second.viewers and second.duration_s > 0.5:  # the last report may cover a moment
             self._frame_rate.observe(second.frames / second.duration_s)
+        self._struggling.inc(second.struggling)
         for viewer in second.viewers:
             self._lost.observe(viewer.lost_share)
             if viewer.round_trip_ms is not None:

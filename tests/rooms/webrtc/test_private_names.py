@@ -36,7 +36,6 @@ def owners() -> dict[str, object]:
         made = {
             "aioice.turn.TurnClientUdpProtocol": relay,
             "aioice.turn.TurnTransport": TurnTransport(relay),
-            "aiortc.RTCIceTransport": transport.transport,
             "pylibsrtp.Session": pylibsrtp.Session(),
             "aioice.ice.Connection": aioice.Connection(ice_controlling=True),
             "aioice.ice.StunProtocol": aioice.ice.StunProtocol(aioice.Connection(ice_controlling=True)),
@@ -44,6 +43,7 @@ def owners() -> dict[str, object]:
             "aiortc.RTCRtpSender": transceiver.sender,
             "aiortc.RTCRtpReceiver": transceiver.receiver,
             "aiortc.RTCDtlsTransport": transport,
+            "aiortc.RTCIceTransport": transport.transport,
             "aiortc.RTCCertificate": aiortc.RTCCertificate.generateCertificate(),
             "aiortc.rtcrtpreceiver.TimestampMapper": importlib.import_module("aiortc.rtcrtpreceiver").TimestampMapper(),
         }

@@ -62,6 +62,7 @@ COMMANDS: list[messages.Command] = [
     messages.HoldForViewer(seconds=7.5),
     messages.StreamMotion(on=True),
     messages.Offer(viewer_id="v", sdp="v=0"),
+    messages.AddCandidates(viewer_id="v", fragment="a=candidate:1"),
     messages.RemoveViewer(viewer_id="v"),
     messages.End(),
 ]

@@ -4,7 +4,7 @@ import { onNextFrame, playWithSound, showStream } from "../viewer/playback";
 import { roomAddress } from "../viewer/room-address";
 import { fetchPictureShape, RoomPicture } from "../viewer/room-picture";
 import { RoomViewer } from "../viewer/room-viewer";
-import { type PageState, textsOf } from "./texts";
+import { type PageState, textsOf, WEAK_BADGE } from "./texts";
 
 const BAR_VISIBLE_MS = 3_000;
 
@@ -65,6 +65,10 @@ function watch(): void {
       if (state.kind === "refused" && state.reason === "token") show({ kind: "asking", refused: true });
       else show(state);
       if (state.kind === "ended") video.srcObject = null;
+    },
+    weak(isWeak) {
+      room.toggleAttribute("data-weak", isWeak && !embedded); // shows the bar: not in a frame, nor in OBS
+      badge.textContent = isWeak ? WEAK_BADGE : textsOf({ kind: "live" }).badge;
     },
     stream(stream) {
       showStream(video, stream);

@@ -11,6 +11,7 @@ interface Texts {
   detail: string;
 }
 
+export const WEAK_BADGE = "Weak connection"; // instead of "Live"
 const MANY_ATTEMPTS = 3; // fewer attempts are a short interruption
 
 export function textsOf(state: PageState): Texts {

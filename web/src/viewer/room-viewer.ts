@@ -1,9 +1,10 @@
 // Watches one room until its session ends: joins it, notices when the connection or the picture stops, joins again. It
 // owns the peer connection.
 
+import { JitterBuffer } from "./jitter-buffer";
 import { type JoinOutcome, nextJoinStep, type RoomState } from "./join-step";
 import { watchPresence } from "./presence";
-import { fetchIceServers, joinRoom, type WhepConnection, type WhepExchange } from "./whep";
+import { joinRoom, type WhepConnection, type WhepExchange } from "./whep";
 
 const CHECK_EVERY_MS = 1_000;
 const MAX_DISCONNECTED_S = 3; // a shorter network failure ends by itself
@@ -15,6 +16,7 @@ const MAX_UNSAID_MS = 2_500;
 interface RoomViewerEvents {
   state(state: RoomState): void;
   stream(stream: MediaStream): void;
+  weak?: (isWeak: boolean) => void; // the network is too weak for a steady picture, or no longer
   stats?: (stats: RTCStatsReport) => void; // once a second while live
   exchanged?: (exchange: WhepExchange) => void;
 }
@@ -27,6 +29,7 @@ export class RoomViewer {
   private withoutFrameS = 0;
   private live = false;
   private retryTimer: ReturnType<typeof setTimeout> | undefined;
+  private jitterBuffer: JitterBuffer | null = null; // of the connection
   private checkTimer: ReturnType<typeof setInterval> | undefined;
   private stopPresence: () => void = () => {};
   private unsaidTimer: ReturnType<typeof setTimeout> | undefined; // until a loss is told
@@ -65,8 +68,7 @@ export class RoomViewer {
 
   private async join(): Promise<void> {
     const { signal } = this.stopped;
-    const iceServers = await fetchIceServers(this.whepUrl, this.token); // anew: credentials may be short-lived
-    const joined = await joinRoom(this.whepUrl, this.token, iceServers, signal, this.events.exchanged);
+    const joined = await joinRoom(this.whepUrl, this.token, signal, this.events.exchanged);
     if (signal.aborted) {
       if ("peer" in joined) joined.leave();
       return;
@@ -82,6 +84,7 @@ export class RoomViewer {
     this.withoutFrameS = 0;
     this.watchClosing(joined.peer);
     this.stopPresence = watchPresence(joined.peer, joined.isKnown, () => this.joinElsewhere());
+    this.jitterBuffer = new JitterBuffer(joined.peer, (isWeak) => this.events.weak?.(isWeak));
     this.checkTimer = setInterval(() => void this.check(joined.peer), CHECK_EVERY_MS);
     this.events.stream(joined.stream);
   }
@@ -133,12 +136,14 @@ export class RoomViewer {
     const wasLive = this.live;
     this.lost = this.connection;
     this.disconnect();
+    this.events.weak?.(false);
     this.follow(wasLive ? { kind: "lost" } : { kind: "unreachable" });
   }
 
   private disconnect(): void {
     clearInterval(this.checkTimer);
     this.stopPresence();
+    this.jitterBuffer?.stop();
     this.connection?.peer.close();
     this.connection = null;
     this.live = false;

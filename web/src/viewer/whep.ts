@@ -2,8 +2,7 @@
 // request that leaves the room.
 
 import type { JoinOutcome } from "./join-step";
-
-const GATHERING_LIMIT_MS = 1_000; // host candidates come at once; a slower search must not delay the picture
+import { Trickle } from "./trickle";
 
 export interface WhepConnection {
   peer: RTCPeerConnection;
@@ -12,20 +11,12 @@ export interface WhepConnection {
   isKnown(): Promise<boolean | null>; // asks the server for this connection; null: it does not answer
 }
 
+const CONFIGURATION: RTCConfiguration = { bundlePolicy: "max-bundle" };
+
 /** One step of the exchange, for a log. `status` is null if the server did not answer. */
 export type WhepExchange =
   | { kind: "offered"; bytes: number }
   | { kind: "answered"; status: number | null; bytes: number; elapsedMs: number };
-
-/** Read the ICE servers from the Link headers of the endpoint's OPTIONS answer; [] if it names none. Never throws. */
-export async function fetchIceServers(whepUrl: string, token: string): Promise<RTCIceServer[]> {
-  try {
-    const headers = { authorization: `Bearer ${token}` };
-    return parseIceLinks((await fetch(whepUrl, { method: "OPTIONS", headers })).headers.get("link") ?? "");
-  } catch {
-    return [];
-  }
-}
 
 /** Parse `<turn:host>; rel="ice-server"; username="u"; credential="c"`. Commas separate several servers. */
 export function parseIceLinks(link: string): RTCIceServer[] {
@@ -41,15 +32,18 @@ export function parseIceLinks(link: string): RTCIceServer[] {
 /**
  * Offer to receive sound and picture. Return the connection once the answer is applied, or the reason why there is
  * none. Never throws.
+ *
+ * The offer leaves at once, without candidates. The answer brings the ICE servers, so their credentials are fresh, and
+ * then the browser looks for candidates. Those that the server can use follow (trickle ICE). Most connections need
+ * none: the server learns the browser's address from its connectivity checks.
  */
 export async function joinRoom(
   whepUrl: string,
   token: string,
-  iceServers: RTCIceServer[],
   signal: AbortSignal,
   exchanged: (exchange: WhepExchange) => void = () => {},
 ): Promise<WhepConnection | Exclude<JoinOutcome, { kind: "joined" }>> {
-  const peer = new RTCPeerConnection({ bundlePolicy: "max-bundle", iceServers });
+  const peer = new RTCPeerConnection(CONFIGURATION);
   const stream = new MediaStream();
   peer.addEventListener("track", (event) => stream.addTrack(event.track));
   peer.addTransceiver("video", { direction: "recvonly" });
@@ -57,15 +51,13 @@ export async function joinRoom(
   let sentAtMs: number | null = null; // null until the offer is sent
   let resource: string | null = null; // the address of this connection on the server
   try {
-    await peer.setLocalDescription();
-    await candidatesGathered(peer);
-    const offer = peer.localDescription?.sdp ?? "";
+    const offer = await peer.createOffer();
     sentAtMs = performance.now();
-    exchanged({ kind: "offered", bytes: offer.length });
+    exchanged({ kind: "offered", bytes: offer.sdp?.length ?? 0 });
     const response = await fetch(whepUrl, {
       method: "POST",
       headers: { "content-type": "application/sdp", authorization: `Bearer ${token}` },
-      body: offer,
+      body: offer.sdp ?? "",
       signal,
     });
     const answer = await response.text();
@@ -77,7 +69,13 @@ export async function joinRoom(
     }
     const location = response.headers.get("location");
     resource = location === null ? null : new URL(location, response.url).href;
+    const iceServers = parseIceLinks(response.headers.get("link") ?? "");
+    if (iceServers.length > 0) peer.setConfiguration({ ...CONFIGURATION, iceServers });
+    const trickle = new Trickle(peer);
+    await peer.setLocalDescription(offer);
     await peer.setRemoteDescription({ type: "answer", sdp: answer });
+    const etag = response.headers.get("etag");
+    if (resource !== null && etag !== null) trickle.begin({ resource, etag, token });
   } catch {
     if (!signal.aborted && sentAtMs !== null) {
       exchanged({ kind: "answered", status: null, bytes: 0, elapsedMs: performance.now() - sentAtMs });
@@ -119,16 +117,4 @@ function deleteResource(resource: string | null, token: string): void {
 function retryAfterS(response: Response): number | null {
   const seconds = Number.parseFloat(response.headers.get("retry-after") ?? "");
   return Number.isFinite(seconds) ? seconds : null;
-}
-
-function candidatesGathered(peer: RTCPeerConnection): Promise<void> {
-  if (peer.iceGatheringState === "complete") return Promise.resolve();
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, GATHERING_LIMIT_MS);
-    peer.addEventListener("icegatheringstatechange", () => {
-      if (peer.iceGatheringState !== "complete") return;
-      clearTimeout(timer);
-      resolve();
-    });
-  });
 }

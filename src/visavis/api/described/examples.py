@@ -235,6 +235,10 @@ OFFER = (
     "v=0\r\no=- 4611 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0 1\r\n"
     "m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:0\r\na=recvonly\r\na=rtpmap:96 VP8/90000\r\n…"
 )
+FRAGMENT = (
+    "a=ice-ufrag:EsAw\r\na=ice-pwd:P2uYro0UCOQ4zxjKXaWCBui1\r\nm=video 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:0\r\n"
+    "a=candidate:1387637174 1 udp 1686052607 192.0.2.1 61764 typ srflx raddr 0.0.0.0 rport 0\r\n"
+)
 SDP_ANSWER = (
     "v=0\r\no=- 4612 2 IN IP4 192.0.2.10\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0 1\r\n"
     "m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:0\r\na=sendonly\r\na=rtpmap:96 VP8/90000\r\n…"
@@ -279,6 +283,8 @@ SESSION_METRICS = schemas.SessionMetricsAnswer(
             watching=1,
             round_trip_ms=21.5,
             lost_share=0.0,
+            bit_rate_share=1.0,
+            struggling=0,
             packets_sent=9300,
             bytes_sent=5120000,
             dropped_pictures=0,

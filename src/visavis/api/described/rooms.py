@@ -9,10 +9,14 @@ from visavis.api.described import examples
 from visavis.api.described.parts import Described, answer, body
 from visavis.api.described.refusals import refusals
 from visavis.errors import (
+    CandidatesRefused,
     Gone,
+    IceRestartUnavailable,
     InternalError,
     OfferRefused,
     PerformerLost,
+    PreconditionFailed,
+    PreconditionRequired,
     RoomFull,
     RoomNotFound,
     SessionNotStarted,
@@ -23,6 +27,7 @@ from visavis.errors import (
     ViewerNotFound,
 )
 
+FRAGMENT_TYPE = "application/trickle-ice-sdpfrag"  # RFC 8840, section 9.2
 _OPEN = (Unauthorized, RoomNotFound, Gone, InternalError)
 
 
@@ -42,7 +47,7 @@ PICTURE: Described = {
 
 WATCH: Described = {
     "summary": "Watch a room (WHEP)",
-    "description": "Offer to receive one video (VP8) and one audio (Opus), with all candidates.",
+    "description": "Offer to receive one video (VP8) and one audio (Opus). Candidates may come later (trickle ICE).",
     "openapi_extra": body({"application/sdp": ({"type": "string"}, {"An offer": examples.OFFER})}),
     "responses": {
         201: {
@@ -50,7 +55,7 @@ WATCH: Described = {
             "content": {"application/sdp": {"schema": {"type": "string"}, "example": examples.SDP_ANSWER}},
             "headers": {
                 "Location": _header("DELETE it to stop watching", "/rooms/vv-8a3d/whep/view_01J8Z5Q7N9"),
-                "ETag": _header("The viewer", '"view_01J8Z5Q7N9"'),
+                "ETag": _header("The ICE session of the viewer, for If-Match", '"view_01J8Z5Q7N9"'),
                 "Link": _LINK,
             },
         }
@@ -69,6 +74,25 @@ VIEWER: Described = {
     "summary": "Ask whether a viewer is in the room",
     "responses": {204: {"description": "The viewer is in the room or about to connect"}}
     | refusals(*_OPEN, ViewerNotFound),
+}
+
+TRICKLE: Described = {
+    "summary": "Send candidates after the offer (trickle ICE)",
+    "description": "With `If-Match`, the `ETag` of the answer to the offer (RFC 9725). There is no ICE restart.",
+    "openapi_extra": body({FRAGMENT_TYPE: ({"type": "string"}, {"One candidate": examples.FRAGMENT})}),
+    "responses": {204: {"description": "The candidates are checked"}}
+    | refusals(
+        *_OPEN,
+        CandidatesRefused,
+        ViewerNotFound,
+        PreconditionFailed,
+        PreconditionRequired,
+        TooLarge,
+        UnsupportedMediaType,
+        TooManyOffers,
+        IceRestartUnavailable,
+        PerformerLost,
+    ),
 }
 
 LEAVE: Described = {

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 # A viewer has one relay candidate for each TURN server, and one srflx and some host candidates for each interface.
@@ -56,23 +56,25 @@ class Candidate:
         return f"{self.foundation} 1 udp {self.priority} {self.address} {self.port} typ {self.type}"
 
 
-def keep_candidates(offered: Iterable[str]) -> tuple[Candidate, ...]:
+def keep_candidates(offered: Iterable[str], kept_before: Sequence[Candidate] = ()) -> tuple[Candidate, ...]:
     """Return the candidates to check: of each type those with the highest priority. `offered`: the values of candidate
-    lines.
+    lines. `kept_before`: those of earlier calls for the same viewer, which count too and are not returned again.
 
     Left out are candidates that cannot be checked (TCP, host names such as those of mDNS, the component of RTCP,
     unreadable ones) and addresses and ports that no viewer can have.
     """
+    known = {(candidate.address, candidate.port) for candidate in kept_before}
     kept: dict[tuple[str, int], Candidate] = {}
     for line in offered:
         candidate = _read(line)
-        if candidate is not None:
+        if candidate is not None and (candidate.address, candidate.port) not in known:
             kept.setdefault((candidate.address, candidate.port), candidate)
+    left = {kind: MAX_OF_EACH_TYPE - sum(one.type == kind for one in kept_before) for kind in TYPES}
     ordered = sorted(kept.values(), key=lambda candidate: -candidate.priority)
     return tuple(
         candidate
         for kind in TYPES
-        for candidate in [candidate for candidate in ordered if candidate.type == kind][:MAX_OF_EACH_TYPE]
+        for candidate in [candidate for candidate in ordered if candidate.type == kind][: left[kind]]
     )
 
 

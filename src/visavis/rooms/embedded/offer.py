@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 
 from visavis.errors import OfferRefused
-from visavis.rooms.embedded.candidates import keep_candidates
+from visavis.rooms.embedded.candidates import Candidate, keep_candidates
 from visavis.rooms.port import MediaKind
 from visavis.rooms.sdp import Codec, Description, MediaSection, Transport, read_description
 
@@ -48,12 +48,15 @@ class CheckedOffer:
     has_bundle: bool
     sections: tuple[MediaSection, ...]  # all sections of the viewer's offer
     accepted: tuple[int, ...]  # their indices in `sections`, one for each of `kinds`
+    ice_ufrag: str
+    candidates: tuple[Candidate, ...]  # those to check
 
     def complete(self, answer: str) -> str:
         """Return the library's answer with a rejected section for each section of the offer that the library did not
         get: an answer has the sections of its offer (RFC 3264, section 6).
         """
         head, *media = re.split(r"^(?=m=)", answer, flags=re.MULTILINE)
+        head += "a=ice-options:trickle\r\n"  # the viewer may send its candidates later (RFC 8840, section 4.1)
         if not self.has_bundle:
             head = re.sub(r"^a=group:BUNDLE.*\r\n", "", head, flags=re.MULTILINE)
         transport = "".join(_TRANSPORT_LINE.findall(media[0]))
@@ -85,17 +88,20 @@ def check_offer(sdp: str) -> CheckedOffer:
     # All packets travel as the first section of the group says (RFC 9143, section 7.1.3).
     transport = next(section.transport for section in sections.values() if section.mid == mids[0])
     _check_transport(transport)
+    candidates = keep_candidates(transport.candidates)
     lines = ["v=0", "o=- 0 0 IN IP4 0.0.0.0", "s=-", "t=0 0", f"a=group:BUNDLE {' '.join(mids)}"]
     if offer.ice_lite:
         lines.append("a=ice-lite")
     for kind, section in sections.items():
-        lines += _media_lines(kind, section) + _transport_lines(transport)
+        lines += _media_lines(kind, section) + _transport_lines(transport, candidates)
     return CheckedOffer(
         sdp="".join(f"{line}\r\n" for line in lines),
         kinds=tuple(accepted),
         has_bundle=bool(offer.bundle),
         sections=offer.sections,
         accepted=tuple(accepted.values()),
+        ice_ufrag=transport.ice_ufrag,
+        candidates=candidates,
     )
 
 
@@ -204,13 +210,16 @@ def _retransmits(codec: Codec, video: Codec) -> bool:
     )
 
 
-def _transport_lines(transport: Transport) -> list[str]:
+def _transport_lines(transport: Transport, candidates: tuple[Candidate, ...]) -> list[str]:
+    # A viewer that may be either becomes the client of the DTLS handshake: browsers repeat lost flights of theirs after
+    # two round trips, OpenSSL after 1 s, and the server may send media half a round trip earlier.
+    setup = "active" if transport.setup == "actpass" else transport.setup
     return [
         f"a=ice-ufrag:{transport.ice_ufrag}",
         f"a=ice-pwd:{transport.ice_pwd}",
-        f"a=setup:{transport.setup}",
+        f"a=setup:{setup}",
         *(f"a=fingerprint:{value}" for value in transport.fingerprints if _FINGERPRINT.fullmatch(value)),
-        *(f"a=candidate:{candidate}" for candidate in keep_candidates(transport.candidates)),
+        *(f"a=candidate:{candidate}" for candidate in candidates),
     ]
 
 

@@ -5,18 +5,26 @@ packets.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import InitVar, dataclass, field, replace
 from typing import Literal
 
-from visavis.errors import OfferRefused, RoomFull
-from visavis.rooms.embedded.offer import check_offer
+from visavis.errors import IceRestartUnavailable, OfferRefused, RoomFull, TooManyOffers, ViewerNotFound
+from visavis.rooms.bit_rate import ViewerBitRate, share_for
+from visavis.rooms.embedded.candidates import Candidate, keep_candidates
+from visavis.rooms.embedded.fragment import read_fragment
+from visavis.rooms.embedded.offer import CheckedOffer, check_offer
+from visavis.rooms.keyframe_requests import KeyframeRequests
 from visavis.rooms.port import AudienceFigures, EncodedPacket, MediaKind, RoomEvents
 from visavis.rooms.spec import IceServer
 from visavis.rooms.webrtc.send_path import SendPath
 from visavis.rooms.webrtc.sending_peer import CLOSE_WITHIN_S, SendingPeer
 
-JOIN_WITHIN_S = 15.0  # a viewer that has not connected within this time after its answer is removed
-MAX_VIEWERS = 1000  # including viewers that have not connected yet; a stage takes what it can serve (audience_limit.py)
+JOIN_WITHIN_S = 15.0  # a viewer that has not connected within this time after its answer is removed ...
+CHECK_WITHIN_S = 6.0  # ... and one that has not even sent a connectivity check within this time
+MAX_VIEWERS = 1000  # that have connected; a stage takes what it can serve (audience_limit.py)
+MAX_WAITING = 64  # that have not. For one more, the oldest that has sent no check is removed
+MAX_FRAGMENTS = 32  # of candidates, from one viewer
 
 
 class EmbeddedRoom:
@@ -58,20 +66,43 @@ class EmbeddedRoom:
         checked = check_offer(sdp)
         if self._closed:
             raise OfferRefused("The room is closed")
-        if len(self._viewers) >= MAX_VIEWERS:
-            raise RoomFull(
-                f"The room is full; it takes {MAX_VIEWERS} viewers", suggestion="Try again when one has left"
-            )
         if viewer_id in self._viewers:
             raise OfferRefused("This viewer is already in the room")
-        viewer = self._viewers[viewer_id] = _Viewer(viewer_id, self)
+        self._make_room()
+        viewer = self._viewers[viewer_id] = _Viewer(viewer_id, self, checked)
         try:
             answer = checked.complete(await viewer.peer.answer(checked.sdp, checked.kinds))
         except BaseException:
             self._remove(viewer)
             raise
-        viewer.deadline = asyncio.get_running_loop().call_later(JOIN_WITHIN_S, self._remove_unless_joined, viewer)
+        viewer.wait_for(CHECK_WITHIN_S, self._remove_unless_checked)
         return answer
+
+    def _make_room(self) -> None:
+        """Make sure that one more viewer may join, or raise `RoomFull`. Viewers that never connect take no seat."""
+        waiting = [viewer for viewer in self._viewers.values() if not viewer.joined]
+        if len(self._viewers) - len(waiting) < MAX_VIEWERS:
+            if len(waiting) < MAX_WAITING:
+                return
+            silent = next((viewer for viewer in waiting if not viewer.peer.was_checked), None)
+            if silent is not None:
+                self._remove(silent)
+                return
+        raise RoomFull(f"The room is full; it takes {MAX_VIEWERS} viewers", suggestion="Try again when one has left")
+
+    async def add_candidates(self, *, viewer_id: str, fragment: str) -> None:
+        added = read_fragment(fragment)
+        viewer = self._viewers.get(viewer_id)
+        if viewer is None:
+            raise ViewerNotFound
+        if added.ice_ufrag not in ("", viewer.ice_ufrag):
+            raise IceRestartUnavailable
+        viewer.fragments += 1
+        if viewer.fragments > MAX_FRAGMENTS:
+            raise TooManyOffers("This viewer has sent candidates too often")
+        candidates = keep_candidates(added.candidates, viewer.candidates)
+        viewer.candidates += candidates
+        await viewer.peer.add_candidates([str(candidate) for candidate in candidates])
 
     async def remove_viewer(self, viewer_id: str) -> bool:
         viewer = self._viewers.get(viewer_id)
@@ -91,9 +122,11 @@ class EmbeddedRoom:
     def _viewer_connected(self, viewer: _Viewer) -> None:
         if viewer.joined or viewer.removed:
             return
+        if self._joined_count() >= MAX_VIEWERS:
+            self._remove(viewer)
+            return
         viewer.joined = True
-        if viewer.deadline:
-            viewer.deadline.cancel()
+        viewer.stop_waiting()
         self._events.viewer_joined(viewer.viewer_id, self._joined_count())
         if viewer.peer.main_medium == "video":
             self._events.keyframe_wanted(joining=True)
@@ -103,7 +136,17 @@ class EmbeddedRoom:
         total = self._departed
         for viewer in self._viewers.values():
             total = _with_viewer(total, viewer)
-        return replace(total, viewers=tuple(v.peer.quality() for v in self._viewers.values() if v.joined))
+        joined = [viewer for viewer in self._viewers.values() if viewer.joined]
+        qualities = tuple(viewer.peer.quality() for viewer in joined)
+        for viewer, (round_trip_ms, lost_share) in zip(joined, qualities, strict=True):
+            viewer.bit_rate.report(round_trip_ms=round_trip_ms, lost_share=lost_share)
+        rates = [viewer.bit_rate for viewer in joined]
+        return replace(
+            total,
+            viewers=qualities,
+            bit_rate_share=share_for(rates),
+            struggling=sum(rate.struggles for rate in rates),
+        )
 
     # --- events of the send path
     def keyframe_wanted(self) -> None:
@@ -119,8 +162,10 @@ class EmbeddedRoom:
             self._newest_sent = position
             self._events.picture_sent(position)
 
-    def _remove_unless_joined(self, viewer: _Viewer) -> None:
-        if not viewer.joined:
+    def _remove_unless_checked(self, viewer: _Viewer) -> None:
+        if viewer.peer.was_checked:
+            viewer.wait_for(max(0.0, JOIN_WITHIN_S - CHECK_WITHIN_S), self._remove)
+        else:
             self._remove(viewer)
 
     def _remove(self, viewer: _Viewer) -> None:
@@ -130,8 +175,9 @@ class EmbeddedRoom:
         viewer.removed = True
         self._departed = _with_viewer(self._departed, viewer)
         del self._viewers[viewer.viewer_id]
-        if viewer.deadline:
-            viewer.deadline.cancel()
+        viewer.stop_waiting()
+        if viewer.keyframe:
+            viewer.keyframe.cancel()
         if viewer.joined:
             self._events.viewer_left(viewer.viewer_id, self._joined_count())
         task = asyncio.get_running_loop().create_task(viewer.peer.aclose())
@@ -148,12 +194,20 @@ class _Viewer:
 
     viewer_id: str
     room: EmbeddedRoom
+    offer: InitVar[CheckedOffer]
     peer: SendingPeer = field(init=False)
+    ice_ufrag: str = ""
+    candidates: tuple[Candidate, ...] = ()  # those that are checked: of the offer, and those that came later
+    fragments: int = 0  # how often candidates came later
     joined: bool = False  # set when its connection begins to take media
     removed: bool = False  # set when it is removed from the room
     deadline: asyncio.TimerHandle | None = None  # for joining; set when its offer is answered
+    keyframe: asyncio.TimerHandle | None = None  # while a request for a keyframe waits
+    bit_rate: ViewerBitRate = field(default_factory=ViewerBitRate)
+    keyframe_requests: KeyframeRequests = field(default_factory=KeyframeRequests)
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, offer: CheckedOffer) -> None:
+        self.ice_ufrag, self.candidates = offer.ice_ufrag, offer.candidates
         self.peer = SendingPeer(
             self,
             self.room._path,
@@ -164,9 +218,29 @@ class _Viewer:
     def peer_connected(self) -> None:
         self.room._viewer_connected(self)
 
+    def wait_for(self, seconds: float, then: Callable[[_Viewer], None]) -> None:
+        """Call `then` after so long, unless the viewer joins or leaves before. Replaces an earlier call."""
+        self.stop_waiting()
+        if not self.joined and not self.removed:
+            self.deadline = asyncio.get_running_loop().call_later(seconds, then, self)
+
+    def stop_waiting(self) -> None:
+        if self.deadline:
+            self.deadline.cancel()
+
     def keyframe_wanted(self) -> None:
-        if not self.removed:
+        if self.removed or self.keyframe:
+            return
+        loop = asyncio.get_running_loop()
+        wait_s = self.keyframe_requests.wait_s(loop.time())
+        if wait_s:
+            self.keyframe = loop.call_later(wait_s, self._ask_again)
+        else:
             self.room._events.keyframe_wanted(joining=False)
+
+    def _ask_again(self) -> None:
+        self.keyframe = None
+        self.keyframe_wanted()
 
     def peer_disconnected(self) -> None:
         self.room._remove(self)

@@ -1,7 +1,8 @@
 """Changes aiortc's DTLS settings, for all connections of this process.
 
 By default aiortc offers only cipher suites for ECDSA certificates. A viewer with an RSA certificate, such as GStreamer
-or a browser whose page asks for RSA, would fail the handshake with "no shared cipher".
+or a browser whose page asks for RSA, would fail the handshake with "no shared cipher". And OpenSSL repeats a lost
+flight of the handshake after 1 s.
 """
 
 from __future__ import annotations
@@ -20,9 +21,12 @@ CIPHER_SUITES = (
     "ECDHE-ECDSA-CHACHA20-POLY1305",
     "ECDHE-RSA-CHACHA20-POLY1305",
 )
+# After these times, one after the other, a flight without an answer is repeated. Then OpenSSL repeats it, too.
+REPEAT_AFTER_S = (0.1, 0.2, 0.4)
 
 
 @functools.cache
 def apply_dtls_settings() -> None:
     """Apply the changes; idempotent."""
     private_names.set_cipher_suites(CIPHER_SUITES)
+    private_names.repeat_handshakes(REPEAT_AFTER_S)

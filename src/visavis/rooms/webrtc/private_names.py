@@ -6,23 +6,30 @@ and says which one is missing. Only this module accesses the private attributes 
 
 from __future__ import annotations
 
+import asyncio
 import functools
+import math
+import random
 import struct
-from collections.abc import Callable, Sequence
+import weakref
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import aioice.ice
+import aioice.stun
 import pylibsrtp
 import structlog
 from aioice.turn import TurnTransport
-from aiortc import RTCCertificate, RTCDtlsTransport, RTCRtpReceiver, RTCRtpSender
+from aiortc import RTCCertificate, RTCDtlsTransport, RTCIceTransport, RTCRtpReceiver, RTCRtpSender
 from aiortc.rtcrtpparameters import RTCRtpSendParameters
 from aiortc.rtp import AnyRtcpPacket
 
 HostAddresses = Callable[[bool, bool], list[str]]
 
 _COMPONENT = 1  # the only one, because RTP and RTCP share it
+_checked: weakref.WeakSet[aioice.ice.Connection] = weakref.WeakSet()  # those whose peers have sent a check
 _LAST_STUN_BYTE = 3  # the first byte of DTLS and RTP is greater (RFC 7983, section 7)
 
 log = structlog.get_logger("visavis.rooms")
@@ -38,8 +45,13 @@ class PrivateName:
 
 
 PRIVATE_NAMES = (
-    PrivateName(owner="aioice.ice", name="CONSENT_INTERVAL", purpose="the time between consent checks of a peer"),
-    PrivateName(owner="aioice.ice", name="CONSENT_FAILURES", purpose="after how many unanswered checks a peer is gone"),
+    PrivateName(owner="aioice.ice.Connection", name="query_consent", purpose="when a peer is gone"),
+    PrivateName(owner="aioice.ice.Connection", name="_query_consent_task", purpose="when a peer is gone"),
+    PrivateName(owner="aioice.ice.Connection", name="_nominated", purpose="when a peer is gone"),
+    PrivateName(owner="aioice.ice.Connection", name="build_request", purpose="when a peer is gone"),
+    PrivateName(owner="aioice.ice.StunProtocol", name="transactions", purpose="when a peer is gone"),
+    PrivateName(owner="aiortc.sdp", name="candidate_from_sdp", purpose="candidates that come after the offer"),
+    PrivateName(owner="aioice.stun", name="RETRY_RTO", purpose="when a lost check is repeated"),
     PrivateName(owner="aioice.ice", name="get_host_addresses", purpose="loopback addresses if there are no others"),
     PrivateName(
         owner="aioice.ice.Connection",
@@ -60,6 +72,9 @@ PRIVATE_NAMES = (
     PrivateName(owner="aioice.ice.StunProtocol", name="receiver", purpose="dropping what strangers send"),
     PrivateName(owner="aioice.ice.Connection", name="data_received", purpose="how much is kept that is not read yet"),
     PrivateName(owner="aioice.ice.Connection", name="_queue", purpose="how much is kept that is not read yet"),
+    PrivateName(owner="aiortc.RTCIceTransport", name="_connection", purpose="whether a viewer has sent a check"),
+    PrivateName(owner="aiortc.RTCIceTransport", name="_send", purpose="when a lost handshake is repeated"),
+    PrivateName(owner="aiortc.RTCDtlsTransport", name="_do_handshake", purpose="when a lost handshake is repeated"),
     PrivateName(
         owner="aiortc.RTCCertificate", name="_create_ssl_context", purpose="the handshake with RSA certificates"
     ),
@@ -112,12 +127,60 @@ PRIVATE_NAMES = (
 # --- ICE, for every connection of this process
 
 
-def set_consent_checks(*, interval_s: int, failures: int) -> None:
-    """Set the time between consent checks of a peer, and after how many unanswered checks the peer is gone
-    (RFC 7675).
+class _Consent:
+    """Takes the answers to the consent checks of one connection, in the place of aioice's transactions. An answer to
+    any check counts, however long it was on its way.
     """
-    aioice.ice.CONSENT_INTERVAL = interval_s
-    aioice.ice.CONSENT_FAILURES = failures
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+        self._loop = asyncio.get_running_loop()
+        self.given_at_s = self._loop.time()
+        self._sent: deque[tuple[aioice.ice.StunProtocol, bytes]] = deque()
+
+    def response_received(self, message: aioice.stun.Message, address: tuple[str, int]) -> None:
+        if message.message_class is aioice.stun.Class.RESPONSE and message.check_message_integrity(self._key):
+            self.given_at_s = self._loop.time()
+
+    def ask(self, pair: aioice.ice.CandidatePair, request: aioice.stun.Message) -> None:
+        request.add_message_integrity(self._key)
+        pair.protocol.transactions[request.transaction_id] = self  # type: ignore[assignment]
+        self._sent.append((pair.protocol, request.transaction_id))
+        pair.protocol.send_stun(request, pair.remote_addr)
+
+    def forget(self, *, keep: int = 0) -> None:
+        """Take no answers any more, except to the last `keep` checks."""
+        while len(self._sent) > keep:
+            protocol, transaction_id = self._sent.popleft()
+            protocol.transactions.pop(transaction_id, None)
+
+
+def replace_consent_checks(*, interval_s: float, expires_s: float) -> None:
+    """Set the time between consent checks of a peer, and how long it may give no answer until it is gone (RFC 7675).
+
+    aioice waits half a second for each answer, so a peer with a longer round trip never has consent.
+    """
+
+    async def query_consent(connection: aioice.ice.Connection) -> None:
+        assert connection.remote_password is not None
+        consent = _Consent(connection.remote_password.encode())
+        try:
+            while asyncio.get_running_loop().time() < consent.given_at_s + expires_s:
+                await asyncio.sleep(interval_s * (0.8 + 0.4 * random.random()))
+                for pair in connection._nominated.values():
+                    consent.ask(pair, connection.build_request(pair, nominate=False))
+                consent.forget(keep=math.ceil(2 * expires_s / interval_s))
+        finally:
+            consent.forget()
+        connection._query_consent_task = None
+        await connection.close()
+
+    aioice.ice.Connection.query_consent = query_consent  # type: ignore[method-assign,assignment]
+
+
+def set_first_repetition(after_s: float) -> None:
+    """Set when a connectivity check without an answer is sent again. Each time after that is twice as long."""
+    aioice.stun.RETRY_RTO = after_s
 
 
 def replace_host_addresses(replacement: Callable[[HostAddresses], HostAddresses]) -> None:
@@ -144,11 +207,17 @@ def limit_addresses(maximum: int) -> None:
         address: tuple[str, int],
         protocol: aioice.ice.StunProtocol,
     ) -> None:
+        _checked.add(connection)
         known = connection._remote_candidates
         if len(known) < maximum or any((one._network_host, one.port) == address for one in known):
             check(connection, message, address, protocol)
 
     aioice.ice.Connection.check_incoming = check_incoming  # type: ignore[method-assign,assignment]
+
+
+def was_checked(transport: RTCIceTransport) -> bool:
+    """Whether the peer has sent a connectivity check. Requires `limit_addresses`."""
+    return transport._connection in _checked
 
 
 def limit_unread(*, datagrams: int, size_bytes: int) -> None:
@@ -200,6 +269,60 @@ def set_cipher_suites(suites: Sequence[str]) -> None:
         return context
 
     RTCCertificate._create_ssl_context = create_ssl_context  # type: ignore[method-assign,assignment]
+
+
+class _Flight:
+    """The last datagram of a handshake: sent again until another one takes its place. The other side drops what it gets
+    twice (RFC 6347, section 4.1.2.6).
+    """
+
+    def __init__(self, send: Callable[[bytes], Coroutine[Any, Any, None]], after_s: Sequence[float]) -> None:
+        self._send, self._after_s = send, after_s
+        self._data = b""
+        self._sent = asyncio.Event()
+
+    async def send(self, data: bytes) -> None:
+        self._data = data
+        self._sent.set()
+        await self._send(data)
+
+    async def repeat(self) -> None:
+        while True:
+            await self._sent.wait()
+            self._sent.clear()
+            for wait_s in self._after_s:
+                try:
+                    async with asyncio.timeout(wait_s):  # wait_for of Python 3.11 may lose a cancellation
+                        await self._sent.wait()
+                    break
+                except TimeoutError:
+                    try:
+                        await self._send(self._data)
+                    except ConnectionError:
+                        return
+
+
+def repeat_handshakes(after_s: Sequence[float]) -> None:
+    """Repeat the flights of a DTLS handshake, `after_s` after each other. OpenSSL does so after 1 s, and cannot be told
+    to do so earlier.
+    """
+    handshake = RTCDtlsTransport._do_handshake
+
+    @functools.wraps(handshake)
+    async def do_handshake(transport: RTCDtlsTransport) -> None:
+        ice = transport.transport
+        send = ice._send
+        flight = _Flight(send, after_s)
+        ice._send = flight.send
+        repeating = asyncio.create_task(flight.repeat())
+        try:
+            await handshake(transport)
+        finally:
+            ice._send = send
+            repeating.cancel()
+            await asyncio.wait([repeating])
+
+    RTCDtlsTransport._do_handshake = do_handshake  # type: ignore[method-assign,assignment]
 
 
 # --- sending

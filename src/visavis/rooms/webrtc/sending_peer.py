@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Protocol
 
 import structlog
@@ -10,6 +11,7 @@ from aiortc import (
     RTCBundlePolicy,
     RTCConfiguration,
     RTCIceServer,
+    RTCIceTransport,
     RTCPeerConnection,
     RTCRtpSender,
     RTCSessionDescription,
@@ -25,6 +27,7 @@ from aiortc.rtp import (
     RtcpRtpfbPacket,
     RtcpSrPacket,
 )
+from aiortc.sdp import candidate_from_sdp
 
 from visavis.errors import OfferRefused
 from visavis.rooms.port import MediaKind
@@ -113,6 +116,17 @@ class SendingPeer:
         except Exception as error:  # aiortc raises many types of errors for SDP that it cannot answer
             raise OfferRefused(f"The offer cannot be answered: {error}") from error
         return connection.localDescription.sdp
+
+    async def add_candidates(self, candidates: Sequence[str]) -> None:
+        """Check further addresses of the viewer: the values of candidate lines, which must be valid."""
+        if self._connection is not None:
+            for candidate in candidates:
+                await _ice_of(self._connection).addRemoteCandidate(candidate_from_sdp(candidate))
+
+    @property
+    def was_checked(self) -> bool:
+        """Whether the viewer has sent a connectivity check: it has the answer and reaches this machine."""
+        return self._connection is not None and private_names.was_checked(_ice_of(self._connection))
 
     def _add_stream(self, connection: RTCPeerConnection, kind: MediaKind) -> None:
         transceiver = connection.addTransceiver(kind, direction="sendonly")
@@ -207,3 +221,9 @@ class SendingPeer:
         finally:
             if self._link is not None:
                 self._path.remove(self._link)
+
+
+def _ice_of(connection: RTCPeerConnection) -> RTCIceTransport:
+    """Return the transport that all media of a connection share."""
+    ice: RTCIceTransport = connection.getSenders()[0].transport.transport
+    return ice

@@ -110,6 +110,13 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     sdp: str
 
 
+class AddCandidates(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Check addresses of a viewer that its offer did not name: a fragment of SDP (RFC 8840)."""
+
+    viewer_id: str
+    fragment: str
+
+
 class RemoveViewer(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Result: `ViewerRemoved`."""
 
@@ -131,6 +138,7 @@ Command = (
     | HoldForViewer
     | StreamMotion
     | Offer
+    | AddCandidates
     | RemoveViewer
     | End
 )

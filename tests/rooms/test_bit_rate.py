@@ -1,0 +1,70 @@
+"""The bit rate follows what viewers report, down to a floor."""
+
+from __future__ import annotations
+
+from visavis.rooms.bit_rate import (
+    LOWER_AFTER,
+    MAX_RAISE_AFTER,
+    RAISE_AFTER,
+    SHARES,
+    STRUGGLES_AFTER,
+    ViewerBitRate,
+    share_for,
+)
+
+
+def shares(viewer: ViewerBitRate, reports: int, *, lost_share: float = 0.0, round_trip_ms: float = 40.0) -> list[float]:
+    """Return the share after each of so many equal reports."""
+    seen = []
+    for _ in range(reports):
+        viewer.report(round_trip_ms=round_trip_ms, lost_share=lost_share)
+        seen.append(viewer.share)
+    return seen
+
+
+def test_a_good_network_and_one_that_loses_some_packets_get_the_full_rate() -> None:
+    for lost_share in (0.0, 0.05, 0.1):
+        assert set(shares(ViewerBitRate(), 300, lost_share=lost_share)) == {1.0}
+
+
+def test_heavy_loss_lowers_the_rate_step_by_step_to_the_floor() -> None:
+    seen = shares(ViewerBitRate(), 4 * LOWER_AFTER, lost_share=0.3)
+    assert list(dict.fromkeys(seen)) == list(SHARES)
+    assert seen[LOWER_AFTER - 2 :][:2] == [1.0, SHARES[1]]
+
+
+def test_a_queue_in_the_network_lowers_the_rate_before_anything_is_lost() -> None:
+    viewer = ViewerBitRate()
+    shares(viewer, 5)
+    assert shares(viewer, 8, round_trip_ms=900.0)[-1] < 1.0
+
+
+def test_a_long_round_trip_is_no_queue_and_neither_is_jitter() -> None:
+    assert set(shares(ViewerBitRate(), 100, round_trip_ms=600.0)) == {1.0}
+    viewer = ViewerBitRate()
+    for number in range(200):
+        viewer.report(round_trip_ms=(30.0, 390.0, 210.0, 120.0)[number % 4], lost_share=0.05)
+    assert viewer.share == 1.0
+
+
+def test_the_rate_comes_back_slowly_and_more_slowly_each_time_it_does_not_hold() -> None:
+    viewer = ViewerBitRate()
+    waits = []
+    for _ in range(8):
+        shares(viewer, LOWER_AFTER, lost_share=0.3)
+        waits.append(shares(viewer, 2 * MAX_RAISE_AFTER).index(1.0) + 1)
+        viewer_share = viewer.share
+        assert viewer_share == 1.0
+    assert waits[0] == 2 * RAISE_AFTER and waits == sorted(waits) and waits[-1] == MAX_RAISE_AFTER
+
+
+def test_a_viewer_that_cannot_be_helped_does_not_decide_for_others() -> None:
+    good, lost = ViewerBitRate(), ViewerBitRate()
+    shares(good, 30)
+    shares(lost, 4 * LOWER_AFTER, lost_share=0.4)
+    assert share_for([good, lost]) == SHARES[-1] and not lost.struggles
+    shares(lost, STRUGGLES_AFTER, lost_share=0.4)
+    assert lost.struggles and share_for([good, lost]) == 1.0
+    shares(lost, MAX_RAISE_AFTER)
+    assert not lost.struggles
+    assert share_for([]) == 1.0

@@ -1,0 +1,87 @@
+"""When a peer is gone: consent checks (RFC 7675) on a virtual clock, with peers that answer late or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import aioice
+import pytest
+from aioice import stun
+from aioice.ice import CandidatePair, Connection
+
+from tests.virtual_clock import run_virtually
+from visavis.rooms.webrtc.ice_settings import CONSENT_EXPIRES_S, CONSENT_INTERVAL_S, apply_ice_settings
+
+KEY = "a" * 22
+VIEWER = ("192.0.2.7", 50_000)
+Answers = Callable[[int], float | None]  # after how many seconds a check is answered, by its number
+
+
+class Viewer:
+    """Stands for aioice's socket: takes checks, and answers each in its time."""
+
+    def __init__(self, answers: Answers, *, key: str = KEY) -> None:
+        self.transactions: dict[bytes, stun.Transaction] = {}
+        self.checks = 0
+        self._answers, self._key = answers, key
+        self.local_candidate = aioice.Candidate("1", 1, "udp", 1, "192.0.2.1", 5000, "host")
+
+    def send_stun(self, request: stun.Message, address: tuple[str, int]) -> None:
+        assert address == VIEWER and request.check_message_integrity(KEY.encode())
+        after_s = self._answers(self.checks)
+        self.checks += 1
+        if after_s is not None:
+            response = stun.Message(stun.Method.BINDING, stun.Class.RESPONSE, request.transaction_id)
+            response.add_message_integrity(self._key.encode())
+            asyncio.get_running_loop().call_later(after_s, self._receive, stun.parse_message(bytes(response)))
+
+    def _receive(self, message: stun.Message) -> None:
+        if (transaction := self.transactions.get(message.transaction_id)) is not None:
+            transaction.response_received(message, VIEWER)
+
+    async def close(self) -> None:
+        pass
+
+
+def closed_after_s(viewer: Viewer, *, within_s: float) -> float | None:
+    """Return when the connection to this viewer closes, None if it is open after `within_s`."""
+    apply_ice_settings()
+
+    async def scenario() -> float | None:
+        connection = Connection(ice_controlling=False)
+        connection.remote_username, connection.remote_password = "viewer", KEY
+        candidate = aioice.Candidate("1", 1, "udp", 1, VIEWER[0], VIEWER[1], "host")
+        candidate._network_host = VIEWER[0]
+        connection._nominated[1] = CandidatePair(viewer, candidate)  # type: ignore[arg-type]
+        asking = asyncio.create_task(connection.query_consent())
+        connection._query_consent_task = asking
+        done, _ = await asyncio.wait([asking], timeout=within_s)
+        now_s = asyncio.get_running_loop().time()
+        await connection.close()
+        assert not viewer.transactions, "nothing is left of the checks"
+        return now_s if done else None
+
+    return run_virtually(scenario)
+
+
+@pytest.mark.parametrize("round_trip_s", [0.05, 0.54, 2.0, 5.0])
+def test_a_viewer_stays_whatever_its_round_trip(round_trip_s: float) -> None:
+    viewer = Viewer(lambda number: round_trip_s)
+    assert closed_after_s(viewer, within_s=300.0) is None
+    assert 250 / CONSENT_INTERVAL_S < viewer.checks < 400 / CONSENT_INTERVAL_S
+
+
+def test_a_viewer_stays_if_two_of_three_checks_get_lost() -> None:
+    assert closed_after_s(Viewer(lambda number: 0.5 if number % 3 == 0 else None), within_s=300.0) is None
+
+
+def test_a_viewer_that_answers_no_more_is_gone_within_10_s() -> None:
+    after_s = closed_after_s(Viewer(lambda number: 0.1 if number < 20 else None), within_s=300.0)
+    assert after_s is not None and 20 < after_s < 20 * 1.2 * CONSENT_INTERVAL_S + 10
+    silent_s = closed_after_s(Viewer(lambda number: None), within_s=300.0)
+    assert silent_s is not None and CONSENT_EXPIRES_S <= silent_s < 10
+
+
+def test_an_answer_without_the_key_does_not_count() -> None:
+    assert closed_after_s(Viewer(lambda number: 0.1, key="b" * 22), within_s=300.0) is not None
