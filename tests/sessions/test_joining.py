@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from visavis.errors import TooManyOffers
-from visavis.rooms.embedded.room import CHECK_WITHIN_S, JOIN_WITHIN_S, MAX_VIEWERS
+from visavis.rooms.embedded.room import CHECK_WITHIN_S, JOIN_WITHIN_S
 from visavis.sessions.joining import (
     COUNTED_S,
     MAX_OFFERS,
@@ -59,7 +59,7 @@ def test_a_refusal_says_when_to_try_again() -> None:
 
 def test_viewers_that_connected_or_left_count_no_more_as_waiting() -> None:
     joining = Joining()
-    connected(joining, MAX_VIEWERS)
+    connected(joining, MAX_PER_ADDRESS - MAX_WAITING_PER_ADDRESS)
     waiting(joining, MAX_WAITING_PER_ADDRESS)
 
 

@@ -19,7 +19,7 @@ COUNTED_S = 6.0  # as `CHECK_WITHIN_S` there: so long an offer counts against th
 WINDOW_S = 60.0
 # Fifty people in one office have one address. All of them may load their page twice a minute.
 MAX_WAITING_PER_ADDRESS = 16
-MAX_WAITING = 32  # beside the room's 50 viewers
+MAX_WAITING = 32  # beside the viewers that watch
 MAX_PER_ADDRESS = 120  # in a window
 MAX_OFFERS = 240
 
