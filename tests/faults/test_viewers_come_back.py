@@ -77,7 +77,7 @@ async def test_the_room_page_comes_back_without_a_reload(
 ) -> None:
     async with (
         chromium() as browser,
-        running_session(server, sessions, "playback", "state") as (session, channel),
+        running_session(server, sessions, "playback") as (session, channel),
     ):
         room = session["daily_room"]
         url = f"{room['url']}#t={room['token']}"
