@@ -5,6 +5,8 @@ A session of a real server speaks a phrase again and again. Beside it, other ses
 Frame: from sending the first message of a phrase on the channel until its first frame is encoded. The stage measures
 from the phrase's arrival to the frame; the time until `agent.speak.confirmed` has come is added, which is a little more
 than the way to the stage. Once the phrase is sent at once, and once live, in pieces of 20 ms, as from a microphone.
+Live speech that comes unevenly waits for up to 120 ms more of it (stage/performance.py), so that it plays evenly. While
+it comes, the stage also tells how long each sample took to the frame that shows it; the median of a second is a value.
 
 Lips: a headless Chromium plays the room page, and the page notes when the pixels of each picture can be read. The lips
 are compared with the motion that the engine computes for the phrase (demo/measure.py); the lag at which both agree best
@@ -48,7 +50,6 @@ from visavis.library import SAMPLE
 PHRASE_S = 2.4
 REST_S = 1.2  # between phrases
 PIECE_MS = 20
-METRICS_WITHIN_S = 5.0
 LEAST_LIKENESS = 0.4  # of the lips and the expected motion; below it a phrase is not counted
 USUAL_LAG_S = 0.25  # around which the lips are searched
 
@@ -60,6 +61,7 @@ class Measured:
     sessions: int
     frame_s: list[float] = field(default_factory=list)
     live_frame_s: list[float] = field(default_factory=list)
+    live_sample_s: list[float] = field(default_factory=list)  # the median of each second
     lips_s: list[float] = field(default_factory=list)
     unrecognised: int = 0  # phrases whose lips were not found in the pictures
     least_fps: float = 0.0  # of the sessions beside it
@@ -90,7 +92,7 @@ async def measure(server: LiveServer, *, phrases: int, beside: int) -> Measured:
     async with (
         server.client() as http,
         speaking_sessions(http, server.look, beside) as load,
-        live_session(http, server.look, "playback") as session,
+        live_session(http, server.look, "playback", "metrics") as session,
     ):
         measured = Measured(sessions=load.count + 1)
         viewers = await ViewerProcess.start()
@@ -101,7 +103,9 @@ async def measure(server: LiveServer, *, phrases: int, beside: int) -> Measured:
             await load.least_fps(1.0)
             for number in range(phrases):
                 measured.frame_s.append(await _at_once(session, phrase, f"at once {number}"))
+                session.channel.take("session.metrics")
                 measured.live_frame_s.append(await _live(session, phrase, f"live {number}"))
+                measured.live_sample_s += _sample_to_frame_s(session)
             passed_s = time.monotonic() - began_s
             measured.least_fps = await load.least_fps(passed_s)
             measured.session_cores = (server.cpu_s() - cpu_s) / passed_s / measured.sessions
@@ -143,6 +147,12 @@ async def _live(session: LiveSession, phrase: Phrase, utterance_id: str) -> floa
     return confirmed_s + await _frame_s(session, utterance_id)
 
 
+def _sample_to_frame_s(session: LiveSession) -> list[float]:
+    """Return what the stage told of the seconds in which speech came live."""
+    told = [received.message["sample_to_frame_ms"] for received in session.channel.take("session.metrics")]
+    return [value_ms / 1000 for value_ms in told if value_ms is not None]
+
+
 async def _tell(
     session: LiveSession, phrase: Phrase, pcm: NDArray[np.int16], utterance_id: str, *, final: bool
 ) -> float:
@@ -157,16 +167,15 @@ async def _tell(
 
 
 async def _frame_s(session: LiveSession, utterance_id: str) -> float:
-    """Wait for the end of an utterance and rest. Return the time from its arrival to its first frame, in seconds."""
-    await session.channel.wait_for("agent.playback.finished", utterance_id=utterance_id)
-    deadline_s = time.monotonic() + METRICS_WITHIN_S
-    while time.monotonic() < deadline_s:
-        await asyncio.sleep(REST_S)  # the stage tells once a second
-        for utterance in (await session.metrics())["utterances"]:
-            if utterance["utterance_id"] == utterance_id and utterance["frame_ms"] is not None:
-                frame_ms: float = utterance["frame_ms"]
-                return frame_ms / 1000
-    raise ContractBroken(f"No frame of the utterance {utterance_id!r} was reported")
+    """Wait for the end of an utterance and rest. Return the time from its arrival to its first frame, in seconds.
+    Raises `ContractBroken` if no frame showed it.
+    """
+    told = await session.channel.wait_for("utterance.metrics", utterance_id=utterance_id)
+    await asyncio.sleep(REST_S)
+    if told.message["frame_ms"] is None:
+        raise ContractBroken(f"No frame of the utterance {utterance_id!r} was encoded")
+    frame_ms: float = told.message["frame_ms"]
+    return frame_ms / 1000
 
 
 async def _lips(
@@ -218,6 +227,10 @@ def run(as_json: bool, *, phrases: int, load: Load) -> None:
     rows = {
         "frame_ms": ("speech sent at once to its first frame encoded", percentiles_ms(measured.frame_s)),
         "live_frame_ms": ("speech sent live to its first frame encoded", percentiles_ms(measured.live_frame_s)),
+        "live_sample_ms": (
+            "while it comes live: a sample's arrival to the frame that shows it",
+            percentiles_ms(measured.live_sample_s),
+        ),
         "lips_ms": ("speech sent to the lips in Chromium", percentiles_ms(measured.lips_s)),
     }
     ratio = machine.encoding.ratio(measured.session_cores, spoken=measured.spoken)

@@ -24,6 +24,38 @@ MESSAGES: dict[str, dict[str, Any]] = {
     "agent.interrupt.confirmed": {"type": str},
     "agent.playback.started": {"type": str, "utterance_id": str},
     "agent.playback.finished": {"type": str, "utterance_id": str, "position_s": float, "interrupted": bool},
+    "session.metrics": {
+        "type": str,
+        "frame_rate": float,
+        "wanted_frame_rate": int,
+        "frames": int,
+        "hurried_frames": int,
+        "late_frames": int,
+        "queued_s": float,
+        "underruns": int,
+        "interrupts": int,
+        "drift_ms": float,
+        "sample_to_frame_ms": (float, None),
+        "viewers": int,
+        "round_trip_ms": (float, None),
+        "lost_share": (float, None),
+        "dropped_pictures": int,
+        "dropped_blocks": int,
+        "bytes_sent": int,
+    },
+    "utterance.metrics": {
+        "type": str,
+        "utterance_id": str,
+        "received_s": float,
+        "started_s": (float, None),
+        "turn_ms": (float, None),
+        "motion_ms": (float, None),
+        "frame_ms": (float, None),
+        "packet_ms": (float, None),
+        "finished_ms": float,
+        "played_s": float,
+        "interrupted": bool,
+    },
 }
 
 
@@ -64,6 +96,12 @@ class ChannelClient:
             raise ContractBroken(f"The channel sent no {kind} within {within_s:.0f} s") from None
         except ConnectionClosed as closed:
             raise ContractBroken(f"The channel closed ({closed}) instead of sending {kind}") from None
+
+    def take(self, kind: str) -> list[Received]:
+        """Return the messages of `kind` that came while others were waited for, each once."""
+        taken = [received for received in self._waiting if received.message["type"] == kind]
+        self._waiting = [received for received in self._waiting if received.message["type"] != kind]
+        return taken
 
     async def wait_closed(self) -> tuple[int, str]:
         """Return the code and the reason of the server's close. Messages before it are only checked."""
