@@ -30,13 +30,16 @@ from visavis.channel.websocket import WS_MAX_SIZE_BYTES
 from visavis.connections.addresses import AddressWatch, default_gateways
 from visavis.connections.guard import ConnectionGuard, GuardedConfig
 from visavis.connections.http_protocol import GuardedHttp
+from visavis.connections.network import with_mapped
 from visavis.connections.table import Limits
 from visavis.connections.turns import Turns
 from visavis.connections.websocket_protocol import GuardedWebSocket
 from visavis.errors import AddressUnavailable, KeyNotFound, ServerBroken, ServerNotStarted, VisavisError
 from visavis.fleet.port import Fleet
 from visavis.logs import configure_logs
+from visavis.machine.cores import cores, processes_for
 from visavis.machine.huge_pages import refuse_huge_pages
+from visavis.machine.network import taken_ports
 from visavis.orphans import Orphans
 from visavis.sessions.drain import drain
 from visavis.settings import Settings, load_secret, read_settings
@@ -68,6 +71,7 @@ def serve(*, host: str, port: int) -> None:
         for number in signals.ENDING_SERVICE:  # until uvicorn handles them, which ends in order
             signal.signal(number, signals.end_service_at_once)
         listener = _listen(host, port)
+        name_taken_ports(settings)
         server = Server(settings, listener)
         gc.collect()
         gc.freeze()  # modules and routes stay: a collection that visits them holds the event loop for 150 ms
@@ -116,11 +120,27 @@ def _listen(host: str, port: int) -> socket.socket:
         # waits 40 ms for an acknowledgement.
         listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:  # `::` takes clients of IPv4 too, whatever the system's default is
+            with suppress(OSError):
+                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         listener.bind((host, port))
     except OSError as error:
-        raise AddressUnavailable(f"Cannot listen on {host}:{port}: {error.strerror or error}") from error
+        shown = f"[{host}]" if ":" in host else host
+        raise AddressUnavailable(f"Cannot listen on {shown}:{port}: {error.strerror or error}") from error
     listener.set_inheritable(False)
     return listener
+
+
+def name_taken_ports(settings: Settings) -> None:
+    """Log which UDP ports of media are taken by others, if too few are left for the stages or the operator chose the
+    ports. A stage that finds none does not start.
+    """
+    if settings.stage_addresses:
+        return
+    wanted = settings.stages or processes_for(settings.cores or cores())
+    taken, free = taken_ports(settings.media_network.ports, wanted=wanted)
+    if taken and (free < wanted or "media_ports" in settings.model_fields_set):
+        log.warning("media_ports_taken", ports=taken, free=free, wanted=wanted)
 
 
 def url_of(listener: socket.socket) -> str:
@@ -163,7 +183,7 @@ class Server(uvicorn.Server):
             timeout_graceful_shutdown=CLOSE_WITHIN_S,
             server_header=False,
             proxy_headers=bool(settings.trusted_proxies),
-            forwarded_allow_ips=list(settings.trusted_proxies),
+            forwarded_allow_ips=with_mapped(settings.trusted_proxies),
             timeout_keep_alive=settings.keep_alive_s,
             h11_max_incomplete_event_size=MAX_HEADER_SECTION_BYTES,
         )

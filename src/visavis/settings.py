@@ -12,7 +12,7 @@ import secrets
 from contextlib import suppress
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -28,6 +28,14 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from visavis.errors import DataFolderUnusable, SettingInvalid
+from visavis.machine.network import (
+    CONTAINER_INTERFACES,
+    DEFAULT_PORTS,
+    MediaNetwork,
+    PortRange,
+    check_address,
+    check_pattern,
+)
 from visavis.setting_files import FileSource
 
 StageAddress = Annotated[str, Field(pattern=r"^wss://[^\s/]+:\d{1,5}$")]  # wss://HOST:PORT
@@ -62,10 +70,56 @@ class IceServer(BaseModel):
     secret: SecretStr | None = None
 
 
-class Settings(BaseSettings):
-    """Times are in seconds. The defaults are those of docs/reference/rest.md."""
+def _is_port_range(text: str) -> str:
+    PortRange.parse(text)
+    return text
+
+
+Interface = Annotated[str, AfterValidator(check_pattern)]
+
+
+class NetworkSettings(BaseSettings):
+    """The network of the stages on this machine: of those of `visavis serve`, and of `visavis stage`."""
 
     model_config = SettingsConfigDict(env_prefix="VISAVIS_", env_ignore_empty=True, frozen=True, extra="ignore")
+
+    media_ports: Annotated[str, AfterValidator(_is_port_range)] = Field(
+        default=DEFAULT_PORTS, description="The UDP ports of media; each stage process takes the first free one."
+    )
+    viewer_addresses: tuple[Annotated[str, AfterValidator(check_address)], ...] = Field(
+        default=(), description="Addresses and names at which viewers reach this machine, beside its own."
+    )
+    media_interfaces: tuple[Interface, ...] = Field(
+        default=(), description="Interfaces and subnets that media may use. Default: all."
+    )
+    media_interfaces_excluded: tuple[Interface, ...] = Field(
+        default=CONTAINER_INTERFACES, description="Interfaces and subnets that media may not use."
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Pydantic's hook: the environment, then files."""
+        return init_settings, env_settings, FileSource(settings_cls)
+
+    @property
+    def media_network(self) -> MediaNetwork:
+        return MediaNetwork(
+            ports=PortRange.parse(self.media_ports),
+            addresses=self.viewer_addresses,
+            include=self.media_interfaces,
+            exclude=self.media_interfaces_excluded,
+        )
+
+
+class Settings(NetworkSettings):
+    """Times are in seconds. The defaults are those of docs/reference/rest.md."""
 
     data_dir: Path = Path("data")
     public_url: str | None = Field(
@@ -182,18 +236,6 @@ class Settings(BaseSettings):
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
     log_json: bool = False
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Pydantic's hook: the environment, then files."""
-        return init_settings, env_settings, FileSource(settings_cls)
-
     @field_validator("log_level", mode="before")
     @classmethod
     def _in_any_case(cls, value: object) -> object:
@@ -234,8 +276,20 @@ class Settings(BaseSettings):
 
 def read_settings() -> Settings:
     """Read the settings from this process's environment. Raises `SettingInvalid` with the name of an invalid one."""
+    return _read(Settings)
+
+
+def read_network_settings() -> NetworkSettings:
+    """Read the settings of a stage's network, like `read_settings`."""
+    return _read(NetworkSettings)
+
+
+_Settings = TypeVar("_Settings", bound=BaseSettings)
+
+
+def _read(kind: type[_Settings]) -> _Settings:
     try:
-        return Settings()
+        return kind()
     except ValidationError as error:
         first = error.errors()[0]
         name = "VISAVIS_" + ".".join(str(part) for part in first["loc"]).upper()

@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import open_service
 from visavis.connections.guard import ConnectionGuard
-from visavis.connections.network import network_of
+from visavis.connections.network import network_of, with_mapped
 from visavis.connections.table import Limits, Phase
 from visavis.errors import TooManyOffers
 from visavis.sessions.joining import MAX_WAITING_PER_ADDRESS, Joining
@@ -65,3 +65,13 @@ async def test_wrong_keys_are_counted_by_network(tmp_path: Path) -> None:
         assert [await ask(f"2001:db8::{number}") for number in range(7)] == [401] * 5 + [429] * 2
         assert await ask("2001:db8:0:1::1") == 401
         assert [await ask(f"::ffff:192.0.2.{number}") for number in range(7)] == [401] * 7
+
+
+def test_proxies_of_ipv4_are_also_known_as_a_socket_of_both_families_shows_them() -> None:
+    assert with_mapped(["127.0.0.1", "10.1.2.0/24", "fd00::/8"]) == [
+        "127.0.0.1",
+        "10.1.2.0/24",
+        "fd00::/8",
+        "::ffff:127.0.0.1/128",
+        "::ffff:10.1.2.0/120",
+    ]

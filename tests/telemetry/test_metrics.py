@@ -12,7 +12,7 @@ from visavis.stage.port.events import PerformerMetrics, ViewerQuality
 from visavis.telemetry.metrics import Metrics, State
 
 IDLE = State(running=0, starting=0, most_sessions=10, viewers=0, channels=0, queued_s=0.0)
-LABELS = {"state", "reason", "code", "outcome", "kind", "until", "method", "route", "status", "version"}
+LABELS = {"direction", "state", "reason", "code", "outcome", "kind", "until", "method", "route", "status", "version"}
 
 
 def values(metrics: Metrics, state: State = IDLE) -> dict[str, float]:

@@ -274,6 +274,7 @@ def _fleet(settings: Settings, *, source_token: str) -> Fleet:
             cores=settings.cores,
             ice_servers=ice_servers,
             silent_s=settings.stage_silence_s,
+            network=settings.media_network,
             log_level=settings.log_level,
             log_json=settings.log_json,
         )

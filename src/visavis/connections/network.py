@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv6Address, ip_address
+from collections.abc import Iterable
+from ipaddress import IPv4Network, IPv6Address, ip_address, ip_network
 
 
 def network_of(address: str) -> str:
@@ -19,3 +20,13 @@ def network_of(address: str) -> str:
     if ip.ipv4_mapped is not None:
         return str(ip.ipv4_mapped)
     return str(IPv6Address(int(ip) >> 64 << 64))
+
+
+def with_mapped(networks: Iterable[str]) -> list[str]:
+    """Return addresses and networks, and those of IPv4 also as a socket that takes both families shows them."""
+    found = list(networks)
+    for text in list(found):
+        network = ip_network(text, strict=False)
+        if isinstance(network, IPv4Network):
+            found.append(f"::ffff:{network.network_address}/{96 + network.prefixlen}")
+    return found

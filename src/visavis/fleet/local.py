@@ -19,6 +19,7 @@ from visavis.errors import PerformerLost, StageRejected, StageUnreachable
 from visavis.fleet.link import StageLink
 from visavis.machine.cores import cores as given_cores
 from visavis.machine.cores import processes_for
+from visavis.machine.network import MediaNetwork, write_network
 from visavis.rooms.spec import IceServer
 from visavis.stage.port.address import Address
 from visavis.stage.port.messages import PORT_VERSION, FolderSource, Hello
@@ -54,7 +55,7 @@ class LocalStage:
 class LocalStages:
     """Implements `fleet.supply.StageSupply`. `data_dir`: the service's data folder, which contains packs and pictures.
     `max_stages`: None for one stage per core. `cores`: None for those that this process may use. `silent_s`: a stage
-    that is silent for so long is killed.
+    that is silent for so long is killed. `network`: that of the stages' media.
     """
 
     def __init__(
@@ -66,11 +67,13 @@ class LocalStages:
         ice_servers: tuple[IceServer, ...] = (),
         parts: str | None = None,
         silent_s: float = SILENT_S,
+        network: MediaNetwork | None = None,
         log_level: str = "info",
         log_json: bool = False,
     ) -> None:
         self._max_stages = max_stages or processes_for(cores or given_cores())
         self._data_dir, self._ice_servers, self._parts, self._silent_s = data_dir, ice_servers, parts, silent_s
+        self._network = write_network(network or MediaNetwork())
         self._log_options = ["--log-level", log_level, *(["--log-json"] if log_json else [])]
         self._server_id = secrets.token_hex(8)
         self._socket_folder: Path | None = None  # only this user can enter it; made with the first stage
@@ -128,6 +131,8 @@ class LocalStages:
             str(address),
             "--data",
             str(self._data_dir),
+            "--network",
+            self._network,
             *(["--parts", self._parts] if self._parts else []),
             *self._log_options,
             stdin=asyncio.subprocess.PIPE,

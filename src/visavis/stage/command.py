@@ -8,6 +8,7 @@ from pathlib import Path
 
 from visavis.errors import AddressUnavailable, FileUnusable, SettingInvalid
 from visavis.logs import configure_logs
+from visavis.settings import read_network_settings
 from visavis.stage.port.address import Address
 from visavis.stage.process import StageOptions, run_stage
 
@@ -29,7 +30,14 @@ def run(*, listen: str, token_file: Path, tls_cert: Path, tls_key: Path, cache: 
     token = _read_token(token_file)
     _check_cache(cache)
     configure_logs(level="info", as_json=log_json)
-    options = StageOptions(address=address, token=token, cache=cache, tls_cert=tls_cert, tls_key=tls_key)
+    options = StageOptions(
+        address=address,
+        token=token,
+        cache=cache,
+        tls_cert=tls_cert,
+        tls_key=tls_key,
+        network=read_network_settings().media_network,
+    )
     try:
         run_stage(options, lambda bound: print(f"The stage listens at {bound}", flush=True))
     except ssl.SSLError as error:

@@ -23,9 +23,11 @@ import structlog
 
 from visavis import signals
 from visavis.engine.child_process import forbid_core_dumps
-from visavis.errors import SourceUnusable
+from visavis.errors import AddressUnavailable, SourceUnusable
 from visavis.logs import configure_logs
 from visavis.machine.huge_pages import refuse_huge_pages
+from visavis.machine.network import MediaNetwork, read_network
+from visavis.rooms.webrtc.media_ports import close_media_ports, open_media_ports
 from visavis.stage.parts import BUILT_IN, Parts, load_parts
 from visavis.stage.port.address import Address
 from visavis.stage.port.connection import listening
@@ -45,6 +47,7 @@ log = structlog.get_logger("visavis.stage")
 class StageOptions:
     """How to run a stage. `data`: the service's data folder, for a stage on the service's machine. `cache`: the folder
     for packs that are fetched over HTTP. `exit_without_servers`: end when no server is connected or owns a session.
+    `network`: that of its media; None: each viewer gets sockets of its own.
     """
 
     address: Address
@@ -55,6 +58,7 @@ class StageOptions:
     tls_key: Path | None = None
     parts: str = BUILT_IN
     exit_without_servers: bool = False
+    network: MediaNetwork | None = None
 
 
 class _StageOver(Exception):
@@ -67,7 +71,8 @@ async def serve_stage(
     """Listen and perform until SIGTERM or SIGINT, or with `exit_without_servers` until the last server has left. Calls
     `announce` with the address in use when servers can connect. `rest`: the selector of this event loop.
 
-    Raises OSError for an address that cannot be used, and ssl.SSLError for a certificate that cannot be used.
+    Raises OSError for an address that cannot be used, ssl.SSLError for a certificate that cannot be used, and
+    `AddressUnavailable` if no UDP port for media is free.
     """
 
     def open_source(source: FolderSource | HttpSource) -> PackSource:
@@ -87,6 +92,8 @@ async def serve_stage(
         for number in signals.ENDING_SERVICE:
             asyncio.get_running_loop().add_signal_handler(number, over.set)
     unavailable: OSError | None = None
+    if options.network is not None:
+        await open_media_ports(options.network)
     try:
         async with asyncio.TaskGroup() as tasks:
             stage = Stage(parts=parts, tasks=tasks, rest=rest, folder=options.data or options.cache)
@@ -109,6 +116,8 @@ async def serve_stage(
             raise _StageOver
     except* _StageOver:
         pass
+    finally:
+        await close_media_ports()
     if unavailable is not None:
         raise unavailable
 
@@ -141,6 +150,7 @@ def main() -> None:
     arguments.add_argument(
         "--parts", default=BUILT_IN, help="module:function that returns the renderer and the speech-to-motion to use"
     )
+    arguments.add_argument("--network", type=read_network, help="the network of media, as JSON")
     arguments.add_argument("--log-level", default="info")
     arguments.add_argument("--log-json", action="store_true")
     given = arguments.parse_args()
@@ -149,6 +159,15 @@ def main() -> None:
     to_server = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # the server reads one line from stdout; what a library prints goes to stderr
     options = StageOptions(
-        address=given.listen, token=token, data=given.data, parts=given.parts, exit_without_servers=True
+        address=given.listen,
+        token=token,
+        data=given.data,
+        parts=given.parts,
+        exit_without_servers=True,
+        network=given.network,
     )
-    run_stage(options, lambda address: print(address, file=to_server, flush=True))
+    try:
+        run_stage(options, lambda address: print(address, file=to_server, flush=True))
+    except AddressUnavailable as error:
+        log.error("stage_not_started", code=error.code, problem=error.message)
+        sys.exit(1)

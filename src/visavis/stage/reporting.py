@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from visavis.machine.cores import CoreCounters, read_counters, use_between
+from visavis.machine.network import tracked_share
+from visavis.rooms.webrtc.media_ports import media_figures
 from visavis.stage.calibration import yardstick_ms
 from visavis.stage.costs import CostModel, Work
 from visavis.stage.pacing import Pacing
-from visavis.stage.port.report import StageReport
+from visavis.stage.port.report import MediaPortReport, StageReport
 from visavis.stage.session import StageSession
 
 REPORT_EVERY_S = 1.0
@@ -70,6 +72,7 @@ class Reporting:
             loop_load=0.0 if pacing is None else pacing.load_share,
             pace=0 if pacing is None else pacing.own,
             memory_bytes=_memory_bytes(),
+            media=_media_port(),
             costs=self._costs.costs,
             sessions={session_id: session.shape for session_id, session in self._sessions().items()},
         )
@@ -121,6 +124,20 @@ def _memory_bytes() -> int:
     with suppress(OSError, ValueError, IndexError):
         return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * resource.getpagesize()
     return 0
+
+
+def _media_port() -> MediaPortReport:
+    figures = media_figures()
+    if figures is None:
+        return MediaPortReport(tracked_share=tracked_share())
+    return MediaPortReport(
+        port=figures.port,
+        receive_buffer_bytes=figures.receive_buffer_bytes,
+        send_buffer_bytes=figures.send_buffer_bytes,
+        dropped=figures.dropped,
+        unsent=figures.unsent,
+        tracked_share=tracked_share(),
+    )
 
 
 def _sample() -> _Sample:

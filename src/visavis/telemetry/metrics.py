@@ -89,6 +89,25 @@ class Metrics:
             "visavis_stage_loop_load", "Share of time in which the busiest stage's loop has no rest", registry=registry
         )
 
+        self._media_buffer = Gauge(
+            "visavis_media_socket_buffer_bytes",
+            "Buffer that the kernel granted to the UDP sockets of media, of the stage with the least",
+            ["direction"],
+            registry=registry,
+        )
+        self._media_dropped = Gauge(
+            "visavis_media_socket_dropped",
+            "Datagrams that were dropped at the UDP sockets of the stages that run now: received faster than they were "
+            "read, or sent faster than the kernel took them",
+            ["direction"],
+            registry=registry,
+        )
+        self._tracked = Gauge(
+            "visavis_tracked_connections_share",
+            "Share of the kernel's table of tracked connections that is in use, of the fullest machine",
+            registry=registry,
+        )
+
         self._started = Counter("visavis_sessions_started", "Sessions that have started", registry=registry)
         self._start = Histogram(
             "visavis_session_start_seconds",
@@ -307,4 +326,11 @@ class Metrics:
         self._stage_cores.set(sum(report.own_cores for report in state.reports))
         self._stage_memory.set(sum(report.memory_bytes for report in state.reports))
         self._loop_load.set(max((report.loop_load for report in state.reports), default=0.0))
+        media = [report.media for report in state.reports]
+        opened = [one for one in media if one.port]
+        self._media_buffer.labels("receive").set(min((one.receive_buffer_bytes for one in opened), default=0))
+        self._media_buffer.labels("send").set(min((one.send_buffer_bytes for one in opened), default=0))
+        self._media_dropped.labels("receive").set(sum(one.dropped for one in media))
+        self._media_dropped.labels("send").set(sum(one.unsent for one in media))
+        self._tracked.set(max((one.tracked_share for one in media), default=0.0))
         return generate_latest(self.registry)

@@ -21,12 +21,15 @@ import aioice.ice
 import aioice.stun
 import pylibsrtp
 import structlog
+from aioice import Candidate
+from aioice.ice import StunProtocol
 from aioice.turn import TurnTransport
 from aiortc import RTCCertificate, RTCDtlsTransport, RTCIceTransport, RTCRtpReceiver, RTCRtpSender
 from aiortc.rtcrtpparameters import RTCRtpSendParameters
 from aiortc.rtp import AnyRtcpPacket
 
 HostAddresses = Callable[[bool, bool], list[str]]
+GatherHost = Callable[["aioice.ice.Connection", int], Coroutine[Any, Any, "list[Candidate] | None"]]
 
 _COMPONENT = 1  # the only one, because RTP and RTCP share it
 _checked: weakref.WeakSet[aioice.ice.Connection] = weakref.WeakSet()  # those whose peers have sent a check
@@ -67,7 +70,17 @@ PRIVATE_NAMES = (
     PrivateName(
         owner="aioice.candidate.Candidate", name="_network_host", purpose="how many addresses are learnt from checks"
     ),
-    PrivateName(owner="aioice.ice", name="StunProtocol", purpose="dropping what strangers send"),
+    PrivateName(owner="aioice.ice", name="StunProtocol", purpose="what strangers send; seats at a shared port"),
+    PrivateName(owner="aioice.ice.StunProtocol", name="transactions", purpose="seats at a shared port"),
+    PrivateName(owner="aioice.ice.StunProtocol", name="connection_lost", purpose="seats at a shared port"),
+    PrivateName(owner="aioice.ice.Connection", name="_protocols", purpose="seats at a shared port"),
+    PrivateName(owner="aioice.ice.Connection", name="_use_ipv4", purpose="seats at a shared port"),
+    PrivateName(owner="aioice.ice.Connection", name="_use_ipv6", purpose="seats at a shared port"),
+    PrivateName(owner="aioice.ice.Connection", name="_transport_policy", purpose="seats at a shared port"),
+    PrivateName(owner="aioice.ice", name="random_string", purpose="user names that do not meet at a shared port"),
+    PrivateName(owner="aioice.ice", name="server_reflexive_candidate", purpose="asking STUN servers by a shared port"),
+    PrivateName(owner="aioice.candidate", name="candidate_foundation", purpose="candidates of a shared port"),
+    PrivateName(owner="aioice.candidate", name="candidate_priority", purpose="candidates of a shared port"),
     PrivateName(owner="aioice.ice.StunProtocol", name="datagram_received", purpose="dropping what strangers send"),
     PrivateName(owner="aioice.ice.StunProtocol", name="receiver", purpose="dropping what strangers send"),
     PrivateName(owner="aioice.ice.Connection", name="data_received", purpose="how much is kept that is not read yet"),
@@ -253,6 +266,70 @@ def refuse_strangers() -> None:
             log.debug("datagram_malformed", error=repr(error))
 
     aioice.ice.StunProtocol.datagram_received = datagram_received  # type: ignore[method-assign,assignment]
+
+
+# --- seats of connections at a port that they share (media_ports.py)
+
+
+def replace_host_gathering(gather_host: GatherHost, *, stun_timeout_s: float) -> None:
+    """Let `gather_host` find the host candidates of every connection of this process. Where it returns None, aioice
+    does. STUN servers are asked from the first host candidate of IPv4, for at most `stun_timeout_s`.
+    """
+    gather = aioice.ice.Connection.get_component_candidates
+
+    async def get_component_candidates(
+        connection: aioice.ice.Connection, component: int, addresses: list[str], **named: Any
+    ) -> list[Candidate]:
+        candidates = None
+        if connection._transport_policy == aioice.TransportPolicy.ALL:
+            candidates = await gather_host(connection, component)
+        if candidates is None:
+            return await gather(connection, component, addresses, **named)
+        reflexive, relayed = await asyncio.gather(
+            _ask_stun_server(connection, timeout_s=stun_timeout_s), gather(connection, component, [], **named)
+        )
+        return candidates + reflexive + relayed
+
+    aioice.ice.Connection.get_component_candidates = get_component_candidates  # type: ignore[method-assign,assignment]
+
+
+async def _ask_stun_server(connection: aioice.ice.Connection, *, timeout_s: float) -> list[Candidate]:
+    protocol = next((one for one in connection._protocols if ":" not in one.local_candidate.host), None)
+    if connection.stun_server is None or protocol is None:
+        return []
+    try:
+        async with asyncio.timeout(timeout_s):
+            candidate, _ = await aioice.ice.server_reflexive_candidate(protocol, connection.stun_server)
+    except (TimeoutError, OSError, aioice.stun.TransactionError) as error:
+        log.debug("stun_server_silent", error=repr(error))
+        return []
+    return [candidate]
+
+
+def lengthen_user_names(chars: int) -> None:
+    """Make the user names of connections at least so long: aioice's four letters meet among some hundred viewers."""
+    make = aioice.ice.random_string  # type: ignore[attr-defined]
+    aioice.ice.random_string = lambda length: make(max(length, chars))  # type: ignore[attr-defined]
+
+
+def add_protocols(connection: aioice.ice.Connection, protocols: Sequence[StunProtocol]) -> None:
+    """Let a connection send and receive by these too, and close them at its end."""
+    connection._protocols += protocols
+
+
+def uses_family(connection: aioice.ice.Connection, version: int) -> bool:
+    """Whether a connection uses IPv4 or IPv6."""
+    return connection._use_ipv4 if version == 4 else connection._use_ipv6
+
+
+def is_authentic(protocol: StunProtocol, response: bytes) -> bool:
+    """Whether the peer of a connection has signed a STUN response."""
+    password = protocol.receiver.remote_password
+    try:
+        return password is not None and aioice.stun.parse_message(response).check_message_integrity(password.encode())
+    except Exception as error:  # noqa: BLE001  # the parser raises struct.error and others
+        log.debug("datagram_malformed", error=repr(error))
+        return False
 
 
 # --- DTLS, for every connection of this process

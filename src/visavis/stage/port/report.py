@@ -53,6 +53,22 @@ class FrameCosts(msgspec.Struct, frozen=True, kw_only=True):
 UNMEASURED_COSTS = FrameCosts(fixed_ms=5.6, per_mpx_ms=5.0)
 
 
+class MediaPortReport(msgspec.Struct, frozen=True, kw_only=True):
+    """The UDP port of a stage's media; `port` is 0 if each viewer has sockets of its own.
+
+    `receive_buffer_bytes`, `send_buffer_bytes`: what the kernel granted. `dropped`: datagrams that came faster than the
+    stage read them. `unsent`: packets that the kernel did not take in time. `tracked_share`: how much of the kernel's
+    table of tracked connections is in use (0 to 1), 0 without one.
+    """
+
+    port: int = 0
+    receive_buffer_bytes: int = 0
+    send_buffer_bytes: int = 0
+    dropped: int = 0
+    unsent: int = 0
+    tracked_share: float = 0.0
+
+
 class StageReport(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The state of a stage and of its machine.
 
@@ -60,7 +76,7 @@ class StageReport(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     `unused_cores`: how many of these nobody used in the last seconds. `own_cores`: how many this process used.
     `stolen_cores`, `throttled_cores`: how many were lost to a hypervisor and to a quota. `loop_load`: the share of the
     last half second in which the stage's loop had no rest. `pace`: the pace that the stage needs (stage/pace.py).
-    `memory_bytes`: what this process has in memory (Linux).
+    `memory_bytes`: what this process has in memory (Linux). `media`: its UDP port.
     """
 
     machine_id: str
@@ -72,5 +88,6 @@ class StageReport(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     loop_load: float = 0.0
     pace: int = 0
     memory_bytes: int = 0
+    media: MediaPortReport = MediaPortReport()
     costs: FrameCosts = UNMEASURED_COSTS
     sessions: dict[str, SessionShape] = {}

@@ -1,0 +1,101 @@
+"""Viewers within a house, in the street before it, and with IPv6 alone all see the room; see house.py."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.house import BRIDGES, NAME, SECOND_STREET, SERVER, SERVER_V6, STREET, House, house
+from tests.e2e.namespaces import Machine, why_unavailable
+from visavis.demo.server_process import free_port
+
+UNAVAILABLE = why_unavailable()
+WITHIN_S = 60
+WATCH_S = 1.0
+
+pytestmark = pytest.mark.skipif(UNAVAILABLE is not None, reason=str(UNAVAILABLE))
+
+
+class Served:
+    """The house, the room in it, and the log of its server."""
+
+    def __init__(self, built: House, room: dict[str, str], port: int, folder: Path) -> None:
+        self.house, self.room, self.port, self.folder = built, room, port, folder
+
+    @property
+    def log(self) -> list[dict[str, Any]]:
+        lines = (self.folder / "log").read_text().splitlines()
+        return [json.loads(line) for line in lines if line.startswith("{")]
+
+    @property
+    def media(self) -> dict[str, Any]:
+        """What the stage has logged about its port."""
+        return next(line for line in self.log if line["event"] == "media_port_opened")
+
+    def watch(self, machine: Machine, host: str) -> int:
+        """Watch the room from a machine, by an address of the server; return how many pictures came."""
+        out = self.folder / f"{machine.name}.mp4"
+        address = f"http://{host}:{self.port}/rooms/{self.room['name']}/whep"
+        watch = ["visavis", "watch", "--whep", address, "--token", self.room["token"], "--seconds", str(WATCH_S)]
+        done = subprocess.run(
+            machine.command(sys.executable, "-m", *watch, "--out", str(out)),
+            capture_output=True,
+            text=True,
+            timeout=WITHIN_S,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        pictures = re.search(r"(\d+) pictures", done.stdout)
+        assert pictures is not None, done.stdout
+        return int(pictures[1])
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    folder, port = tmp_path_factory.mktemp("house"), free_port()
+    with house() as built:
+        server = subprocess.Popen(
+            built.server.command(sys.executable, "-m", "tests.e2e.room_server", str(folder), str(port)),
+            env=os.environ | {"VISAVIS_VIEWER_ADDRESSES": json.dumps([NAME]), "VISAVIS_MEDIA_PORTS": "20300-20303"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            assert server.stdout is not None
+            line = server.stdout.readline()
+            assert line, (folder / "log").read_text()
+            yield Served(built, json.loads(line), port, folder)
+        finally:
+            server.communicate(timeout=WITHIN_S)
+        assert "Traceback" not in (folder / "log").read_text()
+
+
+def test_container_bridges_are_left_out(served: Served) -> None:
+    assert served.media["addresses"] == [SERVER, SERVER_V6], f"{BRIDGES} bridges are not among them"
+    assert served.media["port"] == 20300
+
+
+def test_a_viewer_in_the_house_plays(served: Served) -> None:
+    assert served.watch(served.house.router, SERVER) > 10
+
+
+def test_a_viewer_with_ipv6_alone_plays(served: Served) -> None:
+    assert served.watch(served.house.v6_alone, f"[{SERVER_V6}]") > 10
+    assert served.room["url_v6"] == f"http://[::1]:{served.port}/rooms/{served.room['name']}"
+
+
+def test_a_viewer_in_the_street_plays_also_when_the_house_has_moved(served: Served) -> None:
+    with served.house.relay(STREET, [served.port, 20300]):
+        assert served.watch(served.house.outside, STREET) > 10
+    served.house.move_to(SECOND_STREET)
+    with served.house.relay(SECOND_STREET, [served.port, 20300]):
+        assert served.watch(served.house.outside, SECOND_STREET) > 10
