@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import anyio
 import httpx
 import pytest
 
+from tests.accounts.conftest import Visavis
 from tests.accounts.test_plans import put_on_plan
 from tests.conftest import Service, open_service
 from visavis.accounts.sealing import AnswerSeal
@@ -151,19 +149,13 @@ async def test_a_key_of_an_unknown_account_is_refused(service: Service) -> None:
         await service.services.accounts.create(name="lost", account_id="acct_none")
 
 
-def test_commands_put_keys_into_accounts(tmp_path: Path) -> None:
-    def visavis(*arguments: str) -> str:
-        command = [sys.executable, "-m", "visavis.cli", *arguments]
-        environment = os.environ | {"VISAVIS_DATA_DIR": str(tmp_path)}
-        made = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        return made.stdout + made.stderr
-
+def test_commands_put_keys_into_accounts(visavis: Visavis) -> None:
     visavis("keys", "create", "--name", "web")
-    heading, row = visavis("accounts", "list").splitlines()
+    heading, row = visavis("accounts", "list")
     assert heading.split() == ["ID", "NAME", "PLAN", "CREATED"]
     account_id, *rest = row.split()
     assert rest[:2] == ["web", "unlimited"]
     visavis("keys", "create", "--name", "phone", "--account", account_id, "--test")
-    assert [line.split()[3] for line in visavis("keys", "list").splitlines()[1:]] == [account_id, account_id]
-    assert len(visavis("accounts", "list").splitlines()) == 2
-    assert "[ACCOUNT_NOT_FOUND]" in visavis("keys", "create", "--name", "x", "--account", "acct_none")
+    assert [line.split()[3] for line in visavis("keys", "list")[1:]] == [account_id, account_id]
+    assert len(visavis("accounts", "list")) == 2
+    assert "[ACCOUNT_NOT_FOUND]" in visavis("keys", "create", "--name", "x", "--account", "acct_none")[0]

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import httpx
 import pytest
 from fastapi.routing import APIRoute
 
+from tests.accounts.conftest import Visavis
 from tests.conftest import Service
 from visavis.accounts import service as accounts_service
 from visavis.accounts.scopes import DEFAULT_SCOPES, Scope, scope_for
@@ -200,12 +196,9 @@ async def test_the_last_use_of_a_key_is_written_once_a_minute(
     assert written == [instants_ms[0]] * 3 + [instants_ms[3]] * 2
 
 
-def test_commands_limit_and_rotate_keys(tmp_path: Path) -> None:
+def test_commands_limit_and_rotate_keys(visavis: Visavis) -> None:
     def keys(*arguments: str) -> str:
-        command = [sys.executable, "-m", "visavis.cli", "keys", *arguments]
-        environment = os.environ | {"VISAVIS_DATA_DIR": str(tmp_path), "COLUMNS": "200"}
-        made = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        return made.stdout + made.stderr
+        return "\n".join(visavis("keys", *arguments))
 
     keys("create", "--name", "bot", "--scope", "sessions:read", "--source", "203.0.113.7", "--days", "1.5")
     (row,) = keys("list").splitlines()[1:]

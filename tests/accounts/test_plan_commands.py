@@ -2,36 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import httpx
-import pytest
 
+from tests.accounts.conftest import Visavis
 from tests.fakes import FakeFleet, fake_prepare
 from visavis.server import RunningServer
 from visavis.settings import Settings
 
 
-@pytest.fixture
-def visavis(tmp_path: Path) -> Callable[..., list[str]]:
-    def run(*arguments: str) -> list[str]:
-        environment = os.environ | {"VISAVIS_DATA_DIR": str(tmp_path), "COLUMNS": "200"}
-        command = [sys.executable, "-m", "visavis.cli", *arguments]
-        made = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        return (made.stdout + made.stderr).splitlines()
-
-    return run
-
-
-def test_a_running_server_follows_plans_and_purchases_at_once(
-    tmp_path: Path, visavis: Callable[..., list[str]]
-) -> None:
-    with RunningServer(Settings(data_dir=tmp_path), fleet=FakeFleet(), prepare=fake_prepare) as server:
-        client = httpx.Client(base_url=server.base_url, headers={"x-api-key": server.api_key})
+def test_a_running_server_follows_plans_and_purchases_at_once(tmp_path: Path, visavis: Visavis) -> None:
+    with (
+        RunningServer(Settings(data_dir=tmp_path), fleet=FakeFleet(), prepare=fake_prepare) as server,
+        httpx.Client(base_url=server.base_url, headers={"x-api-key": server.api_key}) as client,
+    ):
 
         def usage() -> tuple[object, ...]:
             now = client.get("/v1/usage").json()["usage"]
@@ -41,7 +26,7 @@ def test_a_running_server_follows_plans_and_purchases_at_once(
         account_id = visavis("accounts", "list")[1].split()[0]
         assert usage() == ("unlimited", None, None, None)
         made = visavis("plans", "set", "small", "--name", "Small", "--concurrency", "1", "--minutes", "3")
-        assert made[1].split() == ["small", "Small", "1", "3", "unlimited"]
+        assert made[1].split() == ["small", "Small", "1", "3", "unlimited", "billed"]
         assert visavis("plans", "assign", account_id, "small") == [f"{account_id} is on the plan small"]
         assert usage() == ("small", 3, 1, None)
         visavis("plans", "set", "small", "--session-minutes", "30", "--concurrency", "unlimited")
@@ -59,7 +44,7 @@ def test_a_running_server_follows_plans_and_purchases_at_once(
         ]
 
 
-def test_what_does_not_exist_and_what_is_no_limit_is_refused(visavis: Callable[..., list[str]]) -> None:
+def test_what_does_not_exist_and_what_is_no_limit_is_refused(visavis: Visavis) -> None:
     visavis("keys", "create", "--name", "web")
     account_id = visavis("accounts", "list")[1].split()[0]
     assert "[PLAN_NOT_FOUND]" in visavis("plans", "assign", account_id, "none")[0]

@@ -18,7 +18,12 @@ pytestmark = pytest.mark.anyio
 
 
 async def put_on_plan(service: Service, **limits: int) -> None:
-    values = {"included_minutes": None, "max_concurrency": None, "max_session_minutes": None} | limits
+    values = {
+        "included_minutes": None,
+        "max_concurrency": None,
+        "max_session_minutes": None,
+        "waives_unwatched": False,
+    } | limits
     database: Database = service.services.sessions._store._database
     async with database.write() as connection:
         await connection.execute(insert(plans).values(key="small", name="Small", **values))

@@ -275,7 +275,12 @@ def _part(value: str | bytes) -> tuple[str | None, str | bytes]:
 
 
 async def _put_on_plan(service: Service, limits: dict[str, int]) -> None:
-    values = {"included_minutes": None, "max_concurrency": None, "max_session_minutes": None} | limits
+    values = {
+        "included_minutes": None,
+        "max_concurrency": None,
+        "max_session_minutes": None,
+        "waives_unwatched": False,
+    } | limits
     async with service.services.sessions._store._database.write() as connection:
         await connection.execute(insert(plans).values(key="small", name="Small", **values))
         await connection.execute(update(accounts).values(plan_key="small"))

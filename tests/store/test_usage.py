@@ -260,3 +260,32 @@ async def test_an_end_before_the_last_second_that_was_written_closes_the_ledger(
     entries = await ledger.entries("sess_1")
     assert all(entry.closed for entry in entries)
     assert entries[-1].until_ms == entries[-1].began_at_ms
+
+
+async def test_the_minutes_of_a_session_that_nobody_watched_go_back_to_where_they_came_from(ledger: Ledger) -> None:
+    await AccountStore(ledger.database).set_plan("unlimited", {"included_minutes": 2, "waives_unwatched": True})
+    await ledger.purchase("purc_1", 2, at_ms=100)
+    record = await ledger.start("sess_1", at_ms=NEW_YEAR_MS - 180_000)
+    await ledger.end(record, at_ms=NEW_YEAR_MS + 90_000)  # two included ones, a purchased one, and two of January
+    charged = [entry.source for entry in await ledger.entries("sess_1") if entry.minutes > 0]
+    assert charged == ["included", "included", "purchased", "included", "included"]
+    back = [entry for entry in await ledger.entries("sess_1") if entry.minutes < 0]
+    assert [(entry.source, entry.purchase_id, entry.minutes) for entry in back] == [
+        ("included", None, -2),
+        ("purchased", "purc_1", -1),
+        ("included", None, -2),
+    ]
+    assert all(entry.began_at_ms == entry.until_ms and entry.closed for entry in back)
+    balances = [await ledger.balance(at_ms=NEW_YEAR_MS + after_ms) for after_ms in (-1, 0)]
+    assert [(balance.included_used, balance.purchased_left) for balance in balances] == [(0, 2), (0, 2)]
+    usage = (await ledger.usage.of_sessions(["sess_1"]))["sess_1"]
+    assert (usage.included_minutes, usage.purchased_minutes, usage.seconds, usage.closed) == (0, 0, 270, True)
+
+
+@pytest.mark.parametrize("kind", ["watched", "test"])
+async def test_watched_and_free_sessions_are_not_waived(ledger: Ledger, kind: str) -> None:
+    await AccountStore(ledger.database).set_plan("unlimited", {"included_minutes": 5, "waives_unwatched": True})
+    record = await ledger.start("sess_1", at_ms=NOON_MS, test=kind == "test")
+    frames = {"first_frame_at_ms": NOON_MS, "last_frame_at_ms": NOON_MS} if kind == "watched" else {}
+    await ledger.end(record, at_ms=NOON_MS + 1_000, **frames)
+    assert [entry.minutes for entry in await ledger.entries("sess_1")] == [1]

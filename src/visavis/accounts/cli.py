@@ -108,6 +108,12 @@ def plans_set(
     session_minutes: Annotated[
         str | None, typer.Option(help="How long a session may last, or unlimited.", callback=_check_limit_from_1)
     ] = None,
+    waive_unwatched: Annotated[
+        bool | None,
+        typer.Option(
+            "--waive-unwatched/--bill-unwatched", help="Whether sessions that nobody has watched are billed nothing."
+        ),
+    ] = None,
 ) -> None:
     """Change a plan, or make a new one. What is left out stays; in a new plan it is unlimited. This holds at once for
     all accounts on the plan; sessions that run keep the length that they started with.
@@ -119,6 +125,8 @@ def plans_set(
         changes["max_concurrency"] = _limit_of(concurrency)
     if minutes is not None:
         changes["included_minutes"] = _limit_of(minutes)
+    if waive_unwatched is not None:
+        changes["waives_unwatched"] = waive_unwatched
     if session_minutes is not None:
         changes["max_session_minutes"] = _limit_of(session_minutes)
     set_plan(plan_key, changes)

@@ -74,6 +74,7 @@ from visavis.store.minutes import MinuteStore
 from visavis.store.records import AvatarRecord
 from visavis.store.sessions import SessionStore
 from visavis.store.usage import UsageStore
+from visavis.store.usage_reports import UsageReports
 from visavis.telemetry.traces import open_traces
 from visavis.timestamps import now_ms
 from visavis.turn import for_session
@@ -217,6 +218,7 @@ async def _open(
             start_wait_s=settings.start_wait_s,
             ice_servers_of=partial(_session_ice_servers, settings),
         ),
+        usage_reports=UsageReports(database),
         billing=Billing(store=session_store, usage=ledger, limits=limits, table=live.table),
         backgrounds=backgrounds,
         live=live,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -14,11 +14,13 @@ from visavis.engine.portrait.report import PreparationReport
 from visavis.errors import NoCapacity
 from visavis.fleet.port import Capacity
 from visavis.sessions.billing import AccountUsage, SessionBill
+from visavis.sessions.calendar import Day
 from visavis.sessions.lifecycle import Status
 from visavis.sessions.plan_limits import CurrentUsage
 from visavis.sessions.service import OWN, Sessions
 from visavis.sessions.session_metrics import Percentiles, SessionMetrics
 from visavis.store.records import AvatarRecord, SessionRecord
+from visavis.store.usage_reports import Usage
 from visavis.timestamps import format_time, format_time_or_none, whole_seconds_between
 
 FULL_RATE_FPS = 25  # PerformanceSpec.fps of every session
@@ -68,6 +70,44 @@ def account_usage(found: AccountUsage) -> schemas.UsageAnswer:
             ),
         )
     )
+
+
+def usage_days(days: Sequence[Day], used: Sequence[Usage], total: Usage, *, time_zone: str) -> schemas.UsageDaysAnswer:
+    return schemas.UsageDaysAnswer(
+        usage=schemas.UsageDays(
+            period=schemas.UsagePeriod(
+                start=format_time(days[0].span.began_at_ms), end=format_time(days[-1].span.ended_at_ms)
+            ),
+            time_zone=time_zone,
+            days=[
+                schemas.UsageDay(**_sums(one), date=day.date.isoformat())
+                for day, one in zip(days, used, strict=True)
+                if one.sessions > 0
+            ],
+            total=schemas.UsageSums(**_sums(total)),
+        )
+    )
+
+
+def usage_sessions(found: Sequence[tuple[str, Usage]], next_cursor: str | None) -> schemas.UsageSessionsAnswer:
+    return schemas.UsageSessionsAnswer(
+        sessions=[
+            schemas.SessionUsage(
+                session_id=session_id, minutes=one.minutes, seconds=one.seconds, seen_seconds=one.seen_s
+            )
+            for session_id, one in found
+        ],
+        next_cursor=next_cursor,
+    )
+
+
+def _sums(used: Usage) -> dict[str, int]:
+    return {
+        "sessions": used.sessions,
+        "minutes": used.minutes,
+        "seconds": used.seconds,
+        "seen_seconds": used.seen_s,
+    }
 
 
 def _duration(record: SessionRecord) -> int | None:

@@ -516,6 +516,46 @@ class AccountUsage(Answer):
     plan: UsagePlan
 
 
+class UsageSums(Answer):
+    sessions: int
+    minutes: int = Field(description="Billed: included and purchased ones")
+    seconds: int = Field(description="That the sessions lasted")
+    seen_seconds: int = Field(description="From the first frame that a viewer got of each session to the last")
+
+
+class UsageDay(Answer):
+    date: Annotated[str, WithJsonSchema({"type": "string", "format": "date"})]
+    sessions: int
+    minutes: int
+    seconds: int
+    seen_seconds: int
+
+
+class UsageDays(Answer):
+    period: UsagePeriod
+    time_zone: str
+    days: list[UsageDay] = Field(description="Those with usage, oldest first")
+    total: UsageSums
+
+
+class UsageDaysAnswer(Answer):
+    success: Literal[True] = True
+    usage: UsageDays
+
+
+class SessionUsage(Answer):
+    session_id: SessionId
+    minutes: int
+    seconds: int
+    seen_seconds: int
+
+
+class UsageSessionsAnswer(Answer):
+    success: Literal[True] = True
+    sessions: list[SessionUsage] = Field(description="Sorted by id")
+    next_cursor: SessionId | None = Field(description="Null on the last page")
+
+
 class UsageAnswer(Answer):
     success: Literal[True] = True
     usage: AccountUsage

@@ -26,6 +26,7 @@ from visavis.sessions.service import Sessions
 from visavis.settings import Settings
 from visavis.store.idempotency import IdempotencyStore
 from visavis.store.records import KeyRecord
+from visavis.store.usage_reports import UsageReports
 from visavis.timestamps import now_ms
 
 _HOST = re.compile(r"[A-Za-z0-9._-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
@@ -48,6 +49,7 @@ class Services:
     answers: AnswerSeal
     sessions: Sessions
     billing: Billing
+    usage_reports: UsageReports
     backgrounds: Backgrounds
     live: LiveSessions
     revocation: Revocation

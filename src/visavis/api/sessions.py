@@ -121,7 +121,7 @@ async def newest(
 ) -> JSONResponse:
     if status not in _STATUSES:
         raise InvalidRequest("Invalid status", suggestion="Use all, created, started or ended")
-    count = MAX_LISTED if limit is None else _limit(limit)
+    count = MAX_LISTED if limit is None else read_limit(limit)
     before = None if cursor is None else read_cursor(cursor)
     paged = limit is not None or cursor is not None
     page = await services.sessions.newest(
@@ -136,7 +136,8 @@ async def newest(
     return reply(schemas.SessionPage(sessions=shown, next_cursor=next_cursor))
 
 
-def _limit(text: str) -> int:
+def read_limit(text: str) -> int:
+    """Raises `InvalidRequest` for anything but 1 to 100."""
     if not re.fullmatch("[0-9]{1,3}", text, re.ASCII) or not 1 <= int(text) <= MAX_LISTED:
         raise InvalidRequest("Invalid limit", suggestion="Use 1 to 100")
     return int(text)

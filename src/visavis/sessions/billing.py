@@ -61,9 +61,11 @@ class Billing:
         for record in ended:
             ledger = known.get(record.id)
             purchased = 0 if ledger is None else ledger.purchased_minutes
-            bills[record.id] = SessionBill(
-                included_minutes=max(0, self._minutes_of(record) - purchased), purchased_minutes=purchased
-            )
+            if ledger is not None and ledger.closed:
+                included = ledger.included_minutes
+            else:
+                included = max(0, self._minutes_of(record) - purchased)
+            bills[record.id] = SessionBill(included_minutes=included, purchased_minutes=purchased)
         return bills
 
     async def usage_of(self, key: KeyRecord) -> AccountUsage:

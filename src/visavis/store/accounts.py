@@ -19,6 +19,7 @@ class PlanChanges(TypedDict, total=False):
     included_minutes: int | None
     max_concurrency: int | None
     max_session_minutes: int | None
+    waives_unwatched: bool
 
 
 class AccountStore:
@@ -48,7 +49,8 @@ class AccountStore:
         async with self._database.write() as connection:
             row = (await connection.execute(select(plans).where(plans.c.key == plan_key))).mappings().first()
             unlimited = dict.fromkeys(("included_minutes", "max_concurrency", "max_session_minutes"))
-            before = {"key": plan_key, "name": plan_key, **unlimited} if row is None else dict(row)
+            new = {"key": plan_key, "name": plan_key, "waives_unwatched": False, **unlimited}
+            before = new if row is None else dict(row)
             plan = PlanRecord(**before | changes)  # type: ignore[arg-type]
             if row is None:
                 await connection.execute(insert(plans).values(**asdict(plan)))

@@ -73,6 +73,22 @@ async def charge_minute(connection: AsyncConnection, session: SessionRecord, *, 
     return Charge(source=INCLUDED)
 
 
+async def waives_unwatched(connection: AsyncConnection, account_id: str) -> bool:
+    """Whether the account's plan bills nothing for sessions that nobody has watched."""
+    query = select(plans.c.waives_unwatched).join(accounts, accounts.c.plan_key == plans.c.key)
+    return bool((await connection.execute(query.where(accounts.c.id == account_id))).scalar_one())
+
+
+async def give_back(connection: AsyncConnection, account_id: str, charge: Charge, *, at_ms: int, minutes: int) -> None:
+    """Give charged minutes back to where they came from. `at_ms`: an instant in the month in which they began."""
+    if charge.purchase_id is not None:
+        left = update(purchases).values(used_minutes=purchases.c.used_minutes - minutes)
+        await connection.execute(left.where(purchases.c.id == charge.purchase_id))
+        return
+    month = included_usage.c.account_id == account_id, included_usage.c.month_ms == start_of_month_ms(at_ms)
+    await connection.execute(update(included_usage).where(*month).values(minutes=included_usage.c.minutes - minutes))
+
+
 async def _take_included(connection: AsyncConnection, account_id: str, *, at_ms: int, most: int | None) -> bool:
     month = {"account_id": account_id, "month_ms": start_of_month_ms(at_ms)}
     this_month = [included_usage.c[name] == value for name, value in month.items()]

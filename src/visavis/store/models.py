@@ -23,6 +23,7 @@ plans = Table(
     Column("included_minutes", Integer),  # null: unlimited
     Column("max_concurrency", Integer),  # null: unlimited
     Column("max_session_minutes", Integer),  # null: unlimited
+    Column("waives_unwatched", Boolean, nullable=False),  # sessions that no viewer got a frame of are billed nothing
 )
 
 accounts = Table(

@@ -15,6 +15,7 @@ class PlanRecord:
     included_minutes: int | None
     max_concurrency: int | None
     max_session_minutes: int | None
+    waives_unwatched: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,9 +11,10 @@ from sqlalchemy import bindparam, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from visavis.store.database import Database
-from visavis.store.minutes import INCLUDED, PURCHASED, Charge, charge_minute
+from visavis.store.minutes import INCLUDED, PURCHASED, Charge, charge_minute, give_back, waives_unwatched
 from visavis.store.models import sessions, usage_entries
 from visavis.store.records import SessionRecord
+from visavis.store.usage_reports import SECONDS
 from visavis.store.usage_slices import (
     MINUTE_MS,
     entry_bounds,
@@ -22,6 +23,7 @@ from visavis.store.usage_slices import (
     minutes_begun,
     seconds_between,
 )
+from visavis.timestamps import start_of_month_ms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +63,7 @@ class SessionUsage:
     purchased_minutes: int
     seconds: int
     seen_s: int
-    until_ms: int
+    closed: bool
 
 
 async def bring_up_to_date(connection: AsyncConnection, reading: Reading, *, ends: bool = False) -> Place:
@@ -110,6 +112,8 @@ async def bring_up_to_date(connection: AsyncConnection, reading: Reading, *, end
             empty = {"began_at_ms": began_at_ms, "minutes": 0, "seen_s": 0}
             await connection.execute(insert(usage_entries).values(**new | empty | values))
     first_frame_at_ms = reading.first_frame_at_ms
+    if ends and first_frame_at_ms is None and await waives_unwatched(connection, session.account_id):
+        await _waive(connection, session, number=number + 1)
     if first_frame_at_ms is not None and not ends:
         await connection.execute(
             update(sessions)
@@ -119,6 +123,26 @@ async def bring_up_to_date(connection: AsyncConnection, reading: Reading, *, end
     return Place(
         number=number, minutes=int(minutes) + len(charges), seen_before_s=seen_s, first_frame_at_ms=first_frame_at_ms
     )
+
+
+async def _waive(connection: AsyncConnection, session: SessionRecord, *, number: int) -> None:
+    """Give all charged minutes of a session back: entries of no length, with negative minutes, beginning with `number`.
+    Each is in the month in which its minutes began.
+    """
+    entry = usage_entries.c
+    charged = select(entry.began_at_ms, entry.source, entry.purchase_id, entry.minutes).where(
+        entry.session_id == session.id, entry.source.in_((INCLUDED, PURCHASED))
+    )
+    groups: dict[tuple[Charge, int], list[int]] = {}  # by where they came from and the month: when they began
+    for began_at_ms, source, purchase_id, _ in (await connection.execute(charged.order_by(entry.number))).all():
+        group = Charge(source=source, purchase_id=purchase_id), start_of_month_ms(began_at_ms)
+        groups.setdefault(group, []).append(began_at_ms)
+    for place, ((charge, _), began) in enumerate(groups.items(), start=number):
+        await give_back(connection, session.account_id, charge, at_ms=began[0], minutes=len(began))
+        values = {"began_at_ms": began[0], "until_ms": began[0], "seen_s": 0, "minutes": -len(began), "closed": True}
+        owner = {"session_id": session.id, "number": place, "account_id": session.account_id}
+        source = {"source": charge.source, "purchase_id": charge.purchase_id}
+        await connection.execute(insert(usage_entries).values(**owner | values | source))
 
 
 async def _charge(
@@ -173,9 +197,9 @@ class UsageStore:
                 entry.session_id,
                 func.sum(entry.minutes).filter(entry.source == INCLUDED),
                 func.sum(entry.minutes).filter(entry.source == PURCHASED),
-                func.sum(_SECONDS),
+                func.sum(SECONDS),
                 func.sum(entry.seen_s),
-                func.max(entry.until_ms),
+                func.count().filter(entry.closed.is_(False)),
             )
             .where(entry.session_id.in_(session_ids))
             .group_by(entry.session_id)
@@ -188,13 +212,12 @@ class UsageStore:
                 purchased_minutes=int(purchased or 0),
                 seconds=int(seconds),
                 seen_s=int(seen_s),
-                until_ms=int(until_ms),
+                closed=open_entries == 0,
             )
-            for session_id, included, purchased, seconds, seen_s, until_ms in rows
+            for session_id, included, purchased, seconds, seen_s, open_entries in rows
         }
 
 
-_SECONDS = usage_entries.c.until_ms // 1000 - usage_entries.c.began_at_ms // 1000
 _GO_ON = (
     update(usage_entries)
     .where(

@@ -7,7 +7,7 @@ from visavis.accounts.commands.table import print_table
 from visavis.store.accounts import PlanChanges
 from visavis.store.records import PlanRecord
 
-_HEADING = ("KEY", "NAME", "CONCURRENCY", "MINUTES A MONTH", "SESSION MINUTES")
+_HEADING = ("KEY", "NAME", "CONCURRENCY", "MINUTES A MONTH", "SESSION MINUTES", "UNWATCHED")
 
 
 def list_plans() -> None:
@@ -28,4 +28,5 @@ def assign_plan(account_id: str, plan_key: str) -> None:
 
 def _row(plan: PlanRecord) -> tuple[str, ...]:
     limits = (plan.max_concurrency, plan.included_minutes, plan.max_session_minutes)
-    return (plan.key, plan.name, *("unlimited" if limit is None else str(limit) for limit in limits))
+    shown = ("unlimited" if limit is None else str(limit) for limit in limits)
+    return (plan.key, plan.name, *shown, "waived" if plan.waives_unwatched else "billed")

@@ -205,6 +205,19 @@ UNLIMITED_USAGE = schemas.UsageAnswer(
         plan=schemas.UsagePlan(key="unlimited", name="Unlimited", max_session_duration=None, will_renew=True),
     )
 )
+_SUMS = {"sessions": 1, "minutes": 6, "seconds": 330, "seen_seconds": 322}
+USAGE_DAYS = schemas.UsageDaysAnswer(
+    usage=schemas.UsageDays(
+        period=schemas.UsagePeriod(start="2023-12-31T23:00:00Z", end="2024-01-31T23:00:00Z"),
+        time_zone="Europe/Berlin",
+        days=[schemas.UsageDay(date="2024-01-15", **_SUMS)],
+        total=schemas.UsageSums(**_SUMS),
+    )
+)
+USAGE_SESSIONS = schemas.UsageSessionsAnswer(
+    sessions=[schemas.SessionUsage(session_id=SESSION_ID, minutes=6, seconds=330, seen_seconds=322)],
+    next_cursor=None,
+)
 CAPACITY = schemas.CapacityAnswer(
     capacity=schemas.ServerCapacity(
         sessions=2,
