@@ -314,6 +314,17 @@ def bench_soak(
     run(as_json=json, minutes=minutes, guests=guests)
 
 
+@bench.command("viewers")
+def bench_viewers(
+    most: Annotated[int, typer.Option(min=2, max=1000, help="The number of viewers in the last step.")] = 400,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Measure what viewers of one session cost, and how many one core carries."""
+    from visavis.bench.audience import run
+
+    run(as_json=json, most=most)
+
+
 @app.command("photo")
 def photo_report(
     photo: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A photo of one person.")],
