@@ -222,10 +222,11 @@ def test_a_field_that_is_no_number_stays_within_its_memory() -> None:
     assert np.isnan(u).all()
 
 
-def test_fields_are_summed_by_their_weights() -> None:
+@pytest.mark.parametrize("count", [31, 1200])
+def test_fields_are_summed_by_their_weights(count: int, way: str) -> None:
     rng = np.random.default_rng(9)
-    fields, weights = rng.normal(size=(7, 31)).astype(np.float32), np.array([0, 1, -2, 0, 0.5, 0, 3], np.float32)
-    out = np.full(31, 9, np.float32)
+    fields, weights = rng.normal(size=(7, count)).astype(np.float32), np.array([0, 1, -2, 0, 0.5, 0, 3], np.float32)
+    out = np.full(count, 9, np.float32)
     native.weighted_sum(weights, fields, out)
     assert np.allclose(out, weights @ fields, atol=1e-5)
     native.weighted_sum(weights, fields, out, add=True)
@@ -328,9 +329,20 @@ def test_the_places_of_a_frame_are_those_of_its_fields() -> None:
 def test_folds_change_the_luma_of_their_part_alone() -> None:
     rng = np.random.default_rng(14)
     luma, changes = rng.uniform(0, 255, (5, 300)).astype(np.float32), rng.normal(0, 60, (3, 5, 300)).astype(np.float32)
+    changes += np.sign(changes) * native.UNSEEN_CHANGE
     texture = rng.integers(0, 256, (9, 310, 4)).astype(np.uint8)
     before = texture.copy()
     native.paint_folds(native.FoldMaps(luma, list(changes)), [0.5, 0.0, 1.0], texture[2:7, 4:304])
     expected = before.copy()
     expected[2:7, 4:304, 0] = np.rint(np.clip(luma + 0.5 * changes[0] + changes[2], 0, 255))
     assert np.array_equal(texture, expected) and not np.array_equal(texture, before)
+
+
+def test_where_no_fold_is_nothing_is_painted() -> None:
+    luma, change = np.full((4, 600), 50, np.float32), np.zeros((4, 600), np.float32)
+    change[1, 20:550], change[2, 30:40] = 10, 0.9 * native.UNSEEN_CHANGE
+    texture = np.zeros((4, 600, 4), np.uint8)
+    native.paint_folds(native.FoldMaps(luma, [change]), [1.0], texture)
+    expected = np.zeros_like(texture)
+    expected[1, 20:550, 0] = 60
+    assert np.array_equal(texture, expected)

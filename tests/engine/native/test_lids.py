@@ -1,4 +1,4 @@
-"""The lids that are painted over an eye, compared with the same by another library."""
+"""The lids and the gaze of an eye, compared with the same by another library."""
 
 from __future__ import annotations
 
@@ -124,3 +124,34 @@ def test_skin_from_beyond_the_eye_is_that_of_its_rim() -> None:
         painted = eye.painted(dropped=1.0, upper_share=0.5, risen=1.0, lower_share=0.5)
         rim = eye.pictures[1][HEIGHT - 1 if height == 1e9 else 0]
         assert np.array_equal(painted[5, 2:-2], rim[2:-2])
+
+
+@pytest.mark.parametrize("by_px", [(0.4, -0.3), (-3.0, 2.0), (90.0, -90.0), (float("nan"), 0.0)])
+def test_an_eyeball_moves_behind_its_lids(by_px: tuple[float, float]) -> None:
+    rng = np.random.default_rng(3)
+    shown_picture, behind = picture(rng), picture(rng)
+    left, top, across, down = 5, 9, 28, 12
+    shown = np.clip(cv2.resize(rng.uniform(-1, 2, (3, 5)).astype(np.float32), (across, down)), 0, 1)
+    weight = np.ascontiguousarray(cv2.resize(rng.uniform(0, 1, (3, 3)).astype(np.float32), (across, down)))
+    gaze = native.Gaze(
+        width=WIDTH, height=HEIGHT, open=native.address(shown_picture), behind=native.address(behind), left=left,
+        top=top, across=across, down=down, shown=native.address(shown), weight=native.address(weight),
+    )  # fmt: skip
+    texture = np.full((HEIGHT + 2, WIDTH + 3, 4), 99, np.uint8)
+    native.turn_eye(gaze, by_px, texture[1:-1, 1:-2])
+    outside = np.ones(texture.shape[:2], bool)
+    outside[1:-1, 1:-2] = False
+    assert (texture[outside] == 99).all(), "painted beyond the eye"
+    part = slice(top, top + down), slice(left, left + across)
+    beside = np.ones((HEIGHT, WIDTH), bool)
+    beside[part] = shown <= 0
+    seen = texture[1:-1, 1:-2]
+    assert np.array_equal(seen[beside], shown_picture[beside])
+    if np.isnan(by_px[0]):
+        return  # places that are none show any place of the eye
+    x, y = np.meshgrid(np.arange(across, dtype=np.float32) + left, np.arange(down, dtype=np.float32) + top)
+    from_x, from_y = x - np.float32(by_px[0]) * weight, y - np.float32(by_px[1]) * weight
+    moved = cv2.remap(behind, from_x, from_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    expected = cv2.blendLinear(moved, np.ascontiguousarray(shown_picture[part]), shown, 1 - shown)
+    assert np.abs(seen[part].astype(int) - expected).max() <= 1
+    assert np.abs(seen[part].astype(int) - shown_picture[part]).max() > 20

@@ -85,6 +85,7 @@ class Liveliness:
         self._moods = tuple(Spring(settle_s) for settle_s in _MOOD_SETTLE_S)
         # These change with every step while a mood is eased in.
         self._expression = np.zeros(len(COEFFICIENTS), np.float32)
+        self._expressive = False  # the expression is not 0
         self._mood_angles = (0.0, 0.0, 0.0)  # of the head, degrees
         self._mood_before = NEUTRAL
         self._settled = True  # the mood has been reached
@@ -113,10 +114,15 @@ class Liveliness:
         while self._step < step:
             self._advance(cue, state, mood)
             self._step += 1
-        coefficients = np.array(self._face, np.float32) + self._expression
+        coefficients = np.array(self._face, np.float32)
+        if self._expressive:
+            coefficients += self._expression
         np.minimum(coefficients, 1.0, out=coefficients)
         np.maximum(coefficients, _LOWEST, out=coefficients)
-        add_speech(coefficients, self._expression, mouth)
+        if self._expressive:
+            add_speech(coefficients, self._expression, mouth)
+        else:
+            coefficients[: len(mouth)] = mouth
         coefficients[_CHEEKS] = min(1.0, float(coefficients[_CHEEKS]) + _CHEEKS_BY_SMILE * float(mouth[_SMILE]))
         yaw, pitch, roll = self._angles
         return MotionFrame(coefficients=coefficients, yaw_deg=yaw, pitch_deg=pitch, roll_deg=roll)
@@ -150,6 +156,7 @@ class Liveliness:
             np.float32,
         )
         np.minimum(np.einsum("k,kn->n", weights, _EXPRESSIONS), 1.0, out=self._expression)
+        self._expressive = bool(self._expression.any())
         yaw, pitch, roll = (float(angle) for angle in np.einsum("k,kn->n", weights, _HEAD_ANGLES))
         self._mood_angles = yaw, pitch, roll
         self._settled = all(

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 LIBRARY = "visavis_native"
 BORDER_TEXELS = 2  # around a texture; part of its array
 SLACK = 16  # the same as in lookup.h
+UNSEEN_CHANGE = 0.05  # levels of luma; the changes of a px, of which there are few, stay below one level together
 
 _P, _I, _F = ctypes.c_void_p, ctypes.c_int32, ctypes.c_float
 # 1: use only portable C and no AVX2. Tests and benchmarks compare both.
@@ -137,6 +138,20 @@ class Sources(ctypes.Structure):
     ]
 
 
+class Gaze(ctypes.Structure):
+    """See structs.h."""
+
+    _fields_ = [
+        ("width", _I),
+        ("height", _I),
+        ("open", _P),
+        ("behind", _P),
+        *((name, _I) for name in ("left", "top", "across", "down")),
+        ("shown", _P),
+        ("weight", _P),
+    ]
+
+
 class Lids(ctypes.Structure):
     """See structs.h."""
 
@@ -152,7 +167,7 @@ class Lids(ctypes.Structure):
     ]
 
 
-STRUCTS: tuple[type[ctypes.Structure], ...] = (Grid, Texture, Strip, Lips, Patch, Opening, Shading, Sources, Lids)
+STRUCTS: tuple[type[ctypes.Structure], ...] = (Grid, Texture, Strip, Lips, Patch, Opening, Shading, Sources, Gaze, Lids)
 
 
 def address(array: NDArray[np.generic]) -> int:
@@ -260,7 +275,7 @@ def find_sources(
     `rounds`: of substitution (see `invert`) for the whole grid, and for the upper and the lower layer of the mouth. A
     mouth that does not speak has weights of 0.
     """
-    _library.visavis_find_sources(ctypes.byref(sources), face_weights, mouth_weights, int(speaks), *rounds)
+    _library.visavis_find_sources(ctypes.byref(sources), face_weights, mouth_weights, int(speaks), *rounds, _PORTABLE)
 
 
 def draw_opening(opening: Opening) -> None:
@@ -288,7 +303,7 @@ def weighted_sum(
     """
     assert weights.flags.c_contiguous and weights.dtype == fields.dtype == out.dtype == np.float32
     _library.visavis_weighted_sum(
-        address(weights), address(fields), fields.shape[0], fields.shape[1], address(out), int(add)
+        address(weights), address(fields), fields.shape[0], fields.shape[1], address(out), int(add), _PORTABLE
     )
 
 
@@ -313,26 +328,48 @@ def invert(
     )
 
 
+def turn_eye(gaze: Gaze, by_px: tuple[float, float], part: NDArray[np.uint8]) -> None:
+    """Write an open eye into `part` (h, w, 4), whose eyeball is moved by `by_px`, x and y."""
+    _library.visavis_turn_eye(ctypes.byref(gaze), *by_px, address(part), part.strides[0])
+
+
 def paint_lids(lids: Lids, part: NDArray[np.uint8]) -> None:
     """Paint the lids of an eye into `part` (h, w, 4) of a texture."""
     _library.visavis_paint_lids(ctypes.byref(lids), address(part), part.strides[0])
 
 
 class FoldMaps:
-    """What `paint_folds` sums: the luma of a part of a texture, and maps that change it, float32 (h, w) each."""
+    """What `paint_folds` sums: the luma of a part of a texture, and maps that change it, float32 (h, w) each. Changes
+    of less than UNSEEN_CHANGE levels count as none.
+    """
 
     def __init__(self, luma: NDArray[np.float32], changes: Sequence[NDArray[np.float32]]) -> None:
-        self._arrays = [np.ascontiguousarray(array, np.float32) for array in (luma, *changes)]
+        maps = [np.where(np.abs(change) < UNSEEN_CHANGE, 0, change) for change in changes]
+        changed = np.logical_or.reduce([change != 0 for change in maps])
+        spans = np.zeros((len(luma), 2), np.int32)
+        for span, row in zip(spans, changed, strict=True):
+            if row.any():
+                places = np.flatnonzero(row)
+                span[:] = places[0], places[-1] + 1
+        self._kept = [np.ascontiguousarray(array, np.float32) for array in (luma, *maps)], spans
         self.height, self.width = luma.shape
-        self.luma = address(self._arrays[0])
-        self.changes = (_P * len(changes))(*(address(array) for array in self._arrays[1:]))
+        self.luma, self.spans = address(self._kept[0][0]), address(spans)
+        self.changes = (_P * len(maps))(*(address(array) for array in self._kept[0][1:]))
 
 
 def paint_folds(maps: FoldMaps, depths: Sequence[float], part: NDArray[np.uint8]) -> None:
     """Write the luma of `part` (h, w, 4) of a texture: that of the maps and the share `depths` of each change."""
     shares = (_F * len(depths))(*depths)
     _library.visavis_paint_folds(
-        maps.luma, maps.changes, shares, len(depths), maps.width, maps.height, address(part), part.strides[0]
+        maps.luma,
+        maps.changes,
+        shares,
+        maps.spans,
+        len(depths),
+        maps.width,
+        maps.height,
+        address(part),
+        part.strides[0],
     )
 
 
@@ -377,16 +414,17 @@ def _load() -> ctypes.CDLL:
     library.visavis_draw_lips.argtypes = [_P, _P, _P, _P, _P, _I]
     library.visavis_draw_opening.argtypes = [_P]
     library.visavis_write_planes.argtypes = [_P, _I, _I, _I, _P, _P]
-    library.visavis_weighted_sum.argtypes = [_P, _P, _I, _I, _P, _I]
+    library.visavis_weighted_sum.argtypes = [_P, _P, _I, _I, _P, _I, _I]
     library.visavis_invert.argtypes = [_P, _I, _I, _I, _I, _P, _F, _P, _P]
-    library.visavis_find_sources.argtypes = [_P, _P, _P, _I, _I, _I, _I]
+    library.visavis_find_sources.argtypes = [_P, _P, _P, _I, _I, _I, _I, _I]
     library.visavis_pose_lips.argtypes = [_P, _P, _P, _I, _I, _P, _P, _P, _P, _P]
     library.visavis_pose_lips.restype = _F
     library.visavis_line_heights.argtypes = [_P, _I, _I, _I, _I, _P]
     library.visavis_join_layers.argtypes = [_P, _I, _I, _P, _I, _P, _P, _I]
     library.visavis_shade_columns.argtypes = [_P, _P]
+    library.visavis_turn_eye.argtypes = [_P, _F, _F, _P, _I]
     library.visavis_paint_lids.argtypes = [_P, _P, _I]
-    library.visavis_paint_folds.argtypes = [_P, _P, _P, _I, _I, _I, _P, _I]
+    library.visavis_paint_folds.argtypes = [_P, _P, _P, _P, _I, _I, _I, _P, _I]
     for function in (
         "visavis_draw_lips",
         "visavis_draw_opening",
@@ -399,6 +437,7 @@ def _load() -> ctypes.CDLL:
         "visavis_shade_columns",
         "visavis_paint_folds",
         "visavis_paint_lids",
+        "visavis_turn_eye",
     ):
         getattr(library, function).restype = None
     return library

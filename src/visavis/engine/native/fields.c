@@ -3,10 +3,8 @@
 
 #define BLOCK 512 /* floats of a sum that stay in the first cache while all rows are added to them */
 
-/* sum (n) = weights (rows) x fields (rows, n). Rows with weight 0 cost nothing. `add`: add to `sum` instead. */
-API void visavis_weighted_sum(
-    const float *weights, const float *fields, int32_t rows, int32_t n, float *sum, int32_t add) {
-    if (!add) memset(sum, 0, (size_t)n * sizeof(float));
+static inline __attribute__((always_inline)) void add_rows(
+    const float *weights, const float *fields, int32_t rows, int32_t n, float *sum) {
     for (int32_t begin = 0; begin < n; begin += BLOCK) {
         const int32_t end = n - begin < BLOCK ? n : begin + BLOCK;
         for (int32_t r = 0; r < rows; r++) {
@@ -17,6 +15,34 @@ API void visavis_weighted_sum(
         }
     }
 }
+
+#if defined(__x86_64__)
+AVX2 static void add_rows_avx2(const float *weights, const float *fields, int32_t rows, int32_t n, float *sum) {
+    add_rows(weights, fields, rows, n, sum);
+}
+#endif
+
+/* sum (n) = weights (rows) x fields (rows, n). Rows with weight 0 cost nothing. `add`: add to `sum` instead.
+ * `portable`: do not use AVX2. */
+API void visavis_weighted_sum(
+    const float *weights, const float *fields, int32_t rows, int32_t n, float *sum, int32_t add, int32_t portable) {
+    if (!add) memset(sum, 0, (size_t)n * sizeof(float));
+#if defined(__x86_64__)
+    if (!portable && has_avx2()) {
+        add_rows_avx2(weights, fields, rows, n, sum);
+        return;
+    }
+#else
+    (void)portable;
+#endif
+    add_rows(weights, fields, rows, n, sum);
+}
+
+#if defined(__clang__)
+static inline Four upper_half(Four pairs) { return __builtin_shufflevector(pairs, pairs, 2, 3, 2, 3); }
+#else
+static inline Four upper_half(Four pairs) { return __builtin_shuffle(pairs, (FourInts){2, 3, 2, 3}); }
+#endif
 
 /* Find the place of every node of a row minus its displacement `from`: its cell, as the index of the cell's first node,
  * and its place within the cell, x and y from 0 to 1. */
@@ -53,9 +79,9 @@ API void visavis_invert(
             for (int32_t i = 0; i < across; i++) {
                 const float *corner = field + 2 * (int64_t)cells[i];
                 const Four upper = load_four(corner), lower = load_four(corner + 2 * across);
-                const Four both = upper + (lower - upper) * shares[2 * i + 1];
-                to[2 * i] = both[0] + (both[2] - both[0]) * shares[2 * i];
-                to[2 * i + 1] = both[1] + (both[3] - both[1]) * shares[2 * i];
+                const Four left = upper + (lower - upper) * shares[2 * i + 1]; /* and right, in its upper half */
+                const Four mixed = left + (upper_half(left) - left) * shares[2 * i];
+                memcpy(to + 2 * i, &mixed, 2 * sizeof(float));
             }
         }
         before = now;
@@ -78,20 +104,20 @@ static void copy_rows(
  * and `lower` stays as it is. */
 API void visavis_find_sources(
     const Sources *s, const float *face_weights, const float *mouth_weights, int32_t speaks, int32_t head_rounds,
-    int32_t upper_rounds, int32_t lower_rounds) {
+    int32_t upper_rounds, int32_t lower_rounds, int32_t portable) {
     const int32_t across = s->across, down = s->down, mouth_across = s->mouth_across, mouth_down = s->mouth_down;
-    visavis_weighted_sum(face_weights, s->face_fields, s->face_rows, 2 * across * down, s->field, 0);
+    visavis_weighted_sum(face_weights, s->face_fields, s->face_rows, 2 * across * down, s->field, 0, portable);
     visavis_invert(s->field, across, down, s->cell, head_rounds, s->at_rest, s->zoom, s->work, s->upper);
     if (speaks) {
         const int64_t begin = 2 * ((int64_t)s->mouth_top * across + s->mouth_left);
         const int32_t n = 2 * mouth_across * mouth_down;
         copy_rows(s->field + begin, across, s->mouth_field, mouth_across, mouth_across, mouth_down);
-        visavis_weighted_sum(mouth_weights, s->mouth_fields, s->mouth_rows, n, s->mouth_field, 1);
+        visavis_weighted_sum(mouth_weights, s->mouth_fields, s->mouth_rows, n, s->mouth_field, 1, portable);
         visavis_invert(
             s->mouth_field, mouth_across, mouth_down, s->cell, upper_rounds, s->mouth_at_rest, s->zoom, s->work,
             s->lower);
         copy_rows(s->lower, mouth_across, s->upper + begin, across, mouth_across, mouth_down);
-        visavis_weighted_sum(mouth_weights, s->jump_fields, s->mouth_rows, n, s->mouth_field, 1);
+        visavis_weighted_sum(mouth_weights, s->jump_fields, s->mouth_rows, n, s->mouth_field, 1, portable);
         visavis_invert(
             s->mouth_field, mouth_across, mouth_down, s->cell, lower_rounds, s->mouth_at_rest, s->zoom, s->work,
             s->lower);

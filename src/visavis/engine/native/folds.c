@@ -7,14 +7,15 @@
 static inline float nearest(float value) { return (value + 12582912.0f) - 12582912.0f; }
 
 /* texels (luma only) = luma + the sum of depths x changes. `luma` and each of the `count` maps in `changes` are height
- * x width; `texels`: the first one of the part, rows `stride` bytes apart. Maps of depth 0 cost nothing. */
+ * x width; `texels`: the first one of the part, rows `stride` bytes apart. `spans`: for each row, the first px and the
+ * end of the px that may change. Maps of depth 0 cost nothing. */
 API void visavis_paint_folds(
-    const float *luma, const float *const *changes, const float *depths, int32_t count, int32_t width, int32_t height,
-    uint8_t *texels, int32_t stride) {
+    const float *luma, const float *const *changes, const float *depths, const int32_t *spans, int32_t count,
+    int32_t width, int32_t height, uint8_t *texels, int32_t stride) {
     float sums[ROW];
     for (int32_t row = 0; row < height; row++)
-        for (int32_t begin = 0; begin < width; begin += ROW) {
-            const int32_t n = width - begin < ROW ? width - begin : ROW;
+        for (int32_t begin = spans[2 * row]; begin < spans[2 * row + 1]; begin += ROW) {
+            const int32_t left = spans[2 * row + 1] - begin, n = left < ROW ? left : ROW;
             const int64_t from = (int64_t)row * width + begin;
             memcpy(sums, luma + from, (size_t)n * sizeof(float));
             for (int32_t k = 0; k < count; k++) {

@@ -33,6 +33,8 @@ static const struct {
     AT(Sources, mouth_rows), AT(Sources, face_fields), AT(Sources, mouth_fields), AT(Sources, jump_fields),
     AT(Sources, at_rest), AT(Sources, mouth_at_rest), AT(Sources, zoom), AT(Sources, field), AT(Sources, mouth_field),
     AT(Sources, work), AT(Sources, upper), AT(Sources, lower), AT(Sources, both),
+    WHOLE(Gaze), AT(Gaze, width), AT(Gaze, height), AT(Gaze, open), AT(Gaze, behind), AT(Gaze, left), AT(Gaze, top),
+    AT(Gaze, across), AT(Gaze, down), AT(Gaze, shown), AT(Gaze, weight),
     WHOLE(Lids), AT(Lids, width), AT(Lids, height), AT(Lids, open), AT(Lids, lid_skin), AT(Lids, look),
     AT(Lids, upper_first), AT(Lids, upper_second), AT(Lids, lower_first), AT(Lids, lower_second), AT(Lids, rim_fade),
     AT(Lids, lid), AT(Lids, drop), AT(Lids, lift), AT(Lids, rim), AT(Lids, rise), AT(Lids, lash_strength),

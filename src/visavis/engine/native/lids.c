@@ -4,7 +4,6 @@
 #include <math.h>
 
 typedef uint8_t Texel __attribute__((vector_size(4)));
-typedef int32_t FourInts __attribute__((vector_size(16)));
 
 /* The heights from which skin comes are rounded to this part of a px. */
 #define STEPS_PER_PX 32.0f

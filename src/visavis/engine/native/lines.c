@@ -37,8 +37,8 @@ static double height_at(Follower *f, float x, float top) {
 API float visavis_pose_lips(
     const float *rest, const float *upper_fields, const float *jump_fields, int32_t rows, int32_t points,
     const float *weights, float *upper, float *lower, float *middle, float *extent) {
-    visavis_weighted_sum(weights, upper_fields, rows, 2 * points, upper, 0);
-    visavis_weighted_sum(weights, jump_fields, rows, 2 * points, lower, 0);
+    visavis_weighted_sum(weights, upper_fields, rows, 2 * points, upper, 0, 1);
+    visavis_weighted_sum(weights, jump_fields, rows, 2 * points, lower, 0, 1);
     float gap = -INFINITY;
     for (int c = 0; c < 8; c++) extent[c] = c % 4 < 2 ? INFINITY : -INFINITY;
     for (int32_t k = 0; k < 2 * points; k += 2) {

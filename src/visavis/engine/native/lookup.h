@@ -24,6 +24,7 @@
 
 /* Four floats at once, on any machine. */
 typedef float Four __attribute__((vector_size(16)));
+typedef int32_t FourInts __attribute__((vector_size(16)));
 
 static inline Four load_four(const float *from) {
     Four four;
@@ -33,7 +34,7 @@ static inline Four load_four(const float *from) {
 
 /* Of fields.c, for the other files. */
 API void visavis_weighted_sum(
-    const float *weights, const float *fields, int32_t rows, int32_t n, float *sum, int32_t add);
+    const float *weights, const float *fields, int32_t rows, int32_t n, float *sum, int32_t add, int32_t portable);
 
 /* Whether the processor has AVX2 and the operating system saves its registers. The answer is kept: in a virtual
  * machine, a CPUID costs microseconds. */

@@ -103,6 +103,15 @@ typedef struct {
     float *both;                          /* the places of what shows: begins as a copy of `upper` */
 } Sources;
 
+/* The gaze of one eye. Pictures are height x width texels; `shown` and `weight` cover the eyeball's part alone. */
+typedef struct {
+    int32_t width, height;
+    const uint8_t *open, *behind;     /* the open eye, and the eye as if it had no lids */
+    int32_t left, top, across, down;  /* the part of the eyeball */
+    const float *shown;               /* where the eyeball shows between the lids, 0 to 1 */
+    const float *weight;              /* how far it moves with the gaze: the iris all the way, the corners not at all */
+} Gaze;
+
 /* The lids of one eye. Pictures and maps are height x width, all else has one number per column; heights and lengths
  * are px. */
 typedef struct {

@@ -94,7 +94,7 @@ class Eye:
         if lines.drawn:
             lid, rim, (left, right) = closing_lid, closing_rim, lines.whites
         self._bake_gaze(lines.iris, lid + 0.4 * lash, rim, left, right, unit)
-        self._prepare_lids()
+        self._prepare_kernels()
 
     @staticmethod
     def _soft(line: Array, unit: float) -> Array:
@@ -268,13 +268,14 @@ class Eye:
         if wide > 0 and lift_px > 0:
             down_px = dropped * drop_px - wide * (1.0 - shut) * lift_px
             dropped, raised = max(0.0, down_px / max(drop_px, 1e-3)), max(0.0, -down_px / lift_px)
-        look = self._eyeball_turned(look_x, look_y, dropped, raised)
+        lidless = not (shut or risen or raised)
+        look = area if lidless else np.empty_like(self._open)
+        self._turn_eyeball(look, look_x, look_y, dropped, raised)
+        if lidless:
+            return
         if shut > CORNERS_AT:
             hidden = (shut - CORNERS_AT) / (1.0 - CORNERS_AT)
             look = np.asarray(cv2.addWeighted(look, 1.0 - hidden, self._without_eye, hidden, 0.0), np.uint8)
-        if not (shut or risen or raised):
-            np.copyto(area, look)
-            return
         bared = min(1.0, shut / BARED_AT)
         lids = native.Lids.from_buffer_copy(self._lids)
         if raised:
@@ -290,8 +291,8 @@ class Eye:
         lids.lash_share = max(bared, 0.6 * raised)
         native.paint_lids(lids, area)
 
-    def _prepare_lids(self) -> None:
-        """Prepare what the kernel needs of every frame: it takes addresses of arrays."""
+    def _prepare_kernels(self) -> None:
+        """Prepare what the kernels need of every frame: they take addresses of arrays."""
 
         def kept(array: Array) -> int:
             self._kept.append(np.ascontiguousarray(array, np.float32))
@@ -315,30 +316,44 @@ class Eye:
             per_lash=1 / float(self._lash_width),
         )
         self._lids.lash[:] = _LASH
+        rows, columns = self._ball
+        self._gaze = native.Gaze(
+            width=width,
+            height=height,
+            open=native.address(self._open),
+            behind=native.address(self._behind),
+            left=columns.start,
+            top=rows.start,
+            across=columns.stop - columns.start,
+            down=rows.stop - rows.start,
+            shown=kept(self._eyeball),
+            weight=kept(self._gaze_weight),
+        )
 
-    def _eyeball_turned(self, look_x: float, look_y: float, dropped: float, raised: float) -> NDArray[np.uint8]:
-        """Return the eye with its gaze turned, between the lids of the photo, or with the upper lid raised by `raised`,
-        0 to 1, where it is not dropped.
+    def _turn_eyeball(
+        self, part: NDArray[np.uint8], look_x: float, look_y: float, dropped: float, raised: float
+    ) -> None:
+        """Write the eye into `part` with its gaze turned, between the lids of the photo, or with the upper lid raised
+        by `raised`, 0 to 1, where it is not dropped.
         """
         if not (look_x or look_y or raised):
-            return self._open
-        gx, gy = look_x * self._gaze_px[0], look_y * self._gaze_px[1]
-        from_x, from_y = self._x[self._ball] - gx * self._gaze_weight, self._y[self._ball] - gy * self._gaze_weight
+            np.copyto(part, self._open)
+            return
+        gaze, by_px = self._gaze, (look_x * self._gaze_px[0], look_y * self._gaze_px[1])
+        if not raised:
+            native.turn_eye(gaze, by_px, part)
+            return
+        # The part that lid and lashes hid appears gradually.
         come = min(1.0, raised / 0.4)
-        behind = cv2.addWeighted(self._behind, 1.0 - come, self._bare, come, 0.0) if raised else self._behind
-        moved = cv2.remap(behind, from_x, from_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        shown = self._eyeball
-        if raised:  # the part that lid and lashes hid appears gradually
-            edge = (self._lid + np.float32(dropped) * self._drop - np.float32(raised) * self._lift)[self._ball[1]]
-            bare = (
-                np.clip(self._y[self._ball] - edge[None, :] + 0.5, 0, 1)
-                * self._under_lid
-                * (self._lift[self._ball[1]] > 0)
-            )
-            shown = np.maximum(shown, (bare * come).astype(np.float32))
-        ball = self._open.copy()
-        ball[self._ball] = _blend(moved, np.ascontiguousarray(self._open[self._ball]), shown)
-        return ball
+        behind = np.asarray(cv2.addWeighted(self._behind, 1.0 - come, self._bare, come, 0.0), np.uint8)
+        edge = (self._lid + np.float32(dropped) * self._drop - np.float32(raised) * self._lift)[self._ball[1]]
+        bare = (
+            np.clip(self._y[self._ball] - edge[None, :] + 0.5, 0, 1) * self._under_lid * (self._lift[self._ball[1]] > 0)
+        )
+        shown = np.maximum(self._eyeball, (bare * come).astype(np.float32))
+        gaze = native.Gaze.from_buffer_copy(gaze)
+        gaze.behind, gaze.shown = native.address(behind), native.address(shown)
+        native.turn_eye(gaze, by_px, part)
 
 
 def _source_heights(y: Array, drop: Array, brow: Array, lashes: Array) -> Array:

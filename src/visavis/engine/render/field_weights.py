@@ -35,11 +35,12 @@ JAW_SHUT = 0.02  # a jaw less open than this counts as this open, so that mouthC
 
 _FUNNEL, _PUCKER, _CLOSE, _JAW = (INDEX[name] for name in ("mouthFunnel", "mouthPucker", "mouthClose", "jawOpen"))
 _FROWN, _BROWS = INDEX["mouthFrown"], INDEX["browDown"]
+_AFTER_EYES = FIELD_INDEX["eyeWide"] + 1  # eyes are painted into the texture: their fields are 0
 _PARTED, _RELAXED, _YAW = FIELD_INDEX[PARTED], FIELD_INDEX[RELAXED], FIELD_INDEX[HEAD_ANGLES[0]]
 
 
 class FieldWeights:
-    """The weights of all fields for one frame, in an array that is kept.
+    """The weights of all fields for one frame, in an array that is kept; 0 for those of the eyes, which move nothing.
 
     `values`: float32 (len(FIELD_NAMES),). `mouth` and `face` are its parts for MOUTH_FIELDS and FACE_FIELDS.
     """
@@ -52,7 +53,7 @@ class FieldWeights:
         """Write the weights for a motion frame, whose coefficients are also given as a list."""
         values = self.values
         values[:SPOKEN_COUNT] = motion.coefficients[:SPOKEN_COUNT]
-        values[SPOKEN_COUNT + 1 : _RELAXED] = motion.coefficients[SPOKEN_COUNT:]
+        values[_AFTER_EYES:_RELAXED] = motion.coefficients[_AFTER_EYES - 1 :]
         funnel, pucker = coefficients[_FUNNEL], coefficients[_PUCKER]
         apart = 1.0 - min(1.0, coefficients[_CLOSE] / max(coefficients[_JAW], JAW_SHUT))
         values[_PARTED] = (funnel + PUCKER_PARTS * pucker) * apart
