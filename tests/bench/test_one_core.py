@@ -45,6 +45,7 @@ def test_the_pipeline_is_measured_from_speech_to_encoded_media() -> None:
     seconds = 9  # of the sample, once
     assert record["frames"] == pytest.approx(seconds * 25, abs=25)
     assert all(record[f"{step}_ms"] > 0 for step in ("speech_to_motion", "face", "render", "vp8", "opus"))
+    assert record["cost_ratio"] > 1
     assert record["video_kbps"] > 0 and record["idle_fps_per_core"] > 0
     assert list(record["sizes"]) == ["64x64", "128x64"]
 
@@ -54,3 +55,4 @@ def test_without_json_they_are_tables() -> None:
     assert "Rendering 5 frames of speech" in table and "64x64" in table and "frames a second per core" in table
     table = invoked("pipeline").output
     assert "speech to motion" in table and "128x64:" in table and "in silence" in table
+    assert "times what encoding alone takes" in table

@@ -134,6 +134,7 @@ def run(as_json: bool) -> None:
         speaking = {f"{width}x{height}": _fps(pack, pcm, rate_hz, (width, height)) for width, height in SIZES}
         idle = _fps(pack, pcm[:0], rate_hz, SIZES[0], IDLE_S)
     first = next(iter(speaking))
+    ratio = round(sum(figures[step] for step in STEPS) / (figures["VP8"] + figures["Opus"]), 2)
     record = {
         "benchmark": "pipeline",
         "size": first,
@@ -141,6 +142,7 @@ def run(as_json: bool) -> None:
         "pipeline_fps_per_core": speaking[first],
         "frame_ms": round(1000 / speaking[first], 3),
         **{f"{step.lower().replace(' ', '_')}_ms": round(figures[step], 3) for step in STEPS},
+        "cost_ratio": ratio,
         "video_kbps": round(figures["video_bits_per_s"] / 1000),
         "sizes": speaking,
         "idle_fps_per_core": idle,
@@ -161,3 +163,4 @@ def run(as_json: bool) -> None:
     for size, fps in speaking.items():
         console.print(f"{size}: {fps:.0f} frames a second per core")
     console.print(f"{first} in silence: {idle:.0f}; video at {record['video_kbps']} kbit/s")
+    console.print(f"{first} takes {ratio:.2f} times what encoding alone takes (VP8 and Opus)")
