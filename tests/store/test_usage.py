@@ -241,6 +241,43 @@ async def test_a_hundred_sessions_that_go_on_are_one_statement(ledger: Ledger) -
     assert untils == {NOON_MS + 2_000}
 
 
+async def test_sessions_that_come_to_a_new_minute_are_written_together_and_charged_in_parts(ledger: Ledger) -> None:
+    """At each full minute every session has a new entry; their billed minutes begin at instants of their own."""
+    records = [await ledger.start(f"sess_{number:02}", at_ms=NOON_MS + 30_000) for number in range(20)]
+    statements: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        statements.append(statement.split()[0])
+
+    async def save(after_ms: int, *, seen_ms: int) -> list[str]:
+        frames = NOON_MS + 31_000, NOON_MS + 31_000 + seen_ms
+        readings = [
+            Reading(session=one, until_ms=NOON_MS + after_ms, first_frame_at_ms=frames[0], last_frame_at_ms=frames[1])
+            for one in records
+        ]
+        statements.clear()
+        ledger.places = await ledger.usage.save(readings, ledger.places)
+        return list(statements)
+
+    await save(50_000, seen_ms=10_000)
+    await ledger.end(records[-1], at_ms=NOON_MS + 55_000)
+    event.listen(ledger.database._engine.sync_engine, "before_cursor_execute", note)
+    assert await save(61_000, seen_ms=29_000) == ["BEGIN", "SELECT", "UPDATE", "INSERT"]
+    ended = records.pop()
+    entries = await ledger.entries("sess_00")
+    assert [(entry.until_ms - entry.began_at_ms, entry.seen_s, entry.closed) for entry in entries] == [
+        (30_000, 10, True),
+        (1_000, 19, False),
+    ]
+    assert ledger.places.keys() == {one.id for one in records}
+    assert await save(62_000, seen_ms=30_000) == ["BEGIN", "UPDATE"]
+    assert (await save(91_000, seen_ms=59_000)).count("BEGIN") == 3  # 19 sessions, 8 in a transaction
+    entries = await ledger.entries("sess_18")
+    assert [(entry.minutes, entry.seen_s) for entry in entries] == [(1, 10), (1, 49)]
+    (entry,) = await ledger.entries(ended.id)
+    assert (entry.until_ms, entry.closed) == (NOON_MS + 55_000, True)
+
+
 async def test_another_server_goes_on_with_the_ledger_of_a_session(ledger: Ledger) -> None:
     """It knows no places, and may know of fewer frames."""
     record = await ledger.start("sess_1", at_ms=NOON_MS)

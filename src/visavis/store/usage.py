@@ -5,7 +5,7 @@ session's last, is brought up to date while the session runs, and closed with it
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import bindparam, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -45,13 +45,14 @@ class Reading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where the ledger of a session stands: its open entry, the minutes charged, and the seconds seen before that
-    entry. `first_frame_at_ms`: as the session's row has it.
+    """Where the ledger of a session stands: its open entry, the minutes charged, the seconds seen before that entry,
+    and all seconds seen. `first_frame_at_ms`: as the session's row has it.
     """
 
     number: int
     minutes: int
     seen_before_s: int
+    seen_s: int
     first_frame_at_ms: int | None
 
 
@@ -84,7 +85,9 @@ async def bring_up_to_date(connection: AsyncConnection, reading: Reading, *, end
         query = select(usage_entries).where(of_session, usage_entries.c.number == last_number)
         last = (await connection.execute(query)).mappings().one()
         if last["closed"]:
-            return Place(number=last_number, minutes=minutes, seen_before_s=seen_s, first_frame_at_ms=None)
+            return Place(
+                number=last_number, minutes=minutes, seen_before_s=seen_s, seen_s=seen_s, first_frame_at_ms=None
+            )
         seen_s -= last["seen_s"]
     started_at_ms, first_number = session.started_at_ms, last_number or 0
     number = max(first_number, entry_number(started_at_ms=started_at_ms, until_ms=reading.until_ms))
@@ -121,7 +124,11 @@ async def bring_up_to_date(connection: AsyncConnection, reading: Reading, *, end
             .values(first_frame_at_ms=first_frame_at_ms)
         )
     return Place(
-        number=number, minutes=int(minutes) + len(charges), seen_before_s=seen_s, first_frame_at_ms=first_frame_at_ms
+        number=number,
+        minutes=int(minutes) + len(charges),
+        seen_before_s=seen_s,
+        seen_s=max(seen_s, reading.seen_s),
+        first_frame_at_ms=first_frame_at_ms,
     )
 
 
@@ -158,33 +165,39 @@ async def _charge(
     return charges
 
 
+AT_ONCE = 8  # sessions that come to another minute, in one transaction
+
+
 class UsageStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def save(self, readings: Sequence[Reading], places: Mapping[str, Place]) -> dict[str, Place]:
-        """Bring the ledgers of all these sessions up to date in one transaction. `places`: what the last call has
-        returned. Most sessions have only gone on in their open entry: these are one statement.
+        """Bring the ledgers of these sessions up to date. `places`: what the last call has returned; returns the new
+        ones.
+
+        Most sessions have only gone on in their open entry, and every minute all of them come to the next one: a few
+        statements for all of them. Those that come to another minute follow in further transactions, so that none holds
+        the write lock for long.
         """
-        kept: dict[str, Place] = {}
-        async with self._database.write() as connection:
-            going_on = []
-            for reading in readings:
-                place = places.get(reading.session.id)
-                if place is not None and _goes_on(reading, place):
-                    kept[reading.session.id] = place
-                    going_on.append(
-                        {
-                            "of_session": reading.session.id,
-                            "of_number": place.number,
-                            "until": reading.until_ms,
-                            "seen": max(0, reading.seen_s - place.seen_before_s),
-                        }
-                    )
-                elif await _is_started(connection, reading.session.id):
-                    kept[reading.session.id] = await bring_up_to_date(connection, reading)
-            if going_on:
-                await connection.execute(_GO_ON, going_on)
+        known = [(reading, places[reading.session.id]) for reading in readings if reading.session.id in places]
+        going_on = [(reading, place) for reading, place in known if _steps(reading, place) == 0]
+        going_over = [(reading, place) for reading, place in known if _steps(reading, place) == 1]
+        kept = {reading.session.id: replace(place, seen_s=_seen_s(reading, place)) for reading, place in going_on}
+        if going_on or going_over:
+            async with self._database.write() as connection:
+                if going_on:
+                    await connection.execute(_GO_ON, [_gone_on(reading, place) for reading, place in going_on])
+                kept |= await _go_over(connection, going_over)
+        quick = {reading.session.id for reading, _ in going_on + going_over}
+        others = [reading for reading in readings if reading.session.id not in quick]
+        for first in range(0, len(others), AT_ONCE):
+            some = others[first : first + AT_ONCE]
+            async with self._database.write() as connection:
+                started = await _started(connection, [reading.session.id for reading in some])
+                for reading in some:
+                    if reading.session.id in started:
+                        kept[reading.session.id] = await bring_up_to_date(connection, reading)
         return kept
 
     async def of_sessions(self, session_ids: Collection[str]) -> dict[str, SessionUsage]:
@@ -225,21 +238,65 @@ _GO_ON = (
         usage_entries.c.number == bindparam("of_number"),
         usage_entries.c.closed.is_(False),
     )
-    .values(until_ms=bindparam("until"), seen_s=bindparam("seen"))
+    .values(until_ms=bindparam("until"), seen_s=bindparam("seen"), closed=bindparam("closes"))
 )
 
 
-def _goes_on(reading: Reading, place: Place) -> bool:
-    """Whether a session has only gone on in its open entry."""
+def _steps(reading: Reading, place: Place) -> int | None:
+    """Return how many entries a session has gone over since; None if anything else is to be written."""
     started_at_ms = reading.session.started_at_ms or 0
-    return (
-        entry_number(started_at_ms=started_at_ms, until_ms=reading.until_ms) == place.number
-        and minutes_begun(started_at_ms=started_at_ms, until_ms=reading.until_ms) == place.minutes
-        and reading.first_frame_at_ms == place.first_frame_at_ms
-    )
+    if (
+        minutes_begun(started_at_ms=started_at_ms, until_ms=reading.until_ms) != place.minutes
+        or reading.first_frame_at_ms != place.first_frame_at_ms
+    ):
+        return None
+    return entry_number(started_at_ms=started_at_ms, until_ms=reading.until_ms) - place.number
 
 
-async def _is_started(connection: AsyncConnection, session_id: str) -> bool:
-    """Whether the session still runs, as its row has it. Its row is locked: it does not end meanwhile."""
-    query = select(sessions.c.status).where(sessions.c.id == session_id).with_for_update()
-    return (await connection.execute(query)).scalar_one_or_none() == "started"
+def _seen_s(reading: Reading, place: Place) -> int:
+    return max(place.seen_before_s, reading.seen_s)
+
+
+def _gone_on(reading: Reading, place: Place) -> dict[str, object]:
+    seen_s = _seen_s(reading, place) - place.seen_before_s
+    at = {"of_session": reading.session.id, "of_number": place.number}
+    return at | {"until": reading.until_ms, "seen": seen_s, "closes": False}
+
+
+async def _go_over(connection: AsyncConnection, going_over: Sequence[tuple[Reading, Place]]) -> dict[str, Place]:
+    """Close the open entries of sessions that have come to their next ones, and open those. A session that has ended
+    meanwhile has no place any more.
+    """
+    started = await _started(connection, [reading.session.id for reading, _ in going_over]) if going_over else set()
+    closed, opened, places = [], [], {}
+    for reading, place in going_over:
+        session = reading.session
+        if session.id not in started:
+            continue
+        began_at_ms, _ = entry_bounds(started_at_ms=session.started_at_ms or 0, number=place.number + 1)
+        seen_s = max(place.seen_s, reading.seen_s)
+        at = {"of_session": session.id, "of_number": place.number}
+        closed.append(at | {"until": began_at_ms, "seen": place.seen_s - place.seen_before_s, "closes": True})
+        opened.append(
+            {
+                "session_id": session.id,
+                "number": place.number + 1,
+                "account_id": session.account_id,
+                "began_at_ms": began_at_ms,
+                "until_ms": reading.until_ms,
+                "seen_s": seen_s - place.seen_s,
+                "minutes": 0,
+                "closed": False,
+            }
+        )
+        places[session.id] = replace(place, number=place.number + 1, seen_before_s=place.seen_s, seen_s=seen_s)
+    if opened:
+        await connection.execute(_GO_ON, closed)
+        await connection.execute(insert(usage_entries), opened)
+    return places
+
+
+async def _started(connection: AsyncConnection, session_ids: Collection[str]) -> set[str]:
+    """Return those of the sessions that still run, as their rows have it. The rows are locked: they do not end now."""
+    query = select(sessions.c.id).where(sessions.c.id.in_(session_ids), sessions.c.status == "started")
+    return set(await connection.scalars(query.with_for_update()))
