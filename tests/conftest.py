@@ -32,6 +32,8 @@ TEARDOWN_S = 20.0
 
 # Of every server and command that a test starts: the machine may be busy with other tests, and then nothing would fit.
 os.environ.setdefault("VISAVIS_ADMISSION", "counted")
+# Many tests kill their servers. No stage waits for the next one, which never comes.
+os.environ.setdefault("VISAVIS_STAGE_GRACE_S", "0")
 
 # Servers in threads log at any time. By default structlog prints to stdout, which may be that of a test on commands;
 # pytest keeps what goes to `logging`, and shows it with a failure.

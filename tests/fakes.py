@@ -13,7 +13,7 @@ from visavis.engine.motion.states import SettableState
 from visavis.engine.output import Output
 from visavis.engine.portrait.points import SevenPoints
 from visavis.errors import CandidatesRefused, NoCapacity, OfferRefused, PerformerLost, QueueFull, VisavisError
-from visavis.fleet.port import Capacity, Place
+from visavis.fleet.port import Adopted, Capacity, Place
 from visavis.stage.port.events import (
     FirstFrameSent,
     PerformerEnded,
@@ -46,6 +46,8 @@ class FakePerformer:
         self.held_for_s: float | None = None
         self.ended = False
         self.ends_speech = False  # whether `end` emits the ends of the queued utterances, like a stage
+        self.acknowledged: list[PerformerEvent] = []
+        self.memo = b""
         self._events: asyncio.Queue[PerformerEvent] = asyncio.Queue()
         self._count = 0
 
@@ -131,6 +133,12 @@ class FakePerformer:
             if isinstance(event, PerformerEnded):
                 return
 
+    def acknowledge(self, event: PerformerEvent) -> None:
+        self.acknowledged.append(event)
+
+    def remember(self, memo: bytes) -> None:
+        self.memo = memo
+
     def emit(self, event: PerformerEvent) -> None:
         self._events.put_nowait(event)
 
@@ -149,6 +157,7 @@ class FakeFleet:
 
     def __init__(self, *, places: int = 100) -> None:
         self.performers: dict[str, FakePerformer] = {}
+        self.adopted: list[Adopted] = []  # what an earlier server has left living
         self.places = places
         self.allocations = 0
         self.failure: Exception | None = None
@@ -158,6 +167,15 @@ class FakeFleet:
 
     async def start(self) -> None:
         pass
+
+    async def adopt(self) -> list[Adopted]:
+        return self.adopted
+
+    def leave(self) -> None:
+        pass
+
+    async def let_go(self) -> None:
+        self.performers.clear()
 
     async def allocate(self, spec: PerformanceSpec) -> FakePerformer:
         self.allocations += 1

@@ -156,7 +156,8 @@ def test_a_signal_to_all_processes_at_once_ends_a_session_in_order(number: int, 
             server.assert_ended(stages=stages)
             viewer.send_signal(signal.SIGTERM)
             _, said = viewer.communicate(timeout=WITHIN_S)
-        assert said == b"" and viewer.returncode in (0, 128 + signal.SIGTERM)
+        # it may have ended already, or be past its last handler of signals
+        assert said == b"" and viewer.returncode in (0, 128 + signal.SIGTERM, -signal.SIGTERM)
         assert not list(tmp_path.glob(".film*"))
     with sqlite3.connect(server.data / "visavis.db") as database:
         assert database.execute("SELECT status, end_reason FROM sessions").fetchall() == [("ended", "server_stopped")]

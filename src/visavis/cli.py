@@ -101,11 +101,17 @@ def _check_output_path(path: Path) -> Path:
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8000,
+    take_over: Annotated[
+        bool,
+        typer.Option(
+            "--take-over", help="Take over from a server that runs on the same data folder, with all its sessions."
+        ),
+    ] = False,
 ) -> None:
     """Run the server."""
     from visavis.server import serve as run
 
-    run(host=host, port=port)
+    run(host=host, port=port, take_over=take_over)
 
 
 @app.command()

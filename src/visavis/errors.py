@@ -103,6 +103,7 @@
         ├── SettingInvalid                   SETTING_INVALID
         ├── DataFolderUnusable               DATA_FOLDER_UNUSABLE
         ├── DataFolderInUse                  DATA_FOLDER_IN_USE
+        ├── HandoverImpossible               HANDOVER_IMPOSSIBLE
         ├── DatabaseUnusable                 DATABASE_UNUSABLE
         ├── FileUnusable                     FILE_UNUSABLE
         ├── AddressUnavailable               ADDRESS_UNAVAILABLE
@@ -138,6 +139,7 @@ class CloseCode(IntEnum):
     INVALID_UTF8 = 1007
     MESSAGE_TOO_LARGE = 1009
     INTERNAL_ERROR = 1011
+    SERVER_CHANGES = 1012  # the session goes on with the next server: the client connects again
     INIT_REQUIRED = 4400
     UNAUTHORIZED = 4401
     SESSION_NOT_FOUND = 4404
@@ -753,6 +755,10 @@ class DataFolderUnusable(CommandFailed, code="DATA_FOLDER_UNUSABLE"):
 
 class DataFolderInUse(CommandFailed, code="DATA_FOLDER_IN_USE"):
     """Another server uses the data folder or the database."""
+
+
+class HandoverImpossible(CommandFailed, code="HANDOVER_IMPOSSIBLE"):
+    """A server cannot take over the sessions of the one that runs."""
 
 
 class DatabaseUnusable(CommandFailed, code="DATABASE_UNUSABLE"):

@@ -36,33 +36,42 @@ from visavis.connections.turns import Turns
 from visavis.connections.websocket_protocol import GuardedWebSocket
 from visavis.errors import AddressUnavailable, KeyNotFound, ServerBroken, ServerNotStarted, VisavisError
 from visavis.fleet.port import Fleet
+from visavis.fleet.roster import check_stages_can_be_taken_over
 from visavis.logs import configure_logs
 from visavis.machine.cores import cores, processes_for
 from visavis.machine.huge_pages import refuse_huge_pages
 from visavis.machine.network import taken_ports
 from visavis.orphans import Orphans
 from visavis.sessions.drain import drain
+from visavis.sessions.handover import hand_over
 from visavis.settings import Settings, load_secret, read_settings
 from visavis.store.database import sqlite_path
 from visavis.store.file_system import check_place
-from visavis.store.ownership import owned
+from visavis.store.ownership import Succession, owned
 
 log = structlog.get_logger()
 
 CLOSE_WITHIN_S = 2  # for connections, after the sessions have ended
+TAKE_OVER_WITHIN_S = 30.0  # from a server that runs on the data folder
 STOP_WITHIN_S = 30  # after the drain: the longest wait for a locked database, for stages and for photos
 RESERVED_DESCRIPTORS = 128  # for the database, files, stages and starting stages
 MIN_CONNECTIONS = 32
 # asyncio accepts this many connections before the guard counts the first of them: fewer than the reserved descriptors.
 ACCEPTED_AT_ONCE = 32
 WAITING_CONNECTIONS = 1024  # in the kernel's queue
+TICKS_PER_LOOK = 2  # ten ticks a second: how often a server looks for one that wants to take over
 MAX_HEADER_SECTION_BYTES = 64 * 1024  # of all headers of a request; an unfinished section beyond it is refused
 
 
-def serve(*, host: str, port: int) -> None:
-    """Run until SIGTERM or SIGINT. Prints the address; the first start in a terminal also creates and prints a key."""
+def serve(*, host: str, port: int, take_over: bool = False) -> None:
+    """Run until SIGTERM or SIGINT, or until another server takes over. Prints the address; the first start in a
+    terminal also creates and prints a key. `take_over`: from a server that runs on the data folder.
+    """
     settings = read_settings()
-    with _owned_storage(settings):
+    signal.signal(signals.HAND_OVER, signal.SIG_IGN)  # until there is something to hand over
+    if take_over:
+        check_stages_can_be_taken_over(settings.data_dir)
+    with _owned_storage(settings, take_over_within_s=TAKE_OVER_WITHIN_S if take_over else None):
         load_secret(settings)
         configure_logs(level=settings.log_level, as_json=settings.log_json)
         raise_descriptor_limit()
@@ -72,6 +81,8 @@ def serve(*, host: str, port: int) -> None:
             signal.signal(number, signals.end_service_at_once)
         listener = _listen(host, port)
         name_taken_ports(settings)
+        if take_over:  # clients wait until this server has started, instead of being refused
+            listener.listen(WAITING_CONNECTIONS)
         server = Server(settings, listener)
         gc.collect()
         gc.freeze()  # modules and routes stay: a collection that visits them holds the event loop for 150 ms
@@ -82,14 +93,14 @@ def serve(*, host: str, port: int) -> None:
 
 
 @contextmanager
-def _owned_storage(settings: Settings) -> Iterator[None]:
+def _owned_storage(settings: Settings, *, take_over_within_s: float | None = None) -> Iterator[None]:
     """Be the one server of the data folder and the database. Raises `DataFolderInUse`, `DataFolderUnusable`,
     `DatabaseUnusable`.
     """
     database = sqlite_path(settings.resolved_database_url)
     if database is not None:
         check_place(database)
-    with owned(settings.data_dir, database=database):
+    with owned(settings.data_dir, database=database, take_over_within_s=take_over_within_s):
         yield
 
 
@@ -168,6 +179,8 @@ class Server(uvicorn.Server):
         self._guard = ConnectionGuard(connection_limits(settings), watch)
         self._drain_s = settings.drain_s
         self._forced = False  # set by a second signal
+        self._succession = Succession(settings.data_dir)
+        self._hands_over = False  # set once, when another server shall go on with the sessions
         self._sweeping: asyncio.Task[None] | None = None  # from startup to shutdown
         self._reaping: asyncio.Task[None] | None = None  # likewise, as process 1
         config = GuardedConfig(
@@ -240,7 +253,15 @@ class Server(uvicorn.Server):
             if task is not None and task.done():
                 log.error("task_failed", task=name, exc_info=None if task.cancelled() else task.exception())
                 self.services.vitals.note(name)
+        if counter % TICKS_PER_LOOK == 0 and not self.should_exit and self._succession.is_awaited():
+            self.hand_over()
         return await super().on_tick(counter) or self.broken is not None
+
+    def hand_over(self) -> None:
+        """Stop, and leave all sessions to the next server. May be called by a signal."""
+        if not self.should_exit:
+            self._hands_over = self.should_exit = True
+            self._start_last_resort()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Uvicorn's hook for SIGTERM and SIGINT. The first signal stops the server; a second one cuts the drain short.
@@ -249,21 +270,40 @@ class Server(uvicorn.Server):
         self._forced = self.should_exit
         if not self._forced:
             super().handle_exit(sig, frame)
-            last_resort = threading.Timer(self._drain_s + STOP_WITHIN_S, _give_up)
-            last_resort.daemon = True
-            last_resort.start()
+            self._start_last_resort()
+
+    def _start_last_resort(self) -> None:
+        last_resort = threading.Timer(self._drain_s + STOP_WITHIN_S, _give_up)
+        last_resort.daemon = True
+        last_resort.start()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        await drain(self.services.live, within_s=self._drain_s, is_forced=lambda: self._forced)
+        if self._hands_over:
+            await self._leave_sessions(sockets or [])
+        else:
+            self.services.fleet.leave()
+            await drain(self.services.live, within_s=self._drain_s, is_forced=lambda: self._forced)
         await super().shutdown(sockets)
         for task in (self._sweeping, self._reaping):
             if task is not None:
                 task.cancel()
 
+    async def _leave_sessions(self, sockets: list[socket.socket]) -> None:
+        """Leave all sessions to the next server. New connections go to it from the beginning."""
+        log.info("server_hands_over", sessions=len(self.services.live.table.running))
+        for server in self.servers:
+            server.close()
+        for listener in sockets:
+            listener.close()
+        await hand_over(self.services.live, self.services.conversations)
+        await self.services.fleet.let_go()
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """As uvicorn does, but do not raise the signals again after the shutdown: then the process ends in order."""
         with super().capture_signals():
+            if threading.current_thread() is threading.main_thread():
+                signal.signal(signals.HAND_OVER, lambda _number, _frame: self.hand_over())
             try:
                 yield
             finally:

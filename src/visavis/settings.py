@@ -182,6 +182,11 @@ class Settings(NetworkSettings):
         description="A stage process that does not answer for this time is killed and replaced; twice the time for one "
         "on another machine.",
     )
+    stage_grace_s: float = Field(
+        default=15,
+        ge=0,
+        description="How long stage processes go on with their sessions when this server has died.",
+    )
     stage_addresses: tuple[StageAddress, ...] = Field(
         default=(), description="Stages on other machines. Default: stage processes on this machine."
     )

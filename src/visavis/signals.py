@@ -10,6 +10,7 @@ from typing import Any
 
 ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 ENDING_SERVICE = (signal.SIGTERM, signal.SIGINT)
+HAND_OVER = signal.SIGUSR2  # tells a server to stop, and to leave its sessions to the next one
 
 
 def end_at_once(number: int, _frame: FrameType | None) -> None:

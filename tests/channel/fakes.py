@@ -32,6 +32,7 @@ class FakeSession:
     attached: FakeAttachedSession | None = None
     detached: int = 0
     unsent: list[SessionEvent] = field(default_factory=list)  # of all channels that have left
+    delivered: list[SessionEvent] = field(default_factory=list)
     left: anyio.Event = field(default_factory=anyio.Event)  # set at the first detachment
     speak_gate: anyio.Event | None = None  # when set, speak waits for it
     update_gate: anyio.Event | None = None  # when set, update waits for it
@@ -92,6 +93,9 @@ class FakeAttachedSession(AttachedSession):
             yield event
             if isinstance(event, SessionOver | TakenOver):
                 return
+
+    def delivered(self, event: SessionEvent) -> None:
+        self.session.delivered.append(event)
 
     async def detach(self, unsent: Sequence[SessionEvent] = ()) -> None:
         self.session.detached += 1

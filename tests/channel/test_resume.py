@@ -234,9 +234,9 @@ def test_the_log_keeps_what_is_not_acknowledged_within_bounds() -> None:
     for number in range(1, 6):
         log.add(f"message {number}", None, is_sent=True)
     log.acknowledge(2)
-    assert log.texts() == ["message 3", "message 4", "message 5"]
+    assert [text for text, _ in log.messages()] == ["message 3", "message 4", "message 5"]
     assert log.can_go_on_after(2) and log.can_go_on_after(5) and not log.can_go_on_after(6)
     log.add("x" * MAX_SENT_BYTES, None, is_sent=True)
-    assert len(log.texts()) == 1 and log.can_go_on_after(5) and not log.can_go_on_after(4)
+    assert len(log.messages()) == 1 and log.can_go_on_after(5) and not log.can_go_on_after(4)
     log.acknowledge(6)
-    assert log.texts() == [] and log.can_go_on_after(6)
+    assert log.messages() == [] and log.can_go_on_after(6)

@@ -37,7 +37,7 @@ def anyio_backend() -> str:
 async def serving(session: FakeSession, **timeouts: float) -> AsyncIterator[str]:
     """Serve one session, `sess_1`, on a free port; yield the channel's address."""
     app = FastAPI()
-    app.include_router(channel_router(FakeLiveSessions({"sess_1": session}), **timeouts))
+    app.include_router(channel_router(FakeLiveSessions({"sess_1": session}), None, **timeouts))
     config = uvicorn.Config(
         app, ws="websockets-sansio", ws_max_size=WS_MAX_SIZE_BYTES, log_level="warning", lifespan="off"
     )

@@ -41,6 +41,7 @@ SHOWN_BY_TESTS: dict[tuple[ToldOver, str], str] = {
     (COMMAND, "SETTING_INVALID"): _COMMANDS,
     (COMMAND, "DATA_FOLDER_UNUSABLE"): _COMMANDS,
     (COMMAND, "DATA_FOLDER_IN_USE"): "tests/test_server.py",
+    (COMMAND, "HANDOVER_IMPOSSIBLE"): "tests/fleet/test_roster.py",
     (COMMAND, "DATABASE_UNUSABLE"): "tests/store/test_file_system.py",
     (COMMAND, "FILE_UNUSABLE"): "tests/test_disks.py",
     (COMMAND, "STORAGE_UNUSABLE"): "tests/store/test_failures.py",

@@ -63,7 +63,8 @@ async def own_fleet(
 
 
 def processes_of(fleet: StageFleet) -> list[asyncio.subprocess.Process]:
-    return [stage.process for stage in fleet._stages if isinstance(stage, LocalStage)]
+    processes = [stage.process for stage in fleet._stages if isinstance(stage, LocalStage)]
+    return [process for process in processes if isinstance(process, asyncio.subprocess.Process)]
 
 
 async def until_quiet(fleet: StageFleet, index: int, quiet: bool) -> None:

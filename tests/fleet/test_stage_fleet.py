@@ -114,7 +114,7 @@ def sessions_and_places(fleet: StageFleet) -> tuple[int, int]:
 
 def process_of(fleet: StageFleet) -> asyncio.subprocess.Process:
     (stage,) = fleet._stages
-    assert isinstance(stage, LocalStage)
+    assert isinstance(stage, LocalStage) and isinstance(stage.process, asyncio.subprocess.Process)
     return stage.process
 
 
@@ -202,11 +202,14 @@ def test_a_call_pending_when_the_stage_dies_is_answered_by_the_next_one(run: Run
 
 def test_a_stage_ends_with_the_service(run: Run, data_dir: Path) -> None:
     async def scenario() -> None:
-        async with own_fleet(data_dir) as fleet:
-            await allocate(fleet, data_dir)
-            process = process_of(fleet)
-            fleet._stages[0].link._link.abort()  # like a server that is killed
-            assert await process.wait() == 0
+        supply = LocalStages(data_dir=data_dir, max_stages=1, parts=PARTS, grace_s=0.0)
+        fleet = StageFleet(supply, limits=at_most(4))
+        await fleet.start()
+        await allocate(fleet, data_dir)
+        process = process_of(fleet)
+        await fleet.let_go()  # its connection ends, as that of a server that is killed
+        assert await process.wait() == 0
+        await fleet.aclose()
 
     run(scenario())
 

@@ -12,6 +12,7 @@ from tests.packs import place_pack
 from tests.stage.flashing_parts import parts
 from visavis.stage.port.address import Address
 from visavis.stage.port.connection import StreamConnection, connect_to
+from visavis.stage.port.held import HeldSession
 from visavis.stage.port.link import Link
 from visavis.stage.port.messages import (
     PORT_VERSION,
@@ -21,6 +22,7 @@ from visavis.stage.port.messages import (
     FromStage,
     Hello,
     Open,
+    Ready,
     Refusal,
     Reported,
     Request,
@@ -50,9 +52,22 @@ async def running_stage(folder: Path, *, exit_without_servers: bool = False) -> 
 
 
 def hello(
-    *, token: str = TOKEN, version: int = PORT_VERSION, server_id: str = "server", owner_grace_s: float = 0.0
+    *,
+    token: str = TOKEN,
+    version: int = PORT_VERSION,
+    server_id: str = "server",
+    owner_grace_s: float = 0.0,
+    epoch: int = 1,
+    dropped_when_silent: bool = False,
 ) -> Hello:
-    return Hello(version=version, token=token, server_id=server_id, owner_grace_s=owner_grace_s)
+    return Hello(
+        version=version,
+        token=token,
+        server_id=server_id,
+        owner_grace_s=owner_grace_s,
+        epoch=epoch,
+        dropped_when_silent=dropped_when_silent,
+    )
 
 
 class RawServer:
@@ -65,6 +80,7 @@ class RawServer:
         self.events: list[Event] = []  # received by `request` before its answer
         self._writer = asyncio.create_task(link.run_writer())
         self._number = 0
+        self.held: tuple[HeldSession, ...] = ()  # what the stage performed when it admitted this server
         RawServer.open.append(self)
 
     @classmethod
@@ -76,7 +92,8 @@ class RawServer:
         server = cls(Link(await connect_to(address, tls=None, timeout_s=5.0)))
         server.link.send(hello)
         answer = await server.receive()
-        assert type(answer).__name__ == "Ready", answer
+        assert isinstance(answer, Ready), answer
+        server.held = answer.held
         return server
 
     async def receive(self) -> FromStage | None:

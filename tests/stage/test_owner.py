@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import structlog.testing
 
-from visavis.stage.owner import MAX_KEPT_EVENTS, Owner
+from visavis.stage.owner import Owner
 from visavis.stage.port import link as links
 from visavis.stage.port.address import Address
 from visavis.stage.port.connection import Connection, connect_to, listening
@@ -78,16 +78,27 @@ async def test_missed_events_are_sent_first_in_order_and_without_metrics(owner: 
     async with two_links(tmp_path) as (stage, server):
         owner.connect(stage)
         owner.send_event("s", started(5))
-        assert await receive(server, 6) == [Event(session_id="s", event=started(number)) for number in range(6)]
+        expected = [Event(session_id="s", event=started(number), number=number + 1) for number in range(6)]
+        assert await receive(server, 6) == expected
 
 
-async def test_only_the_newest_events_are_kept(owner: Owner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for number in range(MAX_KEPT_EVENTS + 3):
-        owner.send_event("s", started(number))
-    async with two_links(tmp_path) as (stage, server):
+async def test_events_are_sent_again_until_they_are_acknowledged(owner: Owner, tmp_path: Path) -> None:
+    for name in ("one", "two", "three"):
+        (tmp_path / name).mkdir()
+    async with two_links(tmp_path / "one") as (stage, server):
         owner.connect(stage)
-        events = await receive(server, MAX_KEPT_EVENTS)
-    assert [event.event for event in events] == [started(number) for number in range(3, MAX_KEPT_EVENTS + 3)]
+        for number in range(4):
+            owner.send_event("s", started(number))
+        assert [event.number for event in await receive(server, 4)] == [1, 2, 3, 4]
+    owner.log.acknowledge("s", 2)
+    async with two_links(tmp_path / "two") as (stage, server):
+        owner.connect(stage)
+        assert [event.event for event in await receive(server, 2)] == [started(2), started(3)]
+    owner.log.acknowledge("s", 4)
+    async with two_links(tmp_path / "three") as (stage, server):
+        owner.connect(stage)
+        owner.send_event("s", started(4))
+        assert [event.number for event in await receive(server, 1)] == [5]
 
 
 async def test_a_server_that_does_not_read_is_dropped_and_gets_the_events_later(

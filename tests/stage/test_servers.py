@@ -20,10 +20,12 @@ from visavis.stage.port.messages import (
     FromServer,
     HttpSource,
     Interrupt,
+    Leave,
     Ping,
     Pong,
     Refusal,
     Rejected,
+    Remember,
     Request,
     SetState,
     Speak,
@@ -198,6 +200,49 @@ async def test_a_session_outlives_its_servers_connection_for_the_grace_period(tm
         assert await can_speak(again, number=2)
 
 
+async def test_the_next_process_of_a_server_gets_what_the_stage_holds_and_the_one_before_is_refused(
+    tmp_path: Path,
+) -> None:
+    async with running_stage(tmp_path) as address:
+        first = await RawServer.connect_and_admit(address, hello(owner_grace_s=60.0, epoch=4))
+        assert first.held == ()
+        await first.open_session("s", tmp_path)
+        assert isinstance(await first.request("s", speak(1, utterance_id="open")), Answer)
+        first.link.send(Remember(session_id="s", memo=b"memo"))
+        assert isinstance(await first.request("s", SetState(state="listening")), Answer)
+        next_one = await RawServer.connect_and_admit(address, hello(owner_grace_s=60.0, epoch=5))
+        (held,) = next_one.held
+        assert (held.spec.session_id, held.spec.epoch, held.memo) == ("s", 2, b"memo")
+        assert (held.spec.width_px, held.spec.height_px) == (160, 120)
+        assert [(one.utterance_id, one.received_s) for one in held.utterances] == [("open", 0.1)]
+        assert held.first_frame_s is None and held.viewers == () and held.performed_s >= 0.0
+        while await first.receive() is not None:  # its connection is dropped
+            pass
+        answer = await next_one.request("s", speak(2), epoch=1)
+        assert isinstance(answer, Refusal) and answer.code == "STALE_OWNER"
+        assert isinstance(await next_one.request("s", speak(2), epoch=2), Answer)
+        late = await RawServer.connect(address)
+        late.link.send(hello(owner_grace_s=60.0, epoch=4))
+        rejected = await late.receive()
+        assert isinstance(rejected, Rejected) and rejected.code == "STALE_OWNER"
+
+
+async def test_sessions_do_not_wait_for_a_server_that_ends_in_order(tmp_path: Path) -> None:
+    async with running_stage(tmp_path) as address:
+        other = await RawServer.connect_and_admit(address, hello(server_id="other"))
+        server = await RawServer.connect_and_admit(address, hello(owner_grace_s=60.0))
+        await server.open_session("s", tmp_path)
+        server.link.send(Leave())
+        assert isinstance(await server.request("s", SetState(state="listening")), Answer)
+        await server.vanish()
+        async with asyncio.timeout(20):
+            while True:
+                answer = await other.request("s", speak(1))
+                if isinstance(answer, Refusal) and answer.code == "PERFORMER_LOST":
+                    break
+                await asyncio.sleep(0.02)  # polls until the stage has ended it
+
+
 async def test_sessions_end_after_the_grace_period(tmp_path: Path) -> None:
     async with running_stage(tmp_path) as address:
         other = await RawServer.connect_and_admit(address, hello(server_id="other"))
@@ -254,15 +299,16 @@ async def pong(server: RawServer) -> object:
     return message
 
 
-@pytest.mark.parametrize("owner_grace_s", [0.0, 60.0])
+@pytest.mark.parametrize("dropped_when_silent", [False, True])
 async def test_a_silent_server_of_another_machine_is_dropped_and_its_sessions_wait_for_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner_grace_s: float
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dropped_when_silent: bool
 ) -> None:
-    monkeypatch.setattr("visavis.stage.servers.SILENT_SERVER_S", 1.0)
     async with running_stage(tmp_path) as address:
-        server = await RawServer.connect_and_admit(address, hello(owner_grace_s=owner_grace_s))
+        own = hello(owner_grace_s=60.0, dropped_when_silent=dropped_when_silent)
+        server = await RawServer.connect_and_admit(address, own)
         assert isinstance(await server.open_session("s", tmp_path), Answer)
-        if owner_grace_s == 0.0:  # a server on the same machine may be stopped for any time
+        monkeypatch.setattr("visavis.stage.servers.SILENT_SERVER_S", 1.0)
+        if not dropped_when_silent:  # a server on the same machine may be stopped for any time
             await asyncio.sleep(1.5)
             assert await can_speak(server)
             return
@@ -270,7 +316,7 @@ async def test_a_silent_server_of_another_machine_is_dropped_and_its_sessions_wa
             while await server.receive() is not None:
                 pass
         assert [log["event"] for log in logs if log["log_level"] == "warning"] == ["server_silent"]
-        again = await RawServer.connect_and_admit(address, hello(owner_grace_s=owner_grace_s))
+        again = await RawServer.connect_and_admit(address, own)
         for _ in range(6):  # whoever pings is not dropped
             assert await pong(again) == Pong(epochs={"s": 1})
             await asyncio.sleep(0.25)

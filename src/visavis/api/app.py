@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import hmac
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -45,6 +45,7 @@ from visavis.avatars.look_files import LookFiles
 from visavis.avatars.picture_signatures import PictureSigner
 from visavis.avatars.preparation import Preparation, Prepare, prepare_with_engine
 from visavis.avatars.service import Avatars
+from visavis.channel.conversation import Conversations
 from visavis.channel.websocket import channel_router
 from visavis.engine.images.image_type import MAX_IMAGE_BYTES
 from visavis.fleet.port import Fleet
@@ -62,7 +63,7 @@ from visavis.sessions.observer import Observer
 from visavis.sessions.plan_limits import PlanLimits
 from visavis.sessions.revocation import Revocation
 from visavis.sessions.service import Sessions
-from visavis.sessions.sweep import end_orphaned_sessions, sweep_sessions
+from visavis.sessions.sweep import adopt_or_end, sweep_sessions
 from visavis.settings import IceServer, Settings, load_secret
 from visavis.stage.port.values import PerformanceSpec
 from visavis.store.avatars import AvatarStore
@@ -70,6 +71,7 @@ from visavis.store.blobs import FolderBlobs
 from visavis.store.database import Database
 from visavis.store.disk import disk_problem
 from visavis.store.idempotency import IdempotencyStore
+from visavis.store.last_seen import LastSeen
 from visavis.store.minutes import MinuteStore
 from visavis.store.records import AvatarRecord
 from visavis.store.sessions import SessionStore
@@ -114,7 +116,7 @@ def create_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             app.state.services = await _open(settings, fleet, prepare, portraits, stack)
-            app.include_router(channel_router(app.state.services.live))
+            app.include_router(channel_router(app.state.services.live, app.state.services.conversations))
             yield
 
     app = FastAPI(
@@ -149,21 +151,23 @@ async def _open(
     stack: AsyncExitStack,
 ) -> Services:
     secret = load_secret(settings)
+    # The same after every start: stages that outlive this server go on with it.
+    source_token = hmac.new(secret, b"stage source", "sha256").hexdigest()
+    if fleet is None:
+        fleet = _fleet(settings, source_token=source_token)
+    stack.push_async_callback(fleet.aclose)
+    stack.push_async_exit(partial(_let_go_after_error, fleet))
+    adopted = await fleet.adopt()  # before all else: stages wait a while only for the server that comes back
     database = await Database.open(settings.resolved_database_url)
     stack.push_async_callback(database.aclose)
     session_store, idempotency = SessionStore(database), IdempotencyStore(database)
     traces = open_traces(settings.traces_url)
     stack.push_async_callback(run_sync, traces.close)
     observer = Observer(traces=traces)
-    await end_orphaned_sessions(session_store, observer)
     await idempotency.delete_unfinished()
     accounts = Accounts(database)
     stack.push_async_callback(_save_uses, accounts)
     readiness = Readiness()
-    source_token = secrets.token_urlsafe(32)
-    if fleet is None:
-        fleet = _fleet(settings, source_token=source_token)
-    stack.push_async_callback(fleet.aclose)
     grace_periods = GracePeriods(
         join_timeout_s=settings.join_timeout_s,
         room_empty_grace_s=settings.room_empty_grace_s,
@@ -222,6 +226,7 @@ async def _open(
         billing=Billing(store=session_store, usage=ledger, limits=limits, table=live.table),
         backgrounds=backgrounds,
         live=live,
+        conversations=Conversations(),
         revocation=Revocation(accounts=accounts, store=session_store, live=live),
         meter=Meter(table=live.table, usage=ledger),
         fleet=fleet,
@@ -235,8 +240,14 @@ async def _open(
     background = await stack.enter_async_context(anyio.create_task_group())
     stack.callback(background.cancel_scope.cancel)
     await stack.enter_async_context(live.running())
+    last_seen = LastSeen(settings.data_dir)
+    stack.callback(last_seen.close)
+    await adopt_or_end(session_store, live, observer, adopted, await run_sync(last_seen.read))
+    for session in live.table.running.values():
+        services.conversations.take_over(session.session_id, session.conversation)
     tasks = IsolatedTasks(background, vitals=vitals)
     tasks.start("warm_up", partial(_warm_up, services, portraits))
+    tasks.start("last_seen", partial(live.run_last_seen, last_seen))
     tasks.start("sweep", partial(_sweep_always, services, session_store))
     tasks.start("revocation", services.revocation.run)
     tasks.start("meter", services.meter.run)
@@ -255,6 +266,7 @@ def _probes(settings: Settings, database: Database) -> Probes:
 def _fleet(settings: Settings, *, source_token: str) -> Fleet:
     """Return the fleet that the settings name: stages on other machines, or processes of this one."""
     from visavis.fleet.admission import Limits
+    from visavis.fleet.identity import next_identity
     from visavis.fleet.local import LocalStages
     from visavis.fleet.remote import RemoteStages
     from visavis.fleet.stages import StageFleet
@@ -269,9 +281,12 @@ def _fleet(settings: Settings, *, source_token: str) -> Fleet:
         sessions_per_stage=settings.sessions_per_stage,
         sessions=settings.max_sessions,
     )
+    identity = next_identity(settings.data_dir)
     if not settings.stage_addresses:
         local = LocalStages(
             data_dir=settings.data_dir.absolute(),
+            identity=identity,
+            grace_s=settings.stage_grace_s,
             max_stages=settings.stages,
             cores=settings.cores,
             ice_servers=ice_servers,
@@ -286,6 +301,8 @@ def _fleet(settings: Settings, *, source_token: str) -> Fleet:
         addresses=tuple(Address.parse(address) for address in settings.stage_addresses),
         token=settings.stage_token.get_secret_value(),
         source=HttpSource(url=settings.stage_source_url or settings.public_url or "", token=source_token),
+        identity=identity,
+        grace_s=settings.stage_grace_s,
         ca_file=settings.stage_ca_file,
         ice_servers=ice_servers,
         silent_s=2 * settings.stage_silence_s,
@@ -361,6 +378,12 @@ async def _rehearse(services: Services, look: AvatarRecord) -> None:
         services.fleet, services.avatars, look.id, lambda pack: PerformanceSpec(session_id=session_id, pack=pack)
     )
     await performer.end()
+
+
+async def _let_go_after_error(fleet: Fleet, kind: type[BaseException] | None, *_: object) -> None:
+    """Leave the stages to the next start if this one has failed."""
+    if kind is not None:
+        await fleet.let_go()
 
 
 async def _save_uses(accounts: Accounts) -> None:

@@ -15,6 +15,7 @@ from visavis.api.addresses import Addresses
 from visavis.api.probes import Probes
 from visavis.avatars.picture_signatures import PictureSigner
 from visavis.avatars.service import Avatars
+from visavis.channel.conversation import Conversations
 from visavis.fleet.port import Fleet
 from visavis.sessions.backgrounds import Backgrounds
 from visavis.sessions.billing import Billing
@@ -52,6 +53,7 @@ class Services:
     usage_reports: UsageReports
     backgrounds: Backgrounds
     live: LiveSessions
+    conversations: Conversations
     revocation: Revocation
     meter: Meter
     fleet: Fleet

@@ -27,9 +27,10 @@ class Send:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendAgain:
-    """Send a message that a client which has come back did not receive."""
+    """Send a message that a client which has come back did not receive. `event`: as in `Send`."""
 
     text: str
+    event: SessionEvent | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

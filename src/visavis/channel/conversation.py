@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import anyio
 
+from visavis.channel.handed_conversation import pack, unpack
 from visavis.channel.port import SessionEvent, SessionInit
 from visavis.channel.protocol import ChannelProtocol
 
@@ -53,6 +54,22 @@ class Conversations:
         """Forget the conversation of a session; return the events that its client has not been sent."""
         conversation = self._by_session.pop(session_id, None)
         return [] if conversation is None else conversation.protocol.sent.unsent_events()
+
+    def hand_over(self, session_id: str) -> tuple[bytes, list[SessionEvent]]:
+        """Return the conversation of a session for the next server, and the events that it contains; nothing if the
+        session has no conversation that can be resumed, or a connection still uses it.
+        """
+        conversation = self._by_session.get(session_id)
+        if conversation is None or not conversation.free.is_set() or not conversation.protocol.resumable:
+            return b"", []
+        events = [event for _, event in conversation.protocol.sent.messages() if event is not None]
+        return pack(conversation.protocol.handed_over()), events
+
+    def take_over(self, session_id: str, packed: bytes) -> None:
+        """Go on with the conversation of a session of an earlier server."""
+        handed = unpack(packed) if packed else None
+        if handed is not None:
+            self.release(self.start(session_id, ChannelProtocol.take_over(handed)))
 
     async def resume(self, init: SessionInit) -> Conversation | None:
         """Return the session's conversation, when no other connection uses it; None if it cannot go on after what the

@@ -46,13 +46,21 @@ class TakenOver:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ServerChanges:
+    """Another server goes on with the session: what the client has sent so far is carried out and answered, then the
+    channel closes 1012. Always the last event.
+    """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Expiring:
     """The session ends in `seconds_left` seconds, or earlier."""
 
     seconds_left: int
 
 
-SessionEvent = SpeechEvent | MotionEvent | MetricsEvent | Expiring | SessionOver | TakenOver
+LastEvent = SessionOver | TakenOver | ServerChanges
+SessionEvent = SpeechEvent | MotionEvent | MetricsEvent | Expiring | LastEvent
 
 
 class AttachedSession(Protocol):
@@ -86,7 +94,13 @@ class AttachedSession(Protocol):
 
     def events(self) -> AsyncIterator[SessionEvent]:
         """Every event since the attachment, in order. The first tells the current state; then come the events of
-        playback that no channel has sent yet. One consumer. Ends after SessionOver or TakenOver.
+        playback that no channel has sent yet. One consumer. Ends after a `LastEvent`.
+        """
+        ...
+
+    def delivered(self, event: SessionEvent) -> None:
+        """The event was sent to the client, or the client does not want events of its kind: if this server dies, the
+        next one need not send it.
         """
         ...
 

@@ -37,8 +37,9 @@ from typing import Any
 
 from visavis.channel.actions import Action, Attach, Close, Effect, Interrupt, Send, SendAgain, SetState, Speak
 from visavis.channel.client_message import MAX_TEXT_CHARS, message_too_large
+from visavis.channel.handed_conversation import HandedConversation
 from visavis.channel.handshake import read_first_message
-from visavis.channel.port import SessionEvent, SessionInit, SessionOver, TakenOver
+from visavis.channel.port import ServerChanges, SessionEvent, SessionInit, SessionOver, TakenOver
 from visavis.channel.reading import ReadFrame, read_frame
 from visavis.channel.reply_queue import ReplyQueue
 from visavis.channel.sample_count import SampleCount
@@ -72,6 +73,7 @@ from visavis.errors import (
     VisavisError,
 )
 from visavis.output_json import write_output
+from visavis.stage.port.events import PlaybackFinished, PlaybackStarted
 from visavis.stage.port.values import Speech
 
 INIT_TIMEOUT_S = 10.0
@@ -124,7 +126,11 @@ class ChannelProtocol:
         """Go on with a client that has received the messages up to a number."""
         self.sent.acknowledge(received)
         established = ConnectionEstablishedResumable(session_id=self._session_id, resumed=True, received=self.taken)
-        return [Send(message=established), *(SendAgain(text=text) for text in self.sent.texts())]
+        return [Send(message=established), *(SendAgain(text=text, event=event) for text, event in self.sent.messages())]
+
+    def wants(self, event: SessionEvent) -> bool:
+        """Whether the client is told of events of this kind."""
+        return "playback" in self.features or not isinstance(event, PlaybackStarted | PlaybackFinished)
 
     def text_of(self, send: Send, *, is_sent: bool) -> str:
         """Return the text frame of a message. In a conversation that can be resumed it is numbered and kept. `is_sent`:
@@ -136,6 +142,31 @@ class ChannelProtocol:
         text = f'{text[:-1]},"seq":{self.sent.last_number + 1},"ack":{self.taken}}}'
         self.sent.add(text, send.event, is_sent=is_sent)
         return text
+
+    def handed_over(self) -> HandedConversation:
+        """Return what another server needs to go on with this conversation. No effect is pending."""
+        return HandedConversation(
+            session_id=self._session_id,
+            features=self.features,
+            binary_rate_hz=self.binary_rate_hz,
+            taken=self.taken,
+            confirmed_ahead=self.confirmed_ahead,
+            interrupted=self._interrupted,
+            sample_count=self._sample_count,
+            sent=self.sent.handed_over(),
+        )
+
+    @classmethod
+    def take_over(cls, handed: HandedConversation) -> ChannelProtocol:
+        """Go on with a conversation of another server."""
+        protocol = cls()
+        protocol.state = ChannelState.OPEN
+        protocol.features, protocol.binary_rate_hz = handed.features, handed.binary_rate_hz
+        protocol.taken, protocol.confirmed_ahead = handed.taken, handed.confirmed_ahead
+        protocol.sent = SentLog.take_over(handed.sent)
+        protocol._session_id, protocol._interrupted = handed.session_id, handed.interrupted
+        protocol._sample_count = handed.sample_count
+        return protocol
 
     # The client's messages
 
@@ -289,6 +320,9 @@ class ChannelProtocol:
             return self._close_now(CloseCode.NORMAL, event.reason)
         if isinstance(event, TakenOver):
             return self._close_now(CloseCode.TAKEN_OVER, "Another channel has taken over this session")
+        if isinstance(event, ServerChanges):
+            code, reason = CloseCode.SERVER_CHANGES, "The server changes; connect again"
+            return [Close.truncated(code, reason)] if self.resumable else self._close_now(code, reason)
         message = message_for(event, self.features)
         return [] if message is None else self._send(message, event)
 

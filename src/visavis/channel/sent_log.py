@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
+from visavis.channel.handed_conversation import HandedMessage, HandedSentLog
 from visavis.channel.port import SessionEvent
+from visavis.stage.port.events import PlaybackFinished, PlaybackStarted, SampleCut
 
 MAX_SENT_BYTES = 4 * 1024 * 1024  # that are kept for a client; if it acknowledges nothing, older ones are forgotten
 
@@ -44,12 +46,40 @@ class SentLog:
         """Whether all messages after this one are kept."""
         return self._forgotten <= number <= self.last_number
 
-    def texts(self) -> list[str]:
-        return [message.text for message in self._messages]
+    def messages(self) -> list[tuple[str, SessionEvent | None]]:
+        """Return the kept messages, each with the event that it tells."""
+        return [(message.text, message.event) for message in self._messages]
 
     def unsent_events(self) -> list[SessionEvent]:
         """Return the events of messages that came after the client had left."""
         return [message.event for message in self._messages if message.event is not None and not message.is_sent]
+
+    def handed_over(self) -> HandedSentLog:
+        """Return the log for another server. Of its events those of playback are kept."""
+        return HandedSentLog(
+            last_number=self.last_number,
+            forgotten=self._forgotten,
+            messages=tuple(
+                HandedMessage(
+                    number=message.number,
+                    text=message.text,
+                    is_sent=message.is_sent,
+                    event=message.event
+                    if isinstance(message.event, PlaybackStarted | PlaybackFinished | SampleCut)
+                    else None,
+                )
+                for message in self._messages
+            ),
+        )
+
+    @classmethod
+    def take_over(cls, handed: HandedSentLog) -> SentLog:
+        """Go on with a log of another server."""
+        log = cls()
+        log.last_number, log._forgotten = handed.last_number, handed.forgotten
+        log._messages = deque(_Sent(one.number, one.text, one.event, one.is_sent) for one in handed.messages)
+        log._size_bytes = sum(len(one.text) for one in handed.messages)
+        return log
 
     def _remove_oldest(self) -> int:
         oldest = self._messages.popleft()

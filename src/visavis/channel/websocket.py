@@ -36,7 +36,15 @@ from visavis.channel.actions import (
     Update,
 )
 from visavis.channel.conversation import Conversation, Conversations
-from visavis.channel.port import AttachedSession, LiveSessions, SessionEvent, SessionInit, SessionOver, TakenOver
+from visavis.channel.port import (
+    AttachedSession,
+    LastEvent,
+    LiveSessions,
+    ServerChanges,
+    SessionEvent,
+    SessionInit,
+    TakenOver,
+)
 from visavis.channel.protocol import INIT_TIMEOUT_S, ChannelProtocol, ChannelState
 from visavis.channel.read_ahead import ReadAheadQueue
 from visavis.channel.reading import LARGE_CHARS, read_frame
@@ -60,11 +68,15 @@ log = structlog.get_logger()
 
 
 def channel_router(
-    live: LiveSessions, *, init_timeout_s: float = INIT_TIMEOUT_S, effect_timeout_s: float = EFFECT_TIMEOUT_S
+    live: LiveSessions,
+    conversations: Conversations | None = None,
+    *,
+    init_timeout_s: float = INIT_TIMEOUT_S,
+    effect_timeout_s: float = EFFECT_TIMEOUT_S,
 ) -> APIRouter:
-    """Return a router that serves channels to the sessions of `live`."""
+    """Return a router that serves channels to the sessions of `live`. `conversations`: those that can be resumed."""
     router = APIRouter()
-    conversations = Conversations()
+    conversations = conversations or Conversations()
 
     @router.websocket("/v1/channel")
     async def channel(websocket: WebSocket) -> None:
@@ -114,6 +126,7 @@ class _Connection:
     tasks: TaskGroup = field(init=False)
     reading: anyio.CancelScope = field(default_factory=anyio.CancelScope)  # of the wait for the next frame
     leaving: bool = False  # no more frames are taken: another channel goes on with the conversation
+    server_told: anyio.Event = field(default_factory=anyio.Event)  # unset while the close for the next server is sent
     running_effects: int = 0  # speech, states, interrupts and updates that have no outcome yet
     effects_done: anyio.Event = field(default_factory=anyio.Event)  # replaced when one begins
     effect_slots: anyio.Semaphore = field(default_factory=lambda: anyio.Semaphore(MAX_PENDING_EFFECTS))
@@ -125,6 +138,7 @@ class _Connection:
         self.frames = ReadAheadQueue(self.websocket.receive, self._send_interrupt_early)
         self.all_answered.set()
         self.effects_done.set()
+        self.server_told.set()
 
     async def run(self) -> None:
         """Serve the client until either side closes; always detaches the session."""
@@ -133,8 +147,9 @@ class _Connection:
             async with anyio.create_task_group() as self.tasks:
                 self.tasks.start_soon(self.frames.run)
                 await self._process_frames()
-                if self.protocol.resumable:
+                if self.protocol.resumable or self.leaving:
                     await self.effects_done.wait()
+                await self.server_told.wait()
                 self.tasks.cancel_scope.cancel()
         except* _ClientDisconnected:
             pass
@@ -328,9 +343,14 @@ class _Connection:
         """
         try:
             async for event in session.events():
-                if self.protocol.state is ChannelState.CLOSED and not isinstance(event, SessionOver | TakenOver):
+                if self.protocol.state is ChannelState.CLOSED and not isinstance(event, LastEvent):
                     self.unsent.append(event)
                     continue
+                if isinstance(event, ServerChanges):
+                    await self._leave_to_next_server(event)
+                    return
+                if not self.protocol.wants(event):
+                    session.delivered(event)
                 if isinstance(event, TakenOver) and self.protocol.resumable:
                     await self._leave_to_another_channel()
                     return
@@ -338,7 +358,7 @@ class _Connection:
                 if self.close_code is not None:
                     break
             else:  # the client has left, so nothing was sent
-                assert self.protocol.state is ChannelState.CLOSED, "the events ended without SessionOver or TakenOver"
+                assert self.protocol.state is ChannelState.CLOSED, "the events ended without a last one"
         except _ClientDisconnected:
             pass
         except Exception:  # the outermost edge of a channel
@@ -355,6 +375,18 @@ class _Connection:
                 )
             self.client_left = self.leaving = True
         self.reading.cancel()
+
+    async def _leave_to_next_server(self, event: ServerChanges) -> None:
+        """Take no more frames; when what was taken is answered, close. The client sends the rest to the next server."""
+        self.server_told = anyio.Event()
+        try:
+            self.leaving = True
+            self.reading.cancel()
+            await self.effects_done.wait()
+            await self._send(self.protocol.receive_event(event))
+            self.client_left = True
+        finally:
+            self.server_told.set()
 
     async def _send(self, actions: Sequence[Action]) -> None:
         """Send messages and close, in order. Raises `_ClientDisconnected` if the client accepts nothing for
@@ -400,4 +432,7 @@ class _Connection:
                 self.client_left = True
         if timeout.cancelled_caught:
             raise _ClientDisconnected
+        event = action.event if isinstance(action, Send | SendAgain) else None
+        if not self.client_left and event is not None and self.session is not None:
+            self.session.delivered(event)
         return not self.client_left

@@ -19,16 +19,19 @@ from visavis.stage.port.heartbeat import CHECK_EVERY_S, PING_EVERY_S, QUIET_S, S
 from visavis.stage.port.link import Link
 from visavis.stage.port.messages import (
     PORT_VERSION,
+    Acknowledge,
     Answer,
     Command,
     Event,
     FromStage,
     Hello,
+    Leave,
     Ping,
     Pong,
     Ready,
     Refusal,
     Rejected,
+    Remember,
     Reported,
     Request,
     Result,
@@ -38,6 +41,7 @@ from visavis.stage.port.messages import (
 from visavis.stage.port.report import StageReport
 
 CONNECT_WITHIN_S = 10.0
+LET_GO_WITHIN_S = 1.0
 
 Answered = Callable[[Result | VisavisError | None], None]
 """Called once with what the stage answers: the result, or its error. None: the connection is over without an answer."""
@@ -50,15 +54,18 @@ class StageLink:
     silent; `aclose` ends it.
     """
 
-    def __init__(self, address: Address, link: Link, writer: asyncio.Task[None], report: StageReport) -> None:
+    def __init__(self, address: Address, link: Link, writer: asyncio.Task[None], ready: Ready) -> None:
         self.address = address
         self.alive = True
-        self.report = report  # the newest
+        self.held = ready.held  # this server's sessions that the stage performed when it was connected
+        self.report = ready.report or _unknown(address)  # the newest
         self.sessions: set[str] = set()
         self._link, self._writer = link, writer
         self._pending: dict[int, Answered] = {}  # by the number of the request
         self._numbers = count(1)
         self._silence = Silence(now_s=time.monotonic())
+        self._pings = 0  # that were not answered yet
+        self._ponged = asyncio.Event()
 
     @property
     def quiet(self) -> bool:
@@ -66,20 +73,22 @@ class StageLink:
         return self._silence.silent_s >= QUIET_S
 
     @classmethod
-    async def connect(cls, address: Address, hello: Hello, *, tls: ssl.SSLContext | None = None) -> StageLink:
+    async def connect(
+        cls, address: Address, hello: Hello, *, tls: ssl.SSLContext | None = None, within_s: float = CONNECT_WITHIN_S
+    ) -> StageLink:
         """Connect to a stage and wait until it admits this server. Raises `StageUnreachable`, and `StageRejected` with
         the stage's reason.
         """
-        link = Link(await connect_to(address, tls=tls, timeout_s=CONNECT_WITHIN_S))
+        link = Link(await connect_to(address, tls=tls, timeout_s=within_s))
         writer = asyncio.create_task(link.run_writer())
         try:
             link.send(hello)
-            async with asyncio.timeout(CONNECT_WITHIN_S):
+            async with asyncio.timeout(within_s):
                 body = await link.receive()
             answer = None if body is None else decode_from_stage(body)
             match answer:
-                case Ready(version=version, report=report) if version == PORT_VERSION:
-                    return cls(address, link, writer, report or _unknown(address))
+                case Ready(version=version) if version == PORT_VERSION:
+                    return cls(address, link, writer, answer)
                 case Ready(version=version):
                     raise StageRejected(f"The stage at {address} speaks version {version} of the port")
                 case Rejected(code=code, message=message):
@@ -113,6 +122,7 @@ class StageLink:
             self._link.abort()
         finally:
             self.alive = False
+            self._ponged.set()
             pending, self._pending = self._pending, {}
             for answered in pending.values():
                 answered(None)
@@ -125,13 +135,17 @@ class StageLink:
             if since_ping_s <= 0:
                 since_ping_s = PING_EVERY_S
                 with contextlib.suppress(LinkBroken):  # it does not read: that is silence, too
-                    self._link.send(Ping())
+                    self._ping()
             since_ping_s -= CHECK_EVERY_S
             await asyncio.sleep(CHECK_EVERY_S)
 
     def _handle(self, message: FromStage, on_event: Callable[[Event | Pong], None]) -> None:
         match message:
-            case Event() | Pong():
+            case Pong():
+                self._pings -= 1
+                self._ponged.set()
+                on_event(message)
+            case Event():
                 on_event(message)
             case Answer(number=number, result=result):
                 if (answered := self._pending.pop(number, None)) is not None:
@@ -153,9 +167,34 @@ class StageLink:
 
     def tell_pace(self, pace: int) -> None:
         """Tell the stage the pace of its machine."""
+        self.tell(SetPace(pace=pace))
+
+    def tell(self, message: SetPace | Acknowledge | Remember | Leave) -> None:
+        """Send a message that has no answer. It is lost if the connection is over."""
         if self.alive:
             with contextlib.suppress(LinkBroken):  # the connection ends by itself
-                self._link.send(SetPace(pace=pace))
+                self._link.send(message)
+
+    async def let_go(self) -> None:
+        """Close the connection when the stage has taken all that was sent, and leave its sessions to the next server;
+        takes at most 2 s. `listen` still runs.
+        """
+        with contextlib.suppress(LinkBroken, TimeoutError):
+            async with asyncio.timeout(LET_GO_WITHIN_S):
+                self._ping()
+                while self.alive and self._pings:  # the stage has taken all that was sent before the last ping
+                    self._ponged.clear()
+                    await self._ponged.wait()
+        await self.aclose()
+
+    def _ping(self) -> None:
+        self._link.send(Ping())
+        self._pings += 1
+
+    @property
+    def peer_pid(self) -> int | None:
+        """The process id of a stage on this machine, None if the system does not tell."""
+        return self._link.peer_pid
 
     async def request(self, session_id: str, epoch: int, command: Command) -> Result:
         """Send a command; wait for its result and return it. Raises what the stage raised, and `PerformerLost` if the

@@ -5,37 +5,61 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-import shutil
 import sys
-import tempfile
-from itertools import count
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Protocol
 from weakref import WeakSet
 
 import structlog
 
 from visavis.engine.child_process import kept_environment
-from visavis.errors import PerformerLost, StageRejected, StageUnreachable
+from visavis.errors import PerformerLost, StageRejected, StageUnreachable, VisavisError
+from visavis.fleet.adopted_process import AdoptedProcess
+from visavis.fleet.identity import ServerIdentity
 from visavis.fleet.link import StageLink
+from visavis.fleet.roster import Entry, Roster
 from visavis.machine.cores import cores as given_cores
 from visavis.machine.cores import processes_for
 from visavis.machine.network import MediaNetwork, write_network
 from visavis.rooms.spec import IceServer
 from visavis.stage.port.address import Address
-from visavis.stage.port.messages import PORT_VERSION, FolderSource, Hello
+from visavis.stage.port.messages import PORT_VERSION, FolderSource, Hello, Leave
 
 START_WITHIN_S = 30.0
 STOP_WITHIN_S = 3.0
 SILENT_S = 5.0
+GRACE_S = 15.0
+ADOPT_WITHIN_S = 3.0  # a stage that is alive answers at once
 
 log = structlog.get_logger("visavis.fleet")
 
 
-class LocalStage:
-    """A stage process and the connection to it."""
+class StageProcess(Protocol):
+    """The process of a stage: a child, or one that another server has started."""
 
-    def __init__(self, process: asyncio.subprocess.Process, link: StageLink, *, silent_s: float) -> None:
+    @property
+    def pid(self) -> int: ...
+
+    @property
+    def returncode(self) -> int | None: ...
+
+    def kill(self) -> None: ...
+
+    def send_signal(self, number: int, /) -> None: ...
+
+    async def wait(self) -> int: ...
+
+
+class LocalStage:
+    """A stage process and the connection to it. `on_closed` is called when the process has ended."""
+
+    def __init__(
+        self, process: StageProcess, link: StageLink, *, silent_s: float, on_closed: Callable[[], None]
+    ) -> None:
         self.process, self.link, self.silent_s = process, link, silent_s
+        self._on_closed = on_closed
 
     @property
     def name(self) -> str:
@@ -47,26 +71,34 @@ class LocalStage:
         self.link.abort()
 
     async def aclose(self) -> None:
-        """Close the connection, so that the process ends; kill it if it does not."""
+        """Close the connection, so that the process ends; kill it if it does not. A process whose connection is over
+        already would wait for the next server: it is killed at once.
+        """
+        at_once = not self.link.alive
+        self.link.tell(Leave())  # it may be a single stage that ends, and not the server
         await self.link.aclose()
-        await _stop(self.process)
+        await _stop(self.process, at_once=at_once)
+        self._on_closed()
 
 
 class LocalStages:
     """Implements `fleet.supply.StageSupply`. `data_dir`: the service's data folder, which contains packs and pictures.
-    `max_stages`: None for one stage per core. `cores`: None for those that this process may use. `silent_s`: a stage
-    that is silent for so long is killed. `network`: that of the stages' media.
+    `identity`: who this server is to its stages. `max_stages`: None for one stage per core. `cores`: None for those
+    that this process may use. `silent_s`: a stage that is silent for so long is killed. `grace_s`: how long a stage
+    waits for the next server after this one has died. `network`: that of the stages' media.
     """
 
     def __init__(
         self,
         *,
         data_dir: Path,
+        identity: ServerIdentity | None = None,
         max_stages: int | None = None,
         cores: float | None = None,
         ice_servers: tuple[IceServer, ...] = (),
         parts: str | None = None,
         silent_s: float = SILENT_S,
+        grace_s: float = GRACE_S,
         network: MediaNetwork | None = None,
         log_level: str = "info",
         log_json: bool = False,
@@ -75,9 +107,8 @@ class LocalStages:
         self._data_dir, self._ice_servers, self._parts, self._silent_s = data_dir, ice_servers, parts, silent_s
         self._network = write_network(network or MediaNetwork())
         self._log_options = ["--log-level", log_level, *(["--log-json"] if log_json else [])]
-        self._server_id = secrets.token_hex(8)
-        self._socket_folder: Path | None = None  # only this user can enter it; made with the first stage
-        self._numbers = count(1)
+        self._identity, self._grace_s = identity or ServerIdentity(), grace_s
+        self._roster = Roster(data_dir)
         self._running: WeakSet[LocalStage] = WeakSet()
 
     @property
@@ -94,33 +125,60 @@ class LocalStages:
         return sorted(stage.process.pid for stage in self._running if stage.process.returncode is None)
 
     async def open(self) -> LocalStage:
+        name, token = self._roster.new_name(), secrets.token_urlsafe(32)
         try:
-            if self._socket_folder is None:
-                self._socket_folder = Path(tempfile.mkdtemp(prefix="visavis-"))
-            address = Address(path=self._socket_folder / f"{next(self._numbers)}.sock")
+            address = self._roster.address_of(name)
             process = await self._start(address)
-        except OSError as error:  # no folder for temporary files, no descriptors or no memory is left
+        except OSError as error:  # no folder for sockets, no descriptors or no memory is left
             raise PerformerLost(f"A stage process cannot be started now: {error.strerror or error}") from error
-        token = secrets.token_urlsafe(32)
         try:
             await self._wait_until_listening(process, token)
-            hello = Hello(
-                version=PORT_VERSION,
-                token=token,
-                server_id=self._server_id,
-                source=FolderSource(),
-                ice_servers=self._ice_servers,
-            )
-            link = await StageLink.connect(address, hello)
+            link = await StageLink.connect(address, self._hello(token))
         except BaseException as error:
             await _stop(process, at_once=True)
+            self._roster.remove(name, address)
             if isinstance(error, StageUnreachable | StageRejected):
                 raise PerformerLost(error.message) from error
             raise
+        self._roster.add(name, pid=process.pid, address=address, token=token)
         log.info("stage_started", pid=process.pid)
-        stage = LocalStage(process, link, silent_s=self._silent_s)
+        return self._stage(name, process, link)
+
+    async def adopt(self) -> list[LocalStage]:
+        """See `StageSupply.adopt`."""
+        entries = self._roster.entries()
+        stages = await asyncio.gather(*(self._adopt(entry) for entry in entries))
+        return [stage for stage in stages if stage is not None]
+
+    async def _adopt(self, entry: Entry) -> LocalStage | None:
+        """Connect to a stage that an earlier server has started; None if it has ended or does not answer."""
+        try:
+            link = await StageLink.connect(entry.address, self._hello(entry.token), within_s=ADOPT_WITHIN_S)
+            process = AdoptedProcess(link.peer_pid or entry.pid)
+        except (StageUnreachable, StageRejected, OSError) as error:
+            problem = error.message if isinstance(error, VisavisError) else str(error)
+            log.info("stage_not_adopted", pid=entry.pid, problem=problem)
+            self._roster.remove(entry.name, entry.address)
+            return None
+        log.info("stage_adopted", pid=process.pid, sessions=len(link.held), version=entry.version)
+        return self._stage(entry.name, process, link)
+
+    def _stage(self, name: str, process: StageProcess, link: StageLink) -> LocalStage:
+        on_closed = partial(self._roster.remove, name, link.address)
+        stage = LocalStage(process, link, silent_s=self._silent_s, on_closed=on_closed)
         self._running.add(stage)
         return stage
+
+    def _hello(self, token: str) -> Hello:
+        return Hello(
+            version=PORT_VERSION,
+            token=token,
+            server_id=self._identity.server_id,
+            epoch=self._identity.epoch,
+            source=FolderSource(),
+            ice_servers=self._ice_servers,
+            owner_grace_s=self._grace_s,
+        )
 
     async def _start(self, address: Address) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
@@ -159,12 +217,10 @@ class LocalStages:
             raise PerformerLost("A stage process did not start")
 
     async def aclose(self) -> None:
-        if self._socket_folder is not None:
-            shutil.rmtree(self._socket_folder, ignore_errors=True)
-            self._socket_folder = None
+        self._roster.close()
 
 
-async def _stop(process: asyncio.subprocess.Process, *, at_once: bool = False) -> None:
+async def _stop(process: StageProcess, *, at_once: bool = False) -> None:
     """Wait until the process ends, or kill it: `at_once`, after STOP_WITHIN_S, or when this is cancelled."""
     try:
         if not at_once:
@@ -178,7 +234,7 @@ async def _stop(process: asyncio.subprocess.Process, *, at_once: bool = False) -
             await _reap(process)
 
 
-async def _reap(process: asyncio.subprocess.Process) -> None:
+async def _reap(process: StageProcess) -> None:
     """Wait for a killed process, also when this is cancelled: it ends at once, and nobody else waits for it."""
     ended = asyncio.ensure_future(process.wait())
     cancelled: asyncio.CancelledError | None = None

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from visavis.engine.motion.states import SettableState
 from visavis.engine.output import Output
 from visavis.errors import PerformerLost, StaleOwner
+from visavis.fleet.acknowledgements import Acknowledgements
 from visavis.fleet.calls import Calls
 from visavis.fleet.kept_performance import KeptPerformance
 from visavis.fleet.link import StageLink
@@ -24,6 +25,7 @@ from visavis.stage.port.events import (
     PlaybackProgress,
     ViewerLeft,
 )
+from visavis.stage.port.held import HeldSession
 from visavis.stage.port.messages import Command, OfferAnswered, Result, ViewerRemoved
 from visavis.stage.port.values import PerformanceSpec, Speech, Spoken
 
@@ -39,9 +41,14 @@ class StagePerformer:
         link: StageLink,
         in_background: Callable[[Coroutine[None, None, None]], asyncio.Task[None]],
         on_ended: Callable[[str], None],
+        held: HeldSession | None = None,
     ) -> None:
+        """`held`: of a session that an earlier server has begun, what its stage holds of it."""
         self.session_id = spec.session_id
         self.kept = KeptPerformance(spec, now_s=time.monotonic())
+        if held is not None:
+            self.kept = KeptPerformance.of(held.so_far(), now_s=time.monotonic())
+            self.kept.viewers.update(held.viewers)
         self._calls = Calls(spec.session_id, spec.epoch, link, self._carried_out)
         self._lost_at_s: float | None = None  # when its stage was lost, until it goes on
         self._lost_viewers = 0  # how many watched then
@@ -51,6 +58,8 @@ class StagePerformer:
         self._all_completed.set()
         self._events: deque[PerformerEvent] = deque()
         self._event_added = asyncio.Event()
+        self._acknowledgements = Acknowledgements()  # to the present stage
+        self._memo = b""
         self._ended = False
 
     async def speak(self, speech: Speech) -> Spoken:
@@ -186,7 +195,9 @@ class StagePerformer:
         after_s = 0.0 if self._lost_at_s is None else now_s - self._lost_at_s
         so_far = self.kept.so_far(now_s=now_s, viewers=self._lost_viewers)
         self._lost_at_s, self._lost_viewers = None, 0
+        self._acknowledgements = Acknowledgements()
         self._calls.use(link, messages.GoOn(so_far=so_far))
+        self.remember(self._memo)
         self.emit(PerformanceMoved(after_s=round(after_s, 3), detail=detail))
 
     def _carried_out(self, command: Command, result: Result) -> None:
@@ -204,16 +215,29 @@ class StagePerformer:
         self._queue(end)
         self._calls.fail("The stage that performed this session is gone")
 
-    def emit(self, event: PerformerEvent) -> None:
+    def acknowledge(self, event: PerformerEvent) -> None:
+        """See `fleet.port.Performer`."""
+        if (number := self._acknowledgements.done(event)) is not None and self.link is not None:
+            self.link.tell(messages.Acknowledge(session_id=self.session_id, number=number))
+
+    def remember(self, memo: bytes) -> None:
+        """See `fleet.port.Performer`."""
+        self._memo = memo
+        if self.link is not None:
+            self.link.tell(messages.Remember(session_id=self.session_id, memo=memo))
+
+    def emit(self, event: PerformerEvent, number: int = 0) -> None:
         """Queue an event for the consumer of `events`. Events after `PerformerEnded` are ignored, and so is an end that
-        nobody has asked for: it is found to be lost.
+        nobody has asked for: it is found to be lost. `number`: of an event that the stage keeps.
         """
         if self._ended or (event == PerformerEnded(reason="ended") and not self.ending):
             return
+        self._acknowledgements.took(event, number)
         if isinstance(event, PerformerEnded):
             self.finish(event)
             return
         if not self.kept.observe(event) or isinstance(event, PlaybackProgress):
+            self.acknowledge(event)
             return
         if isinstance(event, DroppableEvent) and len(self._events) >= MAX_QUEUED_EVENTS:
             return

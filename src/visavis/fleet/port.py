@@ -14,6 +14,7 @@ from typing import Protocol
 from visavis.engine.motion.states import SettableState
 from visavis.engine.output import Output
 from visavis.stage.port.events import PerformerEvent
+from visavis.stage.port.held import HeldSession
 from visavis.stage.port.report import StageReport
 from visavis.stage.port.values import PerformanceSpec, Speech, Spoken
 
@@ -146,12 +147,36 @@ class Performer(Protocol):
         """Every event, in order, once. One consumer. Ends after PerformerEnded."""
         ...
 
+    def acknowledge(self, event: PerformerEvent) -> None:
+        """An event is done with. Those that are not are given to the next server, if this one dies. In any order; a
+        second call, and one for an event that is never given again, has no effect.
+        """
+        ...
+
+    def remember(self, memo: bytes) -> None:
+        """Have the stage keep a memo for the next server, if this one dies. It takes the place of the one before."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adopted:
+    """A performance that an earlier server has begun, and what its stage holds of it."""
+
+    performer: Performer
+    held: HeldSession
+
 
 class Fleet(Protocol):
     """Allocates performers. Opened by `start`, closed by `aclose`."""
 
     async def start(self) -> None:
         """Start the first stage. Raises `PerformerLost` if that fails; may then be called again."""
+        ...
+
+    async def adopt(self) -> list[Adopted]:
+        """Find the stages that an earlier server of this data folder has left living, and go on with what they perform.
+        Called once, before all else; takes at most 6 s. The caller ends the performances that it has no use for.
+        """
         ...
 
     async def allocate(self, spec: PerformanceSpec) -> Performer:
@@ -172,6 +197,16 @@ class Fleet(Protocol):
 
     def reports(self) -> list[StageReport]:
         """Return the newest report of every stage that is connected."""
+        ...
+
+    def leave(self) -> None:
+        """This server ends in order: whatever happens to it from now on, its stages do not wait for the next one."""
+        ...
+
+    async def let_go(self) -> None:
+        """Leave all stages and what they perform to the next server; idempotent, takes at most 3 s. Afterwards only
+        `aclose` may be called, and it ends nothing.
+        """
         ...
 
     async def aclose(self) -> None:

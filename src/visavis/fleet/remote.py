@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import secrets
+import asyncio
 import ssl
 from pathlib import Path
 
 import structlog
 
 from visavis.errors import PerformerLost, StageRejected, StageUnreachable
+from visavis.fleet.identity import ServerIdentity
 from visavis.fleet.link import StageLink
 from visavis.rooms.spec import IceServer
 from visavis.stage.port.address import Address
 from visavis.stage.port.messages import PORT_VERSION, Hello, HttpSource
 
 SILENT_S = 10.0  # twice that of a stage on this machine: packets may be lost on the way
-OWNER_GRACE_S = 15.0  # how long a stage keeps this server's sessions after the connection is lost
+GRACE_S = 15.0
+ADOPT_WITHIN_S = 3.0  # a stage that is alive answers at once
 
 log = structlog.get_logger("visavis.fleet")
 
@@ -41,8 +43,9 @@ class RemoteStages:
     """Implements `fleet.supply.StageSupply`: each address is one stage.
 
     `source`: where the stages get packs and pictures; its URL must be reachable from their machines. `ca_file`: the
-    authority that has signed the stages' certificates; None for this machine's authorities. `silent_s`: the connection
-    to a stage that is silent for so long is given up.
+    authority that has signed the stages' certificates; None for this machine's authorities. `identity`: who this server
+    is to its stages. `silent_s`: the connection to a stage that is silent for so long is given up. `grace_s`: how long
+    a stage keeps this server's sessions after the connection is lost.
     """
 
     def __init__(
@@ -51,19 +54,24 @@ class RemoteStages:
         addresses: tuple[Address, ...],
         token: str,
         source: HttpSource,
+        identity: ServerIdentity | None = None,
         ca_file: Path | None = None,
         ice_servers: tuple[IceServer, ...] = (),
         silent_s: float = SILENT_S,
+        grace_s: float = GRACE_S,
     ) -> None:
+        identity = identity or ServerIdentity()
         self._addresses = addresses
         self._tls = ssl.create_default_context(cafile=ca_file)
         self._hello = Hello(
             version=PORT_VERSION,
             token=token,
-            server_id=secrets.token_hex(8),
+            server_id=identity.server_id,
+            epoch=identity.epoch,
             source=source,
             ice_servers=ice_servers,
-            owner_grace_s=OWNER_GRACE_S,
+            owner_grace_s=grace_s,
+            dropped_when_silent=True,
         )
         self._silent_s = silent_s
         self._open: dict[Address, StageLink] = {}
@@ -91,6 +99,21 @@ class RemoteStages:
             log.info("stage_connected", stage=str(address))
             return RemoteStage(link, silent_s=self._silent_s)
         raise PerformerLost("; ".join(problems) or "All stages are already connected")
+
+    async def adopt(self) -> list[RemoteStage]:
+        """See `StageSupply.adopt`. All stages that answer are connected, whether they hold sessions or not."""
+        stages = await asyncio.gather(*(self._adopt(address) for address in self._addresses))
+        return [stage for stage in stages if stage is not None]
+
+    async def _adopt(self, address: Address) -> RemoteStage | None:
+        try:
+            link = await StageLink.connect(address, self._hello, tls=self._tls, within_s=ADOPT_WITHIN_S)
+        except (StageUnreachable, StageRejected) as error:
+            log.warning("stage_not_connected", stage=str(address), problem=error.message)
+            return None
+        log.info("stage_connected", stage=str(address), sessions=len(link.held))
+        self._open[address] = link
+        return RemoteStage(link, silent_s=self._silent_s)
 
     async def aclose(self) -> None:
         self._open.clear()

@@ -23,11 +23,12 @@ from visavis.fleet.link import StageLink
 from visavis.fleet.machines import Machines
 from visavis.fleet.moves import LostStage, Moves
 from visavis.fleet.performer import StagePerformer
-from visavis.fleet.port import Capacity, Place
+from visavis.fleet.port import Adopted, Capacity, Place
 from visavis.fleet.supply import ConnectedStage, StageSupply
 from visavis.stage.pace import PACES
 from visavis.stage.port.events import PerformerEnded
-from visavis.stage.port.messages import End, Event, Open, Pong
+from visavis.stage.port.held import HeldSession
+from visavis.stage.port.messages import Acknowledge, End, Event, Leave, Open, Pong
 from visavis.stage.port.report import SessionShape, StageReport
 from visavis.stage.port.values import PerformanceSpec
 
@@ -38,6 +39,7 @@ SESSIONS_BEFORE_NEXT_STAGE = 2  # when every stage has more sessions, the next s
 SESSIONS_WHILE_NEXT_STARTS = 3
 END_WITHIN_S = 1.0  # for the sessions, when the fleet closes
 CLOSE_WITHIN_S = 4.0  # for the stages after that
+LET_GO_WITHIN_S = 3.0
 RETRY_AFTER_S = 1.0  # if a lost stage cannot be replaced
 MAX_STARTS = 2  # a session whose stage is lost while it starts is started once more
 
@@ -65,6 +67,27 @@ class StageFleet:
         if not self._stages:
             await self._add_stage()
 
+    async def adopt(self) -> list[Adopted]:
+        adopted = []
+        for stage in await self._supply.adopt():
+            self._stages.append(stage)
+            for held in stage.link.held:
+                spec = held.spec
+                shape = SessionShape(width_px=spec.width_px, height_px=spec.height_px, fps=spec.fps)
+                adopted.append(Adopted(performer=self._place(stage, spec, shape, held), held=held))
+            self._in_background(self._run_stage(stage))
+        return adopted
+
+    def _place(
+        self, stage: ConnectedStage, spec: PerformanceSpec, shape: SessionShape, held: HeldSession | None = None
+    ) -> StagePerformer:
+        """Give a session its place on a stage."""
+        stage.link.sessions.add(spec.session_id)
+        self._shapes[spec.session_id] = shape
+        performer = StagePerformer(spec, stage.link, self._in_background, self._remove, held)
+        self._performers[spec.session_id] = performer
+        return performer
+
     async def allocate(self, spec: PerformanceSpec) -> StagePerformer:
         session_id = spec.session_id
         assert session_id not in self._performers, session_id
@@ -86,9 +109,7 @@ class StageFleet:
         session_id = spec.session_id
         shape = SessionShape(width_px=spec.width_px, height_px=spec.height_px, fps=spec.fps)
         stage = await self._choose_stage(shape)
-        stage.link.sessions.add(session_id)
-        self._shapes[session_id] = shape
-        performer = self._performers[session_id] = StagePerformer(spec, stage.link, self._in_background, self._remove)
+        performer = self._place(stage, spec, shape)
         opening = self._in_background(self._open_session(stage, spec))
         self._opening.add(session_id)
         opening.add_done_callback(lambda _: self._opening.discard(session_id))
@@ -133,8 +154,20 @@ class StageFleet:
             return "No stage process is running"
         return None if any(_answers(stage) for stage in self._stages) else "No stage process answers"
 
+    def leave(self) -> None:
+        for stage in self._stages:
+            stage.link.tell(Leave())
+
+    async def let_go(self) -> None:
+        self._closing = True
+        stages, self._stages = self._stages, []
+        self._performers.clear()
+        if stages:
+            await asyncio.wait([asyncio.create_task(stage.link.let_go()) for stage in stages], timeout=LET_GO_WITHIN_S)
+
     async def aclose(self) -> None:
         self._closing = True
+        self.leave()
         endings = [asyncio.create_task(performer.end()) for performer in self._performers.values()]
         if endings:
             await asyncio.wait(endings, timeout=END_WITHIN_S)
@@ -317,7 +350,9 @@ class StageFleet:
             return
         performer = self._performers.get(message.session_id)
         if performer is not None and performer.link is stage.link:
-            performer.emit(message.event)
+            performer.emit(message.event, message.number)
+        elif message.number and not self._closing:  # of a session that is over, or elsewhere: nobody needs it
+            stage.link.tell(Acknowledge(session_id=message.session_id, number=message.number))
 
     def _reconcile(self, stage: ConnectedStage, epochs: dict[str, int]) -> None:
         """Compare what a stage performs with its places: end what has no place, and free the place of what has ended.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from visavis.fleet.link import StageLink
@@ -40,6 +41,10 @@ class StageSupply(Protocol):
 
     async def open(self) -> ConnectedStage:
         """Open one more stage and connect to it. Raises `PerformerLost` if that is not possible now."""
+        ...
+
+    async def adopt(self) -> Sequence[ConnectedStage]:
+        """Connect to the stages that an earlier server of this data folder has left living; takes at most 6 s."""
         ...
 
     async def aclose(self) -> None:

@@ -11,7 +11,7 @@ import anyio
 import msgspec
 import structlog
 
-from visavis.channel.port import SessionEvent, SessionOver, TakenOver
+from visavis.channel.port import LastEvent, SessionEvent
 from visavis.engine.motion.states import SettableState
 from visavis.engine.output import Output
 from visavis.errors import PerformerLost, SessionEnded
@@ -66,6 +66,10 @@ class AttachableSession(Protocol):
 
     def speech_taken(self, spoken: Spoken, *, rate_hz: int) -> None:
         """The performer has taken a piece of speech."""
+        ...
+
+    def delivered(self, event: PlaybackEvent) -> None:
+        """The channel has sent an event of playback to its client, or the client does not want it."""
         ...
 
     def close_channel(self, attachment: Attachment, unsent: Iterable[PlaybackEvent]) -> bool:
@@ -128,12 +132,16 @@ class Attachment:
             while self._events:
                 event = self._events.popleft()
                 yield event
-                if isinstance(event, SessionOver | TakenOver):
+                if isinstance(event, LastEvent):
                     return
             if self._finished:
                 return
             self._event_added = anyio.Event()
             await self._event_added.wait()
+
+    def delivered(self, event: SessionEvent) -> None:
+        if isinstance(event, PLAYBACK):
+            self._session.delivered(event)
 
     async def detach(self, unsent: Sequence[SessionEvent] = ()) -> None:
         self._finished = self._left = True
@@ -159,7 +167,7 @@ class Attachment:
         self._events.append(event)
         self._event_added.set()
 
-    def finish(self, event: SessionOver | TakenOver) -> None:
+    def finish(self, event: LastEvent) -> None:
         """Queue the last event; later ones are ignored."""
         if self._finished:
             return

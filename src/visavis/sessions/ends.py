@@ -13,6 +13,7 @@ import anyio
 import structlog
 
 from visavis.sessions.lifecycle import EndReason, Status
+from visavis.store.last_seen import Seen
 from visavis.store.records import SessionRecord
 from visavis.timestamps import format_time
 
@@ -51,6 +52,15 @@ class SessionEnd:
             ended_at_ms=self.ended_at_ms,
             end_reason=self.reason,
             **self.metering,  # type: ignore[arg-type]
+        )
+
+    def seen(self) -> Seen:
+        """Return what the next server must know if this one dies before the end is written."""
+        return Seen(
+            seen_at_ms=self.ended_at_ms,
+            first_frame_at_ms=self.record.first_frame_at_ms,
+            last_frame_at_ms=self.record.last_frame_at_ms,
+            end_reason=self.reason,
         )
 
 

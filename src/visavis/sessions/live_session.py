@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 import anyio
 import structlog
 
-from visavis.channel.port import Expiring, SessionOver, TakenOver
+from visavis.channel.port import Expiring, ServerChanges, SessionEvent, SessionOver, TakenOver
 from visavis.engine.motion.states import AvatarState
 from visavis.engine.output import Output
 from visavis.errors import SessionEnded
@@ -24,6 +25,7 @@ from visavis.sessions.joining import Joining
 from visavis.sessions.lifecycle import EndReason
 from visavis.sessions.metering import SessionClock, ended_at_ms
 from visavis.sessions.observer import Observer
+from visavis.sessions.session_memo import SessionMemo
 from visavis.sessions.session_metrics import SessionMetrics
 from visavis.sessions.utterance_ledger import UtteranceLedger
 from visavis.stage.port.events import (
@@ -39,7 +41,9 @@ from visavis.stage.port.events import (
     ViewerJoined,
     ViewerLeft,
 )
+from visavis.stage.port.held import HeldSession
 from visavis.stage.port.values import Spoken
+from visavis.store.last_seen import Seen
 from visavis.store.records import SessionRecord
 
 _END_TIMEOUT_S = 2.0
@@ -86,6 +90,7 @@ class LiveSession:
         self._utterances = UtteranceLedger()
         self._state: AvatarState = "idle"  # of the performer's last StateChanged
         self._streams_motion = False
+        self._memo = SessionMemo()
         self._viewers = 0
         self.joining = Joining()
         self._first_frame_at_ms: int | None = None  # set by the first FirstFrameSent
@@ -128,6 +133,8 @@ class LiveSession:
             self._observer.measured(self.record, event)
         if isinstance(event, SpeechEvent | MotionEvent | MetricsEvent):
             self._forward(event)
+        if not isinstance(event, PLAYBACK):
+            self.performer.acknowledge(event)
         if isinstance(event, FirstFrameSent):
             now = self.now_ms()
             self._first_frame_at_ms = self._first_frame_at_ms or now
@@ -157,6 +164,10 @@ class LiveSession:
             self._attachment.emit(event)
         elif isinstance(event, PLAYBACK):
             self._kept.append(event)
+
+    def delivered(self, event: PlaybackEvent) -> None:
+        """See `AttachableSession.delivered`."""
+        self.performer.acknowledge(event)
 
     def speech_taken(self, spoken: Spoken, *, rate_hz: int) -> None:
         """See `AttachableSession.speech_taken`."""
@@ -213,6 +224,14 @@ class LiveSession:
         frames = {"first_frame_at_ms": self._first_frame_at_ms, "last_frame_at_ms": self._last_frame_at_ms}
         return {name: None if at_ms is None else min(at_ms, until_ms) for name, at_ms in frames.items()}
 
+    def seen(self) -> Seen:
+        """Return what the next server must know if this one dies now."""
+        return Seen(
+            seen_at_ms=self.now_ms(),
+            first_frame_at_ms=self._first_frame_at_ms,
+            last_frame_at_ms=self._last_frame_at_ms,
+        )
+
     @property
     def size_px(self) -> tuple[int, int]:
         """Width and height of the output as viewers see it. A transparent output is sent with twice the height."""
@@ -263,7 +282,49 @@ class LiveSession:
             self.tell_expiring(seconds_left)
         self._deadlines.channel_opened()
         self._deadlines_changed.set()
+        if not self._memo.had_channel:
+            self._memo = replace(self._memo, had_channel=True)
+            self.performer.remember(self._memo.packed())
         return self._attachment
+
+    def leave_channel(self) -> None:
+        """Have the channel leave: another server goes on with this session."""
+        if self._attachment is not None:
+            self._attachment.finish(ServerChanges())
+
+    def remember_conversation(self, packed: bytes, events: Iterable[SessionEvent]) -> None:
+        """Have the stage keep the conversation of the channel for the next server. `events`: those that it contains."""
+        self._memo = replace(self._memo, conversation=packed)
+        self.performer.remember(self._memo.packed())
+        for event in events:
+            if isinstance(event, PLAYBACK):
+                self.performer.acknowledge(event)
+
+    @property
+    def conversation(self) -> bytes:
+        """The conversation that an earlier server has handed over, packed."""
+        return self._memo.conversation
+
+    def go_on(self, held: HeldSession) -> None:
+        """Take what a stage holds of this session, which an earlier server has begun. Called once, before `run`."""
+        now_s = anyio.current_time()
+        self._memo = SessionMemo.unpacked(held.memo)
+        self._state, self._streams_motion = held.state, held.streams_motion
+        self._utterances.restore(held.utterances, now_s=now_s)
+        self._viewers = len(held.viewers)
+        for viewer_id in held.viewers:
+            self.joining.joined(viewer_id)
+        self._first_frame_at_ms, self._last_frame_at_ms = self.record.first_frame_at_ms, self.record.last_frame_at_ms
+        if self._first_frame_at_ms is None and held.first_frame_s is not None:
+            self._first_frame_at_ms = self.now_ms() - int(held.first_frame_s * 1000)
+        if self._viewers:
+            self._last_frame_at_ms = self.now_ms()
+        if self._viewers or self._first_frame_at_ms is not None:
+            self._deadlines.viewers_changed(1, now_s=now_s)  # the room has had a viewer
+        if not self._viewers and self._first_frame_at_ms is not None:
+            self._deadlines.viewers_changed(0, now_s=now_s)
+        if self._memo.had_channel:
+            self._deadlines.channel_closed(now_s=now_s)
 
     def tell_expiring(self, seconds_left: int) -> None:
         """Tell the channel that the session ends in so many seconds at most."""

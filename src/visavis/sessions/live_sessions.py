@@ -13,20 +13,23 @@ from functools import partial
 from urllib.parse import urlsplit
 
 import anyio
+import msgspec
 import structlog
+from anyio.to_thread import run_sync
 
 from visavis.accounts.service import Accounts
 from visavis.channel.port import SessionInit
 from visavis.engine.output import Output
 from visavis.errors import (
     InvalidRoomUrl,
+    PerformerLost,
     SessionEnded,
     SessionNotFound,
     SessionNotStarted,
     StorageUnusable,
     Unauthorized,
 )
-from visavis.fleet.port import Fleet, Performer
+from visavis.fleet.port import Adopted, Fleet, Performer
 from visavis.ids import is_id
 from visavis.sessions.allocation import MakeSpec, Packs
 from visavis.sessions.attachment import Attachment
@@ -43,9 +46,12 @@ from visavis.sessions.session_metrics import SessionMetrics
 from visavis.sessions.starts import Starts
 from visavis.sessions.tokens import check_room_token, matches_hash
 from visavis.stage.port.values import PerformanceSpec
+from visavis.store.last_seen import LastSeen
 from visavis.store.records import SessionRecord
 from visavis.store.sessions import SessionStore
 from visavis.timestamps import now_ms
+
+SEEN_EVERY_S = 0.5
 
 log = structlog.get_logger()
 
@@ -91,6 +97,8 @@ class LiveSessions:
             observer=self.observer,
         )
         self._tasks: IsolatedTasks | None = None
+        self.leaving = False  # set once, when the hand-over to the next server begins: no channel is attached any more
+        self.gone = False  # set by `let_go`
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -147,6 +155,25 @@ class LiveSessions:
             observer=self.observer,
         )
 
+    async def adopt(self, record: SessionRecord, adopted: Adopted) -> None:
+        """Go on with a started session that an earlier server has begun."""
+        assert self._tasks is not None and record.started_at_ms is not None
+        clock = SessionClock(
+            started_at_ms=record.started_at_ms, started_s=anyio.current_time() - adopted.held.performed_s
+        )
+        spec = adopted.held.spec
+        if record.output is not None:  # it may have changed since the session was opened
+            spec = msgspec.structs.replace(spec, output=Output.from_plain(record.output))
+        session = self.table.running[record.id] = self._make_live(record, adopted.performer, spec, clock)
+        session.go_on(adopted.held)
+        self.observer.adopted(record)
+        self._tasks.start("session", partial(self._run, session), session_id=record.id)
+
+    def end_stray(self, performer: Performer) -> None:
+        """End a performance that no session needs."""
+        assert self._tasks is not None
+        self._tasks.start("end", performer.end, session_id=performer.session_id)
+
     async def _run(self, session: LiveSession) -> None:
         """Run a session until it is over. Whatever fails in it ends it."""
         try:
@@ -159,11 +186,13 @@ class LiveSessions:
 
     async def end(self, session_id: str, reason: EndReason) -> SessionRecord | None:
         """End a session and return its record, None if the session is unknown. Of several calls at once, the reason of
-        one is recorded. A live session ends even if the database fails.
+        one is recorded. A live session ends even if the database fails. After `let_go` nothing ends.
 
         Raises `SessionNotStarted` for a session that has only been created.
         """
         record: SessionRecord | None = None
+        if self.gone:
+            return await self._store.get(session_id)
         with anyio.CancelScope(shield=True):
             record = await self._end(session_id, reason)
         return record  # noqa: RET504  # the scope may swallow, as mypy sees it
@@ -216,6 +245,11 @@ class LiveSessions:
 
     async def _save_output(self, session_id: str, output: Output) -> None:
         await self._store.update(session_id, output=output.plain())
+
+    def let_go(self) -> None:
+        """Leave all sessions to the next server: from now on this one changes and ends none."""
+        self.gone = True
+        self.table.running.clear()
 
     async def end_all(self, reason: EndReason) -> None:
         """End all live sessions at the same time. Takes no longer than the timeout for the end of one performer."""
@@ -284,8 +318,27 @@ class LiveSessions:
             now = session.now_ms()
             await self._store.update(session.session_id, seen_at_ms=now, **session.metering(until_ms=now))
 
+    async def run_last_seen(self, file: LastSeen) -> None:
+        """Write twice a second when each live session was last seen, until cancelled."""
+        was_empty, failed = False, False
+        while True:
+            sessions = {one.session_id: one.seen() for one in self.table.running.values()}
+            sessions |= {session_id: end.seen() for session_id, end in self.ends.unwritten.items()}
+            if not self.gone and not (was_empty and not sessions):
+                try:
+                    await run_sync(file.write, sessions)
+                    failed = False
+                except OSError as error:
+                    if not failed:
+                        log.error("last_seen_not_written", problem=error.strerror or str(error))
+                    failed = True
+            was_empty = not sessions
+            await anyio.sleep(SEEN_EVERY_S)
+
     async def attach(self, init: SessionInit) -> Attachment:
         """See `channel.port.LiveSessions.attach`."""
+        if self.leaving:
+            raise PerformerLost("The server changes", suggestion="Connect again")
         record = await self._store.get(init.session_id) if is_id("sess", init.session_id) else None
         if record is None:
             raise SessionNotFound

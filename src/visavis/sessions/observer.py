@@ -50,6 +50,10 @@ class Observer:
             after_s=round(after_s, 3),
         )
 
+    def adopted(self, record: SessionRecord) -> None:
+        """A session goes on that an earlier server has begun."""
+        log.info("session_adopted", session_id=record.id, avatar_id=record.avatar_id)
+
     def start_refused(self, record: SessionRecord, error: VisavisError, *, after_s: float) -> None:
         """A start has failed, so long after it was asked for."""
         self.metrics.start_refused(error.code)

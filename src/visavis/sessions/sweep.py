@@ -4,32 +4,61 @@ sessions of a server that died.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
+from visavis.fleet.port import Adopted
 from visavis.sessions.lifecycle import EndReason, Status, Transition, next_status
 from visavis.sessions.live_sessions import LiveSessions
 from visavis.sessions.metering import ended_at_ms, last_seen_ms
 from visavis.sessions.observer import Observer
+from visavis.store.last_seen import Seen
 from visavis.store.sessions import SessionStore
 from visavis.timestamps import now_ms
 
 
-async def end_orphaned_sessions(store: SessionStore, observer: Observer) -> None:
-    """End the sessions that a server that died has left started, as of the time when it last saved their metering. Runs
-    at server start, before any session is performed.
+async def adopt_or_end(
+    store: SessionStore,
+    live: LiveSessions,
+    observer: Observer,
+    adopted: Sequence[Adopted],
+    seen: Mapping[str, Seen],
+) -> None:
+    """Go on with the sessions that stages still perform, and end all others that an earlier server has left started, as
+    of when it last saw them. Runs at server start, before any session is started.
     """
+    performed = {one.held.spec.session_id: one for one in adopted}
     for record in await store.with_status(Status.STARTED):
-        end_ms = ended_at_ms(record, EndReason.SERVER_DIED, now_ms=last_seen_ms(record))
+        last = seen.get(record.id, Seen(seen_at_ms=0))
+        if last.end_reason is None and (one := performed.pop(record.id, None)) is not None:
+            await live.adopt(record, one)
+            continue
+        reason = next((one for one in EndReason if one == last.end_reason), EndReason.SERVER_DIED)
+        end_ms = ended_at_ms(record, reason, now_ms=max(last_seen_ms(record), last.seen_at_ms))
         to = next_status(Status.STARTED, Transition.END)
-        ended = await store.move(record, to=to, ended_at_ms=end_ms, end_reason=EndReason.SERVER_DIED)
+        ended = await store.move(
+            record,
+            to=to,
+            ended_at_ms=end_ms,
+            end_reason=reason,
+            first_frame_at_ms=record.first_frame_at_ms or last.first_frame_at_ms,
+            last_frame_at_ms=last.last_frame_at_ms or record.last_frame_at_ms,
+        )
         if ended is not None:
             observer.ended(ended)
+    for one in performed.values():  # of sessions that have ended, or that were not started yet
+        live.end_stray(one.performer)
 
 
 async def sweep_sessions(store: SessionStore, live: LiveSessions, *, created_ttl_s: float) -> None:
     """Sweep once: save the metering of live sessions, and end started sessions without a performer and created sessions
     that are older than `created_ttl_s`.
     """
+    if live.leaving:  # what is started belongs to the next server
+        return
     await live.save_metering()
     for record in await store.with_status(Status.STARTED):
+        if live.leaving:
+            return
         if not live.table.is_live(record.id) and live.table.current_record(record) is record:
             await live.end(record.id, EndReason.PERFORMER_LOST)
     now = now_ms()

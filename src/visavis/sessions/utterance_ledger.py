@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from visavis.stage.port.events import PlaybackFinished, PlaybackStarted, SpeechEvent
+from visavis.stage.port.held import HeldUtterance
 
 KEPT_ENDS = 1024  # ids of ended utterances, for answers to speech that come after the end
 
@@ -22,6 +24,12 @@ class UtteranceLedger:
     def __init__(self) -> None:
         self._open: dict[str, _Utterance] = {}
         self._ended: OrderedDict[str, None] = OrderedDict()
+
+    def restore(self, held: Iterable[HeldUtterance], *, now_s: float) -> None:
+        """Take the utterances that a stage holds, of which an earlier server has heard."""
+        for one in held:
+            started_s = None if one.played_s is None else now_s - one.played_s
+            self._open[one.utterance_id] = _Utterance(received_s=one.received_s, started_s=started_s)
 
     def spoken(self, utterance_id: str, *, duration_s: float) -> None:
         """A piece of speech was accepted. Pieces without a sample belong to no open utterance."""

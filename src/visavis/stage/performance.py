@@ -22,6 +22,7 @@ from visavis.engine.motion.mood import NEUTRAL, Mood
 from visavis.engine.motion.states import AvatarState, SettableState
 from visavis.engine.speech.port import SpeechToMotion
 from visavis.stage.port.events import PlaybackProgress, SpeechEvent, StateChanged
+from visavis.stage.port.held import HeldUtterance
 from visavis.stage.port.so_far import PerformanceSoFar
 from visavis.stage.port.values import Speech, Spoken
 from visavis.stage.timeline import BLOCK_SAMPLES, SAMPLES_PER_MS, STEP_SAMPLES, seconds
@@ -226,6 +227,15 @@ class Performance:
     def silent_state(self) -> AvatarState:
         """The state while the avatar does not speak."""
         return "thinking" if self._thinking else "listening" if self._listening else "idle"
+
+    @property
+    def state(self) -> AvatarState:
+        """The state of the last `StateChanged`."""
+        return self._state
+
+    def held_utterances(self) -> tuple[HeldUtterance, ...]:
+        """Return the utterances that have not ended."""
+        return self._utterances.held()
 
     @property
     def current(self) -> Utterance | None:

@@ -21,6 +21,7 @@ from visavis.errors import (
     PerformerLost,
     PortVersionUnknown,
     ServerReplaced,
+    StaleOwner,
     VisavisError,
     WrongStageToken,
 )
@@ -30,16 +31,20 @@ from visavis.stage.port.heartbeat import CHECK_EVERY_S, Silence
 from visavis.stage.port.link import Link
 from visavis.stage.port.messages import (
     PORT_VERSION,
+    Acknowledge,
     Answer,
     FolderSource,
+    FromServer,
     Hello,
     HttpSource,
     Interrupt,
+    Leave,
     Ping,
     Pong,
     Ready,
     Refusal,
     Rejected,
+    Remember,
     Request,
     SetPace,
     decode_from_server,
@@ -125,12 +130,12 @@ class Servers:
 
     async def _serve_requests(self, hello: Hello, link: Link) -> None:
         owner = self._admit(hello)
-        link.send(Ready(version=PORT_VERSION, report=self._stage.reporting.report()))
+        held = self._stage.held_for(owner)
+        link.send(Ready(version=PORT_VERSION, report=self._stage.reporting.report(), held=held))
         owner.connect(link)
-        log.info("server_connected", server_id=owner.server_id)
+        log.info("server_connected", server_id=owner.server_id, epoch=owner.epoch, sessions=len(held))
         silence = Silence(now_s=time.monotonic())
-        # A server on this machine may be stopped for as long as it likes: if it dies, its connection ends.
-        watch = self._tasks.create_task(self._watch(link, silence)) if hello.owner_grace_s > 0 else None
+        watch = self._tasks.create_task(self._watch(link, silence)) if hello.dropped_when_silent else None
         received = 0
         try:
             while (body := await link.receive()) is not None:
@@ -142,11 +147,9 @@ class Servers:
                 if isinstance(message, Ping):
                     link.send(Pong(epochs=self._stage.sessions_of(owner)))
                     continue
-                if isinstance(message, SetPace):
-                    self._stage.set_machine_pace(owner, message.pace)
-                    continue
                 if not isinstance(message, Request):
-                    raise LinkBroken(f"A second {type(message).__name__}")
+                    self._take_note(owner, message)
+                    continue
                 if isinstance(message.command, Interrupt):  # takes effect and is answered before anything else
                     await self._answer(owner, link, message)
                     continue
@@ -159,6 +162,20 @@ class Servers:
                 watch.cancel()
             if owner.link is link:
                 self._keep_for_grace(owner)
+
+    def _take_note(self, owner: Owner, message: FromServer) -> None:
+        """Take a message that has no answer. Raises `LinkBroken` for a second `Hello`."""
+        match message:
+            case SetPace(pace=pace):
+                self._stage.set_machine_pace(owner, pace)
+            case Acknowledge(session_id=session_id, number=number):
+                owner.log.acknowledge(session_id, number)
+            case Remember(session_id=session_id, memo=memo):
+                self._stage.remember(owner, session_id, memo)
+            case Leave():
+                owner.leaving = True
+            case _:
+                raise LinkBroken(f"A second {type(message).__name__}")
 
     async def _watch(self, link: Link, silence: Silence) -> None:
         """Drop a server that has been silent for SILENT_SERVER_S: its machine or the network is gone."""
@@ -176,12 +193,15 @@ class Servers:
         """Return the owner of this server: the one from before its connection was lost, or a new one.
 
         If the server still has a connection, that one is dropped: a server connects again only after it has lost its
-        connection.
+        connection, or when another process has become the server. Raises `StaleOwner` for a process that was the server
+        before another one.
         """
         source = self._open_source(hello.source)
+        owner = self._owners.get(hello.server_id)
+        if owner is not None and hello.epoch < owner.epoch:
+            raise StaleOwner(f"This server has epoch {hello.epoch}; its sessions have an owner of epoch {owner.epoch}")
         self.no_servers.clear()
         self._first_admitted.set()
-        owner = self._owners.get(hello.server_id)
         if owner is None:
             owner = self._owners[hello.server_id] = Owner(hello, source)
             return owner
@@ -192,6 +212,9 @@ class Servers:
             log.warning("server_dropped", server_id=owner.server_id, code=replaced.code, problem=replaced.message)
             owner.link.abort()
             owner.link = None
+        if hello.epoch > owner.epoch:
+            self._stage.raise_epochs(owner)
+        owner.admit(hello, source)
         return owner
 
     async def _answer(self, owner: Owner, link: Link, request: Request) -> None:
@@ -214,10 +237,11 @@ class Servers:
     def _keep_for_grace(self, owner: Owner) -> None:
         """Keep the sessions of a server whose connection is lost for its grace period, then end them."""
         owner.link = None
-        log.info("server_lost", server_id=owner.server_id, grace_s=owner.grace_s)
+        grace_s = 0.0 if owner.leaving else owner.grace_s
+        log.info("server_lost", server_id=owner.server_id, grace_s=grace_s)
         loop = asyncio.get_running_loop()
         self._end_timers[owner.server_id] = loop.call_later(
-            owner.grace_s, lambda: self._tasks.create_task(self._end_sessions(owner))
+            grace_s, lambda: self._tasks.create_task(self._end_sessions(owner))
         )
 
     async def _end_sessions(self, owner: Owner) -> None:

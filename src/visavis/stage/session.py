@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
+
 from visavis.engine.motion.states import SettableState
 from visavis.engine.output import Output
 from visavis.errors import InvalidRequest, OfferRefused
@@ -19,9 +21,10 @@ from visavis.stage.pace import FrameClock
 from visavis.stage.parts import Avatar, Parts
 from visavis.stage.performance import Performance
 from visavis.stage.port.events import FirstFrameSent, PerformerEvent, ViewerJoined, ViewerLeft
+from visavis.stage.port.held import HeldSession
 from visavis.stage.port.report import SessionShape
 from visavis.stage.port.so_far import PerformanceSoFar
-from visavis.stage.port.values import Speech, Spoken
+from visavis.stage.port.values import PerformanceSpec, Speech, Spoken
 from visavis.stage.session_meter import SessionMeter
 from visavis.stage.sound_redundancy import SoundRedundancy
 from visavis.stage.sources import PackSource
@@ -75,8 +78,9 @@ class StageSession:
         self._origin_ns = 0  # the time of position 0; set by `run`, and moved by a long stall
         self.block_due_ns = self.frame_due_ns = 0  # of `turns.TurnTaker`
         self._published_ahead = False  # the last block was published before it was due
-        self._viewers = 0  # that receive media now
+        self._viewers: dict[str, None] = {}  # the ids of those that receive media now
         self._awaited_viewers = 1  # speech that is held begins when so many watch
+        self._first_frame_ns: int | None = None  # when the first packet left for a viewer
         self._started_ns = 0  # the time of position 0, as `run` has set it
         self._meter = SessionMeter()
         self._utterances = UtteranceLog()
@@ -106,19 +110,20 @@ class StageSession:
 
     # --- the room's events
     def viewer_joined(self, viewer_id: str, viewers: int) -> None:
-        self._viewers = viewers
+        self._viewers[viewer_id] = None
         if viewers >= self._awaited_viewers:
             self._performance.viewer_came()
         self._emit(ViewerJoined(viewer_id=viewer_id, viewers=viewers))
 
     def viewer_left(self, viewer_id: str, viewers: int) -> None:
-        self._viewers = viewers
+        self._viewers.pop(viewer_id, None)
         self._emit(ViewerLeft(viewer_id=viewer_id, viewers=viewers))
 
     def keyframe_wanted(self, *, joining: bool) -> None:
         self._video.encoder.want_keyframe(joining=joining)
 
     def first_frame_sent(self) -> None:
+        self._first_frame_ns = time.monotonic_ns()
         self._emit(FirstFrameSent())
 
     def picture_sent(self, position: int) -> None:
@@ -190,7 +195,7 @@ class StageSession:
         self._performance.go_on(so_far, now_ns=time.monotonic_ns())
         self._awaited_viewers = max(1, so_far.viewers)
         hold_s = max(so_far.hold_s, RETURN_WITHIN_S if so_far.viewers else 0.0)
-        if self._viewers < self._awaited_viewers:
+        if len(self._viewers) < self._awaited_viewers:
             self._performance.hold(int(hold_s * PLAYOUT_RATE_HZ))
         self.stream_motion(so_far.streams_motion)
 
@@ -246,7 +251,21 @@ class StageSession:
     def shape(self) -> SessionShape:
         """What the session's cost depends on."""
         spec = self._video.spec
-        return SessionShape(width_px=spec.width_px, height_px=spec.height_px, fps=spec.fps, viewers=self._viewers)
+        return SessionShape(width_px=spec.width_px, height_px=spec.height_px, fps=spec.fps, viewers=len(self._viewers))
+
+    def held(self, spec: PerformanceSpec, *, memo: bytes) -> HeldSession:
+        """Return what another server must know to go on with this session. `spec`: as it was opened."""
+        now_ns, video = time.monotonic_ns(), self._video.spec
+        return HeldSession(
+            spec=msgspec.structs.replace(spec, width_px=video.width_px, height_px=video.height_px),
+            performed_s=(now_ns - self._started_ns) / 1e9 if self._started_ns else 0.0,
+            first_frame_s=None if self._first_frame_ns is None else (now_ns - self._first_frame_ns) / 1e9,
+            viewers=tuple(self._viewers),
+            state=self._performance.state,
+            utterances=self._performance.held_utterances(),
+            streams_motion=self._motion is not None,
+            memo=memo,
+        )
 
     # --- the clock
     async def run(self, turns: Turns) -> None:

@@ -12,6 +12,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import structlog
 
 from visavis.errors import PerformerLost, StaleOwner
@@ -26,6 +27,7 @@ from visavis.stage.pacing import Pacing
 from visavis.stage.parts import Avatar, Parts
 from visavis.stage.port import messages
 from visavis.stage.port.events import PerformerEnded
+from visavis.stage.port.held import HeldSession
 from visavis.stage.port.messages import Done, OfferAnswered, Request, Result, ViewerRemoved
 from visavis.stage.port.values import PerformanceSpec
 from visavis.stage.reporting import Reporting
@@ -42,11 +44,15 @@ log = structlog.get_logger("visavis.stage")
 
 @dataclass(slots=True, eq=False)
 class _OwnedSession:
-    """A running session and its owner. `owner` and `epoch` change when another server takes the session over."""
+    """A running session and its owner. `owner` and `epoch` change when another server takes the session over. `spec`:
+    with its present output. `memo`: what the next process of its server shall know.
+    """
 
     session: StageSession
     owner: Owner
     epoch: int
+    spec: PerformanceSpec
+    memo: bytes = b""
     task: asyncio.Task[None] | None = None
 
 
@@ -122,6 +128,8 @@ class Stage:
             shapes = {one: other.session.shape for one, other in self._sessions.items()}
             check_audience(session_id, shapes, self._costs.costs)
         result = await _carry_out(owned.session, request.command)
+        if isinstance(request.command, messages.SetOutput):
+            owned.spec = msgspec.structs.replace(owned.spec, output=request.command.output)
         if layout_ns := owned.session.take_layout_ns():
             self.lanes.charge_layout(session_id, layout_ns)
         return result
@@ -158,7 +166,7 @@ class Stage:
                 emit=lambda event: owned.owner.send_event(session_id, event),
                 position=position,
             )
-            owned = _OwnedSession(session, owner, spec.epoch)
+            owned = _OwnedSession(session, owner, spec.epoch, spec)
             session.enter_room(
                 await open_room(
                     spec.room,
@@ -226,6 +234,27 @@ class Stage:
     def sessions_of(self, owner: Owner) -> dict[str, int]:
         """Return the server's sessions with their epochs."""
         return {session_id: owned.epoch for session_id, owned in self._sessions.items() if owned.owner is owner}
+
+    def raise_epochs(self, owner: Owner) -> None:
+        """Another process has become this server: what the one before still sends is refused."""
+        for session_id, owned in self._sessions.items():
+            if owned.owner is owner:
+                owned.epoch = self._epochs[session_id] = self._epochs[session_id] + 1
+                owned.session.forget_numbers()
+
+    def held_for(self, owner: Owner) -> tuple[HeldSession, ...]:
+        """Return what the stage holds of the server's sessions."""
+        return tuple(
+            owned.session.held(msgspec.structs.replace(owned.spec, epoch=owned.epoch), memo=owned.memo)
+            for owned in self._sessions.values()
+            if owned.owner is owner
+        )
+
+    def remember(self, owner: Owner, session_id: str, memo: bytes) -> None:
+        """Remember what the next process of the server shall know. No error for a session that does not run."""
+        owned = self._sessions.get(session_id)
+        if owned is not None and owned.owner is owner:
+            owned.memo = memo
 
     async def end_all(self) -> None:
         for session_id in list(self._sessions):

@@ -179,6 +179,11 @@ class UtteranceMedia:
         self.closed = True
 
     @property
+    def received_samples(self) -> int:
+        """How much audio has come."""
+        return self._received
+
+    @property
     def unplayed_samples(self) -> int:
         return max(0, self._pieces_samples + self.ready_until - self.played)
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from visavis.engine.speech.port import SpeechToMotion
 from visavis.errors import QueueFull
 from visavis.stage.port.events import PlaybackFinished, PlaybackStarted, SampleCut
+from visavis.stage.port.held import HeldUtterance
 from visavis.stage.port.so_far import PerformanceSoFar, UtteranceSoFar
 from visavis.stage.port.values import Speech, Spoken
 from visavis.stage.timeline import PLAYOUT_RATE_HZ, SAMPLES_PER_MS, seconds
@@ -317,6 +318,20 @@ class Utterances:
         self._dropped_through = 0
         for utterance in [*self._waiting, *([self.current] if self.current else [])]:
             utterance.first_number = 0
+
+    def held(self) -> tuple[HeldUtterance, ...]:
+        """Return the utterances that have not ended, in the order in which they are played."""
+        return tuple(
+            HeldUtterance(
+                utterance_id=utterance.utterance_id,
+                received_s=seconds(utterance.media.received_samples),
+                played_s=seconds(utterance.media.played) if utterance is self.current else None,
+                open=utterance is self._open,
+                named=utterance.named,
+            )
+            for utterance in (self.current, *self._waiting)
+            if utterance is not None
+        )
 
     @property
     def queued_samples(self) -> int:

@@ -12,6 +12,7 @@ from visavis.engine.render.backdrop import Backdrop, Framing
 from visavis.engine.speech.phones import TimedViseme
 from visavis.rooms.spec import EmbeddedRoomSpec, IceServer
 from visavis.stage.port import events, messages
+from visavis.stage.port.held import HeldSession, HeldUtterance
 from visavis.stage.port.messages import Event, Hello, HttpSource, Request, decode_from_server, decode_from_stage, encode
 from visavis.stage.port.so_far import PerformanceSoFar, UtteranceSoFar
 from visavis.stage.port.values import PerformanceSpec, Speech, Spoken
@@ -125,8 +126,37 @@ def test_an_answer_decodes_to_itself(message: messages.FromStage) -> None:
     assert decode_from_stage(encode(message)) == message
 
 
-def test_a_ping_decodes_to_itself() -> None:
-    assert decode_from_server(encode(messages.Ping())) == messages.Ping()
+@pytest.mark.parametrize(
+    "message",
+    [
+        messages.Ping(),
+        messages.Acknowledge(session_id="sess_1", number=7),
+        messages.Remember(session_id="sess_1", memo=b"\x00\xff"),
+        messages.Leave(),
+    ],
+)
+def test_a_message_without_answer_decodes_to_itself(message: messages.FromServer) -> None:
+    assert decode_from_server(encode(message)) == message
+
+
+def test_what_a_stage_holds_decodes_to_itself() -> None:
+    command = COMMANDS[0]
+    assert isinstance(command, messages.Open)
+    held = HeldSession(
+        spec=command.spec,
+        performed_s=12.5,
+        first_frame_s=3.25,
+        viewers=("one", "two"),
+        state="speaking",
+        utterances=(
+            HeldUtterance(utterance_id="u1", received_s=2.0, played_s=0.5),
+            HeldUtterance(utterance_id="u2", received_s=1.0),
+        ),
+        streams_motion=True,
+        memo=b"memo",
+    )
+    ready = messages.Ready(version=messages.PORT_VERSION, held=(held,))
+    assert decode_from_stage(encode(ready)) == ready
 
 
 def test_a_hello_decodes_to_itself_with_all_its_members() -> None:
@@ -137,6 +167,8 @@ def test_a_hello_decodes_to_itself_with_all_its_members() -> None:
         source=HttpSource(url="https://service", token="u"),
         ice_servers=(IceServer(url="turn:t", username="n", credential="c"),),
         owner_grace_s=15.0,
+        dropped_when_silent=True,
+        epoch=7,
     )
     assert decode_from_server(encode(hello)) == hello
 

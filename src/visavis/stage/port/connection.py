@@ -10,6 +10,7 @@ import contextlib
 import os
 import socket
 import ssl
+import struct
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Protocol
@@ -30,7 +31,13 @@ CLOSE_WITHIN_S = 1.0
 
 
 class Connection(Protocol):
-    """One task receives and one sends. After `receive` has returned None or raised, the connection is over."""
+    """One task receives and one sends. After `receive` has returned None or raised, the connection is over.
+
+    `peer_pid`: the process at the other end of a Unix socket, None if the system does not tell.
+    """
+
+    @property
+    def peer_pid(self) -> int | None: ...
 
     async def send(self, frame: bytes) -> None:
         """Send a frame; wait while the other end does not read. Raises `LinkBroken` if the connection is over."""
@@ -61,6 +68,7 @@ class StreamConnection:
         writer.transport.set_write_buffer_limits(high=0)  # what waits, waits where it can be overtaken
         raw = writer.transport.get_extra_info("socket")
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UNSENT_IN_KERNEL_BYTES)
+        self.peer_pid = _peer_pid(raw)
 
     def send_now(self, frame: bytes) -> bool:
         transport = self._writer.transport
@@ -97,6 +105,8 @@ class StreamConnection:
 class WebSocketConnection:
     """Frames as binary messages of a WebSocket."""
 
+    peer_pid: int | None = None
+
     def __init__(self, websocket: ClientConnection | ServerConnection) -> None:
         self._websocket = websocket
         raw = websocket.transport.get_extra_info("socket")
@@ -127,6 +137,15 @@ class WebSocketConnection:
 
     def abort(self) -> None:
         self._websocket.transport.abort()
+
+
+def _peer_pid(connected: socket.socket) -> int | None:
+    if not hasattr(socket, "SO_PEERCRED"):
+        return None
+    with contextlib.suppress(OSError):  # the other end has closed already
+        pid, _, _ = struct.unpack("3i", connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+        return int(pid) or None
+    return None
 
 
 async def connect_to(address: Address, *, tls: ssl.SSLContext | None, timeout_s: float) -> Connection:
@@ -163,9 +182,11 @@ async def listening(
         serving: set[asyncio.Task[None]] = set()
 
         def serve_stream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            task = asyncio.create_task(serve_one(StreamConnection(reader, writer)))
+            connection = StreamConnection(reader, writer)
+            task = asyncio.create_task(serve_one(connection))
             serving.add(task)
             task.add_done_callback(serving.discard)
+            task.add_done_callback(lambda _: connection.abort())  # a task that is cancelled at once closes nothing
 
         before = os.umask(0o177)
         try:

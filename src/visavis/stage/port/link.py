@@ -81,6 +81,11 @@ class Link:
         self._closing = True
         self._outbox_changed.set()
 
+    @property
+    def peer_pid(self) -> int | None:
+        """The process at the other end, None if the system does not tell."""
+        return self._connection.peer_pid
+
     async def aclose(self) -> None:
         await self._connection.aclose()
 

@@ -2,14 +2,17 @@
 
     server                                   stage
       │ ── Hello ────────────────────────────► │   token, version, ICE servers, limits, pack source
-      │ ◄──────────────────── Ready | Rejected │
+      │ ◄────────── Ready(held) | Rejected     │   the server's sessions that the stage performs
       │ ── Request(number, session, command) ► │
       │ ◄────────────── Answer | Refusal(number) │   exactly one for each request
-      │ ◄────────────── Event(session, event)  │
+      │ ◄────── Event(session, event, number)  │   kept until it is acknowledged
+      │ ── Acknowledge(session, number) ─────► │
+      │ ── Remember(session, memo) ──────────► │   for the next process of this server
       │ ── Ping ─────────────────────────────► │   every second (heartbeat.py)
       │ ◄─────────────────────── Pong(sessions) │
       │ ◄────────────────── Reported(report)   │   once a second
       │ ── SetPace(pace) ────────────────────► │   the slowest that a stage of its machine needs
+      │ ── Leave ────────────────────────────► │   the server ends in order
 
 Every message is one msgpack map. `encode` and `decode` are strict: an unknown message or a member of the wrong type is
 a `ValueError`.
@@ -26,11 +29,12 @@ from visavis.engine.output import Output
 from visavis.errors import VisavisError
 from visavis.rooms.spec import IceServer
 from visavis.stage.port.events import PerformerEvent
+from visavis.stage.port.held import HeldSession
 from visavis.stage.port.report import StageReport
 from visavis.stage.port.so_far import PerformanceSoFar
 from visavis.stage.port.values import PerformanceSpec, Speech, Spoken
 
-PORT_VERSION = 5
+PORT_VERSION = 6
 
 
 # --- commands, each with its result
@@ -163,8 +167,10 @@ class HttpSource(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 class Hello(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The first message of a server: its token, its id and the stage's configuration.
 
-    `server_id`: the same in every connection of one server process. `owner_grace_s`: how long the stage keeps the
-    server's sessions after the connection is lost.
+    `server_id`: the same in every connection of one server, also after it was started again. `epoch`: rises with every
+    start of the server; a stage refuses a lower one. `owner_grace_s`: how long the stage keeps the server's sessions
+    after the connection is lost. `dropped_when_silent`: whether the stage drops a connection from which nothing comes;
+    a server on the same machine may be stopped for as long as it likes.
     """
 
     version: int
@@ -173,13 +179,18 @@ class Hello(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     source: FolderSource | HttpSource = FolderSource()
     ice_servers: tuple[IceServer, ...] = ()
     owner_grace_s: float = 0.0
+    dropped_when_silent: bool = False
+    epoch: int = 1
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The stage's answer to `Hello`: the server is admitted and may send requests."""
+    """The stage's answer to `Hello`: the server is admitted and may send requests. `held`: its sessions that the stage
+    performs.
+    """
 
     version: int
     report: StageReport | None = None  # as of now; the next ones come as Reported
+    held: tuple[HeldSession, ...] = ()
 
 
 class Rejected(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -213,10 +224,33 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """An event of a session, in its envelope."""
+    """An event of a session, in its envelope. `number`: its place among the session's events that are kept until they
+    are acknowledged; 0 for an event that is not kept.
+    """
 
     session_id: str
     event: PerformerEvent
+    number: int = 0
+
+
+class Acknowledge(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The server needs the session's events up to `number` no more."""
+
+    session_id: str
+    number: int
+
+
+class Remember(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """What the stage shall tell the next process of this server about a session, in `HeldSession.memo`. It takes the
+    place of the memo before it.
+    """
+
+    session_id: str
+    memo: bytes
+
+
+class Leave(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The server ends in order: when its connection is over, its sessions do not wait for it."""
 
 
 class Ping(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -241,7 +275,7 @@ class SetPace(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     pace: int
 
 
-FromServer = Hello | Request | Ping | SetPace
+FromServer = Hello | Request | Ping | SetPace | Acknowledge | Remember | Leave
 FromStage = Ready | Rejected | Answer | Refusal | Event | Pong | Reported
 Message = FromServer | FromStage
 

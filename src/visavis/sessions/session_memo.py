@@ -1,0 +1,31 @@
+"""What a server has the stage of a session remember for the next server. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionMemo:
+    """`had_channel`: a channel was attached to the session at some time. `conversation`: of its channel, packed; empty
+    if it cannot be resumed.
+    """
+
+    had_channel: bool = False
+    conversation: bytes = b""
+
+    def packed(self) -> bytes:
+        return msgspec.msgpack.encode(self)
+
+    @classmethod
+    def unpacked(cls, packed: bytes) -> SessionMemo:
+        """Read what `packed` returned. A memo of another version of the program counts as none."""
+        try:
+            return _memos.decode(packed)
+        except msgspec.DecodeError:
+            return cls()
+
+
+_memos = msgspec.msgpack.Decoder(SessionMemo)

@@ -1,0 +1,107 @@
+"""A server that is killed -9 while its sessions go on, and started again on the same data folder: the sessions are live
+again, viewers have watched on, and each utterance has one end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.faults.restarts import Client, Session, is_alive, place
+from tests.faults.scale import FULL, only_in_full
+from tests.faults.test_interruptions import sound
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_sessions_of_a_killed_server_go_on_with_the_next_one(tmp_path: Path) -> None:
+    spoken_s = 20.0 if FULL else 6.0
+    with place(tmp_path) as here:
+        here.start()
+        await here.ready()
+        session = await Session.start(here)
+        client = Client(session, resume=False)
+        async with session.viewer() as viewer:
+            await client.open()
+            before = here.row(session.session_id)
+            await client.send(type="agent.speak", audio=sound(spoken_s), utterance_id="long", final=True)
+            await client.until("agent.playback.started", utterance_id="long")
+            viewer.peer.read()
+            stages = set(here.stages)
+            here.kill()
+            assert all(is_alive(pid) for pid in stages)
+            here.start()
+            finished = await client.until("agent.playback.finished", utterance_id="long")
+            assert (finished["position_s"], finished["interrupted"]) == (spoken_s, False)
+            # the viewer has got every block of sound, though the server was away
+            pictures, blocks = viewer.peer.read()
+            assert blocks.missing == 0 and blocks.received > 50 * spoken_s * 0.8
+            assert pictures.received > 0
+            # the session is as live as before: speech, an interrupt, viewers who come and go
+            await client.send(type="agent.speak", audio=sound(60.0), utterance_id="cut", final=True)
+            await client.until("agent.playback.started", utterance_id="cut")
+            await client.send(type="agent.interrupt")
+            await client.until("agent.playback.finished", utterance_id="cut", interrupted=True)
+            await here.ready()
+            assert here.stages == stages, "no other stage was started"
+            async with session.viewer() as second:
+                assert await second.leave() == 200
+            assert await viewer.leave() == 200
+        finished_ids = [message["utterance_id"] for message in client.all_of("agent.playback.finished")]
+        assert finished_ids == ["long", "cut"]
+        document = await session.read()
+        assert document["status"] == "started"
+        ended_s = time.time()
+        await session.end()
+        after = here.row(session.session_id)
+        assert (after["status"], after["end_reason"]) == ("ended", "ended_by_client")
+        assert after["started_at_ms"] == before["started_at_ms"]
+        assert after["first_frame_at_ms"] is not None
+        assert abs(after["ended_at_ms"] / 1000 - ended_s) < 1.0
+        await here.stop()
+        await here.until_stages_end()
+
+
+async def test_stages_without_a_server_end_and_their_sessions_end_as_of_when_they_were_last_seen(
+    tmp_path: Path,
+) -> None:
+    with place(tmp_path, VISAVIS_STAGE_GRACE_S="0.5") as here:
+        here.start()
+        await here.ready()
+        session = await Session.start(here)
+        await asyncio.sleep(2.0)  # the session lasts for a while
+        killed_s = time.time()
+        here.kill()
+        await here.until_stages_end()
+        here.start()
+        await here.ready()
+        row = here.row(session.session_id)
+        assert (row["status"], row["end_reason"]) == ("ended", "server_died")
+        assert -1.0 < row["ended_at_ms"] / 1000 - killed_s < 0.5
+        await here.stop()
+
+
+@only_in_full
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_server_that_is_told_to_stop_ends_its_stages_though_it_is_killed_then(
+    tmp_path: Path, number: int
+) -> None:
+    with place(tmp_path, VISAVIS_DRAIN_S="600") as here:
+        here.start()
+        await here.ready()
+        session = await Session.start(here)
+        client = Client(session, resume=False)
+        await client.open()
+        await client.send(type="agent.speak", audio=sound(60.0), utterance_id="long", final=True)
+        await client.until("agent.playback.started", utterance_id="long")
+        os.kill(here.server.pid, number)
+        await asyncio.sleep(1.0)  # it drains
+        here.kill()
+        began_s = time.monotonic()
+        await here.until_stages_end()
+        assert time.monotonic() - began_s < 10.0, "they did not wait for their grace period of 15 s"

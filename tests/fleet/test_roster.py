@@ -1,0 +1,169 @@
+"""The stages that a server leaves in its data folder, and those that the next one takes over."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import anyio
+import pytest
+
+from tests.fleet.test_stage_fleet import PARTS, REPOSITORY, allocate, at_most, speech, wait_for
+from visavis.errors import HandoverImpossible
+from visavis.fleet.adopted_process import AdoptedProcess
+from visavis.fleet.identity import next_identity
+from visavis.fleet.local import LocalStage, LocalStages
+from visavis.fleet.roster import FOLDER, Roster, check_stages_can_be_taken_over
+from visavis.fleet.stages import StageFleet
+from visavis.stage.port.address import Address
+from visavis.stage.port.events import PlaybackFinished, PlaybackStarted
+
+pytestmark = pytest.mark.anyio
+WITHIN_S = 60.0
+
+
+@pytest.fixture(autouse=True)
+def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
+
+
+@contextlib.asynccontextmanager
+async def server_on(data_dir: Path, *, grace_s: float = 30.0) -> AsyncIterator[StageFleet]:
+    """The fleet of a server that starts on a data folder. It ends its stages unless it has let go of them."""
+    supply = LocalStages(
+        data_dir=data_dir, identity=next_identity(data_dir), max_stages=1, parts=PARTS, grace_s=grace_s
+    )
+    fleet = StageFleet(supply, limits=at_most(4))
+    try:
+        with anyio.fail_after(WITHIN_S):
+            yield fleet
+    finally:
+        await fleet.aclose()
+
+
+def process_of(fleet: StageFleet) -> AdoptedProcess | asyncio.subprocess.Process:
+    (stage,) = fleet._stages
+    assert isinstance(stage, LocalStage)
+    process = stage.process
+    assert isinstance(process, AdoptedProcess | asyncio.subprocess.Process)
+    return process
+
+
+async def test_the_next_server_goes_on_with_a_session_and_no_event_is_lost_or_told_twice(tmp_path: Path) -> None:
+    async with server_on(tmp_path) as first:
+        await first.start()
+        performer = await allocate(first, tmp_path, "sess_1")
+        child = process_of(first)
+        await performer.speak(speech(4800, utterance_id="a", final=True))
+        started = await wait_for(performer, PlaybackStarted)
+        performer.acknowledge(started)
+        performer.remember(b"memo")
+        await first.let_go()
+    async with server_on(tmp_path) as second:
+        (adopted,) = await second.adopt()
+        assert (adopted.held.memo, adopted.held.spec.session_id) == (b"memo", "sess_1")
+        assert second.capacity().sessions == 1
+        events = adopted.performer.events()
+        seen = [await anext(events)]
+        while not isinstance(seen[-1], PlaybackFinished):
+            seen.append(await anext(events))
+        playback = [event for event in seen if isinstance(event, PlaybackStarted | PlaybackFinished)]
+        assert playback == [PlaybackFinished(utterance_id="a", position_s=0.3, interrupted=False)]
+        await adopted.performer.speak(speech(320, utterance_id="b", final=True))
+        while not isinstance(event := await anext(events), PlaybackFinished):
+            pass
+        assert event.utterance_id == "b"
+        assert process_of(second).pid == child.pid
+    assert isinstance(child, asyncio.subprocess.Process)
+    assert await child.wait() == 0, "the second server has ended it"
+    assert list((tmp_path / FOLDER).iterdir()) == []
+
+
+async def test_a_stage_whose_server_is_gone_ends_after_its_grace_and_is_not_found(tmp_path: Path) -> None:
+    async with server_on(tmp_path, grace_s=0.05) as first:
+        await first.start()
+        await allocate(first, tmp_path)
+        child = process_of(first)
+        await first.let_go()
+        await child.wait()
+    async with server_on(tmp_path) as second:
+        assert await second.adopt() == []
+        assert list((tmp_path / FOLDER).iterdir()) == []
+
+
+async def test_a_stage_that_hangs_is_not_waited_for_and_a_copy_of_the_folder_finds_none(tmp_path: Path) -> None:
+    data_dir, copy = tmp_path / "data", tmp_path / "copy"
+    data_dir.mkdir()
+    async with server_on(data_dir, grace_s=0.5) as first:
+        await first.start()
+        child = process_of(first)
+        await first.let_go()
+        (copy / FOLDER).mkdir(parents=True)
+        for entry in (data_dir / FOLDER).glob("*.json"):
+            shutil.copy(entry, copy / FOLDER)
+        async with server_on(copy) as stranger:
+            assert await stranger.adopt() == []
+        child.send_signal(signal.SIGSTOP)
+        async with server_on(data_dir) as second:
+            assert await second.adopt() == []
+        child.send_signal(signal.SIGCONT)
+        await child.wait()
+
+
+async def test_a_session_of_an_adopted_stage_that_dies_goes_on_on_another(tmp_path: Path) -> None:
+    async with server_on(tmp_path) as first:
+        await first.start()
+        await allocate(first, tmp_path, "sess_1")
+        await first.let_go()
+    async with server_on(tmp_path) as second:
+        (adopted,) = await second.adopt()
+        process = process_of(second)
+        assert isinstance(process, AdoptedProcess)
+        process.kill()
+        await process.wait()
+        await adopted.performer.speak(speech(320, utterance_id="b", final=True))
+        events = adopted.performer.events()
+        while not isinstance(event := await anext(events), PlaybackFinished):
+            pass
+        assert event == PlaybackFinished(utterance_id="b", position_s=0.02, interrupted=False)
+        assert process_of(second).pid != process.pid
+
+
+def test_sockets_and_entries_are_this_users_alone(tmp_path: Path) -> None:
+    roster = Roster(tmp_path)
+    address = roster.address_of("one")
+    assert address.path == tmp_path / FOLDER / "one.sock"
+    roster.add("one", pid=os.getpid(), address=address, token="secret")
+    assert (tmp_path / FOLDER).stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / FOLDER / "one.json").stat().st_mode & 0o777 == 0o600
+    (entry,) = Roster(tmp_path).entries()
+    assert (entry.pid, entry.address, entry.token) == (os.getpid(), address, "secret")
+    roster.remove("one", address)
+    assert Roster(tmp_path).entries() == []
+
+
+def test_a_folder_whose_path_is_too_long_for_sockets_has_them_elsewhere(tmp_path: Path) -> None:
+    deep = tmp_path / ("d" * 120)
+    roster = Roster(deep)
+    address = roster.address_of("one")
+    assert address.path is not None and deep not in address.path.parents
+    assert address.path.parent.stat().st_mode & 0o777 == 0o700
+    roster.close()
+    assert not address.path.parent.exists()
+
+
+def test_a_hand_over_is_refused_before_it_begins_if_the_stages_speak_another_version(tmp_path: Path) -> None:
+    roster = Roster(tmp_path)
+    roster.address_of("one")
+    roster.add("one", pid=1, address=Address(path=tmp_path / "one.sock"), token="secret")
+    check_stages_can_be_taken_over(tmp_path)
+    path = tmp_path / FOLDER / "one.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"port_version": 1}))
+    with pytest.raises(HandoverImpossible, match="version 1 of the port"):
+        check_stages_can_be_taken_over(tmp_path)
