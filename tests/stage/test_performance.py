@@ -175,9 +175,7 @@ def test_streamed_speech_starts_when_its_first_motion_is_certain(harness: Harnes
 
 @pytest.mark.parametrize("piece_ms", [10, 20, 50])
 def test_small_pieces_that_wait_are_processed_together(piece_ms: int) -> None:
-    """The network takes about as long for 80 ms of audio as for 20. So waiting speech is processed in large pieces, and
-    its end without delay.
-    """
+    """Waiting speech is processed in large pieces, which cost less, and its end without delay."""
     pushed: list[int] = []
 
     class Counting(LoudnessToMotion):
@@ -191,7 +189,8 @@ def test_small_pieces_that_wait_are_processed_together(piece_ms: int) -> None:
     for piece in np.split(speech, range(0, len(speech), piece_ms * 16)[1:]):
         harness.speak(piece, RATE_HZ)
     harness.run(3000)
-    assert sum(pushed) == len(speech) and np.median(pushed) == 80 * 16
+    assert sum(pushed) == len(speech)
+    assert sum(samples for samples in pushed if samples == 160 * 16) > 0.8 * len(speech)
     assert [played_samples(end) for end in harness.ends] == [2000 * SAMPLES_PER_MS]
     audible = np.flatnonzero(harness.sound)
     assert abs(audible[-1] - audible[0] - 2000 * SAMPLES_PER_MS) < 20 * SAMPLES_PER_MS
