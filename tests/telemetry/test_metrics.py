@@ -75,6 +75,8 @@ def test_a_second_of_a_session_adds_up() -> None:
             viewers=(ViewerQuality(round_trip_ms=30.0, lost_share=0.01), ViewerQuality()),
             packets_sent=90,
             bytes_sent=50_000,
+            packets_resent=7,
+            requests_refused=3,
         )
     )
     found = values(metrics)
@@ -90,6 +92,8 @@ def test_a_second_of_a_session_adds_up() -> None:
     assert found["visavis_session_frame_rate_bucket{le=22.5}"] == 1
     assert found["visavis_session_frame_rate_bucket{le=19.5}"] == 0
     assert found["visavis_rtp_bytes_sent_total"] == 50_000
+    assert found["visavis_rtp_packets_resent_total"] == 7
+    assert found["visavis_viewer_requests_refused_total"] == 3
 
 
 def test_an_unwatched_second_has_no_frame_rate() -> None:

@@ -144,13 +144,17 @@ class ViewerEntrance(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AudienceFigures:
     """What was sent since the room has opened, to all viewers together: RTP packets and their payload, and packets that
-    were dropped because a viewer could not keep up. `viewers`: of each viewer that watches now, the round trip in ms
-    (None if it has not reported yet) and the share of packets that it lost. `bit_rate_share`: how much of the full bit
-    rate they take; `struggling`: how many of them have too bad a network for any bit rate.
+    were dropped because a viewer could not keep up. `packets_resent`: lost packets that were sent again;
+    `requests_refused`: lost packets and reports that were passed over, because one viewer made too many. `viewers`: of
+    each viewer that watches now, the round trip in ms (None if it has not reported yet) and the share of packets that
+    it lost. `bit_rate_share`: how much of the full bit rate they take; `struggling`: how many of them
+    have too bad a network for any bit rate.
     """
 
     packets_sent: int = 0
     bytes_sent: int = 0
+    packets_resent: int = 0
+    requests_refused: int = 0
     dropped_blocks: int = 0
     dropped_pictures: int = 0
     viewers: tuple[tuple[float | None, float], ...] = ()

@@ -84,6 +84,8 @@ class SessionMeter:
             ),
             packets_sent=audience.packets_sent - before.packets_sent,
             bytes_sent=audience.bytes_sent - before.bytes_sent,
+            packets_resent=audience.packets_resent - before.packets_resent,
+            requests_refused=audience.requests_refused - before.requests_refused,
             bit_rate_share=audience.bit_rate_share,
             struggling=audience.struggling,
             sample_to_frame_ms_p50=p50,

@@ -169,6 +169,16 @@ class Metrics:
             registry=registry,
         )
         self._sent_packets = Counter("visavis_rtp_packets_sent", "RTP packets sent to viewers", registry=registry)
+        self._resent_packets = Counter(
+            "visavis_rtp_packets_resent",
+            "RTP packets that viewers had lost and that were sent again",
+            registry=registry,
+        )
+        self._refused_requests = Counter(
+            "visavis_viewer_requests_refused",
+            "Lost packets and reports of viewers that were passed over because one viewer made too many",
+            registry=registry,
+        )
         self._sent_bytes = Counter(
             "visavis_rtp_bytes_sent", "Payload of RTP packets sent to viewers", registry=registry
         )
@@ -280,6 +290,8 @@ class Metrics:
         self._underruns.inc(second.underruns)
         self._behind.observe(max(0.0, second.behind_ms / 1000))
         self._sent_packets.inc(second.packets_sent)
+        self._resent_packets.inc(second.packets_resent)
+        self._refused_requests.inc(second.requests_refused)
         self._sent_bytes.inc(second.bytes_sent)
         self._interrupts.inc(second.interrupts)
         self._utterances.labels("unmeasured").inc(second.unmeasured)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,18 +14,22 @@ import anyio
 import av
 import pytest
 from aioice import stun
+from aioice.ice import StunProtocol
 from aiortc import RTCCertificate
 from aiortc.rtcdtlstransport import generate_certificate
-from aiortc.rtp import RTCP_PSFB_FIR, RTCP_PSFB_PLI, RtcpPsfbPacket
+from aiortc.rtp import RTCP_PSFB_FIR, RTCP_PSFB_PLI, RTCP_RTPFB_NACK, RtcpPsfbPacket, RtcpRtpfbPacket
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.rooms.media import BLOCK, Feed, RecordedEvents
 from tests.rooms.offers import make_offer
 from visavis.rooms.port import EncodedPacket, MediaKind
 from visavis.rooms.spec import IceServer
+from visavis.rooms.webrtc import report_allowance
 from visavis.rooms.webrtc.counting_peer import CountingPeer
 from visavis.rooms.webrtc.ice_settings import MAX_ADDRESSES, MAX_DATAGRAM_BYTES, MAX_UNREAD_DATAGRAMS
+from visavis.rooms.webrtc.private_names import on_datagram, send_rtcp
 from visavis.rooms.webrtc.receiving_peer import ReceivingPeer
+from visavis.rooms.webrtc.rtp import is_rtp
 from visavis.rooms.webrtc.send_path import SendPath
 from visavis.rooms.webrtc.sender_reports import ntp_timestamp, unix_time_s
 from visavis.rooms.webrtc.sending_peer import SendingPeer
@@ -204,6 +209,87 @@ def test_a_counting_peer_counts_the_pictures_that_were_sent() -> None:
             await peers.feed.until(twenty_counted)
             assert sum(counts) <= peers.sending.sent
             assert peers.sending.sent - before <= sum(counts) + 2, "all except those on their way"
+
+    asyncio.run(scenario())
+
+
+def test_a_viewer_that_loses_packets_gets_every_picture_at_its_time_and_asks_for_no_keyframe() -> None:
+    async def scenario() -> None:
+        peer = ReceivingPeer()
+        async with pair(peer) as peers:
+            pictures = peer.pictures()
+            await_first = asyncio.ensure_future(anext(pictures))
+            await peers.feed.until(await_first.done)
+            lost: list[int] = []
+
+            def loses(data: bytes) -> bool:
+                """Every fifth packet is lost, but nothing that is sent again."""
+                sequence = int.from_bytes(data[2:4])
+                if not is_rtp(data) or data[1] & 0x7F != 97 or sequence % 5:
+                    return False
+                lost.append(sequence)
+                return True
+
+            on_datagram(peer._receivers["video"].transport, loses)
+            keyframes = peers.events.keyframes_wanted.count("missing")
+            shown: list[int] = []
+
+            async def show() -> None:
+                async for picture in pictures:
+                    assert picture.pts is not None
+                    shown.append(picture.pts)
+
+            showing = asyncio.create_task(show())
+            await peers.feed.until(lambda: len(shown) >= 40)
+            assert len(lost) >= 8
+            assert {after - before for before, after in itertools.pairwise(shown)} == {3600}
+            assert peers.sending.peer.resend_counts()[0] >= len(lost) - 1, "the last one may be on its way"
+            assert peers.events.keyframes_wanted.count("missing") == keyframes
+            showing.cancel()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("setup", ["actpass", "active"])
+def test_no_datagram_is_longer_than_a_path_of_1280_bytes_carries(setup: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: dict[tuple[object, str], int] = {}  # the longest, by who receives them and what they carry
+    receive = StunProtocol.datagram_received
+
+    def datagram_received(protocol: StunProtocol, data: bytes, address: tuple[str, int]) -> None:
+        kind = "handshake" if 20 <= data[0] < 64 else "media" if is_rtp(data) else "other"
+        key = protocol.receiver, kind
+        sizes[key] = max(sizes.get(key, 0), len(data))
+        receive(protocol, data, address)
+
+    monkeypatch.setattr(StunProtocol, "datagram_received", datagram_received)
+
+    async def scenario() -> None:
+        async with pair(RsaPeer(setup)) as peers:
+            viewer = peers.receiving._receivers["video"].transport.transport._connection
+            first = asyncio.ensure_future(anext(peers.receiving.pictures()))
+            await peers.feed.until(first.done)
+            large = EncodedPacket(kind="video", data=bytes(20_000), position=peers.feed.position, keyframe=True)
+            peers.sending.publish(large)
+            await peers.feed.until(lambda: sizes[viewer, "media"] > 1000)
+            for kind in ("handshake", "media", "other"):
+                assert 0 < sizes[viewer, kind] <= 1280 - 40 - 8 - 4, f"{kind}, with IPv6, UDP and a TURN channel"
+
+    asyncio.run(scenario())
+
+
+def test_a_flood_of_reports_is_read_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report_allowance, "REPORTS_PER_S", 1)
+
+    async def scenario() -> None:
+        async with pair(ReceivingPeer()) as peers:
+            peer = peers.sending.peer
+            transport = peers.receiving._receivers["video"].transport
+            report = RtcpRtpfbPacket(fmt=RTCP_RTPFB_NACK, ssrc=1, media_ssrc=1, lost=[1, 2, 3])
+            while peer.resend_counts()[1] < 10:
+                await send_rtcp(transport, report)
+                await asyncio.sleep(0)
+            first = asyncio.ensure_future(anext(peers.receiving.pictures()))
+            await peers.feed.until(first.done)
 
     asyncio.run(scenario())
 

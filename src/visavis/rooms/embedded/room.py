@@ -5,6 +5,7 @@ packets.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import InitVar, dataclass, field, replace
 from typing import Literal
@@ -44,6 +45,7 @@ class EmbeddedRoom:
         self._ice_servers = ice_servers
         self._path = SendPath(self)
         self._viewers: dict[str, _Viewer] = {}
+        self._watching: Counter[MediaKind] = Counter()  # viewers that have joined, by their main medium
         self._closing: set[asyncio.Task[None]] = set()  # aclose waits for them
         self._first_frame_sent = False
         self._newest_sent = -1  # the highest position of a packet of a main medium that has left
@@ -126,6 +128,7 @@ class EmbeddedRoom:
             self._remove(viewer)
             return
         viewer.joined = True
+        self._watching[viewer.peer.main_medium] += 1
         viewer.stop_waiting()
         self._events.viewer_joined(viewer.viewer_id, self._joined_count())
         if viewer.peer.main_medium == "video":
@@ -153,7 +156,7 @@ class EmbeddedRoom:
         self._events.keyframe_wanted(joining=False)
 
     def media_sent(self, kind: MediaKind, position: int) -> None:
-        if not any(viewer.joined and viewer.peer.main_medium == kind for viewer in self._viewers.values()):
+        if not self._watching[kind]:
             return
         if not self._first_frame_sent:
             self._first_frame_sent = True
@@ -179,6 +182,7 @@ class EmbeddedRoom:
         if viewer.keyframe:
             viewer.keyframe.cancel()
         if viewer.joined:
+            self._watching[viewer.peer.main_medium] -= 1
             self._events.viewer_left(viewer.viewer_id, self._joined_count())
         task = asyncio.get_running_loop().create_task(viewer.peer.aclose())
         self._closing.add(task)
@@ -248,9 +252,12 @@ class _Viewer:
 
 def _with_viewer(figures: AudienceFigures, viewer: _Viewer) -> AudienceFigures:
     packets, size_bytes = viewer.peer.sent_counts()
+    resent, refused = viewer.peer.resend_counts()
     return AudienceFigures(
         packets_sent=figures.packets_sent + packets,
         bytes_sent=figures.bytes_sent + size_bytes,
+        packets_resent=figures.packets_resent + resent,
+        requests_refused=figures.requests_refused + refused,
         dropped_blocks=figures.dropped_blocks + viewer.peer.dropped("audio"),
         dropped_pictures=figures.dropped_pictures + viewer.peer.dropped("video"),
     )

@@ -116,6 +116,7 @@ PRIVATE_NAMES = (
     PrivateName(owner="aiortc.RTCRtpSender", name="_rtx_ssrc", purpose="sending lost packets again"),
     PrivateName(owner="aiortc.RTCDtlsTransport", name="_register_rtp_sender", purpose="reading what viewers report"),
     PrivateName(owner="aiortc.RTCDtlsTransport", name="_unregister_rtp_sender", purpose="reading what viewers report"),
+    PrivateName(owner="aiortc.RTCDtlsTransport", name="_handle_rtcp_data", purpose="how many reports are read"),
     PrivateName(owner="aiortc.RTCDtlsTransport", name="_tx_srtp", purpose="protecting packets"),
     PrivateName(owner="pylibsrtp.Session", name="_srtp", purpose="protecting packets"),
     PrivateName(owner="pylibsrtp", name="ffi", purpose="protecting packets"),
@@ -443,6 +444,17 @@ def on_feedback(sender: RTCRtpSender, callback: Callable[[AnyRtcpPacket], None])
         callback(packet)
 
     sender._handle_rtcp_packet = handle_rtcp_packet  # type: ignore[method-assign]
+
+
+def limit_reports(transport: RTCDtlsTransport, allowed: Callable[[], bool]) -> None:
+    """Read an RTCP datagram of an established connection only if `allowed` returns true."""
+    read = transport._handle_rtcp_data
+
+    async def handle_rtcp_data(data: bytes) -> None:
+        if allowed():
+            await read(data)
+
+    transport._handle_rtcp_data = handle_rtcp_data  # type: ignore[method-assign]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

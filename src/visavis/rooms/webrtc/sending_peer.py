@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -36,6 +37,7 @@ from visavis.rooms.webrtc import private_names
 from visavis.rooms.webrtc.dtls_settings import apply_dtls_settings
 from visavis.rooms.webrtc.ice_settings import apply_ice_settings
 from visavis.rooms.webrtc.receiver_reports import ReceiverReports
+from visavis.rooms.webrtc.report_allowance import MAX_LOST, ReportAllowance
 from visavis.rooms.webrtc.rtp import header_extension
 from visavis.rooms.webrtc.send_path import SendPath
 from visavis.rooms.webrtc.viewer_link import StreamTerms, ViewerLink
@@ -83,6 +85,8 @@ class SendingPeer:
         self._ice_servers = ice_servers
         self._connection: RTCPeerConnection | None = None  # from `answer` to `aclose`
         self._link: ViewerLink | None = None  # set when the connection is established
+        self._allowance = ReportAllowance()
+        self._lost_refused = 0  # lost packets that a report named too many of
         self._dropped_before: dict[MediaKind, int] = {}  # by the send path, before the connection was established
         self._reports: dict[MediaKind, ReceiverReports] = {}  # of the kinds that the viewer takes
 
@@ -154,6 +158,7 @@ class SendingPeer:
             )
             self._dropped_before = self._path.dropped
             private_names.follow_path(sender.transport, link.follow)
+            private_names.limit_reports(sender.transport, self._may_report)
         ssrc, resend_ssrc = private_names.synchronisation_sources(sender)
         codec, *others = parameters.codecs
         assert codec.payloadType is not None
@@ -182,7 +187,8 @@ class SendingPeer:
         match packet:
             case RtcpRtpfbPacket(fmt=fmt, lost=lost) if fmt == RTCP_RTPFB_NACK:
                 if self._link is not None:
-                    self._path.resend(self._link, kind, [number & 0xFFFF for number in lost])
+                    self._lost_refused += max(0, len(lost) - MAX_LOST)
+                    self._path.resend(self._link, kind, [number & 0xFFFF for number in lost[:MAX_LOST]])
             case RtcpPsfbPacket(fmt=fmt) if fmt in (RTCP_PSFB_PLI, RTCP_PSFB_FIR):
                 self._events.keyframe_wanted()
             case RtcpRrPacket(reports=reports) | RtcpSrPacket(reports=reports):
@@ -191,6 +197,19 @@ class SendingPeer:
                         self._reports[kind].take(
                             last_report=report.lsr, delay=report.dlsr, fraction_lost=report.fraction_lost
                         )
+
+    def _may_report(self) -> bool:
+        allowed = self._allowance.take(time.monotonic())
+        if self._allowance.refused == 1 and not allowed:
+            log.info("viewer_reports_refused")
+        return allowed
+
+    def resend_counts(self) -> tuple[int, int]:
+        """Return how many lost packets were sent again, and how many requests were refused because the viewer made too
+        many: lost packets, and reports that were not read.
+        """
+        resent, refused = (0, 0) if self._link is None else self._link.resend_counts()
+        return resent, refused + self._lost_refused + self._allowance.refused
 
     def sent_counts(self) -> tuple[int, int]:
         """Return how many RTP packets were sent, and the bytes of their payload."""

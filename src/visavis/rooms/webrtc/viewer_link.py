@@ -140,6 +140,11 @@ class ViewerLink:
         streams = [self._stream(kind) for kind in KINDS]
         return sum(stream.packets for stream in streams), sum(stream.bytes for stream in streams)
 
+    def resend_counts(self) -> tuple[int, int]:
+        """Return how many lost packets were sent again, and how many were not because there were too many."""
+        streams = [self._stream(kind) for kind in KINDS]
+        return sum(stream.resent for stream in streams), sum(stream.refused for stream in streams)
+
     def dropped(self, kind: MediaKind) -> int:
         """Return how many packets did not leave because the viewer could not keep up."""
         return int(self._stream(kind).dropped)

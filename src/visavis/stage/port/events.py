@@ -109,8 +109,10 @@ class PerformerMetrics(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     be played. `behind_ms`: how far the session's clock is behind the time since its start.
     `interrupts`: how many there were; `silent_ms`: for each of them but at most MAX_INTERRUPTS, the time from its
     arrival until the sound had faded out. `unmeasured`: utterances that ended without an `UtteranceMeasured`, because
-    there were too many. `packets_sent`, `bytes_sent`: RTP packets and their payload, to all viewers. `bit_rate_share`:
-    how much of the full bit rate viewers take; `struggling`: how many of them have too bad a network for any bit rate.
+    there were too many. `packets_sent`, `bytes_sent`: RTP packets and their payload, to all viewers.
+    `packets_resent`: lost ones that were sent again; `requests_refused`: how many lost packets and reports of viewers
+    were passed over, because one made too many. `bit_rate_share`: how much of the full bit rate viewers take;
+    `struggling`: how many of them have too bad a network for any bit rate.
     `sample_to_frame_ms_…`: the time from a sample's arrival to its encoded frame.
     """
 
@@ -131,6 +133,8 @@ class PerformerMetrics(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     viewers: tuple[ViewerQuality, ...] = ()
     packets_sent: int = 0
     bytes_sent: int = 0
+    packets_resent: int = 0
+    requests_refused: int = 0
     bit_rate_share: float = 1.0
     struggling: int = 0
     sample_to_frame_ms_p50: float | None = None
