@@ -42,14 +42,16 @@ NOTE_START = """
     return response;
   };
   addEventListener("DOMContentLoaded", () => {
-    document.querySelector("video").requestVideoFrameCallback(() => note("shown"));
+    document.querySelector("video")?.requestVideoFrameCallback(() => note("shown"));
   });
 }
 """
 READ_START = """
-() => {
-  const script = performance.getEntriesByType("resource").find((one) => /room.*\\.js/.test(one.name));
-  return Object.fromEntries(Object.entries(window.startMarks).map(([name, ms]) => [name, ms - script.responseEnd]));
+async () => {
+  while (!("shown" in window.startMarks)) await new Promise((resolve) => setTimeout(resolve, 20));
+  const scripts = performance.getEntriesByType("resource").filter((one) => /room.*\\.js/.test(one.name));
+  const loadedMs = Math.max(...scripts.map((one) => one.responseEnd));
+  return Object.fromEntries(Object.entries(window.startMarks).map(([name, ms]) => [name, ms - loadedMs]));
 }
 """
 
