@@ -7,6 +7,7 @@ every datagram crosses the relay, both ways.
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import re
 from collections.abc import AsyncIterator, Callable
@@ -24,12 +25,15 @@ Address = tuple[str, int]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Network:
     """What each direction does to a datagram: it is lost with the probability `lost`, or arrives after `delay_s` and up
-    to `jitter_s` more, evenly distributed, so that later ones overtake it.
+    to `jitter_s` more, evenly distributed, so that later ones overtake it. `bits_per_s`: how much passes to the viewer;
+    the rest waits for up to `queue_s`, and is lost when the queue is full.
     """
 
     lost: float = 0.0
     delay_s: float = 0.0
     jitter_s: float = 0.0
+    bits_per_s: float = math.inf
+    queue_s: float = 0.3
     seed: int = 1
 
 
@@ -41,6 +45,7 @@ class Relay:
         self._random = random.Random(network.seed)
         self._sockets: dict[Direction, asyncio.DatagramTransport] = {}  # by the direction in which they send
         self._receivers: dict[Direction, Address] = {}
+        self._free_at_s = 0.0  # when the way to the viewer has passed on all that waits
 
     async def open(self, stage: Address) -> Address:
         """Connect to a stage; return the address for the viewer."""
@@ -67,8 +72,15 @@ class Relay:
         network = self._network
         if self._drops(direction, data) or self._random.random() < network.lost:
             return
+        loop = asyncio.get_running_loop()
         after_s = network.delay_s + network.jitter_s * self._random.random()
-        asyncio.get_running_loop().call_later(after_s, self._send, direction, data)
+        if direction == "to_viewer":
+            waits_s = max(0.0, self._free_at_s - loop.time())
+            if waits_s > network.queue_s:
+                return
+            self._free_at_s = loop.time() + waits_s + 8 * len(data) / network.bits_per_s
+            after_s += self._free_at_s - loop.time()
+        loop.call_later(after_s, self._send, direction, data)
 
     def _send(self, direction: Direction, data: bytes) -> None:
         receiver = self._receivers.get(direction)

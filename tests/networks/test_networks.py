@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
+import httpx
 import pytest
 from playwright.async_api import Browser, expect
 
@@ -32,6 +33,7 @@ STARTS = 30
 CLEAN = Network()
 LOSSY = Network(lost=0.05, delay_s=0.025)
 REORDERING = Network(lost=0.05, jitter_s=0.2)
+NARROW = Network(delay_s=0.02, bits_per_s=450_000, queue_s=1.0)
 FAR = Network(delay_s=0.27)
 FAR_AND_LOSSY = Network(lost=0.02, delay_s=0.26, jitter_s=0.03)
 
@@ -68,6 +70,23 @@ async def test_a_viewer_that_loses_packets_sees_pictures_and_keeps_them_longer(
 
 
 # --- in full
+
+
+@only_in_full
+async def test_the_bit_rate_fits_a_narrow_network(
+    server: LiveServer, sessions: SessionClient, http: httpx.AsyncClient, browser: Browser
+) -> None:
+    async with (
+        running_session(server, sessions) as (session, _),
+        room_behind(browser, session["daily_room"], NARROW) as page,
+    ):
+        await expect(page.locator("#room")).to_have_attribute("data-state", "live", timeout=TIMEOUT_MS)
+        first = await count_shown(page, 15.0)
+        then = await count_shown(page, 15.0)
+        metrics = (await http.get(f"/v1/sessions/{session['session_id']}/metrics")).json()["metrics"]
+    print(f"\nnarrow: {first}\n  then: {then}\n  {metrics['viewers']}")
+    assert then.shown > 300 and then.still_s <= first.still_s + 1
+    assert metrics["viewers"]["bit_rate_share"] < 1.0
 
 
 NETWORKS = {

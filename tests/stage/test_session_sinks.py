@@ -20,9 +20,9 @@ from tests.stage.flashing_parts import FlashingRenderer, parts
 from visavis.engine.motion.frame import MotionFrame
 from visavis.engine.output import DEFAULT_OUTPUT
 from visavis.errors import InvalidRequest, OfferRefused
-from visavis.rooms.port import EncodedPacket, OpenRoom, RoomSpeech
+from visavis.rooms.port import AudienceFigures, EncodedPacket, OpenRoom, RoomSpeech
 from visavis.stage.encoder import VideoEncoder
-from visavis.stage.port.events import PerformerEvent, PlaybackFinished, PlaybackStarted
+from visavis.stage.port.events import PerformerEvent, PerformerMetrics, PlaybackFinished, PlaybackStarted
 from visavis.stage.session import StageSession
 from visavis.stage.sources import FolderPackSource
 from visavis.stage.turns import Turns
@@ -123,6 +123,34 @@ def test_a_room_and_a_recorder_get_the_same_pictures_which_are_drawn_once() -> N
         assert len(raw.sound) == len([packet for packet in encoded.written if packet.kind == "audio"]) > 20
         await harness.session.close_sinks()
         assert not raw.watched and not encoded.watched
+
+    perform(scenario)
+
+
+class LosingAudience:
+    """Loses packets, and takes half of the bit rate."""
+
+    def figures(self) -> AudienceFigures:
+        return AudienceFigures(viewers=((20.0, 0.0), (40.0, 0.2)), bit_rate_share=0.5, struggling=1)
+
+
+def test_pictures_and_sound_follow_what_viewers_report() -> None:
+    async def scenario(harness: Harness) -> None:
+        encoded = EncodedRecorder.open(harness.session)
+        harness.session.enter_room(OpenRoom(sink=encoded, audience=LosingAudience()))
+
+        def fourth_second() -> bool:
+            encoded.write()
+            return len([event for event in harness.events if isinstance(event, PerformerMetrics)]) >= 3
+
+        await harness.until(fourth_second)
+        keyframes = [packet.position for packet in encoded.written if packet.kind == "video" and packet.keyframe]
+        assert harness.encoder.share == 0.5 and len(keyframes) == 2, "it is changed once"
+        sound = [packet.data for packet in encoded.written if packet.kind == "audio"]
+        celt_alone = [data[0] & 0x80 != 0 for data in sound]  # RFC 6716, section 3.1: it cannot carry redundancy
+        assert celt_alone[0] and not celt_alone[-1]
+        last = next(event for event in reversed(harness.events) if isinstance(event, PerformerMetrics))
+        assert (last.bit_rate_share, last.struggling) == (0.5, 1)
 
     perform(scenario)
 
