@@ -74,16 +74,14 @@ async def bring_up_to_date(connection: AsyncConnection, reading: Reading, *, end
     session = reading.session
     assert session.started_at_ms is not None
     of_session = usage_entries.c.session_id == session.id
-    totals = select(
-        func.max(usage_entries.c.number),
-        func.coalesce(func.sum(usage_entries.c.minutes), 0),
-        func.coalesce(func.sum(usage_entries.c.seen_s), 0),
-    ).where(of_session)
-    last_number, minutes, seen_s = (await connection.execute(totals)).one()
-    last = None
-    if last_number is not None:
-        query = select(usage_entries).where(of_session, usage_entries.c.number == last_number)
-        last = (await connection.execute(query)).mappings().one()
+    sums = (func.sum(usage_entries.c[name]).over() for name in ("minutes", "seen_s"))
+    # The last entry, and beside it the sums of all of them.
+    query = select(usage_entries, *sums).where(of_session).order_by(usage_entries.c.number.desc()).limit(1)
+    row = (await connection.execute(query)).first()
+    last_number, minutes, seen_s, last = None, 0, 0, None
+    if row is not None:
+        last, (minutes, seen_s) = row._mapping, (int(total) for total in row[-2:])  # noqa: SLF001 (its public name)
+        last_number = last["number"]
         if last["closed"]:
             return Place(
                 number=last_number, minutes=minutes, seen_before_s=seen_s, seen_s=seen_s, first_frame_at_ms=None
