@@ -101,7 +101,7 @@ async def test_after_kill_9_the_ledger_has_every_second_that_was_saved(tmp_path:
             record = await service.services.sessions._store.get(session_id)
             assert record is not None and record.started_at_ms is not None and record.ended_at_ms is not None
             assert (record.status, record.end_reason) == ("ended", EndReason.SERVER_DIED)
-            assert record.ended_at_ms == last[session_id][0] <= killed_at_ms
+            assert last[session_id][0] <= record.ended_at_ms <= killed_at_ms
             assert ledger[session_id].seconds == seconds_between(record.started_at_ms, record.ended_at_ms)
             assert ledger[session_id].included_minutes >= 1
         seen = await service.services.sessions._store.get(sessions[0])
