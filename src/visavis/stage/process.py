@@ -171,3 +171,6 @@ def main() -> None:
     except AddressUnavailable as error:
         log.error("stage_not_started", code=error.code, problem=error.message)
         sys.exit(1)
+    except BrokenPipeError:  # nobody reads where the stage listens
+        log.error("stage_not_started", problem="The server that started this stage is gone")
+        os._exit(1)  # the interpreter would try once more to write that line
