@@ -180,8 +180,12 @@ async def listening(
     """
     if address.path is not None:
         serving: set[asyncio.Task[None]] = set()
+        is_open = True
 
         def serve_stream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            if not is_open:  # it was accepted just before the listener closed
+                writer.transport.abort()
+                return
             connection = StreamConnection(reader, writer)
             task = asyncio.create_task(serve_one(connection))
             serving.add(task)
@@ -197,6 +201,7 @@ async def listening(
             async with server:
                 yield address
         finally:
+            is_open = False
             for task in serving:
                 task.cancel()
             await asyncio.gather(*serving, return_exceptions=True)
