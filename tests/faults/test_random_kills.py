@@ -250,6 +250,7 @@ async def test_the_ledger_adds_up_after_faults_at_random(tmp_path: Path) -> None
         "VISAVIS_SESSIONS_PER_STAGE": "4",
         "VISAVIS_ADMISSION": "counted",
         "VISAVIS_STAGE_SILENCE_S": str(SILENT_S),
+        "VISAVIS_STAGE_GRACE_S": "60",  # sessions outlive their server
         "VISAVIS_RATE_LIMIT_PER_MINUTE": "1000000",
         "VISAVIS_CHANNEL_GRACE_S": "100000",
         "VISAVIS_JOIN_TIMEOUT_S": "100000",
