@@ -187,6 +187,10 @@ class Settings(NetworkSettings):
         ge=0,
         description="How long stage processes go on with their sessions when this server has died.",
     )
+    spare_stage: bool = Field(
+        default=True,
+        description="Keep one more stage process ready while sessions run, so that a lost one is replaced at once.",
+    )
     stage_addresses: tuple[StageAddress, ...] = Field(
         default=(), description="Stages on other machines. Default: stage processes on this machine."
     )

@@ -16,12 +16,15 @@ import numpy as np
 import pytest
 
 from tests.faults.scale import FULL, only_in_full
-from tests.faults.test_silent_stages import FOR_EVER_S, SHORT_S, own_fleet, plays, processes_of
+from tests.faults.test_silent_stages import FOR_EVER_S, PARTS, SHORT_S, WITHIN_S, own_fleet, plays, processes_of
 from tests.fleet.test_stage_fleet import REPOSITORY, allocate, speech
 from tests.stage.stuck_parts import MAGIC
 from visavis.errors import PerformerLost
-from visavis.fleet import moves
+from visavis.fleet import moves, stages
+from visavis.fleet.admission import Limits
+from visavis.fleet.local import LocalStages
 from visavis.fleet.performer import StagePerformer
+from visavis.fleet.stages import StageFleet
 from visavis.stage.port.events import (
     PerformanceMoved,
     PerformerEnded,
@@ -273,3 +276,34 @@ async def test_the_time_without_a_stage_is_measured(tmp_path: Path) -> None:
         os.kill(processes_of(fleet)[0].pid, signal.SIGKILL)
         (moved,) = await listener.until(PerformanceMoved)
         assert 0 < moved.after_s <= time.monotonic() - began_s
+
+
+async def test_a_spare_stage_takes_over_at_once_and_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stages, "SPARE_AFTER_S", 0.0)
+    monkeypatch.setattr(stages, "SPARE_NEEDS_BYTES", 0)
+    supply = LocalStages(data_dir=tmp_path, max_stages=1, parts=PARTS)
+    fleet = StageFleet(supply, limits=Limits(measured=False), keep_spare=True)
+    await fleet.start()
+    try:
+        with anyio.fail_after(WITHIN_S):
+            performer = await allocate(fleet, tmp_path)
+            listener = Listener(performer)
+            for number in (1, 2):
+                while (spare := fleet._spare) is None:  # noqa: ASYNC110 (the fleet tells nobody)
+                    await asyncio.sleep(0.02)
+                assert fleet.capacity().sessions == 1 and fleet._stages != [spare]
+                kill(processes_of(fleet)[0])
+                await listener.until(PerformanceMoved, number)
+                assert fleet._stages == [spare] and performer.link is spare.link
+            while (spare := fleet._spare) is None:  # noqa: ASYNC110 (the fleet tells nobody)
+                await asyncio.sleep(0.02)
+            spare.kill()
+            while fleet._spare in (None, spare):  # noqa: ASYNC110 (the fleet tells nobody)
+                await asyncio.sleep(0.02)
+            await performer.speak(speech(320, number=1, utterance_id="a", final=True))
+            await listener.until(PlaybackFinished)
+    finally:
+        await fleet.aclose()
+    assert supply.pids == [], "the spare one ends with the fleet"

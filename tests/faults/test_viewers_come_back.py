@@ -4,6 +4,7 @@ the channel stays open, and the rest of the speech is heard.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import time
@@ -54,6 +55,17 @@ LONGEST_GAP_MS = """
 """
 
 
+async def busiest(pids: list[int]) -> int:
+    """Return the process that has taken most processor time in a second: the stage that performs."""
+
+    def ticks(pid: int) -> int:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11])
+
+    before = {pid: ticks(pid) for pid in pids}
+    await asyncio.sleep(1)
+    return max(pids, key=lambda pid: ticks(pid) - before[pid])
+
+
 @pytest.fixture(scope="module")
 def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     folder = tmp_path_factory.mktemp("server")
@@ -90,8 +102,9 @@ async def test_the_room_page_comes_back_without_a_reload(
                     pass
                 began_ms = await page.evaluate("performance.now()")
                 began_s = time.monotonic()
-                (stage,) = children(process.pid, "visavis.stage")
-                os.kill(stage, signal.SIGKILL)
+                while FULL and len(children(process.pid, "visavis.stage")) < 2:  # noqa: ASYNC110
+                    await asyncio.sleep(0.1)  # until the spare stage is there
+                os.kill(await busiest(children(process.pid, "visavis.stage")), signal.SIGKILL)
                 message = await receive(channel)
                 while message["type"] != "agent.playback.finished":
                     message = await receive(channel)

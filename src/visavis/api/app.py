@@ -295,7 +295,7 @@ def _fleet(settings: Settings, *, source_token: str) -> Fleet:
             log_level=settings.log_level,
             log_json=settings.log_json,
         )
-        return StageFleet(local, limits=limits)
+        return StageFleet(local, limits=limits, keep_spare=settings.spare_stage and settings.stages is None)
     assert settings.stage_token is not None
     remote = RemoteStages(
         addresses=tuple(Address.parse(address) for address in settings.stage_addresses),

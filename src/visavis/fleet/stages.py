@@ -17,6 +17,7 @@ from functools import partial
 
 import structlog
 
+from visavis.engine.images.memory_left import memory_left_bytes
 from visavis.errors import NoCapacity, PerformerLost
 from visavis.fleet.admission import Limits
 from visavis.fleet.link import StageLink
@@ -41,6 +42,8 @@ END_WITHIN_S = 1.0  # for the sessions, when the fleet closes
 CLOSE_WITHIN_S = 4.0  # for the stages after that
 LET_GO_WITHIN_S = 3.0
 RETRY_AFTER_S = 1.0  # if a lost stage cannot be replaced
+SPARE_NEEDS_BYTES = 1 << 30  # with less memory left there is no spare stage: photos and sessions need it
+SPARE_AFTER_S = 3.0  # a session that starts has the processor for itself
 MAX_STARTS = 2  # a session whose stage is lost while it starts is started once more
 
 log = structlog.get_logger("visavis.fleet")
@@ -49,8 +52,17 @@ log = structlog.get_logger("visavis.fleet")
 class StageFleet:
     """Implements `fleet.port.Fleet` and `fleet.moves.Places`."""
 
-    def __init__(self, supply: StageSupply, *, limits: Limits = Limits()) -> None:  # noqa: B008  it is frozen
+    def __init__(
+        self,
+        supply: StageSupply,
+        *,
+        limits: Limits = Limits(),  # noqa: B008  it is frozen
+        keep_spare: bool = False,
+    ) -> None:
+        """`keep_spare`: keep one more stage process ready while sessions run, to replace a lost one at once."""
         self._supply = supply
+        self._keep_spare = keep_spare
+        self._spare: ConnectedStage | None = None  # has no sessions and is in no list; the next stage to be added
         self._shapes: dict[str, SessionShape] = {}  # of the sessions that were placed
         self._machines = Machines(limits, self._shapes)
         self._stages: list[ConnectedStage] = []
@@ -76,6 +88,8 @@ class StageFleet:
                 shape = SessionShape(width_px=spec.width_px, height_px=spec.height_px, fps=spec.fps)
                 adopted.append(Adopted(performer=self._place(stage, spec, shape, held), held=held))
             self._in_background(self._run_stage(stage))
+        if adopted and self._keep_spare:
+            self._in_background(self._open_spare())
         return adopted
 
     def _place(
@@ -102,6 +116,8 @@ class StageFleet:
             len(stage.link.sessions) > SESSIONS_BEFORE_NEXT_STAGE for stage in self._stages
         ):
             self._in_background(self._add_stage_if_possible())
+        if self._keep_spare and self._spare is None:
+            self._in_background(self._open_spare())
         return performer
 
     async def _allocate(self, spec: PerformanceSpec) -> StagePerformer | None:
@@ -155,12 +171,12 @@ class StageFleet:
         return None if any(_answers(stage) for stage in self._stages) else "No stage process answers"
 
     def leave(self) -> None:
-        for stage in self._stages:
+        for stage in self._all_stages():
             stage.link.tell(Leave())
 
     async def let_go(self) -> None:
         self._closing = True
-        stages, self._stages = self._stages, []
+        stages, self._stages = self._all_stages(), []
         self._performers.clear()
         if stages:
             await asyncio.wait([asyncio.create_task(stage.link.let_go()) for stage in stages], timeout=LET_GO_WITHIN_S)
@@ -173,7 +189,7 @@ class StageFleet:
             await asyncio.wait(endings, timeout=END_WITHIN_S)
         for performer in list(self._performers.values()):
             performer.emit(PerformerEnded(reason="ended"))
-        closings = [asyncio.create_task(stage.aclose()) for stage in self._stages]
+        closings = [asyncio.create_task(stage.aclose()) for stage in self._all_stages()]
         self._stages.clear()
         if closings:
             await asyncio.wait(closings, timeout=CLOSE_WITHIN_S)
@@ -184,6 +200,10 @@ class StageFleet:
         await self._supply.aclose()
 
     # --- stages
+    def _all_stages(self) -> list[ConnectedStage]:
+        """Return the stages, with the spare one."""
+        return [*self._stages, *([] if self._spare is None else [self._spare])]
+
     async def _choose_stage(self, shape: SessionShape) -> ConnectedStage:
         """Return the stage that has the least to do, or a new one. Raises `NoCapacity`."""
         free = self._free_stages(shape)
@@ -220,6 +240,11 @@ class StageFleet:
         async with self._opening_lock:
             if self._closing or len(self._stages) >= most:
                 return
+            if self._spare is not None and _answers(self._spare):
+                self._stages.append(self._spare)
+                self._spare = None
+                self._in_background(self._open_spare())
+                return
             self._machines.stage_starts()
             stage = await self._supply.open()
             self._machines.stage_starts()  # what it took to start is in the next reports
@@ -233,10 +258,33 @@ class StageFleet:
         with contextlib.suppress(PerformerLost):
             await self._add_stage()
 
+    async def _open_spare(self) -> None:
+        await asyncio.sleep(SPARE_AFTER_S)
+        left_bytes = await asyncio.to_thread(memory_left_bytes)
+        if left_bytes is not None and left_bytes < SPARE_NEEDS_BYTES:
+            return
+        async with self._opening_lock:
+            if self._closing or self._spare is not None or not self._performers:
+                return
+            self._machines.stage_starts()
+            with contextlib.suppress(PerformerLost):
+                stage = await self._supply.open()
+                if self._closing:
+                    await stage.aclose()
+                    return
+                self._spare = stage
+                self._in_background(self._run_stage(stage))
+            self._machines.stage_starts()
+
     async def _run_stage(self, stage: ConnectedStage) -> None:
         """Handle a stage's events until it dies or is silent for too long; then move its sessions and replace it."""
         detail = await self._watch(stage)
         if self._closing:
+            return
+        if stage is self._spare:
+            self._spare = None
+            await stage.aclose()
+            self._in_background(self._open_spare())
             return
         wanted = len(self._stages)
         self._stages.remove(stage)
