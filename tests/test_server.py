@@ -96,15 +96,15 @@ def test_a_server_survives_its_stage_stops_cleanly_and_starts_again(tmp_path: Pa
         wait_until_ready(base_url)
         headers = {"x-api-key": key}
         look = httpx.get(base_url + "/v1/avatars?view=flat", headers=headers).json()["public_avatars"][0]["avatar_id"]
-        lost = start_session(base_url, look, headers)
-        for stage in children_of(process.pid):
-            os.kill(stage, signal.SIGKILL)
-        while (
-            httpx.get(f"{base_url}/v1/sessions/{lost['session_id']}", headers=headers).json()["session"]["status"]
-            != "ended"
-        ):
-            time.sleep(0.1)  # polls, like a client
         session = start_session(base_url, look, headers)
+        killed = set(children_of(process.pid))
+        for stage in killed:
+            os.kill(stage, signal.SIGKILL)
+        while not set(children_of(process.pid)) - killed:
+            time.sleep(0.1)  # until the stage has been replaced
+        start_session(base_url, look, headers)
+        shown = httpx.get(f"{base_url}/v1/sessions/{session['session_id']}", headers=headers).json()["session"]
+        assert shown["status"] == "started", "it goes on"
         stages = children_of(process.pid)
         assert stages
         process.send_signal(signal.SIGTERM)
