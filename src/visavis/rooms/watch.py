@@ -235,10 +235,10 @@ async def _record(viewer: RoomViewer, *, out: Path, seconds: float, stack: ExitS
     """Like `record`. The film is opened in `stack`, which deletes an unfinished one."""
     blocks: list[ReceivedSound] = []
     film: FilmWriter | None = None
-    first_time_s = 0.0
+    first_arrived_s = 0.0
 
     async def record_pictures() -> None:
-        nonlocal film, first_time_s
+        nonlocal film, first_arrived_s
         pictures = viewer.pictures()
         async for picture in pictures:
             frame = picture.frame
@@ -248,7 +248,7 @@ async def _record(viewer: RoomViewer, *, out: Path, seconds: float, stack: ExitS
                     out, width_px=frame.width, height_px=frame.height, ticks_hz=VIDEO_RATE_HZ, preset="superfast"
                 )
                 stack.enter_context(film)
-                first_time_s = picture.media_time_s
+                first_arrived_s = picture.arrived_s
             film.write_picture(frame.to_ndarray(format="yuv420p").astype(np.uint8, copy=False), at=frame.pts)
             if frame.pts >= seconds * VIDEO_RATE_HZ:
                 return
@@ -272,7 +272,7 @@ async def _record(viewer: RoomViewer, *, out: Path, seconds: float, stack: ExitS
         zero_s = viewer.media_time_s("video", 0)
         starts_s = [viewer.media_time_s("audio", block.pts) - zero_s for block in blocks]
     else:
-        starts_s = [block.media_time_s - first_time_s for block in blocks]
+        starts_s = [block.arrived_s - first_arrived_s for block in blocks]  # a stream has no clock yet
     sound = arrange_sound(blocks, starts_s)[: int(seconds * AUDIO_RATE_HZ)]
     await asyncio.to_thread(film.write_sound, sound, AUDIO_RATE_HZ)
     await asyncio.to_thread(film.close)
