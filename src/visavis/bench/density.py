@@ -71,8 +71,12 @@ class Step:
     viewer_cores: float
     stage_mb: float
 
-    def cost_ratio(self, encoding: EncodingCost) -> float:
-        """Return how many times its encoding a session costs."""
+    def cost_ratio(self, encoding: EncodingCost) -> float | None:
+        """Return how many times its encoding a session costs. None where sessions show fewer pictures than `encoding`
+        has.
+        """
+        if self.fps_mean <= 0.96 * FPS:
+            return None
         return encoding.ratio((self.stage_cores + self.fleet_cores) / self.sessions, spoken=min(1.0, self.spoken))
 
 
@@ -259,7 +263,7 @@ def run(as_json: bool, *, first: int, most: int, stages: int | None, talk: float
     ):
         table.add_column(heading, justify="right")
     for step, ratio in zip(steps, ratios, strict=True):
-        table.add_row(*(str(value) for value in asdict(step).values()), f"{ratio:.2f}")
+        table.add_row(*(str(value) for value in asdict(step).values()), "-" if ratio is None else f"{ratio:.2f}")
     console = Console()
     console.print(
         f"Sessions of {record['size']} at {FPS} frames a second, watched, speaking {talk:.0%} of the time, "
@@ -267,6 +271,6 @@ def run(as_json: bool, *, first: int, most: int, stages: int | None, talk: float
     )
     console.print(table)
     console.print(f"{record['sessions_without_late_frames']} sessions without a late frame in {MEASURE_S:.0f} s")
-    costs = ", ".join(f"{ratio:.2f} ({step.sessions})" for step, ratio in zip(steps, ratios, strict=True))
+    costs = ", ".join(f"{ratio} ({step.sessions})" for step, ratio in zip(steps, ratios, strict=True) if ratio)
     console.print(f"A session costs so many times its encoding (with so many sessions): {costs}")
     console.print(machine.sentence())
