@@ -47,7 +47,7 @@ export function problemOf(error: unknown): Problem {
     return { title: "The server is full", detail, retryAfterS: retryAfterS ?? 5 };
   }
   if (code === "CONCURRENCY_LIMIT_REACHED") {
-    const detail = "End another session of this key, then start again.";
+    const detail = "End another session of this account, then start again.";
     return { title: "This key has reached its limit of sessions", detail, retryAfterS: null };
   }
   if (code === "INSUFFICIENT_MINUTES") {
