@@ -33,8 +33,8 @@ def test_the_mean_of_before_and_after_counts() -> None:
 def test_more_frames_take_more_to_encode(tmp_path: Path) -> None:
     ref = asyncio.run(prepared(tmp_path))
     pack = AvatarPack.load(ref.folder_in(tmp_path / "avatars"))
-    few = measure_encoding(pack, size=(256, 256), fps=5, silent_s=1.0)
-    many = measure_encoding(pack, size=(256, 256), fps=25, silent_s=1.0)
+    few = measure_encoding(pack, size=(256, 256), fps=5, speech_s=2.0, silent_s=1.0)
+    many = measure_encoding(pack, size=(256, 256), fps=25, speech_s=2.0, silent_s=1.0)
     assert 0 < few.speaking_cores < many.speaking_cores < 1
     assert 0 < many.silent_cores < 1
 
