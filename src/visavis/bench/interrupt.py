@@ -70,8 +70,8 @@ async def measure(server: LiveServer, *, rounds: int, beside: int) -> Measured:
     """Interrupt `rounds` times, with `beside` other sessions that speak."""
     async with (
         server.client() as http,
+        live_session(http, server.look, "playback") as session,  # first: the others take what place is left
         speaking_sessions(http, server.look, beside) as load,
-        live_session(http, server.look, "playback") as session,
         WhepViewer(whep_url=session.whep_url, token=session.token) as viewer,
     ):
         measured = Measured(sessions=load.count + 1)

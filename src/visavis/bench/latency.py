@@ -91,8 +91,8 @@ async def measure(server: LiveServer, *, phrases: int, beside: int) -> Measured:
     phrase = Phrase.of_the_sample()
     async with (
         server.client() as http,
+        live_session(http, server.look, "playback", "metrics") as session,  # first: the others take what place is left
         speaking_sessions(http, server.look, beside) as load,
-        live_session(http, server.look, "playback", "metrics") as session,
     ):
         measured = Measured(sessions=load.count + 1)
         viewers = await ViewerProcess.start()
