@@ -86,5 +86,6 @@ class Calls:
             return
         if isinstance(result, VisavisError):
             call.answer.set_exception(result)
+            call.answer.exception()  # nobody waits for the first call on a stage, and an ended session refuses it
         else:
             call.answer.set_result(result)

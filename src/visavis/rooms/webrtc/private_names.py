@@ -181,10 +181,10 @@ def replace_consent_checks(*, interval_s: float, expires_s: float) -> None:
         consent = _Consent(connection.remote_password.encode())
         try:
             while asyncio.get_running_loop().time() < consent.given_at_s + expires_s:
-                await asyncio.sleep(interval_s * (0.8 + 0.4 * random.random()))
-                for pair in connection._nominated.values():
+                for pair in connection._nominated.values():  # at once: the first answer may take nearly `expires_s`
                     consent.ask(pair, connection.build_request(pair, nominate=False))
                 consent.forget(keep=math.ceil(2 * expires_s / interval_s))
+                await asyncio.sleep(interval_s * (0.8 + 0.4 * random.random()))
         finally:
             consent.forget()
         connection._query_consent_task = None
