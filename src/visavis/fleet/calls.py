@@ -9,9 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+import structlog
+
 from visavis.errors import PerformerLost, VisavisError
 from visavis.fleet.link import StageLink
 from visavis.stage.port.messages import Command, Done, Interrupt, Offer, RemoveViewer, Result, ViewerRemoved
+
+log = structlog.get_logger("visavis.fleet")
 
 
 @dataclass(slots=True, eq=False)
@@ -57,12 +61,19 @@ class Calls:
     def use(self, link: StageLink, first: Command) -> None:
         """Go on with another stage: send `first`, then all calls that wait."""
         self.link = link
-        self._send(_Call(first, asyncio.get_running_loop().create_future()))
+        going_on = _Call(first, asyncio.get_running_loop().create_future())
+        going_on.answer.add_done_callback(self._note_refusal)  # nobody waits for it
+        self._send(going_on)
         for call in list(self._waiting):
             if call.answer.cancelled() and isinstance(call.command, Offer):
                 del self._waiting[call]  # its viewer waits no longer
             else:
                 self._send(call)
+
+    def _note_refusal(self, answer: asyncio.Future[Result]) -> None:
+        """A session that ends while it moves is refused by its next stage."""
+        if not answer.cancelled() and (error := answer.exception()) is not None:
+            log.info("session_not_moved", session_id=self._session_id, error=str(error))
 
     def fail(self, message: str) -> None:
         """No stage will answer the calls that wait."""
@@ -86,6 +97,5 @@ class Calls:
             return
         if isinstance(result, VisavisError):
             call.answer.set_exception(result)
-            call.answer.exception()  # nobody waits for the first call on a stage, and an ended session refuses it
         else:
             call.answer.set_result(result)
