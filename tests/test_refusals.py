@@ -1,4 +1,4 @@
-"""Every error of the engine becomes an error of errors.py, with the engine's message and suggestion."""
+"""Every error of the engine becomes an error of visavis.errors, with the engine's message and suggestion."""
 
 from __future__ import annotations
 

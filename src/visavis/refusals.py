@@ -1,4 +1,4 @@
-"""Translates the errors of the engine into those of errors.py, which have a code and an HTTP status.
+"""Translates the errors of the engine into those of visavis.errors, which have a code and an HTTP status.
 
 The service and the stage use `translated_engine_errors` wherever they call the engine for a client.
 """
@@ -43,7 +43,7 @@ _OTHERS: dict[type[EngineError], type[VisavisError]] = {
 
 
 def to_visavis_error(error: EngineError) -> VisavisError:
-    """Return the error of errors.py that a client gets for this one."""
+    """Return the error of visavis.errors that a client gets for this one."""
     kind = _OF_IMAGES[error.reason] if isinstance(error, ImageRefused) else _OTHERS[type(error)]
     return kind(error.message, suggestion=error.suggestion)
 

@@ -73,7 +73,7 @@ def names_in_source() -> frozenset[str]:
     used: set[str] = set()
     package = ROOT / "src" / "visavis"
     for path in package.rglob("*.py"):
-        if path != package / "errors.py" and path.parent != package / "api" / "described":
+        if path.parent not in (package / "errors", package / "api" / "described"):
             nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
             for node in nodes:
                 if isinstance(node, ast.Name | ast.Attribute):
@@ -111,7 +111,7 @@ def test_every_declared_error_is_raised_somewhere() -> None:
 def test_the_source_contains_no_code_as_a_string() -> None:
     """A raise names a class. A string could be a code that nobody has declared."""
     for path in (ROOT / "src" / "visavis").rglob("*.py"):
-        if path.name != "errors.py":
+        if path.name != "errors.py" and path.parent.name != "errors":
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 if isinstance(node, ast.keyword) and node.arg == "code" and isinstance(node.value, ast.Constant):
                     assert node.value.value not in DECLARED, (path, node.value.value)

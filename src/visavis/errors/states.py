@@ -1,0 +1,140 @@
+"""Errors about what is not there, not allowed, or not possible now."""
+
+from __future__ import annotations
+
+from visavis.errors.root import CHANNEL, HTTP, CloseCode, VisavisError
+
+
+class Unauthorized(
+    VisavisError, code="UNAUTHORIZED", status=401, close=CloseCode.UNAUTHORIZED, told_over=HTTP | CHANNEL
+):
+    """A token does not open this session or room."""
+
+
+class ApiKeyRefused(Unauthorized, told_over=HTTP):
+    """No API key, or one that is wrong, revoked or expired. Its body is a plain string, without a code."""
+
+
+class InsufficientMinutes(VisavisError, code="INSUFFICIENT_MINUTES", status=402):
+    """The plan has no minutes left."""
+
+    message = "No minutes remaining. Please purchase additional minutes or upgrade your plan."
+
+    def __init__(self, *, total_remaining: int) -> None:
+        super().__init__()
+        self.details = {"minutes": {"total_remaining": total_remaining}}
+
+
+class AccessDenied(VisavisError, code="ACCESS_DENIED", status=403):
+    """The avatar belongs to another account, or only this machine may read the metrics."""
+
+    message = "Access denied to this avatar"
+
+
+class InsufficientScope(VisavisError, code="INSUFFICIENT_SCOPE", status=403):
+    """The API key does not have the scope that this call needs."""
+
+
+class SourceRefused(VisavisError, code="SOURCE_ADDRESS_REFUSED", status=403):
+    """The API key may not be used from this address."""
+
+    message = "This key may not be used from your address"
+
+
+class PictureAddressExpired(VisavisError, code="PICTURE_ADDRESS_EXPIRED", status=403):
+    """The signed address of a private picture is no longer valid."""
+
+
+class NotFound(VisavisError, code="NOT_FOUND", status=404):
+    """Nothing is at this address."""
+
+    message = "There is nothing at this address"
+
+
+class SessionNotFound(NotFound, code="SESSION_NOT_FOUND", close=CloseCode.SESSION_NOT_FOUND, told_over=HTTP | CHANNEL):
+    """No such session, or it belongs to another account."""
+
+    message = "Session not found"
+
+
+class AvatarNotFound(NotFound, code="AVATAR_NOT_FOUND"):
+    """No such avatar, or it was deleted."""
+
+    message = "Avatar not found"
+
+
+class ReportNotFound(NotFound, code="REPORT_NOT_FOUND"):
+    """The avatar has no report: it was made before reports were kept."""
+
+    message = "There is no report on this avatar's photo"
+    suggestion = "It was made before reports were kept: upload it again"
+
+
+class RoomNotFound(NotFound, code="ROOM_NOT_FOUND"):
+    """No such room."""
+
+    message = "Room not found"
+
+
+class ViewerNotFound(NotFound, code="VIEWER_NOT_FOUND"):
+    """No such viewer in the room, or no longer."""
+
+    message = "There is no such viewer"
+
+
+class MethodNotAllowed(VisavisError, code="METHOD_NOT_ALLOWED", status=405):
+    """The address does not take this method; `Allow` lists those that it takes."""
+
+    message = "This address does not take that method"
+
+
+class Conflict(VisavisError, status=409):
+    """The request does not fit the state that its object is in."""
+
+
+class SessionNotStarted(Conflict, code="SESSION_NOT_STARTED", retryable=True, told_over=HTTP | CHANNEL):
+    """The session has not been started."""
+
+    retry_after_s = 1
+
+
+class SessionEnded(Conflict, code="SESSION_ENDED", close=CloseCode.SESSION_ENDED, told_over=HTTP | CHANNEL):
+    """The session has ended."""
+
+    message = "Session has already ended"
+
+
+class Gone(SessionEnded, status=410, told_over=HTTP):
+    """A room whose session has ended."""
+
+    message = "The session has ended"
+
+
+class IdempotencyConflict(Conflict, code="IDEMPOTENCY_KEY_REUSED"):
+    """The `Idempotency-Key` came with another request before."""
+
+
+class IdempotencyInProgress(Conflict, code="IDEMPOTENCY_IN_PROGRESS", retryable=True):
+    """The first request with this `Idempotency-Key` is still in progress."""
+
+    retry_after_s = 1
+
+
+class PreconditionFailed(VisavisError, code="PRECONDITION_FAILED", status=412):
+    """`If-Match` names another ICE session than the one of this viewer."""
+
+
+class PreconditionRequired(VisavisError, code="PRECONDITION_REQUIRED", status=428):
+    """Trickled candidates came without `If-Match`."""
+
+
+class UpgradeRequired(VisavisError, code="UPGRADE_REQUIRED", status=426):
+    """A channel's address was asked for without a WebSocket upgrade, or a proxy has taken the upgrade away."""
+
+
+class TooLarge(VisavisError, code="PAYLOAD_TOO_LARGE", status=413):
+    """A body, metadata or an offer is larger than its limit."""
+
+
+class UnsupportedMediaType(VisavisError, code="UNSUPPORTED_MEDIA_TYPE", status=415):
+    """The body's content type is not what the address takes."""
