@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from visavis.bench import browser, interrupt, latency, live, soak, startup, yardstick
+from visavis.bench import browser, latency, live, soak, startup, under_load, yardstick
 from visavis.bench.encoding import EncodingCost
+from visavis.bench.figures import Repeated
 from visavis.bench.load import Load
 from visavis.cli import app
 
@@ -28,12 +29,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[live.LiveServer
 
 @pytest.fixture(autouse=True)
 def little_to_do(server: live.LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    for bench in (interrupt, latency, soak, startup):
+    for bench in (under_load, soak, startup):
         monkeypatch.setattr(bench, "running_server", lambda *_, **__: nullcontext(server))
     monkeypatch.setattr(live, "SETTLE_S", 1)
     cost = EncodingCost(speaking_cores=0.04, silent_cores=0.02)
     monkeypatch.setattr(yardstick, "measure_encoding", lambda *_, **__: cost)  # tests/bench/test_encoding.py
-    monkeypatch.setattr(yardstick, "speaking_fps", lambda _: 200.0)  # tests/bench/test_one_core.py
+    fps = Repeated(median=200.0, least=190.0, most=210.0, count=7)
+    monkeypatch.setattr(yardstick, "speaking_fps", lambda _: fps)  # tests/bench/test_one_core.py
     monkeypatch.setattr(latency, "PHRASE_S", 1.6)
     monkeypatch.setattr(soak, "WARM_S", 1.0)
     monkeypatch.setattr(soak, "SETTLE_S", 0.5)
@@ -46,7 +48,17 @@ def measured(*arguments: str) -> dict[str, Any]:
     record: dict[str, Any] = json.loads(result.stdout)
     assert record["benchmark"] == arguments[0]
     assert record["pipeline_fps_per_core"] == 200.0 and record["encoding_cores_speaking"] == 0.04
+    assert record["pipeline_fps_spread"] == [190.0, 210.0]
     return record
+
+
+def assert_cost(record: dict[str, Any]) -> None:
+    """A busy machine slows the session down, and then there is no ratio."""
+    if record["cost_ratio"] is None:
+        assert record["cost_ratio_spread"] is None
+        return
+    least, most = record["cost_ratio_spread"]
+    assert 1 < least <= record["cost_ratio"] <= most
 
 
 def test_latency_is_measured_from_the_clients_message_to_the_frame_and_to_the_lips() -> None:
@@ -54,7 +66,7 @@ def test_latency_is_measured_from_the_clients_message_to_the_frame_and_to_the_li
     assert min(record["frame_ms"]["p50"], record["live_frame_ms"]["p50"]) > 10
     assert record["live_sample_ms"]["p50"] is None or record["live_sample_ms"]["p50"] > 10
     assert (record["sessions"], record["least_fps_beside"]) == (1, 0.0)
-    assert record["cost_ratio"] > 1
+    assert_cost(record)
     if browser.missing():
         assert record["lips_skipped"] and record["lips_ms"]["p50"] is None
     else:
@@ -66,26 +78,22 @@ def test_startup_is_measured_of_a_server_a_session_and_an_avatar() -> None:
     record = measured("startup", "--rounds", "1")
     assert 0 < record["started_ms"]["p50"] <= record["first_picture_ms"]["p50"]
     assert min(record[name]["p50"] for name in ("first_ready_ms", "ready_ms", "avatar_ms")) > 0
-    assert record["cost_ratio_silent"] > 1
+    assert record["cost_ratio_silent"] > 1 and len(record["cost_ratio_spread_silent"]) == 2
 
 
 def test_an_interrupt_is_measured_to_its_confirmation_and_to_silence() -> None:
     record = measured("interrupt", "--rounds", "2")
     assert record["confirmed_ms"]["p50"] > 0
     assert 0 < record["stage_silent_ms"]["p50"] <= record["silent_ms"]["p99"]
-    assert record["cost_ratio"] > 1
+    assert_cost(record)
 
 
 def test_a_soak_measures_offset_drift_memory_and_loss() -> None:
     record = measured("soak", "--minutes", "0.1", "--guests", "1")
     assert record["guests"] >= 1 and record["joins"] >= 1
     assert len(record["server_mb"]) == 2 and min(*record["server_mb"], *record["stages_mb"]) > 20
-    assert record["frames"] > 0 and record["cost_ratio"] > 1
-
-
-def test_drift_is_the_slope_over_time() -> None:
-    assert soak.per_hour([(0.0, 1.0), (1800.0, 2.0), (3600.0, 3.0)]) == pytest.approx(2.0)
-    assert soak.per_hour([(5.0, 1.0)]) == 0.0
+    assert record["frames"] > 0
+    assert_cost(record)
 
 
 def test_the_load_is_in_proportion_to_what_the_server_admits() -> None:

@@ -19,7 +19,8 @@ def little_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(render, "speaking_motion", lambda: frames)
     for bench in (render, pipeline):
         monkeypatch.setattr(bench, "SIZES", (SMALL, (128, 64)))
-        monkeypatch.setattr(bench, "PASSES", 1)
+    monkeypatch.setattr(render, "PASSES", 1)
+    monkeypatch.setattr(pipeline, "RUNS", 2)
     monkeypatch.setattr(pipeline, "IDLE_S", 0.4)
     monkeypatch.setattr(pipeline, "ROUNDS", 1)
 
@@ -46,6 +47,8 @@ def test_the_pipeline_is_measured_from_speech_to_encoded_media() -> None:
     assert record["frames"] == pytest.approx(seconds * 25, abs=25)
     assert all(record[f"{step}_ms"] > 0 for step in ("speech_to_motion", "face", "render", "vp8", "opus"))
     assert record["cost_ratio"] > 1
+    least, most = record["pipeline_fps_spread"]
+    assert 0 < least <= record["pipeline_fps_per_core"] <= most
     assert record["video_kbps"] > 0 and record["idle_fps_per_core"] > 0
     assert list(record["sizes"]) == ["64x64", "128x64"]
 

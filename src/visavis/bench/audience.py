@@ -220,12 +220,13 @@ def run(as_json: bool, *, most: int) -> None:
         "size": f"{WIDTH_PX}x{HEIGHT_PX}",
         "fps": FPS,
         "viewers_per_core": costs.viewers_per_core,
-        "viewers_per_core_in_proportion": round(costs.viewers_per_core * REFERENCE_FPS / pipeline_fps),
+        "viewers_per_core_in_proportion": round(costs.viewers_per_core * REFERENCE_FPS / pipeline_fps.median),
         "fps_at_viewers": last.fps_mean,
         "whole": all(step.whole for step in steps),
         "session_cores": round(costs.session_cores, 4),
         "viewer_cores": round(costs.viewer_cores, 6),
-        "pipeline_fps_per_core": pipeline_fps,
+        "pipeline_fps_per_core": pipeline_fps.median,
+        "pipeline_fps_spread": pipeline_fps.spread,
         "cores": round(cores(), 2),
         "steps": [asdict(step) for step in steps],
     }
@@ -256,6 +257,6 @@ def run(as_json: bool, *, most: int) -> None:
     if not record["whole"]:
         console.print("Other programs had the cores: the viewers did not get all pictures, and the costs are too low")
     console.print(
-        f"This machine makes {pipeline_fps:.0f} frames a second on one core (visavis bench pipeline); in proportion "
-        f"to {REFERENCE_FPS}: {record['viewers_per_core_in_proportion']} viewers"
+        f"This machine makes {pipeline_fps.text('.0f')} frames a second on one core (visavis bench pipeline); "
+        f"in proportion to {REFERENCE_FPS}: {record['viewers_per_core_in_proportion']} viewers"
     )

@@ -10,7 +10,8 @@ every step is measured. A frame is late if the stage leaves it out because the n
 not part of the measurement: speech is sent over the port of the fleet.
 
 Each step also tells what a session costs: the processor time of the stages and of the fleet (this process), divided by
-that of encoding the same pictures and sound and nothing else (encoding.py). Viewers are not part of it.
+that of encoding the same pictures and sound and nothing else (encoding.py), as it is measured before and after the
+step, while the sessions go on. Viewers are not part of it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ import asyncio
 import json
 import tempfile
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -30,7 +32,8 @@ from rich.table import Table
 
 from visavis.avatars.look_files import LookFiles
 from visavis.avatars.preparation import prepare_with_engine
-from visavis.bench.encoding import EncodingCost
+from visavis.bench.cost_windows import LEAST_RATE
+from visavis.bench.encoding import EncodingCost, mean
 from visavis.bench.processes import cpu_s, pss_mb
 from visavis.bench.viewer_process import ViewerProcess
 from visavis.bench.yardstick import FPS, SIZE_PX, Yardstick
@@ -55,7 +58,9 @@ OVERLOADS = (1.5, 2.0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """The figures for `sessions` at once. Processor time is a share of one core; memory is proportional (Pss)."""
+    """The figures for `sessions` at once. Processor time is a share of one core; memory is proportional (Pss).
+    `encoding`: as measured before and after; None if it was not.
+    """
 
     sessions: int
     late_frames: int
@@ -70,14 +75,23 @@ class Step:
     fleet_cores: float
     viewer_cores: float
     stage_mb: float
+    encoding: EncodingCost | None
 
-    def cost_ratio(self, encoding: EncodingCost) -> float | None:
-        """Return how many times its encoding a session costs. None where sessions show fewer pictures than `encoding`
-        has.
+    @property
+    def cost_ratio(self) -> float | None:
+        """How many times its encoding a session costs. None where sessions show fewer pictures than `encoding` has,
+        or encoding was not measured.
         """
-        if self.fps_mean <= 0.96 * FPS:
+        if self.encoding is None or self.fps_mean <= LEAST_RATE * FPS:
             return None
-        return encoding.ratio((self.stage_cores + self.fleet_cores) / self.sessions, spoken=min(1.0, self.spoken))
+        cores = (self.stage_cores + self.fleet_cores) / self.sessions
+        return self.encoding.ratio(cores, spoken=min(1.0, self.spoken))
+
+    def members(self) -> dict[str, object]:
+        """Return the figures for JSON and for the table, in the order of its columns."""
+        figures = asdict(self)
+        del figures["encoding"]
+        return figures | {"cost_ratio": self.cost_ratio}
 
 
 class _Session:
@@ -129,7 +143,7 @@ async def _offer(performer: StagePerformer, number: int, sdp: str) -> str:
 
 def is_overloaded(step: Step) -> bool:
     """Whether frames were left out, or the stages have slowed all sessions down."""
-    return step.late_frames > 0 or step.fps_least <= 0.96 * FPS
+    return step.late_frames > 0 or step.fps_least <= LEAST_RATE * FPS
 
 
 async def measure(
@@ -142,8 +156,11 @@ async def measure(
     talk: float = 1.0,
     settle_s: float = SETTLE_S,
     measure_s: float = MEASURE_S,
+    measure_encoding: Callable[[], EncodingCost] | None = None,
 ) -> list[Step]:
-    """Measure `first` sessions, then one more in each step, until a step is overloaded or there are `most`."""
+    """Measure `first` sessions, then one more in each step, until a step is overloaded or there are `most`.
+    `measure_encoding` is called in a thread; without it steps have no cost ratio.
+    """
     pcm, rate_hz = read_speech(SAMPLE)
     supply = LocalStages(data_dir=data_dir, max_stages=stages)
     fleet = StageFleet(supply, limits=Limits(measured=False, sessions_per_stage=MOST_SESSIONS))
@@ -172,7 +189,7 @@ async def measure(
                     running.append(tasks.create_task(sessions[-1].run()))
                     await viewers.join(number, partial(_offer, performer, number))
                 await asyncio.sleep(settle_s)
-                steps.append(await _measured(supply, viewers, sessions, measure_s))
+                steps.append(await _measured(supply, viewers, sessions, measure_s, measure_encoding))
             for task in running:
                 task.cancel()
     finally:
@@ -181,8 +198,15 @@ async def measure(
     return steps
 
 
-async def _measured(supply: LocalStages, viewers: ViewerProcess, sessions: list[_Session], measure_s: float) -> Step:
+async def _measured(
+    supply: LocalStages,
+    viewers: ViewerProcess,
+    sessions: list[_Session],
+    measure_s: float,
+    measure_encoding: Callable[[], EncodingCost] | None,
+) -> Step:
     pids = supply.pids
+    before = await asyncio.to_thread(measure_encoding) if measure_encoding else None
     await viewers.count()
     for session in sessions:
         session.late_frames, session.hurried_frames, session.spoken_s = 0, 0, 0.0
@@ -191,7 +215,7 @@ async def _measured(supply: LocalStages, viewers: ViewerProcess, sessions: list[
     counted = await viewers.count()
     passed_s = time.monotonic() - began_s
     rates = [n / passed_s for n in counted["pictures"]] or [0.0]
-    return Step(
+    step = Step(
         sessions=len(sessions),
         late_frames=sum(session.late_frames for session in sessions),
         hurried_frames=sum(session.hurried_frames for session in sessions),
@@ -205,7 +229,11 @@ async def _measured(supply: LocalStages, viewers: ViewerProcess, sessions: list[
         fleet_cores=round((time.process_time() - fleet_s) / passed_s, 3),
         viewer_cores=round((cpu_s([viewers.pid]) - viewer_s) / passed_s, 3),
         stage_mb=round(pss_mb(pids), 1),
+        encoding=None,
     )
+    if measure_encoding is None or before is None:
+        return step
+    return replace(step, encoding=mean(before, await asyncio.to_thread(measure_encoding)))
 
 
 async def prepared(data_dir: Path) -> PackRef:
@@ -222,14 +250,14 @@ def run(as_json: bool, *, first: int, most: int, stages: int | None, talk: float
     with tempfile.TemporaryDirectory(prefix="visavis-") as folder:
         pack = asyncio.run(prepared(Path(folder)))
         yardstick = Yardstick(pack.folder_in(Path(folder) / "avatars"))
-        steps = asyncio.run(measure(Path(folder), pack, first=first, most=most, stages=stages, talk=talk))
+        measured = partial(measure, Path(folder), pack, measure_encoding=yardstick.measure, stages=stages, talk=talk)
+        steps = asyncio.run(measured(first=first, most=most))
         carried = max((step.sessions for step in steps if not is_overloaded(step)), default=0)
         if overload:
             for share in OVERLOADS:
                 count = max(1, round(carried * share))
-                steps += asyncio.run(measure(Path(folder), pack, first=count, most=count, stages=stages, talk=talk))
+                steps += asyncio.run(measured(first=count, most=count))
         machine = yardstick.end()
-    ratios = [step.cost_ratio(machine.encoding) for step in steps]
     record = {
         "benchmark": "density",
         "size": f"{WIDTH_PX}x{HEIGHT_PX}",
@@ -239,7 +267,7 @@ def run(as_json: bool, *, first: int, most: int, stages: int | None, talk: float
         "talk": talk,
         "stages": stages,
         "cores": round(cores(), 2),
-        "steps": [asdict(step) | {"cost_ratio": ratio} for step, ratio in zip(steps, ratios, strict=True)],
+        "steps": [step.members() for step in steps],
     }
     if as_json:
         print(json.dumps(record))
@@ -262,8 +290,8 @@ def run(as_json: bool, *, first: int, most: int, stages: int | None, talk: float
         "times its encoding",
     ):
         table.add_column(heading, justify="right")
-    for step, ratio in zip(steps, ratios, strict=True):
-        table.add_row(*(str(value) for value in asdict(step).values()), "-" if ratio is None else f"{ratio:.2f}")
+    for step in steps:
+        table.add_row(*("-" if value is None else str(value) for value in step.members().values()))
     console = Console()
     console.print(
         f"Sessions of {record['size']} at {FPS} frames a second, watched, speaking {talk:.0%} of the time, "
@@ -271,6 +299,6 @@ def run(as_json: bool, *, first: int, most: int, stages: int | None, talk: float
     )
     console.print(table)
     console.print(f"{record['sessions_without_late_frames']} sessions without a late frame in {MEASURE_S:.0f} s")
-    costs = ", ".join(f"{ratio} ({step.sessions})" for step, ratio in zip(steps, ratios, strict=True) if ratio)
+    costs = ", ".join(f"{step.cost_ratio} ({step.sessions})" for step in steps if step.cost_ratio)
     console.print(f"A session costs so many times its encoding (with so many sessions): {costs}")
     console.print(machine.sentence())

@@ -1,16 +1,42 @@
-"""How a benchmark prints: percentiles, a table for people, or one JSON object."""
+"""How a benchmark prints: figures with their spread, percentiles, a table for people, or one JSON object."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from statistics import median
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from visavis.sessions.session_metrics import Percentiles
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repeated:
+    """A figure that was measured several times: the median, and the least and the most of all measurements."""
+
+    median: float
+    least: float
+    most: float
+    count: int
+
+    @classmethod
+    def of(cls, values: Sequence[float], *, digits: int) -> Repeated:
+        """`digits`: how many decimal places are kept. `values`: at least one."""
+        ends = (median(values), min(values), max(values))
+        middle, least, most = (round(value, digits) for value in ends)
+        return cls(median=middle, least=least, most=most, count=len(values))
+
+    @property
+    def spread(self) -> tuple[float, float]:
+        return (self.least, self.most)
+
+    def text(self, form: str) -> str:
+        """Return the figure for people, each number in a format: "230 (214 to 236, 5 runs)"."""
+        return f"{self.median:{form}} ({self.least:{form}} to {self.most:{form}}, {self.count} runs)"
 
 
 def percentiles_ms(seconds: Iterable[float]) -> Percentiles:

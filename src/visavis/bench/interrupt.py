@@ -13,24 +13,17 @@ from __future__ import annotations
 
 import asyncio
 import random
-import tempfile
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 
+from visavis.bench.cost_windows import CostWindows, SessionCost
 from visavis.bench.figures import percentiles_ms, print_json, print_latencies
-from visavis.bench.live import (
-    LiveServer,
-    LiveSession,
-    admitted,
-    live_session,
-    machine_members,
-    running_server,
-    speaking_sessions,
-)
+from visavis.bench.live import LiveServer, LiveSession, live_session, machine_members, speaking_sessions
 from visavis.bench.load import Load
+from visavis.bench.under_load import measure_under_load
 from visavis.bench.yardstick import Yardstick
 from visavis.demo.measure import last_audible_s
 from visavis.demo.reception import Reception
@@ -43,6 +36,7 @@ HUM_S = 4
 EARLIEST_S, LATEST_S = 0.6, 1.0  # after the start of the hum
 AFTER_S = 0.8  # how long the viewer listens after an interrupt
 PITCH_HZ = 150.0
+WINDOW_S = 10.0  # of the cost, at least
 
 
 @dataclass(slots=True)
@@ -54,8 +48,7 @@ class Measured:
     silent_s: list[float] = field(default_factory=list)
     stage_silent_ms: Percentiles = field(default_factory=Percentiles)
     least_fps: float = 0.0  # of the sessions beside it
-    session_cores: float = 0.0  # the processor time of one session
-    spoken: float = 0.0  # share of the time, of all sessions
+    cost: SessionCost = SessionCost(None)  # noqa: RUF009  frozen
 
 
 def hum() -> bytes:
@@ -66,7 +59,7 @@ def hum() -> bytes:
     return bytes(samples)
 
 
-async def measure(server: LiveServer, *, rounds: int, beside: int) -> Measured:
+async def measure(server: LiveServer, yardstick: Yardstick, *, rounds: int, beside: int) -> Measured:
     """Interrupt `rounds` times, with `beside` other sessions that speak."""
     async with (
         server.client() as http,
@@ -82,14 +75,19 @@ async def measure(server: LiveServer, *, rounds: int, beside: int) -> Measured:
         ]
         try:
             await reception.wait_for_picture(512, 512)
-            began_s, cpu_s, spoken_s = time.monotonic(), server.cpu_s(), 0.0
+            windows = CostWindows(server, session, yardstick)
+            await windows.begin()
+            began_s, spoken_s = time.monotonic(), 0.0
             await load.least_fps(1.0)
             for number in range(rounds):
                 spoken_s += await _interrupt(session, reception, measured, f"hum {number}")
-            passed_s = time.monotonic() - began_s
-            measured.least_fps = await load.least_fps(passed_s)
-            measured.session_cores = (server.cpu_s() - cpu_s) / passed_s / measured.sessions
-            measured.spoken = (spoken_s + load.count * passed_s) / passed_s / measured.sessions
+                if (passed_s := windows.passed_s) >= WINDOW_S or number == rounds - 1:
+                    await windows.close(
+                        session_s=measured.sessions * passed_s, spoken_s=spoken_s + load.count * passed_s
+                    )
+                    spoken_s = 0.0
+            measured.least_fps = await load.least_fps(time.monotonic() - began_s)
+            measured.cost = windows.cost()
             silent_ms = (await session.metrics())["interrupts"]["silent_ms"]
             measured.stage_silent_ms = Percentiles(**silent_ms)
         finally:
@@ -130,44 +128,33 @@ def _silent_after_s(reception: Reception, sent_s: float) -> float:
 
 def run(as_json: bool, *, rounds: int, load: Load) -> None:
     """Measure and print."""
-    with tempfile.TemporaryDirectory(prefix="visavis-") as name:
-        folder = Path(name)
-        with running_server(folder) as server:
-            admitted_sessions = asyncio.run(admitted(server))
-            yardstick = Yardstick(server.pack)
-            beside = load.sessions_beside(admitted_sessions)
-            if load is not Load.TWICE:
-                measured = asyncio.run(measure(server, rounds=rounds, beside=beside))
-        if load is Load.TWICE:
-            with running_server(folder, **load.settings) as server:
-                measured = asyncio.run(measure(server, rounds=rounds, beside=beside))
-        machine = yardstick.end()
+    found = measure_under_load(load, partial(measure, rounds=rounds))
+    measured = found.measured
     confirmed, silent = percentiles_ms(measured.confirmed_s), percentiles_ms(measured.silent_s)
-    ratio = machine.encoding.ratio(measured.session_cores, spoken=measured.spoken)
     record = {
         "benchmark": "interrupt",
         "load": load,
         "rounds": rounds,
         "sessions": measured.sessions,
-        "admitted_sessions": admitted_sessions,
+        "admitted_sessions": found.admitted_sessions,
         "confirmed_ms": confirmed,
         "silent_ms": silent,
         "stage_silent_ms": measured.stage_silent_ms,
         "least_fps_beside": measured.least_fps,
-        "cost_ratio": ratio,
-        **machine.members(),
+        **measured.cost.members(),
+        **found.machine.members(),
         **machine_members(),
     }
     if as_json:
         print_json(record)
         return
     print_latencies(
-        f"{rounds} interrupts, {measured.sessions} sessions (this server admits {admitted_sessions})",
+        f"{rounds} interrupts, {measured.sessions} sessions (this server admits {found.admitted_sessions})",
         [
             ("interrupt to its confirmation", confirmed),
             ("interrupt to silence at a viewer", silent),
             ("of that, at the stage", measured.stage_silent_ms),
         ],
-        f"A session costs {ratio:.2f} times its encoding",
-        machine.sentence(),
+        measured.cost.sentence(),
+        found.machine.sentence(),
     )

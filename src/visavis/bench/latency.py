@@ -18,26 +18,19 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import tempfile
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from visavis.bench import browser
+from visavis.bench.cost_windows import CostWindows, SessionCost
 from visavis.bench.figures import percentiles_ms, print_json, print_latencies
-from visavis.bench.live import (
-    LiveServer,
-    LiveSession,
-    admitted,
-    live_session,
-    machine_members,
-    running_server,
-    speaking_sessions,
-)
+from visavis.bench.live import LiveServer, LiveSession, live_session, machine_members, speaking_sessions
 from visavis.bench.load import Load
+from visavis.bench.under_load import measure_under_load
 from visavis.bench.viewer_process import ViewerProcess
 from visavis.bench.yardstick import Yardstick
 from visavis.demo import measure as content
@@ -50,6 +43,7 @@ from visavis.library import SAMPLE
 PHRASE_S = 2.4
 REST_S = 1.2  # between phrases
 PIECE_MS = 20
+WINDOW_S = 10.0  # of the cost, at least
 LEAST_LIKENESS = 0.4  # of the lips and the expected motion; below it a phrase is not counted
 USUAL_LAG_S = 0.25  # around which the lips are searched
 
@@ -65,8 +59,7 @@ class Measured:
     lips_s: list[float] = field(default_factory=list)
     unrecognised: int = 0  # phrases whose lips were not found in the pictures
     least_fps: float = 0.0  # of the sessions beside it
-    session_cores: float = 0.0
-    spoken: float = 0.0
+    cost: SessionCost = SessionCost(None)  # noqa: RUF009  frozen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +79,7 @@ class Phrase:
         return cls(pcm=pcm, rate_hz=rate_hz, expected=content.expected_distance(motion))
 
 
-async def measure(server: LiveServer, *, phrases: int, beside: int) -> Measured:
+async def measure(server: LiveServer, yardstick: Yardstick, *, phrases: int, beside: int) -> Measured:
     """Measure `phrases` that are sent at once and as many that are sent live, with a viewer that counts; then lips."""
     phrase = Phrase.of_the_sample()
     async with (
@@ -99,18 +92,23 @@ async def measure(server: LiveServer, *, phrases: int, beside: int) -> Measured:
         try:
             await viewers.join(0, session.exchange)
             await asyncio.sleep(REST_S)
-            began_s, cpu_s = time.monotonic(), server.cpu_s()
+            windows = CostWindows(server, session, yardstick)
+            await windows.begin()
+            began_s, spoken_s = time.monotonic(), 0.0
             await load.least_fps(1.0)
             for number in range(phrases):
                 measured.frame_s.append(await _at_once(session, phrase, f"at once {number}"))
                 session.channel.take("session.metrics")
                 measured.live_frame_s.append(await _live(session, phrase, f"live {number}"))
                 measured.live_sample_s += _sample_to_frame_s(session)
-            passed_s = time.monotonic() - began_s
-            measured.least_fps = await load.least_fps(passed_s)
-            measured.session_cores = (server.cpu_s() - cpu_s) / passed_s / measured.sessions
-            spoken_s = 2 * phrases * len(phrase.pcm) / phrase.rate_hz
-            measured.spoken = (spoken_s + load.count * passed_s) / passed_s / measured.sessions
+                spoken_s += 2 * len(phrase.pcm) / phrase.rate_hz
+                if (passed_s := windows.passed_s) >= WINDOW_S or number == phrases - 1:
+                    await windows.close(
+                        session_s=measured.sessions * passed_s, spoken_s=spoken_s + load.count * passed_s
+                    )
+                    spoken_s = 0.0
+            measured.least_fps = await load.least_fps(time.monotonic() - began_s)
+            measured.cost = windows.cost()
         finally:
             await viewers.aclose()
         if browser.missing() is None:
@@ -211,18 +209,8 @@ def lips_lag(pictures: browser.Pictures, phrase: Phrase, sent_s: float) -> float
 
 def run(as_json: bool, *, phrases: int, load: Load) -> None:
     """Measure and print."""
-    with tempfile.TemporaryDirectory(prefix="visavis-") as name:
-        folder = Path(name)
-        with running_server(folder) as server:
-            admitted_sessions = asyncio.run(admitted(server))
-            yardstick = Yardstick(server.pack)
-            beside = load.sessions_beside(admitted_sessions)
-            if load is not Load.TWICE:
-                measured = asyncio.run(measure(server, phrases=phrases, beside=beside))
-        if load is Load.TWICE:
-            with running_server(folder, **load.settings) as server:
-                measured = asyncio.run(measure(server, phrases=phrases, beside=beside))
-        machine = yardstick.end()
+    found = measure_under_load(load, partial(measure, phrases=phrases))
+    measured = found.measured
     missing = browser.missing()
     rows = {
         "frame_ms": ("speech sent at once to its first frame encoded", percentiles_ms(measured.frame_s)),
@@ -233,28 +221,27 @@ def run(as_json: bool, *, phrases: int, load: Load) -> None:
         ),
         "lips_ms": ("speech sent to the lips in Chromium", percentiles_ms(measured.lips_s)),
     }
-    ratio = machine.encoding.ratio(measured.session_cores, spoken=measured.spoken)
     record = {
         "benchmark": "latency",
         "load": load,
         "phrases": phrases,
         "sessions": measured.sessions,
-        "admitted_sessions": admitted_sessions,
+        "admitted_sessions": found.admitted_sessions,
         **{member: figures for member, (_, figures) in rows.items()},
         "lips_unrecognised": measured.unrecognised,
         "lips_skipped": missing,
         "least_fps_beside": measured.least_fps,
-        "cost_ratio": ratio,
-        **machine.members(),
+        **measured.cost.members(),
+        **found.machine.members(),
         **machine_members(),
     }
     if as_json:
         print_json(record)
         return
     print_latencies(
-        f"{phrases} phrases each, {measured.sessions} sessions (this server admits {admitted_sessions})",
+        f"{phrases} phrases each, {measured.sessions} sessions (this server admits {found.admitted_sessions})",
         list(rows.values()),
         *([f"The lips in a browser were not measured. {missing}"] if missing else []),
-        f"A session costs {ratio:.2f} times its encoding",
-        machine.sentence(),
+        measured.cost.sentence(),
+        found.machine.sentence(),
     )

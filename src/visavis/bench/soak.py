@@ -21,10 +21,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from visavis.bench.cost_windows import CostWindows, SessionCost
 from visavis.bench.figures import print_json, print_rows
 from visavis.bench.live import LiveServer, LiveSession, live_session, machine_members, running_server, speaking_sessions
 from visavis.bench.load import Load
 from visavis.bench.processes import pss_mb, with_descendants
+from visavis.bench.slope import Slope, slope_members
 from visavis.bench.yardstick import Yardstick
 from visavis.demo import measure as content
 from visavis.demo.reception import Reception
@@ -37,6 +39,7 @@ from visavis.rooms.watch import ReceivedPicture, WhepViewer
 
 WARM_S, SETTLE_S = 20.0, 2.0
 GUEST_S = 15.0  # how long the sessions and viewers beside the long one stay
+WINDOW_S = 40.0  # of the cost, at least
 REST_S = 1.5  # before the sample is spoken again
 LEAST_LIKENESS = 0.4
 
@@ -50,27 +53,17 @@ class Measured:
     server_mb: tuple[float, float] = (0.0, 0.0)  # at the start and at the end
     stages_mb: tuple[float, float] = (0.0, 0.0)
     guests: int = 0  # sessions that came and went
+    # of the cost's current window:
     guest_s: float = 0.0  # how long they stayed, all together
+    spoken_s: float = 0.0  # by the long session
     joins: int = 0  # viewers of the long session that came and went
     sound_missing: int = 0  # packets, of all viewers that count
     late_frames: int = 0  # of the long session
     frames: int = 0
-    session_cores: float = 0.0
-    spoken: float = 0.0
+    cost: SessionCost = SessionCost(None)  # noqa: RUF009  frozen
 
 
-def per_hour(values: list[tuple[float, float]]) -> float:
-    """Return by how much the values change in an hour: the median slope of all pairs (Theil and Sen), which single
-    late values do not move.
-    """
-    if len(values) < 2:
-        return 0.0
-    times_s, ys = np.array(values).T
-    one, other = np.triu_indices(len(values), 1)
-    return float(np.median((ys[other] - ys[one]) / (times_s[other] - times_s[one])) * 3600)
-
-
-async def measure(server: LiveServer, *, minutes: float, guests: int) -> Measured:
+async def measure(server: LiveServer, yardstick: Yardstick, *, minutes: float, guests: int) -> Measured:
     """Measure for `minutes`, with `guests` sessions at a time beside the long one."""
     measured = Measured()
     async with (
@@ -87,13 +80,12 @@ async def measure(server: LiveServer, *, minutes: float, guests: int) -> Measure
             await reception.wait_for_picture(512, 512)
             await _guests(server, session, seconds=min(WARM_S, minutes * 60), guests=guests, measured=Measured())
             memory_before = await _memory_mb(server)
-            began_s, cpu_s, before = time.monotonic(), server.cpu_s(), await session.metrics()
+            windows = CostWindows(server, session, yardstick)
+            await windows.begin()
+            began_s, before = time.monotonic(), await session.metrics()
             speaking = asyncio.create_task(_speak(session, reception, measured, began_s))
-            await _guests(server, session, seconds=minutes * 60, guests=guests, measured=measured)
-            passed_s = time.monotonic() - began_s
-            sessions = 1 + measured.guest_s / passed_s
-            measured.session_cores = (server.cpu_s() - cpu_s) / passed_s / sessions
-            measured.spoken = (sessions - 1 + _spoken_share(measured, passed_s)) / sessions
+            await _guests(server, session, seconds=minutes * 60, guests=guests, measured=measured, windows=windows)
+            measured.cost = windows.cost()
             speaking.cancel()
             await asyncio.gather(speaking, return_exceptions=True)
             after = await session.metrics()
@@ -108,11 +100,6 @@ async def measure(server: LiveServer, *, minutes: float, guests: int) -> Measure
     return measured
 
 
-def _spoken_share(measured: Measured, passed_s: float) -> float:
-    pcm, rate_hz = read_speech(SAMPLE)
-    return min(1.0, len(measured.av_offset_ms) * len(pcm) / rate_hz / passed_s)
-
-
 async def _memory_mb(server: LiveServer) -> tuple[float, float]:
     """Return the memory of the server and of its stages."""
     await asyncio.sleep(SETTLE_S)  # a stage gives memory back after the end of a session
@@ -120,8 +107,16 @@ async def _memory_mb(server: LiveServer) -> tuple[float, float]:
     return round(pss_mb([server.pid]), 1), round(pss_mb(stages), 1)
 
 
-async def _guests(server: LiveServer, session: LiveSession, *, seconds: float, guests: int, measured: Measured) -> None:
-    """Let sessions come and go for so long, and viewers of the long session."""
+async def _guests(
+    server: LiveServer,
+    session: LiveSession,
+    *,
+    seconds: float,
+    guests: int,
+    measured: Measured,
+    windows: CostWindows | None = None,
+) -> None:
+    """Let sessions come and go for so long, and viewers of the long session. Without `guests` the long one is alone."""
     end_s = time.monotonic() + seconds
     async with server.client() as http:
         while (left_s := end_s - time.monotonic()) > 0:
@@ -133,6 +128,10 @@ async def _guests(server: LiveServer, session: LiveSession, *, seconds: float, g
                 measured.joins += 1
                 measured.sound_missing += sum((await running.viewers.count())["sound_missing"])
                 measured.guests += running.count
+            if windows is not None and (windows.passed_s >= WINDOW_S or time.monotonic() >= end_s):
+                session_s = windows.passed_s + measured.guest_s
+                spoken_s, measured.spoken_s, guest_s, measured.guest_s = measured.spoken_s, 0.0, measured.guest_s, 0.0
+                await windows.close(session_s=session_s, spoken_s=guest_s + spoken_s)
 
 
 async def _speak(session: LiveSession, reception: Reception, measured: Measured, began_s: float) -> None:
@@ -151,6 +150,7 @@ async def _speak(session: LiveSession, reception: Reception, measured: Measured,
         await session.channel.wait_for(
             "agent.playback.finished", within_s=len(pcm) / rate_hz + 20, utterance_id=f"sample {number}"
         )
+        measured.spoken_s += len(pcm) / rate_hz
         await asyncio.sleep(0.5)
         now_s = time.monotonic() - began_s
         measured.clock_behind_ms.append((now_s, (await session.metrics())["sound"]["drift_ms"]))
@@ -195,10 +195,10 @@ def run(as_json: bool, *, minutes: float, guests: int) -> None:
     with tempfile.TemporaryDirectory(prefix="visavis-") as name:
         with running_server(Path(name), **Load.TWICE.settings) as server:
             yardstick = Yardstick(server.pack)
-            measured = asyncio.run(measure(server, minutes=minutes, guests=guests))
+            measured = asyncio.run(measure(server, yardstick, minutes=minutes, guests=guests))
         machine = yardstick.end()
     offsets = [value for _, value in measured.av_offset_ms]
-    ratio = machine.encoding.ratio(measured.session_cores, spoken=measured.spoken)
+    av_drift, clock_drift = Slope.of(measured.av_offset_ms), Slope.of(measured.clock_behind_ms)
     record: dict[str, Any] = {
         "benchmark": "soak",
         "minutes": minutes,
@@ -211,14 +211,14 @@ def run(as_json: bool, *, minutes: float, guests: int) -> None:
         }
         if offsets
         else None,
-        "av_drift_ms_per_hour": round(per_hour(measured.av_offset_ms), 2),
-        "clock_drift_ms_per_hour": round(per_hour(measured.clock_behind_ms), 2),
+        **slope_members("av_drift_ms_per_hour", av_drift),
+        **slope_members("clock_drift_ms_per_hour", clock_drift),
         "server_mb": measured.server_mb,
         "stages_mb": measured.stages_mb,
         "sound_missing": measured.sound_missing,
         "frames": measured.frames,
         "late_frames": measured.late_frames,
-        "cost_ratio": ratio,
+        **measured.cost.members(),
         **machine.members(),
         **machine_members(),
     }
@@ -230,13 +230,13 @@ def run(as_json: bool, *, minutes: float, guests: int) -> None:
         f"{minutes:g} minutes, {measured.guests} sessions and {measured.joins} viewers that came and went",
         [
             ("A/V offset, median (least to most), ms", "{median} ({least} to {most})".format(**shown)),
-            ("its drift, ms an hour", record["av_drift_ms_per_hour"]),
-            ("drift of the session's clock, ms an hour", record["clock_drift_ms_per_hour"]),
+            ("its drift, ms an hour", av_drift or "-"),
+            ("drift of the session's clock, ms an hour", clock_drift or "-"),
             ("memory of the server, MB", "{} -> {}".format(*measured.server_mb)),
             ("memory of the stages, MB", "{} -> {}".format(*measured.stages_mb)),
             ("lost packets of sound", measured.sound_missing),
             ("late frames", f"{measured.late_frames} of {measured.frames}"),
         ],
-        f"A session costs {ratio:.2f} times its encoding",
+        measured.cost.sentence(),
         machine.sentence(),
     )
