@@ -15,7 +15,7 @@ from visavis.demo.server_process import free_port
 from visavis.server import RunningServer
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-PLAYED = ("speak.py", "drive_a_head.py")
+PLAYED = ("speak.py", "speak_without_client.py", "drive_a_head.py")
 WITHIN_S = 60
 
 
@@ -51,6 +51,13 @@ def speech(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.mark.parametrize("name", ["stereo.mp3", "stereo.m4a", "opposite.wav", "high.wav", "low.wav"])
 def test_any_recording_is_played(name: str, speech: dict[str, Path], server: RunningServer) -> None:
     done = run("speak.py", speech[name], base=server.base_url, key=server.api_key)
+    assert (done.returncode, done.stderr) == (0, "")
+    played, seconds, unit = done.stdout.splitlines()[-1].split()
+    assert (played, unit) == ("played", "s") and 0.49 < float(seconds) < 0.53  # MP3 and M4A pad what they encode
+
+
+def test_a_recording_is_played_without_the_client(speech: dict[str, Path], server: RunningServer) -> None:
+    done = run("speak_without_client.py", speech["stereo.mp3"], base=server.base_url, key=server.api_key)
     assert (done.returncode, done.stderr) == (0, "")
     assert '"agent.playback.finished"' in done.stdout and '"type":"error"' not in done.stdout.replace(" ", "")
 
