@@ -1,7 +1,8 @@
 """A WHEP viewer that uses GStreamer's webrtcbin, whose certificate is RSA.
 
 It is a separate program for the system's Python, because ours does not have GStreamer's bindings. Arguments: the room's
-WHEP address, its token, and the sections to offer, in order (`video`, `audio`, `data`). It leaves when it has decoded
+WHEP address, its token, and the sections to offer, in order (`video`, `audio`, `data`; `h264`: video in that codec
+alone). It leaves when it has decoded
 moving pictures and speech of the kinds that it offers, or after 30 s. It prints JSON lines: `{"answer": 201}`,
 `{"connection": "connected"}`, and at the end what was decoded.
 """
@@ -27,6 +28,7 @@ PICTURES = 40
 LOUD = 3000
 RTP = {
     "video": "application/x-rtp,media=video,encoding-name=VP8,payload=101,clock-rate=90000",
+    "h264": "application/x-rtp,media=video,encoding-name=H264,payload=101,clock-rate=90000",
     "audio": "application/x-rtp,media=audio,encoding-name=OPUS,payload=111,clock-rate=48000",
 }
 DECODE = {

@@ -67,15 +67,25 @@ async def test_gstreamer_gets_pictures_and_sound(
         assert result["peak"] > 3000, result
 
 
-async def watch(whep_url: str, token: str, *kinds: str, connected: anyio.Event) -> dict[str, Any]:
-    """Run the viewer; return all of its output as one object. Set `connected` when the viewer is connected."""
+async def test_an_offer_of_h264_alone_is_refused_with_the_reason(server: LiveServer, sessions: SessionClient) -> None:
+    async with running_session(server, sessions) as (session, _):
+        result = await watch(f"{session['daily_room']['url']}/whep", session["daily_room"]["token"], "h264", "audio")
+    assert result["answer"] == 400, result
+    refused = json.loads(result["error"])["error"]
+    assert refused == {"message": "The offer's video section does not include VP8", "code": "OFFER_REFUSED"}
+
+
+async def watch(whep_url: str, token: str, *kinds: str, connected: anyio.Event | None = None) -> dict[str, Any]:
+    """Run the viewer; return all of its output as one object. Set `connected` when the viewer is connected, which it
+    must be then.
+    """
     result: dict[str, Any] = {}
     viewer = await asyncio.create_subprocess_exec(PYTHON, str(VIEWER), whep_url, token, *kinds, stdout=PIPE)
     assert viewer.stdout is not None
     async for line in viewer.stdout:
         result.update(json.loads(line))
-        if result.get("connection") == "connected":
+        if connected is not None and result.get("connection") == "connected":
             connected.set()
     await viewer.wait()
-    assert connected.is_set(), result
+    assert connected is None or connected.is_set(), result
     return result
