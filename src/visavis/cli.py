@@ -312,9 +312,20 @@ def bench_interrupt(
 def bench_soak(
     minutes: Annotated[float, typer.Option(min=0.1, help="How long.")] = 10.0,
     guests: Annotated[int, typer.Option(min=1, max=100, help="Sessions at a time beside the long one.")] = 2,
+    virtual: Annotated[
+        bool, typer.Option("--virtual", help="Simulate one session on a virtual clock: only offset and drift.")
+    ] = False,
+    rate: Annotated[
+        int, typer.Option(min=8_000, max=48_000, help="The sample rate of its speech, with --virtual.")
+    ] = 44_100,
     json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Measure what changes while sessions run for long: offset, drift, memory, lost packets, late frames."""
+    if virtual:
+        from visavis.bench import virtual_soak
+
+        virtual_soak.run(as_json=json, minutes=minutes, rate_hz=rate)
+        return
     from visavis.bench.soak import run
 
     run(as_json=json, minutes=minutes, guests=guests)

@@ -430,3 +430,23 @@ def test_a_flood_of_tiny_utterances_fills_no_block_with_work(harness: Harness) -
         assert len(harness.ends) <= before + 2
     assert len(harness.ends) == 40
     assert {played_samples(end) for end in harness.ends} == {48}
+
+
+def test_audio_that_comes_in_tiny_pieces_counts_to_the_sample() -> None:
+    """A second at 44.1 kHz in pieces of 100 samples, each 108.84 samples at 48 kHz: first while it waits, then while
+    it plays.
+    """
+    performance = Performance(seed=1, open_speech=LoudnessToMotion)
+    speaker = Speaker(performance)
+    pcm = np.full(44_100, 1000, np.int16)
+    for start in range(0, len(pcm), 100):
+        speaker.speak(pcm[start : start + 100], 44_100, utterance_id="u")
+    assert performance.queued_samples == PLAYOUT_RATE_HZ
+    (held,) = performance.held_utterances()
+    assert held.received_s == 1.0
+    while performance.position < PLAYOUT_RATE_HZ // 2:
+        performance.next_block()
+    current = performance.current
+    assert current is not None
+    # The resamplers hold back what they are not certain of: at most 2 ms.
+    assert 0 <= PLAYOUT_RATE_HZ - current.media.played - performance.queued_samples <= 2 * SAMPLES_PER_MS

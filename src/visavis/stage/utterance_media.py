@@ -139,14 +139,14 @@ class UtteranceMedia:
         self._speech: TimedSpeech | None = None
         self._begin = begin
         self._pieces: deque[_Piece] = deque()  # not yet processed
-        self._pieces_samples = 0  # of _pieces, at 48 kHz
+        self._pieces_length = Fraction(0)  # the exact length of _pieces, in samples at 48 kHz
         self._segments: deque[_Segment] = deque()
         self._sound: deque[NDArray[np.int16]] = deque()
         self._arrivals: deque[_Arrival] = deque()
         self._moods: deque[tuple[int, Mood]] = deque()  # each with the position from which it applies
         if mood is not None:
             self._moods.append((begin, mood))
-        self._received = begin  # at 48 kHz, rounded per call
+        self._received = Fraction(begin)  # the exact length of all audio so far, in samples at 48 kHz
         self.ready_until = begin  # sound is ready up to this position
         self.played = begin
         # set at an underrun: later audio waits until there is enough of it to resume
@@ -170,23 +170,23 @@ class UtteranceMedia:
         assert not self.closed
         if not len(pcm):
             return
-        samples = len(pcm) * PLAYOUT_RATE_HZ // rate_hz
+        length = Fraction(len(pcm) * PLAYOUT_RATE_HZ, rate_hz)
         self._pieces.append(_Piece(pcm, rate_hz, visemes, mood))
-        self._pieces_samples += samples
-        self._received += samples
-        self._arrivals.append(_Arrival(until=self._received, at_ns=now_ns))
+        self._pieces_length += length
+        self._received += length
+        self._arrivals.append(_Arrival(until=self.received_samples, at_ns=now_ns))
 
     def close(self) -> None:
         self.closed = True
 
     @property
     def received_samples(self) -> int:
-        """How much audio has come."""
-        return self._received
+        """How much audio has come, at 48 kHz."""
+        return int(self._received)
 
     @property
     def unplayed_samples(self) -> int:
-        return max(0, self._pieces_samples + self.ready_until - self.played)
+        return max(0, int(self._pieces_length) + self.ready_until - self.played)
 
     # --- processing
     def prepare(self, until: int) -> None:
@@ -201,18 +201,16 @@ class UtteranceMedia:
                 break  # there is time to wait for more audio
             max_samples = piece.rate_hz * (LARGEST_PIECE_MS if large else PIECE_MS) // 1000
             pcm = piece.pcm[:max_samples]
-            self._pieces_samples -= len(pcm) * PLAYOUT_RATE_HZ // piece.rate_hz
+            self._pieces_length -= Fraction(len(pcm) * PLAYOUT_RATE_HZ, piece.rate_hz)
             self._ensure_segment(piece.rate_hz)
             self._announce(piece, self._segments[-1])
             self._append(self._segments[-1].push(pcm))
             piece.pcm, piece.processed = piece.pcm[max_samples:], piece.processed + len(pcm)
             if not len(piece.pcm):
                 self._pieces.popleft()
-        if not self._pieces:
-            self._pieces_samples = 0
-            if self.closed and not self.drained:
-                self._finish_segment()
-                self.drained = True
+        if not self._pieces and self.closed and not self.drained:
+            self._finish_segment()
+            self.drained = True
 
     def _join_small_pieces(self, piece: _Piece) -> None:
         """Append the following pieces to the first one, up to the largest piece. Stops at a piece with timings, another

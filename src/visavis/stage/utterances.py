@@ -130,13 +130,14 @@ class Utterances:
         self, utterance: Utterance, speech: Speech, pcm: NDArray[np.int16], cut_sample: bytes, *, now_ns: int
     ) -> None:
         """Append a piece to its utterance. `pcm`, `cut_sample`: see `_samples_of`."""
+        before = utterance.media.received_samples
         utterance.media.add(pcm, speech.sample_rate_hz, now_ns=now_ns, visemes=speech.visemes, mood=speech.mood)
         if speech.pcm:
             if utterance.cut_rate_hz != speech.sample_rate_hz:
                 self._report_cut_sample(utterance)
             utterance.cut_sample, utterance.cut_rate_hz = cut_sample, speech.sample_rate_hz
         if utterance.state is UtteranceState.QUEUED:
-            samples = len(pcm) * PLAYOUT_RATE_HZ // speech.sample_rate_hz
+            samples = utterance.media.received_samples - before
             utterance.waiting_samples += samples
             self._waiting_samples += samples
 
