@@ -2,8 +2,9 @@
 
 A real stage process performs one session that speaks. Real WebRTC viewers (ICE, DTLS, reports) in processes of their
 own receive its packets over loopback, and count pictures and sound without decrypting or decoding them (viewers.py).
-Each step has more viewers than the one before. All figures of cost are processor time of the stage: they hold on a busy
-machine, too, as long as the viewers get all pictures.
+Each step has more viewers than the one before. The last one has as many as were asked for, or as the room took. All
+figures of cost are processor time of the stage: they hold on a busy machine, too, as long as the viewers get all
+pictures.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ import json
 import math
 import tempfile
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from rich.console import Console
@@ -27,6 +30,7 @@ from visavis.bench.processes import cpu_s
 from visavis.bench.viewer_process import ViewerProcess
 from visavis.engine.audio.files import read_speech
 from visavis.engine.pack_ref import PackRef
+from visavis.errors import RoomFull
 from visavis.fleet.admission import Limits
 from visavis.fleet.local import LocalStages
 from visavis.fleet.performer import StagePerformer
@@ -80,11 +84,12 @@ class Costs:
 
 
 def conclude(steps: list[Step]) -> Costs:
-    """Return the costs by the first and the last of at least two steps. The first one has one viewer."""
-    first, last = steps[0], steps[-1]
+    """Return the costs by the first step, which has one viewer, and the last one in which all got all pictures."""
+    first = steps[0]
+    last = next((step for step in reversed(steps[1:]) if step.whole), steps[-1])
     return Costs(
         session_cores=first.stage_cores,
-        viewer_cores=max(1e-6, (last.stage_cores - first.stage_cores) / (last.viewers - first.viewers)),
+        viewer_cores=max(1e-6, (last.stage_cores - first.stage_cores) / max(1, last.viewers - first.viewers)),
     )
 
 
@@ -96,11 +101,31 @@ def counts_up_to(most: int) -> list[int]:
     return [1, *reversed(counts)] if most > 1 else [1]
 
 
-class _Audience:
-    """The processes of the viewers."""
+def carried(steps: list[Step]) -> int:
+    """Return the most viewers that were counted with all pictures, of a stage within one core; 0 if none were."""
+    return max((step.viewers for step in steps if step.whole and step.stage_cores <= 1.0), default=0)
 
-    def __init__(self, performer: StagePerformer) -> None:
-        self._performer = performer
+
+# Why no step has more viewers: all that were asked for have joined, the room took no more, or some did not connect.
+Ended = Literal["all", "room_full", "not_connected"]
+TEXTS: dict[Ended, str] = {
+    "all": "All viewers that were asked for have joined",
+    "room_full": "The room took no more viewers: its stage could not serve them (admission)",
+    "not_connected": f"Some viewers did not connect within {CONNECT_WITHIN_S:.0f} s: other programs had the cores",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    steps: list[Step]
+    ended: Ended
+
+
+class Audience:
+    """The processes of the viewers. `offer` lets a viewer join: its number and its SDP offer give the answer."""
+
+    def __init__(self, offer: Callable[[int, str], Awaitable[str]]) -> None:
+        self._offer = offer
         self._processes: list[ViewerProcess] = []
         self._viewers = 0
 
@@ -108,27 +133,31 @@ class _Audience:
     def pids(self) -> list[int]:
         return [process.pid for process in self._processes]
 
-    async def grow(self, viewers: int) -> None:
-        """Let viewers join until there are so many."""
-        while self._viewers < viewers:
+    async def grow(self, viewers: int) -> Ended:
+        """Let viewers join until there are so many, or the room takes no more."""
+        ended: Ended = "all"
+        while self._viewers < viewers and ended == "all":
             process, number = divmod(self._viewers, VIEWERS_OF_A_PROCESS)
             if process == len(self._processes):
                 self._processes.append(await ViewerProcess.start())
-            await self._processes[process].join(number, partial(self._offer, self._viewers))
-            self._viewers += 1
-            if self._viewers % JOINING_AT_ONCE == 0 or self._viewers == viewers:
-                await self._connected()
+            try:
+                await self._processes[process].join(number, partial(self._offer, self._viewers))
+            except RoomFull:
+                ended = "room_full"
+            else:
+                self._viewers += 1
+            group_is_full = self._viewers % JOINING_AT_ONCE == 0 or self._viewers == viewers
+            if (group_is_full or ended != "all") and not await self._connected():
+                ended = "not_connected"
+        return ended
 
-    async def _connected(self) -> None:
-        """Wait until all have connected: a room keeps few places for viewers that have not. Raises TimeoutError."""
+    async def _connected(self) -> bool:
+        """Wait until all have connected, because a room keeps few places for others. Return whether they have."""
         for _ in range(round(CONNECT_WITHIN_S / ASK_EVERY_S)):
             if len((await self.count())["pictures"]) == self._viewers:
-                return
+                return True
             await asyncio.sleep(ASK_EVERY_S)
-        raise TimeoutError("viewers have not connected")
-
-    async def _offer(self, number: int, sdp: str) -> str:
-        return await self._performer.offer(viewer_id=f"viewer-{number}", sdp=sdp)
+        return False
 
     async def count(self) -> dict[str, list[int]]:
         """Return what each viewer has received since the last call."""
@@ -141,8 +170,8 @@ class _Audience:
 
 async def measure(
     data_dir: Path, pack: PackRef, counts: list[int], *, settle_s: float = SETTLE_S, measure_s: float = MEASURE_S
-) -> list[Step]:
-    """Measure one session with each number of viewers."""
+) -> Measured:
+    """Measure one session with each number of viewers, up to the one that the room takes."""
     pcm, rate_hz = read_speech(SAMPLE)
     seconds = sum(TRIES * (settle_s + measure_s) + 0.1 * count for count in counts) + 60
     said = np.resize(pcm, int(seconds * rate_hz))
@@ -153,12 +182,12 @@ async def measure(
     try:
         spec = PerformanceSpec(session_id="viewers", pack=pack, width_px=WIDTH_PX, height_px=HEIGHT_PX, fps=FPS, seed=7)
         performer = await fleet.allocate(spec)
-        audience = _Audience(performer)
+        audience = Audience(lambda number, sdp: performer.offer(viewer_id=f"viewer-{number}", sdp=sdp))
         async with asyncio.TaskGroup() as tasks:
             speaking = tasks.create_task(_speak(performer, said.tobytes(), rate_hz))
-            steps = [await _measured(supply, audience, count, settle_s, measure_s) for count in counts]
+            measured = await _measured_steps(supply, audience, counts, settle_s, measure_s)
             speaking.cancel()
-        return steps
+        return measured
     finally:
         if audience is not None:
             await audience.aclose()
@@ -175,11 +204,33 @@ async def _speak(performer: StagePerformer, pcm: bytes, rate_hz: int) -> None:
         await asyncio.sleep(2.0 if number else 0.5)
 
 
-async def _measured(supply: LocalStages, audience: _Audience, count: int, settle_s: float, measure_s: float) -> Step:
-    before = len((await audience.count())["pictures"]) if audience.pids else 0
-    began_s, before_s = time.monotonic(), cpu_s(supply.pids)
-    await audience.grow(count)
-    joined_s, joining_s = time.monotonic() - began_s, cpu_s(supply.pids) - before_s
+async def _measured_steps(
+    supply: LocalStages, audience: Audience, counts: list[int], settle_s: float, measure_s: float
+) -> Measured:
+    steps: list[Step] = []
+    for count in counts:
+        before = steps[-1].viewers if steps else 0
+        began_s, before_s = time.monotonic(), cpu_s(supply.pids)
+        ended = await audience.grow(count)
+        joined_s, joining_s = time.monotonic() - began_s, cpu_s(supply.pids) - before_s
+        steps.append(await _measured(supply, audience, before, joined_s, joining_s, settle_s, measure_s))
+        if ended != "all":
+            return Measured(steps=steps, ended=ended)
+    return Measured(steps=steps, ended="all")
+
+
+async def _measured(
+    supply: LocalStages,
+    audience: Audience,
+    before: int,
+    joined_s: float,
+    joining_s: float,
+    settle_s: float,
+    measure_s: float,
+) -> Step:
+    """Measure the viewers that are there. `before`: how many were before those joined in `joined_s`, which took the
+    stage `joining_s` of processor time.
+    """
     for _ in range(TRIES):
         await asyncio.sleep(settle_s)
         await audience.count()
@@ -189,10 +240,9 @@ async def _measured(supply: LocalStages, audience: _Audience, count: int, settle
         passed_s = time.monotonic() - began_s
         counted = await audience.count()
         rates = [pictures / passed_s for pictures in counted["pictures"]]
-        assert len(rates) == count, "viewers are counted from their connection on"
         if min(rates) > WHOLE * FPS:
             break
-    stage_cores = stage_s / passed_s
+    stage_cores, count = stage_s / passed_s, len(rates)
     # What the media cost meanwhile is not part of joining: on average what half of the new viewers will cost.
     media_s = joined_s * stage_cores * (before + count) / 2 / count
     return Step(
@@ -203,7 +253,7 @@ async def _measured(supply: LocalStages, audience: _Audience, count: int, settle
         sound_missing=sum(counted["sound_missing"]),
         stage_cores=round(stage_cores, 4),
         viewer_cores=round(viewers_s / passed_s, 2),
-        joining_ms=round(max(0.0, joining_s - media_s) * 1000 / (count - before), 1),
+        joining_ms=round(max(0.0, joining_s - media_s) * 1000 / max(1, count - before), 1),
     )
 
 
@@ -211,8 +261,9 @@ def run(as_json: bool, *, most: int) -> None:
     """Measure and print."""
     with tempfile.TemporaryDirectory(prefix="visavis-") as folder:
         pack = asyncio.run(prepared(Path(folder)))
-        steps = asyncio.run(measure(Path(folder), pack, counts_up_to(most)))
+        measured = asyncio.run(measure(Path(folder), pack, counts_up_to(most)))
         pipeline_fps = pipeline.speaking_fps(pack.folder_in(Path(folder) / "avatars"))
+    steps = measured.steps
     costs = conclude(steps)
     last = steps[-1]
     record = {
@@ -221,6 +272,8 @@ def run(as_json: bool, *, most: int) -> None:
         "fps": FPS,
         "viewers_per_core": costs.viewers_per_core,
         "viewers_per_core_in_proportion": round(costs.viewers_per_core * REFERENCE_FPS / pipeline_fps.median),
+        "viewers_counted": carried(steps),
+        "ended": measured.ended,
         "fps_at_viewers": last.fps_mean,
         "whole": all(step.whole for step in steps),
         "session_cores": round(costs.session_cores, 4),
@@ -250,9 +303,14 @@ def run(as_json: bool, *, most: int) -> None:
     console = Console()
     console.print(f"Viewers of one session of {record['size']} at {FPS} frames a second that speaks all the time")
     console.print(table)
+    console.print(TEXTS[measured.ended])
     console.print(
-        f"{costs.viewers_per_core} viewers on one core with their session: it takes {costs.session_cores:.3f} of a "
-        f"core with one viewer, and each further viewer takes {costs.viewer_cores * 1000:.2f} ms a second"
+        f"{record['viewers_counted']} viewers were counted with all pictures, of a stage that took less than a core"
+    )
+    console.print(
+        f"By the costs: {costs.viewers_per_core} viewers on one core with their session. It takes "
+        f"{costs.session_cores:.3f} of a core with one viewer, and each further viewer takes "
+        f"{costs.viewer_cores * 1000:.2f} ms a second"
     )
     if not record["whole"]:
         console.print("Other programs had the cores: the viewers did not get all pictures, and the costs are too low")

@@ -46,12 +46,11 @@ class ViewerProcess:
         self._process.kill()
 
     async def aclose(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
         try:
-            await asyncio.wait_for(self._process.wait(), CLOSE_WITHIN_S)
+            await asyncio.wait_for(self._process.communicate(), CLOSE_WITHIN_S)  # closes the pipes, too
         except TimeoutError:
             self._process.kill()
+            await self._process.wait()
 
     def _tell(self, message: dict[str, Any]) -> None:
         assert self._process.stdin is not None

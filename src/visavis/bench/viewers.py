@@ -44,6 +44,8 @@ class _Viewers:
                             "sound_missing": [audio.missing for _, audio in counted],
                         }
                     )
+            for answer in self._answers.values():
+                answer.cancel()  # the room has refused these viewers
         for peer in self._peers:
             await peer.aclose()
 
@@ -52,7 +54,11 @@ class _Viewers:
         answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._answers[number] = answer
         _tell({"viewer": number, "offer": await peer.offer()})
-        await peer.accept(await answer)
+        try:
+            await peer.accept(await answer)
+        except asyncio.CancelledError:
+            await peer.aclose()
+            raise
         self._peers.append(peer)
 
 

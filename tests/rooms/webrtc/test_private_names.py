@@ -8,6 +8,7 @@ import ast
 import asyncio
 import importlib
 import re
+import sys
 from pathlib import Path
 
 import aioice
@@ -21,7 +22,7 @@ import visavis.rooms.webrtc
 from visavis.rooms.webrtc.private_names import PRIVATE_NAMES, PrivateName
 
 PACKAGE = Path(visavis.rooms.webrtc.__file__).parent
-LIBRARIES = {"aiortc": aiortc, "aioice": aioice, "pylibsrtp": pylibsrtp}
+LIBRARIES = {"aiortc": aiortc, "aioice": aioice, "pylibsrtp": pylibsrtp, "asyncio": asyncio}
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +46,7 @@ def owners() -> dict[str, object]:
             "aiortc.RTCDtlsTransport": transport,
             "aiortc.RTCIceTransport": transport.transport,
             "aiortc.RTCCertificate": aiortc.RTCCertificate.generateCertificate(),
+            "asyncio.SelectorEventLoop": asyncio.SelectorEventLoop,
             "aiortc.rtcrtpreceiver.TimestampMapper": importlib.import_module("aiortc.rtcrtpreceiver").TimestampMapper(),
         }
         await connection.close()
@@ -56,7 +58,8 @@ def owners() -> dict[str, object]:
 @pytest.mark.parametrize("private", PRIVATE_NAMES, ids=lambda private: f"{private.owner}.{private.name}")
 def test_a_private_name_still_exists_and_is_still_used(private: PrivateName, owners: dict[str, object]) -> None:
     library = LIBRARIES[private.owner.split(".")[0]]
-    gone = f"{private.owner}.{private.name} is missing in {library.__name__} {library.__version__}: {private.purpose}"
+    version = getattr(library, "__version__", sys.version)
+    gone = f"{private.owner}.{private.name} is missing in {library.__name__} {version}: {private.purpose}"
     owner = owners[private.owner] if private.owner in owners else importlib.import_module(private.owner)
     assert hasattr(owner, private.name), gone
     # A name that the library no longer uses is missing too: setting it would have no effect.

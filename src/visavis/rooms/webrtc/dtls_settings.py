@@ -1,8 +1,8 @@
 """Changes aiortc's DTLS settings, for all connections of this process.
 
 By default aiortc offers only cipher suites for ECDSA certificates. A viewer with an RSA certificate, such as GStreamer
-or a browser whose page asks for RSA, would fail the handshake with "no shared cipher". And OpenSSL repeats a lost
-flight of the handshake after 1 s.
+or a browser whose page asks for RSA, would fail the handshake with "no shared cipher". OpenSSL repeats a lost flight of
+the handshake after 1 s. And each connection would make a certificate of its own.
 """
 
 from __future__ import annotations
@@ -25,8 +25,13 @@ CIPHER_SUITES = (
 REPEAT_AFTER_S = (0.1, 0.2, 0.4)
 
 
+# aiortc's certificates are valid for 30 days. They prove nothing: each connection names the fingerprint of its own.
+CERTIFICATE_USED_S = 24 * 3600.0
+
+
 @functools.cache
 def apply_dtls_settings() -> None:
     """Apply the changes; idempotent."""
-    private_names.set_cipher_suites(CIPHER_SUITES)
+    private_names.share_certificate(suites=CIPHER_SUITES, valid_s=CERTIFICATE_USED_S)
+    private_names.delay_bit_rate_estimators()
     private_names.repeat_handshakes(REPEAT_AFTER_S)

@@ -45,6 +45,7 @@ MAX_UNSENT_BYTES = 1024 * 1024
 MAX_PEERS_PER_SEAT = 64  # addresses of one viewer; with more, the oldest is forgotten
 
 STUN_TIMEOUT_S = 1.0
+ADDRESSES_VALID_S = 1.0  # viewers that join together read the machine's addresses once
 USER_NAME_CHARS = 8
 
 _LAST_STUN_BYTE = 3  # the first byte of DTLS and RTP is greater (RFC 7983, section 7)
@@ -281,6 +282,7 @@ class MediaPorts:
         self._reachable = ReachableAddresses(network.addresses)
         self._sockets: dict[str, _SharedSocket] = {}  # by address
         self._refused: set[str] = set()  # addresses at which the port could not be opened
+        self._read_again_s = 0.0  # when the machine's addresses are read again
         self.port = 0  # set by `open`
 
     async def open(self) -> None:
@@ -323,6 +325,7 @@ class MediaPorts:
 
     async def refresh(self) -> None:
         """Follow the machine's addresses: open the port at new ones, and close it at those that are gone."""
+        self._read_again_s = asyncio.get_running_loop().time() + ADDRESSES_VALID_S
         addresses = addresses_to_offer(self._own(), self._network)
         for address in [one for one in self._sockets if one not in addresses]:
             if not self._sockets[address].is_used:
@@ -338,7 +341,8 @@ class MediaPorts:
         """Give a connection its seats; return the candidates of this machine: its own addresses, and those at which
         viewers reach it otherwise.
         """
-        await self.refresh()
+        if asyncio.get_running_loop().time() >= self._read_again_s:
+            await self.refresh()
         reachable = await self._reachable.now()
         seats = [
             shared.seat(connection, component)
@@ -420,6 +424,12 @@ async def open_media_ports(network: MediaNetwork) -> MediaPorts:
 def _replace_gathering() -> None:
     private_names.replace_host_gathering(_gather, stun_timeout_s=STUN_TIMEOUT_S)
     private_names.lengthen_user_names(USER_NAME_CHARS)
+    private_names.replace_host_addresses(_unless_open)
+
+
+def _unless_open(get_addresses: private_names.HostAddresses) -> private_names.HostAddresses:
+    """aioice reads the machine's addresses for each connection. The port does that itself."""
+    return lambda use_ipv4, use_ipv6: get_addresses(use_ipv4, use_ipv6) if _ports is None else []
 
 
 async def close_media_ports() -> None:

@@ -10,7 +10,9 @@ import asyncio
 import functools
 import math
 import random
+import socket
 import struct
+import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
@@ -19,12 +21,14 @@ from typing import Any
 
 import aioice.ice
 import aioice.stun
+import aiortc.rtcrtpreceiver
 import pylibsrtp
 import structlog
 from aioice import Candidate
 from aioice.ice import StunProtocol
 from aioice.turn import TurnTransport
 from aiortc import RTCCertificate, RTCDtlsTransport, RTCIceTransport, RTCRtpReceiver, RTCRtpSender
+from aiortc.rtcdtlstransport import SSL as DTLS  # type: ignore[attr-defined]
 from aiortc.rtcrtpparameters import RTCRtpSendParameters
 from aiortc.rtp import AnyRtcpPacket
 
@@ -91,6 +95,11 @@ PRIVATE_NAMES = (
     PrivateName(
         owner="aiortc.RTCCertificate", name="_create_ssl_context", purpose="the handshake with RSA certificates"
     ),
+    PrivateName(
+        owner="aiortc.RTCCertificate", name="generateCertificate", purpose="one certificate for all connections"
+    ),
+    PrivateName(owner="aiortc.rtcdtlstransport", name="SSL", purpose="one certificate for all connections"),
+    PrivateName(owner="aiortc.rtcrtpreceiver", name="RemoteBitrateEstimator", purpose="what a sender never needs"),
     PrivateName(owner="aioice.ice.Connection", name="_nominated", purpose="where a viewer's packets go"),
     PrivateName(owner="aioice.ice.Connection", name="protocol_lost", purpose="when a viewer's socket closes"),
     PrivateName(owner="aioice.turn", name="TurnTransport", purpose="relayed packets"),
@@ -133,6 +142,7 @@ PRIVATE_NAMES = (
         purpose="the RTP time of a stream's first packet",
     ),
     PrivateName(owner="aioice.ice.Connection", name="_protocols", purpose="counting packets without decrypting them"),
+    PrivateName(owner="asyncio.SelectorEventLoop", name="_remove_reader", purpose="counting packets, many at once"),
     PrivateName(owner="aiortc.RTCDtlsTransport", name="_send_rtp", purpose="reports of a viewer that only counts"),
     PrivateName(owner="aiortc.rtp", name="RtcpReceiverInfo", purpose="reports of a viewer that only counts"),
 )
@@ -337,17 +347,34 @@ def is_authentic(protocol: StunProtocol, response: bytes) -> bool:
 # --- DTLS, for every connection of this process
 
 
-def set_cipher_suites(suites: Sequence[str]) -> None:
-    """Set the cipher suites of the handshake: OpenSSL's names, in the order of preference."""
-    create = RTCCertificate._create_ssl_context
+def share_certificate(*, suites: Sequence[str], valid_s: float) -> None:
+    """Let all connections that begin within `valid_s` have one certificate with its settings: to make both takes a
+    third of what a viewer's joining takes. `suites`: the cipher suites of the handshake, OpenSSL's names, in the order
+    of preference.
+    """
+    generate, create = RTCCertificate.generateCertificate, RTCCertificate._create_ssl_context
+    newest: tuple[float, RTCCertificate] | None = None
+    made: weakref.WeakKeyDictionary[RTCCertificate, Any] = weakref.WeakKeyDictionary()
+
+    def generate_certificate(_: type[RTCCertificate]) -> RTCCertificate:
+        nonlocal newest
+        now_s = time.monotonic()
+        if newest is None or now_s >= newest[0] + valid_s:
+            newest = now_s, generate()
+        return newest[1]
 
     @functools.wraps(create)
     def create_ssl_context(certificate: RTCCertificate, *args: Any, **named: Any) -> Any:
-        context = create(certificate, *args, **named)
-        context.set_cipher_list(":".join(suites).encode())
+        context = made.get(certificate)
+        if context is None:
+            context = made[certificate] = create(certificate, *args, **named)
+            context.set_cipher_list(":".join(suites).encode())
+            context.set_session_cache_mode(DTLS.SESS_CACHE_OFF)  # otherwise it keeps every handshake
         return context
 
+    RTCCertificate.generateCertificate = classmethod(generate_certificate)  # type: ignore[method-assign,assignment]
     RTCCertificate._create_ssl_context = create_ssl_context  # type: ignore[method-assign,assignment]
+    RTCCertificate.getFingerprints = functools.lru_cache(4)(RTCCertificate.getFingerprints)  # type: ignore[method-assign]
 
 
 class _Flight:
@@ -565,6 +592,24 @@ def protection_of(transport: RTCDtlsTransport) -> Protection:
 # --- receiving
 
 
+def delay_bit_rate_estimators() -> None:
+    """Let a receiver of video make its estimator when the first packet comes. It has a thousand counters, and a peer
+    that only sends never uses them.
+    """
+    estimator = aiortc.rtcrtpreceiver.RemoteBitrateEstimator  # type: ignore[attr-defined]
+
+    class LateEstimator:
+        def __init__(self) -> None:
+            self._estimator: Any = None
+
+        def add(self, *args: Any, **named: Any) -> Any:
+            if self._estimator is None:
+                self._estimator = estimator()
+            return self._estimator.add(*args, **named)
+
+    aiortc.rtcrtpreceiver.RemoteBitrateEstimator = LateEstimator  # type: ignore[attr-defined,assignment]
+
+
 def on_rtcp(receiver: RTCRtpReceiver, callback: Callable[[AnyRtcpPacket], None]) -> None:
     """Call `callback` with every RTCP packet, before the receiver handles it."""
     handle = receiver._handle_rtcp_packet
@@ -594,6 +639,27 @@ def on_datagram(transport: RTCDtlsTransport, callback: Callable[[bytes], bool]) 
 
     for protocol in transport.transport._connection._protocols:
         protocol.datagram_received = shown(protocol.datagram_received)  # type: ignore[method-assign,assignment]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadSocket:
+    """A socket of an established connection, which the caller reads and closes. `deliver` passes on what it has read
+    and does not want to keep: the datagram, and the address of its sender.
+    """
+
+    socket: socket.socket
+    deliver: Callable[[bytes, tuple[Any, ...]], None]
+
+
+def take_over_reading(transport: RTCDtlsTransport) -> list[ReadSocket]:
+    """Let the caller read the sockets of an established connection, whenever it likes, instead of the event loop."""
+    loop = asyncio.get_running_loop()
+    taken = []
+    for protocol in transport.transport._connection._protocols:
+        opened = protocol.transport.get_extra_info("socket").dup()
+        loop._remove_reader(protocol.transport.get_extra_info("socket").fileno())  # type: ignore[attr-defined]
+        taken.append(ReadSocket(socket=opened, deliver=protocol.datagram_received))
+    return taken
 
 
 async def send_rtcp(transport: RTCDtlsTransport, packet: AnyRtcpPacket) -> None:
