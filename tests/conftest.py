@@ -19,6 +19,7 @@ import pytest
 import structlog
 from fastapi import FastAPI
 
+from tests import postgresql
 from tests.fakes import FakeFleet, FakePerformer, fake_prepare
 from visavis.api.app import create_app
 from visavis.api.services import Services
@@ -59,9 +60,43 @@ def _within(limit_s: float, test: Callable[..., Awaitable[None]]) -> Callable[..
     return limited
 
 
+def pytest_configure() -> None:
+    postgresql.begin_run()
+
+
+def pytest_unconfigure() -> None:
+    postgresql.end_run()
+
+
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def postgresql_cluster() -> postgresql.Cluster:
+    """The PostgreSQL of this run of tests."""
+    if postgresql.programs() is None:
+        pytest.skip("PostgreSQL is not installed: `make test` as root on Debian installs it")
+    return postgresql.shared_cluster()
+
+
+@pytest.fixture
+def postgresql_url(postgresql_cluster: postgresql.Cluster) -> Iterator[str]:
+    """An empty database of this test's own, with the newest schema."""
+    url = postgresql.new_database(postgresql_cluster)
+    yield url
+    postgresql.drop_database(postgresql_cluster, url)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A new database, once of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite+aiosqlite:///{tmp_path / 'visavis.db'}"
+    url = request.getfixturevalue("postgresql_url")
+    assert isinstance(url, str)
+    return url
 
 
 def wait_until_ready(base_url: str) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import SecretStr
 from websockets.exceptions import ConnectionClosedError
 from websockets.sync.client import connect
 
@@ -185,7 +186,7 @@ def test_a_second_server_of_a_data_folder_says_so_in_one_line_and_ends_nothing(t
 
 def test_a_database_elsewhere_has_one_server_too(tmp_path: Path) -> None:
     url = f"sqlite+aiosqlite:///{tmp_path}/shared.db"
-    one, other = (Settings(data_dir=tmp_path / name, database_url=url) for name in ("one", "other"))
+    one, other = (Settings(data_dir=tmp_path / name, database_url=SecretStr(url)) for name in ("one", "other"))
     with (
         RunningServer(one, fleet=FakeFleet(), prepare=fake_prepare),
         pytest.raises(DataFolderInUse, match=r"The database .*shared\.db is in use by another server"),

@@ -50,7 +50,8 @@ def test_a_value_may_be_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     settings = read_settings()
     assert load_secret(settings) == SECRET.encode()
     assert settings.stage_token is not None and settings.stage_token.get_secret_value() == "the token of the stages"
-    assert settings.database_url == values["DATABASE_URL"]
+    assert settings.resolved_database_url == values["DATABASE_URL"]
+    assert "pass word" not in repr(settings)
     assert settings.ice_servers[0].secret is not None
     assert settings.ice_servers[0].secret.get_secret_value() == "of the TURN server"
     assert settings.stages == 3

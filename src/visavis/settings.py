@@ -127,8 +127,13 @@ class Settings(NetworkSettings):
         description="The address where clients reach this server; its path is the one below which a proxy serves "
         "it. Default: the address of each request.",
     )
-    database_url: str | None = Field(
-        default=None, description="The database as an SQLAlchemy URL. Default: SQLite in the data folder."
+    database_url: SecretStr | None = Field(
+        default=None,
+        description="The database: postgresql://USER:PASSWORD@HOST/DATABASE. Default: SQLite in the data folder.",
+    )
+    database_connections: int = Field(default=10, ge=2, description="The most connections to a PostgreSQL.")
+    database_wait_s: float = Field(
+        default=30, ge=0, description="How long a start waits for a PostgreSQL that cannot be reached yet."
     )
     secret: SecretStr | None = Field(
         default=None,
@@ -271,7 +276,9 @@ class Settings(NetworkSettings):
 
     @property
     def resolved_database_url(self) -> str:
-        return self.database_url or f"sqlite+aiosqlite:///{(self.data_dir / 'visavis.db').absolute()}"
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        return f"sqlite+aiosqlite:///{(self.data_dir / 'visavis.db').absolute()}"
 
     @property
     def path_prefix(self) -> str:

@@ -1,13 +1,14 @@
-"""Runs commands of `visavis` in this process, which is much quicker than in one of their own."""
+"""The service on both databases, and commands of `visavis` that run in this process: much quicker than in their own."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import Service, open_service
 from visavis import cli
 
 Visavis = Callable[..., list[str]]
@@ -28,3 +29,10 @@ def visavis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
         return (printed.out + printed.err).splitlines()
 
     return run
+
+
+@pytest.fixture
+async def service(tmp_path: Path, database_url: str) -> AsyncIterator[Service]:
+    """The service with fakes, once on each database."""
+    async with open_service(tmp_path, database_url=database_url) as opened:
+        yield opened

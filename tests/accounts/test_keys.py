@@ -46,13 +46,13 @@ async def test_the_data_folder_contains_no_key(service: Service, tmp_path: Path)
 
 
 @pytest.mark.anyio
-async def test_a_first_key_is_made_once(tmp_path: Path) -> None:
+async def test_a_first_key_is_made_once(tmp_path: Path, database_url: str) -> None:
     async with open_service(tmp_path / "used") as used:
         assert await used.services.accounts.create_first() is None
         (record,) = await used.services.accounts.all()
         await used.services.accounts.revoke(record.id)
         assert await used.services.accounts.create_first() is None
-    database = await Database.open(f"sqlite+aiosqlite:///{tmp_path}/new.db")
+    database = await Database.open(database_url)
     accounts = Accounts(database)
     assert not await accounts.any_exists()
     key = await accounts.create_first()

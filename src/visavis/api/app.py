@@ -158,7 +158,11 @@ async def _open(
     stack.push_async_callback(fleet.aclose)
     stack.push_async_exit(partial(_let_go_after_error, fleet))
     adopted = await fleet.adopt()  # before all else: stages wait a while only for the server that comes back
-    database = await Database.open(settings.resolved_database_url)
+    database = await Database.open(
+        settings.resolved_database_url,
+        connections=settings.database_connections,
+        wait_s=settings.database_wait_s,
+    )
     stack.push_async_callback(database.aclose)
     session_store, idempotency = SessionStore(database), IdempotencyStore(database)
     traces = open_traces(settings.traces_url)

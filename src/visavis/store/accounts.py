@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TypedDict
 
 from sqlalchemy import insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from visavis.store.database import Database
 from visavis.store.models import accounts, plans
@@ -46,8 +47,15 @@ class AccountStore:
 
     async def set_plan(self, plan_key: str, changes: PlanChanges) -> PlanRecord:
         """Change a plan, or make one whose other limits are unlimited; return it."""
+        try:
+            return await self._set_plan(plan_key, changes)
+        except IntegrityError:  # another has made it meanwhile
+            return await self._set_plan(plan_key, changes)
+
+    async def _set_plan(self, plan_key: str, changes: PlanChanges) -> PlanRecord:
         async with self._database.write() as connection:
-            row = (await connection.execute(select(plans).where(plans.c.key == plan_key))).mappings().first()
+            query = select(plans).where(plans.c.key == plan_key).with_for_update(key_share=True)
+            row = (await connection.execute(query)).mappings().first()
             unlimited = dict.fromkeys(("included_minutes", "max_concurrency", "max_session_minutes"))
             new = {"key": plan_key, "name": plan_key, "waives_unwatched": False, **unlimited}
             before = new if row is None else dict(row)

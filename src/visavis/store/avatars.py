@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, delete, exists, func, insert, or_, select,
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from visavis.store.database import Database
+from visavis.store.locks import lock_account, lock_avatar
 from visavis.store.models import avatars, sessions
 from visavis.store.records import AvatarRecord
 
@@ -42,6 +43,7 @@ class AvatarStore:
         async with self._database.write() as connection:
             owner_account_id = records[0].owner_account_id
             if check is not None and owner_account_id is not None:
+                await lock_account(connection, owner_account_id)
                 check(await _count_looks(connection, owner_account_id))
             for record in records:
                 await connection.execute(insert(avatars).values(**asdict(record)))
@@ -107,6 +109,8 @@ class AvatarStore:
             query = select(avatars.c.parent_id).where(avatars.c.id == avatar_id)
             parent_id = (await connection.execute(query)).scalar_one_or_none()
             family = or_(avatars.c.id == avatar_id, avatars.c.parent_id == avatar_id)
+            if parent_id is not None:
+                await lock_avatar(connection, parent_id)
             await connection.execute(
                 update(avatars).where(family, avatars.c.deleted_at_ms.is_(None)).values(deleted_at_ms=at_ms)
             )

@@ -1,36 +1,64 @@
-"""Opens the database and brings its schema up to date. The queries are in the other modules of this package."""
+"""Opens the database and brings its schema up to date. The queries are in the other modules of this package.
+
+sqlite.py and postgresql.py have what is special about each of the two databases.
+"""
 
 from __future__ import annotations
 
-import json
-import os
 import sqlite3
-import stat
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any
 
 import anyio
-from sqlalchemy import Connection, event
+import structlog
+from sqlalchemy import URL, Connection
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from visavis.errors import DatabaseUnusable, SettingInvalid
-from visavis.store.failures import translated_database_errors
+from visavis.errors import DatabaseUnusable, SettingInvalid, StorageUnusable
+from visavis.store.failures import is_unreachable, storage_problem, translated_database_errors
 from visavis.store.file_system import check_place
+from visavis.store.postgresql import open_for_migrations, open_postgresql
+from visavis.store.sqlite import open_sqlite
+
+CONNECTIONS = 10  # at most, to a PostgreSQL
+TRY_AGAIN_S = 0.5  # while a PostgreSQL cannot be reached at the start
+
+log = structlog.get_logger()
 
 
-def _prepare_sqlite(connection: Any, _record: object) -> None:
-    cursor = connection.cursor()
-    for pragma in ("busy_timeout=10000", "synchronous=NORMAL", "foreign_keys=ON"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.execute("SELECT name FROM sqlite_master")
-    tables = {name for (name,) in cursor.fetchall()}
-    if not tables or "alembic_version" in tables:  # else it belongs to another program, and stays as it is
-        cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.close()
+def _parse(url: str) -> URL:
+    """Raises `SettingInvalid` for an address that is none, and for another database than our two."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        parsed = None
+    if parsed is None or parsed.get_backend_name() not in ("sqlite", "postgresql", "postgres"):
+        raise SettingInvalid(
+            "VISAVIS_DATABASE_URL is not the address of a database",
+            suggestion="Write postgresql://USER:PASSWORD@HOST/DATABASE or sqlite+aiosqlite:////PATH",
+        )
+    return parsed
+
+
+def sqlite_path(url: str) -> Path | None:
+    """Return the file of an SQLite database; None for another database, a database in memory, or a `file:` address.
+    Raises `SettingInvalid` for an address that is none.
+    """
+    parsed = _parse(url)
+    if parsed.get_backend_name() != "sqlite" or not parsed.database or parsed.database.startswith((":", "file:")):
+        return None
+    return Path(parsed.database)
+
+
+def begin_writing(connection: Connection) -> None:
+    """Let no other transaction write between the reads and the writes of this one: wait for the write lock of SQLite.
+    PostgreSQL has none: there a transaction locks the rows that its writes depend on (locks.py).
+    """
+    if connection.dialect.name == "sqlite":  # otherwise it takes the lock with the first statement that writes a row
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _hold_references(connection: Connection) -> None:
@@ -39,120 +67,85 @@ def _hold_references(connection: Connection) -> None:
         connection.exec_driver_sql("PRAGMA foreign_keys=ON")
 
 
-def _dump_json(value: Any) -> str:
-    """Write JSON without escapes for letters: SQLite does not find a key that is written with escapes."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
-def sqlite_path(url: str) -> Path | None:
-    """Return the file of an SQLite database; None for another database, a database in memory, or a `file:` address.
-    Raises `SettingInvalid` for an address that is none.
-    """
-    try:
-        parsed = make_url(url)
-    except ArgumentError:
-        raise SettingInvalid(
-            "VISAVIS_DATABASE_URL is not the address of a database", suggestion="Write sqlite+aiosqlite:////PATH"
-        ) from None
-    if parsed.get_backend_name() != "sqlite" or not parsed.database or parsed.database.startswith((":", "file:")):
-        return None
-    return Path(parsed.database)
-
-
-def begin_writing(connection: Connection) -> None:
-    """Wait for the write lock, so that no other transaction writes between the reads and the writes of this one."""
-    if connection.dialect.name == "sqlite":  # otherwise it takes the lock with the first statement that writes a row
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-
 class ForeignSchema(Exception):
     """A database that is none of this version of Visavis. Its text continues "The database …"."""
 
 
-def _make_private(path: Path) -> None:
-    """Create the file so that only this user can read it. Remove other users' permissions from an existing file, which
-    an earlier version has made.
-
-    SQLite gives its other files the same mode. If something fails here, SQLite reports it when it opens the file.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with suppress(OSError):
-        descriptor = os.open(path, os.O_RDONLY | os.O_CREAT, 0o600)
-        try:
-            mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
-            if mode & stat.S_IRWXO:
-                os.fchmod(descriptor, mode & ~stat.S_IRWXO)
-        finally:
-            os.close(descriptor)
-
-
 @contextmanager
-def _described_errors(url: str, path: Path | None) -> Iterator[None]:
+def _described_errors(name: str) -> Iterator[None]:
     """Raise `DatabaseUnusable` in place of whatever keeps the database from being opened."""
-    name = f"The database {path or make_url(url).render_as_string(hide_password=True)}"
     try:
         yield
-    except DBAPIError as error:
-        raise DatabaseUnusable(f"{name} cannot be used: {error.orig}") from error
-    except sqlite3.Error as error:
-        raise DatabaseUnusable(f"{name} cannot be used: {error}") from error
-    except OSError as error:
-        raise DatabaseUnusable(f"{name} cannot be used: {error.strerror or error}") from error
-    except ModuleNotFoundError as error:
-        raise DatabaseUnusable(f"{name} cannot be used: {error.name} is not installed") from error
-    except SQLAlchemyError as error:
-        raise DatabaseUnusable(f"{name} cannot be used: {error}") from error
     except ForeignSchema as error:
         raise DatabaseUnusable(f"{name} {error}", suggestion="Set VISAVIS_DATA_DIR or VISAVIS_DATABASE_URL") from error
+    except ModuleNotFoundError as error:
+        raise DatabaseUnusable(f"{name} cannot be used: {error.name} is not installed") from error
+    except Exception as error:
+        if (problem := _problem(error)) is None:
+            raise
+        raise DatabaseUnusable(f"{name} cannot be used: {problem}") from error
+
+
+def _problem(error: Exception) -> str | None:
+    """Return in words why the database cannot be opened, None if that is not the database's doing."""
+    if (problem := storage_problem(error)) is not None:
+        return problem
+    if isinstance(error, DBAPIError):
+        return str(error.orig)
+    if isinstance(error, (sqlite3.Error, SQLAlchemyError)) or type(error).__module__.startswith("asyncpg"):
+        return str(error)
+    return None
 
 
 class Database:
     """An open database. `read` and `write` each yield a connection. `write` is one transaction; it is committed if its
-    block raises nothing. Both raise `StorageUnusable` if the disk or the file fails.
+    block raises nothing. Both raise `StorageUnusable` if the database, its disk or its file fails.
 
-    A write waits until no other task or process writes. Both blocks must be short, because cancellation waits for their
-    end: nothing would close a connection that is dropped in the middle of a statement.
+    In SQLite a write waits until no other task or process writes. Both blocks must be short, because cancellation waits
+    for their end: nothing would close a connection that is dropped in the middle of a statement.
     """
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
+    def __init__(self, engine: AsyncEngine, url: str) -> None:
+        self._engine, self.url = engine, url
+        # A read is one statement; in PostgreSQL it needs no transaction, which would be two more messages.
+        self._reading = engine.execution_options(isolation_level="AUTOCOMMIT") if self.is_shared else engine
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other servers may use this database at the same time. An SQLite database has one server."""
+        return self._engine.dialect.name == "postgresql"
 
     @classmethod
-    async def open(cls, url: str, *, create: bool = True) -> Database:
+    async def open(
+        cls, url: str, *, create: bool = True, connections: int = CONNECTIONS, wait_s: float = 0.0
+    ) -> Database:
         """Connect, and run the migrations that this database does not have yet. `create`: make an SQLite database that
-        does not exist. Raises `DatabaseUnusable`, and `SettingInvalid` for an address that is none.
+        does not exist. `connections`: to a PostgreSQL, at most. `wait_s`: for a PostgreSQL that cannot be reached yet.
+        Raises `DatabaseUnusable`, and `SettingInvalid` for an address that is none.
         """
-        path = sqlite_path(url)
+        parsed, path = _parse(url), sqlite_path(url)
         if path is not None:
             check_place(path)
             if not create and not path.exists():
                 raise DatabaseUnusable(
                     f"There is no database at {path}", suggestion="Set VISAVIS_DATA_DIR to the server's data folder"
                 )
-        with _described_errors(url, path):
-            if path is not None:
-                _make_private(path)
-                # aiosqlite leaves a thread behind when it cannot open a file, which may print a traceback.
-                sqlite3.connect(path).close()
-            engine = create_async_engine(url, json_serializer=_dump_json)
-            if engine.dialect.name == "sqlite":
-                event.listen(engine.sync_engine, "connect", _prepare_sqlite)
-            try:
-                from visavis.store.migrations import upgrade
-
-                async with engine.connect() as connection:
-                    await connection.run_sync(upgrade)
-                    await connection.commit()
-                    await connection.run_sync(_hold_references)
-            except BaseException:
-                await engine.dispose()
-                raise
-        return cls(engine)
+        with _described_errors(f"The database {path or parsed.render_as_string(hide_password=True)}"):
+            if parsed.get_backend_name() == "sqlite":
+                engine = open_sqlite(url, path)
+                try:
+                    await _migrate(engine)
+                except BaseException:
+                    await engine.dispose()
+                    raise
+                return cls(engine, url)
+            await _migrate_postgresql(url, wait_s=wait_s)
+            return cls(open_postgresql(url, connections=connections), url)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
         with anyio.CancelScope(shield=True), translated_database_errors():
-            async with self._engine.connect() as connection:
+            async with self._reading.connect() as connection:
                 yield connection
 
     @asynccontextmanager
@@ -165,7 +158,36 @@ class Database:
     async def check(self) -> None:
         """Raises what the database raises if it cannot be written now. Writes nothing."""
         async with self.write() as connection:
-            await connection.exec_driver_sql("SELECT 1")
+            if not self.is_shared:
+                await connection.exec_driver_sql("SELECT 1")
+            elif (await connection.exec_driver_sql("SHOW transaction_read_only")).scalar() == "on":
+                raise StorageUnusable("The database cannot be used now: it is read-only")
 
     async def aclose(self) -> None:
         await self._engine.dispose()
+
+
+async def _migrate(engine: AsyncEngine) -> None:
+    from visavis.store.migrations import upgrade
+
+    async with engine.connect() as connection:
+        await connection.run_sync(upgrade)
+        await connection.commit()
+        await connection.run_sync(_hold_references)
+
+
+async def _migrate_postgresql(url: str, *, wait_s: float) -> None:
+    """Run the migrations on a PostgreSQL that may be about to start."""
+    engine, tells = open_for_migrations(url), True
+    deadline_s = anyio.current_time() + wait_s
+    while True:
+        try:
+            await _migrate(engine)
+            return
+        except Exception as error:
+            if not is_unreachable(error) or anyio.current_time() >= deadline_s:
+                raise
+            if tells:
+                log.warning("waiting_for_database", problem=storage_problem(error))
+            tells = False
+            await anyio.sleep(TRY_AGAIN_S)

@@ -62,7 +62,7 @@ async def charge_minute(connection: AsyncConnection, session: SessionRecord, *, 
         return Charge(source=FREE)
     of_account = select(plans.c.included_minutes).join(accounts, accounts.c.plan_key == plans.c.key)
     # The account is locked: charges of other servers wait, which on SQLite they do anyway.
-    locked = of_account.where(accounts.c.id == session.account_id).with_for_update(of=accounts)
+    locked = of_account.where(accounts.c.id == session.account_id).with_for_update(of=accounts, key_share=True)
     included = (await connection.execute(locked)).scalar_one()
     if await _take_included(connection, session.account_id, at_ms=at_ms, most=included):
         return Charge(source=INCLUDED)

@@ -1,5 +1,5 @@
-"""The tables. Times are unix milliseconds. JSON keeps the order of its keys. The types are standard SQL, so that the
-same tables work on PostgreSQL.
+"""The tables. Times are unix milliseconds. JSON keeps the order of its keys. The types are standard SQL: SQLite
+and PostgreSQL have the same tables.
 """
 
 from __future__ import annotations

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 
-from sqlalchemy import delete, func, insert, select, tuple_, update
+from sqlalchemy import ColumnElement, delete, func, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from visavis.store.database import Database
+from visavis.store.locks import lock_account
 from visavis.store.models import sessions, usage_entries
 from visavis.store.records import SessionRecord
 from visavis.store.usage import Reading, bring_up_to_date
@@ -76,12 +77,19 @@ class SessionStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    def _is_text(self, name: str) -> ColumnElement[bool]:
+        """Whether the metadata has a string under this name."""
+        if self._database.is_shared:
+            return func.json_typeof(sessions.c.metadata[name]) == "string"
+        return func.json_type(sessions.c.metadata, f'$."{name}"') == "text"
+
     async def add(self, record: SessionRecord, *, check: Callable[[CreatedSessions], None] | None = None) -> None:
         """Add a session. `check` is given the created sessions of its account before it; if it raises, nothing is
         added.
         """
         async with self._database.write() as connection:
             if check is not None:
+                await lock_account(connection, record.account_id)
                 check(await _count_created(connection, record.account_id))
             await connection.execute(insert(sessions).values(**asdict(record)))
 
@@ -186,10 +194,7 @@ class SessionStore:
             place = tuple_(sessions.c.created_at_ms, sessions.c.id)
             query = query.where(place < (before.created_at_ms, before.id))
         for name, value in (metadata or {}).items():
-            path = f'$."{name}"'
-            query = query.where(
-                sessions.c.metadata[name].as_string() == value, func.json_type(sessions.c.metadata, path) == "text"
-            )
+            query = query.where(sessions.c.metadata[name].as_string() == value, self._is_text(name))
         async with self._database.read() as connection:
             query = query.order_by(sessions.c.created_at_ms.desc(), sessions.c.id.desc()).limit(limit)
             rows = (await connection.execute(query)).mappings().all()

@@ -188,7 +188,11 @@ class UsageStore:
                     await connection.execute(_GO_ON, [_gone_on(reading, place) for reading, place in going_on])
                 kept |= await _go_over(connection, going_over)
         quick = {reading.session.id for reading, _ in going_on + going_over}
-        others = [reading for reading in readings if reading.session.id not in quick]
+        # Each transaction locks accounts in one order, so that no two servers wait for each other.
+        others = sorted(
+            (reading for reading in readings if reading.session.id not in quick),
+            key=lambda reading: reading.session.account_id,
+        )
         for first in range(0, len(others), AT_ONCE):
             some = others[first : first + AT_ONCE]
             async with self._database.write() as connection:
@@ -297,4 +301,4 @@ async def _go_over(connection: AsyncConnection, going_over: Sequence[tuple[Readi
 async def _started(connection: AsyncConnection, session_ids: Collection[str]) -> set[str]:
     """Return those of the sessions that still run, as their rows have it. The rows are locked: they do not end now."""
     query = select(sessions.c.id).where(sessions.c.id.in_(session_ids), sessions.c.status == "started")
-    return set(await connection.scalars(query.with_for_update()))
+    return set(await connection.scalars(query.order_by(sessions.c.id).with_for_update(key_share=True)))

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, inspect, text
 from visavis.store.database import ForeignSchema, begin_writing
 
 FOLDER = Path(__file__).parent
+_LOCK = 0x7669736176  # of PostgreSQL: any number, the same in every version
 
 
 def newest_revision() -> str:
@@ -37,7 +38,9 @@ def _is_newest(connection: Connection) -> bool:
 
 
 def upgrade(connection: Connection) -> None:
-    """Bring the schema to the newest version in the caller's transaction. Several processes may do this at once."""
+    """Bring the schema to the newest version in the caller's transaction. Several processes may do this at once: one of
+    them does it, and the others wait.
+    """
     if _is_newest(connection):
         return
     sqlite = connection.dialect.name == "sqlite"
@@ -47,6 +50,8 @@ def upgrade(connection: Connection) -> None:
         # 7).
         connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
     begin_writing(connection)
+    if not sqlite:
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
     if _is_newest(connection):
         return
     # Imported here, because Alembic takes 12 MB of memory, and a server with an up-to-date schema does not need it.

@@ -1,0 +1,11 @@
+"""How JSON is written into a column."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+
+def dump_json(value: Any) -> str:
+    """Write JSON without escapes for letters: SQLite does not find a key that is written with escapes."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

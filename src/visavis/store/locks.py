@@ -1,0 +1,20 @@
+"""Rows that a transaction locks in PostgreSQL, because what it writes depends on what it has read beside them.
+In SQLite every writing transaction has the database for itself.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from visavis.store.models import accounts, avatars
+
+
+async def lock_account(connection: AsyncConnection, account_id: str) -> None:
+    """Let others that lock this account wait for the end of the transaction. Rows that refer to it can be added."""
+    await connection.execute(select(accounts.c.id).where(accounts.c.id == account_id).with_for_update(key_share=True))
+
+
+async def lock_avatar(connection: AsyncConnection, avatar_id: str) -> None:
+    """Let others that lock this avatar wait for the end of the transaction."""
+    await connection.execute(select(avatars.c.id).where(avatars.c.id == avatar_id).with_for_update(key_share=True))

@@ -1,0 +1,79 @@
+"""What is special about PostgreSQL: its address, its pool of connections, and how long a statement may take."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from sqlalchemy import event
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
+
+from visavis.store.json_column import dump_json
+
+STATEMENT_TIMEOUT_S = 10  # also for a lock; SQLite waits as long for its own
+COMMAND_TIMEOUT_S = 15  # for a server that does not answer at all: its own time-out comes first
+CONNECT_TIMEOUT_S = 10
+POOL_TIMEOUT_S = 10
+RECYCLE_S = 1_800  # firewalls forget connections
+
+_SETTINGS = {
+    "application_name": "visavis",
+    "statement_timeout": f"{STATEMENT_TIMEOUT_S}s",
+    "lock_timeout": f"{STATEMENT_TIMEOUT_S}s",
+    "idle_in_transaction_session_timeout": f"{COMMAND_TIMEOUT_S}s",
+    "jit": "off",  # takes longer than our statements
+}
+
+
+def open_postgresql(url: str, *, connections: int) -> AsyncEngine:
+    """Return an engine with so many connections at most. Connects to nothing yet."""
+    engine = create_async_engine(
+        "postgresql+asyncpg://",
+        async_creator=_connector(url, _SETTINGS, command_timeout_s=COMMAND_TIMEOUT_S),
+        json_serializer=dump_json,
+        pool_size=connections,
+        max_overflow=0,
+        pool_timeout=POOL_TIMEOUT_S,
+        pool_recycle=RECYCLE_S,
+        pool_use_lifo=True,
+    )
+    event.listen(engine.sync_engine, "checkout", _check_connection)
+    return engine
+
+
+def open_for_migrations(url: str) -> AsyncEngine:
+    """Return an engine whose statements may take as long as they need."""
+    settings = {"application_name": "visavis migrations", "statement_timeout": "0", "lock_timeout": "0"}
+    return create_async_engine(
+        "postgresql+asyncpg://",
+        async_creator=_connector(url, settings, command_timeout_s=None),
+        json_serializer=dump_json,
+        poolclass=NullPool,
+    )
+
+
+def _connector(url: str, settings: dict[str, str], *, command_timeout_s: float | None) -> Callable[[], Awaitable[Any]]:
+    # asyncpg reads the address itself: it knows what libpq knows (sslmode, several hosts, a password file).
+    address = "postgresql://" + url.partition("://")[2]
+    chosen = {name for name, _ in parse_qsl(urlsplit(address).query)}
+
+    async def connect() -> Any:
+        import asyncpg  # here: a server with SQLite does not need it
+
+        return await asyncpg.connect(
+            address,
+            timeout=CONNECT_TIMEOUT_S,
+            command_timeout=command_timeout_s,
+            server_settings={name: value for name, value in settings.items() if name not in chosen},
+        )
+
+    return connect
+
+
+def _check_connection(connection: Any, _record: object, _proxy: object) -> None:
+    """Have the pool replace a connection that its server has closed."""
+    if connection._connection.is_closed():  # noqa: SLF001 (SQLAlchemy's adapter has no public name for it)
+        raise DisconnectionError
