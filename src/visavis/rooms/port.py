@@ -145,10 +145,10 @@ class ViewerEntrance(Protocol):
 class AudienceFigures:
     """What was sent since the room has opened, to all viewers together: RTP packets and their payload, and packets that
     were dropped because a viewer could not keep up. `packets_resent`: lost packets that were sent again;
-    `requests_refused`: lost packets and reports that were passed over, because one viewer made too many. `viewers`: of
-    each viewer that watches now, the round trip in ms (None if it has not reported yet) and the share of packets that
-    it lost. `bit_rate_share`: how much of the full bit rate they take; `struggling`: how many of them
-    have too bad a network for any bit rate.
+    `requests_refused`: lost packets and datagrams that were passed over (too many, or such as no room reads).
+    `viewers`: of each viewer that watches now, the round trip in ms (None if it has not reported yet) and the share of
+    packets that it lost. `bit_rate_share`: how much of the full bit rate they take; `struggling`: how many of them have
+    too bad a network for any bit rate.
     """
 
     packets_sent: int = 0

@@ -136,6 +136,7 @@ def _media_port() -> MediaPortReport:
         send_buffer_bytes=figures.send_buffer_bytes,
         dropped=figures.dropped,
         unsent=figures.unsent,
+        refused=figures.refused,
         tracked_share=tracked_share(),
     )
 

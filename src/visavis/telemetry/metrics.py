@@ -102,6 +102,12 @@ class Metrics:
             ["direction"],
             registry=registry,
         )
+        self._media_refused = Gauge(
+            "visavis_media_socket_refused",
+            "Datagrams that no viewer's connection read, at the UDP sockets of the stages that run now: of strangers, "
+            "longer than 1,500 bytes, or more connectivity checks than a viewer may send",
+            registry=registry,
+        )
         self._tracked = Gauge(
             "visavis_tracked_connections_share",
             "Share of the kernel's table of tracked connections that is in use, of the fullest machine",
@@ -176,7 +182,7 @@ class Metrics:
         )
         self._refused_requests = Counter(
             "visavis_viewer_requests_refused",
-            "Lost packets and reports of viewers that were passed over because one viewer made too many",
+            "Lost packets and datagrams of viewers that were passed over: too many, or such as no room reads",
             registry=registry,
         )
         self._sent_bytes = Counter(
@@ -344,5 +350,6 @@ class Metrics:
         self._media_buffer.labels("send").set(min((one.send_buffer_bytes for one in opened), default=0))
         self._media_dropped.labels("receive").set(sum(one.dropped for one in media))
         self._media_dropped.labels("send").set(sum(one.unsent for one in media))
+        self._media_refused.set(sum(one.refused for one in media))
         self._tracked.set(max((one.tracked_share for one in media), default=0.0))
         return generate_latest(self.registry)

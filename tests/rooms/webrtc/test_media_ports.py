@@ -175,6 +175,45 @@ async def test_an_address_moves_only_by_an_authenticated_check() -> None:
         assert one.receiving is not two.receiving
 
 
+def check_for(seat: media_ports._Seat) -> bytes:
+    """Return a connectivity check that the seat's viewer could have sent."""
+    check = stun.Message(stun.Method.BINDING, stun.Class.REQUEST)
+    check.attributes["USERNAME"] = f"{seat.user_name}:{seat.receiver.remote_username}"
+    check.attributes["PRIORITY"] = 1
+    check.attributes["ICE-CONTROLLING"] = 1
+    check.add_message_integrity(seat.receiver.local_password.encode())
+    return bytes(check)
+
+
+async def test_a_flood_of_checks_is_read_up_to_a_bound_and_counted() -> None:
+    async with stage_port() as ports, pair(OwnSockets()) as peers:
+        shared = ports._sockets["127.0.0.1"]
+        (seat,) = shared._by_user_name.values()
+        peer, check = next(iter(seat.peers)), check_for(seat)
+        flood = 10 * media_ports.CHECKS_AT_ONCE
+        for _ in range(flood):
+            shared.datagram_received(check, peer)
+        assert ports.figures().refused >= flood - media_ports.CHECKS_AT_ONCE - media_ports.CHECKS_PER_S
+        await sees_pictures(peers)
+
+
+async def test_long_datagrams_are_refused_and_counted() -> None:
+    async with stage_port() as ports, pair(OwnSockets()) as peers:
+        before = ports.figures().refused
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+            for size in (1501, 65_507):
+                stranger.sendto(b"\x00\x01" + bytes(size - 2), ("127.0.0.1", ports.port))
+        await peers.feed.until(lambda: ports.figures().refused == before + 2)
+        await sees_pictures(peers)
+
+
+@pytest.mark.parametrize(("before", "name"), [(0, "abcdefgh"), (15, "abcdefgh"), (16, None), (300, None)])
+def test_a_user_name_is_looked_for_in_the_first_attributes_alone(before: int, name: str | None) -> None:
+    """An attribute without a value has four bytes: 65,507 bytes of them took 8 ms."""
+    attributes = b"\x80\x22\0\0" * before + b"\0\x06\0\x0dabcdefgh:abcd\0\0\0"
+    assert media_ports._user_name(bytes(20) + attributes) == name
+
+
 async def test_packets_that_the_kernel_does_not_take_are_dropped_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     async with stage_port() as ports, pair(OwnSockets()) as peers:
         await sees_pictures(peers)

@@ -24,7 +24,7 @@ from tests.rooms.media import BLOCK, Feed, RecordedEvents
 from tests.rooms.offers import make_offer
 from visavis.rooms.port import EncodedPacket, MediaKind
 from visavis.rooms.spec import IceServer
-from visavis.rooms.webrtc import report_allowance
+from visavis.rooms.webrtc import inbound_gate
 from visavis.rooms.webrtc.counting_peer import CountingPeer
 from visavis.rooms.webrtc.ice_settings import MAX_ADDRESSES, MAX_DATAGRAM_BYTES, MAX_UNREAD_DATAGRAMS
 from visavis.rooms.webrtc.private_names import on_datagram, send_rtcp
@@ -278,7 +278,7 @@ def test_no_datagram_is_longer_than_a_path_of_1280_bytes_carries(setup: str, mon
 
 
 def test_a_flood_of_reports_is_read_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report_allowance, "REPORTS_PER_S", 1)
+    monkeypatch.setattr(inbound_gate, "REPORTS_AT_ONCE", 10)
 
     async def scenario() -> None:
         async with pair(ReceivingPeer()) as peers:
@@ -375,7 +375,11 @@ def test_checks_from_more_and_more_addresses_are_answered_and_few_addresses_are_
     asyncio.run(scenario())
 
 
-def test_data_before_the_handshake_is_kept_from_known_addresses_and_up_to_a_bound() -> None:
+def test_data_before_the_handshake_is_kept_from_known_addresses_and_up_to_a_bound(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(inbound_gate, "HANDSHAKES_AT_ONCE", 10 * MAX_UNREAD_DATAGRAMS)
+
     async def scenario() -> None:
         sink = PeerAsSink(RecordedEvents())
         offer = await make_offer("video")
@@ -388,16 +392,16 @@ def test_data_before_the_handshake_is_kept_from_known_addresses_and_up_to_a_boun
                 await loop.sock_sendall(viewer, connectivity_check(offer, answer))
                 with anyio.fail_after(5):
                     while unread.qsize() < MAX_UNREAD_DATAGRAMS:
-                        await loop.sock_sendall(stranger, b"\x81" * MAX_DATAGRAM_BYTES)
-                        await loop.sock_sendall(viewer, b"\x80" * (MAX_DATAGRAM_BYTES + 1))
-                        await loop.sock_sendall(viewer, b"\x80" * MAX_DATAGRAM_BYTES)
+                        await loop.sock_sendall(stranger, b"\x17" * MAX_DATAGRAM_BYTES)
+                        await loop.sock_sendall(viewer, b"\x16" * (MAX_DATAGRAM_BYTES + 1))
+                        await loop.sock_sendall(viewer, b"\x16" * MAX_DATAGRAM_BYTES)
                         await asyncio.sleep(0)
                 for _ in range(100):
-                    await loop.sock_sendall(viewer, b"\x80" * MAX_DATAGRAM_BYTES)
+                    await loop.sock_sendall(viewer, b"\x16" * MAX_DATAGRAM_BYTES)
                     await asyncio.sleep(0)
             assert unread.qsize() == MAX_UNREAD_DATAGRAMS
             kept = [unread.get_nowait() for _ in range(MAX_UNREAD_DATAGRAMS)]
-            assert all(item is not None and item[0] == b"\x80" * MAX_DATAGRAM_BYTES for item in kept)
+            assert all(item is not None and item[0] == b"\x16" * MAX_DATAGRAM_BYTES for item in kept)
         finally:
             await sink.peer.aclose()
 

@@ -18,7 +18,7 @@ CHECK_AGAIN_S = 0.1  # after which a check without an answer is repeated: then a
 GATHER_TIMEOUT_S = 1  # for STUN and TURN servers
 MAX_ADDRESSES = 32  # of one peer: at most 12 come from its offer; a NAT that forgets its bindings adds new ones
 MAX_UNREAD_DATAGRAMS = 1024  # a keyframe of a large picture is 200
-MAX_DATAGRAM_BYTES = 2048  # DTLS and SRTP datagrams are shorter than a usual MTU
+MAX_DATAGRAM_BYTES = 1500  # a usual MTU; aiortc ends a connection that gets a longer one
 
 
 @functools.cache

@@ -19,6 +19,7 @@ import errno
 import functools
 import socket
 import struct
+import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -35,6 +36,8 @@ from visavis.errors import AddressUnavailable
 from visavis.machine.network import MediaNetwork, OwnAddress, addresses_to_offer
 from visavis.rooms.names import ReachableAddresses
 from visavis.rooms.webrtc import private_names
+from visavis.rooms.webrtc.allowance import Allowance
+from visavis.rooms.webrtc.ice_settings import MAX_DATAGRAM_BYTES
 
 Peer = tuple[str, int]
 
@@ -43,6 +46,8 @@ BUFFER_BYTES = 4 * 1024 * 1024
 # With more than this waiting for the kernel, packets are dropped: they would arrive too late.
 MAX_UNSENT_BYTES = 1024 * 1024
 MAX_PEERS_PER_SEAT = 64  # addresses of one viewer; with more, the oldest is forgotten
+CHECKS_PER_S, CHECKS_AT_ONCE = 200, 400  # STUN messages of one viewer that are read; libnice sends 50 a second
+MAX_ATTRIBUTES = 16  # of a STUN request, among which its user name is looked for; a browser's is the first of six
 
 STUN_TIMEOUT_S = 1.0
 ADDRESSES_VALID_S = 1.0  # viewers that join together read the machine's addresses once
@@ -73,7 +78,8 @@ def own_addresses() -> list[OwnAddress]:
 class SocketFigures:
     """`receive_buffer_bytes`, `send_buffer_bytes`: what the kernel granted to the socket with the least. `dropped`:
     datagrams that the kernel dropped because the stage did not read them in time. `unsent`: packets that were dropped
-    because the kernel did not take them in time.
+    because the kernel did not take them in time. `refused`: datagrams that belong to no viewer, are too long, or were
+    more checks than a viewer may send.
     """
 
     port: int
@@ -81,6 +87,7 @@ class SocketFigures:
     send_buffer_bytes: int
     dropped: int
     unsent: int
+    refused: int
 
 
 class _Seat(StunProtocol):
@@ -92,6 +99,7 @@ class _Seat(StunProtocol):
         self.user_name: str = connection.local_username
         self.peers: dict[Peer, None] = {}  # addresses of its viewer, oldest first
         self.transactions = _Transactions(shared, self)
+        self.checks = Allowance(per_s=CHECKS_PER_S, burst=CHECKS_AT_ONCE)
         self.connection_made(_SeatTransport(self))
 
     def send_stun(self, message: aioice.stun.Message, addr: tuple[str, int]) -> None:
@@ -155,7 +163,7 @@ class _SharedSocket(asyncio.DatagramProtocol):
     def __init__(self, address: str, port: int) -> None:
         self.address, self.port = address, port
         self.by_transaction: dict[bytes, _Seat] = {}
-        self.unsent = 0
+        self.unsent = self.refused = 0
         self._by_user_name: dict[str, _Seat] = {}
         self._by_peer: dict[Peer, _Seat] = {}
 
@@ -223,25 +231,27 @@ class _SharedSocket(asyncio.DatagramProtocol):
         self.transport.sendto(data, address)
 
     def datagram_received(self, data: bytes, address: tuple[Any, ...]) -> None:
-        if not data:
-            return
         peer: Peer = (address[0], address[1])
-        if data[0] > _LAST_STUN_BYTE:
-            seat = self._by_peer.get(peer)
-            if seat is not None:
-                seat.datagram_received(data, peer)
-            return
-        if len(data) < _STUN_HEADER.size:
-            return
-        kind, _, _, number = _STUN_HEADER.unpack_from(data)
-        if kind & _CLASS_BITS == _REQUEST:
-            seat = self._by_user_name.get(_user_name(data) or "")
+        seat = self._seat_of(data, peer) if 0 < len(data) <= MAX_DATAGRAM_BYTES else None
+        if seat is None:
+            self.refused += 1
         else:
-            seat = self.by_transaction.get(number)
-            if seat is not None and self._by_peer.get(peer) is not seat and private_names.is_authentic(seat, data):
-                self.learn(seat, peer)  # a viewer that only answers (ICE lite)
-        if seat is not None:
             seat.datagram_received(data, peer)
+
+    def _seat_of(self, data: bytes, peer: Peer) -> _Seat | None:
+        """Return the seat that a datagram is for, None if nobody reads it."""
+        if data[0] > _LAST_STUN_BYTE:
+            return self._by_peer.get(peer)
+        if len(data) < _STUN_HEADER.size:
+            return None
+        kind, _, _, number = _STUN_HEADER.unpack_from(data)
+        is_request = kind & _CLASS_BITS == _REQUEST
+        seat = self._by_user_name.get(_user_name(data) or "") if is_request else self.by_transaction.get(number)
+        if seat is None or not seat.checks.take(time.monotonic()):
+            return None
+        if not is_request and self._by_peer.get(peer) is not seat and private_names.is_authentic(seat, data):
+            self.learn(seat, peer)  # a viewer that only answers (ICE lite)
+        return seat
 
     def learn(self, seat: _Seat, peer: Peer) -> None:
         """What comes from this address is for this seat from now on."""
@@ -266,7 +276,9 @@ def _user_name(request: bytes) -> str | None:
     7.2.2).
     """
     at = _STUN_HEADER.size
-    while at + 4 <= len(request):
+    for _ in range(MAX_ATTRIBUTES):
+        if at + 4 > len(request):
+            break
         kind, length = struct.unpack_from("!HH", request, at)
         if kind == _USERNAME:
             return request[at + 4 : at + 4 + length].partition(b":")[0].decode("ascii", "replace")
@@ -367,6 +379,7 @@ class MediaPorts:
             send_buffer_bytes=min((_granted(one.raw, socket.SO_SNDBUF) for one in sockets), default=0),
             dropped=sum(_kernel_drops(one.raw) for one in sockets),
             unsent=sum(one.unsent for one in sockets),
+            refused=sum(one.refused for one in sockets),
         )
 
     def close(self) -> None:

@@ -125,7 +125,8 @@ PRIVATE_NAMES = (
     PrivateName(owner="aiortc.RTCRtpSender", name="_rtx_ssrc", purpose="sending lost packets again"),
     PrivateName(owner="aiortc.RTCDtlsTransport", name="_register_rtp_sender", purpose="reading what viewers report"),
     PrivateName(owner="aiortc.RTCDtlsTransport", name="_unregister_rtp_sender", purpose="reading what viewers report"),
-    PrivateName(owner="aiortc.RTCDtlsTransport", name="_handle_rtcp_data", purpose="how many reports are read"),
+    PrivateName(owner="aiortc.RTCDtlsTransport", name="_handle_rtcp_data", purpose="reports that cannot be read"),
+    PrivateName(owner="aioice.ice.Connection", name="data_received", purpose="how much of a viewer is read"),
     PrivateName(owner="aiortc.RTCDtlsTransport", name="_tx_srtp", purpose="protecting packets"),
     PrivateName(owner="pylibsrtp.Session", name="_srtp", purpose="protecting packets"),
     PrivateName(owner="pylibsrtp", name="ffi", purpose="protecting packets"),
@@ -474,13 +475,27 @@ def on_feedback(sender: RTCRtpSender, callback: Callable[[AnyRtcpPacket], None])
     sender._handle_rtcp_packet = handle_rtcp_packet  # type: ignore[method-assign]
 
 
-def limit_reports(transport: RTCDtlsTransport, allowed: Callable[[], bool]) -> None:
-    """Read an RTCP datagram of an established connection only if `allowed` returns true."""
+def filter_datagrams(transport: RTCIceTransport, lets_in: Callable[[bytes], bool]) -> None:
+    """Drop the datagrams of a connection, STUN excepted, for which `lets_in` returns false."""
+    connection = transport._connection
+    receive = connection.data_received
+
+    def data_received(data: bytes, component: int) -> None:
+        if lets_in(data):
+            receive(data, component)
+
+    connection.data_received = data_received  # type: ignore[method-assign]
+
+
+def pass_over_malformed_reports(transport: RTCDtlsTransport) -> None:
+    """Let an RTCP packet that cannot be read do nothing. aiortc would end the connection with a traceback."""
     read = transport._handle_rtcp_data
 
     async def handle_rtcp_data(data: bytes) -> None:
-        if allowed():
+        try:
             await read(data)
+        except Exception as error:  # noqa: BLE001  # the parser raises struct.error and others
+            log.debug("report_malformed", error=repr(error))
 
     transport._handle_rtcp_data = handle_rtcp_data  # type: ignore[method-assign]
 

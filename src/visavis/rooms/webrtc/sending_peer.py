@@ -36,8 +36,8 @@ from visavis.rooms.spec import IceServer
 from visavis.rooms.webrtc import private_names
 from visavis.rooms.webrtc.dtls_settings import apply_dtls_settings
 from visavis.rooms.webrtc.ice_settings import apply_ice_settings
+from visavis.rooms.webrtc.inbound_gate import MAX_LOST, InboundGate
 from visavis.rooms.webrtc.receiver_reports import ReceiverReports
-from visavis.rooms.webrtc.report_allowance import MAX_LOST, ReportAllowance
 from visavis.rooms.webrtc.rtp import header_extension
 from visavis.rooms.webrtc.send_path import SendPath
 from visavis.rooms.webrtc.viewer_link import StreamTerms, ViewerLink
@@ -85,7 +85,8 @@ class SendingPeer:
         self._ice_servers = ice_servers
         self._connection: RTCPeerConnection | None = None  # from `answer` to `aclose`
         self._link: ViewerLink | None = None  # set when the connection is established
-        self._allowance = ReportAllowance()
+        self._gate = InboundGate()
+        self._gate_told = False  # that it has refused something, in the log
         self._lost_refused = 0  # lost packets that a report named too many of
         self._dropped_before: dict[MediaKind, int] = {}  # by the send path, before the connection was established
         self._reports: dict[MediaKind, ReceiverReports] = {}  # of the kinds that the viewer takes
@@ -115,6 +116,8 @@ class SendingPeer:
             # transceiver.
             for kind in kinds:
                 self._add_stream(connection, kind)
+            private_names.filter_datagrams(_ice_of(connection), self._lets_in)
+            private_names.pass_over_malformed_reports(connection.getSenders()[0].transport)
             await connection.setRemoteDescription(RTCSessionDescription(sdp=sdp, type="offer"))
             await connection.setLocalDescription(await connection.createAnswer())
         except Exception as error:  # aiortc raises many types of errors for SDP that it cannot answer
@@ -158,7 +161,6 @@ class SendingPeer:
             )
             self._dropped_before = self._path.dropped
             private_names.follow_path(sender.transport, link.follow)
-            private_names.limit_reports(sender.transport, self._may_report)
         ssrc, resend_ssrc = private_names.synchronisation_sources(sender)
         codec, *others = parameters.codecs
         assert codec.payloadType is not None
@@ -198,18 +200,19 @@ class SendingPeer:
                             last_report=report.lsr, delay=report.dlsr, fraction_lost=report.fraction_lost
                         )
 
-    def _may_report(self) -> bool:
-        allowed = self._allowance.take(time.monotonic())
-        if self._allowance.refused == 1 and not allowed:
-            log.info("viewer_reports_refused")
-        return allowed
+    def _lets_in(self, datagram: bytes) -> bool:
+        let_in = self._gate.lets_in(datagram, time.monotonic())
+        if not let_in and not self._gate_told:
+            self._gate_told = True
+            log.info("viewer_datagrams_refused", first_bytes=datagram[:2].hex(), size_bytes=len(datagram))
+        return let_in
 
     def resend_counts(self) -> tuple[int, int]:
         """Return how many lost packets were sent again, and how many requests were refused because the viewer made too
-        many: lost packets, and reports that were not read.
+        many: lost packets, and datagrams that were not read.
         """
         resent, refused = (0, 0) if self._link is None else self._link.resend_counts()
-        return resent, refused + self._lost_refused + self._allowance.refused
+        return resent, refused + self._lost_refused + self._gate.refused
 
     def sent_counts(self) -> tuple[int, int]:
         """Return how many RTP packets were sent, and the bytes of their payload."""

@@ -110,8 +110,8 @@ class PerformerMetrics(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     `interrupts`: how many there were; `silent_ms`: for each of them but at most MAX_INTERRUPTS, the time from its
     arrival until the sound had faded out. `unmeasured`: utterances that ended without an `UtteranceMeasured`, because
     there were too many. `packets_sent`, `bytes_sent`: RTP packets and their payload, to all viewers.
-    `packets_resent`: lost ones that were sent again; `requests_refused`: how many lost packets and reports of viewers
-    were passed over, because one made too many. `bit_rate_share`: how much of the full bit rate viewers take;
+    `packets_resent`: lost ones that were sent again; `requests_refused`: how many lost packets and datagrams of viewers
+    were passed over: too many, or such as no room reads. `bit_rate_share`: how much of the full bit rate viewers take;
     `struggling`: how many of them have too bad a network for any bit rate.
     `sample_to_frame_ms_…`: the time from a sample's arrival to its encoded frame.
     """

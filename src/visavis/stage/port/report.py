@@ -58,8 +58,9 @@ class MediaPortReport(msgspec.Struct, frozen=True, kw_only=True):
     """The UDP port of a stage's media; `port` is 0 if each viewer has sockets of its own.
 
     `receive_buffer_bytes`, `send_buffer_bytes`: what the kernel granted. `dropped`: datagrams that came faster than the
-    stage read them. `unsent`: packets that the kernel did not take in time. `tracked_share`: how much of the kernel's
-    table of tracked connections is in use (0 to 1), 0 without one.
+    stage read them. `unsent`: packets that the kernel did not take in time. `refused`: datagrams that nobody reads (of
+    strangers, too long, too many checks). `tracked_share`: how much of the kernel's table of tracked connections is in
+    use (0 to 1), 0 without one.
     """
 
     port: int = 0
@@ -67,6 +68,7 @@ class MediaPortReport(msgspec.Struct, frozen=True, kw_only=True):
     send_buffer_bytes: int = 0
     dropped: int = 0
     unsent: int = 0
+    refused: int = 0
     tracked_share: float = 0.0
 
 
