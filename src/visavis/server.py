@@ -39,8 +39,8 @@ from visavis.fleet.port import Fleet
 from visavis.fleet.roster import check_stages_can_be_taken_over
 from visavis.logs import configure_logs
 from visavis.machine.cores import cores, processes_for
-from visavis.machine.huge_pages import refuse_huge_pages
 from visavis.machine.network import taken_ports
+from visavis.machine.process_memory import refuse_huge_pages, share_one_arena
 from visavis.orphans import Orphans
 from visavis.sessions.drain import drain
 from visavis.sessions.handover import hand_over
@@ -67,6 +67,8 @@ def serve(*, host: str, port: int, take_over: bool = False) -> None:
     """Run until SIGTERM or SIGINT, or until another server takes over. Prints the address; the first start in a
     terminal also creates and prints a key. `take_over`: from a server that runs on the data folder.
     """
+    refuse_huge_pages()
+    share_one_arena()
     settings = read_settings()
     signal.signal(signals.HAND_OVER, signal.SIG_IGN)  # until there is something to hand over
     if take_over:
@@ -75,7 +77,6 @@ def serve(*, host: str, port: int, take_over: bool = False) -> None:
         load_secret(settings)
         configure_logs(level=settings.log_level, as_json=settings.log_json)
         raise_descriptor_limit()
-        refuse_huge_pages()
         os.umask(0o077)  # only this user may read the data folder
         for number in signals.ENDING_SERVICE:  # until uvicorn handles them, which ends in order
             signal.signal(number, signals.end_service_at_once)

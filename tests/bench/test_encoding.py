@@ -12,7 +12,7 @@ import pytest
 
 from visavis.bench.density import prepared
 from visavis.bench.encoding import EncodingCost, mean, measure_encoding
-from visavis.bench.processes import cpu_s, pss_mb, with_descendants
+from visavis.bench.processes import cpu_s, own_mb, pss_mb, with_descendants
 from visavis.engine.pack.avatar_pack import AvatarPack
 
 
@@ -47,6 +47,7 @@ def test_processes_are_found_with_what_they_have_started() -> None:
             os.sched_yield()  # polls another process
         assert found[0] == process.pid
         assert pss_mb(found) > pss_mb(found[:1]) > 0
+        assert own_mb(found) > own_mb(found[:1]) > 0
         process.communicate(b"\n")
     assert cpu_s([os.getpid()]) > 0
     assert (cpu_s([process.pid]), pss_mb([process.pid])) == (0.0, 0.0)  # gone

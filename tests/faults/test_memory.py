@@ -20,7 +20,7 @@ from tests.faults.scale import FULL
 from tests.processes import children
 from tests.rooms.offers import make_offer
 from visavis.bench.live import LiveServer, LiveSession, live_session, running_server
-from visavis.bench.processes import pss_mb
+from visavis.bench.processes import own_mb
 from visavis.bench.viewer_process import ViewerProcess
 from visavis.library import SAMPLE
 
@@ -47,14 +47,14 @@ SETTINGS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Memory:
-    """Proportional memory in MB."""
+    """Allocated memory in MB. The pages of programs and libraries change with what else runs them."""
 
     server: float
     stage: float
 
     @classmethod
     def of(cls, server: LiveServer) -> Memory:
-        return cls(server=pss_mb([server.pid]), stage=pss_mb(children(server.pid, "visavis.stage")))
+        return cls(server=own_mb([server.pid]), stage=own_mb(children(server.pid, "visavis.stage")))
 
 
 def settled(server: LiveServer) -> Memory:

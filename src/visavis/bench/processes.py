@@ -20,13 +20,24 @@ def cpu_s(pids: Iterable[int]) -> float:
 
 def pss_mb(pids: Iterable[int]) -> float:
     """Return the proportional memory of these processes: what they share with others counts by their share."""
+    return _memory_mb(pids, "Pss:")
+
+
+def own_mb(pids: Iterable[int]) -> float:
+    """Return the memory of these processes that holds no file: what they have allocated. Unlike the proportional one it
+    does not depend on which other processes run the same programs.
+    """
+    return _memory_mb(pids, "Anonymous:", "Swap:")
+
+
+def _memory_mb(pids: Iterable[int], *members: str) -> float:
     total_kb = 0
     for pid in pids:
         try:
             lines = (PROC / str(pid) / "smaps_rollup").read_text().splitlines()
         except OSError:
             continue
-        total_kb += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+        total_kb += sum(int(line.split()[1]) for line in lines if line.startswith(members))
     return total_kb / 1024
 
 

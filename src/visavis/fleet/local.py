@@ -195,9 +195,8 @@ class LocalStages:
             *self._log_options,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            # One thread for each library (a stage uses one core) and few memory arenas of glibc. Both are environment
-            # variables, because the libraries read them when they are loaded.
-            env=kept_environment() | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"},
+            # One thread for each library: a stage uses one core. The libraries read that when they are loaded.
+            env=kept_environment() | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
         )
 
     async def _wait_until_listening(self, process: asyncio.subprocess.Process, token: str) -> None:

@@ -25,8 +25,8 @@ from visavis import signals
 from visavis.engine.child_process import forbid_core_dumps
 from visavis.errors import AddressUnavailable, SourceUnusable
 from visavis.logs import configure_logs
-from visavis.machine.huge_pages import refuse_huge_pages
 from visavis.machine.network import MediaNetwork, read_network
+from visavis.machine.process_memory import refuse_huge_pages, share_one_arena
 from visavis.rooms.webrtc.media_ports import close_media_ports, open_media_ports
 from visavis.stage.parts import BUILT_IN, Parts, load_parts
 from visavis.stage.port.address import Address
@@ -133,6 +133,7 @@ def run_stage(options: StageOptions, announce: Callable[[Address], None]) -> Non
     """Load the parts and run a stage in this process."""
     forbid_core_dumps()
     refuse_huge_pages()
+    share_one_arena()
     parts = load_parts(options.parts)
     gc.collect()
     gc.freeze()  # the loaded modules stay in memory: later collections skip them and take a millisecond

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import ctypes
-import gc
-import sys
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -16,6 +12,7 @@ import msgspec
 import structlog
 
 from visavis.errors import PerformerLost, StaleOwner
+from visavis.machine.process_memory import release_memory
 from visavis.rooms.opening import open_room
 from visavis.stage.audience_limit import check_audience
 from visavis.stage.avatars import LoadedAvatars
@@ -229,7 +226,7 @@ class Stage:
         self._avatars.release(session_id)
         del owned
         await asyncio.sleep(0)  # the session's cancelled tasks finish
-        await asyncio.to_thread(_release_memory)
+        await asyncio.to_thread(release_memory)
 
     def sessions_of(self, owner: Owner) -> dict[str, int]:
         """Return the server's sessions with their epochs."""
@@ -305,13 +302,3 @@ def _measurement(folder: Path | None, avatar: Avatar, parts: Parts) -> Measureme
         if folder is not None:
             remember(folder, measured)
     return measured
-
-
-def _release_memory() -> None:
-    """Return the memory of an ended session to the system. Pictures are few objects of many megabytes, so the garbage
-    collector would not run for them by itself.
-    """
-    gc.collect()
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):  # another libc than glibc
-            ctypes.CDLL(None).malloc_trim(0)

@@ -1,4 +1,4 @@
-"""Huge pages are refused, whatever the kernel would give."""
+"""Huge pages are refused, whatever the kernel would give; all threads share one arena."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 SCRIPT = """
 import sys
 from pathlib import Path
-from visavis.machine.huge_pages import refuse_huge_pages
+from visavis.machine.process_memory import refuse_huge_pages
 
 def in_huge_pages_kb():
     lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
@@ -40,3 +40,33 @@ def huge_kb(*arguments: str) -> int:
 def test_a_process_that_refuses_huge_pages_gets_none() -> None:
     given = huge_kb()  # 0 on a kernel without them; then this shows only that refusing does no harm
     assert huge_kb("refuse") == 0 <= given
+
+
+ARENAS = """
+import ctypes
+import sys
+import threading
+from visavis.machine.process_memory import share_one_arena
+
+if sys.argv[1:]:
+    share_one_arena()
+libc = ctypes.CDLL(None)
+libc.malloc.restype = libc.fopen.restype = ctypes.c_void_p
+for _ in range(4):
+    thread = threading.Thread(target=libc.malloc, args=(5000,))
+    thread.start()
+    thread.join()
+libc.malloc_info(0, ctypes.c_void_p(libc.fopen(b"/dev/stdout", b"w")))
+libc.fflush(None)
+"""
+
+
+def arenas(*arguments: str) -> int:
+    """Return how many arenas glibc has opened for a process whose threads have allocated."""
+    ran = subprocess.run([sys.executable, "-c", ARENAS, *arguments], capture_output=True, check=True)
+    return ran.stdout.count(b"<heap nr=")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="arenas are those of glibc")
+def test_threads_share_one_arena() -> None:
+    assert arenas("share") == 1 < arenas()
