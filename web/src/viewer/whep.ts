@@ -11,7 +11,8 @@ export interface WhepConnection {
   isKnown(): Promise<boolean | null>; // asks the server for this connection; null: it does not answer
 }
 
-const CONFIGURATION: RTCConfiguration = { bundlePolicy: "max-bundle" };
+// The pool lets the browser look for its own addresses while the offer is on its way.
+const CONFIGURATION: RTCConfiguration = { bundlePolicy: "max-bundle", iceCandidatePoolSize: 1 };
 
 /** One step of the exchange, for a log. `status` is null if the server did not answer. */
 export type WhepExchange =

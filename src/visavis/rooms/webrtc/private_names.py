@@ -56,6 +56,15 @@ PRIVATE_NAMES = (
     PrivateName(owner="aioice.ice.Connection", name="_query_consent_task", purpose="when a peer is gone"),
     PrivateName(owner="aioice.ice.Connection", name="_nominated", purpose="when a peer is gone"),
     PrivateName(owner="aioice.ice.Connection", name="build_request", purpose="when a peer is gone"),
+    *(
+        PrivateName(owner="aioice.ice.Connection", name=name, purpose="going on as soon as a pair is nominated")
+        for name in (
+            *("connect", "sort_check_list", "_local_candidates_end", "_pair_remote_candidate", "_unfreeze_initial"),
+            *("_early_checks", "_early_checks_done", "_check_periodic", "_check_list", "_check_list_state"),
+        )
+    ),
+    PrivateName(owner="aioice.ice", name="ICE_COMPLETED", purpose="going on as soon as a pair is nominated"),
+    PrivateName(owner="aioice.ice", name="ICE_FAILED", purpose="going on as soon as a pair is nominated"),
     PrivateName(owner="aioice.ice.StunProtocol", name="transactions", purpose="when a peer is gone"),
     PrivateName(owner="aiortc.sdp", name="candidate_from_sdp", purpose="candidates that come after the offer"),
     PrivateName(owner="aioice.stun", name="RETRY_RTO", purpose="when a lost check is repeated"),
@@ -202,6 +211,43 @@ def replace_consent_checks(*, interval_s: float, expires_s: float) -> None:
         await connection.close()
 
     aioice.ice.Connection.query_consent = query_consent  # type: ignore[method-assign,assignment]
+
+
+def wait_for_checks(*, pace_s: float) -> None:
+    """Let a connection go on as soon as a pair is nominated, and set the time between the starts of two checks.
+
+    aioice looks for further checks every 20 ms as long as its peer may send candidates, and goes on at the next look.
+    """
+
+    async def connect(connection: aioice.ice.Connection) -> None:
+        if not connection._local_candidates_end or None in (connection.remote_username, connection.remote_password):
+            raise ConnectionError("candidates were not gathered, or the peer is unknown")
+        for candidate in connection._remote_candidates:
+            connection._pair_remote_candidate(candidate)
+        connection.sort_check_list()
+        connection._unfreeze_initial()
+        for early_check in connection._early_checks:
+            connection.check_incoming(*early_check)
+        connection._early_checks.clear()
+        connection._early_checks_done = True
+        outcome = None
+        while outcome is None and connection._check_periodic():
+            try:
+                async with asyncio.timeout(pace_s):
+                    outcome = await connection._check_list_state.get()
+            except TimeoutError:
+                continue
+        if outcome is None:
+            waits = bool(connection._check_list)
+            outcome = await connection._check_list_state.get() if waits else aioice.ice.ICE_FAILED
+        for pair in connection._check_list:
+            if pair.task is not None:
+                pair.task.cancel()
+        if outcome != aioice.ice.ICE_COMPLETED:
+            raise ConnectionError("ICE has failed")
+        connection._query_consent_task = asyncio.create_task(connection.query_consent())
+
+    aioice.ice.Connection.connect = connect  # type: ignore[method-assign,assignment]
 
 
 def set_first_repetition(after_s: float) -> None:

@@ -1,0 +1,44 @@
+"""A connection goes on as soon as a pair is nominated."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import anyio
+import pytest
+from aioice import Candidate, Connection
+
+from visavis.rooms.webrtc import ice_settings, private_names
+
+
+@pytest.fixture
+def hourly_checks() -> Iterator[None]:
+    """Look for further checks once an hour."""
+    ice_settings.apply_ice_settings()
+    private_names.wait_for_checks(pace_s=3600)
+    yield
+    private_names.wait_for_checks(pace_s=ice_settings.CHECK_PACE_S)
+
+
+@pytest.mark.usefixtures("hourly_checks")
+def test_a_nomination_ends_the_wait_for_further_checks() -> None:
+    """The viewer sends no candidate, and may send some later: the stage learns its address from its checks."""
+
+    async def connect() -> None:
+        stage, viewer = Connection(ice_controlling=False), Connection(ice_controlling=True)
+        try:
+            await stage.gather_candidates()
+            await viewer.gather_candidates()
+            stage.remote_username, stage.remote_password = viewer.local_username, viewer.local_password
+            viewer.remote_username, viewer.remote_password = stage.local_username, stage.local_password
+            candidate: Candidate = stage.local_candidates[0]
+            await viewer.add_remote_candidate(candidate)
+            await viewer.add_remote_candidate(None)
+            with anyio.fail_after(20):
+                await asyncio.gather(stage.connect(), viewer.connect())
+        finally:
+            await stage.close()
+            await viewer.close()
+
+    asyncio.run(connect())
