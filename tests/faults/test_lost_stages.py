@@ -135,7 +135,7 @@ async def test_many_losses_one_after_the_other_lose_no_word(tmp_path: Path) -> N
                 before + was_hit for before, was_hit in zip(moved, hit, strict=True)
             ]
             for performer in performers:  # kills that come so fast would look like a session that breaks its stages
-                fleet._moves.stays.forget(performer.session_id)
+                fleet._suspects.forget(performer.session_id)
             while not fleet._stages:  # noqa: ASYNC110 (the fleet tells nobody)
                 await asyncio.sleep(0.02)
         for listener in listeners:

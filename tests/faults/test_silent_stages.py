@@ -47,9 +47,9 @@ def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @contextlib.asynccontextmanager
 async def own_fleet(
-    data_dir: Path, *, silent_s: float, stages: int = 1, sessions_per_stage: int = 4
+    data_dir: Path, *, silent_s: float, stages: int = 1, sessions_per_stage: int = 4, parts: str = PARTS
 ) -> AsyncIterator[StageFleet]:
-    supply = LocalStages(data_dir=data_dir, max_stages=stages, parts=PARTS, silent_s=silent_s)
+    supply = LocalStages(data_dir=data_dir, max_stages=stages, parts=parts, silent_s=silent_s)
     fleet = StageFleet(supply, limits=Limits(measured=False, sessions_per_stage=sessions_per_stage))
     await fleet.start()
     try:

@@ -20,7 +20,6 @@ from visavis.engine.pack_ref import PackRef
 from visavis.engine.speech.phones import TimedViseme
 from visavis.fleet.kept_performance import KeptPerformance
 from visavis.fleet.kept_utterance import JOINED_BYTES, KeptUtterance
-from visavis.fleet.moves import MAX_SHORT_STAYS, SHORT_STAY_S, Stays
 from visavis.stage.performance import Performance
 from visavis.stage.port import messages
 from visavis.stage.port.events import (
@@ -308,19 +307,10 @@ def test_a_flood_of_tiny_pieces_is_joined() -> None:
     assert len(pieces) == -(-len(whole) // JOINED_BYTES)
 
 
-def test_a_session_that_loses_one_stage_after_the_other_is_given_up() -> None:
-    stays = Stays()
-    now_s = 100.0
-    for _ in range(5):  # it is no cause if it stays long
-        assert stays.may_go_on("s", now_s=now_s)
-        stays.came("s", now_s=now_s + 1)
-        now_s += SHORT_STAY_S + 1
-    for _ in range(MAX_SHORT_STAYS - 1):
-        stays.came("s", now_s=now_s)
-        assert stays.may_go_on("s", now_s=now_s + 1)
-        now_s += 1
-    stays.came("s", now_s=now_s)
-    assert not stays.may_go_on("s", now_s=now_s + 1)
+def test_the_clock_of_a_performance_begins_when_its_first_stage_has_opened_it() -> None:
+    kept = KeptPerformance(SPEC, now_s=10.0)
+    kept.opened(now_s=12.5)
+    assert kept.position(now_s=13.5) == PLAYOUT_RATE_HZ
 
 
 STEPS = st.lists(

@@ -30,6 +30,7 @@ from visavis.stage.port.events import (
     PlaybackStarted,
 )
 from visavis.stage.port.values import PerformanceSpec, Speech
+from visavis.stage.work_marks import SharedMarks
 
 REPOSITORY = Path(__file__).parents[2]
 PARTS = "tests.stage.flashing_parts:parts"
@@ -218,8 +219,8 @@ def test_a_starting_stage_is_reaped_however_often_its_start_is_cancelled(run: Ru
     started: asyncio.Queue[asyncio.subprocess.Process] = asyncio.Queue()
 
     class NotedStages(LocalStages):
-        async def _start(self, address: Address) -> asyncio.subprocess.Process:
-            process = await super()._start(address)
+        async def _start(self, address: Address, marks: SharedMarks | None) -> asyncio.subprocess.Process:
+            process = await super()._start(address, marks)
             started.put_nowait(process)
             return process
 

@@ -19,12 +19,16 @@ from tests.rooms.recorders import EncodedRecorder, RawRecorder
 from tests.stage.flashing_parts import FlashingRenderer, parts
 from visavis.engine.motion.frame import MotionFrame
 from visavis.engine.output import DEFAULT_OUTPUT
+from visavis.engine.pack_ref import PackRef
 from visavis.errors import InvalidRequest, OfferRefused
 from visavis.rooms.port import AudienceFigures, EncodedPacket, OpenRoom, RoomSpeech
 from visavis.stage.encoder import VideoEncoder
 from visavis.stage.port.events import PerformerEvent, PerformerMetrics, PlaybackFinished, PlaybackStarted
+from visavis.stage.port.so_far import PerformanceSoFar
+from visavis.stage.port.values import PerformanceSpec
 from visavis.stage.session import StageSession
 from visavis.stage.sources import FolderPackSource
+from visavis.stage.timeline import PLAYOUT_RATE_HZ
 from visavis.stage.turns import Turns
 from visavis.stage.video import VideoPipeline, VideoSpec
 
@@ -235,5 +239,18 @@ def test_a_room_gets_an_error_for_speech_that_cannot_be_queued() -> None:
             harness.session.speech_arrived(RoomSpeech(pcm=b"even", sample_rate_hz=4_000, segment_id="segment"))
         with pytest.raises(OfferRefused, match="admits its viewers itself"):
             _ = harness.session.entrance
+
+    perform(scenario)
+
+
+def test_a_session_that_goes_on_has_lasted_since_its_beginning_elsewhere() -> None:
+    """However long its opening here took."""
+
+    async def scenario(harness: Harness) -> None:
+        spec = PerformanceSpec(session_id="sess_1", pack=PackRef(avatar_id="avat_1", version=1, digest="0" * 64))
+        await harness.until(lambda: True)
+        assert harness.session.held(spec, memo=b"").performed_s < 20
+        harness.session.go_on(PerformanceSoFar(spec=spec, position=100 * PLAYOUT_RATE_HZ))
+        assert 100 <= harness.session.held(spec, memo=b"").performed_s < 120
 
     perform(scenario)

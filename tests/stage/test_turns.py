@@ -21,6 +21,7 @@ class Session:
     """Notes when its blocks and frames were published, on a clock that only work moves."""
 
     origin_ns: int
+    session_id: str = "sess_1"
     picture_ns: int = PICTURE_NS
     frames: FrameClock = field(default_factory=lambda: FrameClock(25))
     position: int = 0

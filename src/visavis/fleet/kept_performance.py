@@ -23,7 +23,7 @@ class KeptPerformance:
         self.spec = spec
         self.speech = KeptSpeech()
         self.viewers: set[str] = set()
-        self._began_s = now_s  # when its clock began
+        self._began_s = now_s  # when its clock began; set anew by `opened`
         self._state: AvatarState = "idle"  # of the last StateChanged
         self._listening = self._thinking = self._streams_motion = False
         self._held_until_s = 0.0  # no utterance begins before, unless a viewer comes
@@ -37,6 +37,10 @@ class KeptPerformance:
         kept._streams_motion = so_far.streams_motion
         kept._held_until_s = now_s + so_far.hold_s
         return kept
+
+    def opened(self, *, now_s: float) -> None:
+        """Its first stage has opened the session: its clock begins."""
+        self._began_s = now_s
 
     def carried_out(self, command: Command, result: Result, *, now_s: float) -> None:
         """The stage has carried out a command."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
+import signal
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -20,18 +21,23 @@ from visavis.fleet.adopted_process import AdoptedProcess
 from visavis.fleet.identity import ServerIdentity
 from visavis.fleet.link import StageLink
 from visavis.fleet.roster import Entry, Roster
+from visavis.fleet.suspects import LastWork
 from visavis.machine.cores import cores as given_cores
 from visavis.machine.cores import processes_for
 from visavis.machine.network import MediaNetwork, write_network
 from visavis.rooms.spec import IceServer
 from visavis.stage.port.address import Address
 from visavis.stage.port.messages import PORT_VERSION, FolderSource, Hello, Leave
+from visavis.stage.work_marks import SharedMarks
 
 START_WITHIN_S = 30.0
 STOP_WITHIN_S = 3.0
 SILENT_S = 5.0
 GRACE_S = 15.0
 ADOPT_WITHIN_S = 3.0  # a stage that is alive answers at once
+END_IS_KNOWN_WITHIN_S = 0.2  # after the connection of a process that dies is over
+# How a process ends that somebody else has killed. That of an adopted process is not known, and told as 0.
+ENDED_BY_OTHERS = (None, 0, -signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP)
 
 log = structlog.get_logger("visavis.fleet")
 
@@ -53,22 +59,43 @@ class StageProcess(Protocol):
 
 
 class LocalStage:
-    """A stage process and the connection to it. `on_closed` is called when the process has ended."""
+    """A stage process and the connection to it. `on_closed` is called when the process has ended. `marks`: those of its
+    work; closed with the stage.
+    """
 
     def __init__(
-        self, process: StageProcess, link: StageLink, *, silent_s: float, on_closed: Callable[[], None]
+        self,
+        process: StageProcess,
+        link: StageLink,
+        *,
+        silent_s: float,
+        on_closed: Callable[[], None],
+        marks: SharedMarks | None = None,
     ) -> None:
         self.process, self.link, self.silent_s = process, link, silent_s
-        self._on_closed = on_closed
+        self.lost = asyncio.Event()
+        self._on_closed, self._marks = on_closed, marks
+        self._last_work: LastWork | None = None  # set by the first `last_work`
+        self._hung = False  # set when it is killed because it does not answer, though it runs
 
     @property
     def name(self) -> str:
         return f"process {self.process.pid}"
 
     def kill(self) -> None:
+        self._hung = not _is_stopped(self.process.pid)
         with contextlib.suppress(ProcessLookupError):
             self.process.kill()
         self.link.abort()
+
+    async def last_work(self) -> LastWork:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.process.wait(), END_IS_KNOWN_WITHIN_S)
+        if self._last_work is None:
+            sessions = frozenset[str]() if self._marks is None else self._marks.sessions()
+            broke = self._hung or self.process.returncode not in ENDED_BY_OTHERS
+            self._last_work = LastWork(sessions=sessions, broke=broke)
+        return self._last_work
 
     async def aclose(self) -> None:
         """Close the connection, so that the process ends; kill it if it does not. A process whose connection is over
@@ -78,6 +105,8 @@ class LocalStage:
         self.link.tell(Leave())  # it may be a single stage that ends, and not the server
         await self.link.aclose()
         await _stop(self.process, at_once=at_once)
+        if self._marks is not None:
+            self._marks.close()
         self._on_closed()
 
 
@@ -125,11 +154,13 @@ class LocalStages:
         return sorted(stage.process.pid for stage in self._running if stage.process.returncode is None)
 
     async def open(self) -> LocalStage:
-        name, token = self._roster.new_name(), secrets.token_urlsafe(32)
+        name, token, marks = self._roster.new_name(), secrets.token_urlsafe(32), SharedMarks.make()
         try:
             address = self._roster.address_of(name)
-            process = await self._start(address)
+            process = await self._start(address, marks)
         except OSError as error:  # no folder for sockets, no descriptors or no memory is left
+            if marks is not None:
+                marks.close()
             raise PerformerLost(f"A stage process cannot be started now: {error.strerror or error}") from error
         try:
             await self._wait_until_listening(process, token)
@@ -137,12 +168,15 @@ class LocalStages:
         except BaseException as error:
             await _stop(process, at_once=True)
             self._roster.remove(name, address)
+            if marks is not None:
+                marks.close()
             if isinstance(error, StageUnreachable | StageRejected):
                 raise PerformerLost(error.message) from error
             raise
-        self._roster.add(name, pid=process.pid, address=address, token=token)
+        descriptor = None if marks is None else marks.descriptor
+        self._roster.add(name, pid=process.pid, address=address, token=token, marks=descriptor)
         log.info("stage_started", pid=process.pid)
-        return self._stage(name, process, link)
+        return self._stage(name, process, link, marks)
 
     async def adopt(self) -> list[LocalStage]:
         """See `StageSupply.adopt`."""
@@ -161,11 +195,11 @@ class LocalStages:
             self._roster.remove(entry.name, entry.address)
             return None
         log.info("stage_adopted", pid=process.pid, sessions=len(link.held), version=entry.version)
-        return self._stage(entry.name, process, link)
+        return self._stage(entry.name, process, link, SharedMarks.of_process(process.pid, entry.marks))
 
-    def _stage(self, name: str, process: StageProcess, link: StageLink) -> LocalStage:
+    def _stage(self, name: str, process: StageProcess, link: StageLink, marks: SharedMarks | None) -> LocalStage:
         on_closed = partial(self._roster.remove, name, link.address)
-        stage = LocalStage(process, link, silent_s=self._silent_s, on_closed=on_closed)
+        stage = LocalStage(process, link, silent_s=self._silent_s, on_closed=on_closed, marks=marks)
         self._running.add(stage)
         return stage
 
@@ -180,7 +214,7 @@ class LocalStages:
             owner_grace_s=self._grace_s,
         )
 
-    async def _start(self, address: Address) -> asyncio.subprocess.Process:
+    async def _start(self, address: Address, marks: SharedMarks | None) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -192,9 +226,11 @@ class LocalStages:
             "--network",
             self._network,
             *(["--parts", self._parts] if self._parts else []),
+            *([] if marks is None else ["--marks", str(marks.descriptor)]),
             *self._log_options,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
+            pass_fds=() if marks is None else (marks.descriptor,),
             # One thread for each library: a stage uses one core. The libraries read that when they are loaded.
             env=kept_environment() | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
         )
@@ -217,6 +253,14 @@ class LocalStages:
 
     async def aclose(self) -> None:
         self._roster.close()
+
+
+def _is_stopped(pid: int) -> bool:
+    """Whether somebody has stopped a process, as far as the system tells."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "Tt"
+    except (OSError, IndexError):
+        return False
 
 
 async def _stop(process: StageProcess, *, at_once: bool = False) -> None:

@@ -14,13 +14,12 @@ import structlog
 from visavis.errors import NoCapacity, PerformerLost, VisavisError
 from visavis.fleet.performer import StagePerformer
 from visavis.fleet.supply import ConnectedStage
+from visavis.fleet.suspects import Suspects
 from visavis.stage.port.events import PerformerEnded
 from visavis.stage.port.messages import End, Open
 
 MOVE_WITHIN_S = 10.0  # then a session for which no stage could be opened ends
 RETRY_AFTER_S = 0.5
-# A session that loses one stage after the other, each so soon after it has come there, may be the cause: it ends.
-SHORT_STAY_S, MAX_SHORT_STAYS = 10.0, 3
 
 log = structlog.get_logger("visavis.fleet")
 
@@ -37,9 +36,10 @@ class LostStage:
 class Places(Protocol):
     """The stages of a fleet, as moves use them."""
 
-    async def place_moved(self, performer: StagePerformer, lost: LostStage) -> ConnectedStage:
-        """Give a session a place on another stage, which may have to be opened first. Raises `NoCapacity` if there is
-        none, and `PerformerLost` if a stage cannot be opened now.
+    async def place_moved(self, performer: StagePerformer, lost: LostStage, *, alone: bool) -> ConnectedStage:
+        """Give a session a place on another stage, which may have to be opened first. `alone`: on a stage of its own,
+        if there can be one. Raises `NoCapacity` if there is no place, and `PerformerLost` if a stage cannot be opened
+        now.
         """
         ...
 
@@ -52,49 +52,38 @@ class Places(Protocol):
         ...
 
 
-class Stays:
-    """How soon each session has lost its stages. Pure. Times are seconds of any monotonic clock."""
-
-    def __init__(self) -> None:
-        self._stays: dict[str, tuple[float, int]] = {}  # by session: since when it has its stage; short stays in a row
-
-    def came(self, session_id: str, *, now_s: float) -> None:
-        """A session has come to a stage from another one."""
-        self._stays[session_id] = now_s, self._stays.get(session_id, (0.0, 0))[1]
-
-    def may_go_on(self, session_id: str, *, now_s: float) -> bool:
-        """A session has lost its stage. Return whether it may try another one."""
-        came_s, short = self._stays.get(session_id, (float("-inf"), 0))
-        short = short + 1 if now_s - came_s < SHORT_STAY_S else 0
-        self._stays[session_id] = came_s, short
-        return short < MAX_SHORT_STAYS
-
-    def forget(self, session_id: str) -> None:
-        self._stays.pop(session_id, None)
-
-
 class Moves:
     """The moves of one fleet. Their tasks run `in_background`."""
 
     def __init__(
-        self, places: Places, in_background: Callable[[Coroutine[None, None, None]], asyncio.Task[None]]
+        self,
+        places: Places,
+        suspects: Suspects,
+        in_background: Callable[[Coroutine[None, None, None]], asyncio.Task[None]],
     ) -> None:
-        self._places, self._in_background = places, in_background
-        self.stays = Stays()
+        self._places, self._suspects, self._in_background = places, suspects, in_background
 
     def move(self, performers: Iterable[StagePerformer], lost: LostStage) -> None:
-        """Move sessions away from a lost stage. Those that are ending end now."""
-        moving = []
+        """Move sessions away from a lost stage. Those that are ending end now, and those that may be the
+        cause come last.
+        """
+        moving: list[StagePerformer] = []
         for performer in performers:
             performer.lose_stage()
             if performer.ending:
                 performer.finish(PerformerEnded(reason="lost", detail=lost.detail))
-            elif not self.stays.may_go_on(performer.session_id, now_s=time.monotonic()):
-                self._give_up(performer, lost, "it has lost one stage after the other")
-            else:
+            elif not self._is_over(performer, lost):
                 moving.append(performer)
+        moving.sort(key=lambda one: self._suspects.verdict(one.session_id) == "alone")
         if moving:
             self._in_background(self._move_all(moving, lost, deadline_s=time.monotonic() + MOVE_WITHIN_S))
+
+    def _is_over(self, performer: StagePerformer, lost: LostStage) -> bool:
+        """End a session that has lost too many stages in a row; return whether it has."""
+        if self._suspects.verdict(performer.session_id) != "over":
+            return False
+        self._give_up(performer, lost, self._suspects.reason(performer.session_id))
+        return True
 
     async def _move_all(self, performers: list[StagePerformer], lost: LostStage, *, deadline_s: float) -> None:
         """Place the sessions one after the other; open them at the same time."""
@@ -106,7 +95,8 @@ class Moves:
     async def _place(self, performer: StagePerformer, lost: LostStage, *, deadline_s: float) -> ConnectedStage | None:
         while not performer.ended:
             try:
-                return await self._places.place_moved(performer, lost)
+                alone = self._suspects.verdict(performer.session_id) == "alone"
+                return await self._places.place_moved(performer, lost, alone=alone)
             except NoCapacity as error:
                 self._give_up(performer, lost, f"no other has a place for it ({error.message})")
             except PerformerLost as error:
@@ -123,14 +113,18 @@ class Moves:
         self, performer: StagePerformer, stage: ConnectedStage, lost: LostStage, *, deadline_s: float
     ) -> None:
         """Open a session on the stage where it has a place, and let it go on there."""
+        self._suspects.came(performer.session_id, now_s=time.monotonic())
         try:
             await self._request_open(performer, stage)
         except VisavisError as error:
+            stage_died = isinstance(error, PerformerLost) and not stage.link.alive
+            if stage_died:
+                await stage.lost.wait()  # then it is known which sessions are suspected
             self._places.placed(performer)
-            if isinstance(error, PerformerLost) and not stage.link.alive and time.monotonic() < deadline_s:
-                await self._move_all([performer], lost, deadline_s=deadline_s)
-            else:
+            if not stage_died or time.monotonic() >= deadline_s:
                 self._give_up(performer, lost, f"another could not open it ({error.message})")
+            elif not self._is_over(performer, lost):
+                await self._move_all([performer], lost, deadline_s=deadline_s)
             return
         except Exception:  # the outermost edge of a move
             self._places.placed(performer)
@@ -141,10 +135,11 @@ class Moves:
         if performer.ended:
             await self._end_on(performer, stage)
         elif self._places.is_lost(stage):
-            await self._move_all([performer], lost, deadline_s=deadline_s)
+            if not self._is_over(performer, lost):
+                await self._move_all([performer], lost, deadline_s=deadline_s)
         else:
             performer.go_on(stage.link, detail=lost.detail)
-            self.stays.came(performer.session_id, now_s=time.monotonic())
+            self._suspects.came(performer.session_id, now_s=time.monotonic())
 
     async def _request_open(self, performer: StagePerformer, stage: ConnectedStage) -> None:
         await self._end_on(performer, stage)  # a stage that was connected to before may have it still

@@ -11,6 +11,7 @@ import structlog
 from visavis.errors import PerformerLost, StageRejected, StageUnreachable
 from visavis.fleet.identity import ServerIdentity
 from visavis.fleet.link import StageLink
+from visavis.fleet.suspects import LastWork
 from visavis.rooms.spec import IceServer
 from visavis.stage.port.address import Address
 from visavis.stage.port.messages import PORT_VERSION, Hello, HttpSource
@@ -27,6 +28,7 @@ class RemoteStage:
 
     def __init__(self, link: StageLink, *, silent_s: float) -> None:
         self.link, self.silent_s = link, silent_s
+        self.lost = asyncio.Event()
 
     @property
     def name(self) -> str:
@@ -34,6 +36,9 @@ class RemoteStage:
 
     def kill(self) -> None:
         self.link.abort()
+
+    async def last_work(self) -> LastWork:
+        return LastWork()
 
     async def aclose(self) -> None:
         await self.link.aclose()

@@ -33,7 +33,9 @@ log = structlog.get_logger("visavis.fleet")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """A stage that some server has started. `version`: that of the program."""
+    """A stage that some server has started. `version`: that of the program. `marks`: the descriptor of its memory for
+    marks of work, in its process.
+    """
 
     name: str
     pid: int
@@ -41,6 +43,7 @@ class Entry:
     token: str
     port_version: int
     version: str
+    marks: int | None = None
 
 
 class Roster:
@@ -64,7 +67,7 @@ class Roster:
             self._sockets = Path(tempfile.mkdtemp(prefix="visavis-")) if self._is_temporary else self._folder
         return Address(path=self._sockets / f"{name}.sock")
 
-    def add(self, name: str, *, pid: int, address: Address, token: str) -> None:
+    def add(self, name: str, *, pid: int, address: Address, token: str, marks: int | None = None) -> None:
         """Write an entry. If that is not possible, the stage cannot be found again after this server has died."""
         plain = {
             "pid": pid,
@@ -73,6 +76,7 @@ class Roster:
             "port_version": PORT_VERSION,
             "version": __version__,
             "folder": folder_identity(self._data_dir),
+            "marks": marks,
         }
         try:
             write_private(self._entry(name), json.dumps(plain))
@@ -98,6 +102,7 @@ class Roster:
                     token=str(plain["token"]),
                     port_version=int(plain["port_version"]),
                     version=str(plain["version"]),
+                    marks=None if plain.get("marks") is None else int(plain["marks"]),
                 )
                 is_own = plain["folder"] == folder_identity(self._data_dir)
             except (OSError, ValueError, KeyError, TypeError):

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Coroutine, Set
 from functools import partial
 
 import structlog
 
 from visavis.engine.images.memory_left import memory_left_bytes
-from visavis.errors import NoCapacity, PerformerLost
+from visavis.errors import NoCapacity, PackUnreadable, PerformerLost
 from visavis.fleet.admission import Limits
 from visavis.fleet.link import StageLink
 from visavis.fleet.machines import Machines
@@ -26,6 +27,7 @@ from visavis.fleet.moves import LostStage, Moves
 from visavis.fleet.performer import StagePerformer
 from visavis.fleet.port import Adopted, Capacity, Place
 from visavis.fleet.supply import ConnectedStage, StageSupply
+from visavis.fleet.suspects import LastWork, Suspects
 from visavis.stage.pace import PACES
 from visavis.stage.port.events import PerformerEnded
 from visavis.stage.port.held import HeldSession
@@ -44,7 +46,8 @@ LET_GO_WITHIN_S = 3.0
 RETRY_AFTER_S = 1.0  # if a lost stage cannot be replaced
 SPARE_NEEDS_BYTES = 1 << 30  # with less memory left there is no spare stage: photos and sessions need it
 SPARE_AFTER_S = 3.0  # a session that starts has the processor for itself
-MAX_STARTS = 2  # a session whose stage is lost while it starts is started once more
+MAX_STARTS = 2  # a session whose stage is lost while it starts is started once more, alone
+MAX_ALONE = 4  # stages with one session, beyond the others: each takes the memory of a process
 
 log = structlog.get_logger("visavis.fleet")
 
@@ -66,12 +69,14 @@ class StageFleet:
         self._shapes: dict[str, SessionShape] = {}  # of the sessions that were placed
         self._machines = Machines(limits, self._shapes)
         self._stages: list[ConnectedStage] = []
+        self._alone: list[ConnectedStage] = []  # each has one session, which may be the cause that stages died
+        self._suspects = Suspects()
         self._performers: dict[str, StagePerformer] = {}
         self._abandoned: dict[str, asyncio.Task[None]] = {}  # by session: tasks that end cancelled allocations
         self._opening: set[str] = set()  # sessions whose stage has not answered yet
         self._strays: set[str] = set()  # sessions without a place, while their stage ends them
         self._opening_lock = asyncio.Lock()  # one stage is opened at a time
-        self._moves = Moves(self, self._in_background)
+        self._moves = Moves(self, self._suspects, self._in_background)
         self._tasks: set[asyncio.Task[None]] = set()  # aclose cancels them
         self._closing = False
 
@@ -109,9 +114,14 @@ class StageFleet:
             await asyncio.shield(abandoned)
         performer, starts = None, 0
         while performer is None:
+            how = self._suspects.pack_verdict(spec.pack, now_s=time.monotonic())
+            if how == "over":
+                raise PackUnreadable("This avatar's pack breaks every stage that loads it")
             if starts == MAX_STARTS or self._closing:
                 raise NoCapacity("The stage was lost while the session was set up", suggestion="Try again")
-            performer, starts = await self._allocate(spec), starts + 1
+            performer, starts = await self._allocate(spec, alone=how == "alone" or starts > 0), starts + 1
+        self._suspects.pack_opened(spec.pack)
+        performer.kept.opened(now_s=time.monotonic())
         if len(self._stages) < self._supply.max_stages and all(
             len(stage.link.sessions) > SESSIONS_BEFORE_NEXT_STAGE for stage in self._stages
         ):
@@ -120,11 +130,15 @@ class StageFleet:
             self._in_background(self._open_spare())
         return performer
 
-    async def _allocate(self, spec: PerformanceSpec) -> StagePerformer | None:
-        """Open a session on a stage; return None if the stage is lost meanwhile."""
+    async def _allocate(self, spec: PerformanceSpec, *, alone: bool) -> StagePerformer | None:
+        """Open a session on a stage; return None if the stage is lost meanwhile. `alone`: on one of its own, if there
+        can be one.
+        """
         session_id = spec.session_id
         shape = SessionShape(width_px=spec.width_px, height_px=spec.height_px, fps=spec.fps)
         stage = await self._choose_stage(shape)
+        if alone:
+            stage = await self._open_alone() or stage
         performer = self._place(stage, spec, shape)
         opening = self._in_background(self._open_session(stage, spec))
         self._opening.add(session_id)
@@ -136,12 +150,22 @@ class StageFleet:
             if isinstance(error, asyncio.CancelledError):
                 self._abandoned[session_id] = self._in_background(self._abandon(stage, spec, opening))
             if isinstance(error, PerformerLost):
+                if not stage.link.alive:
+                    await stage.lost.wait()
+                    await self._note_pack(stage, spec)
                 return None
             raise
         if self.is_lost(stage) and not performer.moving:
             self._remove(session_id)
             return None
         return performer
+
+    async def _note_pack(self, stage: ConnectedStage, spec: PerformanceSpec) -> None:
+        """A stage was lost while it opened a session: note it if its pack may be the cause."""
+        work = await stage.last_work()
+        if work.broke and spec.session_id in (work.sessions or {spec.session_id}):
+            log.error("stage_broke_at_pack", stage=stage.name, session_id=spec.session_id, pack=spec.pack.avatar_id)
+            self._suspects.pack_broke(spec.pack, now_s=time.monotonic())
 
     def capacity(self) -> Capacity:
         links = self._links()
@@ -176,7 +200,7 @@ class StageFleet:
 
     async def let_go(self) -> None:
         self._closing = True
-        stages, self._stages = self._all_stages(), []
+        stages, self._stages, self._alone, self._spare = self._all_stages(), [], [], None
         self._performers.clear()
         if stages:
             await asyncio.wait([asyncio.create_task(stage.link.let_go()) for stage in stages], timeout=LET_GO_WITHIN_S)
@@ -191,6 +215,7 @@ class StageFleet:
             performer.emit(PerformerEnded(reason="ended"))
         closings = [asyncio.create_task(stage.aclose()) for stage in self._all_stages()]
         self._stages.clear()
+        self._alone.clear()
         if closings:
             await asyncio.wait(closings, timeout=CLOSE_WITHIN_S)
         for task in list(self._tasks):
@@ -202,7 +227,7 @@ class StageFleet:
     # --- stages
     def _all_stages(self) -> list[ConnectedStage]:
         """Return the stages, with the spare one."""
-        return [*self._stages, *([] if self._spare is None else [self._spare])]
+        return [*self._stages, *self._alone, *([] if self._spare is None else [self._spare])]
 
     async def _choose_stage(self, shape: SessionShape) -> ConnectedStage:
         """Return the stage that has the least to do, or a new one. Raises `NoCapacity`."""
@@ -232,7 +257,7 @@ class StageFleet:
         return self._places(links, shape.width_px, shape.height_px) > 0
 
     def _links(self) -> list[StageLink]:
-        return [stage.link for stage in self._stages if stage.link.alive]
+        return [stage.link for stage in (*self._stages, *self._alone) if stage.link.alive]
 
     async def _add_stage(self, *, wanted: int | None = None) -> None:
         """Open one more stage, unless the limit is reached or there are as many as `wanted`. Raises `PerformerLost`."""
@@ -240,19 +265,43 @@ class StageFleet:
         async with self._opening_lock:
             if self._closing or len(self._stages) >= most:
                 return
-            if self._spare is not None and _answers(self._spare):
-                self._stages.append(self._spare)
-                self._spare = None
-                self._in_background(self._open_spare())
-                return
-            self._machines.stage_starts()
-            stage = await self._supply.open()
-            self._machines.stage_starts()  # what it took to start is in the next reports
-            if self._closing:
-                await stage.aclose()
-                return
-            self._stages.append(stage)
-            self._in_background(self._run_stage(stage))
+            await self._open_into(self._stages)
+
+    async def _open_into(self, stages: list[ConnectedStage]) -> ConnectedStage | None:
+        """Take the spare stage, or open one, for one of the lists; None if the fleet closes. The caller holds the lock.
+        Raises `PerformerLost`.
+        """
+        if self._spare is not None and _answers(self._spare):
+            stage, self._spare = self._spare, None
+            stages.append(stage)
+            self._in_background(self._open_spare())
+            return stage
+        self._machines.stage_starts()
+        stage = await self._supply.open()
+        self._machines.stage_starts()  # what it took to start is in the next reports
+        if self._closing:
+            await stage.aclose()
+            return None
+        stages.append(stage)
+        self._in_background(self._run_stage(stage))
+        return stage
+
+    async def _open_alone(self) -> ConnectedStage | None:
+        """Open a stage for one session, beyond the others; None if there can be none."""
+        if not self._supply.max_local_stages or not await _has_memory():
+            return None
+        async with self._opening_lock:
+            if self._closing or len(self._alone) >= MAX_ALONE:
+                return None
+            with contextlib.suppress(PerformerLost):
+                return await self._open_into(self._alone)
+        return None
+
+    async def _close_alone(self, stage: ConnectedStage) -> None:
+        """The session of a stage of its own is over."""
+        if stage in self._alone:
+            self._alone.remove(stage)
+            await stage.aclose()
 
     async def _add_stage_if_possible(self) -> None:
         with contextlib.suppress(PerformerLost):
@@ -260,8 +309,7 @@ class StageFleet:
 
     async def _open_spare(self) -> None:
         await asyncio.sleep(SPARE_AFTER_S)
-        left_bytes = await asyncio.to_thread(memory_left_bytes)
-        if left_bytes is not None and left_bytes < SPARE_NEEDS_BYTES:
+        if not await _has_memory():
             return
         async with self._opening_lock:
             if self._closing or self._spare is not None or not self._performers:
@@ -278,20 +326,17 @@ class StageFleet:
 
     async def _run_stage(self, stage: ConnectedStage) -> None:
         """Handle a stage's events until it dies or is silent for too long; then move its sessions and replace it."""
-        detail = await self._watch(stage)
+        try:
+            detail = await self._watch(stage)
+            work = await stage.last_work()
+            self._suspects.lost(stage.link.sessions, work, now_s=time.monotonic())
+        finally:
+            stage.lost.set()
         if self._closing:
             return
-        if stage is self._spare:
-            self._spare = None
-            await stage.aclose()
-            self._in_background(self._open_spare())
-            return
-        wanted = len(self._stages)
-        self._stages.remove(stage)
-        log.error("stage_lost", stage=stage.name, sessions=len(stage.link.sessions), detail=detail)
-        self._lose(stage, stage.link.sessions, detail)
+        wanted = self._take_out(stage, detail, work)
         await stage.aclose()
-        while not self._closing:
+        while len(self._stages) < wanted and not self._closing:
             try:
                 await self._add_stage(wanted=wanted)
                 return
@@ -300,6 +345,31 @@ class StageFleet:
             except Exception:  # the outermost edge of a stage: whatever it was, the stage must be replaced
                 log.exception("stage_not_replaced")
             await asyncio.sleep(RETRY_AFTER_S)
+
+    def _take_out(self, stage: ConnectedStage, detail: str, work: LastWork) -> int:
+        """Take a lost stage out, and move its sessions; return how many stages there shall be."""
+        wanted = len(self._stages)
+        if stage is self._spare:
+            self._spare = None
+            self._in_background(self._open_spare())
+            return wanted
+        if stage in self._stages:
+            self._stages.remove(stage)
+        elif stage in self._alone:
+            self._alone.remove(stage)
+        else:
+            return wanted  # it was closed
+        worked_for = sorted(work.sessions & stage.link.sessions)
+        log.error(
+            "stage_lost",
+            stage=stage.name,
+            sessions=len(stage.link.sessions),
+            detail=detail,
+            broke=work.broke,
+            worked_for=worked_for,
+        )
+        self._lose(stage, stage.link.sessions, detail)
+        return wanted
 
     async def _watch(self, stage: ConnectedStage) -> str:
         """Handle a stage's events until it cannot be used any more; kill it if it is silent. Return what happened."""
@@ -337,10 +407,17 @@ class StageFleet:
             self._machines.moving[performer.session_id] = self._shapes[performer.session_id]
         self._moves.move(performers, lost)
 
-    async def place_moved(self, performer: StagePerformer, lost: LostStage) -> ConnectedStage:
+    async def place_moved(self, performer: StagePerformer, lost: LostStage, *, alone: bool) -> ConnectedStage:
         """See `moves.Places`."""
         spec = performer.kept.spec
         shape = SessionShape(width_px=spec.width_px, height_px=spec.height_px, fps=spec.fps)
+        own = await self._open_alone() if alone else None
+        if own is not None:
+            if performer.ended:
+                await self._close_alone(own)
+                raise NoCapacity("The session has ended")
+            self._give_place(performer, own, shape)
+            return own
         while not (free := self._stages_for_moved(spec.session_id, shape, lost)):
             if self._closing or len(self._stages) >= self._supply.max_stages:
                 # As many as the lost stage had fit on its replacement, even if what they cost has risen.
@@ -350,11 +427,15 @@ class StageFleet:
         if not free or performer.ended:
             raise NoCapacity("Every stage is performing as many sessions as it can")
         stage = min(free, key=lambda stage: (self._machines.weight(stage.link), len(stage.link.sessions)))
-        self._machines.moving.pop(spec.session_id, None)
-        stage.link.sessions.add(spec.session_id)
-        self._shapes[spec.session_id] = shape
-        self._opening.add(spec.session_id)
+        self._give_place(performer, stage, shape)
         return stage
+
+    def _give_place(self, performer: StagePerformer, stage: ConnectedStage, shape: SessionShape) -> None:
+        """Give a session that is moving a place on a stage, which opens it next."""
+        self._machines.moving.pop(performer.session_id, None)
+        stage.link.sessions.add(performer.session_id)
+        self._shapes[performer.session_id] = shape
+        self._opening.add(performer.session_id)
 
     def _stages_for_moved(
         self, session_id: str, shape: SessionShape, lost: LostStage, *, at_most: int = 0
@@ -371,7 +452,7 @@ class StageFleet:
 
     def is_lost(self, stage: ConnectedStage) -> bool:
         """See `moves.Places`."""
-        return not stage.link.alive and stage not in self._stages
+        return not stage.link.alive and stage not in self._stages and stage not in self._alone
 
     async def _open_session(self, stage: ConnectedStage, spec: PerformanceSpec) -> None:
         await stage.link.request(spec.session_id, spec.epoch, Open(spec=spec))
@@ -429,9 +510,18 @@ class StageFleet:
         self._performers.pop(session_id, None)
         self._shapes.pop(session_id, None)
         self._machines.moving.pop(session_id, None)
-        self._moves.stays.forget(session_id)
+        self._suspects.forget(session_id)
         for stage in self._stages:
             stage.link.remove(session_id)
+        for stage in [one for one in self._alone if session_id in one.link.sessions]:
+            stage.link.remove(session_id)
+            self._in_background(self._close_alone(stage))
+
+
+async def _has_memory() -> bool:
+    """Whether there is memory for one more stage process than is needed."""
+    left_bytes = await asyncio.to_thread(memory_left_bytes)
+    return left_bytes is None or left_bytes >= SPARE_NEEDS_BYTES
 
 
 def _answers(stage: ConnectedStage) -> bool:

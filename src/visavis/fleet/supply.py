@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Protocol
 
 from visavis.fleet.link import StageLink
+from visavis.fleet.suspects import LastWork
 
 
 class ConnectedStage(Protocol):
-    """A stage that this server is connected to. `silent_s`: one that is silent for so long is given up."""
+    """A stage that this server is connected to. `silent_s`: one that is silent for so long is given up. `lost`: set by
+    the fleet when it has taken note that the stage is lost.
+    """
 
     link: StageLink
     silent_s: float
+    lost: asyncio.Event
 
     @property
     def name(self) -> str:
@@ -21,6 +26,10 @@ class ConnectedStage(Protocol):
 
     def kill(self) -> None:
         """End the connection, and the process if the fleet has started it, at once. The stage does not answer."""
+        ...
+
+    async def last_work(self) -> LastWork:
+        """Return what the stage did at last. The connection is over; takes at most 0.2 s."""
         ...
 
     async def aclose(self) -> None:

@@ -36,6 +36,7 @@ from visavis.stage.servers import Servers
 from visavis.stage.sources import FolderPackSource, HttpPackSource, PackSource
 from visavis.stage.stage import Stage
 from visavis.stage.turns import RestSelector
+from visavis.stage.work_marks import WorkMarks
 
 CONNECT_WITHIN_S = 30.0  # a stage ends if the server that started it does not connect within this time
 END_WITHIN_S = 2.0
@@ -47,7 +48,8 @@ log = structlog.get_logger("visavis.stage")
 class StageOptions:
     """How to run a stage. `data`: the service's data folder, for a stage on the service's machine. `cache`: the folder
     for packs that are fetched over HTTP. `exit_without_servers`: end when no server is connected or owns a session.
-    `network`: that of its media; None: each viewer gets sockets of its own.
+    `network`: that of its media; None: each viewer gets sockets of its own. `marks`: the descriptor of the memory for
+    `WorkMarks`.
     """
 
     address: Address
@@ -59,6 +61,7 @@ class StageOptions:
     parts: str = BUILT_IN
     exit_without_servers: bool = False
     network: MediaNetwork | None = None
+    marks: int | None = None
 
 
 class _StageOver(Exception):
@@ -96,7 +99,8 @@ async def serve_stage(
         await open_media_ports(options.network)
     try:
         async with asyncio.TaskGroup() as tasks:
-            stage = Stage(parts=parts, tasks=tasks, rest=rest, folder=options.data or options.cache)
+            folder, marks = options.data or options.cache, WorkMarks.at(options.marks)
+            stage = Stage(parts=parts, tasks=tasks, rest=rest, folder=folder, marks=marks)
             servers = Servers(stage=stage, token=options.token, open_source=open_source, tasks=tasks)
             tasks.create_task(stage.run())
             tasks.create_task(stage.reporting.run(servers.send_report))
@@ -152,6 +156,7 @@ def main() -> None:
         "--parts", default=BUILT_IN, help="module:function that returns the renderer and the speech-to-motion to use"
     )
     arguments.add_argument("--network", type=read_network, help="the network of media, as JSON")
+    arguments.add_argument("--marks", type=int, help="the descriptor of the memory for marks of work")
     arguments.add_argument("--log-level", default="info")
     arguments.add_argument("--log-json", action="store_true")
     given = arguments.parse_args()
@@ -166,6 +171,7 @@ def main() -> None:
         parts=given.parts,
         exit_without_servers=True,
         network=given.network,
+        marks=given.marks,
     )
     try:
         run_stage(options, lambda address: print(address, file=to_server, flush=True))

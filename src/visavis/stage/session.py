@@ -82,6 +82,7 @@ class StageSession:
         self._awaited_viewers = 1  # speech that is held begins when so many watch
         self._first_frame_ns: int | None = None  # when the first packet left for a viewer
         self._started_ns = 0  # the time of position 0, as `run` has set it
+        self._began_ns = 0  # when the session began, here or on another stage; set by `run` and `go_on`
         self._meter = SessionMeter()
         self._utterances = UtteranceLog()
         self.speaking_frames = self.silent_frames = 0  # that were drawn since the start
@@ -189,10 +190,12 @@ class StageSession:
 
     def go_on(self, so_far: PerformanceSoFar) -> None:
         """Go on with what another stage has performed. Those who watched there have a moment to come back before the
-        avatar speaks.
+        avatar speaks. `so_far.position` is where the session is now: its opening here took a while.
         """
+        now_ns = time.monotonic_ns()
+        self._began_ns = now_ns - duration_ns(so_far.position)
         self._last_number = max(self._last_number, so_far.last_number)
-        self._performance.go_on(so_far, now_ns=time.monotonic_ns())
+        self._performance.go_on(so_far, now_ns=now_ns)
         self._awaited_viewers = max(1, so_far.viewers)
         hold_s = max(so_far.hold_s, RETURN_WITHIN_S if so_far.viewers else 0.0)
         if len(self._viewers) < self._awaited_viewers:
@@ -258,7 +261,7 @@ class StageSession:
         now_ns, video = time.monotonic_ns(), self._video.spec
         return HeldSession(
             spec=msgspec.structs.replace(spec, width_px=video.width_px, height_px=video.height_px),
-            performed_s=(now_ns - self._started_ns) / 1e9 if self._started_ns else 0.0,
+            performed_s=(now_ns - self._began_ns) / 1e9 if self._began_ns else 0.0,
             first_frame_s=None if self._first_frame_ns is None else (now_ns - self._first_frame_ns) / 1e9,
             viewers=tuple(self._viewers),
             state=self._performance.state,
@@ -272,6 +275,7 @@ class StageSession:
         """Perform until cancelled."""
         now_ns = time.monotonic_ns()
         self._started_ns = self._origin_ns = now_ns - duration_ns(self._performance.position)
+        self._began_ns = self._began_ns or self._started_ns
         self._meter.start(now_ns)
         self._update_dues()
         await turns.take(self)

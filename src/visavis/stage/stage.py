@@ -32,6 +32,7 @@ from visavis.stage.session import StageSession, background_image
 from visavis.stage.timeline import duration_ns
 from visavis.stage.turns import RestSelector, Turns
 from visavis.stage.video import VideoPipeline, VideoSpec
+from visavis.stage.work_marks import WorkMarks
 
 # The epochs of this many ended sessions are kept, so that an old owner that was only suspended cannot open one again.
 MAX_ENDED_EPOCHS = 4096
@@ -56,6 +57,7 @@ class _OwnedSession:
 class Stage:
     """The sessions of this process. They run in `tasks`, which the caller cancels at the end. `rest`: of the event
     loop; without it the sessions keep to the full frame rate. `folder`: where it is remembered what sessions cost.
+    `marks`: where it is noted for which sessions the stage works.
     """
 
     def __init__(
@@ -65,12 +67,14 @@ class Stage:
         tasks: asyncio.TaskGroup,
         rest: RestSelector | None = None,
         folder: Path | None = None,
+        marks: WorkMarks | None = None,
     ) -> None:
         self._parts, self._tasks = parts, tasks
+        self._marks = marks or WorkMarks()
         self._avatars = LoadedAvatars(parts)
         self._sessions: dict[str, _OwnedSession] = {}
         self._epochs: OrderedDict[str, int] = OrderedDict()  # the highest epoch of each session so far
-        self._turns = Turns()
+        self._turns = Turns(marks=self._marks)
         self.pacing = None if rest is None else Pacing(sessions=self._running, count=self._turns.count, rest=rest)
         self.lanes = Lanes(tasks)
         self._folder = folder
@@ -104,6 +108,10 @@ class Stage:
         here, and what the command raises.
         """
         self._check_epoch(request)
+        with self._marks.request(request.session_id):
+            return await self._execute(owner, request)
+
+    async def _execute(self, owner: Owner, request: Request) -> Result:
         session_id = request.session_id
         match request.command:
             case messages.Open(spec=spec, position=position):

@@ -14,11 +14,15 @@ from dataclasses import dataclass
 from selectors import DefaultSelector, SelectorKey
 from typing import Protocol
 
+from visavis.stage.work_marks import WorkMarks
+
 ROUNDING_NS = 1_000_000  # epoll counts milliseconds, so a rest may be this much longer than the loop asked for
 
 
 class TurnTaker(Protocol):
     """A session that takes turns. Times are of `time.monotonic_ns`."""
+
+    session_id: str
 
     @property
     def block_due_ns(self) -> int:
@@ -78,8 +82,10 @@ class Turns:
     Each turn is a callback of the event loop: a task that slept in between would cost two rounds of the loop more.
     """
 
-    def __init__(self, clock_ns: Callable[[], int] = time.monotonic_ns) -> None:
+    def __init__(self, clock_ns: Callable[[], int] = time.monotonic_ns, marks: WorkMarks | None = None) -> None:
+        """`marks`: where it is noted whose turn it is."""
         self._clock_ns = clock_ns
+        self._marks = marks or WorkMarks()
         self._sessions: dict[TurnTaker, asyncio.Future[None]] = {}
         self._running: asyncio.Future[None] | None = None  # while `run` runs
         self._next: asyncio.Handle | None = None  # the next call of `_take_turn`; None while there is no session
@@ -126,6 +132,7 @@ class Turns:
 
     def _give(self, turn: Turn, now_ns: int) -> None:
         session = turn.session
+        self._marks.begin_turn(session.session_id)
         try:
             if turn.is_block:
                 session.publish_block(now_ns)
@@ -136,6 +143,8 @@ class Turns:
             failed = self._sessions.pop(session)
             if not failed.done():
                 failed.set_exception(error)
+        finally:
+            self._marks.end_turn()
 
 
 class RestSelector(DefaultSelector):
