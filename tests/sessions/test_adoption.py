@@ -34,12 +34,15 @@ async def let_go(service: Service) -> None:
     await service.fleet.let_go()
 
 
-def successor(before: FakePerformer, **held: object) -> tuple[FakePerformer, FakeFleet]:
-    """Return a performer that goes on with the session of another one, and the fleet that has found it."""
+def successor(before: FakePerformer, *, told_ago_s: float = 0.0, **held: object) -> tuple[FakePerformer, FakeFleet]:
+    """Return a performer that goes on with the session of another one, and the fleet that has found it. `told_ago_s`:
+    how long ago its stage has told what it holds.
+    """
     performer, fleet = FakePerformer(before.spec), FakeFleet()
     fleet.performers[before.session_id] = performer
     values = {"spec": before.spec, "performed_s": 30.0, "memo": before.memo} | held
-    fleet.adopted = [Adopted(performer=performer, held=HeldSession(**values))]  # type: ignore[arg-type]
+    told = HeldSession(**values)  # type: ignore[arg-type]
+    fleet.adopted = [Adopted(performer=performer, held=told, told_s=time.monotonic() - told_ago_s)]
     return performer, fleet
 
 
@@ -60,7 +63,7 @@ async def test_a_session_is_live_again_with_its_start_its_viewers_and_its_channe
         await anyio.wait_all_tasks_blocked()
         await let_go(first)
     assert not performer.ended
-    again, fleet = successor(performer, viewers=("viewer",), state="listening")
+    again, fleet = successor(performer, told_ago_s=20.0, performed_s=10.0, viewers=("viewer",), state="listening")
     async with open_service(tmp_path, fleet=fleet) as second:
         client = with_key(second, first)
         document = (await client.get(f"/v1/sessions/{session['session_id']}")).json()["session"]
@@ -92,7 +95,7 @@ async def test_a_session_is_live_again_with_its_start_its_viewers_and_its_channe
     ],
 )
 async def test_deadlines_go_on(
-    tmp_path: Path, held: dict[str, object], settings: dict[str, Any], reason: EndReason
+    tmp_path: Path, held: dict[str, Any], settings: dict[str, Any], reason: EndReason
 ) -> None:
     async with open_service(tmp_path) as first:
         session = await create(first)

@@ -57,6 +57,7 @@ class StageLink:
     def __init__(self, address: Address, link: Link, writer: asyncio.Task[None], ready: Ready) -> None:
         self.address = address
         self.alive = True
+        self.ready_s = time.monotonic()  # when the stage has told `held`
         self.held = ready.held  # this server's sessions that the stage performed when it was connected
         self.report = ready.report or _unknown(address)  # the newest
         self.sessions: set[str] = set()

@@ -47,7 +47,7 @@ class StagePerformer:
         self.session_id = spec.session_id
         self.kept = KeptPerformance(spec, now_s=time.monotonic())
         if held is not None:
-            self.kept = KeptPerformance.of(held.so_far(), now_s=time.monotonic())
+            self.kept = KeptPerformance.of(held.so_far(), now_s=link.ready_s)
             self.kept.viewers.update(held.viewers)
         self._calls = Calls(spec.session_id, spec.epoch, link, self._carried_out)
         self._lost_at_s: float | None = None  # when its stage was lost, until it goes on

@@ -7,8 +7,9 @@ crosses this port is a value of `stage/port`, and none of them contains a path.
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from visavis.engine.motion.states import SettableState
@@ -160,10 +161,13 @@ class Performer(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adopted:
-    """A performance that an earlier server has begun, and what its stage holds of it."""
+    """A performance that an earlier server has begun, and what its stage holds of it. `told_s`: when the stage has told
+    it, on `time.monotonic`.
+    """
 
     performer: Performer
     held: HeldSession
+    told_s: float = field(default_factory=time.monotonic)
 
 
 class Fleet(Protocol):

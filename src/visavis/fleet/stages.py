@@ -91,7 +91,9 @@ class StageFleet:
             for held in stage.link.held:
                 spec = held.spec
                 shape = SessionShape(width_px=spec.width_px, height_px=spec.height_px, fps=spec.fps)
-                adopted.append(Adopted(performer=self._place(stage, spec, shape, held), held=held))
+                adopted.append(
+                    Adopted(performer=self._place(stage, spec, shape, held), held=held, told_s=stage.link.ready_s)
+                )
             self._in_background(self._run_stage(stage))
         if adopted and self._keep_spare:
             self._in_background(self._open_spare())

@@ -7,6 +7,7 @@ alone. Every end of a session goes through `LiveSessions.end`: the end is decide
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -158,9 +159,8 @@ class LiveSessions:
     async def adopt(self, record: SessionRecord, adopted: Adopted) -> None:
         """Go on with a started session that an earlier server has begun."""
         assert self._tasks is not None and record.started_at_ms is not None
-        clock = SessionClock(
-            started_at_ms=record.started_at_ms, started_s=anyio.current_time() - adopted.held.performed_s
-        )
+        lasted_s = adopted.held.performed_s + time.monotonic() - adopted.told_s
+        clock = SessionClock(started_at_ms=record.started_at_ms, started_s=anyio.current_time() - lasted_s)
         spec = adopted.held.spec
         if record.output is not None:  # it may have changed since the session was opened
             spec = msgspec.structs.replace(spec, output=Output.from_plain(record.output))
