@@ -45,7 +45,7 @@ attacks: setup
 
 # What a server survives, at full size: minutes.
 faults: setup
-	@VISAVIS_FAULTS=full sh scripts/test tests/faults --timeout=1800 -o faulthandler_timeout=2000
+	@VISAVIS_FAULTS=full sh scripts/test tests/faults --timeout=1800 -o faulthandler_timeout=4000
 
 # What no input may do, at full size: half an hour. Guided by coverage where atheris can be installed.
 fuzz: setup

@@ -138,6 +138,7 @@ async def sessions_in_a_row(server: LiveServer, count: int) -> None:
         await asyncio.gather(*(one_after_another(http) for _ in range(SESSIONS_AT_ONCE)))
 
 
+@pytest.mark.timeout(3600 if FULL else 120)  # a quarter of an hour; three times as long where others have the cores
 @pytest.mark.parametrize("malloc", ["", "glibc.malloc.hugetlb=1"] if FULL else [""], ids=str)
 def test_joins_and_sessions_give_their_memory_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, malloc: str
