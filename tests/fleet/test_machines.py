@@ -138,6 +138,14 @@ def test_all_stages_of_a_machine_are_told_its_slowest_pace_and_others_are_not() 
     assert [stage.told[-1] for stage in fleet.stages] == [1, 1, 0]
 
 
+def test_each_stage_is_told_the_pace_once_for_each_of_its_reports() -> None:
+    fleet = Fleet(report(pace=1), report(), report())
+    fleet.take_reports()
+    before = [len(stage.told) for stage in fleet.stages]
+    fleet.take_reports()
+    assert [len(stage.told) for stage in fleet.stages] == [count + 1 for count in before]
+
+
 def test_a_fleet_without_stages_has_no_places_and_no_load() -> None:
     fleet = Fleet()
     assert fleet.places(more_stages=2) == 0

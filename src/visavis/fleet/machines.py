@@ -39,7 +39,9 @@ class Machines:
         self._starting_until_s = self._clock() + STARTING_FOR_S
 
     def take_report(self, link: StageLink, links: Iterable[StageLink]) -> None:
-        """Take the newest report of a link. `links`: all of the fleet that are alive."""
+        """Take the newest report of a link, and tell it the pace of its machine; all stages of the machine if that has
+        changed. So each is told once a second. `links`: all of the fleet that are alive.
+        """
         machine_id = link.report.machine_id
         own = [one for one in links if one.report.machine_id == machine_id]
         used = link.report.cores - link.report.unused_cores - sum(one.report.own_cores for one in own)
@@ -47,11 +49,13 @@ class Machines:
             used -= STARTING_CORES
         self._others.setdefault(machine_id, Others()).see(max(0.0, used), now_s=self._clock())
         pace = max((one.report.pace for one in own), default=0)
-        if pace != self._paces.get(machine_id, 0):
+        changed = pace != self._paces.get(machine_id, 0)
+        if changed:
             log.info("machine_pace_changed", machine=machine_id, pace=pace)
         self._paces[machine_id] = pace
         for one in own:
-            one.tell_pace(pace)
+            if changed or one is link:
+                one.tell_pace(pace)
 
     def can_take(self, link: StageLink, links: Sequence[StageLink], shape: SessionShape) -> bool:
         """Whether the stage of a link can take one more session."""

@@ -29,6 +29,7 @@ from visavis.stage.port.held import HeldSession
 from visavis.stage.port.messages import Command, OfferAnswered, Result, ViewerRemoved
 from visavis.stage.port.values import PerformanceSpec, Speech, Spoken
 
+_ENDED = PerformerEnded(reason="ended")
 MAX_QUEUED_EVENTS = 60  # with more in the queue, metrics and motion are dropped
 
 
@@ -230,13 +231,18 @@ class StagePerformer:
         """Queue an event for the consumer of `events`. Events after `PerformerEnded` are ignored, and so is an end that
         nobody has asked for: it is found to be lost. `number`: of an event that the stage keeps.
         """
-        if self._ended or (event == PerformerEnded(reason="ended") and not self.ending):
+        if self._ended:
+            return
+        if isinstance(event, PlaybackProgress):  # ten a second: it is kept, and nobody else needs it
+            self.kept.observe(event)
+            return
+        if event == _ENDED and not self.ending:
             return
         self._acknowledgements.took(event, number)
         if isinstance(event, PerformerEnded):
             self.finish(event)
             return
-        if not self.kept.observe(event) or isinstance(event, PlaybackProgress):
+        if not self.kept.observe(event):
             self.acknowledge(event)
             return
         if isinstance(event, DroppableEvent) and len(self._events) >= MAX_QUEUED_EVENTS:
