@@ -23,7 +23,6 @@ from websockets.sync.client import connect
 
 from tests.conftest import wait_until_ready
 from tests.fakes import FakeFleet, fake_prepare
-from visavis.accounts.keys import has_key_form
 from visavis.errors import DataFolderInUse, ServerNotStarted
 from visavis.library import SAMPLE
 from visavis.server import RunningServer
@@ -195,7 +194,7 @@ def test_a_database_elsewhere_has_one_server_too(tmp_path: Path) -> None:
         raise AssertionError("it started")
 
 
-def test_a_terminal_is_shown_a_first_key(tmp_path: Path) -> None:
+def test_a_terminal_is_shown_an_address_that_signs_in(tmp_path: Path) -> None:
     ours, theirs = os.openpty()
     with (
         subprocess.Popen(
@@ -209,8 +208,8 @@ def test_a_terminal_is_shown_a_first_key(tmp_path: Path) -> None:
         os.close(theirs)
         shown = terminal.readline().decode().strip()
         process.kill()
-    address = re.fullmatch(r"Visavis is at http://127\.0\.0\.1:\d+/#key=(\w+)", shown)
-    assert address is not None and has_key_form(address[1]), shown
+    address = re.fullmatch(r"Visavis is at http://127\.0\.0\.1:\d+/#code=[\w-]{43}", shown)
+    assert address is not None, shown
 
 
 def test_addresses_in_answers_begin_with_the_public_url(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ export default defineConfig({
   server: {
     proxy: {
       "/v1": { target: server, ws: true },
+      "/sign-in": server,
       "/samples": server,
       "/docs": server,
       "/rooms": {

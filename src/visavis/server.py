@@ -232,14 +232,16 @@ class Server(uvicorn.Server):
             await self.announce()
 
     async def announce(self) -> None:
-        """Print the address, and in a terminal the first key, which the first start creates. Other output may be kept,
-        as a log is, so it never has a key.
+        """Print the address. The first start in a terminal creates the first key, and prints an address that signs in
+        once. Other output may be kept, as a log is, so it never has one.
         """
         accounts = self.services.accounts
-        key = await accounts.create_first() if sys.stdout.isatty() else None
-        _print(f"Visavis is at {self._url}/" + ("" if key is None else f"#key={key}"))
-        if key is not None:
-            _print("This address holds the first API key, shown this once; `visavis keys create` makes more.")
+        first = await accounts.create_first() if sys.stdout.isatty() else None
+        code = None if first is None else await self.services.sign_ins.issue_code(first[0].id)
+        _print(f"Visavis is at {self._url}/" + ("" if code is None else f"#code={code}"))
+        if code is not None:
+            _print("This address signs in once, within an hour; `visavis keys sign-in` makes another.")
+            _print("`visavis keys create --name NAME` makes an API key for a program.")
         elif not await accounts.any_exists():
             _print("There is no API key yet; `visavis keys create --name NAME` makes one.")
 
@@ -376,11 +378,11 @@ class RunningServer:
 
     @property
     def api_key(self) -> str:
-        """The first key, which this start has created. Raises `KeyNotFound` if an earlier start has created it."""
+        """The first key, which this start has created. Raises `KeyNotFound` if an earlier start has created one."""
         key = self._server.first_key
         if key is None:
             raise KeyNotFound(
-                "The first key was shown at the first start", suggestion="`visavis keys create` makes another"
+                "An earlier start has created the first key", suggestion="`visavis keys create` makes another"
             )
         return key
 
@@ -395,5 +397,6 @@ class _SilentServer(Server):
         self.first_key: str | None = None  # set before `has_started`, if this is the folder's first start
 
     async def announce(self) -> None:
-        self.first_key = await self.services.accounts.create_first()
+        first = await self.services.accounts.create_first()
+        self.first_key = None if first is None else first[1]
         self.has_started.set()

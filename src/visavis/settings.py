@@ -45,7 +45,20 @@ StageAddress = Annotated[str, Field(pattern=r"^wss://[^\s/]+:\d{1,5}$")]  # wss:
 _PUBLIC_URL = re.compile(r"https?://[^\s/?#@]+(/(?P<first>(?!\.)[A-Za-z0-9._~-]+)(/(?!\.)[A-Za-z0-9._~-]+)*)?")
 # The first part of the paths of this server.
 OWN_PATHS = frozenset(
-    {"assets", "docs", "healthz", "internal", "media", "metrics", "openapi.json", "readyz", "rooms", "samples", "v1"}
+    {
+        "assets",
+        "docs",
+        "healthz",
+        "internal",
+        "media",
+        "metrics",
+        "openapi.json",
+        "readyz",
+        "rooms",
+        "samples",
+        "sign-in",
+        "v1",
+    }
 )
 
 
@@ -142,6 +155,7 @@ class Settings(NetworkSettings):
     )
 
     rate_limit_per_minute: int = Field(default=60, ge=1)
+    sign_in_s: float = Field(default=43_200, ge=60, description="How long a browser stays signed in.")
     join_timeout_s: float = Field(default=120, gt=0)
     room_empty_grace_s: float = Field(default=15, ge=0)
     channel_grace_s: float = Field(default=10, ge=0)

@@ -55,8 +55,8 @@ async def test_a_first_key_is_made_once(tmp_path: Path, database_url: str) -> No
     database = await Database.open(database_url)
     accounts = Accounts(database)
     assert not await accounts.any_exists()
-    key = await accounts.create_first()
-    assert key is not None and (await accounts.authenticate(key)).name == "first key"
+    first = await accounts.create_first()
+    assert first is not None and (await accounts.authenticate(first[1])).name == "first key"
     assert await accounts.create_first() is None
     await database.aclose()
 

@@ -63,7 +63,7 @@ def main() -> None:
         with httpx.Client(base_url=process.base_url, headers={"x-api-key": key}) as http:
             character = http.get("/v1/avatars/public").json()["avatars"][0]["avatar_id"]
             looks = http.get("/v1/avatars", params={"parent_id": character, "characters_only": "false"}).json()
-        server = LiveServer(base_url=process.base_url, key=key, look=looks["avatars"][0]["avatar_id"])
+        server = LiveServer(base_url=process.base_url, key=key, look=looks["avatars"][0]["avatar_id"], process=process)
         print(json.dumps(asyncio.run(watch_a_session(server, folder))))
 
 

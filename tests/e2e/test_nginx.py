@@ -36,6 +36,7 @@ KINDS: dict[str, dict[str, str]] = {
 class Site:
     url: str  # without a slash at the end
     key: str
+    code: str  # the fragment of an address that signs in once
     certificate: Path
 
 
@@ -66,7 +67,8 @@ def site(
             nginx(folder, port=port, upstream_port=process.port, changes=KINDS[request.param])
         )
         key = process.create_key(str(request.param))
-        yield Site(url=f"https://127.0.0.1:{port}/avatar", key=key, certificate=certificate)
+        code = process.sign_in_address(str(request.param)).partition("#")[2]
+        yield Site(url=f"https://127.0.0.1:{port}/avatar", key=key, code=code, certificate=certificate)
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +88,7 @@ async def http(site: Site, anyio_backend: str) -> AsyncIterator[httpx.AsyncClien
 
 async def test_the_playground_plays_below_the_path_of_the_proxy(site: Site, browser: Browser) -> None:
     failed: list[str] = []
-    async with opened_page(browser, f"{site.url}#key={site.key}", trusting=True) as page:
+    async with opened_page(browser, f"{site.url}#{site.code}", trusting=True) as page:
         page.on("response", lambda answer: failed.append(answer.url) if answer.status >= 400 else None)
         player = page.locator(".player")
         await expect(player).to_have_attribute("data-phase", "live", timeout=TIMEOUT_MS)

@@ -72,7 +72,7 @@ async def drag(page: Page, handle: Locator, x: float, y: float) -> None:
 
 
 async def test_a_face_that_is_not_found_can_be_marked_and_speaks(server: LiveServer, browser: Browser) -> None:
-    async with opened_page(browser, f"{server.base_url}/#key={server.key}", expected="status of 40") as page:
+    async with opened_page(browser, server.sign_in_address(), expected="status of 40") as page:
         await page.set_viewport_size({"width": 390, "height": 780})
         dialog, refusal, make = (
             page.locator("dialog.place-points"),

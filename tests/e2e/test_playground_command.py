@@ -18,7 +18,7 @@ TIMEOUT_S = 90  # how long a test waits for a process on a busy machine
 
 @contextmanager
 def playground(data_dir: Path) -> Iterator[tuple[subprocess.Popen[str], str, str]]:
-    """Run the command on a free port; yield the process, the server's address and the key of the playground."""
+    """Run the command on a free port; yield the process, the server's address and a code that signs in."""
     environment = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY")}
     process = subprocess.Popen(
         [sys.executable, "-m", "visavis.cli", "demo", "--port", "0"],
@@ -29,7 +29,7 @@ def playground(data_dir: Path) -> Iterator[tuple[subprocess.Popen[str], str, str
     try:
         assert process.stdout is not None
         address = next(
-            found for line in process.stdout if (found := re.search(r"Visavis is at +(http://[^/]+)/#key=(\S+)", line))
+            found for line in process.stdout if (found := re.search(r"Visavis is at +(http://[^/]+)/#code=(\S+)", line))
         )
         yield process, address[1], address[2]
     finally:
@@ -37,14 +37,16 @@ def playground(data_dir: Path) -> Iterator[tuple[subprocess.Popen[str], str, str
         process.communicate()
 
 
-def status(base_url: str, key: str) -> int:
-    answer = httpx.get(f"{base_url}/v1/avatars/public", headers={"x-api-key": key}, timeout=TIMEOUT_S)
-    return answer.status_code
+def sign_in(base_url: str, code: str) -> httpx.Response:
+    origin = {"origin": base_url}
+    return httpx.post(f"{base_url}/sign-in", json={"code": code}, headers=origin, timeout=TIMEOUT_S)
 
 
-def test_the_key_is_valid_and_the_same_at_the_next_start(tmp_path: Path) -> None:
-    with playground(tmp_path) as (process, base_url, key):
-        assert status(base_url, key) == 200
+def test_each_start_has_a_code_for_the_same_key(tmp_path: Path) -> None:
+    with playground(tmp_path) as (process, base_url, code):
+        first = sign_in(base_url, code).json()["sign_in"]["key"]
+        assert first["name"] == "playground"
+        assert sign_in(base_url, code).status_code == 401
         assert httpx.get(base_url, timeout=TIMEOUT_S).status_code == 200
         process.send_signal(signal.SIGTERM)
         assert process.wait(TIMEOUT_S) == 128 + signal.SIGTERM
@@ -53,7 +55,7 @@ def test_the_key_is_valid_and_the_same_at_the_next_start(tmp_path: Path) -> None
             raise AssertionError("the server outlives the command")
         except httpx.TransportError:
             pass
-    with playground(tmp_path) as (process, base_url, again):
-        assert again == key and status(base_url, key) == 200
+    with playground(tmp_path) as (process, base_url, code):
+        assert sign_in(base_url, code).json()["sign_in"]["key"] == first
         process.send_signal(signal.SIGINT)
         assert process.wait(TIMEOUT_S) == 0

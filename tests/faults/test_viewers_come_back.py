@@ -81,7 +81,7 @@ def server(process: ServerProcess) -> LiveServer:
     with httpx.Client(base_url=process.base_url, headers={"x-api-key": key}) as client:
         character = client.get("/v1/avatars/public").json()["avatars"][0]["avatar_id"]
         looks = client.get("/v1/avatars", params={"parent_id": character, "characters_only": "false"}).json()
-    return LiveServer(base_url=process.base_url, key=key, look=looks["avatars"][0]["avatar_id"])
+    return LiveServer(base_url=process.base_url, key=key, look=looks["avatars"][0]["avatar_id"], process=process)
 
 
 async def test_the_room_page_comes_back_without_a_reload(

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { ApiError, errorOf, NOT_THE_SERVER } from "../src/playground/wire/api";
+import { ApiError, errorOf, NOT_THE_SERVER } from "../src/playground/wire/answers";
 import { describeEnd, photoProblem, problemOf } from "../src/playground/wire/problems";
 
 describe("an error answer", () => {

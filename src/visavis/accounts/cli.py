@@ -191,6 +191,24 @@ def keys_rotate(
     rotate_key(key_id, overlap_hours=overlap_hours)
 
 
+@keys.command("sign-in")
+def keys_sign_in(
+    key_id: Annotated[str | None, typer.Argument(help="The key's id. Default: the oldest active key.")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Instead of an id: a key's name. It is created if there is none.")
+    ] = None,
+    url: Annotated[
+        str | None, typer.Option(help="The server's address. Default: VISAVIS_PUBLIC_URL, or this machine's port 8000.")
+    ] = None,
+) -> None:
+    """Print an address that signs a browser in once, within an hour. The browser may then do what the key may do."""
+    from visavis.accounts.commands.sign_in import print_sign_in_address
+
+    if key_id is not None and name is not None:
+        raise typer.BadParameter("give an id or a name, not both")
+    print_sign_in_address(key_id, name=name, url=url)
+
+
 @keys.command("revoke")
 def keys_revoke(key_id: KeyId) -> None:
     """Revoke a key. This takes effect at once."""

@@ -23,6 +23,7 @@ UNLIMITED = "unlimited"  # the plan of a new account; a migration has made it
 
 class Accounts:
     def __init__(self, database: Database) -> None:
+        self.database = database
         self._keys, self._accounts, self._minutes = KeyStore(database), AccountStore(database), MinuteStore(database)
         self._uses: dict[str, int] = {}  # by key, since the last `save_uses`: when it was used last (unix ms)
 
@@ -63,12 +64,11 @@ class Accounts:
         await self._keys.add(record, account=account)
         return record, key
 
-    async def create_first(self) -> str | None:
-        """Create and return the first key of a new server. Returns None if any key exists, even a revoked one."""
-        if await self.any_exists():
-            return None
-        _, key = await self.create(name="first key")
-        return key
+    async def create_first(self) -> tuple[KeyRecord, str] | None:
+        """Create the first key of a new server; return its record and the key. Returns None if any key exists, even a
+        revoked one.
+        """
+        return None if await self.any_exists() else await self.create(name="first key")
 
     async def any_exists(self) -> bool:
         """Return whether a key was ever made."""
@@ -83,16 +83,26 @@ class Accounts:
         record = await self._keys.by_hash(hash_key(key)) if has_key_form(key) else None
         if record is None:
             raise ApiKeyRefused("Invalid API key")
+        self.check_usable(record, address=address)
+        return record
+
+    def is_active(self, record: KeyRecord) -> bool:
+        """Return whether a key was not revoked and has not expired."""
+        return record.revoked_at_ms is None and not _has_expired(record, now_ms=now_ms())
+
+    def check_usable(self, record: KeyRecord, *, address: str) -> None:
+        """Raises `ApiKeyRefused` and `SourceRefused` unless the key can be used from this address now; otherwise notes
+        that it is used.
+        """
         if record.revoked_at_ms is not None:
             raise ApiKeyRefused("API key has been deactivated")
-        now = now_ms()
-        if _has_expired(record, now_ms=now):
+        if _has_expired(record, now_ms=now_ms()):
             raise ApiKeyRefused("API key has expired")
         if record.sources and not is_allowed(address, record.sources):
             raise SourceRefused
+        now = now_ms()
         if record.last_used_at_ms is None or now - record.last_used_at_ms >= USE_SAVED_EVERY_MS:
             self._uses[record.id] = now
-        return record
 
     async def rotate(self, key_id: str, *, overlap_ms: int) -> tuple[KeyRecord, str]:
         """Replace a key: create one with the same account, kind, scopes, sources and lifetime, and let the old one
@@ -130,6 +140,9 @@ class Accounts:
         except BaseException:
             self._uses = uses | self._uses
             raise
+
+    async def get(self, key_id: str) -> KeyRecord | None:
+        return await self._keys.get(key_id)
 
     async def all(self) -> list[KeyRecord]:
         return await self._keys.all()

@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from visavis import __version__
 from visavis.accounts.sealing import AnswerSeal
 from visavis.accounts.service import Accounts
+from visavis.accounts.sign_ins import SignIns
 from visavis.api import (
     avatars,
     capacity,
@@ -25,6 +26,7 @@ from visavis.api import (
     pages,
     rooms,
     sessions,
+    sign_in,
     stage_source,
     trailing_slash,
     usage,
@@ -35,6 +37,7 @@ from visavis.api.errors import add_error_handlers
 from visavis.api.face import read_image
 from visavis.api.gate import Gate
 from visavis.api.head import HeadAsGet
+from visavis.api.operator_cookie import OperatorCookies
 from visavis.api.path_prefix import PathPrefix
 from visavis.api.probes import LoopDelay, Probe, Probes
 from visavis.api.request_counts import RequestCounts
@@ -92,6 +95,7 @@ ROUTERS = (
     stage_source.router,
     metrics.router,
     usage.router,
+    sign_in.router,
     capacity.router,
     health.router,
     docs.router,
@@ -211,6 +215,8 @@ async def _open(
     services = Services(
         settings=settings,
         accounts=accounts,
+        sign_ins=SignIns(database, accounts, lasts_s=settings.sign_in_s),
+        operator_cookies=OperatorCookies(secret, public_url=settings.public_url),
         avatars=service,
         pictures=PictureSigner(secret),
         answers=AnswerSeal(secret),
@@ -405,6 +411,7 @@ async def _sweep_always(services: Services, store: SessionStore) -> None:
             await sweep_sessions(store, services.live, created_ttl_s=services.settings.created_session_ttl_s)
             await services.revocation.end_sessions()
             await services.accounts.save_uses()
+            await services.sign_ins.remove_expired()
             await services.backgrounds.delete_orphans(store)
             await services.avatars.purge(spared=services.live.table.starting_avatars())
             await services.idempotency.delete_expired(at_ms=now_ms())

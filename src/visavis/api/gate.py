@@ -23,7 +23,14 @@ from visavis.api.rate_limit import RateLimit
 from visavis.api.services import Services
 from visavis.connections.network import network_of
 from visavis.connections.scope import prove
-from visavis.errors import IdempotencyConflict, IdempotencyInProgress, InvalidRequest, RateLimited, VisavisError
+from visavis.errors import (
+    ApiKeyRefused,
+    IdempotencyConflict,
+    IdempotencyInProgress,
+    InvalidRequest,
+    RateLimited,
+    VisavisError,
+)
 from visavis.large_work import run_large
 from visavis.store.idempotency import IdempotencyStore
 from visavis.store.records import IdempotencyRecord, KeyRecord
@@ -39,6 +46,22 @@ log = structlog.get_logger()
 def _is_guarded(path: str) -> bool:
     """Whether an address needs a key. A channel's does not: its first message bears a token."""
     return path.startswith("/v1/") and path != "/v1/channel" and not path.startswith("/v1/channel/")
+
+
+async def _authenticate(services: Services, method: str, headers: Headers, *, address: str) -> KeyRecord:
+    """Return the key of a request: the one that it bears, or that of the operator's sign-in. Raises what
+    `Accounts.authenticate` raises, and `RequestForged`.
+    """
+    cookies = services.operator_cookies
+    token = None if "x-api-key" in headers else cookies.token_in(headers)
+    if token is None:
+        return await services.accounts.authenticate(headers.get("x-api-key"), address=address)
+    cookies.check_page(method, headers)
+    cookies.check_token(token, headers)
+    found = await services.sign_ins.find(token, address=address)
+    if found is None:
+        raise ApiKeyRefused("API key required")
+    return found.key
 
 
 class Gate:
@@ -57,7 +80,7 @@ class Gate:
         refusal: VisavisError | None = None
         host, _ = scope.get("client") or ("unknown", 0)
         try:
-            key = await services.accounts.authenticate(headers.get("x-api-key"), address=host)
+            key = await _authenticate(services, scope["method"], headers, address=host)
             needed = scope_for(scope["method"], scope["path"])
             if needed is not None:
                 check_scope(key.scopes, needed)
@@ -95,7 +118,7 @@ class Gate:
         method_path = f"{scope['method']} {scope['path']}?".encode() + scope.get("query_string", b"")
         fingerprint = await run_large("body", _fingerprint, method_path, body, headers.get("content-type", ""))
         store = services.idempotency
-        seal = services.answers.of(key.account_id, headers["x-api-key"])
+        seal = services.answers.of(key.account_id, headers.get("x-api-key", ""))
         name = {"account_id": key.account_id, "idempotency_key": idempotency_key}
         earlier = await self._claim(store, name, fingerprint)
         if earlier is not None:

@@ -447,6 +447,23 @@ class UploadedFaceWithReport(UploadedFace):
     report: FaceReport
 
 
+class SignInKey(Answer):
+    name: str
+    start: str = Field(description="The key's first characters")
+    test: bool
+
+
+class SignIn(Answer):
+    key: SignInKey
+    expires_at: Time
+    page_token: str = Field(description="What a page sends with each call in the header X-Visavis-Page")
+
+
+class SignedIn(Answer):
+    success: Literal[True] = True
+    sign_in: SignIn | None
+
+
 class Done(Answer):
     success: Literal[True] = True
 

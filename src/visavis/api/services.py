@@ -11,7 +11,9 @@ from starlette.requests import HTTPConnection
 
 from visavis.accounts.sealing import AnswerSeal
 from visavis.accounts.service import Accounts
+from visavis.accounts.sign_ins import SignIns
 from visavis.api.addresses import Addresses
+from visavis.api.operator_cookie import OperatorCookies
 from visavis.api.probes import Probes
 from visavis.avatars.picture_signatures import PictureSigner
 from visavis.avatars.service import Avatars
@@ -45,6 +47,8 @@ class Readiness:
 class Services:
     settings: Settings
     accounts: Accounts
+    sign_ins: SignIns
+    operator_cookies: OperatorCookies
     avatars: Avatars
     pictures: PictureSigner
     answers: AnswerSeal

@@ -7,14 +7,11 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import stat
 import sys
 import tempfile
 import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import httpx
 
 from visavis import signals
 from visavis.demo.server_process import ServerProcess
@@ -22,7 +19,8 @@ from visavis.demo.server_process import ServerProcess
 if TYPE_CHECKING:
     from visavis.demo.session_run import Run
 
-KEY_FILE = "demo-key"  # in the data folder, so that the address of the playground stays the same for every `make demo`
+
+PLAYGROUND_KEY = "playground"  # the name of the key with which `make demo` signs in
 
 
 def run(*, once: bool, out: Path, port: int) -> None:
@@ -75,23 +73,14 @@ def _serve_playground(port: int) -> None:
                 file=sys.stderr,
             )
             server.wait_ready()
-            address = f"{server.base_url}/#key={_playground_key(server)}"
-            print(f"\n  Visavis is at  {address}\n\n  Ctrl-C stops it.\n", flush=True)
+            address = server.sign_in_address(PLAYGROUND_KEY)
+            print(
+                f"\n  Visavis is at  {address}\n\n  This address signs in once; {server.base_url}/ keeps you signed in."
+                "\n  Ctrl-C stops it.\n",
+                flush=True,
+            )
             if sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
                 webbrowser.open(address)
             raise SystemExit(server.wait())
         except KeyboardInterrupt:
             print("\nvisavis: stopping", file=sys.stderr)
-
-
-def _playground_key(server: ServerProcess) -> str:
-    """Return the playground's API key: the one of the last run, if this server still accepts it, or a new one."""
-    path = Path(os.environ.get("VISAVIS_DATA_DIR", "data")) / KEY_FILE
-    if path.is_file():
-        key = path.read_text().strip()
-        if httpx.get(f"{server.base_url}/v1/avatars/public", headers={"x-api-key": key}, timeout=10).status_code == 200:
-            return key
-    key = server.create_key("playground")
-    path.touch(mode=stat.S_IRUSR | stat.S_IWUSR)
-    path.write_text(key + "\n")
-    return key

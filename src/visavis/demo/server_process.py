@@ -116,22 +116,25 @@ class ServerProcess:
 
     def create_key(self, name: str, *, test: bool = False) -> str:
         """Create an API key with `visavis keys create`. Raises `ServerFailed`."""
-        command = [
-            *self._prefix,
-            sys.executable,
-            "-m",
-            "visavis",
-            "keys",
-            "create",
-            "--name",
-            name,
-            *(["--test"] if test else []),
-        ]
-        made = subprocess.run(command, env=self._env, capture_output=True, text=True, timeout=60, check=False)
-        lines = [line for line in made.stdout.splitlines() if line.startswith("ah_")]
-        if made.returncode != 0 or len(lines) != 1:
-            raise ServerFailed(f"`visavis keys create` failed: {made.stderr.strip() or made.stdout.strip()}")
+        made = self._run("keys", "create", "--name", name, *(["--test"] if test else []))
+        lines = [line for line in made.splitlines() if line.startswith("ah_")]
+        if len(lines) != 1:
+            raise ServerFailed(f"`visavis keys create` printed no key: {made.strip()}")
         return lines[0]
+
+    def sign_in_address(self, key_name: str) -> str:
+        """Return an address that signs a browser in once, with the key of this name; it is created if there is none.
+        Raises `ServerFailed`.
+        """
+        return self._run("keys", "sign-in", "--name", key_name, "--url", self.base_url).strip()
+
+    def _run(self, *arguments: str) -> str:
+        """Run a command on the server's data and return its output. Raises `ServerFailed`."""
+        command = [*self._prefix, sys.executable, "-m", "visavis", *arguments]
+        made = subprocess.run(command, env=self._env, capture_output=True, text=True, timeout=60, check=False)
+        if made.returncode != 0:
+            raise ServerFailed(f"`visavis {' '.join(arguments[:2])}` failed: {made.stderr.strip()}")
+        return made.stdout
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

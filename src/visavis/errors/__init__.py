@@ -48,11 +48,13 @@
     │       ├── InvalidState                 INVALID_STATE
     │       └── UpdatePending                UPDATE_PENDING
     ├── Unauthorized                    401  UNAUTHORIZED                close 4401
-    │   └── ApiKeyRefused               401  (UNAUTHORIZED)
+    │   ├── ApiKeyRefused               401  (UNAUTHORIZED)
+    │   └── SignInRefused               401  SIGN_IN_REFUSED
     ├── InsufficientMinutes             402  INSUFFICIENT_MINUTES
     ├── AccessDenied                    403  ACCESS_DENIED
     ├── InsufficientScope               403  INSUFFICIENT_SCOPE
     ├── SourceRefused                   403  SOURCE_ADDRESS_REFUSED
+    ├── RequestForged                   403  REQUEST_FORGED
     ├── PictureAddressExpired           403  PICTURE_ADDRESS_EXPIRED
     ├── NotFound                        404  NOT_FOUND
     │   ├── SessionNotFound             404  SESSION_NOT_FOUND           close 4404
@@ -196,7 +198,9 @@ from visavis.errors.states import (
     AccessDenied as AccessDenied,
     InsufficientScope as InsufficientScope,
     SourceRefused as SourceRefused,
+    RequestForged as RequestForged,
     PictureAddressExpired as PictureAddressExpired,
+    SignInRefused as SignInRefused,
     NotFound as NotFound,
     SessionNotFound as SessionNotFound,
     AvatarNotFound as AvatarNotFound,

@@ -15,6 +15,13 @@ class ApiKeyRefused(Unauthorized, told_over=HTTP):
     """No API key, or one that is wrong, revoked or expired. Its body is a plain string, without a code."""
 
 
+class SignInRefused(Unauthorized, code="SIGN_IN_REFUSED", told_over=HTTP):
+    """The code of a link was used before, or has expired."""
+
+    message = "This link has been used before, or has expired"
+    suggestion = "`visavis keys sign-in` prints a new one"
+
+
 class InsufficientMinutes(VisavisError, code="INSUFFICIENT_MINUTES", status=402):
     """The plan has no minutes left."""
 
@@ -39,6 +46,13 @@ class SourceRefused(VisavisError, code="SOURCE_ADDRESS_REFUSED", status=403):
     """The API key may not be used from this address."""
 
     message = "This key may not be used from your address"
+
+
+class RequestForged(VisavisError, code="REQUEST_FORGED", status=403):
+    """A request with the cookie of a sign-in does not come from a page of this server."""
+
+    message = "This request does not come from a page of this server"
+    suggestion = "Programs send an API key instead"
 
 
 class PictureAddressExpired(VisavisError, code="PICTURE_ADDRESS_EXPIRED", status=403):

@@ -54,6 +54,19 @@ keys = Table(
     Index("ix_keys_account_id", "account_id"),
 )
 
+# Browsers of operators. One begins with a code or with the key; then it has a token.
+sign_ins = Table(
+    "sign_ins",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("key_id", String(40), ForeignKey("keys.id"), nullable=False),
+    Column("code_hash", String(64), unique=True),  # sha256, hex; null: it began with the key
+    Column("code_expires_at_ms", BigInteger),
+    Column("token_hash", String(64), unique=True),  # sha256, hex; null until the code is used
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("expires_at_ms", BigInteger),
+)
+
 avatars = Table(
     "avatars",
     metadata,

@@ -43,6 +43,17 @@ class KeyRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SignInRecord:
+    id: str
+    key_id: str
+    code_hash: str | None
+    code_expires_at_ms: int | None
+    token_hash: str | None
+    created_at_ms: int
+    expires_at_ms: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AvatarRecord:
     id: str
     parent_id: str | None

@@ -1,8 +1,8 @@
 // The playground page: shows it, and ends the session when the page is closed.
 
 import { render } from "preact";
-import { begin } from "./actions/avatars";
 import { endSession } from "./actions/session";
+import { open } from "./actions/sign-in";
 import { wakeSound } from "./actions/speech";
 import { App } from "./components/app";
 import { bindShortcuts } from "./shortcuts";
@@ -16,4 +16,4 @@ if (root !== null) {
 bindShortcuts();
 for (const gesture of ["pointerdown", "keydown"]) document.addEventListener(gesture, wakeSound, { passive: true });
 addEventListener("pagehide", endSession);
-void begin();
+void open();

@@ -1,34 +1,18 @@
-// The API key and the avatars that it gives access to: changing the key, loading the avatars, deleting one.
+// The avatars of the operator's account: loading them, deleting one.
 
-import { api, avatarsState, characters, chosenId, keyState, log, phase, serverProblem } from "../state/signals";
-import { Api, ApiError } from "../wire/api";
-import { storeKey } from "../wire/api-key";
+import { api, avatarsState, characters, phase, serverProblem, signInState } from "../state/signals";
+import { ApiError } from "../wire/answers";
 import { problemOf } from "../wire/problems";
 import type { Avatar } from "../wire/types";
 import { notify } from "./notice";
-import { endSession, startSession } from "./session";
+import { startSession } from "./session";
 
 const RENEW_EVERY_MS = 60_000;
 const POLL_EVERY_S = 2.5; // far fewer requests than the 60 that a key may make in a minute
 
-/** Use another key; "" removes it. */
-export function changeKey(value: string): void {
-  endSession();
-  const key = value.trim();
-  storeKey(key);
-  api.value = new Api(key, log);
-  characters.value = [];
-  chosenId.value = "";
-  phase.value = "idle";
-  serverProblem.value = null;
-  keyState.value = key === "" ? "missing" : "checking";
-  void begin();
-}
-
 /** Load the avatars, wait until the server has one, then start a session with the first and let it greet. */
 export async function begin(): Promise<void> {
   const used = api.value;
-  if (used.key === "") return;
   avatarsState.value = "loading";
   for (let first = true; ; first = false) {
     try {
@@ -38,8 +22,7 @@ export async function begin(): Promise<void> {
       if (used !== api.value) return;
       const status = error instanceof ApiError ? error.status : -1;
       if (status === 401) {
-        keyState.value = "wrong";
-        storeKey("");
+        signInState.value = "over";
         return;
       }
       serverProblem.value = problemOf(error);
@@ -57,10 +40,9 @@ export async function begin(): Promise<void> {
   if (chosen !== undefined && phase.value === "idle") await startSession(chosen.avatar_id, { greet: true });
 }
 
-/** Load all characters: the key's own first, then the public ones. */
+/** Load all characters: the account's own first, then the public ones. */
 export async function loadAvatars(): Promise<void> {
   const [everyone, own] = await Promise.all([api.value.publicAvatars(), api.value.ownAvatars()]);
-  keyState.value = "good";
   serverProblem.value = null;
   const ordered = [...own.filter((avatar) => avatar.is_public !== 1), ...everyone, ...own];
   const byId = new Map(

@@ -1,8 +1,8 @@
 // Makes an avatar from the visitor's photo, and starts a session with it.
 
 import { startingPoints } from "../state/photo-points";
-import { api, characters, keyState, photoReport, unplacedPhoto, upload } from "../state/signals";
-import { ApiError } from "../wire/api";
+import { api, characters, signedIn, photoReport, unplacedPhoto, upload } from "../state/signals";
+import { ApiError } from "../wire/answers";
 import { photoProblem } from "../wire/problems";
 import type { Points } from "../wire/types";
 import { loadAvatars } from "./avatars";
@@ -13,7 +13,7 @@ const MAX_PHOTO_BYTES = 10_000_000;
 /** `points` say where the face is. The visitor places them after the server has found no face. */
 export async function uploadPhoto(file: File, points?: Points): Promise<void> {
   const uploading = upload.value !== null && upload.value.problem === null;
-  if (keyState.value !== "good" || uploading) return;
+  if (!signedIn.value || uploading) return;
   const name = file.name === "" ? "Photo" : file.name;
   photoReport.value = null;
   unplacedPhoto.value = null;

@@ -15,7 +15,6 @@ import {
   figures,
   firstFrameMs,
   format,
-  keyState,
   log,
   lookId,
   looks,
@@ -30,11 +29,12 @@ import {
   session,
   soundLatenciesMs,
   speaking,
+  signInState,
   stream,
   utteranceLatenciesMs,
   voiceLevel,
 } from "../state/signals";
-import { ApiError } from "../wire/api";
+import { ApiError } from "../wire/answers";
 import { describeEnd, problemOf } from "../wire/problems";
 import { appendMeasured } from "./measured";
 import { releaseMicrophone } from "./microphone";
@@ -162,7 +162,7 @@ function eventsOf(greets: boolean): SessionEvents {
 function fail(error: unknown): void {
   phase.value = "failed";
   problem.value = problemOf(error);
-  if (error instanceof ApiError && error.status === 401) keyState.value = "wrong";
+  if (error instanceof ApiError && error.status === 401) signInState.value = "over";
 }
 
 /** Reset what belongs to one session. */

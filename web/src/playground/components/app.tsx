@@ -2,9 +2,8 @@
 
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
-import { changeKey } from "../actions/avatars";
-import { api, keyState } from "../state/signals";
-import { keyHint } from "../wire/api-key";
+import { leave } from "../actions/sign-in";
+import { api, signedIn } from "../state/signals";
 import { serverAddress } from "../wire/server-address";
 import { Avatars } from "./avatars";
 import { Charts } from "./charts";
@@ -37,6 +36,7 @@ export function App(): JSX.Element {
 
 function Header(): JSX.Element {
   const [theme, setTheme] = useState(currentTheme());
+  const title = `Signed in with the key ${api.value.signIn?.keyName}. Sign out.`;
   const themeLabel = `Use the ${theme === "dark" ? "light" : "dark"} theme`;
   return (
     <header class="header">
@@ -46,11 +46,11 @@ function Header(): JSX.Element {
       </a>
       <h1 class="page-name">Playground</h1>
       <span class="spring" />
-      {keyState.value === "good" && (
-        <button class="quiet key-chip" type="button" onClick={() => changeKey("")} title="Use another key">
+      {signedIn.value && (
+        <button class="quiet key-chip" type="button" onClick={() => void leave()} title={title}>
           <Icon name="key" />
-          <span class="mono">{keyHint(api.value.key)}</span>
-          <span class="visually-hidden">Use another key</span>
+          <span class="mono">{api.value.signIn?.keyHint}</span>
+          <span>Sign out</span>
         </button>
       )}
       <a class="quiet" href={serverAddress("/docs")} target="_blank" rel="noopener">

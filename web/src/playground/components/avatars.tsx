@@ -5,7 +5,7 @@ import { useEffect, useState } from "preact/hooks";
 import { deleteAvatar, renewPictures } from "../actions/avatars";
 import { uploadPhoto } from "../actions/photos";
 import { startSession } from "../actions/session";
-import { avatarsState, characters, chosenId, keyState, lookId, looks, phase, upload } from "../state/signals";
+import { avatarsState, characters, chosenId, signedIn, lookId, looks, phase, upload } from "../state/signals";
 import type { Avatar } from "../wire/types";
 import { FilePicker, useFilePicker } from "./file-picker";
 import { Icon } from "./icons";
@@ -16,7 +16,7 @@ import { UploadState } from "./upload-state";
 export function Avatars(): JSX.Element {
   const picker = useFilePicker();
   const dragging = useDroppedPhotos();
-  const ready = keyState.value === "good";
+  const ready = signedIn.value;
   return (
     <section class="card avatars" aria-labelledby="avatars-title">
       <h2 id="avatars-title">Avatars</h2>

@@ -4,7 +4,7 @@ import type { JSX } from "preact";
 import { closeMicrophone, openMicrophone } from "../actions/microphone";
 import { endSession, restart } from "../actions/session";
 import { interrupt, speakFile, speakSample } from "../actions/speech";
-import { canSpeak, characters, keyState, microphone, microphoneLevel, notice, phase } from "../state/signals";
+import { canSpeak, characters, signedIn, microphone, microphoneLevel, notice, phase } from "../state/signals";
 import { FilePicker, useFilePicker } from "./file-picker";
 import { Icon } from "./icons";
 
@@ -72,7 +72,7 @@ function StartOrEnd(): JSX.Element {
       </button>
     );
   }
-  const disabled = keyState.value !== "good" || characters.value.length === 0;
+  const disabled = !signedIn.value || characters.value.length === 0;
   return (
     <button class="control strong" type="button" title="Start a session" disabled={disabled} onClick={restart}>
       <Icon name="sample" />

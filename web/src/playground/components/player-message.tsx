@@ -3,12 +3,12 @@
 import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { restart } from "../actions/session";
-import { avatarsState, endDetail, keyState, phase, problem, room, serverProblem } from "../state/signals";
+import { avatarsState, endDetail, mustSignIn, phase, problem, room, serverProblem } from "../state/signals";
 import type { Problem } from "../wire/problems";
-import { KeyForm } from "./key-form";
+import { SignInForm } from "./sign-in-form";
 
 export function PlayerMessage(): JSX.Element | null {
-  if (keyState.value === "missing" || keyState.value === "wrong") return <KeyForm wrong={keyState.value === "wrong"} />;
+  if (mustSignIn.value) return <SignInForm />;
   if (serverProblem.value !== null) return <ServerMessage problem={serverProblem.value} />;
   switch (phase.value) {
     case "idle":

@@ -16,13 +16,14 @@ import {
   channelConnected,
   characters,
   chosenId,
-  keyState,
   microphone,
+  mustSignIn,
   muted,
   phase,
   room,
   serverProblem,
   session,
+  signedIn,
   speaking,
   stream,
   voiceLevel,
@@ -44,7 +45,7 @@ export function Player(): JSX.Element {
   const portrait = characters.value.find((avatar) => avatar.avatar_id === chosenId.value)?.preview_img_url ?? null;
   return (
     <div class="player" ref={frame} data-phase={phase.value} data-shown={shown} data-transparent={transparent}>
-      {portrait !== null && !shown && keyState.value === "good" && (
+      {portrait !== null && !shown && signedIn.value && (
         <img class="portrait" src={portrait} alt="" onError={renewPictures} />
       )}
       <video ref={video} playsInline autoPlay aria-label="The avatar" />
@@ -122,7 +123,7 @@ interface Status {
 }
 
 function status(): Status {
-  if (keyState.value === "missing" || keyState.value === "wrong") return { word: "No key", tone: "off" };
+  if (mustSignIn.value) return { word: "Signed out", tone: "off" };
   if (serverProblem.value !== null) return { word: "Unavailable", tone: "bad" };
   switch (phase.value) {
     case "idle":

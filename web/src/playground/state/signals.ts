@@ -6,13 +6,13 @@ import { NO_FIGURES, type PictureFigures } from "../session/picture-figures";
 import type { Second } from "../session/server-metrics";
 import type { SessionRun } from "../session/session-run";
 import { Api } from "../wire/api";
-import { takeKey } from "../wire/api-key";
 import type { Problem } from "../wire/problems";
 import type { Avatar, CreatedSession, Output, PhotoReport, Points } from "../wire/types";
 import { WireLog, type WireEntry } from "../wire/wire-log";
 import { DEFAULT_FORMAT, DEFAULT_OUTPUT, type Format } from "./output";
 
-type KeyState = "missing" | "checking" | "wrong" | "good";
+// missing: nobody has signed in; wrong: the key was refused; used: the link's code was; over: the sign-in has ended
+type SignInState = "checking" | "missing" | "wrong" | "used" | "over" | "good";
 type AvatarsState = "loading" | "preparing" | "ready" | "failed";
 type Phase = "idle" | "starting" | "connecting" | "live" | "ended" | "failed";
 type MicrophoneState = "off" | "opening" | "hold" | "open"; // hold: while a key is held; open: hands-free
@@ -47,9 +47,13 @@ export const log: WireLog = new WireLog(Date.now, () => {
   }, LOG_SHOWN_EVERY_MS);
 });
 
-// The key and its avatars: changed by actions/avatars
-export const api = signal(new Api(takeKey(), log));
-export const keyState = signal<KeyState>(api.value.key === "" ? "missing" : "checking");
+// The sign-in: changed by actions/sign-in
+export const api = signal(new Api(null, log));
+export const signInState = signal<SignInState>("checking");
+export const signedIn = computed(() => signInState.value === "good");
+export const mustSignIn = computed(() => !["checking", "good"].includes(signInState.value));
+
+// The avatars: changed by actions/avatars
 export const serverProblem = signal<Problem | null>(null); // while the avatars cannot be loaded
 export const characters = signal<Avatar[]>([]);
 export const avatarsState = signal<AvatarsState>("loading");

@@ -1,30 +1,21 @@
 // The REST client: the endpoints that the playground uses. Every request and answer goes to the log.
 
+import { errorOf, parsed, unreachable } from "./answers";
 import { serverAddress } from "./server-address";
+import { currentSignIn, PAGE_HEADER, type SignIn } from "./sign-in";
 import type { Avatar, CreatedSession, Output, Points, UploadedFace } from "./types";
 import type { WireLog } from "./wire-log";
 
-/**
- * A request that failed. `status` is the HTTP status, or 0 if the server did not answer. `message` and `suggestion` are
- * the server's texts.
- */
-export class ApiError extends Error {
-  constructor(
-    readonly status: number,
-    readonly code: string,
-    message: string,
-    readonly suggestion: string,
-    readonly retryAfterS: number | null,
-  ) {
-    super(message);
-  }
-}
-
 export class Api {
+  /** `signIn`: of this browser; null before there is one. */
   constructor(
-    readonly key: string,
+    readonly signIn: SignIn | null,
     private readonly log: WireLog,
-  ) {}
+  ) {
+    this.pageToken = signIn?.pageToken ?? "";
+  }
+
+  private pageToken: string;
 
   async publicAvatars(): Promise<Avatar[]> {
     return (await this.call<{ avatars: Avatar[] }>("GET", "/v1/avatars/public")).avatars;
@@ -75,7 +66,7 @@ export class Api {
     return new Promise((resolve, reject) => {
       const request = new XMLHttpRequest(); // fetch does not report the progress of an upload
       request.open("POST", serverAddress("/v1/avatars/upload-face?report=true"));
-      request.setRequestHeader("x-api-key", this.key);
+      request.setRequestHeader(PAGE_HEADER, this.pageToken);
       request.upload.addEventListener("progress", (event) => {
         if (event.lengthComputable) progress(event.loaded / event.total);
       });
@@ -94,7 +85,7 @@ export class Api {
     const title = `${method} ${path}`;
     const startedAtMs = performance.now();
     this.log.add({ kind: "rest", direction: "out", title, body });
-    const headers: Record<string, string> = { "x-api-key": this.key };
+    const headers: Record<string, string> = { [PAGE_HEADER]: this.pageToken };
     if (body !== undefined) headers["content-type"] = "application/json";
     let response: Response;
     let text: string;
@@ -109,56 +100,21 @@ export class Api {
     const answer = parsed(text);
     this.logAnswer(title, response.status, performance.now() - startedAtMs, answer);
     const foreign = answer === undefined && text !== ""; // for example the sign-in page of a proxy
-    if (!response.ok || foreign) throw errorOf(response.status, answer, response.headers.get("retry-after"));
-    return answer as T;
+    if (response.ok && !foreign) return answer as T;
+    const error = errorOf(response.status, answer, response.headers.get("retry-after"));
+    if (error.code !== "REQUEST_FORGED" || !(await this.renewToken())) throw error;
+    return this.call(method, path, body, options);
+  }
+
+  /** The browser may have signed in anew in another tab. Return whether that has brought another page token. */
+  private async renewToken(): Promise<boolean> {
+    const before = this.pageToken;
+    this.pageToken = (await currentSignIn())?.pageToken ?? "";
+    return this.pageToken !== "" && this.pageToken !== before;
   }
 
   private logAnswer(title: string, status: number, elapsedMs: number, body: unknown): void {
     const note = `${status} · ${Math.round(elapsedMs)} ms`;
     this.log.add({ kind: "rest", direction: "in", title, note, failed: status >= 400, body });
   }
-}
-
-function unreachable(): ApiError {
-  return new ApiError(0, "UNREACHABLE", "The server does not answer", "", null);
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined; // for example a proxy's HTML page: `errorOf` then goes by the status
-  }
-}
-
-/** The code of an answer that the server did not write, for example a proxy's HTML page. */
-export const NOT_THE_SERVER = "NOT_THE_SERVER";
-
-// What an answer means that is not the server's own, by its status: title, then suggestion.
-const PROXY_ANSWERS: Record<number, [title: string, suggestion: string]> = {
-  413: [
-    "The file is larger than the proxy in front of the server allows",
-    "Send a smaller file, or raise the proxy's limit (nginx: client_max_body_size 11m).",
-  ],
-  502: ["The proxy cannot reach the server", "The server may be starting, or stopped."],
-  503: ["The proxy cannot reach the server", "The server may be starting, or stopped."],
-  504: ["The server took longer than the proxy waits", "Try again, or raise the proxy's time limit."],
-};
-
-/** Read an error answer. `error` is an object, or a string for a missing key and for the rate limit. */
-export function errorOf(status: number, body: unknown, retryAfter: string | null): ApiError {
-  const error = body !== null && typeof body === "object" && "error" in body ? body.error : undefined;
-  const seconds = Number.parseFloat(retryAfter ?? "");
-  const retryAfterS = Number.isFinite(seconds) ? seconds : null;
-  if (typeof error === "string") return new ApiError(status, "", error, "", retryAfterS);
-  if (error === undefined) {
-    const unknown = [
-      `Something between this page and the server answered ${status}`,
-      "Look at the proxy's log.",
-    ] as const;
-    const [title, suggestion] = PROXY_ANSWERS[status] ?? unknown;
-    return new ApiError(status, NOT_THE_SERVER, title, suggestion, retryAfterS);
-  }
-  const { code, message, suggestion } = (error ?? {}) as { code?: string; message?: string; suggestion?: string };
-  return new ApiError(status, code ?? "", message ?? `The server answered ${status}`, suggestion ?? "", retryAfterS);
 }

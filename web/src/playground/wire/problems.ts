@@ -1,6 +1,6 @@
 // Texts for the visitor about errors and ended sessions: what happened, then what to do about it.
 
-import { ApiError, NOT_THE_SERVER } from "./api";
+import { ApiError, NOT_THE_SERVER } from "./answers";
 import { isBrokenConnection } from "./channel";
 
 export interface Problem {
