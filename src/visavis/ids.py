@@ -13,7 +13,7 @@ from typing import Literal
 
 from ulid import ULID
 
-Kind = Literal["acct", "sess", "avat", "key", "purc", "req", "sign", "view"]
+Kind = Literal["acct", "sess", "avat", "key", "purc", "req", "sign", "tok", "view"]
 
 _ULID = "[0-9A-HJKMNP-TV-Z]{26}"
 

@@ -34,7 +34,7 @@ from tests.fakes import fake_prepare
 from visavis.avatars.preparation import prepare_with_engine
 from visavis.engine.portrait.points import SevenPoints
 from visavis.errors import VisavisError, error_of
-from visavis.store.models import accounts, plans
+from visavis.store.models import accounts, browser_tokens, plans
 
 REST_TRANSCRIPTS = sorted((Path(__file__).parent / "rest").glob("*.jsonl"))
 PHOTOS: dict[str, Callable[[], bytes]] = {
@@ -221,6 +221,9 @@ async def change(world: World, action: dict[str, Any]) -> None:
             name = world.fill_placeholders(value)
             query = service.services.pictures.query(*name.split("/"), now_s=0)
             world.names["EXPIRED"] = f"/media/avatars/{name}?{query}"
+        case "expire_tokens":
+            async with service.services.accounts.database.write() as connection:
+                await connection.execute(update(browser_tokens).values(expires_at_ms=0))
         case "database":
             _make_read_only(service, value == "read-only")
         case "broken":

@@ -37,6 +37,8 @@ _COMMANDS, _SERVERS, _STAGES = (
 )
 SHOWN_BY_TESTS: dict[tuple[ToldOver, str], str] = {
     (CHANNEL, "UPDATE_PENDING"): "tests/channel/test_protocol.py",
+    (CHANNEL, "TOKEN_EXPIRED"): "tests/api/test_browser_tokens.py",
+    (CHANNEL, "ORIGIN_REFUSED"): "tests/api/test_browser_tokens.py",
     (COMMAND, "AUDIO_UNREADABLE"): _COMMANDS,
     (COMMAND, "SETTING_INVALID"): _COMMANDS,
     (COMMAND, "DATA_FOLDER_UNUSABLE"): _COMMANDS,

@@ -72,7 +72,7 @@ async def test_the_room_page_plays_pictures_and_sound(
 
 
 async def test_the_playground_greets_and_speaks(server: LiveServer, browser: Firefox) -> None:
-    async with browser.opened_page(f"{server.base_url}/#key={server.key}") as page:
+    async with browser.opened_page(server.sign_in_address()) as page:
         await page.until("() => document.querySelector('.player')?.dataset.shown === 'true'")
         await page.until(f"() => ({STATUS_IS})('Speaking')")  # the greeting
         assert_at_25_fps(await page.evaluate(RTP_STEPS))

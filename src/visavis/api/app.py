@@ -18,6 +18,7 @@ from visavis.accounts.service import Accounts
 from visavis.accounts.sign_ins import SignIns
 from visavis.api import (
     avatars,
+    browser_tokens,
     capacity,
     docs,
     health,
@@ -58,6 +59,7 @@ from visavis.rooms import spec
 from visavis.sessions.allocation import allocate
 from visavis.sessions.backgrounds import Backgrounds
 from visavis.sessions.billing import Billing
+from visavis.sessions.browser_tokens import BrowserTokens
 from visavis.sessions.deadlines import GracePeriods
 from visavis.sessions.isolated_tasks import IsolatedTasks, Vitals
 from visavis.sessions.live_sessions import LiveSessions
@@ -71,6 +73,7 @@ from visavis.settings import IceServer, Settings, load_secret
 from visavis.stage.port.values import PerformanceSpec
 from visavis.store.avatars import AvatarStore
 from visavis.store.blobs import FolderBlobs
+from visavis.store.browser_tokens import BrowserTokenStore
 from visavis.store.database import Database
 from visavis.store.disk import disk_problem
 from visavis.store.idempotency import IdempotencyStore
@@ -89,6 +92,7 @@ log = structlog.get_logger()
 # The first part of each path is in settings.OWN_PATHS. The channel's router is added at the start.
 ROUTERS = (
     sessions.router,
+    browser_tokens.router,
     avatars.router,
     media.router,
     rooms.router,
@@ -200,6 +204,7 @@ async def _open(
     live = LiveSessions(
         fleet=fleet,
         accounts=accounts,
+        browser_tokens=BrowserTokens(BrowserTokenStore(database), accounts),
         store=session_store,
         backgrounds=backgrounds,
         grace_periods=grace_periods,
@@ -260,6 +265,7 @@ async def _open(
     tasks.start("last_seen", partial(live.run_last_seen, last_seen))
     tasks.start("sweep", partial(_sweep_always, services, session_store))
     tasks.start("revocation", services.revocation.run)
+    tasks.start("browser_tokens", partial(live.browser_tokens.run, live.table.is_live))
     tasks.start("meter", services.meter.run)
     tasks.start("probes", services.probes.run)
     return services
@@ -412,6 +418,7 @@ async def _sweep_always(services: Services, store: SessionStore) -> None:
             await services.revocation.end_sessions()
             await services.accounts.save_uses()
             await services.sign_ins.remove_expired()
+            await services.live.browser_tokens.remove_expired()
             await services.backgrounds.delete_orphans(store)
             await services.avatars.purge(spared=services.live.table.starting_avatars())
             await services.idempotency.delete_expired(at_ms=now_ms())

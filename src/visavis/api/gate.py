@@ -5,7 +5,9 @@ requests. An ASGI middleware. docs/reference/rest.md, "Keys", "Limits" and "Repe
 from __future__ import annotations
 
 import hashlib
+import re
 import time
+from dataclasses import dataclass
 
 import anyio
 import anyio.lowlevel
@@ -20,25 +22,31 @@ from visavis.accounts.scopes import check_scope, scope_for
 from visavis.api.errors import error_response
 from visavis.api.form import MAX_CONTENT_TYPE_CHARS
 from visavis.api.rate_limit import RateLimit
-from visavis.api.services import Services
+from visavis.api.services import Services, origin_of
 from visavis.connections.network import network_of
 from visavis.connections.scope import prove
 from visavis.errors import (
     ApiKeyRefused,
     IdempotencyConflict,
     IdempotencyInProgress,
+    InsufficientScope,
     InvalidRequest,
     RateLimited,
+    Unauthorized,
     VisavisError,
 )
 from visavis.large_work import run_large
+from visavis.sessions.browser_tokens import Purpose, is_browser_token
 from visavis.store.idempotency import IdempotencyStore
-from visavis.store.records import IdempotencyRecord, KeyRecord
+from visavis.store.records import BrowserTokenRecord, IdempotencyRecord, KeyRecord
 from visavis.timestamps import now_ms
 
 _LOOK_AGAIN_S = 0.1  # for the answer of a request that another process may be at
 _RANDOM_CHARS = 8  # of a boundary; a shorter one is not random, and may be all that a body consists of
 _PIECE_BYTES = 64 * 1024  # of a body that is given out again
+
+# What a browser token for control opens, of its session.
+_CONTROLLED = re.compile(r"/v1/sessions/([^/]+)/(?:start|end|metrics)")
 
 log = structlog.get_logger()
 
@@ -46,6 +54,44 @@ log = structlog.get_logger()
 def _is_guarded(path: str) -> bool:
     """Whether an address needs a key. A channel's does not: its first message bears a token."""
     return path.startswith("/v1/") and path != "/v1/channel" and not path.startswith("/v1/channel/")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shown:
+    """What a request has shown: a key, or a browser token that this key has made."""
+
+    key: KeyRecord
+    token: BrowserTokenRecord | None = None
+
+    @property
+    def counted(self) -> str:
+        """Whose requests of a minute this one belongs to."""
+        return self.key.id if self.token is None else self.token.id
+
+
+async def _identify(services: Services, request: Request, *, address: str) -> _Shown:
+    """Raises what `Accounts.authenticate` and `BrowserTokens.check` raise, and `RequestForged`."""
+    headers = request.headers
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    if "x-api-key" in headers or scheme.lower() != "bearer" or not is_browser_token(token):
+        return _Shown(key=await _authenticate(services, request.method, headers, address=address))
+    record = await services.live.browser_tokens.check(token, purpose=Purpose.CONTROL, origin=origin_of(request))
+    key = await services.accounts.get(record.key_id)
+    if key is None:
+        raise Unauthorized("Invalid token")
+    return _Shown(key=key, token=record)
+
+
+def _check_call(shown: _Shown, method: str, path: str) -> None:
+    """Raises `InsufficientScope` for a call that the key or the token may not make."""
+    if shown.token is not None:
+        found = _CONTROLLED.fullmatch(path)
+        if found is None or found[1] != shown.token.session_id:
+            raise InsufficientScope("This token may only start and end its session, and read its metrics")
+        return
+    needed = scope_for(method, path)
+    if needed is not None:
+        check_scope(shown.key.scopes, needed)
 
 
 async def _authenticate(services: Services, method: str, headers: Headers, *, address: str) -> KeyRecord:
@@ -76,17 +122,15 @@ class Gate:
             return
         services: Services = scope["app"].state.services
         headers = Headers(scope=scope)
-        key: KeyRecord | None = None
+        shown: _Shown | None = None
         refusal: VisavisError | None = None
         host, _ = scope.get("client") or ("unknown", 0)
         try:
-            key = await _authenticate(services, scope["method"], headers, address=host)
-            needed = scope_for(scope["method"], scope["path"])
-            if needed is not None:
-                check_scope(key.scopes, needed)
+            shown = await _identify(services, Request(scope), address=host)
+            _check_call(shown, scope["method"], scope["path"])
         except VisavisError as error:
             refusal = error
-        caller = key.id if key is not None else f"address {network_of(host)}"
+        caller = shown.counted if shown is not None else f"address {network_of(host)}"
         allowance = self._limit.take(caller, now_s=time.time())
         scope["visavis.allowance"] = allowance  # the envelope shows it on whatever answer there is
         if not allowance.allowed:
@@ -95,7 +139,8 @@ class Gate:
         if refusal is not None:
             await error_response(refusal)(scope, receive, send)
             return
-        assert key is not None
+        assert shown is not None
+        key = shown.key
         scope["visavis.key"] = key
         prove(scope)
         idempotency_key = headers.get("idempotency-key")

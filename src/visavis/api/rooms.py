@@ -4,13 +4,15 @@ docs/reference/rooms.md describes it.
 
 from __future__ import annotations
 
+from functools import partial
+
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
 from visavis.api import schemas
 from visavis.api.described import rooms as described
 from visavis.api.described.rooms import FRAGMENT_TYPE
-from visavis.api.services import Services, ServicesDep
+from visavis.api.services import Services, ServicesDep, origin_of
 from visavis.connections.scope import prove
 from visavis.errors import (
     CandidatesRefused,
@@ -29,7 +31,7 @@ from visavis.errors import (
 from visavis.ids import is_id, new_id
 from visavis.sessions.lifecycle import Status
 from visavis.settings import IceServer
-from visavis.store.records import SessionRecord
+from visavis.store.records import BrowserTokenRecord, SessionRecord
 from visavis.timestamps import now_ms
 from visavis.turn import for_session
 
@@ -71,11 +73,20 @@ def _link(server: IceServer) -> str:
 
 
 async def _open_room(name: str, request: Request, services: Services) -> SessionRecord:
-    record = await services.sessions.by_room(name, None if "authorization" not in request.headers else _bearer(request))
+    record, _ = await _open_room_with(name, request, services)
+    return record
+
+
+async def _open_room_with(
+    name: str, request: Request, services: Services
+) -> tuple[SessionRecord, BrowserTokenRecord | None]:
+    """Return the room's session, and the browser token that has opened it, if it is one."""
+    token = None if "authorization" not in request.headers else _bearer(request)
+    record, shown = await services.sessions.by_room(name, token, origin=origin_of(request))
     prove(request.scope)
     if record.status == Status.ENDED:
         raise Gone
-    return record
+    return record, shown
 
 
 @router.options("/{name}/picture", include_in_schema=False)
@@ -109,7 +120,7 @@ async def picture(name: str, request: Request, services: ServicesDep) -> Respons
 
 @router.post("/{name}/whep", status_code=201, response_class=Response, **described.WATCH)
 async def watch(name: str, request: Request, services: ServicesDep) -> Response:
-    record = await _open_room(name, request, services)
+    record, shown = await _open_room_with(name, request, services)
     if _media_type(request) != "application/sdp":
         raise UnsupportedMediaType("The body must be an SDP offer", suggestion="Send Content-Type: application/sdp")
     body = await request.body()
@@ -129,6 +140,9 @@ async def watch(name: str, request: Request, services: ServicesDep) -> Response:
         answer = await services.live.offer(record.id, viewer_id=viewer_id, address=address, sdp=sdp)
     except SessionEnded:
         raise Gone from None
+    if shown is not None:
+        leave = partial(services.live.remove_viewer, record.id, viewer_id)
+        await services.live.browser_tokens.hold(shown, viewer_id, leave)
     # Relative to the host, so that it holds behind any proxy (RFC 9110, section 10.2.2).
     headers = {"Location": f"{services.settings.path_prefix}/rooms/{name}/whep/{viewer_id}", "ETag": _etag(viewer_id)}
     return Response(answer, 201, media_type="application/sdp", headers=headers | _links(record, services))

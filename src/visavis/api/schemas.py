@@ -447,6 +447,19 @@ class UploadedFaceWithReport(UploadedFace):
     report: FaceReport
 
 
+class BrowserToken(Answer):
+    token_id: Annotated[str, WithJsonSchema({"type": "string", "pattern": "^tok_[0-9A-HJKMNP-TV-Z]{26}$"})]
+    token: str = Field(description="In this answer and nowhere else")
+    purpose: Literal["watch", "speak", "control"]
+    expires_at: Time
+    origins: list[str]
+
+
+class BrowserTokenMinted(Answer):
+    success: Literal[True] = True
+    token: BrowserToken
+
+
 class SignInKey(Answer):
     name: str
     start: str = Field(description="The key's first characters")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from fastapi import Depends
 from starlette.requests import HTTPConnection
@@ -92,6 +93,17 @@ def _public_url(connection: HTTPConnection) -> str:
         host = address if port is None else f"{address}:{port}"
     scheme = {"ws": "http", "wss": "https"}.get(connection.scope["scheme"], connection.scope["scheme"])
     return f"{scheme}://{host}"
+
+
+def origin_of(connection: HTTPConnection) -> str | None:
+    """Return the origin of the page that makes a request; None if it names none. Browsers leave Origin out where a page
+    of this server gets something.
+    """
+    origin = connection.headers.get("origin")
+    if origin is None and connection.headers.get("sec-fetch-site") == "same-origin":
+        parts = urlsplit(_public_url(connection))
+        return f"{parts.scheme}://{parts.netloc}"
+    return origin
 
 
 def _addresses(connection: HTTPConnection) -> Addresses:

@@ -30,6 +30,7 @@ class SessionInit:
     display_name: str | None = None
     features: frozenset[str] = frozenset()
     hold_for_viewer_s: float | None = None  # speech waits so long for the first viewer
+    origin: str | None = None  # of the page that has opened the channel, if it is one
     received: int | None = None  # to resume: the number of the last message that the client has received
 
 
@@ -46,6 +47,11 @@ class TakenOver:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TokenRevoked:
+    """The browser token that has opened the channel was revoked: it closes 4401. Always the last event."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServerChanges:
     """Another server goes on with the session: what the client has sent so far is carried out and answered, then the
     channel closes 1012. Always the last event.
@@ -59,7 +65,7 @@ class Expiring:
     seconds_left: int
 
 
-LastEvent = SessionOver | TakenOver | ServerChanges
+LastEvent = SessionOver | TakenOver | TokenRevoked | ServerChanges
 SessionEvent = SpeechEvent | MotionEvent | MetricsEvent | Expiring | LastEvent
 
 
@@ -122,6 +128,7 @@ class LiveSessions(Protocol):
         features ask for them.
 
         Raises `SessionNotFound`, `Unauthorized` (wrong token of the session or of its room, or a revoked API key),
+        `TokenExpired` and `OriginRefused` (of a browser token),
         `SessionEnded`, `SessionNotStarted` (a hosted-room session before its start), `InvalidRoomUrl` (not the
         session's own room). The session's token is checked first, so that without it nothing but the session's
         existence can be learned.

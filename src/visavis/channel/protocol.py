@@ -39,7 +39,7 @@ from visavis.channel.actions import Action, Attach, Close, Effect, Interrupt, Se
 from visavis.channel.client_message import MAX_TEXT_CHARS, message_too_large
 from visavis.channel.handed_conversation import HandedConversation
 from visavis.channel.handshake import read_first_message
-from visavis.channel.port import ServerChanges, SessionEvent, SessionInit, SessionOver, TakenOver
+from visavis.channel.port import ServerChanges, SessionEvent, SessionInit, SessionOver, TakenOver, TokenRevoked
 from visavis.channel.reading import ReadFrame, read_frame
 from visavis.channel.reply_queue import ReplyQueue
 from visavis.channel.sample_count import SampleCount
@@ -320,6 +320,8 @@ class ChannelProtocol:
             return self._close_now(CloseCode.NORMAL, event.reason)
         if isinstance(event, TakenOver):
             return self._close_now(CloseCode.TAKEN_OVER, "Another channel has taken over this session")
+        if isinstance(event, TokenRevoked):
+            return self._close_now(CloseCode.UNAUTHORIZED, "The token of this channel was revoked")
         if isinstance(event, ServerChanges):
             code, reason = CloseCode.SERVER_CHANGES, "The server changes; connect again"
             return [Close.truncated(code, reason)] if self.resumable else self._close_now(code, reason)

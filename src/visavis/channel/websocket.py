@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import anyio
@@ -303,7 +303,8 @@ class _Connection:
         raise.
         """
         if isinstance(effect, Attach):
-            self.session = await self.live.attach(effect.init)
+            origin = self.websocket.headers.get("origin")
+            self.session = await self.live.attach(replace(effect.init, origin=origin))
             session_attached(self.websocket.scope)
             return await self._begin_or_resume(effect.init)
         assert self.session is not None

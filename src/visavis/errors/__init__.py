@@ -49,7 +49,9 @@
     │       └── UpdatePending                UPDATE_PENDING
     ├── Unauthorized                    401  UNAUTHORIZED                close 4401
     │   ├── ApiKeyRefused               401  (UNAUTHORIZED)
-    │   └── SignInRefused               401  SIGN_IN_REFUSED
+    │   ├── SignInRefused               401  SIGN_IN_REFUSED
+    │   ├── TokenExpired                401  TOKEN_EXPIRED               close 4401
+    │   └── OriginRefused               403  ORIGIN_REFUSED              close 4401
     ├── InsufficientMinutes             402  INSUFFICIENT_MINUTES
     ├── AccessDenied                    403  ACCESS_DENIED
     ├── InsufficientScope               403  INSUFFICIENT_SCOPE
@@ -61,7 +63,8 @@
     │   ├── AvatarNotFound              404  AVATAR_NOT_FOUND
     │   ├── ReportNotFound              404  REPORT_NOT_FOUND
     │   ├── RoomNotFound                404  ROOM_NOT_FOUND
-    │   └── ViewerNotFound              404  VIEWER_NOT_FOUND
+    │   ├── ViewerNotFound              404  VIEWER_NOT_FOUND
+    │   └── TokenNotFound               404  TOKEN_NOT_FOUND
     ├── MethodNotAllowed                405  METHOD_NOT_ALLOWED
     ├── Conflict                        409
     │   ├── SessionNotStarted           409  SESSION_NOT_STARTED
@@ -201,6 +204,9 @@ from visavis.errors.states import (
     RequestForged as RequestForged,
     PictureAddressExpired as PictureAddressExpired,
     SignInRefused as SignInRefused,
+    TokenExpired as TokenExpired,
+    OriginRefused as OriginRefused,
+    TokenNotFound as TokenNotFound,
     NotFound as NotFound,
     SessionNotFound as SessionNotFound,
     AvatarNotFound as AvatarNotFound,

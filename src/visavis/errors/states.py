@@ -22,6 +22,19 @@ class SignInRefused(Unauthorized, code="SIGN_IN_REFUSED", told_over=HTTP):
     suggestion = "`visavis keys sign-in` prints a new one"
 
 
+class TokenExpired(Unauthorized, code="TOKEN_EXPIRED"):
+    """A browser token has expired."""
+
+    message = "This token has expired"
+    suggestion = "Get a new one from the server that gave you this one"
+
+
+class OriginRefused(Unauthorized, code="ORIGIN_REFUSED", status=403):
+    """A browser token may not be used by pages of this origin."""
+
+    message = "This token may not be used by pages of your origin"
+
+
 class InsufficientMinutes(VisavisError, code="INSUFFICIENT_MINUTES", status=402):
     """The plan has no minutes left."""
 
@@ -94,6 +107,12 @@ class ViewerNotFound(NotFound, code="VIEWER_NOT_FOUND"):
     """No such viewer in the room, or no longer."""
 
     message = "There is no such viewer"
+
+
+class TokenNotFound(NotFound, code="TOKEN_NOT_FOUND"):
+    """The session has no such browser token."""
+
+    message = "There is no such token"
 
 
 class MethodNotAllowed(VisavisError, code="METHOD_NOT_ALLOWED", status=405):

@@ -19,7 +19,7 @@ import structlog
 from anyio.to_thread import run_sync
 
 from visavis.accounts.service import Accounts
-from visavis.channel.port import SessionInit
+from visavis.channel.port import SessionInit, TokenRevoked
 from visavis.engine.output import Output
 from visavis.errors import (
     InvalidRoomUrl,
@@ -35,6 +35,7 @@ from visavis.ids import is_id
 from visavis.sessions.allocation import MakeSpec, Packs
 from visavis.sessions.attachment import Attachment
 from visavis.sessions.backgrounds import Backgrounds
+from visavis.sessions.browser_tokens import BrowserTokens, Purpose, is_browser_token
 from visavis.sessions.deadlines import Deadlines, GracePeriods
 from visavis.sessions.ends import Ends, SessionEnd
 from visavis.sessions.isolated_tasks import IsolatedTasks, Vitals
@@ -48,7 +49,7 @@ from visavis.sessions.starts import Starts
 from visavis.sessions.tokens import check_room_token, matches_hash
 from visavis.stage.port.values import PerformanceSpec
 from visavis.store.last_seen import LastSeen
-from visavis.store.records import SessionRecord
+from visavis.store.records import BrowserTokenRecord, SessionRecord
 from visavis.store.sessions import SessionStore
 from visavis.timestamps import now_ms
 
@@ -65,6 +66,7 @@ class LiveSessions:
         *,
         fleet: Fleet,
         accounts: Accounts,
+        browser_tokens: BrowserTokens,
         store: SessionStore,
         backgrounds: Backgrounds,
         grace_periods: GracePeriods,
@@ -77,6 +79,7 @@ class LiveSessions:
         clock_ms: Callable[[], int] = now_ms,
     ) -> None:
         self._accounts = accounts
+        self.browser_tokens = browser_tokens
         self._store = store
         self._backgrounds = backgrounds
         self._grace_periods = grace_periods
@@ -343,8 +346,7 @@ class LiveSessions:
         if record is None:
             raise SessionNotFound
         record = self.table.current_record(record)
-        if not matches_hash(init.token, record.token_hash):
-            raise Unauthorized("Invalid access token")
+        shown = await self._check_token(init, record)
         if await self._accounts.is_revoked(record.key_id):
             raise Unauthorized("API key has been deactivated")
         if record.status == Status.CREATED:
@@ -355,12 +357,32 @@ class LiveSessions:
         if init.hosted:
             if not _is_address_of(f"{self._path_prefix}/rooms/{record.room_name}", init.room_url or ""):
                 raise InvalidRoomUrl("Invalid room url", suggestion="Use the url of the session's daily_room")
-            check_room_token(self._secret, room_name=record.room_name, token=init.room_token or "")
+            if init.room_token != init.token or shown is None:
+                check_room_token(self._secret, room_name=record.room_name, token=init.room_token or "")
             await session.resize(width_px=init.width_px, height_px=init.height_px)
         await session.stream_motion("motion" in init.features)
         if init.hold_for_viewer_s is not None:
             await session.performer.hold_for_viewer(init.hold_for_viewer_s)
-        return session.open_channel()
+        attachment = session.open_channel()
+        if shown is not None:
+            await self.browser_tokens.hold(shown, "channel", partial(_revoke, attachment))
+        return attachment
+
+    async def _check_token(self, init: SessionInit, record: SessionRecord) -> BrowserTokenRecord | None:
+        """Return the record of a browser token; None for the session's own token. Raises `Unauthorized`, `TokenExpired`
+        and `OriginRefused`.
+        """
+        if is_browser_token(init.token):
+            shown = await self.browser_tokens.check(init.token, purpose=Purpose.SPEAK, origin=init.origin)
+            if shown.session_id == record.id:
+                return shown
+        elif matches_hash(init.token, record.token_hash):
+            return None
+        raise Unauthorized("Invalid access token")
+
+
+async def _revoke(attachment: Attachment) -> None:
+    attachment.finish(TokenRevoked())
 
 
 def _is_address_of(path: str, url: str) -> bool:

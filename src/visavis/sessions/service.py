@@ -21,17 +21,19 @@ from visavis.errors import (
     SessionEnded,
     SessionLimitReached,
     SessionNotFound,
+    Unauthorized,
 )
 from visavis.ids import is_id, new_id
 from visavis.output_json import OutputChange, PictureSource
 from visavis.rooms.spec import EmbeddedRoomSpec, IceServer
 from visavis.sessions.backgrounds import Backgrounds, Picture
+from visavis.sessions.browser_tokens import Purpose, is_browser_token
 from visavis.sessions.lifecycle import EndReason, Status, Transition, next_status
 from visavis.sessions.live_sessions import LiveSessions
 from visavis.sessions.plan_limits import PlanLimits
 from visavis.sessions.tokens import check_room_token, new_access_token, sign_room_token, token_hash
 from visavis.stage.port.values import PerformanceSpec
-from visavis.store.records import AvatarRecord, KeyRecord, SessionRecord
+from visavis.store.records import AvatarRecord, BrowserTokenRecord, KeyRecord, SessionRecord
 from visavis.store.sessions import CreatedSessions, Position, SessionStore
 from visavis.timestamps import now_ms
 
@@ -261,10 +263,20 @@ class Sessions:
             self._secret, room_name=record.room_name, session_id=record.id, created_at_ms=record.created_at_ms
         )
 
-    async def by_room(self, room_name: str, token: str | None) -> SessionRecord:
-        """Return the session of a room. Raises `RoomNotFound` and `Unauthorized`."""
+    async def by_room(
+        self, room_name: str, token: str | None, *, origin: str | None = None
+    ) -> tuple[SessionRecord, BrowserTokenRecord | None]:
+        """Return the session of a room, and the browser token that has opened it, if it is one. `origin`: of the page
+        that shows the token. Raises `RoomNotFound`, `Unauthorized`, `TokenExpired` and `OriginRefused`.
+        """
         record = await self._store.by_room(room_name) if room_name.isascii() and len(room_name) <= 64 else None
         if record is None:
             raise RoomNotFound
-        check_room_token(self._secret, room_name=room_name, token=token or "")
-        return self._live.table.current_record(record)
+        shown = None
+        if token is not None and is_browser_token(token):
+            shown = await self._live.browser_tokens.check(token, purpose=Purpose.WATCH, origin=origin)
+            if shown.session_id != record.id:
+                raise Unauthorized("Invalid room token")
+        else:
+            check_room_token(self._secret, room_name=room_name, token=token or "")
+        return self._live.table.current_record(record), shown

@@ -116,6 +116,24 @@ sessions = Table(
     Index("ix_sessions_status", "status"),
 )
 
+# No foreign key to the session: a row outlives it for a while, so that its holder is told why the token opens nothing.
+browser_tokens = Table(
+    "browser_tokens",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("session_id", String(40), nullable=False),
+    Column("key_id", String(40), nullable=False),  # the key that has made it: without that it opens nothing
+    Column("purpose", String(16), nullable=False),  # sessions/browser_tokens.py
+    Column("hash", String(64), nullable=False, unique=True),  # sha256, hex
+    Column("origins", JSON, nullable=False),  # of the pages that may use it; none: all
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("expires_at_ms", BigInteger, nullable=False),
+    Column("used_at_ms", BigInteger),  # the first time
+    Column("revoked_at_ms", BigInteger),
+    Index("ix_browser_tokens_session_id", "session_id"),
+    Index("ix_browser_tokens_expires_at_ms", "expires_at_ms"),
+)
+
 purchases = Table(
     "purchases",
     metadata,

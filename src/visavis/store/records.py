@@ -95,6 +95,20 @@ class SessionRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BrowserTokenRecord:
+    id: str
+    session_id: str
+    key_id: str
+    purpose: str
+    hash: str
+    origins: list[str]
+    created_at_ms: int
+    expires_at_ms: int
+    used_at_ms: int | None
+    revoked_at_ms: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PurchaseRecord:
     """Minutes that an account has purchased at once."""
 

@@ -19,6 +19,15 @@ CREATED, STARTED, ENDED, EXPIRES = (
 )
 TOKEN = "Y0dqkcV2H9pVbJmKx3f7sT1wLzQ4nR8uE6aG5iCoDhM"
 ROOM_TOKEN = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJyb29tIjoidnYtOGEzZCJ9.kQ2x"
+BROWSER_TOKEN = schemas.BrowserTokenMinted(
+    token=schemas.BrowserToken(
+        token_id="tok_01J8Z3N5K7Q9R2T4V6X8Y0A1B7",
+        token="vvt_7Yk2mQ9xZc4VbN1pLw8RtG5hJs3KdF6aXe0UoIiTyPr",
+        purpose="watch",
+        expires_at="2024-01-15T12:10:00Z",
+        origins=["https://www.example.com"],
+    )
+)
 METADATA = {"user_name": "John Doe"}
 URL = "https://avatars.example.com"
 _SIGNED = "?e=1705330800&s=kW8vQ2mX5nR7tY4uB1cD9g"  # the query of a private picture's address

@@ -116,6 +116,19 @@ class CreateOwnSession(Given):
     output: Output = Field(default=Output(), description="Beyond the published API")
 
 
+# Browser tokens
+
+
+class MintToken(Given):
+    purpose: Literal["watch", "speak", "control"] = Field(
+        description="Join the room; open the channel; start and end the session and read its metrics"
+    )
+    expires_in: int = Field(default=600, ge=1, le=86_400, description="Seconds")
+    origins: list[Annotated[str, WithJsonSchema({"type": "string", "pattern": "^https?://[^/]+$"})]] = Field(
+        default=[], max_length=20, description="Of the pages that may use it; without any, all may"
+    )
+
+
 # Faces
 
 _PLACE = {"type": "array", "items": {"type": "number", "minimum": 0, "maximum": 1}, "minItems": 2, "maxItems": 2}
