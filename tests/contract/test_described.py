@@ -33,6 +33,7 @@ FILLINGS = {
         (f"${capture}SESSION{number}" for capture in ("", "=") for number in ("", "_2", "_3")),
         "sess_01J8Z3N5K7Q9R2T4V6X8Y0A1B2",
     ),
+    "$=TOKEN_ID": "tok_01J8Z3N5K7Q9R2T4V6X8Y0A1B7",
     **dict.fromkeys(("$LOOK", "$CHARACTER", "$AVATAR", "$=AVATAR"), "avat_01J8Z3N5K7Q9R2T4V6X8Y0A1B4"),
 }
 
@@ -108,7 +109,8 @@ def test_every_answer_in_a_transcript_is_described() -> None:
         else:
             assert "application/json" not in response.get("content", {}), place
     described = {one for one in unknown if one.split(" ")[0] not in UNDESCRIBED}
-    assert described == {"GET /v1/nothing", "GET /v1/channel", "PATCH /v1/sessions"}
+    of_pages = {f"{method} /sign-in" for method in ("GET", "POST", "DELETE")}  # of the server's own, and of nobody else
+    assert described == {"GET /v1/nothing", "GET /v1/channel", "PATCH /v1/sessions"} | of_pages
 
 
 def test_every_example_of_an_error_is_in_a_transcript() -> None:

@@ -121,7 +121,8 @@ def test_every_call_is_described() -> None:
     described = {
         f"{method} {path}"
         for methods, path in re.findall(
-            r"([A-Z]+(?: or [A-Z]+)?) (/[\w/{}-]+)", reference.PAGES["rest"] + reference.PAGES["rooms"]
+            r"([A-Z]+(?: or [A-Z]+)?) (/[\w/{}-]+)",
+            "".join(reference.PAGES[name] for name in ("rest", "rooms", "browsers")),
         )
         for method in methods.split(" or ")
     }

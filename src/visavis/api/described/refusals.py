@@ -51,6 +51,7 @@ from visavis.errors import (
     PreparationFailed,
     QuotaReached,
     RateLimited,
+    RequestForged,
     RoomFull,
     RoomPlatformUnavailable,
     ServerStopping,
@@ -70,7 +71,7 @@ Responses = dict[int | str, dict[str, Any]]
 Kind = type[VisavisError]
 
 EVERY_CALL: tuple[Kind, ...] = (
-    ApiKeyRefused, InsufficientScope, SourceRefused, RateLimited, StorageUnusable, InternalError,
+    ApiKeyRefused, RequestForged, InsufficientScope, SourceRefused, RateLimited, StorageUnusable, InternalError,
 )  # under /v1  # fmt: skip
 EVERY_POST: tuple[Kind, ...] = (InvalidRequest, IdempotencyConflict, IdempotencyInProgress, TooLarge)
 PHOTO: tuple[Kind, ...] = (

@@ -14,12 +14,14 @@ from visavis.errors import (
     IceRestartUnavailable,
     InternalError,
     OfferRefused,
+    OriginRefused,
     PerformerLost,
     PreconditionFailed,
     PreconditionRequired,
     RoomFull,
     RoomNotFound,
     SessionNotStarted,
+    TokenExpired,
     TooLarge,
     TooManyOffers,
     Unauthorized,
@@ -28,7 +30,7 @@ from visavis.errors import (
 )
 
 FRAGMENT_TYPE = "application/trickle-ice-sdpfrag"  # RFC 8840, section 9.2
-_OPEN = (Unauthorized, RoomNotFound, Gone, InternalError)
+_OPEN = (Unauthorized, TokenExpired, OriginRefused, RoomNotFound, Gone, InternalError)
 
 
 def _header(description: str, example: str) -> dict[str, Any]:
