@@ -24,6 +24,7 @@ from visavis.stage.port.events import (
     ViewerJoined,
     ViewerLeft,
 )
+from visavis.stage.port.notes import KeptNote, Notes
 from visavis.stage.port.report import StageReport
 from visavis.stage.port.values import PerformanceSpec, Speech, Spoken
 
@@ -48,6 +49,7 @@ class FakePerformer:
         self.ends_speech = False  # whether `end` emits the ends of the queued utterances, like a stage
         self.acknowledged: list[PerformerEvent] = []
         self.memo = b""
+        self.notes = Notes()
         self._events: asyncio.Queue[PerformerEvent] = asyncio.Queue()
         self._count = 0
 
@@ -65,7 +67,7 @@ class FakePerformer:
         self.spoken.append((utterance_id, speech))
         return Spoken(utterance_id=utterance_id, samples=len(speech.pcm) // 2)
 
-    async def interrupt(self, *, through: int) -> None:
+    async def interrupt(self, *, through: int, message: int = 0) -> None:
         self._check()
         self.interrupts.append(through)
         while self.queued:
@@ -75,7 +77,7 @@ class FakePerformer:
         self._check()
         self.output = output
 
-    async def set_state(self, state: SettableState) -> None:
+    async def set_state(self, state: SettableState, *, message: int = 0) -> None:
         self._check()
         self.state = state
         self.emit(StateChanged(state=state))
@@ -138,6 +140,10 @@ class FakePerformer:
 
     def remember(self, memo: bytes) -> None:
         self.memo = memo
+        self.notes.clear()
+
+    async def take_note(self, note: KeptNote, *, forget_through: int) -> None:
+        self.notes.add(note, forget_through=forget_through)
 
     def emit(self, event: PerformerEvent) -> None:
         self._events.put_nowait(event)

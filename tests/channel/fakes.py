@@ -4,16 +4,18 @@ that a test wants.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 
 import anyio
 
+from visavis.channel.handed_conversation import Note, pack
 from visavis.channel.port import AttachedSession, SessionEvent, SessionInit, SessionOver, TakenOver
 from visavis.engine.motion.states import SettableState
 from visavis.engine.output import DEFAULT_OUTPUT, Output
 from visavis.errors import BackgroundRefused, QueueFull, SessionEnded, SessionNotFound, Unauthorized
 from visavis.output_json import OutputChange, PictureSource
+from visavis.stage.port.notes import KeptNote, Notes
 from visavis.stage.port.values import Speech, Spoken
 
 QUEUE_LIMIT_S = 600.0
@@ -41,6 +43,9 @@ class FakeSession:
     dropped: list[int] = field(default_factory=list)  # numbers of the speech that came after its interrupt
     speak_calls: int = 0  # also those that still wait
     broken_interrupt: bool = False
+    conversations: int = 0
+    beginning: bytes = b""  # of the last conversation
+    notes: Notes = field(default_factory=Notes)
     broken: bool = False  # speak raises an unexpected error
 
 
@@ -67,7 +72,20 @@ class FakeAttachedSession(AttachedSession):
         self.session.spoken.append((len(speech.pcm), speech.sample_rate_hz, speech.utterance_id, speech.final))
         return spoken
 
-    async def set_state(self, state: SettableState) -> None:
+    def begin_conversation(self, pack: Callable[[int], bytes]) -> int:
+        self.session.conversations += 1
+        self.session.beginning = pack(self.session.conversations)
+        self.session.notes.clear()
+        return self.session.conversations
+
+    def forget_conversation(self) -> None:
+        self.session.beginning = b""
+
+    async def take_note(self, note: Note) -> None:
+        kept = KeptNote(number=note.last_number, note=pack(note))
+        self.session.notes.add(kept, forget_through=note.forgotten)
+
+    async def set_state(self, state: SettableState, *, message: int = 0) -> None:
         self.session.spoken.append(state)
 
     async def update(self, change: OutputChange) -> Output:
@@ -78,7 +96,7 @@ class FakeAttachedSession(AttachedSession):
         self.session.output = change.apply_to(self.session.output)
         return self.session.output
 
-    async def interrupt(self, *, through: int) -> None:
+    async def interrupt(self, *, through: int, message: int = 0) -> None:
         if self.session.broken_interrupt:
             raise RuntimeError("the fake is broken")
         self.session.interrupts.append((through, len(self.session.spoken)))

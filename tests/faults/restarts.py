@@ -12,7 +12,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -201,8 +201,8 @@ class Client:
     says again what the server has not taken.
     """
 
-    def __init__(self, session: Session, *, resume: bool) -> None:
-        self._session, self._resume = session, resume
+    def __init__(self, session: Session, *, resume: bool, features: Sequence[str] = ("playback",)) -> None:
+        self._session, self._resume, self._features = session, resume, features
         self._untaken: dict[int, str] = {}
         self._number = 0
         self.received: list[dict[str, Any]] = []
@@ -213,7 +213,7 @@ class Client:
     async def open(self) -> None:
         """Connect; try again while nobody listens."""
         address = f"{self._session.place.base_url.replace('http', 'ws')}/v1/channel"
-        features = ["playback", *(["resume"] if self._resume else [])]
+        features = [*self._features, *(["resume"] if self._resume else [])]
         init: dict[str, Any] = {
             "type": "session.init",
             "session_id": self._session.session_id,
@@ -266,6 +266,13 @@ class Client:
                 self._take(message)
                 if message["type"] == kind and members.items() <= message.items():
                     return message
+
+    async def take(self, count: int) -> None:
+        """Take so many messages, without coming back if the connection breaks."""
+        assert self.connection is not None
+        async with asyncio.timeout(WITHIN_S):
+            for _ in range(count):
+                self._take(json.loads(await self.connection.recv()))
 
     async def until_closed(self) -> None:
         """Take messages until the server closes the connection; then come back when the next message is sent or

@@ -111,10 +111,11 @@ class Conversation:
 
     def come_back(self, *, missed: int) -> None:
         """The client has lost its connection, and resumes without the last messages."""
+        self._settle()
         received = max(0, len(self.numbered) - missed)
         init = SessionInit(session_id="s", token="t", hosted=False, features=self.features, received=received)
         if not self.protocol.can_resume(init):
-            assert not self.protocol.resumable or self.protocol.sent._forgotten > received
+            assert not self.protocol.resumable or self.protocol.sent.forgotten > received
             return
         established, *again = self.protocol.resume(received)
         assert isinstance(established, Send) and isinstance(established.message, ConnectionEstablishedResumable)
@@ -123,21 +124,26 @@ class Conversation:
 
     def finish(self) -> None:
         """Report all outcomes; then every frame has its answer, and nothing is kept."""
-        while self._pending:
-            self.outcome(failure=None, samples=1)
-        while self._interrupts:
-            self.interrupted(failure=None)
-        while self._updates:
-            self.updated(failure=None)
+        self._settle()
         if not self.closed:
             assert self.frames - self.unanswered <= self.replies <= MOST_REPLIES * self.frames
         assert not self.protocol._replies._actions
         assert self.protocol.sent._size_bytes <= MAX_SENT_BYTES
         assert self.protocol.client_disconnected() == []
 
+    def _settle(self) -> None:
+        """Report all outcomes."""
+        while self._pending:
+            self.outcome(failure=None, samples=1)
+        while self._interrupts:
+            self.interrupted(failure=None)
+        while self._updates:
+            self.updated(failure=None)
+
     def _check(self, actions: list[Action]) -> list[Action]:
         assert not (self.closed and actions), "nothing follows a close"
         check_actions("fuzzed", actions)
+        self._send(actions)
         for place, action in enumerate(actions):
             match action:
                 case Close():
@@ -145,7 +151,6 @@ class Conversation:
                     self.closed = True
                 case Send():
                     self.replies += 1
-                    self._send(action)
                 case Interrupt():
                     self._interrupts += 1
                 case Update():
@@ -154,12 +159,16 @@ class Conversation:
                     self._pending.append(action)
         return actions
 
-    def _send(self, send: Send) -> None:
-        text = self.protocol.text_of(send, is_sent=True)
-        message = json.loads(text)
-        if "seq" in message:
-            self.numbered.append(text)
-            assert message["seq"] == len(self.numbered) and message["ack"] == self.protocol.taken <= self._number
+    def _send(self, actions: list[Action]) -> None:
+        if not self.protocol.resumable:
+            return
+        mark = self.protocol.mark()
+        for action in self.protocol.numbered(actions, mark, is_sent=True)[0]:
+            if isinstance(action, SendAgain):
+                self.numbered.append(action.text)
+                message = json.loads(action.text)
+                assert message["seq"] == len(self.numbered)
+                assert message["ack"] == mark.taken <= self.protocol.taken <= self._number
 
 
 def _kind_of(text: str) -> Any:

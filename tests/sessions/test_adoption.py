@@ -40,7 +40,7 @@ def successor(before: FakePerformer, *, told_ago_s: float = 0.0, **held: object)
     """
     performer, fleet = FakePerformer(before.spec), FakeFleet()
     fleet.performers[before.session_id] = performer
-    values = {"spec": before.spec, "performed_s": 30.0, "memo": before.memo} | held
+    values = {"spec": before.spec, "performed_s": 30.0, "memo": before.memo, "notes": before.notes.all()} | held
     told = HeldSession(**values)  # type: ignore[arg-type]
     fleet.adopted = [Adopted(performer=performer, held=told, told_s=time.monotonic() - told_ago_s)]
     return performer, fleet

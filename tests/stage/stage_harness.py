@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,6 +21,7 @@ from visavis.stage.port.messages import (
     Command,
     Event,
     FromStage,
+    Held,
     Hello,
     Open,
     Ready,
@@ -81,6 +83,8 @@ class RawServer:
         self._writer = asyncio.create_task(link.run_writer())
         self._number = 0
         self.held: tuple[HeldSession, ...] = ()  # what the stage performed when it admitted this server
+        self.sessions = 0  # how many these are
+        self.early: deque[FromStage | None] = deque()  # messages that came before the last of them
         RawServer.open.append(self)
 
     @classmethod
@@ -93,11 +97,19 @@ class RawServer:
         server.link.send(hello)
         answer = await server.receive()
         assert isinstance(answer, Ready), answer
-        server.held = answer.held
+        server.sessions = answer.sessions
+        while len(server.held) < answer.sessions:
+            message = await server.receive()
+            if isinstance(message, Held):
+                server.held += (message.session,)
+            else:
+                server.early.append(message)
         return server
 
     async def receive(self) -> FromStage | None:
         """Return the next message that is no report, None at the end of the connection."""
+        if self.early and len(self.held) == self.sessions:
+            return self.early.popleft()
         async with asyncio.timeout(20):
             while (body := await self.link.receive()) is not None:
                 message = decode_from_stage(body)

@@ -16,7 +16,18 @@ from visavis.stage.port.address import Address
 from visavis.stage.port.connection import Connection, connect_to, listening
 from visavis.stage.port.events import PerformerMetrics, PlaybackStarted
 from visavis.stage.port.link import Link
-from visavis.stage.port.messages import PORT_VERSION, Event, FolderSource, Hello, decode_from_stage
+from visavis.stage.port.messages import (
+    PORT_VERSION,
+    Event,
+    FolderSource,
+    Hello,
+    Remember,
+    Request,
+    Speak,
+    decode_from_server,
+    decode_from_stage,
+)
+from visavis.stage.port.values import Speech
 from visavis.stage.sources import FolderPackSource
 
 pytestmark = pytest.mark.anyio
@@ -118,3 +129,42 @@ async def test_a_server_that_does_not_read_is_dropped_and_gets_the_events_later(
     async with two_links(tmp_path / "two") as (stage, server):
         owner.connect(stage)
         assert [event.event for event in await receive(server, 2)] == [started(1), started(2)]
+
+
+async def test_a_flush_ends_when_the_system_has_the_messages_and_when_the_connection_is_over(tmp_path: Path) -> None:
+    """A whole message waits behind a piece of speech that the other end does not read."""
+    speech = Speech(pcm=bytes(4 * 1024 * 1024), sample_rate_hz=16_000, number=1)
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    async with two_links(tmp_path / "one") as (stage, server):
+        server.send(Request(number=1, session_id="s", epoch=1, command=Speak(speech=speech)))
+        unsent = 0
+        while unsent != server._outbox.unsent_bytes:  # until all buffers are full
+            unsent = server._outbox.unsent_bytes
+            for _ in range(100):
+                await asyncio.sleep(0)
+        flushes = []
+        for number in range(3):
+            server.send(Remember(session_id="s", memo=bytes([number])))
+            flushes.append(asyncio.create_task(server.flush()))
+        received: list[bytes] = []
+        async with asyncio.timeout(20):
+            await asyncio.sleep(0)
+            assert not any(flush.done() for flush in flushes)
+            while len(received) < 3:
+                body = await stage.receive()
+                assert body is not None
+                if isinstance(message := decode_from_server(body), Remember):
+                    received.append(message.memo)
+            await asyncio.gather(*flushes)
+        assert received == [b"\0", b"\1", b"\2"]
+        await server.flush()  # nothing waits
+    async with two_links(tmp_path / "two") as (stage, server):
+        server.send(Request(number=1, session_id="s", epoch=1, command=Speak(speech=speech)))
+        await asyncio.sleep(0)
+        server.send(Remember(session_id="s", memo=b""))
+        flush = asyncio.create_task(server.flush())
+        await asyncio.sleep(0)
+        stage.abort()
+        async with asyncio.timeout(20):
+            await flush

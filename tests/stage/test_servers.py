@@ -11,6 +11,7 @@ import structlog.testing
 
 from tests.stage.stage_harness import RawServer, hello, running_stage
 from visavis.errors import LinkFailed
+from visavis.stage import servers
 from visavis.stage.port.events import PlaybackFinished
 from visavis.stage.port.messages import (
     Answer,
@@ -29,8 +30,10 @@ from visavis.stage.port.messages import (
     Request,
     SetState,
     Speak,
+    TakeNote,
     encode,
 )
+from visavis.stage.port.notes import KeptNote
 from visavis.stage.port.values import Speech, Spoken
 
 pytestmark = pytest.mark.anyio
@@ -321,3 +324,63 @@ async def test_a_silent_server_of_another_machine_is_dropped_and_its_sessions_wa
             assert await pong(again) == Pong(epochs={"s": 1})
             await asyncio.sleep(0.25)
         assert await can_speak(again)
+
+
+async def test_the_next_server_waits_for_what_the_dead_one_has_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stage that was stopped finds both connections at once."""
+    monkeypatch.setattr(servers, "DEAD_SERVER_READ_WITHIN_S", 60.0)
+    async with running_stage(tmp_path) as address:
+        first = await RawServer.connect_and_admit(address, hello(owner_grace_s=60.0, epoch=1))
+        await first.open_session("s", tmp_path)
+        admitting = asyncio.create_task(RawServer.connect_and_admit(address, hello(owner_grace_s=60.0, epoch=2)))
+        for _ in range(20):  # round trips: the stage has read the other hello
+            first.link.send(Ping())
+            while not isinstance(await first.receive(), Pong):
+                pass
+        assert not admitting.done()
+        for number in range(1, 20):
+            note = KeptNote(number=number, note=b"x")
+            first.link.send(TakeNote(session_id="s", note=note, forget_through=number - 3))
+        await first.vanish()
+        next_one = await admitting
+        assert [kept.number for kept in next_one.held[0].notes] == [17, 18, 19]
+        next_one.link.send(Remember(session_id="s", memo=b"other"))
+        await next_one.vanish()
+        last = await RawServer.connect_and_admit(address, hello(owner_grace_s=60.0, epoch=3))
+        assert (last.held[0].memo, last.held[0].notes) == (b"other", ())
+
+
+async def test_a_message_that_is_sent_again_to_the_next_server_takes_effect_once(tmp_path: Path) -> None:
+    def said(message: int, samples: int, *, number: int) -> Speak:
+        speech = msgspec.structs.replace(speak(number, samples=samples).speech, message=message)
+        return Speak(speech=speech)
+
+    async with running_stage(tmp_path) as address:
+        first = await RawServer.connect_and_admit(address, hello(owner_grace_s=60.0, epoch=1))
+        await first.open_session("s", tmp_path)
+        assert await first.request("s", said(1, 16_000, number=1)) == answered(1 + 1, 16_000, queued_s=1.0)
+        refused = await first.request("s", said(2, 16_000 * 601, number=2))
+        assert isinstance(refused, Refusal) and refused.code == "QUEUE_FULL"
+        await first.request("s", Interrupt(through=0, message=4))
+        await first.vanish()
+        second = await RawServer.connect_and_admit(address, hello(owner_grace_s=60.0, epoch=2))
+        (held,) = second.held
+        assert [one.received_s for one in held.utterances] == [1.0]
+        again = await second.request("s", said(1, 16_000, number=20_001), epoch=2)
+        assert isinstance(again, Answer) and isinstance(again.result, Spoken)
+        assert (again.result.samples, again.result.repeated) == (16_000, True)
+        again = await second.request("s", said(2, 16_000 * 601, number=20_002), epoch=2)
+        assert isinstance(again, Refusal) and again.code == "QUEUE_FULL"
+        late = await second.request("s", said(3, 16_000, number=20_003), epoch=2)
+        assert isinstance(late, Answer) and isinstance(late.result, Spoken) and late.result.samples == 0
+        repeated = await second.request("s", Interrupt(through=20_004, message=4), epoch=2)
+        assert isinstance(repeated, Answer) and repeated.result == Done(repeated=True)
+        await second.vanish()
+        third = await RawServer.connect_and_admit(address, hello(owner_grace_s=60.0, epoch=3))
+        assert [one.received_s for one in third.held[0].utterances] == [1.0], "the repeated interrupt dropped nothing"
+
+
+def answered(number: int, samples: int, *, queued_s: float) -> Answer:
+    return Answer(number=number, result=Spoken(utterance_id="u", samples=samples, queued_s=queued_s))

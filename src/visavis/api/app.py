@@ -259,7 +259,7 @@ async def _open(
     stack.callback(last_seen.close)
     await adopt_or_end(session_store, live, observer, adopted, await run_sync(last_seen.read))
     for session in live.table.running.values():
-        services.conversations.take_over(session.session_id, session.conversation)
+        services.conversations.take_over(session.session_id, *session.conversation)
     tasks = IsolatedTasks(background, vitals=vitals)
     tasks.start("warm_up", partial(_warm_up, services, portraits))
     tasks.start("last_seen", partial(live.run_last_seen, last_seen))

@@ -19,10 +19,13 @@ MAX_REASON_BYTES = 123  # RFC 6455, section 5.5: a control frame holds 125 bytes
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Send:
-    """`event`: the session's event that the message reports, if it reports one."""
+    """`event`: the session's event that the message reports, if it reports one. `answers`: the number of the update
+    that it answers, or 0.
+    """
 
     message: ServerMessage
     event: SessionEvent | None = None
+    answers: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,30 +62,34 @@ class Speak:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interrupt:
-    """Drop all speech up to the message with the number `through`, which is the number of the interrupt itself. It goes
-    ahead of everything: `interrupt_succeeded` or `interrupt_failed` reports its outcome as soon as it comes.
+    """Drop all speech up to the frame with the number `through`, which is the number of the interrupt itself. It goes
+    ahead of everything: `interrupt_succeeded` or `interrupt_failed` reports its outcome as soon as it comes. `message`:
+    its number among the client's messages, 0 if that needs no answer.
     """
 
     through: int
+    message: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetState:
     """Set the state that the avatar has while it does not speak. It has no reply of its own: an event reports the
-    change of state.
+    change of state. `message`: its number among the client's messages.
     """
 
     state: SettableState
+    message: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Update:
     """Change the session's output. It may take seconds, because a picture may be fetched. So it is outside the reply
     queue: `update_succeeded` or `update_failed` reports its outcome whenever it comes. Updates take effect in the order
-    of their messages.
+    of their messages. `message`: its number among the client's messages.
     """
 
     change: OutputChange
+    message: int = 0
 
 
 Effect = Attach | Speak | Interrupt | SetState | Update

@@ -6,13 +6,15 @@ sent until the other side has acknowledged it, and sends it again when the clien
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import anyio
 
-from visavis.channel.handed_conversation import pack, unpack
+from visavis.channel.handed_conversation import Note, unpack
 from visavis.channel.port import SessionEvent, SessionInit
 from visavis.channel.protocol import ChannelProtocol
+from visavis.stage.port.notes import KeptNote
 
 RELEASE_WITHIN_S = 10.0  # how long a new connection waits until the old one has answered what it had taken
 KEPT_S = 900.0  # how long a conversation without a connection is kept at most; its session may have ended
@@ -55,19 +57,20 @@ class Conversations:
         conversation = self._by_session.pop(session_id, None)
         return [] if conversation is None else conversation.protocol.sent.unsent_events()
 
-    def hand_over(self, session_id: str) -> tuple[bytes, list[SessionEvent]]:
-        """Return the conversation of a session for the next server, and the events that it contains; nothing if the
-        session has no conversation that can be resumed, or a connection still uses it.
+    def hand_over(self, session_id: str) -> Note | None:
+        """Return the last note about the conversation of a session for the next server. None if the session has no
+        conversation that can be resumed, or a connection still uses it: then the next server knows enough by the notes
+        before.
         """
         conversation = self._by_session.get(session_id)
         if conversation is None or not conversation.free.is_set() or not conversation.protocol.resumable:
-            return b"", []
-        events = [event for _, event in conversation.protocol.sent.messages() if event is not None]
-        return pack(conversation.protocol.handed_over()), events
+            return None
+        protocol = conversation.protocol
+        return protocol.note(protocol.mark(), after=protocol.sent.last_number)
 
-    def take_over(self, session_id: str, packed: bytes) -> None:
+    def take_over(self, session_id: str, beginning: bytes, notes: Sequence[KeptNote]) -> None:
         """Go on with the conversation of a session of an earlier server."""
-        handed = unpack(packed) if packed else None
+        handed = unpack(beginning, notes) if beginning else None
         if handed is not None:
             self.release(self.start(session_id, ChannelProtocol.take_over(handed)))
 

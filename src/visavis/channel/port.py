@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from visavis.engine.motion.states import SettableState
 from visavis.engine.output import Output
 from visavis.output_json import OutputChange
 from visavis.stage.port.events import MetricsEvent, MotionEvent, SpeechEvent
 from visavis.stage.port.values import Speech, Spoken
+
+if TYPE_CHECKING:
+    from visavis.channel.handed_conversation import Note
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,11 +84,11 @@ class AttachedSession(Protocol):
         """
         ...
 
-    async def interrupt(self, *, through: int) -> None:
+    async def interrupt(self, *, through: int, message: int = 0) -> None:
         """Like `fleet.port.Performer.interrupt`; numbers count from this channel's first message."""
         ...
 
-    async def set_state(self, state: SettableState) -> None:
+    async def set_state(self, state: SettableState, *, message: int = 0) -> None:
         """Like `fleet.port.Performer.set_state`."""
         ...
 
@@ -107,6 +110,22 @@ class AttachedSession(Protocol):
     def delivered(self, event: SessionEvent) -> None:
         """The event was sent to the client, or the client does not want events of its kind: if this server dies, the
         next one need not send it.
+        """
+        ...
+
+    def begin_conversation(self, pack: Callable[[int], bytes]) -> int:
+        """Begin a conversation that the next server can resume, if this one dies. Return its place among those of the
+        session, from 1. `pack`: returns the beginning of the conversation with this place.
+        """
+        ...
+
+    def forget_conversation(self) -> None:
+        """No conversation can be resumed any more. Idempotent."""
+        ...
+
+    async def take_note(self, note: Note) -> None:
+        """Have a note of the conversation kept for the next server. Its events count as delivered. Returns when the
+        note is safe even if this server dies now, but after 10 s at the latest.
         """
         ...
 

@@ -33,11 +33,16 @@ The messages are described in docs/reference/channel.md. Decided there, and carr
 from __future__ import annotations
 
 import enum
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
-from visavis.channel.actions import Action, Attach, Close, Effect, Interrupt, Send, SendAgain, SetState, Speak
+import msgspec
+
+from visavis.channel.actions import Action, Attach, Close, Effect, Interrupt, Send, SendAgain, SetState, Speak, Update
 from visavis.channel.client_message import MAX_TEXT_CHARS, message_too_large
-from visavis.channel.handed_conversation import HandedConversation
+from visavis.channel.handed_conversation import HandedConversation, Mark, Note
 from visavis.channel.handshake import read_first_message
 from visavis.channel.port import ServerChanges, SessionEvent, SessionInit, SessionOver, TakenOver, TokenRevoked
 from visavis.channel.reading import ReadFrame, read_frame
@@ -88,6 +93,15 @@ class ChannelState(enum.Enum):
     CLOSED = enum.auto()
 
 
+@dataclass(frozen=True, slots=True)
+class _SpeechSettings:
+    """What earlier messages of the client, up to the number `after`, have set for the speech that follows."""
+
+    after: int = 0
+    binary_rate_hz: int = DEFAULT_RATE_HZ
+    interrupted: bool = False
+
+
 class ChannelProtocol:
     """One connection, from its acceptance to its close. `path_session_id`: the session that the address names, None for
     `/v1/channel`.
@@ -100,13 +114,20 @@ class ChannelProtocol:
         self.binary_rate_hz = DEFAULT_RATE_HZ  # changes with audio.format
         self.taken = 0  # how many messages of the client were taken since the conversation began, without its acks
         self.sent = SentLog()
-        self.confirmed_ahead = 0  # interrupts that were confirmed but not taken: their client will send them again
+        self.index = 0  # of the conversation among those of its session, if it can be resumed
         self._session_id = ""  # set when a session.init is accepted
         self._pending_updates = 0
         self._interrupted = False  # by the last message but none of speech
         self._sample_count = SampleCount()
         self._sound_files = SoundFileCheck()
         self._replies = ReplyQueue()
+        self._before = _SpeechSettings()  # before the message that is being taken
+        self._before_effects: deque[_SpeechSettings] = deque()  # of each pending effect in the queue
+        self._unanswered: set[int] = set()  # interrupts and updates that were taken and have no answer
+        self._answered_ahead: set[int] = set()  # interrupts that were answered and perhaps not taken
+        # From an earlier server: messages up to `_answered_before` have their answers, but those in `_to_repeat`.
+        self._answered_before = 0
+        self._to_repeat: set[int] = set()
 
     @property
     def awaiting_init(self) -> bool:
@@ -125,6 +146,7 @@ class ChannelProtocol:
     def resume(self, received: int) -> list[Action]:
         """Go on with a client that has received the messages up to a number."""
         self.sent.acknowledge(received)
+        self.taken = self.mark().taken
         established = ConnectionEstablishedResumable(session_id=self._session_id, resumed=True, received=self.taken)
         return [Send(message=established), *(SendAgain(text=text, event=event) for text, event in self.sent.messages())]
 
@@ -132,41 +154,71 @@ class ChannelProtocol:
         """Whether the client is told of events of this kind."""
         return "playback" in self.features or not isinstance(event, PlaybackStarted | PlaybackFinished)
 
-    def text_of(self, send: Send, *, is_sent: bool) -> str:
-        """Return the text frame of a message. In a conversation that can be resumed it is numbered and kept. `is_sent`:
-        False if the client has left.
+    def numbered(self, actions: Iterable[Action], mark: Mark, *, is_sent: bool) -> tuple[list[Action], Note | None]:
+        """In a conversation that can be resumed: number and keep the messages that are to be sent. Return the actions
+        with these, and a note of them for the next server. `mark`: as of when the protocol has returned the actions.
+        `is_sent`: False if the client has left.
         """
-        text = send.message.model_dump_json()
-        if not self.resumable or isinstance(send.message, ConnectionEstablishedResumable):
-            return text
-        text = f'{text[:-1]},"seq":{self.sent.last_number + 1},"ack":{self.taken}}}'
-        self.sent.add(text, send.event, is_sent=is_sent)
-        return text
+        before = self.sent.last_number
+        numbered: list[Action] = []
+        for action in actions:
+            if isinstance(action, Send) and not isinstance(action.message, ConnectionEstablishedResumable):
+                text = f'{action.message.model_dump_json()[:-1]},"seq":{self.sent.last_number + 1},"ack":{mark.taken}}}'
+                self.sent.add(text, action.event, is_sent=is_sent)
+                numbered.append(SendAgain(text=text, event=action.event))
+            else:
+                numbered.append(action)
+        return numbered, self.note(mark, after=before) if self.sent.last_number > before else None
 
-    def handed_over(self) -> HandedConversation:
-        """Return what another server needs to go on with this conversation. No effect is pending."""
-        return HandedConversation(
-            session_id=self._session_id,
-            features=self.features,
-            binary_rate_hz=self.binary_rate_hz,
-            taken=self.taken,
-            confirmed_ahead=self.confirmed_ahead,
-            interrupted=self._interrupted,
-            sample_count=self._sample_count,
-            sent=self.sent.handed_over(),
+    def note(self, mark: Mark, *, after: int) -> Note:
+        """Return a note for the next server, with the messages that have higher numbers than `after`."""
+        return Note(
+            mark=mark,
+            last_number=self.sent.last_number,
+            forgotten=self.sent.forgotten,
+            messages=self.sent.messages_after(after),
         )
+
+    def mark(self) -> Mark:
+        """Return how far the conversation has come, if all messages are sent that were returned so far."""
+        now = self._before_effects[0] if self._before_effects else self._settings()
+        answered = max(now.after, self._answered_before)
+        through = min(answered, self.taken)
+        self._answered_ahead = {number for number in self._answered_ahead if number > through}
+        return Mark(
+            answered=answered,
+            unanswered=(*self._unanswered, *self._to_repeat),
+            interrupts=tuple(self._answered_ahead),
+            binary_rate_hz=now.binary_rate_hz,
+            interrupted=now.interrupted,
+            sample_count=replace(self._sample_count),
+        )
+
+    def _settings(self) -> _SpeechSettings:
+        return _SpeechSettings(after=self.taken, binary_rate_hz=self.binary_rate_hz, interrupted=self._interrupted)
 
     @classmethod
     def take_over(cls, handed: HandedConversation) -> ChannelProtocol:
         """Go on with a conversation of another server."""
-        protocol = cls()
+        protocol, mark = cls(), handed.mark
         protocol.state = ChannelState.OPEN
-        protocol.features, protocol.binary_rate_hz = handed.features, handed.binary_rate_hz
-        protocol.taken, protocol.confirmed_ahead = handed.taken, handed.confirmed_ahead
-        protocol.sent = SentLog.take_over(handed.sent)
-        protocol._session_id, protocol._interrupted = handed.session_id, handed.interrupted
-        protocol._sample_count = handed.sample_count
+        protocol._session_id, protocol.index = handed.beginning.session_id, handed.beginning.index
+        protocol.features, protocol.binary_rate_hz = handed.beginning.features, mark.binary_rate_hz
+        protocol.sent = SentLog.take_over(handed)
+        protocol._interrupted, protocol._sample_count = mark.interrupted, mark.sample_count
+        protocol.taken, protocol._answered_before = mark.taken, mark.answered
+        protocol._to_repeat, protocol._answered_ahead = set(mark.unanswered), set(mark.interrupts)
         return protocol
+
+    def has_answered(self, message: int) -> bool:
+        """Whether a message that the client sends again needs no answer, because an earlier server has answered it."""
+        return message <= self._answered_before and message not in self._to_repeat
+
+    def session_number(self, message: int) -> int:
+        """Return a number for a client's message that rises through all conversations of the session; 0 if the
+        conversation cannot be resumed, so that no message comes twice.
+        """
+        return self.index << 32 | message if self.index else 0
 
     # The client's messages
 
@@ -185,8 +237,12 @@ class ChannelProtocol:
         """Take a text frame that has been read already. Not while `session.init` is awaited: that is read here."""
         if self._is_closed():
             return []
-        self.taken += 1
+        self._take_number()
         try:
+            if frame.message.get("type") != "ack":
+                if self.has_answered(self.taken):
+                    return []
+                self._to_repeat.discard(self.taken)
             if frame.error is not None:
                 raise frame.error
             return self._take_message(frame, number, at_s)
@@ -200,7 +256,9 @@ class ChannelProtocol:
         try:
             if self.awaiting_init:
                 raise InitRequired
-            self.taken += 1
+            self._take_number()
+            if self.has_answered(self.taken):
+                return []
             self._require_feature("binary", "Binary frames need")
             speech = read_binary(data, rate_hz=self.binary_rate_hz, number=number)
             self._check_sound_file(speech, at_s)
@@ -218,6 +276,15 @@ class ChannelProtocol:
         """The client has left; nothing more can be sent. Return the events that wait to be sent."""
         self.state = ChannelState.CLOSED
         return [send.event for send in self._replies.drain() if send.event is not None]
+
+    @property
+    def _number(self) -> int:
+        """The number of the message that was taken last, 0 if the conversation cannot be resumed."""
+        return self.taken if self.index else 0
+
+    def _take_number(self) -> None:
+        self._before = self._settings()
+        self.taken += 1
 
     # Time, and the outcomes of effects
 
@@ -272,33 +339,42 @@ class ChannelProtocol:
             return [reply, *self._close_now(error.close_code, error.message)]
         return [reply, *self._pop_replies()]
 
-    def interrupt_succeeded(self) -> list[Action]:
+    def interrupt_succeeded(self, message: int = 0) -> list[Action]:
         """An `Interrupt` has taken effect. Its confirmation waits for nothing."""
-        if self.confirmed_ahead:
-            self.confirmed_ahead -= 1
+        if self._answer_interrupt(message) or self.state is ChannelState.CLOSED:
             return []
-        return [] if self.state is ChannelState.CLOSED else [Send(message=InterruptConfirmed())]
+        return [Send(message=InterruptConfirmed())]
 
-    def interrupt_failed(self, error: VisavisError) -> list[Action]:
+    def interrupt_failed(self, error: VisavisError, *, message: int = 0) -> list[Action]:
         """An `Interrupt` has failed and has changed nothing."""
-        if self.state is ChannelState.CLOSED:
+        if self._answer_interrupt(message) or self.state is ChannelState.CLOSED:
             return []
         reply = Send(message=ErrorMessage(error=error.message, code=error.code))
         return [reply] if error.close_code is None else [reply, *self._close_now(error.close_code, error.message)]
 
-    def update_succeeded(self, output: Output) -> list[Action]:
+    def _answer_interrupt(self, message: int) -> bool:
+        """Note that an interrupt is answered, perhaps before its turn; return whether it was before."""
+        if not self.index:
+            return False
+        if not message or message in self._answered_ahead or self.has_answered(message):
+            return True
+        self._unanswered.discard(message)
+        self._answered_ahead.add(message)
+        return False
+
+    def update_succeeded(self, output: Output, message: int = 0) -> list[Action]:
         """The oldest pending `Update` has taken effect; `output` is the session's output now."""
         self._pending_updates -= 1
         if self.state is ChannelState.CLOSED:
             return []
-        return self._send(SessionUpdated(output=write_output(output)))
+        return self._send(SessionUpdated(output=write_output(output)), answers=message)
 
-    def update_failed(self, error: VisavisError) -> list[Action]:
+    def update_failed(self, error: VisavisError, *, message: int = 0) -> list[Action]:
         """The oldest pending `Update` has failed; the session's output has not changed."""
         self._pending_updates -= 1
         if self.state is ChannelState.CLOSED:
             return []
-        actions = self._send(ErrorMessage(error=error.message, code=error.code))
+        actions = self._send(ErrorMessage(error=error.message, code=error.code), answers=message)
         return actions if error.close_code is None else [*actions, *self._close_now(error.close_code, error.message)]
 
     def server_failed(self) -> list[Action]:
@@ -347,12 +423,17 @@ class ChannelProtocol:
             case "agent.interrupt":
                 self._sound_files.reset()
                 self._interrupted = True
-                return [Interrupt(through=number)]
+                if self.taken in self._answered_ahead:
+                    return [Interrupt(through=number)]
+                if self.index:
+                    self._unanswered.add(self.taken)
+                return [Interrupt(through=number, message=self._number)]
             case "session.update":
                 return self._start_update(message)
             case "agent.state":
                 self._require_feature("state", "agent.state needs")
-                return self._start_effect(read_state(message))
+                state = read_state(message)
+                return self._start_effect(SetState(state=state, message=self.session_number(self.taken)))
             case "ack":
                 self.taken -= 1
                 self._require_feature("resume", "ack needs")
@@ -384,14 +465,18 @@ class ChannelProtocol:
         if not speech.pcm and not speech.final and "queued" not in self.features:
             return self._send(SpeakConfirmed(audio_samples=0))
         after_interrupt, self._interrupted = self._interrupted, False
+        if self.index:
+            speech = msgspec.structs.replace(speech, message=self.session_number(self.taken))
         return self._start_effect(Speak(speech=speech, after_interrupt=after_interrupt))
 
     def _start_update(self, message: dict[str, Any]) -> list[Action]:
         if self._pending_updates >= MAX_PENDING_UPDATES:
             raise UpdatePending("Too many updates of the session are pending; wait for session.updated")
-        update = read_update(message)
+        change = read_update(message)
         self._pending_updates += 1
-        return [update]
+        if self.index:
+            self._unanswered.add(self.taken)
+        return [Update(change=change, message=self._number)]
 
     def _confirmation_of(self, effect: Speak, samples: int, queued_s: float) -> Send:
         speech = effect.speech
@@ -408,20 +493,25 @@ class ChannelProtocol:
 
     def _start_effect(self, effect: Effect) -> list[Action]:
         self._replies.add(effect)
+        self._before_effects.append(self._before)
         return [effect]
 
     def _pop_effect(self) -> Effect | None:
         """Remove and return the oldest pending effect; None if the channel has closed in the meantime."""
-        return None if self.state is ChannelState.CLOSED else self._replies.pop_effect()
+        if self.state is ChannelState.CLOSED:
+            return None
+        self._before_effects.popleft()
+        return self._replies.pop_effect()
 
-    def _send(self, message: ServerMessage, event: SessionEvent | None = None) -> list[Action]:
-        self._replies.add(Send(message=message, event=event))
+    def _send(self, message: ServerMessage, event: SessionEvent | None = None, *, answers: int = 0) -> list[Action]:
+        self._replies.add(Send(message=message, event=event, answers=answers))
         return self._pop_replies()
 
     def _pop_replies(self) -> list[Action]:
         replies = self._replies.pop_ready()
         if replies and isinstance(replies[-1], Close):
             self.state = ChannelState.CLOSED
+        self._unanswered.difference_update(reply.answers for reply in replies if isinstance(reply, Send))
         return [*replies]
 
     def _refuse(self, error: VisavisError) -> list[Action]:

@@ -18,7 +18,7 @@ from visavis.errors import InvalidJson
 MAX_FRAMES = 8192
 MAX_BYTES = 4 * 1024 * 1024
 FRAMES_AT_ONCE = 64  # then others have their turn
-MAX_INTERRUPT_CHARS = 1024  # a longer interrupt waits for its turn
+MAX_SHORT_CHARS = 1024  # a longer interrupt waits for its turn
 
 
 class ReadAheadQueue:
@@ -29,8 +29,11 @@ class ReadAheadQueue:
 
     def __init__(self, receive: Callable[[], Awaitable[Frame]], on_interrupt: Callable[[int], None]) -> None:
         self._receive, self._on_interrupt = receive, on_interrupt
-        self._frames: deque[tuple[Frame, int]] = deque()
+        self._frames: deque[tuple[Frame, int, int]] = deque()
         self._last_number = 0  # of the frame that was read last
+        self.acks_read = 0  # how many of the frames that were read are an `ack`
+        self.acks_taken = 0  # likewise, of those that `next` has returned
+        self.frames_taken = 0  # how many frames `next` has returned
         self._size_bytes = 0
         self._frame_added = anyio.Event()  # replaced before each wait
         self._frame_taken = anyio.Event()  # replaced before each wait
@@ -45,12 +48,13 @@ class ReadAheadQueue:
             self._last_number += 1
             if self._last_number % FRAMES_AT_ONCE == 0:
                 await checkpoint()  # frames that have arrived are received without a wait
-            self._frames.append((frame, self._last_number))
+            self.acks_read += _is_of_type(frame.get("text"), "ack")
+            self._frames.append((frame, self._last_number, self.acks_read))
             self._size_bytes += _size_of(frame)
             self._frame_added.set()
             if frame["type"] == "websocket.disconnect":
                 return
-            if _is_interrupt(frame.get("text")):
+            if _is_of_type(frame.get("text"), "agent.interrupt"):
                 self._on_interrupt(self._last_number)
 
     async def next(self) -> tuple[Frame, int]:
@@ -58,18 +62,19 @@ class ReadAheadQueue:
         while not self._frames:
             self._frame_added = anyio.Event()
             await self._frame_added.wait()
-        frame, number = self._frames.popleft()
+        frame, number, self.acks_taken = self._frames.popleft()
+        self.frames_taken = number
         self._size_bytes -= _size_of(frame)
         self._frame_taken.set()
         return frame, number
 
 
-def _is_interrupt(text: str | None) -> bool:
-    """Whether a text frame is an `agent.interrupt`. Cheap for all other frames."""
-    if text is None or len(text) > MAX_INTERRUPT_CHARS or "agent.interrupt" not in text:
+def _is_of_type(text: str | None, kind: str) -> bool:
+    """Whether a text frame is a short message of this type. Cheap for all other frames."""
+    if text is None or len(text) > MAX_SHORT_CHARS or f'"{kind}"' not in text:
         return False
     try:
-        return parse_object(text).get("type") == "agent.interrupt"
+        return bool(parse_object(text).get("type") == kind)
     except InvalidJson:
         return False
 

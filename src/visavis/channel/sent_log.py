@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from itertools import takewhile
 
-from visavis.channel.handed_conversation import HandedMessage, HandedSentLog
+from visavis.channel.handed_conversation import HandedConversation, HandedMessage
 from visavis.channel.port import SessionEvent
 from visavis.stage.port.events import PlaybackFinished, PlaybackStarted, SampleCut
 
@@ -19,6 +20,11 @@ class _Sent:
     event: SessionEvent | None
     is_sent: bool  # False if the client had already left
 
+    def handed_over(self) -> HandedMessage:
+        """Return it for another server. Only events of playback are kept."""
+        event = self.event if isinstance(self.event, PlaybackStarted | PlaybackFinished | SampleCut) else None
+        return HandedMessage(number=self.number, text=self.text, is_sent=self.is_sent, event=event)
+
 
 class SentLog:
     """The numbered messages to a client that it has not acknowledged."""
@@ -27,7 +33,7 @@ class SentLog:
         self.last_number = 0
         self._messages: deque[_Sent] = deque()
         self._size_bytes = 0
-        self._forgotten = 0  # the highest number that is not kept any more
+        self.forgotten = 0  # the highest number that is not kept any more
 
     def add(self, text: str, event: SessionEvent | None, *, is_sent: bool) -> None:
         """Add the message that has the next number."""
@@ -35,16 +41,16 @@ class SentLog:
         self._messages.append(_Sent(self.last_number, text, event, is_sent))
         self._size_bytes += len(text)
         while self._size_bytes > MAX_SENT_BYTES:
-            self._forgotten = self._remove_oldest()
+            self.forgotten = self._remove_oldest()
 
     def acknowledge(self, number: int) -> None:
         """Forget the messages up to a number. A client that has received them goes on after them, not before."""
         while self._messages and self._messages[0].number <= number:
-            self._forgotten = self._remove_oldest()
+            self.forgotten = self._remove_oldest()
 
     def can_go_on_after(self, number: int) -> bool:
         """Whether all messages after this one are kept."""
-        return self._forgotten <= number <= self.last_number
+        return self.forgotten <= number <= self.last_number
 
     def messages(self) -> list[tuple[str, SessionEvent | None]]:
         """Return the kept messages, each with the event that it tells."""
@@ -54,29 +60,16 @@ class SentLog:
         """Return the events of messages that came after the client had left."""
         return [message.event for message in self._messages if message.event is not None and not message.is_sent]
 
-    def handed_over(self) -> HandedSentLog:
-        """Return the log for another server. Of its events those of playback are kept."""
-        return HandedSentLog(
-            last_number=self.last_number,
-            forgotten=self._forgotten,
-            messages=tuple(
-                HandedMessage(
-                    number=message.number,
-                    text=message.text,
-                    is_sent=message.is_sent,
-                    event=message.event
-                    if isinstance(message.event, PlaybackStarted | PlaybackFinished | SampleCut)
-                    else None,
-                )
-                for message in self._messages
-            ),
-        )
+    def messages_after(self, number: int) -> tuple[HandedMessage, ...]:
+        """Return the kept messages with higher numbers for another server."""
+        newest = takewhile(lambda message: message.number > number, reversed(self._messages))
+        return tuple(message.handed_over() for message in newest)[::-1]
 
     @classmethod
-    def take_over(cls, handed: HandedSentLog) -> SentLog:
-        """Go on with a log of another server."""
+    def take_over(cls, handed: HandedConversation) -> SentLog:
+        """Go on with the log of another server."""
         log = cls()
-        log.last_number, log._forgotten = handed.last_number, handed.forgotten
+        log.last_number, log.forgotten = handed.last_number, handed.forgotten
         log._messages = deque(_Sent(one.number, one.text, one.event, one.is_sent) for one in handed.messages)
         log._size_bytes = sum(len(one.text) for one in handed.messages)
         return log

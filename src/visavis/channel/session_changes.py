@@ -6,18 +6,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from visavis.channel.actions import SetState, Update
+from visavis.engine.motion.states import SettableState
 from visavis.errors import InvalidMessage, InvalidRequest, InvalidState
-from visavis.output_json import read_output
+from visavis.output_json import OutputChange, read_output
 
 
-def read_state(message: dict[str, Any]) -> SetState:
+def read_state(message: dict[str, Any]) -> SettableState:
     """Read an `agent.state`. Raises `InvalidState`."""
     match message.get("state"):
         case "listening":
-            return SetState(state="listening")
+            return "listening"
         case "thinking":
-            return SetState(state="thinking")
+            return "thinking"
     raise InvalidState("state must be listening or thinking")
 
 
@@ -29,10 +29,10 @@ def read_ack(message: dict[str, Any]) -> int:
     return seq
 
 
-def read_update(message: dict[str, Any]) -> Update:
+def read_update(message: dict[str, Any]) -> OutputChange:
     """Read a `session.update`. Raises what `read_output` raises, with the suggestion appended to the message."""
     try:
-        return Update(change=read_output(message.get("output")))
+        return read_output(message.get("output"))
     except InvalidRequest as error:
         hint = f". {error.suggestion}" if error.suggestion else ""
         raise type(error)(error.message + hint) from None

@@ -36,6 +36,7 @@ from visavis.channel.actions import (
     Update,
 )
 from visavis.channel.conversation import Conversation, Conversations
+from visavis.channel.handed_conversation import Beginning, Mark, pack
 from visavis.channel.port import (
     AttachedSession,
     LastEvent,
@@ -122,6 +123,7 @@ class _Connection:
     frames: ReadAheadQueue = field(init=False)
     # the numbers of the interrupts that were sent to the session before their turn, until that comes
     early_interrupts: set[int] = field(default_factory=set)
+    uncounted: int = 0  # the number of a frame without those before it that are `ack`, less that of its message
     unsent: list[SessionEvent] = field(default_factory=list)  # events that did not reach the client
     tasks: TaskGroup = field(init=False)
     reading: anyio.CancelScope = field(default_factory=anyio.CancelScope)  # of the wait for the next frame
@@ -157,7 +159,6 @@ class _Connection:
             if not self.protocol.resumable or self.running_effects:
                 self.unsent += self.protocol.client_disconnected()
             if self.conversation is not None:
-                self.protocol.confirmed_ahead += len(self.early_interrupts)
                 self.conversations.release(self.conversation)
             if self.session is not None:
                 with anyio.CancelScope(shield=True), anyio.move_on_after(DETACH_TIMEOUT_S):
@@ -211,9 +212,12 @@ class _Connection:
 
     def _send_interrupt_early(self, number: int) -> None:
         """Send an interrupt to the session at once, before the frames that precede it."""
-        if self.session is not None and len(self.early_interrupts) < MAX_PENDING_EFFECTS:
+        message = number - self.frames.acks_read - self.uncounted
+        if self.session is None or len(self.early_interrupts) >= MAX_PENDING_EFFECTS:
+            return
+        if not self.protocol.has_answered(message):
             self.early_interrupts.add(number)
-            self._start(self._run_interrupt, Interrupt(through=number))
+            self._start(self._run_interrupt, Interrupt(through=number, message=message))
 
     def _start(self, run: Callable[..., Awaitable[None]], *arguments: object) -> None:
         """Run an effect in a task of its own."""
@@ -229,7 +233,8 @@ class _Connection:
 
     async def _run_interrupt(self, interrupt: Interrupt) -> None:
         """Interrupt the session, and report the outcome as soon as it comes."""
-        report = await self._try_effect(interrupt, self.protocol.interrupt_failed, timeout_s=self.effect_timeout_s)
+        failed = partial(self.protocol.interrupt_failed, message=interrupt.message)
+        report = await self._try_effect(interrupt, failed, timeout_s=self.effect_timeout_s)
         await self._send(report())
 
     async def _run_interrupt_in_turn(self, interrupt: Interrupt) -> None:
@@ -276,7 +281,8 @@ class _Connection:
 
     async def _run_update(self, effect: Update) -> None:
         """Change the session's output, and report the outcome whenever it comes."""
-        report = await self._try_effect(effect, self.protocol.update_failed, timeout_s=UPDATE_TIMEOUT_S)
+        failed = partial(self.protocol.update_failed, message=effect.message)
+        report = await self._try_effect(effect, failed, timeout_s=UPDATE_TIMEOUT_S)
         await self._send(report())
 
     async def _try_effect(
@@ -310,27 +316,37 @@ class _Connection:
         assert self.session is not None
         match effect:
             case Update():
-                return partial(self.protocol.update_succeeded, await self.session.update(effect.change))
+                output = await self.session.update(effect.change)
+                return partial(self.protocol.update_succeeded, output, effect.message)
             case Speak():
                 spoken = await self.session.speak(effect.speech)
                 return partial(self.protocol.speech_queued, spoken.samples, spoken.queued_s)
             case SetState():
-                await self.session.set_state(effect.state)
+                await self.session.set_state(effect.state, message=effect.message)
             case Interrupt():
-                await self.session.interrupt(through=effect.through)
-                return self.protocol.interrupt_succeeded
+                message = self.protocol.session_number(effect.message)
+                await self.session.interrupt(through=effect.through, message=message)
+                return partial(self.protocol.interrupt_succeeded, effect.message)
         return self.protocol.effect_succeeded
 
     async def _begin_or_resume(self, init: SessionInit) -> ReportOutcome:
         """Resume the session's conversation, or begin one; return the function that reports it to the client."""
+        assert self.session is not None
+        frames_before = self.frames.frames_taken - self.frames.acks_taken
         self.conversation = await self.conversations.resume(init)
         if self.conversation is not None:
             assert init.received is not None
             self.protocol = self.conversation.protocol
+            self.uncounted = frames_before - self.protocol.mark().taken
             return partial(self.protocol.resume, init.received)
+        self.uncounted = frames_before
         events = self.conversations.end(init.session_id)
         if "resume" in init.features:
+            pack_beginning = partial(_pack_beginning, init)
+            self.protocol.index = self.session.begin_conversation(pack_beginning)
             self.conversation = self.conversations.start(init.session_id, self.protocol)
+        else:
+            self.session.forget_conversation()
 
         def begin() -> list[Action]:
             established = self.protocol.attach_succeeded()
@@ -399,8 +415,11 @@ class _Connection:
         unsent = deque(actions)
         if not unsent:
             return
+        mark = self.protocol.mark() if self.protocol.resumable else None
         try:
             async with self.send_lock:
+                if mark is not None and self.protocol.resumable:
+                    unsent = deque(await self._numbered(actions, mark))
                 while unsent and (self._is_here or self.protocol.resumable):
                     if self.protocol.resumable:  # it is kept, whether it arrives or not
                         await self._send_one(unsent.popleft())
@@ -409,6 +428,15 @@ class _Connection:
         finally:
             self.unsent += [send.event for send in unsent if isinstance(send, Send) and send.event is not None]
 
+    async def _numbered(self, actions: Sequence[Action], mark: Mark) -> list[Action]:
+        """Number messages of a conversation that can be resumed. When this returns, the next server has them, if this
+        one dies now: what the client has received is always known.
+        """
+        numbered, note = self.protocol.numbered(actions, mark, is_sent=self._is_here)
+        if note is not None and self.session is not None:
+            await self.session.take_note(note)
+        return numbered
+
     @property
     def _is_here(self) -> bool:
         """Whether the client may still get messages."""
@@ -416,9 +444,6 @@ class _Connection:
 
     async def _send_one(self, action: Action) -> bool:
         """Send a message or the close; return False if the client has left. Raises `_ClientDisconnected`."""
-        text = action.text if isinstance(action, SendAgain) else ""
-        if isinstance(action, Send):
-            text = self.protocol.text_of(action, is_sent=self._is_here)
         if not self._is_here:
             return False
         with anyio.move_on_after(SEND_TIMEOUT_S) as timeout:
@@ -426,8 +451,10 @@ class _Connection:
                 if isinstance(action, Close):
                     self.close_code = action.code
                     await self.websocket.close(action.code, action.reason)
-                else:
-                    await self.websocket.send_text(text)
+                elif isinstance(action, Send):
+                    await self.websocket.send_text(action.message.model_dump_json())
+                elif isinstance(action, SendAgain):
+                    await self.websocket.send_text(action.text)
             # RuntimeError: the server has already answered the client's close
             except (WebSocketDisconnect, RuntimeError):
                 self.client_left = True
@@ -437,3 +464,7 @@ class _Connection:
         if not self.client_left and event is not None and self.session is not None:
             self.session.delivered(event)
         return not self.client_left
+
+
+def _pack_beginning(init: SessionInit, index: int) -> bytes:
+    return pack(Beginning(session_id=init.session_id, features=init.features, index=index))

@@ -14,6 +14,7 @@ import structlog
 from visavis.errors import PerformerLost, VisavisError
 from visavis.fleet.link import StageLink
 from visavis.stage.port.messages import Command, Done, Interrupt, Offer, RemoveViewer, Result, ViewerRemoved
+from visavis.stage.port.values import Spoken
 
 log = structlog.get_logger("visavis.fleet")
 
@@ -26,7 +27,7 @@ class _Call:
 
 class Calls:
     """`link`: of the session's stage, None while it has none: then calls wait. `carried_out` is told every command and
-    its result, before any event that follows it.
+    its result, before any event that follows it; but no command that was carried out before.
     """
 
     def __init__(
@@ -87,7 +88,8 @@ class Calls:
     def _answered(self, call: _Call, link: StageLink, result: Result | VisavisError | None) -> None:
         if result is None or link is not self.link:
             return  # the stage is lost: the call waits for the next one
-        if not isinstance(result, VisavisError):
+        repeated = isinstance(result, Spoken | Done) and result.repeated
+        if not isinstance(result, VisavisError) and not repeated:
             self._carried_out(call.command, result)
         self._answer(call, result)
 

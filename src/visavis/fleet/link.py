@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count
 
 import msgspec
@@ -16,6 +16,7 @@ from visavis.errors import LinkBroken, PerformerLost, StageRejected, VisavisErro
 from visavis.stage.port.address import Address
 from visavis.stage.port.connection import connect_to
 from visavis.stage.port.heartbeat import CHECK_EVERY_S, PING_EVERY_S, QUIET_S, Silence
+from visavis.stage.port.held import HeldSession
 from visavis.stage.port.link import Link
 from visavis.stage.port.messages import (
     PORT_VERSION,
@@ -24,6 +25,7 @@ from visavis.stage.port.messages import (
     Command,
     Event,
     FromStage,
+    Held,
     Hello,
     Leave,
     Ping,
@@ -36,12 +38,14 @@ from visavis.stage.port.messages import (
     Request,
     Result,
     SetPace,
+    TakeNote,
     decode_from_stage,
 )
 from visavis.stage.port.report import StageReport
 
 CONNECT_WITHIN_S = 10.0
 LET_GO_WITHIN_S = 1.0
+FLUSH_WITHIN_S = 10.0  # a stage that reads nothing for so long is given up before (SILENT_S)
 
 Answered = Callable[[Result | VisavisError | None], None]
 """Called once with what the stage answers: the result, or its error. None: the connection is over without an answer."""
@@ -54,11 +58,20 @@ class StageLink:
     silent; `aclose` ends it.
     """
 
-    def __init__(self, address: Address, link: Link, writer: asyncio.Task[None], ready: Ready) -> None:
+    def __init__(
+        self,
+        address: Address,
+        link: Link,
+        writer: asyncio.Task[None],
+        ready: Ready,
+        held: tuple[HeldSession, ...] = (),
+        early: Sequence[FromStage] = (),
+    ) -> None:
+        """`held`: this server's sessions that the stage performs. `early`: the messages that came before these."""
         self.address = address
         self.alive = True
         self.ready_s = time.monotonic()  # when the stage has told `held`
-        self.held = ready.held  # this server's sessions that the stage performed when it was connected
+        self.held, self._early = held, early
         self.report = ready.report or _unknown(address)  # the newest
         self.sessions: set[str] = set()
         self._link, self._writer = link, writer
@@ -89,7 +102,8 @@ class StageLink:
             answer = None if body is None else decode_from_stage(body)
             match answer:
                 case Ready(version=version) if version == PORT_VERSION:
-                    return cls(address, link, writer, answer)
+                    held, early = await _receive_held(link, answer.sessions, within_s=within_s)
+                    return cls(address, link, writer, answer, held, early)
                 case Ready(version=version):
                     raise StageRejected(f"The stage at {address} speaks version {version} of the port")
                 case Rejected(code=code, message=message):
@@ -110,14 +124,12 @@ class StageLink:
         connection is over. Then every pending and later request fails.
         """
         try:
+            early, self._early = self._early, ()
+            for message in early:
+                self._take(message, on_event, on_report)
             while (body := await self._link.receive()) is not None:
                 self._silence.heard()
-                message = decode_from_stage(body)
-                if isinstance(message, Reported):
-                    self.report = message.report
-                    on_report()
-                else:
-                    self._handle(message, on_event)
+                self._take(decode_from_stage(body), on_event, on_report)
         except (LinkBroken, ValueError) as error:
             log.error("stage_broke_the_protocol", stage=str(self.address), problem=str(error))
             self._link.abort()
@@ -140,8 +152,13 @@ class StageLink:
             since_ping_s -= CHECK_EVERY_S
             await asyncio.sleep(CHECK_EVERY_S)
 
-    def _handle(self, message: FromStage, on_event: Callable[[Event | Pong], None]) -> None:
+    def _take(
+        self, message: FromStage, on_event: Callable[[Event | Pong], None], on_report: Callable[[], None]
+    ) -> None:
         match message:
+            case Reported(report=report):
+                self.report = report
+                on_report()
             case Pong():
                 self._pings -= 1
                 self._ponged.set()
@@ -156,8 +173,8 @@ class StageLink:
                     answered(error_of(message.code, message.message, suggestion=message.suggestion))
             case Rejected():
                 raise LinkBroken(f"The stage has dropped this server: {message.message} ({message.code})")
-            case Ready():
-                raise LinkBroken("A second Ready")
+            case Ready() | Held():
+                raise LinkBroken(f"A second {type(message).__name__}")
 
     def remove(self, session_id: str) -> None:
         """Remove a session that is over. The stage's next report has it no more."""
@@ -170,11 +187,19 @@ class StageLink:
         """Tell the stage the pace of its machine."""
         self.tell(SetPace(pace=pace))
 
-    def tell(self, message: SetPace | Acknowledge | Remember | Leave) -> None:
+    def tell(self, message: SetPace | Acknowledge | Remember | TakeNote | Leave) -> None:
         """Send a message that has no answer. It is lost if the connection is over."""
         if self.alive:
             with contextlib.suppress(LinkBroken):  # the connection ends by itself
                 self._link.send(message)
+
+    async def flush(self) -> None:
+        """Wait until what was told has left this process, so that it arrives even if this server dies now; takes at
+        most 10 s.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FLUSH_WITHIN_S if self.alive else 0.0):
+                await self._link.flush()
 
     async def let_go(self) -> None:
         """Close the connection when the stage has taken all that was sent, and leave its sessions to the next server;
@@ -235,6 +260,27 @@ class StageLink:
         self.alive = False
         self._writer.cancel()
         await self._link.aclose()
+
+
+async def _receive_held(
+    link: Link, sessions: int, *, within_s: float
+) -> tuple[tuple[HeldSession, ...], list[FromStage]]:
+    """Receive what a stage holds of so many sessions; return it, and the other messages that came between. Each message
+    must come within `within_s`: the speech of many sessions takes a while.
+    """
+    held: list[HeldSession] = []
+    early: list[FromStage] = []
+    while len(held) < sessions:
+        async with asyncio.timeout(within_s):
+            body = await link.receive()
+        if body is None:
+            raise LinkBroken("The connection is closed")
+        message = decode_from_stage(body)
+        if isinstance(message, Held):
+            held.append(message.session)
+        else:
+            early.append(message)
+    return tuple(held), early
 
 
 def _unknown(address: Address) -> StageReport:

@@ -27,6 +27,7 @@ from visavis.stage.port.events import (
 )
 from visavis.stage.port.held import HeldSession
 from visavis.stage.port.messages import Command, OfferAnswered, Result, ViewerRemoved
+from visavis.stage.port.notes import KeptNote, Notes
 from visavis.stage.port.values import PerformanceSpec, Speech, Spoken
 
 _ENDED = PerformerEnded(reason="ended")
@@ -50,6 +51,8 @@ class StagePerformer:
         if held is not None:
             self.kept = KeptPerformance.of(held.so_far(), now_s=link.ready_s)
             self.kept.viewers.update(held.viewers)
+        self._memo = b"" if held is None else held.memo
+        self._notes = Notes(() if held is None else held.notes)
         self._calls = Calls(spec.session_id, spec.epoch, link, self._carried_out)
         self._lost_at_s: float | None = None  # when its stage was lost, until it goes on
         self._lost_viewers = 0  # how many watched then
@@ -60,7 +63,6 @@ class StagePerformer:
         self._events: deque[PerformerEvent] = deque()
         self._event_added = asyncio.Event()
         self._acknowledgements = Acknowledgements()  # to the present stage
-        self._memo = b""
         self._ended = False
 
     async def speak(self, speech: Speech) -> Spoken:
@@ -68,11 +70,11 @@ class StagePerformer:
         assert isinstance(spoken, Spoken), spoken
         return spoken
 
-    async def interrupt(self, *, through: int) -> None:
+    async def interrupt(self, *, through: int, message: int = 0) -> None:
         if self.moving and not self._ended:  # nothing plays
             self._drop_speech(through=through)
             return
-        await self._request(messages.Interrupt(through=through))
+        await self._request(messages.Interrupt(through=through, message=message))
 
     async def resize(self, *, width_px: int, height_px: int) -> None:
         await self._request_in_order(messages.Resize(width_px=width_px, height_px=height_px))
@@ -80,8 +82,8 @@ class StagePerformer:
     async def set_output(self, output: Output) -> None:
         await self._request_in_order(messages.SetOutput(output=output))
 
-    async def set_state(self, state: SettableState) -> None:
-        await self._request_in_order(messages.SetState(state=state))
+    async def set_state(self, state: SettableState, *, message: int = 0) -> None:
+        await self._request_in_order(messages.SetState(state=state, message=message))
 
     async def hold_for_viewer(self, seconds: float) -> None:
         await self._request_in_order(messages.HoldForViewer(seconds=seconds))
@@ -198,7 +200,9 @@ class StagePerformer:
         self._lost_at_s, self._lost_viewers = None, 0
         self._acknowledgements = Acknowledgements()
         self._calls.use(link, messages.GoOn(so_far=so_far))
-        self.remember(self._memo)
+        self._tell(messages.Remember(session_id=self.session_id, memo=self._memo))
+        for note in self._notes.all():
+            self._tell(messages.TakeNote(session_id=self.session_id, note=note))
         self.emit(PerformanceMoved(after_s=round(after_s, 3), detail=detail))
 
     def _carried_out(self, command: Command, result: Result) -> None:
@@ -218,14 +222,25 @@ class StagePerformer:
 
     def acknowledge(self, event: PerformerEvent) -> None:
         """See `fleet.port.Performer`."""
-        if (number := self._acknowledgements.done(event)) is not None and self.link is not None:
-            self.link.tell(messages.Acknowledge(session_id=self.session_id, number=number))
+        if (number := self._acknowledgements.done(event)) is not None:
+            self._tell(messages.Acknowledge(session_id=self.session_id, number=number))
 
     def remember(self, memo: bytes) -> None:
         """See `fleet.port.Performer`."""
         self._memo = memo
+        self._notes.clear()
+        self._tell(messages.Remember(session_id=self.session_id, memo=memo))
+
+    async def take_note(self, note: KeptNote, *, forget_through: int) -> None:
+        """See `fleet.port.Performer`."""
+        self._notes.add(note, forget_through=forget_through)
+        if (link := self.link) is not None:
+            link.tell(messages.TakeNote(session_id=self.session_id, note=note, forget_through=forget_through))
+            await link.flush()
+
+    def _tell(self, message: messages.Acknowledge | messages.Remember | messages.TakeNote) -> None:
         if self.link is not None:
-            self.link.tell(messages.Remember(session_id=self.session_id, memo=memo))
+            self.link.tell(message)
 
     def emit(self, event: PerformerEvent, number: int = 0) -> None:
         """Queue an event for the consumer of `events`. Events after `PerformerEnded` are ignored, and so is an end that

@@ -16,6 +16,7 @@ from visavis.engine.motion.states import SettableState
 from visavis.engine.output import Output
 from visavis.stage.port.events import PerformerEvent
 from visavis.stage.port.held import HeldSession
+from visavis.stage.port.notes import KeptNote
 from visavis.stage.port.report import StageReport
 from visavis.stage.port.values import PerformanceSpec, Speech, Spoken
 
@@ -87,8 +88,9 @@ class Performer(Protocol):
         """
         ...
 
-    async def interrupt(self, *, through: int) -> None:
+    async def interrupt(self, *, through: int, message: int = 0) -> None:
         """Drop all speech up to the piece with the number `through`, whether it plays, is queued or has not arrived.
+        `message`: as in `Speech`.
 
         The caller calls this before it calls `speak` with a higher number. Returns when the interrupt has taken effect:
         the sound has faded out and the lips go to rest.
@@ -106,8 +108,10 @@ class Performer(Protocol):
         """
         ...
 
-    async def set_state(self, state: SettableState) -> None:
-        """Set the state for the time without speech: "listening" lasts, "thinking" ends when the next speech starts."""
+    async def set_state(self, state: SettableState, *, message: int = 0) -> None:
+        """Set the state for the time without speech: "listening" lasts, "thinking" ends when the next speech starts.
+        `message`: as in `Speech`.
+        """
         ...
 
     async def hold_for_viewer(self, seconds: float) -> None:
@@ -155,7 +159,15 @@ class Performer(Protocol):
         ...
 
     def remember(self, memo: bytes) -> None:
-        """Have the stage keep a memo for the next server, if this one dies. It takes the place of the one before."""
+        """Have the stage keep a memo for the next server, if this one dies. It takes the place of the one before, and
+        of all notes.
+        """
+        ...
+
+    async def take_note(self, note: KeptNote, *, forget_through: int) -> None:
+        """Have the stage keep a note beside the memo; those up to the number `forget_through` are not needed any more.
+        Returns when the stage gets the note even if this server dies now, or when it is lost; after 10 s at the latest.
+        """
         ...
 
 

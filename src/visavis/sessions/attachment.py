@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Protocol
 
@@ -11,6 +11,7 @@ import anyio
 import msgspec
 import structlog
 
+from visavis.channel.handed_conversation import Note
 from visavis.channel.port import LastEvent, SessionEvent
 from visavis.engine.motion.states import SettableState
 from visavis.engine.output import Output
@@ -68,6 +69,18 @@ class AttachableSession(Protocol):
         """The performer has taken a piece of speech."""
         ...
 
+    def begin_conversation(self, pack: Callable[[int], bytes]) -> int:
+        """Like `channel.port.AttachedSession.begin_conversation`."""
+        ...
+
+    def forget_conversation(self) -> None:
+        """Like `channel.port.AttachedSession.forget_conversation`."""
+        ...
+
+    async def take_note(self, note: Note) -> None:
+        """Like `channel.port.AttachedSession.take_note`."""
+        ...
+
     def delivered(self, event: PlaybackEvent) -> None:
         """The channel has sent an event of playback to its client, or the client does not want it."""
         ...
@@ -102,16 +115,26 @@ class Attachment:
         number = self._session_number(speech.number)
         self._session.last_speech_s = anyio.current_time()
         spoken = await self._performer().speak(msgspec.structs.replace(speech, number=number))
-        self._session.speech_taken(spoken, rate_hz=speech.sample_rate_hz)
+        if not spoken.repeated:
+            self._session.speech_taken(spoken, rate_hz=speech.sample_rate_hz)
         return spoken
 
-    async def interrupt(self, *, through: int) -> None:
+    async def interrupt(self, *, through: int, message: int = 0) -> None:
         began_s = anyio.current_time()
-        await self._performer().interrupt(through=self._session_number(through))
+        await self._performer().interrupt(through=self._session_number(through), message=message)
         self._session.interrupt_confirmed(after_s=anyio.current_time() - began_s)
 
-    async def set_state(self, state: SettableState) -> None:
-        await self._performer().set_state(state)
+    async def set_state(self, state: SettableState, *, message: int = 0) -> None:
+        await self._performer().set_state(state, message=message)
+
+    def begin_conversation(self, pack: Callable[[int], bytes]) -> int:
+        return self._session.begin_conversation(pack)
+
+    def forget_conversation(self) -> None:
+        self._session.forget_conversation()
+
+    async def take_note(self, note: Note) -> None:
+        await self._session.take_note(note)
 
     def _session_number(self, channel_number: int) -> int:
         number = self._number_offset + channel_number

@@ -29,7 +29,8 @@ async def hand_over(live: LiveSessions, conversations: Conversations) -> None:
         session.leave_channel()
     await _wait_until(lambda: not any(session.has_channel for session in sessions), within_s=CHANNELS_LEAVE_WITHIN_S)
     for session in sessions:
-        session.remember_conversation(*conversations.hand_over(session.session_id))
+        if (note := conversations.hand_over(session.session_id)) is not None:
+            await session.take_note(note)
     try:
         await live.save_metering()
     except Exception:  # part of the outermost edge of the server: the stages know enough

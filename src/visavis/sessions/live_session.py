@@ -11,7 +11,8 @@ from typing import Any
 import anyio
 import structlog
 
-from visavis.channel.port import Expiring, ServerChanges, SessionEvent, SessionOver, TakenOver
+from visavis.channel.handed_conversation import Note, pack
+from visavis.channel.port import Expiring, ServerChanges, SessionOver, TakenOver
 from visavis.engine.motion.states import AvatarState
 from visavis.engine.output import Output
 from visavis.errors import SessionEnded
@@ -42,6 +43,7 @@ from visavis.stage.port.events import (
     ViewerLeft,
 )
 from visavis.stage.port.held import HeldSession
+from visavis.stage.port.notes import KeptNote
 from visavis.stage.port.values import Spoken
 from visavis.store.last_seen import Seen
 from visavis.store.records import SessionRecord
@@ -91,6 +93,7 @@ class LiveSession:
         self._state: AvatarState = "idle"  # of the performer's last StateChanged
         self._streams_motion = False
         self._memo = SessionMemo()
+        self._held_notes: tuple[KeptNote, ...] = ()  # set by `go_on`
         self._viewers = 0
         self.joining = Joining()
         self._first_frame_at_ms: int | None = None  # set by the first FirstFrameSent
@@ -292,23 +295,36 @@ class LiveSession:
         if self._attachment is not None:
             self._attachment.finish(ServerChanges())
 
-    def remember_conversation(self, packed: bytes, events: Iterable[SessionEvent]) -> None:
-        """Have the stage keep the conversation of the channel for the next server. `events`: those that it contains."""
-        self._memo = replace(self._memo, conversation=packed)
+    def begin_conversation(self, pack: Callable[[int], bytes]) -> int:
+        """See `channel.port.AttachedSession.begin_conversation`."""
+        index = self._memo.conversations + 1
+        self._memo = replace(self._memo, conversations=index, conversation=pack(index))
         self.performer.remember(self._memo.packed())
-        for event in events:
-            if isinstance(event, PLAYBACK):
-                self.performer.acknowledge(event)
+        return index
+
+    def forget_conversation(self) -> None:
+        """See `channel.port.AttachedSession.forget_conversation`."""
+        if self._memo.conversation:
+            self._memo = replace(self._memo, conversation=b"")
+            self.performer.remember(self._memo.packed())
+
+    async def take_note(self, note: Note) -> None:
+        """See `channel.port.AttachedSession.take_note`."""
+        kept = KeptNote(number=note.last_number, note=pack(note))
+        await self.performer.take_note(kept, forget_through=note.forgotten)
+        for message in note.messages:
+            if message.event is not None:
+                self.performer.acknowledge(message.event)
 
     @property
-    def conversation(self) -> bytes:
-        """The conversation that an earlier server has handed over, packed."""
-        return self._memo.conversation
+    def conversation(self) -> tuple[bytes, tuple[KeptNote, ...]]:
+        """The beginning of the conversation that an earlier server has led, packed, and its notes."""
+        return self._memo.conversation, self._held_notes
 
     def go_on(self, held: HeldSession) -> None:
         """Take what a stage holds of this session, which an earlier server has begun. Called once, before `run`."""
         now_s = anyio.current_time()
-        self._memo = SessionMemo.unpacked(held.memo)
+        self._memo, self._held_notes = SessionMemo.unpacked(held.memo), held.notes
         self._state, self._streams_motion = held.state, held.streams_motion
         self._utterances.restore(held.utterances, now_s=now_s)
         self._viewers = len(held.viewers)

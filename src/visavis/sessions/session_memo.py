@@ -9,11 +9,12 @@ import msgspec
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionMemo:
-    """`had_channel`: a channel was attached to the session at some time. `conversation`: of its channel, packed; empty
-    if it cannot be resumed.
+    """`had_channel`: a channel was attached to the session at some time. `conversations`: how many have begun that can
+    be resumed. `conversation`: the beginning of the last one, packed; empty if it cannot be resumed any more.
     """
 
     had_channel: bool = False
+    conversations: int = 0
     conversation: bytes = b""
 
     def packed(self) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
 
 import structlog
@@ -27,6 +28,8 @@ class Owner:
         self.server_id = hello.server_id
         self.log = EventLog()
         self.link: Link | None = None
+        self.disconnected = asyncio.Event()  # set while no connection is read
+        self.disconnected.set()
         self.admit(hello, source)
 
     def admit(self, hello: Hello, source: PackSource) -> None:
@@ -40,6 +43,7 @@ class Owner:
     def connect(self, link: Link) -> None:
         """Use a new connection, and send the events that were not acknowledged."""
         self.link = link
+        self.disconnected.clear()
         for event in self.log.unacknowledged():
             link.send(event)
 

@@ -8,6 +8,7 @@ a typed error. All other servers and all sessions go on.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hmac
 import time
 from collections.abc import Callable
@@ -35,6 +36,7 @@ from visavis.stage.port.messages import (
     Answer,
     FolderSource,
     FromServer,
+    Held,
     Hello,
     HttpSource,
     Interrupt,
@@ -47,6 +49,7 @@ from visavis.stage.port.messages import (
     Remember,
     Request,
     SetPace,
+    TakeNote,
     decode_from_server,
 )
 from visavis.stage.port.report import StageReport
@@ -54,6 +57,7 @@ from visavis.stage.sources import PackSource
 from visavis.stage.stage import Stage
 
 HELLO_WITHIN_S = 5.0
+DEAD_SERVER_READ_WITHIN_S = 1.0  # what a server has sent before it died
 MAX_HELLO_BYTES = 64 * 1024
 SILENT_SERVER_S = 10.0
 READ_AT_ONCE = 16  # messages; each costs about 50 us
@@ -129,9 +133,12 @@ class Servers:
         return hello
 
     async def _serve_requests(self, hello: Hello, link: Link) -> None:
+        await self._read_to_the_end(hello)
         owner = self._admit(hello)
         held = self._stage.held_for(owner)
-        link.send(Ready(version=PORT_VERSION, report=self._stage.reporting.report(), held=held))
+        link.send(Ready(version=PORT_VERSION, report=self._stage.reporting.report(), sessions=len(held)))
+        for session in held:
+            link.send(Held(session=session))
         owner.connect(link)
         log.info("server_connected", server_id=owner.server_id, epoch=owner.epoch, sessions=len(held))
         silence = Silence(now_s=time.monotonic())
@@ -160,8 +167,18 @@ class Servers:
         finally:
             if watch is not None:
                 watch.cancel()
-            if owner.link is link:
+            if owner.link is link or owner.link is None:
                 self._keep_for_grace(owner)
+
+    async def _read_to_the_end(self, hello: Hello) -> None:
+        """Before another process becomes a server: take what the one before has sent. It has died, but this stage may
+        have been stopped, too.
+        """
+        owner = self._owners.get(hello.server_id)
+        if owner is not None and hello.epoch > owner.epoch:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(DEAD_SERVER_READ_WITHIN_S):
+                    await owner.disconnected.wait()
 
     def _take_note(self, owner: Owner, message: FromServer) -> None:
         """Take a message that has no answer. Raises `LinkBroken` for a second `Hello`."""
@@ -172,6 +189,8 @@ class Servers:
                 owner.log.acknowledge(session_id, number)
             case Remember(session_id=session_id, memo=memo):
                 self._stage.remember(owner, session_id, memo)
+            case TakeNote(session_id=session_id, note=note, forget_through=forget_through):
+                self._stage.take_note(owner, session_id, note, forget_through=forget_through)
             case Leave():
                 owner.leaving = True
             case _:
@@ -237,6 +256,7 @@ class Servers:
     def _keep_for_grace(self, owner: Owner) -> None:
         """Keep the sessions of a server whose connection is lost for its grace period, then end them."""
         owner.link = None
+        owner.disconnected.set()
         grace_s = 0.0 if owner.leaving else owner.grace_s
         log.info("server_lost", server_id=owner.server_id, grace_s=grace_s)
         loop = asyncio.get_running_loop()

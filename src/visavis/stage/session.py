@@ -22,6 +22,7 @@ from visavis.stage.parts import Avatar, Parts
 from visavis.stage.performance import Performance
 from visavis.stage.port.events import FirstFrameSent, PerformerEvent, ViewerJoined, ViewerLeft
 from visavis.stage.port.held import HeldSession
+from visavis.stage.port.notes import KeptNote
 from visavis.stage.port.report import SessionShape
 from visavis.stage.port.so_far import PerformanceSoFar
 from visavis.stage.port.values import PerformanceSpec, Speech, Spoken
@@ -256,7 +257,7 @@ class StageSession:
         spec = self._video.spec
         return SessionShape(width_px=spec.width_px, height_px=spec.height_px, fps=spec.fps, viewers=len(self._viewers))
 
-    def held(self, spec: PerformanceSpec, *, memo: bytes) -> HeldSession:
+    def held(self, spec: PerformanceSpec, *, memo: bytes, notes: tuple[KeptNote, ...] = ()) -> HeldSession:
         """Return what another server must know to go on with this session. `spec`: as it was opened."""
         now_ns, video = time.monotonic_ns(), self._video.spec
         return HeldSession(
@@ -268,6 +269,7 @@ class StageSession:
             utterances=self._performance.held_utterances(),
             streams_motion=self._motion is not None,
             memo=memo,
+            notes=notes,
         )
 
     # --- the clock

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 import structlog
 
-from visavis.errors import PerformerLost, StaleOwner
+from visavis.errors import PerformerLost, StaleOwner, VisavisError
 from visavis.machine.process_memory import release_memory
 from visavis.rooms.opening import open_room
 from visavis.stage.audience_limit import check_audience
@@ -26,9 +26,11 @@ from visavis.stage.port import messages
 from visavis.stage.port.events import PerformerEnded
 from visavis.stage.port.held import HeldSession
 from visavis.stage.port.messages import Done, OfferAnswered, Request, Result, ViewerRemoved
+from visavis.stage.port.notes import KeptNote, Notes
 from visavis.stage.port.values import PerformanceSpec
 from visavis.stage.reporting import Reporting
 from visavis.stage.session import StageSession, background_image
+from visavis.stage.taken_messages import TakenMessages
 from visavis.stage.timeline import duration_ns
 from visavis.stage.turns import RestSelector, Turns
 from visavis.stage.video import VideoPipeline, VideoSpec
@@ -43,7 +45,7 @@ log = structlog.get_logger("visavis.stage")
 @dataclass(slots=True, eq=False)
 class _OwnedSession:
     """A running session and its owner. `owner` and `epoch` change when another server takes the session over. `spec`:
-    with its present output. `memo`: what the next process of its server shall know.
+    with its present output. `memo`, `notes`: what the next process of its server shall know.
     """
 
     session: StageSession
@@ -51,6 +53,8 @@ class _OwnedSession:
     epoch: int
     spec: PerformanceSpec
     memo: bytes = b""
+    notes: Notes = field(default_factory=Notes)
+    taken: TakenMessages = field(default_factory=TakenMessages)
     task: asyncio.Task[None] | None = None
 
 
@@ -129,10 +133,17 @@ class Stage:
             owned.session.forget_numbers()
         elif owned.owner is not owner:
             raise StaleOwner(f"Another server owns the session at epoch {owned.epoch}")
+        if (repeated := owned.taken.repeated(request.command)) is not None:
+            return repeated
         if isinstance(request.command, messages.Offer):
             shapes = {one: other.session.shape for one, other in self._sessions.items()}
             check_audience(session_id, shapes, self._costs.costs)
-        result = await _carry_out(owned.session, request.command)
+        try:
+            result = await _carry_out(owned, request.command)
+        except VisavisError as error:
+            owned.taken.carried_out(request.command, error)
+            raise
+        owned.taken.carried_out(request.command, result)
         if isinstance(request.command, messages.SetOutput):
             owned.spec = msgspec.structs.replace(owned.spec, output=request.command.output)
         if layout_ns := owned.session.take_layout_ns():
@@ -250,7 +261,9 @@ class Stage:
     def held_for(self, owner: Owner) -> tuple[HeldSession, ...]:
         """Return what the stage holds of the server's sessions."""
         return tuple(
-            owned.session.held(msgspec.structs.replace(owned.spec, epoch=owned.epoch), memo=owned.memo)
+            owned.session.held(
+                msgspec.structs.replace(owned.spec, epoch=owned.epoch), memo=owned.memo, notes=owned.notes.all()
+            )
             for owned in self._sessions.values()
             if owned.owner is owner
         )
@@ -260,18 +273,26 @@ class Stage:
         owned = self._sessions.get(session_id)
         if owned is not None and owned.owner is owner:
             owned.memo = memo
+            owned.notes.clear()
+
+    def take_note(self, owner: Owner, session_id: str, note: KeptNote, *, forget_through: int) -> None:
+        """Keep a note beside the memo. No error for a session that does not run."""
+        owned = self._sessions.get(session_id)
+        if owned is not None and owned.owner is owner:
+            owned.notes.add(note, forget_through=forget_through)
 
     async def end_all(self) -> None:
         for session_id in list(self._sessions):
             await self.end(session_id)
 
 
-async def _carry_out(session: StageSession, command: messages.Command) -> Result:
+async def _carry_out(owned: _OwnedSession, command: messages.Command) -> Result:
+    session = owned.session
     match command:
         case messages.GoOn(so_far=so_far):
             session.go_on(so_far)
         case messages.Speak(speech=speech):
-            return session.speak(speech)
+            return session.speak(owned.taken.in_turn(speech))
         case messages.Interrupt(through=through):
             session.interrupt(through=through)
         case messages.Resize(width_px=width_px, height_px=height_px):

@@ -14,6 +14,7 @@ from visavis.rooms.spec import EmbeddedRoomSpec, IceServer
 from visavis.stage.port import events, messages
 from visavis.stage.port.held import HeldSession, HeldUtterance
 from visavis.stage.port.messages import Event, Hello, HttpSource, Request, decode_from_server, decode_from_stage, encode
+from visavis.stage.port.notes import KeptNote
 from visavis.stage.port.so_far import PerformanceSoFar, UtteranceSoFar
 from visavis.stage.port.values import PerformanceSpec, Speech, Spoken
 
@@ -132,6 +133,7 @@ def test_an_answer_decodes_to_itself(message: messages.FromStage) -> None:
         messages.Ping(),
         messages.Acknowledge(session_id="sess_1", number=7),
         messages.Remember(session_id="sess_1", memo=b"\x00\xff"),
+        messages.TakeNote(session_id="sess_1", note=KeptNote(number=3, note=b"\xff"), forget_through=2),
         messages.Leave(),
     ],
 )
@@ -154,9 +156,10 @@ def test_what_a_stage_holds_decodes_to_itself() -> None:
         ),
         streams_motion=True,
         memo=b"memo",
+        notes=(KeptNote(number=7, note=b"note"),),
     )
-    ready = messages.Ready(version=messages.PORT_VERSION, held=(held,))
-    assert decode_from_stage(encode(ready)) == ready
+    message = messages.Held(session=held)
+    assert decode_from_stage(encode(message)) == message
 
 
 def test_a_hello_decodes_to_itself_with_all_its_members() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from visavis.engine.motion.states import AvatarState
+from visavis.stage.port.notes import KeptNote
 from visavis.stage.port.so_far import PerformanceSoFar, UtteranceSoFar
 from visavis.stage.port.values import PerformanceSpec
 from visavis.stage.timeline import PLAYOUT_RATE_HZ
@@ -27,7 +28,8 @@ class HeldSession(msgspec.Struct, frozen=True, kw_only=True):
 
     `spec`: with its present epoch, size and output. `performed_s`: how long it has been performed.
     `first_frame_s`: how long ago the first packet left for a viewer, None if none has. `viewers`: the ids of those who
-    watch. `state`: the avatar's. `memo`: what its server had the stage remember (`messages.Remember`).
+    watch. `state`: the avatar's. `memo`, `notes`: what its server had the stage keep (`messages.Remember`,
+    `messages.TakeNote`).
     """
 
     spec: PerformanceSpec
@@ -38,6 +40,7 @@ class HeldSession(msgspec.Struct, frozen=True, kw_only=True):
     utterances: tuple[HeldUtterance, ...] = ()
     streams_motion: bool = False
     memo: bytes = b""
+    notes: tuple[KeptNote, ...] = ()
 
     def so_far(self) -> PerformanceSoFar:
         """Return what a fleet can know of it. Its audio is on the stage alone: if that is lost, too, the rest of these

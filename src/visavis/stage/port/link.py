@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 
 import structlog
 
 from visavis.errors import LinkBroken
 from visavis.stage.port.connection import Connection
 from visavis.stage.port.frames import Inbox, Outbox
-from visavis.stage.port.messages import IN_ORDER, Message, Request, encode
+from visavis.stage.port.messages import IN_ORDER, Held, Message, Request, encode
 
 MAX_UNSENT_BYTES = 128 * 1024 * 1024  # if more waits to be sent, the other end counts as disconnected
 
@@ -28,10 +29,13 @@ class Link:
         self._outbox_changed = asyncio.Event()  # set by `send` and `finish`
         self._closing = False
         self._writing = False  # `run_writer` is sending a frame
+        self._overtaking = self._overtaking_sent = 0  # how many messages that overtake others, and were sent
+        self._flushes: deque[tuple[int, asyncio.Future[None]]] = deque()  # until how many were sent
+        self._writer_ended = False
 
     def send(self, message: Message) -> None:
-        """Send a message. Speech, and the commands that must stay in order with it, wait for their turn; all other
-        messages overtake them.
+        """Send a message. Speech, the commands that must stay in order with it, and what a stage holds of a session
+        wait for their turn; all other messages overtake them.
 
         Raises `LinkBroken` if more than MAX_UNSENT_BYTES wait already.
         """
@@ -39,8 +43,11 @@ class Link:
             raise LinkBroken("The other end does not read")
         if isinstance(message, Request) and isinstance(message.command, IN_ORDER):
             self._outbox.add_in_order(encode(message), session_id=message.session_id)
+        elif isinstance(message, Held):
+            self._outbox.add_in_order(encode(message), session_id=message.session.spec.session_id)
         else:
             self._outbox.add(encode(message))
+            self._overtaking += 1
         if not self._writing and not self._closing:
             self._send_now()
         self._outbox_changed.set()
@@ -49,6 +56,27 @@ class Link:
         """Send what can be sent without waiting, so that an interrupt and its answer do not wait for `run_writer`."""
         while (frame := self._outbox.first_overtaking) is not None and self._connection.send_now(frame):
             self._outbox.next_frame()
+            self._note_sent()
+
+    async def flush(self) -> None:
+        """Wait until the system has every message so far that overtakes others: they arrive even if this process ends
+        now. Returns also when the writer has ended.
+        """
+        through = self._overtaking
+        if self._overtaking_sent < through and not self._writer_ended:
+            flushed = asyncio.get_running_loop().create_future()
+            self._flushes.append((through, flushed))
+            await flushed
+
+    def _note_sent(self) -> None:
+        self._overtaking_sent += 1
+        self._end_flushes(self._overtaking_sent)
+
+    def _end_flushes(self, through: int) -> None:
+        while self._flushes and self._flushes[0][0] <= through:
+            _, flushed = self._flushes.popleft()
+            if not flushed.done():
+                flushed.set_result(None)
 
     async def receive(self) -> bytes | None:
         """Return the bytes of the next message, None at the end of the connection. Raises `LinkBroken`."""
@@ -62,9 +90,14 @@ class Link:
         """Send messages until the connection is over, or after `finish` until all are sent."""
         try:
             while True:
-                while (frame := self._outbox.next_frame()) is not None:
+                while True:
+                    overtakes = self._outbox.first_overtaking is not None
+                    if (frame := self._outbox.next_frame()) is None:
+                        break
                     self._writing = True
                     await self._connection.send(frame)
+                    if overtakes:
+                        self._note_sent()
                 self._writing = False
                 if self._closing:
                     return
@@ -75,6 +108,9 @@ class Link:
         except Exception:  # the outermost edge of the writer: without it the other end would wait for ever
             log.exception("link_writer_failed")
             self.abort()
+        finally:
+            self._writer_ended = True
+            self._end_flushes(self._overtaking)
 
     def finish(self) -> None:
         """Let `run_writer` return when all messages are sent."""

@@ -2,12 +2,14 @@
 
     server                                   stage
       │ ── Hello ────────────────────────────► │   token, version, ICE servers, limits, pack source
-      │ ◄────────── Ready(held) | Rejected     │   the server's sessions that the stage performs
+      │ ◄────────────── Ready(sessions) | Rejected │
+      │ ◄───────────────────── Held(session)   │   of each of the server's sessions that the stage performs
       │ ── Request(number, session, command) ► │
       │ ◄────────────── Answer | Refusal(number) │   exactly one for each request
       │ ◄────── Event(session, event, number)  │   kept until it is acknowledged
       │ ── Acknowledge(session, number) ─────► │
       │ ── Remember(session, memo) ──────────► │   for the next process of this server
+      │ ── TakeNote(session, note) ──────────► │   likewise, beside the memo
       │ ── Ping ─────────────────────────────► │   every second (heartbeat.py)
       │ ◄─────────────────────── Pong(sessions) │
       │ ◄────────────────── Reported(report)   │   once a second
@@ -30,18 +32,21 @@ from visavis.errors import VisavisError
 from visavis.rooms.spec import IceServer
 from visavis.stage.port.events import PerformerEvent
 from visavis.stage.port.held import HeldSession
+from visavis.stage.port.notes import KeptNote
 from visavis.stage.port.report import StageReport
 from visavis.stage.port.so_far import PerformanceSoFar
 from visavis.stage.port.values import PerformanceSpec, Speech, Spoken
 
-PORT_VERSION = 6
+PORT_VERSION = 7
 
 
 # --- commands, each with its result
 
 
 class Done(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The command has taken effect. It has no other result."""
+    """The command has taken effect. It has no other result. `repeated`: it had taken effect before."""
+
+    repeated: bool = False
 
 
 class OfferAnswered(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -77,9 +82,12 @@ class Speak(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Interrupt(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Drop all speech up to the piece with the number `through`, also pieces that have not arrived yet."""
+    """Drop all speech up to the piece with the number `through`, also pieces that have not arrived yet. `message`: as
+    in `Speech`.
+    """
 
     through: int
+    message: int = 0
 
 
 class Resize(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -92,7 +100,10 @@ class SetOutput(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class SetState(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """`message`: as in `Speech`."""
+
     state: SettableState
+    message: int = 0
 
 
 class HoldForViewer(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -184,13 +195,19 @@ class Hello(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The stage's answer to `Hello`: the server is admitted and may send requests. `held`: its sessions that the stage
-    performs.
+    """The stage's answer to `Hello`: the server is admitted and may send requests. `sessions`: how many of its sessions
+    the stage performs; so many `Held` follow, and events may come between them.
     """
 
     version: int
     report: StageReport | None = None  # as of now; the next ones come as Reported
-    held: tuple[HeldSession, ...] = ()
+    sessions: int = 0
+
+
+class Held(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """What the stage holds of one session of the server."""
+
+    session: HeldSession
 
 
 class Rejected(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -242,11 +259,21 @@ class Acknowledge(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 class Remember(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """What the stage shall tell the next process of this server about a session, in `HeldSession.memo`. It takes the
-    place of the memo before it.
+    place of the memo before it and of all notes.
     """
 
     session_id: str
     memo: bytes
+
+
+class TakeNote(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A note that the stage shall keep beside the memo, for `HeldSession.notes`. Those up to the number
+    `forget_through` are not needed any more.
+    """
+
+    session_id: str
+    note: KeptNote
+    forget_through: int = 0
 
 
 class Leave(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -275,8 +302,8 @@ class SetPace(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     pace: int
 
 
-FromServer = Hello | Request | Ping | SetPace | Acknowledge | Remember | Leave
-FromStage = Ready | Rejected | Answer | Refusal | Event | Pong | Reported
+FromServer = Hello | Request | Ping | SetPace | Acknowledge | Remember | TakeNote | Leave
+FromStage = Ready | Held | Rejected | Answer | Refusal | Event | Pong | Reported
 Message = FromServer | FromStage
 
 _encoder = msgspec.msgpack.Encoder()

@@ -16,6 +16,7 @@ class Speech(msgspec.Struct, frozen=True, kw_only=True):
     utterance.
 
     `number`: its place among the messages of the session's client; `Interrupt` names the last number that it drops.
+    `message`: its number among those that the client sends again after a break (`stage/taken_messages.py`), or 0.
     `utterance_id`: None continues the open utterance, or opens a new one. `final`: the utterance ends with this piece.
     `visemes`: the visemes of this piece, with times from its start; None: the network recognises the phones.
     `mood`: applies from the first sample of this piece to the end of its utterance; None: the session's mood.
@@ -28,16 +29,19 @@ class Speech(msgspec.Struct, frozen=True, kw_only=True):
     final: bool = False
     visemes: tuple[TimedViseme, ...] | None = None
     mood: Mood | None = None
+    message: int = 0
 
 
 class Spoken(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The piece of speech was taken. `utterance_id`: its utterance. `samples`: how many samples of the utterance became
     complete with it, at the rate of the piece. `queued_s`: how much speech waits to be played now, this piece included.
+    `repeated`: the piece was taken before, and nothing has changed.
     """
 
     utterance_id: str
     samples: int
     queued_s: float = 0.0
+    repeated: bool = False
 
 
 class PerformanceSpec(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,59 @@
+"""A server that is killed -9 in the middle of a conversation, again and again: with the feature "resume" the
+conversation goes on with the next server, and nothing is lost or said twice.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.faults.restarts import Client, Session, place
+from tests.faults.scale import FULL
+from tests.faults.test_interruptions import sound
+
+pytestmark = pytest.mark.anyio
+KILLS = 12 if FULL else 2
+PIECES = 30  # of 0.1 s, between two kills
+
+
+async def test_a_conversation_goes_on_after_its_server_was_killed(tmp_path: Path) -> None:
+    rng = random.Random(11)
+    with place(tmp_path) as here:
+        here.start()
+        await here.ready()
+        session = await Session.start(here)
+        client = Client(session, resume=True, features=("playback", "queued", "state", "binary"))
+        async with session.viewer() as viewer:
+            await client.open()
+            for turn in range(KILLS):
+                name = f"u{turn}"
+                kill_at = rng.randrange(3, PIECES - 1)
+                for piece in range(PIECES):
+                    await client.send(
+                        type="agent.speak", audio=sound(0.1), utterance_id=name, final=piece == PIECES - 1
+                    )
+                    if piece == kill_at:
+                        await client.take(rng.randrange(0, kill_at))
+                        here.kill()
+                        here.start()
+                    if piece == kill_at + 1:
+                        await client.send(type="agent.state", state="thinking")
+                finished = await client.until("agent.playback.finished", utterance_id=name)
+                assert client.resumed == [False] + [True] * (turn + 1)
+                assert (finished["position_s"], finished["interrupted"]) == (PIECES / 10, False)
+                await here.ready()
+            _, blocks = viewer.peer.read()
+            assert blocks.missing == 0
+        assert client.resumed == [False] + [True] * KILLS
+        kinds = Counter(message["type"] for message in client.received)
+        assert kinds["agent.speak.confirmed"] == KILLS * PIECES
+        assert kinds["agent.playback.started"] == kinds["agent.playback.finished"] == KILLS
+        confirmed = sum(message["audio_samples"] for message in client.all_of("agent.speak.confirmed"))
+        assert confirmed == KILLS * PIECES * 1600
+        assert [message["seq"] for message in client.received] == list(range(1, len(client.received) + 1))
+        assert len(here.stages) == 1
+        await here.stop()
+        await here.until_stages_end()
