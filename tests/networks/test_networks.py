@@ -34,6 +34,7 @@ CLEAN = Network()
 LOSSY = Network(lost=0.05, delay_s=0.025)
 REORDERING = Network(lost=0.05, jitter_s=0.2)
 NARROW = Network(delay_s=0.02, bits_per_s=450_000, queue_s=1.0)
+VERY_NARROW = Network(delay_s=0.02, bits_per_s=300_000, queue_s=1.0)
 FAR = Network(delay_s=0.27)
 FAR_AND_LOSSY = Network(lost=0.02, delay_s=0.26, jitter_s=0.03)
 
@@ -87,6 +88,22 @@ async def test_the_bit_rate_fits_a_narrow_network(
     print(f"\nnarrow: {first}\n  then: {then}\n  {metrics['viewers']}")
     assert then.shown > 300 and then.still_s <= first.still_s + 1
     assert metrics["viewers"]["bit_rate_share"] < 1.0
+
+
+@only_in_full
+async def test_pictures_come_soon_through_a_very_narrow_network(
+    server: LiveServer, sessions: SessionClient, http: httpx.AsyncClient, browser: Browser
+) -> None:
+    """Two fifths of the full bit rate pass. Counted from the opening of the page."""
+    async with (
+        running_session(server, sessions) as (session, _),
+        room_behind(browser, session["daily_room"], VERY_NARROW) as page,
+    ):
+        first = await count_shown(page, 10.0)
+        then = await count_shown(page, 10.0)
+        metrics = (await http.get(f"/v1/sessions/{session['session_id']}/metrics")).json()["metrics"]
+    print(f"\nvery narrow: {first}\n  then: {then}\n  {metrics['viewers']}")
+    assert first.connections == 1 and first.shown > 0 and then.shown > 0
 
 
 NETWORKS = {

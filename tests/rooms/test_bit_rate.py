@@ -28,15 +28,32 @@ def test_a_good_network_and_one_that_loses_some_packets_get_the_full_rate() -> N
 
 
 def test_heavy_loss_lowers_the_rate_step_by_step_to_the_floor() -> None:
-    seen = shares(ViewerBitRate(), 4 * LOWER_AFTER, lost_share=0.3)
+    seen = shares(ViewerBitRate(), 4 * LOWER_AFTER, lost_share=0.2)
     assert list(dict.fromkeys(seen)) == list(SHARES)
     assert seen[LOWER_AFTER - 2 :][:2] == [1.0, SHARES[1]]
+
+
+def test_a_network_that_takes_two_fifths_gets_them_at_once() -> None:
+    seen = shares(ViewerBitRate(), LOWER_AFTER, lost_share=0.6)
+    assert seen == [1.0] * (LOWER_AFTER - 1) + [0.35]
+
+
+def test_one_report_of_heavy_loss_lowers_nothing_and_the_lighter_one_decides() -> None:
+    viewer = ViewerBitRate()
+    assert shares(viewer, 1, lost_share=0.9) == [1.0]
+    assert shares(viewer, LOWER_AFTER - 1, lost_share=0.2)[-1] == 0.7
 
 
 def test_a_queue_in_the_network_lowers_the_rate_before_anything_is_lost() -> None:
     viewer = ViewerBitRate()
     shares(viewer, 5)
     assert shares(viewer, 8, round_trip_ms=900.0)[-1] < 1.0
+
+
+def test_a_long_queue_lowers_the_rate_by_half() -> None:
+    viewer = ViewerBitRate()
+    shares(viewer, 5)
+    assert shares(viewer, LOWER_AFTER, round_trip_ms=900.0)[-1] == 0.5
 
 
 def test_a_long_round_trip_is_no_queue_and_neither_is_jitter() -> None:

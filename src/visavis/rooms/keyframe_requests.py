@@ -1,12 +1,14 @@
 """Limits how often one viewer gets a keyframe for all. Pure: the caller passes times in (seconds, monotonic).
 
-A keyframe is ten times as large as another picture, so each takes bits from the pictures of all viewers. A viewer whose
-packets get lost asks for one every few seconds; a flood of requests is answered at the pace of the limit.
+A keyframe and the picture after it take as many bits as a second of others, so each takes bits from the pictures of all
+viewers. A viewer whose packets get lost asks for one every few seconds; a flood of requests is answered at the pace of
+the limit. Browsers ask again five times a second until they have their first keyframe, which comes late through a
+narrow network: more of them would fill it. So the one that a joining viewer gets counts, too.
 """
 
 from __future__ import annotations
 
-AT_ONCE = 3  # keyframes that a viewer gets without waiting ...
+AT_ONCE = 2  # keyframes that a viewer gets without waiting ...
 EVERY_S = 1.0  # ... and then one in this time
 
 

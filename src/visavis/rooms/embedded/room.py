@@ -132,6 +132,7 @@ class EmbeddedRoom:
         viewer.stop_waiting()
         self._events.viewer_joined(viewer.viewer_id, self._joined_count())
         if viewer.peer.main_medium == "video":
+            viewer.keyframe_requests.wait_s(asyncio.get_running_loop().time())
             self._events.keyframe_wanted(joining=True)
 
     def figures(self) -> AudienceFigures:
