@@ -29,6 +29,7 @@ WATCHED_S = 20.0 if FULL else 4.0
 
 pytestmark = [
     pytest.mark.browser,
+    pytest.mark.timeout(400),  # a server, coturn and two browsers start, one after the other
     pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine"),
     pytest.mark.skipif(TURNSERVER is None, reason="coturn is not installed"),
     pytest.mark.skipif(UNAVAILABLE is not None, reason=str(UNAVAILABLE)),
