@@ -89,7 +89,7 @@ async def break_off_after_the_handshake(sessions: list[LiveSession], count: int)
         for session in sessions:
             for _ in range(count):
                 await viewers.join(next(numbers), session.exchange)
-        async with asyncio.timeout(60.0):
+        async with asyncio.timeout(300.0 if FULL else 60.0):  # all cores are busy with them
             while len((await viewers.count())["pictures"]) < count * len(sessions):  # noqa: ASYNC110  # another process
                 await asyncio.sleep(0.2)
     finally:
