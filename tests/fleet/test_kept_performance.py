@@ -19,7 +19,7 @@ from visavis.engine.output import Output
 from visavis.engine.pack_ref import PackRef
 from visavis.engine.speech.phones import TimedViseme
 from visavis.fleet.kept_performance import KeptPerformance
-from visavis.fleet.kept_utterance import JOINED_BYTES, KeptUtterance
+from visavis.stage.kept_utterance import JOINED_BYTES, KeptUtterance
 from visavis.stage.performance import Performance
 from visavis.stage.port import messages
 from visavis.stage.port.events import (

@@ -116,6 +116,37 @@ async def test_a_stage_that_hangs_is_not_waited_for_and_a_copy_of_the_folder_fin
         await child.wait()
 
 
+async def test_speech_that_was_not_heard_is_said_though_server_and_stage_died(tmp_path: Path) -> None:
+    async with server_on(tmp_path) as first:
+        await first.start()
+        performer = await allocate(first, tmp_path, "sess_1")
+        for _ in range(9):
+            await performer.speak(speech(4800, utterance_id="long"))  # 0.3 s each
+        await performer.speak(speech(4800, utterance_id="long", final=True))
+        await performer.speak(speech(4800, utterance_id="next", final=True))
+        performer.acknowledge(await wait_for(performer, PlaybackStarted))
+        await first.let_go()
+    async with server_on(tmp_path) as second:
+        (adopted,) = await second.adopt()
+        process = process_of(second)
+        process.kill()
+        await process.wait()
+        events = adopted.performer.events()
+        ends: list[PlaybackFinished] = []
+        starts: list[str] = []
+        while len(ends) < 2:
+            event = await anext(events)
+            if isinstance(event, PlaybackFinished):
+                ends.append(event)
+            if isinstance(event, PlaybackStarted):
+                starts.append(event.utterance_id)
+        assert ends == [
+            PlaybackFinished(utterance_id="long", position_s=3.0, interrupted=False),
+            PlaybackFinished(utterance_id="next", position_s=0.3, interrupted=False),
+        ]
+        assert starts == ["next"]
+
+
 async def test_a_session_of_an_adopted_stage_that_dies_goes_on_on_another(tmp_path: Path) -> None:
     async with server_on(tmp_path) as first:
         await first.start()

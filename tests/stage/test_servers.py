@@ -12,7 +12,8 @@ import structlog.testing
 from tests.stage.stage_harness import RawServer, hello, running_stage
 from visavis.errors import LinkFailed
 from visavis.stage import servers
-from visavis.stage.port.events import PlaybackFinished
+from visavis.stage import stage as stages
+from visavis.stage.port.events import PlaybackFinished, PlaybackProgress
 from visavis.stage.port.messages import (
     Answer,
     Done,
@@ -384,3 +385,41 @@ async def test_a_message_that_is_sent_again_to_the_next_server_takes_effect_once
 
 def answered(number: int, samples: int, *, queued_s: float) -> Answer:
     return Answer(number=number, result=Spoken(utterance_id="u", samples=samples, queued_s=queued_s))
+
+
+async def test_the_next_server_gets_the_speech_that_was_not_heard(tmp_path: Path) -> None:
+    """So that yet another stage can say it."""
+    async with running_stage(tmp_path) as address:
+        first = await RawServer.connect_and_admit(address, hello(owner_grace_s=60.0, epoch=1))
+        await first.open_session("s", tmp_path)
+        for number in range(1, 61):  # a minute
+            await first.request("s", speak(number, samples=16_000, utterance_id="long", final=number == 60))
+        await first.request("s", speak(61, samples=800, utterance_id="open"))
+        while not any(isinstance(event.event, PlaybackProgress) for event in first.events):
+            message = await first.receive()
+            assert isinstance(message, Event)
+            first.events.append(message)
+        await first.vanish()
+        next_one = await RawServer.connect_and_admit(address, hello(owner_grace_s=60.0, epoch=2))
+        performance = next_one.held[0].performance
+        assert performance is not None
+        long, open_one = performance.utterances
+        assert (long.started, long.open, open_one.started, open_one.open) == (True, False, False, True)
+        unheard = sum(len(piece.pcm) // 2 for piece in long.pieces)
+        assert 0 < long.played_samples < 60 * 48_000
+        assert long.played_samples + 3 * unheard == 60 * 48_000, "every sample that was not played, once"
+        assert [piece.pcm for piece in open_one.pieces] == [b"\1\1" * 800]
+
+
+async def test_the_speech_that_a_stage_tells_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stages, "MAX_HELD_BYTES", 100_000)
+    async with running_stage(tmp_path) as address:
+        first = await RawServer.connect_and_admit(address, hello(owner_grace_s=60.0, epoch=1))
+        for name in ("one", "two"):
+            assert isinstance(await first.open_session(name, tmp_path), Answer)
+            for number in range(1, 5):
+                await first.request(name, speak(number, samples=16_000, utterance_id=str(number), final=True))
+        await first.vanish()
+        next_one = await RawServer.connect_and_admit(address, hello(owner_grace_s=60.0, epoch=2))
+        assert 60_000 < sum(held.speech_bytes for held in next_one.held) <= 100_000
+        assert all(len(held.utterances) >= 3 for held in next_one.held)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import OrderedDict, deque
 
-from visavis.fleet.kept_utterance import KeptUtterance
+from visavis.stage.kept_utterance import KeptUtterance
 from visavis.stage.port.events import PerformerEvent, PlaybackFinished, PlaybackProgress, PlaybackStarted
 from visavis.stage.port.so_far import PerformanceSoFar, UtteranceSoFar
 from visavis.stage.port.values import Speech, Spoken

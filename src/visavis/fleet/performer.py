@@ -28,6 +28,7 @@ from visavis.stage.port.events import (
 from visavis.stage.port.held import HeldSession
 from visavis.stage.port.messages import Command, OfferAnswered, Result, ViewerRemoved
 from visavis.stage.port.notes import KeptNote, Notes
+from visavis.stage.port.so_far import PerformanceSoFar
 from visavis.stage.port.values import PerformanceSpec, Speech, Spoken
 
 _ENDED = PerformerEnded(reason="ended")
@@ -49,7 +50,8 @@ class StagePerformer:
         self.session_id = spec.session_id
         self.kept = KeptPerformance(spec, now_s=time.monotonic())
         if held is not None:
-            self.kept = KeptPerformance.of(held.so_far(), now_s=link.ready_s)
+            so_far = held.performance or PerformanceSoFar(spec=spec)
+            self.kept = KeptPerformance.of(so_far, now_s=link.ready_s)
             self.kept.viewers.update(held.viewers)
         self._memo = b"" if held is None else held.memo
         self._notes = Notes(() if held is None else held.notes)

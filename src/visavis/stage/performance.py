@@ -24,7 +24,7 @@ from visavis.engine.speech.port import SpeechToMotion
 from visavis.stage.port.events import PlaybackProgress, SpeechEvent, StateChanged
 from visavis.stage.port.held import HeldUtterance
 from visavis.stage.port.so_far import PerformanceSoFar
-from visavis.stage.port.values import Speech, Spoken
+from visavis.stage.port.values import PerformanceSpec, Speech, Spoken
 from visavis.stage.timeline import BLOCK_SAMPLES, SAMPLES_PER_MS, STEP_SAMPLES, seconds
 from visavis.stage.utterance_media import AT_REST, EDGE_SAMPLES, MotionStep, UtteranceMedia
 from visavis.stage.utterance_times import UtteranceTimes
@@ -146,12 +146,23 @@ class Performance:
             (self.position, end) for end in self._utterances.go_on(so_far, position=self.position, now_ns=now_ns)
         ]
 
+    def so_far(self, spec: PerformanceSpec, *, most_bytes: int) -> PerformanceSoFar:
+        """Return what another stage needs to go on with this performance. Speech beyond `most_bytes` is left out."""
+        return msgspec.structs.replace(
+            self._utterances.so_far(spec, most_bytes=most_bytes),
+            state=self._state,
+            listening=self._listening,
+            thinking=self._thinking,
+            hold_s=max(0.0, seconds(self._hold_until - self.position)),
+        )
+
     def take_progress(self) -> PlaybackProgress | None:
         """Return how much of the current utterance was played; None if that was returned before."""
         current = self._utterances.current
         if current is None or current.told_samples == current.media.played:
             return None
         current.told_samples = current.media.played
+        current.kept.played(current.media.played)
         return PlaybackProgress(utterance_id=current.utterance_id, played_samples=current.media.played)
 
     def hold(self, samples: int) -> None:

@@ -39,6 +39,7 @@ MAX_BEHIND_NS = 500_000_000  # after a longer stall (a suspended machine) the cl
 METRICS_EVERY_BLOCKS = 50  # one second
 PROGRESS_EVERY_BLOCKS = 5  # 100 ms: the most speech that is said twice if the stage is lost
 RETURN_WITHIN_S = 3.0  # how long a session that comes from another stage waits for its viewers before it speaks
+MAX_HELD_SPEECH_BYTES = 32 * 1024 * 1024  # of a session, for the next server: 600 s at 24 kHz
 MIN_RATE_HZ, MAX_RATE_HZ = 8_000, 48_000
 
 EmitEvent = Callable[[PerformerEvent], None]
@@ -257,17 +258,35 @@ class StageSession:
         spec = self._video.spec
         return SessionShape(width_px=spec.width_px, height_px=spec.height_px, fps=spec.fps, viewers=len(self._viewers))
 
-    def held(self, spec: PerformanceSpec, *, memo: bytes, notes: tuple[KeptNote, ...] = ()) -> HeldSession:
-        """Return what another server must know to go on with this session. `spec`: as it was opened."""
+    def held(
+        self,
+        spec: PerformanceSpec,
+        *,
+        memo: bytes,
+        notes: tuple[KeptNote, ...] = (),
+        most_speech_bytes: int = MAX_HELD_SPEECH_BYTES,
+    ) -> HeldSession:
+        """Return what another server must know to go on with this session. `spec`: as it was opened.
+        `most_speech_bytes`: how much of its speech is told at most.
+        """
         now_ns, video = time.monotonic_ns(), self._video.spec
+        spec = msgspec.structs.replace(spec, width_px=video.width_px, height_px=video.height_px)
+        performed_s = (now_ns - self._began_ns) / 1e9 if self._began_ns else 0.0
         return HeldSession(
-            spec=msgspec.structs.replace(spec, width_px=video.width_px, height_px=video.height_px),
-            performed_s=(now_ns - self._began_ns) / 1e9 if self._began_ns else 0.0,
+            spec=spec,
+            performed_s=performed_s,
             first_frame_s=None if self._first_frame_ns is None else (now_ns - self._first_frame_ns) / 1e9,
             viewers=tuple(self._viewers),
             state=self._performance.state,
             utterances=self._performance.held_utterances(),
             streams_motion=self._motion is not None,
+            performance=msgspec.structs.replace(
+                self._performance.so_far(spec, most_bytes=most_speech_bytes),
+                position=int(performed_s * PLAYOUT_RATE_HZ),
+                last_number=self._last_number,
+                viewers=len(self._viewers),
+                streams_motion=self._motion is not None,
+            ),
             memo=memo,
             notes=notes,
         )

@@ -29,7 +29,7 @@ from visavis.stage.port.messages import Done, OfferAnswered, Request, Result, Vi
 from visavis.stage.port.notes import KeptNote, Notes
 from visavis.stage.port.values import PerformanceSpec
 from visavis.stage.reporting import Reporting
-from visavis.stage.session import StageSession, background_image
+from visavis.stage.session import MAX_HELD_SPEECH_BYTES, StageSession, background_image
 from visavis.stage.taken_messages import TakenMessages
 from visavis.stage.timeline import duration_ns
 from visavis.stage.turns import RestSelector, Turns
@@ -38,6 +38,7 @@ from visavis.stage.work_marks import WorkMarks
 
 # The epochs of this many ended sessions are kept, so that an old owner that was only suspended cannot open one again.
 MAX_ENDED_EPOCHS = 4096
+MAX_HELD_BYTES = 96 * 1024 * 1024  # less than a link lets wait (`port.link.MAX_UNSENT_BYTES`)
 
 log = structlog.get_logger("visavis.stage")
 
@@ -259,14 +260,18 @@ class Stage:
                 owned.session.forget_numbers()
 
     def held_for(self, owner: Owner) -> tuple[HeldSession, ...]:
-        """Return what the stage holds of the server's sessions."""
-        return tuple(
-            owned.session.held(
-                msgspec.structs.replace(owned.spec, epoch=owned.epoch), memo=owned.memo, notes=owned.notes.all()
+        """Return what the stage holds of the server's sessions. Of all their speech at most MAX_HELD_BYTES."""
+        left_bytes, held = MAX_HELD_BYTES, []
+        for one in [owned for owned in self._sessions.values() if owned.owner is owner]:
+            session = one.session.held(
+                msgspec.structs.replace(one.spec, epoch=one.epoch),
+                memo=one.memo,
+                notes=one.notes.all(),
+                most_speech_bytes=min(left_bytes, MAX_HELD_SPEECH_BYTES),
             )
-            for owned in self._sessions.values()
-            if owned.owner is owner
-        )
+            left_bytes -= session.speech_bytes
+            held.append(session)
+        return tuple(held)
 
     def remember(self, owner: Owner, session_id: str, memo: bytes) -> None:
         """Remember what the next process of the server shall know. No error for a session that does not run."""

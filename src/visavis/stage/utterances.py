@@ -9,15 +9,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from visavis.engine.speech.port import SpeechToMotion
 from visavis.errors import QueueFull
+from visavis.stage.kept_utterance import KeptUtterance
 from visavis.stage.port.events import PlaybackFinished, PlaybackStarted, SampleCut
 from visavis.stage.port.held import HeldUtterance
 from visavis.stage.port.so_far import PerformanceSoFar, UtteranceSoFar
-from visavis.stage.port.values import Speech, Spoken
+from visavis.stage.port.values import PerformanceSpec, Speech, Spoken
 from visavis.stage.timeline import PLAYOUT_RATE_HZ, SAMPLES_PER_MS, seconds
 from visavis.stage.utterance_media import UtteranceMedia
 
@@ -44,12 +46,15 @@ MOVES: dict[UtteranceState, frozenset[UtteranceState]] = {
 
 @dataclass(slots=True, kw_only=True)
 class Utterance:
-    """`first_number`: the number of its first piece of speech. `named`: the client gave it its id."""
+    """`first_number`: the number of its first piece of speech. `named`: the client gave it its id. `kept`: its audio as
+    it arrived, from about where it is played now.
+    """
 
     utterance_id: str
     named: bool
     first_number: int
     media: UtteranceMedia
+    kept: KeptUtterance
     last_audio_at: int  # the position of the clock when its last audio came
     cut_sample: bytes = b""  # the first byte of a sample whose second byte has not come
     cut_rate_hz: int = 0  # the rate of `cut_sample`
@@ -132,6 +137,7 @@ class Utterances:
         """Append a piece to its utterance. `pcm`, `cut_sample`: see `_samples_of`."""
         before = utterance.media.received_samples
         utterance.media.add(pcm, speech.sample_rate_hz, now_ns=now_ns, visemes=speech.visemes, mood=speech.mood)
+        utterance.kept.add(speech)
         if speech.pcm:
             if utterance.cut_rate_hz != speech.sample_rate_hz:
                 self._report_cut_sample(utterance)
@@ -151,6 +157,8 @@ class Utterances:
         for one in so_far.utterances:
             self._restore(one, position=position, now_ns=now_ns)
         through = max(self._dropped_through, so_far.dropped_through)
+        if not through:  # none was interrupted; utterances of an earlier server have the number 0
+            return []
         return self.interrupt(through=through, played_samples=0 if self.current is None else self.current.media.played)
 
     def _restore(self, so_far: UtteranceSoFar, *, position: int, now_ns: int) -> None:
@@ -159,6 +167,7 @@ class Utterances:
             named=so_far.named,
             first_number=so_far.first_number,
             media=UtteranceMedia(self._open_speech, begin=so_far.played_samples, mood=so_far.mood),
+            kept=KeptUtterance.of(msgspec.structs.replace(so_far, open=True, pieces=())),
             last_audio_at=position,
             moved=True,
         )
@@ -231,11 +240,14 @@ class Utterances:
     def _open_utterance(self, utterance_id: str | None, number: int, position: int) -> Utterance:
         self._close_open_utterance()
         self._late_id = None
+        named = utterance_id is not None
+        utterance_id = utterance_id or self._generate_id()
         utterance = Utterance(
-            utterance_id=utterance_id or self._generate_id(),
-            named=utterance_id is not None,
+            utterance_id=utterance_id,
+            named=named,
             first_number=number,
             media=UtteranceMedia(self._open_speech),
+            kept=KeptUtterance(utterance_id=utterance_id, first_number=number),
             last_audio_at=position,
         )
         self._waiting.append(utterance)
@@ -332,6 +344,39 @@ class Utterances:
             )
             for utterance in (self.current, *self._waiting)
             if utterance is not None
+        )
+
+    def so_far(self, spec: PerformanceSpec, *, most_bytes: int) -> PerformanceSoFar:
+        """Return what another stage needs to go on with these utterances. Audio beyond `most_bytes` is left out."""
+        utterances = []
+        for utterance in (self.current, *self._waiting):
+            if utterance is None:
+                continue
+            utterance.kept.played(utterance.media.played)
+            so_far = utterance.kept.so_far()
+            pieces = []
+            for piece in so_far.pieces:
+                most_bytes -= len(piece.pcm)
+                if most_bytes < 0:
+                    break
+                pieces.append(piece)
+            utterances.append(
+                msgspec.structs.replace(
+                    so_far,
+                    named=utterance.named,
+                    open=utterance is self._open,
+                    first_number=utterance.first_number,
+                    started=utterance is self.current,
+                    pieces=tuple(pieces),
+                )
+            )
+        return PerformanceSoFar(
+            spec=spec,
+            utterances=tuple(utterances),
+            ended_ids=dict(self._closed_ids),
+            dropped_through=self._dropped_through,
+            late_id=self._late_id,
+            generated_ids=self._generated_ids,
         )
 
     @property

@@ -6,9 +6,8 @@ import msgspec
 
 from visavis.engine.motion.states import AvatarState
 from visavis.stage.port.notes import KeptNote
-from visavis.stage.port.so_far import PerformanceSoFar, UtteranceSoFar
+from visavis.stage.port.so_far import PerformanceSoFar
 from visavis.stage.port.values import PerformanceSpec
-from visavis.stage.timeline import PLAYOUT_RATE_HZ
 
 
 class HeldUtterance(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,8 +27,8 @@ class HeldSession(msgspec.Struct, frozen=True, kw_only=True):
 
     `spec`: with its present epoch, size and output. `performed_s`: how long it has been performed.
     `first_frame_s`: how long ago the first packet left for a viewer, None if none has. `viewers`: the ids of those who
-    watch. `state`: the avatar's. `memo`, `notes`: what its server had the stage keep (`messages.Remember`,
-    `messages.TakeNote`).
+    watch. `state`: the avatar's. `performance`: what yet another stage needs to go on with it. `memo`, `notes`: what
+    its server had the stage keep (`messages.Remember`, `messages.TakeNote`).
     """
 
     spec: PerformanceSpec
@@ -39,27 +38,12 @@ class HeldSession(msgspec.Struct, frozen=True, kw_only=True):
     state: AvatarState = "idle"
     utterances: tuple[HeldUtterance, ...] = ()
     streams_motion: bool = False
+    performance: PerformanceSoFar | None = None
     memo: bytes = b""
     notes: tuple[KeptNote, ...] = ()
 
-    def so_far(self) -> PerformanceSoFar:
-        """Return what a fleet can know of it. Its audio is on the stage alone: if that is lost, too, the rest of these
-        utterances is not said.
-        """
-        return PerformanceSoFar(
-            spec=self.spec,
-            position=int(self.performed_s * PLAYOUT_RATE_HZ),
-            utterances=tuple(
-                UtteranceSoFar(
-                    utterance_id=one.utterance_id,
-                    named=one.named,
-                    open=one.open,
-                    first_number=0,
-                    started=one.played_s is not None,
-                    played_samples=int((one.played_s or 0.0) * PLAYOUT_RATE_HZ),
-                )
-                for one in self.utterances
-            ),
-            state=self.state,
-            streams_motion=self.streams_motion,
-        )
+    @property
+    def speech_bytes(self) -> int:
+        """The audio in it that was not yet played."""
+        utterances = () if self.performance is None else self.performance.utterances
+        return sum(len(piece.pcm) for utterance in utterances for piece in utterance.pieces)

@@ -1,4 +1,5 @@
-"""One utterance as a fleet keeps it: the audio that its stage has taken and not yet played. Pure.
+"""One utterance with the audio that was not yet played, as it arrived. Pure. A fleet keeps it, so that another stage
+goes on with it; a stage keeps it, so that it can tell the next server.
 
 Nothing is copied: the pieces are the bytes that arrived, and a piece is dropped when it has been played. Only tiny
 pieces are joined. Positions are samples at 48 kHz since the utterance began.
@@ -70,7 +71,7 @@ class KeptUtterance:
         return kept
 
     def add(self, speech: Speech) -> None:
-        """Add a piece that the stage has taken."""
+        """Add a piece of audio that was taken."""
         if not speech.pcm:
             return
         rate_hz = speech.sample_rate_hz
