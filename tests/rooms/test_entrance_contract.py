@@ -131,6 +131,8 @@ def test_offers_that_never_connect_fill_no_room(run: Run) -> None:
             await peer.aclose()
         there = [number for number in range(offers) if await is_in(entrance, f"never {number}")]
         assert there == list(range(6, offers)), "the oldest made room"
+        assert isinstance(entrance, embedded_room.EmbeddedRoom)
+        assert entrance.figures().never_connected == 6
 
     run(scenario)
 
@@ -221,6 +223,8 @@ def test_a_viewer_that_does_not_connect_is_removed_without_an_event(run: Run, mo
             except OfferRefused:
                 await asyncio.sleep(0)
         assert not events.viewers
+        assert isinstance(entrance, embedded_room.EmbeddedRoom)
+        assert entrance.figures().never_connected >= 1
 
     run(scenario)
 

@@ -35,6 +35,7 @@ def test_counts_begin_again_and_totals_become_differences() -> None:
         dropped_pictures=4,
         packets_resent=6,
         requests_refused=5,
+        never_connected=2,
         viewers=((20.44, 0.00391), (None, 0.0)),
         bit_rate_share=0.5,
         struggling=1,
@@ -45,7 +46,7 @@ def test_counts_begin_again_and_totals_become_differences() -> None:
     assert (metrics.packets_sent, metrics.bytes_sent, metrics.dropped_blocks, metrics.dropped_pictures) == (
         (100, 9000, 3, 4)
     )
-    assert (metrics.packets_resent, metrics.requests_refused) == (6, 5)
+    assert (metrics.packets_resent, metrics.requests_refused, metrics.never_connected) == (6, 5, 2)
     assert (metrics.bit_rate_share, metrics.struggling) == (0.5, 1)
     assert metrics.viewers == (ViewerQuality(round_trip_ms=20.4, lost_share=0.0039), ViewerQuality())
     assert metrics.sample_to_frame_ms_p50 == 70.0 and metrics.unmeasured == 2 and metrics.queued_s == 1.235

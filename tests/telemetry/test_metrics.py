@@ -77,6 +77,7 @@ def test_a_second_of_a_session_adds_up() -> None:
             bytes_sent=50_000,
             packets_resent=7,
             requests_refused=3,
+            never_connected=4,
         )
     )
     found = values(metrics)
@@ -94,6 +95,7 @@ def test_a_second_of_a_session_adds_up() -> None:
     assert found["visavis_rtp_bytes_sent_total"] == 50_000
     assert found["visavis_rtp_packets_resent_total"] == 7
     assert found["visavis_viewer_requests_refused_total"] == 3
+    assert found["visavis_viewers_never_connected_total"] == 4
 
 
 def test_an_unwatched_second_has_no_frame_rate() -> None:

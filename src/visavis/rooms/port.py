@@ -145,7 +145,8 @@ class ViewerEntrance(Protocol):
 class AudienceFigures:
     """What was sent since the room has opened, to all viewers together: RTP packets and their payload, and packets that
     were dropped because a viewer could not keep up. `packets_resent`: lost packets that were sent again;
-    `requests_refused`: lost packets and datagrams that were passed over (too many, or such as no room reads).
+    `requests_refused`: lost packets and datagrams that were passed over (too many, or such as no room reads);
+    `never_connected`: viewers that were removed because they did not connect.
     `viewers`: of each viewer that watches now, the round trip in ms (None if it has not reported yet) and the share of
     packets that it lost. `bit_rate_share`: how much of the full bit rate they take; `struggling`: how many of them have
     too bad a network for any bit rate.
@@ -155,6 +156,7 @@ class AudienceFigures:
     bytes_sent: int = 0
     packets_resent: int = 0
     requests_refused: int = 0
+    never_connected: int = 0
     dropped_blocks: int = 0
     dropped_pictures: int = 0
     viewers: tuple[tuple[float | None, float], ...] = ()

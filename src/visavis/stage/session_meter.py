@@ -86,6 +86,7 @@ class SessionMeter:
             bytes_sent=audience.bytes_sent - before.bytes_sent,
             packets_resent=audience.packets_resent - before.packets_resent,
             requests_refused=audience.requests_refused - before.requests_refused,
+            never_connected=audience.never_connected - before.never_connected,
             bit_rate_share=audience.bit_rate_share,
             struggling=audience.struggling,
             sample_to_frame_ms_p50=p50,

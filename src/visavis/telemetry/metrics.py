@@ -185,6 +185,11 @@ class Metrics:
             "Lost packets and datagrams of viewers that were passed over: too many, or such as no room reads",
             registry=registry,
         )
+        self._never_connected = Counter(
+            "visavis_viewers_never_connected",
+            "Viewers that were removed because they did not connect after their offer was answered",
+            registry=registry,
+        )
         self._sent_bytes = Counter(
             "visavis_rtp_bytes_sent", "Payload of RTP packets sent to viewers", registry=registry
         )
@@ -298,6 +303,7 @@ class Metrics:
         self._sent_packets.inc(second.packets_sent)
         self._resent_packets.inc(second.packets_resent)
         self._refused_requests.inc(second.requests_refused)
+        self._never_connected.inc(second.never_connected)
         self._sent_bytes.inc(second.bytes_sent)
         self._interrupts.inc(second.interrupts)
         self._utterances.labels("unmeasured").inc(second.unmeasured)

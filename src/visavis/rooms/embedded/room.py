@@ -88,7 +88,7 @@ class EmbeddedRoom:
                 return
             silent = next((viewer for viewer in waiting if not viewer.peer.was_checked), None)
             if silent is not None:
-                self._remove(silent)
+                self._remove_unconnected(silent)
                 return
         raise RoomFull(f"The room is full; it takes {MAX_VIEWERS} viewers", suggestion="Try again when one has left")
 
@@ -168,9 +168,13 @@ class EmbeddedRoom:
 
     def _remove_unless_checked(self, viewer: _Viewer) -> None:
         if viewer.peer.was_checked:
-            viewer.wait_for(max(0.0, JOIN_WITHIN_S - CHECK_WITHIN_S), self._remove)
+            viewer.wait_for(max(0.0, JOIN_WITHIN_S - CHECK_WITHIN_S), self._remove_unconnected)
         else:
-            self._remove(viewer)
+            self._remove_unconnected(viewer)
+
+    def _remove_unconnected(self, viewer: _Viewer) -> None:
+        self._departed = replace(self._departed, never_connected=self._departed.never_connected + 1)
+        self._remove(viewer)
 
     def _remove(self, viewer: _Viewer) -> None:
         """Remove a viewer from the room, and close its connection in a separate task."""
@@ -254,7 +258,8 @@ class _Viewer:
 def _with_viewer(figures: AudienceFigures, viewer: _Viewer) -> AudienceFigures:
     packets, size_bytes = viewer.peer.sent_counts()
     resent, refused = viewer.peer.resend_counts()
-    return AudienceFigures(
+    return replace(
+        figures,
         packets_sent=figures.packets_sent + packets,
         bytes_sent=figures.bytes_sent + size_bytes,
         packets_resent=figures.packets_resent + resent,

@@ -111,8 +111,9 @@ class PerformerMetrics(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     arrival until the sound had faded out. `unmeasured`: utterances that ended without an `UtteranceMeasured`, because
     there were too many. `packets_sent`, `bytes_sent`: RTP packets and their payload, to all viewers.
     `packets_resent`: lost ones that were sent again; `requests_refused`: how many lost packets and datagrams of viewers
-    were passed over: too many, or such as no room reads. `bit_rate_share`: how much of the full bit rate viewers take;
-    `struggling`: how many of them have too bad a network for any bit rate.
+    were passed over: too many, or such as no room reads. `never_connected`: viewers that were removed because they did
+    not connect. `bit_rate_share`: how much of the full bit rate viewers take; `struggling`: how many of them have too
+    bad a network for any bit rate.
     `sample_to_frame_ms_…`: the time from a sample's arrival to its encoded frame.
     """
 
@@ -135,6 +136,7 @@ class PerformerMetrics(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     bytes_sent: int = 0
     packets_resent: int = 0
     requests_refused: int = 0
+    never_connected: int = 0
     bit_rate_share: float = 1.0
     struggling: int = 0
     sample_to_frame_ms_p50: float | None = None
