@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.browser import CHROMIUM
+from tests.e2e.firefox import FIREFOX
 from tests.e2e.house import BRIDGES, NAME, SECOND_STREET, SERVER, SERVER_V6, STREET, House, house
 from tests.e2e.namespaces import Machine, why_unavailable
 from visavis.demo.server_process import free_port
@@ -91,6 +93,30 @@ def test_a_viewer_in_the_house_plays(served: Served) -> None:
 def test_a_viewer_with_ipv6_alone_plays(served: Served) -> None:
     assert served.watch(served.house.v6_alone, f"[{SERVER_V6}]") > 10
     assert served.room["url_v6"] == f"http://[::1]:{served.port}/rooms/{served.room['name']}"
+
+
+@pytest.mark.parametrize(
+    "browser",
+    [
+        pytest.param("chromium", marks=pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")),
+        pytest.param("firefox", marks=pytest.mark.skipif(FIREFOX is None, reason="there is no Firefox here")),
+    ],
+)
+def test_a_browser_with_ipv6_alone_plays_on_a_path_of_1280_bytes(served: Served, browser: str) -> None:
+    """Longer packets disappear: the viewer's end of the cable drops them, and tells nobody."""
+    viewer = served.house.v6_alone
+    subprocess.run(["ip", "-n", viewer.name, "link", "set", "six", "mtu", "1280"], check=True)
+    address = f"http://[{SERVER_V6}]:{served.port}/rooms/{served.room['name']}#t={served.room['token']}"
+    done = subprocess.run(
+        viewer.command(sys.executable, "-m", "tests.e2e.browser_viewer", browser, address, str(WATCH_S)),
+        capture_output=True,
+        text=True,
+        timeout=2 * WITHIN_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    seen = json.loads(done.stdout)
+    assert seen["shown"] > 10 and seen["connections"] == 1, seen
 
 
 def test_a_viewer_in_the_street_plays_also_when_the_house_has_moved(served: Served) -> None:

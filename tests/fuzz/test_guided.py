@@ -11,7 +11,7 @@ import pytest
 
 from tests.fuzz.scale import FULL
 
-PROPERTIES = ("conversation", "first_message", "speech")
+PROPERTIES = ("conversation", "first_message", "offer", "candidates", "check", "report", "speech")
 SECONDS_EACH = 180
 REPOSITORY = Path(__file__).parents[2]
 

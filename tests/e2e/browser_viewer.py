@@ -1,0 +1,60 @@
+"""`python -m tests.e2e.browser_viewer BROWSER URL SECONDS`: a browser (chromium, firefox) that watches a room's page.
+
+It is a program of its own so that it can run in another network namespace. Prints one JSON object: how many pictures
+were shown in so many seconds, and how often the page has joined.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, Protocol
+
+from tests.e2e.browser import chromium, opened_page
+from tests.e2e.firefox import firefox
+from tests.networks.viewing import COUNT_SHOWN
+
+IS_LIVE = """async () => {
+  while (document.querySelector("#room")?.dataset.state !== "live")
+    await new Promise((resolve) => setTimeout(resolve, 50));
+}"""
+WITHIN_S = 45.0
+
+
+class Page(Protocol):
+    """What the pages of both browsers have in common."""
+
+    async def evaluate(self, function: str, argument: Any = ..., /) -> Any: ...
+
+
+@asynccontextmanager
+async def _in_chromium(url: str) -> AsyncIterator[Page]:
+    async with chromium() as browser, opened_page(browser, url) as page:
+        yield page
+
+
+@asynccontextmanager
+async def _in_firefox(url: str) -> AsyncIterator[Page]:
+    async with firefox() as browser, browser.opened_page(url) as page:
+        yield page
+
+
+async def watch(page: Page, seconds: float) -> dict[str, Any]:
+    """Wait until the page shows its room, and count pictures; return what `COUNT_SHOWN` does."""
+    async with asyncio.timeout(WITHIN_S + seconds):
+        await page.evaluate(IS_LIVE)
+        shown: dict[str, Any] = await page.evaluate(COUNT_SHOWN, seconds)
+    return shown
+
+
+async def main(name: str, url: str, seconds: float) -> None:
+    opened: AbstractAsyncContextManager[Page] = {"chromium": _in_chromium, "firefox": _in_firefox}[name](url)
+    async with opened as page:
+        print(json.dumps(await watch(page, seconds)))
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1], sys.argv[2], float(sys.argv[3])))
