@@ -51,6 +51,7 @@ faults: setup
 fuzz: setup
 	$(UV) sync --quiet --frozen --group dev --group fuzz
 	@VISAVIS_FUZZ=full OPENBLAS_NUM_THREADS=1 .venv/bin/pytest tests/fuzz -s --timeout=3600 -o faulthandler_timeout=3700
+	@scripts/sanitize-kernels tests/rooms/native tests/rooms/webrtc/test_send_path.py tests/fuzz/test_datagrams.py
 # What viewers see behind bad networks, and how soon: minutes.
 networks: setup
 	@VISAVIS_NETWORKS=full sh scripts/test tests/networks -s --timeout=1800 -o faulthandler_timeout=2000

@@ -14,8 +14,11 @@ import pytest
 from playwright.async_api import Browser, expect
 
 from tests.e2e.browser import CHROMIUM, chromium
+from tests.e2e.browser_viewer import watch as watch_page
 from tests.e2e.conftest import LiveServer
+from tests.e2e.firefox import FIREFOX, firefox
 from tests.e2e.wire_session import running_session
+from tests.networks.front import front
 from tests.networks.relay import Network
 from tests.networks.scale import FULL, only_in_full
 from tests.networks.viewing import NOTE_START, READ_START, Shown, count_shown, room_behind
@@ -58,6 +61,27 @@ async def test_a_viewer_half_a_second_away_stays_connected(
         shown = await watch(browser, session["daily_room"], FAR, 9.0)  # the old timers had disconnected it after 6 s
     assert shown.connections == 1
     assert shown.shown > 25, "pictures come until the end"
+
+
+def page_of(room: dict[str, Any]) -> str:
+    return f"{room['url']}#t={room['token']}"
+
+
+@pytest.mark.skipif(FIREFOX is None, reason="there is no Firefox on this machine")
+async def test_firefox_half_a_second_away_stays_connected_beside_chromium(
+    server: LiveServer, sessions: SessionClient, browser: Browser
+) -> None:
+    async with (
+        running_session(server, sessions) as (session, _),
+        front(server.base_url, FAR) as address,
+        firefox() as other,
+        other.opened_page(page_of(session["daily_room"]).replace(server.base_url, address)) as page,
+    ):
+        in_firefox, in_chromium = await asyncio.gather(
+            watch_page(page, 9.0), watch(browser, session["daily_room"], FAR, 9.0)
+        )
+    for shown in (Shown(**in_firefox), in_chromium):
+        assert shown.connections == 1 and shown.shown > 25, shown
 
 
 async def test_a_viewer_that_loses_packets_sees_pictures_and_keeps_them_longer(
