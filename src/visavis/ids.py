@@ -13,7 +13,9 @@ from typing import Literal
 
 from ulid import ULID
 
-Kind = Literal["acct", "sess", "avat", "key", "purc", "req", "sign", "tok", "view"]
+Kind = Literal[
+    "acct", "audt", "avat", "dlvr", "evnt", "hook", "key", "purc", "req", "sess", "sign", "tok", "view"
+]  # fmt: skip
 
 _ULID = "[0-9A-HJKMNP-TV-Z]{26}"
 

@@ -235,6 +235,17 @@ class Settings(NetworkSettings):
         default=(80, 443), description="The ports that the address of an image may have."
     )
 
+    max_webhooks_per_account: int = Field(default=20, ge=0, description="Addresses to which events are sent.")
+    webhook_networks: tuple[ProxyAddress, ...] = Field(
+        default=(),
+        description="Private addresses or networks to which events may be sent. Default: to public addresses alone.",
+    )
+    webhook_timeout_s: float = Field(default=15, gt=0, le=60, description="How long a receiver may take to answer.")
+    webhook_disable_after_h: float = Field(
+        default=72, gt=0, description="A webhook that has only failed for this time is disabled."
+    )
+    webhook_log_days: float = Field(default=30, ge=1, description="How long events and their deliveries are kept.")
+
     max_connections: int = Field(
         default=4096, ge=32, description="The most connections at once; fewer if the system has fewer file descriptors."
     )

@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from tests.certificates import write_certificate
-from visavis.avatars.fetch import ImageFetcher, is_foreign, is_own, read_target
-from visavis.avatars.public_addresses import Address
+from visavis.avatars.fetch import ImageFetcher, read_target
 from visavis.errors import ImageTooLarge, PortraitRefused
+from visavis.outbound.public_addresses import Address
+from visavis.outbound.targets import is_foreign, is_own
 
 pytestmark = pytest.mark.anyio
 

@@ -46,7 +46,7 @@ class Ledger:
         reading = Reading(session=record, until_ms=until_ms, first_frame_at_ms=first, last_frame_at_ms=last)
         self.places |= await self.usage.save([reading], self.places)
 
-    async def end(self, record: SessionRecord, *, at_ms: int, **metering: int) -> None:
+    async def end(self, record: SessionRecord, *, at_ms: int, **metering: Any) -> None:
         assert await self.sessions.move(record, to="ended", ended_at_ms=at_ms, end_reason="expired", **metering)
 
     async def entries(self, session_id: str) -> list[UsageEntryRecord]:

@@ -14,6 +14,8 @@ class Scope(StrEnum):
     AVATARS_WRITE = "avatars:write"
     AVATARS_READ = "avatars:read"
     USAGE_READ = "usage:read"
+    WEBHOOKS_WRITE = "webhooks:write"
+    WEBHOOKS_READ = "webhooks:read"
     ADMIN = "admin"  # the operator's own: the calls below /v1/admin
 
 
@@ -24,6 +26,7 @@ _OF_RESOURCE = {
     "sessions": (Scope.SESSIONS_READ, Scope.SESSIONS_WRITE),
     "avatars": (Scope.AVATARS_READ, Scope.AVATARS_WRITE),
     "usage": (Scope.USAGE_READ, Scope.USAGE_READ),
+    "webhooks": (Scope.WEBHOOKS_READ, Scope.WEBHOOKS_WRITE),
     "capacity": (Scope.SESSIONS_READ, Scope.SESSIONS_READ),
     "admin": (Scope.ADMIN, Scope.ADMIN),
 }

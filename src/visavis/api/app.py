@@ -31,6 +31,7 @@ from visavis.api import (
     stage_source,
     trailing_slash,
     usage,
+    webhooks,
 )
 from visavis.api.described.openapi import describe
 from visavis.api.envelope import Envelope
@@ -86,6 +87,7 @@ from visavis.store.usage_reports import UsageReports
 from visavis.telemetry.traces import open_traces
 from visavis.timestamps import now_ms
 from visavis.turn import for_session
+from visavis.webhooks.sending import open_webhooks
 
 log = structlog.get_logger()
 
@@ -100,6 +102,7 @@ ROUTERS = (
     metrics.router,
     usage.router,
     sign_in.router,
+    webhooks.router,
     capacity.router,
     health.router,
     docs.router,
@@ -193,12 +196,14 @@ async def _open(
     backgrounds = Backgrounds(
         blobs=FolderBlobs(settings.data_dir.absolute()), read_source=partial(read_image, fetch_image=fetcher.fetch)
     )
+    sending = open_webhooks(settings, database, secret)
     service = Avatars(
         store=AvatarStore(database),
         files=LookFiles(settings.avatars_dir),
         preparation=Preparation(prepare, at_once=settings.preparations, waiting=settings.preparations_waiting),
         fetch_image=fetcher.fetch,
         max_per_account=settings.max_avatars_per_account,
+        tell=sending.feed.tell,
     )
     vitals = Vitals()
     live = LiveSessions(
@@ -211,6 +216,7 @@ async def _open(
         packs=service,
         secret=secret,
         vitals=vitals,
+        feed=sending.feed,
         start_timeout_s=settings.start_timeout_s,
         path_prefix=settings.path_prefix,
         observer=observer,
@@ -249,6 +255,8 @@ async def _open(
         source_token=source_token,
         probes=_probes(settings, database),
         vitals=vitals,
+        webhooks=sending.webhooks,
+        dispatcher=sending.dispatcher,
         readiness=readiness,
     )
     await install_library(service, portraits, prepared_only=True)  # the first answer lists the whole library
@@ -268,6 +276,7 @@ async def _open(
     tasks.start("browser_tokens", partial(live.browser_tokens.run, live.table.is_live))
     tasks.start("meter", services.meter.run)
     tasks.start("probes", services.probes.run)
+    tasks.start("webhooks", services.dispatcher.run)
     return services
 
 
@@ -422,5 +431,6 @@ async def _sweep_always(services: Services, store: SessionStore) -> None:
             await services.backgrounds.delete_orphans(store)
             await services.avatars.purge(spared=services.live.table.starting_avatars())
             await services.idempotency.delete_expired(at_ms=now_ms())
+            await services.webhooks.sweep(kept_ms=int(services.settings.webhook_log_days * 24 * 3_600_000))
         except Exception:  # the outermost edge of a sweep: the next one tries again
             log.exception("sweep_failed")

@@ -92,7 +92,13 @@ class BackgroundsDetails(Answer):
     backgrounds: Quota
 
 
-Details = MinutesDetails | ConcurrencyDetails | AvatarsDetails | CreatedSessionsDetails | BackgroundsDetails
+class WebhooksDetails(Answer):
+    webhooks: Quota
+
+
+Details = (
+    MinutesDetails | ConcurrencyDetails | AvatarsDetails | CreatedSessionsDetails | BackgroundsDetails | WebhooksDetails
+)
 
 
 class ErrorDetail(Answer):

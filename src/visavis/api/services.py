@@ -32,6 +32,8 @@ from visavis.store.idempotency import IdempotencyStore
 from visavis.store.records import KeyRecord
 from visavis.store.usage_reports import UsageReports
 from visavis.timestamps import now_ms
+from visavis.webhooks.dispatcher import Dispatcher
+from visavis.webhooks.service import Webhooks
 
 _HOST = re.compile(r"[A-Za-z0-9._-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
 
@@ -66,6 +68,8 @@ class Services:
     source_token: str  # opens packs and pictures to the stages that this server is connected to
     probes: Probes
     vitals: Vitals
+    webhooks: Webhooks
+    dispatcher: Dispatcher
     readiness: Readiness = field(default_factory=Readiness)
 
 

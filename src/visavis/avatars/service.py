@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -28,12 +29,15 @@ from visavis.errors import (
     ImageTooLarge,
     PackUnreadable,
     PortraitRefused,
+    PreparationFailed,
     ReportNotFound,
 )
 from visavis.ids import is_id, new_id
 from visavis.stage.port.archive import pack_archive
+from visavis.store.avatar_news import avatar_failed
 from visavis.store.avatars import AvatarStore
 from visavis.store.failures import translated_disk_errors
+from visavis.store.news import News
 from visavis.store.records import AvatarRecord, KeyRecord
 from visavis.timestamps import now_ms
 
@@ -52,7 +56,7 @@ class Listed:
 
 
 class Avatars:
-    """`max_per_account`: how many looks an account may have."""
+    """`max_per_account`: how many looks an account may have. `tell`: takes what webhooks are told."""
 
     def __init__(
         self,
@@ -62,12 +66,14 @@ class Avatars:
         preparation: Preparation,
         fetch_image: FetchImage,
         max_per_account: int,
+        tell: Callable[[News], None] = lambda _news: None,
     ) -> None:
         self._store = store
         self._max_per_account = max_per_account
         self._files = files
         self._preparation = preparation
         self._fetch_image = fetch_image
+        self._tell = tell
         self._fetching = Places(at_once=FETCHED_AT_ONCE, waiting=FETCHES_WAITING, things="image addresses")
         self._rebuilding: dict[str, anyio.Lock] = {}  # by look, while its pack is rebuilt
 
@@ -161,7 +167,8 @@ class Avatars:
         """Fetch a photo and make an avatar of it, as `add` does. Raises `ImageUrlRefused` too."""
         await self._check_quota(key)
         async with self._fetching.place(key.account_id):
-            image = await self._fetch_image(url)
+            with self._told_failure(key, name):
+                image = await self._fetch_image(url)
         return await self.add(image, name=name, owner=key, points=points)
 
     async def add(
@@ -187,13 +194,15 @@ class Avatars:
 
         Raises the `PortraitRefused` family, `AvatarLimitReached` and `NoCapacity`.
         """
-        if len(image) > MAX_IMAGE_BYTES:
-            raise ImageTooLarge(f"The image is larger than {MAX_IMAGE_BYTES // 1_000_000} MB")
+        with self._told_failure(owner, name):
+            if len(image) > MAX_IMAGE_BYTES:
+                raise ImageTooLarge(f"The image is larger than {MAX_IMAGE_BYTES // 1_000_000} MB")
         await self._check_quota(owner)
         parent, look_id = character_id or new_id("avat"), new_id("avat")
-        await self.prepare(
-            look_id, image, points, holder="library" if owner is None else owner.account_id, prepare=prepare
-        )
+        with self._told_failure(owner, name):
+            await self.prepare(
+                look_id, image, points, holder="library" if owner is None else owner.account_id, prepare=prepare
+            )
         now = now_ms()
         character, look = (
             AvatarRecord(
@@ -213,12 +222,23 @@ class Avatars:
             for avatar_id, parent_id, shown_name in ((parent, None, name), (look_id, parent, f"{name} ({look_name})"))
         )
         try:
-            await self._store.add([character, look] if character_id is None else [look], check=self._check_count)
+            new = [character, look] if character_id is None else [look]
+            await self._store.add(new, check=self._check_count, owner=owner)
         except BaseException:
             with anyio.CancelScope(shield=True):
                 await self._files.remove(look_id)
             raise
         return look
+
+    @contextmanager
+    def _told_failure(self, owner: KeyRecord | None, name: str) -> Iterator[None]:
+        """Tell webhooks of a photo that cannot become an avatar."""
+        try:
+            yield
+        except (PortraitRefused, PreparationFailed) as error:
+            if owner is not None:
+                self._tell(avatar_failed(owner, name=name, error=error, at_ms=now_ms()))
+            raise
 
     async def _check_quota(self, owner: KeyRecord | None) -> None:
         """Refuse a photo before it is fetched and prepared. Raises `AvatarLimitReached`."""

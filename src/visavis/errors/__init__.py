@@ -17,6 +17,7 @@
     │   ├── BackgroundRefused           400  INVALID_BACKGROUND
     │   ├── FramingRefused              400  INVALID_FRAMING
     │   ├── InvalidEmotion              400  INVALID_EMOTION
+    │   ├── WebhookUrlRefused           400  INVALID_WEBHOOK_URL
     │   ├── ImageRequired               400  IMAGE_REQUIRED
     │   ├── PortraitRefused             400  IMAGE_UNREADABLE
     │   │   ├── NoFace                  400  NO_FACE
@@ -64,14 +65,18 @@
     │   ├── ReportNotFound              404  REPORT_NOT_FOUND
     │   ├── RoomNotFound                404  ROOM_NOT_FOUND
     │   ├── ViewerNotFound              404  VIEWER_NOT_FOUND
-    │   └── TokenNotFound               404  TOKEN_NOT_FOUND
+    │   ├── TokenNotFound               404  TOKEN_NOT_FOUND
+    │   ├── WebhookNotFound             404  WEBHOOK_NOT_FOUND
+    │   └── DeliveryNotFound            404  DELIVERY_NOT_FOUND
     ├── MethodNotAllowed                405  METHOD_NOT_ALLOWED
     ├── Conflict                        409
     │   ├── SessionNotStarted           409  SESSION_NOT_STARTED
     │   ├── SessionEnded                409  SESSION_ENDED               close 4410
     │   │   └── Gone                    410  (SESSION_ENDED)
     │   ├── IdempotencyConflict         409  IDEMPOTENCY_KEY_REUSED
-    │   └── IdempotencyInProgress       409  IDEMPOTENCY_IN_PROGRESS
+    │   ├── IdempotencyInProgress       409  IDEMPOTENCY_IN_PROGRESS
+    │   ├── WebhookExists               409  WEBHOOK_EXISTS
+    │   └── WebhookDisabled             409  WEBHOOK_DISABLED
     ├── PreconditionFailed              412  PRECONDITION_FAILED
     ├── PreconditionRequired            428  PRECONDITION_REQUIRED
     ├── UpgradeRequired                 426  UPGRADE_REQUIRED
@@ -82,7 +87,8 @@
     ├── QuotaReached                    429
     │   ├── AvatarLimitReached          429  AVATAR_LIMIT_REACHED
     │   ├── SessionLimitReached         429  SESSION_LIMIT_REACHED
-    │   └── BackgroundLimitReached      429  BACKGROUND_LIMIT_REACHED
+    │   ├── BackgroundLimitReached      429  BACKGROUND_LIMIT_REACHED
+    │   └── WebhookLimitReached         429  WEBHOOK_LIMIT_REACHED
     ├── TooManyOffers                   429  TOO_MANY_OFFERS
     ├── QueueFull                            QUEUE_FULL
     ├── NoCapacity                      503  NO_CAPACITY
@@ -159,6 +165,7 @@ from visavis.errors.requests import (
     BackgroundRefused as BackgroundRefused,
     FramingRefused as FramingRefused,
     InvalidEmotion as InvalidEmotion,
+    WebhookUrlRefused as WebhookUrlRefused,
 )
 from visavis.errors.media import (
     ImageRequired as ImageRequired,
@@ -213,6 +220,8 @@ from visavis.errors.states import (
     ReportNotFound as ReportNotFound,
     RoomNotFound as RoomNotFound,
     ViewerNotFound as ViewerNotFound,
+    WebhookNotFound as WebhookNotFound,
+    DeliveryNotFound as DeliveryNotFound,
     MethodNotAllowed as MethodNotAllowed,
     Conflict as Conflict,
     SessionNotStarted as SessionNotStarted,
@@ -220,6 +229,8 @@ from visavis.errors.states import (
     Gone as Gone,
     IdempotencyConflict as IdempotencyConflict,
     IdempotencyInProgress as IdempotencyInProgress,
+    WebhookExists as WebhookExists,
+    WebhookDisabled as WebhookDisabled,
     PreconditionFailed as PreconditionFailed,
     PreconditionRequired as PreconditionRequired,
     UpgradeRequired as UpgradeRequired,
@@ -233,6 +244,7 @@ from visavis.errors.faults import (
     AvatarLimitReached as AvatarLimitReached,
     SessionLimitReached as SessionLimitReached,
     BackgroundLimitReached as BackgroundLimitReached,
+    WebhookLimitReached as WebhookLimitReached,
     TooManyOffers as TooManyOffers,
     QueueFull as QueueFull,
     NoCapacity as NoCapacity,

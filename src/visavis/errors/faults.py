@@ -67,6 +67,14 @@ class BackgroundLimitReached(QuotaReached, code="BACKGROUND_LIMIT_REACHED", retr
     suggestion = "Start the sessions that you create; one that nobody starts ends by itself"
 
 
+class WebhookLimitReached(QuotaReached, code="WEBHOOK_LIMIT_REACHED"):
+    """The account has as many webhooks as it may have."""
+
+    counted = "webhooks"
+    message = "This account has as many webhooks as it may have"
+    suggestion = "Delete a webhook, then send this again"
+
+
 class TooManyOffers(VisavisError, code="TOO_MANY_OFFERS", status=429, retryable=True):
     """Too many offers came from one address or to one room, or too many of its viewers have not connected yet."""
 

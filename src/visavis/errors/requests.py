@@ -72,3 +72,7 @@ class FramingRefused(InvalidRequest, code="INVALID_FRAMING", told_over=HTTP | CH
 
 class InvalidEmotion(InvalidRequest, code="INVALID_EMOTION", told_over=HTTP | CHANNEL):
     """An unknown emotion, or a weight out of its range."""
+
+
+class WebhookUrlRefused(InvalidRequest, code="INVALID_WEBHOOK_URL"):
+    """A webhook's address is private, too long, or not http(s)."""

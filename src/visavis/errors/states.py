@@ -115,6 +115,18 @@ class TokenNotFound(NotFound, code="TOKEN_NOT_FOUND"):
     message = "There is no such token"
 
 
+class WebhookNotFound(NotFound, code="WEBHOOK_NOT_FOUND"):
+    """No such webhook, or it belongs to another account, or to keys of the other kind."""
+
+    message = "Webhook not found"
+
+
+class DeliveryNotFound(NotFound, code="DELIVERY_NOT_FOUND"):
+    """The webhook has no such delivery, or no longer."""
+
+    message = "Delivery not found"
+
+
 class MethodNotAllowed(VisavisError, code="METHOD_NOT_ALLOWED", status=405):
     """The address does not take this method; `Allow` lists those that it takes."""
 
@@ -151,6 +163,14 @@ class IdempotencyInProgress(Conflict, code="IDEMPOTENCY_IN_PROGRESS", retryable=
     """The first request with this `Idempotency-Key` is still in progress."""
 
     retry_after_s = 1
+
+
+class WebhookExists(Conflict, code="WEBHOOK_EXISTS"):
+    """The account has a webhook with this address."""
+
+
+class WebhookDisabled(Conflict, code="WEBHOOK_DISABLED"):
+    """The webhook is disabled: nothing is sent to it."""
 
 
 class PreconditionFailed(VisavisError, code="PRECONDITION_FAILED", status=412):

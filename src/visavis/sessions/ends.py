@@ -33,7 +33,8 @@ def pause_s(failures: int) -> float:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class SessionEnd:
-    """The end of one session. `before`: its row until then. `metering`: columns of the row.
+    """The end of one session. `before`: its row until then. `metering`: columns of the row. `performed`: a performer
+    ends after it, and with it utterances.
 
     `record`: the session as it has ended. If the row had an end already, that one counts.
     """
@@ -42,6 +43,7 @@ class SessionEnd:
     reason: EndReason
     ended_at_ms: int
     metering: dict[str, int | None]
+    performed: bool = True
     record: SessionRecord = field(init=False)
     written: anyio.Event = field(default_factory=anyio.Event)
 

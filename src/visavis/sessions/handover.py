@@ -35,6 +35,7 @@ async def hand_over(live: LiveSessions, conversations: Conversations) -> None:
         await live.save_metering()
     except Exception:  # part of the outermost edge of the server: the stages know enough
         log.exception("metering_not_saved")
+    await live.flush_news()
     live.let_go()
     log.info("sessions_handed_over", sessions=len(sessions))
 

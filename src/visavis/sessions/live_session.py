@@ -24,6 +24,7 @@ from visavis.sessions.deadlines import Deadlines
 from visavis.sessions.ends import SessionEnd
 from visavis.sessions.joining import Joining
 from visavis.sessions.lifecycle import EndReason
+from visavis.sessions.live_news import CLIENT, LiveNews
 from visavis.sessions.metering import SessionClock, ended_at_ms
 from visavis.sessions.observer import Observer
 from visavis.sessions.session_memo import SessionMemo
@@ -47,6 +48,7 @@ from visavis.stage.port.notes import KeptNote
 from visavis.stage.port.values import Spoken
 from visavis.store.last_seen import Seen
 from visavis.store.records import SessionRecord
+from visavis.webhooks.feed import Feed
 
 _END_TIMEOUT_S = 2.0
 SPEECH_STARTS_WITHIN_S = 0.5
@@ -70,6 +72,7 @@ class LiveSession:
         request_end: Callable[[str, EndReason], Awaitable[Any]],
         clock: SessionClock,
         observer: Observer,
+        feed: Feed,
     ) -> None:
         self.record = record  # as it was started
         self.session_id, self.key_id = record.id, record.key_id
@@ -83,6 +86,7 @@ class LiveSession:
         self._request_end = request_end
         self.clock = clock
         self._observer = observer
+        self._news = LiveNews(record, feed, now_ms=self.now_ms, acknowledge=performer.acknowledge)
         self.metrics = SessionMetrics()
         self.last_number = 0  # the highest number of speech or interrupt that a channel has used
         self.last_speech_s = -math.inf  # when a channel has last sent speech
@@ -136,8 +140,7 @@ class LiveSession:
             self._observer.measured(self.record, event)
         if isinstance(event, SpeechEvent | MotionEvent | MetricsEvent):
             self._forward(event)
-        if not isinstance(event, PLAYBACK):
-            self.performer.acknowledge(event)
+        self._news.heard(event, client_needs=isinstance(event, PLAYBACK))
         if isinstance(event, FirstFrameSent):
             now = self.now_ms()
             self._first_frame_at_ms = self._first_frame_at_ms or now
@@ -170,7 +173,7 @@ class LiveSession:
 
     def delivered(self, event: PlaybackEvent) -> None:
         """See `AttachableSession.delivered`."""
-        self.performer.acknowledge(event)
+        self._news.taken(event, by=CLIENT)
 
     def speech_taken(self, spoken: Spoken, *, rate_hz: int) -> None:
         """See `AttachableSession.speech_taken`."""
@@ -185,7 +188,7 @@ class LiveSession:
                 await self._deadlines_changed.wait()
             seconds_left = self._deadlines.take_warning(now_s=anyio.current_time())
             if seconds_left is not None:
-                self.tell_expiring(seconds_left)
+                self.warn_expiring(seconds_left)
             reason = self._deadlines.due(now_s=anyio.current_time())
             if reason is not None:
                 await self._request_end(self.session_id, reason)
@@ -314,7 +317,7 @@ class LiveSession:
         await self.performer.take_note(kept, forget_through=note.forgotten)
         for message in note.messages:
             if message.event is not None:
-                self.performer.acknowledge(message.event)
+                self._news.taken(message.event, by=CLIENT)
 
     @property
     def conversation(self) -> tuple[bytes, tuple[KeptNote, ...]]:
@@ -341,6 +344,12 @@ class LiveSession:
             self._deadlines.viewers_changed(0, now_s=now_s)
         if self._memo.had_channel:
             self._deadlines.channel_closed(now_s=now_s)
+        self._news.adopted(held.viewers)
+
+    def warn_expiring(self, seconds_left: int) -> None:
+        """Tell the channel and webhooks that the session ends in so many seconds at most."""
+        self.tell_expiring(seconds_left)
+        self._news.expiring(seconds_left)
 
     def tell_expiring(self, seconds_left: int) -> None:
         """Tell the channel that the session ends in so many seconds at most."""
@@ -382,6 +391,7 @@ class LiveSession:
             log.exception("performer_end_failed", session_id=self.session_id)
         finally:
             self._end_channel()
+            self._news.over()
             self._over.set()
 
     def _end_channel(self) -> None:
@@ -390,5 +400,6 @@ class LiveSession:
         """
         for end in self._utterances.end_all(now_s=anyio.current_time()):
             self._forward(end)
+            self._news.utterance_given_up(end)
         if self._attachment is not None and self._end_reason is not None:
             self._attachment.finish(SessionOver(reason=self._end_reason.value))

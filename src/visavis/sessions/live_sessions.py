@@ -52,6 +52,7 @@ from visavis.store.last_seen import LastSeen
 from visavis.store.records import BrowserTokenRecord, SessionRecord
 from visavis.store.sessions import SessionStore
 from visavis.timestamps import now_ms
+from visavis.webhooks.feed import Feed
 
 SEEN_EVERY_S = 0.5
 
@@ -73,6 +74,7 @@ class LiveSessions:
         packs: Packs,
         secret: bytes,
         vitals: Vitals,
+        feed: Feed,
         start_timeout_s: float,
         path_prefix: str = "",
         observer: Observer | None = None,
@@ -86,6 +88,7 @@ class LiveSessions:
         self._secret = secret  # signs the tokens of rooms
         self._path_prefix = path_prefix  # of this server's public addresses
         self._vitals = vitals
+        self._feed = feed
         self.observer = observer or Observer()
         self.ends = Ends(self._write_end)
         self.table = LiveTable(self.ends.unwritten)
@@ -110,7 +113,9 @@ class LiveSessions:
         try:
             async with anyio.create_task_group() as tasks:
                 self._tasks = IsolatedTasks(tasks)
-                IsolatedTasks(tasks, vitals=self._vitals).start("ends", self.ends.run)
+                vital = IsolatedTasks(tasks, vitals=self._vitals)
+                vital.start("ends", self.ends.run)
+                vital.start("webhook_feed", self._feed.run)
                 try:
                     yield
                 finally:
@@ -120,6 +125,14 @@ class LiveSessions:
         finally:
             with anyio.CancelScope(shield=True):
                 await self.ends.flush()
+                await self.flush_news()
+
+    async def flush_news(self) -> None:
+        """Write what webhooks are to be told, or log that it is lost."""
+        try:
+            await self._feed.flush()
+        except Exception:  # part of the outermost edge of the server: what the stages kept, they give to the next one
+            log.exception("webhook_news_lost")
 
     # Starting and ending
 
@@ -157,6 +170,7 @@ class LiveSessions:
             request_end=self.end,
             clock=clock,
             observer=self.observer,
+            feed=self._feed,
         )
 
     async def adopt(self, record: SessionRecord, adopted: Adopted) -> None:
@@ -233,7 +247,7 @@ class LiveSessions:
             return record
         next_status(Status(record.status), Transition.END)
         end_ms = ended_at_ms(record, reason, now_ms=self.table.until_ms(record))
-        end = SessionEnd(before=record, reason=reason, ended_at_ms=end_ms, metering={})
+        end = SessionEnd(before=record, reason=reason, ended_at_ms=end_ms, metering={}, performed=False)
         self.ends.add(end)
         record = await self.ends.wait_written(end)
         self.observer.ended(record)
@@ -241,8 +255,14 @@ class LiveSessions:
 
     async def _write_end(self, end: SessionEnd) -> SessionRecord:
         """See `ends.WriteEnd`."""
+        await self._feed.flush()  # what has happened before
         written = await self._store.move(
-            end.before, to=end.record.status, ended_at_ms=end.ended_at_ms, end_reason=end.reason, **end.metering
+            end.before,
+            to=end.record.status,
+            utterances_follow=end.performed,
+            ended_at_ms=end.ended_at_ms,
+            end_reason=end.reason,
+            **end.metering,
         )
         return written or await self._store.get(end.before.id) or end.record
 

@@ -8,10 +8,12 @@ from dataclasses import asdict
 from sqlalchemy import ColumnElement, delete, exists, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from visavis.store.avatar_news import avatar_ready
 from visavis.store.database import Database
 from visavis.store.locks import lock_account, lock_avatar
 from visavis.store.models import avatars, sessions
-from visavis.store.records import AvatarRecord
+from visavis.store.news import forget_news, write_news
+from visavis.store.records import AvatarRecord, KeyRecord
 
 
 async def _count_looks(connection: AsyncConnection, account_id: str) -> int:
@@ -35,10 +37,17 @@ class AvatarStore:
         async with self._database.write() as connection:
             for avatar_id in ids:
                 await connection.execute(delete(avatars).where(avatars.c.id == avatar_id))
+                await forget_news(connection, avatar_id)
 
-    async def add(self, records: Sequence[AvatarRecord], *, check: Callable[[int], None] | None = None) -> None:
+    async def add(
+        self,
+        records: Sequence[AvatarRecord],
+        *,
+        check: Callable[[int], None] | None = None,
+        owner: KeyRecord | None = None,
+    ) -> None:
         """Add a character and its looks together, the character first. `check` is given the number of looks that their
-        owner has before; if it raises, nothing is added.
+        owner has before; if it raises, nothing is added. `owner`: the key that adds them; its webhooks are told.
         """
         async with self._database.write() as connection:
             owner_account_id = records[0].owner_account_id
@@ -47,6 +56,9 @@ class AvatarStore:
                 check(await _count_looks(connection, owner_account_id))
             for record in records:
                 await connection.execute(insert(avatars).values(**asdict(record)))
+            if owner is not None:
+                looks = [record for record in records if record.parent_id is not None]
+                await write_news(connection, *(avatar_ready(owner, look) for look in looks))
 
     async def get(self, avatar_id: str) -> AvatarRecord | None:
         """Return the avatar, unless it was deleted."""

@@ -182,3 +182,71 @@ idempotency = Table(
     Column("body", Text),  # encrypted: accounts/sealing.py
     Column("created_at_ms", BigInteger, nullable=False),
 )
+
+# Where events are sent. docs/reference/webhooks.md
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("account_id", String(40), ForeignKey("accounts.id"), nullable=False),
+    Column("test", Boolean, nullable=False),  # takes the events of test keys, and of no others
+    Column("url", String(2048), nullable=False),  # empty: a listener, which fetches its events itself
+    Column("events", JSON, nullable=False),  # the types that it takes; none: all
+    Column("secret", Text, nullable=False),  # encrypted: webhooks/secrets.py
+    Column("old_secret", Text),  # signs beside the new one until then
+    Column("old_secret_until_ms", BigInteger),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("failing_since_ms", BigInteger),  # the first failure since the last success
+    Column("disabled_at_ms", BigInteger),
+    Column("disabled_reason", String(16)),  # client | failing | gone
+    Column("seen_at_ms", BigInteger),  # of a listener: when it last asked
+    Index("ix_webhooks_account_id", "account_id"),
+)
+
+# What has happened, written in the transaction that made it happen.
+webhook_events = Table(
+    "webhook_events",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("account_id", String(40), ForeignKey("accounts.id"), nullable=False),
+    Column("subject_id", String(40), nullable=False),  # the session or the avatar. No foreign key: it may go earlier
+    Column("number", Integer),  # of this session, counted from 1; null: not given yet, or not of a session
+    Column("type", String(40), nullable=False),
+    Column("key", String(80)),  # what happens once to a session has a key, by which it is found again
+    Column("data", JSON, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Index("uq_webhook_events_subject_id_number", "subject_id", "number", unique=True),
+    Index("ix_webhook_events_subject_id_key", "subject_id", "key"),
+    Index("ix_webhook_events_at_ms", "at_ms"),
+)
+
+# One event for one webhook.
+webhook_deliveries = Table(
+    "webhook_deliveries",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("webhook_id", String(40), ForeignKey("webhooks.id"), nullable=False),
+    Column("event_id", String(40), ForeignKey("webhook_events.id"), nullable=False),
+    Column("status", String(16), nullable=False),  # pending | delivered | failed | missed
+    Column("attempts", Integer, nullable=False),
+    Column("began_at_ms", BigInteger, nullable=False),  # from then it is tried for a day; a replay begins anew
+    Column("tried", Boolean, nullable=False),  # an attempt has failed since then
+    Column("due_at_ms", BigInteger),  # of the next attempt; null: there is none
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("delivered_at_ms", BigInteger),
+    Index("ix_webhook_deliveries_webhook_id_tried_due_at_ms", "webhook_id", "tried", "due_at_ms"),
+    Index("ix_webhook_deliveries_webhook_id_id", "webhook_id", "id"),
+    Index("ix_webhook_deliveries_due_at_ms", "due_at_ms"),
+    Index("ix_webhook_deliveries_event_id", "event_id"),
+)
+
+webhook_attempts = Table(
+    "webhook_attempts",
+    metadata,
+    Column("delivery_id", String(40), ForeignKey("webhook_deliveries.id"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("duration_ms", Integer, nullable=False),
+    Column("status_code", Integer),  # null: there was no answer
+    Column("problem", String(200)),  # null: it was delivered
+)

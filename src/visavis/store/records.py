@@ -142,3 +142,56 @@ class IdempotencyRecord:
     content_type: str | None
     body: str | None
     created_at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookRecord:
+    id: str
+    account_id: str
+    test: bool
+    url: str
+    events: list[str]
+    secret: str
+    old_secret: str | None
+    old_secret_until_ms: int | None
+    created_at_ms: int
+    failing_since_ms: int | None
+    disabled_at_ms: int | None
+    disabled_reason: str | None
+    seen_at_ms: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookEventRecord:
+    id: str
+    account_id: str
+    subject_id: str
+    number: int | None
+    type: str
+    key: str | None
+    data: dict[str, Any]
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryRecord:
+    id: str
+    webhook_id: str
+    event_id: str
+    status: str
+    attempts: int
+    began_at_ms: int
+    tried: bool
+    due_at_ms: int | None
+    created_at_ms: int
+    delivered_at_ms: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptRecord:
+    delivery_id: str
+    number: int
+    at_ms: int
+    duration_ms: int
+    status_code: int | None
+    problem: str | None

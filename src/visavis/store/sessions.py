@@ -11,7 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from visavis.store.database import Database
 from visavis.store.locks import lock_account
 from visavis.store.models import sessions, usage_entries
+from visavis.store.news import forget_news
 from visavis.store.records import SessionRecord
+from visavis.store.session_news import tell_created, tell_ended, tell_started
 from visavis.store.usage import Reading, bring_up_to_date
 
 
@@ -92,6 +94,7 @@ class SessionStore:
                 await lock_account(connection, record.account_id)
                 check(await _count_created(connection, record.account_id))
             await connection.execute(insert(sessions).values(**asdict(record)))
+            await tell_created(connection, record)
 
     async def count_created(self, account_id: str) -> CreatedSessions:
         async with self._database.read() as connection:
@@ -103,6 +106,8 @@ class SessionStore:
             removed = await connection.execute(
                 delete(sessions).where(sessions.c.id == session_id, sessions.c.status == "created")
             )
+            if removed.rowcount == 1:
+                await forget_news(connection, session_id)
             return removed.rowcount == 1
 
     async def get(self, session_id: str) -> SessionRecord | None:
@@ -116,10 +121,13 @@ class SessionStore:
             row = (await connection.execute(select(sessions).where(condition))).mappings().first()  # type: ignore[arg-type]
         return None if row is None else SessionRecord(**row)
 
-    async def move(self, record: SessionRecord, *, to: str, **changes: object) -> SessionRecord | None:
+    async def move(
+        self, record: SessionRecord, *, to: str, utterances_follow: bool = False, **changes: object
+    ) -> SessionRecord | None:
         """Change the status from `record.status` to `to`, together with `changes`; return the new record. Returns None,
         and changes nothing, if the status was another one. A start opens the session's usage ledger in the same
-        transaction, and an end closes it.
+        transaction, and an end closes it. Webhooks are told in the same transaction, too; of an end with
+        `utterances_follow`, a moment later.
         """
         ends = record.status == "started"
         if ends:  # until now only the ledger may have it
@@ -134,6 +142,10 @@ class SessionStore:
                 return None
             after = replace(record, status=to, **changes)  # type: ignore[arg-type]
             await _write_usage(connection, after, ends=ends)
+            if after.ended_at_ms is None:
+                await tell_started(connection, after)
+            else:
+                await tell_ended(connection, after, utterances_follow=utterances_follow)
         return after
 
     async def update(self, session_id: str, **values: object) -> None:

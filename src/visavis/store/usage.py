@@ -206,31 +206,35 @@ class UsageStore:
         """Return what the ledger says of those of the sessions that have entries."""
         if not session_ids:
             return {}
-        entry = usage_entries.c
-        query = (
-            select(
-                entry.session_id,
-                func.sum(entry.minutes).filter(entry.source == INCLUDED),
-                func.sum(entry.minutes).filter(entry.source == PURCHASED),
-                func.sum(SECONDS),
-                func.sum(entry.seen_s),
-                func.count().filter(entry.closed.is_(False)),
-            )
-            .where(entry.session_id.in_(session_ids))
-            .group_by(entry.session_id)
-        )
         async with self._database.read() as connection:
-            rows = (await connection.execute(query)).all()
-        return {
-            session_id: SessionUsage(
-                included_minutes=int(included or 0),
-                purchased_minutes=int(purchased or 0),
-                seconds=int(seconds),
-                seen_s=int(seen_s),
-                closed=open_entries == 0,
-            )
-            for session_id, included, purchased, seconds, seen_s, open_entries in rows
-        }
+            return await usage_of_sessions(connection, session_ids)
+
+
+async def usage_of_sessions(connection: AsyncConnection, session_ids: Collection[str]) -> dict[str, SessionUsage]:
+    """See `UsageStore.of_sessions`."""
+    entry = usage_entries.c
+    query = (
+        select(
+            entry.session_id,
+            func.sum(entry.minutes).filter(entry.source == INCLUDED),
+            func.sum(entry.minutes).filter(entry.source == PURCHASED),
+            func.sum(SECONDS),
+            func.sum(entry.seen_s),
+            func.count().filter(entry.closed.is_(False)),
+        )
+        .where(entry.session_id.in_(session_ids))
+        .group_by(entry.session_id)
+    )
+    return {
+        session_id: SessionUsage(
+            included_minutes=int(included or 0),
+            purchased_minutes=int(purchased or 0),
+            seconds=int(seconds),
+            seen_s=int(seen_s),
+            closed=open_entries == 0,
+        )
+        for session_id, included, purchased, seconds, seen_s, open_entries in (await connection.execute(query)).all()
+    }
 
 
 _GO_ON = (

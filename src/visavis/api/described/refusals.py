@@ -65,6 +65,9 @@ from visavis.errors import (
     Unauthorized,
     UnsupportedMediaType,
     VisavisError,
+    WebhookDisabled,
+    WebhookExists,
+    WebhookUrlRefused,
 )
 
 Responses = dict[int | str, dict[str, Any]]
@@ -154,6 +157,9 @@ _TEXTS: dict[Kind, tuple[str, str | None]] = {  # of the classes that bring no m
         "Upload another photo",
     ),
     StorageUnusable: ("The database cannot be used now: attempt to write a readonly database", None),
+    WebhookUrlRefused: ("The address is not on the public internet", "Use a public http(s) address of yours"),
+    WebhookExists: ("There is a webhook with this address", "Change that one, or delete it"),
+    WebhookDisabled: ("This webhook is disabled: it was disabled", "Enable it"),
     PreparationFailed: ("The portrait worker failed with status 1: no space left on device", None),
 }
 

@@ -6,7 +6,7 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from visavis.avatars.public_addresses import is_public
+from visavis.outbound.public_addresses import is_public
 
 # IANA's registries of special-purpose addresses, July 2026: iana-ipv4-special-registry-1.csv and
 # iana-ipv6-special-registry-1.csv, columns "Address Block" and "Globally Reachable" ("" for deprecated blocks).
