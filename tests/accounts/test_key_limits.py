@@ -38,6 +38,7 @@ def test_every_call_under_v1_needs_a_scope() -> None:
     assert {scope for method_path, scope in needed.items() if method_path[:4] in ("POST", "PUT ", "DELE")} == {
         Scope.SESSIONS_WRITE,
         Scope.AVATARS_WRITE,
+        Scope.WEBHOOKS_WRITE,
     }
     assert scope_for("GET", "/v1/nothing") is None
 

@@ -215,6 +215,8 @@ async def change(world: World, action: dict[str, Any]) -> None:
         case "meanwhile":
             world.meanwhile = asyncio.create_task(world.request(value))
             await service.fleet.allocation_requested.wait()
+        case "webhooks":
+            service.services.dispatcher.begin_due = _send_nothing  # type: ignore[method-assign]
         case "stopping":
             service.services.live.starts.stop()
         case "expired_picture":
@@ -256,6 +258,10 @@ async def _change_accounts(world: World, name: str, value: Any) -> bool:
 def _error(parts: list[str]) -> VisavisError:
     code, message, *suggestion = parts
     return error_of(code, message, suggestion=suggestion[0] if suggestion else None)
+
+
+async def _send_nothing(*_arguments: object) -> int:
+    return 0
 
 
 def _break(*_arguments: object, **_named: object) -> NoReturn:

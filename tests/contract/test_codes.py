@@ -53,6 +53,7 @@ SHOWN_BY_TESTS: dict[tuple[ToldOver, str], str] = {
     (COMMAND, "KEY_NOT_FOUND"): _COMMANDS,
     (COMMAND, "PLAN_NOT_FOUND"): "tests/accounts/test_plan_commands.py",
     (COMMAND, "KEY_NOT_ACTIVE"): "tests/accounts/test_key_limits.py",
+    (COMMAND, "LISTENING_FAILED"): "tests/webhooks/test_listen.py",
     (COMMAND, "DEMO_FAILED"): "tests/e2e/test_demo.py",
     (COMMAND, "CONTRACT_BROKEN"): _COMMANDS,
     (COMMAND, "SERVER_BROKEN"): "tests/faults/test_vital_tasks.py",

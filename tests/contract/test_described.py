@@ -35,6 +35,10 @@ FILLINGS = {
     ),
     "$=TOKEN_ID": "tok_01J8Z3N5K7Q9R2T4V6X8Y0A1B7",
     **dict.fromkeys(("$LOOK", "$CHARACTER", "$AVATAR", "$=AVATAR"), "avat_01J8Z3N5K7Q9R2T4V6X8Y0A1B4"),
+    **dict.fromkeys(("$HOOK", "$=HOOK"), "hook_01J8Z3N5K7Q9R2T4V6X8Y0A1C1"),
+    **dict.fromkeys(("$EVENT", "$=EVENT"), "evnt_01J8Z3N5K7Q9R2T4V6X8Y0A1C2"),
+    **dict.fromkeys(("$DELIVERY", "$=DELIVERY"), "dlvr_01J8Z3N5K7Q9R2T4V6X8Y0A1C3"),
+    "$=SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=",
 }
 
 

@@ -93,11 +93,19 @@ class PopulatedServer:
         watched = self.client.post(f"/rooms/{started['name']}/whep", content=OFFER, headers=bearer)
         viewer_id = watched.headers["Location"].rpartition("/")[2]
         self.numbers = itertools.count()
+        hook, spare_hook = (
+            self.post("/v1/webhooks", json={"url": f"http://127.0.0.1:9/{name}"})["webhook"]["webhook_id"]
+            for name in ("hook", "spare")
+        )
+        delivery_id = self.post(f"/v1/webhooks/{hook}/ping")["delivery"]["delivery_id"]
         ids = [session["session_id"] for session in (*sessions, own["session"])]
         self.path_parameters = {
             "session_id": itertools.cycle([*ids, "odd"]),
             "avatar_id": itertools.cycle([self.look, "odd", self.look]),
             "deleted_avatar_id": itertools.cycle([spare, "odd"]),
+            "webhook_id": itertools.cycle([hook, "odd", hook]),
+            "deleted_webhook_id": itertools.cycle([spare_hook, "odd"]),
+            "delivery_id": itertools.cycle([delivery_id, "odd"]),
             "room": itertools.cycle([started["name"], *self.tokens, "vv-odd"]),
             "picture": itertools.cycle(["image.jpg", "preview.jpg", "image.jpg", "odd"]),
             "viewer_id": itertools.cycle([viewer_id, "odd"]),
@@ -121,7 +129,8 @@ class PopulatedServer:
             if name == "name":
                 kind = "picture" if "/media/" in label else "room"
             else:
-                kind = "deleted_avatar_id" if label.startswith("DELETE /v1/avatars") else name
+                deleted = label.startswith(("DELETE /v1/avatars", "DELETE /v1/webhooks"))
+                kind = f"deleted_{name}" if deleted else name
             case.path_parameters[name] = next(self.path_parameters[kind])
         if "/rooms/" in label:
             case.headers["Authorization"] = f"Bearer {self.tokens.get(case.path_parameters['name'], 'odd')}"
@@ -133,6 +142,8 @@ class PopulatedServer:
             "Idempotency-Key"
         ):  # the key of an example would make each request a repetition of the first
             case.headers["Idempotency-Key"] += str(next(self.numbers))
+        if label in ("POST /v1/webhooks", "PATCH /v1/webhooks/{webhook_id}") and isinstance(case.body, dict):
+            case.body |= {name: f"http://127.0.0.1:9/{next(self.numbers)}" for name in ("url",) if name in case.body}
         if label == "POST /v1/sessions" and isinstance(case.body, dict):
             case.body |= {name: self.look for name in ("avatar_id", "avatar") if isinstance(case.body.get(name), str)}
         if label == "POST /rooms/{name}/whep" and next(self.numbers) % 2:
@@ -141,7 +152,12 @@ class PopulatedServer:
 
 @pytest.fixture(scope="module")
 def populated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PopulatedServer]:
-    chosen = Settings(data_dir=tmp_path_factory.mktemp("api"), rate_limit_per_minute=1_000_000, log_level="error")
+    chosen = Settings(
+        data_dir=tmp_path_factory.mktemp("api"),
+        rate_limit_per_minute=1_000_000,
+        log_level="error",
+        webhook_networks=("127.0.0.1/32",),
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("visavis.avatars.fetch.ImageFetcher.fetch", fetch_nothing)  # tests do not use the internet
         with RunningServer(chosen, fleet=FakeFleet(places=1_000_000), prepare=prepare) as server:

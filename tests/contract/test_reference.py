@@ -122,7 +122,7 @@ def test_every_call_is_described() -> None:
         f"{method} {path}"
         for methods, path in re.findall(
             r"([A-Z]+(?: or [A-Z]+)?) (/[\w/{}-]+)",
-            "".join(reference.PAGES[name] for name in ("rest", "rooms", "browsers")),
+            "".join(reference.PAGES[name] for name in ("rest", "rooms", "browsers", "webhooks")),
         )
         for method in methods.split(" or ")
     }

@@ -123,6 +123,7 @@
         ├── KeyNotFound                      KEY_NOT_FOUND
         ├── KeyNotActive                     KEY_NOT_ACTIVE
         ├── PlanNotFound                     PLAN_NOT_FOUND
+        ├── ListeningFailed                  LISTENING_FAILED
         ├── DemoFailed                       DEMO_FAILED
         ├── ContractBroken                   CONTRACT_BROKEN
         ├── ServerBroken                     SERVER_BROKEN
@@ -284,6 +285,7 @@ from visavis.errors.commands import (
     KeyNotFound as KeyNotFound,
     KeyNotActive as KeyNotActive,
     PlanNotFound as PlanNotFound,
+    ListeningFailed as ListeningFailed,
     DemoFailed as DemoFailed,
     ContractBroken as ContractBroken,
     ServerBroken as ServerBroken,

@@ -57,6 +57,10 @@ class PlanNotFound(CommandFailed, code="PLAN_NOT_FOUND"):
     """No such plan."""
 
 
+class ListeningFailed(CommandFailed, code="LISTENING_FAILED"):
+    """`visavis webhooks listen` cannot get events from the server."""
+
+
 class DemoFailed(CommandFailed, code="DEMO_FAILED"):
     """The demo's performance was not what it must be; the message says what was missing."""
 

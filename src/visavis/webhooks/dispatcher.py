@@ -29,6 +29,8 @@ SETTLE_S = 0.02  # after a poke: news that come together are claimed together, w
 CLAIM_MARGIN_S = 5.0  # a claim outlasts the longest attempt by so much
 GONE = 410
 
+_CHANCE = random.SystemRandom()  # of its own: programs that this server runs in may have seeded the common one
+
 log = structlog.get_logger()
 
 
@@ -44,7 +46,7 @@ class Dispatcher:
         seal: SecretSeal,
         disable_after_s: float,
         clock_ms: Callable[[], int] = now_ms,
-        chance: Callable[[], float] = random.random,
+        chance: Callable[[], float] = _CHANCE.random,
     ) -> None:
         self._deliveries, self._webhooks = deliveries, webhooks
         self._poster, self._seal = poster, seal

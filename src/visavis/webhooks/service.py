@@ -106,9 +106,9 @@ class Webhooks:
 
     def _check_new(self, record: WebhookRecord, others: list[WebhookRecord]) -> None:
         known = [one for one in others if one.url]
+        self._check_url_is_new(record, record.url, known)
         if len(known) >= self._max_per_account:
             raise WebhookLimitReached(current=len(known), maximum=self._max_per_account)
-        self._check_url_is_new(record, record.url, known)
 
     def _check_url_is_new(self, record: WebhookRecord, url: str, others: list[WebhookRecord]) -> None:
         if any(one.url == url and one.test is record.test and one.id != record.id for one in others):
