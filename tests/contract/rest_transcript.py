@@ -216,7 +216,7 @@ async def change(world: World, action: dict[str, Any]) -> None:
             world.meanwhile = asyncio.create_task(world.request(value))
             await service.fleet.allocation_requested.wait()
         case "webhooks":
-            service.services.dispatcher.begin_due = _send_nothing  # type: ignore[method-assign]
+            service.services.dispatcher.begin_due = _send_nothing  # type: ignore[assignment,method-assign]
         case "stopping":
             service.services.live.starts.stop()
         case "expired_picture":
