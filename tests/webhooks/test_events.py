@@ -106,7 +106,7 @@ async def test_utterances_that_the_end_cuts_off_are_told_before_it(service: Serv
     performer.ends_speech = True
     performer.queued.extend(["first", "second"])
     await end(service, session)
-    await receiver.until(1, "session.ended")
+    await receiver.until(5)
     told = in_order(receiver)
     assert [event["type"] for event in told[-3:]] == [*["session.utterance_finished"] * 2, "session.ended"]
     assert [event["data"]["utterance_id"] for event in told[-3:-1]] == ["first", "second"]
@@ -200,6 +200,7 @@ async def test_viewers_who_are_there_at_the_end_leave_before_it(service: Service
     await end(service, session)
     performer.emit(ViewerLeft(viewer_id="view_a", viewers=0))
     await receiver.until(1, "session.ended")
+    await receiver.until(3, "session.participant_left")
     assert pairs(receiver) == {f"view_{name}": ["joined", "left"] for name in "abc"}
     assert in_order(receiver)[-1]["type"] == "session.ended"
 
@@ -215,6 +216,7 @@ async def test_viewers_of_a_lost_stage_leave_and_come_back_as_others(service: Se
     await receiver.until(2, "session.participant_joined")
     await end(service, session)
     await receiver.until(1, "session.ended")
+    await receiver.until(2, "session.participant_left")
     assert pairs(receiver) == {"view_a": ["joined", "left"], "view_b": ["joined", "left"]}
 
 
@@ -237,6 +239,7 @@ async def test_viewers_who_came_and_went_while_there_was_no_server_are_told_by_t
         await receiver.until(1, "session.participant_left")
         await with_key(second, first).put(f"/v1/sessions/{session['session_id']}/end")
         await receiver.until(1, "session.ended")
+        await receiver.until(3, "session.participant_left")
     assert pairs(receiver) == {f"view_{name}": ["joined", "left"] for name in "abc"}
 
 

@@ -185,7 +185,7 @@ def delivery_row(
 
 async def _is_news(connection: AsyncConnection, news: News) -> bool:
     """Lock the session, and tell whether the news are new and come before its end."""
-    row = select(sessions.c.status).where(sessions.c.id == news.subject_id).with_for_update()
+    row = select(sessions.c.status).where(sessions.c.id == news.subject_id).with_for_update(key_share=True)
     status = (await connection.execute(row)).scalar_one_or_none()
     of_session = _EVENT.subject_id == news.subject_id
     if status == "ended" and news.type not in (*_AFTER_THE_END, NewsType.PARTICIPANT_LEFT):
@@ -250,9 +250,9 @@ async def _changes_of(connection: AsyncConnection, now: Viewers) -> list[News]:
 
 async def number_ends(connection: AsyncConnection, session_ids: Collection[str], *, at_ms: int) -> None:
     """Give the ends of these sessions their numbers, unless they have them, and have them sent."""
-    for session_id in session_ids:
+    for session_id in sorted(session_ids):
         ended = select(_EVENT.id).where(_EVENT.subject_id == session_id, _EVENT.key == ENDED, _EVENT.number.is_(None))
-        lock = select(sessions.c.id).where(sessions.c.id == session_id).with_for_update()
+        lock = select(sessions.c.id).where(sessions.c.id == session_id).with_for_update(key_share=True)
         await connection.execute(lock)
         event_id = (await connection.execute(ended)).scalar_one_or_none()
         if event_id is None:

@@ -9,7 +9,8 @@ from sqlalchemy import ColumnElement, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from visavis.store.database import Database
-from visavis.store.models import accounts, webhook_attempts, webhook_deliveries, webhooks
+from visavis.store.locks import lock_account
+from visavis.store.models import webhook_attempts, webhook_deliveries, webhooks
 from visavis.store.news import DeliveryStatus
 from visavis.store.records import WebhookRecord
 
@@ -29,7 +30,7 @@ class WebhookStore:
     async def _check(
         self, connection: AsyncConnection, account_id: str, check: Callable[[list[WebhookRecord]], None]
     ) -> None:
-        await connection.execute(select(accounts.c.id).where(accounts.c.id == account_id).with_for_update())
+        await lock_account(connection, account_id)
         query = select(webhooks).where(webhooks.c.account_id == account_id)
         check([WebhookRecord(**row) for row in (await connection.execute(query)).mappings().all()])
 
