@@ -40,6 +40,43 @@ class House:
         """Let the name of the house lead to this address of the street, as the server resolves it."""
         _hosts(self.server).write_text(f"127.0.0.1 localhost\n::1 localhost\n{address} {NAME}\n")
 
+    def shorten_paths(self) -> None:
+        """Let the paths from the server carry packets of 1,280 bytes to the router, and of 1,284 to `v6_alone`. The far
+        end of a cable drops longer ones, and nobody tells the server.
+        """
+        # A virtual cable takes 4 bytes more than its MTU, and IPv6 asks for an MTU of 1,280.
+        for machine, link, mtu in ((self.router, "lan", "1276"), (self.v6_alone, "six", "1280")):
+            _ip("-n", machine.name, "link", "set", link, "mtu", mtu)
+
+    def arriving(self, sizes: list[int]) -> list[int]:
+        """Send IP packets of these sizes from the server to the router. Return the sizes of those that arrive, up to
+        the first one of 100 bytes.
+        """
+        listen = f"""
+import socket
+taking = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+taking.bind(("{ROUTER_INSIDE}", 9999))
+print("ready", flush=True)
+size = 0
+while size != 100:
+    size = len(taking.recv(2000)) + 28
+    print(size, flush=True)
+"""
+        send = f"""
+import socket
+sending = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for size in {sizes}:
+    sending.sendto(bytes(size - 28), ("{ROUTER_INSIDE}", 9999))
+"""
+        command = self.router.command(sys.executable, "-c", listen)
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as listening:
+            try:
+                assert listening.stdout is not None and listening.stdout.readline() == "ready\n"
+                subprocess.run(self.server.command(sys.executable, "-c", send), check=True)
+                return [int(line) for line in listening.stdout]
+            finally:
+                listening.kill()
+
     @contextmanager
     def relay(self, address: str, ports: list[int]) -> Iterator[None]:
         """Relay the packets for these UDP ports of the street, and TCP of the first one, to the server."""

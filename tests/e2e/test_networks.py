@@ -118,3 +118,10 @@ def test_a_viewer_in_the_street_plays_also_when_the_house_has_moved(served: Serv
     served.house.move_to(SECOND_STREET)
     with served.house.relay(SECOND_STREET, [served.port, 20300]):
         assert served.watch(served.house.outside, SECOND_STREET) > 10
+
+
+def test_viewers_play_over_paths_of_1280_bytes_that_drop_longer_packets_in_silence(served: Served) -> None:
+    served.house.shorten_paths()
+    assert served.house.arriving([1500, 1281, 1280, 100]) == [1280, 100]
+    assert served.watch(served.house.router, SERVER) > 10
+    assert served.watch(served.house.v6_alone, f"[{SERVER_V6}]") > 10
