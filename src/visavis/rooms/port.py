@@ -187,6 +187,11 @@ class RoomSpeech:
     final: bool = False
 
 
+RoomEnd = Literal["agent_left", "avatar_removed", "room_deleted", "room_lost"]
+"""Why a room of another server is over: the agent has left it, somebody has removed the avatar or deleted the room, or
+the connection was lost for good."""
+
+
 class RoomEvents(Protocol):
     """Receives the events of a session's room. The room calls these methods in the event loop, in the order of the
     events. They must not block. None is called after the room's `aclose` has returned.
@@ -224,6 +229,25 @@ class RoomEvents(Protocol):
         """A participant of the room interrupts the avatar: all speech that arrived before is dropped."""
         ...
 
+    def room_ended(self, end: RoomEnd, detail: str) -> None:
+        """The avatar is no longer in the room, and will not come back: the session ends. Called once."""
+        ...
+
+
+# --- how speech from a room fares
+
+
+class SpeechListener(Protocol):
+    """Told how utterances fare, so that the room can tell the participant that has sent them. Must not block."""
+
+    def speech_started(self, utterance_id: str) -> None:
+        """The first sample is played."""
+        ...
+
+    def speech_finished(self, utterance_id: str, *, position_s: float, interrupted: bool) -> None:
+        """The last sample was played, or the utterance was interrupted. Once for each."""
+        ...
+
 
 # --- an open room
 
@@ -235,3 +259,4 @@ class OpenRoom:
     sink: Sink
     entrance: ViewerEntrance | None = None  # None if the room admits its viewers itself
     audience: Audience | None = None  # None if the room does not know how its viewers fare
+    listener: SpeechListener | None = None  # None if no speech comes from the room

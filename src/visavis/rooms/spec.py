@@ -1,9 +1,10 @@
-"""The specification of a session's room, as data that the service sends to a stage. Imports nothing."""
+"""The specification of a session's room, as data that the service sends to a stage."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+
+import msgspec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,17 +16,25 @@ class IceServer:
     credential: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EmbeddedRoomSpec:
+class EmbeddedRoomSpec(msgspec.Struct, frozen=True, kw_only=True, tag="embedded", tag_field="kind"):
     """This server's own WebRTC room. Viewers join by WHEP.
 
     `ice_servers`: those with credentials for this session alone, beside the ones that all sessions share.
     """
 
     ice_servers: tuple[IceServer, ...] = ()
-    kind: Literal["embedded"] = "embedded"
 
 
-# One frozen dataclass for each kind of room, distinguished by `kind`. A room of another vendor will have its address
-# and its token here.
-RoomSpec = EmbeddedRoomSpec
+class LiveKitRoomSpec(msgspec.Struct, frozen=True, kw_only=True, tag="livekit", tag_field="kind"):
+    """A room of a LiveKit server, which the avatar joins with a token.
+
+    `url`: ws, wss, http or https. `ends_by_silence`: whether a pause of its agent ends a segment of speech.
+    """
+
+    url: str
+    token: str
+    ends_by_silence: bool = False
+
+
+# One struct for each kind of room.
+RoomSpec = EmbeddedRoomSpec | LiveKitRoomSpec

@@ -52,6 +52,7 @@ class PrivateName:
 
 
 PRIVATE_NAMES = (
+    PrivateName(owner="aiortc.RTCRtpSender", name="_track_id", purpose="tracks that another server has to recognise"),
     PrivateName(owner="aioice.ice.Connection", name="query_consent", purpose="when a peer is gone"),
     PrivateName(owner="aioice.ice.Connection", name="_query_consent_task", purpose="when a peer is gone"),
     PrivateName(owner="aioice.ice.Connection", name="_nominated", purpose="when a peer is gone"),
@@ -505,6 +506,11 @@ def take_over_sending(
 
     sender.send = send  # type: ignore[method-assign]
     sender.stop = stop  # type: ignore[method-assign]
+
+
+def name_track(sender: RTCRtpSender, track_id: str) -> None:
+    """Set the id of the sender's track, as the description tells it. Called before the description is made."""
+    sender._track_id = track_id
 
 
 def synchronisation_sources(sender: RTCRtpSender) -> tuple[int, int]:

@@ -100,17 +100,7 @@ class SendingPeer:
         """Return the SDP answer to an offer, with all candidates. The offer has one section of each of `kinds`, in that
         order. Raises `OfferRefused` for an offer that cannot be answered; the peer must be closed then, too.
         """
-        apply_ice_settings()
-        apply_dtls_settings()
-        servers = [RTCIceServer(urls=s.url, username=s.username, credential=s.credential) for s in self._ice_servers]
-        connection = RTCPeerConnection(RTCConfiguration(iceServers=servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
-        self._connection = connection
-
-        @connection.on("connectionstatechange")
-        def connection_state_changed() -> None:
-            if connection.connectionState in ("failed", "closed"):
-                self._events.peer_disconnected()
-
+        connection = self._open_connection()
         try:
             # In the order of the offer: aiortc stops the shared transport if it does not belong to the first
             # transceiver.
@@ -124,6 +114,20 @@ class SendingPeer:
             raise OfferRefused(f"The offer cannot be answered: {error}") from error
         return connection.localDescription.sdp
 
+    def _open_connection(self) -> RTCPeerConnection:
+        apply_ice_settings()
+        apply_dtls_settings()
+        servers = [RTCIceServer(urls=s.url, username=s.username, credential=s.credential) for s in self._ice_servers]
+        connection = RTCPeerConnection(RTCConfiguration(iceServers=servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
+        self._connection = connection
+
+        @connection.on("connectionstatechange")
+        def connection_state_changed() -> None:
+            if connection.connectionState in ("failed", "closed"):
+                self._events.peer_disconnected()
+
+        return connection
+
     async def add_candidates(self, candidates: Sequence[str]) -> None:
         """Check further addresses of the viewer: the values of candidate lines, which must be valid."""
         if self._connection is not None:
@@ -135,7 +139,7 @@ class SendingPeer:
         """Whether the viewer has sent a connectivity check: it has the answer and reaches this machine."""
         return self._connection is not None and private_names.was_checked(_ice_of(self._connection))
 
-    def _add_stream(self, connection: RTCPeerConnection, kind: MediaKind) -> None:
+    def _add_stream(self, connection: RTCPeerConnection, kind: MediaKind) -> RTCRtpSender:
         transceiver = connection.addTransceiver(kind, direction="sendonly")
         transceiver.setCodecPreferences(
             [codec for codec in RTCRtpSender.getCapabilities(kind).codecs if codec.mimeType in CODECS[kind]]
@@ -148,6 +152,7 @@ class SendingPeer:
             stopped=lambda: self._stop(kind),
         )
         private_names.on_feedback(sender, lambda packet: self._take_feedback(kind, packet, sender))
+        return sender
 
     def _start(self, kind: MediaKind, sender: RTCRtpSender, parameters: RTCRtpSendParameters) -> None:
         if self._link is None:

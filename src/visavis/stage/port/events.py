@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from visavis.engine.motion.states import AvatarState
+from visavis.rooms.port import RoomEnd
 
 
 class FirstFrameSent(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -173,6 +174,15 @@ class PerformanceMoved(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     detail: str = ""
 
 
+class RoomEnded(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The avatar is no longer in its room, which another server keeps: the session ends. `end`: see
+    `rooms.port.RoomEnd`.
+    """
+
+    end: RoomEnd
+    detail: str = ""
+
+
 class PerformerEnded(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The last event of every performance.
 
@@ -198,5 +208,6 @@ PerformerEvent = (
     | MotionEvent
     | MetricsEvent
     | PerformanceMoved
+    | RoomEnded
     | PerformerEnded
 )

@@ -1,0 +1,247 @@
+"""The avatar as a participant of a LiveKit room: its signalling, its publisher and its subscriber connection."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from typing import Protocol
+
+import structlog
+from livekit.protocol import models, rtc
+
+from visavis.errors import RoomUnreachable
+from visavis.rooms.livekit.signalling import Signalling
+from visavis.rooms.port import MediaKind, RoomEnd
+from visavis.rooms.spec import IceServer
+from visavis.rooms.webrtc.data_peer import DataPeer
+from visavis.rooms.webrtc.publishing_peer import PublishingPeer
+from visavis.rooms.webrtc.send_path import SendPath
+
+CONNECTED_WITHIN_S = 10.0
+LEAVE_WITHIN_S = 1.0
+BIT_RATE = 1_390_000  # what is declared for the one layer
+
+# How a room is over, by what its server says. After anything else the participant joins again.
+ENDS: dict[int, RoomEnd] = {
+    models.DisconnectReason.PARTICIPANT_REMOVED: "avatar_removed",
+    models.DisconnectReason.DUPLICATE_IDENTITY: "avatar_removed",
+    models.DisconnectReason.ROOM_DELETED: "room_deleted",
+    models.DisconnectReason.ROOM_CLOSED: "room_deleted",
+}
+
+log = structlog.get_logger("visavis.rooms")
+
+
+class ParticipantEvents(Protocol):
+    """Receives what happens in the room. Called in the event loop; must not block."""
+
+    def people_changed(self, people: list[models.ParticipantInfo]) -> None:
+        """Others have joined, changed or left; their `state` tells which."""
+        ...
+
+    def data_arrived(self, data: bytes) -> None: ...
+
+    def token_refreshed(self, token: str) -> None: ...
+
+    def keyframe_wanted(self) -> None: ...
+
+    def media_connected(self) -> None:
+        """What is published reaches the server from now on."""
+        ...
+
+
+class Participant:
+    """Call `join`, then `wait_over`. Whoever has made it closes it. `size_px`: width and height of the pictures."""
+
+    def __init__(
+        self,
+        events: ParticipantEvents,
+        path: SendPath,
+        *,
+        size_px: tuple[int, int],
+        wall_clock_at_start_ns: int,
+        ice_servers: tuple[IceServer, ...],
+    ) -> None:
+        self._events, self._path, self._size_px = events, path, size_px
+        self._wall_clock_at_start_ns, self._ice_servers = wall_clock_at_start_ns, ice_servers
+        self._signalling: Signalling | None = None
+        self.publisher: PublishingPeer | None = None
+        self._subscriber: DataPeer | None = None
+        self._published: dict[str, asyncio.Future[None]] = {}
+        self._answer: asyncio.Future[str] | None = None
+        self._answered = False
+        self._early: list[str] = []  # candidates of the server that came before its answer
+        self._connected = asyncio.Event()
+        self._over: asyncio.Future[RoomEnd | None] = asyncio.get_running_loop().create_future()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def join(self, url: str, token: str) -> rtc.JoinResponse:
+        """Join, publish both tracks, and wait until they reach the server. Raises `RoomRefused` and `RoomUnreachable`."""
+        self._signalling = await Signalling.open(url, token)
+        joined = await self._signalling.join()
+        self._ice_servers = (*self._ice_servers, *_ice_servers(joined))
+        self._tasks.append(asyncio.create_task(self._read(self._signalling)))
+        self._tasks.append(asyncio.create_task(self._signalling.keep_alive()))
+        try:
+            async with asyncio.timeout(CONNECTED_WITHIN_S):
+                await self._publish()
+                waiting = asyncio.ensure_future(self._connected.wait())
+                await asyncio.wait({waiting, self._over}, return_when=asyncio.FIRST_COMPLETED)
+                waiting.cancel()
+        except TimeoutError:
+            raise RoomUnreachable(
+                "The LiveKit server answers, but no media reach it within 10 s",
+                suggestion="Open its UDP ports to this machine, or give it a TURN server",
+            ) from None
+        if not self._connected.is_set():
+            raise RoomUnreachable("The LiveKit server has ended the connection before media reached it")
+        return joined
+
+    async def wait_over(self) -> RoomEnd | None:
+        """Wait until the participant is out of the room. Return why; None if it may join again."""
+        return await asyncio.shield(self._over)
+
+    def send(self, packet: bytes) -> bool:
+        """Send a data packet. Return whether it could be sent."""
+        return self.publisher is not None and self.publisher.send_data(packet)
+
+    async def aclose(self) -> None:
+        """Leave the room and disconnect; takes at most 4 s."""
+        self._finish(None)
+        if self._signalling is not None:
+            leave = rtc.LeaveRequest(reason=models.DisconnectReason.CLIENT_INITIATED)
+            try:
+                async with asyncio.timeout(LEAVE_WITHIN_S):
+                    await self._signalling.send(rtc.SignalRequest(leave=leave))
+                    await self._signalling.aclose()
+            except TimeoutError:
+                log.info("livekit_leave_timed_out")
+        for task in self._tasks:
+            task.cancel()
+        peers = [peer.aclose() for peer in (self.publisher, self._subscriber) if peer is not None]
+        await asyncio.gather(*peers, *self._tasks, return_exceptions=True)
+
+    # --- events of the publisher
+    def peer_connected(self) -> None:
+        self._connected.set()
+        self._events.media_connected()
+
+    def keyframe_wanted(self) -> None:
+        self._events.keyframe_wanted()
+
+    def peer_disconnected(self) -> None:
+        self._finish(None)
+
+    # --- publishing
+    async def _publish(self) -> None:
+        width_px, height_px = self._size_px
+        tracks: dict[MediaKind, str] = {kind: str(uuid.uuid4()) for kind in ("video", "audio")}  # type: ignore[misc]
+        layer = models.VideoLayer(
+            quality=models.VideoQuality.HIGH, width=width_px, height=height_px, bitrate=BIT_RATE
+        )
+        video = rtc.AddTrackRequest(
+            cid=tracks["video"],
+            name="avatar_video",
+            type=models.TrackType.VIDEO,
+            source=models.TrackSource.CAMERA,
+            width=width_px,
+            height=height_px,
+            layers=[layer],
+        )
+        audio = rtc.AddTrackRequest(
+            cid=tracks["audio"],
+            name="avatar_audio",
+            type=models.TrackType.AUDIO,
+            source=models.TrackSource.MICROPHONE,
+            disable_dtx=True,
+            disable_red=True,
+        )
+        loop = asyncio.get_running_loop()
+        self._published = {track_id: loop.create_future() for track_id in tracks.values()}
+        for request in (video, audio):
+            await self._send(rtc.SignalRequest(add_track=request))
+        self.publisher = PublishingPeer(
+            self, self._path, wall_clock_at_start_ns=self._wall_clock_at_start_ns, ice_servers=self._ice_servers
+        )
+        offering = asyncio.ensure_future(self.publisher.offer(tracks))
+        try:
+            await asyncio.gather(*self._published.values())
+            self._answer = loop.create_future()
+            offer = rtc.SessionDescription(type="offer", sdp=await offering)
+        finally:
+            if not offering.done():
+                offering.cancel()
+        await self._send(rtc.SignalRequest(offer=offer))
+        await self.publisher.accept(await self._answer)
+        self._answered = True
+        await self.publisher.add_candidates(self._early)
+
+    # --- the server's messages
+    async def _read(self, signalling: Signalling) -> None:
+        try:
+            async for message in signalling.messages():
+                await self._take(message)
+        except Exception:  # the outermost edge of a participant
+            log.exception("livekit_message_failed")
+        finally:
+            self._finish(None)
+
+    async def _take(self, message: rtc.SignalResponse) -> None:
+        match message.WhichOneof("message"):
+            case "track_published":
+                published = self._published.get(message.track_published.cid)
+                if published is not None and not published.done():
+                    published.set_result(None)
+            case "answer":
+                if self._answer is not None and not self._answer.done():
+                    self._answer.set_result(message.answer.sdp)
+            case "offer":
+                if self._subscriber is None:
+                    self._subscriber = DataPeer(self._events.data_arrived, ice_servers=self._ice_servers)
+                sdp = await self._subscriber.answer(message.offer.sdp)
+                answer = rtc.SessionDescription(type="answer", sdp=sdp, id=message.offer.id)
+                await self._send(rtc.SignalRequest(answer=answer))
+            case "trickle":
+                await self._add_candidate(message.trickle)
+            case "update":
+                self._events.people_changed(list(message.update.participants))
+            case "refresh_token":
+                self._events.token_refreshed(message.refresh_token)
+            case "leave":
+                log.info("livekit_leave", reason=int(message.leave.reason), action=int(message.leave.action))
+                self._finish(ENDS.get(message.leave.reason))
+
+    async def _add_candidate(self, trickle: rtc.TrickleRequest) -> None:
+        try:
+            told = json.loads(trickle.candidateInit)
+            line = str(told["candidate"])
+        except (ValueError, KeyError, TypeError):
+            return
+        candidate = line.removeprefix("candidate:")
+        if not candidate:
+            return
+        if trickle.target == rtc.SignalTarget.SUBSCRIBER:
+            if self._subscriber is not None:
+                index = told.get("sdpMLineIndex")
+                await self._subscriber.add_candidate(candidate, mid=told.get("sdpMid"), index=index)
+        elif self.publisher is None or not self._answered:
+            self._early.append(candidate)
+        else:
+            await self.publisher.add_candidates([candidate])
+
+    async def _send(self, message: rtc.SignalRequest) -> None:
+        if self._signalling is not None:
+            await self._signalling.send(message)
+
+    def _finish(self, end: RoomEnd | None) -> None:
+        if not self._over.done():
+            self._over.set_result(end)
+
+
+def _ice_servers(joined: rtc.JoinResponse) -> tuple[IceServer, ...]:
+    return tuple(
+        IceServer(url=url, username=server.username or None, credential=server.credential or None)
+        for server in joined.ice_servers
+        for url in server.urls
+    )
