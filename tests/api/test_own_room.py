@@ -157,7 +157,7 @@ async def test_a_create_that_is_cancelled_when_its_session_has_started_ends_it(
         ({"avatar": "LOOK", "room": {"platform": "zoom"}}, 400, "INVALID_ROOM_PLATFORM"),
         ({"avatar": "LOOK", "room": []}, 400, "INVALID_ROOM_PLATFORM"),
         (
-            {"avatar": "LOOK", "room": {"platform": "livekit", "url": "wss://x", "token": "y"}},
+            {"avatar": "LOOK", "room": {"platform": "daily", "url": "https://x", "token": "y"}},
             400,
             "ROOM_PLATFORM_UNAVAILABLE",
         ),

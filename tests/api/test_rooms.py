@@ -12,6 +12,7 @@ import jwt
 import pytest
 
 from tests.conftest import Service, open_service
+from visavis.rooms.spec import EmbeddedRoomSpec
 from visavis.sessions.joining import MAX_PER_ADDRESS
 
 pytestmark = pytest.mark.anyio
@@ -222,6 +223,7 @@ async def test_a_stage_gets_credentials_of_one_session_and_not_the_secret(tmp_pa
     async with open_service(tmp_path, ice_servers=ice) as service:
         session_id = (await make(service))["session_id"]
         room = service.performer(session_id).spec.room
+    assert isinstance(room, EmbeddedRoomSpec)
     (server,) = room.ice_servers
     assert server.url == "turn:turn.example.org" and server.username is not None
     assert re.fullmatch(rf"\d+:{session_id}", server.username)

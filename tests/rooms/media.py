@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from visavis.rooms.port import EncodedPacket, RawPicture, RawSound, RoomSpeech, Sink
+from visavis.rooms.spec import RoomEnd
 from visavis.stage.encoder import AudioEncoder, VideoEncoder
 
 WIDTH_PX, HEIGHT_PX = 64, 48
@@ -24,6 +25,7 @@ class RecordedEvents:
         self.newest_sent = -1
         self.speech: list[RoomSpeech] = []
         self.interrupts = 0
+        self.ends: list[tuple[str, str]] = []
 
     def viewer_joined(self, viewer_id: str, viewers: int) -> None:
         self.viewers.append(("joined", viewer_id, viewers))
@@ -45,6 +47,9 @@ class RecordedEvents:
 
     def interrupted(self) -> None:
         self.interrupts += 1
+
+    def room_ended(self, end: RoomEnd, detail: str) -> None:
+        self.ends.append((end, detail))
 
 
 class Feed:

@@ -12,7 +12,7 @@ import av
 import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
-from tests.rooms.media import Feed, RecordedEvents
+from tests.rooms.media import HEIGHT_PX, WIDTH_PX, Feed, RecordedEvents
 from tests.rooms.offers import make_offer
 from visavis.errors import (
     CandidatesRefused,
@@ -35,13 +35,13 @@ Scenario = Callable[[ViewerEntrance, RecordedEvents, Feed], Awaitable[None]]
 Run = Callable[[Scenario], None]
 
 
-@pytest.fixture(params=ROOMS_WITH_AN_ENTRANCE, ids=lambda spec: spec.kind)
+@pytest.fixture(params=ROOMS_WITH_AN_ENTRANCE, ids=lambda spec: type(spec).__name__)
 def run(request: pytest.FixtureRequest) -> Run:
     """Run a scenario with an open room of each kind, within 20 s."""
 
     async def bounded(scenario: Scenario) -> None:
         events = RecordedEvents()
-        room = await open_room(request.param, events, wall_clock_at_start_ns=0)
+        room = await open_room(request.param, events, size_px=(WIDTH_PX, HEIGHT_PX), wall_clock_at_start_ns=0)
         assert room.entrance is not None
         try:
             with anyio.fail_after(20):

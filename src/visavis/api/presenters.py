@@ -177,8 +177,15 @@ def created_hosted(
 
 
 def created_own(
-    record: SessionRecord, token: str, sessions: Sessions, addresses: Addresses, now: CurrentUsage
-) -> schemas.OwnCreated:
+    record: SessionRecord,
+    token: str,
+    sessions: Sessions,
+    addresses: Addresses,
+    now: CurrentUsage,
+    *,
+    in_our_room: bool = True,
+) -> schemas.OwnCreated | schemas.OwnCreatedElsewhere:
+    """`in_our_room`: the caller needs the room's address and token; it has those of its own room already."""
     assert record.started_at_ms is not None and record.aspect_ratio is not None
     created = schemas.CreatedOwnSession(
         session_id=record.id,
@@ -190,6 +197,8 @@ def created_own(
         metadata=record.metadata,
         aspect_ratio=record.aspect_ratio,
     )
+    if not in_our_room:
+        return schemas.OwnCreatedElsewhere(session=created, usage=usage(now))
     room = schemas.EmbeddedRoom(url=addresses.room(record), name=record.room_name, token=sessions.room_token(record))
     return schemas.OwnCreated(session=created, room=room, usage=usage(now))
 

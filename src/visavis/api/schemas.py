@@ -270,6 +270,15 @@ class OwnCreated(Answer):
     message: Literal["Session created successfully"] = "Session created successfully"
 
 
+class OwnCreatedElsewhere(Answer):
+    """A session in a room of another server, whose address and token the caller has."""
+
+    success: Literal[True] = True
+    session: CreatedOwnSession
+    usage: Usage
+    message: Literal["Session created successfully"] = "Session created successfully"
+
+
 class OwnEnded(Answer):
     success: Literal[True] = True
     session: OwnEnd

@@ -18,14 +18,13 @@ from visavis.api.cursors import cursor_after, read_cursor
 from visavis.api.described import sessions as described
 from visavis.api.described.parts import Undescribed
 from visavis.api.face import avatar_of_text
+from visavis.api.own_rooms import read_room
 from visavis.api.services import AddressesDep, Caller, Services, ServicesDep
 from visavis.errors import (
     AvatarIdRequired,
     AvatarRequired,
     InvalidAspectRatio,
     InvalidRequest,
-    InvalidRoomPlatform,
-    RoomPlatformUnavailable,
 )
 from visavis.output_json import read_output
 from visavis.sessions.billing import SessionBill
@@ -73,13 +72,7 @@ async def create(request: Request, services: ServicesDep, key: Caller, addresses
 async def _create_own(
     body: dict[str, Any], services: Services, key: KeyRecord, addresses: Addresses, began_s: float
 ) -> JSONResponse:
-    room = body.get("room")
-    if room is not None:
-        platform = room.get("platform") if isinstance(room, dict) else None
-        if platform in ("livekit", "daily", "proxy"):
-            raise RoomPlatformUnavailable(f"This server has no {platform} rooms", suggestion="Leave room out")
-        if platform != "embedded":
-            raise InvalidRoomPlatform
+    room = read_room(body.get("room"))
     ratio = body.get("aspect_ratio", "4:3")
     if not isinstance(ratio, str) or ratio not in _RATIOS:
         raise InvalidAspectRatio("Invalid aspect_ratio", suggestion="Use 4:3, 3:4 or 1:1")
@@ -91,11 +84,12 @@ async def _create_own(
     output = await _initial_output_of(body, services, key)
     async with avatar_of_text(services.avatars, key, text) as avatar:
         record, token = await services.sessions.create_own(
-            key, avatar=avatar, aspect_ratio=_RATIOS[ratio], metadata=metadata, output=output
+            key, avatar=avatar, aspect_ratio=_RATIOS[ratio], metadata=metadata, output=output, room=room
         )
     services.live.observer.created(record, after_s=anyio.current_time() - began_s)
     usage = await services.sessions.limits.usage_of(key)
-    return reply(presenters.created_own(record, token, services.sessions, addresses, usage), 201)
+    answer = presenters.created_own(record, token, services.sessions, addresses, usage, in_our_room=room is None)
+    return reply(answer, 201)
 
 
 async def _initial_output_of(body: dict[str, Any], services: Services, key: KeyRecord) -> InitialOutput | None:

@@ -11,6 +11,7 @@
     │   ├── InvalidJson                 400  INVALID_JSON
     │   ├── InvalidRoomPlatform         400  INVALID_ROOM_PLATFORM
     │   ├── RoomPlatformUnavailable     400  ROOM_PLATFORM_UNAVAILABLE
+    │   ├── RoomRefused                 400  ROOM_REFUSED
     │   ├── OfferRefused                400  OFFER_REFUSED
     │   ├── CandidatesRefused           400  CANDIDATES_REFUSED
     │   ├── InvalidOutput               400  INVALID_OUTPUT
@@ -93,6 +94,7 @@
     ├── QueueFull                            QUEUE_FULL
     ├── NoCapacity                      503  NO_CAPACITY
     │   └── RoomFull                    503  ROOM_FULL
+    ├── RoomUnreachable                 503  ROOM_UNREACHABLE
     ├── ServerStopping                  503  SERVER_STOPPING
     ├── PerformerLost                   503  PERFORMER_LOST
     ├── InternalError                   500  INTERNAL                    close 1011
@@ -160,6 +162,7 @@ from visavis.errors.requests import (
     InvalidJson as InvalidJson,
     InvalidRoomPlatform as InvalidRoomPlatform,
     RoomPlatformUnavailable as RoomPlatformUnavailable,
+    RoomRefused as RoomRefused,
     OfferRefused as OfferRefused,
     CandidatesRefused as CandidatesRefused,
     InvalidOutput as InvalidOutput,
@@ -250,6 +253,7 @@ from visavis.errors.faults import (
     QueueFull as QueueFull,
     NoCapacity as NoCapacity,
     RoomFull as RoomFull,
+    RoomUnreachable as RoomUnreachable,
     ServerStopping as ServerStopping,
     PerformerLost as PerformerLost,
     InternalError as InternalError,

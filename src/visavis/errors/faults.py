@@ -91,6 +91,12 @@ class NoCapacity(VisavisError, code="NO_CAPACITY", status=503, retryable=True, t
     retry_after_s = 5
 
 
+class RoomUnreachable(VisavisError, code="ROOM_UNREACHABLE", status=503, retryable=True):
+    """The server of a room does not answer, or no media reach it."""
+
+    retry_after_s = 5
+
+
 class RoomFull(NoCapacity, code="ROOM_FULL", told_over=HTTP):
     """The room has as many viewers as it takes."""
 

@@ -50,6 +50,10 @@ class RoomPlatformUnavailable(InvalidRequest, code="ROOM_PLATFORM_UNAVAILABLE"):
     """`room.platform` is known, but this server has no such rooms."""
 
 
+class RoomRefused(InvalidRequest, code="ROOM_REFUSED"):
+    """A room of another server does not admit the avatar: its token or its address is wrong, or the room is full."""
+
+
 class OfferRefused(InvalidRequest, code="OFFER_REFUSED"):
     """A viewer's SDP offer cannot be answered."""
 

@@ -15,6 +15,8 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from visavis.rooms.spec import RoomEnd
+
 # --- media
 
 MediaKind = Literal["audio", "video"]
@@ -185,11 +187,6 @@ class RoomSpeech:
     sample_rate_hz: int
     segment_id: str
     final: bool = False
-
-
-RoomEnd = Literal["agent_left", "avatar_removed", "room_deleted", "room_lost"]
-"""Why a room of another server is over: the agent has left it, somebody has removed the avatar or deleted the room, or
-the connection was lost for good."""
 
 
 class RoomEvents(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import msgspec
 
@@ -38,3 +39,7 @@ class LiveKitRoomSpec(msgspec.Struct, frozen=True, kw_only=True, tag="livekit", 
 
 # One struct for each kind of room.
 RoomSpec = EmbeddedRoomSpec | LiveKitRoomSpec
+
+RoomEnd = Literal["agent_left", "avatar_removed", "room_deleted", "room_lost"]
+"""Why a room of another server is over: the agent has left it, somebody has removed the avatar or deleted the room, or
+the connection was lost for good."""

@@ -41,6 +41,10 @@ class Deadlines:
         elif EndReason.NOBODY_JOINED not in self._deadlines:
             self._deadlines[EndReason.ROOM_EMPTY] = now_s + self._grace_periods.room_empty_grace_s
 
+    def room_ended(self, reason: EndReason, *, now_s: float) -> None:
+        """The avatar is no longer in its room: the session ends now."""
+        self._deadlines[reason] = now_s
+
     def channel_opened(self) -> None:
         self._deadlines.pop(EndReason.CHANNEL_LOST, None)
 

@@ -38,6 +38,7 @@ from visavis.stage.port.events import (
     PerformerEnded,
     PerformerEvent,
     PerformerMetrics,
+    RoomEnded,
     SpeechEvent,
     StateChanged,
     ViewerJoined,
@@ -73,6 +74,7 @@ class LiveSession:
         clock: SessionClock,
         observer: Observer,
         feed: Feed,
+        keeps_playback: bool = True,
     ) -> None:
         self.record = record  # as it was started
         self.session_id, self.key_id = record.id, record.key_id
@@ -93,6 +95,7 @@ class LiveSession:
         self._attachment: Attachment | None = None  # the channel that is attached now
         # events of playback that wait for the next channel
         self._kept: deque[PlaybackEvent] = deque(maxlen=MAX_KEPT_PLAYBACK)
+        self._keeps_playback = keeps_playback  # for a channel; a room of another server is told by the stage
         self._utterances = UtteranceLedger()
         self._state: AvatarState = "idle"  # of the performer's last StateChanged
         self._streams_motion = False
@@ -140,7 +143,8 @@ class LiveSession:
             self._observer.measured(self.record, event)
         if isinstance(event, SpeechEvent | MotionEvent | MetricsEvent):
             self._forward(event)
-        self._news.heard(event, client_needs=isinstance(event, PLAYBACK))
+        needed = isinstance(event, PLAYBACK) and (self._attachment is not None or self._keeps_playback)
+        self._news.heard(event, client_needs=needed)
         if isinstance(event, FirstFrameSent):
             now = self.now_ms()
             self._first_frame_at_ms = self._first_frame_at_ms or now
@@ -159,6 +163,10 @@ class LiveSession:
             self._viewers = event.viewers
             self._deadlines.viewers_changed(event.viewers, now_s=anyio.current_time())
             self._deadlines_changed.set()
+        elif isinstance(event, RoomEnded):
+            log.info("room_ended", session_id=self.session_id, reason=event.end, detail=event.detail)
+            self._deadlines.room_ended(EndReason(event.end), now_s=anyio.current_time())
+            self._deadlines_changed.set()
         elif isinstance(event, PerformanceMoved):
             self._observer.moved(self.record, event)
         elif isinstance(event, PerformerEnded) and event.reason == "lost":
@@ -168,7 +176,7 @@ class LiveSession:
         """Pass an event to the channel. While there is none, keep events of playback for the next one."""
         if self._attachment is not None:
             self._attachment.emit(event)
-        elif isinstance(event, PLAYBACK):
+        elif isinstance(event, PLAYBACK) and self._keeps_playback:
             self._kept.append(event)
 
     def delivered(self, event: PlaybackEvent) -> None:

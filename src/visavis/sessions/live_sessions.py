@@ -32,6 +32,7 @@ from visavis.errors import (
 )
 from visavis.fleet.port import Adopted, Fleet, Performer
 from visavis.ids import is_id
+from visavis.rooms.spec import EmbeddedRoomSpec
 from visavis.sessions.allocation import MakeSpec, Packs
 from visavis.sessions.attachment import Attachment
 from visavis.sessions.backgrounds import Backgrounds
@@ -171,6 +172,7 @@ class LiveSessions:
             clock=clock,
             observer=self.observer,
             feed=self._feed,
+            keeps_playback=isinstance(spec.room, EmbeddedRoomSpec),
         )
 
     async def adopt(self, record: SessionRecord, adopted: Adopted) -> None:

@@ -25,7 +25,7 @@ from visavis.errors import (
 )
 from visavis.ids import is_id, new_id
 from visavis.output_json import OutputChange, PictureSource
-from visavis.rooms.spec import EmbeddedRoomSpec, IceServer
+from visavis.rooms.spec import EmbeddedRoomSpec, IceServer, RoomSpec
 from visavis.sessions.backgrounds import Backgrounds, Picture
 from visavis.sessions.browser_tokens import Purpose, is_browser_token
 from visavis.sessions.lifecycle import EndReason, Status, Transition, next_status
@@ -105,8 +105,10 @@ class Sessions:
         aspect_ratio: str,
         metadata: dict[str, Any],
         output: InitialOutput | None = None,
+        room: RoomSpec | None = None,
     ) -> tuple[SessionRecord, str]:
-        """Create an own-room session and start it; return it and its session token. Raises what `start` raises, and
+        """Create an own-room session and start it; return it and its session token. `room`: of another server, None
+        for one of this server. Raises what `start` raises, and
         `SessionLimitReached` and `BackgroundLimitReached`: then nothing of it is left.
         """
         self._live.starts.check_open()
@@ -116,7 +118,7 @@ class Sessions:
         try:
             started = None
             while started is None:
-                started = await self._start(key, record)
+                started = await self._start(key, record, room)
         except BaseException:
             await self._undo_create(record)
             raise
@@ -197,7 +199,7 @@ class Sessions:
         """
         return await self._start(key, await self.get(key, session_id))
 
-    async def _start(self, key: KeyRecord, record: SessionRecord) -> SessionRecord | None:
+    async def _start(self, key: KeyRecord, record: SessionRecord, room: RoomSpec | None = None) -> SessionRecord | None:
         if record.status == Status.STARTED:
             return record
         next_status(Status(record.status), Transition.START)
@@ -213,7 +215,7 @@ class Sessions:
                 width_px=width_px,
                 height_px=height_px,
                 output=output,
-                room=EmbeddedRoomSpec(ice_servers=self._ice_servers_of(record.id)),
+                room=room or EmbeddedRoomSpec(ice_servers=self._ice_servers_of(record.id)),
             )
 
         max_duration_ms = None if self._live.table.is_live(record.id) else await self.limits.check_start(key, record.id)

@@ -13,14 +13,32 @@ import msgspec
 from visavis.engine.motion.states import SettableState
 from visavis.engine.output import Output
 from visavis.errors import InvalidRequest, OfferRefused
-from visavis.rooms.port import AudienceFigures, OpenRoom, RawPicture, RawSound, RoomSpeech, Sink, ViewerEntrance
+from visavis.rooms.port import (
+    AudienceFigures,
+    OpenRoom,
+    RawPicture,
+    RawSound,
+    RoomSpeech,
+    Sink,
+    ViewerEntrance,
+)
 from visavis.rooms.sinks import Sinks
+from visavis.rooms.spec import RoomEnd
 from visavis.stage.encoder import AudioEncoder
 from visavis.stage.motion_stream import MotionStream
 from visavis.stage.pace import FrameClock
 from visavis.stage.parts import Avatar, Parts
 from visavis.stage.performance import Performance
-from visavis.stage.port.events import FirstFrameSent, PerformerEvent, ViewerJoined, ViewerLeft
+from visavis.stage.port.events import (
+    FirstFrameSent,
+    PerformerEvent,
+    PlaybackFinished,
+    PlaybackStarted,
+    RoomEnded,
+    SpeechEvent,
+    ViewerJoined,
+    ViewerLeft,
+)
 from visavis.stage.port.held import HeldSession
 from visavis.stage.port.notes import KeptNote
 from visavis.stage.port.report import SessionShape
@@ -146,7 +164,19 @@ class StageSession:
         )
 
     def interrupted(self) -> None:
-        self._drop_speech(through=self._last_number)
+        self.interrupt(through=self._last_number)
+
+    def room_ended(self, end: RoomEnd, detail: str) -> None:
+        self._emit(RoomEnded(end=end, detail=detail))
+
+    def _emit_speech(self, event: SpeechEvent) -> None:
+        """Emit what becomes of speech, and tell the room that it may have come from."""
+        listener = None if self._room is None else self._room.listener
+        if listener is not None and isinstance(event, PlaybackStarted):
+            listener.speech_started(event.utterance_id)
+        elif listener is not None and isinstance(event, PlaybackFinished):
+            listener.speech_finished(event.utterance_id, position_s=event.position_s, interrupted=event.interrupted)
+        self._emit(event)
 
     # --- the service's commands
     def speak(self, speech: Speech) -> Spoken:
@@ -181,7 +211,7 @@ class StageSession:
     def end_speech(self) -> None:
         """End all utterances, and emit their ends and the last metrics. The session plays nothing after this."""
         for event in self._performance.end():
-            self._emit(event)
+            self._emit_speech(event)
         self._utterances.block_taken(None, self._performance.take_ended(), time.monotonic_ns())
         self._emit_metrics(at_once=True)
 
@@ -332,7 +362,7 @@ class StageSession:
         if self._sinks.want("raw"):
             self._sinks.publish(RawSound(samples=block, position=position))
         for event in self._performance.events():
-            self._emit(event)
+            self._emit_speech(event)
         if self._motion:
             for motion in self._motion.next_events():
                 self._emit(motion)

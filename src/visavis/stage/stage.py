@@ -188,6 +188,7 @@ class Stage:
                 await open_room(
                     spec.room,
                     session,
+                    size_px=(spec.width_px, video.renderer.picture_height_px),
                     wall_clock_at_start_ns=time.time_ns() - duration_ns(position),
                     ice_servers=owner.ice_servers,
                 )

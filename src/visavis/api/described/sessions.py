@@ -22,6 +22,8 @@ from visavis.errors import (
     InvalidRequest,
     InvalidRoomPlatform,
     RoomPlatformUnavailable,
+    RoomRefused,
+    RoomUnreachable,
     SessionEnded,
     SessionLimitReached,
     SessionNotFound,
@@ -53,7 +55,7 @@ CREATE: Described = {
             },
         },
     ),
-    "response_model": schemas.HostedCreated | schemas.OwnCreated,
+    "response_model": schemas.HostedCreated | schemas.OwnCreated | schemas.OwnCreatedElsewhere,
     "responses": answer(201, {"Hosted room": examples.HOSTED_CREATED, "Own room": examples.OWN_CREATED})
     | refusals.v1_post(
         AvatarIdRequired,
@@ -63,6 +65,8 @@ CREATE: Described = {
         InvalidAspectRatio,
         InvalidRoomPlatform,
         RoomPlatformUnavailable,
+        RoomRefused,
+        RoomUnreachable,
         InvalidJson,
         *refusals.OUTPUT,
         *refusals.PHOTO,

@@ -21,7 +21,7 @@ class Change:
 
 @dataclass(slots=True)
 class People:
-    """The other participants of a room. `own`: the identity of the avatar. `agent`: whom it serves, None until known."""
+    """The other participants of a room. `own`: the identity of the avatar. `agent`: whom it serves, if known."""
 
     own: str = ""
     agent: str | None = None

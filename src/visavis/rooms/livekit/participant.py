@@ -12,8 +12,8 @@ from livekit.protocol import models, rtc
 
 from visavis.errors import RoomUnreachable
 from visavis.rooms.livekit.signalling import Signalling
-from visavis.rooms.port import MediaKind, RoomEnd
-from visavis.rooms.spec import IceServer
+from visavis.rooms.port import MediaKind
+from visavis.rooms.spec import IceServer, RoomEnd
 from visavis.rooms.webrtc.data_peer import DataPeer
 from visavis.rooms.webrtc.publishing_peer import PublishingPeer
 from visavis.rooms.webrtc.send_path import SendPath
@@ -72,12 +72,13 @@ class Participant:
         self._answer: asyncio.Future[str] | None = None
         self._answered = False
         self._early: list[str] = []  # candidates of the server that came before its answer
-        self._connected = asyncio.Event()
+        self._sends = self._receives = False  # media reach the server; data come from it
+        self._connected_or_over = asyncio.Event()
         self._over: asyncio.Future[RoomEnd | None] = asyncio.get_running_loop().create_future()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def join(self, url: str, token: str) -> rtc.JoinResponse:
-        """Join, publish both tracks, and wait until they reach the server. Raises `RoomRefused` and `RoomUnreachable`."""
+        """Join, publish both tracks, and wait until media reach the server. Raises `RoomRefused`, `RoomUnreachable`."""
         self._signalling = await Signalling.open(url, token)
         joined = await self._signalling.join()
         self._ice_servers = (*self._ice_servers, *_ice_servers(joined))
@@ -86,15 +87,13 @@ class Participant:
         try:
             async with asyncio.timeout(CONNECTED_WITHIN_S):
                 await self._publish()
-                waiting = asyncio.ensure_future(self._connected.wait())
-                await asyncio.wait({waiting, self._over}, return_when=asyncio.FIRST_COMPLETED)
-                waiting.cancel()
+                await self._connected_or_over.wait()
         except TimeoutError:
             raise RoomUnreachable(
                 "The LiveKit server answers, but no media reach it within 10 s",
                 suggestion="Open its UDP ports to this machine, or give it a TURN server",
             ) from None
-        if not self._connected.is_set():
+        if not (self._sends and self._receives):
             raise RoomUnreachable("The LiveKit server has ended the connection before media reached it")
         return joined
 
@@ -122,10 +121,19 @@ class Participant:
         peers = [peer.aclose() for peer in (self.publisher, self._subscriber) if peer is not None]
         await asyncio.gather(*peers, *self._tasks, return_exceptions=True)
 
-    # --- events of the publisher
+    # --- events of the two connections
     def peer_connected(self) -> None:
-        self._connected.set()
+        self._sends = True
+        self._note_connected()
         self._events.media_connected()
+
+    def _data_opened(self) -> None:
+        self._receives = True
+        self._note_connected()
+
+    def _note_connected(self) -> None:
+        if self._sends and self._receives:
+            self._connected_or_over.set()
 
     def keyframe_wanted(self) -> None:
         self._events.keyframe_wanted()
@@ -136,10 +144,8 @@ class Participant:
     # --- publishing
     async def _publish(self) -> None:
         width_px, height_px = self._size_px
-        tracks: dict[MediaKind, str] = {kind: str(uuid.uuid4()) for kind in ("video", "audio")}  # type: ignore[misc]
-        layer = models.VideoLayer(
-            quality=models.VideoQuality.HIGH, width=width_px, height=height_px, bitrate=BIT_RATE
-        )
+        tracks: dict[MediaKind, str] = {kind: str(uuid.uuid4()) for kind in ("video", "audio")}
+        layer = models.VideoLayer(quality=models.VideoQuality.HIGH, width=width_px, height=height_px, bitrate=BIT_RATE)
         video = rtc.AddTrackRequest(
             cid=tracks["video"],
             name="avatar_video",
@@ -198,7 +204,9 @@ class Participant:
                     self._answer.set_result(message.answer.sdp)
             case "offer":
                 if self._subscriber is None:
-                    self._subscriber = DataPeer(self._events.data_arrived, ice_servers=self._ice_servers)
+                    self._subscriber = DataPeer(
+                        self._events.data_arrived, opened=self._data_opened, ice_servers=self._ice_servers
+                    )
                 sdp = await self._subscriber.answer(message.offer.sdp)
                 answer = rtc.SessionDescription(type="answer", sdp=sdp, id=message.offer.id)
                 await self._send(rtc.SignalRequest(answer=answer))
@@ -237,6 +245,7 @@ class Participant:
     def _finish(self, end: RoomEnd | None) -> None:
         if not self._over.done():
             self._over.set_result(end)
+            self._connected_or_over.set()
 
 
 def _ice_servers(joined: rtc.JoinResponse) -> tuple[IceServer, ...]:

@@ -1,4 +1,4 @@
-"""A room of a LiveKit server, as a room of a session: one participant, which joins again when its connection is lost."""
+"""A room of a LiveKit server, as a session's room: one participant, which joins again when its connection is lost."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from visavis.rooms.livekit.agents import Change, People
 from visavis.rooms.livekit.calls import Calls
 from visavis.rooms.livekit.participant import Participant
 from visavis.rooms.livekit.segments import Begun, Cleared, Empty, Refused, Segments, Step
-from visavis.rooms.port import AudienceFigures, EncodedPacket, MediaKind, RoomEnd, RoomEvents, RoomSpeech
-from visavis.rooms.spec import IceServer, LiveKitRoomSpec
+from visavis.rooms.port import AudienceFigures, EncodedPacket, MediaKind, RoomEvents, RoomSpeech
+from visavis.rooms.spec import IceServer, LiveKitRoomSpec, RoomEnd
 from visavis.rooms.webrtc.send_path import SendPath
 
 REJOIN_WAITS_S = (0.0, 0.5, 1.0, 2.0, 4.0)  # at most five tries, spaced out, then the room is lost
@@ -72,9 +72,7 @@ class LiveKitRoom:
         ice_servers: tuple[IceServer, ...],
     ) -> LiveKitRoom:
         """Join a room and publish. Raises `RoomRefused` and `RoomUnreachable`; then nothing is left open."""
-        opening = _Opening(
-            size_px=size_px, wall_clock_at_start_ns=wall_clock_at_start_ns, ice_servers=ice_servers
-        )
+        opening = _Opening(size_px=size_px, wall_clock_at_start_ns=wall_clock_at_start_ns, ice_servers=ice_servers)
         room = cls(spec, events, opening)
         participant = await room._join()
         room._tasks = [asyncio.create_task(room._stay(participant)), asyncio.create_task(room._watch_silence())]
@@ -300,4 +298,3 @@ class LiveKitRoom:
             except TimeoutError:
                 log.warning("livekit_close_timed_out")
         self._path.aclose()
-

@@ -18,6 +18,7 @@ from aiortc import (
 from aiortc.sdp import candidate_from_sdp
 
 from visavis.rooms.spec import IceServer
+from visavis.rooms.webrtc import private_names
 from visavis.rooms.webrtc.dtls_settings import apply_dtls_settings
 from visavis.rooms.webrtc.ice_settings import apply_ice_settings
 
@@ -27,9 +28,17 @@ log = structlog.get_logger("visavis.rooms")
 
 
 class DataPeer:
-    """`received`: called with each message of a data channel, in order. Whoever has made the peer closes it."""
+    """`received`: called with each message of a data channel, in order. `opened`: called when a channel is open. Whoever
+    has made the peer closes it.
+    """
 
-    def __init__(self, received: Callable[[bytes], None], *, ice_servers: tuple[IceServer, ...]) -> None:
+    def __init__(
+        self,
+        received: Callable[[bytes], None],
+        *,
+        opened: Callable[[], None],
+        ice_servers: tuple[IceServer, ...],
+    ) -> None:
         apply_ice_settings()
         apply_dtls_settings()
         servers = [RTCIceServer(urls=s.url, username=s.username, credential=s.credential) for s in ice_servers]
@@ -38,12 +47,15 @@ class DataPeer:
         )
 
         @self._connection.on("datachannel")
-        def opened(channel: RTCDataChannel) -> None:
+        def channel_opened(channel: RTCDataChannel) -> None:
+            opened()
             channel.on("message", lambda data: received(data) if isinstance(data, bytes) else None)
 
     async def answer(self, sdp: str) -> str:
         """Return the SDP answer to an offer, with all candidates. Later offers change the same connection."""
         await self._connection.setRemoteDescription(RTCSessionDescription(sdp=sdp, type="offer"))
+        if self._connection.sctp is not None:
+            private_names.open_own_sockets(self._connection.sctp.transport.transport)
         await self._connection.setLocalDescription(await self._connection.createAnswer())
         return self._connection.localDescription.sdp
 

@@ -37,6 +37,7 @@ GatherHost = Callable[["aioice.ice.Connection", int], Coroutine[Any, Any, "list[
 
 _COMPONENT = 1  # the only one, because RTP and RTCP share it
 _checked: weakref.WeakSet[aioice.ice.Connection] = weakref.WeakSet()  # those whose peers have sent a check
+_with_own_sockets: weakref.WeakSet[aioice.ice.Connection] = weakref.WeakSet()
 _LAST_STUN_BYTE = 3  # the first byte of DTLS and RTP is greater (RFC 7983, section 7)
 
 log = structlog.get_logger("visavis.rooms")
@@ -341,7 +342,7 @@ def replace_host_gathering(gather_host: GatherHost, *, stun_timeout_s: float) ->
         connection: aioice.ice.Connection, component: int, addresses: list[str], **named: Any
     ) -> list[Candidate]:
         candidates = None
-        if connection._transport_policy == aioice.TransportPolicy.ALL:
+        if connection._transport_policy == aioice.TransportPolicy.ALL and connection not in _with_own_sockets:
             candidates = await gather_host(connection, component)
         if candidates is None:
             return await gather(connection, component, addresses, **named)
@@ -351,6 +352,13 @@ def replace_host_gathering(gather_host: GatherHost, *, stun_timeout_s: float) ->
         return candidates + reflexive + relayed
 
     aioice.ice.Connection.get_component_candidates = get_component_candidates  # type: ignore[method-assign,assignment]
+
+
+def open_own_sockets(transport: RTCIceTransport) -> None:
+    """Let a connection open sockets of its own, beside the port that others share: two connections to the same address
+    could not be told apart there. Called before its candidates are gathered.
+    """
+    _with_own_sockets.add(transport._connection)
 
 
 async def _ask_stun_server(connection: aioice.ice.Connection, *, timeout_s: float) -> list[Candidate]:

@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 from visavis.engine.motion.states import AvatarState
-from visavis.rooms.port import RoomEnd
+from visavis.rooms.spec import RoomEnd
 
 
 class FirstFrameSent(msgspec.Struct, frozen=True, kw_only=True, tag=True):

@@ -1,0 +1,135 @@
+"""An agent of a LiveKit room, as livekit-agents speaks to avatars, on LiveKit's own client library."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from livekit import rtc
+
+from tests.livekit.server import LiveKitServer
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    position_s: float
+    interrupted: bool
+
+
+@dataclass(slots=True)
+class Seen:
+    """What the agent has seen of the avatar: pictures, and the level of each 10 ms of its sound."""
+
+    pictures: int = 0
+    size: tuple[int, int] = (0, 0)
+    levels: list[float] = field(default_factory=list)
+
+
+class Agent:
+    """Call `join`, then `speak` and `clear`. `finished`: what the avatar has told, in order."""
+
+    def __init__(self, server: LiveKitServer, room: str, identity: str = "agent") -> None:
+        self._server, self.room_name, self.identity = server, room, identity
+        self.room = rtc.Room()
+        self.finished: list[Finished] = []
+        self.started = 0
+        self.states: list[dict[str, str]] = []
+        self.seen = Seen()
+        self._changed = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def join(self) -> None:
+        self.room.on("data_received", self._take_data)
+        self.room.on("track_subscribed", self._watch)
+        token = self._server.token(self.room_name, self.identity, kind="agent")
+        await self.room.connect(self._server.url, token, rtc.RoomOptions(auto_subscribe=True))
+        local = self.room.local_participant
+        local.register_rpc_method("lk.playback_finished", self._playback_finished)
+        local.register_rpc_method("lk.playback_started", self._playback_started)
+
+    async def leave(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await self.room.disconnect()
+
+    def avatar(self) -> rtc.RemoteParticipant:
+        (avatar,) = [one for name, one in self.room.remote_participants.items() if name.startswith("avatar")]
+        return avatar
+
+    async def open(self, *, rate_hz: int = 24_000, channels: int = 1, to: str = "avatar") -> Any:
+        return await self.room.local_participant.stream_bytes(
+            name="AUDIO_1",
+            topic="lk.audio_stream",
+            destination_identities=[to],
+            attributes={"sample_rate": str(rate_hz), "num_channels": str(channels)},
+        )
+
+    async def speak(self, seconds: float, *, rate_hz: int = 24_000, close: bool = True) -> Any:
+        """Send a tone as one segment."""
+        stream = await self.open(rate_hz=rate_hz)
+        samples = (np.sin(np.arange(round(seconds * rate_hz)) * 440 * 2 * np.pi / rate_hz) * 12_000).astype("<i2")
+        await stream.write(samples.tobytes())
+        if close:
+            await stream.aclose()
+        return stream
+
+    async def clear(self) -> str:
+        return await self.room.local_participant.perform_rpc(
+            destination_identity="avatar", method="lk.clear_buffer", payload=""
+        )
+
+    async def wait_finished(self, count: int) -> list[Finished]:
+        """Wait until the avatar has told of so many ends."""
+        while len(self.finished) < count:
+            self._changed.clear()
+            await self._changed.wait()
+        return self.finished
+
+    async def wait_started(self, count: int) -> None:
+        while self.started < count:
+            self._changed.clear()
+            await self._changed.wait()
+
+    async def wait_seen(self, *, pictures: int = 0, loud_s: float = 0.0) -> None:
+        while self.seen.pictures < pictures or self.loud_s() < loud_s:
+            self._changed.clear()
+            await self._changed.wait()
+
+    def loud_s(self) -> float:
+        return sum(level > 500 for level in self.seen.levels) / 100
+
+    async def _playback_finished(self, call: rtc.RpcInvocationData) -> str:
+        told = json.loads(call.payload)
+        assert set(told) == {"playback_position", "interrupted"}
+        self.finished.append(Finished(told["playback_position"], told["interrupted"]))
+        self._changed.set()
+        return ""
+
+    async def _playback_started(self, call: rtc.RpcInvocationData) -> str:
+        self.started += 1
+        self._changed.set()
+        return ""
+
+    def _take_data(self, packet: rtc.DataPacket) -> None:
+        if packet.topic == "session.state":
+            self.states.append(json.loads(packet.data))
+            self._changed.set()
+
+    def _watch(self, track: rtc.Track, *_: object) -> None:
+        watch = self._watch_video if track.kind == rtc.TrackKind.KIND_VIDEO else self._hear
+        self._tasks.append(asyncio.ensure_future(watch(track)))
+
+    async def _watch_video(self, track: rtc.Track) -> None:
+        async for event in rtc.VideoStream(track):
+            self.seen.pictures += 1
+            self.seen.size = (event.frame.width, event.frame.height)
+            self._changed.set()
+
+    async def _hear(self, track: rtc.Track) -> None:
+        async for event in rtc.AudioStream(track, sample_rate=48_000, num_channels=1, frame_size_ms=10):
+            samples = np.frombuffer(event.frame.data, np.int16).astype(float)
+            self.seen.levels.append(float(np.sqrt(np.mean(samples**2))))
+            self._changed.set()

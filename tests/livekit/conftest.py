@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from visavis_client import AsyncSession, AsyncVisavis
+
+from tests.livekit.agent import Agent
+from tests.livekit.server import PROGRAM, LiveKitServer, running
+from visavis.server import RunningServer
+
+
+@pytest.fixture(scope="session")
+def livekit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveKitServer]:
+    """A real livekit-server."""
+    if not PROGRAM.exists():
+        pytest.skip("no livekit-server was built: it needs Go")
+    with running(tmp_path_factory.mktemp("livekit")) as server:
+        yield server
+
+
+@pytest.fixture
+async def client(server: RunningServer) -> AsyncIterator[AsyncVisavis]:
+    async with AsyncVisavis(server.base_url, server.api_key, retries=0) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def agent(livekit: LiveKitServer) -> AsyncIterator[Agent]:
+    """An agent in a room of its own."""
+    joined = Agent(livekit, f"room-{secrets.token_hex(6)}")
+    await joined.join()
+    yield joined
+    await joined.leave()
+
+
+@pytest.fixture
+async def session(client: AsyncVisavis, livekit: LiveKitServer, agent: Agent) -> AsyncIterator[AsyncSession]:
+    """A session whose avatar is in the agent's room."""
+    opened = await start(client, livekit, agent)
+    yield opened
+    await opened.end()
+
+
+async def start(client: AsyncVisavis, livekit: LiveKitServer, agent: Agent, **token: str) -> AsyncSession:
+    avatar = (await client.avatars.public())[0]
+    attributes = {"lk.publish_on_behalf": agent.identity} | token
+    room = {
+        "platform": "livekit",
+        "url": livekit.url,
+        "token": livekit.token(agent.room_name, "avatar", kind="agent", **attributes),
+    }
+    return await client.sessions.create(avatar=avatar.id, room=room, aspect_ratio="1:1")

@@ -1,0 +1,134 @@
+"""The avatar in a room of a real livekit-server, with an agent that speaks as livekit-agents does to avatars."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from visavis_client import AsyncSession, AsyncVisavis, Refused
+
+from tests.livekit.agent import Agent, Finished
+from tests.livekit.conftest import start
+from tests.livekit.server import LiveKitServer
+
+pytestmark = pytest.mark.anyio
+
+
+async def ended(client: AsyncVisavis, session: AsyncSession) -> None:
+    """Wait until the session has ended."""
+    while (await client.sessions.get(session.id)).status != "ended":  # noqa: ASYNC110  # polls the server
+        await asyncio.sleep(0.05)
+
+
+async def test_the_avatar_publishes_before_any_speech(session: AsyncSession, agent: Agent) -> None:
+    assert session.room is None and session.watch_url is None
+    await agent.wait_seen(pictures=3)
+    assert agent.seen.size == (1280, 1280)
+    sources = {publication.source for publication in agent.avatar().track_publications.values()}
+    assert len(sources) == 2 and agent.avatar().attributes["lk.publish_on_behalf"] == agent.identity
+    assert agent.finished == [] and agent.loud_s() == 0
+
+
+async def test_three_turns_are_heard_and_finish_once_with_their_positions(session: AsyncSession, agent: Agent) -> None:
+    for turn, (seconds, rate_hz) in enumerate(((0.8, 24_000), (0.5, 16_000), (0.6, 48_000)), start=1):
+        await agent.speak(seconds, rate_hz=rate_hz)
+        ends = await agent.wait_finished(turn)
+        assert ends[-1] == Finished(pytest.approx(seconds, abs=0.02), False)  # type: ignore[arg-type]
+    assert agent.started == 3 and len(agent.finished) == 3
+    await agent.wait_seen(loud_s=1.7)
+    assert agent.loud_s() < 2.1
+
+
+async def test_barge_ins_leave_nothing_over(session: AsyncSession, agent: Agent) -> None:
+    for turn in range(1, 11):
+        started = agent.started
+        await agent.speak(4.0)
+        await agent.wait_started(started + 1)
+        assert await agent.clear() == "ok"
+        end = (await agent.wait_finished(turn))[-1]
+        assert end.interrupted and end.position_s < 4.0
+    assert len(agent.finished) == 10
+    await agent.speak(0.3)
+    assert (await agent.wait_finished(11))[-1] == Finished(pytest.approx(0.3, abs=0.02), False)  # type: ignore[arg-type]
+
+
+async def test_a_clear_at_the_first_sample_and_a_new_stream_right_after(session: AsyncSession, agent: Agent) -> None:
+    assert await agent.clear() == "ok"  # nothing was captured: nothing finishes
+    stream = await agent.open()
+    await agent.clear()
+    await stream.aclose()
+    assert await agent.wait_finished(1) == [Finished(0.0, True)]
+    await agent.speak(3.0)
+    await agent.clear()
+    await agent.speak(0.4)
+    ends = await agent.wait_finished(3)
+    assert ends[1].interrupted and ends[2] == Finished(pytest.approx(0.4, abs=0.02), False)  # type: ignore[arg-type]
+
+
+async def test_an_open_stream_is_one_segment_and_a_lost_trailer_kills_nothing(
+    session: AsyncSession, agent: Agent
+) -> None:
+    stream = await agent.speak(0.3, close=False)
+    await asyncio.sleep(1.0)  # the agent thinks: silence is no end
+    assert agent.finished == []
+    await agent.speak(0.2)  # its stream begins another segment; the first one has no trailer
+    ends = await agent.wait_finished(2)
+    assert [end.interrupted for end in ends] == [False, False]
+    assert [end.position_s for end in ends] == [pytest.approx(0.3, abs=0.02), pytest.approx(0.2, abs=0.02)]
+    await stream.aclose()
+
+
+async def test_the_agents_leaving_ends_the_session(session: AsyncSession, agent: Agent, client: AsyncVisavis) -> None:
+    await agent.leave()
+    await ended(client, session)
+
+
+async def test_the_rooms_end_and_the_avatars_removal_end_the_session(
+    client: AsyncVisavis, livekit: LiveKitServer, agent: Agent
+) -> None:
+    session = await start(client, livekit, agent)
+    await livekit.call("RemoveParticipant", room=agent.room_name, identity="avatar")
+    await ended(client, session)
+    session = await start(client, livekit, agent)
+    await livekit.call("DeleteRoom", room=agent.room_name)
+    await ended(client, session)
+
+
+async def test_a_session_that_ends_leaves_the_room(session: AsyncSession, agent: Agent) -> None:
+    gone = asyncio.Event()
+    agent.room.on("participant_disconnected", lambda one: gone.set() if one.identity == "avatar" else None)
+    await session.end()
+    await gone.wait()
+
+
+async def test_what_is_wrong_with_a_room_is_told_to_the_caller(
+    client: AsyncVisavis, livekit: LiveKitServer, agent: Agent
+) -> None:
+    avatar = (await client.avatars.public())[0].id
+    token = livekit.token(agent.room_name, "avatar")
+    wrong: list[tuple[dict[str, str], str]] = [
+        ({"url": livekit.url, "token": "wrong"}, "ROOM_REFUSED"),
+        ({"url": "ws://127.0.0.1:9", "token": token}, "ROOM_UNREACHABLE"),
+        ({"url": "ftp://127.0.0.1", "token": token}, "INVALID_REQUEST"),
+        ({"url": livekit.url, "token": ""}, "INVALID_REQUEST"),
+        ({"url": livekit.url}, "INVALID_REQUEST"),
+    ]
+    for room, code in wrong:
+        with pytest.raises(Refused) as refused:
+            await client.sessions.create(avatar=avatar, room={"platform": "livekit"} | room)
+        assert refused.value.code == code
+    started = [one async for one in client.sessions.list(status="started")]
+    assert started == []
+
+
+async def test_strangers_neither_speak_nor_interrupt(
+    session: AsyncSession, agent: Agent, livekit: LiveKitServer
+) -> None:
+    stranger = Agent(livekit, agent.room_name, "stranger")
+    await stranger.join()
+    await stranger.speak(0.5)
+    await agent.speak(0.3)
+    ends = await agent.wait_finished(1)
+    assert ends == [Finished(pytest.approx(0.3, abs=0.02), False)]  # type: ignore[arg-type]
+    assert stranger.finished == []
+    await stranger.leave()
