@@ -1,4 +1,4 @@
-"""A real livekit-server of loopback. `python -m tests.livekit.server` builds it from its Go module, once, into a cache."""
+"""A real livekit-server of loopback. `python -m tests.livekit.server` builds it once, from its Go module."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PROGRAM = CACHE / "server"
 
 
 def build() -> None:
-    """Build the program unless it is there. Raises `subprocess.CalledProcessError`, and FileNotFoundError without Go."""
+    """Build the program unless it is there. Raises `CalledProcessError`, and FileNotFoundError without Go."""
     if PROGRAM.exists():
         return
     go = shutil.which("go")

@@ -28,8 +28,9 @@ log = structlog.get_logger("visavis.rooms")
 
 
 class DataPeer:
-    """`received`: called with each message of a data channel, in order. `opened`: called when a channel is open. Whoever
-    has made the peer closes it.
+    """`received`: called with each message of a data channel, in order. `opened`: called when a channel is open.
+
+    Whoever has made the peer closes it.
     """
 
     def __init__(

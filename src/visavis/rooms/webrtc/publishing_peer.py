@@ -24,6 +24,7 @@ class PublishingPeer(SendingPeer):
         connection = self._open_connection()
         for kind, track_id in tracks.items():
             private_names.name_track(self._add_stream(connection, kind), track_id)
+        private_names.pass_over_malformed_reports(connection.getSenders()[0].transport)
         private_names.open_own_sockets(connection.getSenders()[0].transport.transport)
         self._reliable = connection.createDataChannel(RELIABLE, ordered=True)
         connection.createDataChannel(LOSSY, ordered=False, maxRetransmits=0)
