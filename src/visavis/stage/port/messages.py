@@ -37,7 +37,7 @@ from visavis.stage.port.report import StageReport
 from visavis.stage.port.so_far import PerformanceSoFar
 from visavis.stage.port.values import PerformanceSpec, Speech, Spoken
 
-PORT_VERSION = 7
+PORT_VERSION = 8
 
 
 # --- commands, each with its result
