@@ -21,6 +21,10 @@ IS_LIVE = """async () => {
   while (document.querySelector("#room")?.dataset.state !== "live")
     await new Promise((resolve) => setTimeout(resolve, 50));
 }"""
+# Chromium hides its addresses behind names of mDNS. Where no mDNS can be, as in a namespace with IPv6 alone, it never
+# finds a candidate, and checks none. A page that has the microphone shows its addresses, too.
+SHOW_ADDRESSES = "--disable-features=WebRtcHideLocalIpsWithMdns"
+NOT_HTTPS = "the URL's origin was untrustworthy"  # it is HTTP, from another machine
 WITHIN_S = 45.0
 
 
@@ -32,7 +36,7 @@ class Page(Protocol):
 
 @asynccontextmanager
 async def _in_chromium(url: str) -> AsyncIterator[Page]:
-    async with chromium() as browser, opened_page(browser, url) as page:
+    async with chromium(SHOW_ADDRESSES) as browser, opened_page(browser, url, expected=NOT_HTTPS) as page:
         yield page
 
 

@@ -113,6 +113,8 @@ def house() -> Iterator[House]:
         )
         _cable(built.server, "six", [f"{SERVER_V6}/64"], built.v6_alone, "six", [f"{V6_ALONE}/64"])
         _ip("-n", built.server.name, "route", "add", "default", "via", ROUTER_INSIDE)
+        # Chromium uses only the interface of the default route.
+        _ip("-6", "-n", built.v6_alone.name, "route", "add", "default", "via", SERVER_V6)
         lines = []
         for n in range(BRIDGES):
             lines += [f"link add br-{n:012x} type bridge", f"address add 172.18.{n}.1/24 dev br-{n:012x}"]

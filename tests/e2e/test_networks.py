@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.browser import CHROMIUM
 from tests.e2e.firefox import FIREFOX
 from tests.e2e.house import BRIDGES, NAME, SECOND_STREET, SERVER, SERVER_V6, STREET, House, house
 from tests.e2e.namespaces import Machine, why_unavailable
@@ -94,14 +95,20 @@ def test_a_viewer_with_ipv6_alone_plays(served: Served) -> None:
     assert served.room["url_v6"] == f"http://[::1]:{served.port}/rooms/{served.room['name']}"
 
 
-@pytest.mark.skipif(FIREFOX is None, reason="there is no Firefox on this machine")
-def test_firefox_with_ipv6_alone_plays_on_a_path_of_1280_bytes(served: Served) -> None:
+@pytest.mark.parametrize(
+    "browser",
+    [
+        pytest.param("chromium", marks=pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")),
+        pytest.param("firefox", marks=pytest.mark.skipif(FIREFOX is None, reason="there is no Firefox here")),
+    ],
+)
+def test_a_browser_with_ipv6_alone_plays_on_a_path_of_1280_bytes(served: Served, browser: str) -> None:
     """Longer packets disappear: the viewer's end of the cable drops them, and tells nobody."""
     viewer = served.house.v6_alone
     subprocess.run(["ip", "-n", viewer.name, "link", "set", "six", "mtu", "1280"], check=True)
     address = f"http://[{SERVER_V6}]:{served.port}/rooms/{served.room['name']}#t={served.room['token']}"
     done = subprocess.run(
-        viewer.command(sys.executable, "-m", "tests.e2e.browser_viewer", "firefox", address, str(WATCH_S)),
+        viewer.command(sys.executable, "-m", "tests.e2e.browser_viewer", browser, address, str(WATCH_S)),
         capture_output=True,
         text=True,
         timeout=2 * WITHIN_S,
