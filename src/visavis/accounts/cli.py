@@ -87,6 +87,17 @@ def accounts_usage(account_id: AccountId) -> None:
     show_usage(account_id)
 
 
+@accounts.command("audit")
+def accounts_audit(
+    account: Annotated[str | None, typer.Option(help="Only what belongs to this account.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many entries at most.")] = 100,
+) -> None:
+    """Show who has changed keys, plans, minutes and webhooks and deleted avatars, newest first."""
+    from visavis.accounts.commands.audit import show_audit
+
+    show_audit(account_id=account, limit=limit)
+
+
 @plans.command("list")
 def plans_list() -> None:
     """List plans: key, name, sessions at once, minutes included each month, and the longest session."""

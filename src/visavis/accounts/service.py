@@ -11,6 +11,7 @@ from visavis.accounts.sources import is_allowed
 from visavis.errors import AccountNotFound, ApiKeyRefused, KeyNotActive, KeyNotFound, PlanNotFound, SourceRefused
 from visavis.ids import new_id
 from visavis.store.accounts import AccountStore, PlanChanges
+from visavis.store.audit import AuditRecord, AuditStore
 from visavis.store.database import Database
 from visavis.store.keys import KeyStore
 from visavis.store.minutes import Balance, MinuteStore
@@ -25,6 +26,7 @@ class Accounts:
     def __init__(self, database: Database) -> None:
         self.database = database
         self._keys, self._accounts, self._minutes = KeyStore(database), AccountStore(database), MinuteStore(database)
+        self._audit = AuditStore(database)
         self._uses: dict[str, int] = {}  # by key, since the last `save_uses`: when it was used last (unix ms)
 
     async def create(
@@ -191,6 +193,10 @@ class Accounts:
         """Return the minutes of an account in this month. Raises `AccountNotFound`."""
         await self._check_account(account_id)
         return await self._minutes.balance(account_id, at_ms=now_ms())
+
+    async def audit(self, *, account_id: str | None = None, limit: int) -> list[AuditRecord]:
+        """Return the newest entries of the audit log, newest first."""
+        return await self._audit.newest(account_id=account_id, limit=limit)
 
     async def _check_account(self, account_id: str) -> None:
         """Raises `AccountNotFound`."""

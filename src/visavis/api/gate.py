@@ -37,6 +37,7 @@ from visavis.errors import (
 )
 from visavis.large_work import run_large
 from visavis.sessions.browser_tokens import Purpose, is_browser_token
+from visavis.store.audit import Actor, acting
 from visavis.store.idempotency import IdempotencyStore
 from visavis.store.records import BrowserTokenRecord, IdempotencyRecord, KeyRecord
 from visavis.timestamps import now_ms
@@ -142,6 +143,7 @@ class Gate:
         assert shown is not None
         key = shown.key
         scope["visavis.key"] = key
+        acting.set(Actor(kind="key", id=key.id, address=host))
         prove(scope)
         idempotency_key = headers.get("idempotency-key")
         if scope["method"] == "POST" and idempotency_key is not None:

@@ -8,6 +8,7 @@ from typing import TypedDict
 from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from visavis.store.audit import note_change
 from visavis.store.database import Database
 from visavis.store.models import accounts, plans
 from visavis.store.records import AccountRecord, PlanRecord
@@ -64,9 +65,11 @@ class AccountStore:
                 await connection.execute(insert(plans).values(**asdict(plan)))
             else:
                 await connection.execute(update(plans).where(plans.c.key == plan_key).values(**asdict(plan)))
+            await note_change(connection, "plan.changed", plan_key, **changes)
         return plan
 
     async def assign_plan(self, account_id: str, plan_key: str) -> None:
         """Put an account on a plan. Both exist."""
         async with self._database.write() as connection:
             await connection.execute(update(accounts).where(accounts.c.id == account_id).values(plan_key=plan_key))
+            await note_change(connection, "plan.assigned", plan_key, account_id=account_id)

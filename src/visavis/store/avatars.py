@@ -8,6 +8,7 @@ from dataclasses import asdict
 from sqlalchemy import ColumnElement, delete, exists, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from visavis.store.audit import note_change
 from visavis.store.avatar_news import avatar_ready
 from visavis.store.database import Database
 from visavis.store.locks import lock_account, lock_avatar
@@ -118,8 +119,9 @@ class AvatarStore:
     async def delete(self, avatar_id: str, *, at_ms: int) -> None:
         """Delete the avatar and its looks. Deleting the last look of a character also deletes the character."""
         async with self._database.write() as connection:
-            query = select(avatars.c.parent_id).where(avatars.c.id == avatar_id)
-            parent_id = (await connection.execute(query)).scalar_one_or_none()
+            query = select(avatars.c.parent_id, avatars.c.owner_account_id).where(avatars.c.id == avatar_id)
+            parent_id, owner_id = (await connection.execute(query)).one_or_none() or (None, None)
+            await note_change(connection, "avatar.deleted", avatar_id, account_id=owner_id)
             family = or_(avatars.c.id == avatar_id, avatars.c.parent_id == avatar_id)
             if parent_id is not None:
                 await lock_avatar(connection, parent_id)

@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 from sqlalchemy import insert, select, update
 
+from visavis.store.audit import note_change
 from visavis.store.database import Database
 from visavis.store.models import accounts, keys
 from visavis.store.records import AccountRecord, KeyRecord
@@ -25,6 +26,7 @@ class KeyStore:
             if account is not None:
                 await connection.execute(insert(accounts).values(**asdict(account)))
             await connection.execute(insert(keys).values(**asdict(record)))
+            await note_change(connection, "key.created", record.id, account_id=record.account_id, name=record.name)
 
     async def by_hash(self, key_hash: str) -> KeyRecord | None:
         async with self._database.read() as connection:
@@ -46,6 +48,7 @@ class KeyStore:
             if (await connection.execute(expiring)).rowcount != 1:
                 return False
             await connection.execute(insert(keys).values(**asdict(new)))
+            await note_change(connection, "key.rotated", old.id, account_id=old.account_id, new_key_id=new.id)
         return True
 
     async def all(self) -> list[KeyRecord]:
@@ -69,10 +72,14 @@ class KeyStore:
     async def revoke(self, key_id: str, *, at_ms: int) -> bool:
         """Revoke a key; return whether it exists. A second call does not change the time of the first."""
         async with self._database.write() as connection:
-            await connection.execute(
+            revoked = await connection.execute(
                 update(keys).where(keys.c.id == key_id, keys.c.revoked_at_ms.is_(None)).values(revoked_at_ms=at_ms)
             )
-            return (await connection.execute(select(keys.c.id).where(keys.c.id == key_id))).first() is not None
+            owner = select(keys.c.account_id).where(keys.c.id == key_id)
+            account_id = (await connection.execute(owner)).scalar_one_or_none()
+            if revoked.rowcount == 1:
+                await note_change(connection, "key.revoked", key_id, account_id=account_id)
+            return account_id is not None
 
     async def touch(self, uses: Mapping[str, int]) -> None:
         """Save when each of these keys was used last, in unix milliseconds."""

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from sqlalchemy import ScalarSelect, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from visavis.store.audit import note_change
 from visavis.store.database import Database
 from visavis.store.models import accounts, included_usage, plans, purchases, usage_entries
 from visavis.store.records import PlanRecord, PurchaseRecord, SessionRecord
@@ -126,6 +127,8 @@ class MinuteStore:
     async def add_purchase(self, record: PurchaseRecord) -> None:
         async with self._database.write() as connection:
             await connection.execute(insert(purchases).values(**asdict(record)))
+            account_id, minutes = record.account_id, record.minutes
+            await note_change(connection, "minutes.credited", record.id, account_id=account_id, minutes=minutes)
 
     async def purchases_of(self, account_id: str) -> list[PurchaseRecord]:
         """Return the purchases of an account, oldest first."""

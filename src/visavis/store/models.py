@@ -250,3 +250,19 @@ webhook_attempts = Table(
     Column("status_code", Integer),  # null: there was no answer
     Column("problem", String(200)),  # null: it was delivered
 )
+
+# Who has changed keys, plans, minutes and webhooks, and deleted avatars. Rows are only added.
+audit_log = Table(
+    "audit_log",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("actor", String(16), nullable=False),  # key | command | server
+    Column("actor_id", String(100)),  # the key's id, or the user of this machine
+    Column("address", String(64)),  # of a key's caller
+    Column("action", String(40), nullable=False),
+    Column("subject_id", String(64), nullable=False),
+    Column("account_id", String(40)),  # whose it is. No foreign key: it outlives everything
+    Column("details", JSON, nullable=False),
+    Index("ix_audit_log_account_id_id", "account_id", "id"),
+)

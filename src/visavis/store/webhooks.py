@@ -8,6 +8,7 @@ from dataclasses import asdict
 from sqlalchemy import ColumnElement, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from visavis.store.audit import note_change
 from visavis.store.database import Database
 from visavis.store.locks import lock_account
 from visavis.store.models import webhook_attempts, webhook_deliveries, webhooks
@@ -26,6 +27,8 @@ class WebhookStore:
         async with self._database.write() as connection:
             await self._check(connection, record.account_id, check)
             await connection.execute(insert(webhooks).values(**asdict(record)))
+            if record.url:
+                await note_change(connection, "webhook.created", record.id, account_id=record.account_id)
 
     async def _check(
         self, connection: AsyncConnection, account_id: str, check: Callable[[list[WebhookRecord]], None]
@@ -45,6 +48,9 @@ class WebhookStore:
         async with self._database.write() as connection:
             await self._check(connection, record.account_id, check)
             await connection.execute(update(webhooks).where(webhooks.c.id == record.id).values(**values))
+            if record.url:
+                action = "webhook.secret_rotated" if "secret" in values else "webhook.changed"
+                await note_change(connection, action, record.id, account_id=record.account_id)
             return await _one(connection, webhooks.c.id == record.id)
 
     async def get(self, webhook_id: str) -> WebhookRecord | None:
@@ -74,14 +80,18 @@ class WebhookStore:
             if (await connection.execute(update(webhooks).where(*enabled).values(**values))).rowcount != 1:
                 return False
             waiting = _DELIVERY.webhook_id == webhook_id, _DELIVERY.due_at_ms.is_not(None)
+            owner = select(webhooks.c.account_id).where(webhooks.c.id == webhook_id)
+            account_id = (await connection.execute(owner)).scalar_one()
+            await note_change(connection, "webhook.disabled", webhook_id, account_id=account_id, reason=reason)
             missed = {"status": DeliveryStatus.MISSED.value, "due_at_ms": None}
             await connection.execute(update(webhook_deliveries).where(*waiting).values(**missed))
         return True
 
-    async def enable(self, webhook_id: str) -> None:
+    async def enable(self, webhook: WebhookRecord) -> None:
         values = {"disabled_at_ms": None, "disabled_reason": None, "failing_since_ms": None}
         async with self._database.write() as connection:
-            await connection.execute(update(webhooks).where(webhooks.c.id == webhook_id).values(**values))
+            await connection.execute(update(webhooks).where(webhooks.c.id == webhook.id).values(**values))
+            await note_change(connection, "webhook.enabled", webhook.id, account_id=webhook.account_id)
 
     async def missed(self, webhook_ids: list[str]) -> dict[str, int]:
         """Return how many deliveries each of these webhooks has missed, or that have failed for a day."""
@@ -98,6 +108,11 @@ class WebhookStore:
         async with self._database.write() as connection:
             of_them = _DELIVERY.webhook_id.in_(webhook_ids)
             deliveries = select(_DELIVERY.id).where(of_them)
+            gone = select(webhooks.c.id, webhooks.c.account_id).where(
+                webhooks.c.id.in_(webhook_ids), webhooks.c.url != ""
+            )
+            for webhook_id, account_id in (await connection.execute(gone)).all():
+                await note_change(connection, "webhook.deleted", webhook_id, account_id=account_id)
             await connection.execute(delete(webhook_attempts).where(webhook_attempts.c.delivery_id.in_(deliveries)))
             await connection.execute(delete(webhook_deliveries).where(of_them))
             await connection.execute(delete(webhooks).where(webhooks.c.id.in_(webhook_ids)))

@@ -156,7 +156,7 @@ class Webhooks:
                 webhook, check=lambda others: self._check_url_is_new(webhook, url or webhook.url, others), **values
             )
         if enabled is True and webhook.disabled_at_ms is not None:
-            await self._store.enable(webhook.id)
+            await self._store.enable(webhook)
         elif enabled is False:
             await self._store.disable(webhook.id, reason="client", at_ms=self._clock_ms())
         return await self.get(key, webhook_id)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from visavis.accounts.service import Accounts
 from visavis.settings import read_settings
+from visavis.store.audit import Actor, acting
 from visavis.store.database import Database
 
 Result = TypeVar("Result")
@@ -18,9 +20,18 @@ def with_accounts(work: Callable[[Accounts], Awaitable[Result]], *, create: bool
 
     async def run() -> Result:
         database = await Database.open(read_settings().resolved_database_url, create=create)
+        acting.set(Actor(kind="command", id=_user()))
         try:
             return await work(Accounts(database))
         finally:
             await database.aclose()
 
     return asyncio.run(run())
+
+
+def _user() -> str | None:
+    """Return who runs the command; None where the system does not know."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return None
