@@ -255,6 +255,9 @@ class Settings(NetworkSettings):
     max_unattached_channels: int = Field(default=64, ge=4, description="The most WebSockets without a session.")
     keep_alive_s: int = Field(default=80, ge=1, description="How long an idle connection stays open.")
 
+    cors_origins: tuple[Annotated[str, Field(pattern=r"^(\*|https?://[^\s/]+)$")], ...] = Field(
+        default=(), description='The origins of pages that may read answers under /v1; "*" for all. Default: none.'
+    )
     ice_servers: tuple[IceServer, ...] = ()
     trusted_proxies: tuple[ProxyAddress, ...] = Field(
         default=(), description="Addresses or networks whose X-Forwarded-For and X-Forwarded-Proto are trusted."

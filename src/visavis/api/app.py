@@ -33,6 +33,8 @@ from visavis.api import (
     usage,
     webhooks,
 )
+from visavis.api.compression import Compression
+from visavis.api.cross_origin import CrossOrigin
 from visavis.api.described.openapi import describe
 from visavis.api.envelope import Envelope
 from visavis.api.errors import add_error_handlers
@@ -143,7 +145,10 @@ def create_app(
     app.add_middleware(
         Gate, requests_per_minute=settings.rate_limit_per_minute, first_answer_wait_s=settings.first_answer_wait_s
     )
+    app.add_middleware(Compression)
     app.add_middleware(Envelope)
+    if settings.cors_origins:
+        app.add_middleware(CrossOrigin, origins=settings.cors_origins)
     app.add_middleware(RequestCounts)
     app.add_middleware(HeadAsGet)
     if settings.path_prefix:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
 from visavis.api import presenters, schemas
 from visavis.api.addresses import Addresses
@@ -17,6 +17,7 @@ from visavis.api.form import FORM_TYPES, read_form
 from visavis.api.names import read_name
 from visavis.api.services import AddressesDep, Caller, ServicesDep
 from visavis.api.sessions import reply
+from visavis.api.tagged import tagged_reply
 from visavis.avatars.face_points import read_points
 from visavis.avatars.service import Listed
 from visavis.errors import ImageRequired, InvalidRequest
@@ -36,43 +37,46 @@ def _flag(name: str, text: str) -> bool:
 
 @router.get("", **described.LIST)
 async def listed(
+    request: Request,
     services: ServicesDep,
     key: Caller,
     addresses: AddressesDep,
     parent_id: Annotated[str | None, Undescribed] = None,
     characters_only: Annotated[str, Undescribed] = "true",
     view: Annotated[str | None, Undescribed] = None,
-) -> JSONResponse:
+) -> Response:
     if view not in (None, "flat"):
         raise InvalidRequest("Invalid view", suggestion="Use flat, or leave it out")
     only = _flag("characters_only", characters_only)
     if view == "flat":
         public, own = await services.avatars.flat(key)
         addresses = addresses.with_public(avatar.id for avatar in public)
-        return reply(
+        return tagged_reply(
+            request,
             schemas.FlatAvatars(
                 public_avatars=[presenters.flat_avatar(avatar, addresses) for avatar in public],
                 my_avatars=[presenters.flat_avatar(avatar, addresses) for avatar in own],
-            )
+            ),
         )
     found = await services.avatars.listed(key, parent_id=parent_id, characters_only=only)
-    return _many(found, addresses)
+    return _many(request, found, addresses)
 
 
 @router.get("/public", **described.PUBLIC)
 async def public(
+    request: Request,
     services: ServicesDep,
     _key: Caller,
     addresses: AddressesDep,
     characters_only: Annotated[str, Undescribed] = "true",
-) -> JSONResponse:
+) -> Response:
     found = await services.avatars.public(characters_only=_flag("characters_only", characters_only))
-    return _many(found, addresses)
+    return _many(request, found, addresses)
 
 
-def _many(found: list[Listed], addresses: Addresses) -> JSONResponse:
+def _many(request: Request, found: list[Listed], addresses: Addresses) -> Response:
     addresses = addresses.with_public(one.face_id for one in found if one.avatar.is_public)
-    return reply(schemas.ManyAvatars(avatars=[presenters.avatar(one, addresses) for one in found]))
+    return tagged_reply(request, schemas.ManyAvatars(avatars=[presenters.avatar(one, addresses) for one in found]))
 
 
 @router.post("/upload-face", status_code=201, **described.UPLOAD_FACE)

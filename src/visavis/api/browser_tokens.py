@@ -13,6 +13,7 @@ from visavis.api.body import json_object
 from visavis.api.described import browser_tokens as described
 from visavis.api.services import Caller, ServicesDep
 from visavis.api.sessions import reply
+from visavis.api.strict import check_members
 from visavis.errors import InvalidRequest, SessionEnded
 from visavis.sessions.browser_tokens import DEFAULT_S, LONGEST_S, MAX_ORIGINS, SHORTEST_S, Purpose
 from visavis.sessions.lifecycle import Status
@@ -26,6 +27,7 @@ _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:.]+
 @router.post("", status_code=201, **described.MINT)
 async def mint(session_id: str, request: Request, services: ServicesDep, key: Caller) -> JSONResponse:
     body = await json_object(request)
+    check_members(request, body, ("purpose", "expires_in", "origins"))
     purpose, lasts_s, origins = _purpose_of(body), _lasts_of(body), _origins_of(body)
     record = await services.sessions.get(key, session_id)
     if record.status == Status.ENDED:

@@ -6,14 +6,13 @@ import re
 
 from visavis.errors import InvalidCursor
 from visavis.ids import is_id
-from visavis.store.records import SessionRecord
 from visavis.store.sessions import Position
 
 _CURSOR = re.compile(r"([0-9]{1,15})-(sess_\w{26})", re.ASCII)
 
 
-def cursor_after(record: SessionRecord) -> str:
-    return f"{record.created_at_ms}-{record.id}"
+def cursor_after(place: Position) -> str:
+    return f"{place.created_at_ms}-{place.id}"
 
 
 def read_cursor(text: str) -> Position:

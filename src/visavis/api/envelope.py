@@ -10,6 +10,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from visavis.api.cross_origin import EXPOSED
 from visavis.api.errors import error_response, internal_error_response, log_fault
 from visavis.errors import InvalidRequest, TooLarge, VisavisError
 from visavis.ids import new_id
@@ -27,7 +28,7 @@ _POLICY = (
 # Any page may show a room; its token says which.
 _CORS = {
     "Access-Control-Allow-Origin": "*",
-    "Access-Control-Expose-Headers": "Location, Link, ETag, Retry-After, Request-Id",
+    "Access-Control-Expose-Headers": EXPOSED,
 }
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",

@@ -46,10 +46,17 @@ def error_body(error: VisavisError) -> dict[str, Any]:
 
 
 def error_response(error: VisavisError) -> JSONResponse:
-    headers = {} if error.retry_after_s is None else {"Retry-After": str(error.retry_after_s)}
+    headers = _headers(error)
+    if error.retry_after_s is not None:
+        headers["Retry-After"] = str(error.retry_after_s)
     if isinstance(error, UpgradeRequired):
         headers |= {"Upgrade": "websocket", "Connection": "Upgrade"}
     return JSONResponse(error_body(error), status_code=error.status, headers=headers)
+
+
+def _headers(error: VisavisError) -> dict[str, str]:
+    """Return what says the same as the body, also to a client that cannot read that: not every body has a code."""
+    return {"Visavis-Error-Code": error.code, "Visavis-Should-Retry": "true" if error.retryable else "false"}
 
 
 def internal_error_response() -> JSONResponse:
@@ -80,8 +87,8 @@ def add_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> Response:
         refused = _of_framework(error)
-        headers = {"Allow": _methods(request)} if isinstance(refused, MethodNotAllowed) else error.headers
-        return JSONResponse(error_body(refused), status_code=error.status_code, headers=headers)
+        headers = {"Allow": _methods(request)} if isinstance(refused, MethodNotAllowed) else dict(error.headers or {})
+        return JSONResponse(error_body(refused), status_code=error.status_code, headers=headers | _headers(refused))
 
 
 def _of_framework(error: HTTPException) -> VisavisError:

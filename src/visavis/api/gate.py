@@ -49,6 +49,8 @@ _PIECE_BYTES = 64 * 1024  # of a body that is given out again
 # What a browser token for control opens, of its session.
 _CONTROLLED = re.compile(r"/v1/sessions/([^/]+)/(?:start|end|metrics)")
 
+_SESSION_ID = re.compile(rb"sess_[0-9A-HJKMNP-TV-Z]{26}")  # in an answer
+
 log = structlog.get_logger()
 
 
@@ -195,6 +197,8 @@ class Gate:
                     **name, status_code=answer.status, content_type=answer.content_type, body=sealed
                 )
                 kept = True
+                for session_id in set(_SESSION_ID.findall(bytes(answer.body))):
+                    await store.save_session(session_id.decode(), **name)
         finally:
             if not kept:
                 await store.release(**name)

@@ -12,6 +12,7 @@ from visavis.accounts.scopes import Scope, check_scope
 from visavis.api.described import avatars as described
 from visavis.api.described.parts import Undescribed
 from visavis.api.services import Services, ServicesDep
+from visavis.api.tagged import is_known
 from visavis.avatars.look_files import IMAGE, PREVIEW
 from visavis.connections.scope import prove
 from visavis.errors import (
@@ -51,7 +52,7 @@ async def picture(
     data = await services.avatars.picture(avatar, name)
     tag = f'"{hashlib.sha256(data).hexdigest()[:32]}"'
     headers = caching | {"ETag": tag, "Access-Control-Allow-Origin": "*"}
-    if _is_known(tag, request.headers.get("if-none-match", "")):
+    if is_known(tag, request.headers.get("if-none-match", "")):
         return Response(status_code=304, headers=headers)
     return Response(data, media_type="image/jpeg", headers=headers)
 
@@ -85,8 +86,3 @@ async def _is_owners(request: Request, avatar: AvatarRecord, services: Services)
     except (ApiKeyRefused, SourceRefused, InsufficientScope):
         return False
     return key.account_id == avatar.owner_account_id
-
-
-def _is_known(tag: str, if_none_match: str) -> bool:
-    known = [one.strip().removeprefix("W/") for one in if_none_match.split(",")]
-    return tag in known or "*" in known

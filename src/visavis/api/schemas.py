@@ -195,11 +195,25 @@ class EndedHostedSession(Answer):
     created_at: Time
 
 
+class EffectiveOptions(Answer):
+    """Whole seconds."""
+
+    join_timeout: int
+    room_empty_grace: int
+    max_duration: int | None = Field(description="Null without limit")
+
+
 class HostedCreated(Answer):
     success: Literal[True] = True
     session: CreatedHostedSession
     usage: Usage
     message: Literal["Session created successfully"] = "Session created successfully"
+
+
+class HostedCreatedWithOptions(HostedCreated):
+    """The answer where the request has `options`."""
+
+    options: EffectiveOptions
 
 
 class Started(Answer):
@@ -277,6 +291,18 @@ class OwnCreatedElsewhere(Answer):
     session: CreatedOwnSession
     usage: Usage
     message: Literal["Session created successfully"] = "Session created successfully"
+
+
+class OwnCreatedWithOptions(OwnCreated):
+    """The answer where the request has `options`."""
+
+    options: EffectiveOptions
+
+
+class OwnCreatedElsewhereWithOptions(OwnCreatedElsewhere):
+    """The answer where the request has `options`."""
+
+    options: EffectiveOptions
 
 
 class OwnEnded(Answer):

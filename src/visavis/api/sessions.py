@@ -20,6 +20,7 @@ from visavis.api.described.parts import Undescribed
 from visavis.api.face import avatar_of_text
 from visavis.api.own_rooms import read_room
 from visavis.api.services import AddressesDep, Caller, Services, ServicesDep
+from visavis.api.strict import APPLIED, check_members, is_strict
 from visavis.errors import (
     AvatarIdRequired,
     AvatarRequired,
@@ -28,12 +29,15 @@ from visavis.errors import (
 )
 from visavis.output_json import read_output
 from visavis.sessions.billing import SessionBill
+from visavis.sessions.options import BOUNDS, SessionOptions
 from visavis.sessions.service import HOSTED, MAX_LISTED, OWN, InitialOutput
 from visavis.store.records import KeyRecord, SessionRecord
 from visavis.timestamps import format_time_or_none
 
 router = APIRouter(prefix="/v1/sessions", tags=["sessions"])
 
+HOSTED_MEMBERS = ("avatar_id", "metadata", "output", "options")
+OWN_MEMBERS = ("avatar", "aspect_ratio", "room", "metadata", "output", "options")
 MAX_METADATA_FILTERS = 16  # each is a condition of the query
 
 _RATIOS = {"4:3": "4:3", "3:4": "3:4", "1:1": "1:1", "auto": "4:3"}
@@ -54,29 +58,34 @@ async def create(request: Request, services: ServicesDep, key: Caller, addresses
     began_s = anyio.current_time()
     body = await json_object(request)
     if body.get("avatar") is not None or body.get("room") is not None:
-        return await _create_own(body, services, key, addresses, began_s)
+        check_members(request, body, OWN_MEMBERS)
+        return await _create_own(request, body, services, key, addresses, began_s)
+    check_members(request, body, HOSTED_MEMBERS)
     avatar_id = body.get("avatar_id")
     if avatar_id is None or avatar_id == "":
         raise AvatarIdRequired
     if not isinstance(avatar_id, str):
         raise InvalidRequest("avatar_id must be a string")
-    metadata = metadata_of(body)
+    metadata, options = metadata_of(body), _options_of(request, body)
     output = await _initial_output_of(body, services, key)
-    record, token = await services.sessions.create_hosted(key, avatar_id=avatar_id, metadata=metadata, output=output)
+    record, token = await services.sessions.create_hosted(
+        key, avatar_id=avatar_id, metadata=metadata, output=output, options=options
+    )
     services.live.observer.created(record, after_s=anyio.current_time() - began_s)
     usage = await services.sessions.limits.usage_of(key)
     shown = await _addresses_for([record], services, addresses)
-    return reply(presenters.created_hosted(record, token, services.sessions, shown, usage), 201)
+    answer = presenters.created_hosted(record, token, services.sessions, shown, usage)
+    return await _reply_created(request, answer, record, services, key)
 
 
 async def _create_own(
-    body: dict[str, Any], services: Services, key: KeyRecord, addresses: Addresses, began_s: float
+    request: Request, body: dict[str, Any], services: Services, key: KeyRecord, addresses: Addresses, began_s: float
 ) -> JSONResponse:
     room = read_room(body.get("room"))
     ratio = body.get("aspect_ratio", "4:3")
     if not isinstance(ratio, str) or ratio not in _RATIOS:
         raise InvalidAspectRatio("Invalid aspect_ratio", suggestion="Use 4:3, 3:4 or 1:1")
-    metadata = metadata_of(body)
+    metadata, options = metadata_of(body), _options_of(request, body)
     text = body.get("avatar")
     if not isinstance(text, str) or not text:
         raise AvatarRequired("avatar must be an avatar id, an image address or a base64 image")
@@ -84,12 +93,37 @@ async def _create_own(
     output = await _initial_output_of(body, services, key)
     async with avatar_of_text(services.avatars, key, text) as avatar:
         record, token = await services.sessions.create_own(
-            key, avatar=avatar, aspect_ratio=_RATIOS[ratio], metadata=metadata, output=output, room=room
+            key,
+            avatar=avatar,
+            aspect_ratio=_RATIOS[ratio],
+            metadata=metadata,
+            output=output,
+            room=room,
+            options=options,
         )
     services.live.observer.created(record, after_s=anyio.current_time() - began_s)
     usage = await services.sessions.limits.usage_of(key)
     answer = presenters.created_own(record, token, services.sessions, addresses, usage, in_our_room=room is None)
-    return reply(answer, 201)
+    return await _reply_created(request, answer, record, services, key)
+
+
+async def _reply_created(
+    request: Request, answer: BaseModel, record: SessionRecord, services: Services, key: KeyRecord
+) -> JSONResponse:
+    """Return the answer to a create; with the effective options, if the request had any."""
+    shown = answer.model_dump(mode="json")
+    if record.options is not None:
+        shown["options"] = (await services.sessions.effective_options(key, record)).plain()
+    return JSONResponse(shown, 201, headers=APPLIED if is_strict(request) else {})
+
+
+def _options_of(request: Request, body: dict[str, Any]) -> SessionOptions | None:
+    """Raises `InvalidRequest`."""
+    if body.get("options") is None:
+        return None
+    options = SessionOptions.read(body["options"])
+    check_members(request, body["options"], BOUNDS, within="options.")
+    return options
 
 
 async def _initial_output_of(body: dict[str, Any], services: Services, key: KeyRecord) -> InitialOutput | None:
@@ -162,6 +196,12 @@ async def get(session_id: str, services: ServicesDep, key: Caller, addresses: Ad
     shown = await _addresses_for([record], services, addresses)
     bills = await _bills_of([record], services)
     return reply(schemas.OneSession(session=presenters.session(record, services.sessions, shown, bills)))
+
+
+@router.delete("/{session_id}", **described.DELETE)
+async def delete(session_id: str, services: ServicesDep, key: Caller) -> JSONResponse:
+    await services.sessions.delete(key, session_id)
+    return reply(schemas.Done())
 
 
 @router.put("/{session_id}/start", **described.PUT_START)

@@ -74,6 +74,7 @@
     │   ├── SessionNotStarted           409  SESSION_NOT_STARTED
     │   ├── SessionEnded                409  SESSION_ENDED               close 4410
     │   │   └── Gone                    410  (SESSION_ENDED)
+    │   ├── SessionNotEnded             409  SESSION_NOT_ENDED
     │   ├── IdempotencyConflict         409  IDEMPOTENCY_KEY_REUSED
     │   ├── IdempotencyInProgress       409  IDEMPOTENCY_IN_PROGRESS
     │   ├── WebhookExists               409  WEBHOOK_EXISTS
@@ -230,6 +231,7 @@ from visavis.errors.states import (
     Conflict as Conflict,
     SessionNotStarted as SessionNotStarted,
     SessionEnded as SessionEnded,
+    SessionNotEnded as SessionNotEnded,
     Gone as Gone,
     IdempotencyConflict as IdempotencyConflict,
     IdempotencyInProgress as IdempotencyInProgress,

@@ -149,6 +149,13 @@ class SessionEnded(Conflict, code="SESSION_ENDED", close=CloseCode.SESSION_ENDED
     message = "Session has already ended"
 
 
+class SessionNotEnded(Conflict, code="SESSION_NOT_ENDED"):
+    """The session runs; only one that does not run is deleted."""
+
+    message = "The session is running"
+    suggestion = "End the session first"
+
+
 class Gone(SessionEnded, status=410, told_over=HTTP):
     """A room whose session has ended."""
 

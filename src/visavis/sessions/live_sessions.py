@@ -45,6 +45,7 @@ from visavis.sessions.live_session import LiveSession
 from visavis.sessions.live_table import LiveTable
 from visavis.sessions.metering import SessionClock, ended_at_ms
 from visavis.sessions.observer import Observer
+from visavis.sessions.options import SessionOptions, options_of
 from visavis.sessions.session_metrics import SessionMetrics
 from visavis.sessions.starts import Starts
 from visavis.sessions.tokens import check_room_token, matches_hash
@@ -156,7 +157,7 @@ class LiveSessions:
         """See `starts.MakeLive`."""
         lasts_ms = None if started.expiration_ms is None else started.expiration_ms - clock.started_at_ms
         deadlines = Deadlines(
-            self._grace_periods,
+            options_of(started.options).grace_periods(self._grace_periods),
             now_s=anyio.current_time(),
             expires_at_s=None if lasts_ms is None else clock.started_s + lasts_ms / 1000,
         )
@@ -173,6 +174,16 @@ class LiveSessions:
             observer=self.observer,
             feed=self._feed,
             keeps_playback=isinstance(spec.room, EmbeddedRoomSpec),
+        )
+
+    def effective_options(self, record: SessionRecord, *, most_ms: int | None) -> SessionOptions:
+        """Return the options that hold for a session whose plan lets it last `most_ms`."""
+        options = options_of(record.options)
+        periods, lasts_ms = options.grace_periods(self._grace_periods), options.shortened(most_ms)
+        return SessionOptions(
+            join_timeout_s=round(periods.join_timeout_s),
+            room_empty_grace_s=round(periods.room_empty_grace_s),
+            max_duration_s=None if lasts_ms is None else lasts_ms // 1000,
         )
 
     async def adopt(self, record: SessionRecord, adopted: Adopted) -> None:

@@ -52,6 +52,13 @@ class PlanLimits:
             return TEST_SESSION_MS
         return None if plan.max_session_minutes is None else plan.max_session_minutes * 60_000
 
+    async def longest_ms(self, key: KeyRecord) -> int | None:
+        """Return how long a session of this key may last; None without limit."""
+        plan = (await self.balance_of(key)).plan
+        if key.test:
+            return TEST_SESSION_MS
+        return None if plan.max_session_minutes is None else plan.max_session_minutes * 60_000
+
     def _refused_place(self, account_id: str, *, current: int, maximum: int) -> ConcurrencyLimitReached:
         """Return the error that tells who holds the places of the account."""
         places = self._table.places_of(account_id)

@@ -20,6 +20,7 @@ from visavis.errors import (
     RoomNotFound,
     SessionEnded,
     SessionLimitReached,
+    SessionNotEnded,
     SessionNotFound,
     Unauthorized,
 )
@@ -30,6 +31,7 @@ from visavis.sessions.backgrounds import Backgrounds, Picture
 from visavis.sessions.browser_tokens import Purpose, is_browser_token
 from visavis.sessions.lifecycle import EndReason, Status, Transition, next_status
 from visavis.sessions.live_sessions import LiveSessions
+from visavis.sessions.options import SessionOptions, options_of
 from visavis.sessions.plan_limits import PlanLimits
 from visavis.sessions.tokens import check_room_token, new_access_token, sign_room_token, token_hash
 from visavis.stage.port.values import PerformanceSpec
@@ -41,6 +43,7 @@ HOSTED = "hosted"
 OWN = "own"
 SIZES_PX = {"4:3": (1280, 960), "3:4": (960, 1280), "1:1": (1280, 1280)}
 MAX_LISTED = 100
+MAX_FILTERED = 10_000  # sessions that a page with a metadata filter looks at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,12 +56,10 @@ class InitialOutput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """A part of a list of sessions. `last`: the session in the list after which the next page begins; None on the last
-    page.
-    """
+    """A part of a list of sessions. `last`: the place after which the next page begins; None on the last page."""
 
     sessions: list[SessionRecord]
-    last: SessionRecord | None
+    last: Position | None
 
 
 class Sessions:
@@ -87,7 +88,13 @@ class Sessions:
         self._ice_servers_of = ice_servers_of  # with credentials for this session
 
     async def create_hosted(
-        self, key: KeyRecord, *, avatar_id: str, metadata: dict[str, Any], output: InitialOutput | None = None
+        self,
+        key: KeyRecord,
+        *,
+        avatar_id: str,
+        metadata: dict[str, Any],
+        output: InitialOutput | None = None,
+        options: SessionOptions | None = None,
     ) -> tuple[SessionRecord, str]:
         """Create a hosted-room session; return it and its access token. Raises `AvatarNotFound`, `AccessDenied`,
         `AvatarNotALook`, `InsufficientMinutes`, `SessionLimitReached`, `BackgroundLimitReached`, `ServerStopping`.
@@ -95,7 +102,7 @@ class Sessions:
         self._live.starts.check_open()
         avatar = await self._avatars.to_perform(key, avatar_id)
         await self.limits.check_minutes(key)
-        return await self._create(key, avatar=avatar, dialect=HOSTED, metadata=metadata, output=output)
+        return await self._create(key, avatar=avatar, dialect=HOSTED, metadata=metadata, output=output, options=options)
 
     async def create_own(
         self,
@@ -106,6 +113,7 @@ class Sessions:
         metadata: dict[str, Any],
         output: InitialOutput | None = None,
         room: RoomSpec | None = None,
+        options: SessionOptions | None = None,
     ) -> tuple[SessionRecord, str]:
         """Create an own-room session and start it; return it and its session token. `room`: of another server, None
         for one of this server. Raises what `start` raises, and
@@ -113,7 +121,13 @@ class Sessions:
         """
         self._live.starts.check_open()
         record, token = await self._create(
-            key, avatar=avatar, dialect=OWN, metadata=metadata, aspect_ratio=aspect_ratio, output=output
+            key,
+            avatar=avatar,
+            dialect=OWN,
+            metadata=metadata,
+            aspect_ratio=aspect_ratio,
+            output=output,
+            options=options,
         )
         try:
             started = None
@@ -133,6 +147,7 @@ class Sessions:
         metadata: dict[str, Any],
         aspect_ratio: str | None = None,
         output: InitialOutput | None = None,
+        options: SessionOptions | None = None,
     ) -> tuple[SessionRecord, str]:
         token, session_id = new_access_token(), new_id("sess")
         picture = None if output is None else output.picture
@@ -159,6 +174,7 @@ class Sessions:
             last_frame_at_ms=None,
             seen_at_ms=None,
             output=None if output is None else output.change.apply_to(DEFAULT_OUTPUT, picture_id=picture_id).plain(),
+            options=None if options is None else options.plain(),
         )
         await self._store.add(record, check=self._quota_check(with_picture=picture is not None))
         if picture is not None:
@@ -219,6 +235,7 @@ class Sessions:
             )
 
         max_duration_ms = None if self._live.table.is_live(record.id) else await self.limits.check_start(key, record.id)
+        max_duration_ms = options_of(record.options).shortened(max_duration_ms)
         started = await self._live.start(record, make_spec, max_duration_ms=max_duration_ms, wait_s=self._start_wait_s)
         if started is not None and started.status == Status.ENDED:  # another request started and ended it meanwhile
             raise SessionEnded
@@ -230,6 +247,21 @@ class Sessions:
         if record is None or record.account_id != key.account_id:
             raise SessionNotFound
         return self._live.table.current_record(record)
+
+    async def effective_options(self, key: KeyRecord, record: SessionRecord) -> SessionOptions:
+        """Return what holds for this session: its own options, the server's, and the plan's maximum."""
+        return self._live.effective_options(record, most_ms=await self.limits.longest_ms(key))
+
+    async def delete(self, key: KeyRecord, session_id: str) -> None:
+        """Delete a session that does not run, with its texts, its picture, its tokens and its kept answers. Its entries
+        in the usage ledger stay. Raises `SessionNotFound` and `SessionNotEnded`.
+        """
+        record = await self.get(key, session_id)
+        if self._live.table.is_live(record.id) or not await self._store.delete(record.id):
+            raise SessionNotEnded
+        self._live.observer.ended_metrics.pop(record.id, None)
+        await self._live.browser_tokens.remove_of(record.id)
+        await self._backgrounds.delete(record.id)
 
     def until_ms(self, record: SessionRecord) -> int:
         """See `LiveTable.until_ms`."""
@@ -249,13 +281,18 @@ class Sessions:
         before: Position | None = None,
         metadata: dict[str, str] | None = None,
     ) -> Page:
+        # Metadata has no index: a page with a filter looks at so many sessions at most, and the next one goes on there.
+        until = None
+        if metadata:
+            until = await self._store.place_after(key.account_id, statuses=statuses, count=MAX_FILTERED, before=before)
         found = await self._store.newest(
-            key.account_id, statuses=statuses, limit=limit + 1, before=before, metadata=metadata
+            key.account_id, statuses=statuses, limit=limit + 1, before=before, until=until, metadata=metadata
         )
         current = [self._live.table.current_record(record) for record in found[:limit]]
+        last = found[limit - 1] if len(found) > limit else None
         return Page(
             sessions=[record for record in current if record.status in statuses],
-            last=found[limit - 1] if len(found) > limit else None,
+            last=until if last is None else Position(created_at_ms=last.created_at_ms, id=last.id),
         )
 
     # Rooms

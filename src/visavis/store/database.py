@@ -155,6 +155,12 @@ class Database:
                 await connection.run_sync(begin_writing)
                 yield connection
 
+    async def forget(self) -> None:
+        """Empty SQLite's log, which has copies of what was deleted. It stays if somebody reads from it."""
+        if not self.is_shared:
+            async with self._engine.connect() as connection:
+                await connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+
     async def check(self) -> None:
         """Raises what the database raises if it cannot be written now. Writes nothing."""
         async with self.write() as connection:

@@ -6,7 +6,7 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from visavis.store.database import Database
-from visavis.store.models import idempotency
+from visavis.store.models import idempotency, session_answers
 from visavis.store.records import IdempotencyRecord
 
 KEPT_MS = 24 * 3600 * 1000
@@ -59,6 +59,14 @@ class IdempotencyStore:
                 .where(idempotency.c.account_id == account_id, idempotency.c.idempotency_key == idempotency_key)
                 .values(status_code=status_code, content_type=content_type, body=body)
             )
+
+    async def save_session(self, session_id: str, *, account_id: str, idempotency_key: str) -> None:
+        """Save that a kept answer is about a session: it is deleted with it."""
+        row = {"session_id": session_id, "account_id": account_id, "idempotency_key": idempotency_key}
+        async with self._database.write() as connection:
+            there = select(session_answers).filter_by(**row)
+            if (await connection.execute(there)).first() is None:
+                await connection.execute(insert(session_answers).values(**row))
 
     async def release(self, *, account_id: str, idempotency_key: str) -> None:
         """Release a claim: the request has no answer that should be repeated."""

@@ -113,6 +113,8 @@ sessions = Table(
     Column("output", JSON(none_as_null=True)),  # null: the default output (engine/output.py)
     Index("ix_sessions_account_id_created_at_ms_id", "account_id", "created_at_ms", "id"),
     Index("ix_sessions_account_id_status_ended_at_ms", "account_id", "status", "ended_at_ms"),
+    Column("options", JSON(none_as_null=True)),  # null: the server's and the plan's (sessions/options.py)
+    Index("ix_sessions_account_id_status_created_at_ms", "account_id", "status", "created_at_ms", "id"),
     Index("ix_sessions_status", "status"),
 )
 
@@ -169,6 +171,15 @@ usage_entries = Table(
     Column("purchase_id", String(40), ForeignKey("purchases.id")),
     Column("closed", Boolean, nullable=False),  # it never changes again
     Index("ix_usage_entries_account_id_began_at_ms", "account_id", "began_at_ms"),
+)
+
+# Which kept answers are about a session: they are deleted with it.
+session_answers = Table(
+    "session_answers",
+    metadata,
+    Column("session_id", String(40), primary_key=True),
+    Column("account_id", String(40), primary_key=True),
+    Column("idempotency_key", String(255), primary_key=True),
 )
 
 idempotency = Table(

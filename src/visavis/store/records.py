@@ -92,6 +92,7 @@ class SessionRecord:
     last_frame_at_ms: int | None
     seen_at_ms: int | None
     output: dict[str, Any] | None = None  # `Output.plain()`
+    options: dict[str, Any] | None = None  # `SessionOptions.plain()`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from visavis.store.database import Database
 from visavis.store.locks import lock_account
-from visavis.store.models import sessions, usage_entries
+from visavis.store.models import idempotency, session_answers, sessions, usage_entries
 from visavis.store.news import forget_news
 from visavis.store.records import SessionRecord
 from visavis.store.session_news import tell_created, tell_ended, tell_started
@@ -75,6 +75,19 @@ async def _write_usage(connection: AsyncConnection, record: SessionRecord, *, en
     await bring_up_to_date(connection, reading, ends=ends)
 
 
+_ALL_STATUSES = {"created", "started", "ended"}
+
+
+def _listed(account_id: str, statuses: Sequence[str], before: Position | None) -> list[ColumnElement[bool]]:
+    """Return the conditions of a list of sessions. Each has an index that is in the order of the list."""
+    conditions = [sessions.c.account_id == account_id]
+    if set(statuses) != _ALL_STATUSES:
+        conditions.append(sessions.c.status.in_(statuses))
+    if before is not None:
+        conditions.append(tuple_(sessions.c.created_at_ms, sessions.c.id) < (before.created_at_ms, before.id))
+    return conditions
+
+
 class SessionStore:
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -109,6 +122,28 @@ class SessionStore:
             if removed.rowcount == 1:
                 await forget_news(connection, session_id)
             return removed.rowcount == 1
+
+    async def delete(self, session_id: str) -> bool:
+        """Delete a session that is not started, and the kept answers about it. Returns False, and changes nothing, if
+        it is started.
+        """
+        about = session_answers.c.session_id == session_id
+        async with self._database.write() as connection:
+            if connection.dialect.name == "sqlite":  # its pages are overwritten, so that the file keeps no trace
+                await connection.exec_driver_sql("PRAGMA secure_delete=ON")
+            removed = await connection.execute(
+                delete(sessions).where(sessions.c.id == session_id, sessions.c.status != "started")
+            )
+            if removed.rowcount != 1:
+                return False
+            await forget_news(connection, session_id)
+            answers = (await connection.execute(select(session_answers).where(about))).all()
+            for _, account_id, idempotency_key in answers:
+                same = (idempotency.c.account_id == account_id, idempotency.c.idempotency_key == idempotency_key)
+                await connection.execute(delete(idempotency).where(*same))
+            await connection.execute(delete(session_answers).where(about))
+        await self._database.forget()
+        return True
 
     async def get(self, session_id: str) -> SessionRecord | None:
         return await self._one(sessions.c.id == session_id)
@@ -189,6 +224,16 @@ class SessionStore:
             rows = (await connection.execute(query)).mappings().all()
         return [SessionRecord(**row) for row in rows]
 
+    async def place_after(
+        self, account_id: str, *, statuses: Sequence[str], count: int, before: Position | None = None
+    ) -> Position | None:
+        """Return the place of the last of `count` sessions in the list; None if there are no more than that."""
+        query = select(sessions.c.created_at_ms, sessions.c.id).where(*_listed(account_id, statuses, before))
+        query = query.order_by(sessions.c.created_at_ms.desc(), sessions.c.id.desc()).offset(count - 1).limit(2)
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query)).all()
+        return Position(created_at_ms=rows[0][0], id=rows[0][1]) if len(rows) == 2 else None
+
     async def newest(
         self,
         account_id: str,
@@ -196,15 +241,16 @@ class SessionStore:
         statuses: Sequence[str],
         limit: int | None,
         before: Position | None = None,
+        until: Position | None = None,
         metadata: dict[str, str] | None = None,
     ) -> list[SessionRecord]:
         """Return at most `limit` sessions of the account (None: all), newest first. `before`: only those after this
-        place in the list. `metadata`: only those whose metadata has these strings at its top level.
+        place in the list; `until`: only those up to this place. `metadata`: only those whose metadata has these strings
+        at its top level.
         """
-        query = select(sessions).where(sessions.c.account_id == account_id, sessions.c.status.in_(statuses))
-        if before is not None:
-            place = tuple_(sessions.c.created_at_ms, sessions.c.id)
-            query = query.where(place < (before.created_at_ms, before.id))
+        query = select(sessions).where(*_listed(account_id, statuses, before))
+        if until is not None:
+            query = query.where(tuple_(sessions.c.created_at_ms, sessions.c.id) >= (until.created_at_ms, until.id))
         for name, value in (metadata or {}).items():
             query = query.where(sessions.c.metadata[name].as_string() == value, self._is_text(name))
         async with self._database.read() as connection:

@@ -98,12 +98,21 @@ class Room(Given):
     platform: Literal["embedded"] = Field(description="The built-in room, the only one that this server has")
 
 
+class Options(Given):
+    """Whole seconds. What is left out or null is as the server and the plan have it."""
+
+    join_timeout: int | None = Field(default=None, ge=1, le=86_400, description="Without a first viewer")
+    room_empty_grace: int | None = Field(default=None, ge=0, le=86_400, description="After the last viewer has left")
+    max_duration: int | None = Field(default=None, ge=1, le=604_800, description="At most what the plan allows")
+
+
 class CreateHostedSession(Given):
     """The hosted-room dialect: the session is created, and started by another call."""
 
     avatar_id: str = Field(min_length=1, description="A look")
     metadata: dict[str, Any] = Field(default={}, description="At most 16 KiB of JSON")
     output: Output = Field(default=Output(), description="Beyond the published API")
+    options: Options = Field(default=Options(), description="Beyond the published API; the answer has them too then")
 
 
 class CreateOwnSession(Given):
@@ -114,6 +123,7 @@ class CreateOwnSession(Given):
     room: Room = Field(default=Room(platform="embedded"))
     metadata: dict[str, Any] = Field(default={}, description="At most 16 KiB of JSON")
     output: Output = Field(default=Output(), description="Beyond the published API")
+    options: Options = Field(default=Options(), description="Beyond the published API; the answer has them too then")
 
 
 # Browser tokens

@@ -26,6 +26,7 @@ from visavis.errors import (
     RoomUnreachable,
     SessionEnded,
     SessionLimitReached,
+    SessionNotEnded,
     SessionNotFound,
     SessionNotStarted,
     UnsupportedMediaType,
@@ -55,7 +56,12 @@ CREATE: Described = {
             },
         },
     ),
-    "response_model": schemas.HostedCreated | schemas.OwnCreated | schemas.OwnCreatedElsewhere,
+    "response_model": schemas.HostedCreated
+    | schemas.OwnCreated
+    | schemas.OwnCreatedElsewhere
+    | schemas.HostedCreatedWithOptions
+    | schemas.OwnCreatedWithOptions
+    | schemas.OwnCreatedElsewhereWithOptions,
     "responses": answer(201, {"Hosted room": examples.HOSTED_CREATED, "Own room": examples.OWN_CREATED})
     | refusals.v1_post(
         AvatarIdRequired,
@@ -123,6 +129,13 @@ GET: Described = {
         },
     )
     | refusals.v1(SessionNotFound),
+}
+
+DELETE: Described = {
+    "summary": "Delete a session",
+    "description": "One that does not run. Nothing of it is left but its entries in the usage ledger.",
+    "response_model": schemas.Done,
+    "responses": answer(200, {"Deleted": schemas.Done()}) | refusals.v1(SessionNotFound, SessionNotEnded),
 }
 
 _START: Described = {
