@@ -150,7 +150,7 @@ class Conversation:
                     assert place == len(actions) - 1
                     self.closed = True
                 case Send():
-                    self.replies += 1
+                    self.replies += action.event is None  # an event waits behind replies, and is none itself
                 case Interrupt():
                     self._interrupts += 1
                 case Update():
