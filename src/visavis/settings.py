@@ -208,7 +208,7 @@ class Settings(NetworkSettings):
     )
     spare_stage: bool = Field(
         default=True,
-        description="Keep one more stage process ready while sessions run, so that a lost one is replaced at once.",
+        description="Keep one more stage process ready, so that a lost one is replaced at once.",
     )
     stage_addresses: tuple[StageAddress, ...] = Field(
         default=(), description="Stages on other machines. Default: stage processes on this machine."

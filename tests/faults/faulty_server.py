@@ -19,7 +19,7 @@ from tests.faults.stepped_server import OFFSET
 from tests.processes import children
 from visavis.demo.server_process import free_port
 
-READY_WITHIN_S = 90.0
+READY_WITHIN_S = 300.0
 DISK_MB = 400
 
 

@@ -281,7 +281,8 @@ async def test_the_time_without_a_stage_is_measured(tmp_path: Path) -> None:
 async def test_a_spare_stage_takes_over_at_once_and_is_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stages, "SPARE_AFTER_S", 0.0)
+    monkeypatch.setattr(stages, "SPARE_AFTER_START_S", 0.0)
+    monkeypatch.setattr(stages, "SPARE_AFTER_LOSS_S", 0.0)
     monkeypatch.setattr(stages, "SPARE_NEEDS_BYTES", 0)
     supply = LocalStages(data_dir=tmp_path, max_stages=1, parts=PARTS)
     fleet = StageFleet(supply, limits=Limits(measured=False), keep_spare=True)

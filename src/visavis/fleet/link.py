@@ -30,6 +30,7 @@ from visavis.stage.port.messages import (
     Leave,
     Ping,
     Pong,
+    Prepare,
     Ready,
     Refusal,
     Rejected,
@@ -187,7 +188,7 @@ class StageLink:
         """Tell the stage the pace of its machine."""
         self.tell(SetPace(pace=pace))
 
-    def tell(self, message: SetPace | Acknowledge | Remember | TakeNote | Leave) -> None:
+    def tell(self, message: SetPace | Acknowledge | Remember | TakeNote | Prepare | Leave) -> None:
         """Send a message that has no answer. It is lost if the connection is over."""
         if self.alive:
             with contextlib.suppress(LinkBroken):  # the connection ends by itself

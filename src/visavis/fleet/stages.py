@@ -13,12 +13,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections import Counter
 from collections.abc import Coroutine, Set
 from functools import partial
 
 import structlog
 
 from visavis.engine.images.memory_left import memory_left_bytes
+from visavis.engine.pack_ref import PackRef
+from visavis.engine.render.backdrop import Backdrop, Framing
 from visavis.errors import NoCapacity, PackUnreadable, PerformerLost
 from visavis.fleet.admission import Limits
 from visavis.fleet.link import StageLink
@@ -31,7 +34,7 @@ from visavis.fleet.suspects import LastWork, Suspects
 from visavis.stage.pace import PACES
 from visavis.stage.port.events import PerformerEnded
 from visavis.stage.port.held import HeldSession
-from visavis.stage.port.messages import Acknowledge, End, Event, Leave, Open, Pong
+from visavis.stage.port.messages import Acknowledge, End, Event, Leave, Open, Pong, Prepare
 from visavis.stage.port.report import SessionShape, StageReport
 from visavis.stage.port.values import PerformanceSpec
 
@@ -45,7 +48,8 @@ CLOSE_WITHIN_S = 4.0  # for the stages after that
 LET_GO_WITHIN_S = 3.0
 RETRY_AFTER_S = 1.0  # if a lost stage cannot be replaced
 SPARE_NEEDS_BYTES = 1 << 30  # with less memory left there is no spare stage: photos and sessions need it
-SPARE_AFTER_S = 3.0  # a session that starts has the processor for itself
+# A session that starts, or that moves, has the processor for itself.
+SPARE_AFTER_START_S, SPARE_AFTER_LOSS_S = 3.0, 1.0
 MAX_STARTS = 2  # a session whose stage is lost while it starts is started once more, alone
 MAX_ALONE = 4  # stages with one session, beyond the others: each takes the memory of a process
 
@@ -62,10 +66,11 @@ class StageFleet:
         limits: Limits = Limits(),  # noqa: B008  it is frozen
         keep_spare: bool = False,
     ) -> None:
-        """`keep_spare`: keep one more stage process ready while sessions run, to replace a lost one at once."""
+        """`keep_spare`: keep one more stage process ready, to replace a lost one at once."""
         self._supply = supply
         self._keep_spare = keep_spare
         self._spare: ConnectedStage | None = None  # has no sessions and is in no list; the next stage to be added
+        self._prepared: PerformanceSpec | None = None  # what the spare stage was told to prepare
         self._shapes: dict[str, SessionShape] = {}  # of the sessions that were placed
         self._machines = Machines(limits, self._shapes)
         self._stages: list[ConnectedStage] = []
@@ -83,6 +88,8 @@ class StageFleet:
     async def start(self) -> None:
         if not self._stages:
             await self._add_stage()
+        if self._keep_spare:
+            self._in_background(self._open_spare(after_s=0.0))
 
     async def adopt(self) -> list[Adopted]:
         adopted = []
@@ -95,8 +102,6 @@ class StageFleet:
                     Adopted(performer=self._place(stage, spec, shape, held), held=held, told_s=stage.link.ready_s)
                 )
             self._in_background(self._run_stage(stage))
-        if adopted and self._keep_spare:
-            self._in_background(self._open_spare())
         return adopted
 
     def _place(
@@ -129,7 +134,8 @@ class StageFleet:
         ):
             self._in_background(self._add_stage_if_possible())
         if self._keep_spare and self._spare is None:
-            self._in_background(self._open_spare())
+            self._in_background(self._open_spare(after_s=SPARE_AFTER_START_S))
+        self._prepare_spare()
         return performer
 
     async def _allocate(self, spec: PerformanceSpec, *, alone: bool) -> StagePerformer | None:
@@ -276,7 +282,7 @@ class StageFleet:
         if self._spare is not None and _answers(self._spare):
             stage, self._spare = self._spare, None
             stages.append(stage)
-            self._in_background(self._open_spare())
+            self._in_background(self._open_spare(after_s=SPARE_AFTER_LOSS_S))
             return stage
         self._machines.stage_starts()
         stage = await self._supply.open()
@@ -309,12 +315,12 @@ class StageFleet:
         with contextlib.suppress(PerformerLost):
             await self._add_stage()
 
-    async def _open_spare(self) -> None:
-        await asyncio.sleep(SPARE_AFTER_S)
+    async def _open_spare(self, *, after_s: float) -> None:
+        await asyncio.sleep(after_s)
         if not await _has_memory():
             return
         async with self._opening_lock:
-            if self._closing or self._spare is not None or not self._performers:
+            if self._closing or self._spare is not None:
                 return
             self._machines.stage_starts()
             with contextlib.suppress(PerformerLost):
@@ -322,9 +328,23 @@ class StageFleet:
                 if self._closing:
                     await stage.aclose()
                     return
-                self._spare = stage
+                self._spare, self._prepared = stage, None
                 self._in_background(self._run_stage(stage))
+                self._prepare_spare()
             self._machines.stage_starts()
+
+    def _prepare_spare(self) -> None:
+        """Let the spare stage load what most sessions show, so that they go on there sooner."""
+        if self._spare is None or not self._performers:
+            return
+        counted = Counter(_look(performer.kept.spec) for performer in self._performers.values())
+        (look, _), *_ = counted.most_common(1)
+        if self._suspects.pack_verdict(look[0], now_s=time.monotonic()) != "go on":
+            return
+        if self._prepared is None or _look(self._prepared) != look:
+            specs = (performer.kept.spec for performer in self._performers.values())
+            self._prepared = next(spec for spec in specs if _look(spec) == look)
+            self._spare.link.tell(Prepare(spec=self._prepared))
 
     async def _run_stage(self, stage: ConnectedStage) -> None:
         """Handle a stage's events until it dies or is silent for too long; then move its sessions and replace it."""
@@ -353,7 +373,9 @@ class StageFleet:
         wanted = len(self._stages)
         if stage is self._spare:
             self._spare = None
-            self._in_background(self._open_spare())
+            if work.broke and self._prepared is not None:
+                self._suspects.pack_broke(self._prepared.pack, now_s=time.monotonic())
+            self._in_background(self._open_spare(after_s=SPARE_AFTER_START_S))
             return wanted
         if stage in self._stages:
             self._stages.remove(stage)
@@ -524,6 +546,11 @@ async def _has_memory() -> bool:
     """Whether there is memory for one more stage process than is needed."""
     left_bytes = await asyncio.to_thread(memory_left_bytes)
     return left_bytes is None or left_bytes >= SPARE_NEEDS_BYTES
+
+
+def _look(spec: PerformanceSpec) -> tuple[PackRef, int, int, Backdrop, Framing]:
+    """Return what a stage loads and lays out for a session."""
+    return spec.pack, spec.width_px, spec.height_px, spec.output.backdrop, spec.output.framing
 
 
 def _answers(stage: ConnectedStage) -> bool:

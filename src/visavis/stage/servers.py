@@ -43,6 +43,7 @@ from visavis.stage.port.messages import (
     Leave,
     Ping,
     Pong,
+    Prepare,
     Ready,
     Refusal,
     Rejected,
@@ -191,6 +192,8 @@ class Servers:
                 self._stage.remember(owner, session_id, memo)
             case TakeNote(session_id=session_id, note=note, forget_through=forget_through):
                 self._stage.take_note(owner, session_id, note, forget_through=forget_through)
+            case Prepare(spec=spec):
+                self._tasks.create_task(self._stage.prepare(owner, spec))
             case Leave():
                 owner.leaving = True
             case _:

@@ -167,10 +167,7 @@ class Stage:
         try:
             avatar = await self._avatars.acquire(spec.pack, session_id, owner.source)
             image = await background_image(spec.output, session_id=session_id, source=owner.source)
-            video_spec = VideoSpec(
-                width_px=spec.width_px, height_px=spec.height_px, fps=spec.fps, output=spec.output, image=image
-            )
-            video = await asyncio.to_thread(VideoPipeline.build, avatar, video_spec)
+            video = await asyncio.to_thread(VideoPipeline.build, avatar, _video_spec(spec, image))
             await self._measure_costs(avatar)
             owned: _OwnedSession
             session = StageSession(
@@ -200,6 +197,20 @@ class Stage:
         if self.pacing is not None:
             self.pacing.apply()
         owned.task = self._tasks.create_task(self._run_session(owned))
+
+    async def prepare(self, owner: Owner, spec: PerformanceSpec) -> None:
+        """Load the avatar of a session that may come, and lay it out for its size. If that fails, it is logged."""
+        holder = f"prepared:{spec.session_id}"
+        try:
+            avatar = await self._avatars.acquire(spec.pack, holder, owner.source)
+            image = await background_image(spec.output, session_id=spec.session_id, source=owner.source)
+            await asyncio.to_thread(VideoPipeline.build, avatar, _video_spec(spec, image))
+        except VisavisError as error:
+            log.warning("session_not_prepared", session_id=spec.session_id, problem=error.message)
+        except Exception:  # the outermost edge of this work
+            log.exception("session_not_prepared", session_id=spec.session_id)
+        finally:
+            self._avatars.release(holder)
 
     async def _measure_costs(self, avatar: Avatar) -> None:
         """Measure once what sessions cost here, with the first avatar, unless it is remembered."""
@@ -318,6 +329,10 @@ async def _carry_out(owned: _OwnedSession, command: messages.Command) -> Result:
         case messages.RemoveViewer(viewer_id=viewer_id):
             return ViewerRemoved(was_there=await session.entrance.remove_viewer(viewer_id))
     return Done()
+
+
+def _video_spec(spec: PerformanceSpec, image: Path | None) -> VideoSpec:
+    return VideoSpec(width_px=spec.width_px, height_px=spec.height_px, fps=spec.fps, output=spec.output, image=image)
 
 
 def _end_speech(owned: _OwnedSession) -> None:

@@ -135,6 +135,7 @@ def test_an_answer_decodes_to_itself(message: messages.FromStage) -> None:
         messages.Remember(session_id="sess_1", memo=b"\x00\xff"),
         messages.TakeNote(session_id="sess_1", note=KeptNote(number=3, note=b"\xff"), forget_through=2),
         messages.Leave(),
+        messages.Prepare(spec=PerformanceSpec(session_id="s", pack=PACK, output=OUTPUT)),
     ],
 )
 def test_a_message_without_answer_decodes_to_itself(message: messages.FromServer) -> None:

@@ -14,6 +14,7 @@
       │ ◄─────────────────────── Pong(sessions) │
       │ ◄────────────────── Reported(report)   │   once a second
       │ ── SetPace(pace) ────────────────────► │   the slowest that a stage of its machine needs
+      │ ── Prepare(spec) ────────────────────► │   a session like this one may come
       │ ── Leave ────────────────────────────► │   the server ends in order
 
 Every message is one msgpack map. `encode` and `decode` are strict: an unknown message or a member of the wrong type is
@@ -276,6 +277,12 @@ class TakeNote(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     forget_through: int = 0
 
 
+class Prepare(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A session like this one may come soon: load its avatar, and lay it out."""
+
+    spec: PerformanceSpec
+
+
 class Leave(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The server ends in order: when its connection is over, its sessions do not wait for it."""
 
@@ -302,7 +309,7 @@ class SetPace(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     pace: int
 
 
-FromServer = Hello | Request | Ping | SetPace | Acknowledge | Remember | TakeNote | Leave
+FromServer = Hello | Request | Ping | SetPace | Acknowledge | Remember | TakeNote | Prepare | Leave
 FromStage = Ready | Held | Rejected | Answer | Refusal | Event | Pong | Reported
 Message = FromServer | FromStage
 
