@@ -82,7 +82,10 @@ class FaultyServer:
         self.process.wait()
 
     def set_clock(self, ahead_s: float) -> None:
-        (self.folder / "offset").write_bytes(OFFSET.pack(ahead_s))
+        """The server has the file in its memory: a file that is cut, even for a moment, would kill it by SIGBUS."""
+        descriptor = os.open(self.folder / "offset", os.O_RDWR | os.O_CREAT, 0o600)
+        os.pwrite(descriptor, OFFSET.pack(ahead_s), 0)
+        os.close(descriptor)
 
     @contextmanager
     def full_disk(self) -> Iterator[None]:
