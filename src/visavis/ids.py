@@ -22,7 +22,12 @@ _ULID = "[0-9A-HJKMNP-TV-Z]{26}"
 
 def new_id(kind: Kind) -> str:
     # `ULID()` counts up within a millisecond: its neighbours can be guessed.
-    return f"{kind}_{ULID.from_bytes((time.time_ns() // 1_000_000).to_bytes(6) + secrets.token_bytes(10))}"
+    return id_at(kind, time.time_ns() // 1_000_000, secrets.token_bytes(10))
+
+
+def id_at(kind: Kind, at_ms: int, random: bytes) -> str:
+    """Return the id with this time and these 10 bytes."""
+    return f"{kind}_{ULID.from_bytes(at_ms.to_bytes(6) + random)}"
 
 
 def is_id(kind: Kind, text: str) -> bool:

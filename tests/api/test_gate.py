@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.conftest import Service, open_service
 from visavis.api.rate_limit import RateLimit
+from visavis.store.idempotency import IdempotencyStore
+from visavis.timestamps import now_ms
 
 pytestmark = pytest.mark.anyio
 
@@ -143,3 +146,62 @@ async def test_a_refusal_for_want_of_room_can_be_tried_again_with_the_same_key(s
 async def test_an_odd_idempotency_key_is_refused(service: Service, key: str) -> None:
     answer = await service.client.post("/v1/sessions", json={}, headers={b"Idempotency-Key": key.encode("latin-1")})
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "INVALID_REQUEST")
+
+
+def die_before_answers_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a server write nothing about its answers, as if it were killed then."""
+
+    async def nothing(*_: object, **__: object) -> None:
+        return
+
+    monkeypatch.setattr(IdempotencyStore, "save_answer", nothing)
+    monkeypatch.setattr(IdempotencyStore, "release", nothing)
+
+
+@pytest.mark.parametrize("room", ["hosted", "own"])
+async def test_a_key_makes_one_session_though_its_server_died_before_it_had_kept_the_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: str
+) -> None:
+    headers = {"Idempotency-Key": "one"}
+    async with open_service(tmp_path) as first:
+        body = {"avatar_id" if room == "hosted" else "avatar": first.look_id}
+        with monkeypatch.context() as dying:
+            die_before_answers_are_kept(dying)
+            before = (await first.client.post("/v1/sessions", json=body, headers=headers)).json()
+        owner = await first.services.accounts.authenticate(first.key)
+        _, rotated = await first.services.accounts.create(name="rotated", account_id=owner.account_id)
+    async with open_service(tmp_path) as second:
+        calls = [
+            second.client.post("/v1/sessions", json=body, headers=headers | {"x-api-key": api_key})
+            for api_key in (first.key, first.key, rotated)
+        ]
+        answers = await asyncio.gather(*calls)
+        assert [answer.status_code for answer in answers] == [201] * 3
+        assert sorted(answer.headers.get("idempotency-replayed", "") for answer in answers) == ["", "true", "true"]
+        for answer in answers:
+            assert credentials(answer.json()) == credentials(before)
+        listed = (await second.client.get("/v1/sessions", headers={"x-api-key": first.key})).json()["sessions"]
+        assert len(listed) == 1
+
+
+def credentials(answer: dict[str, Any]) -> tuple[str, str]:
+    session = answer.get("session", answer)
+    return session["session_id"], session.get("access_token") or session["session_token"]
+
+
+async def test_a_key_that_a_dead_server_had_claimed_and_made_nothing_with_is_free(tmp_path: Path) -> None:
+    headers = {"Idempotency-Key": "one"}
+    async with open_service(tmp_path) as first:
+        body = {"avatar_id": first.look_id}
+        made = await first.client.post("/v1/sessions", json=body, headers=headers)
+        account_id = (await first.services.accounts.authenticate(first.key)).account_id
+        record = await first.services.idempotency.get(account_id=account_id, idempotency_key="one")
+        assert record is not None
+        name = {"account_id": account_id, "idempotency_key": "two"}
+        assert await first.services.idempotency.claim(**name, fingerprint=record.fingerprint, at_ms=now_ms()) is None
+    async with open_service(tmp_path) as second:
+        second.client.headers["x-api-key"] = first.key
+        other = await second.client.post("/v1/sessions", json=body, headers={"Idempotency-Key": "two"})
+        again = await second.client.post("/v1/sessions", json=body, headers={"Idempotency-Key": "two"})
+        assert other.status_code == 201 and credentials(other.json()) != credentials(made.json())
+        assert again.json() == other.json() and again.headers["idempotency-replayed"] == "true"

@@ -63,6 +63,7 @@ from visavis.sessions.allocation import allocate
 from visavis.sessions.backgrounds import Backgrounds
 from visavis.sessions.billing import Billing
 from visavis.sessions.browser_tokens import BrowserTokens
+from visavis.sessions.claims import Claims
 from visavis.sessions.deadlines import GracePeriods
 from visavis.sessions.isolated_tasks import IsolatedTasks, Vitals
 from visavis.sessions.live_sessions import LiveSessions
@@ -184,7 +185,7 @@ async def _open(
     traces = open_traces(settings.traces_url)
     stack.push_async_callback(run_sync, traces.close)
     observer = Observer(traces=traces)
-    await idempotency.delete_unfinished()
+    left_claims = await idempotency.unanswered()
     accounts = Accounts(database)
     stack.push_async_callback(_save_uses, accounts)
     readiness = Readiness()
@@ -257,6 +258,8 @@ async def _open(
         meter=Meter(table=live.table, usage=ledger),
         fleet=fleet,
         idempotency=idempotency,
+        claims=Claims(secret),
+        left_claims=left_claims,
         source_token=source_token,
         probes=_probes(settings, database),
         vitals=vitals,

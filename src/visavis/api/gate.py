@@ -38,7 +38,6 @@ from visavis.errors import (
 from visavis.large_work import run_large
 from visavis.sessions.browser_tokens import Purpose, is_browser_token
 from visavis.store.audit import Actor, acting
-from visavis.store.idempotency import IdempotencyStore
 from visavis.store.records import BrowserTokenRecord, IdempotencyRecord, KeyRecord
 from visavis.timestamps import now_ms
 
@@ -169,7 +168,7 @@ class Gate:
         store = services.idempotency
         seal = services.answers.of(key.account_id, headers.get("x-api-key", ""))
         name = {"account_id": key.account_id, "idempotency_key": idempotency_key}
-        earlier = await self._claim(store, name, fingerprint)
+        earlier, claimed_at_ms = await self._claim(services, name, fingerprint)
         if earlier is not None:
             if earlier.fingerprint != fingerprint:
                 refused = IdempotencyConflict(
@@ -187,6 +186,7 @@ class Gate:
                 )
                 await replay(scope, receive, send)
             return
+        scope["visavis.claim"] = services.claims.of(**name, claimed_at_ms=claimed_at_ms)
         answer = _Answer(send)
         kept = False
         try:
@@ -203,20 +203,31 @@ class Gate:
             if not kept:
                 await store.release(**name)
 
-    async def _claim(self, store: IdempotencyStore, name: dict[str, str], fingerprint: str) -> IdempotencyRecord | None:
+    async def _claim(
+        self, services: Services, name: dict[str, str], fingerprint: str
+    ) -> tuple[IdempotencyRecord | None, int]:
         """As `IdempotencyStore.claim`, but a duplicate of a request that is still at work waits a while for
-        its answer.
+        its answer, and one that an earlier server has left without an answer is performed by the first duplicate.
+        Return also when the key was claimed.
         """
+        store, left = services.idempotency, (name["account_id"], name["idempotency_key"])
         until_s = anyio.current_time() + self._first_answer_wait_s
         while True:
-            earlier = await store.claim(**name, fingerprint=fingerprint, at_ms=now_ms())
-            if earlier is None or earlier.fingerprint != fingerprint:
-                return earlier
+            claimed_at_ms = now_ms()
+            earlier = await store.claim(**name, fingerprint=fingerprint, at_ms=claimed_at_ms)
+            if earlier is None:
+                services.left_claims.discard(left)  # it had expired, or was released
+                return None, claimed_at_ms
+            if earlier.fingerprint != fingerprint:
+                return earlier, earlier.created_at_ms
+            if earlier.status_code is None and left in services.left_claims:
+                services.left_claims.remove(left)
+                return None, earlier.created_at_ms
             while earlier is not None and earlier.status_code is None and anyio.current_time() < until_s:
                 await anyio.sleep(_LOOK_AGAIN_S)
                 earlier = await store.get(**name)
             if earlier is not None:
-                return earlier
+                return earlier, earlier.created_at_ms
 
 
 class _Answer:

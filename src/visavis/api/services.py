@@ -22,6 +22,7 @@ from visavis.channel.conversation import Conversations
 from visavis.fleet.port import Fleet
 from visavis.sessions.backgrounds import Backgrounds
 from visavis.sessions.billing import Billing
+from visavis.sessions.claims import Claims
 from visavis.sessions.isolated_tasks import Vitals
 from visavis.sessions.live_sessions import LiveSessions
 from visavis.sessions.meter import Meter
@@ -65,6 +66,9 @@ class Services:
     meter: Meter
     fleet: Fleet
     idempotency: IdempotencyStore
+    claims: Claims
+    # claims of requests that an earlier server has not answered: whoever repeats one performs it
+    left_claims: set[tuple[str, str]]
     source_token: str  # opens packs and pictures to the stages that this server is connected to
     probes: Probes
     vitals: Vitals

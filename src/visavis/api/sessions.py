@@ -29,6 +29,8 @@ from visavis.errors import (
 )
 from visavis.output_json import read_output
 from visavis.sessions.billing import SessionBill
+from visavis.sessions.claims import Claim
+from visavis.sessions.lifecycle import Status
 from visavis.sessions.options import BOUNDS, SessionOptions
 from visavis.sessions.service import HOSTED, MAX_LISTED, OWN, InitialOutput
 from visavis.store.records import KeyRecord, SessionRecord
@@ -67,15 +69,35 @@ async def create(request: Request, services: ServicesDep, key: Caller, addresses
     if not isinstance(avatar_id, str):
         raise InvalidRequest("avatar_id must be a string")
     metadata, options = metadata_of(body), _options_of(request, body)
-    output = await _initial_output_of(body, services, key)
-    record, token = await services.sessions.create_hosted(
-        key, avatar_id=avatar_id, metadata=metadata, output=output, options=options
-    )
+    claim = _claim_of(request)
+    record = await services.sessions.made_by(claim)
+    if claim is not None and record is not None:
+        token = claim.token
+        await _save_picture_again(body, services, key, record)
+    else:
+        output = await _initial_output_of(body, services, key)
+        record, token = await services.sessions.create_hosted(
+            key, avatar_id=avatar_id, metadata=metadata, output=output, options=options, claim=claim
+        )
     services.live.observer.created(record, after_s=anyio.current_time() - began_s)
     usage = await services.sessions.limits.usage_of(key)
     shown = await _addresses_for([record], services, addresses)
     answer = presenters.created_hosted(record, token, services.sessions, shown, usage)
     return await _reply_created(request, answer, record, services, key)
+
+
+def _claim_of(request: Request) -> Claim | None:
+    """Return what the request's `Idempotency-Key` makes, None if it has none."""
+    claim: Claim | None = request.scope.get("visavis.claim")
+    return claim
+
+
+async def _save_picture_again(body: dict[str, Any], services: Services, key: KeyRecord, record: SessionRecord) -> None:
+    """Save the background of a session that an earlier server has created: it may have died before it did."""
+    if "output" in body and record.output is not None and record.status != Status.ENDED:
+        picture = await services.backgrounds.read(read_output(body["output"]), holder=key.account_id)
+        if picture is not None:
+            await services.backgrounds.save(record.id, picture)
 
 
 async def _create_own(
@@ -89,18 +111,26 @@ async def _create_own(
     text = body.get("avatar")
     if not isinstance(text, str) or not text:
         raise AvatarRequired("avatar must be an avatar id, an image address or a base64 image")
-    await services.sessions.limits.check_start(key)  # before a picture or a photo is worked on for nothing
-    output = await _initial_output_of(body, services, key)
-    async with avatar_of_text(services.avatars, key, text) as avatar:
-        record, token = await services.sessions.create_own(
-            key,
-            avatar=avatar,
-            aspect_ratio=_RATIOS[ratio],
-            metadata=metadata,
-            output=output,
-            room=room,
-            options=options,
-        )
+    claim = _claim_of(request)
+    record = await services.sessions.made_by(claim)
+    if claim is not None and record is not None:
+        token = claim.token
+        await _save_picture_again(body, services, key, record)
+        record = await services.sessions.start_own(key, record, room)
+    else:
+        await services.sessions.limits.check_start(key)  # before a picture or a photo is worked on for nothing
+        output = await _initial_output_of(body, services, key)
+        async with avatar_of_text(services.avatars, key, text) as avatar:
+            record, token = await services.sessions.create_own(
+                key,
+                avatar=avatar,
+                aspect_ratio=_RATIOS[ratio],
+                metadata=metadata,
+                output=output,
+                room=room,
+                options=options,
+                claim=claim,
+            )
     services.live.observer.created(record, after_s=anyio.current_time() - began_s)
     usage = await services.sessions.limits.usage_of(key)
     answer = presenters.created_own(record, token, services.sessions, addresses, usage, in_our_room=room is None)

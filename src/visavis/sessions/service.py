@@ -29,6 +29,7 @@ from visavis.output_json import OutputChange, PictureSource
 from visavis.rooms.spec import EmbeddedRoomSpec, IceServer, RoomSpec
 from visavis.sessions.backgrounds import Backgrounds, Picture
 from visavis.sessions.browser_tokens import Purpose, is_browser_token
+from visavis.sessions.claims import Claim
 from visavis.sessions.lifecycle import EndReason, Status, Transition, next_status
 from visavis.sessions.live_sessions import LiveSessions
 from visavis.sessions.options import SessionOptions, options_of
@@ -95,14 +96,23 @@ class Sessions:
         metadata: dict[str, Any],
         output: InitialOutput | None = None,
         options: SessionOptions | None = None,
+        claim: Claim | None = None,
     ) -> tuple[SessionRecord, str]:
-        """Create a hosted-room session; return it and its access token. Raises `AvatarNotFound`, `AccessDenied`,
-        `AvatarNotALook`, `InsufficientMinutes`, `SessionLimitReached`, `BackgroundLimitReached`, `ServerStopping`.
+        """Create a hosted-room session; return it and its access token. `claim`: which session it must be.
+
+        Raises `AvatarNotFound`, `AccessDenied`, `AvatarNotALook`, `InsufficientMinutes`, `SessionLimitReached`,
+        `BackgroundLimitReached`, `ServerStopping`.
         """
         self._live.starts.check_open()
         avatar = await self._avatars.to_perform(key, avatar_id)
         await self.limits.check_minutes(key)
-        return await self._create(key, avatar=avatar, dialect=HOSTED, metadata=metadata, output=output, options=options)
+        return await self._create(
+            key, avatar=avatar, dialect=HOSTED, metadata=metadata, output=output, options=options, claim=claim
+        )
+
+    async def made_by(self, claim: Claim | None) -> SessionRecord | None:
+        """Return the session that a claim has made already: its server has died before it answered."""
+        return None if claim is None else await self._store.get(claim.session_id)
 
     async def create_own(
         self,
@@ -114,10 +124,12 @@ class Sessions:
         output: InitialOutput | None = None,
         room: RoomSpec | None = None,
         options: SessionOptions | None = None,
+        claim: Claim | None = None,
     ) -> tuple[SessionRecord, str]:
         """Create an own-room session and start it; return it and its session token. `room`: of another server, None
-        for one of this server. Raises what `start` raises, and
-        `SessionLimitReached` and `BackgroundLimitReached`: then nothing of it is left.
+        for one of this server. `claim`: which session it must be.
+
+        Raises what `start` raises, and `SessionLimitReached` and `BackgroundLimitReached`: then nothing of it is left.
         """
         self._live.starts.check_open()
         record, token = await self._create(
@@ -128,7 +140,16 @@ class Sessions:
             aspect_ratio=aspect_ratio,
             output=output,
             options=options,
+            claim=claim,
         )
+        return await self.start_own(key, record, room), token
+
+    async def start_own(self, key: KeyRecord, record: SessionRecord, room: RoomSpec | None) -> SessionRecord:
+        """Start an own-room session that was created, as a part of its create. `room`: as in `create_own`. Raises what
+        `start` raises: then nothing of it is left.
+        """
+        if record.status != Status.CREATED:
+            return record
         try:
             started = None
             while started is None:
@@ -136,7 +157,7 @@ class Sessions:
         except BaseException:
             await self._undo_create(record)
             raise
-        return started, token
+        return started
 
     async def _create(
         self,
@@ -148,8 +169,10 @@ class Sessions:
         aspect_ratio: str | None = None,
         output: InitialOutput | None = None,
         options: SessionOptions | None = None,
+        claim: Claim | None = None,
     ) -> tuple[SessionRecord, str]:
-        token, session_id = new_access_token(), new_id("sess")
+        claim = claim or Claim(session_id=new_id("sess"), token=new_access_token())
+        session_id, token = claim.session_id, claim.token
         picture = None if output is None else output.picture
         picture_id = None if picture is None else picture.picture_id
         record = SessionRecord(

@@ -81,7 +81,10 @@ class IdempotencyStore:
         async with self._database.write() as connection:
             await connection.execute(delete(idempotency).where(idempotency.c.created_at_ms < at_ms - KEPT_MS))
 
-    async def delete_unfinished(self) -> None:
-        """Delete the claims of requests that a server that died has not answered. Runs at server start."""
-        async with self._database.write() as connection:
-            await connection.execute(delete(idempotency).where(idempotency.c.status_code.is_(None)))
+    async def unanswered(self) -> set[tuple[str, str]]:
+        """Return the claims, as account and key, of requests that have no answer yet."""
+        async with self._database.read() as connection:
+            unanswered = select(idempotency.c.account_id, idempotency.c.idempotency_key).where(
+                idempotency.c.status_code.is_(None)
+            )
+            return {(row.account_id, row.idempotency_key) for row in await connection.execute(unanswered)}

@@ -1,0 +1,36 @@
+"""The session that an `Idempotency-Key` makes. Its id and its token follow from the claim of the key, so whoever
+performs the request again makes or finds the same session: after kill -9 it does not matter how far the first one came.
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+from dataclasses import dataclass
+
+from visavis.ids import id_at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """`token`: the session's access token."""
+
+    session_id: str
+    token: str
+
+
+class Claims:
+    """`secret`: the server's. Without it neither ids nor tokens can be guessed."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._secret = secret
+
+    def of(self, account_id: str, idempotency_key: str, *, claimed_at_ms: int) -> Claim:
+        """Return what the key makes that an account has claimed at this time."""
+        claimed = f"{claimed_at_ms} {account_id} {idempotency_key}".encode()
+        random = hmac.digest(self._secret, b"session of claim " + claimed, "sha256")
+        token = hmac.digest(self._secret, b"token of claim " + claimed, "sha256")
+        return Claim(
+            session_id=id_at("sess", claimed_at_ms, random[:10]),
+            token=base64.urlsafe_b64encode(token).rstrip(b"=").decode(),
+        )
