@@ -107,4 +107,5 @@ async def _connect(runner: asyncio.Runner) -> Connected:
     await asyncio.wait_for(feed.until(lambda: sink.connected > 0 and accepting.done()), WITHIN_S)
     shared = ports._sockets["127.0.0.1"]
     (seat,) = shared._by_user_name.values()
+    media_ports._ports = None  # connections of other tests have sockets of their own
     return Connected(runner=runner, shared=shared, seat=seat, feed=feed, sink=sink, receiving=receiving)
