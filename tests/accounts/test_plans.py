@@ -13,6 +13,7 @@ from visavis.channel.port import SessionInit
 from visavis.store.database import Database
 from visavis.store.models import accounts, plans
 from visavis.store.records import KeyRecord
+from visavis.timestamps import now_ms
 
 pytestmark = pytest.mark.anyio
 
@@ -68,8 +69,8 @@ async def test_a_refusal_tells_who_holds_the_places(service: Service) -> None:
     waiting_id = waiting.json()["session"]["session_id"]
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(service.client.put, f"/v1/sessions/{waiting_id}/start")
-        table = service.services.live.table
-        while not table.starting or table.running[watched].viewers == 0:  # noqa: ASYNC110
+        table, limits, key = service.services.live.table, service.services.sessions.limits, await key_of(service)
+        while (await limits.usage_of(key)).current < 3 or table.running[watched].viewers == 0:  # noqa: ASYNC110
             await anyio.sleep(0.001)
         _, status, refusal = await start(service)
         service.fleet.gate.set()
@@ -126,15 +127,15 @@ async def test_a_session_that_starts_during_the_count_of_minutes_counts_once(
 ) -> None:
     """It is being started when the database is read, and has started when the answer comes; and the other way round."""
     await put_on_plan(service, included_minutes=5)
-    minutes = service.services.sessions.limits._minutes
-    read = minutes.balance
+    places, key = service.services.sessions.limits._places, await key_of(service)
+    read = places.of_account
     for early in (True, False):
         service.fleet.gate.clear()
         before = await service.client.post("/v1/sessions", json={"avatar_id": service.look_id})
         url = f"/v1/sessions/{before.json()['session']['session_id']}"
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(service.client.put, f"{url}/start")
-            while not service.services.live.table.starting:  # noqa: ASYNC110
+            while not (await read(key.account_id, at_ms=now_ms())).balance.uncharged:  # noqa: ASYNC110
                 await anyio.sleep(0.001)
 
             async def finish_start(url: str = url) -> None:
@@ -143,16 +144,16 @@ async def test_a_session_that_starts_during_the_count_of_minutes_counts_once(
                     await anyio.sleep(0.001)
 
             async def read_meanwhile(*arguments: Any, **named: Any) -> Any:
-                monkeypatch.setattr(minutes, "balance", read)
+                monkeypatch.setattr(places, "of_account", read)
                 if early:  # noqa: B023
                     await finish_start()
-                balance = await read(*arguments, **named)
+                found = await read(*arguments, **named)
                 if not early:  # noqa: B023
                     await finish_start()
-                return balance
+                return found
 
-            monkeypatch.setattr(minutes, "balance", read_meanwhile)
-            left = (await service.services.sessions.limits.usage_of(await key_of(service))).minutes_remaining
+            monkeypatch.setattr(places, "of_account", read_meanwhile)
+            left = (await service.services.sessions.limits.usage_of(key)).minutes_remaining
         assert left == (4 if early else 3)
 
 

@@ -59,10 +59,11 @@ async def test_the_same_key_and_body_replays_the_first_answer(service: Service) 
     assert len((await service.client.get("/v1/sessions")).json()["sessions"]) == 2
 
 
-async def test_an_answer_is_kept_sealed(service: Service, tmp_path: Path) -> None:
-    answer = await service.client.post(
-        "/v1/sessions", json={"avatar_id": service.look_id}, headers={"Idempotency-Key": "one"}
-    )
+async def test_an_answer_is_kept_sealed(tmp_path: Path) -> None:
+    async with open_service(tmp_path) as service:
+        answer = await service.client.post(
+            "/v1/sessions", json={"avatar_id": service.look_id}, headers={"Idempotency-Key": "one"}
+        )
     kept = b"".join(file.read_bytes() for file in tmp_path.glob("visavis.db*"))  # noqa: ASYNC240 (a look at the disk)
     assert answer.json()["session"]["session_id"].encode() in kept
     assert answer.json()["session"]["access_token"].encode() not in kept

@@ -153,7 +153,7 @@ async def test_the_ledger_is_right_after_faults_at_random(tmp_path: Path, monkey
                     await anyio.sleep(0.02)
             rows = await store.newest(await _account(store, expected), statuses=("ended",), limit=10_000)
             ledger = {record.id: record for record in rows}
-            left = await store.with_status("started")
+            left = await store.started_here()
     assert left == []
     assert ledger.keys() == expected.keys()
     for session_id, told in expected.items():

@@ -49,7 +49,8 @@ async def test_a_session_that_another_server_has_started_first_gives_its_perform
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(start)
         await service.fleet.allocation_requested.wait()
-        assert await store(service).move(record, to="started", started_at_ms=1, seen_at_ms=1)
+        claimed = await stored(service, record.id)
+        assert await store(service).move(claimed, to="started", started_at_ms=1, seen_at_ms=1)
         service.fleet.gate.set()
     assert answers[0]["success"] and answers[0]["ws_uri"].endswith(record.id)
     assert service.performer(record.id).ended

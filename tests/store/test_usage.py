@@ -138,7 +138,7 @@ async def test_seconds_from_the_first_frame_to_the_last_are_spread_over_the_entr
     await ledger.go_on(record, until_ms=NOON_MS + 130_000, frames=frames)  # nobody watches for two minutes
     await ledger.go_on(record, until_ms=NOON_MS + 150_000, frames=(frames[0], NOON_MS + 150_000))
     assert [entry.seen_s for entry in await ledger.entries("sess_1")] == [49, 0, 91]
-    (seen,) = await ledger.sessions.with_status("started")  # what a server that starts after a kill finds
+    (seen,) = await ledger.sessions.started_here()  # what a server that starts after a kill finds
     assert (seen.first_frame_at_ms, seen.last_frame_at_ms) == (frames[0], NOON_MS + 150_000)
     assert seen.seen_at_ms == NOON_MS + 150_000
     await ledger.end(record, at_ms=NOON_MS + 160_000, first_frame_at_ms=frames[0], last_frame_at_ms=NOON_MS + 155_000)

@@ -55,6 +55,7 @@ from visavis.avatars.service import Avatars
 from visavis.channel.conversation import Conversations
 from visavis.channel.websocket import channel_router
 from visavis.engine.images.image_type import MAX_IMAGE_BYTES
+from visavis.fleet.identity import ServerIdentity, next_identity
 from visavis.fleet.port import Fleet
 from visavis.ids import new_id
 from visavis.library import PORTRAITS, LibraryPortrait
@@ -83,6 +84,7 @@ from visavis.store.disk import disk_problem
 from visavis.store.idempotency import IdempotencyStore
 from visavis.store.last_seen import LastSeen
 from visavis.store.minutes import MinuteStore
+from visavis.store.places import PlaceStore
 from visavis.store.records import AvatarRecord
 from visavis.store.sessions import SessionStore
 from visavis.store.usage import UsageStore
@@ -93,6 +95,8 @@ from visavis.turn import for_session
 from visavis.webhooks.sending import open_webhooks
 
 log = structlog.get_logger()
+
+CLAIM_MARGIN_S = 60  # after a start's time-out: until then a server that died holds the place
 
 # The first part of each path is in settings.OWN_PATHS. The channel's router is added at the start.
 ROUTERS = (
@@ -168,10 +172,11 @@ async def _open(
     stack: AsyncExitStack,
 ) -> Services:
     secret = load_secret(settings)
+    identity = next_identity(settings.data_dir)
     # The same after every start: stages that outlive this server go on with it.
     source_token = hmac.new(secret, b"stage source", "sha256").hexdigest()
     if fleet is None:
-        fleet = _fleet(settings, source_token=source_token)
+        fleet = _fleet(settings, identity, source_token=source_token)
     stack.push_async_callback(fleet.aclose)
     stack.push_async_exit(partial(_let_go_after_error, fleet))
     adopted = await fleet.adopt()  # before all else: stages wait a while only for the server that comes back
@@ -181,7 +186,7 @@ async def _open(
         wait_s=settings.database_wait_s,
     )
     stack.push_async_callback(database.aclose)
-    session_store, idempotency = SessionStore(database), IdempotencyStore(database)
+    session_store, idempotency = SessionStore(database, server_id=identity.server_id), IdempotencyStore(database)
     traces = open_traces(settings.traces_url)
     stack.push_async_callback(run_sync, traces.close)
     observer = Observer(traces=traces)
@@ -228,7 +233,14 @@ async def _open(
         observer=observer,
     )
     ledger = UsageStore(database)
-    limits = PlanLimits(minutes=MinuteStore(database), table=live.table)
+    places = PlaceStore(database, server_id=identity.server_id)
+    await places.release_all()
+    limits = PlanLimits(
+        places=places,
+        minutes=MinuteStore(database),
+        table=live.table,
+        claim_s=settings.start_timeout_s + CLAIM_MARGIN_S,
+    )
     services = Services(
         settings=settings,
         accounts=accounts,
@@ -296,10 +308,9 @@ def _probes(settings: Settings, database: Database) -> Probes:
     return Probes(database=Probe("The database", database.check), disk=Probe("The disk", ask_disk), loop=LoopDelay())
 
 
-def _fleet(settings: Settings, *, source_token: str) -> Fleet:
+def _fleet(settings: Settings, identity: ServerIdentity, *, source_token: str) -> Fleet:
     """Return the fleet that the settings name: stages on other machines, or processes of this one."""
     from visavis.fleet.admission import Limits
-    from visavis.fleet.identity import next_identity
     from visavis.fleet.local import LocalStages
     from visavis.fleet.remote import RemoteStages
     from visavis.fleet.stages import StageFleet
@@ -314,7 +325,6 @@ def _fleet(settings: Settings, *, source_token: str) -> Fleet:
         sessions_per_stage=settings.sessions_per_stage,
         sessions=settings.max_sessions,
     )
-    identity = next_identity(settings.data_dir)
     if not settings.stage_addresses:
         local = LocalStages(
             data_dir=settings.data_dir.absolute(),

@@ -336,7 +336,7 @@ class Avatars:
         """Remove the files of deleted avatars that no live session uses, and replaced packs; except those of the
         avatars `spared`.
         """
-        for avatar in await self._store.to_purge():
+        for avatar in await self._store.to_purge(at_ms=now_ms()):
             if avatar.id not in spared:
                 await self._files.remove(avatar.id)
                 await self._store.set_purged(avatar.id, at_ms=now_ms())

@@ -47,7 +47,7 @@ from visavis.sessions.metering import SessionClock, ended_at_ms
 from visavis.sessions.observer import Observer
 from visavis.sessions.options import SessionOptions, options_of
 from visavis.sessions.session_metrics import SessionMetrics
-from visavis.sessions.starts import Starts
+from visavis.sessions.starts import Starts, TakePlace
 from visavis.sessions.tokens import check_room_token, matches_hash
 from visavis.stage.port.values import PerformanceSpec
 from visavis.store.last_seen import LastSeen
@@ -139,17 +139,17 @@ class LiveSessions:
     # Starting and ending
 
     async def start(
-        self, record: SessionRecord, make_spec: MakeSpec, *, max_duration_ms: int | None, wait_s: float
+        self, record: SessionRecord, make_spec: MakeSpec, *, claim: TakePlace, wait_s: float
     ) -> SessionRecord | None:
-        """Allocate a performer and set the status to started; return the new record. Returns None if that takes longer
-        than `wait_s`: the caller repeats the call later. It also learns then that the start has failed.
+        """Take a place, allocate a performer and set the status to started; return the new record. Returns None if that
+        takes longer than `wait_s`, or if another server starts the session: the caller repeats the call later. It also
+        learns then that the start has failed.
 
-        Raises what `allocate` raises, `NoCapacity` if the start takes too long, `SessionEnded` and `ServerStopping`.
+        Raises what `claim` and `allocate` raise, `NoCapacity` if the start takes too long, `SessionEnded` and
+        `ServerStopping`.
         """
         assert self._tasks is not None
-        return await self.starts.start(
-            record, make_spec, max_duration_ms=max_duration_ms, wait_s=wait_s, tasks=self._tasks
-        )
+        return await self.starts.start(record, make_spec, claim=claim, wait_s=wait_s, tasks=self._tasks)
 
     def _make_live(
         self, started: SessionRecord, performer: Performer, spec: PerformanceSpec, clock: SessionClock

@@ -22,26 +22,11 @@ class Starting:
     requests wait for it.
     """
 
-    account_id: str
     avatar_id: str
-    test: bool
     waiting: int = 0
     done: anyio.Event = field(default_factory=anyio.Event)
     started: SessionRecord | None = None
     error: VisavisError | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeldPlace:
-    """A session that holds a place of its account; one that is being started has no `started_at_ms` yet. `channel`:
-    whether it has one now.
-    """
-
-    session_id: str
-    started_at_ms: int | None
-    expiration_ms: int | None
-    viewers: int
-    channel: bool
 
 
 class LiveTable:
@@ -60,46 +45,18 @@ class LiveTable:
         """Whether no session runs or is being started."""
         return not self.running and not self.starting
 
-    def count_of(self, account_id: str) -> int:
-        """How many sessions of the account run or are being started. Both count against the plan's limit."""
-        return len(self.current_of(account_id))
+    def ended(self) -> list[str]:
+        """Return the sessions that have ended although their rows do not say so yet."""
+        return list(self._unwritten)
 
-    def current_of(self, account_id: str) -> set[str]:
-        """Return the account's sessions that run or are being started."""
-        starting = {session_id for session_id, one in self.starting.items() if one.account_id == account_id}
-        return starting | {
-            session_id
-            for session_id, session in self.running.items()
-            if session.record.account_id == account_id and not session.ending
-        }
-
-    def places_of(self, account_id: str) -> list[HeldPlace]:
-        """Return who holds the places of the account: what runs, the oldest first, then what is being started."""
-        current = self.current_of(account_id)
-        running = [self.running[session_id] for session_id in current if session_id in self.running]
-        held = [
-            HeldPlace(
-                session_id=session.session_id,
-                started_at_ms=session.record.started_at_ms,
-                expiration_ms=session.record.expiration_ms,
-                viewers=session.viewers,
-                channel=session.has_channel,
-            )
-            for session in sorted(running, key=lambda one: (one.record.started_at_ms or 0, one.session_id))
-        ]
-        starting = sorted(current - self.running.keys())
-        return held + [
-            HeldPlace(session_id=one, started_at_ms=None, expiration_ms=None, viewers=0, channel=False)
-            for one in starting
-        ]
-
-    def uncharged_of(self, account_id: str) -> set[str]:
-        """Return the account's sessions that are being started: their first minute is charged when they have started.
-        Those of test keys are free.
+    def seen_of(self, session_id: str) -> dict[str, object]:
+        """Return what holders of places are told by: their viewers, and whether they have a channel. A session that is
+        being started, or that another server performs, has none here.
         """
-        return {
-            session_id for session_id, one in self.starting.items() if one.account_id == account_id and not one.test
-        }
+        session = self.running.get(session_id)
+        if session is None:
+            return {"viewers": 0, "channel": False}
+        return {"viewers": session.viewers, "channel": session.has_channel}
 
     def current_record(self, record: SessionRecord) -> SessionRecord:
         """Return the session as it is now: its row may lack its end."""

@@ -4,16 +4,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from functools import partial
 
 from visavis.errors import ConcurrencyLimitReached, InsufficientMinutes
 from visavis.sessions.live_table import LiveTable
 from visavis.store.minutes import Balance, MinuteStore
-from visavis.store.records import KeyRecord
+from visavis.store.places import Holder, Places, PlaceStore
+from visavis.store.records import KeyRecord, SessionRecord
 from visavis.timestamps import format_time_or_none, now_ms
 
 HOLDERS_TOLD = 100  # of the sessions that hold an account's places
 TEST_SESSION_MS = 60_000  # a session of a test key lasts no longer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A place that a session holds before it has started. `release` gives it back, and may fail: then it runs out."""
+
+    record: SessionRecord
+    max_duration_ms: int | None
+    release: Callable[[], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,31 +38,47 @@ class CurrentUsage:
 
 
 class PlanLimits:
-    def __init__(self, *, minutes: MinuteStore, table: LiveTable) -> None:
-        self._minutes, self._table = minutes, table
+    """`claim_s`: how long a session may hold a place before it has started."""
+
+    def __init__(self, *, places: PlaceStore, minutes: MinuteStore, table: LiveTable, claim_s: float) -> None:
+        self._places, self._minutes, self._table = places, minutes, table
+        self._claim_ms = int(claim_s * 1000)
 
     async def check_minutes(self, key: KeyRecord) -> None:
         """Raises `InsufficientMinutes`."""
-        _check_minutes(key, *await self._balance(key.account_id))
+        _check_minutes((await self._of_account(key)).balance, key)
 
-    async def check_start(self, key: KeyRecord, session_id: str | None = None) -> int | None:
-        """Return how long this session may last if it starts now, in ms; None without limit. Raises
-        `InsufficientMinutes` and `ConcurrencyLimitReached`.
+    async def check_start(self, key: KeyRecord) -> None:
+        """Refuse a session before anything is done for it. Raises `InsufficientMinutes`, `ConcurrencyLimitReached`."""
+        self._check(await self._of_account(key), key)
 
-        The caller must not await anything between this call and the one that counts the session as being started, or
-        two starts could take the same place. Another request may have started the same session meanwhile: then nothing
-        is refused.
+    async def claim(self, key: KeyRecord, record: SessionRecord) -> Claim | None:
+        """Take a place and a minute for a session that this server starts now. Returns None if the session does not
+        wait to be started any more, or another server starts it. Raises what `check_start` raises.
         """
-        balance, uncharged = await self._balance(key.account_id, session_id)
-        if session_id is not None and self._table.is_live(session_id):
+        now, checked = now_ms(), []
+
+        def check(places: Places) -> None:
+            self._check(places, key)
+            checked.append(places.balance.plan)
+
+        claimed = await self._places.claim(
+            record.id,
+            record.account_id,
+            at_ms=now,
+            until_ms=now + self._claim_ms,
+            ended=self._table.ended(),
+            check=check,
+        )
+        if not claimed:
             return None
-        _check_minutes(key, balance, uncharged)
-        current, plan = self._table.count_of(key.account_id), balance.plan
-        if plan.max_concurrency is not None and current >= plan.max_concurrency:
-            raise self._refused_place(key.account_id, current=current, maximum=plan.max_concurrency)
-        if key.test:
-            return TEST_SESSION_MS
-        return None if plan.max_session_minutes is None else plan.max_session_minutes * 60_000
+        (plan,) = checked
+        lasts_ms = None if plan.max_session_minutes is None else plan.max_session_minutes * 60_000
+        return Claim(
+            record=replace(record, server_id=self._places.server_id),
+            max_duration_ms=TEST_SESSION_MS if key.test else lasts_ms,
+            release=partial(self._places.release, record.id),
+        )
 
     async def longest_ms(self, key: KeyRecord) -> int | None:
         """Return how long a session of this key may last; None without limit."""
@@ -59,53 +87,47 @@ class PlanLimits:
             return TEST_SESSION_MS
         return None if plan.max_session_minutes is None else plan.max_session_minutes * 60_000
 
-    def _refused_place(self, account_id: str, *, current: int, maximum: int) -> ConcurrencyLimitReached:
+    def _check(self, places: Places, key: KeyRecord) -> None:
+        """Raises `InsufficientMinutes` and `ConcurrencyLimitReached`."""
+        _check_minutes(places.balance, key)
+        maximum = places.balance.plan.max_concurrency
+        if maximum is not None and len(places.holders) >= maximum:
+            raise self._refused_place(places.holders, maximum=maximum)
+
+    def _refused_place(self, holders: list[Holder], *, maximum: int) -> ConcurrencyLimitReached:
         """Return the error that tells who holds the places of the account."""
-        places = self._table.places_of(account_id)
-        releases_ms = [place.expiration_ms for place in places if place.expiration_ms is not None]
+        releases_ms = [holder.expiration_ms for holder in holders if holder.expiration_ms is not None]
+        told: list[dict[str, object]] = []
+        for holder in holders[:HOLDERS_TOLD]:
+            seen = self._table.seen_of(holder.session_id)
+            started_at = format_time_or_none(holder.started_at_ms)
+            told.append({"session_id": holder.session_id, "started_at": started_at, **seen})
         return ConcurrencyLimitReached(
-            current=current,
+            current=len(holders),
             maximum=maximum,
-            holders=[
-                {
-                    "session_id": place.session_id,
-                    "started_at": format_time_or_none(place.started_at_ms),
-                    "viewers": place.viewers,
-                    "channel": place.channel,
-                }
-                for place in places[:HOLDERS_TOLD]
-            ],
+            holders=told,
             soonest_release=format_time_or_none(min(releases_ms, default=None)),
         )
 
     async def usage_of(self, key: KeyRecord) -> CurrentUsage:
-        balance, uncharged = await self._balance(key.account_id)
+        places = await self._of_account(key)
+        balance = places.balance
         left = None if key.test else balance.left
         return CurrentUsage(
-            current=self._table.count_of(key.account_id),
+            current=len(places.holders),
             maximum=balance.plan.max_concurrency,
-            minutes_remaining=None if left is None else max(0, left - uncharged),
+            minutes_remaining=None if left is None else max(0, left - balance.uncharged),
         )
 
     async def balance_of(self, key: KeyRecord) -> Balance:
         """Return the minutes of the key's account in this month."""
         return await self._minutes.balance(key.account_id, at_ms=now_ms())
 
-    async def _balance(self, account_id: str, session_id: str | None = None) -> tuple[Balance, int]:
-        """Return the account's minutes, and how many sessions are being started whose first minute is not charged yet,
-        except this one. A session that starts while the database is read is counted once.
-        """
-        asked = self._table.uncharged_of(account_id)
-        while True:
-            balance = await self._minutes.balance(account_id, at_ms=now_ms(), sessions=asked)
-            if (starting := self._table.uncharged_of(account_id)) <= asked:
-                break
-            asked |= starting
-        current = self._table.current_of(account_id)
-        return balance, len((asked & current) - balance.charged - {session_id})
+    async def _of_account(self, key: KeyRecord) -> Places:
+        return await self._places.of_account(key.account_id, at_ms=now_ms(), ended=self._table.ended())
 
 
-def _check_minutes(key: KeyRecord, balance: Balance, uncharged: int) -> None:
+def _check_minutes(balance: Balance, key: KeyRecord) -> None:
     """Raises `InsufficientMinutes`. Sessions of a test key need no minutes."""
-    if not key.test and balance.left is not None and balance.left - uncharged <= 0:
+    if not key.test and balance.left is not None and balance.left - balance.uncharged <= 0:
         raise InsufficientMinutes(total_remaining=0)

@@ -1,4 +1,6 @@
-"""Ends the sessions of revoked keys. A command in another process revokes a key, so the database is polled."""
+"""Ends what another process has decided to end: the sessions of revoked keys, and sessions whose rows another server
+has ended. A command or a server in another process writes that, so the database is polled.
+"""
 
 from __future__ import annotations
 
@@ -32,6 +34,8 @@ class Revocation:
                 continue
             try:
                 await self.end_sessions()
+                if self._store.is_shared:
+                    await self.end_ended()
             except Exception:  # the outermost edge of this task: the next poll tries again
                 log.exception("revocation_failed")
 
@@ -50,3 +54,8 @@ class Revocation:
         self._handled = revoked
         if live:
             log.info("sessions_of_revoked_keys_ended", sessions=len(live))
+
+    async def end_ended(self) -> None:
+        """End the performances of sessions that another server has ended: a client has asked that one."""
+        for session_id in await self._store.ended_among(list(self._live.table.running)):
+            await self._live.end(session_id, EndReason.CLIENT)  # the reason that its row has counts

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import anyio
@@ -33,7 +34,7 @@ from visavis.sessions.claims import Claim
 from visavis.sessions.lifecycle import EndReason, Status, Transition, next_status
 from visavis.sessions.live_sessions import LiveSessions
 from visavis.sessions.options import SessionOptions, options_of
-from visavis.sessions.plan_limits import PlanLimits
+from visavis.sessions.plan_limits import Claim, PlanLimits
 from visavis.sessions.tokens import check_room_token, new_access_token, sign_room_token, token_hash
 from visavis.stage.port.values import PerformanceSpec
 from visavis.store.records import AvatarRecord, BrowserTokenRecord, KeyRecord, SessionRecord
@@ -257,9 +258,14 @@ class Sessions:
                 room=room or EmbeddedRoomSpec(ice_servers=self._ice_servers_of(record.id)),
             )
 
-        max_duration_ms = None if self._live.table.is_live(record.id) else await self.limits.check_start(key, record.id)
-        max_duration_ms = options_of(record.options).shortened(max_duration_ms)
-        started = await self._live.start(record, make_spec, max_duration_ms=max_duration_ms, wait_s=self._start_wait_s)
+        async def claim() -> Claim | None:
+            place = await self.limits.claim(key, record)
+            if place is None:
+                return None
+            shortened_ms = options_of(record.options).shortened(place.max_duration_ms)
+            return replace(place, max_duration_ms=shortened_ms)
+
+        started = await self._live.start(record, make_spec, claim=claim, wait_s=self._start_wait_s)
         if started is not None and started.status == Status.ENDED:  # another request started and ended it meanwhile
             raise SessionEnded
         return started

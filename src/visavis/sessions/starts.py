@@ -11,7 +11,7 @@ from typing import Protocol
 import anyio
 import structlog
 
-from visavis.errors import NoCapacity, PerformerLost, ServerStopping, SessionEnded, VisavisError
+from visavis.errors import NoCapacity, PerformerLost, ServerStopping, SessionEnded, StorageUnusable, VisavisError
 from visavis.fleet.port import Fleet, Performer
 from visavis.sessions.allocation import MakeSpec, Packs, allocate
 from visavis.sessions.failed_starts import FailedStarts
@@ -21,6 +21,7 @@ from visavis.sessions.live_session import LiveSession
 from visavis.sessions.live_table import LiveTable, Starting
 from visavis.sessions.metering import SessionClock
 from visavis.sessions.observer import Observer
+from visavis.sessions.plan_limits import Claim
 from visavis.stage.port.values import PerformanceSpec
 from visavis.store.records import SessionRecord
 from visavis.store.sessions import SessionStore
@@ -28,6 +29,10 @@ from visavis.store.sessions import SessionStore
 _GIVE_BACK_WITHIN_S = 5.0  # a performer whose session has not started
 
 log = structlog.get_logger()
+
+
+TakePlace = Callable[[], Awaitable[Claim | None]]
+"""See `PlanLimits.claim`."""
 
 
 class MakeLive(Protocol):
@@ -74,7 +79,7 @@ class Starts:
         record: SessionRecord,
         make_spec: MakeSpec,
         *,
-        max_duration_ms: int | None,
+        claim: TakePlace,
         wait_s: float,
         tasks: IsolatedTasks,
     ) -> SessionRecord | None:
@@ -86,8 +91,8 @@ class Starts:
             raise failed
         starting = self._table.starting.get(record.id)
         if starting is None:
-            starting = self._table.starting[record.id] = Starting(record.account_id, record.avatar_id, record.test)
-            perform = partial(self._perform, record, make_spec, max_duration_ms, starting)
+            starting = self._table.starting[record.id] = Starting(record.avatar_id)
+            perform = partial(self._perform, record, make_spec, claim, starting)
             tasks.start("session", perform, session_id=record.id)
         starting.waiting += 1
         try:
@@ -99,21 +104,17 @@ class Starts:
             raise starting.error
         return starting.started
 
-    async def _perform(
-        self, record: SessionRecord, make_spec: MakeSpec, max_duration_ms: int | None, starting: Starting
-    ) -> None:
+    async def _perform(self, record: SessionRecord, make_spec: MakeSpec, claim: TakePlace, starting: Starting) -> None:
         """The task of one session: start it, then run it until it is over."""
         session: LiveSession | None = None
+        place: Claim | None = None
         began_s = anyio.current_time()
         try:
-            with anyio.fail_after(self._timeout_s):
-                performer, spec = await allocate(self._fleet, self._packs, record.avatar_id, make_spec)
-            try:
-                session = await self._set_started(record, performer, spec, max_duration_ms, starting)
-            finally:
-                if session is None:
-                    with anyio.CancelScope(shield=True), anyio.move_on_after(_GIVE_BACK_WITHIN_S):
-                        await performer.end()
+            place = await claim()
+            if place is None:
+                starting.started = await self._started_already(record)
+            else:
+                session = await self._start(place, make_spec, starting)
         except VisavisError as error:
             starting.error = error
         except TimeoutError:
@@ -122,39 +123,71 @@ class Starts:
             starting.error = PerformerLost("The avatar could not be started")
             log.exception("session_start_failed", session_id=record.id)
         finally:
+            if place is not None and session is None:
+                await _give_back(place)
             del self._table.starting[record.id]
             starting.done.set()
-        if starting.error is not None:
+        if starting.error is not None and place is not None:
             self._observer.start_refused(record, starting.error, after_s=anyio.current_time() - began_s)
-        if starting.error is not None and starting.waiting == 0:
-            self._failed.add(record.id, starting.error, now_s=anyio.current_time())
+            if starting.waiting == 0:
+                self._failed.add(record.id, starting.error, now_s=anyio.current_time())
         if session is not None:
             self._observer.started(session.record, after_s=anyio.current_time() - began_s)
             await self._run(session)
 
+    async def _start(self, place: Claim, make_spec: MakeSpec, starting: Starting) -> LiveSession | None:
+        """Allocate a performer and start the session; None if it has ended or started meanwhile."""
+        session: LiveSession | None = None
+        with anyio.fail_after(self._timeout_s):
+            performer, spec = await allocate(self._fleet, self._packs, place.record.avatar_id, make_spec)
+        try:
+            session = await self._set_started(place, performer, spec, starting)
+        finally:
+            if session is None:
+                with anyio.CancelScope(shield=True), anyio.move_on_after(_GIVE_BACK_WITHIN_S):
+                    await performer.end()
+        return session
+
+    async def _started_already(self, record: SessionRecord) -> SessionRecord | None:
+        """Return a session that another request has started; None while another server starts it. Raises
+        `SessionEnded`.
+        """
+        current = await self._store.get(record.id)
+        if current is None or current.status == Status.ENDED:
+            raise SessionEnded
+        return current if current.status == Status.STARTED else None
+
     async def _set_started(
         self,
-        record: SessionRecord,
+        place: Claim,
         performer: Performer,
         spec: PerformanceSpec,
-        max_duration_ms: int | None,
         starting: Starting,
     ) -> LiveSession | None:
         """Set the status to started and return the live session; None if another start was first."""
         self.check_open()
+        record, max_duration_ms = place.record, place.max_duration_ms
         clock = SessionClock(started_at_ms=self._clock_ms(), started_s=anyio.current_time())
         started = await self._store.move(
             record,
             to=next_status(Status(record.status), Transition.START),
             started_at_ms=clock.started_at_ms,
             seen_at_ms=clock.started_at_ms,
+            starting_until_ms=None,
             expiration_ms=None if max_duration_ms is None else clock.started_at_ms + max_duration_ms,
         )
         if started is None:
-            starting.started = await self._store.get(record.id)
-            if starting.started is None or starting.started.status != Status.STARTED:
-                raise SessionEnded
+            starting.started = await self._started_already(record)
             return None
         session = self._table.running[record.id] = self._make_live(started, performer, spec, clock)
         starting.started = started
         return session
+
+
+async def _give_back(place: Claim) -> None:
+    """Give the place of a session back that has not started. If that fails, the place runs out."""
+    with anyio.CancelScope(shield=True):
+        try:
+            await place.release()
+        except StorageUnusable as error:
+            log.warning("place_not_given_back", session_id=place.record.id, problem=error.message)

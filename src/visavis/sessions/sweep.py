@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import structlog
+
 from visavis.fleet.port import Adopted
 from visavis.sessions.lifecycle import EndReason, Status, Transition, next_status
 from visavis.sessions.live_sessions import LiveSessions
@@ -15,6 +17,10 @@ from visavis.store.last_seen import Seen
 from visavis.store.sessions import SessionStore
 from visavis.timestamps import now_ms
 
+log = structlog.get_logger()
+
+ABANDONED_AFTER_S = 300  # without a sign of its server: then another server ends a session
+
 
 async def adopt_or_end(
     store: SessionStore,
@@ -23,11 +29,11 @@ async def adopt_or_end(
     adopted: Sequence[Adopted],
     seen: Mapping[str, Seen],
 ) -> None:
-    """Go on with the sessions that stages still perform, and end all others that an earlier server has left started, as
-    of when it last saw them. Runs at server start, before any session is started.
+    """Go on with the sessions that stages still perform, and end all others that this server has left started before
+    this start, as of when it last saw them. Runs at server start, before any session is started.
     """
     performed = {one.held.spec.session_id: one for one in adopted}
-    for record in await store.with_status(Status.STARTED):
+    for record in await store.started_here():
         last = seen.get(record.id, Seen(seen_at_ms=0))
         if last.end_reason is None and (one := performed.pop(record.id, None)) is not None:
             await live.adopt(record, one)
@@ -50,19 +56,31 @@ async def adopt_or_end(
 
 
 async def sweep_sessions(store: SessionStore, live: LiveSessions, *, created_ttl_s: float) -> None:
-    """Sweep once: save the metering of live sessions, and end started sessions without a performer and created sessions
-    that are older than `created_ttl_s`.
+    """Sweep once: save the metering of live sessions, and end started sessions of this server without a performer,
+    those of servers that were not seen for long, and created sessions that are older than `created_ttl_s`.
     """
     if live.leaving:  # what is started belongs to the next server
         return
     await live.save_metering()
-    for record in await store.with_status(Status.STARTED):
+    for record in await store.started_here():
         if live.leaving:
             return
         if not live.table.is_live(record.id) and live.table.current_record(record) is record:
             await live.end(record.id, EndReason.PERFORMER_LOST)
     now = now_ms()
+    if store.is_shared:
+        await _end_abandoned(store, now=now)
     for record in await store.created_before(now - int(created_ttl_s * 1000)):
         if not live.table.is_live(record.id):
             to = next_status(Status.CREATED, Transition.ABANDON)
             await store.move(record, to=to, ended_at_ms=now, end_reason=EndReason.NEVER_STARTED)
+
+
+async def _end_abandoned(store: SessionStore, *, now: int) -> None:
+    """End the sessions of other servers that were not seen for long, as of when they were last seen."""
+    seen_before_ms = now - ABANDONED_AFTER_S * 1000
+    for record in await store.abandoned(seen_before_ms=seen_before_ms):
+        end_ms = ended_at_ms(record, EndReason.SERVER_DIED, now_ms=last_seen_ms(record))
+        to = next_status(Status.STARTED, Transition.END)
+        if await store.move(record, to=to, ended_at_ms=end_ms, end_reason=EndReason.SERVER_DIED) is not None:
+            log.warning("abandoned_session_ended", session_id=record.id, server=record.server_id)

@@ -14,6 +14,7 @@ from visavis.store.database import Database
 from visavis.store.locks import lock_account, lock_avatar
 from visavis.store.models import avatars, sessions
 from visavis.store.news import forget_news, write_news
+from visavis.store.places import is_starting
 from visavis.store.records import AvatarRecord, KeyRecord
 
 
@@ -139,9 +140,10 @@ class AvatarStore:
                         update(avatars).where(avatars.c.id == parent_id).values(deleted_at_ms=at_ms)
                     )
 
-    async def to_purge(self) -> list[AvatarRecord]:
-        """Return the deleted avatars whose files still exist and that no started session uses."""
-        live = exists().where(sessions.c.avatar_id == avatars.c.id, sessions.c.status == "started")
+    async def to_purge(self, *, at_ms: int) -> list[AvatarRecord]:
+        """Return the deleted avatars whose files still exist and that no session uses, running or starting."""
+        used = or_(sessions.c.status == "started", is_starting(at_ms))
+        live = exists().where(sessions.c.avatar_id == avatars.c.id, used)
         return await self._many(
             avatars.c.deleted_at_ms.is_not(None), avatars.c.purged_at_ms.is_(None), ~live, limit=None
         )

@@ -107,6 +107,7 @@ class Database:
 
     def __init__(self, engine: AsyncEngine, url: str) -> None:
         self._engine, self.url = engine, url
+        self._turns: dict[str, anyio.Lock] = {}  # while someone writes or waits
         # A read is one statement; in PostgreSQL it needs no transaction, which would be two more messages.
         self._reading = engine.execution_options(isolation_level="AUTOCOMMIT") if self.is_shared else engine
 
@@ -149,11 +150,28 @@ class Database:
                 yield connection
 
     @asynccontextmanager
-    async def write(self) -> AsyncIterator[AsyncConnection]:
-        with anyio.CancelScope(shield=True), translated_database_errors():
-            async with self._engine.begin() as connection:
-                await connection.run_sync(begin_writing)
-                yield connection
+    async def write(self, *, turn: str | None = None) -> AsyncIterator[AsyncConnection]:
+        """`turn`: what this transaction will lock, such as an account. Those of this process that name the same wait
+        for each other without a connection, so that many requests of one account leave connections to the others.
+        """
+        async with self._turn_of(turn):
+            with anyio.CancelScope(shield=True), translated_database_errors():
+                async with self._engine.begin() as connection:
+                    await connection.run_sync(begin_writing)
+                    yield connection
+
+    @asynccontextmanager
+    async def _turn_of(self, name: str | None) -> AsyncIterator[None]:
+        if name is None:
+            yield
+            return
+        lock = self._turns.setdefault(name, anyio.Lock())
+        try:
+            async with lock:
+                yield
+        finally:
+            if not lock.locked() and not lock.statistics().tasks_waiting:
+                self._turns.pop(name, None)
 
     async def forget(self) -> None:
         """Empty SQLite's log, which has copies of what was deleted. It stays if somebody reads from it."""

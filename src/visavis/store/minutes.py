@@ -4,15 +4,14 @@ entry of the ledger are one transaction (usage.py).
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import ScalarSelect, func, insert, select, update
+from sqlalchemy import ColumnElement, ScalarSelect, func, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from visavis.store.audit import note_change
 from visavis.store.database import Database
-from visavis.store.models import accounts, included_usage, plans, purchases, usage_entries
+from visavis.store.models import accounts, included_usage, plans, purchases, sessions
 from visavis.store.records import PlanRecord, PurchaseRecord, SessionRecord
 from visavis.timestamps import start_of_month_ms
 
@@ -29,13 +28,15 @@ class Charge:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Balance:
-    """The minutes of an account in this month. `charged`: those of the sessions asked about that have been charged."""
+    """The minutes of an account in this month. `uncharged`: how many sessions are being started whose first minute is
+    charged when they have started.
+    """
 
     plan: PlanRecord
     included_used: int
     purchased_total: int
     purchased_used: int
-    charged: frozenset[str]
+    uncharged: int = 0
 
     @property
     def included_left(self) -> int | None:
@@ -138,34 +139,42 @@ class MinuteStore:
             rows = (await connection.execute(ordered)).mappings().all()
         return [PurchaseRecord(**row) for row in rows]
 
-    async def balance(self, account_id: str, *, at_ms: int, sessions: Collection[str] = ()) -> Balance:
-        """Return the minutes of an account that exists, and which of these sessions have been charged: all as of one
-        moment.
-        """
-        used = select(included_usage.c.minutes).where(
-            included_usage.c.account_id == account_id, included_usage.c.month_ms == start_of_month_ms(at_ms)
-        )
-        first_entry = (usage_entries.c.session_id.in_(sessions)) & (usage_entries.c.number == 0)
-        query = (
-            select(
-                *plans.c,
-                func.coalesce(used.scalar_subquery(), 0).label("included_used"),
-                _sum_of(purchases.c.minutes, account_id).label("purchased_total"),
-                _sum_of(purchases.c.used_minutes, account_id).label("purchased_used"),
-                usage_entries.c.session_id,
-            )
-            .select_from(accounts)
-            .join(plans, accounts.c.plan_key == plans.c.key)
-            .outerjoin(usage_entries, first_entry)
-            .where(accounts.c.id == account_id)
-        )
+    async def balance(self, account_id: str, *, at_ms: int) -> Balance:
+        """Return the minutes of an account that exists, all as of one moment."""
         async with self._database.read() as connection:
-            rows = (await connection.execute(query)).mappings().all()
-        first = rows[0]
-        return Balance(
-            plan=PlanRecord(**{column.name: first[column.name] for column in plans.c}),
-            included_used=first["included_used"],
-            purchased_total=int(first["purchased_total"]),
-            purchased_used=int(first["purchased_used"]),
-            charged=frozenset(row["session_id"] for row in rows if row["session_id"] is not None),
+            return await read_balance(connection, account_id, at_ms=at_ms)
+
+
+async def read_balance(
+    connection: AsyncConnection, account_id: str, *, at_ms: int, starting: ColumnElement[bool] | None = None
+) -> Balance:
+    """Return the minutes of an account that exists, all as of one moment. `starting`: which sessions are being started;
+    without it `uncharged` is 0.
+    """
+    used = select(included_usage.c.minutes).where(
+        included_usage.c.account_id == account_id, included_usage.c.month_ms == start_of_month_ms(at_ms)
+    )
+    uncharged: ColumnElement[int] = literal(0)
+    if starting is not None:
+        own = (sessions.c.account_id == account_id, sessions.c.test.is_(False))
+        uncharged = select(func.count()).select_from(sessions).where(*own, starting).scalar_subquery()
+    query = (
+        select(
+            *plans.c,
+            func.coalesce(used.scalar_subquery(), 0).label("included_used"),
+            _sum_of(purchases.c.minutes, account_id).label("purchased_total"),
+            _sum_of(purchases.c.used_minutes, account_id).label("purchased_used"),
+            uncharged.label("uncharged"),
         )
+        .select_from(accounts)
+        .join(plans, accounts.c.plan_key == plans.c.key)
+        .where(accounts.c.id == account_id)
+    )
+    row = (await connection.execute(query)).mappings().one()
+    return Balance(
+        plan=PlanRecord(**{column.name: row[column.name] for column in plans.c}),
+        included_used=row["included_used"],
+        purchased_total=int(row["purchased_total"]),
+        purchased_used=int(row["purchased_used"]),
+        uncharged=row["uncharged"],
+    )

@@ -93,6 +93,8 @@ class SessionRecord:
     seen_at_ms: int | None
     output: dict[str, Any] | None = None  # `Output.plain()`
     options: dict[str, Any] | None = None  # `SessionOptions.plain()`
+    server_id: str | None = None
+    starting_until_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 
-from sqlalchemy import ColumnElement, delete, func, insert, select, tuple_, update
+from sqlalchemy import ColumnElement, delete, func, insert, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from visavis.store.database import Database
@@ -89,8 +89,15 @@ def _listed(account_id: str, statuses: Sequence[str], before: Position | None) -
 
 
 class SessionStore:
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    """`server_id`: the server that performs what is started here."""
+
+    def __init__(self, database: Database, *, server_id: str = "") -> None:
+        self._database, self.server_id = database, server_id
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other servers may use these sessions at the same time."""
+        return self._database.is_shared
 
     def _is_text(self, name: str) -> ColumnElement[bool]:
         """Whether the metadata has a string under this name."""
@@ -102,7 +109,7 @@ class SessionStore:
         """Add a session. `check` is given the created sessions of its account before it; if it raises, nothing is
         added.
         """
-        async with self._database.write() as connection:
+        async with self._database.write(turn=record.account_id if check is not None else None) as connection:
             if check is not None:
                 await lock_account(connection, record.account_id)
                 check(await _count_created(connection, record.account_id))
@@ -160,17 +167,18 @@ class SessionStore:
         self, record: SessionRecord, *, to: str, utterances_follow: bool = False, **changes: object
     ) -> SessionRecord | None:
         """Change the status from `record.status` to `to`, together with `changes`; return the new record. Returns None,
-        and changes nothing, if the status was another one. A start opens the session's usage ledger in the same
-        transaction, and an end closes it. Webhooks are told in the same transaction, too; of an end with
-        `utterances_follow`, a moment later.
+        and changes nothing, if the status was another one, or another server has begun to start the session. A start
+        opens the session's usage ledger in the same transaction, and an end closes it. Webhooks are told in the same
+        transaction, too; of an end with `utterances_follow`, a moment later.
         """
         ends = record.status == "started"
+        owned = () if to != "started" else (sessions.c.server_id.is_not_distinct_from(record.server_id),)
         if ends:  # until now only the ledger may have it
             changes = {"last_frame_at_ms": record.last_frame_at_ms} | changes
         async with self._database.write() as connection:
             moved = await connection.execute(
                 update(sessions)
-                .where(sessions.c.id == record.id, sessions.c.status == record.status)
+                .where(sessions.c.id == record.id, sessions.c.status == record.status, *owned)
                 .values(status=to, **changes)
             )
             if moved.rowcount != 1:
@@ -190,17 +198,35 @@ class SessionStore:
         async with self._database.write() as connection:
             await connection.execute(update(sessions).where(sessions.c.id == session_id).values(**values))
 
-    async def with_status(self, status: str) -> list[SessionRecord]:
-        """Return the sessions of this status. `seen_at_ms` and `last_frame_at_ms` of started ones are as the usage
-        ledger has them: right to one second, also those of a server that died.
+    async def started_here(self) -> list[SessionRecord]:
+        """Return the started sessions that this server performs. Their `seen_at_ms` and `last_frame_at_ms` are as the
+        usage ledger has them: right to one second, also those of a server that died. A database that has one server
+        has no others, even if its data folder was copied.
         """
+        if not self._database.is_shared:
+            return await self._started()
+        return await self._started(or_(sessions.c.server_id == self.server_id, sessions.c.server_id.is_(None)))
+
+    async def abandoned(self, *, seen_before_ms: int) -> list[SessionRecord]:
+        """Return the started sessions of other servers that were last seen before an instant."""
+        seen_at_ms = func.coalesce(sessions.c.seen_at_ms, sessions.c.started_at_ms)
+        found = await self._started(sessions.c.server_id != self.server_id, seen_at_ms < seen_before_ms)
+        return [one for one in found if (one.seen_at_ms or 0) < seen_before_ms]
+
+    async def ended_among(self, session_ids: Collection[str]) -> list[str]:
+        """Return those of the sessions whose rows say that they have ended."""
+        query = select(sessions.c.id).where(sessions.c.id.in_(session_ids), sessions.c.status == "ended")
         async with self._database.read() as connection:
-            rows = (await connection.execute(select(sessions).where(sessions.c.status == status))).mappings().all()
-            found = [SessionRecord(**row) for row in rows]
-            return await _as_ledger_has_them(connection, found) if status == "started" else found
+            return list(await connection.scalars(query))
+
+    async def _started(self, *conditions: ColumnElement[bool]) -> list[SessionRecord]:
+        async with self._database.read() as connection:
+            query = select(sessions).where(sessions.c.status == "started", *conditions)
+            rows = (await connection.execute(query)).mappings().all()
+            return await _as_ledger_has_them(connection, [SessionRecord(**row) for row in rows])
 
     async def last_seen(self, session_id: str) -> SessionRecord | None:
-        """Return a session as `with_status` does."""
+        """Return a session as `started_here` does."""
         async with self._database.read() as connection:
             row = (await connection.execute(select(sessions).where(sessions.c.id == session_id))).mappings().first()
             if row is None:

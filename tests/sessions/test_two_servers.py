@@ -1,0 +1,149 @@
+"""Two servers on one PostgreSQL: limits hold for both together, and neither touches what the other performs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from tests.conftest import Service, open_service
+from visavis.sessions import sweep
+from visavis.sessions.sweep import sweep_sessions
+from visavis.timestamps import now_ms
+
+pytestmark = pytest.mark.anyio
+
+WITHIN_S = 60
+
+
+@dataclass(slots=True)
+class Two:
+    one: Service
+    other: Service
+    headers: dict[str, str]  # a key that both servers know
+    folder: Path
+    url: str
+
+    async def create(self, service: Service) -> dict[str, Any]:
+        body = {"avatar_id": self.one.look_id}
+        answer = await service.client.post("/v1/sessions", json=body, headers=self.headers)
+        assert answer.status_code == 201, answer.text
+        session: dict[str, Any] = answer.json()["session"]
+        return session
+
+    async def put(self, service: Service, session: dict[str, Any], what: str) -> Any:
+        return await service.client.put(f"/v1/sessions/{session['session_id']}/{what}", headers=self.headers)
+
+    async def start(self, service: Service, session: dict[str, Any]) -> Any:
+        """Ask until the session has started, or is refused."""
+        with anyio.fail_after(WITHIN_S):
+            while is_starting(answer := await self.put(service, session, "start")):  # noqa: ASYNC110
+                await anyio.sleep(0.01)
+        return answer
+
+    async def ended(self, service: Service, session: dict[str, Any]) -> None:
+        """Wait until the session is performed no longer."""
+        with anyio.fail_after(WITHIN_S):
+            while not service.performer(session["session_id"]).ended:  # noqa: ASYNC110
+                await anyio.sleep(0.01)
+
+    async def shown(self, service: Service, session: dict[str, Any]) -> dict[str, Any]:
+        answer = await service.client.get(f"/v1/sessions/{session['session_id']}", headers=self.headers)
+        found: dict[str, Any] = answer.json()["session"]
+        return found
+
+
+def is_starting(answer: Any) -> bool:
+    return bool(answer.json().get("ws_uri") == "try_again")
+
+
+@pytest.fixture
+async def two(tmp_path: Path, postgresql_url: str) -> AsyncIterator[Two]:
+    shared = {"database_url": postgresql_url, "start_wait_s": 0.05, "secret": "s" * 32}
+    async with (
+        open_service(tmp_path / "one", **shared) as one,
+        open_service(tmp_path / "other", **shared) as other,
+    ):
+        yield Two(one, other, {"x-api-key": one.key}, tmp_path, postgresql_url)
+
+
+async def test_creates_on_both_take_as_many_places_as_there_are(two: Two) -> None:
+    await two.one.services.accounts.set_plan("unlimited", {"max_concurrency": 5})
+    codes: list[str] = []
+
+    async def start(number: int) -> None:
+        service = (two.one, two.other)[number % 2]
+        session = await two.create(service)
+        answer = await two.start(service, session)
+        codes.append("started" if answer.status_code == 200 else answer.json()["error"]["code"])
+
+    for service in (two.one, two.other):
+        service.fleet.places = 200
+    await two.other.services.avatars.prepare(two.one.look_id, b"a face")
+    async with anyio.create_task_group() as tasks:
+        for number in range(20):
+            tasks.start_soon(start, number)
+    assert (codes.count("started"), codes.count("CONCURRENCY_LIMIT_REACHED")) == (5, 15)
+    assert len(two.one.fleet.performers) + len(two.other.fleet.performers) == 5
+
+
+async def test_a_session_goes_on_whatever_the_other_server_does(two: Two) -> None:
+    session = await two.create(two.one)
+    await two.start(two.one, session)
+    assert (await two.shown(two.other, session))["status"] == "started"
+    assert (await two.start(two.other, session)).status_code == 200, "it has started already"
+    await sweep_sessions(two.other.services.sessions._store, two.other.services.live, created_ttl_s=3600)
+    async with open_service(two.folder / "third", database_url=two.url):
+        pass
+    assert (await two.shown(two.one, session))["status"] == "started"
+    assert not two.one.performer(session["session_id"]).ended
+
+
+async def test_a_session_that_one_server_starts_is_not_started_by_the_other(two: Two) -> None:
+    session = await two.create(two.one)
+    two.one.fleet.gate.clear()
+    assert is_starting(await two.put(two.one, session, "start"))
+    assert is_starting(await two.put(two.other, session, "start"))
+    two.one.fleet.gate.set()
+    assert (await two.start(two.other, session)).json()["ws_uri"].startswith("ws")
+    assert session["session_id"] in two.one.fleet.performers and not two.other.fleet.performers
+
+
+async def test_a_session_that_the_other_server_ends_is_performed_no_longer(two: Two) -> None:
+    session = await two.create(two.one)
+    await two.start(two.one, session)
+    ended = (await two.put(two.other, session, "end")).json()["session"]
+    assert ended["status"] == "ended"
+    await two.ended(two.one, session)
+    assert await two.shown(two.one, session) == await two.shown(two.other, session)
+
+
+async def test_a_key_that_was_revoked_on_one_server_stops_on_the_other(two: Two) -> None:
+    session = await two.create(two.one)
+    await two.start(two.one, session)
+    key = await two.other.services.accounts.authenticate(two.one.key)
+    await two.other.services.accounts.revoke(key.id)
+    assert (await two.one.client.get("/v1/sessions", headers=two.headers)).status_code == 401
+    await two.ended(two.one, session)
+
+
+async def test_the_sessions_of_a_server_that_does_not_come_back_are_ended_by_another(
+    two: Two, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = await two.create(two.one)
+    await two.start(two.one, session)
+    store = two.other.services.sessions._store
+    two.one.services.live.let_go()  # as if it had died
+    before_ms = now_ms()
+    monkeypatch.setattr(sweep, "now_ms", lambda: before_ms + 200_000)
+    await sweep_sessions(store, two.other.services.live, created_ttl_s=3600)
+    assert (await two.shown(two.other, session))["status"] == "started"
+    monkeypatch.setattr(sweep, "now_ms", lambda: before_ms + 400_000)
+    await sweep_sessions(store, two.other.services.live, created_ttl_s=3600)
+    found = await store.get(session["session_id"])
+    assert found is not None and found.ended_at_ms is not None
+    assert (found.end_reason, found.ended_at_ms <= before_ms) == ("server_died", True)
