@@ -18,6 +18,7 @@ from visavis.accounts.cli import accounts, keys, plans
 from visavis.bench.load import Load
 from visavis.errors import DISK_ERRORS, FileUnusable, VisavisError
 from visavis.refusals import translated_engine_errors
+from visavis.store.cli import database
 from visavis.webhooks.cli import webhooks
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ bench = typer.Typer(no_args_is_help=True, help="Measure this machine: a table, o
 app.add_typer(accounts, name="accounts")
 app.add_typer(keys, name="keys")
 app.add_typer(plans, name="plans")
+app.add_typer(database, name="db")
 app.add_typer(webhooks, name="webhooks")
 app.add_typer(bench, name="bench")
 

@@ -63,7 +63,7 @@ def is_starting(answer: Any) -> bool:
 
 @pytest.fixture
 async def two(tmp_path: Path, postgresql_url: str) -> AsyncIterator[Two]:
-    shared = {"database_url": postgresql_url, "start_wait_s": 0.05, "secret": "s" * 32}
+    shared: dict[str, Any] = {"database_url": postgresql_url, "start_wait_s": 0.05, "secret": "s" * 32}
     async with (
         open_service(tmp_path / "one", **shared) as one,
         open_service(tmp_path / "other", **shared) as other,

@@ -205,6 +205,29 @@ async def test_sessions_of_one_millisecond_are_paged_without_gap_or_overlap(data
     assert seen == ["sess_c", "sess_b", "sess_a", "sess_d", "sess_e"]
 
 
+async def test_metadata_is_filtered_by_its_strings_whatever_else_is_in_it(database: Database) -> None:
+    await KeyStore(database).add(KEY, account=ACCOUNT)
+    store = SessionStore(database)
+    kept = {
+        "sess_1": {"user": "é", "other": "\0", "list": [None, {"\0": 1.5}]},
+        "sess_2": {"user": "1", "a b": "c"},
+        "sess_3": {"user": 1},
+        "sess_4": {"user": {"user": "é"}},
+    }
+    for session_id, metadata in kept.items():
+        await store.add(make_session(session_id, metadata=metadata))
+
+    async def found(**metadata: str) -> list[str]:
+        return [one.id for one in await store.newest("acct_1", statuses=["created"], limit=9, metadata=metadata)]
+
+    assert await found(user="é") == ["sess_1"]
+    assert await found(user="1") == ["sess_2"]
+    assert await found(user="1", **{"a b": "c"}) == ["sess_2"]
+    assert await found(user="\0") == []
+    one = await store.get("sess_1")
+    assert one is not None and one.metadata == kept["sess_1"]
+
+
 async def test_the_newest_of_many_sessions_are_found_without_sorting(database: Database) -> None:
     statements: list[str] = []
 

@@ -129,8 +129,8 @@ class Starts:
             starting.done.set()
         if starting.error is not None and place is not None:
             self._observer.start_refused(record, starting.error, after_s=anyio.current_time() - began_s)
-            if starting.waiting == 0:
-                self._failed.add(record.id, starting.error, now_s=anyio.current_time())
+        if starting.error is not None and starting.waiting == 0:
+            self._failed.add(record.id, starting.error, now_s=anyio.current_time())
         if session is not None:
             self._observer.started(session.record, after_s=anyio.current_time() - began_s)
             await self._run(session)

@@ -5,7 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 
-from sqlalchemy import ColumnElement, delete, func, insert, or_, select, tuple_, update
+from sqlalchemy import (
+    JSON,
+    ColumnElement,
+    Text,
+    and_,
+    cast,
+    delete,
+    false,
+    func,
+    insert,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from visavis.store.database import Database
@@ -99,11 +113,16 @@ class SessionStore:
         """Whether other servers may use these sessions at the same time."""
         return self._database.is_shared
 
-    def _is_text(self, name: str) -> ColumnElement[bool]:
-        """Whether the metadata has a string under this name."""
-        if self._database.is_shared:
-            return func.json_typeof(sessions.c.metadata[name]) == "string"
-        return func.json_type(sessions.c.metadata, f'$."{name}"') == "text"
+    def _has_text(self, name: str, value: str) -> ColumnElement[bool]:
+        """Whether the metadata has this string under this name."""
+        column = sessions.c.metadata
+        if not self._database.is_shared:
+            return and_(column[name].as_string() == value, func.json_type(column, f'$."{name}"') == "text")
+        if "\0" in name + value:
+            return false()
+        # PostgreSQL reads no text with NUL, not even beside what is asked for.
+        readable = cast(func.replace(cast(column, Text), r"\u0000", r"\ufffd"), JSON)
+        return and_(readable[name].as_string() == value, func.json_typeof(readable[name]) == "string")
 
     async def add(self, record: SessionRecord, *, check: Callable[[CreatedSessions], None] | None = None) -> None:
         """Add a session. `check` is given the created sessions of its account before it; if it raises, nothing is
@@ -278,7 +297,7 @@ class SessionStore:
         if until is not None:
             query = query.where(tuple_(sessions.c.created_at_ms, sessions.c.id) >= (until.created_at_ms, until.id))
         for name, value in (metadata or {}).items():
-            query = query.where(sessions.c.metadata[name].as_string() == value, self._is_text(name))
+            query = query.where(self._has_text(name, value))
         async with self._database.read() as connection:
             query = query.order_by(sessions.c.created_at_ms.desc(), sessions.c.id.desc()).limit(limit)
             rows = (await connection.execute(query)).mappings().all()

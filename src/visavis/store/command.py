@@ -1,0 +1,39 @@
+"""`visavis db copy`."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from visavis.errors import DatabaseUnusable
+from visavis.settings import read_settings
+from visavis.store.copy import copy_database
+from visavis.store.database import Database, sqlite_path
+from visavis.store.ownership import owned
+
+
+def copy_into_configured(source: Path | None) -> None:
+    """Copy an SQLite database into the one that the settings name, and print how many rows each table has. Raises
+    `DatabaseUnusable`, `DataFolderInUse`.
+    """
+    settings = read_settings()
+    found = source or settings.data_dir.absolute() / "visavis.db"
+    if settings.database_url is None or sqlite_path(settings.resolved_database_url) == found:
+        raise DatabaseUnusable(
+            "There is no database to copy into", suggestion="Set VISAVIS_DATABASE_URL to an empty PostgreSQL"
+        )
+    with owned(settings.data_dir, database=found):
+        asyncio.run(_copy(f"sqlite+aiosqlite:///{found.absolute()}", settings.resolved_database_url))
+    print("All rows were copied.")
+
+
+async def _copy(source_url: str, target_url: str) -> None:
+    source = await Database.open(source_url, create=False)
+    try:
+        target = await Database.open(target_url)
+        try:
+            await copy_database(source, target, tell=lambda table, rows: print(f"{table}: {rows}"))
+        finally:
+            await target.aclose()
+    finally:
+        await source.aclose()
