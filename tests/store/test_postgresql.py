@@ -211,6 +211,27 @@ async def test_what_will_not_get_better_is_told_at_once(postgresql_cluster: clus
         await Database.open("mysql://visavis@127.0.0.1/visavis")
 
 
+async def test_what_one_server_does_alone_the_others_wait_for(database: Database, gate: Gate) -> None:
+    other, steps = await Database.open(gate.url), []
+
+    async def install() -> None:
+        async with other.alone("library"):
+            steps.append("other")
+
+    async with database.alone("library"):
+        waiting = asyncio.ensure_future(install())
+        async with other.alone("another thing"), database.read() as connection:
+            locks = (
+                "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'advisory' AND datname = current_database()"
+            )
+            while not (await connection.execute(text(locks))).scalar_one():  # noqa: ASYNC110 (of another process)
+                await asyncio.sleep(0.01)
+        steps.append("one")
+    await waiting
+    assert steps == ["one", "other"]
+    await other.aclose()
+
+
 async def test_the_address_is_read_as_libpq_reads_it(gate: Gate) -> None:
     database = await Database.open(f"{gate.url}?application_name=mine&sslmode=prefer&statement_timeout=3s")
     async with database.read() as connection:

@@ -279,7 +279,8 @@ async def _open(
         dispatcher=sending.dispatcher,
         readiness=readiness,
     )
-    await install_library(service, portraits, prepared_only=True)  # the first answer lists the whole library
+    async with database.alone("library"):  # servers that start at once share one library
+        await install_library(service, portraits, prepared_only=True)  # the first answer lists the whole library
     background = await stack.enter_async_context(anyio.create_task_group())
     stack.callback(background.cancel_scope.cancel)
     await stack.enter_async_context(live.running())

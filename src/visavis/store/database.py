@@ -6,13 +6,14 @@ sqlite.py and postgresql.py have what is special about each of the two databases
 from __future__ import annotations
 
 import sqlite3
+import zlib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import anyio
 import structlog
-from sqlalchemy import URL, Connection
+from sqlalchemy import URL, Connection, func, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -178,6 +179,18 @@ class Database:
         if not self.is_shared:
             async with self._engine.connect() as connection:
                 await connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    @asynccontextmanager
+    async def alone(self, what: str) -> AsyncIterator[None]:
+        """Wait until no other server that shares the database is inside this context for the same `what`."""
+        if not self.is_shared:
+            yield
+            return
+        engine = open_for_migrations(self.url).execution_options(isolation_level="AUTOCOMMIT")
+        async with engine.connect() as connection:
+            with translated_database_errors():
+                await connection.execute(select(func.pg_advisory_lock(zlib.crc32(what.encode()))))
+            yield  # the lock ends with the connection
 
     async def check(self) -> None:
         """Raises what the database raises if it cannot be written now. Writes nothing."""

@@ -111,11 +111,11 @@ sessions = Table(
     Column("last_frame_at_ms", BigInteger),
     Column("seen_at_ms", BigInteger),  # when it was last live: the end of the session if its server dies
     Column("output", JSON(none_as_null=True)),  # null: the default output (engine/output.py)
+    Column("options", JSON(none_as_null=True)),  # null: the server's and the plan's (sessions/options.py)
     Column("server_id", String(40)),  # of the server that performs it, or has last begun to
     Column("starting_until_ms", BigInteger),  # while it is created: it holds a place until then (store/places.py)
     Index("ix_sessions_account_id_created_at_ms_id", "account_id", "created_at_ms", "id"),
     Index("ix_sessions_account_id_status_ended_at_ms", "account_id", "status", "ended_at_ms"),
-    Column("options", JSON(none_as_null=True)),  # null: the server's and the plan's (sessions/options.py)
     Index("ix_sessions_account_id_status_created_at_ms", "account_id", "status", "created_at_ms", "id"),
     Index("ix_sessions_status", "status"),
 )
