@@ -79,7 +79,7 @@ async def test_a_database_that_is_not_empty_is_refused(tmp_path: Path, postgresq
     source, target = await Database.open(f"sqlite+aiosqlite:///{tmp_path}/a.db"), await Database.open(postgresql_url)
     await KeyStore(target).add(KEY, account=ACCOUNT)
     before = await all_rows(target)
-    with pytest.raises(DatabaseUnusable, match="is not empty: accounts has 1 rows"):
+    with pytest.raises(DatabaseUnusable, match=r"is not empty: [a-z_]+ has 1 rows"):
         await copy_database(source, target)
     assert await all_rows(target) == before
     for database in (source, target):
