@@ -33,7 +33,8 @@ from visavis.sessions.claims import Claim
 from visavis.sessions.lifecycle import EndReason, Status, Transition, next_status
 from visavis.sessions.live_sessions import LiveSessions
 from visavis.sessions.options import SessionOptions, options_of
-from visavis.sessions.plan_limits import Claim, PlanLimits
+from visavis.sessions.plan_limits import Claim as PlaceClaim
+from visavis.sessions.plan_limits import PlanLimits
 from visavis.sessions.tokens import check_room_token, new_access_token, sign_room_token, token_hash
 from visavis.stage.port.values import PerformanceSpec
 from visavis.store.records import AvatarRecord, BrowserTokenRecord, KeyRecord, SessionRecord
@@ -257,14 +258,14 @@ class Sessions:
                 room=room or EmbeddedRoomSpec(ice_servers=self._ice_servers_of(record.id)),
             )
 
-        async def claim() -> Claim | None:
+        async def take_place() -> PlaceClaim | None:
             place = await self.limits.claim(key, record)
             if place is None:
                 return None
             shortened_ms = options_of(record.options).shortened(place.max_duration_ms)
             return replace(place, max_duration_ms=shortened_ms)
 
-        started = await self._live.start(record, make_spec, claim=claim, wait_s=self._start_wait_s)
+        started = await self._live.start(record, make_spec, claim=take_place, wait_s=self._start_wait_s)
         if started is not None and started.status == Status.ENDED:  # another request started and ended it meanwhile
             raise SessionEnded
         return started
