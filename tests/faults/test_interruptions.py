@@ -112,6 +112,9 @@ async def test_an_avatar_is_not_mute_after_a_takeover_that_follows_an_interrupt(
             await first.send("agent.interrupt")
             for _ in range(5):
                 await first.speak(f"old {turn}", 1.0, final=False)
+            await first.next(
+                "agent.interrupt.confirmed"
+            )  # what the server has not read when another takes over is lost
             async with session.channel() as second:
                 await second.speak(f"new {turn}", 0.3)
                 end = await second.next("agent.playback.finished", utterance_id=f"new {turn}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import socket
@@ -27,18 +28,21 @@ PROGRAM = CACHE / "server"
 
 
 def build() -> None:
-    """Build the program unless it is there. Raises `CalledProcessError`, and FileNotFoundError without Go."""
-    if PROGRAM.exists():
-        return
-    go = shutil.which("go")
-    if go is None:
-        raise FileNotFoundError("go")
+    """Build the program unless it is there; a second caller waits for the first. Raises `CalledProcessError`, and
+    FileNotFoundError without Go.
+    """
     CACHE.mkdir(parents=True, exist_ok=True)
-    building = CACHE / f"building-{os.getpid()}"
-    env = os.environ | {"CGO_ENABLED": "0", "GOBIN": str(building)}
-    subprocess.run([go, "install", MODULE], env=env, check=True, timeout=BUILD_WITHIN_S, capture_output=True)
-    (building / "server").replace(PROGRAM)
-    building.rmdir()
+    with (CACHE / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if PROGRAM.exists():
+            return
+        go = shutil.which("go")
+        if go is None:
+            raise FileNotFoundError("go")
+        building = CACHE / "building"
+        env = os.environ | {"CGO_ENABLED": "0", "GOBIN": str(building)}
+        subprocess.run([go, "install", MODULE], env=env, check=True, timeout=BUILD_WITHIN_S, capture_output=True)
+        (building / "server").replace(PROGRAM)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

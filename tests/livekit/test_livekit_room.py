@@ -11,7 +11,8 @@ from tests.livekit.agent import Agent, Finished
 from tests.livekit.conftest import start
 from tests.livekit.server import LiveKitServer
 
-pytestmark = pytest.mark.anyio
+# The first test waits until the server is built.
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(1000)]
 
 
 async def ended(client: AsyncVisavis, session: AsyncSession) -> None:

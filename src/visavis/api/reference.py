@@ -18,7 +18,18 @@ from markdown_it.token import Token
 import visavis
 
 INDEX = "README"
-PAGES = (INDEX, "rest", "channel", "output", "rooms", "metrics", "errors")  # in the order of reading
+PAGES = (
+    INDEX,
+    "rest",
+    "channel",
+    "output",
+    "rooms",
+    "livekit",
+    "webhooks",
+    "metrics",
+    "browsers",
+    "errors",
+)  # in the order of reading
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

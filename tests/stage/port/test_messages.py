@@ -91,6 +91,7 @@ EVENTS: list[events.PerformerEvent] = [
         utterance_id="u", received_s=1.5, frame_ms=70.5, finished_ms=900.0, played_s=0.5, interrupted=False
     ),
     events.PerformanceMoved(after_s=1.5, detail="why"),
+    events.RoomEnded(end="agent_left", detail="why"),
     events.PerformerEnded(reason="lost", detail="why"),
 ]
 
