@@ -148,6 +148,19 @@ class Settings(NetworkSettings):
     database_wait_s: float = Field(
         default=30, ge=0, description="How long a start waits for a PostgreSQL that cannot be reached yet."
     )
+    s3_url: str | None = Field(
+        default=None,
+        pattern=r"^s3://[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*/?$",
+        description="Where avatars and pictures lie in S3: s3://BUCKET/PREFIX. Default: in the data folder alone.",
+    )
+    s3_endpoint: str | None = Field(
+        default=None, pattern=r"^https?://[^\s/]+/?$", description="A server that speaks S3. Default: AWS."
+    )
+    s3_region: str = "us-east-1"
+    s3_access_key_id: SecretStr | None = Field(
+        default=None, description="Default: what the environment or the machine's role gives."
+    )
+    s3_secret_access_key: SecretStr | None = None
     secret: SecretStr | None = Field(
         default=None,
         description="Signs room tokens and addresses of private pictures. Default: made at the first start and kept in "

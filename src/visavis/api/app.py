@@ -48,6 +48,7 @@ from visavis.api.request_counts import RequestCounts
 from visavis.api.services import Readiness, Services
 from visavis.avatars.fetch import ImageFetcher
 from visavis.avatars.library import install_library
+from visavis.avatars.look_archive import LookArchive
 from visavis.avatars.look_files import LookFiles
 from visavis.avatars.picture_signatures import PictureSigner
 from visavis.avatars.preparation import Preparation, Prepare, prepare_with_engine
@@ -79,11 +80,13 @@ from visavis.stage.port.values import PerformanceSpec
 from visavis.store.avatars import AvatarStore
 from visavis.store.blobs import FolderBlobs
 from visavis.store.browser_tokens import BrowserTokenStore
+from visavis.store.cached_blobs import CachedBlobs
 from visavis.store.database import Database
 from visavis.store.disk import disk_problem
 from visavis.store.idempotency import IdempotencyStore
 from visavis.store.last_seen import LastSeen
 from visavis.store.minutes import MinuteStore
+from visavis.store.object_store import open_object_store
 from visavis.store.places import PlaceStore
 from visavis.store.records import AvatarRecord
 from visavis.store.sessions import SessionStore
@@ -204,13 +207,15 @@ async def _open(
         ports=frozenset(settings.image_url_ports),
         own_url=settings.public_url,
     )
+    shared, local = await open_object_store(settings), FolderBlobs(settings.data_dir.absolute())
     backgrounds = Backgrounds(
-        blobs=FolderBlobs(settings.data_dir.absolute()), read_source=partial(read_image, fetch_image=fetcher.fetch)
+        blobs=local if shared is None else CachedBlobs(shared=shared, local=local),
+        read_source=partial(read_image, fetch_image=fetcher.fetch),
     )
     sending = open_webhooks(settings, database, secret)
     service = Avatars(
         store=AvatarStore(database),
-        files=LookFiles(settings.avatars_dir),
+        files=LookFiles(settings.avatars_dir, None if shared is None else LookArchive(shared)),
         preparation=Preparation(prepare, at_once=settings.preparations, waiting=settings.preparations_waiting),
         fetch_image=fetcher.fetch,
         max_per_account=settings.max_avatars_per_account,

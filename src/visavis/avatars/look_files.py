@@ -15,43 +15,42 @@ finds them: a session that is starting may still need them.
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import shutil
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
+import structlog
 from anyio.to_thread import run_sync
 
+from visavis.avatars.look_archive import CURRENT, PACKS, PORTRAITS, Current, LookArchive
 from visavis.engine.pack.version import FORMAT_VERSION
 from visavis.engine.pack_ref import PACK_FILES, PackRef, digest_of
 from visavis.engine.portrait.report import IMAGE_NAME, PREVIEW_NAME, REPORT_NAME
-from visavis.errors import AvatarNotFound, PackUnreadable
+from visavis.errors import AvatarNotFound, PackUnreadable, StorageUnusable
 from visavis.store.failures import translated_disk_errors
 
 PHOTO, POINTS, IMAGE, PREVIEW, REPORT = "photo", "points.json", IMAGE_NAME, PREVIEW_NAME, REPORT_NAME
 PORTRAIT_FILES = (PHOTO, POINTS, IMAGE, PREVIEW, REPORT)
-_CURRENT, _PACKS, _PORTRAITS, _STAGED = "current.json", "packs", "portraits", ".staged-"
+_CURRENT, _PACKS, _PORTRAITS, _STAGED = CURRENT, PACKS, PORTRAITS, ".staged-"
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Current:
-    """What current.json says. `portrait`: a folder of portraits."""
-
-    pack: PackRef
-    portrait: str
+log = structlog.get_logger()
 
 
 class LookFiles:
-    """The looks in one folder. Works on the disk in threads, never on the event loop."""
+    """The looks in one folder. Works on the disk in threads, never on the event loop.
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    `archive`: has the looks of all servers that share it. Then what it has counts; the folder has copies of what this
+    server has made or used, and goes on being used while the archive cannot be reached.
+    """
+
+    def __init__(self, folder: Path, archive: LookArchive | None = None) -> None:
+        self._folder, self._archive = folder, archive
+        self._fetching: dict[str, anyio.Lock] = {}  # by look, while it is compared with the archive
         self._changing = threading.Lock()  # held for a few renames: one look changes, or is swept, at a time
         self._staged: set[Path] = set()  # preparations that are being written now
         self._unnamed: set[Path] = set()  # what the last sweep found that no look names
@@ -59,8 +58,10 @@ class LookFiles:
 
     async def pack_ref(self, look_id: str) -> PackRef:
         """Return the name of the look's pack. Raises `AvatarNotFound` where there is no such look, and `PackUnreadable`
-        where its pack is gone or of another format version: then it can be made again.
+        where its pack is gone or of another format version: then it can be made again. Where an archive has another
+        look than this folder, it is fetched first.
         """
+        await self._compare(look_id)
         return await run_sync(self._pack_ref, look_id)
 
     def pack_folder(self, ref: PackRef) -> Path:
@@ -71,6 +72,7 @@ class LookFiles:
         """Return the photo from which the look can be made again, and its points; None if there is no photo. Older
         looks have no photo: their framed picture takes its place, which is nearly as good.
         """
+        await self._compare(look_id)
         with translated_disk_errors("The avatar"):
             return await run_sync(self._source, look_id)
 
@@ -78,7 +80,12 @@ class LookFiles:
         """Return the content of one of PORTRAIT_FILES, None if the look does not have it."""
         assert name in PORTRAIT_FILES, name
         with translated_disk_errors("The avatar"):
-            return await run_sync(self._read, look_id, name)
+            found = await run_sync(self._read, look_id, name)
+        if found is None and self._archive is not None:
+            await self._compare(look_id)
+            with translated_disk_errors("The avatar"):
+                found = await run_sync(self._read, look_id, name)
+        return found
 
     @asynccontextmanager
     async def staging(self, look_id: str) -> AsyncIterator[Path]:
@@ -101,11 +108,71 @@ class LookFiles:
         can be made again. Raises `StorageUnusable`; then the look has not changed.
         """
         with translated_disk_errors("The avatar"):
-            return await run_sync(self._publish, look_id, staged, photo, points)
+            current = await run_sync(self._complete, look_id, staged, photo, points)
+            if self._archive is not None:
+                pack, portrait = await run_sync(_read_all, staged)
+                await self._archive.save(look_id, current, pack=pack, portrait=portrait)
+            await run_sync(self._publish, look_id, staged, current)
+            return current.pack
 
     async def remove(self, look_id: str) -> None:
-        """Remove all files of a look. A look without files is not an error."""
+        """Remove all files of a look. A look without files is not an error. Raises `StorageUnusable`."""
+        if self._archive is not None:
+            await self._archive.delete(look_id)
         await run_sync(self._remove, look_id)
+
+    async def copies(self) -> list[str]:
+        """Return the looks in this folder that another server may have removed."""
+        return [] if self._archive is None else await run_sync(self._looks)
+
+    async def remove_copy(self, look_id: str) -> None:
+        """Remove this server's files of a look that has no others any more."""
+        await run_sync(self._remove, look_id)
+
+    # --- the archive
+
+    async def _compare(self, look_id: str) -> None:
+        """Fetch the look from the archive unless this folder has the same; put it there if only this folder has it.
+        Raises `StorageUnusable` if the archive cannot be reached and this folder does not have the look.
+        """
+        if self._archive is None:
+            return
+        lock = self._fetching.setdefault(look_id, anyio.Lock())
+        try:
+            async with lock:
+                await self._compare_alone(self._archive, look_id)
+        finally:
+            if not lock.locked():
+                self._fetching.pop(look_id, None)
+
+    async def _compare_alone(self, archive: LookArchive, look_id: str) -> None:
+        own = await run_sync(self._current, look_id)
+        has_pack = own is not None and await run_sync((self.pack_folder(own.pack) / "pack.npz").exists)
+        try:
+            current = await archive.current(look_id)
+        except StorageUnusable:
+            if not has_pack:
+                raise
+            return
+        if current is None and own is not None and has_pack:  # made before there was an archive
+            portrait_folder = self._folder / look_id / _PORTRAITS / own.portrait
+            pack, _ = await run_sync(_read_all, self.pack_folder(own.pack))
+            _, portrait = await run_sync(_read_all, portrait_folder)
+            await archive.save(look_id, own, pack=pack, portrait=portrait)
+        elif current is not None and not (current == own and has_pack):
+            await self._fetch(archive, look_id, current)
+
+    async def _fetch(self, archive: LookArchive, look_id: str, current: Current) -> None:
+        async with self.staging(look_id) as staged:
+            try:
+                await archive.fetch(look_id, current, pack_into=staged, portrait_into=staged)
+            except PackUnreadable:  # then the look is made again of its portrait, which has come all the same
+                log.warning("archived_pack_damaged", avatar_id=look_id)
+                await run_sync(_discard_pack, staged)
+            except OSError:
+                raise PackUnreadable("The avatar's pack is not in the object store") from None
+            with translated_disk_errors("The avatar"):
+                await run_sync(self._publish, look_id, staged, current)
 
     async def sweep(self, *, spared: set[str]) -> None:
         """Remove the replaced and unfinished files that the sweep before found, except those of the looks `spared`."""
@@ -126,13 +193,14 @@ class LookFiles:
             )
         return current.pack
 
-    def _current(self, look_id: str) -> _Current | None:
+    def _current(self, look_id: str) -> Current | None:
         try:
-            stored = json.loads((self._folder / look_id / _CURRENT).read_bytes())
-            pack = PackRef(avatar_id=look_id, version=int(stored["version"]), digest=stored["digest"])
-            return _Current(pack=pack, portrait=Path(stored["portrait"]).name)
+            return Current.read(look_id, (self._folder / look_id / _CURRENT).read_bytes())
         except (OSError, ValueError, KeyError, TypeError):
             return None
+
+    def _looks(self) -> list[str]:
+        return [look.name for look in self._folder.iterdir()] if self._folder.is_dir() else []
 
     def _read(self, look_id: str, name: str) -> bytes | None:
         return next((found for portrait in self._portraits(look_id) if (found := _content(portrait / name))), None)
@@ -171,17 +239,21 @@ class LookFiles:
         with self._changing:
             shutil.rmtree(self._folder / look_id, ignore_errors=True)
 
-    def _publish(self, look_id: str, staged: Path, photo: bytes, points: str | None) -> PackRef:
+    def _complete(self, look_id: str, staged: Path, photo: bytes, points: str | None) -> Current:
+        """Add its source to a preparation, and name its parts."""
         (staged / PHOTO).write_bytes(photo)
         if points is not None:
             (staged / POINTS).write_text(points, encoding="utf-8")
         ref = PackRef(avatar_id=look_id, version=FORMAT_VERSION, digest=digest_of(staged))
+        return Current(pack=ref, portrait=secrets.token_hex(8))
+
+    def _publish(self, look_id: str, staged: Path, current: Current) -> None:
         for file in staged.iterdir():
             _flush(file)
         look = self._folder / look_id
-        pack, portrait = self.pack_folder(ref), look / _PORTRAITS / secrets.token_hex(8)
+        pack, portrait = self.pack_folder(current.pack), look / _PORTRAITS / current.portrait
         with self._changing:
-            portrait.mkdir(parents=True)
+            portrait.mkdir(parents=True, exist_ok=True)
             for name in PORTRAIT_FILES:
                 if (staged / name).exists():
                     (staged / name).rename(portrait / name)
@@ -192,18 +264,16 @@ class LookFiles:
                 staged.rename(pack)
             for folder in (portrait, portrait.parent, pack, pack.parent):
                 _flush(folder)
-            named = {"version": ref.version, "digest": ref.digest, "portrait": portrait.name}
-            _replace(look / _CURRENT, json.dumps(named).encode())
+            _replace(look / _CURRENT, current.plain())
             self._unnamed -= {pack, portrait}  # this pack may have been replaced before, and have come back
             if self._replaced is not None:
                 self._replaced.add(look_id)
-        return ref
 
     def _sweep(self, spared: set[str]) -> None:
         with self._changing:
             looks = self._replaced
             if looks is None:
-                looks = {look.name for look in self._folder.iterdir()} if self._folder.is_dir() else set()
+                looks = set(self._looks())
             unnamed = {path for look_id in looks for path in self._unnamed_of(look_id)}
             for path in unnamed & self._unnamed:
                 if path.relative_to(self._folder).parts[0] not in spared:
@@ -268,3 +338,17 @@ def _discard(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
+
+
+def _read_all(folder: Path) -> tuple[dict[str, bytes], dict[str, bytes]]:
+    """Return the files of a pack and those of a portrait that are in a folder."""
+    pack, portrait = (
+        {name: content for name in names if (content := _content(folder / name)) is not None}
+        for names in (PACK_FILES, PORTRAIT_FILES)
+    )
+    return pack, portrait
+
+
+def _discard_pack(folder: Path) -> None:
+    for name in PACK_FILES:
+        (folder / name).unlink(missing_ok=True)

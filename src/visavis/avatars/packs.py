@@ -6,12 +6,14 @@ import asyncio
 from contextlib import suppress
 from pathlib import Path
 
+from visavis.avatars.look_archive import LookArchive
 from visavis.avatars.look_files import LookFiles
 from visavis.errors import NotFound
 from visavis.ids import is_id
 from visavis.settings import Settings
 from visavis.store.avatars import AvatarStore
 from visavis.store.database import Database, sqlite_path
+from visavis.store.object_store import open_object_store
 
 
 def find_pack(avatar_id: str, settings: Settings) -> Path | None:
@@ -30,7 +32,8 @@ async def _find_pack(avatar_id: str, settings: Settings) -> Path | None:
     look_id = await _find_look(avatar_id, settings)
     if look_id is None:
         return None
-    files = LookFiles(settings.avatars_dir)
+    shared = await open_object_store(settings)
+    files = LookFiles(settings.avatars_dir, None if shared is None else LookArchive(shared))
     with suppress(NotFound):
         return files.pack_folder(await files.pack_ref(look_id))
     return None

@@ -340,6 +340,9 @@ class Avatars:
             if avatar.id not in spared:
                 await self._files.remove(avatar.id)
                 await self._store.set_purged(avatar.id, at_ms=now_ms())
+        copies = await self._files.copies()
+        for look_id in await self._store.purged_among(copies):  # by another server
+            await self._files.remove_copy(look_id)
         await self._files.sweep(spared=spared)
 
     async def public_among(self, avatar_ids: Collection[str]) -> frozenset[str]:

@@ -80,6 +80,13 @@ class Backgrounds:
             return None
         return await self._blobs.get(_blob_name(session_id, picture_id))
 
+    async def bring(self, session_id: str, output: Output) -> None:
+        """Bring the picture of an output to this machine, where its stages read it. Another server may have taken it
+        from the client.
+        """
+        if output.backdrop.picture_id is not None:
+            await self._blobs.get(_blob_name(session_id, output.backdrop.picture_id))
+
     def output_of(self, record: SessionRecord) -> Output:
         """Return the output of a session. Raises `InvalidOutput` if this version cannot read it."""
         try:

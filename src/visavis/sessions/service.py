@@ -247,6 +247,7 @@ class Sessions:
             raise AvatarNotFound(suggestion="It was deleted after the session was created")
         width_px, height_px = SIZES_PX.get(record.aspect_ratio or "", (1280, 720))
         output = self._backgrounds.output_of(record)
+        await self._backgrounds.bring(record.id, output)
 
         def make_spec(pack: PackRef) -> PerformanceSpec:
             return PerformanceSpec(

@@ -17,6 +17,8 @@ from visavis.store.news import forget_news, write_news
 from visavis.store.places import is_starting
 from visavis.store.records import AvatarRecord, KeyRecord
 
+AT_ONCE = 500  # ids in a question
+
 
 async def _count_looks(connection: AsyncConnection, account_id: str) -> int:
     query = select(func.count()).where(
@@ -151,6 +153,16 @@ class AvatarStore:
     async def set_purged(self, avatar_id: str, *, at_ms: int) -> None:
         async with self._database.write() as connection:
             await connection.execute(update(avatars).where(avatars.c.id == avatar_id).values(purged_at_ms=at_ms))
+
+    async def purged_among(self, ids: Collection[str]) -> list[str]:
+        """Return those of the avatars whose files were removed."""
+        found: list[str] = []
+        for first in range(0, len(ids), AT_ONCE):
+            some = list(ids)[first : first + AT_ONCE]
+            query = select(avatars.c.id).where(avatars.c.id.in_(some), avatars.c.purged_at_ms.is_not(None))
+            async with self._database.read() as connection:
+                found += await connection.scalars(query)
+        return found
 
     async def _many(self, *conditions: ColumnElement[bool], limit: int | None) -> list[AvatarRecord]:
         query = select(avatars).where(*conditions).order_by(avatars.c.created_at_ms.desc(), avatars.c.id.desc())

@@ -1,5 +1,5 @@
-"""The store of images: a small port with an implementation that uses a folder; an object store can follow. Avatar packs
-are not blobs, because a stage reads them from a folder.
+"""The store of blobs: a small port with an implementation that uses a folder; s3.py uses an object store. Stages read
+packs and pictures from a folder of their own machine (cached_blobs.py, avatars/look_archive.py).
 """
 
 from __future__ import annotations
@@ -37,6 +37,13 @@ class Blobs(Protocol):
         ...
 
 
+def check_name(name: str) -> str:
+    """Return a name, which is a relative path without `.` and `..`. Names are ours: another one is a fault."""
+    parts = name.split("/")
+    assert all(part and part not in (".", "..") and "\\" not in part and "\0" not in part for part in parts), name
+    return name
+
+
 class FolderBlobs:
     """Blobs as files under one folder."""
 
@@ -44,9 +51,7 @@ class FolderBlobs:
         self._root = root
 
     def _path(self, name: str) -> Path:
-        parts = name.split("/")
-        assert all(part and part not in (".", "..") and "\\" not in part and "\0" not in part for part in parts), name
-        return self._root.joinpath(*parts)
+        return self._root.joinpath(*check_name(name).split("/"))
 
     async def put(self, name: str, data: bytes) -> None:
         path = self._path(name)
