@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import coverage
 import httpx
 import pytest
 import structlog
@@ -62,6 +63,14 @@ def _within(limit_s: float, test: Callable[..., Awaitable[None]]) -> Callable[..
 
 def pytest_configure() -> None:
     postgresql.begin_run()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish() -> None:
+    """Save the coverage that `.ci/run` measures: a worker that takes 10 s to exit is killed by pytest-xdist."""
+    measuring = coverage.Coverage.current()
+    if measuring is not None:
+        measuring.save()
 
 
 def pytest_unconfigure() -> None:

@@ -28,7 +28,8 @@ from visavis.store.blobs import Blobs, FolderBlobs
 from visavis.store.cached_blobs import CachedBlobs
 from visavis.store.object_store import open_object_store
 
-pytestmark = pytest.mark.anyio
+# The first test waits until the gateway is built.
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(1000)]
 
 GATEWAY = "github.com/versity/versitygw/cmd/versitygw@v1.8.0"
 KEY_ID, SECRET_KEY = "visavis", "hush-hush-hush"
@@ -262,3 +263,7 @@ async def test_two_servers_share_avatars_and_a_deleted_one_is_gone_from_the_buck
             await service.services.avatars.purge(spared=set())
         assert [look.exists() for look in looks] == [False, False]
         assert not any(one.look_id in name for name in gateway.objects())
+
+
+if __name__ == "__main__":
+    gateway_program()
