@@ -54,7 +54,10 @@ def test_the_wheel_shows_the_whole_reference(installed: Path, tmp_path: Path) ->
         "channel Channel True",
         "output Output True",
         "rooms Rooms True",
+        "livekit LiveKit rooms True",
+        "webhooks Webhooks True",
         "metrics Metrics True",
+        "browsers Browsers True",
         "errors Errors True",
     ]
 

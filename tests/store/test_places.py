@@ -8,7 +8,6 @@ import anyio
 import pytest
 
 from tests.store.test_store import ACCOUNT, KEY, make_session
-from visavis.errors import VisavisError
 from visavis.store.database import Database
 from visavis.store.keys import KeyStore
 from visavis.store.places import Places, PlaceStore
@@ -19,7 +18,7 @@ pytestmark = pytest.mark.anyio
 NOW_MS = 1_000_000
 
 
-class Full(VisavisError, code="FULL", status=429):
+class Full(Exception):
     pass
 
 
