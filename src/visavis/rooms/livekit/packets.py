@@ -11,7 +11,6 @@ from livekit.protocol import models
 UNSUPPORTED_METHOD = 1400
 APPLICATION_ERROR = 1500
 RESPONSE_WITHIN_MS = 8_000
-MAX_PAYLOAD_BYTES = 15_000  # of a call or an answer, as LiveKit has it
 
 STATE_TOPIC = "session.state"
 

@@ -148,10 +148,10 @@ class LiveKitRoom:
                 header = packet.stream_header
                 if header.topic == AUDIO_TOPIC and self._people.may_speak(sender):
                     self._follow(self._segments.open(header.stream_id, sender, header.attributes, now_s))
-            case "stream_chunk":
+            case "stream_chunk" if sender == self._people.agent:
                 chunk = packet.stream_chunk
                 self._follow(self._segments.chunk(chunk.stream_id, chunk.chunk_index, chunk.content, now_s))
-            case "stream_trailer":
+            case "stream_trailer" if sender == self._people.agent:
                 self._follow(self._segments.close(packet.stream_trailer.stream_id))
             case "rpc_request":
                 self._answer_call(sender, packet.rpc_request)
