@@ -4,17 +4,25 @@ PORT ?= 8000
 OUT ?= demo.mp4
 UV := .uv/bin/uv
 
-.PHONY: help demo setup test lint web web-check bench eval-lips eval-face attacks faults fuzz networks clean
+.PHONY: help demo livekit-demo setup test lint web web-check bench eval-lips eval-face attacks faults fuzz networks
+.PHONY: conformance pipecat wheels wheels-check container-check service-check clean
 
 help:
 	@echo "make demo                      start the server and its playground"
+	@echo "make livekit-demo              an agent with a face in a LiveKit room, seen in a page (needs Go and npm)"
 	@echo "make demo ONCE=1 OUT=demo.mp4  run one whole session unattended, record and check it"
 	@echo "make test                      run all tests, those in a browser too"
 	@echo "make lint | bench | web        static checks | benchmarks | rebuild the pages"
 	@echo "make attacks                   attack a server at full size: connections, memory, event loop"
 	@echo "make faults                    break a server at full size: database, stages, stopping"
 	@echo "make fuzz                      send whatever can be sent to a channel and as sound: half an hour"
+	@echo "make conformance               run LiveKit's agents against real servers, and measure them"
 	@echo "make networks                  measure the room page behind bad networks, and its start"
+	@echo "make pipecat                   run bots of a real pipecat-ai with an avatar: minutes"
+	@echo "make wheels                    build the sdist and a wheel for each platform into dist/"
+	@echo "make wheels-check              install the wheel by pip alone in bare Debians, and run its demo: minutes"
+	@echo "make container-check           build the container without a daemon, and run it: minutes"
+	@echo "make service-check             run the systemd unit under a systemd of its own: minutes"
 	@echo "make eval-lips                 measure the lips with the voices and recordings of this machine"
 	@echo "make eval-face                 measure the faces of the public avatars on rendered frames"
 
@@ -25,14 +33,18 @@ else
 	@.venv/bin/visavis demo --port "$(PORT)"
 endif
 
+livekit-demo: setup
+	@PYTHONPATH=. .venv/bin/python examples/livekit_agent/run.py
+
 setup: .venv/.ready
 
-# scripts/setup installs uv in an environment of its own, the locked dependencies, and a Python if the system has
-# neither 3.11 nor 3.12. An environment contains its own path, so a checkout that was moved gets a new one.
+# scripts/setup installs uv in an environment of its own, the locked dependencies, and a Python if the system has none
+# of 3.11 to 3.14. An environment contains its own path, so a checkout that was moved gets a new one.
 ifneq ($(shell cat .venv/.ready 2>/dev/null),$(CURDIR))
 .PHONY: .venv/.ready
 endif
 .venv/.ready: uv.lock pyproject.toml NOTICE scripts/setup scripts/build_native.py \
+		scripts/fetch_networks.py scripts/networks.txt src/visavis/engine/portrait/networks/files.py \
 		$(wildcard src/visavis/engine/native/*.[ch] src/visavis/rooms/native/*.[ch])
 	@sh scripts/setup
 
@@ -45,7 +57,13 @@ attacks: setup
 
 # What a server survives, at full size: minutes.
 faults: setup
-	@VISAVIS_FAULTS=full sh scripts/test tests/faults --timeout=1800 -o faulthandler_timeout=4000
+	@VISAVIS_FAULTS=full sh scripts/test tests/faults tests/test_disks.py tests/bench --timeout=1800 \
+		-o faulthandler_timeout=4000
+
+# LiveKit's agents, the newest and an old release, against real servers: minutes.
+conformance: setup
+	@VISAVIS_CONFORMANCE=full sh scripts/test tests/livekit tests/livekit/conformance.py -s --timeout=1800 \
+		-o faulthandler_timeout=2000
 
 # What no input may do, at full size: half an hour. Guided by coverage where atheris can be installed.
 fuzz: setup
@@ -55,6 +73,25 @@ fuzz: setup
 # What viewers see behind bad networks, and how soon: minutes.
 networks: setup
 	@VISAVIS_NETWORKS=full sh scripts/test tests/networks -s --timeout=1800 -o faulthandler_timeout=2000
+
+# Bots of a real pipecat-ai with an avatar, the long tests too: minutes.
+pipecat: setup
+	@VISAVIS_PIPECAT=full sh scripts/test tests/pipecat -s --timeout=1900 -o faulthandler_timeout=2000
+
+wheels: setup
+	@scripts/wheels
+
+# The wheel in bare Debians, as their users install it: minutes. Needs root.
+wheels-check: wheels
+	@scripts/check-wheels
+
+# The image of deploy/Containerfile, built by buildah and run by podman: minutes. Needs root.
+container-check: wheels
+	@scripts/check-container
+
+# The unit of examples/production under a real systemd: minutes. Needs root.
+service-check: wheels
+	@scripts/check-service
 
 lint: setup
 	$(UV) sync --quiet --frozen --group dev

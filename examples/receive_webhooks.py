@@ -9,7 +9,7 @@ import argparse
 import contextlib
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
-from visavis.webhooks.verification import SignatureInvalid, verify_webhook
+from visavis_client.webhooks import SignatureInvalid, verify_webhook
 
 
 def main() -> None:

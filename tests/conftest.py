@@ -8,19 +8,21 @@ import asyncio
 import functools
 import inspect
 import os
+import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import anyio.lowlevel
 import coverage
 import httpx
 import pytest
 import structlog
 from fastapi import FastAPI
 
-from tests import postgresql
+from tests import postgresql, sqlite_template
 from tests.fakes import FakeFleet, FakePerformer, fake_prepare
 from visavis.api.app import create_app
 from visavis.api.services import Services
@@ -31,11 +33,19 @@ from visavis.settings import Settings
 
 READY_WITHIN_S = 60.0
 TEARDOWN_S = 20.0
+MADE_BESIDE = (
+    *(f"livekit/test_{name}.py" for name in ("livekit_room", "plugin", "proxy_rooms")),
+    "pipecat/test_pipecat.py",
+    "avatars/test_object_store.py",
+)
 
 # Of every server and command that a test starts: the machine may be busy with other tests, and then nothing would fit.
 os.environ.setdefault("VISAVIS_ADMISSION", "counted")
 # Many tests kill their servers. No stage waits for the next one, which never comes.
 os.environ.setdefault("VISAVIS_STAGE_GRACE_S", "0")
+# Text is taken, and no synthesiser answers.
+os.environ.setdefault("VISAVIS_VOICE_URL", "http://127.0.0.1:9/v1")
+os.environ.setdefault("VISAVIS_VOICE_STALL_S", "0.5")
 
 # Servers in threads log at any time. By default structlog prints to stdout, which may be that of a test on commands;
 # pytest keeps what goes to `logging`, and shows it with a failure.
@@ -61,6 +71,11 @@ def _within(limit_s: float, test: Callable[..., Awaitable[None]]) -> Callable[..
     return limited
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files last that wait for programs and environments which `scripts/test` makes beside the tests."""
+    items.sort(key=lambda item: item.path.as_posix().endswith(MADE_BESIDE))
+
+
 def pytest_configure() -> None:
     postgresql.begin_run()
 
@@ -80,6 +95,13 @@ def pytest_unconfigure() -> None:
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _migrated_once() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        sqlite_template.use_template(patch)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -118,12 +140,22 @@ def wait_until_ready(base_url: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+def speech_listener() -> Iterator[socket.socket]:
+    """Where `server` asks for the sound of text. A test that has some spoken accepts connections there."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory, speech_listener: socket.socket) -> Iterator[RunningServer]:
     """A complete server with real stages, one for all tests, ready to perform: `server.base_url`, `server.api_key`."""
     settings = Settings(
         data_dir=tmp_path_factory.mktemp("server"),
         rate_limit_per_minute=100_000,
         log_level="warning",
+        voice_url=f"http://127.0.0.1:{speech_listener.getsockname()[1]}/v1",
+        voice_stall_s=0.6,
+        voice_pronunciations={"SQL": "sequel"},
     )
     with RunningServer(settings) as running:
         wait_until_ready(running.base_url)
@@ -145,6 +177,14 @@ class Service:
         return self.fleet.performers[session_id]
 
 
+class InProcess(httpx.ASGITransport):
+    """Calls the application without a socket. As with one, other tasks have their turn between two calls."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        await anyio.lowlevel.checkpoint()
+        return await super().handle_async_request(request)
+
+
 @asynccontextmanager
 async def open_service(
     folder: Path,
@@ -163,7 +203,7 @@ async def open_service(
     async with app.router.lifespan_context(app):
         services: Services = app.state.services
         _, key = await services.accounts.create(name="tests")
-        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        transport = InProcess(app, raise_app_exceptions=False)
         async with httpx.AsyncClient(
             transport=transport, base_url="http://visavis.test", headers={"x-api-key": key}
         ) as client:

@@ -12,8 +12,17 @@ from pathlib import Path
 from visavis.engine.motion.states import SettableState
 from visavis.engine.output import Output
 from visavis.engine.portrait.points import SevenPoints
-from visavis.errors import CandidatesRefused, NoCapacity, OfferRefused, PerformerLost, QueueFull, VisavisError
+from visavis.errors import (
+    CandidatesRefused,
+    NoCapacity,
+    OfferRefused,
+    PerformerLost,
+    PreconditionFailed,
+    QueueFull,
+    VisavisError,
+)
 from visavis.fleet.port import Adopted, Capacity, Place
+from visavis.rooms.spec import IceRestarted
 from visavis.stage.port.events import (
     FirstFrameSent,
     PerformerEnded,
@@ -24,6 +33,8 @@ from visavis.stage.port.events import (
     ViewerJoined,
     ViewerLeft,
 )
+from visavis.stage.port.line import KeptLine, LineSoFar
+from visavis.stage.port.messages import AnswerCall, KeepLine
 from visavis.stage.port.notes import KeptNote, Notes
 from visavis.stage.port.report import StageReport
 from visavis.stage.port.values import PerformanceSpec, Speech, Spoken
@@ -40,16 +51,20 @@ class FakePerformer:
         self.queued: deque[str] = deque()
         self.viewers: set[str] = set()
         self.fragments: list[str] = []  # of candidates
+        self.ice_sessions: dict[str, int] = {}  # by viewer: how often it has restarted ICE
         self.output = spec.output
         self.interrupts: list[int] = []  # the `through` of each
         self.state: SettableState | None = None
         self.refusal: VisavisError | None = None  # raised instead of answering an offer
         self.held_for_s: float | None = None
+        self.answers: list[AnswerCall] = []  # to calls of the room's agent
+        self.told: list[tuple[str, str, int | None]] = []  # to everybody in the room
         self.ended = False
         self.ends_speech = False  # whether `end` emits the ends of the queued utterances, like a stage
         self.acknowledged: list[PerformerEvent] = []
         self.memo = b""
         self.notes = Notes()
+        self.line = KeptLine(LineSoFar())
         self._events: asyncio.Queue[PerformerEvent] = asyncio.Queue()
         self._count = 0
 
@@ -65,11 +80,22 @@ class FakePerformer:
             self.queued.append(utterance_id)
             self.emit(PlaybackStarted(utterance_id=utterance_id))
         self.spoken.append((utterance_id, speech))
+        if speech.line is not None:
+            self.line.advance(speech.line)
         return Spoken(utterance_id=utterance_id, samples=len(speech.pcm) // 2)
+
+    async def keep_line(self, keeping: KeepLine) -> Spoken:
+        self._check()
+        if keeping.waiting is not None:
+            self.line.add(keeping.waiting, message=keeping.message)
+        if keeping.mark is not None:
+            self.line.advance(keeping.mark)
+        return keeping.spoken
 
     async def interrupt(self, *, through: int, message: int = 0) -> None:
         self._check()
         self.interrupts.append(through)
+        self.line.interrupt(through=through)
         while self.queued:
             self.emit(PlaybackFinished(utterance_id=self.queued.popleft(), position_s=0.0, interrupted=True))
 
@@ -93,6 +119,14 @@ class FakePerformer:
         self._check()
         self.size_px = (width_px, height_px)
 
+    async def answer_call(self, answer: AnswerCall) -> None:
+        self._check()
+        self.answers.append(answer)
+
+    async def tell_room(self, state: str, *, reason: str, seconds_left: int | None = None) -> None:
+        self._check()
+        self.told.append((state, reason, seconds_left))
+
     async def offer(self, *, viewer_id: str, sdp: str) -> str:
         self._check()
         if self.refusal is not None:
@@ -104,13 +138,24 @@ class FakePerformer:
         self.emit(FirstFrameSent())
         return "v=0\r\na=fake answer\r\n"
 
-    async def add_candidates(self, *, viewer_id: str, fragment: str) -> None:
+    async def add_candidates(self, *, viewer_id: str, fragment: str, ice_session: int = 0) -> None:
         self._check()
         if self.refusal is not None:
             raise self.refusal
         if not fragment:
             raise CandidatesRefused("The body is empty", suggestion="Send a=candidate lines")
+        if ice_session != self.ice_sessions.get(viewer_id, 0):
+            raise PreconditionFailed("This ICE session is over", suggestion="Send the ETag of the last ICE restart")
         self.fragments.append(fragment)
+
+    async def restart_ice(self, *, viewer_id: str, fragment: str) -> IceRestarted:
+        self._check()
+        if self.refusal is not None:
+            raise self.refusal
+        if "a=ice-ufrag:" not in fragment:
+            raise CandidatesRefused("An ICE restart needs a valid ice-ufrag and ice-pwd")
+        self.ice_sessions[viewer_id] = self.ice_sessions.get(viewer_id, 0) + 1
+        return IceRestarted(fragment="a=ice-ufrag:fake\r\n", ice_session=self.ice_sessions[viewer_id])
 
     async def remove_viewer(self, viewer_id: str) -> bool:
         self._check()
@@ -141,6 +186,9 @@ class FakePerformer:
     def remember(self, memo: bytes) -> None:
         self.memo = memo
         self.notes.clear()
+
+    async def flush(self) -> None:
+        pass
 
     async def take_note(self, note: KeptNote, *, forget_through: int) -> None:
         self.notes.add(note, forget_through=forget_through)

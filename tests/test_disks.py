@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from tests.certificates import write_certificate
 from tests.disks import WITHIN_S, Disks, why_unavailable
+from tests.faults.scale import some
 from visavis.demo.server_process import ServerProcess
 from visavis.errors import FileUnusable
 from visavis.film import FilmWriter
@@ -43,14 +44,17 @@ def disks(tmp_path: Path) -> Disks:
 @needs_disks
 @pytest.mark.parametrize(
     ("command", "disk"),
-    [
-        (f"motion --speech {GREETING} --out DISK/motion.jsonl", "full"),
-        (f"motion --speech {GREETING} --out DISK/motion.csv", "read_only"),
-        (f"render --avatar iris --speech {GREETING} --size 64x64 --fps 5 --out DISK/film.mp4", "full"),
-        (f"render --avatar iris --speech {GREETING} --out DISK/film.mp4", "read_only"),
-        ("inspect iris --only lids --size 128x128 --out DISK/sheet.png", "full"),
-        ("inspect iris --only lids --size 128x128 --out DISK/sheet.jpg", "read_only"),
-    ],
+    some(
+        [
+            (f"motion --speech {GREETING} --out DISK/motion.jsonl", "full"),
+            (f"motion --speech {GREETING} --out DISK/motion.csv", "read_only"),
+            (f"render --avatar iris --speech {GREETING} --size 64x64 --fps 5 --out DISK/film.mp4", "full"),
+            (f"render --avatar iris --speech {GREETING} --out DISK/film.mp4", "read_only"),
+            ("inspect iris --only lids --size 128x128 --out DISK/sheet.png", "full"),
+            ("inspect iris --only lids --size 128x128 --out DISK/sheet.jpg", "read_only"),
+        ],
+        3,
+    ),
 )
 def test_a_file_that_cannot_be_written_is_one_line_and_leaves_nothing(command: str, disk: str, disks: Disks) -> None:
     folder = getattr(disks, disk)
@@ -83,15 +87,18 @@ def test_the_playground_needs_no_film_and_so_no_folder_for_it(disks: Disks) -> N
 @needs_disks
 @pytest.mark.parametrize(
     ("command", "disk", "code"),
-    [
-        ("serve --port 0", "full", "DATA_FOLDER_UNUSABLE"),
-        ("serve --port 0", "read_only", "DATA_FOLDER_UNUSABLE"),
-        ("keys create --name one", "full", "DATABASE_UNUSABLE"),
-        ("keys create --name one", "read_only", "DATABASE_UNUSABLE"),
-        ("keys revoke key_1", "read_only", "DATABASE_UNUSABLE"),
-        (f"render --avatar {ABSENT} --speech {GREETING} --out film.mp4", "full", "AVATAR_NOT_FOUND"),
-        (f"inspect {ABSENT} --out sheet.png", "read_only", "AVATAR_NOT_FOUND"),
-    ],
+    some(
+        [
+            ("serve --port 0", "full", "DATA_FOLDER_UNUSABLE"),
+            ("serve --port 0", "read_only", "DATA_FOLDER_UNUSABLE"),
+            ("keys create --name one", "full", "DATABASE_UNUSABLE"),
+            ("keys create --name one", "read_only", "DATABASE_UNUSABLE"),
+            ("keys revoke key_1", "read_only", "DATABASE_UNUSABLE"),
+            (f"render --avatar {ABSENT} --speech {GREETING} --out film.mp4", "full", "AVATAR_NOT_FOUND"),
+            (f"inspect {ABSENT} --out sheet.png", "read_only", "AVATAR_NOT_FOUND"),
+        ],
+        4,
+    ),
 )
 def test_a_data_folder_that_cannot_be_written_is_one_line(command: str, code: str, disk: str, disks: Disks) -> None:
     folder = disks.full / "new" if disk == "full" else disks.read_only / "data"
@@ -117,13 +124,16 @@ def test_a_stage_whose_cache_cannot_be_written_does_not_start(disks: Disks) -> N
 @needs_disks
 @pytest.mark.parametrize(
     "command",
-    [
-        f"photo {DEFAULT_PORTRAIT.path}",
-        f"render --avatar {DEFAULT_PORTRAIT.path} --speech {GREETING} --out {{0}}/film.mp4",
-        "bench pipeline",
-        "bench density --first 1 --most 1",
-        "demo --once --out {0}/demo.mp4",
-    ],
+    some(
+        [
+            f"photo {DEFAULT_PORTRAIT.path}",
+            f"render --avatar {DEFAULT_PORTRAIT.path} --speech {GREETING} --out {{0}}/film.mp4",
+            "bench pipeline",
+            "bench density --first 1 --most 1",
+            "demo --once --out {0}/demo.mp4",
+        ],
+        2,
+    ),
 )
 def test_no_room_for_temporary_files_is_one_line(command: str, disks: Disks) -> None:
     """Every folder that could take them is the full disk."""
@@ -140,12 +150,15 @@ def test_no_room_for_temporary_files_is_one_line(command: str, disks: Disks) -> 
 
 @pytest.mark.parametrize(
     ("command", "unbuffered"),
-    [
-        ("keys list", "1"),
-        ("keys create --name one", ""),
-        ("keys create --name one", "1"),
-        (f"motion --speech {GREETING} --out {{0}}/motion.csv", ""),
-    ],
+    some(
+        [
+            ("keys list", "1"),
+            ("keys create --name one", ""),
+            ("keys create --name one", "1"),
+            (f"motion --speech {GREETING} --out {{0}}/motion.csv", ""),
+        ],
+        2,
+    ),
 )
 def test_output_that_cannot_be_written_is_one_line(command: str, unbuffered: str, tmp_path: Path) -> None:
     environment = os.environ | {"VISAVIS_DATA_DIR": str(tmp_path / "data"), "PYTHONUNBUFFERED": unbuffered}
@@ -202,7 +215,10 @@ COMMANDS = (
 
 @pytest.mark.parametrize(
     ("prepare", "command"),
-    [*[(prepare, LIST) for prepare in FOREIGN], *[(foreign_tables, command) for command in COMMANDS]],
+    [
+        *[(prepare, "serve --port 0" if prepare is newer_schema else LIST) for prepare in FOREIGN],
+        *[(foreign_tables, command) for command in some(COMMANDS, 2)],
+    ],
 )
 def test_a_foreign_database_is_one_line_and_stays_as_it_is(
     prepare: Callable[[Path], None], command: str, tmp_path: Path
@@ -222,6 +238,7 @@ def test_a_foreign_database_is_one_line_and_stays_as_it_is(
     assert (done.returncode, done.stdout) == (1, "")
     assert len(done.stderr.splitlines()) == 1
     assert done.stderr.startswith(f"visavis: The database {database} {FOREIGN[prepare]} [DATABASE_UNUSABLE]")
+    assert ("A newer version has used it" in done.stderr) == (prepare is newer_schema)
     if before is not None:
         assert database.read_bytes() == before
     assert not list(tmp_path.glob("film*")) + list(tmp_path.glob("sheet*"))

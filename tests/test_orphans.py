@@ -15,8 +15,9 @@ from visavis.orphans import Orphans
 
 PR_SET_CHILD_SUBREAPER = 36
 assert ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
-parent = subprocess.Popen([sys.executable, "-c", "import subprocess; print(subprocess.Popen(['true']).pid)"],
-                          stdout=subprocess.PIPE, text=True)
+# It reaps nothing.
+PARENT = "import os, subprocess; own = subprocess.Popen(['true']); print(own.pid, flush=True); os._exit(0)"
+parent = subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True)
 orphan = int(parent.communicate()[0])
 own = subprocess.Popen(["true"])
 while any(open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[0] != "Z" for pid in (orphan, own.pid)):

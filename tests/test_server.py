@@ -23,6 +23,7 @@ from websockets.sync.client import connect
 
 from tests.conftest import wait_until_ready
 from tests.fakes import FakeFleet, fake_prepare
+from visavis.engine.speech.weights_file import WEIGHTS
 from visavis.errors import DataFolderInUse, ServerNotStarted
 from visavis.library import SAMPLE
 from visavis.server import RunningServer
@@ -136,6 +137,38 @@ def test_an_invalid_setting_or_a_port_in_use_is_one_line(tmp_path: Path) -> None
         taken = command(tmp_path / "other", *SERVE, "--port", port)
         assert taken.returncode == 1
         assert "ADDRESS_UNAVAILABLE" in taken.stderr and len(taken.stderr.splitlines()) == 1
+
+
+OTHER_DIGEST = "from visavis.engine.portrait.networks.files import DIGESTS; DIGESTS['mesh.json'] = ''"
+OTHER_WEIGHTS = (
+    "from pathlib import Path; from visavis.engine.speech.weights_file import check_weights;"
+    "check_weights.__defaults__ = (Path('damaged.npz'),)"
+)
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (OTHER_DIGEST, "mesh.json is not the file that this version needs"),
+        (OTHER_WEIGHTS, "damaged.npz is damaged"),
+    ],
+)
+def test_a_damaged_installation_is_one_line(damage: str, said: str, tmp_path: Path) -> None:
+    weights = bytearray(WEIGHTS.read_bytes())
+    weights[len(weights) // 2] ^= 1
+    (tmp_path / "damaged.npz").write_bytes(weights)
+    done = subprocess.run(
+        [sys.executable, "-c", f"{damage}; from visavis.__main__ import main; main()", "serve"],
+        env=os.environ | {"VISAVIS_DATA_DIR": str(tmp_path / "data")},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=TIMEOUT_S,
+    )
+    assert done.returncode == 1 and done.stdout == ""
+    assert said in done.stderr and "INSTALLATION_DAMAGED" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_an_address_that_another_program_takes_while_the_server_starts_is_one_error(tmp_path: Path) -> None:

@@ -98,3 +98,24 @@ def test_a_value_that_is_given_twice_is_refused(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("VISAVIS_SECRET_FILE", str(tmp_path / "value"))
     with pytest.raises(SettingInvalid, match="VISAVIS_SECRET and VISAVIS_SECRET_FILE are both set"):
         read_settings()
+
+
+def test_daily_needs_its_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VISAVIS_ROOM_PROVIDER", "daily")
+    with pytest.raises(SettingInvalid, match="VISAVIS_ROOM_PROVIDER=daily needs VISAVIS_DAILY_API_KEY"):
+        read_settings()
+    monkeypatch.setenv("VISAVIS_DAILY_API_KEY", "key")
+    assert read_settings().daily_api_url == "https://api.daily.co/v1"
+
+
+@pytest.mark.parametrize("lacking", ["URL", "API_KEY", "API_SECRET"])
+def test_a_livekit_server_needs_its_address_its_key_and_its_secret(
+    monkeypatch: pytest.MonkeyPatch, lacking: str
+) -> None:
+    values = {"URL": "wss://livekit.example.com", "API_KEY": "devkey", "API_SECRET": "secret"}
+    for name, value in values.items():
+        monkeypatch.setenv(f"VISAVIS_LIVEKIT_{name}", value)
+    assert read_settings().livekit_url == "wss://livekit.example.com"
+    monkeypatch.delenv(f"VISAVIS_LIVEKIT_{lacking}")
+    with pytest.raises(SettingInvalid, match="VISAVIS_LIVEKIT_URL, VISAVIS_LIVEKIT_API_KEY"):
+        read_settings()

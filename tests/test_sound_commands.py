@@ -41,7 +41,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two seconds of speech as many kinds of file."""
     folder = tmp_path_factory.mktemp("recordings")
     pcm = read_speech(SAMPLE)[0][:32_000]
-    speech = pcm / np.float32(32768)
+    speech = (pcm / np.float32(32768)).astype(np.float32)
     soundfile.write(folder / "speech.wav", pcm, 16_000)
     (folder / "piped.wav").write_bytes(wav(pcm, 16_000, data_size=0))
     (folder / "speech.raw").write_bytes(pcm.tobytes())

@@ -212,7 +212,8 @@ def test_signals_are_handled_before_anything_slow_is_imported() -> None:
 def test_a_command_that_is_told_to_end_leaves_no_part_of_its_film(tmp_path: Path) -> None:
     from visavis.library import SAMPLE
 
-    render = ["render", "--avatar", "iris", "--speech", str(SAMPLE), "--out", str(tmp_path / "film.mp4")]
+    film = ["--size", "1280x720", "--out", str(tmp_path / "film.mp4")]  # large: it must not be done before it is told
+    render = ["render", "--avatar", "iris", "--speech", str(SAMPLE), *film]
     with subprocess.Popen(
         [sys.executable, "-m", "visavis", *render], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     ) as process:
@@ -224,3 +225,11 @@ def test_a_command_that_is_told_to_end_leaves_no_part_of_its_film(tmp_path: Path
         _, errors = process.communicate(timeout=WITHIN_S)
     assert (process.returncode, errors) == (128 + signal.SIGTERM, b"")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_command_that_is_told_to_end_when_it_is_done_says_nothing() -> None:
+    late = "import atexit, os, signal, sys; atexit.register(os.kill, os.getpid(), signal.SIGTERM)"  # runs last
+    command = "from visavis.__main__ import main; sys.argv[1:] = ['--version']; main()"
+    done = subprocess.run([sys.executable, "-c", f"{late}; {command}"], capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (128 + signal.SIGTERM, b"")
+    assert done.stdout.startswith(b"visavis ")

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from visavis.engine.portrait.networks.files import check_files
+
 ROOT = Path(__file__).parents[1]
 MOST_BYTES = 40_000_000
 SHOW_THE_REFERENCE = """
@@ -58,6 +60,7 @@ def test_the_wheel_shows_the_whole_reference(installed: Path, tmp_path: Path) ->
         "webhooks Webhooks True",
         "metrics Metrics True",
         "browsers Browsers True",
+        "admin Admin True",
         "errors Errors True",
     ]
 
@@ -65,6 +68,10 @@ def test_the_wheel_shows_the_whole_reference(installed: Path, tmp_path: Path) ->
 def test_the_wheel_contains_every_page_of_the_reference_unchanged(installed: Path) -> None:
     pages = {path.name: path.read_bytes() for path in (ROOT / "docs" / "reference").glob("*.md")}
     assert pages == {path.name: path.read_bytes() for path in (installed / "visavis" / "reference").iterdir()}
+
+
+def test_the_wheel_contains_the_networks_that_read_photos(installed: Path) -> None:
+    check_files(folder=installed / "visavis" / "engine" / "portrait" / "networks" / "files")
 
 
 def test_the_wheel_contains_the_prepared_library_unchanged(installed: Path) -> None:

@@ -288,7 +288,7 @@ def main() -> int:
     options.add_argument("--json", action="store_true")
     a = options.parse_args()
     if a.weights:
-        network.WEIGHTS = str(a.weights.resolve())
+        network.WEIGHTS = a.weights.resolve()
     groups = {folder.name: clips_of_folder(folder) for folder in a.clips} | (
         clips_of_corpus(a.corpus, a.count) if a.corpus else {}
     )

@@ -2,8 +2,8 @@
 
     python -m training.evaluate_film --portrait PHOTO --clips FOLDER --measure measure.py
 
-FOLDER is the same as for training.evaluate. `measure.py FILM --phones TSV` prints one JSON object. Figures of COUNTED
-are weighted by their counts.
+FOLDER is the same as for training.evaluate. `measure.py FILM --phones TSV` prints one JSON object; it runs in the
+environment of mediapipe (tools/mediapipe). Figures of COUNTED are weighted by their counts.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+
+from tools.mediapipe import environment
 
 from .evaluate import speech_of
 
@@ -32,7 +34,7 @@ def measure_clip(portrait: Path, speech: Path, phones: Path, measure: Path, film
         capture_output=True,
     )
     out = subprocess.run(
-        [sys.executable, str(measure), str(film), "--phones", str(phones)], check=True, capture_output=True, text=True
+        [environment.prepare(), measure, film, "--phones", phones], check=True, capture_output=True, text=True
     ).stdout
     return json.loads(out.strip().splitlines()[-1])
 

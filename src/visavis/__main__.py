@@ -4,6 +4,8 @@ starts ends at once. Without a handler, the kernel ignores SIGTERM for process 1
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import signal
 import sys
 
@@ -23,7 +25,15 @@ def main() -> None:
 
         signals.handle(signals.ENDING, signals.end_in_order)
         signals.handle((signal.SIGINT,), signal.default_int_handler)
+        atexit.register(_done)
     run()
+
+
+def _done() -> None:
+    """The command is done, and the interpreter ends: an exception of a handler could only be printed now."""
+    with contextlib.suppress(OSError, ValueError):  # nobody reads any more, or it is closed
+        sys.stdout.flush()
+    signals.handle(signals.ENDING, signals.end_at_once)
 
 
 if __name__ == "__main__":

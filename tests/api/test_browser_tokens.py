@@ -11,7 +11,8 @@ import pytest
 from sqlalchemy import update
 
 from tests.api.test_rooms import OFFER, make
-from tests.conftest import Service
+from tests.conftest import Service, open_service
+from tests.sessions.test_adoption import let_go, successor
 from visavis.channel.actions import Close
 from visavis.channel.port import SessionInit, TokenRevoked
 from visavis.channel.protocol import ChannelProtocol
@@ -170,6 +171,28 @@ async def test_another_process_can_revoke_a_token(service: Service) -> None:
     with anyio.fail_after(10):
         while service.performer(session["session_id"]).viewers:  # noqa: ASYNC110
             await anyio.sleep(0.01)  # until this server has noticed
+
+
+async def test_a_token_that_is_revoked_after_a_restart_closes_what_it_had_opened(tmp_path: Path) -> None:
+    async with open_service(tmp_path) as first:
+        session = await make(first)
+        watch, kept = await mint(first, session, "watch"), await mint(first, session, "watch")
+        performer = first.performer(session["session_id"])
+        for token in (watch, kept):
+            await join(first, session, bearer(token))
+        staying = (await join(first, session, bearer(kept))).headers["location"].rpartition("/")[2]
+        viewers = set(performer.viewers)
+        await let_go(first)
+    went_on, fleet = successor(performer)
+    went_on.viewers = set(viewers)
+    async with open_service(tmp_path, fleet=fleet) as second:
+        accounts = second.services.accounts
+        elsewhere = BrowserTokens(BrowserTokenStore(accounts.database), accounts)
+        await elsewhere.revoke(session["session_id"], watch["token_id"])
+        with anyio.fail_after(10):
+            while len(went_on.viewers) == len(viewers):  # noqa: ASYNC110
+                await anyio.sleep(0.01)  # until this server has noticed
+        assert staying in went_on.viewers and len(went_on.viewers) == 2
 
 
 def test_a_channel_of_a_revoked_token_closes_4401() -> None:

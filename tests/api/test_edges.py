@@ -19,10 +19,13 @@ from visavis.turn import VALID_S, for_session
 pytestmark = pytest.mark.anyio
 
 
-@pytest.mark.parametrize(
-    "path",
-    ["/", "/healthz", "/docs", "/openapi.json", "/rooms/vv-1", "/alpha.js", "/v1/sessions", "/v1/avatars/public"],
-)
+PATHS = [
+    *("/", "/healthz", "/docs", "/openapi.json", "/rooms/vv-1"),
+    *("/alpha.js", "/client.js", "/v1/sessions", "/v1/avatars/public"),
+]
+
+
+@pytest.mark.parametrize("path", PATHS)
 async def test_head_is_get_without_its_body(service: Service, path: str) -> None:
     got, head = await service.client.get(path), await service.client.head(path)
     assert (head.status_code, head.content) == (got.status_code, b"") and got.content

@@ -10,7 +10,10 @@ from typing import Any
 import pytest
 
 from tests.conftest import Service, open_service
+from tests.fakes import fake_prepare
+from visavis.api import gate, media
 from visavis.api.rate_limit import RateLimit
+from visavis.engine.portrait.points import SevenPoints
 from visavis.store.idempotency import IdempotencyStore
 from visavis.timestamps import now_ms
 
@@ -183,6 +186,53 @@ async def test_a_key_makes_one_session_though_its_server_died_before_it_had_kept
             assert credentials(answer.json()) == credentials(before)
         listed = (await second.client.get("/v1/sessions", headers={"x-api-key": first.key})).json()["sessions"]
         assert len(listed) == 1
+
+
+async def test_a_key_makes_one_avatar_though_its_server_died_before_it_had_kept_the_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    headers, prepared = {"Idempotency-Key": "one"}, []
+
+    async def prepare(image: bytes, out_dir: Path, *, points: SevenPoints | None = None) -> None:
+        prepared.append(image)
+        await fake_prepare(image, out_dir, points=points)
+
+    def upload(service: Service) -> Any:
+        photo = {"file": ("ann.jpg", b"the photo of Ann", "image/jpeg")}
+        return service.client.post("/v1/avatars/upload-face", files=photo, data={"name": "Ann"}, headers=headers)
+
+    async with open_service(tmp_path, prepare=prepare) as first:
+        with monkeypatch.context() as dying:
+            die_before_answers_are_kept(dying)
+            before = (await upload(first)).json()
+    async with open_service(tmp_path, prepare=prepare) as second:
+        second.client.headers["x-api-key"] = first.key
+        answers = await asyncio.gather(upload(second), upload(second))
+        assert [answer.status_code for answer in answers] == [201, 201]
+        assert {answer.json()["avatar_id"] for answer in answers} == {before["avatar_id"]}
+        looks = (await second.client.get("/v1/avatars?view=flat")).json()["my_avatars"]
+        assert [look["avatar_id"] for look in looks] == [before["avatar_id"], first.look_id]
+    assert prepared.count(b"the photo of Ann") == 1
+
+
+async def test_a_replayed_answer_has_addresses_that_are_still_good(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    headers, photo = {"Idempotency-Key": "one"}, {"file": ("ann.jpg", b"a photo", "image/jpeg")}
+    first = await service.client.post("/v1/avatars/upload-face", files=photo, headers=headers)
+    same = await service.client.post("/v1/avatars/upload-face", files=photo, headers=headers)
+    assert same.headers["idempotency-replayed"] == "true"
+    later_ms = now_ms() + 20 * 3_600_000
+    for module in (gate, media):
+        monkeypatch.setattr(module, "now_ms", lambda: later_ms)
+    again = await service.client.post("/v1/avatars/upload-face", files=photo, headers=headers)
+    assert again.headers["idempotency-replayed"] == "true"
+    assert again.json()["avatar_id"] == first.json()["avatar_id"]
+    del service.client.headers["x-api-key"]
+    for name in ("preview_url", "image_url"):
+        assert (await service.client.get(first.json()[name])).status_code != 200, "it has expired"
+        shown = await service.client.get(again.json()[name])
+        assert (shown.status_code, shown.headers["content-type"]) == (200, "image/jpeg")
 
 
 def credentials(answer: dict[str, Any]) -> tuple[str, str]:

@@ -17,6 +17,7 @@ from tests.conftest import Service, open_service
 from tests.fakes import fake_prepare
 from visavis.engine.portrait.points import SevenPoints
 from visavis.errors import PerformerLost
+from visavis.rooms.spec import DailyRoomSpec
 from visavis.store.models import avatars, sessions
 
 pytestmark = pytest.mark.anyio
@@ -171,3 +172,25 @@ async def test_a_bad_create_is_refused(service: Service, body: dict[str, object]
     answer = await service.client.post("/v1/sessions", json=body)
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
     assert (await service.client.get("/v1/sessions")).json()["sessions"] == []
+
+
+async def test_a_session_in_a_daily_room_of_the_callers(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("visavis.api.sessions.daily_is_installed", lambda: True)
+    room = {"platform": "daily", "url": "https://visavis.daily.co/hello", "token": "a meeting token"}
+    answer = await service.client.post("/v1/sessions", json={"avatar": service.look_id, "room": room})
+    assert answer.status_code == 201, answer.text
+    session = answer.json()["session"]
+    assert "room" not in answer.json() and "room" not in session
+    spec = service.performer(session["session_id"]).spec.room
+    assert spec == DailyRoomSpec(url=room["url"], token=room["token"])
+    for wrong in (
+        {"url": "https://visavis.daily.co"},
+        {"url": "http://visavis.daily.co/hello"},
+        {"url": "https://daily.co.example.org/hello"},
+        {"url": "https://user@visavis.daily.co/hello"},
+        {"url": None},
+        {"token": ""},
+        {"token": None},
+    ):
+        refused = await service.client.post("/v1/sessions", json={"avatar": service.look_id, "room": room | wrong})
+        assert (refused.status_code, refused.json()["error"]["code"]) == (400, "INVALID_REQUEST"), wrong

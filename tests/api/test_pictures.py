@@ -24,6 +24,21 @@ HOUR_S = 3600
 NOON_S = 1_705_320_000  # a full hour
 
 
+def test_only_addresses_that_we_have_signed_are_signed_anew() -> None:
+    signer, other = PictureSigner(b"s" * 32), PictureSigner(b"t" * 32)
+    avatar_id = "avat_01J8Z3N5K7Q9R2T4V6X8Y0A1B4"
+
+    def text(of: PictureSigner, now_s: int) -> bytes:
+        address = (
+            f"https://a.example/media/avatars/{avatar_id}/image.jpg?{of.query(avatar_id, 'image.jpg', now_s=now_s)}"
+        )
+        return f'{{"image_url":"{address}","name":"{avatar_id}/image.jpg?e=1&s=x"}}'.encode()
+
+    later_s = NOON_S + 100 * HOUR_S
+    assert signer.renewed(text(signer, NOON_S), now_s=later_s) == text(signer, later_s)
+    assert signer.renewed(text(other, NOON_S), now_s=later_s) == text(other, NOON_S)
+
+
 @dataclass(slots=True)
 class Clock:
     now_s: int = NOON_S

@@ -54,6 +54,20 @@ async def test_a_first_rehearsal_that_fails_is_tried_again(tmp_path: Path) -> No
                 await anyio.sleep(0.01)
 
 
+async def test_an_index_for_language_models_leads_to_the_pages_as_they_were_written(service: Service) -> None:
+    index = await service.client.get("/llms.txt")
+    assert index.headers["content-type"].startswith("text/markdown")
+    links = re.findall(r"\]\((http://visavis.test/[^)]+)\): (.+)", index.text)
+    assert len(links) == len(PAGES) + 2
+    for link, told in links:
+        shown = await service.client.get(link)
+        assert shown.status_code == 200 and told.strip(), link
+        if link.endswith(".md"):
+            assert shown.text.startswith("# ") and shown.headers["content-type"].startswith("text/markdown")
+    for odd in ("rest.txt", "rest.md.md", "README"):
+        assert (await service.client.get(f"/docs/{odd}")).status_code == 404
+
+
 async def test_openapi_describes_what_is_there(service: Service) -> None:
     schema = (await service.client.get("/openapi.json")).json()
     assert schema["openapi"].startswith("3.1")
@@ -101,7 +115,7 @@ async def test_the_documents_lead_only_to_what_is_there_and_need_nothing_from_el
                 assert f'id="{anchor}"' in pages[target], (address, link)
             elif target not in pages:
                 assert (await service.client.get(target)).status_code == 200, (address, link)
-    for unknown in ("/docs/nothing", "/docs/README", "/docs/..%2fREADME", "/docs/rest.md"):
+    for unknown in ("/docs/nothing", "/docs/README", "/docs/..%2fREADME", "/docs/rest.txt"):
         assert (await service.client.get(unknown)).status_code == 404
 
 

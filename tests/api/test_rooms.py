@@ -12,6 +12,7 @@ import jwt
 import pytest
 
 from tests.conftest import Service, open_service
+from visavis.errors import IceRestartUnavailable
 from visavis.rooms.spec import EmbeddedRoomSpec
 from visavis.sessions.joining import MAX_PER_ADDRESS
 
@@ -98,7 +99,10 @@ async def test_candidates_may_follow_the_offer(service: Service) -> None:
         return answer.status_code, answer.json()["error"]["code"]
 
     assert await refused(if_match='"view_other"') == (412, "PRECONDITION_FAILED")
-    assert await refused(if_match="*") == (501, "ICE_RESTART_UNAVAILABLE")
+    assert await refused(if_match="*") == (400, "CANDIDATES_REFUSED"), "a restart needs new credentials"
+    assert await refused(if_match=f'{etag[:-1]}.1"') == (412, "PRECONDITION_FAILED"), "no restart yet"
+    for odd in (f'{etag[:-1]}.0"', f'{etag[:-1]}.01"', f'{etag[:-1]}.x"', etag[:-1], etag.strip('"')):
+        assert await refused(if_match=odd) == (412, "PRECONDITION_FAILED")
     assert await refused(content_type="application/sdp") == (415, "UNSUPPORTED_MEDIA_TYPE")
     assert await refused(content=b"\xff") == (400, "CANDIDATES_REFUSED")
     assert await refused(content="x" * 20_000) == (413, "PAYLOAD_TOO_LARGE")
@@ -109,6 +113,29 @@ async def test_candidates_may_follow_the_offer(service: Service) -> None:
     assert await refused(if_match=f'"a", {etag}', content=b"") == (400, "CANDIDATES_REFUSED")
     await service.client.put(f"/v1/sessions/{session['session_id']}/end")
     assert await refused() == (410, "SESSION_ENDED")
+
+
+async def test_a_restart_of_ice_names_the_new_session_and_ends_the_one_before(service: Service) -> None:
+    session = await make(service)
+    joined = await service.client.post(session["daily_room"]["url"] + "/whep", content=OFFER, headers=headers(session))
+    location, etag = joined.headers["location"], joined.headers["etag"]
+    sent = headers(session) | {"content-type": "application/trickle-ice-sdpfrag"}
+    credentials = "a=ice-ufrag:new1\r\na=ice-pwd:asd88fgpdd777uzjYhagZg\r\n"
+    tags = [etag]
+    for _ in range(2):
+        answer = await service.client.patch(location, content=credentials, headers=sent | {"if-match": "*"})
+        assert (answer.status_code, answer.text) == (200, "a=ice-ufrag:fake\r\n")
+        assert answer.headers["content-type"] == "application/trickle-ice-sdpfrag"
+        tags.append(answer.headers["etag"])
+    assert len(set(tags)) == 3
+    outcomes = [
+        (await service.client.patch(location, content=CANDIDATE, headers=sent | {"if-match": tag})).status_code
+        for tag in tags
+    ]
+    assert outcomes == [412, 412, 204]
+    service.performer(session["session_id"]).refusal = IceRestartUnavailable()
+    refused = await service.client.patch(location, content=credentials, headers=sent | {"if-match": "*"})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "ICE_RESTART_UNAVAILABLE")
 
 
 async def test_an_address_that_sends_too_many_offers_is_told_when_to_come_back(service: Service) -> None:

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import func, select, update
 
 from tests.conftest import Service, open_service
+from visavis.accounts.scopes import DEFAULT_SCOPES
 from visavis.accounts.sign_ins import SignIns
 from visavis.errors import KeyNotActive, KeyNotFound, SignInRefused
 from visavis.store.database import Database
@@ -45,7 +46,8 @@ async def code_of(service: Service) -> str:
 async def test_a_key_becomes_a_cookie_that_scripts_cannot_read(service: Service, browser: httpx.AsyncClient) -> None:
     answer = await browser.post("/sign-in", json={"key": service.key})
     shown = answer.json()["sign_in"]
-    assert shown["key"] == {"name": "tests", "start": service.key[:12], "test": False}
+    scopes = [scope.value for scope in DEFAULT_SCOPES]
+    assert shown["key"] == {"name": "tests", "start": service.key[:12], "test": False, "scopes": scopes}
     ((name, cookie),) = SimpleCookie(answer.headers["set-cookie"]).items()
     assert name.startswith("visavis_") and service.key not in answer.headers["set-cookie"] + answer.text
     assert (cookie["httponly"], cookie["samesite"], cookie["path"]) == (True, "Strict", "/")

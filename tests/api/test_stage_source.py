@@ -60,6 +60,7 @@ async def test_what_is_not_there_or_has_an_impossible_name_is_not_found(service:
     for path in (
         f"/internal/packs/{spec.pack.avatar_id}/{spec.pack.version}/{NO_DIGEST}",
         f"/internal/packs/{spec.pack.avatar_id}/{spec.pack.version}/{NO_DIGEST[:-1]}",
+        f"/internal/packs/{spec.pack.avatar_id}/latest/{spec.pack.digest}",
         f"/internal/packs/..%2F..%2Fsecret/{spec.pack.version}/{spec.pack.digest}",
         f"/internal/pictures/{session['session_id']}/pict_{NO_DIGEST}",
         f"/internal/pictures/{session['session_id']}/..%2F..%2Fvisavis.db",

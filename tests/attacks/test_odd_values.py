@@ -268,6 +268,7 @@ MESSAGES: list[dict[str, Any]] = [
         "emotion": {"name": "happy", "weight": 1},
         "phonemes": [{"symbol": "a", "start_ms": 0, "end_ms": 0.05}],
     },
+    {"type": "agent.say", "text": "Hello.", "voice": "v", "utterance_id": "u", "final": True, "language": "de"},
     {"type": "agent.interrupt"},
     {"type": "agent.state", "state": "listening"},
     {"type": "audio.format", "sample_rate": 16000},
@@ -293,7 +294,7 @@ INITS: list[dict[str, Any]] = [
 
 def open_channel() -> ChannelProtocol:
     protocol = ChannelProtocol()
-    features = ["playback", "binary", "state", "motion"]
+    features = ["playback", "binary", "state", "motion", "text"]
     init = {"type": "session.init", "session_id": "s", "session_token": "t", "features": features}
     protocol.receive_text(json.dumps(init))
     protocol.attach_succeeded()

@@ -20,18 +20,19 @@ import pytest
 from aiortc.rtp import RTCP_PSFB_PLI, RtcpPsfbPacket
 from ulid import ULID
 
-from tests.attacks.scale import FULL, SCALE
+from tests.attacks.scale import FULL, SCALE, only_in_full
 from tests.conftest import open_service
 from tests.rooms.offers import make_offer
 from visavis.demo.server_process import ServerProcess
 from visavis.rooms.watch import RoomViewer, WhepViewer
-from visavis.rooms.webrtc.private_names import on_datagram
+from visavis.rooms.webrtc.private_names import on_datagram, take_over_reading
 from visavis.rooms.webrtc.receiving_peer import ReceivingPeer
 from visavis.rooms.webrtc.rtp import is_rtp
 
 MAX_DATAGRAMS = 12 * 6  # to each kept candidate at most as many tries before the viewer is removed
 MAX_GAP_S = 0.2  # between two pictures, by their time stamps; asserted at full size alone
 ALLOWED_MB = 40.0
+GONE_WITHIN_S = 10.0
 HEAD = "v=0\r\no=- 0 0 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n"
 VIDEO = "m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=setup:actpass\r\na=mid:0\r\n"
 # The WebRTC library took 21 s to parse the first one.
@@ -225,6 +226,9 @@ def disturb(answer: str) -> None:
                 stranger.sendto(datagram, (words[4], int(words[5])))
 
 
+WITHIN_S = 45.0  # a bound on waiting for what must happen
+
+
 @asynccontextmanager
 async def honest_viewer(room: Room) -> AsyncIterator[HonestViewer]:
     """A viewer that watches meanwhile. Its pictures must come as ever."""
@@ -258,7 +262,8 @@ class HonestViewer:
 
     async def until_seen(self, pictures: int) -> None:
         async with self._came:
-            await self._came.wait_for(lambda: len(self.positions_s) >= pictures)
+            async with asyncio.timeout(WITHIN_S):
+                await self._came.wait_for(lambda: len(self.positions_s) >= pictures)
 
 
 def test_hostile_offers_do_not_hold_up_a_viewer(room: Room) -> None:
@@ -315,5 +320,98 @@ def test_a_viewers_reports_do_not_hold_up_another(room: Room) -> None:
                     await transport._send_rtp(bytes(RtcpPsfbPacket(fmt=RTCP_PSFB_PLI, ssrc=1, media_ssrc=stream)))
         finally:
             await hostile.aclose()
+
+    asyncio.run(scenario())
+
+
+FRAGMENT = {"content-type": "application/trickle-ice-sdpfrag"}
+
+
+async def join(http: httpx.AsyncClient, room: Room, peer: ReceivingPeer) -> httpx.Response:
+    """Connect a viewer, when the room takes offers of this address again."""
+    offer = await peer.offer()
+    while (joined := await http.post(room.url, content=offer, headers=room.headers())).status_code == 429:  # noqa: ASYNC110
+        await asyncio.sleep(int(joined.headers["retry-after"]))
+    await peer.accept(joined.text)
+    async with asyncio.timeout(WITHIN_S):
+        await peer.connected()
+    return joined
+
+
+def test_floods_of_candidates_and_restarts_are_refused_and_hold_up_nobody(room: Room) -> None:
+    async def scenario() -> None:
+        flooding = ReceivingPeer()
+        try:
+            async with httpx.AsyncClient(base_url=room.server.base_url, timeout=60) as http:
+                joined = await join(http, room, flooding)
+
+                async def patch(if_match: str, body: str) -> int:
+                    headers = room.headers() | FRAGMENT | {"if-match": if_match}
+                    return (await http.patch(joined.headers["location"], content=body, headers=headers)).status_code
+
+                async with honest_viewer(room):
+                    for number in range(SCALE):
+                        lines = (f"a=candidate:{n} 1 udp {n + 1} 203.0.113.{n} 50000 typ host" for n in range(150))
+                        candidates = "\r\n".join(lines)
+                        flood = [patch(joined.headers["etag"], candidates) for _ in range(50)]
+                        outcomes = await asyncio.gather(*flood)
+                        assert outcomes.count(429) >= (18 if number == 0 else 50)
+                    credentials = (f"a=ice-ufrag:new{n}\r\na=ice-pwd:{'p' * 22}\r\n" for n in range(30))
+                    outcomes = await asyncio.gather(*(patch("*", one) for one in credentials))
+                    assert outcomes.count(200) <= 5 and set(outcomes) == {200, 429}
+        finally:
+            await flooding.aclose()
+
+    asyncio.run(scenario())
+
+
+@only_in_full
+def test_viewers_that_never_read_are_gone_within_10_s_and_hold_up_nobody(room: Room) -> None:
+    """They connect, and then neither read nor answer anything, without a word."""
+
+    async def scenario() -> None:
+        loop = asyncio.get_running_loop()
+        peers = [ReceivingPeer() for _ in range(12)]
+        try:
+            async with httpx.AsyncClient(base_url=room.server.base_url, timeout=60) as http, honest_viewer(room):
+                resources = [(await join(http, room, peer)).headers["location"] for peer in peers]
+                for peer in peers:
+                    asking = peer._receivers["video"].transport.transport._connection._query_consent_task
+                    assert asking is not None
+                    asking.cancel()  # otherwise it would leave in order when it gets no answers
+                    for one in take_over_reading(peer._receivers["video"].transport):
+                        one.socket.close()
+                silent_s = loop.time()
+                left = set(resources)
+                while left:
+                    left = {one for one in left if (await http.get(one, headers=room.headers())).status_code != 404}
+                    assert loop.time() - silent_s < 2 * GONE_WITHIN_S, f"{len(left)} are still there"
+                    await asyncio.sleep(0.1)
+                print(f"\nviewers that never read were gone after {loop.time() - silent_s:.1f} s")
+                assert loop.time() - silent_s <= GONE_WITHIN_S
+        finally:
+            for peer in peers:
+                await peer.aclose()
+
+    asyncio.run(scenario())
+
+
+@only_in_full
+def test_offers_that_never_connect_keep_nobody_out(room: Room) -> None:
+    """For half a minute, as fast as they are answered."""
+
+    async def scenario() -> None:
+        offer = await make_offer("video", "audio")
+        ends_s = asyncio.get_running_loop().time() + 30
+        outcomes: list[int] = []
+
+        async def flood(http: httpx.AsyncClient) -> None:
+            while asyncio.get_running_loop().time() < ends_s:
+                outcomes.append((await http.post(room.url, content=offer, headers=room.headers())).status_code)
+
+        async with httpx.AsyncClient(timeout=60) as http, honest_viewer(room):
+            await asyncio.gather(*(flood(http) for _ in range(8)))
+        print(f"\noffers that never connect: {outcomes.count(201)} answered, {outcomes.count(429)} refused")
+        assert set(outcomes) == {201, 429} and outcomes.count(201) <= 120
 
     asyncio.run(scenario())

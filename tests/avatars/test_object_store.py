@@ -29,7 +29,7 @@ from visavis.store.cached_blobs import CachedBlobs
 from visavis.store.object_store import open_object_store
 
 # The first test waits until the gateway is built.
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(1000)]
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(900)]
 
 GATEWAY = "github.com/versity/versitygw/cmd/versitygw@v1.8.0"
 KEY_ID, SECRET_KEY = "visavis", "hush-hush-hush"

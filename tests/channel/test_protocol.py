@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from visavis.channel.actions import Action, Attach, Close, Interrupt, Send, Speak, Update
 from visavis.channel.client_message import MAX_AUDIO_BYTES, MAX_TEXT_CHARS
+from visavis.channel.handshake import FEATURES
 from visavis.channel.port import SessionOver, TakenOver
 from visavis.channel.protocol import MAX_PENDING_UPDATES, ChannelProtocol, ChannelState
 from visavis.channel.server_messages import ErrorMessage, PlaybackStartedMessage, SpeakConfirmed
@@ -270,6 +271,15 @@ def test_unknown_features_are_an_error(features: object) -> None:
     assert (
         isinstance(reply, Send) and isinstance(reply.message, ErrorMessage) and reply.message.code == "UNKNOWN_FEATURE"
     )
+
+
+def test_a_server_without_a_synthesiser_offers_no_text() -> None:
+    protocol = ChannelProtocol(offered=FEATURES - {"text"})
+    (reply,) = protocol.receive_text(flat_init(features=["text"]))
+    assert isinstance(reply, Send) and isinstance(reply.message, ErrorMessage)
+    assert reply.message.code == "UNKNOWN_FEATURE" and "speech synthesiser" in reply.message.error
+    (attach,) = protocol.receive_text(flat_init(features=["playback"]))
+    assert isinstance(attach, Attach)
 
 
 @pytest.mark.parametrize(

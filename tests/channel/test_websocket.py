@@ -6,6 +6,7 @@ import base64
 import itertools
 import json
 import socket
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -20,7 +21,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from tests.channel.fakes import FakeLiveSessions, FakeSession
-from visavis.channel.port import SessionOver
+from visavis.channel.handshake import FEATURES
+from visavis.channel.port import LastEvent, ServerChanges, SessionOver, TakenOver
 from visavis.channel.websocket import WS_MAX_SIZE_BYTES, channel_router
 from visavis.stage.port.events import PlaybackFinished, PlaybackStarted
 
@@ -37,7 +39,7 @@ def anyio_backend() -> str:
 async def serving(session: FakeSession, **timeouts: float) -> AsyncIterator[str]:
     """Serve one session, `sess_1`, on a free port; yield the channel's address."""
     app = FastAPI()
-    app.include_router(channel_router(FakeLiveSessions({"sess_1": session}), None, **timeouts))
+    app.include_router(channel_router(FakeLiveSessions({"sess_1": session}), None, FEATURES, **timeouts))
     config = uvicorn.Config(
         app, ws="websockets-sansio", ws_max_size=WS_MAX_SIZE_BYTES, log_level="warning", lifespan="off"
     )
@@ -211,6 +213,62 @@ async def test_a_second_channel_takes_over_and_the_first_closes() -> None:
         assert (await wait_for_close(first))[0] == 4409
         await send(second, type="agent.interrupt")
         assert (await receive(second))["type"] == "agent.interrupt.confirmed"
+
+
+class SlowSocket:
+    """A client's socket, from which the server reads a frame in each turn of the event loop, as it reads a large
+    backlog. `sent`: what the application has sent.
+    """
+
+    def __init__(self, *frames: dict[str, Any]) -> None:
+        self.frames = deque([{"type": "websocket.connect"}, *(text_frame(**frame) for frame in frames)])
+        self.sent: list[Any] = []
+
+    async def receive(self) -> Any:
+        while not self.frames:
+            await checkpoint()
+        await checkpoint()
+        return self.frames.popleft()
+
+    async def send(self, message: Any) -> None:
+        self.sent.append(message)
+
+    async def until(self, kind: str) -> Any:
+        """Wait until the application has sent a message of this type."""
+        with anyio.fail_after(20):
+            while not (found := [one for one in self.sent if one["type"] == kind]):
+                await checkpoint()
+        return found[0]
+
+
+def text_frame(**message: Any) -> dict[str, str]:
+    return {"type": "websocket.receive", "text": json.dumps(message)}
+
+
+@pytest.mark.parametrize("features", [[], ["resume"]])
+@pytest.mark.parametrize("event", [TakenOver(), ServerChanges()])
+async def test_an_interrupt_that_has_arrived_counts_though_its_channel_must_leave(
+    features: list[str], event: LastEvent
+) -> None:
+    """The system has handed it over behind much speech, and the server has read none of it."""
+    session = FakeSession(token="token")
+    app = FastAPI()
+    app.include_router(channel_router(FakeLiveSessions({"sess_1": session})))
+    client = SlowSocket(
+        {"type": "session.init", "session_id": "sess_1", "session_token": "token", "features": features}
+    )
+    scope = {"type": "websocket", "path": "/v1/channel", "headers": [], "query_string": b"", "subprotocols": []}
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(app, scope, client.receive, client.send)
+        await client.until("websocket.send")
+        assert session.attached is not None
+        client.frames.extend([*[text_frame(type="agent.speak", audio=PCM)] * 20, text_frame(type="agent.interrupt")])
+        session.attached.emit(event)
+        closed = await client.until("websocket.close")
+        client.frames.append({"type": "websocket.disconnect", "code": closed["code"]})
+    assert closed["code"] == (4409 if isinstance(event, TakenOver) else 1012)
+    assert [through for through, _ in session.interrupts] == [22]
+    assert session.spoken.count("interrupt") == 1 and session.detached == 1
 
 
 async def test_a_client_that_vanishes_is_detached_and_its_speech_is_kept() -> None:

@@ -15,11 +15,20 @@ class Relay:
     def __init__(self, target: tuple[str, int]) -> None:
         self._target = target
         self._writers: set[asyncio.StreamWriter] = set()
+        self._flows: list[asyncio.Event] = []  # of each connection, set unless it is stalled
         self.connections = 0
         self.base_url = ""
 
+    def stall(self) -> None:
+        """Let nothing through on the connections of now, which stay open. New ones are not stalled."""
+        for flows in self._flows:
+            flows.clear()
+
     def cut(self) -> None:
         """Break all connections, without a word."""
+        for flows in self._flows:
+            flows.set()
+        self._flows.clear()
         for writer in self._writers:
             writer.transport.abort()
         self._writers.clear()
@@ -28,12 +37,16 @@ class Relay:
         self.connections += 1
         to_reader, to_writer = await asyncio.open_connection(*self._target)
         self._writers |= {writer, to_writer}
-        await asyncio.gather(_copy(reader, to_writer), _copy(to_reader, writer))
+        flows = asyncio.Event()
+        flows.set()
+        self._flows.append(flows)
+        await asyncio.gather(_copy(reader, to_writer, flows), _copy(to_reader, writer, flows))
 
 
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, flows: asyncio.Event) -> None:
     with contextlib.suppress(OSError):
         while data := await reader.read(65_536):
+            await flows.wait()
             writer.write(data)
             await writer.drain()
     writer.close()

@@ -159,6 +159,23 @@ def test_a_full_plan_and_a_wrong_call_are_never_tried_again() -> None:
     assert isinstance(busy, Conflict) and wait_before_retry_s(busy, 1, 0) == 1
 
 
+def test_a_refusal_is_told_by_its_headers_where_its_body_has_no_code() -> None:
+    headers = {"visavis-error-code": "INVALID_API_KEY", "visavis-should-retry": "false"}
+    error = refusal(401, headers, b'{"error":"Invalid API key"}')
+    assert (type(error), error.code, error.should_retry) == (Unauthorized, "INVALID_API_KEY", False)
+    rate = refusal(
+        429, {"visavis-error-code": "RATE_LIMITED", "visavis-should-retry": "true"}, b'{"error":"Slow down"}'
+    )
+    assert type(rate) is RateLimited and wait_before_retry_s(rate, 1, 0.0) == 0.5
+    assert refusal(502, {}, b"<html>").should_retry is None
+
+
+def test_what_the_server_says_is_no_use_is_not_tried_again_whatever_its_status() -> None:
+    body = b'{"error":{"code":"ROOM_PLATFORM_UNAVAILABLE","message":"no"}}'
+    for said, wait_s in (("false", None), ("true", 0.5)):
+        assert wait_before_retry_s(refusal(503, {"visavis-should-retry": said}, body), 1, 0.0) == wait_s
+
+
 def test_waits_without_advice_double_up_to_eight_seconds() -> None:
     lost = ServerUnreachable("gone")
     assert [wait_before_retry_s(lost, attempt, 0.0) for attempt in (1, 2, 5, 9)] == [0.5, 1.0, 8.0, 8.0]
@@ -180,6 +197,26 @@ def test_the_first_reconnect_comes_at_once_after_a_good_connection() -> None:
     reconnects.tries(0.0)
     reconnects.lost(lasted_s=11.0)
     assert reconnects.wait_s(11.0, 0.5) == 0.0
+
+
+def test_a_server_that_asks_to_wait_is_left_alone_for_so_long_and_up_to_a_third_more() -> None:
+    reconnects = Reconnects()
+    reconnects.tries(0.0)
+    reconnects.lost(lasted_s=0.0)
+    waits = [reconnects.wait_s(0.0, chance, asked_s=6.0) for chance in (0.0, 0.5, 1.0)]
+    assert waits == pytest.approx([6.0, 7.0, 8.0])
+
+
+def test_without_a_network_a_channel_tries_every_second_and_none_of_these_tries_counts() -> None:
+    reconnects, now_s = Reconnects(), 0.0
+    for _ in range(30):
+        reconnects.tries(now_s)
+        reconnects.lost(lasted_s=0.0, reached=False)
+        now_s += reconnects.wait_s(now_s, 0.0)
+    assert 29 <= now_s + 1.25 <= 31
+    reconnects.tries(now_s)
+    reconnects.lost(lasted_s=0.0)
+    assert reconnects.wait_s(now_s, 0.0) == 8.0
 
 
 def test_a_conversation_sends_again_what_was_not_taken_and_hears_nothing_twice() -> None:

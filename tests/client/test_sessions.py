@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from visavis_client import (
+    AsyncSession,
     AsyncVisavis,
     Connection,
     Ended,
@@ -25,10 +26,13 @@ from visavis_client import (
     Visavis,
     VisavisError,
 )
+from visavis_client import channel as channel_module
 
 from tests.client.relay import relay_to
 from tests.sounds import tone
+from visavis.accounts.service import Accounts
 from visavis.server import RunningServer
+from visavis.store.database import Database
 
 pytestmark = pytest.mark.anyio
 
@@ -149,6 +153,25 @@ async def test_a_lost_connection_loses_no_sample_and_says_none_twice(server: Run
             assert sum(isinstance(event, PlaybackFinished) for event in seen) == 1
 
 
+async def test_a_connection_that_has_not_survived_the_machines_sleep_is_replaced_at_once(
+    server: RunningServer, client: AsyncVisavis, avatar: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asleep_s = 0.0
+    monkeypatch.setattr(channel_module, "_asleep_s", lambda: asleep_s)
+    monkeypatch.setattr(channel_module, "ACKNOWLEDGE_EVERY_S", 0.05)
+    async with relay_to(server.base_url) as relay:
+        session = await client.sessions.create(avatar=avatar)
+        session.channel._url = f"ws{relay.base_url.removeprefix('http')}/v1/channel"
+        async with session:
+            events = session.events()
+            relay.stall()
+            asleep_s = 60.0
+            assert await anext(events) == Connection(up=False)
+            assert await anext(events) == Connection(up=True, resumed=True)
+            assert (await session.speak(speech(0.1))).position_s == pytest.approx(0.1)
+            assert relay.connections == 2
+
+
 async def test_another_channel_takes_over_and_the_first_is_told_once(client: AsyncVisavis, avatar: str) -> None:
     async with client.sessions.create(avatar=avatar) as session:
         events = session.events()
@@ -178,6 +201,39 @@ async def test_the_end_of_a_session_ends_what_waits(client: AsyncVisavis, avatar
         assert isinstance(played[0], SessionEnded) or played[0].interrupted  # type: ignore[union-attr]
         with pytest.raises(SessionEnded):
             await session.interrupt()
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [({"max_duration": 1}, "expired"), ({"join_timeout": 1}, "nobody_joined"), ({}, "key_revoked")],
+)
+async def test_the_end_is_told_once_with_the_reason_that_the_server_has(
+    server: RunningServer, avatar: str, options: dict[str, int], reason: str
+) -> None:
+    """What watches the events, what waits for the end, and what speaks meanwhile: all are told the same."""
+    database = await Database.open(server.services.settings.resolved_database_url)
+    accounts = Accounts(database)
+    record, key = await accounts.create(name="once")
+    async with AsyncVisavis(server.base_url, key, retries=0) as client:
+        session = await client.sessions.create(avatar=avatar, options={"options": options} if options else None)
+        async with session:
+            seen = asyncio.create_task(_ends(session))
+            speaking = asyncio.create_task(session.speak(speech(20.0)))
+            if reason == "key_revoked":
+                await accounts.revoke(record.id)
+            assert await session.wait_ended() == Ended(reason=reason)
+            assert await seen == [Ended(reason=reason)]
+            (played,) = await asyncio.gather(speaking, return_exceptions=True)
+            if isinstance(played, SessionEnded):
+                assert played.reason == reason
+            else:
+                assert not isinstance(played, BaseException) and played.interrupted
+            assert await session.wait_ended() == Ended(reason=reason)
+    await database.aclose()
+
+
+async def _ends(session: AsyncSession) -> list[Ended]:
+    return [event async for event in session.events() if isinstance(event, Ended)]
 
 
 async def test_a_create_broken_off_at_any_await_leaves_no_session(client: AsyncVisavis, avatar: str) -> None:

@@ -31,6 +31,7 @@ from sqlalchemy import event, insert, update
 from tests.conftest import Service, open_service
 from tests.engine.portrait import photos
 from tests.fakes import fake_prepare
+from tests.proxy_rooms.double import LiveKitDouble
 from visavis.avatars.preparation import prepare_with_engine
 from visavis.engine.portrait.points import SevenPoints
 from visavis.errors import VisavisError, error_of
@@ -127,6 +128,9 @@ class World:
         if isinstance(expected, dict) and isinstance(received, dict):
             for key, wanted in expected.items():
                 self.capture(received.get(key), wanted)
+        elif isinstance(expected, list) and isinstance(received, list):
+            for got, wanted in zip(received, expected, strict=False):  # `compare` tells of another length
+                self.capture(got, wanted)
         elif isinstance(expected, str) and expected.startswith("$=") and isinstance(received, str):
             self.names[expected[2:]] = received
 
@@ -195,7 +199,7 @@ async def open_world(head: dict[str, Any], folder: Path) -> AsyncIterator[World]
             await asyncio.wait([world.meanwhile])
 
 
-async def change(world: World, action: dict[str, Any]) -> None:
+async def change(world: World, action: dict[str, Any]) -> None:  # noqa: C901  # a list
     """Make a change that no client can make. `action` has one member: the name of the change and its value."""
     ((name, value),) = action.items()
     service = world.service
@@ -209,7 +213,7 @@ async def change(world: World, action: dict[str, Any]) -> None:
         case "fleet_waits":
             service.fleet.gate.clear() if value else service.fleet.gate.set()
         case "viewers_refused":
-            service.performer(world.names["SESSION"]).refusal = _error(value)
+            service.performer(world.names["SESSION"]).refusal = None if value is None else _error(value)
         case "photos_refused":
             world.photos.error = _error(value)
         case "meanwhile":
@@ -219,6 +223,9 @@ async def change(world: World, action: dict[str, Any]) -> None:
             service.services.dispatcher.begin_due = _send_nothing  # type: ignore[assignment,method-assign]
         case "stopping":
             service.services.live.starts.stop()
+        case "livekit":
+            rooms = service.services.sessions._proxy_rooms
+            rooms._server = rooms.kept._server = LiveKitDouble(mode=value).server()
         case "expired_picture":
             name = world.fill_placeholders(value)
             query = service.services.pictures.query(*name.split("/"), now_s=0)

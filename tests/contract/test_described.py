@@ -24,6 +24,9 @@ OPERATIONS = [
     for method, operation in operations.items()
 ]
 UNDESCRIBED = {"OPTIONS", "PUT"}  # CORS and errors; docs/reference/rooms.md describes them
+ACCOUNT, KEY = "acct_01J8Z3N5K7Q9R2T4V6X8Y0A1E1", "key_01J8Z3N5K7Q9R2T4V6X8Y0A1E2"
+KEYS = ("KEY", "NEW_KEY", "NEXT_KEY", "ADMIN")
+WEBHOOK_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="
 FILLINGS = {
     "$TIME": "2024-01-15T12:00:00Z",
     "$INT": 1,
@@ -35,10 +38,17 @@ FILLINGS = {
     ),
     "$=TOKEN_ID": "tok_01J8Z3N5K7Q9R2T4V6X8Y0A1B7",
     **dict.fromkeys(("$LOOK", "$CHARACTER", "$AVATAR", "$=AVATAR"), "avat_01J8Z3N5K7Q9R2T4V6X8Y0A1B4"),
-    **dict.fromkeys(("$HOOK", "$=HOOK"), "hook_01J8Z3N5K7Q9R2T4V6X8Y0A1C1"),
+    **dict.fromkeys(("$HOOK", "$=HOOK", "$MADE", "$=MADE"), "hook_01J8Z3N5K7Q9R2T4V6X8Y0A1C1"),
     **dict.fromkeys(("$EVENT", "$=EVENT"), "evnt_01J8Z3N5K7Q9R2T4V6X8Y0A1C2"),
     **dict.fromkeys(("$DELIVERY", "$=DELIVERY"), "dlvr_01J8Z3N5K7Q9R2T4V6X8Y0A1C3"),
-    "$=SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=",
+    **dict.fromkeys((f"${capture}{name}ACCOUNT" for capture in ("", "=") for name in ("", "NEW_")), ACCOUNT),
+    **dict.fromkeys((f"${capture}{name}" for capture in ("", "=") for name in KEYS), KEY),
+    **dict.fromkeys(("$=NEW_SECRET", "$=NEXT_SECRET"), "ah_live_3fKq8TzN5vXw2LrYb7GmHc4JdPs9AeUi"),
+    **dict.fromkeys(("$PURCHASE", "$=PURCHASE"), "purc_01J8Z3N5K7Q9R2T4V6X8Y0A1E4"),
+    "$=AUDIT": "audt_01J8Z3N5K7Q9R2T4V6X8Y0A1E5",
+    **dict.fromkeys(
+        ("$=SECRET", "$=MADE_SECRET", "$=ROTATED_SECRET"), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="
+    ),
 }
 
 

@@ -6,10 +6,12 @@ This is a short run with a fixed seed. For a long run with different requests ea
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import os
+import re
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +20,23 @@ import pytest
 import requests
 import schemathesis
 from hypothesis import HealthCheck, Phase, settings
+from pydantic import SecretStr
 from schemathesis import checks
 
+from tests import postgresql
 from tests.fakes import FakeFleet, fake_prepare
+from visavis.accounts.scopes import Scope
+from visavis.accounts.service import Accounts
 from visavis.api.app import create_app
 from visavis.engine.portrait.points import SevenPoints
 from visavis.engine.portrait.report import PreparationReport, Remark, write_report
 from visavis.errors import ImageUrlRefused
 from visavis.server import RunningServer
 from visavis.settings import Settings
+from visavis.store.database import Database
 
 LONG = "VISAVIS_SCHEMA_EXAMPLES" in os.environ
-EXAMPLES = int(os.environ.get("VISAVIS_SCHEMA_EXAMPLES", "12"))
+EXAMPLES = int(os.environ.get("VISAVIS_SCHEMA_EXAMPLES", "4"))
 CHECKS = [
     checks.not_a_server_error,
     checks.status_code_conformance,
@@ -54,6 +61,12 @@ REPORT = PreparationReport(
         Remark.warned("FACE_SMALL", "It is small", "Send a larger one"),
     ),
     steps_ms={},
+)
+WITH_URL = (
+    "POST /v1/webhooks",
+    "PATCH /v1/webhooks/{webhook_id}",
+    "POST /v1/admin/webhooks",
+    "PATCH /v1/admin/webhooks/{webhook_id}",
 )
 OFFER = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\n"
 
@@ -80,8 +93,8 @@ async def fetch_nothing(fetcher: object, url: str) -> bytes:
 class PopulatedServer:
     """A running server with avatars, and sessions of every status with their rooms. `adapt` lets requests name them."""
 
-    def __init__(self, server: RunningServer) -> None:
-        self.base_url = server.base_url
+    def __init__(self, server: RunningServer, *, admin_key: str, spare_key_id: str, account_id: str) -> None:
+        self.base_url, self.admin_key = server.base_url, admin_key
         self.session = requests.Session()  # of the generated requests
         self.client = httpx.Client(base_url=server.base_url, headers={"x-api-key": server.api_key})
         self.look, spare = (self.post("/v1/avatars/upload-face", files={"file": b"a face"})["avatar_id"] for _ in "12")
@@ -99,16 +112,21 @@ class PopulatedServer:
         )
         delivery_id = self.post(f"/v1/webhooks/{hook}/ping")["delivery"]["delivery_id"]
         ids = [session["session_id"] for session in (*sessions, own["session"])]
+        minted = self.post(f"/v1/sessions/{ids[1]}/tokens", json={"purpose": "watch"})["token"]["token_id"]
         self.path_parameters = {
             "session_id": itertools.cycle([*ids, "odd"]),
             "avatar_id": itertools.cycle([self.look, "odd", self.look]),
             "deleted_avatar_id": itertools.cycle([spare, "odd"]),
+            "token_id": itertools.cycle([minted, "odd"]),
             "webhook_id": itertools.cycle([hook, "odd", hook]),
             "deleted_webhook_id": itertools.cycle([spare_hook, "odd"]),
             "delivery_id": itertools.cycle([delivery_id, "odd"]),
             "room": itertools.cycle([started["name"], *self.tokens, "vv-odd"]),
             "picture": itertools.cycle(["image.jpg", "preview.jpg", "image.jpg", "odd"]),
             "viewer_id": itertools.cycle([viewer_id, "odd"]),
+            "account_id": itertools.cycle([account_id, "odd", account_id]),
+            "key_id": itertools.cycle([spare_key_id, "odd"]),
+            "plan": itertools.cycle(["small", "Odd"]),
         }
 
     def post(self, address: str, **body: Any) -> Any:
@@ -129,7 +147,7 @@ class PopulatedServer:
             if name == "name":
                 kind = "picture" if "/media/" in label else "room"
             else:
-                deleted = label.startswith(("DELETE /v1/avatars", "DELETE /v1/webhooks"))
+                deleted = re.match("DELETE /v1/(admin/)?(avatars|webhooks)", label)
                 kind = f"deleted_{name}" if deleted else name
             case.path_parameters[name] = next(self.path_parameters[kind])
         if "/rooms/" in label:
@@ -137,38 +155,65 @@ class PopulatedServer:
             if label.startswith("PATCH"):
                 case.headers["If-Match"] = f'"{case.path_parameters["viewer_id"]}"'
         else:
-            case.headers["x-api-key"] = self.client.headers["x-api-key"]
+            case.headers["x-api-key"] = self.admin_key if "/v1/admin" in label else self.client.headers["x-api-key"]
         if case.headers.get(
             "Idempotency-Key"
         ):  # the key of an example would make each request a repetition of the first
             case.headers["Idempotency-Key"] += str(next(self.numbers))
-        if label in ("POST /v1/webhooks", "PATCH /v1/webhooks/{webhook_id}") and isinstance(case.body, dict):
+        if label in WITH_URL and isinstance(case.body, dict):
             case.body |= {name: f"http://127.0.0.1:9/{next(self.numbers)}" for name in ("url",) if name in case.body}
+        if label == "POST /v1/admin/webhooks" and isinstance(case.body, dict) and "account_id" in case.body:
+            case.body["account_id"] = next(self.path_parameters["account_id"])
         if label == "POST /v1/sessions" and isinstance(case.body, dict):
             case.body |= {name: self.look for name in ("avatar_id", "avatar") if isinstance(case.body.get(name), str)}
         if label == "POST /rooms/{name}/whep" and next(self.numbers) % 2:
             case.body = OFFER
 
 
-@pytest.fixture(scope="module")
-def populated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PopulatedServer]:
+async def operators_keys(settings: Settings) -> dict[str, str]:
+    """Make a key of an operator, and one that it may revoke."""
+    database = await Database.open(settings.resolved_database_url)
+    try:
+        accounts = Accounts(database)
+        _, admin_key = await accounts.create(name="operator", scopes=[Scope.ADMIN])
+        spare, _ = await accounts.create(name="spare")
+        return {"admin_key": admin_key, "spare_key_id": spare.id, "account_id": spare.account_id}
+    finally:
+        await database.aclose()
+
+
+@contextmanager
+def populated_server(folder: Path, database_url: str | None) -> Iterator[PopulatedServer]:
     chosen = Settings(
-        data_dir=tmp_path_factory.mktemp("api"),
+        data_dir=folder,
+        database_url=None if database_url is None else SecretStr(database_url),
         rate_limit_per_minute=1_000_000,
         log_level="error",
         webhook_networks=("127.0.0.1/32",),
     )
-    with pytest.MonkeyPatch.context() as patch:
+    with RunningServer(chosen, fleet=FakeFleet(places=1_000_000), prepare=prepare) as server:
+        populated = PopulatedServer(server, **asyncio.run(operators_keys(chosen)))
+        with closing(populated.client), populated.session:
+            yield populated
+
+
+@pytest.fixture(scope="module")
+def populated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[PopulatedServer]]:
+    """A server with each database; where PostgreSQL is not installed, with SQLite alone."""
+    cluster = None if postgresql.programs() is None else postgresql.shared_cluster()
+    urls = [None] if cluster is None else [None, postgresql.new_database(cluster)]
+    with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
         patch.setattr("visavis.avatars.fetch.ImageFetcher.fetch", fetch_nothing)  # tests do not use the internet
-        with RunningServer(chosen, fleet=FakeFleet(places=1_000_000), prepare=prepare) as server:
-            populated = PopulatedServer(server)
-            with closing(populated.client), populated.session:
-                yield populated
+        yield [stack.enter_context(populated_server(tmp_path_factory.mktemp("api"), url)) for url in urls]
+    for url in urls[1:]:
+        assert cluster is not None and url is not None
+        postgresql.drop_database(cluster, url)
 
 
 schema = schemathesis.openapi.from_dict(create_app(Settings()).openapi())
 
 
+@pytest.mark.timeout(400)  # some operations take many seconds beside other tests
 @schema.parametrize()
 @settings(
     max_examples=EXAMPLES,
@@ -178,6 +223,10 @@ schema = schemathesis.openapi.from_dict(create_app(Settings()).openapi())
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
-def test_every_answer_is_described(case: Any, populated: PopulatedServer) -> None:
-    populated.adapt(case)
-    case.call_and_validate(checks=CHECKS, base_url=populated.base_url, session=populated.session)
+def test_every_answer_is_described(case: Any, populated: list[PopulatedServer]) -> None:
+    """In the short run requests go to one server after the other, in the long run to both."""
+    servers = populated if LONG else populated[:1]
+    for server in servers:
+        server.adapt(case)
+        case.call_and_validate(checks=CHECKS, base_url=server.base_url, session=server.session)
+    populated.reverse()  # in place: the next request goes to the other one

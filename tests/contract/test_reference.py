@@ -31,6 +31,7 @@ for kind in ServerMessage.__subclasses__():
 CLIENT_TYPES = {
     "session.init",
     "agent.speak",
+    "agent.say",
     "agent.interrupt",
     "agent.state",
     "session.update",
@@ -122,7 +123,7 @@ def test_every_call_is_described() -> None:
         f"{method} {path}"
         for methods, path in re.findall(
             r"([A-Z]+(?: or [A-Z]+)?) (/[\w/{}-]+)",
-            "".join(reference.PAGES[name] for name in ("rest", "rooms", "browsers", "webhooks")),
+            "".join(reference.PAGES[name] for name in ("rest", "rooms", "browsers", "webhooks", "admin")),
         )
         for method in methods.split(" or ")
     }

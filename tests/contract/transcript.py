@@ -7,7 +7,8 @@ and the status of the `session` (created | started | ended, default started). Th
     {"time": "init_timeout"}                                         a timeout
     {"effect": "Speak", "with": {…}, "outcome": "done"}  an effect that the protocol returns, and its outcome: done,
                                                          attached, failed, {Error: text}, {updated: output} or
-                                                         {samples: n}, where speech completed n samples
+                                                         {samples: n}, where speech completed n samples, or
+                                                         {utterance: id}, where text was queued
     {"session": "PlaybackStarted", "with": {…}}                      an event of the session
     {"server": {…}} {"close": 4400, "reason": "…"}     what the client must receive next, every member of it
 $SESSION, $TOKEN, $ROOM_URL and $ROOM_TOKEN stand for those of the session; $PCM:n for n samples of silence; $BYTES:n
@@ -24,7 +25,7 @@ from typing import Any
 
 from visavis import errors
 from visavis.channel import port as channel_port
-from visavis.channel.actions import Action, Attach, Close, Interrupt, Send, Speak, Update
+from visavis.channel.actions import Action, Attach, Close, Interrupt, Say, Send, Speak, Update
 from visavis.channel.protocol import ChannelProtocol
 from visavis.engine.output import DEFAULT_OUTPUT
 from visavis.output_json import read_output
@@ -107,9 +108,9 @@ def replay_pure(transcript: Transcript) -> None:
         if "effect" in step:
             effect = actions.pop(0)
             assert type(effect).__name__ == step["effect"] and not actions, (place, effect)
-            values = (
-                effect.init if isinstance(effect, Attach) else effect.speech if isinstance(effect, Speak) else effect
-            )
+            values: object = effect
+            if isinstance(effect, Attach | Speak | Say):
+                values = getattr(effect, {Attach: "init", Speak: "speech", Say: "piece"}[type(effect)])
             for name, value in step.get("with", {}).items():
                 assert getattr(values, name) == value, (place, name)
             actions = _report_outcome(protocol, step["outcome"], effect)
@@ -151,6 +152,8 @@ def _report_outcome(protocol: ChannelProtocol, outcome: str | dict[str, Any], ef
         return protocol.update_succeeded(read_output(outcome["updated"]).apply_to(DEFAULT_OUTPUT))
     if "samples" in outcome:
         return protocol.speech_queued(outcome["samples"], outcome.get("queued_s", 0.0))
+    if "utterance" in outcome:
+        return protocol.text_queued(outcome["utterance"])
     name, text = next(iter(outcome.items()))
     report_error = protocol.update_failed if isinstance(effect, Update) else protocol.effect_failed
     return report_error(getattr(errors, name)("some text" if text == "$ANY" else text))

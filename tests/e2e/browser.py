@@ -7,7 +7,7 @@ import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
+from playwright.async_api import Browser, ConsoleMessage, Page, ViewportSize, async_playwright
 
 CHROMIUM = (
     os.environ.get("VISAVIS_CHROMIUM")
@@ -128,12 +128,19 @@ async def chromium(*flags: str) -> AsyncIterator[Browser]:
 
 @asynccontextmanager
 async def opened_page(
-    browser: Browser, url: str, *, expected: str | None = None, script: str = "", trusting: bool = False
+    browser: Browser,
+    url: str,
+    *,
+    expected: str | None = None,
+    script: str = "",
+    trusting: bool = False,
+    locale: str = "en-US",
 ) -> AsyncIterator[Page]:
     """Open a page in a new profile. At the end its console may contain no errors except those with the text `expected`.
-    `script` runs before the scripts of the page. `trusting`: accept any certificate.
+    `script` runs before the scripts of the page. `trusting`: accept any certificate. `locale`: of the browser.
     """
-    context = await browser.new_context(viewport={"width": 1280, "height": 860}, ignore_https_errors=trusting)
+    viewport: ViewportSize = {"width": 1280, "height": 860}
+    context = await browser.new_context(viewport=viewport, ignore_https_errors=trusting, locale=locale)
     page = await context.new_page()
     errors: list[str] = []
 

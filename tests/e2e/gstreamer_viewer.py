@@ -38,6 +38,8 @@ DECODE = {
 
 
 class Viewer:
+    timeout_ms = TIMEOUT_MS
+
     def __init__(self, whep_url: str, token: str, kinds: list[str]) -> None:
         self._whep_url, self._kinds = whep_url, kinds
         self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/sdp"}
@@ -66,7 +68,7 @@ class Viewer:
                 caps = Gst.Caps.from_string(RTP[kind])
                 self._peer.emit("add-transceiver", GstWebRTC.WebRTCRTPTransceiverDirection.RECVONLY, caps)
         self._peer.emit("create-offer", None, Gst.Promise.new_with_change_func(self._offer_made))
-        GLib.timeout_add(TIMEOUT_MS, self._loop.quit)
+        GLib.timeout_add(self.timeout_ms, self._loop.quit)
         self._loop.run()
         if self._resource:
             say(left=self._ask("DELETE", self._resource)[0])
@@ -84,8 +86,13 @@ class Viewer:
         complete = GstWebRTC.WebRTCICEGatheringState.COMPLETE
         if self._resource or peer.get_property("ice-gathering-state") != complete:
             return
-        offer = peer.get_property("local-description").sdp.as_text()
-        status, answer, self._resource = self._ask("POST", self._whep_url, offer.encode())
+        self._exchange(peer.get_property("local-description").sdp.as_text())
+
+    def _exchange(self, offer: str) -> None:
+        self._answered(*self._ask("POST", self._whep_url, offer.encode()))
+
+    def _answered(self, status: int, answer: str, resource: str) -> None:
+        self._resource = resource
         say(answer=status)
         if status != 201:
             self._stop(answer)
@@ -154,6 +161,7 @@ def say(**what: Any) -> None:
 
 
 Gst.init(None)
-viewer = Viewer(sys.argv[1], sys.argv[2], sys.argv[3:])
-viewer.watch()
-say(**viewer.decoded)
+if __name__ == "__main__":
+    viewer = Viewer(sys.argv[1], sys.argv[2], sys.argv[3:])
+    viewer.watch()
+    say(**viewer.decoded)

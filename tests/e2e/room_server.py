@@ -1,6 +1,7 @@
-"""`python -m tests.e2e.room_server FOLDER PORT`: a server at all addresses, with a started session.
+"""`python -m tests.e2e.room_server FOLDER PORT [STAGES]`: a server at all addresses, with a started session on each of
+its stages, of which it has one unless told otherwise.
 
-Prints one JSON object with the room's name and token, and waits for the end of its input.
+Prints one JSON object with the first room's name and token, and likewise `others`. Waits for the end of its input.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ from tests.attacks.raw_websocket import start_session
 from visavis.demo.server_process import ServerProcess
 
 
-def main(folder: Path, port: int) -> None:
+def main(folder: Path, port: int, stages: int) -> None:
     settings = {
-        "VISAVIS_STAGES": "1",
+        "VISAVIS_STAGES": str(stages),
+        "VISAVIS_SESSIONS_PER_STAGE": "1",
         "VISAVIS_ADMISSION": "counted",
         "VISAVIS_JOIN_TIMEOUT_S": "600",
         "VISAVIS_ROOM_EMPTY_GRACE_S": "600",
@@ -27,11 +29,12 @@ def main(folder: Path, port: int) -> None:
         server.wait_ready()
         headers = {"x-api-key": server.create_key("tests")}
         with httpx.Client(base_url=server.base_url, headers=headers, timeout=60) as http:
-            session = start_session(http)
+            session, *others = [start_session(http) for _ in range(stages)]
             shown = httpx.get(f"http://[::1]:{port}/v1/sessions/{session['session_id']}", headers=headers).json()
-        print(json.dumps({**session["daily_room"], "url_v6": shown["session"]["daily_room"]["url"]}), flush=True)
+        told = {"url_v6": shown["session"]["daily_room"]["url"], "others": [other["daily_room"] for other in others]}
+        print(json.dumps(session["daily_room"] | told), flush=True)
         sys.stdin.read()
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 1)

@@ -157,6 +157,13 @@ async def test_the_playground_greets_speaks_and_is_interrupted(server: LiveServe
         await page.get_by_role("tab", name="Log").click()
         await expect(page.get_by_label("Log entries")).to_contain_text("session.updated", timeout=TIMEOUT_MS)
 
+        await page.get_by_label("Text to say").fill("Hello there.")
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_label("Log entries")).to_contain_text("agent.say.confirmed", timeout=TIMEOUT_MS)
+        await expect(page.get_by_label("Text to say")).to_have_value("")
+        # no synthesiser answers in these tests
+        await expect(page.locator(".notice")).to_contain_text("was not spoken to its end", timeout=TIMEOUT_MS)
+
         await page.get_by_role("button", name="End", exact=True).click()
         await expect(status).to_have_text("Ended", timeout=TIMEOUT_MS)
         await page.get_by_role("button", name="Start", exact=True).first.click()

@@ -12,6 +12,7 @@ from tests.e2e.firefox import FIREFOX, Firefox, firefox
 from tests.e2e.wire_session import receive, running_session, speak
 from visavis.demo.session_client import SessionClient
 from visavis.library import SAMPLE
+from visavis.stage.pace import PACES
 
 pytestmark = [
     pytest.mark.anyio,
@@ -36,6 +37,7 @@ async () => {
 }
 """
 TICKS = 3600  # of RTP time from picture to picture, at 25 a second
+TICKS_WHEN_BUSY = [TICKS / pace for pace in PACES]  # a busy machine shows fewer a second
 STATUS_IS = "(wanted) => document.querySelector('.chip [role=status]')?.textContent === wanted"
 
 
@@ -47,7 +49,7 @@ async def browser(anyio_backend: str) -> AsyncIterator[Firefox]:
 
 def assert_at_25_fps(steps: list[int]) -> None:
     """A busy machine leaves pictures out, so that some steps are longer."""
-    assert all(step % TICKS == 0 for step in steps) and TICKS in steps, steps
+    assert all(any(step % ticks == 0 for ticks in TICKS_WHEN_BUSY) for step in steps) and TICKS in steps, steps
 
 
 async def test_the_room_page_plays_pictures_and_sound(

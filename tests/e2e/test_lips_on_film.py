@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tools.mediapipe import environment
 from visavis.library import DEFAULT_PORTRAIT
 
 SHARED = Path(__file__).parents[3] / "shared"
@@ -28,22 +29,32 @@ pytestmark = [
 ]
 
 
-def film_figures(clip: str, folder: Path) -> dict[str, float]:
-    """Render a clip with the command line, and return the film's figures by the lip-sync measure."""
+def film_figures(clip: str, folder: Path, tracker: Path) -> dict[str, float]:
+    """Render a clip with the command line, and return the film's figures by the lip-sync measure. `tracker`: a Python
+    that has mediapipe.
+    """
     film = folder / f"{clip}.mp4"
     render = [sys.executable, "-m", "visavis.cli", "render", "--avatar", str(DEFAULT_PORTRAIT.path)]
     subprocess.run(
         [*render, "--speech", str(SPEECH / f"{clip}.flac"), "--out", str(film)], check=True, capture_output=True
     )
-    measure = [sys.executable, str(MEASURE), str(film), "--phones", str(SPEECH / f"{clip}.phones.tsv")]
+    measure = [str(tracker), str(MEASURE), str(film), "--phones", str(SPEECH / f"{clip}.phones.tsv")]
     printed = subprocess.run(measure, check=True, capture_output=True, text=True).stdout
     figures: dict[str, float] = json.loads(printed.strip().splitlines()[-1])
     return figures
 
 
 @pytest.fixture(scope="module")
-def figures(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, float]]:
-    return [film_figures(clip, tmp_path_factory.mktemp("film")) for clip in CLIPS]
+def tracker() -> Path:
+    try:
+        return environment.prepare()
+    except (FileNotFoundError, subprocess.SubprocessError) as error:
+        pytest.skip(f"the environment of mediapipe cannot be made: {error}")
+
+
+@pytest.fixture(scope="module")
+def figures(tracker: Path, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, float]]:
+    return [film_figures(clip, tmp_path_factory.mktemp("film"), tracker) for clip in CLIPS]
 
 
 def over_all(figures: list[dict[str, float]], name: str, counted: str) -> float:

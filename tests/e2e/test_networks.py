@@ -22,6 +22,7 @@ from visavis.demo.server_process import free_port
 UNAVAILABLE = why_unavailable()
 WITHIN_S = 60
 WATCH_S = 1.0
+PORTS = "20300-20301"
 
 pytestmark = pytest.mark.skipif(UNAVAILABLE is not None, reason=str(UNAVAILABLE))
 
@@ -29,7 +30,7 @@ pytestmark = pytest.mark.skipif(UNAVAILABLE is not None, reason=str(UNAVAILABLE)
 class Served:
     """The house, the room in it, and the log of its server."""
 
-    def __init__(self, built: House, room: dict[str, str], port: int, folder: Path) -> None:
+    def __init__(self, built: House, room: dict[str, Any], port: int, folder: Path) -> None:
         self.house, self.room, self.port, self.folder = built, room, port, folder
 
     @property
@@ -38,15 +39,16 @@ class Served:
         return [json.loads(line) for line in lines if line.startswith("{")]
 
     @property
-    def media(self) -> dict[str, Any]:
-        """What the stage has logged about its port."""
-        return next(line for line in self.log if line["event"] == "media_port_opened")
+    def media(self) -> list[dict[str, Any]]:
+        """What the stages have logged about their ports."""
+        return [line for line in self.log if line["event"] == "media_port_opened"]
 
-    def watch(self, machine: Machine, host: str) -> int:
-        """Watch the room from a machine, by an address of the server; return how many pictures came."""
+    def watch(self, machine: Machine, host: str, room: dict[str, Any] | None = None) -> int:
+        """Watch a room from a machine, by an address of the server; return how many pictures came."""
         out = self.folder / f"{machine.name}.mp4"
-        address = f"http://{host}:{self.port}/rooms/{self.room['name']}/whep"
-        watch = ["visavis", "watch", "--whep", address, "--token", self.room["token"], "--seconds", str(WATCH_S)]
+        room = room or self.room
+        address = f"http://{host}:{self.port}/rooms/{room['name']}/whep"
+        watch = ["visavis", "watch", "--whep", address, "--token", room["token"], "--seconds", str(WATCH_S)]
         done = subprocess.run(
             machine.command(sys.executable, "-m", *watch, "--out", str(out)),
             capture_output=True,
@@ -65,8 +67,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder, port = tmp_path_factory.mktemp("house"), free_port()
     with house() as built:
         server = subprocess.Popen(
-            built.server.command(sys.executable, "-m", "tests.e2e.room_server", str(folder), str(port)),
-            env=os.environ | {"VISAVIS_VIEWER_ADDRESSES": json.dumps([NAME]), "VISAVIS_MEDIA_PORTS": "20300-20303"},
+            built.server.command(sys.executable, "-m", "tests.e2e.room_server", str(folder), str(port), "2"),
+            env=os.environ | {"VISAVIS_VIEWER_ADDRESSES": json.dumps([NAME]), "VISAVIS_MEDIA_PORTS": PORTS},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -82,8 +84,9 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 
 def test_container_bridges_are_left_out(served: Served) -> None:
-    assert served.media["addresses"] == [SERVER, SERVER_V6], f"{BRIDGES} bridges are not among them"
-    assert served.media["port"] == 20300
+    assert served.media
+    for media in served.media:
+        assert media["addresses"] == [SERVER, SERVER_V6], f"{BRIDGES} bridges are not among them"
 
 
 def test_a_viewer_in_the_house_plays(served: Served) -> None:
@@ -119,11 +122,16 @@ def test_a_browser_with_ipv6_alone_plays_on_a_path_of_1280_bytes(served: Served,
     assert seen["shown"] > 10 and seen["connections"] == 1, seen
 
 
-def test_a_viewer_in_the_street_plays_also_when_the_house_has_moved(served: Served) -> None:
-    with served.house.relay(STREET, [served.port, 20300]):
-        assert served.watch(served.house.outside, STREET) > 10
+def test_viewers_of_each_stage_play_behind_as_many_forwarded_ports_as_there_are_stages(served: Served) -> None:
+    assert {media["port"] for media in served.media} == {20300, 20301}
+    with served.house.relay(STREET, [served.port, 20300, 20301]):
+        for room in (served.room, *served.room["others"]):
+            assert served.watch(served.house.outside, STREET, room) > 10
+
+
+def test_a_viewer_in_the_street_plays_when_the_house_has_moved(served: Served) -> None:
     served.house.move_to(SECOND_STREET)
-    with served.house.relay(SECOND_STREET, [served.port, 20300]):
+    with served.house.relay(SECOND_STREET, [served.port, 20300, 20301]):
         assert served.watch(served.house.outside, SECOND_STREET) > 10
 
 

@@ -11,7 +11,9 @@ import pytest
 
 from visavis.library import DEFAULT_PORTRAIT
 
-from .test_lips_on_film import MEASURE, SPEECH
+from .test_lips_on_film import MEASURE, SPEECH, tracker
+
+__all__ = ["tracker"]  # the fixture
 
 CLIP = "LJ001-0002"
 
@@ -21,7 +23,7 @@ CLIP = "LJ001-0002"
     not (MEASURE.is_file() and SPEECH.is_dir()),
     reason="the recordings or the lip-sync measure of ../shared are missing",
 )
-def test_lips_follow_the_timings(tmp_path: Path) -> None:
+def test_lips_follow_the_timings(tmp_path: Path, tracker: Path) -> None:
     film, phones = tmp_path / "film.mp4", SPEECH / f"{CLIP}.phones.tsv"
     render = [
         sys.executable,
@@ -35,7 +37,7 @@ def test_lips_follow_the_timings(tmp_path: Path) -> None:
     ]
     subprocess.run([*render, "--phones", str(phones), "--out", str(film)], check=True, capture_output=True)
     printed = subprocess.run(
-        [sys.executable, str(MEASURE), str(film), "--phones", str(phones)], check=True, capture_output=True, text=True
+        [str(tracker), str(MEASURE), str(film), "--phones", str(phones)], check=True, capture_output=True, text=True
     ).stdout
     figures = json.loads(printed.strip().splitlines()[-1])
     assert figures["closures"] >= 4 and figures["closure_recall"] == 1.0, figures

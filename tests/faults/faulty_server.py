@@ -30,7 +30,8 @@ class FaultyServer:
     folder: Path
     environment: dict[str, str]
     port: int = field(default_factory=free_port)
-    process: subprocess.Popen[bytes] | None = None
+    process: subprocess.Popen[bytes] | None = None  # the newest
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)  # all of them
     key: str = ""
 
     @property
@@ -58,7 +59,12 @@ class FaultyServer:
 
     def start(self) -> None:
         """Start the server, and wait until it is ready."""
-        serve = ["serve", "--port", str(self.port)]
+        self.launch()
+        self.wait_ready()
+
+    def launch(self, *arguments: str) -> None:
+        """Start a server, and do not wait for it."""
+        serve = ["serve", "--port", str(self.port), *arguments]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "tests.faults.stepped_server", str(self.folder / "offset"), *serve],
@@ -66,6 +72,11 @@ class FaultyServer:
                 stdout=log,
                 stderr=log,
             )
+        self.processes.append(self.process)
+
+    def wait_ready(self) -> None:
+        """Wait until the newest server is ready."""
+        assert self.process is not None
         deadline_s = time.monotonic() + READY_WITHIN_S
         while time.monotonic() < deadline_s:
             assert self.process.poll() is None, self.log[-5000:]
@@ -154,14 +165,15 @@ def _end_all(server: FaultyServer) -> None:
     for stage in server.stages:
         with suppress(ProcessLookupError):
             os.kill(stage, signal.SIGCONT)
-    assert server.process is not None
-    if server.process.poll() is None:
-        server.process.terminate()
-        try:
-            server.process.wait(60)
-        except subprocess.TimeoutExpired:
-            server.process.kill()
-            server.process.wait()
+    for process in server.processes:
+        if process.poll() is None:
+            process.send_signal(signal.SIGCONT)
+            process.terminate()
+            try:
+                process.wait(60)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
     for stage in server.stages:
         with suppress(ProcessLookupError):
             os.kill(stage, signal.SIGKILL)

@@ -149,8 +149,9 @@ class Session:
             created = await http.post("/v1/sessions", json={"avatar_id": looks[0]["avatar_id"]})
             document = created.json()["session"]
             start = f"/v1/sessions/{document['session_id']}/start"
-            while (await http.post(start)).json()["ws_uri"] == "try_again":  # noqa: ASYNC110 (as clients do)
-                await asyncio.sleep(0.2)
+            async with asyncio.timeout(WITHIN_S):
+                while (await http.post(start)).json()["ws_uri"] == "try_again":  # noqa: ASYNC110 (as clients do)
+                    await asyncio.sleep(0.2)
         return cls(
             place=place,
             session_id=document["session_id"],

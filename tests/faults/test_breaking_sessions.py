@@ -14,6 +14,7 @@ import pytest
 
 from tests.faults.test_lost_stages import Listener
 from tests.faults.test_silent_stages import FOR_EVER_S, own_fleet, plays, processes_of
+from tests.faults.waiting import until
 from tests.fleet.test_stage_fleet import REPOSITORY, allocate, speech
 from tests.packs import place_pack
 from tests.stage.breaking_parts import BREAKING_PACK, MAGIC
@@ -63,8 +64,7 @@ async def test_speech_that_breaks_every_stage_ends_its_session_alone(tmp_path: P
             assert heard.playback == [("started", "long"), ("finished", "long")]
         await asyncio.wait([pending])
         await plays(await allocate(fleet, tmp_path))
-        while len(processes_in_all(fleet)) > stages:  # noqa: ASYNC110 (the fleet tells nobody)
-            await asyncio.sleep(0.02)
+        await until(lambda: len(processes_in_all(fleet)) <= stages, seen=lambda: processes_in_all(fleet))
         assert fleet.capacity().sessions == 3 and fleet._alone == []
 
 
@@ -74,8 +74,10 @@ async def test_a_suspected_session_performs_alone_until_it_ends(tmp_path: Path) 
         one, other = await allocate(fleet, tmp_path), await allocate(fleet, tmp_path)
         listener = Listener(one)
         pending = asyncio.create_task(one.speak(breaking_speech()))
-        while fleet._suspects.verdict(one.session_id) != "alone":  # noqa: ASYNC110 (the fleet tells nobody)
-            await asyncio.sleep(0.001)
+        await until(
+            lambda: fleet._suspects.verdict(one.session_id) == "alone",
+            seen=lambda: fleet._suspects.verdict(one.session_id),
+        )
         await one.interrupt(through=1)
         await listener.until(PerformanceMoved, 2)
         await pending
@@ -86,8 +88,7 @@ async def test_a_suspected_session_performs_alone_until_it_ends(tmp_path: Path) 
         await one.speak(speech(320, number=2, utterance_id="a", final=True))
         assert [end.utterance_id for end in await listener.until(PlaybackFinished, 2)] == ["breaks", "a"]
         await one.end()
-        while len(processes_in_all(fleet)) > 1:  # noqa: ASYNC110 (the fleet tells nobody)
-            await asyncio.sleep(0.02)
+        await until(lambda: len(processes_in_all(fleet)) <= 1, seen=lambda: processes_in_all(fleet))
         assert fleet._alone == []
 
 
@@ -112,8 +113,7 @@ async def test_a_start_whose_stages_are_killed_by_others_suspects_no_pack(tmp_pa
         for _ in range(2):
             processes_of(fleet)[0].send_signal(signal.SIGSTOP)
             starting = asyncio.create_task(allocate(fleet, tmp_path, "sess_1"))
-            while "sess_1" not in fleet._opening:  # noqa: ASYNC110 (the fleet tells nobody)
-                await asyncio.sleep(0.001)
+            await until(lambda: "sess_1" in fleet._opening, seen=lambda: fleet._opening)
             processes_of(fleet)[0].send_signal(signal.SIGKILL)
             performer = await starting
             await plays(performer)

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from visavis.store.sessions import SessionStore
 
 pytestmark = pytest.mark.anyio
 
-Fault = Callable[[Service, Path], AbstractContextManager[None]]
+Fault = Callable[[Service, Path], AbstractAsyncContextManager[None]]
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +39,7 @@ def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ends, "FIRST_PAUSE_S", 0.01)
     monkeypatch.setattr(ends, "LONGEST_PAUSE_S", 0.05)
     monkeypatch.setattr(ends, "WAIT_S", 0.05)
-    # The tests lock the database from the event loop of the server: it must not be writing then.
+    # The tests ask and save themselves.
     monkeypatch.setattr(probes, "ASK_EVERY_S", 3600)
     monkeypatch.setattr(meter, "SAVE_EVERY_S", 3600)
 
@@ -59,38 +59,48 @@ def with_pragma(service: Service, pragma: str, *, then: str) -> Iterator[None]:
     current = then
 
 
-@contextmanager
-def locked(service: Service, folder: Path) -> Iterator[None]:
+@asynccontextmanager
+async def another(folder: Path) -> AsyncIterator[Callable[[str], Awaitable[None]]]:
+    """Another connection to the database. Its statements may wait for the server, so the server goes on meanwhile."""
+    path = folder / "visavis.db"
+    opened = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=TIMEOUT_S)
+    with contextlib.closing(opened) as connection:
+
+        async def execute(statement: str) -> None:
+            await anyio.to_thread.run_sync(lambda: connection.execute(statement))
+
+        yield execute
+
+
+@asynccontextmanager
+async def locked(service: Service, folder: Path) -> AsyncIterator[None]:
     """Another process writes, and does not finish."""
-    with (
-        with_pragma(service, "busy_timeout=20", then="busy_timeout=10000"),
-        contextlib.closing(sqlite3.connect(folder / "visavis.db", isolation_level=None)) as other,
-    ):
-        other.execute("BEGIN IMMEDIATE")
-        yield
-        other.execute("ROLLBACK")
+    async with another(folder) as execute:
+        with with_pragma(service, "busy_timeout=20", then="busy_timeout=10000"):
+            await execute("BEGIN IMMEDIATE")
+            yield
+            await execute("ROLLBACK")
 
 
-@contextmanager
-def read_only(service: Service, _folder: Path) -> Iterator[None]:
+@asynccontextmanager
+async def read_only(service: Service, _folder: Path) -> AsyncIterator[None]:
     with with_pragma(service, "query_only=ON", then="query_only=OFF"):
         yield
 
 
-@contextmanager
-def full(service: Service, folder: Path) -> Iterator[None]:
+@asynccontextmanager
+async def full(service: Service, folder: Path) -> AsyncIterator[None]:
     """Every end needs one more page than the file may have."""
-    with contextlib.closing(sqlite3.connect(folder / "visavis.db", isolation_level=None)) as other:
-        other.execute("CREATE TABLE ballast (data BLOB)")
-        other.execute(
+    async with another(folder) as execute:
+        await execute("CREATE TABLE ballast (data BLOB)")
+        await execute(
             "CREATE TRIGGER grow AFTER UPDATE OF status ON sessions"
             " BEGIN INSERT INTO ballast VALUES (zeroblob(100000)); END"
         )
-        with with_pragma(
-            service, "max_page_count=1", then="max_page_count=1000000"
-        ):  # SQLite takes the number of pages that there are
+        # SQLite takes the number of pages that there are
+        with with_pragma(service, "max_page_count=1", then="max_page_count=1000000"):
             yield
-        other.execute("DROP TRIGGER grow")
+        await execute("DROP TRIGGER grow")
 
 
 FAULTS: dict[str, Fault] = {"locked": locked, "read_only": read_only, "full": full}
@@ -105,32 +115,33 @@ async def test_an_end_that_cannot_be_written_ends_its_session_and_no_other(
     other = await create(service)
     attached = [await service.services.live.attach(init(session)) for session in ending]
     beside = await service.services.live.attach(init(other))
-    with structlog.testing.capture_logs() as logs, FAULTS[fault](service, tmp_path):
-        answers = [await service.client.put(f"/v1/sessions/{session['session_id']}/end") for session in ending]
-        shown = [answer.json()["session"] for answer in answers]
-        assert [(answer.status_code, one["status"]) for answer, one in zip(answers, shown, strict=True)] == [
-            (200, "ended")
-        ] * len(ending)
-        for one in attached:
-            with anyio.fail_after(TIMEOUT_S):
-                assert await last_event(one) == SessionOver(reason=EndReason.CLIENT)
-        assert all(service.performer(session["session_id"]).ended for session in ending)
-        # what clients see is what will be written
-        for before in shown:
-            seen = (await service.client.get(f"/v1/sessions/{before['session_id']}")).json()["session"]
-            assert (seen["status"], seen["ended_at"]) == ("ended", before["ended_at"])
-        running = (await service.client.get("/v1/sessions?status=started")).json()["sessions"]
-        assert [session["session_id"] for session in running] == [other["session_id"]]
-        again = (await service.client.put(f"/v1/sessions/{ending[0]['session_id']}/end")).json()["session"]
-        assert again == shown[0]
-        with contextlib.suppress(Exception):  # the sweep saves metering, which fails as well
-            await sweep_sessions(store(service), service.services.live, created_ttl_s=3600)
-        # the other session has noticed nothing
-        await beside.speak(speech(b"\0\0", utterance_id="a"))
-        ready = await service.client.get("/readyz")
-        assert (ready.status_code, ready.json()["status"], ready.json()["database"]) == (503, "unready", False)
-        decided = {one: end.ended_at_ms for one, end in service.services.live.ends.unwritten.items()}
-        assert decided.keys() == {session["session_id"] for session in ending}
+    with structlog.testing.capture_logs() as logs:
+        async with FAULTS[fault](service, tmp_path):
+            answers = [await service.client.put(f"/v1/sessions/{session['session_id']}/end") for session in ending]
+            shown = [answer.json()["session"] for answer in answers]
+            assert [(answer.status_code, one["status"]) for answer, one in zip(answers, shown, strict=True)] == [
+                (200, "ended")
+            ] * len(ending)
+            for one in attached:
+                with anyio.fail_after(TIMEOUT_S):
+                    assert await last_event(one) == SessionOver(reason=EndReason.CLIENT)
+            assert all(service.performer(session["session_id"]).ended for session in ending)
+            # what clients see is what will be written
+            for before in shown:
+                seen = (await service.client.get(f"/v1/sessions/{before['session_id']}")).json()["session"]
+                assert (seen["status"], seen["ended_at"]) == ("ended", before["ended_at"])
+            running = (await service.client.get("/v1/sessions?status=started")).json()["sessions"]
+            assert [session["session_id"] for session in running] == [other["session_id"]]
+            again = (await service.client.put(f"/v1/sessions/{ending[0]['session_id']}/end")).json()["session"]
+            assert again == shown[0]
+            with contextlib.suppress(Exception):  # the sweep saves metering, which fails as well
+                await sweep_sessions(store(service), service.services.live, created_ttl_s=3600)
+            # the other session has noticed nothing
+            await beside.speak(speech(b"\0\0", utterance_id="a"))
+            ready = await service.client.get("/readyz")
+            assert (ready.status_code, ready.json()["status"], ready.json()["database"]) == (503, "unready", False)
+            decided = {one: end.ended_at_ms for one, end in service.services.live.ends.unwritten.items()}
+            assert decided.keys() == {session["session_id"] for session in ending}
     for session in ending:
         record = await wait_for_end(service, session["session_id"])
         assert (record.end_reason, record.ended_at_ms) == (EndReason.CLIENT, decided[record.id])
@@ -151,7 +162,7 @@ async def test_minutes_and_concurrency_count_ends_that_are_not_written(service: 
         return now["concurrency"]["current"], now["included_minutes"]["used"]
 
     assert await used() == (1, 1)
-    with locked(service, tmp_path):
+    async with locked(service, tmp_path):
         await service.client.put(f"/v1/sessions/{session['session_id']}/end")
         assert await used() == (0, 1)
         assert (await service.client.get("/v1/usage")).json()["usage"]["active_sessions"] == []
@@ -171,7 +182,7 @@ async def test_requests_that_only_read_are_answered_and_the_last_use_of_a_key_is
     await accounts.save_uses()
     before_ms = await last_used_ms()
     await anyio.sleep(0.002)  # two uses at different milliseconds
-    with locked(service, tmp_path):
+    async with locked(service, tmp_path):
         for path in ("/v1/sessions", f"/v1/sessions/{session['session_id']}", "/v1/avatars"):
             assert (await service.client.get(path)).status_code == 200
         with pytest.raises((OperationalError, VisavisError), match="locked"):
@@ -185,10 +196,11 @@ async def test_requests_that_only_read_are_answered_and_the_last_use_of_a_key_is
 async def test_a_start_that_cannot_be_written_is_refused_and_can_be_repeated(service: Service, tmp_path: Path) -> None:
     other, session = await create(service), await create(service, start=False)
     url = f"/v1/sessions/{session['session_id']}/start"
-    with structlog.testing.capture_logs(), locked(service, tmp_path):
-        answer = await service.client.put(url)
-        assert answer.status_code == 503
-        assert session["session_id"] not in service.fleet.performers, "it has no place, so nothing was begun for it"
+    with structlog.testing.capture_logs():
+        async with locked(service, tmp_path):
+            answer = await service.client.put(url)
+            assert answer.status_code == 503
+            assert session["session_id"] not in service.fleet.performers, "it has no place, so nothing was begun for it"
     assert (await service.client.put(url)).status_code == 200
     assert (await stored(service, other["session_id"])).status == "started"
 

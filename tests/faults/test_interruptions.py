@@ -17,6 +17,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from tests.e2e.conftest import LiveServer, anyio_backend, http, server, sessions
+from tests.faults.scale import only_in_full
 from visavis.demo.session_client import SessionClient
 
 __all__ = ["anyio_backend", "http", "server", "sessions"]  # the fixtures of a real server
@@ -168,6 +169,7 @@ async def test_ends_are_kept_while_the_channel_is_away(session: Session) -> None
         assert all((end["position_s"], end["interrupted"]) == (0.05, False) for end in ends)
 
 
+@only_in_full
 async def test_more_ends_than_a_queue_holds_come_before_the_close(session: Session) -> None:
     """An interrupt ends thousands of utterances at once, and the end of the session as many again."""
     async with session.channel() as channel:

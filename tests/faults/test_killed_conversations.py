@@ -4,18 +4,22 @@ conversation goes on with the next server, and nothing is lost or said twice.
 
 from __future__ import annotations
 
+import asyncio
 import random
+import socket
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from tests.faults.restarts import Client, Session, place
-from tests.faults.scale import FULL
+from tests.faults.scale import FULL, only_in_full
 from tests.faults.test_interruptions import sound
+from tests.sounds import wav
+from tests.voice.speech_server import RATE_HZ, SECONDS_PER_CHAR, Reply, speak_well, speech_server, spoken
 
 pytestmark = pytest.mark.anyio
-KILLS = 12 if FULL else 2
+KILLS = 12 if FULL else 1
 PIECES = 30  # of 0.1 s, between two kills
 
 
@@ -57,3 +61,47 @@ async def test_a_conversation_goes_on_after_its_server_was_killed(tmp_path: Path
         assert len(here.stages) == 1
         await here.stop()
         await here.until_stages_end()
+
+
+SENTENCES = ("One is said.", "In the middle of two the server is killed.", "Three is said by the next server.")
+
+
+async def speak_half(reply: Reply) -> None:
+    """Answer half of the sound, and wait for the end of the connection."""
+    sound = wav(spoken(reply.request["input"]), RATE_HZ)
+    await reply.head()
+    await reply.chunk(sound[: len(sound) // 2])
+    await reply.until_client_leaves()
+
+
+@only_in_full
+async def test_text_is_said_to_its_end_though_its_server_was_killed(
+    tmp_path: Path, speech_listener: socket.socket
+) -> None:
+    async with speech_server(speech_listener) as speech:
+        speech.behaviours = [speak_well, speak_half]
+        with place(tmp_path, VISAVIS_VOICE_URL=speech.url) as here:
+            here.start()
+            await here.ready()
+            session = await Session.start(here)
+            client = Client(session, resume=True, features=("playback", "text"))
+            await client.open()
+            await client.send(type="agent.say", text=" ".join(SENTENCES), utterance_id="text", final=True)
+            await client.send(type="agent.speak", audio=sound(0.1), utterance_id="sound", final=True)
+            await client.until("agent.speak.confirmed")
+            async with asyncio.timeout(30):
+                await speech.requested(2)
+            await client.until("agent.playback.started", utterance_id="text")
+            here.kill()
+            here.start()
+            ends = [await client.until("agent.playback.finished", utterance_id=name) for name in ("text", "sound")]
+            text_s = SECONDS_PER_CHAR * sum(len(sentence) for sentence in SENTENCES)
+            assert [(end["position_s"], end["interrupted"]) for end in ends] == [
+                (pytest.approx(text_s, abs=0.001), False),
+                (0.1, False),
+            ]
+            assert client.resumed == [False, True]
+            assert speech.texts == [*SENTENCES[:2], *SENTENCES[1:]], "the broken sentence is asked for again"
+            await here.ready()
+            await here.stop()
+            await here.until_stages_end()

@@ -20,6 +20,7 @@ import httpx
 import pytest
 import structlog.testing
 
+from tests.conftest import InProcess
 from tests.fakes import fake_prepare
 from tests.faults.scale import FULL
 from tests.fleet.test_stage_fleet import PARTS, REPOSITORY
@@ -75,7 +76,7 @@ async def service_with_stages(
         _, key = await services.accounts.create(name="tests")
         owner = await services.accounts.authenticate(key)
         look = await services.avatars.add(b"a face", name="Avatar", owner=owner)
-        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        transport = InProcess(app, raise_app_exceptions=False)
         async with httpx.AsyncClient(
             transport=transport, base_url="http://visavis.test", headers={"x-api-key": key}, timeout=WITHIN_S
         ) as client:
@@ -151,7 +152,7 @@ async def test_the_ledger_is_right_after_faults_at_random(tmp_path: Path, monkey
             with anyio.fail_after(WITHIN_S):
                 while services.live.ends.unwritten or services.fleet.capacity().sessions > 0:  # noqa: ASYNC110
                     await anyio.sleep(0.02)
-            rows = await store.newest(await _account(store, expected), statuses=("ended",), limit=10_000)
+            rows = await store.lists.newest(await _account(store, expected), statuses=("ended",), limit=10_000)
             ledger = {record.id: record for record in rows}
             left = await store.started_here()
     assert left == []

@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.faults.scale import FULL
+from tests.faults.scale import FULL, only_in_full
 from tests.processes import children
 from tests.rooms.offers import make_offer
 from visavis.bench.live import LiveServer, LiveSession, live_session, running_server
@@ -144,8 +144,9 @@ async def sessions_in_a_row(server: LiveServer, count: int) -> None:
         await asyncio.gather(*(one_after_another(http) for _ in range(SESSIONS_AT_ONCE)))
 
 
-@pytest.mark.timeout(3600 if FULL else 120)  # a quarter of an hour; three times as long where others have the cores
-@pytest.mark.parametrize("malloc", ["", "glibc.malloc.hugetlb=1"] if FULL else [""], ids=str)
+@only_in_full
+@pytest.mark.timeout(3600)  # a quarter of an hour; three times as long where others have the cores
+@pytest.mark.parametrize("malloc", ["", "glibc.malloc.hugetlb=1"], ids=str)
 def test_joins_and_sessions_give_their_memory_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, malloc: str
 ) -> None:

@@ -20,6 +20,7 @@ import pytest
 import structlog.testing
 
 from tests.faults.scale import FULL
+from tests.faults.waiting import until
 from tests.fleet.test_stage_fleet import REPOSITORY, allocate, speech, wait_for
 from tests.stage.stuck_parts import MAGIC
 from visavis.errors import NoCapacity
@@ -68,8 +69,7 @@ def processes_of(fleet: StageFleet) -> list[asyncio.subprocess.Process]:
 
 
 async def until_quiet(fleet: StageFleet, index: int, quiet: bool) -> None:
-    while fleet._stages[index].link.quiet is not quiet:  # noqa: ASYNC110 (the fleet tells nobody)
-        await asyncio.sleep(0.02)
+    await until(lambda: fleet._stages[index].link.quiet is quiet, seen=fleet.problem)
 
 
 async def end_of(performer: StagePerformer) -> PerformerEnded:
@@ -184,8 +184,8 @@ async def test_places_and_sessions_that_differ_are_put_right(tmp_path: Path) -> 
             await fleet._stages[0].link.request("sess_2", 1, End())  # a session that the stage has lost
             await wait_for(gone, PerformanceMoved)
             await plays(gone)
-            while fleet._strays or not any(log["event"] == "session_without_place" for log in logs):  # noqa: ASYNC110
-                await asyncio.sleep(0.02)
+            await until(lambda: any(log["event"] == "session_without_place" for log in logs), seen=lambda: logs)
+            await until(lambda: not fleet._strays, seen=lambda: fleet._strays)
             assert fleet.capacity().sessions == 2
             await plays(await allocate(fleet, tmp_path, "sess_1"))
             await plays(other)
@@ -210,9 +210,10 @@ async def test_a_server_and_its_stage_that_were_frozen_together_go_on(tmp_path: 
         cwd=REPOSITORY,
     )
     assert server.stdin is not None and server.stdout is not None
-    stage_pid = int(await server.stdout.readline())
+    stage_pid = 0
     try:
         with anyio.fail_after(WITHIN_S + frozen_s):
+            stage_pid = int(await server.stdout.readline())
             pids = {"server": server.pid, "stage": stage_pid}
             for pid in pids.values():
                 os.kill(pid, signal.SIGSTOP)
@@ -225,8 +226,12 @@ async def test_a_server_and_its_stage_that_were_frozen_together_go_on(tmp_path: 
             server.stdin.write(b"pid\n")
             assert int(await server.stdout.readline()) == stage_pid, "it is the same stage"
     finally:
-        for pid in (server.pid, stage_pid):
+        for pid in (server.pid, *([stage_pid] if stage_pid else [])):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
         server.stdin.close()
-        await server.wait()
+        with anyio.move_on_after(WITHIN_S):
+            await server.wait()
+        if server.returncode is None:
+            server.kill()
+            await server.wait()

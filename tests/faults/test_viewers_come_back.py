@@ -9,6 +9,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -19,6 +20,7 @@ from tests.e2e.browser import CHROMIUM, chromium, opened_page
 from tests.e2e.conftest import LiveServer, anyio_backend, http, sessions
 from tests.e2e.wire_session import receive, running_session, speak
 from tests.faults.scale import FULL
+from tests.faults.waiting import until
 from tests.processes import children
 from visavis.demo.server_process import ServerProcess
 from visavis.demo.session_client import SessionClient
@@ -102,8 +104,9 @@ async def test_the_room_page_comes_back_without_a_reload(
                     pass
                 began_ms = await page.evaluate("performance.now()")
                 began_s = time.monotonic()
-                while FULL and len(children(process.pid, "visavis.stage")) < 2:  # noqa: ASYNC110
-                    await asyncio.sleep(0.1)  # until the spare stage is there
+                if FULL:  # until the spare stage is there
+                    pids = partial(children, process.pid, "visavis.stage")
+                    await until(lambda: len(pids()) >= 2, seen=pids)  # noqa: B023  it is used at once
                 os.kill(await busiest(children(process.pid, "visavis.stage")), signal.SIGKILL)
                 message = await receive(channel)
                 while message["type"] != "agent.playback.finished":

@@ -85,9 +85,11 @@ def test_a_server_that_cannot_stop_in_order_ends_all_the_same(tmp_path: Path) ->
         text=True,
     ) as process:
         assert process.stdout is not None
-        while "API key" not in process.stdout.readline():
-            pass
+        line = process.stdout.readline()
+        while line and "API key" not in line:
+            line = process.stdout.readline()
         process.terminate()
         said, errors = process.communicate(timeout=90)
+        assert line, f"it has ended before it was ready: {errors}"
     assert (process.returncode, said) == (1, "draining\n")
     assert errors.splitlines()[-1].endswith("[SERVER_BROKEN]")

@@ -273,10 +273,10 @@ async def test_a_stage_that_answers_the_hello_wrongly_is_rejected(tmp_path: Path
             await StageLink.connect(address, HELLO)
 
 
-async def test_a_stage_that_never_answers_is_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_stage_that_never_answers_is_unreachable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("visavis.fleet.link.CONNECT_WITHIN_S", 0.1)
     async with bad_stage(tmp_path, send_frames()) as address:
-        with pytest.raises(StageRejected, match="does not answer"):
+        with pytest.raises(StageUnreachable, match="has not answered"):
             await StageLink.connect(address, HELLO)
 
 

@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
 import os
 import shutil
 import signal
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
 
 from tests.fleet.test_stage_fleet import PARTS, REPOSITORY, allocate, at_most, speech, wait_for
 from visavis.errors import HandoverImpossible
+from visavis.fleet import local, stages
 from visavis.fleet.adopted_process import AdoptedProcess
-from visavis.fleet.identity import next_identity
-from visavis.fleet.local import LocalStage, LocalStages
+from visavis.fleet.identity import next_identity, write_private
+from visavis.fleet.local import LocalStage, LocalStages, StageProcess
 from visavis.fleet.roster import FOLDER, Roster, check_stages_can_be_taken_over
 from visavis.fleet.stages import StageFleet
 from visavis.stage.port.address import Address
 from visavis.stage.port.events import PlaybackFinished, PlaybackStarted
+from visavis.stage.port.line import Waiting
+from visavis.stage.port.messages import KeepLine
+from visavis.stage.port.values import Spoken
 
 pytestmark = pytest.mark.anyio
 WITHIN_S = 60.0
@@ -34,10 +41,15 @@ def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @contextlib.asynccontextmanager
-async def server_on(data_dir: Path, *, grace_s: float = 30.0) -> AsyncIterator[StageFleet]:
+async def server_on(data_dir: Path, *, grace_s: float = 30.0, silent_s: float = 5.0) -> AsyncIterator[StageFleet]:
     """The fleet of a server that starts on a data folder. It ends its stages unless it has let go of them."""
     supply = LocalStages(
-        data_dir=data_dir, identity=next_identity(data_dir), max_stages=1, parts=PARTS, grace_s=grace_s
+        data_dir=data_dir,
+        identity=next_identity(data_dir),
+        max_stages=1,
+        parts=PARTS,
+        grace_s=grace_s,
+        silent_s=silent_s,
     )
     fleet = StageFleet(supply, limits=at_most(4))
     try:
@@ -97,7 +109,7 @@ async def test_a_stage_whose_server_is_gone_ends_after_its_grace_and_is_not_foun
         assert list((tmp_path / FOLDER).iterdir()) == []
 
 
-async def test_a_stage_that_hangs_is_not_waited_for_and_a_copy_of_the_folder_finds_none(tmp_path: Path) -> None:
+async def test_a_copy_of_the_folder_finds_no_stage(tmp_path: Path) -> None:
     data_dir, copy = tmp_path / "data", tmp_path / "copy"
     data_dir.mkdir()
     async with server_on(data_dir, grace_s=0.5) as first:
@@ -109,11 +121,122 @@ async def test_a_stage_that_hangs_is_not_waited_for_and_a_copy_of_the_folder_fin
             shutil.copy(entry, copy / FOLDER)
         async with server_on(copy) as stranger:
             assert await stranger.adopt() == []
+        assert await child.wait() == 0, "it has ended after its grace period"
+
+
+async def test_a_stage_that_is_stopped_while_it_is_adopted_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its sessions end with the adoption; going on later it would perform them for nobody."""
+    monkeypatch.setattr(local, "ADOPT_WITHIN_S", 1.0)
+    async with server_on(tmp_path) as first:
+        await first.start()
+        await allocate(first, tmp_path)
+        child = process_of(first)
+        await first.let_go()
         child.send_signal(signal.SIGSTOP)
-        async with server_on(data_dir) as second:
+        async with server_on(tmp_path) as second:
             assert await second.adopt() == []
-        child.send_signal(signal.SIGCONT)
+            assert isinstance(child, asyncio.subprocess.Process)
+            assert await child.wait() == -signal.SIGKILL, "it was never continued"
+            assert list((tmp_path / FOLDER).iterdir()) == []
+
+
+async def test_a_server_that_is_stopped_while_it_adopts_goes_on_with_its_stage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "ADOPT_WITHIN_S", 1.0)
+    async with server_on(tmp_path) as first:
+        await first.start()
+        await allocate(first, tmp_path, "sess_1")
+        child = process_of(first)
+        await first.let_go()
+        async with server_on(tmp_path) as second:
+            child.send_signal(signal.SIGSTOP)  # so that its answer does not come before
+            adopting = asyncio.create_task(second.adopt())
+            for _ in range(50):  # turns of the loop: the server asks
+                await asyncio.sleep(0)
+            child.send_signal(signal.SIGCONT)
+            time.sleep(2.0)  # noqa: ASYNC251 (this process is stopped)
+            (adopted,) = await adopting
+            assert adopted.held.spec.session_id == "sess_1"
         await child.wait()
+
+
+@pytest.mark.parametrize("fault", [signal.SIGKILL, signal.SIGSTOP])
+async def test_a_session_whose_stage_is_lost_during_a_hand_over_moves_before_it_is_let_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: signal.Signals
+) -> None:
+    started: list[StageProcess] = []
+    make = LocalStages._stage
+
+    def noting(supply: LocalStages, name: str, process: StageProcess, *rest: Any) -> LocalStage:
+        started.append(process)
+        return make(supply, name, process, *rest)
+
+    monkeypatch.setattr(LocalStages, "_stage", noting)
+    monkeypatch.setattr(stages, "MOVED_WITHIN_S", WITHIN_S)  # a busy machine takes long to start a stage
+    async with server_on(tmp_path, silent_s=2.5) as first:
+        await first.start()
+        performer = await allocate(first, tmp_path, "sess_1")
+        began_s = time.monotonic()
+        for _ in range(10):
+            await performer.speak(speech(160_000, utterance_id="long"))  # 100 s, which go with the session
+        lost = process_of(first)
+        assert isinstance(lost, asyncio.subprocess.Process)
+        lost.send_signal(fault)
+        await first.let_go()
+        assert (await lost.wait()) == -signal.SIGKILL
+    async with server_on(tmp_path) as second:
+        (adopted,) = await second.adopt()
+        assert adopted.held.spec.session_id == "sess_1" and process_of(second).pid != lost.pid
+        assert [one.utterance_id for one in adopted.held.utterances] == ["long"]
+        lasted_s = adopted.held.performed_s + time.monotonic() - adopted.told_s
+        assert lasted_s == pytest.approx(time.monotonic() - began_s, abs=0.5), "it has lasted since its first stage"
+    await started[1].wait()
+
+
+async def test_a_stage_that_was_started_on_a_full_disk_is_found_when_the_disk_has_room_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = 0
+
+    def full_disk(path: Path, text: str) -> None:
+        nonlocal tries
+        tries += 1
+        if tries < 3:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write_private(path, text)
+
+    monkeypatch.setattr("visavis.fleet.roster.write_private", full_disk)
+    monkeypatch.setattr("visavis.fleet.local.ENTER_AGAIN_S", 0.01)
+    async with server_on(tmp_path) as first:
+        await first.start()
+        performer = await allocate(first, tmp_path, "sess_1")
+        child = process_of(first)
+        while not Roster(tmp_path).entries():  # noqa: ASYNC110
+            await anyio.sleep(0.01)  # polls a file; no test asserts how long this takes
+        performer.remember(b"memo")
+        await first.let_go()
+    assert tries == 3
+    async with server_on(tmp_path) as second:
+        (adopted,) = await second.adopt()
+        assert adopted.held.spec.session_id == "sess_1"
+    await child.wait()
+    assert list((tmp_path / FOLDER).iterdir()) == []
+
+
+async def test_a_stage_that_ends_while_the_disk_is_full_is_never_entered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full_disk(path: Path, text: str) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("visavis.fleet.roster.write_private", full_disk)
+    async with server_on(tmp_path) as first:
+        await first.start()
+        monkeypatch.undo()
+    assert list((tmp_path / FOLDER).iterdir()) == []
 
 
 async def test_speech_that_was_not_heard_is_said_though_server_and_stage_died(tmp_path: Path) -> None:
@@ -124,6 +247,8 @@ async def test_speech_that_was_not_heard_is_said_though_server_and_stage_died(tm
             await performer.speak(speech(4800, utterance_id="long"))  # 0.3 s each
         await performer.speak(speech(4800, utterance_id="long", final=True))
         await performer.speak(speech(4800, utterance_id="next", final=True))
+        text = Waiting(place=1, number=20, body=b"text")
+        await performer.keep_line(KeepLine(waiting=text, spoken=Spoken(utterance_id="text", samples=0)))
         performer.acknowledge(await wait_for(performer, PlaybackStarted))
         await first.let_go()
     async with server_on(tmp_path) as second:
@@ -145,6 +270,11 @@ async def test_speech_that_was_not_heard_is_said_though_server_and_stage_died(tm
             PlaybackFinished(utterance_id="next", position_s=0.3, interrupted=False),
         ]
         assert starts == ["next"]
+        await second.let_go()
+    async with server_on(tmp_path) as third:
+        (again,) = await third.adopt()
+        assert again.held.performance is not None
+        assert [one.body for one in again.held.performance.line.waiting] == [b"text"], "the next stage has it, too"
 
 
 async def test_a_session_of_an_adopted_stage_that_dies_goes_on_on_another(tmp_path: Path) -> None:

@@ -249,6 +249,7 @@ def test_a_stage_inherits_no_secret_and_writes_no_core_dump(
             stage = Path(f"/proc/{process_of(fleet).pid}")
             inherited = (stage / "environ").read_bytes() + (stage / "cmdline").read_bytes()
             assert b"PYTHONPATH=" in inherited and b"hush" not in inherited
+            assert all(name + b"=1\0" in inherited for name in (b"OMP_NUM_THREADS", b"OPENBLAS_NUM_THREADS"))
             limits = (stage / "limits").read_text()
             assert re.search(r"^Max core file size +[01] +[01] ", limits, re.MULTILINE), limits
 

@@ -8,7 +8,19 @@ from collections.abc import Sequence
 from typing import Any
 
 from tests.attacks.test_odd_values import check_actions
-from visavis.channel.actions import Action, Attach, Close, Effect, Interrupt, Send, SendAgain, SetState, Speak, Update
+from visavis.channel.actions import (
+    Action,
+    Attach,
+    Close,
+    Effect,
+    Interrupt,
+    Say,
+    Send,
+    SendAgain,
+    SetState,
+    Speak,
+    Update,
+)
 from visavis.channel.port import SessionEvent, SessionInit
 from visavis.channel.protocol import ChannelProtocol, ChannelState
 from visavis.channel.sent_log import MAX_SENT_BYTES
@@ -92,6 +104,8 @@ class Conversation:
             self._check(self.protocol.effect_failed(FAILURES[failure]))
         elif isinstance(effect, Speak):
             self._check(self.protocol.speech_queued(samples, 0.5))
+        elif isinstance(effect, Say):
+            self._check(self.protocol.text_queued(effect.piece.utterance_id or "say_1"))
         else:
             assert isinstance(effect, SetState)
             self._check(self.protocol.effect_succeeded())
@@ -155,7 +169,7 @@ class Conversation:
                     self._interrupts += 1
                 case Update():
                     self._updates += 1
-                case Attach() | Speak() | SetState():
+                case Attach() | Speak() | Say() | SetState():
                     self._pending.append(action)
         return actions
 

@@ -61,6 +61,15 @@ HONEST: dict[str, st.SearchStrategy[dict[str, Any]]] = {
             "emotion": EMOTIONS | VALUES,
         },
     ),
+    "agent.say": st.fixed_dictionaries(
+        {"text": st.text(max_size=40) | st.sampled_from(["Hello. You?", "<break/>", '<break time="x"/>', "```", "3."])},
+        optional={
+            "utterance_id": UTTERANCES,
+            "final": st.booleans(),
+            "voice": LEAVES,
+            "language": st.sampled_from(["de", "en-GB", "?"]) | LEAVES,
+        },
+    ),
     "agent.interrupt": st.just({}),
     "agent.state": st.fixed_dictionaries({"state": st.sampled_from(["listening", "thinking", "speaking", "idle"])}),
     "audio.format": st.fixed_dictionaries({"sample_rate": RATES_HZ | ANY_RATES_HZ}),
@@ -70,7 +79,7 @@ HONEST: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     "unknown": st.just({}),
 }
 MEMBERS = sorted(
-    {"type", "audio", "sample_rate", "utterance_id", "final", "phonemes", "emotion", "output", "state", "seq"}
+    {"type", "audio", "text", "sample_rate", "utterance_id", "final", "phonemes", "emotion", "output", "state", "seq"}
 )
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from livekit import rtc
 
-from tests.livekit.server import LiveKitServer
+from tools.livekit.server import LiveKitServer
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,31 +22,41 @@ class Finished:
 
 @dataclass(slots=True)
 class Seen:
-    """What the agent has seen of the avatar: pictures, and the level of each 10 ms of its sound."""
+    """What the agent has seen of the avatar: pictures, and the level of each 10 ms of its sound. `last_loud_s`: when
+    sound came last that was not silent, monotonic.
+    """
 
     pictures: int = 0
     size: tuple[int, int] = (0, 0)
     levels: list[float] = field(default_factory=list)
+    last_loud_s: float = 0.0
 
 
 class Agent:
-    """Call `join`, then `speak` and `clear`. `finished`: what the avatar has told, in order."""
+    """Call `join`, then `speak` and `clear`. `served_by`: the identity of its avatar. `finished`: what that has told.
+    `active`: who was told as an active speaker.
+    """
 
-    def __init__(self, server: LiveKitServer, room: str, identity: str = "agent") -> None:
-        self._server, self.room_name, self.identity = server, room, identity
+    def __init__(self, server: LiveKitServer, room: str, identity: str = "agent", *, served_by: str = "avatar") -> None:
+        self._server, self.room_name, self.identity, self.served_by = server, room, identity, served_by
         self.room = rtc.Room()
         self.finished: list[Finished] = []
         self.started = 0
         self.states: list[dict[str, str]] = []
         self.seen = Seen()
+        self.active: set[str] = set()
         self._changed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
-    async def join(self) -> None:
+    async def join(
+        self, token: str | None = None, encryption: rtc.E2EEOptions | None = None, *, watches: bool = True
+    ) -> None:
+        """`token`: of the room; default: one of an agent. `watches`: whether it receives the avatar's media."""
         self.room.on("data_received", self._take_data)
         self.room.on("track_subscribed", self._watch)
-        token = self._server.token(self.room_name, self.identity, kind="agent")
-        await self.room.connect(self._server.url, token, rtc.RoomOptions(auto_subscribe=True))
+        self.room.on("active_speakers_changed", self._note_active)
+        token = token or self._server.token(self.room_name, self.identity, kind="agent")
+        await self.room.connect(self._server.url, token, rtc.RoomOptions(auto_subscribe=watches, encryption=encryption))
         local = self.room.local_participant
         local.register_rpc_method("lk.playback_finished", self._playback_finished)
         local.register_rpc_method("lk.playback_started", self._playback_started)
@@ -56,14 +67,13 @@ class Agent:
         await self.room.disconnect()
 
     def avatar(self) -> rtc.RemoteParticipant:
-        (avatar,) = [one for name, one in self.room.remote_participants.items() if name.startswith("avatar")]
-        return avatar
+        return self.room.remote_participants[self.served_by]
 
-    async def open(self, *, rate_hz: int = 24_000, channels: int = 1, to: str = "avatar") -> Any:
+    async def open(self, *, rate_hz: int = 24_000, channels: int = 1) -> Any:
         return await self.room.local_participant.stream_bytes(
             name="AUDIO_1",
             topic="lk.audio_stream",
-            destination_identities=[to],
+            destination_identities=[self.served_by],
             attributes={"sample_rate": str(rate_hz), "num_channels": str(channels)},
         )
 
@@ -77,9 +87,17 @@ class Agent:
         return stream
 
     async def clear(self) -> str:
+        return await self.call("lk.clear_buffer")
+
+    async def call(self, method: str, payload: str = "") -> str:
         return await self.room.local_participant.perform_rpc(
-            destination_identity="avatar", method="lk.clear_buffer", payload=""
+            destination_identity=self.served_by, method=method, payload=payload
         )
+
+    async def publish_sound(self) -> None:
+        """Publish a track of silence."""
+        track = rtc.LocalAudioTrack.create_audio_track("silence", rtc.AudioSource(48_000, 1))
+        await self.room.local_participant.publish_track(track)
 
     async def wait_finished(self, count: int) -> list[Finished]:
         """Wait until the avatar has told of so many ends."""
@@ -95,6 +113,19 @@ class Agent:
 
     async def wait_seen(self, *, pictures: int = 0, loud_s: float = 0.0) -> None:
         while self.seen.pictures < pictures or self.loud_s() < loud_s:
+            self._changed.clear()
+            await self._changed.wait()
+
+    async def wait_active(self, identity: str) -> None:
+        """Wait until the server has told that somebody speaks."""
+        while identity not in self.active:
+            self._changed.clear()
+            await self._changed.wait()
+
+    async def wait_quiet(self, seconds: float) -> None:
+        """Wait until the avatar has been silent for so long."""
+        count = round(seconds * 100)
+        while len(self.seen.levels) < count or max(self.seen.levels[-count:]) > 500:
             self._changed.clear()
             await self._changed.wait()
 
@@ -118,7 +149,13 @@ class Agent:
             self.states.append(json.loads(packet.data))
             self._changed.set()
 
-    def _watch(self, track: rtc.Track, *_: object) -> None:
+    def _note_active(self, speakers: list[rtc.Participant]) -> None:
+        self.active |= {one.identity for one in speakers}
+        self._changed.set()
+
+    def _watch(self, track: rtc.Track, _: rtc.RemoteTrackPublication, participant: rtc.RemoteParticipant) -> None:
+        if participant.identity != self.served_by:
+            return
         watch = self._watch_video if track.kind == rtc.TrackKind.KIND_VIDEO else self._hear
         self._tasks.append(asyncio.ensure_future(watch(track)))
 
@@ -132,4 +169,6 @@ class Agent:
         async for event in rtc.AudioStream(track, sample_rate=48_000, num_channels=1, frame_size_ms=10):
             samples = np.frombuffer(event.frame.data, np.int16).astype(float)
             self.seen.levels.append(float(np.sqrt(np.mean(samples**2))))
+            if self.seen.levels[-1] > 500:
+                self.seen.last_loud_s = time.monotonic()
             self._changed.set()

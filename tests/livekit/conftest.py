@@ -7,7 +7,7 @@ import pytest
 from visavis_client import AsyncSession, AsyncVisavis
 
 from tests.livekit.agent import Agent
-from tests.livekit.server import LiveKitServer, build, running
+from tools.livekit.server import LiveKitServer, build, running
 from visavis.server import RunningServer
 
 
@@ -45,12 +45,16 @@ async def session(client: AsyncVisavis, livekit: LiveKitServer, agent: Agent) ->
     await opened.end()
 
 
-async def start(client: AsyncVisavis, livekit: LiveKitServer, agent: Agent, **token: str) -> AsyncSession:
+async def start(
+    client: AsyncVisavis, livekit: LiveKitServer, agent: Agent, *, of: str | None = None, **options: int
+) -> AsyncSession:
+    """Start a session in the room of `agent`. `of`: the agent that the avatar's token names."""
     avatar = (await client.avatars.public())[0]
-    attributes = {"lk.publish_on_behalf": agent.identity} | token
+    attributes = {"lk.publish_on_behalf": of or agent.identity}
     room = {
         "platform": "livekit",
         "url": livekit.url,
-        "token": livekit.token(agent.room_name, "avatar", kind="agent", **attributes),
+        "token": livekit.token(agent.room_name, agent.served_by, kind="agent", **attributes),
     }
-    return await client.sessions.create(avatar=avatar.id, room=room, aspect_ratio="1:1")
+    wanted = {"options": options} if options else None
+    return await client.sessions.create(avatar=avatar.id, room=room, aspect_ratio="1:1", options=wanted)

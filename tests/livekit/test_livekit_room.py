@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
+from livekit import rtc
 from visavis_client import AsyncSession, AsyncVisavis, Refused
 
 from tests.livekit.agent import Agent, Finished
 from tests.livekit.conftest import start
-from tests.livekit.server import LiveKitServer
+from tools.livekit.server import LiveKitServer
 
 # The first test waits until the server is built.
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(1000)]
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(900)]
 
 
 async def ended(client: AsyncVisavis, session: AsyncSession) -> None:
@@ -79,8 +81,29 @@ async def test_an_open_stream_is_one_segment_and_a_lost_trailer_kills_nothing(
     await stream.aclose()
 
 
+async def test_a_stream_that_is_refused_or_open_at_the_end_finishes_once(session: AsyncSession, agent: Agent) -> None:
+    stream = await agent.open(rate_hz=96_000)
+    await stream.write(bytes(9_600))
+    assert await agent.wait_finished(1) == [Finished(0.0, True)]
+    assert {"state": "error", "reason": "sample_rate must be 8000 to 48000"} in agent.states
+    await stream.aclose()
+    await agent.speak(4.0, close=False)
+    await agent.wait_started(1)
+    await session.end()
+    end = (await agent.wait_finished(2))[1]
+    assert end.interrupted and 0.0 < end.position_s < 4.0
+    assert len(agent.finished) == 2
+
+
 async def test_the_agents_leaving_ends_the_session(session: AsyncSession, agent: Agent, client: AsyncVisavis) -> None:
     await agent.leave()
+    await ended(client, session)
+
+
+async def test_a_session_ends_whose_agent_never_comes_whoever_else_is_there(
+    client: AsyncVisavis, livekit: LiveKitServer, agent: Agent
+) -> None:
+    session = await start(client, livekit, agent, of="absent", join_timeout=1)
     await ended(client, session)
 
 
@@ -133,3 +156,51 @@ async def test_strangers_neither_speak_nor_interrupt(
     assert ends == [Finished(pytest.approx(0.3, abs=0.02), False)]  # type: ignore[arg-type]
     assert stranger.finished == []
     await stranger.leave()
+
+
+async def test_the_agent_calls_the_avatar_and_strangers_are_refused(
+    session: AsyncSession, agent: Agent, livekit: LiveKitServer
+) -> None:
+    assert await agent.call("visavis.state", '{"state": "thinking"}') == "ok"
+    shown = json.loads(await agent.call("visavis.output", '{"emotion": "happy", "framing": {"zoom": 1.2}}'))
+    assert shown["emotion"]["name"] == "happy" and shown["framing"] == {"zoom": 1.2}
+    with pytest.raises(rtc.RpcError) as refused:
+        await agent.call("visavis.output", '{"emotion": "bored"}')
+    assert refused.value.data == "INVALID_EMOTION"
+    stranger = Agent(livekit, agent.room_name, "stranger")
+    await stranger.join()
+    for method in ("visavis.state", "visavis.output", "visavis.pause", "visavis.resume"):
+        with pytest.raises(rtc.RpcError, match="agent"):
+            await stranger.call(method, '{"state": "listening", "emotion": "sad"}')
+    await stranger.leave()
+
+
+async def test_a_pause_keeps_the_sentence(session: AsyncSession, agent: Agent) -> None:
+    await agent.speak(2.0)
+    await agent.wait_seen(loud_s=0.5)
+    assert await agent.call("visavis.pause") == "ok"
+    await agent.wait_quiet(0.4)
+    assert agent.finished == []
+    assert await agent.call("visavis.resume") == "ok"
+    assert await agent.wait_finished(1) == [Finished(pytest.approx(2.0, abs=0.02), False)]  # type: ignore[arg-type]
+    await agent.wait_seen(loud_s=1.9)
+    assert agent.loud_s() < 2.1
+    await agent.wait_active("avatar")
+
+
+async def test_the_room_is_told_why_the_session_ends(session: AsyncSession, agent: Agent) -> None:
+    await agent.wait_seen(pictures=1)
+    await session.end()
+    while len(agent.states) < 2:  # noqa: ASYNC110  # told by a packet
+        await asyncio.sleep(0.02)
+    assert agent.states == [{"state": "ready"}, {"state": "ended", "reason": "ended_by_client"}]
+
+
+async def test_an_encrypted_room_is_refused(client: AsyncVisavis, livekit: LiveKitServer) -> None:
+    agent = Agent(livekit, "encrypted")
+    await agent.join(encryption=rtc.E2EEOptions(key_provider_options=rtc.KeyProviderOptions(shared_key=b"secret")))
+    await agent.publish_sound()
+    with pytest.raises(Refused) as refused:
+        await start(client, livekit, agent)
+    assert refused.value.code == "ROOM_ENCRYPTED"
+    await agent.leave()

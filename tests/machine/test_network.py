@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from visavis.machine.network import (
+    DEFAULT_PORTS,
     MediaNetwork,
     OwnAddress,
     PortRange,
@@ -96,6 +97,11 @@ def test_a_network_crosses_the_command_line() -> None:
     assert read_network(write_network(network)) == network
     with pytest.raises(ValueError):
         read_network('{"ports": 7}')
+
+
+def test_the_default_ports_are_below_those_of_outgoing_connections() -> None:
+    """Linux gives those from 32768 on to anybody (net.ipv4.ip_local_port_range)."""
+    assert PortRange.parse(DEFAULT_PORTS).last < 32_768
 
 
 def test_taken_ports_are_named() -> None:

@@ -1,7 +1,8 @@
-"""A viewer whose network lets no UDP out sees the room through a real TURN server (coturn), over TCP and over TLS.
+"""A viewer that cannot reach the stage by UDP sees the room through a real TURN server (coturn), over TCP, over TLS,
+and over UDP on a path of 1,280 bytes.
 
-The viewer is in a network namespace, whose UDP the server's namespace drops. The server mints the credentials of each
-join from the secret that it shares with coturn.
+The viewer is in a network namespace, whose UDP the server's namespace drops, but that to coturn. The server mints the
+credentials of each join from the secret that it shares with coturn.
 """
 
 from __future__ import annotations
@@ -13,14 +14,14 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 
 from tests.e2e.browser import CHROMIUM
-from tests.e2e.namespaces import Machine, close_udp, two_machines, why_unavailable
+from tests.e2e.namespaces import Machine, close_udp, shorten_path, two_machines, why_unavailable
 from tests.networks.scale import FULL
-from tests.networks.turn_server import SECRET, TURNSERVER, URLS, turn_server
+from tests.networks.turn_server import PORT, SECRET, TURNSERVER, URLS, Protocol, turn_server
 from visavis.demo.server_process import free_port
 
 UNAVAILABLE = why_unavailable()
@@ -49,7 +50,7 @@ class Office:
 def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
     folder, port = tmp_path_factory.mktemp("office"), free_port()
     with two_machines() as (service, viewer):
-        close_udp(service)
+        close_udp(service, but=PORT)
         urls = [url.format(host=service.address) for url in URLS.values()]
         servers = json.dumps([{"url": url, "secret": SECRET} for url in urls])
         server = subprocess.Popen(
@@ -85,10 +86,12 @@ def watch(machine: Machine, url: str) -> dict[str, Any]:
     return seen
 
 
-@pytest.mark.parametrize("protocol", ["tcp", "tls"])
-def test_a_viewer_without_udp_sees_the_room_through_a_turn_server(
-    office: Office, tmp_path: Path, protocol: Literal["tcp", "tls"]
+@pytest.mark.parametrize("protocol", ["tcp", "tls", "udp"])
+def test_a_viewer_without_udp_to_the_stage_sees_the_room_through_a_turn_server(
+    office: Office, tmp_path: Path, protocol: Protocol
 ) -> None:
+    if protocol == "udp":
+        shorten_path(office.viewer)
     with turn_server(office.service, tmp_path / "coturn", protocol):
         seen = watch(office.viewer, office.link)
     marks = {name: round(ms) for name, ms in seen["marks"].items()}

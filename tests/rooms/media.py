@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from visavis.rooms.port import EncodedPacket, RawPicture, RawSound, RoomSpeech, Sink
+from visavis.engine.motion.states import SettableState
+from visavis.rooms.port import EncodedPacket, RawPicture, RawSound, RoomCall, RoomSpeech, Sink
 from visavis.rooms.spec import RoomEnd
 from visavis.stage.encoder import AudioEncoder, VideoEncoder
 
@@ -21,13 +22,19 @@ class RecordedEvents:
     def __init__(self) -> None:
         self.viewers: list[tuple[str, str, int]] = []
         self.keyframes_wanted: list[str] = []
+        self.keyframes_before_joining = 0  # that were wanted when the first viewer joined
         self.first_frames = 0
         self.newest_sent = -1
         self.speech: list[RoomSpeech] = []
-        self.interrupts = 0
+        self.interrupts = self.pauses = 0
+        self.states: list[SettableState] = []
+        self.calls: list[RoomCall] = []
         self.ends: list[tuple[str, str]] = []
+        self.segments: dict[str, str] = {}
 
     def viewer_joined(self, viewer_id: str, viewers: int) -> None:
+        if not self.viewers:
+            self.keyframes_before_joining = len(self.keyframes_wanted)
         self.viewers.append(("joined", viewer_id, viewers))
 
     def viewer_left(self, viewer_id: str, viewers: int) -> None:
@@ -47,6 +54,21 @@ class RecordedEvents:
 
     def interrupted(self) -> None:
         self.interrupts += 1
+
+    def paused(self) -> None:
+        self.pauses += 1
+
+    def resumed(self) -> None:
+        self.pauses -= 1
+
+    def state_wanted(self, state: SettableState) -> None:
+        self.states.append(state)
+
+    def call_arrived(self, call: RoomCall) -> None:
+        self.calls.append(call)
+
+    def segments_changed(self, agents: Mapping[str, str]) -> None:
+        self.segments = dict(agents)
 
     def room_ended(self, end: RoomEnd, detail: str) -> None:
         self.ends.append((end, detail))

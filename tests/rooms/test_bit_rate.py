@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from visavis.rooms.bit_rate import (
+    EARLY_REPORTS,
+    HOLDS_AFTER,
     LOWER_AFTER,
     MAX_RAISE_AFTER,
     RAISE_AFTER,
     SHARES,
+    START_REPORTS,
     STRUGGLES_AFTER,
     ViewerBitRate,
     share_for,
@@ -28,7 +31,7 @@ def test_a_good_network_and_one_that_loses_some_packets_get_the_full_rate() -> N
 
 
 def test_heavy_loss_lowers_the_rate_step_by_step_to_the_floor() -> None:
-    seen = shares(ViewerBitRate(), 4 * LOWER_AFTER, lost_share=0.2)
+    seen = shares(ViewerBitRate(), (len(SHARES) - 1) * LOWER_AFTER, lost_share=0.2)
     assert list(dict.fromkeys(seen)) == list(SHARES)
     assert seen[LOWER_AFTER - 2 :][:2] == [1.0, SHARES[1]]
 
@@ -82,6 +85,48 @@ def test_a_viewer_that_cannot_be_helped_does_not_decide_for_others() -> None:
     assert share_for([good, lost]) == SHARES[-1] and not lost.struggles
     shares(lost, STRUGGLES_AFTER, lost_share=0.4)
     assert lost.struggles and share_for([good, lost]) == 1.0
+    assert share_for([lost]) == SHARES[-1], "nobody else would have more of the full rate"
     shares(lost, MAX_RAISE_AFTER)
     assert not lost.struggles
-    assert share_for([]) == 1.0
+    assert share_for([good]) == 1.0
+
+
+def test_the_first_viewer_begins_with_half_of_the_rate_and_gets_the_rest_after_good_reports() -> None:
+    viewer = ViewerBitRate(starts_low=True)
+    assert share_for([]) == viewer.share == 0.5, "nothing changes when it joins"
+    for _ in range(10):
+        viewer.report(round_trip_ms=None, lost_share=0.0)
+    assert viewer.share == 0.5, "it has not reported yet"
+    assert shares(viewer, START_REPORTS + 100) == [0.5] * (START_REPORTS - 1) + [1.0] * 101
+    assert shares(ViewerBitRate(starts_low=True), START_REPORTS, lost_share=0.1)[-1] == 1.0, "lossy, but wide"
+
+
+def test_a_viewer_whose_network_the_full_rate_overflows_goes_back_to_what_it_held() -> None:
+    viewer = ViewerBitRate(starts_low=True)
+    assert shares(viewer, START_REPORTS)[-1] == 1.0
+    assert shares(viewer, LOWER_AFTER, lost_share=0.2)[-1] == 0.5, "not to 0.7, which loss alone tells"
+    assert set(shares(viewer, RAISE_AFTER)) == {0.5}, "and the next try comes later"
+    viewer = ViewerBitRate(starts_low=True)
+    shares(viewer, START_REPORTS)
+    for _ in range(EARLY_REPORTS):
+        viewer.report(round_trip_ms=40.0, lost_share=0.0, checked_ms=40.0)
+    viewer.report(round_trip_ms=900.0, lost_share=0.0, checked_ms=40.0)
+    assert viewer.share == 0.5, "a single report of a long queue, as long as the full rate has not held"
+    viewer = ViewerBitRate(starts_low=True)
+    shares(viewer, START_REPORTS + HOLDS_AFTER + 1)
+    assert shares(viewer, LOWER_AFTER, lost_share=0.2)[-1] == 0.7, "the full rate had held"
+
+
+def test_one_early_report_of_a_long_queue_lowers_the_rate() -> None:
+    for starts_low, expected in ((True, 0.25), (False, 0.5)):
+        viewer = ViewerBitRate(starts_low=starts_low)
+        viewer.report(round_trip_ms=700.0, lost_share=0.0, checked_ms=40.0)
+        assert viewer.share == expected
+    far = ViewerBitRate()
+    for _ in range(20):
+        far.report(round_trip_ms=700.0, lost_share=0.0, checked_ms=560.0)
+    assert far.share == 1.0, "a long round trip is no queue"
+    late = ViewerBitRate()
+    for number in range(EARLY_REPORTS + 1):
+        late.report(round_trip_ms=40.0 if number < EARLY_REPORTS else 700.0, lost_share=0.0, checked_ms=40.0)
+    assert late.share == 1.0, "later, two reports decide"

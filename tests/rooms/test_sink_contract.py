@@ -1,5 +1,5 @@
-"""The contract tests of a sink (`rooms.port`) for every implementation: the embedded room with a real viewer, and the
-recorders that tests use.
+"""The contract tests of a sink (`rooms.port`) for every implementation: the embedded room with a real viewer, the Daily
+room on a double of its library, and the recorders that tests use.
 """
 
 from __future__ import annotations
@@ -9,14 +9,20 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from typing import cast
 
 import anyio
 import pytest
 
-from tests.rooms.media import BLOCK, HEIGHT_PX, Feed, RecordedEvents, brightness_at
+from tests.rooms.daily.module import daily
+from tests.rooms.media import BLOCK, HEIGHT_PX, WIDTH_PX, Feed, RecordedEvents, brightness_at
 from tests.rooms.recorders import MAX_BLOCKS, MAX_PICTURES, EncodedRecorder, RawRecorder
+from visavis.rooms.daily.library import Library
+from visavis.rooms.daily.outbox import Picture, Sound
+from visavis.rooms.daily.room import DailyRoom
 from visavis.rooms.embedded.room import EmbeddedRoom
 from visavis.rooms.port import MediaKind, Sink
+from visavis.rooms.spec import DailyRoomSpec
 from visavis.rooms.webrtc.receiving_peer import ReceivingPeer
 from visavis.stage.encoder import OPUS_DELAY_SAMPLES
 
@@ -111,9 +117,41 @@ async def raw_recorder() -> AsyncIterator[Harness]:
     await recorder.aclose()
 
 
+class RecordingDailyRoom(DailyRoom):
+    """A Daily room that records what its library has taken."""
+
+    def record(self) -> None:
+        self.pictures: list[tuple[int, float]] = []
+        self.blocks: list[int] = []
+
+    async def _write(self, item: Picture | Sound) -> None:
+        await super()._write(item)
+        if isinstance(item, Sound):
+            self.blocks.append(item.position)
+        else:
+            self.pictures.append((item.position, sum(item.data[: item.width_px]) / item.width_px))
+
+
+@contextlib.asynccontextmanager
+async def daily_room() -> AsyncIterator[Harness]:
+    url = "https://visavis.daily.co/contract"
+    daily.meetings[url] = daily.Meeting(token="token")
+    events = RecordedEvents()
+    spec = DailyRoomSpec(url=url, token="token")
+    room = await RecordingDailyRoom.open(spec, events, size_px=(WIDTH_PX, HEIGHT_PX), library=cast(Library, daily))
+    assert isinstance(room, RecordingDailyRoom)
+    room.record()
+
+    def received(kind: MediaKind) -> list[int]:
+        return [position for position, _ in room.pictures] if kind == "video" else room.blocks
+
+    yield Harness(room, events, Feed(room, events), received, lambda: room.pictures)
+    await room.aclose()
+
+
 OpenSink = Callable[[], AbstractAsyncContextManager[Harness]]
 Scenario = Callable[[Harness], Awaitable[None]]
-every_sink = pytest.mark.parametrize("open_sink", [embedded_room, encoded_recorder, raw_recorder])
+every_sink = pytest.mark.parametrize("open_sink", [embedded_room, encoded_recorder, raw_recorder, daily_room])
 
 
 def run(open_sink: OpenSink, scenario: Scenario) -> None:

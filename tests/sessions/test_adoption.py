@@ -10,21 +10,27 @@ from typing import Any
 
 import anyio
 import httpx
+import msgspec
 import pytest
 
 from tests.conftest import Service, open_service
 from tests.fakes import FakeFleet, FakePerformer
 from tests.sessions.test_live_sessions import TIMEOUT_S, create, init, speech, store, stored, wait_for_end
-from visavis.channel.port import ServerChanges
+from visavis.channel.port import ServerChanges, TextFailed
 from visavis.errors import PerformerLost
 from visavis.fleet.port import Adopted
+from visavis.rooms.spec import LiveKitRoomSpec
 from visavis.sessions.handover import hand_over
 from visavis.sessions.lifecycle import EndReason
+from visavis.sessions.played import Played
 from visavis.sessions.session_memo import SessionMemo
 from visavis.sessions.sweep import sweep_sessions
 from visavis.stage.port.events import FirstFrameSent, PlaybackFinished, PlaybackStarted, StateChanged, ViewerJoined
 from visavis.stage.port.held import HeldSession, HeldUtterance
+from visavis.stage.port.line import KeptLine
+from visavis.stage.port.so_far import PerformanceSoFar
 from visavis.store.last_seen import LastSeen, Seen
+from visavis.voice.port import TextPiece
 
 pytestmark = pytest.mark.anyio
 
@@ -108,6 +114,22 @@ async def test_deadlines_go_on(
         assert again.ended
 
 
+@pytest.mark.parametrize(("viewers", "reason"), [(0, EndReason.NOBODY_JOINED), (1, EndReason.ROOM_EMPTY)])
+async def test_a_room_of_another_server_is_empty_only_after_somebody_was_there(
+    tmp_path: Path, viewers: int, reason: EndReason
+) -> None:
+    async with open_service(tmp_path) as first:
+        session = await create(first)
+        performer = first.performer(session["session_id"])
+        await let_go(first)
+        await store(first).update(session["session_id"], played=Played(viewers=viewers).plain())
+    room = LiveKitRoomSpec(url="ws://127.0.0.1:9", token="token")
+    _, fleet = successor(performer, spec=msgspec.structs.replace(performer.spec, room=room), first_frame_s=5.0)
+    short: dict[str, Any] = {"join_timeout_s": 0.05, "room_empty_grace_s": 0.05}
+    async with open_service(tmp_path, fleet=fleet, **short) as second:
+        assert (await wait_for_end(second, session["session_id"])).end_reason == reason
+
+
 async def test_an_utterance_that_the_dead_server_knew_has_one_end(tmp_path: Path) -> None:
     async with open_service(tmp_path) as first:
         session = await create(first)
@@ -128,6 +150,34 @@ async def test_an_utterance_that_the_dead_server_knew_has_one_end(tmp_path: Path
         PlaybackFinished(utterance_id="playing", position_s=9.0, interrupted=False),
         PlaybackFinished(utterance_id="waiting", position_s=0.0, interrupted=True),
     ]
+
+
+async def test_text_that_the_dead_server_had_taken_is_said_or_its_client_is_told_that_it_is_not(tmp_path: Path) -> None:
+    async with open_service(tmp_path) as first:  # its speech endpoint cannot be reached
+        session = await create(first)
+        performer = first.performer(session["session_id"])
+        attached = await first.services.live.attach(init(session))
+        piece = TextPiece(text="Never spoken. And this neither.", number=1, utterance_id="text", message=7)
+        assert await attached.say(piece) == "text"
+        (waiting,) = performer.line.so_far().waiting
+        line = performer.line.so_far()
+        await let_go(first)
+    again, fleet = successor(performer, performance=PerformanceSoFar(spec=performer.spec, line=line))
+    again.line = KeptLine(line)
+    async with open_service(tmp_path, fleet=fleet) as second:
+        with anyio.fail_after(TIMEOUT_S):
+            while not again.spoken:  # noqa: ASYNC110 (the line tells nobody)
+                await anyio.sleep(0.01)
+        assert [(name, speech.pcm, speech.final) for name, speech in again.spoken] == [("text", b"", True)]
+        assert again.line.so_far().waiting == () and waiting.place == 1
+        attached = await second.services.live.attach(init(session))
+        assert await attached.say(piece) == "text", "the client may send it again, and nothing is said twice"
+        assert again.line.so_far().waiting == ()
+        events = attached.events()
+        with anyio.fail_after(TIMEOUT_S):
+            while not isinstance(event := await anext(events), TextFailed):
+                pass
+        assert (event.utterance_id, event.code) == ("text", "VOICE_FAILED")
 
 
 async def test_events_are_acknowledged_when_the_client_has_them_and_others_at_once(service: Service) -> None:

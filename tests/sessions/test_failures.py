@@ -17,6 +17,7 @@ from visavis.sessions import live_session
 from visavis.sessions.attachment import MAX_QUEUED_EVENTS
 from visavis.sessions.lifecycle import EndReason
 from visavis.stage.port.events import PerformerMetrics, PlaybackStarted
+from visavis.store.records import SessionRecord
 
 pytestmark = pytest.mark.anyio
 
@@ -55,6 +56,49 @@ async def test_a_session_that_another_server_has_started_first_gives_its_perform
     assert answers[0]["success"] and answers[0]["ws_uri"].endswith(record.id)
     assert service.performer(record.id).ended
     assert (await stored(service, record.id)).started_at_ms == 1
+
+
+async def test_a_session_that_was_deleted_while_it_was_being_started_is_not_found(service: Service) -> None:
+    session_id = (await create(service, start=False))["session_id"]
+    answers = []
+
+    async def start() -> None:
+        answers.append(await service.client.put(f"/v1/sessions/{session_id}/start"))
+
+    service.fleet.gate.clear()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(start)
+        await service.fleet.allocation_requested.wait()
+        assert await store(service).delete(session_id), "as another server does it"
+        service.fleet.gate.set()
+    assert (answers[0].status_code, answers[0].json()["error"]["code"]) == (404, "SESSION_NOT_FOUND")
+    assert service.performer(session_id).ended
+
+
+async def test_of_two_deletions_at_once_the_second_finds_nothing(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session_id = (await create(service, start=False))["session_id"]
+    sessions, find, found, both_found = service.services.sessions, service.services.sessions.find, 0, anyio.Event()
+
+    async def find_both_first(name: str) -> SessionRecord:
+        nonlocal found
+        record, found = await find(name), found + 1
+        if found == 2:
+            both_found.set()
+        await both_found.wait()
+        return record
+
+    monkeypatch.setattr(sessions, "find", find_both_first)
+    codes = []
+
+    async def remove() -> None:
+        codes.append((await service.client.delete(f"/v1/sessions/{session_id}")).json().get("error", {}).get("code"))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(remove)
+        tasks.start_soon(remove)
+    assert sorted(codes, key=str) == [None, "SESSION_NOT_FOUND"]
 
 
 async def test_a_session_that_was_ended_while_it_was_being_started_does_not_start(service: Service) -> None:

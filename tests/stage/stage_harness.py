@@ -133,6 +133,13 @@ class RawServer:
         spec = PerformanceSpec(session_id=session_id, pack=place_pack(folder), epoch=epoch, width_px=160, height_px=120)
         return await self.request(session_id, Open(spec=spec), epoch=epoch)
 
+    async def flush(self) -> None:
+        """Wait until the system has all that was sent."""
+        async with asyncio.timeout(20):
+            while self.link._outbox.unsent_bytes:  # noqa: ASYNC110 (the outbox tells nobody)
+                await asyncio.sleep(0)
+            await self.link.flush()
+
     async def vanish(self) -> None:
         """Drop the connection, like a server that is killed."""
         self._writer.cancel()

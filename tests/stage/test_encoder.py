@@ -73,7 +73,8 @@ def test_another_share_of_the_bit_rate_begins_with_a_keyframe_and_takes_fewer_bi
     noise = np.random.default_rng(1)
 
     def noisy(i420: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        return i420 + noise.integers(0, 12, i420.shape, np.uint8)
+        seen: NDArray[np.uint8] = i420 + noise.integers(0, 12, i420.shape, np.uint8)
+        return seen
 
     def encoded_bits(numbers: range) -> list[EncodedPacket]:
         pictures = ((n, noisy(picture(n % 40))) for n in numbers)
@@ -119,6 +120,12 @@ def test_sound_carries_redundancy_while_a_loss_is_expected() -> None:
     assert redundant_share(0) > 0.5
     encoder.expect_loss(0)
     assert redundant_share(0) == 0
+
+
+@pytest.mark.parametrize(("amplitude", "level"), [(32767, 3), (3277, 23), (1, 92), (0, 127)])
+def test_a_packet_of_sound_tells_how_loud_it_is(amplitude: int, level: int) -> None:
+    tone = np.rint(np.sin(2 * np.pi * 400 * np.arange(BLOCK_SAMPLES) / PLAYOUT_RATE_HZ) * amplitude).astype(np.int16)
+    assert AudioEncoder().encode(tone, 0).level == level
 
 
 @pytest.mark.parametrize("expected_loss_percent", [0, 10])

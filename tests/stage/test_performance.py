@@ -279,6 +279,76 @@ def test_an_interrupt_in_silence_has_no_effect(harness: Harness) -> None:
     assert not harness.playback and not harness.sound.any()
 
 
+def ramp(duration_ms: int) -> NDArray[np.int16]:
+    """Speech at 48 kHz of which every sample is known by its value."""
+    return np.arange(1, duration_ms * SAMPLES_PER_MS + 1, dtype=np.int64).astype(np.int16)
+
+
+@pytest.mark.parametrize("pause_ms", [20, 400, 3000])
+def test_a_pause_loses_no_sample_and_says_none_twice(harness: Harness, pause_ms: int) -> None:
+    harness.speak(ramp(600), PLAYOUT_RATE_HZ, utterance_id="a", final=True)
+    harness.run(300)
+    paused_at = harness.performance.position
+    assert harness.performance.pause()
+    harness.run(pause_ms)
+    resumed_at = harness.performance.position
+    silence = harness.sound[paused_at + 10 * SAMPLES_PER_MS :]
+    assert harness.sound[paused_at] and not silence.any(), "the sound fades out, and nothing comes after it"
+    harness.performance.resume()
+    harness.run(800)
+    (end,) = harness.ends
+    assert not end.interrupted and played_samples(end) == 600 * SAMPLES_PER_MS
+    before, after = np.flatnonzero(harness.sound[:paused_at]), np.flatnonzero(harness.sound[resumed_at:])
+    assert after[0] < 20 * SAMPLES_PER_MS, "the avatar goes on with the next block"
+    assert not harness.performance.underruns
+    # The samples count from 1. Those next to the pause are faded: 10 ms before it, 5 ms after it.
+    said = before[-1] + 1 - before[0] + 10 * SAMPLES_PER_MS
+    inner = harness.sound[resumed_at:][after[0] + 6 * SAMPLES_PER_MS : after[-1] - SAMPLES_PER_MS].astype(int)
+    assert inner[0] == pytest.approx(said + 6 * SAMPLES_PER_MS + 1, abs=2)
+    assert np.diff(inner).min() >= 0 and np.diff(inner).max() <= 2 and len(inner) > 200 * SAMPLES_PER_MS
+
+
+def test_the_avatar_rests_in_a_long_pause_and_an_interrupt_ends_it(harness: Harness) -> None:
+    harness.speak(tone(2000), RATE_HZ, utterance_id="a", final=True)
+    harness.run(500)
+    harness.performance.pause()
+    harness.run(500)
+    assert [state for _, state in harness.states] == ["speaking", "idle"]
+    assert harness.jaws[-1][1] == 0.0 and harness.ends == []
+    harness.interrupt()
+    harness.speak(tone(200), RATE_HZ, utterance_id="b", final=True)
+    harness.run(600)
+    assert [(end.utterance_id, end.interrupted) for end in harness.ends] == [("a", True), ("b", False)]
+    assert played_samples(harness.ends[0]) == pytest.approx(510 * SAMPLES_PER_MS, abs=20 * SAMPLES_PER_MS)
+
+
+def test_speech_that_has_not_begun_waits_for_the_end_of_a_pause(harness: Harness) -> None:
+    harness.speak(tone(200), RATE_HZ, utterance_id="a", final=True)
+    assert not harness.performance.pause(), "no sound stops"
+    harness.run(500)
+    assert harness.playback == [] and not harness.sound.any()
+    harness.performance.resume()
+    harness.run(500)
+    assert [end.interrupted for end in harness.ends] == [False]
+
+
+def test_a_pause_without_speech_has_no_effect(harness: Harness) -> None:
+    assert not harness.performance.pause()
+    harness.speak(tone(200), RATE_HZ, utterance_id="a", final=True)
+    harness.run(500)
+    assert len(harness.ends) == 1
+
+
+def test_a_pause_is_no_underrun(harness: Harness) -> None:
+    harness.speak(tone(1000), RATE_HZ, utterance_id="a", final=True)
+    for _ in range(10):
+        harness.run(60)
+        harness.performance.pause()
+        harness.run(60)
+        harness.performance.resume()
+    assert harness.performance.underruns == 0 and harness.performance._margin_samples == 0
+
+
 def test_speech_beyond_600_s_is_refused_whole(harness: Harness) -> None:
     p = harness.performance
     minute = np.zeros(60 * 8000, np.int16)

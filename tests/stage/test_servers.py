@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 
 import msgspec
 import pytest
 import structlog.testing
 
+from tests.packs import place_pack
 from tests.stage.stage_harness import RawServer, hello, running_stage
 from visavis.errors import LinkFailed
 from visavis.stage import servers
 from visavis.stage import stage as stages
 from visavis.stage.port.events import PlaybackFinished, PlaybackProgress
+from visavis.stage.port.line import LineMark, Waiting
 from visavis.stage.port.messages import (
     Answer,
     Done,
     End,
     Event,
     FromServer,
+    GoOn,
     HttpSource,
     Interrupt,
+    KeepLine,
     Leave,
+    Open,
     Ping,
     Pong,
     Refusal,
@@ -35,7 +41,9 @@ from visavis.stage.port.messages import (
     encode,
 )
 from visavis.stage.port.notes import KeptNote
-from visavis.stage.port.values import Speech, Spoken
+from visavis.stage.port.so_far import PerformanceSoFar, UtteranceSoFar
+from visavis.stage.port.values import PerformanceSpec, Speech, Spoken
+from visavis.stage.timeline import PLAYOUT_RATE_HZ
 
 pytestmark = pytest.mark.anyio
 
@@ -229,6 +237,145 @@ async def test_the_next_process_of_a_server_gets_what_the_stage_holds_and_the_on
         late.link.send(hello(owner_grace_s=60.0, epoch=4))
         rejected = await late.receive()
         assert isinstance(rejected, Rejected) and rejected.code == "STALE_OWNER"
+
+
+async def test_a_session_has_lasted_since_its_beginning_elsewhere_though_its_server_was_killed_before_go_on(
+    tmp_path: Path,
+) -> None:
+    async with running_stage(tmp_path) as address:
+        first = await RawServer.connect_and_admit(address, hello(owner_grace_s=60.0, epoch=4))
+        spec = PerformanceSpec(session_id="s", pack=place_pack(tmp_path), width_px=160, height_px=120)
+        began_ns = time.monotonic_ns() - 150 * 10**9
+        opening = Open(spec=spec, position=100 * PLAYOUT_RATE_HZ, position_ns=began_ns + 100 * 10**9)
+        assert isinstance(await first.request("s", opening), Answer)
+        await first.vanish()
+        next_one = await RawServer.connect_and_admit(address, hello(owner_grace_s=60.0, epoch=5))
+        (held,) = next_one.held
+        assert 150 <= held.performed_s <= (time.monotonic_ns() - began_ns) / 1e9
+
+
+def moved(folder: Path, *utterances: UtteranceSoFar) -> Open:
+    """A session of another stage, with speech that was not heard there."""
+    spec = PerformanceSpec(session_id="s", pack=place_pack(folder), width_px=160, height_px=120)
+    so_far = PerformanceSoFar(spec=spec, utterances=utterances, last_number=9, viewers=0)
+    notes = (KeptNote(number=1, note=b"said hello"),)
+    return Open(spec=spec, position=0, position_ns=time.monotonic_ns(), so_far=so_far, memo=b"memo", notes=notes)
+
+
+def unheard(utterance_id: str, first_number: int, *, samples: int = 1600, played_samples: int = 0) -> UtteranceSoFar:
+    piece = Speech(pcm=b"\1\1" * samples, sample_rate_hz=16_000, number=first_number, utterance_id=utterance_id)
+    return UtteranceSoFar(
+        utterance_id=utterance_id,
+        named=True,
+        open=False,
+        first_number=first_number,
+        started=bool(played_samples),
+        played_samples=played_samples,
+        pieces=(piece,),
+    )
+
+
+async def playback_ends(server: RawServer, count: int) -> list[PlaybackFinished]:
+    """Return the next ends of utterances."""
+    ends: list[PlaybackFinished] = []
+    while len(ends) < count:
+        message = await server.receive()
+        if isinstance(message, Event) and isinstance(message.event, PlaybackFinished):
+            ends.append(message.event)
+    return ends
+
+
+@pytest.mark.parametrize("killed", ["while the stage opens the session", "before GoOn"])
+async def test_a_moved_session_says_what_was_not_heard_though_its_server_was_killed_before_go_on(
+    tmp_path: Path, killed: str
+) -> None:
+    async with running_stage(tmp_path) as address:
+        first = await RawServer.connect_and_admit(address, hello(owner_grace_s=60.0, epoch=4))
+        opening = moved(tmp_path, unheard("begun", 1, played_samples=4800), unheard("next", 2))
+        if killed == "before GoOn":
+            assert isinstance(await first.request("s", opening), Answer)
+        else:
+            first.link.send(Request(number=1, session_id="s", epoch=1, command=opening))
+            await first.flush()
+        await first.vanish()
+        next_one = await RawServer.connect_and_admit(address, hello(owner_grace_s=60.0, epoch=5))
+        (held,) = next_one.held
+        assert (held.memo, held.notes) == (b"memo", (KeptNote(number=1, note=b"said hello"),))
+        assert [one.utterance_id for one in held.utterances] == ["begun", "next"]
+        assert await playback_ends(next_one, 2) == [
+            PlaybackFinished(utterance_id="begun", position_s=0.2, interrupted=False),
+            PlaybackFinished(utterance_id="next", position_s=0.1, interrupted=False),
+        ]
+        assert await can_speak(next_one, epoch=2)
+
+
+async def test_a_waiting_session_takes_notes_and_interrupts_and_goes_on_once(tmp_path: Path) -> None:
+    async with running_stage(tmp_path) as address:
+        first = await RawServer.connect_and_admit(address, hello(owner_grace_s=60.0, epoch=4))
+        opening = moved(tmp_path, unheard("dropped", 1), unheard("kept", 3))
+        first.link.send(Request(number=1, session_id="s", epoch=1, command=opening))
+        await first.flush()  # so that the rest does not overtake it
+        first.link.send(Request(number=2, session_id="s", epoch=1, command=Interrupt(through=2)))
+        first.link.send(TakeNote(session_id="s", note=KeptNote(number=2, note=b"interrupted")))
+        await first.flush()
+        await first.vanish()
+        second = await RawServer.connect_and_admit(address, hello(owner_grace_s=60.0, epoch=5))
+        (held,) = second.held
+        assert [kept.note for kept in held.notes] == [b"said hello", b"interrupted"]
+        assert [one.utterance_id for one in held.utterances] == ["kept"]
+        assert held.performance is not None and held.performance.ended_ids["dropped"], "it was interrupted"
+        kept = PlaybackFinished(utterance_id="kept", position_s=0.1, interrupted=False)
+        assert await playback_ends(second, 1) == [kept]
+        await second.vanish()
+        third = await RawServer.connect_and_admit(address, hello(owner_grace_s=60.0, epoch=6))
+        assert third.held[0].utterances == () and await playback_ends(third, 1) == [kept], "not acknowledged"
+        assert await can_speak(third, epoch=3)
+
+
+async def test_go_on_takes_the_place_of_what_the_opening_has_brought(tmp_path: Path) -> None:
+    async with running_stage(tmp_path) as address:
+        first = await RawServer.connect_and_admit(address, hello(owner_grace_s=60.0, epoch=4))
+        opening = moved(tmp_path, unheard("dropped", 1), unheard("kept", 3))
+        assert isinstance(await first.request("s", opening), Answer)
+        assert opening.so_far is not None
+        going_on = GoOn(so_far=opening.so_far.interrupted(through=2), position_ns=time.monotonic_ns())
+        assert isinstance(await first.request("s", going_on), Answer)
+        first.link.send(Ping())
+        await first.vanish()
+        second = await RawServer.connect_and_admit(address, hello(owner_grace_s=60.0, epoch=5))
+        assert [one.utterance_id for one in second.held[0].utterances] in (["kept"], [])
+        kept = PlaybackFinished(utterance_id="kept", position_s=0.1, interrupted=False)
+        assert await playback_ends(second, 1) == [kept]
+
+
+async def test_the_next_server_gets_what_waits_in_the_line_and_no_piece_twice(tmp_path: Path) -> None:
+    async with running_stage(tmp_path) as address:
+        first = await RawServer.connect_and_admit(address, hello(owner_grace_s=60.0, epoch=1))
+        await first.open_session("s", tmp_path)
+        taken = Spoken(utterance_id="u", samples=0)
+        for place in (1, 2, 3):
+            entry = Waiting(place=place, number=place, body=b"text %d" % place)
+            answer = await first.request("s", KeepLine(waiting=entry, message=place, spoken=taken))
+            assert isinstance(answer, Answer) and answer.result == taken
+        piece = msgspec.structs.replace(speak(1).speech, line=LineMark(through=1, rest=None, spent=0))
+        assert isinstance(await first.request("s", Speak(speech=piece)), Answer)
+        part = msgspec.structs.replace(speak(2).speech, line=LineMark(spent=1600))
+        assert isinstance(await first.request("s", Speak(speech=part)), Answer)
+        too_much = msgspec.structs.replace(speak(2, samples=16_000 * 601).speech, line=LineMark(through=2))
+        assert isinstance(await first.request("s", Speak(speech=too_much)), Refusal)
+        await first.request("s", Interrupt(through=2))
+        await first.vanish()
+        second = await RawServer.connect_and_admit(address, hello(owner_grace_s=60.0, epoch=2))
+        performance = second.held[0].performance
+        assert performance is not None and performance.line.spent == 1600 and performance.line.last_message == 3
+        assert [(one.body, one.dropped) for one in performance.line.waiting] == [(b"text 2", True), (b"text 3", False)]
+        entry = Waiting(place=4, number=1, body=b"text 3")
+        again = await second.request("s", KeepLine(waiting=entry, message=3, spoken=taken), epoch=2)
+        assert isinstance(again, Answer) and again.result == msgspec.structs.replace(taken, repeated=True)
+        await second.vanish()
+        third = await RawServer.connect_and_admit(address, hello(owner_grace_s=60.0, epoch=3))
+        performance = third.held[0].performance
+        assert performance is not None and [one.place for one in performance.line.waiting] == [2, 3]
 
 
 async def test_sessions_do_not_wait_for_a_server_that_ends_in_order(tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -21,10 +22,10 @@ from visavis.engine.motion.frame import MotionFrame
 from visavis.engine.output import DEFAULT_OUTPUT
 from visavis.engine.pack_ref import PackRef
 from visavis.errors import InvalidRequest, OfferRefused
-from visavis.rooms.port import AudienceFigures, EncodedPacket, OpenRoom, RoomSpeech
+from visavis.rooms.port import AudienceFigures, EncodedPacket, LostSegment, OpenRoom, RoomAnswer, RoomSpeech
 from visavis.stage.encoder import VideoEncoder
-from visavis.stage.port.events import PerformerEvent, PerformerMetrics, PlaybackFinished, PlaybackStarted
-from visavis.stage.port.so_far import PerformanceSoFar
+from visavis.stage.port.events import PerformerEvent, PerformerMetrics, PlaybackFinished, PlaybackStarted, SegmentsOpen
+from visavis.stage.port.so_far import PerformanceSoFar, SegmentSoFar
 from visavis.stage.port.values import PerformanceSpec
 from visavis.stage.session import StageSession
 from visavis.stage.sources import FolderPackSource
@@ -132,9 +133,14 @@ def test_a_room_and_a_recorder_get_the_same_pictures_which_are_drawn_once() -> N
 
 
 class LosingAudience:
-    """Loses packets, and takes half of the bit rate."""
+    """Loses packets, and takes half of the bit rate, except at the beginning."""
+
+    asked = 0
 
     def figures(self) -> AudienceFigures:
+        self.asked += 1
+        if self.asked == 1:
+            return AudienceFigures()
         return AudienceFigures(viewers=((20.0, 0.0), (40.0, 0.2)), bit_rate_share=0.5, struggling=1)
 
 
@@ -243,6 +249,48 @@ def test_a_room_gets_an_error_for_speech_that_cannot_be_queued() -> None:
     perform(scenario)
 
 
+class Told:
+    """An agent's side of a room. `lost`: the segments whose ends it was to tell."""
+
+    def __init__(self) -> None:
+        self.finished: list[str] = []
+        self.lost: list[LostSegment] = []
+
+    def speech_started(self, utterance_id: str) -> None: ...
+
+    def speech_finished(self, utterance_id: str, *, position_s: float, interrupted: bool) -> None:
+        self.finished.append(utterance_id)
+
+    def segments_lost(self, lost: Iterable[LostSegment]) -> None:
+        self.lost += lost
+
+    def answer(self, answer: RoomAnswer) -> None: ...
+
+    def tell(self, state: str, *, reason: str, seconds_left: int | None = None) -> None: ...
+
+
+def test_the_segments_of_a_room_that_are_lost_with_their_stage_end_on_the_next_one() -> None:
+    spec = PerformanceSpec(session_id="sess_1", pack=PackRef(avatar_id="avat_1", version=1, digest="0" * 64))
+
+    async def scenario(harness: Harness) -> None:
+        told = Told()
+        harness.session.enter_room(OpenRoom(sink=RawRecorder(), agent_side=told))
+        harness.session.segments_changed({"s": "agent"})
+        harness.session.speech_arrived(RoomSpeech(pcm=tone(4000), sample_rate_hz=16_000, segment_id="s"))
+        await harness.until(lambda: PlaybackStarted(utterance_id="s") in harness.events)
+        held = harness.session.held(spec, memo=b"").performance
+        assert held is not None and held.utterances == ()
+        assert [(one.segment_id, one.agent) for one in held.segments] == [("s", "agent")]
+        assert SegmentsOpen(agents={"s": "agent"}) in harness.events
+
+        lost = SegmentSoFar(segment_id="earlier", agent="agent", played_samples=PLAYOUT_RATE_HZ // 2)
+        harness.session.go_on(PerformanceSoFar(spec=spec, segments=(lost,)), position_ns=None)
+        assert told.lost == [LostSegment(agent="agent", position_s=0.5)]
+        assert PlaybackFinished(utterance_id="earlier", position_s=0.5, interrupted=True) in harness.events
+
+    perform(scenario)
+
+
 def test_a_session_that_goes_on_has_lasted_since_its_beginning_elsewhere() -> None:
     """However long its opening here took."""
 
@@ -250,7 +298,10 @@ def test_a_session_that_goes_on_has_lasted_since_its_beginning_elsewhere() -> No
         spec = PerformanceSpec(session_id="sess_1", pack=PackRef(avatar_id="avat_1", version=1, digest="0" * 64))
         await harness.until(lambda: True)
         assert harness.session.held(spec, memo=b"").performed_s < 20
-        harness.session.go_on(PerformanceSoFar(spec=spec, position=100 * PLAYOUT_RATE_HZ))
+        so_far = PerformanceSoFar(spec=spec, position=100 * PLAYOUT_RATE_HZ)
+        harness.session.go_on(so_far, position_ns=None)
         assert 100 <= harness.session.held(spec, memo=b"").performed_s < 120
+        harness.session.go_on(so_far, position_ns=time.monotonic_ns() - 50 * 10**9)  # it was on its way for so long
+        assert 150 <= harness.session.held(spec, memo=b"").performed_s < 170
 
     perform(scenario)

@@ -103,7 +103,7 @@ async def test_every_key_becomes_an_account_that_has_what_the_key_had(new_url: s
         assert record.last_used_at_ms == 20 + number
         plan = (await accounts.balance(account_id)).plan
         assert plan.max_concurrency == (2 if kind == "live" else None)
-        found = await sessions.newest(account_id, statuses=("created", "ended"), limit=9)
+        found = await sessions.lists.newest(account_id, statuses=("created", "ended"), limit=9)
         assert [one.id for one in found] == [f"sess_{kind}_ended", f"sess_{kind}_created"]
         for one in found:
             assert (one.key_id, one.test, one.metadata) == (record.id, kind == "test", {"kind": kind})

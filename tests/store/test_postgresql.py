@@ -5,6 +5,8 @@ back.
 from __future__ import annotations
 
 import asyncio
+import struct
+import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, suppress
 from urllib.parse import urlsplit
@@ -23,13 +25,15 @@ pytestmark = pytest.mark.anyio
 
 class Gate:
     """A port through which a test reaches its PostgreSQL, and which it can shut: all connections break, and no new one
-    comes through.
+    comes through. `hold` keeps back what the PostgreSQL says until it is told something.
     """
 
     def __init__(self, url: str) -> None:
         self._behind = urlsplit(url)
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.StreamWriter] = set()
+        self._answers = asyncio.Event()
+        self._answers.set()
         self.port = 0
 
     @property
@@ -46,17 +50,30 @@ class Gate:
         for writer in list(self._open):
             writer.transport.abort()
 
+    def hold(self) -> None:
+        self._answers.clear()
+
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         far_reader, far_writer = await asyncio.open_connection(self._behind.hostname, self._behind.port)
         self._open |= {writer, far_writer}
-        await asyncio.gather(self._copy(reader, far_writer), self._copy(far_reader, writer))
+        await asyncio.gather(self._ask(reader, far_writer), self._answer(far_reader, writer))
         self._open -= {writer, far_writer}
 
-    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _ask(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
             while data := await reader.read(65536):
+                self._answers.set()
                 writer.write(data)
                 await writer.drain()
+        writer.close()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await reader.read(65536):
+                await self._answers.wait()
+                writer.write(data)
+                await writer.drain()
+            await self._answers.wait()
         writer.close()
 
 
@@ -112,17 +129,62 @@ async def test_a_connection_that_is_cut_in_a_write_leaves_nothing_and_the_next_o
 
 async def test_idle_connections_that_an_operator_ends_are_replaced_without_an_error(database: Database) -> None:
     assert await count_plans(database) == 1
-    other = await Database.open(database.url)
+    await end_connections(database.url)
+    assert await count_plans(database) == 1
+
+
+async def end_connections(url: str) -> None:
+    """End all connections of a database, and wait until the processes behind them are gone."""
+    other = await Database.open(url)
     async with other.read() as connection:
         ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
         await connection.execute(text(f"{ended} AND pid <> pg_backend_pid()"))
         while (await connection.execute(text(COUNT_OTHERS))).scalar_one():  # noqa: ASYNC110 (of another process)
             await asyncio.sleep(0.01)
-    assert await count_plans(database) == 1
     await other.aclose()
 
 
 COUNT_OTHERS = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+
+
+async def rename_plan(database: Database) -> None:
+    async with database.write() as connection:
+        await connection.execute(text("UPDATE plans SET name = name || 'x'"))
+
+
+async def plan_name(database: Database) -> str:
+    async with database.read() as connection:
+        return str(await connection.scalar(text("SELECT name FROM plans")))
+
+
+async def test_a_connection_that_is_ended_before_the_first_answer_is_replaced_without_an_error(
+    database: Database, gate: Gate, postgresql_url: str
+) -> None:
+    """The server's last word is on its way when the first statement leaves."""
+    name = await plan_name(database)
+    for use in (count_plans, rename_plan, Database.check):
+        gate.hold()
+        await end_connections(postgresql_url)
+        await use(database)
+    assert await plan_name(database) == name + "x", "it was written once"
+
+
+FATAL = b"SFATAL\0VFATAL\0C57P01\0Mterminating connection due to administrator command\0\0"
+LAST_WORD = b"E" + struct.pack("!I", 4 + len(FATAL)) + FATAL
+
+
+async def test_a_connection_whose_end_is_half_read_is_replaced_without_an_error(database: Database) -> None:
+    """asyncpg has read that the server ends it, and not yet that it is closed: it would say "another operation is in
+    progress".
+    """
+    name = await plan_name(database)
+    for use in (count_plans, rename_plan, Database.check):
+        async with database.read() as connection:
+            raw = await connection.get_raw_connection()
+            assert raw.driver_connection is not None
+            raw.driver_connection._protocol.data_received(LAST_WORD)
+        await use(database)
+    assert await plan_name(database) == name + "x", "it was written once"
 
 
 async def test_a_read_only_database_is_an_error_of_the_storage(database: Database) -> None:
@@ -211,6 +273,14 @@ async def test_what_will_not_get_better_is_told_at_once(postgresql_cluster: clus
         await Database.open("mysql://visavis@127.0.0.1/visavis")
 
 
+async def test_without_its_driver_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "asyncpg", None)
+    with pytest.raises(DatabaseUnusable, match="asyncpg is not installed") as raised:
+        await Database.open("postgresql://visavis:hush@127.0.0.1:1/visavis")
+    assert raised.value.suggestion == "Install it with pip install 'visavis[postgresql]'"
+    assert "hush" not in str(raised.value)
+
+
 async def test_what_one_server_does_alone_the_others_wait_for(database: Database, gate: Gate) -> None:
     other, steps = await Database.open(gate.url), []
 
@@ -230,6 +300,17 @@ async def test_what_one_server_does_alone_the_others_wait_for(database: Database
     await waiting
     assert steps == ["one", "other"]
     await other.aclose()
+
+
+async def test_a_database_of_a_newer_version_is_refused_and_stays_as_it_is(database: Database) -> None:
+    async with database.write() as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(
+        DatabaseUnusable, match="has the schema 9999, which this version of Visavis does not know"
+    ) as it:
+        await Database.open(database.url)
+    assert "A newer version has used it" in (it.value.suggestion or "")
+    assert await count_plans(database) == 1
 
 
 async def test_the_address_is_read_as_libpq_reads_it(gate: Gate) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 import sys
@@ -27,7 +28,8 @@ from visavis.store.blobs import FolderBlobs
 from visavis.store.database import Database
 from visavis.store.keys import KeyStore
 from visavis.store.records import AccountRecord, KeyRecord, SessionRecord
-from visavis.store.sessions import Position, SessionStore
+from visavis.store.session_lists import Position
+from visavis.store.sessions import SessionStore
 
 pytestmark = pytest.mark.anyio
 
@@ -197,7 +199,7 @@ async def test_sessions_of_one_millisecond_are_paged_without_gap_or_overlap(data
         await store.add(make_session(session_id, created_at_ms=created_at_ms))
     seen: list[str] = []
     before = None
-    while page := await store.newest("acct_1", statuses=["created"], limit=2, before=before):
+    while page := await store.lists.newest("acct_1", statuses=["created"], limit=2, before=before):
         seen += [session.id for session in page]
         before = Position(created_at_ms=page[-1].created_at_ms, id=page[-1].id)
         await store.remove_created(page[-1].id)  # a cursor holds its place without its session
@@ -218,7 +220,7 @@ async def test_metadata_is_filtered_by_its_strings_whatever_else_is_in_it(databa
         await store.add(make_session(session_id, metadata=metadata))
 
     async def found(**metadata: str) -> list[str]:
-        return [one.id for one in await store.newest("acct_1", statuses=["created"], limit=9, metadata=metadata)]
+        return [one.id for one in await store.lists.newest("acct_1", statuses=["created"], limit=9, metadata=metadata)]
 
     assert await found(user="é") == ["sess_1"]
     assert await found(user="1") == ["sess_2"]
@@ -226,6 +228,11 @@ async def test_metadata_is_filtered_by_its_strings_whatever_else_is_in_it(databa
     assert await found(user="\0") == []
     one = await store.get("sess_1")
     assert one is not None and one.metadata == kept["sess_1"]
+    shown = await store.lists.listed("acct_1", statuses=["created"], limit=9)
+    assert {one.id: json.loads(one.metadata_json) for one in shown} == kept
+    assert [one.metadata_json for one in shown] == [
+        record.metadata_json for record in await store.lists.newest("acct_1", statuses=["created"], limit=9)
+    ]
 
 
 async def test_the_newest_of_many_sessions_are_found_without_sorting(database: Database) -> None:
@@ -235,7 +242,7 @@ async def test_the_newest_of_many_sessions_are_found_without_sorting(database: D
         statements.append(statement)
 
     event.listen(database._reading.sync_engine, "before_cursor_execute", note)
-    await SessionStore(database).newest("acct_1", statuses=["created", "ended"], limit=2)
+    await SessionStore(database).lists.listed("acct_1", statuses=["created", "ended"], limit=2)
     query = statements[-1]
     async with database.read() as connection:
         if database.is_shared:  # it would sort a table of few rows

@@ -9,6 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.contract import reference
 from visavis.sessions.lifecycle import EndReason
 from visavis.stage.port.events import PerformerMetrics, ViewerQuality
+from visavis.stage.port.report import MediaPortReport, StageReport
 from visavis.telemetry.metrics import Metrics, State
 
 IDLE = State(running=0, starting=0, most_sessions=10, viewers=0, channels=0, queued_s=0.0)
@@ -46,6 +47,26 @@ def test_cores_and_the_frame_rate_are_told() -> None:
     told = values(Metrics(), state)
     assert told["visavis_cores{state=stolen}"] == 0.1 and told["visavis_cores{state=unused}"] == 0.5
     assert told["visavis_frame_rate"] == 12.5
+
+
+def test_the_sockets_of_all_stages_are_told() -> None:
+    ports = (
+        MediaPortReport(port=20000, receive_buffer_bytes=4_000_000, send_buffer_bytes=200_000, dropped=2, unsent=1),
+        MediaPortReport(
+            port=20001, receive_buffer_bytes=212_992, send_buffer_bytes=300_000, refused=7, tracked_share=0.5
+        ),
+        MediaPortReport(),  # of a stage whose viewers have sockets of their own
+    )
+    reports = tuple(
+        StageReport(machine_id="one", cores=2, unused_cores=1, own_cores=0.5, media=media) for media in ports
+    )
+    told = values(Metrics(), replace(IDLE, reports=reports))
+    assert told["visavis_media_socket_buffer_bytes{direction=receive}"] == 212_992
+    assert told["visavis_media_socket_buffer_bytes{direction=send}"] == 200_000
+    assert told["visavis_media_socket_dropped{direction=receive}"] == 2
+    assert told["visavis_media_socket_dropped{direction=send}"] == 1
+    assert told["visavis_media_socket_refused"] == 7
+    assert told["visavis_tracked_connections_share"] == 0.5
 
 
 def test_labels_are_few_and_known() -> None:

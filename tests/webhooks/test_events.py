@@ -9,11 +9,13 @@ from typing import Any
 import anyio
 import pytest
 
+from tests.api.test_usage import put_on
 from tests.conftest import Service, open_service
 from tests.sessions.test_adoption import let_go, successor, with_key
-from tests.sessions.test_live_sessions import create
+from tests.sessions.test_live_sessions import create, init
 from tests.webhooks.receiver import Receiver, receiving
 from visavis.errors import NoFace
+from visavis.sessions import deadlines
 from visavis.stage.port.events import (
     FirstFrameSent,
     PerformanceMoved,
@@ -279,3 +281,24 @@ async def test_an_event_is_acknowledged_when_it_is_in_the_database(service: Serv
     with anyio.fail_after(10):
         while joined not in performer.acknowledged:  # noqa: ASYNC110 (a list tells nobody)
             await anyio.sleep(0.005)
+
+
+async def test_each_warning_comes_once_whatever_servers_die(
+    tmp_path: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deadlines, "WARNINGS_S", (600.0, 300.0))
+    async with open_service(tmp_path, **LOOPBACK) as first:
+        await hook(first, receiver, events=["session.expiring"])
+        await put_on(first, max_session_minutes=10)
+        session = await create(first)
+        performer = first.performer(session["session_id"])
+        await receiver.until(1, "session.expiring")
+        await let_go(first)
+    for performed_s in (100.0, 301.0, 350.0):
+        performer, fleet = successor(performer, performed_s=performed_s)
+        async with open_service(tmp_path, fleet=fleet, **LOOPBACK) as following:
+            await following.services.live.attach(init(session))
+            await let_go(following)
+            await receiver.until(1 if performed_s < 300 else 2, "session.expiring")
+    lefts = [one.event["data"]["seconds_left"] for one in receiver.received]
+    assert lefts[0] == 600 and len(lefts) == 2 and lefts[1] <= 299

@@ -31,5 +31,5 @@ def test_the_example_prints_each_signed_event_once() -> None:
     assert answers == [204, 204, 401]
     assert [line.split()[:2] for line in printed] == [
         ["2024-01-15T12:05:32Z", "session.ended"],
-        ["refused:", "No"],
+        ["refused:", "The"],
     ]

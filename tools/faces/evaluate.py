@@ -10,20 +10,20 @@ figure is out of its bounds. Seeds are fixed.
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
-import mediapipe as mp
 import numpy as np
 from numpy.typing import NDArray
 
 from tools.faces import measures
 from tools.faces.measures import Points
+from tools.mediapipe import environment
 from visavis.engine.audio.files import read_speech
 from visavis.engine.motion.frame import COEFFICIENTS, INDEX, MOTION_RATE_HZ, SPOKEN_COUNT, MotionFrame
 from visavis.engine.motion.liveliness import Liveliness
@@ -233,33 +233,26 @@ def _box(renderer: CpuRenderer, points: tuple[int, ...], margin: float) -> tuple
     )
 
 
-def _mesh(*, still: bool) -> Any:
-    return mp.solutions.face_mesh.FaceMesh(static_image_mode=still, refine_landmarks=True)
-
-
-def _points(found: Any, picture: Picture) -> Points | None:
-    if not found.multi_face_landmarks:
-        return None
-    return np.array([[q.x * picture.shape[1], q.y * picture.shape[0]] for q in found.multi_face_landmarks[0].landmark])
+def _meshes(pictures: Sequence[Picture], *options: str) -> list[Points]:
+    """Return the mesh that MediaPipe finds in each picture, without the pictures in which it finds none."""
+    with tempfile.TemporaryDirectory() as name:
+        given, found = Path(name) / "pictures.npy", Path(name) / "meshes.npy"
+        np.save(given, np.stack(pictures))
+        program = environment.PROJECT / "meshes.py"
+        subprocess.run([environment.prepare(), program, given, found, *options], check=True, capture_output=True)
+        return [mesh for mesh in np.load(found) if np.isfinite(mesh).all()]
 
 
 def _find(picture: Picture) -> Points:
-    with _mesh(still=True) as mesh:
-        points = _points(mesh.process(np.ascontiguousarray(picture)), picture)
-    assert points is not None, "no face was found in a picture of a face"
-    return points
-
-
-def _follow(pictures: Iterable[Picture]) -> list[Points | None]:
-    with _mesh(still=False) as mesh:
-        return [_points(mesh.process(picture), picture) for picture in pictures]
+    (mesh,) = _meshes([picture])
+    return mesh
 
 
 def _tracked(pictures: Sequence[Picture]) -> float:
     """Return the nose jitter as the lip-sync measure defines it, but divided by the median eye distance: the eye
     distance of a single frame contains the tracker's noise.
     """
-    tracks = [p for p in _follow(pictures) if p is not None]
+    tracks = _meshes(pictures, "--follow")
     return measures.jitter(np.array([p[1] for p in tracks]), float(np.median([measures.unit(p) for p in tracks])))
 
 

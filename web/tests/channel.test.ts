@@ -5,7 +5,7 @@ import { WireLog } from "../src/playground/wire/wire-log";
 /** A socket whose other end is the test. It answers nothing by itself. */
 class FakeSocket extends EventTarget {
   static readonly OPEN = 1;
-  readonly sent: { type: string; config?: Record<string, unknown> }[] = [];
+  readonly sent: { type: string; config?: Record<string, unknown>; features?: string[] }[] = [];
   readyState = 0;
 
   constructor(readonly address: string) {
@@ -44,17 +44,18 @@ const ESTABLISHED = { type: "connection.established" };
 let sockets: FakeSocket[];
 let events: string[];
 
-function opened(): Channel {
+function opened(speaksText = false): Channel {
   const log = new WireLog(
     () => 0,
     () => {},
   );
-  const channel = new Channel("ws://x", SESSION, SQUARE, log, {
+  const listener = {
     established: () => events.push("established"),
-    message: ({ type }) => events.push(type),
+    message: ({ type }: { type: string }) => events.push(type),
     interrupted: () => events.push("interrupted"),
-    closed: (code, reason) => events.push(`closed ${code} ${reason}`),
-  });
+    closed: (code: number, reason: string) => events.push(`closed ${code} ${reason}`),
+  };
+  const channel = new Channel("ws://x", SESSION, SQUARE, log, listener, speaksText);
   channel.open();
   return channel;
 }
@@ -88,6 +89,23 @@ it("introduces itself with the picture's size, and is ready when the server answ
   socket().received(ESTABLISHED);
   expect(channel.isReady).toBe(true);
   expect(events).toEqual(["established"]);
+});
+
+it("asks for text where the server speaks it, and sends a text as one utterance", () => {
+  opened();
+  socket().opened();
+  expect(socket().sent[0]?.features).not.toContain("text");
+  const channel = opened(true);
+  socket().opened();
+  expect(socket().sent[0]?.features).toContain("text");
+  socket().received(ESTABLISHED);
+  channel.say("Hello there.", "text-1");
+  expect(socket().sent.at(-1)).toEqual({
+    type: "agent.say",
+    text: "Hello there.",
+    utterance_id: "text-1",
+    final: true,
+  });
 });
 
 it("reconnects after a broken connection, each time later, and gives up in the end", () => {

@@ -4,25 +4,27 @@ export type Graph = ReadonlyMap<string, readonly string[]>;
 
 const IMPORT = /\b(?:import|export)\s+(?:[^"';]*?\sfrom\s+)?"([^"]+)"|\bimport\("([^"]+)"\)/g;
 
-/** Build the graph of `sources`, texts by path. Imports of packages are left out. */
+/** Build the graph of `sources`, texts by path. Imports of packages and of generated types are left out. */
 export function importGraph(sources: Readonly<Record<string, string>>): Graph {
   return new Map(
     Object.entries(sources).map(([path, text]) => {
       const specifiers = [...text.matchAll(IMPORT)].map((match) => match[1] ?? match[2] ?? "");
-      const relative = specifiers.filter((specifier) => specifier.startsWith("."));
+      const relative = specifiers.filter((one) => /^(\.|@client\/)/.test(one) && !one.includes("/integrations/"));
       return [path, relative.map((specifier) => resolved(path, specifier, sources))];
     }),
   );
 }
 
 function resolved(from: string, specifier: string, sources: Readonly<Record<string, string>>): string {
-  const parts = from.split("/").slice(0, -1);
+  const parts = specifier.startsWith("@client/") ? [] : from.split("/").slice(0, -1);
   for (const part of (specifier.split("?")[0] ?? "").split("/")) {
     if (part === "..") parts.pop();
     else if (part !== ".") parts.push(part);
   }
   const path = parts.join("/");
-  const found = [path, `${path}.ts`, `${path}.tsx`].find((candidate) => candidate in sources);
+  const found = [path, path.replace(/\.js$/, ".ts"), `${path}.ts`, `${path}.tsx`].find(
+    (candidate) => candidate in sources,
+  );
   if (found === undefined) throw new Error(`${from} imports ${specifier}, which is no source file`);
   return found;
 }

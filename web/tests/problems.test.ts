@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { ApiError, errorOf, NOT_THE_SERVER } from "../src/playground/wire/answers";
-import { describeEnd, photoProblem, problemOf } from "../src/playground/wire/problems";
+import { ApiError, errorOf, NOT_THE_SERVER } from "../src/operator/answers";
+import { problemOf } from "../src/operator/problems";
+import { describeEnd, photoProblem } from "../src/playground/wire/problems";
 
 describe("an error answer", () => {
   it("is read in both of its forms", () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { serverAddress } from "../src/playground/wire/server-address";
+import { serverAddress } from "../src/operator/server-address";
 
 describe("an address of the server", () => {
   it("begins where the icon is", () => {

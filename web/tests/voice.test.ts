@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { leadingQuietS, SoundOnset } from "../src/playground/sound/sound-onset";
-import { VoiceGate } from "../src/playground/sound/voice-gate";
+import { VoiceGate } from "@client/sound/voice-gate.js";
 
 const piece = (name: number): Int16Array => new Int16Array([name]);
 const QUIET = 0.001;

@@ -92,7 +92,7 @@ def accounts_audit(
     account: Annotated[str | None, typer.Option(help="Only what belongs to this account.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many entries at most.")] = 100,
 ) -> None:
-    """Show who has changed keys, plans, minutes and webhooks and deleted avatars, newest first."""
+    """Show who has changed keys, plans, minutes and webhooks, and deleted avatars and sessions, newest first."""
     from visavis.accounts.commands.audit import show_audit
 
     show_audit(account_id=account, limit=limit)
@@ -211,13 +211,16 @@ def keys_sign_in(
     url: Annotated[
         str | None, typer.Option(help="The server's address. Default: VISAVIS_PUBLIC_URL, or this machine's port 8000.")
     ] = None,
+    console: Annotated[
+        bool, typer.Option("--console", help="Open the console, with the oldest active key of the scope admin.")
+    ] = False,
 ) -> None:
     """Print an address that signs a browser in once, within an hour. The browser may then do what the key may do."""
     from visavis.accounts.commands.sign_in import print_sign_in_address
 
     if key_id is not None and name is not None:
         raise typer.BadParameter("give an id or a name, not both")
-    print_sign_in_address(key_id, name=name, url=url)
+    print_sign_in_address(key_id, name=name, url=url, console=console)
 
 
 @keys.command("revoke")

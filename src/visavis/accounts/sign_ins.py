@@ -11,7 +11,7 @@ import secrets
 from dataclasses import dataclass
 
 from visavis.accounts.service import Accounts
-from visavis.errors import KeyNotActive, KeyNotFound, SignInRefused
+from visavis.errors import KeyNotActive, SignInRefused
 from visavis.ids import new_id
 from visavis.store.database import Database
 from visavis.store.records import KeyRecord, SignInRecord
@@ -37,11 +37,9 @@ class SignIns:
 
     async def issue_code(self, key_id: str) -> str:
         """Return a code that signs in once with this key, within an hour. Raises `KeyNotFound` and `KeyNotActive`."""
-        key = await self._accounts.get(key_id)
-        if key is None:
-            raise KeyNotFound(f"There is no key {key_id!r}", suggestion="`visavis keys list` prints the ids")
+        key = await self._accounts.find_key(key_id)
         if not self._accounts.is_active(key):
-            raise KeyNotActive(f"The key {key_id} was revoked or has expired", suggestion="Create a new key")
+            raise KeyNotActive("This key was revoked or has expired", suggestion="Create a new key")
         code, now = secrets.token_urlsafe(_RANDOM_BYTES), now_ms()
         await self._store.add(_record(key_id, at_ms=now, code_hash=_hash(code), code_expires_at_ms=now + CODE_LASTS_MS))
         return code

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from visavis.avatars.picture_signatures import PictureSigner
-from visavis.store.records import SessionRecord
+from visavis.store.records import AnySession, SessionRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +29,7 @@ class Addresses:
             return address
         return f"{address}?{self.signer.query(avatar_id, name, now_s=self.now_s)}"
 
-    def room(self, record: SessionRecord) -> str:
+    def room(self, record: AnySession) -> str:
         return f"{self.base_url}/rooms/{record.room_name}"
 
     def channel(self, record: SessionRecord) -> str:

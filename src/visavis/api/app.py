@@ -33,6 +33,13 @@ from visavis.api import (
     usage,
     webhooks,
 )
+from visavis.api.admin import accounts as admin_accounts
+from visavis.api.admin import avatars as admin_avatars
+from visavis.api.admin import keys as admin_keys
+from visavis.api.admin import server as admin_server
+from visavis.api.admin import sessions as admin_sessions
+from visavis.api.admin import webhooks as admin_webhooks
+from visavis.api.application import Application
 from visavis.api.compression import Compression
 from visavis.api.cross_origin import CrossOrigin
 from visavis.api.described.openapi import describe
@@ -45,6 +52,7 @@ from visavis.api.operator_cookie import OperatorCookies
 from visavis.api.path_prefix import PathPrefix
 from visavis.api.probes import LoopDelay, Probe, Probes
 from visavis.api.request_counts import RequestCounts
+from visavis.api.request_limits import RequestLimits
 from visavis.api.services import Readiness, Services
 from visavis.avatars.fetch import ImageFetcher
 from visavis.avatars.library import install_library
@@ -54,12 +62,18 @@ from visavis.avatars.picture_signatures import PictureSigner
 from visavis.avatars.preparation import Preparation, Prepare, prepare_with_engine
 from visavis.avatars.service import Avatars
 from visavis.channel.conversation import Conversations
+from visavis.channel.handshake import FEATURES
 from visavis.channel.websocket import channel_router
 from visavis.engine.images.image_type import MAX_IMAGE_BYTES
 from visavis.fleet.identity import ServerIdentity, next_identity
 from visavis.fleet.port import Fleet
 from visavis.ids import new_id
 from visavis.library import PORTRAITS, LibraryPortrait
+from visavis.proxy_rooms.daily import DailyKey, DailyServer
+from visavis.proxy_rooms.daily_rooms import DailyRooms
+from visavis.proxy_rooms.kept_rooms import KeptRooms
+from visavis.proxy_rooms.livekit import LiveKitKey, LiveKitServer
+from visavis.proxy_rooms.rooms import ProxyRooms
 from visavis.rooms import spec
 from visavis.sessions.allocation import allocate
 from visavis.sessions.backgrounds import Backgrounds
@@ -72,6 +86,7 @@ from visavis.sessions.live_sessions import LiveSessions
 from visavis.sessions.meter import Meter
 from visavis.sessions.observer import Observer
 from visavis.sessions.plan_limits import PlanLimits
+from visavis.sessions.retention import KeptDays, Retention
 from visavis.sessions.revocation import Revocation
 from visavis.sessions.service import Sessions
 from visavis.sessions.sweep import adopt_or_end, sweep_sessions
@@ -89,12 +104,15 @@ from visavis.store.minutes import MinuteStore
 from visavis.store.object_store import open_object_store
 from visavis.store.places import PlaceStore
 from visavis.store.records import AvatarRecord
+from visavis.store.retention import RetentionStore
+from visavis.store.servers import ServerStore
 from visavis.store.sessions import SessionStore
 from visavis.store.usage import UsageStore
 from visavis.store.usage_reports import UsageReports
 from visavis.telemetry.traces import open_traces
 from visavis.timestamps import now_ms
 from visavis.turn import for_session
+from visavis.voice.voices import open_voices
 from visavis.webhooks.sending import open_webhooks
 
 log = structlog.get_logger()
@@ -114,6 +132,12 @@ ROUTERS = (
     sign_in.router,
     webhooks.router,
     capacity.router,
+    admin_sessions.router,
+    admin_accounts.router,
+    admin_keys.router,
+    admin_webhooks.router,
+    admin_avatars.router,
+    admin_server.router,
     health.router,
     docs.router,
     trailing_slash.router,
@@ -137,22 +161,23 @@ def create_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             app.state.services = await _open(settings, fleet, prepare, portraits, stack)
-            app.include_router(channel_router(app.state.services.live, app.state.services.conversations))
+            services = app.state.services
+            offered = FEATURES if settings.voice_url else FEATURES - {"text"}
+            app.include_router(channel_router(services.live, services.conversations, offered=offered))
             yield
 
-    app = FastAPI(
+    app = Application(
+        routers=ROUTERS,
         title="Visavis",
         version=__version__,
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
-        openapi_url="/openapi.json",
+        openapi_url=None,
         redirect_slashes=False,
     )
     app.openapi = describe(app, ROUTERS, public_url=settings.public_url)  # type: ignore[method-assign]
-    app.add_middleware(
-        Gate, requests_per_minute=settings.rate_limit_per_minute, first_answer_wait_s=settings.first_answer_wait_s
-    )
+    app.add_middleware(Gate, first_answer_wait_s=settings.first_answer_wait_s)
     app.add_middleware(Compression)
     app.add_middleware(Envelope)
     if settings.cors_origins:
@@ -161,9 +186,7 @@ def create_app(
     app.add_middleware(HeadAsGet)
     if settings.path_prefix:
         app.add_middleware(PathPrefix, prefix=settings.path_prefix)
-    add_error_handlers(app)
-    for router in ROUTERS:
-        app.include_router(router)
+    add_error_handlers(app, ROUTERS)
     return app
 
 
@@ -222,6 +245,13 @@ async def _open(
         tell=sending.feed.tell,
     )
     vitals = Vitals()
+    proxy_rooms = ProxyRooms(_livekit(settings), session_store, secret)
+    stack.push_async_callback(proxy_rooms.kept.aclose)
+    daily_rooms = DailyRooms(_daily(settings), session_store, carry_hosted=settings.room_provider == "daily")
+    stack.push_async_callback(daily_rooms.kept.aclose)
+    voices = open_voices(settings)
+    if voices is not None:
+        stack.push_async_callback(voices.aclose)
     live = LiveSessions(
         fleet=fleet,
         accounts=accounts,
@@ -235,6 +265,8 @@ async def _open(
         feed=sending.feed,
         start_timeout_s=settings.start_timeout_s,
         path_prefix=settings.path_prefix,
+        release_room=partial(_release_room, proxy_rooms.kept, daily_rooms.kept),
+        voices=voices,
         observer=observer,
     )
     ledger = UsageStore(database)
@@ -246,6 +278,12 @@ async def _open(
         table=live.table,
         claim_s=settings.start_timeout_s + CLAIM_MARGIN_S,
     )
+    request_limits = RequestLimits(
+        limit=settings.rate_limit_per_minute,
+        servers=ServerStore(database, server_id=identity.server_id),
+        redis_url=None if settings.redis_url is None else settings.redis_url.get_secret_value(),
+    )
+    stack.push_async_callback(request_limits.aclose)
     services = Services(
         settings=settings,
         accounts=accounts,
@@ -260,6 +298,8 @@ async def _open(
             limits=limits,
             backgrounds=backgrounds,
             avatars=service,
+            proxy_rooms=proxy_rooms,
+            daily_rooms=daily_rooms,
             max_created=settings.max_created_sessions_per_account,
             max_backgrounds=settings.max_backgrounds_per_account,
             secret=secret,
@@ -273,7 +313,11 @@ async def _open(
         conversations=Conversations(),
         revocation=Revocation(accounts=accounts, store=session_store, live=live),
         meter=Meter(table=live.table, usage=ledger),
+        retention=Retention(
+            store=RetentionStore(database), avatars=service, observer=observer, kept=KeptDays.of(settings)
+        ),
         fleet=fleet,
+        request_limits=request_limits,
         idempotency=idempotency,
         claims=Claims(secret),
         left_claims=left_claims,
@@ -299,10 +343,18 @@ async def _open(
     tasks.start("last_seen", partial(live.run_last_seen, last_seen))
     tasks.start("sweep", partial(_sweep_always, services, session_store))
     tasks.start("revocation", services.revocation.run)
-    tasks.start("browser_tokens", partial(live.browser_tokens.run, live.table.is_live))
+    tasks.start("browser_tokens", partial(live.browser_tokens.run, live.table.running, live.remove_viewer))
     tasks.start("meter", services.meter.run)
+    tasks.start("retention", services.retention.run)
+    tasks.start("request_limits", services.request_limits.run)
     tasks.start("probes", services.probes.run)
     tasks.start("webhooks", services.dispatcher.run)
+    if settings.livekit_url is not None:
+        tasks.start("proxy_rooms", proxy_rooms.kept.run)
+    if settings.daily_api_key is not None:
+        tasks.start("daily_rooms", daily_rooms.kept.run)
+    if voices is not None:
+        background.start_soon(voices.prepare)
     return services
 
 
@@ -357,6 +409,26 @@ def _fleet(settings: Settings, identity: ServerIdentity, *, source_token: str) -
         silent_s=2 * settings.stage_silence_s,
     )
     return StageFleet(remote, limits=limits)
+
+
+def _livekit(settings: Settings) -> LiveKitServer | None:
+    """Return the operator's LiveKit server, None without one."""
+    if settings.livekit_url is None or settings.livekit_api_key is None or settings.livekit_api_secret is None:
+        return None
+    secret = settings.livekit_api_secret.get_secret_value()
+    return LiveKitServer(LiveKitKey(url=settings.livekit_url, api_key=settings.livekit_api_key, api_secret=secret))
+
+
+def _daily(settings: Settings) -> DailyServer | None:
+    """Return the operator's Daily domain, None without one."""
+    if settings.daily_api_key is None:
+        return None
+    return DailyServer(DailyKey(url=settings.daily_api_url, api_key=settings.daily_api_key.get_secret_value()))
+
+
+def _release_room(proxy: KeptRooms, daily: KeptRooms, room_name: str) -> None:
+    proxy.release(room_name)
+    daily.release(room_name)
 
 
 def _for_stages(server: IceServer) -> spec.IceServer:

@@ -15,16 +15,21 @@ from visavis.api.described.parts import Undescribed
 from visavis.api.face import DEFAULT_NAME, decode_base64_image
 from visavis.api.form import FORM_TYPES, read_form
 from visavis.api.names import read_name
-from visavis.api.services import AddressesDep, Caller, ServicesDep
+from visavis.api.services import AddressesDep, Caller, Services, ServicesDep
 from visavis.api.sessions import reply
+from visavis.api.strict import APPLIED, check_members, is_strict
 from visavis.api.tagged import tagged_reply
 from visavis.avatars.face_points import read_points
 from visavis.avatars.service import Listed
+from visavis.engine.portrait.points import SevenPoints
 from visavis.errors import ImageRequired, InvalidRequest
 from visavis.large_work import run_large
+from visavis.sessions.claims import Claim
+from visavis.store.records import AvatarRecord, KeyRecord
 
 router = APIRouter(prefix="/v1/avatars", tags=["avatars"])
 
+IMAGE_MEMBERS = ("file", "image_url", "image_base64")
 _FLAGS = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -89,24 +94,75 @@ async def upload_face(
 ) -> JSONResponse:
     told = _flag("report", report)
     fields = await _fields(request)
-    given = [name for name in ("file", "image_url", "image_base64") if fields.get(name) not in (None, "")]
+    check_members(request, fields, (*IMAGE_MEMBERS, "name", "points"))
+    given, image, points = _image_of(fields)
+    name = DEFAULT_NAME if fields.get("name") is None else read_name(fields["name"])
+    claim: Claim | None = request.scope.get("visavis.claim")
+    ids = None if claim is None else claim.avatar
+    if given == "image_url":
+        look = await services.avatars.add_from_url(key, str(image), name=name, points=points, ids=ids)
+    else:
+        photo = image if isinstance(image, bytes) else await run_large("body", decode_base64_image, image)
+        look = await services.avatars.add(photo, name=name, owner=key, points=points, ids=ids)
+    return await _reply_made(request, services, key, look, addresses, told=told, status=201)
+
+
+@router.put("/{avatar_id}/face", **described.REPLACE_FACE)
+async def replace_face(
+    avatar_id: str,
+    request: Request,
+    services: ServicesDep,
+    key: Caller,
+    addresses: AddressesDep,
+    report: Annotated[str, Undescribed] = "false",
+) -> JSONResponse:
+    told = _flag("report", report)
+    look = await services.avatars.owned_look(key, avatar_id)  # before a photo is fetched for nothing
+    fields = await _fields(request)
+    check_members(request, fields, (*IMAGE_MEMBERS, "points"))
+    given, image, points = _image_of(fields)
+    if given == "image_url":
+        photo = await services.avatars.fetch_photo(key, str(image))
+    else:
+        photo = image if isinstance(image, bytes) else await run_large("body", decode_base64_image, image)
+    look = await services.avatars.replace(key, look.id, photo, points=points)
+    return await _reply_made(request, services, key, look, addresses, told=told, status=200)
+
+
+def _image_of(fields: dict[str, Any]) -> tuple[str, str | bytes, SevenPoints | None]:
+    """Return which member has the image, the image, and the points. Raises `ImageRequired`, `InvalidPoints` and
+    `InvalidRequest`.
+    """
+    given = [name for name in IMAGE_MEMBERS if fields.get(name) not in (None, "")]
     if len(given) != 1:
         raise ImageRequired("Give exactly one of file, image_url and image_base64")
-    name = DEFAULT_NAME if fields.get("name") is None else read_name(fields["name"])
     points = None if fields.get("points") in (None, "") else read_points(fields["points"])
     image = fields[given[0]]
     if given[0] != "file" and not isinstance(image, str):
         raise InvalidRequest(f"{given[0]} must be a string")
-    if given[0] == "image_url":
-        look = await services.avatars.add_from_url(key, image, name=name, points=points)
-    else:
-        photo = image if isinstance(image, bytes) else await run_large("body", decode_base64_image, image)
-        look = await services.avatars.add(photo, name=name, owner=key, points=points)
+    return given[0], image, points
+
+
+async def _reply_made(
+    request: Request,
+    services: Services,
+    key: KeyRecord,
+    look: AvatarRecord,
+    addresses: Addresses,
+    *,
+    told: bool,
+    status: int,
+) -> JSONResponse:
+    """Return the answer to a photo that has become a look. `told`: with the report on the photo."""
     answer = presenters.uploaded_face(look, addresses)
     if told:
         found = presenters.face_report(await services.avatars.report(key, look.id))
-        return reply(schemas.UploadedFaceWithReport(**dict(answer), report=found), 201)
-    return reply(answer, 201)
+        made = reply(schemas.UploadedFaceWithReport(**dict(answer), report=found), status)
+    else:
+        made = reply(answer, status)
+    if is_strict(request):
+        made.headers.update(APPLIED)
+    return made
 
 
 @router.get("/{avatar_id}/report", **described.REPORT)

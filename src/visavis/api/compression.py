@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 MIN_BYTES = 1024
 LEVEL = 4  # of 9: a list of a hundred sessions takes a millisecond, and is hardly larger than at 9
-_COMPRESSED_PATHS = ("/v1/", "/docs", "/openapi.json", "/assets/", "/alpha.js")
+_COMPRESSED_PATHS = ("/v1/", "/docs", "/openapi.json", "/assets/", "/alpha.js", "/client.js")
 
 
 class Compression:

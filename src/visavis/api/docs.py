@@ -1,4 +1,7 @@
-"""/docs: the reference, and the operations of the API as OpenAPI describes them."""
+"""/docs: the reference, and the operations of the API as OpenAPI describes them.
+
+The handlers are plain functions, which run in threads: what they answer is large.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,21 @@ from html import escape
 from typing import Any
 
 from fastapi import APIRouter, Request
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 
+from visavis import __version__
+from visavis.api.described.channel import asyncapi
 from visavis.api.docs_page import OPERATIONS, docs_page
-from visavis.api.reference import INDEX, PAGES, address_of, link_to, reference_page
+from visavis.api.reference import (
+    INDEX,
+    PAGES,
+    address_of,
+    link_to,
+    llms_text,
+    reference_page,
+    reference_text,
+)
+from visavis.api.services import AddressesDep, ServicesDep
 from visavis.errors import NotFound, declared_errors
 
 router = APIRouter(include_in_schema=False)
@@ -37,12 +51,31 @@ def operations(request: Request) -> HTMLResponse:
     return docs_page(title="Operations", body=body, at=OPERATIONS)
 
 
+@router.get("/openapi.json")
+def description(request: Request) -> JSONResponse:
+    return JSONResponse(request.app.openapi())
+
+
 @router.get("/docs/{name}")
-def page(name: str) -> HTMLResponse:
-    """Raises `NotFound`."""
-    if name not in PAGES or name == INDEX:
+def page(name: str) -> Response:
+    """Show a page of the reference; with `.md` at its end as it was written. Raises `NotFound`."""
+    page_name, _, ending = name.partition(".")
+    if page_name not in PAGES or ending not in ("", "md") or (page_name == INDEX and not ending):
         raise NotFound
+    if ending:
+        return PlainTextResponse(reference_text(page_name), media_type="text/markdown")
     return _reference(name)
+
+
+@router.get("/asyncapi.json")
+def channel_description(services: ServicesDep) -> JSONResponse:
+    return JSONResponse(asyncapi(version=__version__, public_url=services.settings.public_url))
+
+
+@router.get("/llms.txt")
+def for_language_models(addresses: AddressesDep) -> PlainTextResponse:
+    """An index of the reference for language models (https://llmstxt.org)."""
+    return PlainTextResponse(llms_text(addresses.base_url), media_type="text/markdown")
 
 
 def _reference(name: str) -> HTMLResponse:

@@ -4,8 +4,10 @@ else caught.
 
 from __future__ import annotations
 
+import re
+
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -17,6 +19,7 @@ from visavis.ids import new_id
 
 MAX_BODY_BYTES = 1024 * 1024
 MAX_UPLOAD_BYTES = 16 * 1024 * 1024  # 10 MB of image as base64 in JSON, with room to spare
+_HAS_IMAGE = re.compile(r"/v1/sessions|/v1/avatars/(upload-face|[^/]+/face)")
 
 # The page's own scripts, styles and pictures; blob: and data: for recordings and previews; WebSocket to this server
 # alone.
@@ -25,6 +28,7 @@ _POLICY = (
     "media-src 'self' data: blob:; "
     "connect-src 'self' ws: wss:; worker-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'self'"
 )
+_SCRIPTS_OF_ANY_PAGE = ("/alpha.js", "/client.js", "/capture.worklet.js")
 # Any page may show a room; its token says which.
 _CORS = {
     "Access-Control-Allow-Origin": "*",
@@ -35,18 +39,30 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Content-Security-Policy": _POLICY,
     "Cross-Origin-Opener-Policy": "same-origin",
+    "Cache-Control": "no-store",  # an answer may hold tokens
 }
+
+_RawHeaders = list[tuple[bytes, bytes]]
+
+
+def _raw(headers: dict[str, str]) -> _RawHeaders:
+    return [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+
+
+_OF_ROOMS = _raw(_HEADERS)
+_OF_ANY_PAGE = _raw(_HEADERS | _CORS)
+_OF_OTHERS = _raw(_HEADERS | {"Content-Security-Policy": _POLICY + "; frame-ancestors 'none'"})
 
 log = structlog.get_logger()
 
 
-def _safety(path: str) -> dict[str, str]:
-    """Any page may hold a room in a frame; nothing else of ours, the playground with its key least of all."""
+def _defaults_of(path: str) -> _RawHeaders:
+    """Return the headers of an answer that says nothing else. Any page may hold a room in a frame; nothing else of
+    ours, the playground with its key least of all.
+    """
     if path.startswith("/rooms/"):
-        return _HEADERS | _CORS if "/whep" in path or path.endswith("/picture") else _HEADERS
-    if path == "/alpha.js":
-        return _HEADERS | _CORS
-    return _HEADERS | {"Content-Security-Policy": _POLICY + "; frame-ancestors 'none'"}
+        return _OF_ANY_PAGE if "/whep" in path or path.endswith("/picture") else _OF_ROOMS
+    return _OF_ANY_PAGE if path in _SCRIPTS_OF_ANY_PAGE else _OF_OTHERS
 
 
 class _BodyTooLarge(Exception):
@@ -62,25 +78,20 @@ class Envelope:
             await self._app(scope, receive, send)
             return
         request_id = new_id("req")
-        most = (
-            MAX_UPLOAD_BYTES
-            if scope["path"].rstrip("/") in ("/v1/avatars/upload-face", "/v1/sessions")
-            else MAX_BODY_BYTES
-        )
-        safety = _safety(scope["path"])
+        most = MAX_UPLOAD_BYTES if _HAS_IMAGE.fullmatch(scope["path"].rstrip("/")) else MAX_BODY_BYTES
+        defaults = _defaults_of(scope["path"])
         began = False
 
         async def send_marked(message: Message) -> None:
             nonlocal began
             if message["type"] == "http.response.start":
                 began = True
-                headers = MutableHeaders(raw=message["headers"])
-                headers["Request-Id"] = request_id
+                said = {name for name, _ in message["headers"]}
+                headers: _RawHeaders = [*message["headers"], (b"request-id", request_id.encode())]
                 if (allowance := scope.get("visavis.allowance")) is not None:
-                    headers.update(allowance.headers())
-                headers.setdefault("Cache-Control", "no-store")  # it may hold tokens, unless it says otherwise
-                for name, value in safety.items():
-                    headers.setdefault(name, value)
+                    headers += allowance.raw_headers()
+                headers += [one for one in defaults if one[0] not in said]
+                message["headers"] = headers  # a list of its own: an answer may be given again
             await send(message)
 
         given = Headers(scope=scope)

@@ -10,7 +10,7 @@ import anyio
 
 from visavis.accounts.scopes import Scope, check_scope
 from visavis.avatars.fetch import FetchImage
-from visavis.avatars.service import Avatars
+from visavis.avatars.service import Avatars, NewIds
 from visavis.base64_text import decode_base64
 from visavis.engine.images.image_type import MAX_IMAGE_BYTES
 from visavis.errors import AvatarNotFound, ImageTooLarge, PortraitRefused
@@ -50,19 +50,22 @@ async def read_image(text: str, *, fetch_image: FetchImage) -> bytes:
 
 
 @asynccontextmanager
-async def avatar_of_text(avatars: Avatars, key: KeyRecord, text: str) -> AsyncIterator[AvatarRecord]:
-    """Yield the look that `avatar` of the own-room dialect names. An image becomes a new look first, which is removed
-    again if the block fails.
+async def avatar_of_text(
+    avatars: Avatars, key: KeyRecord, text: str, *, ids: NewIds | None = None
+) -> AsyncIterator[AvatarRecord]:
+    """Yield the look that `avatar` of the own-room dialect names. An image becomes a new look first (`ids`: which one),
+    which is removed again if the block fails.
 
     Raises `InsufficientScope` for an image, `NotFound`, `AccessDenied`, the `PortraitRefused` family,
     `AvatarLimitReached`, `NoCapacity`.
     """
     if is_address(text):
         check_scope(key.scopes, Scope.AVATARS_WRITE)
-        new = await avatars.add_from_url(key, text, name=DEFAULT_NAME)
+        new = await avatars.add_from_url(key, text, name=DEFAULT_NAME, ids=ids)
     elif text[:5].lower() == "data:" or len(text) > _LONGEST_ID:
         check_scope(key.scopes, Scope.AVATARS_WRITE)
-        new = await avatars.add(await run_large("body", decode_base64_image, text), name=DEFAULT_NAME, owner=key)
+        image = await run_large("body", decode_base64_image, text)
+        new = await avatars.add(image, name=DEFAULT_NAME, owner=key, ids=ids)
     elif not text.isprintable():
         raise AvatarNotFound
     else:

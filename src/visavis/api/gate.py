@@ -21,7 +21,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from visavis.accounts.scopes import check_scope, scope_for
 from visavis.api.errors import error_response
 from visavis.api.form import MAX_CONTENT_TYPE_CHARS
-from visavis.api.rate_limit import RateLimit
 from visavis.api.services import Services, origin_of
 from visavis.connections.network import network_of
 from visavis.connections.scope import prove
@@ -113,10 +112,9 @@ async def _authenticate(services: Services, method: str, headers: Headers, *, ad
 
 
 class Gate:
-    def __init__(self, app: ASGIApp, *, requests_per_minute: int, first_answer_wait_s: float) -> None:
+    def __init__(self, app: ASGIApp, *, first_answer_wait_s: float) -> None:
         self._app = app
         self._first_answer_wait_s = first_answer_wait_s
-        self._limit = RateLimit(requests_per_minute)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not _is_guarded(scope["path"]):
@@ -133,7 +131,7 @@ class Gate:
         except VisavisError as error:
             refusal = error
         caller = shown.counted if shown is not None else f"address {network_of(host)}"
-        allowance = self._limit.take(caller, now_s=time.time())
+        allowance = await services.request_limits.take(caller, now_s=time.time())
         scope["visavis.allowance"] = allowance  # the envelope shows it on whatever answer there is
         if not allowance.allowed:
             refusal = RateLimited()
@@ -180,7 +178,8 @@ class Gate:
                 at_work = IdempotencyInProgress("The first request with this Idempotency-Key is still in progress")
                 await error_response(at_work)(scope, receive, send)
             else:
-                text = seal.decrypt((earlier.body or "").encode())
+                kept_text = seal.decrypt((earlier.body or "").encode())
+                text = services.pictures.renewed(kept_text, now_s=now_ms() // 1000)
                 replay = Response(
                     text, earlier.status_code, media_type=earlier.content_type, headers={"Idempotency-Replayed": "true"}
                 )

@@ -46,14 +46,14 @@ async def healthz(services: ServicesDep) -> JSONResponse:
     responses=answer(200, {"Ready": examples.READY}) | _STARTING,
 )
 async def readyz(services: ServicesDep) -> JSONResponse:
-    body = _ready(services)
+    body = readiness_of(services)
     if body.status == "ready":
         return JSONResponse(body.model_dump())
     again_s = STARTING_AGAIN_S if body.status == "starting" else AGAIN_S
     return JSONResponse(body.model_dump(), 503, headers={"Retry-After": str(again_s)})
 
 
-def _ready(services: Services) -> Ready:
+def readiness_of(services: Services) -> Ready:
     started = services.readiness
     stage = services.fleet.problem() if started.stage else "No stage process is running yet"
     avatar = None if started.default_avatar else "The default avatar has not been performed yet"

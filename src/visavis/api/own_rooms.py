@@ -5,40 +5,59 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from visavis.errors import InvalidRequest, InvalidRoomPlatform, RoomPlatformUnavailable
-from visavis.rooms.spec import LiveKitRoomSpec, RoomSpec
+from visavis.proxy_rooms.rooms import PROXY, Proxy
+from visavis.rooms.spec import DailyRoomSpec, LiveKitRoomSpec, RoomSpec
 
 MAX_URL_CHARS = 2048
 MAX_TOKEN_CHARS = 8192
+_VENDORS = {"livekit": "LiveKit", "daily": "Daily"}
+_LIVEKIT_SCHEMES = ("ws", "wss", "http", "https")
 
 
-def read_room(given: object) -> RoomSpec | None:
-    """Return the room of another server; None for one of this server.
+def read_room(given: object, *, has_daily: bool) -> RoomSpec | Proxy | None:
+    """Return the room of another server, `PROXY` for one to be made there; None for one of this server. `has_daily`:
+    whether this server can join Daily rooms.
 
     Raises `InvalidRoomPlatform`, `RoomPlatformUnavailable`, and `InvalidRequest` for a wrong address or token.
     """
     if given is None:
         return None
     platform = given.get("platform") if isinstance(given, dict) else None
-    if platform in ("daily", "proxy"):
-        raise RoomPlatformUnavailable(f"This server has no {platform} rooms", suggestion="Leave room out")
+    if platform == "daily" and not has_daily:
+        raise RoomPlatformUnavailable("This server has no daily rooms", suggestion="Leave room out")
+    if platform == "proxy":
+        return PROXY
     if platform == "embedded":
         return None
-    if platform != "livekit" or not isinstance(given, dict):
+    if platform not in ("livekit", "daily") or not isinstance(given, dict):
         raise InvalidRoomPlatform
     url, token = given.get("url"), given.get("token")
-    if not isinstance(url, str) or not _is_server(url):
+    if platform == "livekit" and (not isinstance(url, str) or not _is_server(url, _LIVEKIT_SCHEMES)):
         raise InvalidRequest("room.url must be the address of a LiveKit server", suggestion="Use wss://…")
+    if platform == "daily" and (not isinstance(url, str) or not _is_daily_room(url)):
+        raise InvalidRequest(
+            "room.url must be the address of a Daily room", suggestion="Use https://your-domain.daily.co/room-name"
+        )
     if not isinstance(token, str) or not token or len(token) > MAX_TOKEN_CHARS or not token.isascii():
-        raise InvalidRequest("room.token must be a token of the LiveKit room")
-    return LiveKitRoomSpec(url=url, token=token)
+        raise InvalidRequest(f"room.token must be a token of the {_VENDORS[platform]} room")
+    assert isinstance(url, str)
+    return LiveKitRoomSpec(url=url, token=token) if platform == "livekit" else DailyRoomSpec(url=url, token=token)
 
 
-def _is_server(url: str) -> bool:
+def _is_daily_room(url: str) -> bool:
+    """Whether an address is of a room at Daily: its library connects to no other server."""
+    if not _is_server(url, ("https",)):
+        return False
+    parts = urlsplit(url)
+    return (parts.hostname or "").endswith(".daily.co") and len(parts.path.strip("/")) > 0
+
+
+def _is_server(url: str, schemes: tuple[str, ...]) -> bool:
     """Whether an address has a scheme and a host, and no name or password in it."""
     if len(url) > MAX_URL_CHARS or not url.isascii() or not url.isprintable():
         return False
     try:
         parts = urlsplit(url)
-        return parts.scheme in ("ws", "wss", "http", "https") and bool(parts.hostname) and "@" not in parts.netloc
+        return parts.scheme in schemes and bool(parts.hostname) and "@" not in parts.netloc
     except ValueError:
         return False

@@ -1,4 +1,4 @@
-"""The pages: the playground, the room page, their assets, and the library's voice clips."""
+"""The pages: the playground, the console, the room page, their assets, and the library's voice clips."""
 
 from __future__ import annotations
 
@@ -69,6 +69,12 @@ async def playground(services: ServicesDep) -> Response:
         return _page(WEB / "index.html", cache="no-cache")
     page = await run_sync(partial((WEB / "index.html").read_text, encoding="utf-8"))
     return HTMLResponse(re.sub(r'\b(href|src)="\./', rf'\1="{prefix}/', page), headers={"Cache-Control": "no-cache"})
+
+
+@router.get("/console")
+async def console() -> Response:
+    """The operator's page. It shows nothing to anyone but a key of the scope `admin`."""
+    return _page(WEB / "console.html", cache="no-cache")
 
 
 @router.get("/rooms/{name}")

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
 from visavis.api import schemas
 from visavis.api.addresses import Addresses
+from visavis.api.shown_sessions import shown_room
 from visavis.avatars.look_files import IMAGE, PREVIEW
 from visavis.avatars.service import Listed
 from visavis.engine.portrait.report import PreparationReport
 from visavis.errors import NoCapacity
 from visavis.fleet.port import Capacity
-from visavis.sessions.billing import AccountUsage, SessionBill
+from visavis.proxy_rooms.rooms import PROXY, Proxy
+from visavis.rooms.spec import RoomSpec
+from visavis.sessions.billing import AccountUsage
 from visavis.sessions.calendar import Day
 from visavis.sessions.lifecycle import Status
 from visavis.sessions.plan_limits import CurrentUsage
@@ -21,7 +24,7 @@ from visavis.sessions.service import OWN, Sessions
 from visavis.sessions.session_metrics import Percentiles, SessionMetrics
 from visavis.store.records import AvatarRecord, SessionRecord
 from visavis.store.usage_reports import Usage
-from visavis.timestamps import format_time, format_time_or_none, whole_seconds_between
+from visavis.timestamps import format_time, format_time_or_none
 
 FULL_RATE_FPS = 25  # PerformanceSpec.fps of every session
 
@@ -33,7 +36,7 @@ def avatar_of(record: SessionRecord, addresses: Addresses) -> schemas.SessionAva
 
 
 def daily_room(record: SessionRecord, sessions: Sessions, addresses: Addresses) -> schemas.DailyRoom:
-    return schemas.DailyRoom(url=addresses.room(record), name=record.room_name, token=sessions.room_token(record))
+    return schemas.DailyRoom(**shown_room(record, sessions, addresses))
 
 
 def usage(now: CurrentUsage) -> schemas.Usage:
@@ -110,54 +113,6 @@ def _sums(used: Usage) -> dict[str, int]:
     }
 
 
-def _duration(record: SessionRecord) -> int | None:
-    """Null until the end, and for a session that was never started."""
-    if record.started_at_ms is None or record.ended_at_ms is None:
-        return None
-    return max(0, whole_seconds_between(record.started_at_ms, record.ended_at_ms))
-
-
-def session(
-    record: SessionRecord, sessions: Sessions, addresses: Addresses, bills: Mapping[str, SessionBill]
-) -> schemas.HostedSession | schemas.OwnSession:
-    """The session as GET shows it. `bills`: of the sessions that have ended."""
-    if record.dialect == OWN:
-        return _own_session(record, sessions, bills.get(record.id))
-    return schemas.HostedSession(
-        session_id=record.id,
-        avatar=avatar_of(record, addresses),
-        status=Status(record.status),
-        started_at=format_time_or_none(record.started_at_ms),
-        ended_at=format_time_or_none(record.ended_at_ms),
-        expiration=format_time_or_none(record.expiration_ms),
-        duration=_duration(record),
-        daily_room=daily_room(record, sessions, addresses),
-        created_at=format_time(record.created_at_ms),
-        metadata=record.metadata,
-    )
-
-
-def _own_session(record: SessionRecord, sessions: Sessions, bill: SessionBill | None) -> schemas.OwnSession:
-    duration = 0
-    if record.started_at_ms is not None:
-        duration = whole_seconds_between(record.started_at_ms, sessions.until_ms(record))
-    shape = schemas.OwnSession(
-        session_id=record.id,
-        status=Status(record.status),
-        started_at=format_time_or_none(record.started_at_ms),
-        ended_at=format_time_or_none(record.ended_at_ms),
-        expiration=format_time_or_none(record.expiration_ms),
-        duration=duration,
-        metadata=record.metadata,
-    )
-    if bill is None:
-        return shape
-    billing = schemas.Billing(
-        minutes=bill.minutes, included_minutes=bill.included_minutes, purchased_minutes=bill.purchased_minutes
-    )
-    return schemas.EndedOwnSession(**dict(shape), billing=billing)
-
-
 def created_hosted(
     record: SessionRecord, token: str, sessions: Sessions, addresses: Addresses, now: CurrentUsage
 ) -> schemas.HostedCreated:
@@ -183,9 +138,9 @@ def created_own(
     addresses: Addresses,
     now: CurrentUsage,
     *,
-    in_our_room: bool = True,
-) -> schemas.OwnCreated | schemas.OwnCreatedElsewhere:
-    """`in_our_room`: the caller needs the room's address and token; it has those of its own room already."""
+    room: RoomSpec | Proxy | None = None,
+) -> schemas.OwnCreated | schemas.OwnCreatedElsewhere | schemas.ProxyCreated:
+    """`room`: as the create asked for it. The caller has address and token of a room of its own already."""
     assert record.started_at_ms is not None and record.aspect_ratio is not None
     created = schemas.CreatedOwnSession(
         session_id=record.id,
@@ -197,10 +152,17 @@ def created_own(
         metadata=record.metadata,
         aspect_ratio=record.aspect_ratio,
     )
-    if not in_our_room:
+    if room == PROXY:
+        door = sessions.proxy_room(record)
+        shown = schemas.ProxyRoom(roomURL=door.url, participantToken=door.token)
+        in_room = schemas.CreatedProxySession(**dict(created), room=shown)
+        return schemas.ProxyCreated(session=in_room, room=shown, usage=usage(now))
+    if room is not None:
         return schemas.OwnCreatedElsewhere(session=created, usage=usage(now))
-    room = schemas.EmbeddedRoom(url=addresses.room(record), name=record.room_name, token=sessions.room_token(record))
-    return schemas.OwnCreated(session=created, room=room, usage=usage(now))
+    embedded = schemas.EmbeddedRoom(
+        url=addresses.room(record), name=record.room_name, token=sessions.room_token(record)
+    )
+    return schemas.OwnCreated(session=created, room=embedded, usage=usage(now))
 
 
 def ended(record: SessionRecord, addresses: Addresses) -> schemas.HostedEnded | schemas.OwnEnded:

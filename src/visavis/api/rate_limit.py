@@ -20,19 +20,20 @@ class Allowance:
     resets_at_s: int
     retry_after_s: int
 
-    def headers(self) -> dict[str, str]:
-        return {
-            "X-RateLimit-Limit": str(self.limit),
-            "X-RateLimit-Remaining": str(self.remaining),
-            "X-RateLimit-Reset": str(self.resets_at_s),
-        }
+    def raw_headers(self) -> list[tuple[bytes, bytes]]:
+        """Return the headers that tell it, as ASGI has them."""
+        return [
+            (b"x-ratelimit-limit", b"%d" % self.limit),
+            (b"x-ratelimit-remaining", b"%d" % self.remaining),
+            (b"x-ratelimit-reset", b"%d" % self.resets_at_s),
+        ]
 
 
 class RateLimit:
     """Fixed windows of a minute per caller, each beginning with the caller's first request."""
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
+        self.limit = limit  # changes when servers come and go
         # caller -> start of its window (unix s), requests in it
         self._windows: OrderedDict[str, tuple[float, int]] = OrderedDict()
 
@@ -41,7 +42,7 @@ class RateLimit:
         start_s, count = self._windows.pop(caller, (now_s, 0))
         if now_s - start_s >= WINDOW_S or now_s < start_s:
             start_s, count = now_s, 0
-        allowed = count < self._limit
+        allowed = count < self.limit
         count += allowed
         self._windows[caller] = start_s, count
         if len(self._windows) > _CALLERS_REMEMBERED:
@@ -49,8 +50,8 @@ class RateLimit:
         end_s = start_s + WINDOW_S
         return Allowance(
             allowed=allowed,
-            limit=self._limit,
-            remaining=self._limit - count,
+            limit=self.limit,
+            remaining=max(0, self.limit - count),
             resets_at_s=math.ceil(end_s),
             retry_after_s=max(1, math.ceil(end_s - now_s)),
         )

@@ -28,8 +28,11 @@ PAGES = (
     "webhooks",
     "metrics",
     "browsers",
+    "admin",
     "errors",
 )  # in the order of reading
+
+_LINK = re.compile(r"\[([^\]]+)\]\([^)]+\)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,12 +72,47 @@ def link_to(address: str, *, at: str) -> str:
 
 
 @cache
+def reference_text(name: str) -> str:
+    """Return a page of PAGES as it was written, in Markdown."""
+    return (reference_folder() / f"{name}.md").read_text(encoding="utf-8")
+
+
+def llms_text(base_url: str) -> str:
+    """Return an index of the reference for language models (https://llmstxt.org). `base_url`: of this server."""
+    lines = [
+        "# Visavis",
+        "",
+        "> A self-hosted server of live avatars: REST calls make sessions, a WebSocket takes speech, and viewers see "
+        "a lip-synced face speak it over WebRTC.",
+        "",
+        "Every call has the header `x-api-key`. Codes of errors are stable; `Visavis-Should-Retry` tells whether to "
+        "try again. A POST with an `Idempotency-Key` is performed once.",
+        "",
+        "## Reference",
+        "",
+    ]
+    for name in PAGES:
+        title, _, rest = reference_text(name).partition("\n")
+        first = " ".join(_LINK.sub(r"\1", rest.strip().partition("\n\n")[0]).split())
+        lines.append(f"- [{title.lstrip('# ')}]({base_url}/docs/{name}.md): {first}")
+    lines += [
+        "",
+        "## Descriptions for programs",
+        "",
+        f"- [OpenAPI]({base_url}/openapi.json): every HTTP call, with examples and the codes of its refusals",
+        f"- [AsyncAPI]({base_url}/asyncapi.json): every message of the channel",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+@cache
 def reference_page(name: str) -> ReferencePage:
     """Return a page of PAGES."""
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
     markdown.add_render_rule("table_open", _open_table)
     markdown.add_render_rule("table_close", _close_table)
-    tokens = markdown.parse((reference_folder() / f"{name}.md").read_text(encoding="utf-8"))
+    tokens = markdown.parse(reference_text(name))
     headings = _give_anchors(tokens)
     _lead_links_to_pages(tokens, at=address_of(name))
     html = str(markdown.renderer.render(tokens, markdown.options, {}))

@@ -4,6 +4,7 @@ docs/reference/rooms.md describes it.
 
 from __future__ import annotations
 
+import re
 from functools import partial
 
 from fastapi import APIRouter, Request
@@ -17,7 +18,6 @@ from visavis.connections.scope import prove
 from visavis.errors import (
     CandidatesRefused,
     Gone,
-    IceRestartUnavailable,
     OfferRefused,
     PreconditionFailed,
     PreconditionRequired,
@@ -39,6 +39,7 @@ router = APIRouter(prefix="/rooms", tags=["rooms"])
 
 MAX_OFFER_BYTES = 64 * 1024
 MAX_FRAGMENT_BYTES = 16 * 1024
+_NUMBER = re.compile(r"[1-9][0-9]{0,6}")  # of an ICE session
 _PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, HEAD, POST, PATCH, DELETE, OPTIONS",
     "Access-Control-Allow-Headers": "Authorization, Content-Type, If-Match",
@@ -59,9 +60,9 @@ def _media_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-def _etag(viewer_id: str) -> str:
-    """Return the name of a viewer's ICE session. A viewer has one: there is no ICE restart."""
-    return f'"{viewer_id}"'
+def _etag(viewer_id: str, ice_session: int = 0) -> str:
+    """Return the name of a viewer's ICE session: the first one is 0, and each restart makes the next."""
+    return f'"{viewer_id}.{ice_session}"' if ice_session else f'"{viewer_id}"'
 
 
 def _link(server: IceServer) -> str:
@@ -142,7 +143,7 @@ async def watch(name: str, request: Request, services: ServicesDep) -> Response:
         raise Gone from None
     if shown is not None:
         leave = partial(services.live.remove_viewer, record.id, viewer_id)
-        await services.live.browser_tokens.hold(shown, viewer_id, leave)
+        await services.live.browser_tokens.hold(shown, viewer_id, leave, viewer_id=viewer_id)
     # Relative to the host, so that it holds behind any proxy (RFC 9110, section 10.2.2).
     headers = {"Location": f"{services.settings.path_prefix}/rooms/{name}/whep/{viewer_id}", "ETag": _etag(viewer_id)}
     return Response(answer, 201, media_type="application/sdp", headers=headers | _links(record, services))
@@ -173,7 +174,7 @@ async def trickle(name: str, viewer_id: str, request: Request, services: Service
     try:
         if record.status != Status.STARTED or not services.live.has_viewer(record.id, viewer_id):
             raise ViewerNotFound
-        _check_ice_session(request.headers.get("if-match"), viewer_id)
+        ice_session = _ice_session_of(request.headers.get("if-match"), viewer_id)
         if _media_type(request) != FRAGMENT_TYPE:
             raise UnsupportedMediaType(
                 "The body must be a fragment of SDP (RFC 8840)", suggestion=f"Send Content-Type: {FRAGMENT_TYPE}"
@@ -185,23 +186,33 @@ async def trickle(name: str, viewer_id: str, request: Request, services: Service
             fragment = body.decode("utf-8")
         except UnicodeDecodeError:
             raise CandidatesRefused("The candidates are not text") from None
-        await services.live.add_candidates(record.id, viewer_id=viewer_id, fragment=fragment)
+        if ice_session is None:
+            restarted = await services.live.restart_ice(record.id, viewer_id=viewer_id, fragment=fragment)
+            headers = {"ETag": _etag(viewer_id, restarted.ice_session), "Cache-Control": "no-store"}
+            headers |= _links(record, services)
+            return Response(restarted.fragment, 200, media_type=FRAGMENT_TYPE, headers=headers)
+        await services.live.add_candidates(record.id, viewer_id=viewer_id, fragment=fragment, ice_session=ice_session)
     except SessionEnded:
         raise Gone from None
     return Response(status_code=204)
 
 
-def _check_ice_session(if_match: str | None, viewer_id: str) -> None:
-    """Check that a request is about the viewer's ICE session (RFC 9725, section 4.3.1)."""
+def _ice_session_of(if_match: str | None, viewer_id: str) -> int | None:
+    """Return the number of the ICE session that a request is about (RFC 9725, section 4.3.1), None for a new one
+    (section 4.3.3).
+    """
     if if_match is None:
         raise PreconditionRequired(
             "Candidates belong to an ICE session", suggestion="Send If-Match with the ETag of the answer"
         )
     named = [one.strip() for one in if_match.split(",")]
-    if "*" in named:  # section 4.3.3
-        raise IceRestartUnavailable
-    if _etag(viewer_id) not in named:
-        raise PreconditionFailed("If-Match is not this viewer's ETag", suggestion="Join again")
+    if "*" in named:
+        return None
+    for one in named:
+        viewer, _, number = one.strip('"').partition(".")
+        if viewer == viewer_id and one == _etag(viewer_id, int(number) if _NUMBER.fullmatch(number) else 0):
+            return int(number or 0)
+    raise PreconditionFailed("If-Match is not this viewer's ETag", suggestion="Join again")
 
 
 @router.delete("/{name}/whep/{viewer_id}", response_class=Response, **described.LEAVE)

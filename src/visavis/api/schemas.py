@@ -9,7 +9,13 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, WithJsonSchema
 from visavis.errors import HTTP, declared_errors
 from visavis.sessions.lifecycle import Status
 
-SESSION_ID, AVATAR_ID = (f"^{kind}_[0-9A-HJKMNP-TV-Z]{{26}}$" for kind in ("sess", "avat"))
+
+def id_pattern(kind: str) -> str:
+    """Return the regular expression of ids of a kind, such as `sess`."""
+    return f"^{kind}_[0-9A-HJKMNP-TV-Z]{{26}}$"
+
+
+SESSION_ID, AVATAR_ID = id_pattern("sess"), id_pattern("avat")
 SessionId = Annotated[str, WithJsonSchema({"type": "string", "pattern": SESSION_ID})]
 AvatarId = Annotated[str, WithJsonSchema({"type": "string", "pattern": AVATAR_ID})]
 _TIME = "UTC, whole seconds, like 2024-01-15T12:05:30Z"
@@ -293,6 +299,33 @@ class OwnCreatedElsewhere(Answer):
     message: Literal["Session created successfully"] = "Session created successfully"
 
 
+class ProxyRoom(Answer):
+    """A LiveKit room that this service has made for the session."""
+
+    roomURL: str = Field(description="Of the LiveKit server")  # the published name
+    participantToken: str = Field(description="With it the caller joins the room")
+
+
+class CreatedProxySession(CreatedOwnSession):
+    room: ProxyRoom
+
+
+class ProxyCreated(Answer):
+    """The room is in the session, where the service's clients read it, and beside it."""
+
+    success: Literal[True] = True
+    session: CreatedProxySession
+    room: ProxyRoom
+    usage: Usage
+    message: Literal["Session created successfully"] = "Session created successfully"
+
+
+class ProxyCreatedWithOptions(ProxyCreated):
+    """The answer where the request has `options`."""
+
+    options: EffectiveOptions
+
+
 class OwnCreatedWithOptions(OwnCreated):
     """The answer where the request has `options`."""
 
@@ -375,7 +408,7 @@ class ViewerMetrics(Answer):
     watching: int
     round_trip_ms: float | None = Field(description="The longest that a viewer reports; null before any report")
     lost_share: float | None = Field(description="The largest share of packets that a viewer reports as lost, 0 to 1")
-    bit_rate_share: float = Field(description="How much of the full bit rate is sent, 0.35 to 1: as viewers can take")
+    bit_rate_share: float = Field(description="How much of the full bit rate is sent, 0.25 to 1: as viewers can take")
     struggling: int = Field(description="Viewers whose network is too bad for any bit rate")
     packets_sent: int
     bytes_sent: int
@@ -489,7 +522,7 @@ class UploadedFaceWithReport(UploadedFace):
 
 
 class BrowserToken(Answer):
-    token_id: Annotated[str, WithJsonSchema({"type": "string", "pattern": "^tok_[0-9A-HJKMNP-TV-Z]{26}$"})]
+    token_id: Annotated[str, WithJsonSchema({"type": "string", "pattern": id_pattern("tok")})]
     token: str = Field(description="In this answer and nowhere else")
     purpose: Literal["watch", "speak", "control"]
     expires_at: Time
@@ -505,12 +538,14 @@ class SignInKey(Answer):
     name: str
     start: str = Field(description="The key's first characters")
     test: bool
+    scopes: list[str]
 
 
 class SignIn(Answer):
     key: SignInKey
     expires_at: Time
     page_token: str = Field(description="What a page sends with each call in the header X-Visavis-Page")
+    text: bool = Field(description="Whether the server speaks text")
 
 
 class SignedIn(Answer):

@@ -16,6 +16,7 @@ from visavis.accounts.sign_ins import SignIns
 from visavis.api.addresses import Addresses
 from visavis.api.operator_cookie import OperatorCookies
 from visavis.api.probes import Probes
+from visavis.api.request_limits import RequestLimits
 from visavis.avatars.picture_signatures import PictureSigner
 from visavis.avatars.service import Avatars
 from visavis.channel.conversation import Conversations
@@ -26,6 +27,7 @@ from visavis.sessions.claims import Claims
 from visavis.sessions.isolated_tasks import Vitals
 from visavis.sessions.live_sessions import LiveSessions
 from visavis.sessions.meter import Meter
+from visavis.sessions.retention import Retention
 from visavis.sessions.revocation import Revocation
 from visavis.sessions.service import Sessions
 from visavis.settings import Settings
@@ -64,7 +66,9 @@ class Services:
     conversations: Conversations
     revocation: Revocation
     meter: Meter
+    retention: Retention
     fleet: Fleet
+    request_limits: RequestLimits
     idempotency: IdempotencyStore
     claims: Claims
     # claims of requests that an earlier server has not answered: whoever repeats one performs it

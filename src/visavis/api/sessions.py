@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import anyio
 from fastapi import APIRouter, Request
 from pydantic import BaseModel
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
 from visavis.api import presenters, schemas
 from visavis.api.addresses import Addresses
@@ -20,6 +20,7 @@ from visavis.api.described.parts import Undescribed
 from visavis.api.face import avatar_of_text
 from visavis.api.own_rooms import read_room
 from visavis.api.services import AddressesDep, Caller, Services, ServicesDep
+from visavis.api.shown_sessions import reply_with, shown_session
 from visavis.api.strict import APPLIED, check_members, is_strict
 from visavis.errors import (
     AvatarIdRequired,
@@ -28,12 +29,13 @@ from visavis.errors import (
     InvalidRequest,
 )
 from visavis.output_json import read_output
+from visavis.rooms.daily.library import is_installed as daily_is_installed
 from visavis.sessions.billing import SessionBill
 from visavis.sessions.claims import Claim
 from visavis.sessions.lifecycle import Status
 from visavis.sessions.options import BOUNDS, SessionOptions
 from visavis.sessions.service import HOSTED, MAX_LISTED, OWN, InitialOutput
-from visavis.store.records import KeyRecord, SessionRecord
+from visavis.store.records import AnySession, KeyRecord, SessionRecord
 from visavis.timestamps import format_time_or_none
 
 router = APIRouter(prefix="/v1/sessions", tags=["sessions"])
@@ -43,7 +45,7 @@ OWN_MEMBERS = ("avatar", "aspect_ratio", "room", "metadata", "output", "options"
 MAX_METADATA_FILTERS = 16  # each is a condition of the query
 
 _RATIOS = {"4:3": "4:3", "3:4": "3:4", "1:1": "1:1", "auto": "4:3"}
-_STATUSES = {
+STATUSES = {
     "all": ("created", "started", "ended"),
     "created": ("created",),
     "started": ("started",),
@@ -103,7 +105,9 @@ async def _save_picture_again(body: dict[str, Any], services: Services, key: Key
 async def _create_own(
     request: Request, body: dict[str, Any], services: Services, key: KeyRecord, addresses: Addresses, began_s: float
 ) -> JSONResponse:
-    room = read_room(body.get("room"))
+    # Stages on other machines know themselves whether they can join Daily rooms.
+    has_daily = bool(services.settings.stage_addresses) or daily_is_installed()
+    room = read_room(body.get("room"), has_daily=has_daily)
     ratio = body.get("aspect_ratio", "4:3")
     if not isinstance(ratio, str) or ratio not in _RATIOS:
         raise InvalidAspectRatio("Invalid aspect_ratio", suggestion="Use 4:3, 3:4 or 1:1")
@@ -120,7 +124,8 @@ async def _create_own(
     else:
         await services.sessions.limits.check_start(key)  # before a picture or a photo is worked on for nothing
         output = await _initial_output_of(body, services, key)
-        async with avatar_of_text(services.avatars, key, text) as avatar:
+        ids = None if claim is None else claim.avatar
+        async with avatar_of_text(services.avatars, key, text, ids=ids) as avatar:
             record, token = await services.sessions.create_own(
                 key,
                 avatar=avatar,
@@ -133,7 +138,7 @@ async def _create_own(
             )
     services.live.observer.created(record, after_s=anyio.current_time() - began_s)
     usage = await services.sessions.limits.usage_of(key)
-    answer = presenters.created_own(record, token, services.sessions, addresses, usage, in_our_room=room is None)
+    answer = presenters.created_own(record, token, services.sessions, addresses, usage, room=room)
     return await _reply_created(request, answer, record, services, key)
 
 
@@ -176,22 +181,22 @@ async def newest(
     status: Annotated[str, Undescribed] = "all",
     limit: Annotated[str | None, Undescribed] = None,
     cursor: Annotated[str | None, Undescribed] = None,
-) -> JSONResponse:
-    if status not in _STATUSES:
+) -> Response:
+    if status not in STATUSES:
         raise InvalidRequest("Invalid status", suggestion="Use all, created, started or ended")
     count = MAX_LISTED if limit is None else read_limit(limit)
     before = None if cursor is None else read_cursor(cursor)
     paged = limit is not None or cursor is not None
-    page = await services.sessions.newest(
-        key, statuses=_STATUSES[status], limit=count, before=before, metadata=_metadata_filter(request)
+    page = await services.sessions.listed(
+        key.account_id, statuses=STATUSES[status], limit=count, before=before, metadata=_metadata_filter(request)
     )
     addresses = await _addresses_for(page.sessions, services, addresses)
     bills = await _bills_of(page.sessions, services)
-    shown = [presenters.session(record, services.sessions, addresses, bills) for record in page.sessions]
-    if not paged:
-        return reply(schemas.ManySessions(sessions=shown))
-    next_cursor = None if page.last is None else cursor_after(page.last)
-    return reply(schemas.SessionPage(sessions=shown, next_cursor=next_cursor))
+    shown = [shown_session(record, services.sessions, addresses, bills) for record in page.sessions]
+    document: dict[str, object] = {"success": True, "sessions": shown}
+    if paged:
+        document["next_cursor"] = None if page.last is None else cursor_after(page.last)
+    return reply_with(document)
 
 
 def read_limit(text: str) -> int:
@@ -221,11 +226,11 @@ def _metadata_filter(request: Request) -> dict[str, str]:
 
 
 @router.get("/{session_id}", **described.GET)
-async def get(session_id: str, services: ServicesDep, key: Caller, addresses: AddressesDep) -> JSONResponse:
+async def get(session_id: str, services: ServicesDep, key: Caller, addresses: AddressesDep) -> Response:
     record = await services.sessions.get(key, session_id)
     shown = await _addresses_for([record], services, addresses)
     bills = await _bills_of([record], services)
-    return reply(schemas.OneSession(session=presenters.session(record, services.sessions, shown, bills)))
+    return reply_with({"success": True, "session": shown_session(record, services.sessions, shown, bills)})
 
 
 @router.delete("/{session_id}", **described.DELETE)
@@ -251,12 +256,12 @@ async def end(session_id: str, services: ServicesDep, key: Caller, addresses: Ad
     return reply(presenters.ended(record, await _addresses_for([record], services, addresses)))
 
 
-async def _bills_of(records: Sequence[SessionRecord], services: Services) -> dict[str, SessionBill]:
+async def _bills_of(records: Sequence[AnySession], services: Services) -> dict[str, SessionBill]:
     """Return the bills of ended sessions. Only the own-room dialect shows them."""
     return await services.billing.bills_of([record for record in records if record.dialect == OWN])
 
 
-async def _addresses_for(records: Sequence[SessionRecord], services: Services, addresses: Addresses) -> Addresses:
+async def _addresses_for(records: Sequence[AnySession], services: Services, addresses: Addresses) -> Addresses:
     """Return the addresses for an answer that shows these sessions with their avatars."""
     avatar_ids = {record.avatar_id for record in records if record.dialect == HOSTED}
     return addresses.with_public(await services.avatars.public_among(avatar_ids))

@@ -77,9 +77,12 @@ async def end(request: Request, services: ServicesDep, addresses: AddressesDep) 
 def _shown(found: SignIn, token: str, services: Services) -> JSONResponse:
     shown = schemas.SignedIn(
         sign_in=schemas.SignIn(
-            key=schemas.SignInKey(name=found.key.name, start=found.key.start, test=found.key.test),
+            key=schemas.SignInKey(
+                name=found.key.name, start=found.key.start, test=found.key.test, scopes=found.key.scopes
+            ),
             expires_at=format_time(found.expires_at_ms),
             page_token=services.operator_cookies.forgery_token(token),
+            text=services.settings.voice_url is not None,
         )
     )
     return JSONResponse(shown.model_dump(mode="json"))

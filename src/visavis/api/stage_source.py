@@ -24,10 +24,10 @@ def _check(request: Request, services: Services) -> None:
 
 
 @router.get("/packs/{avatar_id}/{version}/{digest}")
-async def pack(avatar_id: str, version: int, digest: str, request: Request, services: ServicesDep) -> Response:
+async def pack(avatar_id: str, version: str, digest: str, request: Request, services: ServicesDep) -> Response:
     _check(request, services)
     try:
-        ref = PackRef(avatar_id=avatar_id, version=version, digest=digest)
+        ref = PackRef(avatar_id=avatar_id, version=int(version), digest=digest)
     except ValueError:
         raise NotFound("There is no such pack") from None
     archive = await services.avatars.pack_archive(ref)

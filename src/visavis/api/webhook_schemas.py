@@ -6,11 +6,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, JsonValue, WithJsonSchema
 
-from visavis.api.schemas import Answer, Time, Url
+from visavis.api.schemas import Answer, Time, Url, id_pattern
 from visavis.store.news import DeliveryStatus, NewsType
 from visavis.webhooks.service import TYPES
 
-WEBHOOK_ID, EVENT_ID, DELIVERY_ID = (f"^{kind}_[0-9A-HJKMNP-TV-Z]{{26}}$" for kind in ("hook", "evnt", "dlvr"))
+WEBHOOK_ID, EVENT_ID, DELIVERY_ID = (id_pattern(kind) for kind in ("hook", "evnt", "dlvr"))
 WebhookId = Annotated[str, WithJsonSchema({"type": "string", "pattern": WEBHOOK_ID})]
 EventId = Annotated[str, WithJsonSchema({"type": "string", "pattern": EVENT_ID})]
 DeliveryId = Annotated[str, WithJsonSchema({"type": "string", "pattern": DELIVERY_ID})]
@@ -44,9 +44,7 @@ class ManyWebhooks(Answer):
     webhooks: list[Webhook] = Field(description="Oldest first")
 
 
-class WebhookWithSecret(Answer):
-    success: Literal[True] = True
-    webhook: Webhook
+class WebhookWithSecret(OneWebhook):
     secret: Secret = Field(description="Verifies signatures. It is never shown again")
 
 

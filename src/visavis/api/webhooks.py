@@ -12,14 +12,15 @@ from visavis.api import schemas as answers
 from visavis.api import webhook_presenters as presenters
 from visavis.api import webhook_schemas as schemas
 from visavis.api.body import json_object
+from visavis.api.cursors import read_id_cursor
 from visavis.api.described import webhooks as described
 from visavis.api.described.parts import Undescribed
-from visavis.api.services import Caller, ServicesDep
+from visavis.api.services import Caller, Services, ServicesDep
 from visavis.api.sessions import read_limit, reply
-from visavis.errors import InvalidCursor, InvalidRequest
-from visavis.ids import is_id
+from visavis.errors import InvalidRequest
 from visavis.sessions.service import MAX_LISTED
 from visavis.store.news import DeliveryStatus
+from visavis.store.records import Owner
 from visavis.webhooks.service import MAX_OVERLAP_MS, TYPES, ShownWebhook
 
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
@@ -32,13 +33,19 @@ LISTENER_LOOKS_EVERY_S = 0.25
 
 @router.post("", status_code=201, **described.CREATE)
 async def create(request: Request, services: ServicesDep, key: Caller) -> JSONResponse:
-    body = await json_object(request)
+    made, secret = await create_webhook(await json_object(request), services, key)
+    return reply(schemas.WebhookWithSecret(webhook=presenters.webhook(made), secret=secret), 201)
+
+
+async def create_webhook(body: dict[str, Any], services: Services, owner: Owner) -> tuple[ShownWebhook, str]:
+    """Make a webhook as the body says; return it and its secret. Raises `InvalidRequest` and what `Webhooks.create`
+    raises.
+    """
     url, events = _url_of(body), _events_of(body) or []
     if url is None:
         raise InvalidRequest("url is required", suggestion='For example {"url": "https://www.example.com/webhooks"}')
-    record, secret = await services.webhooks.create(key, url=url, events=events)
-    shown = presenters.webhook(ShownWebhook(webhook=record, undelivered=0))
-    return reply(schemas.WebhookWithSecret(webhook=shown, secret=secret), 201)
+    record, secret = await services.webhooks.create(owner, url=url, events=events)
+    return ShownWebhook(webhook=record, undelivered=0), secret
 
 
 def _url_of(body: dict[str, Any]) -> str | None:
@@ -99,13 +106,18 @@ async def get(webhook_id: str, services: ServicesDep, key: Caller) -> JSONRespon
 
 @router.patch("/{webhook_id}", **described.CHANGE)
 async def change(webhook_id: str, request: Request, services: ServicesDep, key: Caller) -> JSONResponse:
+    changed = await change_webhook(request, services, key, webhook_id)
+    return reply(schemas.OneWebhook(webhook=presenters.webhook(changed)))
+
+
+async def change_webhook(request: Request, services: Services, owner: Owner, webhook_id: str) -> ShownWebhook:
+    """Change a webhook as the body says. Raises `InvalidRequest` and what `Webhooks.change` raises."""
     body = await json_object(request)
     enabled = body.get("enabled")
     if enabled is not None and not isinstance(enabled, bool):
         raise InvalidRequest("enabled must be true or false")
     url, events = _url_of(body), _events_of(body)
-    changed = await services.webhooks.change(key, webhook_id, url=url, events=events, enabled=enabled)
-    return reply(schemas.OneWebhook(webhook=presenters.webhook(changed)))
+    return await services.webhooks.change(owner, webhook_id, url=url, events=events, enabled=enabled)
 
 
 @router.delete("/{webhook_id}", **described.DELETE)
@@ -116,13 +128,22 @@ async def delete(webhook_id: str, services: ServicesDep, key: Caller) -> JSONRes
 
 @router.post("/{webhook_id}/rotate", **described.ROTATE)
 async def rotate(webhook_id: str, request: Request, services: ServicesDep, key: Caller) -> JSONResponse:
+    shown, secret = await rotate_secret(request, services, key, webhook_id)
+    return reply(schemas.WebhookWithSecret(webhook=presenters.webhook(shown), secret=secret))
+
+
+async def rotate_secret(
+    request: Request, services: Services, owner: Owner, webhook_id: str
+) -> tuple[ShownWebhook, str]:
+    """Give a webhook a new secret, with the overlap that the body names; return the webhook and the secret. Raises
+    `InvalidRequest` and `WebhookNotFound`.
+    """
     hours = (await json_object(request)).get("overlap_hours", DEFAULT_OVERLAP_HOURS)
     most = MAX_OVERLAP_MS // HOUR_MS
     if isinstance(hours, bool) or not isinstance(hours, int | float) or not 0 <= hours <= most:
         raise InvalidRequest(f"overlap_hours must be a number from 0 to {most}")
-    record, secret = await services.webhooks.rotate(key, webhook_id, overlap_ms=int(hours * HOUR_MS))
-    shown = presenters.webhook(await services.webhooks.get(key, record.id))
-    return reply(schemas.WebhookWithSecret(webhook=shown, secret=secret))
+    record, secret = await services.webhooks.rotate(owner, webhook_id, overlap_ms=int(hours * HOUR_MS))
+    return await services.webhooks.get(owner, record.id), secret
 
 
 @router.post("/{webhook_id}/ping", status_code=202, **described.PING)
@@ -145,12 +166,17 @@ async def deliveries(
     limit: Annotated[str | None, Undescribed] = None,
     cursor: Annotated[str | None, Undescribed] = None,
 ) -> JSONResponse:
+    return await list_deliveries(services, key, webhook_id, status=status, limit=limit, cursor=cursor)
+
+
+async def list_deliveries(
+    services: Services, owner: Owner, webhook_id: str, *, status: str | None, limit: str | None, cursor: str | None
+) -> JSONResponse:
+    """Raises `InvalidRequest`, `InvalidCursor` and `WebhookNotFound`."""
     if status is not None and status not in set(DeliveryStatus):
         raise InvalidRequest("Invalid status", suggestion=f"Use {', '.join(DeliveryStatus)}")
-    count = MAX_LISTED if limit is None else read_limit(limit)
-    if cursor is not None and not is_id("dlvr", cursor):
-        raise InvalidCursor("Invalid cursor", suggestion="Use the next_cursor of the page before")
-    found = await services.webhooks.deliveries(key, webhook_id, status=status, before_id=cursor, limit=count + 1)
+    count, before_id = MAX_LISTED if limit is None else read_limit(limit), read_id_cursor("dlvr", cursor)
+    found = await services.webhooks.deliveries(owner, webhook_id, status=status, before_id=before_id, limit=count + 1)
     next_cursor = found[count - 1].delivery.id if len(found) > count else None
     shown = [presenters.delivery(one) for one in found[:count]]
     return reply(schemas.DeliveryPage(deliveries=shown, next_cursor=next_cursor))

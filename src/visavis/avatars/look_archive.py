@@ -10,6 +10,7 @@ before these stay, because another server may be reading them; those before them
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,6 +91,13 @@ class LookArchive:
                         await run_sync((into / Path(file).name).write_bytes, content)
         if pack_into is not None and await run_sync(digest_of, pack_into) != current.pack.digest:
             raise PackUnreadable("The avatar's pack in the object store is damaged")
+
+    async def delete_from_portraits(self, look_id: str, names: Collection[str]) -> None:
+        """Delete these files of all portraits of a look."""
+        folder = f"{FOLDER}/{look_id}/{PORTRAITS}"
+        for portrait in await self._blobs.names(folder):
+            for name in names:
+                await self._blobs.delete(f"{folder}/{portrait}/{name}")
 
     async def delete(self, look_id: str) -> None:
         await self._blobs.delete_all(f"{FOLDER}/{look_id}")

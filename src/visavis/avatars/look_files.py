@@ -129,6 +129,19 @@ class LookFiles:
         """Remove this server's files of a look that has no others any more."""
         await run_sync(self._remove, look_id)
 
+    async def remove_photo(self, look_id: str) -> None:
+        """Remove the photo of a look, and the points that were marked on it; what was made of it stays. Raises
+        `StorageUnusable`.
+        """
+        if self._archive is not None:
+            await self._archive.delete_from_portraits(look_id, (PHOTO, POINTS))
+        await self.remove_photo_copy(look_id)
+
+    async def remove_photo_copy(self, look_id: str) -> None:
+        """Remove this server's copy of a photo that was removed."""
+        with translated_disk_errors("The avatar"):
+            await run_sync(self._remove_photo, look_id)
+
     # --- the archive
 
     async def _compare(self, look_id: str) -> None:
@@ -238,6 +251,13 @@ class LookFiles:
     def _remove(self, look_id: str) -> None:
         with self._changing:
             shutil.rmtree(self._folder / look_id, ignore_errors=True)
+
+    def _remove_photo(self, look_id: str) -> None:
+        look = self._folder / look_id
+        with self._changing:
+            for folder in (look, *look.glob(f"{_PORTRAITS}/*")):
+                for name in (PHOTO, POINTS):
+                    (folder / name).unlink(missing_ok=True)
 
     def _complete(self, look_id: str, staged: Path, photo: bytes, points: str | None) -> Current:
         """Add its source to a preparation, and name its parts."""

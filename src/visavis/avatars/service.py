@@ -43,6 +43,7 @@ from visavis.timestamps import now_ms
 
 log = structlog.get_logger()
 
+MOST_REMEMBERED = 10_000  # avatars
 FETCHED_AT_ONCE, FETCHES_WAITING = 8, 16  # addresses of photos
 
 
@@ -53,6 +54,14 @@ class Listed:
     avatar: AvatarRecord
     looks_count: int
     face_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewIds:
+    """The ids of a new character and its look."""
+
+    character_id: str
+    look_id: str
 
 
 class Avatars:
@@ -76,6 +85,7 @@ class Avatars:
         self._tell = tell
         self._fetching = Places(at_once=FETCHED_AT_ONCE, waiting=FETCHES_WAITING, things="image addresses")
         self._rebuilding: dict[str, anyio.Lock] = {}  # by look, while its pack is rebuilt
+        self._are_public: dict[str, bool] = {}  # by avatar: whether anyone may use it
 
     async def pack_ref(self, look_id: str) -> PackRef:
         """Return the name of the look's pack. Raises `NotFound`, and `PackUnreadable` if the pack must be made again by
@@ -162,14 +172,16 @@ class Avatars:
     # New ones, and the end of old ones
 
     async def add_from_url(
-        self, key: KeyRecord, url: str, *, name: str, points: SevenPoints | None = None
+        self, key: KeyRecord, url: str, *, name: str, points: SevenPoints | None = None, ids: NewIds | None = None
     ) -> AvatarRecord:
         """Fetch a photo and make an avatar of it, as `add` does. Raises `ImageUrlRefused` too."""
+        if (made := await self._made(ids)) is not None:
+            return made
         await self._check_quota(key)
         async with self._fetching.place(key.account_id):
             with self._told_failure(key, name):
                 image = await self._fetch_image(url)
-        return await self.add(image, name=name, owner=key, points=points)
+        return await self.add(image, name=name, owner=key, points=points, ids=ids)
 
     async def add(
         self,
@@ -186,19 +198,25 @@ class Avatars:
         created_at_ms: int | None = None,
         points: SevenPoints | None = None,
         prepare: Prepare | None = None,
+        ids: NewIds | None = None,
     ) -> AvatarRecord:
         """Make a character with one look from a photo, or one more look of `character_id`; return the look. `points`:
         where the face is; without them it is found. `prepare`: as for `prepare`.
+
+        `ids`: of the new ones; if they exist already, nothing is made, and the look is returned.
 
         Lists show the newest avatars first: `created_at_ms` (default: now) sets the place of the new ones.
 
         Raises the `PortraitRefused` family, `AvatarLimitReached` and `NoCapacity`.
         """
+        if (made := await self._made(ids)) is not None:
+            return made
         with self._told_failure(owner, name):
             if len(image) > MAX_IMAGE_BYTES:
                 raise ImageTooLarge(f"The image is larger than {MAX_IMAGE_BYTES // 1_000_000} MB")
         await self._check_quota(owner)
-        parent, look_id = character_id or new_id("avat"), new_id("avat")
+        ids = ids or NewIds(character_id=new_id("avat"), look_id=new_id("avat"))
+        parent, look_id = character_id or ids.character_id, ids.look_id
         with self._told_failure(owner, name):
             await self.prepare(
                 look_id, image, points, holder="library" if owner is None else owner.account_id, prepare=prepare
@@ -218,6 +236,7 @@ class Avatars:
                 updated_at_ms=now,
                 deleted_at_ms=None,
                 purged_at_ms=None,
+                photo_removed_at_ms=None,
             )
             for avatar_id, parent_id, shown_name in ((parent, None, name), (look_id, parent, f"{name} ({look_name})"))
         )
@@ -229,6 +248,44 @@ class Avatars:
                 await self._files.remove(look_id)
             raise
         return look
+
+    async def _made(self, ids: NewIds | None) -> AvatarRecord | None:
+        """Return the look that an earlier server has made under these ids before it died."""
+        return None if ids is None else await self._store.get(ids.look_id)
+
+    async def replace(
+        self, key: KeyRecord, avatar_id: str, image: bytes, *, points: SevenPoints | None = None
+    ) -> AvatarRecord:
+        """Make a look of the key's account anew from another photo, under its id; for a character, its first look.
+        Sessions that run go on as they are. Raises what `owned_look` raises, the `PortraitRefused` family and
+        `NoCapacity`; then the look is as it was.
+        """
+        look = await self.owned_look(key, avatar_id)
+        with self._told_failure(key, look.name):
+            if len(image) > MAX_IMAGE_BYTES:
+                raise ImageTooLarge(f"The image is larger than {MAX_IMAGE_BYTES // 1_000_000} MB")
+            await self.prepare(look.id, image, points, holder=key.account_id)
+        replaced = await self._store.set_replaced(look, at_ms=now_ms(), owner=key)
+        if replaced is None:  # it was deleted meanwhile
+            await self._files.remove(look.id)
+            raise AvatarNotFound
+        return replaced
+
+    async def owned_look(self, key: KeyRecord, avatar_id: str) -> AvatarRecord:
+        """Return a look of the key's account; for a character, its first look. Raises `NotFound`, also for a private
+        avatar of another account, `AccessDenied` for a public one, and `AvatarNotALook`.
+        """
+        avatar = await self.get(avatar_id)
+        if avatar is None or (avatar.owner_account_id != key.account_id and not avatar.is_public):
+            raise AvatarNotFound
+        if avatar.owner_account_id != key.account_id:
+            raise AccessDenied("Access denied to this avatar", suggestion="Only avatars of your own can be changed")
+        return await self.look_of(key, avatar_id)
+
+    async def fetch_photo(self, key: KeyRecord, url: str) -> bytes:
+        """Return the photo at an address. Raises `ImageUrlRefused`, `ImageTooLarge` and `NoCapacity`."""
+        async with self._fetching.place(key.account_id):
+            return await self._fetch_image(url)
 
     @contextmanager
     def _told_failure(self, owner: KeyRecord | None, name: str) -> Iterator[None]:
@@ -332,6 +389,21 @@ class Avatars:
             raise AccessDenied("Access denied to this avatar", suggestion="Only avatars of your own can be deleted")
         await self._store.delete(avatar.id, at_ms=now_ms())
 
+    async def delete_as_operator(self, avatar_id: str) -> None:
+        """Delete an avatar of any account, as `delete` does. Raises `NotFound`, and `AccessDenied` for one of the
+        library, which the next start would bring back.
+        """
+        avatar = await self.get(avatar_id)
+        if avatar is None:
+            raise AvatarNotFound
+        if avatar.owner_account_id is None:
+            raise AccessDenied("Access denied to this avatar", suggestion="Avatars of the library cannot be deleted")
+        await self._store.delete(avatar.id, at_ms=now_ms())
+
+    async def page(self, *, account_id: str | None, before_id: str | None, limit: int) -> list[AvatarRecord]:
+        """Return looks of an account, or of all and of the library, newest first."""
+        return await self._store.page(account_id=account_id, before_id=before_id, limit=limit)
+
     async def purge(self, *, spared: set[str]) -> None:
         """Remove the files of deleted avatars that no live session uses, and replaced packs; except those of the
         avatars `spared`.
@@ -345,9 +417,27 @@ class Avatars:
             await self._files.remove_copy(look_id)
         await self._files.sweep(spared=spared)
 
+    async def remove_photos(self, *, before_ms: int) -> int:
+        """Remove the photos of looks that were made before an instant; return how many. Their packs and pictures stay:
+        a pack that must be made again is made of the picture. Removes the copies of photos that another server has
+        removed, too.
+        """
+        looks = await self._store.with_photo(made_before_ms=before_ms)
+        for look_id in looks:
+            await self._files.remove_photo(look_id)
+            await self._store.set_photo_removed(look_id, at_ms=now_ms())
+        for look_id in await self._store.without_photo_among(await self._files.copies()):
+            await self._files.remove_photo_copy(look_id)
+        return len(looks)
+
     async def public_among(self, avatar_ids: Collection[str]) -> frozenset[str]:
-        """Return those of the avatars that anyone may use."""
-        return await self._store.public_among(avatar_ids)
+        """Return those of the avatars that anyone may use. That never changes, so it is remembered."""
+        known = self._are_public if len(self._are_public) < MOST_REMEMBERED else {}
+        unknown = [one for one in avatar_ids if one not in known]
+        if unknown:
+            public = await self._store.public_among(unknown)
+            known = self._are_public = known | {one: one in public for one in unknown}
+        return frozenset(one for one in avatar_ids if known[one])
 
     async def picture(self, avatar: AvatarRecord, name: str) -> bytes:
         """Return a JPEG of an avatar; for a character, that of its first look. Raises `NotFound`."""

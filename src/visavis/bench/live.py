@@ -36,13 +36,17 @@ NO_LIMITS = {"VISAVIS_RATE_LIMIT_PER_MINUTE": "100000", "VISAVIS_CHANNEL_GRACE_S
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveServer:
-    """A server that is ready. `look`: its first look. `folder`: its data folder."""
+    """A server that is ready. `look`: its first look. `folder`: its data folder. `process`: makes and revokes keys."""
 
     base_url: str
     key: str
     look: str
     folder: Path
-    pid: int
+    process: ServerProcess
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
 
     @property
     def pack(self) -> Path:
@@ -70,7 +74,7 @@ def running_server(folder: Path, **settings: str) -> Iterator[LiveServer]:
                 return await SessionClient(http).first_look()
 
         yield LiveServer(
-            base_url=process.base_url, key=key, look=asyncio.run(first_look()), folder=folder / "data", pid=process.pid
+            base_url=process.base_url, key=key, look=asyncio.run(first_look()), folder=folder / "data", process=process
         )
 
 

@@ -13,6 +13,7 @@ from visavis.engine.motion.states import SettableState
 from visavis.errors import CloseCode
 from visavis.output_json import OutputChange
 from visavis.stage.port.values import Speech
+from visavis.voice.port import TextPiece
 
 MAX_REASON_BYTES = 123  # RFC 6455, section 5.5: a control frame holds 125 bytes, two of them the close code
 
@@ -61,6 +62,13 @@ class Speak:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Say:
+    """Speak text: `text_queued` reports its outcome."""
+
+    piece: TextPiece
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Interrupt:
     """Drop all speech up to the frame with the number `through`, which is the number of the interrupt itself. It goes
     ahead of everything: `interrupt_succeeded` or `interrupt_failed` reports its outcome as soon as it comes. `message`:
@@ -92,6 +100,6 @@ class Update:
     message: int = 0
 
 
-Effect = Attach | Speak | Interrupt | SetState | Update
+Effect = Attach | Speak | Say | Interrupt | SetState | Update
 Reply = Send | SendAgain | Close
 Action = Reply | Effect

@@ -19,7 +19,7 @@ from visavis.errors import (
     UnknownFeature,
 )
 
-FEATURES = frozenset({"playback", "binary", "state", "motion", "lifecycle", "resume", "queued", "metrics"})
+FEATURES = frozenset({"playback", "binary", "state", "motion", "lifecycle", "resume", "queued", "metrics", "text"})
 MAX_HOLD_S = 60
 
 
@@ -38,9 +38,9 @@ class HostedConfig(ClientMessage):
     video_height: StrictInt = 720
 
 
-def read_first_message(text: str, *, path_session_id: str | None) -> SessionInit:
+def read_first_message(text: str, *, path_session_id: str | None, offered: frozenset[str] = FEATURES) -> SessionInit:
     """Read a text frame that must be a `session.init`. `path_session_id`: the session that the channel's address names,
-    if any; the message must name the same one.
+    if any; the message must name the same one. `offered`: the features that this server has.
 
     Raises `InitRequired`, `SessionMismatch` and what `parse_init` raises.
     """
@@ -50,13 +50,13 @@ def read_first_message(text: str, *, path_session_id: str | None) -> SessionInit
         raise InitRequired from None
     if message.get("type") != "session.init":
         raise InitRequired
-    init = parse_init(message)
+    init = parse_init(message, offered)
     if path_session_id not in (None, init.session_id):
         raise SessionMismatch("session_id is not the session of this address")
     return init
 
 
-def parse_init(message: dict[str, Any]) -> SessionInit:
+def parse_init(message: dict[str, Any], offered: frozenset[str] = FEATURES) -> SessionInit:
     """Read a `session.init` in either form: `config` (hosted-room) or flat (own-room).
 
     Raises `InvalidInit`, `InvalidRoomPlatform`, `InvalidVideoDimensions` and `UnknownFeature`.
@@ -66,7 +66,7 @@ def parse_init(message: dict[str, Any]) -> SessionInit:
             session_id=_read_text(message, "session_id"),
             token=_read_token(message),
             hosted=False,
-            features=_read_features(message),
+            features=_read_features(message, offered=offered),
             hold_for_viewer_s=_read_hold(message),
             received=_read_received(message),
         )
@@ -84,7 +84,7 @@ def parse_init(message: dict[str, Any]) -> SessionInit:
         room_url=hosted.room.url,
         room_token=hosted.room.token,
         display_name=hosted.room.display_name,
-        features=_read_features(message, config),
+        features=_read_features(message, config, offered=offered),
         hold_for_viewer_s=_read_hold({**config, **message}),
         received=_read_received({**config, **message}),
     )
@@ -144,7 +144,7 @@ def _read_received(members: dict[str, Any]) -> int | None:
     return received
 
 
-def _read_features(*objects: dict[str, Any]) -> frozenset[str]:
+def _read_features(*objects: dict[str, Any], offered: frozenset[str]) -> frozenset[str]:
     """Collect the `features` of all these objects: the message and its `config`."""
     names: set[str] = set()
     for members in objects:
@@ -152,7 +152,8 @@ def _read_features(*objects: dict[str, Any]) -> frozenset[str]:
         if not isinstance(given, list) or not all(isinstance(name, str) for name in given):
             raise UnknownFeature("features must be a list of strings")
         names.update(given)
-    unknown = sorted(names - FEATURES)
-    if unknown:
-        raise UnknownFeature(f"Unknown feature; this server offers {', '.join(sorted(FEATURES))}")
+    if "text" in names - offered:
+        raise UnknownFeature("text needs a speech synthesiser, and this server has none")
+    if names - offered:
+        raise UnknownFeature(f"Unknown feature; this server offers {', '.join(sorted(offered))}")
     return frozenset(names)

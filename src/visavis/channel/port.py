@@ -11,6 +11,7 @@ from visavis.engine.output import Output
 from visavis.output_json import OutputChange
 from visavis.stage.port.events import MetricsEvent, MotionEvent, SpeechEvent
 from visavis.stage.port.values import Speech, Spoken
+from visavis.voice.port import TextPiece
 
 if TYPE_CHECKING:
     from visavis.channel.handed_conversation import Note
@@ -68,8 +69,19 @@ class Expiring:
     seconds_left: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextFailed:
+    """The text of an utterance is not spoken to its end; the utterance ends with what was spoken. `code`, `message`:
+    those of a `VoiceFailed`.
+    """
+
+    utterance_id: str
+    code: str
+    message: str
+
+
 LastEvent = SessionOver | TakenOver | TokenRevoked | ServerChanges
-SessionEvent = SpeechEvent | MotionEvent | MetricsEvent | Expiring | LastEvent
+SessionEvent = SpeechEvent | MotionEvent | MetricsEvent | Expiring | TextFailed | LastEvent
 
 
 class AttachedSession(Protocol):
@@ -78,9 +90,18 @@ class AttachedSession(Protocol):
     session_id: str
 
     async def speak(self, speech: Speech) -> Spoken:
-        """Like `fleet.port.Performer.speak`; numbers count from this channel's first message.
+        """Like `fleet.port.Performer.speak`, after the text that came before; numbers count from this channel's first
+        message.
 
         Raises `QueueFull`, `PerformerLost`, `SessionEnded`.
+        """
+        ...
+
+    async def say(self, piece: TextPiece) -> str:
+        """Speak text, after what came before; numbers as in `speak`. Return the id of its utterance, at once.
+        `TextFailed` tells if it is not spoken to its end.
+
+        Raises `QueueFull`, `SessionEnded`.
         """
         ...
 
@@ -121,6 +142,10 @@ class AttachedSession(Protocol):
 
     def forget_conversation(self) -> None:
         """No conversation can be resumed any more. Idempotent."""
+        ...
+
+    async def flush(self) -> None:
+        """Wait until the beginning of the conversation is safe even if this server dies now, at most 10 s."""
         ...
 
     async def take_note(self, note: Note) -> None:

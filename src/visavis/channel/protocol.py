@@ -5,15 +5,16 @@
           └──────── refused ────────────┘   from any state: SessionOver, TakenOver, 10 s, the client's close ──► CLOSED
 
 Every method of `ChannelProtocol` that takes an input returns actions, in order: `Send` a message, `Close` the
-connection, or one effect (`Attach`, `Speak`, `Interrupt`, `SetState`, `Update`), which is always last. The caller
-starts effects in the order in which they are returned, and reports their outcomes in that order by `attach_succeeded`,
-`speech_queued`, `effect_succeeded` or `effect_failed`. Several effects may be pending, so that a small piece of speech
-does not wait until the performer has answered the one before. Only `Attach` is alone: the caller passes no message in
-before its outcome. `Interrupt` and `Update` are outside this order (actions.py).
+connection, or one effect (`Attach`, `Speak`, `Say`, `Interrupt`, `SetState`, `Update`), which is always last. The
+caller starts effects in the order in which they are returned, and reports their outcomes in that order by
+`attach_succeeded`, `speech_queued`, `text_queued`, `effect_succeeded` or `effect_failed`. Several effects may be
+pending, so that a small piece of speech does not wait until the performer has answered the one before. Only `Attach` is
+alone: the caller passes no message in before its outcome. `Interrupt` and `Update` are outside this order (actions.py).
 
 Replies wait in a queue behind the pending effects (reply_queue.py). This module decides which message is allowed when,
 and what follows from it. The formats of the messages are checked where they are read: handshake.py, reading.py,
-speech.py (with speech_annotations.py and timings.py) and session_changes.py. None of them has I/O or a clock either.
+speech.py (with speech_annotations.py and timings.py), text.py and session_changes.py. None of them has I/O or a clock
+either.
 
 The messages are described in docs/reference/channel.md. Decided there, and carried out here:
 - After a refused `session.init` that does not close, the client may try again within the same 10 s ("Opening").
@@ -40,10 +41,22 @@ from typing import Any
 
 import msgspec
 
-from visavis.channel.actions import Action, Attach, Close, Effect, Interrupt, Send, SendAgain, SetState, Speak, Update
+from visavis.channel.actions import (
+    Action,
+    Attach,
+    Close,
+    Effect,
+    Interrupt,
+    Say,
+    Send,
+    SendAgain,
+    SetState,
+    Speak,
+    Update,
+)
 from visavis.channel.client_message import MAX_TEXT_CHARS, message_too_large
 from visavis.channel.handed_conversation import HandedConversation, Mark, Note
-from visavis.channel.handshake import read_first_message
+from visavis.channel.handshake import FEATURES, read_first_message
 from visavis.channel.port import ServerChanges, SessionEvent, SessionInit, SessionOver, TakenOver, TokenRevoked
 from visavis.channel.reading import ReadFrame, read_frame
 from visavis.channel.reply_queue import ReplyQueue
@@ -55,6 +68,7 @@ from visavis.channel.server_messages import (
     ErrorMessage,
     InterruptConfirmed,
     MotionFormat,
+    SayConfirmed,
     ServerMessage,
     SessionUpdated,
     SpeakConfirmed,
@@ -64,6 +78,7 @@ from visavis.channel.server_messages import (
 from visavis.channel.session_changes import read_ack, read_state, read_update
 from visavis.channel.sound_files import SoundFileCheck
 from visavis.channel.speech import DEFAULT_RATE_HZ, read_audio_format, read_binary
+from visavis.channel.text import read_say
 from visavis.engine.output import Output
 from visavis.errors import (
     AlreadyInitialized,
@@ -104,12 +119,13 @@ class _SpeechSettings:
 
 class ChannelProtocol:
     """One connection, from its acceptance to its close. `path_session_id`: the session that the address names, None for
-    `/v1/channel`.
+    `/v1/channel`. `offered`: the features that this server has.
     """
 
-    def __init__(self, *, path_session_id: str | None = None) -> None:
+    def __init__(self, *, path_session_id: str | None = None, offered: frozenset[str] = FEATURES) -> None:
         self.state = ChannelState.AWAITING_INIT
         self.path_session_id = path_session_id
+        self._offered = offered
         self.features: frozenset[str] = frozenset()  # set when a session.init is accepted
         self.binary_rate_hz = DEFAULT_RATE_HZ  # changes with audio.format
         self.taken = 0  # how many messages of the client were taken since the conversation began, without its acks
@@ -319,6 +335,14 @@ class ChannelProtocol:
         assert isinstance(effect, Speak)
         return [self._confirmation_of(effect, samples, queued_s), *self._pop_replies()]
 
+    def text_queued(self, utterance_id: str) -> list[Action]:
+        """The oldest pending effect, a `Say`, has succeeded."""
+        effect = self._pop_effect()
+        if effect is None:
+            return []
+        assert isinstance(effect, Say)
+        return [Send(message=SayConfirmed(utterance_id=utterance_id)), *self._pop_replies()]
+
     def effect_succeeded(self) -> list[Action]:
         """The oldest pending effect has succeeded: the state was set."""
         effect = self._pop_effect()
@@ -407,7 +431,7 @@ class ChannelProtocol:
     # Private
 
     def _take_init(self, text: str) -> list[Action]:
-        init = read_first_message(text, path_session_id=self.path_session_id)
+        init = read_first_message(text, path_session_id=self.path_session_id, offered=self._offered)
         self.state = ChannelState.ATTACHING
         return self._start_effect(Attach(init=init))
 
@@ -420,6 +444,10 @@ class ChannelProtocol:
                 self._check_sound_file(speech, at_s)
                 actions = [action for error in annotation_errors for action in self._refuse(error)]
                 return actions + self._speak(speech)
+            case "agent.say":
+                self._require_feature("text", "agent.say needs")
+                piece = replace(read_say(message, number=number), message=self.session_number(self.taken))
+                return self._start_effect(Say(piece=piece))
             case "agent.interrupt":
                 self._sound_files.reset()
                 self._interrupted = True

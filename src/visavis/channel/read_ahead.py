@@ -19,6 +19,7 @@ MAX_FRAMES = 8192
 MAX_BYTES = 4 * 1024 * 1024
 FRAMES_AT_ONCE = 64  # then others have their turn
 MAX_SHORT_CHARS = 1024  # a longer interrupt waits for its turn
+QUIET_TURNS = 8  # of the event loop, without a frame: then all frames that had arrived are read
 
 
 class ReadAheadQueue:
@@ -56,6 +57,14 @@ class ReadAheadQueue:
                 return
             if _is_of_type(frame.get("text"), "agent.interrupt"):
                 self._on_interrupt(self._last_number)
+
+    async def catch_up(self) -> None:
+        """Let `run` read what has arrived, so that its interrupts are noticed: a few turns of the event loop."""
+        quiet = 0
+        while quiet < QUIET_TURNS:
+            before = self._last_number
+            await checkpoint()
+            quiet = quiet + 1 if self._last_number == before else 0
 
     async def next(self) -> tuple[Frame, int]:
         """Wait for the next frame; return it and its number."""

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
-from visavis.channel.port import Expiring, SessionEvent
+from visavis.channel.port import Expiring, SessionEvent, TextFailed
 from visavis.engine.motion.arkit_names import ARKIT, HEAD, MOTION_STREAM_RATE_HZ
 from visavis.engine.motion.states import AvatarState
 from visavis.errors import OddAudioLength
@@ -58,6 +58,13 @@ class SpeakConfirmedWithQueue(ServerMessage):
     type: Literal["agent.speak.confirmed"] = "agent.speak.confirmed"
     audio_samples: int
     queued_s: float
+
+
+class SayConfirmed(ServerMessage):
+    """With the feature "text"."""
+
+    type: Literal["agent.say.confirmed"] = "agent.say.confirmed"
+    utterance_id: str
 
 
 class InterruptConfirmed(ServerMessage):
@@ -194,6 +201,15 @@ class ErrorMessage(ServerMessage):
     code: str
 
 
+class TextErrorMessage(ServerMessage):
+    """With the feature "text": the text of an utterance is not spoken to its end."""
+
+    type: Literal["error"] = "error"
+    error: str
+    code: str
+    utterance_id: str
+
+
 def message_for(event: SessionEvent, features: frozenset[str]) -> ServerMessage | None:
     """Return the message that reports an event to a client with these features, None if it does not want the event."""
     match event:
@@ -206,6 +222,9 @@ def message_for(event: SessionEvent, features: frozenset[str]) -> ServerMessage 
         case SampleCut():
             text = f"audio of utterance '{event.utterance_id}' ended within a sample; PCM16 has two bytes per sample"
             return ErrorMessage(error=text, code=OddAudioLength.code)
+        case TextFailed() if "text" in features:
+            text = f"text of utterance '{event.utterance_id}' was not spoken to its end: {event.message}"
+            return TextErrorMessage(error=text, code=event.code, utterance_id=event.utterance_id)
         case Expiring() if "lifecycle" in features:
             return SessionExpiring(seconds_left=event.seconds_left)
         case StateChanged() if "state" in features:

@@ -29,6 +29,7 @@ from visavis.channel.actions import (
     Effect,
     Interrupt,
     Reply,
+    Say,
     Send,
     SendAgain,
     SetState,
@@ -37,6 +38,7 @@ from visavis.channel.actions import (
 )
 from visavis.channel.conversation import Conversation, Conversations
 from visavis.channel.handed_conversation import Beginning, Mark, pack
+from visavis.channel.handshake import FEATURES
 from visavis.channel.port import (
     AttachedSession,
     LastEvent,
@@ -71,21 +73,24 @@ log = structlog.get_logger()
 def channel_router(
     live: LiveSessions,
     conversations: Conversations | None = None,
+    offered: frozenset[str] = FEATURES,
     *,
     init_timeout_s: float = INIT_TIMEOUT_S,
     effect_timeout_s: float = EFFECT_TIMEOUT_S,
 ) -> APIRouter:
-    """Return a router that serves channels to the sessions of `live`. `conversations`: those that can be resumed."""
+    """Return a router that serves channels to the sessions of `live`. `conversations`: those that can be resumed.
+    `offered`: the features that this server has.
+    """
     router = APIRouter()
     conversations = conversations or Conversations()
 
     @router.websocket("/v1/channel")
     async def channel(websocket: WebSocket) -> None:
-        await _Connection(websocket, live, conversations, None, init_timeout_s, effect_timeout_s).run()
+        await _Connection(websocket, live, conversations, None, offered, init_timeout_s, effect_timeout_s).run()
 
     @router.websocket("/v1/channel/{session_id}")
     async def session_channel(websocket: WebSocket, session_id: str) -> None:
-        await _Connection(websocket, live, conversations, session_id, init_timeout_s, effect_timeout_s).run()
+        await _Connection(websocket, live, conversations, session_id, offered, init_timeout_s, effect_timeout_s).run()
 
     @router.get("/v1/channel", include_in_schema=False)
     @router.get("/v1/channel/{session_id}", include_in_schema=False)
@@ -112,6 +117,7 @@ class _Connection:
     live: LiveSessions
     conversations: Conversations
     path_session_id: str | None
+    offered: frozenset[str]
     init_timeout_s: float
     effect_timeout_s: float
     session: AttachedSession | None = None  # set when attached
@@ -128,7 +134,7 @@ class _Connection:
     tasks: TaskGroup = field(init=False)
     reading: anyio.CancelScope = field(default_factory=anyio.CancelScope)  # of the wait for the next frame
     leaving: bool = False  # no more frames are taken: another channel goes on with the conversation
-    server_told: anyio.Event = field(default_factory=anyio.Event)  # unset while the close for the next server is sent
+    client_told: anyio.Event = field(default_factory=anyio.Event)  # unset while a close is sent because it leaves
     running_effects: int = 0  # speech, states, interrupts and updates that have no outcome yet
     effects_done: anyio.Event = field(default_factory=anyio.Event)  # replaced when one begins
     effect_slots: anyio.Semaphore = field(default_factory=lambda: anyio.Semaphore(MAX_PENDING_EFFECTS))
@@ -136,11 +142,11 @@ class _Connection:
     all_answered: anyio.Event = field(default_factory=anyio.Event)
 
     def __post_init__(self) -> None:
-        self.protocol = ChannelProtocol(path_session_id=self.path_session_id)
+        self.protocol = ChannelProtocol(path_session_id=self.path_session_id, offered=self.offered)
         self.frames = ReadAheadQueue(self.websocket.receive, self._send_interrupt_early)
         self.all_answered.set()
         self.effects_done.set()
-        self.server_told.set()
+        self.client_told.set()
 
     async def run(self) -> None:
         """Serve the client until either side closes; always detaches the session."""
@@ -151,7 +157,7 @@ class _Connection:
                 await self._process_frames()
                 if self.protocol.resumable or self.leaving:
                     await self.effects_done.wait()
-                await self.server_told.wait()
+                await self.client_told.wait()
                 self.tasks.cancel_scope.cancel()
         except* _ClientDisconnected:
             pass
@@ -321,6 +327,8 @@ class _Connection:
             case Speak():
                 spoken = await self.session.speak(effect.speech)
                 return partial(self.protocol.speech_queued, spoken.samples, spoken.queued_s)
+            case Say():
+                return partial(self.protocol.text_queued, await self.session.say(effect.piece))
             case SetState():
                 await self.session.set_state(effect.state, message=effect.message)
             case Interrupt():
@@ -345,6 +353,7 @@ class _Connection:
             pack_beginning = partial(_pack_beginning, init)
             self.protocol.index = self.session.begin_conversation(pack_beginning)
             self.conversation = self.conversations.start(init.session_id, self.protocol)
+            await self.session.flush()  # before the client knows of the conversation
         else:
             self.session.forget_conversation()
 
@@ -368,8 +377,8 @@ class _Connection:
                     return
                 if not self.protocol.wants(event):
                     session.delivered(event)
-                if isinstance(event, TakenOver) and self.protocol.resumable:
-                    await self._leave_to_another_channel()
+                if isinstance(event, TakenOver):
+                    await self._leave_to_another_channel(event)
                     return
                 await self._send(self.protocol.receive_event(event))
                 if self.close_code is not None:
@@ -383,27 +392,41 @@ class _Connection:
             await self._send(self.protocol.server_failed())
         connection_scope.cancel()
 
-    async def _leave_to_another_channel(self) -> None:
-        """Close, and take no more frames. What was taken is still carried out, and the conversation may go on."""
-        async with self.send_lock:
-            if not self.client_left and self.close_code is None:
-                await self._send_one(
-                    Close.truncated(CloseCode.TAKEN_OVER, "Another channel has taken over this session")
-                )
-            self.client_left = self.leaving = True
-        self.reading.cancel()
-
-    async def _leave_to_next_server(self, event: ServerChanges) -> None:
-        """Take no more frames; when what was taken is answered, close. The client sends the rest to the next server."""
-        self.server_told = anyio.Event()
+    async def _leave_to_another_channel(self, event: TakenOver) -> None:
+        """Take no more frames, but for interrupts that have arrived, and close. What was taken is still carried out,
+        and the conversation may go on.
+        """
+        self.client_told = anyio.Event()
         try:
             self.leaving = True
             self.reading.cancel()
+            await self.frames.catch_up()
+            if not self.protocol.resumable:
+                await self._send(self.protocol.receive_event(event))
+                return
+            async with self.send_lock:
+                if self._is_here:
+                    await self._send_one(
+                        Close.truncated(CloseCode.TAKEN_OVER, "Another channel has taken over this session")
+                    )
+                self.client_left = True
+        finally:
+            self.client_told.set()
+
+    async def _leave_to_next_server(self, event: ServerChanges) -> None:
+        """Take no more frames, but for interrupts that have arrived; when what was taken is answered, close. The client
+        sends the rest to the next server.
+        """
+        self.client_told = anyio.Event()
+        try:
+            self.leaving = True
+            self.reading.cancel()
+            await self.frames.catch_up()
             await self.effects_done.wait()
             await self._send(self.protocol.receive_event(event))
             self.client_left = True
         finally:
-            self.server_told.set()
+            self.client_told.set()
 
     async def _send(self, actions: Sequence[Action]) -> None:
         """Send messages and close, in order. Raises `_ClientDisconnected` if the client accepts nothing for

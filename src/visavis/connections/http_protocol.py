@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import json
 from typing import Any
+from urllib.parse import unquote
 
 import h11
 from h11._state import MIGHT_SWITCH_PROTOCOL
@@ -14,6 +15,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from visavis.connections.guard import GuardedConfig
+from visavis.connections.ordinary_cycle import OrdinaryCycle
+from visavis.connections.ordinary_request import OrdinaryRequest, read_ordinary
 from visavis.connections.scope import SCOPE_KEY
 from visavis.connections.table import Key, Phase
 from visavis.errors import InvalidRequest
@@ -38,6 +41,8 @@ class GuardedHttp(H11Protocol, asyncio.BufferedProtocol):
         self._proven = False  # set when a request has shown a valid key or token
         self._answers_last = False  # set when the client sends nothing more and waits for an answer
         self._drains = False  # set while a body comes whose request has been answered
+        self._is_ordinary = False  # set while a request is answered that h11 does not know of
+        self._behind = bytearray()  # what came behind that request
         self.app = _with_connection(self.app, self)
 
     # --- what happens to the connection
@@ -58,6 +63,13 @@ class GuardedHttp(H11Protocol, asyncio.BufferedProtocol):
         """Parse the next slice of what was read; see `Turns`."""
         if self.transport.is_closing() or self.conn.their_state is h11.MUST_CLOSE:  # nothing follows a last request
             return
+        if self._is_ordinary:
+            self._behind += data
+            self.flow.pause_reading()
+            return
+        if self.conn.their_state is h11.IDLE and not self._begun and (ordinary := read_ordinary(data)) is not None:
+            self._begin_ordinary(ordinary, data)
+            return
         self._enter_if_idle()
         self.config.guard.received(self.key, len(data))
         super().data_received(data)
@@ -68,8 +80,57 @@ class GuardedHttp(H11Protocol, asyncio.BufferedProtocol):
         if self.conn.their_state is h11.IDLE:
             self.config.guard.enter(self.key, Phase.HEADER)
 
+    @property
+    def _begun(self) -> bool:
+        """Whether the beginning of a request has come."""
+        return bool(self.conn.trailing_data[0])
+
+    def _begin_ordinary(self, request: OrdinaryRequest, data: bytes) -> None:
+        """As uvicorn does for a request that h11 has read."""
+        self._unset_keepalive_if_required()
+        raw_path, _, query_string = request.target.partition(b"?")
+        path = raw_path.decode("ascii")
+        self.headers = request.headers
+        self.scope = {
+            "type": "http",
+            "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
+            "http_version": "1.1",
+            "server": self.server,
+            "client": self.client,
+            "scheme": self.scheme,  # type: ignore[typeddict-item]
+            "method": request.method,
+            "root_path": self.root_path,
+            "path": self.root_path + (unquote(path) if "%" in path else path),
+            "raw_path": self.root_path.encode("ascii") + raw_path,
+            "query_string": query_string,
+            "headers": request.headers,
+            "state": self.app_state.copy(),
+        }
+        self.cycle = OrdinaryCycle(
+            raw=data[: request.size_bytes],
+            body=request.body,
+            scope=self.scope,
+            conn=self.conn,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=self.access_log,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            on_response=self.on_response_complete,
+        )
+        self._is_ordinary = True
+        self.config.guard.enter(self.key, Phase.WORK)
+        if len(data) > request.size_bytes:
+            self._behind += data[request.size_bytes :]
+            self.flow.pause_reading()
+        task = self.loop.create_task(self.cycle.run_asgi(self.app))
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)
+
     def _note_phase(self) -> None:
-        if self._upgraded:
+        if self._upgraded or self._is_ordinary:
             return
         if self.transport.is_closing():
             self.config.guard.enter(self.key, Phase.CLOSING)
@@ -86,7 +147,7 @@ class GuardedHttp(H11Protocol, asyncio.BufferedProtocol):
 
     def eof_received(self) -> bool | None:  # type: ignore[override]
         """The client sends nothing more. If it has sent a whole request, it may still read the answer to it."""
-        whole = self.conn.their_state in (h11.DONE, h11.MUST_CLOSE, MIGHT_SWITCH_PROTOCOL)
+        whole = self._is_ordinary or self.conn.their_state in (h11.DONE, h11.MUST_CLOSE, MIGHT_SWITCH_PROTOCOL)
         self._answers_last = whole and self.cycle is not None and not self.cycle.response_complete
         return self._answers_last
 
@@ -94,8 +155,13 @@ class GuardedHttp(H11Protocol, asyncio.BufferedProtocol):
         if self._answers_last:
             self.transport.close()
         self.config.guard.enter(self.key, Phase.CLOSING if self.transport.is_closing() else Phase.IDLE)
+        self._is_ordinary = False
         super().on_response_complete()
         self._note_phase()  # of a request that was sent behind the one that is answered
+        if self._behind:
+            data = bytes(self._behind)
+            self._behind.clear()
+            self.data_received(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.config.turns.forget(self)

@@ -189,7 +189,7 @@ def last_audible_s(times_s: NDArray[np.float64], samples: NDArray[np.float32], r
 
 
 def rest_begins_s(
-    times_s: NDArray[np.float64], distance: NDArray[np.float32], threshold: float, *, after_s: float
+    times_s: NDArray[np.floating], distance: NDArray[np.float32], threshold: float, *, after_s: float
 ) -> float | None:
     """Return the time of the first picture after `after_s` from which on every mouth is at rest (below `threshold`);
     None if the last one is not.
@@ -200,7 +200,7 @@ def rest_begins_s(
     return float(times_s[first]) if first < len(times_s) else None
 
 
-def freezes(arrivals_s: NDArray[np.float64]) -> list[float]:
+def freezes(arrivals_s: NDArray[np.floating]) -> list[float]:
     """Return the length of each freeze in seconds: a gap between pictures, as defined by the W3C's freezeCount."""
     gaps = np.diff(arrivals_s)
     if not len(gaps):

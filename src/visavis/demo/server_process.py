@@ -114,19 +114,25 @@ class ServerProcess:
         assert self._process is not None
         return self._process.wait()
 
-    def create_key(self, name: str, *, test: bool = False) -> str:
+    def create_key(self, name: str, *, test: bool = False, scopes: Sequence[str] = ()) -> str:
         """Create an API key with `visavis keys create`. Raises `ServerFailed`."""
-        made = self._run("keys", "create", "--name", name, *(["--test"] if test else []))
+        kind, scope = ["--test"] if test else [], [f"--scope={scope}" for scope in scopes]
+        made = self._run("keys", "create", "--name", name, *kind, *scope)
         lines = [line for line in made.splitlines() if line.startswith("ah_")]
         if len(lines) != 1:
             raise ServerFailed(f"`visavis keys create` printed no key: {made.strip()}")
         return lines[0]
 
-    def sign_in_address(self, key_name: str) -> str:
-        """Return an address that signs a browser in once, with the key of this name; it is created if there is none.
-        Raises `ServerFailed`.
+    def revoke_key(self, key_id: str) -> None:
+        """Revoke an API key with `visavis keys revoke`. Raises `ServerFailed`."""
+        self._run("keys", "revoke", key_id)
+
+    def sign_in_address(self, key_name: str, *, console: bool = False) -> str:
+        """Return an address of the playground, or of the console, that signs a browser in once, with the key of this
+        name; it is created if there is none. Raises `ServerFailed`.
         """
-        return self._run("keys", "sign-in", "--name", key_name, "--url", self.base_url).strip()
+        page = ["--console"] if console else []
+        return self._run("keys", "sign-in", "--name", key_name, "--url", self.base_url, *page).strip()
 
     def _run(self, *arguments: str) -> str:
         """Run a command on the server's data and return its output. Raises `ServerFailed`."""

@@ -8,7 +8,8 @@
     ├── PackUnreadable      an avatar pack that is missing, damaged or of another format version
     ├── PictureUnreadable   the file of a background picture
     ├── AudioUnreadable     a sound file
-    └── PhonesUnreadable    a file of phones with their times
+    ├── PhonesUnreadable    a file of phones with their times
+    └── NetworkFileBroken   a file of the networks that read photos: the installation is damaged
 
 Invalid arguments raise ValueError.
 """
@@ -70,3 +71,7 @@ class AudioUnreadable(EngineError):
 
 class PhonesUnreadable(EngineError):
     """A file of phones that cannot be read, or has an invalid line."""
+
+
+class NetworkFileBroken(EngineError):
+    """A file of a network is missing, damaged or another one: the installation is damaged."""

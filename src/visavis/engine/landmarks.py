@@ -69,13 +69,14 @@ def curve(points: NDArray[np.float32]) -> Curve:
     return np.maximum.accumulate(x + np.arange(len(x), dtype=np.float32) * 1e-3), points[order, 1].astype(np.float32)
 
 
-def smoothstep(t: NDArray[np.float32]) -> NDArray[np.float32]:
+def smoothstep(t: NDArray[np.floating]) -> NDArray[np.float32]:
     """Return 0 for t below 0, 1 for t above 1, and a smooth transition with flat ends between."""
     t = np.clip(t, 0.0, 1.0)
-    return t * t * (3.0 - 2.0 * t)
+    height: NDArray[np.float32] = t * t * (3.0 - 2.0 * t)
+    return height
 
 
-def gaussian(d: NDArray[np.float32]) -> NDArray[np.float32]:
+def gaussian(d: NDArray[np.floating]) -> NDArray[np.float32]:
     """Return a Gaussian with height 1, for distances `d` in standard deviations."""
     height: NDArray[np.float32] = np.exp(-0.5 * d * d)
     return height
@@ -116,9 +117,11 @@ class FaceGeometry:
 
     def across(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the place of x across the mouth: -1 at its left corner, 0 in the middle, 1 at its right corner."""
-        left, right = self.centre_x - self.corner_left[0], self.corner_right[0] - self.centre_x
+        left, right = self.centre_x - float(self.corner_left[0]), float(self.corner_right[0]) - self.centre_x
         d = np.asarray(x, np.float32) - self.centre_x
-        return d / np.where(d < 0, left, right).astype(np.float32)
+        half: NDArray[np.float32] = np.where(d < 0, left, right).astype(np.float32)
+        place: NDArray[np.float32] = np.asarray(d / half, np.float32)
+        return place
 
     def seam_y(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the height of the seam at x, px."""

@@ -12,6 +12,7 @@
     │   ├── InvalidRoomPlatform         400  INVALID_ROOM_PLATFORM
     │   ├── RoomPlatformUnavailable     400  ROOM_PLATFORM_UNAVAILABLE
     │   ├── RoomRefused                 400  ROOM_REFUSED
+    │   │   └── RoomEncrypted           400  ROOM_ENCRYPTED
     │   ├── OfferRefused                400  OFFER_REFUSED
     │   ├── CandidatesRefused           400  CANDIDATES_REFUSED
     │   ├── InvalidOutput               400  INVALID_OUTPUT
@@ -47,6 +48,7 @@
     │       ├── InvalidSampleRate            INVALID_SAMPLE_RATE
     │       ├── MessageTooLarge              MESSAGE_TOO_LARGE           close 1009
     │       ├── InvalidPhonemes              INVALID_PHONEMES
+    │       ├── InvalidText                  INVALID_TEXT
     │       ├── InvalidState                 INVALID_STATE
     │       └── UpdatePending                UPDATE_PENDING
     ├── Unauthorized                    401  UNAUTHORIZED                close 4401
@@ -68,7 +70,10 @@
     │   ├── ViewerNotFound              404  VIEWER_NOT_FOUND
     │   ├── TokenNotFound               404  TOKEN_NOT_FOUND
     │   ├── WebhookNotFound             404  WEBHOOK_NOT_FOUND
-    │   └── DeliveryNotFound            404  DELIVERY_NOT_FOUND
+    │   ├── DeliveryNotFound            404  DELIVERY_NOT_FOUND
+    │   ├── AccountNotFound             404  ACCOUNT_NOT_FOUND
+    │   ├── KeyNotFound                 404  KEY_NOT_FOUND
+    │   └── PlanNotFound                404  PLAN_NOT_FOUND
     ├── MethodNotAllowed                405  METHOD_NOT_ALLOWED
     ├── Conflict                        409
     │   ├── SessionNotStarted           409  SESSION_NOT_STARTED
@@ -78,7 +83,8 @@
     │   ├── IdempotencyConflict         409  IDEMPOTENCY_KEY_REUSED
     │   ├── IdempotencyInProgress       409  IDEMPOTENCY_IN_PROGRESS
     │   ├── WebhookExists               409  WEBHOOK_EXISTS
-    │   └── WebhookDisabled             409  WEBHOOK_DISABLED
+    │   ├── WebhookDisabled             409  WEBHOOK_DISABLED
+    │   └── KeyNotActive                409  KEY_NOT_ACTIVE
     ├── PreconditionFailed              412  PRECONDITION_FAILED
     ├── PreconditionRequired            428  PRECONDITION_REQUIRED
     ├── UpgradeRequired                 426  UPGRADE_REQUIRED
@@ -93,13 +99,16 @@
     │   └── WebhookLimitReached         429  WEBHOOK_LIMIT_REACHED
     ├── TooManyOffers                   429  TOO_MANY_OFFERS
     ├── QueueFull                            QUEUE_FULL
+    ├── VoiceFailed                          VOICE_FAILED
+    │   ├── VoiceTimedOut                    VOICE_TIMED_OUT
+    │   └── VoiceBusy                        VOICE_BUSY
     ├── NoCapacity                      503  NO_CAPACITY
     │   └── RoomFull                    503  ROOM_FULL
     ├── RoomUnreachable                 503  ROOM_UNREACHABLE
     ├── ServerStopping                  503  SERVER_STOPPING
     ├── PerformerLost                   503  PERFORMER_LOST
     ├── InternalError                   500  INTERNAL                    close 1011
-    ├── IceRestartUnavailable           501  ICE_RESTART_UNAVAILABLE
+    ├── IceRestartUnavailable           409  ICE_RESTART_UNAVAILABLE
     ├── PackUnreadable                  500  PACK_UNREADABLE
     ├── PreparationFailed               500  PREPARATION_FAILED
     ├── StorageUnusable                 503  STORAGE_UNUSABLE
@@ -117,15 +126,12 @@
         ├── SettingInvalid                   SETTING_INVALID
         ├── DataFolderUnusable               DATA_FOLDER_UNUSABLE
         ├── DataFolderInUse                  DATA_FOLDER_IN_USE
+        ├── InstallationDamaged              INSTALLATION_DAMAGED
         ├── HandoverImpossible               HANDOVER_IMPOSSIBLE
         ├── DatabaseUnusable                 DATABASE_UNUSABLE
         ├── FileUnusable                     FILE_UNUSABLE
         ├── AddressUnavailable               ADDRESS_UNAVAILABLE
         ├── ServerNotStarted                 SERVER_NOT_STARTED
-        ├── AccountNotFound                  ACCOUNT_NOT_FOUND
-        ├── KeyNotFound                      KEY_NOT_FOUND
-        ├── KeyNotActive                     KEY_NOT_ACTIVE
-        ├── PlanNotFound                     PLAN_NOT_FOUND
         ├── ListeningFailed                  LISTENING_FAILED
         ├── DemoFailed                       DEMO_FAILED
         ├── ContractBroken                   CONTRACT_BROKEN
@@ -163,6 +169,7 @@ from visavis.errors.requests import (
     InvalidJson as InvalidJson,
     InvalidRoomPlatform as InvalidRoomPlatform,
     RoomPlatformUnavailable as RoomPlatformUnavailable,
+    RoomEncrypted as RoomEncrypted,
     RoomRefused as RoomRefused,
     OfferRefused as OfferRefused,
     CandidatesRefused as CandidatesRefused,
@@ -203,6 +210,7 @@ from visavis.errors.channel import (
     InvalidSampleRate as InvalidSampleRate,
     MessageTooLarge as MessageTooLarge,
     InvalidPhonemes as InvalidPhonemes,
+    InvalidText as InvalidText,
     InvalidState as InvalidState,
     UpdatePending as UpdatePending,
 )
@@ -227,6 +235,9 @@ from visavis.errors.states import (
     ViewerNotFound as ViewerNotFound,
     WebhookNotFound as WebhookNotFound,
     DeliveryNotFound as DeliveryNotFound,
+    AccountNotFound as AccountNotFound,
+    KeyNotFound as KeyNotFound,
+    PlanNotFound as PlanNotFound,
     MethodNotAllowed as MethodNotAllowed,
     Conflict as Conflict,
     SessionNotStarted as SessionNotStarted,
@@ -237,6 +248,7 @@ from visavis.errors.states import (
     IdempotencyInProgress as IdempotencyInProgress,
     WebhookExists as WebhookExists,
     WebhookDisabled as WebhookDisabled,
+    KeyNotActive as KeyNotActive,
     PreconditionFailed as PreconditionFailed,
     PreconditionRequired as PreconditionRequired,
     UpgradeRequired as UpgradeRequired,
@@ -253,6 +265,9 @@ from visavis.errors.faults import (
     WebhookLimitReached as WebhookLimitReached,
     TooManyOffers as TooManyOffers,
     QueueFull as QueueFull,
+    VoiceFailed as VoiceFailed,
+    VoiceTimedOut as VoiceTimedOut,
+    VoiceBusy as VoiceBusy,
     NoCapacity as NoCapacity,
     RoomFull as RoomFull,
     RoomUnreachable as RoomUnreachable,
@@ -283,14 +298,11 @@ from visavis.errors.commands import (
     DataFolderUnusable as DataFolderUnusable,
     DataFolderInUse as DataFolderInUse,
     HandoverImpossible as HandoverImpossible,
+    InstallationDamaged as InstallationDamaged,
     DatabaseUnusable as DatabaseUnusable,
     FileUnusable as FileUnusable,
     AddressUnavailable as AddressUnavailable,
     ServerNotStarted as ServerNotStarted,
-    AccountNotFound as AccountNotFound,
-    KeyNotFound as KeyNotFound,
-    KeyNotActive as KeyNotActive,
-    PlanNotFound as PlanNotFound,
     ListeningFailed as ListeningFailed,
     DemoFailed as DemoFailed,
     ContractBroken as ContractBroken,

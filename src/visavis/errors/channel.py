@@ -78,6 +78,10 @@ class InvalidPhonemes(InvalidMessage, code="INVALID_PHONEMES"):
     """`phonemes` cannot be followed; the audio is spoken without them."""
 
 
+class InvalidText(InvalidMessage, code="INVALID_TEXT"):
+    """`text` of an `agent.say` is missing or too long, or holds a `<break>` that cannot be honoured."""
+
+
 class InvalidState(InvalidMessage, code="INVALID_STATE"):
     """`agent.state` of a client is neither listening nor thinking."""
 

@@ -21,6 +21,10 @@ class DataFolderInUse(CommandFailed, code="DATA_FOLDER_IN_USE"):
     """Another server uses the data folder or the database."""
 
 
+class InstallationDamaged(CommandFailed, code="INSTALLATION_DAMAGED"):
+    """A file of the installation is missing or another one; the message names it."""
+
+
 class HandoverImpossible(CommandFailed, code="HANDOVER_IMPOSSIBLE"):
     """A server cannot take over the sessions of the one that runs."""
 
@@ -39,22 +43,6 @@ class AddressUnavailable(CommandFailed, code="ADDRESS_UNAVAILABLE"):
 
 class ServerNotStarted(CommandFailed, code="SERVER_NOT_STARTED"):
     """The server stopped before it was up."""
-
-
-class AccountNotFound(CommandFailed, code="ACCOUNT_NOT_FOUND"):
-    """No such account."""
-
-
-class KeyNotFound(CommandFailed, code="KEY_NOT_FOUND"):
-    """No such API key."""
-
-
-class KeyNotActive(CommandFailed, code="KEY_NOT_ACTIVE"):
-    """The API key was revoked, or has expired."""
-
-
-class PlanNotFound(CommandFailed, code="PLAN_NOT_FOUND"):
-    """No such plan."""
 
 
 class ListeningFailed(CommandFailed, code="LISTENING_FAILED"):

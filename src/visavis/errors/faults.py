@@ -85,6 +85,18 @@ class QueueFull(VisavisError, code="QUEUE_FULL", status=429, retryable=True, tol
     """600 s of speech are queued; this message was not taken."""
 
 
+class VoiceFailed(VisavisError, code="VOICE_FAILED", told_over=CHANNEL | COMMAND):
+    """Text cannot be spoken to its end: the synthesiser refuses, fails, or answers something else than sound."""
+
+
+class VoiceTimedOut(VoiceFailed, code="VOICE_TIMED_OUT", retryable=True):
+    """The synthesiser does not answer, or sends no more sound."""
+
+
+class VoiceBusy(VoiceFailed, code="VOICE_BUSY", retryable=True):
+    """The synthesiser takes no more requests now, or as much text is being synthesised as the server does at once."""
+
+
 class NoCapacity(VisavisError, code="NO_CAPACITY", status=503, retryable=True, told_over=HTTP | CHANNEL):
     """As much is in progress as the server can do at once."""
 
@@ -123,10 +135,10 @@ class InternalError(
     """A fault of the server; its log has the details."""
 
 
-class IceRestartUnavailable(VisavisError, code="ICE_RESTART_UNAVAILABLE", status=501):
-    """A viewer asks for an ICE restart. There is none: it joins again."""
+class IceRestartUnavailable(VisavisError, code="ICE_RESTART_UNAVAILABLE", status=409):
+    """A viewer asks for an ICE restart, but it has not connected yet, or its connection is closing: it joins again."""
 
-    message = "There is no ICE restart"
+    message = "This viewer is not connected"
     suggestion = "Join again"
 
 

@@ -54,6 +54,13 @@ class RoomRefused(InvalidRequest, code="ROOM_REFUSED"):
     """A room of another server does not admit the avatar: its token or its address is wrong, or the room is full."""
 
 
+class RoomEncrypted(RoomRefused, code="ROOM_ENCRYPTED"):
+    """A room of another server is end-to-end encrypted, and the avatar has no key."""
+
+    message = "The room is end-to-end encrypted"
+    suggestion = "The avatar has no key for it: use a room without encryption"
+
+
 class OfferRefused(InvalidRequest, code="OFFER_REFUSED"):
     """A viewer's SDP offer cannot be answered."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from visavis.errors.root import CHANNEL, HTTP, CloseCode, VisavisError
+from visavis.errors.root import CHANNEL, COMMAND, HTTP, CloseCode, VisavisError
 
 
 class Unauthorized(
@@ -127,6 +127,18 @@ class DeliveryNotFound(NotFound, code="DELIVERY_NOT_FOUND"):
     message = "Delivery not found"
 
 
+class AccountNotFound(NotFound, code="ACCOUNT_NOT_FOUND", told_over=HTTP | COMMAND):
+    """No such account."""
+
+
+class KeyNotFound(NotFound, code="KEY_NOT_FOUND", told_over=HTTP | COMMAND):
+    """No such API key."""
+
+
+class PlanNotFound(NotFound, code="PLAN_NOT_FOUND", told_over=HTTP | COMMAND):
+    """No such plan."""
+
+
 class MethodNotAllowed(VisavisError, code="METHOD_NOT_ALLOWED", status=405):
     """The address does not take this method; `Allow` lists those that it takes."""
 
@@ -178,6 +190,10 @@ class WebhookExists(Conflict, code="WEBHOOK_EXISTS"):
 
 class WebhookDisabled(Conflict, code="WEBHOOK_DISABLED"):
     """The webhook is disabled: nothing is sent to it."""
+
+
+class KeyNotActive(Conflict, code="KEY_NOT_ACTIVE", told_over=HTTP | COMMAND):
+    """The API key was revoked, or has expired."""
 
 
 class PreconditionFailed(VisavisError, code="PRECONDITION_FAILED", status=412):

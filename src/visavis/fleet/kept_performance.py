@@ -9,9 +9,18 @@ import msgspec
 from visavis.engine.motion.states import AvatarState
 from visavis.fleet.kept_speech import KeptSpeech
 from visavis.stage.port import messages
-from visavis.stage.port.events import PerformerEvent, PlaybackStarted, StateChanged, ViewerJoined, ViewerLeft
+from visavis.stage.port.events import (
+    PerformerEvent,
+    PlaybackProgress,
+    PlaybackStarted,
+    SegmentsOpen,
+    StateChanged,
+    ViewerJoined,
+    ViewerLeft,
+)
+from visavis.stage.port.line import KeptLine, LineSoFar
 from visavis.stage.port.messages import Command, Result
-from visavis.stage.port.so_far import PerformanceSoFar
+from visavis.stage.port.so_far import PerformanceSoFar, SegmentSoFar
 from visavis.stage.port.values import PerformanceSpec, Spoken
 from visavis.stage.timeline import BLOCK_SAMPLES, PLAYOUT_RATE_HZ
 
@@ -22,10 +31,12 @@ class KeptPerformance:
     def __init__(self, spec: PerformanceSpec, *, now_s: float) -> None:
         self.spec = spec
         self.speech = KeptSpeech()
+        self.line = KeptLine(LineSoFar())
         self.viewers: set[str] = set()
         self._began_s = now_s  # when its clock began; set anew by `opened`
         self._state: AvatarState = "idle"  # of the last StateChanged
         self._listening = self._thinking = self._streams_motion = False
+        self._segments: dict[str, SegmentSoFar] = {}  # of the room, that have not ended
         self._held_until_s = 0.0  # no utterance begins before, unless a viewer comes
 
     @classmethod
@@ -33,9 +44,11 @@ class KeptPerformance:
         """Return a performance that another server has kept, or that a stage has told just now."""
         kept = cls(so_far.spec, now_s=now_s - so_far.position / PLAYOUT_RATE_HZ)
         kept.speech = KeptSpeech.of(so_far)
+        kept.line = KeptLine(so_far.line)
         kept._state, kept._listening, kept._thinking = so_far.state, so_far.listening, so_far.thinking
         kept._streams_motion = so_far.streams_motion
         kept._held_until_s = now_s + so_far.hold_s
+        kept._segments = {one.segment_id: one for one in so_far.segments}
         return kept
 
     def opened(self, *, now_s: float) -> None:
@@ -47,8 +60,13 @@ class KeptPerformance:
         match command:
             case messages.Speak(speech=speech) if isinstance(result, Spoken):
                 self.speech.taken(speech, result)
+                if speech.line is not None:
+                    self.line.advance(speech.line)
+            case messages.KeepLine(waiting=waiting, mark=mark, message=message):
+                self.line.keep(waiting, mark, message=message)
             case messages.Interrupt(through=through):
                 self.speech.interrupted(through=through)
+                self.line.interrupt(through=through)
             case messages.Resize(width_px=width_px, height_px=height_px):
                 self.spec = msgspec.structs.replace(self.spec, width_px=width_px, height_px=height_px)
             case messages.SetOutput(output=output):
@@ -62,8 +80,8 @@ class KeptPerformance:
                 self._held_until_s = now_s + seconds
 
     def observe(self, event: PerformerEvent) -> bool:
-        """An event of the stage. Return whether it is news: a stage that goes on with a session may tell again which
-        state it has.
+        """An event of the stage. Return whether it is news for others: a stage that goes on with a session may tell
+        again which state it has, and open segments are kept here alone.
         """
         self.speech.observe(event)
         match event:
@@ -74,6 +92,14 @@ class KeptPerformance:
                 return state != told
             case PlaybackStarted():
                 self._thinking = False
+            case SegmentsOpen(agents=agents):
+                self._segments = {
+                    one: self._segments.get(one) or SegmentSoFar(segment_id=one, agent=agent)
+                    for one, agent in agents.items()
+                }
+                return False
+            case PlaybackProgress(utterance_id=one, played_samples=played) if one in self._segments:
+                self._segments[one] = msgspec.structs.replace(self._segments[one], played_samples=played)
             case ViewerJoined(viewer_id=viewer_id):
                 self.viewers.add(viewer_id)
                 self._held_until_s = 0.0
@@ -102,4 +128,6 @@ class KeptPerformance:
             hold_s=max(0.0, self._held_until_s - now_s),
             viewers=viewers,
             streams_motion=self._streams_motion,
+            segments=tuple(self._segments.values()),
+            line=self.line.so_far(),
         )

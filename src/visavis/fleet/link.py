@@ -12,7 +12,7 @@ from itertools import count
 import msgspec
 import structlog
 
-from visavis.errors import LinkBroken, PerformerLost, StageRejected, VisavisError, error_of
+from visavis.errors import LinkBroken, PerformerLost, StageRejected, StageUnreachable, VisavisError, error_of
 from visavis.stage.port.address import Address
 from visavis.stage.port.connection import connect_to
 from visavis.stage.port.heartbeat import CHECK_EVERY_S, PING_EVERY_S, QUIET_S, Silence
@@ -80,7 +80,7 @@ class StageLink:
         self._numbers = count(1)
         self._silence = Silence(now_s=time.monotonic())
         self._pings = 0  # that were not answered yet
-        self._ponged = asyncio.Event()
+        self._answered = asyncio.Event()
 
     @property
     def quiet(self) -> bool:
@@ -89,10 +89,17 @@ class StageLink:
 
     @classmethod
     async def connect(
-        cls, address: Address, hello: Hello, *, tls: ssl.SSLContext | None = None, within_s: float = CONNECT_WITHIN_S
+        cls,
+        address: Address,
+        hello: Hello,
+        *,
+        tls: ssl.SSLContext | None = None,
+        within_s: float = CONNECT_WITHIN_S,
+        on_message: Callable[[], None] = lambda: None,
     ) -> StageLink:
-        """Connect to a stage and wait until it admits this server. Raises `StageUnreachable`, and `StageRejected` with
-        the stage's reason.
+        """Connect to a stage and wait until it admits this server. `within_s`: for the connection, and for each
+        message; `on_message` is called when one has come. Raises `StageUnreachable`, and `StageRejected` with the
+        stage's reason.
         """
         link = Link(await connect_to(address, tls=tls, timeout_s=within_s))
         writer = asyncio.create_task(link.run_writer())
@@ -100,10 +107,11 @@ class StageLink:
             link.send(hello)
             async with asyncio.timeout(within_s):
                 body = await link.receive()
+            on_message()
             answer = None if body is None else decode_from_stage(body)
             match answer:
                 case Ready(version=version) if version == PORT_VERSION:
-                    held, early = await _receive_held(link, answer.sessions, within_s=within_s)
+                    held, early = await _receive_held(link, answer.sessions, on_message, within_s=within_s)
                     return cls(address, link, writer, answer, held, early)
                 case Ready(version=version):
                     raise StageRejected(f"The stage at {address} speaks version {version} of the port")
@@ -114,7 +122,9 @@ class StageLink:
         except BaseException as error:
             writer.cancel()
             await link.aclose()
-            if isinstance(error, TimeoutError | ValueError | LinkBroken):
+            if isinstance(error, TimeoutError):
+                raise StageUnreachable(f"The stage at {address} has not answered for {within_s:g} s") from error
+            if isinstance(error, ValueError | LinkBroken):
                 raise StageRejected(f"The stage at {address} does not answer like a stage: {error}") from error
             raise
 
@@ -136,7 +146,7 @@ class StageLink:
             self._link.abort()
         finally:
             self.alive = False
-            self._ponged.set()
+            self._answered.set()
             pending, self._pending = self._pending, {}
             for answered in pending.values():
                 answered(None)
@@ -162,14 +172,16 @@ class StageLink:
                 on_report()
             case Pong():
                 self._pings -= 1
-                self._ponged.set()
+                self._answered.set()
                 on_event(message)
             case Event():
                 on_event(message)
             case Answer(number=number, result=result):
+                self._answered.set()
                 if (answered := self._pending.pop(number, None)) is not None:
                     answered(result)
             case Refusal(number=number):
+                self._answered.set()
                 if (answered := self._pending.pop(number, None)) is not None:
                     answered(error_of(message.code, message.message, suggestion=message.suggestion))
             case Rejected():
@@ -202,16 +214,23 @@ class StageLink:
             async with asyncio.timeout(FLUSH_WITHIN_S if self.alive else 0.0):
                 await self._link.flush()
 
+    async def settle(self) -> None:
+        """Wait until the stage has taken all that was sent before and has answered all requests, or the connection is
+        over. `listen` still runs.
+        """
+        with contextlib.suppress(LinkBroken):
+            self._ping()
+        while self.alive and (self._pings or self._pending):  # a ping overtakes speech, and what goes on with it
+            self._answered.clear()
+            await self._answered.wait()
+
     async def let_go(self) -> None:
         """Close the connection when the stage has taken all that was sent, and leave its sessions to the next server;
         takes at most 2 s. `listen` still runs.
         """
-        with contextlib.suppress(LinkBroken, TimeoutError):
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LET_GO_WITHIN_S):
-                self._ping()
-                while self.alive and self._pings:  # the stage has taken all that was sent before the last ping
-                    self._ponged.clear()
-                    await self._ponged.wait()
+                await self.settle()
         await self.aclose()
 
     def _ping(self) -> None:
@@ -264,7 +283,7 @@ class StageLink:
 
 
 async def _receive_held(
-    link: Link, sessions: int, *, within_s: float
+    link: Link, sessions: int, on_message: Callable[[], None], *, within_s: float
 ) -> tuple[tuple[HeldSession, ...], list[FromStage]]:
     """Receive what a stage holds of so many sessions; return it, and the other messages that came between. Each message
     must come within `within_s`: the speech of many sessions takes a while.
@@ -274,6 +293,7 @@ async def _receive_held(
     while len(held) < sessions:
         async with asyncio.timeout(within_s):
             body = await link.receive()
+        on_message()
         if body is None:
             raise LinkBroken("The connection is closed")
         message = decode_from_stage(body)

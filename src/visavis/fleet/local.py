@@ -7,6 +7,7 @@ import contextlib
 import secrets
 import signal
 import sys
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -27,6 +28,7 @@ from visavis.machine.cores import processes_for
 from visavis.machine.network import MediaNetwork, write_network
 from visavis.rooms.spec import IceServer
 from visavis.stage.port.address import Address
+from visavis.stage.port.heartbeat import CHECK_EVERY_S, Silence
 from visavis.stage.port.messages import PORT_VERSION, FolderSource, Hello, Leave
 from visavis.stage.work_marks import SharedMarks
 
@@ -34,7 +36,9 @@ START_WITHIN_S = 30.0
 STOP_WITHIN_S = 3.0
 SILENT_S = 5.0
 GRACE_S = 15.0
-ADOPT_WITHIN_S = 3.0  # a stage that is alive answers at once
+ADOPT_WITHIN_S = 5.0  # a stage that is alive answers at once, unless its machine is very busy
+NEVER_S = 3600.0
+ENTER_AGAIN_S = 0.5  # after the disk was full
 END_IS_KNOWN_WITHIN_S = 0.2  # after the connection of a process that dies is over
 # How a process ends that somebody else has killed. That of an adopted process is not known, and told as 0.
 ENDED_BY_OTHERS = (None, 0, -signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP)
@@ -139,6 +143,7 @@ class LocalStages:
         self._identity, self._grace_s = identity or ServerIdentity(), grace_s
         self._roster = Roster(data_dir)
         self._running: WeakSet[LocalStage] = WeakSet()
+        self._entering: dict[str, asyncio.Task[None]] = {}  # by the name of a stage whose entry is not written yet
 
     @property
     def max_stages(self) -> int:
@@ -174,7 +179,7 @@ class LocalStages:
                 raise PerformerLost(error.message) from error
             raise
         descriptor = None if marks is None else marks.descriptor
-        self._roster.add(name, pid=process.pid, address=address, token=token, marks=descriptor)
+        self._enter(name, partial(self._roster.add, pid=process.pid, address=address, token=token, marks=descriptor))
         log.info("stage_started", pid=process.pid)
         return self._stage(name, process, link, marks)
 
@@ -187,21 +192,61 @@ class LocalStages:
     async def _adopt(self, entry: Entry) -> LocalStage | None:
         """Connect to a stage that an earlier server has started; None if it has ended or does not answer."""
         try:
-            link = await StageLink.connect(entry.address, self._hello(entry.token), within_s=ADOPT_WITHIN_S)
+            link = await self._connect_again(entry)
             process = AdoptedProcess(link.peer_pid or entry.pid)
         except (StageUnreachable, StageRejected, OSError) as error:
             problem = error.message if isinstance(error, VisavisError) else str(error)
             log.info("stage_not_adopted", pid=entry.pid, problem=problem)
+            if isinstance(error, StageUnreachable):
+                await _end_hung(entry)
             self._roster.remove(entry.name, entry.address)
             return None
         log.info("stage_adopted", pid=process.pid, sessions=len(link.held), version=entry.version)
         return self._stage(entry.name, process, link, SharedMarks.of_process(process.pid, entry.marks))
 
+    async def _connect_again(self, entry: Entry) -> StageLink:
+        """Connect to a stage of an earlier server. Raises `StageUnreachable` and `StageRejected`, also if the stage has
+        not answered for ADOPT_WITHIN_S while this process ran.
+        """
+        hello, silence = self._hello(entry.token), Silence(now_s=time.monotonic())
+        connecting = asyncio.create_task(
+            StageLink.connect(entry.address, hello, within_s=NEVER_S, on_message=silence.heard)
+        )
+        try:
+            while not connecting.done():
+                if silence.check(now_s=time.monotonic()) >= ADOPT_WITHIN_S:
+                    raise StageUnreachable(f"The stage at {entry.address} does not answer")
+                await asyncio.wait((connecting,), timeout=CHECK_EVERY_S)
+            return connecting.result()
+        finally:
+            connecting.cancel()
+
     def _stage(self, name: str, process: StageProcess, link: StageLink, marks: SharedMarks | None) -> LocalStage:
-        on_closed = partial(self._roster.remove, name, link.address)
+        on_closed = partial(self._leave, name, link.address)
         stage = LocalStage(process, link, silent_s=self._silent_s, on_closed=on_closed, marks=marks)
         self._running.add(stage)
         return stage
+
+    def _enter(self, name: str, add: Callable[[str], None]) -> None:
+        """Write the entry of a stage: now, or when the disk takes it again."""
+        try:
+            add(name)
+        except OSError as error:
+            log.warning("stage_not_entered", stage=name, problem=error.strerror or str(error))
+            self._entering[name] = asyncio.create_task(self._enter_later(name, add), name=f"enter stage {name}")
+
+    async def _enter_later(self, name: str, add: Callable[[str], None]) -> None:
+        while name in self._entering:
+            await asyncio.sleep(ENTER_AGAIN_S)
+            with contextlib.suppress(OSError):
+                add(name)
+                log.info("stage_entered", stage=name)
+                del self._entering[name]
+
+    def _leave(self, name: str, address: Address) -> None:
+        if (entering := self._entering.pop(name, None)) is not None:
+            entering.cancel()
+        self._roster.remove(name, address)
 
     def _hello(self, token: str) -> Hello:
         return Hello(
@@ -252,7 +297,26 @@ class LocalStages:
             raise PerformerLost("A stage process did not start")
 
     async def aclose(self) -> None:
+        for entering in self._entering.values():
+            entering.cancel()
+        await asyncio.gather(*self._entering.values(), return_exceptions=True)
+        self._entering.clear()
         self._roster.close()
+
+
+async def _end_hung(entry: Entry) -> None:
+    """Kill a stage of an earlier server that runs, or is stopped, and does not answer: nobody else watches it."""
+    with contextlib.suppress(OSError):
+        process = AdoptedProcess(entry.pid)
+        if str(entry.address) in _arguments_of(entry.pid):  # the id may be another process's by now
+            process.kill()
+            log.warning("hung_stage_killed", pid=entry.pid)
+            await process.wait()
+
+
+def _arguments_of(pid: int) -> list[str]:
+    """The command line of a process. Raises OSError, also where the system does not tell."""
+    return Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0")
 
 
 def _is_stopped(pid: int) -> bool:

@@ -16,7 +16,7 @@ from visavis.fleet.performer import StagePerformer
 from visavis.fleet.supply import ConnectedStage
 from visavis.fleet.suspects import Suspects
 from visavis.stage.port.events import PerformerEnded
-from visavis.stage.port.messages import End, Open
+from visavis.stage.port.messages import End
 
 MOVE_WITHIN_S = 10.0  # then a session for which no stage could be opened ends
 RETRY_AFTER_S = 0.5
@@ -144,8 +144,7 @@ class Moves:
     async def _request_open(self, performer: StagePerformer, stage: ConnectedStage) -> None:
         await self._end_on(performer, stage)  # a stage that was connected to before may have it still
         spec = performer.kept.spec
-        position = performer.kept.position(now_s=time.monotonic())
-        await stage.link.request(spec.session_id, spec.epoch, Open(spec=spec, position=position))
+        await stage.link.request(spec.session_id, spec.epoch, performer.opening(stage.link))
 
     async def _end_on(self, performer: StagePerformer, stage: ConnectedStage) -> None:
         spec = performer.kept.spec

@@ -16,6 +16,7 @@ from visavis.fleet.acknowledgements import Acknowledgements
 from visavis.fleet.calls import Calls
 from visavis.fleet.kept_performance import KeptPerformance
 from visavis.fleet.link import StageLink
+from visavis.rooms.spec import IceRestarted
 from visavis.stage.port import messages
 from visavis.stage.port.events import (
     DroppableEvent,
@@ -32,6 +33,7 @@ from visavis.stage.port.so_far import PerformanceSoFar
 from visavis.stage.port.values import PerformanceSpec, Speech, Spoken
 
 _ENDED = PerformerEnded(reason="ended")
+NOTES_AT_ONCE_BYTES = 512 * 1024  # less than a whole message (`port.frames.MAX_FRAME_BYTES`), with the memo
 MAX_QUEUED_EVENTS = 60  # with more in the queue, metrics and motion are dropped
 
 
@@ -58,6 +60,7 @@ class StagePerformer:
         self._calls = Calls(spec.session_id, spec.epoch, link, self._carried_out)
         self._lost_at_s: float | None = None  # when its stage was lost, until it goes on
         self._lost_viewers = 0  # how many watched then
+        self._next_link: StageLink | None = None  # of the stage that opens the session, until it goes on there
         self._in_background, self._on_ended = in_background, on_ended
         self._ending: asyncio.Task[None] | None = None  # set by the first `end`
         self._all_completed = asyncio.Event()  # set when the latest call in order and all before it have completed
@@ -72,9 +75,17 @@ class StagePerformer:
         assert isinstance(spoken, Spoken), spoken
         return spoken
 
+    async def keep_line(self, keeping: messages.KeepLine) -> Spoken:
+        spoken = await self._request_in_order(keeping)
+        assert isinstance(spoken, Spoken), spoken
+        return spoken
+
     async def interrupt(self, *, through: int, message: int = 0) -> None:
         if self.moving and not self._ended:  # nothing plays
             self._drop_speech(through=through)
+            if self._next_link is not None:
+                dropping = messages.Interrupt(through=through, message=message)
+                self._next_link.send(self.session_id, self.kept.spec.epoch, dropping, lambda _: None)
             return
         await self._request(messages.Interrupt(through=through, message=message))
 
@@ -93,13 +104,26 @@ class StagePerformer:
     async def stream_motion(self, on: bool) -> None:
         await self._request_in_order(messages.StreamMotion(on=on))
 
+    async def answer_call(self, answer: messages.AnswerCall) -> None:
+        await self._request(answer)
+
+    async def tell_room(self, state: str, *, reason: str, seconds_left: int | None = None) -> None:
+        if not self.moving:
+            await self._request(messages.TellRoom(state=state, reason=reason, seconds_left=seconds_left))
+
     async def offer(self, *, viewer_id: str, sdp: str) -> str:
         answered = await self._request(messages.Offer(viewer_id=viewer_id, sdp=sdp))
         assert isinstance(answered, OfferAnswered), answered
         return answered.sdp
 
-    async def add_candidates(self, *, viewer_id: str, fragment: str) -> None:
-        await self._request(messages.AddCandidates(viewer_id=viewer_id, fragment=fragment))
+    async def add_candidates(self, *, viewer_id: str, fragment: str, ice_session: int = 0) -> None:
+        command = messages.AddCandidates(viewer_id=viewer_id, fragment=fragment, ice_session=ice_session)
+        await self._request(command)
+
+    async def restart_ice(self, *, viewer_id: str, fragment: str) -> IceRestarted:
+        restarted = await self._request(messages.RestartIce(viewer_id=viewer_id, fragment=fragment))
+        assert isinstance(restarted, IceRestarted), restarted
+        return restarted
 
     async def remove_viewer(self, viewer_id: str) -> bool:
         if self.moving:
@@ -184,6 +208,7 @@ class StagePerformer:
         """Its stage is lost: its viewers have left. Calls wait for the next stage, but no interrupt does."""
         self._lost_at_s = self._lost_at_s or time.monotonic()
         self._calls.lose_link()
+        self._next_link = None
         self._lost_viewers = max(self._lost_viewers, len(self.kept.viewers))
         for viewer_id in list(self.kept.viewers):
             self.emit(ViewerLeft(viewer_id=viewer_id, viewers=len(self.kept.viewers) - 1))
@@ -191,19 +216,38 @@ class StagePerformer:
             self._drop_speech(through=through)
 
     def _drop_speech(self, *, through: int) -> None:
+        self.kept.line.interrupt(through=through)
         for end in self.kept.speech.drop(through=through):
             self._queue(end)
 
+    def opening(self, link: StageLink) -> messages.Open:
+        """Return the command that opens the session on another stage. It brings all that this stage needs, in case the
+        server is killed before `go_on`; until then the stage is told notes and interrupts, too.
+        """
+        self._next_link = link
+        now_ns = time.monotonic_ns()
+        so_far = self.kept.so_far(now_s=now_ns / 1e9, viewers=self._lost_viewers)
+        return messages.Open(
+            spec=self.kept.spec,
+            position=so_far.position,
+            position_ns=now_ns if link.address.path else None,
+            so_far=so_far,
+            memo=self._memo,
+            notes=self._notes.all(),
+        )
+
     def go_on(self, link: StageLink, *, detail: str) -> None:
         """Go on on another stage, which has opened the session."""
-        now_s = time.monotonic()
+        now_ns = time.monotonic_ns()
+        now_s = now_ns / 1e9
         after_s = 0.0 if self._lost_at_s is None else now_s - self._lost_at_s
         so_far = self.kept.so_far(now_s=now_s, viewers=self._lost_viewers)
-        self._lost_at_s, self._lost_viewers = None, 0
+        self._lost_at_s, self._lost_viewers, self._next_link = None, 0, None
         self._acknowledgements = Acknowledgements()
-        self._calls.use(link, messages.GoOn(so_far=so_far))
-        self._tell(messages.Remember(session_id=self.session_id, memo=self._memo))
-        for note in self._notes.all():
+        self._calls.use(link, messages.GoOn(so_far=so_far, position_ns=now_ns if link.address.path else None))
+        notes, more = self._notes.split(size_bytes=NOTES_AT_ONCE_BYTES)
+        self._tell(messages.Remember(session_id=self.session_id, memo=self._memo, notes=notes))
+        for note in more:
             self._tell(messages.TakeNote(session_id=self.session_id, note=note))
         self.emit(PerformanceMoved(after_s=round(after_s, 3), detail=detail))
 
@@ -224,8 +268,8 @@ class StagePerformer:
 
     def acknowledge(self, event: PerformerEvent) -> None:
         """See `fleet.port.Performer`."""
-        if (number := self._acknowledgements.done(event)) is not None:
-            self._tell(messages.Acknowledge(session_id=self.session_id, number=number))
+        if (number := self._acknowledgements.done(event)) is not None and self.link is not None:
+            self.link.tell(messages.Acknowledge(session_id=self.session_id, number=number))
 
     def remember(self, memo: bytes) -> None:
         """See `fleet.port.Performer`."""
@@ -236,13 +280,17 @@ class StagePerformer:
     async def take_note(self, note: KeptNote, *, forget_through: int) -> None:
         """See `fleet.port.Performer`."""
         self._notes.add(note, forget_through=forget_through)
-        if (link := self.link) is not None:
-            link.tell(messages.TakeNote(session_id=self.session_id, note=note, forget_through=forget_through))
+        self._tell(messages.TakeNote(session_id=self.session_id, note=note, forget_through=forget_through))
+        await self.flush()
+
+    async def flush(self) -> None:
+        """See `fleet.port.Performer`."""
+        if (link := self.link or self._next_link) is not None:
             await link.flush()
 
-    def _tell(self, message: messages.Acknowledge | messages.Remember | messages.TakeNote) -> None:
-        if self.link is not None:
-            self.link.tell(message)
+    def _tell(self, message: messages.Remember | messages.TakeNote) -> None:
+        if (link := self.link or self._next_link) is not None:
+            link.tell(message)
 
     def emit(self, event: PerformerEvent, number: int = 0) -> None:
         """Queue an event for the consumer of `events`. Events after `PerformerEnded` are ignored, and so is an end that

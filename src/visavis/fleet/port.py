@@ -14,8 +14,10 @@ from typing import Protocol
 
 from visavis.engine.motion.states import SettableState
 from visavis.engine.output import Output
+from visavis.rooms.spec import IceRestarted
 from visavis.stage.port.events import PerformerEvent
 from visavis.stage.port.held import HeldSession
+from visavis.stage.port.messages import AnswerCall, KeepLine
 from visavis.stage.port.notes import KeptNote
 from visavis.stage.port.report import StageReport
 from visavis.stage.port.values import PerformanceSpec, Speech, Spoken
@@ -69,9 +71,9 @@ class Capacity:
 class Performer(Protocol):
     """One session's performance. All tasks of one event loop may call it. Whoever has allocated it ends it.
 
-    `speak`, `resize`, `set_output`, `set_state`, `hold_for_viewer` and `stream_motion` take effect, and complete, in
-    the order of their calls. All other calls overtake them. After `PerformerEnded` every call except `end` raises
-    `PerformerLost`.
+    `speak`, `keep_line`, `resize`, `set_output`, `set_state`, `hold_for_viewer` and `stream_motion` take effect, and
+    complete, in the order of their calls. All other calls overtake them. After `PerformerEnded` every call except `end`
+    raises `PerformerLost`.
     """
 
     session_id: str
@@ -85,6 +87,12 @@ class Performer(Protocol):
         an interrupted utterance, is accepted with 0 samples and dropped. An odd byte at the end of a piece waits for
         the next piece of the utterance; without one, `SampleCut` is emitted. Raises `QueueFull` if more than 600 s of
         speech would be queued; then nothing of the piece is queued.
+        """
+        ...
+
+    async def keep_line(self, keeping: KeepLine) -> Spoken:
+        """Keep what waits in the session's line, or forget what is done there. Returns when the next server would find
+        it so.
         """
         ...
 
@@ -122,6 +130,14 @@ class Performer(Protocol):
         """Switch the events MotionFrames and MotionCut on or off."""
         ...
 
+    async def answer_call(self, answer: AnswerCall) -> None:
+        """Answer a call that the event RoomCalled has told."""
+        ...
+
+    async def tell_room(self, state: str, *, reason: str, seconds_left: int | None = None) -> None:
+        """Tell everybody in the session's room what becomes of it. No effect while the session has no stage."""
+        ...
+
     async def offer(self, *, viewer_id: str, sdp: str) -> str:
         """Return the SDP answer to a viewer's offer (recvonly audio, video, or both), with all ICE candidates.
 
@@ -129,12 +145,12 @@ class Performer(Protocol):
         """
         ...
 
-    async def add_candidates(self, *, viewer_id: str, fragment: str) -> None:
-        """Check addresses of a viewer that its offer did not name: a fragment of SDP (RFC 8840).
+    async def add_candidates(self, *, viewer_id: str, fragment: str, ice_session: int = 0) -> None:
+        """See `rooms.port.ViewerEntrance`."""
+        ...
 
-        Raises `CandidatesRefused`, `IceRestartUnavailable` for those of another ICE session, `TooManyOffers` and
-        `ViewerNotFound`.
-        """
+    async def restart_ice(self, *, viewer_id: str, fragment: str) -> IceRestarted:
+        """See `rooms.port.ViewerEntrance`."""
         ...
 
     async def remove_viewer(self, viewer_id: str) -> bool:
@@ -164,6 +180,10 @@ class Performer(Protocol):
         """
         ...
 
+    async def flush(self) -> None:
+        """Wait until the stage gets the memo even if this server dies now, or until it is lost; at most 10 s."""
+        ...
+
     async def take_note(self, note: KeptNote, *, forget_through: int) -> None:
         """Have the stage keep a note beside the memo; those up to the number `forget_through` are not needed any more.
         Returns when the stage gets the note even if this server dies now, or when it is lost; after 10 s at the latest.
@@ -191,7 +211,8 @@ class Fleet(Protocol):
 
     async def adopt(self) -> list[Adopted]:
         """Find the stages that an earlier server of this data folder has left living, and go on with what they perform.
-        Called once, before all else; takes at most 6 s. The caller ends the performances that it has no use for.
+        Called once, before all else. One that does not answer within 5 s is given up. The caller ends the performances
+        that it has no use for.
         """
         ...
 
@@ -220,8 +241,8 @@ class Fleet(Protocol):
         ...
 
     async def let_go(self) -> None:
-        """Leave all stages and what they perform to the next server; idempotent, takes at most 3 s. Afterwards only
-        `aclose` may be called, and it ends nothing.
+        """Leave all stages and what they perform to the next server; idempotent. Takes at most 3 s, and 8 s more if
+        a stage dies or hangs just then. Afterwards only `aclose` may be called, and it ends nothing.
         """
         ...
 

@@ -18,7 +18,7 @@ from visavis.stage.port.messages import PORT_VERSION, Hello, HttpSource
 
 SILENT_S = 10.0  # twice that of a stage on this machine: packets may be lost on the way
 GRACE_S = 15.0
-ADOPT_WITHIN_S = 3.0  # a stage that is alive answers at once
+ADOPT_WITHIN_S = 5.0  # a stage that is alive answers at once, unless its machine is very busy
 
 log = structlog.get_logger("visavis.fleet")
 

@@ -17,8 +17,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import structlog
-
 from visavis import __version__
 from visavis.errors import HandoverImpossible
 from visavis.fleet.identity import folder_identity, write_private
@@ -27,8 +25,6 @@ from visavis.stage.port.messages import PORT_VERSION
 
 FOLDER = "stages"  # in the data folder
 MAX_SOCKET_PATH_BYTES = 100  # the system's limit is 104 or 108
-
-log = structlog.get_logger("visavis.fleet")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +64,7 @@ class Roster:
         return Address(path=self._sockets / f"{name}.sock")
 
     def add(self, name: str, *, pid: int, address: Address, token: str, marks: int | None = None) -> None:
-        """Write an entry. If that is not possible, the stage cannot be found again after this server has died."""
+        """Write an entry. Until then the stage cannot be found again after this server has died. Raises OSError."""
         plain = {
             "pid": pid,
             "socket": str(address.path),
@@ -78,10 +74,7 @@ class Roster:
             "folder": folder_identity(self._data_dir),
             "marks": marks,
         }
-        try:
-            write_private(self._entry(name), json.dumps(plain))
-        except OSError as error:
-            log.warning("stage_not_entered", pid=pid, problem=error.strerror or str(error))
+        write_private(self._entry(name), json.dumps(plain))
 
     def remove(self, name: str, address: Address) -> None:
         for path in (self._entry(name), address.path):

@@ -13,15 +13,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections import Counter
 from collections.abc import Coroutine, Set
 from functools import partial
 
 import structlog
 
-from visavis.engine.images.memory_left import memory_left_bytes
-from visavis.engine.pack_ref import PackRef
-from visavis.engine.render.backdrop import Backdrop, Framing
 from visavis.errors import NoCapacity, PackUnreadable, PerformerLost
 from visavis.fleet.admission import Limits
 from visavis.fleet.link import StageLink
@@ -29,12 +25,13 @@ from visavis.fleet.machines import Machines
 from visavis.fleet.moves import LostStage, Moves
 from visavis.fleet.performer import StagePerformer
 from visavis.fleet.port import Adopted, Capacity, Place
+from visavis.fleet.spare_stage import SpareStage, answers, has_memory
 from visavis.fleet.supply import ConnectedStage, StageSupply
 from visavis.fleet.suspects import LastWork, Suspects
 from visavis.stage.pace import PACES
 from visavis.stage.port.events import PerformerEnded
 from visavis.stage.port.held import HeldSession
-from visavis.stage.port.messages import Acknowledge, End, Event, Leave, Open, Pong, Prepare
+from visavis.stage.port.messages import Acknowledge, End, Event, Leave, Open, Pong
 from visavis.stage.port.report import SessionShape, StageReport
 from visavis.stage.port.values import PerformanceSpec
 
@@ -45,11 +42,10 @@ SESSIONS_BEFORE_NEXT_STAGE = 2  # when every stage has more sessions, the next s
 SESSIONS_WHILE_NEXT_STARTS = 3
 END_WITHIN_S = 1.0  # for the sessions, when the fleet closes
 CLOSE_WITHIN_S = 4.0  # for the stages after that
-LET_GO_WITHIN_S = 3.0
+# When the fleet lets go of its stages: for sessions whose stage dies or hangs just then, and for the stages after that.
+MOVED_WITHIN_S, LET_GO_WITHIN_S = 8.0, 3.0
+CHECK_EVERY_S = 0.02
 RETRY_AFTER_S = 1.0  # if a lost stage cannot be replaced
-SPARE_NEEDS_BYTES = 1 << 30  # with less memory left there is no spare stage: photos and sessions need it
-# A session that starts, or that moves, has the processor for itself.
-SPARE_AFTER_START_S, SPARE_AFTER_LOSS_S = 3.0, 1.0
 MAX_STARTS = 2  # a session whose stage is lost while it starts is started once more, alone
 MAX_ALONE = 4  # stages with one session, beyond the others: each takes the memory of a process
 
@@ -68,9 +64,6 @@ class StageFleet:
     ) -> None:
         """`keep_spare`: keep one more stage process ready, to replace a lost one at once."""
         self._supply = supply
-        self._keep_spare = keep_spare
-        self._spare: ConnectedStage | None = None  # has no sessions and is in no list; the next stage to be added
-        self._prepared: PerformanceSpec | None = None  # what the spare stage was told to prepare
         self._shapes: dict[str, SessionShape] = {}  # of the sessions that were placed
         self._machines = Machines(limits, self._shapes)
         self._stages: list[ConnectedStage] = []
@@ -80,7 +73,18 @@ class StageFleet:
         self._abandoned: dict[str, asyncio.Task[None]] = {}  # by session: tasks that end cancelled allocations
         self._opening: set[str] = set()  # sessions whose stage has not answered yet
         self._strays: set[str] = set()  # sessions without a place, while their stage ends them
-        self._opening_lock = asyncio.Lock()  # one stage is opened at a time
+        self._opening_lock = asyncio.Lock()  # one stage that is needed is opened at a time
+        self._spare: SpareStage | None = None
+        if keep_spare:
+            self._spare = SpareStage(
+                supply,
+                machines=self._machines,
+                suspects=self._suspects,
+                specs=lambda: [performer.kept.spec for performer in self._performers.values()],
+                run=self._run_stage,
+                in_background=self._in_background,
+                opening=self._opening_lock,
+            )
         self._moves = Moves(self, self._suspects, self._in_background)
         self._tasks: set[asyncio.Task[None]] = set()  # aclose cancels them
         self._closing = False
@@ -88,12 +92,16 @@ class StageFleet:
     async def start(self) -> None:
         if not self._stages:
             await self._add_stage()
-        if self._keep_spare:
-            self._in_background(self._open_spare(after_s=0.0))
+        if self._spare is not None:
+            self._spare.open_later(after_s=0.0)
 
     async def adopt(self) -> list[Adopted]:
         adopted = []
-        for stage in await self._supply.adopt():
+        found = sorted(await self._supply.adopt(), key=lambda stage: not stage.link.held)
+        for stage in found:
+            if not stage.link.held and self._stages:
+                self._use_empty(stage)
+                continue
             self._stages.append(stage)
             for held in stage.link.held:
                 spec = held.spec
@@ -103,6 +111,16 @@ class StageFleet:
                 )
             self._in_background(self._run_stage(stage))
         return adopted
+
+    def _use_empty(self, stage: ConnectedStage) -> None:
+        """Use a stage that an earlier server has left and that has no sessions: its spare one, or one too many."""
+        if self._spare is not None and self._spare.stage is None:
+            self._spare.use(stage)
+        elif len(self._stages) < self._supply.max_stages:
+            self._stages.append(stage)
+            self._in_background(self._run_stage(stage))
+        else:
+            self._in_background(stage.aclose())
 
     def _place(
         self, stage: ConnectedStage, spec: PerformanceSpec, shape: SessionShape, held: HeldSession | None = None
@@ -133,9 +151,8 @@ class StageFleet:
             len(stage.link.sessions) > SESSIONS_BEFORE_NEXT_STAGE for stage in self._stages
         ):
             self._in_background(self._add_stage_if_possible())
-        if self._keep_spare and self._spare is None:
-            self._in_background(self._open_spare(after_s=SPARE_AFTER_START_S))
-        self._prepare_spare()
+        if self._spare is not None:
+            self._spare.session_started()
         return performer
 
     async def _allocate(self, spec: PerformanceSpec, *, alone: bool) -> StagePerformer | None:
@@ -200,18 +217,34 @@ class StageFleet:
     def problem(self) -> str | None:
         if not any(stage.link.alive for stage in self._stages):
             return "No stage process is running"
-        return None if any(_answers(stage) for stage in self._stages) else "No stage process answers"
+        return None if any(answers(stage) for stage in self._stages) else "No stage process answers"
 
     def leave(self) -> None:
         for stage in self._all_stages():
             stage.link.tell(Leave())
 
     async def let_go(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(MOVED_WITHIN_S):
+                await self._until_all_have_stages()
         self._closing = True
-        stages, self._stages, self._alone, self._spare = self._all_stages(), [], [], None
+        stages = self._all_stages()
+        self._close_lists()
         self._performers.clear()
         if stages:
             await asyncio.wait([asyncio.create_task(stage.link.let_go()) for stage in stages], timeout=LET_GO_WITHIN_S)
+
+    async def _until_all_have_stages(self) -> None:
+        """Wait until every session is on a stage that has answered all calls: the next server finds no other."""
+        while True:
+            had_stages = self._all_have_stages()
+            await asyncio.gather(*(stage.link.settle() for stage in self._all_stages()))
+            if had_stages and self._all_have_stages():
+                return
+            await asyncio.sleep(CHECK_EVERY_S)
+
+    def _all_have_stages(self) -> bool:
+        return all(one.link is not None and one.link.alive for one in self._performers.values())
 
     async def aclose(self) -> None:
         self._closing = True
@@ -222,8 +255,7 @@ class StageFleet:
         for performer in list(self._performers.values()):
             performer.emit(PerformerEnded(reason="ended"))
         closings = [asyncio.create_task(stage.aclose()) for stage in self._all_stages()]
-        self._stages.clear()
-        self._alone.clear()
+        self._close_lists()
         if closings:
             await asyncio.wait(closings, timeout=CLOSE_WITHIN_S)
         for task in list(self._tasks):
@@ -235,7 +267,14 @@ class StageFleet:
     # --- stages
     def _all_stages(self) -> list[ConnectedStage]:
         """Return the stages, with the spare one."""
-        return [*self._stages, *self._alone, *([] if self._spare is None else [self._spare])]
+        spare = None if self._spare is None else self._spare.stage
+        return [*self._stages, *self._alone, *([] if spare is None else [spare])]
+
+    def _close_lists(self) -> None:
+        self._stages.clear()
+        self._alone.clear()
+        if self._spare is not None:
+            self._spare.close()
 
     async def _choose_stage(self, shape: SessionShape) -> ConnectedStage:
         """Return the stage that has the least to do, or a new one. Raises `NoCapacity`."""
@@ -255,7 +294,7 @@ class StageFleet:
 
     def _free_stages(self, shape: SessionShape) -> list[ConnectedStage]:
         links = self._links()
-        return [s for s in self._stages if _answers(s) and self._machines.can_take(s.link, links, shape)]
+        return [s for s in self._stages if answers(s) and self._machines.can_take(s.link, links, shape)]
 
     def _one_more_stage_helps(self, shape: SessionShape) -> bool:
         """Whether a stage that is opened now could take a session. One on another machine could."""
@@ -279,11 +318,9 @@ class StageFleet:
         """Take the spare stage, or open one, for one of the lists; None if the fleet closes. The caller holds the lock.
         Raises `PerformerLost`.
         """
-        if self._spare is not None and _answers(self._spare):
-            stage, self._spare = self._spare, None
-            stages.append(stage)
-            self._in_background(self._open_spare(after_s=SPARE_AFTER_LOSS_S))
-            return stage
+        if self._spare is not None and (spare := await self._spare.take()) is not None:
+            stages.append(spare)
+            return spare
         self._machines.stage_starts()
         stage = await self._supply.open()
         self._machines.stage_starts()  # what it took to start is in the next reports
@@ -296,7 +333,7 @@ class StageFleet:
 
     async def _open_alone(self) -> ConnectedStage | None:
         """Open a stage for one session, beyond the others; None if there can be none."""
-        if not self._supply.max_local_stages or not await _has_memory():
+        if not self._supply.max_local_stages or not await has_memory():
             return None
         async with self._opening_lock:
             if self._closing or len(self._alone) >= MAX_ALONE:
@@ -314,37 +351,6 @@ class StageFleet:
     async def _add_stage_if_possible(self) -> None:
         with contextlib.suppress(PerformerLost):
             await self._add_stage()
-
-    async def _open_spare(self, *, after_s: float) -> None:
-        await asyncio.sleep(after_s)
-        if not await _has_memory():
-            return
-        async with self._opening_lock:
-            if self._closing or self._spare is not None:
-                return
-            self._machines.stage_starts()
-            with contextlib.suppress(PerformerLost):
-                stage = await self._supply.open()
-                if self._closing:
-                    await stage.aclose()
-                    return
-                self._spare, self._prepared = stage, None
-                self._in_background(self._run_stage(stage))
-                self._prepare_spare()
-            self._machines.stage_starts()
-
-    def _prepare_spare(self) -> None:
-        """Let the spare stage load what most sessions show, so that they go on there sooner."""
-        if self._spare is None or not self._performers:
-            return
-        counted = Counter(_look(performer.kept.spec) for performer in self._performers.values())
-        (look, _), *_ = counted.most_common(1)
-        if self._suspects.pack_verdict(look[0], now_s=time.monotonic()) != "go on":
-            return
-        if self._prepared is None or _look(self._prepared) != look:
-            specs = (performer.kept.spec for performer in self._performers.values())
-            self._prepared = next(spec for spec in specs if _look(spec) == look)
-            self._spare.link.tell(Prepare(spec=self._prepared))
 
     async def _run_stage(self, stage: ConnectedStage) -> None:
         """Handle a stage's events until it dies or is silent for too long; then move its sessions and replace it."""
@@ -371,11 +377,8 @@ class StageFleet:
     def _take_out(self, stage: ConnectedStage, detail: str, work: LastWork) -> int:
         """Take a lost stage out, and move its sessions; return how many stages there shall be."""
         wanted = len(self._stages)
-        if stage is self._spare:
-            self._spare = None
-            if work.broke and self._prepared is not None:
-                self._suspects.pack_broke(self._prepared.pack, now_s=time.monotonic())
-            self._in_background(self._open_spare(after_s=SPARE_AFTER_START_S))
+        if self._spare is not None and stage is self._spare.stage:
+            self._spare.lose(work)
             return wanted
         if stage in self._stages:
             self._stages.remove(stage)
@@ -468,7 +471,7 @@ class StageFleet:
         for link in links:
             link.remove(session_id)  # a stage that is connected again may have it still
         can_take = partial(self._machines.can_take_moved, machine_id=lost.machine_id, at_most=at_most)
-        return [stage for stage in self._stages if _answers(stage) and can_take(stage.link, links, shape)]
+        return [stage for stage in self._stages if answers(stage) and can_take(stage.link, links, shape)]
 
     def placed(self, performer: StagePerformer) -> None:
         """See `moves.Places`."""
@@ -540,18 +543,3 @@ class StageFleet:
         for stage in [one for one in self._alone if session_id in one.link.sessions]:
             stage.link.remove(session_id)
             self._in_background(self._close_alone(stage))
-
-
-async def _has_memory() -> bool:
-    """Whether there is memory for one more stage process than is needed."""
-    left_bytes = await asyncio.to_thread(memory_left_bytes)
-    return left_bytes is None or left_bytes >= SPARE_NEEDS_BYTES
-
-
-def _look(spec: PerformanceSpec) -> tuple[PackRef, int, int, Backdrop, Framing]:
-    """Return what a stage loads and lays out for a session."""
-    return spec.pack, spec.width_px, spec.height_px, spec.output.backdrop, spec.output.framing
-
-
-def _answers(stage: ConnectedStage) -> bool:
-    return stage.link.alive and not stage.link.quiet

@@ -53,7 +53,9 @@ class StageSupply(Protocol):
         ...
 
     async def adopt(self) -> Sequence[ConnectedStage]:
-        """Connect to the stages that an earlier server of this data folder has left living; takes at most 6 s."""
+        """Connect to the stages that an earlier server of this data folder has left living. One that does not
+        answer within 5 s is given up.
+        """
         ...
 
     async def aclose(self) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from visavis.rooms.daily.room import DailyRoom
 from visavis.rooms.embedded.room import EmbeddedRoom
 from visavis.rooms.livekit.room import LiveKitRoom
 from visavis.rooms.port import OpenRoom, RoomEvents
-from visavis.rooms.spec import EmbeddedRoomSpec, IceServer, LiveKitRoomSpec, RoomSpec
+from visavis.rooms.spec import DailyRoomSpec, EmbeddedRoomSpec, IceServer, LiveKitRoomSpec, RoomSpec
 
 
 async def open_room(
@@ -20,7 +21,7 @@ async def open_room(
 
     `wall_clock_at_start_ns`: unix time of the performance's position 0. The room sends it to its viewers, so that sound
     and picture have one clock. `size_px`: width and height of the pictures. Raises `RoomRefused` and `RoomUnreachable`
-    for a room of another server.
+    for a room of another server, and `RoomPlatformUnavailable` for Daily without its library.
     """
     match spec:
         case EmbeddedRoomSpec():
@@ -35,4 +36,6 @@ async def open_room(
                 wall_clock_at_start_ns=wall_clock_at_start_ns,
                 ice_servers=ice_servers,
             )
-            return OpenRoom(sink=joined, audience=joined, listener=joined)
+            return OpenRoom(sink=joined, audience=joined, agent_side=joined)
+        case DailyRoomSpec():
+            return OpenRoom(sink=await DailyRoom.open(spec, events, size_px=size_px))

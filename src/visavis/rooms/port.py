@@ -9,27 +9,34 @@ All calls are in one event loop, that of the session. Positions are samples at 4
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from visavis.rooms.spec import RoomEnd
+from visavis.engine.motion.states import SettableState
+from visavis.rooms.spec import IceRestarted, RoomEnd
 
 # --- media
 
 MediaKind = Literal["audio", "video"]
+SILENT_LEVEL = 127  # RFC 6464, section 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncodedPacket:
-    """One encoded picture (VP8) or one block of sound (Opus, 20 ms), shown or played at `position`."""
+    """One encoded picture (VP8) or one block of sound (Opus, 20 ms), shown or played at `position`.
+
+    `level`: how loud a block is, as RFC 6464 counts: from 0 (as loud as can be) in -dBov to SILENT_LEVEL.
+    """
 
     kind: MediaKind
     data: bytes
     position: int
     keyframe: bool = False
+    level: int = SILENT_LEVEL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -130,10 +137,20 @@ class ViewerEntrance(Protocol):
         """
         ...
 
-    async def add_candidates(self, *, viewer_id: str, fragment: str) -> None:
-        """Check addresses of a viewer that its offer did not name: a fragment of SDP (RFC 8840).
+    async def add_candidates(self, *, viewer_id: str, fragment: str, ice_session: int = 0) -> None:
+        """Check addresses of a viewer that its offer did not name: a fragment of SDP (RFC 8840). `ice_session`: the
+        number of the ICE session that they belong to.
 
-        Raises `CandidatesRefused`, `IceRestartUnavailable` for those of another ICE session, `TooManyOffers` and
+        Raises `CandidatesRefused`, `PreconditionFailed` for an earlier ICE session, `TooManyOffers`, `ViewerNotFound`.
+        """
+        ...
+
+    async def restart_ice(self, *, viewer_id: str, fragment: str) -> IceRestarted:
+        """Look for another path to a viewer whose network has changed. `fragment`: its new ICE credentials, and perhaps
+        candidates. Media go on, on the path of before until there is another one. A viewer that does not find one in
+        8 s is removed.
+
+        Raises `CandidatesRefused`, `IceRestartUnavailable` for a viewer that has not connected yet, `TooManyOffers`,
         `ViewerNotFound`.
         """
         ...
@@ -189,6 +206,25 @@ class RoomSpeech:
     final: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomCall:
+    """A call from the room. `call_id`: unique in the session."""
+
+    call_id: str
+    method: str
+    payload: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomAnswer:
+    """The answer to a call. `code`, `problem`: of its error, empty for none."""
+
+    call_id: str
+    payload: str = ""
+    code: str = ""
+    problem: str = ""
+
+
 class RoomEvents(Protocol):
     """Receives the events of a session's room. The room calls these methods in the event loop, in the order of the
     events. They must not block. None is called after the room's `aclose` has returned.
@@ -226,16 +262,50 @@ class RoomEvents(Protocol):
         """A participant of the room interrupts the avatar: all speech that arrived before is dropped."""
         ...
 
+    def paused(self) -> None:
+        """A participant of the room has the avatar stop in the middle of its speech, until `resumed` or `interrupted`.
+        No effect where nothing is to be said.
+        """
+        ...
+
+    def resumed(self) -> None:
+        """The avatar goes on with the first sample that was not played."""
+        ...
+
+    def state_wanted(self, state: SettableState) -> None:
+        """A participant of the room sets the state for the time without speech."""
+        ...
+
+    def call_arrived(self, call: RoomCall) -> None:
+        """A participant of the room asks for something that the service does. It is answered by `AgentSide.answer`."""
+        ...
+
+    def segments_changed(self, agents: Mapping[str, str]) -> None:
+        """The segments have changed whose ends the room has not told: by id, the participants that have sent them. If
+        the room is lost, another one tells these ends (`AgentSide.segments_lost`).
+        """
+        ...
+
     def room_ended(self, end: RoomEnd, detail: str) -> None:
         """The avatar is no longer in the room, and will not come back: the session ends. Called once."""
         ...
 
 
-# --- how speech from a room fares
+# --- what a room tells its agent
 
 
-class SpeechListener(Protocol):
-    """Told how utterances fare, so that the room can tell the participant that has sent them. Must not block."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LostSegment:
+    """A segment of speech that is lost with the room of an earlier stage. `agent`: the participant that has sent it.
+    `position_s`: how much of it was played.
+    """
+
+    agent: str
+    position_s: float
+
+
+class AgentSide(Protocol):
+    """What a room tells the participant that the avatar serves. Must not block."""
 
     def speech_started(self, utterance_id: str) -> None:
         """The first sample is played."""
@@ -243,6 +313,18 @@ class SpeechListener(Protocol):
 
     def speech_finished(self, utterance_id: str, *, position_s: float, interrupted: bool) -> None:
         """The last sample was played, or the utterance was interrupted. Once for each."""
+        ...
+
+    def segments_lost(self, lost: Iterable[LostSegment]) -> None:
+        """Segments were lost with the room of an earlier stage: they end, interrupted."""
+        ...
+
+    def answer(self, answer: RoomAnswer) -> None:
+        """Answer a call that `RoomEvents.call_arrived` has told. No effect if its caller has left."""
+        ...
+
+    def tell(self, state: str, *, reason: str, seconds_left: int | None = None) -> None:
+        """Tell what becomes of the session: `expiring` with the seconds that are left, or `ended`."""
         ...
 
 
@@ -256,4 +338,4 @@ class OpenRoom:
     sink: Sink
     entrance: ViewerEntrance | None = None  # None if the room admits its viewers itself
     audience: Audience | None = None  # None if the room does not know how its viewers fare
-    listener: SpeechListener | None = None  # None if no speech comes from the room
+    agent_side: AgentSide | None = None  # None if no speech comes from the room

@@ -20,6 +20,8 @@ _MEDIA = re.compile(r"m=([a-z]{1,20}) ([0-9]{1,5})(?:/[0-9]{1,5})? ([A-Za-z0-9/]
 _MID = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`{|}~-]{1,32}")
 _CODEC = re.compile(r"([0-9]{1,3}) ([A-Za-z0-9._-]{1,32})/([0-9]{1,6})(?:/[0-9]{1,2})?")
 _NUMBERED = re.compile(r"([0-9]{1,3}|\*) (.*)")
+_ICE_UFRAG = re.compile(r"[A-Za-z0-9+/]{4,256}")  # RFC 8839, section 5.4
+_ICE_PWD = re.compile(r"[A-Za-z0-9+/]{22,256}")
 _EXTENSION = re.compile(r"([0-9]{1,5})(?:/[a-z]+)? (\S+)(?: .*)?")
 
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
@@ -90,6 +92,14 @@ class _Attributes:
     parameters: dict[str, str] = field(default_factory=dict)
     feedback: dict[str, set[str]] = field(default_factory=dict)
     extensions: dict[str, int] = field(default_factory=dict)
+
+
+def is_ice_ufrag(value: str) -> bool:
+    return _ICE_UFRAG.fullmatch(value) is not None
+
+
+def is_ice_pwd(value: str) -> bool:
+    return _ICE_PWD.fullmatch(value) is not None
 
 
 def read_description(sdp: str) -> Description:

@@ -1,4 +1,4 @@
-"""The specification of a session's room, as data that the service sends to a stage."""
+"""The specification of a session's room, and other values of rooms that the service and a stage exchange."""
 
 from __future__ import annotations
 
@@ -37,8 +37,27 @@ class LiveKitRoomSpec(msgspec.Struct, frozen=True, kw_only=True, tag="livekit", 
     ends_by_silence: bool = False
 
 
+class DailyRoomSpec(msgspec.Struct, frozen=True, kw_only=True, tag="daily", tag_field="kind"):
+    """A Daily room, which the avatar joins with a meeting token. `name`: what the others read; empty for that of the
+    token.
+    """
+
+    url: str
+    token: str
+    name: str = ""
+
+
+class IceRestarted(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A viewer has a new ICE session. `fragment`: the server's side of it, a fragment of SDP (RFC 8840). `ice_session`:
+    its number; the session of the offer is 0.
+    """
+
+    fragment: str
+    ice_session: int
+
+
 # One struct for each kind of room.
-RoomSpec = EmbeddedRoomSpec | LiveKitRoomSpec
+RoomSpec = EmbeddedRoomSpec | LiveKitRoomSpec | DailyRoomSpec
 
 RoomEnd = Literal["agent_left", "avatar_removed", "room_deleted", "room_lost"]
 """Why a room of another server is over: the agent has left it, somebody has removed the avatar or deleted the room, or

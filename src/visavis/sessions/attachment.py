@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Protocol
 
 import anyio
@@ -20,6 +21,8 @@ from visavis.fleet.port import Performer
 from visavis.output_json import OutputChange
 from visavis.stage.port.events import MotionFrames, PlaybackFinished, PlaybackStarted, SampleCut
 from visavis.stage.port.values import Speech, Spoken
+from visavis.voice.line import SpeechLine
+from visavis.voice.port import TextPiece
 
 # With one metrics event a second, a quarter of an hour. The channel disconnects a client that accepts nothing much
 # earlier.
@@ -47,6 +50,7 @@ class AttachableSession(Protocol):
 
     session_id: str
     performer: Performer
+    line: SpeechLine
     last_number: int
     last_speech_s: float
 
@@ -63,10 +67,6 @@ class AttachableSession(Protocol):
 
     def interrupt_confirmed(self, *, after_s: float) -> None:
         """An interrupt of the channel was confirmed, so long after it had come."""
-        ...
-
-    def speech_taken(self, spoken: Spoken, *, rate_hz: int) -> None:
-        """The performer has taken a piece of speech."""
         ...
 
     def begin_conversation(self, pack: Callable[[int], bytes]) -> int:
@@ -114,14 +114,21 @@ class Attachment:
     async def speak(self, speech: Speech) -> Spoken:
         number = self._session_number(speech.number)
         self._session.last_speech_s = anyio.current_time()
-        spoken = await self._performer().speak(msgspec.structs.replace(speech, number=number))
-        if not spoken.repeated:
-            self._session.speech_taken(spoken, rate_hz=speech.sample_rate_hz)
-        return spoken
+        return await self._line().speak(msgspec.structs.replace(speech, number=number))
+
+    async def say(self, piece: TextPiece) -> str:
+        number = self._session_number(piece.number)
+        self._session.last_speech_s = anyio.current_time()
+        line = self._line()
+        utterance_id = line.say(replace(piece, number=number))
+        await line.keep_waiting()
+        return utterance_id
 
     async def interrupt(self, *, through: int, message: int = 0) -> None:
         began_s = anyio.current_time()
-        await self._performer().interrupt(through=self._session_number(through), message=message)
+        number = self._session_number(through)
+        self._line().interrupt(through=number)
+        await self._performer().interrupt(through=number, message=message)
         self._session.interrupt_confirmed(after_s=anyio.current_time() - began_s)
 
     async def set_state(self, state: SettableState, *, message: int = 0) -> None:
@@ -132,6 +139,9 @@ class Attachment:
 
     def forget_conversation(self) -> None:
         self._session.forget_conversation()
+
+    async def flush(self) -> None:
+        await self._session.performer.flush()
 
     async def take_note(self, note: Note) -> None:
         await self._session.take_note(note)
@@ -144,6 +154,10 @@ class Attachment:
     async def update(self, change: OutputChange) -> Output:
         self._performer()
         return await self._session.update(change)
+
+    def _line(self) -> SpeechLine:
+        self._performer()
+        return self._session.line
 
     def _performer(self) -> Performer:
         if self._left or self._session.ending:

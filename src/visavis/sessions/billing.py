@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from visavis.sessions.live_table import LiveTable
 from visavis.sessions.metering import billed_minutes
 from visavis.sessions.plan_limits import CurrentUsage, PlanLimits
 from visavis.store.minutes import Balance
-from visavis.store.records import KeyRecord, SessionRecord
+from visavis.store.records import AnySession, Owner, SessionRecord
 from visavis.store.sessions import SessionStore
-from visavis.store.usage import UsageStore
+from visavis.store.usage import SessionUsage, UsageStore
 from visavis.timestamps import end_of_month_ms, now_ms, start_of_month_ms
 
 
@@ -50,7 +50,7 @@ class Billing:
     def __init__(self, *, store: SessionStore, usage: UsageStore, limits: PlanLimits, table: LiveTable) -> None:
         self._store, self._usage, self._limits, self._table = store, usage, limits, table
 
-    async def bills_of(self, records: Sequence[SessionRecord]) -> dict[str, SessionBill]:
+    async def bills_of(self, records: Sequence[AnySession]) -> dict[str, SessionBill]:
         """Return the bills of those of the sessions that have ended, by session.
 
         While the end of a session cannot be written, the ledger may lack its last minutes: they are taken as included.
@@ -68,10 +68,16 @@ class Billing:
             bills[record.id] = SessionBill(included_minutes=included, purchased_minutes=purchased)
         return bills
 
-    async def usage_of(self, key: KeyRecord) -> AccountUsage:
+    async def ledger_of(self, session_ids: Collection[str]) -> dict[str, SessionUsage]:
+        """Return what the usage ledger says of those of the sessions that it knows; of a session that runs, to within a
+        second.
+        """
+        return await self._usage.of_sessions(session_ids)
+
+    async def usage_of(self, key: Owner) -> AccountUsage:
         """Return the usage of the key's account in this month."""
         now = now_ms()
-        found = await self._store.newest(key.account_id, statuses=("started",), limit=None)
+        found = await self._store.lists.newest(key.account_id, statuses=("started",), limit=None)
         running = [one for one in map(self._table.current_record, found) if one.ended_at_ms is None]
         return AccountUsage(
             month_ms=start_of_month_ms(now),
@@ -81,7 +87,7 @@ class Billing:
             current=await self._limits.usage_of(key),
         )
 
-    def _minutes_of(self, record: SessionRecord) -> int:
+    def _minutes_of(self, record: AnySession) -> int:
         """Return the minutes of a session until its end or until now."""
         if record.test:
             return 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Awaitable, Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -15,7 +16,7 @@ import anyio
 import structlog
 
 from visavis.accounts.service import Accounts
-from visavis.errors import OriginRefused, TokenExpired, TokenNotFound, Unauthorized
+from visavis.errors import OriginRefused, SessionEnded, TokenExpired, TokenNotFound, Unauthorized
 from visavis.ids import is_id, new_id
 from visavis.sessions.tokens import token_hash
 from visavis.store.browser_tokens import BrowserTokenStore
@@ -31,6 +32,10 @@ _POLL_INTERVAL_S = 0.5
 _MOST_HOLDERS = 64  # of a token: the connections that are closed when it is revoked; older ones have left long since
 
 log = structlog.get_logger()
+
+
+RemoveViewer = Callable[[str, str], Awaitable[object]]
+"""Removes a viewer from the room of a session. One that is not there any more is no error. Raises `SessionEnded`."""
 
 
 class Purpose(StrEnum):
@@ -51,6 +56,7 @@ class BrowserTokens:
     def __init__(self, store: BrowserTokenStore, accounts: Accounts) -> None:
         self._store, self._accounts = store, accounts
         self._held: dict[str, _Held] = {}  # by token
+        self._removed: set[tuple[str, str]] = set()  # sessions that run, with the viewers of their revoked tokens
 
     async def mint(
         self, key: KeyRecord, session_id: str, *, purpose: Purpose, lasts_s: int, origins: Collection[str]
@@ -70,6 +76,7 @@ class BrowserTokens:
             expires_at_ms=now + lasts_s * 1000,
             used_at_ms=None,
             revoked_at_ms=None,
+            viewers=[],
         )
         await self._store.add(record)
         return record, token
@@ -90,10 +97,19 @@ class BrowserTokens:
             raise OriginRefused
         return record
 
-    async def hold(self, record: BrowserTokenRecord, name: str, close: Callable[[], Awaitable[object]]) -> None:
-        """Note what a token has opened. If it is revoked, `close` is called."""
-        if record.used_at_ms is None:
-            await self._store.set_used(record.id, at_ms=now_ms())
+    async def hold(
+        self,
+        record: BrowserTokenRecord,
+        name: str,
+        close: Callable[[], Awaitable[object]],
+        *,
+        viewer_id: str | None = None,
+    ) -> None:
+        """Note what a token has opened. If it is revoked, `close` is called. `viewer_id`: whom it has let into the
+        room; the server that goes on with the session after this one knows it too.
+        """
+        if record.used_at_ms is None or viewer_id is not None:
+            await self._store.note_use(record.id, at_ms=now_ms(), viewer_id=viewer_id)
         held = self._held.setdefault(record.id, _Held(record.session_id))
         held.close.pop(name, None)
         held.close[name] = close
@@ -109,18 +125,29 @@ class BrowserTokens:
             raise TokenNotFound
         await self._close(token_id)
 
-    async def run(self, is_live: Callable[[str], bool]) -> None:
-        """Close what tokens have opened that another process has revoked, until cancelled."""
+    async def run(self, running: Collection[str], remove_viewer: RemoveViewer) -> None:
+        """Close what tokens have opened that another process has revoked, or that were revoked before this server
+        started, until cancelled. `running`: the sessions that run.
+        """
         while True:
             await anyio.sleep(_POLL_INTERVAL_S)
-            self._held = {token_id: held for token_id, held in self._held.items() if is_live(held.session_id)}
-            if not self._held:
+            self._held = {token_id: held for token_id, held in self._held.items() if held.session_id in running}
+            self._removed = {one for one in self._removed if one[0] in running}
+            if not running:
                 continue
             try:
-                for token_id in await self._store.revoked_among(self._held):
-                    await self._close(token_id)
+                for record in await self._store.revoked_of(list(running)):
+                    await self._close(record.id)
+                    await self._remove_viewers(record, remove_viewer)
             except Exception:  # the outermost edge of this task: the next poll tries again
                 log.exception("revocation_of_tokens_failed")
+
+    async def _remove_viewers(self, record: BrowserTokenRecord, remove_viewer: RemoveViewer) -> None:
+        for viewer_id in record.viewers:
+            if (record.session_id, viewer_id) not in self._removed:
+                with suppress(SessionEnded):
+                    await remove_viewer(record.session_id, viewer_id)
+                self._removed.add((record.session_id, viewer_id))
 
     async def _close(self, token_id: str) -> None:
         held = self._held.pop(token_id, None)

@@ -1,5 +1,5 @@
-"""The session that an `Idempotency-Key` makes. Its id and its token follow from the claim of the key, so whoever
-performs the request again makes or finds the same session: after kill -9 it does not matter how far the first one came.
+"""The session or the avatar that an `Idempotency-Key` makes. Ids and token follow from the claim of the key, so whoever
+performs the request again makes or finds the same one: after kill -9 it does not matter how far the first one came.
 """
 
 from __future__ import annotations
@@ -8,15 +8,17 @@ import base64
 import hmac
 from dataclasses import dataclass
 
+from visavis.avatars.service import NewIds
 from visavis.ids import id_at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """`token`: the session's access token."""
+    """`token`: the session's access token. `avatar`: the ids of the avatar that is made of a photo."""
 
     session_id: str
     token: str
+    avatar: NewIds
 
 
 class Claims:
@@ -33,4 +35,8 @@ class Claims:
         return Claim(
             session_id=id_at("sess", claimed_at_ms, random[:10]),
             token=base64.urlsafe_b64encode(token).rstrip(b"=").decode(),
+            avatar=NewIds(
+                character_id=id_at("avat", claimed_at_ms, random[10:20]),
+                look_id=id_at("avat", claimed_at_ms, random[20:30]),
+            ),
         )

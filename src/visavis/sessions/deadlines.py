@@ -13,6 +13,12 @@ from visavis.sessions.lifecycle import EndReason
 WARNINGS_S = (60.0, 10.0)  # so long before its expiration a session warns its channel
 
 
+def warning_before(seconds_left: int) -> str:
+    """Return the name of the warning that is due so long before the expiration."""
+    first_s, last_s = WARNINGS_S
+    return f"expiring {last_s if seconds_left <= last_s else first_s:g}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GracePeriods:
     """How long a session goes on without its first viewer, without any viewer, and without its channel."""

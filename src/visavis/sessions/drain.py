@@ -28,7 +28,7 @@ async def drain(live: LiveSessions, *, within_s: float, is_forced: Callable[[], 
     if waiting:
         log.info("sessions_draining", sessions=len(waiting), within_s=within_s)
     for session in waiting.values():
-        session.warn_expiring(math.ceil(within_s))
+        session.warn_expiring(math.ceil(within_s), EndReason.SERVER_STOPPED)
     deadline_s = anyio.current_time() + within_s
     async with anyio.create_task_group() as group:
         tasks = IsolatedTasks(group)

@@ -13,6 +13,7 @@ import anyio
 import structlog
 
 from visavis.sessions.lifecycle import EndReason, Status
+from visavis.store.audit import Actor
 from visavis.store.last_seen import Seen
 from visavis.store.records import SessionRecord
 from visavis.timestamps import format_time
@@ -34,7 +35,7 @@ def pause_s(failures: int) -> float:
 @dataclass(slots=True, kw_only=True, eq=False)
 class SessionEnd:
     """The end of one session. `before`: its row until then. `metering`: columns of the row. `performed`: a performer
-    ends after it, and with it utterances.
+    ends after it, and with it utterances. `by`: who has asked for it, if the audit log is told.
 
     `record`: the session as it has ended. If the row had an end already, that one counts.
     """
@@ -44,6 +45,7 @@ class SessionEnd:
     ended_at_ms: int
     metering: dict[str, int | None]
     performed: bool = True
+    by: Actor | None = None
     record: SessionRecord = field(init=False)
     written: anyio.Event = field(default_factory=anyio.Event)
 

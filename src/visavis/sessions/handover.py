@@ -8,6 +8,7 @@ import anyio
 import structlog
 
 from visavis.channel.conversation import Conversations
+from visavis.errors import StorageUnusable
 from visavis.sessions.live_sessions import LiveSessions
 
 STARTED_WITHIN_S = 3.0  # sessions that are being started
@@ -19,7 +20,8 @@ log = structlog.get_logger()
 
 async def hand_over(live: LiveSessions, conversations: Conversations) -> None:
     """Take no new sessions; have each channel answer what it has taken, and close; then let go of all sessions. The
-    caller has stopped to accept connections, and lets go of the stages afterwards. Takes at most 9 s.
+    caller has stopped to accept connections, and lets go of the stages afterwards. Takes at most 8 s, and 10 s more
+    if a stage or the database does not answer.
     """
     live.starts.stop()
     live.leaving = True
@@ -28,16 +30,23 @@ async def hand_over(live: LiveSessions, conversations: Conversations) -> None:
     for session in sessions:
         session.leave_channel()
     await _wait_until(lambda: not any(session.has_channel for session in sessions), within_s=CHANNELS_LEAVE_WITHIN_S)
-    for session in sessions:
-        if (note := conversations.hand_over(session.session_id)) is not None:
-            await session.take_note(note)
-    try:
-        await live.save_metering()
-    except Exception:  # part of the outermost edge of the server: the stages know enough
-        log.exception("metering_not_saved")
-    await live.flush_news()
+    async with anyio.create_task_group() as tasks:  # a stage or a database that hangs is waited for once
+        for session in sessions:
+            if (note := conversations.hand_over(session.session_id)) is not None:
+                tasks.start_soon(session.take_note, note)
+        tasks.start_soon(_save_metering, live)
+        tasks.start_soon(live.flush_news)
     live.let_go()
     log.info("sessions_handed_over", sessions=len(sessions))
+
+
+async def _save_metering(live: LiveSessions) -> None:
+    try:
+        await live.save_metering()
+    except StorageUnusable as error:  # the stages know enough
+        log.warning("metering_not_saved", problem=error.message)
+    except Exception:  # part of the outermost edge of the server
+        log.exception("metering_not_saved")
 
 
 async def _wait_until(condition: Callable[[], bool], *, within_s: float) -> None:

@@ -23,6 +23,7 @@ class EndReason(StrEnum):
     """Why a session ended; exactly one is recorded."""
 
     CLIENT = "ended_by_client"
+    OPERATOR = "ended_by_operator"
     ROOM_EMPTY = "room_empty"
     NOBODY_JOINED = "nobody_joined"
     EXPIRED = "expired"

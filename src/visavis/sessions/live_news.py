@@ -82,10 +82,11 @@ class LiveNews:
         self._adopted = True
         self._feed.tell(Viewers(session=self._record, viewer_ids=viewers, at_ms=self._now_ms()))
 
-    def expiring(self, seconds_left: int) -> None:
+    def expiring(self, seconds_left: int, *, warning: str | None) -> None:
+        """`warning`: one that is told once, whichever server comes to it."""
         expiration = format_time_or_none(self._record.expiration_ms)
-        kind = NewsType.SESSION_EXPIRING
-        self._feed.tell(news_of(self._record, kind, self._now_ms(), seconds_left=seconds_left, expiration=expiration))
+        kind, said = NewsType.SESSION_EXPIRING, {"seconds_left": seconds_left, "expiration": expiration}
+        self._feed.tell(news_of(self._record, kind, self._now_ms(), key=warning, **said))
 
     def over(self) -> None:
         """The performance has ended: there are no more news."""

@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import replace
 from typing import Any
 
 import anyio
 import structlog
+from anyio.abc import TaskGroup
 
 from visavis.channel.handed_conversation import Note, pack
-from visavis.channel.port import Expiring, ServerChanges, SessionOver, TakenOver
+from visavis.channel.port import Expiring, ServerChanges, SessionOver, TakenOver, TextFailed
 from visavis.engine.motion.states import AvatarState
 from visavis.engine.output import Output
-from visavis.errors import SessionEnded
+from visavis.errors import SessionEnded, VisavisError, VoiceFailed
 from visavis.fleet.port import Performer
 from visavis.output_json import OutputChange
 from visavis.sessions.attachment import MAX_KEPT_PLAYBACK, PLAYBACK, Attachment, PlaybackEvent
 from visavis.sessions.backgrounds import Backgrounds
-from visavis.sessions.deadlines import Deadlines
+from visavis.sessions.deadlines import Deadlines, warning_before
 from visavis.sessions.ends import SessionEnd
 from visavis.sessions.joining import Joining
 from visavis.sessions.lifecycle import EndReason
 from visavis.sessions.live_news import CLIENT, LiveNews
 from visavis.sessions.metering import SessionClock, ended_at_ms
 from visavis.sessions.observer import Observer
+from visavis.sessions.played import Played
+from visavis.sessions.room_calls import carry_out
 from visavis.sessions.session_memo import SessionMemo
 from visavis.sessions.session_metrics import SessionMetrics
 from visavis.sessions.utterance_ledger import UtteranceLedger
@@ -38,6 +42,7 @@ from visavis.stage.port.events import (
     PerformerEnded,
     PerformerEvent,
     PerformerMetrics,
+    RoomCalled,
     RoomEnded,
     SpeechEvent,
     StateChanged,
@@ -46,9 +51,12 @@ from visavis.stage.port.events import (
 )
 from visavis.stage.port.held import HeldSession
 from visavis.stage.port.notes import KeptNote
-from visavis.stage.port.values import Spoken
+from visavis.stage.port.values import Speech, Spoken
+from visavis.store.audit import Actor
 from visavis.store.last_seen import Seen
 from visavis.store.records import SessionRecord
+from visavis.voice.line import SpeechLine
+from visavis.voice.voices import Voices
 from visavis.webhooks.feed import Feed
 
 _END_TIMEOUT_S = 2.0
@@ -74,7 +82,9 @@ class LiveSession:
         clock: SessionClock,
         observer: Observer,
         feed: Feed,
-        keeps_playback: bool = True,
+        own_room: bool = True,
+        has_agent: bool = False,
+        voices: Voices | None = None,
     ) -> None:
         self.record = record  # as it was started
         self.session_id, self.key_id = record.id, record.key_id
@@ -90,12 +100,16 @@ class LiveSession:
         self._observer = observer
         self._news = LiveNews(record, feed, now_ms=self.now_ms, acknowledge=performer.acknowledge)
         self.metrics = SessionMetrics()
+        self.played = Played.from_plain(record.played)  # grows with each end of an utterance and each viewer
         self.last_number = 0  # the highest number of speech or interrupt that a channel has used
         self.last_speech_s = -math.inf  # when a channel has last sent speech
         self._attachment: Attachment | None = None  # the channel that is attached now
-        # events of playback that wait for the next channel
-        self._kept: deque[PlaybackEvent] = deque(maxlen=MAX_KEPT_PLAYBACK)
-        self._keeps_playback = keeps_playback  # for a channel; a room of another server is told by the stage
+        # events of playback, and of text that was not spoken, that wait for the next channel
+        self._kept: deque[PlaybackEvent | TextFailed] = deque(maxlen=MAX_KEPT_PLAYBACK)
+        self._own_room = own_room  # of this server
+        self._has_agent = has_agent  # in the room, where it speaks and is told what happens
+        self.line = SpeechLine(speak=self._speak, keep=performer.keep_line, failed=self._text_failed, voices=voices)
+        self._tasks: TaskGroup | None = None  # while `run` runs
         self._utterances = UtteranceLedger()
         self._state: AvatarState = "idle"  # of the performer's last StateChanged
         self._streams_motion = False
@@ -114,8 +128,10 @@ class LiveSession:
 
     async def run(self) -> None:
         async with anyio.create_task_group() as tasks:
+            self._tasks = tasks
             tasks.start_soon(self._consume_events)
             tasks.start_soon(self._watch_deadlines)
+            tasks.start_soon(self.line.run)
             await self._over.wait()
             tasks.cancel_scope.cancel()
 
@@ -134,6 +150,7 @@ class LiveSession:
             await self._request_end(self.session_id, EndReason.PERFORMER_LOST)
 
     def _handle(self, event: PerformerEvent) -> None:
+        self.played = self.played.after(event)
         if isinstance(event, StateChanged):
             self._state = event.state
         if isinstance(event, SpeechEvent):
@@ -143,7 +160,7 @@ class LiveSession:
             self._observer.measured(self.record, event)
         if isinstance(event, SpeechEvent | MotionEvent | MetricsEvent):
             self._forward(event)
-        needed = isinstance(event, PLAYBACK) and (self._attachment is not None or self._keeps_playback)
+        needed = isinstance(event, PLAYBACK) and (self._attachment is not None or not self._has_agent)
         self._news.heard(event, client_needs=needed)
         if isinstance(event, FirstFrameSent):
             now = self.now_ms()
@@ -167,25 +184,54 @@ class LiveSession:
             log.info("room_ended", session_id=self.session_id, reason=event.end, detail=event.detail)
             self._deadlines.room_ended(EndReason(event.end), now_s=anyio.current_time())
             self._deadlines_changed.set()
+        elif isinstance(event, RoomCalled):
+            self._start(self._answer_call, event)
         elif isinstance(event, PerformanceMoved):
             self._observer.moved(self.record, event)
         elif isinstance(event, PerformerEnded) and event.reason == "lost":
             log.error("performer_lost", session_id=self.session_id, detail=event.detail)
 
     def _forward(self, event: SpeechEvent | MotionEvent | MetricsEvent) -> None:
-        """Pass an event to the channel. While there is none, keep events of playback for the next one."""
+        """Pass an event to the channel. While there is none, keep events of playback for the next one. Where an agent
+        speaks in the room, the stage tells it.
+        """
         if self._attachment is not None:
             self._attachment.emit(event)
-        elif isinstance(event, PLAYBACK) and self._keeps_playback:
+        elif isinstance(event, PLAYBACK) and not self._has_agent:
             self._kept.append(event)
+
+    def _start(self, work: Callable[..., Coroutine[Any, Any, None]], *arguments: Any) -> None:
+        """Do some work beside the events. What fails in it ends the session."""
+        if self._tasks is not None and not self.ending:
+            self._tasks.start_soon(work, *arguments)
+
+    async def _answer_call(self, call: RoomCalled) -> None:
+        answer = await carry_out(call, self.update)
+        with contextlib.suppress(VisavisError):  # its stage is lost, and with it the caller's connection
+            await self.performer.answer_call(answer)
+
+    async def _tell_room(self, state: str, reason: str, seconds_left: int | None = None) -> None:
+        with contextlib.suppress(VisavisError):
+            await self.performer.tell_room(state, reason=reason, seconds_left=seconds_left)
 
     def delivered(self, event: PlaybackEvent) -> None:
         """See `AttachableSession.delivered`."""
         self._news.taken(event, by=CLIENT)
 
-    def speech_taken(self, spoken: Spoken, *, rate_hz: int) -> None:
-        """See `AttachableSession.speech_taken`."""
-        self._utterances.spoken(spoken.utterance_id, duration_s=spoken.samples / rate_hz)
+    async def _speak(self, speech: Speech) -> Spoken:
+        """See `voice.line.Speak`."""
+        spoken = await self.performer.speak(speech)
+        if not spoken.repeated:
+            self._utterances.spoken(spoken.utterance_id, duration_s=spoken.samples / speech.sample_rate_hz)
+        return spoken
+
+    def _text_failed(self, utterance_id: str, error: VoiceFailed) -> None:
+        """See `voice.line.Failed`."""
+        failed = TextFailed(utterance_id=utterance_id, code=error.code, message=error.message)
+        if self._attachment is not None:
+            self._attachment.emit(failed)
+        else:
+            self._kept.append(failed)
 
     async def _watch_deadlines(self) -> None:
         """Warn the channel, and end the session when a deadline has passed."""
@@ -196,7 +242,7 @@ class LiveSession:
                 await self._deadlines_changed.wait()
             seconds_left = self._deadlines.take_warning(now_s=anyio.current_time())
             if seconds_left is not None:
-                self.warn_expiring(seconds_left)
+                self.warn_expiring(seconds_left, EndReason.EXPIRED, warning=warning_before(seconds_left))
             reason = self._deadlines.due(now_s=anyio.current_time())
             if reason is not None:
                 await self._request_end(self.session_id, reason)
@@ -224,12 +270,12 @@ class LiveSession:
     def ending(self) -> bool:
         return self._end_reason is not None
 
-    def decide_end(self, reason: EndReason) -> SessionEnd:
-        """Return the session's end. The first call decides its reason and its time."""
+    def decide_end(self, reason: EndReason, *, by: Actor | None = None) -> SessionEnd:
+        """Return the session's end. The first call decides its reason, its time and who has asked for it."""
         if self.end is None:
             end_ms = ended_at_ms(self.record, reason, now_ms=self.now_ms())
             self.end = SessionEnd(
-                before=self.record, reason=reason, ended_at_ms=end_ms, metering=self.metering(until_ms=end_ms)
+                before=self.record, reason=reason, ended_at_ms=end_ms, metering=self.metering(until_ms=end_ms), by=by
             )
         return self.end
 
@@ -338,6 +384,8 @@ class LiveSession:
         self._memo, self._held_notes = SessionMemo.unpacked(held.memo), held.notes
         self._state, self._streams_motion = held.state, held.streams_motion
         self._utterances.restore(held.utterances, now_s=now_s)
+        if held.performance is not None:
+            self.line.go_on(held.performance.line)
         self._viewers = len(held.viewers)
         for viewer_id in held.viewers:
             self.joining.joined(viewer_id)
@@ -346,18 +394,24 @@ class LiveSession:
             self._first_frame_at_ms = self.now_ms() - int(held.first_frame_s * 1000)
         if self._viewers:
             self._last_frame_at_ms = self.now_ms()
-        if self._viewers or self._first_frame_at_ms is not None:
-            self._deadlines.viewers_changed(1, now_s=now_s)  # the room has had a viewer
-        if not self._viewers and self._first_frame_at_ms is not None:
+        # A room of another server gets pictures before anybody has joined.
+        was_watched = self.played.viewers > 0 or (self._own_room and self._first_frame_at_ms is not None)
+        if self._viewers or was_watched:
+            self._deadlines.viewers_changed(1, now_s=now_s)
+        if not self._viewers and was_watched:
             self._deadlines.viewers_changed(0, now_s=now_s)
         if self._memo.had_channel:
             self._deadlines.channel_closed(now_s=now_s)
         self._news.adopted(held.viewers)
 
-    def warn_expiring(self, seconds_left: int) -> None:
-        """Tell the channel and webhooks that the session ends in so many seconds at most."""
+    def warn_expiring(self, seconds_left: int, reason: EndReason, *, warning: str | None = None) -> None:
+        """Tell the channel, webhooks and the room's agent that the session ends in so many seconds at most. `warning`:
+        see `LiveNews`.
+        """
         self.tell_expiring(seconds_left)
-        self._news.expiring(seconds_left)
+        self._news.expiring(seconds_left, warning=warning)
+        if self._has_agent:
+            self._start(self._tell_room, "expiring", reason.value, seconds_left)
 
     def tell_expiring(self, seconds_left: int) -> None:
         """Tell the channel that the session ends in so many seconds at most."""
@@ -365,8 +419,12 @@ class LiveSession:
             self._attachment.emit(Expiring(seconds_left=seconds_left))
 
     def is_speaking(self) -> bool:
-        """Whether speech plays, or has just been sent: it takes a moment until it plays."""
-        return self._state == "speaking" or anyio.current_time() - self.last_speech_s < SPEECH_STARTS_WITHIN_S
+        """Whether speech plays, waits for its sound, or has just been sent: it takes a moment until it plays."""
+        return (
+            self._state == "speaking"
+            or self.line.busy
+            or anyio.current_time() - self.last_speech_s < SPEECH_STARTS_WITHIN_S
+        )
 
     def close_channel(self, attachment: Attachment, unsent: Iterable[PlaybackEvent]) -> bool:
         """See `AttachableSession.close_channel`."""
@@ -391,6 +449,8 @@ class LiveSession:
         self._end_reason = reason
         try:
             with anyio.move_on_after(_END_TIMEOUT_S) as timeout:
+                if self._has_agent:
+                    await self._tell_room("ended", reason.value)
                 await self.performer.end()
                 await self._events_over.wait()
             if timeout.cancelled_caught:
@@ -407,6 +467,7 @@ class LiveSession:
         session. Idempotent.
         """
         for end in self._utterances.end_all(now_s=anyio.current_time()):
+            self.played = self.played.after(end)
             self._forward(end)
             self._news.utterance_given_up(end)
         if self._attachment is not None and self._end_reason is not None:

@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
+from hmac import compare_digest
 from urllib.parse import urlsplit
 
 import anyio
@@ -32,13 +33,14 @@ from visavis.errors import (
 )
 from visavis.fleet.port import Adopted, Fleet, Performer
 from visavis.ids import is_id
-from visavis.rooms.spec import EmbeddedRoomSpec
+from visavis.proxy_rooms.daily_rooms import DailyRoomDoor
+from visavis.rooms.spec import EmbeddedRoomSpec, IceRestarted, LiveKitRoomSpec
 from visavis.sessions.allocation import MakeSpec, Packs
 from visavis.sessions.attachment import Attachment
 from visavis.sessions.backgrounds import Backgrounds
 from visavis.sessions.browser_tokens import BrowserTokens, Purpose, is_browser_token
 from visavis.sessions.deadlines import Deadlines, GracePeriods
-from visavis.sessions.ends import Ends, SessionEnd
+from visavis.sessions.ends import WAIT_S, Ends, SessionEnd
 from visavis.sessions.isolated_tasks import IsolatedTasks, Vitals
 from visavis.sessions.lifecycle import EndReason, Status, Transition, next_status
 from visavis.sessions.live_session import LiveSession
@@ -46,14 +48,17 @@ from visavis.sessions.live_table import LiveTable
 from visavis.sessions.metering import SessionClock, ended_at_ms
 from visavis.sessions.observer import Observer
 from visavis.sessions.options import SessionOptions, options_of
+from visavis.sessions.played import Played
 from visavis.sessions.session_metrics import SessionMetrics
 from visavis.sessions.starts import Starts, TakePlace
 from visavis.sessions.tokens import check_room_token, matches_hash
 from visavis.stage.port.values import PerformanceSpec
+from visavis.store.audit import Actor
 from visavis.store.last_seen import LastSeen
 from visavis.store.records import BrowserTokenRecord, SessionRecord
 from visavis.store.sessions import SessionStore
 from visavis.timestamps import now_ms
+from visavis.voice.voices import Voices
 from visavis.webhooks.feed import Feed
 
 SEEN_EVERY_S = 0.5
@@ -79,6 +84,8 @@ class LiveSessions:
         feed: Feed,
         start_timeout_s: float,
         path_prefix: str = "",
+        release_room: Callable[[str], None] = lambda room_name: None,
+        voices: Voices | None = None,
         observer: Observer | None = None,
         clock_ms: Callable[[], int] = now_ms,
     ) -> None:
@@ -89,6 +96,8 @@ class LiveSessions:
         self._grace_periods = grace_periods
         self._secret = secret  # signs the tokens of rooms
         self._path_prefix = path_prefix  # of this server's public addresses
+        self._release_room = release_room  # called with the `room_name` of a session that has ended
+        self._voices = voices  # that speak text
         self._vitals = vitals
         self._feed = feed
         self.observer = observer or Observer()
@@ -133,6 +142,8 @@ class LiveSessions:
         """Write what webhooks are to be told, or log that it is lost."""
         try:
             await self._feed.flush()
+        except StorageUnusable as error:
+            log.warning("webhook_news_lost", problem=error.message)
         except Exception:  # part of the outermost edge of the server: what the stages kept, they give to the next one
             log.exception("webhook_news_lost")
 
@@ -173,7 +184,9 @@ class LiveSessions:
             clock=clock,
             observer=self.observer,
             feed=self._feed,
-            keeps_playback=isinstance(spec.room, EmbeddedRoomSpec),
+            own_room=isinstance(spec.room, EmbeddedRoomSpec),
+            has_agent=isinstance(spec.room, LiveKitRoomSpec),
+            voices=self._voices,
         )
 
     def effective_options(self, record: SessionRecord, *, most_ms: int | None) -> SessionOptions:
@@ -214,9 +227,10 @@ class LiveSessions:
             if session.session_id in self.table.running:
                 await self.end(session.session_id, EndReason.PERFORMER_LOST)
 
-    async def end(self, session_id: str, reason: EndReason) -> SessionRecord | None:
+    async def end(self, session_id: str, reason: EndReason, *, by: Actor | None = None) -> SessionRecord | None:
         """End a session and return its record, None if the session is unknown. Of several calls at once, the reason of
-        one is recorded. A live session ends even if the database fails. After `let_go` nothing ends.
+        one is recorded. A live session ends even if the database fails. After `let_go` nothing ends. `by`: who is
+        entered in the audit log; without it nobody is.
 
         Raises `SessionNotStarted` for a session that has only been created.
         """
@@ -224,27 +238,28 @@ class LiveSessions:
         if self.gone:
             return await self._store.get(session_id)
         with anyio.CancelScope(shield=True):
-            record = await self._end(session_id, reason)
+            record = await self._end(session_id, reason, by)
         return record  # noqa: RET504  # the scope may swallow, as mypy sees it
 
-    async def _end(self, session_id: str, reason: EndReason) -> SessionRecord | None:
+    async def _end(self, session_id: str, reason: EndReason, by: Actor | None) -> SessionRecord | None:
         record: SessionRecord | None = None
         session = self.table.running.get(session_id)
         if session is None:
             record = await self._store.last_seen(session_id)
             session = self.table.running.get(session_id)  # it may have started meanwhile
         if session is not None:
-            return await self._end_live(session, reason)
-        return record if record is None else await self._end_unperformed(self.table.current_record(record), reason)
+            return await self._end_live(session, reason, by)
+        return record if record is None else await self._end_unperformed(self.table.current_record(record), reason, by)
 
-    async def _end_live(self, session: LiveSession, reason: EndReason) -> SessionRecord:
+    async def _end_live(self, session: LiveSession, reason: EndReason, by: Actor | None) -> SessionRecord:
         first = session.end is None
-        end = session.decide_end(reason)
+        end = session.decide_end(reason, by=by)
         if first:
             self.ends.add(end)
         record = await self.ends.wait_written(end)
         reason = EndReason(record.end_reason or end.reason)
         await session.end_performance(reason)
+        self._release_room(record.room_name)
         if first:
             self.observer.ended(record, session.metrics)
         if self.table.running.pop(record.id, None) is not None and session.output.backdrop.picture_id is not None:
@@ -252,17 +267,30 @@ class LiveSessions:
                 await self._backgrounds.delete(record.id)
             except StorageUnusable as error:  # the next sweep deletes it
                 log.warning("background_not_deleted", session_id=record.id, problem=error.message)
+        if first and session.played != Played():
+            await self._save_played(session)
         return record
 
-    async def _end_unperformed(self, record: SessionRecord, reason: EndReason) -> SessionRecord:
+    async def _save_played(self, session: LiveSession) -> None:
+        """Save what a session has played: its last utterances have ended with its performance. A database that fails
+        does not hold the end.
+        """
+        try:
+            with anyio.move_on_after(WAIT_S):
+                await self._store.update(session.session_id, played=session.played.plain())
+        except Exception as error:  # noqa: BLE001  # the session has ended, whatever the database does
+            log.warning("played_not_saved", session_id=session.session_id, problem=str(error))
+
+    async def _end_unperformed(self, record: SessionRecord, reason: EndReason, by: Actor | None) -> SessionRecord:
         """End a session that no performer performs, as of when it was last seen."""
         if record.status == Status.ENDED:
             return record
         next_status(Status(record.status), Transition.END)
         end_ms = ended_at_ms(record, reason, now_ms=self.table.until_ms(record))
-        end = SessionEnd(before=record, reason=reason, ended_at_ms=end_ms, metering={}, performed=False)
+        end = SessionEnd(before=record, reason=reason, ended_at_ms=end_ms, metering={}, performed=False, by=by)
         self.ends.add(end)
         record = await self.ends.wait_written(end)
+        self._release_room(record.room_name)
         self.observer.ended(record)
         return record
 
@@ -275,6 +303,7 @@ class LiveSessions:
             utterances_follow=end.performed,
             ended_at_ms=end.ended_at_ms,
             end_reason=end.reason,
+            ended_by=end.by,
             **end.metering,
         )
         return written or await self._store.get(end.before.id) or end.record
@@ -315,11 +344,18 @@ class LiveSessions:
             session.joining.left(viewer_id)
             raise
 
-    async def add_candidates(self, session_id: str, *, viewer_id: str, fragment: str) -> None:
-        """Pass on addresses of a viewer that its offer did not name. Raises `CandidatesRefused`,
-        `IceRestartUnavailable`, `PerformerLost`, `SessionEnded`, `TooManyOffers`, `ViewerNotFound`.
+    async def add_candidates(self, session_id: str, *, viewer_id: str, fragment: str, ice_session: int) -> None:
+        """Pass on addresses of a viewer that its offer did not name. Raises `CandidatesRefused`, `PerformerLost`,
+        `PreconditionFailed`, `SessionEnded`, `TooManyOffers`, `ViewerNotFound`.
         """
-        await self._session(session_id).performer.add_candidates(viewer_id=viewer_id, fragment=fragment)
+        performer = self._session(session_id).performer
+        await performer.add_candidates(viewer_id=viewer_id, fragment=fragment, ice_session=ice_session)
+
+    async def restart_ice(self, session_id: str, *, viewer_id: str, fragment: str) -> IceRestarted:
+        """Look for another path to a viewer. Raises `CandidatesRefused`, `IceRestartUnavailable`, `PerformerLost`,
+        `SessionEnded`, `TooManyOffers`, `ViewerNotFound`.
+        """
+        return await self._session(session_id).performer.restart_ice(viewer_id=viewer_id, fragment=fragment)
 
     def metrics_of(self, record: SessionRecord) -> SessionMetrics:
         """Return the metrics of a session that runs or has ended lately. Raises `SessionNotStarted`, `SessionEnded`."""
@@ -352,7 +388,9 @@ class LiveSessions:
         """
         for session in list(self.table.running.values()):
             now = session.now_ms()
-            await self._store.update(session.session_id, seen_at_ms=now, **session.metering(until_ms=now))
+            await self._store.update(
+                session.session_id, seen_at_ms=now, played=session.played.plain(), **session.metering(until_ms=now)
+            )
 
     async def run_last_seen(self, file: LastSeen) -> None:
         """Write twice a second when each live session was last seen, until cancelled."""
@@ -388,10 +426,7 @@ class LiveSessions:
         if record.status == Status.ENDED or session is None:
             raise SessionEnded
         if init.hosted:
-            if not _is_address_of(f"{self._path_prefix}/rooms/{record.room_name}", init.room_url or ""):
-                raise InvalidRoomUrl("Invalid room url", suggestion="Use the url of the session's daily_room")
-            if init.room_token != init.token or shown is None:
-                check_room_token(self._secret, room_name=record.room_name, token=init.room_token or "")
+            self._check_room(init, record, may_be_own=shown is not None)
             await session.resize(width_px=init.width_px, height_px=init.height_px)
         await session.stream_motion("motion" in init.features)
         if init.hold_for_viewer_s is not None:
@@ -400,6 +435,22 @@ class LiveSessions:
         if shown is not None:
             await self.browser_tokens.hold(shown, "channel", partial(_revoke, attachment))
         return attachment
+
+    def _check_room(self, init: SessionInit, record: SessionRecord, *, may_be_own: bool) -> None:
+        """Check address and token of the room. `may_be_own`: the browser token that opens the channel may stand for
+        the token. Raises `InvalidRoomUrl` and `Unauthorized`.
+        """
+        door = DailyRoomDoor.from_plain(record.daily_room)
+        url, token = init.room_url or "", init.room_token or ""
+        own = f"{self._path_prefix}/rooms/{record.room_name}"
+        if url.rstrip("/") != door.url.rstrip("/") if door is not None else not _is_address_of(own, url):
+            raise InvalidRoomUrl("Invalid room url", suggestion="Use the url of the session's daily_room")
+        if may_be_own and token == init.token:
+            return
+        if door is None:
+            check_room_token(self._secret, room_name=record.room_name, token=token)
+        elif not compare_digest(door.token.encode(), token.encode()):
+            raise Unauthorized("Invalid room token")
 
     async def _check_token(self, init: SessionInit, record: SessionRecord) -> BrowserTokenRecord | None:
         """Return the record of a browser token; None for the session's own token. Raises `Unauthorized`, `TokenExpired`

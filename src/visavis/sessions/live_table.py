@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import anyio
 
@@ -13,7 +14,9 @@ from visavis.errors import VisavisError
 from visavis.sessions.ends import SessionEnd
 from visavis.sessions.live_session import LiveSession
 from visavis.sessions.metering import last_seen_ms
-from visavis.store.records import SessionRecord
+from visavis.store.records import AnySession, SessionRecord
+
+Found = TypeVar("Found", bound=AnySession)
 
 
 @dataclass(slots=True)
@@ -58,7 +61,7 @@ class LiveTable:
             return {"viewers": 0, "channel": False}
         return {"viewers": session.viewers, "channel": session.has_channel}
 
-    def current_record(self, record: SessionRecord) -> SessionRecord:
+    def current_record(self, record: Found) -> Found | SessionRecord:
         """Return the session as it is now: its row may lack its end."""
         end = self._unwritten.get(record.id)
         return record if end is None else end.record
@@ -71,7 +74,7 @@ class LiveTable:
         """The avatars of sessions that are being started: their files must stay."""
         return {starting.avatar_id for starting in self.starting.values()}
 
-    def until_ms(self, record: SessionRecord) -> int:
+    def until_ms(self, record: AnySession) -> int:
         """Return the instant until which a session has lasted: its end, now, or when it was last seen."""
         record = self.current_record(record)
         if record.ended_at_ms is not None:

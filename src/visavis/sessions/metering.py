@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from visavis.sessions.lifecycle import EndReason
-from visavis.store.records import SessionRecord
+from visavis.store.records import AnySession, SessionRecord
 
 _MINUTE_MS = 60_000
 
@@ -35,7 +35,7 @@ def ended_at_ms(record: SessionRecord, reason: EndReason, *, now_ms: int) -> int
     return max(end_ms, record.started_at_ms or 0)
 
 
-def last_seen_ms(record: SessionRecord) -> int:
+def last_seen_ms(record: AnySession) -> int:
     """Return the last instant at which a session, not performed any more, is known to have been performed."""
     return max(record.started_at_ms or 0, record.seen_at_ms or 0)
 

@@ -4,15 +4,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Set
 from dataclasses import dataclass, replace
 from functools import partial
+
+import anyio
 
 from visavis.errors import ConcurrencyLimitReached, InsufficientMinutes
 from visavis.sessions.live_table import LiveTable
 from visavis.store.minutes import Balance, MinuteStore
 from visavis.store.places import Holder, Places, PlaceStore
-from visavis.store.records import KeyRecord, SessionRecord
+from visavis.store.records import Owner, SessionRecord
+from visavis.store.shared_reads import SharedRead
 from visavis.timestamps import format_time_or_none, now_ms
 
 HOLDERS_TOLD = 100  # of the sessions that hold an account's places
@@ -43,16 +46,17 @@ class PlanLimits:
     def __init__(self, *, places: PlaceStore, minutes: MinuteStore, table: LiveTable, claim_s: float) -> None:
         self._places, self._minutes, self._table = places, minutes, table
         self._claim_ms = int(claim_s * 1000)
+        self._of_account = SharedRead(self._of_accounts)
 
-    async def check_minutes(self, key: KeyRecord) -> None:
+    async def check_minutes(self, key: Owner) -> None:
         """Raises `InsufficientMinutes`."""
-        _check_minutes((await self._of_account(key)).balance, key)
+        _check_minutes((await self._now(key)).balance, key)
 
-    async def check_start(self, key: KeyRecord) -> None:
+    async def check_start(self, key: Owner) -> None:
         """Refuse a session before anything is done for it. Raises `InsufficientMinutes`, `ConcurrencyLimitReached`."""
-        self._check(await self._of_account(key), key)
+        self._check(await self._now(key), key)
 
-    async def claim(self, key: KeyRecord, record: SessionRecord) -> Claim | None:
+    async def claim(self, key: Owner, record: SessionRecord) -> Claim | None:
         """Take a place and a minute for a session that this server starts now. Returns None if the session does not
         wait to be started any more, or another server starts it. Raises what `check_start` raises.
         """
@@ -80,14 +84,14 @@ class PlanLimits:
             release=partial(self._places.release, record.id),
         )
 
-    async def longest_ms(self, key: KeyRecord) -> int | None:
+    async def longest_ms(self, key: Owner) -> int | None:
         """Return how long a session of this key may last; None without limit."""
         plan = (await self.balance_of(key)).plan
         if key.test:
             return TEST_SESSION_MS
         return None if plan.max_session_minutes is None else plan.max_session_minutes * 60_000
 
-    def _check(self, places: Places, key: KeyRecord) -> None:
+    def _check(self, places: Places, key: Owner) -> None:
         """Raises `InsufficientMinutes` and `ConcurrencyLimitReached`."""
         _check_minutes(places.balance, key)
         maximum = places.balance.plan.max_concurrency
@@ -109,8 +113,8 @@ class PlanLimits:
             soonest_release=format_time_or_none(min(releases_ms, default=None)),
         )
 
-    async def usage_of(self, key: KeyRecord) -> CurrentUsage:
-        places = await self._of_account(key)
+    async def usage_of(self, key: Owner) -> CurrentUsage:
+        places = await self._now(key)
         balance = places.balance
         left = None if key.test else balance.left
         return CurrentUsage(
@@ -119,15 +123,34 @@ class PlanLimits:
             minutes_remaining=None if left is None else max(0, left - balance.uncharged),
         )
 
-    async def balance_of(self, key: KeyRecord) -> Balance:
+    async def balance_of(self, key: Owner) -> Balance:
         """Return the minutes of the key's account in this month."""
         return await self._minutes.balance(key.account_id, at_ms=now_ms())
 
-    async def _of_account(self, key: KeyRecord) -> Places:
-        return await self._places.of_account(key.account_id, at_ms=now_ms(), ended=self._table.ended())
+    async def _now(self, key: Owner) -> Places:
+        places = await self._of_account.get(key.account_id)
+        assert places is not None
+        return places
+
+    async def _of_accounts(self, account_ids: Set[str]) -> dict[str, Places]:
+        found: dict[str, Places] = {}
+        failures: list[Exception] = []
+
+        async def read(account_id: str) -> None:
+            try:
+                found[account_id] = await self._places.of_account(account_id, at_ms=now_ms(), ended=self._table.ended())
+            except Exception as error:  # noqa: BLE001 (raised below, without a group around it)
+                failures.append(error)
+
+        async with anyio.create_task_group() as tasks:
+            for account_id in account_ids:
+                tasks.start_soon(read, account_id)
+        if failures:
+            raise failures[0]
+        return found
 
 
-def _check_minutes(balance: Balance, key: KeyRecord) -> None:
+def _check_minutes(balance: Balance, key: Owner) -> None:
     """Raises `InsufficientMinutes`. Sessions of a test key need no minutes."""
     if not key.test and balance.left is not None and balance.left - balance.uncharged <= 0:
         raise InsufficientMinutes(total_remaining=0)

@@ -5,9 +5,9 @@ the sessions; the store keeps them.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import anyio
 
@@ -26,6 +26,8 @@ from visavis.errors import (
 )
 from visavis.ids import is_id, new_id
 from visavis.output_json import OutputChange, PictureSource
+from visavis.proxy_rooms.daily_rooms import DailyRoomDoor, DailyRooms
+from visavis.proxy_rooms.rooms import PROXY, Proxy, ProxyRoom, ProxyRooms
 from visavis.rooms.spec import EmbeddedRoomSpec, IceServer, RoomSpec
 from visavis.sessions.backgrounds import Backgrounds, Picture
 from visavis.sessions.browser_tokens import Purpose, is_browser_token
@@ -37,9 +39,21 @@ from visavis.sessions.plan_limits import Claim as PlaceClaim
 from visavis.sessions.plan_limits import PlanLimits
 from visavis.sessions.tokens import check_room_token, new_access_token, sign_room_token, token_hash
 from visavis.stage.port.values import PerformanceSpec
-from visavis.store.records import AvatarRecord, BrowserTokenRecord, KeyRecord, SessionRecord
-from visavis.store.sessions import CreatedSessions, Position, SessionStore
+from visavis.store.additions import CreatedSessions
+from visavis.store.audit import acting
+from visavis.store.records import (
+    AnySession,
+    AvatarRecord,
+    BrowserTokenRecord,
+    KeyRecord,
+    SessionRecord,
+)
+from visavis.store.session_lists import Position
+from visavis.store.sessions import SessionStore
 from visavis.timestamps import now_ms
+
+Found = TypeVar("Found", bound=AnySession)
+Shown = TypeVar("Shown")
 
 HOSTED = "hosted"
 OWN = "own"
@@ -57,10 +71,10 @@ class InitialOutput:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
+class Page(Generic[Shown]):
     """A part of a list of sessions. `last`: the place after which the next page begins; None on the last page."""
 
-    sessions: list[SessionRecord]
+    sessions: list[Shown]
     last: Position | None
 
 
@@ -73,6 +87,8 @@ class Sessions:
         limits: PlanLimits,
         backgrounds: Backgrounds,
         avatars: Avatars,
+        proxy_rooms: ProxyRooms,
+        daily_rooms: DailyRooms,
         max_created: int,
         max_backgrounds: int,
         secret: bytes,
@@ -84,6 +100,7 @@ class Sessions:
         self.limits = limits
         self._backgrounds = backgrounds
         self._avatars = avatars
+        self._proxy_rooms, self._daily_rooms = proxy_rooms, daily_rooms
         self._max_created, self._max_backgrounds = max_created, max_backgrounds
         self._secret = secret
         self._start_wait_s = start_wait_s
@@ -102,7 +119,7 @@ class Sessions:
         """Create a hosted-room session; return it and its access token. `claim`: which session it must be.
 
         Raises `AvatarNotFound`, `AccessDenied`, `AvatarNotALook`, `InsufficientMinutes`, `SessionLimitReached`,
-        `BackgroundLimitReached`, `ServerStopping`.
+        `BackgroundLimitReached`, `ServerStopping`; `RoomUnreachable` where Daily carries the rooms.
         """
         self._live.starts.check_open()
         avatar = await self._avatars.to_perform(key, avatar_id)
@@ -123,16 +140,19 @@ class Sessions:
         aspect_ratio: str,
         metadata: dict[str, Any],
         output: InitialOutput | None = None,
-        room: RoomSpec | None = None,
+        room: RoomSpec | Proxy | None = None,
         options: SessionOptions | None = None,
         claim: Claim | None = None,
     ) -> tuple[SessionRecord, str]:
-        """Create an own-room session and start it; return it and its session token. `room`: of another server, None
-        for one of this server. `claim`: which session it must be.
+        """Create an own-room session and start it; return it and its session token. `room`: of another server, `PROXY`
+        for one to be made there, None for one of this server. `claim`: which session it must be.
 
-        Raises what `start` raises, and `SessionLimitReached` and `BackgroundLimitReached`: then nothing of it is left.
+        Raises what `start` raises, and `SessionLimitReached`, `BackgroundLimitReached`, `RoomPlatformUnavailable`,
+        `RoomRefused` and `RoomUnreachable`: then nothing of it is left.
         """
         self._live.starts.check_open()
+        if room == PROXY:
+            self._proxy_rooms.check_available()
         record, token = await self._create(
             key,
             avatar=avatar,
@@ -145,13 +165,13 @@ class Sessions:
         )
         return await self.start_own(key, record, room), token
 
-    async def start_own(self, key: KeyRecord, record: SessionRecord, room: RoomSpec | None) -> SessionRecord:
-        """Start an own-room session that was created, as a part of its create. `room`: as in `create_own`. Raises what
-        `start` raises: then nothing of it is left.
-        """
+    async def start_own(self, key: KeyRecord, record: SessionRecord, room: RoomSpec | Proxy | None) -> SessionRecord:
+        """Start an own-room session as a part of its create. `room` and errors: as in `create_own`."""
         if record.status != Status.CREATED:
             return record
         try:
+            if isinstance(room, str):
+                room = await self._proxy_rooms.open(record.room_name, avatar_name=record.avatar_name)
             started = None
             while started is None:
                 started = await self._start(key, record, room)
@@ -172,10 +192,16 @@ class Sessions:
         options: SessionOptions | None = None,
         claim: Claim | None = None,
     ) -> tuple[SessionRecord, str]:
-        claim = claim or Claim(session_id=new_id("sess"), token=new_access_token())
-        session_id, token = claim.session_id, claim.token
+        session_id = new_id("sess") if claim is None else claim.session_id
+        token = new_access_token() if claim is None else claim.token
         picture = None if output is None else output.picture
         picture_id = None if picture is None else picture.picture_id
+        check = self._quota_check(with_picture=picture is not None)
+        room_name = f"vv-{secrets.token_hex(10)}"
+        daily = None
+        if dialect == HOSTED and self._daily_rooms.carry_hosted:
+            check(await self._store.count_created(key.account_id))  # before a room is made for nothing
+            daily = await self._daily_rooms.make(room_name)
         record = SessionRecord(
             id=session_id,
             account_id=key.account_id,
@@ -186,7 +212,8 @@ class Sessions:
             avatar_id=avatar.id,
             avatar_name=avatar.name,
             token_hash=token_hash(token),
-            room_name=f"vv-{secrets.token_hex(10)}",
+            room_name=room_name,
+            daily_room=None if daily is None else daily.plain(),
             metadata=metadata,
             aspect_ratio=aspect_ratio,
             created_at_ms=now_ms(),
@@ -200,7 +227,11 @@ class Sessions:
             output=None if output is None else output.change.apply_to(DEFAULT_OUTPUT, picture_id=picture_id).plain(),
             options=None if options is None else options.plain(),
         )
-        await self._store.add(record, check=self._quota_check(with_picture=picture is not None))
+        try:
+            await self._store.add(record, check=check)
+        except BaseException:
+            self._daily_rooms.kept.release(room_name)
+            raise
         if picture is not None:
             try:
                 await self._backgrounds.save(session_id, picture)
@@ -225,6 +256,8 @@ class Sessions:
 
     async def _undo_create(self, record: SessionRecord) -> None:
         """Leave nothing of a session whose create has failed."""
+        self._proxy_rooms.kept.release(record.room_name)
+        self._daily_rooms.kept.release(record.room_name)
         with anyio.CancelScope(shield=True):
             if not await self._store.remove_created(record.id):  # it has started meanwhile
                 await self._live.end(record.id, EndReason.CLIENT)
@@ -235,7 +268,8 @@ class Sessions:
         """Start a session; None while its performer is still being allocated. A second start changes nothing.
 
         Raises `SessionNotFound`, `AvatarNotFound`, `SessionEnded`, `ConcurrencyLimitReached`, `InsufficientMinutes`,
-        `NoCapacity`, `PackUnreadable`, `PerformerLost`, `ServerStopping`.
+        `NoCapacity`, `PackUnreadable`, `PerformerLost`, `ServerStopping`; `RoomPlatformUnavailable`, `RoomRefused` and
+        `RoomUnreachable` where Daily carries the room.
         """
         return await self._start(key, await self.get(key, session_id))
 
@@ -248,6 +282,8 @@ class Sessions:
         width_px, height_px = SIZES_PX.get(record.aspect_ratio or "", (1280, 720))
         output = self._backgrounds.output_of(record)
         await self._backgrounds.bring(record.id, output)
+        if (door := DailyRoomDoor.from_plain(record.daily_room)) is not None:
+            room = await self._daily_rooms.spec(record.room_name, door, avatar_name=record.avatar_name)
 
         def make_spec(pack: PackRef) -> PerformanceSpec:
             return PerformanceSpec(
@@ -273,8 +309,15 @@ class Sessions:
 
     async def get(self, key: KeyRecord, session_id: str) -> SessionRecord:
         """Return the session of the key's account. Raises `SessionNotFound`, also for a session of another account."""
+        record = await self.find(session_id)
+        if record.account_id != key.account_id:
+            raise SessionNotFound
+        return record
+
+    async def find(self, session_id: str) -> SessionRecord:
+        """Return a session of any account. Raises `SessionNotFound`."""
         record = await self._store.get(session_id) if is_id("sess", session_id) else None
-        if record is None or record.account_id != key.account_id:
+        if record is None:
             raise SessionNotFound
         return self._live.table.current_record(record)
 
@@ -287,13 +330,17 @@ class Sessions:
         in the usage ledger stay. Raises `SessionNotFound` and `SessionNotEnded`.
         """
         record = await self.get(key, session_id)
-        if self._live.table.is_live(record.id) or not await self._store.delete(record.id):
+        if self._live.table.is_live(record.id):
+            raise SessionNotEnded
+        if not await self._store.delete(record.id):
+            await self.find(record.id)  # another request may have deleted it meanwhile
             raise SessionNotEnded
         self._live.observer.ended_metrics.pop(record.id, None)
+        self._daily_rooms.kept.release(record.room_name)
         await self._live.browser_tokens.remove_of(record.id)
         await self._backgrounds.delete(record.id)
 
-    def until_ms(self, record: SessionRecord) -> int:
+    def until_ms(self, record: AnySession) -> int:
         """See `LiveTable.until_ms`."""
         return self._live.table.until_ms(record)
 
@@ -302,22 +349,54 @@ class Sessions:
         record = await self.get(key, session_id)
         return await self._live.end(record.id, EndReason.CLIENT) or record
 
-    async def newest(
+    async def end_as_operator(self, session_id: str) -> SessionRecord:
+        """End a session of any account. A second end changes nothing. Raises `SessionNotFound`, `SessionNotStarted`."""
+        record = await self.find(session_id)
+        return await self._live.end(record.id, EndReason.OPERATOR, by=acting.get()) or record
+
+    async def listed(
         self,
-        key: KeyRecord,
+        account_id: str,
         *,
         statuses: tuple[str, ...],
         limit: int = MAX_LISTED,
         before: Position | None = None,
         metadata: dict[str, str] | None = None,
-    ) -> Page:
-        # Metadata has no index: a page with a filter looks at so many sessions at most, and the next one goes on there.
-        until = None
-        if metadata:
-            until = await self._store.place_after(key.account_id, statuses=statuses, count=MAX_FILTERED, before=before)
-        found = await self._store.newest(
-            key.account_id, statuses=statuses, limit=limit + 1, before=before, until=until, metadata=metadata
+    ) -> Page[AnySession]:
+        """Return a page of the sessions of an account, newest first, with what clients are shown of them."""
+        until = await self._until(account_id, statuses, before) if metadata else None
+        found = await self._store.lists.listed(
+            account_id, statuses=statuses, limit=limit + 1, before=before, until=until, metadata=metadata
         )
+        return self._page(found, statuses, limit, until)
+
+    async def newest(
+        self,
+        account_id: str | None,
+        *,
+        statuses: tuple[str, ...],
+        limit: int,
+        before: Position | None = None,
+        end_reason: EndReason | None = None,
+    ) -> Page[SessionRecord]:
+        """Return a page of the sessions of an account, or of all accounts, newest first."""
+        until = None if end_reason is None else await self._until(account_id, statuses, before)
+        found = await self._store.lists.newest(
+            account_id, statuses=statuses, limit=limit + 1, before=before, until=until, end_reason=end_reason
+        )
+        return self._page(found, statuses, limit, until)
+
+    async def _until(
+        self, account_id: str | None, statuses: tuple[str, ...], before: Position | None
+    ) -> Position | None:
+        """Return the end of a page with a filter that has no index: it looks at so many sessions at most, and the next
+        page goes on there.
+        """
+        return await self._store.lists.place_after(account_id, statuses=statuses, count=MAX_FILTERED, before=before)
+
+    def _page(
+        self, found: Sequence[Found], statuses: tuple[str, ...], limit: int, until: Position | None
+    ) -> Page[Found | SessionRecord]:
         current = [self._live.table.current_record(record) for record in found[:limit]]
         last = found[limit - 1] if len(found) > limit else None
         return Page(
@@ -327,10 +406,14 @@ class Sessions:
 
     # Rooms
 
-    def room_token(self, record: SessionRecord) -> str:
+    def room_token(self, record: AnySession) -> str:
         return sign_room_token(
             self._secret, room_name=record.room_name, session_id=record.id, created_at_ms=record.created_at_ms
         )
+
+    def proxy_room(self, record: SessionRecord) -> ProxyRoom:
+        """Return how the caller joins the session's proxy room. Raises `RoomPlatformUnavailable`."""
+        return self._proxy_rooms.door(record.room_name)
 
     async def by_room(
         self, room_name: str, token: str | None, *, origin: str | None = None

@@ -11,7 +11,15 @@ from typing import Protocol
 import anyio
 import structlog
 
-from visavis.errors import NoCapacity, PerformerLost, ServerStopping, SessionEnded, StorageUnusable, VisavisError
+from visavis.errors import (
+    NoCapacity,
+    PerformerLost,
+    ServerStopping,
+    SessionEnded,
+    SessionNotFound,
+    StorageUnusable,
+    VisavisError,
+)
 from visavis.fleet.port import Fleet, Performer
 from visavis.sessions.allocation import MakeSpec, Packs, allocate
 from visavis.sessions.failed_starts import FailedStarts
@@ -150,10 +158,12 @@ class Starts:
 
     async def _started_already(self, record: SessionRecord) -> SessionRecord | None:
         """Return a session that another request has started; None while another server starts it. Raises
-        `SessionEnded`.
+        `SessionEnded`, and `SessionNotFound` if it was deleted meanwhile.
         """
         current = await self._store.get(record.id)
-        if current is None or current.status == Status.ENDED:
+        if current is None:
+            raise SessionNotFound
+        if current.status == Status.ENDED:
             raise SessionEnded
         return current if current.status == Status.STARTED else None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 
 import av
@@ -9,7 +10,7 @@ import numpy as np
 from av.video.frame import PictureType
 from numpy.typing import NDArray
 
-from visavis.rooms.port import EncodedPacket
+from visavis.rooms.port import SILENT_LEVEL, EncodedPacket
 from visavis.stage.timeline import BLOCK_SAMPLES, PLAYOUT_RATE_HZ, SAMPLES_PER_MS
 
 TIME_BASE = Fraction(1, PLAYOUT_RATE_HZ)
@@ -142,7 +143,16 @@ class AudioEncoder:
         frame = av.AudioFrame.from_ndarray(block.reshape(1, -1), format="s16", layout="mono")
         frame.sample_rate, frame.pts, frame.time_base = PLAYOUT_RATE_HZ, position, TIME_BASE
         (packet,) = self._codec.encode(frame)
-        return EncodedPacket(kind="audio", data=bytes(packet), position=position - OPUS_DELAY_SAMPLES)
+        return EncodedPacket(
+            kind="audio", data=bytes(packet), position=position - OPUS_DELAY_SAMPLES, level=level_of(block)
+        )
+
+
+def level_of(block: NDArray[np.int16]) -> int:
+    """Return how loud a block of sound is: its power in -dBov, 0 to SILENT_LEVEL (RFC 6464, section 3)."""
+    samples = block.astype(np.float32)
+    power = float(np.dot(samples, samples)) / len(block)
+    return SILENT_LEVEL if power == 0.0 else min(SILENT_LEVEL, max(0, round(-10 * math.log10(power / (1 << 30)))))
 
 
 OPUS_DELAY_SAMPLES = 312  # of libopus at 48 kHz for audio and voip (its OPUS_GET_LOOKAHEAD)

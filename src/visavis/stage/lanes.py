@@ -15,16 +15,18 @@ from visavis.stage.port.messages import (
     Command,
     End,
     Interrupt,
+    KeepLine,
     Offer,
     Open,
     RemoveViewer,
     Resize,
     SetOutput,
     Speak,
+    TellRoom,
 )
 from visavis.stage.work_budget import JOIN, LAYOUT, SPEECH, WorkBudget
 
-AHEAD = (Interrupt, End, Open, RemoveViewer)
+AHEAD = (Interrupt, TellRoom, End, Open, RemoveViewer)
 """Commands that go ahead of the lanes: they end trouble, or begin a session."""
 JOIN_NS = 15_000_000  # what a viewer's handshake costs, most of it after the answer (docs/decisions/0027)
 MAX_LANES = 256  # idle ones beyond this are forgotten
@@ -90,7 +92,7 @@ class _Lane:
                 budget = self._budget_of(command)
                 if wait_ns := budget.wait_ns(self._clock_ns()):
                     await asyncio.sleep(wait_ns / 1e9)
-                if isinstance(command, Speak):
+                if isinstance(command, Speak | KeepLine):
                     began_ns = self._clock_ns()
                     await carry_out()
                     now_ns = self._clock_ns()

@@ -115,6 +115,8 @@ class Performance:
         self._paused = True  # no utterance plays: there is none, or it waits for enough audio
         self._paused_at = position  # where the last pause began
         self._hold_until = 0  # no utterance begins before, and none goes on after a pause
+        self._halted = False  # by `pause`: no utterance begins or goes on
+        self._resumed = False  # by `resume`, until an utterance plays again
         # the session's mood, for utterances without one of their own; may be set at any time, and the face eases to it
         self.mood = NEUTRAL
         self._listening = False  # while not speaking, listen instead of idling; set by the client
@@ -186,6 +188,7 @@ class Performance:
 
         The next block fades the sound out. From the next frame on the lips go to rest.
         """
+        self._halted = False
         current = self._utterances.current
         unheard = 0 if unheard_from is None or current is None else self._taken_since(unheard_from, current.media)
         if self.stops_sound(through=through):
@@ -193,6 +196,23 @@ class Performance:
         played = 0 if current is None else current.media.played - unheard
         for end in self._utterances.interrupt(through=through, played_samples=played):
             self._events.append((self.position, end))
+
+    def pause(self) -> bool:
+        """Stop speaking until `resume` or an interrupt: the next block fades the sound out, and no sample is lost. No
+        effect where nothing is to be said. Return whether sound stops.
+        """
+        if self._halted or self.head is None:
+            return False
+        self._halted = True
+        if self._paused:
+            return False
+        self._stop_sound()
+        return True
+
+    def resume(self) -> None:
+        """Go on with the first sample that was not played."""
+        self._resumed = self._halted
+        self._halted = False
 
     def end(self) -> list[SpeechEvent]:
         """End every utterance; return these ends and all other events that have not been returned. Idempotent."""
@@ -304,7 +324,7 @@ class Performance:
         """
         if self._utterances.current is None:
             coming = self._utterances.peek_next()
-            if coming is None or self._starts_left <= 0 or position < self._hold_until:
+            if coming is None or self._halted or self._starts_left <= 0 or position < self._hold_until:
                 return None
             media, enough = coming.media, BLOCK_SAMPLES + self._margin_samples
             media.prepare(media.played + max(enough, AHEAD_PER_BLOCK))
@@ -325,10 +345,10 @@ class Performance:
             if media.drained and media.played == media.ready_until:
                 self._events.append((position, self._utterances.finish_current()))
                 return self._media_at(position)
-            if position < self._hold_until:
+            if self._halted or position < self._hold_until:
                 return None
             margin = self._margin_samples
-            if not self._resting(position):
+            if not self._resumed and not self._resting(position):
                 margin = min(MAX_MARGIN_SAMPLES, margin + UNDERRUN_MARGIN_SAMPLES)
             if not self._can_play(self._utterances.current, BLOCK_SAMPLES + margin, position):
                 return None
@@ -350,7 +370,7 @@ class Performance:
         """Begin the current utterance, or go on with it after a pause."""
         if self._resting(position):
             self._thinking = False
-        self._paused = False
+        self._paused = self._resumed = False
         self._update_state(position)
         self._start_span(position, media, START_EASE_SAMPLES)
         if media.playable_samples < UNDERRUN_SAMPLES:

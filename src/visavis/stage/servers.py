@@ -41,6 +41,7 @@ from visavis.stage.port.messages import (
     HttpSource,
     Interrupt,
     Leave,
+    Open,
     Ping,
     Pong,
     Prepare,
@@ -58,7 +59,7 @@ from visavis.stage.sources import PackSource
 from visavis.stage.stage import Stage
 
 HELLO_WITHIN_S = 5.0
-DEAD_SERVER_READ_WITHIN_S = 1.0  # what a server has sent before it died
+DEAD_SERVER_READ_WITHIN_S = 3.0  # what a server has sent before it died; the next one waits longer for an answer
 MAX_HELLO_BYTES = 64 * 1024
 SILENT_SERVER_S = 10.0
 READ_AT_ONCE = 16  # messages; each costs about 50 us
@@ -163,8 +164,9 @@ class Servers:
                     continue
                 self._lanes.submit(message.session_id, message.command, partial(self._answer, owner, link, message))
                 received += 1
-                if received % READ_AT_ONCE == 0:
-                    await asyncio.sleep(0)  # a flood that has arrived is not read without a pause
+                # A flood that has arrived is not read without a pause, and what follows an Open finds its session.
+                if received % READ_AT_ONCE == 0 or isinstance(message.command, Open):
+                    await asyncio.sleep(0)
         finally:
             if watch is not None:
                 watch.cancel()
@@ -172,14 +174,15 @@ class Servers:
                 self._keep_for_grace(owner)
 
     async def _read_to_the_end(self, hello: Hello) -> None:
-        """Before another process becomes a server: take what the one before has sent. It has died, but this stage may
-        have been stopped, too.
+        """Before another process becomes a server: take what the one before has sent, and open the sessions that it has
+        given to this stage. It has died, but this stage may have been stopped, too.
         """
         owner = self._owners.get(hello.server_id)
         if owner is not None and hello.epoch > owner.epoch:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(DEAD_SERVER_READ_WITHIN_S):
                     await owner.disconnected.wait()
+                    await self._stage.until_opened(owner)
 
     def _take_note(self, owner: Owner, message: FromServer) -> None:
         """Take a message that has no answer. Raises `LinkBroken` for a second `Hello`."""
@@ -188,8 +191,8 @@ class Servers:
                 self._stage.set_machine_pace(owner, pace)
             case Acknowledge(session_id=session_id, number=number):
                 owner.log.acknowledge(session_id, number)
-            case Remember(session_id=session_id, memo=memo):
-                self._stage.remember(owner, session_id, memo)
+            case Remember(session_id=session_id, memo=memo, notes=notes):
+                self._stage.remember(owner, session_id, memo, notes)
             case TakeNote(session_id=session_id, note=note, forget_through=forget_through):
                 self._stage.take_note(owner, session_id, note, forget_through=forget_through)
             case Prepare(spec=spec):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,9 +15,12 @@ from visavis.engine.output import Output
 from visavis.errors import InvalidRequest, OfferRefused
 from visavis.rooms.port import (
     AudienceFigures,
+    LostSegment,
     OpenRoom,
     RawPicture,
     RawSound,
+    RoomAnswer,
+    RoomCall,
     RoomSpeech,
     Sink,
     ViewerEntrance,
@@ -34,15 +37,18 @@ from visavis.stage.port.events import (
     PerformerEvent,
     PlaybackFinished,
     PlaybackStarted,
+    RoomCalled,
     RoomEnded,
+    SegmentsOpen,
     SpeechEvent,
     ViewerJoined,
     ViewerLeft,
 )
 from visavis.stage.port.held import HeldSession
+from visavis.stage.port.line import LineSoFar
 from visavis.stage.port.notes import KeptNote
 from visavis.stage.port.report import SessionShape
-from visavis.stage.port.so_far import PerformanceSoFar
+from visavis.stage.port.so_far import PerformanceSoFar, SegmentSoFar
 from visavis.stage.port.values import PerformanceSpec, Speech, Spoken
 from visavis.stage.session_meter import SessionMeter
 from visavis.stage.sound_redundancy import SoundRedundancy
@@ -67,7 +73,7 @@ class StageSession:
     """A running session. All methods run in one event loop.
 
     Implements `rooms.port.RoomEvents` and `stage.turns.TurnTaker`. Only media that a sink wants are made: otherwise no
-    picture is drawn and no sound is encoded.
+    picture is drawn and no sound is encoded. `position`, `position_ns`: see `messages.Open`.
     """
 
     def __init__(
@@ -81,6 +87,7 @@ class StageSession:
         seed: int,
         emit: EmitEvent,
         position: int = 0,
+        position_ns: int | None = None,
     ) -> None:
         self.session_id = session_id
         self._room: OpenRoom | None = None  # set by `enter_room`, before run
@@ -93,6 +100,7 @@ class StageSession:
         self._video = video  # replaced by `resize` and by `set_output`
         self._video_lock = asyncio.Lock()  # one change at a time, in the order of the calls
         self._motion: MotionStream | None = None  # while the service wants motion events
+        self._segments: dict[str, str] = {}  # of the room, that have not ended: who has sent them, by id
         self._last_number = 0  # the highest number of a piece of speech that its owner has sent
         self._frame_clock = FrameClock(video.spec.fps, start=position)
         self._origin_ns = 0  # the time of position 0; set by `run`, and moved by a long stall
@@ -102,7 +110,8 @@ class StageSession:
         self._awaited_viewers = 1  # speech that is held begins when so many watch
         self._first_frame_ns: int | None = None  # when the first packet left for a viewer
         self._started_ns = 0  # the time of position 0, as `run` has set it
-        self._began_ns = 0  # when the session began, here or on another stage; set by `run` and `go_on`
+        # When the session began, here or on another stage; 0 until `run` or `go_on` sets it.
+        self._began_ns = 0 if position_ns is None else position_ns - duration_ns(position)
         self._meter = SessionMeter()
         self._utterances = UtteranceLog()
         self.speaking_frames = self.silent_frames = 0  # that were drawn since the start
@@ -113,6 +122,8 @@ class StageSession:
         """Perform in this room from now on. `close_sinks` closes it."""
         self._room = room
         self.add_sink(room.sink)
+        if room.audience is not None:
+            self._video.encoder.set_share(room.audience.figures().bit_rate_share)
 
     def add_sink(self, sink: Sink) -> None:
         """Publish to one more sink, for example a recorder. `close_sinks` closes it."""
@@ -166,16 +177,33 @@ class StageSession:
     def interrupted(self) -> None:
         self.interrupt(through=self._last_number)
 
+    def paused(self) -> None:
+        if self._performance.pause():
+            self._publish_ahead()
+
+    def resumed(self) -> None:
+        self._performance.resume()
+
+    def state_wanted(self, state: SettableState) -> None:
+        self._performance.set_state(state)
+
+    def call_arrived(self, call: RoomCall) -> None:
+        self._emit(RoomCalled(call_id=call.call_id, method=call.method, payload=call.payload))
+
+    def segments_changed(self, agents: Mapping[str, str]) -> None:
+        self._segments = dict(agents)
+        self._emit(SegmentsOpen(agents=self._segments))
+
     def room_ended(self, end: RoomEnd, detail: str) -> None:
         self._emit(RoomEnded(end=end, detail=detail))
 
     def _emit_speech(self, event: SpeechEvent) -> None:
         """Emit what becomes of speech, and tell the room that it may have come from."""
-        listener = None if self._room is None else self._room.listener
-        if listener is not None and isinstance(event, PlaybackStarted):
-            listener.speech_started(event.utterance_id)
-        elif listener is not None and isinstance(event, PlaybackFinished):
-            listener.speech_finished(event.utterance_id, position_s=event.position_s, interrupted=event.interrupted)
+        agent_side = None if self._room is None else self._room.agent_side
+        if agent_side is not None and isinstance(event, PlaybackStarted):
+            agent_side.speech_started(event.utterance_id)
+        elif agent_side is not None and isinstance(event, PlaybackFinished):
+            agent_side.speech_finished(event.utterance_id, position_s=event.position_s, interrupted=event.interrupted)
         self._emit(event)
 
     # --- the service's commands
@@ -196,10 +224,13 @@ class StageSession:
         """
         arrived_ns = time.monotonic_ns()
         self._drop_speech(through=through)
+        self._publish_ahead()
+        self._meter.silenced(time.monotonic_ns() - arrived_ns)
+
+    def _publish_ahead(self) -> None:
         if not self._published_ahead:  # many interrupts at once do not run ahead of the clock
             self._publish_block()
             self._published_ahead = True
-        self._meter.silenced(time.monotonic_ns() - arrived_ns)
 
     def _drop_speech(self, *, through: int) -> None:
         self._last_number = max(self._last_number, through)
@@ -220,12 +251,13 @@ class StageSession:
         self._last_number = 0
         self._performance.forget_numbers()
 
-    def go_on(self, so_far: PerformanceSoFar) -> None:
+    def go_on(self, so_far: PerformanceSoFar, *, position_ns: int | None) -> None:
         """Go on with what another stage has performed. Those who watched there have a moment to come back before the
-        avatar speaks. `so_far.position` is where the session is now: its opening here took a while.
+        avatar speaks. `so_far.position` is where the session was at `position_ns`, or is now if that is None: its
+        opening here took a while.
         """
         now_ns = time.monotonic_ns()
-        self._began_ns = now_ns - duration_ns(so_far.position)
+        self._began_ns = (position_ns or now_ns) - duration_ns(so_far.position)
         self._last_number = max(self._last_number, so_far.last_number)
         self._performance.go_on(so_far, now_ns=now_ns)
         self._awaited_viewers = max(1, so_far.viewers)
@@ -233,6 +265,17 @@ class StageSession:
         if len(self._viewers) < self._awaited_viewers:
             self._performance.hold(int(hold_s * PLAYOUT_RATE_HZ))
         self.stream_motion(so_far.streams_motion)
+        self._end_lost_segments(so_far.segments)
+
+    def _end_lost_segments(self, lost: tuple[SegmentSoFar, ...]) -> None:
+        """End the segments from the room whose audio is lost with their stage."""
+        if self._room is not None and self._room.agent_side is not None:
+            self._room.agent_side.segments_lost(
+                LostSegment(agent=one.agent, position_s=seconds(one.played_samples)) for one in lost
+            )
+        for one in lost:
+            position_s = seconds(one.played_samples)
+            self._emit(PlaybackFinished(utterance_id=one.segment_id, position_s=position_s, interrupted=True))
 
     def hold_for_viewer(self, seconds: float) -> None:
         """Begin no utterance until a viewer has come, but for `seconds` at most. No effect while anybody watches."""
@@ -242,6 +285,16 @@ class StageSession:
 
     def set_state(self, state: SettableState) -> None:
         self._performance.set_state(state)
+
+    def answer_call(self, answer: RoomAnswer) -> None:
+        """Answer a call of the room's agent."""
+        if self._room is not None and self._room.agent_side is not None:
+            self._room.agent_side.answer(answer)
+
+    def tell_room(self, state: str, *, reason: str, seconds_left: int | None) -> None:
+        """Tell everybody in the room what becomes of the session."""
+        if self._room is not None and self._room.agent_side is not None:
+            self._room.agent_side.tell(state, reason=reason, seconds_left=seconds_left)
 
     def stream_motion(self, on: bool) -> None:
         """Switch motion events on or off."""
@@ -294,6 +347,7 @@ class StageSession:
         *,
         memo: bytes,
         notes: tuple[KeptNote, ...] = (),
+        line: LineSoFar = LineSoFar(),  # noqa: B008  it is frozen
         most_speech_bytes: int = MAX_HELD_SPEECH_BYTES,
     ) -> HeldSession:
         """Return what another server must know to go on with this session. `spec`: as it was opened.
@@ -302,6 +356,7 @@ class StageSession:
         now_ns, video = time.monotonic_ns(), self._video.spec
         spec = msgspec.structs.replace(spec, width_px=video.width_px, height_px=video.height_px)
         performed_s = (now_ns - self._began_ns) / 1e9 if self._began_ns else 0.0
+        so_far = self._performance.so_far(spec, most_bytes=most_speech_bytes)
         return HeldSession(
             spec=spec,
             performed_s=performed_s,
@@ -311,15 +366,24 @@ class StageSession:
             utterances=self._performance.held_utterances(),
             streams_motion=self._motion is not None,
             performance=msgspec.structs.replace(
-                self._performance.so_far(spec, most_bytes=most_speech_bytes),
+                so_far,
+                # the ends of segments from the room are told by the next stage, which does not speak them
+                utterances=tuple(one for one in so_far.utterances if one.utterance_id not in self._segments),
                 position=int(performed_s * PLAYOUT_RATE_HZ),
                 last_number=self._last_number,
                 viewers=len(self._viewers),
                 streams_motion=self._motion is not None,
+                segments=tuple(self._segment_so_far(segment_id) for segment_id in self._segments),
+                line=line,
             ),
             memo=memo,
             notes=notes,
         )
+
+    def _segment_so_far(self, segment_id: str) -> SegmentSoFar:
+        current = self._performance.current
+        played = current.media.played if current is not None and current.utterance_id == segment_id else 0
+        return SegmentSoFar(segment_id=segment_id, agent=self._segments[segment_id], played_samples=played)
 
     # --- the clock
     async def run(self, turns: Turns) -> None:

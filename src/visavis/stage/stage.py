@@ -14,10 +14,12 @@ import structlog
 from visavis.errors import PerformerLost, StaleOwner, VisavisError
 from visavis.machine.process_memory import release_memory
 from visavis.rooms.opening import open_room
+from visavis.rooms.port import RoomAnswer, ViewerEntrance
 from visavis.stage.audience_limit import check_audience
 from visavis.stage.avatars import LoadedAvatars
 from visavis.stage.calibration import measure, remember, remembered
 from visavis.stage.costs import CostModel, Measurement
+from visavis.stage.kept_session import KeptSession
 from visavis.stage.lanes import Lanes
 from visavis.stage.owner import Owner
 from visavis.stage.pacing import Pacing
@@ -25,9 +27,10 @@ from visavis.stage.parts import Avatar, Parts
 from visavis.stage.port import messages
 from visavis.stage.port.events import PerformerEnded
 from visavis.stage.port.held import HeldSession
+from visavis.stage.port.line import KeptLine
 from visavis.stage.port.messages import Done, OfferAnswered, Request, Result, ViewerRemoved
-from visavis.stage.port.notes import KeptNote, Notes
-from visavis.stage.port.values import PerformanceSpec
+from visavis.stage.port.notes import KeptNote
+from visavis.stage.port.values import PerformanceSpec, Speech, Spoken
 from visavis.stage.reporting import Reporting
 from visavis.stage.session import MAX_HELD_SPEECH_BYTES, StageSession, background_image
 from visavis.stage.taken_messages import TakenMessages
@@ -46,17 +49,25 @@ log = structlog.get_logger("visavis.stage")
 @dataclass(slots=True, eq=False)
 class _OwnedSession:
     """A running session and its owner. `owner` and `epoch` change when another server takes the session over. `spec`:
-    with its present output. `memo`, `notes`: what the next process of its server shall know.
+    with its present output. `kept`: what the next process of its server shall know.
     """
 
     session: StageSession
     owner: Owner
     epoch: int
     spec: PerformanceSpec
-    memo: bytes = b""
-    notes: Notes = field(default_factory=Notes)
+    kept: KeptSession
     taken: TakenMessages = field(default_factory=TakenMessages)
     task: asyncio.Task[None] | None = None
+
+
+@dataclass(slots=True, eq=False)
+class _Opening:
+    """A session that is being opened. `over`: set when it has been, or has failed."""
+
+    owner: Owner
+    kept: KeptSession
+    over: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Stage:
@@ -78,6 +89,7 @@ class Stage:
         self._marks = marks or WorkMarks()
         self._avatars = LoadedAvatars(parts)
         self._sessions: dict[str, _OwnedSession] = {}
+        self._opening: dict[str, _Opening] = {}
         self._epochs: OrderedDict[str, int] = OrderedDict()  # the highest epoch of each session so far
         self._turns = Turns(marks=self._marks)
         self.pacing = None if rest is None else Pacing(sessions=self._running, count=self._turns.count, rest=rest)
@@ -119,11 +131,14 @@ class Stage:
     async def _execute(self, owner: Owner, request: Request) -> Result:
         session_id = request.session_id
         match request.command:
-            case messages.Open(spec=spec, position=position):
-                await self._open(owner, spec, position)
+            case messages.Open() as opening:
+                await self._open(owner, opening)
                 return Done()
             case messages.End():
                 await self.end(session_id)
+                return Done()
+            case messages.Interrupt(through=through) if (kept := self._kept_of(owner, session_id)) and kept.waits:
+                kept.interrupt(through=through)
                 return Done()
         owned = self._sessions.get(session_id)
         if owned is None:
@@ -131,7 +146,7 @@ class Stage:
         if request.epoch > owned.epoch:
             log.info("session_taken_over", session_id=session_id, epoch=request.epoch)
             owned.owner, owned.epoch = owner, request.epoch
-            owned.session.forget_numbers()
+            _forget_numbers(owned)
         elif owned.owner is not owner:
             raise StaleOwner(f"Another server owns the session at epoch {owned.epoch}")
         if (repeated := owned.taken.repeated(request.command)) is not None:
@@ -160,10 +175,20 @@ class Stage:
         while len(self._epochs) > MAX_ENDED_EPOCHS + len(self._sessions):
             self._epochs.popitem(last=False)
 
-    async def _open(self, owner: Owner, spec: PerformanceSpec, position: int) -> None:
-        session_id = spec.session_id
-        if session_id in self._sessions:
+    async def _open(self, owner: Owner, opening: messages.Open) -> None:
+        session_id = opening.spec.session_id
+        if session_id in self._sessions or session_id in self._opening:
             raise PerformerLost("The session already runs on this stage")
+        one = self._opening[session_id] = _Opening(owner, KeptSession(opening, now_ns=time.monotonic_ns()))
+        try:
+            await self._set_up(owner, opening, one.kept)
+        finally:
+            del self._opening[session_id]
+            one.over.set()
+
+    async def _set_up(self, owner: Owner, opening: messages.Open, kept: KeptSession) -> None:
+        spec, position = opening.spec, opening.position
+        session_id = spec.session_id
         try:
             avatar = await self._avatars.acquire(spec.pack, session_id, owner.source)
             image = await background_image(spec.output, session_id=session_id, source=owner.source)
@@ -179,8 +204,9 @@ class Stage:
                 seed=spec.seed,
                 emit=lambda event: owned.owner.send_event(session_id, event),
                 position=position,
+                position_ns=opening.position_ns,
             )
-            owned = _OwnedSession(session, owner, spec.epoch, spec)
+            owned = _OwnedSession(session, owner, spec.epoch, spec, kept)
             session.enter_room(
                 await open_room(
                     spec.room,
@@ -264,12 +290,20 @@ class Stage:
         """Return the server's sessions with their epochs."""
         return {session_id: owned.epoch for session_id, owned in self._sessions.items() if owned.owner is owner}
 
+    async def until_opened(self, owner: Owner) -> None:
+        """Wait until no session of a server is being opened."""
+        while opening := [one for one in self._opening.values() if one.owner is owner]:
+            await opening[0].over.wait()
+
     def raise_epochs(self, owner: Owner) -> None:
-        """Another process has become this server: what the one before still sends is refused."""
+        """Another process has become this server: what the one before still sends is refused, and sessions that wait
+        for its `GoOn` go on.
+        """
         for session_id, owned in self._sessions.items():
             if owned.owner is owner:
+                _go_on(owned)
                 owned.epoch = self._epochs[session_id] = self._epochs[session_id] + 1
-                owned.session.forget_numbers()
+                _forget_numbers(owned)
 
     def held_for(self, owner: Owner) -> tuple[HeldSession, ...]:
         """Return what the stage holds of the server's sessions. Of all their speech at most MAX_HELD_BYTES."""
@@ -277,26 +311,29 @@ class Stage:
         for one in [owned for owned in self._sessions.values() if owned.owner is owner]:
             session = one.session.held(
                 msgspec.structs.replace(one.spec, epoch=one.epoch),
-                memo=one.memo,
-                notes=one.notes.all(),
+                memo=one.kept.memo,
+                notes=one.kept.notes.all(),
+                line=one.kept.line.so_far(),
                 most_speech_bytes=min(left_bytes, MAX_HELD_SPEECH_BYTES),
             )
             left_bytes -= session.speech_bytes
             held.append(session)
         return tuple(held)
 
-    def remember(self, owner: Owner, session_id: str, memo: bytes) -> None:
+    def remember(self, owner: Owner, session_id: str, memo: bytes, notes: tuple[KeptNote, ...]) -> None:
         """Remember what the next process of the server shall know. No error for a session that does not run."""
-        owned = self._sessions.get(session_id)
-        if owned is not None and owned.owner is owner:
-            owned.memo = memo
-            owned.notes.clear()
+        if (kept := self._kept_of(owner, session_id)) is not None:
+            kept.remember(memo, notes)
 
     def take_note(self, owner: Owner, session_id: str, note: KeptNote, *, forget_through: int) -> None:
         """Keep a note beside the memo. No error for a session that does not run."""
-        owned = self._sessions.get(session_id)
-        if owned is not None and owned.owner is owner:
-            owned.notes.add(note, forget_through=forget_through)
+        if (kept := self._kept_of(owner, session_id)) is not None:
+            kept.take_note(note, forget_through=forget_through)
+
+    def _kept_of(self, owner: Owner, session_id: str) -> KeptSession | None:
+        """Return what is kept of a server's session that runs or is being opened."""
+        one = self._sessions.get(session_id) or self._opening.get(session_id)
+        return one.kept if one is not None and one.owner is owner else None
 
     async def end_all(self) -> None:
         for session_id in list(self._sessions):
@@ -306,12 +343,18 @@ class Stage:
 async def _carry_out(owned: _OwnedSession, command: messages.Command) -> Result:
     session = owned.session
     match command:
-        case messages.GoOn(so_far=so_far):
-            session.go_on(so_far)
+        case messages.GoOn(so_far=so_far, position_ns=position_ns):
+            owned.kept.take_so_far()
+            owned.kept.line = KeptLine(so_far.line)
+            session.go_on(so_far, position_ns=position_ns)
         case messages.Speak(speech=speech):
-            return session.speak(owned.taken.in_turn(speech))
+            return _speak(owned, owned.taken.in_turn(speech))
+        case messages.KeepLine(spoken=spoken):
+            owned.kept.keep_line(command)
+            return spoken
         case messages.Interrupt(through=through):
             session.interrupt(through=through)
+            owned.kept.line.interrupt(through=through)
         case messages.Resize(width_px=width_px, height_px=height_px):
             await session.resize(width_px=width_px, height_px=height_px)
         case messages.SetOutput(output=output):
@@ -322,17 +365,57 @@ async def _carry_out(owned: _OwnedSession, command: messages.Command) -> Result:
             session.hold_for_viewer(seconds)
         case messages.StreamMotion(on=on):
             session.stream_motion(on)
-        case messages.Offer(viewer_id=viewer_id, sdp=sdp):
-            return OfferAnswered(sdp=await session.entrance.offer(viewer_id=viewer_id, sdp=sdp))
-        case messages.AddCandidates(viewer_id=viewer_id, fragment=fragment):
-            await session.entrance.add_candidates(viewer_id=viewer_id, fragment=fragment)
-        case messages.RemoveViewer(viewer_id=viewer_id):
-            return ViewerRemoved(was_there=await session.entrance.remove_viewer(viewer_id))
+        case messages.AnswerCall(call_id=call_id, payload=payload, code=code, problem=problem):
+            session.answer_call(RoomAnswer(call_id=call_id, payload=payload, code=code, problem=problem))
+        case messages.TellRoom(state=state, reason=reason, seconds_left=seconds_left):
+            session.tell_room(state, reason=reason, seconds_left=seconds_left)
+        case messages.Offer() | messages.AddCandidates() | messages.RestartIce() | messages.RemoveViewer():
+            return await _serve_viewer(session.entrance, command)
     return Done()
+
+
+def _speak(owned: _OwnedSession, speech: Speech) -> Spoken:
+    spoken = owned.session.speak(speech)
+    if speech.line is not None:
+        owned.kept.line.advance(speech.line)
+    return spoken
+
+
+async def _serve_viewer(
+    entrance: ViewerEntrance,
+    command: messages.Offer | messages.AddCandidates | messages.RestartIce | messages.RemoveViewer,
+) -> Result:
+    match command:
+        case messages.Offer(viewer_id=viewer_id, sdp=sdp):
+            return OfferAnswered(sdp=await entrance.offer(viewer_id=viewer_id, sdp=sdp))
+        case messages.AddCandidates(viewer_id=viewer_id, fragment=fragment, ice_session=number):
+            await entrance.add_candidates(viewer_id=viewer_id, fragment=fragment, ice_session=number)
+            return Done()
+        case messages.RestartIce(viewer_id=viewer_id, fragment=fragment):
+            return await entrance.restart_ice(viewer_id=viewer_id, fragment=fragment)
+        case messages.RemoveViewer(viewer_id=viewer_id):
+            return ViewerRemoved(was_there=await entrance.remove_viewer(viewer_id))
 
 
 def _video_spec(spec: PerformanceSpec, image: Path | None) -> VideoSpec:
     return VideoSpec(width_px=spec.width_px, height_px=spec.height_px, fps=spec.fps, output=spec.output, image=image)
+
+
+def _forget_numbers(owned: _OwnedSession) -> None:
+    """Another server owns the session now: its numbers begin anew."""
+    owned.session.forget_numbers()
+    owned.kept.line.forget_numbers()
+
+
+def _go_on(owned: _OwnedSession) -> None:
+    """Let a session go on that another stage has performed and whose server was killed before it could say so."""
+    so_far = owned.kept.take_so_far()
+    try:
+        if so_far is not None:
+            owned.session.go_on(so_far, position_ns=owned.kept.position_ns)
+            log.warning("session_went_on_alone", session_id=owned.session.session_id)
+    except Exception:  # the outermost edge of a session
+        log.exception("session_not_gone_on", session_id=owned.session.session_id)
 
 
 def _end_speech(owned: _OwnedSession) -> None:

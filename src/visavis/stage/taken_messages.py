@@ -11,7 +11,7 @@ from collections import OrderedDict
 import msgspec
 
 from visavis.errors import VisavisError
-from visavis.stage.port.messages import Command, Done, Interrupt, Result, SetState, Speak
+from visavis.stage.port.messages import Command, Done, Interrupt, KeepLine, Result, SetState, Speak
 from visavis.stage.port.values import Speech, Spoken
 
 MAX_OUTCOMES = 128  # more than a channel has under way at once (`channel.websocket.MAX_PENDING_EFFECTS`)
@@ -45,6 +45,8 @@ class TakenMessages:
                 return msgspec.structs.replace(outcome, repeated=True)
         if isinstance(command, Speak):
             return outcome or Spoken(utterance_id=command.speech.utterance_id or "", samples=0, repeated=True)
+        if isinstance(command, KeepLine):
+            return msgspec.structs.replace(command.spoken, repeated=True)
         return Done(repeated=True)
 
     def carried_out(self, command: Command, outcome: Result | VisavisError) -> None:
@@ -72,6 +74,6 @@ def _number_of(command: Command) -> int:
     match command:
         case Speak(speech=speech):
             return speech.message
-        case SetState(message=message) | Interrupt(message=message):
+        case SetState(message=message) | Interrupt(message=message) | KeepLine(message=message):
             return message
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import asdict
 from typing import TypedDict
 
@@ -39,6 +40,22 @@ class AccountStore:
         async with self._database.read() as connection:
             rows = (await connection.execute(query)).mappings().all()
         return [AccountRecord(**row) for row in rows]
+
+    async def page(self, *, before_id: str | None, limit: int) -> list[AccountRecord]:
+        """Return at most so many accounts, newest first; only those before one in that order."""
+        query = select(accounts).order_by(accounts.c.id.desc()).limit(limit)
+        if before_id is not None:
+            query = query.where(accounts.c.id < before_id)
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query)).mappings().all()
+        return [AccountRecord(**row) for row in rows]
+
+    async def names(self, account_ids: Collection[str]) -> dict[str, str]:
+        """Return the names of these accounts, by id."""
+        query = select(accounts.c.id, accounts.c.name).where(accounts.c.id.in_(account_ids))
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query)).all()
+        return {row.id: row.name for row in rows}
 
     async def plans(self) -> list[PlanRecord]:
         """Return the plans, sorted by key."""

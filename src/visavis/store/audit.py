@@ -44,10 +44,18 @@ class AuditRecord:
 
 
 async def note_change(
-    connection: AsyncConnection, action: str, subject_id: str, *, account_id: str | None = None, **details: Any
+    connection: AsyncConnection,
+    action: str,
+    subject_id: str,
+    *,
+    account_id: str | None = None,
+    by: Actor | None = None,
+    **details: Any,
 ) -> None:
-    """Write an entry, in the caller's transaction. `details` hold no secret."""
-    actor = acting.get()
+    """Write an entry, in the caller's transaction. `by`: who has acted, where that is not who acts now. `details` hold
+    no secret.
+    """
+    actor = by or acting.get()
     entry = AuditRecord(
         id=new_id("audt"),
         at_ms=now_ms(),
@@ -67,12 +75,24 @@ class AuditStore:
         self._database = database
 
     async def newest(
-        self, *, account_id: str | None = None, before_id: str | None = None, limit: int
+        self,
+        *,
+        account_id: str | None = None,
+        subject_id: str | None = None,
+        actor_id: str | None = None,
+        before_id: str | None = None,
+        limit: int,
     ) -> list[AuditRecord]:
-        """Return at most so many entries, newest first; only those of an account, and before one in that order."""
+        """Return at most so many entries, newest first; only those of an account, about a subject, of an actor, and
+        before one in that order.
+        """
         query = select(audit_log)
         if account_id is not None:
             query = query.where(audit_log.c.account_id == account_id)
+        if subject_id is not None:
+            query = query.where(audit_log.c.subject_id == subject_id)
+        if actor_id is not None:
+            query = query.where(audit_log.c.actor_id == actor_id)
         if before_id is not None:
             query = query.where(audit_log.c.id < before_id)
         async with self._database.read() as connection:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Collection, Sequence, Set
+from dataclasses import asdict, replace
 
-from sqlalchemy import ColumnElement, delete, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, bindparam, delete, exists, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from visavis.store.audit import note_change
@@ -16,8 +16,12 @@ from visavis.store.models import avatars, sessions
 from visavis.store.news import forget_news, write_news
 from visavis.store.places import is_starting
 from visavis.store.records import AvatarRecord, KeyRecord
+from visavis.store.shared_reads import SharedRead
 
 AT_ONCE = 500  # ids in a question
+
+# Asked for often: a statement that is built once keeps what SQLAlchemy makes of it.
+_BY_IDS = select(avatars).where(avatars.c.id.in_(bindparam("ids", expanding=True)), avatars.c.deleted_at_ms.is_(None))
 
 
 async def _count_looks(connection: AsyncConnection, account_id: str) -> int:
@@ -30,6 +34,7 @@ async def _count_looks(connection: AsyncConnection, account_id: str) -> int:
 class AvatarStore:
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._by_id = SharedRead(self._by_ids)
 
     async def count_looks(self, account_id: str) -> int:
         """Return how many looks the account owns."""
@@ -66,8 +71,12 @@ class AvatarStore:
 
     async def get(self, avatar_id: str) -> AvatarRecord | None:
         """Return the avatar, unless it was deleted."""
-        found = await self._many(avatars.c.id == avatar_id, avatars.c.deleted_at_ms.is_(None), limit=1)
-        return found[0] if found else None
+        return await self._by_id.get(avatar_id)
+
+    async def _by_ids(self, ids: Set[str]) -> dict[str, AvatarRecord]:
+        async with self._database.read() as connection:
+            rows = (await connection.execute(_BY_IDS, {"ids": list(ids)})).mappings().all()
+        return {row["id"]: AvatarRecord(**row) for row in rows}
 
     async def looks_of(self, character_ids: Sequence[str]) -> list[AvatarRecord]:
         """Return the looks of these characters, newest first."""
@@ -102,6 +111,19 @@ class AvatarStore:
             conditions.append(avatars.c.parent_id.is_not(None))
         return await self._many(*conditions, limit=limit)
 
+    async def page(self, *, account_id: str | None, before_id: str | None, limit: int) -> list[AvatarRecord]:
+        """Return at most so many looks of an account, or of all and of the library, newest first; only those before one
+        in that order.
+        """
+        query = select(avatars).where(avatars.c.parent_id.is_not(None), avatars.c.deleted_at_ms.is_(None))
+        if account_id is not None:
+            query = query.where(avatars.c.owner_account_id == account_id)
+        if before_id is not None:
+            query = query.where(avatars.c.id < before_id)
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query.order_by(avatars.c.id.desc()).limit(limit))).mappings().all()
+        return [AvatarRecord(**row) for row in rows]
+
     async def public_among(self, ids: Collection[str]) -> frozenset[str]:
         """Return those of the avatars that are public."""
         if not ids:
@@ -118,6 +140,21 @@ class AvatarStore:
             await connection.execute(
                 update(avatars).where(avatars.c.id == avatar_id).values(digest=digest, updated_at_ms=at_ms)
             )
+
+    async def set_replaced(self, look: AvatarRecord, *, at_ms: int, owner: KeyRecord) -> AvatarRecord | None:
+        """Save that a look was made anew from another photo, and tell the webhooks of its owner. Returns None if it was
+        deleted meanwhile.
+        """
+        replaced = replace(look, updated_at_ms=at_ms, photo_removed_at_ms=None)
+        family = avatars.c.id.in_([look.id, look.parent_id or look.id])
+        async with self._database.write() as connection:
+            there = (avatars.c.id == look.id, avatars.c.deleted_at_ms.is_(None))
+            changed = update(avatars).where(*there).values(photo_removed_at_ms=None)
+            if (await connection.execute(changed)).rowcount != 1:
+                return None
+            await connection.execute(update(avatars).where(family).values(updated_at_ms=at_ms))
+            await write_news(connection, avatar_ready(owner, replaced))
+        return replaced
 
     async def delete(self, avatar_id: str, *, at_ms: int) -> None:
         """Delete the avatar and its looks. Deleting the last look of a character also deletes the character."""
@@ -156,13 +193,37 @@ class AvatarStore:
 
     async def purged_among(self, ids: Collection[str]) -> list[str]:
         """Return those of the avatars whose files were removed."""
+        return await self._among(ids, avatars.c.purged_at_ms.is_not(None))
+
+    async def _among(self, ids: Collection[str], condition: ColumnElement[bool]) -> list[str]:
         found: list[str] = []
         for first in range(0, len(ids), AT_ONCE):
-            some = list(ids)[first : first + AT_ONCE]
-            query = select(avatars.c.id).where(avatars.c.id.in_(some), avatars.c.purged_at_ms.is_not(None))
+            query = select(avatars.c.id).where(avatars.c.id.in_(list(ids)[first : first + AT_ONCE]), condition)
             async with self._database.read() as connection:
                 found += await connection.scalars(query)
         return found
+
+    async def with_photo(self, *, made_before_ms: int) -> list[str]:
+        """Return some of the looks of accounts that were made before an instant and have their photo; an empty list if
+        there are none left.
+        """
+        query = select(avatars.c.id).where(
+            avatars.c.owner_account_id.is_not(None),
+            avatars.c.parent_id.is_not(None),
+            avatars.c.photo_removed_at_ms.is_(None),
+            avatars.c.purged_at_ms.is_(None),
+            avatars.c.updated_at_ms < made_before_ms,
+        )
+        async with self._database.read() as connection:
+            return list(await connection.scalars(query.limit(AT_ONCE)))
+
+    async def set_photo_removed(self, look_id: str, *, at_ms: int) -> None:
+        async with self._database.write() as connection:
+            await connection.execute(update(avatars).where(avatars.c.id == look_id).values(photo_removed_at_ms=at_ms))
+
+    async def without_photo_among(self, ids: Collection[str]) -> list[str]:
+        """Return those of the looks whose photo was removed."""
+        return await self._among(ids, avatars.c.photo_removed_at_ms.is_not(None))
 
     async def _many(self, *conditions: ColumnElement[bool], limit: int | None) -> list[AvatarRecord]:
         query = select(avatars).where(*conditions).order_by(avatars.c.created_at_ms.desc(), avatars.c.id.desc())

@@ -7,12 +7,19 @@ from typing import Annotated
 
 import typer
 
-database = typer.Typer(no_args_is_help=True, help="Copy the database.")
+database = typer.Typer(no_args_is_help=True, help="Copy the database, and back up a server's data.")
 
 
-@database.callback()
-def _of_several() -> None:
-    """Typer makes a group of it only so, while there is one command."""
+@database.command("backup")
+def backup(
+    into: Annotated[Path, typer.Argument(help="The folder to make. A server can start with it.")],
+) -> None:
+    """Back up the data folder while its server runs: the SQLite database as of one moment, avatars, pictures and the
+    secret. A PostgreSQL is backed up with pg_dump, before this.
+    """
+    from visavis.store.command import back_up_configured
+
+    back_up_configured(into)
 
 
 @database.command("copy")

@@ -1,4 +1,4 @@
-"""`visavis db copy`."""
+"""`visavis db copy` and `visavis db backup`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from visavis.errors import DatabaseUnusable
 from visavis.settings import read_settings
+from visavis.store.backup import back_up
 from visavis.store.copy import copy_database
 from visavis.store.database import Database, sqlite_path
 from visavis.store.ownership import owned
@@ -25,6 +26,24 @@ def copy_into_configured(source: Path | None) -> None:
     with owned(settings.data_dir, database=found):
         asyncio.run(_copy(f"sqlite+aiosqlite:///{found.absolute()}", settings.resolved_database_url))
     print("All rows were copied.")
+
+
+def back_up_configured(into: Path) -> None:
+    """Back up what the settings name into a new folder, and print what it has. Raises `DatabaseUnusable`,
+    `FileUnusable`.
+    """
+    settings = read_settings()
+    database = sqlite_path(settings.resolved_database_url)
+    if database is not None and not database.exists():
+        raise DatabaseUnusable(
+            f"There is no database at {database}", suggestion="Set VISAVIS_DATA_DIR to the server's data folder"
+        )
+    count = back_up(settings.data_dir.absolute(), into.absolute(), database=database)
+    print(f"{into}: {count} files")
+    if database is None:
+        print("The database is a PostgreSQL, which this does not back up: run pg_dump before.")
+    if settings.s3_url is not None:
+        print(f"Avatars and pictures lie in {settings.s3_url}, which this does not back up.")
 
 
 async def _copy(source_url: str, target_url: str) -> None:

@@ -8,12 +8,12 @@ from __future__ import annotations
 import sqlite3
 import zlib
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 import anyio
 import structlog
-from sqlalchemy import URL, Connection, func, select
+from sqlalchemy import URL, Connection, func, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -21,10 +21,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from visavis.errors import DatabaseUnusable, SettingInvalid, StorageUnusable
 from visavis.store.failures import is_unreachable, storage_problem, translated_database_errors
 from visavis.store.file_system import check_place
-from visavis.store.postgresql import open_for_migrations, open_postgresql
-from visavis.store.sqlite import open_sqlite
+from visavis.store.postgresql import LastingConnection, open_for_migrations, open_postgresql
+from visavis.store.sqlite import empty_log, open_sqlite
 
 CONNECTIONS = 10  # at most, to a PostgreSQL
+_THE_DATABASE = "the database"  # the turn of whoever writes to SQLite
+TURN_WITHIN_S = 20.0  # twice as long as a statement waits for a lock
 TRY_AGAIN_S = 0.5  # while a PostgreSQL cannot be reached at the start
 
 log = structlog.get_logger()
@@ -71,16 +73,23 @@ def _hold_references(connection: Connection) -> None:
 class ForeignSchema(Exception):
     """A database that is none of this version of Visavis. Its text continues "The database …"."""
 
+    def __init__(self, text: str, *, suggestion: str = "Set VISAVIS_DATA_DIR or VISAVIS_DATABASE_URL") -> None:
+        super().__init__(text)
+        self.suggestion = suggestion
+
 
 @contextmanager
-def _described_errors(name: str) -> Iterator[None]:
+def described_errors(name: str) -> Iterator[None]:
     """Raise `DatabaseUnusable` in place of whatever keeps the database from being opened."""
     try:
         yield
     except ForeignSchema as error:
-        raise DatabaseUnusable(f"{name} {error}", suggestion="Set VISAVIS_DATA_DIR or VISAVIS_DATABASE_URL") from error
+        raise DatabaseUnusable(f"{name} {error}", suggestion=error.suggestion) from error
     except ModuleNotFoundError as error:
-        raise DatabaseUnusable(f"{name} cannot be used: {error.name} is not installed") from error
+        suggestion = "Install it with pip install 'visavis[postgresql]'" if error.name == "asyncpg" else None
+        raise DatabaseUnusable(
+            f"{name} cannot be used: {error.name} is not installed", suggestion=suggestion
+        ) from error
     except Exception as error:
         if (problem := _problem(error)) is None:
             raise
@@ -109,6 +118,7 @@ class Database:
     def __init__(self, engine: AsyncEngine, url: str) -> None:
         self._engine, self.url = engine, url
         self._turns: dict[str, anyio.Lock] = {}  # while someone writes or waits
+        self._log_stays = False  # True while SQLite's log may have copies of what was deleted
         # A read is one statement; in PostgreSQL it needs no transaction, which would be two more messages.
         self._reading = engine.execution_options(isolation_level="AUTOCOMMIT") if self.is_shared else engine
 
@@ -132,7 +142,7 @@ class Database:
                 raise DatabaseUnusable(
                     f"There is no database at {path}", suggestion="Set VISAVIS_DATA_DIR to the server's data folder"
                 )
-        with _described_errors(f"The database {path or parsed.render_as_string(hide_password=True)}"):
+        with described_errors(f"The database {path or parsed.render_as_string(hide_password=True)}"):
             if parsed.get_backend_name() == "sqlite":
                 engine = open_sqlite(url, path)
                 try:
@@ -147,19 +157,25 @@ class Database:
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
         with anyio.CancelScope(shield=True), translated_database_errors():
-            async with self._reading.connect() as connection:
+            async with self._connect(self._reading) as connection:
                 yield connection
 
     @asynccontextmanager
     async def write(self, *, turn: str | None = None) -> AsyncIterator[AsyncConnection]:
         """`turn`: what this transaction will lock, such as an account. Those of this process that name the same wait
-        for each other without a connection, so that many requests of one account leave connections to the others.
+        for each other without a connection, so that many requests of one account leave connections to the others. In
+        SQLite all of them lock the same; whoever waits for that lock in SQLite itself sleeps up to a tenth of a second.
         """
-        async with self._turn_of(turn):
+        async with self._turn_of(turn if self.is_shared else _THE_DATABASE):
             with anyio.CancelScope(shield=True), translated_database_errors():
-                async with self._engine.begin() as connection:
-                    await connection.run_sync(begin_writing)
+                async with self._connect(self._engine) as connection:
+                    if not self.is_shared:
+                        await connection.run_sync(begin_writing)
                     yield connection
+                    await connection.commit()
+
+    def _connect(self, engine: AsyncEngine) -> AsyncConnection:
+        return LastingConnection(engine) if self.is_shared else engine.connect()
 
     @asynccontextmanager
     async def _turn_of(self, name: str | None) -> AsyncIterator[None]:
@@ -168,17 +184,33 @@ class Database:
             return
         lock = self._turns.setdefault(name, anyio.Lock())
         try:
-            async with lock:
+            await self._wait_for(lock)
+            try:
                 yield
+            finally:
+                lock.release()
         finally:
             if not lock.locked() and not lock.statistics().tasks_waiting:
                 self._turns.pop(name, None)
 
+    async def _wait_for(self, lock: anyio.Lock) -> None:
+        """Raises `StorageUnusable` if those before do not come to an end: another process holds the database."""
+        try:
+            with anyio.fail_after(TURN_WITHIN_S):
+                await lock.acquire()
+        except TimeoutError:
+            raise StorageUnusable("The database cannot be used now: others wait for it, too") from None
+
     async def forget(self) -> None:
-        """Empty SQLite's log, which has copies of what was deleted. It stays if somebody reads from it."""
-        if not self.is_shared:
-            async with self._engine.connect() as connection:
-                await connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        """Empty SQLite's log, which has copies of what was deleted. If somebody reads it, `check` does so later."""
+        if self.is_shared:
+            return
+        self._log_stays = True
+        with suppress(StorageUnusable):
+            async with self._turn_of(_THE_DATABASE):
+                with anyio.CancelScope(shield=True), translated_database_errors():
+                    async with self._engine.connect() as connection:
+                        self._log_stays = not await empty_log(connection)
 
     @asynccontextmanager
     async def alone(self, what: str) -> AsyncIterator[None]:
@@ -187,17 +219,20 @@ class Database:
             yield
             return
         engine = open_for_migrations(self.url).execution_options(isolation_level="AUTOCOMMIT")
-        async with engine.connect() as connection:
+        async with AsyncExitStack() as stack:
             with translated_database_errors():
+                connection = await stack.enter_async_context(engine.connect())
                 await connection.execute(select(func.pg_advisory_lock(zlib.crc32(what.encode()))))
             yield  # the lock ends with the connection
 
     async def check(self) -> None:
-        """Raises what the database raises if it cannot be written now. Writes nothing."""
+        """Raises what the database raises if it cannot be written now. Writes nothing. The server asks all the time."""
+        if self._log_stays:
+            await self.forget()
         async with self.write() as connection:
             if not self.is_shared:
                 await connection.exec_driver_sql("SELECT 1")
-            elif (await connection.exec_driver_sql("SHOW transaction_read_only")).scalar() == "on":
+            elif await connection.scalar(text("SHOW transaction_read_only")) == "on":
                 raise StorageUnusable("The database cannot be used now: it is read-only")
 
     async def aclose(self) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import LABEL_STYLE_TABLENAME_PLUS_COL, ColumnElement, delete, exists, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from visavis.store.audit import note_change
 from visavis.store.database import Database
 from visavis.store.models import sessions, webhook_attempts, webhook_deliveries, webhook_events, webhooks
 from visavis.store.news import DeliveryStatus, News, Viewers, delivery_row, number_ends, write_news
@@ -85,6 +86,7 @@ class DeliveryStore:
         async with self._database.write() as connection:
             await connection.execute(insert(webhook_events).values(**asdict(event)))
             await connection.execute(insert(webhook_deliveries).values(**row))
+            await note_change(connection, "webhook.pinged", webhook.id, account_id=webhook.account_id)
         return Shown(delivery=DeliveryRecord(**row), event=event)  # type: ignore[arg-type]
 
     # Sending
@@ -184,7 +186,7 @@ class DeliveryStore:
             rows = (await connection.execute(query.order_by(webhook_attempts.c.number))).mappings().all()
         return [AttemptRecord(**row) for row in rows]
 
-    async def replay(self, webhook_id: str, *, delivery_id: str | None = None, at_ms: int) -> int:
+    async def replay(self, webhook: WebhookRecord, *, delivery_id: str | None = None, at_ms: int) -> int:
         """Send a delivery again, or all that were missed or have failed; return how many."""
         condition: ColumnElement[bool] = _DELIVERY.status.in_(
             (DeliveryStatus.MISSED.value, DeliveryStatus.FAILED.value)
@@ -193,8 +195,10 @@ class DeliveryStore:
             condition = _DELIVERY.id == delivery_id
         anew = {"status": DeliveryStatus.PENDING.value, "began_at_ms": at_ms, "due_at_ms": at_ms, "tried": False}
         async with self._database.write() as connection:
-            of_webhook = _DELIVERY.webhook_id == webhook_id
+            of_webhook = _DELIVERY.webhook_id == webhook.id
             changed = await connection.execute(update(webhook_deliveries).where(of_webhook, condition).values(**anew))
+            sent = {"deliveries": changed.rowcount} if delivery_id is None else {"delivery_id": delivery_id}
+            await note_change(connection, "webhook.replayed", webhook.id, account_id=webhook.account_id, **sent)
             return changed.rowcount
 
     async def take(self, webhook_id: str, *, most: int, at_ms: int) -> list[Shown]:

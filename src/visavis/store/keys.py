@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import asdict
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 
 from visavis.store.audit import note_change
 from visavis.store.database import Database
 from visavis.store.models import accounts, keys
 from visavis.store.records import AccountRecord, KeyRecord
+from visavis.store.shared_reads import SharedRead
 
-# Asked for twice a second: a statement that is built once keeps what SQLAlchemy makes of it.
+# Asked for often: a statement that is built once keeps what SQLAlchemy makes of it.
+_BY_HASHES = select(keys).where(keys.c.hash.in_(bindparam("hashes", expanding=True)))
 _REVOKED = select(keys.c.id).where(keys.c.revoked_at_ms.is_not(None))
 
 
 class KeyStore:
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._by_hash = SharedRead(self._by_hashes)
 
     async def add(self, record: KeyRecord, *, account: AccountRecord | None = None) -> None:
         """Add a key. `account`: its account, if that is new too."""
@@ -29,9 +32,12 @@ class KeyStore:
             await note_change(connection, "key.created", record.id, account_id=record.account_id, name=record.name)
 
     async def by_hash(self, key_hash: str) -> KeyRecord | None:
+        return await self._by_hash.get(key_hash)
+
+    async def _by_hashes(self, hashes: Set[str]) -> dict[str, KeyRecord]:
         async with self._database.read() as connection:
-            row = (await connection.execute(select(keys).where(keys.c.hash == key_hash))).mappings().first()
-        return None if row is None else KeyRecord(**row)
+            rows = (await connection.execute(_BY_HASHES, {"hashes": list(hashes)})).mappings().all()
+        return {row["hash"]: KeyRecord(**row) for row in rows}
 
     async def get(self, key_id: str) -> KeyRecord | None:
         async with self._database.read() as connection:
@@ -54,6 +60,17 @@ class KeyStore:
     async def all(self) -> list[KeyRecord]:
         async with self._database.read() as connection:
             rows = (await connection.execute(select(keys).order_by(keys.c.created_at_ms, keys.c.id))).mappings().all()
+        return [KeyRecord(**row) for row in rows]
+
+    async def page(self, *, account_id: str | None, before_id: str | None, limit: int) -> list[KeyRecord]:
+        """Return at most so many keys of an account, or of all, newest first; only those before one in that order."""
+        query = select(keys).order_by(keys.c.id.desc()).limit(limit)
+        if account_id is not None:
+            query = query.where(keys.c.account_id == account_id)
+        if before_id is not None:
+            query = query.where(keys.c.id < before_id)
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query)).mappings().all()
         return [KeyRecord(**row) for row in rows]
 
     async def any_exists(self) -> bool:

@@ -4,7 +4,20 @@ and PostgreSQL have the same tables.
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, BigInteger, Boolean, Column, ForeignKey, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    text,
+)
 
 metadata = MetaData(
     naming_convention={
@@ -83,6 +96,7 @@ avatars = Table(
     Column("updated_at_ms", BigInteger, nullable=False),
     Column("deleted_at_ms", BigInteger),  # set at once; the row's files go when no live session uses them
     Column("purged_at_ms", BigInteger),
+    Column("photo_removed_at_ms", BigInteger),  # it was kept long enough (sessions/retention.py)
     Index("ix_avatars_parent_id", "parent_id"),
     Index("ix_avatars_owner_account_id", "owner_account_id"),
 )
@@ -114,10 +128,21 @@ sessions = Table(
     Column("options", JSON(none_as_null=True)),  # null: the server's and the plan's (sessions/options.py)
     Column("server_id", String(40)),  # of the server that performs it, or has last begun to
     Column("starting_until_ms", BigInteger),  # while it is created: it holds a place until then (store/places.py)
+    Column("played", JSON(none_as_null=True)),  # what viewers were shown (sessions/played.py); null: nothing
+    Column("daily_room", JSON(none_as_null=True)),  # DailyRoomDoor.plain(); null: no Daily room was made for it
     Index("ix_sessions_account_id_created_at_ms_id", "account_id", "created_at_ms", "id"),
     Index("ix_sessions_account_id_status_ended_at_ms", "account_id", "status", "ended_at_ms"),
     Index("ix_sessions_account_id_status_created_at_ms", "account_id", "status", "created_at_ms", "id"),
-    Index("ix_sessions_status", "status"),
+    Index("ix_sessions_status_created_at_ms_id", "status", "created_at_ms", "id"),
+    Index("ix_sessions_created_at_ms_id", "created_at_ms", "id"),
+    Index("ix_sessions_ended_at_ms", "ended_at_ms"),
+    Index(
+        "ix_sessions_account_id_starting_until_ms",
+        "account_id",
+        "starting_until_ms",
+        sqlite_where=text("starting_until_ms IS NOT NULL"),
+        postgresql_where=text("starting_until_ms IS NOT NULL"),
+    ),
 )
 
 # No foreign key to the session: a row outlives it for a while, so that its holder is told why the token opens nothing.
@@ -134,6 +159,7 @@ browser_tokens = Table(
     Column("expires_at_ms", BigInteger, nullable=False),
     Column("used_at_ms", BigInteger),  # the first time
     Column("revoked_at_ms", BigInteger),
+    Column("viewers", JSON, nullable=False, server_default="[]"),  # whom it has let into the room last
     Index("ix_browser_tokens_session_id", "session_id"),
     Index("ix_browser_tokens_expires_at_ms", "expires_at_ms"),
 )
@@ -173,6 +199,7 @@ usage_entries = Table(
     Column("purchase_id", String(40), ForeignKey("purchases.id")),
     Column("closed", Boolean, nullable=False),  # it never changes again
     Index("ix_usage_entries_account_id_began_at_ms", "account_id", "began_at_ms"),
+    Index("ix_usage_entries_began_at_ms", "began_at_ms"),
 )
 
 # Which kept answers are about a session: they are deleted with it.
@@ -264,7 +291,15 @@ webhook_attempts = Table(
     Column("problem", String(200)),  # null: it was delivered
 )
 
-# Who has changed keys, plans, minutes and webhooks, and deleted avatars. Rows are only added.
+# The servers that share the database (store/servers.py).
+servers = Table(
+    "servers",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("seen_at_ms", BigInteger, nullable=False),
+)
+
+# Who has changed keys, plans, minutes and webhooks, and deleted avatars and sessions. Rows are only added.
 audit_log = Table(
     "audit_log",
     metadata,
@@ -278,4 +313,6 @@ audit_log = Table(
     Column("account_id", String(40)),  # whose it is. No foreign key: it outlives everything
     Column("details", JSON, nullable=False),
     Index("ix_audit_log_account_id_id", "account_id", "id"),
+    Index("ix_audit_log_subject_id_id", "subject_id", "id"),
+    Index("ix_audit_log_actor_id_id", "actor_id", "id"),
 )

@@ -263,10 +263,11 @@ async def number_ends(connection: AsyncConnection, session_ids: Collection[str],
         await connection.execute(update(webhook_deliveries).where(*waiting).values(due_at_ms=at_ms))
 
 
-async def forget_news(connection: AsyncConnection, subject_id: str) -> None:
-    """Delete all news of a session or an avatar, with their deliveries."""
-    events = select(_EVENT.id).where(_EVENT.subject_id == subject_id)
+async def forget_news(connection: AsyncConnection, *subject_ids: str) -> None:
+    """Delete all news of sessions or avatars, with their deliveries."""
+    of_them = _EVENT.subject_id.in_(subject_ids)
+    events = select(_EVENT.id).where(of_them)
     deliveries = select(webhook_deliveries.c.id).where(webhook_deliveries.c.event_id.in_(events))
     await connection.execute(delete(webhook_attempts).where(webhook_attempts.c.delivery_id.in_(deliveries)))
     await connection.execute(delete(webhook_deliveries).where(webhook_deliveries.c.event_id.in_(events)))
-    await connection.execute(delete(webhook_events).where(_EVENT.subject_id == subject_id))
+    await connection.execute(delete(webhook_events).where(of_them))

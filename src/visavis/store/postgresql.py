@@ -7,8 +7,8 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from sqlalchemy import event
-from sqlalchemy.exc import DisconnectionError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.exc import DBAPIError, DisconnectionError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from visavis.store.json_column import dump_json
@@ -26,6 +26,27 @@ _SETTINGS = {
     "idle_in_transaction_session_timeout": f"{COMMAND_TIMEOUT_S}s",
     "jit": "off",  # takes longer than our statements
 }
+
+
+class LastingConnection(AsyncConnection):
+    """A connection whose first statement goes over another connection if its server has closed this one.
+
+    A server that restarts, or an operator, ends connections of the pool. Whoever takes one just then finds that out
+    with the first statement. That statement has changed nothing: its transaction was not committed.
+    """
+
+    __slots__ = ()
+
+    async def execute(self, *args: Any, **options: Any) -> Any:
+        is_first = not self.in_transaction()
+        try:
+            return await super().execute(*args, **options)
+        except DBAPIError as error:
+            if not (is_first and error.connection_invalidated):
+                raise
+            await self.rollback()  # else SQLAlchemy takes no other connection
+            await self.get_raw_connection()
+            return await super().execute(*args, **options)
 
 
 def open_postgresql(url: str, *, connections: int) -> AsyncEngine:

@@ -3,7 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple, Protocol
+
+from visavis.store.json_column import dump_json
+
+
+class Owner(Protocol):
+    """Whose things a call is about: those of an account, and of its live keys or of its test keys. Many records are
+    one.
+    """
+
+    @property
+    def account_id(self) -> str: ...
+
+    @property
+    def test(self) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountOwner:
+    """An account without a key of it."""
+
+    account_id: str
+    test: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +89,7 @@ class AvatarRecord:
     updated_at_ms: int
     deleted_at_ms: int | None
     purged_at_ms: int | None
+    photo_removed_at_ms: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +118,36 @@ class SessionRecord:
     options: dict[str, Any] | None = None  # `SessionOptions.plain()`
     server_id: str | None = None
     starting_until_ms: int | None = None
+    played: dict[str, Any] | None = None  # `Played.plain()`
+    daily_room: dict[str, str] | None = None  # `DailyRoomDoor.plain()`
+
+    @property
+    def metadata_json(self) -> str:
+        return dump_json(self.metadata)
+
+
+class ListedSession(NamedTuple):
+    """What clients are shown of a session: the columns that they see, and no others. A page has a hundred of them, and
+    to make a `SessionRecord` of each takes longer than the query. `metadata_json`: as the database keeps it.
+    """
+
+    id: str
+    test: bool
+    dialect: str
+    status: str
+    avatar_id: str
+    avatar_name: str
+    room_name: str
+    metadata_json: str
+    created_at_ms: int
+    started_at_ms: int | None
+    ended_at_ms: int | None
+    expiration_ms: int | None
+    seen_at_ms: int | None
+    daily_room: dict[str, str] | None
+
+
+AnySession = SessionRecord | ListedSession
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +162,7 @@ class BrowserTokenRecord:
     expires_at_ms: int
     used_at_ms: int | None
     revoked_at_ms: int | None
+    viewers: list[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

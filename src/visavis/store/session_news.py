@@ -62,10 +62,9 @@ def _ended(record: SessionRecord, used: SessionUsage) -> News:
     )
 
 
-async def tell_created(connection: AsyncConnection, record: SessionRecord) -> None:
+async def tell_created(connection: AsyncConnection, *records: SessionRecord) -> None:
     """A session in an own room is told of when it has started: until then its create can fail."""
-    if record.dialect != OWN:
-        await write_news(connection, _created(record))
+    await write_news(connection, *(_created(record) for record in records if record.dialect != OWN))
 
 
 async def tell_started(connection: AsyncConnection, record: SessionRecord) -> None:

@@ -2,49 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Collection, Sequence, Set
+from dataclasses import replace
+from typing import Any
 
 from sqlalchemy import (
-    JSON,
     ColumnElement,
-    Text,
-    and_,
-    cast,
+    Select,
+    bindparam,
     delete,
-    false,
     func,
-    insert,
     or_,
     select,
-    tuple_,
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from visavis.store.additions import Additions, CreatedSessions, count_created
+from visavis.store.audit import Actor, note_change
 from visavis.store.database import Database
-from visavis.store.locks import lock_account
-from visavis.store.models import idempotency, session_answers, sessions, usage_entries
+from visavis.store.models import sessions, usage_entries
 from visavis.store.news import forget_news
 from visavis.store.records import SessionRecord
-from visavis.store.session_news import tell_created, tell_ended, tell_started
+from visavis.store.retention import delete_traces
+from visavis.store.session_lists import SessionLists, session_record
+from visavis.store.session_news import tell_ended, tell_started
+from visavis.store.shared_reads import SharedRead
 from visavis.store.usage import Reading, bring_up_to_date
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CreatedSessions:
-    """How many sessions of an account wait to be started, and how many of them have a background picture."""
-
-    total: int
-    with_picture: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Position:
-    """A place in the list of sessions, which is sorted by creation time, then by id."""
-
-    created_at_ms: int
-    id: str
 
 
 async def _as_ledger_has_them(connection: AsyncConnection, found: Sequence[SessionRecord]) -> list[SessionRecord]:
@@ -66,15 +50,6 @@ def _with_usage(record: SessionRecord, until_ms: int, seen_s: int) -> SessionRec
     return replace(record, seen_at_ms=max(until_ms, record.seen_at_ms or 0), last_frame_at_ms=last_frame_at_ms)
 
 
-async def _count_created(connection: AsyncConnection, account_id: str) -> CreatedSessions:
-    picture_id = sessions.c.output[("backdrop", "picture_id")].as_string()
-    query = select(func.count(), func.count(picture_id)).where(
-        sessions.c.account_id == account_id, sessions.c.status == "created"
-    )
-    total, with_picture = (await connection.execute(query)).one()
-    return CreatedSessions(total=total, with_picture=with_picture)
-
-
 async def _write_usage(connection: AsyncConnection, record: SessionRecord, *, ends: bool) -> None:
     """Bring the usage ledger of a session that has just started, or ended after a start, to that instant."""
     until_ms = record.ended_at_ms if ends else record.started_at_ms
@@ -89,55 +64,32 @@ async def _write_usage(connection: AsyncConnection, record: SessionRecord, *, en
     await bring_up_to_date(connection, reading, ends=ends)
 
 
-_ALL_STATUSES = {"created", "started", "ended"}
-
-
-def _listed(account_id: str, statuses: Sequence[str], before: Position | None) -> list[ColumnElement[bool]]:
-    """Return the conditions of a list of sessions. Each has an index that is in the order of the list."""
-    conditions = [sessions.c.account_id == account_id]
-    if set(statuses) != _ALL_STATUSES:
-        conditions.append(sessions.c.status.in_(statuses))
-    if before is not None:
-        conditions.append(tuple_(sessions.c.created_at_ms, sessions.c.id) < (before.created_at_ms, before.id))
-    return conditions
+# Asked for often: a statement that is built once keeps what SQLAlchemy makes of it.
+_BY_IDS = select(sessions).where(sessions.c.id.in_(bindparam("ids", expanding=True)))
+_BY_ROOM = select(sessions).where(sessions.c.room_name == bindparam("name"))
 
 
 class SessionStore:
-    """`server_id`: the server that performs what is started here."""
+    """`server_id`: the server that performs what is started here. `lists`: of sessions, newest first."""
 
     def __init__(self, database: Database, *, server_id: str = "") -> None:
         self._database, self.server_id = database, server_id
+        self._by_id = SharedRead(self._by_ids)
+        self._additions = Additions(database)
+        self.lists = SessionLists(database)
 
     @property
     def is_shared(self) -> bool:
         """Whether other servers may use these sessions at the same time."""
         return self._database.is_shared
 
-    def _has_text(self, name: str, value: str) -> ColumnElement[bool]:
-        """Whether the metadata has this string under this name."""
-        column = sessions.c.metadata
-        if not self._database.is_shared:
-            return and_(column[name].as_string() == value, func.json_type(column, f'$."{name}"') == "text")
-        if "\0" in name + value:
-            return false()
-        # PostgreSQL reads no text with NUL, not even beside what is asked for.
-        readable = cast(func.replace(cast(column, Text), r"\u0000", r"\ufffd"), JSON)
-        return and_(readable[name].as_string() == value, func.json_typeof(readable[name]) == "string")
-
     async def add(self, record: SessionRecord, *, check: Callable[[CreatedSessions], None] | None = None) -> None:
-        """Add a session. `check` is given the created sessions of its account before it; if it raises, nothing is
-        added.
-        """
-        async with self._database.write(turn=record.account_id if check is not None else None) as connection:
-            if check is not None:
-                await lock_account(connection, record.account_id)
-                check(await _count_created(connection, record.account_id))
-            await connection.execute(insert(sessions).values(**asdict(record)))
-            await tell_created(connection, record)
+        """See `Additions.add`."""
+        await self._additions.add(record, check=check)
 
     async def count_created(self, account_id: str) -> CreatedSessions:
         async with self._database.read() as connection:
-            return await _count_created(connection, account_id)
+            return await count_created(connection, account_id)
 
     async def remove_created(self, session_id: str) -> bool:
         """Remove the row of a session. Returns False, and changes nothing, if its status is not created."""
@@ -153,42 +105,54 @@ class SessionStore:
         """Delete a session that is not started, and the kept answers about it. Returns False, and changes nothing, if
         it is started.
         """
-        about = session_answers.c.session_id == session_id
         async with self._database.write() as connection:
-            if connection.dialect.name == "sqlite":  # its pages are overwritten, so that the file keeps no trace
-                await connection.exec_driver_sql("PRAGMA secure_delete=ON")
+            owner = await connection.scalar(select(sessions.c.account_id).where(sessions.c.id == session_id))
             removed = await connection.execute(
                 delete(sessions).where(sessions.c.id == session_id, sessions.c.status != "started")
             )
             if removed.rowcount != 1:
                 return False
-            await forget_news(connection, session_id)
-            answers = (await connection.execute(select(session_answers).where(about))).all()
-            for _, account_id, idempotency_key in answers:
-                same = (idempotency.c.account_id == account_id, idempotency.c.idempotency_key == idempotency_key)
-                await connection.execute(delete(idempotency).where(*same))
-            await connection.execute(delete(session_answers).where(about))
+            await note_change(connection, "session.deleted", session_id, account_id=owner)
+            await delete_traces(connection, [session_id])
         await self._database.forget()
         return True
 
     async def get(self, session_id: str) -> SessionRecord | None:
-        return await self._one(sessions.c.id == session_id)
+        return await self._by_id.get(session_id)
+
+    async def _by_ids(self, ids: Set[str]) -> dict[str, SessionRecord]:
+        async with self._database.read() as connection:
+            rows = (await connection.execute(_BY_IDS, {"ids": list(ids)})).all()
+        return {record.id: record for record in map(session_record, rows)}
 
     async def by_room(self, room_name: str) -> SessionRecord | None:
-        return await self._one(sessions.c.room_name == room_name)
+        return await self._one(_BY_ROOM, room_name)
 
-    async def _one(self, condition: object) -> SessionRecord | None:
+    async def statuses_by_room(self, room_names: Collection[str]) -> dict[str, str]:
+        """See `proxy_rooms.rooms.RoomStatuses`."""
+        query = select(sessions.c.room_name, sessions.c.status).where(sessions.c.room_name.in_(room_names))
         async with self._database.read() as connection:
-            row = (await connection.execute(select(sessions).where(condition))).mappings().first()  # type: ignore[arg-type]
+            return {row.room_name: row.status for row in await connection.execute(query)}
+
+    async def _one(self, query: Select[Any], name: str) -> SessionRecord | None:
+        async with self._database.read() as connection:
+            row = (await connection.execute(query, {"name": name})).mappings().first()
         return None if row is None else SessionRecord(**row)
 
     async def move(
-        self, record: SessionRecord, *, to: str, utterances_follow: bool = False, **changes: object
+        self,
+        record: SessionRecord,
+        *,
+        to: str,
+        utterances_follow: bool = False,
+        ended_by: Actor | None = None,
+        **changes: object,
     ) -> SessionRecord | None:
         """Change the status from `record.status` to `to`, together with `changes`; return the new record. Returns None,
         and changes nothing, if the status was another one, or another server has begun to start the session. A start
         opens the session's usage ledger in the same transaction, and an end closes it. Webhooks are told in the same
-        transaction, too; of an end with `utterances_follow`, a moment later.
+        transaction, too; of an end with `utterances_follow`, a moment later. `ended_by`: who is entered in the audit
+        log.
         """
         ends = record.status == "started"
         owned = () if to != "started" else (sessions.c.server_id.is_not_distinct_from(record.server_id),)
@@ -204,6 +168,8 @@ class SessionStore:
                 return None
             after = replace(record, status=to, **changes)  # type: ignore[arg-type]
             await _write_usage(connection, after, ends=ends)
+            if ended_by is not None:
+                await note_change(connection, "session.ended", record.id, account_id=record.account_id, by=ended_by)
             if after.ended_at_ms is None:
                 await tell_started(connection, after)
             else:
@@ -212,7 +178,7 @@ class SessionStore:
 
     async def update(self, session_id: str, **values: object) -> None:
         """Set columns that change while a session is live: `seen_at_ms`, `first_frame_at_ms`, `last_frame_at_ms`,
-        `output`.
+        `output`, `played`.
         """
         async with self._database.write() as connection:
             await connection.execute(update(sessions).where(sessions.c.id == session_id).values(**values))
@@ -266,39 +232,5 @@ class SessionStore:
             query = (
                 select(sessions).where(sessions.c.status == "created", sessions.c.created_at_ms < instant_ms).limit(500)
             )
-            rows = (await connection.execute(query)).mappings().all()
-        return [SessionRecord(**row) for row in rows]
-
-    async def place_after(
-        self, account_id: str, *, statuses: Sequence[str], count: int, before: Position | None = None
-    ) -> Position | None:
-        """Return the place of the last of `count` sessions in the list; None if there are no more than that."""
-        query = select(sessions.c.created_at_ms, sessions.c.id).where(*_listed(account_id, statuses, before))
-        query = query.order_by(sessions.c.created_at_ms.desc(), sessions.c.id.desc()).offset(count - 1).limit(2)
-        async with self._database.read() as connection:
-            rows = (await connection.execute(query)).all()
-        return Position(created_at_ms=rows[0][0], id=rows[0][1]) if len(rows) == 2 else None
-
-    async def newest(
-        self,
-        account_id: str,
-        *,
-        statuses: Sequence[str],
-        limit: int | None,
-        before: Position | None = None,
-        until: Position | None = None,
-        metadata: dict[str, str] | None = None,
-    ) -> list[SessionRecord]:
-        """Return at most `limit` sessions of the account (None: all), newest first. `before`: only those after this
-        place in the list; `until`: only those up to this place. `metadata`: only those whose metadata has these strings
-        at its top level.
-        """
-        query = select(sessions).where(*_listed(account_id, statuses, before))
-        if until is not None:
-            query = query.where(tuple_(sessions.c.created_at_ms, sessions.c.id) >= (until.created_at_ms, until.id))
-        for name, value in (metadata or {}).items():
-            query = query.where(self._has_text(name, value))
-        async with self._database.read() as connection:
-            query = query.order_by(sessions.c.created_at_ms.desc(), sessions.c.id.desc()).limit(limit)
             rows = (await connection.execute(query)).mappings().all()
         return [SessionRecord(**row) for row in rows]

@@ -10,9 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import event
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from visavis.store import sqlite_cursor
 from visavis.store.json_column import dump_json
+
+CONNECTIONS = 8  # each has a thread; more of them would wait for the interpreter, not for the disk
+BUSY_TIMEOUT_MS = 10_000  # how long a statement waits for a lock
+EMPTY_WITHIN_MS = 50  # our own reads from the log are over then
 
 
 def open_sqlite(url: str, path: Path | None) -> AsyncEngine:
@@ -21,20 +26,37 @@ def open_sqlite(url: str, path: Path | None) -> AsyncEngine:
         _make_private(path)
         # aiosqlite leaves a thread behind when it cannot open a file, which may print a traceback.
         sqlite3.connect(path).close()
-    engine = create_async_engine(url, json_serializer=dump_json)
+    pool: dict[str, Any] = {} if path is None else {"pool_size": CONNECTIONS, "max_overflow": 0, "pool_use_lifo": True}
+    engine = create_async_engine(url, json_serializer=dump_json, **pool)
+    event.listen(engine.sync_engine, "do_connect", sqlite_cursor.connect)
     event.listen(engine.sync_engine, "connect", _prepare)
     return engine
 
 
 def _prepare(connection: Any, _record: object) -> None:
     cursor = connection.cursor()
-    for pragma in ("busy_timeout=10000", "synchronous=NORMAL", "foreign_keys=ON"):
+    # secure_delete: pages of deleted rows are overwritten, so that the file keeps no trace.
+    for pragma in (f"busy_timeout={BUSY_TIMEOUT_MS}", "synchronous=NORMAL", "foreign_keys=ON", "secure_delete=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.execute("SELECT name FROM sqlite_master")
     tables = {name for (name,) in cursor.fetchall()}
     if not tables or "alembic_version" in tables:  # else it belongs to another program, and stays as it is
         cursor.execute("PRAGMA journal_mode=WAL")
     cursor.close()
+
+
+async def empty_log(connection: AsyncConnection) -> bool:
+    """Empty the log; return False if it stays because somebody reads from it. All writers wait for this statement, so
+    it waits for no reader that takes long.
+    """
+    await connection.exec_driver_sql(f"PRAGMA busy_timeout={EMPTY_WITHIN_MS}")
+    try:
+        is_busy = (await connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")).one()[0]
+        await connection.exec_driver_sql(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+    except BaseException:
+        await connection.invalidate()  # nobody else gets it with this timeout
+        raise
+    return not is_busy
 
 
 def _make_private(path: Path) -> None:

@@ -65,6 +65,19 @@ class WebhookStore:
             rows = (await connection.execute(query)).mappings().all()
         return [WebhookRecord(**row) for row in rows]
 
+    async def page(self, *, account_id: str | None, before_id: str | None, limit: int) -> list[WebhookRecord]:
+        """Return at most so many webhooks of an account, or of all, newest first, without listeners; only those before
+        one in that order.
+        """
+        query = select(webhooks).where(webhooks.c.url != "")
+        if account_id is not None:
+            query = query.where(webhooks.c.account_id == account_id)
+        if before_id is not None:
+            query = query.where(webhooks.c.id < before_id)
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query.order_by(webhooks.c.id.desc()).limit(limit))).mappings().all()
+        return [WebhookRecord(**row) for row in rows]
+
     async def all(self) -> list[WebhookRecord]:
         """Return all webhooks, oldest first, without listeners."""
         query = select(webhooks).where(webhooks.c.url != "").order_by(webhooks.c.created_at_ms, webhooks.c.id)

@@ -17,7 +17,7 @@ from visavis.errors import (
 from visavis.ids import is_id, new_id
 from visavis.store.deliveries import DeliveryStore, Shown
 from visavis.store.news import NewsType
-from visavis.store.records import AttemptRecord, KeyRecord, WebhookEventRecord, WebhookRecord
+from visavis.store.records import AttemptRecord, Owner, WebhookEventRecord, WebhookRecord
 from visavis.store.webhooks import WebhookStore
 from visavis.timestamps import now_ms
 from visavis.webhooks.message import body_of, headers_of
@@ -68,9 +68,21 @@ class Webhooks:
         self._max_per_account = max_per_account
         self._wake, self._clock_ms = wake, clock_ms
 
-    # A key sees the webhooks of its account and kind: a test key those of test keys.
+    # A key sees the webhooks of its account and kind: a test key those of test keys. An operator finds the webhook of
+    # any account first; that record stands for a key of its owner.
 
-    async def create(self, key: KeyRecord, *, url: str, events: Collection[str]) -> tuple[WebhookRecord, str]:
+    async def find(self, webhook_id: str) -> WebhookRecord:
+        """Return a webhook of any account. Raises `WebhookNotFound`."""
+        found = await self._store.get(webhook_id) if is_id("hook", webhook_id) else None
+        if found is None or not found.url:
+            raise WebhookNotFound
+        return found
+
+    async def page(self, *, account_id: str | None, before_id: str | None, limit: int) -> list[ShownWebhook]:
+        """Return webhooks of an account, or of all, newest first."""
+        return await self._shown(await self._store.page(account_id=account_id, before_id=before_id, limit=limit))
+
+    async def create(self, key: Owner, *, url: str, events: Collection[str]) -> tuple[WebhookRecord, str]:
         """Make a webhook; return it and its secret, which cannot be shown again. Raises `WebhookUrlRefused`,
         `WebhookExists` and `WebhookLimitReached`.
         """
@@ -79,7 +91,7 @@ class Webhooks:
         await self._store.add(record, check=lambda others: self._check_new(record, others))
         return record, secret
 
-    def _new(self, key: KeyRecord, *, url: str, events: Collection[str]) -> tuple[WebhookRecord, str]:
+    def _new(self, key: Owner, *, url: str, events: Collection[str]) -> tuple[WebhookRecord, str]:
         secret, now = new_secret(), self._clock_ms()
         record = WebhookRecord(
             id=new_id("hook"),
@@ -114,18 +126,20 @@ class Webhooks:
         if any(one.url == url and one.test is record.test and one.id != record.id for one in others):
             raise WebhookExists("There is a webhook with this address", suggestion="Change that one, or delete it")
 
-    async def of(self, key: KeyRecord) -> list[ShownWebhook]:
+    async def of(self, key: Owner) -> list[ShownWebhook]:
         """Return the webhooks of the key, oldest first."""
-        found = await self._store.of_account(key.account_id, test=key.test)
+        return await self._shown(await self._store.of_account(key.account_id, test=key.test))
+
+    async def _shown(self, found: list[WebhookRecord]) -> list[ShownWebhook]:
         missed = await self._store.missed([one.id for one in found])
         return [ShownWebhook(webhook=one, undelivered=missed.get(one.id, 0)) for one in found]
 
-    async def get(self, key: KeyRecord, webhook_id: str) -> ShownWebhook:
+    async def get(self, key: Owner, webhook_id: str) -> ShownWebhook:
         """Raises `WebhookNotFound`."""
         webhook = await self._get(key, webhook_id)
         return ShownWebhook(webhook=webhook, undelivered=(await self._store.missed([webhook.id])).get(webhook.id, 0))
 
-    async def _get(self, key: KeyRecord, webhook_id: str, *, listener: bool = False) -> WebhookRecord:
+    async def _get(self, key: Owner, webhook_id: str, *, listener: bool = False) -> WebhookRecord:
         found = await self._store.get(webhook_id) if is_id("hook", webhook_id) else None
         if found is None or found.account_id != key.account_id or found.test is not key.test:
             raise WebhookNotFound
@@ -135,7 +149,7 @@ class Webhooks:
 
     async def change(
         self,
-        key: KeyRecord,
+        key: Owner,
         webhook_id: str,
         *,
         url: str | None = None,
@@ -161,13 +175,13 @@ class Webhooks:
             await self._store.disable(webhook.id, reason="client", at_ms=self._clock_ms())
         return await self.get(key, webhook_id)
 
-    async def remove(self, key: KeyRecord, webhook_id: str) -> WebhookRecord:
+    async def remove(self, key: Owner, webhook_id: str) -> WebhookRecord:
         """Remove a webhook with its log. Raises `WebhookNotFound`."""
         webhook = await self._get(key, webhook_id)
         await self._store.remove(webhook.id)
         return webhook
 
-    async def rotate(self, key: KeyRecord, webhook_id: str, *, overlap_ms: int) -> tuple[WebhookRecord, str]:
+    async def rotate(self, key: Owner, webhook_id: str, *, overlap_ms: int) -> tuple[WebhookRecord, str]:
         """Give a webhook a new secret; until the overlap is over, the one before signs too. Returns what `create`
         returns. Raises `WebhookNotFound`.
         """
@@ -184,7 +198,7 @@ class Webhooks:
 
     # Deliveries
 
-    async def ping(self, key: KeyRecord, webhook_id: str) -> Shown:
+    async def ping(self, key: Owner, webhook_id: str) -> Shown:
         """Send a test event to a webhook alone. Raises `WebhookNotFound` and `WebhookDisabled`."""
         webhook = await self._get_enabled(key, webhook_id)
         event = WebhookEventRecord(
@@ -201,7 +215,7 @@ class Webhooks:
         self._wake()
         return shown
 
-    async def _get_enabled(self, key: KeyRecord, webhook_id: str) -> WebhookRecord:
+    async def _get_enabled(self, key: Owner, webhook_id: str) -> WebhookRecord:
         webhook = await self._get(key, webhook_id)
         if webhook.disabled_at_ms is not None:
             reason = _GONE_FOR_GOOD[webhook.disabled_reason or "client"]
@@ -209,13 +223,13 @@ class Webhooks:
         return webhook
 
     async def deliveries(
-        self, key: KeyRecord, webhook_id: str, *, status: str | None, before_id: str | None, limit: int
+        self, key: Owner, webhook_id: str, *, status: str | None, before_id: str | None, limit: int
     ) -> list[Shown]:
         """Return deliveries of a webhook, newest first. Raises `WebhookNotFound`."""
         webhook = await self._get(key, webhook_id)
         return await self._deliveries.newest(webhook.id, status=status, before_id=before_id, limit=limit)
 
-    async def delivery(self, key: KeyRecord, webhook_id: str, delivery_id: str) -> tuple[Shown, list[AttemptRecord]]:
+    async def delivery(self, key: Owner, webhook_id: str, delivery_id: str) -> tuple[Shown, list[AttemptRecord]]:
         """Return a delivery and its attempts. Raises `WebhookNotFound` and `DeliveryNotFound`."""
         webhook = await self._get(key, webhook_id)
         return await self._delivery(webhook, delivery_id), await self._deliveries.attempts(delivery_id)
@@ -226,24 +240,24 @@ class Webhooks:
             raise DeliveryNotFound
         return found
 
-    async def replay(self, key: KeyRecord, webhook_id: str, delivery_id: str) -> Shown:
+    async def replay(self, key: Owner, webhook_id: str, delivery_id: str) -> Shown:
         """Send an event again, under its id. Raises `WebhookNotFound`, `DeliveryNotFound` and `WebhookDisabled`."""
         webhook = await self._get_enabled(key, webhook_id)
         await self._delivery(webhook, delivery_id)
-        await self._deliveries.replay(webhook.id, delivery_id=delivery_id, at_ms=self._clock_ms())
+        await self._deliveries.replay(webhook, delivery_id=delivery_id, at_ms=self._clock_ms())
         self._wake()
         return await self._delivery(webhook, delivery_id)
 
-    async def replay_undelivered(self, key: KeyRecord, webhook_id: str) -> int:
+    async def replay_undelivered(self, key: Owner, webhook_id: str) -> int:
         """Send all that was missed or has failed; return how many. Raises `WebhookNotFound` and `WebhookDisabled`."""
         webhook = await self._get_enabled(key, webhook_id)
-        count = await self._deliveries.replay(webhook.id, at_ms=self._clock_ms())
+        count = await self._deliveries.replay(webhook, at_ms=self._clock_ms())
         self._wake()
         return count
 
     # Listeners: `visavis webhooks listen`
 
-    async def listen(self, key: KeyRecord, *, events: Collection[str]) -> tuple[WebhookRecord, str]:
+    async def listen(self, key: Owner, *, events: Collection[str]) -> tuple[WebhookRecord, str]:
         """Make a listener, which fetches events instead of getting them; return it and its secret. Raises
         `WebhookLimitReached`.
         """
@@ -257,7 +271,7 @@ class Webhooks:
         await self._store.add(record, check=check)
         return record, secret
 
-    async def take(self, key: KeyRecord, listener_id: str) -> list[Signed]:
+    async def take(self, key: Owner, listener_id: str) -> list[Signed]:
         """Return the signed events that wait for a listener, oldest first. They do not come again. Raises
         `WebhookNotFound`.
         """
@@ -268,7 +282,7 @@ class Webhooks:
         bodies = [(one.event.id, body_of(one.event)) for one in taken]
         return [Signed(headers=headers_of(event_id, body, secrets, at_ms=now), body=body) for event_id, body in bodies]
 
-    async def stop_listening(self, key: KeyRecord, listener_id: str) -> None:
+    async def stop_listening(self, key: Owner, listener_id: str) -> None:
         """Raises `WebhookNotFound`."""
         await self._store.remove((await self._get(key, listener_id, listener=True)).id)
 

@@ -23,7 +23,8 @@ def scene() -> Scene:
     hair, wall = np.array([0.15, 0.1, 0.08], np.float32), np.array([0.7, 0.72, 0.75], np.float32)
     grain = np.random.default_rng(0).normal(0, 0.008, (height, width, 3)).astype(np.float32)
     image = hair * opacity[..., None] + wall * (1 - opacity[..., None]) + grain
-    guess = np.clip((54 - np.arange(width, dtype=np.float32)) / 16 + 0.5, 0, 1)[None, :].repeat(height, axis=0)
+    row_of_guess = np.clip((54 - np.arange(width, dtype=np.float32)) / 16 + 0.5, 0, 1).astype(np.float32)
+    guess = row_of_guess[None, :].repeat(height, axis=0)
     return image, opacity, guess, (guess > 0) & (guess < 1)
 
 

@@ -112,7 +112,7 @@ def test_the_matte_holds_the_person_and_not_the_wall(variant: str) -> None:
 
 def test_islands_of_the_matte_are_no_part_of_the_person() -> None:
     study = examined().study
-    matte = np.zeros(study.matte.shape, np.float32)
+    matte = np.zeros_like(study.matte, np.float32)
     face = describe_face(study.landmarks)
     middle = (round(face.eye_centre[0]), round(face.eye_centre[1] + 0.5 * face.eye_distance_px))
     cv2.circle(matte, middle, round(2 * face.eye_distance_px), 1.0, -1)

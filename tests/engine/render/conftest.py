@@ -52,14 +52,12 @@ def rgb(i420: Rendered) -> Rendered:
 @pytest.fixture(scope="session")
 def find_points() -> FindPoints:
     """Return the mesh of the face in an I420 picture, px (478, 2)."""
-    import mediapipe as mp
-
-    mesh = mp.solutions.face_mesh.FaceMesh(static_image_mode=True, refine_landmarks=True)
+    models = Models()
 
     def find(i420: Rendered) -> NDArray[np.float64]:
         picture = rgb(i420)
-        found = mesh.process(picture).multi_face_landmarks
-        assert found, "no face in the rendered picture"
-        return np.array([[q.x * picture.shape[1], q.y * picture.shape[0]] for q in found[0].landmark])
+        found = models.mesh(picture)
+        assert found is not None, "no face in the rendered picture"
+        return found[:, :2].astype(np.float64)
 
     return find

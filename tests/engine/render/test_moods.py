@@ -83,7 +83,8 @@ def test_a_smile_of_the_photo_is_gone_when_it_is_sad_or_serious(renderer: CpuRen
 
 def test_who_does_not_smile_has_nothing_to_stop(renderer: CpuRenderer) -> None:
     """Taking a smile away moves a face whose lips are level by nothing, and one that smiles by no jump at the seam."""
-    x, y = np.meshgrid(np.linspace(0, 512, 60), np.linspace(0, 512, 60))
+    nodes = np.linspace(0, 512, 60, dtype=np.float32)
+    x, y = np.meshgrid(nodes, nodes)
     smiling = evaluate_fields(renderer.face, x, y)
     assert np.abs(smiling.upper[FIELD_INDEX[RELAXED]]).max() > 1.5 and not smiling.jump[FIELD_INDEX[RELAXED]].any()
     level = renderer.face.landmarks.copy()

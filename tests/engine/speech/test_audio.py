@@ -22,7 +22,7 @@ def tone(rate_hz: int, seconds: float = 1.0, hz: float = 440.0) -> NDArray[np.fl
 
 def buzz(hz: float, seconds: float = 0.5) -> NDArray[np.int16]:
     t = np.arange(int(16_000 * seconds)) / 16_000
-    return to_pcm16(0.1 * sum(np.sin(2 * np.pi * hz * h * t) / h for h in range(1, 12)))
+    return to_pcm16(0.1 * np.sum([np.sin(2 * np.pi * hz * h * t) / h for h in range(1, 12)], axis=0))
 
 
 @pytest.mark.parametrize("hz", [100.0, 120.0, 180.0, 260.0, 350.0])
@@ -53,7 +53,7 @@ def test_a_louder_and_higher_syllable_is_heard_as_stress() -> None:
 def test_features_do_not_depend_on_level_or_direct_current() -> None:
     speech = buzz(110).astype(np.float32) * (0.6 + 0.4 * np.sin(np.arange(8_000) / 900.0))
 
-    def features(pcm: NDArray[np.int16]) -> NDArray[np.float32]:
+    def features(pcm: NDArray[np.floating]) -> NDArray[np.float32]:
         return RunningNorm().take(log_bands(spectra_of(pcm.astype(np.int16)), MEL_FILTERS.T) * NATS_TO_DB)[0]
 
     plain, quiet, shifted = features(speech), features(speech * 0.1), features(speech + 3_000)
@@ -65,7 +65,7 @@ def test_features_do_not_depend_on_level_or_direct_current() -> None:
 def test_the_stream_hears_the_frames_of_the_whole() -> None:
     pcm = buzz(140)[:4_000]
     stream = MelStream()
-    steps = [pcm[k : k + 160].astype(np.float32) / 32768 for k in range(0, 4_000, 160)]
+    steps = [pcm[k : k + 160].astype(np.float32) / np.float32(32768) for k in range(0, 4_000, 160)]
     heard = np.concatenate([stream.take(step) for step in steps])
     assert len(heard) == len(steps) - 1
     assert np.array_equal(heard, spectra_of(pcm)[: len(heard)])

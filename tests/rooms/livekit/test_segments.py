@@ -114,8 +114,9 @@ def test_odd_streams_are_refused_and_the_next_one_plays() -> None:
         {"sample_rate": "²"},
         MONO | {"num_channels": "6"},
     ):
-        (refused,) = segments.open("odd", "agent", attributes, 0.0)
-        assert isinstance(refused, Refused)
+        steps = segments.open("odd", "agent", attributes, 0.0)
+        assert [type(step) for step in steps] == [Refused, Begun, Empty]
+        assert steps[2] == Empty(segment_id=begun(steps), interrupted=True)
         assert segments.chunk("odd", 0, PCM, 0.0) == [] and segments.close("odd") == []
     name = begun(segments.open("s", "agent", MONO, 0.0))
     assert spoken(segments.chunk("s", 0, PCM, 0.0)) == [(name, 480, False)]
@@ -127,6 +128,21 @@ def test_an_agent_that_leaves_ends_its_segment() -> None:
     segments.chunk("s", 0, PCM, 0.0)
     assert segments.leave("somebody") == []
     assert spoken(segments.leave("agent")) == [(name, 0, True)]
+
+
+def test_a_stream_of_which_nothing_comes_after_a_loss_is_closed_and_one_that_goes_on_is_not() -> None:
+    segments = Segments()
+    assert not segments.doubt() and segments.close_doubtful() == []
+    name = begun(segments.open("s", "agent", MONO, 0.0))
+    segments.chunk("s", 0, PCM, 0.0)
+    assert segments.doubt()
+    segments.chunk("s", 4, PCM, 0.1)
+    assert segments.close_doubtful() == []
+    assert segments.doubt()
+    assert spoken(segments.close_doubtful()) == [(name, 0, True)]
+    empty = begun(segments.open("t", "agent", MONO, 0.2))
+    segments.doubt()
+    assert segments.close_doubtful() == [Empty(segment_id=empty, interrupted=True)]
 
 
 ACTIONS = st.one_of(

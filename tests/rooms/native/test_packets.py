@@ -16,7 +16,7 @@ from pylibsrtp import Session as SrtpSession
 from visavis.engine.native import check_layout, load_library
 from visavis.rooms import native
 from visavis.rooms.webrtc.private_names import protect_function, srtp_address
-from visavis.rooms.webrtc.rtp import MID, SENT_TIME, header_extension
+from visavis.rooms.webrtc.rtp import AUDIO_LEVEL, MID, SENT_TIME, HeaderExtension, header_extension
 
 LONGEST_IP_PACKET = 1280
 IPV6_UDP_TURN = 40 + 8 + 4
@@ -112,7 +112,7 @@ class Viewer:
         profile: int = PROFILES[0],
         sequence: int = 100,
         resend_type: int = 97,
-        extension: tuple[bytes, int] = (b"", 0),
+        extension: HeaderExtension | None = None,
         relayed: bool = False,
     ) -> None:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -127,12 +127,14 @@ class Viewer:
         srtp = srtp_address(self.encrypting)
         self.struct = native.Viewer(srtp=srtp, socket=native.NO_SOCKET if relayed else self.sending.fileno())
         assert native.set_address(self.struct, host, self.receiving.getsockname()[1])
+        extension = extension or HeaderExtension()
         for number, stream in enumerate(self.struct.streams):
             stream.ssrc, stream.resend_ssrc = 1000 + number, 2000 + number
             stream.payload_type, stream.resend_payload_type = 96 + 15 * number, resend_type
             stream.timestamp_offset, stream.next_sequence, stream.next_resend_sequence = 2**32 - 90, sequence, 7
-            stream.extension_size, stream.time_at = len(extension[0]), extension[1]
-            stream.extension[: len(extension[0])] = extension[0]
+            stream.extension_size = len(extension.data)
+            stream.time_at, stream.level_at = extension.time_at, extension.level_at
+            stream.extension[: len(extension.data)] = extension.data
             stream.first = -1
 
     @staticmethod
@@ -195,7 +197,7 @@ def test_a_picture_arrives_in_order_with_its_marker_and_its_time(profile: int) -
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_the_longest_packet_fits_a_path_of_1280_bytes(profile: int) -> None:
-    extension = header_extension({MID: 1, SENT_TIME: 2}, "m" * 16)
+    extension = header_extension({MID: 1, SENT_TIME: 2, AUDIO_LEVEL: 3}, "m" * 16)
     sender, viewer = Sender(), Viewer(profile=profile, extension=extension)
     packets = sender.picture(30_000, keyframe=True)
     assert len(packets) > 20
@@ -212,8 +214,9 @@ def test_sound_is_one_packet_each_and_one_that_is_too_long_is_left_out(viewer: V
     sender = Sender(kind=native.SOUND)
     store = sender.session.stores[native.SOUND]
     for number, block in enumerate((b"one", b"two")):
-        sender.next_packet = native.put_sound(store, sender.next_packet, block, timestamp=960 * number)
-    assert native.put_sound(store, sender.next_packet, bytes(native.PAYLOAD_MAX_BYTES + 1), timestamp=0) == 2
+        sender.next_packet = native.put_sound(store, sender.next_packet, block, timestamp=960 * number, level=0)
+    too_long = bytes(native.PAYLOAD_MAX_BYTES + 1)
+    assert native.put_sound(store, sender.next_packet, too_long, timestamp=0, level=0) == 2
     sender.send(range(2), viewer)
     received = viewer.receive(2)
     assert [packet.payload for packet in received] == [b"one", b"two"]
@@ -319,7 +322,20 @@ def test_the_headers_tell_the_mid_and_the_time_of_sending() -> None:
     sender.send(sender.picture(10, keyframe=True), viewer, time=0xABCDEF)
     assert viewer.receive(1)[0].extension.hex() == "bede0001" + "413130" + "00"
     viewer.close()
-    assert header_extension({MID: 4}, "m" * 17) == header_extension({}, "10") == (b"", 0)
+    assert header_extension({MID: 4}, "m" * 17) == header_extension({}, "10") == HeaderExtension()
+
+
+def test_the_headers_of_sound_tell_how_loud_it_is() -> None:
+    sender = Sender(kind=native.SOUND)
+    viewer = Viewer(resend_type=0, extension=header_extension({MID: 4, SENT_TIME: 3, AUDIO_LEVEL: 2}, "1"))
+    store = sender.session.stores[native.SOUND]
+    for number, level in enumerate((0, 23, 127)):
+        sender.next_packet = native.put_sound(store, number, b"block", timestamp=0, level=level)
+    sender.send(range(3), viewer, time=0xABCDEF)
+    sent = [packet.extension.hex() for packet in viewer.receive(3)]
+    assert sent == ["bede0002" + "32abcdef" + "20" + level + "4031" for level in ("80", "97", "7f")]
+    viewer.close()
+    assert header_extension({AUDIO_LEVEL: 2}, "").level_at == 5
 
 
 def test_what_is_relayed_is_sealed_and_left_to_the_caller() -> None:

@@ -12,6 +12,7 @@ from pylibsrtp import Policy, Session
 from visavis.rooms.port import MediaKind
 from visavis.rooms.webrtc.private_names import Path, Protection, srtp_address
 from visavis.rooms.webrtc.receiver_reports import ReceiverReports
+from visavis.rooms.webrtc.rtp import HeaderExtension
 from visavis.rooms.webrtc.send_path import SendPath
 from visavis.rooms.webrtc.viewer_link import StreamTerms, ViewerLink
 
@@ -82,8 +83,7 @@ class LocalViewer:
                 resend_ssrc=RESEND_SSRC,
                 payload_type=PAYLOAD_TYPES[kind],
                 resend_payload_type=RESEND_TYPE if kind == "video" else None,
-                extension=b"",
-                time_at=0,
+                extension=HeaderExtension(),
             )
             self.link.open(kind, terms)
             self.path.add(self.link)

@@ -11,6 +11,7 @@ from aioice import stun
 from aioice.ice import CandidatePair, Connection
 
 from tests.virtual_clock import run_virtually
+from visavis.rooms.webrtc import private_names
 from visavis.rooms.webrtc.ice_settings import CONSENT_EXPIRES_S, CONSENT_INTERVAL_S, apply_ice_settings
 
 KEY = "a" * 22
@@ -56,16 +57,40 @@ class Viewer:
         pass
 
 
+def test_the_answer_to_the_first_check_tells_the_round_trip() -> None:
+    apply_ice_settings()
+    told: list[float] = []
+
+    async def scenario() -> None:
+        consent = private_names._Consent(KEY.encode(), told.append)
+        viewer = Viewer(lambda number: 0.25)
+        connection = connected_to(viewer)
+        for _ in range(3):
+            for pair in connection._nominated.values():
+                consent.ask(pair, connection.build_request(pair, nominate=False))
+            await asyncio.sleep(1)
+        consent.forget()
+        await connection.close()
+
+    run_virtually(scenario)
+    assert told == [pytest.approx(0.25)]
+
+
+def connected_to(viewer: Viewer) -> Connection:
+    connection = Connection(ice_controlling=False)
+    connection.remote_username, connection.remote_password = "viewer", KEY
+    candidate = aioice.Candidate("1", 1, "udp", 1, VIEWER[0], VIEWER[1], "host")
+    candidate._network_host = VIEWER[0]
+    connection._nominated[1] = CandidatePair(viewer, candidate)  # type: ignore[arg-type]
+    return connection
+
+
 def closed_after_s(viewer: Viewer, *, within_s: float) -> float | None:
     """Return when the connection to this viewer closes, None if it is open after `within_s`."""
     apply_ice_settings()
 
     async def scenario() -> float | None:
-        connection = Connection(ice_controlling=False)
-        connection.remote_username, connection.remote_password = "viewer", KEY
-        candidate = aioice.Candidate("1", 1, "udp", 1, VIEWER[0], VIEWER[1], "host")
-        candidate._network_host = VIEWER[0]
-        connection._nominated[1] = CandidatePair(viewer, candidate)  # type: ignore[arg-type]
+        connection = connected_to(viewer)
         asking = asyncio.create_task(connection.query_consent())
         connection._query_consent_task = asking
         done, _ = await asyncio.wait([asking], timeout=within_s)

@@ -14,7 +14,13 @@ from tests.rooms.webrtc.local_viewer import RESEND_SSRC, SSRCS, START_NS, LocalV
 from visavis.rooms.backlog import MAX_AUDIO_PACKETS, MAX_VIDEO_PACKETS
 from visavis.rooms.native import PAYLOAD_MAX_BYTES
 from visavis.rooms.port import EncodedPacket, MediaKind
-from visavis.rooms.webrtc.send_path import MIN_SLICE_PACKETS, SLICE_DATAGRAMS, SLICE_PACKETS, SendPath
+from visavis.rooms.webrtc.send_path import (
+    FRESH_SAMPLES,
+    MIN_SLICE_PACKETS,
+    SLICE_DATAGRAMS,
+    SLICE_PACKETS,
+    SendPath,
+)
 from visavis.rooms.webrtc.sender_reports import unix_time_s
 from visavis.rooms.webrtc.viewer_link import MAX_WAITING_BYTES
 
@@ -174,20 +180,107 @@ def test_a_viewer_that_comes_later_begins_with_the_next_keyframe() -> None:
     async def scenario() -> None:
         async with watched() as (path, _, [first]):
             path.publish(picture(0, keyframe=True))
+            path.publish(picture(FRESH_SAMPLES + 1))
             await step()
+            assert not path.has_fresh_keyframe
             second = LocalViewer(path)
-            path.publish(picture(BLOCK))
+            path.publish(picture(FRESH_SAMPLES + BLOCK))
             path.publish(block(BLOCK))
             await step()
             assert [packet.ssrc for packet in second.arrived()] == [SSRCS["audio"]]
-            keyframe = picture(2 * BLOCK, keyframe=True)
+            assert not path.begins_at_once(second.link)
+            keyframe = picture(FRESH_SAMPLES + 2 * BLOCK, keyframe=True)
             path.publish(keyframe)
             await step()
             assert pictures_of(second.arrived()) == [keyframe.data]
             second.close()
-            path.publish(picture(3 * BLOCK))
+            path.publish(picture(FRESH_SAMPLES + 3 * BLOCK))
             await step()
-            assert len(pictures_of(first.arrived())) == 4
+            assert len(pictures_of(first.arrived())) == 5
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("relayed", [False, True])
+def test_a_viewer_begins_with_a_keyframe_that_has_just_left_and_all_that_followed(relayed: bool) -> None:
+    async def scenario() -> None:
+        async with watched() as (path, events, [first]):
+            published = [picture(n * 2 * BLOCK, packets=SLICE_PACKETS // 2, keyframe=n == 0) for n in range(4)]
+            for packet in published[:3]:
+                path.publish(packet)
+                await step()
+            second = LocalViewer(path, relayed=relayed)
+            received = second.relayed_packets if relayed else second.arrived
+            assert path.begins_at_once(second.link)
+            path.publish(published[3])
+            await step()
+            arrived = received()
+            assert len(arrived) == SLICE_PACKETS, "in slices, like a large picture"
+            events.picture_sent.clear()
+            async with asyncio.timeout(5):
+                await events.picture_sent.wait()
+            arrived += received()
+            numbers = [packet.sequence for packet in arrived]
+            assert numbers == [(numbers[0] + n) & 0xFFFF for n in range(len(numbers))]
+            assert pictures_of(arrived) == pictures_of(first.arrived()) == [packet.data for packet in published]
+            path.resend(second.link, "video", [numbers[1]])
+            [again] = received()
+            assert again.payload[2:] == arrived[1].payload
+            assert second.link.sent_counts()[0] == len(arrived) == first.link.sent_counts()[0]
+            second.close()
+
+    asyncio.run(scenario())
+
+
+def test_pictures_wait_for_a_viewer_that_is_about_to_connect() -> None:
+    async def scenario() -> None:
+        events = Events()
+        path = SendPath(events)
+        path.await_viewers(True)
+        published = [picture(n * 2 * BLOCK, packets=3, keyframe=n == 0) for n in range(3)]
+        for packet in published:
+            path.publish(packet)
+            path.publish(block(packet.position))
+            await step()
+        assert path.has_fresh_keyframe and not events.sent
+        viewer = LocalViewer(path)
+        path.await_viewers(False)
+        await step()
+        arrived = viewer.arrived()
+        assert pictures_of(arrived) == [packet.data for packet in published]
+        assert {packet.ssrc for packet in arrived} == {SSRCS["video"]}, "sound begins with the next block"
+        assert events.sent == [("video", 4 * BLOCK)]
+        assert [report.packets for report in viewer.reported()] == [len(arrived)]
+        viewer.close()
+
+    asyncio.run(scenario())
+
+
+def test_pictures_that_nobody_came_for_are_forgotten() -> None:
+    async def scenario() -> None:
+        path = SendPath(Events())
+        path.await_viewers(True)
+        path.publish(picture(0, keyframe=True))
+        await step()
+        path.await_viewers(False)
+        assert not path.has_fresh_keyframe
+        viewer = LocalViewer(path)
+        path.publish(picture(2 * BLOCK))
+        await step()
+        assert not viewer.arrived()
+        viewer.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_viewer_does_not_begin_with_a_keyframe_after_which_a_picture_is_missing() -> None:
+    async def scenario() -> None:
+        async with watched() as (path, _, [_viewer]):
+            path.publish(picture(0, keyframe=True))
+            await step()
+            path.publish(picture(2 * BLOCK))
+            path.drop_backlog()
+            assert not path.has_fresh_keyframe
 
     asyncio.run(scenario())
 

@@ -10,9 +10,10 @@ from visavis.engine.output import Output
 from visavis.engine.pack_ref import PackRef
 from visavis.engine.render.backdrop import Backdrop, Framing
 from visavis.engine.speech.phones import TimedViseme
-from visavis.rooms.spec import EmbeddedRoomSpec, IceServer
+from visavis.rooms.spec import EmbeddedRoomSpec, IceRestarted, IceServer
 from visavis.stage.port import events, messages
 from visavis.stage.port.held import HeldSession, HeldUtterance
+from visavis.stage.port.line import LineMark, Waiting
 from visavis.stage.port.messages import Event, Hello, HttpSource, Request, decode_from_server, decode_from_stage, encode
 from visavis.stage.port.notes import KeptNote
 from visavis.stage.port.so_far import PerformanceSoFar, UtteranceSoFar
@@ -57,14 +58,23 @@ COMMANDS: list[messages.Command] = [
     ),
     messages.Speak(speech=SPEECH),
     messages.Speak(speech=Speech(pcm=b"", sample_rate_hz=48_000, number=1)),
+    messages.KeepLine(
+        waiting=Waiting(place=2, number=3, body=b"text"),
+        mark=LineMark(through=1, rest=Waiting(place=1, number=2, body=b"rest", dropped=True), spent=4),
+        message=5,
+        spoken=Spoken(utterance_id="u", samples=0),
+    ),
     messages.Interrupt(through=3),
     messages.Resize(width_px=64, height_px=64),
     messages.SetOutput(output=OUTPUT),
     messages.SetState(state="thinking"),
     messages.HoldForViewer(seconds=7.5),
     messages.StreamMotion(on=True),
+    messages.AnswerCall(call_id="c", code="INVALID_EMOTION", problem="why"),
+    messages.TellRoom(state="expiring", reason="expired", seconds_left=60),
     messages.Offer(viewer_id="v", sdp="v=0"),
-    messages.AddCandidates(viewer_id="v", fragment="a=candidate:1"),
+    messages.AddCandidates(viewer_id="v", fragment="a=candidate:1", ice_session=2),
+    messages.RestartIce(viewer_id="v", fragment="a=ice-ufrag:1"),
     messages.RemoveViewer(viewer_id="v"),
     messages.End(),
 ]
@@ -92,6 +102,8 @@ EVENTS: list[events.PerformerEvent] = [
     ),
     events.PerformanceMoved(after_s=1.5, detail="why"),
     events.RoomEnded(end="agent_left", detail="why"),
+    events.RoomCalled(call_id="c", method="visavis.output", payload="{}"),
+    events.SegmentsOpen(agents={"segment_1": "agent"}),
     events.PerformerEnded(reason="lost", detail="why"),
 ]
 
@@ -119,6 +131,7 @@ def test_an_event_decodes_to_itself(event: events.PerformerEvent) -> None:
         messages.Ready(version=messages.PORT_VERSION),
         messages.Rejected(code="WRONG_STAGE_TOKEN", message="no"),
         messages.Answer(number=1, result=messages.ViewerRemoved(was_there=False)),
+        messages.Answer(number=1, result=IceRestarted(fragment="a=mid:0", ice_session=2)),
         messages.Answer(number=1, result=Spoken(utterance_id="u", samples=160)),
         messages.Refusal(number=1, code="QUEUE_FULL", message="full", suggestion="wait"),
         messages.Pong(epochs={"sess_1": 1, "sess_2": 3}),

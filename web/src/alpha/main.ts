@@ -1,8 +1,8 @@
 // alpha.js: shows a transparent avatar in any page. It is one file without dependencies. docs/howto/background.md shows
 // its use.
 
-import { composeAlpha } from "../matte/compose";
-import { VisavisAvatar } from "./element";
+import { composeAlpha } from "@client/matte/compose.js";
+import { VisavisAvatar } from "@client/element/visavis-avatar.js";
 
 declare global {
   interface Window {

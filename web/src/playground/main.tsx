@@ -4,9 +4,11 @@ import { render } from "preact";
 import { endSession } from "./actions/session";
 import { open } from "./actions/sign-in";
 import { wakeSound } from "./actions/speech";
+import { declareLanguage } from "../operator/texts";
 import { App } from "./components/app";
 import { bindShortcuts } from "./shortcuts";
 
+declareLanguage();
 const root = document.getElementById("app");
 if (root !== null) {
   root.replaceChildren();

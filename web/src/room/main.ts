@@ -1,10 +1,10 @@
 // The room page: shows one room to anyone who has its link and its token. It knows no API key and no session.
 
-import { onNextFrame, playWithSound, showStream } from "../viewer/playback";
-import { roomAddress } from "../viewer/room-address";
-import { fetchPictureShape, RoomPicture } from "../viewer/room-picture";
-import { RoomViewer } from "../viewer/room-viewer";
-import { type PageState, textsOf, WEAK_BADGE } from "./texts";
+import { onNextFrame, playWithSound, showStream } from "@client/viewer/playback.js";
+import { roomAddress } from "@client/viewer/room-address.js";
+import { fetchPictureShape, RoomPicture } from "@client/viewer/room-picture.js";
+import { RoomViewer } from "@client/viewer/room-viewer.js";
+import { language, type PageState, texts, textsOf } from "./texts";
 
 const BAR_VISIBLE_MS = 3_000;
 
@@ -20,6 +20,7 @@ const composed = element<HTMLCanvasElement>("composed");
 const headline = element("headline");
 const detail = element("detail");
 const badge = element("badge-text");
+const told = element("told"); // read aloud by screen readers, and not seen
 const tokenForm = element<HTMLFormElement>("token-form");
 const tokenField = element<HTMLInputElement>("token");
 const again = element<HTMLButtonElement>("again");
@@ -41,17 +42,36 @@ new RoomPicture(video, composed, askShape, (transparent) => {
   document.documentElement.toggleAttribute("data-see-through", transparent && embedded);
 });
 
+/** Write what the page says in all of its states. */
+function write(): void {
+  document.documentElement.lang = language;
+  video.setAttribute("aria-label", texts.avatar);
+  element("token-label").textContent = texts.token;
+  element("join").textContent = texts.join;
+  again.textContent = texts.again;
+  element("unmute-text").textContent = texts.turnSoundOn;
+  element("bar").setAttribute("aria-label", texts.bar);
+  full.setAttribute("aria-label", texts.fullScreen);
+  full.title = `${texts.fullScreen} (F)`;
+}
+
 function show(state: PageState): void {
-  const texts = textsOf(state);
+  const shown = textsOf(state);
   room.dataset.state = state.kind;
-  badge.textContent = texts.badge;
-  headline.textContent = texts.headline;
-  detail.textContent = texts.detail;
-  document.title = `${texts.badge} · Visavis`;
+  badge.textContent = shown.badge;
+  headline.textContent = shown.headline;
+  detail.textContent = shown.detail;
+  tell(shown.detail === "" ? shown.headline : `${shown.headline}. ${shown.detail}`);
+  document.title = `${shown.badge} · Visavis`;
   tokenForm.hidden = state.kind !== "asking";
   again.hidden = state.kind !== "ended" && state.kind !== "refused";
   if (state.kind !== "live") unmute.hidden = true;
   if (state.kind === "asking") tokenField.focus();
+}
+
+/** Tell a change of state to screen readers, once. */
+function tell(text: string): void {
+  if (told.textContent !== text) told.textContent = text;
 }
 
 function watch(): void {
@@ -68,7 +88,8 @@ function watch(): void {
     },
     weak(isWeak) {
       room.toggleAttribute("data-weak", isWeak && !embedded); // shows the bar: not in a frame, nor in OBS
-      badge.textContent = isWeak ? WEAK_BADGE : textsOf({ kind: "live" }).badge;
+      badge.textContent = isWeak ? texts.weak : texts.states.live.badge;
+      tell(badge.textContent);
     },
     stream(stream) {
       showStream(video, stream);
@@ -93,7 +114,7 @@ function setMuted(muted: boolean): void {
 }
 
 function showMuted(): void {
-  const action = video.muted ? "Unmute" : "Mute";
+  const action = video.muted ? texts.unmute : texts.mute;
   sound.setAttribute("aria-pressed", String(video.muted));
   sound.setAttribute("aria-label", action);
   sound.title = `${action} (M)`;
@@ -141,5 +162,7 @@ addEventListener("pageshow", (event) => {
   if (event.persisted) watch();
 });
 
+write();
+showMuted();
 showBar();
 watch();

@@ -48,15 +48,17 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes) -> Refused:
         message = OF_A_PROXY.get(status, f"The answer is not one of a Visavis server (HTTP {status})")
         error = {"message": message}
     code = str(error.get("code") or "")
+    again = headers.get("visavis-should-retry")
     details, suggestion = error.get("details"), error.get("suggestion")
     return _kind(status, code)(
         str(error.get("message") or f"HTTP {status}"),
         status=status,
-        code=code,
+        code=code or headers.get("visavis-error-code", ""),
         suggestion=str(suggestion) if suggestion else None,
         details=details if isinstance(details, dict) else None,
         request_id=headers.get("request-id"),
         retry_after_s=_seconds(headers.get("retry-after")),
+        should_retry=None if again is None else again == "true",
     )
 
 

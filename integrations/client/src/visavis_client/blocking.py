@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -240,6 +240,18 @@ class Session:
             alphabet=alphabet,
         )
         return SentUtterance(self._thread.run(sent), self._thread)
+
+    def say(
+        self,
+        text: str | Iterable[str],
+        *,
+        voice: str | None = None,
+        language: str | None = None,
+        utterance_id: str | None = None,
+    ) -> Played:
+        """Say text and wait until it was heard, or interrupted. See `AsyncChannel.say`."""
+        saying = self._session.say(text, voice=voice, language=language, utterance_id=utterance_id)
+        return self._thread.run(saying)
 
     def interrupt(self) -> None:
         """Stop the avatar now."""

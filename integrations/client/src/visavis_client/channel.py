@@ -7,6 +7,7 @@ import base64
 import contextlib
 import json
 import random
+import time
 import uuid
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
@@ -21,6 +22,7 @@ from visavis_client.conversation import Conversation
 from visavis_client.errors import (
     ChannelLost,
     ChannelRefused,
+    Refused,
     ServerUnreachable,
     SessionEnded,
     TakenOver,
@@ -33,10 +35,12 @@ from visavis_client.retries import wait_before_retry_s
 from visavis_client.sound import Sound, checked_rate, pieces_of, pieces_of_iterable, read_sound
 from visavis_client.utterance import Played, Utterance
 
+Text = str | Iterable[str] | AsyncIterable[str]
 Speech = str | Path | bytes | Sound | Iterable[bytes] | AsyncIterable[bytes]
 
 FEATURES = ("playback", "resume", "queued", "lifecycle", "state")
 PIECE_S = 0.25
+MAX_TEXT_CHARACTERS = 8192  # in one message
 # Speech is sent this far ahead of what is heard. The server takes 600 s; less is in flight when an interrupt comes.
 AHEAD_S = 30.0
 # What the server has not acknowledged: beyond 4 MiB it can no longer resume.
@@ -46,7 +50,9 @@ OPEN_WITHIN_S = 20.0
 # A session waits 10 s for its channel, and its stage 15 s for a server that has died.
 RECONNECT_WITHIN_S = 30.0
 CLOSED_WITHIN_S = 2.0
-REFUSE_SPEECH = frozenset({"INVALID_AUDIO", "INVALID_SAMPLE_RATE", "QUEUE_FULL", "INVALID_MESSAGE"})
+ASLEEP_S = 3.0  # longer than a clock is set by
+ALIVE_WITHIN_S = 0.5  # the other end answers by itself; a connection that was replaced in vain loses nothing
+REFUSE_SPEECH = frozenset({"INVALID_AUDIO", "INVALID_SAMPLE_RATE", "INVALID_TEXT", "QUEUE_FULL", "INVALID_MESSAGE"})
 REFUSE_UPDATE = frozenset(
     {"INVALID_OUTPUT", "INVALID_BACKGROUND", "INVALID_FRAMING", "UPDATE_PENDING", "NO_CAPACITY", "PREPARATION_FAILED"}
     | {"STORAGE_UNUSABLE", "IMAGE_UNREADABLE", "IMAGE_URL_REFUSED", "IMAGE_TYPE", "IMAGE_TOO_LARGE"}
@@ -77,6 +83,7 @@ class AsyncChannel:
         self._to_send = asyncio.Event()
         self._progress = asyncio.Event()  # an answer has come, or the end
         self._is_up = False
+        self._reached = False  # whether a server has answered the last try
         self._opened: asyncio.Future[None] | None = None
         self._refusal: ChannelRefused | None = None  # the last error before the present connection was open
         self._ended: Ended | None = None
@@ -165,6 +172,41 @@ class AsyncChannel:
             await self._send_pieces(utterance, _pieces(whole, rate_hz, is_whole=bool(phonemes)), rate_hz, annotations)
         return utterance
 
+    async def say(
+        self, text: Text, *, voice: str | None = None, language: str | None = None, utterance_id: str | None = None
+    ) -> Played:
+        """Say text in the voice of the server, and wait until it was heard, or interrupted. See `send_text`."""
+        return await (await self.send_text(text, voice=voice, language=language, utterance_id=utterance_id)).played()
+
+    async def send_text(
+        self, text: Text, *, voice: str | None = None, language: str | None = None, utterance_id: str | None = None
+    ) -> Utterance:
+        """Send text, whole or in the pieces that a language model writes, and return when it was sent.
+
+        Needs the feature `text`. `language`: such as "de". Raises `ChannelRefused`, `ChannelLost` and `SessionEnded`;
+        `played` also raises `ChannelRefused` if the server cannot speak it to its end.
+        """
+        if "text" not in self._features:
+            raise ChannelRefused('Open the channel with features=["text"]', "FEATURE_NOT_ENABLED")
+        options = {name: value for name, value in (("voice", voice), ("language", language)) if value}
+        utterance = Utterance(utterance_id or f"utt_{uuid.uuid4().hex}")
+        interrupted = self._interrupted
+        async with self._turn:
+            self._check_open()
+            if interrupted != self._interrupted:
+                utterance.finish(0.0, interrupted=True)
+                return utterance
+            self._utterances[utterance.id] = utterance
+            try:
+                async for piece in utterance.uncut(_texts(text)):
+                    for begin in range(0, len(piece), MAX_TEXT_CHARACTERS):
+                        part = piece[begin : begin + MAX_TEXT_CHARACTERS]
+                        self._post_text(utterance, {"text": part, "final": False, **options})
+            finally:
+                if not utterance.is_cut:
+                    self._post_text(utterance, {"text": "", "final": True, **options})
+        return utterance
+
     async def interrupt(self) -> None:
         """Stop the avatar now. Returns when nothing of the speech sent before is heard any more."""
         self._check_open()
@@ -231,6 +273,10 @@ class AsyncChannel:
         utterance.last_number = self._post({**message, **annotations})
         self._unconfirmed.append((utterance, len(pcm) / 2 / rate_hz))
 
+    def _post_text(self, utterance: Utterance, members: Mapping[str, Any]) -> None:
+        utterance.last_number = self._post({"type": "agent.say", "utterance_id": utterance.id, **members})
+        self._unconfirmed.append((utterance, 0.0))
+
     def _post(self, message: Mapping[str, Any]) -> int:
         number = self._conversation.push(json.dumps(message))
         self._to_send.set()
@@ -268,8 +314,9 @@ class AsyncChannel:
                     self._is_up, away_since_s = False, loop.time()
                     if self._ended is None:
                         self._stream.emit(Connection(up=False))
-                self._reconnects.lost(lasted_s=lasted_s)
-                wait_s = self._reconnects.wait_s(loop.time(), random.random())
+                self._reconnects.lost(lasted_s=lasted_s, reached=self._reached)
+                asked_s = failure.retry_after_s if isinstance(failure, Refused) else None
+                wait_s = self._reconnects.wait_s(loop.time(), random.random(), asked_s=asked_s)
                 if loop.time() + wait_s > away_since_s + RECONNECT_WITHIN_S:
                     self._end("channel_lost", failure)
                 elif self._ended is None:
@@ -280,10 +327,11 @@ class AsyncChannel:
 
     async def _connect(self) -> VisavisError:
         """Hold one connection until it is lost. Return why. The end of the channel is taken here, too."""
-        self._refusal = None
+        self._refusal, self._reached = None, False
         try:
             async with asyncio.timeout(OPEN_WITHIN_S):
                 socket = await connect(self._url, max_size=None, compression=None)
+            self._reached = True
             async with socket:
                 await self._converse(socket)
         except ConnectionClosed as closed:
@@ -292,13 +340,14 @@ class AsyncChannel:
         except InvalidURI as error:
             self._end("unreachable", ServerUnreachable(str(error)))
         except InvalidStatus as error:
-            answer = error.response
+            self._reached, answer = True, error.response
             headers = {name.lower(): value for name, value in answer.headers.raw_items()}
             refused = refusal(answer.status_code, headers, bytes(answer.body or b""))
             if wait_before_retry_s(refused, 1, 0.0) is None:
                 self._end("refused", refused)
             return refused
         except (OSError, InvalidHandshake, TimeoutError) as error:
+            self._reached = self._reached or isinstance(error, InvalidHandshake)
             return self._refusal or ServerUnreachable(f"No connection to {self._url}: {error or 'timed out'}")
         return ServerUnreachable(f"No connection to {self._url}")
 
@@ -363,8 +412,12 @@ class AsyncChannel:
 
     async def _acknowledge(self, socket: ClientConnection) -> None:
         with contextlib.suppress(ConnectionClosed):
+            asleep_s = _asleep_s()
             while True:
                 await asyncio.sleep(ACKNOWLEDGE_EVERY_S)
+                asleep_s, before_s = _asleep_s(), asleep_s
+                if asleep_s - before_s > ASLEEP_S:
+                    await _check_alive(socket)
                 if (number := self._conversation.due_acknowledgement()) is not None:
                     await socket.send(json.dumps({"type": "ack", "seq": number}))
 
@@ -374,12 +427,17 @@ class AsyncChannel:
         if not self._conversation.arrived(message):
             return
         match message.get("type"):
-            case "agent.speak.confirmed":
+            case "agent.speak.confirmed" | "agent.say.confirmed":
                 self._confirmed(message)
             case "agent.interrupt.confirmed":
                 _answer(self._interrupts, None)
             case "session.updated":
                 _answer(self._updates, message.get("output") or {})
+            case "error" if "utterance_id" in message:
+                failed = self._utterances.get(str(message["utterance_id"]))
+                if failed is not None:
+                    self._drop(failed, ChannelRefused(str(message.get("error")), str(message.get("code") or "")))
+                self._stream.emit(event_of(message))
             case "error":
                 self._refused(str(message.get("error")), str(message.get("code") or ""))
                 self._stream.emit(event_of(message))
@@ -452,6 +510,20 @@ class AsyncChannel:
             raise ChannelLost("The channel is not open: call open() first")
 
 
+def _asleep_s() -> float:
+    """Return a number that grows while the machine sleeps: only one of the two clocks goes on then."""
+    return time.time() - asyncio.get_running_loop().time()
+
+
+async def _check_alive(socket: ClientConnection) -> None:
+    """Close a connection that has not survived the machine's sleep: nothing else would tell for half a minute."""
+    try:
+        async with asyncio.timeout(ALIVE_WITHIN_S):
+            await (await socket.ping())
+    except TimeoutError:
+        socket.transport.abort()
+
+
 def _pieces(speech: Any, rate_hz: int, *, is_whole: bool) -> AsyncIterator[bytes]:
     if isinstance(speech, Sound):
         size = len(speech.pcm) if is_whole else round(PIECE_S * rate_hz) * 2
@@ -459,6 +531,18 @@ def _pieces(speech: Any, rate_hz: int, *, is_whole: bool) -> AsyncIterator[bytes
     if isinstance(speech, AsyncIterable):
         return aiter(speech)
     return pieces_of_iterable(speech)
+
+
+def _texts(text: Text) -> AsyncIterator[str]:
+    if isinstance(text, AsyncIterable):
+        return aiter(text)
+    return _texts_of_iterable([text] if isinstance(text, str) else text)
+
+
+async def _texts_of_iterable(texts: Iterable[str]) -> AsyncIterator[str]:
+    for one in texts:
+        yield one
+        await asyncio.sleep(0)
 
 
 def _answer(waiting: deque[asyncio.Future[Any]], value: Any) -> None:

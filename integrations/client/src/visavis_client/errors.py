@@ -51,6 +51,7 @@ class Refused(VisavisError):
 
     `status`: of HTTP. `code`: stable, empty where the answer has none. `details`: of some codes. `request_id`: names
     the call in the server's log. `retry_after_s`: after how many seconds the same call may succeed, where it may.
+    `should_retry`: whether the server says that it can succeed later; None for the answer of a proxy.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Refused(VisavisError):
         details: Mapping[str, Any] | None = None,
         request_id: str | None = None,
         retry_after_s: float | None = None,
+        should_retry: bool | None = None,
     ) -> None:
         parts = [message, suggestion or "", f"[{code}]" if code else f"[HTTP {status}]"]
         super().__init__(". ".join(part.rstrip(".") for part in parts[:2] if part) + " " + parts[2])
@@ -73,6 +75,7 @@ class Refused(VisavisError):
         self.details: Mapping[str, Any] = details or {}
         self.request_id = request_id
         self.retry_after_s = retry_after_s
+        self.should_retry = should_retry
 
 
 class InvalidRequest(Refused):

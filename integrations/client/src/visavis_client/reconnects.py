@@ -9,6 +9,8 @@ SPREAD = 1 / 3
 # A server that accepts and closes at once sees no more than this.
 MOST_TRIES = 8
 WITHIN_S = 60.0
+# While nobody can be reached, a try costs nobody anything: the channel is back soon after the network is.
+UNREACHED_WAIT_S = 1.0
 # A connection that held so long was a good one: the waits begin anew.
 GOOD_AFTER_S = 10.0
 # After these closes the same channel is never opened again: wrong token, no such session, taken over, ended, and
@@ -22,14 +24,27 @@ class Reconnects:
     def __init__(self) -> None:
         self._tries_s: deque[float] = deque(maxlen=MOST_TRIES)
         self._failed = 0
+        self._reached = True
 
-    def lost(self, *, lasted_s: float) -> None:
-        """A connection has ended after `lasted_s` seconds; 0 for one that never opened."""
+    def lost(self, *, lasted_s: float, reached: bool = True) -> None:
+        """A connection has ended after `lasted_s` seconds; 0 for one that never opened. `reached`: whether a server has
+        answered; the last try does not count if none has.
+        """
         self._failed = 0 if lasted_s >= GOOD_AFTER_S else self._failed + 1
+        self._reached = reached
+        if not reached and self._tries_s:
+            self._tries_s.pop()
 
-    def wait_s(self, now_s: float, chance: float) -> float:
-        """Return how long to wait before the next try. `chance`: a random number from 0 to 1."""
-        wait_s = WAITS_S[min(self._failed, len(WAITS_S) - 1)] * (1 - SPREAD * chance)
+    def wait_s(self, now_s: float, chance: float, *, asked_s: float | None = None) -> float:
+        """Return how long to wait before the next try. `chance`: a random number from 0 to 1. `asked_s`: how long the
+        server asks to wait at least.
+        """
+        wait_s = WAITS_S[min(self._failed, len(WAITS_S) - 1)]
+        if not self._reached:
+            wait_s = min(wait_s, UNREACHED_WAIT_S)
+        wait_s *= 1 - SPREAD * chance
+        if asked_s is not None:
+            wait_s = max(wait_s, asked_s * (1 + SPREAD * chance))
         if len(self._tries_s) == MOST_TRIES:
             wait_s = max(wait_s, self._tries_s[0] + WITHIN_S - now_s)
         return max(wait_s, 0.0)

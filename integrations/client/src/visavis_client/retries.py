@@ -19,7 +19,7 @@ def wait_before_retry_s(error: VisavisError, attempt: int, chance: float) -> flo
     """Return after how many seconds to repeat a call, None where repeating it is no use.
 
     `attempt`: how often the call has failed, from 1. `chance`: a random number from 0 to 1. A plan that is full, a
-    quota that is used up and a wrong call are never repeated.
+    quota that is used up, a wrong call, and whatever the server says is no use are never repeated.
     """
     if not _may_succeed_later(error):
         return None
@@ -31,6 +31,8 @@ def wait_before_retry_s(error: VisavisError, attempt: int, chance: float) -> flo
 
 
 def _may_succeed_later(error: VisavisError) -> bool:
+    if isinstance(error, Refused) and error.should_retry is False:
+        return False
     if isinstance(error, (ServerUnreachable, NoCapacity, RateLimited)):
         return True
     return isinstance(error, Refused) and (error.status in AGAIN_STATUS or error.code in AGAIN_CODES)

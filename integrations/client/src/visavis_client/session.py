@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Coroutine, Generator, Mapping, Sequen
 from types import TracebackType
 from typing import Any
 
-from visavis_client.channel import AsyncChannel, Speech
+from visavis_client.channel import AsyncChannel, Speech, Text
 from visavis_client.documents import Room, SessionDocument
 from visavis_client.errors import Conflict, NotFound, VisavisError
 from visavis_client.events import Ended, Event
@@ -92,6 +92,18 @@ class AsyncSession:
             phonemes=phonemes,
             alphabet=alphabet,
         )
+
+    async def say(
+        self, text: Text, *, voice: str | None = None, language: str | None = None, utterance_id: str | None = None
+    ) -> Played:
+        """Say text and wait until it was heard, see `AsyncChannel.say`."""
+        return await self.channel.say(text, voice=voice, language=language, utterance_id=utterance_id)
+
+    async def send_text(
+        self, text: Text, *, voice: str | None = None, language: str | None = None, utterance_id: str | None = None
+    ) -> Utterance:
+        """Send text and return when it was sent, see `AsyncChannel.send_text`."""
+        return await self.channel.send_text(text, voice=voice, language=language, utterance_id=utterance_id)
 
     async def interrupt(self) -> None:
         """Stop the avatar now, see `AsyncChannel.interrupt`."""

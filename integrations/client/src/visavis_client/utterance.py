@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 from visavis_client.errors import VisavisError
+
+Piece = TypeVar("Piece", bytes, str)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +43,7 @@ class Utterance:
         """Send no more of it."""
         self._cut.set()
 
-    async def uncut(self, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async def uncut(self, pieces: AsyncIterator[Piece]) -> AsyncIterator[Piece]:
         """Yield the pieces until it is cut, also while the next one is waited for. Closes their source at the end."""
         cut = asyncio.ensure_future(self._cut.wait())
         try:

@@ -77,19 +77,22 @@ def _one_of(given: dict[str, Any], others: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-UPLOAD_FACE: Described = {
-    "summary": "Make an avatar of a photo",
-    "description": "Exactly one of `file`, `image_url` and `image_base64`: JPEG, PNG, WebP or GIF, at most 10 MB. "
-    "Answers when the avatar is ready, some seconds later.",
-    "openapi_extra": parameters(
-        {
-            "name": "report",
-            "description": "Answer what was found in the photo, too",
-            "type": "boolean",
-            "default": False,
-        }
-    )
-    | body(
+_REPORT_TOO = parameters(
+    {"name": "report", "description": "Answer what was found in the photo, too", "type": "boolean", "default": False}
+)
+_PHOTO_REFUSALS: tuple[refusals.Kind, ...] = (
+    ImageRequired,
+    InvalidPoints,
+    InvalidJson,
+    UnsupportedMediaType,
+    *refusals.PHOTO,
+)
+
+
+def _photo_body(others: dict[str, Any]) -> dict[str, Any]:
+    """Describe the body of a call that makes a look of a photo. `others`: members beside the photo and the points."""
+    named = {"name": "Ann"} if "name" in others else {}
+    return body(
         {
             "multipart/form-data": (
                 {
@@ -98,16 +101,16 @@ UPLOAD_FACE: Described = {
                         "file": {"type": "string", "format": "binary"},
                         "image_url": _URL,
                         "image_base64": _BASE64,
-                        "name": _NAME,
+                        **others,
                         "points": {"type": "string", "description": "JSON text of the seven points"},
                     },
                 },
-                {"A file": {"file": "(the file)", "name": "Ann"}},
+                {"A file": {"file": "(the file)", **named}},
             ),
             "application/json": (
-                _one_of({"image_url": _URL, "image_base64": _BASE64}, {"name": _NAME, "points": POINTS}),
+                _one_of({"image_url": _URL, "image_base64": _BASE64}, {**others, "points": POINTS}),
                 {
-                    "An address": {"image_url": "https://www.example.com/ann.jpg", "name": "Ann"},
+                    "An address": {"image_url": "https://www.example.com/ann.jpg", **named},
                     "Base64, with the face marked": {
                         "image_base64": "/9j/4AAQSkZJRgABAQAAAQABAAD/2Q==",
                         "points": _POINTS_EXAMPLE,
@@ -115,10 +118,27 @@ UPLOAD_FACE: Described = {
                 },
             ),
         }
-    ),
+    )
+
+
+UPLOAD_FACE: Described = {
+    "summary": "Make an avatar of a photo",
+    "description": "Exactly one of `file`, `image_url` and `image_base64`: JPEG, PNG, WebP or GIF, at most 10 MB. "
+    "Answers when the avatar is ready, some seconds later.",
+    "openapi_extra": _REPORT_TOO | _photo_body({"name": _NAME}),
     "response_model": schemas.UploadedFace | schemas.UploadedFaceWithReport,
     "responses": answer(201, {"Plain": examples.UPLOADED_FACE, "With report=true": examples.UPLOADED_FACE_WITH_REPORT})
-    | refusals.v1_post(ImageRequired, InvalidPoints, InvalidJson, UnsupportedMediaType, *refusals.PHOTO),
+    | refusals.v1_post(*_PHOTO_REFUSALS),
+}
+
+REPLACE_FACE: Described = {
+    "summary": "Replace the photo of an avatar of your own",
+    "description": "Makes a look anew from another photo, under its id; of a character, its first look. Sessions that "
+    "run go on as they are.",
+    "openapi_extra": _REPORT_TOO | _photo_body({}),
+    "response_model": schemas.UploadedFace | schemas.UploadedFaceWithReport,
+    "responses": answer(200, {"Plain": examples.UPLOADED_FACE, "With report=true": examples.UPLOADED_FACE_WITH_REPORT})
+    | refusals.v1(AccessDenied, AvatarNotFound, AvatarNotALook, *_PHOTO_REFUSALS),
 }
 
 REPORT: Described = {

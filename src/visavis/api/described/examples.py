@@ -72,6 +72,12 @@ OWN_CREATED = schemas.OwnCreated(
     room=schemas.EmbeddedRoom(url=f"{URL}/rooms/vv-1c9e", name="vv-1c9e", token=ROOM_TOKEN),
     usage=_UNLIMITED,
 )
+_PROXY_ROOM = schemas.ProxyRoom(roomURL="wss://livekit.example.com", participantToken=ROOM_TOKEN)
+PROXY_CREATED = schemas.ProxyCreated(
+    session=schemas.CreatedProxySession(**dict(OWN_CREATED.session), room=_PROXY_ROOM),
+    room=_PROXY_ROOM,
+    usage=_UNLIMITED,
+)
 CHANNEL = schemas.Started(ws_uri=f"wss://avatars.example.com/v1/channel/{SESSION_ID}", expiration=EXPIRES)
 TRY_AGAIN = schemas.Started(ws_uri="try_again", expiration=None)
 

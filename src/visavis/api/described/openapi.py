@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -32,14 +33,16 @@ _IDEMPOTENCY_KEY = {
 
 
 def describe(app: FastAPI, routers: Sequence[APIRouter], *, public_url: str | None) -> Callable[[], dict[str, Any]]:
-    """Return what gives the description of an application and the routers it is made of; it is made once. `public_url`:
-    where clients reach the server, if that is known.
+    """Return what gives the description of an application and the routers it is made of; it is made once, which
+    takes a quarter of a second: call it in a thread. `public_url`: where clients reach the server, if that is known.
     """
+    making = threading.Lock()
 
     def described() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            app.openapi_schema = _describe(app, routers, public_url)
-        return app.openapi_schema
+        with making:
+            if app.openapi_schema is None:
+                app.openapi_schema = _describe(app, routers, public_url)
+            return app.openapi_schema
 
     return described
 

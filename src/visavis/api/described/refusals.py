@@ -12,6 +12,7 @@ from visavis.api.described.examples import CREATED, SESSION_ID
 from visavis.api.errors import error_body
 from visavis.errors import (
     AccessDenied,
+    AccountNotFound,
     ApiKeyRefused,
     AvatarLimitReached,
     AvatarNotALook,
@@ -39,12 +40,15 @@ from visavis.errors import (
     InvalidOutput,
     InvalidPoints,
     InvalidRequest,
+    KeyNotActive,
+    KeyNotFound,
     NoCapacity,
     NoFace,
     OfferRefused,
     PackUnreadable,
     PerformerLost,
     PictureAddressExpired,
+    PlanNotFound,
     PortraitRefused,
     PreconditionFailed,
     PreconditionRequired,
@@ -52,6 +56,7 @@ from visavis.errors import (
     QuotaReached,
     RateLimited,
     RequestForged,
+    RoomEncrypted,
     RoomFull,
     RoomPlatformUnavailable,
     RoomRefused,
@@ -101,6 +106,10 @@ _TEXTS: dict[Kind, tuple[str, str | None]] = {  # of the classes that bring no m
     InvalidCursor: ("Invalid cursor", "Use the next_cursor of the page before"),
     InvalidJson: ("The body is not valid JSON", None),
     RoomPlatformUnavailable: ("This server has no daily rooms", "Leave room out"),
+    RoomEncrypted: (
+        "The room is end-to-end encrypted",
+        "The avatar has no key for it: use a room without encryption",
+    ),
     RoomRefused: ("The LiveKit server does not admit the token: invalid token", None),
     OfferRefused: ("The body is not an SDP offer", None),
     CandidatesRefused: ("The body is empty", "Send a=candidate lines"),
@@ -164,6 +173,10 @@ _TEXTS: dict[Kind, tuple[str, str | None]] = {  # of the classes that bring no m
     WebhookUrlRefused: ("The address is not on the public internet", "Use a public http(s) address of yours"),
     WebhookExists: ("There is a webhook with this address", "Change that one, or delete it"),
     WebhookDisabled: ("This webhook is disabled: it was disabled", "Enable it"),
+    AccountNotFound: ("There is no account 'acct_0'", "`visavis accounts list` prints the ids"),
+    KeyNotFound: ("There is no key 'key_0'", "`visavis keys list` prints the ids"),
+    PlanNotFound: ("There is no plan 'small'", "`visavis plans list` prints the plans"),
+    KeyNotActive: ("This key was revoked or has expired", "Create a new key"),
     PreparationFailed: ("The portrait worker failed with status 1: no space left on device", None),
 }
 

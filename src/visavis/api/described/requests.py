@@ -95,7 +95,27 @@ class Output(Strict):
 
 
 class Room(Given):
-    platform: Literal["embedded"] = Field(description="The built-in room, the only one that this server has")
+    platform: Literal["embedded", "proxy"] = Field(
+        description="`embedded`: the built-in room. `proxy`: a LiveKit room that this service makes"
+    )
+
+
+class LiveKitRoom(Given):
+    """A room of the caller's own."""
+
+    platform: Literal["livekit"]
+    url: Annotated[str, WithJsonSchema({"type": "string", "pattern": "^(wss?|https?)://[a-z0-9.-]+$"})]
+    token: str = Field(min_length=1, description="Of the avatar")
+
+
+class CallersDailyRoom(Given):
+    """A Daily room of the caller's own."""
+
+    platform: Literal["daily"]
+    url: Annotated[
+        str, WithJsonSchema({"type": "string", "pattern": "^https://[a-z0-9-]+[.]daily[.]co/[A-Za-z0-9_-]+$"})
+    ]
+    token: str = Field(min_length=1, description="A meeting token of the avatar")
 
 
 class Options(Given):
@@ -120,7 +140,7 @@ class CreateOwnSession(Given):
 
     avatar: str = Field(min_length=1, description="An avatar id, an http(s) address of an image, or a base64 image")
     aspect_ratio: Literal["4:3", "3:4", "1:1", "auto"] = Field(default="4:3", description="`auto` is `4:3`")
-    room: Room = Field(default=Room(platform="embedded"))
+    room: Room | LiveKitRoom | CallersDailyRoom = Field(default=Room(platform="embedded"))
     metadata: dict[str, Any] = Field(default={}, description="At most 16 KiB of JSON")
     output: Output = Field(default=Output(), description="Beyond the published API")
     options: Options = Field(default=Options(), description="Beyond the published API; the answer has them too then")

@@ -79,10 +79,17 @@ VIEWER: Described = {
 }
 
 TRICKLE: Described = {
-    "summary": "Send candidates after the offer (trickle ICE)",
-    "description": "With `If-Match`, the `ETag` of the answer to the offer (RFC 9725). There is no ICE restart.",
+    "summary": "Send candidates after the offer (trickle ICE), or restart ICE",
+    "description": "With `If-Match`, the newest `ETag` of the viewer (RFC 9725); `*` asks for a new ICE session.",
     "openapi_extra": body({FRAGMENT_TYPE: ({"type": "string"}, {"One candidate": examples.FRAGMENT})}),
-    "responses": {204: {"description": "The candidates are checked"}}
+    "responses": {
+        204: {"description": "The candidates are checked"},
+        200: {
+            "description": "A new ICE session: the server's credentials and candidates",
+            "content": {FRAGMENT_TYPE: {"schema": {"type": "string"}, "example": examples.FRAGMENT}},
+            "headers": {"ETag": _header("The new ICE session, for If-Match", '"view_01J8Z5Q7N9.1"'), "Link": _LINK},
+        },
+    }
     | refusals(
         *_OPEN,
         CandidatesRefused,

@@ -21,6 +21,7 @@ from visavis.errors import (
     InvalidMetadata,
     InvalidRequest,
     InvalidRoomPlatform,
+    RoomEncrypted,
     RoomPlatformUnavailable,
     RoomRefused,
     RoomUnreachable,
@@ -37,6 +38,9 @@ _STARTING: tuple[refusals.Kind, ...] = (
     AvatarNotFound,
     SessionEnded,
     BackgroundRefused,
+    RoomPlatformUnavailable,
+    RoomRefused,
+    RoomUnreachable,
     *refusals.PERFORMANCE,
 )
 _ENDING: tuple[refusals.Kind, ...] = (SessionNotFound, SessionNotStarted)
@@ -50,6 +54,7 @@ CREATE: Described = {
         {
             "Hosted room": {"avatar_id": examples.LOOK_ID, "metadata": examples.METADATA},
             "Own room": {"avatar": examples.LOOK_ID, "aspect_ratio": "4:3", "metadata": examples.METADATA},
+            "LiveKit room of this service": {"avatar": examples.LOOK_ID, "room": {"platform": "proxy"}},
             "With an output": {
                 "avatar_id": examples.LOOK_ID,
                 "output": {"background": {"type": "color", "color": "#1a2b3c"}, "emotion": "happy"},
@@ -59,10 +64,19 @@ CREATE: Described = {
     "response_model": schemas.HostedCreated
     | schemas.OwnCreated
     | schemas.OwnCreatedElsewhere
+    | schemas.ProxyCreated
     | schemas.HostedCreatedWithOptions
     | schemas.OwnCreatedWithOptions
-    | schemas.OwnCreatedElsewhereWithOptions,
-    "responses": answer(201, {"Hosted room": examples.HOSTED_CREATED, "Own room": examples.OWN_CREATED})
+    | schemas.OwnCreatedElsewhereWithOptions
+    | schemas.ProxyCreatedWithOptions,
+    "responses": answer(
+        201,
+        {
+            "Hosted room": examples.HOSTED_CREATED,
+            "Own room": examples.OWN_CREATED,
+            "LiveKit room of this service": examples.PROXY_CREATED,
+        },
+    )
     | refusals.v1_post(
         AvatarIdRequired,
         AvatarRequired,
@@ -72,6 +86,7 @@ CREATE: Described = {
         InvalidRoomPlatform,
         RoomPlatformUnavailable,
         RoomRefused,
+        RoomEncrypted,
         RoomUnreachable,
         InvalidJson,
         *refusals.OUTPUT,

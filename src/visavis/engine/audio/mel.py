@@ -59,7 +59,7 @@ def mel_filters(bands: int = MEL_BANDS, low_hz: float = LOW_HZ, high_hz: float =
 MEL_FILTERS = mel_filters()
 NATS_TO_DB = np.float32(10 / np.log(10))
 _WINDOW = np.hanning(WINDOW_SAMPLES + 1)[:-1].astype(np.float32)
-_POWER_SCALE = np.float32(1.0 / (_WINDOW.sum() ** 2 / 4.0))  # a full-scale sine has 0 dB in its bin
+_POWER_SCALE = np.float32(1.0 / (float(_WINDOW.sum()) ** 2 / 4.0))  # a full-scale sine has 0 dB in its bin
 
 
 def matmul_by_row(rows: NDArray[np.float32], matrix: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -83,7 +83,7 @@ def power_spectra(samples: NDArray[np.float32], count: int) -> NDArray[np.float3
         np.multiply(
             emphasised[k * STEP_SAMPLES : k * STEP_SAMPLES + WINDOW_SAMPLES], _WINDOW, out=windowed[k, :WINDOW_SAMPLES]
         )
-    spectra = np.fft.rfft(windowed)
+    spectra = np.fft.rfft(windowed.astype(np.float64))  # numpy 2 would compute float32 in that precision
     return ((spectra.real**2 + spectra.imag**2) * _POWER_SCALE).astype(np.float32)
 
 

@@ -109,4 +109,4 @@ def main() -> int:
 if __name__ == "__main__":
     status = main()
     sys.stderr.flush()
-    os._exit(status)  # everything is written; an orderly end of mediapipe would take another tenth of a second
+    os._exit(status)  # everything is written; an orderly end would take another tenth of a second

@@ -217,11 +217,12 @@ def _move(landmarks: NDArray[np.float32], closing: _Closing, box: tuple[int, int
     x, y = landmarks[:468, 0], landmarks[:468, 1]
     i = closing.at(x)
     within = (x >= left) & (x < right) & (y >= top) & (y < bottom)
-    shifted = y + np.where(within, np.where(y > closing.seam[i], closing.below(i, y), closing.above(i, y)), 0)
+    rise = np.where(y > closing.seam[i], closing.below(i, y), closing.above(i, y))
+    shifted: NDArray[np.float32] = np.asarray(y + np.where(within, rise, 0), np.float32)
     dx, dy = closing.relax(x, shifted)
     moved[:468, 0] = x + np.where(within, dx, 0)
     moved[:468, 1] = shifted + np.where(within, dy, 0)
-    x = (landmarks[list(INNER_UPPER), 0] + landmarks[list(INNER_LOWER), 0]) / 2
+    x = np.asarray((landmarks[list(INNER_UPPER), 0] + landmarks[list(INNER_LOWER), 0]) / 2, np.float32)
     y = closing.seam[closing.at(x)]
     dx, dy = closing.relax(x, y)
     for ring in (INNER_UPPER, INNER_LOWER):

@@ -187,7 +187,7 @@ def _prominence(picture: NDArray[np.uint8], face: DetectedFace) -> float:
     )
     sharp = min(1.0, float(cv2.Laplacian(grey, cv2.CV_32F).std()) / 20.0)
     aside = abs((x + w / 2) / width - 0.5) * 2.0
-    return w * face.score * (1.0 - 0.35 * min(aside, 1.0)) * (0.6 + 0.4 * sharp)
+    return float(w * face.score * (1.0 - 0.35 * min(aside, 1.0)) * (0.6 + 0.4 * sharp))
 
 
 def _is_another(picture: NDArray[np.uint8], other: DetectedFace, face: FoundFace, models: Models) -> bool:

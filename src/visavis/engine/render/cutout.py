@@ -36,7 +36,7 @@ def own_colours(picture: Picture, matte: Picture, background: Picture) -> Pictur
     if not solid.any():
         return picture.copy()
     spread = fill_from_known(picture.astype(np.float32), solid)
-    out = np.clip(spread + 0.5, 0, 255).astype(np.uint8)
+    out: Picture = np.clip(spread + 0.5, 0, 255).astype(np.uint8)
     soft = (matte > 0) & ~solid
     opacity = matte[soft].astype(np.float32)[:, None] / 255.0
     seen, guess, behind = picture[soft].astype(np.float32), spread[soft], background[soft].astype(np.float32)

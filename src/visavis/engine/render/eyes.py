@@ -143,7 +143,7 @@ class Eye:
         strength = (
             float(
                 np.clip(
-                    1.0 - np.median(dark - 16.0) / max(float(np.median(skin - 16.0)), 1.0),
+                    1.0 - float(np.median(dark - 16.0)) / max(float(np.median(skin - 16.0)), 1.0),
                     _LASH_STRENGTH_LEAST,
                     _LASH_STRENGTH_MOST,
                 )
@@ -208,7 +208,7 @@ class Eye:
         if not eyeball.any():  # the eye is closed in the photo: keep one px with almost no weight
             eyeball[:1, :1] = 1e-6
         rows, columns = np.flatnonzero(eyeball.any(axis=1)), np.flatnonzero(eyeball.any(axis=0))
-        above = int(self._lift.max() + 3)  # px above the eye that a raised lid may reveal
+        above = int(float(self._lift.max()) + 3)  # px above the eye that a raised lid may reveal
         self._ball = slice(max(0, rows[0] - above), rows[-1] + 1), slice(columns[0], columns[-1] + 1)
         self._under_lid = (1.0 - smoothstep((self._y - lid[None, :] - 2 * soft) / (2 * soft)))[self._ball]
         self._eyeball = np.ascontiguousarray(eyeball[self._ball], np.float32)

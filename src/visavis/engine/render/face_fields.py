@@ -51,7 +51,7 @@ NECK_BELOW_CHIN = 0.55  # the head rolls about this point
 def brow_cheek_and_breath_fields(face: FaceGeometry, x: Array, y: Array) -> dict[str, Array]:
     """Return the fields of brows, cheeks and breath at nodes x, y (ny, nx): (ny, nx, 2) each, in eye distances."""
     p, e = face.landmarks[:, :2], face.unit
-    lids = (p[LID_UPPER_LEFT, 1] + p[LID_UPPER_RIGHT, 1]) / 2
+    lids = float(p[LID_UPPER_LEFT, 1] + p[LID_UPPER_RIGHT, 1]) / 2
     over_eye = smoothstep((lids - OVER_LIDS * e - y) / (OVER_LIDS_FADE * e))
 
     def around(i: int, size: tuple[float, float]) -> Array:
@@ -59,7 +59,7 @@ def brow_cheek_and_breath_fields(face: FaceGeometry, x: Array, y: Array) -> dict
         height: Array = np.exp(-0.5 * (((x - p[i, 0]) / (size[0] * e)) ** 2 + ((y - p[i, 1]) / (size[1] * e)) ** 2))
         return height
 
-    def vectors(dx: Array, dy: Array) -> Array:
+    def vectors(dx: NDArray[np.floating], dy: NDArray[np.floating]) -> Array:
         return np.stack([dx, dy], axis=-1).astype(np.float32)
 
     def vertical(dy: Array) -> Array:
@@ -68,7 +68,7 @@ def brow_cheek_and_breath_fields(face: FaceGeometry, x: Array, y: Array) -> dict
     inner = (around(BROW_INNER_LEFT, BROW_INNER_SIZE) + around(BROW_INNER_RIGHT, BROW_INNER_SIZE)) * over_eye
     outer = (around(BROW_OUTER_LEFT, BROW_OUTER_SIZE) + around(BROW_OUTER_RIGHT, BROW_OUTER_SIZE)) * over_eye
     cheeks = around(CHEEK_LEFT, CHEEK_SIZE) + around(CHEEK_RIGHT, CHEEK_SIZE)
-    under_eye = smoothstep((y - (p[LID_LOWER_LEFT, 1] + p[LID_LOWER_RIGHT, 1]) / 2) / (UNDER_EYE_FADE * e))
+    under_eye = smoothstep((y - float(p[LID_LOWER_LEFT, 1] + p[LID_LOWER_RIGHT, 1]) / 2) / (UNDER_EYE_FADE * e))
     chest = smoothstep((y - face.chin[1] - CHEST_BELOW_CHIN * e) / (CHEST_FADE * e))
     together = around(BROW_INNER_LEFT, BROWS_TOGETHER_SIZE) - around(BROW_INNER_RIGHT, BROWS_TOGETHER_SIZE)
     return {
@@ -108,7 +108,7 @@ def head_fields(face: FaceGeometry, x: Array, y: Array) -> dict[str, Array]:
     near = depth_of(face, x, y)
     head = 1.0 - smoothstep((y - chin[1] - SHOULDERS_BELOW_CHIN * e) / (SHOULDERS_FADE * e))
     degree = np.float32(np.pi / 180)
-    pivot_x, pivot_y = chin[0], chin[1] + NECK_BELOW_CHIN * e
+    pivot_x, pivot_y = chin[0], float(chin[1]) + NECK_BELOW_CHIN * e
     zero = np.zeros_like(near)
     turn = (near * PARALLAX_GAIN + HEAD_SHIFT * e * head) * degree
     yaw = np.stack([turn, zero], axis=-1)

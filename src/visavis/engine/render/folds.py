@@ -136,9 +136,9 @@ def _areas(face: FaceGeometry, p: Array, unit: float, eyes: tuple[Box, Box]) -> 
     between = min(eyes)[2], max(eyes)[0]
     nose_y, chin_y = float(p[NOSE_BASE, 1]), float(face.chin[1])
     around_mouth = (
-        int(face.corner_left[0] - 0.45 * unit),
+        int(float(face.corner_left[0]) - 0.45 * unit),
         max(lids_bottom, int(nose_y - 0.30 * unit)),
-        int(face.corner_right[0] + 0.45 * unit) + 1,
+        int(float(face.corner_right[0]) + 0.45 * unit) + 1,
         int(chin_y),
     )
     between_brows = (between[0], lids_top, between[1], lids_bottom - int(0.15 * unit))
@@ -182,9 +182,10 @@ class _Shapes:
             (self.p[NOSE_WING_RIGHT], self.face.corner_right, 1.0),
         ):
             # A quadratic Bézier curve of 40 points.
-            begin = np.array([wing[0] + side * 0.035 * e, wing[1] - 0.02 * e])
-            end = np.array([corner[0] + side * 0.10 * e, corner[1] + 0.07 * e])
-            bend = np.array([corner[0] + side * 0.10 * e, (begin[1] + end[1]) / 2 - 0.03 * e])
+            wing_x, wing_y, corner_x, corner_y = map(float, (*wing[:2], *corner[:2]))
+            begin = np.array([wing_x + side * 0.035 * e, wing_y - 0.02 * e])
+            end = np.array([corner_x + side * 0.10 * e, corner_y + 0.07 * e])
+            bend = np.array([corner_x + side * 0.10 * e, (begin[1] + end[1]) / 2 - 0.03 * e])
             at = np.linspace(0.0, 1.0, 40, dtype=np.float32)[:, None]
             line = (1 - at) ** 2 * begin + 2 * at * (1 - at) * bend + at**2 * end
             x_at = np.interp(self.y, line[:, 1], line[:, 0])

@@ -122,7 +122,8 @@ def draw_interior(face: FaceGeometry, pack: AvatarPack, lip_upper: Array, lip_lo
     else:
         tint = (cheeks / max(float(cheeks.max()), 1.0)) ** SKIN_TINT
         white = max(_white(face, picture), ENAMEL_OVER_SKIN * float(cheeks @ _LUMA))
-        enamel = np.array(ENAMEL, np.float32) * np.clip(white / ENAMEL_LUMA, ENAMEL_LEAST, ENAMEL_MOST) * tint
+        brightness = min(max(white / ENAMEL_LUMA, ENAMEL_LEAST), ENAMEL_MOST)
+        enamel = np.array(ENAMEL, np.float32) * brightness * tint
     enamel = enamel.astype(np.float32)
     gum = lip_upper * np.array(GUM, np.float32)
     upper = _teeth(unit_px, enamel, gum, UPPER_WIDTHS, UPPER_HEIGHTS, edge=edge, down=True)

@@ -90,9 +90,9 @@ def _eye_picture(texture: NDArray[np.uint8], points: Array, unit: float, indices
     )
     box = (
         max(0, int(mesh.left - _BOX_ASIDE * unit)),
-        max(0, int(upper[:, 1].min() - _BOX_ABOVE * unit)),
+        max(0, int(float(upper[:, 1].min()) - _BOX_ABOVE * unit)),
         min(texture.shape[1], int(mesh.right + _BOX_ASIDE * unit)),
-        min(texture.shape[0], int(lower[:, 1].max() + _BOX_BELOW * unit)),
+        min(texture.shape[0], int(float(lower[:, 1].max()) + _BOX_BELOW * unit)),
     )
     return _EyePicture(texture, points, unit, indices, mesh, box)
 
@@ -167,7 +167,7 @@ class _EyePicture:
         seen = eye[:, columns[0] : columns[-1] + 1]
         top = (seen.argmax(axis=0) + self._top).astype(np.float32)
         bottom = (len(seen) - 1 - seen[::-1].argmax(axis=0) + self._top).astype(np.float32)
-        width = (x[-1] - x[0]) / (mesh.right - mesh.left)
+        width = float(x[-1] - x[0]) / (mesh.right - mesh.left)
         if not _WIDTH_LEAST < width < _WIDTH_MOST or float((bottom - top).max()) > _HEIGHT_MOST * unit:
             return None
         top, bottom = (
@@ -189,7 +189,7 @@ class _EyePicture:
             lower=(x, bottom),
             iris=self._iris_seen(),
             whites=(float(self._x[white[0]]), float(self._x[white[-1]])),
-            bare=(x, top - _ABOVE_LASHES * np.float32(unit)),
+            bare=(x, top - np.float32(_ABOVE_LASHES * float(np.float32(unit)))),
         )
 
     def _iris_seen(self) -> tuple[float, float, float]:

@@ -60,8 +60,8 @@ def mood_fields(face: FaceGeometry, mouth: MouthFields) -> dict[str, Array]:
         y, mouth.lip_low, SMILE_THINS_LOWER, 1.0
     ) * (y >= mouth.seam)
     smiled = float(mouth.bend.max())
-    more = 1.0 - LESS_SMILE * float(smoothstep(np.array(smiled / SMILED_ALREADY, np.float32)))
-    smile = float(smoothstep(np.array(max(0.0, smiled) / SMILE_FULL, np.float32)))
+    more = 1.0 - LESS_SMILE * float(smoothstep(np.array(np.float32(smiled / SMILED_ALREADY), np.float64)))
+    smile = float(smoothstep(np.array(np.float32(max(0.0, smiled) / SMILE_FULL), np.float64)))
     level = RELAX_LEVELS * np.maximum(mouth.bend, 0.0) * np.where(inside < 1, 1.0, over_cheek) * height
     return {
         RELAXED: mouth.vectors(

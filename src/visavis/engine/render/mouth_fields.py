@@ -68,7 +68,8 @@ SWELL_FLATNESS, LIP_FLATNESS, THIN_FLATNESS = 2.4, 3.0, 4
 
 def opening_profile(t: Array) -> Array:
     """Return the shape of open lips across the mouth: 1 in the middle, 0 at the corners and outside."""
-    return np.clip(1.0 - np.abs(t) ** OPENING_FLATNESS, 0.0, 1.0) ** OPENING_FULLNESS
+    profile: Array = np.asarray(np.clip(1.0 - np.abs(t) ** OPENING_FLATNESS, 0.0, 1.0) ** OPENING_FULLNESS, np.float32)
+    return profile
 
 
 class MouthFields:
@@ -96,7 +97,8 @@ class MouthFields:
             np.float32
         )
         middle = float(face.seam_y(np.array([face.centre_x]))[0])
-        below = np.where(x < face.centre_x, face.corner_left[1] - middle, face.corner_right[1] - middle) / face.unit
+        left, right = float(face.corner_left[1]) - middle, float(face.corner_right[1]) - middle
+        below = np.where(x < face.centre_x, left, right) / face.unit
         self.bend = (-below * inside**2).astype(np.float32)
 
     def all(self) -> dict[str, tuple[FieldAtHeight, FieldAtHeight]]:
@@ -135,7 +137,7 @@ class MouthFields:
         }
 
     @staticmethod
-    def vectors(dx: Array, dy: Array) -> Array:
+    def vectors(dx: NDArray[np.floating], dy: NDArray[np.floating]) -> Array:
         """Return the displacements (…, 2) with the parts `dx` and `dy`, which are broadcast to one shape."""
         displacements: Array = np.stack(np.broadcast_arrays(dx, dy), axis=-1).astype(np.float32)
         return displacements
@@ -155,7 +157,8 @@ class MouthFields:
 
     def levelling(self) -> Array:
         """How far an open jaw moves the seam down to level its bend."""
-        return LEVELLED_BY_JAW * self.bend * gaussian(self.outside / CORNER_REACH)
+        moved: Array = LEVELLED_BY_JAW * self.bend * gaussian(self.outside / CORNER_REACH)
+        return moved
 
     def jaw_low(self, y: Array) -> Array:
         """The jaw turns about a hinge in front of the ears: chin and lower lip go down, cheeks follow, the neck takes
@@ -184,7 +187,10 @@ class MouthFields:
 
     def corners_close(self) -> Array:
         """How far mouthClose raises the corners of the mouth."""
-        return CORNERS_CLOSE * CORNER_SHARE * JAW_DROP * self.corner * self.fade_to_cheek()
+        raised: Array = np.asarray(
+            CORNERS_CLOSE * CORNER_SHARE * JAW_DROP * self.corner * self.fade_to_cheek(), np.float32
+        )
+        return raised
 
     def close_low(self, y: Array) -> Array:
         """The lower lip is drawn up against jawOpen, by its share of the same gap; the chin stays down."""
@@ -271,5 +277,5 @@ class MouthFields:
         towards = np.where(d < lip, d, lip * (1.0 - smoothstep((d - lip) / (THIN_REACH * self.e))))
         keep = np.clip(1.0 - np.abs(self.t) ** THIN_FLATNESS, 0, 1)
         nose = np.where(y < self.seam, smoothstep((y - self.base) / (THIN_TO_NOSE * self.e)), 1.0)
-        moved: Array = sign * share * towards / self.e * keep * nose
+        moved: Array = np.asarray(sign * share * towards / self.e * keep * nose, np.float32)
         return moved

@@ -189,12 +189,12 @@ def _make(
     fields = evaluate_fields(face, *grid.nodes())
     e, mouth = face.unit, (face.corner_left + face.corner_right) / 2
     rows, columns, mouth_grid = grid.part(
-        int(mouth[0] - MOUTH_REACH_ASIDE * e),
+        int(float(mouth[0]) - MOUTH_REACH_ASIDE * e),
         int(face.nose_base_y - MOUTH_REACH_ABOVE_NOSE * e),
-        int(mouth[0] + MOUTH_REACH_ASIDE * e),
-        int(face.chin[1] + MOUTH_REACH_BELOW_CHIN * e),
+        int(float(mouth[0]) + MOUTH_REACH_ASIDE * e),
+        int(float(face.chin[1]) + MOUTH_REACH_BELOW_CHIN * e),
     )
-    seam_x = np.linspace(face.corner_left[0], face.corner_right[0], SEAM_POINTS, dtype=np.float32)
+    seam_x = np.linspace(float(face.corner_left[0]), float(face.corner_right[0]), SEAM_POINTS, dtype=np.float32)
     seam = np.stack([seam_x, face.seam_y(seam_x)], axis=-1)
     on_seam = evaluate_fields(face, seam[None, :, 0], seam[None, :, 1])
     lip_upper, lip_lower = lip_colours(pack.picture, FaceGeometry.of(pack.landmarks))

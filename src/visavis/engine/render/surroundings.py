@@ -80,10 +80,10 @@ def extend_to_cover(pack: AvatarPack, frame: Frame, width: int, height: int) -> 
         scene = replace(turned, chin=chin + top)
     mouth = p[[MOUTH_CORNER_LEFT, MOUTH_CORNER_RIGHT], 0]
     if left:
-        free = int(mouth[0] - MOUTH_REACH * unit)
+        free = int(float(mouth[0]) - MOUTH_REACH * unit)
         scene = scene.mirrored().continued(left, middle, free=free).mirrored()
     if right:
-        free = int(columns - 1 - mouth[1] - MOUTH_REACH * unit)
+        free = int(columns - 1 - float(mouth[1]) - MOUTH_REACH * unit)
         scene = scene.continued(right, columns - 1 - middle, free=free)
     moved = Frame(scale=s, shift_x=frame.shift_x - s * left, shift_y=frame.shift_y - s * top)
     return Scene(picture=scene.picture, matte=scene.matte, background=scene.background, frame=moved)
@@ -181,7 +181,8 @@ class _Sides:
 
 
 def _rounded(values: Array) -> Picture:
-    return np.clip(values + 0.5, 0, 255).astype(np.uint8)
+    rounded: Picture = np.clip(values + 0.5, 0, 255).astype(np.uint8)
+    return rounded
 
 
 def _extend(image: Picture, count: int, *, blur_growth: float, own: Array | None = None) -> Array:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,13 +21,13 @@ from visavis.engine.audio.mel import MEL_BANDS, matmul_by_row
 from visavis.engine.motion.frame import MOUTH_COUNT
 from visavis.engine.speech.acoustic import SPAN, Listener, of_span
 from visavis.engine.speech.visemes import CLASSES
+from visavis.engine.speech.weights_file import WEIGHTS
 
 BLOCK = 2  # steps in a block
 STACK = 4  # frames of mel in the input of a block: its own two and the two before
 # The outputs of frame t belong to step t - DELAY_STEPS. A block ends with frame t + 1, so the first of its two steps
 # has one more frame of look-ahead.
 DELAY_STEPS = 4
-WEIGHTS = "network.npz"
 
 Vector = NDArray[np.float32]
 
@@ -76,7 +75,7 @@ class Weights:
 @cache
 def load_weights() -> Weights:
     """Return the weights that are shipped with the package."""
-    with files(__package__).joinpath(WEIGHTS).open("rb") as file, np.load(file) as box:
+    with np.load(WEIGHTS) as box:
         array = {name: np.ascontiguousarray(box[name], np.float32) for name in box.files}
     listener = {name: array[f"listener_{name}"] for name in ("w1", "b1", "w2", "b2", "w3", "b3")}
     listener["w1"] = of_span(listener["w1"] * array["listener_scale"][:, None])

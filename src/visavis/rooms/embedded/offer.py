@@ -12,7 +12,15 @@ from dataclasses import dataclass
 from visavis.errors import OfferRefused
 from visavis.rooms.embedded.candidates import Candidate, keep_candidates
 from visavis.rooms.port import MediaKind
-from visavis.rooms.sdp import Codec, Description, MediaSection, Transport, read_description
+from visavis.rooms.sdp import (
+    Codec,
+    Description,
+    MediaSection,
+    Transport,
+    is_ice_pwd,
+    is_ice_ufrag,
+    read_description,
+)
 
 MAX_OFFER_BYTES = 64 * 1024
 MAX_FINGERPRINTS = 8
@@ -29,8 +37,6 @@ EXTENSIONS: dict[MediaKind, tuple[str, ...]] = {  # of RTP headers, which the li
 }
 _EXTENSION_IDS = range(1, 15)  # RFC 8285, section 4.2
 _PAYLOAD_TYPES = range(96, 128)  # the dynamic ones (RFC 3551, section 3); the library answers with no others
-_ICE_UFRAG = re.compile(r"[A-Za-z0-9+/]{4,256}")  # RFC 8839, section 5.4
-_ICE_PWD = re.compile(r"[A-Za-z0-9+/]{22,256}")
 _FINGERPRINT = re.compile(
     r"(?i:sha-256 (?:[0-9A-F]{2}:){31}[0-9A-F]{2}|sha-384 (?:[0-9A-F]{2}:){47}[0-9A-F]{2}"
     r"|sha-512 (?:[0-9A-F]{2}:){63}[0-9A-F]{2})"
@@ -50,6 +56,7 @@ class CheckedOffer:
     accepted: tuple[int, ...]  # their indices in `sections`, one for each of `kinds`
     ice_ufrag: str
     candidates: tuple[Candidate, ...]  # those to check
+    transport_section: tuple[str, str]  # kind and mid of the section by which all media travel
 
     def complete(self, answer: str) -> str:
         """Return the library's answer with a rejected section for each section of the offer that the library did not
@@ -86,7 +93,8 @@ def check_offer(sdp: str) -> CheckedOffer:
         _check_section(kind, section)
     mids = _bundled_mids(offer, [section.mid for section in sections.values()])
     # All packets travel as the first section of the group says (RFC 9143, section 7.1.3).
-    transport = next(section.transport for section in sections.values() if section.mid == mids[0])
+    first = next(section for section in sections.values() if section.mid == mids[0])
+    transport = first.transport
     _check_transport(transport)
     candidates = keep_candidates(transport.candidates)
     lines = ["v=0", "o=- 0 0 IN IP4 0.0.0.0", "s=-", "t=0 0", f"a=group:BUNDLE {' '.join(mids)}"]
@@ -102,6 +110,7 @@ def check_offer(sdp: str) -> CheckedOffer:
         accepted=tuple(accepted.values()),
         ice_ufrag=transport.ice_ufrag,
         candidates=candidates,
+        transport_section=(first.kind, first.mid),
     )
 
 
@@ -166,7 +175,7 @@ def _bundled_mids(offer: Description, mids: list[str]) -> list[str]:
 
 
 def _check_transport(transport: Transport) -> None:
-    if not (_ICE_UFRAG.fullmatch(transport.ice_ufrag) and _ICE_PWD.fullmatch(transport.ice_pwd)):
+    if not (is_ice_ufrag(transport.ice_ufrag) and is_ice_pwd(transport.ice_pwd)):
         raise OfferRefused("The offer has no valid ice-ufrag and ice-pwd")
     if transport.setup not in _SETUPS:
         raise OfferRefused("The offer has no valid setup attribute", suggestion="Send a=setup:actpass")

@@ -10,14 +10,23 @@ from collections.abc import Callable
 from dataclasses import InitVar, dataclass, field, replace
 from typing import Literal
 
-from visavis.errors import IceRestartUnavailable, OfferRefused, RoomFull, TooManyOffers, ViewerNotFound
+from visavis.errors import (
+    CandidatesRefused,
+    IceRestartUnavailable,
+    OfferRefused,
+    PreconditionFailed,
+    RoomFull,
+    TooManyOffers,
+    ViewerNotFound,
+)
 from visavis.rooms.bit_rate import ViewerBitRate, share_for
 from visavis.rooms.embedded.candidates import Candidate, keep_candidates
-from visavis.rooms.embedded.fragment import read_fragment
+from visavis.rooms.embedded.fragment import read_fragment, read_restart, write_restart
 from visavis.rooms.embedded.offer import CheckedOffer, check_offer
 from visavis.rooms.keyframe_requests import KeyframeRequests
 from visavis.rooms.port import AudienceFigures, EncodedPacket, MediaKind, RoomEvents
-from visavis.rooms.spec import IceServer
+from visavis.rooms.spec import IceRestarted, IceServer
+from visavis.rooms.webrtc.allowance import Allowance
 from visavis.rooms.webrtc.send_path import SendPath
 from visavis.rooms.webrtc.sending_peer import CLOSE_WITHIN_S, SendingPeer
 
@@ -25,7 +34,8 @@ JOIN_WITHIN_S = 15.0  # a viewer that has not connected within this time after i
 CHECK_WITHIN_S = 6.0  # ... and one that has not even sent a connectivity check within this time
 MAX_VIEWERS = 1000  # that have connected; a stage takes what it can serve (audience_limit.py)
 MAX_WAITING = 64  # that have not. For one more, the oldest that has sent no check is removed
-MAX_FRAGMENTS = 32  # of candidates, from one viewer
+MAX_FRAGMENTS = 32  # of candidates, from one viewer in one ICE session
+RESTARTS_PER_S, RESTARTS_AT_ONCE = 0.2, 4  # of one viewer's ICE: each lets the server send to a dozen further addresses
 
 
 class EmbeddedRoom:
@@ -46,6 +56,7 @@ class EmbeddedRoom:
         self._path = SendPath(self)
         self._viewers: dict[str, _Viewer] = {}
         self._watching: Counter[MediaKind] = Counter()  # viewers that have joined, by their main medium
+        self._expected: set[_Viewer] = set()  # those of pictures that have sent a check and have not joined yet
         self._closing: set[asyncio.Task[None]] = set()  # aclose waits for them
         self._first_frame_sent = False
         self._newest_sent = -1  # the highest position of a packet of a main medium that has left
@@ -55,7 +66,8 @@ class EmbeddedRoom:
     # --- media
     @property
     def watched(self) -> bool:
-        return any(viewer.joined for viewer in self._viewers.values())
+        """Also while a viewer is about to join: the picture that it begins with is made meanwhile."""
+        return bool(self._expected) or any(viewer.joined for viewer in self._viewers.values())
 
     def publish(self, item: EncodedPacket) -> None:
         self._path.publish(item)
@@ -92,19 +104,46 @@ class EmbeddedRoom:
                 return
         raise RoomFull(f"The room is full; it takes {MAX_VIEWERS} viewers", suggestion="Try again when one has left")
 
-    async def add_candidates(self, *, viewer_id: str, fragment: str) -> None:
+    async def add_candidates(self, *, viewer_id: str, fragment: str, ice_session: int = 0) -> None:
         added = read_fragment(fragment)
-        viewer = self._viewers.get(viewer_id)
-        if viewer is None:
-            raise ViewerNotFound
+        viewer = self._viewer(viewer_id)
+        if ice_session != viewer.ice_session:
+            raise PreconditionFailed("This ICE session is over", suggestion="Send the ETag of the last ICE restart")
         if added.ice_ufrag not in ("", viewer.ice_ufrag):
-            raise IceRestartUnavailable
+            raise CandidatesRefused("The candidates belong to another ICE session", suggestion="Send If-Match: *")
         viewer.fragments += 1
         if viewer.fragments > MAX_FRAGMENTS:
             raise TooManyOffers("This viewer has sent candidates too often")
         candidates = keep_candidates(added.candidates, viewer.candidates)
         viewer.candidates += candidates
         await viewer.peer.add_candidates([str(candidate) for candidate in candidates])
+
+    async def restart_ice(self, *, viewer_id: str, fragment: str) -> IceRestarted:
+        asked = read_restart(fragment)
+        viewer = self._viewer(viewer_id)
+        if not viewer.joined:
+            raise IceRestartUnavailable
+        if asked.ice_ufrag == viewer.ice_ufrag:
+            raise CandidatesRefused("The ICE session has this ice-ufrag already", suggestion="Send a new one")
+        if not viewer.restarts.take(asyncio.get_running_loop().time()):
+            raise TooManyOffers("This viewer restarts ICE too often")
+        candidates = keep_candidates(asked.candidates)
+        ours = await viewer.peer.restart_ice(
+            user_name=asked.ice_ufrag, password=asked.ice_pwd, candidates=[str(candidate) for candidate in candidates]
+        )
+        viewer.ice_session += 1
+        viewer.ice_ufrag, viewer.candidates, viewer.fragments = asked.ice_ufrag, candidates, 0
+        kind, mid = viewer.transport_section
+        answer = write_restart(
+            kind=kind, mid=mid, ice_ufrag=ours.user_name, ice_pwd=ours.password, candidates=ours.candidates
+        )
+        return IceRestarted(fragment=answer, ice_session=viewer.ice_session)
+
+    def _viewer(self, viewer_id: str) -> _Viewer:
+        viewer = self._viewers.get(viewer_id)
+        if viewer is None:
+            raise ViewerNotFound
+        return viewer
 
     async def remove_viewer(self, viewer_id: str) -> bool:
         viewer = self._viewers.get(viewer_id)
@@ -121,29 +160,48 @@ class EmbeddedRoom:
         if self._closing:
             await asyncio.wait(self._closing, timeout=CLOSE_WITHIN_S)
 
+    def _viewer_checked(self, viewer: _Viewer) -> None:
+        """Make a keyframe while the viewer's handshake goes on."""
+        if viewer.joined or viewer.removed or viewer.peer.main_medium != "video":
+            return
+        self._expected.add(viewer)
+        self._path.await_viewers(True)
+        if not self._path.has_fresh_keyframe:
+            self._events.keyframe_wanted(joining=True)
+
+    def _expect_no_longer(self, viewer: _Viewer) -> None:
+        if viewer in self._expected:
+            self._expected.remove(viewer)
+            self._path.await_viewers(bool(self._expected))
+
     def _viewer_connected(self, viewer: _Viewer) -> None:
         if viewer.joined or viewer.removed:
             return
         if self._joined_count() >= MAX_VIEWERS:
             self._remove(viewer)
             return
+        viewer.bit_rate = ViewerBitRate(starts_low=not self._joined_count())
         viewer.joined = True
+        self._expect_no_longer(viewer)
         self._watching[viewer.peer.main_medium] += 1
         viewer.stop_waiting()
         self._events.viewer_joined(viewer.viewer_id, self._joined_count())
         if viewer.peer.main_medium == "video":
             viewer.keyframe_requests.wait_s(asyncio.get_running_loop().time())
-            self._events.keyframe_wanted(joining=True)
+            if not viewer.peer.begins_at_once:
+                self._events.keyframe_wanted(joining=True)
 
     def figures(self) -> AudienceFigures:
         """See `rooms.port.Audience`."""
         total = self._departed
         for viewer in self._viewers.values():
-            total = _with_viewer(total, viewer)
+            total = viewer.peer.add_to(total)
         joined = [viewer for viewer in self._viewers.values() if viewer.joined]
         qualities = tuple(viewer.peer.quality() for viewer in joined)
         for viewer, (round_trip_ms, lost_share) in zip(joined, qualities, strict=True):
-            viewer.bit_rate.report(round_trip_ms=round_trip_ms, lost_share=lost_share)
+            viewer.bit_rate.report(
+                round_trip_ms=round_trip_ms, lost_share=lost_share, checked_ms=viewer.peer.checked_ms
+            )
         rates = [viewer.bit_rate for viewer in joined]
         return replace(
             total,
@@ -181,7 +239,8 @@ class EmbeddedRoom:
         if viewer.removed:
             return
         viewer.removed = True
-        self._departed = _with_viewer(self._departed, viewer)
+        self._expect_no_longer(viewer)
+        self._departed = viewer.peer.add_to(self._departed)
         del self._viewers[viewer.viewer_id]
         viewer.stop_waiting()
         if viewer.keyframe:
@@ -206,8 +265,11 @@ class _Viewer:
     offer: InitVar[CheckedOffer]
     peer: SendingPeer = field(init=False)
     ice_ufrag: str = ""
-    candidates: tuple[Candidate, ...] = ()  # those that are checked: of the offer, and those that came later
+    transport_section: tuple[str, str] = ("", "")  # of its offer
+    ice_session: int = 0  # how often it has restarted ICE
+    candidates: tuple[Candidate, ...] = ()  # those that are checked: of the ICE session, and those that came later
     fragments: int = 0  # how often candidates came later
+    restarts: Allowance = field(default_factory=lambda: Allowance(per_s=RESTARTS_PER_S, burst=RESTARTS_AT_ONCE))
     joined: bool = False  # set when its connection begins to take media
     removed: bool = False  # set when it is removed from the room
     deadline: asyncio.TimerHandle | None = None  # for joining; set when its offer is answered
@@ -217,11 +279,13 @@ class _Viewer:
 
     def __post_init__(self, offer: CheckedOffer) -> None:
         self.ice_ufrag, self.candidates = offer.ice_ufrag, offer.candidates
+        self.transport_section = offer.transport_section
         self.peer = SendingPeer(
             self,
             self.room._path,
             wall_clock_at_start_ns=self.room._wall_clock_at_start_ns,
             ice_servers=self.room._ice_servers,
+            checked=lambda: self.room._viewer_checked(self),
         )
 
     def peer_connected(self) -> None:
@@ -253,17 +317,3 @@ class _Viewer:
 
     def peer_disconnected(self) -> None:
         self.room._remove(self)
-
-
-def _with_viewer(figures: AudienceFigures, viewer: _Viewer) -> AudienceFigures:
-    packets, size_bytes = viewer.peer.sent_counts()
-    resent, refused = viewer.peer.resend_counts()
-    return replace(
-        figures,
-        packets_sent=figures.packets_sent + packets,
-        bytes_sent=figures.bytes_sent + size_bytes,
-        packets_resent=figures.packets_resent + resent,
-        requests_refused=figures.requests_refused + refused,
-        dropped_blocks=figures.dropped_blocks + viewer.peer.dropped("audio"),
-        dropped_pictures=figures.dropped_pictures + viewer.peer.dropped("video"),
-    )

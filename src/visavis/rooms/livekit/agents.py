@@ -25,11 +25,18 @@ class People:
 
     own: str = ""
     agent: str | None = None
+    _heard: bool = False  # the agent was heard, although it may be hidden
     _present: dict[str, bool] = field(default_factory=dict)  # by identity: whether it is of kind agent
 
     @property
-    def count(self) -> int:
-        return len(self._present)
+    def present(self) -> list[str]:
+        """The identities of those who are in the room."""
+        return list(self._present)
+
+    @property
+    def agent_was_seen(self) -> bool:
+        """Whether the agent is in the room, or nobody is known to be it."""
+        return self.agent is None or self.agent in self._present or self._heard
 
     def take_own(self, me: models.ParticipantInfo) -> None:
         """The avatar has joined. Its token may name its agent."""
@@ -67,4 +74,5 @@ class People:
         """Whether a participant may have the avatar speak: its agent; where none is known, whoever does so first."""
         if self.agent is None and identity in self._present:
             self.agent = identity
+        self._heard = self._heard or identity == self.agent
         return identity == self.agent

@@ -41,8 +41,9 @@ def response(to: str, call_id: str, payload: str) -> bytes:
     return _packet(to, rpc_response=models.RpcResponse(request_id=call_id, payload=payload))
 
 
-def refusal(to: str, call_id: str, code: int, message: str) -> bytes:
-    error = models.RpcError(code=code, message=message)
+def refusal(to: str, call_id: str, code: int, message: str, *, data: str = "") -> bytes:
+    """Return the packet that refuses a call. `data`: the stable code of the error, if it has one."""
+    error = models.RpcError(code=code, message=message, data=data)
     return _packet(to, rpc_response=models.RpcResponse(request_id=call_id, error=error))
 
 
@@ -51,9 +52,13 @@ def finished(position_s: float, *, interrupted: bool) -> str:
     return json.dumps({"playback_position": position_s, "interrupted": interrupted})
 
 
-def state(name: str, reason: str | None = None) -> bytes:
+def state(name: str, reason: str | None = None, *, seconds_left: int | None = None) -> bytes:
     """Return the packet that tells everybody in the room the state of the session."""
-    told = {"state": name} if reason is None else {"state": name, "reason": reason}
+    told: dict[str, str | int] = {"state": name}
+    if reason is not None:
+        told["reason"] = reason
+    if seconds_left is not None:
+        told["seconds_left"] = seconds_left
     user = models.UserPacket(payload=json.dumps(told).encode(), topic=STATE_TOPIC)
     return models.DataPacket(kind=models.DataPacket.Kind.RELIABLE, user=user).SerializeToString()
 

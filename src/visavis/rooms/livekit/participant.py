@@ -10,11 +10,11 @@ from typing import Protocol
 import structlog
 from livekit.protocol import models, rtc
 
-from visavis.errors import RoomUnreachable
+from visavis.errors import RoomEncrypted, RoomUnreachable
 from visavis.rooms.livekit.signalling import Signalling
 from visavis.rooms.port import MediaKind
 from visavis.rooms.spec import IceServer, RoomEnd
-from visavis.rooms.webrtc.data_peer import DataPeer
+from visavis.rooms.webrtc.data_peer import MAX_CANDIDATES, DataPeer
 from visavis.rooms.webrtc.publishing_peer import PublishingPeer
 from visavis.rooms.webrtc.send_path import SendPath
 
@@ -72,7 +72,8 @@ class Participant:
         self._answer: asyncio.Future[str] | None = None
         self._answered = False
         self._early: list[str] = []  # candidates of the server that came before its answer
-        self._sends = self._receives = False  # media reach the server; data come from it
+        # media reach the server; data can be sent; data come from it
+        self._sends = self._sends_data = self._receives = False
         self._connected_or_over = asyncio.Event()
         self._over: asyncio.Future[RoomEnd | None] = asyncio.get_running_loop().create_future()
         self._tasks: list[asyncio.Task[None]] = []
@@ -81,6 +82,8 @@ class Participant:
         """Join, publish both tracks, and wait until media reach the server. Raises `RoomRefused`, `RoomUnreachable`."""
         self._signalling = await Signalling.open(url, token)
         joined = await self._signalling.join()
+        if any(track.encryption for other in joined.other_participants for track in other.tracks):
+            raise RoomEncrypted
         self._ice_servers = (*self._ice_servers, *_ice_servers(joined))
         self._tasks.append(asyncio.create_task(self._read(self._signalling)))
         self._tasks.append(asyncio.create_task(self._signalling.keep_alive()))
@@ -93,7 +96,7 @@ class Participant:
                 "The LiveKit server answers, but no media reach it within 10 s",
                 suggestion="Open its UDP ports to this machine, or give it a TURN server",
             ) from None
-        if not (self._sends and self._receives):
+        if not (self._sends and self._sends_data and self._receives):
             raise RoomUnreachable("The LiveKit server has ended the connection before media reached it")
         return joined
 
@@ -131,8 +134,12 @@ class Participant:
         self._receives = True
         self._note_connected()
 
+    def _sending_opened(self) -> None:
+        self._sends_data = True
+        self._note_connected()
+
     def _note_connected(self) -> None:
-        if self._sends and self._receives:
+        if self._sends and self._sends_data and self._receives:
             self._connected_or_over.set()
 
     def keyframe_wanted(self) -> None:
@@ -170,7 +177,7 @@ class Participant:
         self.publisher = PublishingPeer(
             self, self._path, wall_clock_at_start_ns=self._wall_clock_at_start_ns, ice_servers=self._ice_servers
         )
-        offering = asyncio.ensure_future(self.publisher.offer(tracks))
+        offering = asyncio.ensure_future(self.publisher.offer(tracks, opened=self._sending_opened))
         try:
             await asyncio.gather(*self._published.values())
             self._answer = loop.create_future()
@@ -234,7 +241,8 @@ class Participant:
                 index = told.get("sdpMLineIndex")
                 await self._subscriber.add_candidate(candidate, mid=told.get("sdpMid"), index=index)
         elif self.publisher is None or not self._answered:
-            self._early.append(candidate)
+            if len(self._early) < MAX_CANDIDATES:
+                self._early.append(candidate)
         else:
             await self.publisher.add_candidates([candidate])
 

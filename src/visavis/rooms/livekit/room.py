@@ -5,26 +5,40 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import structlog
 from livekit.protocol import models
 
-from visavis.errors import RoomRefused, VisavisError
+from visavis.errors import RoomEncrypted, RoomRefused, VisavisError
 from visavis.rooms.bit_rate import ViewerBitRate
 from visavis.rooms.keyframe_requests import KeyframeRequests
 from visavis.rooms.livekit import packets
+from visavis.rooms.livekit.agent_calls import AgentCalls
 from visavis.rooms.livekit.agents import Change, People
 from visavis.rooms.livekit.calls import Calls
 from visavis.rooms.livekit.participant import Participant
 from visavis.rooms.livekit.segments import Begun, Cleared, Empty, Refused, Segments, Step
-from visavis.rooms.port import AudienceFigures, EncodedPacket, MediaKind, RoomEvents, RoomSpeech
+from visavis.rooms.port import (
+    AudienceFigures,
+    EncodedPacket,
+    LostSegment,
+    MediaKind,
+    RoomAnswer,
+    RoomEvents,
+    RoomSpeech,
+)
 from visavis.rooms.spec import IceServer, LiveKitRoomSpec, RoomEnd
 from visavis.rooms.webrtc.send_path import SendPath
 
 REJOIN_WAITS_S = (0.0, 0.5, 1.0, 2.0, 4.0)  # at most five tries, spaced out, then the room is lost
 LOOK_EVERY_S = 0.1  # for segments that end by silence
+STREAM_GOES_ON_WITHIN_S = 5.0  # after the avatar has come back: or its end was lost
+AGENT_BACK_WITHIN_S = 15.0  # after the avatar: a server that was restarted has lost both
+MAX_UNTOLD = 256
 CLOSE_WITHIN_S = 3.0
 AUDIO_TOPIC = "lk.audio_stream"
 
@@ -40,8 +54,19 @@ class _Opening:
     ice_servers: tuple[IceServer, ...]
 
 
+@dataclass(slots=True, kw_only=True)
+class _Segment:
+    """A segment whose end the agent waits for. `taken`: the session has taken speech of it, and will tell its end.
+    `refused`: the agent was told that the session did not take its last piece.
+    """
+
+    agent: str
+    taken: bool = False
+    refused: bool = False
+
+
 class LiveKitRoom:
-    """Implements `rooms.port.EncodedSink`, `rooms.port.Audience` and `rooms.port.SpeechListener`. Made by `open`."""
+    """Implements `rooms.port.EncodedSink`, `rooms.port.Audience` and `rooms.port.AgentSide`. Made by `open`."""
 
     takes: Literal["encoded"] = "encoded"
 
@@ -51,13 +76,20 @@ class LiveKitRoom:
         self._path = SendPath(self)
         self._segments = Segments(name=f"segment_{secrets.token_hex(3)}", ends_by_silence=spec.ends_by_silence)
         self._people = People()
+        self._early: list[models.ParticipantInfo] = []  # told while the avatar joins, itself among them
         self._calls = Calls(self._send)
-        self._agents: dict[str, str] = {}  # who has sent a segment that is not finished, by segment
+        self._agent_calls = AgentCalls(self._people, events, send=self._send, clear=self._clear)
+        self._open: dict[str, _Segment] = {}  # those that are not finished, by id
+        self._joined: set[str] = set()  # the identities that the session knows
         self._participant: Participant | None = None
         self._bit_rate, self._keyframes = ViewerBitRate(), KeyframeRequests()
         self._keyframe: asyncio.TimerHandle | None = None
         self._newest_sent = -1
-        self._told_ready = False
+        self._departed = AudienceFigures()  # of the connections before the present one
+        self._awaited_agent: asyncio.TimerHandle | None = None  # from a new connection until the agent is back
+        self._awaited_streams: asyncio.TimerHandle | None = None  # from a new connection until their ends are lost
+        self._untold: deque[tuple[str, str]] = deque(maxlen=MAX_UNTOLD)  # ends of segments, for an agent that is away
+        self._told_ready = self._told_end = False
         self._closed = False
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -120,18 +152,11 @@ class LiveKitRoom:
         """See `rooms.port.Audience`. The server is the one viewer."""
         peer = None if self._participant is None else self._participant.publisher
         if peer is None:
-            return AudienceFigures()
-        packets_sent, bytes_sent = peer.sent_counts()
-        resent, refused = peer.resend_counts()
+            return replace(self._departed, bit_rate_share=self._bit_rate.share)
         round_trip_ms, lost_share = peer.quality()
         self._bit_rate.report(round_trip_ms=round_trip_ms, lost_share=lost_share)
-        return AudienceFigures(
-            packets_sent=packets_sent,
-            bytes_sent=bytes_sent,
-            packets_resent=resent,
-            requests_refused=refused,
-            dropped_blocks=peer.dropped("audio"),
-            dropped_pictures=peer.dropped("video"),
+        return replace(
+            peer.add_to(self._departed),
             viewers=((round_trip_ms, lost_share),),
             bit_rate_share=self._bit_rate.share,
             struggling=int(self._bit_rate.struggles),
@@ -147,6 +172,7 @@ class LiveKitRoom:
             case "stream_header":
                 header = packet.stream_header
                 if header.topic == AUDIO_TOPIC and self._people.may_speak(sender):
+                    self._tell_joined()
                     self._follow(self._segments.open(header.stream_id, sender, header.attributes, now_s))
             case "stream_chunk" if sender == self._people.agent:
                 chunk = packet.stream_chunk
@@ -154,26 +180,24 @@ class LiveKitRoom:
             case "stream_trailer" if sender == self._people.agent:
                 self._follow(self._segments.close(packet.stream_trailer.stream_id))
             case "rpc_request":
-                self._answer_call(sender, packet.rpc_request)
+                self._agent_calls.take(sender, packet.rpc_request)
+                self._tell_joined()
+            case "encrypted_packet" if sender == self._people.agent:
+                self._tell_state("error", RoomEncrypted.code)
+                self._end("room_lost", "the agent's packets are end-to-end encrypted")
             case "rpc_response":
                 code = packet.rpc_response.error.code if packet.rpc_response.HasField("error") else None
                 self._calls.answered(packet.rpc_response.request_id, code)
 
-    def _answer_call(self, sender: str, call: models.RpcRequest) -> None:
-        self._send(packets.acknowledge(sender, call.id))
-        if call.method != "lk.clear_buffer":
-            self._send(packets.refusal(sender, call.id, packets.UNSUPPORTED_METHOD, "Method not supported"))
-        elif not self._people.may_speak(sender):
-            self._send(packets.refusal(sender, call.id, packets.APPLICATION_ERROR, "Only the avatar's agent may"))
-        else:
-            self._follow(self._segments.clear())
-            self._send(packets.response(sender, call.id, "ok"))
+    def _clear(self) -> None:
+        self._follow(self._segments.clear())
 
     def _follow(self, steps: list[Step]) -> None:
         for step in steps:
             match step:
                 case Begun(segment_id=segment_id, agent=agent):
-                    self._agents[segment_id] = agent
+                    self._open[segment_id] = _Segment(agent=agent)
+                    self._tell_open()
                 case RoomSpeech():
                     self._speak(step)
                 case Cleared():
@@ -185,36 +209,99 @@ class LiveKitRoom:
                     self._tell_state("error", why)
 
     def _speak(self, speech: RoomSpeech) -> None:
+        segment = self._open.get(speech.segment_id)
+        if segment is None:  # its end was told: the session has taken nothing of it, or somebody has interrupted it
+            return
         try:
             self._events.speech_arrived(speech)
+            segment.taken, segment.refused = True, False
         except VisavisError as error:  # too much is queued: what was taken before is still spoken
-            log.warning("livekit_speech_refused", code=error.code)
-            self._tell_state("error", error.code)
+            if not segment.refused:
+                log.warning("livekit_speech_refused", code=error.code)
+                self._tell_state("error", error.code)
+            segment.refused = True
+            if not segment.taken:
+                self.speech_finished(speech.segment_id, position_s=0.0, interrupted=True)
 
     def speech_started(self, utterance_id: str) -> None:
-        if (agent := self._agents.get(utterance_id)) is not None:
-            self._calls.call(agent, "lk.playback_started", "", tries=1)
+        if (segment := self._open.get(utterance_id)) is not None:
+            self._calls.call(segment.agent, "lk.playback_started", "", tries=1)
 
     def speech_finished(self, utterance_id: str, *, position_s: float, interrupted: bool) -> None:
-        if (agent := self._agents.pop(utterance_id, None)) is not None:
-            self._calls.call(agent, "lk.playback_finished", packets.finished(position_s, interrupted=interrupted))
+        if (segment := self._open.pop(utterance_id, None)) is not None:
+            self._tell_open()
+            self._tell_end(segment.agent, position_s=position_s, interrupted=interrupted)
+
+    def segments_lost(self, lost: Iterable[LostSegment]) -> None:
+        for segment in lost:
+            self._tell_end(segment.agent, position_s=segment.position_s, interrupted=True)
+
+    def _tell_open(self) -> None:
+        self._events.segments_changed({segment_id: segment.agent for segment_id, segment in self._open.items()})
+
+    def _tell_end(self, agent: str, *, position_s: float, interrupted: bool) -> None:
+        self._untold.append((agent, packets.finished(position_s, interrupted=interrupted)))
+        self._tell_ends()
+
+    def _tell_ends(self) -> None:
+        """Tell the ends of segments, unless the connection or the agent is away: then once both are back."""
+        while self._untold and self._participant is not None and self._awaited_agent is None:
+            agent, end = self._untold.popleft()
+            self._calls.call(agent, "lk.playback_finished", end)
+
+    def answer(self, answer: RoomAnswer) -> None:
+        self._agent_calls.answer(answer)
+
+    def tell(self, state: str, *, reason: str, seconds_left: int | None = None) -> None:
+        self._told_end = self._told_end or state == "ended"
+        self._send(packets.state(state, reason, seconds_left=seconds_left))
 
     # --- people
     def people_changed(self, people: list[models.ParticipantInfo]) -> None:
-        self._note(self._people.take(people))
+        if self._participant is None:
+            self._early += people
+        else:
+            self._note(self._people.take(people))
 
     def token_refreshed(self, token: str) -> None:
         self._token = token
 
-    def _note(self, changes: list[Change]) -> None:
+    def _note(self, changes: list[Change], *, rejoined: bool = False) -> None:
+        """`rejoined`: the avatar has just come back, perhaps before its agent has."""
         for change in changes:
-            if change.came:
-                self._events.viewer_joined(change.identity, self._people.count)
-            else:
+            if change.came and change.is_agent:
+                self._await_agent_no_longer()
+            elif change.is_agent and rejoined:
+                loop = asyncio.get_running_loop()
+                self._awaited_agent = loop.call_later(AGENT_BACK_WITHIN_S, self._agent_stayed_away)
+            if not change.came:
                 self._follow(self._segments.leave(change.identity))
-                self._events.viewer_left(change.identity, self._people.count)
-                if change.is_agent:
+                if change.identity in self._joined:
+                    self._joined.remove(change.identity)
+                    self._events.viewer_left(change.identity, len(self._joined))
+                if change.is_agent and not rejoined:
                     self._end("agent_left", "the agent has left the room")
+        self._tell_ends()
+        self._tell_joined()
+
+    def _agent_stayed_away(self) -> None:
+        self._end("agent_left", f"the agent was not back {AGENT_BACK_WITHIN_S:g} s after the avatar")
+
+    def _await_agent_no_longer(self) -> None:
+        if self._awaited_agent is not None:
+            self._awaited_agent.cancel()
+            self._awaited_agent = None
+
+    def _tell_joined(self) -> None:
+        """Tell of those who have come, once the agent was seen, or heard if it is hidden: a session that waits for its
+        agent in vain ends, whoever else is in the room.
+        """
+        if not self._people.agent_was_seen:
+            return
+        for identity in self._people.present:
+            if identity not in self._joined:
+                self._joined.add(identity)
+                self._events.viewer_joined(identity, len(self._joined))
 
     # --- the connection
     async def _join(self) -> Participant:
@@ -225,6 +312,7 @@ class LiveKitRoom:
             wall_clock_at_start_ns=self._opening.wall_clock_at_start_ns,
             ice_servers=self._opening.ice_servers,
         )
+        self._early = []
         try:
             joined = await participant.join(self._spec.url, self._token)
         except BaseException:
@@ -232,13 +320,29 @@ class LiveKitRoom:
             raise
         self._participant = participant
         self._people.take_own(joined.participant)
-        self._note(self._people.take_all(joined.other_participants))
+        self._note(self._people.take_all(joined.other_participants), rejoined=True)
+        self._note(self._people.take(self._early))
         return participant
+
+    def _doubt_streams(self) -> None:
+        """The avatar has joined again: the ends of streams that were open may have been lost."""
+        if self._awaited_streams is not None:
+            self._awaited_streams.cancel()
+            self._awaited_streams = None
+        if self._segments.doubt():
+            loop = asyncio.get_running_loop()
+            self._awaited_streams = loop.call_later(STREAM_GOES_ON_WITHIN_S, self._close_doubtful)
+
+    def _close_doubtful(self) -> None:
+        self._awaited_streams = None
+        self._follow(self._segments.close_doubtful())
 
     async def _stay(self, participant: Participant) -> None:
         """Stay in the room: join again whenever the connection is lost."""
         while True:
             end = await participant.wait_over()
+            if participant.publisher is not None:
+                self._departed = participant.publisher.add_to(self._departed)
             self._participant = None
             await participant.aclose()
             if self._closed:
@@ -257,7 +361,9 @@ class LiveKitRoom:
         for wait_s in REJOIN_WAITS_S:
             await asyncio.sleep(wait_s)
             try:
-                return await self._join()
+                participant = await self._join()
+                self._doubt_streams()
+                return participant
             except RoomRefused as error:
                 detail = error.message
                 break
@@ -284,11 +390,15 @@ class LiveKitRoom:
 
     async def aclose(self) -> None:
         self._closed = True
-        self._tell_state("ended")
-        if self._keyframe is not None:
-            self._keyframe.cancel()
+        for segment_id in list(self._open):  # the session has ended those of which it has taken speech
+            self.speech_finished(segment_id, position_s=0.0, interrupted=True)
+        if not self._told_end:
+            self._tell_state("ended")
+        for timer in (self._keyframe, self._awaited_agent, self._awaited_streams):
+            if timer is not None:
+                timer.cancel()
+        await self._calls.aclose()  # before the connection closes: it sends what they tell
         participant, self._participant = self._participant, None
-        await self._calls.aclose()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

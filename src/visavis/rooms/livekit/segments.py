@@ -43,7 +43,7 @@ class Cleared:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
-    """A stream that cannot be spoken. `why`: for its sender."""
+    """A stream that cannot be spoken. `why`: for its sender, whose segment begins and ends at once."""
 
     agent: str
     why: str
@@ -63,6 +63,7 @@ class _Stream:
     heard_s: float = 0.0  # when a chunk came last
     rest: bytes = b""  # an incomplete sample of all channels
     seen: int = 0  # chunks
+    doubtful: bool = False  # nothing has come since the connection was lost: its end may have been lost too
 
 
 @dataclass(slots=True)
@@ -83,12 +84,14 @@ class Segments:
         for other in list(self._streams):
             steps += self._close(other, interrupted=False)
         rate_hz, channels = _number(attributes.get("sample_rate")), _number(attributes.get("num_channels", "1"))
-        if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
-            return [*steps, Refused(agent=agent, why=f"sample_rate must be {MIN_RATE_HZ} to {MAX_RATE_HZ}")]
-        if not 1 <= channels <= MAX_CHANNELS:
-            return [*steps, Refused(agent=agent, why=f"num_channels must be 1 to {MAX_CHANNELS}")]
-        stream = self._streams[stream_id] = _Stream(agent=agent, rate_hz=rate_hz, channels=channels, heard_s=now_s)
-        return [*steps, self._begin(stream)]
+        stream = _Stream(agent=agent, rate_hz=rate_hz, channels=channels, heard_s=now_s)
+        begun = self._begin(stream)
+        if (why := _problem(stream)) is not None:
+            # Its agent counts the segment, and waits for its end.
+            empty = Empty(segment_id=begun.segment_id, interrupted=True)
+            return [*steps, Refused(agent=agent, why=why), begun, empty]
+        self._streams[stream_id] = stream
+        return [*steps, begun]
 
     def chunk(self, stream_id: str, index: int, content: bytes, now_s: float) -> list[Step]:
         """A piece of a stream has come."""
@@ -97,6 +100,7 @@ class Segments:
             return []
         self.missing_chunks += max(0, index - stream.seen)
         stream.seen = max(stream.seen, index + 1)
+        stream.doubtful = False
         was_silent = now_s - stream.heard_s >= SILENCE_S
         stream.heard_s = now_s
         if stream.cut and not was_silent:
@@ -112,6 +116,17 @@ class Segments:
     def close(self, stream_id: str) -> list[Step]:
         """A stream was closed by its sender."""
         return self._close(stream_id, interrupted=False)
+
+    def doubt(self) -> bool:
+        """What was sent for a while is lost, perhaps the end of a stream. Return whether a stream is open."""
+        for stream in self._streams.values():
+            stream.doubtful = True
+        return bool(self._streams)
+
+    def close_doubtful(self) -> list[Step]:
+        """Close the streams of which nothing has come since `doubt`."""
+        streams = [stream_id for stream_id, stream in self._streams.items() if stream.doubtful]
+        return [step for stream_id in streams for step in self._close(stream_id, interrupted=True)]
 
     def leave(self, agent: str) -> list[Step]:
         """A participant has left: no more of its streams comes."""
@@ -152,6 +167,15 @@ class Segments:
             return [Empty(segment_id=segment_id, interrupted=interrupted)]
         stream.has_sound = False
         return [RoomSpeech(pcm=b"", sample_rate_hz=stream.rate_hz, segment_id=segment_id, final=True)]
+
+
+def _problem(stream: _Stream) -> str | None:
+    """Return why a stream cannot be spoken, None if it can."""
+    if not MIN_RATE_HZ <= stream.rate_hz <= MAX_RATE_HZ:
+        return f"sample_rate must be {MIN_RATE_HZ} to {MAX_RATE_HZ}"
+    if not 1 <= stream.channels <= MAX_CHANNELS:
+        return f"num_channels must be 1 to {MAX_CHANNELS}"
+    return None
 
 
 def _number(text: str | None) -> int:

@@ -31,6 +31,7 @@ class Packet(ctypes.Structure):
         ("size", _U16),
         ("marker", _U8),
         ("begins", _U8),
+        ("level", _U8),
         ("payload", _U8 * PAYLOAD_MAX_BYTES),
     ]
 
@@ -61,6 +62,7 @@ class Stream(ctypes.Structure):
         ("resend_payload_type", _U8),
         ("extension_size", _U8),
         ("time_at", _U8),
+        ("level_at", _U8),
         ("extension", _U8 * _EXTENSION_MAX),
         ("resends_left", _I),
         *((name, _I64) for name in ("first", "packets", "bytes", "dropped", "resent", "refused")),
@@ -103,11 +105,11 @@ def put_picture(
     return int(_library.visavis_put_picture(pointer, next_packet, picture, size, timestamp, picture_id, int(keyframe)))
 
 
-def put_sound(store: Store, next_packet: int, block: bytes, *, timestamp: int) -> int:
+def put_sound(store: Store, next_packet: int, block: bytes, *, timestamp: int, level: int) -> int:
     """Make a block of sound (Opus) the packet `next_packet`. Return the packet after it; `next_packet` if the block is
-    longer than a packet.
+    longer than a packet. `level`: see `EncodedPacket`.
     """
-    return int(_library.visavis_put_sound(ctypes.byref(store), next_packet, block, len(block), timestamp))
+    return int(_library.visavis_put_sound(ctypes.byref(store), next_packet, block, len(block), timestamp, level))
 
 
 def send(
@@ -162,7 +164,7 @@ def _load() -> ctypes.CDLL:
     library = load_library()
     check_layout(library, STRUCTS, report="visavis_packets_layout")
     library.visavis_put_picture.argtypes = [_P, _I64, ctypes.c_char_p, _I64, _U32, _I, _I]
-    library.visavis_put_sound.argtypes = [_P, _I64, ctypes.c_char_p, _I64, _U32]
+    library.visavis_put_sound.argtypes = [_P, _I64, ctypes.c_char_p, _I64, _U32, _I]
     library.visavis_put_picture.restype = library.visavis_put_sound.restype = _I64
     library.visavis_send.argtypes = [_P, _P, _I, _I, _I64, _I64, _U32, _P]
     library.visavis_seal.argtypes = [_P, _P, _I, _I64, _I64, _U32, _P]

@@ -16,6 +16,8 @@
 #define HEADER 12           /* bytes of an RTP header without extensions (RFC 3550, section 5.1) */
 #define RESENDS_MAX 512     /* lost packets in a row; in the long run as many as are sent */
 #define RESENDS_AT_FIRST 64 /* before much was sent */
+#define SILENT 127          /* the level of silence (RFC 6464, section 3) */
+#define VOICE 0x80          /* the bit of a packet with a voice */
 
 static void put16(uint8_t *at, uint32_t value) {
     at[0] = (uint8_t)(value >> 8);
@@ -41,6 +43,7 @@ API int64_t visavis_put_picture(
         const int64_t from = size * part / parts, end = size * (part + 1) / parts;
         Packet *packet = packet_at(store, next + part);
         packet->timestamp = timestamp;
+        packet->sent_time = 0;
         packet->size = (uint16_t)(DESCRIPTOR + end - from);
         packet->marker = part == parts - 1;
         packet->begins = keyframe && part == 0;
@@ -52,15 +55,18 @@ API int64_t visavis_put_picture(
     return next + parts;
 }
 
-/* Put a block of sound (Opus) into the store as packet `next`. Return the packet after it; `next` if it is too long. */
+/* Put a block of sound (Opus) into the store as packet `next`. Return the packet after it; `next` if it is too long.
+ * `level`: in -dBov, 0 to 127 (SILENT). */
 API int64_t visavis_put_sound(
-    const Store *store, int64_t next, const uint8_t *block, int64_t size, uint32_t timestamp) {
+    const Store *store, int64_t next, const uint8_t *block, int64_t size, uint32_t timestamp, int32_t level) {
     if (size > PAYLOAD_MAX) return next;
     Packet *packet = packet_at(store, next);
     packet->timestamp = timestamp;
+    packet->sent_time = 0;
     packet->size = (uint16_t)size;
     packet->marker = 0;
     packet->begins = 1;
+    packet->level = (uint8_t)(level < SILENT ? VOICE | level : SILENT);
     memcpy(packet->payload, block, (size_t)size);
     return next + 1;
 }
@@ -85,6 +91,7 @@ static void seal(
             put16(at + stream->time_at, time >> 8);
             at[stream->time_at + 2] = (uint8_t)time;
         }
+        if (stream->level_at) at[stream->level_at] = packet->level;
         at += stream->extension_size;
     }
     if (repeated) {
@@ -141,9 +148,17 @@ static int32_t flush(const Viewer *viewer, Batch *batch) {
     return taken;
 }
 
+/* Note when packets are sent for the first time. All viewers are told that time, also those that get them later: a
+ * packet that is sent again without a stream of its own must be the same, byte by byte. */
+static void note_time(const Store *store, int64_t from, int64_t end, uint32_t time) {
+    for (int64_t number = from; number < end; number++) {
+        Packet *const packet = packet_at(store, number);
+        if (!packet->sent_time) packet->sent_time = time ? time : 1;
+    }
+}
+
 /* Seal packet `number` for a viewer, unless its stream waits for another one to begin with. */
-static void seal_new(
-    const Session *session, Viewer *viewer, int32_t kind, int64_t number, uint32_t time, Batch *batch) {
+static void seal_new(const Session *session, Viewer *viewer, int32_t kind, int64_t number, Batch *batch) {
     Stream *const stream = viewer->streams + kind;
     const Packet *const packet = packet_at(session->stores + kind, number);
     if (!stream->payload_type) return;
@@ -154,7 +169,7 @@ static void seal_new(
         if (!stream->packets) stream->resends_left = RESENDS_AT_FIRST;
     }
     const uint16_t sequence = (uint16_t)((uint64_t)number + stream->sequence_offset);
-    seal(session, viewer, stream, packet, sequence, -1, time, batch);
+    seal(session, viewer, stream, packet, sequence, -1, packet->sent_time, batch);
     stream->next_sequence = (uint16_t)(sequence + 1);
     stream->packets++;
     stream->bytes += packet->size;
@@ -166,10 +181,8 @@ static void seal_new(
 API int32_t visavis_seal(
     const Session *session, Viewer *viewer, int32_t kind, int64_t from, int64_t end, uint32_t time, Batch *batch) {
     batch->count = 0;
-    for (int64_t number = from; number < end; number++) {
-        packet_at(session->stores + kind, number)->sent_time = time;
-        seal_new(session, viewer, kind, number, time, batch);
-    }
+    note_time(session->stores + kind, from, end, time);
+    for (int64_t number = from; number < end; number++) seal_new(session, viewer, kind, number, batch);
     return batch->count;
 }
 
@@ -178,16 +191,14 @@ API int32_t visavis_send(
     const Session *session, Viewer *const *viewers, int32_t count, int32_t kind, int64_t from, int64_t end,
     uint32_t time, Batch *batch) {
     int32_t served = 0;
-    for (int64_t number = from; number < end; number++) {
-        packet_at(session->stores + kind, number)->sent_time = time;
-    }
+    note_time(session->stores + kind, from, end, time);
     for (int32_t v = 0; v < count; v++) {
         Viewer *const viewer = viewers[v];
         if (viewer->socket < 0) continue;
         int32_t sealed = 0, taken = 0;
         batch->count = 0;
         for (int64_t number = from; number < end; number++) {
-            seal_new(session, viewer, kind, number, time, batch);
+            seal_new(session, viewer, kind, number, batch);
             if (batch->count == BATCH || number == end - 1) {
                 sealed += batch->count;
                 taken += flush(viewer, batch);
@@ -261,14 +272,14 @@ static const struct {
     int32_t offset, size; /* bytes */
 } LAYOUT[] = {
     WHOLE(Packet), AT(Packet, timestamp), AT(Packet, sent_time), AT(Packet, size), AT(Packet, marker),
-    AT(Packet, begins), AT(Packet, payload),
+    AT(Packet, begins), AT(Packet, level), AT(Packet, payload),
     WHOLE(Store), AT(Store, packets), AT(Store, capacity),
     WHOLE(Session), AT(Session, protect), AT(Session, stores),
     WHOLE(Stream), AT(Stream, ssrc), AT(Stream, resend_ssrc), AT(Stream, timestamp_offset),
     AT(Stream, sequence_offset), AT(Stream, next_sequence), AT(Stream, next_resend_sequence),
     AT(Stream, payload_type), AT(Stream, resend_payload_type), AT(Stream, extension_size), AT(Stream, time_at),
-    AT(Stream, extension), AT(Stream, resends_left), AT(Stream, first), AT(Stream, packets), AT(Stream, bytes),
-    AT(Stream, dropped), AT(Stream, resent), AT(Stream, refused),
+    AT(Stream, level_at), AT(Stream, extension), AT(Stream, resends_left), AT(Stream, first), AT(Stream, packets),
+    AT(Stream, bytes), AT(Stream, dropped), AT(Stream, resent), AT(Stream, refused),
     WHOLE(Viewer), AT(Viewer, srtp), AT(Viewer, socket), AT(Viewer, address_size), AT(Viewer, address),
     AT(Viewer, streams),
     WHOLE(Batch), AT(Batch, count), AT(Batch, sizes), AT(Batch, datagrams),

@@ -18,10 +18,11 @@
 /* A packet of a session, before each viewer's header is put in front of it. */
 typedef struct {
     uint32_t timestamp; /* of the medium, on the RTP clock; begins at 0 */
-    uint32_t sent_time; /* when it was first sent: the low 24 bits of a time in units of 2^-18 s */
+    uint32_t sent_time; /* when it was first sent: the low 24 bits of a time in units of 2^-18 s; 0: not yet */
     uint16_t size;      /* bytes of the payload */
     uint8_t marker;
     uint8_t begins; /* a viewer may begin with it: the first packet of a keyframe, and every packet of sound */
+    uint8_t level;  /* of sound, as RFC 6464 writes it: 0x80 for a voice, and the level in -dBov, 127 for silence */
     uint8_t payload[PAYLOAD_MAX];
 } Packet;
 
@@ -49,6 +50,7 @@ typedef struct {
     uint8_t resend_payload_type; /* 0: packets are sent again as they were (RFC 4588 was not agreed on) */
     uint8_t extension_size;      /* bytes of `extension`, a multiple of 4; 0: none */
     uint8_t time_at;             /* where in `extension` the time of sending is written; 0: nowhere */
+    uint8_t level_at;            /* the same for the level of sound */
     uint8_t extension[EXTENSION_MAX];
     int32_t resends_left; /* falls by one with each packet that is sent again, and rises with each new one */
     int64_t first;        /* the first packet that this viewer got; -1: it waits for one that begins */

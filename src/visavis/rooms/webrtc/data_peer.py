@@ -23,12 +23,14 @@ from visavis.rooms.webrtc.dtls_settings import apply_dtls_settings
 from visavis.rooms.webrtc.ice_settings import apply_ice_settings
 
 CLOSE_WITHIN_S = 3.0
+MAX_CANDIDATES = 64  # of another server, for one connection
+RELIABLE = "_reliable"  # the channel of a LiveKit server that loses nothing, by its label
 
 log = structlog.get_logger("visavis.rooms")
 
 
 class DataPeer:
-    """`received`: called with each message of a data channel, in order. `opened`: called when a channel is open.
+    """`received`: called with each message of a data channel, in order. `opened`: called when the reliable one is open.
 
     Whoever has made the peer closes it.
     """
@@ -46,10 +48,12 @@ class DataPeer:
         self._connection = RTCPeerConnection(
             RTCConfiguration(iceServers=servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
         )
+        self._candidates = 0  # that the other server has named
 
         @self._connection.on("datachannel")
         def channel_opened(channel: RTCDataChannel) -> None:
-            opened()
+            if channel.label == RELIABLE:
+                opened()
             channel.on("message", lambda data: received(data) if isinstance(data, bytes) else None)
 
     async def answer(self, sdp: str) -> str:
@@ -61,7 +65,12 @@ class DataPeer:
         return self._connection.localDescription.sdp
 
     async def add_candidate(self, candidate: str, *, mid: str | None, index: int | None) -> None:
-        """Check one more address of the server: the value of a candidate line. One that is invalid is left out."""
+        """Check one more address of the server: the value of a candidate line. One that is invalid is left out, and one
+        beyond the first MAX_CANDIDATES.
+        """
+        self._candidates += 1
+        if self._candidates > MAX_CANDIDATES:
+            return
         with contextlib.suppress(ValueError, AssertionError, IndexError, KeyError):
             parsed = candidate_from_sdp(candidate)
             parsed.sdpMid, parsed.sdpMLineIndex = mid, index

@@ -216,6 +216,13 @@ class _SharedSocket(asyncio.DatagramProtocol):
         self._by_user_name[seat.user_name] = seat
         return seat
 
+    def rename(self, seat: _Seat, user_name: str) -> None:
+        """Find the seat by another user name from now on, and no longer by the one before."""
+        if self._by_user_name.get(seat.user_name) is seat:
+            del self._by_user_name[seat.user_name]
+        seat.user_name = user_name
+        self._by_user_name[user_name] = seat
+
     def leave(self, seat: _Seat) -> None:
         if self._by_user_name.get(seat.user_name) is seat:
             del self._by_user_name[seat.user_name]
@@ -451,6 +458,13 @@ async def close_media_ports() -> None:
     ports, _ports = _ports, None
     if ports is not None:
         await ports.aclose()
+
+
+def rename_seats(protocols: Iterable[StunProtocol], user_name: str) -> None:
+    """Tell shared sockets the new user name of a connection. Sockets of its own need no name."""
+    for protocol in protocols:
+        if isinstance(protocol, _Seat):
+            protocol.shared.rename(protocol, user_name)
 
 
 def media_figures() -> SocketFigures | None:

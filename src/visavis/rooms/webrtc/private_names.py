@@ -37,7 +37,9 @@ GatherHost = Callable[["aioice.ice.Connection", int], Coroutine[Any, Any, "list[
 
 _COMPONENT = 1  # the only one, because RTP and RTCP share it
 _checked: weakref.WeakSet[aioice.ice.Connection] = weakref.WeakSet()  # those whose peers have sent a check
+_round_trips_s: weakref.WeakKeyDictionary[aioice.ice.Connection, float] = weakref.WeakKeyDictionary()
 _with_own_sockets: weakref.WeakSet[aioice.ice.Connection] = weakref.WeakSet()
+RESTART_USER_NAME_CHARS, PASSWORD_CHARS = 8, 22  # as long as those of a new connection, at a shared port
 _LAST_STUN_BYTE = 3  # the first byte of DTLS and RTP is greater (RFC 7983, section 7)
 
 log = structlog.get_logger("visavis.rooms")
@@ -65,6 +67,14 @@ PRIVATE_NAMES = (
             *("_early_checks", "_early_checks_done", "_check_periodic", "_check_list", "_check_list_state"),
         )
     ),
+    *(
+        PrivateName(owner="aioice.ice.Connection", name=name, purpose="another ICE session of a connection")
+        for name in (
+            *("_check_list_done", "_closing", "_local_password", "_local_username", "_remote_candidates_end"),
+            *("remote_password", "remote_username"),
+        )
+    ),
+    PrivateName(owner="aiortc.RTCIceTransport", name="_recv", purpose="another ICE session of a connection"),
     PrivateName(owner="aioice.ice", name="ICE_COMPLETED", purpose="going on as soon as a pair is nominated"),
     PrivateName(owner="aioice.ice", name="ICE_FAILED", purpose="going on as soon as a pair is nominated"),
     PrivateName(owner="aioice.ice.StunProtocol", name="transactions", purpose="when a peer is gone"),
@@ -94,6 +104,8 @@ PRIVATE_NAMES = (
     PrivateName(owner="aioice.ice.Connection", name="_transport_policy", purpose="seats at a shared port"),
     PrivateName(owner="aioice.ice", name="random_string", purpose="user names that do not meet at a shared port"),
     PrivateName(owner="aioice.ice", name="server_reflexive_candidate", purpose="asking STUN servers by a shared port"),
+    PrivateName(owner="aioice.turn", name="create_turn_endpoint", purpose="trying a relay"),
+    PrivateName(owner="aiortc.rtcicetransport", name="parse_stun_turn_uri", purpose="trying a relay"),
     PrivateName(owner="aioice.candidate", name="candidate_foundation", purpose="candidates of a shared port"),
     PrivateName(owner="aioice.candidate", name="candidate_priority", purpose="candidates of a shared port"),
     PrivateName(owner="aioice.ice.StunProtocol", name="datagram_received", purpose="dropping what strangers send"),
@@ -168,15 +180,19 @@ class _Consent:
     any check counts, however long it was on its way.
     """
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, key: bytes, first_answered: Callable[[float], None]) -> None:
         self._key = key
         self._loop = asyncio.get_running_loop()
-        self.given_at_s = self._loop.time()
+        self.given_at_s = self._asked_at_s = self._loop.time()
+        self._first_answered: Callable[[float], None] | None = first_answered
         self._sent: deque[tuple[aioice.ice.StunProtocol, bytes]] = deque()
 
     def response_received(self, message: aioice.stun.Message, address: tuple[str, int]) -> None:
         if message.message_class is aioice.stun.Class.RESPONSE and message.check_message_integrity(self._key):
             self.given_at_s = self._loop.time()
+            if self._first_answered is not None:
+                self._first_answered(self.given_at_s - self._asked_at_s)
+                self._first_answered = None
 
     def ask(self, pair: aioice.ice.CandidatePair, request: aioice.stun.Message) -> None:
         request.add_message_integrity(self._key)
@@ -200,7 +216,7 @@ def replace_consent_checks(*, interval_s: float, expires_s: float) -> None:
 
     async def query_consent(connection: aioice.ice.Connection) -> None:
         assert connection.remote_password is not None
-        consent = _Consent(connection.remote_password.encode())
+        consent = _Consent(connection.remote_password.encode(), functools.partial(_note_round_trip, connection))
         try:
             while asyncio.get_running_loop().time() < consent.given_at_s + expires_s:
                 for pair in connection._nominated.values():  # at once: the first answer may take nearly `expires_s`
@@ -213,6 +229,17 @@ def replace_consent_checks(*, interval_s: float, expires_s: float) -> None:
         await connection.close()
 
     aioice.ice.Connection.query_consent = query_consent  # type: ignore[method-assign,assignment]
+
+
+def _note_round_trip(connection: aioice.ice.Connection, seconds: float) -> None:
+    _round_trips_s[connection] = seconds
+
+
+def checked_round_trip_s(transport: RTCIceTransport) -> float | None:
+    """Return how long the peer's answer to the first consent check took: that check leaves before any media. At least
+    so long, if the first one got lost. Requires `replace_consent_checks`.
+    """
+    return _round_trips_s.get(transport._connection)
 
 
 def wait_for_checks(*, pace_s: float) -> None:
@@ -250,6 +277,72 @@ def wait_for_checks(*, pace_s: float) -> None:
         connection._query_consent_task = asyncio.create_task(connection.query_consent())
 
     aioice.ice.Connection.connect = connect  # type: ignore[method-assign,assignment]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalIce:
+    """Our side of an ICE session. `candidates`: the values of candidate lines."""
+
+    user_name: str
+    password: str
+    candidates: tuple[str, ...]
+
+
+def restart_ice(transport: RTCIceTransport, *, user_name: str, password: str) -> LocalIce | None:
+    """Begin another ICE session in the place of the one of an established connection (RFC 8445, section 9), with the
+    peer's new credentials; return ours. None if the connection is closing. aiortc has no restart.
+
+    Media keep to the path of before until another pair is nominated. The caller tells the new user name to shared ports
+    (`protocols_of`), adds the peer's candidates, and then calls `connect_again`.
+    """
+    connection = transport._connection
+    if connection._closing:
+        return None
+    if connection._query_consent_task is not None:
+        connection._query_consent_task.cancel()
+        connection._query_consent_task = None
+    for pair in connection._check_list:
+        if pair.task is not None:
+            pair.task.cancel()
+    connection._check_list, connection._check_list_state, connection._check_list_done = [], asyncio.Queue(), False
+    connection._early_checks.clear()
+    connection._early_checks_done = False
+    connection._remote_candidates, connection._remote_candidates_end = [], False
+    transport.iceGatherer._remote_candidates_end = False
+    make = aioice.ice.random_string  # type: ignore[attr-defined]
+    connection._local_username, connection._local_password = make(RESTART_USER_NAME_CHARS), make(PASSWORD_CHARS)
+    connection.remote_username, connection.remote_password = user_name, password
+    # aiortc sends and receives only with a nominated pair, and closes the connection without one.
+    nominated, connection._nominated = connection._nominated, type(connection._nominated)()
+    _round_trips_s.pop(connection, None)
+
+    async def receive() -> bytes:
+        received = await connection._queue.get()
+        if received is None:
+            raise ConnectionError("the connection is closed")
+        return received[0]
+
+    async def send(data: bytes) -> None:
+        pair = connection._nominated.get(_COMPONENT) or nominated.get(_COMPONENT)
+        if pair is not None and not connection._closing:
+            await pair.protocol.send_data(data, pair.remote_addr)
+
+    transport._recv, transport._send = receive, send
+    return LocalIce(
+        user_name=connection.local_username,
+        password=connection.local_password,
+        candidates=tuple(candidate.to_sdp() for candidate in connection.local_candidates),
+    )
+
+
+async def connect_again(transport: RTCIceTransport) -> None:
+    """Wait until a pair of the new ICE session is nominated. Raises ConnectionError if the connection closes before."""
+    await transport._connection.connect()
+
+
+def protocols_of(transport: RTCIceTransport) -> Sequence[StunProtocol]:
+    """Return the sockets of a connection, and its seats at shared ones."""
+    return tuple(transport._connection._protocols)
 
 
 def set_first_repetition(after_s: float) -> None:
@@ -292,6 +385,19 @@ def limit_addresses(maximum: int) -> None:
 def was_checked(transport: RTCIceTransport) -> bool:
     """Whether the peer has sent a connectivity check. Requires `limit_addresses`."""
     return transport._connection in _checked
+
+
+def on_first_check(transport: RTCIceTransport, callback: Callable[[], None]) -> None:
+    """Call `callback` when the peer sends its first connectivity check."""
+    connection = transport._connection
+    check = connection.check_incoming
+
+    def check_incoming(message: aioice.stun.Message, address: tuple[str, int], protocol: StunProtocol) -> None:
+        connection.check_incoming = check  # type: ignore[method-assign]
+        callback()
+        check(message, address, protocol)
+
+    connection.check_incoming = check_incoming  # type: ignore[method-assign,assignment]
 
 
 def limit_unread(*, datagrams: int, size_bytes: int) -> None:

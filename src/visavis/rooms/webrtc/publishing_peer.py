@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
 
 from aiortc import RTCDataChannel, RTCSessionDescription
 
 from visavis.errors import RoomUnreachable
 from visavis.rooms.port import MediaKind
 from visavis.rooms.webrtc import private_names
+from visavis.rooms.webrtc.data_peer import MAX_CANDIDATES, RELIABLE
 from visavis.rooms.webrtc.sending_peer import SendingPeer
 
-RELIABLE, LOSSY = "_reliable", "_lossy"  # the channels of a LiveKit server, by their labels
+LOSSY = "_lossy"  # a channel of a LiveKit server, by its label
 
 
 class PublishingPeer(SendingPeer):
     """Call `offer`, then `accept`. Whoever has made the peer closes it."""
 
     _reliable: RTCDataChannel | None = None
+    _candidates = 0  # that the other server has named
 
-    async def offer(self, tracks: Mapping[MediaKind, str]) -> str:
-        """Return the SDP offer of these tracks, with all candidates. `tracks`: their ids, by kind."""
+    async def offer(self, tracks: Mapping[MediaKind, str], *, opened: Callable[[], None]) -> str:
+        """Return the SDP offer of these tracks, with all candidates.
+
+        `tracks`: their ids, by kind. `opened`: called when data can be sent.
+        """
         connection = self._open_connection()
         for kind, track_id in tracks.items():
             private_names.name_track(self._add_stream(connection, kind), track_id)
         private_names.pass_over_malformed_reports(connection.getSenders()[0].transport)
         private_names.open_own_sockets(connection.getSenders()[0].transport.transport)
         self._reliable = connection.createDataChannel(RELIABLE, ordered=True)
+        self._reliable.on("open", opened)
         connection.createDataChannel(LOSSY, ordered=False, maxRetransmits=0)
         await connection.setLocalDescription(await connection.createOffer())
         return connection.localDescription.sdp
@@ -39,6 +46,15 @@ class PublishingPeer(SendingPeer):
             await self._connection.setRemoteDescription(RTCSessionDescription(sdp=sdp, type="answer"))
         except Exception as error:  # aiortc raises many types of errors for SDP that it cannot take
             raise RoomUnreachable(f"The room's answer cannot be taken: {error}") from error
+
+    async def add_candidates(self, candidates: Sequence[str]) -> None:
+        """Check further addresses of the server. Those that are invalid are left out, and those beyond the first
+        MAX_CANDIDATES.
+        """
+        for candidate in candidates[: MAX_CANDIDATES - self._candidates]:
+            self._candidates += 1
+            with contextlib.suppress(ValueError, AssertionError, IndexError):
+                await super().add_candidates([candidate])
 
     def send_data(self, data: bytes) -> bool:
         """Send on the reliable channel. Return whether it is open."""

@@ -68,7 +68,7 @@ class ReceivingPeer:
         self._connection: RTCPeerConnection | None = None  # from `offer` to `aclose`
         self._receivers: dict[MediaKind, RTCRtpReceiver] = {}
         self._clocks: dict[MediaKind, _RtpClock] = {}
-        self._connected = asyncio.Event()
+        self._settled = asyncio.Event()  # connected, or never to be
 
     async def offer(self) -> str:
         """Return an SDP offer to receive video and sound, with all candidates."""
@@ -79,8 +79,8 @@ class ReceivingPeer:
 
         @connection.on("connectionstatechange")
         def connection_state_changed() -> None:
-            if connection.connectionState == "connected":
-                self._connected.set()
+            if connection.connectionState in {"connected", "failed", "closed"}:
+                self._settled.set()
 
         rates_hz: dict[MediaKind, int] = {"video": VIDEO_RATE_HZ, "audio": AUDIO_RATE_HZ}
         for kind, rate_hz in rates_hz.items():
@@ -96,8 +96,10 @@ class ReceivingPeer:
         await self._connection.setRemoteDescription(RTCSessionDescription(sdp=answer, type="answer"))
 
     async def connected(self) -> None:
-        """Wait until the connection is established."""
-        await self._connected.wait()
+        """Wait until the connection is established. Raises ConnectionError if it has failed."""
+        await self._settled.wait()
+        if self._connection is None or self._connection.connectionState != "connected":
+            raise ConnectionError("The connection has failed")
 
     async def pictures(self) -> AsyncIterator[av.VideoFrame]:
         """Every decoded picture until the connection closes. pts: 90 kHz since the first."""

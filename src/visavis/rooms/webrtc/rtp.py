@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
-from visavis.rooms.port import MediaKind
+from visavis.rooms.port import SILENT_LEVEL, MediaKind
 
 KINDS: tuple[MediaKind, ...] = ("video", "audio")  # in the order of rooms.native
 RATES_HZ: dict[MediaKind, int] = {"video": 90_000, "audio": 48_000}  # RFC 7741, RFC 7587
 MID = "urn:ietf:params:rtp-hdrext:sdes:mid"
 SENT_TIME = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
+AUDIO_LEVEL = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"  # RFC 6464
 
 _ONE_BYTE_PROFILE = 0xBEDE  # RFC 8285, section 4.2
 _LONGEST_VALUE = 16
+_FIRST_VALUE_AT = 5  # behind the profile, the length and the number
 
 
 def rtp_time(kind: MediaKind, position: int) -> int:
@@ -25,23 +28,37 @@ def sent_time(unix_s: float) -> int:
     return int(unix_s * (1 << 18)) & 0xFFFFFF
 
 
-def header_extension(ids: Mapping[str, int], mid: str) -> tuple[bytes, int]:
-    """Return the extension of a stream's RTP headers, b"" for none, and where the time of sending is to be written in
-    it, 0 for nowhere. `ids`: the numbers of the extensions that were agreed on, by their URIs. A mid of more than 16
-    bytes is left out: the answer tells the SSRC.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeaderExtension:
+    """The extension of a stream's RTP headers, b"" for none. `time_at`, `level_at`: where in it the time of sending and
+    the level of the sound are to be written, 0 for nowhere.
+    """
+
+    data: bytes = b""
+    time_at: int = 0
+    level_at: int = 0
+
+
+def header_extension(ids: Mapping[str, int], mid: str) -> HeaderExtension:
+    """Return the extension of a stream's RTP headers. `ids`: the numbers of the extensions that were agreed on, by
+    their URIs. A mid of more than 16 bytes is left out: the answer tells the SSRC.
     """
     elements = b""
-    time_at = 0
+    time_at = level_at = 0
     if SENT_TIME in ids:
         elements += bytes([ids[SENT_TIME] << 4 | 2, 0, 0, 0])
-        time_at = 5  # behind the profile, the length and the number
+        time_at = _FIRST_VALUE_AT
+    if AUDIO_LEVEL in ids:
+        level_at = _FIRST_VALUE_AT + len(elements)
+        elements += bytes([ids[AUDIO_LEVEL] << 4, SILENT_LEVEL])
     value = mid.encode()
     if MID in ids and 0 < len(value) <= _LONGEST_VALUE:
         elements += bytes([ids[MID] << 4 | len(value) - 1]) + value
     if not elements:
-        return b"", 0
+        return HeaderExtension()
     elements += bytes(-len(elements) % 4)
-    return _ONE_BYTE_PROFILE.to_bytes(2) + (len(elements) // 4).to_bytes(2) + elements, time_at
+    data = _ONE_BYTE_PROFILE.to_bytes(2) + (len(elements) // 4).to_bytes(2) + elements
+    return HeaderExtension(data=data, time_at=time_at, level_at=level_at)
 
 
 def is_rtp(datagram: bytes) -> bool:

@@ -24,6 +24,8 @@ STORED_BLOCKS = 128  # of sound: 2.5 s
 SLICE_PACKETS, SLICE_GAP_S = 12, 0.005
 SLICE_DATAGRAMS = 2400  # to all viewers: about 10 ms of processor time
 MIN_SLICE_PACKETS = 3
+# A new viewer begins with the newest keyframe if it is not older than this: what has followed comes at once, too.
+FRESH_SAMPLES = 240 * 48
 
 
 class SendPathEvents(Protocol):
@@ -39,7 +41,9 @@ class SendPathEvents(Protocol):
 
 
 class SendPath:
-    """Sends the packets of one session. Packets that are published while nobody watches are dropped."""
+    """Sends the packets of one session. Packets that are published while nobody watches are dropped, but pictures are
+    kept for a viewer that is about to connect.
+    """
 
     def __init__(self, events: SendPathEvents) -> None:
         self._events = events
@@ -47,18 +51,22 @@ class SendPath:
         self._links: list[ViewerLink] = []
         self._relayed: list[ViewerLink] = []  # of these, the ones that C cannot send to
         self._beginning: set[ViewerLink] = set()  # those that have not been sent every kind yet
+        self._catching_up: dict[ViewerLink, int] = {}  # those that began with a keyframe that had left: the next packet
+        self._awaits_viewers = False
         self._flush_handle: asyncio.Handle | None = None  # for what is published in this step of the event loop
         self._slice_handle: asyncio.Handle | None = None  # for the next slice of a picture
         self._picture_id = random.randrange(1 << 15)
         self._next: dict[MediaKind, int] = dict.fromkeys(KINDS, 0)  # the packet after the newest in the store
         self._unsent = 0  # the first packet of video that was not sent yet
         self._cut_position = 0  # of the picture that was cut last
+        # first packet and position of the newest keyframe, if all that has followed it is in the store
+        self._keyframe: tuple[int, int] | None = None
         self._picture_left = False  # whether a packet of it has left for a viewer
         self._positions: dict[MediaKind, int | None] = dict.fromkeys(KINDS)  # of what was sent last
         self._session: native.Session | None = None  # set for the first viewer
         self._memory: list[ctypes.Array[native.Packet]] = []
         self._batch = native.Batch()
-        self._pointers = (ctypes.c_void_p * 0)()  # to the viewers
+        self._pointers = dict.fromkeys(KINDS, _pointers_to([]))  # to the viewers that get what leaves now
 
     @property
     def dropped(self) -> dict[MediaKind, int]:
@@ -70,17 +78,37 @@ class SendPath:
         return self._positions[kind]
 
     # --- viewers
+    def await_viewers(self, awaited: bool) -> None:
+        """Whether a viewer is about to connect. Then pictures are kept for it, so that it can begin at once."""
+        self._awaits_viewers = awaited
+        if awaited and self._session is None:
+            self._session = self._open_session()
+        if not awaited and not self._links:
+            self.aclose()
+
+    @property
+    def has_fresh_keyframe(self) -> bool:
+        """Whether a viewer that is added now begins at once."""
+        return self._keyframe is not None and self._cut_position - self._keyframe[1] <= FRESH_SAMPLES
+
+    def begins_at_once(self, link: ViewerLink) -> bool:
+        """Whether a viewer has begun, or begins in the next step of the event loop."""
+        return link in self._catching_up or not link.waits_for_keyframe
+
     def add(self, link: ViewerLink) -> None:
-        """Send to a viewer from now on: sound at once, and pictures from the next keyframe on. Called after each kind
-        of media that the link opens.
+        """Send to a viewer from now on: sound at once, and pictures from the newest keyframe on if it is fresh, else
+        from the next one on. Called after each kind of media that the link opens.
         """
         if self._session is None:
             self._session = self._open_session()
         self._beginning.add(link)
-        if link in self._links:
-            return
-        self._links.append(link)
-        link.path_changed = self._list_viewers
+        if self._keyframe is not None and self.has_fresh_keyframe and link.waits_for_keyframe:
+            self._catching_up[link] = self._keyframe[0]
+            if self._slice_handle is None:
+                self._slice_handle = asyncio.get_running_loop().call_soon(self._send_slice)
+        if link not in self._links:
+            self._links.append(link)
+            link.path_changed = self._list_viewers
         self._list_viewers()
 
     def remove(self, link: ViewerLink) -> None:
@@ -89,15 +117,16 @@ class SendPath:
             return
         self._links.remove(link)
         self._beginning.discard(link)
+        self._catching_up.pop(link, None)
         link.path_changed = lambda: None
         self._list_viewers()
-        if not self._links:
+        if not self._links and not self._awaits_viewers:
             self.aclose()
 
     def _list_viewers(self) -> None:
         self._relayed = [link for link in self._links if link.relayed]
-        addresses = [ctypes.addressof(link.viewer) for link in self._links]
-        self._pointers = (ctypes.c_void_p * len(addresses))(*addresses)
+        self._pointers["audio"] = _pointers_to(self._links)
+        self._pointers["video"] = _pointers_to([link for link in self._links if link not in self._catching_up])
 
     def resend(self, link: ViewerLink, kind: MediaKind, lost: list[int]) -> None:
         """Send packets again that a viewer has lost. `lost`: their sequence numbers."""
@@ -111,9 +140,10 @@ class SendPath:
     # --- media
     def publish(self, packet: EncodedPacket) -> None:
         """Send a packet in the next step of the event loop, together with what is published until then."""
-        if not self._links:
+        if not self._links and not (self._awaits_viewers and packet.kind == "video"):
             return
         if self._backlogs[packet.kind].put(packet):
+            self._keyframe = None
             self._events.keyframe_wanted()
         if self._flush_handle is None:
             self._flush_handle = asyncio.get_running_loop().call_soon(self._flush)
@@ -124,6 +154,7 @@ class SendPath:
         pictures_dropped = self._backlogs["video"].drop()
         self._backlogs["audio"].drop()
         if pictures_dropped:
+            self._keyframe = None
             self._events.keyframe_wanted()
         return first
 
@@ -136,6 +167,8 @@ class SendPath:
         for backlog in self._backlogs.values():
             backlog.drop()
         self._unsent = self._next["video"]
+        self._keyframe = None
+        self._catching_up.clear()
 
     # --- sending
     def _open_session(self) -> native.Session:
@@ -155,7 +188,11 @@ class SendPath:
         positions = []
         while (block := self._backlogs["audio"].take()) is not None:
             self._next["audio"] = native.put_sound(
-                store, self._next["audio"], block.data, timestamp=rtp_time("audio", block.position)
+                store,
+                self._next["audio"],
+                block.data,
+                timestamp=rtp_time("audio", block.position),
+                level=block.level,
             )
             positions.append(block.position)
         if positions and self._send("audio", range(first, self._next["audio"])):
@@ -165,7 +202,13 @@ class SendPath:
     def _send_slice(self) -> None:
         """Send as many packets of pictures as may leave at once. The rest follows after a gap."""
         self._slice_handle = None
-        left = max(MIN_SLICE_PACKETS, min(SLICE_PACKETS, SLICE_DATAGRAMS // max(1, len(self._links))))
+        self._send_pictures(_slice_packets(len(self._links)) if self._links else STORED_PACKETS)
+        if self._catching_up:
+            self._catch_up(_slice_packets(len(self._catching_up)))
+        if self._unsent < self._next["video"] or self._backlogs["video"] or self._catching_up:
+            self._slice_handle = asyncio.get_running_loop().call_later(SLICE_GAP_S, self._send_slice)
+
+    def _send_pictures(self, left: int) -> None:
         while left > 0:
             if self._unsent == self._next["video"] and not self._cut_picture():
                 return
@@ -175,8 +218,21 @@ class SendPath:
             self._unsent = end
             if end == self._next["video"] and self._picture_left:
                 self._sent("video", self._cut_position)
-        if self._unsent < self._next["video"] or self._backlogs["video"]:
-            self._slice_handle = asyncio.get_running_loop().call_later(SLICE_GAP_S, self._send_slice)
+
+    def _catch_up(self, most: int) -> None:
+        """Send at most so many packets to each viewer that has not got yet what has left since its keyframe."""
+        finished = False
+        for link, first in list(self._catching_up.items()):
+            packets = range(first, min(first + most, self._unsent))
+            if self._send_to(_pointers_to([link]), [link], "video", packets) and packets.stop < self._unsent:
+                self._catching_up[link] = packets.stop
+            else:  # a viewer that has no path or does not keep up goes on with the next keyframe
+                del self._catching_up[link]
+                finished = True
+        if finished:
+            self._list_viewers()
+            if self._unsent == self._next["video"]:
+                self._sent("video", self._cut_position)
 
     def _cut_picture(self) -> bool:
         """Cut the next picture into packets; return whether there was one."""
@@ -193,17 +249,30 @@ class SendPath:
             keyframe=picture.keyframe,
         )
         self._picture_id = (self._picture_id + 1) % (1 << 15)
+        if next_packet == self._next["video"]:  # it does not fit into the store
+            self._keyframe = None
+        elif picture.keyframe:
+            self._keyframe = self._next["video"], picture.position
         self._next["video"] = next_packet
         self._cut_position, self._picture_left = picture.position, False
         return True
 
     def _send(self, kind: MediaKind, packets: range) -> bool:
-        """Send packets to all viewers; return whether any has left."""
+        """Send packets to all viewers, except pictures to those that are catching up; return whether any has left."""
+        relayed = self._relayed
+        if kind == "video" and self._catching_up:
+            relayed = [link for link in relayed if link not in self._catching_up]
+        return self._send_to(self._pointers[kind], relayed, kind, packets) if self._links else False
+
+    def _send_to(
+        self, pointers: ctypes.Array[ctypes.c_void_p], links: list[ViewerLink], kind: MediaKind, packets: range
+    ) -> bool:
+        """Send packets to viewers: by `pointers` to those that C can send to, by `links` to those that are relayed."""
         assert self._session is not None
         number, now = KINDS.index(kind), sent_time(time.time())
-        left = native.send(self._session, self._pointers, number, packets, time=now, batch=self._batch) > 0
-        for link in self._relayed:
-            if link.takes_more(kind):
+        left = native.send(self._session, pointers, number, packets, time=now, batch=self._batch) > 0
+        for link in links:
+            if link.relayed and link.takes_more(kind):
                 for first in packets[:: native.BATCH]:
                     some = range(first, min(first + native.BATCH, packets.stop))
                     sealed = native.seal(self._session, link.viewer, number, some, time=now, batch=self._batch)
@@ -216,3 +285,13 @@ class SendPath:
         if self._beginning:
             self._beginning = {link for link in self._beginning if not link.begin()}
         self._events.media_sent(kind, position)
+
+
+def _slice_packets(viewers: int) -> int:
+    """Return how many packets of pictures may leave at once for each of so many viewers."""
+    return max(MIN_SLICE_PACKETS, min(SLICE_PACKETS, SLICE_DATAGRAMS // max(1, viewers)))
+
+
+def _pointers_to(links: list[ViewerLink]) -> ctypes.Array[ctypes.c_void_p]:
+    addresses = [ctypes.addressof(link.viewer) for link in links]
+    return (ctypes.c_void_p * len(addresses))(*addresses)

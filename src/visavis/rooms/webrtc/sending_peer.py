@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import structlog
@@ -30,10 +31,10 @@ from aiortc.rtp import (
 )
 from aiortc.sdp import candidate_from_sdp
 
-from visavis.errors import OfferRefused
-from visavis.rooms.port import MediaKind
+from visavis.errors import IceRestartUnavailable, OfferRefused
+from visavis.rooms.port import AudienceFigures, MediaKind
 from visavis.rooms.spec import IceServer
-from visavis.rooms.webrtc import private_names
+from visavis.rooms.webrtc import media_ports, private_names
 from visavis.rooms.webrtc.dtls_settings import apply_dtls_settings
 from visavis.rooms.webrtc.ice_settings import apply_ice_settings
 from visavis.rooms.webrtc.inbound_gate import MAX_LOST, InboundGate
@@ -43,6 +44,7 @@ from visavis.rooms.webrtc.send_path import SendPath
 from visavis.rooms.webrtc.viewer_link import StreamTerms, ViewerLink
 
 CLOSE_WITHIN_S = 3.0
+RESTART_WITHIN_S = 8.0  # a viewer that has asked for another ICE session and does not connect in it is gone
 CODECS: dict[MediaKind, tuple[str, ...]] = {"video": ("video/VP8", "video/rtx"), "audio": ("audio/opus",)}
 
 log = structlog.get_logger("visavis.rooms")
@@ -69,7 +71,8 @@ class SendingPeer:
 
     Its main medium is video, or sound for a viewer that takes sound alone.
 
-    `wall_clock_at_start_ns`: unix time of position 0, for the sender reports.
+    `wall_clock_at_start_ns`: unix time of position 0, for the sender reports. `checked` is called when the viewer has
+    sent its first connectivity check: it has the answer, and is about to connect.
     """
 
     def __init__(
@@ -79,11 +82,13 @@ class SendingPeer:
         *,
         wall_clock_at_start_ns: int,
         ice_servers: tuple[IceServer, ...],
+        checked: Callable[[], None] = lambda: None,
     ) -> None:
         self._events, self._path = events, path
         self._wall_clock_at_start_ns = wall_clock_at_start_ns
-        self._ice_servers = ice_servers
+        self._ice_servers, self._checked = ice_servers, checked
         self._connection: RTCPeerConnection | None = None  # from `answer` to `aclose`
+        self._reconnecting: asyncio.Task[None] | None = None  # from `restart_ice` until another path is found
         self._link: ViewerLink | None = None  # set when the connection is established
         self._gate = InboundGate()
         self._gate_told = False  # that it has refused something, in the log
@@ -107,6 +112,7 @@ class SendingPeer:
             for kind in kinds:
                 self._add_stream(connection, kind)
             private_names.filter_datagrams(_ice_of(connection), self._lets_in)
+            private_names.on_first_check(_ice_of(connection), self._checked)
             private_names.pass_over_malformed_reports(connection.getSenders()[0].transport)
             await connection.setRemoteDescription(RTCSessionDescription(sdp=sdp, type="offer"))
             await connection.setLocalDescription(await connection.createAnswer())
@@ -134,10 +140,42 @@ class SendingPeer:
             for candidate in candidates:
                 await _ice_of(self._connection).addRemoteCandidate(candidate_from_sdp(candidate))
 
+    async def restart_ice(self, *, user_name: str, password: str, candidates: Sequence[str]) -> private_names.LocalIce:
+        """Look for another path to the viewer, with its new credentials and candidates; return ours. Media keep to the
+        path of before until there is another one. Raises `IceRestartUnavailable` without an established connection.
+        """
+        if self._connection is None or self._link is None:
+            raise IceRestartUnavailable
+        ice = _ice_of(self._connection)
+        if self._reconnecting is not None:
+            self._reconnecting.cancel()
+            await asyncio.wait([self._reconnecting])
+        local = private_names.restart_ice(ice, user_name=user_name, password=password)
+        if local is None:
+            raise IceRestartUnavailable
+        media_ports.rename_seats(private_names.protocols_of(ice), local.user_name)
+        await self.add_candidates(candidates)
+        self._reconnecting = asyncio.get_running_loop().create_task(self._reconnect(ice))
+        return local
+
+    async def _reconnect(self, ice: RTCIceTransport) -> None:
+        try:
+            async with asyncio.timeout(RESTART_WITHIN_S):
+                await private_names.connect_again(ice)
+        except (ConnectionError, TimeoutError):
+            self._events.peer_disconnected()
+        else:
+            self._events.keyframe_wanted()  # the viewer has missed pictures
+
     @property
     def was_checked(self) -> bool:
         """Whether the viewer has sent a connectivity check: it has the answer and reaches this machine."""
         return self._connection is not None and private_names.was_checked(_ice_of(self._connection))
+
+    @property
+    def begins_at_once(self) -> bool:
+        """Whether the viewer needs no further keyframe to begin with."""
+        return self._link is not None and self._path.begins_at_once(self._link)
 
     def _add_stream(self, connection: RTCPeerConnection, kind: MediaKind) -> RTCRtpSender:
         transceiver = connection.addTransceiver(kind, direction="sendonly")
@@ -171,14 +209,12 @@ class SendingPeer:
         assert codec.payloadType is not None
         resend = (other for other in others if other.parameters.get("apt") == codec.payloadType)
         ids = {extension.uri: extension.id for extension in parameters.headerExtensions}
-        extension, time_at = header_extension(ids, parameters.muxId)
         terms = StreamTerms(
             ssrc=ssrc,
             resend_ssrc=resend_ssrc,
             payload_type=codec.payloadType,
             resend_payload_type=next((other.payloadType for other in resend), None),
-            extension=extension,
-            time_at=time_at,
+            extension=header_extension(ids, parameters.muxId),
         )
         self._link.open(kind, terms)
         self._path.add(self._link)
@@ -229,6 +265,20 @@ class SendingPeer:
             return 0
         return self._link.dropped(kind) + self._path.dropped[kind] - self._dropped_before[kind]
 
+    def add_to(self, figures: AudienceFigures) -> AudienceFigures:
+        """Return the figures of a room with what was sent here."""
+        packets, size_bytes = self.sent_counts()
+        resent, refused = self.resend_counts()
+        return replace(
+            figures,
+            packets_sent=figures.packets_sent + packets,
+            bytes_sent=figures.bytes_sent + size_bytes,
+            packets_resent=figures.packets_resent + resent,
+            requests_refused=figures.requests_refused + refused,
+            dropped_blocks=figures.dropped_blocks + self.dropped("audio"),
+            dropped_pictures=figures.dropped_pictures + self.dropped("video"),
+        )
+
     def quality(self) -> tuple[float | None, float]:
         """Return what the viewer last reported: the round trip in ms (None: nothing yet), and the share of the main
         medium's packets that it lost.
@@ -236,11 +286,19 @@ class SendingPeer:
         main = self._reports[self.main_medium]
         return main.round_trip_ms, main.lost_share
 
+    @property
+    def checked_ms(self) -> float | None:
+        """The round trip in ms before any media was sent."""
+        seconds = None if self._connection is None else private_names.checked_round_trip_s(_ice_of(self._connection))
+        return None if seconds is None else seconds * 1000
+
     async def aclose(self) -> None:
         """Disconnect; idempotent, takes at most 3 s."""
         connection, self._connection = self._connection, None
         if connection is None:
             return
+        if self._reconnecting is not None:
+            self._reconnecting.cancel()
         try:
             await asyncio.wait_for(connection.close(), CLOSE_WITHIN_S)
         except Exception as error:  # noqa: BLE001  # the outermost edge of a peer

@@ -11,7 +11,7 @@ from visavis.rooms import native
 from visavis.rooms.port import MediaKind
 from visavis.rooms.webrtc.private_names import Path, Protection
 from visavis.rooms.webrtc.receiver_reports import ReceiverReports
-from visavis.rooms.webrtc.rtp import KINDS, rtp_time
+from visavis.rooms.webrtc.rtp import KINDS, HeaderExtension, rtp_time
 from visavis.rooms.webrtc.sender_reports import goodbye, ntp_timestamp, sender_report
 
 REPORT_EVERY_S = 1.0
@@ -24,15 +24,14 @@ _FIRST_SEQUENCE_NUMBERS = 1 << 15
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamTerms:
     """What was agreed on for one kind of media. `resend_payload_type`: None if lost packets are sent again as they
-    were. `extension`, `time_at`: see `rtp.header_extension`.
+    were.
     """
 
     ssrc: int
     resend_ssrc: int
     payload_type: int
     resend_payload_type: int | None
-    extension: bytes
-    time_at: int
+    extension: HeaderExtension
 
 
 class ViewerLink:
@@ -70,8 +69,9 @@ class ViewerLink:
         stream.timestamp_offset = random.getrandbits(32)
         stream.next_sequence = random.randrange(_FIRST_SEQUENCE_NUMBERS)
         stream.next_resend_sequence = random.randrange(_FIRST_SEQUENCE_NUMBERS)
-        stream.extension_size, stream.time_at = len(terms.extension), terms.time_at
-        stream.extension[: len(terms.extension)] = terms.extension
+        stream.extension_size = len(terms.extension.data)
+        stream.time_at, stream.level_at = terms.extension.time_at, terms.extension.level_at
+        stream.extension[: len(terms.extension.data)] = terms.extension.data
         stream.resend_payload_type = terms.resend_payload_type or 0
         stream.payload_type = terms.payload_type
         self._kinds.append(kind)
@@ -98,6 +98,12 @@ class ViewerLink:
         if self._begun and self._report_handle is None:
             self._schedule_reports()
         return len(self._begun) == len(self._kinds)
+
+    @property
+    def waits_for_keyframe(self) -> bool:
+        """Whether the viewer takes pictures and has none to go on from."""
+        stream = self._stream("video")
+        return bool(stream.payload_type) and stream.first < 0
 
     # --- the path
     def follow(self, path: Path | None) -> None:

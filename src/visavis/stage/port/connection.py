@@ -27,6 +27,7 @@ from visavis.stage.port.frames import MAX_FRAME_BYTES
 UNSENT_IN_KERNEL_BYTES = 48 * 1024
 # Pings are messages of the port (heartbeat.py): those of a WebSocket take a process that was stopped for dead.
 WEBSOCKET_PING_EVERY_S = None
+WEBSOCKET_WRITE_LIMIT_BYTES = 1  # what waits, waits where it can be overtaken; with 0, asyncio's TLS waits for ever
 CLOSE_WITHIN_S = 1.0
 
 
@@ -44,7 +45,11 @@ class Connection(Protocol):
         ...
 
     def send_now(self, frame: bytes) -> bool:
-        """Send a frame if that needs no waiting; return whether it was sent. Not called while `send` waits."""
+        """Send a frame unless an earlier one waits; return whether it was sent. Not called while `send` waits."""
+        ...
+
+    async def flush(self) -> None:
+        """Wait until the system has every frame that was sent. Returns also when the connection is over."""
         ...
 
     async def receive(self) -> bytes | None:
@@ -76,6 +81,10 @@ class StreamConnection:
             return False
         self._writer.write(len(frame).to_bytes(4, "big") + frame)
         return True
+
+    async def flush(self) -> None:
+        with contextlib.suppress(ConnectionError):
+            await self._writer.drain()
 
     async def send(self, frame: bytes) -> None:
         try:
@@ -115,6 +124,9 @@ class WebSocketConnection:
 
     def send_now(self, frame: bytes) -> bool:
         return False
+
+    async def flush(self) -> None:
+        """`send` has waited already (`write_limit`)."""
 
     async def send(self, frame: bytes) -> None:
         try:
@@ -160,6 +172,7 @@ async def connect_to(address: Address, *, tls: ssl.SSLContext | None, timeout_s:
                     ssl=tls,
                     compression=None,
                     max_size=MAX_FRAME_BYTES,
+                    write_limit=WEBSOCKET_WRITE_LIMIT_BYTES,
                     ping_interval=WEBSOCKET_PING_EVERY_S,
                     close_timeout=CLOSE_WITHIN_S,
                     proxy=None,
@@ -217,6 +230,7 @@ async def listening(
         ssl=tls,
         compression=None,
         max_size=MAX_FRAME_BYTES,
+        write_limit=WEBSOCKET_WRITE_LIMIT_BYTES,
         ping_interval=WEBSOCKET_PING_EVERY_S,
         close_timeout=CLOSE_WITHIN_S,
         open_timeout=CLOSE_WITHIN_S * 5,

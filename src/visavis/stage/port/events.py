@@ -183,6 +183,22 @@ class RoomEnded(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     detail: str = ""
 
 
+class RoomCalled(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The agent in the session's room asks for something that the service does. Answered by `AnswerCall`."""
+
+    call_id: str
+    method: str
+    payload: str
+
+
+class SegmentsOpen(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The segments of speech from the room that have not ended: by id, the participants that have sent them. For the
+    fleet alone: if the stage is lost, the room of the next one tells their ends.
+    """
+
+    agents: dict[str, str]
+
+
 class PerformerEnded(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The last event of every performance.
 
@@ -209,5 +225,7 @@ PerformerEvent = (
     | MetricsEvent
     | PerformanceMoved
     | RoomEnded
+    | RoomCalled
+    | SegmentsOpen
     | PerformerEnded
 )

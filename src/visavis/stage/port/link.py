@@ -10,7 +10,7 @@ import structlog
 from visavis.errors import LinkBroken
 from visavis.stage.port.connection import Connection
 from visavis.stage.port.frames import Inbox, Outbox
-from visavis.stage.port.messages import IN_ORDER, Held, Message, Request, encode
+from visavis.stage.port.messages import Held, Message, Request, encode, is_sent_in_order
 
 MAX_UNSENT_BYTES = 128 * 1024 * 1024  # if more waits to be sent, the other end counts as disconnected
 
@@ -41,7 +41,7 @@ class Link:
         """
         if self._outbox.unsent_bytes > MAX_UNSENT_BYTES:
             raise LinkBroken("The other end does not read")
-        if isinstance(message, Request) and isinstance(message.command, IN_ORDER):
+        if isinstance(message, Request) and is_sent_in_order(message.command):
             self._outbox.add_in_order(encode(message), session_id=message.session_id)
         elif isinstance(message, Held):
             self._outbox.add_in_order(encode(message), session_id=message.session.spec.session_id)
@@ -67,6 +67,7 @@ class Link:
             flushed = asyncio.get_running_loop().create_future()
             self._flushes.append((through, flushed))
             await flushed
+        await self._connection.flush()  # the system may have taken none of the last frame yet, or only a part
 
     def _note_sent(self) -> None:
         self._overtaking_sent += 1

@@ -30,15 +30,16 @@ import msgspec
 from visavis.engine.motion.states import SettableState
 from visavis.engine.output import Output
 from visavis.errors import VisavisError
-from visavis.rooms.spec import IceServer
+from visavis.rooms.spec import IceRestarted, IceServer
 from visavis.stage.port.events import PerformerEvent
 from visavis.stage.port.held import HeldSession
+from visavis.stage.port.line import LineMark, Waiting
 from visavis.stage.port.notes import KeptNote
 from visavis.stage.port.report import StageReport
 from visavis.stage.port.so_far import PerformanceSoFar
 from visavis.stage.port.values import PerformanceSpec, Speech, Spoken
 
-PORT_VERSION = 8
+PORT_VERSION = 13
 
 
 # --- commands, each with its result
@@ -58,28 +59,51 @@ class ViewerRemoved(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     was_there: bool
 
 
-Result = Done | Spoken | OfferAnswered | ViewerRemoved
+Result = Done | Spoken | OfferAnswered | IceRestarted | ViewerRemoved
 
 
 class Open(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Begin a session. When this is done, its idle picture runs. `position`: where its clock begins, in samples at
     48 kHz; above 0 another stage has performed the session before.
+
+    `GoOn` may never come, if the server is killed. So all that it brings is here, too: `position_ns` and `so_far` as in
+    `GoOn`, `memo` and `notes` for the next process of this server. The session goes on with that when the next process
+    is admitted; until then it waits.
     """
 
     spec: PerformanceSpec
     position: int = 0
+    position_ns: int | None = None
+    so_far: PerformanceSoFar | None = None
+    memo: bytes = b""
+    notes: tuple[KeptNote, ...] = ()
 
 
 class GoOn(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Go on with what another stage has performed of this session. The first command after `Open`."""
+    """Go on with what another stage has performed of this session. The first command after `Open`.
+
+    `position_ns`: when `so_far.position` was reached, on the monotonic clock of the machine. None from another machine.
+    """
 
     so_far: PerformanceSoFar
+    position_ns: int | None = None
 
 
 class Speak(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Result: `Spoken`."""
 
     speech: Speech
+
+
+class KeepLine(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Keep what has come into the session's line, or forget what is done there, for the next server. `message`: as in
+    `Speech`. Result: `spoken`, which is what the client is told.
+    """
+
+    waiting: Waiting | None = None
+    mark: LineMark | None = None
+    message: int = 0
+    spoken: Spoken = Spoken(utterance_id="", samples=0)
 
 
 class Interrupt(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -119,6 +143,25 @@ class StreamMotion(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     on: bool
 
 
+class AnswerCall(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Answer a `RoomCalled`. `code`, `problem`: of an error, empty for none."""
+
+    call_id: str
+    payload: str = ""
+    code: str = ""
+    problem: str = ""
+
+
+class TellRoom(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Tell everybody in the session's room what becomes of it: `expiring` or `ended`. A room of this server tells
+    nothing.
+    """
+
+    state: str
+    reason: str
+    seconds_left: int | None = None
+
+
 class Offer(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Result: `OfferAnswered`."""
 
@@ -128,6 +171,14 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 class AddCandidates(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Check addresses of a viewer that its offer did not name: a fragment of SDP (RFC 8840)."""
+
+    viewer_id: str
+    fragment: str
+    ice_session: int = 0
+
+
+class RestartIce(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Look for another path to a viewer. Result: `IceRestarted`."""
 
     viewer_id: str
     fragment: str
@@ -147,19 +198,28 @@ Command = (
     Open
     | GoOn
     | Speak
+    | KeepLine
     | Interrupt
     | Resize
     | SetOutput
     | SetState
     | HoldForViewer
     | StreamMotion
+    | AnswerCall
+    | TellRoom
     | Offer
     | AddCandidates
+    | RestartIce
     | RemoveViewer
     | End
 )
-IN_ORDER = (GoOn, Speak, Resize, SetOutput, SetState, HoldForViewer, StreamMotion)
+IN_ORDER = (GoOn, Speak, KeepLine, Resize, SetOutput, SetState, HoldForViewer, StreamMotion)
 """Commands of a session that take effect in the order in which they were sent. All others overtake them."""
+
+
+def is_sent_in_order(command: Command) -> bool:
+    """Whether a command is sent in pieces, after the earlier ones of its session: it may be large."""
+    return isinstance(command, IN_ORDER) or (isinstance(command, Open) and command.so_far is not None)
 
 
 # --- the messages
@@ -260,11 +320,12 @@ class Acknowledge(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 class Remember(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """What the stage shall tell the next process of this server about a session, in `HeldSession.memo`. It takes the
-    place of the memo before it and of all notes.
+    place of the memo before it and of all notes, with `notes` of its own.
     """
 
     session_id: str
     memo: bytes
+    notes: tuple[KeptNote, ...] = ()
 
 
 class TakeNote(msgspec.Struct, frozen=True, kw_only=True, tag=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
+from itertools import accumulate
 
 import msgspec
 
@@ -32,3 +33,9 @@ class Notes:
 
     def all(self) -> tuple[KeptNote, ...]:
         return tuple(self._notes)
+
+    def split(self, *, size_bytes: int) -> tuple[tuple[KeptNote, ...], tuple[KeptNote, ...]]:
+        """Return the oldest notes up to a size, and the rest."""
+        notes, sizes = self.all(), accumulate(len(kept.note) for kept in self._notes)
+        count = sum(size <= size_bytes for size in sizes)
+        return notes[:count], notes[count:]

@@ -10,6 +10,7 @@ import msgspec
 
 from visavis.engine.motion.mood import Mood
 from visavis.engine.motion.states import AvatarState
+from visavis.stage.port.line import LineSoFar
 from visavis.stage.port.values import PerformanceSpec, Speech
 
 
@@ -31,6 +32,16 @@ class UtteranceSoFar(msgspec.Struct, frozen=True, kw_only=True):
     pieces: tuple[Speech, ...] = ()
 
 
+class SegmentSoFar(msgspec.Struct, frozen=True, kw_only=True):
+    """A segment of speech from the session's room that has not ended. `agent`: the participant that has sent it.
+    `played_samples`: how much of it was played. Its audio is on its stage alone.
+    """
+
+    segment_id: str
+    agent: str
+    played_samples: int = 0
+
+
 class PerformanceSoFar(msgspec.Struct, frozen=True, kw_only=True):
     """One session's performance.
 
@@ -42,7 +53,8 @@ class PerformanceSoFar(msgspec.Struct, frozen=True, kw_only=True):
 
     `state`: the one that was told last. `listening`, `thinking`: set by the client, for the time without speech.
     `hold_s`: no utterance begins before a viewer has come, but for so long at most. `viewers`: how many watched, and
-    may come back. `streams_motion`: whether motion events are wanted.
+    may come back. `streams_motion`: whether motion events are wanted. `segments`: those from the room, whose ends the
+    next stage tells. `line`: what waits to become speech.
     """
 
     spec: PerformanceSpec
@@ -59,3 +71,17 @@ class PerformanceSoFar(msgspec.Struct, frozen=True, kw_only=True):
     hold_s: float = 0.0
     viewers: int = 0
     streams_motion: bool = False
+    segments: tuple[SegmentSoFar, ...] = ()
+    line: LineSoFar = LineSoFar()
+
+    def interrupted(self, *, through: int) -> PerformanceSoFar:
+        """Return it without the speech up to a number, after an interrupt that came while nothing was played."""
+        dropped = [one for one in self.utterances if one.first_number <= through]
+        return msgspec.structs.replace(
+            self,
+            utterances=tuple(one for one in self.utterances if one.first_number > through),
+            ended_ids=self.ended_ids | {one.utterance_id: True for one in dropped},
+            dropped_through=max(self.dropped_through, through),
+            late_id=next((one.utterance_id for one in dropped if one.open), self.late_id),
+            last_number=max(self.last_number, through),
+        )

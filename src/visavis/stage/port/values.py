@@ -9,6 +9,7 @@ from visavis.engine.output import DEFAULT_OUTPUT, Output
 from visavis.engine.pack_ref import PackRef
 from visavis.engine.speech.phones import TimedViseme
 from visavis.rooms.spec import EmbeddedRoomSpec, RoomSpec
+from visavis.stage.port.line import LineMark
 
 
 class Speech(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,6 +21,7 @@ class Speech(msgspec.Struct, frozen=True, kw_only=True):
     `utterance_id`: None continues the open utterance, or opens a new one. `final`: the utterance ends with this piece.
     `visemes`: the visemes of this piece, with times from its start; None: the network recognises the phones.
     `mood`: applies from the first sample of this piece to the end of its utterance; None: the session's mood.
+    `line`: how far the session's line has come with this piece; None: it has not waited there.
     """
 
     pcm: bytes
@@ -30,6 +32,7 @@ class Speech(msgspec.Struct, frozen=True, kw_only=True):
     visemes: tuple[TimedViseme, ...] | None = None
     mood: Mood | None = None
     message: int = 0
+    line: LineMark | None = None
 
 
 class Spoken(msgspec.Struct, frozen=True, kw_only=True, tag=True):

@@ -24,8 +24,10 @@ def _revisions() -> list[str]:
     return sorted(path.name.partition("_")[0] for path in (FOLDER / "versions").glob("[0-9]*.py"))
 
 
-def _is_newest(connection: Connection) -> bool:
-    """Raises `ForeignSchema` for a database of another program, or of a newer version of this one."""
+def has_newest_schema(connection: Connection) -> bool:
+    """Whether no migration is missing. Raises `ForeignSchema` for a database of another program, or of a newer version
+    of this one.
+    """
     found = inspect(connection)
     if not found.has_table("alembic_version"):
         if tables := found.get_table_names():
@@ -33,7 +35,10 @@ def _is_newest(connection: Connection) -> bool:
         return False
     revision = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
     if revision is not None and revision not in _revisions():
-        raise ForeignSchema(f"has the schema {revision}, which this version of Visavis does not know")
+        raise ForeignSchema(
+            f"has the schema {revision}, which this version of Visavis does not know",
+            suggestion="A newer version has used it: install that one, or restore a backup from before it",
+        )
     return revision == newest_revision()
 
 
@@ -41,7 +46,7 @@ def upgrade(connection: Connection) -> None:
     """Bring the schema to the newest version in the caller's transaction. Several processes may do this at once: one of
     them does it, and the others wait.
     """
-    if _is_newest(connection):
+    if has_newest_schema(connection):
         return
     sqlite = connection.dialect.name == "sqlite"
     if sqlite:
@@ -52,7 +57,7 @@ def upgrade(connection: Connection) -> None:
     begin_writing(connection)
     if not sqlite:
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
-    if _is_newest(connection):
+    if has_newest_schema(connection):
         return
     # Imported here, because Alembic takes 12 MB of memory, and a server with an up-to-date schema does not need it.
     from alembic import command

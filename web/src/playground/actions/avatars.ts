@@ -1,8 +1,8 @@
 // The avatars of the operator's account: loading them, deleting one.
 
 import { api, avatarsState, characters, phase, serverProblem, signInState } from "../state/signals";
-import { ApiError } from "../wire/answers";
-import { problemOf } from "../wire/problems";
+import { ApiError } from "../../operator/answers";
+import { problemOf } from "../../operator/problems";
 import type { Avatar } from "../wire/types";
 import { notify } from "./notice";
 import { startSession } from "./session";

@@ -1,5 +1,6 @@
 // Copies texts to the clipboard.
 
+import { texts } from "../../operator/texts";
 import { notify } from "./notice";
 
 /** Copy a text. Return whether the browser allowed it; the visitor is told if not. */
@@ -8,7 +9,7 @@ export async function copyText(text: string): Promise<boolean> {
     await navigator.clipboard.writeText(text);
     return true;
   } catch {
-    notify("The browser does not allow this page to copy.", true);
+    notify(texts.value.shared.cannotCopy, true);
     return false;
   }
 }

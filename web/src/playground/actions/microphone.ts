@@ -1,9 +1,10 @@
 // The visitor talks through the microphone: while a key or button is held, or hands-free.
 
 import { Microphone, MicrophoneError } from "../sound/microphone";
-import { rms } from "../sound/pcm";
-import { VoiceGate } from "../sound/voice-gate";
+import { rms } from "@client/sound/pcm.js";
+import { VoiceGate } from "@client/sound/voice-gate.js";
 import { canSpeak, microphone, microphoneLevel, notice, run } from "../state/signals";
+import { texts } from "../../operator/texts";
 import { notify } from "./notice";
 import { interrupt } from "./speech";
 
@@ -30,7 +31,7 @@ export async function openMicrophone(mode: Mode): Promise<void> {
       device = await Microphone.open(sendSpeech, deviceLost);
     } catch (error) {
       microphone.value = "off";
-      notify(error instanceof MicrophoneError ? error.message : "The microphone could not be opened.", true);
+      notify(texts.value.playground.sound[error instanceof MicrophoneError ? error.reason : "notOpened"], true);
       return;
     }
   }
@@ -65,7 +66,7 @@ function stopTalking(): void {
 
 function deviceLost(): void {
   releaseMicrophone();
-  notify("The microphone was disconnected.", true);
+  notify(texts.value.playground.sound.disconnected, true);
 }
 
 function sendSpeech(pcm: Int16Array, sampleRateHz: number): void {

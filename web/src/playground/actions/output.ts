@@ -3,6 +3,7 @@
 import { format, output, run } from "../state/signals";
 import type { Format } from "../state/output";
 import type { Output, SettableState } from "../wire/types";
+import { texts } from "../../operator/texts";
 import { notify } from "./notice";
 
 const MAX_IMAGE_SIDE_PX = 1920;
@@ -34,6 +35,6 @@ export async function setBackgroundImage(file: File): Promise<void> {
     bitmap.close();
     changeOutput({ background: { type: "image", image: canvas.toDataURL("image/jpeg", JPEG_QUALITY) } });
   } catch {
-    notify("This browser cannot read the file as a picture.", true);
+    notify(texts.value.playground.output.unreadableImage, true);
   }
 }

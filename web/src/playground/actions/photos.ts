@@ -2,7 +2,8 @@
 
 import { startingPoints } from "../state/photo-points";
 import { api, characters, signedIn, photoReport, unplacedPhoto, upload } from "../state/signals";
-import { ApiError } from "../wire/answers";
+import { ApiError } from "../../operator/answers";
+import { texts } from "../../operator/texts";
 import { photoProblem } from "../wire/problems";
 import type { Points } from "../wire/types";
 import { loadAvatars } from "./avatars";
@@ -14,7 +15,7 @@ const MAX_PHOTO_BYTES = 10_000_000;
 export async function uploadPhoto(file: File, points?: Points): Promise<void> {
   const uploading = upload.value !== null && upload.value.problem === null;
   if (!signedIn.value || uploading) return;
-  const name = file.name === "" ? "Photo" : file.name;
+  const name = file.name === "" ? texts.value.playground.avatars.photoName : file.name;
   photoReport.value = null;
   unplacedPhoto.value = null;
   try {

@@ -34,8 +34,9 @@ import {
   utteranceLatenciesMs,
   voiceLevel,
 } from "../state/signals";
-import { ApiError } from "../wire/answers";
-import { describeEnd, problemOf } from "../wire/problems";
+import { ApiError } from "../../operator/answers";
+import { problemOf } from "../../operator/problems";
+import { describeEnd } from "../wire/problems";
 import { appendMeasured } from "./measured";
 import { releaseMicrophone } from "./microphone";
 import { notify } from "./notice";

@@ -1,10 +1,10 @@
 // Signing in and out. What the page shows begins with a sign-in, and goes with it.
 
 import { api, avatarsState, characters, chosenId, log, phase, serverProblem, signInState } from "../state/signals";
-import { ApiError } from "../wire/answers";
+import { ApiError } from "../../operator/answers";
 import { Api } from "../wire/api";
-import { problemOf } from "../wire/problems";
-import { currentSignIn, signIn, type SignIn, signOut, takeCode } from "../wire/sign-in";
+import { problemOf } from "../../operator/problems";
+import { currentSignIn, signIn, type SignIn, signOut, takeCode } from "../../operator/sign-in";
 import { begin } from "./avatars";
 import { notify } from "./notice";
 import { endSession } from "./session";

@@ -4,7 +4,8 @@ import type { SessionRun } from "../session/session-run";
 import { decodeRecording, RECORDING_RATE_HZ, RecordingError } from "../sound/recording";
 import { RemoteSound } from "../sound/remote-sound";
 import { audible, canSpeak, muted, notice, run, soundLatenciesMs, stream, voiceLevel } from "../state/signals";
-import { serverAddress } from "../wire/server-address";
+import { serverAddress } from "../../operator/server-address";
+import { texts } from "../../operator/texts";
 import { appendMeasured } from "./measured";
 import { notify } from "./notice";
 
@@ -62,6 +63,11 @@ export async function speakFile(file: File): Promise<void> {
   await speakRecording(() => file.arrayBuffer(), "file");
 }
 
+export function sayText(text: string): void {
+  notice.value = null;
+  if (canSpeak.value) run.value?.say(text);
+}
+
 export function interrupt(): void {
   if (canSpeak.value) run.value?.interrupt();
 }
@@ -69,7 +75,7 @@ export function interrupt(): void {
 async function speakSampleFile(path: string, label: string): Promise<void> {
   const load = async (): Promise<ArrayBuffer> => {
     const response = await fetch(serverAddress(path));
-    if (!response.ok) throw new RecordingError("The server has no recording at this address.");
+    if (!response.ok) throw new RecordingError("notThere");
     return response.arrayBuffer();
   };
   await speakRecording(load, label);
@@ -83,6 +89,6 @@ async function speakRecording(load: () => Promise<ArrayBuffer>, label: string): 
     const pcm = await decodeRecording(await load());
     if (target === run.value && canSpeak.value) target.speak(label, pcm, RECORDING_RATE_HZ);
   } catch (error) {
-    notify(error instanceof RecordingError ? error.message : "The recording could not be loaded.", true);
+    notify(texts.value.playground.sound[error instanceof RecordingError ? error.reason : "notLoaded"], true);
   }
 }

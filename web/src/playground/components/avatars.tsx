@@ -8,7 +8,9 @@ import { startSession } from "../actions/session";
 import { avatarsState, characters, chosenId, signedIn, lookId, looks, phase, upload } from "../state/signals";
 import type { Avatar } from "../wire/types";
 import { FilePicker, useFilePicker } from "./file-picker";
-import { Icon } from "./icons";
+import { Icon } from "../../operator/icons";
+import { Sentence } from "../../operator/sentence";
+import { texts } from "../../operator/texts";
 import { PhotoReport } from "./photo-report";
 import { PlacePoints } from "./place-points";
 import { UploadState } from "./upload-state";
@@ -17,20 +19,21 @@ export function Avatars(): JSX.Element {
   const picker = useFilePicker();
   const dragging = useDroppedPhotos();
   const ready = signedIn.value;
+  const t = texts.value.playground.avatars;
   return (
     <section class="card avatars" aria-labelledby="avatars-title">
-      <h2 id="avatars-title">Avatars</h2>
+      <h2 id="avatars-title">{t.title}</h2>
       <ul class="avatar-list">
         <li>
           <button class="avatar add" type="button" disabled={!ready} onClick={picker.open}>
             <span class="picture">
               <Icon name="plus" />
             </span>
-            <span class="name">Your photo</span>
+            <span class="name">{t.add}</span>
           </button>
           <FilePicker
             picker={picker}
-            label="Photo for a new avatar"
+            label={t.photo}
             accept="image/jpeg,image/png,image/webp,image/gif"
             chosen={(file) => void uploadPhoto(file)}
           />
@@ -50,12 +53,12 @@ export function Avatars(): JSX.Element {
       <PlacePoints />
       {upload.value === null && (
         <p class="hint">
-          Choose<span class="with-mouse">, drop or paste</span> a photo of one face from the front.
+          <Sentence text={t.hint} more={<span class="with-mouse">{t.dropOrPaste}</span>} />
         </p>
       )}
       {dragging && (
         <div class="drop-veil" aria-hidden="true">
-          <p>Drop the photo to make an avatar</p>
+          <p>{t.drop}</p>
         </div>
       )}
     </section>
@@ -118,10 +121,10 @@ function Character({ avatar }: { avatar: Avatar }): JSX.Element {
         <button
           class="delete"
           type="button"
-          aria-label={`Delete ${avatar.name}`}
-          title="Delete"
+          aria-label={texts.value.shared.deleteNamed(avatar.name)}
+          title={texts.value.shared.delete}
           onClick={() => {
-            if (confirm(`Delete “${avatar.name}” and its pictures?`)) void deleteAvatar(avatar);
+            if (confirm(texts.value.playground.avatars.confirmDeletion(avatar.name))) void deleteAvatar(avatar);
           }}
         >
           <Icon name="trash" />
@@ -135,7 +138,7 @@ function Character({ avatar }: { avatar: Avatar }): JSX.Element {
 function Looks(): JSX.Element | null {
   if (looks.value.length < 2) return null;
   return (
-    <div class="looks choices" role="group" aria-label="Looks">
+    <div class="looks choices" role="group" aria-label={texts.value.playground.avatars.looks}>
       {looks.value.map((look) => (
         <button
           key={look.avatar_id}

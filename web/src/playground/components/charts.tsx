@@ -1,6 +1,7 @@
 // Small charts of what the server measures while the session runs: the last minute, and the last utterances.
 
 import type { JSX } from "preact";
+import { decimal, texts } from "../../operator/texts";
 import { KEPT_SECONDS, KEPT_UTTERANCES } from "../session/server-metrics";
 import { seconds, utteranceLatenciesMs } from "../state/signals";
 
@@ -10,6 +11,7 @@ const LEAST_QUEUE_S = 2; // at the top of the chart, so that short speech does n
 const LEAST_LATENCY_MS = 200;
 
 export function Charts(): JSX.Element {
+  const t = texts.value.playground.charts;
   const rates = seconds.value.map((second) => second.frameRate);
   const queue = seconds.value.map((second) => second.queuedS);
   const latencies = utteranceLatenciesMs.value;
@@ -17,15 +19,15 @@ export function Charts(): JSX.Element {
   const topRate = Math.max(wanted, ...rates, 1) * 1.15;
   const slowest = Math.max(LEAST_LATENCY_MS, ...latencies);
   return (
-    <section class="charts" aria-label="Measured by the server">
-      <Chart name="Frames drawn" value={rates.at(-1)} unit="fps" note={lowest(rates.slice(1))}>
+    <section class="charts" aria-label={t.title}>
+      <Chart name={t.frames} value={rates.at(-1)} unit="fps" note={lowest(rates.slice(1))}>
         {wanted > 0 && <path class="wanted" d={`M0 ${y(wanted, topRate)}H${WIDTH}`} />}
         <path class="line" d={line(rates, topRate)} />
       </Chart>
-      <Chart name="Speech in the queue" value={queue.at(-1)} unit="s" note="last minute">
+      <Chart name={t.queue} value={queue.at(-1)} unit="s" note={t.lastMinute}>
         <path class="area" d={area(queue, Math.max(LEAST_QUEUE_S, ...queue))} />
       </Chart>
-      <Chart name="Speech to first frame" value={latencies.at(-1)} unit="ms" note={longest(latencies)}>
+      <Chart name={t.firstFrame} value={latencies.at(-1)} unit="ms" note={longest(latencies)}>
         {latencies.map((latencyMs, index) => (
           <rect class="bar" key={index} {...bar(latencyMs, index, latencies.length, slowest)} />
         ))}
@@ -43,7 +45,7 @@ interface ChartProps {
 }
 
 function Chart({ name, value, unit, note, children }: ChartProps): JSX.Element {
-  const shown = value === undefined ? "–" : `${value < 10 && unit === "s" ? value.toFixed(1) : Math.round(value)}`;
+  const shown = value === undefined ? "–" : `${value < 10 && unit === "s" ? decimal(value, 1, 1) : Math.round(value)}`;
   return (
     <div class="chart">
       <p>
@@ -68,11 +70,13 @@ function Chart({ name, value, unit, note, children }: ChartProps): JSX.Element {
 
 /** The first second is left out: the viewer joined within it. */
 function lowest(rates: number[]): string {
-  return rates.length < 2 ? "" : `at least ${Math.round(Math.min(...rates))} in the last minute`;
+  return rates.length < 2 ? "" : texts.value.playground.charts.atLeast(Math.round(Math.min(...rates)));
 }
 
 function longest(latenciesMs: number[]): string {
-  return latenciesMs.length < 2 ? "" : `at most ${Math.round(Math.max(...latenciesMs))} of ${latenciesMs.length}`;
+  return latenciesMs.length < 2
+    ? ""
+    : texts.value.playground.charts.atMost(Math.round(Math.max(...latenciesMs)), latenciesMs.length);
 }
 
 /** The newest second is at the right edge. */

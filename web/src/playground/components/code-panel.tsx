@@ -4,13 +4,15 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { changedOutput } from "../state/output";
 import { channelAddress, format, lookId, output, session } from "../state/signals";
-import { serverAddress } from "../wire/server-address";
+import { serverAddress } from "../../operator/server-address";
+import { texts } from "../../operator/texts";
 import { curlSample, javascriptSample } from "./code-samples";
 import { CopyButton } from "./copy-button";
 
 type Language = "curl" | "javascript";
 
 export function CodePanel(): JSX.Element {
+  const t = texts.value.playground.code;
   const [language, setLanguage] = useState<Language>("curl");
   const facts = {
     output: changedOutput(output.value),
@@ -25,7 +27,7 @@ export function CodePanel(): JSX.Element {
     <>
       <div class="filters">
         <select
-          aria-label="Language"
+          aria-label={t.language}
           value={language}
           onChange={(event) => setLanguage(event.currentTarget.value as Language)}
         >
@@ -33,7 +35,7 @@ export function CodePanel(): JSX.Element {
           <option value="javascript">JavaScript</option>
         </select>
         <span class="spring" />
-        <CopyButton label="Copy the code" text={() => code} />
+        <CopyButton label={t.copy} text={() => code} />
       </div>
       <pre class="code" tabIndex={0}>
         {code}

@@ -3,7 +3,8 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { copyText } from "../actions/clipboard";
-import { Icon } from "./icons";
+import { Icon } from "../../operator/icons";
+import { texts } from "../../operator/texts";
 
 const COPIED_MS = 1_500;
 
@@ -18,7 +19,7 @@ export function CopyButton({ label, text }: { label: string; text: () => string 
     <button
       class="quiet square copy"
       type="button"
-      aria-label={copied ? "Copied" : label}
+      aria-label={copied ? texts.value.shared.copied : label}
       title={label}
       onClick={() => void copy()}
     >

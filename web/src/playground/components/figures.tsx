@@ -1,43 +1,45 @@
 // The measured figures, below the controls.
 
 import type { JSX } from "preact";
+import { decimal, texts } from "../../operator/texts";
 import { median } from "../session/speech-ledger";
 import { figures, firstFrameMs, playbackLatenciesMs, soundLatenciesMs } from "../state/signals";
 
 export function Figures(): JSX.Element {
+  const t = texts.value.playground.figures;
   const { fps, kbps, jitterMs, lostFraction, width, height } = figures.value;
-  const stream = [width !== null && `${width}×${height}`, kbps !== null && `${(kbps / 1000).toFixed(1)} Mbit/s`];
+  const stream = [width !== null && `${width}×${height}`, kbps !== null && `${decimal(kbps / 1000, 1, 1)} Mbit/s`];
   return (
-    <dl class="figures" aria-label="Measured figures">
+    <dl class="figures" aria-label={t.title}>
       <Figure
-        name="Playback latency"
+        name={t.playback}
         value={milliseconds(playbackLatenciesMs.value.at(-1))}
         note={medianNote(playbackLatenciesMs.value)}
-        hint="Time from the first sample sent to the event agent.playback.started"
+        hint={t.playbackHint}
       />
       <Figure
-        name="Sound latency"
+        name={t.sound}
         value={milliseconds(soundLatenciesMs.value.at(-1))}
         note={medianNote(soundLatenciesMs.value)}
-        hint="Time from the first sound sent to the first sound received by this browser"
+        hint={t.soundHint}
       />
       <Figure
-        name="First picture"
+        name={t.picture}
         value={milliseconds(firstFrameMs.value)}
-        note={firstFrameMs.value === null ? "" : "after the start"}
-        hint="Time from the create request to the first frame on this screen"
+        note={firstFrameMs.value === null ? "" : t.pictureNote}
+        hint={t.pictureHint}
       />
       <Figure
-        name="Frame rate"
+        name={t.frameRate}
         value={fps === null ? null : [String(Math.round(fps)), "fps"]}
         note={stream.filter(Boolean).join(" · ")}
-        hint="Frames decoded in a second, picture size, and bits received in a second"
+        hint={t.frameRateHint}
       />
       <Figure
-        name="Jitter"
-        value={jitterMs === null ? null : [jitterMs.toFixed(jitterMs < 10 ? 1 : 0), "ms"]}
-        note={lostFraction === null ? "" : `${(lostFraction * 100).toFixed(lostFraction > 0 ? 1 : 0)} % lost`}
-        hint="Jitter of the video packets, and the share of all packets that were lost"
+        name={t.jitter}
+        value={jitterMs === null ? null : [decimal(jitterMs, jitterMs < 10 ? 1 : 0), "ms"]}
+        note={lostFraction === null ? "" : t.lost(decimal(lostFraction * 100, 1))}
+        hint={t.jitterHint}
       />
     </dl>
   );
@@ -51,7 +53,9 @@ function milliseconds(value: number | null | undefined): Value {
 
 function medianNote(values: number[]): string {
   const middle = median(values);
-  return middle === null || values.length < 2 ? "" : `median ${Math.round(middle)} of ${values.length}`;
+  return middle === null || values.length < 2
+    ? ""
+    : texts.value.playground.figures.median(Math.round(middle), values.length);
 }
 
 interface FigureProps {

@@ -6,19 +6,16 @@ import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { log, logEntries } from "../state/signals";
 import { formatTime, type WireEntry, type WireKind } from "../wire/wire-log";
 import { CopyButton } from "./copy-button";
-import { Icon } from "./icons";
+import { Icon } from "../../operator/icons";
+import { texts } from "../../operator/texts";
 
 type Kind = WireKind | "all";
 
-const KINDS: readonly (readonly [kind: Kind, name: string])[] = [
-  ["all", "All"],
-  ["rest", "REST"],
-  ["channel", "Channel"],
-  ["room", "Room"],
-];
+const KINDS: readonly Kind[] = ["all", "rest", "channel", "room"];
 const END_TOLERANCE_PX = 24;
 
 export function LogPanel(): JSX.Element {
+  const t = texts.value.playground.log;
   const [kind, setKind] = useState<Kind>("all");
   const [search, setSearch] = useState("");
   const list = useRef<HTMLOListElement>(null);
@@ -32,32 +29,22 @@ export function LogPanel(): JSX.Element {
   return (
     <>
       <div class="filters">
-        <select
-          aria-label="Kind of entries"
-          value={kind}
-          onChange={(event) => setKind(event.currentTarget.value as Kind)}
-        >
-          {KINDS.map(([value, name]) => (
+        <select aria-label={t.kind} value={kind} onChange={(event) => setKind(event.currentTarget.value as Kind)}>
+          {KINDS.map((value) => (
             <option key={value} value={value}>
-              {name}
+              {t.kinds[value]}
             </option>
           ))}
         </select>
         <input
           type="search"
-          aria-label="Filter"
-          placeholder="Filter"
+          aria-label={t.filter}
+          placeholder={t.filter}
           value={search}
           onInput={(event) => setSearch(event.currentTarget.value)}
         />
-        <CopyButton label="Copy the entries shown" text={() => entries.map(textOf).join("\n")} />
-        <button
-          class="quiet square"
-          type="button"
-          aria-label="Clear the log"
-          title="Clear the log"
-          onClick={() => log.clear()}
-        >
+        <CopyButton label={t.copy} text={() => entries.map(textOf).join("\n")} />
+        <button class="quiet square" type="button" aria-label={t.clear} title={t.clear} onClick={() => log.clear()}>
           <Icon name="trash" />
         </button>
       </div>
@@ -65,19 +52,13 @@ export function LogPanel(): JSX.Element {
         class="log"
         ref={list}
         tabIndex={0}
-        aria-label="Log entries"
+        aria-label={t.entries}
         onScroll={(event) => {
           const { scrollTop, clientHeight, scrollHeight } = event.currentTarget;
           atEnd.current = scrollTop + clientHeight > scrollHeight - END_TOLERANCE_PX;
         }}
       >
-        {entries.length === 0 && (
-          <li class="empty">
-            {logEntries.value.length === 0
-              ? "Every request and message of this page appears here."
-              : "No entry matches the filter."}
-          </li>
-        )}
+        {entries.length === 0 && <li class="empty">{logEntries.value.length === 0 ? t.empty : t.noMatch}</li>}
         {entries.map((entry) => (
           <Entry key={entry.id} entry={entry} />
         ))}
@@ -104,13 +85,14 @@ function withShortIds(title: string): string {
 
 const Entry = memo(function Entry({ entry }: { entry: WireEntry }): JSX.Element {
   const [open, setOpen] = useState(false);
+  const t = texts.value.playground.log;
   const sent = entry.direction === "out";
   const head = (
     <>
       <time>{formatTime(entry.atMs)}</time>
       <span class="direction" data-direction={entry.direction}>
         <span aria-hidden="true">{sent ? "↑" : "↓"}</span>
-        <span class="visually-hidden">{sent ? "sent" : "received"}</span>
+        <span class="visually-hidden">{sent ? t.sent : t.received}</span>
       </span>
       <span class="title" title={entry.title}>
         {withShortIds(entry.title)}
@@ -129,7 +111,7 @@ const Entry = memo(function Entry({ entry }: { entry: WireEntry }): JSX.Element 
           {open && (
             <div class="json">
               <pre>{json()}</pre>
-              <CopyButton label="Copy this message" text={json} />
+              <CopyButton label={t.copyOne} text={json} />
             </div>
           )}
         </details>

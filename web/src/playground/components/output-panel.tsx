@@ -4,15 +4,14 @@ import type { CSSProperties, JSX } from "preact";
 import { changeFormat, changeOutput, setAgentState, setBackgroundImage } from "../actions/output";
 import { BACKGROUNDS, COLORS, DEFAULT_COLOR, DEFAULT_FORMAT, EMOTIONS, FORMATS } from "../state/output";
 import { agentState, canSpeak, format, output } from "../state/signals";
-import { serverAddress } from "../wire/server-address";
+import { serverAddress } from "../../operator/server-address";
 import type { Background, SettableState } from "../wire/types";
 import { FilePicker, useFilePicker } from "./file-picker";
-import { Icon } from "./icons";
+import { Icon } from "../../operator/icons";
+import { Sentence } from "../../operator/sentence";
+import { decimal, texts } from "../../operator/texts";
 
-const STATES: readonly (readonly [state: SettableState, label: string])[] = [
-  ["listening", "Listening"],
-  ["thinking", "Thinking"],
-];
+const STATES: readonly SettableState[] = ["listening", "thinking"];
 
 export function OutputPanel(): JSX.Element {
   return (
@@ -27,12 +26,13 @@ export function OutputPanel(): JSX.Element {
 
 function BackgroundChoice(): JSX.Element {
   const picker = useFilePicker();
+  const t = texts.value.playground.output;
   const { background } = output.value;
   return (
     <fieldset>
-      <legend>Background</legend>
+      <legend>{t.background}</legend>
       <div class="backgrounds">
-        {BACKGROUNDS.map(([type, label]) => (
+        {BACKGROUNDS.map((type) => (
           <label key={type} class="background" data-background={type}>
             <input
               type="radio"
@@ -52,20 +52,15 @@ function BackgroundChoice(): JSX.Element {
             <span class="swatch" aria-hidden="true" style={swatchStyle(type, background)}>
               {type === "image" && background.type !== "image" && <Icon name="plus" />}
             </span>
-            <span>{label}</span>
+            <span>{t.backgrounds[type]}</span>
           </label>
         ))}
       </div>
-      <FilePicker
-        picker={picker}
-        label="Background image"
-        accept="image/*"
-        chosen={(file) => void setBackgroundImage(file)}
-      />
+      <FilePicker picker={picker} label={t.image} accept="image/*" chosen={(file) => void setBackgroundImage(file)} />
       {background.type === "color" && <ColorChoice color={background.color} />}
       {background.type === "blur" && (
         <Slider
-          label="Strength"
+          label={t.strength}
           min={0.1}
           max={1}
           value={background.strength}
@@ -75,8 +70,7 @@ function BackgroundChoice(): JSX.Element {
       )}
       {background.type === "transparent" && (
         <p class="hint">
-          The page behind the avatar shows. Your own page needs <a href={serverAddress("/alpha.js")}>alpha.js</a> for
-          that.
+          <Sentence text={t.transparentHint} script={<a href={serverAddress("/alpha.js")}>alpha.js</a>} />
         </p>
       )}
     </fieldset>
@@ -105,9 +99,10 @@ function swatchStyle(type: Background["type"], chosen: Background): CSSPropertie
 }
 
 function ColorChoice({ color: chosen }: { color: string }): JSX.Element {
+  const t = texts.value.playground.output;
   const change = (color: string): void => changeOutput({ background: { type: "color", color } });
   return (
-    <div class="colors" role="group" aria-label="Colour">
+    <div class="colors" role="group" aria-label={t.color}>
       {COLORS.map((color) => (
         <button
           key={color}
@@ -121,8 +116,8 @@ function ColorChoice({ color: chosen }: { color: string }): JSX.Element {
       ))}
       <input
         type="color"
-        aria-label="Another colour"
-        title="Another colour"
+        aria-label={t.otherColor}
+        title={t.otherColor}
         value={chosen}
         onInput={(event) => change(event.currentTarget.value)}
       />
@@ -131,12 +126,13 @@ function ColorChoice({ color: chosen }: { color: string }): JSX.Element {
 }
 
 function FramingChoice(): JSX.Element {
+  const t = texts.value.playground.output;
   return (
     <fieldset>
-      <legend>Framing</legend>
+      <legend>{t.framing}</legend>
       <div class="line">
         <label>
-          <span>Format</span>
+          <span>{t.format}</span>
           <select
             value={format.value.name}
             onChange={({ currentTarget: { value } }) =>
@@ -150,11 +146,11 @@ function FramingChoice(): JSX.Element {
         </label>
       </div>
       <Slider
-        label="Zoom"
+        label={t.zoom}
         min={0.6}
         max={1.6}
         value={output.value.framing.zoom}
-        display={(value) => `${value.toFixed(2)} ×`}
+        display={(value) => `${decimal(value, 2, 2)} ×`}
         change={(zoom) => changeOutput({ framing: { zoom } })}
       />
     </fieldset>
@@ -162,10 +158,11 @@ function FramingChoice(): JSX.Element {
 }
 
 function EmotionChoice(): JSX.Element {
+  const t = texts.value.playground.output;
   const { name: chosen, weight } = output.value.emotion;
   return (
     <fieldset>
-      <legend>Emotion</legend>
+      <legend>{t.emotion}</legend>
       <div class="choices">
         {EMOTIONS.map((name) => (
           <label key={name} class="choice">
@@ -175,13 +172,13 @@ function EmotionChoice(): JSX.Element {
               checked={chosen === name}
               onChange={() => changeOutput({ emotion: { name, weight: name === "neutral" ? 1 : weight } })}
             />
-            <span>{capitalised(name)}</span>
+            <span>{t.emotions[name]}</span>
           </label>
         ))}
       </div>
       {chosen !== "neutral" && (
         <Slider
-          label="Strength"
+          label={t.strength}
           min={0.1}
           max={1}
           value={weight}
@@ -194,11 +191,12 @@ function EmotionChoice(): JSX.Element {
 }
 
 function StateChoice(): JSX.Element {
+  const t = texts.value.playground.output;
   return (
     <fieldset>
-      <legend>State</legend>
+      <legend>{t.state}</legend>
       <div class="choices">
-        {STATES.map(([state, label]) => (
+        {STATES.map((state) => (
           <button
             key={state}
             class="choice-button"
@@ -207,10 +205,10 @@ function StateChoice(): JSX.Element {
             aria-pressed={agentState.value === state}
             onClick={() => setAgentState(state)}
           >
-            {label}
+            {t[state]}
           </button>
         ))}
-        <span class="hint">until the avatar speaks</span>
+        <span class="hint">{t.untilSpeech}</span>
       </div>
     </fieldset>
   );
@@ -247,8 +245,4 @@ function Slider({ label, min, max, value, display, change }: SliderProps): JSX.E
 
 function percent(fraction: number): string {
   return `${Math.round(100 * fraction)} %`;
-}
-
-function capitalised(word: string): string {
-  return word.charAt(0).toUpperCase() + word.slice(1);
 }

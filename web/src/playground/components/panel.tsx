@@ -2,14 +2,15 @@
 
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
+import { texts } from "../../operator/texts";
 import { CodePanel } from "./code-panel";
 import { LogPanel } from "./log-panel";
 import { OutputPanel } from "./output-panel";
 
 const TABS = [
-  { id: "output", name: "Output", Content: OutputPanel },
-  { id: "log", name: "Log", Content: LogPanel },
-  { id: "code", name: "Code", Content: CodePanel },
+  { id: "output", Content: OutputPanel },
+  { id: "log", Content: LogPanel },
+  { id: "code", Content: CodePanel },
 ] as const;
 
 type Tab = (typeof TABS)[number];
@@ -25,7 +26,7 @@ export function Panel(): JSX.Element {
   const [open, setOpen] = useState<Tab>(TABS[0]);
   return (
     <section class="card panel">
-      <div class="tabs" role="tablist" aria-label="Output, log and code">
+      <div class="tabs" role="tablist" aria-label={texts.value.playground.tabs.title}>
         {TABS.map((tab) => (
           <button
             key={tab.id}
@@ -43,7 +44,7 @@ export function Panel(): JSX.Element {
               document.getElementById(`tab-${next.id}`)?.focus();
             }}
           >
-            {tab.name}
+            {texts.value.playground.tabs[tab.id]}
           </button>
         ))}
       </div>

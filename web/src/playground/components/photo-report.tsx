@@ -4,12 +4,13 @@ import type { JSX } from "preact";
 import { closeReport } from "../actions/photos";
 import { photoReport } from "../state/signals";
 import type { Remark } from "../wire/types";
-import { Icon } from "./icons";
+import { Icon } from "../../operator/icons";
+import { texts } from "../../operator/texts";
 
-const TITLES = { good: "A good photo", fair: "A usable photo", poor: "A difficult photo" } as const;
 const MAX_SHOWN_OPEN = 3; // more remarks than this are folded
 
 export function PhotoReport(): JSX.Element | null {
+  const t = texts.value.playground.avatars;
   const report = photoReport.value;
   if (report === null) return null;
   const warnings = report.remarks.filter((remark) => remark.severity === "warning");
@@ -17,15 +18,15 @@ export function PhotoReport(): JSX.Element | null {
   return (
     <section class="photo-report" data-verdict={report.verdict} aria-labelledby="photo-report-title">
       <header>
-        <h3 id="photo-report-title">{TITLES[report.verdict]}</h3>
-        <button class="quiet square" type="button" aria-label="Close the report" onClick={closeReport}>
+        <h3 id="photo-report-title">{t.verdicts[report.verdict]}</h3>
+        <button class="quiet square" type="button" aria-label={t.closeReport} onClick={closeReport}>
           <Icon name="end" />
         </button>
       </header>
       {warnings.length > 0 && <Remarks remarks={warnings} />}
       {others.length > 0 && (
         <details open={warnings.length === 0 && others.length <= MAX_SHOWN_OPEN}>
-          <summary>Details</summary>
+          <summary>{t.details}</summary>
           <Remarks remarks={others} />
         </details>
       )}
@@ -38,7 +39,7 @@ function Remarks({ remarks }: { remarks: Remark[] }): JSX.Element {
     <ul>
       {remarks.map((remark) => (
         <li key={remark.code} data-severity={remark.severity}>
-          {remark.kind === "guessed" && <span class="guessed">Guessed</span>}
+          {remark.kind === "guessed" && <span class="guessed">{texts.value.playground.avatars.guessed}</span>}
           {remark.message}.{remark.suggestion !== null && <em> {remark.suggestion}.</em>}
         </li>
       ))}

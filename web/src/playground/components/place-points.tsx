@@ -3,6 +3,7 @@
 import type { JSX } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { closePointsDialog, uploadPhoto } from "../actions/photos";
+import { texts } from "../../operator/texts";
 import { insidePicture, movedByKey, POINTS } from "../state/photo-points";
 import { type UnplacedPhoto, unplacedPhoto } from "../state/signals";
 import type { Point, Points } from "../wire/types";
@@ -19,6 +20,7 @@ export function PlacePoints(): JSX.Element | null {
 }
 
 function Dialog({ photo: { file, points: first, refusal } }: { photo: UnplacedPhoto }): JSX.Element {
+  const t = texts.value.playground.points;
   const dialog = useRef<HTMLDialogElement>(null);
   const [points, setPoints] = useState<Points>(first);
 
@@ -31,11 +33,10 @@ function Dialog({ photo: { file, points: first, refusal } }: { photo: UnplacedPh
       aria-labelledby="place-points-title"
       onClose={() => closePointsDialog(points)}
     >
-      <h2 id="place-points-title">Mark the face</h2>
+      <h2 id="place-points-title">{t.title}</h2>
       <p>
-        Drag each point to its place.
-        <span class="with-mouse"> Or choose a point with Tab and move it with the arrow keys.</span> Left and right are
-        as you see them.
+        {t.drag} <span class="with-mouse">{t.keys} </span>
+        {t.sides}
       </p>
       {refusal !== null && (
         <p class="refused" role="alert">
@@ -49,10 +50,10 @@ function Dialog({ photo: { file, points: first, refusal } }: { photo: UnplacedPh
       />
       <div class="actions">
         <button class="control" type="button" onClick={() => dialog.current?.close()}>
-          Cancel
+          {texts.value.shared.cancel}
         </button>
         <button class="solid" type="button" onClick={() => void uploadPhoto(file, points)}>
-          Make the avatar
+          {t.make}
         </button>
       </div>
     </dialog>
@@ -66,6 +67,7 @@ interface PictureProps {
 }
 
 function Picture({ file, points, move }: PictureProps): JSX.Element {
+  const t = texts.value.playground.points;
   const picture = useRef<HTMLDivElement>(null);
   const [aspect, setAspect] = useState(1);
   const grabbed = useRef<Point>([0, 0]); // from the pointer to the point, so that the point does not jump when taken
@@ -92,7 +94,7 @@ function Picture({ file, points, move }: PictureProps): JSX.Element {
     <div class="picture" ref={picture} style={{ "--aspect": aspect }}>
       <img
         src={address}
-        alt="Your photo"
+        alt={t.photo}
         draggable={false}
         onLoad={({ currentTarget: { naturalWidth, naturalHeight } }) => setAspect(naturalWidth / naturalHeight)}
       />
@@ -101,7 +103,8 @@ function Picture({ file, points, move }: PictureProps): JSX.Element {
           <polyline key={names[0]} points={names.map((name) => points[name]?.join(",")).join(" ")} />
         ))}
       </svg>
-      {POINTS.map(({ name, label, grip }) => {
+      {POINTS.map(({ name, grip }) => {
+        const label = t.names[name];
         const point = points[name] ?? CENTRE;
         const [x, y] = point;
         return (
@@ -111,7 +114,7 @@ function Picture({ file, points, move }: PictureProps): JSX.Element {
             class="handle"
             style={{ "--x": x, "--y": y }}
             data-grip={grip}
-            aria-label={`${label}: ${Math.round(x * 100)} % from the left, ${Math.round(y * 100)} % from the top`}
+            aria-label={t.place(label, Math.round(x * 100), Math.round(y * 100))}
             data-point={name}
             onPointerDown={(event) => grab(point, event)}
             onPointerMove={(event) => drag(name, event)}

@@ -4,10 +4,12 @@ import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { restart } from "../actions/session";
 import { avatarsState, endDetail, mustSignIn, phase, problem, room, serverProblem } from "../state/signals";
-import type { Problem } from "../wire/problems";
+import type { Problem } from "../../operator/problems";
+import { texts } from "../../operator/texts";
 import { SignInForm } from "./sign-in-form";
 
 export function PlayerMessage(): JSX.Element | null {
+  const t = texts.value.playground.player;
   if (mustSignIn.value) return <SignInForm />;
   if (serverProblem.value !== null) return <ServerMessage problem={serverProblem.value} />;
   switch (phase.value) {
@@ -18,9 +20,9 @@ export function PlayerMessage(): JSX.Element | null {
       return <div class="sweep" aria-hidden="true" />;
     case "ended":
       return (
-        <Message title="The session has ended" detail={endDetail.value}>
+        <Message title={t.sessionEnded} detail={endDetail.value}>
           <button class="solid" type="button" onClick={restart}>
-            Start again
+            {t.startAgain}
           </button>
         </Message>
       );
@@ -28,7 +30,7 @@ export function PlayerMessage(): JSX.Element | null {
       return problem.value === null ? null : <Failure problem={problem.value} />;
     case "live":
       if (room.value?.kind !== "reconnecting") return null;
-      return <Message title="Reconnecting" detail="The connection to the room was interrupted." busy />;
+      return <Message title={t.reconnecting} detail={t.interrupted} busy />;
   }
 }
 
@@ -36,16 +38,16 @@ export function PlayerMessage(): JSX.Element | null {
 function ServerMessage({ problem: { title, detail, retryAfterS } }: { problem: Problem }): JSX.Element {
   return (
     <Message title={title} detail={detail}>
-      {retryAfterS !== null && <p class="footnote">Trying again…</p>}
+      {retryAfterS !== null && <p class="footnote">{texts.value.playground.player.tryingAgain}</p>}
     </Message>
   );
 }
 
 function Loading(): JSX.Element | null {
-  if (avatarsState.value === "loading") return <Message title="Loading the avatars" busy />;
+  const t = texts.value.playground.player;
+  if (avatarsState.value === "loading") return <Message title={t.loading} busy />;
   if (avatarsState.value !== "preparing") return null;
-  const detail = "A new server prepares its own portraits first. This takes a few seconds.";
-  return <Message title="The first avatar is being prepared" detail={detail} busy />;
+  return <Message title={t.preparing} detail={t.preparingDetail} busy />;
 }
 
 interface MessageProps {
@@ -58,7 +60,7 @@ interface MessageProps {
 function Message({ title, detail = "", busy = false, children }: MessageProps): JSX.Element {
   return (
     <div class="overlay">
-      <div class="message" role="alert">
+      <div class="message" role={busy ? "status" : "alert"}>
         {busy && <span class="breath" aria-hidden="true" />}
         <h2>{title}</h2>
         {detail !== "" && <p>{detail}</p>}
@@ -73,7 +75,7 @@ function Failure({ problem: { title, detail, retryAfterS } }: { problem: Problem
   return (
     <Message title={title} detail={detail}>
       <button class="solid" type="button" onClick={restart}>
-        Try again
+        {texts.value.shared.again}
       </button>
       {retryAfterS !== null && <Countdown fromS={retryAfterS} done={restart} />}
     </Message>
@@ -86,5 +88,9 @@ function Countdown({ fromS, done }: { fromS: number; done: () => void }): JSX.El
     const timer = setTimeout(() => (leftS > 0 ? setLeftS(leftS - 1) : done()), leftS > 0 ? 1_000 : 0);
     return () => clearTimeout(timer);
   }, [leftS]);
-  return <p class="footnote" aria-hidden="true">{`The next attempt starts in ${leftS} s`}</p>;
+  return (
+    <p class="footnote" aria-hidden="true">
+      {texts.value.playground.player.nextAttempt(leftS)}
+    </p>
+  );
 }

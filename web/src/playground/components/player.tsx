@@ -2,8 +2,8 @@
 
 import type { JSX, RefObject } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { onNextFrame, playWithSound } from "../../viewer/playback";
-import { fetchPictureShape, type PictureShape, RoomPicture } from "../../viewer/room-picture";
+import { onNextFrame, playWithSound } from "@client/viewer/playback.js";
+import { fetchPictureShape, type PictureShape, RoomPicture } from "@client/viewer/room-picture.js";
 import { renewPictures } from "../actions/avatars";
 import { copyText } from "../actions/clipboard";
 import { notify } from "../actions/notice";
@@ -28,7 +28,9 @@ import {
   stream,
   voiceLevel,
 } from "../state/signals";
-import { Icon } from "./icons";
+import { Icon } from "../../operator/icons";
+import { texts } from "../../operator/texts";
+import type { Texts } from "../../texts/language";
 import { PlayerMessage } from "./player-message";
 
 export function Player(): JSX.Element {
@@ -48,7 +50,7 @@ export function Player(): JSX.Element {
       {portrait !== null && !shown && signedIn.value && (
         <img class="portrait" src={portrait} alt="" onError={renewPictures} />
       )}
-      <video ref={video} playsInline autoPlay aria-label="The avatar" />
+      <video ref={video} playsInline autoPlay aria-label={texts.value.playground.player.avatar} />
       <canvas ref={canvas} aria-hidden="true" />
       <StatusChip />
       {live && <Tools frame={frame} />}
@@ -64,7 +66,7 @@ export function Player(): JSX.Element {
           }}
         >
           <Icon name="muted" />
-          Turn sound on
+          {texts.value.playground.player.turnSoundOn}
         </button>
       )}
     </div>
@@ -118,36 +120,36 @@ function useTransparency(
 }
 
 interface Status {
-  word: string;
+  word: keyof Texts["playground"]["status"];
   tone: "live" | "busy" | "off" | "bad";
 }
 
 function status(): Status {
-  if (mustSignIn.value) return { word: "Signed out", tone: "off" };
-  if (serverProblem.value !== null) return { word: "Unavailable", tone: "bad" };
+  if (mustSignIn.value) return { word: "signedOut", tone: "off" };
+  if (serverProblem.value !== null) return { word: "unavailable", tone: "bad" };
   switch (phase.value) {
     case "idle":
-      return { word: avatarsState.value === "preparing" ? "Preparing" : "Ready", tone: "off" };
+      return { word: avatarsState.value === "preparing" ? "preparing" : "ready", tone: "off" };
     case "starting":
-      return { word: "Starting", tone: "busy" };
+      return { word: "starting", tone: "busy" };
     case "connecting":
-      return { word: "Connecting", tone: "busy" };
+      return { word: "connecting", tone: "busy" };
     case "ended":
-      return { word: "Ended", tone: "off" };
+      return { word: "ended", tone: "off" };
     case "failed":
-      return { word: "Failed", tone: "bad" };
+      return { word: "failed", tone: "bad" };
     case "live":
       return liveStatus();
   }
 }
 
 function liveStatus(): Status {
-  if (!channelConnected.value || room.value?.kind === "reconnecting") return { word: "Reconnecting", tone: "busy" };
-  if (speaking.value) return { word: "Speaking", tone: "live" };
+  if (!channelConnected.value || room.value?.kind === "reconnecting") return { word: "reconnecting", tone: "busy" };
+  if (speaking.value) return { word: "speaking", tone: "live" };
   const talking = microphone.value === "hold" || microphone.value === "open";
-  if (talking || agentState.value === "listening") return { word: "Listening", tone: "live" };
-  if (agentState.value === "thinking") return { word: "Thinking", tone: "live" };
-  return { word: "Idle", tone: "live" };
+  if (talking || agentState.value === "listening") return { word: "listening", tone: "live" };
+  if (agentState.value === "thinking") return { word: "thinking", tone: "live" };
+  return { word: "idle", tone: "live" };
 }
 
 function StatusChip(): JSX.Element {
@@ -155,7 +157,7 @@ function StatusChip(): JSX.Element {
   return (
     <div class="chip" data-tone={tone}>
       {speaking.value ? <VoiceLevel /> : <i class="dot" aria-hidden="true" />}
-      <span role="status">{word}</span>
+      <span role="status">{texts.value.playground.status[word]}</span>
     </div>
   );
 }
@@ -175,11 +177,12 @@ function VoiceLevel(): JSX.Element {
 }
 
 function Tools({ frame }: { frame: RefObject<HTMLDivElement | null> }): JSX.Element {
+  const t = texts.value.playground.player;
   const copyLink = async (): Promise<void> => {
     const address = session.value?.daily_room;
     if (address === undefined) return;
     if (await copyText(`${address.url}#t=${address.token}`)) {
-      notify("Link copied. Anyone who has it can watch this room.", false);
+      notify(t.linkCopied, false);
     }
   };
   const toggleFullScreen = (): void => {
@@ -188,26 +191,21 @@ function Tools({ frame }: { frame: RefObject<HTMLDivElement | null> }): JSX.Elem
   };
   return (
     <div class="tools">
-      <button
-        type="button"
-        aria-label="Copy the link to this room"
-        title="Copy the link to this room"
-        onClick={() => void copyLink()}
-      >
+      <button type="button" aria-label={t.copyLink} title={t.copyLink} onClick={() => void copyLink()}>
         <Icon name="link" />
       </button>
       {audible.value && (
         <button
           type="button"
           aria-pressed={muted.value}
-          aria-label="Mute"
-          title={muted.value ? "Unmute (M)" : "Mute (M)"}
+          aria-label={t.mute}
+          title={`${muted.value ? t.unmute : t.mute} (M)`}
           onClick={toggleMuted}
         >
           <Icon name={muted.value ? "muted" : "sound"} />
         </button>
       )}
-      <button type="button" aria-label="Full screen" title="Full screen" onClick={toggleFullScreen}>
+      <button type="button" aria-label={t.fullScreen} title={t.fullScreen} onClick={toggleFullScreen}>
         <Icon name="full" />
       </button>
     </div>

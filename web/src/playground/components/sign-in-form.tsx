@@ -4,22 +4,17 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { signInWithKey } from "../actions/sign-in";
 import { signInState } from "../state/signals";
-import { Mark } from "./icons";
-
-const ASKED: [title: string, detail: string] = [
-  "Meet your avatar",
-  "Sign in with an API key of this server. The avatar then greets you.",
-];
-const TEXTS: Partial<Record<string, [title: string, detail: string]>> = {
-  wrong: ["The server does not accept this key", "The key may be misspelt, expired or revoked. Enter another one."],
-  used: ["This link has been used before", "A link signs in once, within an hour. Enter a key, or make a new link."],
-  over: ["You are signed out", "A sign-in lasts for some hours. Sign in again to go on."],
-};
+import { Mark } from "../../operator/icons";
+import { Sentence } from "../../operator/sentence";
+import { texts } from "../../operator/texts";
 
 export function SignInForm(): JSX.Element {
   const [value, setValue] = useState("");
   const wrong = signInState.value === "wrong";
-  const [title, detail] = TEXTS[signInState.value] ?? ASKED;
+  const { shared, playground } = texts.value;
+  const reasons = { wrong: shared.wrongKey, used: shared.usedLink, over: playground.signIn.over };
+  const reason = signInState.value;
+  const { title, detail } = reason in reasons ? reasons[reason as keyof typeof reasons] : playground.signIn;
   return (
     <div class="overlay">
       <form
@@ -34,7 +29,7 @@ export function SignInForm(): JSX.Element {
         <h2>{title}</h2>
         <p>{detail}</p>
         <div class="field">
-          <label for="key">API key</label>
+          <label for="key">{shared.apiKey}</label>
           <input
             id="key"
             type="password"
@@ -49,12 +44,11 @@ export function SignInForm(): JSX.Element {
             onInput={(event) => setValue(event.currentTarget.value)}
           />
           <button class="solid" type="submit">
-            Sign in
+            {shared.signIn}
           </button>
         </div>
         <p class="footnote">
-          <code>visavis keys sign-in</code> prints a link that signs you in without a key. The browser keeps a cookie
-          that scripts cannot read.
+          <Sentence text={playground.signIn.footnote} command={<code>visavis keys sign-in</code>} />
         </p>
       </form>
     </div>

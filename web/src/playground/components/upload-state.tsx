@@ -3,18 +3,20 @@
 import type { JSX } from "preact";
 import { closeRefusal, openPointsDialog } from "../actions/photos";
 import { unplacedPhoto, upload } from "../state/signals";
-import type { Problem } from "../wire/problems";
-import { Icon } from "./icons";
+import type { Problem } from "../../operator/problems";
+import { Icon } from "../../operator/icons";
+import { texts } from "../../operator/texts";
 
 export function UploadState(): JSX.Element | null {
   const current = upload.value;
   if (current === null) return null;
   if (current.problem !== null) return <Refusal problem={current.problem} />;
+  const t = texts.value.playground.avatars;
   const sending = current.fraction < 1;
   return (
     <div class="upload" role="status">
       <div>
-        <strong>{sending ? "Sending the photo" : "Studying the face"}</strong>
+        <strong>{sending ? t.sending : t.studying}</strong>
         <progress aria-label={current.name} {...(sending ? { value: current.fraction, max: 1 } : {})} />
       </div>
     </div>
@@ -29,7 +31,12 @@ function Refusal({ problem: { title, detail } }: { problem: Problem }): JSX.Elem
         <p>{detail}</p>
         <OfferPoints />
       </div>
-      <button class="quiet square" type="button" aria-label="Close the message" onClick={closeRefusal}>
+      <button
+        class="quiet square"
+        type="button"
+        aria-label={texts.value.playground.avatars.closeMessage}
+        onClick={closeRefusal}
+      >
         <Icon name="end" />
       </button>
     </div>
@@ -41,9 +48,9 @@ function OfferPoints(): JSX.Element | null {
   if (unplacedPhoto.value === null) return null;
   return (
     <>
-      <p>If this is a drawing, a mask or a statue, you can mark its face with seven points.</p>
+      <p>{texts.value.playground.avatars.offerPoints}</p>
       <button class="control" type="button" onClick={openPointsDialog}>
-        Mark the face
+        {texts.value.playground.avatars.markFace}
       </button>
     </>
   );

@@ -1,11 +1,12 @@
 // One session from its creation to its end. It owns the session's channel, its room viewer and its speech ledger, and
 // reports what happens as events. It ends the session on the server whenever the page lets go of it.
 
-import type { RoomState } from "../../viewer/join-step";
-import { RoomViewer } from "../../viewer/room-viewer";
-import type { WhepExchange } from "../../viewer/whep";
+import type { RoomState } from "@client/viewer/join-step.js";
+import { RoomViewer } from "@client/viewer/room-viewer.js";
+import type { WhepExchange } from "@client/viewer/whep.js";
 import { AUDIBLE_LEVEL, leadingQuietS } from "../sound/sound-onset";
-import { ApiError } from "../wire/answers";
+import { ApiError } from "../../operator/answers";
+import { texts } from "../../operator/texts";
 import type { Api } from "../wire/api";
 import { Channel } from "../wire/channel";
 import type { ChannelMessage, CreatedSession, Output, PictureSize, SettableState } from "../wire/types";
@@ -52,7 +53,7 @@ export class SessionRun {
   private announced = false; // `live` was reported
   private firstFrameMs: number | null = null;
   private byteCount: ByteCount | null = null;
-  private recordings = 0; // spoken; numbers the utterance ids
+  private utterances = 0; // recordings and texts; numbers the utterance ids
   private readonly openedAtMs = performance.now();
   private readonly ledger = new SpeechLedger();
   private readonly updates = new OutputUpdates((change) => this.channel?.updateOutput(change) ?? false);
@@ -106,11 +107,19 @@ export class SessionRun {
 
   /** Speak a recording as one utterance, whose id begins with `label`. */
   speak(label: string, pcm: Int16Array, sampleRateHz: number): void {
-    this.recordings += 1;
-    const utteranceId = `${label}-${this.recordings}`;
+    this.utterances += 1;
+    const utteranceId = `${label}-${this.utterances}`;
     const nowMs = performance.now();
     this.ledger.sent(utteranceId, nowMs, nowMs + leadingQuietS(pcm, sampleRateHz) * 1000);
     this.channel?.speak(pcm, sampleRateHz, utteranceId);
+  }
+
+  /** Have the server speak a text as one utterance. */
+  say(text: string): void {
+    this.utterances += 1;
+    const utteranceId = `text-${this.utterances}`;
+    this.ledger.sent(utteranceId, performance.now(), null);
+    this.channel?.say(text, utteranceId);
   }
 
   /** Send a piece of live speech. `level` is its RMS. */
@@ -151,30 +160,37 @@ export class SessionRun {
     for (;;) {
       const address = await this.api.startSession(sessionId);
       if (address !== "try_again" || this.over) return address;
-      if (performance.now() > deadlineMs) throw new ApiError(503, "NO_CAPACITY", "No performer is free", "", null);
+      if (performance.now() > deadlineMs) throw new ApiError(503, "NO_CAPACITY", "", "", null);
       await new Promise((resolve) => setTimeout(resolve, START_RETRY_MS));
     }
   }
 
   private openChannel(session: CreatedSession, address: string): void {
-    this.channel = new Channel(address, session, this.size, this.log, {
-      established: () => {
-        this.events.channel(true);
-        this.updates.connected();
-        this.announceLive();
+    this.channel = new Channel(
+      address,
+      session,
+      this.size,
+      this.log,
+      {
+        established: () => {
+          this.events.channel(true);
+          this.updates.connected();
+          this.announceLive();
+        },
+        message: (message) => this.receive(message),
+        interrupted: () => {
+          this.updates.interrupted();
+          this.clearSpeech();
+          this.events.channel(false);
+        },
+        closed: (code, reason) => {
+          if (this.over) return;
+          this.disconnect();
+          this.events.ended(code, reason);
+        },
       },
-      message: (message) => this.receive(message),
-      interrupted: () => {
-        this.updates.interrupted();
-        this.clearSpeech();
-        this.events.channel(false);
-      },
-      closed: (code, reason) => {
-        if (this.over) return;
-        this.disconnect();
-        this.events.ended(code, reason);
-      },
-    });
+      this.api.signIn?.speaksText,
+    );
     this.channel.open();
   }
 
@@ -221,8 +237,9 @@ export class SessionRun {
         this.updates.answered();
         break;
       case "error":
-        this.updates.answered(); // a refused update has no other answer
-        this.events.refused(String(message.error ?? "The server refused a message"));
+        // A refused update has no other answer. An error of an utterance answers none.
+        if (message.utterance_id === undefined) this.updates.answered();
+        this.events.refused(String(message.error ?? texts.value.playground.refusedMessage));
         break;
     }
     this.events.speaking(this.ledger.isSpeaking);

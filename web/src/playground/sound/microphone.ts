@@ -1,12 +1,18 @@
 // The microphone: permission, capture on the audio thread, PCM16 pieces of 40 ms.
 
-import captureUrl from "./capture.worklet.ts?worker&url";
-import { floatToPcm16 } from "./pcm";
+import captureUrl from "@client/sound/capture.worklet.js?worker&url";
+import { floatToPcm16 } from "@client/sound/pcm.js";
 
 const MAX_RATE_HZ = 48_000; // capture.worklet.ts divides higher rates
 
-/** A microphone that cannot be opened. Its message is a text for the visitor. */
-export class MicrophoneError extends Error {}
+type Refusal = "notAllowedHere" | "blocked" | "missing" | "taken" | "notOpened";
+
+/** A microphone that cannot be opened. */
+export class MicrophoneError extends Error {
+  constructor(readonly reason: Refusal) {
+    super(reason);
+  }
+}
 
 export class Microphone {
   private constructor(
@@ -20,16 +26,14 @@ export class Microphone {
    */
   static async open(piece: (pcm: Int16Array, sampleRateHz: number) => void, lost: () => void): Promise<Microphone> {
     if (navigator.mediaDevices === undefined || typeof AudioWorkletNode === "undefined") {
-      throw new MicrophoneError(
-        "Browsers allow the microphone only on https pages and on localhost. Open this page at such an address.",
-      );
+      throw new MicrophoneError("notAllowedHere");
     }
     let stream: MediaStream;
     try {
       const audio = { channelCount: 1, echoCancellation: true, noiseSuppression: true, autoGainControl: true };
       stream = await navigator.mediaDevices.getUserMedia({ audio });
     } catch (error) {
-      throw new MicrophoneError(describeRefusal(error));
+      throw new MicrophoneError(refusalOf(error));
     }
     const context = new AudioContext({ latencyHint: "interactive" });
     try {
@@ -54,15 +58,15 @@ export class Microphone {
   }
 }
 
-function describeRefusal(error: unknown): string {
+function refusalOf(error: unknown): Refusal {
   switch (error instanceof DOMException ? error.name : "") {
     case "NotAllowedError":
-      return "The browser blocks the microphone for this page. Allow it in the address bar, then try again.";
+      return "blocked";
     case "NotFoundError":
-      return "No microphone was found. Connect one, then try again.";
+      return "missing";
     case "NotReadableError":
-      return "Another program uses the microphone. Close that program, then try again.";
+      return "taken";
     default:
-      return "The microphone could not be opened.";
+      return "notOpened";
   }
 }

@@ -1,6 +1,6 @@
 // Finds the moment at which sound begins, from levels that are measured every few milliseconds.
 
-import { rms } from "./pcm";
+import { rms } from "@client/sound/pcm.js";
 
 export const AUDIBLE_LEVEL = 0.004; // RMS of full scale, about -48 dBFS
 const MIN_QUIET_MS = 150; // speech has shorter gaps within itself

@@ -4,13 +4,7 @@ import type { Background, Emotion, Output, PictureSize } from "../wire/types";
 
 export const EMOTIONS: readonly Emotion[] = ["neutral", "happy", "sad", "surprised", "serious"];
 
-export const BACKGROUNDS: readonly (readonly [type: Background["type"], label: string])[] = [
-  ["photo", "Photo"],
-  ["blur", "Blur"],
-  ["color", "Colour"],
-  ["image", "Image"],
-  ["transparent", "None"],
-];
+export const BACKGROUNDS: readonly Background["type"][] = ["photo", "blur", "color", "image", "transparent"];
 
 export const DEFAULT_COLOR = "#c9d6df";
 export const COLORS: readonly string[] = ["#f4f1ea", DEFAULT_COLOR, "#7fa08c", "#345c7d", "#2b2a33"];

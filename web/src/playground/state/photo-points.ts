@@ -4,13 +4,13 @@ import type { Point, Points } from "../wire/types";
 
 /** `grip`: the side of the point on which its handle lies, so that neither the handle nor a finger covers the point. */
 export const POINTS = [
-  { name: "left_eye", label: "Eye on the left", start: [0.4, 0.4], grip: "above" },
-  { name: "right_eye", label: "Eye on the right", start: [0.6, 0.4], grip: "above" },
-  { name: "mouth_left", label: "Left corner of the mouth", start: [0.43, 0.6], grip: "left" },
-  { name: "mouth_right", label: "Right corner of the mouth", start: [0.57, 0.6], grip: "right" },
-  { name: "upper_lip", label: "Middle of the upper lip, upper edge", start: [0.5, 0.58], grip: "above" },
-  { name: "lower_lip", label: "Middle of the lower lip, lower edge", start: [0.5, 0.63], grip: "below" },
-  { name: "chin", label: "Chin", start: [0.5, 0.78], grip: "below" },
+  { name: "left_eye", start: [0.4, 0.4], grip: "above" },
+  { name: "right_eye", start: [0.6, 0.4], grip: "above" },
+  { name: "mouth_left", start: [0.43, 0.6], grip: "left" },
+  { name: "mouth_right", start: [0.57, 0.6], grip: "right" },
+  { name: "upper_lip", start: [0.5, 0.58], grip: "above" },
+  { name: "lower_lip", start: [0.5, 0.63], grip: "below" },
+  { name: "chin", start: [0.5, 0.78], grip: "below" },
 ] as const;
 
 // Fractions of the picture.

@@ -1,12 +1,12 @@
 // The playground's state: what its components show. Components read these signals; the actions change them.
 
 import { computed, signal } from "@preact/signals";
-import type { RoomState } from "../../viewer/join-step";
+import type { RoomState } from "@client/viewer/join-step.js";
 import { NO_FIGURES, type PictureFigures } from "../session/picture-figures";
 import type { Second } from "../session/server-metrics";
 import type { SessionRun } from "../session/session-run";
 import { Api } from "../wire/api";
-import type { Problem } from "../wire/problems";
+import type { Problem } from "../../operator/problems";
 import type { Avatar, CreatedSession, Output, PhotoReport, Points } from "../wire/types";
 import { WireLog, type WireEntry } from "../wire/wire-log";
 import { DEFAULT_FORMAT, DEFAULT_OUTPUT, type Format } from "./output";
@@ -51,6 +51,7 @@ export const log: WireLog = new WireLog(Date.now, () => {
 export const api = signal(new Api(null, log));
 export const signInState = signal<SignInState>("checking");
 export const signedIn = computed(() => signInState.value === "good");
+export const speaksText = computed(() => api.value.signIn?.speaksText === true);
 export const mustSignIn = computed(() => !["checking", "good"].includes(signInState.value));
 
 // The avatars: changed by actions/avatars

@@ -1,8 +1,8 @@
 // The REST client: the endpoints that the playground uses. Every request and answer goes to the log.
 
-import { errorOf, parsed, unreachable } from "./answers";
-import { serverAddress } from "./server-address";
-import { currentSignIn, PAGE_HEADER, type SignIn } from "./sign-in";
+import { errorOf, parsed, unreachable } from "../../operator/answers";
+import { serverAddress } from "../../operator/server-address";
+import { currentSignIn, PAGE_HEADER, type SignIn } from "../../operator/sign-in";
 import type { Avatar, CreatedSession, Output, Points, UploadedFace } from "./types";
 import type { WireLog } from "./wire-log";
 

@@ -1,7 +1,7 @@
 // The channel: the WebSocket that carries speech to the server and events back. It owns the socket, and reconnects when
 // the connection breaks.
 
-import { bytesToBase64, pcm16Bytes, splitPcm } from "../sound/pcm";
+import { bytesToBase64, pcm16Bytes, splitPcm } from "@client/sound/pcm.js";
 import type { ChannelMessage, CreatedSession, Output, PictureSize, SettableState } from "./types";
 import type { WireLog } from "./wire-log";
 
@@ -36,6 +36,7 @@ export class Channel {
     private size: PictureSize,
     private readonly log: WireLog,
     private readonly events: ChannelEvents,
+    private readonly speaksText = false,
   ) {}
 
   get isReady(): boolean {
@@ -63,6 +64,11 @@ export class Channel {
         ...(index === pieces.length - 1 ? { final: true } : {}),
       });
     });
+  }
+
+  /** Have the server speak a text as one utterance. */
+  say(text: string, utteranceId: string): void {
+    this.send({ type: "agent.say", text, utterance_id: utteranceId, final: true });
   }
 
   /** Send live sound as one binary frame. */
@@ -126,7 +132,7 @@ export class Channel {
         video_width: this.size.width,
         video_height: this.size.height,
       },
-      features: ["playback", "binary", "state", "metrics"],
+      features: ["playback", "binary", "state", "metrics", ...(this.speaksText ? ["text"] : [])],
     });
   }
 

@@ -1,0 +1,1 @@
+"""The description of /v1/admin."""

@@ -1,0 +1,91 @@
+"""Looks at this machine: the installation, its cores, clock, disk and UDP ports."""
+
+from __future__ import annotations
+
+import ctypes
+import shutil
+import sys
+import time
+from pathlib import Path
+
+from visavis.doctor.finding import Finding, advise, good, problem
+from visavis.engine.errors import NetworkFileBroken
+from visavis.engine.portrait.networks.files import check_files
+from visavis.engine.speech.weights_file import check_weights
+from visavis.machine.control_groups import group_times
+from visavis.machine.cores import cores, processes_for
+from visavis.machine.network import taken_ports
+from visavis.settings import Settings
+from visavis.store.disk import disk_problem
+
+_MEBIBYTE = 1024 * 1024
+_TIME_ERROR = 5  # of ntp_adjtime(3): the clock is not synchronised
+_TIMEX_BYTES = 512  # larger than struct timex on any machine
+
+
+def check_installation() -> Finding:
+    """Whether the files of the networks, which read photos and hear speech, are whole."""
+    python = f"Python {sys.version_info.major}.{sys.version_info.minor}"
+    try:
+        check_files()
+        check_weights()
+    except NetworkFileBroken as error:
+        return problem("installation", error.message, "Install Visavis again (in a checkout: make setup)")
+    return good("installation", f"{python}, all files are whole")
+
+
+def check_cores(settings: Settings) -> Finding:
+    """How many cores stages may use, and why."""
+    found = settings.cores or cores()
+    if settings.cores:
+        source = "VISAVIS_CORES"
+    elif any(group.quota_cores <= found for group in group_times()):
+        source = "a quota of a control group"
+    else:
+        source = "the processors that this process may use"
+    text = f"{found:g} ({source})"
+    if found < 2:
+        return advise("cores", text, "One core carries few sessions: give the machine, or its container, two")
+    return good("cores", text)
+
+
+def check_clock() -> Finding:
+    """Whether the clock is kept right: credentials of TURN and S3 hold for a time."""
+    if time.time() < Path(__file__).stat().st_mtime:
+        return problem("clock", "it is earlier than this installation", "Set the clock")
+    if sys.platform != "linux":
+        return good("clock", time.strftime("%Y-%m-%d %H:%M:%S %Z"))
+    return clock_finding(ctypes.CDLL(None).ntp_adjtime(ctypes.create_string_buffer(_TIMEX_BYTES)))
+
+
+def clock_finding(state: int) -> Finding:
+    """`state`: what ntp_adjtime(3) returns."""
+    now = time.strftime("%Y-%m-%d %H:%M:%S %Z")
+    if state == _TIME_ERROR:
+        return advise("clock", f"{now}, and no time server keeps it right", "Run systemd-timesyncd or chrony")
+    return good("clock", now)
+
+
+def check_data_folder(settings: Settings) -> Finding:
+    """Whether the data folder takes files, and how many."""
+    folder = settings.data_dir.absolute()
+    existing = next(path for path in (folder, *folder.parents) if path.is_dir())
+    if (found := disk_problem(existing, least_free_bytes=settings.min_free_disk_mb * _MEBIBYTE)) is not None:
+        return problem("data folder", f"{folder}: {found}", "Make room, or set VISAVIS_DATA_DIR to another folder")
+    free = shutil.disk_usage(existing).free // _MEBIBYTE
+    made = "" if existing == folder else ", which the first start makes"
+    return good("data folder", f"{folder}{made}: {free} MiB are free")
+
+
+def check_media_ports(settings: Settings) -> Finding:
+    """Whether there are free UDP ports for the stages."""
+    ports = settings.media_network.ports
+    wanted = settings.stages or processes_for(settings.cores or cores())
+    taken, free = taken_ports(ports, wanted=wanted)
+    if free < wanted:
+        return problem(
+            "UDP ports",
+            f"{ports} has {free} free, and {wanted} stages need one each; taken: {', '.join(map(str, taken))}",
+            "End what uses them, or set VISAVIS_MEDIA_PORTS to others",
+        )
+    return good("UDP ports", f"{ports}; a firewall between here and the viewers has to let them through")

@@ -1,0 +1,226 @@
+"""@visavis/client in a real Chromium, in the page of examples/browser, which is of another origin than the server; and
+in Node.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from anyio import run_process
+from playwright.async_api import Browser, Page, expect
+
+import visavis
+from tests.e2e.browser import BARRIERS, BLOCK_SOUND, CHROMIUM, chromium, opened_page
+from tests.e2e.conftest import LiveServer
+
+pytestmark = [pytest.mark.anyio, pytest.mark.browser]
+in_chromium = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
+in_node = pytest.mark.skipif(shutil.which("node") is None, reason="there is no Node on this machine")
+TIMEOUT_MS = 30_000
+WEB = Path(visavis.__file__).parent / "web"
+EXAMPLE = Path(__file__).parents[2] / "examples" / "browser" / "serve.py"
+
+# Notes every node of Web Audio that is connected to the speakers.
+WATCH_SPEAKERS = """
+window.toSpeakers = 0;
+const connect = AudioNode.prototype.connect;
+AudioNode.prototype.connect = function (to, ...rest) {
+  if (to instanceof AudioDestinationNode) window.toSpeakers += 1;
+  return connect.call(this, to, ...rest);
+};
+"""
+
+# Measures what the avatar's element plays, in blocks of 10 ms, on the audio thread: its clock is that of the samples.
+# `window.track` gives a tone while `window.tone(true)`; `window.heard(from)` returns the loud seconds since a block.
+LISTEN = """
+async () => {
+  const meter = `registerProcessor("meter", class extends AudioWorkletProcessor {
+    sum = 0; seen = 0;
+    process([[channel]]) {
+      for (const sample of channel ?? new Float32Array(128)) {
+        this.sum += sample * sample;
+        if (++this.seen < 480) continue;
+        this.port.postMessage(Math.sqrt(this.sum / 480));
+        this.sum = this.seen = 0;
+      }
+      return true;
+    }
+  });`;
+  const context = new AudioContext({ sampleRate: 48000 });
+  await context.audioWorklet.addModule(URL.createObjectURL(new Blob([meter], { type: "text/javascript" })));
+  const element = document.querySelector("visavis-avatar");
+  const video = element.shadowRoot.querySelector("video");
+  const node = new AudioWorkletNode(context, "meter", { numberOfOutputs: 0 });
+  window.blocks = [];
+  node.port.onmessage = ({ data }) => window.blocks.push(data);
+  context.createMediaStreamSource(video.srcObject).connect(node);
+  const sound = new OscillatorNode(context, { frequency: 330 });
+  const volume = new GainNode(context, { gain: 0 });
+  const out = context.createMediaStreamDestination();
+  sound.connect(volume).connect(out);
+  sound.start();
+  window.track = out.stream.getAudioTracks()[0];
+  window.tone = (on, afterS = 0) => volume.gain.setValueAtTime(on ? 0.3 : 0, context.currentTime + afterS);
+  window.heard = (from) => window.blocks.slice(from).filter((level) => level > 0.02).length / 100;
+  window.finished = [];
+  element.addEventListener("message", ({ detail }) => {
+    if (detail.type === "agent.playback.finished") window.finished.push(detail);
+  });
+}
+"""
+
+# Every element that plays sound, and how many nodes of Web Audio reach the speakers.
+PLAYING = """
+() => {
+  const all = [...document.querySelectorAll("audio, video")];
+  for (const host of document.querySelectorAll("*")) all.push(...(host.shadowRoot?.querySelectorAll("video") ?? []));
+  return [all.filter((e) => !e.muted && !e.paused).map((e) => e.localName), window.toSpeakers];
+}
+"""
+
+
+@pytest.fixture(scope="module")
+async def browser(anyio_backend: str) -> AsyncIterator[Browser]:
+    async with chromium() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def site(server: LiveServer) -> Iterator[str]:
+    """The address of the example's page; each visit has a session of its own."""
+    command = [sys.executable, str(EXAMPLE), "--key", server.key, "--base", server.base_url, "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield process.stdout.readline().split()[1]
+        finally:
+            process.terminate()
+
+
+@asynccontextmanager
+async def visit(browser: Browser, site: str, http: httpx.AsyncClient, *, script: str = "") -> AsyncIterator[Page]:
+    """Open the example's page and wait until its avatar is live. At the end its session ends."""
+    # A viewer closes its connection and then tells the server, which mostly has noticed by then: 404.
+    async with opened_page(browser, site, script=WATCH_SPEAKERS + script, expected="status of 404") as page:
+        await expect(page.locator("visavis-avatar")).to_have_attribute("state", "live", timeout=TIMEOUT_MS)
+        await expect(page.locator("#talk")).to_be_enabled(timeout=TIMEOUT_MS)
+        session_id = await page.evaluate("document.querySelector('visavis-avatar').session")
+        yield page
+        async with page.expect_response(lambda response: response.request.method == "DELETE"):
+            await page.evaluate("document.querySelector('visavis-avatar').remove()")
+        await http.post(f"/v1/sessions/{session_id}/end")
+
+
+async def wait(page: Page, condition: str) -> None:
+    await page.wait_for_function(condition, timeout=TIMEOUT_MS)
+
+
+@in_chromium
+async def test_a_track_is_heard_from_the_avatar_alone(browser: Browser, site: str, http: httpx.AsyncClient) -> None:
+    async with visit(browser, site, http) as page:
+        await page.evaluate(LISTEN)
+        muted: list[bool] = await page.evaluate(
+            """async () => {
+              const own = new Audio();  // as the examples of voice services play their track
+              own.srcObject = new MediaStream([track]);
+              document.body.append(own);
+              await own.play();
+              window.speech = await document.querySelector("visavis-avatar").speakFrom(track);
+              tone(true, 0.2); tone(false, 1.7);
+              return [own.muted];
+            }"""
+        )
+        await wait(page, "finished.length === 1")
+        playing, to_speakers = await page.evaluate(PLAYING)
+        heard: float = await page.evaluate("heard(0)")
+        played: dict[str, Any] = (await page.evaluate("finished"))[0]
+        muted += await page.evaluate("() => { speech.stop(); return [document.querySelector('audio').muted]; }")
+        assert await page.evaluate("track.readyState") == "live"
+        assert await page.evaluate(BARRIERS) == []
+    assert abs(heard - 1.5) < 0.15, heard
+    assert 1.7 < played["position_s"] < 2.2 and not played["interrupted"], played  # with 0.1 s before and 0.4 s after
+    assert (playing, to_speakers, muted) == (["video"], 0, [True, False])
+
+
+@in_chromium
+async def test_barge_in_leaves_nothing_over(browser: Browser, site: str, http: httpx.AsyncClient) -> None:
+    async with visit(browser, site, http) as page:
+        await page.evaluate(LISTEN)
+        await page.evaluate("document.querySelector('visavis-avatar').speakFrom(track).then(() => tone(true))")
+        await wait(page, "heard(0) > 0.4")
+        at = await page.evaluate("document.querySelector('visavis-avatar').interrupt().then(() => blocks.length)")
+        await wait(page, f"blocks.length > {at + 150}")  # the track goes on meanwhile
+        left_over: float = await page.evaluate(f"heard({at + 50})")
+        played: dict[str, Any] = (await page.evaluate("finished"))[0]
+        await page.evaluate("tone(false); tone(true, 0.8); tone(false, 1.6)")  # after its silence it is heard again
+        await wait(page, f"heard({at + 50}) > 0.5 && heard(blocks.length - 70) === 0")
+        heard: float = await page.evaluate(f"heard({at + 50})")
+    assert played["interrupted"] and left_over == 0
+    assert abs(heard - 0.8) < 0.15, heard
+
+
+@in_chromium
+async def test_the_example_speaks_for_a_call_of_webrtc(
+    browser: Browser, server: LiveServer, site: str, http: httpx.AsyncClient
+) -> None:
+    """And where the browser blocks sound, the element has a button. An API key is refused before anything is sent."""
+    async with visit(browser, site, http, script=BLOCK_SOUND) as page:
+        unmute = page.locator("visavis-avatar").get_by_role("button", name="Turn on sound")
+        await expect(unmute).to_be_visible(timeout=TIMEOUT_MS)
+        refused = await page.evaluate(
+            """async ([server, key]) => {
+              const { connect, ApiKeyRefused } = await import(`${server}/client.js`);
+              const options = { server, session: "sess_x", tokens: { speak: key } };
+              return connect(options).catch((error) => [error.name, error instanceof ApiKeyRefused]);
+            }""",
+            [server.base_url, server.key],
+        )
+        assert refused == ["ApiKeyRefused", True]
+        await page.evaluate(LISTEN)
+        await page.locator("#talk").click()
+        await expect(unmute).to_be_hidden(timeout=TIMEOUT_MS)
+        await wait(page, "heard(0) > 1")
+        assert await page.evaluate(PLAYING) == [["video"], 0]
+
+
+IN_NODE = """
+const [module, server, session, speak, control] = process.argv.slice(1);
+const { connect } = await import(module);
+const told = [];
+const on = { ended: ({ reason }) => told.push(reason) };
+const avatar = await connect({ server, session, tokens: { speak, control }, on });
+const tone = Int16Array.from({ length: 12_000 }, (_, i) => 8_000 * Math.sin(i / 10));
+async function* pieces() { yield tone.subarray(0, 5_000); yield tone.subarray(5_000); }
+const played = await avatar.speak(pieces(), 24_000, { utteranceId: "u1" });
+const ended = new Promise((resolve) => avatar.on("ended", resolve));
+await avatar.end();
+await ended;
+console.log(JSON.stringify([played, told]));
+"""
+
+
+@in_node
+async def test_pcm_is_spoken_from_node(server: LiveServer, http: httpx.AsyncClient, tmp_path: Path) -> None:
+    created = (await http.post("/v1/sessions", json={"avatar": server.look})).json()["session"]["session_id"]
+    tokens = []
+    for purpose in ("speak", "control"):
+        made = await http.post(f"/v1/sessions/{created}/tokens", json={"purpose": purpose})
+        tokens.append(made.json()["token"]["token"])
+    module = shutil.copy(WEB / "client.js", tmp_path / "client.mjs")
+    command = ["node", "--experimental-websocket", "--input-type=module", "--eval", IN_NODE, "--"]
+    done = await run_process(
+        [*command, Path(module).as_uri(), server.base_url, created, *tokens], check=False, stderr=subprocess.STDOUT
+    )
+    assert done.returncode == 0, done.stdout.decode()
+    played, told = json.loads(done.stdout.splitlines()[-1])
+    assert played == {"utteranceId": "u1", "positionS": 0.5, "interrupted": False}
+    assert told == ["ended_by_client"]

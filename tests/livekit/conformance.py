@@ -1,0 +1,204 @@
+"""What only `make conformance` runs against a real livekit-server: a server that restarts, two avatars in one room, and
+the figures of what a room costs and how soon it answers. Figures are printed with the machine's load, and not asserted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import signal
+import statistics
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from visavis_client import AsyncVisavis
+
+from tests.livekit.agent import Agent, Finished
+from tests.livekit.conftest import start
+from tests.livekit.test_livekit_room import ended
+from tests.processes import children
+from tools.livekit.server import LiveKitServer, running
+from visavis.bench.processes import cpu_s
+from visavis.rooms.webrtc.counting_peer import CountingPeer
+
+CREATES, TURNS, PAIRS = 20, 30, 5
+SPOKEN_S = 8.0
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(600)]
+
+
+def show(name: str, seconds: Sequence[float]) -> None:
+    ordered = sorted(1000 * one for one in seconds)
+    p95 = ordered[min(len(ordered) - 1, round(0.95 * len(ordered)))]
+    load = os.getloadavg()[0]
+    print(f"{name}: p50 {statistics.median(ordered):.0f} ms, p95 {p95:.0f} ms, of {len(ordered)}, load {load:.1f}")
+
+
+async def test_create_to_video_published(client: AsyncVisavis, livekit: LiveKitServer) -> None:
+    took_s = []
+    for _ in range(CREATES):
+        agent = Agent(livekit, f"room-{secrets.token_hex(6)}")
+        await agent.join()
+        published = asyncio.Event()
+        agent.room.on("track_published", lambda track, _, seen=published: seen.set() if track.kind == 2 else None)
+        begun_s = time.monotonic()
+        creating = asyncio.create_task(start(client, livekit, agent))
+        await published.wait()
+        took_s.append(time.monotonic() - begun_s)
+        session = await creating
+        await session.end()
+        await agent.leave()
+    show("create to video published", took_s)
+
+
+async def test_turns_and_their_ends(client: AsyncVisavis, livekit: LiveKitServer, agent: Agent) -> None:
+    session = await start(client, livekit, agent)
+    await agent.wait_seen(pictures=3)
+    to_sound, to_end, errors = [], [], []
+    for turn in range(1, TURNS + 1):
+        loud_s, begun_s = agent.loud_s(), time.monotonic()
+        await agent.speak(0.6)
+        await agent.wait_seen(loud_s=loud_s + 0.01)
+        to_sound.append(time.monotonic() - begun_s)
+        end = (await agent.wait_finished(turn))[-1]
+        told_s = time.monotonic()
+        await agent.wait_quiet(0.2)
+        to_end.append(abs(told_s - agent.seen.last_loud_s))
+        errors.append(abs(end.position_s - 0.6))
+        assert not end.interrupted
+    show("first byte to sound heard", to_sound)
+    show("playback_finished, from the last sample that was heard", to_end)
+    show("its position against what was sent", errors)
+    assert max(errors) <= 0.04
+    await session.end()
+
+
+async def test_a_server_that_restarts_loses_neither_session_nor_ends(client: AsyncVisavis, tmp_path: Path) -> None:
+    with running(tmp_path) as livekit:
+        agent = Agent(livekit, "restarted")
+        await agent.join()
+        session = await start(client, livekit, agent)
+        await agent.speak(0.4)
+        await agent.wait_finished(1)
+        await agent.speak(2.0)
+        await agent.wait_started(2)
+        begun_s = time.monotonic()
+        await asyncio.to_thread(livekit.restart)
+        ends = await agent.wait_finished(2)
+        assert not ends[1].interrupted, "it was played on, though nobody heard it"
+        pictures = agent.seen.pictures
+        await agent.wait_seen(pictures=pictures + 3)
+        show("from the kill of the server until a picture is seen again", [time.monotonic() - begun_s])
+        await agent.speak(0.4)
+        assert (await agent.wait_finished(3))[2] == Finished(pytest.approx(0.4, abs=0.02), False)  # type: ignore[arg-type]
+        assert (await client.sessions.get(session.id)).status == "started"
+        await agent.leave()
+        await ended(client, session)
+
+
+async def test_a_stage_that_dies_leaves_no_agent_waiting(
+    client: AsyncVisavis, livekit: LiveKitServer, agent: Agent
+) -> None:
+    session = await start(client, livekit, agent)
+    await agent.speak(0.3)
+    await agent.wait_finished(1)
+    await agent.speak(6.0, close=False)
+    await agent.wait_started(2)
+    await agent.wait_seen(loud_s=0.8)
+    (stage,) = [pid for pid in children(os.getpid(), "visavis.stage") if cpu_s([pid]) == max_cpu_s()]
+    begun_s = time.monotonic()
+    os.kill(stage, signal.SIGKILL)
+    end = (await agent.wait_finished(2))[1]
+    show("from the kill of the stage until the segment's end is told", [time.monotonic() - begun_s])
+    assert end.interrupted and 0.0 < end.position_s < 6.0
+    await agent.speak(0.4)
+    assert (await agent.wait_finished(3))[2] == Finished(pytest.approx(0.4, abs=0.02), False)  # type: ignore[arg-type]
+    await session.end()
+
+
+def max_cpu_s() -> float:
+    """The processor time of the stage that has worked most: the others are spare."""
+    return max(cpu_s([pid]) for pid in children(os.getpid(), "visavis.stage"))
+
+
+async def test_two_avatars_in_one_room_speak_for_their_own_agents(client: AsyncVisavis, livekit: LiveKitServer) -> None:
+    room = f"room-{secrets.token_hex(6)}"
+    agents = [Agent(livekit, room, f"agent-{number}", served_by=f"avatar-{number}") for number in range(2)]
+    for agent in agents:
+        await agent.join()
+    sessions = [await start(client, livekit, agent) for agent in agents]
+    for agent in agents:
+        await agent.wait_seen(pictures=3)
+    first, second = agents
+    await first.speak(0.8)
+    assert await first.wait_finished(1) == [Finished(pytest.approx(0.8, abs=0.02), False)]  # type: ignore[arg-type]
+    assert second.finished == [] and second.loud_s() == 0.0
+    await asyncio.gather(first.speak(3.0), second.speak(0.5))
+    await first.wait_started(2)
+    assert await first.clear() == "ok"
+    assert await second.wait_finished(1) == [Finished(pytest.approx(0.5, abs=0.02), False)]  # type: ignore[arg-type]
+    assert (await first.wait_finished(2))[1].interrupted
+    await first.leave()
+    await ended(client, sessions[0])
+    await second.speak(0.3)
+    await second.wait_finished(2)
+    assert (await client.sessions.get(sessions[1].id)).status == "started"
+    await sessions[1].end()
+    await second.leave()
+
+
+async def test_what_a_session_costs_in_each_room(client: AsyncVisavis, livekit: LiveKitServer) -> None:
+    """Processor time of the stages while a session speaks, in pairs; viewers are not part of it."""
+    stages = children(os.getpid(), "visavis.stage")
+    ratios = []
+    for pair in range(PAIRS):
+        costs = {}
+        for kind in ("embedded", "livekit") if pair % 2 else ("livekit", "embedded"):
+            measure = _cost_in_livekit_room if kind == "livekit" else _cost_in_own_room
+            costs[kind] = await measure(client, livekit, stages)
+        ratios.append(costs["livekit"] / costs["embedded"])
+        print(f"cores while speaking: LiveKit {costs['livekit']:.3f}, embedded {costs['embedded']:.3f}")
+    print(f"LiveKit to embedded: median {statistics.median(ratios):.2f}, {min(ratios):.2f} to {max(ratios):.2f}")
+
+
+async def _cost_in_livekit_room(client: AsyncVisavis, livekit: LiveKitServer, stages: list[int]) -> float:
+    agent = Agent(livekit, f"room-{secrets.token_hex(6)}")
+    await agent.join(watches=False)  # its own decoding would compete
+    session = await start(client, livekit, agent)
+    await agent.speak(SPOKEN_S + 2.0)
+    await agent.wait_started(1)
+    cost = await _cores(stages)
+    await session.end()
+    await agent.leave()
+    return cost
+
+
+async def _cost_in_own_room(client: AsyncVisavis, _: LiveKitServer, stages: list[int]) -> float:
+    times = np.arange(round((SPOKEN_S + 2.0) * 24_000)) / 24_000
+    tone = (np.sin(times * 440 * 2 * np.pi) * 12_000).astype("<i2")
+    peer = CountingPeer()
+    async with (
+        client.sessions.create((await client.avatars.public())[0].id, aspect_ratio="1:1") as session,
+        httpx.AsyncClient(timeout=30) as http,
+    ):
+        assert session.room is not None
+        headers = {"authorization": f"Bearer {session.room.token}", "content-type": "application/sdp"}
+        answer = await http.post(f"{session.room.url}/whep", content=await peer.offer(), headers=headers)
+        await peer.accept(answer.text)
+        try:
+            await session.send(tone.tobytes(), sample_rate=24_000)
+            await asyncio.sleep(0.5)
+            return await _cores(stages)
+        finally:
+            await peer.aclose()
+
+
+async def _cores(stages: list[int]) -> float:
+    begun_s, before_s = time.monotonic(), cpu_s(stages)
+    await asyncio.sleep(SPOKEN_S)
+    return (cpu_s(stages) - before_s) / (time.monotonic() - begun_s)

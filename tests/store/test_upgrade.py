@@ -1,0 +1,67 @@
+"""A data folder of an earlier build: the server starts with it, and keeps its keys, avatars and sessions.
+
+`tests/data/data-folder-0003.tar.xz` was made by the build of the commit 4520019, before accounts, usage and webhooks: a
+key (`key.txt`), an avatar of a photo, a session that has ended and one that was not started.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import tarfile
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.fakes import FakeFleet, fake_prepare
+from visavis.server import RunningServer
+from visavis.settings import Settings
+from visavis.store.migrations import newest_revision
+
+KEPT = Path(__file__).parents[1] / "data/data-folder-0003.tar.xz"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    with tarfile.open(KEPT) as archive:
+        archive.extractall(tmp_path / "data", filter="data")
+    return tmp_path / "data"
+
+
+def revision_of(folder: Path) -> str:
+    with closing(sqlite3.connect(folder / "visavis.db")) as database:
+        found: str = database.execute("SELECT version_num FROM alembic_version").fetchone()[0]
+    return found
+
+
+def test_a_data_folder_of_an_earlier_build_keeps_its_keys_avatars_and_sessions(folder: Path) -> None:
+    assert revision_of(folder) == "0003"
+    key = (folder / "key.txt").read_text().strip()
+    photo = next((folder / "avatars").glob("*/portraits/*/photo")).read_bytes()
+    with (
+        RunningServer(Settings(data_dir=folder), fleet=FakeFleet(), prepare=fake_prepare) as server,
+        httpx.Client(base_url=server.base_url, headers={"x-api-key": key}) as http,
+    ):
+
+        def get(path: str) -> dict[str, Any]:
+            answer = http.get(path)
+            assert answer.status_code == 200, answer.text
+            shown: dict[str, Any] = answer.json()
+            return shown
+
+        ended, created = sorted(get("/v1/sessions")["sessions"], key=lambda one: str(one["created_at"]))
+        assert (ended["status"], created["status"]) == ("ended", "created")
+        assert ended["metadata"] == {"user": "ann"}
+        character = next(one for one in get("/v1/avatars")["avatars"] if not one["is_public"])
+        assert character["name"] == "My avatar" and character["looks_count"] == 1
+        picture = http.get(character["preview_img_url"])
+        assert picture.status_code == 200 and picture.headers["content-type"] == "image/jpeg"
+        assert get("/v1/usage")["usage"]["concurrency"]["current"] == 0
+        look = ended["avatar"]["avatar_id"]
+        begun = http.post("/v1/sessions", json={"avatar_id": look}).json()["session"]["session_id"]
+        assert http.post(f"/v1/sessions/{begun}/start").status_code == 200
+        assert get(f"/v1/sessions/{begun}")["session"]["status"] == "started"
+    assert revision_of(folder) == newest_revision()
+    assert next((folder / "avatars" / look / "portraits").glob("*/photo")).read_bytes() == photo

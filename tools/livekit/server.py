@@ -1,0 +1,134 @@
+"""A real LiveKit server of loopback. `python -m tools.livekit.server` builds it once, from its Go module."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import jwt
+
+VERSION = "v1.13.5"
+MODULE = f"github.com/livekit/livekit-server/cmd/server@{VERSION}"
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "visavis-tests" / f"livekit-server-{VERSION}"
+BUILD_WITHIN_S = 900
+READY_WITHIN_S = 30.0
+KEY, SECRET = "testkey", "a-secret-of-the-tests-that-is-long-enough"
+
+
+PROGRAM = CACHE / "server"
+
+
+def build() -> None:
+    """Build the program unless it is there; a second caller waits for the first. Raises `CalledProcessError`, and
+    FileNotFoundError without Go.
+    """
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if PROGRAM.exists():
+            return
+        go = shutil.which("go")
+        if go is None:
+            raise FileNotFoundError("go")
+        building = CACHE / "building"
+        env = os.environ | {"CGO_ENABLED": "0", "GOBIN": str(building)}
+        subprocess.run([go, "install", MODULE], env=env, check=True, timeout=BUILD_WITHIN_S, capture_output=True)
+        (building / "server").replace(PROGRAM)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveKitServer:
+    """`url`: of its signalling. `http_url`: of its API. `restart` kills it and starts another one at the same ports."""
+
+    url: str
+    http_url: str
+    restart: Callable[[], None]
+
+    def token(self, room: str, identity: str, *, kind: str = "standard", **attributes: str) -> str:
+        """Return a token that lets a participant join a room."""
+        claims = {
+            "iss": KEY,
+            "sub": identity,
+            "nbf": int(time.time()) - 5,
+            "exp": int(time.time()) + 3600,
+            "kind": kind,
+            "attributes": attributes,
+            "video": {"roomJoin": True, "room": room, "canPublish": True, "canSubscribe": True, "canPublishData": True},
+        }
+        return jwt.encode(claims, SECRET, algorithm="HS256")
+
+    async def call(self, method: str, **body: object) -> dict[str, object]:
+        """Call the room service (Twirp): `DeleteRoom`, `RemoveParticipant`, `ListParticipants`."""
+        grants = {"roomCreate": True, "roomList": True, "roomAdmin": True, "room": body.get("room", "")}
+        claims = {"iss": KEY, "exp": int(time.time()) + 60, "video": grants}
+        headers = {"authorization": f"Bearer {jwt.encode(claims, SECRET, algorithm='HS256')}"}
+        async with httpx.AsyncClient() as client:
+            answer = await client.post(
+                f"{self.http_url}/twirp/livekit.RoomService/{method}", json=body, headers=headers
+            )
+        answer.raise_for_status()
+        document: dict[str, object] = answer.json()
+        return document
+
+
+def _free_port(kind: socket.SocketKind) -> int:
+    with socket.socket(socket.AF_INET, kind) as taken:
+        taken.bind(("127.0.0.1", 0))
+        port: int = taken.getsockname()[1]
+    return port
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[LiveKitServer]:
+    """Run a server on free ports of loopback."""
+    port, tcp_port = _free_port(socket.SOCK_STREAM), _free_port(socket.SOCK_STREAM)
+    udp_port = _free_port(socket.SOCK_DGRAM)
+    config = folder / "livekit.yaml"
+    config.write_text(
+        f"port: {port}\nbind_addresses: ['127.0.0.1']\nkeys:\n  {KEY}: {SECRET}\n"
+        f"rtc:\n  node_ip: 127.0.0.1\n  use_external_ip: false\n  tcp_port: {tcp_port}\n  udp_port: {udp_port}\n"
+        "  enable_loopback_candidate: true\nlogging:\n  level: info\n"
+    )
+    processes: list[subprocess.Popen[bytes]] = []
+
+    def start() -> None:
+        with (folder / "livekit.log").open("ab") as log:
+            processes.append(subprocess.Popen([str(PROGRAM), "--config", str(config)], stdout=log, stderr=log))
+        deadline_s = time.monotonic() + READY_WITHIN_S
+        while True:
+            try:
+                if httpx.get(f"http://127.0.0.1:{port}/").status_code == 200:
+                    return
+            except httpx.TransportError:
+                pass
+            if processes[-1].poll() is not None or time.monotonic() > deadline_s:
+                raise RuntimeError((folder / "livekit.log").read_text()[-2000:])
+            time.sleep(0.1)  # polls another process; no test asserts how long this takes
+
+    def kill() -> None:
+        for process in processes:
+            process.kill()  # it would wait for those who are still in a room
+            process.wait()
+
+    def restart() -> None:
+        kill()
+        start()
+
+    try:
+        start()
+        yield LiveKitServer(url=f"ws://127.0.0.1:{port}", http_url=f"http://127.0.0.1:{port}", restart=restart)
+    finally:
+        kill()
+
+
+if __name__ == "__main__":
+    build()
