@@ -10,7 +10,7 @@ import inspect
 import os
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ from fastapi import FastAPI
 
 from tests import postgresql, sqlite_template
 from tests.fakes import FakeFleet, FakePerformer, fake_prepare
+from tests.passed_before import PassedBefore
 from visavis.api.app import create_app
 from visavis.api.services import Services
 from visavis.avatars.preparation import Prepare
@@ -38,6 +39,9 @@ MADE_BESIDE = (
     "pipecat/test_pipecat.py",
     "avatars/test_object_store.py",
 )
+
+# Names the file of `tests.passed_before`.
+PASSED_FILE = "VISAVIS_TESTS_PASSED"
 
 # Of every server and command that a test starts: the machine may be busy with other tests, and then nothing would fit.
 os.environ.setdefault("VISAVIS_ADMISSION", "counted")
@@ -76,16 +80,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path.as_posix().endswith(MADE_BESIDE))
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     postgresql.begin_run()
+    if PASSED_FILE in os.environ:
+        beside_others = hasattr(config, "workerinput")  # the process that started the workers hears of all tests
+        config.pluginmanager.register(PassedBefore(Path(os.environ[PASSED_FILE]), writes=not beside_others))
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_sessionfinish() -> None:
-    """Save the coverage that `.ci/run` measures: a worker that takes 10 s to exit is killed by pytest-xdist."""
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, object, object]:
+    """Save the coverage that `.ci/run` measures after each file: a worker that crashes takes no more than that one's."""
+    handled = yield
     measuring = coverage.Coverage.current()
-    if measuring is not None:
+    if measuring is not None and (nextitem is None or nextitem.path != item.path):
         measuring.save()
+    return handled
 
 
 def pytest_unconfigure() -> None:
