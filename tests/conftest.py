@@ -89,7 +89,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, object, object]:
-    """Save the coverage that `.ci/run` measures after each file: a worker that crashes takes no more than that one's."""
+    """Save the coverage that `.ci/run` measures after each file: a crashed worker takes only that of its own file."""
     handled = yield
     measuring = coverage.Coverage.current()
     if measuring is not None and (nextitem is None or nextitem.path != item.path):
