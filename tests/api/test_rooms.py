@@ -15,6 +15,7 @@ from tests.conftest import Service, open_service
 from visavis.errors import IceRestartUnavailable
 from visavis.rooms.spec import EmbeddedRoomSpec
 from visavis.sessions.joining import MAX_PER_ADDRESS
+from visavis.stage.port.events import ViewerLeft
 
 pytestmark = pytest.mark.anyio
 
@@ -48,6 +49,20 @@ async def test_a_viewer_joins_and_leaves(service: Service) -> None:
     assert (await service.client.delete(location, headers=headers(session))).status_code == 200
     assert (await service.client.delete(location, headers=headers(session))).status_code == 404
     assert service.performer(session["session_id"]).viewers == set()
+
+
+async def test_a_viewer_that_closes_its_connection_before_it_says_so_is_no_unknown_one(service: Service) -> None:
+    session = await make(service)
+    whep = session["daily_room"]["url"] + "/whep"
+    location = (await service.client.post(whep, content=OFFER, headers=headers(session))).headers["location"]
+    performer = service.performer(session["session_id"])
+    (viewer_id,) = performer.viewers
+    performer.viewers.clear()
+    performer.emit(ViewerLeft(viewer_id=viewer_id, viewers=0))
+    while (await service.client.get(location, headers=headers(session))).status_code != 404:
+        pass
+    assert (await service.client.delete(location, headers=headers(session))).status_code == 200
+    assert (await service.client.delete(location, headers=headers(session))).status_code == 404
 
 
 async def test_a_viewer_can_be_asked_for_until_it_has_left(service: Service) -> None:
@@ -165,6 +180,7 @@ async def test_the_room_waits_for_the_start_and_is_gone_after_the_end(service: S
     await service.client.put(f"/v1/sessions/{session['session_id']}/end")
     late = await service.client.post(whep, content=OFFER, headers=headers(session))
     assert (late.status_code, late.json()["error"]["code"]) == (410, "SESSION_ENDED")
+    assert late.json()["error"]["details"] == {"reason": "ended_by_client"}
 
 
 async def test_only_the_rooms_own_token_opens_it(service: Service) -> None:

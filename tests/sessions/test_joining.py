@@ -8,6 +8,8 @@ from visavis.errors import TooManyOffers
 from visavis.rooms.embedded.room import CHECK_WITHIN_S, JOIN_WITHIN_S
 from visavis.sessions.joining import (
     COUNTED_S,
+    LEAVING_S,
+    MAX_LEAVING,
     MAX_OFFERS,
     MAX_PER_ADDRESS,
     MAX_WAITING,
@@ -32,7 +34,7 @@ def connected(joining: Joining, count: int, *, address: str = HERE, now_s: float
         viewer_id = f"{address} {now_s} {number}"
         joining.begin(viewer_id, address, now_s=now_s)
         joining.joined(viewer_id)
-        joining.left(viewer_id)
+        joining.left(viewer_id, now_s=now_s)
 
 
 def test_one_address_leaves_room_for_others() -> None:
@@ -92,5 +94,27 @@ def test_a_viewer_is_known_while_it_may_connect_and_until_it_has_left() -> None:
     assert joining.knows("one", now_s=1.0) and joining.knows("two", now_s=1.0)
     assert not joining.knows("three", now_s=1.0)
     assert not joining.knows("one", now_s=WAIT_S) and joining.knows("two", now_s=1000.0)
-    joining.left("two")
+    joining.left("two", now_s=1000.0)
     assert not joining.knows("two", now_s=1000.0)
+
+
+def test_a_viewer_that_has_just_left_by_itself_may_be_removed_once() -> None:
+    joining = Joining()
+    for name in ("one", "two", "three"):
+        joining.begin(name, HERE, now_s=0.0)
+        joining.joined(name)
+    joining.left("one", now_s=1.0)
+    joining.left("two", now_s=1.0)
+    assert joining.remove("one", now_s=2.0) and not joining.remove("one", now_s=2.0)
+    assert not joining.remove("two", now_s=1.0 + LEAVING_S), "too late"
+    assert joining.remove("three", now_s=2.0)
+    joining.left("three", now_s=2.1)  # what the stage tells of a viewer that was removed
+    assert not joining.remove("three", now_s=2.2)
+
+
+def test_only_so_many_are_remembered_that_have_left() -> None:
+    joining = Joining()
+    for number in range(MAX_LEAVING + 1):
+        joining.joined(str(number))
+        joining.left(str(number), now_s=0.0)
+    assert not joining.remove("0", now_s=1.0) and joining.remove("1", now_s=1.0)

@@ -1,4 +1,5 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
+import { platformSocket } from "../src/channel/connection.js";
 import { connect } from "../src/index.js";
 import { ApiKeyRefused, InvalidOptions, InvalidSound, Refused, TakenOver, WrongToken } from "../src/index.js";
 import type { Avatar, ConnectOptions } from "../src/index.js";
@@ -25,6 +26,13 @@ async function opened(more: Partial<ConnectOptions> = {}): Promise<[Avatar, Fake
   connection.say({ type: "connection.established", session_id: "sess_1", resumed: false, received: 0 });
   return [await connecting, connection, server];
 }
+
+it("takes the WebSocket of the package ws where the platform has none", async () => {
+  vi.stubGlobal("WebSocket", undefined);
+  const found = await platformSocket(undefined).finally(() => vi.unstubAllGlobals());
+  const name: string = "ws"; // it brings no types
+  expect(found).toBe((await import(name)).WebSocket);
+});
 
 describe("connecting", () => {
   it("opens the session of the token", async () => {

@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { backoffMs, nextJoinStep } from "../src/viewer/join-step.js";
+import { endReason } from "../src/viewer/whep.js";
 
 const answered = (status: number, retryAfterS: number | null = null) =>
-  nextJoinStep({ kind: "answered", status, retryAfterS }, 3, 0.5);
+  nextJoinStep({ kind: "answered", status, retryAfterS, endReason: null }, 3, 0.5);
 
 describe("joining a room", () => {
   it("waits for the session to start as long as the server asks", () => {
@@ -16,6 +17,15 @@ describe("joining a room", () => {
     for (const status of [401, 403])
       expect(answered(status)).toMatchObject({ state: { kind: "refused", reason: "token" }, retryInMs: null });
     expect(answered(400)).toMatchObject({ state: { kind: "refused", reason: "browser" }, retryInMs: null });
+  });
+  it("tells why the session has ended, where the server does", () => {
+    const body = '{"success":false,"error":{"code":"SESSION_ENDED","details":{"reason":"expired"}}}';
+    expect(endReason(410, body)).toBe("expired");
+    for (const other of ["", "<html>", "null", "{}", '{"error":{"details":{"reason":5}}}'])
+      expect(endReason(410, other)).toBeNull();
+    expect(endReason(404, body)).toBeNull();
+    const gone = { kind: "answered", status: 410, retryAfterS: null, endReason: "expired" } as const;
+    expect(nextJoinStep(gone, 0, 0.5).state).toEqual({ kind: "ended", reason: "expired" });
   });
   it("tries again after server errors and without an answer, each time later", () => {
     expect(answered(503).state).toEqual({ kind: "reconnecting", attempt: 4 });

@@ -86,8 +86,13 @@ async def _open_room_with(
     record, shown = await services.sessions.by_room(name, token, origin=origin_of(request))
     prove(request.scope)
     if record.status == Status.ENDED:
-        raise Gone
+        raise Gone(record.end_reason)
     return record, shown
+
+
+def _gone(record: SessionRecord, services: Services) -> Gone:
+    """The session has ended while the call was under way."""
+    return Gone(services.live.table.current_record(record).end_reason)
 
 
 @router.options("/{name}/picture", include_in_schema=False)
@@ -114,7 +119,7 @@ async def picture(name: str, request: Request, services: ServicesDep) -> Respons
     try:
         (width_px, height_px), output = services.live.size_and_output(record.id)
     except SessionEnded:
-        raise Gone from None
+        raise _gone(record, services) from None
     shown = schemas.RoomPicture(video_width=width_px, video_height=height_px, transparent=output.backdrop.transparent)
     return JSONResponse(shown.model_dump(mode="json"), headers={"Cache-Control": "no-store"})
 
@@ -140,7 +145,7 @@ async def watch(name: str, request: Request, services: ServicesDep) -> Response:
     try:
         answer = await services.live.offer(record.id, viewer_id=viewer_id, address=address, sdp=sdp)
     except SessionEnded:
-        raise Gone from None
+        raise _gone(record, services) from None
     if shown is not None:
         leave = partial(services.live.remove_viewer, record.id, viewer_id)
         await services.live.browser_tokens.hold(shown, viewer_id, leave, viewer_id=viewer_id)
@@ -162,7 +167,7 @@ async def viewer(name: str, viewer_id: str, request: Request, services: Services
     try:
         there = record.status == Status.STARTED and services.live.has_viewer(record.id, viewer_id)
     except SessionEnded:
-        raise Gone from None
+        raise _gone(record, services) from None
     if not there:
         raise ViewerNotFound
     return Response(status_code=204, headers={"Cache-Control": "no-store"})
@@ -193,7 +198,7 @@ async def trickle(name: str, viewer_id: str, request: Request, services: Service
             return Response(restarted.fragment, 200, media_type=FRAGMENT_TYPE, headers=headers)
         await services.live.add_candidates(record.id, viewer_id=viewer_id, fragment=fragment, ice_session=ice_session)
     except SessionEnded:
-        raise Gone from None
+        raise _gone(record, services) from None
     return Response(status_code=204)
 
 
@@ -220,9 +225,10 @@ async def leave(name: str, viewer_id: str, request: Request, services: ServicesD
     record = await _open_room(name, request, services)
     there = record.status == Status.STARTED and is_id("view", viewer_id)
     try:
+        # A viewer that closes its connection first, as pages do that are closed, has mostly left by now.
         there = there and await services.live.remove_viewer(record.id, viewer_id)
     except SessionEnded:
-        raise Gone from None
+        raise _gone(record, services) from None
     if not there:
         raise ViewerNotFound
     return Response(status_code=200)

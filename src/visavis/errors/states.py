@@ -169,9 +169,14 @@ class SessionNotEnded(Conflict, code="SESSION_NOT_ENDED"):
 
 
 class Gone(SessionEnded, status=410, told_over=HTTP):
-    """A room whose session has ended."""
+    """A room whose session has ended. Its details tell the reason, if that is known."""
 
     message = "The session has ended"
+
+    def __init__(self, reason: str | None = None) -> None:
+        super().__init__()
+        if reason is not None:
+            self.details = {"reason": reason}
 
 
 class IdempotencyConflict(Conflict, code="IDEMPOTENCY_KEY_REUSED"):

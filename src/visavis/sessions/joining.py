@@ -22,6 +22,9 @@ MAX_WAITING_PER_ADDRESS = 16
 MAX_WAITING = 32  # beside the viewers that watch
 MAX_PER_ADDRESS = 120  # in a window
 MAX_OFFERS = 240
+# A viewer that leaves closes its connection and sends DELETE: so long, and for so many, that is no unknown viewer.
+LEAVING_S = 60.0
+MAX_LEAVING = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +40,7 @@ class Joining:
         self._offers: deque[_Offer] = deque()  # of the last minute
         self._waiting: dict[str, _Offer] = {}  # by viewer, until it connects or leaves
         self._joined: set[str] = set()
+        self._leaving: dict[str, float] = {}  # viewers that have left by themselves, and when; the oldest first
 
     def begin(self, viewer_id: str, address: str, *, now_s: float) -> None:
         """Note the offer of a new viewer. Raises `TooManyOffers`: then nothing is noted."""
@@ -57,10 +61,22 @@ class Joining:
         self._joined.add(viewer_id)
         return None if offer is None else offer.at_s
 
-    def left(self, viewer_id: str) -> None:
-        """Note that a viewer has left, whether it had connected or not."""
+    def left(self, viewer_id: str, *, now_s: float) -> None:
+        """Note that a viewer has left by itself, whether it had connected or not."""
+        self._waiting.pop(viewer_id, None)
+        if viewer_id in self._joined:
+            self._joined.remove(viewer_id)
+            self._leaving[viewer_id] = now_s
+            if len(self._leaving) > MAX_LEAVING:
+                del self._leaving[next(iter(self._leaving))]
+
+    def remove(self, viewer_id: str, *, now_s: float) -> bool:
+        """Note that a viewer is removed. Return whether it was there, or has left by itself a moment ago."""
+        was_known = self.knows(viewer_id, now_s=now_s) or viewer_id in self._leaving
         self._waiting.pop(viewer_id, None)
         self._joined.discard(viewer_id)
+        self._leaving.pop(viewer_id, None)
+        return was_known
 
     def knows(self, viewer_id: str, *, now_s: float) -> bool:
         """Whether the viewer is in the room or about to connect."""
@@ -72,6 +88,8 @@ class Joining:
             self._offers.popleft()
         for viewer_id in [one for one, offer in self._waiting.items() if offer.at_s <= now_s - WAIT_S]:
             del self._waiting[viewer_id]
+        for viewer_id in [one for one, at_s in self._leaving.items() if at_s <= now_s - LEAVING_S]:
+            del self._leaving[viewer_id]
 
 
 def _check(offers: list[_Offer] | deque[_Offer], maximum: int, lifetime_s: float, now_s: float) -> None:

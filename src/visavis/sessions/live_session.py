@@ -174,7 +174,7 @@ class LiveSession:
                 after_s = None if offered_s is None else anyio.current_time() - offered_s
                 self._observer.viewer_joined(self.record, after_s=after_s)
             else:
-                self.joining.left(event.viewer_id)
+                self.joining.left(event.viewer_id, now_s=anyio.current_time())
             if event.viewers == 0 and self._first_frame_at_ms is not None:
                 self._last_frame_at_ms = self.now_ms()
             self._viewers = event.viewers

@@ -341,7 +341,7 @@ class LiveSessions:
         try:
             return await session.performer.offer(viewer_id=viewer_id, sdp=sdp)
         except BaseException:
-            session.joining.left(viewer_id)
+            session.joining.left(viewer_id, now_s=anyio.current_time())
             raise
 
     async def add_candidates(self, session_id: str, *, viewer_id: str, fragment: str, ice_session: int) -> None:
@@ -372,9 +372,10 @@ class LiveSessions:
         return self._session(session_id).joining.knows(viewer_id, now_s=anyio.current_time())
 
     async def remove_viewer(self, session_id: str, viewer_id: str) -> bool:
+        """Return whether the viewer was there, or has just left by itself. Raises `SessionEnded`, `PerformerLost`."""
         session = self._session(session_id)
-        session.joining.left(viewer_id)
-        return await session.performer.remove_viewer(viewer_id)
+        was_known = session.joining.remove(viewer_id, now_s=anyio.current_time())
+        return await session.performer.remove_viewer(viewer_id) or was_known
 
     def _session(self, session_id: str) -> LiveSession:
         session = self.table.running.get(session_id)

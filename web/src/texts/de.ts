@@ -55,6 +55,23 @@ export const room: Texts["room"] = {
   },
 };
 
+export const ends: Texts["ends"] = {
+  ended_by_client: "Die Sitzung wurde über die API beendet.",
+  ended_by_operator: "Der Betreiber des Servers hat die Sitzung beendet.",
+  room_empty: "Der letzte Zuschauer hat den Raum verlassen.",
+  nobody_joined: "Kein Zuschauer hat den Raum betreten.",
+  expired: "Die Sitzung hat ihre längste Dauer erreicht.",
+  channel_lost: "Der Kanal wurde geschlossen und kam nicht wieder.",
+  performer_lost: "Die Darstellung der Sitzung brach unerwartet ab.",
+  server_stopped: "Der Server wurde angehalten.",
+  server_died: "Der Server brach unerwartet ab.",
+  key_revoked: "Der API-Schlüssel der Sitzung wurde widerrufen.",
+  agent_left: "Der Agent hat den Raum verlassen.",
+  avatar_removed: "Der Avatar wurde aus dem Raum entfernt.",
+  room_deleted: "Der Raum wurde gelöscht.",
+  room_lost: "Die Verbindung zum Raum ist abgerissen.",
+};
+
 export const shared: Texts["shared"] = {
   apiKey: "API-Schlüssel",
   signIn: "Anmelden",
@@ -318,15 +335,6 @@ export const playground: Texts["playground"] = {
   ends: {
     takenOver: "Eine andere Seite hat diese Sitzung übernommen.",
     connectionLost: "Die Verbindung zum Server ist abgerissen.",
-    ended_by_client: "Die Sitzung wurde über die API beendet.",
-    ended_by_operator: "Der Betreiber des Servers hat die Sitzung beendet.",
-    room_empty: "Der letzte Zuschauer hat den Raum verlassen.",
-    nobody_joined: "Kein Zuschauer hat den Raum betreten.",
-    expired: "Die Sitzung hat ihre längste Dauer erreicht.",
-    channel_lost: "Der Kanal wurde geschlossen und kam nicht wieder.",
-    performer_lost: "Die Darstellung der Sitzung brach unerwartet ab.",
-    server_stopped: "Der Server wurde angehalten.",
-    server_died: "Der Server brach unerwartet ab.",
   },
   sound: {
     notAllowedHere:

@@ -52,6 +52,24 @@ export const room = {
   },
 };
 
+/** Why a session has ended, by the reason that the server tells. */
+export const ends = {
+  ended_by_client: "The session was ended through the API.",
+  ended_by_operator: "The operator of the server has ended the session.",
+  room_empty: "The last viewer has left the room.",
+  nobody_joined: "No viewer joined the room.",
+  expired: "The session reached its maximum duration.",
+  channel_lost: "The channel was closed and did not come back.",
+  performer_lost: "The performer of the session stopped unexpectedly.",
+  server_stopped: "The server was shut down.",
+  server_died: "The server stopped unexpectedly.",
+  key_revoked: "The API key of the session was revoked.",
+  agent_left: "The agent has left the room.",
+  avatar_removed: "The avatar was removed from the room.",
+  room_deleted: "The room was deleted.",
+  room_lost: "The connection to the room was lost.",
+};
+
 /** What the playground and the console share. */
 export const shared = {
   apiKey: "API key",
@@ -297,15 +315,6 @@ export const playground = {
   ends: {
     takenOver: "Another page has taken over this session.",
     connectionLost: "The connection to the server was lost.",
-    ended_by_client: "The session was ended through the API.",
-    ended_by_operator: "The operator of the server has ended the session.",
-    room_empty: "The last viewer has left the room.",
-    nobody_joined: "No viewer joined the room.",
-    expired: "The session reached its maximum duration.",
-    channel_lost: "The channel was closed and did not come back.",
-    performer_lost: "The performer of the session stopped unexpectedly.",
-    server_stopped: "The server was shut down.",
-    server_died: "The server stopped unexpectedly.",
   },
   sound: {
     notAllowedHere:

@@ -157,8 +157,9 @@ export class Avatar {
     this.pictureState = state.kind;
     this.emit("state", state.kind);
     if (state.kind !== "ended") return;
-    if (this.channel === null) this.finish("ended", true);
-    else setTimeout(() => this.finish("ended", true), REASON_WITHIN_MS);
+    const reason = state.reason ?? "ended";
+    if (this.channel === null) this.finish(reason, true);
+    else setTimeout(() => this.finish(reason, true), REASON_WITHIN_MS);
   }
 
   /** For `connect`: the session, or this client's part in it, is over. */

@@ -28,7 +28,7 @@ export interface ConnectOptions {
   holdForViewerS?: number;
   /** Breaks `connect` off. Afterwards it has no effect. */
   signal?: AbortSignal;
-  /** A WebSocket class, for a Node that has none. */
+  /** A WebSocket class. Default: that of the platform, or of the package `ws` in a Node that has none. */
   webSocket?: unknown;
 }
 
@@ -105,7 +105,7 @@ async function openChannel(
       url: `${server.replace(/^http/, "ws")}/v1/channel`,
       init: async () => ({ session_id: session, session_token: await tokens.get("speak"), ...hold }),
       renew: () => tokens.renew("speak"),
-      socketClass: platformSocket(options.webSocket as typeof WebSocket | undefined),
+      socketClass: await platformSocket(options.webSocket as typeof WebSocket | undefined),
       features: options.features ?? [],
     },
     {

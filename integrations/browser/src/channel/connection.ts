@@ -12,14 +12,20 @@ export interface Closed {
 const OPEN_WITHIN_MS = 20_000;
 const LOST: Closed = { code: 1006, reason: "" };
 
-/** The WebSocket of this platform. Raises Unsupported. */
-export function platformSocket(given: typeof WebSocket | undefined): typeof WebSocket {
+const PACKAGE: string = "ws"; // no literal in `import`: bundlers would look for it, and pages need it not
+
+/** The WebSocket of this platform; in a Node without one that of the package `ws`. Rejects with Unsupported. */
+export async function platformSocket(given: typeof WebSocket | undefined): Promise<typeof WebSocket> {
   const found = given ?? (globalThis as { WebSocket?: typeof WebSocket }).WebSocket;
   if (found !== undefined) return found;
-  throw new Unsupported(
-    "This Node has no WebSocket. Use Node 22, start Node 20 with --experimental-websocket, " +
-      'or pass one: connect({ webSocket }) with `import { WebSocket as webSocket } from "ws"`',
-  );
+  try {
+    const { WebSocket } = (await import(/* @vite-ignore */ /* webpackIgnore: true */ PACKAGE)) as {
+      WebSocket: typeof globalThis.WebSocket;
+    };
+    return WebSocket;
+  } catch {
+    throw new Unsupported("This Node has no WebSocket: run `npm install ws`, or use Node 22");
+  }
 }
 
 export class Connection {

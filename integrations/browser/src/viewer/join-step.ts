@@ -2,7 +2,8 @@
 
 export type JoinOutcome =
   | { kind: "joined" }
-  | { kind: "answered"; status: number; retryAfterS: number | null } // an HTTP status that is no success
+  // an HTTP status that is no success; `endReason`: of the session, if the server tells it
+  | { kind: "answered"; status: number; retryAfterS: number | null; endReason: string | null }
   | { kind: "unreachable" } // no answer, or no frame in time
   | { kind: "lost" }; // the room was live, then the connection or the picture stopped
 
@@ -11,7 +12,7 @@ export type RoomState =
   | { kind: "waiting" } // the room exists; its session has not started
   | { kind: "live" }
   | { kind: "reconnecting"; attempt: number }
-  | { kind: "ended" }
+  | { kind: "ended"; reason: string | null } // null: the server does not tell
   | { kind: "refused"; reason: "token" | "browser" };
 
 interface JoinStep {
@@ -43,7 +44,7 @@ export function nextJoinStep(outcome: JoinOutcome, attempt: number, random: numb
       }
       case 404:
       case 410:
-        return final({ kind: "ended" });
+        return final({ kind: "ended", reason: outcome.endReason });
       case 401:
       case 403:
         return final({ kind: "refused", reason: "token" });

@@ -68,7 +68,8 @@ export async function joinRoom(
     exchanged({ kind: "answered", status: response.status, bytes: answer.length, elapsedMs });
     if (!response.ok) {
       peer.close();
-      return { kind: "answered", status: response.status, retryAfterS: retryAfterS(response) };
+      const { status } = response;
+      return { kind: "answered", status, retryAfterS: retryAfterS(response), endReason: endReason(status, answer) };
     }
     const location = response.headers.get("location");
     resource = location === null ? null : new URL(location, response.url).href;
@@ -90,9 +91,9 @@ export async function joinRoom(
     peer,
     stream,
     leave() {
-      peer.close();
-      deleteResource(resource, token);
+      deleteResource(resource, token); // first: the closing of the peer tells the server, too
       resource = null;
+      peer.close();
     },
     isKnown: () => isKnown(resource, token),
     restart() {
@@ -152,6 +153,17 @@ function deleteResource(resource: string | null, token: string): void {
   // keepalive: the request also leaves a page that is being closed.
   const request = { method: "DELETE", headers: { authorization: `Bearer ${token}` }, keepalive: true };
   void fetch(resource, request).catch(() => {});
+}
+
+/** Why the session has ended, by the body of an answer. */
+export function endReason(status: number, body: string): string | null {
+  if (status !== 410) return null;
+  try {
+    const reason: unknown = JSON.parse(body)?.error?.details?.reason;
+    return typeof reason === "string" ? reason : null;
+  } catch {
+    return null;
+  }
 }
 
 function retryAfterS(response: Response): number | null {

@@ -23,9 +23,9 @@ const TAKEN_OVER = 4409;
 
 /** Describe why a channel was closed, from the code and the reason of its close frame; "" if there is no reason. */
 export function describeEnd(code: number, reason: string): string {
-  const { ends } = texts.value.playground;
-  if (code === TAKEN_OVER) return ends.takenOver;
-  if (isBrokenConnection(code)) return ends.connectionLost;
+  const { ends, playground } = texts.value;
+  if (code === TAKEN_OVER) return playground.ends.takenOver;
+  if (isBrokenConnection(code)) return playground.ends.connectionLost;
   if (reason in ends) return ends[reason as keyof typeof ends];
   return code === 1000 ? "" : reason.replaceAll("_", " ");
 }
