@@ -2,7 +2,8 @@
 
     python -m tests.faults.killed_mover DATA_DIR POINT
 
-It performs one session with two utterances, kills its stage when the first one plays, and itself at the POINT.
+It performs one session, of which one utterance has ended and nobody was told so. It kills its stage when the next one
+plays, and itself at the POINT.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ from visavis.fleet.local import LocalStages
 from visavis.fleet.moves import Moves
 from visavis.fleet.performer import StagePerformer
 from visavis.fleet.stages import StageFleet
-from visavis.stage.port.events import PlaybackStarted
+from visavis.stage.port.events import PerformanceMoved, PlaybackFinished, PlaybackStarted
 from visavis.stage.port.messages import Remember
 from visavis.stage.port.notes import KeptNote
 
 SERVER_ID = "the server"
-POINTS = ("Open is sent", "Open is answered", "GoOn is sent", "the memo is told")
+POINTS = ("Open is sent", "Open is answered", "GoOn is sent", "the memo is told", "the session goes on")
 
 
 def die() -> None:
@@ -68,6 +69,8 @@ def die_at(point: str) -> None:
             Calls.use = use_and_die  # type: ignore[assignment, method-assign]
         case "the memo is told":
             StageLink.tell = tell_and_die  # type: ignore[assignment, method-assign]
+        case "the session goes on":
+            pass  # `main` does it
 
 
 async def main(data_dir: Path, point: str) -> None:
@@ -78,13 +81,18 @@ async def main(data_dir: Path, point: str) -> None:
     performer = await allocate(fleet, data_dir, "sess_1")
     performer.remember(b"memo")
     await performer.take_note(KeptNote(number=1, note=b"note"), forget_through=0)
+    await performer.speak(speech(1600, utterance_id="untold", final=True))
+    await wait_for(performer, PlaybackFinished)
     for _ in range(3):
-        await performer.speak(speech(4800, utterance_id="long"))  # 0.3 s each
-    await performer.speak(speech(4800, number=2, utterance_id="next", final=True))
+        await performer.speak(speech(4800, number=2, utterance_id="long"))  # 0.3 s each
+    await performer.speak(speech(4800, number=3, utterance_id="next", final=True))
     await wait_for(performer, PlaybackStarted)
     die_at(point)
     process_of(fleet).kill()
-    await asyncio.sleep(60.0)
+    await wait_for(performer, PerformanceMoved)
+    assert performer.link is not None
+    await performer.link.settle()
+    die()
 
 
 if __name__ == "__main__":

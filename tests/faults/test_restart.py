@@ -15,6 +15,8 @@ import pytest
 from tests.faults.restarts import Client, Session, is_alive, place
 from tests.faults.scale import FULL, only_in_full
 from tests.faults.test_interruptions import sound
+from tests.faults.waiting import until
+from tests.processes import children
 
 pytestmark = pytest.mark.anyio
 
@@ -84,6 +86,36 @@ async def test_stages_without_a_server_end_and_their_sessions_end_as_of_when_the
         assert (row["status"], row["end_reason"]) == ("ended", "server_died")
         assert -1.0 < row["ended_at_ms"] / 1000 - killed_s < 0.5
         await here.stop()
+
+
+@only_in_full
+async def test_an_end_is_told_though_stage_and_server_died_before_the_client_came_back(tmp_path: Path) -> None:
+    with place(tmp_path, VISAVIS_LOG_JSON="true") as here:
+        here.start()
+        await here.ready()
+        session = await Session.start(here)
+        client = Client(session, resume=False)
+        await client.open()
+        await client.send(type="agent.speak", audio=sound(0.3), utterance_id="untold", final=True)
+        await client.until("agent.speak.confirmed")
+        assert client.connection is not None
+        await client.connection.close()
+        await asyncio.sleep(1.5)  # it is played meanwhile
+        (stage,) = here.stages
+        os.kill(stage, signal.SIGKILL)
+        await until(lambda: '"session_moved"' in here.log, seen=lambda: here.log)
+        here.stages |= set(children(here.server.pid, "visavis.stage"))
+        here.kill()
+        here.start()
+        await client.open()
+        await client.until("agent.playback.finished", utterance_id="untold", position_s=0.3, interrupted=False)
+        await here.ready()
+        await client.send(type="agent.speak", audio=sound(0.1), utterance_id="next", final=True)
+        await client.until("agent.playback.finished", utterance_id="next")
+        told = [message["utterance_id"] for message in client.all_of("agent.playback.finished")]
+        assert told == ["untold", "next"]
+        await here.stop()
+        await here.until_stages_end()
 
 
 @only_in_full

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from visavis.fleet.acknowledgements import Acknowledgements
-from visavis.stage.port.events import PlaybackStarted
+from visavis.stage.port.events import PerformerEvent, PlaybackStarted, StateChanged
+from visavis.stage.port.messages import UNTOLD_FROM
 
 
 def started() -> PlaybackStarted:
@@ -36,3 +37,29 @@ def test_events_that_were_sent_again_begin_where_the_earlier_server_ended() -> N
     assert acknowledgements.done(seven) == 7
     acknowledgements.took(eight, 8)
     assert acknowledgements.done(eight) == 8
+
+
+def test_what_was_not_told_when_the_session_moved_is_numbered_before_all_events_of_the_next_stage() -> None:
+    told, state, one, two, made = started(), StateChanged(state="idle"), started(), started(), started()
+    before, events = Acknowledgements(), list[PerformerEvent]((told, state, one, two))
+    for number, event in enumerate(events, start=5):
+        before.took(event, number)
+    before.done(told)
+    before.made(made)
+    untold = before.untold("s")
+    assert [event.event for event in untold] == [one, two, made], "a state is told to each channel anew"
+    after = Acknowledgements(event.event for event in untold)
+    assert [event.number for event in after.untold("s")] == [UNTOLD_FROM, UNTOLD_FROM + 1, UNTOLD_FROM + 2]
+    new = started()
+    after.took(new, 1)
+    assert after.done(state) is None, "its stage is gone"
+    assert after.done(two) is None
+    assert after.done(one) == UNTOLD_FROM + 1
+    assert after.done(made) == 0 and after.done(new) == 1
+
+
+def test_an_event_that_is_made_while_a_session_moves_does_not_acknowledge_those_of_the_next_stage() -> None:
+    moving, made, theirs = Acknowledgements(()), started(), started()
+    moving.made(made)
+    moving.took(theirs, 1)
+    assert moving.done(made) == 0 and moving.done(theirs) == 1

@@ -6,6 +6,7 @@ import random
 
 from visavis.stage.event_log import EventLog
 from visavis.stage.port.events import PerformerEnded, PlaybackStarted
+from visavis.stage.port.messages import UNTOLD_FROM, Event
 
 
 def started(name: str) -> PlaybackStarted:
@@ -65,3 +66,34 @@ def test_whatever_is_acknowledged_in_whatever_order_what_is_kept_is_the_rest() -
             log.acknowledge(session_id, number)
             rest = [one for one in rest if one[0] != session_id or one[1] > number]
         assert kept(log) == rest
+
+
+def untold(*numbers: int) -> list[Event]:
+    return [Event(session_id="a", event=started("u"), number=number) for number in numbers]
+
+
+def test_events_of_before_this_stage_come_first_until_they_are_acknowledged() -> None:
+    log, first = EventLog(), UNTOLD_FROM
+    log.add("b", started("u"))
+    log.keep_untold("a", untold(first, first + 1, first + 2))
+    log.add("a", started("v"))
+    assert kept(log) == [("a", first), ("a", first + 1), ("a", first + 2), ("b", 1), ("a", 1)]
+    log.acknowledge("a", first + 1)
+    log.keep_untold("a", untold(first + 1, first + 2))
+    assert kept(log) == [("a", first + 2), ("b", 1), ("a", 1)], "the acknowledgement has come first"
+    log.add_untold("a", [started("w")])
+    assert kept(log)[:2] == [("a", first + 2), ("a", first + 3)]
+    log.acknowledge("a", 1)
+    assert kept(log) == [("b", 1)]
+
+
+def test_a_session_that_has_ended_keeps_nothing_of_before() -> None:
+    log = EventLog()
+    log.keep_untold("a", untold(UNTOLD_FROM))
+    log.add("a", PerformerEnded(reason="ended"))
+    log.acknowledge("a", 1)
+    assert kept(log) == [] and not log._untold
+    log.add_untold("a", [started("w")])
+    assert kept(log) == [("a", UNTOLD_FROM)]
+    log.forget_untold("a")
+    assert kept(log) == []

@@ -18,6 +18,8 @@ from visavis.stage import stage as stages
 from visavis.stage.port.events import PlaybackFinished, PlaybackProgress
 from visavis.stage.port.line import LineMark, Waiting
 from visavis.stage.port.messages import (
+    UNTOLD_FROM,
+    Acknowledge,
     Answer,
     Done,
     End,
@@ -259,7 +261,21 @@ def moved(folder: Path, *utterances: UtteranceSoFar) -> Open:
     spec = PerformanceSpec(session_id="s", pack=place_pack(folder), width_px=160, height_px=120)
     so_far = PerformanceSoFar(spec=spec, utterances=utterances, last_number=9, viewers=0)
     notes = (KeptNote(number=1, note=b"said hello"),)
-    return Open(spec=spec, position=0, position_ns=time.monotonic_ns(), so_far=so_far, memo=b"memo", notes=notes)
+    return Open(
+        spec=spec,
+        position=0,
+        position_ns=time.monotonic_ns(),
+        so_far=so_far,
+        memo=b"memo",
+        notes=notes,
+        untold=tuple(
+            Event(session_id="s", event=end(name), number=UNTOLD_FROM + n) for n, name in enumerate(("told", "untold"))
+        ),
+    )
+
+
+def end(utterance_id: str, *, played_s: float = 1.0, interrupted: bool = False) -> PlaybackFinished:
+    return PlaybackFinished(utterance_id=utterance_id, position_s=played_s, interrupted=interrupted)
 
 
 def unheard(utterance_id: str, first_number: int, *, samples: int = 1600, played_samples: int = 0) -> UtteranceSoFar:
@@ -302,7 +318,9 @@ async def test_a_moved_session_says_what_was_not_heard_though_its_server_was_kil
         (held,) = next_one.held
         assert (held.memo, held.notes) == (b"memo", (KeptNote(number=1, note=b"said hello"),))
         assert [one.utterance_id for one in held.utterances] == ["begun", "next"]
-        assert await playback_ends(next_one, 2) == [
+        assert await playback_ends(next_one, 4) == [
+            end("told"),
+            end("untold"),
             PlaybackFinished(utterance_id="begun", position_s=0.2, interrupted=False),
             PlaybackFinished(utterance_id="next", position_s=0.1, interrupted=False),
         ]
@@ -324,8 +342,10 @@ async def test_a_waiting_session_takes_notes_and_interrupts_and_goes_on_once(tmp
         assert [kept.note for kept in held.notes] == [b"said hello", b"interrupted"]
         assert [one.utterance_id for one in held.utterances] == ["kept"]
         assert held.performance is not None and held.performance.ended_ids["dropped"], "it was interrupted"
-        kept = PlaybackFinished(utterance_id="kept", position_s=0.1, interrupted=False)
-        assert await playback_ends(second, 1) == [kept]
+        dropped, kept = end("dropped", played_s=0.0, interrupted=True), end("kept", played_s=0.1)
+        assert await playback_ends(second, 4) == [end("told"), end("untold"), dropped, kept]
+        second.link.send(Acknowledge(session_id="s", number=UNTOLD_FROM + 2))
+        await second.flush()
         await second.vanish()
         third = await RawServer.connect_and_admit(address, hello(owner_grace_s=60.0, epoch=6))
         assert third.held[0].utterances == () and await playback_ends(third, 1) == [kept], "not acknowledged"
@@ -338,14 +358,15 @@ async def test_go_on_takes_the_place_of_what_the_opening_has_brought(tmp_path: P
         opening = moved(tmp_path, unheard("dropped", 1), unheard("kept", 3))
         assert isinstance(await first.request("s", opening), Answer)
         assert opening.so_far is not None
-        going_on = GoOn(so_far=opening.so_far.interrupted(through=2), position_ns=time.monotonic_ns())
+        going_on = GoOn(
+            so_far=opening.so_far.interrupted(through=2), position_ns=time.monotonic_ns(), untold=opening.untold[1:]
+        )
         assert isinstance(await first.request("s", going_on), Answer)
         first.link.send(Ping())
         await first.vanish()
         second = await RawServer.connect_and_admit(address, hello(owner_grace_s=60.0, epoch=5))
         assert [one.utterance_id for one in second.held[0].utterances] in (["kept"], [])
-        kept = PlaybackFinished(utterance_id="kept", position_s=0.1, interrupted=False)
-        assert await playback_ends(second, 1) == [kept]
+        assert await playback_ends(second, 2) == [end("untold"), end("kept", played_s=0.1)]
 
 
 async def test_the_next_server_gets_what_waits_in_the_line_and_no_piece_twice(tmp_path: Path) -> None:

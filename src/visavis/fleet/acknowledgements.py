@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from visavis.stage.port.events import PerformerEvent
+from collections.abc import Iterable
+
+from visavis.stage.port.events import PerformerEvent, PlaybackEvent
+from visavis.stage.port.messages import UNTOLD_FROM, Event
 
 
 class Acknowledgements:
     """Events come with rising numbers and are done with in any order; what is acknowledged is a number up to which all
-    are done with.
+    are done with. `untold`: of a session that has come from another stage, the events that are not done with, the
+    oldest first.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, untold: Iterable[PerformerEvent] | None = None) -> None:
         self._open: dict[int, PerformerEvent] = {}  # by number, those that are not done with
         self._numbers: dict[int, int] = {}  # by the identity of an open event, its number
-        self._newest = 0
+        self._newest = 0 if untold is None else UNTOLD_FROM - 1
+        for event in untold or ():
+            self.made(event)
 
     def took(self, event: PerformerEvent, number: int) -> None:
         """An event has come. One without a number (0) is not kept by its stage."""
@@ -21,6 +27,10 @@ class Acknowledgements:
             self._newest = number
             self._open[number] = event
             self._numbers[id(event)] = number
+
+    def made(self, event: PerformerEvent) -> None:
+        """While the session has no stage, its fleet tells an event itself."""
+        self.took(event, self._newest + 1)
 
     def done(self, event: PerformerEvent) -> int | None:
         """The event is done with. Return the number up to which all are, None if that is the same as before."""
@@ -30,6 +40,14 @@ class Acknowledgements:
         is_oldest = next(iter(self._open)) == number
         del self._open[number]
         return next(iter(self._open), self._newest + 1) - 1 if is_oldest else None
+
+    def untold(self, session_id: str) -> tuple[Event, ...]:
+        """Return the events of playback that are not done with, the oldest first."""
+        return tuple(
+            Event(session_id=session_id, event=event, number=number)
+            for number, event in self._open.items()
+            if isinstance(event, PlaybackEvent)
+        )
 
     def all_done(self) -> int:
         """All events are done with. Return the number of the newest one."""

@@ -204,6 +204,11 @@ class StagePerformer:
         """The link of its stage, None while it has none."""
         return self._calls.link
 
+    @property
+    def next_link(self) -> StageLink | None:
+        """The link of the stage that opens the session, until it goes on there."""
+        return self._next_link
+
     def lose_stage(self) -> None:
         """Its stage is lost: its viewers have left. Calls wait for the next stage, but no interrupt does."""
         self._lost_at_s = self._lost_at_s or time.monotonic()
@@ -218,6 +223,7 @@ class StagePerformer:
     def _drop_speech(self, *, through: int) -> None:
         self.kept.line.interrupt(through=through)
         for end in self.kept.speech.drop(through=through):
+            self._acknowledgements.made(end)
             self._queue(end)
 
     def opening(self, link: StageLink) -> messages.Open:
@@ -225,6 +231,7 @@ class StagePerformer:
         server is killed before `go_on`; until then the stage is told notes and interrupts, too.
         """
         self._next_link = link
+        self._acknowledgements = Acknowledgements(one.event for one in self._acknowledgements.untold(self.session_id))
         now_ns = time.monotonic_ns()
         so_far = self.kept.so_far(now_s=now_ns / 1e9, viewers=self._lost_viewers)
         return messages.Open(
@@ -234,6 +241,7 @@ class StagePerformer:
             so_far=so_far,
             memo=self._memo,
             notes=self._notes.all(),
+            untold=self._acknowledgements.untold(self.session_id),
         )
 
     def go_on(self, link: StageLink, *, detail: str) -> None:
@@ -243,8 +251,9 @@ class StagePerformer:
         after_s = 0.0 if self._lost_at_s is None else now_s - self._lost_at_s
         so_far = self.kept.so_far(now_s=now_s, viewers=self._lost_viewers)
         self._lost_at_s, self._lost_viewers, self._next_link = None, 0, None
-        self._acknowledgements = Acknowledgements()
-        self._calls.use(link, messages.GoOn(so_far=so_far, position_ns=now_ns if link.address.path else None))
+        position_ns = now_ns if link.address.path else None
+        untold = self._acknowledgements.untold(self.session_id)
+        self._calls.use(link, messages.GoOn(so_far=so_far, position_ns=position_ns, untold=untold))
         notes, more = self._notes.split(size_bytes=NOTES_AT_ONCE_BYTES)
         self._tell(messages.Remember(session_id=self.session_id, memo=self._memo, notes=notes))
         for note in more:

@@ -507,6 +507,8 @@ class StageFleet:
         performer = self._performers.get(message.session_id)
         if performer is not None and performer.link is stage.link:
             performer.emit(message.event, message.number)
+        elif performer is not None and performer.next_link is stage.link:
+            return  # nobody needs it, and an acknowledgement would cover what the stage keeps of the one before
         elif message.number and not self._closing:  # of a session that is over, or elsewhere: nobody needs it
             stage.link.tell(Acknowledge(session_id=message.session_id, number=message.number))
 

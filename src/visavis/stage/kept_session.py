@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from visavis.stage.port.events import PlaybackFinished
 from visavis.stage.port.line import KeptLine, LineSoFar
 from visavis.stage.port.messages import KeepLine, Open
 from visavis.stage.port.notes import KeptNote, Notes
 from visavis.stage.port.so_far import PerformanceSoFar
+from visavis.stage.timeline import seconds
 
 
 class KeptSession:
@@ -35,11 +37,19 @@ class KeptSession:
         """Whether the session comes from another stage and does not go on yet."""
         return self.so_far is not None
 
-    def interrupt(self, *, through: int) -> None:
-        """The server has dropped speech while the session waits, and has told the ends of its utterances."""
-        if self.so_far is not None:
-            self.so_far = self.so_far.interrupted(through=through)
-            self.line.interrupt(through=through)
+    def interrupt(self, *, through: int) -> list[PlaybackFinished]:
+        """The server has dropped speech while the session waits. Return the ends of its utterances, which the server
+        tells.
+        """
+        if self.so_far is None:
+            return []
+        dropped = [one for one in self.so_far.utterances if one.first_number <= through]
+        self.so_far = self.so_far.interrupted(through=through)
+        self.line.interrupt(through=through)
+        return [
+            PlaybackFinished(utterance_id=one.utterance_id, position_s=seconds(one.played_samples), interrupted=True)
+            for one in dropped
+        ]
 
     def take_so_far(self) -> PerformanceSoFar | None:
         """The session goes on: return what another stage has performed, if it waits with it."""

@@ -138,7 +138,7 @@ class Stage:
                 await self.end(session_id)
                 return Done()
             case messages.Interrupt(through=through) if (kept := self._kept_of(owner, session_id)) and kept.waits:
-                kept.interrupt(through=through)
+                owner.log.add_untold(session_id, kept.interrupt(through=through))
                 return Done()
         owned = self._sessions.get(session_id)
         if owned is None:
@@ -180,8 +180,13 @@ class Stage:
         if session_id in self._sessions or session_id in self._opening:
             raise PerformerLost("The session already runs on this stage")
         one = self._opening[session_id] = _Opening(owner, KeptSession(opening, now_ns=time.monotonic_ns()))
+        owner.log.forget_untold(session_id)
+        owner.log.keep_untold(session_id, opening.untold)
         try:
             await self._set_up(owner, opening, one.kept)
+        except BaseException:
+            owner.log.forget_untold(session_id)
+            raise
         finally:
             del self._opening[session_id]
             one.over.set()
@@ -343,7 +348,8 @@ class Stage:
 async def _carry_out(owned: _OwnedSession, command: messages.Command) -> Result:
     session = owned.session
     match command:
-        case messages.GoOn(so_far=so_far, position_ns=position_ns):
+        case messages.GoOn(so_far=so_far, position_ns=position_ns, untold=untold):
+            owned.owner.log.keep_untold(session.session_id, untold)
             owned.kept.take_so_far()
             owned.kept.line = KeptLine(so_far.line)
             session.go_on(so_far, position_ns=position_ns)

@@ -54,7 +54,11 @@ COMMANDS: list[messages.Command] = [
             ),
             ended_ids={"t": True},
             state="speaking",
-        )
+        ),
+        untold=(
+            Event(session_id="s", event=events.PlaybackStarted(utterance_id="t"), number=messages.UNTOLD_FROM),
+            Event(session_id="s", event=events.SampleCut(utterance_id="t"), number=messages.UNTOLD_FROM + 1),
+        ),
     ),
     messages.Speak(speech=SPEECH),
     messages.Speak(speech=Speech(pcm=b"", sample_rate_hz=48_000, number=1)),

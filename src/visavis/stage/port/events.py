@@ -209,7 +209,10 @@ class PerformerEnded(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     detail: str = ""
 
 
-SpeechEvent = PlaybackStarted | PlaybackFinished | SampleCut | StateChanged
+PlaybackEvent = PlaybackStarted | PlaybackFinished | SampleCut
+"""What becomes of speech: each of these is told to the client, whoever dies meanwhile."""
+
+SpeechEvent = PlaybackEvent | StateChanged
 MotionEvent = MotionFrames | MotionCut
 MetricsEvent = PerformerMetrics | UtteranceMeasured
 DroppableEvent = MetricsEvent | MotionFrames | PlaybackProgress

@@ -39,7 +39,8 @@ from visavis.stage.port.report import StageReport
 from visavis.stage.port.so_far import PerformanceSoFar
 from visavis.stage.port.values import PerformanceSpec, Speech, Spoken
 
-PORT_VERSION = 13
+PORT_VERSION = 14
+UNTOLD_FROM = -(2**40)  # see `Event`
 
 
 # --- commands, each with its result
@@ -69,6 +70,9 @@ class Open(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     `GoOn` may never come, if the server is killed. So all that it brings is here, too: `position_ns` and `so_far` as in
     `GoOn`, `memo` and `notes` for the next process of this server. The session goes on with that when the next process
     is admitted; until then it waits.
+
+    `untold`: events of playback, the oldest first, that this server has not told its client yet. The stage keeps them
+    for the next process, before events of its own, until they are acknowledged; it does not send them to this one.
     """
 
     spec: PerformanceSpec
@@ -77,16 +81,19 @@ class Open(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     so_far: PerformanceSoFar | None = None
     memo: bytes = b""
     notes: tuple[KeptNote, ...] = ()
+    untold: tuple[Event, ...] = ()
 
 
 class GoOn(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Go on with what another stage has performed of this session. The first command after `Open`.
 
     `position_ns`: when `so_far.position` was reached, on the monotonic clock of the machine. None from another machine.
+    `untold`: all that are open now.
     """
 
     so_far: PerformanceSoFar
     position_ns: int | None = None
+    untold: tuple[Event, ...] = ()
 
 
 class Speak(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -303,7 +310,8 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """An event of a session, in its envelope. `number`: its place among the session's events that are kept until they
-    are acknowledged; 0 for an event that is not kept.
+    are acknowledged; 0 for an event that is not kept. Those that were `untold` when the session came to its stage have
+    numbers from UNTOLD_FROM on, below all others.
     """
 
     session_id: str
