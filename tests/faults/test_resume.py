@@ -28,8 +28,8 @@ UTTERANCES = 30 * SCALE
 class ResumingClient:
     """Numbers its messages, keeps them until the server has taken them, and resumes after each break."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, session: Session, *features: str) -> None:
+        self._session, self._features = session, ["playback", "resume", *features]
         self._unsent: dict[int, str] = {}  # by number: sent, and not known to be taken
         self._number = 0
         self.received: list[dict[str, Any]] = []
@@ -38,8 +38,8 @@ class ResumingClient:
     async def open(self) -> None:
         self.connection = await connect(self._session.address, max_size=None)
         resume = {"resume": {"received": len(self.received)}} if self._number else {}
-        features = {"features": ["playback", "resume"]}
-        await self.connection.send(json.dumps({"type": "session.init", **self._session.token, **features, **resume}))
+        init = {"type": "session.init", **self._session.token, "features": self._features}
+        await self.connection.send(json.dumps(init | resume))
         async with asyncio.timeout(WITHIN_S):
             established = json.loads(await self.connection.recv())
         assert established["resumed"] is bool(self._number), established
@@ -105,3 +105,23 @@ async def test_a_conversation_survives_breaks_in_the_middle_of_speech(session: S
     finished = [message for message in client.received if message["type"] == "agent.playback.finished"]
     assert [message["utterance_id"] for message in finished] == [f"u{number}" for number in range(UTTERANCES)]
     assert all((message["position_s"], message["interrupted"]) == (0.1, False) for message in finished)
+
+
+async def test_motion_has_no_gap_and_no_frame_twice_though_its_client_was_away(session: Session) -> None:
+    spoken_s, frames_per_s = 4.0, 50
+    client = ResumingClient(session, "motion")
+    await client.open()
+    await client.send(type="agent.speak", audio=sound(spoken_s), utterance_id="u", final=True)
+    for _ in range(2):
+        await client.read(0.7)
+        client.break_connection()
+        await asyncio.sleep(0.6)  # it is away
+        await client.open()
+    async with asyncio.timeout(WITHIN_S):
+        while client.received[-1]["type"] != "agent.playback.finished":
+            await client.read(0.2)
+    assert client.connection is not None
+    await client.connection.close()
+    motion = [m for m in client.received if m["type"] == "agent.motion" and m["utterance_id"] == "u"]
+    frames = [round(m["position_s"] * frames_per_s) + k for m in motion for k in range(len(m["coefficients"]))]
+    assert frames == list(range(len(frames))) and len(frames) >= spoken_s * frames_per_s

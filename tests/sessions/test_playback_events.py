@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import anyio
 import pytest
 
@@ -9,8 +11,15 @@ from tests.conftest import Service
 from tests.sessions.test_live_sessions import TIMEOUT_S, create, init, speech
 from visavis.channel.port import AttachedSession, SessionEvent, SessionOver, TakenOver
 from visavis.errors import SessionEnded
+from visavis.sessions.attachment import MAX_QUEUED_MOTION
 from visavis.sessions.utterance_ledger import UtteranceLedger
-from visavis.stage.port.events import PerformerMetrics, PlaybackFinished, PlaybackStarted, StateChanged
+from visavis.stage.port.events import (
+    MotionFrames,
+    PerformerMetrics,
+    PlaybackFinished,
+    PlaybackStarted,
+    StateChanged,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -48,6 +57,36 @@ async def test_ends_are_kept_while_the_channel_is_away_and_told_to_the_next_one(
     events = await events_until(again, end("last"))
     expected = [event for name in names for event in (PlaybackStarted(utterance_id=name), end(name))]
     assert events == [*expected, end("last")]
+
+
+def motion(position_s: float) -> MotionFrames:
+    return MotionFrames(utterance_id="u", position_s=position_s, coefficients=[[0.0]], heads=[[0.0]])
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "kept"),
+    [
+        ({"motion", "resume"}, {"motion", "resume"}, True),
+        ({"motion"}, {"motion"}, False),
+        ({"motion", "resume"}, {"motion"}, False),
+    ],
+)
+async def test_motion_is_kept_for_a_client_that_can_resume(
+    service: Service, before: set[str], after: set[str], kept: bool
+) -> None:
+    session = await create(service)
+    performer = service.performer(session["session_id"])
+    first = await service.services.live.attach(replace(init(session), features=frozenset(before)))
+    performer.emit(motion(0.0))
+    await anyio.wait_all_tasks_blocked()
+    await first.detach()
+    for number in range(1, 400):
+        performer.emit(motion(float(number)))
+    performer.emit(end("u"))
+    await anyio.wait_all_tasks_blocked()
+    again = await service.services.live.attach(replace(init(session), features=frozenset(after)))
+    found = await events_until(again, end("u"))
+    assert found == [*(motion(float(number)) for number in range(MAX_QUEUED_MOTION if kept else 0)), end("u")]
 
 
 async def test_a_new_channel_hears_its_state_first_then_what_was_kept(service: Service) -> None:

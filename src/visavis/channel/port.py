@@ -159,7 +159,7 @@ class AttachedSession(Protocol):
         over. Idempotent; has no effect on a session that another channel has taken over.
 
         `unsent`: events that were not sent to the client. Those of playback, and those that still wait, are kept for
-        the session's next channel.
+        the session's next channel; so is motion, if the conversation has it and can be resumed.
         """
         ...
 

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Protocol
+from typing import Protocol, TypeGuard
 
 import anyio
 import msgspec
@@ -19,7 +19,7 @@ from visavis.engine.output import Output
 from visavis.errors import PerformerLost, SessionEnded
 from visavis.fleet.port import Performer
 from visavis.output_json import OutputChange
-from visavis.stage.port.events import MotionFrames, PlaybackFinished, PlaybackStarted, SampleCut
+from visavis.stage.port.events import MotionEvent, MotionFrames, PlaybackEvent
 from visavis.stage.port.values import Speech, Spoken
 from visavis.voice.line import SpeechLine
 from visavis.voice.port import TextPiece
@@ -31,11 +31,10 @@ MAX_QUEUED_MOTION = 128  # with ten motion events a second, 13 s: later motion i
 # Events of playback are never dropped for a client that can still send speech: a stage takes 4096 utterances, and each
 # has at most a start, a cut sample and an end. The limit is for rooms whose speech nobody with a channel asks about.
 MAX_KEPT_PLAYBACK = 16 * 1024
+KeptEvent = PlaybackEvent | MotionEvent  # what waits for the next channel
 # How many numbers a channel may still use after another has taken over from it: more than the frames that are read
 # ahead (channel/read_ahead.py).
 NUMBERS_LEFT = 16 * 1024
-PLAYBACK = (PlaybackStarted, PlaybackFinished, SampleCut)
-PlaybackEvent = PlaybackStarted | PlaybackFinished | SampleCut
 
 log = structlog.get_logger()
 
@@ -85,7 +84,7 @@ class AttachableSession(Protocol):
         """The channel has sent an event of playback to its client, or the client does not want it."""
         ...
 
-    def close_channel(self, attachment: Attachment, unsent: Iterable[PlaybackEvent]) -> bool:
+    def close_channel(self, attachment: Attachment, unsent: Iterable[KeptEvent]) -> bool:
         """Detach a channel, and keep the events that it has not sent for the next one. Returns False if another channel
         has taken over from it; then that one gets the events.
         """
@@ -98,12 +97,15 @@ class Attachment:
     A channel numbers its speech from its first message; for a performer the numbers of a session only rise. So the
     highest number that the session has used before is added to those of the channel. What a channel has taken before
     another took over from it is still carried out, with lower numbers than those of the other: so its interrupts do not
-    touch the other's speech. `kept`: events of playback that no
-    channel has sent yet.
+    touch the other's speech. `kept`: events that no channel has sent yet. `keeps_motion`: the conversation can be
+    resumed and has motion, so motion is kept while the client is away, too.
     """
 
-    def __init__(self, session: AttachableSession, kept: Iterable[SessionEvent] = ()) -> None:
+    def __init__(
+        self, session: AttachableSession, kept: Iterable[SessionEvent] = (), *, keeps_motion: bool = False
+    ) -> None:
         self.session_id = session.session_id
+        self.keeps_motion = keeps_motion
         self._session = session
         self._number_offset = session.last_number + NUMBERS_LEFT
         self._events: deque[SessionEvent] = deque(kept)
@@ -177,22 +179,25 @@ class Attachment:
             await self._event_added.wait()
 
     def delivered(self, event: SessionEvent) -> None:
-        if isinstance(event, PLAYBACK):
+        if isinstance(event, PlaybackEvent):
             self._session.delivered(event)
 
     async def detach(self, unsent: Sequence[SessionEvent] = ()) -> None:
         self._finished = self._left = True
         self._event_added.set()
-        playback = [event for event in unsent if isinstance(event, PLAYBACK)]
-        if self._session.close_channel(self, [*playback, *self.take_playback()]):
+        kept = [event for event in unsent if self._keeps(event)]
+        if self._session.close_channel(self, [*kept, *self.take_kept()]) and not self.keeps_motion:
             with suppress(PerformerLost):  # then there is no motion to switch off
                 await self._session.stream_motion(False)
 
-    def take_playback(self) -> list[PlaybackEvent]:
-        """Remove and return the queued events of playback."""
-        playback = [event for event in self._events if isinstance(event, PLAYBACK)]
-        self._events = deque(event for event in self._events if not isinstance(event, PLAYBACK))
-        return playback
+    def take_kept(self) -> list[KeptEvent]:
+        """Remove and return the queued events that are kept for the next channel."""
+        kept = [event for event in self._events if self._keeps(event)]
+        self._events = deque(event for event in self._events if not self._keeps(event))
+        return kept
+
+    def _keeps(self, event: SessionEvent) -> TypeGuard[KeptEvent]:
+        return isinstance(event, PlaybackEvent) or (self.keeps_motion and isinstance(event, MotionEvent))
 
     def emit(self, event: SessionEvent) -> None:
         """Queue an event for the channel. If the queue is full, the event is dropped, but none of playback."""
@@ -214,6 +219,6 @@ class Attachment:
 
 
 def _most_queued_before(event: SessionEvent) -> int:
-    if isinstance(event, PLAYBACK):
+    if isinstance(event, PlaybackEvent):
         return MAX_KEPT_PLAYBACK
     return MAX_QUEUED_MOTION if isinstance(event, MotionFrames) else MAX_QUEUED_EVENTS

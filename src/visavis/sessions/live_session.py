@@ -20,7 +20,7 @@ from visavis.engine.output import Output
 from visavis.errors import SessionEnded, VisavisError, VoiceFailed
 from visavis.fleet.port import Performer
 from visavis.output_json import OutputChange
-from visavis.sessions.attachment import MAX_KEPT_PLAYBACK, PLAYBACK, Attachment, PlaybackEvent
+from visavis.sessions.attachment import MAX_KEPT_PLAYBACK, MAX_QUEUED_MOTION, Attachment, KeptEvent
 from visavis.sessions.backgrounds import Backgrounds
 from visavis.sessions.deadlines import Deadlines, warning_before
 from visavis.sessions.ends import SessionEnd
@@ -42,6 +42,7 @@ from visavis.stage.port.events import (
     PerformerEnded,
     PerformerEvent,
     PerformerMetrics,
+    PlaybackEvent,
     RoomCalled,
     RoomEnded,
     SpeechEvent,
@@ -104,8 +105,9 @@ class LiveSession:
         self.last_number = 0  # the highest number of speech or interrupt that a channel has used
         self.last_speech_s = -math.inf  # when a channel has last sent speech
         self._attachment: Attachment | None = None  # the channel that is attached now
-        # events of playback, and of text that was not spoken, that wait for the next channel
-        self._kept: deque[PlaybackEvent | TextFailed] = deque(maxlen=MAX_KEPT_PLAYBACK)
+        # events of playback, of text that was not spoken, and of motion, that wait for the next channel
+        self._kept: deque[KeptEvent | TextFailed] = deque(maxlen=MAX_KEPT_PLAYBACK)
+        self._keeps_motion = False  # while there is no channel: the client may come back for the motion
         self._own_room = own_room  # of this server
         self._has_agent = has_agent  # in the room, where it speaks and is told what happens
         self.line = SpeechLine(speak=self._speak, keep=performer.keep_line, failed=self._text_failed, voices=voices)
@@ -160,7 +162,7 @@ class LiveSession:
             self._observer.measured(self.record, event)
         if isinstance(event, SpeechEvent | MotionEvent | MetricsEvent):
             self._forward(event)
-        needed = isinstance(event, PLAYBACK) and (self._attachment is not None or not self._has_agent)
+        needed = isinstance(event, PlaybackEvent) and (self._attachment is not None or not self._has_agent)
         self._news.heard(event, client_needs=needed)
         if isinstance(event, FirstFrameSent):
             now = self.now_ms()
@@ -197,7 +199,14 @@ class LiveSession:
         """
         if self._attachment is not None:
             self._attachment.emit(event)
-        elif isinstance(event, PLAYBACK) and not self._has_agent:
+        elif isinstance(event, PlaybackEvent):
+            if not self._has_agent:
+                self._kept.append(event)
+        elif isinstance(event, MotionEvent) and self._keeps_motion:
+            self._keep_motion(event)
+
+    def _keep_motion(self, event: MotionEvent) -> None:
+        if sum(isinstance(kept, MotionEvent) for kept in self._kept) < MAX_QUEUED_MOTION:
             self._kept.append(event)
 
     def _start(self, work: Callable[..., Coroutine[Any, Any, None]], *arguments: Any) -> None:
@@ -328,15 +337,19 @@ class LiveSession:
             await self.performer.stream_motion(on)
             self._streams_motion = on
 
-    def open_channel(self) -> Attachment:
-        """Attach a new channel. It takes over from the channel that is attached, if any. Raises `SessionEnded`."""
+    def open_channel(self, *, keeps_motion: bool = False) -> Attachment:
+        """Attach a new channel. It takes over from the channel that is attached, if any. `keeps_motion`: see
+        `Attachment`. Raises `SessionEnded`.
+        """
         if self.ending:
             raise SessionEnded
         if self._attachment is not None:
-            self._kept.extend(self._attachment.take_playback())
+            self._kept.extend(self._attachment.take_kept())
             self._attachment.finish(TakenOver())
-        self._attachment = Attachment(self, kept=[StateChanged(state=self._state), *self._kept])
+        kept = [event for event in self._kept if keeps_motion or not isinstance(event, MotionEvent)]
+        self._attachment = Attachment(self, kept=[StateChanged(state=self._state), *kept], keeps_motion=keeps_motion)
         self._kept.clear()
+        self._keeps_motion = False
         seconds_left = self._deadlines.warning_for_new_channel(now_s=anyio.current_time())
         if seconds_left is not None:
             self.tell_expiring(seconds_left)
@@ -383,6 +396,7 @@ class LiveSession:
         now_s = anyio.current_time()
         self._memo, self._held_notes = SessionMemo.unpacked(held.memo), held.notes
         self._state, self._streams_motion = held.state, held.streams_motion
+        self._keeps_motion = held.streams_motion and bool(self._memo.conversation)
         self._utterances.restore(held.utterances, now_s=now_s)
         if held.performance is not None:
             self.line.go_on(held.performance.line)
@@ -426,11 +440,12 @@ class LiveSession:
             or anyio.current_time() - self.last_speech_s < SPEECH_STARTS_WITHIN_S
         )
 
-    def close_channel(self, attachment: Attachment, unsent: Iterable[PlaybackEvent]) -> bool:
+    def close_channel(self, attachment: Attachment, unsent: Iterable[KeptEvent]) -> bool:
         """See `AttachableSession.close_channel`."""
         is_current = self._attachment is attachment
         if is_current:
             self._attachment = None
+            self._keeps_motion = attachment.keeps_motion
         for event in unsent:
             self._forward(event)
         if not is_current:

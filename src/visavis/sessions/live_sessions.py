@@ -432,7 +432,7 @@ class LiveSessions:
         await session.stream_motion("motion" in init.features)
         if init.hold_for_viewer_s is not None:
             await session.performer.hold_for_viewer(init.hold_for_viewer_s)
-        attachment = session.open_channel()
+        attachment = session.open_channel(keeps_motion={"resume", "motion"} <= init.features)
         if shown is not None:
             await self.browser_tokens.hold(shown, "channel", partial(_revoke, attachment))
         return attachment
