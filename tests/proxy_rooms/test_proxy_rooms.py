@@ -104,6 +104,23 @@ async def test_a_deletion_that_fails_is_made_up_for() -> None:
     assert double.rooms == {}
 
 
+@pytest.mark.parametrize(
+    ("ahead_s", "named"), [(-29, None), (30, None), (-95, "s behind this server's"), (600, "s ahead of this server's")]
+)
+async def test_tokens_hold_in_spite_of_half_a_minute_between_the_clocks_and_more_is_named(
+    ahead_s: int, named: str | None
+) -> None:
+    double = LiveKitDouble(ahead_s=ahead_s)
+    rooms = ProxyRooms(double.server(), Sessions(), SECRET)
+    if named is None:
+        await rooms.open(ONE, avatar_name="Iris")
+        assert set(double.rooms) == {ONE}
+        return
+    with pytest.raises(RoomUnreachable, match="does not admit its key") as refused:
+        await rooms.open(ONE, avatar_name="Iris")
+    assert refused.value.suggestion is not None and named in refused.value.suggestion
+
+
 async def test_what_is_wrong_with_the_server_is_a_typed_error() -> None:
     double = LiveKitDouble(mode="away")
     rooms = ProxyRooms(double.server(), Sessions(), SECRET)

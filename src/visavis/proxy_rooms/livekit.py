@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -16,7 +17,7 @@ from visavis.proxy_rooms.kept_rooms import ListedRoom
 
 ANSWERS_WITHIN_S = 5.0
 API_TOKEN_LASTS_S = 60
-CLOCKS_DIFFER_S = 30
+CLOCKS_DIFFER_S = 30  # at most: tokens hold in spite of it
 EMPTY_FOR_S = 120  # a room that nobody has joined, or that all have left, is deleted by the server itself
 
 
@@ -97,7 +98,8 @@ class LiveKitServer:
         if answer.status_code in (401, 403):
             raise RoomUnreachable(
                 "The LiveKit server of this service does not admit its key",
-                suggestion="Have the operator check VISAVIS_LIVEKIT_API_KEY and VISAVIS_LIVEKIT_API_SECRET",
+                suggestion=_wrong_clock(answer)
+                or "Have the operator check VISAVIS_LIVEKIT_API_KEY and VISAVIS_LIVEKIT_API_SECRET",
             )
         document = json_object(answer)
         if not answer.is_success or document is None:
@@ -108,6 +110,18 @@ class LiveKitServer:
         now_s = int(time.time())
         times = {"iss": self._key.api_key, "nbf": now_s - CLOCKS_DIFFER_S, "exp": now_s + lasts_s}
         return jwt.encode({**times, **claims}, self._key.api_secret, algorithm="HS256")
+
+
+def _wrong_clock(answer: httpx.Response) -> str | None:
+    """Return what to do if the clock of the server that has answered differs so much that no token holds."""
+    try:
+        ahead_s = round(parsedate_to_datetime(answer.headers["date"]).timestamp() - time.time())
+    except (KeyError, ValueError):
+        return None
+    if abs(ahead_s) <= CLOCKS_DIFFER_S:
+        return None
+    away = f"{abs(ahead_s)} s {'ahead of' if ahead_s > 0 else 'behind'}"
+    return f"Have the operator set the clocks: the LiveKit server's is {away} this server's"
 
 
 def _api_url(url: str) -> str:
