@@ -52,8 +52,16 @@ os.environ.setdefault("VISAVIS_VOICE_URL", "http://127.0.0.1:9/v1")
 os.environ.setdefault("VISAVIS_VOICE_STALL_S", "0.5")
 
 # Servers in threads log at any time. By default structlog prints to stdout, which may be that of a test on commands;
-# pytest keeps what goes to `logging`, and shows it with a failure.
-structlog.configure(logger_factory=structlog.stdlib.LoggerFactory())
+# pytest keeps what goes to `logging`, and shows it with a failure. Tracebacks are plain: one with the values of all
+# variables takes a quarter of a second.
+structlog.configure(
+    processors=[
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+    ],
+    logger_factory=structlog.stdlib.LoggerFactory(),
+)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

@@ -236,7 +236,7 @@ class FakeFleet:
         self.allocation_requested.set()
         await self.gate.wait()
         if self.failure is not None:
-            raise self.failure
+            raise self.failure.with_traceback(None)  # raised again and again, it would grow
         if self.capacity().sessions >= self.places:
             raise NoCapacity("Every performer is busy")
         performer = self.performers[spec.session_id] = FakePerformer(spec)
