@@ -12,20 +12,15 @@ from playwright.async_api import Browser, Page, Route
 from tests.e2e.browser import opened_page
 from tests.networks.relay import Network, relays
 
-# Notes when the page does what, in ms since the first line of its script, which asks for its elements.
+# Notes when the page does what, in ms since the first line of its script, which makes the connection.
 NOTE_START = """
 {
   const marks = window.startMarks = {};
   const note = (name) => { marks[name] ??= performance.now(); };
-  const find = document.getElementById;
-  document.getElementById = (id) => {
-    note("began");
-    document.getElementById = find;
-    return document.getElementById(id);
-  };
   const Peer = window.RTCPeerConnection;
   window.RTCPeerConnection = class extends Peer {
     constructor(...rest) {
+      note("began");
       super(...rest);
       this.addEventListener("iceconnectionstatechange", () => {
         if (this.iceConnectionState === "connected" || this.iceConnectionState === "completed") note("checked");

@@ -12,7 +12,7 @@ import av
 import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
-from tests.rooms.media import HEIGHT_PX, WIDTH_PX, Feed, RecordedEvents
+from tests.rooms.media import BLOCK, HEIGHT_PX, WIDTH_PX, Feed, RecordedEvents, brightness_at
 from tests.rooms.offers import make_offer
 from visavis.errors import (
     CandidatesRefused,
@@ -256,18 +256,38 @@ def test_each_viewer_joins_and_leaves_once_and_the_first_frame_is_one_event(run:
     run(scenario)
 
 
-def test_the_first_keyframe_is_made_while_the_viewer_connects(run: Run) -> None:
+@pytest.mark.parametrize("soon", [True, False])
+def test_a_viewer_begins_with_the_picture_that_is_drawn_when_its_answer_has_left(
+    run: Run, monkeypatch: pytest.MonkeyPatch, soon: bool
+) -> None:
+    """`soon`: its first check comes before that picture is too old."""
+    monkeypatch.setattr(embedded_room, "AHEAD_GOOD_FOR_S", 60.0 if soon else -1.0)
+
     async def scenario(entrance: ViewerEntrance, events: RecordedEvents, feed: Feed) -> None:
         peer = ReceivingPeer()
         try:
             answer = await entrance.offer(viewer_id="one", sdp=await peer.offer())
-            assert not feed.sink.watched and not events.keyframes_wanted, "nobody has sent a check yet"
+            assert not feed.sink.watched and not events.keyframes_wanted, "the answer leaves first"
+            while not events.keyframes_wanted:  # noqa: ASYNC110 (the recorder has no event)
+                await asyncio.sleep(0.001)
+            assert feed.sink.watched
+            feed.publish(2)
+            assert not feed.sink.watched, "one picture, and no more before it sends a check"
+            await entrance.offer(viewer_id="two", sdp=await make_offer("video", "audio"))
+            await asyncio.sleep(2 * embedded_room.AHEAD_AFTER_S)
+            assert not feed.sink.watched and events.keyframes_wanted == ["joining"], "nor for who offers after it"
             await peer.accept(answer)
             first = asyncio.ensure_future(anext(peer.pictures()))
+            if soon:
+                while not events.viewers:  # noqa: ASYNC110 (nothing is published meanwhile)
+                    await asyncio.sleep(0.001)
+                feed.position += 100 * BLOCK  # pictures from now on are much brighter
             await feed.until(first.done)
             assert events.viewers == [("joined", "one", 1)]
-            assert events.keyframes_before_joining == 1
+            assert events.keyframes_before_joining == (1 if soon else 2)
             assert set(events.keyframes_wanted) == {"joining"}
+            if soon:
+                assert abs(bytes((await first).planes[0])[0] - brightness_at(0)) < 5
         finally:
             await peer.aclose()
 

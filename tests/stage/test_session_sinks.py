@@ -211,6 +211,26 @@ def test_media_that_no_sink_wants_are_not_made() -> None:
     perform(scenario)
 
 
+def test_whoever_begins_to_watch_gets_the_picture_of_now_and_not_the_next_one() -> None:
+    async def scenario(harness: Harness) -> None:
+        session = harness.session
+        recorder = EncodedRecorder(session)
+        recorder.watched = False
+        session.add_sink(recorder)
+        await harness.until(lambda: session._undrawn is not None and session._undrawn[0] > 0)
+        assert session._undrawn is not None and not harness.renderer.drawn
+        now, _ = session._undrawn
+        recorder.watched = True
+        session.keyframe_wanted(joining=True)
+        await harness.until(lambda: harness.encoder.encoded >= 3)
+        recorder.write()
+        pictures = [packet for packet in recorder.written if packet.kind == "video"]
+        assert [packet.keyframe for packet in pictures[:2]] == [True, False]
+        assert pictures[0].position == now < pictures[1].position
+
+    perform(scenario)
+
+
 def test_speech_from_a_room_is_spoken_until_the_room_interrupts() -> None:
     async def scenario(harness: Harness) -> None:
         raw = RawRecorder()

@@ -31,7 +31,7 @@ from visavis.stage.encoder import AudioEncoder
 from visavis.stage.motion_stream import MotionStream
 from visavis.stage.pace import FrameClock
 from visavis.stage.parts import Avatar, Parts
-from visavis.stage.performance import Performance
+from visavis.stage.performance import Face, Performance
 from visavis.stage.port.events import (
     FirstFrameSent,
     PerformerEvent,
@@ -106,6 +106,9 @@ class StageSession:
         self._origin_ns = 0  # the time of position 0; set by `run`, and moved by a long stall
         self.block_due_ns = self.frame_due_ns = 0  # of `turns.TurnTaker`
         self._published_ahead = False  # the last block was published before it was due
+        self._undrawn: tuple[int, Face] | None = None  # the position and face of the last frame, if nobody wanted it
+        self._draws_undrawn = False  # the next frame is that one: somebody wants it now
+        self._turns: Turns | None = None  # set by `run`
         self._viewers: dict[str, None] = {}  # the ids of those that receive media now
         self._awaited_viewers = 1  # speech that is held begins when so many watch
         self._first_frame_ns: int | None = None  # when the first packet left for a viewer
@@ -153,6 +156,10 @@ class StageSession:
 
     def keyframe_wanted(self, *, joining: bool) -> None:
         self._video.encoder.want_keyframe(joining=joining)
+        if self._undrawn is not None and self._turns is not None:  # nobody has watched: the picture of now comes now
+            self._draws_undrawn = True
+            self._update_dues()
+            self._turns.hurry()
 
     def first_frame_sent(self) -> None:
         self._first_frame_ns = time.monotonic_ns()
@@ -393,11 +400,13 @@ class StageSession:
         self._began_ns = self._began_ns or self._started_ns
         self._meter.start(now_ns)
         self._update_dues()
+        self._turns = turns
         await turns.take(self)
 
     def _update_dues(self) -> None:
         self.block_due_ns = self._origin_ns + duration_ns(self._performance.position)
-        self.frame_due_ns = self._origin_ns + duration_ns(self._frame_clock.next_at)
+        next_at = self._undrawn[0] if self._draws_undrawn and self._undrawn is not None else self._frame_clock.next_at
+        self.frame_due_ns = self._origin_ns + duration_ns(next_at)
 
     @property
     def full_rate_fps(self) -> int:
@@ -439,18 +448,35 @@ class StageSession:
 
     def publish_frame(self, now_ns: int) -> bool:
         """Publish the newest frame that is due. Older ones are left out: viewers see the last picture longer."""
+        if self._draws_undrawn:
+            return self._publish_undrawn()
         now_at = (now_ns - self._origin_ns) * PLAYOUT_RATE_HZ // 1_000_000_000
         left_out = self._frame_clock.leave_out_until(min(now_at, self._performance.position - 1))
         position = self._frame_clock.take()
         self._update_dues()
         face = self._performance.face(position)
-        encoded_wanted, raw_wanted = self._sinks.want("encoded"), self._sinks.want("raw")
-        if not (encoded_wanted or raw_wanted):
+        if not self.full_rate_fps:
+            self._undrawn = position, face
             return False
-        hurried = now_at - position > HURRY_SAMPLES
+        self._undrawn = None
+        self._meter.late_frames += left_out
+        self._draw(position, face, hurried=now_at - position > HURRY_SAMPLES)
+        return True
+
+    def _publish_undrawn(self) -> bool:
+        """Publish the last frame, which nobody wanted when it was due. Return whether somebody does now."""
+        undrawn, self._undrawn, self._draws_undrawn = self._undrawn, None, False
+        self._update_dues()
+        if undrawn is None or not self.full_rate_fps:
+            return False
+        self._draw(*undrawn, hurried=False)
+        return True
+
+    def _draw(self, position: int, face: Face, *, hurried: bool) -> None:
+        """Draw a frame, and publish it to the sinks that want it."""
+        encoded_wanted, raw_wanted = self._sinks.want("encoded"), self._sinks.want("raw")
         picture = self._video.renderer.render(face.motion, hurried=hurried)
         self._meter.frames += 1
-        self._meter.late_frames += left_out
         self._meter.hurried_frames += hurried
         self.speaking_frames += self._performance.speaking
         self.silent_frames += not self._performance.speaking
@@ -464,7 +490,6 @@ class StageSession:
             self._utterances.frame_encoded(face.times, position, encoded_ns)
             if face.arrived_ns is not None:
                 self._meter.frame_delayed(encoded_ns - face.arrived_ns)
-        return True
 
     def _emit_metrics(self, *, at_once: bool = False) -> None:
         """Emit the metrics since the last call, and the times of the utterances that have ended. `at_once`: also of

@@ -113,6 +113,13 @@ class Turns:
             if self._next is not None:
                 self._next.cancel()
 
+    def hurry(self) -> None:
+        """Look at once whether a turn is due: a session's dues have changed."""
+        if self._next is not None:
+            self._next.cancel()
+            loop = asyncio.get_running_loop()
+            self._next = loop.call_soon(self._take_turn, loop)
+
     def _take_turn(self, loop: asyncio.AbstractEventLoop) -> None:
         """Give the next turn if it is due; come again when the next one is. If that fails, `run` raises why."""
         self._next = None

@@ -15,6 +15,7 @@ from visavis.rooms.backlog import MAX_AUDIO_PACKETS, MAX_VIDEO_PACKETS
 from visavis.rooms.native import PAYLOAD_MAX_BYTES
 from visavis.rooms.port import EncodedPacket, MediaKind
 from visavis.rooms.webrtc.send_path import (
+    FIRST_SLICE_PACKETS,
     FRESH_SAMPLES,
     MIN_SLICE_PACKETS,
     SLICE_DATAGRAMS,
@@ -205,7 +206,7 @@ def test_a_viewer_that_comes_later_begins_with_the_next_keyframe() -> None:
 def test_a_viewer_begins_with_a_keyframe_that_has_just_left_and_all_that_followed(relayed: bool) -> None:
     async def scenario() -> None:
         async with watched() as (path, events, [first]):
-            published = [picture(n * 2 * BLOCK, packets=SLICE_PACKETS // 2, keyframe=n == 0) for n in range(4)]
+            published = [picture(n * 2 * BLOCK, packets=SLICE_PACKETS, keyframe=n == 0) for n in range(4)]
             for packet in published[:3]:
                 path.publish(packet)
                 await step()
@@ -215,7 +216,7 @@ def test_a_viewer_begins_with_a_keyframe_that_has_just_left_and_all_that_followe
             path.publish(published[3])
             await step()
             arrived = received()
-            assert len(arrived) == SLICE_PACKETS, "in slices, like a large picture"
+            assert len(arrived) == FIRST_SLICE_PACKETS, "a large keyframe at once, the rest in slices"
             events.picture_sent.clear()
             async with asyncio.timeout(5):
                 await events.picture_sent.wait()

@@ -4,7 +4,13 @@ import { onNextFrame, playWithSound, showStream } from "@client/viewer/playback.
 import { roomAddress } from "@client/viewer/room-address.js";
 import { fetchPictureShape, RoomPicture } from "@client/viewer/room-picture.js";
 import { RoomViewer } from "@client/viewer/room-viewer.js";
+import { beginOffer, type Offering } from "@client/viewer/whep.js";
 import { language, type PageState, texts, textsOf } from "./texts";
+
+// Before anything else of the page: the browser makes the offer in its own threads while the rest is written.
+const address = roomAddress(location);
+let token = address.token;
+const begun = token === "" ? undefined : beginOffer();
 
 const BAR_VISIBLE_MS = 3_000;
 
@@ -28,8 +34,6 @@ const unmute = element<HTMLButtonElement>("unmute");
 const sound = element<HTMLButtonElement>("sound");
 const full = element<HTMLButtonElement>("full");
 
-const address = roomAddress(location);
-let token = address.token;
 let viewer: RoomViewer | null = null;
 
 // A transparent avatar shows what is behind this page: the page that holds it in a frame, or the scene of OBS. On its
@@ -74,32 +78,37 @@ function tell(text: string): void {
   if (told.textContent !== text) told.textContent = text;
 }
 
-function watch(): void {
+function watch(begun?: Offering): void {
   viewer?.stop();
   if (token === "") {
     show({ kind: "asking", refused: false });
     return;
   }
-  const current = new RoomViewer(`${address.roomUrl}/whep`, token, {
-    state(state) {
-      if (state.kind === "refused" && state.reason === "token") show({ kind: "asking", refused: true });
-      else show(state);
-      if (state.kind === "ended") video.srcObject = null;
+  const current = new RoomViewer(
+    `${address.roomUrl}/whep`,
+    token,
+    {
+      state(state) {
+        if (state.kind === "refused" && state.reason === "token") show({ kind: "asking", refused: true });
+        else show(state);
+        if (state.kind === "ended") video.srcObject = null;
+      },
+      weak(isWeak) {
+        room.toggleAttribute("data-weak", isWeak && !embedded); // shows the bar: not in a frame, nor in OBS
+        badge.textContent = isWeak ? texts.weak : texts.states.live.badge;
+        tell(badge.textContent);
+      },
+      stream(stream) {
+        showStream(video, stream);
+        onNextFrame(video, () => current.frameShown());
+        void playWithSound(video).then((audible) => {
+          unmute.hidden = audible;
+          showMuted();
+        });
+      },
     },
-    weak(isWeak) {
-      room.toggleAttribute("data-weak", isWeak && !embedded); // shows the bar: not in a frame, nor in OBS
-      badge.textContent = isWeak ? texts.weak : texts.states.live.badge;
-      tell(badge.textContent);
-    },
-    stream(stream) {
-      showStream(video, stream);
-      onNextFrame(video, () => current.frameShown());
-      void playWithSound(video).then((audible) => {
-        unmute.hidden = audible;
-        showMuted();
-      });
-    },
-  });
+    begun,
+  );
   viewer = current;
   current.start();
 }
@@ -132,7 +141,7 @@ tokenForm.addEventListener("submit", (event) => {
   token = tokenField.value.trim();
   watch();
 });
-again.addEventListener("click", watch);
+again.addEventListener("click", () => watch());
 unmute.addEventListener("click", () => setMuted(false));
 sound.addEventListener("click", () => setMuted(!video.muted));
 full.addEventListener("click", () => void toggleFullScreen());
@@ -165,4 +174,4 @@ addEventListener("pageshow", (event) => {
 write();
 showMuted();
 showBar();
-watch();
+watch(begun);

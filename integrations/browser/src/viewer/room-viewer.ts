@@ -4,7 +4,7 @@
 import { JitterBuffer } from "./jitter-buffer.js";
 import { type JoinOutcome, nextJoinStep, type RoomState } from "./join-step.js";
 import { watchPresence } from "./presence.js";
-import { joinRoom, type WhepConnection, type WhepExchange } from "./whep.js";
+import { beginOffer, joinRoom, type Offering, type WhepConnection, type WhepExchange } from "./whep.js";
 
 const CHECK_EVERY_MS = 1_000;
 const MAX_DISCONNECTED_S = 3; // a shorter network failure ends by itself
@@ -28,6 +28,7 @@ export class RoomViewer {
   private framesDecoded = 0; // at the last check
   private withoutFrameS = 0;
   private live = false;
+  private isFirst = true; // the next attempt is the first
   private retryTimer: ReturnType<typeof setTimeout> | undefined;
   private jitterBuffer: JitterBuffer | null = null; // of the connection
   private checkTimer: ReturnType<typeof setInterval> | undefined;
@@ -35,10 +36,12 @@ export class RoomViewer {
   private unsaidTimer: ReturnType<typeof setTimeout> | undefined; // until a loss is told
   private readonly stopped = new AbortController();
 
+  /** `begun`: an offer that was begun before, for the first attempt. It is closed with the viewer. */
   constructor(
     private readonly whepUrl: string,
     private readonly token: string,
     private readonly events: RoomViewerEvents,
+    private begun?: Offering,
   ) {}
 
   start(): void {
@@ -81,7 +84,13 @@ export class RoomViewer {
 
   private async join(): Promise<void> {
     const { signal } = this.stopped;
-    const joined = await joinRoom(this.whepUrl, this.token, signal, this.events.exchanged);
+    const offering = this.begun ?? beginOffer();
+    this.begun = undefined;
+    // The browser prepares to play while the answer is on its way. Later the last picture stays until there is one.
+    const isFirst = this.isFirst;
+    this.isFirst = false;
+    if (isFirst) this.events.stream(offering.stream);
+    const joined = await joinRoom(this.whepUrl, this.token, signal, offering, this.events.exchanged);
     if (signal.aborted) {
       if ("peer" in joined) joined.leave();
       return;
@@ -102,7 +111,7 @@ export class RoomViewer {
     });
     this.jitterBuffer = new JitterBuffer(joined.peer, (isWeak) => this.events.weak?.(isWeak));
     this.checkTimer = setInterval(() => void this.check(joined.peer), CHECK_EVERY_MS);
-    this.events.stream(joined.stream);
+    if (!isFirst) this.events.stream(joined.stream);
   }
 
   private watchClosing(peer: RTCPeerConnection): void {

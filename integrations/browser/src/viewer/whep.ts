@@ -31,9 +31,31 @@ export function parseIceLinks(link: string): RTCIceServer[] {
   });
 }
 
+/** A connection that is being offered: what makes its offer works in threads of the browser meanwhile. */
+export interface Offering {
+  peer: RTCPeerConnection;
+  stream: MediaStream;
+  trickle: Trickle;
+  offer: Promise<RTCSessionDescriptionInit>;
+}
+
+/**
+ * Begin an offer to receive sound and picture. A page that joins a room as soon as it opens calls this before anything
+ * else: the browser's first connection takes longer than all the rest of the page's script.
+ */
+export function beginOffer(): Offering {
+  const peer = new RTCPeerConnection(CONFIGURATION);
+  const receivers = ["video", "audio"].map((kind) => peer.addTransceiver(kind, { direction: "recvonly" }).receiver);
+  const stream = new MediaStream(receivers.map(({ track }) => track)); // which are muted until media come
+  const trickle = new Trickle(peer);
+  const offer = peer.createOffer();
+  offer.catch(() => {}); // it fails where it is awaited, if it is
+  return { peer, stream, trickle, offer };
+}
+
 /**
  * Offer to receive sound and picture. Return the connection once the answer is applied, or the reason why there is
- * none. Never throws.
+ * none: then `offering` is closed. Never throws.
  *
  * The offer leaves at once, without candidates. The answer brings the ICE servers, so their credentials are fresh, and
  * then the browser looks for candidates. Those that the server can use follow (trickle ICE). Most connections need
@@ -43,18 +65,14 @@ export async function joinRoom(
   whepUrl: string,
   token: string,
   signal: AbortSignal,
+  offering: Offering,
   exchanged: (exchange: WhepExchange) => void = () => {},
 ): Promise<WhepConnection | Exclude<JoinOutcome, { kind: "joined" }>> {
-  const peer = new RTCPeerConnection(CONFIGURATION);
-  const stream = new MediaStream();
-  peer.addEventListener("track", (event) => stream.addTrack(event.track));
-  peer.addTransceiver("video", { direction: "recvonly" });
-  peer.addTransceiver("audio", { direction: "recvonly" });
+  const { peer, stream, trickle } = offering;
   let sentAtMs: number | null = null; // null until the offer is sent
   let resource: string | null = null; // the address of this connection on the server
-  const trickle = new Trickle(peer);
   try {
-    const offer = await peer.createOffer();
+    const offer = await offering.offer;
     sentAtMs = performance.now();
     exchanged({ kind: "offered", bytes: offer.sdp?.length ?? 0 });
     const response = await fetch(whepUrl, {

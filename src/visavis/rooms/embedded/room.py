@@ -5,6 +5,7 @@ packets.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import InitVar, dataclass, field, replace
@@ -36,6 +37,12 @@ MAX_VIEWERS = 1000  # that have connected; a stage takes what it can serve (audi
 MAX_WAITING = 64  # that have not. For one more, the oldest that has sent no check is removed
 MAX_FRAGMENTS = 32  # of candidates, from one viewer in one ICE session
 RESTARTS_PER_S, RESTARTS_AT_ONCE = 0.2, 4  # of one viewer's ICE: each lets the server send to a dozen further addresses
+# In a room that nobody watches, the picture that a viewer begins with is drawn as soon as its answer has left ...
+AHEAD_AFTER_S = 0.005
+AHEAD_EVERY_S = 1.0  # ... but no more often than this, whatever offers come
+# A viewer whose first check comes later gets another keyframe: its handshake takes two round trips more, and what it
+# begins with may be 240 ms old at most (send_path.py).
+AHEAD_GOOD_FOR_S = 0.07
 
 
 class EmbeddedRoom:
@@ -57,6 +64,9 @@ class EmbeddedRoom:
         self._viewers: dict[str, _Viewer] = {}
         self._watching: Counter[MediaKind] = Counter()  # viewers that have joined, by their main medium
         self._expected: set[_Viewer] = set()  # those of pictures that have sent a check and have not joined yet
+        self._answered: set[_Viewer] = set()  # those before their first check for whom a picture was drawn ahead
+        self._draws_ahead = False  # until that picture has come
+        self._ahead_at_s = -math.inf  # when one was asked for
         self._closing: set[asyncio.Task[None]] = set()  # aclose waits for them
         self._first_frame_sent = False
         self._newest_sent = -1  # the highest position of a packet of a main medium that has left
@@ -67,9 +77,11 @@ class EmbeddedRoom:
     @property
     def watched(self) -> bool:
         """Also while a viewer is about to join: the picture that it begins with is made meanwhile."""
-        return bool(self._expected) or any(viewer.joined for viewer in self._viewers.values())
+        return self._draws_ahead or bool(self._expected) or any(viewer.joined for viewer in self._viewers.values())
 
     def publish(self, item: EncodedPacket) -> None:
+        if item.kind == "video":
+            self._draws_ahead = False
         self._path.publish(item)
 
     def drop_backlog(self) -> int | None:
@@ -90,7 +102,23 @@ class EmbeddedRoom:
             self._remove(viewer)
             raise
         viewer.wait_for(CHECK_WITHIN_S, self._remove_unless_checked)
+        if viewer.peer.main_medium == "video" and not self.watched:
+            asyncio.get_running_loop().call_later(AHEAD_AFTER_S, self._draw_ahead, viewer)
         return answer
+
+    def _draw_ahead(self, viewer: _Viewer) -> None:
+        """Draw one picture while the viewer applies its answer: it begins with that one if it connects soon."""
+        now_s = asyncio.get_running_loop().time()
+        if viewer.removed or self.watched or now_s < self._ahead_at_s + AHEAD_EVERY_S:
+            return
+        self._ahead_at_s = now_s
+        self._answered.add(viewer)
+        self._draws_ahead = True
+        self._keep_pictures()
+        self._events.keyframe_wanted(joining=True)
+
+    def _keep_pictures(self) -> None:
+        self._path.await_viewers(bool(self._expected or self._answered))
 
     def _make_room(self) -> None:
         """Make sure that one more viewer may join, or raise `RoomFull`. Viewers that never connect take no seat."""
@@ -164,15 +192,21 @@ class EmbeddedRoom:
         """Make a keyframe while the viewer's handshake goes on."""
         if viewer.joined or viewer.removed or viewer.peer.main_medium != "video":
             return
+        # Of a room that was not watched, the newest picture is as old as the last one that was drawn ahead.
+        is_new = self.watched or asyncio.get_running_loop().time() <= self._ahead_at_s + AHEAD_GOOD_FOR_S
         self._expected.add(viewer)
-        self._path.await_viewers(True)
-        if not self._path.has_fresh_keyframe:
+        self._answered.discard(viewer)
+        self._keep_pictures()
+        if not (is_new and self._path.has_fresh_keyframe):
             self._events.keyframe_wanted(joining=True)
 
     def _expect_no_longer(self, viewer: _Viewer) -> None:
-        if viewer in self._expected:
-            self._expected.remove(viewer)
-            self._path.await_viewers(bool(self._expected))
+        if viewer in self._expected or viewer in self._answered:
+            self._expected.discard(viewer)
+            self._answered.discard(viewer)
+            if not (self._expected or self._answered):
+                self._draws_ahead = False
+            self._keep_pictures()
 
     def _viewer_connected(self, viewer: _Viewer) -> None:
         if viewer.joined or viewer.removed:

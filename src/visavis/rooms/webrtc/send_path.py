@@ -22,6 +22,7 @@ STORED_PACKETS = 1024  # of video, 1.2 MB: at 100 a second, what was sent in the
 STORED_BLOCKS = 128  # of sound: 2.5 s
 # A keyframe leaves in slices, so that it neither overflows a small buffer on its way nor holds up the event loop.
 SLICE_PACKETS, SLICE_GAP_S = 12, 0.005
+FIRST_SLICE_PACKETS = 32  # of a new viewer: the whole keyframe of 512x512, so that it is shown at once
 SLICE_DATAGRAMS = 2400  # to all viewers: about 10 ms of processor time
 MIN_SLICE_PACKETS = 3
 # A new viewer begins with the newest keyframe if it is not older than this: what has followed comes at once, too.
@@ -220,10 +221,13 @@ class SendPath:
                 self._sent("video", self._cut_position)
 
     def _catch_up(self, most: int) -> None:
-        """Send at most so many packets to each viewer that has not got yet what has left since its keyframe."""
+        """Send at most so many packets to each viewer that has not got yet what has left since its keyframe, and more
+        to those that begin.
+        """
         finished = False
+        beginning = max(most, min(FIRST_SLICE_PACKETS, SLICE_DATAGRAMS // len(self._catching_up)))
         for link, first in list(self._catching_up.items()):
-            packets = range(first, min(first + most, self._unsent))
+            packets = range(first, min(first + (beginning if link.waits_for_keyframe else most), self._unsent))
             if self._send_to(_pointers_to([link]), [link], "video", packets) and packets.stop < self._unsent:
                 self._catching_up[link] = packets.stop
             else:  # a viewer that has no path or does not keep up goes on with the next keyframe
