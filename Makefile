@@ -2,6 +2,7 @@
 SHELL := /bin/sh
 PORT ?= 8000
 OUT ?= demo.mp4
+BOT ?= livekit
 UV := .uv/bin/uv
 
 .PHONY: help demo livekit-demo setup test lint web web-check bench eval-lips eval-face attacks faults fuzz networks
@@ -9,7 +10,8 @@ UV := .uv/bin/uv
 
 help:
 	@echo "make demo                      start the server and its playground"
-	@echo "make livekit-demo              an agent with a face in a LiveKit room, seen in a page (needs Go and npm)"
+	@echo "make livekit-demo              an agent with a face in a LiveKit room, seen in a page (needs Go and npm);"
+	@echo "                               BOT=pipecat: a bot of Pipecat"
 	@echo "make demo ONCE=1 OUT=demo.mp4  run one whole session unattended, record and check it"
 	@echo "make test                      run all tests, those in a browser too"
 	@echo "make lint | bench | web        static checks | benchmarks | rebuild the pages"
@@ -34,7 +36,7 @@ else
 endif
 
 livekit-demo: setup
-	@PYTHONPATH=. .venv/bin/python examples/livekit_agent/run.py
+	@PYTHONPATH=. .venv/bin/python examples/livekit_agent/run.py --bot $(BOT)
 
 setup: .venv/.ready
 

@@ -61,11 +61,18 @@ async def test_a_clear_at_the_first_sample_and_a_new_stream_right_after(session:
     await agent.clear()
     await stream.aclose()
     assert await agent.wait_finished(1) == [Finished(0.0, True)]
-    await agent.speak(3.0)
-    await agent.clear()
+    for turn, wait_s in enumerate((0.0, 0.01, 0.05, 0.15), start=2):
+        await agent.speak(3.0)
+        await asyncio.sleep(wait_s)
+        await agent.clear()
+        assert (await agent.wait_finished(turn))[-1].interrupted
+    await agent.wait_quiet(0.2)
+    loud_s = agent.loud_s()
     await agent.speak(0.4)
-    ends = await agent.wait_finished(3)
-    assert ends[1].interrupted and ends[2] == Finished(pytest.approx(0.4, abs=0.02), False)  # type: ignore[arg-type]
+    ends = await agent.wait_finished(6)
+    assert len(ends) == 6 and ends[-1] == Finished(pytest.approx(0.4, abs=0.02), False)  # type: ignore[arg-type]
+    await agent.wait_quiet(0.3)
+    assert agent.loud_s() - loud_s == pytest.approx(0.4, abs=0.1), "all of it is heard, and nothing of before"
 
 
 async def test_an_open_stream_is_one_segment_and_a_lost_trailer_kills_nothing(
@@ -93,6 +100,19 @@ async def test_a_stream_that_is_refused_or_open_at_the_end_finishes_once(session
     end = (await agent.wait_finished(2))[1]
     assert end.interrupted and 0.0 < end.position_s < 4.0
     assert len(agent.finished) == 2
+
+
+async def test_a_user_who_leaves_and_comes_back_finds_the_session(
+    session: AsyncSession, agent: Agent, livekit: LiveKitServer, client: AsyncVisavis
+) -> None:
+    for _ in range(2):
+        user = Agent(livekit, agent.room_name, "user")
+        await user.join(livekit.token(agent.room_name, "user"))
+        await user.wait_seen(pictures=3)
+        await user.leave()
+        await agent.speak(0.3)
+    assert [end.interrupted for end in await agent.wait_finished(2)] == [False, False]
+    assert (await client.sessions.get(session.id)).status == "started"
 
 
 async def test_the_agents_leaving_ends_the_session(session: AsyncSession, agent: Agent, client: AsyncVisavis) -> None:

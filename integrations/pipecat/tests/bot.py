@@ -128,15 +128,11 @@ class Watch(FrameProcessor):
 
 
 @dataclass(slots=True)
-class Bot:
-    """`watch` is behind the transport's output, where the assistant's context would be."""
+class Voice:
+    """What a bot says. `watch` is behind the transport's output, where the assistant's context would be."""
 
     worker: PipelineWorker
-    avatar: VisavisVideoService
-    output: Output
     watch: Watch
-    running: asyncio.Task[Any]
-    client: AsyncVisavis
 
     async def say(self, sound: np.ndarray, *, words: list[str] | None = None) -> None:
         """Speak as a voice does: faster than real time, its words with their times."""
@@ -153,6 +149,16 @@ class Bot:
 
     async def interrupt(self) -> None:
         await self.worker.queue_frame(InterruptionFrame())
+
+
+@dataclass(slots=True)
+class Bot(Voice):
+    """A bot whose transport plays in real time."""
+
+    avatar: VisavisVideoService
+    output: Output
+    running: asyncio.Task[Any]
+    client: AsyncVisavis
 
     async def session_status(self) -> str:
         assert self.avatar.session is not None
@@ -192,7 +198,7 @@ async def running(*, idle_s: float | None = None, **service: Any) -> AsyncIterat
             waiting = asyncio.ensure_future(connected.wait())
             await asyncio.wait({waiting, task}, return_when=asyncio.FIRST_COMPLETED)
             waiting.cancel()
-            yield Bot(worker, avatar, output, watch, task, client)
+            yield Bot(worker, watch, avatar, output, task, client)
         finally:
             if not task.done():
                 await worker.cancel()

@@ -20,7 +20,7 @@ def heard(items: list[Sound | str]) -> list[int | str]:
 
 def spoken(playback: Playback[str], utterance_id: str, seconds: float) -> None:
     playback.begin(utterance_id)
-    playback.sent(utterance_id, seconds)
+    playback.sent(utterance_id, bytes(round(seconds * 1000) * 2), 1000)
 
 
 def test_silence_is_no_speech_and_an_utterance_begins_with_its_first_sound() -> None:
@@ -56,7 +56,7 @@ def test_frames_wait_for_the_speech_before_them() -> None:
     assert not playback.hold("nothing is spoken")
     playback.begin("one")
     assert playback.hold("began")
-    playback.sent("one", 0.06)
+    playback.sent("one", bytes(120), 1000)
     assert playback.hold("ended") and playback.hold("word", at_s=0.03)
     playback.started("one")
     assert heard(playback.take(voice(1))) == [1, "began"]

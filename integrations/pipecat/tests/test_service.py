@@ -81,7 +81,7 @@ async def test_a_transport_without_video_is_refused_with_the_name_of_the_setting
     avatar, output = VisavisVideoService(avatar="avat_1"), Output(params(video_out_enabled=False))
     avatar.link(output)
     with pytest.raises(ValueError, match="video_out_enabled=True"):
-        avatar._check_output()
+        avatar._check_transport()
 
 
 async def test_without_an_avatar_the_bot_keeps_its_voice() -> None:

@@ -3,6 +3,7 @@
 Pipeline([transport.input(), stt, user, llm, tts, VisavisVideoService(avatar="avat_…"), transport.output(), assistant])
 """
 
-from pipecat_visavis.service import VisavisVideoService, VisavisVideoSettings
+from pipecat_visavis.service import VisavisVideoService
+from pipecat_visavis.settings import VisavisVideoSettings
 
 __all__ = ["VisavisVideoService", "VisavisVideoSettings"]

@@ -84,11 +84,11 @@ class Playback(Generic[F]):
         """An utterance is about to be sent."""
         self._utterances.append(_Utterance(utterance_id))
 
-    def sent(self, utterance_id: str, seconds: float) -> None:
-        """So much more of it was sent."""
+    def sent(self, utterance_id: str, pcm: bytes, rate_hz: int) -> None:
+        """So much more of it was sent: PCM16, one channel."""
         for one in self._utterances:
             if one.id == utterance_id:
-                one.sent_s += seconds
+                one.sent_s += len(pcm) / 2 / rate_hz
 
     def hold(self, frame: F, *, at_s: float | None = None) -> bool:
         """Keep a frame until the speech before it was heard. Return False, and keep nothing, if there is none.
