@@ -6,6 +6,7 @@ key (`key.txt`), an avatar of a photo, a session that has ended and one that was
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import tarfile
 from contextlib import closing
@@ -16,8 +17,10 @@ import httpx
 import pytest
 
 from tests.fakes import FakeFleet, fake_prepare
+from visavis.errors import DatabaseUnusable
 from visavis.server import RunningServer
 from visavis.settings import Settings
+from visavis.store.database import Database
 from visavis.store.migrations import newest_revision
 
 KEPT = Path(__file__).parents[1] / "data/data-folder-0003.tar.xz"
@@ -34,6 +37,46 @@ def revision_of(folder: Path) -> str:
     with closing(sqlite3.connect(folder / "visavis.db")) as database:
         found: str = database.execute("SELECT version_num FROM alembic_version").fetchone()[0]
     return found
+
+
+def copies(folder: Path) -> list[Path]:
+    return [one for one in folder.iterdir() if "before" in one.name or one.suffix == ".part"]
+
+
+def dump(path: Path) -> list[str]:
+    with closing(sqlite3.connect(path)) as database:
+        return list(database.iterdump())
+
+
+@pytest.mark.anyio
+async def test_the_database_is_copied_before_its_migration_and_the_copy_goes_after_its_time(folder: Path) -> None:
+    path, url = folder / "visavis.db", f"sqlite+aiosqlite:///{folder / 'visavis.db'}"
+    (folder / "visavis.db.before-0002").touch()
+    before = dump(path)
+    database = await Database.open(url)
+    (copy,) = copies(folder)
+    assert copy.name == f"visavis.db.before-{newest_revision()}" and copy.stat().st_mode & 0o777 == 0o600
+    assert dump(copy) == before != dump(path)
+    await database.forget_old_copies()
+    assert copies(folder) == [copy]
+    os.utime(copy, (0, 0))
+    await database.forget_old_copies()
+    await database.aclose()
+    assert copies(folder) == []
+    await (await Database.open(url)).aclose()  # it is up to date now
+    assert copies(folder) == []
+
+
+@pytest.mark.anyio
+async def test_a_database_that_cannot_be_copied_is_not_migrated(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_room(source: Path, target: Path) -> None:
+        target.touch()
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("visavis.store.kept_copy.copy_database", no_room)
+    with pytest.raises(DatabaseUnusable, match="No space left"):
+        await Database.open(f"sqlite+aiosqlite:///{folder / 'visavis.db'}")
+    assert revision_of(folder) == "0003" and copies(folder) == []
 
 
 def test_a_data_folder_of_an_earlier_build_keeps_its_keys_avatars_and_sessions(folder: Path) -> None:

@@ -53,6 +53,7 @@ class Retention:
 
     async def sweep(self) -> None:
         """Delete all that was kept long enough."""
+        await self._store.forget_old_copies()
         now, kept = now_ms(), self._kept
         sessions = entries = photos = 0
         if kept.sessions is not None:

@@ -32,7 +32,7 @@ def back_up(data_dir: Path, into: Path, *, database: Path | None) -> int:
         partial.mkdir(parents=True, mode=0o700)
         try:
             if database is not None:
-                _copy_database(database, partial / DATABASE)
+                copy_database(database, partial / DATABASE)
             count = sum(1 for _ in _copy_files(data_dir, partial))
             partial.rename(into)
         except BaseException:
@@ -43,8 +43,10 @@ def back_up(data_dir: Path, into: Path, *, database: Path | None) -> int:
     return count + (database is not None)
 
 
-def _copy_database(source: Path, target: Path) -> None:
-    """Copy in one read of the database, which does not keep the server from writing."""
+def copy_database(source: Path, target: Path) -> None:
+    """Copy in one read of the database, which does not keep the server from writing. Raises `sqlite3.Error` and
+    OSError.
+    """
     descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     os.close(descriptor)
     with (

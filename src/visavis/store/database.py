@@ -13,6 +13,7 @@ from pathlib import Path
 
 import anyio
 import structlog
+from anyio.to_thread import run_sync
 from sqlalchemy import URL, Connection, func, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
@@ -21,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from visavis.errors import DatabaseUnusable, SettingInvalid, StorageUnusable
 from visavis.store.failures import is_unreachable, storage_problem, translated_database_errors
 from visavis.store.file_system import check_place
+from visavis.store.kept_copy import forget_old_copies, keep_before_migration
 from visavis.store.postgresql import LastingConnection, open_for_migrations, open_postgresql
 from visavis.store.sqlite import empty_log, open_sqlite
 
@@ -144,6 +146,8 @@ class Database:
                 )
         with described_errors(f"The database {path or parsed.render_as_string(hide_password=True)}"):
             if parsed.get_backend_name() == "sqlite":
+                if path is not None:
+                    await run_sync(keep_before_migration, path, _newest_revision())
                 engine = open_sqlite(url, path)
                 try:
                     await _migrate(engine)
@@ -235,8 +239,19 @@ class Database:
             elif await connection.scalar(text("SHOW transaction_read_only")) == "on":
                 raise StorageUnusable("The database cannot be used now: it is read-only")
 
+    async def forget_old_copies(self) -> None:
+        """Delete the copies from before a migration that were kept long enough."""
+        if (path := sqlite_path(self.url)) is not None:
+            await run_sync(forget_old_copies, path)
+
     async def aclose(self) -> None:
         await self._engine.dispose()
+
+
+def _newest_revision() -> str:
+    from visavis.store.migrations import newest_revision
+
+    return newest_revision()
 
 
 async def _migrate(engine: AsyncEngine) -> None:

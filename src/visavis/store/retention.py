@@ -57,6 +57,10 @@ class RetentionStore:
                 await delete_traces(connection, session_ids)
         return session_ids
 
+    async def forget_old_copies(self) -> None:
+        """See `Database.forget_old_copies`."""
+        await self._database.forget_old_copies()
+
     async def delete_usage(self, *, before_ms: int) -> int:
         """Delete some of the closed entries of the ledger that began before an instant, except those of sessions that
         run; return how many. The sums of months that were over before go, too.
