@@ -178,7 +178,7 @@ export interface components {
       type: "agent.speak";
       /**
        * Audio
-       * @description Base64 of PCM16, little-endian, mono; at most 10 MiB decoded
+       * @description Base64 of mono audio, PCM16 if `encoding` names nothing else; at most 10 MiB decoded
        */
       audio: string;
       /**
@@ -186,6 +186,11 @@ export interface components {
        * @default 16000
        */
       sample_rate?: number;
+      /**
+       * Encoding
+       * @default null
+       */
+      encoding?: ("pcm_s16le" | "pcm_f32le" | "mulaw" | "alaw") | null;
       /**
        * Utterance Id
        * @default null
@@ -419,7 +424,7 @@ export interface components {
     };
     /**
      * AudioFormat
-     * @description The sample rate of the binary frames that follow (feature `binary`).
+     * @description The sample rate and encoding of the binary frames that follow (feature `binary`).
      */
     AudioFormat: {
       /**
@@ -429,6 +434,11 @@ export interface components {
       type: "audio.format";
       /** Sample Rate */
       sample_rate: number;
+      /**
+       * Encoding
+       * @default null
+       */
+      encoding?: ("pcm_s16le" | "pcm_f32le" | "mulaw" | "alaw") | null;
     };
     /**
      * Ack
@@ -814,6 +824,23 @@ export interface components {
       played_s: number;
       /** Interrupted */
       interrupted: boolean;
+    };
+    /**
+     * WarningMessage
+     * @description Audio sounds as if it had another `encoding` than the one in which it is taken. Once in a channel, with the
+     *     feature "metrics" or where the client has named an encoding.
+     */
+    WarningMessage: {
+      /**
+       * Type
+       * @default warning
+       * @constant
+       */
+      type?: "warning";
+      /** Warning */
+      warning: string;
+      /** Encoding */
+      encoding: string;
     };
   };
   responses: never;

@@ -12,13 +12,15 @@ and the status of the `session` (created | started | ended, default started). Th
     {"session": "PlaybackStarted", "with": {…}}                      an event of the session
     {"server": {…}} {"close": 4400, "reason": "…"}     what the client must receive next, every member of it
 $SESSION, $TOKEN, $ROOM_URL and $ROOM_TOKEN stand for those of the session; $PCM:n for n samples of silence; $BYTES:n
-for n bytes of 0; $ANY for any text.
+for n bytes of 0; $MULAW:n for n samples of a tone in µ-law; $ANY for any text.
 """
 
 from __future__ import annotations
 
 import base64
 import json
+import math
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,7 @@ from typing import Any
 from visavis import errors
 from visavis.channel import port as channel_port
 from visavis.channel.actions import Action, Attach, Close, Interrupt, Say, Send, Speak, Update
+from visavis.channel.encodings import to_pcm16
 from visavis.channel.protocol import ChannelProtocol
 from visavis.engine.output import DEFAULT_OUTPUT
 from visavis.output_json import read_output
@@ -56,7 +59,17 @@ def fill_placeholders(value: Any, names: dict[str, str]) -> Any:
         return base64.b64encode(bytes(2 * int(value[5:]))).decode()
     if isinstance(value, str) and value.startswith("$BYTES:"):
         return base64.b64encode(bytes(int(value[7:]))).decode()
+    if isinstance(value, str) and value.startswith("$MULAW:"):
+        return base64.b64encode(_mulaw_tone(int(value[7:]))).decode()
     return names.get(value, value) if isinstance(value, str) else value
+
+
+def _mulaw_tone(samples: int) -> bytes:
+    """Return a tone of 400 Hz at 8 kHz."""
+    levels = struct.unpack("<256h", to_pcm16(bytes(range(256)), "mulaw"))
+    period = [9000 * math.sin(math.tau * n / 20) for n in range(20)]
+    codes = bytes(min(range(256), key=lambda code: abs(levels[code] - wanted)) for wanted in period)
+    return (codes * (samples // 20 + 1))[:samples]
 
 
 def binary(value: str) -> bytes:

@@ -157,7 +157,7 @@ def test_what_a_long_utterance_keeps_does_not_grow() -> None:
 def test_a_message_of_any_rate_is_read_or_refused(rate_hz: int, pcm: bytes) -> None:
     message = {"type": "agent.speak", "audio": base64.b64encode(pcm).decode(), "sample_rate": rate_hz}
     if 8_000 <= rate_hz <= 48_000:
-        speech, _ = read_speak(message, number=1)
+        speech = read_speak(message, number=1).speech
         assert (speech.pcm, speech.sample_rate_hz) == (pcm, rate_hz)
         return
     with pytest.raises(InvalidSampleRate):

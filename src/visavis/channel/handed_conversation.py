@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from visavis.channel.encodings import USUAL, Encoding
 from visavis.channel.sample_count import SampleCount
 from visavis.channel.speech import DEFAULT_RATE_HZ
 from visavis.stage.port.events import PlaybackFinished, PlaybackStarted, SampleCut
@@ -39,14 +40,16 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True):
     """How far a conversation has come.
 
     `answered`: the client's messages up to this number have their answers, except those in `unanswered`.
-    `interrupts`: interrupts above `answered` that were answered ahead of their turn. `binary_rate_hz`, `interrupted`,
-    `sample_count`: see `protocol.ChannelProtocol`; as they were after the message `answered`.
+    `interrupts`: interrupts above `answered` that were answered ahead of their turn. `binary_rate_hz`,
+    `binary_encoding`, `interrupted`, `sample_count`: see `protocol.ChannelProtocol`; as they were after the message
+    `answered`.
     """
 
     answered: int = 0
     unanswered: tuple[int, ...] = ()
     interrupts: tuple[int, ...] = ()
     binary_rate_hz: int = DEFAULT_RATE_HZ
+    binary_encoding: Encoding = USUAL
     interrupted: bool = False
     sample_count: SampleCount = msgspec.field(default_factory=SampleCount)
 

@@ -24,6 +24,7 @@ The messages are described in docs/reference/channel.md. Decided there, and carr
 - With the feature "resume" a conversation outlives its connection (conversation.py). The client's messages count from
   1 after `session.init`, without its `ack`; the server's messages have numbers, and are kept until they are
   acknowledged.
+- Audio that sounds like another encoding is spoken all the same, and told once (encoding_check.py).
 - Binary frames are confirmed like `agent.speak`. `audio.format` applies to all later binary frames and has no reply.
 - Invalid timings or an invalid emotion are an error before the confirmation of their speech, which is spoken without
   them.
@@ -55,6 +56,8 @@ from visavis.channel.actions import (
     Update,
 )
 from visavis.channel.client_message import MAX_TEXT_CHARS, message_too_large
+from visavis.channel.encoding_check import EncodingCheck
+from visavis.channel.encodings import USUAL, Encoding
 from visavis.channel.handed_conversation import HandedConversation, Mark, Note
 from visavis.channel.handshake import FEATURES, read_first_message
 from visavis.channel.port import ServerChanges, SessionEvent, SessionInit, SessionOver, TakenOver, TokenRevoked
@@ -73,11 +76,12 @@ from visavis.channel.server_messages import (
     SessionUpdated,
     SpeakConfirmed,
     SpeakConfirmedWithQueue,
+    WarningMessage,
     message_for,
 )
 from visavis.channel.session_changes import read_ack, read_state, read_update
 from visavis.channel.sound_files import SoundFileCheck
-from visavis.channel.speech import DEFAULT_RATE_HZ, read_audio_format, read_binary
+from visavis.channel.speech import DEFAULT_RATE_HZ, ReadSpeech, read_audio_format, read_binary
 from visavis.channel.text import read_say
 from visavis.engine.output import Output
 from visavis.errors import (
@@ -114,6 +118,7 @@ class _SpeechSettings:
 
     after: int = 0
     binary_rate_hz: int = DEFAULT_RATE_HZ
+    binary_encoding: Encoding = USUAL
     interrupted: bool = False
 
 
@@ -128,6 +133,7 @@ class ChannelProtocol:
         self._offered = offered
         self.features: frozenset[str] = frozenset()  # set when a session.init is accepted
         self.binary_rate_hz = DEFAULT_RATE_HZ  # changes with audio.format
+        self.binary_encoding: Encoding = USUAL  # changes with an audio.format that names one
         self.taken = 0  # how many messages of the client were taken since the conversation began, without its acks
         self.sent = SentLog()
         self.index = 0  # of the conversation among those of its session, if it can be resumed
@@ -136,6 +142,8 @@ class ChannelProtocol:
         self._interrupted = False  # by the last message but none of speech
         self._sample_count = SampleCount()
         self._sound_files = SoundFileCheck()
+        self.encoding_check = EncodingCheck()
+        self._named_encoding = False  # the client knows of encodings: it has named one
         self._replies = ReplyQueue()
         self._before = _SpeechSettings()  # before the message that is being taken
         self._before_effects: deque[_SpeechSettings] = deque()  # of each pending effect in the queue
@@ -206,12 +214,18 @@ class ChannelProtocol:
             unanswered=(*self._unanswered, *self._to_repeat),
             interrupts=tuple(self._answered_ahead),
             binary_rate_hz=now.binary_rate_hz,
+            binary_encoding=now.binary_encoding,
             interrupted=now.interrupted,
             sample_count=replace(self._sample_count),
         )
 
     def _settings(self) -> _SpeechSettings:
-        return _SpeechSettings(after=self.taken, binary_rate_hz=self.binary_rate_hz, interrupted=self._interrupted)
+        return _SpeechSettings(
+            after=self.taken,
+            binary_rate_hz=self.binary_rate_hz,
+            binary_encoding=self.binary_encoding,
+            interrupted=self._interrupted,
+        )
 
     @classmethod
     def take_over(cls, handed: HandedConversation) -> ChannelProtocol:
@@ -219,7 +233,8 @@ class ChannelProtocol:
         protocol, mark = cls(), handed.mark
         protocol.state = ChannelState.OPEN
         protocol._session_id, protocol.index = handed.beginning.session_id, handed.beginning.index
-        protocol.features, protocol.binary_rate_hz = handed.beginning.features, mark.binary_rate_hz
+        protocol.features = handed.beginning.features
+        protocol.binary_rate_hz, protocol.binary_encoding = mark.binary_rate_hz, mark.binary_encoding
         protocol.sent = SentLog.take_over(handed)
         protocol._interrupted, protocol._sample_count = mark.interrupted, mark.sample_count
         protocol.taken, protocol._answered_before = mark.taken, mark.answered
@@ -266,7 +281,7 @@ class ChannelProtocol:
             return self._refuse(error)
 
     def receive_binary(self, data: bytes, number: int = 0, at_s: float = 0.0) -> list[Action]:
-        """Take a binary frame: PCM16 at the rate of the last `audio.format`. `number`, `at_s` as for a text frame."""
+        """Take a binary frame: audio as the last `audio.format` tells. `number`, `at_s` as for a text frame."""
         if self._is_closed():
             return []
         try:
@@ -276,9 +291,8 @@ class ChannelProtocol:
             if self.has_answered(self.taken):
                 return []
             self._require_feature("binary", "Binary frames need")
-            speech = read_binary(data, rate_hz=self.binary_rate_hz, number=number)
-            self._check_sound_file(speech, at_s)
-            return self._speak(speech)
+            read = read_binary(data, rate_hz=self.binary_rate_hz, number=number, encoding=self.binary_encoding)
+            return self._take_speech(read, at_s)
         except VisavisError as error:
             return self._refuse(error)
 
@@ -440,10 +454,7 @@ class ChannelProtocol:
         match message.get("type"):
             case "agent.speak":
                 assert frame.speech is not None
-                speech, annotation_errors = frame.speech
-                self._check_sound_file(speech, at_s)
-                actions = [action for error in annotation_errors for action in self._refuse(error)]
-                return actions + self._speak(speech)
+                return self._take_speech(frame.speech, at_s)
             case "agent.say":
                 self._require_feature("text", "agent.say needs")
                 piece = replace(read_say(message, number=number), message=self.session_number(self.taken))
@@ -469,7 +480,9 @@ class ChannelProtocol:
                 return []
             case "audio.format":
                 self._require_feature("binary", "audio.format needs")
-                self.binary_rate_hz = read_audio_format(message)
+                told = read_audio_format(message)
+                self.binary_rate_hz, self.binary_encoding = told.sample_rate, told.encoding or USUAL
+                self._named_encoding |= told.encoding is not None
                 return []
             case "session.init":
                 raise AlreadyInitialized("The session is already open")
@@ -481,13 +494,25 @@ class ChannelProtocol:
         if feature not in self.features:
             raise FeatureNotEnabled(f'{subject} the feature "{feature}" in session.init')
 
-    def _check_sound_file(self, speech: Speech, at_s: float) -> None:
+    def _take_speech(self, read: ReadSpeech, at_s: float) -> list[Action]:
         """Raises `InvalidAudio` for a piece of a sound file."""
+        speech = read.speech
         try:
-            self._sound_files.check(speech.pcm, utterance_id=speech.utterance_id, at_s=at_s)
+            self._sound_files.check(read.raw, utterance_id=speech.utterance_id, at_s=at_s)
         finally:
             if speech.final:
                 self._sound_files.reset()
+        self._named_encoding |= read.named
+        actions = [action for error in read.refused for action in self._refuse(error)]
+        return actions + self._warn_of_encoding(read) + self._speak(speech)
+
+    def _warn_of_encoding(self, read: ReadSpeech) -> list[Action]:
+        """Tell a client that can know of it, once, that its audio sounds like another encoding."""
+        found = self.encoding_check.look(read.raw, read.encoding)
+        if found is None or not (self._named_encoding or "metrics" in self.features):
+            return []
+        text = f"The audio sounds like {found}; it is taken as {read.encoding}"
+        return self._send(WarningMessage(warning=text, encoding=found))
 
     def _speak(self, speech: Speech) -> list[Action]:
         if not speech.pcm and not speech.final and "queued" not in self.features:

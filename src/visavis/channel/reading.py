@@ -6,21 +6,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from visavis.channel.client_message import MAX_TEXT_CHARS, message_too_large, parse_object
-from visavis.channel.speech import read_speak
-from visavis.errors import InvalidRequest, VisavisError
-from visavis.stage.port.values import Speech
+from visavis.channel.speech import ReadSpeech, read_speak
+from visavis.errors import VisavisError
 
 LARGE_CHARS = 64 * 1024  # a larger frame is not read on the event loop
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadFrame:
-    """A message, or the error that it is refused with. `speech`: that of an `agent.speak`, with an error for each
-    annotation that was refused.
-    """
+    """A message, or the error that it is refused with. `speech`: that of an `agent.speak`."""
 
     message: dict[str, Any]
-    speech: tuple[Speech, tuple[InvalidRequest, ...]] | None = None
+    speech: ReadSpeech | None = None
     error: VisavisError | None = None
 
 

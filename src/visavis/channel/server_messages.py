@@ -201,6 +201,16 @@ class ErrorMessage(ServerMessage):
     code: str
 
 
+class WarningMessage(ServerMessage):
+    """Audio sounds as if it had another `encoding` than the one in which it is taken. Once in a channel, with the
+    feature "metrics" or where the client has named an encoding.
+    """
+
+    type: Literal["warning"] = "warning"
+    warning: str
+    encoding: str
+
+
 class TextErrorMessage(ServerMessage):
     """With the feature "text": the text of an utterance is not spoken to its end."""
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, Field, StrictBool, StrictInt, StrictStr, ValidationError
 
 from visavis.base64_text import decode_base64
 from visavis.channel.client_message import MAX_AUDIO_BYTES, ClientMessage, message_too_large, require_encodable
+from visavis.channel.encodings import ENCODINGS, USUAL, Encoding, to_pcm16
 from visavis.channel.speech_annotations import read_annotations
 from visavis.errors import InvalidAudio, InvalidMessage, InvalidRequest, InvalidSampleRate
 from visavis.stage.port.values import Speech
@@ -21,6 +23,7 @@ SampleRate = Annotated[StrictInt, Field(ge=8_000, le=48_000)]
 class AgentSpeak(ClientMessage):
     audio: StrictStr
     sample_rate: SampleRate = DEFAULT_RATE_HZ
+    encoding: Encoding | None = None
     utterance_id: UtteranceId | None = None
     final: StrictBool = False
     # annotations: speech_annotations.py reads them, and refuses them without refusing the speech
@@ -31,14 +34,28 @@ class AgentSpeak(ClientMessage):
 
 class AudioFormat(ClientMessage):
     sample_rate: SampleRate
+    encoding: Encoding | None = None
 
 
-def read_speak(message: dict[str, Any], *, number: int) -> tuple[Speech, tuple[InvalidRequest, ...]]:
-    """Read an `agent.speak`; return the speech, and an error for each annotation that was refused. Raises
-    `InvalidMessage`.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadSpeech:
+    """A piece of speech. `raw`: its audio as it came, in `encoding`, which the client has `named` or not. `refused`: an
+    error for each annotation that was refused.
     """
+
+    speech: Speech
+    raw: bytes
+    encoding: Encoding = USUAL
+    named: bool = False
+    refused: tuple[InvalidRequest, ...] = ()
+
+
+def read_speak(message: dict[str, Any], *, number: int) -> ReadSpeech:
+    """Read an `agent.speak`. Raises `InvalidMessage`."""
     speak = _validate(AgentSpeak, message)
-    pcm = _decode_audio(speak.audio)
+    raw = _decode_audio(speak.audio)
+    encoding = speak.encoding or USUAL
+    pcm = _to_pcm16(raw, encoding)
     duration_ms = len(pcm) * 500 / speak.sample_rate
     annotations = read_annotations(speak.phonemes, speak.alphabet, speak.emotion, duration_ms=duration_ms)
     speech = Speech(
@@ -50,18 +67,27 @@ def read_speak(message: dict[str, Any], *, number: int) -> tuple[Speech, tuple[I
         visemes=annotations.visemes,
         mood=annotations.mood,
     )
-    return speech, annotations.errors
+    named = speak.encoding is not None
+    return ReadSpeech(speech=speech, raw=raw, encoding=encoding, named=named, refused=annotations.errors)
 
 
-def read_binary(data: bytes, *, rate_hz: int, number: int) -> Speech:
-    """Read a binary frame. Raises `MessageTooLarge`."""
+def read_binary(data: bytes, *, rate_hz: int, number: int, encoding: Encoding = USUAL) -> ReadSpeech:
+    """Read a binary frame. Raises `MessageTooLarge` and `OddAudioLength`."""
     _check_size(data)
-    return Speech(pcm=data, sample_rate_hz=rate_hz, number=number)
+    speech = Speech(pcm=_to_pcm16(data, encoding), sample_rate_hz=rate_hz, number=number)
+    return ReadSpeech(speech=speech, raw=data, encoding=encoding)
 
 
-def read_audio_format(message: dict[str, Any]) -> int:
-    """Read an `audio.format`; return the rate in Hz. Raises `InvalidMessage`."""
-    return _validate(AudioFormat, message).sample_rate
+def read_audio_format(message: dict[str, Any]) -> AudioFormat:
+    """Read an `audio.format`. Raises `InvalidMessage`."""
+    return _validate(AudioFormat, message)
+
+
+def _to_pcm16(raw: bytes, encoding: Encoding) -> bytes:
+    """Raises `MessageTooLarge` for more than 10 MiB of PCM16, and `OddAudioLength`."""
+    pcm = to_pcm16(raw, encoding)
+    _check_size(pcm)
+    return pcm
 
 
 def _decode_audio(audio: str) -> bytes:
@@ -82,6 +108,7 @@ def _check_size(pcm: bytes) -> None:
 _ERRORS: dict[str, tuple[type[InvalidMessage], str]] = {  # by member
     "audio": (InvalidAudio, "audio must be a base64 string"),
     "sample_rate": (InvalidSampleRate, "sample_rate must be an integer from 8000 to 48000"),
+    "encoding": (InvalidMessage, f"encoding must be one of {', '.join(ENCODINGS)}"),
     "utterance_id": (InvalidMessage, "utterance_id must be a string of 1 to 128 characters"),
     "final": (InvalidMessage, "final must be true or false"),
 }

@@ -188,9 +188,16 @@ class _Connection:
                     self.unsent += self.protocol.client_disconnected()
                 await self.effects_done.wait()  # the effects of all that the client sent before it left
                 raise
+            self._log_encoding()
             await self._carry_out(actions)
             if self.protocol.awaiting_init:
                 session_refused(self.websocket.scope)
+
+    def _log_encoding(self) -> None:
+        """Log once that the client's audio sounds like another encoding."""
+        suspected = self.protocol.encoding_check.take_suspected()
+        if suspected is not None and self.session is not None:
+            log.warning("speech_encoding_suspected", session_id=self.session.session_id, sounds_like=suspected)
 
     async def _next_actions(self, deadline_s: float) -> list[Action]:
         """Pass the next frame to the protocol, or the timeout of `session.init` at `deadline_s`; return its actions."""

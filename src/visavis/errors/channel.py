@@ -63,7 +63,7 @@ class InvalidAudio(InvalidMessage, code="INVALID_AUDIO"):
 
 
 class OddAudioLength(InvalidMessage, code="ODD_AUDIO_LENGTH"):
-    """The audio of an utterance ended within a sample: PCM16 has two bytes a sample."""
+    """The audio of an utterance ended within a sample: PCM16 has two bytes a sample. Or a message of floats did."""
 
 
 class InvalidSampleRate(InvalidMessage, code="INVALID_SAMPLE_RATE"):

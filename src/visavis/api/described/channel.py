@@ -12,6 +12,7 @@ from pydantic.json_schema import JsonSchemaMode
 
 from visavis.api.described.requests import EmotionName, Given, Output
 from visavis.channel import server_messages
+from visavis.channel.encodings import Encoding
 from visavis.channel.handshake import FEATURES, MAX_HOLD_S
 from visavis.channel.server_messages import ServerMessage
 from visavis.channel.text import MAX_CHARS
@@ -89,8 +90,11 @@ class AgentSpeak(Given):
     """Speak this audio."""
 
     type: Literal["agent.speak"]
-    audio: str = Field(description="Base64 of PCM16, little-endian, mono; at most 10 MiB decoded")
+    audio: str = Field(
+        description="Base64 of mono audio, PCM16 if `encoding` names nothing else; at most 10 MiB decoded"
+    )
     sample_rate: _Rate = 16_000
+    encoding: Encoding | None = None
     utterance_id: str | None = Field(default=None, min_length=1, max_length=128)
     final: bool = Field(default=False, description="The utterance ends with this message")
     phonemes: list[Phoneme] | None = Field(default=None, max_length=MAX_PHONEMES)
@@ -132,10 +136,11 @@ class SessionUpdate(Given):
 
 
 class AudioFormat(Given):
-    """The sample rate of the binary frames that follow (feature `binary`)."""
+    """The sample rate and encoding of the binary frames that follow (feature `binary`)."""
 
     type: Literal["audio.format"]
     sample_rate: _Rate
+    encoding: Encoding | None = None
 
 
 class Ack(Given):
@@ -232,7 +237,7 @@ def asyncapi(*, version: str, public_url: str | None) -> dict[str, Any]:
 _AUDIO = {
     "name": "audio",
     "title": "Audio",
-    "summary": "A binary frame (feature `binary`): PCM16, little-endian, mono, at the rate of `audio.format`",
+    "summary": "A binary frame (feature `binary`): mono audio as `audio.format` tells, otherwise PCM16 at 16 kHz",
     "contentType": "application/octet-stream",
     "payload": {"type": "string", "format": "binary"},
 }
