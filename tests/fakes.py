@@ -59,6 +59,7 @@ class FakePerformer:
         self.held_for_s: float | None = None
         self.answers: list[AnswerCall] = []  # to calls of the room's agent
         self.told: list[tuple[str, str, int | None]] = []  # to everybody in the room
+        self.name = ""  # that the others in the room are shown
         self.ended = False
         self.ends_speech = False  # whether `end` emits the ends of the queued utterances, like a stage
         self.acknowledged: list[PerformerEvent] = []
@@ -118,6 +119,10 @@ class FakePerformer:
     async def resize(self, *, width_px: int, height_px: int) -> None:
         self._check()
         self.size_px = (width_px, height_px)
+
+    async def show_name(self, name: str) -> None:
+        self._check()
+        self.name = name
 
     async def answer_call(self, answer: AnswerCall) -> None:
         self._check()

@@ -19,7 +19,7 @@ import base64
 import json
 import re
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
@@ -31,6 +31,7 @@ from sqlalchemy import event, insert, update
 from tests.conftest import Service, open_service
 from tests.engine.portrait import photos
 from tests.fakes import fake_prepare
+from tests.proxy_rooms.daily_api import DailyApi, daily_api
 from tests.proxy_rooms.double import LiveKitDouble
 from visavis.avatars.preparation import prepare_with_engine
 from visavis.engine.portrait.points import SevenPoints
@@ -93,6 +94,8 @@ class World:
 
     service: Service
     photos: Photos
+    doubles: ExitStack  # of other servers, which end after the service
+    daily: DailyApi | None = None
     names: dict[str, str] = field(default_factory=dict)
     meanwhile: asyncio.Task[httpx.Response] | None = None  # a request whose answer is not awaited
 
@@ -188,15 +191,16 @@ async def replay(transcript: RestTranscript, folder: Path) -> None:
 async def open_world(head: dict[str, Any], folder: Path) -> AsyncIterator[World]:
     """Open a service with the settings in a transcript's first line."""
     photo_preparation = Photos()
-    async with open_service(folder, prepare=photo_preparation.prepare, **head.get("settings", {})) as service:
-        photo_preparation.engine = bool(head.get("engine"))
-        world = World(service=service, photos=photo_preparation)
-        character = (await service.client.get("/v1/avatars")).json()["avatars"][0]
-        world.names |= {"LOOK": service.look_id, "CHARACTER": character["avatar_id"]}
-        yield world
-        if world.meanwhile is not None:
-            world.meanwhile.cancel()
-            await asyncio.wait([world.meanwhile])
+    with ExitStack() as doubles:
+        async with open_service(folder, prepare=photo_preparation.prepare, **head.get("settings", {})) as service:
+            photo_preparation.engine = bool(head.get("engine"))
+            world = World(service=service, photos=photo_preparation, doubles=doubles)
+            character = (await service.client.get("/v1/avatars")).json()["avatars"][0]
+            world.names |= {"LOOK": service.look_id, "CHARACTER": character["avatar_id"]}
+            yield world
+            if world.meanwhile is not None:
+                world.meanwhile.cancel()
+                await asyncio.wait([world.meanwhile])
 
 
 async def change(world: World, action: dict[str, Any]) -> None:  # noqa: C901  # a list
@@ -226,6 +230,12 @@ async def change(world: World, action: dict[str, Any]) -> None:  # noqa: C901  #
         case "livekit":
             rooms = service.services.sessions._proxy_rooms
             rooms._server = rooms.kept._server = LiveKitDouble(mode=value).server()
+        case "daily":
+            if world.daily is None:
+                world.daily = world.doubles.enter_context(daily_api())
+                daily_rooms = service.services.sessions._daily_rooms
+                daily_rooms._server = daily_rooms.kept._server = world.daily.server()
+            world.daily.mode = value
         case "expired_picture":
             name = world.fill_placeholders(value)
             query = service.services.pictures.query(*name.split("/"), now_s=0)

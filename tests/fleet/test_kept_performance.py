@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
@@ -19,6 +20,7 @@ from visavis.engine.output import Output
 from visavis.engine.pack_ref import PackRef
 from visavis.engine.speech.phones import TimedViseme
 from visavis.fleet.kept_performance import KeptPerformance
+from visavis.rooms.spec import DailyRoomSpec
 from visavis.stage.kept_utterance import JOINED_BYTES, KeptUtterance
 from visavis.stage.performance import Performance
 from visavis.stage.port import messages
@@ -238,13 +240,16 @@ def test_a_hold_and_the_viewers_are_kept() -> None:
     assert kept.viewers == set()
 
 
-def test_the_size_the_output_and_the_clock_are_those_of_now() -> None:
-    kept = KeptPerformance(SPEC, now_s=10.0)
+def test_the_size_the_output_the_name_and_the_clock_are_those_of_now() -> None:
+    daily = DailyRoomSpec(url="https://visavis.daily.co/hello", token="t", name="Iris")
+    kept = KeptPerformance(msgspec.structs.replace(SPEC, room=daily), now_s=10.0)
     output = Output(mood=Mood(happy=0.5))
     kept.carried_out(messages.Resize(width_px=640, height_px=480), Done(), now_s=11.0)
     kept.carried_out(messages.SetOutput(output=output), Done(), now_s=11.0)
+    kept.carried_out(messages.ShowName(name="AI Avatar (AH)"), Done(), now_s=11.0)
     kept.carried_out(messages.StreamMotion(on=True), Done(), now_s=11.0)
     so_far = kept.so_far(now_s=12.5, viewers=0)
+    assert so_far.spec.room == msgspec.structs.replace(daily, name="AI Avatar (AH)")
     assert (so_far.spec.width_px, so_far.spec.height_px, so_far.spec.output) == (640, 480, output)
     assert so_far.streams_motion and so_far.position == 2.5 * PLAYOUT_RATE_HZ
 

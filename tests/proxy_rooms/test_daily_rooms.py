@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from tests.proxy_rooms.daily_api import DOMAIN, KEY, DailyApi, daily_api
 from visavis.channel.port import SessionInit
 from visavis.errors import InvalidRoomUrl, RoomPlatformUnavailable, RoomUnreachable, Unauthorized
 from visavis.proxy_rooms.daily import PAGE, DailyKey, DailyServer
-from visavis.proxy_rooms.daily_rooms import DailyRoomDoor, DailyRooms
+from visavis.proxy_rooms.daily_rooms import DailyRoomDoor, DailyRooms, DoorSeal
 from visavis.rooms.spec import DailyRoomSpec
 
 pytestmark = pytest.mark.anyio
@@ -100,6 +101,9 @@ async def test_a_hosted_session_has_a_private_daily_room_which_ends_with_it(api:
             with pytest.raises(kind):
                 await live.attach(init(session, url, token))
         await live.attach(init(session, room["url"] + "/", room["token"]))
+        assert service.performer(session["session_id"]).name == ""
+        await live.attach(replace(init(session, room["url"], room["token"]), display_name="AI Avatar (AH)"))
+        assert service.performer(session["session_id"]).name == "AI Avatar (AH)"
 
         await service.client.put(f"/v1/sessions/{session['session_id']}/end")
         await until_gone(api, {name})
@@ -114,6 +118,28 @@ async def test_a_session_that_is_deleted_or_not_created_leaves_no_room(api: Dail
         assert refused.status_code == 429 and len(api.rooms) == 1
         assert (await service.client.delete(f"/v1/sessions/{session['session_id']}")).status_code == 200
         await until_gone(api, set(api.rooms))
+
+
+def bytes_below(folder: Path) -> bytes:
+    return b"".join(file.read_bytes() for file in folder.rglob("*") if file.is_file())
+
+
+async def test_the_callers_token_is_encrypted_in_the_database(api: DailyApi, tmp_path: Path) -> None:
+    async with open_service(tmp_path, **settings(api)) as service:
+        created = (await create(service)).json()["session"]
+        shown = (await service.client.get(f"/v1/sessions/{created['session_id']}")).json()["session"]
+        assert shown["daily_room"] == created["daily_room"]
+        (listed,) = (await service.client.get("/v1/sessions")).json()["sessions"]
+        assert listed["daily_room"] == created["daily_room"]
+    kept = bytes_below(tmp_path)
+    assert created["daily_room"]["name"].encode() in kept
+    assert created["daily_room"]["token"].encode() not in kept
+
+
+def test_a_door_that_an_earlier_build_has_kept_in_clear_is_read() -> None:
+    door = DailyRoomDoor(url=f"{DOMAIN}/{ONE}", token="t")
+    assert DoorSeal(b"secret").open({"url": door.url, "token": "t"}) == door
+    assert DoorSeal(b"secret").open(DoorSeal(b"secret").seal(door)) == door
 
 
 async def test_own_rooms_stay_with_this_server(api: DailyApi, tmp_path: Path) -> None:
@@ -153,7 +179,7 @@ async def test_a_wrong_key_and_a_daily_that_is_away(api: DailyApi, tmp_path: Pat
 
 
 async def test_a_room_whose_token_fails_is_deleted_and_a_session_starts_only_with_the_key(api: DailyApi) -> None:
-    rooms = DailyRooms(api.server(), Sessions(), carry_hosted=True)
+    rooms = DailyRooms(api.server(), Sessions(), b"secret", carry_hosted=True)
 
     async def fail(*_: object, **__: object) -> str:
         raise RoomUnreachable("no token")
@@ -167,7 +193,7 @@ async def test_a_room_whose_token_fails_is_deleted_and_a_session_starts_only_wit
     assert api.rooms == {}
     door = DailyRoomDoor(url=f"{DOMAIN}/{ONE}", token="t")
     with pytest.raises(RoomPlatformUnavailable) as lacking:
-        await DailyRooms(None, Sessions(), carry_hosted=False).spec(ONE, door, avatar_name="Iris")
+        await DailyRooms(None, Sessions(), b"secret", carry_hosted=False).spec(ONE, door, avatar_name="Iris")
     assert lacking.value.suggestion == "Have the operator set VISAVIS_DAILY_API_KEY"
 
 
@@ -177,7 +203,7 @@ async def test_the_rooms_that_a_killed_server_has_left_are_found_on_every_page(a
         api.rooms[name] = {"name": name, "privacy": "private", "properties": {}}
     unknown = "vv-" + "3" * 20  # of another Visavis on the same domain
     api.rooms[unknown] = api.rooms[TWO]
-    rooms = DailyRooms(server, Sessions(**{ONE: "ended", TWO: "started"}), carry_hosted=True)
+    rooms = DailyRooms(server, Sessions(**{ONE: "ended", TWO: "started"}), b"secret", carry_hosted=True)
     await rooms.kept.delete_left()
     assert ONE not in api.rooms and TWO in api.rooms and unknown in api.rooms
     assert api.calls.count("GET rooms") == 2

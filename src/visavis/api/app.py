@@ -247,7 +247,7 @@ async def _open(
     vitals = Vitals()
     proxy_rooms = ProxyRooms(_livekit(settings), session_store, secret)
     stack.push_async_callback(proxy_rooms.kept.aclose)
-    daily_rooms = DailyRooms(_daily(settings), session_store, carry_hosted=settings.room_provider == "daily")
+    daily_rooms = DailyRooms(_daily(settings), session_store, secret, carry_hosted=settings.room_provider == "daily")
     stack.push_async_callback(daily_rooms.kept.aclose)
     voices = open_voices(settings)
     if voices is not None:

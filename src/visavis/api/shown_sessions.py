@@ -12,7 +12,6 @@ from starlette.responses import Response
 
 from visavis.api.addresses import Addresses
 from visavis.avatars.look_files import IMAGE
-from visavis.proxy_rooms.daily_rooms import DailyRoomDoor
 from visavis.sessions.billing import SessionBill
 from visavis.sessions.service import OWN, Sessions
 from visavis.store.records import AnySession
@@ -20,11 +19,18 @@ from visavis.timestamps import format_time, format_time_or_none, whole_seconds_b
 
 
 def shown_session(
-    record: AnySession, sessions: Sessions, addresses: Addresses, bills: Mapping[str, SessionBill]
+    record: AnySession,
+    sessions: Sessions,
+    addresses: Addresses,
+    bills: Mapping[str, SessionBill],
+    *,
+    with_seconds: bool = False,
 ) -> dict[str, object]:
-    """Return a session in its own dialect. `bills`: of the sessions that have ended."""
+    """Return a session in its own dialect. `bills`: of the sessions that have ended; the own-room dialect shows them,
+    `with_seconds` if the caller has asked for these.
+    """
     if record.dialect == OWN:
-        return _own_session(record, sessions, bills.get(record.id))
+        return _own_session(record, sessions, bills.get(record.id), with_seconds=with_seconds)
     return {
         "session_id": record.id,
         "avatar": {
@@ -46,12 +52,14 @@ def shown_session(
 
 def shown_room(record: AnySession, sessions: Sessions, addresses: Addresses) -> dict[str, str]:
     """Return the room of a hosted session, with the token of its caller."""
-    if (door := DailyRoomDoor.from_plain(record.daily_room)) is not None:
+    if (door := sessions.daily_door(record)) is not None:
         return {"url": door.url, "name": record.room_name, "token": door.token}
     return {"url": addresses.room(record), "name": record.room_name, "token": sessions.room_token(record)}
 
 
-def _own_session(record: AnySession, sessions: Sessions, bill: SessionBill | None) -> dict[str, object]:
+def _own_session(
+    record: AnySession, sessions: Sessions, bill: SessionBill | None, *, with_seconds: bool
+) -> dict[str, object]:
     duration = 0
     if record.started_at_ms is not None:
         duration = whole_seconds_between(record.started_at_ms, sessions.until_ms(record))
@@ -69,6 +77,7 @@ def _own_session(record: AnySession, sessions: Sessions, bill: SessionBill | Non
             "minutes": bill.minutes,
             "included_minutes": bill.included_minutes,
             "purchased_minutes": bill.purchased_minutes,
+            **({"seconds": bill.seconds, "seen_seconds": bill.seen_s} if with_seconds else {}),
         }
     return shown
 

@@ -8,6 +8,7 @@ import msgspec
 
 from visavis.engine.motion.states import AvatarState
 from visavis.fleet.kept_speech import KeptSpeech
+from visavis.rooms.spec import named
 from visavis.stage.port import messages
 from visavis.stage.port.events import (
     PerformerEvent,
@@ -26,7 +27,7 @@ from visavis.stage.timeline import BLOCK_SAMPLES, PLAYOUT_RATE_HZ
 
 
 class KeptPerformance:
-    """`spec`: with the size and the output as they are now. `viewers`: those that watch now."""
+    """`spec`: with size, output and name as they are now. `viewers`: those that watch now."""
 
     def __init__(self, spec: PerformanceSpec, *, now_s: float) -> None:
         self.spec = spec
@@ -69,6 +70,8 @@ class KeptPerformance:
                 self.line.interrupt(through=through)
             case messages.Resize(width_px=width_px, height_px=height_px):
                 self.spec = msgspec.structs.replace(self.spec, width_px=width_px, height_px=height_px)
+            case messages.ShowName(name=name):
+                self.spec = msgspec.structs.replace(self.spec, room=named(self.spec.room, name))
             case messages.SetOutput(output=output):
                 self.spec = msgspec.structs.replace(self.spec, output=output)
             case messages.SetState(state=state):

@@ -92,6 +92,9 @@ class StagePerformer:
     async def resize(self, *, width_px: int, height_px: int) -> None:
         await self._request_in_order(messages.Resize(width_px=width_px, height_px=height_px))
 
+    async def show_name(self, name: str) -> None:
+        await self._request_in_order(messages.ShowName(name=name))
+
     async def set_output(self, output: Output) -> None:
         await self._request_in_order(messages.SetOutput(output=output))
 

@@ -71,9 +71,9 @@ class Capacity:
 class Performer(Protocol):
     """One session's performance. All tasks of one event loop may call it. Whoever has allocated it ends it.
 
-    `speak`, `keep_line`, `resize`, `set_output`, `set_state`, `hold_for_viewer` and `stream_motion` take effect, and
-    complete, in the order of their calls. All other calls overtake them. After `PerformerEnded` every call except `end`
-    raises `PerformerLost`.
+    `speak`, `keep_line`, `resize`, `show_name`, `set_output`, `set_state`, `hold_for_viewer` and `stream_motion` take
+    effect, and complete, in the order of their calls. All other calls overtake them. After `PerformerEnded` every call
+    except `end` raises `PerformerLost`.
     """
 
     session_id: str
@@ -107,6 +107,12 @@ class Performer(Protocol):
 
     async def resize(self, *, width_px: int, height_px: int) -> None:
         """Change the size of the picture. Viewers stay connected."""
+        ...
+
+    async def show_name(self, name: str) -> None:
+        """Show the avatar under this name to the others in its room. No effect in a room that shows none, or cannot
+        change it.
+        """
         ...
 
     async def set_output(self, output: Output) -> None:

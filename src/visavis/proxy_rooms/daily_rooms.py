@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import hmac
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+
+from cryptography.fernet import Fernet
 
 from visavis.errors import RoomPlatformUnavailable
 from visavis.proxy_rooms.daily import DailyServer
@@ -18,22 +22,36 @@ class DailyRoomDoor:
     url: str
     token: str
 
-    def plain(self) -> dict[str, str]:
-        """As the session's row keeps it."""
-        return asdict(self)
 
-    @classmethod
-    def from_plain(cls, plain: Mapping[str, str] | None) -> DailyRoomDoor | None:
-        return None if plain is None else cls(url=plain["url"], token=plain["token"])
+class DoorSeal:
+    """Doors as the rows of sessions keep them: their tokens are encrypted with a key that is derived from the server's
+    `secret`. The database alone opens no room.
+    """
+
+    def __init__(self, secret: bytes) -> None:
+        self._cipher = Fernet(base64.urlsafe_b64encode(hmac.digest(secret, b"tokens of daily rooms", "sha256")))
+
+    def seal(self, door: DailyRoomDoor) -> dict[str, str]:
+        return {"url": door.url, "sealed_token": self._cipher.encrypt(door.token.encode()).decode()}
+
+    def open(self, kept: Mapping[str, str] | None) -> DailyRoomDoor | None:
+        """Return the door of a row, None where it has none."""
+        if kept is None:
+            return None
+        if "token" in kept:  # an earlier build has not encrypted it
+            return DailyRoomDoor(url=kept["url"], token=kept["token"])
+        return DailyRoomDoor(url=kept["url"], token=self._cipher.decrypt(kept["sealed_token"].encode()).decode())
 
 
 class DailyRooms:
     """`server`: the operator's, None for none. `carry_hosted`: whether Daily carries the rooms of new hosted sessions.
-    `kept`: deletes the rooms.
+    `secret`: this service's. `seal`: of their doors. `kept`: deletes the rooms.
     """
 
-    def __init__(self, server: DailyServer | None, sessions: RoomStatuses, *, carry_hosted: bool) -> None:
-        self._server, self.carry_hosted = server, carry_hosted
+    def __init__(
+        self, server: DailyServer | None, sessions: RoomStatuses, secret: bytes, *, carry_hosted: bool
+    ) -> None:
+        self._server, self.carry_hosted, self.seal = server, carry_hosted, DoorSeal(secret)
         self.kept = KeptRooms(server, sessions, mark=None)
 
     async def make(self, room_name: str) -> DailyRoomDoor:

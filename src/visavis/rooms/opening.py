@@ -38,4 +38,5 @@ async def open_room(
             )
             return OpenRoom(sink=joined, audience=joined, agent_side=joined)
         case DailyRoomSpec():
-            return OpenRoom(sink=await DailyRoom.open(spec, events, size_px=size_px))
+            meeting = await DailyRoom.open(spec, events, size_px=size_px)
+            return OpenRoom(sink=meeting, name_plate=meeting)

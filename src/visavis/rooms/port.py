@@ -304,6 +304,14 @@ class LostSegment:
     position_s: float
 
 
+class NamePlate(Protocol):
+    """Shows the name of the avatar to the others in a room."""
+
+    def show_name(self, name: str) -> None:
+        """Change the name. Must not block."""
+        ...
+
+
 class AgentSide(Protocol):
     """What a room tells the participant that the avatar serves. Must not block."""
 
@@ -339,3 +347,4 @@ class OpenRoom:
     entrance: ViewerEntrance | None = None  # None if the room admits its viewers itself
     audience: Audience | None = None  # None if the room does not know how its viewers fare
     agent_side: AgentSide | None = None  # None if no speech comes from the room
+    name_plate: NamePlate | None = None  # None if the name of the avatar is not shown, or cannot be changed

@@ -59,6 +59,12 @@ class IceRestarted(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 # One struct for each kind of room.
 RoomSpec = EmbeddedRoomSpec | LiveKitRoomSpec | DailyRoomSpec
 
+
 RoomEnd = Literal["agent_left", "avatar_removed", "room_deleted", "room_lost"]
 """Why a room of another server is over: the agent has left it, somebody has removed the avatar or deleted the room, or
 the connection was lost for good."""
+
+
+def named(room: RoomSpec, name: str) -> RoomSpec:
+    """Return a room in which the avatar has another name; the same one where the specification has none."""
+    return msgspec.structs.replace(room, name=name) if isinstance(room, DailyRoomSpec) else room

@@ -33,7 +33,7 @@ from visavis.errors import (
 )
 from visavis.fleet.port import Adopted, Fleet, Performer
 from visavis.ids import is_id
-from visavis.proxy_rooms.daily_rooms import DailyRoomDoor
+from visavis.proxy_rooms.daily_rooms import DoorSeal
 from visavis.rooms.spec import EmbeddedRoomSpec, IceRestarted, LiveKitRoomSpec
 from visavis.sessions.allocation import MakeSpec, Packs
 from visavis.sessions.attachment import Attachment
@@ -62,6 +62,7 @@ from visavis.voice.voices import Voices
 from visavis.webhooks.feed import Feed
 
 SEEN_EVERY_S = 0.5
+MAX_NAME_CHARS = 128  # of an avatar in a room
 
 log = structlog.get_logger()
 
@@ -95,6 +96,7 @@ class LiveSessions:
         self._backgrounds = backgrounds
         self._grace_periods = grace_periods
         self._secret = secret  # signs the tokens of rooms
+        self._door_seal = DoorSeal(secret)
         self._path_prefix = path_prefix  # of this server's public addresses
         self._release_room = release_room  # called with the `room_name` of a session that has ended
         self._voices = voices  # that speak text
@@ -429,6 +431,8 @@ class LiveSessions:
         if init.hosted:
             self._check_room(init, record, may_be_own=shown is not None)
             await session.resize(width_px=init.width_px, height_px=init.height_px)
+            if init.display_name and record.daily_room is not None:
+                await session.performer.show_name(init.display_name[:MAX_NAME_CHARS])
         await session.stream_motion("motion" in init.features)
         if init.hold_for_viewer_s is not None:
             await session.performer.hold_for_viewer(init.hold_for_viewer_s)
@@ -441,7 +445,7 @@ class LiveSessions:
         """Check address and token of the room. `may_be_own`: the browser token that opens the channel may stand for
         the token. Raises `InvalidRoomUrl` and `Unauthorized`.
         """
-        door = DailyRoomDoor.from_plain(record.daily_room)
+        door = self._door_seal.open(record.daily_room)
         url, token = init.room_url or "", init.room_token or ""
         own = f"{self._path_prefix}/rooms/{record.room_name}"
         if url.rstrip("/") != door.url.rstrip("/") if door is not None else not _is_address_of(own, url):

@@ -213,7 +213,7 @@ class Sessions:
             avatar_name=avatar.name,
             token_hash=token_hash(token),
             room_name=room_name,
-            daily_room=None if daily is None else daily.plain(),
+            daily_room=None if daily is None else self._daily_rooms.seal.seal(daily),
             metadata=metadata,
             aspect_ratio=aspect_ratio,
             created_at_ms=now_ms(),
@@ -282,7 +282,7 @@ class Sessions:
         width_px, height_px = SIZES_PX.get(record.aspect_ratio or "", (1280, 720))
         output = self._backgrounds.output_of(record)
         await self._backgrounds.bring(record.id, output)
-        if (door := DailyRoomDoor.from_plain(record.daily_room)) is not None:
+        if (door := self.daily_door(record)) is not None:
             room = await self._daily_rooms.spec(record.room_name, door, avatar_name=record.avatar_name)
 
         def make_spec(pack: PackRef) -> PerformanceSpec:
@@ -410,6 +410,10 @@ class Sessions:
         return sign_room_token(
             self._secret, room_name=record.room_name, session_id=record.id, created_at_ms=record.created_at_ms
         )
+
+    def daily_door(self, record: AnySession) -> DailyRoomDoor | None:
+        """Return how the caller joins the session's Daily room, None where this server carries its room."""
+        return self._daily_rooms.seal.open(record.daily_room)
 
     def proxy_room(self, record: SessionRecord) -> ProxyRoom:
         """Return how the caller joins the session's proxy room. Raises `RoomPlatformUnavailable`."""

@@ -303,6 +303,11 @@ class StageSession:
         if self._room is not None and self._room.agent_side is not None:
             self._room.agent_side.tell(state, reason=reason, seconds_left=seconds_left)
 
+    def show_name(self, name: str) -> None:
+        """Show the avatar under this name to the others in its room, if the room can."""
+        if self._room is not None and self._room.name_plate is not None:
+            self._room.name_plate.show_name(name)
+
     def stream_motion(self, on: bool) -> None:
         """Switch motion events on or off."""
         if on and self._motion is None:

@@ -15,6 +15,7 @@ from visavis.errors import PerformerLost, StaleOwner, VisavisError
 from visavis.machine.process_memory import release_memory
 from visavis.rooms.opening import open_room
 from visavis.rooms.port import RoomAnswer, ViewerEntrance
+from visavis.rooms.spec import named
 from visavis.stage.audience_limit import check_audience
 from visavis.stage.avatars import LoadedAvatars
 from visavis.stage.calibration import measure, remember, remembered
@@ -162,6 +163,8 @@ class Stage:
         owned.taken.carried_out(request.command, result)
         if isinstance(request.command, messages.SetOutput):
             owned.spec = msgspec.structs.replace(owned.spec, output=request.command.output)
+        elif isinstance(request.command, messages.ShowName):
+            owned.spec = msgspec.structs.replace(owned.spec, room=named(owned.spec.room, request.command.name))
         if layout_ns := owned.session.take_layout_ns():
             self.lanes.charge_layout(session_id, layout_ns)
         return result
@@ -363,6 +366,8 @@ async def _carry_out(owned: _OwnedSession, command: messages.Command) -> Result:
             owned.kept.line.interrupt(through=through)
         case messages.Resize(width_px=width_px, height_px=height_px):
             await session.resize(width_px=width_px, height_px=height_px)
+        case messages.ShowName(name=name):
+            session.show_name(name)
         case messages.SetOutput(output=output):
             await session.set_output(output)
         case messages.SetState(state=state):

@@ -129,7 +129,7 @@ sessions = Table(
     Column("server_id", String(40)),  # of the server that performs it, or has last begun to
     Column("starting_until_ms", BigInteger),  # while it is created: it holds a place until then (store/places.py)
     Column("played", JSON(none_as_null=True)),  # what viewers were shown (sessions/played.py); null: nothing
-    Column("daily_room", JSON(none_as_null=True)),  # DailyRoomDoor.plain(); null: no Daily room was made for it
+    Column("daily_room", JSON(none_as_null=True)),  # as DoorSeal keeps it; null: no Daily room was made for it
     Index("ix_sessions_account_id_created_at_ms_id", "account_id", "created_at_ms", "id"),
     Index("ix_sessions_account_id_status_ended_at_ms", "account_id", "status", "ended_at_ms"),
     Index("ix_sessions_account_id_status_created_at_ms", "account_id", "status", "created_at_ms", "id"),

@@ -119,7 +119,7 @@ class SessionRecord:
     server_id: str | None = None
     starting_until_ms: int | None = None
     played: dict[str, Any] | None = None  # `Played.plain()`
-    daily_room: dict[str, str] | None = None  # `DailyRoomDoor.plain()`
+    daily_room: dict[str, str] | None = None  # as `DoorSeal` keeps it
 
     @property
     def metadata_json(self) -> str:

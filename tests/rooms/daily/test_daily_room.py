@@ -71,6 +71,13 @@ async def test_the_avatar_joins_with_its_name_hears_nobody_and_publishes(
     assert events.first_frames == 1 and events.newest_sent > 0
 
 
+async def test_the_name_can_be_changed(joined: DailyRoom, meeting: daily.Meeting) -> None:
+    joined.show_name("AI Avatar (AH)")
+    await until(lambda: meeting.clients[0].name == "AI Avatar (AH)")
+    await joined.aclose()
+    joined.show_name("Nobody")  # a session that ends meanwhile: no effect, no error
+
+
 async def test_another_size_is_another_camera(
     joined: DailyRoom, meeting: daily.Meeting, events: RecordedEvents
 ) -> None:

@@ -70,6 +70,7 @@ COMMANDS: list[messages.Command] = [
     ),
     messages.Interrupt(through=3),
     messages.Resize(width_px=64, height_px=64),
+    messages.ShowName(name="AI Avatar (AH)"),
     messages.SetOutput(output=OUTPUT),
     messages.SetState(state="thinking"),
     messages.HoldForViewer(seconds=7.5),

@@ -40,7 +40,7 @@ log = structlog.get_logger("visavis.rooms")
 
 
 class DailyRoom:
-    """Implements `rooms.port.RawSink`. Made by `open`."""
+    """Implements `rooms.port.RawSink` and `rooms.port.NamePlate`. Made by `open`."""
 
     takes: Literal["raw"] = "raw"
 
@@ -161,6 +161,10 @@ class DailyRoom:
             raise join_error(error)
         people = (joined or {}).get("participants")
         return [one for one in people.values() if isinstance(one, Mapping)] if isinstance(people, Mapping) else []
+
+    def show_name(self, name: str) -> None:
+        if not self._closed:
+            self._thread.submit(self._client.set_user_name, name)
 
     async def _in_thread(self, call: Callable[..., object], *values: object) -> None:
         await self._loop.run_in_executor(self._thread, partial(call, *values))

@@ -39,7 +39,7 @@ from visavis.stage.port.report import StageReport
 from visavis.stage.port.so_far import PerformanceSoFar
 from visavis.stage.port.values import PerformanceSpec, Speech, Spoken
 
-PORT_VERSION = 14
+PORT_VERSION = 15
 UNTOLD_FROM = -(2**40)  # see `Event`
 
 
@@ -127,6 +127,12 @@ class Resize(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     height_px: int
 
 
+class ShowName(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Show the avatar under this name to the others in its room, if the room can."""
+
+    name: str
+
+
 class SetOutput(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     output: Output
 
@@ -208,6 +214,7 @@ Command = (
     | KeepLine
     | Interrupt
     | Resize
+    | ShowName
     | SetOutput
     | SetState
     | HoldForViewer
@@ -220,7 +227,7 @@ Command = (
     | RemoveViewer
     | End
 )
-IN_ORDER = (GoOn, Speak, KeepLine, Resize, SetOutput, SetState, HoldForViewer, StreamMotion)
+IN_ORDER = (GoOn, Speak, KeepLine, Resize, ShowName, SetOutput, SetState, HoldForViewer, StreamMotion)
 """Commands of a session that take effect in the order in which they were sent. All others overtake them."""
 
 
