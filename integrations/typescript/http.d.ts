@@ -1762,6 +1762,28 @@ export interface components {
       /** Purchased Minutes */
       purchased_minutes: number;
     };
+    /**
+     * BillingWithSeconds
+     * @description The `billing` of a request with `?billing=seconds`.
+     */
+    BillingWithSeconds: {
+      /** Minutes */
+      minutes: number;
+      /** Included Minutes */
+      included_minutes: number;
+      /** Purchased Minutes */
+      purchased_minutes: number;
+      /**
+       * Seconds
+       * @description That the session lasted; `minutes` are these, rounded up
+       */
+      seconds: number;
+      /**
+       * Seen Seconds
+       * @description From the first frame that a viewer got to the last
+       */
+      seen_seconds: number;
+    };
     /** BrowserToken */
     BrowserToken: {
       /** Token Id */
@@ -1833,6 +1855,34 @@ export interface components {
        * @description When the first of them expires; null where none does
        */
       soonest_release: string | null;
+    };
+    /** CreatedEmbeddedSession */
+    CreatedEmbeddedSession: {
+      /** Session Id */
+      session_id: string;
+      status: components["schemas"]["Status"];
+      /** Session Token */
+      session_token: string;
+      /**
+       * Started At
+       * Format: date-time
+       * @description UTC, whole seconds, like 2024-01-15T12:05:30Z
+       */
+      started_at: string;
+      /** Ended At */
+      ended_at: null;
+      /** Expiration */
+      expiration: string | null;
+      /** Metadata */
+      metadata: {
+        [key: string]: unknown;
+      };
+      /**
+       * Aspect Ratio
+       * @enum {string}
+       */
+      aspect_ratio: "4:3" | "3:4" | "1:1";
+      room: components["schemas"]["EmbeddedRoom"];
     };
     /** CreatedHostedSession */
     CreatedHostedSession: {
@@ -2186,7 +2236,8 @@ export interface components {
       metadata: {
         [key: string]: unknown;
       };
-      billing: components["schemas"]["Billing"];
+      /** Billing */
+      billing: components["schemas"]["BillingWithSeconds"] | components["schemas"]["Billing"];
     };
     /**
      * Error
@@ -2790,7 +2841,10 @@ export interface components {
       success: true;
       webhook: components["schemas"]["Webhook"];
     };
-    /** OwnCreated */
+    /**
+     * OwnCreated
+     * @description The room is in the session and beside it.
+     */
     OwnCreated: {
       /**
        * Success
@@ -2798,7 +2852,7 @@ export interface components {
        * @constant
        */
       success: true;
-      session: components["schemas"]["CreatedOwnSession"];
+      session: components["schemas"]["CreatedEmbeddedSession"];
       room: components["schemas"]["EmbeddedRoom"];
       usage: components["schemas"]["Usage"];
       /**
@@ -2860,7 +2914,7 @@ export interface components {
        * @constant
        */
       success: true;
-      session: components["schemas"]["CreatedOwnSession"];
+      session: components["schemas"]["CreatedEmbeddedSession"];
       room: components["schemas"]["EmbeddedRoom"];
       usage: components["schemas"]["Usage"];
       /**
@@ -3932,6 +3986,8 @@ export interface operations {
          * @example sess_01J8Z4P6M8R0S3V5W7Y9Z1B2C3
          */
         cursor?: string;
+        /** @description `seconds`: what an ended own-room session was billed has the seconds that it lasted, and that it was seen, too */
+        billing?: "minutes" | "seconds";
       };
       header?: never;
       path?: never;
@@ -4229,7 +4285,10 @@ export interface operations {
   };
   get_v1_sessions__session_id__get: {
     parameters: {
-      query?: never;
+      query?: {
+        /** @description `seconds`: what an ended own-room session was billed has the seconds that it lasted, and that it was seen, too */
+        billing?: "minutes" | "seconds";
+      };
       header?: never;
       path: {
         session_id: string;
@@ -4249,6 +4308,19 @@ export interface operations {
         };
         content: {
           "application/json": components["schemas"]["OneSession"];
+        };
+      };
+      /** @description A parameter or member is wrong, and no other code says so more closely */
+      400: {
+        headers: {
+          "Request-Id": components["headers"]["Request-Id"];
+          "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+          "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+          "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+          [name: string]: unknown;
+        };
+        content: {
+          "application/json": components["schemas"]["Error"];
         };
       };
       /** @description No API key, or one that is wrong, revoked or expired */

@@ -41,8 +41,9 @@ async def test_create_starts_at_once_and_answers_its_own_shape(service: Service)
             "expiration": None,
             "metadata": {"a": "b"},
             "aspect_ratio": "3:4",
+            "room": (shown := {"url": f"http://visavis.test/rooms/{room['name']}", **room}),
         },
-        "room": {"url": f"http://visavis.test/rooms/{room['name']}", "name": room["name"], "token": room["token"]},
+        "room": shown,
         "usage": {"concurrency": {"current": 1, "max": None, "available": None}, "minutes": {"total_remaining": None}},
         "message": "Session created successfully",
     }

@@ -117,6 +117,9 @@ async def test_the_bill_of_a_session_says_where_its_minutes_came_from(tmp_path: 
         ]
         listed = (await service.client.get("/v1/sessions?status=ended")).json()["sessions"]
         assert sorted(one["billing"]["purchased_minutes"] for one in listed) == [0, 1]
+        assert all(len(one["billing"]) == 3 for one in listed)
+        listed = (await service.client.get("/v1/sessions?status=ended&billing=seconds")).json()["sessions"]
+        assert all(list(one["billing"])[3:] == ["seconds", "seen_seconds"] for one in listed)
         refused = await service.client.post("/v1/sessions", json={"avatar": service.look_id})
         assert (refused.status_code, refused.json()["error"]["code"]) == (402, "INSUFFICIENT_MINUTES")
 

@@ -162,7 +162,8 @@ def created_own(
     embedded = schemas.EmbeddedRoom(
         url=addresses.room(record), name=record.room_name, token=sessions.room_token(record)
     )
-    return schemas.OwnCreated(session=created, room=embedded, usage=usage(now))
+    in_embedded = schemas.CreatedEmbeddedSession(**dict(created), room=embedded)
+    return schemas.OwnCreated(session=in_embedded, room=embedded, usage=usage(now))
 
 
 def ended(record: SessionRecord, addresses: Addresses) -> schemas.HostedEnded | schemas.OwnEnded:

@@ -271,8 +271,15 @@ class Billing(Answer):
     purchased_minutes: int
 
 
+class BillingWithSeconds(Billing):
+    """The `billing` of a request with `?billing=seconds`."""
+
+    seconds: int = Field(description="That the session lasted; `minutes` are these, rounded up")
+    seen_seconds: int = Field(description="From the first frame that a viewer got to the last")
+
+
 class EndedOwnSession(OwnSession):
-    billing: Billing
+    billing: BillingWithSeconds | Billing
 
 
 class OwnEnd(Answer):
@@ -282,9 +289,15 @@ class OwnEnd(Answer):
     ended_at: Time | None
 
 
+class CreatedEmbeddedSession(CreatedOwnSession):
+    room: EmbeddedRoom
+
+
 class OwnCreated(Answer):
+    """The room is in the session and beside it."""
+
     success: Literal[True] = True
-    session: CreatedOwnSession
+    session: CreatedEmbeddedSession
     room: EmbeddedRoom
     usage: Usage
     message: Literal["Session created successfully"] = "Session created successfully"

@@ -181,9 +181,11 @@ async def newest(
     status: Annotated[str, Undescribed] = "all",
     limit: Annotated[str | None, Undescribed] = None,
     cursor: Annotated[str | None, Undescribed] = None,
+    billing: Annotated[str | None, Undescribed] = None,
 ) -> Response:
     if status not in STATUSES:
         raise InvalidRequest("Invalid status", suggestion="Use all, created, started or ended")
+    with_seconds = _asks_for_seconds(billing)
     count = MAX_LISTED if limit is None else read_limit(limit)
     before = None if cursor is None else read_cursor(cursor)
     paged = limit is not None or cursor is not None
@@ -192,11 +194,21 @@ async def newest(
     )
     addresses = await _addresses_for(page.sessions, services, addresses)
     bills = await _bills_of(page.sessions, services)
-    shown = [shown_session(record, services.sessions, addresses, bills) for record in page.sessions]
+    shown = [
+        shown_session(record, services.sessions, addresses, bills, with_seconds=with_seconds)
+        for record in page.sessions
+    ]
     document: dict[str, object] = {"success": True, "sessions": shown}
     if paged:
         document["next_cursor"] = None if page.last is None else cursor_after(page.last)
     return reply_with(document)
+
+
+def _asks_for_seconds(billing: str | None) -> bool:
+    """Raises `InvalidRequest`."""
+    if billing not in (None, "minutes", "seconds"):
+        raise InvalidRequest("Invalid billing", suggestion="Use minutes or seconds")
+    return billing == "seconds"
 
 
 def read_limit(text: str) -> int:
@@ -226,11 +238,19 @@ def _metadata_filter(request: Request) -> dict[str, str]:
 
 
 @router.get("/{session_id}", **described.GET)
-async def get(session_id: str, services: ServicesDep, key: Caller, addresses: AddressesDep) -> Response:
+async def get(
+    session_id: str,
+    services: ServicesDep,
+    key: Caller,
+    addresses: AddressesDep,
+    billing: Annotated[str | None, Undescribed] = None,
+) -> Response:
+    with_seconds = _asks_for_seconds(billing)
     record = await services.sessions.get(key, session_id)
     shown = await _addresses_for([record], services, addresses)
     bills = await _bills_of([record], services)
-    return reply_with({"success": True, "session": shown_session(record, services.sessions, shown, bills)})
+    session = shown_session(record, services.sessions, shown, bills, with_seconds=with_seconds)
+    return reply_with({"success": True, "session": session})
 
 
 @router.delete("/{session_id}", **described.DELETE)

@@ -12,15 +12,19 @@ from visavis.store.minutes import Balance
 from visavis.store.records import AnySession, Owner, SessionRecord
 from visavis.store.sessions import SessionStore
 from visavis.store.usage import SessionUsage, UsageStore
-from visavis.timestamps import end_of_month_ms, now_ms, start_of_month_ms
+from visavis.timestamps import end_of_month_ms, now_ms, start_of_month_ms, whole_seconds_between
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionBill:
-    """The minutes of an ended session, by where they came from. Sessions of test keys are free."""
+    """The minutes of an ended session, by where they came from. Sessions of test keys are free. `seconds`: from its
+    start to its end; `seen_s`: from the first frame that a viewer got to the last.
+    """
 
     included_minutes: int = 0
     purchased_minutes: int = 0
+    seconds: int = 0
+    seen_s: int = 0
 
     @property
     def minutes(self) -> int:
@@ -65,7 +69,15 @@ class Billing:
                 included = ledger.included_minutes
             else:
                 included = max(0, self._minutes_of(record) - purchased)
-            bills[record.id] = SessionBill(included_minutes=included, purchased_minutes=purchased)
+            started_at_ms = record.started_at_ms
+            bills[record.id] = SessionBill(
+                included_minutes=included,
+                purchased_minutes=purchased,
+                seconds=0
+                if started_at_ms is None
+                else whole_seconds_between(started_at_ms, self._table.until_ms(record)),
+                seen_s=0 if ledger is None else ledger.seen_s,
+            )
         return bills
 
     async def ledger_of(self, session_ids: Collection[str]) -> dict[str, SessionUsage]:

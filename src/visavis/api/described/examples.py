@@ -58,23 +58,23 @@ HOSTED_CREATED = schemas.HostedCreated(
     ),
     usage=_USAGE,
 )
+_OWN = schemas.CreatedOwnSession(
+    session_id=OWN_SESSION_ID,
+    status=Status.STARTED,
+    session_token=TOKEN,
+    started_at=STARTED,
+    ended_at=None,
+    expiration=None,
+    metadata=METADATA,
+    aspect_ratio="4:3",
+)
+_EMBEDDED_ROOM = schemas.EmbeddedRoom(url=f"{URL}/rooms/vv-1c9e", name="vv-1c9e", token=ROOM_TOKEN)
 OWN_CREATED = schemas.OwnCreated(
-    session=schemas.CreatedOwnSession(
-        session_id=OWN_SESSION_ID,
-        status=Status.STARTED,
-        session_token=TOKEN,
-        started_at=STARTED,
-        ended_at=None,
-        expiration=None,
-        metadata=METADATA,
-        aspect_ratio="4:3",
-    ),
-    room=schemas.EmbeddedRoom(url=f"{URL}/rooms/vv-1c9e", name="vv-1c9e", token=ROOM_TOKEN),
-    usage=_UNLIMITED,
+    session=schemas.CreatedEmbeddedSession(**dict(_OWN), room=_EMBEDDED_ROOM), room=_EMBEDDED_ROOM, usage=_UNLIMITED
 )
 _PROXY_ROOM = schemas.ProxyRoom(roomURL="wss://livekit.example.com", participantToken=ROOM_TOKEN)
 PROXY_CREATED = schemas.ProxyCreated(
-    session=schemas.CreatedProxySession(**dict(OWN_CREATED.session), room=_PROXY_ROOM),
+    session=schemas.CreatedProxySession(**dict(_OWN), room=_PROXY_ROOM),
     room=_PROXY_ROOM,
     usage=_UNLIMITED,
 )
@@ -104,10 +104,14 @@ _RUNNING = schemas.OwnSession(
 )
 HOSTED_SESSION = schemas.OneSession(session=_ENDED)
 OWN_SESSION = schemas.OneSession(session=_RUNNING)
+_ENDED_OWN = dict(_RUNNING) | {"status": Status.ENDED, "ended_at": ENDED, "duration": 330}
+_BILLED = {"minutes": 6, "included_minutes": 6, "purchased_minutes": 0}
 ENDED_OWN_SESSION = schemas.OneSession(
+    session=schemas.EndedOwnSession(**_ENDED_OWN, billing=schemas.Billing(**_BILLED))
+)
+ENDED_OWN_SESSION_WITH_SECONDS = schemas.OneSession(
     session=schemas.EndedOwnSession(
-        **dict(_RUNNING) | {"status": Status.ENDED, "ended_at": ENDED, "duration": 330},
-        billing=schemas.Billing(minutes=6, included_minutes=6, purchased_minutes=0),
+        **_ENDED_OWN, billing=schemas.BillingWithSeconds(**_BILLED, seconds=330, seen_seconds=322)
     )
 )
 SESSIONS = schemas.ManySessions(sessions=[_RUNNING, _ENDED])

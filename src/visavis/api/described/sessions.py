@@ -101,6 +101,14 @@ CREATE: Described = {
     ),
 }
 
+_BILLING = {
+    "name": "billing",
+    "description": "`seconds`: what an ended own-room session was billed has the seconds that it lasted, and that it "
+    "was seen, too",
+    "enum": ["minutes", "seconds"],
+    "default": "minutes",
+}
+
 LIST: Described = {
     "summary": "List sessions",
     "description": "Newest first, each in its own dialect; without `limit` and `cursor` the newest 100. "
@@ -126,6 +134,7 @@ LIST: Described = {
             "pattern": SESSION_ID,
             "example": examples.OWN_SESSION_ID,
         },
+        _BILLING,
     ),
     "response_model": schemas.ManySessions | schemas.SessionPage,
     "responses": answer(200, {"All": examples.SESSIONS, "A page": examples.SESSION_PAGE})
@@ -134,6 +143,7 @@ LIST: Described = {
 
 GET: Described = {
     "summary": "Get a session",
+    "openapi_extra": parameters(_BILLING),
     "response_model": schemas.OneSession,
     "responses": answer(
         200,
@@ -141,9 +151,10 @@ GET: Described = {
             "Hosted room": examples.HOSTED_SESSION,
             "Own room": examples.OWN_SESSION,
             "Own room, ended": examples.ENDED_OWN_SESSION,
+            "Own room, ended, with seconds": examples.ENDED_OWN_SESSION_WITH_SECONDS,
         },
     )
-    | refusals.v1(SessionNotFound),
+    | refusals.v1(SessionNotFound, InvalidRequest),
 }
 
 DELETE: Described = {
