@@ -25,6 +25,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 ZIG = "ziglang==0.15.2"
 FLAGS = ("-std=c11", "-O3", "-Wall", "-Wextra", "-shared", "-fPIC", "-fvisibility=hidden", "-ffp-contract=off")
 SOURCES = ("src/visavis/engine/native", "src/visavis/rooms/native")
+ENGINE_SOURCES = SOURCES[:1]  # all that Windows gets: it has no server
 NETWORKS = "src/visavis/engine/portrait/networks/files"  # scripts/fetch_networks.py puts them there
 LIBRARY = "visavis_native"  # a folder beside the package, so that sources and built files are apart
 # The target as ziglang names it, with the oldest glibc or macOS, and the tag of the wheel.
@@ -32,6 +33,7 @@ PLATFORMS = {
     "linux-x86_64": ("x86_64-linux-gnu.2.28", "manylinux_2_28_x86_64"),
     "linux-arm64": ("aarch64-linux-gnu.2.28", "manylinux_2_28_aarch64"),
     "macos-arm64": ("aarch64-macos.12.0", "macosx_12_0_arm64"),
+    "windows-x86_64": ("x86_64-windows-gnu", "win_amd64"),
 }
 ZIG_MACHINES = {"x86_64", "amd64", "aarch64", "arm64"}  # ziglang has wheels for more, which nobody has tried
 ADVICE = (
@@ -84,6 +86,8 @@ def _compiler(target: str | None) -> list[str]:
     zig = [sys.executable, "-m", "ziglang", "cc", "-g0"]  # by default it writes the paths of this machine
     if target is None:
         return zig
+    if "windows" in target:
+        return [*zig, "-target", target]
     # The memory of Linux on arm64 may have pages of 64 KB.
     pages = "-Wl,-z,max-page-size=65536"
     return [*zig, "-target", target, pages if "linux" in target else "-Wl,-install_name,kernels.so"]
@@ -102,7 +106,7 @@ class NativeBuildHook(BuildHookInterface):
         if self.target_name != "wheel":
             return
         if sys.platform == "win32":
-            raise RuntimeError("Visavis runs on Linux and macOS; on Windows it runs in WSL")
+            raise RuntimeError("on Windows, Visavis installs from its wheel alone; its server runs in WSL")
         named = os.environ.get("VISAVIS_WHEEL_FOR")
         if named and named not in PLATFORMS:
             raise RuntimeError(f"VISAVIS_WHEEL_FOR is {named}, and has to be one of {', '.join(PLATFORMS)}")
@@ -110,7 +114,8 @@ class NativeBuildHook(BuildHookInterface):
         compiler = _compiler(target)
         self._folder = tempfile.TemporaryDirectory(prefix="visavis-build-")
         library = Path(self._folder.name) / "kernels.so"
-        sources = sorted(str(path) for folder in SOURCES for path in (Path(self.root) / folder).glob("*.c"))
+        folders = ENGINE_SOURCES if target and "windows" in target else SOURCES
+        sources = sorted(str(path) for folder in folders for path in (Path(self.root) / folder).glob("*.c"))
         environment = dict(os.environ, ZIG_GLOBAL_CACHE_DIR=self._folder.name, ZIG_LOCAL_CACHE_DIR=self._folder.name)
         done = subprocess.run(
             [*compiler, *FLAGS, "-o", str(library), *sources, "-lm"],

@@ -46,13 +46,21 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+# What needs the engine alone. All else runs stages and sends packets, which Windows has no way to do as we do it.
+ON_WINDOWS = ("render", "photo", "inspect", "motion")
+
+
 @app.callback()
 def _options(
+    context: typer.Context,
     _version: Annotated[
         bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version and exit.")
     ] = False,
 ) -> None:
     """Live avatars that anyone can host."""
+    if sys.platform == "win32" and context.invoked_subcommand not in ON_WINDOWS:
+        print(f"visavis: {context.invoked_subcommand} needs Linux or macOS; on Windows, run it in WSL", file=sys.stderr)
+        raise typer.Exit(1)
 
 
 def _parse_size(text: str) -> tuple[int, int]:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 ENDING_SERVICE = (signal.SIGTERM, signal.SIGINT)
-HAND_OVER = signal.SIGUSR2  # tells a server to stop, and to leave its sessions to the next one
+if sys.platform == "win32":
+    ENDING = ENDING_SERVICE
+else:
+    ENDING = (*ENDING_SERVICE, signal.SIGHUP)
+    HAND_OVER = signal.SIGUSR2  # tells a server to stop, and to leave its sessions to the next one
 
 
 def end_at_once(number: int, _frame: FrameType | None) -> None:

@@ -6,7 +6,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import resource
+import sys
+
+if sys.platform != "win32":
+    import resource
 
 # The variables that a process needs to start. A secret can be in any other.
 KEPT_VARIABLES = (
@@ -19,6 +22,8 @@ KEPT_VARIABLES = (
     "LANG",
     "LC_ALL",
     "TMPDIR",
+    "SYSTEMROOT",  # Windows: without it Python does not start
+    "TEMP",
 )
 _NO_CORE_BYTES = 1  # Linux writes no core of one byte, and does not start a handler of cores either (fs/coredump.c)
 
@@ -30,6 +35,8 @@ def kept_environment() -> dict[str, str]:
 
 def forbid_core_dumps() -> None:
     """Let this process and its children write no core dump, which would hold their memory."""
+    if sys.platform == "win32":
+        return  # it writes none
     for most_bytes in (_NO_CORE_BYTES, 0):  # 0 is what is left where the hard limit is 0 already
         with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_CORE, (most_bytes, most_bytes))

@@ -173,7 +173,7 @@ def _answer(status: int, stdout: IO[bytes], stderr: IO[bytes]) -> bytes:
         raise refusal
     if status == DISK_FULL:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), gettempdir())
-    if status == -signal.SIGXCPU:
+    if sys.platform != "win32" and status == -signal.SIGXCPU:
         raise _took_too_long()
     if status < 0:  # ended by another signal: it reached a limit, or a decoder crashed
         raise ImageRefused(

@@ -12,7 +12,6 @@ import contextlib
 import ctypes
 import errno
 import os
-import resource
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -22,6 +21,9 @@ from visavis.engine.child_process import forbid_core_dumps
 from visavis.engine.errors import ImageRefused
 from visavis.engine.images.image_type import MAX_IMAGE_BYTES
 from visavis.engine.images.refusal import DISK_FULL, REFUSED, too_much_memory, write_refusal
+
+if sys.platform != "win32":
+    import resource
 
 # Of address space. The largest photos take 1.3 GB of it on 2 cores, and the libraries reserve more on more cores.
 ADDRESS_SPACE_BYTES = 4 << 30
@@ -42,9 +44,11 @@ class JobModule(Protocol):
 
 def set_limits(memory_bytes: int) -> None:
     """Limit this process. `memory_bytes`: of memory of its own, which is what RLIMIT_DATA counts: it is refused when it
-    is asked for, and nothing is killed. Some systems do not enforce a limit (macOS: memory); there, the timeout of the
-    caller remains.
+    is asked for, and nothing is killed. Some systems do not enforce a limit (macOS: memory; Windows: any); there, the
+    timeout of the caller remains.
     """
+    if sys.platform == "win32":
+        return
     for limit, value in (
         (resource.RLIMIT_DATA, memory_bytes),
         (resource.RLIMIT_AS, ADDRESS_SPACE_BYTES),
@@ -65,6 +69,8 @@ def _be_killed_first() -> None:
 
 def _give_threads_small_stacks() -> None:
     """glibc gives each thread as much as the main one has, 8 MB. Other C libraries give less, and have no such call."""
+    if sys.platform == "win32":
+        return
     libc = ctypes.CDLL(None)
     if hasattr(libc, "pthread_setattr_default_np"):
         attributes = ctypes.create_string_buffer(256)  # pthread_attr_t has 56 to 64 bytes

@@ -24,7 +24,7 @@ SLACK = 16  # the same as in lookup.h
 UNSEEN_CHANGE = 0.05  # levels of luma; the changes of a px, of which there are few, stay below one level together
 
 _P, _I, _F = ctypes.c_void_p, ctypes.c_int32, ctypes.c_float
-# 1: use only portable C and no AVX2. Tests and benchmarks compare both.
+# 1: use only portable C, and no AVX2 or NEON. Tests and benchmarks compare both.
 _PORTABLE = int(os.environ.get("VISAVIS_PORTABLE_KERNELS", "0") == "1")
 
 
@@ -396,14 +396,19 @@ def check_layout(
                 )
 
 
-def load_library() -> ctypes.CDLL:
-    """Return the library with all that was compiled. Raises ImportError if there is none."""
+def library_path() -> Path:
+    """Return the file of the library with all that was compiled. Raises ImportError if there is none."""
     spec = find_spec(LIBRARY)
     places = [Path(place) / "kernels.so" for place in (spec.submodule_search_locations or [])] if spec else []
     path = next((place for place in places if place.exists()), None)
     if path is None:
         raise ImportError("the drawing kernels are not built: install the package (make setup), which compiles them")
-    return ctypes.CDLL(str(path))
+    return path
+
+
+def load_library() -> ctypes.CDLL:
+    """Return the library. Raises ImportError if there is none."""
+    return ctypes.CDLL(str(library_path()))
 
 
 def _load() -> ctypes.CDLL:

@@ -1,5 +1,5 @@
 /* Displacement fields on a coarse grid: their weighted sum, and their inverse. */
-#include "lookup.h"
+#include "vectors.h"
 
 #define BLOCK 512 /* floats of a sum that stay in the first cache while all rows are added to them */
 
@@ -16,20 +16,21 @@ static inline __attribute__((always_inline)) void add_rows(
     }
 }
 
-#if defined(__x86_64__)
-AVX2 static void add_rows_avx2(const float *weights, const float *fields, int32_t rows, int32_t n, float *sum) {
+#ifndef NO_VECTORS
+VECTORS static void add_rows_vectors(
+    const float *weights, const float *fields, int32_t rows, int32_t n, float *sum) {
     add_rows(weights, fields, rows, n, sum);
 }
 #endif
 
 /* sum (n) = weights (rows) x fields (rows, n). Rows with weight 0 cost nothing. `add`: add to `sum` instead.
- * `portable`: do not use AVX2. */
+ * `portable`: use no vectors. */
 API void visavis_weighted_sum(
     const float *weights, const float *fields, int32_t rows, int32_t n, float *sum, int32_t add, int32_t portable) {
     if (!add) memset(sum, 0, (size_t)n * sizeof(float));
-#if defined(__x86_64__)
-    if (!portable && has_avx2()) {
-        add_rows_avx2(weights, fields, rows, n, sum);
+#ifndef NO_VECTORS
+    if (!portable && has_vectors()) {
+        add_rows_vectors(weights, fields, rows, n, sum);
         return;
     }
 #else

@@ -1,8 +1,5 @@
 /* Draws the mouth: both lips, the opening between them, and then the result into the planes of the picture. */
-#include "lookup.h"
-
-#define FULL 32767 /* a share of 1, in 15 bits */
-#define FOURFOLD 0x1000100010001LL /* times a number of 16 bits gives four copies of it side by side */
+#include "vectors.h"
 
 /* The share of the lower layer in a px, 0 to FULL. */
 static inline int lower_share(const Lips *l, int row, int x) {
@@ -21,8 +18,9 @@ static void lips_row_c(const Lips *l, const Texture *t, int row, float *const up
     }
 }
 
-#if defined(__x86_64__)
-AVX2 static void lips_row_avx2(const Lips *l, const Texture *t, int row, float *const upper[2], float *const lower[2]) {
+#ifndef NO_VECTORS
+VECTORS static void lips_row_vectors(
+    const Lips *l, const Texture *t, int row, float *const upper[2], float *const lower[2]) {
     for (int x = 0; x < l->width; x += 8) {
         if (x > l->width - 8) x = l->width - 8;
         int32_t shares[8];
@@ -32,32 +30,20 @@ AVX2 static void lips_row_avx2(const Lips *l, const Texture *t, int row, float *
             least = share < least ? share : least;
             most = share > most ? share : most;
         }
-        __m256i above[2], below[2];
-        if (least < FULL) sample8(t, upper[0] + x, upper[1] + x, above);
-        if (most > 0) sample8(t, lower[0] + x, lower[1] + x, below);
-        const __m256i *seen = most <= 0 ? above : below;
-        if (least < FULL && most > 0) {
-            for (int half = 0; half < 2; half++) {
-                const int32_t *s = shares + 4 * half;
-                const __m256i share =
-                    _mm256_setr_epi64x(s[0] * FOURFOLD, s[1] * FOURFOLD, s[2] * FOURFOLD, s[3] * FOURFOLD);
-                const __m256i apart = _mm256_sub_epi16(below[half], above[half]);
-                const __m256i both = _mm256_add_epi16(above[half], _mm256_mulhrs_epi16(apart, share));
-                /* a full share must give exactly the lower layer, as a share of 0 gives exactly the upper one */
-                below[half] = _mm256_blendv_epi8(both, below[half], _mm256_cmpeq_epi16(share, _mm256_set1_epi16(FULL)));
-            }
-            seen = below;
-        }
-        _mm256_storeu_si256((__m256i *)(l->pixels + 4 * ((int64_t)row * l->width + x)), packed8(seen));
+        Eight above, below;
+        if (least < FULL) sample8(t, upper[0] + x, upper[1] + x, &above);
+        if (most > 0) sample8(t, lower[0] + x, lower[1] + x, &below);
+        if (least < FULL && most > 0) mix8(&above, shares, &below);
+        store_texels8(l->pixels + 4 * ((int64_t)row * l->width + x), most > 0 ? &below : &above);
     }
 }
 #endif
 
 /* Look up both lips: the upper layer above the line between them, the lower layer below it. `scratch`: six times
- * row_room of the box. `portable`: do not use AVX2. */
+ * row_room of the box. `portable`: use no vectors. */
 API void visavis_draw_lips(
     const Lips *l, const Grid *upper, const Grid *lower, const Texture *texture, float *scratch, int32_t portable) {
-    const int room = row_room(l->width, upper->cell), avx2 = !portable && has_avx2();
+    const int room = row_room(l->width, upper->cell), vectors = !portable && has_vectors();
     float *const begin = scratch + 2 * room + SLACK + upper->cell;
     float *const over[2] = {begin, begin + room}, *const under[2] = {begin + 2 * room, begin + 3 * room};
     float first = l->middle[0], last = l->middle[0];
@@ -68,11 +54,11 @@ API void visavis_draw_lips(
     const float soft = 0.5f / l->steepness + 1.0f;
     for (int row = 0; row < l->height; row++) {
         const int some_over = (float)row < last + soft, some_under = (float)row > first - soft;
-        if (some_over) interpolate_row(upper, l->left, l->top + row, l->width, scratch, over[0], over[1], avx2);
-        if (some_under) interpolate_row(lower, l->left, l->top + row, l->width, scratch, under[0], under[1], avx2);
-#if defined(__x86_64__)
-        if (avx2) {
-            lips_row_avx2(l, texture, row, over, under);
+        if (some_over) interpolate_row(upper, l->left, l->top + row, l->width, scratch, over[0], over[1], vectors);
+        if (some_under) interpolate_row(lower, l->left, l->top + row, l->width, scratch, under[0], under[1], vectors);
+#ifndef NO_VECTORS
+        if (vectors) {
+            lips_row_vectors(l, texture, row, over, under);
             continue;
         }
 #endif

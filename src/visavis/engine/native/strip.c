@@ -1,6 +1,6 @@
 /* Draws the person over the still picture, strip by strip. One pass over the px looks up the texture, composites the
  * person over the still picture and splits the result into planes. */
-#include "lookup.h"
+#include "vectors.h"
 
 /* person + transparency * still / 255, saturated; `person` is premultiplied. */
 static inline uint8_t composite(int person, int transparency, int still) {
@@ -39,79 +39,34 @@ static void blend_rows_c(const Strip *s, const Texture *texture, int row, int fr
     }
 }
 
-#if defined(__x86_64__)
-/* What `composite` does, for eight numbers of 32 bits and without saturation. */
-AVX2 static inline __m256i composite8(__m256i person, __m256i transparency, __m256i still) {
-    const __m256i product = _mm256_add_epi32(_mm256_madd_epi16(still, transparency), _mm256_set1_epi32(128));
-    return _mm256_add_epi32(person, _mm256_srli_epi32(_mm256_add_epi32(product, _mm256_srli_epi32(product, 8)), 8));
-}
-
-/* Store eight numbers of 32 bits as saturated bytes. */
-AVX2 static inline void store8(uint8_t *to, __m256i value) {
-    const __m256i half = _mm256_packus_epi32(value, value), quarter = _mm256_packus_epi16(half, half);
-    const int32_t low = _mm256_extract_epi32(quarter, 0), high = _mm256_extract_epi32(quarter, 4);
-    memcpy(to, &low, 4);
-    memcpy(to + 4, &high, 4);
-}
-
-AVX2 static inline void luma8(const Strip *s, int row, int x, __m256i px) {
+#ifndef NO_VECTORS
+VECTORS static inline void luma8(const Strip *s, int row, int x, const Eight *seen) {
     const int64_t place = (int64_t)row * s->stride[0] + x;
-    const __m256i person = _mm256_and_si256(px, _mm256_set1_epi32(255)), transparency = _mm256_srli_epi32(px, 24);
-    if (_mm256_testz_si256(transparency, transparency)) {
-        store8(s->out[0] + place, person);
-    } else {
-        const __m256i still = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(s->still[0] + place)));
-        store8(s->out[0] + place, composite8(person, transparency, still));
-    }
-    if (s->matte) {
-        uint8_t transparencies[8];
-        store8(transparencies, transparency);
-        for (int k = 0; k < 8; k++) s->matte[(int64_t)row * s->matte_stride + x + k] = matte_of(transparencies[k]);
-    }
+    composite_luma8(seen, s->still[0] + place, s->out[0] + place);
+    if (!s->matte) return;
+    uint8_t transparencies[8];
+    store_transparency8(transparencies, seen);
+    for (int k = 0; k < 8; k++) s->matte[(int64_t)row * s->matte_stride + x + k] = matte_of(transparencies[k]);
 }
 
-AVX2 static inline void chroma4(const Strip *s, int row, int x, const __m256i upper[2], const __m256i lower[2]) {
-    __m256i mean[2];
-    for (int k = 0; k < 2; k++) {
-        const __m256i down = _mm256_avg_epu16(upper[k], lower[k]);
-        mean[k] = rounded16(_mm256_avg_epu16(down, _mm256_shuffle_epi32(down, 0x4E)));
-    }
-    const __m256i px = _mm256_packus_epi16(mean[0], mean[1]); /* order of the four: 0 0 2 2, 1 1 3 3 */
-    const __m128 low = _mm_castsi128_ps(_mm256_castsi256_si128(px));
-    const __m128 high = _mm_castsi128_ps(_mm256_extracti128_si256(px, 1));
-    const __m128i four = _mm_shuffle_epi32(_mm_castps_si128(_mm_shuffle_ps(low, high, 0x88)), 0xD8);
-    const __m128i transparency = _mm_srli_epi32(four, 24);
-    for (int c = 1; c < 3; c++) {
-        const int64_t place = (int64_t)(row / 2) * s->stride[c] + x / 2;
-        int32_t bytes;
-        memcpy(&bytes, s->still[c] + place, 4);
-        const __m128i colour = c == 1 ? _mm_srli_epi32(four, 8) : _mm_srli_epi32(four, 16);
-        const __m128i person = _mm_and_si128(colour, _mm_set1_epi32(255));
-        const __m128i still = _mm_cvtepu8_epi32(_mm_cvtsi32_si128(bytes));
-        const __m128i product = _mm_add_epi32(_mm_madd_epi16(still, transparency), _mm_set1_epi32(128));
-        const __m128i share = _mm_srli_epi32(_mm_add_epi32(product, _mm_srli_epi32(product, 8)), 8);
-        const __m128i sum = _mm_add_epi32(person, share);
-        const __m128i half = _mm_packus_epi32(sum, sum);
-        bytes = _mm_cvtsi128_si32(_mm_packus_epi16(half, half));
-        memcpy(s->out[c] + place, &bytes, 4);
-    }
-}
-
-AVX2 static void blend_rows_avx2(
+VECTORS static void blend_rows_vectors(
     const Strip *s, const Texture *texture, int row, int from, int to, float *const at[4]) {
     for (int x = from; x < to; x += 8) {
         if (x > to - 8) x = to - 8; /* draws some px twice, which is harmless: no px that is written is read */
-        __m256i upper[2], lower[2];
-        sample8(texture, at[0] + x, at[1] + x, upper);
-        sample8(texture, at[2] + x, at[3] + x, lower);
-        luma8(s, row, x, packed8(upper));
-        luma8(s, row + 1, x, packed8(lower));
-        chroma4(s, row, x, upper, lower);
+        Eight upper, lower;
+        sample8(texture, at[0] + x, at[1] + x, &upper);
+        sample8(texture, at[2] + x, at[3] + x, &lower);
+        luma8(s, row, x, &upper);
+        luma8(s, row + 1, x, &lower);
+        const int64_t u = (int64_t)(row / 2) * s->stride[1] + x / 2, v = (int64_t)(row / 2) * s->stride[2] + x / 2;
+        const uint8_t *const still[2] = {s->still[1] + u, s->still[2] + v};
+        uint8_t *const out[2] = {s->out[1] + u, s->out[2] + v};
+        composite_chroma4(&upper, &lower, still, out);
     }
 }
 #endif
 
-static void draw(const Strip *s, const Grid *grid, const Texture *texture, float *scratch, int avx2) {
+static void draw(const Strip *s, const Grid *grid, const Texture *texture, float *scratch, int vectors) {
     const int room = row_room(s->width, grid->cell);
     float *const begin = scratch + 2 * room + SLACK + grid->cell;
     float *const at[4] = {begin, begin + room, begin + 2 * room, begin + 3 * room};
@@ -120,11 +75,11 @@ static void draw(const Strip *s, const Grid *grid, const Texture *texture, float
         if (from >= to) continue;
         for (int r = 0; r < 2; r++) {
             float *const x = at[2 * r] + from, *const y = at[2 * r + 1] + from;
-            interpolate_row(grid, s->left + from, s->top + row + r, to - from, scratch, x, y, avx2);
+            interpolate_row(grid, s->left + from, s->top + row + r, to - from, scratch, x, y, vectors);
         }
-#if defined(__x86_64__)
-        if (avx2) {
-            blend_rows_avx2(s, texture, row, from, to, at);
+#ifndef NO_VECTORS
+        if (vectors) {
+            blend_rows_vectors(s, texture, row, from, to, at);
             continue;
         }
 #endif
@@ -155,11 +110,11 @@ static int moved_since_drawn(Strip *s, const Grid *grid, float threshold) {
 
 /* Draw the strips in which a node has moved by more than `threshold` texture px, and those that touch `changed`, pairs
  * of rows (first, end), px from the beginning of the grid. Return how many were drawn. `scratch`: six times row_room of
- * the widest strip. `portable`: do not use AVX2; tests compare both ways. */
+ * the widest strip. `portable`: use no vectors; tests compare both ways. */
 API int32_t visavis_draw_strips(
     Strip *strips, int32_t count, const Grid *grid, const Texture *texture, float threshold, const int32_t *changed,
     int32_t changes, float *scratch, int32_t portable) {
-    const int avx2 = !portable && has_avx2();
+    const int vectors = !portable && has_vectors();
     int32_t drawn = 0;
     for (int32_t k = 0; k < count; k++) {
         Strip *s = strips + k;
@@ -168,7 +123,7 @@ API int32_t visavis_draw_strips(
             touched |= changed[2 * c] < s->top + s->height && changed[2 * c + 1] > s->top;
         if (!moved_since_drawn(s, grid, touched ? -1.0f : threshold)) continue;
         drawn++;
-        draw(s, grid, texture, scratch, avx2);
+        draw(s, grid, texture, scratch, vectors);
     }
     return drawn;
 }
