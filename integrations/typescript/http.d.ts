@@ -2193,6 +2193,14 @@ export interface components {
       | "server_stopped"
       | "server_died"
       | "never_started";
+    /** EndedDetails */
+    EndedDetails: {
+      /**
+       * Reason
+       * @description Why the session of the room has ended
+       */
+      reason: string;
+    };
     /** EndedHostedSession */
     EndedHostedSession: {
       /** Session Id */
@@ -2354,7 +2362,7 @@ export interface components {
         | "STORAGE_UNUSABLE";
       /**
        * Details
-       * @description Figures of INSUFFICIENT_MINUTES and the limits
+       * @description Figures of INSUFFICIENT_MINUTES and the limits; why a room is over
        */
       details?:
         | components["schemas"]["MinutesDetails"]
@@ -2362,7 +2370,8 @@ export interface components {
         | components["schemas"]["AvatarsDetails"]
         | components["schemas"]["CreatedSessionsDetails"]
         | components["schemas"]["BackgroundsDetails"]
-        | components["schemas"]["WebhooksDetails"];
+        | components["schemas"]["WebhooksDetails"]
+        | components["schemas"]["EndedDetails"];
     };
     /** FaceRemark */
     FaceRemark: {

@@ -102,8 +102,18 @@ class WebhooksDetails(Answer):
     webhooks: Quota
 
 
+class EndedDetails(Answer):
+    reason: str = Field(description="Why the session of the room has ended")
+
+
 Details = (
-    MinutesDetails | ConcurrencyDetails | AvatarsDetails | CreatedSessionsDetails | BackgroundsDetails | WebhooksDetails
+    MinutesDetails
+    | ConcurrencyDetails
+    | AvatarsDetails
+    | CreatedSessionsDetails
+    | BackgroundsDetails
+    | WebhooksDetails
+    | EndedDetails
 )
 
 
@@ -116,7 +126,9 @@ class ErrorDetail(Answer):
     )
     code: str = Field(description="Stable", json_schema_extra={"enum": _CODES})
     details: Details | None = Field(
-        default=None, description="Figures of INSUFFICIENT_MINUTES and the limits", json_schema_extra=_without_null
+        default=None,
+        description="Figures of INSUFFICIENT_MINUTES and the limits; why a room is over",
+        json_schema_extra=_without_null,
     )
 
 

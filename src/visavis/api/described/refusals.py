@@ -23,6 +23,7 @@ from visavis.errors import (
     FaceTooSmall,
     FaceTurnedAway,
     FramingRefused,
+    Gone,
     IdempotencyConflict,
     IdempotencyInProgress,
     ImageRequired,
@@ -188,6 +189,8 @@ def example_of(kind: Kind) -> VisavisError:
         return ConcurrencyLimitReached(current=1, maximum=1, holders=[holder], soonest_release=CREATED)
     if issubclass(kind, QuotaReached):
         return kind(current=1, maximum=1)
+    if kind is Gone:
+        return Gone("ended_by_client")
     if kind is InsufficientMinutes:
         return InsufficientMinutes(total_remaining=0)
     if kind not in _TEXTS:
