@@ -11,11 +11,12 @@ import pytest
 
 from tests.conftest import Service, open_service
 from tests.redis import RedisServer, redis_server
+from tests.store.fleet_database import let_pass
 from visavis.api.request_limits import RequestLimits
 from visavis.errors import SettingInvalid
-from visavis.store import servers
+from visavis.sessions.server_lease import GONE_AFTER_MS, ServerLease
 from visavis.store.database import Database
-from visavis.store.servers import ServerStore
+from visavis.store.models import servers
 from visavis.timestamps import now_ms
 
 pytestmark = pytest.mark.anyio
@@ -72,11 +73,14 @@ async def test_servers_without_redis_grant_their_share(tmp_path: Path, postgresq
 async def test_a_server_that_has_died_leaves_its_share(postgresql_url: str) -> None:
     database = await Database.open(postgresql_url)
     try:
-        one, other = (ServerStore(database, server_id=name) for name in ("one", "other"))
-        assert await one.note_and_count(at_ms=1_000) == 1
-        assert await other.note_and_count(at_ms=2_000) == 2
-        assert await one.note_and_count(at_ms=2_000 + servers.GONE_AFTER_MS) == 2
-        assert await one.note_and_count(at_ms=2_001 + servers.GONE_AFTER_MS) == 1
+        async with ServerLease.held(database, server_id="one") as one:
+            assert await one.count_servers() == 1
+            async with ServerLease.held(database, server_id="other"):
+                assert await one.count_servers() == 2
+                await let_pass(database, servers, "other", ms=GONE_AFTER_MS // 2)
+                assert await one.count_servers() == 2
+                await let_pass(database, servers, "other", ms=GONE_AFTER_MS + 1)
+                assert await one.count_servers() == 1
     finally:
         await database.aclose()
 
@@ -91,8 +95,9 @@ async def test_a_server_of_its_own_grants_the_whole_limit(tmp_path: Path) -> Non
 async def test_an_address_that_is_no_redis_is_refused(tmp_path: Path, url: str) -> None:
     database = await Database.open(f"sqlite+aiosqlite:///{tmp_path}/visavis.db")
     try:
-        with pytest.raises(SettingInvalid, match="VISAVIS_REDIS_URL is not the address of a Redis"):
-            RequestLimits(limit=1, servers=ServerStore(database, server_id="one"), redis_url=url)
+        async with ServerLease.held(database, server_id="one") as lease:
+            with pytest.raises(SettingInvalid, match="VISAVIS_REDIS_URL is not the address of a Redis"):
+                RequestLimits(limit=1, servers=lease, redis_url=url)
     finally:
         await database.aclose()
 

@@ -42,6 +42,7 @@ async def add_sessions(service: Service, *, count: int, seed: int = 7) -> list[S
             "room_name": f"room-{number}",
             "metadata": {},
             "created_at_ms": 1,
+            "epoch": 0,
         }
         record = SessionRecord(**values)
         await store.add(record)

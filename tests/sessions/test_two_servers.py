@@ -9,10 +9,14 @@ from typing import Any
 
 import anyio
 import pytest
+from sqlalchemy import select
 
 from tests.conftest import Service, open_service
+from tests.store.fleet_database import let_pass, make_steady
 from visavis.sessions import sweep
 from visavis.sessions.sweep import sweep_sessions
+from visavis.store.database import Database
+from visavis.store.models import servers
 from visavis.timestamps import now_ms
 
 pytestmark = pytest.mark.anyio
@@ -27,6 +31,10 @@ class Two:
     headers: dict[str, str]  # a key that both servers know
     folder: Path
     url: str
+
+    @property
+    def database(self) -> Database:
+        return self.other.services.sessions._store._database
 
     async def create(self, service: Service) -> dict[str, Any]:
         body = {"avatar_id": self.one.look_id}
@@ -134,19 +142,48 @@ async def test_a_key_that_was_revoked_on_one_server_stops_on_the_other(two: Two)
     await two.ended(two.one, session)
 
 
-async def test_the_sessions_of_a_server_that_does_not_come_back_are_ended_by_another(
-    two: Two, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_sessions_of_a_server_that_does_not_come_back_are_ended_by_another(two: Two) -> None:
+    async with open_service(two.folder / "third", database_url=two.url, secret="s" * 32) as third:
+        await third.services.avatars.prepare(two.one.look_id, b"a face")
+        session = await two.create(third)
+        await two.start(third, session)
+        store, third_id = two.other.services.sessions._store, third.services.sessions._store.server_id
+        third.services.live.let_go()  # as if it had died
+    ended_ms = now_ms()
+
+    async def sweep_once() -> dict[str, Any]:
+        await make_steady(two.database, store.server_id)
+        await sweep_sessions(store, two.other.services.live, created_ttl_s=3600)
+        return await two.shown(two.other, session)
+
+    assert (await sweep_once())["status"] == "started"
+    await let_pass(two.database, servers, third_id, ms=200_000)
+    assert (await sweep_once())["status"] == "started"
+    await let_pass(two.database, servers, third_id, ms=400_000)
+    with anyio.fail_after(WITHIN_S):
+        # a renewal that was late has made it unsteady again
+        while (await sweep_once())["status"] == "started":  # noqa: ASYNC110
+            await anyio.sleep(0.01)
+    found = await store.get(session["session_id"])
+    assert found is not None and found.ended_at_ms is not None
+    assert (found.end_reason, found.ended_at_ms <= ended_ms) == ("server_died", True)
+
+
+async def test_after_a_pause_of_the_database_no_server_ends_what_the_others_perform(two: Two) -> None:
     session = await two.create(two.one)
     await two.start(two.one, session)
     store = two.other.services.sessions._store
-    two.one.services.live.let_go()  # as if it had died
-    before_ms = now_ms()
-    monkeypatch.setattr(sweep, "now_ms", lambda: before_ms + 200_000)
-    await sweep_sessions(store, two.other.services.live, created_ttl_s=3600)
+    before_ms = await steady_since_ms(two.database, store.server_id)
+    for service in (two.one, two.other):  # as after ten minutes without a database
+        await let_pass(two.database, servers, service.services.sessions._store.server_id, ms=600_000)
+    assert await store.abandoned(unseen_for_ms=sweep.ABANDONED_AFTER_S * 1000) == []
+    with anyio.fail_after(WITHIN_S):  # its own lease is renewed now, and it waits for the others to have renewed theirs
+        while await steady_since_ms(two.database, store.server_id) <= before_ms:  # noqa: ASYNC110
+            await anyio.sleep(0.01)
+    assert await store.abandoned(unseen_for_ms=sweep.ABANDONED_AFTER_S * 1000) == []
     assert (await two.shown(two.other, session))["status"] == "started"
-    monkeypatch.setattr(sweep, "now_ms", lambda: before_ms + 400_000)
-    await sweep_sessions(store, two.other.services.live, created_ttl_s=3600)
-    found = await store.get(session["session_id"])
-    assert found is not None and found.ended_at_ms is not None
-    assert (found.end_reason, found.ended_at_ms <= before_ms) == ("server_died", True)
+
+
+async def steady_since_ms(database: Database, server_id: str) -> int:
+    async with database.read() as connection:
+        return int(await connection.scalar(select(servers.c.steady_since_ms).where(servers.c.id == server_id)) or 0)

@@ -64,6 +64,7 @@ def make_session(session_id: str, **changes: object) -> SessionRecord:
         "room_name": "room-" + session_id,
         "metadata": {},
         "created_at_ms": 1,
+        "epoch": 0,
     }
     return SessionRecord(**values | changes)  # type: ignore[arg-type]
 

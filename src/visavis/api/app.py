@@ -88,6 +88,7 @@ from visavis.sessions.observer import Observer
 from visavis.sessions.plan_limits import PlanLimits
 from visavis.sessions.retention import KeptDays, Retention
 from visavis.sessions.revocation import Revocation
+from visavis.sessions.server_lease import ServerLease
 from visavis.sessions.service import Sessions
 from visavis.sessions.sweep import adopt_or_end, sweep_sessions
 from visavis.settings import IceServer, Settings, load_secret
@@ -105,7 +106,6 @@ from visavis.store.object_store import open_object_store
 from visavis.store.places import PlaceStore
 from visavis.store.records import AvatarRecord
 from visavis.store.retention import RetentionStore
-from visavis.store.servers import ServerStore
 from visavis.store.sessions import SessionStore
 from visavis.store.usage import UsageStore
 from visavis.store.usage_reports import UsageReports
@@ -212,6 +212,7 @@ async def _open(
         wait_s=settings.database_wait_s,
     )
     stack.push_async_callback(database.aclose)
+    server_lease = await stack.enter_async_context(ServerLease.held(database, server_id=identity.server_id))
     session_store, idempotency = SessionStore(database, server_id=identity.server_id), IdempotencyStore(database)
     traces = open_traces(settings.traces_url)
     stack.push_async_callback(run_sync, traces.close)
@@ -280,7 +281,7 @@ async def _open(
     )
     request_limits = RequestLimits(
         limit=settings.rate_limit_per_minute,
-        servers=ServerStore(database, server_id=identity.server_id),
+        servers=server_lease,
         redis_url=None if settings.redis_url is None else settings.redis_url.get_secret_value(),
     )
     stack.push_async_callback(request_limits.aclose)
@@ -345,6 +346,7 @@ async def _open(
     tasks.start("revocation", services.revocation.run)
     tasks.start("browser_tokens", partial(live.browser_tokens.run, live.table.running, live.remove_viewer))
     tasks.start("meter", services.meter.run)
+    tasks.start("server_lease", server_lease.run)
     tasks.start("retention", services.retention.run)
     tasks.start("request_limits", services.request_limits.run)
     tasks.start("probes", services.probes.run)

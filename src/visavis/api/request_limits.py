@@ -14,11 +14,11 @@ import structlog
 
 from visavis.api.rate_limit import WINDOW_S, Allowance, RateLimit
 from visavis.errors import SettingInvalid
-from visavis.store.servers import EVERY_S, ServerStore
-from visavis.timestamps import now_ms
+from visavis.sessions.server_lease import ServerLease
 
 ANSWER_WITHIN_S = 0.25  # of Redis: a request waits no longer for it
 TRY_AGAIN_S = 5.0  # after Redis has failed
+COUNT_EVERY_S = 5.0
 
 log = structlog.get_logger()
 
@@ -69,7 +69,7 @@ class RedisRateLimit:
 
 
 class RequestLimits:
-    def __init__(self, *, limit: int, servers: ServerStore, redis_url: str | None = None) -> None:
+    def __init__(self, *, limit: int, servers: ServerLease, redis_url: str | None = None) -> None:
         """Raises what `RedisRateLimit` raises."""
         self._limit, self._servers = limit, servers
         self._own = RateLimit(limit)
@@ -93,19 +93,14 @@ class RequestLimits:
                 await self.count_servers()
             except Exception:  # the outermost edge of this task: the next look tries again
                 log.exception("servers_not_counted")
-            await anyio.sleep(EVERY_S)
+            await anyio.sleep(COUNT_EVERY_S)
 
     async def count_servers(self) -> None:
         """Find out how many servers grant the limit together."""
-        if self._servers.is_shared:
-            servers = await self._servers.note_and_count(at_ms=now_ms())
-            self._own.limit = max(1, self._limit // servers)
+        self._own.limit = max(1, self._limit // await self._servers.count_servers())
 
     async def aclose(self) -> None:
-        """Leave the limit to the other servers."""
         try:
-            if self._servers.is_shared:
-                await self._servers.leave()
             if self._redis is not None:
                 await self._redis.aclose()
         except Exception:  # the outermost edge: what fails does not keep the server from closing

@@ -19,7 +19,7 @@ from visavis.timestamps import now_ms
 
 log = structlog.get_logger()
 
-ABANDONED_AFTER_S = 300  # without a sign of its server: then another server ends a session
+ABANDONED_AFTER_S = 300  # of its server without a renewal of its lease: then another server ends a session
 
 
 async def adopt_or_end(
@@ -69,17 +69,16 @@ async def sweep_sessions(store: SessionStore, live: LiveSessions, *, created_ttl
             await live.end(record.id, EndReason.PERFORMER_LOST)
     now = now_ms()
     if store.is_shared:
-        await _end_abandoned(store, now=now)
+        await _end_abandoned(store)
     for record in await store.created_before(now - int(created_ttl_s * 1000)):
         if not live.table.is_live(record.id):
             to = next_status(Status.CREATED, Transition.ABANDON)
             await store.move(record, to=to, ended_at_ms=now, end_reason=EndReason.NEVER_STARTED)
 
 
-async def _end_abandoned(store: SessionStore, *, now: int) -> None:
+async def _end_abandoned(store: SessionStore) -> None:
     """End the sessions of other servers that were not seen for long, as of when they were last seen."""
-    seen_before_ms = now - ABANDONED_AFTER_S * 1000
-    for record in await store.abandoned(seen_before_ms=seen_before_ms):
+    for record in await store.abandoned(unseen_for_ms=ABANDONED_AFTER_S * 1000):
         end_ms = ended_at_ms(record, EndReason.SERVER_DIED, now_ms=last_seen_ms(record))
         to = next_status(Status.STARTED, Transition.END)
         if await store.move(record, to=to, ended_at_ms=end_ms, end_reason=EndReason.SERVER_DIED) is not None:

@@ -23,7 +23,7 @@ from visavis.errors import DatabaseUnusable, SettingInvalid, StorageUnusable
 from visavis.store.failures import is_unreachable, storage_problem, translated_database_errors
 from visavis.store.file_system import check_place
 from visavis.store.kept_copy import forget_old_copies, keep_before_migration
-from visavis.store.postgresql import LastingConnection, open_for_migrations, open_postgresql
+from visavis.store.postgresql import LastingConnection, open_beside, open_for_migrations, open_postgresql
 from visavis.store.sqlite import empty_log, open_sqlite
 
 CONNECTIONS = 10  # at most, to a PostgreSQL
@@ -177,6 +177,26 @@ class Database:
                         await connection.run_sync(begin_writing)
                     yield connection
                     await connection.commit()
+
+    @asynccontextmanager
+    async def at_once(self) -> AsyncIterator[AsyncConnection]:
+        """A connection for one statement that is a transaction of its own: in PostgreSQL one message instead of three.
+        If the connection to a PostgreSQL breaks, it may be carried out twice.
+        """
+        if not self.is_shared:
+            async with self.write() as connection:
+                yield connection
+            return
+        async with self.read() as connection:
+            yield connection
+
+    def beside(self, *, connections: int = 1) -> Database:
+        """Return another pool of connections to the same PostgreSQL, for statements that must not wait behind requests,
+        that are worth nothing after a second, and whose loss in a crash of the PostgreSQL does no harm: a commit does
+        not wait for its disk.
+        """
+        assert self.is_shared
+        return Database(open_beside(self.url, connections=connections), self.url)
 
     def _connect(self, engine: AsyncEngine) -> AsyncConnection:
         return LastingConnection(engine) if self.is_shared else engine.connect()

@@ -18,6 +18,7 @@ from sqlalchemy import (
     Text,
     text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 
 metadata = MetaData(
     naming_convention={
@@ -126,7 +127,10 @@ sessions = Table(
     Column("seen_at_ms", BigInteger),  # when it was last live: the end of the session if its server dies
     Column("output", JSON(none_as_null=True)),  # null: the default output (engine/output.py)
     Column("options", JSON(none_as_null=True)),  # null: the server's and the plan's (sessions/options.py)
-    Column("server_id", String(40)),  # of the server that performs it, or has last begun to
+    Column("server_id", String(40)),  # of the server that owns it: it performs it, or has last begun to
+    Column("epoch", BigInteger, nullable=False, server_default="0"),  # rises with each change of its owner or stage
+    Column("stage_id", String(40)),  # null: it has no place on a stage of the fleet
+    Column("place_mcores", Integer),  # what that place takes of the stage (store/stages.py)
     Column("starting_until_ms", BigInteger),  # while it is created: it holds a place until then (store/places.py)
     Column("played", JSON(none_as_null=True)),  # what viewers were shown (sessions/played.py); null: nothing
     Column("daily_room", JSON(none_as_null=True)),  # as DoorSeal keeps it; null: no Daily room was made for it
@@ -142,6 +146,19 @@ sessions = Table(
         "starting_until_ms",
         sqlite_where=text("starting_until_ms IS NOT NULL"),
         postgresql_where=text("starting_until_ms IS NOT NULL"),
+    ),
+    # What a server that dies has left started, and the sessions of a stage.
+    Index(
+        "ix_sessions_server_id",
+        "server_id",
+        sqlite_where=text("status = 'started'"),
+        postgresql_where=text("status = 'started'"),
+    ),
+    Index(
+        "ix_sessions_stage_id",
+        "stage_id",
+        sqlite_where=text("stage_id IS NOT NULL"),
+        postgresql_where=text("stage_id IS NOT NULL"),
     ),
 )
 
@@ -291,12 +308,38 @@ webhook_attempts = Table(
     Column("problem", String(200)),  # null: it was delivered
 )
 
-# The servers that share the database (store/servers.py).
+
+def _lease() -> list[Column[int]]:
+    """The columns of a lease (store/leases.py). Times are those of the database's clock."""
+    return [
+        Column("epoch", BigInteger, nullable=False, server_default="0"),  # rises with each holder, and when it ends
+        Column("seen_at_ms", BigInteger, nullable=False),  # when it was last renewed
+        Column("steady_since_ms", BigInteger, nullable=False, server_default="0"),  # renewed without a gap since then
+        Column("ended_at_ms", BigInteger),  # null: nobody has ended it
+    ]
+
+
+# The servers that share the database (store/leases.py).
 servers = Table(
     "servers",
     metadata,
     Column("id", String(40), primary_key=True),
-    Column("seen_at_ms", BigInteger, nullable=False),
+    *_lease(),
+)
+
+# The stages of a fleet: one row for each machine's `visavis stage` (store/stages.py). Cores are counted in thousandths.
+stages = Table(
+    "stages",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    *_lease(),
+    Column("address", String(300), nullable=False),  # where servers reach it
+    Column("labels", JSON().with_variant(JSONB(), "postgresql"), nullable=False),  # what its operator calls it by
+    Column("room_mcores", Integer, nullable=False),  # what sessions may take of it
+    Column("taken_mcores", Integer, nullable=False),  # the sum of its sessions' places
+    Column("frame_us", Integer, nullable=False),  # what a frame of a session costs there ...
+    Column("mpx_us", Integer, nullable=False),  # ... and each million pixels of it
+    Column("draining", Boolean, nullable=False),  # it takes no more sessions
 )
 
 # Who has changed keys, plans, minutes and webhooks, and deleted avatars and sessions. Rows are only added.

@@ -17,6 +17,7 @@ STATEMENT_TIMEOUT_S = 10  # also for a lock; SQLite waits as long for its own
 COMMAND_TIMEOUT_S = 15  # for a server that does not answer at all: its own time-out comes first
 CONNECT_TIMEOUT_S = 10
 POOL_TIMEOUT_S = 10
+QUICK_TIMEOUT_S = 1.5  # of a statement that is worth nothing after a second, and of a connection for it
 RECYCLE_S = 1_800  # firewalls forget connections
 
 _SETTINGS = {
@@ -51,13 +52,25 @@ class LastingConnection(AsyncConnection):
 
 def open_postgresql(url: str, *, connections: int) -> AsyncEngine:
     """Return an engine with so many connections at most. Connects to nothing yet."""
+    connect = _connector(url, _SETTINGS, command_timeout_s=COMMAND_TIMEOUT_S)
+    return _open(connect, connections=connections, pool_timeout_s=POOL_TIMEOUT_S)
+
+
+def open_beside(url: str, *, connections: int) -> AsyncEngine:
+    """Return an engine for statements that are worth nothing after a second (`Database.beside`)."""
+    quick = {"synchronous_commit": "off", "statement_timeout": "1s", "lock_timeout": "1s"}
+    connect = _connector(url, _SETTINGS | quick, command_timeout_s=QUICK_TIMEOUT_S, connect_timeout_s=QUICK_TIMEOUT_S)
+    return _open(connect, connections=connections, pool_timeout_s=QUICK_TIMEOUT_S)
+
+
+def _open(connect: Callable[[], Awaitable[Any]], *, connections: int, pool_timeout_s: float) -> AsyncEngine:
     engine = create_async_engine(
         "postgresql+asyncpg://",
-        async_creator=_connector(url, _SETTINGS, command_timeout_s=COMMAND_TIMEOUT_S),
+        async_creator=connect,
         json_serializer=dump_json,
         pool_size=connections,
         max_overflow=0,
-        pool_timeout=POOL_TIMEOUT_S,
+        pool_timeout=pool_timeout_s,
         pool_recycle=RECYCLE_S,
         pool_use_lifo=True,
     )
@@ -76,7 +89,13 @@ def open_for_migrations(url: str) -> AsyncEngine:
     )
 
 
-def _connector(url: str, settings: dict[str, str], *, command_timeout_s: float | None) -> Callable[[], Awaitable[Any]]:
+def _connector(
+    url: str,
+    settings: dict[str, str],
+    *,
+    command_timeout_s: float | None,
+    connect_timeout_s: float = CONNECT_TIMEOUT_S,
+) -> Callable[[], Awaitable[Any]]:
     # asyncpg reads the address itself: it knows what libpq knows (sslmode, several hosts, a password file).
     address = "postgresql://" + url.partition("://")[2]
     chosen = {name for name, _ in parse_qsl(urlsplit(address).query)}
@@ -86,7 +105,7 @@ def _connector(url: str, settings: dict[str, str], *, command_timeout_s: float |
 
         return await asyncpg.connect(
             address,
-            timeout=CONNECT_TIMEOUT_S,
+            timeout=connect_timeout_s,
             command_timeout=command_timeout_s,
             server_settings={name: value for name, value in settings.items() if name not in chosen},
         )

@@ -117,6 +117,9 @@ class SessionRecord:
     output: dict[str, Any] | None = None  # `Output.plain()`
     options: dict[str, Any] | None = None  # `SessionOptions.plain()`
     server_id: str | None = None
+    epoch: int = 0
+    stage_id: str | None = None
+    place_mcores: int | None = None
     starting_until_ms: int | None = None
     played: dict[str, Any] | None = None  # `Played.plain()`
     daily_room: dict[str, str] | None = None  # as `DoorSeal` keeps it

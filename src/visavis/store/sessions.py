@@ -21,6 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from visavis.store.additions import Additions, CreatedSessions, count_created
 from visavis.store.audit import Actor, note_change
 from visavis.store.database import Database
+from visavis.store.leases import is_steady, is_unseen
 from visavis.store.models import sessions, usage_entries
 from visavis.store.news import forget_news
 from visavis.store.records import SessionRecord
@@ -149,10 +150,10 @@ class SessionStore:
         **changes: object,
     ) -> SessionRecord | None:
         """Change the status from `record.status` to `to`, together with `changes`; return the new record. Returns None,
-        and changes nothing, if the status was another one, or another server has begun to start the session. A start
-        opens the session's usage ledger in the same transaction, and an end closes it. Webhooks are told in the same
-        transaction, too; of an end with `utterances_follow`, a moment later. `ended_by`: who is entered in the audit
-        log.
+        and changes nothing, if the status was another one, if another server has begun to start the session, or if it
+        has another epoch: another server owns it by now. A start opens the session's usage ledger in the same
+        transaction, and an end closes it. Webhooks are told in the same transaction, too; of an end with
+        `utterances_follow`, a moment later. `ended_by`: who is entered in the audit log.
         """
         ends = record.status == "started"
         owned = () if to != "started" else (sessions.c.server_id.is_not_distinct_from(record.server_id),)
@@ -161,7 +162,12 @@ class SessionStore:
         async with self._database.write() as connection:
             moved = await connection.execute(
                 update(sessions)
-                .where(sessions.c.id == record.id, sessions.c.status == record.status, *owned)
+                .where(
+                    sessions.c.id == record.id,
+                    sessions.c.status == record.status,
+                    sessions.c.epoch == record.epoch,
+                    *owned,
+                )
                 .values(status=to, **changes)
             )
             if moved.rowcount != 1:
@@ -192,11 +198,14 @@ class SessionStore:
             return await self._started()
         return await self._started(or_(sessions.c.server_id == self.server_id, sessions.c.server_id.is_(None)))
 
-    async def abandoned(self, *, seen_before_ms: int) -> list[SessionRecord]:
-        """Return the started sessions of other servers that were last seen before an instant."""
-        seen_at_ms = func.coalesce(sessions.c.seen_at_ms, sessions.c.started_at_ms)
-        found = await self._started(sessions.c.server_id != self.server_id, seen_at_ms < seen_before_ms)
-        return [one for one in found if (one.seen_at_ms or 0) < seen_before_ms]
+    async def abandoned(self, *, unseen_for_ms: int) -> list[SessionRecord]:
+        """Return the started sessions of other servers that have not renewed their leases for so long. None while this
+        server is not steady (leases.py): then nobody could.
+        """
+        owner = sessions.c.server_id
+        return await self._started(
+            owner != self.server_id, is_unseen(owner, for_ms=unseen_for_ms), is_steady(self.server_id)
+        )
 
     async def ended_among(self, session_ids: Collection[str]) -> list[str]:
         """Return those of the sessions whose rows say that they have ended."""

@@ -1,0 +1,262 @@
+"""The stages of a fleet in a PostgreSQL: which live (leases.py), and what room they have. A place on a stage is taken,
+and reserved for a session, by one statement. decision 69.
+
+Room is counted in thousandths of a core. A stage tells how much sessions may take there, and what a frame costs, as it
+has measured; the place of a session takes what its size costs on that stage.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import anyio
+from sqlalchemy import BigInteger, Float, Integer, Row, String, bindparam, text
+
+from visavis.errors import StaleOwner, StorageUnusable
+from visavis.stage.port.report import FrameCosts, SessionShape
+from visavis.store.database import Database
+from visavis.store.leases import LEASE_MS, Lease, Leases
+
+TRY_AGAIN_S = 0.005  # when every stage with room was being written
+TRIES = 100
+
+# What a session costs there: see `_weights`.
+_COST = "ceil(:per_frame * stages.frame_us + :per_mpx * stages.mpx_us)::int"
+_LIVES = f"""
+    stages.ended_at_ms IS NULL
+    AND stages.seen_at_ms >= extract(epoch FROM statement_timestamp()) * 1000 - {LEASE_MS}
+    AND NOT stages.draining AND stages.labels @> CAST(:labels AS jsonb)
+"""
+# The first session of a machine is always taken: neighbours that share its cores leave it some (decision 27).
+_HAS_ROOM = f"""
+    (stages.taken_mcores + {_COST} <= stages.room_mcores OR stages.taken_mcores = 0 AND stages.room_mcores > 0)
+"""
+
+_PLACE_VALUES = (
+    bindparam("session_id", type_=String),
+    bindparam("epoch", type_=BigInteger),
+    bindparam("server_id", type_=String),
+    bindparam("server_epoch", type_=BigInteger),
+    bindparam("per_frame", type_=Float),
+    bindparam("per_mpx", type_=Float),
+    bindparam("labels", type_=String),
+)
+
+# Whether a session is there to be placed: by this server, with this epoch.
+_IS_TO_BE_PLACED = """
+    sessions.id = :session_id AND sessions.epoch = :epoch AND sessions.status IN ('created', 'started')
+    AND NOT EXISTS (
+        SELECT 1 FROM stages held WHERE held.id = sessions.stage_id AND held.ended_at_ms IS NULL)
+    AND EXISTS (
+        SELECT 1 FROM servers
+        WHERE servers.id = :server_id AND servers.epoch = :server_epoch AND servers.ended_at_ms IS NULL)
+"""
+
+# One statement, so that nothing is taken for a session that is not the caller's to place. Rows are locked in the order
+# session, stage. A stage that is being written is not waited for: another one will do.
+_PLACE = text(f"""
+WITH placed AS MATERIALIZED (
+    SELECT sessions.id FROM sessions WHERE {_IS_TO_BE_PLACED}
+    FOR UPDATE
+), chosen AS MATERIALIZED (
+    SELECT stages.id, {_COST} AS cost FROM stages, placed
+    WHERE {_LIVES} AND {_HAS_ROOM}
+    ORDER BY stages.taken_mcores::float8 / greatest(stages.room_mcores, 1)
+    LIMIT 1
+    FOR UPDATE OF stages SKIP LOCKED
+), taken AS (
+    UPDATE stages SET taken_mcores = stages.taken_mcores + chosen.cost
+    FROM chosen WHERE stages.id = chosen.id
+    RETURNING stages.id, stages.address, chosen.cost
+)
+UPDATE sessions
+SET server_id = :server_id, stage_id = taken.id, place_mcores = taken.cost, epoch = sessions.epoch + 1
+FROM taken WHERE sessions.id = :session_id
+RETURNING taken.id AS stage_id, taken.address, sessions.epoch
+""").bindparams(*_PLACE_VALUES)
+
+# Why nothing was placed.
+_OUTCOME = text(f"""
+SELECT sessions.epoch, sessions.server_id, sessions.stage_id, stages.address,
+    {_IS_TO_BE_PLACED} AS is_to_be_placed,
+    EXISTS (SELECT 1 FROM stages WHERE {_LIVES} AND {_HAS_ROOM}) AS has_room
+FROM sessions LEFT JOIN stages ON stages.id = sessions.stage_id
+WHERE sessions.id = :session_id
+""").bindparams(*_PLACE_VALUES)
+
+_RELEASE = text("""
+WITH held AS MATERIALIZED (
+    SELECT id, stage_id, place_mcores FROM sessions
+    WHERE id = :session_id AND epoch = :epoch AND stage_id IS NOT NULL
+    FOR UPDATE
+), released AS (
+    UPDATE sessions SET stage_id = NULL, place_mcores = NULL FROM held WHERE sessions.id = held.id
+)
+UPDATE stages SET taken_mcores = stages.taken_mcores - held.place_mcores
+FROM held WHERE stages.id = held.stage_id
+RETURNING stages.id
+""").bindparams(bindparam("session_id", type_=String), bindparam("epoch", type_=BigInteger))
+
+_LOST = text("""
+SELECT sessions.id AS session_id, sessions.epoch FROM sessions JOIN stages ON stages.id = sessions.stage_id
+WHERE sessions.server_id = :server_id AND sessions.status = 'started' AND stages.ended_at_ms IS NOT NULL
+LIMIT :at_most
+""").bindparams(bindparam("server_id", type_=String), bindparam("at_most", type_=Integer))
+
+_CAPACITY = text(f"""
+SELECT count(*) AS stages, coalesce(sum(room_mcores), 0) AS room_mcores,
+    coalesce(sum(taken_mcores), 0) AS taken_mcores,
+    coalesce(sum(greatest(
+        (room_mcores - taken_mcores) / greatest({_COST}, 1),
+        CASE WHEN taken_mcores = 0 AND room_mcores > 0 THEN 1 ELSE 0 END)), 0) AS free
+FROM stages WHERE {_LIVES}
+""").bindparams(
+    bindparam("per_frame", type_=Float), bindparam("per_mpx", type_=Float), bindparam("labels", type_=String)
+)
+
+_SUMS_ARE_RIGHT = text("""
+SELECT NOT EXISTS (
+    SELECT 1 FROM stages WHERE ended_at_ms IS NULL AND taken_mcores <> (
+        SELECT coalesce(sum(place_mcores), 0) FROM sessions WHERE sessions.stage_id = stages.id))
+""")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """What a stage tells with each renewal. Cores in thousandths, times in microseconds (models.py)."""
+
+    room_mcores: int
+    frame_us: int
+    mpx_us: int
+    draining: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """A session's place. `address`: of its stage. `epoch`: the session's from now on."""
+
+    stage_id: str
+    address: str
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lost:
+    """A started session whose stage's lease has ended."""
+
+    session_id: str
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetCapacity:
+    """What all stages that live and take sessions have together. `free`: sessions of one size that still fit."""
+
+    stages: int
+    room_mcores: int
+    taken_mcores: int
+    free: int
+
+
+class StageStore:
+    """`beside`: for the leases (`Database.beside`)."""
+
+    def __init__(self, database: Database, *, beside: Database) -> None:
+        self._database = database
+        self.leases = Leases.of_stages(beside)
+
+    async def enter(self, stage_id: str, *, address: str, labels: Mapping[str, str], room: Room) -> Lease:
+        """Enter a stage that has just started. `stage_id`: new with every start, so that no session takes it for the
+        one before.
+        """
+        return await self.leases.take(stage_id, address=address, labels=dict(labels), taken_mcores=0, **asdict(room))
+
+    async def renew(self, lease: Lease, room: Room | None = None) -> bool:
+        """See `Leases.renew`. `room`: if it has changed."""
+        return await self.leases.renew(lease, **({} if room is None else asdict(room)))
+
+    async def place(
+        self,
+        session_id: str,
+        shape: SessionShape,
+        *,
+        epoch: int,
+        by: Lease,
+        labels: Mapping[str, str] | None = None,
+    ) -> Placed | None:
+        """Take a place for a session on the stage that is least taken among those that have all `labels`, and make the
+        session this server's; raise its epoch. `epoch`: the session's. It has no place, or one on a stage whose lease
+        has ended.
+
+        Returns None if there is no room anywhere. Raises `StaleOwner` if the session is not this server's to place any
+        more: its epoch is another one, it has ended, or the server's own lease has. Raises `StorageUnusable`.
+        """
+        values = {
+            "session_id": session_id,
+            "epoch": epoch,
+            "server_id": by.id,
+            "server_epoch": by.epoch,
+            **_weights(shape),
+            "labels": json.dumps(dict(labels or {})),
+        }
+        for _ in range(TRIES):
+            async with self._database.at_once() as connection:
+                placed = (await connection.execute(_PLACE, values)).first()
+            if placed is not None:
+                return Placed(stage_id=placed.stage_id, address=placed.address, epoch=placed.epoch)
+            async with self._database.read() as connection:
+                outcome = (await connection.execute(_OUTCOME, values)).first()
+            if outcome is None or not outcome.is_to_be_placed:
+                return _placed_already(session_id, outcome, epoch=epoch + 1, by=by)
+            if not outcome.has_room:
+                return None
+            await anyio.sleep(TRY_AGAIN_S)
+        raise StorageUnusable("No stage could be taken: others write them all the time")
+
+    async def release(self, session_id: str, *, epoch: int) -> bool:
+        """Give the place of a session back. Returns False, and changes nothing, if it has none, or another epoch."""
+        async with self._database.at_once() as connection:
+            released = await connection.execute(_RELEASE, {"session_id": session_id, "epoch": epoch})
+            return released.first() is not None
+
+    async def lost(self, by: Lease, *, at_most: int = 500) -> list[Lost]:
+        """Return sessions of this server whose stages' leases have ended: each needs another place."""
+        async with self._database.read() as connection:
+            rows = (await connection.execute(_LOST, {"server_id": by.id, "at_most": at_most})).all()
+        return [Lost(session_id=row.session_id, epoch=row.epoch) for row in rows]
+
+    async def capacity(self, shape: SessionShape, *, labels: Mapping[str, str] | None = None) -> FleetCapacity:
+        """Return what the stages with these labels have, and how many sessions of a size still fit."""
+        values = {**_weights(shape), "labels": json.dumps(dict(labels or {}))}
+        async with self._database.read() as connection:
+            row = (await connection.execute(_CAPACITY, values)).one()
+        return FleetCapacity(
+            stages=row.stages, room_mcores=row.room_mcores, taken_mcores=row.taken_mcores, free=row.free
+        )
+
+    async def sums_are_right(self) -> bool:
+        """Whether every stage that lives has taken what the places of its sessions add up to: a check for tests and
+        benchmarks.
+        """
+        async with self._database.read() as connection:
+            return bool(await connection.scalar(_SUMS_ARE_RIGHT))
+
+
+def _weights(shape: SessionShape) -> dict[str, float]:
+    """Return how much a session takes, in thousandths of a core, for each microsecond of `frame_us` and `mpx_us`:
+    `FrameCosts.session_cores` is linear in both.
+    """
+    return {
+        "per_frame": FrameCosts(fixed_ms=1.0, per_mpx_ms=0.0).session_cores(shape),
+        "per_mpx": FrameCosts(fixed_ms=0.0, per_mpx_ms=1.0).session_cores(shape),
+    }
+
+
+def _placed_already(session_id: str, outcome: Row[Any] | None, *, epoch: int, by: Lease) -> Placed:
+    """Return what a statement has placed whose answer was lost, and which was repeated then. Raises `StaleOwner`."""
+    if outcome is None or outcome.epoch != epoch or outcome.server_id != by.id or outcome.address is None:
+        raise StaleOwner(f"The session {session_id} is not this server's to place any more")
+    return Placed(stage_id=outcome.stage_id, address=outcome.address, epoch=outcome.epoch)
