@@ -401,6 +401,21 @@ def bench_api(
     run(as_json=json, sqlite=sqlite, postgresql=postgresql, sessions=sessions, seconds=seconds)
 
 
+@bench.command("fleet")
+def bench_fleet(
+    postgresql: Annotated[str, typer.Option(help="The address of an empty PostgreSQL database.")],
+    servers: Annotated[int, typer.Option(min=2, max=100, help="How many servers there are.")] = 10,
+    stages: Annotated[int, typer.Option(min=2, max=20_000, help="How many stages renew their leases.")] = 1_000,
+    sessions: Annotated[int, typer.Option(min=20, max=1_000_000, help="How many sessions run at a time.")] = 10_000,
+    seconds: Annotated[float, typer.Option(min=0.5, max=600, help="How long each rate is measured.")] = 20.0,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Measure how large a fleet of machines one PostgreSQL carries: leases, places, take-overs. Without media."""
+    from visavis.bench.fleet import run
+
+    run(json, url=postgresql, servers=servers, stages=stages, sessions=sessions, seconds=seconds)
+
+
 @app.command("photo")
 def photo_report(
     photo: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A photo of one person.")],
