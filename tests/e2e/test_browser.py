@@ -113,6 +113,19 @@ async def test_the_room_page_asks_for_its_token(server: LiveServer, sessions: Se
         await expect(page.locator("#room")).to_have_attribute("data-state", "live", timeout=TIMEOUT_MS)
 
 
+async def test_a_browser_without_webrtc_is_told_so(
+    server: LiveServer, sessions: SessionClient, browser: Browser
+) -> None:
+    async with running_session(server, sessions) as (session, _):
+        room = session["daily_room"]
+        async with opened_page(
+            browser, f"{room['url']}?t={room['token']}", script="delete window.RTCPeerConnection"
+        ) as page:
+            await expect(page.locator("#room")).to_have_attribute("data-state", "refused", timeout=TIMEOUT_MS)
+            await expect(page.get_by_role("heading", name="This browser has no WebRTC")).to_be_visible()
+            assert await page.evaluate(BARRIERS) == []
+
+
 async def test_a_click_turns_sound_on_in_the_room_page(
     server: LiveServer, sessions: SessionClient, browser: Browser
 ) -> None:

@@ -4,13 +4,13 @@ import { onNextFrame, playWithSound, showStream } from "@client/viewer/playback.
 import { roomAddress } from "@client/viewer/room-address.js";
 import { fetchPictureShape, RoomPicture } from "@client/viewer/room-picture.js";
 import { RoomViewer } from "@client/viewer/room-viewer.js";
-import { beginOffer, type Offering } from "@client/viewer/whep.js";
+import { beginOffer, hasWebRtc, type Offering } from "@client/viewer/whep.js";
 import { language, type PageState, texts, textsOf } from "./texts";
 
 // Before anything else of the page: the browser makes the offer in its own threads while the rest is written.
 const address = roomAddress(location);
 let token = address.token;
-const begun = token === "" ? undefined : beginOffer();
+const begun = token !== "" && hasWebRtc() ? beginOffer() : undefined;
 
 const BAR_VISIBLE_MS = 3_000;
 

@@ -24,6 +24,8 @@ export function textsOf(state: PageState): StateTexts {
       return { ...texts.states.ended, detail: whyEnded(state.reason) ?? texts.states.ended.detail };
     case "reconnecting":
       return state.attempt < MANY_ATTEMPTS ? texts.states.interrupted : texts.states.unanswered;
+    case "refused":
+      return state.reason === "no-webrtc" ? texts.states.noWebRtc : texts.states.refused;
     case "asking":
       return state.refused ? texts.states.wrongToken : texts.states.locked;
     default:

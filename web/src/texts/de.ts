@@ -42,6 +42,12 @@ export const room: Texts["room"] = {
       headline: "Dieser Browser kann den Raum nicht zeigen",
       detail: "Der Server hat das WebRTC-Angebot des Browsers abgelehnt. Versuchen Sie einen anderen Browser.",
     },
+    noWebRtc: {
+      badge: "Fehler",
+      headline: "Dieser Browser hat kein WebRTC",
+      detail:
+        "Der Raum ist Live-Video über WebRTC. Schalten Sie es ein, oder öffnen Sie die Seite in einem anderen Browser.",
+    },
     locked: {
       badge: "Gesperrt",
       headline: "Dieser Raum braucht ein Token",

@@ -39,6 +39,11 @@ export const room = {
       headline: "This browser cannot show the room",
       detail: "The server refused the browser's WebRTC offer. Try another browser.",
     },
+    noWebRtc: {
+      badge: "Error",
+      headline: "This browser has no WebRTC",
+      detail: "The room is live video over WebRTC. Switch it on, or open this page in another browser.",
+    },
     locked: {
       badge: "Locked",
       headline: "This room needs a token",

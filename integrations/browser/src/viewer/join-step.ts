@@ -13,7 +13,7 @@ export type RoomState =
   | { kind: "live" }
   | { kind: "reconnecting"; attempt: number }
   | { kind: "ended"; reason: string | null } // null: the server does not tell
-  | { kind: "refused"; reason: "token" | "browser" };
+  | { kind: "refused"; reason: "token" | "browser" | "no-webrtc" };
 
 interface JoinStep {
   state: RoomState;

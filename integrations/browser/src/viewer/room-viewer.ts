@@ -4,7 +4,7 @@
 import { JitterBuffer } from "./jitter-buffer.js";
 import { type JoinOutcome, nextJoinStep, type RoomState } from "./join-step.js";
 import { watchPresence } from "./presence.js";
-import { beginOffer, joinRoom, type Offering, type WhepConnection, type WhepExchange } from "./whep.js";
+import { beginOffer, hasWebRtc, joinRoom, type Offering, type WhepConnection, type WhepExchange } from "./whep.js";
 
 const CHECK_EVERY_MS = 1_000;
 const MAX_DISCONNECTED_S = 3; // a shorter network failure ends by itself
@@ -45,6 +45,10 @@ export class RoomViewer {
   ) {}
 
   start(): void {
+    if (!hasWebRtc()) {
+      this.events.state({ kind: "refused", reason: "no-webrtc" });
+      return;
+    }
     this.events.state({ kind: "connecting" });
     // A machine that has another network now: the path to the server is another one, too.
     addEventListener("online", () => this.isOnline(), { signal: this.stopped.signal });

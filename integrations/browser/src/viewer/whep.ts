@@ -39,6 +39,11 @@ export interface Offering {
   offer: Promise<RTCSessionDescriptionInit>;
 }
 
+/** Whether this browser can connect to a room: some are built without WebRTC, or have it switched off. */
+export function hasWebRtc(): boolean {
+  return typeof RTCPeerConnection === "function";
+}
+
 /**
  * Begin an offer to receive sound and picture. A page that joins a room as soon as it opens calls this before anything
  * else: the browser's first connection takes longer than all the rest of the page's script.
