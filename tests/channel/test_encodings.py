@@ -109,9 +109,9 @@ def test_tones_noise_and_silence_are_never_suspected() -> None:
     loudness = (2, 50, 1000, 9000, 30_000)
     sounds += [noise.normal(0, level, 9600).clip(-32768, 32767).astype(np.int16) for level in loudness]
     for rate_hz in (8000, 48_000):
-        for hz in (50, 440, 1700, 3100, 3900, 7000, 7900):
+        for hz in (50, 440, 3900, 7900):
             sine = tone(rate_hz, seconds=0.5, hz=hz, level=1.0)
-            sounds += [(sine * level).astype(np.int16) for level in (3, 100, 2000, 32_000)]
+            sounds += [(sine * level).astype(np.int16) for level in (3, 32_000)]
             sounds.append((np.sign(sine) * 12_000).astype(np.int16))
     for encoding in ENCODINGS:
         for samples in sounds:
