@@ -11,7 +11,7 @@ UV := .uv/bin/uv
 help:
 	@echo "make demo                      start the server and its playground"
 	@echo "make livekit-demo              an agent with a face in a LiveKit room, seen in a page (needs Go and npm);"
-	@echo "                               BOT=pipecat: a bot of Pipecat"
+	@echo "                               BOT=node: an agent in Node; BOT=pipecat: a bot of Pipecat"
 	@echo "make demo ONCE=1 OUT=demo.mp4  run one whole session unattended, record and check it"
 	@echo "make test                      run all tests, those in a browser too"
 	@echo "make lint | bench | web        static checks | benchmarks | rebuild the pages"

@@ -43,23 +43,31 @@ def run_tests(python: Path, arguments: list[str], project: Path, env: dict[str, 
     Raises AssertionError, with its last words, if a test fails or the run is not done in time.
     """
     passed_on = {name: value for name, value in env.items() if not name.startswith(("COV", "PYTEST_"))}
-    command = [python, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
+    passed_on |= {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}
+    command = [str(python), "-m", "pytest", "-p", "no:cacheprovider", *arguments]
+    return run_program(command, project, passed_on, within_s)
+
+
+def run_program(command: list[str], folder: Path, env: dict[str, str], within_s: float) -> str:
+    """Run a program of tests, and return what it printed. Raises AssertionError, with its last words, if it fails or is
+    not done in time.
+    """
     with tempfile.TemporaryFile() as output:
         try:
             ended = subprocess.run(
                 command,
-                cwd=project,
-                env=passed_on | {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"},
+                cwd=folder,
+                env=env,
                 timeout=within_s,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 check=False,
             )
-            how = None if ended.returncode == 0 else f"pytest ended with {ended.returncode}"
+            how = None if ended.returncode == 0 else f"it ended with {ended.returncode}"
         except subprocess.TimeoutExpired:
-            how = f"pytest was not done after {within_s} s"
+            how = f"it was not done after {within_s} s"
         output.seek(0)
         printed = output.read().decode(errors="replace")
-    assert how is None, f"{how}:\n{printed[-8000:]}"
+    assert how is None, f"{' '.join(command[:4])}: {how}:\n{printed[-8000:]}"
     return printed

@@ -1,8 +1,9 @@
 """`make livekit-demo`: a LiveKit server, a Visavis server, an agent with a face, and a page that shows the room.
 
 Everything runs on this machine. The first start builds the LiveKit server (Go, two minutes), makes an environment with
-livekit-agents, and fetches LiveKit's client for the browser (npm); later ones need no network. With `BOT=pipecat` a bot
-of Pipecat is in the room in the agent's place (integrations/pipecat/examples/livekit_bot.py).
+livekit-agents, and fetches LiveKit's client for the browser (npm); later ones need no network. With `BOT=node` the
+agent runs in Node (integrations/livekit-node/examples/agent.js); with `BOT=pipecat` a bot of Pipecat is in the room in
+the agent's place (integrations/pipecat/examples/livekit_bot.py).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from tools.livekit import environment, server
+from tools.livekit import environment, node_environment, server
 from tools.pipecat import environment as pipecat
 from visavis.demo.server_process import ServerProcess
 
@@ -32,6 +33,7 @@ BOT = pipecat.PROJECT / "examples" / "livekit_bot.py"
 LIVEKIT_CLIENT = "2.23.0"
 SCRIPT = "livekit-client.umd.js"
 AGENT_WITHIN_S = 60
+NODE_ERROR = 50  # the level of an error in the log of an agent in Node
 
 
 def fetch_client() -> Path:
@@ -61,10 +63,11 @@ def follow(agent: subprocess.Popen[bytes], registered: threading.Event) -> None:
             told = json.loads(line)
         except ValueError:
             told = {"message": line.decode(errors="replace").strip(), "level": "ERROR"}
-        if told.get("message") == "registered worker":
+        message = told.get("message") or told.get("msg")  # in Python, in Node
+        if message == "registered worker":
             registered.set()
-        elif told.get("level") == "ERROR":
-            print(told.get("message"), told.get("exc_info", ""), file=sys.stderr)
+        elif told.get("level") in ("ERROR", NODE_ERROR):
+            print(message, told.get("exc_info", ""), file=sys.stderr)
 
 
 class Page(SimpleHTTPRequestHandler):
@@ -121,9 +124,20 @@ class Programs:
             one.wait()
 
 
-def start_agent(programs: Programs, python: Path) -> None:
+def prepare(bot: str) -> list[str | Path]:
+    """Return the command that starts what speaks in the room. Everything it needs is made once."""
+    if bot == "pipecat":
+        return [pipecat.prepare(), BOT]
+    if bot == "livekit":
+        return [environment.prepare(), HERE / "agent.py", "start"]
+    package = node_environment.prepare()
+    subprocess.run(["npm", "run", "build", "--silent"], cwd=package, check=True)
+    return ["node", package / "examples" / "agent.js", "start"]
+
+
+def start_agent(programs: Programs, command: list[str | Path]) -> None:
     """Start the agent, which takes every room that opens. Raises TimeoutError."""
-    agent = programs.start(python, HERE / "agent.py", "start", stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    agent = programs.start(*command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     registered = threading.Event()
     threading.Thread(target=follow, args=(agent, registered), daemon=True).start()
     if not registered.wait(AGENT_WITHIN_S):
@@ -134,12 +148,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--port", type=int, default=8090, help="of the page")
     parser.add_argument("--avatar", help="name or id")
-    parser.add_argument("--bot", choices=["livekit", "pipecat"], default="livekit", help="what speaks in the room")
+    parser.add_argument("--bot", choices=["livekit", "node", "pipecat"], default="livekit", help="what speaks in the room")
     chosen = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     print("Preparing: the first time this takes some minutes.", file=sys.stderr)
     server.build()
-    python, script = (pipecat if chosen.bot == "pipecat" else environment).prepare(), fetch_client()
+    command, script = prepare(chosen.bot), fetch_client()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="visavis-livekit-")))
         livekit = stack.enter_context(server.running(folder))
@@ -159,12 +173,12 @@ def main() -> int:
         if chosen.bot == "pipecat":
             environ["PYTHONPATH"] = pipecat.paths()
         else:
-            start_agent(programs, python)
+            start_agent(programs, command)
 
         def opened(room: str) -> None:
             """The LiveKit server calls its agent; a bot of Pipecat is started for each room."""
             if chosen.bot == "pipecat":
-                programs.start(python, BOT, room)
+                programs.start(*command, room)
 
         page = ThreadingHTTPServer(
             ("127.0.0.1", chosen.port), partial(Page, livekit=livekit, script=script, opened=opened)
