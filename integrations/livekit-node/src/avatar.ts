@@ -7,7 +7,7 @@ import { type DataPacketKind, type RemoteParticipant, type Room, RoomEvent, Trac
 
 import { avatarToken, type LiveKitOptions, projectOf, requireSuitable, roomAndAgent } from "./access.js";
 import { AvatarCalls } from "./calls.js";
-import { AvatarError, AvatarLost, AvatarNotReady, VisavisError } from "./errors.js";
+import { AvatarError, AvatarLost, AvatarNotReady, Refused, VisavisError } from "./errors.js";
 import { AvatarSessionWithEvents } from "./events.js";
 import { AvatarOutput } from "./output.js";
 import { OwnVoice } from "./own-voice.js";
@@ -157,12 +157,13 @@ export class AvatarSession extends AvatarSessionWithEvents {
     } catch (error) {
       if (this.closed.signal.aborted) return;
       const where = this.id === undefined ? "has not joined the room" : "shows no picture";
-      const why = late.aborted
-        ? new AvatarNotReady(
-            `The avatar ${where} after ${withinMs / 1000} s. Check that the Visavis server at ` +
-              `${this.service.baseUrl} runs and reaches ${room.url}`,
-          )
-        : error;
+      const why =
+        late.aborted && !(error instanceof Refused) // a refusal says more
+          ? new AvatarNotReady(
+              `The avatar ${where} after ${withinMs / 1000} s. Check that the Visavis server at ` +
+                `${this.service.baseUrl} runs and reaches ${room.url}`,
+            )
+          : error;
       await this.fail(why instanceof VisavisError ? why : new AvatarLost(`The avatar ${where}: ${String(why)}`));
       return;
     }

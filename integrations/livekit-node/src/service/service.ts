@@ -1,6 +1,6 @@
 // What the plug-in asks of a Visavis server: which avatars there are, and a session in the agent's room.
 
-import { AvatarError, VisavisError } from "../errors.js";
+import { AvatarError, Refused, VisavisError } from "../errors.js";
 import { type Json, newIdempotencyKey, Transport } from "./transport.js";
 
 const DEFAULT_URL = "http://127.0.0.1:8000";
@@ -37,7 +37,7 @@ export class VisavisService {
     try {
       return sessionId(await this.transport.post("/v1/sessions", body, key, signal));
     } catch (error) {
-      if (signal.aborted) await this.undo(body, key);
+      if (signal.aborted && !(error instanceof Refused)) await this.undo(body, key);
       throw error;
     }
   }

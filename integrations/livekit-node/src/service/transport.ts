@@ -45,7 +45,11 @@ export class Transport {
         if (!(error instanceof VisavisError) || attempt > RETRIES) throw error;
         const waitS = waitBeforeRetryS(error, attempt, Math.random());
         if (waitS === undefined || waitS > LONGEST_WAIT_S) throw error;
-        await sleep(waitS * 1000, undefined, signal === undefined ? {} : { signal });
+        try {
+          await sleep(waitS * 1000, undefined, signal === undefined ? {} : { signal });
+        } catch {
+          throw error; // it says more than that the time is over
+        }
       }
     }
   }

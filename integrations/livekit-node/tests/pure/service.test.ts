@@ -98,6 +98,16 @@ describe("the service", () => {
     expect(asked[1]!.key).toBe(asked[0]!.key);
   });
 
+  test("tells the refusal, not the time that is over, if a create was tried again in vain", async () => {
+    respond = (_, response) => {
+      response.setHeader("retry-after", "30");
+      answer(response, { error: { code: "NO_CAPACITY", message: "No machine is free" } }, 503);
+    };
+    const created = service.create({ avatar: "avat_1" }, AbortSignal.timeout(300));
+    await expect(created).rejects.toBeInstanceOf(errors.NoCapacity);
+    expect(asked.length).toBe(1); // and nothing is undone
+  });
+
   test("says so if it is no Visavis server, or not there", async () => {
     respond = (_, response) => response.end("hello");
     await expect(service.end("sess_1")).rejects.toThrow("is not a Visavis server");

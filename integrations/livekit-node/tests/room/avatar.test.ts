@@ -23,7 +23,7 @@ describe.runIf(isReached)("an avatar", () => {
     await scene.startSession();
     await avatar.waitReady();
     expect(ready).toBe(1);
-    await scene.user.waitPictures(avatar.avatarIdentity, 3);
+    await scene.user.waitPictures(avatar.avatarIdentity);
 
     const participant = scene.user.room.remoteParticipants.get(avatar.avatarIdentity)!;
     expect(participant.kind).toBe(ParticipantKind.AGENT);
