@@ -64,8 +64,8 @@ faults: setup
 
 # LiveKit's agents, the newest and an old release, against real servers: minutes.
 conformance: setup
-	@VISAVIS_CONFORMANCE=full sh scripts/test tests/livekit tests/livekit/conformance.py -s --timeout=1800 \
-		-o faulthandler_timeout=2000
+	@VISAVIS_CONFORMANCE=full sh scripts/test tests/livekit tests/livekit/conformance.py tests/livekit/node_plugin.py \
+		-s --timeout=1800 -o faulthandler_timeout=2000
 
 # What no input may do, at full size: half an hour. Guided by coverage where atheris can be installed.
 fuzz: setup

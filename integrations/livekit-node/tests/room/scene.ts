@@ -23,7 +23,7 @@ const LOUD = 500;
 const PICTURES = 3; // so many are looked at
 const NEEDED = ["LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET", "VISAVIS_API_URL", "VISAVIS_API_KEY"];
 
-/** Whether there are servers. `tests/livekit/test_node_plugin.py` of the repository starts them. */
+/** Whether there are servers. `tests/livekit/node_plugin.py` of the repository starts them. */
 export const isReached = NEEDED.every((name) => process.env[name]);
 /** A test that `make conformance` runs alone. */
 export const long: typeof test | ((...ignored: unknown[]) => void) =

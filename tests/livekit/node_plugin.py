@@ -1,12 +1,13 @@
-"""@visavis/livekit-agents: its tests run in Node with a real @livekit/agents, against the servers of these tests.
-
-`make conformance` (VISAVIS_CONFORMANCE=full) runs its longer tests, too.
+"""@visavis/livekit-agents: its tests run in Node with a real @livekit/agents, against the servers of these tests, and
+only in `make conformance`: node_modules and the tests take minutes.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -15,11 +16,16 @@ from tools.livekit.node_environment import prepare
 from tools.livekit.server import KEY, SECRET, LiveKitServer
 from visavis.server import RunningServer
 
-FULL = os.environ.get("VISAVIS_CONFORMANCE") == "full"
-WITHIN_S = 1200 if FULL else 300
+WITHIN_S = 1200
+ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.timeout(1800 if FULL else 900)  # the first run waits until the server and node_modules are there
+@pytest.mark.timeout(900)
+def test_its_format_types_and_pure_parts() -> None:
+    subprocess.run(["sh", "scripts/check-livekit-node"], cwd=ROOT, check=True)
+
+
+@pytest.mark.timeout(1800)  # the first run makes node_modules, and runs the tests that need no server, too
 def test_the_package_with_a_real_livekit_agents(livekit: LiveKitServer, server: RunningServer) -> None:
     node = shutil.which("node")
     try:
