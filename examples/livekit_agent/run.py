@@ -148,7 +148,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--port", type=int, default=8090, help="of the page")
     parser.add_argument("--avatar", help="name or id")
-    parser.add_argument("--bot", choices=["livekit", "node", "pipecat"], default="livekit", help="what speaks in the room")
+    parser.add_argument(
+        "--bot", choices=["livekit", "node", "pipecat"], default="livekit", help="what speaks in the room"
+    )
     chosen = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     print("Preparing: the first time this takes some minutes.", file=sys.stderr)

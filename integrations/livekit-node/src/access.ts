@@ -9,7 +9,10 @@ import { AvatarError, RoomUnsuitable } from "./errors.js";
 const PUBLISH_ON_BEHALF = "lk.publish_on_behalf";
 const TOKEN_LASTS = "1h"; // to join: the server refreshes the token of whoever is in the room
 
-/** Where the room is, and what signs its tokens. Default: the variables LIVEKIT_URL, LIVEKIT_API_KEY, LIVEKIT_API_SECRET. */
+/**
+ * Where the room is, and what signs its tokens. Default: the variables LIVEKIT_URL, LIVEKIT_API_KEY,
+ * LIVEKIT_API_SECRET.
+ */
 export interface LiveKitOptions {
   livekitUrl?: string;
   livekitApiKey?: string;
@@ -73,7 +76,9 @@ export function roomAndAgent(room: Room, job: JobContext | undefined): { name: s
   return { name: job.job.room?.name ?? "", agent: job.info.acceptArguments.identity };
 }
 
-/** Throws `RoomUnsuitable` for a connected room that is end-to-end encrypted, and for an agent that is hidden in it: the
+/**
+ * Throws `RoomUnsuitable` for a connected room that is end-to-end encrypted, and for an agent that is
+ * hidden in it: the
  * avatar would not see its agent leave.
  */
 export function requireSuitable(room: Room): void {

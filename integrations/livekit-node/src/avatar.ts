@@ -96,10 +96,13 @@ export class AvatarSession extends AvatarSessionWithEvents {
   }
 
   // --- starting
-  /** Have the avatar join the room, before the agent's session is started. Resolves at once: `waitReady` waits until it is
+  /**
+   * Have the avatar join the room, before the agent's session is started. Resolves at once: `waitReady`
+   * waits until it is
    * seen. Until then the agent's speech waits.
    *
-   * The Visavis server must reach the address of the LiveKit server, too. Throws `AvatarError`; then nothing was started.
+   * The Visavis server must reach the address of the LiveKit server, too. Throws `AvatarError`; then
+   * nothing was started.
    */
   override async start(agent: voice.AgentSession, room: Room, livekit: LiveKitOptions = {}): Promise<void> {
     if (this.isStarted) throw new AvatarError("This AvatarSession was started before: make another one");

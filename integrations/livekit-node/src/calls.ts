@@ -36,7 +36,9 @@ export class AvatarCalls {
     this.call(method, members).catch((error: unknown) => this.note(method, error));
   }
 
-  /** Have the avatar stop in the middle of its speech, or go on, in the background. What is wanted last holds. Nothing is
+  /**
+   * Have the avatar stop in the middle of its speech, or go on, in the background. What is wanted last
+   * holds. Nothing is
    * sent if the avatar does so already.
    */
   pause(on: boolean): void {

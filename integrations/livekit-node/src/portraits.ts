@@ -11,7 +11,9 @@ export type AvatarChoice = string | URL | Uint8Array;
 const SENT_AS_IT_IS = /^(avat_|https?:\/\/|data:image\/)/;
 const LOOK = / \(look\)$/;
 
-/** Return what a session is created with. Throws `AvatarUnknown` for a name that no avatar has, and `InvalidRequest` for
+/**
+ * Return what a session is created with. Throws `AvatarUnknown` for a name that no avatar has, and
+ * `InvalidRequest` for
  * a file that cannot be read.
  */
 export async function findAvatar(service: VisavisService, choice: AvatarChoice, signal?: AbortSignal): Promise<string> {

@@ -15,7 +15,10 @@ export class VisavisService {
   readonly baseUrl: string;
   private readonly transport: Transport;
 
-  /** `apiUrl`, `apiKey`: default: the variables VISAVIS_API_URL, else port 8000 of this machine, and VISAVIS_API_KEY. */
+  /**
+   * `apiUrl`, `apiKey`: default: the variables VISAVIS_API_URL, else port 8000 of this machine, and
+   * VISAVIS_API_KEY.
+   */
   constructor(apiUrl?: string, apiKey?: string) {
     this.baseUrl = (apiUrl || process.env["VISAVIS_API_URL"] || DEFAULT_URL).replace(/\/+$/, "");
     const key = apiKey || process.env["VISAVIS_API_KEY"];

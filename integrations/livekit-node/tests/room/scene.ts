@@ -130,7 +130,10 @@ export class User {
     this.room.on(RoomEvent.TrackSubscribed, (track, publication, participant) => {
       const seen = this.of(participant.identity);
       if (track.kind === TrackKind.KIND_AUDIO) void this.hear(track, seen);
-      else void this.see(track, seen).then((whole) => whole && publication.setSubscribed(false));
+      else
+        void this.see(track, seen)
+          .then((whole) => whole && publication.setSubscribed(false))
+          .catch(() => {}); // the avatar has left meanwhile
     });
     this.room.on(RoomEvent.ParticipantDisconnected, () => this.changed());
     if (subscribesAfterMs !== undefined) {
