@@ -46,6 +46,18 @@ HTMLMediaElement.prototype.play = function () {
 };
 """
 
+# A phone that saves power: it plays nothing, not even without sound, until the visitor has tapped.
+REFUSE_TO_PLAY = """
+const play = HTMLMediaElement.prototype.play;
+let pressed = false;
+addEventListener("pointerdown", () => { pressed = true; }, true);
+HTMLMediaElement.prototype.play = function () {
+  return pressed ? play.call(this) : Promise.reject(new DOMException("saves power", "NotAllowedError"));
+};
+new MutationObserver(() => document.querySelector("video")?.removeAttribute("autoplay"))
+  .observe(document, { childList: true, subtree: true });
+"""
+
 RECEIVED = """
 async () => {
   const received = {};

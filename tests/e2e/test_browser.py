@@ -9,7 +9,7 @@ from statistics import median
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from tests.e2e.browser import BARRIERS, BLOCK_SOUND, CHROMIUM, RECEIVED, WATCH, chromium, opened_page
+from tests.e2e.browser import BARRIERS, BLOCK_SOUND, CHROMIUM, RECEIVED, REFUSE_TO_PLAY, WATCH, chromium, opened_page
 from tests.e2e.conftest import LiveServer
 from tests.e2e.wire_session import receive, running_session, speak
 from visavis.demo.session_client import SessionClient
@@ -138,6 +138,26 @@ async def test_a_click_turns_sound_on_in_the_room_page(
             await turn_on.click()
             await expect(turn_on).to_be_hidden()
             assert await page.evaluate("document.querySelector('video').muted") is False
+
+
+async def test_a_picture_that_stands_still_offers_play_and_plays_when_the_visitor_comes_back(
+    server: LiveServer, sessions: SessionClient, browser: Browser
+) -> None:
+    plays = "() => { const video = document.querySelector('video'); return !video.paused && !video.muted; }"
+    async with running_session(server, sessions) as (session, _):
+        room = session["daily_room"]
+        async with opened_page(browser, f"{room['url']}#t={room['token']}", script=REFUSE_TO_PLAY) as page:
+            play = page.get_by_role("button", name="Play")
+            await expect(play).to_be_visible(timeout=TIMEOUT_MS)
+            await play.click()
+            await expect(play).to_be_hidden()
+            assert await page.evaluate(plays)
+
+            await page.evaluate("document.querySelector('video').pause()")  # as phones do in the background
+            await expect(play).to_be_visible()
+            await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+            await expect(play).to_be_hidden()
+            assert await page.evaluate(plays)
 
 
 async def test_the_playground_greets_speaks_and_is_interrupted(server: LiveServer, browser: Browser) -> None:

@@ -1,6 +1,6 @@
 // The room page: shows one room to anyone who has its link and its token. It knows no API key and no session.
 
-import { onNextFrame, playWithSound, showStream } from "@client/viewer/playback.js";
+import { onNextFrame, playWithSound, showStream, standsStill, watchPlaying } from "@client/viewer/playback.js";
 import { roomAddress } from "@client/viewer/room-address.js";
 import { fetchPictureShape, RoomPicture } from "@client/viewer/room-picture.js";
 import { RoomViewer } from "@client/viewer/room-viewer.js";
@@ -35,6 +35,7 @@ const sound = element<HTMLButtonElement>("sound");
 const full = element<HTMLButtonElement>("full");
 
 let viewer: RoomViewer | null = null;
+let wantsSound = true; // until the visitor mutes
 
 // A transparent avatar shows what is behind this page: the page that holds it in a frame, or the scene of OBS. On its
 // own the page keeps its background.
@@ -53,7 +54,6 @@ function write(): void {
   element("token-label").textContent = texts.token;
   element("join").textContent = texts.join;
   again.textContent = texts.again;
-  element("unmute-text").textContent = texts.turnSoundOn;
   element("bar").setAttribute("aria-label", texts.bar);
   full.setAttribute("aria-label", texts.fullScreen);
   full.title = `${texts.fullScreen} (F)`;
@@ -69,7 +69,7 @@ function show(state: PageState): void {
   document.title = `${shown.badge} · Visavis`;
   tokenForm.hidden = state.kind !== "asking";
   again.hidden = state.kind !== "ended" && state.kind !== "refused";
-  if (state.kind !== "live") unmute.hidden = true;
+  showUnmute();
   if (state.kind === "asking") tokenField.focus();
 }
 
@@ -101,10 +101,7 @@ function watch(begun?: Offering): void {
       stream(stream) {
         showStream(video, stream);
         onNextFrame(video, () => current.frameShown());
-        void playWithSound(video).then((audible) => {
-          unmute.hidden = audible;
-          showMuted();
-        });
+        void playWithSound(video).then(showMuted);
       },
     },
     begun,
@@ -114,11 +111,9 @@ function watch(begun?: Offering): void {
 }
 
 function setMuted(muted: boolean): void {
+  wantsSound = !muted;
   video.muted = muted;
-  if (!muted) {
-    unmute.hidden = true;
-    void video.play().catch(() => {});
-  }
+  if (!muted || video.paused) void video.play().catch(() => {});
   showMuted();
 }
 
@@ -127,6 +122,15 @@ function showMuted(): void {
   sound.setAttribute("aria-pressed", String(video.muted));
   sound.setAttribute("aria-label", action);
   sound.title = `${action} (M)`;
+  showUnmute();
+}
+
+/** The button that a click is needed for: the picture is paused, or its sound blocked. */
+function showUnmute(): void {
+  const isPaused = standsStill(video);
+  unmute.toggleAttribute("data-paused", isPaused);
+  element("unmute-text").textContent = isPaused ? texts.play : texts.turnSoundOn;
+  unmute.hidden = room.dataset.state !== "live" || !(isPaused || (video.muted && wantsSound));
 }
 
 async function toggleFullScreen(): Promise<void> {
@@ -142,7 +146,8 @@ tokenForm.addEventListener("submit", (event) => {
   watch();
 });
 again.addEventListener("click", () => watch());
-unmute.addEventListener("click", () => setMuted(false));
+unmute.addEventListener("click", () => setMuted(!wantsSound));
+watchPlaying(video, showUnmute, new AbortController().signal);
 sound.addEventListener("click", () => setMuted(!video.muted));
 full.addEventListener("click", () => void toggleFullScreen());
 video.addEventListener("dblclick", () => void toggleFullScreen());

@@ -9,6 +9,7 @@ export const room: Texts["room"] = {
   join: "Beitreten",
   again: "Erneut versuchen",
   turnSoundOn: "Ton einschalten",
+  play: "Abspielen",
   bar: "Zuschauer",
   mute: "Stumm schalten",
   unmute: "Ton einschalten",
@@ -217,6 +218,7 @@ export const playground: Texts["playground"] = {
   player: {
     avatar: "Der Avatar",
     turnSoundOn: "Ton einschalten",
+    play: "Abspielen",
     copyLink: "Link zu diesem Raum kopieren",
     linkCopied: "Link kopiert. Wer ihn hat, kann diesem Raum zusehen.",
     mute: "Stumm schalten",

@@ -10,6 +10,7 @@ export const room = {
   join: "Join",
   again: "Try again",
   turnSoundOn: "Turn sound on",
+  play: "Play",
   bar: "Viewer",
   mute: "Mute",
   unmute: "Unmute",
@@ -202,6 +203,7 @@ export const playground = {
   player: {
     avatar: "The avatar",
     turnSoundOn: "Turn sound on",
+    play: "Play",
     copyLink: "Copy the link to this room",
     linkCopied: "Link copied. Anyone who has it can watch this room.",
     mute: "Mute",

@@ -19,6 +19,8 @@ export interface AvatarEvents {
   state: PictureState;
   /** Whether the avatar is heard. Before the visitor's first gesture browsers may block sound: call `unlock` in one. */
   audible: boolean;
+  /** Whether the browser has paused the picture, as phones do that save power: call `unlock` in a click. */
+  paused: boolean;
   /** Whether the network is too weak for a steady picture. */
   weak: boolean;
   /** Whether the picture has a transparent background. */
@@ -62,6 +64,10 @@ export class Avatar {
 
   get audible(): boolean {
     return this.picture?.audible === true;
+  }
+
+  get paused(): boolean {
+    return this.picture?.paused === true;
   }
 
   get muted(): boolean {
@@ -123,10 +129,10 @@ export class Avatar {
     return this.opened().update(output);
   }
 
-  /** Call this in a click or a key press of the visitor: sound and tracks that the browser has blocked begin. */
+  /** Call this in a click or a key press of the visitor: sound, picture and tracks that were blocked begin. */
   unlock(): void {
     for (const track of this.tracks) track.wake();
-    if (this.picture !== null && !this.picture.muted) void this.picture.setMuted(false);
+    void this.picture?.play();
   }
 
   /** End the session. Needs a token of the purpose `control`. Rejects with Refused. */

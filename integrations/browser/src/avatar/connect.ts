@@ -81,6 +81,7 @@ async function show(
   const picture = new Picture(room, tokens, elements, wantsSound, {
     state: (state) => avatar.follow(state),
     audible: (isAudible) => avatar.emit("audible", isAudible),
+    paused: (isPaused) => avatar.emit("paused", isPaused),
     transparent: (isTransparent) => {
       elements.canvas.style.visibility = isTransparent ? "visible" : "hidden";
       if (elements.canvas.isConnected) elements.video.style.opacity = isTransparent ? "0" : "1";

@@ -1,7 +1,7 @@
 // The avatar's picture and sound in one video element: joins the room, joins again, and composes transparent pictures.
 // One element alone plays the sound, so that browsers cancel its echo.
 
-import { onNextFrame, playWithSound, showStream } from "../viewer/playback.js";
+import { onNextFrame, playWithSound, showStream, standsStill, watchPlaying } from "../viewer/playback.js";
 import type { RoomState } from "../viewer/join-step.js";
 import { fetchPictureShape, RoomPicture } from "../viewer/room-picture.js";
 import { RoomViewer } from "../viewer/room-viewer.js";
@@ -10,6 +10,7 @@ import type { Tokens } from "./tokens.js";
 export interface PictureEvents {
   state(state: RoomState): void;
   audible(isAudible: boolean): void; // false: the browser blocks sound until the visitor makes a gesture
+  paused(isPaused: boolean): void; // true: the browser or the system has paused the picture
   transparent(isTransparent: boolean): void;
   weak(isWeak: boolean): void;
 }
@@ -26,6 +27,8 @@ export class Picture {
   private renewed = false; // the token, since the room was last live
   private stopped = false;
   private isAudible = false;
+  private isPaused = false;
+  private readonly over = new AbortController();
 
   constructor(
     private readonly roomUrl: string,
@@ -36,6 +39,7 @@ export class Picture {
   ) {
     const ask = () => fetchPictureShape(roomUrl, this.token);
     this.shape = new RoomPicture(elements.video, elements.canvas, ask, events.transparent);
+    watchPlaying(elements.video, () => this.tellPaused(), this.over.signal);
   }
 
   /** Raises what `Tokens.get` raises. */
@@ -47,6 +51,7 @@ export class Picture {
   /** `sessionIsOver`: the server needs not be told that the viewer leaves. Idempotent. */
   stop(sessionIsOver = false): void {
     this.stopped = true;
+    this.over.abort();
     this.viewer?.stop(sessionIsOver);
     this.shape.stop();
     this.elements.video.srcObject = null;
@@ -58,6 +63,10 @@ export class Picture {
 
   get audible(): boolean {
     return this.isAudible;
+  }
+
+  get paused(): boolean {
+    return this.isPaused;
   }
 
   async setMuted(muted: boolean): Promise<void> {
@@ -102,7 +111,8 @@ export class Picture {
     this.watch();
   }
 
-  private async play(): Promise<void> {
+  /** Play, with sound if it is wanted and the browser allows it. */
+  async play(): Promise<void> {
     const { video } = this.elements;
     if (this.wantsSound) {
       this.isAudible = await playWithSound(video);
@@ -111,6 +121,15 @@ export class Picture {
       this.isAudible = false;
       await video.play().catch(() => {});
     }
-    if (!this.stopped) this.events.audible(this.isAudible);
+    if (this.stopped) return;
+    this.events.audible(this.isAudible);
+    this.tellPaused(); // a browser that refuses to play sends no event
+  }
+
+  private tellPaused(): void {
+    const isPaused = standsStill(this.elements.video);
+    if (isPaused === this.isPaused) return;
+    this.isPaused = isPaused;
+    this.events.paused(isPaused);
   }
 }

@@ -21,6 +21,7 @@ export interface AvatarTexts {
   ended: string;
   refused: string;
   unmute: string;
+  play: string; // where the browser or the system has paused the picture
   again: string;
 }
 
@@ -32,6 +33,7 @@ const TEXTS: AvatarTexts = {
   ended: "The conversation has ended",
   refused: "The avatar cannot be shown",
   unmute: "Turn on sound",
+  play: "Play",
   again: "Try again",
 };
 
@@ -39,6 +41,7 @@ const TEXTS: AvatarTexts = {
 export interface AvatarElementEvents {
   state: CustomEvent<PictureState>;
   audible: CustomEvent<boolean>;
+  paused: CustomEvent<boolean>;
   message: CustomEvent<AvatarEvents["message"]>;
   ended: CustomEvent<AvatarEvents["ended"]>;
   error: CustomEvent<Error>;
@@ -150,7 +153,7 @@ export class VisavisAvatar extends Base {
     await (await this.ready()).interrupt(options);
   }
 
-  /** Call this in a click or a key press of the visitor: sound that the browser has blocked begins. */
+  /** Call this in a click or a key press of the visitor: sound or picture that the browser has blocked begin. */
   unlock(): void {
     this.present?.unlock();
   }
@@ -266,6 +269,7 @@ export class VisavisAvatar extends Base {
       on: {
         state: (state) => current() && this.become(state),
         audible: (isAudible) => current() && this.heard(isAudible),
+        paused: (isPaused) => current() && this.stands(isPaused),
         transparent: (isTransparent) => current() && this.toggleAttribute("transparent", isTransparent),
         message: (message) => current() && this.tell("message", message),
         ended: (end) => current() && end.reason !== "closed" && this.tell("ended", end),
@@ -284,20 +288,31 @@ export class VisavisAvatar extends Base {
   }
 
   private heard(isAudible: boolean): void {
-    this.unmute.hidden = isAudible || this.muted || this.state !== "live";
+    this.drawUnmute();
     this.tell("audible", isAudible);
+  }
+
+  private stands(isPaused: boolean): void {
+    this.drawUnmute();
+    this.tell("paused", isPaused);
   }
 
   private draw(): void {
     const { state, shown } = this;
-    this.unmute.textContent = shown.unmute;
     this.again.textContent = shown.again;
     this.again.hidden = state !== "refused";
     this.status.hidden = state === null || state === "live";
     this.statusText.textContent = state === null || state === "live" ? "" : shown[state];
     this.picture.setAttribute("aria-label", shown.label);
-    if (state === "live") this.unmute.hidden = this.audible || this.muted || this.present === null;
-    else this.unmute.hidden = true;
+    this.drawUnmute();
+  }
+
+  /** The button that a click is needed for: the picture is paused, or its sound blocked. */
+  private drawUnmute(): void {
+    const { present, shown } = this;
+    const isPaused = present?.paused === true;
+    this.unmute.textContent = isPaused ? shown.play : shown.unmute;
+    this.unmute.hidden = present === null || this.state !== "live" || !(isPaused || !(present.audible || this.muted));
   }
 
   private tell(name: keyof AvatarElementEvents, detail: unknown): void {

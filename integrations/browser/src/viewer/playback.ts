@@ -14,6 +14,23 @@ export async function playWithSound(video: HTMLVideoElement): Promise<boolean> {
   }
 }
 
+/** Whether the element has a stream and is paused: by the browser, by the system, or by the visitor. */
+export function standsStill(video: HTMLVideoElement): boolean {
+  return video.srcObject !== null && video.paused;
+}
+
+/**
+ * Call `changed` whenever the element may have begun or ceased to stand still, and play it again when the visitor comes
+ * back to the page. A phone pauses it in the background, and refuses to play it at all when it saves power.
+ */
+export function watchPlaying(video: HTMLVideoElement, changed: () => void, signal: AbortSignal): void {
+  for (const kind of ["play", "pause", "emptied"]) video.addEventListener(kind, changed, { signal });
+  const goOn = (): void => {
+    if (!document.hidden && standsStill(video)) void video.play().catch(() => {});
+  };
+  document.addEventListener("visibilitychange", goOn, { signal });
+}
+
 /** Call `shown` once, when the element shows its next frame. */
 export function onNextFrame(video: HTMLVideoElement, shown: () => void): void {
   if ("requestVideoFrameCallback" in video) video.requestVideoFrameCallback(() => shown());

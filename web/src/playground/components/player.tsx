@@ -2,7 +2,7 @@
 
 import type { JSX, RefObject } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { onNextFrame, playWithSound } from "@client/viewer/playback.js";
+import { onNextFrame, playWithSound, standsStill, watchPlaying } from "@client/viewer/playback.js";
 import { fetchPictureShape, type PictureShape, RoomPicture } from "@client/viewer/room-picture.js";
 import { renewPictures } from "../actions/avatars";
 import { copyText } from "../actions/clipboard";
@@ -37,7 +37,8 @@ export function Player(): JSX.Element {
   const frame = useRef<HTMLDivElement>(null);
   const video = useRef<HTMLVideoElement>(null);
   const canvas = useRef<HTMLCanvasElement>(null);
-  const hasFrame = useStream(video);
+  const [paused, lookIfPaused] = usePaused(video);
+  const hasFrame = useStream(video, lookIfPaused);
   const transparent = useTransparency(video, canvas);
 
   // Before the session is live its channel may still change the picture's size. A lost connection leaves the picture
@@ -55,26 +56,26 @@ export function Player(): JSX.Element {
       <StatusChip />
       {live && <Tools frame={frame} />}
       <PlayerMessage />
-      {live && !audible.value && (
+      {live && (paused || !audible.value) && (
         <button
           class="solid pill turn-sound-on"
           type="button"
           onClick={() => {
-            if (video.current !== null) video.current.muted = false;
+            if (video.current !== null && !audible.value) video.current.muted = false;
             void video.current?.play();
-            allowSound();
+            if (!audible.value) allowSound();
           }}
         >
-          <Icon name="muted" />
-          {texts.value.playground.player.turnSoundOn}
+          <Icon name={paused ? "play" : "muted"} />
+          {paused ? texts.value.playground.player.play : texts.value.playground.player.turnSoundOn}
         </button>
       )}
     </div>
   );
 }
 
-/** Play the session's stream in the video element. Return whether its first frame is shown. */
-function useStream(video: RefObject<HTMLVideoElement | null>): boolean {
+/** Play the session's stream in the video element, then call `played`. Return whether its first frame is shown. */
+function useStream(video: RefObject<HTMLVideoElement | null>, played: () => void): boolean {
   const [hasFrame, setHasFrame] = useState(false);
   useEffect(() => {
     const element = video.current;
@@ -91,6 +92,7 @@ function useStream(video: RefObject<HTMLVideoElement | null>): boolean {
     void playWithSound(element).then((withSound) => {
       if (element.srcObject !== current) return;
       streamPlays(withSound);
+      played(); // a browser that refuses to play sends no event
       if (withSound) element.muted = muted.value;
     });
   }, [stream.value]);
@@ -98,6 +100,22 @@ function useStream(video: RefObject<HTMLVideoElement | null>): boolean {
     if (video.current !== null && audible.value) video.current.muted = muted.value;
   }, [muted.value, audible.value]);
   return hasFrame;
+}
+
+/** Return whether the browser or the system has paused the picture, and what looks again. */
+function usePaused(video: RefObject<HTMLVideoElement | null>): [boolean, () => void] {
+  const [paused, setPaused] = useState(false);
+  useEffect(() => {
+    const element = video.current;
+    if (element === null) return;
+    const over = new AbortController();
+    watchPlaying(element, look, over.signal);
+    return () => over.abort();
+  }, []);
+  function look(): void {
+    if (video.current !== null) setPaused(standsStill(video.current));
+  }
+  return [paused, look];
 }
 
 /** Compose a transparent picture into the canvas. Return whether the canvas shows the picture. */
