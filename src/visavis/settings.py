@@ -28,6 +28,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from visavis.errors import DataFolderUnusable, SettingInvalid
+from visavis.machine.folder_access import advice, reason
 from visavis.machine.network import (
     CONTAINER_INTERFACES,
     DEFAULT_PORTS,
@@ -461,6 +462,6 @@ def load_secret(settings: Settings) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise DataFolderUnusable(
-            f"The data folder {settings.data_dir} cannot be used: {error.strerror}",
-            suggestion="Set VISAVIS_DATA_DIR",
+            f"The data folder {settings.data_dir} cannot be used: {reason(settings.data_dir, error)}",
+            suggestion=advice(error),
         ) from error

@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from visavis.errors import DataFolderInUse, DataFolderUnusable
+from visavis.machine.folder_access import advice, reason
 
 LOCK_NAME = "server.lock"  # in the data folder; the file stays after the server has ended
 SUCCESSOR_NAME = "successor.lock"  # locked by a server that waits for the folder
@@ -72,9 +73,9 @@ def _locked(path: Path, *, what: str, within_s: float = 0.0) -> Iterator[None]:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
-        raise _unusable(what, error) from error
+        raise _unusable(what, path, error) from error
     try:
-        while not _is_locked_now(descriptor, what):
+        while not _is_locked_now(descriptor, what, path):
             if time.monotonic() >= deadline_s:
                 raise _in_use(what, owner=os.pread(descriptor, 20, 0).decode(errors="replace").strip())
             time.sleep(CHECK_EVERY_S)
@@ -82,20 +83,20 @@ def _locked(path: Path, *, what: str, within_s: float = 0.0) -> Iterator[None]:
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         except OSError as error:
-            raise _unusable(what, error) from error
+            raise _unusable(what, path, error) from error
         yield
     finally:
         os.close(descriptor)
 
 
-def _is_locked_now(descriptor: int, what: str) -> bool:
+def _is_locked_now(descriptor: int, what: str, path: Path) -> bool:
     """Lock a file; return False if another process has locked it."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError as error:
-        raise _unusable(what, error) from error
+        raise _unusable(what, path, error) from error
     return True
 
 
@@ -106,5 +107,5 @@ def _in_use(what: str, *, owner: str) -> DataFolderInUse:
     )
 
 
-def _unusable(what: str, error: OSError) -> DataFolderUnusable:
-    return DataFolderUnusable(f"{what} cannot be used: {error.strerror}", suggestion="Set VISAVIS_DATA_DIR")
+def _unusable(what: str, path: Path, error: OSError) -> DataFolderUnusable:
+    return DataFolderUnusable(f"{what} cannot be used: {reason(path, error)}", suggestion=advice(error))
