@@ -10,12 +10,15 @@ import signal
 import sys
 
 from visavis import signals
+from visavis.machine import processor
 
 _SERVICES = ("serve", "stage")
 
 
 def main() -> None:
     """Run the command line."""
+    if words := processor.problem():
+        raise SystemExit(f"visavis: {words}")
     if sys.argv[1:2] and sys.argv[1] in _SERVICES:
         signals.handle(signals.ENDING_SERVICE, signals.end_service_at_once)
         from visavis.cli import main as run
