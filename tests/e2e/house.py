@@ -40,6 +40,17 @@ class House:
         """Let the name of the house lead to this address of the street, as the server resolves it."""
         _hosts(self.server).write_text(f"127.0.0.1 localhost\n::1 localhost\n{address} {NAME}\n")
 
+    def add_bridges(self) -> None:
+        """Give the server the bridges of many containers."""
+        self._for_each_bridge("link add {0} type bridge", "address add 172.18.{1}.1/24 dev {0}", "link set {0} up")
+
+    def remove_bridges(self) -> None:
+        self._for_each_bridge("link del {0}")
+
+    def _for_each_bridge(self, *lines: str) -> None:
+        commands = "\n".join(line.format(f"br-{n:012x}", n) for n in range(BRIDGES) for line in lines)
+        subprocess.run(["ip", "-n", self.server.name, "-batch", "-"], input=commands, text=True, check=True)
+
     def shorten_paths(self) -> None:
         """Let the paths from the server carry packets of 1,280 bytes to the router, and of 1,284 to `v6_alone`. The far
         end of a cable drops longer ones, and nobody tells the server.
@@ -115,11 +126,7 @@ def house() -> Iterator[House]:
         _ip("-n", built.server.name, "route", "add", "default", "via", ROUTER_INSIDE)
         # Chromium uses only the interface of the default route.
         _ip("-6", "-n", built.v6_alone.name, "route", "add", "default", "via", SERVER_V6)
-        lines = []
-        for n in range(BRIDGES):
-            lines += [f"link add br-{n:012x} type bridge", f"address add 172.18.{n}.1/24 dev br-{n:012x}"]
-            lines += [f"link set br-{n:012x} up"]
-        subprocess.run(["ip", "-n", built.server.name, "-batch", "-"], input="\n".join(lines), text=True, check=True)
+        built.add_bridges()
         yield built
 
 

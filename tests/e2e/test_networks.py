@@ -7,7 +7,8 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from visavis.demo.server_process import free_port
 UNAVAILABLE = why_unavailable()
 WITHIN_S = 60
 WATCH_S = 1.0
+COMPARED_S, LEAST_COMPARED, SAME_PICTURE_S = 3.0, 25, 0.01
+JOINS, LONGER_MS = 5, 200
 PORTS = "20300-20301"
 
 pytestmark = pytest.mark.skipif(UNAVAILABLE is not None, reason=str(UNAVAILABLE))
@@ -61,6 +64,31 @@ class Served:
         assert pictures is not None, done.stdout
         return int(pictures[1])
 
+    def seen(
+        self, viewers: Sequence[tuple[Machine, str]], *, seconds: float = 0.0, joins: int = 1
+    ) -> list[dict[str, list[float]]]:
+        """Let machines join the room at the same time, each by an address of the server; return what watching.py
+        prints.
+        """
+        with ExitStack() as stack:
+            running = [
+                stack.enter_context(
+                    subprocess.Popen(
+                        machine.command(
+                            *(sys.executable, "-m", "tests.e2e.watching"),
+                            f"http://{host}:{self.port}/rooms/{self.room['name']}/whep",
+                            *(self.room["token"], str(seconds), str(joins)),
+                        ),
+                        stdout=subprocess.PIPE,
+                        text=True,
+                    )
+                )
+                for machine, host in viewers
+            ]
+            for one in running:
+                stack.callback(one.kill)  # before the process is waited for
+            return [json.loads(one.communicate(timeout=2 * WITHIN_S)[0]) for one in running]
+
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
@@ -87,6 +115,23 @@ def test_container_bridges_are_left_out(served: Served) -> None:
     assert served.media
     for media in served.media:
         assert media["addresses"] == [SERVER, SERVER_V6], f"{BRIDGES} bridges are not among them"
+
+
+def test_bridges_cost_no_socket_and_a_join_takes_at_most_200_ms_longer(served: Served) -> None:
+    """The least of some joins counts: what the bridges cost, each join pays; what else this machine does, not each."""
+    viewer = [(served.house.router, SERVER)]
+    (among_bridges,) = served.seen(viewer, joins=JOINS)
+    command = served.house.server.command("cat", "/proc/net/udp", "/proc/net/udp6")
+    sockets = [line.split() for line in subprocess.check_output(command, text=True).splitlines() if ":" in line]
+    ports = [int(words[1].rpartition(":")[2], 16) for words in sockets]
+    served.house.remove_bridges()
+    try:
+        (without,) = served.seen(viewer, joins=JOINS)
+    finally:
+        served.house.add_bridges()
+    print(f"joined among {BRIDGES} bridges: {among_bridges['joined_ms']}, without: {without['joined_ms']} ms")
+    assert min(among_bridges["joined_ms"]) <= min(without["joined_ms"]) + LONGER_MS
+    assert sorted(ports) == [20300, 20300, 20301, 20301], "each stage has one socket for IPv4 and one for IPv6"
 
 
 def test_a_viewer_in_the_house_plays(served: Served) -> None:
@@ -120,6 +165,7 @@ def test_a_browser_with_ipv6_alone_plays_on_a_path_of_1280_bytes(served: Served,
     assert done.returncode == 0, done.stderr
     seen = json.loads(done.stdout)
     assert seen["shown"] > 10 and seen["connections"] == 1, seen
+    assert seen["stats"]["lost"] == 0, seen
 
 
 def test_viewers_of_each_stage_play_behind_as_many_forwarded_ports_as_there_are_stages(served: Served) -> None:
@@ -138,5 +184,18 @@ def test_a_viewer_in_the_street_plays_when_the_house_has_moved(served: Served) -
 def test_viewers_play_over_paths_of_1280_bytes_that_drop_longer_packets_in_silence(served: Served) -> None:
     served.house.shorten_paths()
     assert served.house.arriving([1500, 1281, 1280, 100]) == [1280, 100]
-    assert served.watch(served.house.router, SERVER) > 10
-    assert served.watch(served.house.v6_alone, f"[{SERVER_V6}]") > 10
+    wide, *short = served.seen(
+        [(served.house.server, SERVER), (served.house.router, SERVER), (served.house.v6_alone, f"[{SERVER_V6}]")],
+        seconds=COMPARED_S,
+    )
+    for one in short:
+        assert missing(one["picture_times_s"], wide["picture_times_s"]) == [], "the viewer beside the server saw these"
+
+
+def missing(seen_s: list[float], due_s: list[float]) -> list[float]:
+    """Return the times of the pictures that were due while both watched, and that one of them did not see. Both know
+    the room's clock to a few milliseconds.
+    """
+    common = [one for one in due_s if max(seen_s[0], due_s[0]) <= one <= min(seen_s[-1], due_s[-1])]
+    assert len(common) > LEAST_COMPARED, f"they watched {len(common)} pictures together"
+    return [one for one in common if min(abs(one - other) for other in seen_s) > SAME_PICTURE_S]
